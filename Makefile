@@ -1,0 +1,91 @@
+# Everything that is done with a checkout, by name. Needs Go and a POSIX shell; the race detector of `make exhaustive` is
+# used where there is a C compiler.
+
+GO         ?= go
+DATA       ?=
+FUZZTIME   ?= 10s
+BENCHFLAGS ?=
+GRADSMITH   = $(GO) run ./cmd/gradsmith
+
+# Tools are pinned, so that a checkout gives the same verdict next year.
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test generate check bench fuzz exhaustive format vet staticcheck verify fresh cross levels
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+
+demo: ## generate, build and train a model of English prose (a minute), then write text; DATA=FILE takes another text
+	$(GRADSMITH) generate examples/opticks/opticks.yaml
+	@mkdir -p demo
+	$(GO) build -o demo/ ./examples/opticks/cmd/opticks
+	demo/opticks train $(if $(DATA),--data "$(DATA)") --out demo/opticks.safetensors --overwrite --samples 0
+	@seed=0; for prompt in "The " "When the Rays of Light " "Colours "; do \
+		seed=$$((seed + 1)); echo; echo "== $$prompt"; \
+		demo/opticks sample --model demo/opticks.safetensors --prompt "$$prompt" --tokens 300 --temperature 0.7 --seed $$seed || exit 1; echo; \
+	done
+
+test: ## run every test
+	$(GO) test ./...
+
+generate: ## write all generated files anew: kernels, models, reference pages
+	$(GO) generate ./...
+
+bench: ## time kernels, training steps and decoding; BENCHFLAGS="-count 10" for statistics
+	$(GO) test -run '^$$' -bench . $(BENCHFLAGS) ./runtime/... ./generated/...
+
+exhaustive: ## run tests over all float32 values and other long ones, some minutes
+	$(GO) test ./runtime/kernel -run TestUlp -exhaustive -timeout 0
+	$(GO) test -count 1 $(if $(shell command -v cc),-race) ./runtime/... ./generated/... ./cmd/...
+
+check: format vet staticcheck verify fresh cross levels ## what CI checks besides the tests
+
+fuzz: ## run every fuzz target for FUZZTIME, 10s unless told
+	@set -e; for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "$$pkg $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$pkg; \
+		done; \
+	done
+
+# The parts of check.
+
+format:
+	@files=$$(gofmt -l .); \
+	if [ -n "$$files" ]; then echo "not formatted, run gofmt -w on:"; echo "$$files"; exit 1; fi
+
+vet:
+	$(GO) vet ./...
+
+staticcheck:
+	$(GO) run $(STATICCHECK) ./...
+
+verify:
+	$(GRADSMITH) verify generated examples
+
+# Compares the state before and after, so that it also works while one is at work.
+fresh:
+	@before=$$(git status --porcelain && git diff); \
+	$(GO) generate ./... && \
+	after=$$(git status --porcelain && git diff); \
+	if [ "$$before" != "$$after" ]; then echo "go generate changes files; commit what it writes:"; git status --short; exit 1; fi
+
+cross:
+	GOOS=linux GOARCH=arm64 $(GO) build ./...
+	GOOS=js GOARCH=wasm $(GO) build ./...
+	GOOS=windows GOARCH=amd64 $(GO) build ./...
+	$(GO) build -tags purego ./...
+
+# The same tests without assembly and with each level of it that the machine has. The level is read before the tests
+# begin, where their cache does not see it. Without assembly and at the level generic the same code runs, slowly, so the
+# second of them tests the choice only.
+levels:
+	$(GO) test -tags purego ./runtime/... ./generated/...
+	GRADSMITH_CPU=generic $(GO) test -count=1 ./runtime/kernel/...
+	@for level in avx2 avx512; do \
+		if GRADSMITH_CPU=$$level $(GO) test -count=1 -run '^$$' ./runtime/kernel >/dev/null 2>&1; then \
+			echo "GRADSMITH_CPU=$$level $(GO) test ./runtime/... ./generated/..."; \
+			GRADSMITH_CPU=$$level $(GO) test -count=1 ./runtime/... ./generated/... || exit 1; \
+		else echo "this machine has no $$level"; fi; \
+	done

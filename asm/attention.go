@@ -1,0 +1,381 @@
+package main
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/mmcloughlin/avo/attr"
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// Offsets into the Go struct scoreRows.
+const (
+	rowsS = 8 * iota
+	rowsDS
+	rowsLd
+	rowsFrom
+	rowsTo
+	rowsM
+	rowsSum
+	rowsRows
+	rowsZeroFrom
+	rowsZeroTo
+	rowsLanes
+)
+
+// columnNumbers is 0, 1, ..., 15 as 32-bit words.
+var columnNumbers operand.Mem
+
+func emitAttention(ctx *build.Context) {
+	maskTable(ctx)
+	columnNumbers = ctx.StaticGlobal("columnNumbers")
+	ctx.DataAttributes(attr.RODATA | attr.NOPTR)
+	for i := range 16 {
+		ctx.AppendDatum(operand.U32(uint32(i)))
+	}
+	konstants = map[konst]int{}
+	for _, wide := range []bool{true, false} {
+		a := &asm{Context: ctx, wide: wide, hoisted: map[konst]vector{}}
+		a.softmaxRows()
+		a.softmaxGradRows()
+		a.scaleRows()
+		a.dotRows()
+	}
+	emitKonstants(ctx)
+}
+
+// A scoreLoop walks over the rows of a scoreRows while it is emitted. Columns are worked on in whole vectors, from a
+// multiple of 64 at or before the first one to clear: how many there are is the same for all rows, so that branches
+// are foreseen, and what a row does not see is masked.
+type scoreLoop struct {
+	*asm
+	t           reg.GPVirtual
+	first       reg.GPVirtual // column
+	vectors     reg.GPVirtual // times the lanes
+	ld          reg.GPVirtual
+	columns     vector // of the lanes of the first vector
+	column, see vector // the same less from, for the row; how many it sees
+}
+
+func (a *asm) scoreRows(name, doc string) *scoreLoop {
+	a.function(name, "func(t *scoreRows)", name+a.suffix()+" is "+name+"Generic: "+doc)
+	l := &scoreLoop{asm: a, t: a.GP64()}
+	a.Load(a.Param("t"), l.t)
+	a.hoisted = map[konst]vector{}
+	if a.wide {
+		a.hoist(expKonsts...)
+	}
+	l.first, l.vectors, l.ld = l.field(rowsZeroFrom), l.field(rowsZeroTo), l.field(rowsLd)
+	a.ANDQ(operand.I32(-64), l.first)
+	a.SUBQ(l.first, l.vectors)
+	return l
+}
+
+// masks prepares for masks, maskRow for those of a row.
+func (l *scoreLoop) masks() {
+	x := l.XMM()
+	l.columns = l.vec()
+	l.VMOVQ(l.first, x)
+	l.VPBROADCASTD(x, l.columns)
+	l.VPADDD(columnNumbers.Offset(0), l.columns, l.columns)
+}
+
+// maskRow prepares for the masks of a row: lane i of vector v is column first + v·lanes + i, and seen if, from
+// subtracted, it is below to - from, unsigned.
+func (l *scoreLoop) maskRow(from, to reg.Register) {
+	f := l.vec()
+	l.VPBROADCASTD(mem(from, 0), f)
+	l.column, l.see = l.vec(), l.vec()
+	l.VPSUBD(f, l.columns, l.column)
+	l.VPBROADCASTD(mem(to, 0), l.see)
+	l.VPSUBD(f, l.see, l.see)
+}
+
+// seen is the mask of the lanes that the row sees, of the next vector.
+func (l *scoreLoop) seen() reg.Register {
+	if l.wide {
+		k := l.K()
+		l.VPCMPUD(operand.Imm(1), l.see, l.column, k)
+		l.VPADDD_BCST(konst(16).mem(), l.column, l.column)
+		return k
+	}
+	before, m := l.vec(), l.vec()
+	l.VPSRAD(operand.Imm(31), l.column, before)
+	l.VPCMPGTD(l.column, l.see, m)
+	l.VPANDN(m, before, m)
+	l.VPADDD(konst(8).mem(), l.column, l.column)
+	return m
+}
+
+// each emits a loop over the rows: pointers move by their step from one to the next.
+func (l *scoreLoop) each(body func(), move func()) {
+	rows, again := l.field(rowsRows), l.label("row")
+	l.Label(again)
+	body()
+	move()
+	l.DECQ(rows)
+	l.JNZ(operand.LabelRef(again))
+}
+
+func (l *scoreLoop) field(off int) reg.GPVirtual {
+	r := l.GP64()
+	l.MOVQ(mem(l.t, off), r)
+	return r
+}
+
+// start is the first column of the first row of a field.
+func (l *scoreLoop) start(off int) reg.GPVirtual {
+	r := l.field(off)
+	l.LEAQ(memx(r, l.first, 4, 0), r)
+	return r
+}
+
+// softmaxRows is the forward pass over scores: largest, exponentials, their sum. Each is a loop of its own over the
+// rows, because each ends in a chain of dependent instructions: this way those of many rows run at the same time.
+func (a *asm) softmaxRows() {
+	l := a.scoreRows("attendRows", "the largest, the exponentials and the sums of rows of scores.")
+	l.masks()
+	w := a.lanes()
+	four := operand.Imm(4)
+	p, n := a.GP64(), a.GP64()
+
+	// The largest, m included; what is not seen becomes -Inf.
+	row, from, to, m := l.start(rowsS), l.field(rowsFrom), l.field(rowsTo), l.field(rowsM)
+	mx, inf := a.vec(), a.load(f32(math.Inf(-1)))
+	l.each(func() {
+		l.maskRow(from, to)
+		a.VBROADCASTSS(mem(m, 0), mx)
+		a.MOVQ(row, p)
+		a.MOVQ(l.vectors, n)
+		again := a.label("max")
+		a.Label(again)
+		k, x := l.seen(), a.vec()
+		if a.wide {
+			a.VBLENDMPS(mem(p, 0), inf, k, x)
+		} else {
+			a.VMOVUPS(mem(p, 0), x)
+			a.VBLENDVPS(k, x, inf, x)
+		}
+		a.VMOVUPS(x, mem(p, 0))
+		a.VMAXPS(x, mx, mx)
+		a.ADDQ(operand.U32(uint32(4*w)), p)
+		a.SUBQ(operand.U32(uint32(w)), n)
+		a.JG(operand.LabelRef(again))
+		q := []vector{mx, mx}
+		a.VMOVSS(a.combine16(q, a.VMAXPS), mem(m, 0))
+	}, func() {
+		a.ADDQ(l.ld, row)
+		a.ADDQ(four, from)
+		a.ADDQ(four, to)
+		a.ADDQ(four, m)
+	})
+
+	// The exponentials and their sum, column c going to lane c mod 64; 16 lanes are left.
+	row, m = l.start(rowsS), l.field(rowsM)
+	lanes := l.field(rowsLanes)
+	groups := 64 / w
+	acc := a.vecs(groups)
+	big := a.vec()
+	l.each(func() {
+		a.VBROADCASTSS(mem(m, 0), big)
+		for _, v := range acc {
+			a.zero(v)
+		}
+		a.MOVQ(row, p)
+		a.MOVQ(l.vectors, n)
+		again, done := a.label("exp"), a.label("sum")
+		a.Label(again)
+		for g := range groups {
+			s := a.vec()
+			a.VMOVUPS(mem(p, 4*w*g), s)
+			e := a.expSmall(a.sub(s, big))
+			a.VMOVUPS(e, mem(p, 4*w*g))
+			a.VADDPS(e, acc[g], acc[g])
+			a.SUBQ(operand.U32(uint32(w)), n)
+			if g+1 < groups {
+				a.JLE(operand.LabelRef(done))
+			}
+		}
+		a.LEAQ(mem(p, 256), p)
+		a.JG(operand.LabelRef(again))
+		a.Label(done)
+		for i, v := range combine64(acc, a.add) {
+			a.VMOVUPS(v, mem(lanes, 4*w*i))
+		}
+	}, func() {
+		a.ADDQ(l.ld, row)
+		a.ADDQ(four, m)
+		a.ADDQ(operand.U32(64), lanes)
+	})
+
+	lanes = l.field(rowsLanes)
+	sum := l.field(rowsSum)
+	l.each(func() {
+		q := a.vecs(16 / w)
+		for i, v := range q {
+			a.VMOVUPS(mem(lanes, 4*w*i), v)
+		}
+		a.VMOVSS(a.combine16(q, a.VADDPS), mem(sum, 0))
+	}, func() {
+		a.ADDQ(operand.U32(64), lanes)
+		a.ADDQ(four, sum)
+	})
+	a.ret()
+}
+
+// softmaxGradRows is the backward pass over scores and over the gradients of the probabilities.
+func (a *asm) softmaxGradRows() {
+	l := a.scoreRows("attendGradRows", "probabilities from scores, and the gradient of the scores.")
+	l.masks()
+	w := a.lanes()
+	four := operand.Imm(4)
+	row, drow := l.start(rowsS), l.start(rowsDS)
+	from, to, m, sum := l.field(rowsFrom), l.field(rowsTo), l.field(rowsM), l.field(rowsSum)
+	lse, dot := a.vec(), a.vec()
+	i, n := a.GP64(), a.GP64()
+	l.each(func() {
+		l.maskRow(from, to)
+		a.VBROADCASTSS(mem(m, 0), lse)
+		a.VBROADCASTSS(mem(sum, 0), dot)
+		a.XORQ(i, i)
+		a.MOVQ(l.vectors, n)
+		again := a.label("exp")
+		a.Label(again)
+		k, s, ds := l.seen(), a.vec(), a.vec()
+		a.VMOVUPS(memx(row, i, 1, 0), s)
+		e := a.orZero(k, a.expSmall(a.sub(s, lse)))
+		a.VMOVUPS(e, memx(row, i, 1, 0))
+		a.VMOVUPS(memx(drow, i, 1, 0), ds)
+		a.VMOVUPS(a.orZero(k, a.mul(e, a.sub(ds, dot))), memx(drow, i, 1, 0))
+		a.ADDQ(operand.U32(uint32(4*w)), i)
+		a.SUBQ(operand.U32(uint32(w)), n)
+		a.JG(operand.LabelRef(again))
+	}, func() {
+		a.ADDQ(l.ld, row)
+		a.ADDQ(l.ld, drow)
+		for _, p := range []reg.GPVirtual{from, to, m, sum} {
+			a.ADDQ(four, p)
+		}
+	})
+	a.ret()
+}
+
+// scaleRows multiplies each row by a number of its own, on the way from x to dst.
+func (a *asm) scaleRows() {
+	a.function("scaleRows", "func(dst, x, f *float32, ldd, ldx, rows, cols int)",
+		fmt.Sprintf("scaleRows%s sets rows of dst to those of x, each times an element of f; ldd and ldx are bytes.", a.suffix()))
+	dst, x, f, ldd, ldx, rows, cols := a.GP64(), a.GP64(), a.GP64(), a.GP64(), a.GP64(), a.GP64(), a.GP64()
+	a.Load(a.Param("dst"), dst)
+	a.Load(a.Param("x"), x)
+	a.Load(a.Param("f"), f)
+	a.Load(a.Param("ldd"), ldd)
+	a.Load(a.Param("ldx"), ldx)
+	a.Load(a.Param("rows"), rows)
+	a.Load(a.Param("cols"), cols)
+	w := a.lanes()
+	// The last vector of a row is a part of one, or a whole.
+	last := a.GP64()
+	a.LEAQ(mem(cols, -1), last)
+	a.ANDQ(operand.I32(int32(-w)), last)
+	m := a.GP64()
+	a.MOVQ(cols, m)
+	a.SUBQ(last, m)
+	mask := a.mask(m, 0)
+	a.SHLQ(operand.Imm(2), last)
+	// A row is part of one that is much longer, and what is beside it will be wanted next: the next head.
+	ahead, i := a.GP64(), a.GP64()
+	a.LEAQ(memx(cols, cols, 1, 0), ahead)
+	a.ADDQ(ahead, ahead)
+	fetch := func() {
+		at := a.GP64()
+		a.LEAQ(memx(i, ahead, 1, 0), at)
+		a.PREFETCHT1(memx(x, at, 1, 0))
+		a.PREFETCHT1(memx(dst, at, 1, 0))
+	}
+	a.Label("row")
+	v, y := a.vec(), a.vec()
+	a.VBROADCASTSS(mem(f, 0), v)
+	a.XORQ(i, i)
+	a.CMPQ(i, last)
+	a.JGE(operand.LabelRef("tail"))
+	a.Label("loop")
+	fetch()
+	a.VMULPS(memx(x, i, 1, 0), v, y)
+	a.VMOVUPS(y, memx(dst, i, 1, 0))
+	a.ADDQ(operand.U32(uint32(4*w)), i)
+	a.CMPQ(i, last)
+	a.JLT(operand.LabelRef("loop"))
+	a.Label("tail")
+	fetch()
+	a.maskedLoad(memx(x, i, 1, 0), mask, y)
+	a.VMULPS(y, v, y)
+	if a.wide {
+		a.VMOVUPS(y, mask, memx(dst, i, 1, 0))
+	} else {
+		a.VMASKMOVPS(y, mask, memx(dst, i, 1, 0))
+	}
+	a.ADDQ(ldd, dst)
+	a.ADDQ(ldx, x)
+	a.ADDQ(operand.Imm(4), f)
+	a.DECQ(rows)
+	a.JNZ(operand.LabelRef("row"))
+	a.ret()
+}
+
+// dotRows is rowDot for many rows.
+func (a *asm) dotRows() {
+	a.function("dotRows", "func(dst, x, y *float32, ldx, ldy, rows, n int)",
+		fmt.Sprintf("dotRows%s sets dst to the rowDot of rows of x and y, ldx and ldy bytes apart.", a.suffix()))
+	dst, x, y, ldx, ldy, rows, n := a.GP64(), a.GP64(), a.GP64(), a.GP64(), a.GP64(), a.GP64(), a.GP64()
+	a.Load(a.Param("dst"), dst)
+	a.Load(a.Param("x"), x)
+	a.Load(a.Param("y"), y)
+	a.Load(a.Param("ldx"), ldx)
+	a.Load(a.Param("ldy"), ldy)
+	a.Load(a.Param("rows"), rows)
+	w := a.lanes()
+	groups := 64 / w
+	row, loop, tail, done := a.label("row"), a.label("loop"), a.label("tail"), a.label("done")
+	a.Label(row)
+	a.Load(a.Param("n"), n)
+	a.PREFETCHT1(memx(y, n, 4, 0))
+	r := &reduction{asm: a, ptrs: []reg.GPVirtual{a.GP64(), a.GP64()}}
+	a.MOVQ(x, r.ptrs[0])
+	a.MOVQ(y, r.ptrs[1])
+	acc := make([]vector, groups)
+	for i := range acc {
+		acc[i] = a.zeroVec()
+	}
+	a.SUBQ(operand.U32(64), n)
+	a.JL(operand.LabelRef(tail))
+	a.Label(loop)
+	for g := range groups {
+		r.disp, r.mask = 4*w*g, nil
+		v := r.get(0)
+		a.VFMADD231PS(mem(r.ptrs[1], r.disp), v, acc[g])
+	}
+	for _, p := range r.ptrs {
+		a.ADDQ(operand.U32(256), p)
+	}
+	a.SUBQ(operand.U32(64), n)
+	a.JGE(operand.LabelRef(loop))
+	a.Label(tail)
+	a.ADDQ(operand.U32(64), n)
+	for g := range groups {
+		a.CMPQ(n, operand.U32(uint32(w*g)))
+		a.JLE(operand.LabelRef(done))
+		r.disp, r.mask = 4*w*g, a.mask(n, w*g)
+		a.fma231(acc[g], r.get(0), r.get(1))
+	}
+	a.Label(done)
+	sum := a.combine(acc, a.add, a.VADDPS)
+	a.VMOVSS(sum.AsX(), mem(dst, 0))
+	a.ADDQ(operand.Imm(4), dst)
+	a.ADDQ(ldx, x)
+	a.ADDQ(ldy, y)
+	a.DECQ(rows)
+	a.JNZ(operand.LabelRef(row))
+	a.ret()
+}

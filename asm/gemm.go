@@ -1,0 +1,340 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/attr"
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// Offsets into the Go struct tile.
+const (
+	tileA = 8 * iota
+	tileB
+	tileC
+	tileInit
+	tileInit2
+	tileLda
+	tileLdb
+	tileLdc
+	tileLdInit
+	tileLdInit2
+	tileK
+	tileCols
+	tileFetch1
+	tileLdFetch1
+	tileFetch2
+	tileLdFetch2
+	tilePanel
+)
+
+// maxRows is the tallest tile at each width: with two vectors across, 28 of 32 registers hold sums at AVX-512, 12 of
+// 16 at AVX2.
+const (
+	maxRowsAVX512 = 14
+	maxRowsAVX2   = 6
+	// So few rows have four vectors across, or the latency of a sum would show.
+	maxRowsWideAVX512 = 3
+	maxRowsWideAVX2   = 2
+)
+
+func emitGemm(ctx *build.Context) {
+	maskTable(ctx)
+	for _, wide := range []bool{true, false} {
+		a := &asm{Context: ctx, wide: wide}
+		a.packPanel()
+		a.packTranspose()
+		a.packRows()
+		rows, rowsWide := maxRowsAVX2, maxRowsWideAVX2
+		if wide {
+			rows, rowsWide = maxRowsAVX512, maxRowsWideAVX512
+		}
+		for _, leftT := range []bool{false, true} {
+			for r := 1; r <= rows; r++ {
+				a.tile(r, 1, leftT)
+				a.tile(r, 2, leftT)
+			}
+			for r := 1; r <= rowsWide; r++ {
+				a.tile(r, 4, leftT)
+			}
+		}
+	}
+}
+
+var masks operand.Mem
+
+// maskTable is 8 words of ones and 8 of zeros: 8 words from word 8-n on are a mask of n lanes for VMASKMOVPS.
+func maskTable(ctx *build.Context) {
+	masks = ctx.StaticGlobal("laneMasks")
+	ctx.DataAttributes(attr.RODATA | attr.NOPTR)
+	for i := range 16 {
+		v := uint32(0)
+		if i < 8 {
+			v = 0xffffffff
+		}
+		ctx.AppendDatum(operand.U32(v))
+	}
+}
+
+// tile emits a product of rows rows of a and across vectors of columns of b. The sums stay in registers from start to
+// end. The third and fourth vector at AVX-512 lie in the next panel of b.
+func (a *asm) tile(rows, across int, leftT bool) {
+	form := "N"
+	if leftT {
+		form = "T"
+	}
+	w := a.lanes()
+	name := fmt.Sprintf("gemm%s%dx%d", form, rows, across)
+	a.function(name, "func(t *tile)",
+		fmt.Sprintf("%s%s computes a tile of %d rows and up to %d columns, see tile.", name, a.suffix(), rows, across*w))
+	t := a.GP64()
+	a.Load(a.Param("t"), t)
+	load := func(off int) reg.GPVirtual {
+		r := a.GP64()
+		a.MOVQ(mem(t, off), r)
+		return r
+	}
+	// The masks of the two vectors of columns.
+	m := make([]reg.Register, across)
+	full := ""
+	if a.wide {
+		n, ones := load(tileCols), a.GP64()
+		a.MOVQ(operand.I32(-1), ones)
+		bits := a.GP64()
+		a.BZHIQ(n, ones, bits) // the n low bits, all of them for n ≥ 64
+		for i := range m {
+			k := a.K()
+			a.KMOVW(bits.As32(), k)
+			m[i] = k
+			if i+1 < across {
+				a.SHRQ(operand.U8(16), bits)
+			}
+		}
+	} else {
+		full = a.label("full")
+	}
+	acc := make([][]reg.VecVirtual, rows)
+	for r := range acc {
+		acc[r] = a.vecs(across)
+	}
+
+	avxMasks := func() {
+		n := load(tileCols)
+		for i := range m {
+			m[i] = a.mask(n, i*w)
+		}
+	}
+
+	// Start from zero, from init, or from init + init2.
+	start, sums := a.label("start"), a.label("sums")
+	init := load(tileInit)
+	a.TESTQ(init, init)
+	a.JNZ(operand.LabelRef(start))
+	for r := range acc {
+		for _, v := range acc[r] {
+			a.zero(v)
+		}
+	}
+	a.JMP(operand.LabelRef(sums))
+	a.Label(start)
+	if !a.wide {
+		avxMasks()
+	}
+	ld := load(tileLdInit)
+	for r := range acc {
+		for i, v := range acc[r] {
+			a.maskedLoad(mem(init, 4*w*i), m[i], v)
+		}
+		if r < rows-1 {
+			a.ADDQ(ld, init)
+		}
+	}
+	init2 := load(tileInit2)
+	a.TESTQ(init2, init2)
+	a.JZ(operand.LabelRef(sums))
+	ld2 := load(tileLdInit2)
+	tmp := a.vec()
+	for r := range acc {
+		for i, v := range acc[r] {
+			a.maskedLoad(mem(init2, 4*w*i), m[i], tmp)
+			a.VADDPS(tmp, v, v)
+		}
+		if r < rows-1 {
+			a.ADDQ(ld2, init2)
+		}
+	}
+	a.Label(sums)
+
+	// The addresses of a: for a [m, k], rows in threes from one pointer each; for a [k, m], one pointer.
+	pa, lda := load(tileA), load(tileLda)
+	var base []reg.Register
+	if !leftT {
+		for r := 0; r < rows; r += 3 {
+			if r == 0 {
+				base = append(base, pa)
+				continue
+			}
+			p := a.GP64()
+			a.LEAQ(memx(base[len(base)-1], lda, 2, 0), p)
+			a.ADDQ(lda, p)
+			base = append(base, p)
+		}
+	}
+	// walk is p + step·ld, for the four steps of a round: pointers move once a round, because every scalar addition may
+	// take a multiplication's place on its port.
+	walk := func(p, ld, ld3 reg.Register, step, disp int) operand.Mem {
+		switch step {
+		case 0:
+			return mem(p, disp)
+		case 3:
+			return memx(p, ld3, 1, disp)
+		}
+		return memx(p, ld, uint8(step), disp)
+	}
+	triple := func(ld reg.Register) reg.Register {
+		r := a.GP64()
+		a.LEAQ(memx(ld, ld, 2, 0), r)
+		return r
+	}
+	var lda3 reg.Register
+	if leftT {
+		lda3 = triple(lda)
+	}
+	addr := func(r, step int) operand.Mem {
+		if leftT {
+			return walk(pa, lda, lda3, step, 4*r)
+		}
+		switch r % 3 {
+		case 1:
+			return memx(base[r/3], lda, 1, 4*step)
+		case 2:
+			return memx(base[r/3], lda, 2, 4*step)
+		}
+		return mem(base[r/3], 4*step)
+	}
+	pb, ldb := load(tileB), load(tileLdb)
+	ldb3 := triple(ldb)
+	pb2 := pb
+	if a.wide && across == 4 {
+		pb2 = load(tilePanel)
+		a.ADDQ(pb, pb2)
+	}
+	b := a.vecs(across)
+	s := [2]reg.VecVirtual{a.vec(), a.vec()}
+	step := func(i int) {
+		for n, v := range b {
+			if a.wide && n >= 2 {
+				a.VMOVUPS(walk(pb2, ldb, ldb3, i, 4*w*(n-2)), v)
+			} else {
+				a.VMOVUPS(walk(pb, ldb, ldb3, i, 4*w*n), v)
+			}
+		}
+		for r := range acc {
+			x := s[r%2]
+			a.VBROADCASTSS(addr(r, i), x)
+			for i, v := range b {
+				a.VFMADD231PS(v, x, acc[r][i])
+			}
+		}
+	}
+	// What the next tiles will want is fetched on the way, two lines of each stream a round: c, whose rows lie far apart,
+	// and the next panel of b.
+	fetch := [2]reg.GPVirtual{load(tileFetch1), load(tileFetch2)}
+	ldFetch := [2]reg.GPVirtual{load(tileLdFetch1), load(tileLdFetch2)}
+	prefetch := func(i int) {
+		a.PREFETCHT1(mem(fetch[i], 0))
+		a.PREFETCHT1(mem(fetch[i], 64))
+		a.ADDQ(ldFetch[i], fetch[i])
+	}
+	advance := func(n int) {
+		forward := func(p, ld reg.Register) {
+			if n == 1 {
+				a.ADDQ(ld, p)
+			} else {
+				a.LEAQ(memx(p, ld, uint8(n), 0), p)
+			}
+		}
+		forward(pb, ldb)
+		if pb2 != pb {
+			forward(pb2, ldb)
+		}
+		if leftT {
+			forward(pa, lda)
+			return
+		}
+		for _, p := range base {
+			a.ADDQ(operand.Imm(uint64(4*n)), p)
+		}
+	}
+	const unroll = 4
+	k := load(tileK)
+	loop, tail, tailLoop, done := a.label("loop"), a.label("tail"), a.label("tailloop"), a.label("done")
+	a.SUBQ(operand.Imm(unroll), k)
+	a.JL(operand.LabelRef(tail))
+	a.align(64)
+	a.Label(loop)
+	for i := range unroll {
+		step(i)
+		if i < 2 {
+			prefetch(i)
+		}
+	}
+	advance(unroll)
+	a.SUBQ(operand.Imm(unroll), k)
+	a.JGE(operand.LabelRef(loop))
+	a.Label(tail)
+	a.ADDQ(operand.Imm(unroll), k)
+	a.JZ(operand.LabelRef(done))
+	a.Label(tailLoop)
+	step(0)
+	advance(1)
+	a.DECQ(k)
+	a.JNZ(operand.LabelRef(tailLoop))
+	a.Label(done)
+
+	// The registers above are all that there are: t is read again.
+	t = a.GP64()
+	a.Load(a.Param("t"), t)
+	pc, ldc := load(tileC), load(tileLdc)
+	store := func(f func(v reg.VecVirtual, i int)) {
+		for r := range acc {
+			for i, v := range acc[r] {
+				f(v, i)
+			}
+			if r < rows-1 {
+				a.ADDQ(ldc, pc)
+			}
+		}
+		a.ret()
+	}
+	if a.wide {
+		store(func(v reg.VecVirtual, i int) { a.VMOVUPS(v, m[i], mem(pc, 4*w*i)) })
+		return
+	}
+	a.CMPQ(mem(t, tileCols), operand.Imm(uint64(across*w)))
+	a.JGE(operand.LabelRef(full))
+	avxMasks()
+	pc2 := pc
+	for r := range acc {
+		for i, v := range acc[r] {
+			a.VMASKMOVPS(v, m[i], mem(pc2, 4*w*i))
+		}
+		if r < rows-1 {
+			a.ADDQ(ldc, pc2)
+		}
+	}
+	a.ret()
+	a.Label(full)
+	store(func(v reg.VecVirtual, i int) { a.VMOVUPS(v, mem(pc, 4*w*i)) })
+}
+
+// maskedLoad loads the lanes of mask and zeros the others; memory outside of the mask is not touched.
+func (a *asm) maskedLoad(from operand.Mem, mask reg.Register, to reg.VecVirtual) {
+	if a.wide {
+		a.VMOVUPS_Z(from, mask, to)
+	} else {
+		a.VMASKMOVPS(from, mask, to)
+	}
+}

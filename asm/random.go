@@ -1,0 +1,176 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/attr"
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// laneNumbers is 0, 2, ..., 14 and 1, 3, ..., 15 as 64-bit words.
+func laneNumbers(ctx *build.Context) {
+	ctx.StaticGlobal("laneNumbers")
+	ctx.DataAttributes(attr.RODATA | attr.NOPTR)
+	for _, first := range []uint64{0, 1} {
+		for i := range uint64(8) {
+			ctx.AppendDatum(operand.U64(first + 2*i))
+		}
+	}
+}
+
+func laneNumber(byte int) operand.Mem {
+	return operand.Mem{Symbol: operand.Symbol{Name: "laneNumbers", Static: true}, Base: reg.StaticBase, Disp: byte}
+}
+
+// philox emits Philox4x32-10 for one vector of counters: those of lanes first, first+1, ... of a group of 16 that
+// begins at counter. The even and the odd lanes are worked on apart, as 64-bit lanes whose upper halves are ignored, as
+// VPMULUDQ does.
+func (a *asm) philox(counter, args reg.GPVirtual, first int) [4]vector {
+	hi := a.GP64()
+	a.MOVQ(counter, hi)
+	a.SHRQ(operand.Imm(32), hi)
+	x := a.XMM()
+	ctr, high := a.vec(), a.vec()
+	a.VMOVQ(counter, x)
+	a.VPBROADCASTQ(x, ctr)
+	a.VMOVQ(hi, x)
+	a.VPBROADCASTQ(x, high)
+	var c [2][4]vector
+	for odd := range c {
+		c[odd][0] = a.vec()
+		at := laneNumber(64*odd + 4*first)
+		a.VPADDQ(at, ctr, c[odd][0])
+		for i := 1; i < 4; i++ {
+			if i == 1 {
+				c[odd][i] = high
+			} else {
+				c[odd][i] = a.zeroVec()
+			}
+		}
+	}
+	// The multipliers stay in memory: AVX2 has no register to spare.
+	mul := func(m konst, x vector) vector {
+		d := a.vec()
+		if a.wide {
+			a.VPMULUDQ_BCST(m.mem(), x, d)
+		} else {
+			a.VPMULUDQ(m.mem(), x, d)
+		}
+		return d
+	}
+	k0, k1 := a.vec(), a.vec()
+	a.VBROADCASTSS(mem(args, vecKey), k0)
+	a.VBROADCASTSS(mem(args, vecKey+4), k1)
+	for r := range 10 {
+		if r > 0 {
+			k0, k1 = a.padd(k0, konst(0x9E3779B9)), a.padd(k1, konst(0xBB67AE85))
+		}
+		for odd := range c {
+			v := &c[odd]
+			p0, p1 := mul(0xD2511F53, v[0]), mul(0xCD9E8D57, v[2])
+			h0, h1 := a.vec(), a.vec()
+			a.VPSRLQ(operand.Imm(32), p0, h0)
+			a.VPSRLQ(operand.Imm(32), p1, h1)
+			*v = [4]vector{a.xor(a.xor(h1, v[1]), k0), p1, a.xor(a.xor(h0, v[3]), k1), p0}
+		}
+	}
+	var out [4]vector
+	for i := range out {
+		o, d := a.vec(), a.vec()
+		a.VPSLLQ(operand.Imm(32), c[1][i], o)
+		if a.wide {
+			m, bits := a.K(), a.GP32()
+			a.MOVL(operand.U32(0xaaaa), bits)
+			a.KMOVW(bits, m)
+			a.VPBLENDMD(o, c[0][i], m, d)
+		} else {
+			a.VPBLENDD(operand.Imm(0xaa), o, c[0][i], d)
+		}
+		out[i] = d
+	}
+	return out
+}
+
+// stream emits a kernel over groups of 64 elements, for each vector of which body gets a vector of random words.
+func (a *asm) stream(name string, pointers, scalars int, body func(l *loop, words vector)) {
+	a.ops = append(a.ops, name)
+	a.function("vec"+name, "func(v *vec, lo, hi int)", "vec"+name+a.suffix()+" is op"+name+" on elements lo to hi; offset + lo is a multiple of 64.")
+	l := &loop{asm: a, args: a.GP64(), index: a.GP64()}
+	n := a.GP64()
+	a.Load(a.Param("v"), l.args)
+	a.Load(a.Param("lo"), l.index)
+	a.Load(a.Param("hi"), n)
+	a.SUBQ(l.index, n)
+	for i := range pointers {
+		p := a.GP64()
+		a.MOVQ(mem(l.args, 8*i), p)
+		l.pointers = append(l.pointers, p)
+	}
+	for i := range scalars {
+		s := a.vec()
+		a.VBROADCASTSS(mem(l.args, vecScalars+4*i), s)
+		l.scalars = append(l.scalars, s)
+	}
+	a.hoisted = map[konst]vector{}
+	counter := a.GP64()
+	a.MOVQ(mem(l.args, vecOffset), counter)
+	a.ADDQ(l.index, counter)
+	a.SHRQ(operand.Imm(2), counter)
+	w := a.lanes()
+	group := func(masked bool) {
+		for first := 0; first < 16; first += w {
+			for i, words := range a.philox(counter, l.args, first) {
+				from := 16*i + first
+				l.disp, l.mask = 4*from, nil
+				if masked {
+					l.mask = a.mask(n, from)
+				}
+				body(l, words)
+			}
+		}
+	}
+	loop, tail, done := a.label("loop"), a.label("tail"), a.label("done")
+	a.SUBQ(operand.U32(64), n)
+	a.JL(operand.LabelRef(tail))
+	a.Label(loop)
+	group(false)
+	a.ADDQ(operand.Imm(16), counter)
+	a.ADDQ(operand.U32(64), l.index)
+	a.SUBQ(operand.U32(64), n)
+	a.JGE(operand.LabelRef(loop))
+	a.Label(tail)
+	a.ADDQ(operand.U32(64), n)
+	a.JZ(operand.LabelRef(done))
+	group(true)
+	a.Label(done)
+	a.ret()
+}
+
+func (a *asm) random() {
+	shift := func(w vector) vector {
+		d := a.vec()
+		a.VPSRLD(operand.Imm(8), w, d)
+		return d
+	}
+	a.stream("Uniform", 1, 0, func(l *loop, w vector) {
+		d := l.vec()
+		l.VCVTDQ2PS(shift(w), d)
+		l.put(0, l.mul(d, f32(1.0/(1<<24))))
+	})
+	a.stream("Dropout", 2, 1, func(l *loop, w vector) {
+		limit := l.vec()
+		l.VBROADCASTSS(mem(l.args, vecLimit), limit)
+		// Keep unless the limit is greater than the word.
+		x := l.mul(l.get(1), l.scalars[0])
+		if l.wide {
+			m := l.K()
+			l.VPCMPD(operand.Imm(2), shift(w), limit, m) // limit ≤ word
+			l.put(0, l.orZero(m, x))
+			return
+		}
+		m, d := l.vec(), l.vec()
+		l.VPCMPGTD(shift(w), limit, m)
+		l.VANDNPS(x, m, d)
+		l.put(0, d)
+	})
+}

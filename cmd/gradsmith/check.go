@@ -1,0 +1,45 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gradsmith/gradsmith/spec"
+)
+
+func newCheck() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check SPEC...",
+		Short: "Report everything that is wrong with specs",
+		Long: `Check reads specs and reports everything that is wrong with them, a line each, with file,
+line and column. It writes nothing.`,
+		Example:           "  gradsmith check poet.yaml",
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: specs,
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			var failed spec.Errors
+			for _, path := range paths {
+				m, err := spec.Load(path)
+				if err != nil {
+					var problems spec.Errors
+					if !errors.As(err, &problems) {
+						return err
+					}
+					failed = append(failed, problems...)
+					continue
+				}
+				layers := len(m.Layers)
+				if m.EncoderDecoder() {
+					layers += len(m.Encoder)
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "%s: a valid model of kind %s with %d layers and %d tokens\n", path, m.Kind, layers, m.Vocab())
+			}
+			if failed != nil {
+				return failed
+			}
+			return nil
+		},
+	}
+}

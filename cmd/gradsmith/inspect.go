@@ -1,0 +1,58 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gradsmith/gradsmith/gen"
+	"github.com/gradsmith/gradsmith/spec"
+)
+
+func newInspect() *cobra.Command {
+	var dot, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "inspect SPEC",
+		Short: "Show layers, shapes, parameters, flops and memory of a model",
+		Long: `Inspect shows what a model is made of and what it costs, without generating it: a table of
+its layers with shapes, parameters and floating-point operations a token, and the memory
+that training and decoding take.`,
+		Example: `  gradsmith inspect poet.yaml
+  gradsmith inspect poet.yaml --dot | dot -Tsvg > poet.svg`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: specs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if dot && asJSON {
+				return errors.New("--dot and --json exclude each other")
+			}
+			m, err := spec.Load(args[0])
+			if err != nil {
+				return err
+			}
+			if dot {
+				text, err := gen.Dot(m)
+				if err != nil {
+					return fmt.Errorf("%s: %w", args[0], err)
+				}
+				fmt.Fprint(cmd.OutOrStdout(), text)
+				return nil
+			}
+			r, err := gen.Inspect(m)
+			if err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			if asJSON {
+				e := json.NewEncoder(cmd.OutOrStdout())
+				e.SetIndent("", "  ")
+				return e.Encode(r)
+			}
+			fmt.Fprint(cmd.OutOrStdout(), r.Text())
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&dot, "dot", false, "print the graph of the forward pass for Graphviz")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the figures as JSON")
+	return cmd
+}

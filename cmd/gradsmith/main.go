@@ -1,0 +1,83 @@
+// Command gradsmith compiles a spec of a generative text model into a Go package.
+//
+//	gradsmith init rnn poet        # a spec, a go:generate line and a program to begin with
+//	gradsmith check poet.yaml      # what is wrong with a spec, all of it
+//	gradsmith generate poet.yaml   # the package
+//	gradsmith inspect poet.yaml    # its layers, shapes, parameters, flops and memory
+//	gradsmith verify .             # is all generated code fresh?
+//
+// It reads arguments and files, calls the packages spec and gen, and writes files. It must not know what a model is made
+// of: what it prints about one comes from those packages.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gradsmith/gradsmith/spec"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is main without the process: it returns the exit code.
+func run(args []string, out, errOut io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	err := root.Execute()
+	switch problems := spec.Errors(nil); {
+	case err == nil:
+		return 0
+	case err == errReported:
+	case errors.As(err, &problems):
+		// They begin with file:line:column, which editors and terminals make links of.
+		fmt.Fprintln(errOut, problems)
+	default:
+		// One line: the suggestions of cobra come on several.
+		fmt.Fprintf(errOut, "gradsmith: %s\n", strings.Join(strings.Fields(err.Error()), " "))
+	}
+	return 1
+}
+
+// errReported ends a command that has printed its errors itself.
+var errReported = errors.New("errors were reported")
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "gradsmith",
+		Short: "Compile specs of generative text models into Go packages",
+		Long: `gradsmith compiles a YAML spec of a generative text model into a plain Go package: its
+forward pass, its backward pass, its training step and its decoder, as code to read,
+step through and import.
+
+Begin with:  gradsmith init rnn poet`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(
+		newInit(),
+		newCheck(),
+		newGenerate(),
+		newInspect(),
+		newVerify(),
+		newSchema(),
+		newVocab(),
+		newBench(),
+		newDocs(),
+		newVersion(),
+	)
+	return root
+}
+
+// specs completes arguments that are specs.
+func specs(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return []string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
+}

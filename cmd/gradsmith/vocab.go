@@ -1,0 +1,188 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gradsmith/gradsmith/runtime/text"
+	"github.com/gradsmith/gradsmith/spec"
+)
+
+func newVocab() *cobra.Command {
+	var out string
+	var least, words, bpe int
+	cmd := &cobra.Command{
+		Use:   "vocab TEXT...",
+		Short: "Make a vocabulary file for the tokenizers chars, words and bpe from texts",
+		Long: `Vocab makes a vocabulary file from texts. It goes beside a spec, which names it:
+
+  tokenizer: {chars: poet.vocab}    the characters of UTF-8 texts, in the order of their code points
+  tokenizer: {words: poet.words}    with --words: the most frequent words, with the blanks before them
+  tokenizer: {bpe: poet.bpe}        with --bpe: byte-pair encoding, as GPT-2 has it
+
+The file is text: a quoted string a line, or two tokens to merge.`,
+		Example: `  gradsmith vocab poems.txt -o poet.vocab
+  gradsmith vocab poems.txt --bpe 4000 -o poet.bpe`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, texts []string) error {
+			var data []byte
+			var comment string
+			var err error
+			switch flags := cmd.Flags(); {
+			case flags.Changed("words"):
+				if words < 2 {
+					return fmt.Errorf("--words: a vocabulary needs at least 2 words, not %d", words)
+				}
+				data, comment, err = wordFile(texts, words, least)
+			case flags.Changed("bpe"):
+				if bpe < 257 {
+					return fmt.Errorf("--bpe: the 256 bytes are tokens, so that there are at least 257, not %d", bpe)
+				}
+				data, comment, err = mergeFile(texts, bpe, least)
+			default:
+				data, comment, err = characterFile(texts, least)
+			}
+			if err != nil {
+				var problems spec.Errors
+				if errors.As(err, &problems) {
+					return fmt.Errorf("%s: %s", strings.Join(texts, ", "), problems[0].Msg)
+				}
+				return err
+			}
+			if err := output(cmd, out, data); err != nil {
+				return err
+			}
+			if out != "" {
+				fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", out, comment)
+			}
+			return nil
+		},
+	}
+	outFlag(cmd, &out)
+	cmd.Flags().IntVar(&words, "words", 0, "list words, the `N` most frequent ones at most")
+	cmd.Flags().IntVar(&bpe, "bpe", 0, "learn byte-pair encoding of `N` tokens, the 256 bytes included")
+	cmd.Flags().IntVar(&least, "least", 1, "leave out what occurs fewer than `N` times; for characters the spec then needs an unknown one")
+	cmd.MarkFlagsMutuallyExclusive("words", "bpe")
+	return cmd
+}
+
+// ofTexts is the end of a vocabulary's comment.
+func ofTexts(texts []string) string {
+	var names []string
+	for _, path := range texts {
+		names = append(names, filepath.Base(path))
+	}
+	return " of " + strings.Join(names, ", ")
+}
+
+// without is what a comment says of what was left out.
+func without(dropped, least int) string {
+	if dropped < 1 {
+		return ""
+	}
+	return fmt.Sprintf(", without %d that occur fewer than %d times", dropped, least)
+}
+
+// characterFile makes a vocabulary file of characters, and its comment.
+func characterFile(texts []string, least int) ([]byte, string, error) {
+	counts := map[rune]int{}
+	for _, path := range texts {
+		if err := countCharacters(path, counts); err != nil {
+			return nil, "", err
+		}
+	}
+	var chars []rune
+	for c, n := range counts {
+		if n >= least {
+			chars = append(chars, c)
+		}
+	}
+	slices.Sort(chars)
+	comment := fmt.Sprintf("%d characters%s%s", len(chars), ofTexts(texts), without(len(counts)-len(chars), least))
+	data := spec.FormatVocabulary(chars, comment)
+	_, err := spec.ParseVocabulary("", data)
+	return data, comment, err
+}
+
+// wordFile makes a vocabulary file of words, and its comment.
+func wordFile(texts []string, size, least int) ([]byte, string, error) {
+	pieces, err := countPieces(texts)
+	if err != nil {
+		return nil, "", err
+	}
+	words := pieces.Words(size, least)
+	all, some := 0, 0
+	for _, n := range pieces {
+		all += n
+	}
+	for _, w := range words {
+		some += pieces[w]
+	}
+	comment := fmt.Sprintf("%d words%s, %.1f%% of the text", len(words), ofTexts(texts), 100*float64(some)/float64(max(all, 1)))
+	data := spec.FormatWords(words, comment)
+	_, err = spec.ParseWords("", data)
+	return data, comment, err
+}
+
+// mergeFile makes a vocabulary file of byte-pair encoding, and its comment.
+func mergeFile(texts []string, size, least int) ([]byte, string, error) {
+	pieces, err := countPieces(texts)
+	if err != nil {
+		return nil, "", err
+	}
+	merges := pieces.Merges(size, least)
+	comment := fmt.Sprintf("%d tokens%s", 256+len(merges), ofTexts(texts))
+	if 256+len(merges) < size {
+		comment += fmt.Sprintf(", fewer than the %d asked for: no other pair occurs %d times", size, max(least, 2))
+	}
+	data := spec.FormatMerges(merges, comment)
+	_, err = spec.ParseMerges("", data)
+	return data, comment, err
+}
+
+// countPieces counts what words and merges are made of.
+func countPieces(texts []string) (text.Pieces, error) {
+	pieces := text.Pieces{}
+	for _, path := range texts {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("%s cannot be read: %w", path, cause(err))
+		}
+		pieces.Add(string(data))
+	}
+	return pieces, nil
+}
+
+// countCharacters adds up the characters of a text.
+func countCharacters(path string, counts map[rune]int) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("%s cannot be read: %w", path, cause(err))
+	}
+	defer f.Close()
+	line, col := 1, 1
+	for r := bufio.NewReader(f); ; {
+		c, size, err := r.ReadRune()
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return fmt.Errorf("%s cannot be read: %w", path, cause(err))
+		case c == '\uFFFD' && size == 1:
+			return fmt.Errorf("%s:%d:%d: the text is not UTF-8; convert it, or use the tokenizer bytes", path, line, col)
+		}
+		counts[c]++
+		col++
+		if c == '\n' {
+			line, col = line+1, 1
+		}
+	}
+}

@@ -1,0 +1,3 @@
+package newton
+
+//go:generate go run ../../../cmd/gradsmith generate newton.yaml

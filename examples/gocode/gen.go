@@ -1,0 +1,3 @@
+package gocode
+
+//go:generate go run ../../cmd/gradsmith generate gocode.yaml

@@ -1,0 +1,3 @@
+package opticks
+
+//go:generate go run ../../cmd/gradsmith generate opticks.yaml

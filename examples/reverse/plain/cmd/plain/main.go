@@ -1,0 +1,14 @@
+// Command plain trains a model without attention to reverse sequences of digits, on the pairs of command reverse.
+//
+//	plain train --source train.tsv --valid-source short.tsv
+//	plain eval --source short.tsv
+package main
+
+import (
+	"github.com/gradsmith/gradsmith/examples/reverse/plain"
+	"github.com/gradsmith/gradsmith/runtime/app"
+)
+
+func main() {
+	app.Main(plain.Program())
+}

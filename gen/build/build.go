@@ -1,0 +1,447 @@
+// Package build turns a checked spec into graphs: one of a training step's forward pass and loss, and one of a decoding step.
+//
+// It writes the plain form of a model, one time step at a time inside of loops, and leaves it to the optimizer to move work out of them. It must know
+// nothing of gradients, memory or Go code.
+package build
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/gradsmith/gradsmith/gen/graph"
+	"github.com/gradsmith/gradsmith/gen/op"
+	"github.com/gradsmith/gradsmith/spec"
+)
+
+// Model is what the spec describes, as graphs.
+type Model struct {
+	Spec   *spec.Model
+	Train  *graph.Graph // outputs: "loss", "logits", "state:<name>"
+	Decode *graph.Graph // outputs: "logits", "state:<name>"; nil for a model that fills in masked tokens
+	Encode *graph.Graph // outputs: "cache:<name>", what a decoder reads of the source; nil without an encoder
+	Params []*Param     // in the order of their definition
+	States []*State
+	Caches []*State // of a decoder: the keys and values of earlier tokens
+	Tables []*Table
+	Names  []Constant // named sizes, in the order of their definition
+	Layers []Layer
+}
+
+// Table is a constant matrix that generated code computes once.
+type Table struct {
+	Name          string // of the graphs' input: "pos.waves"
+	Scheme        string // "waves" or "angles"
+	Rows, Columns graph.Dim
+	Base          float64 // of angles
+	Comment       string
+}
+
+// Values are the numbers of the table, by definition.
+func (t *Table) Values() []float64 {
+	if t.Scheme == "angles" {
+		return op.RopeAngles(t.Rows.N, t.Columns.N, t.Base)
+	}
+	return op.Waves(t.Rows.N, t.Columns.N)
+}
+
+// Constant is a size of the spec that generated code names.
+type Constant struct {
+	Name    string
+	Value   int
+	Comment string
+}
+
+// Param is a parameter, or one for each layer of a stack.
+type Param struct {
+	Scope string // layer, as generated code names it: "lstm1"
+	Field string // "wx"
+	Shape graph.Shape
+	Stack int // 0: a single layer; otherwise how many layers, and the first dimension of Shape
+	First int // number, from 1, of the stack's first layer in the layer of the spec; 0 where the spec's layer has just one
+	Layer string
+	Init  Init
+}
+
+// Name is the name of the parameter in its graph.
+func (p *Param) Name() string { return p.Scope + "." + p.Field }
+
+// Tensors are the names of the parameter's tensors in checkpoints, one for each layer of a stack.
+func (p *Param) Tensors() []string {
+	if p.First == 0 {
+		return []string{p.Layer + "." + p.Field}
+	}
+	names := make([]string, max(p.Stack, 1))
+	for i := range names {
+		names[i] = fmt.Sprintf("%s.%d.%s", p.Layer, p.First+i, p.Field)
+	}
+	return names
+}
+
+// Init says how a parameter starts: a scheme of the spec, with fan-in and fan-out where it needs them, and a number added to some columns.
+type Init struct {
+	Scheme string
+	Scale  float64
+	In     int // fan-in
+	Out    int // fan-out
+	Blocks int // orthogonal: how many square blocks stand side by side
+	Add    float64
+	AddAt  [2]int // columns [from, to) that Add is added to
+}
+
+// State is carried from one window, or one decoding step, to the next.
+type State struct {
+	Name  string      // "lstm1.h"
+	Shape graph.Shape // [batch, units] or [layers, batch, units]
+}
+
+// Layer is one row of the summary.
+type Layer struct {
+	Name, Kind string
+	Width      int
+	Params     []*Param
+	Scopes     []string // of its nodes
+}
+
+// Build makes the graphs.
+func Build(m *spec.Model) (*Model, error) {
+	r := &Model{Spec: m}
+	t := newBuilder(r, "train")
+	t.training, t.time = true, true
+	t.train()
+	if !r.Masked() {
+		d := newBuilder(r, "decode")
+		d.time = r.positional() // a prompt is read many tokens at a time
+		d.decode()
+	}
+	if m.Source != nil {
+		e := newBuilder(r, "encode")
+		e.time, e.encoding = true, true
+		e.encode()
+	}
+	for _, g := range r.Graphs() {
+		if err := g.Verify(); err != nil {
+			return nil, fmt.Errorf("build: %w", err)
+		}
+	}
+	return r, nil
+}
+
+// Graphs lists the graphs of the model.
+func (m *Model) Graphs() []*graph.Graph {
+	var all []*graph.Graph
+	for _, g := range []*graph.Graph{m.Train, m.Encode, m.Decode} {
+		if g != nil {
+			all = append(all, g)
+		}
+	}
+	return all
+}
+
+// Masked reports whether the model fills in masked tokens, in place of writing text from left to right: then it has no decoder.
+func (m *Model) Masked() bool { return m.Spec.Masking != nil }
+
+// Chunk is the number of tokens of a prompt that a decoder reads at once.
+func (m *Model) Chunk() int {
+	if m.Spec.Kind != "attention" {
+		return 1
+	}
+	if m.Spec.Source != nil {
+		return 1 // an answer begins with one token
+	}
+	return max(min(m.Spec.Shape.Steps, 64), m.Prefix())
+}
+
+// positional reports whether a decoder counts its tokens: where a Transformer writes, but not where a recurrent network does.
+func (m *Model) positional() bool {
+	for _, l := range m.Spec.Layers {
+		switch l.(type) {
+		case *spec.Transformer, *spec.Positions:
+			return true
+		}
+	}
+	return false
+}
+
+// Sizes are the capacities of the run-time sizes: of training, or of decoding for one sequence.
+func (m *Model) Sizes(training bool) map[string]int {
+	s := map[string]int{"steps": m.Chunk(), "batch": 1}
+	if training {
+		s = map[string]int{"steps": m.Spec.Shape.Steps, "batch": m.Spec.Shape.Batch}
+	}
+	if m.Spec.Source != nil {
+		s["sourceSteps"] = m.Spec.Source.Steps
+	}
+	return s
+}
+
+// Prefix is the number of tokens at the start of a text that see each other.
+func (m *Model) Prefix() int {
+	n := 0
+	for _, l := range m.Spec.Layers {
+		if t, ok := l.(*spec.Transformer); ok {
+			n = max(n, t.Prefix)
+		}
+	}
+	return n
+}
+
+type builder struct {
+	*graph.Builder
+	r        *Model
+	m        *spec.Model
+	training bool // the graph of a training step, not of a decoding step
+	encoding bool // the graph that prepares decoding from a source
+	time     bool // whether values have a dimension of time steps
+	steps    graph.Dim
+	source   *graph.Value // tokens of the source
+	memory   *graph.Value // what the encoder makes of them
+	params   map[string]*graph.Value
+	tables   map[string]*graph.Value // embeddings by layer
+	reset    *graph.Value
+	tokens   *graph.Value
+	places   *graph.Value // positions of the tokens, in decoding
+	streams  int
+	state    []stateOut
+}
+
+type stateOut struct {
+	name string
+	v    *graph.Value
+}
+
+var (
+	steps       = graph.Sym("steps")
+	sourceSteps = graph.Sym("sourceSteps")
+	batch       = graph.Sym("batch")
+)
+
+func newBuilder(r *Model, name string) *builder {
+	return &builder{
+		Builder: &graph.Builder{G: graph.New(name)}, r: r, m: r.Spec, steps: steps,
+		params: map[string]*graph.Value{}, tables: map[string]*graph.Value{},
+	}
+}
+
+func (b *builder) vocab() graph.Dim { return b.named("vocab", b.m.Vocab(), "number of tokens") }
+
+// named is a dimension that generated code has a constant for.
+func (b *builder) named(name string, n int, comment string) graph.Dim {
+	for _, c := range b.r.Names {
+		if c.Name == name {
+			return graph.Const(n, name)
+		}
+	}
+	b.r.Names = append(b.r.Names, Constant{name, n, comment})
+	return graph.Const(n, name)
+}
+
+func (b *builder) train() {
+	b.r.Train = b.G
+	tb := graph.Shape{steps, batch}
+	b.tokens = b.G.Input("tokens", graph.Data, graph.I32, tb)
+	targets := b.G.Input("targets", graph.Data, graph.I32, tb)
+	if b.m.Kind == "rnn" {
+		b.reset = b.G.Input("reset", graph.Data, graph.I32, tb)
+	}
+	if b.m.Source != nil {
+		b.memory = b.encoder()
+	}
+	logits := b.layers(b.m.Layers, true)
+	for _, s := range b.state {
+		b.G.Output(s.v, "state:"+s.name)
+	}
+	b.Phase, b.Scope, b.Origin = graph.Loss, "", b.at(b.m.Loss.Pos, "loss")
+	loss := b.Apply(op.CrossEntropy, []string{"loss", "rowLoss"}, graph.Attrs{{Key: "smoothing", Val: b.m.Loss.LabelSmoothing}}, logits, targets)[0]
+	b.G.Output(loss, "loss")
+}
+
+func (b *builder) decode() {
+	b.r.Decode = b.G
+	at := graph.Shape{batch}
+	if b.time {
+		at = graph.Shape{steps, batch}
+	}
+	b.tokens = b.G.Input("tokens", graph.Data, graph.I32, at)
+	if b.time {
+		b.places = b.G.Input("positions", graph.Data, graph.I32, at)
+	}
+	if b.m.Source != nil {
+		b.source = b.G.Input("source", graph.Data, graph.I32, graph.Shape{sourceSteps, batch})
+	}
+	logits := b.layers(b.m.Layers, true)
+	b.G.Output(logits, "logits")
+	for _, s := range b.state {
+		b.G.Output(s.v, "state:"+s.name)
+	}
+}
+
+// encoder adds the layers that read the source.
+func (b *builder) encoder() *graph.Value {
+	b.source = b.G.Input("source", graph.Data, graph.I32, graph.Shape{sourceSteps, batch})
+	tokens, n, places := b.tokens, b.steps, b.places
+	b.tokens, b.steps, b.places = b.source, sourceSteps, nil
+	memory := b.layers(b.m.Encoder, false)
+	b.tokens, b.steps, b.places = tokens, n, places
+	return memory
+}
+
+// encode is the graph of what a decoder needs of the source: it goes through the layers of the decoder for what they read of the memory.
+func (b *builder) encode() {
+	b.r.Encode = b.G
+	b.memory = b.encoder()
+	for _, l := range b.m.Layers {
+		b.Scope, b.Origin = l.LayerName(), b.at(l.LayerPos(), l.LayerName())
+		switch l := l.(type) {
+		case *spec.Transformer:
+			b.crossKeys(l)
+		case *spec.Recurrent:
+			b.begin(l)
+		}
+	}
+}
+
+func (b *builder) at(p spec.Pos, what string) string {
+	if p.Line == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d %s", b.m.File, p.Line, what)
+}
+
+// layers adds a stack of layers; the last one of a model gives the logits.
+func (b *builder) layers(stack []spec.Layer, logits bool) *graph.Value {
+	var x *graph.Value
+	for i, l := range stack {
+		last := logits && i == len(stack)-1
+		b.Scope, b.Origin = l.LayerName(), b.at(l.LayerPos(), l.LayerName())
+		if b.training {
+			b.r.Layers = append(b.r.Layers, Layer{Name: l.LayerName(), Kind: l.LayerKind(), Width: l.OutputWidth()})
+		}
+		switch l := l.(type) {
+		case *spec.Embedding:
+			table := b.tables[l.Tie]
+			if l.Tie == "" {
+				n := b.vocab()
+				if b.steps.Same(sourceSteps) && b.m.Source != nil {
+					n = b.named("sourceVocab", b.m.Source.Tokenizer.Vocab, "number of tokens of the source")
+				}
+				table = b.param(l.Name, "table", graph.Shape{n, b.width(l, "Size", "width of the embedding")}, 0, 0, l.Name, matrix(l.Init, n.N, l.Width))
+			} else if table == nil { // a decoder's graph does not have the encoder's layers
+				table = b.param(l.Tie, "table", graph.Shape{b.vocab(), b.width(l, "Size", "width of the embedding")}, 0, 0, l.Tie, Init{})
+			}
+			b.tables[l.Name] = table
+			x = b.Apply(op.Gather, []string{l.Name + ".x"}, nil, table, b.tokens)[0]
+		case *spec.OneHot:
+			x = b.Apply(op.OneHot, []string{l.Name + ".x"}, graph.Attrs{{Key: "vocab", Val: b.vocab()}}, b.tokens)[0]
+		case *spec.Recurrent:
+			switch {
+			case b.m.Kind == "rnn":
+				x = b.recurrent(l, x)
+			case b.steps.Same(sourceSteps):
+				x = b.reader(l, x)
+			default:
+				x = b.writer(l, x)
+			}
+		case *spec.Dropout:
+			x = b.dropout(b.Builder, x, l.Name+".x", l.Rate, nil)
+		case *spec.LayerNorm:
+			w := graph.Shape{x.Shape.Last()}
+			gain := b.param(l.Name, "gain", w, 0, 0, l.Name, Init{Scheme: "ones"})
+			bias := b.param(l.Name, "bias", w, 0, 0, l.Name, Init{Scheme: "zeros"})
+			x = b.Apply(op.LayerNorm, []string{l.Name + ".x", l.Name + ".mean", l.Name + ".rstd"}, graph.Attrs{{Key: "epsilon", Val: l.Epsilon}}, x, gain, bias)[0]
+		case *spec.RMSNorm:
+			gain := b.param(l.Name, "gain", graph.Shape{x.Shape.Last()}, 0, 0, l.Name, Init{Scheme: "ones"})
+			x = b.Apply(op.RMSNorm, []string{l.Name + ".x", l.Name + ".rstd"}, graph.Attrs{{Key: "epsilon", Val: l.Epsilon}}, x, gain)[0]
+		case *spec.Positions:
+			x = b.positions(l, x)
+		case *spec.Transformer:
+			x = b.transformer(l, x)
+		case *spec.Dense:
+			if last && b.time && !b.training && !b.r.Masked() { // only the last token's logits are asked for
+				x = b.Apply(op.LastStep, []string{l.Name + ".last"}, nil, x)[0]
+			}
+			x = b.dense(l, x, last)
+		default:
+			panic(fmt.Sprintf("build: no rule for layer %T", l))
+		}
+	}
+	return x
+}
+
+// width is the layer's width as a named constant: lstmUnits.
+func (b *builder) width(l spec.Layer, suffix, comment string) graph.Dim {
+	return b.named(ident(l.LayerName())+suffix, l.OutputWidth(), comment)
+}
+
+// ident is a layer's name as the start of a Go identifier that is not exported.
+func ident(name string) string {
+	parts := strings.Split(name, "_")
+	for i := range parts {
+		if i > 0 && parts[i] != "" {
+			parts[i] = strings.ToUpper(parts[i][:1]) + parts[i][1:]
+		}
+	}
+	return strings.Join(parts, "")
+}
+
+func (b *builder) param(scope, field string, shape graph.Shape, stack, first int, layer string, init Init) *graph.Value {
+	p := &Param{Scope: scope, Field: field, Shape: shape, Stack: stack, First: first, Layer: layer, Init: init}
+	if v := b.params[p.Name()]; v != nil {
+		return v
+	}
+	if b.training { // the decoder has the same parameters
+		b.r.Params = append(b.r.Params, p)
+		last := &b.r.Layers[len(b.r.Layers)-1]
+		last.Params = append(last.Params, p)
+		if n := len(last.Scopes); n == 0 || last.Scopes[n-1] != scope {
+			last.Scopes = append(last.Scopes, scope)
+		}
+	}
+	v := b.G.Input(p.Name(), graph.Param, graph.F32, shape)
+	b.params[p.Name()] = v
+	return v
+}
+
+func matrix(i spec.Init, in, out int) Init {
+	return Init{Scheme: i.Scheme, Scale: i.Scale, In: in, Out: out}
+}
+
+func (b *builder) dropout(bb *graph.Builder, x *graph.Value, name string, rate float64, index *graph.Value) *graph.Value {
+	if rate == 0 || !b.training {
+		return x
+	}
+	b.streams++
+	args := []*graph.Value{x}
+	if index != nil {
+		args = append(args, index)
+	}
+	return bb.Apply(op.Dropout, []string{name}, graph.Attrs{{Key: "rate", Val: rate}, {Key: "stream", Val: b.streams}}, args...)[0]
+}
+
+func (b *builder) dense(l *spec.Dense, x *graph.Value, last bool) *graph.Value {
+	name, width := "logits", b.vocab()
+	if !last {
+		name, width = l.Name+".y", b.width(l, "Units", "width of the dense layer")
+	}
+	in := x.Shape.Last()
+	act := map[string]*graph.Op{"tanh": op.Tanh, "relu": op.ReLU, "sigmoid": op.Sigmoid}[l.Activation]
+	names := func(final bool) []string {
+		if final {
+			return []string{name}
+		}
+		return []string{l.Name + ".z"}
+	}
+	if l.Tie != "" {
+		x = b.Apply(op.MatMul, names(!l.Bias && act == nil), graph.Attrs{{Key: "tb", Val: true}}, x, b.tables[l.Tie])[0]
+	} else {
+		w := b.param(l.Name, "w", graph.Shape{in, width}, 0, 0, l.Name, matrix(l.Init, in.N, l.Width))
+		x = b.Apply(op.MatMul, names(!l.Bias && act == nil), nil, x, w)[0]
+	}
+	if l.Bias {
+		bias := b.param(l.Name, "b", graph.Shape{width}, 0, 0, l.Name, matrix(l.BiasInit, in.N, l.Width))
+		x = b.Apply(op.AddBias, names(act == nil), nil, x, bias)[0]
+	}
+	if act != nil {
+		x = b.Apply(act, names(true), nil, x)[0]
+	}
+	return x
+}

@@ -1,0 +1,257 @@
+package build
+
+import (
+	"fmt"
+
+	"github.com/gradsmith/gradsmith/gen/graph"
+	"github.com/gradsmith/gradsmith/gen/op"
+	"github.com/gradsmith/gradsmith/spec"
+)
+
+// cell is one recurrent layer: its weights, in the order in which step reads them, and its state.
+type cell struct {
+	l       *spec.Recurrent
+	weights []weight
+	states  []string // "h", or "h" and "c"
+}
+
+type weight struct {
+	field string
+	shape func(in graph.Dim) graph.Shape
+	init  func(in int) Init
+}
+
+// recurrent adds a stack of equal recurrent layers. Layers whose input has the width of their output come in one loop; a first layer that differs from the
+// others, in the width of its input or because no dropout stands before it, comes before the loop.
+func (b *builder) recurrent(l *spec.Recurrent, x *graph.Value) *graph.Value {
+	units := b.units(l)
+	c := newCell(l, units)
+	if l.Layers == 1 {
+		return b.single(c, l.Name, 0, x, units)
+	}
+	rest, first := l.Layers, 1
+	if !x.Shape.Last().Same(units) || l.Dropout > 0 {
+		x = b.single(c, l.Name+"1", 1, x, units)
+		rest, first = rest-1, 2
+	}
+	if rest == 1 {
+		b.Scope = l.Name + "2"
+		x = b.dropout(b.Builder, x, l.Name+"2.x", l.Dropout, nil)
+		return b.single(c, l.Name+"2", 2, x, units)
+	}
+	return b.stack(c, l.Name, first, rest, x, units)
+}
+
+// units is the width of a recurrent layer's state.
+func (b *builder) units(l *spec.Recurrent) graph.Dim {
+	return b.named(ident(l.Name)+"Units", l.Units, "width of the recurrent layer's state")
+}
+
+// single adds one layer outside of any loop over layers; number is its number, from 1, in the layer of the spec, or 0 where there is just one.
+func (b *builder) single(c *cell, scope string, number int, x *graph.Value, units graph.Dim) *graph.Value {
+	b.Scope = scope
+	if number > 0 {
+		b.Origin = b.at(c.l.LayerPos(), fmt.Sprintf("%s, layer %d", c.l.Name, number))
+	}
+	in := x.Shape.Last()
+	var ws []*graph.Value
+	for _, w := range c.weights {
+		ws = append(ws, b.param(scope, w.field, w.shape(in), 0, number, c.l.Name, w.init(in.N)))
+	}
+	var state []*graph.Value
+	for _, s := range c.states {
+		state = append(state, b.stateIn(scope+"."+s, graph.Shape{batch, units}))
+	}
+	y, next := b.layer(b.Builder, c, scope+".", x, b.reset, ws, state)
+	for i, s := range c.states {
+		b.state = append(b.state, stateOut{scope + "." + s, next[i]})
+	}
+	return y
+}
+
+// stack adds count layers in a loop.
+func (b *builder) stack(c *cell, scope string, first, count int, x *graph.Value, units graph.Dim) *graph.Value {
+	b.Scope = scope
+	b.Origin = b.at(c.l.LayerPos(), fmt.Sprintf("%s, layers %d to %d", c.l.Name, first, first+count-1))
+	n := b.named(ident(scope)+"Layers", count, fmt.Sprintf("layers %d to %d of %s, in one loop", first, first+count-1, c.l.Name))
+	body := graph.New(scope + ".layer")
+	bb := &graph.Builder{G: body, Phase: b.Phase, Scope: b.Scope, Origin: b.Origin}
+	l := &graph.Loop{Kind: graph.Repeat, Trip: n, Index: "l", Carries: 1, Body: body}
+	args := []*graph.Value{x}
+	in := body.Input("x", graph.Local, x.Type, x.Shape)
+	var ws, state []*graph.Value
+	for _, w := range c.weights {
+		shape := w.shape(units)
+		args = append(args, b.param(scope, w.field, shape.Stack(n), count, first, c.l.Name, w.init(units.N)))
+		ws = append(ws, body.Input(w.field, graph.Local, graph.F32, shape))
+		l.Seqs++
+	}
+	for _, s := range c.states {
+		args = append(args, b.stateIn(scope+"."+s, graph.Shape{n, batch, units}))
+		state = append(state, body.Input(s+"0", graph.Local, graph.F32, graph.Shape{batch, units}))
+		l.Seqs++
+	}
+	var reset *graph.Value
+	if b.time {
+		args = append(args, b.reset)
+		reset = body.Input("reset", graph.Local, graph.I32, b.reset.Shape)
+	}
+	if c.l.Dropout > 0 && b.training {
+		index := bb.Apply(op.Index, []string{"index"}, nil)[0]
+		in = b.dropout(bb, in, "xDropped", c.l.Dropout, index)
+	}
+	y, next := b.layer(bb, c, "", in, reset, ws, state)
+	body.Outputs = append([]*graph.Value{y}, next...)
+	names := []string{scope + ".y"}
+	for _, s := range c.states {
+		names = append(names, scope+"."+s+"Next")
+	}
+	done := b.AddLoop(l, names, args...)
+	for i, s := range c.states {
+		b.state = append(b.state, stateOut{scope + "." + s, done.Outs[1+i]})
+	}
+	return done.Outs[0]
+}
+
+func (b *builder) stateIn(name string, shape graph.Shape) *graph.Value {
+	if b.training {
+		b.r.States = append(b.r.States, &State{Name: name, Shape: shape})
+	}
+	return b.G.Input(name+"0", graph.State, graph.F32, shape)
+}
+
+// layer applies a layer to x: over all time steps in training, once in decoding. It gives the layer's output and its next state.
+func (b *builder) layer(bb *graph.Builder, c *cell, prefix string, x, reset *graph.Value, ws, state []*graph.Value) (*graph.Value, []*graph.Value) {
+	if !b.time {
+		next := c.step(bb, prefix, x, ws, state, nil)
+		return next[0], next
+	}
+	body := graph.New(c.l.Name + ".step")
+	sb := &graph.Builder{G: body, Phase: bb.Phase, Scope: bb.Scope, Origin: bb.Origin}
+	l := &graph.Loop{Kind: graph.Scan, Trip: b.steps, Index: "t", Carries: len(c.states), Seqs: 2, Body: body}
+	var args, inner, weights []*graph.Value
+	for i, s := range c.states {
+		args = append(args, state[i])
+		inner = append(inner, body.Input(s+"Carry", graph.Local, graph.F32, state[i].Shape))
+	}
+	args = append(args, x, reset)
+	xt := body.Input("x", graph.Local, graph.F32, x.Shape[1:])
+	rt := body.Input("reset", graph.Local, graph.I32, reset.Shape[1:])
+	for i, w := range ws {
+		args = append(args, w)
+		weights = append(weights, body.Input(c.weights[i].field, graph.Local, graph.F32, w.Shape))
+	}
+	var prev []*graph.Value
+	for i, s := range c.states {
+		prev = append(prev, sb.Apply(op.ResetRows, []string{s + "Prev"}, nil, inner[i], rt)[0])
+	}
+	next := c.step(sb, "", xt, weights, prev, nil)
+	body.Outputs = append(append([]*graph.Value{}, next...), next[0])
+	var names []string
+	for _, s := range c.states {
+		names = append(names, prefix+s+"Last")
+	}
+	done := bb.AddLoop(l, append(names, prefix+"h"), args...)
+	return done.Outs[len(c.states)], done.Outs[:len(c.states)]
+}
+
+func newCell(l *spec.Recurrent, units graph.Dim) *cell {
+	c := &cell{l: l, states: []string{"h"}}
+	add := func(field string, shape func(in graph.Dim) graph.Shape, init func(in int) Init) {
+		c.weights = append(c.weights, weight{field, shape, init})
+	}
+	bias := Init{Scheme: l.BiasInit.Scheme, Scale: l.BiasInit.Scale, In: l.Units, Out: l.Units}
+	state := func(blocks int) func(int) Init {
+		return func(int) Init {
+			return Init{Scheme: l.InitState.Scheme, Scale: l.InitState.Scale, In: l.Units, Out: l.Units, Blocks: blocks}
+		}
+	}
+	input := func(blocks int) func(int) Init {
+		return func(in int) Init {
+			return Init{Scheme: l.Init.Scheme, Scale: l.Init.Scale, In: in, Out: l.Units, Blocks: blocks}
+		}
+	}
+	// matrices adds a weight for the input, one for the state, and a bias, each for `blocks` gates; suffix tells two such groups apart.
+	matrices := func(suffix string, blocks int, bias Init) {
+		width := units
+		if blocks > 1 {
+			width = graph.Mul(graph.Const(blocks, ""), units)
+		}
+		add("wx"+suffix, func(in graph.Dim) graph.Shape { return graph.Shape{in, width} }, input(blocks))
+		add("wh"+suffix, func(graph.Dim) graph.Shape { return graph.Shape{units, width} }, state(blocks))
+		if l.Bias {
+			add("b"+suffix, func(graph.Dim) graph.Shape { return graph.Shape{width} }, func(int) Init { return bias })
+		}
+	}
+	switch {
+	case l.Kind == "rnn":
+		matrices("", 1, bias)
+	case l.Kind == "lstm":
+		gates := bias
+		if l.ForgetBias != 0 {
+			gates.Add, gates.AddAt = l.ForgetBias, [2]int{l.Units, 2 * l.Units}
+		}
+		matrices("", 4, gates)
+	case l.Reset == "before":
+		matrices("", 2, bias)  // r and z
+		matrices("n", 1, bias) // the candidate
+	default:
+		matrices("", 3, bias)
+		if l.Bias {
+			add("bh", func(graph.Dim) graph.Shape { return graph.Shape{graph.Mul(graph.Const(3, ""), units)} }, func(int) Init { return bias })
+		}
+	}
+	if l.Kind == "lstm" {
+		c.states = append(c.states, "c")
+	}
+	return c
+}
+
+// step computes the next state from the input x and the last state, [batch, width]. more, if any, gives what is added to the products of x with the weights
+// wx and, with the suffix n, wxn.
+func (c *cell) step(b *graph.Builder, prefix string, x *graph.Value, ws, state []*graph.Value, more func(suffix string) *graph.Value) []*graph.Value {
+	w := map[string]*graph.Value{}
+	for i, v := range ws {
+		w[c.weights[i].field] = v
+	}
+	apply := func(o *graph.Op, name string, args ...*graph.Value) *graph.Value {
+		return b.Apply(o, []string{prefix + name}, nil, args...)[0]
+	}
+	// affine is in·W + b.
+	affine := func(name string, in *graph.Value, wf, bf string) *graph.Value {
+		y := apply(op.MatMul, name, in, w[wf])
+		if w[bf] != nil {
+			y = apply(op.AddBias, name, y, w[bf])
+		}
+		return y
+	}
+	// input is x·Wx + b, and more.
+	input := func(suffix string) *graph.Value {
+		gx := affine("gx"+suffix, x, "wx"+suffix, "b"+suffix)
+		if more != nil {
+			gx = apply(op.Add, "gx"+suffix, gx, more(suffix))
+		}
+		return gx
+	}
+	gx := input("")
+	h := state[0]
+	switch {
+	case c.l.Kind == "rnn":
+		z := apply(op.Add, "z", gx, apply(op.MatMul, "gh", h, w["wh"]))
+		act := op.Tanh
+		if c.l.Activation == "relu" {
+			act = op.ReLU
+		}
+		return []*graph.Value{apply(act, "h", z)}
+	case c.l.Kind == "lstm":
+		gates := apply(op.Add, "gates", gx, apply(op.MatMul, "gh", h, w["wh"]))
+		return b.Apply(op.LSTMCell, []string{prefix + "h", prefix + "c", prefix + "ifgo"}, nil, gates, state[1])[:2]
+	case c.l.Reset == "before":
+		rz := b.Apply(op.GRUReset, []string{prefix + "rz", prefix + "rh"}, nil, apply(op.Add, "grz", gx, apply(op.MatMul, "gh", h, w["wh"])), h)
+		gn := apply(op.Add, "gn", input("n"), apply(op.MatMul, "ghn", rz[1], w["whn"]))
+		return b.Apply(op.GRUUpdate, []string{prefix + "h", prefix + "n"}, nil, gn, rz[0], h)[:1]
+	default:
+		gh := affine("gh", h, "wh", "bh")
+		return b.Apply(op.GRUCell, []string{prefix + "h", prefix + "rzn"}, nil, gx, gh, h)[:1]
+	}
+}

@@ -1,0 +1,220 @@
+package gen
+
+import (
+	"flag"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gradsmith/gradsmith/gen/cases/align"
+	"github.com/gradsmith/gradsmith/gen/cases/answer"
+	"github.com/gradsmith/gradsmith/gen/cases/before"
+	"github.com/gradsmith/gradsmith/gen/cases/bert"
+	"github.com/gradsmith/gradsmith/gen/cases/chain"
+	"github.com/gradsmith/gradsmith/gen/cases/gpt"
+	"github.com/gradsmith/gradsmith/gen/cases/luong"
+	"github.com/gradsmith/gradsmith/gen/cases/rotary"
+	"github.com/gradsmith/gradsmith/gen/cases/stack"
+	"github.com/gradsmith/gradsmith/gen/cases/tied"
+	"github.com/gradsmith/gradsmith/gen/eval"
+	"github.com/gradsmith/gradsmith/gen/graph"
+	"github.com/gradsmith/gradsmith/generated/gru"
+	"github.com/gradsmith/gradsmith/generated/lstm"
+	"github.com/gradsmith/gradsmith/generated/rnn"
+	"github.com/gradsmith/gradsmith/runtime/kernel"
+	"github.com/gradsmith/gradsmith/runtime/model"
+	"github.com/gradsmith/gradsmith/spec"
+)
+
+var update = flag.Bool("update", false, "write the golden files of the cases anew")
+
+// TestCases holds what the compiler makes of the specs under cases: the graphs in text form after each stage, and the files. The packages there are
+// compiled and tested with all others.
+func TestCases(t *testing.T) {
+	dirs, err := filepath.Glob("cases/*/model.yaml")
+	if err != nil || len(dirs) == 0 {
+		t.Fatal("no cases", err)
+	}
+	for _, path := range dirs {
+		dir := filepath.Dir(path)
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			m, err := spec.Load(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files, err := Generate(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, stage := range Stages {
+				text, err := Dump(m, stage)
+				if err != nil {
+					t.Fatal(err)
+				}
+				files = append(files, File{Name: stage + ".txt", Data: []byte(text)})
+			}
+			for _, f := range files {
+				name := filepath.Join(dir, f.Name)
+				if *update {
+					if err := os.WriteFile(name, f.Data, 0o644); err != nil {
+						t.Fatal(err)
+					}
+					continue
+				}
+				want, err := os.ReadFile(name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if string(want) != string(f.Data) {
+					t.Errorf("%s is not what the compiler gives: look at the difference, then run go test ./gen -run TestCases -update", name)
+				}
+			}
+		})
+	}
+}
+
+// compiled is a generated model whose gradients can be looked at.
+type compiled interface {
+	model.LanguageModel
+	Gradients(b *model.Batch) float64
+}
+
+// TestCompiled compares the loss, the gradient of every tensor and the next state of compiled packages with the graph of the same spec, before any optimization,
+// evaluated in float64: the compiled code's errors are those of float32 alone.
+func TestCompiled(t *testing.T) {
+	for _, c := range []struct {
+		path string
+		m    compiled
+	}{
+		{"cases/stack/model.yaml", stack.New()},
+		{"cases/tied/model.yaml", tied.New()},
+		{"cases/before/model.yaml", before.New()},
+		{"cases/chain/model.yaml", chain.New()},
+		{"cases/gpt/model.yaml", gpt.New()},
+		{"cases/rotary/model.yaml", rotary.New()},
+		{"cases/bert/model.yaml", bert.New()},
+		{"cases/answer/model.yaml", answer.New()},
+		{"cases/align/model.yaml", align.New()},
+		{"cases/luong/model.yaml", luong.New()},
+		{"../generated/rnn/rnn.yaml", rnn.New()},
+		{"../generated/lstm/lstm.yaml", lstm.New()},
+		{"../generated/gru/gru.yaml", gru.New()},
+	} {
+		t.Run(c.m.Info().Name, func(t *testing.T) {
+			t.Parallel()
+			m, err := spec.Load(c.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			plain, err := run(m, "grad")
+			if err != nil {
+				t.Fatal(err)
+			}
+			// A window shorter and narrower than the capacity, as the last one of a text is.
+			sizes := map[string]int{"steps": min(m.Shape.Steps, 7) - 1, "batch": min(m.Shape.Batch, 3)}
+			if m.Source != nil {
+				sizes["sourceSteps"] = max(1, min(m.Source.Steps, 7)-1)
+			}
+			compare(t, m, plain.model.Train, c.m, sizes)
+		})
+	}
+}
+
+func compare(t *testing.T, m *spec.Model, g *graph.Graph, c compiled, sizes map[string]int) {
+	plain, err := run(m, "build")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := values(plain.model, g, sizes, 3)
+	floats := map[string][]float32{}
+	first := &model.Batch{Steps: 1, Batch: 1, Tokens: make([]int32, 1), Targets: make([]int32, 1), Reset: make([]int32, 1), SourceSteps: 1, Source: make([]int32, 1)}
+	c.Loss(first) // makes the memory of gradients
+	for _, ts := range c.Tensors() {
+		floats[ts.Name] = ts.Value
+	}
+	// The compiled model's parameters are the graph's, rounded.
+	for _, p := range plain.model.Params {
+		x := in[p.Name()]
+		names := p.Tensors()
+		n := len(x.F) / len(names)
+		for l, name := range names {
+			for i := range n {
+				floats[name][i] = float32(x.F[l*n+i])
+				x.F[l*n+i] = float64(floats[name][i])
+			}
+		}
+	}
+	state := c.State()
+	carried := plain.model.States
+	if m.Kind != "rnn" {
+		carried = nil // the states are those of a decoder
+	}
+	for _, s := range carried {
+		x := in[s.Name+"0"]
+		capacity := s.Shape.Elems().At(map[string]int{"batch": m.Shape.Batch})
+		for i := range x.F {
+			state[i] = float32(x.F[i])
+			x.F[i] = float64(state[i])
+		}
+		state = state[capacity:]
+	}
+	info := c.Info()
+	mask := func(x []float64, rate float64, stream, index int) {
+		ones := make([]float32, len(x))
+		for i := range ones {
+			ones[i] = 1
+		}
+		kernel.Dropout(ones, ones, float32(rate), model.Key(info.Seed, uint64(c.Step()), uint64(stream), uint64(index)), len(x))
+		for i := range x {
+			x[i] *= float64(ones[i])
+		}
+	}
+	want, err := eval.RunDropout(g, in, sizes, mask)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &model.Batch{Steps: sizes["steps"], Batch: sizes["batch"], Tokens: in["tokens"].I, Targets: in["targets"].I, Reset: make([]int32, len(in["tokens"].I))}
+	if reset := in["reset"]; reset != nil {
+		b.Reset = reset.I
+	}
+	if source := in["source"]; source != nil {
+		b.SourceSteps, b.Source = sizes["sourceSteps"], source.I
+	}
+	loss := c.Gradients(b)
+	if e := math.Abs(loss-want["loss"].F[0]) / want["loss"].F[0]; !(e <= 1e-6) {
+		t.Errorf("loss %v, want %v", loss, want["loss"].F[0])
+	}
+	grads := map[string][]float32{}
+	for _, ts := range c.Tensors() {
+		grads[ts.Name] = ts.Grad
+	}
+	worst := 0.0
+	check := func(name string, got []float32, want []float64) {
+		var diff, norm float64
+		for i, w := range want {
+			diff += (float64(got[i]) - w) * (float64(got[i]) - w)
+			norm += w * w
+		}
+		e := math.Sqrt(diff) / (math.Sqrt(norm) + 1e-12)
+		worst = max(worst, e)
+		if !(e <= 1e-5) {
+			t.Errorf("%s: relative error %.2g", name, e)
+		}
+	}
+	for _, p := range plain.model.Params {
+		w := want["grad:"+p.Name()].F
+		names := p.Tensors()
+		n := len(w) / len(names)
+		for l, name := range names {
+			check(name, grads[name], w[l*n:(l+1)*n])
+		}
+	}
+	state = c.State()
+	for _, s := range carried {
+		check("state "+s.Name, state, want["state:"+s.Name].F)
+		state = state[s.Shape.Elems().At(map[string]int{"batch": m.Shape.Batch}):]
+	}
+	t.Logf("largest relative error %.2g over %s", worst, strings.Join([]string{"gradients", "states"}, " and "))
+}

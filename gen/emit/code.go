@@ -1,0 +1,859 @@
+package emit
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/dave/jennifer/jen"
+	"github.com/gradsmith/gradsmith/gen/graph"
+	"github.com/gradsmith/gradsmith/gen/op"
+	"github.com/gradsmith/gradsmith/gen/plan"
+)
+
+// writer turns the nodes of one graph into statements.
+type writer struct {
+	e        *emitter
+	plan     *plan.Plan
+	g        *graph.Graph
+	receiver string                  // m or d
+	acts     string                  // the receiver's field with the buffers
+	fields   map[*graph.Value]string // of the struct of buffers, by value
+	home     map[*graph.Value]string // the layer whose own struct of buffers has the field, or ""
+	twins    map[string]string       // layers that share their functions, by name, and the name that they share
+	order    []*graph.Value          // values with a field, in the order of their definition
+	taken    map[string]bool
+	read     map[*graph.Value]bool        // fields that the code refers to
+	owner    map[*graph.Value]*graph.Node // the loop whose body a value belongs to
+	steps    map[*graph.Value]bool        // values of all time steps, of which a loop over time reads or gives elements
+}
+
+func newWriter(e *emitter, g *graph.Graph, p *plan.Plan, receiver string) *writer {
+	w := &writer{e: e, plan: p, g: g, receiver: receiver, acts: "acts", fields: map[*graph.Value]string{}, home: map[*graph.Value]string{}, twins: e.twins(), taken: map[string]bool{}, read: map[*graph.Value]bool{}, owner: map[*graph.Value]*graph.Node{}, steps: map[*graph.Value]bool{}}
+	w.name(g, nil)
+	return w
+}
+
+// name gives a field to every value that lives in a buffer of its own.
+func (w *writer) name(g *graph.Graph, in *graph.Node) {
+	add := func(v *graph.Value, scope string, in *graph.Node) {
+		w.owner[v] = in
+		pl := w.plan.Of(v)
+		if pl.Kind != plan.Buffer || w.fields[v] != "" {
+			return
+		}
+		name := v.Base
+		if !strings.HasPrefix(name, scope+".") && scope != "" && in != nil {
+			name = scope + "." + name
+		}
+		prefix := ""
+		if layer, rest, ok := strings.Cut(name, "."); ok && w.twins[layer] != "" {
+			w.home[v], prefix, name = layer, layer+".", rest
+		}
+		field := lower(name)
+		for i := 2; w.taken[prefix+field]; i++ {
+			field = fmt.Sprintf("%s%d", lower(name), i)
+		}
+		w.taken[prefix+field] = true
+		w.fields[v] = field
+		w.order = append(w.order, v)
+	}
+	for _, n := range g.Nodes {
+		if n.Loop != nil {
+			for i, v := range n.Loop.Body.Inputs {
+				w.owner[v] = n
+				if n.Loop.Kind == graph.Scan && i >= n.Loop.Carries && i < n.Loop.Carries+n.Loop.Seqs {
+					w.steps[n.Args[i]] = true
+				}
+				if i < n.Loop.Carries {
+					add(v, n.Scope, n)
+				}
+			}
+			w.name(n.Loop.Body, n)
+		}
+		for i, o := range n.Outs {
+			add(o, n.Scope, in)
+			if n.Loop != nil && n.Loop.Kind == graph.Scan && i >= n.Loop.Carries {
+				w.steps[o] = true
+			}
+		}
+	}
+}
+
+// function collects the statements of one function, and what they refer to.
+type function struct {
+	w     *writer
+	body  []jen.Code
+	used  map[string]bool // "p", "a", "g", "s", "steps", "batch", "rows"
+	loops []*frame
+	carry map[string]bool                                         // variables of loops outside of any other
+	split func(n *graph.Node, part string, fn *function) jen.Code // makes a function of a part of a layer, and calls it; nil keeps all in one
+
+	shared *shared // for a function that several layers share
+}
+
+// frame is a loop that statements stand in.
+type frame struct {
+	n     *graph.Node
+	bound map[*plan.Place]*graph.Value // what a local variable has been declared for
+	carry map[string]bool              // variables of loops in it
+	vars  map[*graph.Value]string
+	names map[string]bool
+	out   []jen.Code
+}
+
+func (w *writer) function() *function {
+	return &function{w: w, used: map[string]bool{}, carry: map[string]bool{}}
+}
+
+func (f *function) add(c ...jen.Code) {
+	if len(f.loops) > 0 {
+		top := f.loops[len(f.loops)-1]
+		top.out = append(top.out, c...)
+		return
+	}
+	f.body = append(f.body, c...)
+}
+
+func (f *function) comment(text string) {
+	for _, line := range wrap(text, 110) {
+		f.add(jen.Comment(line))
+	}
+}
+
+// wrap breaks a comment at spaces.
+func wrap(text string, width int) []string {
+	var lines []string
+	for _, para := range strings.Split(text, "\n") {
+		line := ""
+		for _, word := range strings.Split(para, " ") {
+			if line != "" && len([]rune(line))+1+len([]rune(word)) > width {
+				lines = append(lines, line)
+				line = ""
+			}
+			if line != "" {
+				line += " "
+			}
+			line += word
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+func (f *function) dim(d graph.Dim) jen.Code {
+	switch runs := d.Ordered(); {
+	case len(runs) == 2 && runs[0] == "steps":
+		f.used["rows"] = true
+	default:
+		for _, r := range runs {
+			f.used[r] = true
+		}
+	}
+	if f.shared != nil {
+		d = f.shared.dim(d)
+	}
+	return product(d)
+}
+
+func (f *function) frameOf(v *graph.Value) *frame {
+	owner := f.w.owner[v]
+	for _, fr := range f.loops {
+		if fr.n == owner {
+			return fr
+		}
+	}
+	return nil
+}
+
+// mem is the memory of v: the expression for a slice that starts with its elements.
+func (f *function) mem(v *graph.Value) *jen.Statement {
+	w := f.w
+	pl := w.plan.Of(v)
+	if fr := f.frameOf(v); fr != nil {
+		if name := fr.vars[v]; name != "" {
+			return jen.Id(name)
+		}
+		// An invariant of the loop is what it is outside.
+		for i, in := range fr.n.Loop.Body.Inputs {
+			if in == v && i >= fr.n.Loop.Carries+fr.n.Loop.Seqs {
+				return f.mem(fr.n.Args[i])
+			}
+		}
+		if pl.Kind == plan.Element && pl.Loop == fr.n {
+			return f.bind(fr, v, pl)
+		}
+	}
+	switch pl.Kind {
+	case plan.Outside:
+		if pl.Target != "" {
+			return f.target(pl.Target, nil, v)
+		}
+		return f.input(v)
+	case plan.Buffer:
+		f.used["a"] = f.used["a"] || f.shared == nil || w.home[v] == f.shared.layer
+		w.read[v] = true
+		home := w.home[v]
+		switch {
+		case f.shared == nil && home == "":
+			return jen.Id("a").Dot(w.fields[v])
+		case f.shared == nil:
+			return jen.Id("a").Dot(lower(home)).Dot(w.fields[v])
+		case home == f.shared.layer:
+			return jen.Id("a").Dot(w.fields[v])
+		}
+		return f.shared.argument(v)
+	case plan.Element: // outside of its loop: the last one
+		n := pl.Loop
+		stack := v.Def.Outs[givenAs(v)]
+		var last jen.Code
+		if n.Loop.Reverse {
+			last = jen.Lit(0)
+		} else {
+			last = jen.Add(f.dim(n.Loop.Trip)).Op("-").Lit(1)
+		}
+		return f.element(stack, last, v)
+	case plan.Number:
+		return jen.Id(local(v.Name))
+	}
+	panic(fmt.Sprintf("emit: %s has no memory", v))
+}
+
+// givenAs is the result of a loop that stacks what its result v is the last of.
+func givenAs(v *graph.Value) int {
+	l := v.Def.Loop
+	for j := l.Carries; j < len(l.Body.Outputs); j++ {
+		if l.Body.Outputs[j] == l.Body.Outputs[v.Out] {
+			return j
+		}
+	}
+	panic("emit: a carried value is not given")
+}
+
+// bind declares a local variable for the element of a stacked value that v is, at the loop's index.
+func (f *function) bind(fr *frame, v *graph.Value, pl *plan.Place) *jen.Statement {
+	l := fr.n.Loop
+	if stack := f.stackOf(fr, v); stack != nil {
+		if st := f.w.plan.Of(stack); st.Kind == plan.Outside && (st.Target != "" || f.outerInput(stack) && stack.Role != graph.Cache) {
+			return f.element(stack, jen.Id(l.Index), v) // parameters, data and state read well where they are used
+		}
+	}
+	base := local(v.Name)
+	if f.w.steps[v] {
+		base += "All" // of all time steps, beside the one of a step
+	}
+	name := base
+	for i := 2; fr.names[name] || reserved[name]; i++ {
+		name = fmt.Sprintf("%s%d", base, i)
+	}
+	fr.names[name] = true
+	fr.vars[v] = name
+	if other := fr.bound[pl]; other != nil {
+		fr.out = append(fr.out, jen.Id(name).Op(":=").Id(fr.vars[other]).Comment("in place"))
+		return jen.Id(name)
+	}
+	stack := f.stackOf(fr, v)
+	if stack == nil {
+		for _, o := range pl.Values() {
+			if s := f.stackOf(fr, o); s != nil {
+				stack = s
+				break
+			}
+		}
+	}
+	fr.bound[pl] = v
+	// The declaration belongs to this loop's block even when a loop inside of it asks for the value.
+	expr := f.element(stack, jen.Id(l.Index), v)
+	fr.out = append(fr.out, jen.Id(name).Op(":=").Add(expr))
+	return jen.Id(name)
+}
+
+// reserved are names that the functions themselves use.
+var reserved = map[string]bool{"a": true, "b": true, "p": true, "g": true, "m": true, "d": true, "s": true, "t": true, "l": true, "kv": true, "steps": true, "sourceSteps": true, "source": true, "batch": true, "rows": true}
+
+func (f *function) outerInput(v *graph.Value) bool {
+	return v.Def == nil && v.Role != graph.Local
+}
+
+// stackOf is the stacked value, outside of the loop, that v is an element of by itself.
+func (f *function) stackOf(fr *frame, v *graph.Value) *graph.Value {
+	l := fr.n.Loop
+	for i := l.Carries; i < l.Carries+l.Seqs; i++ {
+		if l.Body.Inputs[i] == v {
+			return fr.n.Args[i]
+		}
+	}
+	for j := l.Carries; j < len(fr.n.Outs); j++ {
+		if l.Body.Outputs[j] == v {
+			return fr.n.Outs[j]
+		}
+	}
+	return nil
+}
+
+// element is element i of a stacked value.
+func (f *function) element(stack *graph.Value, i jen.Code, v *graph.Value) *jen.Statement {
+	pl := f.w.plan.Of(stack)
+	if pl.Kind == plan.Outside {
+		if pl.Target != "" {
+			return f.target(pl.Target, i, v)
+		}
+		if stack.Role == graph.Param {
+			return f.parameter(stack.Name, i)
+		}
+	}
+	return jen.Id("at").Call(f.mem(stack), i, f.dim(v.Shape.Elems()))
+}
+
+func (f *function) field(base, name string, index jen.Code) *jen.Statement {
+	scope, field, _ := strings.Cut(name, ".")
+	if f.shared != nil {
+		if scope != f.shared.layer {
+			f.shared.fail("reads the parameters of another layer")
+		}
+		return jen.Id(base).Dot(exported(field))
+	}
+	s := jen.Id(base).Dot(exported(scope))
+	if index != nil {
+		s = s.Index(index)
+	}
+	return s.Dot(exported(field))
+}
+
+func (f *function) parameter(name string, index jen.Code) *jen.Statement {
+	f.used["p"] = true
+	return f.field("p", name, index)
+}
+
+// target is where an output of the graph goes, or element index of it, which is v.
+func (f *function) target(name string, index jen.Code, v *graph.Value) *jen.Statement {
+	cache, ok := strings.CutPrefix(name, "cache:")
+	if !ok {
+		return f.gradient(strings.TrimPrefix(name, "grad:"), index)
+	}
+	f.used["kv"] = true
+	s := jen.Id("kv").Dot(lower(cache))
+	if index == nil {
+		return s
+	}
+	return jen.Id("at").Call(s, index, f.dim(v.Shape.Elems()))
+}
+
+func (f *function) gradient(name string, index jen.Code) *jen.Statement {
+	f.used["g"] = true
+	return f.field("g", name, index)
+}
+
+// input is an input of the whole graph.
+func (f *function) input(v *graph.Value) *jen.Statement {
+	switch v.Role {
+	case graph.Param:
+		return f.parameter(v.Name, nil)
+	case graph.State:
+		return f.state(strings.TrimSuffix(v.Name, "0"))
+	case graph.Data:
+		if f.w.receiver == "d" && v.Name == "source" {
+			return jen.Id("d").Dot("source")
+		}
+		if f.w.receiver == "d" {
+			return jen.Id(v.Name)
+		}
+		return jen.Id("b").Dot(exported(v.Name))
+	case graph.Table:
+		return jen.Id(lower(v.Name)).Call()
+	case graph.Cache:
+		f.used["kv"] = true
+		return jen.Id("kv").Dot(lower(v.Name))
+	}
+	panic("emit: " + v.Name + " is not bound")
+}
+
+func (f *function) state(name string) *jen.Statement {
+	f.used["s"] = true
+	layer, field, _ := strings.Cut(name, ".")
+	switch {
+	case f.w.twins[layer] == "":
+		return jen.Id("s").Dot(lower(name))
+	case f.shared == nil:
+		return jen.Id("s").Dot(lower(layer)).Dot(lower(field))
+	case layer != f.shared.layer:
+		f.shared.fail("reads the state of another layer")
+	}
+	return jen.Id("s").Dot(lower(field))
+}
+
+// nodes emits a list of nodes, with the outputs of the graph that are complete after each.
+func (f *function) nodes(nodes []*graph.Node) {
+	first := true
+	for _, n := range nodes {
+		if f.silent(n) {
+			continue
+		}
+		if !first {
+			f.add(jen.Line())
+		}
+		first = false
+		if n.Loop != nil {
+			f.loop(n)
+		} else {
+			f.node(n)
+		}
+		f.assign(n)
+	}
+}
+
+// assign copies outputs of the graph to where they go.
+func (f *function) assign(n *graph.Node) {
+	at := f.w.plan.Assign[n]
+	if len(at) == 0 {
+		return
+	}
+	f.add(jen.Line())
+	f.comment("The state from which the next call goes on.")
+	for _, i := range at {
+		o := f.w.g.Outputs[i]
+		name := strings.TrimPrefix(f.w.g.Targets[i], "state:")
+		f.add(f.kernel("Copy", f.state(name), f.mem(o), f.dim(o.Shape.Elems())))
+	}
+}
+
+func (f *function) kernel(name string, args ...jen.Code) *jen.Statement {
+	return jen.Qual(f.w.e.kernel(), name).Call(args...)
+}
+
+// silent reports whether n comes to no code.
+func (f *function) silent(n *graph.Node) bool {
+	return n.Op == op.Zeros && f.w.plan.Of(n.Outs[0]).Kind == plan.Nowhere || n.Op == op.Index || n.Op.Alias
+}
+
+func (f *function) node(n *graph.Node) {
+	if n.Op.Emit == nil {
+		panic("emit: no kernel for " + n.Op.Name + ": the pass that replaces it did not run")
+	}
+	var top *frame
+	mark := 0
+	if len(f.loops) > 0 {
+		top = f.loops[len(f.loops)-1]
+		mark = len(top.out)
+	}
+	var stmts []jen.Code
+	for _, c := range n.Op.Emit(n) {
+		if s := f.call(n, c); s != nil {
+			stmts = append(stmts, s)
+		}
+	}
+	// The formula comes after the calls, which bind names, but stands above them.
+	text := n.Op.Formula(n, f.nameOf)
+	if s := n.Outs[0].Shape; len(s) > 0 {
+		if f.shared != nil {
+			s = f.shared.shape(s)
+		}
+		text += "   " + shapeText(s)
+	}
+	if top == nil {
+		f.comment(text)
+		f.add(stmts...)
+		return
+	}
+	// The comment stands above the variables that the call needed.
+	declared := append([]jen.Code{}, top.out[mark:]...)
+	top.out = top.out[:mark]
+	f.comment(text)
+	f.add(append(declared, stmts...)...)
+}
+
+// nameOf is the name of a value in formulas: that of what an invariant of a loop is outside of it.
+func (f *function) nameOf(v *graph.Value) string {
+	for i := len(f.loops) - 1; i >= 0; i-- {
+		l := f.loops[i].n.Loop
+		for j := l.Carries + l.Seqs; j < len(l.Body.Inputs); j++ {
+			if l.Body.Inputs[j] == v {
+				v = f.loops[i].n.Args[j]
+			}
+		}
+	}
+	for _, fr := range f.loops {
+		if name := fr.vars[v]; name != "" {
+			return name
+		}
+	}
+	if f.shared != nil {
+		if name := f.shared.nameOf(v); name != "" {
+			return name
+		}
+	}
+	return local(v.Name)
+}
+
+func (f *function) call(n *graph.Node, c graph.Call) jen.Code {
+	if c.Func == "Place" {
+		dst, src := c.Args[0].(*graph.Value), c.Args[1].(*graph.Value)
+		from := f.mem(src) // first, so that the names follow the flow of values
+		to := f.mem(dst)
+		if f.w.plan.Same(dst, src) {
+			return nil
+		}
+		return f.kernel("Copy", to, from, f.operand(c.Args[2]))
+	}
+	// Arguments before results, so that "in place" reads from what there is to what becomes of it.
+	args := make([]jen.Code, len(c.Args))
+	isOut := func(x graph.Operand) bool {
+		v, ok := x.(*graph.Value)
+		if !ok {
+			return false
+		}
+		for _, o := range n.Outs {
+			if v == o {
+				return true
+			}
+		}
+		return false
+	}
+	for pass := range 2 {
+		for i, x := range c.Args {
+			if isOut(x) == (pass == 1) {
+				args[i] = f.operand(x)
+			}
+		}
+	}
+	s := f.kernel(c.Func, args...)
+	if c.Result != nil {
+		return jen.Id(local(c.Result.Name)).Op("=").Add(s)
+	}
+	return s
+}
+
+func (f *function) operand(x graph.Operand) jen.Code {
+	switch x := x.(type) {
+	case *graph.Value:
+		return f.mem(x)
+	case graph.Dim:
+		return f.dim(x)
+	case graph.Float:
+		return jen.Lit(float64(x))
+	case graph.Nil:
+		return jen.Nil()
+	case graph.IfTraining:
+		return jen.Id(local(x.V.Name))
+	case graph.Option:
+		var args []jen.Code
+		for _, a := range x.Args {
+			args = append(args, f.operand(a))
+		}
+		return f.kernel(x.Func, args...)
+	case graph.Onto:
+		from := f.mem(x.V)
+		if f.w.plan.Same(x.V, x.Result) {
+			return f.kernel("Accumulate")
+		}
+		return f.kernel("Residual", from)
+	case graph.Columns:
+		return f.mem(x.V).Clone().Index(f.dim(x.From), jen.Empty())
+	case graph.Last:
+		return jen.Id("at").Call(f.mem(x.V), jen.Add(f.dim(x.V.Shape[0])).Op("-").Lit(1), f.dim(x.V.Shape[1:].Elems()))
+	case graph.Bool:
+		return jen.Lit(bool(x))
+	case graph.Heads:
+		h := jen.Id(x.Name)
+		if x.Rate > 0 {
+			return h.Dot("Dropping").Call(f.operand(x.Rate), f.operand(x.Key))
+		}
+		return h
+	case graph.DropRate:
+		return jen.Id(f.w.receiver).Dot("dropRate").Call(jen.Lit(float64(x)))
+	case graph.DropKey:
+		index := jen.Code(jen.Lit(0))
+		if x.Index != nil {
+			index = jen.Id(f.indexName(x.Index))
+		}
+		return jen.Id(f.w.receiver).Dot("dropKey").Call(jen.Lit(x.Stream), index)
+	}
+	panic(fmt.Sprintf("emit: operand %T", x))
+}
+
+// indexName is the variable of the loop whose index v is.
+func (f *function) indexName(v *graph.Value) string {
+	for _, fr := range f.loops {
+		if fr.n == f.w.owner[v] {
+			return fr.n.Loop.Index
+		}
+	}
+	panic("emit: an index outside of its loop")
+}
+
+// loop emits a loop: what its carries start from, its head, its body, and what they carry on.
+func (f *function) loop(n *graph.Node) {
+	l, w := n.Loop, f.w
+	fr := newFrame(n)
+	// What the loop starts from; the statements come after those that its body needs outside of it.
+	var start, names, firsts []jen.Code
+	for i := range l.Carries {
+		in, first := l.Body.Inputs[i], n.Args[i]
+		if w.plan.Of(in).Kind == plan.Rebound {
+			name := local(in.Name)
+			fr.names[name] = true
+			names = append(names, jen.Id(name))
+			firsts = append(firsts, f.mem(first))
+			fr.vars[in] = name
+			continue
+		}
+		clear := w.plan.Of(first).Kind == plan.Nowhere
+		if !clear && w.plan.Same(in, first) {
+			continue
+		}
+		size := f.dim(in.Shape.Elems())
+		f.loops = append(f.loops, fr)
+		to := f.mem(in)
+		f.loops = f.loops[:len(f.loops)-1]
+		if clear {
+			start = append(start, f.kernel("Clear", to, size))
+		} else {
+			start = append(start, f.kernel("Copy", to, f.mem(first), size))
+		}
+	}
+	if len(names) > 0 {
+		// A loop before this one, in the same block, may have had the same names.
+		block := f.carried()
+		declare := "="
+		for name := range fr.names {
+			if !block[name] {
+				declare = ":="
+			}
+			block[name] = true
+		}
+		start = append(start, jen.List(names...).Op(declare).List(firsts...))
+	}
+
+	f.loops = append(f.loops, fr)
+	if !f.parts(n) {
+		f.nodes(l.Body.Nodes)
+	}
+	if k := len(fr.out); k > 0 {
+		fr.out = append(fr.out, jen.Line())
+	}
+	plain := len(fr.out)
+	var carry, next []jen.Code
+	type move struct{ c jen.Code }
+	var moves []move
+	for i := range l.Carries {
+		in, o := l.Body.Inputs[i], l.Body.Outputs[i]
+		if name := fr.vars[in]; w.plan.Of(in).Kind == plan.Rebound {
+			carry = append(carry, jen.Id(name))
+			next = append(next, f.mem(o))
+		} else if !w.plan.Same(in, o) {
+			moves = append(moves, move{f.kernel("Copy", f.mem(in), f.mem(o), f.dim(o.Shape.Elems()))})
+		}
+	}
+	if len(carry) > 0 {
+		f.add(jen.List(carry...).Op("=").List(next...))
+	}
+	for _, m := range moves {
+		f.add(m.c)
+	}
+	if len(fr.out) == plain {
+		fr.out = fr.out[:plain-1]
+	}
+	f.loops = f.loops[:len(f.loops)-1]
+
+	f.comment(loopText(n))
+	f.add(start...)
+	index := jen.Id(l.Index)
+	trip := f.dim(l.Trip)
+	if l.Reverse {
+		f.add(jen.For(index.Clone().Op(":=").Add(trip).Op("-").Lit(1), jen.Id(l.Index).Op(">=").Lit(0), jen.Id(l.Index).Op("--")).Block(fr.out...))
+	} else {
+		f.add(jen.For(index.Clone().Op(":=").Range().Add(trip)).Block(fr.out...))
+	}
+	for i := range l.Carries {
+		in, final := l.Body.Inputs[i], n.Outs[i]
+		if w.plan.Of(in).Kind != plan.Rebound && !w.plan.Same(in, final) && w.isRead(final) {
+			f.add(f.kernel("Copy", f.mem(final), f.mem(in), f.dim(final.Shape.Elems())))
+		}
+	}
+}
+
+// carried are the names of the variables that loops in the current block carry.
+func (f *function) carried() map[string]bool {
+	if len(f.loops) > 0 {
+		return f.loops[len(f.loops)-1].carry
+	}
+	return f.carry
+}
+
+func newFrame(n *graph.Node) *frame {
+	return &frame{n: n, carry: map[string]bool{}, bound: map[*plan.Place]*graph.Value{}, vars: map[*graph.Value]string{}, names: map[string]bool{}}
+}
+
+// inOne is how many calls the body of a loop may have in one function: more are split by the parts of the block.
+const inOne = 15
+
+// parts emits the body of loop n as calls of functions, one for each part of the block, and reports whether it did.
+func (f *function) parts(n *graph.Node) bool {
+	body := n.Loop.Body.Nodes
+	if f.split == nil || len(f.loops) > 1 || n.Loop.Kind != graph.Repeat || weight(body) <= inOne {
+		return false
+	}
+	for _, in := range n.Loop.Body.Inputs[:n.Loop.Carries] {
+		if f.w.plan.Of(in).Kind == plan.Rebound {
+			return false // a Go variable that all parts would have to share
+		}
+	}
+	for at := 0; at < len(body); {
+		end := at + 1
+		for end < len(body) && body[end].Part == body[at].Part {
+			end++
+		}
+		if part := body[at].Part; part == "" {
+			f.nodes(body[at:end])
+		} else {
+			fn := f.w.function()
+			fr := newFrame(n)
+			fn.loops = []*frame{fr}
+			fn.nodes(body[at:end])
+			fn.loops, fn.body = nil, fr.out
+			f.add(f.split(n, part, fn))
+		}
+		at = end
+	}
+	return true
+}
+
+// isRead reports whether anything reads v.
+func (w *writer) isRead(v *graph.Value) bool {
+	found := false
+	w.g.Walk(func(g *graph.Graph) {
+		found = found || g.IsOutput(v) > 0
+		for _, n := range g.Nodes {
+			for _, a := range n.Args {
+				found = found || a == v
+			}
+		}
+	})
+	return found
+}
+
+func loopText(n *graph.Node) string {
+	dir := "forward"
+	if n.Loop.Reverse {
+		dir = "backward"
+	}
+	if n.Loop.Kind == graph.Scan {
+		return "Through time, " + dir + "."
+	}
+	return "Layer by layer, " + map[string]string{"forward": "from the first to the last.", "backward": "from the last to the first."}[dir]
+}
+
+// prologue declares the short names that the statements use.
+func (f *function) prologue() []jen.Code {
+	r := f.w.receiver
+	var names, values []jen.Code
+	if f.shared != nil {
+		return f.sizes()
+	}
+	for _, x := range []struct{ name, field string }{{"p", "Params"}, {"g", "Grads"}, {"a", "acts"}, {"s", "state"}, {"kv", "kv"}} {
+		if !f.used[x.name] {
+			continue
+		}
+		names = append(names, jen.Id(x.name))
+		field := x.field
+		if x.name == "a" {
+			field = f.w.acts
+		}
+		if r == "d" && x.name == "p" {
+			values = append(values, jen.Id(r).Dot("params"))
+			continue
+		}
+		values = append(values, jen.Op("&").Id(r).Dot(field))
+	}
+	var out []jen.Code
+	if len(names) > 0 {
+		out = append(out, jen.List(names...).Op(":=").List(values...))
+	}
+	if r == "d" {
+		out = append(out, f.w.e.decodeSizes(f)...)
+	} else {
+		out = append(out, f.sizes()...)
+	}
+	return out
+}
+
+// sizes declares the run-time sizes that the statements use.
+func (f *function) sizes() []jen.Code {
+	var out []jen.Code
+	var ns, vs []jen.Code
+	for _, s := range []string{"steps", "sourceSteps", "batch"} {
+		if f.used[s] {
+			ns = append(ns, jen.Id(s))
+			vs = append(vs, jen.Id("b").Dot(exported(s)))
+		}
+	}
+	if len(ns) > 0 {
+		out = append(out, jen.List(ns...).Op(":=").List(vs...))
+	}
+	if f.used["rows"] {
+		size := func(name string) jen.Code {
+			if f.used[name] {
+				return jen.Id(name)
+			}
+			return jen.Id("b").Dot(exported(name))
+		}
+		out = append(out, jen.Id("rows").Op(":=").Add(size("steps")).Op("*").Add(size("batch")))
+	}
+	return out
+}
+
+// block is the whole body of the function.
+func (f *function) block() []jen.Code {
+	out := f.prologue()
+	if len(out) > 0 {
+		out = append(out, jen.Line())
+	}
+	return append(out, f.body...)
+}
+
+// groups splits the nodes of one phase into runs of one layer.
+func groups(nodes []*graph.Node, phase graph.Phase) [][]*graph.Node {
+	var out [][]*graph.Node
+	for _, n := range nodes {
+		if n.Phase != phase {
+			continue
+		}
+		if k := len(out) - 1; k >= 0 && out[k][0].Scope == n.Scope {
+			out[k] = append(out[k], n)
+			continue
+		}
+		out = append(out, []*graph.Node{n})
+	}
+	return out
+}
+
+// weight counts the calls that nodes come to.
+func weight(nodes []*graph.Node) int {
+	c := 0
+	for _, n := range nodes {
+		if n.Loop != nil {
+			c += 2 + weight(n.Loop.Body.Nodes)
+		} else {
+			c++
+		}
+	}
+	return c
+}
+
+// members lists the values with a field that the code refers to, in the order of their definition.
+func (w *writer) members() []*graph.Value {
+	var vs []*graph.Value
+	for _, v := range w.order {
+		if w.read[v] {
+			vs = append(vs, v)
+		}
+	}
+	return vs
+}
+
+// byOffset is members by their place in the arena.
+func (w *writer) byOffset() []*graph.Value {
+	vs := w.members()
+	sort.SliceStable(vs, func(i, j int) bool { return w.plan.Of(vs[i]).Offset < w.plan.Of(vs[j]).Offset })
+	return vs
+}

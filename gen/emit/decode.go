@@ -1,0 +1,477 @@
+package emit
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/dave/jennifer/jen"
+	"github.com/gradsmith/gradsmith/gen/build"
+	"github.com/gradsmith/gradsmith/gen/graph"
+	"github.com/gradsmith/gradsmith/spec"
+)
+
+func (e *emitter) decode(f *jen.File) {
+	mp := e.modelPkg()
+	w := e.decoding
+	self := func() *jen.Statement { return jen.Func().Params(jen.Id("d").Op("*").Id("Decoder")) }
+	caching, positional := len(e.Model.Caches) > 0, e.positional()
+
+	comment(f, "Decoder runs the model one token at a time, for a number of sequences side by side. It reads the model's parameters and has all other memory to itself.")
+	f.Type().Id("Decoder").StructFunc(func(g *jen.Group) {
+		g.Id("params").Op("*").Id("Params")
+		g.Id("acts").Id("decodeActs")
+		if e.hasState() {
+			g.Id("state").Id("state")
+		}
+		if caching {
+			g.Id("kv").Id("kvCache")
+		}
+		if positional {
+			g.Id("length").Index().Int32().Comment("[batch] tokens that each sequence has")
+			g.Id("positions").Index().Int32().Comment("[chunk, batch] of the tokens that are read")
+		}
+		if e.encoding != nil {
+			g.Id("encodeActs").Id("encodeActs")
+			g.Id("source").Index().Int32().Comment("[sourceSteps, batch] tokens of the sources")
+			g.Id("sourceSteps").Int()
+		}
+		g.Id("batch").Int()
+	})
+	f.Line()
+	comment(f, "NewDecoder makes a decoder for batch sequences, at the start of a text.")
+	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("NewDecoder").Params(jen.Id("batch").Int()).Qual(mp, "Decoder").Block(
+		jen.Return(jen.Op("&").Id("Decoder").ValuesFunc(func(g *jen.Group) {
+			set := func(name string, v *jen.Statement) { g.Line().Id(name).Op(":").Add(v) }
+			set("params", jen.Op("&").Id("m").Dot("Params"))
+			set("acts", jen.Id("newDecodeActs").Call(jen.Id("batch")))
+			if e.hasState() {
+				set("state", jen.Id("newState").Call(jen.Id("batch")))
+			}
+			if caching {
+				set("kv", jen.Id("newKVCache").Call(jen.Id("batch")))
+			}
+			if positional {
+				set("length", jen.Make(jen.Index().Int32(), jen.Id("batch")))
+				set("positions", jen.Make(jen.Index().Int32(), jen.Id("chunk").Op("*").Id("batch")))
+			}
+			if e.encoding != nil {
+				set("encodeActs", jen.Id("newEncodeActs").Call(jen.Id("batch")))
+				set("source", jen.Make(jen.Index().Int32(), jen.Lit(0), jen.Id("maxSourceSteps").Op("*").Id("batch")))
+			}
+			set("batch", jen.Id("batch"))
+			g.Line()
+		})))
+	f.Line()
+	comment(f, "Batch is the number of sequences.")
+	f.Add(self()).Id("Batch").Params().Int().Block(jen.Return(jen.Id("d").Dot("batch")))
+	f.Line()
+	if e.hasState() {
+		comment(f, "State is the recurrent state of all sequences: copy it to keep a prompt, write it to go on from one.")
+		f.Add(self()).Id("State").Params().Index().Float32().Block(jen.Return(jen.Id("d").Dot("state").Dot("flat")))
+		f.Line()
+	}
+	comment(f, "Reset goes back to the start of a text.")
+	f.Add(self()).Id("Reset").Params().BlockFunc(func(g *jen.Group) {
+		if e.hasState() {
+			g.Clear(jen.Id("d").Dot("state").Dot("flat"))
+		}
+		if positional {
+			g.Clear(jen.Id("d").Dot("length"))
+		}
+	})
+	f.Line()
+	e.reorder(f)
+	if e.encoding != nil {
+		e.encode(f)
+	}
+	if positional {
+		e.chunks(f)
+	}
+
+	fn := w.function()
+	if !positional {
+		fn.add(jen.If(jen.Len(jen.Id("tokens")).Op("!=").Id("d").Dot("batch")).Block(e.wrongTokens("Step")))
+	} else {
+		fn.add(jen.If(jen.Id("n").Op(":=").Len(jen.Id("tokens")), jen.Id("n").Op("==").Lit(0).Op("||").Id("n").Op("%").Id("d").Dot("batch").Op("!=").Lit(0).Op("||").Id("n").Op(">").Id("chunk").Op("*").Id("d").Dot("batch")).Block(e.wrongTokens("Feed")))
+		fn.add(jen.If(jen.Id("room").Op(":=").Id("d").Dot("Room").Call(), jen.Len(jen.Id("tokens")).Op(">").Id("room").Op("*").Id("d").Dot("batch")).Block(
+			jen.Panic(jen.Qual("fmt", "Sprintf").Call(jen.Lit(e.spec.Name+": the decoder has room for %d more tokens, Feed got %d: Reset it and feed it the end of the text"), jen.Id("room"), jen.Len(jen.Id("tokens")).Op("/").Id("d").Dot("batch")))))
+		fn.used["steps"], fn.used["batch"] = true, true
+		fn.add(jen.Line())
+		fn.comment("Where the tokens stand in their sequences.")
+		fn.add(jen.Id("positions").Op(":=").Id("d").Dot("positions").Index(jen.Empty(), jen.Len(jen.Id("tokens"))),
+			fn.kernel("Positions", jen.Id("positions"), jen.Id("d").Dot("length"), jen.Id("tokens"), jen.Id("steps"), jen.Id("batch")))
+	}
+	var parts []method
+	for _, group := range groups(e.Model.Decode.Nodes, graph.Forward) {
+		fn.add(jen.Line())
+		if o := group[0].Origin; o != "" {
+			fn.comment(o)
+		}
+		if positional && weight(group) > 3 {
+			part := w.function()
+			part.nodes(group)
+			id := lower(group[0].Scope) + "Decode"
+			parts = append(parts, method{name: id, doc: id + " runs " + e.scopeText(group[0].Scope) + ".", fn: part})
+			fn.add(jen.Id("d").Dot(id).Call(jen.Id("tokens"), jen.Id("positions")))
+			continue
+		}
+		fn.nodes(group)
+	}
+	var logits *graph.Value
+	for i, t := range e.Model.Decode.Targets {
+		if t == "logits" {
+			logits = e.Model.Decode.Outputs[i]
+		}
+	}
+	fn.add(jen.Line(), jen.Return(fn.mem(logits)))
+	for i, t := range e.Model.Decode.Targets {
+		if t == "alignment" {
+			weights := w.function()
+			mem := weights.mem(e.Model.Decode.Outputs[i])
+			comment(f, "Alignment gives the weights [batch, sourceSteps] by which the last step looked at each token of the source. The slice is overwritten by the next step.")
+			f.Add(self()).Id("Alignment").Params().Index().Float32().Block(
+				jen.Id("a").Op(":=").Op("&").Id("d").Dot("acts"),
+				jen.Return(mem.Clone().Index(jen.Empty(), jen.Id("d").Dot("batch").Op("*").Id("d").Dot("sourceSteps"))))
+			f.Line()
+		}
+	}
+	name, doc := "Step", "Step feeds one token to each sequence and gives the logits [len(tokens), vocab] of what follows it. The slice is overwritten by the next call."
+	if positional {
+		name, doc = "Feed", "Feed feeds up to chunk tokens to each sequence, time-major [steps, batch], and gives the logits [batch, vocab] of what follows the last. A negative token is none: shorter prompts begin with them. The slice is overwritten by the next call."
+	}
+	comment(f, "%s", doc)
+	f.Add(self()).Id(name).Params(jen.Id("tokens").Index().Int32()).Index().Float32().Block(fn.block()...)
+	f.Line()
+	for _, p := range parts {
+		comment(f, "%s", p.doc)
+		f.Add(self()).Id(p.name).Params(jen.List(jen.Id("tokens"), jen.Id("positions")).Index().Int32()).Block(p.fn.block()...)
+		f.Line()
+	}
+	e.memory(f, "decodeActs", "decodeActs", "what a decoding step computes. Fields share memory where the life of one ends before that of the other begins.", w, true)
+	if caching {
+		e.cacheType(f)
+	}
+	if e.encoding != nil {
+		e.memory(f, "encodeActs", "encodeActs", "what reading the sources computes. Fields share memory where the life of one ends before that of the other begins.", e.encoding, true)
+	}
+}
+
+// encode emits the method that reads the sources.
+func (e *emitter) encode(f *jen.File) {
+	self := func() *jen.Statement { return jen.Func().Params(jen.Id("d").Op("*").Id("Decoder")) }
+	fn := e.encoding.function()
+	var parts []method
+	for i, group := range groups(e.Model.Encode.Nodes, graph.Forward) {
+		if i > 0 {
+			fn.add(jen.Line())
+		}
+		if o := group[0].Origin; o != "" {
+			fn.comment(o)
+		}
+		if weight(group) > 3 {
+			part := e.encoding.function()
+			part.nodes(group)
+			id := lower(group[0].Scope) + "Encode"
+			parts = append(parts, method{name: id, doc: id + " runs " + e.scopeText(group[0].Scope) + " over the sources.", fn: part})
+			fn.add(jen.Id("d").Dot(id).Call())
+			continue
+		}
+		fn.nodes(group)
+	}
+	comment(f, "Encode reads the sources of all sequences, time-major [sourceSteps, batch], shorter ones with -1 behind their end, and begins their answers.")
+	f.Add(self()).Id("Encode").Params(jen.Id("source").Index().Int32()).Block(append([]jen.Code{
+		jen.If(jen.Id("n").Op(":=").Len(jen.Id("source")), jen.Id("n").Op("==").Lit(0).Op("||").Id("n").Op("%").Id("d").Dot("batch").Op("!=").Lit(0).Op("||").Id("n").Op(">").Id("maxSourceSteps").Op("*").Id("d").Dot("batch")).Block(
+			jen.Panic(jen.Qual("fmt", "Sprintf").Call(jen.Lit(e.spec.Name+": the decoder is for %d sources of up to %d tokens, Encode got %d tokens"), jen.Id("d").Dot("batch"), jen.Id("maxSourceSteps"), jen.Len(jen.Id("source"))))),
+		jen.Id("d").Dot("Reset").Call(),
+		jen.Id("d").Dot("source").Op("=").Append(jen.Id("d").Dot("source").Index(jen.Empty(), jen.Lit(0)), jen.Id("source").Op("...")),
+		jen.Id("d").Dot("sourceSteps").Op("=").Len(jen.Id("source")).Op("/").Id("d").Dot("batch"),
+		jen.Line(),
+	}, fn.block()...)...)
+	f.Line()
+	for _, p := range parts {
+		comment(f, "%s", p.doc)
+		f.Add(self()).Id(p.name).Params().Block(p.fn.block()...)
+		f.Line()
+	}
+}
+
+// decodeSizes declares the run-time sizes of a decoding function.
+func (e *emitter) decodeSizes(f *function) []jen.Code {
+	var out []jen.Code
+	if f.w == e.decoding && !e.positional() {
+		if f.used["batch"] {
+			out = append(out, jen.Id("batch").Op(":=").Len(jen.Id("tokens")))
+		}
+		if f.used["sourceSteps"] {
+			out = append(out, jen.Id("sourceSteps").Op(":=").Id("d").Dot("sourceSteps"))
+		}
+		return out
+	}
+	if f.used["batch"] || f.used["steps"] {
+		out = append(out, jen.Id("batch").Op(":=").Id("d").Dot("batch"))
+	}
+	if f.used["steps"] {
+		out = append(out, jen.Id("steps").Op(":=").Len(jen.Id("tokens")).Op("/").Id("batch"))
+	}
+	if f.used["sourceSteps"] {
+		out = append(out, jen.Id("sourceSteps").Op(":=").Id("d").Dot("sourceSteps"))
+	}
+	if f.used["rows"] {
+		out = append(out, jen.Id("rows").Op(":=").Len(jen.Id("tokens")))
+	}
+	return out
+}
+
+func (e *emitter) wrongTokens(name string) jen.Code {
+	return jen.Panic(jen.Qual("fmt", "Sprintf").Call(jen.Lit(e.spec.Name+": the decoder is for %d sequences, "+name+" got %d tokens"), jen.Id("d").Dot("batch"), jen.Len(jen.Id("tokens"))))
+}
+
+// reorder emits the method by which beam search moves sequences.
+func (e *emitter) reorder(f *jen.File) {
+	mp := e.modelPkg()
+	note := ""
+	if e.encoding != nil {
+		note = " Their sources stay where they are: it is for sequences that answer the same one."
+	}
+	comment(f, "Reorder makes each sequence i go on from where sequence from[i] is.%s", note)
+	f.Func().Params(jen.Id("d").Op("*").Id("Decoder")).Id("Reorder").Params(jen.Id("from").Index().Int()).BlockFunc(func(g *jen.Group) {
+		move := func(g *jen.Group, base string, s *build.State) {
+			if len(s.Shape) > 0 && s.Shape[0].IsConst() { // a stack
+				layers := product(s.Shape[0])
+				g.For(jen.Id("l").Op(":=").Range().Add(layers)).Block(
+					jen.Qual(mp, "Reorder").Call(jen.Id("at").Call(jen.Id("d").Dot(base).Dot(lower(s.Name)), jen.Id("l"), jen.Id("d").Dot("batch").Op("*").Add(product(perSequence(s.Shape[1:])))), jen.Id("from")))
+				return
+			}
+			field := jen.Id("d").Dot(base)
+			if layer, name, _ := strings.Cut(s.Name, "."); base == "state" && e.twins()[layer] != "" {
+				field = field.Dot(lower(layer)).Dot(lower(name))
+			} else {
+				field = field.Dot(lower(s.Name))
+			}
+			g.Qual(mp, "Reorder").Call(field.Index(jen.Empty(), jen.Id("d").Dot("batch").Op("*").Add(product(perSequence(s.Shape)))), jen.Id("from"))
+		}
+		for _, s := range e.Model.States {
+			move(g, "state", s)
+		}
+		for _, s := range e.Model.Caches {
+			if !ofSource(s.Shape) {
+				move(g, "kv", s)
+			}
+		}
+		if e.positional() {
+			g.Qual(mp, "Reorder").Call(jen.Id("d").Dot("length"), jen.Id("from"))
+		}
+	})
+	f.Line()
+}
+
+// ofSource reports whether a cache holds something of every token of the source.
+func ofSource(s graph.Shape) bool {
+	for _, d := range s {
+		if d.Run == "sourceSteps" {
+			return true
+		}
+	}
+	return false
+}
+
+// chunks emits what decoders with caches have besides.
+func (e *emitter) chunks(f *jen.File) {
+	self := func() *jen.Statement { return jen.Func().Params(jen.Id("d").Op("*").Id("Decoder")) }
+	comment(f, "chunk is the number of tokens that Feed takes for each sequence, at the most.")
+	f.Const().Id("chunk").Op("=").Lit(e.Model.Chunk())
+	f.Line()
+	comment(f, "Chunk is the number of tokens that Feed takes for each sequence, at the most.")
+	f.Add(self()).Id("Chunk").Params().Int().Block(jen.Return(jen.Id("chunk")))
+	f.Line()
+	comment(f, "Room is the number of tokens that the longest sequence can still take. Beyond it the model has no positions.")
+	f.Add(self()).Id("Room").Params().Int().Block(jen.Return(jen.Id("maxSteps").Op("-").Int().Call(jen.Qual("slices", "Max").Call(jen.Id("d").Dot("length")))))
+	f.Line()
+	comment(f, "Step feeds one token to each sequence and gives the logits [len(tokens), vocab] of what follows it. The slice is overwritten by the next call.")
+	f.Add(self()).Id("Step").Params(jen.Id("tokens").Index().Int32()).Index().Float32().Block(
+		jen.If(jen.Len(jen.Id("tokens")).Op("!=").Id("d").Dot("batch")).Block(e.wrongTokens("Step")),
+		jen.Return(jen.Id("d").Dot("Feed").Call(jen.Id("tokens"))))
+	f.Line()
+}
+
+// cacheType emits the struct of the keys and values that a decoder keeps.
+func (e *emitter) cacheType(f *jen.File) {
+	what := "the keys and values of the tokens that a decoder has read"
+	if !e.positional() {
+		what = "what a decoder reads of the source at every step"
+	}
+	comment(f, "kvCache holds %s.", what)
+	f.Type().Id("kvCache").StructFunc(func(g *jen.Group) {
+		for _, s := range e.Model.Caches {
+			g.Id(lower(s.Name)).Index().Float32().Comment(shapeText(s.Shape))
+		}
+	})
+	f.Line()
+	f.Func().Id("newKVCache").Params(jen.Id("batch").Int()).Id("kvCache").Block(
+		jen.Return(jen.Id("kvCache").ValuesFunc(func(g *jen.Group) {
+			for _, s := range e.Model.Caches {
+				shape := append(graph.Shape{}, s.Shape...)
+				for i, d := range shape {
+					if d.Run == "sourceSteps" {
+						shape[i] = graph.Const(e.spec.Source.Steps, "maxSourceSteps")
+					}
+				}
+				g.Line().Id(lower(s.Name)).Op(":").Qual(e.modelPkg(), "Floats").Call(jen.Id("batch").Op("*").Add(product(perSequence(shape))))
+			}
+			g.Line()
+		})))
+	f.Line()
+}
+
+// text emits the tokenizer and what users call to write text.
+func (e *emitter) text(f *jen.File) {
+	e.tokenizer(f, "Tokenizer", "the tokens that the model was made for", e.spec.Tokenizer)
+	if e.spec.Source != nil {
+		e.tokenizer(f, "SourceTokenizer", "the tokens that the encoder was made for", e.spec.Source.Tokenizer)
+	}
+	comment(f, "Load makes a model with the parameters of a checkpoint.")
+	f.Func().Id("Load").Params(jen.Id("path").String()).Params(jen.Op("*").Id("Model"), jen.Error()).Block(
+		jen.Id("m").Op(":=").Id("empty").Call(jen.Id("defaultSeed")),
+		jen.If(jen.Err().Op(":=").Qual(e.path("checkpoint"), "LoadWeights").Call(jen.Id("path"), jen.Id("m")), jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Nil(), jen.Err())),
+		jen.Return(jen.Id("m"), jen.Nil()),
+	)
+	f.Line()
+	comment(f, "Parse makes a model with the parameters of a checkpoint in memory, for instance one that the program embeds.")
+	f.Func().Id("Parse").Params(jen.Id("data").Index().Byte()).Params(jen.Op("*").Id("Model"), jen.Error()).Block(
+		jen.Id("m").Op(":=").Id("empty").Call(jen.Id("defaultSeed")),
+		jen.If(jen.Err().Op(":=").Qual(e.path("checkpoint"), "ParseWeights").Call(jen.Id("data"), jen.Id("m")), jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Nil(), jen.Err())),
+		jen.Return(jen.Id("m"), jen.Nil()),
+	)
+	f.Line()
+	if e.decoding == nil {
+		e.logits(f)
+		e.program(f)
+		return
+	}
+	if e.encoding != nil {
+		e.program(f)
+		return
+	}
+	comment(f, "Generate goes on with the prompt, token by token, until the options or the context end it. An error, such as a character that the model does not know, comes as the last element.")
+	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("Generate").Params(jen.Id("ctx").Qual("context", "Context"), jen.Id("prompt").String(), jen.Id("opts").Op("...").Qual(e.path("sample"), "Option")).Qual("iter", "Seq2").Types(jen.String(), jen.Error()).Block(
+		jen.Return(jen.Qual(e.path("sample"), "Generate").Call(jen.Id("ctx"), jen.Id("m").Dot("NewDecoder").Call(jen.Lit(1)), jen.Id("Tokenizer"), jen.Id("prompt"), jen.Id("opts").Op("..."))),
+	)
+	f.Line()
+	e.program(f)
+}
+
+// vocabulary is the name of the generated file with the words or merges of a tokenizer, which Package writes. Two tokenizers of one vocabulary share it.
+func (e *emitter) vocabulary(t spec.Tokenizer) string {
+	name := map[string]string{"words": "words.txt", "bpe": "merges.txt"}[t.Kind]
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Code generated by gradsmith from %s; DO NOT EDIT.\n", e.spec.File)
+	for _, w := range t.Words {
+		fmt.Fprintln(&b, strconv.Quote(w))
+	}
+	for _, m := range t.Merges {
+		fmt.Fprintln(&b, m)
+	}
+	if other, ok := e.lists[name]; ok && other != b.String() {
+		name = "source_" + name
+	}
+	e.lists[name] = b.String()
+	return name
+}
+
+// logits emits what a model that fills in masked tokens gives.
+func (e *emitter) logits(f *jen.File) {
+	comment(f, "Logits gives the logits [steps, batch, vocab] of what each token of b is. The slice is overwritten by the next call.")
+	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("Logits").Params(jen.Id("b").Op("*").Qual(e.modelPkg(), "Batch")).Index().Float32().Block(
+		jen.Id("m").Dot("check").Call(jen.Id("b")),
+		jen.Id("m").Dot("forward").Call(jen.Id("b")),
+		jen.Return(jen.Id("m").Dot("acts").Dot("logits").Index(jen.Empty(), jen.Id("b").Dot("Steps").Op("*").Id("b").Dot("Batch").Op("*").Id("vocab"))),
+	)
+	f.Line()
+}
+
+// tokenizer emits a variable with a tokenizer.
+func (e *emitter) tokenizer(f *jen.File, name, what string, t spec.Tokenizer) {
+	tp := e.path("text")
+	var tok *jen.Statement
+	var opts []jen.Code
+	if t.Unknown != 0 {
+		opts = []jen.Code{jen.Qual(tp, "Unknown").Call(jen.LitRune(t.Unknown))}
+	}
+	switch t.Kind {
+	case "bytes":
+		tok = jen.Qual(tp, "Bytes").Call()
+	case "ascii":
+		tok = jen.Qual(tp, "ASCII").Call(opts...)
+	case "chars":
+		tok = jen.Qual(tp, "Chars").Call(append([]jen.Code{jen.Lit(string(t.Chars))}, opts...)...)
+	case "words", "bpe":
+		file := e.vocabulary(t)
+		list := strings.TrimSuffix(strings.ReplaceAll(file, "_", ""), ".txt")
+		if !e.listed[file] {
+			e.listed[file] = true
+			f.Anon("embed")
+			f.Comment("//go:embed " + file)
+			f.Var().Id(list).String()
+			f.Line()
+		}
+		tok = jen.Qual(tp, map[string]string{"words": "Words", "bpe": "BPE"}[t.Kind]).Call(jen.Id(list))
+	default:
+		panic("emit: no tokenizer " + t.Kind)
+	}
+	of := map[string]string{"bytes": "bytes", "ascii": "newline and the printable ASCII characters", "chars": "the characters of " + t.File, "words": "the words of " + t.File, "bpe": "the byte-pair encoding of " + t.File}[t.Kind]
+	if len(t.Specials) > 0 {
+		names := []jen.Code{tok}
+		for _, s := range t.Specials {
+			names = append(names, jen.Lit(s))
+		}
+		tok = jen.Qual(tp, "WithSpecials").Call(names...)
+		of += ", and " + strings.Join(t.Specials, " and ")
+	}
+	comment(f, "%s turns text into %s: %s.", name, what, of)
+	f.Var().Id(name).Op("=").Add(tok)
+	f.Line()
+}
+
+func (e *emitter) program(f *jen.File) {
+	comment(f, "Program is what the commands of the model's program need of it.")
+	f.Func().Id("Program").Params().Qual(e.modelPkg(), "Program").Block(
+		jen.Return(jen.Qual(e.modelPkg(), "Program").ValuesFunc(func(g *jen.Group) {
+			g.Line().Id("Info").Op(":").Op("&").Id("info")
+			g.Line().Id("New").Op(":").Func().Params(jen.Id("seed").Uint64()).Qual(e.modelPkg(), "LanguageModel").Block(jen.Return(jen.Id("NewSeeded").Call(jen.Id("seed"))))
+			g.Line().Id("Tokenizer").Op(":").Id("Tokenizer")
+			if e.spec.Source != nil {
+				g.Line().Id("SourceTokenizer").Op(":").Id("SourceTokenizer")
+			}
+			g.Line()
+		})))
+}
+
+func (e *emitter) tests(f *jen.File) {
+	mt := e.path("modeltest")
+	for _, t := range []struct{ name, fn, doc string }{
+		{"TestGradients", "Gradients", "The gradients agree with finite differences of the loss."},
+		{"TestDeterminism", "Determinism", "Two trainings from one seed give the same bits, on one thread and on two."},
+		{"TestAllocations", "Allocations", "A training step and a decoding step allocate nothing."},
+		{"TestDecoder", "Decoding", "The decoder gives the same logits, step by step, as the forward pass over the whole window."},
+	} {
+		if t.fn == "Decoding" && e.decoding == nil {
+			continue
+		}
+		comment(f, "%s", t.doc)
+		f.Func().Id(t.name).Params(jen.Id("t").Op("*").Qual("testing", "T")).Block(
+			jen.Qual(mt, t.fn).Call(jen.Id("t"), jen.Func().Params(jen.Id("seed").Uint64()).Qual(mt, "Model").Block(jen.Return(jen.Id("under").Values(jen.Id("NewSeeded").Call(jen.Id("seed")))))))
+		f.Line()
+	}
+	comment(f, "under gives the tests a look at what the package keeps to itself.")
+	f.Type().Id("under").Struct(jen.Op("*").Id("Model"))
+	f.Line()
+	if e.decoding == nil {
+		return // the model has the method itself
+	}
+	f.Func().Params(jen.Id("u").Id("under")).Id("Logits").Params(jen.Id("b").Op("*").Qual(e.modelPkg(), "Batch")).Index().Float32().Block(
+		jen.Id("u").Dot("check").Call(jen.Id("b")),
+		jen.Id("u").Dot("forward").Call(jen.Id("b")),
+		jen.Return(jen.Id("u").Dot("acts").Dot("logits").Index(jen.Empty(), jen.Id("b").Dot("Steps").Op("*").Id("b").Dot("Batch").Op("*").Id("vocab"))),
+	)
+}

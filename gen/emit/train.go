@@ -1,0 +1,255 @@
+package emit
+
+import (
+	"math"
+
+	"github.com/dave/jennifer/jen"
+	"github.com/gradsmith/gradsmith/gen/build"
+	"github.com/gradsmith/gradsmith/gen/graph"
+	"github.com/gradsmith/gradsmith/gen/op"
+	"github.com/gradsmith/gradsmith/spec"
+)
+
+// optimizer is the type of package optim and the arguments of its constructor.
+type optimizer struct {
+	typ  string
+	args []jen.Code
+}
+
+func (e *emitter) optimizer() optimizer {
+	o := e.spec.Optimizer
+	lit := func(xs ...float64) []jen.Code {
+		var r []jen.Code
+		for _, x := range xs {
+			r = append(r, jen.Lit(x))
+		}
+		return r
+	}
+	switch o.Kind {
+	case "sgd":
+		return optimizer{"SGD", append(lit(0), jen.False(), jen.Lit(o.WeightDecay))}
+	case "momentum":
+		return optimizer{"SGD", append(lit(o.Momentum), jen.False(), jen.Lit(o.WeightDecay))}
+	case "nesterov":
+		return optimizer{"SGD", append(lit(o.Momentum), jen.True(), jen.Lit(o.WeightDecay))}
+	case "rmsprop":
+		return optimizer{"RMSprop", lit(o.Alpha, o.Momentum, o.Epsilon, o.WeightDecay)}
+	case "adagrad":
+		return optimizer{"Adagrad", lit(o.Epsilon, o.WeightDecay)}
+	case "adam":
+		return optimizer{"Adam", lit(o.Beta1, o.Beta2, o.Epsilon, o.WeightDecay)}
+	case "adamw":
+		return optimizer{"AdamW", lit(o.Beta1, o.Beta2, o.Epsilon, o.WeightDecay)}
+	}
+	panic("emit: no optimizer " + o.Kind)
+}
+
+func (e *emitter) initialize(f *jen.File) {
+	pkg := e.path("initialize")
+	comment(f, "initialize draws the initial parameters. Each tensor has a stream of random numbers of its own, so that the numbers do not depend on the order.")
+	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("initialize").Params().BlockFunc(func(g *jen.Group) {
+		g.Id("p").Op(":=").Op("&").Id("m").Dot("Params")
+		g.Id("stream").Op(":=").Uint64().Call(jen.Lit(0))
+		g.Id("next").Op(":=").Func().Params().Uint64().Block(jen.Id("stream").Op("++"), jen.Return(jen.Id("stream")))
+		e.eachParam(g, "p", func(g *jen.Group, p *build.Param, field *jen.Statement, _ jen.Code) {
+			call := func(fn string, args ...jen.Code) {
+				g.Qual(pkg, fn).Call(append([]jen.Code{field.Clone()}, args...)...)
+			}
+			i := p.Init
+			gain := i.Scale
+			in, out := float64(max(i.In, 1)), float64(max(i.Out, 1))
+			uniform := func(bound float64) { call("Uniform", jen.Id("m").Dot("seed"), jen.Id("next").Call(), jen.Lit(bound)) }
+			normal := func(std float64) { call("Normal", jen.Id("m").Dot("seed"), jen.Id("next").Call(), jen.Lit(std)) }
+			switch i.Scheme {
+			case "uniform":
+				uniform(i.Scale)
+			case "normal":
+				normal(i.Scale)
+			case "xavier_uniform":
+				uniform(gain * math.Sqrt(6/(in+out)))
+			case "xavier_normal":
+				normal(gain * math.Sqrt(2/(in+out)))
+			case "he_uniform":
+				uniform(gain * math.Sqrt(6/in))
+			case "he_normal":
+				normal(gain * math.Sqrt(2/in))
+			case "orthogonal":
+				s := shape(p)
+				call("Orthogonal", product(s[0]), product(s[1]), jen.Lit(max(i.Blocks, 1)), jen.Id("m").Dot("seed"), jen.Id("next").Call(), jen.Lit(gain))
+			case "ones":
+				call("Constant", jen.Lit(1))
+			case "zeros", "":
+				call("Constant", jen.Lit(0))
+			default:
+				panic("emit: no initialisation " + i.Scheme)
+			}
+			if i.Add != 0 {
+				g.Qual(pkg, "AddConstant").Call(field.Clone().Index(jen.Lit(i.AddAt[0]), jen.Lit(i.AddAt[1])), jen.Lit(i.Add)).Comment("the bias of the forget gate")
+			}
+		})
+	})
+	f.Line()
+}
+
+func (e *emitter) dropout() bool {
+	found := false
+	e.Model.Train.Walk(func(g *graph.Graph) {
+		for _, n := range g.Nodes {
+			found = found || n.Op == op.Dropout || n.Attrs.Float("rate") > 0
+		}
+	})
+	return found
+}
+
+func (e *emitter) dropoutHelpers(f *jen.File) {
+	if !e.dropout() {
+		return
+	}
+	comment(f, "dropRate is rate in a training step, and 0 elsewhere.")
+	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("dropRate").Params(jen.Id("rate").Float32()).Float32().Block(
+		jen.If(jen.Id("m").Dot("training")).Block(jen.Return(jen.Id("rate"))),
+		jen.Return(jen.Lit(0)),
+	)
+	f.Line()
+	comment(f, "dropKey is the key of a dropout mask: another one for each place in the model, each layer of a stack and each training step.")
+	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("dropKey").Params(jen.List(jen.Id("place"), jen.Id("layer")).Int()).Uint64().Block(
+		jen.Return(jen.Qual(e.modelPkg(), "Key").Call(jen.Id("m").Dot("seed"), jen.Uint64().Call(jen.Id("m").Dot("step")), jen.Uint64().Call(jen.Id("place")), jen.Uint64().Call(jen.Id("layer")))),
+	)
+	f.Line()
+}
+
+func (e *emitter) train(f *jen.File) {
+	mp := e.modelPkg()
+	self := func() *jen.Statement { return jen.Func().Params(jen.Id("m").Op("*").Id("Model")) }
+	s := e.spec
+
+	comment(f, "TrainStep makes one training step on a window of text, at the given rate. It gives the mean loss in nats a token before the update and the norm of the gradient before clipping. If either is not finite, the parameters stay as they were.")
+	f.Add(self()).Id("TrainStep").Params(jen.Id("b").Op("*").Qual(mp, "Batch"), jen.Id("rate").Float64()).Params(jen.List(jen.Id("loss"), jen.Id("norm")).Float64()).BlockFunc(func(g *jen.Group) {
+		g.Id("loss").Op("=").Id("m").Dot("Gradients").Call(jen.Id("b"))
+		scale := jen.Code(jen.Lit(1))
+		if s.Clip.Norm > 0 {
+			g.List(jen.Id("norm"), jen.Id("scale")).Op(":=").Qual(e.path("optim"), "ClipNorm").Call(jen.Id("m").Dot("grads"), jen.Lit(s.Clip.Norm))
+			scale = jen.Id("scale")
+		} else {
+			g.Id("norm").Op("=").Qual(e.path("optim"), "Norm").Call(jen.Id("m").Dot("grads"))
+		}
+		g.If(jen.Op("!").Qual(e.path("optim"), "Finite").Call(jen.Id("loss"), jen.Id("norm"))).Block(jen.Return(jen.Id("loss"), jen.Id("norm")))
+		if s.Clip.Value > 0 {
+			g.Qual(e.path("optim"), "ClipValue").Call(jen.Id("m").Dot("grads"), scale, jen.Lit(s.Clip.Value))
+			scale = jen.Lit(1)
+		}
+		g.Id("m").Dot("step").Op("++")
+		g.Id("m").Dot("optimizer").Dot("Step").Call(jen.Id("m").Dot("params"), jen.Id("m").Dot("grads"), jen.Id("rate"), scale, jen.Id("m").Dot("step"))
+		g.Return(jen.Id("loss"), jen.Id("norm"))
+	})
+	f.Line()
+
+	carries := ""
+	if e.carries() {
+		carries = ", and carries the state on"
+	}
+	comment(f, "Gradients computes the mean loss of a window in nats a token and its gradient, into m.Grads%s.", carries)
+	f.Add(self()).Id("Gradients").Params(jen.Id("b").Op("*").Qual(mp, "Batch")).Float64().Block(
+		jen.Id("m").Dot("check").Call(jen.Id("b")),
+		jen.Id("m").Dot("training").Op("=").True(),
+		jen.Id("m").Dot("forward").Call(jen.Id("b")),
+		jen.Id("loss").Op(":=").Id("m").Dot("loss").Call(jen.Id("b"), jen.True()),
+		jen.Id("m").Dot("backward").Call(jen.Id("b")),
+		jen.Id("m").Dot("training").Op("=").False(),
+		jen.Return(jen.Id("loss")),
+	)
+	f.Line()
+
+	comment(f, "Loss gives the mean loss of a window in nats a token, without dropout%s.", carries)
+	f.Add(self()).Id("Loss").Params(jen.Id("b").Op("*").Qual(mp, "Batch")).Float64().Block(
+		jen.Id("m").Dot("check").Call(jen.Id("b")),
+		jen.Id("m").Dot("forward").Call(jen.Id("b")),
+		jen.Return(jen.Id("m").Dot("loss").Call(jen.Id("b"), jen.False())),
+	)
+	f.Line()
+
+	check := "Check"
+	if s.Kind == "attention" {
+		check = "CheckPadded"
+	}
+	comment(f, "check panics when b does not fit the model, which is a mistake of the program, and makes the memory for the first window.")
+	f.Add(self()).Id("check").Params(jen.Id("b").Op("*").Qual(mp, "Batch")).BlockFunc(func(g *jen.Group) {
+		g.Id("b").Dot(check).Call(jen.Id("maxSteps"), jen.Id("maxBatch"), jen.Id("vocab"))
+		if s.Source != nil {
+			g.Id("b").Dot("CheckSource").Call(jen.Id("maxSourceSteps"), jen.Lit(s.Source.Tokenizer.Vocab))
+		}
+		g.Id("m").Dot("allocate").Call()
+	})
+	f.Line()
+
+	small := []struct {
+		doc, name string
+		params    []jen.Code
+		result    *jen.Statement
+		body      []jen.Code
+	}{
+		{"Step is the number of training steps done.", "Step", nil, jen.Int(), []jen.Code{jen.Return(jen.Id("m").Dot("step"))}},
+		{"SetStep is for a training that goes on from a checkpoint.", "SetStep", []jen.Code{jen.Id("step").Int()}, jen.Null(), []jen.Code{jen.Id("m").Dot("step").Op("=").Id("step")}},
+		{"State is the state that is carried from one window to the next.", "State", nil, jen.Index().Float32(), []jen.Code{jen.Id("m").Dot("allocate").Call(), jen.Return(jen.Id("m").Dot("state").Dot("flat"))}},
+		{"State is nothing: no state is carried from one window to the next.", "State", nil, jen.Index().Float32(), []jen.Code{jen.Return(jen.Nil())}},
+		{"Slots lists the arrays of the optimizer.", "Slots", nil, jen.Index().Qual(mp, "Slot"), []jen.Code{jen.Id("m").Dot("allocate").Call(), jen.Return(jen.Id("m").Dot("optimizer").Dot("Slots").Call())}},
+		{"Info tells what the model is.", "Info", nil, jen.Op("*").Qual(mp, "Info"), []jen.Code{jen.Return(jen.Op("&").Id("info"))}},
+	}
+	for i, x := range small {
+		if x.name == "State" && e.carries() != (i == 2) {
+			continue
+		}
+		comment(f, "%s", x.doc)
+		f.Add(self()).Id(x.name).Params(x.params...).Add(x.result).Block(x.body...)
+		f.Line()
+	}
+	e.info(f)
+}
+
+func (e *emitter) info(f *jen.File) {
+	s, r, mp := e.spec, e.Report, e.modelPkg()
+	var masking jen.Code
+	if k := s.Masking; k != nil {
+		masking = jen.Op("&").Qual(mp, "Masking").Values(jen.Id("Share").Op(":").Lit(k.Share), jen.Id("Mask").Op(":").Lit(k.Mask), jen.Id("Random").Op(":").Lit(k.Random), jen.Id("Token").Op(":").Lit(s.Tokenizer.Special(spec.MaskToken)))
+	}
+	var source jen.Code
+	if k := s.Source; k != nil {
+		source = jen.Op("&").Qual(mp, "Source").Values(jen.Id("Steps").Op(":").Id("maxSourceSteps"), jen.Id("Vocab").Op(":").Lit(k.Tokenizer.Vocab), jen.Id("End").Op(":").Lit(k.Tokenizer.Special(spec.EndToken)),
+			jen.Id("AnswerBegin").Op(":").Lit(s.Tokenizer.Special(spec.BeginToken)), jen.Id("AnswerEnd").Op(":").Lit(s.Tokenizer.Special(spec.EndToken)))
+	}
+	fields := func(kv ...any) []jen.Code {
+		var out []jen.Code
+		for i := 0; i < len(kv); i += 2 {
+			if kv[i+1] == nil || kv[i+1] == 0 || kv[i+1] == 0.0 || kv[i+1] == "" {
+				continue
+			}
+			var v jen.Code
+			switch x := kv[i+1].(type) {
+			case jen.Code:
+				v = x
+			default:
+				v = jen.Lit(x)
+			}
+			out = append(out, jen.Line().Id(kv[i].(string)).Op(":").Add(v))
+		}
+		return append(out, jen.Line())
+	}
+	var layers []jen.Code
+	for _, row := range r.Rows {
+		layers = append(layers, jen.Line().Values(jen.Id("Name").Op(":").Lit(row.Name), jen.Id("Kind").Op(":").Lit(row.Kind), jen.Id("Output").Op(":").Lit(row.Output), jen.Id("Params").Op(":").Lit(row.Params), jen.Id("Flops").Op(":").Lit(row.Flops)))
+	}
+	layers = append(layers, jen.Line())
+	t, sc := s.Train, s.Schedule
+	comment(f, "info holds what commands and checkpoints ask of a model.")
+	f.Var().Id("info").Op("=").Qual(mp, "Info").Values(fields(
+		"Name", s.Name, "Kind", s.Kind, "Description", s.Description, "Spec", s.File,
+		"SpecDigest", s.Digest, "Architecture", s.Architecture(),
+		"Vocab", jen.Id("vocab"), "Batch", jen.Id("maxBatch"), "Steps", jen.Id("maxSteps"), "Seed", jen.Id("defaultSeed"),
+		"Params", jen.Id("paramCount"), "TrainBytes", r.TrainBytes, "DecodeBytes", r.DecodeBytes,
+		"Prefix", e.Model.Prefix(), "Masking", masking, "Source", source,
+		"Layers", jen.Index().Qual(mp, "Layer").Values(layers...),
+		"Training", jen.Qual(mp, "Training").Values(fields(
+			"Rate", s.Optimizer.Rate, "Schedule", sc.Kind, "Warmup", sc.Warmup, "Every", sc.Every, "Factor", sc.Factor, "Floor", sc.Floor,
+			"Passes", t.Passes, "Steps", t.Steps, "Validation", t.Validation, "EvalEvery", t.EvalEvery, "SaveEvery", t.SaveEvery, "Separator", t.Separator)...),
+	)...)
+}

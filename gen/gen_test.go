@@ -1,0 +1,335 @@
+package gen
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/gradsmith/gradsmith/gen/build"
+	"github.com/gradsmith/gradsmith/gen/eval"
+	"github.com/gradsmith/gradsmith/gen/graph"
+	"github.com/gradsmith/gradsmith/gen/optimize"
+	"github.com/gradsmith/gradsmith/spec"
+)
+
+// specs are small models that together use every word of the language.
+var specs = map[string]string{
+	"rnn-tanh":        `[{embedding: {size: 3}}, {rnn: {units: 4}}, {dense: {}}]`,
+	"rnn-relu":        `[{embedding: {size: 3}}, {rnn: {units: 4, activation: relu}}, {dense: {}}]`,
+	"rnn-one-hot":     `[{one_hot: {}}, {rnn: {units: 4, layers: 2}}, {dense: {}}]`,
+	"lstm":            `[{embedding: {size: 3}}, {lstm: {units: 4}}, {dense: {}}]`,
+	"lstm-stack":      `[{embedding: {size: 3}}, {lstm: {units: 4, layers: 4}}, {dense: {}}]`,
+	"lstm-even":       `[{embedding: {size: 4}}, {lstm: {units: 4, layers: 3}}, {dense: {}}]`,
+	"lstm-dropout":    `[{embedding: {size: 4}}, {dropout: {rate: 0.2}}, {lstm: {units: 4, layers: 3, dropout: 0.3}}, {dropout: {rate: 0.1}}, {dense: {}}]`,
+	"lstm-tied":       `[{embedding: {name: e, size: 4}}, {lstm: {units: 4, forget_bias: 1}}, {dense: {tie: e}}]`,
+	"lstm-norm":       `[{embedding: {size: 3}}, {lstm: {units: 4, bias: false}}, {layernorm: {}}, {dense: {units: 5, activation: relu}}, {dense: {bias: false}}]`,
+	"gru-after":       `[{embedding: {size: 3}}, {gru: {units: 4, reset: after}}, {dense: {}}]`,
+	"gru-after-plain": `[{embedding: {size: 3}}, {gru: {units: 4, reset: after, bias: false, layers: 2}}, {dense: {}}]`,
+	"gru-before":      `[{embedding: {size: 3}}, {gru: {units: 4, reset: before, layers: 3}}, {dense: {}}]`,
+	"gru-one-hot":     `[{one_hot: {}}, {gru: {units: 4, reset: before}}, {dense: {activation: tanh, units: 4}}, {dense: {}}]`,
+	"gpt":             `decoder: [{embedding: {size: 8}}, {positions: {}}, {dropout: {rate: 0.1}}, {transformer: {heads: 2, layers: 3, dropout: 0.1}}, {layernorm: {}}, {dense: {}}]`,
+	"gpt-tied":        `decoder: [{embedding: {name: tok, size: 8}}, {positions: sinusoidal}, {transformer: {heads: 4, kv_heads: 2, hidden: 5, activation: gelu_tanh}}, {dense: {tie: tok, bias: false}}]`,
+	"gpt-rotary":      `decoder: [{embedding: {size: 8}}, {transformer: {heads: 2, kv_heads: 1, layers: 2, rotary: true, norm: rmsnorm, activation: swiglu, bias: false}}, {rmsnorm: {}}, {dense: {}}]`,
+	"gpt-window":      `decoder: [{embedding: {size: 8}}, {transformer: {heads: 2, layers: 2, window: 2, alibi: true, activation: silu, norm_at: post}}, {dense: {}}]`,
+	"gpt-prefix":      `decoder: [{embedding: {size: 6}}, {positions: learned}, {transformer: {heads: 3, prefix: 2, activation: relu, norm: rmsnorm, norm_at: post}}, {dense: {}}]`,
+	"bert":            `encoder: [{embedding: {size: 8}}, {positions: learned}, {transformer: {heads: 2, layers: 2}}, {layernorm: {}}, {dense: {}}]`,
+	"bert-alibi":      `encoder: [{one_hot: {}}, {dense: {units: 4, activation: tanh}}, {transformer: {heads: 2, alibi: true}}, {dense: {}}]`,
+	"translate": `encoder: [{embedding: {name: src, size: 8}}, {positions: sinusoidal}, {transformer: {heads: 2, layers: 2}}, {layernorm: {}}]
+decoder: [{embedding: {name: dst, size: 6}}, {positions: learned}, {transformer: {heads: 3, kv_heads: 1, layers: 3}}, {layernorm: {}}, {dense: {tie: dst}}]
+source: {steps: 5}`,
+	"translate-one": `encoder: [{embedding: {name: src, size: 8}}, {transformer: {heads: 2, rotary: true, norm_at: post}}]
+decoder: [{embedding: {name: dst, size: 8}}, {transformer: {heads: 2, rotary: true, norm_at: post}}, {dense: {}}]
+source: {steps: 3}`,
+	"seq2seq": `encoder: [{embedding: {name: src, size: 4}}, {lstm: {units: 5, layers: 2}}]
+decoder: [{embedding: {name: dst, size: 3}}, {lstm: {name: writer, units: 4, layers: 2}}, {dense: {}}]
+source: {steps: 5}`,
+	"bahdanau": `encoder: [{embedding: {name: src, size: 4}}, {gru: {units: 3, bidirectional: true}}]
+decoder: [{embedding: {name: dst, size: 3}}, {gru: {name: writer, units: 4, attention: additive}}, {dense: {}}]
+source: {steps: 5}`,
+	"bahdanau-before": `encoder: [{embedding: {name: src, size: 4}}, {gru: {units: 3, reset: before, bidirectional: true, layers: 2}}]
+decoder: [{embedding: {name: dst, size: 3}}, {gru: {name: writer, units: 4, layers: 2, reset: before, attention: {additive: 6}}}, {dense: {}}]
+source: {steps: 4}`,
+	"luong-dot": `encoder: [{embedding: {name: src, size: 4}}, {rnn: {units: 4}}]
+decoder: [{embedding: {name: dst, size: 3}}, {rnn: {name: writer, units: 4, attention: dot}}, {dense: {}}]
+source: {steps: 5}`,
+	"luong-general": `encoder: [{embedding: {name: src, size: 4}}, {lstm: {units: 3, bidirectional: true}}]
+decoder: [{embedding: {name: dst, size: 3}}, {lstm: {name: writer, units: 4, layers: 2, attention: {general: {input_feeding: false}}}}, {dense: {}}]
+source: {steps: 5}`,
+	"luong-concat": `encoder: [{embedding: {name: src, size: 4}}, {gru: {units: 3}}]
+decoder: [{embedding: {name: dst, size: 3}}, {gru: {name: writer, units: 4, reset: before, attention: concat}}, {dense: {}}]
+source: {steps: 5}`,
+	"scaled-mixed": `encoder: [{embedding: {name: src, size: 4}}, {positions: {}}, {transformer: {heads: 2}}]
+decoder: [{embedding: {name: dst, size: 3}}, {lstm: {name: writer, units: 4, attention: scaled_dot}}, {dense: {}}]
+source: {steps: 5}`,
+	"rnn-to-transformer": `encoder: [{embedding: {name: src, size: 4}}, {gru: {units: 3, bidirectional: true}}]
+decoder: [{embedding: {name: dst, size: 4}}, {positions: {}}, {transformer: {heads: 2, layers: 2}}, {dense: {}}]
+source: {steps: 5}`,
+	"mixed": `[{one_hot: {}}, {lstm: {units: 4}}, {gru: {units: 3}}, {rnn: {units: 5}}, {dense: {units: 4, activation: sigmoid}}, {dense: {}}]`,
+}
+
+// small parses one of specs with a vocabulary of six characters.
+func small(t testing.TB, name, extra string) *spec.Model {
+	t.Helper()
+	src := "kind: rnn\nlayers: " + specs[name]
+	if specs[name][0] != '[' {
+		src = "kind: attention\n" + specs[name]
+	}
+	src += "\nname: small\ntokenizer: {chars: six.vocab}\nshape: {batch: 3, steps: 4}\n" + extra
+	m, err := spec.Parse("small.yaml", []byte(src), func(string) ([]byte, error) {
+		return spec.FormatVocabulary([]rune("abcdef"), ""), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// values draws inputs for a graph: parameters and states from a normal distribution, tokens at random, a reset in the middle, one target that is padding; with
+// attention tokens that are missing, and the tables of constants.
+func values(m *build.Model, g *graph.Graph, sizes map[string]int, seed uint64) map[string]*graph.Tensor {
+	vocab := m.Spec.Vocab()
+	r := rand.New(rand.NewPCG(seed, 7))
+	in := map[string]*graph.Tensor{}
+	for _, v := range g.Inputs {
+		x := eval.New(v, sizes)
+		// Wide matrices get small numbers, as in a model that can be trained: large ones make a recurrent network chaotic.
+		scale := 0.5
+		if n := len(v.Shape); v.Role == graph.Param && n > 1 {
+			scale = min(scale, 1/math.Sqrt(float64(v.Shape[n-2].N)))
+		}
+		for i := range x.F {
+			x.F[i] = r.NormFloat64() * scale
+		}
+		for i := range x.I {
+			if x.I[i] = int32(r.IntN(vocab)); v.Name == "source" {
+				x.I[i] %= int32(m.Spec.Source.Tokenizer.Vocab)
+			}
+			if v.Name == "reset" {
+				x.I[i] = int32(r.IntN(4) / 3)
+			}
+		}
+		switch v.Name {
+		case "targets":
+			x.I[len(x.I)-1] = -1
+		case "tokens", "source":
+			if m.Spec.Kind == "attention" && len(x.I) > 2 {
+				x.I[len(x.I)-2] = -1
+			}
+			if v.Name == "source" {
+				for b := range sizes["batch"] - 1 { // the sources of all but the last sequence are shorter
+					x.I[len(x.I)-1-b] = -1
+				}
+			}
+		case "positions":
+			for i := range x.I {
+				x.I[i] = int32(i / sizes["batch"])
+			}
+		}
+		in[v.Name] = x
+	}
+	for _, t := range m.Tables {
+		if x := in[t.Name]; x != nil {
+			copy(x.F, t.Values())
+		}
+	}
+	return in
+}
+
+// small sizes of a window.
+func window(m *spec.Model) map[string]int {
+	s := map[string]int{"steps": 4, "batch": 3}
+	if m.Source != nil {
+		s["sourceSteps"] = m.Source.Steps
+	}
+	return s
+}
+
+// TestGradients compares the gradient of every parameter with central differences of the evaluated loss.
+func TestGradients(t *testing.T) {
+	for name := range specs {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := small(t, name, "loss: {cross_entropy: {label_smoothing: 0.1}}\n")
+			c, err := run(m, "grad")
+			if err != nil {
+				t.Fatal(err)
+			}
+			g := c.model.Train
+			sizes := window(m)
+			in := values(c.model, g, sizes, 1)
+			got, err := eval.Run(g, in, sizes)
+			if err != nil {
+				t.Fatal(err)
+			}
+			forward, err := build.Build(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			loss := func() float64 {
+				out, err := eval.Run(forward.Train, in, sizes)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return out["loss"].F[0]
+			}
+			for _, v := range g.Inputs {
+				if v.Role != graph.Param {
+					continue
+				}
+				x, d := in[v.Name], got["grad:"+v.Name]
+				var diff, norm float64
+				for i := range x.F {
+					const eps = 1e-5
+					keep := x.F[i]
+					x.F[i] = keep + eps
+					up := loss()
+					x.F[i] = keep - eps
+					down := loss()
+					x.F[i] = keep
+					fd := (up - down) / (2 * eps)
+					diff += (fd - d.F[i]) * (fd - d.F[i])
+					norm += fd * fd
+				}
+				// The differences themselves are good to 1e-10: the loss has 16 digits and the step takes 5 of them.
+				if e := math.Sqrt(diff) / (math.Sqrt(norm) + 1e-4); !(e <= 1e-6) {
+					t.Errorf("%s: relative error %.2g to finite differences (norm %.2g)", v.Name, e, math.Sqrt(norm))
+				}
+			}
+		})
+	}
+}
+
+// TestOptimize compares the outputs of optimized graphs, those of training and of decoding, with the plain ones'.
+func TestOptimize(t *testing.T) {
+	for name := range specs {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := small(t, name, "")
+			plain, err := run(m, "grad")
+			if err != nil {
+				t.Fatal(err)
+			}
+			fast, err := run(m, "grad")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, g := range plain.model.Graphs() {
+				p := [2]*graph.Graph{g, fast.model.Graphs()[i]}
+				if err := optimize.Run(p[1]); err != nil {
+					t.Fatal(err)
+				}
+				for _, sizes := range []map[string]int{window(m), {"steps": 1, "batch": 1, "sourceSteps": 2}} {
+					want, err := eval.Run(p[0], values(plain.model, p[0], sizes, 2), sizes)
+					if err != nil {
+						t.Fatal(err)
+					}
+					got, err := eval.Run(p[1], values(plain.model, p[0], sizes, 2), sizes) // caches are changed by a run
+					if err != nil {
+						t.Fatal(err)
+					}
+					if len(got) != len(want) {
+						t.Errorf("%s: %d outputs, want %d", p[0].Name, len(got), len(want))
+					}
+					for target, w := range want {
+						for i, x := range got[target].F {
+							if !(math.Abs(x-w.F[i]) <= 1e-12*(1+math.Abs(w.F[i]))) {
+								t.Fatalf("%s at %v: %s[%d] is %v, want %v", p[0].Name, sizes, target, i, x, w.F[i])
+							}
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestPasses holds what the optimizer is for: what must be gone from the loops of a recurrent model.
+func TestPasses(t *testing.T) {
+	for name := range specs {
+		m := small(t, name, "")
+		c, err := run(m, "optimize")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.model.Train.Walk(func(g *graph.Graph) {
+			for _, n := range g.Nodes {
+				if n.Loop == nil || n.Loop.Kind != graph.Scan {
+					continue
+				}
+				for _, b := range n.Loop.Body.Nodes {
+					if b.Op.Name == "matmul" && (b.Attrs.Bool("ta") || !b.Attrs.Bool("packed")) {
+						t.Errorf("%s: %s is computed in every step", name, b.Outs[0])
+					}
+					if b.Op.Name == "sum_rows" || b.Op.Name == "one_hot" {
+						t.Errorf("%s: %s is computed in every step", name, b.Outs[0])
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestDepth holds that a deeper model has no more lines: layers are loops.
+func TestDepth(t *testing.T) {
+	count := func(kind string, layers int) int {
+		src := fmt.Sprintf("kind: %s\nname: deep\ntokenizer: bytes\nshape: {batch: 2, steps: 4}\n", kind) + fmt.Sprintf(map[string]string{
+			"rnn":       "layers: [{embedding: {size: 3}}, {lstm: {units: 4, layers: %d}}, {dense: {}}]\n",
+			"attention": "decoder: [{embedding: {size: 4}}, {transformer: {heads: 2, layers: %d}}, {dense: {}}]\n",
+		}[kind], layers)
+		m, err := spec.Parse("deep.yaml", []byte(src), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, err := Generate(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, f := range files {
+			n += strings.Count(string(f.Data), "\n")
+		}
+		return n
+	}
+	for _, kind := range []string{"rnn", "attention"} {
+		if a, b := count(kind, 4), count(kind, 48); a != b {
+			t.Errorf("kind %s: 4 layers give %d lines, 48 give %d", kind, a, b)
+		}
+	}
+}
+
+// TestTwice holds that generating is a function of the spec.
+func TestTwice(t *testing.T) {
+	for name := range specs {
+		var first []File
+		for range 3 {
+			files, err := Generate(small(t, name, ""))
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if first == nil {
+				first = files
+				continue
+			}
+			for i, f := range files {
+				if f.Name != first[i].Name || string(f.Data) != string(first[i].Data) {
+					t.Errorf("%s: %s differs from one run to the next", name, f.Name)
+				}
+			}
+		}
+	}
+}
+
+// TestDump holds that every stage can be looked at, and that an unknown one is refused by name.
+func TestDump(t *testing.T) {
+	m := small(t, "lstm", "")
+	for _, s := range Stages {
+		if text, err := Dump(m, s); err != nil || len(text) < 100 {
+			t.Errorf("stage %s: %q, %v", s, text, err)
+		}
+	}
+	if _, err := Dump(m, "fold"); err == nil || !strings.Contains(err.Error(), "build, grad, optimize, plan") {
+		t.Errorf("an unknown stage gives %v", err)
+	}
+}

@@ -1,0 +1,344 @@
+package op
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/gradsmith/gradsmith/gen/graph"
+)
+
+// zip is an operation on the elements of arguments of one shape.
+func zip(name, kernel string, args, flops int, f func(x []float64) float64, formula string, grad func(*graph.Context, *node, []*value) []*value) *graph.Op {
+	inPlace := make([][2]int, args)
+	for i := range inPlace {
+		inPlace[i] = [2]int{0, i}
+	}
+	return &graph.Op{
+		Name: name, Infer: allSame(args), Grad: grad, Flops: perElement(flops), InPlace: inPlace, Rowwise: allStacked,
+		Eval: func(n *node, in, out []*graph.Tensor) error {
+			x := make([]float64, args)
+			for i := range out[0].F {
+				for j := range in {
+					x[j] = in[j].F[i]
+				}
+				out[0].F[i] = f(x)
+			}
+			return nil
+		},
+		Emit: func(n *node) []call {
+			ops := []graph.Operand{n.Outs[0]}
+			for _, a := range n.Args {
+				ops = append(ops, a)
+			}
+			return []call{{Func: kernel, Args: append(ops, n.Outs[0].Shape.Elems())}}
+		},
+		Formula: func(n *node, name names) string {
+			x := make([]any, args)
+			for i, a := range n.Args {
+				x[i] = name(a)
+			}
+			return name(n.Outs[0]) + " = " + fmt.Sprintf(formula, x...)
+		},
+	}
+}
+
+// Add is a + b.
+var Add = zip("add", "Add", 2, 1, func(x []float64) float64 { return x[0] + x[1] }, "%s + %s", nil)
+
+// Sub is a − b.
+var Sub = zip("sub", "Sub", 2, 1, func(x []float64) float64 { return x[0] - x[1] }, "%s − %s", nil)
+
+// Mul is the product of elements.
+var Mul = zip("mul", "Mul", 2, 1, func(x []float64) float64 { return x[0] * x[1] }, "%s ∘ %s", nil)
+
+// Tanh is the hyperbolic tangent.
+var Tanh = zip("tanh", "Tanh", 1, 1, func(x []float64) float64 { return math.Tanh(x[0]) }, "tanh(%s)", nil)
+
+// TanhGrad is (1 − y²)·dy, with y = tanh(x).
+var TanhGrad = zip("tanh_grad", "TanhGrad", 2, 3, func(x []float64) float64 { return (1 - x[0]*x[0]) * x[1] }, "(1 − %[1]s²) ∘ %[2]s", nil)
+
+// Sigmoid is 1/(1+e⁻ˣ).
+var Sigmoid = zip("sigmoid", "Sigmoid", 1, 1, func(x []float64) float64 { return sigmoid(x[0]) }, "σ(%s)", nil)
+
+// SigmoidGrad is y·(1 − y)·dy, with y = σ(x).
+var SigmoidGrad = zip("sigmoid_grad", "SigmoidGrad", 2, 3, func(x []float64) float64 { return x[0] * (1 - x[0]) * x[1] }, "%[1]s ∘ (1 − %[1]s) ∘ %[2]s", nil)
+
+// ReLU is max(x, 0).
+var ReLU = zip("relu", "ReLU", 1, 1, func(x []float64) float64 { return math.Max(x[0], 0) }, "max(%s, 0)", nil)
+
+// ReLUGrad is dy where y > 0, and 0 elsewhere.
+var ReLUGrad = zip("relu_grad", "ReLUGrad", 2, 1, func(x []float64) float64 {
+	if x[0] > 0 {
+		return x[1]
+	}
+	return 0
+}, "[%s > 0] ∘ %s", nil)
+
+// GELU is x·Φ(x) in its approximation by tanh (Hendrycks and Gimpel 2016, section 2).
+var GELU = zip("gelu", "GELU", 1, 8, func(x []float64) float64 {
+	return 0.5 * x[0] * (1 + math.Tanh(geluTanh(x[0])))
+}, "GELU(%s)", nil)
+
+// GELUGrad is GELU′(x)·dy.
+var GELUGrad = zip("gelu_grad", "GELUGrad", 2, 12, func(x []float64) float64 {
+	t := math.Tanh(geluTanh(x[0]))
+	return x[1] * (0.5*(1+t) + 0.5*x[0]*(1-t*t)*math.Sqrt(2/math.Pi)*(1+3*0.044715*x[0]*x[0]))
+}, "GELU′(%s) ∘ %s", nil)
+
+func geluTanh(x float64) float64 { return math.Sqrt(2/math.Pi) * (x + 0.044715*x*x*x) }
+
+// GELUErf is x·Φ(x), exactly (Hendrycks and Gimpel 2016, section 2).
+var GELUErf = zip("gelu_erf", "GELUErf", 1, 8, func(x []float64) float64 {
+	return 0.5 * x[0] * (1 + math.Erf(x[0]/math.Sqrt2))
+}, "GELU(%s)", nil)
+
+// GELUErfGrad is GELU′(x)·dy.
+var GELUErfGrad = zip("gelu_erf_grad", "GELUErfGrad", 2, 12, func(x []float64) float64 {
+	return x[1] * (0.5*(1+math.Erf(x[0]/math.Sqrt2)) + x[0]*math.Exp(-x[0]*x[0]/2)/math.Sqrt(2*math.Pi))
+}, "GELU′(%s) ∘ %s", nil)
+
+// SiLU is x·σ(x) (Elfwing et al. 2018).
+var SiLU = zip("silu", "SiLU", 1, 2, func(x []float64) float64 { return x[0] * sigmoid(x[0]) }, "SiLU(%s)", nil)
+
+// SiLUGrad is SiLU′(x)·dy.
+var SiLUGrad = zip("silu_grad", "SiLUGrad", 2, 6, func(x []float64) float64 {
+	s := sigmoid(x[0])
+	return x[1] * s * (1 + x[0]*(1-s))
+}, "SiLU′(%s) ∘ %s", nil)
+
+// SwiGLU is SiLU(gate)∘up of rows that hold the gate and then up (Shazeer 2020, equation 6).
+var SwiGLU = &graph.Op{
+	Name: "swiglu",
+	Infer: func(n *node) ([]graph.TypedShape, error) {
+		if err := wantArgs(n, graph.F32); err != nil {
+			return nil, err
+		}
+		half, ok := n.Attrs.Get("half").(dim)
+		if !ok || 2*half.N != n.Args[0].Shape.Last().N {
+			return nil, fmt.Errorf("rows of %s are not two of %s", n.Args[0].Shape.Last(), half)
+		}
+		return f32(n.Args[0].Shape.With(half)), nil
+	},
+	Flops: perElement(3), Rowwise: allStacked,
+	Eval: func(n *node, in, out []*graph.Tensor) error {
+		w := out[0].Cols()
+		for i := range out[0].F {
+			gate, up := in[0].F[i/w*2*w+i%w], in[0].F[i/w*2*w+w+i%w]
+			out[0].F[i] = gate * sigmoid(gate) * up
+		}
+		return nil
+	},
+	Emit: func(n *node) []call {
+		y := n.Outs[0].Shape
+		return []call{{Func: "SwiGLU", Args: []graph.Operand{n.Outs[0], n.Args[0], y.Rows(), y.Last()}}}
+	},
+	Formula: func(n *node, name names) string {
+		return fmt.Sprintf("%s = SiLU(gate) ∘ up, gate and up being the halves of %s", name(n.Outs[0]), name(n.Args[0]))
+	},
+}
+
+// SwiGLUGrad gives the gradient of the rows from them and dy.
+var SwiGLUGrad = &graph.Op{
+	Name: "swiglu_grad",
+	Infer: func(n *node) ([]graph.TypedShape, error) {
+		if err := wantArgs(n, graph.F32, graph.F32); err != nil {
+			return nil, err
+		}
+		return f32(n.Args[0].Shape), nil
+	},
+	Flops: perElement(5), InPlace: [][2]int{{0, 0}},
+	Eval: func(n *node, in, out []*graph.Tensor) error {
+		w := in[1].Cols()
+		for i, dy := range in[1].F {
+			at := i/w*2*w + i%w
+			gate, up := in[0].F[at], in[0].F[at+w]
+			s := sigmoid(gate)
+			out[0].F[at] = dy * up * s * (1 + gate*(1-s))
+			out[0].F[at+w] = dy * gate * s
+		}
+		return nil
+	},
+	Emit: func(n *node) []call {
+		y := n.Args[1].Shape
+		return []call{{Func: "SwiGLUGrad", Args: []graph.Operand{n.Outs[0], n.Args[0], n.Args[1], y.Rows(), y.Last()}}}
+	},
+	Formula: func(n *node, name names) string {
+		return fmt.Sprintf("%s = gradient of SiLU(gate) ∘ up from %s", name(n.Outs[0]), name(n.Args[1]))
+	},
+}
+
+// Gradient rules name operations of the table, which Go would call an initialization loop in the literals above.
+func init() {
+	Add.Grad = func(c *graph.Context, n *node, g []*value) []*value { return []*value{g[0], g[0]} }
+	Sub.Grad = func(c *graph.Context, n *node, g []*value) []*value {
+		r := []*value{g[0], nil}
+		if c.Need(1) {
+			r[1] = neg(c, g[0], d(n.Args[1]))
+		}
+		return r
+	}
+	Mul.Grad = func(c *graph.Context, n *node, g []*value) []*value {
+		r := make([]*value, 2)
+		for i := range r {
+			if c.Need(i) {
+				r[i] = c.Apply(Mul, []string{d(n.Args[i])}, nil, g[0], c.Val(n.Args[1-i]))[0]
+			}
+		}
+		return r
+	}
+	outputGrad := func(op *graph.Op) func(*graph.Context, *node, []*value) []*value {
+		return func(c *graph.Context, n *node, g []*value) []*value {
+			return c.Apply(op, []string{d(n.Args[0])}, nil, c.Val(n.Outs[0]), g[0])
+		}
+	}
+	Tanh.Grad, Sigmoid.Grad, ReLU.Grad = outputGrad(TanhGrad), outputGrad(SigmoidGrad), outputGrad(ReLUGrad)
+
+	inputGrad := func(op *graph.Op) func(*graph.Context, *node, []*value) []*value {
+		return func(c *graph.Context, n *node, g []*value) []*value {
+			return c.Apply(op, []string{d(n.Args[0])}, nil, c.Val(n.Args[0]), g[0])
+		}
+	}
+	GELU.Grad, GELUErf.Grad, SiLU.Grad, SwiGLU.Grad = inputGrad(GELUGrad), inputGrad(GELUErfGrad), inputGrad(SiLUGrad), inputGrad(SwiGLUGrad)
+
+	// f(y, dy) = (1−y²)·dy: ∂/∂dy is the operation itself on the incoming gradient, ∂/∂y is −2·y·dy.
+	TanhGrad.Grad = func(c *graph.Context, n *node, g []*value) []*value {
+		y, dy := n.Args[0], n.Args[1]
+		r := make([]*value, 2)
+		if c.Need(0) {
+			p := c.Apply(Mul, nil, nil, c.Val(y), c.Val(dy))[0]
+			p = c.Apply(Mul, nil, nil, p, g[0])[0]
+			r[0] = c.Apply(Scale, []string{d(y)}, graph.Attrs{{Key: "by", Val: -2.0}}, p)[0]
+		}
+		if c.Need(1) {
+			r[1] = c.Apply(TanhGrad, []string{d(dy)}, nil, c.Val(y), g[0])[0]
+		}
+		return r
+	}
+	// f(y, dy) = y(1−y)·dy: ∂/∂y is (1−2y)·dy.
+	SigmoidGrad.Grad = func(c *graph.Context, n *node, g []*value) []*value {
+		y, dy := n.Args[0], n.Args[1]
+		r := make([]*value, 2)
+		if c.Need(0) {
+			p := c.Apply(Mul, nil, nil, c.Val(dy), g[0])[0]
+			q := c.Apply(Mul, nil, nil, p, c.Val(y))[0]
+			q = c.Apply(Scale, nil, graph.Attrs{{Key: "by", Val: -2.0}}, q)[0]
+			r[0] = c.Apply(Add, []string{d(y)}, nil, p, q)[0]
+		}
+		if c.Need(1) {
+			r[1] = c.Apply(SigmoidGrad, []string{d(dy)}, nil, c.Val(y), g[0])[0]
+		}
+		return r
+	}
+	ReLUGrad.Grad = func(c *graph.Context, n *node, g []*value) []*value {
+		r := make([]*value, 2)
+		if c.Need(1) {
+			r[1] = c.Apply(ReLUGrad, []string{d(n.Args[1])}, nil, c.Val(n.Args[0]), g[0])[0]
+		}
+		return r
+	}
+	Scale.Grad = func(c *graph.Context, n *node, g []*value) []*value {
+		return c.Apply(Scale, []string{d(n.Args[0])}, n.Attrs, g[0])
+	}
+}
+
+func neg(c *graph.Context, x *value, name string) *value {
+	return c.Apply(Scale, []string{name}, graph.Attrs{{Key: "by", Val: -1.0}}, x)[0]
+}
+
+// Scale is x times the number `by`.
+var Scale = &graph.Op{
+	Name: "scale", Infer: allSame(1), Flops: perElement(1), InPlace: [][2]int{{0, 0}}, Rowwise: always,
+	Eval: func(n *node, in, out []*graph.Tensor) error {
+		for i, x := range in[0].F {
+			out[0].F[i] = n.Attrs.Float("by") * x
+		}
+		return nil
+	},
+	Emit: func(n *node) []call {
+		return []call{{Func: "Scale", Args: []graph.Operand{n.Outs[0], n.Args[0], graph.Float(n.Attrs.Float("by")), n.Outs[0].Shape.Elems()}}}
+	},
+	Formula: func(n *node, name names) string {
+		return fmt.Sprintf("%s = %g·%s", name(n.Outs[0]), n.Attrs.Float("by"), name(n.Args[0]))
+	},
+}
+
+// activation is the function that a fused product applies, or nil.
+func activation(name string) func(float64) float64 {
+	switch name {
+	case "tanh":
+		return math.Tanh
+	case "sigmoid":
+		return sigmoid
+	case "relu":
+		return func(x float64) float64 { return math.Max(x, 0) }
+	case "gelu":
+		return func(x float64) float64 { return 0.5 * x * (1 + math.Tanh(geluTanh(x))) }
+	case "gelu_erf":
+		return func(x float64) float64 { return 0.5 * x * (1 + math.Erf(x/math.Sqrt2)) }
+	case "silu":
+		return func(x float64) float64 { return x * sigmoid(x) }
+	}
+	return nil
+}
+
+// AddBias adds a row to every row of x.
+var AddBias = &graph.Op{
+	Name: "add_bias",
+	Infer: func(n *node) ([]graph.TypedShape, error) {
+		if err := wantArgs(n, graph.F32, graph.F32); err != nil {
+			return nil, err
+		}
+		x, b := n.Args[0].Shape, n.Args[1].Shape
+		if len(b) != 1 || !b[0].Same(x.Last()) {
+			return nil, fmt.Errorf("adds a bias of shape %s to rows of %s", b, x.Last())
+		}
+		return f32(x), nil
+	},
+	Grad: func(c *graph.Context, n *node, g []*value) []*value {
+		r := []*value{g[0], nil}
+		if c.Need(1) {
+			r[1] = c.Apply(SumRows, []string{d(n.Args[1])}, nil, g[0])[0]
+		}
+		return r
+	},
+	Flops: perElement(1), InPlace: [][2]int{{0, 0}}, Rowwise: firstStacked,
+	Eval: func(n *node, in, out []*graph.Tensor) error {
+		cols := in[0].Cols()
+		for i, x := range in[0].F {
+			out[0].F[i] = x + in[1].F[i%cols]
+		}
+		return nil
+	},
+	Emit: func(n *node) []call {
+		x := n.Args[0].Shape
+		return []call{{Func: "AddBias", Args: []graph.Operand{n.Outs[0], n.Args[0], n.Args[1], x.Rows(), x.Last()}}}
+	},
+	Formula: func(n *node, name names) string {
+		return name(n.Outs[0]) + " = " + name(n.Args[0]) + " + " + name(n.Args[1])
+	},
+}
+
+// SumRows is the sum of all rows: the gradient of a bias.
+var SumRows = &graph.Op{
+	Name: "sum_rows",
+	Infer: func(n *node) ([]graph.TypedShape, error) {
+		if err := wantArgs(n, graph.F32); err != nil {
+			return nil, err
+		}
+		return f32(graph.Shape{n.Args[0].Shape.Last()}), nil
+	},
+	Flops: func(n *node) dim { return n.Args[0].Shape.Elems() },
+	Eval: func(n *node, in, out []*graph.Tensor) error {
+		cols := in[0].Cols()
+		for i, x := range in[0].F {
+			out[0].F[i%cols] += x
+		}
+		return nil
+	},
+	Emit: func(n *node) []call {
+		x := n.Args[0].Shape
+		return []call{{Func: "SumRows", Args: []graph.Operand{n.Outs[0], n.Args[0], x.Rows(), x.Last()}}}
+	},
+	Formula:   func(n *node, name names) string { return name(n.Outs[0]) + " = Σ rows of " + name(n.Args[0]) },
+	Contracts: true,
+}

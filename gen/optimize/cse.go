@@ -1,0 +1,33 @@
+package optimize
+
+import (
+	"fmt"
+
+	"github.com/gradsmith/gradsmith/gen/graph"
+)
+
+// cse makes one of nodes that apply the same operation to the same values. Loops are left as they are, their bodies are not.
+func cse(g *graph.Graph) {
+	seen := map[string]*graph.Node{}
+	gone := map[*graph.Node]bool{}
+	for _, n := range g.Nodes {
+		if n.Loop != nil {
+			cse(n.Loop.Body)
+			continue
+		}
+		key := fmt.Sprintf("%s%v", n.Op.Name, n.Attrs)
+		for _, a := range n.Args {
+			key += " " + a.Name
+		}
+		first := seen[key]
+		if first == nil {
+			seen[key] = n
+			continue
+		}
+		for i, o := range n.Outs {
+			g.Replace(o, first.Outs[i])
+		}
+		gone[n] = true
+	}
+	remove(g, gone)
+}

@@ -1,0 +1,88 @@
+package optimize
+
+import (
+	"github.com/gradsmith/gradsmith/gen/graph"
+	"github.com/gradsmith/gradsmith/gen/op"
+)
+
+// prepack lays out, in front of a loop over time, the matrices that its products read in every step.
+func prepack(g *graph.Graph) {
+	bodies(g, true, func(g *graph.Graph, n *graph.Node, top bool) {
+		if n.Loop.Kind != graph.Scan {
+			return
+		}
+		for _, m := range n.Loop.Body.Nodes {
+			if m.Op != op.MatMul || m.Attrs.Bool("ta") || m.Attrs.Bool("packed") {
+				continue
+			}
+			w, each := argument(n, m.Args[1])
+			if w == nil || each {
+				continue
+			}
+			var attrs graph.Attrs
+			name := w.Base + "Packed"
+			if m.Attrs.Bool("tb") {
+				attrs = graph.Attrs{{Key: "tb", Val: true}}
+				name = w.Base + "TPacked"
+			}
+			p := g.NewNode(n, op.Pack, []string{name}, attrs, w)
+			insert(g, n, false, p)
+			in := n.ConstIn(p.Outs[0], m.Args[1].Base+"Packed")
+			m.Args[1] = in
+			m.Attrs = m.Attrs.Set("packed", true).Set("n", m.Outs[0].Shape.Last()).Set("tb", false)
+		}
+	})
+	dce(g)
+}
+
+// argument gives the value of the loop behind an input of its body.
+func argument(n *graph.Node, v *graph.Value) (*graph.Value, bool) {
+	for i, in := range n.Loop.Body.Inputs {
+		if in == v && i >= n.Loop.Carries {
+			return n.Args[i], i < n.Loop.Carries+n.Loop.Seqs
+		}
+	}
+	return nil, false
+}
+
+// giveOnce copies what a loop gives, or carries on, where that is an input of its body, the last value that an inner loop carried, another value under another
+// shape, or given already: every result then has memory of its own.
+func giveOnce(g *graph.Graph) {
+	bodies(g, true, func(_ *graph.Graph, n *graph.Node, _ bool) {
+		l := n.Loop
+		seen := map[*graph.Value]bool{}
+		for i, o := range l.Body.Outputs {
+			if i < l.Carries && o.Def != nil && !o.Def.Op.Alias {
+				continue // a carry may be given as well
+			}
+			last := o.Def != nil && o.Def.Loop != nil && o.Out < o.Def.Loop.Carries // stands in the memory of the inner loop
+			alias := o.Def != nil && o.Def.Op != nil && o.Def.Op.Alias              // stands in the memory of its argument
+			if o.Def != nil && !seen[o] && !last && !alias {
+				seen[o] = true
+				continue
+			}
+			like := *n
+			c := l.Body.NewNode(&like, op.Copy, []string{o.Base + "Copy"}, nil, o)
+			l.Body.Nodes = append([]*graph.Node{c}, l.Body.Nodes...)
+			if o.Def != nil {
+				l.Body.Nodes = append(l.Body.Nodes[1:], c)
+			}
+			l.Body.Outputs[i] = c.Outs[0]
+		}
+	})
+}
+
+// tidyNames names values anew by what was asked for, so that "gx2" is "gx" again when the first gx has gone.
+func tidyNames(g *graph.Graph) {
+	g.Walk(func(g *graph.Graph) {
+		g.Forget()
+		for _, in := range g.Inputs {
+			in.Name = g.Unique(in.Base)
+		}
+		for _, n := range g.Nodes {
+			for _, o := range n.Outs {
+				o.Name = g.Unique(o.Base)
+			}
+		}
+	})
+}

@@ -1,0 +1,148 @@
+// Package optimize rewrites a graph into a faster one that computes the same. Each pass has a file of its own; the table below says in which order
+// they run, and the constraints beside it why.
+//
+// The package must know nothing of specs or Go code.
+package optimize
+
+import (
+	"fmt"
+
+	"github.com/gradsmith/gradsmith/gen/graph"
+)
+
+type pass struct {
+	name     string
+	required bool // later stages rely on its result
+	run      func(g *graph.Graph)
+	doc      string
+}
+
+// passes run in this order; some run again on what others leave.
+var passes = []pass{
+	{"simplify", false, simplify, "algebra: sums with zero, products with one-hot rows"},
+	{"cse", false, cse, "equal nodes become one"},
+	{"dce", false, dce, "nodes, carries and results that nothing reads go"},
+	{"hoist", false, hoist, "products of loop inputs move in front of the loop, as one product over all steps"},
+	{"sink", false, sink, "products that only leave the loop, and sums of products, move behind it"},
+	{"simplify", false, simplify, "sums that sink left with a zero"},
+	{"cse", false, cse, "products that became equal"},
+	{"dce", false, dce, "what hoist and sink left"},
+	{"fuse-loss", true, fuseLoss, "the loss and its gradient in one pass over the logits"},
+	{"fuse-epilogue", false, fuseEpilogue, "sums, biases and activations become part of the product before them"},
+	{"prepack", false, prepack, "matrices that a loop reads in every step are laid out for the product once"},
+	{"dce", true, dce, "what fusion left"},
+	{"give-once", true, giveOnce, "what a loop gives is computed in its body, each value once"},
+	{"names", false, tidyNames, "numbers that told names apart go where the other is gone"},
+}
+
+// order lists what must stand before what, and why. It is checked at start.
+var order = []struct{ before, after, why string }{
+	{"simplify", "hoist", "a one-hot product becomes a lookup, which is not worth moving"},
+	{"hoist", "sink", "a product in front of the loop needs no memory of its own behind it"},
+	{"hoist", "fuse-epilogue", "a product that has the carried sum in it can't leave the loop"},
+	{"sink", "fuse-epilogue", "a gradient's sum over steps is recognised as sum and product"},
+	{"sink", "prepack", "a product that leaves the loop needs no packed matrix"},
+	{"fuse-loss", "fuse-epilogue", "the loss reads the logits, whatever computes them"},
+	{"fuse-epilogue", "give-once", "fusion changes which node computes a value"},
+}
+
+func init() {
+	at := func(name string, last bool) int {
+		found := -1
+		for i, p := range passes {
+			if p.name == name && (found < 0 || last) {
+				found = i
+			}
+		}
+		return found
+	}
+	for _, c := range order {
+		if a, b := at(c.before, false), at(c.after, true); a < 0 || b < 0 || a > b {
+			panic(fmt.Sprintf("optimize: pass %s must run before %s: %s", c.before, c.after, c.why))
+		}
+	}
+}
+
+// Run applies all passes to g, and verifies it after each.
+func Run(g *graph.Graph) error {
+	for _, p := range passes {
+		p.run(g)
+		if err := g.Verify(); err != nil {
+			return fmt.Errorf("optimize: after %s: %w", p.name, err)
+		}
+	}
+	return nil
+}
+
+// Describe lists the passes, for -help and the documentation.
+func Describe() []string {
+	var lines []string
+	for i, p := range passes {
+		lines = append(lines, fmt.Sprintf("%2d. %-14s %s", i+1, p.name, p.doc))
+	}
+	return lines
+}
+
+// bodies calls f for every loop under g, inner loops first, with the graph that the loop is a node of.
+func bodies(g *graph.Graph, top bool, f func(g *graph.Graph, n *graph.Node, top bool)) {
+	for _, n := range append([]*graph.Node{}, g.Nodes...) {
+		if n.Loop != nil {
+			bodies(n.Loop.Body, false, f)
+			f(g, n, top)
+		}
+	}
+}
+
+// insert adds nodes to g in front of (or behind) the node at.
+func insert(g *graph.Graph, at *graph.Node, behind bool, nodes ...*graph.Node) {
+	for i, n := range g.Nodes {
+		if n == at {
+			if behind {
+				i++
+			}
+			rest := append(nodes, g.Nodes[i:]...)
+			g.Nodes = append(g.Nodes[:i:i], rest...)
+			return
+		}
+	}
+	panic("optimize: a node is not in its graph")
+}
+
+func remove(g *graph.Graph, gone map[*graph.Node]bool) {
+	kept := g.Nodes[:0:0]
+	for _, n := range g.Nodes {
+		if !gone[n] {
+			kept = append(kept, n)
+		}
+	}
+	g.Nodes = kept
+}
+
+// uses counts how often each value of g is read by nodes or is an output.
+func uses(g *graph.Graph) map[*graph.Value]int {
+	u := map[*graph.Value]int{}
+	for _, n := range g.Nodes {
+		for _, a := range n.Args {
+			u[a]++
+		}
+	}
+	for _, o := range g.Outputs {
+		u[o]++
+	}
+	return u
+}
+
+func outerName(n *graph.Node, v *graph.Value, top bool) string {
+	if top && n.Scope != "" {
+		return n.Scope + "." + v.Base
+	}
+	return v.Base
+}
+
+func outNames(n *graph.Node, m *graph.Node, top bool) []string {
+	var names []string
+	for _, o := range m.Outs {
+		names = append(names, outerName(n, o, top))
+	}
+	return names
+}

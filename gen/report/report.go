@@ -1,0 +1,200 @@
+// Package report counts what a model costs: parameters, operations a token, and the memory of training and decoding, layer by layer. Generated code, its
+// documentation and the command inspect say the same because all ask here.
+//
+// It must know nothing of Go code.
+package report
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/gradsmith/gradsmith/gen/build"
+	"github.com/gradsmith/gradsmith/gen/graph"
+	"github.com/gradsmith/gradsmith/gen/plan"
+)
+
+// Row is a layer.
+type Row struct {
+	Name   string `json:"name"`
+	Kind   string `json:"kind"`
+	Output string `json:"output"` // shape in training
+	Params int    `json:"params"`
+	Flops  int    `json:"flops_per_token"` // floating-point operations of the forward pass
+}
+
+// Report is what is known of a model before it runs. Sizes are in bytes.
+type Report struct {
+	Name         string `json:"name"`
+	Kind         string `json:"kind"`
+	Batch        int    `json:"batch"`
+	Steps        int    `json:"steps"`
+	Vocab        int    `json:"vocabulary"`
+	Rows         []Row  `json:"layers"`
+	Params       int    `json:"params"`
+	Flops        int    `json:"flops_per_token"`       // forward
+	TrainFlops   int    `json:"train_flops_per_token"` // forward and backward
+	ParamBytes   int    `json:"parameter_bytes"`
+	GradBytes    int    `json:"gradient_bytes"`
+	SlotBytes    int    `json:"optimizer_bytes"`
+	ArenaBytes   int    `json:"activation_bytes"` // of training, after the plan
+	NaiveBytes   int    `json:"unplanned_bytes"`  // what the arena would be without sharing
+	StateBytes   int    `json:"state_bytes"`      // carried from window to window
+	DecoderBytes int    `json:"decoder_bytes"`    // a sequence
+	TrainBytes   int    `json:"train_bytes"`      // all of a training
+	DecodeBytes  int    `json:"decode_bytes"`     // parameters and a decoder of one sequence
+	FlatParams   int    `json:"-"`                // elements of the flat array of parameters, with padding
+}
+
+// Make counts, from the optimized graphs and the plans of training, for the spec's capacities, and of encoding and decoding, for one sequence; those are nil
+// where the model has no such graph.
+func Make(m *build.Model, tp, ep, dp *plan.Plan) *Report {
+	s, train, decode := m.Spec, m.Train, m.Decode
+	r := &Report{Name: s.Name, Kind: s.Kind, Batch: s.Shape.Batch, Steps: s.Shape.Steps, Vocab: s.Vocab()}
+	one := m.Sizes(false)
+	one["steps"] = 1
+	full := m.Sizes(true)
+	byScope := map[string]int{}
+	if decode != nil && m.Encode == nil {
+		for _, n := range decode.Nodes {
+			byScope[n.Scope] += flops(n, one)
+		}
+	} else { // a token's share of a window
+		window := m.Sizes(true)
+		window["batch"] = 1
+		for _, n := range train.Nodes {
+			if n.Phase == graph.Forward {
+				byScope[n.Scope] += flops(n, window) / s.Shape.Steps
+			}
+		}
+	}
+	for _, l := range m.Layers {
+		row := Row{Name: l.Name, Kind: l.Kind, Output: fmt.Sprintf("steps × batch × %d", l.Width)}
+		for _, p := range l.Params {
+			row.Params += p.Shape.Elems().N
+			r.FlatParams += padded(p)
+		}
+		scopes := l.Scopes
+		if len(scopes) == 0 {
+			scopes = []string{l.Name}
+		}
+		for _, sc := range scopes {
+			row.Flops += byScope[sc]
+		}
+		r.Rows = append(r.Rows, row)
+		r.Params += row.Params
+		r.Flops += row.Flops
+	}
+	total := 0
+	for _, n := range train.Nodes {
+		total += flops(n, full)
+	}
+	r.TrainFlops = total / (s.Shape.Batch * s.Shape.Steps)
+	r.ParamBytes = 4 * r.FlatParams
+	r.GradBytes = r.ParamBytes
+	r.SlotBytes = r.ParamBytes * Slots(s.Optimizer.Kind)
+	if s.Optimizer.Kind == "rmsprop" && s.Optimizer.Momentum != 0 {
+		r.SlotBytes += r.ParamBytes
+	}
+	r.ArenaBytes, r.NaiveBytes = 4*tp.Arena, 4*tp.Naive
+	for _, st := range m.States {
+		if s.Kind == "rnn" { // otherwise a decoder alone has them
+			r.StateBytes += 4 * st.Shape.Elems().At(full)
+		}
+		r.DecoderBytes += 4 * st.Shape.Elems().At(one)
+	}
+	for _, c := range m.Caches {
+		r.DecoderBytes += 4 * c.Shape.Elems().At(one)
+	}
+	for _, p := range []*plan.Plan{ep, dp} {
+		if p != nil {
+			r.DecoderBytes += 4 * p.Arena
+		}
+	}
+	r.TrainBytes = r.ParamBytes + r.GradBytes + r.SlotBytes + r.ArenaBytes + r.StateBytes
+	r.DecodeBytes = r.ParamBytes + r.DecoderBytes
+	return r
+}
+
+// ProgramBytes is about what a program with the commands of a model takes before there is a model: code, the Go runtime, stacks. It was measured on Linux.
+const ProgramBytes = 11 << 20
+
+// Slots is the number of arrays that an optimizer keeps, of the parameters' size.
+func Slots(optimizer string) int {
+	switch optimizer {
+	case "momentum", "nesterov", "adagrad", "rmsprop":
+		return 1
+	case "adam", "adamw":
+		return 2
+	}
+	return 0
+}
+
+// padded is the length of a parameter in the flat array: each layer's tensor starts at a cache line.
+func padded(p *build.Param) int {
+	n, layers := p.Shape.Elems().N, max(p.Stack, 1)
+	one := n / layers
+	return layers * ((one + plan.Align - 1) / plan.Align * plan.Align)
+}
+
+func flops(n *graph.Node, sizes map[string]int) int {
+	if n.Loop != nil {
+		sum := 0
+		for _, m := range n.Loop.Body.Nodes {
+			sum += flops(m, sizes)
+		}
+		return sum * n.Loop.Trip.At(sizes)
+	}
+	if n.Op.Flops == nil {
+		return 0
+	}
+	return n.Op.Flops(n).At(sizes)
+}
+
+// Table is the summary as aligned text, without what depends on the machine.
+func (r *Report) Table() string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "layer\tkind\toutput\tparameters\tflops a token")
+	for _, row := range r.Rows {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", row.Name, row.Kind, row.Output, Count(row.Params), Count(row.Flops))
+	}
+	fmt.Fprintf(w, "total\t\t\t%s\t%s\n", Count(r.Params), Count(r.Flops))
+	w.Flush()
+	return b.String()
+}
+
+// Count is a number with its thousands apart.
+func Count(n int) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// Bytes is a size for people.
+func Bytes(n int) string {
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	case n >= 1<<10:
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	}
+	return fmt.Sprintf("%d B", n)
+}
+
+// Text is the whole report: what the command inspect prints.
+func (r *Report) Text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s, vocabulary %d, up to %d sequences × %d steps\n\n%s\n", r.Name, r.Kind, r.Vocab, r.Batch, r.Steps, r.Table())
+	fmt.Fprintf(&b, "training   %s flops a token\n", Count(r.TrainFlops))
+	fmt.Fprintf(&b, "           %s: parameters %s, gradients %s, optimizer %s, activations %s, state %s\n",
+		Bytes(r.TrainBytes), Bytes(r.ParamBytes), Bytes(r.GradBytes), Bytes(r.SlotBytes), Bytes(r.ArenaBytes), Bytes(r.StateBytes))
+	fmt.Fprintf(&b, "           without the memory plan activations would take %s\n", Bytes(r.NaiveBytes))
+	fmt.Fprintf(&b, "           the program around it adds about %s, and its text a byte a token\n", Bytes(ProgramBytes))
+	fmt.Fprintf(&b, "decoding   %s: parameters %s, a sequence %s\n", Bytes(r.DecodeBytes), Bytes(r.ParamBytes), Bytes(r.DecoderBytes))
+	return b.String()
+}

@@ -1,0 +1,14 @@
+// Command gptbaby trains the model gptbaby and writes text with it.
+//
+//	gptbaby train --data book.txt
+//	gptbaby sample --prompt "It was"
+package main
+
+import (
+	"github.com/gradsmith/gradsmith/generated/gptbaby"
+	"github.com/gradsmith/gradsmith/runtime/app"
+)
+
+func main() {
+	app.Main(gptbaby.Program())
+}

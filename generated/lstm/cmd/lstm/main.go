@@ -1,0 +1,14 @@
+// Command lstm trains the model lstm and writes text with it.
+//
+//	lstm train --data book.txt
+//	lstm sample --prompt "It was"
+package main
+
+import (
+	"github.com/gradsmith/gradsmith/generated/lstm"
+	"github.com/gradsmith/gradsmith/runtime/app"
+)
+
+func main() {
+	app.Main(lstm.Program())
+}

@@ -1,0 +1,133 @@
+// Package generated_test compares the generated packages with PyTorch and with the compiler's own evaluation in float64.
+package generated_test
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"testing"
+
+	"github.com/gradsmith/gradsmith/generated/gptnano"
+	"github.com/gradsmith/gradsmith/generated/gru"
+	"github.com/gradsmith/gradsmith/generated/lstm"
+	"github.com/gradsmith/gradsmith/generated/rnn"
+	"github.com/gradsmith/gradsmith/generated/transformer"
+	"github.com/gradsmith/gradsmith/runtime/kernel"
+	"github.com/gradsmith/gradsmith/runtime/model"
+)
+
+// trainable is a model whose gradients can be looked at.
+type trainable interface {
+	model.LanguageModel
+	Gradients(b *model.Batch) float64
+}
+
+// numbers gives n numbers in [-scale, scale) from the formula of testdata/pytorch_golden.py.
+func numbers(stream uint64, n int, scale float32) []float32 {
+	x := make([]float32, n)
+	for i := range x {
+		u := float32(model.Key(stream, uint64(i))>>40) / (1 << 24)
+		x[i] = (u*2 - 1) * scale
+	}
+	return x
+}
+
+func tokens(stream uint64, n, vocab int) []int32 {
+	x := make([]int32, n)
+	for i := range x {
+		x[i] = int32(model.Key(stream, uint64(i)) % uint64(vocab))
+	}
+	return x
+}
+
+// TestPyTorch compares the loss and the gradient of every tensor, at the full size of the models, with those that PyTorch computes in float64 from the same
+// weights and tokens.
+func TestPyTorch(t *testing.T) {
+	data, err := os.ReadFile("testdata/pytorch_golden.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var golden struct {
+		Models map[string]struct {
+			Loss    float64
+			Tensors []struct {
+				Name      string
+				Norm, Dot float64
+				At        []int
+				Values    []float64
+			}
+		}
+	}
+	if err := json.Unmarshal(data, &golden); err != nil {
+		t.Fatal(err)
+	}
+	for name, m := range map[string]trainable{"rnn": rnn.New(), "lstm": lstm.New(), "gru": gru.New(), "gptnano": gptnano.New(), "transformer": transformer.New()} {
+		t.Run(name, func(t *testing.T) {
+			want := golden.Models[name]
+			info := m.Info()
+			if kernel.Level() == "generic" && info.Params > 300_000 {
+				t.Skipf("%d parameters at full size, without assembly", info.Params)
+			}
+			b := &model.Batch{Steps: info.Steps, Batch: info.Batch}
+			if info.Source != nil {
+				b.Steps, b.SourceSteps, b.Batch = 9, 11, 3
+				b.Source = tokens(3, b.SourceSteps*b.Batch, info.Source.Vocab)
+			}
+			n := b.Steps * b.Batch
+			b.Tokens, b.Targets, b.Reset = tokens(1, n, info.Vocab), tokens(2, n, info.Vocab), make([]int32, n)
+			if info.Source != nil { // the last source and its answer are shorter
+				for s := 7; s < b.SourceSteps; s++ {
+					b.Source[s*b.Batch+b.Batch-1] = -1
+				}
+				for s := 6; s < b.Steps; s++ {
+					b.Tokens[s*b.Batch+b.Batch-1], b.Targets[s*b.Batch+b.Batch-1] = -1, -1
+				}
+			}
+			for i, ts := range m.Tensors() {
+				copy(ts.Value, numbers(uint64(100+i), len(ts.Value), 0.1))
+			}
+			step := m.Gradients
+			if want.Tensors == nil {
+				step = m.Loss // without dropout
+			}
+			loss := step(b)
+			if e := math.Abs(loss-want.Loss) / want.Loss; !(e < 1e-6) {
+				t.Errorf("loss %v, PyTorch's is %v", loss, want.Loss)
+			}
+			if want.Tensors == nil {
+				return
+			}
+			ts := m.Tensors()
+			if len(ts) != len(want.Tensors) {
+				t.Fatalf("%d tensors, PyTorch has %d", len(ts), len(want.Tensors))
+			}
+			worst := 0.0
+			for i, w := range want.Tensors {
+				g := ts[i].Grad
+				if ts[i].Name != w.Name {
+					t.Fatalf("tensor %d is %s, PyTorch's %s", i, ts[i].Name, w.Name)
+				}
+				var norm, dot float64
+				for j, v := range numbers(uint64(200+i), len(g), 1) {
+					norm += float64(g[j]) * float64(g[j])
+					dot += float64(g[j]) * float64(v)
+				}
+				norm = math.Sqrt(norm)
+				// Errors are relative to the size of what is compared: the whole gradient, or its root mean square for single elements.
+				rms := w.Norm / math.Sqrt(float64(len(g)))
+				errs := []float64{math.Abs(norm-w.Norm) / w.Norm, math.Abs(dot-w.Dot) / w.Norm}
+				for k, at := range w.At {
+					errs = append(errs, math.Abs(float64(g[at])-w.Values[k])/(10*rms+math.Abs(w.Values[k])))
+				}
+				for _, e := range errs {
+					worst = max(worst, e)
+					if !(e <= 1e-5) {
+						t.Errorf("%s: relative error %.2g", w.Name, e)
+						break
+					}
+				}
+			}
+			t.Logf("largest relative error %.2g", worst)
+		})
+	}
+}

@@ -1,0 +1,14 @@
+// Command rnn trains the model rnn and writes text with it.
+//
+//	rnn train --data book.txt
+//	rnn sample --prompt "It was"
+package main
+
+import (
+	"github.com/gradsmith/gradsmith/generated/rnn"
+	"github.com/gradsmith/gradsmith/runtime/app"
+)
+
+func main() {
+	app.Main(rnn.Program())
+}

@@ -1,0 +1,198 @@
+#!/usr/bin/python3
+"""Writes pytorch_golden.json: loss and gradients of the models rnn, lstm, gru, gptnano and transformer in PyTorch, in float64.
+
+Weights and tokens come from a formula that the Go test repeats, so that the file stays small: of each gradient it holds the norm, the product with a
+vector from the same formula, and some elements. Run it with Debian's python3-torch:
+
+    /usr/bin/python3 generated/testdata/pytorch_golden.py > generated/testdata/pytorch_golden.json
+"""
+import json
+
+import numpy as np
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+VOCAB, STEPS, BATCH = 96, 64, 32
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+def key(*parts):
+    """SplitMix64 over the parts, of which the last may be an array: model.Key of the Go runtime."""
+    h = np.uint64(GOLDEN)
+    with np.errstate(over="ignore"):
+        for p in parts:
+            h = h + np.uint64(p) + GOLDEN if np.isscalar(p) else h + p.astype(np.uint64) + GOLDEN
+            h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            h = h ^ (h >> np.uint64(31))
+    return h
+
+
+def numbers(stream, n, scale):
+    """n float32 numbers in [-scale, scale)."""
+    u = (key(stream, np.arange(n)) >> np.uint64(40)).astype(np.float32) / np.float32(1 << 24)
+    return (u * np.float32(2) - np.float32(1)) * np.float32(scale)
+
+
+def tokens(stream, steps=STEPS, batch=BATCH, vocab=VOCAB):
+    """[steps, batch]"""
+    return torch.tensor((key(stream, np.arange(steps * batch)) % np.uint64(vocab)).astype(np.int64).reshape(steps, batch))
+
+
+def build(cell, embed, hidden, layers):
+    """The model and, for each tensor of ours in its order: name, the PyTorch parameter, and whether that is transposed."""
+    table = nn.Embedding(VOCAB, embed)
+    rnn = getattr(nn, cell)(embed, hidden, layers)
+    out = nn.Linear(hidden, VOCAB)
+    name = cell.lower()
+    ours = [("embed.table", table.weight, False)]
+    for l in range(layers):
+        prefix = f"{name}.{l + 1}" if layers > 1 else name
+        ours += [(f"{prefix}.wx", getattr(rnn, f"weight_ih_l{l}"), True), (f"{prefix}.wh", getattr(rnn, f"weight_hh_l{l}"), True),
+                 (f"{prefix}.b", getattr(rnn, f"bias_ih_l{l}"), False)]
+        if cell == "GRU":
+            ours.append((f"{prefix}.bh", getattr(rnn, f"bias_hh_l{l}"), False))
+        else:
+            nn.init.zeros_(getattr(rnn, f"bias_hh_l{l}"))
+    ours += [("out.w", out.weight, True), ("out.b", out.bias, False)]
+    return nn.ModuleList([table, rnn, out]).double(), ours
+
+
+class Attention(nn.Module):
+    """Multi-head attention as torch.nn.functional writes it; x and memory are [steps, batch, width]."""
+
+    def __init__(self, width, heads, memory=None):
+        super().__init__()
+        self.heads, self.cross = heads, memory is not None
+        if self.cross:
+            self.q, self.kv = nn.Linear(width, width), nn.Linear(memory, 2 * width)
+        else:
+            self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x, memory, hidden):
+        parts = (self.q(x), *self.kv(memory).chunk(2, -1)) if self.cross else self.qkv(x).chunk(3, -1)
+        q, k, v = (p.unflatten(-1, (self.heads, -1)).permute(1, 2, 0, 3) for p in parts)  # [batch, heads, steps, size]
+        score = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
+        y = F.softmax(score.masked_fill(hidden, float("-inf")), -1) @ v
+        return self.out(y.permute(2, 0, 1, 3).flatten(2))
+
+    def ours(self, name):
+        if self.cross:
+            return linear(f"{name}q", self.q) + linear(f"{name}kv", self.kv) + linear(f"{name}c", self.out)
+        return linear(f"{name}qkv", self.qkv) + linear(f"{name}o", self.out)
+
+
+def linear(name, layer):
+    at = name.rindex(".") + 1
+    return [(name[:at] + "w" + name[at:], layer.weight, True), (name[:at] + "b" + name[at:], layer.bias, False)]
+
+
+def norm(name, layer):
+    return [(f"{name}_gain", layer.weight, False), (f"{name}_bias", layer.bias, False)]
+
+
+class Blocks(nn.Module):
+    """A stack of Transformer blocks with norms in front."""
+
+    def __init__(self, width, heads, hidden, layers, act, memory=None):
+        super().__init__()
+        self.act = act
+        self.layers = nn.ModuleList()
+        for _ in range(layers):
+            parts = [Attention(width, heads)] + ([Attention(width, heads, memory)] if memory else [])
+            self.layers.append(nn.ModuleDict({
+                "norms": nn.ModuleList(nn.LayerNorm(width) for _ in range(len(parts) + 1)), "parts": nn.ModuleList(parts),
+                "up": nn.Linear(width, hidden), "down": nn.Linear(hidden, width)}))
+
+    def forward(self, x, hidden, memory=None, hidden_memory=None):
+        for l in self.layers:
+            for n, part, mask in zip(l["norms"], l["parts"], (hidden, hidden_memory)):
+                x = x + part(n(x), memory, mask)
+            x = x + l["down"](self.act(l["up"](l["norms"][-1](x))))
+        return x
+
+    def ours(self, name):
+        out = []
+        for i, l in enumerate(self.layers):
+            p = f"{name}.{i + 1}."
+            for k, (n, part) in enumerate(zip(l["norms"], l["parts"])):
+                out += norm(f"{p}norm{k + 1}", n) + part.ours(p)
+            out += norm(f"{p}norm{len(l['norms'])}", l["norms"][-1]) + linear(f"{p}up", l["up"]) + linear(f"{p}down", l["down"])
+        return out
+
+
+def causal(steps):
+    return torch.triu(torch.ones(steps, steps, dtype=torch.bool), 1)
+
+
+def gptnano():
+    steps, batch, vocab, width = 64, 12, 65, 128
+    tok, pos, blocks, ln = nn.Embedding(vocab, width), nn.Embedding(steps, width), Blocks(width, 4, 4 * width, 4, F.gelu), nn.LayerNorm(width)
+    ours = [("tok.table", tok.weight, False), ("pos.table", pos.weight, False)] + blocks.ours("blocks") + [("ln.gain", ln.weight, False), ("ln.bias", ln.bias, False)]
+    nn.ModuleList([tok, pos, blocks, ln]).double()
+    fill(ours)
+    x, y = tokens(1, steps, batch, vocab), tokens(2, steps, batch, vocab)
+    h = blocks(tok(x) + pos.weight[:, None], causal(steps))
+    return gradients(F.cross_entropy((ln(h) @ tok.weight.T).view(-1, vocab), y.view(-1)), ours)
+
+
+def translator():
+    """The model transformer, without dropout; the last source is shorter, as is the answer."""
+    steps, source, batch, vocab, width = 9, 11, 3, 8002, 256
+    tok, pos_s, pos_t = nn.Embedding(vocab, width), nn.Embedding(56, width), nn.Embedding(56, width)
+    reader, writer = Blocks(width, 4, 512, 3, F.relu), Blocks(width, 4, 512, 3, F.relu, width)
+    read, written = nn.LayerNorm(width), nn.LayerNorm(width)
+    ours = [("source.table", tok.weight, False), ("source_places.table", pos_s.weight, False)] + reader.ours("reader") + [
+        ("read.gain", read.weight, False), ("read.bias", read.bias, False), ("target_places.table", pos_t.weight, False)] + writer.ours("writer") + [
+        ("written.gain", written.weight, False), ("written.bias", written.bias, False)]
+    nn.ModuleList([tok, pos_s, pos_t, reader, writer, read, written]).double()
+    fill(ours)
+    s, x, y = tokens(3, source, batch, vocab), tokens(1, steps, batch, vocab), tokens(2, steps, batch, vocab)
+    s[7:, -1], x[6:, -1], y[6:, -1] = -1, -1, -1
+
+    def embed(t, pos):
+        return torch.where((t >= 0)[..., None], tok(t.clamp(min=0)), 0.0) + pos.weight[:len(t), None]
+
+    gone = (s < 0).T[:, None, None]
+    memory = read(reader(embed(s, pos_s), gone))
+    h = writer(embed(x, pos_t), causal(steps) | (x < 0).T[:, None, None], memory, gone)
+    loss = F.cross_entropy((written(h) @ tok.weight.T).view(-1, vocab), y.view(-1), ignore_index=-1, label_smoothing=0.1)
+    return {"loss": loss.item()}  # of a model with dropout the loss alone: gradients are those of a mask
+
+
+def fill(ours):
+    with torch.no_grad():
+        for i, (_, p, transposed) in enumerate(ours):
+            shape = p.T.shape if transposed else p.shape
+            x = torch.tensor(numbers(100 + i, p.numel(), 0.1).astype(np.float64)).reshape(shape)
+            p.copy_(x.T if transposed else x)
+
+
+def golden(cell, embed, hidden, layers):
+    modules, ours = build(cell, embed, hidden, layers)
+    fill(ours)
+    table, rnn, out = modules
+    x, y = tokens(1), tokens(2)
+    return gradients(F.cross_entropy(out(rnn(table(x))[0]).view(-1, VOCAB), y.view(-1)), ours)
+
+
+def gradients(loss, ours):
+    loss.backward()
+    tensors = []
+    for i, (name, p, transposed) in enumerate(ours):
+        g = (p.grad.T if transposed else p.grad).contiguous().view(-1).numpy()
+        at = (key(300 + i, np.arange(16)) % np.uint64(g.size)).astype(int)
+        tensors.append({"name": name, "norm": float(np.linalg.norm(g)), "dot": float(g @ numbers(200 + i, g.size, 1).astype(np.float64)),
+                        "at": at.tolist(), "values": [float(v) for v in g[at]]})
+    return {"loss": loss.item(), "tensors": tensors}
+
+
+print(json.dumps({"torch": torch.__version__, "models": {
+    "rnn": golden("RNN", 64, 256, 1),
+    "lstm": golden("LSTM", 128, 256, 2),
+    "gru": golden("GRU", 128, 256, 2),
+    "gptnano": gptnano(),
+    "transformer": translator(),
+}}, indent=1))

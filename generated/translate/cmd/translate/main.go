@@ -1,0 +1,14 @@
+// Command translate trains the model translate and translates with it.
+//
+//	translate train --source train.en --target train.de
+//	translate translate < some.en
+package main
+
+import (
+	"github.com/gradsmith/gradsmith/generated/translate"
+	"github.com/gradsmith/gradsmith/runtime/app"
+)
+
+func main() {
+	app.Main(translate.Program())
+}

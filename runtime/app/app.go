@@ -1,0 +1,173 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/gradsmith/gradsmith/runtime/model"
+	"github.com/gradsmith/gradsmith/runtime/parallel"
+)
+
+// Program is what the commands need to know of a model.
+type Program = model.Program
+
+// Main runs the command that the arguments of the process ask for, and ends the process: with status 0, 1 after an
+// error, which is one line on the standard error, or 130 when it was interrupted before it had a result.
+func Main(p Program) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	go func() {
+		// The first interrupt lets the step end and the checkpoint be written; a second one ends the process at once.
+		<-ctx.Done()
+		stop()
+	}()
+	os.Exit(Run(ctx, p, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// Run is Main without the process: it returns the exit status. A training ends cleanly, with a checkpoint, when ctx is
+// cancelled. A progress bar is shown when errOut is a terminal, and lines otherwise.
+func Run(ctx context.Context, p Program, args []string, out, errOut io.Writer) int {
+	root := newRoot(p)
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	err := root.ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, context.Canceled):
+		return 130
+	}
+	// One line: the suggestions of cobra come on several.
+	fmt.Fprintf(errOut, "%s: %s\n", p.Info.Name, strings.Join(strings.Fields(err.Error()), " "))
+	return 1
+}
+
+// program is a Program with what all its commands share.
+type program struct {
+	Program
+	threads int
+}
+
+func newRoot(p Program) *cobra.Command {
+	a := &program{Program: p}
+	name := p.Info.Name
+	short := p.Info.Description
+	if short == "" {
+		short = fmt.Sprintf("Train the model %s and write text with it", name)
+	}
+	root := &cobra.Command{
+		Use:   name,
+		Short: short,
+		Long: fmt.Sprintf(`%s
+
+%s was compiled from %s by gradsmith. Begin with:
+
+  %s`, short, name, p.Info.Spec, begin(p.Info)),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("threads") {
+				if a.threads < 1 {
+					return fmt.Errorf("--threads %d: give 1 or more", a.threads)
+				}
+				parallel.SetThreads(a.threads)
+			}
+			return nil
+		},
+	}
+	root.PersistentFlags().IntVar(&a.threads, "threads", parallel.Threads(), "threads that compute; the result does not depend on it")
+	root.AddCommand(a.newTrain(), a.newInfo())
+	switch {
+	case p.Info.Source != nil:
+		root.AddCommand(a.newEvalPairs(), a.newTranslate(), a.newAlign())
+	case p.Info.Masking != nil:
+		root.AddCommand(a.newEval(), a.newFill())
+	default:
+		root.AddCommand(a.newEval(), a.newSample())
+	}
+	return root
+}
+
+// begin is what a newcomer types first.
+func begin(info *model.Info) string {
+	lines := []string{"train --data book.txt", `sample --prompt "It was"`}
+	switch {
+	case info.Source != nil:
+		lines = []string{"train --source train.en --target train.de", "translate < some.en"}
+	case info.Masking != nil:
+		lines = []string{"train --data book.txt", `fill "It [MASK] a dark night"`}
+	}
+	return info.Name + " " + strings.Join(lines, "\n  "+info.Name+" ")
+}
+
+// checkpointPath is where the commands keep the model when no flag says otherwise.
+func (a *program) checkpointPath() string { return a.Info.Name + ".safetensors" }
+
+// trained makes a model with the parameters of a checkpoint.
+func (a *program) trained(path string, load func(string, model.LanguageModel) error) (model.LanguageModel, error) {
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("there is no checkpoint %s: train the model first, or name one with --model", path)
+	}
+	m := a.New(a.Info.Seed)
+	if err := load(path, m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// opticks is a text that ships with every Go toolchain: Newton's "Opticks", 4th edition, 1730.
+const opticks = "src/testdata/Isaac.Newton-Opticks.txt"
+
+// data is the text to read: that of the flag, of the program, or the one that ships with Go.
+func (a *program) data(ctx context.Context, flag string) (string, error) {
+	if flag != "" {
+		return flag, nil
+	}
+	if a.Data != "" {
+		if _, err := os.Stat(a.Data); err != nil {
+			return "", fmt.Errorf("the default text is missing (%w): name a text with --data FILE", err)
+		}
+		return a.Data, nil
+	}
+	root, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
+	if err != nil {
+		return "", errors.New("no text: name one with --data FILE (the default text ships with Go, and there is no go command here)")
+	}
+	path := filepath.Join(strings.TrimSpace(string(root)), filepath.FromSlash(opticks))
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("no text: name one with --data FILE (the default text, %s, is missing)", path)
+	}
+	return path, nil
+}
+
+// terminalWidth is the width of w in columns, or 0 when it is not a terminal.
+func terminalWidth(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil || width < 1 {
+		return 80
+	}
+	return width
+}
+
+// noArgs refuses arguments that are not flags.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%s takes flags only, not %q: see %s --help", cmd.Name(), args[0], cmd.CommandPath())
+	}
+	return nil
+}

@@ -1,0 +1,78 @@
+package app
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/text"
+	"github.com/gradsmith/gradsmith/runtime/train"
+)
+
+func (a *program) newEval() *cobra.Command {
+	var data, match, separator, path string
+	var last float64
+	var batch int
+	cmd := &cobra.Command{
+		Use:   "eval",
+		Short: "Tell how well the model predicts a text",
+		Long: `Eval prints the mean loss on a text in nats a token, the perplexity, and bits a character,
+which can be compared between tokenizers. The text is read in order, as many sequences side by
+side as the batch has, and each begins with an empty memory: with --batch 1 only one does.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if batch < 1 || batch > a.Info.Batch {
+				return fmt.Errorf("--batch %d: give 1 to %d, the shape in %s", batch, a.Info.Batch, a.Info.Spec)
+			}
+			if !(last > 0 && last <= 1) {
+				return fmt.Errorf("--last %v: give a share above 0 and at most 1", last)
+			}
+			m, err := a.trained(path, checkpoint.LoadWeights)
+			if err != nil {
+				return err
+			}
+			if data, err = a.data(cmd.Context(), data); err != nil {
+				return err
+			}
+			if cmd.Flags().Changed("separator") {
+				separator = unescape(separator)
+			}
+			o := text.Options{Separator: separator, Match: match}
+			if last < 1 {
+				o.Validation = last
+			}
+			corpus, err := text.Read(data, a.Tokenizer, o)
+			if err != nil {
+				return err
+			}
+			part := corpus.Train
+			if last < 1 {
+				part = corpus.Validation
+			}
+			windows, err := a.evaluating(part, batch, a.Info.Steps)
+			if err != nil {
+				return err
+			}
+			loss, tokens, err := train.Evaluate(cmd.Context(), m, windows)
+			if err != nil {
+				return err
+			}
+			each := density(part)
+			if a.Info.Masking != nil {
+				each = 0
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: %s tokens, %s characters\n%s\n", part.Name, thousands(tokens), thousands(part.Chars()), lossLine(loss, each))
+			return nil
+		},
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.StringVar(&data, "data", a.Data, "text `FILE`, or a folder of them (default: Newton's Opticks, which ships with Go)")
+	fs.Float64Var(&last, "last", 1, "only the last `SHARE` of the text, such as what train kept for validation")
+	fs.StringVar(&match, "match", a.Match, "of a folder, the files with names like `PATTERN`, such as '*.go'")
+	fs.StringVar(&separator, "separator", a.Info.Training.Separator, "`TEXT` that ends a document within a file; \\n is a newline")
+	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
+	fs.IntVar(&batch, "batch", a.Info.Batch, "sequences side by side")
+	return cmd
+}

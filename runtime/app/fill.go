@@ -1,0 +1,94 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/kernel"
+	"github.com/gradsmith/gradsmith/runtime/model"
+)
+
+func (a *program) newFill() *cobra.Command {
+	var path string
+	var top int
+	mask := a.Tokenizer.Piece(a.Info.Masking.Token)
+	cmd := &cobra.Command{
+		Use:   "fill TEXT",
+		Short: "Fill in what is masked in a text",
+		Long: fmt.Sprintf(`Fill prints the text with each %s replaced by the likeliest token, and then, for each of
+them, the likeliest tokens with their probabilities. All are filled in at once.`, mask),
+		Example: fmt.Sprintf("  %s fill \"It was a dark and stor%s night\"", a.Info.Name, mask),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return fmt.Errorf("fill takes one TEXT, in quotes, with %s where something is missing", mask)
+			}
+			lm, err := a.trained(path, checkpoint.LoadWeights)
+			if err != nil {
+				return err
+			}
+			tokens, at, err := a.masked(args[0], mask)
+			if err != nil {
+				return err
+			}
+			vocab := a.Info.Vocab
+			if top < 1 || top > vocab {
+				return fmt.Errorf("--top %d: give 1 to %d", top, vocab)
+			}
+			b := &model.Batch{Steps: len(tokens), Batch: 1, Tokens: tokens, Targets: make([]int32, len(tokens)), Reset: make([]int32, len(tokens))}
+			logits := lm.(model.MaskedModel).Logits(b)
+			filled := append([]int32{}, tokens...)
+			row, best := make([]float32, vocab), make([]int32, top)
+			var lines []string
+			for n, i := range at {
+				kernel.Softmax(row, logits[i*vocab:(i+1)*vocab], 1, vocab)
+				kernel.TopK(best, row)
+				filled[i] = best[0]
+				line := fmt.Sprintf("%d:", n+1)
+				for _, t := range best {
+					line += fmt.Sprintf("  %q %.1f %%", a.Tokenizer.Piece(t), 100*row[t])
+				}
+				lines = append(lines, line)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s\n%s\n", a.Tokenizer.Decode(filled), strings.Join(lines, "\n"))
+			return nil
+		},
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.IntVar(&top, "top", 5, "show this `MANY` tokens for each")
+	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
+	return cmd
+}
+
+// masked turns a text with masks into tokens, and says where the masks are.
+func (a *program) masked(s, mask string) (tokens []int32, at []int, err error) {
+	parts := strings.Split(s, mask)
+	if len(parts) == 1 {
+		return nil, nil, fmt.Errorf("there is no %s in the text", mask)
+	}
+	for i, part := range parts {
+		if i > 0 {
+			at = append(at, len(tokens))
+			tokens = append(tokens, a.Info.Masking.Token)
+		}
+		if part == "" {
+			continue
+		}
+		x, err := a.Tokenizer.Encode(part)
+		if err != nil {
+			return nil, nil, err
+		}
+		tokens = append(tokens, x...)
+	}
+	if len(tokens) > a.Info.Steps {
+		return nil, nil, fmt.Errorf("the text has %d tokens, the model takes %d: shorten it", len(tokens), a.Info.Steps)
+	}
+	if len(tokens) == 0 {
+		return nil, nil, errors.New("the text is empty")
+	}
+	return tokens, at, nil
+}

@@ -1,0 +1,97 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/train"
+)
+
+func (a *program) newInfo() *cobra.Command {
+	return &cobra.Command{
+		Use:   "info [CHECKPOINT]",
+		Short: "Show the model's layers, its size, and what a checkpoint holds",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			out := cmd.OutOrStdout()
+			a.describe(out)
+			path := a.checkpointPath()
+			if len(args) > 0 {
+				path = args[0]
+			} else if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+				return nil
+			}
+			return a.describeCheckpoint(out, path)
+		},
+	}
+}
+
+// describe prints the table of layers.
+func (a *program) describe(out io.Writer) {
+	i := a.Info
+	fmt.Fprintf(out, "%s, a model of kind %s, from %s\n", i.Name, i.Kind, i.Spec)
+	if i.Description != "" {
+		fmt.Fprintln(out, i.Description)
+	}
+	fmt.Fprintln(out)
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "layer\tkind\toutput\tparameters\tflops a token")
+	flops := 0
+	for _, l := range i.Layers {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", l.Name, l.Kind, l.Output, thousands(l.Params), thousands(l.Flops))
+		flops += l.Flops
+	}
+	fmt.Fprintf(t, "total\t\t\t%s\t%s\n", thousands(i.Params), thousands(flops))
+	t.Flush()
+	fmt.Fprintf(out, "\n%s tokens; windows of up to %d sequences × %d steps\n", thousands(i.Vocab), i.Batch, i.Steps)
+	fmt.Fprintf(out, "memory: %s to train, %s to write text\n", bytesize(i.TrainBytes), bytesize(i.DecodeBytes))
+	fmt.Fprintf(out, "digests: spec %.12s, architecture %.12s, vocabulary %.12s\n", i.SpecDigest, i.Architecture, a.Tokenizer.Digest())
+}
+
+// describeCheckpoint prints what a checkpoint holds, and whether it fits.
+func (a *program) describeCheckpoint(out io.Writer, path string) error {
+	c, err := checkpoint.Describe(path)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\n%s: %s numbers in %d tensors", path, thousands(c.Numbers), c.Tensors)
+	if c.Name == "" {
+		fmt.Fprint(out, ", written by another program")
+	} else {
+		fmt.Fprintf(out, ", of the model %s, spec %.12s", c.Name, c.Spec)
+	}
+	fmt.Fprintln(out)
+	if t := c.Training; t != nil {
+		fmt.Fprintf(out, "step %s, seed %d\n", thousands(t.Step), t.Seed)
+		keys := make([]string, 0, len(t.Loop))
+		for k := range t.Loop {
+			if !strings.HasPrefix(k, "-") {
+				keys = append(keys, k)
+			}
+		}
+		slices.Sort(keys)
+		for _, k := range keys {
+			fmt.Fprintf(out, "  %s %s\n", k, t.Loop[k])
+		}
+		given := train.Kept(t)
+		keys = keys[:0]
+		for k := range given {
+			keys = append(keys, k)
+		}
+		slices.Sort(keys)
+		for _, k := range keys {
+			fmt.Fprintf(out, "  --%s %s\n", k, given[k])
+		}
+	} else if c.Name != "" {
+		fmt.Fprintln(out, "parameters alone")
+	}
+	return checkpoint.LoadWeights(path, a.New(a.Info.Seed))
+}

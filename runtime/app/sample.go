@@ -1,0 +1,139 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/model"
+	"github.com/gradsmith/gradsmith/runtime/sample"
+)
+
+// sampleFlags are the flags of sample.
+type sampleFlags struct {
+	model, prompt                   string
+	tokens, topK, number, beam      int
+	temperature, topP, minP         float64
+	typical                         float64
+	repetition, frequency, presence float64
+	stop                            []string
+	seed                            uint64
+	seeded                          bool
+}
+
+func (a *program) newSample() *cobra.Command {
+	var f sampleFlags
+	cmd := &cobra.Command{
+		Use:   "sample",
+		Short: "Write text",
+		Long: `Sample goes on with a prompt, token by token, and prints the text as it is written.
+
+The same seed, prompt and options write the same text, on every machine.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.seeded = cmd.Flags().Changed("seed")
+			if f.number < 1 {
+				return fmt.Errorf("--number %d: give 1 or more", f.number)
+			}
+			lm, err := a.trained(f.model, checkpoint.LoadWeights)
+			if err != nil {
+				return err
+			}
+			m := lm.(model.Writer)
+			out := cmd.OutOrStdout()
+			for i := range f.number {
+				if f.number > 1 {
+					fmt.Fprintf(out, "--- sample %d ---\n", i+1)
+				}
+				g := f
+				g.seed += uint64(i)
+				if err := a.write(cmd.Context(), out, m, g); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.StringVarP(&f.prompt, "prompt", "p", a.Prompt, "`TEXT` to go on with; a newline when it is empty")
+	fs.IntVarP(&f.tokens, "tokens", "n", 500, "tokens to write; -1 until Ctrl-C or a stop string")
+	fs.Float64Var(&f.temperature, "temperature", 0.8, "below 1 plays it safe, above 1 dares; 0 takes the likeliest token each time")
+	fs.IntVar(&f.topK, "top-k", 0, "keep the `K` likeliest tokens, 0 for all")
+	fs.Float64Var(&f.topP, "top-p", 1, "keep the likeliest tokens that add up to a probability of `P`")
+	fs.Float64Var(&f.minP, "min-p", 0, "keep the tokens that are at least `P` times as likely as the likeliest")
+	fs.Float64Var(&f.typical, "typical", 1, "keep the tokens of typical information that add up to a probability of `P`")
+	fs.Float64Var(&f.repetition, "repetition-penalty", 1, "divide the logits of the last 64 tokens; 1 for none")
+	fs.Float64Var(&f.frequency, "frequency-penalty", 0, "take off the logit for each time that a token is among the last 64")
+	fs.Float64Var(&f.presence, "presence-penalty", 0, "take off the logit of a token that is among the last 64")
+	fs.StringArrayVar(&f.stop, "stop", nil, "end before this `TEXT`; may be given several times; \\n is a newline")
+	fs.Uint64Var(&f.seed, "seed", 0, "of the draw (default: another one each time)")
+	fs.IntVar(&f.number, "number", 1, "samples to write")
+	fs.IntVar(&f.beam, "beam", 0, "search for the likeliest text with a beam of this `WIDTH` in place of drawing")
+	fs.StringVar(&f.model, "model", a.checkpointPath(), "checkpoint `FILE`")
+	return cmd
+}
+
+// write prints the prompt and what the model makes of it.
+func (a *program) write(ctx context.Context, out io.Writer, m model.Writer, f sampleFlags) error {
+	opts := []sample.Option{sample.MaxTokens(f.tokens)}
+	for _, s := range f.stop {
+		opts = append(opts, sample.Stop(unescape(s)))
+	}
+	if f.beam != 0 {
+		found, err := sample.Beam(ctx, m.NewDecoder(max(1, f.beam)), a.Tokenizer, f.prompt, f.beam, opts...)
+		if err != nil {
+			return err
+		}
+		for _, h := range found {
+			fmt.Fprintf(out, "%s%s\n(log-probability %.3f)\n", f.prompt, h.Text, h.LogProb)
+		}
+		return nil
+	}
+	opts = append(opts, sample.Temperature(f.temperature), sample.TopK(f.topK), sample.TopP(f.topP), sample.MinP(f.minP), sample.Typical(f.typical),
+		sample.RepetitionPenalty(f.repetition), sample.FrequencyPenalty(f.frequency), sample.PresencePenalty(f.presence))
+	if f.seeded {
+		opts = append(opts, sample.Seed(f.seed))
+	}
+	// The prompt is printed with the first part: when it is wrong, nothing is.
+	pending, last := f.prompt, ""
+	print := func(s string) error {
+		if s == "" {
+			return nil
+		}
+		last = s
+		if _, err := io.WriteString(out, s); err != nil {
+			return fmt.Errorf("can't print: %w", err)
+		}
+		return nil
+	}
+	for part, err := range sample.Generate(ctx, m.NewDecoder(1), a.Tokenizer, f.prompt, opts...) {
+		if err != nil {
+			if last != "" {
+				print("\n")
+			}
+			return err
+		}
+		if err := print(pending + part); err != nil {
+			return err
+		}
+		pending = ""
+	}
+	if err := print(pending); err != nil || strings.HasSuffix(last, "\n") {
+		return err
+	}
+	return print("\n")
+}
+
+// unescape reads \n and its like, where s has any.
+func unescape(s string) string {
+	if u, err := strconv.Unquote(`"` + strings.ReplaceAll(s, `"`, `\"`) + `"`); err == nil {
+		return u
+	}
+	return s
+}

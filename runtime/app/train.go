@@ -1,0 +1,291 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/model"
+	"github.com/gradsmith/gradsmith/runtime/optim"
+	"github.com/gradsmith/gradsmith/runtime/text"
+	"github.com/gradsmith/gradsmith/runtime/train"
+)
+
+// trainFlags are the flags of train.
+type trainFlags struct {
+	data, match, separator string
+	pairs, validPairs      pairFlags
+	validation             float64
+	out, from, best, log   string
+	resume, overwrite      bool
+	passes, steps          int
+	batch, window          int
+	rate                   float64
+	seed                   uint64
+	evalEvery, saveEvery   int
+	maxTime                time.Duration
+	samples                int
+	verbose                bool
+}
+
+// kept are the flags that decide the bits of a training: with --resume they are what they were, unless they are given
+// again.
+var kept = []string{"data", "match", "separator", "source", "target", "valid-source", "valid-target", "validation", "passes", "steps", "batch", "window", "rate", "eval-every", "save-every"}
+
+func (a *program) newTrain() *cobra.Command {
+	var f trainFlags
+	t := a.Info.Training
+	cmd := &cobra.Command{
+		Use:   "train",
+		Short: "Train the model on a text",
+		Long: fmt.Sprintf(`Train learns a text, keeps a checkpoint and shows how well the model does on the end of the
+text, which it does not learn from. Interrupted by Ctrl-C it finishes the step, writes the
+checkpoint and ends; --resume goes on, with the options that the training was begun with, and
+ends with the same bits as if it had never stopped.
+
+Defaults are those of %s.`, a.Info.Spec),
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.train(cmd, &f) },
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	if a.Info.Source != nil {
+		f.pairs.add(fs, "", "source")
+		f.validPairs.add(fs, "valid-", "source for validation")
+		fs.Float64Var(&f.validation, "validation", t.Validation, "`SHARE` of the pairs, at their end, that is kept for validation when there is no --valid-source")
+	} else {
+		fs.StringVar(&f.data, "data", a.Data, "text `FILE` to learn, or a folder of them (default: Newton's Opticks, which ships with Go)")
+		fs.StringVar(&f.match, "match", a.Match, "of a folder, learn the files with names like `PATTERN`, such as '*.go'")
+		fs.StringVar(&f.separator, "separator", t.Separator, "`TEXT` that ends a document within a file; \\n is a newline")
+		fs.Float64Var(&f.validation, "validation", t.Validation, "`SHARE` of the text, at its end, that is kept for validation")
+	}
+	fs.StringVarP(&f.out, "out", "o", a.checkpointPath(), "checkpoint `FILE`")
+	fs.BoolVar(&f.resume, "resume", false, "go on from the checkpoint")
+	fs.BoolVar(&f.overwrite, "overwrite", false, "begin anew where there is a checkpoint already")
+	fs.StringVar(&f.from, "from", "", "begin with the parameters of another checkpoint `FILE`")
+	fs.IntVar(&f.passes, "passes", t.Passes, "passes over the text")
+	fs.IntVar(&f.steps, "steps", t.Steps, "training steps, in place of passes")
+	fs.DurationVar(&f.maxTime, "max-time", 0, "end after this `TIME`, such as 90s or 2h, with a checkpoint")
+	fs.Float64Var(&f.rate, "rate", t.Rate, "learning rate, before the schedule")
+	fs.Uint64Var(&f.seed, "seed", a.Info.Seed, "of the initial parameters and of dropout")
+	fs.IntVar(&f.batch, "batch", a.Info.Batch, "sequences side by side")
+	fs.IntVar(&f.window, "window", a.Info.Steps, "time steps of a window")
+	fs.IntVar(&f.evalEvery, "eval-every", t.EvalEvery, "steps between validations, 0 after each pass")
+	fs.IntVar(&f.saveEvery, "save-every", t.SaveEvery, "steps between checkpoints, 0 at each validation")
+	fs.StringVar(&f.best, "best", "", "`FILE` for the parameters with the lowest validation loss")
+	fs.StringVar(&f.log, "log", "", "`FILE` for a line of JSON a step and a validation")
+	fs.IntVar(&f.samples, "samples", 1, "samples to print at the end")
+	fs.BoolVarP(&f.verbose, "verbose", "v", false, "more lines: each checkpoint that is written, memory at the end")
+	return cmd
+}
+
+func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
+	ctx, out, errOut, flags := cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), cmd.Flags()
+	keep, err := a.prepare(flags, f)
+	if err != nil {
+		return err
+	}
+	if err := a.checkTrain(f); err != nil {
+		return err
+	}
+	data, err := a.material(ctx, f)
+	if err != nil {
+		return err
+	}
+
+	base := peakMemory()
+	m := a.New(f.seed)
+	if f.from != "" {
+		if err := checkpoint.LoadWeights(f.from, m); err != nil {
+			return err
+		}
+	}
+	schedule := optim.NewSchedule(a.Info.Training)
+	schedule.Rate = f.rate
+	o := train.Options{
+		Schedule: schedule, Passes: f.passes, Steps: f.steps, EvalEvery: f.evalEvery, SaveEvery: f.saveEvery, MaxTime: f.maxTime,
+		Path: f.out, Best: f.best, Resume: f.resume, Seed: f.seed, Keep: keep,
+	}
+	fmt.Fprintf(errOut, "%s: %s parameters; %s\n", a.Info.Name, thousands(a.Info.Params), data.text)
+
+	show := newProgress(errOut, f.verbose, f.maxTime)
+	o.Reporter = show
+	var log *train.Log
+	if f.log != "" {
+		mode := os.O_TRUNC
+		if f.resume {
+			mode = os.O_APPEND
+		}
+		w, err := os.OpenFile(f.log, os.O_CREATE|os.O_WRONLY|mode, 0o644)
+		if err != nil {
+			return fmt.Errorf("can't write the log: %w", err)
+		}
+		defer w.Close()
+		log = train.NewLog(w)
+		o.Reporter = train.Reporters(show, log)
+	}
+	result, err := train.Run(ctx, m, data.Data, o)
+	show.end()
+	if err != nil {
+		return err
+	}
+	if log != nil && log.Err() != nil {
+		return fmt.Errorf("the training is done, but its log is not complete: %w", log.Err())
+	}
+	return a.report(ctx, out, m, data, f, result, schedule, base)
+}
+
+// prepare settles what is to happen to a checkpoint that exists, and takes over the flags of a training that is
+// resumed. It returns the flags to keep in the checkpoint.
+func (a *program) prepare(flags *pflag.FlagSet, f *trainFlags) (map[string]string, error) {
+	keep := map[string]string{}
+	_, err := os.Stat(f.out)
+	switch exists := err == nil; {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("can't read the checkpoint: %w", err)
+	case f.resume && f.overwrite:
+		return nil, errors.New("--resume and --overwrite contradict each other: give one of them")
+	case f.resume && f.from != "":
+		return nil, errors.New("--resume and --from contradict each other: give one of them")
+	case f.resume && !exists:
+		return nil, fmt.Errorf("there is no checkpoint %s to resume: leave out --resume, or name one with --out", f.out)
+	case exists && !f.resume && !f.overwrite:
+		return nil, fmt.Errorf("%s exists: go on from it with --resume, begin anew with --overwrite, or name another file with --out", f.out)
+	case exists:
+		info, err := checkpoint.Describe(f.out)
+		if !f.resume && (err != nil || info.Name == "") {
+			return nil, fmt.Errorf("%s is not a checkpoint of gradsmith and is not overwritten: name another file with --out, or remove it", f.out)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !f.resume {
+			break
+		}
+		if info.Training == nil {
+			return nil, fmt.Errorf("%s holds parameters alone and cannot be resumed: begin with them through --from %s and another --out", f.out, f.out)
+		}
+		length := flags.Changed("passes") || flags.Changed("steps") // either says how long to train
+		for name, value := range train.Kept(info.Training) {
+			if length && (name == "passes" || name == "steps") {
+				continue
+			}
+			if slices.Contains(kept, name) && !flags.Changed(name) {
+				if err := flags.Set(name, value); err != nil {
+					return nil, fmt.Errorf("checkpoint %s: its option --%s %q is not valid: %w", f.out, name, value, err)
+				}
+			}
+		}
+		if !flags.Changed("seed") {
+			f.seed = info.Training.Seed
+		}
+	}
+	for _, name := range kept {
+		if flags.Changed(name) {
+			keep[name] = flags.Lookup(name).Value.String()
+		}
+	}
+	if flags.Changed("separator") {
+		f.separator = unescape(f.separator)
+	}
+	// Of the two that say how long to train, the one that was given counts.
+	if flags.Changed("passes") && !flags.Changed("steps") {
+		f.steps = 0
+	}
+	return keep, nil
+}
+
+// checkTrain finds sizes that cannot be.
+func (a *program) checkTrain(f *trainFlags) error {
+	for _, x := range []struct {
+		name       string
+		value, low int
+		high       int // 0 is no bound
+	}{
+		{"passes", f.passes, 0, 0}, {"steps", f.steps, 0, 0}, {"eval-every", f.evalEvery, 0, 0}, {"save-every", f.saveEvery, 0, 0}, {"samples", f.samples, 0, 0},
+		{"batch", f.batch, 1, a.Info.Batch}, {"window", f.window, 1, a.Info.Steps},
+	} {
+		if x.value < x.low {
+			return fmt.Errorf("--%s %d: give %d or more", x.name, x.value, x.low)
+		}
+		if x.high > 0 && x.value > x.high {
+			return fmt.Errorf("--%s %d: the model was made for at most %d, the shape in %s", x.name, x.value, x.high, a.Info.Spec)
+		}
+	}
+	if f.passes == 0 && f.steps == 0 {
+		return errors.New("--passes 0 and --steps 0: give one of them 1 or more")
+	}
+	if f.maxTime < 0 {
+		return fmt.Errorf("--max-time %v: give a time above 0", f.maxTime)
+	}
+	return nil
+}
+
+// report prints what came of a training, and samples. base is the memory that was used before the model was made.
+func (a *program) report(ctx context.Context, out io.Writer, m model.LanguageModel, data *material, f *trainFlags, r train.Result, s optim.Schedule, base int) error {
+	how := "done"
+	switch {
+	case r.Interrupted:
+		how = fmt.Sprintf("interrupted; go on with %s train --resume", a.Info.Name)
+		if f.out != a.checkpointPath() {
+			how += " --out " + f.out
+		}
+	case r.OutOfTime:
+		how = "out of time"
+	}
+	fmt.Fprintf(out, "step %s of %s, %s\n", thousands(r.Steps), thousands(r.Total), how)
+	if r.Tokens > 0 {
+		fmt.Fprintf(out, "training    %s; %s tokens in %s, %s tokens/s\n", lossLine(r.TrainLoss, data.density), thousands(r.Tokens), duration(r.Took), thousands(int(float64(r.Tokens)/max(r.Took.Seconds(), 1e-9))))
+	}
+	if data.Validation != nil && !math.IsNaN(r.Loss) {
+		fmt.Fprintf(out, "validation  %s", lossLine(r.Loss, data.validDensity))
+		if r.Best < r.Loss {
+			fmt.Fprintf(out, " (best %.4f)", r.Best)
+		}
+		fmt.Fprintln(out)
+	}
+	if r.OutOfTime && s.Kind == "cosine" && r.Steps < r.Total {
+		fmt.Fprintf(out, "warning     the cosine schedule was cut at a rate of %.2g, before its end at %.2g: with --steps %d or so the model would get further\n",
+			s.At(r.Steps, r.Total), s.Floor, r.Steps)
+	}
+	fmt.Fprintf(out, "checkpoint  %s\n", f.out)
+	if peak := peakMemory(); peak > 0 && f.verbose {
+		fmt.Fprintf(out, "memory      %s at its peak, %s of them before the model was made; %s were planned for the model\n", bytesize(peak), bytesize(base), bytesize(a.Info.TrainBytes))
+	}
+	if r.Interrupted {
+		return nil
+	}
+	if a.Info.Masking != nil || a.Info.Source != nil {
+		return nil
+	}
+	for i := range f.samples {
+		fmt.Fprintf(out, "\n--- sample %d ---\n", i+1)
+		if err := a.write(ctx, out, m.(model.Writer), sampleFlags{prompt: a.Prompt, tokens: 400, temperature: 0.8, topP: 1, typical: 1, repetition: 1, seed: uint64(i + 1), seeded: true}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lossLine shows a loss in the units that people compare. density is the number of tokens a character, or 0 where characters do not matter.
+func lossLine(nats, density float64) string {
+	s := fmt.Sprintf("%.4f nats a token, perplexity %.3f", nats, math.Exp(nats))
+	if density > 0 {
+		s += fmt.Sprintf(", %.4f bits a character", nats/math.Ln2*density)
+	}
+	return s
+}
+
+// density is the number of tokens a character.
+func density(p *text.Part) float64 { return float64(p.Tokens()) / float64(cmp.Or(p.Chars(), 1)) }

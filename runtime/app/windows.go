@@ -1,0 +1,109 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gradsmith/gradsmith/runtime/text"
+	"github.com/gradsmith/gradsmith/runtime/train"
+)
+
+// material is what a training reads.
+type material struct {
+	train.Data
+	text                  string  // a line about it
+	density, validDensity float64 // tokens a character; 0 where losses a character say nothing
+}
+
+// material reads what the flags of a training name.
+func (a *program) material(ctx context.Context, f *trainFlags) (*material, error) {
+	if a.Info.Source != nil {
+		return a.pairMaterial(f)
+	}
+	var err error
+	if f.data, err = a.data(ctx, f.data); err != nil {
+		return nil, err
+	}
+	corpus, err := text.Read(f.data, a.Tokenizer, text.Options{Validation: f.validation, Separator: f.separator, Match: f.match})
+	if err != nil {
+		return nil, err
+	}
+	m := &material{text: fmt.Sprintf("%s: %s tokens to learn", f.data, thousands(corpus.Train.Tokens()))}
+	m.Digest = fmt.Sprintf("%s %d×%d", corpus.Digest, f.batch, f.window)
+	if m.Train, err = a.learning(corpus.Train, f.batch, f.window, f.seed); err != nil {
+		return nil, err
+	}
+	if corpus.Validation != nil {
+		m.text += fmt.Sprintf(", %s to validate", thousands(corpus.Validation.Tokens()))
+		if m.Validation, err = a.evaluating(corpus.Validation, f.batch, f.window); err != nil {
+			return nil, err
+		}
+	}
+	if a.Info.Masking == nil {
+		m.density = density(corpus.Train)
+		if corpus.Validation != nil {
+			m.validDensity = density(corpus.Validation)
+		}
+	}
+	return m, nil
+}
+
+// pairMaterial reads sources and their answers.
+func (a *program) pairMaterial(f *trainFlags) (*material, error) {
+	pairs, err := a.pairs(f.pairs, a.Data)
+	if err != nil {
+		return nil, err
+	}
+	m := &material{}
+	m.Digest = fmt.Sprintf("%s %d", pairs.Digest, f.batch)
+	skipped := pairs.Skipped
+	var valid *text.Pairs
+	switch {
+	case f.validPairs.source != "":
+		if valid, err = a.pairs(f.validPairs, ""); err != nil {
+			return nil, err
+		}
+		m.Digest += " " + valid.Digest
+	case f.validation > 0:
+		if pairs, valid, err = pairs.Split(f.validation); err != nil {
+			return nil, err
+		}
+		m.Digest += fmt.Sprintf(" %v", f.validation)
+	}
+	if m.Train, err = pairs.Shuffled(f.batch, f.seed); err != nil {
+		return nil, err
+	}
+	m.text = fmt.Sprintf("%s: %s pairs to learn", pairs.Name, thousands(pairs.Len()))
+	if valid != nil {
+		m.text += fmt.Sprintf(", %s to validate", thousands(valid.Len()))
+		if m.Validation, err = valid.Whole(f.batch); err != nil {
+			return nil, err
+		}
+	}
+	if skipped > 0 {
+		m.text += fmt.Sprintf("; %s longer than the model takes are left out", thousands(skipped))
+	}
+	return m, nil
+}
+
+// learning cuts a text as the kind of the model is trained: a recurrent one reads it in order and carries its state along, others see
+// windows in random order, and some of their tokens hidden where the model fills them in.
+func (a *program) learning(p *text.Part, batch, steps int, seed uint64) (train.Windows, error) {
+	if a.Info.Kind == "rnn" {
+		return p.Windows(batch, steps)
+	}
+	w, err := p.Shuffled(batch, steps, seed)
+	if err != nil || a.Info.Masking == nil {
+		return w, err
+	}
+	return text.NewMasked(w, *a.Info.Masking, seed), nil
+}
+
+// evaluating cuts a text so that every token is seen once, in order. Which tokens are hidden is the same each time.
+func (a *program) evaluating(p *text.Part, batch, steps int) (train.Windows, error) {
+	w, err := p.Whole(batch, steps)
+	if err != nil || a.Info.Masking == nil {
+		return w, err
+	}
+	return text.NewMasked(w, *a.Info.Masking, 0), nil
+}

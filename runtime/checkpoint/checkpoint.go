@@ -1,0 +1,268 @@
+// Package checkpoint keeps models in safetensors files: parameters alone, or all that a training needs to go on as if it had never stopped.
+//
+// It must not know how a training is run: what its loop wants kept comes as strings in Training.Loop.
+package checkpoint
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gradsmith/gradsmith/runtime/model"
+)
+
+// Keys of the metadata.
+const (
+	keyFormat       = "gradsmith.format"
+	keyName         = "gradsmith.name"
+	keyArchitecture = "gradsmith.architecture"
+	keySpec         = "gradsmith.spec_digest"
+	keyTraining     = "gradsmith.training"
+)
+
+// format is the version of what metadata and names of tensors mean.
+const format = "1"
+
+// Prefixes of tensors that are not parameters.
+const (
+	slotPrefix  = "optimizer/"
+	stateTensor = "training/state"
+)
+
+// Training is what a training needs besides parameters, optimizer and state to go on.
+type Training struct {
+	Step int               `json:"step"` // training steps done
+	Seed uint64            `json:"seed"`
+	Loop map[string]string `json:"loop,omitempty"` // what the training loop keeps: position in the data, best loss
+}
+
+// Save writes the parameters, the optimizer's arrays, the carried state and t to path, atomically.
+func Save(path string, m model.LanguageModel, t Training) error {
+	f, err := weights(m)
+	if err != nil {
+		return err
+	}
+	data, err := json.Marshal(t)
+	if err != nil {
+		return fmt.Errorf("checkpoint %s: %w", path, err)
+	}
+	f.Metadata[keyTraining] = string(data)
+	for _, s := range m.Slots() {
+		f.Tensors = append(f.Tensors, Tensor{slotPrefix + s.Name, []int{len(s.Value)}, s.Value})
+	}
+	state := m.State()
+	f.Tensors = append(f.Tensors, Tensor{stateTensor, []int{len(state)}, state})
+	return f.WriteFile(path)
+}
+
+// SaveWeights writes the parameters alone, as a program that only writes text embeds them.
+func SaveWeights(path string, m model.LanguageModel) error {
+	f, err := weights(m)
+	if err != nil {
+		return err
+	}
+	return f.WriteFile(path)
+}
+
+func weights(m model.LanguageModel) (*File, error) {
+	info := m.Info()
+	f := &File{Metadata: map[string]string{
+		keyFormat: format, keyName: info.Name, keyArchitecture: info.Architecture, keySpec: info.SpecDigest,
+	}}
+	for _, t := range m.Tensors() {
+		f.Tensors = append(f.Tensors, Tensor{t.Name, t.Shape, t.Value})
+	}
+	return f, nil
+}
+
+// Info is what can be said of a checkpoint without a model.
+type Info struct {
+	Name     string    // of the model; empty for files of other programs
+	Spec     string    // digest of the spec
+	Training *Training // nil for parameters alone
+	Tensors  int
+	Numbers  int // in all tensors
+}
+
+// Describe reads what can be said of the file at path, from its header alone.
+func Describe(path string) (i *Info, err error) {
+	err = read(path, func(s *source) error {
+		i = &Info{Name: s.metadata[keyName], Spec: s.metadata[keySpec], Tensors: len(s.entries)}
+		for _, e := range s.entries {
+			i.Numbers += e.numbers()
+		}
+		i.Training, err = s.training()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return i, nil
+}
+
+// LoadWeights reads the parameters of m from the file at path. Files of other programs are welcome when their tensors have the names and shapes of m's. On an
+// error m is as it was, unless the file can no longer be read after its beginning could.
+func LoadWeights(path string, m model.LanguageModel) error {
+	return read(path, func(s *source) error { return s.weightsInto(m) })
+}
+
+// ParseWeights is LoadWeights from memory.
+func ParseWeights(data []byte, m model.LanguageModel) error {
+	return ReadWeights(bytes.NewReader(data), int64(len(data)), m)
+}
+
+// ReadWeights is LoadWeights from size bytes of r.
+func ReadWeights(r io.ReaderAt, size int64, m model.LanguageModel) error {
+	s, err := open(r, size)
+	if err == nil {
+		err = s.weightsInto(m)
+	}
+	return wrap("in memory", err)
+}
+
+// Load reads all that Save has written. Where the checkpoint was written under another spec that has the same parameters, it is loaded and changed is true: then
+// the training goes on with the new spec's rates and data. On an error m is as it was, as with LoadWeights.
+func Load(path string, m model.LanguageModel) (t Training, changed bool, err error) {
+	err = read(path, func(s *source) error {
+		tp, err := s.training()
+		if err != nil {
+			return err
+		}
+		if tp == nil {
+			return errors.New("holds parameters alone: a training can't go on from it")
+		}
+		if err := s.fits(m); err != nil {
+			return err
+		}
+		slots, state := m.Slots(), m.State()
+		for _, x := range slots {
+			if err := s.has(slotPrefix+x.Name, []int{len(x.Value)}); err != nil {
+				return fmt.Errorf("%w; was the optimizer of the spec changed?", err)
+			}
+		}
+		if err := s.has(stateTensor, []int{len(state)}); err != nil {
+			return fmt.Errorf("%w; was the shape of the spec changed?", err)
+		}
+		for _, x := range slots {
+			if err := s.read(s.entry(slotPrefix+x.Name), x.Value); err != nil {
+				return err
+			}
+		}
+		if err := s.read(s.entry(stateTensor), state); err != nil {
+			return err
+		}
+		if err := s.copyWeights(m); err != nil {
+			return err
+		}
+		m.SetStep(tp.Step)
+		t, changed = *tp, s.metadata[keySpec] != m.Info().SpecDigest
+		return nil
+	})
+	return t, changed, err
+}
+
+func wrap(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("checkpoint %s: %w", path, err)
+}
+
+// read opens the file at path for f.
+func read(path string, f func(*source) error) error {
+	r, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("can't read the checkpoint: %w", err)
+	}
+	defer r.Close()
+	info, err := r.Stat()
+	if err != nil {
+		return fmt.Errorf("can't read the checkpoint: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("can't read the checkpoint: %s is not a file", path)
+	}
+	s, err := open(r, info.Size())
+	if err == nil {
+		err = f(s)
+	}
+	return wrap(path, err)
+}
+
+// training is what a training needs to go on, or nil where the file has none.
+func (src *source) training() (*Training, error) {
+	s, ok := src.metadata[keyTraining]
+	if !ok {
+		return nil, nil
+	}
+	var t Training
+	if err := json.Unmarshal([]byte(s), &t); err != nil {
+		return nil, fmt.Errorf("the metadata %s is not valid: %w", keyTraining, err)
+	}
+	if t.Step < 0 {
+		return nil, fmt.Errorf("the metadata %s is not valid: step %d", keyTraining, t.Step)
+	}
+	return &t, nil
+}
+
+func (s *source) weightsInto(m model.LanguageModel) error {
+	if err := s.fits(m); err != nil {
+		return err
+	}
+	return s.copyWeights(m)
+}
+
+func (s *source) copyWeights(m model.LanguageModel) error {
+	for _, t := range m.Tensors() {
+		if err := s.read(s.entry(t.Name), t.Value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fits reports why the parameters are not those of m.
+func (s *source) fits(m model.LanguageModel) error {
+	info := m.Info()
+	if v, ok := s.metadata[keyFormat]; ok && v != format {
+		return fmt.Errorf("has format %s, this program reads format %s: use the version of gradsmith that wrote it", strconv.Quote(v), format)
+	}
+	other := ""
+	if name := s.metadata[keyName]; name != "" && s.metadata[keyArchitecture] != info.Architecture {
+		other = fmt.Sprintf("is of another spec (model %s): ", name)
+	}
+	want := map[string]bool{}
+	for _, t := range m.Tensors() {
+		want[t.Name] = true
+		if err := s.has(t.Name, t.Shape); err != nil {
+			return fmt.Errorf("%s%w", other, err)
+		}
+	}
+	if other == "" {
+		return nil
+	}
+	for _, t := range s.entries {
+		if !want[t.name] && t.name != stateTensor && !strings.HasPrefix(t.name, slotPrefix) {
+			return fmt.Errorf("%sits tensor %s is not in %s", other, t.name, info.Spec)
+		}
+	}
+	return fmt.Errorf("%sits tensors have the shapes of %s, but its vocabulary or its layers mean something else", other, info.Spec)
+}
+
+// has reports why the file does not have a tensor of that name and shape.
+func (s *source) has(name string, shape []int) error {
+	t := s.entry(name)
+	if t == nil {
+		return fmt.Errorf("has no tensor %s of shape %v", name, shape)
+	}
+	if !slices.Equal(t.Shape, shape) {
+		return fmt.Errorf("tensor %s has shape %v, the model's is %v", name, t.Shape, shape)
+	}
+	return nil
+}

@@ -1,0 +1,369 @@
+package checkpoint
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strings"
+)
+
+// The format is small and the one Go library for it has no release, so it is read and written here. It is safetensors: eight bytes with the length of the header, little-endian; the header, a JSON object that gives dtype, shape and the range of bytes
+// of each tensor, and strings under "__metadata__"; then the tensors' bytes without gaps or overlaps.
+
+// maxHeader is the largest header that readers of the format accept.
+const maxHeader = 100_000_000
+
+// Tensor is a named array of float32 numbers, row-major.
+type Tensor struct {
+	Name  string
+	Shape []int
+	Value []float32
+}
+
+// File is the content of a safetensors file, its tensors as float32.
+type File struct {
+	Metadata map[string]string
+	Tensors  []Tensor // in the order of their bytes
+}
+
+type entry struct {
+	DType   string `json:"dtype"`
+	Shape   []int  `json:"shape"`
+	Offsets [2]int `json:"data_offsets"`
+}
+
+// source is a safetensors file whose header has been read and checked.
+type source struct {
+	metadata map[string]string
+	entries  []namedEntry // in the order of their bytes, without gaps
+	body     *io.SectionReader
+	buffer   []byte
+}
+
+// open reads the header of a safetensors file of the given size, and checks it against the size. Errors say which byte or tensor is wrong; no input makes it
+// panic or allocate more than a small multiple of its length.
+func open(r io.ReaderAt, size int64) (*source, error) {
+	if size < 8 {
+		return nil, fmt.Errorf("has %d bytes, a safetensors file begins with 8 for the length of its header", size)
+	}
+	var length [8]byte
+	if _, err := r.ReadAt(length[:], 0); err != nil {
+		return nil, err
+	}
+	n := binary.LittleEndian.Uint64(length[:])
+	if n > maxHeader {
+		return nil, fmt.Errorf("is not a safetensors file: its first 8 bytes give a header of %d bytes, at most %d are allowed", n, maxHeader)
+	}
+	if n > uint64(size-8) {
+		return nil, fmt.Errorf("is truncated or not a safetensors file: its header should have %d bytes, %d follow", n, size-8)
+	}
+	header := make([]byte, n)
+	if _, err := io.ReadFull(io.NewSectionReader(r, 8, int64(n)), header); err != nil {
+		return nil, err
+	}
+	entries, metadata, err := parseHeader(header)
+	if err != nil {
+		return nil, err
+	}
+	rest := int(size - 8 - int64(n))
+	at := 0
+	for _, e := range entries {
+		if e.Offsets[0] != at {
+			return nil, fmt.Errorf("tensor %q begins at byte %d of the data, the one before it ends at %d", e.name, e.Offsets[0], at)
+		}
+		if e.Offsets[1] < at || e.Offsets[1] > rest {
+			return nil, fmt.Errorf("is truncated: tensor %q ends at byte %d of the data, which has %d", e.name, e.Offsets[1], rest)
+		}
+		at = e.Offsets[1]
+		if err := e.check(); err != nil {
+			return nil, fmt.Errorf("tensor %q: %w", e.name, err)
+		}
+	}
+	if at != rest {
+		return nil, fmt.Errorf("has %d bytes after the last tensor", rest-at)
+	}
+	return &source{metadata: metadata, entries: entries, body: io.NewSectionReader(r, 8+int64(n), int64(rest))}, nil
+}
+
+// entry gives the tensor of that name, or nil.
+func (s *source) entry(name string) *namedEntry {
+	for i := range s.entries {
+		if s.entries[i].name == name {
+			return &s.entries[i]
+		}
+	}
+	return nil
+}
+
+// read reads the numbers of a tensor into dst, which has its length.
+func (s *source) read(e *namedEntry, dst []float32) error {
+	const chunk = 1 << 16
+	if s.buffer == nil {
+		s.buffer = make([]byte, chunk)
+	}
+	r := io.NewSectionReader(s.body, int64(e.Offsets[0]), int64(e.Offsets[1]-e.Offsets[0]))
+	width := widths[e.DType]
+	for len(dst) > 0 {
+		n := min(len(dst), chunk/width)
+		part := s.buffer[:n*width]
+		if _, err := io.ReadFull(r, part); err != nil {
+			return fmt.Errorf("tensor %q can't be read: %w", e.name, err)
+		}
+		convert(dst[:n], e.DType, part)
+		dst = dst[n:]
+	}
+	return nil
+}
+
+// Parse reads a safetensors file from memory, with all its tensors. They may be F32, or F64, F16 and BF16, which are converted.
+func Parse(data []byte) (*File, error) {
+	s, err := open(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return nil, err
+	}
+	f := &File{Metadata: s.metadata}
+	for i := range s.entries {
+		e := &s.entries[i]
+		t := Tensor{Name: e.name, Shape: e.Shape, Value: make([]float32, e.numbers())}
+		if err := s.read(e, t.Value); err != nil {
+			return nil, err
+		}
+		f.Tensors = append(f.Tensors, t)
+	}
+	return f, nil
+}
+
+type namedEntry struct {
+	entry
+	name string
+}
+
+// parseHeader reads the header's tensors, ordered by offset.
+func parseHeader(header []byte) ([]namedEntry, map[string]string, error) {
+	bad := func(err error) error {
+		return fmt.Errorf("is not a safetensors file: its header is not valid: %w", err)
+	}
+	d := json.NewDecoder(strings.NewReader(string(header)))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return nil, nil, bad(errors.New("it is not a JSON object"))
+	}
+	var entries []namedEntry
+	var metadata map[string]string
+	seen := map[string]bool{}
+	for d.More() {
+		t, err := d.Token()
+		if err != nil {
+			return nil, nil, bad(err)
+		}
+		name, _ := t.(string)
+		if seen[name] {
+			return nil, nil, bad(fmt.Errorf("%q stands in it twice", name))
+		}
+		seen[name] = true
+		if name == "__metadata__" {
+			if err := d.Decode(&metadata); err != nil {
+				return nil, nil, bad(fmt.Errorf("metadata: %w", err))
+			}
+			continue
+		}
+		var e entry
+		if err := d.Decode(&e); err != nil {
+			return nil, nil, bad(fmt.Errorf("tensor %q: %w", name, err))
+		}
+		entries = append(entries, namedEntry{e, name})
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, nil, bad(err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, nil, bad(errors.New("something follows the JSON object"))
+	}
+	sort.SliceStable(entries, func(i, j int) bool {
+		a, b := entries[i].Offsets, entries[j].Offsets
+		return a[0] < b[0] || a[0] == b[0] && a[1] < b[1]
+	})
+	return entries, metadata, nil
+}
+
+// widths are the bytes a number of each dtype that can be read.
+var widths = map[string]int{"F32": 4, "F64": 8, "F16": 2, "BF16": 2}
+
+// check finds a dtype that can't be read, and a shape that does not fit the bytes.
+func (e entry) check() error {
+	width, size := widths[e.DType], e.Offsets[1]-e.Offsets[0]
+	if width == 0 {
+		return fmt.Errorf("dtype %q is not supported: use F32, F64, F16 or BF16", e.DType)
+	}
+	n := 1
+	for _, d := range e.Shape {
+		if d < 0 || d > 0 && n > size/d {
+			return fmt.Errorf("shape %v does not fit its %d bytes", e.Shape, size)
+		}
+		n *= d
+	}
+	if n*width != size {
+		return fmt.Errorf("shape %v of %s takes %d bytes, it has %d", e.Shape, e.DType, n*width, size)
+	}
+	return nil
+}
+
+// numbers is how many numbers a tensor has.
+func (e entry) numbers() int { return (e.Offsets[1] - e.Offsets[0]) / widths[e.DType] }
+
+// convert fills x from the bytes of numbers of a dtype.
+func convert(x []float32, dtype string, data []byte) {
+	switch dtype {
+	case "F32":
+		for i := range x {
+			x[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
+		}
+	case "F64":
+		for i := range x {
+			x[i] = float32(math.Float64frombits(binary.LittleEndian.Uint64(data[8*i:])))
+		}
+	case "BF16":
+		for i := range x {
+			x[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(data[2*i:])) << 16)
+		}
+	case "F16":
+		for i := range x {
+			x[i] = half(binary.LittleEndian.Uint16(data[2*i:]))
+		}
+	}
+}
+
+// half is an IEEE 754 binary16 number as float32.
+func half(h uint16) float32 {
+	sign, exp, frac := uint32(h>>15)<<31, uint32(h>>10&31), uint32(h&1023)
+	switch {
+	case exp == 31:
+		return math.Float32frombits(sign | 0x7f800000 | frac<<13)
+	case exp == 0: // a subnormal number: frac·2⁻²⁴
+		x := float32(frac) / (1 << 24)
+		return math.Float32frombits(sign | math.Float32bits(x))
+	}
+	return math.Float32frombits(sign | (exp+112)<<23 | frac<<13)
+}
+
+// Write writes f in the safetensors format, metadata in the order of its keys, tensors in theirs.
+func (f *File) Write(w io.Writer) error {
+	var header strings.Builder
+	quote := func(s string) {
+		b, _ := json.Marshal(s) // a string cannot fail
+		header.Write(b)
+	}
+	header.WriteString(`{"__metadata__":{`)
+	keys := make([]string, 0, len(f.Metadata))
+	for k := range f.Metadata {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	for i, k := range keys {
+		if i > 0 {
+			header.WriteByte(',')
+		}
+		quote(k)
+		header.WriteByte(':')
+		quote(f.Metadata[k])
+	}
+	header.WriteByte('}')
+	at := 0
+	for _, t := range f.Tensors {
+		header.WriteByte(',')
+		quote(t.Name)
+		shape, _ := json.Marshal(append([]int{}, t.Shape...))
+		fmt.Fprintf(&header, `:{"dtype":"F32","shape":%s,"data_offsets":[%d,%d]}`, shape, at, at+4*len(t.Value))
+		at += 4 * len(t.Value)
+	}
+	header.WriteByte('}')
+	for header.Len()%8 != 0 { // so that the data is aligned
+		header.WriteByte(' ')
+	}
+	b := bufio.NewWriterSize(w, 1<<16)
+	var word [8]byte
+	binary.LittleEndian.PutUint64(word[:], uint64(header.Len()))
+	b.Write(word[:])
+	b.WriteString(header.String())
+	for _, t := range f.Tensors {
+		for _, x := range t.Value {
+			binary.LittleEndian.PutUint32(word[:4], math.Float32bits(x))
+			if _, err := b.Write(word[:4]); err != nil {
+				return err
+			}
+		}
+	}
+	return b.Flush()
+}
+
+// Writable reports why no file can be written at one of the paths, before hours of training are lost to it. It writes nothing that stays. Empty paths are left
+// out.
+func Writable(paths ...string) error {
+	for _, path := range paths {
+		if path == "" {
+			continue
+		}
+		if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+			return fmt.Errorf("can't write the checkpoint %s: it is not a file", path)
+		}
+		dir, base := filepath.Split(path)
+		if dir == "" {
+			dir = "."
+		}
+		tmp, err := os.CreateTemp(dir, base+".tmp*")
+		if err != nil {
+			return fmt.Errorf("can't write the checkpoint %s: %w", path, err)
+		}
+		tmp.Close()
+		os.Remove(tmp.Name())
+	}
+	return nil
+}
+
+// WriteFile writes f to a temporary file beside path, syncs it and renames it to path: whatever happens, path is either what it was or complete.
+func (f *File) WriteFile(path string) (err error) {
+	dir, base := filepath.Split(path)
+	if dir == "" {
+		dir = "."
+	}
+	tmp, err := os.CreateTemp(dir, base+".tmp*")
+	if err != nil {
+		return fmt.Errorf("can't write the checkpoint %s: %w", path, err)
+	}
+	defer func() {
+		if err != nil {
+			tmp.Close()
+			os.Remove(tmp.Name())
+			err = fmt.Errorf("can't write the checkpoint %s: %w", path, err)
+		}
+	}()
+	if err = f.Write(tmp); err != nil {
+		return err
+	}
+	if err = tmp.Chmod(0o644); err != nil {
+		return err
+	}
+	if err = tmp.Sync(); err != nil {
+		return err
+	}
+	if err = tmp.Close(); err != nil {
+		return err
+	}
+	if err = os.Rename(tmp.Name(), path); err != nil {
+		return err
+	}
+	// The name is durable once the folder is: where a system can't sync a folder, the file is complete all the same.
+	if d, openErr := os.Open(dir); openErr == nil {
+		d.Sync()
+		d.Close()
+	}
+	return nil
+}

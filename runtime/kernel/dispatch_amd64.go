@@ -1,0 +1,214 @@
+//go:build amd64 && !purego
+
+package kernel
+
+func rowMax(x []float32) float32 {
+	switch {
+	case len(x) == 0:
+		return negInf
+	case level == avx512:
+		return rowMaxAVX512(&x[0], len(x))
+	case level == avx2:
+		return rowMaxAVX2(&x[0], len(x))
+	}
+	return rowMaxGeneric(x)
+}
+
+func rowSum(x []float32) float32 {
+	switch {
+	case len(x) == 0:
+		return 0
+	case level == avx512:
+		return rowSumAVX512(&x[0], len(x))
+	case level == avx2:
+		return rowSumAVX2(&x[0], len(x))
+	}
+	return rowSumGeneric(x)
+}
+
+func rowSquares(x []float32, mean float32) float32 {
+	switch {
+	case len(x) == 0:
+		return 0
+	case level == avx512:
+		return rowSquaresAVX512(&x[0], len(x), mean)
+	case level == avx2:
+		return rowSquaresAVX2(&x[0], len(x), mean)
+	}
+	return rowSquaresGeneric(x, mean)
+}
+
+func rowDot(x, y []float32) float32 {
+	switch {
+	case len(x) == 0:
+		return 0
+	case level == avx512:
+		return rowDotAVX512(&x[0], &y[0], len(x))
+	case level == avx2:
+		return rowDotAVX2(&x[0], &y[0], len(x))
+	}
+	return rowDotGeneric(x, y)
+}
+
+func rowExp(dst, x []float32, m float32) float32 {
+	switch {
+	case len(x) == 0:
+		return 0
+	case level == avx512:
+		return rowExpAVX512(&dst[0], &x[0], len(x), m)
+	case level == avx2:
+		return rowExpAVX2(&dst[0], &x[0], len(x), m)
+	}
+	return rowExpGeneric(dst, x, m)
+}
+
+func rowExpSum(x []float32, m float32) float32 {
+	switch {
+	case len(x) == 0:
+		return 0
+	case level == avx512:
+		return rowExpSumAVX512(&x[0], len(x), m)
+	case level == avx2:
+		return rowExpSumAVX2(&x[0], len(x), m)
+	}
+	return rowExpSumGeneric(x, m)
+}
+
+func rowNormSums(dy, x, gain []float32, mean, rstd float32) (float32, float32) {
+	switch {
+	case len(dy) == 0:
+		return 0, 0
+	case level == avx512:
+		return rowNormSumsAVX512(&dy[0], &x[0], &gain[0], len(dy), mean, rstd)
+	case level == avx2:
+		return rowNormSum1AVX2(&dy[0], &gain[0], len(dy)), rowNormSum2AVX2(&dy[0], &x[0], &gain[0], len(dy), mean, rstd)
+	}
+	return rowNormSumsGeneric(dy, x, gain, mean, rstd)
+}
+
+// Columns lo to hi are at most 64 apart at a time.
+func colSum(dst, x []float32, rows, cols, lo, hi int) {
+	if level == generic || rows == 0 {
+		colSumGeneric(dst, x, rows, cols, lo, hi)
+		return
+	}
+	for ; lo < hi; lo += 64 {
+		w := min(64, hi-lo)
+		if level == avx512 {
+			colSumAVX512(&dst[lo], &x[lo], 4*cols, rows, w)
+		} else {
+			colSumAVX2(&dst[lo], &x[lo], 4*cols, rows, w)
+		}
+	}
+}
+
+func colNorm(dgain, dbias, dy, x, mean, rstd []float32, rows, cols, lo, hi int) {
+	if level == generic || rows == 0 {
+		colNormGeneric(dgain, dbias, dy, x, mean, rstd, rows, cols, lo, hi)
+		return
+	}
+	step := 16
+	if level == avx512 {
+		step = 32
+	}
+	var db, m *float32
+	if mean != nil {
+		m = &mean[0]
+	}
+	for ; lo < hi; lo += step {
+		w := min(step, hi-lo)
+		if dbias != nil {
+			db = &dbias[lo]
+		}
+		if level == avx512 {
+			colNormAVX512(&dgain[lo], db, &dy[lo], &x[lo], m, &rstd[0], 4*cols, rows, w)
+		} else {
+			colNormAVX2(&dgain[lo], db, &dy[lo], &x[lo], m, &rstd[0], 4*cols, rows, w)
+		}
+	}
+}
+
+func sumSquares(x []float32) float64 {
+	switch {
+	case len(x) == 0:
+		return 0
+	case level == avx512:
+		return sumSquaresAVX512(&x[0], len(x))
+	case level == avx2:
+		return sumSquaresAVX2(&x[0], len(x))
+	}
+	return sumSquaresGeneric(x)
+}
+
+func packPanel(dst, b []float32, ldb, k, w int) {
+	switch level {
+	case avx512:
+		packPanelAVX512(&dst[0], &b[0], 4*ldb, k, w)
+	case avx2:
+		packPanelAVX2(&dst[0], &b[0], 4*ldb, k, w)
+	default:
+		packPanelGeneric(dst, b, ldb, k, w)
+	}
+}
+
+func packPanelT(dst, b []float32, ldb, k, w int) {
+	c := 0
+	switch level {
+	case avx512:
+		for ; c+16 <= w; c += 16 {
+			packTransposeAVX512(&dst[c], &b[c*ldb], 4*ldb, k)
+		}
+	case avx2:
+		for ; c+8 <= w; c += 8 {
+			packTransposeAVX2(&dst[c], &b[c*ldb], 4*ldb, k)
+		}
+	}
+	if c < PanelCols {
+		packPanelTGeneric(dst, b, ldb, k, c, w)
+	}
+}
+
+func attendRows(t *scoreRows) {
+	switch level {
+	case avx512:
+		attendRowsAVX512(t)
+	case avx2:
+		attendRowsAVX2(t)
+	default:
+		attendRowsGeneric(t)
+	}
+}
+
+func attendGradRows(t *scoreRows) {
+	switch level {
+	case avx512:
+		attendGradRowsAVX512(t)
+	case avx2:
+		attendGradRowsAVX2(t)
+	default:
+		attendGradRowsGeneric(t)
+	}
+}
+
+func scaleRows(dst, x, f []float32, ldd, ldx, rows, cols int) {
+	switch level {
+	case avx512:
+		scaleRowsAVX512(&dst[0], &x[0], &f[0], 4*ldd, 4*ldx, rows, cols)
+	case avx2:
+		scaleRowsAVX2(&dst[0], &x[0], &f[0], 4*ldd, 4*ldx, rows, cols)
+	default:
+		scaleRowsGeneric(dst, x, f, ldd, ldx, rows, cols)
+	}
+}
+
+func dotRows(dst, x, y []float32, ldx, ldy, rows, n int) {
+	switch {
+	case rows == 0:
+	case level == avx512:
+		dotRowsAVX512(&dst[0], &x[0], &y[0], 4*ldx, 4*ldy, rows, n)
+	case level == avx2:
+		dotRowsAVX2(&dst[0], &x[0], &y[0], 4*ldx, 4*ldy, rows, n)
+	default:
+		dotRowsGeneric(dst, x, y, ldx, ldy, rows, n)
+	}
+}

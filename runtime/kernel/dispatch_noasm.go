@@ -1,0 +1,41 @@
+//go:build !amd64 || purego
+
+package kernel
+
+func vecRange(o op, v *vec, lo, hi int) { vecGeneric(o, v, lo, hi) }
+
+func rowMax(x []float32) float32                   { return rowMaxGeneric(x) }
+func rowSum(x []float32) float32                   { return rowSumGeneric(x) }
+func rowSquares(x []float32, mean float32) float32 { return rowSquaresGeneric(x, mean) }
+func rowDot(x, y []float32) float32                { return rowDotGeneric(x, y) }
+func rowExp(dst, x []float32, m float32) float32   { return rowExpGeneric(dst, x, m) }
+func rowExpSum(x []float32, m float32) float32     { return rowExpSumGeneric(x, m) }
+func rowNormSums(dy, x, gain []float32, mean, rstd float32) (float32, float32) {
+	return rowNormSumsGeneric(dy, x, gain, mean, rstd)
+}
+func colSum(dst, x []float32, rows, cols, lo, hi int) { colSumGeneric(dst, x, rows, cols, lo, hi) }
+func colNorm(dgain, dbias, dy, x, mean, rstd []float32, rows, cols, lo, hi int) {
+	colNormGeneric(dgain, dbias, dy, x, mean, rstd, rows, cols, lo, hi)
+}
+func sumSquares(x []float32) float64 { return sumSquaresGeneric(x) }
+
+func packPanel(dst, b []float32, ldb, k, w int)  { packPanelGeneric(dst, b, ldb, k, w) }
+func packPanelT(dst, b []float32, ldb, k, w int) { packPanelTGeneric(dst, b, ldb, k, 0, w) }
+
+func (p *product) run()                     { p.runGeneric() }
+func (p *product) block(r0, r1, c0, c1 int) { p.blockGeneric(r0, r1, c0, c1) }
+
+func mulPanels(c []float32, ldc int, a []float32, lda int, leftT bool, b []float32, panel, m, n, k int, accumulate bool) {
+	mulPanelsGeneric(c, ldc, a, lda, leftT, b, panel, m, n, k, accumulate)
+}
+
+func attentionRows() int { return 8 }
+
+func attendRows(t *scoreRows)     { attendRowsGeneric(t) }
+func attendGradRows(t *scoreRows) { attendGradRowsGeneric(t) }
+func scaleRows(dst, x, f []float32, ldd, ldx, rows, cols int) {
+	scaleRowsGeneric(dst, x, f, ldd, ldx, rows, cols)
+}
+func dotRows(dst, x, y []float32, ldx, ldy, rows, n int) {
+	dotRowsGeneric(dst, x, y, ldx, ldy, rows, n)
+}

@@ -1,0 +1,395 @@
+//go:build amd64 && !purego
+
+package kernel
+
+import (
+	"unsafe"
+
+	"github.com/gradsmith/gradsmith/runtime/parallel"
+)
+
+// tile is one call of a matrix kernel: rows of a times up to one, two or four vectors of columns of b; how many rows and
+// vectors is in the kernel's name. Distances are in bytes. Assembly reads it at these offsets.
+type tile struct {
+	a, b, c unsafe.Pointer
+	// The sums start from init + init2; a nil init stands for zero, a nil init2 for nothing more.
+	init, init2     unsafe.Pointer
+	lda             uintptr // between rows of a [m, k] or of a [k, m]
+	ldb             uintptr // from one k of b to the next
+	ldc             uintptr
+	ldInit, ldInit2 uintptr // 0 repeats one row
+	k               int
+	cols            int // columns of c to read and write: at least 1; b is read whole
+	// Two streams to fetch into the second cache on the way, two lines every four steps of k.
+	fetch1   unsafe.Pointer
+	ldFetch1 uintptr
+	fetch2   unsafe.Pointer
+	ldFetch2 uintptr
+	panel    uintptr // from a panel of b to the next, for tiles four vectors across at AVX-512
+}
+
+// blocks are the sizes that products are cut into, by the caches of the machine. They do not show in the result: blocks
+// along k continue the sums through c, in order.
+type blocks struct {
+	// k is how many steps along k a panel of b has when it is used: it takes two thirds of the first cache. A matrix that
+	// comes packed streams well from the second cache, and twice the steps, kPacked, halve the traffic to c.
+	k, kPacked int
+	left       int // the most elements of a that one task multiplies with a panel: under half of the second cache
+	right      int // a b with fewer elements than this is in the second cache, or nearly
+}
+
+// mostK is the largest k of blocks.
+const mostK = 256
+
+// blocking holds the blocks of each level.
+var blocking [avx512 + 1]blocks
+
+// blocksFor is the blocks for caches of l1 and l2 bytes, less than 1 if unknown, where a tile reads step bytes of a panel
+// for each step along k.
+func blocksFor(l1, l2, step int) blocks {
+	if l1 < 1 {
+		l1 = 32 << 10
+	}
+	if l2 < 1 {
+		l2 = 512 << 10
+	}
+	// Smaller caches are a hypervisor's invention, larger ones have room to spare: longer blocks measure no faster.
+	l1, l2 = max(16<<10, l1), max(128<<10, min(l2, 4<<20))
+	k := max(64, min(l1/3*2/step&^31, mostK))
+	return blocks{k: k, kPacked: 2 * k, left: min(l2, 1<<20) / 16 * 7 / 4, right: l2 / 2}
+}
+
+var (
+	// A matrix whose rows are farLd elements apart or more has every row on another page, and powers of two fall on the
+	// same sets of the cache. From packRightTiles tiles on it pays to copy a panel of such a b [k, n] first; from packLeftRows
+	// rows and packLeftCols columns on, a block of such an a.
+	packRightTiles = 4
+	packLeftRows   = 48
+	packLeftCols   = 128
+	farLd          = 1024
+)
+
+// scratch is where a task copies parts of its operands that lie badly in memory.
+type scratch struct {
+	b []float32 // two panels of mostK steps
+	a []float32 // a block of a, its rows padded so that they do not fall on the same cache sets
+}
+
+var scratches jobs[scratch]
+
+func (p *product) run() {
+	if level == generic {
+		p.runGeneric()
+		return
+	}
+	panels := (p.n + PanelCols - 1) / PanelCols
+	maxRows := max(1, blocking[level].left/min(p.k+1, p.blockK()))
+	p.rowBlock, p.colBlock = even(p.m, maxRows), panels*PanelCols
+	if threads := parallel.Threads(); threads > 1 && p.m*p.n*p.k >= 1<<17 {
+		p.split(threads, panels, maxRows)
+	}
+	p.colBlocks = (p.n + p.colBlock - 1) / p.colBlock
+	parallel.Run((p.m+p.rowBlock-1)/p.rowBlock*p.colBlocks, p)
+}
+
+// blockK is the largest number of steps along k that are added at a time.
+func (p *product) blockK() int {
+	if p.right == rightPacked {
+		return blocking[level].kPacked
+	}
+	return blocking[level].k
+}
+
+// even is the size of the blocks when n is cut into as few as blocks of at most limit allow, as evenly as tiles do.
+func even(n, limit int) int {
+	blocks := (n + limit - 1) / limit
+	tile := maxTileRows()
+	return min(n, ((n+blocks-1)/blocks+tile-1)/tile*tile)
+}
+
+// split chooses the blocks of c that are handed to threads: some more than threads, so that one that loses its processor
+// for a while does not hold up the others. Few rows are split over columns, so that each thread reads its own part of b
+// once; many rows over rows.
+func (p *product) split(threads, panels, maxRows int) {
+	if p.m >= 8*maxTileRows()*threads || panels < threads {
+		p.rowBlock = even(p.m, min(maxRows, max(4*maxTileRows(), (p.m+2*threads-1)/(2*threads))))
+		return
+	}
+	// A task of fewer multiply-adds than this is not worth handing over.
+	const least = 1 << 19
+	each := max((panels+4*threads-1)/(4*threads), least/(p.m*PanelCols*(p.k+1)), 1)
+	p.colBlock = min(each, (panels+threads-1)/threads) * PanelCols
+}
+
+func maxTileRows() int {
+	if level == avx512 {
+		return 14
+	}
+	return 6
+}
+
+func (p *product) block(r0, r1, c0, c1 int) {
+	if level == generic {
+		p.blockGeneric(r0, r1, c0, c1)
+		return
+	}
+	if p.k == 0 {
+		for r := r0; r < r1; r++ {
+			p.start(p.c[r*p.ldc+c0:r*p.ldc+c1], r, c0, c1)
+		}
+		p.finish(r0, r1, c0, c1)
+		return
+	}
+	rows := r1 - r0
+	tiles := (rows + maxTileRows() - 1) / maxTileRows()
+	packB := p.right == rightT || p.right == rightN && tiles >= packRightTiles && p.ldb >= farLd
+	packA := rows >= packLeftRows && c1-c0 >= packLeftCols && (p.lda >= farLd || p.leftT && level == avx2 && p.lda >= packLeftCols)
+	s := scratches.get()
+	var t tile
+	t.ldc = uintptr(4 * p.ldc)
+	steps := p.blockK()
+	if rows <= wideRows() && p.right == rightN && p.k*p.n >= blocking[level].right {
+		// Too little work to hide memory behind: read few rows of b from end to end, as the machine fetches ahead best.
+		steps = 16
+	}
+	blocks := (p.k + steps - 1) / steps
+	for kb, k0 := 0, 0; kb < blocks; kb++ {
+		kc := p.k*(kb+1)/blocks - k0
+		t.k = kc
+		// left is the element of a in row r0 and step k0; row is the distance from one row to the next.
+		at, row := r0*p.lda+k0, p.lda
+		if p.leftT {
+			at, row = k0*p.lda+r0, 1
+		}
+		left := p.a[at:]
+		t.lda = uintptr(4 * p.lda)
+		if packA {
+			left, row = s.packLeft(left, p.lda, rows, tiles, kc, p.leftT)
+			t.lda = uintptr(4 * row)
+			if p.leftT {
+				t.lda = uintptr(4 * leftLanes())
+			}
+		}
+		t.panel = 4 * PanelCols
+		for c, span := c0, 0; c < c1; c += span {
+			// Few rows take two panels at a time.
+			span = PanelCols
+			if rows <= wideRows() && level == avx512 && (c+2*PanelCols <= c1 || p.right == rightPacked && c+PanelCols < c1) {
+				span = 2 * PanelCols
+			}
+			w := min(span, c1-c)
+			var b unsafe.Pointer
+			switch {
+			case p.right == rightPacked:
+				b, t.ldb = unsafe.Pointer(&p.b[c*p.k+k0*PanelCols]), 4*PanelCols
+				t.panel = uintptr(4 * p.k * PanelCols)
+			case p.right == rightT:
+				s.packRight(p.b[c*p.ldb+k0:], p.ldb, kc, w, packPanelT, p.ldb)
+				b, t.ldb, t.panel = unsafe.Pointer(&s.b[0]), 4*PanelCols, 4*mostK*PanelCols
+			case packB || w < PanelCols:
+				s.packRight(p.b[k0*p.ldb+c:], p.ldb, kc, w, packPanel, 1)
+				b, t.ldb, t.panel = unsafe.Pointer(&s.b[0]), 4*PanelCols, 4*mostK*PanelCols
+			default:
+				b, t.ldb = unsafe.Pointer(&p.b[k0*p.ldb+c]), uintptr(4*p.ldb)
+			}
+			for i, r := 0, 0; i < tiles; i++ {
+				next := rows * (i + 1) / tiles
+				at := r * row
+				if packA && p.leftT {
+					at = i * kc * leftLanes()
+				}
+				t.a = unsafe.Pointer(&left[at])
+				for h := 0; h < w; {
+					across := across(w-h, next-r)
+					t.cols = min(across*leftLanes(), w-h)
+					t.b = unsafe.Add(b, 4*h)
+					t.c = unsafe.Pointer(&p.c[(r0+r)*p.ldc+c+h])
+					p.fetch(&t, r0, r0+next, c, c1, h, span, i, tiles, k0, kc)
+					p.tileStart(&t, r0+r, c+h, k0, next-r)
+					t.run(next-r, across, p.leftT)
+					h += t.cols
+				}
+				r = next
+			}
+		}
+		k0 += kc
+	}
+	scratches.put(s)
+	p.finish(r0, r1, c0, c1)
+}
+
+// leftLanes is the width of the rows that a [k, m] is packed into.
+func leftLanes() int {
+	if level == avx512 {
+		return 16
+	}
+	return 8
+}
+
+// wideRows is the largest number of rows whose tiles may be four vectors across.
+func wideRows() int {
+	if level == avx512 {
+		return 3
+	}
+	return 2
+}
+
+// across is the number of vectors across of the next tile, for cols columns that are left and a number of rows.
+func across(cols, rows int) int {
+	switch w := leftLanes(); {
+	case cols <= w:
+		return 1
+	case rows <= wideRows() && cols > 2*w:
+		return 4
+	}
+	return 2
+}
+
+// packRight packs kc steps of cols columns of b, one panel or two, whose columns are step elements apart.
+func (s *scratch) packRight(b []float32, ldb, kc, cols int, pack func(dst, b []float32, ldb, k, w int), step int) {
+	if s.b == nil {
+		s.b = make([]float32, 2*mostK*PanelCols)
+	}
+	pack(s.b, b, ldb, kc, min(cols, PanelCols))
+	if cols > PanelCols {
+		pack(s.b[mostK*PanelCols:], b[PanelCols*step:], ldb, kc, cols-PanelCols)
+	}
+}
+
+// packLeft copies a block of a, kc steps of rows rows, to where tiles follow each other. It returns the copy and the
+// distance between its rows.
+func (s *scratch) packLeft(left []float32, lda, rows, tiles, kc int, leftT bool) ([]float32, int) {
+	if n := max(rows*(kc+16), tiles*kc*leftLanes()); len(s.a) < n {
+		s.a = make([]float32, n)
+	}
+	if !leftT {
+		ld := kc + 16
+		for r := range rows {
+			copy(s.a[r*ld:r*ld+kc], left[r*lda:])
+		}
+		return s.a, ld
+	}
+	for i, r := 0, 0; i < tiles; i++ {
+		next := rows * (i + 1) / tiles
+		to, from := &s.a[i*kc*leftLanes()], &left[r]
+		if level == avx512 {
+			packRowsAVX512(to, from, 4*lda, kc, next-r)
+		} else {
+			packRowsAVX2(to, from, 4*lda, kc, next-r)
+		}
+		r = next
+	}
+	return s.a, 0
+}
+
+// fetch sets what tile i of a panel fetches: c of the tile that follows, in row next or at the top of the next panel,
+// and a part of the next panel of b.
+func (p *product) fetch(t *tile, r0, next, c, c1, h, span, i, tiles, k0, kc int) {
+	t.fetch1, t.ldFetch1, t.fetch2, t.ldFetch2 = t.c, 0, t.c, 0
+	last := c+span >= c1
+	if i+1 < tiles {
+		t.fetch1, t.ldFetch1 = unsafe.Pointer(&p.c[next*p.ldc+c+h]), t.ldc
+	} else if !last {
+		t.fetch1, t.ldFetch1 = unsafe.Pointer(&p.c[r0*p.ldc+c+span]), t.ldc
+	}
+	if last {
+		return
+	}
+	c += span
+	// A tile fetches two lines for every four steps.
+	k := i * (kc / 4)
+	switch {
+	case p.right == rightT:
+		if i < PanelCols && c+i < c1 {
+			t.fetch2, t.ldFetch2 = unsafe.Pointer(&p.b[(c+i)*p.ldb+k0]), 16
+		}
+	case k >= kc:
+	case p.right == rightPacked:
+		t.fetch2, t.ldFetch2 = unsafe.Pointer(&p.b[c*p.k+(k0+k)*PanelCols]), 4*PanelCols
+	default:
+		t.fetch2, t.ldFetch2 = unsafe.Pointer(&p.b[(k0+k)*p.ldb+c]), uintptr(4*p.ldb)
+	}
+}
+
+// tileStart sets what the sums of a tile at row r and column c start from.
+func (p *product) tileStart(t *tile, r, c, k0, rows int) {
+	t.init, t.init2, t.ldInit, t.ldInit2 = nil, nil, 0, 0
+	if k0 > 0 {
+		t.init, t.ldInit = t.c, t.ldc
+		return
+	}
+	add := func(x unsafe.Pointer, ld uintptr) {
+		switch {
+		case t.init == nil:
+			t.init, t.ldInit = x, ld
+		default:
+			t.init2, t.ldInit2 = x, ld
+		}
+	}
+	if p.accumulate {
+		add(t.c, t.ldc)
+	}
+	if p.bias != nil {
+		add(unsafe.Pointer(&p.bias[c]), 0)
+	}
+	if p.residual != nil {
+		if t.init2 != nil {
+			// Three: the first two are added into c.
+			for i := range rows {
+				row := p.c[(r+i)*p.ldc+c:][:t.cols]
+				for j := range row {
+					row[j] += p.bias[c+j]
+				}
+			}
+			t.init2 = nil
+			t.ldInit2 = 0
+		}
+		add(unsafe.Pointer(&p.residual[r*p.ldr+c]), uintptr(4*p.ldr))
+	}
+}
+
+// mulPanels is mulPanelsGeneric with tiles, on the thread that calls it.
+func mulPanels(c []float32, ldc int, a []float32, lda int, leftT bool, b []float32, panel, m, n, k int, accumulate bool) {
+	if level == generic {
+		mulPanelsGeneric(c, ldc, a, lda, leftT, b, panel, m, n, k, accumulate)
+		return
+	}
+	t := tile{lda: uintptr(4 * lda), ldb: 4 * PanelCols, ldc: uintptr(4 * ldc), panel: uintptr(4 * panel), k: k}
+	row := lda
+	if leftT {
+		row = 1
+	}
+	tiles := (m + maxTileRows() - 1) / maxTileRows()
+	for c0, span := 0, 0; c0 < n; c0 += span {
+		span = PanelCols
+		if m <= wideRows() && level == avx512 && c0+PanelCols < n {
+			span = 2 * PanelCols
+		}
+		w := min(span, n-c0)
+		for i, r := 0, 0; i < tiles; i++ {
+			next := m * (i + 1) / tiles
+			t.a = unsafe.Pointer(&a[r*row])
+			for h := 0; h < w; {
+				across := across(w-h, next-r)
+				t.cols = min(across*leftLanes(), w-h)
+				t.b = unsafe.Pointer(&b[c0/PanelCols*panel+h])
+				t.c = unsafe.Pointer(&c[r*ldc+c0+h])
+				t.fetch1, t.fetch2 = t.c, t.c
+				if accumulate {
+					t.init, t.ldInit = t.c, t.ldc
+				}
+				t.run(next-r, across, leftT)
+				h += t.cols
+			}
+			r = next
+		}
+	}
+}
+
+// attentionRows is the number of rows that attention gives to a product at a time.
+func attentionRows() int {
+	if level == generic {
+		return 8
+	}
+	return maxTileRows()
+}

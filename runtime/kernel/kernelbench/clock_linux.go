@@ -1,0 +1,16 @@
+package kernelbench
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// processorTime is the time that this thread has had a processor: what other programs take does not count.
+func processorTime() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
+		panic(err)
+	}
+	return time.Duration(t.Nano())
+}

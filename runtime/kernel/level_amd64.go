@@ -1,0 +1,42 @@
+//go:build amd64 && !purego
+
+package kernel
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/gradsmith/gradsmith/runtime/kernel/internal/hook"
+	"github.com/klauspost/cpuid/v2"
+)
+
+// level is the level that kernels run at. Only tests and benchmarks change it after start.
+var level int
+
+// best is the highest level that this machine has.
+var best int
+
+func init() {
+	switch {
+	case cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL, cpuid.BMI2):
+		best = avx512
+	case cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3):
+		best = avx2
+	}
+	c := &cpuid.CPU.Cache
+	blocking[avx512] = blocksFor(c.L1D, c.L2, 4*PanelCols)
+	blocking[avx2] = blocksFor(c.L1D, c.L2, 4*PanelCols/2)
+	hook.SetLevel = func(name string) bool {
+		l, fault := chooseLevel(best, name)
+		if fault == "" {
+			level = l
+		}
+		return fault == ""
+	}
+	var fault string
+	level, fault = chooseLevel(best, os.Getenv("GRADSMITH_CPU"))
+	if fault != "" {
+		fmt.Fprintln(os.Stderr, fault)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,191 @@
+package kernel
+
+import (
+	"sync"
+	"unsafe"
+
+	"github.com/gradsmith/gradsmith/runtime/parallel"
+)
+
+// An op is one elementwise kernel. Its pointers p[0], p[1], ... and scalars s[0], s[1], ... are listed beside its name;
+// an output may be the same memory as an input, element for element.
+type op uint8
+
+const (
+	opAdd            op = iota // dst, a, b
+	opSub                      // dst, a, b
+	opMul                      // dst, a, b
+	opDiv                      // dst, a, b
+	opScale                    // dst, a; s
+	opAddScaled                // dst, a, b; s
+	opExp                      // dst, x
+	opLog                      // dst, x
+	opTanh                     // dst, x
+	opSigmoid                  // dst, x
+	opReLU                     // dst, x
+	opLeakyReLU                // dst, x; slope
+	opGELU                     // dst, x
+	opGELUErf                  // dst, x
+	opSiLU                     // dst, x
+	opSoftplus                 // dst, x
+	opErf                      // dst, x
+	opTanhGrad                 // dx, y, dy
+	opSigmoidGrad              // dx, y, dy
+	opReLUGrad                 // dx, y, dy
+	opLeakyReLUGrad            // dx, x, dy; slope
+	opGELUGrad                 // dx, x, dy
+	opGELUErfGrad              // dx, x, dy
+	opSiLUGrad                 // dx, x, dy
+	opSoftplusGrad             // dx, x, dy
+	opErfGrad                  // dx, x, dy
+	opClamp                    // x, x; -limit, limit
+	opCopy                     // dst, x
+	opClear                    // dst
+	opFill                     // dst; value
+	opSqrt                     // dst, x
+	opLSTMCell                 // h, c, ai, af, ag, ao, gi, gf, gg, go, cPrev
+	opLSTMCellGrad             // dgi, dgf, dgg, dgo, dcPrev, dh, dc, ai, af, ag, ao, c, cPrev
+	opGRUCell                  // h, r, z, n, xr, xz, xn, hr, hz, hn, hPrev
+	opGRUCellGrad              // xr, xz, xn, hr, hz, hn, dhPrev, dh, r, z, n, ghn, hPrev
+	opGRUReset                 // r, z, rh, gr, gz, hPrev
+	opGRUResetGrad             // dgr, dgz, dhPrev, drr, drz, drh, r, z, hPrev
+	opGRUUpdate                // h, n, gn, z, hPrev
+	opGRUUpdateGrad            // dgn, drr, drz, dhPrev, dh, n, z, hPrev
+	opSGD                      // p, g; lr, weightDecay, gscale
+	opMomentum                 // p, v, g; lr, weightDecay, gscale, momentum, 1-dampening
+	opNesterov                 // as opMomentum
+	opRMSprop                  // p, v, g; lr, weightDecay, gscale, alpha, 1-alpha, eps
+	opAdagrad                  // p, v, g; lr, weightDecay, gscale, eps
+	opAdam                     // p, m, v, g; lr/bias1, 1-lr·decay, gscale, beta1, 1-beta1, beta2, 1-beta2, 1/√bias2, eps
+	opAdamL2                   // as opAdam, s[1] the decay added to the gradient
+	opNorm                     // y, x, gain, bias; mean, rstd
+	opNormGain                 // y, x, gain; mean, rstd
+	opNormGrad                 // dx, dy, x, gain; mean, rstd, mean of dy·gain, mean of dy·gain·x̂
+	opAxpb                     // dst, x; a, b
+	opLogSoftmax               // dst, x; max, log of the sum
+	opSoftmaxGrad              // dx, y, dy; Σ y·dy
+	opLogSoftmaxGrad           // dx, y, dy; Σ dy
+	opSwiGLU                   // dst, gate, up
+	opSwiGLUGrad               // dgate, dup, gate, up, dy
+	opRotate                   // dst1, dst2, x1, x2, cos, sin; 1 or, for the inverse, -1
+	opDropout                  // dst, x; scale, and the key and first element
+	opUniform                  // dst; key, offset
+)
+
+// vec is what an elementwise kernel works on. Assembly reads it at these offsets.
+type vec struct {
+	p      [14]unsafe.Pointer
+	s      [10]float32
+	key    uint64 // random kernels
+	offset uint64 // random kernels: the number of the element at index 0
+	limit  uint32 // opDropout: keep when the top 24 bits of the random word are at least this
+}
+
+// at is elements lo to hi of pointer i.
+func (v *vec) at(i, lo, hi int) []float32 {
+	return unsafe.Slice((*float32)(v.p[i]), hi)[lo:hi]
+}
+
+func ptr(x []float32) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(x)) }
+
+// grain is how many elements one task of an elementwise kernel has: enough for a task to pay for handing it over, few
+// enough for one assembly call to stay well below 100 µs. It is a multiple of 64.
+func (o op) grain() int {
+	switch o {
+	case opAdd, opSub, opMul, opDiv, opScale, opAddScaled, opReLU, opLeakyReLU, opTanhGrad, opSigmoidGrad, opReLUGrad,
+		opLeakyReLUGrad, opClamp, opCopy, opClear, opFill, opSGD, opMomentum, opNesterov, opRMSprop, opAdagrad, opAdam,
+		opAdamL2, opSqrt:
+		return 16384
+	}
+	return 4096
+}
+
+// elementwise runs o over elements 0 to n-1 of v.
+func elementwise(o op, v *vec, n int) {
+	g := o.grain()
+	if n <= g {
+		if n > 0 {
+			vecRange(o, v, 0, n)
+		}
+		return
+	}
+	if parallel.Threads() == 1 {
+		for lo := 0; lo < n; lo += g {
+			vecRange(o, v, lo, min(lo+g, n))
+		}
+		return
+	}
+	j := vecJobs.get()
+	j.op, j.v, j.n, j.grain = o, *v, n, g
+	parallel.Run((n+g-1)/g, j)
+	j.v = vec{}
+	vecJobs.put(j)
+}
+
+type vecJob struct {
+	op       op
+	v        vec
+	n, grain int
+}
+
+func (j *vecJob) Do(task int) {
+	lo := task * j.grain
+	vecRange(j.op, &j.v, lo, min(lo+j.grain, j.n))
+}
+
+// jobs is a free list of job structs: a job outlives the stack of its caller, and must not be allocated anew each call.
+type jobs[T any] struct {
+	mu   sync.Mutex
+	free []*T
+}
+
+var vecJobs jobs[vecJob]
+
+func (l *jobs[T]) get() *T {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := len(l.free); n > 0 {
+		j := l.free[n-1]
+		l.free = l.free[:n-1]
+		return j
+	}
+	return new(T)
+}
+
+func (l *jobs[T]) put(j *T) {
+	l.mu.Lock()
+	l.free = append(l.free, j)
+	l.mu.Unlock()
+}
+
+// rowJob runs f over ranges of rows.
+type rowJob struct {
+	f           func(j *rowJob, lo, hi int)
+	x           [8][]float32
+	ids         []int32
+	rows, grain int
+	cols        int
+	s           [4]float32
+	n           [3]int
+}
+
+func (j *rowJob) Do(task int) {
+	lo := task * j.grain
+	j.f(j, lo, min(lo+j.grain, j.rows))
+}
+
+var rowJobs jobs[rowJob]
+
+// rowGrain is the number of rows in a task such that a task has about `work` elements.
+func rowGrain(rows, cols, work int) int {
+	return max(1, min(rows, work/max(1, cols)))
+}
+
+// run runs the job in tasks of about work elements, and gives it back.
+func (j *rowJob) run(rows, cols, work int) {
+	j.rows, j.cols = rows, cols
+	j.grain = rowGrain(rows, cols, work)
+	parallel.Run((rows+j.grain-1)/j.grain, j)
+	*j = rowJob{}
+	rowJobs.put(j)
+}

@@ -1,0 +1,245 @@
+// Package model holds the types that generated packages and the rest of the runtime share: what a model tells about
+// itself, and the interfaces by which training, evaluation and sampling drive it.
+//
+// It must not know how a model computes, where text comes from or where a checkpoint goes.
+package model
+
+import (
+	"math"
+	"slices"
+)
+
+// Version is the version of the contract between generated code and the runtime. Generated packages contain a
+// constant expression that fails to compile when it differs from the version they were generated for.
+const Version = 2
+
+// Tensor is a named parameter of a model.
+type Tensor struct {
+	Name  string    // as in the spec and in checkpoints: "lstm.1.wx"
+	Shape []int     // row-major
+	Value []float32 // the parameter itself, a view of the model's flat array of parameters
+	Grad  []float32 // its gradient from the last call of Gradients or TrainStep
+}
+
+// Slot is a flat array that an optimizer keeps for the parameters, of the same length and order as they.
+type Slot struct {
+	Name  string // "adam.m"
+	Value []float32
+}
+
+// Layer is one row of a model's summary.
+type Layer struct {
+	Name   string // as in the spec
+	Kind   string // the word of the spec: "lstm"
+	Output string // shape after the layer: "steps × batch × 256"
+	Params int    // number of learnt numbers
+	Flops  int    // floating-point operations a token in the forward pass
+}
+
+// Training holds the defaults of a training, from the spec.
+type Training struct {
+	Rate       float64 // the optimizer's rate, before the schedule
+	Schedule   string  // "constant", "step" or "cosine"
+	Warmup     int
+	Every      int
+	Factor     float64
+	Floor      float64
+	Passes     int
+	Steps      int
+	Validation float64
+	EvalEvery  int
+	SaveEvery  int
+	Separator  string
+}
+
+// Info is what a model tells about itself. It is constant.
+type Info struct {
+	Name         string // package name
+	Kind         string // "rnn"
+	Description  string
+	Spec         string // file name of the spec
+	SpecDigest   string // hex SHA-256 of the spec and its vocabulary
+	Architecture string // hex SHA-256 of everything that decides the parameters' names, shapes and meaning
+	Vocab        int
+	Batch, Steps int // capacities
+	Seed         uint64
+	Params       int // number of learnt numbers
+	TrainBytes   int // memory that a training allocates: parameters, gradients, optimizer, activations
+	DecodeBytes  int // memory of parameters and of a decoder for one sequence
+	Layers       []Layer
+	Training     Training
+	Prefix       int      // above 0: the first Prefix tokens of a text see each other, so that a decoder must read them in one call of Feed
+	Source       *Source  // for a model that answers a source text, such as a translation; nil for others
+	Masking      *Masking // for a model that fills in masked tokens; nil for one that writes from left to right
+}
+
+// Source says what the encoder of a model reads, and how answers begin and end.
+type Source struct {
+	Steps       int   // tokens of a source, at the most
+	Vocab       int   // its tokens
+	End         int32 // token behind the end of a source
+	AnswerBegin int32 // token before an answer
+	AnswerEnd   int32 // token behind an answer
+}
+
+// Masking says how tokens are hidden from a model that learns to fill them in (Devlin et al. 2019, section 3.1).
+type Masking struct {
+	Share  float64 // of the tokens are picked
+	Mask   float64 // of those become Token
+	Random float64 // of those become any other token; the rest stay as they are
+	Token  int32   // the mask, which no text has; tokens from it on are never picked or drawn
+}
+
+// Hide picks tokens of b, hides them, and makes them the only targets. Each draw comes from a counter under key.
+func (m *Masking) Hide(b *Batch, key uint64) {
+	draw := func(i int, what uint64) float64 { return float64(Key(key, uint64(i), what)>>11) / (1 << 53) }
+	for i, t := range b.Tokens[:b.Steps*b.Batch] {
+		if t < 0 || t >= m.Token || draw(i, 0) >= m.Share {
+			b.Targets[i] = -1
+			continue
+		}
+		b.Targets[i] = t
+		switch how := draw(i, 1); {
+		case how < m.Mask:
+			b.Tokens[i] = m.Token
+		case how < m.Mask+m.Random:
+			b.Tokens[i] = int32(draw(i, 2) * float64(m.Token))
+		}
+	}
+}
+
+// MaskedModel is a model that fills in masked tokens.
+type MaskedModel interface {
+	LanguageModel
+	// Logits gives the logits [Steps, Batch, vocabulary] of what each token is. The slice is overwritten by the next
+	// call.
+	Logits(b *Batch) []float32
+}
+
+// Batch is one window of text for each of Batch sequences, time-major: element [t·Batch + b] belongs to time step t of
+// sequence b.
+type Batch struct {
+	Steps, Batch int
+	Tokens       []int32 // [Steps, Batch] inputs
+	Targets      []int32 // [Steps, Batch] what follows each input; negative where it is padding and must be ignored
+	Reset        []int32 // [Steps, Batch] not 0 where a text begins: the state is zero before that token
+
+	SourceSteps int
+	Source      []int32 // [SourceSteps, Batch] of a model with an encoder: what it reads, with -1 behind the end of shorter ones
+}
+
+// LanguageModel is what a generated package of kind rnn gives to training and evaluation. Its methods are not safe for
+// concurrent use; decoders of one model are, as long as no training step runs.
+type LanguageModel interface {
+	Info() *Info
+
+	// Tensors lists the parameters in the order of their definition.
+	Tensors() []Tensor
+	// Slots lists the optimizer's arrays; the list is empty for plain gradient descent.
+	Slots() []Slot
+	// Step is the number of training steps done; it drives the optimizer's bias correction and the dropout masks.
+	Step() int
+	// SetStep is for a training that is resumed.
+	SetStep(step int)
+	// State is the recurrent state that is carried from one window to the next, [Batch] rows of each layer's state.
+	State() []float32
+
+	// TrainStep makes one training step at the given rate. It returns the mean loss in nats a token before the
+	// update and the norm of the gradient before clipping. When the loss or the norm is not finite the parameters
+	// are left as they were.
+	TrainStep(b *Batch, rate float64) (loss, norm float64)
+	// Loss returns the mean loss in nats a token without dropout, and carries the state on.
+	Loss(b *Batch) float64
+}
+
+// Writer is a model that writes text from left to right.
+type Writer interface {
+	LanguageModel
+	// NewDecoder makes a decoder for batch sequences side by side, at the start of a text.
+	NewDecoder(batch int) Decoder
+}
+
+// Decoder runs a model one token at a time, for a number of sequences side by side. It begins at the start of a text.
+type Decoder interface {
+	// Batch is the number of sequences.
+	Batch() int
+	// Step feeds one token to each sequence and returns the logits [len(tokens), vocabulary] of what follows. The
+	// slice is overwritten by the next call.
+	Step(tokens []int32) []float32
+	// Reorder makes each sequence i go on from where sequence from[i] is, which is how a beam search drops and doubles
+	// its hypotheses.
+	Reorder(from []int)
+	// Reset goes back to the start of a text.
+	Reset()
+}
+
+// Chunked is a decoder that reads many tokens of a prompt at a time.
+type Chunked interface {
+	Decoder
+	// Chunk is how many for each sequence, at the most.
+	Chunk() int
+	// Feed is Step for several tokens of each sequence, [steps, Batch]; it returns the logits [Batch, vocabulary] of
+	// what follows the last. A negative token is none: prompts that are shorter begin with them.
+	Feed(tokens []int32) []float32
+}
+
+// Bounded is a decoder of a model that sees a window of text and not all that came before.
+type Bounded interface {
+	Decoder
+	// Room is the number of tokens that the longest sequence can still take before a Reset.
+	Room() int
+}
+
+// Encoder is a decoder of a model that answers a source.
+type Encoder interface {
+	Decoder
+	// Encode reads the sources of all sequences, [steps, Batch], shorter ones with -1 behind their end, and begins
+	// their answers.
+	Encode(source []int32)
+}
+
+// Aligner is a decoder that shows where it looked.
+type Aligner interface {
+	Encoder
+	// Alignment gives the weights [Batch, source steps] by which the last step looked at each token of the source.
+	Alignment() []float32
+}
+
+// Chunk is the number of tokens that d reads of each sequence at a time.
+func Chunk(d Decoder) int {
+	if c, ok := d.(Chunked); ok {
+		return c.Chunk()
+	}
+	return 1
+}
+
+// Feed feeds d a chunk of tokens [steps, Batch] and gives the logits of what follows.
+func Feed(d Decoder, tokens []int32) []float32 {
+	if c, ok := d.(Chunked); ok {
+		return c.Feed(tokens)
+	}
+	return d.Step(tokens)
+}
+
+// Room is the number of tokens that d can still take.
+func Room(d Decoder) int {
+	if b, ok := d.(Bounded); ok {
+		return b.Room()
+	}
+	return math.MaxInt
+}
+
+// Reorder is for decoders: x holds len(from) parts of equal length, and part i becomes what part from[i] was.
+func Reorder[T any](x []T, from []int) {
+	n := len(x) / max(1, len(from))
+	var old []T
+	for i, f := range from {
+		if f == i {
+			continue
+		}
+		if old == nil {
+			old = slices.Clone(x)
+		}
+		copy(x[i*n:(i+1)*n], old[f*n:(f+1)*n])
+	}
+}

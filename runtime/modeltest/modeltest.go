@@ -1,0 +1,269 @@
+// Package modeltest holds the checks that every generated package runs on itself: gradients against finite differences, the same bits from the same seed on
+// any number of threads, no allocations, and a decoder that agrees with the forward pass.
+//
+// It is for tests only, and knows of models no more than the interfaces of package model.
+package modeltest
+
+import (
+	"math"
+	"testing"
+
+	"github.com/gradsmith/gradsmith/runtime/kernel"
+	"github.com/gradsmith/gradsmith/runtime/model"
+	"github.com/gradsmith/gradsmith/runtime/parallel"
+)
+
+// Model is a language model that also shows its logits and gradients.
+type Model interface {
+	model.LanguageModel
+	// Gradients computes the loss and its gradient, and carries the state on.
+	Gradients(b *model.Batch) float64
+	// Logits runs the forward pass without dropout and gives the logits [steps, batch, vocabulary].
+	Logits(b *model.Batch) []float32
+}
+
+// batch makes a window of pseudo-random tokens, with a text that begins in the middle and a target that is padding.
+func batch(info *model.Info, steps, batch int, seed uint64) *model.Batch {
+	n := steps * batch
+	b := &model.Batch{Steps: steps, Batch: batch, Tokens: make([]int32, n), Targets: make([]int32, n), Reset: make([]int32, n)}
+	for i := range n {
+		b.Tokens[i] = int32(model.Key(seed, uint64(i)) % uint64(info.Vocab))
+		b.Targets[i] = int32(model.Key(seed, uint64(i), 1) % uint64(info.Vocab))
+	}
+	b.Targets[n-1] = -1
+	b.Reset[n/2] = 1
+	if s := info.Source; s != nil {
+		b.SourceSteps = min(s.Steps, steps+2)
+		b.Source = make([]int32, b.SourceSteps*batch)
+		for i := range b.Source {
+			b.Source[i] = int32(model.Key(seed, uint64(i), 2) % uint64(s.Vocab))
+			if i/batch > i%batch+1 {
+				b.Source[i] = -1 // sources of different lengths
+			}
+		}
+	}
+	return b
+}
+
+// size is a window that is large enough to reach every part of the code and small enough for a test.
+func size(info *model.Info) (steps, batch int) { return min(info.Steps, 7), min(info.Batch, 3) }
+
+// whole is the largest window, or a small one where a full one would take long: without assembly, and for large models.
+func whole(info *model.Info) (steps, batch int) {
+	switch {
+	case kernel.Level() == "generic":
+		return size(info)
+	case info.Params*info.Steps*info.Batch > 5e9:
+		return min(info.Steps, 40), min(info.Batch, 3)
+	}
+	return info.Steps, info.Batch
+}
+
+// large skips a check of a large model where the kernels have no assembly: it would take many minutes, and says nothing that the smaller models' do not.
+func large(t *testing.T, info *model.Info) {
+	if kernel.Level() == "generic" && info.Params > 300_000 {
+		t.Skipf("%d parameters without assembly", info.Params)
+	}
+}
+
+// Gradients compares the gradient of every tensor with a central difference of the loss, along the gradient itself: (L(p + εv) − L(p − εv))/2ε must be
+// ‖g‖ for v = g/‖g‖. The loss is computed in float32, so the step is wide and the bound loose; that each single number is right is checked in
+// float64 where the compiler is tested. Dropout masks are the same in all calls, as no step is made between them.
+func Gradients(t *testing.T, make func(seed uint64) Model) {
+	m := make(3)
+	large(t, m.Info())
+	steps, n := size(m.Info())
+	b := batch(m.Info(), steps, n, 11)
+	loss := func() float64 {
+		clear(m.State())
+		return m.Gradients(b)
+	}
+	loss()
+	directions := map[string][]float32{}
+	for _, ts := range m.Tensors() {
+		directions[ts.Name] = append([]float32{}, ts.Grad...)
+	}
+	for _, ts := range m.Tensors() {
+		direction := directions[ts.Name]
+		norm := math.Sqrt(kernel.SquaredNorm(direction, len(direction)))
+		if norm == 0 {
+			t.Errorf("%s: the gradient is zero", ts.Name)
+			continue
+		}
+		kept := append([]float32{}, ts.Value...)
+		at := func(s float64) float64 {
+			for i := range kept {
+				ts.Value[i] = kept[i] + float32(s*float64(direction[i])/norm)
+			}
+			return loss()
+		}
+		// Long steps lose to curvature and to the kink of a ReLU, short ones to rounding: one of a few must agree.
+		// A gradient that is hardly there drowns in the rounding of the loss, whose share is taken off.
+		best := math.Inf(1)
+		for _, eps := range []float64{0.03, 0.1, 0.01, 0.003, 0.3} {
+			up, down := at(eps), at(-eps)
+			rounding := 2 * (math.Abs(up) + math.Abs(down)) * 0x1p-23 / (2 * eps)
+			if best = min(best, max(0, math.Abs((up-down)/(2*eps)-norm)-rounding)/norm); best < 0.02 {
+				break
+			}
+		}
+		copy(ts.Value, kept)
+		if !(best < 0.02) {
+			t.Errorf("%s: the gradient's norm is %g, finite differences are %.1f %% away", ts.Name, norm, 100*best)
+		}
+	}
+}
+
+// Determinism trains two models from one seed, the second on two threads, and compares every bit.
+func Determinism(t *testing.T, make func(seed uint64) Model) {
+	defer parallel.SetThreads(parallel.Threads())
+	var first Model
+	var losses []float64
+	for _, threads := range []int{1, 2} {
+		parallel.SetThreads(threads)
+		m := make(5)
+		large(t, m.Info())
+		info := m.Info()
+		steps, n := whole(info)
+		for step := range 3 {
+			loss, _ := m.TrainStep(batch(info, steps, n, uint64(step)), 0.01)
+			if threads == 1 {
+				losses = append(losses, loss)
+			} else if math.Float64bits(losses[step]) != math.Float64bits(loss) {
+				t.Errorf("step %d: the loss is %v on one thread and %v on two", step, losses[step], loss)
+			}
+		}
+		if threads == 1 {
+			first = m
+			continue
+		}
+		a, b := first.Tensors(), m.Tensors()
+		for i := range a {
+			for j, x := range a[i].Value {
+				if math.Float32bits(x) != math.Float32bits(b[i].Value[j]) {
+					t.Errorf("%s[%d] is %v on one thread and %v on two", a[i].Name, j, x, b[i].Value[j])
+					break
+				}
+			}
+		}
+	}
+}
+
+// Allocations counts what a training step and a decoding step allocate.
+func Allocations(t *testing.T, make func(seed uint64) Model) {
+	m := make(1)
+	large(t, m.Info())
+	info := m.Info()
+	steps, rows := whole(info)
+	b := batch(info, steps, rows, 1)
+	if n := testing.AllocsPerRun(2, func() { m.TrainStep(b, 0.001) }); n != 0 {
+		t.Errorf("a training step allocates %v times", n)
+	}
+	if n := testing.AllocsPerRun(2, func() { m.Loss(b) }); n != 0 {
+		t.Errorf("an evaluation allocates %v times", n)
+	}
+	w, ok := m.(model.Writer)
+	if !ok {
+		return
+	}
+	d := w.NewDecoder(1)
+	token := []int32{0}
+	if e, ok := d.(model.Encoder); ok {
+		e.Encode([]int32{0, 1})
+	}
+	step := func() {
+		if model.Room(d) == 0 {
+			d.Reset()
+		}
+		d.Step(token)
+	}
+	if n := testing.AllocsPerRun(10, step); n != 0 {
+		t.Errorf("a decoding step allocates %v times", n)
+	}
+}
+
+// Decoding feeds a window to a decoder and compares the logits with those of the forward pass: token by token, with sequences that change their
+// places half-way, and, where the decoder takes them, in chunks, one of which begins with padding.
+func Decoding(t *testing.T, make func(seed uint64) Model) {
+	m := make(2)
+	large(t, m.Info())
+	info := m.Info()
+	steps, n := size(info)
+	b := batch(info, steps, n, 21)
+	clear(b.Reset)
+	clear(m.State())
+	want := append([]float32{}, m.Logits(b)...)
+	compare := func(how string, s int, got []float32) {
+		t.Helper()
+		for i, x := range got {
+			w := want[s*n*info.Vocab+i]
+			if diff := math.Abs(float64(x - w)); !(diff <= 1e-4*(1+math.Abs(float64(w)))) {
+				t.Fatalf("%s: step %d, sequence %d, token %d: the decoder's logit is %v, the forward pass gives %v", how, s, i/info.Vocab, i%info.Vocab, x, w)
+			}
+		}
+	}
+	d := m.(model.Writer).NewDecoder(n)
+	if e, ok := d.(model.Encoder); ok {
+		e.Encode(b.Source)
+		for s := range steps {
+			compare("token by token", s, d.Step(b.Tokens[s*n:(s+1)*n]))
+		}
+		return
+	}
+	// Tokens of a prefix see each other: a decoder must read them together.
+	prefix := max(1, info.Prefix)
+	if c, ok := d.(model.Chunked); ok && info.Prefix > 0 {
+		for s := prefix; s <= steps; s++ {
+			if s == prefix {
+				compare("the prefix", s-1, c.Feed(b.Tokens[:s*n]))
+			} else {
+				compare("token by token", s-1, d.Step(b.Tokens[(s-1)*n:s*n]))
+			}
+		}
+		return
+	}
+	for s := range steps {
+		compare("token by token", s, d.Step(b.Tokens[s*n:(s+1)*n]))
+	}
+
+	d.Reset()
+	mirrored, from := append([]int32{}, b.Tokens[:steps*n]...), []int{}
+	for i := range n {
+		from = append(from, n-1-i)
+		for s := range steps / 2 {
+			mirrored[s*n+i] = b.Tokens[s*n+n-1-i]
+		}
+	}
+	for s := range steps {
+		if s == steps/2 {
+			d.Reorder(from)
+		}
+		if logits := d.Step(mirrored[s*n : (s+1)*n]); s >= steps/2 {
+			compare("after Reorder", s, logits)
+		}
+	}
+
+	c, ok := d.(model.Chunked)
+	if !ok || c.Chunk() < 2 {
+		return
+	}
+	for size := 2; size <= min(steps, c.Chunk()); size++ {
+		d.Reset()
+		for s := 0; s < steps; s += size {
+			end := min(steps, s+size)
+			compare("in chunks", end-1, c.Feed(b.Tokens[s*n:end*n]))
+		}
+	}
+	d.Reset()
+	padded := append([]int32{}, b.Tokens[:2*n]...)
+	for i := range n {
+		padded[i] = -1
+	}
+	got := c.Feed(padded) // the second token alone
+	alone := m.(model.Writer).NewDecoder(n).Step(b.Tokens[n : 2*n])
+	for i, x := range got {
+		if diff := math.Abs(float64(x - alone[i])); !(diff <= 1e-4*(1+math.Abs(float64(x)))) {
+			t.Fatalf("logit %d is %v behind padding and %v without", i, x, alone[i])
+		}
+	}
+}

@@ -1,0 +1,162 @@
+package sample
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/gradsmith/gradsmith/runtime/kernel"
+	"github.com/gradsmith/gradsmith/runtime/model"
+)
+
+// Answer is what a model with an encoder writes for a source.
+type Answer struct {
+	Tokens  []int32 // without those that begin and end it
+	LogProb float64 // natural logarithm of its probability, its end included
+	Score   float64 // what a beam ranks it by: LogProb over the length penalty
+	Ended   bool    // false where the model's room ended it
+}
+
+// GreedyAnswers answers the sources, [steps, dec.Batch()] with -1 behind their ends, with the likeliest token at each step.
+// Answers are written side by side until all have ended, have most tokens, or the model has no room.
+func GreedyAnswers(ctx context.Context, dec model.Encoder, source []int32, f model.Source, most int) ([]Answer, error) {
+	n := dec.Batch()
+	dec.Encode(source)
+	answers := make([]Answer, n)
+	tokens := make([]int32, n)
+	for i := range tokens {
+		tokens[i] = f.AnswerBegin
+	}
+	var row []float32
+	for range most + 1 {
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		if model.Room(dec) == 0 {
+			break
+		}
+		logits := dec.Step(tokens)
+		vocab := len(logits) / n
+		if row == nil {
+			row = make([]float32, vocab)
+		}
+		live := false
+		for i := range answers {
+			a := &answers[i]
+			if a.Ended {
+				continue
+			}
+			kernel.LogSoftmax(row, logits[i*vocab:(i+1)*vocab], 1, vocab)
+			t := kernel.Argmax(row)
+			p := float64(row[t])
+			if p != p {
+				return nil, ErrNotFinite
+			}
+			a.LogProb += p
+			if a.Ended = int32(t) == f.AnswerEnd; !a.Ended && len(a.Tokens) < most {
+				a.Tokens = append(a.Tokens, int32(t))
+				live = true
+			}
+			tokens[i] = int32(t)
+		}
+		if !live {
+			break
+		}
+	}
+	for i := range answers {
+		answers[i].Score = answers[i].LogProb
+	}
+	return answers, nil
+}
+
+// BeamAnswers answers one source, which every sequence of the decoder has read: it keeps the dec.Batch() likeliest
+// beginnings and gives the ended ones, the best first. penalty is the exponent α of the length penalty (Wu et al. 2016,
+// equation 14): 0 ranks by probability, which favours short answers.
+func BeamAnswers(ctx context.Context, dec model.Encoder, source []int32, f model.Source, most int, penalty float64) ([]Answer, error) {
+	width := dec.Batch()
+	if width < 1 {
+		return nil, errors.New("sample: a beam needs a width of 1 or more")
+	}
+	if len(source)%width != 0 {
+		return nil, fmt.Errorf("sample: %d tokens of sources for a beam of %d", len(source), width)
+	}
+	dec.Encode(source)
+	score := func(p float64, length int) float64 { return p / math.Pow((5+float64(length))/6, penalty) }
+	type candidate struct {
+		parent int
+		token  int32
+		p      float64
+	}
+	live := []Answer{{}}
+	var done []Answer
+	from, tokens := make([]int, width), make([]int32, width)
+	for i := range tokens {
+		tokens[i] = f.AnswerBegin
+	}
+	var row []float32
+	best := make([]int32, width+1)
+	for length := 0; length <= most && model.Room(dec) > 0; length++ {
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		logits := dec.Step(tokens)
+		vocab := len(logits) / width
+		if row == nil {
+			row = make([]float32, vocab)
+			best = best[:min(len(best), vocab)]
+		}
+		var cs []candidate
+		for i, a := range live {
+			kernel.LogSoftmax(row, logits[i*vocab:(i+1)*vocab], 1, vocab)
+			if row[0] != row[0] {
+				return nil, ErrNotFinite
+			}
+			kernel.TopK(best, row)
+			for _, t := range best {
+				cs = append(cs, candidate{i, t, a.LogProb + float64(row[t])})
+			}
+		}
+		slices.SortFunc(cs, func(a, b candidate) int {
+			return cmp.Or(cmp.Compare(b.p, a.p), cmp.Compare(a.parent, b.parent), cmp.Compare(a.token, b.token))
+		})
+		var grown []Answer
+		clear(from)
+		for _, c := range cs {
+			if c.token == f.AnswerEnd {
+				// What ended below the width is kept as well as what ended within.
+				done = append(done, Answer{Tokens: live[c.parent].Tokens, LogProb: c.p, Score: score(c.p, length+1), Ended: true})
+				continue
+			}
+			if len(grown) == width {
+				break
+			}
+			from[len(grown)], tokens[len(grown)] = c.parent, c.token
+			grown = append(grown, Answer{Tokens: append(slices.Clip(live[c.parent].Tokens), c.token), LogProb: c.p})
+		}
+		live = grown
+		// The best live beginning can't catch up with the width best that have ended: probabilities only fall.
+		if len(done) >= width && len(live) > 0 {
+			slices.SortStableFunc(done, func(a, b Answer) int { return cmp.Compare(b.Score, a.Score) })
+			if score(live[0].LogProb, most+1) < done[width-1].Score {
+				break
+			}
+		}
+		dec.Reorder(from)
+	}
+	for _, a := range live {
+		a.Score = score(a.LogProb, len(a.Tokens))
+		if len(done) == 0 || !a.Ended && len(done) < width {
+			done = append(done, a)
+		}
+	}
+	slices.SortStableFunc(done, func(a, b Answer) int {
+		if a.Ended != b.Ended {
+			return map[bool]int{true: -1, false: 1}[a.Ended]
+		}
+		return cmp.Compare(b.Score, a.Score)
+	})
+	return done[:min(width, len(done))], nil
+}

@@ -1,0 +1,111 @@
+package sample
+
+import (
+	"context"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/gradsmith/gradsmith/runtime/model"
+)
+
+// speller is an encoder whose answers follow from probabilities given the last token: 0, 1, 2, then begin 3 and end 4. A source shifts them.
+type speller struct {
+	next  [][]float64 // probabilities after each token
+	batch int
+	from  []int
+	room  int
+	fed   int
+}
+
+func (d *speller) Batch() int            { return d.batch }
+func (d *speller) Reset()                { d.fed = 0 }
+func (d *speller) Encode(source []int32) { d.Reset() }
+func (d *speller) Reorder(from []int)    { d.from = from }
+func (d *speller) Room() int             { return d.room - d.fed }
+func (d *speller) Step(t []int32) []float32 {
+	d.fed++
+	var out []float32
+	for _, x := range t {
+		for _, p := range d.next[x] {
+			out = append(out, float32(math.Log(p+1e-30)))
+		}
+	}
+	return out
+}
+
+var _ model.Encoder = (*speller)(nil)
+
+var spelling = [][]float64{
+	{0.1, 0.5, 0.1, 0, 0.3}, // after 0
+	{0, 0, 0.9, 0, 0.1},
+	{0, 0, 0.2, 0, 0.8},
+	{0.6, 0.4, 0, 0, 0}, // after begin
+	{0, 0, 0, 0, 1},
+}
+
+var format = model.Source{Steps: 5, Vocab: 4, End: 3, AnswerBegin: 3, AnswerEnd: 4}
+
+func TestGreedyAnswers(t *testing.T) {
+	found, err := GreedyAnswers(context.Background(), &speller{next: spelling, batch: 2, room: 10}, []int32{0, 1}, format, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range found {
+		if !slices.Equal(a.Tokens, []int32{0, 1, 2}) || !a.Ended || math.Abs(a.LogProb-math.Log(0.6*0.5*0.9*0.8)) > 1e-6 {
+			t.Errorf("answers %+v", a)
+		}
+	}
+	found, _ = GreedyAnswers(context.Background(), &speller{next: spelling, batch: 1, room: 2}, []int32{0}, format, 8)
+	if a := found[0]; a.Ended || !slices.Equal(a.Tokens, []int32{0, 1}) {
+		t.Errorf("without room answers %+v", a)
+	}
+	found, _ = GreedyAnswers(context.Background(), &speller{next: spelling, batch: 1, room: 9}, []int32{0}, format, 1)
+	if a := found[0]; a.Ended || !slices.Equal(a.Tokens, []int32{0}) {
+		t.Errorf("of one token answers %+v", a)
+	}
+}
+
+// TestBeamAnswers compares a wide beam with the likeliest of all answers, found by trying them.
+func TestBeamAnswers(t *testing.T) {
+	type found struct {
+		tokens []int32
+		p      float64
+	}
+	var all []found
+	var try func(tokens []int32, last int32, p float64)
+	try = func(tokens []int32, last int32, p float64) {
+		if q := p * spelling[last][4]; q > 0 {
+			all = append(all, found{slices.Clone(tokens), q})
+		}
+		for x := range int32(3) {
+			if q := p * spelling[last][x]; q > 0 && len(tokens) < 5 {
+				try(append(slices.Clip(tokens), x), x, q)
+			}
+		}
+	}
+	try(nil, 3, 1)
+	slices.SortFunc(all, func(a, b found) int {
+		if a.p > b.p {
+			return -1
+		}
+		return 1
+	})
+	got, err := BeamAnswers(context.Background(), &speller{next: spelling, batch: 6, room: 20}, make([]int32, 6), format, 5, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		if !slices.Equal(got[i].Tokens, all[i].tokens) || math.Abs(got[i].LogProb-math.Log(all[i].p)) > 1e-5 {
+			t.Errorf("answer %d is %v, want %v with %v", i, got[i], all[i].tokens, math.Log(all[i].p))
+		}
+	}
+	// A beam of one is greedy.
+	got, err = BeamAnswers(context.Background(), &speller{next: spelling, batch: 1, room: 20}, []int32{0}, format, 5, 1)
+	if err != nil || !slices.Equal(got[0].Tokens, []int32{0, 1, 2}) {
+		t.Errorf("a beam of one gives %v, %v", got, err)
+	}
+	if got, err := BeamAnswers(context.Background(), &speller{next: spelling, batch: 2, room: 1}, []int32{0, 0}, format, 5, 1); err != nil || len(got) == 0 {
+		t.Errorf("without room: %v, %v", got, err)
+	}
+}

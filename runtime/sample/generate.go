@@ -1,0 +1,252 @@
+package sample
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strings"
+
+	"github.com/gradsmith/gradsmith/runtime/kernel"
+	"github.com/gradsmith/gradsmith/runtime/model"
+	"github.com/gradsmith/gradsmith/runtime/text"
+)
+
+// Generate goes on with the prompt and yields the text in parts, as it is written: after most tokens one part, none
+// while a character or a stop string may still be incomplete. It begins at the state that the decoder has, which is for
+// one sequence. An empty prompt stands for a newline, or for token 0 where the vocabulary has none.
+//
+// What ends it early comes as the last element, with an empty string: a wrong option, a character of the prompt that the
+// model does not know, logits that are not finite, or the context's error. Within the loop nothing is allocated but
+// characters that are put together from several tokens.
+func Generate(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt string, opts ...Option) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		if err := generate(ctx, dec, tok, prompt, opts, yield); err != nil {
+			yield("", err)
+		}
+	}
+}
+
+func generate(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt string, opts []Option, yield func(string, error) bool) error {
+	c, err := newConfig(opts)
+	if err != nil {
+		return err
+	}
+	s, err := c.sampler(tok.Vocab())
+	if err != nil {
+		return err
+	}
+	tokens, err := promptTokens(tok, prompt)
+	if err != nil {
+		return err
+	}
+	if dec.Batch() != 1 {
+		return fmt.Errorf("sample: Generate writes one text, the decoder is for %d", dec.Batch())
+	}
+	one := make([]int32, 1)
+	past := newHistory(dec)
+	past.add(tokens...)
+	logits, err := feed(ctx, dec, past.fitting(dec, tokens))
+	if err != nil {
+		return err
+	}
+	for _, t := range tokens {
+		s.Accept(t)
+	}
+	stream := text.NewStream(tok)
+	held := holder{stops: c.stop}
+	for n := 0; c.maxTokens < 0 || n < c.maxTokens; n++ {
+		if n > 0 {
+			if model.Room(dec) == 0 {
+				// The model sees a window of text: go on with the newer half of what it saw.
+				dec.Reset()
+				if logits, err = feed(ctx, dec, past.half()); err != nil {
+					return err
+				}
+			} else {
+				logits = dec.Step(one)
+			}
+		}
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		if one[0], err = s.Next(logits); err != nil {
+			return err
+		}
+		s.Accept(one[0])
+		past.add(one[0])
+		part, end := held.next(stream.Next(one[0]))
+		if part != "" && !yield(part, nil) || end {
+			return nil
+		}
+	}
+	part, end := held.next(stream.Flush())
+	if !end {
+		part += held.rest
+	}
+	if part != "" {
+		yield(part, nil)
+	}
+	return nil
+}
+
+// feed runs tokens through every sequence of the decoder and gives the logits of what follows.
+func feed(ctx context.Context, dec model.Decoder, tokens []int32) ([]float32, error) {
+	chunk, batch := model.Chunk(dec), dec.Batch()
+	in := make([]int32, 0, min(chunk, len(tokens))*batch)
+	var logits []float32
+	for len(tokens) > 0 {
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		n := min(chunk, len(tokens))
+		if room := model.Room(dec); room < n {
+			return nil, fmt.Errorf("sample: the model has room for %d more tokens, not for %d", room, len(tokens))
+		}
+		in = in[:0]
+		for _, t := range tokens[:n] {
+			for range batch {
+				in = append(in, t)
+			}
+		}
+		logits = model.Feed(dec, in)
+		tokens = tokens[n:]
+	}
+	return logits, nil
+}
+
+// history is the newest tokens of a text, as many as a model with a bounded window sees. A model without bounds needs none.
+type history struct {
+	tokens []int32
+	window int // 0: no bounds
+}
+
+func newHistory(dec model.Decoder) *history {
+	h := &history{}
+	if _, bounded := dec.(model.Bounded); bounded {
+		h.window = model.Room(dec)
+		h.tokens = make([]int32, 0, 2*h.window)
+	}
+	return h
+}
+
+func (h *history) add(tokens ...int32) {
+	for _, t := range tokens {
+		if h.window == 0 {
+			return
+		}
+		if len(h.tokens) == cap(h.tokens) {
+			h.tokens = h.tokens[:copy(h.tokens, h.tokens[h.window:])]
+		}
+		h.tokens = append(h.tokens, t)
+	}
+}
+
+// half is the newer half of a window.
+func (h *history) half() []int32 {
+	return h.tokens[len(h.tokens)-max(1, min(h.window/2, len(h.tokens))):]
+}
+
+// fitting is as much of the end of tokens as the decoder has room for, one token for an answer left free.
+func (h *history) fitting(dec model.Decoder, tokens []int32) []int32 {
+	if h.window == 0 {
+		return tokens
+	}
+	return tokens[max(0, len(tokens)-max(1, h.window-1)):]
+}
+
+// promptTokens are the tokens of a prompt, never none.
+func promptTokens(tok text.Tokenizer, prompt string) ([]int32, error) {
+	if prompt == "" {
+		if tokens, err := tok.Encode("\n"); err == nil && len(tokens) > 0 {
+			return tokens, nil
+		}
+		return []int32{0}, nil
+	}
+	tokens, err := tok.Encode(prompt)
+	if err != nil {
+		return nil, fmt.Errorf("prompt: %w", err)
+	}
+	return tokens, nil
+}
+
+// holder keeps back text that may be the beginning of a stop string.
+type holder struct {
+	stops []string
+	rest  string
+}
+
+// next takes the next piece and gives what can be shown of it; end is whether a stop string ends the text there.
+func (h *holder) next(piece string) (part string, end bool) {
+	if len(h.stops) == 0 {
+		return piece, false
+	}
+	s := piece
+	if h.rest != "" {
+		s = h.rest + piece
+	}
+	cut := -1
+	for _, stop := range h.stops {
+		if i := strings.Index(s, stop); i >= 0 && (cut < 0 || i < cut) {
+			cut = i
+		}
+	}
+	if cut >= 0 {
+		h.rest = ""
+		return s[:cut], true
+	}
+	keep := 0
+	for _, stop := range h.stops {
+		for n := min(len(stop)-1, len(s)); n > keep; n-- {
+			if strings.HasSuffix(s, stop[:n]) {
+				keep = n
+				break
+			}
+		}
+	}
+	h.rest = s[len(s)-keep:]
+	return s[:len(s)-keep], false
+}
+
+// Scored is a token of a text with its log-probability.
+type Scored struct {
+	Token   int32
+	Piece   string  // its text, which may be a part of a character
+	LogProb float64 // natural logarithm of its probability after everything before it
+}
+
+// Score gives the log-probability of each token of s after the prompt, at the state that the decoder has. An empty
+// prompt stands for a newline, as in [Generate]. The perplexity of s is exp(-mean LogProb).
+func Score(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt, s string) ([]Scored, error) {
+	before, err := promptTokens(tok, prompt)
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := tok.Encode(s)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Scored, 0, len(tokens))
+	one, row := make([]int32, 1), make([]float32, tok.Vocab())
+	logits, err := feed(ctx, dec, before)
+	if err != nil {
+		return nil, err
+	}
+	for i, t := range tokens {
+		if err := context.Cause(ctx); err != nil {
+			return out, err
+		}
+		if i > 0 {
+			if one[0] = tokens[i-1]; model.Room(dec) == 0 {
+				return out, fmt.Errorf("sample: the text is longer than the model's window: %d of %d tokens are scored", i, len(tokens))
+			}
+			logits = dec.Step(one)
+		}
+		kernel.LogSoftmax(row, logits, 1, len(row))
+		p := float64(row[t])
+		if p != p {
+			return out, ErrNotFinite
+		}
+		out = append(out, Scored{Token: t, Piece: tok.Piece(t), LogProb: p})
+	}
+	return out, nil
+}

@@ -1,0 +1,73 @@
+package text
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// unknownWord is the text of the token for what is not in a vocabulary of words.
+const unknownWord = " <unk>"
+
+// wordTokens has a token a piece of a list, and one for all others.
+type wordTokens struct {
+	pieces []string // unknownWord last
+	tokens map[string]int32
+	digest string
+}
+
+// Words is the tokenizer of a list of words: tokens are pieces as [BPE] has them, a word with the blank before it, digits, other
+// characters, white space. List has one a line, as Go strings in double quotes, in the order of their tokens; lines that
+// are empty or begin with # are comments. The last token stands for all pieces that the list has not, so any text works, but
+// it cannot be had back. A list that is not well formed panics: it is a constant of generated code.
+func Words(list string) Tokenizer {
+	t := &wordTokens{tokens: map[string]int32{}}
+	line := 0
+	for text := range strings.Lines(list) {
+		line++
+		text = strings.TrimSpace(text)
+		if text == "" || text[0] == '#' {
+			continue
+		}
+		word, err := strconv.Unquote(text)
+		_, twice := t.tokens[word]
+		if err != nil || word == "" || twice {
+			panic(fmt.Sprintf("text: line %d of the words, %s, is not a new word in quotes", line, text))
+		}
+		t.tokens[word] = int32(len(t.pieces))
+		t.pieces = append(t.pieces, word)
+	}
+	t.pieces = append(t.pieces, unknownWord)
+	t.digest = digest("words", t.pieces, int32(len(t.pieces)-1))
+	return t
+}
+
+func (t *wordTokens) Encode(s string) ([]int32, error) {
+	tokens := make([]int32, 0, len(s)/4+1)
+	for len(s) > 0 {
+		n := pieceLen(s)
+		token, ok := t.tokens[s[:n]]
+		if !ok {
+			token = int32(len(t.pieces) - 1)
+		}
+		tokens = append(tokens, token)
+		s = s[n:]
+	}
+	return tokens, nil
+}
+
+func (t *wordTokens) Decode(tokens []int32) string {
+	var b strings.Builder
+	for _, token := range tokens {
+		b.WriteString(t.Piece(token))
+	}
+	return b.String()
+}
+
+func (t *wordTokens) Piece(token int32) string {
+	check(token, len(t.pieces))
+	return t.pieces[token]
+}
+
+func (t *wordTokens) Vocab() int     { return len(t.pieces) }
+func (t *wordTokens) Digest() string { return t.digest }

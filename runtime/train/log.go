@@ -1,0 +1,109 @@
+package train
+
+import (
+	"encoding/json"
+	"io"
+	"math"
+	"time"
+)
+
+// Log is a [Reporter] that writes a JSON object a line: one a step and one a validation, for plots.
+//
+//	{"step":12,"seconds":0.8,"loss":2.1,"norm":0.9,"rate":0.002,"tokens":2048}
+//	{"step":12,"seconds":0.9,"validation":2.2,"best":true}
+//
+// seconds is the time since the log was made. The first error of the writer is kept for Err, and ends the writing.
+type Log struct {
+	w     io.Writer
+	start time.Time
+	err   error
+}
+
+// NewLog makes a log. It makes one call of Write a line.
+func NewLog(w io.Writer) *Log { return &Log{w: w, start: time.Now()} }
+
+// Err is the first error of writing.
+func (l *Log) Err() error { return l.err }
+
+type logStep struct {
+	Step    int     `json:"step"`
+	Seconds float64 `json:"seconds"`
+	Loss    float64 `json:"loss"`
+	Norm    float64 `json:"norm"`
+	Rate    float64 `json:"rate"`
+	Tokens  int     `json:"tokens"`
+}
+
+type logValidation struct {
+	Step       int     `json:"step"`
+	Seconds    float64 `json:"seconds"`
+	Validation float64 `json:"validation"`
+	Best       bool    `json:"best"`
+}
+
+func (l *Log) line(v any) {
+	if l.err != nil {
+		return
+	}
+	data, err := json.Marshal(v)
+	if err == nil {
+		_, err = l.w.Write(append(data, '\n'))
+	}
+	l.err = err
+}
+
+func (l *Log) seconds() float64 { return math.Round(time.Since(l.start).Seconds()*1e3) / 1e3 }
+
+// Resumed does nothing.
+func (l *Log) Resumed(step, total int) {}
+
+// Step writes a line.
+func (l *Log) Step(p Progress) {
+	l.line(logStep{p.Step, l.seconds(), p.Loss, p.Norm, p.Rate, p.Tokens})
+}
+
+// Evaluated writes a line.
+func (l *Log) Evaluated(e Evaluation) {
+	l.line(logValidation{e.Step, l.seconds(), e.Loss, e.Best})
+}
+
+// Saved does nothing.
+func (l *Log) Saved(path string, step int) {}
+
+// Warn does nothing.
+func (l *Log) Warn(text string) {}
+
+// Reporters tells several reporters, in their order.
+func Reporters(rs ...Reporter) Reporter { return reporters(rs) }
+
+type reporters []Reporter
+
+func (rs reporters) Resumed(step, total int) {
+	for _, r := range rs {
+		r.Resumed(step, total)
+	}
+}
+
+func (rs reporters) Step(p Progress) {
+	for _, r := range rs {
+		r.Step(p)
+	}
+}
+
+func (rs reporters) Evaluated(e Evaluation) {
+	for _, r := range rs {
+		r.Evaluated(e)
+	}
+}
+
+func (rs reporters) Saved(path string, step int) {
+	for _, r := range rs {
+		r.Saved(path, step)
+	}
+}
+
+func (rs reporters) Warn(text string) {
+	for _, r := range rs {
+		r.Warn(text)
+	}
+}

@@ -1,0 +1,405 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/model"
+	"github.com/gradsmith/gradsmith/runtime/optim"
+)
+
+// Windows is what a model is trained on, window by window, in an order that the number of the pass decides.
+type Windows interface {
+	// Next fills b with the next window; it reports false at the end of a pass.
+	Next(b *model.Batch) bool
+	// Rewind goes back to the first window of the first pass.
+	Rewind()
+	// NextPass goes to the first window of the next pass, which may have another order.
+	NextPass()
+	// Position is the number of windows given since the start of the pass; SetPosition goes there, in a pass, from 0.
+	Position() int64
+	SetPosition(pass int, position int64)
+	// Windows is the number of windows of a pass, Tokens the number of tokens in them.
+	Windows() int
+	Tokens() int
+}
+
+// Data is what a training reads.
+type Data struct {
+	Train      Windows
+	Validation Windows // nil trains without validation
+	Digest     string  // of the text and the size of its windows, by which a training that goes on knows that they are the same
+}
+
+// Options say how a training runs. The zero value of a field means what its comment says.
+type Options struct {
+	Schedule  optim.Schedule
+	Passes    int           // passes over the training text; used where Steps is 0
+	Steps     int           // training steps
+	EvalEvery int           // steps between validations; 0 validates after each pass
+	SaveEvery int           // steps between checkpoints; 0 saves at each validation
+	MaxTime   time.Duration // stop after this time, with a checkpoint; 0 is no limit
+	Path      string        // checkpoint; empty saves nothing
+	Best      string        // where the parameters with the lowest validation loss go; empty keeps none
+	Resume    bool          // go on from Path
+	Seed      uint64        // kept in the checkpoint
+	// Keep is kept in the checkpoint, under keys that begin with a dash so that they are not the loop's own: what the
+	// caller needs to resume with the same options.
+	Keep     map[string]string
+	Reporter Reporter // nil reports nothing
+}
+
+// Progress is where a training stands after a step.
+type Progress struct {
+	Step, Total   int // steps done, and in the whole training
+	Pass          int // number of the pass, from 1
+	Loss          float64
+	Norm          float64 // of the gradient, before clipping
+	Rate          float64
+	Tokens        int // in this step
+	TokensPerStep int // in a full window
+}
+
+// Evaluation is the result of a validation.
+type Evaluation struct {
+	Step, Total int
+	Pass        int
+	Loss        float64 // nats a token
+	Best        bool    // lower than all before
+	Took        time.Duration
+}
+
+// Reporter is told what happens.
+type Reporter interface {
+	Resumed(step, total int)
+	Step(Progress)
+	Evaluated(Evaluation)
+	Saved(path string, step int)
+	Warn(text string)
+}
+
+// Result is the end of a training.
+type Result struct {
+	Steps       int // done in all, earlier runs included
+	Total       int
+	Tokens      int           // of this run
+	Took        time.Duration // of this run, validations included
+	Loss        float64       // last validation, nats a token; NaN without one
+	Best        float64       // lowest validation
+	TrainLoss   float64       // mean of the last steps, at most 100
+	Interrupted bool          // by the context
+	OutOfTime   bool          // by MaxTime
+}
+
+// position is what the loop keeps in a checkpoint.
+type position struct {
+	pass   int
+	window int64
+	best   float64
+}
+
+// strings are what a checkpoint keeps of the position, and of keep.
+func (p position) strings(digest string, keep map[string]string) map[string]string {
+	m := map[string]string{
+		"pass": strconv.Itoa(p.pass), "window": strconv.FormatInt(p.window, 10),
+		"best": strconv.FormatFloat(p.best, 'g', -1, 64), "data": digest,
+	}
+	for k, v := range keep {
+		m[keepPrefix+k] = v
+	}
+	return m
+}
+
+const keepPrefix = "-"
+
+// Kept gives what Options.Keep had when the checkpoint was written.
+func Kept(t *checkpoint.Training) map[string]string {
+	m := map[string]string{}
+	if t != nil {
+		for k, v := range t.Loop {
+			if name, ok := strings.CutPrefix(k, keepPrefix); ok {
+				m[name] = v
+			}
+		}
+	}
+	return m
+}
+
+func parsePosition(m map[string]string, digest string) (p position, err error) {
+	if m["data"] != digest {
+		return p, errors.New("was written in a training on another text, or on one that was cut up otherwise: go on with the same text, validation share, separator, batch and window, or begin a new training from its parameters")
+	}
+	var e1, e2, e3 error
+	p.pass, e1 = strconv.Atoi(m["pass"])
+	p.window, e2 = strconv.ParseInt(m["window"], 10, 64)
+	p.best, e3 = strconv.ParseFloat(m["best"], 64)
+	if err := errors.Join(e1, e2, e3); err != nil {
+		return p, fmt.Errorf("does not say where in the text it was written: %w", err)
+	}
+	return p, nil
+}
+
+// Run trains m until the steps are done, the context is cancelled or the time is over. A training that is stopped and resumed gives the same bits as one that
+// runs through. Memory is made before the first step; after that a step allocates nothing.
+func Run(ctx context.Context, m model.LanguageModel, d Data, o Options) (Result, error) {
+	r := &runner{m: m, d: d, o: o, at: position{best: math.Inf(1)}, start: time.Now(), guess: math.Log(float64(m.Info().Vocab))}
+	if r.o.Reporter == nil {
+		r.o.Reporter = silent{}
+	}
+	if err := o.Schedule.Check(); err != nil {
+		return Result{}, err
+	}
+	if err := checkpoint.Writable(o.Path, o.Best); err != nil {
+		return Result{}, err
+	}
+	windows := d.Train.Windows()
+	r.total = o.Steps
+	if r.total <= 0 {
+		r.total = o.Passes * windows
+	}
+	if r.total <= 0 {
+		return Result{}, fmt.Errorf("a training of %d steps and %d passes does nothing: give one of them", o.Steps, o.Passes)
+	}
+	r.result = Result{Total: r.total, Loss: math.NaN(), Best: math.Inf(1)}
+	if o.Resume {
+		if err := r.resume(); err != nil {
+			return r.result, err
+		}
+	}
+	err := r.loop(ctx)
+	r.result.Took = time.Since(r.start)
+	r.result.Best = r.at.best
+	return r.result, err
+}
+
+type runner struct {
+	m      model.LanguageModel
+	d      Data
+	o      Options
+	at     position
+	step   int
+	total  int
+	saved  int // step of the last checkpoint of this run, or the one it went on from
+	start  time.Time
+	guess  float64 // loss of a model that gives every token the same probability
+	warned bool
+	recent [100]float64
+	count  int
+	result Result
+	state  []float32 // copy of the training's state during a validation
+	batch  model.Batch
+	eval   model.Batch
+}
+
+func (r *runner) resume() error {
+	t, changed, err := checkpoint.Load(r.o.Path, r.m)
+	if err != nil {
+		return err
+	}
+	if t.Seed != r.o.Seed {
+		return fmt.Errorf("checkpoint %s: was trained with seed %d, this training has %d: the dropout masks would differ", r.o.Path, t.Seed, r.o.Seed)
+	}
+	if r.at, err = parsePosition(t.Loop, r.d.Digest); err != nil {
+		return fmt.Errorf("checkpoint %s: %w", r.o.Path, err)
+	}
+	if r.at.window > int64(r.d.Train.Windows()) {
+		return fmt.Errorf("checkpoint %s: stands at window %d of the text, which has %d", r.o.Path, r.at.window, r.d.Train.Windows())
+	}
+	r.d.Train.SetPosition(r.at.pass, r.at.window)
+	r.step, r.saved = t.Step, t.Step
+	r.result.Steps = t.Step
+	if changed {
+		r.o.Reporter.Warn("the spec has changed since the checkpoint was written: the training goes on with the new one")
+	}
+	r.o.Reporter.Resumed(r.step, r.total)
+	return nil
+}
+
+func (r *runner) loop(ctx context.Context) error {
+	perStep := r.d.Train.Tokens() / max(1, r.d.Train.Windows())
+	validated := false
+	for r.step < r.total {
+		if ctx.Err() != nil {
+			r.result.Interrupted = true
+			break
+		}
+		if r.o.MaxTime > 0 && time.Since(r.start) >= r.o.MaxTime {
+			r.result.OutOfTime = true
+			break
+		}
+		endOfPass := false
+		if !r.d.Train.Next(&r.batch) {
+			r.d.Train.NextPass()
+			r.at.pass++
+			if !r.d.Train.Next(&r.batch) {
+				return errors.New("the training text has no window")
+			}
+		}
+		rate := r.o.Schedule.At(r.step, r.total)
+		loss, norm := r.m.TrainStep(&r.batch, rate)
+		if !optim.Finite(loss, norm) {
+			return r.diverged(loss, norm, rate)
+		}
+		r.step++
+		r.at.window = r.d.Train.Position()
+		endOfPass = r.at.window >= int64(r.d.Train.Windows())
+		r.recent[r.count%len(r.recent)] = loss
+		r.count++
+		n := targets(&r.batch)
+		r.result.Tokens += n
+		r.result.Steps = r.step
+		r.o.Reporter.Step(Progress{Step: r.step, Total: r.total, Pass: r.at.pass + 1, Loss: loss, Norm: norm, Rate: rate, Tokens: n, TokensPerStep: perStep})
+
+		due := endOfPass
+		if r.o.EvalEvery > 0 {
+			due = r.step%r.o.EvalEvery == 0
+		}
+		validated = false
+		if r.step == r.total {
+			break // validated and saved below
+		}
+		if due {
+			if err := r.validate(ctx); err != nil {
+				return err
+			}
+			validated = true
+		}
+		if save := r.o.SaveEvery > 0 && r.step%r.o.SaveEvery == 0 || r.o.SaveEvery == 0 && due; save {
+			if err := r.save(); err != nil {
+				return err
+			}
+		}
+	}
+	if n := min(r.count, len(r.recent)); n > 0 {
+		for _, x := range r.recent[:n] {
+			r.result.TrainLoss += x / float64(n)
+		}
+	}
+	if !validated && !r.result.Interrupted {
+		if err := r.validate(ctx); err != nil {
+			return err
+		}
+	}
+	return r.save()
+}
+
+func (r *runner) diverged(loss, norm, rate float64) error {
+	what := fmt.Sprintf("the loss became %v", loss)
+	if optim.Finite(loss) {
+		what = fmt.Sprintf("the gradient's norm became %v", norm)
+	}
+	kept := "no checkpoint was written"
+	if r.o.Path != "" && r.saved > 0 {
+		kept = fmt.Sprintf("the checkpoint of step %d is kept in %s", r.saved, r.o.Path)
+	}
+	return fmt.Errorf("%s in step %d, at rate %.3g: lower the optimizer's rate, or clip the gradient's norm; %s", what, r.step+1, rate, kept)
+}
+
+// targets counts the tokens that a window predicts.
+func targets(b *model.Batch) int {
+	n := 0
+	for _, t := range b.Targets[:b.Steps*b.Batch] {
+		if t >= 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// validate evaluates on the validation text, and leaves the training's state as it was.
+func (r *runner) validate(ctx context.Context) error {
+	if r.d.Validation == nil {
+		return nil
+	}
+	start := time.Now()
+	state := r.m.State()
+	if r.state == nil {
+		r.state = make([]float32, len(state))
+	}
+	copy(r.state, state)
+	loss, _, err := evaluate(ctx, r.m, r.d.Validation, &r.eval)
+	copy(state, r.state)
+	if err != nil {
+		if errors.Is(err, context.Canceled) {
+			return nil // the loop sees it
+		}
+		return err
+	}
+	best := loss < r.at.best
+	if best {
+		r.at.best = loss
+	}
+	r.result.Loss = loss
+	if loss > 2*r.guess && !r.warned {
+		r.warned = true
+		r.o.Reporter.Warn(fmt.Sprintf("the validation loss is %.4g, guessing gives %.4g: the training goes astray; lower the optimizer's rate, or clip the gradient's norm", loss, r.guess))
+	}
+	r.o.Reporter.Evaluated(Evaluation{Step: r.step, Total: r.total, Pass: r.at.pass + 1, Loss: loss, Best: best, Took: time.Since(start)})
+	if best && r.o.Best != "" {
+		if err := checkpoint.SaveWeights(r.o.Best, r.m); err != nil {
+			return err
+		}
+		r.o.Reporter.Saved(r.o.Best, r.step)
+	}
+	return nil
+}
+
+func (r *runner) save() error {
+	if r.o.Path == "" || fileExists(r.o.Path) && (r.count == 0 || r.saved == r.step) {
+		return nil // there is nothing new; a run that made no step leaves what was there
+	}
+	err := checkpoint.Save(r.o.Path, r.m, checkpoint.Training{Step: r.step, Seed: r.o.Seed, Loop: r.at.strings(r.d.Digest, r.o.Keep)})
+	if err != nil {
+		return err
+	}
+	r.saved = r.step
+	r.o.Reporter.Saved(r.o.Path, r.step)
+	return nil
+}
+
+func fileExists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// Evaluate gives the mean loss over all of the text, in nats a token, and the number of tokens predicted. The state starts at zero and is carried through the
+// text.
+func Evaluate(ctx context.Context, m model.LanguageModel, s Windows) (loss float64, tokens int, err error) {
+	var b model.Batch
+	return evaluate(ctx, m, s, &b)
+}
+
+func evaluate(ctx context.Context, m model.LanguageModel, s Windows, b *model.Batch) (float64, int, error) {
+	s.Rewind()
+	sum, count := 0.0, 0
+	for s.Next(b) {
+		if err := ctx.Err(); err != nil {
+			return 0, 0, err
+		}
+		n := targets(b)
+		if n == 0 {
+			continue
+		}
+		sum += float64(m.Loss(b) * float64(n)) // the conversion keeps product and sum apart on every machine
+		count += n
+	}
+	if count == 0 {
+		return 0, 0, errors.New("the text to evaluate on has no token to predict: it needs at least two")
+	}
+	return sum / float64(count), count, nil
+}
+
+type silent struct{}
+
+func (silent) Resumed(int, int)     {}
+func (silent) Step(Progress)        {}
+func (silent) Evaluated(Evaluation) {}
+func (silent) Saved(string, int)    {}
+func (silent) Warn(string)          {}

@@ -1,0 +1,89 @@
+package spec
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+)
+
+// Architecture returns, as a SHA-256 in hex, what decides the names, the shapes and the meaning of a model's parameters:
+// a checkpoint fits every spec of the same architecture, whatever its training.
+func (m *Model) Architecture() string {
+	sum := sha256.Sum256([]byte(m.architecture()))
+	return hex.EncodeToString(sum[:])
+}
+
+// architecture is the text that is hashed. Its form must not change: checkpoints would no longer fit.
+func (m *Model) architecture() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "gradsmith architecture 1\nkind %s\n", m.Kind)
+	m.Tokenizer.architecture(&b)
+	architecture(&b, m.Layers)
+	if m.Source != nil {
+		b.WriteString("source ")
+		m.Source.Tokenizer.architecture(&b)
+		architecture(&b, m.Encoder)
+	}
+	return b.String()
+}
+
+func (t *Tokenizer) architecture(b *strings.Builder) {
+	fmt.Fprintf(b, "tokenizer %s", t.Kind)
+	switch t.Kind {
+	case "chars":
+		fmt.Fprintf(b, " %q", string(t.Chars))
+	case "words":
+		fmt.Fprintf(b, " %q", t.Words)
+	case "bpe":
+		fmt.Fprintf(b, " %q", t.Merges)
+	}
+	for _, s := range t.Specials {
+		fmt.Fprintf(b, " %s", s)
+	}
+	b.WriteByte('\n')
+}
+
+func architecture(b *strings.Builder, layers []Layer) {
+	for _, l := range layers {
+		switch l := l.(type) {
+		case *Embedding:
+			fmt.Fprintf(b, "embedding %s size=%d\n", l.Name, l.Width)
+		case *OneHot:
+			fmt.Fprintf(b, "one_hot %s size=%d\n", l.Name, l.Width)
+		case *Recurrent:
+			fmt.Fprintf(b, "%s %s units=%d layers=%d bias=%t", l.Kind, l.Name, l.Units, l.Layers, l.Bias)
+			if l.Activation != "" {
+				fmt.Fprintf(b, " activation=%s", l.Activation)
+			}
+			if l.Reset != "" {
+				fmt.Fprintf(b, " reset=%s", l.Reset)
+			}
+			if l.Bidirectional {
+				b.WriteString(" bidirectional")
+			}
+			if a := l.Attention; a != nil {
+				fmt.Fprintf(b, " attention=%s units=%d feeding=%t", a.Score, a.Units, a.InputFeeding)
+			}
+			b.WriteByte('\n')
+		case *Positions:
+			fmt.Fprintf(b, "positions %s %s size=%d", l.Name, l.Scheme, l.Width)
+			if l.Scheme == "learned" {
+				fmt.Fprintf(b, " steps=%d", l.Steps) // the sinusoidal ones can grow
+			}
+			b.WriteByte('\n')
+		case *Transformer:
+			fmt.Fprintf(b, "transformer %s size=%d layers=%d heads=%d kv_heads=%d hidden=%d activation=%s norm=%s first=%t epsilon=%v bias=%t causal=%t cross=%t window=%d prefix=%d rotary=%v alibi=%t\n",
+				l.Name, l.Width, l.Layers, l.Heads, l.KVHeads, l.Hidden, l.Activation, l.Norm, l.NormFirst, l.Epsilon, l.Bias, l.Causal, l.Cross, l.Window, l.Prefix, l.Rotary, l.ALiBi)
+		case *RMSNorm:
+			fmt.Fprintf(b, "rmsnorm %s size=%d epsilon=%v\n", l.Name, l.Width, l.Epsilon)
+		case *Dropout: // leaves parameters as they are
+		case *LayerNorm:
+			fmt.Fprintf(b, "layernorm %s size=%d epsilon=%v\n", l.Name, l.Width, l.Epsilon)
+		case *Dense:
+			fmt.Fprintf(b, "dense %s units=%d bias=%t activation=%s tie=%q\n", l.Name, l.Width, l.Bias, l.Activation, l.Tie)
+		default:
+			panic(fmt.Sprintf("spec: no architecture for a layer of type %T", l))
+		}
+	}
+}

@@ -1,0 +1,102 @@
+package spec
+
+import "slices"
+
+// checkAttention makes the Model of a spec of kind attention.
+func checkAttention(c *checker, root *value) *Model {
+	if root.bad {
+		return nil
+	}
+	encoder, decoder := root.key("encoder"), root.key("decoder")
+	source, masking := root.key("source"), root.key("masking")
+	if !encoder.given && !decoder.given {
+		c.errorf(root.Pos, "the keys \"encoder\" and \"decoder\" are both missing; a decoder alone continues a text, an encoder alone restores masked tokens, both together answer one text with another")
+		return nil
+	}
+	if source.given && !(encoder.given && decoder.given) {
+		c.errorf(source.Pos, "source: it is what an encoder in front of a decoder reads; a model of one stack reads the text of `tokenizer`")
+	}
+	if masking.given && decoder.given {
+		c.errorf(masking.Pos, "masking: it trains an encoder without a decoder; a decoder is trained to give the next token")
+	}
+	m := c.model(root)
+	switch {
+	case encoder.given && decoder.given:
+		c.encoderDecoder(root, m)
+	case encoder.given:
+		c.encoderOnly(root, m)
+	default:
+		m.Tokenizer = c.tokenizer(root.key("tokenizer"), "tokenizer")
+		l := layers{checker: c, path: "decoder", role: decoderOnly, vocab: m.Tokenizer.Vocab, shape: m.Shape, init: root.key("init")}
+		m.Layers = l.all(decoder)
+	}
+	c.training(root, m)
+	return m
+}
+
+func (c *checker) encoderOnly(root *value, m *Model) {
+	m.Tokenizer = c.tokenizer(root.key("tokenizer"), "tokenizer", MaskToken)
+	l := layers{checker: c, path: "encoder", role: encoderOnly, vocab: m.Tokenizer.Vocab, shape: m.Shape, init: root.key("init")}
+	m.Layers = l.all(root.key("encoder"))
+	m.Encoder = m.Layers
+
+	v := root.key("masking")
+	share, mask, random := v.key("share"), v.key("mask"), v.key("random")
+	m.Masking = &Masking{Pos: v.Pos, Share: share.number, Mask: mask.number, Random: random.number}
+	if sum := m.Masking.Mask + m.Masking.Random; sum > 1+1e-9 && !mask.bad && !random.bad {
+		at := random
+		if !random.given {
+			at = mask
+		}
+		c.errorf(at.Pos, "masking: mask and random are shares of the same tokens, but %v and %v together are more than 1", m.Masking.Mask, m.Masking.Random)
+	}
+}
+
+func (c *checker) encoderDecoder(root *value, m *Model) {
+	encoder, decoder, source := root.key("encoder"), root.key("decoder"), root.key("source")
+	m.Tokenizer = c.tokenizer(root.key("tokenizer"), "tokenizer", BeginToken, EndToken)
+	m.Source = &Source{Pos: source.Pos, Steps: m.Shape.Steps}
+	if steps := source.key("steps"); steps.given {
+		m.Source.Steps = int(steps.integer)
+	}
+	own := source.key("tokenizer")
+	specials := []string{EndToken}
+	var tie *value // the decoder's embedding that shares the table of the encoder's
+	for _, v := range decoder.list {
+		if t := v.set.key("tie"); v.word == "embedding" && t.given && !t.bad {
+			tie, specials = t, m.Tokenizer.Specials // one table has the same tokens on both sides
+		}
+	}
+	if own.given {
+		m.Source.Tokenizer = c.tokenizer(own, "source.tokenizer", specials...)
+	} else {
+		t := m.Tokenizer
+		if t.Vocab > 0 {
+			t.Vocab += len(specials) - len(t.Specials)
+		}
+		t.Specials = specials
+		m.Source.Tokenizer = t
+	}
+	if tie != nil && m.Tokenizer.Vocab > 0 && m.Source.Tokenizer.Vocab > 0 && !m.Tokenizer.same(&m.Source.Tokenizer) {
+		c.errorf(tie.Pos, "embedding.tie: one table needs the same tokens on both sides, but source.tokenizer is not the tokenizer of the model; leave one of them out")
+	}
+
+	both := append(append([]*value{}, encoder.list...), decoder.list...)
+	names := c.names(both)
+	tied := tiedTables(both, names)
+	e := layers{checker: c, path: "encoder", role: sourceSide, vocab: m.Source.Tokenizer.Vocab, shape: m.Shape, init: root.key("init"), tied: tied}
+	e.shape.Steps = m.Source.Steps
+	m.Encoder = e.check(encoder, names[:len(encoder.list)])
+	d := layers{checker: c, path: "decoder", role: targetSide, vocab: m.Tokenizer.Vocab, shape: m.Shape, init: root.key("init"), tied: tied,
+		shared: e.tables, params: e.params, tooMany: e.tooMany}
+	if n := len(m.Encoder); n > 0 && !e.unknown {
+		d.memory = m.Encoder[n-1].OutputWidth()
+	}
+	d.unknown = e.unknown
+	m.Layers = d.check(decoder, names[len(encoder.list):])
+}
+
+// same tells whether two tokenizers give the same tokens for the same text.
+func (t *Tokenizer) same(o *Tokenizer) bool {
+	return t.Kind == o.Kind && slices.Equal(t.Chars, o.Chars) && slices.Equal(t.Words, o.Words) && slices.Equal(t.Merges, o.Merges)
+}

@@ -1,0 +1,183 @@
+package spec
+
+import (
+	"go/token"
+	"go/types"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// checker turns decoded values into a Model and checks what no single value can tell: whether they fit together. It
+// adds its errors to those of the decoder. A value that is bad counts as unknown, and what depends on it is not checked.
+type checker struct {
+	*decoder
+	read         func(name string) ([]byte, error)
+	vocabularies [][]byte // content of the vocabulary files, for the digest
+}
+
+var packageName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+
+// packageName checks or finds the name of the generated package.
+func (c *checker) packageName(v *value) string {
+	name, from := v.text, ""
+	if !v.given {
+		// From the file: the name up to the first dot, so that poet.spec.yaml gives poet.
+		name, _, _ = strings.Cut(filepath.Base(c.file), ".")
+		from = ", which comes from the name of the file"
+		v.Pos = Pos{1, 1}
+	}
+	reserved := token.IsKeyword(name) || types.Universe.Lookup(name) != nil || name == "main" || name == "init" ||
+		name == "internal" || name == "vendor" || name == "documentation" || strings.HasSuffix(name, "_test")
+	switch {
+	case v.bad:
+	case !packageName.MatchString(name) || len(name) > maxName:
+		c.errorf(v.Pos, "name: %s%s is not a package name; add `name:` with lower-case letters, digits and underscores, a letter first", quote(name), from)
+	case reserved:
+		c.errorf(v.Pos, "name: %s%s has a meaning in Go and cannot name a package; choose another `name:`", quote(name), from)
+	}
+	return name
+}
+
+func (c *checker) description(v *value) string {
+	if strings.ContainsFunc(v.text, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0x2028 || r == 0x2029 }) {
+		c.errorf(v.Pos, "description: expected one line, found line breaks or control characters; write what is longer as a # comment")
+	}
+	return strings.TrimSpace(v.text)
+}
+
+// tokenizer makes a Tokenizer of the value at path, with the special tokens that the model needs.
+func (c *checker) tokenizer(v *value, path string, specials ...string) Tokenizer {
+	t := c.text(v, path)
+	t.Specials = specials
+	if t.Vocab > 0 {
+		t.Vocab += len(specials)
+	}
+	return t
+}
+
+func (c *checker) text(v *value, path string) Tokenizer {
+	t := Tokenizer{Pos: v.Pos, Kind: v.word}
+	if v.bad {
+		return t
+	}
+	switch v.word {
+	case "bytes":
+		t.Vocab = 256
+		return t
+	case "ascii":
+		t.Vocab = 96
+	default:
+		file := v.set.key("file")
+		if file.bad {
+			return t
+		}
+		t.File = file.text
+		if strings.ContainsFunc(t.File, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			c.errorf(file.Pos, "%s.%s: expected the path of a file, found %s, with characters that do not print", path, t.Kind, quote(t.File))
+			return t
+		}
+		src, err := c.read(t.File)
+		if err != nil {
+			option := map[string]string{"words": " --words 8000", "bpe": " --bpe 4000"}[t.Kind]
+			c.errorf(file.Pos, "%s.%s: the vocabulary file %s cannot be read: %s; `gradsmith vocab TEXT%s -o FILE` makes one from a text", path, t.Kind, quote(t.File), reason(err), option)
+			return t
+		}
+		c.vocabularies = append(c.vocabularies, src)
+		name := filepath.ToSlash(filepath.Join(filepath.Dir(c.file), t.File))
+		switch t.Kind {
+		case "chars":
+			t.Chars, err = ParseVocabulary(name, src)
+			t.Vocab = len(t.Chars)
+		case "words":
+			t.Words, err = ParseWords(name, src)
+			t.Vocab = len(t.Words) + 1
+		case "bpe":
+			t.Merges, err = ParseMerges(name, src)
+			t.Vocab = len(t.Merges) + 256
+		}
+		if err != nil {
+			c.errs = append(c.errs, err.(Errors)...)
+			t.Vocab = 0
+			return t
+		}
+	}
+	if u := v.set.key("unknown"); u.given && !u.bad {
+		t.Unknown, _ = utf8.DecodeRuneInString(u.text)
+		if !t.Has(t.Unknown) {
+			c.errorf(u.Pos, "%s.%s.unknown: the character %s is not in the vocabulary itself", path, t.Kind, strconv.QuoteRune(t.Unknown))
+		}
+	}
+	return t
+}
+
+// Has tells whether a text may have the character. With tokenizers that take any text it always may.
+func (t *Tokenizer) Has(c rune) bool {
+	switch t.Kind {
+	case "bytes", "words", "bpe":
+		return true
+	case "ascii":
+		return c == '\n' || c >= ' ' && c <= '~'
+	}
+	return slices.Contains(t.Chars, c)
+}
+
+// initial reads a choice of initType; else is what applies when it is left out.
+func (c *checker) initial(v *value, orElse Init) Init {
+	if !v.given || v.bad {
+		return orElse
+	}
+	in := Init{Pos: v.Pos, Scheme: v.word, Scale: 1}
+	switch v.word {
+	case "uniform", "normal":
+		in.Scale = v.set.key("scale").number
+	case "zeros":
+		in.Scale = 0
+	default:
+		in.Scale = v.set.key("gain").number
+	}
+	return in
+}
+
+// names gives the layers their names: those of the spec, then the kinds, counted on where taken.
+func (c *checker) names(layers []*value) []string {
+	names := make([]string, len(layers))
+	taken := map[string]int{} // by the identifier's spelling, the line
+	for i, l := range layers {
+		v := l.set.key("name")
+		if l.bad || v.bad || !v.given {
+			continue
+		}
+		names[i] = v.text
+		// gen writes lstm_1 as LSTM1, so names that differ by underscores alone are one name in the code.
+		id := strings.ReplaceAll(v.text, "_", "")
+		if line, ok := taken[id]; ok {
+			c.errorf(v.Pos, "%s.name: %s is already the name of the layer in line %d, or differs from it by underscores alone", l.word, quote(v.text), line)
+			continue
+		}
+		taken[id] = v.Line
+	}
+	for i, l := range layers {
+		if names[i] != "" || l.bad {
+			continue
+		}
+		base := l.word
+		for n := 1; ; n++ {
+			name := base
+			if n > 1 {
+				name = base + strconv.Itoa(n)
+			}
+			id := strings.ReplaceAll(name, "_", "")
+			if _, ok := taken[id]; !ok {
+				names[i] = name
+				taken[id] = l.Line
+				break
+			}
+		}
+	}
+	return names
+}

@@ -1,0 +1,291 @@
+package spec
+
+// Pos is a place in a spec file: a 1-based line and column.
+type Pos struct {
+	Line, Col int
+}
+
+// Model is a checked spec: every default is filled in, every name is unique, every size fits.
+// The compiler reads nothing else.
+type Model struct {
+	File   string // base name of the spec file, as generated code quotes it
+	Digest string // SHA-256, in hex, of the spec's bytes and of the vocabulary's, for stale-code checks
+
+	Kind        string // "rnn" or "attention"
+	Name        string // package name of the generated code
+	Description string // one line for the package comment; may be empty
+	Seed        uint64
+	Shape       Shape
+	Tokenizer   Tokenizer
+	Source      *Source  // encoder-decoder models: what the encoder reads; nil for others
+	Masking     *Masking // encoder-only models: what they are trained to restore; nil for others
+	Encoder     []Layer  // kind attention: the stack of the encoder; nil for decoder-only models
+	Layers      []Layer  // kind rnn: all layers; kind attention: the stack of the decoder, or of the encoder where that is all
+	Loss        Loss
+	Optimizer   Optimizer
+	Schedule    Schedule
+	Clip        Clip
+	Train       Train
+}
+
+// Vocab is the number of tokens that the model knows. Of an encoder-decoder model these are the decoder's.
+func (m *Model) Vocab() int { return m.Tokenizer.Vocab }
+
+// DecoderOnly tells whether the model is an attention model that predicts the next token of one text.
+func (m *Model) DecoderOnly() bool {
+	return m.Kind == "attention" && m.Source == nil && m.Masking == nil
+}
+
+// EncoderOnly tells whether the model is an attention model that restores masked tokens.
+func (m *Model) EncoderOnly() bool { return m.Masking != nil }
+
+// EncoderDecoder tells whether the model is an attention model that answers one text with another.
+func (m *Model) EncoderDecoder() bool { return m.Source != nil }
+
+// Shape holds the capacities of the run-time dimensions: what memory is planned for.
+type Shape struct {
+	Pos
+	Batch int // sequences side by side
+	Steps int // time steps in a window
+}
+
+// Tokenizer says how text becomes tokens.
+type Tokenizer struct {
+	Pos
+	Kind    string   // "bytes", "ascii" (newline, then the 95 printable characters), "chars", "words" or "bpe"
+	Chars   []rune   // kind chars: the characters in order of their token
+	Words   []string // kind words: the words in order of their token; the token behind them stands for all others
+	Merges  []string // kind bpe: the merges in order of their token, as in the file; before them are the 256 bytes
+	File    string   // kinds chars, words and bpe: the vocabulary file, relative to the spec
+	Unknown rune     // what stands in for a character outside the vocabulary; 0 makes that an error
+
+	// Specials are tokens that no text contains, in the order of their numbers, which are the last of the vocabulary.
+	Specials []string
+	Vocab    int // number of tokens, Specials included
+}
+
+// The special tokens.
+const (
+	MaskToken  = "[MASK]" // stands where a token is to be restored: encoder-only models
+	BeginToken = "<s>"    // before the first token of an answer: the decoder of encoder-decoder models
+	EndToken   = "</s>"   // behind the last token of a text: both sides of encoder-decoder models
+)
+
+// Special returns the number of a special token, or -1 when the vocabulary does not have it.
+func (t *Tokenizer) Special(name string) int {
+	for i, s := range t.Specials {
+		if s == name {
+			return t.Vocab - len(t.Specials) + i
+		}
+	}
+	return -1
+}
+
+// Source is what the encoder of an encoder-decoder model reads.
+type Source struct {
+	Pos
+	Tokenizer Tokenizer
+	Steps     int // tokens of a text, at the most
+}
+
+// Masking is the objective of an encoder-only model (Devlin et al. 2019): of the tokens of a text a share is chosen, and
+// the model is trained to restore these. Of the chosen ones a share of Mask is replaced by the special token, a share of
+// Random by a token drawn at random, and the rest stays.
+type Masking struct {
+	Pos
+	Share  float64 // of the tokens that are chosen
+	Mask   float64
+	Random float64
+}
+
+// Layer is one entry of a list of layers: *Embedding, *OneHot, *Positions, *Recurrent, *Transformer, *Dropout,
+// *LayerNorm, *RMSNorm or *Dense.
+type Layer interface {
+	// LayerName is the name of the layer: lower-case letters, digits and underscores.
+	LayerName() string
+	// LayerPos is where the entry stands in the spec.
+	LayerPos() Pos
+	// LayerKind is the word of the spec for it: "lstm".
+	LayerKind() string
+	// OutputWidth is the number of features after the layer.
+	OutputWidth() int
+}
+
+// LayerBase is what every layer has.
+type LayerBase struct {
+	Pos
+	Kind  string
+	Name  string
+	Width int // features after the layer, filled in by the check
+}
+
+// LayerName implements Layer.
+func (l *LayerBase) LayerName() string { return l.Name }
+
+// LayerPos implements Layer.
+func (l *LayerBase) LayerPos() Pos { return l.Pos }
+
+// LayerKind implements Layer.
+func (l *LayerBase) LayerKind() string { return l.Kind }
+
+// OutputWidth implements Layer.
+func (l *LayerBase) OutputWidth() int { return l.Width }
+
+// Embedding looks up a row of a [vocabulary, Width] table a token.
+type Embedding struct {
+	LayerBase
+	Tie  string // decoder of an encoder-decoder model: name of the encoder's embedding whose table it shares; or empty
+	Init Init   // not used when Tie is set
+}
+
+// OneHot turns a token into a row with a single 1; Width is the vocabulary.
+type OneHot struct {
+	LayerBase
+}
+
+// Positions adds to the features of every token a row that depends on the token's place alone.
+type Positions struct {
+	LayerBase
+	Scheme string // "learned" or "sinusoidal" (Vaswani et al. 2017)
+	Steps  int    // number of places
+	Init   Init   // learned: of the [Steps, Width] table
+}
+
+// Recurrent is a stack of equal recurrent layers: kinds "rnn", "lstm" and "gru". Width is the number of units, twice that
+// when the layers read in both directions.
+type Recurrent struct {
+	LayerBase
+	Units      int     // features of the state of one direction
+	Layers     int     // how many, one on the other
+	Dropout    float64 // between the layers of the stack, in training
+	Activation string  // kind rnn: "tanh" or "relu"
+	Reset      string  // kind gru: "before" (Cho et al. 2014) or "after" (the form of cuDNN and PyTorch)
+	Bias       bool
+	ForgetBias float64 // kind lstm: added to the initial bias of the forget gate (Gers et al. 2000)
+	Init       Init    // of the matrices applied to the layer's input
+	InitState  Init    // of the matrices applied to the layer's state
+	BiasInit   Init    // of the biases, before ForgetBias is added
+
+	// Bidirectional layers of an encoder read the text from both ends (Schuster and Paliwal 1997); the states of both
+	// directions stand side by side, forward first.
+	Bidirectional bool
+	Attention     *RecurrentAttention // of the top layer of the stack, in the decoder of an encoder-decoder model; or nil
+}
+
+// RecurrentAttention lets a recurrent layer of a decoder look at the encoder's output at every step.
+type RecurrentAttention struct {
+	Pos
+	Score        string // "additive" (Bahdanau et al. 2015), "dot", "general", "concat" (Luong et al. 2015) or "scaled_dot"
+	Units        int    // additive, concat: width of the hidden layer that scores a pair; 0 for other scores
+	InputFeeding bool   // the attentional output is an input of the next step (Luong et al. 2015, section 3.3)
+}
+
+// Transformer is a stack of equal blocks, each of attention and a feed-forward part (Vaswani et al. 2017), with attention
+// over the encoder's output in between when Cross is set.
+type Transformer struct {
+	LayerBase
+	Layers           int
+	Heads            int
+	KVHeads          int     // heads of keys and values, each shared by Heads/KVHeads heads of queries (Ainslie et al. 2023)
+	Hidden           int     // width of the feed-forward part
+	Activation       string  // of the feed-forward part: "gelu" (exact), "gelu_tanh", "relu", "silu" or "swiglu" (Shazeer 2020)
+	Norm             string  // "layernorm" or "rmsnorm"
+	NormFirst        bool    // norms before each part, on the branch; otherwise after each part, on the sum
+	Epsilon          float64 // of the norms
+	Causal           bool    // a token sees itself and those before it: in decoders
+	Window           int     // a token sees no more than this many tokens, itself included; 0: all. Only with Causal
+	Prefix           int     // decoder-only: this many tokens at the start are seen by all of them (Raffel et al. 2020); 0: none
+	Rotary           float64 // base of rotary positions (Su et al. 2021); 0: none
+	ALiBi            bool    // scores fall with the distance (Press et al. 2022)
+	Cross            bool    // attends over the encoder's output as well: in the decoder of an encoder-decoder model
+	Bias             bool    // of all products
+	Dropout          float64 // on the branches, before they are added
+	AttentionDropout float64 // on the attention's probabilities
+
+	Init         Init // of the matrices, but for those of InitResidual
+	InitResidual Init // of the matrices whose products are added to the residual stream
+	BiasInit     Init
+}
+
+// Dropout sets features to zero with probability Rate in training and scales the others by 1/(1-Rate).
+type Dropout struct {
+	LayerBase
+	Rate float64
+}
+
+// LayerNorm normalises each row to mean 0 and variance 1 and applies a learnt gain and bias (Ba et al. 2016).
+type LayerNorm struct {
+	LayerBase
+	Epsilon float64
+}
+
+// RMSNorm divides each row by its root mean square and applies a learnt gain (Zhang and Sennrich 2019).
+type RMSNorm struct {
+	LayerBase
+	Epsilon float64
+}
+
+// Dense is x·W + b with an optional activation. As the last layer its Width is the vocabulary.
+type Dense struct {
+	LayerBase
+	Activation string // "none", "tanh", "relu", "sigmoid"
+	Bias       bool
+	Tie        string // name of the embedding whose table, transposed, serves as W; empty for a matrix of its own
+	Init       Init   // of W; not used when Tie is set
+	BiasInit   Init
+}
+
+// Init says how a matrix starts.
+type Init struct {
+	Pos
+	Scheme string  // "uniform", "normal", "xavier_uniform", "xavier_normal", "he_uniform", "he_normal", "orthogonal", "zeros"
+	Scale  float64 // uniform: half width; normal: standard deviation; otherwise a gain
+}
+
+// Loss is the training objective.
+type Loss struct {
+	Pos
+	Kind           string // "cross_entropy"
+	LabelSmoothing float64
+}
+
+// Optimizer holds the update rule and its constants, named as PyTorch names them.
+type Optimizer struct {
+	Pos
+	Kind        string // "sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adam", "adamw"
+	Rate        float64
+	Momentum    float64 // momentum, nesterov, rmsprop
+	Alpha       float64 // rmsprop: decay of the squared average
+	Beta1       float64 // adam, adamw
+	Beta2       float64 // adam, adamw
+	Epsilon     float64 // rmsprop, adagrad, adam, adamw
+	WeightDecay float64 // decoupled for adamw, added to the gradient for the others
+}
+
+// Schedule scales the optimizer's rate over the steps of a training.
+type Schedule struct {
+	Pos
+	Kind   string  // "constant", "step", "cosine"
+	Warmup int     // steps of linear rise from 0, before any kind
+	Every  int     // step: number of steps between two decays
+	Factor float64 // step: what the rate is multiplied with
+	Floor  float64 // cosine: the rate at the end
+}
+
+// Clip bounds the gradient before the update; 0 leaves a bound out.
+type Clip struct {
+	Pos
+	Norm  float64 // Euclidean norm of all gradients together (Pascanu et al. 2013)
+	Value float64 // absolute value of each element, after Norm
+}
+
+// Train holds the defaults of the command train.
+type Train struct {
+	Pos
+	Passes     int     // passes over the training text
+	Steps      int     // steps of training; when above 0 it wins over Passes
+	Validation float64 // share of the text, at its end, that is kept for validation
+	EvalEvery  int     // steps between two validations; 0 means after each pass
+	SaveEvery  int     // steps between two checkpoints; 0 means at each validation
+	Separator  string  // text that ends a document: the state is reset after it; empty means that a file is one text
+}

@@ -1,0 +1,88 @@
+package spec
+
+// model begins a Model with the keys of every kind that depend on no other.
+func (c *checker) model(root *value) *Model {
+	shape := root.key("shape")
+	return &Model{
+		Name:        c.packageName(root.key("name")),
+		Description: c.description(root.key("description")),
+		Seed:        uint64(root.key("seed").integer),
+		Shape:       Shape{Pos: shape.Pos, Batch: int(shape.key("batch").integer), Steps: int(shape.key("steps").integer)},
+	}
+}
+
+// training fills in how the model is trained.
+func (c *checker) training(root *value, m *Model) {
+	loss := root.key("loss")
+	m.Loss = Loss{Pos: loss.Pos, Kind: loss.word, LabelSmoothing: loss.set.key("label_smoothing").number}
+	m.Optimizer = c.optimizer(root.key("optimizer"))
+	m.Schedule = c.schedule(root.key("schedule"), &m.Optimizer)
+	clip := root.key("clip")
+	m.Clip = Clip{Pos: clip.Pos, Norm: clip.key("norm").number, Value: clip.key("value").number}
+	m.Train = c.train(root.key("train"), m)
+}
+
+func (c *checker) optimizer(v *value) Optimizer {
+	o := Optimizer{Pos: v.Pos, Kind: v.word}
+	set := v.set
+	o.Rate = set.key("rate").number
+	o.Momentum = set.key("momentum").number
+	o.Alpha = set.key("alpha").number
+	if b := set.key("betas"); len(b.list) == 2 {
+		o.Beta1, o.Beta2 = b.list[0].number, b.list[1].number
+	}
+	o.Epsilon = set.key("epsilon").number
+	o.WeightDecay = set.key("weight_decay").number
+	return o
+}
+
+func (c *checker) schedule(v *value, o *Optimizer) Schedule {
+	s := Schedule{
+		Pos:    v.Pos,
+		Kind:   v.word,
+		Warmup: int(v.set.key("warmup").integer),
+		Every:  int(v.set.key("every").integer),
+		Factor: v.set.key("factor").number,
+		Floor:  v.set.key("floor").number,
+	}
+	if s.Floor > o.Rate && o.Rate > 0 {
+		c.errorf(v.set.key("floor").Pos, "schedule.cosine.floor: %v is above the optimizer's rate of %v, to which it is the lower end", s.Floor, o.Rate)
+	}
+	return s
+}
+
+func (c *checker) train(v *value, m *Model) Train {
+	passes, steps, separator := v.key("passes"), v.key("steps"), v.key("separator")
+	t := Train{
+		Pos:        v.Pos,
+		Passes:     int(passes.integer),
+		Steps:      int(steps.integer),
+		Validation: v.key("validation").number,
+		EvalEvery:  int(v.key("eval_every").integer),
+		SaveEvery:  int(v.key("save_every").integer),
+		Separator:  separator.text,
+	}
+	if passes.given && steps.given && !passes.bad && !steps.bad {
+		c.errorf(steps.Pos, "train: passes and steps both say how long to train; leave one of them out")
+	}
+	if !passes.given && !steps.given {
+		t.Passes = defaultPasses
+	}
+	if m.Schedule.Kind == "cosine" && t.Steps > 0 && m.Schedule.Warmup >= t.Steps {
+		c.errorf(m.Schedule.Pos, "schedule.cosine: the warmup of %d steps is not shorter than the training of %d steps", m.Schedule.Warmup, t.Steps)
+	}
+	if separator.given && !separator.bad && m.Source != nil {
+		c.errorf(separator.Pos, "train.separator: the texts of an encoder and a decoder are pairs, a line each; leave it out")
+	}
+	if m.Tokenizer.Vocab > 0 && m.Tokenizer.Unknown == 0 {
+		for _, r := range t.Separator {
+			if !m.Tokenizer.Has(r) {
+				c.errorf(separator.Pos, "train.separator: the character %q is not in the vocabulary, so no text can contain it", r)
+				break
+			}
+		}
+	}
+	return t
+}
+
+const defaultPasses = 10

@@ -1,0 +1,200 @@
+package spec
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// A vocabulary file of tokenizer `chars` holds its characters, and one of `words` its words, one a line in the order of their
+// tokens, each as a Go string literal in double quotes: "a", "\n", "\u00a0", "é", " the". Quotes make blanks, newlines and
+// characters that look alike visible, and diffs readable. Empty lines and lines that begin with # are comments.
+//
+// A vocabulary file of tokenizer `bpe` holds its merges, one a line in the order in which they are made: two tokens with a blank
+// in between, in characters that stand for bytes, as in GPT-2. Its first line is a comment when it begins with #; a merge of a
+// later line can begin with it. A merges.txt of GPT-2 is such a file.
+
+// FormatVocabulary writes a vocabulary file of characters. Comment, which may be empty, goes on the first line.
+func FormatVocabulary(chars []rune, comment string) []byte {
+	words := make([]string, len(chars))
+	for i, c := range chars {
+		words[i] = string(c)
+	}
+	return FormatWords(words, comment)
+}
+
+// FormatWords writes a vocabulary file of words. Comment, which may be empty, goes on the first line.
+func FormatWords(words []string, comment string) []byte {
+	var b strings.Builder
+	writeComment(&b, comment)
+	for _, w := range words {
+		b.WriteString(strconv.Quote(w))
+		b.WriteByte('\n')
+	}
+	return []byte(b.String())
+}
+
+// FormatMerges writes a vocabulary file of byte-pair encoding. The first line is a comment, which may be empty.
+func FormatMerges(merges []string, comment string) []byte {
+	var b strings.Builder
+	writeComment(&b, cmp.Or(comment, "merges"))
+	for _, m := range merges {
+		b.WriteString(m)
+		b.WriteByte('\n')
+	}
+	return []byte(b.String())
+}
+
+func writeComment(b *strings.Builder, comment string) {
+	if comment != "" {
+		fmt.Fprintf(b, "# %s\n", strings.ReplaceAll(comment, "\n", " "))
+	}
+}
+
+// maxProblems bounds what is reported of a vocabulary: where a text was named in its place every line is wrong.
+const maxProblems = 10
+
+// vocabularyErrors collects what is wrong with a vocabulary file.
+type vocabularyErrors struct {
+	file string
+	errs Errors
+}
+
+func (e *vocabularyErrors) errorf(line int, format string, args ...any) {
+	e.errs = append(e.errs, Error{e.file, Pos{line, 1}, fmt.Sprintf(format, args...)})
+}
+
+// ParseVocabulary reads a vocabulary file of characters. The error, if any, is of type Errors, with file as the name of
+// the file.
+func ParseVocabulary(file string, src []byte) ([]rune, error) {
+	words, err := parseQuoted(file, src, "character", func(s string) bool { return utf8.RuneCountInString(s) == 1 && utf8.ValidString(s) },
+		"one character as a Go string, such as \"a\" or \"\\n\"", "gradsmith vocab TEXT")
+	if err != nil {
+		return nil, err
+	}
+	chars := make([]rune, len(words))
+	for i, w := range words {
+		chars[i], _ = utf8.DecodeRuneInString(w)
+	}
+	return chars, nil
+}
+
+// ParseWords reads a vocabulary file of words. The error, if any, is of type Errors, with file as the name of the file.
+func ParseWords(file string, src []byte) ([]string, error) {
+	return parseQuoted(file, src, "word", func(s string) bool { return s != "" },
+		"one word as a Go string, such as \" the\" or \"\\n\"", "gradsmith vocab TEXT --words N")
+}
+
+// parseQuoted reads a list of Go strings, one a line, for which good holds.
+func parseQuoted(file string, src []byte, what string, good func(string) bool, expected, command string) ([]string, error) {
+	if pos, ok := badByte(src); ok {
+		return nil, Errors{{file, pos, "the vocabulary is not UTF-8 text"}}
+	}
+	e := vocabularyErrors{file: file}
+	var words []string
+	first := map[string]int{}
+	for i, text := range strings.Split(string(src), "\n") {
+		line := i + 1
+		text = strings.TrimSpace(text)
+		if text == "" || text[0] == '#' {
+			continue
+		}
+		s, err := strconv.Unquote(text)
+		if err != nil || text[0] != '"' || !good(s) {
+			e.errorf(line, "expected %s, found %s; `%s` makes such a file", expected, quote(text), command)
+			if len(e.errs) >= maxProblems {
+				break
+			}
+			continue
+		}
+		if at, ok := first[s]; ok {
+			e.errorf(line, "the %s %s is already in line %d", what, quote(s), at)
+			continue
+		}
+		first[s] = line
+		words = append(words, s)
+	}
+	switch {
+	case len(e.errs) > 0:
+	case len(words) < 2:
+		e.errorf(1, "a vocabulary needs at least 2 %ss, found %d", what, len(words))
+	case len(words) > maxVocab:
+		e.errorf(1, "a vocabulary has at most %d %ss, found %d", maxVocab, what, len(words))
+	}
+	if len(e.errs) > 0 {
+		return nil, e.errs
+	}
+	return words, nil
+}
+
+// byteChars are the characters that stand for the bytes in merges, in the order of GPT-2: bytes that print stand for
+// themselves, the others are the characters from U+0100 on.
+var byteChars = func() string {
+	var b strings.Builder
+	others := 0
+	for c := rune(0); c < 256; c++ {
+		if c >= '!' && c <= '~' || c >= 0xA1 && c <= 0xAC || c >= 0xAE {
+			b.WriteRune(c)
+		} else {
+			others++
+		}
+	}
+	for i := range others {
+		b.WriteRune(rune(256 + i))
+	}
+	return b.String()
+}()
+
+// ParseMerges reads a vocabulary file of byte-pair encoding. The error, if any, is of type Errors, with file as the name
+// of the file.
+func ParseMerges(file string, src []byte) ([]string, error) {
+	if pos, ok := badByte(src); ok {
+		return nil, Errors{{file, pos, "the vocabulary is not UTF-8 text"}}
+	}
+	e := vocabularyErrors{file: file}
+	known := map[string]int{} // the line that made a token, 0 for bytes
+	for _, c := range byteChars {
+		known[string(c)] = 0
+	}
+	var merges []string
+	for i, text := range strings.Split(string(src), "\n") {
+		line := i + 1
+		text = strings.TrimRight(text, "\r")
+		if text == "" || line == 1 && text[0] == '#' {
+			continue
+		}
+		left, right, ok := strings.Cut(text, " ")
+		if !ok || left == "" || right == "" || strings.Contains(right, " ") {
+			e.errorf(line, "expected two tokens with a blank in between, such as Ġ t, found %s; `gradsmith vocab TEXT --bpe N` makes such a file", quote(text))
+		} else if bad := unknownToken(known, left, right); bad != "" {
+			e.errorf(line, "the token %s is made by no line before this one; merges stand in the order in which they are made", quote(bad))
+		} else if at, twice := known[left+right]; twice {
+			e.errorf(line, "the token %s is already made in line %d", quote(left+right), at)
+		} else {
+			known[left+right] = line
+			merges = append(merges, text)
+		}
+		if len(e.errs) >= maxProblems {
+			break
+		}
+	}
+	if n := len(merges) + 256; len(e.errs) == 0 && n > maxVocab {
+		e.errorf(1, "a vocabulary has at most %d tokens, found %d", maxVocab, n)
+	}
+	if len(e.errs) > 0 {
+		return nil, e.errs
+	}
+	return merges, nil
+}
+
+// unknownToken returns the token that is not known, or "".
+func unknownToken(known map[string]int, tokens ...string) string {
+	for _, t := range tokens {
+		if _, ok := known[t]; !ok {
+			return t
+		}
+	}
+	return ""
+}
