@@ -1,10 +1,7 @@
 package gen
 
 import (
-	"flag"
 	"math"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -27,53 +24,6 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/spec"
 )
-
-var update = flag.Bool("update", false, "write the golden files of the cases anew")
-
-// TestCases holds what the compiler makes of the specs under cases: the graphs in text form after each stage, and the files. The packages there are
-// compiled and tested with all others.
-func TestCases(t *testing.T) {
-	dirs, err := filepath.Glob("cases/*/model.yaml")
-	if err != nil || len(dirs) == 0 {
-		t.Fatal("no cases", err)
-	}
-	for _, path := range dirs {
-		dir := filepath.Dir(path)
-		t.Run(filepath.Base(dir), func(t *testing.T) {
-			m, err := spec.Load(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			files, err := Generate(m)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, stage := range Stages {
-				text, err := Dump(m, stage)
-				if err != nil {
-					t.Fatal(err)
-				}
-				files = append(files, File{Name: stage + ".txt", Data: []byte(text)})
-			}
-			for _, f := range files {
-				name := filepath.Join(dir, f.Name)
-				if *update {
-					if err := os.WriteFile(name, f.Data, 0o644); err != nil {
-						t.Fatal(err)
-					}
-					continue
-				}
-				want, err := os.ReadFile(name)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if string(want) != string(f.Data) {
-					t.Errorf("%s is not what the compiler gives: look at the difference, then run go test ./gen -run TestCases -update", name)
-				}
-			}
-		})
-	}
-}
 
 // compiled is a generated model whose gradients can be looked at.
 type compiled interface {

@@ -131,6 +131,10 @@ var (
 		with("validation", share(), 0.1, "Share of the text, at its end, that is kept for validation.").called("val", "validation_split", "holdout", "test"),
 		may("eval_every", integer(1, maxCount), "after each pass", "Steps between two validations.").called("validate_every", "eval_interval"),
 		may("save_every", integer(1, maxCount), "after each validation", "Steps between two checkpoints.").called("checkpoint_every", "save_interval"),
-		may("separator", text(1, 1000), "a file is one text", "Text that ends a document; the state of recurrent layers is reset after it.").called("delimiter", "end", "eos")),
+		may("separator", text(1, 1000), "a file is one text", "Text that ends a document; the state of recurrent layers is reset after it.").called("delimiter", "end", "eos"),
+		may("scheduled_sampling", object("",
+			with("share", above(0, 1), 0.25, "Share of the tokens that the model draws itself.").called("probability", "p", "rate", "ratio"),
+			with("rise", integer(0, maxCount), 0, "Steps in which the share rises from 0 in a straight line.").called("warmup", "ramp", "steps")).shortFor("share"),
+			"the decoder reads the text alone", "In a decoder of kind `attention`: how many of the tokens that it reads in training are drawn from what it would have written there itself, in place of the text's (Bengio et al. 2015; Mihaylova and Martins 2019).").called("teacher_forcing", "sampling", "exposure")),
 		"the defaults of its keys", "Defaults of the command `train`, which has a flag for each.").called("training", "fit")
 )

@@ -72,6 +72,7 @@ func (r *referenceWriter) section(name, doc string, t *typ) {
 	r.printf("\n\n")
 	if t.form == objectForm {
 		r.keys(t)
+		r.settings(t, objectForm)
 		return
 	}
 	r.printf("| word | meaning |\n|---|---|\n")
@@ -93,15 +94,18 @@ func (r *referenceWriter) section(name, doc string, t *typ) {
 		}
 		r.printf("\nSettings of %s:\n\n%s", strings.Join(names, ", "), table(w.typ))
 	}
-	// Settings that are a choice themselves have sections behind it.
 	for _, w := range t.words {
-		if w.typ == nil {
-			continue
+		if w.typ != nil {
+			r.settings(w.typ, choiceForm)
 		}
-		for _, k := range w.typ.keys {
-			if _, ok := r.printed[k.typ]; !ok && k.typ.form == choiceForm && k.typ != initType {
-				r.section(k.name, k.doc, k.typ)
-			}
+	}
+}
+
+// settings writes sections for the keys of an object that have settings of a form.
+func (r *referenceWriter) settings(t *typ, of form) {
+	for _, k := range t.keys {
+		if _, ok := r.printed[k.typ]; !ok && k.typ.form == of && k.typ.cell == "" && k.typ != initType {
+			r.section(k.name, k.doc, k.typ)
 		}
 	}
 }

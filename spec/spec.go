@@ -104,7 +104,6 @@ func Parse(file string, src []byte, read func(name string) ([]byte, error)) (*Mo
 		return nil, d.errs.sorted()
 	}
 	m.File = filepath.Base(file)
-	m.Kind = kind.name
 	files := append([][]byte{src}, c.vocabularies...)
 	if len(c.vocabularies) == 0 {
 		files = append(files, nil)

@@ -4,6 +4,7 @@ package spec
 func (c *checker) model(root *value) *Model {
 	shape := root.key("shape")
 	return &Model{
+		Kind:        root.key("kind").word,
 		Name:        c.packageName(root.key("name")),
 		Description: c.description(root.key("description")),
 		Seed:        uint64(root.key("seed").integer),
@@ -61,6 +62,12 @@ func (c *checker) train(v *value, m *Model) Train {
 		EvalEvery:  int(v.key("eval_every").integer),
 		SaveEvery:  int(v.key("save_every").integer),
 		Separator:  separator.text,
+	}
+	if sampling := v.key("scheduled_sampling"); sampling.given && !sampling.bad {
+		t.Sampling, t.Rise = sampling.key("share").number, int(sampling.key("rise").integer)
+		if m.Kind != "attention" || m.Masking != nil {
+			c.errorf(sampling.Pos, "train.scheduled_sampling: it is for a decoder of kind attention; leave it out")
+		}
 	}
 	if passes.given && steps.given && !passes.bad && !steps.bad {
 		c.errorf(steps.Pos, "train: passes and steps both say how long to train; leave one of them out")

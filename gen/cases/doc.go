@@ -2,4 +2,4 @@
 // with all others. Between them they use every layer, optimizer and option.
 package cases
 
-//go:generate go test .. -run TestCases -update
+//go:generate go test . -run TestCases -update

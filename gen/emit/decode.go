@@ -344,12 +344,7 @@ func (e *emitter) text(f *jen.File) {
 		jen.Return(jen.Id("m"), jen.Nil()),
 	)
 	f.Line()
-	if e.decoding == nil {
-		e.logits(f)
-		e.program(f)
-		return
-	}
-	if e.encoding != nil {
+	if e.decoding == nil || e.encoding != nil {
 		e.program(f)
 		return
 	}
@@ -377,17 +372,6 @@ func (e *emitter) vocabulary(t spec.Tokenizer) string {
 	}
 	e.lists[name] = b.String()
 	return name
-}
-
-// logits emits what a model that fills in masked tokens gives.
-func (e *emitter) logits(f *jen.File) {
-	comment(f, "Logits gives the logits [steps, batch, vocab] of what each token of b is. The slice is overwritten by the next call.")
-	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("Logits").Params(jen.Id("b").Op("*").Qual(e.modelPkg(), "Batch")).Index().Float32().Block(
-		jen.Id("m").Dot("check").Call(jen.Id("b")),
-		jen.Id("m").Dot("forward").Call(jen.Id("b")),
-		jen.Return(jen.Id("m").Dot("acts").Dot("logits").Index(jen.Empty(), jen.Id("b").Dot("Steps").Op("*").Id("b").Dot("Batch").Op("*").Id("vocab"))),
-	)
-	f.Line()
 }
 
 // tokenizer emits a variable with a tokenizer.
@@ -460,18 +444,7 @@ func (e *emitter) tests(f *jen.File) {
 		}
 		comment(f, "%s", t.doc)
 		f.Func().Id(t.name).Params(jen.Id("t").Op("*").Qual("testing", "T")).Block(
-			jen.Qual(mt, t.fn).Call(jen.Id("t"), jen.Func().Params(jen.Id("seed").Uint64()).Qual(mt, "Model").Block(jen.Return(jen.Id("under").Values(jen.Id("NewSeeded").Call(jen.Id("seed")))))))
+			jen.Qual(mt, t.fn).Call(jen.Id("t"), jen.Func().Params(jen.Id("seed").Uint64()).Qual(mt, "Model").Block(jen.Return(jen.Id("NewSeeded").Call(jen.Id("seed"))))))
 		f.Line()
 	}
-	comment(f, "under gives the tests a look at what the package keeps to itself.")
-	f.Type().Id("under").Struct(jen.Op("*").Id("Model"))
-	f.Line()
-	if e.decoding == nil {
-		return // the model has the method itself
-	}
-	f.Func().Params(jen.Id("u").Id("under")).Id("Logits").Params(jen.Id("b").Op("*").Qual(e.modelPkg(), "Batch")).Index().Float32().Block(
-		jen.Id("u").Dot("check").Call(jen.Id("b")),
-		jen.Id("u").Dot("forward").Call(jen.Id("b")),
-		jen.Return(jen.Id("u").Dot("acts").Dot("logits").Index(jen.Empty(), jen.Id("b").Dot("Steps").Op("*").Id("b").Dot("Batch").Op("*").Id("vocab"))),
-	)
 }

@@ -23,7 +23,7 @@ import (
 const Module = "github.com/gradsmith/gradsmith"
 
 // RuntimeVersion is the version of package runtime/model that generated code is for.
-const RuntimeVersion = 2
+const RuntimeVersion = 3
 
 // Input is what a package is written from.
 type Input struct {

@@ -168,6 +168,18 @@ func (e *emitter) train(f *jen.File) {
 	)
 	f.Line()
 
+	what := "of what follows each token of b"
+	if e.Model.Masked() {
+		what = "of what each token of b is"
+	}
+	comment(f, "Logits gives the logits [steps, batch, vocab] %s, without dropout%s. The slice is overwritten by the next call.", what, carries)
+	f.Add(self()).Id("Logits").Params(jen.Id("b").Op("*").Qual(mp, "Batch")).Index().Float32().Block(
+		jen.Id("m").Dot("check").Call(jen.Id("b")),
+		jen.Id("m").Dot("forward").Call(jen.Id("b")),
+		jen.Return(jen.Id("m").Dot("acts").Dot("logits").Index(jen.Empty(), jen.Id("b").Dot("Steps").Op("*").Id("b").Dot("Batch").Op("*").Id("vocab"))),
+	)
+	f.Line()
+
 	check := "Check"
 	if s.Kind == "attention" {
 		check = "CheckPadded"
@@ -250,6 +262,7 @@ func (e *emitter) info(f *jen.File) {
 		"Layers", jen.Index().Qual(mp, "Layer").Values(layers...),
 		"Training", jen.Qual(mp, "Training").Values(fields(
 			"Rate", s.Optimizer.Rate, "Schedule", sc.Kind, "Warmup", sc.Warmup, "Every", sc.Every, "Factor", sc.Factor, "Floor", sc.Floor,
-			"Passes", t.Passes, "Steps", t.Steps, "Validation", t.Validation, "EvalEvery", t.EvalEvery, "SaveEvery", t.SaveEvery, "Separator", t.Separator)...),
+			"Passes", t.Passes, "Steps", t.Steps, "Validation", t.Validation, "EvalEvery", t.EvalEvery, "SaveEvery", t.SaveEvery, "Separator", t.Separator,
+			"Sampling", t.Sampling, "Rise", t.Rise)...),
 	)...)
 }

@@ -35,14 +35,6 @@ func Parse(data []byte) (*Model, error) {
 	return m, nil
 }
 
-// Logits gives the logits [steps, batch, vocab] of what each token of b is. The slice is overwritten by the next
-// call.
-func (m *Model) Logits(b *model.Batch) []float32 {
-	m.check(b)
-	m.forward(b)
-	return m.acts.logits[:b.Steps*b.Batch*vocab]
-}
-
 // Program is what the commands of the model's program need of it.
 func Program() model.Program {
 	return model.Program{

@@ -40,6 +40,14 @@ func (m *Model) Loss(b *model.Batch) float64 {
 	return m.loss(b, false)
 }
 
+// Logits gives the logits [steps, batch, vocab] of what follows each token of b, without dropout, and carries
+// the state on. The slice is overwritten by the next call.
+func (m *Model) Logits(b *model.Batch) []float32 {
+	m.check(b)
+	m.forward(b)
+	return m.acts.logits[:b.Steps*b.Batch*vocab]
+}
+
 // check panics when b does not fit the model, which is a mistake of the program, and makes the memory for the
 // first window.
 func (m *Model) check(b *model.Batch) {

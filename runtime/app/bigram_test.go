@@ -94,6 +94,10 @@ func (m *bigram) TrainStep(b *model.Batch, rate float64) (loss, norm float64) {
 
 func (m *bigram) Loss(b *model.Batch) float64 { return m.loss(b) }
 
+func (m *bigram) Logits(b *model.Batch) []float32 {
+	return (&bigramDecoder{m: m}).Step(b.Tokens)
+}
+
 func (m *bigram) NewDecoder(batch int) model.Decoder {
 	return &bigramDecoder{m: m, state: make([]float32, batch)}
 }

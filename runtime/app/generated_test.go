@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gradsmith/gradsmith/generated/gptnano"
 	"github.com/gradsmith/gradsmith/generated/rnn"
 	"github.com/gradsmith/gradsmith/runtime/app"
 	"github.com/gradsmith/gradsmith/runtime/model"
@@ -111,5 +112,47 @@ func TestGenerated(t *testing.T) {
 	printed := run(background, rnn.Program(), "sample", "--model", "whole.safetensors", "--prompt", "1 bottles", "--tokens", "30", "--temperature", "0.5", "--seed", "4")
 	if a, b := text(parsed), text(loaded); a != b || printed != "1 bottles"+a+"\n" && printed != "1 bottles"+a {
 		t.Errorf("from memory %q, from a file %q, by the command %q", a, b, printed)
+	}
+}
+
+// TestScheduledSampling trains a model on some of its own tokens: not the same as without, and the same bits when it was
+// interrupted and resumed.
+func TestScheduledSampling(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("book.txt", []byte(strings.Repeat("To be, or not to be: that is the question.\n", 30)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	train := func(stop int, out string, args ...string) []byte {
+		t.Helper()
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		p := gptnano.Program()
+		fresh := p.New
+		p.New = func(seed uint64) model.LanguageModel {
+			return hooked{fresh(seed), func(step int) {
+				if step == stop {
+					cancel()
+				}
+			}}
+		}
+		var stdout, errOut bytes.Buffer
+		if status := app.Run(ctx, p, append([]string{"train", "--samples", "0", "--out", out}, args...), &stdout, &errOut); status != 0 {
+			t.Fatalf("%v: status %d, %s", args, status, errOut.String())
+		}
+		data, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	args := []string{"--data", "book.txt", "--steps", "6", "--batch", "2", "--window", "16"}
+	sampled := append(args, "--scheduled-sampling", "0.5", "--rise", "3")
+	plain, whole := train(0, "plain.safetensors", args...), train(0, "whole.safetensors", sampled...)
+	if bytes.Equal(plain, whole) {
+		t.Error("the training is the same with scheduled sampling and without")
+	}
+	train(4, "part.safetensors", sampled...)
+	if part := train(0, "part.safetensors", "--resume"); !bytes.Equal(whole, part) {
+		t.Error("interrupted and resumed, the training ends with other bits")
 	}
 }

@@ -40,14 +40,15 @@ func (a *program) pairs(p pairFlags, data string) (*text.Pairs, error) {
 
 // answerFlags say how answers are searched for.
 type answerFlags struct {
-	beam    int
-	penalty float64
-	most    int
+	beam int
+	rank sample.Ranking
+	most int
 }
 
 func (f *answerFlags) add(fs *pflag.FlagSet, most int) {
 	fs.IntVar(&f.beam, "beam", 1, "keep this `MANY` beginnings of an answer; 1 takes the likeliest token each time")
-	fs.Float64Var(&f.penalty, "length-penalty", 1, "exponent of the length penalty by which a beam ranks answers; 0 favours short ones")
+	fs.Float64Var(&f.rank.Length, "length-penalty", 1, "exponent of the length penalty by which a beam ranks answers; 0 favours short ones")
+	fs.Float64Var(&f.rank.Coverage, "coverage-penalty", 0, "weight of what a beam takes off answers that leave parts of the text out, such as 0.2 for summaries")
 	fs.IntVar(&f.most, "tokens", most, "tokens of an answer, at the most")
 }
 
@@ -78,7 +79,7 @@ func (a *program) answer(ctx context.Context, m model.Writer, lines []string, f 
 			if err != nil {
 				return fmt.Errorf("line %d: %w", i+1, err)
 			}
-			found, err := sample.BeamAnswers(ctx, dec, source, *a.Info.Source, f.most, f.penalty)
+			found, err := sample.BeamAnswers(ctx, dec, source, *a.Info.Source, f.most, f.rank)
 			if err != nil {
 				return err
 			}

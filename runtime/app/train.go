@@ -36,12 +36,13 @@ type trainFlags struct {
 	evalEvery, saveEvery   int
 	maxTime                time.Duration
 	samples                int
+	sampling               train.Sampling
 	verbose                bool
 }
 
 // kept are the flags that decide the bits of a training: with --resume they are what they were, unless they are given
 // again.
-var kept = []string{"data", "match", "separator", "source", "target", "valid-source", "valid-target", "validation", "passes", "steps", "batch", "window", "rate", "eval-every", "save-every"}
+var kept = []string{"data", "match", "separator", "source", "target", "valid-source", "valid-target", "validation", "passes", "steps", "batch", "window", "rate", "eval-every", "save-every", "scheduled-sampling", "rise"}
 
 func (a *program) newTrain() *cobra.Command {
 	var f trainFlags
@@ -78,6 +79,10 @@ Defaults are those of %s.`, a.Info.Spec),
 	fs.IntVar(&f.steps, "steps", t.Steps, "training steps, in place of passes")
 	fs.DurationVar(&f.maxTime, "max-time", 0, "end after this `TIME`, such as 90s or 2h, with a checkpoint")
 	fs.Float64Var(&f.rate, "rate", t.Rate, "learning rate, before the schedule")
+	if a.Info.Kind == "attention" && a.Info.Masking == nil {
+		fs.Float64Var(&f.sampling.Share, "scheduled-sampling", t.Sampling, "`SHARE` of the tokens that the model reads which it draws itself")
+		fs.IntVar(&f.sampling.Rise, "rise", t.Rise, "steps in which that share rises from 0")
+	}
 	fs.Uint64Var(&f.seed, "seed", a.Info.Seed, "of the initial parameters and of dropout")
 	fs.IntVar(&f.batch, "batch", a.Info.Batch, "sequences side by side")
 	fs.IntVar(&f.window, "window", a.Info.Steps, "time steps of a window")
@@ -114,7 +119,7 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 	schedule := optim.NewSchedule(a.Info.Training)
 	schedule.Rate = f.rate
 	o := train.Options{
-		Schedule: schedule, Passes: f.passes, Steps: f.steps, EvalEvery: f.evalEvery, SaveEvery: f.saveEvery, MaxTime: f.maxTime,
+		Schedule: schedule, Sampling: f.sampling, Passes: f.passes, Steps: f.steps, EvalEvery: f.evalEvery, SaveEvery: f.saveEvery, MaxTime: f.maxTime,
 		Path: f.out, Best: f.best, Resume: f.resume, Seed: f.seed, Keep: keep,
 	}
 	fmt.Fprintf(errOut, "%s: %s parameters; %s\n", a.Info.Name, thousands(a.Info.Params), data.text)

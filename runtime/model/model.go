@@ -11,7 +11,7 @@ import (
 
 // Version is the version of the contract between generated code and the runtime. Generated packages contain a
 // constant expression that fails to compile when it differs from the version they were generated for.
-const Version = 2
+const Version = 3
 
 // Tensor is a named parameter of a model.
 type Tensor struct {
@@ -50,6 +50,8 @@ type Training struct {
 	EvalEvery  int
 	SaveEvery  int
 	Separator  string
+	Sampling   float64 // share of scheduled sampling
+	Rise       int     // steps in which it rises
 }
 
 // Info is what a model tells about itself. It is constant.
@@ -108,14 +110,6 @@ func (m *Masking) Hide(b *Batch, key uint64) {
 	}
 }
 
-// MaskedModel is a model that fills in masked tokens.
-type MaskedModel interface {
-	LanguageModel
-	// Logits gives the logits [Steps, Batch, vocabulary] of what each token is. The slice is overwritten by the next
-	// call.
-	Logits(b *Batch) []float32
-}
-
 // Batch is one window of text for each of Batch sequences, time-major: element [t·Batch + b] belongs to time step t of
 // sequence b.
 type Batch struct {
@@ -150,6 +144,9 @@ type LanguageModel interface {
 	TrainStep(b *Batch, rate float64) (loss, norm float64)
 	// Loss returns the mean loss in nats a token without dropout, and carries the state on.
 	Loss(b *Batch) float64
+	// Logits returns the logits [Steps, Batch, vocabulary] of what follows each token, or of what each token is where the
+	// model fills in masked ones, without dropout, and carries the state on. The slice is overwritten by the next call.
+	Logits(b *Batch) []float32
 }
 
 // Writer is a model that writes text from left to right.

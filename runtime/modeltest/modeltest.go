@@ -13,13 +13,11 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/parallel"
 )
 
-// Model is a language model that also shows its logits and gradients.
+// Model is a language model that also shows its gradients.
 type Model interface {
 	model.LanguageModel
 	// Gradients computes the loss and its gradient, and carries the state on.
 	Gradients(b *model.Batch) float64
-	// Logits runs the forward pass without dropout and gives the logits [steps, batch, vocabulary].
-	Logits(b *model.Batch) []float32
 }
 
 // batch makes a window of pseudo-random tokens, with a text that begins in the middle and a target that is padding.

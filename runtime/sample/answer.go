@@ -16,9 +16,33 @@ import (
 type Answer struct {
 	Tokens  []int32 // without those that begin and end it
 	LogProb float64 // natural logarithm of its probability, its end included
-	Score   float64 // what a beam ranks it by: LogProb over the length penalty
+	Score   float64 // what a beam ranks it by: LogProb over the length penalty, plus the coverage penalty
 	Ended   bool    // false where the model's room ended it
+
+	looked []float64 // with a coverage penalty: how much the answer looked at each token of the source
 }
+
+// A Ranking says how a beam ranks answers Y to a source X (Wu et al. 2016, equation 14):
+//
+//	log P(Y|X) / ((5 + |Y|)/6)^Length + Coverage·Σᵢ log min(Σⱼ pᵢⱼ, 1)
+//
+// where pᵢⱼ is the weight by which token j of the answer looked at token i of the source.
+type Ranking struct {
+	Length   float64 // 0 ranks by probability, which favours short answers
+	Coverage float64 // above 0 favours answers that leave nothing of the source out, as a summary should; it takes a decoder that shows where it looks
+}
+
+// score ranks an answer of a log-probability and a length, its end included.
+func (r Ranking) score(a Answer, length int) float64 {
+	s := a.LogProb / math.Pow((5+float64(length))/6, r.Length)
+	for _, x := range a.looked {
+		s += float64(r.Coverage * math.Log(min(max(x, leastLooked), 1)))
+	}
+	return s
+}
+
+// leastLooked keeps the penalty of a token that was not looked at finite.
+const leastLooked = 1e-10
 
 // GreedyAnswers answers the sources, [steps, dec.Batch()] with -1 behind their ends, with the likeliest token at each step.
 // Answers are written side by side until all have ended, have most tokens, or the model has no room.
@@ -73,9 +97,8 @@ func GreedyAnswers(ctx context.Context, dec model.Encoder, source []int32, f mod
 }
 
 // BeamAnswers answers one source, which every sequence of the decoder has read: it keeps the dec.Batch() likeliest
-// beginnings and gives the ended ones, the best first. penalty is the exponent α of the length penalty (Wu et al. 2016,
-// equation 14): 0 ranks by probability, which favours short answers.
-func BeamAnswers(ctx context.Context, dec model.Encoder, source []int32, f model.Source, most int, penalty float64) ([]Answer, error) {
+// beginnings and gives the ended ones, the best first.
+func BeamAnswers(ctx context.Context, dec model.Encoder, source []int32, f model.Source, most int, rank Ranking) ([]Answer, error) {
 	width := dec.Batch()
 	if width < 1 {
 		return nil, errors.New("sample: a beam needs a width of 1 or more")
@@ -83,14 +106,35 @@ func BeamAnswers(ctx context.Context, dec model.Encoder, source []int32, f model
 	if len(source)%width != 0 {
 		return nil, fmt.Errorf("sample: %d tokens of sources for a beam of %d", len(source), width)
 	}
+	live := []Answer{{}}
+	aligner, ok := dec.(model.Aligner)
+	if rank.Coverage != 0 {
+		if !ok {
+			return nil, errors.New("sample: a coverage penalty takes a decoder that shows where it looks: a recurrent one with additive or concat attention")
+		}
+		for i := 0; i < len(source) && source[i] >= 0; i += width {
+			live[0].looked = append(live[0].looked, 0)
+		}
+	}
+	// look is what an answer has looked at after a step of sequence i.
+	look := func(i int, before []float64) []float64 {
+		if before == nil {
+			return nil
+		}
+		weights := aligner.Alignment()
+		row := weights[i*(len(weights)/width):]
+		after := make([]float64, len(before))
+		for k := range after {
+			after[k] = before[k] + float64(row[k])
+		}
+		return after
+	}
 	dec.Encode(source)
-	score := func(p float64, length int) float64 { return p / math.Pow((5+float64(length))/6, penalty) }
 	type candidate struct {
 		parent int
 		token  int32
 		p      float64
 	}
-	live := []Answer{{}}
 	var done []Answer
 	from, tokens := make([]int, width), make([]int32, width)
 	for i := range tokens {
@@ -127,27 +171,30 @@ func BeamAnswers(ctx context.Context, dec model.Encoder, source []int32, f model
 		for _, c := range cs {
 			if c.token == f.AnswerEnd {
 				// What ended below the width is kept as well as what ended within.
-				done = append(done, Answer{Tokens: live[c.parent].Tokens, LogProb: c.p, Score: score(c.p, length+1), Ended: true})
+				a := Answer{Tokens: live[c.parent].Tokens, LogProb: c.p, Ended: true, looked: look(c.parent, live[c.parent].looked)}
+				a.Score = rank.score(a, length+1)
+				done = append(done, a)
 				continue
 			}
 			if len(grown) == width {
 				break
 			}
 			from[len(grown)], tokens[len(grown)] = c.parent, c.token
-			grown = append(grown, Answer{Tokens: append(slices.Clip(live[c.parent].Tokens), c.token), LogProb: c.p})
+			grown = append(grown, Answer{Tokens: append(slices.Clip(live[c.parent].Tokens), c.token), LogProb: c.p, looked: look(c.parent, live[c.parent].looked)})
 		}
 		live = grown
-		// The best live beginning can't catch up with the width best that have ended: probabilities only fall.
+		// The best live beginning can't catch up with the width best that have ended: probabilities only fall, and no
+		// coverage is better than whole.
 		if len(done) >= width && len(live) > 0 {
 			slices.SortStableFunc(done, func(a, b Answer) int { return cmp.Compare(b.Score, a.Score) })
-			if score(live[0].LogProb, most+1) < done[width-1].Score {
+			if rank.score(Answer{LogProb: live[0].LogProb}, most+1) < done[width-1].Score {
 				break
 			}
 		}
 		dec.Reorder(from)
 	}
 	for _, a := range live {
-		a.Score = score(a.LogProb, len(a.Tokens))
+		a.Score = rank.score(a, len(a.Tokens))
 		if len(done) == 0 || !a.Ended && len(done) < width {
 			done = append(done, a)
 		}

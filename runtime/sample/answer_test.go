@@ -91,7 +91,7 @@ func TestBeamAnswers(t *testing.T) {
 		}
 		return 1
 	})
-	got, err := BeamAnswers(context.Background(), &speller{next: spelling, batch: 6, room: 20}, make([]int32, 6), format, 5, 0)
+	got, err := BeamAnswers(context.Background(), &speller{next: spelling, batch: 6, room: 20}, make([]int32, 6), format, 5, Ranking{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,11 +101,80 @@ func TestBeamAnswers(t *testing.T) {
 		}
 	}
 	// A beam of one is greedy.
-	got, err = BeamAnswers(context.Background(), &speller{next: spelling, batch: 1, room: 20}, []int32{0}, format, 5, 1)
+	got, err = BeamAnswers(context.Background(), &speller{next: spelling, batch: 1, room: 20}, []int32{0}, format, 5, Ranking{Length: 1})
 	if err != nil || !slices.Equal(got[0].Tokens, []int32{0, 1, 2}) {
 		t.Errorf("a beam of one gives %v, %v", got, err)
 	}
-	if got, err := BeamAnswers(context.Background(), &speller{next: spelling, batch: 2, room: 1}, []int32{0, 0}, format, 5, 1); err != nil || len(got) == 0 {
+	if got, err := BeamAnswers(context.Background(), &speller{next: spelling, batch: 2, room: 1}, []int32{0, 0}, format, 5, Ranking{Length: 1}); err != nil || len(got) == 0 {
 		t.Errorf("without room: %v, %v", got, err)
+	}
+}
+
+// gazer is a speller that looks at one token of its source for each of its own: at token 0, which is of the likelier answer,
+// it looks at source token 0 again and again, at others at a source token of their own.
+type gazer struct {
+	speller
+	steps int
+	last  []int32
+}
+
+func (d *gazer) Step(t []int32) []float32 {
+	d.last = slices.Clone(t)
+	return d.speller.Step(t)
+}
+
+func (d *gazer) Alignment() []float32 {
+	w := make([]float32, d.batch*d.steps)
+	for i, t := range d.last {
+		if t > 2 {
+			t = 0
+		}
+		w[i*d.steps+int(t)] = 1
+	}
+	return w
+}
+
+func TestCoverage(t *testing.T) {
+	// The likeliest answer is 0, which looks at the first token of the source alone; 1, 2 looks at all three.
+	next := [][]float64{
+		{0.5, 0, 0, 0, 0.5},
+		{0, 0, 0.6, 0, 0.4},
+		{0, 0, 0, 0, 1},
+		{0.6, 0.4, 0, 0, 0},
+		{0, 0, 0, 0, 1},
+	}
+	const steps, width = 4, 3
+	source := make([]int32, steps*width)
+	for i := (steps - 1) * width; i < len(source); i++ {
+		source[i] = -1 // three tokens and padding, which does not count
+	}
+	dec := func() *gazer { return &gazer{speller: speller{next: next, batch: width, room: 20}, steps: steps} }
+	plain, err := BeamAnswers(context.Background(), dec(), source, format, 6, Ranking{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(plain[0].Tokens, []int32{0}) {
+		t.Errorf("without a penalty the best answer is %v", plain[0])
+	}
+	covered, err := BeamAnswers(context.Background(), dec(), source, format, 6, Ranking{Coverage: 0.2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	best := covered[0]
+	if !slices.Equal(best.Tokens, []int32{1, 2}) {
+		t.Fatalf("with a penalty the best answer is %v: it has to look at every token of the source", best)
+	}
+	if got, want := best.Score, best.LogProb; math.Abs(got-want) > 1e-9 {
+		t.Errorf("a source that is covered costs %v", want-got)
+	}
+	for _, a := range covered[1:] {
+		if a.Ended && len(a.Tokens) > 0 && a.Tokens[0] == 0 {
+			if want := a.LogProb + 0.2*2*math.Log(leastLooked); math.Abs(a.Score-want) > 1e-6 {
+				t.Errorf("%v leaves two tokens out; its score is %v, want %v", a.Tokens, a.Score, want)
+			}
+		}
+	}
+	if _, err := BeamAnswers(context.Background(), &speller{next: spelling, batch: 1, room: 20}, []int32{0}, format, 5, Ranking{Coverage: 0.2}); err == nil {
+		t.Error("a decoder that does not show where it looks: no error")
 	}
 }

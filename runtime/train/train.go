@@ -41,6 +41,7 @@ type Data struct {
 // Options say how a training runs. The zero value of a field means what its comment says.
 type Options struct {
 	Schedule  optim.Schedule
+	Sampling  Sampling      // the zero value reads the text alone
 	Passes    int           // passes over the training text; used where Steps is 0
 	Steps     int           // training steps
 	EvalEvery int           // steps between validations; 0 validates after each pass
@@ -156,6 +157,9 @@ func Run(ctx context.Context, m model.LanguageModel, d Data, o Options) (Result,
 	if err := o.Schedule.Check(); err != nil {
 		return Result{}, err
 	}
+	if err := o.Sampling.check(m); err != nil {
+		return Result{}, err
+	}
 	if err := checkpoint.Writable(o.Path, o.Best); err != nil {
 		return Result{}, err
 	}
@@ -194,9 +198,13 @@ type runner struct {
 	count  int
 	result Result
 	state  []float32 // copy of the training's state during a validation
+	row    []float32 // a row of logits, for scheduled sampling
 	batch  model.Batch
 	eval   model.Batch
 }
+
+// samplingStream keeps the draws of scheduled sampling apart from others of the same seed and step.
+const samplingStream = 0x5a3d
 
 func (r *runner) resume() error {
 	t, changed, err := checkpoint.Load(r.o.Path, r.m)
@@ -241,6 +249,12 @@ func (r *runner) loop(ctx context.Context) error {
 			if !r.d.Train.Next(&r.batch) {
 				return errors.New("the training text has no window")
 			}
+		}
+		if share := r.o.Sampling.At(r.step); share > 0 {
+			if r.row == nil {
+				r.row = make([]float32, r.m.Info().Vocab)
+			}
+			mix(&r.batch, r.m.Logits(&r.batch), r.row, r.m.Info().Source, share, model.Key(r.o.Seed, uint64(r.step), samplingStream))
 		}
 		rate := r.o.Schedule.At(r.step, r.total)
 		loss, norm := r.m.TrainStep(&r.batch, rate)

@@ -89,6 +89,14 @@ func (m *bigram) TrainStep(b *model.Batch, rate float64) (float64, float64) {
 
 func (m *bigram) Loss(b *model.Batch) float64 { return m.forward(b, false) }
 
+func (m *bigram) Logits(b *model.Batch) []float32 {
+	var out []float32
+	for _, t := range b.Tokens {
+		out = append(out, m.w[int(t)*m.vocab:][:m.vocab]...)
+	}
+	return out
+}
+
 // windows is a text in windows of one sequence and two steps.
 type windows struct {
 	tokens []int32

@@ -5,45 +5,33 @@ package newton
 import (
 	"testing"
 
-	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/modeltest"
 )
 
 // The gradients agree with finite differences of the loss.
 func TestGradients(t *testing.T) {
 	modeltest.Gradients(t, func(seed uint64) modeltest.Model {
-		return under{NewSeeded(seed)}
+		return NewSeeded(seed)
 	})
 }
 
 // Two trainings from one seed give the same bits, on one thread and on two.
 func TestDeterminism(t *testing.T) {
 	modeltest.Determinism(t, func(seed uint64) modeltest.Model {
-		return under{NewSeeded(seed)}
+		return NewSeeded(seed)
 	})
 }
 
 // A training step and a decoding step allocate nothing.
 func TestAllocations(t *testing.T) {
 	modeltest.Allocations(t, func(seed uint64) modeltest.Model {
-		return under{NewSeeded(seed)}
+		return NewSeeded(seed)
 	})
 }
 
 // The decoder gives the same logits, step by step, as the forward pass over the whole window.
 func TestDecoder(t *testing.T) {
 	modeltest.Decoding(t, func(seed uint64) modeltest.Model {
-		return under{NewSeeded(seed)}
+		return NewSeeded(seed)
 	})
-}
-
-// under gives the tests a look at what the package keeps to itself.
-type under struct {
-	*Model
-}
-
-func (u under) Logits(b *model.Batch) []float32 {
-	u.check(b)
-	u.forward(b)
-	return u.acts.logits[:b.Steps*b.Batch*vocab]
 }

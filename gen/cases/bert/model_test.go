@@ -11,25 +11,20 @@ import (
 // The gradients agree with finite differences of the loss.
 func TestGradients(t *testing.T) {
 	modeltest.Gradients(t, func(seed uint64) modeltest.Model {
-		return under{NewSeeded(seed)}
+		return NewSeeded(seed)
 	})
 }
 
 // Two trainings from one seed give the same bits, on one thread and on two.
 func TestDeterminism(t *testing.T) {
 	modeltest.Determinism(t, func(seed uint64) modeltest.Model {
-		return under{NewSeeded(seed)}
+		return NewSeeded(seed)
 	})
 }
 
 // A training step and a decoding step allocate nothing.
 func TestAllocations(t *testing.T) {
 	modeltest.Allocations(t, func(seed uint64) modeltest.Model {
-		return under{NewSeeded(seed)}
+		return NewSeeded(seed)
 	})
-}
-
-// under gives the tests a look at what the package keeps to itself.
-type under struct {
-	*Model
 }
