@@ -11,7 +11,7 @@ GRADSMITH   = $(GO) run ./cmd/gradsmith
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test generate check bench fuzz exhaustive format vet staticcheck verify fresh cross levels
+.PHONY: help demo gpt2 test generate check bench fuzz exhaustive format vet staticcheck verify fresh cross levels
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -25,6 +25,17 @@ demo: ## generate, build and train a model of English prose (a minute), then wri
 		seed=$$((seed + 1)); echo; echo "== $$prompt"; \
 		demo/opticks sample --model demo/opticks.safetensors --prompt "$$prompt" --tokens 300 --temperature 0.7 --seed $$seed || exit 1; echo; \
 	done
+
+gpt2: ## generate and build GPT-2 small, and take three training steps; needs 3 GiB of memory
+	@mkdir -p demo
+	@[ -e demo/gpt2small ] || $(GRADSMITH) init attention demo/gpt2small --as gpt
+	cp examples/gpt2/gpt2small.yaml demo/gpt2small/
+	@[ -e demo/gpt2small/tokens.bpe ] || $(GRADSMITH) vocab "$$($(GO) env GOROOT)/src" --match '*.go' --bpe 50257 -o demo/gpt2small/tokens.bpe
+	$(GO) generate ./demo/gpt2small
+	$(GO) build -o demo/gpt2 ./demo/gpt2small/cmd/gpt2small
+	demo/gpt2 info
+	demo/gpt2 train --data "$$($(GO) env GOROOT)/src/net/http/server.go" --steps 3 --validation 0 --samples 0 --overwrite --out demo/gpt2.safetensors --log demo/gpt2.jsonl
+	@cat demo/gpt2.jsonl
 
 test: ## run every test
 	$(GO) test ./...

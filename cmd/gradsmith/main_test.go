@@ -221,6 +221,17 @@ func TestVocab(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	write(t, filepath.Join(dir, "latin1"), "ab\nann\xe9e")
+	for i := range 5 {
+		write(t, filepath.Join(dir, "texts", fmt.Sprintf("%d.txt", i)), "abc")
+	}
+	write(t, filepath.Join(dir, "texts/other"), "xyz")
+	if code, _, errOut := command(t, dir, "vocab", "texts", "--match", "*.txt", "-o", "v"); code != 0 || !strings.Contains(errOut, "3 characters of texts") {
+		t.Errorf("a folder: %d, %s", code, errOut)
+	}
+	if code, _, errOut := command(t, dir, "vocab", "texts/0.txt", "texts/1.txt", "texts/2.txt", "texts/3.txt", "texts/4.txt", "-o", "v"); code != 0 || !strings.Contains(errOut, "of 0.txt, 1.txt, 2.txt, and 2 more") {
+		t.Errorf("many texts: %d, %s", code, errOut)
+	}
+	fails(t, dir, []string{"vocab", "texts", "--match", "*.go"}, "texts: no file", "*.go")
 	fails(t, dir, []string{"vocab", "latin1"}, "latin1:2:4", "not UTF-8")
 	write(t, filepath.Join(dir, "empty"), "")
 	fails(t, dir, []string{"vocab", "empty"}, "empty: ", "at least 2 characters")

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,25 +12,23 @@ import (
 	"time"
 )
 
-// TestOwnModule does what the README tells a user to do: in a module outside of this repository it makes a package,
-// generates it, tests it, trains it, writes text with it, and imports it in a program.
-func TestOwnModule(t *testing.T) {
+// ownModule makes a package of a kind in a module outside of this repository, whose folder it returns, and what runs a
+// command there and gives what it prints.
+func ownModule(t *testing.T, name string, init ...string) (dir string, run func(name string, args ...string) string) {
 	if testing.Short() {
 		t.Skip("it builds programs")
 	}
-	goCommand, err := exec.LookPath("go")
-	if err != nil {
+	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("there is no go command")
 	}
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := filepath.Join(t.TempDir(), "poet")
+	dir = filepath.Join(t.TempDir(), name)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
-	defer cancel()
-	// run runs a command in the module and returns what it prints.
-	run := func(name string, args ...string) string {
+	t.Cleanup(cancel)
+	run = func(name string, args ...string) string {
 		t.Helper()
 		cmd := exec.CommandContext(ctx, name, args...)
 		cmd.Dir = dir
@@ -43,8 +42,7 @@ func TestOwnModule(t *testing.T) {
 		}
 		return out.String()
 	}
-
-	if code, _, errOut := command(t, filepath.Dir(dir), "init", "rnn", "poet", "--module", "example.com/poet"); code != 0 {
+	if code, _, errOut := command(t, filepath.Dir(dir), append(append([]string{"init"}, init...), "--module", "example.com/"+name)...); code != 0 {
 		t.Fatal(errOut)
 	}
 	// A user has the versions of go.mod and go.sum from `go get`. Here the module is not published, so the checkout stands in
@@ -54,7 +52,14 @@ func TestOwnModule(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(dir, "go.sum"), string(sums))
-	run(goCommand, "mod", "edit", "-require", self+"@v0.0.0", "-replace", self+"="+root)
+	run("go", "mod", "edit", "-require", self+"@v0.0.0", "-replace", self+"="+root)
+	return dir, run
+}
+
+// TestOwnModule does what the README tells a user to do: in a module outside of this repository it makes a package,
+// generates it, tests it, trains it, writes text with it, and imports it in a program.
+func TestOwnModule(t *testing.T) {
+	dir, run := ownModule(t, "poet", "rnn", "poet")
 
 	// A smaller model, so that the test takes seconds.
 	path := filepath.Join(dir, "poet.yaml")
@@ -76,11 +81,11 @@ func TestOwnModule(t *testing.T) {
 	write(t, path, small)
 	write(t, filepath.Join(dir, "text.txt"), strings.Repeat("It was a dark and stormy night.\n", 200))
 
-	run(goCommand, "generate", "./...")
-	run(goCommand, "vet", "./...")
-	run(goCommand, "test", "./...")
+	run("go", "generate", "./...")
+	run("go", "vet", "./...")
+	run("go", "test", "./...")
 	program := filepath.Join(dir, "program.exe")
-	run(goCommand, "build", "-o", program, "./cmd/poet")
+	run("go", "build", "-o", program, "./cmd/poet")
 	run(program, "train", "--data", "text.txt", "--steps", "40", "--out", "poet.safetensors")
 	if out := run(program, "sample", "--model", "poet.safetensors", "--prompt", "It was", "--tokens", "20", "--seed", "1"); !strings.HasPrefix(out, "It was") {
 		t.Errorf("sample: %q", out)
@@ -112,7 +117,7 @@ func main() {
 	fmt.Println(written > 0)
 }
 `)
-	if out := run(goCommand, "run", "./cmd/own"); out != "true\n" {
+	if out := run("go", "run", "./cmd/own"); out != "true\n" {
 		t.Errorf("the program prints %q", out)
 	}
 
@@ -123,5 +128,35 @@ func main() {
 	write(t, path, strings.Replace(small, "units: 16", "units: 17", 1))
 	if code, _, _ := command(t, dir, "verify"); code == 0 {
 		t.Error("verify finds code of another spec fresh")
+	}
+}
+
+// TestGPT2 compiles the spec of GPT-2 small. In place of its vocabulary, which is large, are as many pairs of bytes.
+func TestGPT2(t *testing.T) {
+	src, err := os.ReadFile("../../examples/gpt2/gpt2small.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, run := ownModule(t, "gpt2small", "attention", "gpt2small", "--as", "gpt")
+	write(t, filepath.Join(dir, "gpt2small.yaml"), string(src))
+	letters := strings.Split("!#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]^_`abcdefghijklmnopqrstuvwxyz{|}~", "")
+	var merges strings.Builder
+	var pairs []string
+	for _, a := range letters {
+		for _, b := range letters {
+			pairs = append(pairs, a+b)
+			fmt.Fprintln(&merges, a, b)
+		}
+	}
+	for n := len(pairs); n < 50257-256; n++ {
+		fmt.Fprintln(&merges, pairs[n%len(pairs)], letters[n/len(pairs)])
+	}
+	write(t, filepath.Join(dir, "tokens.bpe"), merges.String())
+	run("go", "generate", "./...")
+	run("go", "vet", "./...")
+	run("go", "build", "-o", "gpt2", "./cmd/gpt2small")
+	// With 1024 places GPT-2 small has 124,439,808 parameters; the spec has 64, of 768 features each.
+	if out := run("./gpt2", "info"); !strings.Contains(out, "123,702,528") {
+		t.Errorf("GPT-2 small has other sizes:\n%s", out)
 	}
 }

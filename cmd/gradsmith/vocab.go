@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,12 +18,13 @@ import (
 )
 
 func newVocab() *cobra.Command {
-	var out string
+	var out, match string
 	var least, words, bpe int
 	cmd := &cobra.Command{
 		Use:   "vocab TEXT...",
 		Short: "Make a vocabulary file for the tokenizers chars, words and bpe from texts",
-		Long: `Vocab makes a vocabulary file from texts. It goes beside a spec, which names it:
+		Long: `Vocab makes a vocabulary file from texts, or from the files of folders. It goes beside a spec,
+which names it:
 
   tokenizer: {chars: poet.vocab}    the characters of UTF-8 texts, in the order of their code points
   tokenizer: {words: poet.words}    with --words: the most frequent words, with the blanks before them
@@ -30,25 +32,30 @@ func newVocab() *cobra.Command {
 
 The file is text: a quoted string a line, or two tokens to merge.`,
 		Example: `  gradsmith vocab poems.txt -o poet.vocab
-  gradsmith vocab poems.txt --bpe 4000 -o poet.bpe`,
+  gradsmith vocab poems.txt --bpe 4000 -o poet.bpe
+  gradsmith vocab "$(go env GOROOT)/src" --match '*.go' --bpe 16000 -o code.bpe`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, texts []string) error {
 			var data []byte
 			var comment string
-			var err error
+			files, err := filesOf(texts, match)
+			if err != nil {
+				return err
+			}
+			of := ofTexts(texts)
 			switch flags := cmd.Flags(); {
 			case flags.Changed("words"):
 				if words < 2 {
 					return fmt.Errorf("--words: a vocabulary needs at least 2 words, not %d", words)
 				}
-				data, comment, err = wordFile(texts, words, least)
+				data, comment, err = wordFile(files, of, words, least)
 			case flags.Changed("bpe"):
 				if bpe < 257 {
 					return fmt.Errorf("--bpe: the 256 bytes are tokens, so that there are at least 257, not %d", bpe)
 				}
-				data, comment, err = mergeFile(texts, bpe, least)
+				data, comment, err = mergeFile(files, of, bpe, least)
 			default:
-				data, comment, err = characterFile(texts, least)
+				data, comment, err = characterFile(files, of, least)
 			}
 			if err != nil {
 				var problems spec.Errors
@@ -67,6 +74,7 @@ The file is text: a quoted string a line, or two tokens to merge.`,
 		},
 	}
 	outFlag(cmd, &out)
+	cmd.Flags().StringVar(&match, "match", "", "of a folder, read the files with names like `PATTERN`, such as '*.go'")
 	cmd.Flags().IntVar(&words, "words", 0, "list words, the `N` most frequent ones at most")
 	cmd.Flags().IntVar(&bpe, "bpe", 0, "learn byte-pair encoding of `N` tokens, the 256 bytes included")
 	cmd.Flags().IntVar(&least, "least", 1, "leave out what occurs fewer than `N` times; for characters the spec then needs an unknown one")
@@ -74,11 +82,30 @@ The file is text: a quoted string a line, or two tokens to merge.`,
 	return cmd
 }
 
+// filesOf is the files that texts name, those in folders included.
+func filesOf(texts []string, match string) ([]string, error) {
+	var all []string
+	for _, path := range texts {
+		files, err := text.Files(path, match)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%s cannot be read: %w", path, cause(err))
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, files...)
+	}
+	return all, nil
+}
+
 // ofTexts is the end of a vocabulary's comment.
 func ofTexts(texts []string) string {
 	var names []string
 	for _, path := range texts {
 		names = append(names, filepath.Base(path))
+	}
+	if more := len(names) - 3; more > 1 {
+		names = append(names[:3], fmt.Sprintf("and %d more", more))
 	}
 	return " of " + strings.Join(names, ", ")
 }
@@ -92,7 +119,7 @@ func without(dropped, least int) string {
 }
 
 // characterFile makes a vocabulary file of characters, and its comment.
-func characterFile(texts []string, least int) ([]byte, string, error) {
+func characterFile(texts []string, of string, least int) ([]byte, string, error) {
 	counts := map[rune]int{}
 	for _, path := range texts {
 		if err := countCharacters(path, counts); err != nil {
@@ -106,14 +133,14 @@ func characterFile(texts []string, least int) ([]byte, string, error) {
 		}
 	}
 	slices.Sort(chars)
-	comment := fmt.Sprintf("%d characters%s%s", len(chars), ofTexts(texts), without(len(counts)-len(chars), least))
+	comment := fmt.Sprintf("%d characters%s%s", len(chars), of, without(len(counts)-len(chars), least))
 	data := spec.FormatVocabulary(chars, comment)
 	_, err := spec.ParseVocabulary("", data)
 	return data, comment, err
 }
 
 // wordFile makes a vocabulary file of words, and its comment.
-func wordFile(texts []string, size, least int) ([]byte, string, error) {
+func wordFile(texts []string, of string, size, least int) ([]byte, string, error) {
 	pieces, err := countPieces(texts)
 	if err != nil {
 		return nil, "", err
@@ -126,20 +153,20 @@ func wordFile(texts []string, size, least int) ([]byte, string, error) {
 	for _, w := range words {
 		some += pieces[w]
 	}
-	comment := fmt.Sprintf("%d words%s, %.1f%% of the text", len(words), ofTexts(texts), 100*float64(some)/float64(max(all, 1)))
+	comment := fmt.Sprintf("%d words%s, %.1f%% of the text", len(words), of, 100*float64(some)/float64(max(all, 1)))
 	data := spec.FormatWords(words, comment)
 	_, err = spec.ParseWords("", data)
 	return data, comment, err
 }
 
 // mergeFile makes a vocabulary file of byte-pair encoding, and its comment.
-func mergeFile(texts []string, size, least int) ([]byte, string, error) {
+func mergeFile(texts []string, of string, size, least int) ([]byte, string, error) {
 	pieces, err := countPieces(texts)
 	if err != nil {
 		return nil, "", err
 	}
 	merges := pieces.Merges(size, least)
-	comment := fmt.Sprintf("%d tokens%s", 256+len(merges), ofTexts(texts))
+	comment := fmt.Sprintf("%d tokens%s", 256+len(merges), of)
 	if 256+len(merges) < size {
 		comment += fmt.Sprintf(", fewer than the %d asked for: no other pair occurs %d times", size, max(least, 2))
 	}

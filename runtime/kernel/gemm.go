@@ -119,11 +119,20 @@ func pack(name string, dst, b []float32, k, n int, right operand) {
 	size(name, "n", n)
 	need(name, "dst", len(dst), PackedLen(k, n))
 	need(name, "b", len(b), k*n)
+	ld := n
+	if right == rightT {
+		ld = k
+	}
+	packInto(dst, b, ld, k, n, right)
+}
+
+// packInto packs b, [k, n] or, with rightT, [n, k], whose rows are ld apart.
+func packInto(dst, b []float32, ld, k, n int, right operand) {
 	if k == 0 || n == 0 {
 		return
 	}
 	j := packJobs.get()
-	*j = packJob{dst: dst, b: b, k: k, n: n, right: right}
+	*j = packJob{dst: dst, b: b, ld: ld, k: k, n: n, right: right}
 	j.panels = 1
 	if k*PanelCols < rowWork {
 		j.panels = rowWork / (k * PanelCols)
@@ -135,6 +144,7 @@ func pack(name string, dst, b []float32, k, n int, right operand) {
 
 type packJob struct {
 	dst, b []float32
+	ld     int
 	k, n   int
 	panels int
 	right  operand
@@ -148,9 +158,9 @@ func (j *packJob) Do(task int) {
 		w := min(PanelCols, j.n-c)
 		dst := j.dst[c*j.k : (c+PanelCols)*j.k]
 		if j.right == rightN {
-			packPanel(dst, j.b[c:], j.n, j.k, w)
+			packPanel(dst, j.b[c:], j.ld, j.k, w)
 		} else {
-			packPanelT(dst, j.b[c*j.k:], j.k, j.k, w)
+			packPanelT(dst, j.b[c*j.ld:], j.ld, j.k, w)
 		}
 	}
 }

@@ -28,35 +28,33 @@ type tile struct {
 	panel    uintptr // from a panel of b to the next, for tiles four vectors across at AVX-512
 }
 
-// blocks are the sizes that products are cut into, by the caches of the machine. They do not show in the result: blocks
-// along k continue the sums through c, in order.
+// blocks are the sizes that products are cut into, by the second cache of the machine. They do not show in the result:
+// blocks along k continue the sums through c, in order.
+//
+// The first cache does not matter: a tile uses a line of b for as long as the second cache takes to deliver several.
 type blocks struct {
-	// k is how many steps along k a panel of b has when it is used: it takes two thirds of the first cache. A matrix that
-	// comes packed streams well from the second cache, and twice the steps, kPacked, halve the traffic to c.
-	k, kPacked int
-	left       int // the most elements of a that one task multiplies with a panel: under half of the second cache
-	right      int // a b with fewer elements than this is in the second cache, or nearly
+	left  int // the most elements of a that one task multiplies with a panel: a quarter of the second cache
+	right int // a b with fewer elements than this is in the second cache, or nearly
 }
 
-// mostK is the largest k of blocks.
-const mostK = 256
+// Steps along k of a block. A matrix that comes packed streams well from the second cache, and twice the steps halve the
+// traffic to c.
+const (
+	stepsK      = 256
+	stepsPacked = 512
+)
 
-// blocking holds the blocks of each level.
-var blocking [avx512 + 1]blocks
+// blocking holds the blocks of the machine.
+var blocking blocks
 
-// blocksFor is the blocks for caches of l1 and l2 bytes, less than 1 if unknown, where a tile reads step bytes of a panel
-// for each step along k.
-func blocksFor(l1, l2, step int) blocks {
-	if l1 < 1 {
-		l1 = 32 << 10
-	}
+// blocksFor is the blocks for a second cache of l2 bytes, less than 1 if unknown.
+func blocksFor(l2 int) blocks {
 	if l2 < 1 {
 		l2 = 512 << 10
 	}
-	// Smaller caches are a hypervisor's invention, larger ones have room to spare: longer blocks measure no faster.
-	l1, l2 = max(16<<10, l1), max(128<<10, min(l2, 4<<20))
-	k := max(64, min(l1/3*2/step&^31, mostK))
-	return blocks{k: k, kPacked: 2 * k, left: min(l2, 1<<20) / 16 * 7 / 4, right: l2 / 2}
+	// A smaller cache is a hypervisor's invention, a larger one has room to spare: longer blocks measure no faster.
+	l2 = max(128<<10, min(l2, 4<<20))
+	return blocks{left: min(l2, 1<<20) / 16, right: l2 / 2}
 }
 
 var (
@@ -67,23 +65,71 @@ var (
 	packLeftRows   = 48
 	packLeftCols   = 128
 	farLd          = 1024
+
+	// From so many rows on, b is packed as a whole before the product, in parts of so many elements.
+	packAllRows = 384
+	packAllMost = 1 << 21
 )
 
 // scratch is where a task copies parts of its operands that lie badly in memory.
 type scratch struct {
-	b []float32 // two panels of mostK steps
+	b []float32 // two panels of stepsK steps
 	a []float32 // a block of a, its rows padded so that they do not fall on the same cache sets
 }
 
 var scratches jobs[scratch]
 
 func (p *product) run() {
-	if level == generic {
+	switch {
+	case level == generic:
 		p.runGeneric()
-		return
+	case p.right != rightPacked && p.m >= packAllRows && p.n >= PanelCols && 0 < p.k && p.k <= packAllMost/PanelCols:
+		p.runPacked()
+	default:
+		p.runTiles()
 	}
+}
+
+// panels is memory for a packed matrix.
+type panels struct{ x []float32 }
+
+var packs jobs[panels]
+
+// runPacked packs b, and multiplies with the panels: what packing costs, many rows pay back. A b that is too large for the
+// memory that this may take goes in parts of its columns.
+func (p *product) runPacked() {
+	s := packs.get()
+	most := packAllMost / p.k / PanelCols * PanelCols
+	for c := 0; c < p.n; c += most {
+		n := min(most, p.n-c)
+		if need := PackedLen(p.k, n); len(s.x) < need {
+			s.x = make([]float32, need)
+		}
+		from := c
+		if p.right == rightT {
+			from *= p.ldb
+		}
+		packInto(s.x, p.b[from:], p.ldb, p.k, n, p.right)
+		q := productJobs.get()
+		*q = *p
+		q.n, q.b, q.right, q.c = n, s.x, rightPacked, p.c[c:]
+		if p.bias != nil {
+			q.bias = p.bias[c:]
+		}
+		if p.residual != nil {
+			q.residual = p.residual[c:]
+		}
+		q.runTiles()
+		*q = product{}
+		productJobs.put(q)
+	}
+	packs.put(s)
+}
+
+// runTiles cuts the product into tasks.
+func (p *product) runTiles() {
 	panels := (p.n + PanelCols - 1) / PanelCols
-	maxRows := max(1, blocking[level].left/min(p.k+1, p.blockK()))
+	maxRows := max(1, blocking.left/min(p.k+1, p.blockK()))
 	p.rowBlock, p.colBlock = even(p.m, maxRows), panels*PanelCols
 	if threads := parallel.Threads(); threads > 1 && p.m*p.n*p.k >= 1<<17 {
 		p.split(threads, panels, maxRows)
@@ -95,9 +141,9 @@ func (p *product) run() {
 // blockK is the largest number of steps along k that are added at a time.
 func (p *product) blockK() int {
 	if p.right == rightPacked {
-		return blocking[level].kPacked
+		return stepsPacked
 	}
-	return blocking[level].k
+	return stepsK
 }
 
 // even is the size of the blocks when n is cut into as few as blocks of at most limit allow, as evenly as tiles do.
@@ -148,7 +194,7 @@ func (p *product) block(r0, r1, c0, c1 int) {
 	var t tile
 	t.ldc = uintptr(4 * p.ldc)
 	steps := p.blockK()
-	if rows <= wideRows() && p.right == rightN && p.k*p.n >= blocking[level].right {
+	if rows <= wideRows() && p.right == rightN && p.k*p.n >= blocking.right {
 		// Too little work to hide memory behind: read few rows of b from end to end, as the machine fetches ahead best.
 		steps = 16
 	}
@@ -185,10 +231,10 @@ func (p *product) block(r0, r1, c0, c1 int) {
 				t.panel = uintptr(4 * p.k * PanelCols)
 			case p.right == rightT:
 				s.packRight(p.b[c*p.ldb+k0:], p.ldb, kc, w, packPanelT, p.ldb)
-				b, t.ldb, t.panel = unsafe.Pointer(&s.b[0]), 4*PanelCols, 4*mostK*PanelCols
+				b, t.ldb, t.panel = unsafe.Pointer(&s.b[0]), 4*PanelCols, 4*stepsK*PanelCols
 			case packB || w < PanelCols:
 				s.packRight(p.b[k0*p.ldb+c:], p.ldb, kc, w, packPanel, 1)
-				b, t.ldb, t.panel = unsafe.Pointer(&s.b[0]), 4*PanelCols, 4*mostK*PanelCols
+				b, t.ldb, t.panel = unsafe.Pointer(&s.b[0]), 4*PanelCols, 4*stepsK*PanelCols
 			default:
 				b, t.ldb = unsafe.Pointer(&p.b[k0*p.ldb+c]), uintptr(4*p.ldb)
 			}
@@ -248,11 +294,11 @@ func across(cols, rows int) int {
 // packRight packs kc steps of cols columns of b, one panel or two, whose columns are step elements apart.
 func (s *scratch) packRight(b []float32, ldb, kc, cols int, pack func(dst, b []float32, ldb, k, w int), step int) {
 	if s.b == nil {
-		s.b = make([]float32, 2*mostK*PanelCols)
+		s.b = make([]float32, 2*stepsK*PanelCols)
 	}
 	pack(s.b, b, ldb, kc, min(cols, PanelCols))
 	if cols > PanelCols {
-		pack(s.b[mostK*PanelCols:], b[PanelCols*step:], ldb, kc, cols-PanelCols)
+		pack(s.b[stepsK*PanelCols:], b[PanelCols*step:], ldb, kc, cols-PanelCols)
 	}
 }
 

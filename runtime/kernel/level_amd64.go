@@ -23,9 +23,7 @@ func init() {
 	case cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3):
 		best = avx2
 	}
-	c := &cpuid.CPU.Cache
-	blocking[avx512] = blocksFor(c.L1D, c.L2, 4*PanelCols)
-	blocking[avx2] = blocksFor(c.L1D, c.L2, 4*PanelCols/2)
+	blocking = blocksFor(cpuid.CPU.Cache.L2)
 	hook.SetLevel = func(name string) bool {
 		l, fault := chooseLevel(best, name)
 		if fault == "" {

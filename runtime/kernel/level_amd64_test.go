@@ -23,34 +23,34 @@ func setLevel(t testing.TB, l int) {
 
 // The sizes of blocks follow the caches, stay within bounds whatever a machine says, and do not show in a product.
 func TestBlocks(t *testing.T) {
-	old := blocking
-	t.Cleanup(func() { blocking = old })
+	old, most := blocking, packAllMost
+	t.Cleanup(func() { blocking, packAllMost = old, most })
 	r := rng(30)
-	const m, n, k = 37, 70, 1100
-	a, b, bias := floats(r, m*k), floats(r, k*n), floats(r, n)
+	const m, n, k = 401, 70, 1100 // enough rows for b to be packed as a whole
+	a, b, bias, residual := floats(r, m*k), floats(r, k*n), floats(r, n), floats(r, m*n)
 	setLevel(t, generic)
 	want := make([]float32, m*n)
-	GemmNN(want, a, b, m, n, k, Bias(bias))
+	GemmNN(want, a, b, m, n, k, Bias(bias), Residual(residual))
 	for _, c := range []struct {
-		l1, l2 int
-		want   blocks // of AVX-512
+		l2   int
+		want blocks
+		most int // of a b that is packed as a whole
 	}{
-		{48 << 10, 1 << 20, blocks{256, 512, 448 * 256, 1 << 19}},
-		{32 << 10, 1 << 20, blocks{160, 320, 448 * 256, 1 << 19}},
-		{-1, -1, blocks{160, 320, 224 * 256, 1 << 18}},
-		{1, 1, blocks{64, 128, 56 * 256, 1 << 16}},
-		{1 << 30, 1 << 30, blocks{256, 512, 448 * 256, 1 << 21}},
+		{1 << 20, blocks{1 << 16, 1 << 19}, most},
+		{-1, blocks{1 << 15, 1 << 18}, 40 * k}, // parts of 32 columns
+		{1, blocks{1 << 13, 1 << 16}, k},       // none is
+		{1 << 30, blocks{1 << 16, 1 << 21}, most},
 	} {
+		if got := blocksFor(c.l2); got != c.want {
+			t.Errorf("a cache of %d bytes: %v, want %v", c.l2, got, c.want)
+		}
 		for _, l := range levels()[1:] {
 			setLevel(t, l)
-			blocking[avx512], blocking[avx2] = blocksFor(c.l1, c.l2, 4*PanelCols), blocksFor(c.l1, c.l2, 2*PanelCols)
-			if got := blocking[avx512]; got != c.want {
-				t.Errorf("caches of %d and %d bytes: %v, want %v", c.l1, c.l2, got, c.want)
-			}
+			blocking, packAllMost = c.want, c.most
 			for _, p := range products {
 				got := make([]float32, m*n)
-				p.run(got, a, b, m, n, k, Bias(bias))
-				diff(t, fmt.Sprintf("%s %s with caches of %d and %d bytes", levelNames[l], p.name, c.l1, c.l2), got, want)
+				p.run(got, a, b, m, n, k, Bias(bias), Residual(residual))
+				diff(t, fmt.Sprintf("%s %s with a cache of %d bytes", levelNames[l], p.name, c.l2), got, want)
 			}
 		}
 	}

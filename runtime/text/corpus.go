@@ -62,15 +62,9 @@ func (p *Part) at(i int) int32 {
 // Read makes a corpus of the file at path, or of all files of the folder there, in the order of their names, folders in
 // it included. Files and folders whose names begin with a dot are left out.
 func Read(path string, tok Tokenizer, o Options) (*Corpus, error) {
-	files := []string{path}
-	info, err := os.Stat(path)
+	files, err := Files(path, o.Match)
 	if err != nil {
-		return nil, fmt.Errorf("can't read the text: %w", err)
-	}
-	if info.IsDir() {
-		if files, err = list(path, o.Match); err != nil {
-			return nil, err
-		}
+		return nil, err
 	}
 	b := newBuilder(tok, o)
 	size := int64(0)
@@ -91,6 +85,20 @@ func Read(path string, tok Tokenizer, o Options) (*Corpus, error) {
 		}
 	}
 	return b.corpus(path)
+}
+
+// Files is the file at path, or all files of the folder there whose names match a pattern, such as "*.go", in the order of
+// their names, folders in it included. Files and folders whose names begin with a dot are left out. It is an error when
+// there are none.
+func Files(path, match string) ([]string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("can't read the text: %w", err)
+	}
+	if info.IsDir() {
+		return list(path, match)
+	}
+	return []string{path}, nil
 }
 
 // list names the files of a folder.
