@@ -11,7 +11,7 @@ GRADSMITH   = $(GO) run ./cmd/gradsmith
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo gpt2 test generate check bench fuzz exhaustive format vet staticcheck verify fresh cross levels
+.PHONY: help demo gpt2 plain test generate check bench fuzz exhaustive format vet staticcheck verify fresh cross levels
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -36,6 +36,15 @@ gpt2: ## generate and build GPT-2 small, and take three training steps; needs 3 
 	demo/gpt2 info
 	demo/gpt2 train --data "$$($(GO) env GOROOT)/src/net/http/server.go" --steps 3 --validation 0 --samples 0 --overwrite --out demo/gpt2.safetensors --log demo/gpt2.jsonl
 	@cat demo/gpt2.jsonl
+
+plain: ## generate and build the recurrent translator without attention, as demo/plain, to compare with
+	@mkdir -p demo
+	@[ -e demo/plainmodel ] || $(GRADSMITH) init attention demo/plainmodel --as translate --name plain
+	sed 's/, attention: {additive: 256}//; s/^name: .*/name: plain/; s/^description: .*/description: A GRU encoder and decoder without attention./' \
+		generated/translate/translate.yaml > demo/plainmodel/plain.yaml
+	cp generated/translate/en_de.bpe demo/plainmodel/
+	$(GO) generate ./demo/plainmodel
+	$(GO) build -o demo/plain ./demo/plainmodel/cmd/plain
 
 test: ## run every test
 	$(GO) test ./...

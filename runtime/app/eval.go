@@ -17,10 +17,8 @@ func (a *program) newEval() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "eval",
 		Short: "Tell how well the model predicts a text",
-		Long: `Eval prints the mean loss on a text in nats a token, the perplexity, and bits a character,
-which can be compared between tokenizers. The text is read in order, as many sequences side by
-side as the batch has, and each begins with an empty memory: with --batch 1 only one does.`,
-		Args: noArgs,
+		Long:  a.evalHelp(),
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if batch < 1 || batch > a.Info.Batch {
 				return fmt.Errorf("--batch %d: give 1 to %d, the shape in %s", batch, a.Info.Batch, a.Info.Spec)
@@ -54,15 +52,18 @@ side as the batch has, and each begins with an empty memory: with --batch 1 only
 			if err != nil {
 				return err
 			}
+			if a.Info.Masking != nil {
+				var learnt *text.Part
+				if last < 1 {
+					learnt = corpus.Train
+				}
+				return a.evalMasked(cmd.Context(), cmd.OutOrStdout(), m, windows, learnt)
+			}
 			loss, tokens, err := train.Evaluate(cmd.Context(), m, windows)
 			if err != nil {
 				return err
 			}
-			each := density(part)
-			if a.Info.Masking != nil {
-				each = 0
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: %s tokens, %s characters\n%s\n", part.Name, thousands(tokens), thousands(part.Chars()), lossLine(loss, each))
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: %s tokens, %s characters\n%s\n", part.Name, thousands(tokens), thousands(part.Chars()), lossLine(loss, density(part)))
 			return nil
 		},
 	}
@@ -75,4 +76,16 @@ side as the batch has, and each begins with an empty memory: with --batch 1 only
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	fs.IntVar(&batch, "batch", a.Info.Batch, "sequences side by side")
 	return cmd
+}
+
+func (a *program) evalHelp() string {
+	if a.Info.Masking != nil {
+		return `Eval hides tokens of a text, as in training but the same ones each time, and prints how well they are
+restored: the mean of -log p in nats a token, the perplexity, and how often the likeliest token is the
+one. With --last the rest of the text is what two baselines are counted from, its pairs of tokens and its
+tokens, and they stand in the lines below.`
+	}
+	return `Eval prints the mean loss on a text in nats a token, the perplexity, and bits a character,
+which can be compared between tokenizers. The text is read in order, as many sequences side by
+side as the batch has, and each begins with an empty memory: with --batch 1 only one does.`
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gradsmith/gradsmith/generated/bertmini"
 	"github.com/gradsmith/gradsmith/generated/gptnano"
 	"github.com/gradsmith/gradsmith/generated/rnn"
 	"github.com/gradsmith/gradsmith/runtime/app"
@@ -154,5 +155,35 @@ func TestScheduledSampling(t *testing.T) {
 	train(4, "part.safetensors", sampled...)
 	if part := train(0, "part.safetensors", "--resume"); !bytes.Equal(whole, part) {
 		t.Error("interrupted and resumed, the training ends with other bits")
+	}
+}
+
+// TestMasked evaluates a model that restores masked tokens: its figures stand beside those of the baselines, where there is
+// a text to count them from.
+func TestMasked(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("book.txt", []byte(strings.Repeat("To be, or not to be: that is the question.\n", 60)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	run := func(args ...string) string {
+		t.Helper()
+		var out, errOut bytes.Buffer
+		if status := app.Run(context.Background(), bertmini.Program(), args, &out, &errOut); status != 0 {
+			t.Fatalf("%v: status %d, %s", args, status, errOut.String())
+		}
+		return out.String()
+	}
+	run("train", "--data", "book.txt", "--steps", "10", "--batch", "4", "--window", "24")
+	out := run("eval", "--data", "book.txt", "--last", "0.2", "--batch", "4")
+	lines := regexp.MustCompile(`(?m)^(.+?) {2,}(\d+\.\d+) {2,}(\d+\.\d+) {2,}(\d+\.\d+) %$`).FindAllStringSubmatch(out, -1)
+	if len(lines) != 3 || lines[0][1] != "bertmini" {
+		t.Fatalf("eval prints\n%s", out)
+	}
+	right := func(i int) float64 { x, _ := strconv.ParseFloat(lines[i][4], 64); return x }
+	if !(right(1) > right(2)) || !(right(2) > 0) {
+		t.Errorf("pairs of tokens do not say more than tokens:\n%s", out)
+	}
+	if out := run("eval", "--data", "book.txt", "--batch", "4"); strings.Contains(out, "frequency") {
+		t.Errorf("a baseline without a text to count:\n%s", out)
 	}
 }

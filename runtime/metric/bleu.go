@@ -1,6 +1,7 @@
-// Package metric measures what models write against what people wrote.
+// Package metric measures what models write against what people wrote, and counts what the simplest models of a text know,
+// which a model has to beat.
 //
-// It must know nothing of models or tokens: it compares texts.
+// It must know nothing of models: it compares texts and counts tokens.
 package metric
 
 import (
