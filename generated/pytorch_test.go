@@ -7,11 +7,13 @@ import (
 	"os"
 	"testing"
 
+	"github.com/gradsmith/gradsmith/generated/bertmini"
 	"github.com/gradsmith/gradsmith/generated/gptnano"
 	"github.com/gradsmith/gradsmith/generated/gru"
 	"github.com/gradsmith/gradsmith/generated/lstm"
 	"github.com/gradsmith/gradsmith/generated/rnn"
 	"github.com/gradsmith/gradsmith/generated/transformer"
+	"github.com/gradsmith/gradsmith/generated/translate"
 	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
@@ -61,7 +63,7 @@ func TestPyTorch(t *testing.T) {
 	if err := json.Unmarshal(data, &golden); err != nil {
 		t.Fatal(err)
 	}
-	for name, m := range map[string]trainable{"rnn": rnn.New(), "lstm": lstm.New(), "gru": gru.New(), "gptnano": gptnano.New(), "transformer": transformer.New()} {
+	for name, m := range map[string]trainable{"rnn": rnn.New(), "lstm": lstm.New(), "gru": gru.New(), "gptnano": gptnano.New(), "bertmini": bertmini.New(), "transformer": transformer.New(), "translate": translate.New()} {
 		t.Run(name, func(t *testing.T) {
 			want := golden.Models[name]
 			info := m.Info()
@@ -80,6 +82,16 @@ func TestPyTorch(t *testing.T) {
 					b.Source[s*b.Batch+b.Batch-1] = -1
 				}
 				for s := 6; s < b.Steps; s++ {
+					b.Tokens[s*b.Batch+b.Batch-1], b.Targets[s*b.Batch+b.Batch-1] = -1, -1
+				}
+			}
+			if info.Masking != nil { // every third token is to be restored, and the last sequence is shorter
+				for i := range b.Targets {
+					if i%3 > 0 {
+						b.Targets[i] = -1
+					}
+				}
+				for s := 100; s < b.Steps; s++ {
 					b.Tokens[s*b.Batch+b.Batch-1], b.Targets[s*b.Batch+b.Batch-1] = -1, -1
 				}
 			}

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes pytorch_golden.json: loss and gradients of the models rnn, lstm, gru, gptnano and transformer in PyTorch, in float64.
+"""Writes pytorch_golden.json: loss and gradients of the models rnn, lstm, gru and gptnano, and the losses of bertmini, transformer and translate, in PyTorch, in float64.
 
 Weights and tokens come from a formula that the Go test repeats, so that the file stays small: of each gradient it holds the norm, the product with a
 vector from the same formula, and some elements. Run it with Debian's python3-torch:
@@ -162,6 +162,61 @@ def translator():
     return {"loss": loss.item()}  # of a model with dropout the loss alone: gradients are those of a mask
 
 
+def bertmini():
+    """The model bertmini, without dropout: every third token is to be restored, the last sequence is shorter."""
+    steps, batch, vocab, width = 128, 16, 8192, 256
+    tok, pos, blocks, ln = nn.Embedding(vocab, width), nn.Embedding(steps, width), Blocks(width, 4, 4 * width, 4, F.gelu), nn.LayerNorm(width)
+    ours = [("tok.table", tok.weight, False), ("pos.table", pos.weight, False)] + blocks.ours("blocks") + [("ln.gain", ln.weight, False), ("ln.bias", ln.bias, False)]
+    nn.ModuleList([tok, pos, blocks, ln]).double()
+    fill(ours)
+    x, y = tokens(1, steps, batch, vocab), tokens(2, steps, batch, vocab)
+    y.view(-1)[torch.arange(steps * batch) % 3 > 0] = -1
+    x[100:, -1], y[100:, -1] = -1, -1
+    h = torch.where((x >= 0)[..., None], tok(x.clamp(min=0)), 0.0) + pos.weight[:, None]
+    h = blocks(h, (x < 0).T[:, None, None])
+    return {"loss": F.cross_entropy((ln(h) @ tok.weight.T).view(-1, vocab), y.view(-1), ignore_index=-1).item()}
+
+
+def recurrent_translator():
+    """The model translate, without dropout; the last source is shorter, as is the answer. The decoder's GRU reads the context beside its input."""
+    steps, source, batch, vocab, embed, read, write, score = 9, 11, 3, 8002, 192, 256, 384, 256
+    src, tgt = nn.Embedding(vocab - 1, embed), nn.Embedding(vocab, embed)
+    reader, writer = nn.GRU(embed, read, bidirectional=True), nn.GRUCell(embed, write)
+    query, keys, v = nn.Linear(write, score, bias=False), nn.Linear(2 * read, score, bias=False), nn.Parameter(torch.zeros(score))
+    more, context = nn.Linear(2 * read, 3 * write, bias=False), nn.Linear(2 * read, write, bias=False)
+    state, start = nn.Linear(write, write), nn.Linear(2 * read, write)
+    narrow, bias = nn.Linear(write, embed), nn.Parameter(torch.zeros(vocab))
+    ours = [("source.table", src.weight, False)]
+    for suffix, end in (("", ""), ("_reverse", "_back")):
+        ours += [("reader.w" + x + end, getattr(reader, f"weight_{i}h_l0{suffix}"), True) for x, i in (("x", "i"), ("h", "h"))]
+        ours += [("reader.b" + x + end, getattr(reader, f"bias_{i}h_l0{suffix}"), False) for x, i in (("", "i"), ("h", "h"))]
+    ours += [("target.table", tgt.weight, False), ("writer.wx", writer.weight_ih, True), ("writer.wh", writer.weight_hh, True), ("writer.b", writer.bias_ih, False),
+             ("writer.bh", writer.bias_hh, False), ("writer.w_query", query.weight, True), ("writer.v", v, False), ("writer.w_more", more.weight, True),
+             ("writer.w_context", context.weight, True), ("writer.w_state", state.weight, True), ("writer.b_out", state.bias, False),
+             ("writer.w_start_h", start.weight, True), ("writer.b_start_h", start.bias, False), ("writer.w_keys", keys.weight, True),
+             ("narrow.w", narrow.weight, True), ("narrow.b", narrow.bias, False), ("out.b", bias, False)]
+    for module in (src, tgt, reader, writer, query, keys, more, context, state, start, narrow):
+        module.double()
+    v.data, bias.data = v.data.double(), bias.data.double()
+    fill(ours)
+    s, x, y = tokens(3, source, batch, vocab - 1), tokens(1, steps, batch, vocab), tokens(2, steps, batch, vocab)
+    s[7:, -1], x[6:, -1], y[6:, -1] = -1, -1, -1
+    length = (s >= 0).sum(0)
+    packed = nn.utils.rnn.pack_padded_sequence(src(s.clamp(min=0)), length, enforce_sorted=False)
+    memory, _ = nn.utils.rnn.pad_packed_sequence(reader(packed)[0], total_length=source)
+    h, loss = torch.tanh(start(memory[0])), []
+    for t in range(steps):
+        e = (torch.tanh(query(h) + keys(memory)) @ v).masked_fill(s < 0, float("-inf"))
+        c = (F.softmax(e, 0)[..., None] * memory).sum(0)
+        gi = torch.where((x[t] >= 0)[:, None], tgt(x[t].clamp(min=0)), 0.0) @ writer.weight_ih.T + writer.bias_ih + more(c)
+        gh = h @ writer.weight_hh.T + writer.bias_hh
+        (ir, iz, i_n), (hr, hz, hn) = gi.chunk(3, -1), gh.chunk(3, -1)
+        r, z = torch.sigmoid(ir + hr), torch.sigmoid(iz + hz)
+        h = (1 - z) * torch.tanh(i_n + r * hn) + z * h
+        loss.append(narrow(torch.tanh(state(h) + context(c))) @ tgt.weight.T + bias)
+    return {"loss": F.cross_entropy(torch.stack(loss).view(-1, vocab), y.view(-1), ignore_index=-1, label_smoothing=0.1).item()}
+
+
 def fill(ours):
     with torch.no_grad():
         for i, (_, p, transposed) in enumerate(ours):
@@ -194,5 +249,7 @@ print(json.dumps({"torch": torch.__version__, "models": {
     "lstm": golden("LSTM", 128, 256, 2),
     "gru": golden("GRU", 128, 256, 2),
     "gptnano": gptnano(),
+    "bertmini": bertmini(),
     "transformer": translator(),
+    "translate": recurrent_translator(),
 }}, indent=1))
