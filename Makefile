@@ -52,8 +52,10 @@ test: ## run every test
 generate: ## write all generated files anew: kernels, models, reference pages
 	$(GO) generate ./...
 
-bench: ## time kernels, training steps and decoding; BENCHFLAGS="-count 10" for statistics
-	$(GO) test -run '^$$' -bench . $(BENCHFLAGS) ./runtime/... ./generated/...
+bench: ## measure every kernel against the limits of this machine and beside gonum, training steps and decoding
+	$(GRADSMITH) bench kernels
+	cd bench && $(GO) run .
+	$(GO) test -run '^$$' -bench . $(BENCHFLAGS) ./generated/... ./runtime/sample
 
 exhaustive: ## run tests over all float32 values and other long ones, some minutes
 	$(GO) test ./runtime/kernel -run TestUlp -exhaustive -timeout 0

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Times one training step of the models rnn, lstm, gru, gptnano, gptbaby and bertmini, or those named, in PyTorch and as compiled by gradsmith, in one run, and
-prints a table of medians.
+prints a table of medians. gpt2small, which takes 3 GiB, is timed when it is named; `make gpt2` builds it.
 
     apt-get install -y --no-install-recommends python3-torch
     /usr/bin/python3 bench/peers/train_step.py [MODEL ...]
@@ -8,11 +8,13 @@ prints a table of medians.
 PyTorch runs with OpenBLAS's AVX-512 kernels (OPENBLAS_CORETYPE=SkylakeX; set it to Haswell, and GRADSMITH_CPU=avx2, to compare AVX2 with AVX2). Both take turns, so
 that a machine whose speed drifts does not favour one. PyTorch is often slower on two threads than on one: the ratio is against its better one.
 """
+import json
 import os
 import re
 import statistics
 import subprocess
 import sys
+import tempfile
 
 CHILD = """
 import os, statistics, sys, time
@@ -61,6 +63,7 @@ model, vocab, shape, clip, make = {
     "gru": lambda: (Recurrent("GRU", 96, 128, 256, 2), 96, (64, 32), 5, torch.optim.Adam),
     "gptnano": lambda: (Transformer(65, 64, 128, 4, 4, True), 65, (12, 64), 1, torch.optim.AdamW),
     "gptbaby": lambda: (Transformer(65, 256, 384, 6, 6, True), 65, (8, 256), 1, torch.optim.AdamW),
+    "gpt2small": lambda: (Transformer(50257, 64, 768, 12, 12, True), 50257, (4, 64), 1, torch.optim.AdamW),
     "bertmini": lambda: (Transformer(8192, 128, 256, 4, 4, False), 8192, (16, 128), 1, torch.optim.AdamW),
 }[sys.argv[1]]()
 opt = make(model.parameters(), 1e-3)
@@ -87,7 +90,20 @@ def torch_ms(model, threads):
     return float(subprocess.run([sys.executable, "-c", CHILD, model], env=env, check=True, capture_output=True, text=True).stdout)
 
 
+def gpt2_ms(threads):
+    """The program of gpt2small takes steps on a text and logs when each was done."""
+    text = os.path.join(subprocess.run(["go", "env", "GOROOT"], check=True, capture_output=True, text=True).stdout.strip(), "src/net/http/server.go")
+    with tempfile.TemporaryDirectory() as folder:
+        log = os.path.join(folder, "log")
+        subprocess.run(["demo/gpt2", "train", "--data", text, "--steps", "7", "--validation", "0", "--samples", "0", "--threads", str(threads),
+                        "--out", os.path.join(folder, "model"), "--log", log], check=True, capture_output=True)
+        done = [json.loads(line)["seconds"] for line in open(log)]
+    return 1e3 * statistics.median(b - a for a, b in zip(done, done[1:]))
+
+
 def ours_ms(binary, model, threads):
+    if model == "gpt2small":
+        return gpt2_ms(threads)
     args = [binary, "-test.run", "^$", "-test.bench", f"TrainStep/{model}/threads={threads}$", "-test.benchtime", "2s"]
     out = subprocess.run(args, check=True, capture_output=True, text=True, cwd="generated").stdout
     return float(re.search(r"([\d.]+) ns/op", out).group(1)) / 1e6
