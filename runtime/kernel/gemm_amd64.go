@@ -158,7 +158,10 @@ func even(n, limit int) int {
 // once; many rows over rows.
 func (p *product) split(threads, panels, maxRows int) {
 	if p.m >= 8*maxTileRows()*threads || panels < threads {
-		p.rowBlock = even(p.m, min(maxRows, max(4*maxTileRows(), (p.m+2*threads-1)/(2*threads))))
+		// Tiles have any number of rows, so blocks need not be multiples of the tallest.
+		blocks := (p.m + maxRows - 1) / maxRows
+		blocks = (max(blocks, 2*threads) + threads - 1) / threads * threads
+		p.rowBlock = max(4*maxTileRows(), (p.m+blocks-1)/blocks)
 		return
 	}
 	// A task of fewer multiply-adds than this is not worth handing over.
