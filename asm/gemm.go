@@ -47,6 +47,8 @@ func emitGemm(ctx *build.Context) {
 		a.packPanel()
 		a.packTranspose()
 		a.packRows()
+		a.addRows(8)
+		a.addRows(1)
 		rows, rowsWide := maxRowsAVX2, maxRowsWideAVX2
 		if wide {
 			rows, rowsWide = maxRowsAVX512, maxRowsWideAVX512
@@ -337,4 +339,71 @@ func (a *asm) maskedLoad(from operand.Mem, mask reg.Register, to reg.VecVirtual)
 	} else {
 		a.VMASKMOVPS(from, mask, to)
 	}
+}
+
+// addRows emits the product of a row x of rows elements with as many rows of b, added to c. Every row of b is a stream that
+// the machine fetches ahead, and c is read and written once for all of them.
+func (a *asm) addRows(rows int) {
+	w := a.lanes()
+	name := fmt.Sprintf("addRows%d", rows)
+	a.function(name, "func(c, x, b *float32, ld, n int)",
+		fmt.Sprintf("%s%s adds x[0]·b[0] to x[%d]·b[%d], in this order, to c. Rows of b have n elements and are ld bytes apart.", name, a.suffix(), rows-1, rows-1))
+	c, x, b, ld, n := a.GP64(), a.GP64(), a.GP64(), a.GP64(), a.GP64()
+	a.Load(a.Param("c"), c)
+	a.Load(a.Param("x"), x)
+	a.Load(a.Param("b"), b)
+	a.Load(a.Param("ld"), ld)
+	a.Load(a.Param("n"), n)
+	xs, row := a.vecs(rows), []reg.GPVirtual{b}
+	for i := range xs {
+		a.VBROADCASTSS(mem(x, 4*i), xs[i])
+		if i > 0 {
+			p := a.GP64()
+			a.LEAQ(memx(row[i-1], ld, 1, 0), p)
+			row = append(row, p)
+		}
+	}
+	at := a.GP64() // bytes from the start of the rows
+	a.XORQ(at, at)
+	const unroll = 4
+	for _, vectors := range []int{unroll, 1} {
+		loop, end := a.label("loop"), a.label("end")
+		a.SUBQ(operand.Imm(uint64(vectors*w)), n)
+		a.JL(operand.LabelRef(end))
+		a.Label(loop)
+		sums := a.vecs(vectors)
+		for j, s := range sums {
+			a.VMOVUPS(memx(c, at, 1, 4*w*j), s)
+		}
+		for i := range xs {
+			for j, s := range sums {
+				a.VFMADD231PS(memx(row[i], at, 1, 4*w*j), xs[i], s)
+			}
+		}
+		for j, s := range sums {
+			a.VMOVUPS(s, memx(c, at, 1, 4*w*j))
+		}
+		a.ADDQ(operand.U32(uint32(4*w*vectors)), at)
+		a.SUBQ(operand.Imm(uint64(vectors*w)), n)
+		a.JGE(operand.LabelRef(loop))
+		a.Label(end)
+		a.ADDQ(operand.Imm(uint64(vectors*w)), n)
+	}
+	done := a.label("done")
+	a.TESTQ(n, n)
+	a.JZ(operand.LabelRef(done))
+	m := a.mask(n, 0)
+	s, v := a.vec(), a.vec()
+	a.maskedLoad(memx(c, at, 1, 0), m, s)
+	for i := range xs {
+		a.maskedLoad(memx(row[i], at, 1, 0), m, v)
+		a.VFMADD231PS(v, xs[i], s)
+	}
+	if a.wide {
+		a.VMOVUPS(s, m, memx(c, at, 1, 0))
+	} else {
+		a.VMASKMOVPS(s, m, memx(c, at, 1, 0))
+	}
+	a.Label(done)
+	a.ret()
 }

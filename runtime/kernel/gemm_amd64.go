@@ -190,6 +190,10 @@ func (p *product) block(r0, r1, c0, c1 int) {
 		return
 	}
 	rows := r1 - r0
+	if rows == 1 && p.right == rightN && (!p.leftT || p.lda == 1) {
+		p.row(r0, c0, c1)
+		return
+	}
 	tiles := (rows + maxTileRows() - 1) / maxTileRows()
 	packB := p.right == rightT || p.right == rightN && tiles >= packRightTiles && p.ldb >= farLd
 	packA := rows >= packLeftRows && c1-c0 >= packLeftCols && (p.lda >= farLd || p.leftT && level == avx2 && p.lda >= packLeftCols)
@@ -265,6 +269,40 @@ func (p *product) block(r0, r1, c0, c1 int) {
 	}
 	scratches.put(s)
 	p.finish(r0, r1, c0, c1)
+}
+
+// row computes columns c0 to c1 of row r, from b [k, n]: eight rows of b at a time, each a stream from end to end.
+func (p *product) row(r, c0, c1 int) {
+	const columns = 2048 // of c, which stay in the first cache
+	x := p.a[r*p.lda:]
+	for lo := c0; lo < c1; lo += columns {
+		hi := min(lo+columns, c1)
+		c := p.c[r*p.ldc+lo : r*p.ldc+hi]
+		p.start(c, r, lo, hi)
+		for k := 0; k < p.k; {
+			n := 1
+			if k+8 <= p.k {
+				n = 8
+			}
+			addRows(n, c, &x[k], &p.b[k*p.ldb+lo], 4*p.ldb)
+			k += n
+		}
+	}
+	p.finish(r, r+1, c0, c1)
+}
+
+// addRows adds n rows of b, 8 or 1 of them, times the elements of x to c.
+func addRows(n int, c []float32, x, b *float32, ld int) {
+	switch {
+	case level == avx512 && n == 8:
+		addRows8AVX512(&c[0], x, b, ld, len(c))
+	case level == avx512:
+		addRows1AVX512(&c[0], x, b, ld, len(c))
+	case n == 8:
+		addRows8AVX2(&c[0], x, b, ld, len(c))
+	default:
+		addRows1AVX2(&c[0], x, b, ld, len(c))
+	}
 }
 
 // leftLanes is the width of the rows that a [k, m] is packed into.

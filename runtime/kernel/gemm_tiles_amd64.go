@@ -19,6 +19,16 @@ func packTransposeAVX512(dst, src *float32, ld, k int)
 //go:noescape
 func packRowsAVX512(dst, src *float32, ld, k, cols int)
 
+// addRows8AVX512 adds x[0]·b[0] to x[7]·b[7], in this order, to c. Rows of b have n elements and are ld bytes apart.
+//
+//go:noescape
+func addRows8AVX512(c, x, b *float32, ld, n int)
+
+// addRows1AVX512 adds x[0]·b[0] to x[0]·b[0], in this order, to c. Rows of b have n elements and are ld bytes apart.
+//
+//go:noescape
+func addRows1AVX512(c, x, b *float32, ld, n int)
+
 // gemmN1x1AVX512 computes a tile of 1 rows and up to 16 columns, see tile.
 //
 //go:noescape
@@ -343,6 +353,16 @@ func packTransposeAVX2(dst, src *float32, ld, k int)
 //
 //go:noescape
 func packRowsAVX2(dst, src *float32, ld, k, cols int)
+
+// addRows8AVX2 adds x[0]·b[0] to x[7]·b[7], in this order, to c. Rows of b have n elements and are ld bytes apart.
+//
+//go:noescape
+func addRows8AVX2(c, x, b *float32, ld, n int)
+
+// addRows1AVX2 adds x[0]·b[0] to x[0]·b[0], in this order, to c. Rows of b have n elements and are ld bytes apart.
+//
+//go:noescape
+func addRows1AVX2(c, x, b *float32, ld, n int)
 
 // gemmN1x1AVX2 computes a tile of 1 rows and up to 8 columns, see tile.
 //
