@@ -70,6 +70,7 @@ type Info struct {
 	Training     Training
 	Prefix       int      // above 0: the first Prefix tokens of a text see each other, so that a decoder must read them in one call of Feed
 	Source       *Source  // for a model that answers a source text, such as a translation; nil for others
+	Vector       *Vector  // for a model of vectors; nil for one of text
 	Masking      *Masking // for a model that fills in masked tokens; nil for one that writes from left to right
 }
 
@@ -80,6 +81,13 @@ type Source struct {
 	End         int32 // token behind the end of a source
 	AnswerBegin int32 // token before an answer
 	AnswerEnd   int32 // token behind an answer
+}
+
+// Vector says what vectors a model takes.
+type Vector struct {
+	Width     int
+	Bounded   bool    // every number is from Low to High
+	Low, High float64 // not used where Bounded is false
 }
 
 // Masking says how tokens are hidden from a model that learns to fill them in (Devlin et al. 2019, section 3.1).
@@ -126,6 +134,8 @@ type Batch struct {
 
 	SourceSteps int
 	Source      []int32 // [SourceSteps, Batch] of a model with an encoder: what it reads, with -1 behind the end of shorter ones
+
+	Vectors []float32 // [Batch, width] of a model of vectors, which has no tokens; Steps is 1
 }
 
 // LanguageModel is what a generated package of kind rnn gives to training and evaluation. Its methods are not safe for
