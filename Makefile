@@ -40,7 +40,7 @@ gpt2: ## generate and build GPT-2 small, and take three training steps; needs 3 
 plain: ## generate and build the recurrent translator without attention, as demo/plain, to compare with
 	@mkdir -p demo
 	@[ -e demo/plainmodel ] || $(GRADSMITH) init attention demo/plainmodel --as translate --name plain
-	sed 's/, attention: {additive: 256}//; s/^name: .*/name: plain/; s/^description: .*/description: A GRU encoder and decoder without attention./' \
+	sed 's/, attention: {additive: 256}//; s/units: 256, bidirectional: true/units: 384/; s/^name: .*/name: plain/; s/^description: .*/description: A GRU encoder and decoder without attention./' \
 		generated/translate/translate.yaml > demo/plainmodel/plain.yaml
 	cp generated/translate/en_de.bpe demo/plainmodel/
 	$(GO) generate ./demo/plainmodel

@@ -14,6 +14,7 @@ import (
 	"github.com/gradsmith/gradsmith/generated/rnn"
 	"github.com/gradsmith/gradsmith/generated/transformer"
 	"github.com/gradsmith/gradsmith/generated/translate"
+	"github.com/gradsmith/gradsmith/generated/vae"
 	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
@@ -63,7 +64,7 @@ func TestPyTorch(t *testing.T) {
 	if err := json.Unmarshal(data, &golden); err != nil {
 		t.Fatal(err)
 	}
-	for name, m := range map[string]trainable{"rnn": rnn.New(), "lstm": lstm.New(), "gru": gru.New(), "gptnano": gptnano.New(), "bertmini": bertmini.New(), "transformer": transformer.New(), "translate": translate.New()} {
+	for name, m := range map[string]trainable{"rnn": rnn.New(), "lstm": lstm.New(), "gru": gru.New(), "gptnano": gptnano.New(), "bertmini": bertmini.New(), "transformer": transformer.New(), "translate": translate.New(), "vae": vae.New()} {
 		t.Run(name, func(t *testing.T) {
 			want := golden.Models[name]
 			info := m.Info()
@@ -76,7 +77,14 @@ func TestPyTorch(t *testing.T) {
 				b.Source = tokens(3, b.SourceSteps*b.Batch, info.Source.Vocab)
 			}
 			n := b.Steps * b.Batch
-			b.Tokens, b.Targets, b.Reset = tokens(1, n, info.Vocab), tokens(2, n, info.Vocab), make([]int32, n)
+			if v := info.Vector; v != nil {
+				b.Vectors = numbers(1, n*v.Width, 0.5)
+				for i := range b.Vectors {
+					b.Vectors[i] += 0.5
+				}
+			} else {
+				b.Tokens, b.Targets, b.Reset = tokens(1, n, info.Vocab), tokens(2, n, info.Vocab), make([]int32, n)
+			}
 			if info.Source != nil { // the last source and its answer are shorter
 				for s := 7; s < b.SourceSteps; s++ {
 					b.Source[s*b.Batch+b.Batch-1] = -1

@@ -18,8 +18,16 @@ func (m *Model) Architecture() string {
 func (m *Model) architecture() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "gradsmith architecture 1\nkind %s\n", m.Kind)
-	m.Tokenizer.architecture(&b)
+	if m.Vectors != nil {
+		fmt.Fprintf(&b, "vectors %d\nlikelihood %s %v\n", m.Vectors.Size, m.Likelihood.Kind, m.Likelihood.Deviation)
+	} else {
+		m.Tokenizer.architecture(&b)
+	}
 	architecture(&b, m.Layers)
+	if m.Latent != nil {
+		fmt.Fprintf(&b, "latent size=%d\n", m.Latent.Size)
+		architecture(&b, m.Encoder)
+	}
 	if m.Source != nil {
 		b.WriteString("source ")
 		m.Source.Tokenizer.architecture(&b)

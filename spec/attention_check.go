@@ -94,6 +94,31 @@ func (c *checker) encoderDecoder(root *value, m *Model) {
 	}
 	d.unknown = e.unknown
 	m.Layers = d.check(decoder, names[len(encoder.list):])
+	c.readers(m)
+}
+
+// readers finds an encoder whose work is lost: a recurrent decoder without attention begins from what the encoder gives for
+// the first token, which of two directions only the one from the end has read all of the source for.
+func (c *checker) readers(m *Model) {
+	recurrent := false
+	for _, l := range m.Layers {
+		r, ok := l.(*Recurrent)
+		if ok && r.Attention != nil {
+			return
+		}
+		recurrent = recurrent || ok
+	}
+	if !recurrent {
+		return
+	}
+	for i := len(m.Encoder) - 1; i >= 0; i-- {
+		if r, ok := m.Encoder[i].(*Recurrent); ok {
+			if r.Bidirectional {
+				c.errorf(r.Pos, "%s.bidirectional: a decoder without attention begins from the first token's output, for which the direction from the start has read nothing else; leave it out, and the layer reads from the end, or give the decoder attention", r.Kind)
+			}
+			return
+		}
+	}
 }
 
 // same tells whether two tokenizers give the same tokens for the same text.

@@ -43,7 +43,11 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		if m.Vocab() < 2 || m.Shape.Batch < 1 || m.Shape.Steps < 1 || m.Name == "" || len(m.Layers) < 3 {
+		layers, tokens := 3, m.Vocab()
+		if m.Vectors != nil {
+			layers, tokens = 1, m.Vectors.Size+1
+		}
+		if tokens < 2 || m.Shape.Batch < 1 || m.Shape.Steps < 1 || m.Name == "" || len(m.Layers) < layers {
 			t.Errorf("an incomplete model: %+v", m)
 		}
 		for _, l := range append(m.Layers, m.Encoder...) {

@@ -3,6 +3,7 @@ package spec
 import (
 	"fmt"
 	"math"
+	"strings"
 )
 
 // role is what a stack of layers is for, which decides what its layers can be.
@@ -12,8 +13,10 @@ const (
 	predictor role = iota // of kind rnn: predicts the next token
 	decoderOnly
 	encoderOnly
-	sourceSide // an encoder in front of a decoder
-	targetSide // a decoder behind an encoder
+	sourceSide   // an encoder in front of a decoder
+	targetSide   // a decoder behind an encoder
+	vectorReader // of kind vae: the encoder of vectors
+	vectorWriter // of kind vae: the decoder of vectors
 )
 
 // layers checks a list of layers: their order, their widths, their size in memory.
@@ -21,7 +24,8 @@ type layers struct {
 	*checker
 	path   string // key of the list
 	role   role
-	vocab  int // 0 when it is unknown
+	in     int // features before the first layer, where that does not read tokens; 0 when they are unknown
+	vocab  int // width of the last layer, where that is not for the spec to choose: of logits the vocabulary; 0 when it is unknown
 	shape  Shape
 	init   *value                // the model-wide key
 	tied   map[string]bool       // names of the embeddings that serve as the last layer's matrix
@@ -69,7 +73,7 @@ func (c *layers) check(list *value, names []string) []Layer {
 	c.tables = map[string]*Embedding{}
 	c.fits(list)
 	var all []Layer
-	width := 0 // features before the layer; 0 when they are unknown
+	width := c.in // features before the layer; 0 when they are unknown
 	for i, v := range list.list {
 		if v.bad {
 			width = 0
@@ -78,15 +82,16 @@ func (c *layers) check(list *value, names []string) []Layer {
 		first, last := i == 0, i == len(list.list)-1
 		table := v.word == "embedding" || v.word == "one_hot"
 		switch {
+		case c.ofVectors():
 		case first && !table:
 			c.errorf(v.Pos, "%s: the first layer turns tokens into features, so it is an embedding or one_hot, not %s", c.path, v.word)
 		case !first && table:
 			c.errorf(v.Pos, "%s: %s reads tokens, so it can only be the first layer", c.path, v.word)
 			width = 0
 		}
-		logits := last && c.role != sourceSide
+		logits := last && c.role != sourceSide && c.role != vectorReader
 		if logits && v.word != "dense" {
-			c.errorf(v.Pos, "%s: the last layer gives the logits, so it is a dense, not %s; add `- dense`", c.path, v.word)
+			c.errorf(v.Pos, "%s: the last layer gives %s, so it is a dense, not %s; add `- dense`", c.path, c.gives(), v.word)
 		}
 		l := c.layer(v, LayerBase{Pos: v.Pos, Kind: v.word, Name: names[i]}, width, logits)
 		all = append(all, l)
@@ -97,6 +102,24 @@ func (c *layers) check(list *value, names []string) []Layer {
 		}
 	}
 	return all
+}
+
+// ofVectors tells whether the stack belongs to a model of vectors.
+func (c *layers) ofVectors() bool { return c.role == vectorReader || c.role == vectorWriter }
+
+// gives says what the last layer gives, and wide what its width is.
+func (c *layers) gives() string {
+	if c.ofVectors() {
+		return "the vectors"
+	}
+	return "the logits"
+}
+
+func (c *layers) wide() string {
+	if c.ofVectors() {
+		return "the vectors"
+	}
+	return "the vocabulary"
 }
 
 // fits checks that the layers together are what the stack is for.
@@ -121,6 +144,8 @@ func (c *layers) fits(list *value) {
 		}
 	}
 	switch {
+	case c.ofVectors():
+		return
 	case c.role == predictor:
 		if recurrent == nil && !c.unknown {
 			c.errorf(list.Pos, "layers: a model of kind rnn needs a recurrent layer: rnn, lstm or gru")
@@ -349,14 +374,16 @@ func (c *layers) dense(v *value, base LayerBase, in int, logits bool) Layer {
 	case logits && !units.given:
 		d.Width = c.vocab
 	case logits && !units.bad && c.vocab > 0 && d.Width != c.vocab:
-		c.errorf(units.Pos, "dense.units: the last layer is as wide as the vocabulary, which is %d, not %d; leave units out", c.vocab, d.Width)
+		c.errorf(units.Pos, "dense.units: the last layer is as wide as %s, which is %d, not %d; leave units out", c.wide(), c.vocab, d.Width)
+	case !units.given && c.ofVectors():
+		c.errorf(v.Pos, "dense: the key \"units\" is missing; only the last layer of the decoder has a default, the width of the vectors")
 	case !units.given && c.role == sourceSide:
 		c.errorf(v.Pos, "dense: the key \"units\" is missing; it is the vocabulary only where logits are given, which is at the end of the decoder, not of the encoder")
 	case !units.given:
 		c.errorf(v.Pos, "dense: the key \"units\" is missing; only the last layer has a default, the vocabulary")
 	}
 	if a := set.key("activation"); logits && a.given && !a.bad && a.word != "none" {
-		c.errorf(a.Pos, "dense.activation: the last layer gives logits, so it has none, not %s", a.word)
+		c.errorf(a.Pos, "dense.activation: the last layer gives %s, so it has none, not %s", strings.TrimPrefix(c.gives(), "the "), a.word)
 	}
 	uniform := Init{Pos: v.Pos, Scheme: "uniform"}
 	if in > 0 {
@@ -379,6 +406,8 @@ func (c *layers) dense(v *value, base LayerBase, in int, logits bool) Layer {
 		params = 0
 		table := c.tables[d.Tie]
 		switch {
+		case c.ofVectors():
+			c.errorf(tie.Pos, "dense.tie: a model of vectors has no embedding whose table could be shared")
 		case !logits && c.role == sourceSide:
 			c.errorf(tie.Pos, "dense.tie: only the layer that gives the logits, the decoder's last, can share an embedding's table")
 		case !logits:

@@ -11,7 +11,7 @@ type Model struct {
 	File   string // base name of the spec file, as generated code quotes it
 	Digest string // SHA-256, in hex, of the spec's bytes and of the vocabulary's, for stale-code checks
 
-	Kind        string // "rnn" or "attention"
+	Kind        string // "rnn", "attention" or "vae"
 	Name        string // package name of the generated code
 	Description string // one line for the package comment; may be empty
 	Seed        uint64
@@ -19,8 +19,11 @@ type Model struct {
 	Tokenizer   Tokenizer
 	Source      *Source  // encoder-decoder models: what the encoder reads; nil for others
 	Masking     *Masking // encoder-only models: what they are trained to restore; nil for others
-	Encoder     []Layer  // kind attention: the stack of the encoder; nil for decoder-only models
-	Layers      []Layer  // kind rnn: all layers; kind attention: the stack of the decoder, or of the encoder where that is all
+	Vectors     *Vectors // models of vectors: what they read and write; nil for models of text
+	Latent      *Latent  // kind vae: the latent vector; nil for others
+	Likelihood  *Likelihood
+	Encoder     []Layer // kinds attention and vae: the stack of the encoder; nil for decoder-only models
+	Layers      []Layer // kind rnn: all layers; kinds attention and vae: the stack of the decoder, or of the encoder where that is all
 	Loss        Loss
 	Optimizer   Optimizer
 	Schedule    Schedule
@@ -30,6 +33,14 @@ type Model struct {
 
 // Vocab is the number of tokens that the model knows. Of an encoder-decoder model these are the decoder's.
 func (m *Model) Vocab() int { return m.Tokenizer.Vocab }
+
+// OutputWidth is the number of features that the last layer gives: logits of tokens, or the numbers of a vector.
+func (m *Model) OutputWidth() int {
+	if m.Vectors != nil {
+		return m.Vectors.Size
+	}
+	return m.Vocab()
+}
 
 // DecoderOnly tells whether the model is an attention model that predicts the next token of one text.
 func (m *Model) DecoderOnly() bool {
@@ -86,6 +97,45 @@ type Source struct {
 	Pos
 	Tokenizer Tokenizer
 	Steps     int // tokens of a text, at the most
+}
+
+// Vectors is what a model of vectors reads and writes.
+type Vectors struct {
+	Pos
+	Size int // numbers of a vector
+}
+
+// Latent is the latent vector of a variational autoencoder (Kingma and Welling 2014), whose prior is the standard normal
+// distribution. In training the loss is −log p(x|z) + w·max(FreeTotal, Σ max(FreeDimension, KL of a dimension)), where w is
+// Beta times what Annealing says.
+type Latent struct {
+	Pos
+	Size          int
+	Beta          float64
+	Annealing     Annealing
+	FreeTotal     float64 // nats
+	FreeDimension float64 // nats
+	Init          Init    // of the matrices of both heads
+	BiasInit      Init    // of the biases of both heads
+}
+
+// Annealing says how the weight of the divergence rises over the steps of a training.
+type Annealing struct {
+	Pos
+	Kind   string  // "none", "linear", "cyclical" or "sigmoid"
+	Steps  int     // linear: of the rise; cyclical: of a cycle
+	Cycles int     // cyclical
+	Ramp   float64 // cyclical: share of a cycle in which the weight rises
+	Start  float64 // linear, cyclical: where the rise begins, as a share
+	Middle int     // sigmoid: the step of half the weight
+	Slope  float64 // sigmoid
+}
+
+// Likelihood says how a vector is distributed around what the decoder gives.
+type Likelihood struct {
+	Pos
+	Kind      string  // "bernoulli" or "gaussian"
+	Deviation float64 // gaussian: the standard deviation
 }
 
 // Masking is the objective of an encoder-only model (Devlin et al. 2019): of the tokens of a text a share is chosen, and

@@ -16,19 +16,21 @@ var introduction string
 
 // Reference returns the reference page of the language, in Markdown: every key with its values, default and meaning.
 func Reference() string {
-	r := &referenceWriter{printed: map[*typ]string{}}
+	r := &referenceWriter{printed: map[*typ]string{}, own: map[*typ]bool{}}
 	r.WriteString(introduction)
-	uses := map[*key]int{}
+	uses, done := map[*key]int{}, map[*key]bool{} // keys of several kinds, but not of all, stand with the first
 	for _, k := range kinds {
 		for _, key := range k.typ.keys {
 			uses[key]++
+			r.own[key.typ] = true
 		}
 	}
 	for _, k := range kinds {
 		r.printf("\n## Kind `%s`\n\n%s\n\n", k.name, k.doc)
 		r.keys(k.typ)
 		for _, key := range k.typ.keys {
-			if uses[key] == 1 {
+			if uses[key] < len(kinds) && !done[key] {
+				done[key] = true
 				r.section(key.name, key.doc, key.typ)
 			}
 		}
@@ -45,6 +47,7 @@ func Reference() string {
 type referenceWriter struct {
 	strings.Builder
 	printed map[*typ]string // the section of a type
+	own     map[*typ]bool   // types of the keys of kinds, which have sections of their own
 }
 
 func (r *referenceWriter) printf(format string, args ...any) {
@@ -72,7 +75,7 @@ func (r *referenceWriter) section(name, doc string, t *typ) {
 	r.printf("\n\n")
 	if t.form == objectForm {
 		r.keys(t)
-		r.settings(t, objectForm)
+		r.settings(t)
 		return
 	}
 	r.printf("| word | meaning |\n|---|---|\n")
@@ -96,15 +99,15 @@ func (r *referenceWriter) section(name, doc string, t *typ) {
 	}
 	for _, w := range t.words {
 		if w.typ != nil {
-			r.settings(w.typ, choiceForm)
+			r.settings(w.typ)
 		}
 	}
 }
 
-// settings writes sections for the keys of an object that have settings of a form.
-func (r *referenceWriter) settings(t *typ, of form) {
+// settings writes sections for the keys of an object that have words or keys themselves.
+func (r *referenceWriter) settings(t *typ) {
 	for _, k := range t.keys {
-		if _, ok := r.printed[k.typ]; !ok && k.typ.form == of && k.typ.cell == "" && k.typ != initType {
+		if _, ok := r.printed[k.typ]; !ok && !r.own[k.typ] && k.typ.cell == "" && (k.typ.form == choiceForm || k.typ.form == objectForm) {
 			r.section(k.name, k.doc, k.typ)
 		}
 	}

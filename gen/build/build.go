@@ -107,8 +107,12 @@ func Build(m *spec.Model) (*Model, error) {
 	r := &Model{Spec: m}
 	t := newBuilder(r, "train")
 	t.training, t.time = true, true
-	t.train()
-	if !r.Masked() {
+	if m.Latent != nil {
+		t.trainAutoencoder()
+	} else {
+		t.train()
+	}
+	if r.Writes() {
 		d := newBuilder(r, "decode")
 		d.time = r.positional() // a prompt is read many tokens at a time
 		d.decode()
@@ -139,6 +143,9 @@ func (m *Model) Graphs() []*graph.Graph {
 
 // Masked reports whether the model fills in masked tokens, in place of writing text from left to right: then it has no decoder.
 func (m *Model) Masked() bool { return m.Spec.Masking != nil }
+
+// Writes reports whether the model writes text from left to right: then it has a decoder.
+func (m *Model) Writes() bool { return !m.Masked() && m.Spec.Vectors == nil }
 
 // Chunk is the number of tokens of a prompt that a decoder reads at once.
 func (m *Model) Chunk() int {
@@ -246,7 +253,7 @@ func (b *builder) train() {
 	if b.m.Source != nil {
 		b.memory = b.encoder()
 	}
-	logits := b.layers(b.m.Layers, true)
+	logits := b.layers(b.m.Layers, nil, true)
 	for _, s := range b.state {
 		b.G.Output(s.v, "state:"+s.name)
 	}
@@ -268,7 +275,7 @@ func (b *builder) decode() {
 	if b.m.Source != nil {
 		b.source = b.G.Input("source", graph.Data, graph.I32, graph.Shape{sourceSteps, batch})
 	}
-	logits := b.layers(b.m.Layers, true)
+	logits := b.layers(b.m.Layers, nil, true)
 	b.G.Output(logits, "logits")
 	for _, s := range b.state {
 		b.G.Output(s.v, "state:"+s.name)
@@ -280,7 +287,7 @@ func (b *builder) encoder() *graph.Value {
 	b.source = b.G.Input("source", graph.Data, graph.I32, graph.Shape{sourceSteps, batch})
 	tokens, n, places := b.tokens, b.steps, b.places
 	b.tokens, b.steps, b.places = b.source, sourceSteps, nil
-	memory := b.layers(b.m.Encoder, false)
+	memory := b.layers(b.m.Encoder, nil, false)
 	b.tokens, b.steps, b.places = tokens, n, places
 	return memory
 }
@@ -307,9 +314,8 @@ func (b *builder) at(p spec.Pos, what string) string {
 	return fmt.Sprintf("%s:%d %s", b.m.File, p.Line, what)
 }
 
-// layers adds a stack of layers; the last one of a model gives the logits.
-func (b *builder) layers(stack []spec.Layer, logits bool) *graph.Value {
-	var x *graph.Value
+// layers adds a stack of layers, of which the first reads x, or tokens where that is nil; the last one of a model gives the logits.
+func (b *builder) layers(stack []spec.Layer, x *graph.Value, logits bool) *graph.Value {
 	for i, l := range stack {
 		last := logits && i == len(stack)-1
 		b.Scope, b.Origin = l.LayerName(), b.at(l.LayerPos(), l.LayerName())
@@ -417,10 +423,23 @@ func (b *builder) dropout(bb *graph.Builder, x *graph.Value, name string, rate f
 	return bb.Apply(op.Dropout, []string{name}, graph.Attrs{{Key: "rate", Val: rate}, {Key: "stream", Val: b.streams}}, args...)[0]
 }
 
+// gives is the name and the width of what the last layer gives.
+func (b *builder) gives() (string, graph.Dim) {
+	switch {
+	case b.m.Vectors == nil:
+		return "logits", b.vocab()
+	case b.m.Likelihood != nil && b.m.Likelihood.Kind == "gaussian":
+		return "means", b.vectors()
+	}
+	return "logits", b.vectors()
+}
+
 func (b *builder) dense(l *spec.Dense, x *graph.Value, last bool) *graph.Value {
-	name, width := "logits", b.vocab()
-	if !last {
-		name, width = l.Name+".y", b.width(l, "Units", "width of the dense layer")
+	name, width := l.Name+".y", graph.Dim{}
+	if last {
+		name, width = b.gives()
+	} else {
+		width = b.width(l, "Units", "width of the dense layer")
 	}
 	in := x.Shape.Last()
 	act := map[string]*graph.Op{"tanh": op.Tanh, "relu": op.ReLU, "sigmoid": op.Sigmoid}[l.Activation]

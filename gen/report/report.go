@@ -29,7 +29,9 @@ type Report struct {
 	Kind         string `json:"kind"`
 	Batch        int    `json:"batch"`
 	Steps        int    `json:"steps"`
-	Vocab        int    `json:"vocabulary"`
+	Unit         string `json:"unit"` // what flops and losses are counted by: a token or a vector
+	Vocab        int    `json:"vocabulary,omitempty"`
+	Vector       int    `json:"vector,omitempty"` // numbers of a vector
 	Rows         []Row  `json:"layers"`
 	Params       int    `json:"params"`
 	Flops        int    `json:"flops_per_token"`       // forward
@@ -50,7 +52,11 @@ type Report struct {
 // where the model has no such graph.
 func Make(m *build.Model, tp, ep, dp *plan.Plan) *Report {
 	s, train, decode := m.Spec, m.Train, m.Decode
-	r := &Report{Name: s.Name, Kind: s.Kind, Batch: s.Shape.Batch, Steps: s.Shape.Steps, Vocab: s.Vocab()}
+	r := &Report{Name: s.Name, Kind: s.Kind, Batch: s.Shape.Batch, Steps: s.Shape.Steps, Unit: "token", Vocab: s.Vocab()}
+	outer := "steps × batch"
+	if s.Vectors != nil {
+		r.Unit, r.Vector, outer = "vector", s.Vectors.Size, "batch"
+	}
 	one := m.Sizes(false)
 	one["steps"] = 1
 	full := m.Sizes(true)
@@ -69,7 +75,7 @@ func Make(m *build.Model, tp, ep, dp *plan.Plan) *Report {
 		}
 	}
 	for _, l := range m.Layers {
-		row := Row{Name: l.Name, Kind: l.Kind, Output: fmt.Sprintf("steps × batch × %d", l.Width)}
+		row := Row{Name: l.Name, Kind: l.Kind, Output: fmt.Sprintf("%s × %d", outer, l.Width)}
 		for _, p := range l.Params {
 			row.Params += p.Shape.Elems().N
 			r.FlatParams += padded(p)
@@ -155,7 +161,7 @@ func flops(n *graph.Node, sizes map[string]int) int {
 func (r *Report) Table() string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "layer\tkind\toutput\tparameters\tflops a token")
+	fmt.Fprintln(w, "layer\tkind\toutput\tparameters\tflops a "+r.Unit)
 	for _, row := range r.Rows {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", row.Name, row.Kind, row.Output, Count(row.Params), Count(row.Flops))
 	}
@@ -189,11 +195,19 @@ func Bytes(n int) string {
 // Text is the whole report: what the command inspect prints.
 func (r *Report) Text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s, vocabulary %d, up to %d sequences × %d steps\n\n%s\n", r.Name, r.Kind, r.Vocab, r.Batch, r.Steps, r.Table())
-	fmt.Fprintf(&b, "training   %s flops a token\n", Count(r.TrainFlops))
+	size := fmt.Sprintf("vocabulary %d, up to %d sequences × %d steps", r.Vocab, r.Batch, r.Steps)
+	if r.Vector > 0 {
+		size = fmt.Sprintf("vectors of %d, up to %d side by side", r.Vector, r.Batch)
+	}
+	fmt.Fprintf(&b, "%s: %s, %s\n\n%s\n", r.Name, r.Kind, size, r.Table())
+	fmt.Fprintf(&b, "training   %s flops a %s\n", Count(r.TrainFlops), r.Unit)
 	fmt.Fprintf(&b, "           %s: parameters %s, gradients %s, optimizer %s, activations %s, state %s\n",
 		Bytes(r.TrainBytes), Bytes(r.ParamBytes), Bytes(r.GradBytes), Bytes(r.SlotBytes), Bytes(r.ArenaBytes), Bytes(r.StateBytes))
 	fmt.Fprintf(&b, "           without the memory plan activations would take %s\n", Bytes(r.NaiveBytes))
+	if r.Vector > 0 {
+		fmt.Fprintf(&b, "           the program around it adds about %s, and its data four bytes a number\n", Bytes(ProgramBytes))
+		return b.String()
+	}
 	fmt.Fprintf(&b, "           the program around it adds about %s, and its text a byte a token\n", Bytes(ProgramBytes))
 	fmt.Fprintf(&b, "decoding   %s: parameters %s, a sequence %s\n", Bytes(r.DecodeBytes), Bytes(r.ParamBytes), Bytes(r.DecoderBytes))
 	return b.String()

@@ -87,7 +87,7 @@ var info = model.Info{
 	Kind:         "attention",
 	Description:  "An encoder-decoder Transformer that translates English into German.",
 	Spec:         "transformer.yaml",
-	SpecDigest:   "334d7e5bf9427ef8584e4c47f6eb3814951b770c640235e35b7f41c9fd0d938f",
+	SpecDigest:   "a7635a08056c1ac3fd7ba3ffd3e79d5d2e09671bdfeaab8dae57214b1bcb5f02",
 	Architecture: "59d8c654b7c042cbfa25d29de50064a7e55abea43b69b1c19137fc8416eceddc",
 	Vocab:        vocab,
 	Batch:        maxBatch,
@@ -115,7 +115,7 @@ var info = model.Info{
 		Schedule:   "cosine",
 		Warmup:     800,
 		Floor:      1e-05,
-		Passes:     25,
+		Passes:     16,
 		Validation: 0.1,
 	},
 }

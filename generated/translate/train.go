@@ -87,7 +87,7 @@ var info = model.Info{
 	Kind:         "attention",
 	Description:  "A GRU encoder and decoder with additive attention that translates English into German.",
 	Spec:         "translate.yaml",
-	SpecDigest:   "3447a3942854a5507fc685e6d47ab490851c0b6531bf2d71e3a0e79be3d698f6",
+	SpecDigest:   "4a02706a7448898961e6bfc91a248fc4d1025d82a1ea137c46e3b4d0fa37804c",
 	Architecture: "c2cf0ad746845675c54390a57c36e1896d7f77d6cc32501427837827583bcfc7",
 	Vocab:        vocab,
 	Batch:        maxBatch,
@@ -114,7 +114,7 @@ var info = model.Info{
 		Schedule:   "cosine",
 		Warmup:     500,
 		Floor:      1e-05,
-		Passes:     15,
+		Passes:     12,
 		Validation: 0.1,
 	},
 }

@@ -89,6 +89,8 @@ func newRoot(p Program) *cobra.Command {
 	root.PersistentFlags().IntVar(&a.threads, "threads", parallel.Threads(), "threads that compute; the result does not depend on it")
 	root.AddCommand(a.newTrain(), a.newInfo())
 	switch {
+	case p.Info.Vector != nil:
+		root.AddCommand(a.newEvalLatent(), a.newSampleVectors(), a.newReconstruct(), a.newInterpolate(), a.newEncode())
 	case p.Info.Source != nil:
 		root.AddCommand(a.newEvalPairs(), a.newTranslate(), a.newAlign())
 	case p.Info.Masking != nil:
@@ -103,6 +105,8 @@ func newRoot(p Program) *cobra.Command {
 func begin(info *model.Info) string {
 	lines := []string{"train --data book.txt", `sample --prompt "It was"`}
 	switch {
+	case info.Vector != nil:
+		lines = []string{"train --data digits.npy", "sample"}
 	case info.Source != nil:
 		lines = []string{"train --source train.en --target train.de", "translate < some.en"}
 	case info.Masking != nil:

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/text"
 	"github.com/gradsmith/gradsmith/runtime/train"
 )
@@ -57,13 +58,13 @@ func (a *program) newEval() *cobra.Command {
 				if last < 1 {
 					learnt = corpus.Train
 				}
-				return a.evalMasked(cmd.Context(), cmd.OutOrStdout(), m, windows, learnt)
+				return a.evalMasked(cmd.Context(), cmd.OutOrStdout(), m.(model.Predictor), windows, learnt)
 			}
 			loss, tokens, err := train.Evaluate(cmd.Context(), m, windows)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: %s tokens, %s characters\n%s\n", part.Name, thousands(tokens), thousands(part.Chars()), lossLine(loss, density(part)))
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: %s tokens, %s characters\n%s\n", part.Name, thousands(tokens), thousands(part.Chars()), a.lossLine(loss, density(part)))
 			return nil
 		},
 	}

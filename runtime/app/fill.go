@@ -39,7 +39,7 @@ them, the likeliest tokens with their probabilities. All are filled in at once.`
 				return fmt.Errorf("--top %d: give 1 to %d", top, vocab)
 			}
 			b := &model.Batch{Steps: len(tokens), Batch: 1, Tokens: tokens, Targets: make([]int32, len(tokens)), Reset: make([]int32, len(tokens))}
-			logits := lm.Logits(b)
+			logits := lm.(model.Predictor).Logits(b)
 			filled := append([]int32{}, tokens...)
 			row, best := make([]float32, vocab), make([]int32, top)
 			var lines []string

@@ -31,6 +31,8 @@ func (h hooked) TrainStep(b *model.Batch, rate float64) (loss, norm float64) {
 	return loss, norm
 }
 
+func (h hooked) Logits(b *model.Batch) []float32 { return h.LanguageModel.(model.Predictor).Logits(b) }
+
 // TestGenerated takes a generated package through the commands: a training that runs through on one thread and one that
 // is interrupted and resumed on two leave the same file, bit by bit, and the model has learnt its text.
 func TestGenerated(t *testing.T) {

@@ -32,7 +32,7 @@ func (r *restored) add(logP float64, right bool) {
 
 // evalMasked prints how well a model restores the masked tokens of windows, beside the unigrams and bigrams of the text
 // that it learnt, if there is one.
-func (a *program) evalMasked(ctx context.Context, out io.Writer, m model.LanguageModel, windows train.Windows, learnt *text.Part) error {
+func (a *program) evalMasked(ctx context.Context, out io.Writer, m model.Predictor, windows train.Windows, learnt *text.Part) error {
 	counts, err := a.count(learnt)
 	if err != nil {
 		return err

@@ -27,6 +27,15 @@ func Key(parts ...uint64) uint64 {
 	return h
 }
 
+// Shuffle puts x in an order that the key decides (Fisher and Yates).
+func Shuffle(x []int32, key ...uint64) {
+	base := Key(key...)
+	for i := len(x) - 1; i > 0; i-- {
+		j := int(Key(base, uint64(i)) % uint64(i+1))
+		x[i], x[j] = x[j], x[i]
+	}
+}
+
 // Check panics when the batch does not fit a model of the given capacities: sizes are mistakes of the program, and so are tokens that are not in
 // the vocabulary.
 func (b *Batch) Check(maxSteps, maxBatch, vocab int) { b.check(maxSteps, maxBatch, vocab, 0) }
@@ -70,4 +79,24 @@ func (b *Batch) CheckSource(maxSteps, vocab int) {
 			panic(fmt.Sprintf("model: token %d at step %d of source %d is not one of 0 to %d", t, i/b.Batch, i%b.Batch, vocab-1))
 		}
 	}
+}
+
+// CheckVectors panics when the batch does not fit a model of vectors of the given width.
+func (b *Batch) CheckVectors(maxBatch, width int) {
+	switch {
+	case b.Batch < 1 || b.Batch > maxBatch:
+		panic(fmt.Sprintf("model: a batch of %d vectors, the model takes 1 to %d", b.Batch, maxBatch))
+	case len(b.Vectors) < b.Batch*width:
+		panic(fmt.Sprintf("model: %d vectors of %d have %d numbers", b.Batch, width, len(b.Vectors)))
+	}
+}
+
+// LatentRows is the number of latent vectors of the given width in z. It panics when they are not 1 to maxBatch, or not
+// whole.
+func LatentRows(z []float32, maxBatch, width int) int {
+	n := len(z) / width
+	if n < 1 || n > maxBatch || n*width != len(z) {
+		panic(fmt.Sprintf("model: %d numbers are not 1 to %d latent vectors of %d", len(z), maxBatch, width))
+	}
+	return n
 }

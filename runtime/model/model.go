@@ -72,7 +72,45 @@ type Info struct {
 	Training     Training
 	Prefix       int      // above 0: the first Prefix tokens of a text see each other, so that a decoder must read them in one call of Feed
 	Source       *Source  // for a model that answers a source text, such as a translation; nil for others
+	Latent       *Latent  // for a variational autoencoder; nil for others
+	Vector       *Vector  // for a model of vectors; nil for one of text
 	Masking      *Masking // for a model that fills in masked tokens; nil for one that writes from left to right
+}
+
+// Unit is what losses are means over, in a word: a token, a sentence where a text is encoded as a whole, or a vector.
+func (i *Info) Unit() string {
+	switch {
+	case i.Vector != nil:
+		return "vector"
+	case i.Latent != nil:
+		return "sentence"
+	}
+	return "token"
+}
+
+// Items counts the units of a batch, which its loss is the mean over: tokens that are predicted, sentences or vectors.
+func (i *Info) Items(b *Batch) int {
+	if i.Latent != nil || i.Vector != nil {
+		return b.Batch
+	}
+	n := 0
+	for _, t := range b.Targets[:b.Steps*b.Batch] {
+		if t >= 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// Guess is the loss of a model that knows nothing, where there is one to compare with; +Inf otherwise.
+func (i *Info) Guess() float64 {
+	switch {
+	case i.Vector != nil && i.Vector.Bounded:
+		return float64(i.Vector.Width) * math.Ln2
+	case i.Vector != nil || i.Latent != nil:
+		return math.Inf(1)
+	}
+	return math.Log(float64(i.Vocab))
 }
 
 // Source says what the encoder of a model reads, and how answers begin and end.
@@ -82,6 +120,22 @@ type Source struct {
 	End         int32 // token behind the end of a source
 	AnswerBegin int32 // token before an answer
 	AnswerEnd   int32 // token behind an answer
+}
+
+// Vector says what vectors a model takes.
+type Vector struct {
+	Width     int
+	Bounded   bool    // every number is from Low to High
+	Low, High float64 // not used where Bounded is false
+	Deviation float64 // of a normal likelihood; 0 for that of Bernoulli
+}
+
+// Latent says what the latent vector of a variational autoencoder is (Kingma and Welling 2014). Its prior is the standard
+// normal distribution.
+type Latent struct {
+	Width    int
+	Beta     float64 // weight of the divergence in the loss of training
+	Annealed int     // steps after which the weight has risen to Beta
 }
 
 // Masking says how tokens are hidden from a model that learns to fill them in (Devlin et al. 2019, section 3.1).
@@ -120,6 +174,8 @@ type Batch struct {
 
 	SourceSteps int
 	Source      []int32 // [SourceSteps, Batch] of a model with an encoder: what it reads, with -1 behind the end of shorter ones
+
+	Vectors []float32 // [Batch, width] of a model of vectors, which has no tokens; Steps is 1
 }
 
 // LanguageModel is what a generated package of kind rnn gives to training and evaluation. Its methods are not safe for
@@ -144,6 +200,11 @@ type LanguageModel interface {
 	TrainStep(b *Batch, rate float64) (loss, norm float64)
 	// Loss returns the mean loss in nats a token without dropout, and carries the state on.
 	Loss(b *Batch) float64
+}
+
+// Predictor is a model of tokens that shows what it expects where.
+type Predictor interface {
+	LanguageModel
 	// Logits returns the logits [Steps, Batch, vocabulary] of what follows each token, or of what each token is where the
 	// model fills in masked ones, without dropout, and carries the state on. The slice is overwritten by the next call.
 	Logits(b *Batch) []float32
@@ -154,6 +215,25 @@ type Writer interface {
 	LanguageModel
 	// NewDecoder makes a decoder for batch sequences side by side, at the start of a text.
 	NewDecoder(batch int) Decoder
+}
+
+// Autoencoder is a model with a latent vector: what a generated package of kind vae gives.
+type Autoencoder interface {
+	LanguageModel
+	// Encode gives the distributions of the latent vectors of b: their means and the logarithms of their variances, each
+	// [Batch, Latent.Width]. The slices are overwritten by the next call of a method.
+	Encode(b *Batch) (mean, logvar []float32)
+	// Score gives −log p(x|z) in nats of each row x of b, for the latent vectors z [Batch, Latent.Width]. The slice is
+	// overwritten by the next call of a method.
+	Score(b *Batch, z []float32) []float32
+}
+
+// VectorAutoencoder is an autoencoder of vectors.
+type VectorAutoencoder interface {
+	Autoencoder
+	// Decode gives the mean of p(x|z) for latent vectors z [n, Latent.Width], n being 1 to the batch of Info: [n,
+	// Vector.Width]. The slice is overwritten by the next call of a method.
+	Decode(z []float32) []float32
 }
 
 // Decoder runs a model one token at a time, for a number of sequences side by side. It begins at the start of a text.

@@ -199,7 +199,7 @@ func (b *Batches) arrange() {
 	}
 	size := len(b.order)
 	if b.shuffled {
-		shuffle(b.order, b.seed, uint64(b.pass), 0)
+		model.Shuffle(b.order, b.seed, uint64(b.pass), 0)
 		size = stretch * b.rows
 	}
 	for at := 0; at < len(b.order); at += size {
@@ -208,16 +208,7 @@ func (b *Batches) arrange() {
 		})
 	}
 	if b.shuffled {
-		shuffle(b.batches, b.seed, uint64(b.pass), 1)
-	}
-}
-
-// shuffle draws an order, by Fisher and Yates, from counters under a key.
-func shuffle(x []int32, key ...uint64) {
-	base := model.Key(key...)
-	for i := len(x) - 1; i > 0; i-- {
-		j := int(model.Key(base, uint64(i)) % uint64(i+1))
-		x[i], x[j] = x[j], x[i]
+		model.Shuffle(b.batches, b.seed, uint64(b.pass), 1)
 	}
 }
 

@@ -91,7 +91,7 @@ func (w *Windows) shuffle() {
 	for i := range w.order {
 		w.order[i] = int32(i)
 	}
-	shuffle(w.order, w.seed, uint64(w.pass))
+	model.Shuffle(w.order, w.seed, uint64(w.pass))
 }
 
 func checkSize(batch, steps int) error {

@@ -33,10 +33,16 @@ func (s Sampling) check(m model.LanguageModel) error {
 		return fmt.Errorf("scheduled sampling of a share of %v: give a number from 0 to 1", s.Share)
 	case s.Rise < 0:
 		return fmt.Errorf("the share of scheduled sampling rises in %d steps: give 0 or more", s.Rise)
-	case s.Share > 0 && (len(m.State()) > 0 || m.Info().Masking != nil):
+	case s.Share > 0 && !samples(m):
 		return fmt.Errorf("scheduled sampling is for models of kind attention that write text, not for %s", m.Info().Name)
 	}
 	return nil
+}
+
+// samples reports whether a model writes text and carries no state.
+func samples(m model.LanguageModel) bool {
+	_, ok := m.(model.Predictor)
+	return ok && len(m.State()) == 0 && m.Info().Masking == nil
 }
 
 // mix replaces a share of the tokens of b by tokens drawn from logits [Steps, Batch, vocab], which follow from b as it is.

@@ -72,7 +72,7 @@ type Progress struct {
 type Evaluation struct {
 	Step, Total int
 	Pass        int
-	Loss        float64 // nats a token
+	Loss        float64 // nats a token, or what the model's unit is
 	Best        bool    // lower than all before
 	Took        time.Duration
 }
@@ -150,7 +150,8 @@ func parsePosition(m map[string]string, digest string) (p position, err error) {
 // Run trains m until the steps are done, the context is cancelled or the time is over. A training that is stopped and resumed gives the same bits as one that
 // runs through. Memory is made before the first step; after that a step allocates nothing.
 func Run(ctx context.Context, m model.LanguageModel, d Data, o Options) (Result, error) {
-	r := &runner{m: m, d: d, o: o, at: position{best: math.Inf(1)}, start: time.Now(), guess: math.Log(float64(m.Info().Vocab))}
+	r := &runner{m: m, info: m.Info(), d: d, o: o, at: position{best: math.Inf(1)}, start: time.Now()}
+	r.guess = r.info.Guess()
 	if r.o.Reporter == nil {
 		r.o.Reporter = silent{}
 	}
@@ -185,6 +186,7 @@ func Run(ctx context.Context, m model.LanguageModel, d Data, o Options) (Result,
 
 type runner struct {
 	m      model.LanguageModel
+	info   *model.Info
 	d      Data
 	o      Options
 	at     position
@@ -192,7 +194,7 @@ type runner struct {
 	total  int
 	saved  int // step of the last checkpoint of this run, or the one it went on from
 	start  time.Time
-	guess  float64 // loss of a model that gives every token the same probability
+	guess  float64 // loss of a model that knows nothing
 	warned bool
 	recent [100]float64
 	count  int
@@ -254,7 +256,7 @@ func (r *runner) loop(ctx context.Context) error {
 			if r.row == nil {
 				r.row = make([]float32, r.m.Info().Vocab)
 			}
-			mix(&r.batch, r.m.Logits(&r.batch), r.row, r.m.Info().Source, share, model.Key(r.o.Seed, uint64(r.step), samplingStream))
+			mix(&r.batch, r.m.(model.Predictor).Logits(&r.batch), r.row, r.m.Info().Source, share, model.Key(r.o.Seed, uint64(r.step), samplingStream))
 		}
 		rate := r.o.Schedule.At(r.step, r.total)
 		loss, norm := r.m.TrainStep(&r.batch, rate)
@@ -266,7 +268,7 @@ func (r *runner) loop(ctx context.Context) error {
 		endOfPass = r.at.window >= int64(r.d.Train.Windows())
 		r.recent[r.count%len(r.recent)] = loss
 		r.count++
-		n := targets(&r.batch)
+		n := r.info.Items(&r.batch)
 		r.result.Tokens += n
 		r.result.Steps = r.step
 		r.o.Reporter.Step(Progress{Step: r.step, Total: r.total, Pass: r.at.pass + 1, Loss: loss, Norm: norm, Rate: rate, Tokens: n, TokensPerStep: perStep})
@@ -316,17 +318,6 @@ func (r *runner) diverged(loss, norm, rate float64) error {
 	return fmt.Errorf("%s in step %d, at rate %.3g: lower the optimizer's rate, or clip the gradient's norm; %s", what, r.step+1, rate, kept)
 }
 
-// targets counts the tokens that a window predicts.
-func targets(b *model.Batch) int {
-	n := 0
-	for _, t := range b.Targets[:b.Steps*b.Batch] {
-		if t >= 0 {
-			n++
-		}
-	}
-	return n
-}
-
 // validate evaluates on the validation text, and leaves the training's state as it was.
 func (r *runner) validate(ctx context.Context) error {
 	if r.d.Validation == nil {
@@ -338,7 +329,7 @@ func (r *runner) validate(ctx context.Context) error {
 		r.state = make([]float32, len(state))
 	}
 	copy(r.state, state)
-	loss, _, err := evaluate(ctx, r.m, r.d.Validation, &r.eval)
+	loss, _, err := evaluate(ctx, r.m, r.info, r.d.Validation, &r.eval)
 	copy(state, r.state)
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
@@ -387,17 +378,17 @@ func fileExists(path string) bool {
 // text.
 func Evaluate(ctx context.Context, m model.LanguageModel, s Windows) (loss float64, tokens int, err error) {
 	var b model.Batch
-	return evaluate(ctx, m, s, &b)
+	return evaluate(ctx, m, m.Info(), s, &b)
 }
 
-func evaluate(ctx context.Context, m model.LanguageModel, s Windows, b *model.Batch) (float64, int, error) {
+func evaluate(ctx context.Context, m model.LanguageModel, info *model.Info, s Windows, b *model.Batch) (float64, int, error) {
 	s.Rewind()
 	sum, count := 0.0, 0
 	for s.Next(b) {
 		if err := ctx.Err(); err != nil {
 			return 0, 0, err
 		}
-		n := targets(b)
+		n := info.Items(b)
 		if n == 0 {
 			continue
 		}
