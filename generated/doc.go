@@ -10,3 +10,4 @@ package generated
 //go:generate go run ../cmd/gradsmith generate transformer/transformer.yaml
 //go:generate go run ../cmd/gradsmith generate translate/translate.yaml
 //go:generate go run ../cmd/gradsmith generate bertmini/bertmini.yaml
+//go:generate go run ../cmd/gradsmith generate gan/gan.yaml

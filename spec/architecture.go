@@ -18,8 +18,16 @@ func (m *Model) Architecture() string {
 func (m *Model) architecture() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "gradsmith architecture 1\nkind %s\n", m.Kind)
-	m.Tokenizer.architecture(&b)
+	if m.Vectors != nil {
+		fmt.Fprintf(&b, "vectors %d\n", m.Vectors.Size)
+	} else {
+		m.Tokenizer.architecture(&b)
+	}
 	architecture(&b, m.Layers)
+	if g := m.GAN; g != nil {
+		fmt.Fprintf(&b, "noise %d %s\naverage %t\ndiscriminator\n", g.Noise.Size, g.Noise.Distribution, g.EMA > 0)
+		architecture(&b, g.Discriminator)
+	}
 	if m.Source != nil {
 		b.WriteString("source ")
 		m.Source.Tokenizer.architecture(&b)
@@ -81,7 +89,14 @@ func architecture(b *strings.Builder, layers []Layer) {
 		case *LayerNorm:
 			fmt.Fprintf(b, "layernorm %s size=%d epsilon=%v\n", l.Name, l.Width, l.Epsilon)
 		case *Dense:
-			fmt.Fprintf(b, "dense %s units=%d bias=%t activation=%s tie=%q\n", l.Name, l.Width, l.Bias, l.Activation, l.Tie)
+			fmt.Fprintf(b, "dense %s units=%d bias=%t activation=%s tie=%q", l.Name, l.Width, l.Bias, l.Activation, l.Tie)
+			if l.Activation == "leaky_relu" {
+				fmt.Fprintf(b, " slope=%v", l.Slope)
+			}
+			if l.Spectral {
+				b.WriteString(" spectral_norm")
+			}
+			b.WriteByte('\n')
 		default:
 			panic(fmt.Sprintf("spec: no architecture for a layer of type %T", l))
 		}

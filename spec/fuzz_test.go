@@ -43,10 +43,19 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		if m.Vocab() < 2 || m.Shape.Batch < 1 || m.Shape.Steps < 1 || m.Name == "" || len(m.Layers) < 3 {
+		if m.Shape.Batch < 1 || m.Shape.Steps < 1 || m.Name == "" {
 			t.Errorf("an incomplete model: %+v", m)
 		}
-		for _, l := range append(m.Layers, m.Encoder...) {
+		stacks := append(append([]Layer{}, m.Layers...), m.Encoder...)
+		if m.GAN == nil && (m.Vocab() < 2 || len(m.Layers) < 3) {
+			t.Errorf("an incomplete model of text: %+v", m)
+		}
+		if g := m.GAN; g != nil {
+			if stacks = append(stacks, g.Discriminator...); m.Vectors == nil || len(m.Layers) < 1 || len(g.Discriminator) < 1 || g.Noise.Size < 1 || g.CriticSteps < 1 {
+				t.Errorf("an incomplete pair of networks: %+v", m)
+			}
+		}
+		for _, l := range stacks {
 			if l.OutputWidth() < 1 || l.LayerName() == "" || l.LayerPos().Line < 1 {
 				t.Errorf("an incomplete layer: %+v", l)
 			}

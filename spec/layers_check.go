@@ -14,6 +14,8 @@ const (
 	encoderOnly
 	sourceSide // an encoder in front of a decoder
 	targetSide // a decoder behind an encoder
+	generating // the generator of a pair of adversarial networks
+	judging    // its discriminator
 )
 
 // layers checks a list of layers: their order, their widths, their size in memory.
@@ -21,7 +23,8 @@ type layers struct {
 	*checker
 	path   string // key of the list
 	role   role
-	vocab  int // 0 when it is unknown
+	vocab  int // width of the last layer, which is the vocabulary where that gives logits; 0 when it is unknown
+	in     int // features that the first layer reads, of stacks that begin with vectors; 0 when it is unknown
 	shape  Shape
 	init   *value                // the model-wide key
 	tied   map[string]bool       // names of the embeddings that serve as the last layer's matrix
@@ -69,7 +72,8 @@ func (c *layers) check(list *value, names []string) []Layer {
 	c.tables = map[string]*Embedding{}
 	c.fits(list)
 	var all []Layer
-	width := 0 // features before the layer; 0 when they are unknown
+	vectors := c.role == generating || c.role == judging
+	width := c.in // features before the layer; 0 when they are unknown
 	for i, v := range list.list {
 		if v.bad {
 			width = 0
@@ -78,6 +82,7 @@ func (c *layers) check(list *value, names []string) []Layer {
 		first, last := i == 0, i == len(list.list)-1
 		table := v.word == "embedding" || v.word == "one_hot"
 		switch {
+		case vectors:
 		case first && !table:
 			c.errorf(v.Pos, "%s: the first layer turns tokens into features, so it is an embedding or one_hot, not %s", c.path, v.word)
 		case !first && table:
@@ -85,7 +90,9 @@ func (c *layers) check(list *value, names []string) []Layer {
 			width = 0
 		}
 		logits := last && c.role != sourceSide
-		if logits && v.word != "dense" {
+		if logits && v.word != "dense" && vectors {
+			c.errorf(v.Pos, "%s: the last layer gives %s, so it is a dense, not %s; add `- dense`", c.path, c.gives(), v.word)
+		} else if logits && v.word != "dense" {
 			c.errorf(v.Pos, "%s: the last layer gives the logits, so it is a dense, not %s; add `- dense`", c.path, v.word)
 		}
 		l := c.layer(v, LayerBase{Pos: v.Pos, Kind: v.word, Name: names[i]}, width, logits)
@@ -97,6 +104,14 @@ func (c *layers) check(list *value, names []string) []Layer {
 		}
 	}
 	return all
+}
+
+// gives says what the last layer of a stack of vectors gives.
+func (c *layers) gives() string {
+	if c.role == judging {
+		return "the verdict"
+	}
+	return "the vector"
 }
 
 // fits checks that the layers together are what the stack is for.
@@ -121,6 +136,8 @@ func (c *layers) fits(list *value) {
 		}
 	}
 	switch {
+	case c.role == generating || c.role == judging:
+		return
 	case c.role == predictor:
 		if recurrent == nil && !c.unknown {
 			c.errorf(list.Pos, "layers: a model of kind rnn needs a recurrent layer: rnn, lstm or gru")
@@ -341,6 +358,8 @@ func (c *layers) dense(v *value, base LayerBase, in int, logits bool) Layer {
 	d := &Dense{
 		LayerBase:  base,
 		Activation: set.key("activation").word,
+		Slope:      set.key("activation").set.key("slope").number,
+		Spectral:   set.key("spectral_norm").flag,
 		Bias:       set.key("bias").flag,
 		Tie:        tie.text,
 	}
@@ -348,14 +367,22 @@ func (c *layers) dense(v *value, base LayerBase, in int, logits bool) Layer {
 	switch {
 	case logits && !units.given:
 		d.Width = c.vocab
+	case logits && !units.bad && c.vocab > 0 && d.Width != c.vocab && c.role == generating:
+		c.errorf(units.Pos, "dense.units: the generator gives %d numbers, but the discriminator reads vectors of %d, the size of vectors; leave units out", d.Width, c.vocab)
+	case logits && !units.bad && c.vocab > 0 && d.Width != c.vocab && c.role == judging:
+		c.errorf(units.Pos, "dense.units: the discriminator gives one number, its verdict, not %d; leave units out", d.Width)
 	case logits && !units.bad && c.vocab > 0 && d.Width != c.vocab:
 		c.errorf(units.Pos, "dense.units: the last layer is as wide as the vocabulary, which is %d, not %d; leave units out", c.vocab, d.Width)
 	case !units.given && c.role == sourceSide:
 		c.errorf(v.Pos, "dense: the key \"units\" is missing; it is the vocabulary only where logits are given, which is at the end of the decoder, not of the encoder")
+	case !units.given && (c.role == generating || c.role == judging):
+		c.errorf(v.Pos, "dense: the key \"units\" is missing; only the last layer of the %s has a default", c.path)
 	case !units.given:
 		c.errorf(v.Pos, "dense: the key \"units\" is missing; only the last layer has a default, the vocabulary")
 	}
-	if a := set.key("activation"); logits && a.given && !a.bad && a.word != "none" {
+	if a := set.key("activation"); logits && c.role == judging && a.given && !a.bad && a.word != "none" {
+		c.errorf(a.Pos, "dense.activation: the last layer gives the verdict, which the loss squashes as it needs, so it has none, not %s", a.word)
+	} else if logits && c.role != generating && c.role != judging && a.given && !a.bad && a.word != "none" {
 		c.errorf(a.Pos, "dense.activation: the last layer gives logits, so it has none, not %s", a.word)
 	}
 	uniform := Init{Pos: v.Pos, Scheme: "uniform"}

@@ -33,9 +33,9 @@ func Reference() string {
 			}
 		}
 	}
-	r.printf("\n## Keys of every kind\n")
-	for _, key := range kinds[0].typ.keys {
-		if uses[key] == len(kinds) {
+	r.printf("\n## Keys of several kinds\n")
+	for _, key := range kinds[0].typ.keys { // which has all of them
+		if uses[key] > 1 {
 			r.section(key.name, key.doc, key.typ)
 		}
 	}

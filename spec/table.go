@@ -183,6 +183,7 @@ func init() {
 	kinds = []kindTable{
 		{name: "rnn", doc: "A recurrent network that predicts the next token of a text.", typ: rnnType, layer: layerType, check: checkRNN},
 		{name: "attention", doc: "A network whose tokens look at each other. A decoder alone continues a text (GPT), an encoder alone restores masked tokens (BERT), and both together answer one text with another, as in translation.", typ: attentionType, layer: stackType, check: checkAttention},
+		{name: "gan", doc: "Two networks against each other: a generator makes vectors of noise, and a discriminator tells them from those of the data (Goodfellow et al. 2014).", typ: ganType, layer: discriminatorType, check: checkGAN},
 	}
 }
 

@@ -16,8 +16,7 @@ type optimizer struct {
 	args []jen.Code
 }
 
-func (e *emitter) optimizer() optimizer {
-	o := e.spec.Optimizer
+func newOptimizer(o *spec.Optimizer) optimizer {
 	lit := func(xs ...float64) []jen.Code {
 		var r []jen.Code
 		for _, x := range xs {
@@ -51,7 +50,7 @@ func (e *emitter) initialize(f *jen.File) {
 		g.Id("p").Op(":=").Op("&").Id("m").Dot("Params")
 		g.Id("stream").Op(":=").Uint64().Call(jen.Lit(0))
 		g.Id("next").Op(":=").Func().Params().Uint64().Block(jen.Id("stream").Op("++"), jen.Return(jen.Id("stream")))
-		e.eachParam(g, "p", func(g *jen.Group, p *build.Param, field *jen.Statement, _ jen.Code) {
+		e.eachParam(g, "p", e.scopes(), func(g *jen.Group, p *build.Param, field *jen.Statement, _ jen.Code) {
 			call := func(fn string, args ...jen.Code) {
 				g.Qual(pkg, fn).Call(append([]jen.Code{field.Clone()}, args...)...)
 			}
@@ -111,9 +110,13 @@ func (e *emitter) dropoutHelpers(f *jen.File) {
 		jen.Return(jen.Lit(0)),
 	)
 	f.Line()
+	steps := jen.Id("m").Dot("step")
+	if e.spec.GAN != nil {
+		steps = steps.Op("+").Id("m").Dot("discriminated") // which have steps of their own
+	}
 	comment(f, "dropKey is the key of a dropout mask: another one for each place in the model, each layer of a stack and each training step.")
 	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("dropKey").Params(jen.List(jen.Id("place"), jen.Id("layer")).Int()).Uint64().Block(
-		jen.Return(jen.Qual(e.modelPkg(), "Key").Call(jen.Id("m").Dot("seed"), jen.Uint64().Call(jen.Id("m").Dot("step")), jen.Uint64().Call(jen.Id("place")), jen.Uint64().Call(jen.Id("layer")))),
+		jen.Return(jen.Qual(e.modelPkg(), "Key").Call(jen.Id("m").Dot("seed"), jen.Uint64().Call(steps), jen.Uint64().Call(jen.Id("place")), jen.Uint64().Call(jen.Id("layer")))),
 	)
 	f.Line()
 }
@@ -217,6 +220,14 @@ func (e *emitter) info(f *jen.File) {
 		source = jen.Op("&").Qual(mp, "Source").Values(jen.Id("Steps").Op(":").Id("maxSourceSteps"), jen.Id("Vocab").Op(":").Lit(k.Tokenizer.Vocab), jen.Id("End").Op(":").Lit(k.Tokenizer.Special(spec.EndToken)),
 			jen.Id("AnswerBegin").Op(":").Lit(s.Tokenizer.Special(spec.BeginToken)), jen.Id("AnswerEnd").Op(":").Lit(s.Tokenizer.Special(spec.EndToken)))
 	}
+	vocab, steps := jen.Code(jen.Id("vocab")), jen.Code(jen.Id("maxSteps"))
+	var vector, adversary jen.Code
+	if s.Vectors != nil {
+		vocab, steps, vector = nil, nil, jen.Op("&").Qual(mp, "Vector").Values(jen.Id("Width").Op(":").Id("vectorSize"))
+	}
+	if s.GAN != nil {
+		adversary = e.adversary()
+	}
 	fields := func(kv ...any) []jen.Code {
 		var out []jen.Code
 		for i := 0; i < len(kv); i += 2 {
@@ -244,9 +255,9 @@ func (e *emitter) info(f *jen.File) {
 	f.Var().Id("info").Op("=").Qual(mp, "Info").Values(fields(
 		"Name", s.Name, "Kind", s.Kind, "Description", s.Description, "Spec", s.File,
 		"SpecDigest", s.Digest, "Architecture", s.Architecture(),
-		"Vocab", jen.Id("vocab"), "Batch", jen.Id("maxBatch"), "Steps", jen.Id("maxSteps"), "Seed", jen.Id("defaultSeed"),
+		"Vocab", vocab, "Batch", jen.Id("maxBatch"), "Steps", steps, "Seed", jen.Id("defaultSeed"),
 		"Params", jen.Id("paramCount"), "TrainBytes", r.TrainBytes, "DecodeBytes", r.DecodeBytes,
-		"Prefix", e.Model.Prefix(), "Masking", masking, "Source", source,
+		"Prefix", e.Model.Prefix(), "Masking", masking, "Source", source, "Vector", vector, "Adversary", adversary,
 		"Layers", jen.Index().Qual(mp, "Layer").Values(layers...),
 		"Training", jen.Qual(mp, "Training").Values(fields(
 			"Rate", s.Optimizer.Rate, "Schedule", sc.Kind, "Warmup", sc.Warmup, "Every", sc.Every, "Factor", sc.Factor, "Floor", sc.Floor,

@@ -87,7 +87,7 @@ type Call struct {
 	Result *Value // the scalar that the call returns, if any
 }
 
-// Operand is an argument of a Call: *Value (its memory), Dim, Float, Nil, Option, Onto, Columns, Last, Bool, Heads, DropRate, DropKey or IfTraining.
+// Operand is an argument of a Call: *Value (its memory), Dim, Float, Nil, Option, Onto, OneOver, Columns, Last, Bool, Heads, DropRate, DropKey or IfTraining.
 type Operand any
 
 type (
@@ -111,6 +111,9 @@ type (
 
 // Onto is the option of a product that adds to V: where V lies in the memory of the result it is accumulated, elsewhere it is read.
 type Onto struct{ V, Result *Value }
+
+// OneOver is 1 divided by a size.
+type OneOver struct{ Size Dim }
 
 // Columns is the memory of V from column From of its first row on.
 type Columns struct {

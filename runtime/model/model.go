@@ -72,6 +72,8 @@ type Info struct {
 	Source       *Source  // for a model that answers a source text, such as a translation; nil for others
 	Vector       *Vector  // for a model of vectors; nil for one of text
 	Masking      *Masking // for a model that fills in masked tokens; nil for one that writes from left to right
+
+	Adversary *Adversary // for a pair of adversarial networks; nil for others
 }
 
 // Source says what the encoder of a model reads, and how answers begin and end.
@@ -136,6 +138,8 @@ type Batch struct {
 	Source      []int32 // [SourceSteps, Batch] of a model with an encoder: what it reads, with -1 behind the end of shorter ones
 
 	Vectors []float32 // [Batch, width] of a model of vectors, which has no tokens; Steps is 1
+	Noise   []float32 // [Batch, noise] what a generator makes vectors of; training draws it
+	Mix     []float32 // [Batch] numbers in [0, 1): where on the line from what is made to a vector of the data a gradient penalty is taken; drawn too
 }
 
 // LanguageModel is what a generated package of kind rnn gives to training and evaluation. Its methods are not safe for
