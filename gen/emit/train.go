@@ -223,7 +223,7 @@ func (e *emitter) info(f *jen.File) {
 	vocab, steps := jen.Code(jen.Id("vocab")), jen.Code(jen.Id("maxSteps"))
 	var vector, adversary jen.Code
 	if s.Vectors != nil {
-		vocab, steps, vector = nil, nil, jen.Op("&").Qual(mp, "Vector").Values(jen.Id("Width").Op(":").Id("vectorSize"))
+		vocab, steps, vector = nil, nil, e.vector()
 	}
 	if s.GAN != nil {
 		adversary = e.adversary()

@@ -149,7 +149,7 @@ var info = model.Info{
 	Params:       paramCount,
 	TrainBytes:   4771328,
 	DecodeBytes:  1205888,
-	Vector:       &model.Vector{Width: vectorSize},
+	Vector:       &model.Vector{Width: vectorSize, Bounded: true, Low: -1, High: 1},
 	Adversary:    &model.Adversary{Noise: noiseSize, Steps: criticSteps, Loss: "non_saturating"},
 	Layers: []model.Layer{
 		{Name: "g1", Kind: "dense", Output: "batch × 128", Params: 8320, Flops: 16384},

@@ -65,6 +65,9 @@ func newRoot(p Program) *cobra.Command {
 	short := p.Info.Description
 	if short == "" {
 		short = fmt.Sprintf("Train the model %s and write text with it", name)
+		if p.Info.Adversary != nil {
+			short = fmt.Sprintf("Train the model %s and make vectors with it", name)
+		}
 	}
 	root := &cobra.Command{
 		Use:   name,
@@ -89,6 +92,8 @@ func newRoot(p Program) *cobra.Command {
 	root.PersistentFlags().IntVar(&a.threads, "threads", parallel.Threads(), "threads that compute; the result does not depend on it")
 	root.AddCommand(a.newTrain(), a.newInfo())
 	switch {
+	case p.Info.Adversary != nil:
+		root.AddCommand(a.newEvalAdversaries(), a.newSampleVectors(), a.newScore())
 	case p.Info.Source != nil:
 		root.AddCommand(a.newEvalPairs(), a.newTranslate(), a.newAlign())
 	case p.Info.Masking != nil:
@@ -103,6 +108,8 @@ func newRoot(p Program) *cobra.Command {
 func begin(info *model.Info) string {
 	lines := []string{"train --data book.txt", `sample --prompt "It was"`}
 	switch {
+	case info.Adversary != nil:
+		lines = []string{"train --data vectors.npy", "sample --number 5"}
 	case info.Source != nil:
 		lines = []string{"train --source train.en --target train.de", "translate < some.en"}
 	case info.Masking != nil:

@@ -43,7 +43,11 @@ func (a *program) describe(out io.Writer) {
 	}
 	fmt.Fprintln(out)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "layer\tkind\toutput\tparameters\tflops a token")
+	unit := "token"
+	if i.Vector != nil {
+		unit = "vector"
+	}
+	fmt.Fprintln(t, "layer\tkind\toutput\tparameters\tflops a "+unit)
 	flops := 0
 	for _, l := range i.Layers {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", l.Name, l.Kind, l.Output, thousands(l.Params), thousands(l.Flops))
@@ -51,6 +55,12 @@ func (a *program) describe(out io.Writer) {
 	}
 	fmt.Fprintf(t, "total\t\t\t%s\t%s\n", thousands(i.Params), thousands(flops))
 	t.Flush()
+	if v := i.Vector; v != nil {
+		fmt.Fprintf(out, "\nvectors of %s numbers, up to %d at once\n", thousands(v.Width), i.Batch)
+		fmt.Fprintf(out, "memory: %s to train, %s to make vectors\n", bytesize(i.TrainBytes), bytesize(i.DecodeBytes))
+		fmt.Fprintf(out, "digests: spec %.12s, architecture %.12s\n", i.SpecDigest, i.Architecture)
+		return
+	}
 	fmt.Fprintf(out, "\n%s tokens; windows of up to %d sequences × %d steps\n", thousands(i.Vocab), i.Batch, i.Steps)
 	fmt.Fprintf(out, "memory: %s to train, %s to write text\n", bytesize(i.TrainBytes), bytesize(i.DecodeBytes))
 	fmt.Fprintf(out, "digests: spec %.12s, architecture %.12s, vocabulary %.12s\n", i.SpecDigest, i.Architecture, a.Tokenizer.Digest())
@@ -73,7 +83,7 @@ func (a *program) describeCheckpoint(out io.Writer, path string) error {
 		fmt.Fprintf(out, "step %s, seed %d\n", thousands(t.Step), t.Seed)
 		keys := make([]string, 0, len(t.Loop))
 		for k := range t.Loop {
-			if !strings.HasPrefix(k, "-") {
+			if !strings.HasPrefix(k, "-") && t.Loop[k] != "+Inf" { // no best where there is none
 				keys = append(keys, k)
 			}
 		}

@@ -58,9 +58,28 @@ Defaults are those of %s.`, a.Info.Spec),
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.train(cmd, &f) },
 	}
+	if a.Info.Adversary != nil {
+		cmd.Short = "Train the two networks on vectors"
+		cmd.Long = fmt.Sprintf(`Train lets the generator and the discriminator learn from each other and from the vectors of a file,
+keeps a checkpoint and shows both losses and the share of the discriminator's verdicts that are
+right; at a validation also the discriminator's loss on the end of the vectors, which it does not
+learn from. When a loss is no longer a number, or the discriminator is right about everything for
+%s steps, training stops, says what to change, and leaves the last good checkpoint.
+Interrupted by Ctrl-C it finishes the step, writes the checkpoint and ends; --resume goes on,
+with the options that the training was begun with, and ends with the same bits as if it had
+never stopped. --rate is the generator's; the discriminator's keeps its ratio to it.
+
+Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
+	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	if a.Info.Source != nil {
+	what := "text"
+	if a.Info.Vector != nil {
+		what = "vectors"
+		f.window = 1
+		fs.StringVar(&f.data, "data", a.Data, "`FILE` of vectors to learn: CSV, NPY or IDX")
+		fs.Float64Var(&f.validation, "validation", t.Validation, "`SHARE` of the vectors, at their end, that is kept for validation")
+	} else if a.Info.Source != nil {
 		f.pairs.add(fs, "", "source")
 		f.validPairs.add(fs, "valid-", "source for validation")
 		fs.Float64Var(&f.validation, "validation", t.Validation, "`SHARE` of the pairs, at their end, that is kept for validation when there is no --valid-source")
@@ -74,18 +93,26 @@ Defaults are those of %s.`, a.Info.Spec),
 	fs.BoolVar(&f.resume, "resume", false, "go on from the checkpoint")
 	fs.BoolVar(&f.overwrite, "overwrite", false, "begin anew where there is a checkpoint already")
 	fs.StringVar(&f.from, "from", "", "begin with the parameters of another checkpoint `FILE`")
-	fs.IntVar(&f.passes, "passes", t.Passes, "passes over the text")
+	fs.IntVar(&f.passes, "passes", t.Passes, "passes over the "+what)
 	fs.IntVar(&f.steps, "steps", t.Steps, "training steps, in place of passes")
 	fs.DurationVar(&f.maxTime, "max-time", 0, "end after this `TIME`, such as 90s or 2h, with a checkpoint")
 	fs.Float64Var(&f.rate, "rate", t.Rate, "learning rate, before the schedule")
 	fs.Uint64Var(&f.seed, "seed", a.Info.Seed, "of the initial parameters and of dropout")
-	fs.IntVar(&f.batch, "batch", a.Info.Batch, "sequences side by side")
-	fs.IntVar(&f.window, "window", a.Info.Steps, "time steps of a window")
+	if a.Info.Vector != nil {
+		fs.IntVar(&f.batch, "batch", a.Info.Batch, "vectors side by side")
+	} else {
+		fs.IntVar(&f.batch, "batch", a.Info.Batch, "sequences side by side")
+		fs.IntVar(&f.window, "window", a.Info.Steps, "time steps of a window")
+	}
 	fs.IntVar(&f.evalEvery, "eval-every", t.EvalEvery, "steps between validations, 0 after each pass")
 	fs.IntVar(&f.saveEvery, "save-every", t.SaveEvery, "steps between checkpoints, 0 at each validation")
-	fs.StringVar(&f.best, "best", "", "`FILE` for the parameters with the lowest validation loss")
+	if a.Info.Adversary == nil { // whose loss does not tell how good the generator is
+		fs.StringVar(&f.best, "best", "", "`FILE` for the parameters with the lowest validation loss")
+	}
 	fs.StringVar(&f.log, "log", "", "`FILE` for a line of JSON a step and a validation")
-	fs.IntVar(&f.samples, "samples", 1, "samples to print at the end")
+	if a.Info.Vector == nil {
+		fs.IntVar(&f.samples, "samples", 1, "samples to print at the end")
+	}
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "more lines: each checkpoint that is written, memory at the end")
 	return cmd
 }
@@ -120,6 +147,9 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 	fmt.Fprintf(errOut, "%s: %s parameters; %s\n", a.Info.Name, thousands(a.Info.Params), data.text)
 
 	show := newProgress(errOut, f.verbose, f.maxTime)
+	if show.pair = a.Info.Adversary != nil; a.Info.Vector != nil {
+		show.unit = "vectors"
+	}
 	o.Reporter = show
 	var log *train.Log
 	if f.log != "" {
@@ -214,7 +244,7 @@ func (a *program) checkTrain(f *trainFlags) error {
 		high       int // 0 is no bound
 	}{
 		{"passes", f.passes, 0, 0}, {"steps", f.steps, 0, 0}, {"eval-every", f.evalEvery, 0, 0}, {"save-every", f.saveEvery, 0, 0}, {"samples", f.samples, 0, 0},
-		{"batch", f.batch, 1, a.Info.Batch}, {"window", f.window, 1, a.Info.Steps},
+		{"batch", f.batch, 1, a.Info.Batch}, {"window", f.window, 1, max(1, a.Info.Steps)},
 	} {
 		if x.value < x.low {
 			return fmt.Errorf("--%s %d: give %d or more", x.name, x.value, x.low)
@@ -245,10 +275,14 @@ func (a *program) report(ctx context.Context, out io.Writer, m model.LanguageMod
 		how = "out of time"
 	}
 	fmt.Fprintf(out, "step %s of %s, %s\n", thousands(r.Steps), thousands(r.Total), how)
-	if r.Tokens > 0 {
+	if r.Tokens > 0 && a.Info.Vector != nil {
+		fmt.Fprintf(out, "training    %s; %s vectors in %s, %s vectors/s\n", a.vectorLoss(r.TrainLoss, "generator"), thousands(r.Tokens), duration(r.Took), thousands(int(float64(r.Tokens)/max(r.Took.Seconds(), 1e-9))))
+	} else if r.Tokens > 0 {
 		fmt.Fprintf(out, "training    %s; %s tokens in %s, %s tokens/s\n", lossLine(r.TrainLoss, data.density), thousands(r.Tokens), duration(r.Took), thousands(int(float64(r.Tokens)/max(r.Took.Seconds(), 1e-9))))
 	}
-	if data.Validation != nil && !math.IsNaN(r.Loss) {
+	if data.Validation != nil && !math.IsNaN(r.Loss) && a.Info.Vector != nil {
+		fmt.Fprintf(out, "validation  %s\n", a.vectorLoss(r.Loss, "discriminator"))
+	} else if data.Validation != nil && !math.IsNaN(r.Loss) {
 		fmt.Fprintf(out, "validation  %s", lossLine(r.Loss, data.validDensity))
 		if r.Best < r.Loss {
 			fmt.Fprintf(out, " (best %.4f)", r.Best)
@@ -266,7 +300,7 @@ func (a *program) report(ctx context.Context, out io.Writer, m model.LanguageMod
 	if r.Interrupted {
 		return nil
 	}
-	if a.Info.Masking != nil || a.Info.Source != nil {
+	if a.Info.Masking != nil || a.Info.Source != nil || a.Info.Vector != nil {
 		return nil
 	}
 	for i := range f.samples {
@@ -276,6 +310,14 @@ func (a *program) report(ctx context.Context, out io.Writer, m model.LanguageMod
 		}
 	}
 	return nil
+}
+
+// vectorLoss shows a loss of a model of vectors: of a pair of networks that of one of them.
+func (a *program) vectorLoss(loss float64, network string) string {
+	if a.Info.Adversary != nil {
+		return fmt.Sprintf("%s's loss %.4f", network, loss)
+	}
+	return fmt.Sprintf("loss %.4f", loss)
 }
 
 // lossLine shows a loss in the units that people compare. density is the number of tokens a character, or 0 where characters do not matter.

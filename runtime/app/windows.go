@@ -17,7 +17,10 @@ type material struct {
 
 // material reads what the flags of a training name.
 func (a *program) material(ctx context.Context, f *trainFlags) (*material, error) {
-	if a.Info.Source != nil {
+	switch {
+	case a.Info.Vector != nil:
+		return a.vectorMaterial(f)
+	case a.Info.Source != nil:
 		return a.pairMaterial(f)
 	}
 	var err error

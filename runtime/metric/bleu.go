@@ -1,6 +1,6 @@
-// Package metric measures what models write against what people wrote.
+// Package metric measures what models write against what people wrote, and vectors that models make against those of the data.
 //
-// It must know nothing of models or tokens: it compares texts.
+// It must know nothing of models or tokens: it compares texts, or vectors.
 package metric
 
 import (
