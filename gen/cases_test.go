@@ -18,11 +18,13 @@ import (
 	"github.com/gradsmith/gradsmith/gen/cases/rotary"
 	"github.com/gradsmith/gradsmith/gen/cases/stack"
 	"github.com/gradsmith/gradsmith/gen/cases/tied"
+	vaecase "github.com/gradsmith/gradsmith/gen/cases/vae"
 	"github.com/gradsmith/gradsmith/gen/eval"
 	"github.com/gradsmith/gradsmith/gen/graph"
 	"github.com/gradsmith/gradsmith/generated/gru"
 	"github.com/gradsmith/gradsmith/generated/lstm"
 	"github.com/gradsmith/gradsmith/generated/rnn"
+	"github.com/gradsmith/gradsmith/generated/vae"
 	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/spec"
@@ -101,6 +103,8 @@ func TestCompiled(t *testing.T) {
 		{"../generated/rnn/rnn.yaml", rnn.New()},
 		{"../generated/lstm/lstm.yaml", lstm.New()},
 		{"../generated/gru/gru.yaml", gru.New()},
+		{"cases/vae/model.yaml", vaecase.New()},
+		{"../generated/vae/vae.yaml", vae.New()},
 	} {
 		t.Run(c.m.Info().Name, func(t *testing.T) {
 			t.Parallel()
@@ -130,6 +134,9 @@ func compare(t *testing.T, m *spec.Model, g *graph.Graph, c compiled, sizes map[
 	in := values(plain.model, g, sizes, 3)
 	floats := map[string][]float32{}
 	first := &model.Batch{Steps: 1, Batch: 1, Tokens: make([]int32, 1), Targets: make([]int32, 1), Reset: make([]int32, 1), SourceSteps: 1, Source: make([]int32, 1)}
+	if v := m.Vectors; v != nil {
+		first.Vectors = make([]float32, v.Size)
+	}
 	c.Loss(first) // makes the memory of gradients
 	for _, ts := range c.Tensors() {
 		floats[ts.Name] = ts.Value
@@ -171,11 +178,28 @@ func compare(t *testing.T, m *spec.Model, g *graph.Graph, c compiled, sizes map[
 			x[i] *= float64(ones[i])
 		}
 	}
-	want, err := eval.RunDropout(g, in, sizes, mask)
+	if l := m.Latent; l != nil { // of the first step
+		in["klWeight"].F[0] = l.Beta
+		if l.Annealing.Kind != "none" {
+			in["klWeight"].F[0] *= l.Annealing.Start
+		}
+		for i, x := range in["vectors"].F {
+			in["vectors"].F[i] = float64(float32(x))
+		}
+	}
+	want, err := eval.RunRandom(g, in, sizes, eval.Random{Dropout: mask, Normal: noise})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &model.Batch{Steps: sizes["steps"], Batch: sizes["batch"], Tokens: in["tokens"].I, Targets: in["targets"].I, Reset: make([]int32, len(in["tokens"].I))}
+	b := &model.Batch{Steps: sizes["steps"], Batch: sizes["batch"]}
+	if x := in["vectors"]; x != nil {
+		b.Steps, b.Vectors = 1, make([]float32, len(x.F))
+		for i, v := range x.F {
+			b.Vectors[i] = float32(v)
+		}
+	} else {
+		b.Tokens, b.Targets, b.Reset = in["tokens"].I, in["targets"].I, make([]int32, len(in["tokens"].I))
+	}
 	if reset := in["reset"]; reset != nil {
 		b.Reset = reset.I
 	}

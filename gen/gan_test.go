@@ -193,7 +193,7 @@ func TestGANCompiled(t *testing.T) {
 						copy(tensors[name].Value, round(x.F))
 					}
 				}
-				want, err := eval.RunDropout(side.g, in, sizes, dropout)
+				want, err := eval.RunRandom(side.g, in, sizes, eval.Random{Dropout: dropout})
 				if err != nil {
 					t.Fatal(err)
 				}

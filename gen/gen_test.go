@@ -11,6 +11,8 @@ import (
 	"github.com/gradsmith/gradsmith/gen/eval"
 	"github.com/gradsmith/gradsmith/gen/graph"
 	"github.com/gradsmith/gradsmith/gen/optimize"
+	"github.com/gradsmith/gradsmith/runtime/kernel"
+	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/spec"
 )
 
@@ -66,6 +68,19 @@ source: {steps: 5}`,
 	"rnn-to-transformer": `encoder: [{embedding: {name: src, size: 4}}, {gru: {units: 3, bidirectional: true}}]
 decoder: [{embedding: {name: dst, size: 4}}, {positions: {}}, {transformer: {heads: 2, layers: 2}}, {dense: {}}]
 source: {steps: 5}`,
+	"vae": `vectors: 7
+encoder: [{dense: {units: 6, activation: relu}}, {dropout: 0.1}]
+latent: {size: 3}
+decoder: [{dense: {units: 5, activation: tanh}}, {dense: {}}]`,
+	"vae-gaussian": `vectors: 7
+encoder: [{dense: {units: 6, activation: sigmoid}}, {layernorm: {}}, {dense: {units: 5}}]
+latent: {size: 3, free_bits: {dimension: 0.05}, beta: 2}
+decoder: [{dense: {units: 5, activation: tanh}}, {rmsnorm: {}}, {dense: {bias: false}}]
+likelihood: {gaussian: 0.6}`,
+	"vae-free": `vectors: 5
+encoder: [{dense: {units: 4, activation: tanh}}]
+latent: {size: 2, free_bits: {total: 100}}
+decoder: [{dense: {}}]`,
 	"mixed": `[{one_hot: {}}, {lstm: {units: 4}}, {gru: {units: 3}}, {rnn: {units: 5}}, {dense: {units: 4, activation: sigmoid}}, {dense: {}}]`,
 }
 
@@ -76,7 +91,12 @@ func small(t testing.TB, name, extra string) *spec.Model {
 	if specs[name][0] != '[' {
 		src = "kind: attention\n" + specs[name]
 	}
-	src += "\nname: small\ntokenizer: {chars: six.vocab}\nshape: {batch: 3, steps: 4}\n" + extra
+	common := "\nname: small\ntokenizer: {chars: six.vocab}\nshape: {batch: 3, steps: 4}\n" + extra
+	if strings.HasPrefix(specs[name], "vectors") {
+		src = "kind: vae\n" + specs[name]
+		common = "\nname: small\nshape: {batch: 3}\n"
+	}
+	src += common
 	m, err := spec.Parse("small.yaml", []byte(src), func(string) ([]byte, error) {
 		return spec.FormatVocabulary([]rune("abcdef"), ""), nil
 	})
@@ -89,7 +109,7 @@ func small(t testing.TB, name, extra string) *spec.Model {
 // values draws inputs for a graph: parameters and states from a normal distribution, tokens at random, a reset in the middle, one target that is padding; with
 // attention tokens that are missing, and the tables of constants.
 func values(m *build.Model, g *graph.Graph, sizes map[string]int, seed uint64) map[string]*graph.Tensor {
-	vocab := m.Spec.Vocab()
+	vocab := max(m.Spec.Vocab(), 1) // a model of vectors has none
 	r := rand.New(rand.NewPCG(seed, 7))
 	in := map[string]*graph.Tensor{}
 	for _, v := range g.Inputs {
@@ -111,6 +131,12 @@ func values(m *build.Model, g *graph.Graph, sizes map[string]int, seed uint64) m
 			}
 		}
 		switch v.Name {
+		case "klWeight":
+			x.F[0] = 0.7
+		case "vectors":
+			for i := range x.F {
+				x.F[i] = r.Float64()
+			}
 		case "targets":
 			x.I[len(x.I)-1] = -1
 		case "tokens", "source":
@@ -135,6 +161,15 @@ func values(m *build.Model, g *graph.Graph, sizes map[string]int, seed uint64) m
 		}
 	}
 	return in
+}
+
+// noise is what compiled models of seed 1 draw in their first step.
+func noise(x []float64, stream int) {
+	drawn := make([]float32, len(x))
+	kernel.Normal(drawn, model.Key(1, 0, uint64(stream)), 0, len(x))
+	for i, v := range drawn {
+		x[i] = float64(v)
+	}
 }
 
 // small sizes of a window.
@@ -173,12 +208,12 @@ func checkGradients(t *testing.T, m *spec.Model, of func(*build.Model) *graph.Gr
 	if prepare != nil {
 		prepare(forward, in)
 	}
-	got, err := eval.Run(g, in, sizes)
+	got, err := eval.RunRandom(g, in, sizes, eval.Random{Normal: noise})
 	if err != nil {
 		t.Fatal(err)
 	}
 	loss := func() float64 {
-		out, err := eval.Run(of(forward), in, sizes)
+		out, err := eval.RunRandom(of(forward), in, sizes, eval.Random{Normal: noise})
 		if err != nil {
 			t.Fatal(err)
 		}

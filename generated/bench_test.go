@@ -10,6 +10,8 @@ import (
 	"github.com/gradsmith/gradsmith/generated/gru"
 	"github.com/gradsmith/gradsmith/generated/lstm"
 	"github.com/gradsmith/gradsmith/generated/rnn"
+	"github.com/gradsmith/gradsmith/generated/vae"
+	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/parallel"
 )
@@ -25,6 +27,7 @@ var models = []struct {
 	{"gptnano", func() model.LanguageModel { return gptnano.New() }},
 	{"gptbaby", func() model.LanguageModel { return gptbaby.New() }},
 	{"bertmini", func() model.LanguageModel { return bertmini.New() }},
+	{"vae", func() model.LanguageModel { return vae.New() }},
 }
 
 // BenchmarkTrainStep times one training step at full capacity, on one thread and on two.
@@ -37,12 +40,18 @@ func BenchmarkTrainStep(b *testing.B) {
 				m := c.make()
 				info := m.Info()
 				n := info.Steps * info.Batch
-				batch := &model.Batch{Steps: info.Steps, Batch: info.Batch, Tokens: tokens(1, n, info.Vocab), Targets: tokens(2, n, info.Vocab), Reset: make([]int32, n)}
+				batch, unit := &model.Batch{Steps: info.Steps, Batch: info.Batch}, "tokens/s"
+				if v := info.Vector; v != nil {
+					batch.Vectors, unit = make([]float32, n*v.Width), "vectors/s"
+					kernel.Uniform(batch.Vectors, 1, 0, n*v.Width)
+				} else {
+					batch.Tokens, batch.Targets, batch.Reset = tokens(1, n, info.Vocab), tokens(2, n, info.Vocab), make([]int32, n)
+				}
 				m.TrainStep(batch, 0.001) // makes the memory
 				for b.Loop() {
 					m.TrainStep(batch, 0.001)
 				}
-				b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+				b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), unit)
 			})
 		}
 	}

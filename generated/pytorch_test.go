@@ -13,6 +13,7 @@ import (
 	"github.com/gradsmith/gradsmith/generated/lstm"
 	"github.com/gradsmith/gradsmith/generated/rnn"
 	"github.com/gradsmith/gradsmith/generated/transformer"
+	"github.com/gradsmith/gradsmith/generated/vae"
 	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
@@ -94,7 +95,7 @@ func (w *gradient) compare(g []float32, i int) float64 {
 // weights and tokens.
 func TestPyTorch(t *testing.T) {
 	golden := readGolden(t)
-	for name, m := range map[string]trainable{"rnn": rnn.New(), "lstm": lstm.New(), "gru": gru.New(), "gptnano": gptnano.New(), "transformer": transformer.New()} {
+	for name, m := range map[string]trainable{"rnn": rnn.New(), "lstm": lstm.New(), "gru": gru.New(), "gptnano": gptnano.New(), "transformer": transformer.New(), "vae": vae.New()} {
 		t.Run(name, func(t *testing.T) {
 			want := golden.Models[name]
 			info := m.Info()
@@ -107,7 +108,14 @@ func TestPyTorch(t *testing.T) {
 				b.Source = tokens(3, b.SourceSteps*b.Batch, info.Source.Vocab)
 			}
 			n := b.Steps * b.Batch
-			b.Tokens, b.Targets, b.Reset = tokens(1, n, info.Vocab), tokens(2, n, info.Vocab), make([]int32, n)
+			if v := info.Vector; v != nil {
+				b.Vectors = numbers(1, n*v.Width, 0.5)
+				for i := range b.Vectors {
+					b.Vectors[i] += 0.5
+				}
+			} else {
+				b.Tokens, b.Targets, b.Reset = tokens(1, n, info.Vocab), tokens(2, n, info.Vocab), make([]int32, n)
+			}
 			if info.Source != nil { // the last source and its answer are shorter
 				for s := 7; s < b.SourceSteps; s++ {
 					b.Source[s*b.Batch+b.Batch-1] = -1

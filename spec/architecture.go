@@ -20,6 +20,9 @@ func (m *Model) architecture() string {
 	fmt.Fprintf(&b, "gradsmith architecture 1\nkind %s\n", m.Kind)
 	if m.Vectors != nil {
 		fmt.Fprintf(&b, "vectors %d\n", m.Vectors.Size)
+		if l := m.Likelihood; l != nil {
+			fmt.Fprintf(&b, "likelihood %s %v\n", l.Kind, l.Deviation)
+		}
 	} else {
 		m.Tokenizer.architecture(&b)
 	}
@@ -27,6 +30,10 @@ func (m *Model) architecture() string {
 	if g := m.GAN; g != nil {
 		fmt.Fprintf(&b, "noise %d %s\naverage %t\ndiscriminator\n", g.Noise.Size, g.Noise.Distribution, g.EMA > 0)
 		architecture(&b, g.Discriminator)
+	}
+	if m.Latent != nil {
+		fmt.Fprintf(&b, "latent size=%d\n", m.Latent.Size)
+		architecture(&b, m.Encoder)
 	}
 	if m.Source != nil {
 		b.WriteString("source ")

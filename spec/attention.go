@@ -43,7 +43,7 @@ var stackType = &typ{
 			dropoutWord,
 			layerNormWord,
 			rmsNormWord,
-			denseWord("the model's `init`; else normal 0.02 in a stack with a `transformer`, uniform ±1/√inputs in others", "uniform ±1/√inputs; zeros in a stack with a `transformer`, and when the layer or the model has an `init`"),
+			denseWord("the model's `init`; else normal 0.02 in a stack with a `transformer`, uniform ±1/√inputs in others", "uniform ±1/√inputs; zeros in a stack with a `transformer`, and when the layer or the model has an `init`", "logits", "the vocabulary"),
 		},
 	),
 }

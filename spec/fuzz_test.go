@@ -43,13 +43,14 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		if m.Shape.Batch < 1 || m.Shape.Steps < 1 || m.Name == "" {
+		layers, tokens := 3, m.Vocab()
+		if m.Vectors != nil {
+			layers, tokens = 1, m.Vectors.Size+1
+		}
+		if tokens < 2 || m.Shape.Batch < 1 || m.Shape.Steps < 1 || m.Name == "" || len(m.Layers) < layers {
 			t.Errorf("an incomplete model: %+v", m)
 		}
 		stacks := append(append([]Layer{}, m.Layers...), m.Encoder...)
-		if m.GAN == nil && (m.Vocab() < 2 || len(m.Layers) < 3) {
-			t.Errorf("an incomplete model of text: %+v", m)
-		}
 		if g := m.GAN; g != nil {
 			if stacks = append(stacks, g.Discriminator...); m.Vectors == nil || len(m.Layers) < 1 || len(g.Discriminator) < 1 || g.Noise.Size < 1 || g.CriticSteps < 1 {
 				t.Errorf("an incomplete pair of networks: %+v", m)

@@ -111,7 +111,7 @@ var (
 	tokenizerKey   = with("tokenizer", tokenizerType, "bytes", "How text becomes tokens.").called("vocab", "vocabulary", "encoding")
 	shapeKey       = may("shape", object("",
 		with("batch", integer(1, maxShape), 32, "Sequences side by side.").called("batch_size", "sequences"),
-		with("steps", integer(1, maxShape), 64, "Tokens of a window: for a recurrent network how far back gradients reach, for an attention model how far a token can look.").called("seq_len", "length", "time", "sequence_length", "window", "bptt", "context", "block_size", "max_len")),
+		with("steps", integer(1, maxShape), 64, "Tokens of a window, where the model reads text: for a recurrent network how far back gradients reach, for an attention model how far a token can look.").called("seq_len", "length", "time", "sequence_length", "window", "bptt", "context", "block_size", "max_len")),
 		"the defaults of its keys", "The most that a training step takes at once; memory is planned for it.").called("shapes", "size", "dimensions")
 	lossKey = with("loss", choice("loss", "The training objective.",
 		word{name: "cross_entropy", doc: "Mean over the tokens of −log p(token), in nats; padding is ignored.", also: []string{"nll", "crossentropy", "softmax"}, typ: object("",

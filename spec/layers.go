@@ -75,9 +75,9 @@ var activations = choice("activation", "The function that a layer applies to eac
 	word{name: "sigmoid", doc: "1/(1+e⁻ˣ).", also: []string{"logistic"}},
 )
 
-func denseWord(initDefault, biasDefault string) word {
+func denseWord(initDefault, biasDefault, what, last string) word {
 	return denseWith(initDefault, biasDefault,
-		may("units", integer(1, maxVocab), "the vocabulary, for the layer that gives the logits", "Features of the output. Those of the layer that gives the logits are the vocabulary; others must say theirs.").called("size", "width", "dim", "out"),
+		may("units", integer(1, maxVocab), last+", for the layer that gives the "+what, "Features of the output. Those of the layer that gives the "+what+" are "+last+"; others must say theirs.").called("size", "width", "dim", "out"),
 		with("activation", activations, "none", "The function f. The layer that gives the logits has none.").called("act", "nonlinearity"),
 		may("tie", nameType, "a matrix of its own", "Name of the embedding whose table, transposed, is W. Its `size` must be the width before this layer (Press and Wolf 2017).").called("tied", "tie_weights", "weight_tying", "tie_to"))
 }
@@ -101,7 +101,7 @@ var layerType = choice("layer", "The first is an `embedding` or `one_hot`, and n
 		[]word{
 			dropoutWord,
 			layerNormWord,
-			denseWord("the model's `init`; else uniform ±1/√inputs", "uniform ±1/√inputs; zeros when the layer or the model has an `init`"),
+			denseWord("the model's `init`; else uniform ±1/√inputs", "uniform ±1/√inputs; zeros when the layer or the model has an `init`", "logits", "the vocabulary"),
 		},
 	)...)
 

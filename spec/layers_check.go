@@ -3,6 +3,7 @@ package spec
 import (
 	"fmt"
 	"math"
+	"strings"
 )
 
 // role is what a stack of layers is for, which decides what its layers can be.
@@ -12,10 +13,12 @@ const (
 	predictor role = iota // of kind rnn: predicts the next token
 	decoderOnly
 	encoderOnly
-	sourceSide // an encoder in front of a decoder
-	targetSide // a decoder behind an encoder
-	generating // the generator of a pair of adversarial networks
-	judging    // its discriminator
+	sourceSide   // an encoder in front of a decoder
+	targetSide   // a decoder behind an encoder
+	vectorReader // of kind vae: the encoder of vectors
+	vectorWriter // of kind vae: the decoder of vectors
+	generating   // the generator of a pair of adversarial networks
+	judging      // its discriminator
 )
 
 // layers checks a list of layers: their order, their widths, their size in memory.
@@ -23,8 +26,8 @@ type layers struct {
 	*checker
 	path   string // key of the list
 	role   role
-	vocab  int // width of the last layer, which is the vocabulary where that gives logits; 0 when it is unknown
-	in     int // features that the first layer reads, of stacks that begin with vectors; 0 when it is unknown
+	in     int // features before the first layer, where that does not read tokens; 0 when they are unknown
+	vocab  int // width of the last layer, where that is not for the spec to choose: of logits the vocabulary; 0 when it is unknown
 	shape  Shape
 	init   *value                // the model-wide key
 	tied   map[string]bool       // names of the embeddings that serve as the last layer's matrix
@@ -72,7 +75,6 @@ func (c *layers) check(list *value, names []string) []Layer {
 	c.tables = map[string]*Embedding{}
 	c.fits(list)
 	var all []Layer
-	vectors := c.role == generating || c.role == judging
 	width := c.in // features before the layer; 0 when they are unknown
 	for i, v := range list.list {
 		if v.bad {
@@ -82,18 +84,16 @@ func (c *layers) check(list *value, names []string) []Layer {
 		first, last := i == 0, i == len(list.list)-1
 		table := v.word == "embedding" || v.word == "one_hot"
 		switch {
-		case vectors:
+		case c.ofVectors():
 		case first && !table:
 			c.errorf(v.Pos, "%s: the first layer turns tokens into features, so it is an embedding or one_hot, not %s", c.path, v.word)
 		case !first && table:
 			c.errorf(v.Pos, "%s: %s reads tokens, so it can only be the first layer", c.path, v.word)
 			width = 0
 		}
-		logits := last && c.role != sourceSide
-		if logits && v.word != "dense" && vectors {
+		logits := last && c.role != sourceSide && c.role != vectorReader
+		if logits && v.word != "dense" {
 			c.errorf(v.Pos, "%s: the last layer gives %s, so it is a dense, not %s; add `- dense`", c.path, c.gives(), v.word)
-		} else if logits && v.word != "dense" {
-			c.errorf(v.Pos, "%s: the last layer gives the logits, so it is a dense, not %s; add `- dense`", c.path, v.word)
 		}
 		l := c.layer(v, LayerBase{Pos: v.Pos, Kind: v.word, Name: names[i]}, width, logits)
 		all = append(all, l)
@@ -106,12 +106,27 @@ func (c *layers) check(list *value, names []string) []Layer {
 	return all
 }
 
-// gives says what the last layer of a stack of vectors gives.
+// ofVectors tells whether the stack belongs to a model of vectors.
+func (c *layers) ofVectors() bool {
+	return c.role == vectorReader || c.role == vectorWriter || c.role == generating || c.role == judging
+}
+
+// gives says what the last layer gives, and wide what its width is.
 func (c *layers) gives() string {
-	if c.role == judging {
+	switch {
+	case c.role == judging:
 		return "the verdict"
+	case c.ofVectors():
+		return "the vectors"
 	}
-	return "the vector"
+	return "the logits"
+}
+
+func (c *layers) wide() string {
+	if c.ofVectors() {
+		return "the vectors"
+	}
+	return "the vocabulary"
 }
 
 // fits checks that the layers together are what the stack is for.
@@ -136,7 +151,7 @@ func (c *layers) fits(list *value) {
 		}
 	}
 	switch {
-	case c.role == generating || c.role == judging:
+	case c.ofVectors():
 		return
 	case c.role == predictor:
 		if recurrent == nil && !c.unknown {
@@ -372,18 +387,22 @@ func (c *layers) dense(v *value, base LayerBase, in int, logits bool) Layer {
 	case logits && !units.bad && c.vocab > 0 && d.Width != c.vocab && c.role == judging:
 		c.errorf(units.Pos, "dense.units: the discriminator gives one number, its verdict, not %d; leave units out", d.Width)
 	case logits && !units.bad && c.vocab > 0 && d.Width != c.vocab:
-		c.errorf(units.Pos, "dense.units: the last layer is as wide as the vocabulary, which is %d, not %d; leave units out", c.vocab, d.Width)
+		c.errorf(units.Pos, "dense.units: the last layer is as wide as %s, which is %d, not %d; leave units out", c.wide(), c.vocab, d.Width)
 	case !units.given && c.role == sourceSide:
 		c.errorf(v.Pos, "dense: the key \"units\" is missing; it is the vocabulary only where logits are given, which is at the end of the decoder, not of the encoder")
 	case !units.given && (c.role == generating || c.role == judging):
 		c.errorf(v.Pos, "dense: the key \"units\" is missing; only the last layer of the %s has a default", c.path)
+	case !units.given && c.ofVectors():
+		c.errorf(v.Pos, "dense: the key \"units\" is missing; only the last layer of the decoder has a default, the width of the vectors")
 	case !units.given:
 		c.errorf(v.Pos, "dense: the key \"units\" is missing; only the last layer has a default, the vocabulary")
 	}
-	if a := set.key("activation"); logits && c.role == judging && a.given && !a.bad && a.word != "none" {
-		c.errorf(a.Pos, "dense.activation: the last layer gives the verdict, which the loss squashes as it needs, so it has none, not %s", a.word)
-	} else if logits && c.role != generating && c.role != judging && a.given && !a.bad && a.word != "none" {
-		c.errorf(a.Pos, "dense.activation: the last layer gives logits, so it has none, not %s", a.word)
+	if a := set.key("activation"); logits && c.role != generating && a.given && !a.bad && a.word != "none" {
+		what := strings.TrimPrefix(c.gives(), "the ")
+		if c.role == judging {
+			what = "the verdict, which the loss squashes as it needs"
+		}
+		c.errorf(a.Pos, "dense.activation: the last layer gives %s, so it has none, not %s", what, a.word)
 	}
 	uniform := Init{Pos: v.Pos, Scheme: "uniform"}
 	if in > 0 {
@@ -406,6 +425,8 @@ func (c *layers) dense(v *value, base LayerBase, in int, logits bool) Layer {
 		params = 0
 		table := c.tables[d.Tie]
 		switch {
+		case c.ofVectors():
+			c.errorf(tie.Pos, "dense.tie: a model of vectors has no embedding whose table could be shared")
 		case !logits && c.role == sourceSide:
 			c.errorf(tie.Pos, "dense.tie: only the layer that gives the logits, the decoder's last, can share an embedding's table")
 		case !logits:

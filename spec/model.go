@@ -11,7 +11,7 @@ type Model struct {
 	File   string // base name of the spec file, as generated code quotes it
 	Digest string // SHA-256, in hex, of the spec's bytes and of the vocabulary's, for stale-code checks
 
-	Kind        string // "rnn", "attention" or "gan"
+	Kind        string // "rnn", "attention", "vae" or "gan"
 	Name        string // package name of the generated code
 	Description string // one line for the package comment; may be empty
 	Seed        uint64
@@ -19,10 +19,12 @@ type Model struct {
 	Tokenizer   Tokenizer
 	Source      *Source  // encoder-decoder models: what the encoder reads; nil for others
 	Masking     *Masking // encoder-only models: what they are trained to restore; nil for others
-	Encoder     []Layer  // kind attention: the stack of the encoder; nil for decoder-only models
-	Layers      []Layer  // kind rnn: all layers; kind attention: the stack of the decoder, or of the encoder where that is all; kind gan: the generator
-	Vectors     *Vectors // models of vectors; nil for models of text
-	GAN         *GAN     // kind gan; nil for others
+	Vectors     *Vectors // models of vectors: what they read and write; nil for models of text
+	Latent      *Latent  // kind vae: the latent vector; nil for others
+	Likelihood  *Likelihood
+	Encoder     []Layer // kinds attention and vae: the stack of the encoder; nil for decoder-only models
+	Layers      []Layer // kind rnn: all layers; kinds attention and vae: the stack of the decoder, or of the encoder where that is all; kind gan: the generator
+	GAN         *GAN    // kind gan: what it has beside its generator; nil for others
 	Loss        Loss
 	Optimizer   Optimizer
 	Schedule    Schedule
@@ -32,6 +34,14 @@ type Model struct {
 
 // Vocab is the number of tokens that the model knows. Of an encoder-decoder model these are the decoder's.
 func (m *Model) Vocab() int { return m.Tokenizer.Vocab }
+
+// OutputWidth is the number of features that the last layer gives: logits of tokens, or the numbers of a vector.
+func (m *Model) OutputWidth() int {
+	if m.Vectors != nil {
+		return m.Vectors.Size
+	}
+	return m.Vocab()
+}
 
 // DecoderOnly tells whether the model is an attention model that predicts the next token of one text.
 func (m *Model) DecoderOnly() bool {
@@ -90,6 +100,45 @@ type Source struct {
 	Steps     int // tokens of a text, at the most
 }
 
+// Vectors is what a model of vectors reads and writes.
+type Vectors struct {
+	Pos
+	Size int // numbers of a vector
+}
+
+// Latent is the latent vector of a variational autoencoder (Kingma and Welling 2014), whose prior is the standard normal
+// distribution. In training the loss is −log p(x|z) + w·max(FreeTotal, Σ max(FreeDimension, KL of a dimension)), where w is
+// Beta times what Annealing says.
+type Latent struct {
+	Pos
+	Size          int
+	Beta          float64
+	Annealing     Annealing
+	FreeTotal     float64 // nats
+	FreeDimension float64 // nats
+	Init          Init    // of the matrices of both heads
+	BiasInit      Init    // of the biases of both heads
+}
+
+// Annealing says how the weight of the divergence rises over the steps of a training.
+type Annealing struct {
+	Pos
+	Kind   string  // "none", "linear", "cyclical" or "sigmoid"
+	Steps  int     // linear: of the rise; cyclical: of a cycle
+	Cycles int     // cyclical
+	Ramp   float64 // cyclical: share of a cycle in which the weight rises
+	Start  float64 // linear, cyclical: where the rise begins, as a share
+	Middle int     // sigmoid: the step of half the weight
+	Slope  float64 // sigmoid
+}
+
+// Likelihood says how a vector is distributed around what the decoder gives.
+type Likelihood struct {
+	Pos
+	Kind      string  // "bernoulli" or "gaussian"
+	Deviation float64 // gaussian: the standard deviation
+}
+
 // Masking is the objective of an encoder-only model (Devlin et al. 2019): of the tokens of a text a share is chosen, and
 // the model is trained to restore these. Of the chosen ones a share of Mask is replaced by the special token, a share of
 // Random by a token drawn at random, and the rest stays.
@@ -98,12 +147,6 @@ type Masking struct {
 	Share  float64 // of the tokens that are chosen
 	Mask   float64
 	Random float64
-}
-
-// Vectors is what a model of vectors learns from: rows of Size numbers.
-type Vectors struct {
-	Pos
-	Size int
 }
 
 // GAN is what a pair of adversarial networks has beside the generator, which is in the model's Layers, and its Optimizer.
@@ -261,9 +304,9 @@ type RMSNorm struct {
 // Dense is x·W + b with an optional activation. As the last layer its Width is the vocabulary.
 type Dense struct {
 	LayerBase
-	Activation string // "none", "tanh", "relu", "leaky_relu", "sigmoid"
+	Activation string  // "none", "tanh", "relu", "leaky_relu", "sigmoid"
 	Slope      float64 // leaky_relu: what negative values are multiplied with
-	Spectral   bool   // W is divided by its largest singular value (Miyato et al. 2018): in discriminators
+	Spectral   bool    // W is divided by its largest singular value (Miyato et al. 2018): in discriminators
 	Bias       bool
 	Tie        string // name of the embedding whose table, transposed, serves as W; empty for a matrix of its own
 	Init       Init   // of W; not used when Tie is set

@@ -109,6 +109,9 @@ func (w *writer) spec(kind *kindTable) map[string]any {
 		}
 		return root
 	}
+	if kind.name == "vae" {
+		return w.vae(root)
+	}
 	both := false
 	defer func() { w.tame(root, both) }()
 	delete(root, "encoder")
@@ -166,6 +169,40 @@ func settings(item any, word string) map[string]any {
 		set = map[string]any{}
 	}
 	return set
+}
+
+// vae makes most specs of kind vae fit together.
+func (w *writer) vae(root map[string]any) map[string]any {
+	words := []string{"dense", "dropout", "layernorm", "rmsnorm"}
+	wild := w.IntN(8) == 0
+	for _, list := range []string{"encoder", "decoder"} {
+		items := []any{w.named(coderType, "dense")}
+		for range w.IntN(3) {
+			items = append(items, w.named(coderType, words[w.IntN(len(words))]))
+		}
+		if list == "decoder" {
+			items = append(items, "dense")
+		}
+		for _, item := range items {
+			if word, _ := item.(map[string]any); word != nil && !wild {
+				if set, _ := word["dense"].(map[string]any); set != nil {
+					set["units"] = 7
+					delete(set, "tie")
+					delete(set, "init_bias")
+				} else if _, ok := word["dense"]; ok {
+					word["dense"] = map[string]any{"units": 5}
+				}
+			}
+		}
+		if first, ok := items[0].(string); ok && first == "dense" && !wild {
+			items[0] = map[string]any{"dense": map[string]any{"units": 6}}
+		}
+		root[list] = items
+	}
+	if !wild {
+		delete(root, "train")
+	}
+	return root
 }
 
 // tame makes most specs of kind attention fit together: their many settings seldom do by chance.
@@ -282,17 +319,16 @@ func randomSpecs(t *testing.T, kind *kindTable, schema *jsonschema.Schema) {
 				t.Fatalf("seed %d: the schema does not accept what the decoder does: %v\n%s", seed, valid, src)
 			}
 			stacks := append(append([]Layer{}, m.Layers...), m.Encoder...)
-			want := m.Vocab()
 			if m.GAN != nil {
-				stacks, want = append(stacks, m.GAN.Discriminator...), m.Vectors.Size
+				stacks = append(stacks, m.GAN.Discriminator...)
 			}
 			for _, l := range stacks {
 				if l.OutputWidth() < 1 || l.LayerName() == "" {
 					t.Fatalf("seed %d: an incomplete layer: %+v\n%s", seed, l, src)
 				}
 			}
-			if last := m.Layers[len(m.Layers)-1]; last.OutputWidth() != want {
-				t.Fatalf("seed %d: the last layer is %d wide, not %d", seed, last.OutputWidth(), want)
+			if last := m.Layers[len(m.Layers)-1]; last.OutputWidth() != m.OutputWidth() {
+				t.Fatalf("seed %d: the last layer is %d wide for %d tokens", seed, last.OutputWidth(), m.OutputWidth())
 			}
 		case !errors.As(err, &problems) || len(problems) == 0:
 			t.Fatalf("seed %d: an error of type %T", seed, err)

@@ -18,7 +18,7 @@ var introduction string
 func Reference() string {
 	r := &referenceWriter{printed: map[*typ]string{}}
 	r.WriteString(introduction)
-	uses := map[*key]int{}
+	uses, done := map[*key]int{}, map[*key]bool{} // keys of several kinds, but not of all, stand with the first
 	for _, k := range kinds {
 		for _, key := range k.typ.keys {
 			uses[key]++
@@ -28,7 +28,8 @@ func Reference() string {
 		r.printf("\n## Kind `%s`\n\n%s\n\n", k.name, k.doc)
 		r.keys(k.typ)
 		for _, key := range k.typ.keys {
-			if uses[key] == 1 {
+			if uses[key] < len(kinds) && !done[key] {
+				done[key] = true
 				r.section(key.name, key.doc, key.typ)
 			}
 		}
@@ -72,6 +73,11 @@ func (r *referenceWriter) section(name, doc string, t *typ) {
 	r.printf("\n\n")
 	if t.form == objectForm {
 		r.keys(t)
+		for _, k := range t.keys {
+			if _, ok := r.printed[k.typ]; !ok && (k.typ.form == choiceForm || k.typ.form == objectForm) && k.typ != initType {
+				r.section(k.name, k.doc, k.typ)
+			}
+		}
 		return
 	}
 	r.printf("| word | meaning |\n|---|---|\n")

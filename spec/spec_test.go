@@ -109,6 +109,14 @@ func dump(m *Model) string {
 	}
 	label := "layer"
 	switch {
+	case m.Latent != nil:
+		line("vectors", m.Vectors)
+		for _, l := range m.Encoder {
+			line("encoder", l)
+		}
+		line("latent", m.Latent)
+		line("likelihood", m.Likelihood)
+		label = "decoder"
 	case m.EncoderDecoder():
 		line("source", m.Source)
 		for _, l := range m.Encoder {

@@ -135,7 +135,7 @@ func Build(m *spec.Model) (*Model, error) {
 			return nil, err
 		}
 	} else {
-		r.text()
+		r.plain()
 	}
 	for _, g := range r.Graphs() {
 		if err := g.Verify(); err != nil {
@@ -145,12 +145,16 @@ func Build(m *spec.Model) (*Model, error) {
 	return r, nil
 }
 
-// text makes the graphs of a model of text.
-func (m *Model) text() {
+// plain makes the graphs of a model that one loss trains.
+func (m *Model) plain() {
 	t := newBuilder(m, "train")
 	t.training, t.time = true, true
-	t.train()
-	if !m.Masked() {
+	if m.Spec.Latent != nil {
+		t.trainAutoencoder()
+	} else {
+		t.train()
+	}
+	if m.Writes() {
 		d := newBuilder(m, "decode")
 		d.time = m.positional() // a prompt is read many tokens at a time
 		d.decode()
@@ -183,6 +187,9 @@ func (m *Model) Trained() []*graph.Graph {
 
 // Masked reports whether the model fills in masked tokens, in place of writing text from left to right: then it has no decoder.
 func (m *Model) Masked() bool { return m.Spec.Masking != nil }
+
+// Writes reports whether the model writes text from left to right: then it has a decoder.
+func (m *Model) Writes() bool { return !m.Masked() && m.Spec.Vectors == nil }
 
 // Chunk is the number of tokens of a prompt that a decoder reads at once.
 func (m *Model) Chunk() int {
@@ -300,7 +307,7 @@ func (b *builder) train() {
 	if b.m.Source != nil {
 		b.memory = b.encoder()
 	}
-	logits := b.layers(nil, b.m.Layers, true)
+	logits := b.layers(b.m.Layers, nil, true)
 	for _, s := range b.state {
 		b.G.Output(s.v, "state:"+s.name)
 	}
@@ -322,7 +329,7 @@ func (b *builder) decode() {
 	if b.m.Source != nil {
 		b.source = b.G.Input("source", graph.Data, graph.I32, graph.Shape{sourceSteps, batch})
 	}
-	logits := b.layers(nil, b.m.Layers, true)
+	logits := b.layers(b.m.Layers, nil, true)
 	b.G.Output(logits, "logits")
 	for _, s := range b.state {
 		b.G.Output(s.v, "state:"+s.name)
@@ -334,7 +341,7 @@ func (b *builder) encoder() *graph.Value {
 	b.source = b.G.Input("source", graph.Data, graph.I32, graph.Shape{sourceSteps, batch})
 	tokens, n, places := b.tokens, b.steps, b.places
 	b.tokens, b.steps, b.places = b.source, sourceSteps, nil
-	memory := b.layers(nil, b.m.Encoder, false)
+	memory := b.layers(b.m.Encoder, nil, false)
 	b.tokens, b.steps, b.places = tokens, n, places
 	return memory
 }
@@ -369,8 +376,8 @@ func (b *builder) enter(l spec.Layer) {
 	}
 }
 
-// layers adds a stack of layers that reads x, or tokens where x is nil; the last one of a model of text gives the logits.
-func (b *builder) layers(x *graph.Value, stack []spec.Layer, logits bool) *graph.Value {
+// layers adds a stack of layers, of which the first reads x, or tokens where that is nil; the last one of a model with a likelihood gives its logits or means.
+func (b *builder) layers(stack []spec.Layer, x *graph.Value, logits bool) *graph.Value {
 	for i, l := range stack {
 		last := logits && i == len(stack)-1
 		b.enter(l)
@@ -502,16 +509,27 @@ func (b *builder) dropout(bb *graph.Builder, x *graph.Value, name string, rate f
 	return bb.Apply(op.Dropout, []string{name}, graph.Attrs{{Key: "rate", Val: rate}, {Key: "stream", Val: b.streams}}, args...)[0]
 }
 
-// dense is f(x·W + b); last says that the layer gives the logits.
+// gives is the name and the width of what the last layer gives.
+func (b *builder) gives() (string, graph.Dim) {
+	switch {
+	case b.m.Vectors == nil:
+		return "logits", b.vocab()
+	case b.m.Likelihood != nil && b.m.Likelihood.Kind == "gaussian":
+		return "means", b.vectors()
+	}
+	return "logits", b.vectors()
+}
+
+// dense is f(x·W + b); last says that the layer gives what the loss reads.
 func (b *builder) dense(l *spec.Dense, x *graph.Value, last bool) *graph.Value {
-	name, width := "logits", graph.Dim{}
+	name, width := b.called(l, "y"), graph.Dim{}
 	switch {
 	case last:
-		width = b.vocab()
+		name, width = b.gives()
 	case b.m.GAN != nil:
-		name, width = b.called(l, "y"), b.features(l)
+		width = b.features(l)
 	default:
-		name, width = b.called(l, "y"), b.width(l, "Units", "width of the dense layer")
+		width = b.width(l, "Units", "width of the dense layer")
 	}
 	in := x.Shape.Last()
 	act := map[string]*graph.Op{"tanh": op.Tanh, "relu": op.ReLU, "leaky_relu": op.LeakyReLU, "sigmoid": op.Sigmoid}[l.Activation]

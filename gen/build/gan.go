@@ -37,22 +37,18 @@ func (m *Model) adversarial() error {
 }
 
 func (b *builder) data() *graph.Value {
-	return b.G.Input("vectors", graph.Data, graph.F32, graph.Shape{batch, b.vectorSize()})
+	return b.G.Input("vectors", graph.Data, graph.F32, graph.Shape{batch, b.vectors()})
 }
 
 func (b *builder) noise() *graph.Value {
 	return b.G.Input("noise", graph.Data, graph.F32, graph.Shape{batch, b.named("noiseSize", b.m.GAN.Noise.Size, "numbers that a vector is made of")})
 }
 
-func (b *builder) vectorSize() graph.Dim {
-	return b.named("vectorSize", b.m.Vectors.Size, "numbers of a vector")
-}
-
 // features is the width of a dense layer: that of the vectors or of the verdict, for the last of a network.
 func (b *builder) features(l *spec.Dense) graph.Dim {
 	switch {
 	case l == b.m.Layers[len(b.m.Layers)-1]:
-		return b.vectorSize()
+		return b.vectors()
 	case l == b.m.GAN.Discriminator[len(b.m.GAN.Discriminator)-1]:
 		return graph.Const(1, "")
 	}
@@ -61,7 +57,7 @@ func (b *builder) features(l *spec.Dense) graph.Dim {
 
 func (b *builder) generator(noise *graph.Value) *graph.Value {
 	b.judging, b.pass, b.Part = false, "", "made"
-	return b.layers(noise, b.m.Layers, false)
+	return b.layers(b.m.Layers, noise, false)
 }
 
 // verdict applies the discriminator to x, in the pass of that name.
@@ -75,13 +71,13 @@ func (b *builder) observe(x *graph.Value, pass string) *graph.Value {
 	b.spectralNorms()
 	b.pass, b.Part = pass, pass
 	stack := b.m.GAN.Discriminator
-	return b.layers(x, stack[:len(stack)-1], false)
+	return b.layers(stack[:len(stack)-1], x, false)
 }
 
 // spectralNorms divides the matrices of the discriminator that want it, before the first pass over them.
 func (b *builder) spectralNorms() {
 	b.Part = "spectral"
-	in := b.vectorSize()
+	in := b.vectors()
 	for _, l := range b.m.GAN.Discriminator {
 		d, ok := l.(*spec.Dense)
 		if !ok {
@@ -101,7 +97,7 @@ func (b *builder) spectralNorms() {
 
 func (b *builder) judge(features *graph.Value) *graph.Value {
 	stack := b.m.GAN.Discriminator
-	return b.layers(features, stack[len(stack)-1:], false)
+	return b.layers(stack[len(stack)-1:], features, false)
 }
 
 // spectrally divides the matrix w of a layer by an estimate of its largest singular value (Miyato et al. 2018, algorithm 1). In the discriminator's step one step of

@@ -371,6 +371,8 @@ func (f *function) input(v *graph.Value) *jen.Statement {
 		return jen.Id("b").Dot(exported(v.Name))
 	case graph.Table:
 		return jen.Id(lower(v.Name)).Call()
+	case graph.Scalar:
+		return jen.Id(f.w.receiver).Dot(v.Name)
 	case graph.Cache:
 		f.used["kv"] = true
 		return jen.Id("kv").Dot(lower(v.Name))
@@ -537,10 +539,26 @@ func (f *function) call(n *graph.Node, c graph.Call) jen.Code {
 		}
 	}
 	s := f.kernel(c.Func, args...)
-	if c.Result != nil {
+	if c.Infix != "" {
+		s = jen.Add(args[0]).Op(c.Infix).Add(args[1])
+	}
+	switch {
+	case c.Result == nil:
+		return s
+	case f.w.result(c.Result):
 		return jen.Id(local(c.Result.Name)).Op("=").Add(s)
 	}
-	return s
+	return jen.Id(local(c.Result.Name)).Op(":=").Add(s)
+}
+
+// result reports whether a number is a named result of the function that computes it: the loss.
+func (w *writer) result(v *graph.Value) bool {
+	for i, o := range w.g.Outputs {
+		if o == v && w.g.Targets[i] == "loss" {
+			return true
+		}
+	}
+	return false
 }
 
 func (f *function) operand(x graph.Operand) jen.Code {
@@ -551,6 +569,10 @@ func (f *function) operand(x graph.Operand) jen.Code {
 		return f.dim(x)
 	case graph.Float:
 		return jen.Lit(float64(x))
+	case graph.InTraining:
+		return jen.Id(f.w.receiver).Dot("inTraining").Call(jen.Lit(float64(x)))
+	case graph.NoiseKey:
+		return jen.Id(f.w.receiver).Dot("noiseKey").Call(jen.Lit(int(x)))
 	case graph.Nil:
 		return jen.Nil()
 	case graph.IfTraining:

@@ -326,7 +326,9 @@ func (e *emitter) cacheType(f *jen.File) {
 
 // text emits the tokenizer and what users call to write text.
 func (e *emitter) text(f *jen.File) {
-	e.tokenizer(f, "Tokenizer", "the tokens that the model was made for", e.spec.Tokenizer)
+	if e.spec.Vectors == nil {
+		e.tokenizer(f, "Tokenizer", "the tokens that the model was made for", e.spec.Tokenizer)
+	}
 	if e.spec.Source != nil {
 		e.tokenizer(f, "SourceTokenizer", "the tokens that the encoder was made for", e.spec.Source.Tokenizer)
 	}
@@ -344,6 +346,10 @@ func (e *emitter) text(f *jen.File) {
 		jen.Return(jen.Id("m"), jen.Nil()),
 	)
 	f.Line()
+	if e.spec.Vectors != nil {
+		e.program(f)
+		return
+	}
 	if e.decoding == nil {
 		e.logits(f)
 		e.program(f)
@@ -439,7 +445,9 @@ func (e *emitter) program(f *jen.File) {
 		jen.Return(jen.Qual(e.modelPkg(), "Program").ValuesFunc(func(g *jen.Group) {
 			g.Line().Id("Info").Op(":").Op("&").Id("info")
 			g.Line().Id("New").Op(":").Func().Params(jen.Id("seed").Uint64()).Qual(e.modelPkg(), "LanguageModel").Block(jen.Return(jen.Id("NewSeeded").Call(jen.Id("seed"))))
-			g.Line().Id("Tokenizer").Op(":").Id("Tokenizer")
+			if e.spec.Vectors == nil {
+				g.Line().Id("Tokenizer").Op(":").Id("Tokenizer")
+			}
 			if e.spec.Source != nil {
 				g.Line().Id("SourceTokenizer").Op(":").Id("SourceTokenizer")
 			}
@@ -453,9 +461,10 @@ func (e *emitter) tests(f *jen.File) {
 		{"TestGradients", "Gradients", "The gradients agree with finite differences of the loss."},
 		{"TestDeterminism", "Determinism", "Two trainings from one seed give the same bits, on one thread and on two."},
 		{"TestAllocations", "Allocations", "A training step and a decoding step allocate nothing."},
+		{"TestLatent", "Latent", "Encoder, decoder and the loss of each row fit together, and allocate nothing."},
 		{"TestDecoder", "Decoding", "The decoder gives the same logits, step by step, as the forward pass over the whole window."},
 	} {
-		if t.fn == "Decoding" && e.decoding == nil {
+		if t.fn == "Decoding" && e.decoding == nil || t.fn == "Latent" && e.spec.Latent == nil {
 			continue
 		}
 		comment(f, "%s", t.doc)

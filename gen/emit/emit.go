@@ -72,9 +72,12 @@ func Package(in Input) ([]File, error) {
 		{"forward.go", e.forward},
 		{"backward.go", e.backward},
 		{"train.go", e.train},
-		{"text.go", e.text},
+		{e.usesFile(), e.text},
 		{"model.go", e.model}, // after the files whose buffers it declares
 		{"model_test.go", e.tests},
+	}
+	if e.spec.Latent != nil {
+		parts = append([]part{{"latent.go", e.latent}}, parts...) // whose buffers model.go declares as well
 	}
 	if e.decoding != nil {
 		parts = append(parts, part{"decode.go", e.decode})
@@ -111,6 +114,14 @@ func Package(in Input) ([]File, error) {
 	return files, nil
 }
 
+// usesFile is the file with what users call first.
+func (e *emitter) usesFile() string {
+	if e.spec.Vectors != nil {
+		return "load.go"
+	}
+	return "text.go"
+}
+
 // Stamp is the line by which stale code is told from fresh.
 func Stamp(generator, digest string) string {
 	return "gradsmith:generator " + generator + " spec " + digest
@@ -136,6 +147,9 @@ func (e *emitter) doc(f *jen.File) {
 	what := s.Description
 	if what == "" {
 		what = "a model of kind " + s.Kind + " that predicts the next token of a text."
+		if s.Vectors != nil {
+			what = fmt.Sprintf("a model of kind %s of vectors of %d numbers.", s.Kind, s.Vectors.Size)
+		}
 		if s.GAN != nil {
 			what = "a generator of vectors and a discriminator that trains it."
 		}
@@ -154,9 +168,17 @@ func (e *emitter) doc(f *jen.File) {
 		e.version(f)
 		return
 	}
-	fmt.Fprintf(&b, "\nTraining on windows of up to %d sequences × %d steps takes %s floating-point operations a token and %s:\n", s.Shape.Batch, s.Shape.Steps, report.Count(r.TrainFlops), report.Bytes(r.TrainBytes))
+	size := fmt.Sprintf("windows of up to %d sequences × %d steps", s.Shape.Batch, s.Shape.Steps)
+	if s.Vectors != nil {
+		size = fmt.Sprintf("batches of up to %d vectors", s.Shape.Batch)
+	}
+	fmt.Fprintf(&b, "\nTraining on %s takes %s floating-point operations a %s and %s:\n", size, report.Count(r.TrainFlops), r.Unit, report.Bytes(r.TrainBytes))
 	fmt.Fprintf(&b, "%s of parameters, as much of gradients, %s of optimizer state and %s of activations, in\n", report.Bytes(r.ParamBytes), report.Bytes(r.SlotBytes), report.Bytes(r.ArenaBytes))
-	fmt.Fprintf(&b, "one arena whose parts share memory where their lives do not overlap. Decoding one sequence takes %s.\n", report.Bytes(r.DecodeBytes))
+	fmt.Fprintf(&b, "one arena whose parts share memory where their lives do not overlap.")
+	if s.Vectors == nil {
+		fmt.Fprintf(&b, " Decoding one sequence takes %s.", report.Bytes(r.DecodeBytes))
+	}
+	fmt.Fprintln(&b)
 	lines(f, b.String())
 	e.version(f)
 }
@@ -243,6 +265,9 @@ func (e *emitter) model(f *jen.File) {
 	}
 	e.heads(f)
 	e.tables(f)
+	if e.spec.Vectors != nil {
+		return // nothing is stacked
+	}
 	comment(f, "at is element i of stacked values of n elements each.")
 	f.Func().Id("at").Types(jen.Id("T").Any()).Params(jen.Id("x").Index().Id("T"), jen.List(jen.Id("i"), jen.Id("n")).Int()).Index().Id("T").Block(
 		jen.Return(jen.Id("x").Index(jen.Id("i").Op("*").Id("n"), jen.Parens(jen.Id("i").Op("+").Lit(1)).Op("*").Id("n"))))
@@ -254,13 +279,14 @@ func (e *emitter) constants(f *jen.File) {
 	for _, c := range e.Model.Names {
 		defs = append(defs, jen.Id(c.Name).Op("=").Lit(c.Value).Comment(c.Comment))
 	}
-	if e.spec.Vectors != nil {
-		defs = append(defs, jen.Id("maxBatch").Op("=").Lit(e.spec.Shape.Batch).Comment("vectors side by side, at the most"))
-	} else {
-		defs = append(defs,
-			jen.Id("maxSteps").Op("=").Lit(e.spec.Shape.Steps).Comment("time steps in a window, at the most"),
-			jen.Id("maxBatch").Op("=").Lit(e.spec.Shape.Batch).Comment("sequences side by side, at the most"),
-		)
+	side := "vectors"
+	if e.spec.Vectors == nil {
+		side = "sequences"
+		defs = append(defs, jen.Id("maxSteps").Op("=").Lit(e.spec.Shape.Steps).Comment("time steps in a window, at the most"))
+	}
+	defs = append(defs, jen.Id("maxBatch").Op("=").Lit(e.spec.Shape.Batch).Comment(side+" side by side, at the most"))
+	if l := e.spec.Latent; l != nil {
+		defs = append(defs, jen.Id("beta").Op("=").Lit(l.Beta).Comment("weight of the divergence in the loss of training"))
 	}
 	if e.spec.Source != nil {
 		defs = append(defs, jen.Id("maxSourceSteps").Op("=").Lit(e.spec.Source.Steps).Comment("tokens of a source, at the most"))
@@ -421,8 +447,12 @@ func (e *emitter) eachTensor(g *jen.Group, scopes []scope, prefix string, values
 
 func (e *emitter) modelType(f *jen.File) {
 	opt := newOptimizer(&e.spec.Optimizer)
-	comment(f, "Model is the parameters and, once it has been trained or evaluated, all memory that this takes. Its methods must not be called concurrently; decoders run")
-	comment(f, "beside each other as long as no training step runs.")
+	if e.spec.Vectors != nil {
+		comment(f, "Model is the parameters and, once it has been trained or used, all memory that this takes. Its methods must not be called concurrently.")
+	} else {
+		comment(f, "Model is the parameters and, once it has been trained or evaluated, all memory that this takes. Its methods must not be called concurrently; decoders run")
+		comment(f, "beside each other as long as no training step runs.")
+	}
 	f.Type().Id("Model").StructFunc(func(g *jen.Group) {
 		g.Id("Params").Id("Params")
 		g.Id("Grads").Id("Params").Comment("of the last training step")
@@ -435,7 +465,12 @@ func (e *emitter) modelType(f *jen.File) {
 		g.Id("optimizer").Op("*").Qual(e.path("optim"), opt.typ)
 		g.Id("seed").Uint64()
 		g.Id("step").Int().Comment("training steps done")
-		g.Id("training").Bool().Comment("whether dropout is on")
+		if e.spec.Latent == nil {
+			g.Id("training").Bool().Comment("whether dropout is on")
+			return
+		}
+		g.Id("training").Bool().Comment("whether dropout and free bits are on")
+		g.Id("klWeight").Float64().Comment("weight of the divergence in the loss")
 	})
 	f.Line()
 	comment(f, "New makes a model with the initial parameters of %s.", e.spec.File)
@@ -737,7 +772,14 @@ func perSequence(s graph.Shape) graph.Dim {
 
 func (e *emitter) forward(f *jen.File) {
 	w := e.training
-	e.phase(f, w, graph.Forward, "forward", "forward runs a window of text through the network and keeps what backward needs. b.Tokens is time-major, [steps, batch]; the logits are left in m.acts.logits, [steps, batch, vocab].")
+	if e.spec.Latent != nil {
+		e.stages(f, w)
+		e.loss(f, w, "loss", "loss gives the reconstruction's loss plus the weighted divergence, the mean in nats a "+e.unit()+". For a training step it leaves the gradient of what the decoder gave in its place.")
+		e.dropoutHelpers(f)
+		e.latentHelpers(f)
+		return
+	}
+	e.phase(f, w, w.g.Nodes, graph.Forward, "forward", "forward runs a window of text through the network and keeps what backward needs. b.Tokens is time-major, [steps, batch]; the logits are left in m.acts.logits, [steps, batch, vocab].")
 	e.loss(f, w, "loss", "loss gives the mean loss of the logits in nats a token and, for a training step, leaves its gradient in their place.")
 	e.dropoutHelpers(f)
 }
@@ -767,10 +809,10 @@ type phaseWriter struct {
 }
 
 // phase emits a function for a phase, which calls one function a layer where a layer is more than a few lines.
-func (e *emitter) phase(f *jen.File, w *writer, ph graph.Phase, name, doc string) {
+func (e *emitter) phase(f *jen.File, w *writer, nodes []*graph.Node, ph graph.Phase, name, doc string) {
 	p := e.newPhase(w, ph, name)
 	top := w.function()
-	p.layers(top, groups(w.g.Nodes, ph))
+	p.layers(top, groups(nodes, ph))
 	p.emit(f, method{name: name, doc: doc, fn: top})
 }
 
@@ -954,5 +996,5 @@ func (e *emitter) loss(f *jen.File, w *writer, name, doc string) {
 
 func (e *emitter) backward(f *jen.File) {
 	w := e.training
-	e.phase(f, w, graph.Backward, "backward", "backward computes the gradient of the mean loss with respect to every parameter, from the last layer to the first, into m.Grads. It reads what forward and loss left in m.acts.")
+	e.phase(f, w, w.g.Nodes, graph.Backward, "backward", "backward computes the gradient of the mean loss with respect to every parameter, from the last layer to the first, into m.Grads. It reads what forward and loss left in m.acts.")
 }

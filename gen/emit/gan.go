@@ -9,7 +9,6 @@ import (
 	"github.com/gradsmith/gradsmith/gen/build"
 	"github.com/gradsmith/gradsmith/gen/graph"
 	"github.com/gradsmith/gradsmith/gen/report"
-	"github.com/gradsmith/gradsmith/spec"
 )
 
 // side is one of two adversarial networks, as the code of its step names it.
@@ -463,20 +462,6 @@ func (e *emitter) reads(g *graph.Graph, name string) bool {
 		}
 	}
 	return false
-}
-
-// vector says what vectors the model takes: those that the last activation of a generator can give.
-func (e *emitter) vector() jen.Code {
-	last, _ := e.spec.Layers[len(e.spec.Layers)-1].(*spec.Dense)
-	return jen.Op("&").Qual(e.modelPkg(), "Vector").ValuesFunc(func(g *jen.Group) {
-		g.Id("Width").Op(":").Id("vectorSize")
-		bounds := map[string][2]int{"tanh": {-1, 1}, "sigmoid": {0, 1}}
-		if b, ok := bounds[last.Activation]; ok {
-			g.Id("Bounded").Op(":").True()
-			g.Id("Low").Op(":").Lit(b[0])
-			g.Id("High").Op(":").Lit(b[1])
-		}
-	})
 }
 
 // adversary is what the commands ask of a pair of networks.

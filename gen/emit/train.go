@@ -126,7 +126,7 @@ func (e *emitter) train(f *jen.File) {
 	self := func() *jen.Statement { return jen.Func().Params(jen.Id("m").Op("*").Id("Model")) }
 	s := e.spec
 
-	comment(f, "TrainStep makes one training step on a window of text, at the given rate. It gives the mean loss in nats a token before the update and the norm of the gradient before clipping. If either is not finite, the parameters stay as they were.")
+	comment(f, "TrainStep makes one training step on a %s, at the given rate. It gives the mean loss in nats a %s before the update and the norm of the gradient before clipping. If either is not finite, the parameters stay as they were.", e.material(), e.unit())
 	f.Add(self()).Id("TrainStep").Params(jen.Id("b").Op("*").Qual(mp, "Batch"), jen.Id("rate").Float64()).Params(jen.List(jen.Id("loss"), jen.Id("norm")).Float64()).BlockFunc(func(g *jen.Group) {
 		g.Id("loss").Op("=").Id("m").Dot("Gradients").Call(jen.Id("b"))
 		scale := jen.Code(jen.Lit(1))
@@ -151,33 +151,52 @@ func (e *emitter) train(f *jen.File) {
 	if e.carries() {
 		carries = ", and carries the state on"
 	}
-	comment(f, "Gradients computes the mean loss of a window in nats a token and its gradient, into m.Grads%s.", carries)
-	f.Add(self()).Id("Gradients").Params(jen.Id("b").Op("*").Qual(mp, "Batch")).Float64().Block(
-		jen.Id("m").Dot("check").Call(jen.Id("b")),
-		jen.Id("m").Dot("training").Op("=").True(),
-		jen.Id("m").Dot("forward").Call(jen.Id("b")),
-		jen.Id("loss").Op(":=").Id("m").Dot("loss").Call(jen.Id("b"), jen.True()),
-		jen.Id("m").Dot("backward").Call(jen.Id("b")),
-		jen.Id("m").Dot("training").Op("=").False(),
-		jen.Return(jen.Id("loss")),
-	)
+	window, more := "window", ""
+	if s.Latent != nil {
+		e.annealing(f)
+		window = "batch"
+		more = " It is the negative evidence lower bound with the divergence weighted and with free bits, as the spec and the step say."
+	}
+	comment(f, "Gradients computes the mean loss of a %s in nats a %s and its gradient, into m.Grads%s.%s", window, e.unit(), carries, more)
+	f.Add(self()).Id("Gradients").Params(jen.Id("b").Op("*").Qual(mp, "Batch")).Float64().BlockFunc(func(g *jen.Group) {
+		g.Id("m").Dot("check").Call(jen.Id("b"))
+		g.Id("m").Dot("training").Op("=").True()
+		if s.Latent != nil {
+			g.Id("m").Dot("klWeight").Op("=").Add(e.weight())
+		}
+		g.Id("m").Dot("forward").Call(jen.Id("b"))
+		g.Id("loss").Op(":=").Id("m").Dot("loss").Call(jen.Id("b"), jen.True())
+		g.Id("m").Dot("backward").Call(jen.Id("b"))
+		g.Id("m").Dot("training").Op("=").False()
+		g.Return(jen.Id("loss"))
+	})
 	f.Line()
 
-	comment(f, "Loss gives the mean loss of a window in nats a token, without dropout%s.", carries)
-	f.Add(self()).Id("Loss").Params(jen.Id("b").Op("*").Qual(mp, "Batch")).Float64().Block(
-		jen.Id("m").Dot("check").Call(jen.Id("b")),
-		jen.Id("m").Dot("forward").Call(jen.Id("b")),
-		jen.Return(jen.Id("m").Dot("loss").Call(jen.Id("b"), jen.False())),
-	)
+	if more = ""; s.Latent != nil {
+		more = " It is the negative evidence lower bound, all of the divergence counted, with one sample a " + e.unit() + "."
+	}
+	comment(f, "Loss gives the mean loss of a %s in nats a %s, without dropout%s.%s", window, e.unit(), carries, more)
+	f.Add(self()).Id("Loss").Params(jen.Id("b").Op("*").Qual(mp, "Batch")).Float64().BlockFunc(func(g *jen.Group) {
+		g.Id("m").Dot("check").Call(jen.Id("b"))
+		if s.Latent != nil {
+			g.Id("m").Dot("klWeight").Op("=").Lit(1)
+		}
+		g.Id("m").Dot("forward").Call(jen.Id("b"))
+		g.Return(jen.Id("m").Dot("loss").Call(jen.Id("b"), jen.False()))
+	})
 	f.Line()
 
 	check := "Check"
 	if s.Kind == "attention" {
 		check = "CheckPadded"
 	}
-	comment(f, "check panics when b does not fit the model, which is a mistake of the program, and makes the memory for the first window.")
+	comment(f, "check panics when b does not fit the model, which is a mistake of the program, and makes the memory for the first %s.", window)
 	f.Add(self()).Id("check").Params(jen.Id("b").Op("*").Qual(mp, "Batch")).BlockFunc(func(g *jen.Group) {
-		g.Id("b").Dot(check).Call(jen.Id("maxSteps"), jen.Id("maxBatch"), jen.Id("vocab"))
+		if s.Vectors != nil {
+			g.Id("b").Dot("CheckVectors").Call(jen.Id("maxBatch"), jen.Id("vectorSize"))
+		} else {
+			g.Id("b").Dot(check).Call(jen.Id("maxSteps"), jen.Id("maxBatch"), jen.Id("vocab"))
+		}
 		if s.Source != nil {
 			g.Id("b").Dot("CheckSource").Call(jen.Id("maxSourceSteps"), jen.Lit(s.Source.Tokenizer.Vocab))
 		}
@@ -220,13 +239,19 @@ func (e *emitter) info(f *jen.File) {
 		source = jen.Op("&").Qual(mp, "Source").Values(jen.Id("Steps").Op(":").Id("maxSourceSteps"), jen.Id("Vocab").Op(":").Lit(k.Tokenizer.Vocab), jen.Id("End").Op(":").Lit(k.Tokenizer.Special(spec.EndToken)),
 			jen.Id("AnswerBegin").Op(":").Lit(s.Tokenizer.Special(spec.BeginToken)), jen.Id("AnswerEnd").Op(":").Lit(s.Tokenizer.Special(spec.EndToken)))
 	}
-	vocab, steps := jen.Code(jen.Id("vocab")), jen.Code(jen.Id("maxSteps"))
-	var vector, adversary jen.Code
+	var vector, latent, adversary, vocab, steps jen.Code = nil, nil, nil, jen.Id("vocab"), jen.Id("maxSteps")
 	if s.Vectors != nil {
-		vocab, steps, vector = nil, nil, e.vector()
+		vocab, steps, vector = nil, jen.Lit(1), e.vector()
 	}
 	if s.GAN != nil {
 		adversary = e.adversary()
+	}
+	if k := s.Latent; k != nil {
+		values := []jen.Code{jen.Id("Width").Op(":").Id("latentSize"), jen.Id("Beta").Op(":").Id("beta")}
+		if end := k.Annealing.End(); end > 0 {
+			values = append(values, jen.Id("Annealed").Op(":").Lit(end))
+		}
+		latent = jen.Op("&").Qual(mp, "Latent").Values(values...)
 	}
 	fields := func(kv ...any) []jen.Code {
 		var out []jen.Code
@@ -257,10 +282,38 @@ func (e *emitter) info(f *jen.File) {
 		"SpecDigest", s.Digest, "Architecture", s.Architecture(),
 		"Vocab", vocab, "Batch", jen.Id("maxBatch"), "Steps", steps, "Seed", jen.Id("defaultSeed"),
 		"Params", jen.Id("paramCount"), "TrainBytes", r.TrainBytes, "DecodeBytes", r.DecodeBytes,
-		"Prefix", e.Model.Prefix(), "Masking", masking, "Source", source, "Vector", vector, "Adversary", adversary,
+		"Prefix", e.Model.Prefix(), "Masking", masking, "Source", source, "Vector", vector, "Latent", latent, "Adversary", adversary,
 		"Layers", jen.Index().Qual(mp, "Layer").Values(layers...),
 		"Training", jen.Qual(mp, "Training").Values(fields(
 			"Rate", s.Optimizer.Rate, "Schedule", sc.Kind, "Warmup", sc.Warmup, "Every", sc.Every, "Factor", sc.Factor, "Floor", sc.Floor,
 			"Passes", t.Passes, "Steps", t.Steps, "Validation", t.Validation, "EvalEvery", t.EvalEvery, "SaveEvery", t.SaveEvery, "Separator", t.Separator)...),
 	)...)
+}
+
+// vector says what vectors the model takes: those that its likelihood is for, or that the last activation of a generator can give.
+func (e *emitter) vector() jen.Code {
+	s := e.spec
+	low, high, bounded := 0, 0, false
+	values := []jen.Code{jen.Id("Width").Op(":").Id("vectorSize")}
+	switch {
+	case s.Likelihood != nil && s.Likelihood.Kind == "bernoulli":
+		high, bounded = 1, true
+	case s.Likelihood != nil:
+		values = append(values, jen.Id("Deviation").Op(":").Lit(s.Likelihood.Deviation))
+	default:
+		switch s.Layers[len(s.Layers)-1].(*spec.Dense).Activation {
+		case "tanh":
+			low, high, bounded = -1, 1, true
+		case "sigmoid":
+			high, bounded = 1, true
+		}
+	}
+	if bounded {
+		values = append(values, jen.Id("Bounded").Op(":").True())
+		if low != 0 {
+			values = append(values, jen.Id("Low").Op(":").Lit(low))
+		}
+		values = append(values, jen.Id("High").Op(":").Lit(high))
+	}
+	return jen.Op("&").Qual(e.modelPkg(), "Vector").Values(values...)
 }

@@ -12,13 +12,20 @@ import (
 // Dropout applies a mask to x in place, for the node's attributes rate and stream and the index of the loop around it (0 outside of loops).
 type Dropout func(x []float64, rate float64, stream, index int)
 
-// Run gives the outputs of g, by target, for inputs by name and run-time sizes by name. Dropout is the identity, as in a trained model.
+// Run gives the outputs of g, by target, for inputs by name and run-time sizes by name. Nothing is random: dropout is the identity, as in a trained model.
 func Run(g *graph.Graph, inputs map[string]*graph.Tensor, sizes map[string]int) (map[string]*graph.Tensor, error) {
-	return RunDropout(g, inputs, sizes, nil)
+	return RunRandom(g, inputs, sizes, Random{})
 }
 
-// RunDropout is Run with dropout as in a training step.
-func RunDropout(g *graph.Graph, inputs map[string]*graph.Tensor, sizes map[string]int, dropout Dropout) (map[string]*graph.Tensor, error) {
+// Random is what is drawn in a training step. A nil function draws nothing: dropout is the identity, samples are their means.
+type Random struct {
+	Dropout Dropout
+	// Normal fills x with what stands for standard normal numbers, for the node's attribute stream.
+	Normal func(x []float64, stream int)
+}
+
+// RunRandom is Run as in a training step.
+func RunRandom(g *graph.Graph, inputs map[string]*graph.Tensor, sizes map[string]int, random Random) (map[string]*graph.Tensor, error) {
 	env := map[*graph.Value]*graph.Tensor{}
 	for _, in := range g.Inputs {
 		t, ok := inputs[in.Name]
@@ -30,7 +37,7 @@ func RunDropout(g *graph.Graph, inputs map[string]*graph.Tensor, sizes map[strin
 		}
 		env[in] = t
 	}
-	if err := (&machine{sizes, dropout}).run(g, env, 0); err != nil {
+	if err := (&machine{sizes, random.Dropout, random.Normal}).run(g, env, 0); err != nil {
 		return nil, err
 	}
 	out := map[string]*graph.Tensor{}
@@ -74,6 +81,7 @@ func New(v *graph.Value, sizes map[string]int) *graph.Tensor {
 type machine struct {
 	sizes   map[string]int
 	dropout Dropout
+	normal  func(x []float64, stream int)
 }
 
 func (m *machine) run(g *graph.Graph, env map[*graph.Value]*graph.Tensor, index int) error {
@@ -100,7 +108,15 @@ func (m *machine) run(g *graph.Graph, env map[*graph.Value]*graph.Tensor, index 
 			out[i] = New(o, m.sizes)
 			env[o] = out[i]
 		}
-		if stream := n.Attrs.Int("stream"); stream > 0 && n.Op != op.Dropout && m.dropout != nil { // an attention drops probabilities
+		if n.Op == op.GaussianSample {
+			if m.normal != nil {
+				noise := make([]float64, out[0].Elems())
+				m.normal(noise, n.Attrs.Int("stream"))
+				drawn := *n
+				drawn.Attrs = n.Attrs.Set("noise", noise)
+				n = &drawn
+			}
+		} else if stream := n.Attrs.Int("stream"); stream > 0 && n.Op != op.Dropout && m.dropout != nil { // an attention drops probabilities
 			mask := make([]float64, op.MaskLen(n, in))
 			for i := range mask {
 				mask[i] = 1

@@ -29,12 +29,13 @@ type Role uint8
 
 // Roles of inputs.
 const (
-	Local Role = iota // an input of a loop's body
-	Param             // a learnt parameter
-	Data              // tokens, targets, resets
-	State             // carried from one call to the next
-	Table             // constants that are computed when the program starts
-	Cache             // what decoding has kept of earlier tokens; its operation changes it
+	Local  Role = iota // an input of a loop's body
+	Param              // a learnt parameter
+	Data               // tokens, targets, resets
+	State              // carried from one call to the next
+	Table              // constants that are computed when the program starts
+	Scalar             // a number that is another one in each step
+	Cache              // what decoding has kept of earlier tokens; its operation changes it
 )
 
 // Value is what a node gives, or an input.
@@ -60,6 +61,7 @@ type Node struct {
 	Phase  Phase
 	Scope  string // the layer that it belongs to
 	Part   string // the part of a block in it: "attention"; may be empty
+	Stage  string // the part of a forward pass that can be run by itself: "encode"; empty where there is only the whole
 	Origin string // file:line of that layer in the spec
 }
 

@@ -80,14 +80,15 @@ func (t *Tensor) Cols() int {
 	return t.Shape[len(t.Shape)-1]
 }
 
-// Call is one statement of generated code: a call of the function Func of package runtime/kernel.
+// Call is one statement of generated code: a call of the function Func of package runtime/kernel, or, on numbers, an expression of two operands.
 type Call struct {
 	Func   string
+	Infix  string // "+": in place of Func
 	Args   []Operand
-	Result *Value // the scalar that the call returns, if any
+	Result *Value // the number that the call returns, if any
 }
 
-// Operand is an argument of a Call: *Value (its memory), Dim, Float, Nil, Option, Onto, OneOver, Columns, Last, Bool, Heads, DropRate, DropKey or IfTraining.
+// Operand is an argument of a Call: *Value (its memory), Dim, Float, Nil, Option, Onto, OneOver, Columns, Last, Bool, Heads, DropRate, DropKey, NoiseKey, InTraining or IfTraining.
 type Operand any
 
 type (
@@ -102,6 +103,10 @@ type (
 	}
 	// DropRate is a dropout rate, which is 0 outside of training.
 	DropRate float64
+	// InTraining is a number that is 0 outside of training.
+	InTraining float64
+	// NoiseKey is the key of random numbers: a stream of its own for each place and step.
+	NoiseKey int
 	// DropKey is the key of a dropout mask: a stream of its own for each place, step and iteration of the loops around it.
 	DropKey struct {
 		Stream int

@@ -10,7 +10,7 @@ func (g *Graph) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "graph %s {\n", g.Name)
 	for _, in := range g.Inputs {
-		fmt.Fprintf(&b, "  %-5s %s %s%s\n", [...]string{"in", "param", "data", "state", "table", "cache"}[in.Role], in, in.Type, in.Shape)
+		fmt.Fprintf(&b, "  %-5s %s %s%s\n", [...]string{"in", "param", "data", "state", "table", "scalar", "cache"}[in.Role], in, in.Type, in.Shape)
 	}
 	phase := Phase(255)
 	for _, n := range g.Nodes {

@@ -3,9 +3,13 @@ package op
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/gradsmith/gradsmith/gen/graph"
 )
+
+// infix are the operations that on single numbers are an expression of Go.
+var infix = map[string]string{"Add": "+", "Sub": "-", "Mul": "*"}
 
 // zip is an operation on the elements of arguments of one shape.
 func zip(name, kernel string, args, flops int, f func(x []float64) float64, formula string, grad func(*graph.Context, *node, []*value) []*value) *graph.Op {
@@ -26,6 +30,9 @@ func zip(name, kernel string, args, flops int, f func(x []float64) float64, form
 			return nil
 		},
 		Emit: func(n *node) []call {
+			if o := infix[kernel]; o != "" && len(n.Outs[0].Shape) == 0 {
+				return []call{{Infix: o, Args: []graph.Operand{n.Args[0], n.Args[1]}, Result: n.Outs[0]}}
+			}
 			ops := []graph.Operand{n.Outs[0]}
 			for _, a := range n.Args {
 				ops = append(ops, a)
@@ -37,7 +44,11 @@ func zip(name, kernel string, args, flops int, f func(x []float64) float64, form
 			for i, a := range n.Args {
 				x[i] = name(a)
 			}
-			return name(n.Outs[0]) + " = " + fmt.Sprintf(formula, x...)
+			text := fmt.Sprintf(formula, x...)
+			if len(n.Outs[0].Shape) == 0 {
+				text = strings.ReplaceAll(text, " ∘ ", "·") // of numbers
+			}
+			return name(n.Outs[0]) + " = " + text
 		},
 	}
 }

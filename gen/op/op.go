@@ -26,6 +26,8 @@ var All = []*graph.Op{
 	AddPositions, AddPositionsGrad, Rope, LastStep, FirstStep, FirstStepGrad, JoinColumns, SplitColumns,
 	Attention, AttentionGrad, AttentionCached, AdditiveAttention, AdditiveAttentionGrad, MaskRows,
 	CrossEntropy, CrossEntropyGrad, CrossEntropyFused, Mean, MeanGrad,
+	GaussianSample, GaussianKL, GaussianKLGrad,
+	BernoulliLoss, BernoulliLossGrad, BernoulliLossFused, GaussianLoss, GaussianLossGrad, GaussianLossFused,
 	LSTMCell, LSTMCellGrad,
 	GRUCell, GRUCellGrad, GRUReset, GRUResetGrad, GRUUpdate, GRUUpdateGrad,
 }

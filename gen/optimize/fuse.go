@@ -5,17 +5,23 @@ import (
 	"github.com/gradsmith/gradsmith/gen/op"
 )
 
-// fuseLoss joins a cross-entropy and its gradient, where the loss is what is differentiated.
+// fuseLoss joins a loss and its gradient, where the loss, or a sum with it, is what is differentiated.
 func fuseLoss(g *graph.Graph) {
+	for _, l := range op.Losses {
+		fuse(g, l)
+	}
+}
+
+func fuse(g *graph.Graph, l op.Loss) {
 	for _, n := range append([]*graph.Node{}, g.Nodes...) {
-		if n.Op != op.CrossEntropyGrad || !is(n.Args[2], op.Ones) {
+		if n.Op != l.Grad || !is(n.Args[2], op.Ones) {
 			continue
 		}
 		for _, m := range g.Nodes {
-			if m.Op != op.CrossEntropy || m.Args[0] != n.Args[0] || m.Args[1] != n.Args[1] || m.Attrs.String() != n.Attrs.String() {
+			if m.Op != l.Loss || m.Args[0] != n.Args[0] || m.Args[1] != n.Args[1] || m.Attrs.String() != n.Attrs.String() {
 				continue
 			}
-			f := g.NewNode(m, op.CrossEntropyFused, []string{m.Outs[0].Base, m.Outs[1].Base, n.Outs[0].Base}, m.Attrs, m.Args...)
+			f := g.NewNode(m, l.Fused, []string{m.Outs[0].Base, m.Outs[1].Base, n.Outs[0].Base}, m.Attrs, m.Args...)
 			insert(g, m, false, f)
 			g.Replace(m.Outs[0], f.Outs[0])
 			g.Replace(m.Outs[1], f.Outs[1])

@@ -38,6 +38,13 @@ func same(n *graph.Node) *graph.Value {
 		if is(n.Args[1], op.Zeros) {
 			return n.Args[0]
 		}
+	case op.Mul:
+		if is(n.Args[0], op.Ones) {
+			return n.Args[1]
+		}
+		if is(n.Args[1], op.Ones) {
+			return n.Args[0]
+		}
 	case op.Scale:
 		if n.Attrs.Float("by") == 1 || is(n.Args[0], op.Zeros) {
 			return n.Args[0]

@@ -30,8 +30,9 @@ type Report struct {
 	Kind         string `json:"kind"`
 	Batch        int    `json:"batch"`
 	Steps        int    `json:"steps"`
-	Vocab        int    `json:"vocabulary"`
-	Vector       int    `json:"vector,omitempty"` // numbers of a vector, of models that have no tokens
+	Unit         string `json:"unit"` // what flops and losses are counted by: a token or a vector
+	Vocab        int    `json:"vocabulary,omitempty"`
+	Vector       int    `json:"vector,omitempty"` // numbers of a vector
 	Rows         []Row  `json:"layers"`
 	Params       int    `json:"params"`
 	Flops        int    `json:"flops_per_token"`       // forward
@@ -52,19 +53,17 @@ type Report struct {
 // Make counts, from the optimized graphs and their plans: of training for the spec's capacities, of encoding and decoding for one sequence.
 func Make(m *build.Model, plans map[*graph.Graph]*plan.Plan) *Report {
 	s := m.Spec
-	r := &Report{Name: s.Name, Kind: s.Kind, Batch: s.Shape.Batch, Steps: s.Shape.Steps, Vocab: s.Vocab()}
+	r := &Report{Name: s.Name, Kind: s.Kind, Batch: s.Shape.Batch, Steps: s.Shape.Steps, Unit: "token", Vocab: s.Vocab()}
+	outer := "steps × batch"
 	if s.Vectors != nil {
-		r.Vector = s.Vectors.Size
+		r.Unit, r.Vector, outer = "vector", s.Vectors.Size, "batch"
 	}
 	one := m.Sizes(false)
 	one["steps"] = 1
 	full := m.Sizes(true)
 	byScope := forwardFlops(m, one)
 	for _, l := range m.Layers {
-		row := Row{Name: l.Name, Kind: l.Kind, Output: fmt.Sprintf("steps × batch × %d", l.Width)}
-		if r.Vector > 0 {
-			row.Output = fmt.Sprintf("batch × %d", l.Width)
-		}
+		row := Row{Name: l.Name, Kind: l.Kind, Output: fmt.Sprintf("%s × %d", outer, l.Width)}
 		for _, p := range l.Params {
 			if !p.Fixed {
 				row.Params += p.Shape.Elems().N
@@ -202,19 +201,11 @@ func flops(n *graph.Node, sizes map[string]int) int {
 	return n.Op.Flops(n).At(sizes)
 }
 
-// Unit is what the model works on, one by one: a token or a vector.
-func (r *Report) Unit() string {
-	if r.Vector > 0 {
-		return "vector"
-	}
-	return "token"
-}
-
 // Table is the summary as aligned text, without what depends on the machine.
 func (r *Report) Table() string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "layer\tkind\toutput\tparameters\tflops a "+r.Unit())
+	fmt.Fprintln(w, "layer\tkind\toutput\tparameters\tflops a "+r.Unit)
 	for _, row := range r.Rows {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", row.Name, row.Kind, row.Output, Count(row.Params), Count(row.Flops))
 	}
@@ -249,17 +240,20 @@ func Bytes(n int) string {
 func (r *Report) Text() string {
 	var b strings.Builder
 	what := fmt.Sprintf("vocabulary %d, up to %d sequences × %d steps", r.Vocab, r.Batch, r.Steps)
-	text, decoding, each := "its text a byte a token", "decoding", "a sequence"
+	text := "its text a byte a token"
 	if r.Vector > 0 {
-		what = fmt.Sprintf("vectors of %d numbers, up to %d at once", r.Vector, r.Batch)
-		text, decoding, each = "its data four bytes a number", "sampling", "a batch of vectors"
+		what, text = fmt.Sprintf("vectors of %d, up to %d side by side", r.Vector, r.Batch), "its data four bytes a number"
 	}
 	fmt.Fprintf(&b, "%s: %s, %s\n\n%s\n", r.Name, r.Kind, what, r.Table())
-	fmt.Fprintf(&b, "training   %s flops a %s\n", Count(r.TrainFlops), r.Unit())
+	fmt.Fprintf(&b, "training   %s flops a %s\n", Count(r.TrainFlops), r.Unit)
 	fmt.Fprintf(&b, "           %s: parameters %s, gradients %s, optimizer %s, activations %s, state %s\n",
 		Bytes(r.TrainBytes), Bytes(r.ParamBytes), Bytes(r.GradBytes), Bytes(r.SlotBytes), Bytes(r.ArenaBytes), Bytes(r.StateBytes))
 	fmt.Fprintf(&b, "           without the memory plan activations would take %s\n", Bytes(r.NaiveBytes))
 	fmt.Fprintf(&b, "           the program around it adds about %s, and %s\n", Bytes(ProgramBytes), text)
-	fmt.Fprintf(&b, "%-10s %s: parameters %s, %s %s\n", decoding, Bytes(r.DecodeBytes), Bytes(r.ParamBytes), each, Bytes(r.DecoderBytes))
+	if r.Vector > 0 && r.DecoderBytes > 0 {
+		fmt.Fprintf(&b, "sampling   %s: parameters %s, a batch of vectors %s\n", Bytes(r.DecodeBytes), Bytes(r.ParamBytes), Bytes(r.DecoderBytes))
+	} else if r.Vector == 0 {
+		fmt.Fprintf(&b, "decoding   %s: parameters %s, a sequence %s\n", Bytes(r.DecodeBytes), Bytes(r.ParamBytes), Bytes(r.DecoderBytes))
+	}
 	return b.String()
 }

@@ -145,6 +145,7 @@ var info = model.Info{
 	SpecDigest:   "1750d1ead50e962fff233e0cb41db0332686fc95f7d8f16cd266bfcd31b83b89",
 	Architecture: "53a238abeb922b00b109756e3693d9c560cb542d574a9a11ba2bc26b2e3aef6b",
 	Batch:        maxBatch,
+	Steps:        1,
 	Seed:         defaultSeed,
 	Params:       paramCount,
 	TrainBytes:   4771328,

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes pytorch_golden.json: loss and gradients of the models rnn, lstm, gru, gptnano, transformer and gan in PyTorch, in float64.
+"""Writes pytorch_golden.json: loss and gradients of the models rnn, lstm, gru, gptnano, transformer, vae and gan in PyTorch, in float64.
 
 Weights and tokens come from a formula that the Go test repeats, so that the file stays small: of each gradient it holds the norm, the product with a
 vector from the same formula, and some elements. Run it with Debian's python3-torch:
@@ -226,6 +226,46 @@ def adversaries(loss=None, penalty=None, spectral=False, matching=0.0):
     return {"discriminator": discriminator, "generator": gradients(g_loss, ours[:6])}
 
 
+def philox(counters, k):
+    """Philox4x32-10 (Salmon et al. 2011) of counters (n, 0): an array [4, n] of 32-bit words."""
+    low = np.uint64(0xFFFFFFFF)
+    c = [counters.astype(np.uint64) & low, counters.astype(np.uint64) >> np.uint64(32), np.zeros_like(counters, np.uint64), np.zeros_like(counters, np.uint64)]
+    k0, k1 = int(k) & 0xFFFFFFFF, int(k) >> 32
+    for _ in range(10):
+        p0, p1 = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)
+        c = [(p1 >> np.uint64(32)) ^ c[1] ^ np.uint64(k0), p1 & low, (p0 >> np.uint64(32)) ^ c[3] ^ np.uint64(k1), p0 & low]
+        k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
+    return np.stack(c)
+
+
+def normal(k, n):
+    """n standard normal numbers as kernel.Normal draws them under key k, by Box and Muller."""
+    groups = (n + 63) // 64
+    u = (philox(np.arange(16 * groups), k) >> np.uint64(8)).astype(np.float64) / (1 << 24)  # [word, group·16 + lane]
+    u = u.reshape(4, groups, 16).transpose(1, 0, 2)  # element 64·group + 16·word + lane
+    r, turn = np.sqrt(-2 * np.log(1 - u[:, 0::2])), 2 * np.pi * u[:, 1::2]
+    return np.stack([r * np.cos(turn), r * np.sin(turn)], 2).reshape(-1)[:n]
+
+
+def autoencoder():
+    """The model vae in its first step, with the noise that it draws under its seed."""
+    batch, inputs, hidden, latent = 64, 784, 256, 16
+    read, mean, logvar = nn.Linear(inputs, hidden), nn.Linear(hidden, latent), nn.Linear(hidden, latent)
+    write, out = nn.Linear(latent, hidden), nn.Linear(hidden, inputs)
+    ours = []
+    for name, l, of in [("read", read, ""), ("latent", mean, "_mean"), ("latent", logvar, "_logvar"), ("write", write, ""), ("out", out, "")]:
+        ours += [(f"{name}.w{of}", l.weight, True), (f"{name}.b{of}", l.bias, False)]
+    nn.ModuleList([read, mean, logvar, write, out]).double()
+    fill(ours)
+    x = torch.tensor(numbers(1, batch * inputs, 0.5).astype(np.float64) + 0.5).view(batch, inputs)
+    noise = torch.tensor(normal(key(1, 0, 1), batch * latent)).view(batch, latent)
+    h = F.relu(read(x))
+    m, v = mean(h), logvar(h)
+    y = out(F.relu(write(m + torch.exp(v / 2) * noise)))
+    loss = F.binary_cross_entropy_with_logits(y, x, reduction="sum") - 0.5 * (1 + v - m * m - v.exp()).sum()
+    return gradients(loss / batch, ours)
+
+
 def fill(ours, scale=0.1):
     with torch.no_grad():
         for i, (_, p, transposed) in enumerate(ours):
@@ -260,6 +300,7 @@ print(json.dumps({"torch": torch.__version__, "models": {
     "gru": golden("GRU", 128, 256, 2),
     "gptnano": gptnano(),
     "transformer": translator(),
+    "vae": autoencoder(),
 }, "adversaries": {
     "gan": adversaries(),
     "minimax": adversaries("minimax"),

@@ -90,3 +90,13 @@ func (b *Batch) CheckVectors(maxBatch, width int) {
 		panic(fmt.Sprintf("model: %d vectors of %d have %d numbers", b.Batch, width, len(b.Vectors)))
 	}
 }
+
+// LatentRows is the number of latent vectors of the given width in z. It panics when they are not 1 to maxBatch, or not
+// whole.
+func LatentRows(z []float32, maxBatch, width int) int {
+	n := len(z) / width
+	if n < 1 || n > maxBatch || n*width != len(z) {
+		panic(fmt.Sprintf("model: %d numbers are not 1 to %d latent vectors of %d", len(z), maxBatch, width))
+	}
+	return n
+}

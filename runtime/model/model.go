@@ -70,6 +70,7 @@ type Info struct {
 	Training     Training
 	Prefix       int      // above 0: the first Prefix tokens of a text see each other, so that a decoder must read them in one call of Feed
 	Source       *Source  // for a model that answers a source text, such as a translation; nil for others
+	Latent       *Latent  // for a variational autoencoder; nil for others
 	Vector       *Vector  // for a model of vectors; nil for one of text
 	Masking      *Masking // for a model that fills in masked tokens; nil for one that writes from left to right
 
@@ -90,6 +91,15 @@ type Vector struct {
 	Width     int
 	Bounded   bool    // every number is from Low to High
 	Low, High float64 // not used where Bounded is false
+	Deviation float64 // of a normal likelihood; 0 for that of Bernoulli
+}
+
+// Latent says what the latent vector of a variational autoencoder is (Kingma and Welling 2014). Its prior is the standard
+// normal distribution.
+type Latent struct {
+	Width    int
+	Beta     float64 // weight of the divergence in the loss of training
+	Annealed int     // steps after which the weight has risen to Beta
 }
 
 // Masking says how tokens are hidden from a model that learns to fill them in (Devlin et al. 2019, section 3.1).
@@ -171,6 +181,25 @@ type Writer interface {
 	LanguageModel
 	// NewDecoder makes a decoder for batch sequences side by side, at the start of a text.
 	NewDecoder(batch int) Decoder
+}
+
+// Autoencoder is a model with a latent vector: what a generated package of kind vae gives.
+type Autoencoder interface {
+	LanguageModel
+	// Encode gives the distributions of the latent vectors of b: their means and the logarithms of their variances, each
+	// [Batch, Latent.Width]. The slices are overwritten by the next call of a method.
+	Encode(b *Batch) (mean, logvar []float32)
+	// Score gives −log p(x|z) in nats of each row x of b, for the latent vectors z [Batch, Latent.Width]. The slice is
+	// overwritten by the next call of a method.
+	Score(b *Batch, z []float32) []float32
+}
+
+// VectorAutoencoder is an autoencoder of vectors.
+type VectorAutoencoder interface {
+	Autoencoder
+	// Decode gives the mean of p(x|z) for latent vectors z [n, Latent.Width], n being 1 to the batch of Info: [n,
+	// Vector.Width]. The slice is overwritten by the next call of a method.
+	Decode(z []float32) []float32
 }
 
 // Decoder runs a model one token at a time, for a number of sequences side by side. It begins at the start of a text.

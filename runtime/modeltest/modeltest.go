@@ -13,18 +13,31 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/parallel"
 )
 
-// Model is a language model that also shows its logits and gradients.
+// Model is a model that also shows its gradients.
 type Model interface {
 	model.LanguageModel
 	// Gradients computes the loss and its gradient, and carries the state on.
 	Gradients(b *model.Batch) float64
+}
+
+// logits is a model that also shows its logits.
+type logits interface {
+	Model
 	// Logits runs the forward pass without dropout and gives the logits [steps, batch, vocabulary].
 	Logits(b *model.Batch) []float32
 }
 
-// batch makes a window of pseudo-random tokens, with a text that begins in the middle and a target that is padding.
+// batch makes a window of pseudo-random tokens, with a text that begins in the middle and a target that is padding, or of
+// vectors of numbers from 0 to 1.
 func batch(info *model.Info, steps, batch int, seed uint64) *model.Batch {
 	n := steps * batch
+	if v := info.Vector; v != nil {
+		b := &model.Batch{Steps: 1, Batch: batch, Vectors: make([]float32, batch*v.Width)}
+		for i := range b.Vectors {
+			b.Vectors[i] = float32(model.Key(seed, uint64(i))>>40) / (1 << 24)
+		}
+		return b
+	}
 	b := &model.Batch{Steps: steps, Batch: batch, Tokens: make([]int32, n), Targets: make([]int32, n), Reset: make([]int32, n)}
 	for i := range n {
 		b.Tokens[i] = int32(model.Key(seed, uint64(i)) % uint64(info.Vocab))
@@ -192,7 +205,7 @@ func Decoding(t *testing.T, make func(seed uint64) Model) {
 	b := batch(info, steps, n, 21)
 	clear(b.Reset)
 	clear(m.State())
-	want := append([]float32{}, m.Logits(b)...)
+	want := append([]float32{}, m.(logits).Logits(b)...)
 	compare := func(how string, s int, got []float32) {
 		t.Helper()
 		for i, x := range got {

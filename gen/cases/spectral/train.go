@@ -160,11 +160,12 @@ var info = model.Info{
 	SpecDigest:   "c61f4f9c04be1a3d583b095ecb718c76f87f4339f7bbb4796c9523cc57366e16",
 	Architecture: "935b5d9d0aeb2f237929577aa8413445074808c0a5229bd2c7e97504b455a244",
 	Batch:        maxBatch,
+	Steps:        1,
 	Seed:         defaultSeed,
 	Params:       paramCount,
 	TrainBytes:   7036,
 	DecodeBytes:  1088,
-	Vector:       &model.Vector{Width: vectorSize},
+	Vector:       &model.Vector{Width: vectorSize, Bounded: true, High: 1},
 	Adversary:    &model.Adversary{Noise: noiseSize, Steps: criticSteps, Loss: "non_saturating"},
 	Layers: []model.Layer{
 		{Name: "g1", Kind: "dense", Output: "batch × 6", Params: 24, Flops: 42},

@@ -154,6 +154,7 @@ var info = model.Info{
 	SpecDigest:   "95fbdd59d1bc7335eabee22d4f2656549564ee566fa60c7f8993dacb72f0b5bd",
 	Architecture: "1196d0a1e1938fa71c7a94508b24ffec343e6b5b58479d2a3ee5176ba121c848",
 	Batch:        maxBatch,
+	Steps:        1,
 	Seed:         defaultSeed,
 	Params:       paramCount,
 	TrainBytes:   7036,

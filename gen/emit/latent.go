@@ -1,0 +1,168 @@
+package emit
+
+import (
+	"github.com/dave/jennifer/jen"
+	"github.com/gradsmith/gradsmith/gen/build"
+	"github.com/gradsmith/gradsmith/gen/graph"
+)
+
+// unit is what a loss is a mean over, and material what a training step reads, in words.
+func (e *emitter) unit() string { return e.Report.Unit }
+
+func (e *emitter) material() string {
+	if e.spec.Vectors != nil {
+		return "batch of vectors"
+	}
+	return "window of text"
+}
+
+// stageDocs say what the parts of a forward pass do.
+var stageDocs = map[string]string{
+	"encode": "encode runs the encoder: the distributions of the latent vectors are left in m.acts.latentMean and m.acts.latentLogvar, [batch, latent].",
+	"draw":   "draw draws a latent vector for each row from its distribution, into m.acts.latentZ.",
+	"decode": "decode runs the decoder on m.acts.latentZ.",
+}
+
+// stages emits the forward pass of an autoencoder, whose parts can be run by themselves.
+func (e *emitter) stages(f *jen.File, w *writer) {
+	comment(f, "forward runs a %s through the encoder, draws latent vectors, runs the decoder on them, and keeps what backward needs.", e.material())
+	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("forward").Params(jen.Id("b").Op("*").Qual(e.modelPkg(), "Batch")).BlockFunc(func(g *jen.Group) {
+		for _, s := range build.Stages {
+			g.Id("m").Dot(s).Call(jen.Id("b"))
+		}
+	})
+	f.Line()
+	for _, s := range build.Stages {
+		var nodes []*graph.Node
+		for _, n := range w.g.Nodes {
+			if n.Stage == s {
+				nodes = append(nodes, n)
+			}
+		}
+		e.phase(f, w, nodes, graph.Forward, s, stageDocs[s])
+	}
+}
+
+// annealing emits how the weight of the divergence rises.
+func (e *emitter) annealing(f *jen.File) {
+	a := e.spec.Latent.Annealing
+	if a.Kind == "none" {
+		return
+	}
+	comment(f, "annealing is how the weight of the divergence rises to beta over the steps of a training.")
+	f.Var().Id("annealing").Op("=").Qual(e.path("optim"), "Annealing").ValuesFunc(func(g *jen.Group) {
+		g.Id("Kind").Op(":").Lit(a.Kind)
+		for _, x := range []struct {
+			name string
+			n    int
+		}{{"Steps", a.Steps}, {"Cycles", a.Cycles}, {"Middle", a.Middle}} {
+			if x.n != 0 {
+				g.Id(x.name).Op(":").Lit(x.n)
+			}
+		}
+		for _, x := range []struct {
+			name string
+			v    float64
+		}{{"Ramp", a.Ramp}, {"Start", a.Start}, {"Slope", a.Slope}} {
+			if x.v != 0 {
+				g.Id(x.name).Op(":").Lit(x.v)
+			}
+		}
+	})
+	f.Line()
+}
+
+// weight is the weight of the divergence in a training step.
+func (e *emitter) weight() jen.Code {
+	if e.spec.Latent.Annealing.Kind == "none" {
+		return jen.Id("beta")
+	}
+	return jen.Id("beta").Op("*").Id("annealing").Dot("At").Call(jen.Id("m").Dot("step"))
+}
+
+// latentHelpers emits what the graph of an autoencoder refers to beside its values.
+func (e *emitter) latentHelpers(f *jen.File) {
+	if e.spec.Latent == nil {
+		return
+	}
+	comment(f, "noiseKey is the key of the noise of a sample: another one for each place in the model and each training step.")
+	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("noiseKey").Params(jen.Id("place").Int()).Uint64().Block(
+		jen.Return(jen.Qual(e.modelPkg(), "Key").Call(jen.Id("m").Dot("seed"), jen.Uint64().Call(jen.Id("m").Dot("step")), jen.Uint64().Call(jen.Id("place")))))
+	f.Line()
+	if l := e.spec.Latent; l.FreeTotal > 0 || l.FreeDimension > 0 {
+		comment(f, "inTraining is x in a training step, and 0 elsewhere.")
+		f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("inTraining").Params(jen.Id("x").Float64()).Float64().Block(
+			jen.If(jen.Id("m").Dot("training")).Block(jen.Return(jen.Id("x"))),
+			jen.Return(jen.Lit(0)))
+		f.Line()
+	}
+}
+
+// output is the memory of an output of the training graph, in a function of its own.
+func (e *emitter) output(target string) *jen.Statement {
+	g := e.Model.Train
+	for i, t := range g.Targets {
+		if t == target {
+			e.training.read[g.Outputs[i]] = true
+			return jen.Id("m").Dot("acts").Dot(e.training.fields[g.Outputs[i]])
+		}
+	}
+	panic("emit: the graph has no output " + target)
+}
+
+// latent emits what users call to go from vectors to latent vectors and back.
+func (e *emitter) latent(f *jen.File) {
+	mp := e.modelPkg()
+	self := func() *jen.Statement { return jen.Func().Params(jen.Id("m").Op("*").Id("Model")) }
+	batch := func() *jen.Statement { return jen.Id("b").Op("*").Qual(mp, "Batch") }
+	upTo := func(s *jen.Statement, n jen.Code) *jen.Statement { return s.Index(jen.Empty(), n) }
+
+	comment(f, "Encode gives the distributions of the latent vectors of b: their means and the logarithms of their variances, each [batch, latentSize]. The slices are overwritten by the next call of a method.")
+	f.Add(self()).Id("Encode").Params(batch()).Params(jen.List(jen.Id("mean"), jen.Id("logvar")).Index().Float32()).Block(
+		jen.Id("m").Dot("check").Call(jen.Id("b")),
+		jen.Id("m").Dot("encode").Call(jen.Id("b")),
+		jen.Id("n").Op(":=").Id("b").Dot("Batch").Op("*").Id("latentSize"),
+		jen.Return(upTo(e.output(build.MeanTarget), jen.Id("n")), upTo(e.output(build.LogVarTarget), jen.Id("n"))))
+	f.Line()
+	comment(f, "Score gives −log p(x|z) in nats for each %s x of b and its latent vector, a row of z [batch, latentSize]. The slice is overwritten by the next call of a method.", e.unit())
+	f.Add(self()).Id("Score").Params(batch(), jen.Id("z").Index().Float32()).Index().Float32().Block(
+		jen.Id("m").Dot("check").Call(jen.Id("b")),
+		jen.Copy(e.output(build.SampleTarget), jen.Id("z").Index(jen.Empty(), jen.Id("b").Dot("Batch").Op("*").Id("latentSize"))),
+		jen.Id("m").Dot("decode").Call(jen.Id("b")),
+		jen.Id("m").Dot("loss").Call(jen.Id("b"), jen.False()).Comment("for the loss of each row; the divergence in it is of no meaning"),
+		jen.Return(upTo(e.output(build.RowsTarget), jen.Id("b").Dot("Batch"))))
+	f.Line()
+	if e.spec.Vectors == nil {
+		return
+	}
+	what, last := "the probabilities that numbers are 1", e.lastOutput()
+	if e.spec.Likelihood.Kind == "gaussian" {
+		what = "the means of the numbers"
+	}
+	comment(f, "Decode gives what the decoder writes from latent vectors z [n, latentSize], n from 1 to the batch of the spec: %s, [n, vectorSize]. The slice is overwritten by the next call of a method.", what)
+	f.Add(self()).Id("Decode").Params(jen.Id("z").Index().Float32()).Index().Float32().BlockFunc(func(g *jen.Group) {
+		g.Id("b").Op(":=").Qual(mp, "Batch").Values(jen.Id("Steps").Op(":").Lit(1), jen.Id("Batch").Op(":").Qual(mp, "LatentRows").Call(jen.Id("z"), jen.Id("maxBatch"), jen.Id("latentSize")))
+		g.Id("m").Dot("allocate").Call()
+		g.Copy(e.output(build.SampleTarget), jen.Id("z"))
+		g.Id("m").Dot("decode").Call(jen.Op("&").Id("b"))
+		g.Id("x").Op(":=").Add(upTo(last, jen.Id("b").Dot("Batch").Op("*").Id("vectorSize")))
+		if e.spec.Likelihood.Kind == "bernoulli" {
+			g.Qual(e.kernel(), "Sigmoid").Call(jen.Id("x"), jen.Id("x"), jen.Len(jen.Id("x")))
+		}
+		g.Return(jen.Id("x"))
+	})
+	f.Line()
+}
+
+// lastOutput is the memory of what the last layer gives.
+func (e *emitter) lastOutput() *jen.Statement {
+	for _, n := range e.Model.Train.Nodes {
+		if n.Phase != graph.Loss {
+			continue
+		}
+		v := n.Args[0] // of the likelihood, which comes first
+		e.training.read[v] = true
+		return jen.Id("m").Dot("acts").Dot(e.training.fields[v])
+	}
+	panic("emit: the graph has no loss")
+}

@@ -1,0 +1,81 @@
+package modeltest
+
+import (
+	"math"
+	"testing"
+
+	"github.com/gradsmith/gradsmith/runtime/model"
+)
+
+// Latent checks the parts of a variational autoencoder against each other: the loss of each row is that of what the decoder writes from the same latent vector,
+// and the bound is the mean of those plus the divergence. It also counts what the parts allocate.
+func Latent(t *testing.T, make func(seed uint64) Model) {
+	m := make(4).(model.Autoencoder)
+	info := m.Info()
+	large(t, info)
+	steps, rows := size(info)
+	b := batch(info, steps, rows, 31)
+	n := rows * info.Latent.Width
+	mean, logvar := m.Encode(b)
+	z := append([]float32{}, mean...)
+	kl := 0.0
+	for i, x := range logvar {
+		v, u := float64(x), float64(z[i])
+		kl += (u*u + math.Exp(v) - 1 - v) / 2 / float64(rows)
+	}
+	if len(mean) != n || len(logvar) != n || !(kl >= 0) || math.IsInf(kl, 0) {
+		t.Fatalf("%d means and %d variances of %d latent vectors, with a divergence of %v", len(mean), len(logvar), rows, kl)
+	}
+	losses := append([]float32{}, m.Score(b, z)...)
+	if len(losses) != rows {
+		t.Fatalf("%d losses of %d rows", len(losses), rows)
+	}
+	near := func(what string, got, want float64) {
+		t.Helper()
+		if !(math.Abs(got-want) <= 1e-4*(1+math.Abs(want))) {
+			t.Errorf("%s is %v, want %v", what, got, want)
+		}
+	}
+	if w, ok := m.(model.VectorAutoencoder); ok {
+		y := w.Decode(z)
+		for r := range rows {
+			want := 0.0
+			for i := r * info.Vector.Width; i < (r+1)*info.Vector.Width; i++ {
+				x, p := float64(b.Vectors[i]), float64(y[i])
+				if s := info.Vector.Deviation; s > 0 {
+					want += (x-p)*(x-p)/(2*s*s) + math.Log(s) + math.Log(2*math.Pi)/2
+				} else {
+					want -= x*math.Log(p) + (1-x)*math.Log(1-p)
+				}
+			}
+			near("the loss of a row", float64(losses[r]), want)
+		}
+		if n := testing.AllocsPerRun(3, func() { w.Decode(z) }); n != 0 {
+			t.Errorf("Decode allocates %v times", n)
+		}
+	}
+	if n := testing.AllocsPerRun(3, func() { m.Encode(b); m.Score(b, z) }); n != 0 {
+		t.Errorf("Encode and Score allocate %v times", n)
+	}
+
+	// Where nothing is random the loss of evaluation is the bound.
+	for _, ts := range m.Tensors() {
+		switch ts.Name {
+		case "latent.w_logvar":
+			clear(ts.Value)
+		case "latent.b_logvar":
+			for i := range ts.Value {
+				ts.Value[i] = -40
+			}
+		}
+	}
+	bound := 0.0
+	for _, x := range z {
+		v := float64(x)
+		bound += (v*v + math.Exp(-40) - 1 + 40) / 2 / float64(rows)
+	}
+	for _, l := range m.Score(b, z) {
+		bound += float64(l) / float64(rows)
+	}
+	near("the loss", m.Loss(b), bound)
+}

@@ -1,0 +1,64 @@
+package spec
+
+// vaeType is the language of kind vae.
+var vaeType = object("",
+	&key{name: "kind", typ: enum(word{name: "vae"}), required: true, doc: "The kind of model."},
+	nameKey, descriptionKey,
+	need("vectors", object("",
+		need("size", integer(1, maxVocab), "Numbers of a vector.").called("width", "dim", "inputs", "input_size", "features", "units")).shortFor("size"),
+		"What the model reads and writes.").called("input", "inputs", "data", "vector"),
+	shapeKey,
+	need("encoder", list(coderType, 1, maxStack), "The layers that read a vector; from what the last one gives, two heads compute the mean and the logarithm of the variance of the latent vector.").called("encode", "enc", "reader", "recognition", "inference"),
+	need("latent", latentType, "The latent vector z, and how it is kept close to its prior, the standard normal distribution.").called("z", "code", "bottleneck", "latents"),
+	need("decoder", list(coderType, 1, maxStack), "The layers that write a vector from a latent one. The last is a `dense` as wide as the vectors.").called("decode", "dec", "writer", "generator"),
+	with("likelihood", likelihoodType, "bernoulli", "How a vector is distributed around what the decoder gives.").called("loss", "reconstruction", "distribution", "objective"),
+	optimizerKey, scheduleKey, clipKey, initKey, seedKey, trainKey,
+)
+
+var latentType = object("",
+	need("size", integer(1, maxWidth), "Numbers of the latent vector.").called("dim", "units", "width", "latent_dim", "latent_size", "z_dim", "dimensions"),
+	with("beta", from(0, 1e6), 1.0, "Weight of the divergence in the loss; above 1 it disentangles at the cost of the reconstruction (Higgins et al. 2017), 0 leaves an autoencoder with noise.").called("kl_weight", "kl", "weight", "kld_weight"),
+	with("annealing", annealingType, "none", "How the weight of the divergence rises to `beta` over the steps of a training, so that the decoder learns to use the latent vector before keeping to the prior pays (Bowman et al. 2016).").called("anneal", "kl_annealing", "warmup", "schedule", "warm_up"),
+	may("free_bits", object("",
+		with("total", from(0, 1e6), 0.0, "Nats of the whole divergence that cost nothing: the loss has max(total, KL)."),
+		with("dimension", from(0, 1e6), 0.0, "Nats of each dimension that cost nothing: the loss has Σ max(dimension, KL of the dimension), the mean over the batch being compared (Kingma et al. 2016, equation 15).").called("per_dimension", "dim", "lambda", "each")).shortFor("total"),
+		"none", "Divergence, in nats, that costs nothing in training, so that it does not fall to 0. Evaluation counts all of it.").called("freebits", "free_nats", "target_kl", "min_kl"),
+	may("init", initType, "the model's `init`; else uniform ±1/√inputs", "How the matrices of the heads, and of what reads the latent vector, start.").called("kernel_init", "initializer"),
+)
+
+var annealingType = choice("annealing", "t is the number of steps done.",
+	word{name: "none", doc: "The weight is `beta` from the start.", also: []string{"constant", "off", "fixed"}},
+	word{name: "linear", doc: "beta·(start + (1−start)·t/steps), and beta after that.", also: []string{"ramp", "warmup"}, typ: object("",
+		need("steps", integer(1, maxCount), "Steps of the rise.").called("length", "duration", "over"),
+		annealingStart()).shortFor("steps")},
+	word{name: "cyclical", doc: "The rise again and again: of each cycle of `steps` steps the share `ramp` is a straight line, the rest beta; after the last cycle it stays beta (Fu et al. 2019).", also: []string{"cyclic", "cycle", "cycles"}, typ: object("",
+		need("steps", integer(1, maxCount), "Steps of one cycle.").called("length", "period", "every"),
+		with("cycles", integer(1, 1000), 4, "Number of cycles.").called("count", "number", "m"),
+		with("ramp", above(0, 1), 0.5, "Share of a cycle in which the weight rises.").called("ratio", "r", "rise"),
+		annealingStart())},
+	word{name: "sigmoid", doc: "beta/(1 + e^(−slope·(t−middle))) (Bowman et al. 2016).", also: []string{"logistic", "tanh"}, typ: object("",
+		need("middle", integer(0, maxCount), "The step at which the weight is half of beta.").called("x0", "center", "centre", "steps", "midpoint"),
+		with("slope", above(0, 100), 0.0025, "How steep the rise is.").called("k", "rate", "steepness"))},
+)
+
+func annealingStart() *key {
+	return with("start", share(), 0.0, "Share of beta at which the rise begins.").called("from", "begin", "initial")
+}
+
+var likelihoodType = choice("likelihood", "The reconstruction term of the loss is −log p(x|z) in nats, summed over the numbers of a vector.",
+	word{name: "bernoulli", doc: "Each number is 1 with a probability whose logit the decoder gives. Numbers between 0 and 1 count as shares; others are an error of the data.", also: []string{"binary", "bce", "binary_cross_entropy"}},
+	word{name: "gaussian", doc: "Each number is normal around what the decoder gives.", also: []string{"normal", "mse", "l2"}, typ: object("",
+		with("deviation", above(0, 1e6), 1.0, "The standard deviation.").called("sigma", "std", "scale", "stddev")).shortFor("deviation")},
+)
+
+// coderType holds the layers of kind vae.
+var coderType = &typ{
+	form: choiceForm, name: "coder", one: "layer",
+	doc: "The last of the decoder is a `dense` whose width is that of the vectors.",
+	words: []word{
+		dropoutWord,
+		layerNormWord,
+		rmsNormWord,
+		denseWord("the model's `init`; else uniform ±1/√inputs", "uniform ±1/√inputs; zeros when the layer or the model has an `init`", "vectors", "as many as they have"),
+	},
+}
