@@ -70,23 +70,23 @@ func TestAdversaries(t *testing.T) {
 	if !strings.Contains(out, "precision ") || !strings.Contains(out, "coverage ") || !strings.Contains(out, "% of its verdicts right") {
 		t.Errorf("eval says %s", out)
 	}
-	rows := run("sample", "--number", "70", "--seed", "3")
+	rows := run("sample", "--number", "70", "--seed", "3", "--out", "")
 	if lines := strings.Split(strings.TrimSpace(rows), "\n"); len(lines) != 70 || strings.Count(lines[69], ",") != 783 {
 		t.Errorf("sample prints %d lines", len(lines))
-	} else if few := run("sample", "--number", "2", "--seed", "3"); !strings.HasPrefix(rows, few) {
+	} else if few := run("sample", "--number", "2", "--seed", "3", "--out", ""); !strings.HasPrefix(rows, few) {
 		t.Error("the first samples of a seed depend on their number")
 	}
 	write(t, "made.csv", rows)
 	if verdicts := strings.Fields(run("score", "--data", "made.csv")); len(verdicts) != 70 {
 		t.Errorf("score prints %d verdicts", len(verdicts))
 	}
-	run("sample", "--number", "10", "--columns", "4", "--seed", "1", "--picture", "grid.png")
+	run("sample", "--number", "10", "--columns", "4", "--seed", "1", "--out", "grid.png")
 	f, err := os.Open("grid.png")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if img, err := png.DecodeConfig(f); err != nil || img.Width != 4*30-2 || img.Height != 3*30-2 {
+	if img, err := png.DecodeConfig(f); err != nil || img.Width != 4*29+1 || img.Height != 3*29+1 {
 		t.Errorf("the picture is %d × %d, %v", img.Width, img.Height, err)
 	}
 	if info := must(t, p, "", "info", "whole.safetensors"); !strings.Contains(info, "vectors of 784 numbers") || !strings.Contains(info, "flops a vector") || !strings.Contains(info, "step 9, ") {
@@ -103,7 +103,7 @@ func TestAdversaries(t *testing.T) {
 	refused(t, p, "", "unknown flag", "train", "--data", "data.npy", "--window", "3", "--out", "x")
 	refused(t, p, "", "there is no checkpoint", "sample")
 	refused(t, p, "", "give more than 5", append([]string{"eval", "--data", "data.npy", "--samples", "5"}, with...)...)
-	refused(t, p, "", "give 1 or more", append([]string{"sample", "--number", "0"}, with...)...)
+	refused(t, p, "", "give 1 to", append([]string{"sample", "--number", "0"}, with...)...)
 	refused(t, spectral.Program(), "", "the model's vectors have 4", "train", "--data", "narrow.csv")
 }
 

@@ -3,7 +3,7 @@ package app
 import (
 	"bufio"
 	"fmt"
-	"time"
+	"math"
 
 	"github.com/spf13/cobra"
 
@@ -80,53 +80,47 @@ near 1. The discriminator's loss and its verdicts are shown beside.`,
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVar(&data, "data", a.Data, "`FILE` of vectors: CSV, NPY or IDX")
+	fs.StringVar(&data, "data", a.Data, vectorData)
 	fs.IntVar(&samples, "samples", 1000, "vectors of each side to compare, at the most; time grows with the square")
 	fs.Uint64Var(&seed, "seed", 1, "of what is made")
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	return cmd
 }
 
-func (a *program) newSampleVectors() *cobra.Command {
-	var picture, path string
+func (a *program) newSampleAdversaries() *cobra.Command {
+	var path string
 	var number, columns int
 	var seed uint64
+	var p pictureFlags
 	cmd := &cobra.Command{
 		Use:   "sample",
-		Short: "Make vectors",
-		Long: `Sample prints vectors as CSV, a line each, or draws them as squares in a PNG picture, in which their
-numbers go along the rows. The same seed makes the same vectors, on every machine.`,
+		Short: "Write what the generator makes of noise",
+		Long: `Sample writes vectors that the generator makes of noise, as a grid of images or as CSV. The same seed
+gives the same.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			switch {
-			case number < 1:
-				return fmt.Errorf("--number %d: give 1 or more", number)
-			case columns < 1:
-				return fmt.Errorf("--columns %d: give 1 or more", columns)
-			case picture != "" && side(a.Info.Vector.Width) == 0:
-				return fmt.Errorf("--picture: vectors of %d numbers are no squares", a.Info.Vector.Width)
+			if number < 1 || number > 1e6 {
+				return fmt.Errorf("--number %d: give 1 to 1000000", number)
+			}
+			if columns < 0 {
+				return fmt.Errorf("--columns %d: give 1 or more, or 0 for a square", columns)
 			}
 			m, err := a.adversaries(path)
 			if err != nil {
 				return err
 			}
-			if !cmd.Flags().Changed("seed") {
-				seed = uint64(time.Now().UnixNano())
+			if columns == 0 {
+				columns = int(math.Ceil(math.Sqrt(float64(number))))
 			}
-			made := m.Sample(number, seed)
-			if picture == "" {
-				return writeVectors(cmd.OutOrStdout(), made, a.Info.Vector.Width)
-			}
-			low, high := a.limits(made)
-			return writePicture(picture, made, a.Info.Vector.Width, columns, low, high)
+			return p.write(cmd, m.Sample(number, seed), a.Info.Vector.Width, columns, a.Info.Vector)
 		},
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.IntVarP(&number, "number", "n", 64, "vectors to make")
-	fs.StringVar(&picture, "picture", "", "draw them into this PNG `FILE` in place of printing numbers")
-	fs.IntVar(&columns, "columns", 8, "squares beside each other in the picture")
-	fs.Uint64Var(&seed, "seed", 0, "of the noise (default: another one each time)")
+	fs.IntVarP(&number, "number", "n", 64, "how many")
+	fs.Uint64Var(&seed, "seed", 1, "of the noise")
+	p.add(a, "samples.png")(cmd)
+	fs.IntVar(&columns, "columns", 0, "images beside each other, 0 for a square of them")
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	return cmd
 }
@@ -162,7 +156,7 @@ higher the more the vector is like those that the model was trained on.`,
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVar(&data, "data", a.Data, "`FILE` of vectors: CSV, NPY or IDX")
+	fs.StringVar(&data, "data", a.Data, vectorData)
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	return cmd
 }

@@ -93,7 +93,9 @@ func newRoot(p Program) *cobra.Command {
 	root.AddCommand(a.newTrain(), a.newInfo())
 	switch {
 	case p.Info.Adversary != nil:
-		root.AddCommand(a.newEvalAdversaries(), a.newSampleVectors(), a.newScore())
+		root.AddCommand(a.newEvalAdversaries(), a.newSampleAdversaries(), a.newScore())
+	case p.Info.Vector != nil:
+		root.AddCommand(a.newEvalLatent(), a.newSampleVectors(), a.newReconstruct(), a.newInterpolate(), a.newEncode())
 	case p.Info.Source != nil:
 		root.AddCommand(a.newEvalPairs(), a.newTranslate(), a.newAlign())
 	case p.Info.Masking != nil:
@@ -109,7 +111,9 @@ func begin(info *model.Info) string {
 	lines := []string{"train --data book.txt", `sample --prompt "It was"`}
 	switch {
 	case info.Adversary != nil:
-		lines = []string{"train --data vectors.npy", "sample --number 5"}
+		lines = []string{"train --data digits.npy", "sample", "score --data digits.npy"}
+	case info.Vector != nil:
+		lines = []string{"train --data digits.npy", "sample"}
 	case info.Source != nil:
 		lines = []string{"train --source train.en --target train.de", "translate < some.en"}
 	case info.Masking != nil:

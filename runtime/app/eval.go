@@ -62,7 +62,7 @@ side as the batch has, and each begins with an empty memory: with --batch 1 only
 			if a.Info.Masking != nil {
 				each = 0
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: %s tokens, %s characters\n%s\n", part.Name, thousands(tokens), thousands(part.Chars()), lossLine(loss, each))
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: %s tokens, %s characters\n%s\n", part.Name, thousands(tokens), thousands(part.Chars()), a.lossLine(loss, "", each))
 			return nil
 		},
 	}

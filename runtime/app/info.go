@@ -56,8 +56,7 @@ func (a *program) describe(out io.Writer) {
 	fmt.Fprintf(t, "total\t\t\t%s\t%s\n", thousands(i.Params), thousands(flops))
 	t.Flush()
 	if v := i.Vector; v != nil {
-		fmt.Fprintf(out, "\nvectors of %s numbers, up to %d at once\n", thousands(v.Width), i.Batch)
-		fmt.Fprintf(out, "memory: %s to train, %s to make vectors\n", bytesize(i.TrainBytes), bytesize(i.DecodeBytes))
+		fmt.Fprintf(out, "\nvectors of %s numbers, up to %d side by side; memory: %s to train\n", thousands(v.Width), i.Batch, bytesize(i.TrainBytes))
 		fmt.Fprintf(out, "digests: spec %.12s, architecture %.12s\n", i.SpecDigest, i.Architecture)
 		return
 	}

@@ -19,7 +19,6 @@ import (
 type progress struct {
 	w       io.Writer
 	verbose bool
-	unit    string                   // what steps read: "tokens"
 	pair    bool                     // of adversarial networks
 	bar     *progressbar.ProgressBar // nil where there is no terminal
 	width   int
@@ -30,6 +29,7 @@ type progress struct {
 	first   int           // step that this run began after
 	start   time.Time     // of the first step
 	aside   time.Duration // spent in validations
+	unit    string        // what is counted: "token"
 	tokens  int
 	loss    float64    // mean that forgets
 	duel    model.Duel // of a pair of networks, the same
@@ -41,7 +41,7 @@ type progress struct {
 const between = 5 * time.Second
 
 func newProgress(w io.Writer, verbose bool, limit time.Duration) *progress {
-	return &progress{w: w, verbose: verbose, unit: "tokens", width: terminalWidth(w), now: time.Now, limit: limit, made: time.Now()}
+	return &progress{w: w, verbose: verbose, width: terminalWidth(w), now: time.Now, limit: limit, made: time.Now(), unit: "token"}
 }
 
 // print writes a line, with the bar out of its way.
@@ -100,7 +100,7 @@ func (p *progress) line(s train.Progress, now time.Time) string {
 	fmt.Fprintf(&b, "step %s/%s  %s", thousands(s.Step), thousands(s.Total), p.losses())
 	spent := (now.Sub(p.start) - p.aside).Seconds()
 	if done := s.Step - p.first - 1; done > 0 && spent > 0 {
-		fmt.Fprintf(&b, "  %s %s/s", short(float64(p.tokens)/spent), p.unit)
+		fmt.Fprintf(&b, "  %s %ss/s", short(float64(p.tokens)/spent), p.unit)
 		left := time.Duration(spent / float64(done) * float64(s.Total-s.Step) * float64(time.Second))
 		if p.limit > 0 {
 			left = min(left, p.limit-now.Sub(p.made))

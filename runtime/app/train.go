@@ -48,13 +48,13 @@ func (a *program) newTrain() *cobra.Command {
 	t := a.Info.Training
 	cmd := &cobra.Command{
 		Use:   "train",
-		Short: "Train the model on a text",
-		Long: fmt.Sprintf(`Train learns a text, keeps a checkpoint and shows how well the model does on the end of the
-text, which it does not learn from. Interrupted by Ctrl-C it finishes the step, writes the
+		Short: "Train the model on a " + a.matter(),
+		Long: fmt.Sprintf(`Train learns a %[1]s, keeps a checkpoint and shows how well the model does on the end of the
+%[1]s, which it does not learn from. Interrupted by Ctrl-C it finishes the step, writes the
 checkpoint and ends; --resume goes on, with the options that the training was begun with, and
 ends with the same bits as if it had never stopped.
 
-Defaults are those of %s.`, a.Info.Spec),
+Defaults are those of %[2]s.`, a.matter(), a.Info.Spec),
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.train(cmd, &f) },
 	}
@@ -73,11 +73,8 @@ Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	what := "text"
 	if a.Info.Vector != nil {
-		what = "vectors"
-		f.window = 1
-		fs.StringVar(&f.data, "data", a.Data, "`FILE` of vectors to learn: CSV, NPY or IDX")
+		fs.StringVar(&f.data, "data", a.Data, vectorData)
 		fs.Float64Var(&f.validation, "validation", t.Validation, "`SHARE` of the vectors, at their end, that is kept for validation")
 	} else if a.Info.Source != nil {
 		f.pairs.add(fs, "", "source")
@@ -93,12 +90,12 @@ Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
 	fs.BoolVar(&f.resume, "resume", false, "go on from the checkpoint")
 	fs.BoolVar(&f.overwrite, "overwrite", false, "begin anew where there is a checkpoint already")
 	fs.StringVar(&f.from, "from", "", "begin with the parameters of another checkpoint `FILE`")
-	fs.IntVar(&f.passes, "passes", t.Passes, "passes over the "+what)
+	fs.IntVar(&f.passes, "passes", t.Passes, "passes over the "+a.matter())
 	fs.IntVar(&f.steps, "steps", t.Steps, "training steps, in place of passes")
 	fs.DurationVar(&f.maxTime, "max-time", 0, "end after this `TIME`, such as 90s or 2h, with a checkpoint")
 	fs.Float64Var(&f.rate, "rate", t.Rate, "learning rate, before the schedule")
 	fs.Uint64Var(&f.seed, "seed", a.Info.Seed, "of the initial parameters and of dropout")
-	if a.Info.Vector != nil {
+	if f.window = a.Info.Steps; a.Info.Vector != nil {
 		fs.IntVar(&f.batch, "batch", a.Info.Batch, "vectors side by side")
 	} else {
 		fs.IntVar(&f.batch, "batch", a.Info.Batch, "sequences side by side")
@@ -110,11 +107,24 @@ Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
 		fs.StringVar(&f.best, "best", "", "`FILE` for the parameters with the lowest validation loss")
 	}
 	fs.StringVar(&f.log, "log", "", "`FILE` for a line of JSON a step and a validation")
-	if a.Info.Vector == nil {
+	if a.writes() {
 		fs.IntVar(&f.samples, "samples", 1, "samples to print at the end")
 	}
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "more lines: each checkpoint that is written, memory at the end")
 	return cmd
+}
+
+// matter is what a model learns, in a word.
+func (a *program) matter() string {
+	if a.Info.Vector != nil {
+		return "file of vectors"
+	}
+	return "text"
+}
+
+// writes reports whether the model goes on with a text.
+func (a *program) writes() bool {
+	return a.Info.Masking == nil && a.Info.Source == nil && a.Info.Vector == nil
 }
 
 func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
@@ -146,10 +156,11 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 	}
 	fmt.Fprintf(errOut, "%s: %s parameters; %s\n", a.Info.Name, thousands(a.Info.Params), data.text)
 
-	show := newProgress(errOut, f.verbose, f.maxTime)
-	if show.pair = a.Info.Adversary != nil; a.Info.Vector != nil {
-		show.unit = "vectors"
+	if l := a.Info.Latent; l != nil && !f.resume && f.steps > 0 && f.steps < l.Annealed {
+		fmt.Fprintf(errOut, "%s: warning: the weight of the divergence rises over %s steps, the training has %s: its samples will not look like the prior's\n", a.Info.Name, thousands(l.Annealed), thousands(f.steps))
 	}
+	show := newProgress(errOut, f.verbose, f.maxTime)
+	show.unit, show.pair = a.Info.Unit(), a.Info.Adversary != nil
 	o.Reporter = show
 	var log *train.Log
 	if f.log != "" {
@@ -275,15 +286,11 @@ func (a *program) report(ctx context.Context, out io.Writer, m model.LanguageMod
 		how = "out of time"
 	}
 	fmt.Fprintf(out, "step %s of %s, %s\n", thousands(r.Steps), thousands(r.Total), how)
-	if r.Tokens > 0 && a.Info.Vector != nil {
-		fmt.Fprintf(out, "training    %s; %s vectors in %s, %s vectors/s\n", a.vectorLoss(r.TrainLoss, "generator"), thousands(r.Tokens), duration(r.Took), thousands(int(float64(r.Tokens)/max(r.Took.Seconds(), 1e-9))))
-	} else if r.Tokens > 0 {
-		fmt.Fprintf(out, "training    %s; %s tokens in %s, %s tokens/s\n", lossLine(r.TrainLoss, data.density), thousands(r.Tokens), duration(r.Took), thousands(int(float64(r.Tokens)/max(r.Took.Seconds(), 1e-9))))
+	if r.Tokens > 0 {
+		fmt.Fprintf(out, "training    %[1]s; %[2]s %[5]ss in %[3]s, %[4]s %[5]ss/s\n", a.lossLine(r.TrainLoss, "generator", data.density), thousands(r.Tokens), duration(r.Took), thousands(int(float64(r.Tokens)/max(r.Took.Seconds(), 1e-9))), a.Info.Unit())
 	}
-	if data.Validation != nil && !math.IsNaN(r.Loss) && a.Info.Vector != nil {
-		fmt.Fprintf(out, "validation  %s\n", a.vectorLoss(r.Loss, "discriminator"))
-	} else if data.Validation != nil && !math.IsNaN(r.Loss) {
-		fmt.Fprintf(out, "validation  %s", lossLine(r.Loss, data.validDensity))
+	if data.Validation != nil && !math.IsNaN(r.Loss) {
+		fmt.Fprintf(out, "validation  %s", a.lossLine(r.Loss, "discriminator", data.validDensity))
 		if r.Best < r.Loss {
 			fmt.Fprintf(out, " (best %.4f)", r.Best)
 		}
@@ -300,7 +307,7 @@ func (a *program) report(ctx context.Context, out io.Writer, m model.LanguageMod
 	if r.Interrupted {
 		return nil
 	}
-	if a.Info.Masking != nil || a.Info.Source != nil || a.Info.Vector != nil {
+	if !a.writes() {
 		return nil
 	}
 	for i := range f.samples {
@@ -312,16 +319,14 @@ func (a *program) report(ctx context.Context, out io.Writer, m model.LanguageMod
 	return nil
 }
 
-// vectorLoss shows a loss of a model of vectors: of a pair of networks that of one of them.
-func (a *program) vectorLoss(loss float64, network string) string {
+// lossLine shows a loss in the units that people compare; of a pair of adversarial networks it is that of the one named. density is the number of tokens a character, or 0 where characters do not matter.
+func (a *program) lossLine(nats float64, network string, density float64) string {
 	if a.Info.Adversary != nil {
-		return fmt.Sprintf("%s's loss %.4f", network, loss)
+		return fmt.Sprintf("%s's loss %.4f", network, nats)
 	}
-	return fmt.Sprintf("loss %.4f", loss)
-}
-
-// lossLine shows a loss in the units that people compare. density is the number of tokens a character, or 0 where characters do not matter.
-func lossLine(nats, density float64) string {
+	if unit := a.Info.Unit(); unit != "token" {
+		return fmt.Sprintf("%.4f nats a %s", nats, unit)
+	}
 	s := fmt.Sprintf("%.4f nats a token, perplexity %.3f", nats, math.Exp(nats))
 	if density > 0 {
 		s += fmt.Sprintf(", %.4f bits a character", nats/math.Ln2*density)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gradsmith/gradsmith/runtime/text"
 	"github.com/gradsmith/gradsmith/runtime/train"
+	"github.com/gradsmith/gradsmith/runtime/vector"
 )
 
 // material is what a training reads.
@@ -49,6 +50,34 @@ func (a *program) material(ctx context.Context, f *trainFlags) (*material, error
 		}
 	}
 	return m, nil
+}
+
+// vectorMaterial reads vectors.
+func (a *program) vectorMaterial(f *trainFlags) (*material, error) {
+	set, err := a.vectors(f.data)
+	if err != nil {
+		return nil, err
+	}
+	m := &material{}
+	m.Digest = fmt.Sprintf("%s %d", set.Digest, f.batch)
+	if f.validation > 0 {
+		m.Digest += fmt.Sprintf(" %v", f.validation)
+		var valid *vector.Set
+		if set, valid, err = set.Split(f.validation); err != nil {
+			return nil, err
+		}
+		m.text = fmt.Sprintf(", %s to validate", thousands(valid.Len()))
+		if m.Validation, err = valid.Whole(f.batch); err != nil {
+			return nil, err
+		}
+	}
+	m.text = fmt.Sprintf("%s: %s vectors to learn%s", set.Name, thousands(set.Len()), m.text)
+	rows := f.batch
+	if d := a.Info.Adversary; d != nil {
+		rows *= d.Steps // each step of the discriminator reads its own
+	}
+	m.Train, err = set.Shuffled(rows, f.seed)
+	return m, err
 }
 
 // pairMaterial reads sources and their answers.

@@ -77,6 +77,42 @@ type Info struct {
 	Adversary *Adversary // for a pair of adversarial networks; nil for others
 }
 
+// Unit is what losses are means over, in a word: a token, a sentence where a text is encoded as a whole, or a vector.
+func (i *Info) Unit() string {
+	switch {
+	case i.Vector != nil:
+		return "vector"
+	case i.Latent != nil:
+		return "sentence"
+	}
+	return "token"
+}
+
+// Items counts the units of a batch, which its loss is the mean over: tokens that are predicted, sentences or vectors.
+func (i *Info) Items(b *Batch) int {
+	if i.Latent != nil || i.Vector != nil {
+		return b.Batch
+	}
+	n := 0
+	for _, t := range b.Targets[:b.Steps*b.Batch] {
+		if t >= 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// Guess is the loss of a model that knows nothing, where there is one to compare with; +Inf otherwise.
+func (i *Info) Guess() float64 {
+	switch {
+	case i.Vector != nil && i.Vector.Bounded && i.Adversary == nil:
+		return float64(i.Vector.Width) * math.Ln2
+	case i.Vector != nil || i.Latent != nil:
+		return math.Inf(1)
+	}
+	return math.Log(float64(i.Vocab))
+}
+
 // Source says what the encoder of a model reads, and how answers begin and end.
 type Source struct {
 	Steps       int   // tokens of a source, at the most

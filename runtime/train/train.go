@@ -72,7 +72,7 @@ type Progress struct {
 type Evaluation struct {
 	Step, Total int
 	Pass        int
-	Loss        float64 // nats a token
+	Loss        float64 // nats a token, or what the model's unit is
 	Best        bool    // lower than all before
 	Took        time.Duration
 }
@@ -150,7 +150,8 @@ func parsePosition(m map[string]string, digest string) (p position, err error) {
 // Run trains m until the steps are done, the context is cancelled or the time is over. A training that is stopped and resumed gives the same bits as one that
 // runs through. Memory is made before the first step; after that a step allocates nothing.
 func Run(ctx context.Context, m model.LanguageModel, d Data, o Options) (Result, error) {
-	r := &runner{m: m, d: d, o: o, at: position{best: math.Inf(1)}, start: time.Now(), guess: math.Log(float64(m.Info().Vocab))}
+	r := &runner{m: m, info: m.Info(), d: d, o: o, at: position{best: math.Inf(1)}, start: time.Now()}
+	r.guess = r.info.Guess()
 	if r.o.Reporter == nil {
 		r.o.Reporter = silent{}
 	}
@@ -169,9 +170,6 @@ func Run(ctx context.Context, m model.LanguageModel, d Data, o Options) (Result,
 		return Result{}, fmt.Errorf("a training of %d steps and %d passes does nothing: give one of them", o.Steps, o.Passes)
 	}
 	r.result = Result{Total: r.total, Loss: math.NaN(), Best: math.Inf(1)}
-	if m.Info().Vector != nil {
-		r.guess = math.Inf(1) // nothing is known of what guessing would give
-	}
 	if a, ok := m.(model.Adversaries); ok {
 		r.duel = &duel{of: a.Duel}
 	}
@@ -188,6 +186,7 @@ func Run(ctx context.Context, m model.LanguageModel, d Data, o Options) (Result,
 
 type runner struct {
 	m      model.LanguageModel
+	info   *model.Info
 	d      Data
 	o      Options
 	at     position
@@ -195,7 +194,7 @@ type runner struct {
 	total  int
 	saved  int // step of the last checkpoint of this run, or the one it went on from
 	start  time.Time
-	guess  float64 // loss of a model that gives every token the same probability
+	guess  float64 // loss of a model that knows nothing
 	warned bool
 	duel   *duel // of a pair of adversarial networks; nil for others
 	recent [100]float64
@@ -260,7 +259,7 @@ func (r *runner) loop(ctx context.Context) error {
 		endOfPass = r.at.window >= int64(r.d.Train.Windows())
 		r.recent[r.count%len(r.recent)] = loss
 		r.count++
-		n := targets(&r.batch)
+		n := r.info.Items(&r.batch)
 		r.result.Tokens += n
 		r.result.Steps = r.step
 		p := Progress{Step: r.step, Total: r.total, Pass: r.at.pass + 1, Loss: loss, Norm: norm, Rate: rate, Tokens: n, TokensPerStep: perStep}
@@ -325,20 +324,6 @@ func (r *runner) kept() string {
 	return "no checkpoint was written"
 }
 
-// targets counts the tokens that a window predicts, or its vectors.
-func targets(b *model.Batch) int {
-	if len(b.Vectors) > 0 {
-		return b.Batch
-	}
-	n := 0
-	for _, t := range b.Targets[:b.Steps*b.Batch] {
-		if t >= 0 {
-			n++
-		}
-	}
-	return n
-}
-
 // validate evaluates on the validation text, and leaves the training's state as it was.
 func (r *runner) validate(ctx context.Context) error {
 	if r.d.Validation == nil {
@@ -350,7 +335,7 @@ func (r *runner) validate(ctx context.Context) error {
 		r.state = make([]float32, len(state))
 	}
 	copy(r.state, state)
-	loss, _, err := evaluate(ctx, r.m, r.d.Validation, &r.eval)
+	loss, _, err := evaluate(ctx, r.m, r.info, r.d.Validation, &r.eval)
 	copy(state, r.state)
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
@@ -402,17 +387,17 @@ func fileExists(path string) bool {
 // text.
 func Evaluate(ctx context.Context, m model.LanguageModel, s Windows) (loss float64, tokens int, err error) {
 	var b model.Batch
-	return evaluate(ctx, m, s, &b)
+	return evaluate(ctx, m, m.Info(), s, &b)
 }
 
-func evaluate(ctx context.Context, m model.LanguageModel, s Windows, b *model.Batch) (float64, int, error) {
+func evaluate(ctx context.Context, m model.LanguageModel, info *model.Info, s Windows, b *model.Batch) (float64, int, error) {
 	s.Rewind()
 	sum, count := 0.0, 0
 	for s.Next(b) {
 		if err := ctx.Err(); err != nil {
 			return 0, 0, err
 		}
-		n := targets(b)
+		n := info.Items(b)
 		if n == 0 {
 			continue
 		}

@@ -1,7 +1,7 @@
 // Command gan trains the model gan, makes vectors with it and judges others.
 //
 //	gan train --data vectors.npy
-//	gan sample --picture samples.png
+//	gan sample --out samples.png
 package main
 
 import (

@@ -1,0 +1,3 @@
+package glyphs
+
+//go:generate go run ../../cmd/gradsmith generate glyphs.yaml

@@ -1,0 +1,388 @@
+package app
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/latent"
+	"github.com/gradsmith/gradsmith/runtime/model"
+	"github.com/gradsmith/gradsmith/runtime/vector"
+)
+
+// vectors reads the vectors of a file, or of the program's data where the flag names none.
+func (a *program) vectors(path string) (*vector.Set, error) {
+	if path == "" {
+		path = a.Data
+	}
+	if path == "" {
+		return nil, fmt.Errorf("no vectors: name a CSV, NPY or IDX file of vectors of %d numbers with --data FILE", a.Info.Vector.Width)
+	}
+	return vector.Read(path, *a.Info.Vector)
+}
+
+// autoencoder makes the model with the parameters of a checkpoint.
+func (a *program) autoencoder(path string) (model.Autoencoder, error) {
+	m, err := a.trained(path, checkpoint.LoadWeights)
+	if err != nil {
+		return nil, err
+	}
+	return m.(model.Autoencoder), nil
+}
+
+const vectorData = "`FILE` of vectors, CSV, NPY or IDX"
+
+func (a *program) newEvalLatent() *cobra.Command {
+	var data, path string
+	var last float64
+	var o latent.Options
+	cmd := &cobra.Command{
+		Use:   "eval",
+		Short: "Tell how well the model reconstructs, and what its latent vector says",
+		Long: `Eval prints, in nats: the reconstruction term −log p(x|z); the divergence of the latent vectors'
+distributions from the prior, in all and of each dimension; their sum, the negative evidence lower
+bound; and an estimate of −log p(x) by importance weighting, which the bound is above. Then how many
+dimensions are active (the variance of their means is above 0.01) and the mutual information of data and
+latent vectors.
+
+A model that does not use its latent vector at all is warned of.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.Samples < 1 {
+				return fmt.Errorf("--samples %d: give 1 or more", o.Samples)
+			}
+			if !(last > 0 && last <= 1) {
+				return fmt.Errorf("--last %v: give a share above 0 and at most 1", last)
+			}
+			m, err := a.autoencoder(path)
+			if err != nil {
+				return err
+			}
+			batches, name, err := a.evaluated(data, last)
+			if err != nil {
+				return err
+			}
+			bar := newCounter(cmd.ErrOrStderr(), batches.Tokens(), a.Info.Unit()+"s")
+			o.Progress = bar.set
+			r, err := latent.Evaluate(cmd.Context(), m, batches, o)
+			bar.end()
+			if err != nil {
+				return err
+			}
+			a.reportLatent(cmd.OutOrStdout(), name, r)
+			return nil
+		},
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.StringVar(&data, "data", a.Data, vectorData)
+	fs.Float64Var(&last, "last", 1, "only the last `SHARE` of the data, such as what train kept for validation")
+	fs.IntVar(&o.Samples, "samples", 100, "latent vectors drawn for each of them: the more, the better the estimate of −log p(x)")
+	fs.Uint64Var(&o.Seed, "seed", 1, "of the samples")
+	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
+	return cmd
+}
+
+// counted is data that is evaluated on.
+type counted interface {
+	latent.Batches
+	Tokens() int
+}
+
+func (a *program) evaluated(data string, last float64) (counted, string, error) {
+	set, err := a.vectors(data)
+	if err != nil {
+		return nil, "", err
+	}
+	if last < 1 {
+		if _, set, err = set.Split(last); err != nil {
+			return nil, "", err
+		}
+	}
+	batches, err := set.Whole(a.Info.Batch)
+	return batches, set.Name, err
+}
+
+func (a *program) reportLatent(out io.Writer, name string, r *latent.Report) {
+	unit := a.Info.Unit()
+	fmt.Fprintf(out, "%s: %s %ss; in nats a %s:\n", name, thousands(r.Rows), unit, unit)
+	fmt.Fprintf(out, "  reconstruction  %10.4f\n  divergence      %10.4f\n  bound (−ELBO)   %10.4f\n  −log p(x)       %10.4f  by importance weighting, %s samples\n",
+		r.Reconstruction, r.KL, r.Bound, r.NLL, thousands(r.Samples))
+	fmt.Fprintf(out, "  information     %10.4f  of data and latent vector\n", r.Information)
+	fmt.Fprintf(out, "  active units    %5d of %d\n  divergence by dimension", r.Active, len(r.Dims))
+	for d, x := range r.Dims {
+		if d%10 == 0 {
+			fmt.Fprint(out, "\n   ")
+		}
+		fmt.Fprintf(out, " %.3f", x)
+	}
+	fmt.Fprintln(out)
+	if r.Collapsed() {
+		fmt.Fprintf(out, "warning     the latent vector is not used (%d active units, a divergence of %.3f): the decoder has learnt the data without it; let the divergence's weight rise slowly (latent.annealing), give it free bits (latent.free_bits), or take a weaker decoder\n", r.Active, r.KL)
+	}
+}
+
+// pictureFlags say where vectors go.
+type pictureFlags struct {
+	out   string
+	width int
+}
+
+func (p *pictureFlags) add(a *program, name string) func(cmd *cobra.Command) {
+	return func(cmd *cobra.Command) {
+		side := squareSide(a.Info.Vector.Width)
+		if side == 0 {
+			name = ""
+		}
+		cmd.Flags().StringVarP(&p.out, "out", "o", name, "`FILE`.png for a grid of images, or .csv for numbers; nothing prints these")
+		cmd.Flags().IntVar(&p.width, "width", side, "pixels of a row of an image")
+	}
+}
+
+// write puts vectors, which are rows of a grid of the given number of columns, where the flags say.
+func (p *pictureFlags) write(cmd *cobra.Command, x []float32, size, columns int, v *model.Vector) error {
+	switch {
+	case p.out == "" || strings.HasSuffix(p.out, ".csv"):
+		var b strings.Builder
+		for i, n := range x {
+			b.WriteString(strconv.FormatFloat(float64(n), 'g', -1, 32))
+			if (i+1)%size == 0 {
+				b.WriteByte('\n')
+			} else {
+				b.WriteByte(',')
+			}
+		}
+		if p.out == "" {
+			_, err := io.WriteString(cmd.OutOrStdout(), b.String())
+			return err
+		}
+		return writeFile(cmd, p.out, []byte(b.String()), fmt.Sprintf("%d vectors", len(x)/size))
+	case !strings.HasSuffix(p.out, ".png"):
+		return fmt.Errorf("--out %s: give the name of a .png or a .csv file", p.out)
+	case p.width < 1 || size%p.width != 0:
+		return fmt.Errorf("--width %d: the vectors have %d numbers, which are not whole rows of an image; give a divisor, or write numbers with --out FILE.csv", p.width, size)
+	}
+	data, err := grid(x, size, p.width, columns, v)
+	if err != nil {
+		return err
+	}
+	return writeFile(cmd, p.out, data, fmt.Sprintf("%d images in rows of %d", len(x)/size, columns))
+}
+
+func (a *program) newSampleVectors() *cobra.Command {
+	var path string
+	var number int
+	var seed uint64
+	var p pictureFlags
+	cmd := &cobra.Command{
+		Use:   "sample",
+		Short: "Write vectors from latent vectors of the prior",
+		Long: `Sample draws latent vectors from the prior, and writes what the decoder makes of them: the means of
+their numbers, as a grid of images or as CSV. The same seed gives the same.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if number < 1 || number > 1e6 {
+				return fmt.Errorf("--number %d: give 1 to 1000000", number)
+			}
+			m, err := a.autoencoder(path)
+			if err != nil {
+				return err
+			}
+			z := make([]float32, number*a.Info.Latent.Width)
+			latent.Prior(z, seed)
+			return p.write(cmd, a.decoded(m, z), a.Info.Vector.Width, int(math.Ceil(math.Sqrt(float64(number)))), a.Info.Vector)
+		},
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.IntVarP(&number, "number", "n", 64, "how many")
+	fs.Uint64Var(&seed, "seed", 1, "of the latent vectors")
+	p.add(a, "samples.png")(cmd)
+	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
+	return cmd
+}
+
+// decoded is what the decoder makes of any number of latent vectors.
+func (a *program) decoded(m model.Autoencoder, z []float32) []float32 {
+	var x []float32
+	for size := a.Info.Batch * a.Info.Latent.Width; len(z) > 0; {
+		n := min(size, len(z))
+		x = append(x, m.(model.VectorAutoencoder).Decode(z[:n])...)
+		z = z[n:]
+	}
+	return x
+}
+
+// encoded calls each with the mean of every vector's latent vector, in order.
+func (a *program) encoded(m model.Autoencoder, set *vector.Set, each func(row int, mean []float32) error) error {
+	batches, err := set.Whole(a.Info.Batch)
+	if err != nil {
+		return err
+	}
+	var b model.Batch
+	width, row := a.Info.Latent.Width, 0
+	for batches.Next(&b) {
+		mean, _ := m.Encode(&b)
+		for i := range b.Batch {
+			if err := each(row, mean[i*width:(i+1)*width]); err != nil {
+				return err
+			}
+			row++
+		}
+	}
+	return nil
+}
+
+func (a *program) newReconstruct() *cobra.Command {
+	var data, path string
+	var number int
+	var p pictureFlags
+	cmd := &cobra.Command{
+		Use:   "reconstruct",
+		Short: "Write what the model makes of vectors",
+		Long: `Reconstruct encodes vectors, and writes what the decoder makes of the means: a grid of images in which
+each is below the one that it is of, or the numbers alone as CSV.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if number < 1 {
+				return fmt.Errorf("--number %d: give 1 or more", number)
+			}
+			m, err := a.autoencoder(path)
+			if err != nil {
+				return err
+			}
+			set, err := a.vectors(data)
+			if err != nil {
+				return err
+			}
+			set.Data = set.Data[:min(number, set.Len())*set.Width]
+			var z []float32
+			if err := a.encoded(m, set, func(_ int, mean []float32) error { z = append(z, mean...); return nil }); err != nil {
+				return err
+			}
+			x := a.decoded(m, z)
+			columns := set.Len()
+			if strings.HasSuffix(p.out, ".png") {
+				columns = min(16, set.Len())
+				x = paired(set.Data, x, set.Width, columns)
+			}
+			return p.write(cmd, x, set.Width, columns, a.Info.Vector)
+		},
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.StringVar(&data, "data", a.Data, vectorData)
+	fs.IntVarP(&number, "number", "n", 64, "of how many, from the first on")
+	p.add(a, "reconstructions.png")(cmd)
+	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
+	return cmd
+}
+
+// paired sets rows of vectors and of their reconstructions below each other. The last row is filled up with zeros.
+func paired(x, y []float32, size, columns int) []float32 {
+	var out []float32
+	row := columns * size
+	for at := 0; at < len(x); at += row {
+		for _, from := range [][]float32{x, y} {
+			part := from[at:min(at+row, len(from))]
+			out = append(out, part...)
+			out = append(out, make([]float32, row-len(part))...)
+		}
+	}
+	return out
+}
+
+func (a *program) newInterpolate() *cobra.Command {
+	var data, path string
+	var steps int
+	var p pictureFlags
+	cmd := &cobra.Command{
+		Use:   "interpolate A B",
+		Short: "Go from one vector to another through the latent space",
+		Long: `Interpolate encodes the vectors number A and B of a file, counted from 1, and writes what the decoder
+makes of the points on the straight line between their means.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return fmt.Errorf("interpolate takes the numbers of two vectors, such as `interpolate 1 2`")
+			}
+			if steps < 2 {
+				return fmt.Errorf("--steps %d: give 2 or more", steps)
+			}
+			m, err := a.autoencoder(path)
+			if err != nil {
+				return err
+			}
+			set, err := a.vectors(data)
+			if err != nil {
+				return err
+			}
+			var ends []float32
+			for _, arg := range args {
+				n, err := strconv.Atoi(arg)
+				if err != nil || n < 1 || n > set.Len() {
+					return fmt.Errorf("%q is not the number of one of the %s vectors of %s, from 1", arg, thousands(set.Len()), set.Name)
+				}
+				ends = append(ends, set.Row(n-1)...)
+			}
+			two, err := vector.New(set.Name, ends, *a.Info.Vector)
+			if err != nil {
+				return err
+			}
+			width := a.Info.Latent.Width
+			var z []float32
+			if err := a.encoded(m, two, func(_ int, mean []float32) error { z = append(z, mean...); return nil }); err != nil {
+				return err
+			}
+			way := make([]float32, steps*width)
+			latent.Between(way, z[:width], z[width:], steps)
+			return p.write(cmd, a.decoded(m, way), set.Width, steps, a.Info.Vector)
+		},
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.StringVar(&data, "data", a.Data, vectorData)
+	fs.IntVar(&steps, "steps", 10, "points, both ends included")
+	p.add(a, "interpolation.png")(cmd)
+	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
+	return cmd
+}
+
+// code is a line of encode.
+type code struct {
+	Row  int       `json:"row"` // from 1
+	Mean []float32 `json:"mean"`
+}
+
+func (a *program) newEncode() *cobra.Command {
+	var data, path string
+	cmd := &cobra.Command{
+		Use:   "encode",
+		Short: "Print the mean of each vector's latent vector as a line of JSON",
+		Long: `Encode prints, for each vector, a line such as {"row":1,"mean":[0.12,-1.3]}: for search, clustering
+and plots.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			m, err := a.autoencoder(path)
+			if err != nil {
+				return err
+			}
+			set, err := a.vectors(data)
+			if err != nil {
+				return err
+			}
+			e := json.NewEncoder(cmd.OutOrStdout())
+			return a.encoded(m, set, func(row int, mean []float32) error { return e.Encode(code{row + 1, mean}) })
+		},
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.StringVar(&data, "data", a.Data, vectorData)
+	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
+	return cmd
+}
