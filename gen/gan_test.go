@@ -3,8 +3,10 @@ package gen
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/gradsmith/gradsmith/gen/build"
@@ -332,5 +334,40 @@ func TestGANPyTorch(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestGANTwice holds that generating is a function of the spec, for every word of the kind, and that deep networks come out in functions that a person can read.
+func TestGANTwice(t *testing.T) {
+	ganSpecs := maps.Clone(ganSpecs)
+	hidden := strings.Repeat("{dense: {units: 5, activation: leaky_relu, spectral_norm: true}}, ", 9)
+	ganSpecs["deep"] = "{generator: [" + strings.ReplaceAll(hidden, ", spectral_norm: true", "") + "dense], discriminator: [" + hidden + "dense], gradient_penalty: wgan_gp}"
+	for name := range ganSpecs {
+		src := "{name: small, kind: gan, vectors: 3, noise: 2, shape: {batch: 4}, " + ganSpecs[name][1:]
+		var first []File
+		for range 3 {
+			m, err := spec.Parse("small.yaml", []byte(src), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files, err := Generate(m)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			for i, f := range files {
+				if first != nil && (f.Name != first[i].Name || string(f.Data) != string(first[i].Data)) {
+					t.Errorf("%s: %s differs from one run to the next", name, f.Name)
+				}
+				lines := 0
+				for line := range strings.Lines(string(f.Data)) {
+					if lines++; strings.HasPrefix(line, "func ") {
+						lines = 0
+					} else if f.Name != "model.go" && strings.HasPrefix(line, "}") && lines > 120 { // the layout of an arena is a list
+						t.Errorf("%s: %s has a function of %d lines", name, f.Name, lines)
+					}
+				}
+			}
+			first = files
+		}
 	}
 }

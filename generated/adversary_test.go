@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/gradsmith/gradsmith/gen/cases/spectral"
+	"github.com/gradsmith/gradsmith/gen/cases/wgan"
 	"github.com/gradsmith/gradsmith/generated/gan"
 	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/model"
@@ -105,6 +106,33 @@ func TestAdversaries(t *testing.T) {
 	refused(t, p, "", "give more than 5", append([]string{"eval", "--data", "data.npy", "--samples", "5"}, with...)...)
 	refused(t, p, "", "give 1 to", append([]string{"sample", "--number", "0"}, with...)...)
 	refused(t, spectral.Program(), "", "the model's vectors have 4", "train", "--data", "narrow.csv")
+}
+
+// TestAdversariesResume holds that a training goes on to the bit with all that a pair may keep: several steps of the discriminator, two rules of the update, an average of the
+// generator, the vectors of spectral norms, dropout.
+func TestAdversariesResume(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, c := range []struct {
+		program model.Program
+		row     string
+	}{{wgan.Program(), "0.5,-1.5,2\n0.25,1,-1\n-3,0,0.125\n"}, {spectral.Program(), "0.1,0.2,0.3,0.4\n0.5,0.1,0.9,0.3\n0,1,0.5,0.25\n"}} {
+		write(t, "data.csv", strings.Repeat(c.row, 9)) // the last batch of a pass is a smaller one
+		args := []string{"train", "--data", "data.csv", "--eval-every", "5", "--overwrite"}
+		must(t, c.program, "", append(args, "--steps", "23", "--out", "whole.safetensors", "--threads", "1")...)
+		must(t, c.program, "", append(args, "--steps", "11", "--out", "part.safetensors")...)
+		must(t, c.program, "", "train", "--resume", "--steps", "23", "--out", "part.safetensors", "--threads", "2")
+		var parts [2][]byte
+		for i, name := range []string{"whole.safetensors", "part.safetensors"} {
+			data, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			parts[i] = data[8+binary.LittleEndian.Uint64(data):]
+		}
+		if !bytes.Equal(parts[0], parts[1]) {
+			t.Errorf("%s: a training that was interrupted and resumed ends with other bits", c.program.Info.Name)
+		}
+	}
 }
 
 // decided is a pair whose discriminator is, from a step on, right about everything, or whose loss is not a number.

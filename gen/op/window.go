@@ -134,7 +134,9 @@ var MaxSteps = &graph.Op{
 		x := n.Args[0].Shape
 		return []call{{Func: "MaxSteps", Args: []graph.Operand{n.Outs[0], n.Args[0], x[0], x[1], x[2], without(n)}}}
 	},
-	Formula: func(n *node, name names) string { return name(n.Outs[0]) + " = largest over time of " + name(n.Args[0]) },
+	Formula: func(n *node, name names) string {
+		return name(n.Outs[0]) + " = largest over time of " + name(n.Args[0])
+	},
 }
 
 // MaxStepsGrad is the gradient of MaxSteps from its argument x, its result y and dy: dy at the first step where x is y, and 0 elsewhere.
