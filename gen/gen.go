@@ -33,8 +33,8 @@ var Stages = []string{"build", "grad", "optimize", "plan"}
 
 // compilation is a model on its way through the stages.
 type compilation struct {
-	model                             *build.Model
-	trainPlan, encodePlan, decodePlan *plan.Plan
+	model *build.Model
+	plans map[*graph.Graph]*plan.Plan
 }
 
 // run takes m through the stages, up to and including the one named; "" runs all.
@@ -44,8 +44,13 @@ func run(m *spec.Model, until string) (*compilation, error) {
 	if c.model, err = build.Build(m); err != nil || until == "build" {
 		return c, err
 	}
-	if err := differentiate(c.model); err != nil || until == "grad" {
-		return c, err
+	for _, g := range c.model.Trained() {
+		if err := differentiate(g, c.model.Learns(g)); err != nil {
+			return nil, err
+		}
+	}
+	if until == "grad" {
+		return c, nil
 	}
 	for _, g := range c.model.Graphs() {
 		if err := optimize.Run(g); err != nil {
@@ -55,34 +60,21 @@ func run(m *spec.Model, until string) (*compilation, error) {
 	if until == "optimize" {
 		return c, nil
 	}
-	for _, x := range []struct {
-		g        *graph.Graph
-		training bool
-		to       **plan.Plan
-	}{{c.model.Train, true, &c.trainPlan}, {c.model.Encode, false, &c.encodePlan}, {c.model.Decode, false, &c.decodePlan}} {
-		if x.g == nil {
-			continue
-		}
-		if *x.to, err = plan.Make(x.g, c.model.Sizes(x.training)); err != nil {
+	c.plans = map[*graph.Graph]*plan.Plan{}
+	for _, g := range c.model.Graphs() {
+		if c.plans[g], err = plan.Make(g, c.model.Capacity(g)); err != nil {
 			return nil, err
 		}
 	}
 	return c, nil
 }
 
-// differentiate adds the gradient of the loss with respect to every parameter to the training graph.
-func differentiate(m *build.Model) error {
-	g := m.Train
+// differentiate adds to g the gradient of its loss with respect to the parameters that its step trains.
+func differentiate(g *graph.Graph, params []*graph.Value) error {
 	var loss *graph.Value
 	for i, t := range g.Targets {
 		if t == "loss" {
 			loss = g.Outputs[i]
-		}
-	}
-	var params []*graph.Value
-	for _, in := range g.Inputs {
-		if in.Role == graph.Param {
-			params = append(params, in)
 		}
 	}
 	grads, err := grad.Append(g, loss, params)
@@ -101,14 +93,11 @@ func Generate(m *spec.Model) ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return emit.Package(emit.Input{
-		Model: c.model, TrainPlan: c.trainPlan, EncodePlan: c.encodePlan, DecodePlan: c.decodePlan,
-		Report: c.report(), Generator: Version,
-	})
+	return emit.Package(emit.Input{Model: c.model, Plans: c.plans, Report: c.report(), Generator: Version})
 }
 
 func (c *compilation) report() *Report {
-	return report.Make(c.model, c.trainPlan, c.encodePlan, c.decodePlan)
+	return report.Make(c.model, c.plans)
 }
 
 // Inspect tells what m costs, without writing code.
@@ -133,17 +122,13 @@ func Dump(m *spec.Model, stage string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if stage == "plan" {
-		text := "train: " + c.trainPlan.String()
-		if c.encodePlan != nil {
-			text += "\nencode: " + c.encodePlan.String()
-		}
-		if c.decodePlan != nil {
-			text += "\ndecode: " + c.decodePlan.String()
-		}
-		return text, nil
-	}
 	var parts []string
+	if stage == "plan" {
+		for _, g := range c.model.Graphs() {
+			parts = append(parts, g.Name+": "+c.plans[g].String())
+		}
+		return strings.Join(parts, "\n"), nil
+	}
 	for _, g := range c.model.Graphs() {
 		parts = append(parts, g.String())
 	}

@@ -186,53 +186,58 @@ func TestGradients(t *testing.T) {
 	for name := range specs {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := small(t, name, "loss: {cross_entropy: {label_smoothing: 0.1}}\n")
-			c, err := run(m, "grad")
-			if err != nil {
-				t.Fatal(err)
-			}
-			g := c.model.Train
-			sizes := window(m)
-			in := values(c.model, g, sizes, 1)
-			got, err := eval.RunRandom(g, in, sizes, eval.Random{Normal: noise})
-			if err != nil {
-				t.Fatal(err)
-			}
-			forward, err := build.Build(m)
-			if err != nil {
-				t.Fatal(err)
-			}
-			loss := func() float64 {
-				out, err := eval.RunRandom(forward.Train, in, sizes, eval.Random{Normal: noise})
-				if err != nil {
-					t.Fatal(err)
-				}
-				return out["loss"].F[0]
-			}
-			for _, v := range g.Inputs {
-				if v.Role != graph.Param {
-					continue
-				}
-				x, d := in[v.Name], got["grad:"+v.Name]
-				var diff, norm float64
-				for i := range x.F {
-					const eps = 1e-5
-					keep := x.F[i]
-					x.F[i] = keep + eps
-					up := loss()
-					x.F[i] = keep - eps
-					down := loss()
-					x.F[i] = keep
-					fd := (up - down) / (2 * eps)
-					diff += (fd - d.F[i]) * (fd - d.F[i])
-					norm += fd * fd
-				}
-				// The differences themselves are good to 1e-10: the loss has 16 digits and the step takes 5 of them.
-				if e := math.Sqrt(diff) / (math.Sqrt(norm) + 1e-4); !(e <= 1e-6) {
-					t.Errorf("%s: relative error %.2g to finite differences (norm %.2g)", v.Name, e, math.Sqrt(norm))
-				}
-			}
+			checkGradients(t, small(t, name, "loss: {cross_entropy: {label_smoothing: 0.1}}\n"), func(m *build.Model) *graph.Graph { return m.Train }, nil)
 		})
+	}
+}
+
+// checkGradients compares the gradient of every parameter that the step of one of the model's graphs trains with central differences of the evaluated loss. prepare,
+// if it is not nil, changes the inputs before.
+func checkGradients(t *testing.T, m *spec.Model, of func(*build.Model) *graph.Graph, prepare func(*build.Model, map[string]*graph.Tensor)) {
+	c, err := run(m, "grad")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := of(c.model)
+	sizes := window(m)
+	in := values(c.model, g, sizes, 1)
+	forward, err := build.Build(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if prepare != nil {
+		prepare(forward, in)
+	}
+	got, err := eval.RunRandom(g, in, sizes, eval.Random{Normal: noise})
+	if err != nil {
+		t.Fatal(err)
+	}
+	loss := func() float64 {
+		out, err := eval.RunRandom(of(forward), in, sizes, eval.Random{Normal: noise})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out["loss"].F[0]
+	}
+	for _, v := range c.model.Learns(g) {
+		x, d := in[v.Name], got["grad:"+v.Name]
+		var diff, norm float64
+		for i := range x.F {
+			const eps = 1e-5
+			keep := x.F[i]
+			x.F[i] = keep + eps
+			up := loss()
+			x.F[i] = keep - eps
+			down := loss()
+			x.F[i] = keep
+			fd := (up - down) / (2 * eps)
+			diff += (fd - d.F[i]) * (fd - d.F[i])
+			norm += fd * fd
+		}
+		// The differences themselves are good to 1e-10: the loss has 16 digits and the step takes 5 of them.
+		if e := math.Sqrt(diff) / (math.Sqrt(norm) + 1e-4); !(e <= 1e-6) {
+			t.Errorf("%s: relative error %.2g to finite differences (norm %.2g)", v.Name, e, math.Sqrt(norm))
+		}
 	}
 }
 
@@ -241,42 +246,46 @@ func TestOptimize(t *testing.T) {
 	for name := range specs {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := small(t, name, "")
-			plain, err := run(m, "grad")
-			if err != nil {
-				t.Fatal(err)
-			}
-			fast, err := run(m, "grad")
-			if err != nil {
-				t.Fatal(err)
-			}
-			for i, g := range plain.model.Graphs() {
-				p := [2]*graph.Graph{g, fast.model.Graphs()[i]}
-				if err := optimize.Run(p[1]); err != nil {
-					t.Fatal(err)
-				}
-				for _, sizes := range []map[string]int{window(m), {"steps": 1, "batch": 1, "sourceSteps": 2}} {
-					want, err := eval.Run(p[0], values(plain.model, p[0], sizes, 2), sizes)
-					if err != nil {
-						t.Fatal(err)
-					}
-					got, err := eval.Run(p[1], values(plain.model, p[0], sizes, 2), sizes) // caches are changed by a run
-					if err != nil {
-						t.Fatal(err)
-					}
-					if len(got) != len(want) {
-						t.Errorf("%s: %d outputs, want %d", p[0].Name, len(got), len(want))
-					}
-					for target, w := range want {
-						for i, x := range got[target].F {
-							if !(math.Abs(x-w.F[i]) <= 1e-12*(1+math.Abs(w.F[i]))) {
-								t.Fatalf("%s at %v: %s[%d] is %v, want %v", p[0].Name, sizes, target, i, x, w.F[i])
-							}
-						}
-					}
-				}
-			}
+			checkOptimized(t, small(t, name, ""))
 		})
+	}
+}
+
+// checkOptimized compares the outputs of optimized graphs with the plain ones'.
+func checkOptimized(t *testing.T, m *spec.Model) {
+	plain, err := run(m, "grad")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fast, err := run(m, "grad")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, g := range plain.model.Graphs() {
+		p := [2]*graph.Graph{g, fast.model.Graphs()[i]}
+		if err := optimize.Run(p[1]); err != nil {
+			t.Fatal(err)
+		}
+		for _, sizes := range []map[string]int{window(m), {"steps": 1, "batch": 1, "sourceSteps": 2}} {
+			want, err := eval.Run(p[0], values(plain.model, p[0], sizes, 2), sizes)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := eval.Run(p[1], values(plain.model, p[0], sizes, 2), sizes) // caches are changed by a run
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(got) != len(want) {
+				t.Errorf("%s: %d outputs, want %d", p[0].Name, len(got), len(want))
+			}
+			for target, w := range want {
+				for i, x := range got[target].F {
+					if !(math.Abs(x-w.F[i]) <= 1e-12*(1+math.Abs(w.F[i]))) {
+						t.Fatalf("%s at %v: %s[%d] is %v, want %v", p[0].Name, sizes, target, i, x, w.F[i])
+					}
+				}
+			}
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/gradsmith/gradsmith/generated/bertmini"
+	"github.com/gradsmith/gradsmith/generated/gan"
 	"github.com/gradsmith/gradsmith/generated/gptbaby"
 	"github.com/gradsmith/gradsmith/generated/gptnano"
 	"github.com/gradsmith/gradsmith/generated/gru"
@@ -28,6 +29,7 @@ var models = []struct {
 	{"gptbaby", func() model.LanguageModel { return gptbaby.New() }},
 	{"bertmini", func() model.LanguageModel { return bertmini.New() }},
 	{"vae", func() model.LanguageModel { return vae.New() }},
+	{"gan", func() model.LanguageModel { return gan.New() }},
 }
 
 // BenchmarkTrainStep times one training step at full capacity, on one thread and on two.

@@ -10,4 +10,5 @@ package generated
 //go:generate go run ../cmd/gradsmith generate transformer/transformer.yaml
 //go:generate go run ../cmd/gradsmith generate translate/translate.yaml
 //go:generate go run ../cmd/gradsmith generate bertmini/bertmini.yaml
+//go:generate go run ../cmd/gradsmith generate gan/gan.yaml
 //go:generate go run ../cmd/gradsmith generate vae/vae.yaml

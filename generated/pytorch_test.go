@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/gradsmith/gradsmith/generated/bertmini"
+	"github.com/gradsmith/gradsmith/generated/gan"
 	"github.com/gradsmith/gradsmith/generated/gptnano"
 	"github.com/gradsmith/gradsmith/generated/gru"
 	"github.com/gradsmith/gradsmith/generated/lstm"
@@ -43,27 +44,59 @@ func tokens(stream uint64, n, vocab int) []int32 {
 	return x
 }
 
-// TestPyTorch compares the loss and the gradient of every tensor, at the full size of the models, with those that PyTorch computes in float64 from the same
-// weights and tokens.
-func TestPyTorch(t *testing.T) {
+// step is what PyTorch computes of one step.
+type step struct {
+	Loss    float64
+	Tensors []gradient
+}
+
+// gradient is what the file holds of a tensor's gradient: its norm, its product with numbers of the formula, and some elements.
+type gradient struct {
+	Name      string
+	Norm, Dot float64
+	At        []int
+	Values    []float64
+}
+
+type goldenFile struct {
+	Models      map[string]step
+	Adversaries map[string]struct{ Discriminator, Generator step }
+}
+
+func readGolden(t *testing.T) *goldenFile {
+	t.Helper()
 	data, err := os.ReadFile("testdata/pytorch_golden.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var golden struct {
-		Models map[string]struct {
-			Loss    float64
-			Tensors []struct {
-				Name      string
-				Norm, Dot float64
-				At        []int
-				Values    []float64
-			}
-		}
-	}
+	var golden goldenFile
 	if err := json.Unmarshal(data, &golden); err != nil {
 		t.Fatal(err)
 	}
+	return &golden
+}
+
+// compare gives the largest error of the gradient g of tensor number i of the model. Errors are relative to the size of what is compared: the whole gradient, or
+// its root mean square for single elements.
+func (w *gradient) compare(g []float32, i int) float64 {
+	var norm, dot float64
+	for j, v := range numbers(uint64(200+i), len(g), 1) {
+		norm += float64(g[j]) * float64(g[j])
+		dot += float64(g[j]) * float64(v)
+	}
+	norm = math.Sqrt(norm)
+	rms := w.Norm / math.Sqrt(float64(len(g)))
+	worst := max(math.Abs(norm-w.Norm)/w.Norm, math.Abs(dot-w.Dot)/w.Norm)
+	for k, at := range w.At {
+		worst = max(worst, math.Abs(float64(g[at])-w.Values[k])/(10*rms+math.Abs(w.Values[k])))
+	}
+	return worst
+}
+
+// TestPyTorch compares the loss and the gradient of every tensor, at the full size of the models, with those that PyTorch computes in float64 from the same
+// weights and tokens.
+func TestPyTorch(t *testing.T) {
+	golden := readGolden(t)
 	for name, m := range map[string]trainable{"rnn": rnn.New(), "lstm": lstm.New(), "gru": gru.New(), "gptnano": gptnano.New(), "bertmini": bertmini.New(), "transformer": transformer.New(), "translate": translate.New(), "vae": vae.New()} {
 		t.Run(name, func(t *testing.T) {
 			want := golden.Models[name]
@@ -127,27 +160,50 @@ func TestPyTorch(t *testing.T) {
 				if ts[i].Name != w.Name {
 					t.Fatalf("tensor %d is %s, PyTorch's %s", i, ts[i].Name, w.Name)
 				}
-				var norm, dot float64
-				for j, v := range numbers(uint64(200+i), len(g), 1) {
-					norm += float64(g[j]) * float64(g[j])
-					dot += float64(g[j]) * float64(v)
-				}
-				norm = math.Sqrt(norm)
-				// Errors are relative to the size of what is compared: the whole gradient, or its root mean square for single elements.
-				rms := w.Norm / math.Sqrt(float64(len(g)))
-				errs := []float64{math.Abs(norm-w.Norm) / w.Norm, math.Abs(dot-w.Dot) / w.Norm}
-				for k, at := range w.At {
-					errs = append(errs, math.Abs(float64(g[at])-w.Values[k])/(10*rms+math.Abs(w.Values[k])))
-				}
-				for _, e := range errs {
-					worst = max(worst, e)
-					if !(e <= 1e-5) {
-						t.Errorf("%s: relative error %.2g", w.Name, e)
-						break
-					}
+				e := w.compare(g, i)
+				if worst = max(worst, e); !(e <= 1e-5) {
+					t.Errorf("%s: relative error %.2g", w.Name, e)
 				}
 			}
 			t.Logf("largest relative error %.2g", worst)
 		})
+	}
+}
+
+// TestPyTorchAdversaries does the same for both steps of the pair gan, from the same noise as well.
+func TestPyTorchAdversaries(t *testing.T) {
+	want := readGolden(t).Adversaries["gan"]
+	m := gan.New()
+	info := m.Info()
+	b := &model.Batch{Batch: info.Batch, Vectors: numbers(1, info.Batch*info.Vector.Width, 1), Noise: numbers(2, info.Batch*info.Adversary.Noise, 1)}
+	for i, ts := range m.Tensors() {
+		copy(ts.Value, numbers(uint64(100+i), len(ts.Value), 0.1))
+	}
+	for _, side := range []struct {
+		name  string
+		want  step
+		grads func(*model.Batch) float64
+		first int
+	}{{"discriminator", want.Discriminator, m.DiscriminatorGradients, 6}, {"generator", want.Generator, m.GeneratorGradients, 0}} {
+		loss := side.grads(b)
+		if e := math.Abs(loss-side.want.Loss) / side.want.Loss; !(e < 1e-6) {
+			t.Errorf("%s: loss %v, PyTorch's is %v", side.name, loss, side.want.Loss)
+		}
+		if len(side.want.Tensors) != 6 {
+			t.Fatalf("%s: PyTorch has %d tensors", side.name, len(side.want.Tensors))
+		}
+		for i, w := range side.want.Tensors {
+			ts := m.Tensors()[side.first+i]
+			if ts.Name != w.Name {
+				t.Fatalf("%s: tensor %d is %s, PyTorch's %s", side.name, i, ts.Name, w.Name)
+			}
+			e := w.compare(ts.Grad, side.first+i)
+			if len(ts.Grad) == 1 { // the difference of two means of verdicts: what is left of numbers near ½
+				e = math.Abs(float64(ts.Grad[0])-w.Values[0]) / 0.5
+			}
+			if !(e <= 1e-5) {
+				t.Errorf("%s: %s: relative error %.2g", side.name, w.Name, e)
+			}
+		}
 	}
 }

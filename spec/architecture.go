@@ -19,11 +19,18 @@ func (m *Model) architecture() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "gradsmith architecture 1\nkind %s\n", m.Kind)
 	if m.Vectors != nil {
-		fmt.Fprintf(&b, "vectors %d\nlikelihood %s %v\n", m.Vectors.Size, m.Likelihood.Kind, m.Likelihood.Deviation)
+		fmt.Fprintf(&b, "vectors %d\n", m.Vectors.Size)
+		if l := m.Likelihood; l != nil {
+			fmt.Fprintf(&b, "likelihood %s %v\n", l.Kind, l.Deviation)
+		}
 	} else {
 		m.Tokenizer.architecture(&b)
 	}
 	architecture(&b, m.Layers)
+	if g := m.GAN; g != nil {
+		fmt.Fprintf(&b, "noise %d %s\naverage %t\ndiscriminator\n", g.Noise.Size, g.Noise.Distribution, g.EMA > 0)
+		architecture(&b, g.Discriminator)
+	}
 	if m.Latent != nil {
 		fmt.Fprintf(&b, "latent size=%d\n", m.Latent.Size)
 		architecture(&b, m.Encoder)
@@ -89,7 +96,14 @@ func architecture(b *strings.Builder, layers []Layer) {
 		case *LayerNorm:
 			fmt.Fprintf(b, "layernorm %s size=%d epsilon=%v\n", l.Name, l.Width, l.Epsilon)
 		case *Dense:
-			fmt.Fprintf(b, "dense %s units=%d bias=%t activation=%s tie=%q\n", l.Name, l.Width, l.Bias, l.Activation, l.Tie)
+			fmt.Fprintf(b, "dense %s units=%d bias=%t activation=%s tie=%q", l.Name, l.Width, l.Bias, l.Activation, l.Tie)
+			if l.Activation == "leaky_relu" {
+				fmt.Fprintf(b, " slope=%v", l.Slope)
+			}
+			if l.Spectral {
+				b.WriteString(" spectral_norm")
+			}
+			b.WriteByte('\n')
 		default:
 			panic(fmt.Sprintf("spec: no architecture for a layer of type %T", l))
 		}

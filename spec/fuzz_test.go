@@ -50,7 +50,13 @@ func FuzzParse(f *testing.F) {
 		if tokens < 2 || m.Shape.Batch < 1 || m.Shape.Steps < 1 || m.Name == "" || len(m.Layers) < layers {
 			t.Errorf("an incomplete model: %+v", m)
 		}
-		for _, l := range append(m.Layers, m.Encoder...) {
+		stacks := append(append([]Layer{}, m.Layers...), m.Encoder...)
+		if g := m.GAN; g != nil {
+			if stacks = append(stacks, g.Discriminator...); m.Vectors == nil || len(m.Layers) < 1 || len(g.Discriminator) < 1 || g.Noise.Size < 1 || g.CriticSteps < 1 {
+				t.Errorf("an incomplete pair of networks: %+v", m)
+			}
+		}
+		for _, l := range stacks {
 			if l.OutputWidth() < 1 || l.LayerName() == "" || l.LayerPos().Line < 1 {
 				t.Errorf("an incomplete layer: %+v", l)
 			}

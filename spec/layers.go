@@ -66,22 +66,28 @@ func recurrentWords(more ...*key) []word {
 	}
 }
 
-var activations = enum(
+var activations = choice("activation", "The function that a layer applies to each feature.",
 	word{name: "none", doc: "The value itself.", also: []string{"linear", "identity"}},
 	word{name: "tanh", doc: "The hyperbolic tangent."},
 	word{name: "relu", doc: "max(x, 0)."},
+	word{name: "leaky_relu", doc: "x where it is above 0, slope·x elsewhere (Maas et al. 2013).", also: []string{"leaky", "lrelu", "leakyrelu"}, typ: object("",
+		with("slope", share(), 0.2, "What negative values are multiplied with; 0.2 is that of Radford et al. 2016.").called("alpha", "negative_slope", "leak")).shortFor("slope")},
 	word{name: "sigmoid", doc: "1/(1+e⁻ˣ).", also: []string{"logistic"}},
 )
 
 func denseWord(initDefault, biasDefault, what, last string) word {
-	return word{name: "dense", doc: "f(x·W + b).", also: []string{"linear", "fully_connected", "output", "fc", "projection"}, typ: object("",
-		layerName(),
+	return denseWith(initDefault, biasDefault,
 		may("units", integer(1, maxVocab), last+", for the layer that gives the "+what, "Features of the output. Those of the layer that gives the "+what+" are "+last+"; others must say theirs.").called("size", "width", "dim", "out"),
-		with("activation", activations, "none", "The function f. The layer that gives the logits has none."),
-		with("bias", boolean(), true, "Whether a bias is added.").called("use_bias"),
-		may("tie", nameType, "a matrix of its own", "Name of the embedding whose table, transposed, is W. Its `size` must be the width before this layer (Press and Wolf 2017).").called("tied", "tie_weights", "weight_tying", "tie_to"),
+		with("activation", activations, "none", "The function f. The layer that gives the logits has none.").called("act", "nonlinearity"),
+		may("tie", nameType, "a matrix of its own", "Name of the embedding whose table, transposed, is W. Its `size` must be the width before this layer (Press and Wolf 2017).").called("tied", "tie_weights", "weight_tying", "tie_to"))
+}
+
+// denseWith is a dense layer whose units and activation a kind describes in its own words; more keys follow them.
+func denseWith(initDefault, biasDefault string, units, activation *key, more ...*key) word {
+	keys := append([]*key{layerName(), units, activation, with("bias", boolean(), true, "Whether a bias is added.").called("use_bias")}, more...)
+	return word{name: "dense", doc: "f(x·W + b).", also: []string{"linear", "fully_connected", "output", "fc", "projection"}, typ: object("", append(keys,
 		may("init", initType, initDefault, "How W starts.").called("kernel_init", "initializer"),
-		may("init_bias", initType, biasDefault, "How the bias starts.").called("bias_init"))}
+		may("init_bias", initType, biasDefault, "How the bias starts.").called("bias_init"))...)}
 }
 
 // layerType holds the layers of kind rnn.

@@ -17,6 +17,8 @@ const (
 	targetSide   // a decoder behind an encoder
 	vectorReader // of kind vae: the encoder of vectors
 	vectorWriter // of kind vae: the decoder of vectors
+	generating   // the generator of a pair of adversarial networks
+	judging      // its discriminator
 )
 
 // layers checks a list of layers: their order, their widths, their size in memory.
@@ -105,11 +107,16 @@ func (c *layers) check(list *value, names []string) []Layer {
 }
 
 // ofVectors tells whether the stack belongs to a model of vectors.
-func (c *layers) ofVectors() bool { return c.role == vectorReader || c.role == vectorWriter }
+func (c *layers) ofVectors() bool {
+	return c.role == vectorReader || c.role == vectorWriter || c.role == generating || c.role == judging
+}
 
 // gives says what the last layer gives, and wide what its width is.
 func (c *layers) gives() string {
-	if c.ofVectors() {
+	switch {
+	case c.role == judging:
+		return "the verdict"
+	case c.ofVectors():
 		return "the vectors"
 	}
 	return "the logits"
@@ -366,6 +373,8 @@ func (c *layers) dense(v *value, base LayerBase, in int, logits bool) Layer {
 	d := &Dense{
 		LayerBase:  base,
 		Activation: set.key("activation").word,
+		Slope:      set.key("activation").set.key("slope").number,
+		Spectral:   set.key("spectral_norm").flag,
 		Bias:       set.key("bias").flag,
 		Tie:        tie.text,
 	}
@@ -373,17 +382,27 @@ func (c *layers) dense(v *value, base LayerBase, in int, logits bool) Layer {
 	switch {
 	case logits && !units.given:
 		d.Width = c.vocab
+	case logits && !units.bad && c.vocab > 0 && d.Width != c.vocab && c.role == generating:
+		c.errorf(units.Pos, "dense.units: the generator gives %d numbers, but the discriminator reads vectors of %d, the size of vectors; leave units out", d.Width, c.vocab)
+	case logits && !units.bad && c.vocab > 0 && d.Width != c.vocab && c.role == judging:
+		c.errorf(units.Pos, "dense.units: the discriminator gives one number, its verdict, not %d; leave units out", d.Width)
 	case logits && !units.bad && c.vocab > 0 && d.Width != c.vocab:
 		c.errorf(units.Pos, "dense.units: the last layer is as wide as %s, which is %d, not %d; leave units out", c.wide(), c.vocab, d.Width)
-	case !units.given && c.ofVectors():
-		c.errorf(v.Pos, "dense: the key \"units\" is missing; only the last layer of the decoder has a default, the width of the vectors")
 	case !units.given && c.role == sourceSide:
 		c.errorf(v.Pos, "dense: the key \"units\" is missing; it is the vocabulary only where logits are given, which is at the end of the decoder, not of the encoder")
+	case !units.given && (c.role == generating || c.role == judging):
+		c.errorf(v.Pos, "dense: the key \"units\" is missing; only the last layer of the %s has a default", c.path)
+	case !units.given && c.ofVectors():
+		c.errorf(v.Pos, "dense: the key \"units\" is missing; only the last layer of the decoder has a default, the width of the vectors")
 	case !units.given:
 		c.errorf(v.Pos, "dense: the key \"units\" is missing; only the last layer has a default, the vocabulary")
 	}
-	if a := set.key("activation"); logits && a.given && !a.bad && a.word != "none" {
-		c.errorf(a.Pos, "dense.activation: the last layer gives %s, so it has none, not %s", strings.TrimPrefix(c.gives(), "the "), a.word)
+	if a := set.key("activation"); logits && c.role != generating && a.given && !a.bad && a.word != "none" {
+		what := strings.TrimPrefix(c.gives(), "the ")
+		if c.role == judging {
+			what = "the verdict, which the loss squashes as it needs"
+		}
+		c.errorf(a.Pos, "dense.activation: the last layer gives %s, so it has none, not %s", what, a.word)
 	}
 	uniform := Init{Pos: v.Pos, Scheme: "uniform"}
 	if in > 0 {

@@ -11,7 +11,7 @@ type Model struct {
 	File   string // base name of the spec file, as generated code quotes it
 	Digest string // SHA-256, in hex, of the spec's bytes and of the vocabulary's, for stale-code checks
 
-	Kind        string // "rnn", "attention" or "vae"
+	Kind        string // "rnn", "attention", "vae" or "gan"
 	Name        string // package name of the generated code
 	Description string // one line for the package comment; may be empty
 	Seed        uint64
@@ -23,7 +23,8 @@ type Model struct {
 	Latent      *Latent  // kind vae: the latent vector; nil for others
 	Likelihood  *Likelihood
 	Encoder     []Layer // kinds attention and vae: the stack of the encoder; nil for decoder-only models
-	Layers      []Layer // kind rnn: all layers; kinds attention and vae: the stack of the decoder, or of the encoder where that is all
+	Layers      []Layer // kind rnn: all layers; kinds attention and vae: the stack of the decoder, or of the encoder where that is all; kind gan: the generator
+	GAN         *GAN    // kind gan: what it has beside its generator; nil for others
 	Loss        Loss
 	Optimizer   Optimizer
 	Schedule    Schedule
@@ -146,6 +147,31 @@ type Masking struct {
 	Share  float64 // of the tokens that are chosen
 	Mask   float64
 	Random float64
+}
+
+// GAN is what a pair of adversarial networks has beside the generator, which is in the model's Layers, and its Optimizer.
+type GAN struct {
+	Noise           Noise
+	Discriminator   []Layer
+	Optimizer       Optimizer // the discriminator's
+	Penalty         Penalty
+	FeatureMatching float64 // weight of the distance between mean features in the generator's loss (Salimans et al. 2016); 0: none
+	CriticSteps     int     // steps of the discriminator for each of the generator
+	EMA             float64 // decay of the average of the generator's parameters that samples are made with; 0: none
+}
+
+// Noise is what a generator begins with: Size independent numbers a vector.
+type Noise struct {
+	Pos
+	Size         int
+	Distribution string // "normal", of mean 0 and variance 1, or "uniform" in [-1, 1)
+}
+
+// Penalty is added to the discriminator's loss for the gradient of its verdict with respect to its input.
+type Penalty struct {
+	Pos
+	Kind   string // "" for none, "wgan_gp" (Gulrajani et al. 2017) or "r1" (Mescheder et al. 2018)
+	Weight float64
 }
 
 // Layer is one entry of a list of layers: *Embedding, *OneHot, *Positions, *Recurrent, *Transformer, *Dropout,
@@ -278,7 +304,9 @@ type RMSNorm struct {
 // Dense is x·W + b with an optional activation. As the last layer its Width is the vocabulary.
 type Dense struct {
 	LayerBase
-	Activation string // "none", "tanh", "relu", "sigmoid"
+	Activation string  // "none", "tanh", "relu", "leaky_relu", "sigmoid"
+	Slope      float64 // leaky_relu: what negative values are multiplied with
+	Spectral   bool    // W is divided by its largest singular value (Miyato et al. 2018): in discriminators
 	Bias       bool
 	Tie        string // name of the embedding whose table, transposed, serves as W; empty for a matrix of its own
 	Init       Init   // of W; not used when Tie is set
@@ -295,8 +323,8 @@ type Init struct {
 // Loss is the training objective.
 type Loss struct {
 	Pos
-	Kind           string // "cross_entropy"
-	LabelSmoothing float64
+	Kind           string  // "cross_entropy"; kind gan: "minimax", "non_saturating", "least_squares", "hinge", "wasserstein" or "relativistic"
+	LabelSmoothing float64 // kind gan: of the data's label alone, which is 1 less this much
 }
 
 // Optimizer holds the update rule and its constants, named as PyTorch names them.

@@ -100,6 +100,15 @@ func (w *writer) spec(kind *kindTable) map[string]any {
 		root["layers"] = w.stack(layerType, true, "rnn", "lstm", "gru", "dropout", "layernorm", "dense")
 		return root
 	}
+	if kind.name == "gan" {
+		root["generator"] = w.dense(generatorType, "dense", "layernorm", "dropout")
+		root["discriminator"] = w.dense(discriminatorType, "dense", "dropout")
+		if w.IntN(8) > 0 {
+			delete(root, "feature_matching")
+			delete(root, "loss")
+		}
+		return root
+	}
 	if kind.name == "vae" {
 		return w.vae(root)
 	}
@@ -124,6 +133,42 @@ func (w *writer) spec(kind *kindTable) map[string]any {
 		root["decoder"] = w.stack(stackType, true, words()...)
 	}
 	return root
+}
+
+// dense makes a list of layers of vectors, the last of which mostly has the width that fits by itself.
+func (w *writer) dense(t *typ, words ...string) []any {
+	var items []any
+	for range w.IntN(3) {
+		word := words[w.IntN(len(words))]
+		item := w.named(t, word)
+		set := settings(item, word)
+		if word == "dense" {
+			item = map[string]any{"dense": set}
+			set["units"] = 2 + w.IntN(5)
+		}
+		if w.IntN(8) > 0 {
+			delete(set, "init_bias")
+			delete(set, "name")
+		}
+		items = append(items, item)
+	}
+	last := w.named(t, "dense")
+	if set := settings(last, "dense"); w.IntN(8) > 0 {
+		for _, key := range []string{"units", "activation", "init_bias", "name"} {
+			delete(set, key)
+		}
+	}
+	return append(items, last)
+}
+
+// settings are those of a layer that is the word.
+func settings(item any, word string) map[string]any {
+	m, _ := item.(map[string]any)
+	set, ok := m[word].(map[string]any)
+	if !ok {
+		set = map[string]any{}
+	}
+	return set
 }
 
 // vae makes most specs of kind vae fit together.
@@ -273,7 +318,11 @@ func randomSpecs(t *testing.T, kind *kindTable, schema *jsonschema.Schema) {
 			if valid != nil {
 				t.Fatalf("seed %d: the schema does not accept what the decoder does: %v\n%s", seed, valid, src)
 			}
-			for _, l := range append(m.Layers, m.Encoder...) {
+			stacks := append(append([]Layer{}, m.Layers...), m.Encoder...)
+			if m.GAN != nil {
+				stacks = append(stacks, m.GAN.Discriminator...)
+			}
+			for _, l := range stacks {
 				if l.OutputWidth() < 1 || l.LayerName() == "" {
 					t.Fatalf("seed %d: an incomplete layer: %+v\n%s", seed, l, src)
 				}

@@ -18,10 +18,13 @@ var introduction string
 func Reference() string {
 	r := &referenceWriter{printed: map[*typ]string{}, own: map[*typ]bool{}}
 	r.WriteString(introduction)
-	uses, done := map[*key]int{}, map[*key]bool{} // keys of several kinds, but not of all, stand with the first
+	uses := map[*key]int{}
+	var several []*key // keys that several kinds have, in the order in which they appear
 	for _, k := range kinds {
 		for _, key := range k.typ.keys {
-			uses[key]++
+			if uses[key]++; uses[key] == 2 {
+				several = append(several, key)
+			}
 			r.own[key.typ] = true
 		}
 	}
@@ -29,17 +32,14 @@ func Reference() string {
 		r.printf("\n## Kind `%s`\n\n%s\n\n", k.name, k.doc)
 		r.keys(k.typ)
 		for _, key := range k.typ.keys {
-			if uses[key] < len(kinds) && !done[key] {
-				done[key] = true
+			if uses[key] == 1 {
 				r.section(key.name, key.doc, key.typ)
 			}
 		}
 	}
-	r.printf("\n## Keys of every kind\n")
-	for _, key := range kinds[0].typ.keys {
-		if uses[key] == len(kinds) {
-			r.section(key.name, key.doc, key.typ)
-		}
+	r.printf("\n## Keys of several kinds\n")
+	for _, key := range several {
+		r.section(key.name, key.doc, key.typ)
 	}
 	return r.String()
 }

@@ -102,7 +102,11 @@ func dump(m *Model) string {
 	}
 	fmt.Fprintf(&b, "file %s kind %s name %s seed %d description %q\ndigest %s\narchitecture %s\n", m.File, m.Kind, m.Name, m.Seed, m.Description, m.Digest, m.Architecture())
 	line("shape", m.Shape)
-	line("tokenizer", m.Tokenizer)
+	if m.Vectors != nil {
+		line("vectors", *m.Vectors)
+	} else {
+		line("tokenizer", m.Tokenizer)
+	}
 	label := "layer"
 	switch {
 	case m.Latent != nil:
@@ -124,9 +128,20 @@ func dump(m *Model) string {
 		label = "encoder"
 	case m.DecoderOnly():
 		label = "decoder"
+	case m.GAN != nil:
+		label = "generator"
 	}
 	for _, l := range m.Layers {
 		line(label, l)
+	}
+	if g := m.GAN; g != nil {
+		for _, l := range g.Discriminator {
+			line("discriminator", l)
+		}
+		line("noise", g.Noise)
+		line("penalty", g.Penalty)
+		line("discriminator optimizer", g.Optimizer)
+		fmt.Fprintf(&b, "feature matching %v critic steps %d ema %v\n", g.FeatureMatching, g.CriticSteps, g.EMA)
 	}
 	line("loss", m.Loss)
 	line("optimizer", m.Optimizer)

@@ -184,6 +184,7 @@ func init() {
 		{name: "rnn", doc: "A recurrent network that predicts the next token of a text.", typ: rnnType, layer: layerType, check: checkRNN},
 		{name: "attention", doc: "A network whose tokens look at each other. A decoder alone continues a text (GPT), an encoder alone restores masked tokens (BERT), and both together answer one text with another, as in translation.", typ: attentionType, layer: stackType, check: checkAttention},
 		{name: "vae", doc: "A variational autoencoder (Kingma and Welling 2014): an encoder turns what it reads into a latent vector with a normal distribution, a decoder writes from it. It is trained on the evidence lower bound, log p(x|z) minus the divergence of the latent vector from its prior, and sampled from its decoder.", typ: vaeType, layer: coderType, check: checkVAE},
+		{name: "gan", doc: "Two networks against each other: a generator makes vectors of noise, and a discriminator tells them from those of the data (Goodfellow et al. 2014).", typ: ganType, layer: discriminatorType, check: checkGAN},
 	}
 }
 

@@ -16,10 +16,16 @@ import (
 // Model is what the spec describes, as graphs.
 type Model struct {
 	Spec   *spec.Model
-	Train  *graph.Graph // outputs: "loss", "logits", "state:<name>"
-	Decode *graph.Graph // outputs: "logits", "state:<name>"; nil for a model that fills in masked tokens
+	Train  *graph.Graph // outputs: "loss", "logits", "state:<name>"; of adversarial networks the generator's step
+	Decode *graph.Graph // outputs: "logits", "state:<name>"; nil for a model that fills in masked tokens or has no tokens
 	Encode *graph.Graph // outputs: "cache:<name>", what a decoder reads of the source; nil without an encoder
-	Params []*Param     // in the order of their definition
+
+	// Of adversarial networks, nil for others.
+	Discriminate *graph.Graph // the discriminator's step; outputs: "loss", "real", "fake", "keep:<parameter>"
+	Make         *graph.Graph // vectors from noise; output: "made"
+	Judge        *graph.Graph // verdicts on vectors; output: "verdict"
+
+	Params []*Param // in the order of their definition
 	States []*State
 	Caches []*State // of a decoder: the keys and values of earlier tokens
 	Tables []*Table
@@ -60,6 +66,10 @@ type Param struct {
 	First int // number, from 1, of the stack's first layer in the layer of the spec; 0 where the spec's layer has just one
 	Layer string
 	Init  Init
+	Fixed bool // no gradient changes it: the forward pass of a training step does
+
+	// Discriminator tells the parameters of a discriminator from those of its generator.
+	Discriminator bool
 }
 
 // Name is the name of the parameter in its graph.
@@ -94,6 +104,21 @@ type State struct {
 	Shape graph.Shape // [batch, units] or [layers, batch, units]
 }
 
+// Learns lists the parameters that the step of g trains.
+func (m *Model) Learns(g *graph.Graph) []*graph.Value {
+	trained := map[string]bool{}
+	for _, p := range m.Params {
+		trained[p.Name()] = !p.Fixed && (m.Spec.GAN == nil || p.Discriminator == (g == m.Discriminate))
+	}
+	var vs []*graph.Value
+	for _, in := range g.Inputs {
+		if in.Role == graph.Param && trained[in.Name] {
+			vs = append(vs, in)
+		}
+	}
+	return vs
+}
+
 // Layer is one row of the summary.
 type Layer struct {
 	Name, Kind string
@@ -105,22 +130,12 @@ type Layer struct {
 // Build makes the graphs.
 func Build(m *spec.Model) (*Model, error) {
 	r := &Model{Spec: m}
-	t := newBuilder(r, "train")
-	t.training, t.time = true, true
-	if m.Latent != nil {
-		t.trainAutoencoder()
+	if m.GAN != nil {
+		if err := r.adversarial(); err != nil {
+			return nil, err
+		}
 	} else {
-		t.train()
-	}
-	if r.Writes() {
-		d := newBuilder(r, "decode")
-		d.time = r.positional() // a prompt is read many tokens at a time
-		d.decode()
-	}
-	if m.Source != nil {
-		e := newBuilder(r, "encode")
-		e.time, e.encoding = true, true
-		e.encode()
+		r.plain()
 	}
 	for _, g := range r.Graphs() {
 		if err := g.Verify(); err != nil {
@@ -130,15 +145,44 @@ func Build(m *spec.Model) (*Model, error) {
 	return r, nil
 }
 
+// plain makes the graphs of a model that one loss trains.
+func (m *Model) plain() {
+	t := newBuilder(m, "train")
+	t.training, t.time = true, true
+	if m.Spec.Latent != nil {
+		t.trainAutoencoder()
+	} else {
+		t.train()
+	}
+	if m.Writes() {
+		d := newBuilder(m, "decode")
+		d.time = m.positional() // a prompt is read many tokens at a time
+		d.decode()
+	}
+	if m.Spec.Source != nil {
+		e := newBuilder(m, "encode")
+		e.time, e.encoding = true, true
+		e.encode()
+	}
+}
+
 // Graphs lists the graphs of the model.
 func (m *Model) Graphs() []*graph.Graph {
 	var all []*graph.Graph
-	for _, g := range []*graph.Graph{m.Train, m.Encode, m.Decode} {
+	for _, g := range []*graph.Graph{m.Discriminate, m.Train, m.Encode, m.Decode, m.Make, m.Judge} {
 		if g != nil {
 			all = append(all, g)
 		}
 	}
 	return all
+}
+
+// Trained lists the graphs of training steps.
+func (m *Model) Trained() []*graph.Graph {
+	if m.Discriminate != nil {
+		return []*graph.Graph{m.Discriminate, m.Train}
+	}
+	return []*graph.Graph{m.Train}
 }
 
 // Masked reports whether the model fills in masked tokens, in place of writing text from left to right: then it has no decoder.
@@ -181,6 +225,11 @@ func (m *Model) Sizes(training bool) map[string]int {
 	return s
 }
 
+// Capacity is the capacities of the run-time sizes of one of the model's graphs.
+func (m *Model) Capacity(g *graph.Graph) map[string]int {
+	return m.Sizes(g != m.Encode && g != m.Decode)
+}
+
 // Prefix is the number of tokens at the start of a text that see each other.
 func (m *Model) Prefix() int {
 	n := 0
@@ -209,6 +258,11 @@ type builder struct {
 	places   *graph.Value // positions of the tokens, in decoding
 	streams  int
 	state    []stateOut
+
+	// Of adversarial networks.
+	judging  bool   // the layers are the discriminator's
+	pass     string // what a network reads, where it is applied more than once: "real"
+	spectral map[string]*graph.Value
 }
 
 type stateOut struct {
@@ -225,7 +279,7 @@ var (
 func newBuilder(r *Model, name string) *builder {
 	return &builder{
 		Builder: &graph.Builder{G: graph.New(name)}, r: r, m: r.Spec, steps: steps,
-		params: map[string]*graph.Value{}, tables: map[string]*graph.Value{},
+		params: map[string]*graph.Value{}, tables: map[string]*graph.Value{}, spectral: map[string]*graph.Value{},
 	}
 }
 
@@ -314,14 +368,19 @@ func (b *builder) at(p spec.Pos, what string) string {
 	return fmt.Sprintf("%s:%d %s", b.m.File, p.Line, what)
 }
 
-// layers adds a stack of layers, of which the first reads x, or tokens where that is nil; the last one of a model gives the logits.
+// enter begins the nodes of a layer, and its row of the summary.
+func (b *builder) enter(l spec.Layer) {
+	b.Scope, b.Origin = l.LayerName(), b.at(l.LayerPos(), l.LayerName())
+	if b.training && b.row(l.LayerName()) == nil {
+		b.r.Layers = append(b.r.Layers, Layer{Name: l.LayerName(), Kind: l.LayerKind(), Width: l.OutputWidth()})
+	}
+}
+
+// layers adds a stack of layers, of which the first reads x, or tokens where that is nil; the last one of a model with a likelihood gives its logits or means.
 func (b *builder) layers(stack []spec.Layer, x *graph.Value, logits bool) *graph.Value {
 	for i, l := range stack {
 		last := logits && i == len(stack)-1
-		b.Scope, b.Origin = l.LayerName(), b.at(l.LayerPos(), l.LayerName())
-		if b.training {
-			b.r.Layers = append(b.r.Layers, Layer{Name: l.LayerName(), Kind: l.LayerKind(), Width: l.OutputWidth()})
-		}
+		b.enter(l)
 		switch l := l.(type) {
 		case *spec.Embedding:
 			table := b.tables[l.Tie]
@@ -348,12 +407,12 @@ func (b *builder) layers(stack []spec.Layer, x *graph.Value, logits bool) *graph
 				x = b.writer(l, x)
 			}
 		case *spec.Dropout:
-			x = b.dropout(b.Builder, x, l.Name+".x", l.Rate, nil)
+			x = b.dropout(b.Builder, x, b.called(l, "x"), l.Rate, nil)
 		case *spec.LayerNorm:
 			w := graph.Shape{x.Shape.Last()}
 			gain := b.param(l.Name, "gain", w, 0, 0, l.Name, Init{Scheme: "ones"})
 			bias := b.param(l.Name, "bias", w, 0, 0, l.Name, Init{Scheme: "zeros"})
-			x = b.Apply(op.LayerNorm, []string{l.Name + ".x", l.Name + ".mean", l.Name + ".rstd"}, graph.Attrs{{Key: "epsilon", Val: l.Epsilon}}, x, gain, bias)[0]
+			x = b.Apply(op.LayerNorm, []string{b.called(l, "x"), b.called(l, "mean"), b.called(l, "rstd")}, graph.Attrs{{Key: "epsilon", Val: l.Epsilon}}, x, gain, bias)[0]
 		case *spec.RMSNorm:
 			gain := b.param(l.Name, "gain", graph.Shape{x.Shape.Last()}, 0, 0, l.Name, Init{Scheme: "ones"})
 			x = b.Apply(op.RMSNorm, []string{l.Name + ".x", l.Name + ".rstd"}, graph.Attrs{{Key: "epsilon", Val: l.Epsilon}}, x, gain)[0]
@@ -373,6 +432,29 @@ func (b *builder) layers(stack []spec.Layer, x *graph.Value, logits bool) *graph
 	return x
 }
 
+// called is the name of a value of the layer. Where several networks meet it is the layer's own name for what it gives, with the pass that it is in.
+func (b *builder) called(l spec.Layer, name string) string {
+	if b.m.GAN == nil {
+		return l.LayerName() + "." + name
+	}
+	if name == "y" || name == "x" {
+		return ident(l.LayerName()) + upperFirst(b.pass)
+	}
+	return ident(l.LayerName()) + upperFirst(b.pass) + upperFirst(name)
+}
+
+func upperFirst(s string) string { return strings.ToUpper(s[:min(1, len(s))]) + s[min(1, len(s)):] }
+
+// row is the layer's row of the summary, or nil.
+func (b *builder) row(layer string) *Layer {
+	for i := range b.r.Layers {
+		if b.r.Layers[i].Name == layer {
+			return &b.r.Layers[i]
+		}
+	}
+	return nil
+}
+
 // width is the layer's width as a named constant: lstmUnits.
 func (b *builder) width(l spec.Layer, suffix, comment string) graph.Dim {
 	return b.named(ident(l.LayerName())+suffix, l.OutputWidth(), comment)
@@ -390,16 +472,20 @@ func ident(name string) string {
 }
 
 func (b *builder) param(scope, field string, shape graph.Shape, stack, first int, layer string, init Init) *graph.Value {
-	p := &Param{Scope: scope, Field: field, Shape: shape, Stack: stack, First: first, Layer: layer, Init: init}
+	p := &Param{Scope: scope, Field: field, Shape: shape, Stack: stack, First: first, Layer: layer, Init: init, Discriminator: b.judging, Fixed: field == spectralField}
 	if v := b.params[p.Name()]; v != nil {
 		return v
 	}
-	if b.training { // the decoder has the same parameters
+	known := false // other graphs have the same parameters
+	for _, q := range b.r.Params {
+		known = known || q.Name() == p.Name()
+	}
+	if b.training && !known {
 		b.r.Params = append(b.r.Params, p)
-		last := &b.r.Layers[len(b.r.Layers)-1]
-		last.Params = append(last.Params, p)
-		if n := len(last.Scopes); n == 0 || last.Scopes[n-1] != scope {
-			last.Scopes = append(last.Scopes, scope)
+		row := b.row(layer)
+		row.Params = append(row.Params, p)
+		if n := len(row.Scopes); n == 0 || row.Scopes[n-1] != scope {
+			row.Scopes = append(row.Scopes, scope)
 		}
 	}
 	v := b.G.Input(p.Name(), graph.Param, graph.F32, shape)
@@ -434,25 +520,36 @@ func (b *builder) gives() (string, graph.Dim) {
 	return "logits", b.vectors()
 }
 
+// dense is f(x·W + b); last says that the layer gives what the loss reads.
 func (b *builder) dense(l *spec.Dense, x *graph.Value, last bool) *graph.Value {
-	name, width := l.Name+".y", graph.Dim{}
-	if last {
+	name, width := b.called(l, "y"), graph.Dim{}
+	switch {
+	case last:
 		name, width = b.gives()
-	} else {
+	case b.m.GAN != nil:
+		width = b.features(l)
+	default:
 		width = b.width(l, "Units", "width of the dense layer")
 	}
 	in := x.Shape.Last()
-	act := map[string]*graph.Op{"tanh": op.Tanh, "relu": op.ReLU, "sigmoid": op.Sigmoid}[l.Activation]
+	act := map[string]*graph.Op{"tanh": op.Tanh, "relu": op.ReLU, "leaky_relu": op.LeakyReLU, "sigmoid": op.Sigmoid}[l.Activation]
+	var attrs graph.Attrs
+	if act == op.LeakyReLU {
+		attrs = graph.Attrs{{Key: "slope", Val: l.Slope}}
+	}
 	names := func(final bool) []string {
 		if final {
 			return []string{name}
 		}
-		return []string{l.Name + ".z"}
+		return []string{b.called(l, "z")}
 	}
 	if l.Tie != "" {
 		x = b.Apply(op.MatMul, names(!l.Bias && act == nil), graph.Attrs{{Key: "tb", Val: true}}, x, b.tables[l.Tie])[0]
 	} else {
 		w := b.param(l.Name, "w", graph.Shape{in, width}, 0, 0, l.Name, matrix(l.Init, in.N, l.Width))
+		if l.Spectral {
+			w = b.spectrally(l, w)
+		}
 		x = b.Apply(op.MatMul, names(!l.Bias && act == nil), nil, x, w)[0]
 	}
 	if l.Bias {
@@ -460,7 +557,7 @@ func (b *builder) dense(l *spec.Dense, x *graph.Value, last bool) *graph.Value {
 		x = b.Apply(op.AddBias, names(act == nil), nil, x, bias)[0]
 	}
 	if act != nil {
-		x = b.Apply(act, names(true), nil, x)[0]
+		x = b.Apply(act, names(true), attrs, x)[0]
 	}
 	return x
 }

@@ -18,6 +18,7 @@ type writer struct {
 	g        *graph.Graph
 	receiver string                  // m or d
 	acts     string                  // the receiver's field with the buffers
+	params   string                  // the receiver's field with the parameters
 	fields   map[*graph.Value]string // of the struct of buffers, by value
 	home     map[*graph.Value]string // the layer whose own struct of buffers has the field, or ""
 	twins    map[string]string       // layers that share their functions, by name, and the name that they share
@@ -28,8 +29,8 @@ type writer struct {
 	steps    map[*graph.Value]bool        // values of all time steps, of which a loop over time reads or gives elements
 }
 
-func newWriter(e *emitter, g *graph.Graph, p *plan.Plan, receiver string) *writer {
-	w := &writer{e: e, plan: p, g: g, receiver: receiver, acts: "acts", fields: map[*graph.Value]string{}, home: map[*graph.Value]string{}, twins: e.twins(), taken: map[string]bool{}, read: map[*graph.Value]bool{}, owner: map[*graph.Value]*graph.Node{}, steps: map[*graph.Value]bool{}}
+func newWriter(e *emitter, g *graph.Graph, receiver string) *writer {
+	w := &writer{e: e, plan: e.Plans[g], g: g, receiver: receiver, acts: "acts", params: "Params", fields: map[*graph.Value]string{}, home: map[*graph.Value]string{}, twins: e.twins(), taken: map[string]bool{}, read: map[*graph.Value]bool{}, owner: map[*graph.Value]*graph.Node{}, steps: map[*graph.Value]bool{}}
 	w.name(g, nil)
 	return w
 }
@@ -166,8 +167,17 @@ func (f *function) frameOf(v *graph.Value) *frame {
 	return nil
 }
 
+// unshaped is the value that v is under another shape, or v itself.
+func unshaped(v *graph.Value) *graph.Value {
+	for v.Def != nil && v.Def.Op.Alias {
+		v = v.Def.Args[0]
+	}
+	return v
+}
+
 // mem is the memory of v: the expression for a slice that starts with its elements.
 func (f *function) mem(v *graph.Value) *jen.Statement {
+	v = unshaped(v)
 	w := f.w
 	pl := w.plan.Of(v)
 	if fr := f.frameOf(v); fr != nil {
@@ -411,11 +421,19 @@ func (f *function) assign(n *graph.Node) {
 		return
 	}
 	f.add(jen.Line())
-	f.comment("The state from which the next call goes on.")
-	for _, i := range at {
+	kept := false
+	for n, i := range at {
 		o := f.w.g.Outputs[i]
-		name := strings.TrimPrefix(f.w.g.Targets[i], "state:")
-		f.add(f.kernel("Copy", f.state(name), f.mem(o), f.dim(o.Shape.Elems())))
+		if name, ok := strings.CutPrefix(f.w.g.Targets[i], "keep:"); ok {
+			f.comment("In training, what the next step goes on from.")
+			f.add(jen.If(jen.Id(f.w.receiver).Dot("training")).Block(f.kernel("Copy", f.parameter(name, nil), f.mem(o), f.dim(o.Shape.Elems()))))
+			kept = true
+			continue
+		}
+		if n == 0 || kept {
+			f.comment("The state from which the next call goes on.")
+		}
+		f.add(f.kernel("Copy", f.state(strings.TrimPrefix(f.w.g.Targets[i], "state:")), f.mem(o), f.dim(o.Shape.Elems())))
 	}
 }
 
@@ -425,7 +443,8 @@ func (f *function) kernel(name string, args ...jen.Code) *jen.Statement {
 
 // silent reports whether n comes to no code.
 func (f *function) silent(n *graph.Node) bool {
-	return n.Op == op.Zeros && f.w.plan.Of(n.Outs[0]).Kind == plan.Nowhere || n.Op == op.Index || n.Op.Alias
+	// A number that is 1 is where a gradient starts: whoever reads it knows.
+	return n.Op == op.Zeros && f.w.plan.Of(n.Outs[0]).Kind == plan.Nowhere || n.Op == op.Ones && len(n.Outs[0].Shape) == 0 || n.Op == op.Index || n.Op.Alias
 }
 
 func (f *function) node(n *graph.Node) {
@@ -466,6 +485,7 @@ func (f *function) node(n *graph.Node) {
 
 // nameOf is the name of a value in formulas: that of what an invariant of a loop is outside of it.
 func (f *function) nameOf(v *graph.Value) string {
+	v = unshaped(v)
 	for i := len(f.loops) - 1; i >= 0; i-- {
 		l := f.loops[i].n.Loop
 		for j := l.Carries + l.Seqs; j < len(l.Body.Inputs); j++ {
@@ -569,6 +589,8 @@ func (f *function) operand(x graph.Operand) jen.Code {
 			return f.kernel("Accumulate")
 		}
 		return f.kernel("Residual", from)
+	case graph.OneOver:
+		return jen.Lit(1).Op("/").Float32().Call(f.dim(x.Size))
 	case graph.Columns:
 		return f.mem(x.V).Clone().Index(f.dim(x.From), jen.Empty())
 	case graph.Last:
@@ -772,7 +794,7 @@ func (f *function) prologue() []jen.Code {
 	if f.shared != nil {
 		return f.sizes()
 	}
-	for _, x := range []struct{ name, field string }{{"p", "Params"}, {"g", "Grads"}, {"a", "acts"}, {"s", "state"}, {"kv", "kv"}} {
+	for _, x := range []struct{ name, field string }{{"p", f.w.params}, {"g", "Grads"}, {"a", "acts"}, {"s", "state"}, {"kv", "kv"}} {
 		if !f.used[x.name] {
 			continue
 		}

@@ -27,18 +27,22 @@ const RuntimeVersion = 3
 
 // Input is what a package is written from.
 type Input struct {
-	Model      *build.Model
-	TrainPlan  *plan.Plan
-	EncodePlan *plan.Plan // nil without an encoder
-	DecodePlan *plan.Plan // nil without a decoder
-	Report     *report.Report
-	Generator  string // version of the generator
+	Model     *build.Model
+	Plans     map[*graph.Graph]*plan.Plan
+	Report    *report.Report
+	Generator string // version of the generator
 }
 
 // File is a generated file.
 type File struct {
 	Name string
 	Data []byte
+}
+
+// part is a file and what writes it.
+type part struct {
+	name string
+	make func(*jen.File)
 }
 
 type emitter struct {
@@ -55,17 +59,13 @@ type emitter struct {
 // Package writes all files of a package.
 func Package(in Input) ([]File, error) {
 	e := &emitter{Input: in, spec: in.Model.Spec, lists: map[string]string{}, listed: map[string]bool{}}
-	e.training = newWriter(e, in.Model.Train, in.TrainPlan, "m")
-	if in.DecodePlan != nil {
-		e.decoding = newWriter(e, in.Model.Decode, in.DecodePlan, "d")
+	e.training = newWriter(e, in.Model.Train, "m")
+	if in.Model.Decode != nil {
+		e.decoding = newWriter(e, in.Model.Decode, "d")
 	}
-	if in.EncodePlan != nil {
-		e.encoding = newWriter(e, in.Model.Encode, in.EncodePlan, "d")
+	if in.Model.Encode != nil {
+		e.encoding = newWriter(e, in.Model.Encode, "d")
 		e.encoding.acts = "encodeActs"
-	}
-	type part struct {
-		name string
-		make func(*jen.File)
 	}
 	parts := []part{
 		{"doc.go", e.doc},
@@ -81,6 +81,9 @@ func Package(in Input) ([]File, error) {
 	}
 	if e.decoding != nil {
 		parts = append(parts, part{"decode.go", e.decode})
+	}
+	if e.spec.GAN != nil {
+		parts = e.adversarial()
 	}
 	var files []File
 	for _, p := range parts {
@@ -126,7 +129,8 @@ func Stamp(generator, digest string) string {
 
 func (e *emitter) path(pkg string) string { return Module + "/runtime/" + pkg }
 func (e *emitter) kernel() string         { return e.path("kernel") }
-func (e *emitter) modelPkg() string       { return e.path("model") }
+
+func (e *emitter) modelPkg() string { return e.path("model") }
 
 func lines(f *jen.File, text string) {
 	for _, l := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
@@ -146,6 +150,9 @@ func (e *emitter) doc(f *jen.File) {
 		if s.Vectors != nil {
 			what = fmt.Sprintf("a model of kind %s of vectors of %d numbers.", s.Kind, s.Vectors.Size)
 		}
+		if s.GAN != nil {
+			what = "a generator of vectors and a discriminator that trains it."
+		}
 	}
 	var b strings.Builder
 	for _, l := range wrap("Package "+s.Name+" is "+strings.TrimSpace(lowerFirst(what)), 110) {
@@ -154,6 +161,12 @@ func (e *emitter) doc(f *jen.File) {
 	fmt.Fprintf(&b, "\nIt is compiled from %s:\n\n", s.File)
 	for _, l := range strings.Split(strings.TrimRight(r.Table(), "\n"), "\n") {
 		fmt.Fprintln(&b, "\t"+strings.TrimRight(l, " "))
+	}
+	if e.spec.GAN != nil {
+		e.adversarialCost(&b)
+		lines(f, b.String())
+		e.version(f)
+		return
 	}
 	size := fmt.Sprintf("windows of up to %d sequences × %d steps", s.Shape.Batch, s.Shape.Steps)
 	if s.Vectors != nil {
@@ -167,6 +180,11 @@ func (e *emitter) doc(f *jen.File) {
 	}
 	fmt.Fprintln(&b)
 	lines(f, b.String())
+	e.version(f)
+}
+
+// version emits what fails to compile beside another runtime.
+func (e *emitter) version(f *jen.File) {
 	f.Line()
 	comment(f, "This line does not compile when the runtime is of another version than this code: run go generate again.")
 	f.Var().Id("_").Op("=").Index(jen.Lit(1)).Struct().Values().Index(jen.Qual(e.modelPkg(), "Version").Op("-").Lit(RuntimeVersion))
@@ -278,6 +296,12 @@ func (e *emitter) constants(f *jen.File) {
 		jen.Id("paramCount").Op("=").Lit(e.Report.Params).Comment("learnt numbers"),
 		jen.Id("flatParams").Op("=").Lit(e.Report.FlatParams).Comment("length of the flat arrays, in which every tensor starts at a cache line"),
 	)
+	if e.spec.GAN != nil {
+		defs = append(defs,
+			jen.Id("generatorParams").Op("=").Lit(e.Report.Generator).Comment("of these the generator's, which come first"),
+			jen.Id("criticSteps").Op("=").Lit(e.spec.GAN.CriticSteps).Comment("steps of the discriminator for each of the generator"),
+		)
+	}
 	f.Const().Defs(defs...)
 	f.Line()
 }
@@ -320,18 +344,26 @@ func (e *emitter) params(f *jen.File) {
 		})
 		f.Line()
 	}
-	comment(f, "bind makes the fields of p views of flat, in the order of their definition.")
-	f.Func().Params(jen.Id("p").Op("*").Id("Params")).Id("bind").Params(jen.Id("flat").Index().Float32()).BlockFunc(func(g *jen.Group) {
+	next := func(g *jen.Group) {
 		g.Id("next").Op(":=").Func().Params(jen.Id("n").Int()).Index().Float32().Block(
 			jen.Id("view").Op(":=").Id("flat").Index(jen.Empty(), jen.Id("n"), jen.Id("n")),
 			jen.Id("flat").Op("=").Id("flat").Index(jen.Parens(jen.Id("n").Op("+").Lit(plan.Align-1)).Op("/").Lit(plan.Align).Op("*").Lit(plan.Align), jen.Empty()),
 			jen.Return(jen.Id("view")),
 		)
-		e.eachParam(g, "p", func(g *jen.Group, p *build.Param, field *jen.Statement, _ jen.Code) {
-			g.Add(field).Op("=").Id("next").Call(product(shape(p).Elems()))
+	}
+	set := func(g *jen.Group, p *build.Param, field *jen.Statement, _ jen.Code) {
+		g.Add(field).Op("=").Id("next").Call(product(shape(p).Elems()))
+	}
+	if e.spec.GAN != nil {
+		e.bindNetworks(f, next, set)
+	} else {
+		comment(f, "bind makes the fields of p views of flat, in the order of their definition.")
+		f.Func().Params(jen.Id("p").Op("*").Id("Params")).Id("bind").Params(jen.Id("flat").Index().Float32()).BlockFunc(func(g *jen.Group) {
+			next(g)
+			e.eachParam(g, "p", e.scopes(), set)
 		})
-	})
-	f.Line()
+		f.Line()
+	}
 	e.tensors(f)
 	e.initialize(f)
 }
@@ -347,9 +379,9 @@ func (e *emitter) layerOf(s scope) string {
 	return p.Layer
 }
 
-// eachParam calls do for every parameter, inside of loops over the layers of stacks; layer is the number of a stack's layer, from 1, or nil.
-func (e *emitter) eachParam(g *jen.Group, base string, do func(g *jen.Group, p *build.Param, field *jen.Statement, layer jen.Code)) {
-	for _, s := range e.scopes() {
+// eachParam calls do for every parameter of scopes, inside of loops over the layers of stacks; layer is the number of a stack's layer, from 1, or nil.
+func (e *emitter) eachParam(g *jen.Group, base string, scopes []scope, do func(g *jen.Group, p *build.Param, field *jen.Statement, layer jen.Code)) {
+	for _, s := range scopes {
 		if s.stack() == 0 {
 			for _, p := range s.params {
 				do(g, p, jen.Id(base).Dot(exported(s.name)).Dot(exported(p.Field)), nil)
@@ -373,39 +405,48 @@ func (e *emitter) tensors(f *jen.File) {
 		g.Id("add").Op(":=").Func().Params(jen.Id("name").String(), jen.List(jen.Id("value"), jen.Id("grad")).Index().Float32(), jen.Id("shape").Op("...").Int()).Block(
 			jen.Id("ts").Op("=").Append(jen.Id("ts"), jen.Qual(e.modelPkg(), "Tensor").Values(
 				jen.Id("Name").Op(":").Id("name"), jen.Id("Shape").Op(":").Id("shape"), jen.Id("Value").Op(":").Id("value"), jen.Id("Grad").Op(":").Id("grad"))))
-		for _, s := range e.scopes() {
-			emit := func(g *jen.Group) {
-				for _, p := range s.params {
-					name := jen.Code(jen.Lit(p.Tensors()[0]))
-					at := func(base string) *jen.Statement {
-						return jen.Id(base).Dot(exported(s.name)).Dot(exported(p.Field))
-					}
-					if s.stack() > 0 {
-						name = jen.Qual("fmt", "Sprintf").Call(jen.Lit(p.Layer+".%d."+p.Field), jen.Id("l").Op("+").Lit(p.First))
-						at = func(base string) *jen.Statement {
-							return jen.Id(base).Dot(exported(s.name)).Index(jen.Id("l")).Dot(exported(p.Field))
-						}
-					}
-					args := []jen.Code{name, at("p"), at("g")}
-					for _, d := range shape(p) {
-						args = append(args, product(d))
-					}
-					g.Id("add").Call(args...)
-				}
-			}
-			if s.stack() == 0 {
-				emit(g)
-			} else {
-				g.For(jen.Id("l").Op(":=").Range().Id("p").Dot(exported(s.name))).BlockFunc(emit)
-			}
+		e.eachTensor(g, e.scopes(), "", func(at func(base string) *jen.Statement) []jen.Code { return []jen.Code{at("p"), at("g")} })
+		if e.spec.GAN != nil && e.spec.GAN.EMA > 0 {
+			g.Id("a").Op(":=").Op("&").Id("m").Dot("Average").Comment("which no gradient changes")
+			e.eachTensor(g, e.network(false), "average.", func(at func(base string) *jen.Statement) []jen.Code { return []jen.Code{at("a"), jen.Nil()} })
 		}
 		g.Return(jen.Id("ts"))
 	})
 	f.Line()
 }
 
+// eachTensor adds the tensors of scopes, whose value and gradient values gives.
+func (e *emitter) eachTensor(g *jen.Group, scopes []scope, prefix string, values func(at func(base string) *jen.Statement) []jen.Code) {
+	for _, s := range scopes {
+		emit := func(g *jen.Group) {
+			for _, p := range s.params {
+				name := jen.Code(jen.Lit(prefix + p.Tensors()[0]))
+				at := func(base string) *jen.Statement {
+					return jen.Id(base).Dot(exported(s.name)).Dot(exported(p.Field))
+				}
+				if s.stack() > 0 {
+					name = jen.Qual("fmt", "Sprintf").Call(jen.Lit(p.Layer+".%d."+p.Field), jen.Id("l").Op("+").Lit(p.First))
+					at = func(base string) *jen.Statement {
+						return jen.Id(base).Dot(exported(s.name)).Index(jen.Id("l")).Dot(exported(p.Field))
+					}
+				}
+				args := append([]jen.Code{name}, values(at)...)
+				for _, d := range shape(p) {
+					args = append(args, product(d))
+				}
+				g.Id("add").Call(args...)
+			}
+		}
+		if s.stack() == 0 {
+			emit(g)
+		} else {
+			g.For(jen.Id("l").Op(":=").Range().Id("p").Dot(exported(s.name))).BlockFunc(emit)
+		}
+	}
+}
+
 func (e *emitter) modelType(f *jen.File) {
-	opt := e.optimizer()
+	opt := newOptimizer(&e.spec.Optimizer)
 	if e.spec.Vectors != nil {
 		comment(f, "Model is the parameters and, once it has been trained or used, all memory that this takes. Its methods must not be called concurrently.")
 	} else {
@@ -733,13 +774,13 @@ func (e *emitter) forward(f *jen.File) {
 	w := e.training
 	if e.spec.Latent != nil {
 		e.stages(f, w)
-		e.loss(f, w)
+		e.loss(f, w, "loss", "loss gives the reconstruction's loss plus the weighted divergence, the mean in nats a "+e.unit()+". For a training step it leaves the gradient of what the decoder gave in its place.")
 		e.dropoutHelpers(f)
 		e.latentHelpers(f)
 		return
 	}
 	e.phase(f, w, w.g.Nodes, graph.Forward, "forward", "forward runs a window of text through the network and keeps what backward needs. b.Tokens is time-major, [steps, batch]; the logits are left in m.acts.logits, [steps, batch, vocab].")
-	e.loss(f, w)
+	e.loss(f, w, "loss", "loss gives the mean loss of the logits in nats a token and, for a training step, leaves its gradient in their place.")
 	e.dropoutHelpers(f)
 }
 
@@ -755,15 +796,42 @@ var partNames = map[string]string{"attention": "attention", "crossAttention": "a
 	"beginning": "states and keys that the steps begin from", "steps": "time steps", "output": "output",
 	"fromStart": "pass from the first token to the last", "fromEnd": "pass from the last token to the first"}
 
+// phaseWriter writes the functions of one phase of a graph.
+type phaseWriter struct {
+	e       *emitter
+	w       *writer
+	ph      graph.Phase
+	name    string // of the phase: "forward"
+	methods []method
+	shares  []*sharedFunction
+	family  map[string]*sharedFunction // tried for the layers of a family
+	used    map[string]int
+}
+
 // phase emits a function for a phase, which calls one function a layer where a layer is more than a few lines.
 func (e *emitter) phase(f *jen.File, w *writer, nodes []*graph.Node, ph graph.Phase, name, doc string) {
-	var methods []method
-	var shares []*sharedFunction
-	together := map[string]*sharedFunction{}
+	p := e.newPhase(w, ph, name)
 	top := w.function()
-	used := map[string]int{}
+	p.layers(top, groups(nodes, ph))
+	p.emit(f, method{name: name, doc: doc, fn: top})
+}
+
+func (e *emitter) newPhase(w *writer, ph graph.Phase, name string) *phaseWriter {
+	return &phaseWriter{e: e, w: w, ph: ph, name: name, family: map[string]*sharedFunction{}, used: map[string]int{}}
+}
+
+func (p *phaseWriter) unique(id string) string {
+	if p.used[id]++; p.used[id] > 1 {
+		id = fmt.Sprintf("%s%d", id, p.used[id])
+	}
+	return id
+}
+
+// layers adds to top the nodes of layers, group by group, or calls of their functions.
+func (p *phaseWriter) layers(top *function, all [][]*graph.Node) {
+	e, w, ph, name := p.e, p.w, p.ph, p.name
 	origin := ""
-	for i, piece := range parted(groups(nodes, ph), w.twins) {
+	for i, piece := range parted(all, w.twins) {
 		group := piece.nodes
 		if o := group[0].Origin; o == "" || o != origin {
 			if i > 0 {
@@ -779,34 +847,30 @@ func (e *emitter) phase(f *jen.File, w *writer, nodes []*graph.Node, ph graph.Ph
 			continue
 		}
 		if family := w.twins[group[0].Scope]; family != "" {
-			if _, tried := together[family]; !tried {
-				together[family] = e.share(w, ph, family, name)
-				if s := together[family]; s != nil {
-					shares = append(shares, s)
+			if _, tried := p.family[family]; !tried {
+				p.family[family] = e.share(w, ph, family, name)
+				if s := p.family[family]; s != nil {
+					p.shares = append(p.shares, s)
 				}
 			}
-			if s := together[family]; s != nil {
+			if s := p.family[family]; s != nil {
 				top.add(s.call(top, group[0].Scope))
 				continue
 			}
 		}
 		fn := w.function()
-		unique := func(id string) string {
-			if used[id]++; used[id] > 1 {
-				id = fmt.Sprintf("%s%d", id, used[id])
-			}
-			return id
-		}
 		id := lower(group[0].Scope) + upperFirst(name)
+		if piece.part != "" {
+			id = lower(group[0].Scope) + upperFirst(piece.part) + upperFirst(name)
+		}
+		id = p.unique(id)
 		doc := e.methodDoc(id, group, ph)
 		if part := piece.part; part != "" {
-			id = lower(group[0].Scope) + upperFirst(part) + upperFirst(name)
 			doc = fmt.Sprintf("%s %s the %s of %s.", id, map[bool]string{true: "computes the gradients of", false: "runs"}[ph == graph.Backward], partNames[part], group[0].Scope)
 		}
-		id = unique(id)
 		var parts []method
 		fn.split = func(n *graph.Node, part string, pf *function) jen.Code {
-			pid := unique(lower(n.Scope) + upperFirst(part) + upperFirst(name))
+			pid := p.unique(lower(n.Scope) + upperFirst(part) + upperFirst(name))
 			what := "runs"
 			if ph == graph.Backward {
 				what = "computes the gradients of"
@@ -815,24 +879,28 @@ func (e *emitter) phase(f *jen.File, w *writer, nodes []*graph.Node, ph graph.Ph
 			return jen.Id(w.receiver).Dot(pid).Call(jen.Id("b"), jen.Id(n.Loop.Index))
 		}
 		fn.nodes(group)
-		methods = append(methods, method{name: id, doc: doc, fn: fn})
-		methods = append(methods, parts...)
+		p.methods = append(p.methods, method{name: id, doc: doc, fn: fn})
+		p.methods = append(p.methods, parts...)
 		top.add(jen.Id(w.receiver).Dot(id).Call(jen.Id("b")))
 	}
+}
+
+// emit writes the function of the phase and those that it calls.
+func (p *phaseWriter) emit(f *jen.File, top method) {
 	emit := func(m method) {
 		comment(f, "%s", m.doc)
-		params := []jen.Code{jen.Id("b").Op("*").Qual(e.modelPkg(), "Batch")}
+		params := []jen.Code{jen.Id("b").Op("*").Qual(p.e.modelPkg(), "Batch")}
 		if m.index != "" {
 			params = append(params, jen.Id(m.index).Int())
 		}
 		f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id(m.name).Params(params...).Block(m.fn.block()...)
 		f.Line()
 	}
-	emit(method{name: name, doc: doc, fn: top})
-	for _, s := range shares {
+	emit(top)
+	for _, s := range p.shares {
 		s.emit(f)
 	}
-	for _, m := range methods {
+	for _, m := range p.methods {
 		emit(m)
 	}
 }
@@ -886,7 +954,9 @@ func (e *emitter) scopeText(name string) string {
 	return name
 }
 
-func (e *emitter) loss(f *jen.File, w *writer) {
+// loss emits the method that computes the loss of a step from what its forward pass left. Where the gradient is computed with it, an argument says whether it is
+// asked for.
+func (e *emitter) loss(f *jen.File, w *writer, name, doc string) {
 	fn := w.function()
 	var nodes []*graph.Node
 	for _, n := range w.g.Nodes {
@@ -897,6 +967,9 @@ func (e *emitter) loss(f *jen.File, w *writer) {
 	// The gradient of the logits is computed with the loss, when there is a backward pass to read it.
 	var grads []*graph.Value
 	for _, n := range nodes {
+		if n.Op.Emit == nil {
+			continue
+		}
 		for _, c := range n.Op.Emit(n) {
 			for _, a := range c.Args {
 				if x, ok := a.(graph.IfTraining); ok {
@@ -912,12 +985,12 @@ func (e *emitter) loss(f *jen.File, w *writer) {
 	}
 	fn.nodes(nodes)
 	fn.add(jen.Return())
-	doc := "loss gives the mean loss of the logits in nats a token and, for a training step, leaves its gradient in their place."
-	if e.spec.Latent != nil {
-		doc = "loss gives the reconstruction's loss plus the weighted divergence, the mean in nats a " + e.unit() + ". For a training step it leaves the gradient of what the decoder gave in its place."
+	params := []jen.Code{jen.Id("b").Op("*").Qual(e.modelPkg(), "Batch")}
+	if len(grads) > 0 {
+		params = append(params, jen.Id("train").Bool())
 	}
 	comment(f, "%s", doc)
-	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("loss").Params(jen.Id("b").Op("*").Qual(e.modelPkg(), "Batch"), jen.Id("train").Bool()).Params(jen.Id("loss").Float64()).Block(fn.block()...)
+	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id(name).Params(params...).Params(jen.Id("loss").Float64()).Block(fn.block()...)
 	f.Line()
 }
 

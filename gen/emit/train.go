@@ -16,8 +16,7 @@ type optimizer struct {
 	args []jen.Code
 }
 
-func (e *emitter) optimizer() optimizer {
-	o := e.spec.Optimizer
+func newOptimizer(o *spec.Optimizer) optimizer {
 	lit := func(xs ...float64) []jen.Code {
 		var r []jen.Code
 		for _, x := range xs {
@@ -51,7 +50,7 @@ func (e *emitter) initialize(f *jen.File) {
 		g.Id("p").Op(":=").Op("&").Id("m").Dot("Params")
 		g.Id("stream").Op(":=").Uint64().Call(jen.Lit(0))
 		g.Id("next").Op(":=").Func().Params().Uint64().Block(jen.Id("stream").Op("++"), jen.Return(jen.Id("stream")))
-		e.eachParam(g, "p", func(g *jen.Group, p *build.Param, field *jen.Statement, _ jen.Code) {
+		e.eachParam(g, "p", e.scopes(), func(g *jen.Group, p *build.Param, field *jen.Statement, _ jen.Code) {
 			call := func(fn string, args ...jen.Code) {
 				g.Qual(pkg, fn).Call(append([]jen.Code{field.Clone()}, args...)...)
 			}
@@ -111,9 +110,13 @@ func (e *emitter) dropoutHelpers(f *jen.File) {
 		jen.Return(jen.Lit(0)),
 	)
 	f.Line()
+	steps := jen.Id("m").Dot("step")
+	if e.spec.GAN != nil {
+		steps = steps.Op("+").Id("m").Dot("discriminated") // which have steps of their own
+	}
 	comment(f, "dropKey is the key of a dropout mask: another one for each place in the model, each layer of a stack and each training step.")
 	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("dropKey").Params(jen.List(jen.Id("place"), jen.Id("layer")).Int()).Uint64().Block(
-		jen.Return(jen.Qual(e.modelPkg(), "Key").Call(jen.Id("m").Dot("seed"), jen.Uint64().Call(jen.Id("m").Dot("step")), jen.Uint64().Call(jen.Id("place")), jen.Uint64().Call(jen.Id("layer")))),
+		jen.Return(jen.Qual(e.modelPkg(), "Key").Call(jen.Id("m").Dot("seed"), jen.Uint64().Call(steps), jen.Uint64().Call(jen.Id("place")), jen.Uint64().Call(jen.Id("layer")))),
 	)
 	f.Line()
 }
@@ -250,16 +253,12 @@ func (e *emitter) info(f *jen.File) {
 		source = jen.Op("&").Qual(mp, "Source").Values(jen.Id("Steps").Op(":").Id("maxSourceSteps"), jen.Id("Vocab").Op(":").Lit(k.Tokenizer.Vocab), jen.Id("End").Op(":").Lit(k.Tokenizer.Special(spec.EndToken)),
 			jen.Id("AnswerBegin").Op(":").Lit(s.Tokenizer.Special(spec.BeginToken)), jen.Id("AnswerEnd").Op(":").Lit(s.Tokenizer.Special(spec.EndToken)))
 	}
-	var vector, latent, vocab, steps jen.Code = nil, nil, jen.Id("vocab"), jen.Id("maxSteps")
-	if k := s.Vectors; k != nil {
-		vocab, steps = nil, jen.Lit(1)
-		values := []jen.Code{jen.Id("Width").Op(":").Id("vectorSize")}
-		if s.Likelihood.Kind == "bernoulli" {
-			values = append(values, jen.Id("Bounded").Op(":").True(), jen.Id("High").Op(":").Lit(1))
-		} else {
-			values = append(values, jen.Id("Deviation").Op(":").Lit(s.Likelihood.Deviation))
-		}
-		vector = jen.Op("&").Qual(mp, "Vector").Values(values...)
+	var vector, latent, adversary, vocab, steps jen.Code = nil, nil, nil, jen.Id("vocab"), jen.Id("maxSteps")
+	if s.Vectors != nil {
+		vocab, steps, vector = nil, jen.Lit(1), e.vector()
+	}
+	if s.GAN != nil {
+		adversary = e.adversary()
 	}
 	if k := s.Latent; k != nil {
 		values := []jen.Code{jen.Id("Width").Op(":").Id("latentSize"), jen.Id("Beta").Op(":").Id("beta")}
@@ -297,11 +296,39 @@ func (e *emitter) info(f *jen.File) {
 		"SpecDigest", s.Digest, "Architecture", s.Architecture(),
 		"Vocab", vocab, "Batch", jen.Id("maxBatch"), "Steps", steps, "Seed", jen.Id("defaultSeed"),
 		"Params", jen.Id("paramCount"), "TrainBytes", r.TrainBytes, "DecodeBytes", r.DecodeBytes,
-		"Prefix", e.Model.Prefix(), "Masking", masking, "Source", source, "Vector", vector, "Latent", latent,
+		"Prefix", e.Model.Prefix(), "Masking", masking, "Source", source, "Vector", vector, "Latent", latent, "Adversary", adversary,
 		"Layers", jen.Index().Qual(mp, "Layer").Values(layers...),
 		"Training", jen.Qual(mp, "Training").Values(fields(
 			"Rate", s.Optimizer.Rate, "Schedule", sc.Kind, "Warmup", sc.Warmup, "Every", sc.Every, "Factor", sc.Factor, "Floor", sc.Floor,
 			"Passes", t.Passes, "Steps", t.Steps, "Validation", t.Validation, "EvalEvery", t.EvalEvery, "SaveEvery", t.SaveEvery, "Separator", t.Separator,
 			"Sampling", t.Sampling, "Rise", t.Rise)...),
 	)...)
+}
+
+// vector says what vectors the model takes: those that its likelihood is for, or that the last activation of a generator can give.
+func (e *emitter) vector() jen.Code {
+	s := e.spec
+	low, high, bounded := 0, 0, false
+	values := []jen.Code{jen.Id("Width").Op(":").Id("vectorSize")}
+	switch {
+	case s.Likelihood != nil && s.Likelihood.Kind == "bernoulli":
+		high, bounded = 1, true
+	case s.Likelihood != nil:
+		values = append(values, jen.Id("Deviation").Op(":").Lit(s.Likelihood.Deviation))
+	default:
+		switch s.Layers[len(s.Layers)-1].(*spec.Dense).Activation {
+		case "tanh":
+			low, high, bounded = -1, 1, true
+		case "sigmoid":
+			high, bounded = 1, true
+		}
+	}
+	if bounded {
+		values = append(values, jen.Id("Bounded").Op(":").True())
+		if low != 0 {
+			values = append(values, jen.Id("Low").Op(":").Lit(low))
+		}
+		values = append(values, jen.Id("High").Op(":").Lit(high))
+	}
+	return jen.Op("&").Qual(e.modelPkg(), "Vector").Values(values...)
 }

@@ -21,6 +21,18 @@ func Append(g *graph.Graph, loss *graph.Value, wrt []*graph.Value) ([]*graph.Val
 		return nil, fmt.Errorf("grad: %s of shape %s is not a number", loss, loss.Shape)
 	}
 	b := &graph.Builder{G: g, Phase: graph.Backward}
+	return From(b, loss, b.Apply(op.Ones, []string{"dloss"}, graph.Attrs{{Key: "shape", Val: loss.Shape}})[0], wrt)
+}
+
+// From adds to the graph of b, in its phase, the product of dy, of y's shape, with the derivative of y with respect to each of wrt: the gradient of Σ dy∘y. As what
+// it adds are nodes like any other, the result can be part of what is differentiated next, such as the loss of a gradient penalty.
+func From(b *graph.Builder, y, dy *graph.Value, wrt []*graph.Value) ([]*graph.Value, error) {
+	if !y.Shape.Same(dy.Shape) {
+		return nil, fmt.Errorf("grad: %s of shape %s has a gradient of shape %s", y, y.Shape, dy.Shape)
+	}
+	own := *b // the layers of the nodes pass through it
+	b = &own
+	g := b.G
 	r := newReverse(b, func(v *graph.Value) *graph.Value { return v })
 	r.src, r.top = g, true
 	for _, v := range wrt {
@@ -28,7 +40,7 @@ func Append(g *graph.Graph, loss *graph.Value, wrt []*graph.Value) ([]*graph.Val
 	}
 	nodes := append([]*graph.Node{}, g.Nodes...)
 	r.activate(nodes)
-	r.adjoint[loss] = b.Apply(op.Ones, []string{"dloss"}, graph.Attrs{{Key: "shape", Val: loss.Shape}})[0]
+	r.adjoint[y] = dy
 	if err := r.run(nodes); err != nil {
 		return nil, err
 	}

@@ -88,7 +88,7 @@ type Call struct {
 	Result *Value // the number that the call returns, if any
 }
 
-// Operand is an argument of a Call: *Value (its memory), Dim, Float, Nil, Option, Onto, Columns, Last, Bool, Heads, DropRate, DropKey, NoiseKey, InTraining or IfTraining.
+// Operand is an argument of a Call: *Value (its memory), Dim, Float, Nil, Option, Onto, OneOver, Columns, Last, Bool, Heads, DropRate, DropKey, NoiseKey, InTraining or IfTraining.
 type Operand any
 
 type (
@@ -116,6 +116,9 @@ type (
 
 // Onto is the option of a product that adds to V: where V lies in the memory of the result it is accumulated, elsewhere it is read.
 type Onto struct{ V, Result *Value }
+
+// OneOver is 1 divided by a size.
+type OneOver struct{ Size Dim }
 
 // Columns is the memory of V from column From of its first row on.
 type Columns struct {

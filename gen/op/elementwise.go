@@ -62,6 +62,12 @@ var Sub = zip("sub", "Sub", 2, 1, func(x []float64) float64 { return x[0] - x[1]
 // Mul is the product of elements.
 var Mul = zip("mul", "Mul", 2, 1, func(x []float64) float64 { return x[0] * x[1] }, "%s ∘ %s", nil)
 
+// Div is a/b, element by element.
+var Div = zip("div", "Div", 2, 1, func(x []float64) float64 { return x[0] / x[1] }, "%s / %s", nil)
+
+// Sqrt is the root. Its gradient at 0 is infinite.
+var Sqrt = zip("sqrt", "Sqrt", 1, 1, func(x []float64) float64 { return math.Sqrt(x[0]) }, "√%s", nil)
+
 // Tanh is the hyperbolic tangent.
 var Tanh = zip("tanh", "Tanh", 1, 1, func(x []float64) float64 { return math.Tanh(x[0]) }, "tanh(%s)", nil)
 
@@ -73,6 +79,54 @@ var Sigmoid = zip("sigmoid", "Sigmoid", 1, 1, func(x []float64) float64 { return
 
 // SigmoidGrad is y·(1 − y)·dy, with y = σ(x).
 var SigmoidGrad = zip("sigmoid_grad", "SigmoidGrad", 2, 3, func(x []float64) float64 { return x[0] * (1 - x[0]) * x[1] }, "%[1]s ∘ (1 − %[1]s) ∘ %[2]s", nil)
+
+// Softplus is log(1+eˣ), which is −log σ(−x).
+var Softplus = zip("softplus", "Softplus", 1, 2, func(x []float64) float64 {
+	return math.Max(x[0], 0) + math.Log1p(math.Exp(-math.Abs(x[0])))
+}, "log(1 + exp %s)", nil)
+
+// SoftplusGrad is σ(x)·dy.
+var SoftplusGrad = zip("softplus_grad", "SoftplusGrad", 2, 2, func(x []float64) float64 { return sigmoid(x[0]) * x[1] }, "σ(%s) ∘ %s", nil)
+
+// LeakyReLU is x where x is above 0 and `slope`·x elsewhere (Maas et al. 2013).
+var LeakyReLU = withNumber(zip("leaky_relu", "LeakyReLU", 1, 1, nil, "%[1]s where it is above 0, %%g·%[1]s elsewhere", nil), "slope", func(x []float64, slope float64) float64 {
+	return max(x[0], slope*x[0])
+})
+
+// LeakyReLUGrad is dy where y > 0 and `slope`·dy elsewhere, y being the input of LeakyReLU or, for a slope in [0, 1), its output.
+var LeakyReLUGrad = withNumber(zip("leaky_relu_grad", "LeakyReLUGrad", 2, 1, nil, "%[2]s where %[1]s is above 0, %%g·%[2]s elsewhere", nil), "slope", func(x []float64, slope float64) float64 {
+	if x[0] > 0 {
+		return x[1]
+	}
+	return slope * x[1]
+})
+
+// withNumber makes o, which zip has made without a function, one of the elements and a number, its attribute key.
+func withNumber(o *graph.Op, key string, f func(x []float64, number float64) float64) *graph.Op {
+	formula := o.Formula
+	o.Formula = func(n *node, name names) string {
+		return fmt.Sprintf(formula(n, name), n.Attrs.Float(key))
+	}
+	o.Eval = func(n *node, in, out []*graph.Tensor) error {
+		x := make([]float64, len(in))
+		for i := range out[0].F {
+			for j := range in {
+				x[j] = in[j].F[i]
+			}
+			out[0].F[i] = f(x, n.Attrs.Float(key))
+		}
+		return nil
+	}
+	emit := o.Emit
+	o.Emit = func(n *node) []call {
+		calls := emit(n)
+		args := calls[0].Args // the number stands before the size
+		last := len(args) - 1
+		calls[0].Args = append(args[:last:last], graph.Float(n.Attrs.Float(key)), args[last])
+		return calls
+	}
+	return o
+}
 
 // ReLU is max(x, 0).
 var ReLU = zip("relu", "ReLU", 1, 1, func(x []float64) float64 { return math.Max(x[0], 0) }, "max(%s, 0)", nil)
@@ -204,12 +258,60 @@ func init() {
 	}
 	Tanh.Grad, Sigmoid.Grad, ReLU.Grad = outputGrad(TanhGrad), outputGrad(SigmoidGrad), outputGrad(ReLUGrad)
 
+	LeakyReLU.Grad = func(c *graph.Context, n *node, g []*value) []*value {
+		return c.Apply(LeakyReLUGrad, []string{d(n.Args[0])}, n.Attrs, c.Val(n.Outs[0]), g[0])
+	}
+	LeakyReLUGrad.Grad = func(c *graph.Context, n *node, g []*value) []*value {
+		r := make([]*value, 2)
+		if c.Need(1) {
+			r[1] = c.Apply(LeakyReLUGrad, []string{d(n.Args[1])}, n.Attrs, c.Val(n.Args[0]), g[0])[0]
+		}
+		return r
+	}
+	Div.Grad = func(c *graph.Context, n *node, g []*value) []*value {
+		r := make([]*value, 2)
+		q := c.Apply(Div, []string{d(n.Args[0])}, nil, g[0], c.Val(n.Args[1]))[0]
+		if c.Need(0) {
+			r[0] = q
+		}
+		if c.Need(1) { // −(g/b)·(a/b)
+			r[1] = neg(c, c.Apply(Mul, nil, nil, q, c.Val(n.Outs[0]))[0], d(n.Args[1]))
+		}
+		return r
+	}
+	Sqrt.Grad = func(c *graph.Context, n *node, g []*value) []*value {
+		half := c.Apply(Scale, nil, graph.Attrs{{Key: "by", Val: 0.5}}, g[0])[0]
+		return c.Apply(Div, []string{d(n.Args[0])}, nil, half, c.Val(n.Outs[0]))
+	}
+	Affine.Grad = func(c *graph.Context, n *node, g []*value) []*value {
+		return c.Apply(Scale, []string{d(n.Args[0])}, graph.Attrs{{Key: "by", Val: n.Attrs.Float("by")}}, g[0])
+	}
+	// f(x, dy) = σ(x)·dy: ∂/∂x is σ(x)·(1 − σ(x))·dy.
+	SoftplusGrad.Grad = func(c *graph.Context, n *node, g []*value) []*value {
+		x, dy := n.Args[0], n.Args[1]
+		r := make([]*value, 2)
+		if c.Need(0) {
+			s := c.Apply(Sigmoid, nil, nil, c.Val(x))[0]
+			p := c.Apply(Mul, nil, nil, c.Val(dy), g[0])[0]
+			r[0] = c.Apply(SigmoidGrad, []string{d(x)}, nil, s, p)[0]
+		}
+		if c.Need(1) {
+			r[1] = c.Apply(SoftplusGrad, []string{d(dy)}, nil, c.Val(x), g[0])[0]
+		}
+		return r
+	}
+	SumRows.Grad = func(c *graph.Context, n *node, g []*value) []*value {
+		x := n.Args[0]
+		return c.Apply(AddBias, []string{d(x)}, nil, or0(c, nil, x, d(x)), g[0])
+	}
+
 	inputGrad := func(op *graph.Op) func(*graph.Context, *node, []*value) []*value {
 		return func(c *graph.Context, n *node, g []*value) []*value {
 			return c.Apply(op, []string{d(n.Args[0])}, nil, c.Val(n.Args[0]), g[0])
 		}
 	}
 	GELU.Grad, GELUErf.Grad, SiLU.Grad, SwiGLU.Grad = inputGrad(GELUGrad), inputGrad(GELUErfGrad), inputGrad(SiLUGrad), inputGrad(SwiGLUGrad)
+	Softplus.Grad = inputGrad(SoftplusGrad)
 
 	// f(y, dy) = (1−y²)·dy: ∂/∂dy is the operation itself on the incoming gradient, ∂/∂y is −2·y·dy.
 	TanhGrad.Grad = func(c *graph.Context, n *node, g []*value) []*value {
@@ -270,6 +372,23 @@ var Scale = &graph.Op{
 	},
 	Formula: func(n *node, name names) string {
 		return fmt.Sprintf("%s = %g·%s", name(n.Outs[0]), n.Attrs.Float("by"), name(n.Args[0]))
+	},
+}
+
+// Affine is `by`·x + `plus`.
+var Affine = &graph.Op{
+	Name: "affine", Infer: allSame(1), Flops: perElement(2), InPlace: [][2]int{{0, 0}}, Rowwise: always,
+	Eval: func(n *node, in, out []*graph.Tensor) error {
+		for i, x := range in[0].F {
+			out[0].F[i] = n.Attrs.Float("by")*x + n.Attrs.Float("plus")
+		}
+		return nil
+	},
+	Emit: func(n *node) []call {
+		return []call{{Func: "Affine", Args: []graph.Operand{n.Outs[0], n.Args[0], graph.Float(n.Attrs.Float("by")), graph.Float(n.Attrs.Float("plus")), n.Outs[0].Shape.Elems()}}}
+	},
+	Formula: func(n *node, name names) string {
+		return fmt.Sprintf("%s = %g·%s %+g", name(n.Outs[0]), n.Attrs.Float("by"), name(n.Args[0]), n.Attrs.Float("plus"))
 	},
 }
 

@@ -33,7 +33,9 @@ var Zeros = filled("zeros", 0, func(n *node) []call {
 })
 
 // Ones is a value of shape `shape` that is 1 everywhere: where a gradient starts.
-var Ones = filled("ones", 1, nil)
+var Ones = filled("ones", 1, func(n *node) []call {
+	return []call{{Func: "Fill", Args: []graph.Operand{n.Outs[0], graph.Float(1), n.Outs[0].Shape.Elems()}}}
+})
 
 // Index is the number of the iteration of the loop around it, in the order of the elements.
 var Index = &graph.Op{

@@ -125,3 +125,66 @@ func crossEntropy(logits *graph.Tensor, targets []int32, smoothing float64, rows
 	}
 	return sum / count
 }
+
+// Mean is the mean of all elements, a number.
+var Mean = &graph.Op{
+	Name: "mean",
+	Infer: func(n *node) ([]graph.TypedShape, error) {
+		if err := wantArgs(n, graph.F32); err != nil {
+			return nil, err
+		}
+		return f32(nil), nil
+	},
+	Flops: func(n *node) dim { return n.Args[0].Shape.Elems() },
+	Eval: func(n *node, in, out []*graph.Tensor) error {
+		for _, x := range in[0].F {
+			out[0].F[0] += x / float64(len(in[0].F))
+		}
+		return nil
+	},
+	Emit: func(n *node) []call {
+		return []call{{Func: "Mean", Result: n.Outs[0], Args: []graph.Operand{n.Args[0], n.Args[0].Shape.Elems()}}}
+	},
+	Formula: func(n *node, name names) string { return name(n.Outs[0]) + " = mean of " + name(n.Args[0]) },
+}
+
+// MeanGrad gives every element of `shape` its share of the gradient of the mean, dmean divided by their number. In code dmean is 1, where a gradient starts.
+var MeanGrad = &graph.Op{
+	Name: "mean_grad",
+	Infer: func(n *node) ([]graph.TypedShape, error) {
+		if err := wantArgs(n, graph.F32); err != nil {
+			return nil, err
+		}
+		s, ok := n.Attrs.Get("shape").(graph.Shape)
+		if !ok || len(n.Args[0].Shape) != 0 {
+			return nil, fmt.Errorf("wants a number and the attribute shape")
+		}
+		return f32(s), nil
+	},
+	Eval: func(n *node, in, out []*graph.Tensor) error {
+		for i := range out[0].F {
+			out[0].F[i] = in[0].F[0] / float64(len(out[0].F))
+		}
+		return nil
+	},
+	Emit: func(n *node) []call {
+		if def := n.Args[0].Def; def == nil || def.Op != Ones {
+			panic("op: the gradient of a mean that is not the loss itself has no code")
+		}
+		size := n.Outs[0].Shape.Elems()
+		return []call{{Func: "Fill", Args: []graph.Operand{n.Outs[0], graph.OneOver{Size: size}, size}}}
+	},
+	Formula: func(n *node, name names) string {
+		return fmt.Sprintf("%s = 1/%s, the gradient of the mean", name(n.Outs[0]), n.Outs[0].Shape.Elems())
+	},
+}
+
+func init() {
+	Mean.Grad = func(c *graph.Context, n *node, g []*value) []*value {
+		return c.Apply(MeanGrad, []string{d(n.Args[0])}, graph.Attrs{{Key: "shape", Val: n.Args[0].Shape}}, g[0])
+	}
+	MeanGrad.Grad = func(c *graph.Context, n *node, g []*value) []*value {
+		// Σ g/n is the mean of g.
+		return c.Apply(Mean, []string{d(n.Args[0])}, nil, g[0])
+	}
+}

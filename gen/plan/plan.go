@@ -172,9 +172,13 @@ func (p *Plan) outputs(g *graph.Graph, last map[*graph.Value]int) error {
 	}
 	for i, o := range g.Outputs {
 		name, ok := strings.CutPrefix(g.Targets[i], "state:")
+		before := inputs[name+"0"]
 		if !ok {
-			last[o] = 2 * p.now
-			continue
+			if name, ok = strings.CutPrefix(g.Targets[i], "keep:"); !ok {
+				last[o] = 2 * p.now
+				continue
+			}
+			before = inputs[name]
 		}
 		if o.Def == nil {
 			return fmt.Errorf("plan: the next state %s is not computed", name)
@@ -182,7 +186,7 @@ func (p *Plan) outputs(g *graph.Graph, last map[*graph.Value]int) error {
 		at := o.Def
 		for _, n := range g.Nodes {
 			for _, a := range n.Args {
-				if a == inputs[name+"0"] && p.time[n][0] > p.time[at][0] {
+				if a == before && p.time[n][0] > p.time[at][0] {
 					at = n
 				}
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/gradsmith/gradsmith/gen/build"
 	"github.com/gradsmith/gradsmith/gen/graph"
 	"github.com/gradsmith/gradsmith/gen/plan"
+	"github.com/gradsmith/gradsmith/spec"
 )
 
 // Row is a layer.
@@ -20,7 +21,7 @@ type Row struct {
 	Kind   string `json:"kind"`
 	Output string `json:"output"` // shape in training
 	Params int    `json:"params"`
-	Flops  int    `json:"flops_per_token"` // floating-point operations of the forward pass
+	Flops  int    `json:"flops_per_token"` // floating-point operations of the forward pass; a vector is one token
 }
 
 // Report is what is known of a model before it runs. Sizes are in bytes.
@@ -46,12 +47,12 @@ type Report struct {
 	TrainBytes   int    `json:"train_bytes"`      // all of a training
 	DecodeBytes  int    `json:"decode_bytes"`     // parameters and a decoder of one sequence
 	FlatParams   int    `json:"-"`                // elements of the flat array of parameters, with padding
+	Generator    int    `json:"-"`                // of these, the ones of a generator that has a discriminator beside it, which come first
 }
 
-// Make counts, from the optimized graphs and the plans of training, for the spec's capacities, and of encoding and decoding, for one sequence; those are nil
-// where the model has no such graph.
-func Make(m *build.Model, tp, ep, dp *plan.Plan) *Report {
-	s, train, decode := m.Spec, m.Train, m.Decode
+// Make counts, from the optimized graphs and their plans: of training for the spec's capacities, of encoding and decoding for one sequence.
+func Make(m *build.Model, plans map[*graph.Graph]*plan.Plan) *Report {
+	s := m.Spec
 	r := &Report{Name: s.Name, Kind: s.Kind, Batch: s.Shape.Batch, Steps: s.Shape.Steps, Unit: "token", Vocab: s.Vocab()}
 	outer := "steps × batch"
 	if s.Vectors != nil {
@@ -60,25 +61,17 @@ func Make(m *build.Model, tp, ep, dp *plan.Plan) *Report {
 	one := m.Sizes(false)
 	one["steps"] = 1
 	full := m.Sizes(true)
-	byScope := map[string]int{}
-	if decode != nil && m.Encode == nil {
-		for _, n := range decode.Nodes {
-			byScope[n.Scope] += flops(n, one)
-		}
-	} else { // a token's share of a window
-		window := m.Sizes(true)
-		window["batch"] = 1
-		for _, n := range train.Nodes {
-			if n.Phase == graph.Forward {
-				byScope[n.Scope] += flops(n, window) / s.Shape.Steps
-			}
-		}
-	}
+	byScope := forwardFlops(m, one)
 	for _, l := range m.Layers {
 		row := Row{Name: l.Name, Kind: l.Kind, Output: fmt.Sprintf("%s × %d", outer, l.Width)}
 		for _, p := range l.Params {
-			row.Params += p.Shape.Elems().N
+			if !p.Fixed {
+				row.Params += p.Shape.Elems().N
+			}
 			r.FlatParams += padded(p)
+			if s.GAN != nil && !p.Discriminator {
+				r.Generator += padded(p)
+			}
 		}
 		scopes := l.Scopes
 		if len(scopes) == 0 {
@@ -92,17 +85,33 @@ func Make(m *build.Model, tp, ep, dp *plan.Plan) *Report {
 		r.Flops += row.Flops
 	}
 	total := 0
-	for _, n := range train.Nodes {
-		total += flops(n, full)
+	for _, g := range m.Trained() {
+		for _, n := range g.Nodes {
+			times := 1
+			if g == m.Discriminate {
+				times = s.GAN.CriticSteps
+			}
+			total += times * flops(n, full)
+		}
+		r.ArenaBytes += 4 * plans[g].Arena
+		r.NaiveBytes += 4 * plans[g].Naive
 	}
 	r.TrainFlops = total / (s.Shape.Batch * s.Shape.Steps)
 	r.ParamBytes = 4 * r.FlatParams
 	r.GradBytes = r.ParamBytes
-	r.SlotBytes = r.ParamBytes * Slots(s.Optimizer.Kind)
-	if s.Optimizer.Kind == "rmsprop" && s.Optimizer.Momentum != 0 {
-		r.SlotBytes += r.ParamBytes
+	if s.GAN != nil {
+		r.SlotBytes = slotBytes(&s.Optimizer, r.Generator) + slotBytes(&s.GAN.Optimizer, r.FlatParams-r.Generator)
+		if s.GAN.EMA > 0 {
+			r.SlotBytes += 4 * r.Generator
+		}
+		for _, in := range m.Discriminate.Inputs {
+			if in.Role == graph.Data && in.Name != "vectors" {
+				r.ArenaBytes += 4 * in.Shape.Elems().At(full)
+			}
+		}
+	} else {
+		r.SlotBytes = slotBytes(&s.Optimizer, r.FlatParams)
 	}
-	r.ArenaBytes, r.NaiveBytes = 4*tp.Arena, 4*tp.Naive
 	for _, st := range m.States {
 		if s.Kind == "rnn" { // otherwise a decoder alone has them
 			r.StateBytes += 4 * st.Shape.Elems().At(full)
@@ -112,14 +121,49 @@ func Make(m *build.Model, tp, ep, dp *plan.Plan) *Report {
 	for _, c := range m.Caches {
 		r.DecoderBytes += 4 * c.Shape.Elems().At(one)
 	}
-	for _, p := range []*plan.Plan{ep, dp} {
-		if p != nil {
-			r.DecoderBytes += 4 * p.Arena
+	for _, g := range []*graph.Graph{m.Encode, m.Decode, m.Make} {
+		if g != nil {
+			r.DecoderBytes += 4 * plans[g].Arena
 		}
 	}
 	r.TrainBytes = r.ParamBytes + r.GradBytes + r.SlotBytes + r.ArenaBytes + r.StateBytes
 	r.DecodeBytes = r.ParamBytes + r.DecoderBytes
 	return r
+}
+
+// forwardFlops counts the operations of a forward pass for one token, or one vector, by the scope of the node.
+func forwardFlops(m *build.Model, one map[string]int) map[string]int {
+	byScope := map[string]int{}
+	switch {
+	case m.Make != nil:
+		for _, g := range []*graph.Graph{m.Make, m.Judge} {
+			for _, n := range g.Nodes {
+				byScope[n.Scope] += flops(n, one)
+			}
+		}
+	case m.Decode != nil && m.Encode == nil:
+		for _, n := range m.Decode.Nodes {
+			byScope[n.Scope] += flops(n, one)
+		}
+	default: // a token's share of a window
+		window := m.Sizes(true)
+		window["batch"] = 1
+		for _, n := range m.Train.Nodes {
+			if n.Phase == graph.Forward {
+				byScope[n.Scope] += flops(n, window) / m.Spec.Shape.Steps
+			}
+		}
+	}
+	return byScope
+}
+
+// slotBytes is the memory of an optimizer for n parameters.
+func slotBytes(o *spec.Optimizer, n int) int {
+	b := 4 * n * Slots(o.Kind)
+	if o.Kind == "rmsprop" && o.Momentum != 0 {
+		b += 4 * n
+	}
+	return b
 }
 
 // ProgramBytes is about what a program with the commands of a model takes before there is a model: code, the Go runtime, stacks. It was measured on Linux.
@@ -195,20 +239,21 @@ func Bytes(n int) string {
 // Text is the whole report: what the command inspect prints.
 func (r *Report) Text() string {
 	var b strings.Builder
-	size := fmt.Sprintf("vocabulary %d, up to %d sequences × %d steps", r.Vocab, r.Batch, r.Steps)
+	what := fmt.Sprintf("vocabulary %d, up to %d sequences × %d steps", r.Vocab, r.Batch, r.Steps)
+	text := "its text a byte a token"
 	if r.Vector > 0 {
-		size = fmt.Sprintf("vectors of %d, up to %d side by side", r.Vector, r.Batch)
+		what, text = fmt.Sprintf("vectors of %d, up to %d side by side", r.Vector, r.Batch), "its data four bytes a number"
 	}
-	fmt.Fprintf(&b, "%s: %s, %s\n\n%s\n", r.Name, r.Kind, size, r.Table())
+	fmt.Fprintf(&b, "%s: %s, %s\n\n%s\n", r.Name, r.Kind, what, r.Table())
 	fmt.Fprintf(&b, "training   %s flops a %s\n", Count(r.TrainFlops), r.Unit)
 	fmt.Fprintf(&b, "           %s: parameters %s, gradients %s, optimizer %s, activations %s, state %s\n",
 		Bytes(r.TrainBytes), Bytes(r.ParamBytes), Bytes(r.GradBytes), Bytes(r.SlotBytes), Bytes(r.ArenaBytes), Bytes(r.StateBytes))
 	fmt.Fprintf(&b, "           without the memory plan activations would take %s\n", Bytes(r.NaiveBytes))
-	if r.Vector > 0 {
-		fmt.Fprintf(&b, "           the program around it adds about %s, and its data four bytes a number\n", Bytes(ProgramBytes))
-		return b.String()
+	fmt.Fprintf(&b, "           the program around it adds about %s, and %s\n", Bytes(ProgramBytes), text)
+	if r.Vector > 0 && r.DecoderBytes > 0 {
+		fmt.Fprintf(&b, "sampling   %s: parameters %s, a batch of vectors %s\n", Bytes(r.DecodeBytes), Bytes(r.ParamBytes), Bytes(r.DecoderBytes))
+	} else if r.Vector == 0 {
+		fmt.Fprintf(&b, "decoding   %s: parameters %s, a sequence %s\n", Bytes(r.DecodeBytes), Bytes(r.ParamBytes), Bytes(r.DecoderBytes))
 	}
-	fmt.Fprintf(&b, "           the program around it adds about %s, and its text a byte a token\n", Bytes(ProgramBytes))
-	fmt.Fprintf(&b, "decoding   %s: parameters %s, a sequence %s\n", Bytes(r.DecodeBytes), Bytes(r.ParamBytes), Bytes(r.DecoderBytes))
 	return b.String()
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes pytorch_golden.json: loss and gradients of the models rnn, lstm, gru, gptnano and vae, and the losses of bertmini, transformer and translate, in PyTorch, in float64.
+"""Writes pytorch_golden.json: loss and gradients of the models rnn, lstm, gru, gptnano, vae and gan, and the losses of bertmini, transformer and translate, in PyTorch, in float64.
 
 Weights and tokens come from a formula that the Go test repeats, so that the file stays small: of each gradient it holds the norm, the product with a
 vector from the same formula, and some elements. Run it with Debian's python3-torch:
@@ -217,6 +217,70 @@ def recurrent_translator():
     return {"loss": F.cross_entropy(torch.stack(loss).view(-1, vocab), y.view(-1), ignore_index=-1, label_smoothing=0.1).item()}
 
 
+def adversaries(loss=None, penalty=None, spectral=False, matching=0.0):
+    """A step of the discriminator and one of the generator: 64-128-128-784 and 784-128-128-1, the model gan, or with other losses small ones."""
+    sizes = (64, 128, 784, 64) if loss is None else (2, 6, 3, 5)
+    noise, hidden, width, batch = sizes
+    g = [nn.Linear(noise, hidden), nn.Linear(hidden, hidden), nn.Linear(hidden, width)]
+    d = [nn.Linear(width, hidden), nn.Linear(hidden, hidden), nn.Linear(hidden, 1)]
+    names = ["g1", "g2", "made", "d1", "d2", "verdict"]
+    ours = [t for name, l in zip(names, g + d) for t in linear(f"{name}.", l)]
+    nn.ModuleList(g + d).double()
+    fill(ours, 0.1 if loss is None else 0.5)
+    data, z = (torch.tensor(numbers(s, batch * n, 1).astype(np.float64)).reshape(batch, n) for s, n in ((1, width), (2, noise)))
+    mix = torch.tensor((numbers(3, batch, 0.5) + np.float32(0.5)).astype(np.float64))[:, None]
+
+    def make():
+        return torch.tanh(g[2](F.relu(g[1](F.relu(g[0](z))))))
+
+    def matrix(l):
+        if not spectral:
+            return l.weight
+        u = torch.linalg.svd(l.weight.detach())
+        left, right = u[0][:, 0], u[2][0]  # constants, as power iteration has them
+        return l.weight / (left @ l.weight @ right)
+
+    def features(x):
+        return F.leaky_relu(F.linear(F.leaky_relu(F.linear(x, matrix(d[0]), d[0].bias), 0.2), matrix(d[1]), d[1].bias), 0.2)
+
+    def judge(x):
+        return F.linear(features(x), matrix(d[2]), d[2].bias)
+
+    bce, kind = F.binary_cross_entropy_with_logits, loss or "non_saturating"
+    ones, zeros = torch.ones(batch, 1).double(), torch.zeros(batch, 1).double()
+    fake = make().detach()
+    real_v, fake_v = judge(data), judge(fake)
+    d_loss = {
+        "non_saturating": lambda: bce(real_v, ones) + bce(fake_v, zeros),
+        "minimax": lambda: bce(real_v, 0.9 * ones) + bce(fake_v, zeros),  # label smoothing 0.1
+        "least_squares": lambda: ((real_v - 1) ** 2).mean() / 2 + (fake_v ** 2).mean() / 2,
+        "hinge": lambda: F.relu(1 - real_v).mean() + F.relu(1 + fake_v).mean(),
+        "wasserstein": lambda: fake_v.mean() - real_v.mean(),
+        "relativistic": lambda: bce(real_v - fake_v, ones),
+    }[kind]()
+    if penalty:
+        x = data if penalty == "r1" else mix * data + (1 - mix) * fake
+        x = x.clone().requires_grad_()
+        slope, = torch.autograd.grad(judge(x).sum(), x, create_graph=True)
+        d_loss = d_loss + (5 * slope.pow(2).sum(1).mean() if penalty == "r1" else 10 * (slope.norm(2, 1) - 1).pow(2).mean())
+    discriminator = gradients(d_loss, ours, skip=6)
+    for _, p, _ in ours:
+        p.grad = None
+    made = make()
+    v = judge(made)
+    g_loss = {
+        "non_saturating": lambda: bce(v, ones),
+        "minimax": lambda: -bce(v, zeros),
+        "least_squares": lambda: ((v - 1) ** 2).mean() / 2,
+        "hinge": lambda: -v.mean(),
+        "wasserstein": lambda: -v.mean(),
+        "relativistic": lambda: bce(v - judge(data), ones),
+    }[kind]()
+    if matching:
+        g_loss = g_loss + matching * ((features(made).mean(0) - features(data).mean(0)) ** 2).sum()
+    return {"discriminator": discriminator, "generator": gradients(g_loss, ours[:6])}
+
+
 def philox(counters, k):
     """Philox4x32-10 (Salmon et al. 2011) of counters (n, 0): an array [4, n] of 32-bit words."""
     low = np.uint64(0xFFFFFFFF)
@@ -257,11 +321,11 @@ def autoencoder():
     return gradients(loss / batch, ours)
 
 
-def fill(ours):
+def fill(ours, scale=0.1):
     with torch.no_grad():
         for i, (_, p, transposed) in enumerate(ours):
             shape = p.T.shape if transposed else p.shape
-            x = torch.tensor(numbers(100 + i, p.numel(), 0.1).astype(np.float64)).reshape(shape)
+            x = torch.tensor(numbers(100 + i, p.numel(), scale).astype(np.float64)).reshape(shape)
             p.copy_(x.T if transposed else x)
 
 
@@ -273,10 +337,11 @@ def golden(cell, embed, hidden, layers):
     return gradients(F.cross_entropy(out(rnn(table(x))[0]).view(-1, VOCAB), y.view(-1)), ours)
 
 
-def gradients(loss, ours):
+def gradients(loss, ours, skip=0):
+    """The loss and the gradients of the tensors of ours behind the first few."""
     loss.backward()
     tensors = []
-    for i, (name, p, transposed) in enumerate(ours):
+    for i, (name, p, transposed) in list(enumerate(ours))[skip:]:
         g = (p.grad.T if transposed else p.grad).contiguous().view(-1).numpy()
         at = (key(300 + i, np.arange(16)) % np.uint64(g.size)).astype(int)
         tensors.append({"name": name, "norm": float(np.linalg.norm(g)), "dot": float(g @ numbers(200 + i, g.size, 1).astype(np.float64)),
@@ -293,4 +358,12 @@ print(json.dumps({"torch": torch.__version__, "models": {
     "transformer": translator(),
     "translate": recurrent_translator(),
     "vae": autoencoder(),
+}, "adversaries": {
+    "gan": adversaries(),
+    "minimax": adversaries("minimax"),
+    "least_squares": adversaries("least_squares", matching=2.0),
+    "hinge": adversaries("hinge", spectral=True),
+    "wasserstein": adversaries("wasserstein", "wgan_gp"),
+    "relativistic": adversaries("relativistic", "r1"),
+    "spectral": adversaries("non_saturating", "wgan_gp", spectral=True),
 }}, indent=1))

@@ -65,6 +65,9 @@ func newRoot(p Program) *cobra.Command {
 	short := p.Info.Description
 	if short == "" {
 		short = fmt.Sprintf("Train the model %s and write text with it", name)
+		if p.Info.Adversary != nil {
+			short = fmt.Sprintf("Train the model %s and make vectors with it", name)
+		}
 	}
 	root := &cobra.Command{
 		Use:   name,
@@ -89,6 +92,8 @@ func newRoot(p Program) *cobra.Command {
 	root.PersistentFlags().IntVar(&a.threads, "threads", parallel.Threads(), "threads that compute; the result does not depend on it")
 	root.AddCommand(a.newTrain(), a.newInfo())
 	switch {
+	case p.Info.Adversary != nil:
+		root.AddCommand(a.newEvalAdversaries(), a.newSampleAdversaries(), a.newScore())
 	case p.Info.Vector != nil:
 		root.AddCommand(a.newEvalLatent(), a.newSampleVectors(), a.newReconstruct(), a.newInterpolate(), a.newEncode())
 	case p.Info.Source != nil:
@@ -105,6 +110,8 @@ func newRoot(p Program) *cobra.Command {
 func begin(info *model.Info) string {
 	lines := []string{"train --data book.txt", `sample --prompt "It was"`}
 	switch {
+	case info.Adversary != nil:
+		lines = []string{"train --data digits.npy", "sample", "score --data digits.npy"}
 	case info.Vector != nil:
 		lines = []string{"train --data digits.npy", "sample"}
 	case info.Source != nil:

@@ -11,6 +11,7 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 
+	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/train"
 )
 
@@ -18,6 +19,7 @@ import (
 type progress struct {
 	w       io.Writer
 	verbose bool
+	pair    bool                     // of adversarial networks
 	bar     *progressbar.ProgressBar // nil where there is no terminal
 	width   int
 	now     func() time.Time
@@ -29,7 +31,8 @@ type progress struct {
 	aside   time.Duration // spent in validations
 	unit    string        // what is counted: "token"
 	tokens  int
-	loss    float64 // mean that forgets
+	loss    float64    // mean that forgets
+	duel    model.Duel // of a pair of networks, the same
 	started bool
 	shown   time.Time // when the last line or the bar was drawn
 }
@@ -58,6 +61,9 @@ func (p *progress) Step(s train.Progress) {
 	now := p.now()
 	if !p.started {
 		p.started, p.start, p.shown, p.loss = true, now, now, s.Loss
+		if s.Duel != nil {
+			p.duel = *s.Duel
+		}
 		if p.width > 0 {
 			p.bar = progressbar.NewOptions(s.Total-p.first, progressbar.OptionSetWriter(p.w), progressbar.OptionFullWidth(),
 				progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false),
@@ -67,7 +73,12 @@ func (p *progress) Step(s train.Progress) {
 	} else {
 		// The first step is not in the speed: it makes the memory.
 		p.tokens += s.Tokens
-		p.loss += (s.Loss - p.loss) * max(0.02, 1/float64(s.Step-p.first))
+		share := max(0.02, 1/float64(s.Step-p.first))
+		p.loss += (s.Loss - p.loss) * share
+		if s.Duel != nil {
+			p.duel.Discriminator += (s.Duel.Discriminator - p.duel.Discriminator) * share
+			p.duel.Accuracy += (s.Duel.Accuracy - p.duel.Accuracy) * share
+		}
 	}
 	if p.bar != nil {
 		if now.Sub(p.shown) > 100*time.Millisecond || s.Step == s.Total {
@@ -86,7 +97,7 @@ func (p *progress) Step(s train.Progress) {
 // line is where a training stands.
 func (p *progress) line(s train.Progress, now time.Time) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "step %s/%s  loss %.4f", thousands(s.Step), thousands(s.Total), p.loss)
+	fmt.Fprintf(&b, "step %s/%s  %s", thousands(s.Step), thousands(s.Total), p.losses())
 	spent := (now.Sub(p.start) - p.aside).Seconds()
 	if done := s.Step - p.first - 1; done > 0 && spent > 0 {
 		fmt.Fprintf(&b, "  %s %ss/s", short(float64(p.tokens)/spent), p.unit)
@@ -99,13 +110,21 @@ func (p *progress) line(s train.Progress, now time.Time) string {
 	return b.String()
 }
 
+// losses shows the loss, or both of a pair of networks.
+func (p *progress) losses() string {
+	if !p.pair {
+		return fmt.Sprintf("loss %.4f", p.loss)
+	}
+	return fmt.Sprintf("generator %.4f  discriminator %.4f, %.1f %% right", p.loss, p.duel.Discriminator, 100*p.duel.Accuracy)
+}
+
 func (p *progress) Evaluated(e train.Evaluation) {
 	p.aside += e.Took
 	mark := ""
 	if e.Best {
 		mark = "  best"
 	}
-	p.print("step %s/%s  pass %d  loss %.4f  validation %.4f%s", thousands(e.Step), thousands(e.Total), e.Pass, p.loss, e.Loss, mark)
+	p.print("step %s/%s  pass %d  %s  validation %.4f%s", thousands(e.Step), thousands(e.Total), e.Pass, p.losses(), e.Loss, mark)
 }
 
 func (p *progress) Saved(path string, step int) {

@@ -59,6 +59,19 @@ Defaults are those of %[2]s.`, a.matter(), a.Info.Spec),
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.train(cmd, &f) },
 	}
+	if a.Info.Adversary != nil {
+		cmd.Short = "Train the two networks on vectors"
+		cmd.Long = fmt.Sprintf(`Train lets the generator and the discriminator learn from each other and from the vectors of a file,
+keeps a checkpoint and shows both losses and the share of the discriminator's verdicts that are
+right; at a validation also the discriminator's loss on the end of the vectors, which it does not
+learn from. When a loss is no longer a number, or the discriminator is right about everything for
+%s steps, training stops, says what to change, and leaves the last good checkpoint.
+Interrupted by Ctrl-C it finishes the step, writes the checkpoint and ends; --resume goes on,
+with the options that the training was begun with, and ends with the same bits as if it had
+never stopped. --rate is the generator's; the discriminator's keeps its ratio to it.
+
+Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
+	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	if a.Info.Vector != nil {
@@ -95,7 +108,9 @@ Defaults are those of %[2]s.`, a.matter(), a.Info.Spec),
 	}
 	fs.IntVar(&f.evalEvery, "eval-every", t.EvalEvery, "steps between validations, 0 after each pass")
 	fs.IntVar(&f.saveEvery, "save-every", t.SaveEvery, "steps between checkpoints, 0 at each validation")
-	fs.StringVar(&f.best, "best", "", "`FILE` for the parameters with the lowest validation loss")
+	if a.Info.Adversary == nil { // whose loss does not tell how good the generator is
+		fs.StringVar(&f.best, "best", "", "`FILE` for the parameters with the lowest validation loss")
+	}
 	fs.StringVar(&f.log, "log", "", "`FILE` for a line of JSON a step and a validation")
 	if a.writes() {
 		fs.IntVar(&f.samples, "samples", 1, "samples to print at the end")
@@ -150,7 +165,7 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 		fmt.Fprintf(errOut, "%s: warning: the weight of the divergence rises over %s steps, the training has %s: its samples will not look like the prior's\n", a.Info.Name, thousands(l.Annealed), thousands(f.steps))
 	}
 	show := newProgress(errOut, f.verbose, f.maxTime)
-	show.unit = a.Info.Unit()
+	show.unit, show.pair = a.Info.Unit(), a.Info.Adversary != nil
 	o.Reporter = show
 	var log *train.Log
 	if f.log != "" {
@@ -245,7 +260,7 @@ func (a *program) checkTrain(f *trainFlags) error {
 		high       int // 0 is no bound
 	}{
 		{"passes", f.passes, 0, 0}, {"steps", f.steps, 0, 0}, {"eval-every", f.evalEvery, 0, 0}, {"save-every", f.saveEvery, 0, 0}, {"samples", f.samples, 0, 0},
-		{"batch", f.batch, 1, a.Info.Batch}, {"window", f.window, 1, a.Info.Steps},
+		{"batch", f.batch, 1, a.Info.Batch}, {"window", f.window, 1, max(1, a.Info.Steps)},
 	} {
 		if x.value < x.low {
 			return fmt.Errorf("--%s %d: give %d or more", x.name, x.value, x.low)
@@ -277,10 +292,10 @@ func (a *program) report(ctx context.Context, out io.Writer, m model.LanguageMod
 	}
 	fmt.Fprintf(out, "step %s of %s, %s\n", thousands(r.Steps), thousands(r.Total), how)
 	if r.Tokens > 0 {
-		fmt.Fprintf(out, "training    %[1]s; %[2]s %[5]ss in %[3]s, %[4]s %[5]ss/s\n", a.lossLine(r.TrainLoss, data.density), thousands(r.Tokens), duration(r.Took), thousands(int(float64(r.Tokens)/max(r.Took.Seconds(), 1e-9))), a.Info.Unit())
+		fmt.Fprintf(out, "training    %[1]s; %[2]s %[5]ss in %[3]s, %[4]s %[5]ss/s\n", a.lossLine(r.TrainLoss, "generator", data.density), thousands(r.Tokens), duration(r.Took), thousands(int(float64(r.Tokens)/max(r.Took.Seconds(), 1e-9))), a.Info.Unit())
 	}
 	if data.Validation != nil && !math.IsNaN(r.Loss) {
-		fmt.Fprintf(out, "validation  %s", a.lossLine(r.Loss, data.validDensity))
+		fmt.Fprintf(out, "validation  %s", a.lossLine(r.Loss, "discriminator", data.validDensity))
 		if r.Best < r.Loss {
 			fmt.Fprintf(out, " (best %.4f)", r.Best)
 		}
@@ -309,8 +324,11 @@ func (a *program) report(ctx context.Context, out io.Writer, m model.LanguageMod
 	return nil
 }
 
-// lossLine shows a loss in the units that people compare. density is the number of tokens a character, or 0 where characters do not matter.
-func (a *program) lossLine(nats, density float64) string {
+// lossLine shows a loss in the units that people compare; of a pair of adversarial networks it is that of the one named. density is the number of tokens a character, or 0 where characters do not matter.
+func (a *program) lossLine(nats float64, network string, density float64) string {
+	if a.Info.Adversary != nil {
+		return fmt.Sprintf("%s's loss %.4f", network, nats)
+	}
 	if unit := a.Info.Unit(); unit != "token" {
 		return fmt.Sprintf("%.4f nats a %s", nats, unit)
 	}

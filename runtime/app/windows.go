@@ -72,7 +72,11 @@ func (a *program) vectorMaterial(f *trainFlags) (*material, error) {
 		}
 	}
 	m.text = fmt.Sprintf("%s: %s vectors to learn%s", set.Name, thousands(set.Len()), m.text)
-	m.Train, err = set.Shuffled(f.batch, f.seed)
+	rows := f.batch
+	if d := a.Info.Adversary; d != nil {
+		rows *= d.Steps // each step of the discriminator reads its own
+	}
+	m.Train, err = set.Shuffled(rows, f.seed)
 	return m, err
 }
 

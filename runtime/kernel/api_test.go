@@ -27,6 +27,11 @@ func calls(x func(i int) []float32, ids []int32) map[string]func() {
 		"LeakyReLU":      func() { LeakyReLU(x(0), x(1), 0.1, n) },
 		"LeakyReLUGrad":  func() { LeakyReLUGrad(x(0), x(1), x(2), 0.1, n) },
 		"ClampValues":    func() { ClampValues(x(0), 1, n) },
+		"Unfold":         func() { Unfold(x(0), x(1), 4, 3, 5, 2) },
+		"Fold":           func() { Fold(x(0), x(1), 4, 3, 5, 2) },
+		"MaxSteps":       func() { MaxSteps(x(0), x(1), 4, 3, 5, 1) },
+		"MaxStepsGrad":   func() { MaxStepsGrad(x(0), x(1), x(2), x(3), 4, 3, 5, 1) },
+		"MaxStepsPick":   func() { MaxStepsPick(x(0), x(1), x(2), x(3), 4, 3, 5, 1) },
 		"Clear":          func() { Clear(x(0), n) },
 		"Fill":           func() { Fill(x(0), 1, n) },
 		"Copy":           func() { Copy(x(0), x(1), n) },
@@ -78,6 +83,11 @@ func calls(x func(i int) []float32, ids []int32) map[string]func() {
 		"SwiGLU":         func() { SwiGLU(x(0), x(1), 3, 32) },
 		"SwiGLUGrad":     func() { SwiGLUGrad(x(0), x(1), x(2), 3, 32) },
 		"Attention":      func() { Attention(x(0), x(1), x(2), x(3), x(4), somePresent, 2, 3, 2, h) },
+		"Affine":         func() { Affine(x(0), x(1), 2, 1, n) },
+		"ScaleRows":      func() { ScaleRows(x(0), x(1), x(2), 3, 32) },
+		"DotRows":        func() { DotRows(x(0), x(1), x(2), 3, 32) },
+		"Normalize":      func() { Normalize(x(0), x(1), n) },
+		"Mean":           func() { Mean(x(0), n) },
 		"AttentionGrad": func() {
 			AttentionGrad(x(0), x(1), x(2), x(3), x(4), x(5), x(6), x(7), x(8), somePresent, 2, 3, 2, h)
 		},

@@ -102,6 +102,16 @@ func Scale(dst, a []float32, s float32, n int) {
 	elementwise(opScale, &v, n)
 }
 
+// Affine computes dst = a·x + b.
+func Affine(dst, x []float32, a, b float32, n int) {
+	size("Affine", "n", n)
+	need("Affine", "dst", len(dst), n)
+	need("Affine", "x", len(x), n)
+	var v vec
+	v.p[0], v.p[1], v.s[0], v.s[1] = ptr(dst), ptr(x), a, b
+	elementwise(opAxpb, &v, n)
+}
+
 // LeakyReLU computes dst = x where x ≥ 0, slope·x elsewhere.
 func LeakyReLU(dst, x []float32, slope float32, n int) {
 	size("LeakyReLU", "n", n)

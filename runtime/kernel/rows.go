@@ -1,6 +1,10 @@
 package kernel
 
-import "github.com/gradsmith/gradsmith/runtime/parallel"
+import (
+	"math"
+
+	"github.com/gradsmith/gradsmith/runtime/parallel"
+)
 
 // rowWork is the number of elements in a task of a kernel over rows.
 const rowWork = 4096
@@ -115,4 +119,77 @@ func ResetRows(dst, x []float32, reset []int32, rows, cols int) {
 			copy(d, x[r*cols:(r+1)*cols])
 		}
 	}
+}
+
+// ScaleRows computes dst = x with each row of x [rows, cols] multiplied by its element of s [rows]. dst may be x.
+func ScaleRows(dst, x, s []float32, rows, cols int) {
+	if !matrix("ScaleRows", rows, cols) {
+		return
+	}
+	need("ScaleRows", "dst", len(dst), rows*cols)
+	need("ScaleRows", "x", len(x), rows*cols)
+	need("ScaleRows", "s", len(s), rows)
+	if rows == 1 {
+		Scale(dst, x, s[0], cols) // which may be as long as a matrix
+		return
+	}
+	j := rowJobs.get()
+	j.x[0], j.x[1], j.x[2] = dst, x, s
+	j.f = scaleRowsRows
+	j.run(rows, cols, 4*rowWork)
+}
+
+func scaleRowsRows(j *rowJob, lo, hi int) {
+	var v vec
+	for r := lo; r < hi; r++ {
+		v.p[0], v.p[1], v.s[0] = ptr(j.x[0][r*j.cols:]), ptr(j.x[1][r*j.cols:]), j.x[2][r]
+		vecRange(opScale, &v, 0, j.cols)
+	}
+}
+
+// DotRows sets dst [rows] to the product of each row of a with that row of b, Σ a·b; a and b are [rows, cols] and may be
+// the same. With no columns dst is 0.
+func DotRows(dst, a, b []float32, rows, cols int) {
+	size("DotRows", "rows", rows)
+	size("DotRows", "cols", cols)
+	need("DotRows", "dst", len(dst), rows)
+	need("DotRows", "a", len(a), rows*cols)
+	need("DotRows", "b", len(b), rows*cols)
+	if rows == 0 {
+		return
+	}
+	j := rowJobs.get()
+	j.x[0], j.x[1], j.x[2] = dst, a, b
+	j.f = dotRowsRows
+	j.run(rows, cols, 4*rowWork)
+}
+
+func dotRowsRows(j *rowJob, lo, hi int) {
+	for r := lo; r < hi; r++ {
+		j.x[0][r] = rowDot(j.x[1][r*j.cols:(r+1)*j.cols], j.x[2][r*j.cols:(r+1)*j.cols])
+	}
+}
+
+// Normalize computes dst = x/‖x‖ of the first n elements of x, of Euclidean length 1. Zeros stay zeros. dst may be x.
+func Normalize(dst, x []float32, n int) {
+	size("Normalize", "n", n)
+	need("Normalize", "dst", len(dst), n)
+	need("Normalize", "x", len(x), n)
+	norm := math.Sqrt(SquaredNorm(x, n))
+	if norm == 0 {
+		Clear(dst, n)
+		return
+	}
+	Scale(dst, x, float32(1/norm), n)
+}
+
+// Mean is the mean of the first n elements of x, added in float64 from the first to the last. With no elements it is 0.
+func Mean(x []float32, n int) float64 {
+	size("Mean", "n", n)
+	need("Mean", "x", len(x), n)
+	sum := 0.0
+	for _, v := range x[:n] {
+		sum += float64(v)
+	}
+	return sum / float64(max(n, 1))
 }

@@ -62,6 +62,12 @@ var rowCases = []rowCase{
 	{"AddBias", lens(rc), lens(rc, cc), func(o, x [][]float32, r, c int) { AddBias(o[0], x[0], x[1], r, c) }},
 	{"SumRows", lens(cc), lens(rc), func(o, x [][]float32, r, c int) { SumRows(o[0], x[0], r, c) }},
 	{"SumCols", lens(rr), lens(rc), func(o, x [][]float32, r, c int) { SumCols(o[0], x[0], r, c) }},
+	{"ScaleRows", lens(rc), lens(rc, rr), func(o, x [][]float32, r, c int) { ScaleRows(o[0], x[0], x[1], r, c) }},
+	{"DotRows", lens(rr), lens(rc, rc), func(o, x [][]float32, r, c int) { DotRows(o[0], x[0], x[1], r, c) }},
+	{"Normalize", lens(rc), lens(rc), func(o, x [][]float32, r, c int) { Normalize(o[0], x[0], r*c) }},
+	{"Mean", lens(func(int, int) int { return 1 }), lens(rc), func(o, x [][]float32, r, c int) {
+		o[0][0] = float32(Mean(x[0], r*c))
+	}},
 	{"CrossEntropy", lens(rr, rc), lens(rc), func(o, x [][]float32, r, c int) {
 		CrossEntropy(o[0], o[1], x[0], someTargets(r, c), r, c, 0)
 	}},
@@ -134,6 +140,40 @@ func TestRowBits(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Products, lengths and means of rows agree with float64, and what is empty or zero has a value.
+func TestRowSums(t *testing.T) {
+	r := rng(12)
+	const rows = 5
+	for _, cols := range rowSizes {
+		a, b, s := floats(r, rows*cols), floats(r, rows*cols), floats(r, rows)
+		dot, scaled, unit := make([]float64, rows), make([]float64, rows*cols), make([]float64, rows*cols)
+		mean, square := 0.0, 0.0
+		for i := range a {
+			dot[i/cols] += float64(a[i]) * float64(b[i])
+			scaled[i] = float64(a[i]) * float64(s[i/cols])
+			mean += float64(a[i]) / float64(len(a))
+			square += float64(a[i]) * float64(a[i])
+		}
+		for i := range a {
+			unit[i] = float64(a[i]) / math.Sqrt(square)
+		}
+		y := make([]float32, rows*cols)
+		DotRows(y, a, b, rows, cols)
+		near(t, "dot", y[:rows], dot, 1e-3, 1e-5)
+		ScaleRows(y, a, s, rows, cols)
+		near(t, "scaled", y, scaled, 0, 1e-7)
+		if got := Mean(a, len(a)); math.Abs(got-mean) > 1e-12*(1+math.Abs(mean)) {
+			t.Errorf("mean %v, want %v", got, mean)
+		}
+		Normalize(a, a, len(a))
+		near(t, "normalized", a, unit, 0, 3e-7)
+	}
+	zeros := make([]float32, 3)
+	if Normalize(zeros, zeros, 3); zeros[0] != 0 || Mean(zeros, 0) != 0 {
+		t.Error("nothing has a length or a mean")
 	}
 }
 

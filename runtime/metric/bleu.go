@@ -1,7 +1,7 @@
-// Package metric measures what models write against what people wrote, and counts what the simplest models of a text know,
-// which a model has to beat.
+// Package metric measures what models make against what people wrote or the data holds, and counts what the simplest models
+// of a text know, which a model has to beat.
 //
-// It must know nothing of models: it compares texts and counts tokens.
+// It must know nothing of models: it compares texts or vectors, and counts tokens.
 package metric
 
 import (

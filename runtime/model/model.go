@@ -75,6 +75,8 @@ type Info struct {
 	Latent       *Latent  // for a variational autoencoder; nil for others
 	Vector       *Vector  // for a model of vectors; nil for one of text
 	Masking      *Masking // for a model that fills in masked tokens; nil for one that writes from left to right
+
+	Adversary *Adversary // for a pair of adversarial networks; nil for others
 }
 
 // Unit is what losses are means over, in a word: a token, a sentence where a text is encoded as a whole, or a vector.
@@ -105,7 +107,7 @@ func (i *Info) Items(b *Batch) int {
 // Guess is the loss of a model that knows nothing, where there is one to compare with; +Inf otherwise.
 func (i *Info) Guess() float64 {
 	switch {
-	case i.Vector != nil && i.Vector.Bounded:
+	case i.Vector != nil && i.Vector.Bounded && i.Adversary == nil:
 		return float64(i.Vector.Width) * math.Ln2
 	case i.Vector != nil || i.Latent != nil:
 		return math.Inf(1)
@@ -176,6 +178,8 @@ type Batch struct {
 	Source      []int32 // [SourceSteps, Batch] of a model with an encoder: what it reads, with -1 behind the end of shorter ones
 
 	Vectors []float32 // [Batch, width] of a model of vectors, which has no tokens; Steps is 1
+	Noise   []float32 // [Batch, noise] what a generator makes vectors of; training draws it
+	Mix     []float32 // [Batch] numbers in [0, 1): where on the line from what is made to a vector of the data a gradient penalty is taken; drawn too
 }
 
 // LanguageModel is what a generated package of kind rnn gives to training and evaluation. Its methods are not safe for

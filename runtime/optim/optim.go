@@ -13,6 +13,12 @@ import (
 // All Step methods update params from grads, which have the length that the optimizer was made for. gscale multiplies the gradient first: the factor of
 // ClipNorm. step is the number of the update, from 1. They allocate nothing.
 
+// Average moves an average of parameters on by a step: average = decay·average + (1−decay)·params, in the first len(average) of them.
+func Average(average, params []float32, decay float64) {
+	kernel.Scale(average, average, float32(decay), len(average))
+	kernel.AddScaled(average, average, params, float32(1-decay), len(average))
+}
+
 // SGD is stochastic gradient descent with optional momentum, in Polyak's form or Nesterov's: d = g + decay·p, v = momentum·v + d (v = d in step 1),
 // p = p − rate·v, or p = p − rate·(d + momentum·v) for Nesterov's.
 type SGD struct {

@@ -32,6 +32,15 @@ type logStep struct {
 	Norm    float64 `json:"norm"`
 	Rate    float64 `json:"rate"`
 	Tokens  int     `json:"tokens"`
+	*logDuel
+}
+
+// logDuel is what a pair of adversarial networks has besides: the loss of a step is the generator's.
+type logDuel struct {
+	Discriminator float64 `json:"discriminator"`
+	Accuracy      float64 `json:"accuracy"`
+	Real          float64 `json:"real"`
+	Fake          float64 `json:"fake"`
 }
 
 type logValidation struct {
@@ -59,7 +68,11 @@ func (l *Log) Resumed(step, total int) {}
 
 // Step writes a line.
 func (l *Log) Step(p Progress) {
-	l.line(logStep{p.Step, l.seconds(), p.Loss, p.Norm, p.Rate, p.Tokens})
+	s := logStep{Step: p.Step, Seconds: l.seconds(), Loss: p.Loss, Norm: p.Norm, Rate: p.Rate, Tokens: p.Tokens}
+	if d := p.Duel; d != nil {
+		s.logDuel = &logDuel{d.Discriminator, d.Accuracy, d.Real, d.Fake}
+	}
+	l.line(s)
 }
 
 // Evaluated writes a line.

@@ -64,8 +64,9 @@ type Progress struct {
 	Loss          float64
 	Norm          float64 // of the gradient, before clipping
 	Rate          float64
-	Tokens        int // in this step
-	TokensPerStep int // in a full window
+	Tokens        int         // in this step; of a model of vectors these are what it reads
+	TokensPerStep int         // in a full window
+	Duel          *model.Duel // how the step of a pair of adversarial networks went; nil for others
 }
 
 // Evaluation is the result of a validation.
@@ -173,6 +174,9 @@ func Run(ctx context.Context, m model.LanguageModel, d Data, o Options) (Result,
 		return Result{}, fmt.Errorf("a training of %d steps and %d passes does nothing: give one of them", o.Steps, o.Passes)
 	}
 	r.result = Result{Total: r.total, Loss: math.NaN(), Best: math.Inf(1)}
+	if a, ok := m.(model.Adversaries); ok {
+		r.duel = &duel{of: a.Duel}
+	}
 	if o.Resume {
 		if err := r.resume(); err != nil {
 			return r.result, err
@@ -196,6 +200,7 @@ type runner struct {
 	start  time.Time
 	guess  float64 // loss of a model that knows nothing
 	warned bool
+	duel   *duel // of a pair of adversarial networks; nil for others
 	recent [100]float64
 	count  int
 	result Result
@@ -271,7 +276,14 @@ func (r *runner) loop(ctx context.Context) error {
 		n := r.info.Items(&r.batch)
 		r.result.Tokens += n
 		r.result.Steps = r.step
-		r.o.Reporter.Step(Progress{Step: r.step, Total: r.total, Pass: r.at.pass + 1, Loss: loss, Norm: norm, Rate: rate, Tokens: n, TokensPerStep: perStep})
+		p := Progress{Step: r.step, Total: r.total, Pass: r.at.pass + 1, Loss: loss, Norm: norm, Rate: rate, Tokens: n, TokensPerStep: perStep}
+		if r.duel != nil {
+			p.Duel = r.duel.of()
+		}
+		r.o.Reporter.Step(p)
+		if r.duel != nil && r.duel.won() {
+			return fmt.Errorf("the discriminator has won: in the last %d steps, to step %d, each of its verdicts was right and its mean loss %.2g, so that the generator has nothing to learn from: lower the discriminator's rate, or add gradient_penalty, spectral_norm or label_smoothing to the spec, or give the discriminator fewer critic_steps; %s", WinningSteps, r.step, r.duel.loss, r.kept())
+		}
 
 		due := endOfPass
 		if r.o.EvalEvery > 0 {
@@ -311,11 +323,19 @@ func (r *runner) diverged(loss, norm, rate float64) error {
 	if optim.Finite(loss) {
 		what = fmt.Sprintf("the gradient's norm became %v", norm)
 	}
-	kept := "no checkpoint was written"
-	if r.o.Path != "" && r.saved > 0 {
-		kept = fmt.Sprintf("the checkpoint of step %d is kept in %s", r.saved, r.o.Path)
+	advice := "lower the optimizer's rate, or clip the gradient's norm"
+	if r.duel != nil {
+		advice = "lower the rates of the optimizers, clip the gradient's norm, or add gradient_penalty or spectral_norm to the spec"
 	}
-	return fmt.Errorf("%s in step %d, at rate %.3g: lower the optimizer's rate, or clip the gradient's norm; %s", what, r.step+1, rate, kept)
+	return fmt.Errorf("%s in step %d, at rate %.3g: %s; %s", what, r.step+1, rate, advice, r.kept())
+}
+
+// kept says which checkpoint a training that fails leaves.
+func (r *runner) kept() string {
+	if r.o.Path != "" && r.saved > 0 {
+		return fmt.Sprintf("the checkpoint of step %d is kept in %s", r.saved, r.o.Path)
+	}
+	return "no checkpoint was written"
 }
 
 // validate evaluates on the validation text, and leaves the training's state as it was.
@@ -337,7 +357,7 @@ func (r *runner) validate(ctx context.Context) error {
 		}
 		return err
 	}
-	best := loss < r.at.best
+	best := loss < r.at.best && r.duel == nil // a lower loss of a discriminator says nothing of the generator
 	if best {
 		r.at.best = loss
 	}
@@ -359,6 +379,9 @@ func (r *runner) validate(ctx context.Context) error {
 func (r *runner) save() error {
 	if r.o.Path == "" || fileExists(r.o.Path) && (r.count == 0 || r.saved == r.step) {
 		return nil // there is nothing new; a run that made no step leaves what was there
+	}
+	if r.duel != nil && r.duel.losing() && r.saved > 0 && r.step < r.total {
+		return nil // the last good one is worth more
 	}
 	err := checkpoint.Save(r.o.Path, r.m, checkpoint.Training{Step: r.step, Seed: r.o.Seed, Loop: r.at.strings(r.d.Digest, r.o.Keep)})
 	if err != nil {

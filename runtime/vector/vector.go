@@ -49,7 +49,7 @@ func (s *Set) check(format model.Vector) error {
 	for i, x := range s.Data {
 		v := float64(x)
 		if bad := math.IsNaN(v) || math.IsInf(v, 0); bad || format.Bounded && !(v >= format.Low && v <= format.High) {
-			what := fmt.Sprintf("is outside of [%v, %v], which the model's likelihood is for: scale the data", format.Low, format.High)
+			what := fmt.Sprintf("is outside of [%v, %v], which the model's vectors lie in: scale the data", format.Low, format.High)
 			if bad {
 				what = "is not a finite number"
 			}

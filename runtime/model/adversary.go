@@ -1,0 +1,66 @@
+package model
+
+// Adversary says how a pair of adversarial networks is trained.
+type Adversary struct {
+	Noise  int    // numbers that a vector is made of
+	Steps  int    // of the discriminator for each of the generator
+	Loss   string // as in the spec: "non_saturating"
+	Middle float64
+	Pairs  bool // a verdict alone means nothing, only whether it is above that of another vector; otherwise it is for the data where it is above Middle
+}
+
+// Duel is how a training step of adversarial networks went.
+type Duel struct {
+	Discriminator, Generator float64 // mean losses before the updates
+	Accuracy                 float64 // share of the discriminator's verdicts that were right: with Adversary.Pairs, of the pairs
+	Real, Fake               float64 // mean verdicts on the data and on what the generator made
+}
+
+// Judged sets what the verdicts on as many vectors of the data as of the generator tell.
+func (d *Duel) Judged(real, fake []float32, a *Adversary) {
+	right, sumReal, sumFake := 0, 0.0, 0.0
+	for i, r := range real {
+		f := fake[i]
+		sumReal += float64(r)
+		sumFake += float64(f)
+		switch {
+		case a.Pairs:
+			if r > f {
+				right += 2
+			}
+		default:
+			if float64(r) > a.Middle {
+				right++
+			}
+			if float64(f) < a.Middle {
+				right++
+			}
+		}
+	}
+	n := float64(max(1, len(real)))
+	d.Accuracy, d.Real, d.Fake = float64(right)/(2*n), sumReal/n, sumFake/n
+}
+
+// Adversaries is what a generated package of kind gan gives to training and evaluation, for batches of vectors.
+//
+// TrainStep makes a step of the generator, and before it Adversary.Steps of the discriminator, each on its share of the batch. It returns the generator's mean loss
+// before the update and the norm of its gradient before clipping; when a loss or a norm of either network is not finite it returns that, and the network's
+// parameters are left as they were. Loss is the discriminator's.
+type Adversaries interface {
+	LanguageModel
+
+	// Duel tells more of the last step.
+	Duel() *Duel
+	// Sample makes n vectors of a seed. Vector i of a seed is the same for any n.
+	Sample(n int, seed uint64) []float32
+	// Score judges vectors: the higher the verdict, the more a vector is like those that the model was trained on.
+	Score(verdicts, vectors []float32)
+}
+
+// Named puts a name in front of those of slots, where a model has several optimizers.
+func Named(name string, slots []Slot) []Slot {
+	for i := range slots {
+		slots[i].Name = name + "." + slots[i].Name
+	}
+	return slots
+}

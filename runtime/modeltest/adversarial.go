@@ -1,0 +1,200 @@
+package modeltest
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/gradsmith/gradsmith/runtime/kernel"
+	"github.com/gradsmith/gradsmith/runtime/model"
+	"github.com/gradsmith/gradsmith/runtime/parallel"
+)
+
+// Adversaries is a pair of adversarial networks that also shows its gradients.
+type Adversaries interface {
+	model.Adversaries
+	// DiscriminatorGradients and GeneratorGradients compute the loss of a network on b, noise included, and its gradient.
+	DiscriminatorGradients(b *model.Batch) float64
+	GeneratorGradients(b *model.Batch) float64
+}
+
+// vectors makes a batch of pseudo-random vectors and noise.
+func vectors(info *model.Info, batch int, seed uint64) *model.Batch {
+	b := &model.Batch{Batch: batch, Vectors: make([]float32, batch*info.Vector.Width), Noise: make([]float32, batch*info.Adversary.Noise), Mix: make([]float32, batch)}
+	kernel.Uniform(b.Vectors, model.Key(seed, 1), 0, len(b.Vectors))
+	kernel.Normal(b.Noise, model.Key(seed, 2), 0, len(b.Noise))
+	kernel.Uniform(b.Mix, model.Key(seed, 3), 0, len(b.Mix))
+	return b
+}
+
+// largest is the largest batch, or a small one where a full one would take long.
+func largest(info *model.Info) int {
+	if kernel.Level() == "generic" {
+		return min(info.Batch, 3)
+	}
+	return info.Batch
+}
+
+// AdversarialGradients compares the gradient of every tensor that a network's step trains with a central difference of the network's loss, as Gradients does. With a
+// gradient penalty that of the discriminator is a gradient of a gradient.
+func AdversarialGradients(t *testing.T, make func(seed uint64) Adversaries) {
+	m := make(3)
+	large(t, m.Info())
+	b := vectors(m.Info(), min(m.Info().Batch, 8), 11)
+	settle(m, b)
+	for _, loss := range []func(*model.Batch) float64{m.DiscriminatorGradients, m.GeneratorGradients} {
+		for _, ts := range m.Tensors() {
+			clear(ts.Grad)
+		}
+		loss(b)
+		directions, kept := map[string][]float32{}, map[string][]float32{}
+		for _, ts := range m.Tensors() {
+			directions[ts.Name] = append([]float32{}, ts.Grad...)
+			kept[ts.Name] = append([]float32{}, ts.Value...)
+		}
+		for _, ts := range m.Tensors() {
+			direction := directions[ts.Name]
+			norm := math.Sqrt(kernel.SquaredNorm(direction, len(direction)))
+			if norm == 0 { // of the other network
+				continue
+			}
+			at := func(s float64) float64 {
+				for _, other := range m.Tensors() {
+					copy(other.Value, kept[other.Name]) // a training step moves what no gradient does
+				}
+				for i := range ts.Value {
+					ts.Value[i] += float32(s * float64(direction[i]) / norm)
+				}
+				return loss(b)
+			}
+			// A gradient penalty of a network with kinks jumps where a unit crosses one, so some steps are short.
+			best := math.Inf(1)
+			for _, eps := range []float64{0.03, 0.01, 0.003, 0.001, 0.0003, 0.1, 0.3} {
+				up, down := at(eps), at(-eps)
+				rounding := 2 * (math.Abs(up) + math.Abs(down)) * 0x1p-23 / (2 * eps)
+				if best = min(best, max(0, math.Abs((up-down)/(2*eps)-norm)-rounding)/norm); best < 0.02 {
+					break
+				}
+			}
+			at(0)
+			if !(best < 0.02) {
+				t.Errorf("%s: the gradient's norm is %g, finite differences are %.1f %% away", ts.Name, norm, 100*best)
+			}
+		}
+	}
+	// Both networks learn: every tensor with a gradient has moved, and so has the average of every one.
+	before := map[string][]float32{}
+	for _, ts := range m.Tensors() {
+		before[ts.Name] = append([]float32{}, ts.Value...)
+	}
+	m.TrainStep(b, 0.01)
+	for _, ts := range m.Tensors() {
+		moved := false
+		for i, x := range ts.Value {
+			moved = moved || x != before[ts.Name][i]
+		}
+		if !moved && (ts.Grad == nil || kernel.SquaredNorm(ts.Grad, len(ts.Grad)) != 0) {
+			t.Errorf("%s: a training step has not changed it", ts.Name)
+		}
+	}
+}
+
+// settle runs the power iteration of spectral norms, by steps that change nothing else, until it stands: the gradient takes its vectors for constants, which is right where
+// they are singular vectors.
+func settle(m Adversaries, b *model.Batch) {
+	last := map[string][]float32{}
+	for range 1000 {
+		m.TrainStep(b, 0)
+		moved := 0.0
+		for _, ts := range m.Tensors() {
+			if !strings.HasSuffix(ts.Name, ".u") {
+				continue
+			}
+			for i, x := range last[ts.Name] {
+				moved = max(moved, math.Abs(float64(ts.Value[i]-x)))
+			}
+			if last[ts.Name] == nil {
+				moved = 1
+			}
+			last[ts.Name] = append(last[ts.Name][:0], ts.Value...)
+		}
+		if moved < 1e-5 {
+			return
+		}
+	}
+}
+
+// AdversarialDeterminism trains two pairs from one seed, the second on two threads, and compares every bit.
+func AdversarialDeterminism(t *testing.T, make func(seed uint64) Adversaries) {
+	defer parallel.SetThreads(parallel.Threads())
+	var first Adversaries
+	for _, threads := range []int{1, 2} {
+		parallel.SetThreads(threads)
+		m := make(5)
+		large(t, m.Info())
+		for step := range 3 {
+			m.TrainStep(vectors(m.Info(), m.Info().Adversary.Steps*largest(m.Info()), uint64(step)), 0.01)
+		}
+		if threads == 1 {
+			first = m
+			continue
+		}
+		if *first.Duel() != *m.Duel() {
+			t.Errorf("the last step went %+v on one thread and %+v on two", *first.Duel(), *m.Duel())
+		}
+		a, b := first.Tensors(), m.Tensors()
+		for i := range a {
+			for j, x := range a[i].Value {
+				if math.Float32bits(x) != math.Float32bits(b[i].Value[j]) {
+					t.Errorf("%s[%d] is %v on one thread and %v on two", a[i].Name, j, x, b[i].Value[j])
+					break
+				}
+			}
+		}
+	}
+}
+
+// AdversarialAllocations counts what a training step allocates.
+func AdversarialAllocations(t *testing.T, make func(seed uint64) Adversaries) {
+	m := make(1)
+	large(t, m.Info())
+	b := vectors(m.Info(), m.Info().Adversary.Steps*largest(m.Info()), 1)
+	if n := testing.AllocsPerRun(2, func() { m.TrainStep(b, 0.001) }); n != 0 {
+		t.Errorf("a training step allocates %v times", n)
+	}
+	b.Batch = min(b.Batch, m.Info().Batch)
+	if n := testing.AllocsPerRun(2, func() { m.Loss(b) }); n != 0 {
+		t.Errorf("an evaluation allocates %v times", n)
+	}
+}
+
+// AdversarialSamples compares samples and verdicts of one number with those of another, more than fit a batch.
+func AdversarialSamples(t *testing.T, make func(seed uint64) Adversaries) {
+	m := make(2)
+	large(t, m.Info())
+	n, size := m.Info().Batch+3, m.Info().Vector.Width
+	many := m.Sample(n, 7)
+	few := m.Sample(2, 7)
+	same := func(what string, a, b []float32) {
+		t.Helper()
+		for i, x := range a {
+			if math.Float32bits(x) != math.Float32bits(b[i]) {
+				t.Fatalf("%s: number %d is %v among few and %v among many", what, i, x, b[i])
+			}
+		}
+	}
+	same("samples", few, many)
+	other := m.Sample(n, 8)
+	differ := false
+	for i, x := range other {
+		differ = differ || x != many[i]
+	}
+	if !differ {
+		t.Error("two seeds give the same samples")
+	}
+	verdicts := append([]float32{}, many[:n]...)
+	m.Score(verdicts, many)
+	one := []float32{0}
+	m.Score(one, many[(n-1)*size:])
+	same("verdicts", one, verdicts[n-1:])
+}
