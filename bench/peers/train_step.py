@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Times one training step of the models rnn, lstm, gru, gptnano, gptbaby and bertmini, or those named, in PyTorch and as compiled by gradsmith, in one run, and
+"""Times one training step of the models rnn, lstm, gru, gptnano, gptbaby, bertmini, vae and gan, or those named, in PyTorch and as compiled by gradsmith, in one run, and
 prints a table of medians. gpt2small, which takes 3 GiB, is timed when it is named; `make gpt2` builds it.
 
     apt-get install -y --no-install-recommends python3-torch
@@ -56,23 +56,60 @@ class Transformer(nn.Module):
             h = b(h, self.mask)
         return self.ln(h) @ self.tok.weight.T
 
-# model, vocabulary, tokens of a batch, norm of clipping, optimizer
-model, vocab, shape, clip, make = {
-    "rnn": lambda: (Recurrent("RNN", 96, 64, 256, 1), 96, (64, 32), 5, torch.optim.Adam),
-    "lstm": lambda: (Recurrent("LSTM", 96, 128, 256, 2), 96, (64, 32), 5, torch.optim.Adam),
-    "gru": lambda: (Recurrent("GRU", 96, 128, 256, 2), 96, (64, 32), 5, torch.optim.Adam),
-    "gptnano": lambda: (Transformer(65, 64, 128, 4, 4, True), 65, (12, 64), 1, torch.optim.AdamW),
-    "gptbaby": lambda: (Transformer(65, 256, 384, 6, 6, True), 65, (8, 256), 1, torch.optim.AdamW),
-    "gpt2small": lambda: (Transformer(50257, 64, 768, 12, 12, True), 50257, (4, 64), 1, torch.optim.AdamW),
-    "bertmini": lambda: (Transformer(8192, 128, 256, 4, 4, False), 8192, (16, 128), 1, torch.optim.AdamW),
+# Cross-entropy of a batch of tokens, clipping to a norm.
+def language_model(model, vocab, shape, clip, make):
+    opt = make(model.parameters(), 1e-3)
+    x, y = torch.randint(0, vocab, shape), torch.randint(0, vocab, shape)
+    def step():
+        opt.zero_grad(set_to_none=True)
+        F.cross_entropy(model(x).view(-1, vocab), y.view(-1)).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), clip)
+        opt.step()
+    return step
+
+def autoencoder(width, hidden, latent, batch):
+    layers = nn.ModuleList([nn.Linear(width, hidden), nn.Linear(hidden, latent), nn.Linear(hidden, latent), nn.Linear(latent, hidden), nn.Linear(hidden, width)])
+    read, mean, logvar, write, out = layers
+    opt = torch.optim.Adam(layers.parameters(), 1e-3)
+    x = torch.rand(batch, width)
+    def step():
+        opt.zero_grad(set_to_none=True)
+        h = F.relu(read(x))
+        m, v = mean(h), logvar(h)
+        y = out(F.relu(write(m + torch.exp(v / 2) * torch.randn_like(m))))
+        kl = -0.5 * (1 + v - m * m - v.exp()).sum()
+        ((F.binary_cross_entropy_with_logits(y, x, reduction="sum") + kl) / batch).backward()
+        opt.step()
+    return step
+
+# A step of the discriminator and one of the generator.
+def adversaries(noise, hidden, width, batch):
+    g = nn.Sequential(nn.Linear(noise, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, width), nn.Tanh())
+    d = nn.Sequential(nn.Linear(width, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, 1))
+    of_g, of_d = torch.optim.Adam(g.parameters(), 2e-4), torch.optim.Adam(d.parameters(), 2e-4)
+    data, ones, zeros, bce = torch.rand(batch, width) * 2 - 1, torch.ones(batch, 1), torch.zeros(batch, 1), F.binary_cross_entropy_with_logits
+    def step():
+        made = g(torch.randn(batch, noise))
+        of_d.zero_grad(set_to_none=True)
+        (bce(d(data), ones) + bce(d(made.detach()), zeros)).backward()
+        of_d.step()
+        of_g.zero_grad(set_to_none=True)
+        bce(d(made), ones).backward()
+        of_g.step()
+    return step
+
+adam, adamw = torch.optim.Adam, torch.optim.AdamW
+step = {
+    "rnn": lambda: language_model(Recurrent("RNN", 96, 64, 256, 1), 96, (64, 32), 5, adam),
+    "lstm": lambda: language_model(Recurrent("LSTM", 96, 128, 256, 2), 96, (64, 32), 5, adam),
+    "gru": lambda: language_model(Recurrent("GRU", 96, 128, 256, 2), 96, (64, 32), 5, adam),
+    "gptnano": lambda: language_model(Transformer(65, 64, 128, 4, 4, True), 65, (12, 64), 1, adamw),
+    "gptbaby": lambda: language_model(Transformer(65, 256, 384, 6, 6, True), 65, (8, 256), 1, adamw),
+    "gpt2small": lambda: language_model(Transformer(50257, 64, 768, 12, 12, True), 50257, (4, 64), 1, adamw),
+    "bertmini": lambda: language_model(Transformer(8192, 128, 256, 4, 4, False), 8192, (16, 128), 1, adamw),
+    "vae": lambda: autoencoder(784, 256, 16, 64),
+    "gan": lambda: adversaries(64, 128, 784, 64),
 }[sys.argv[1]]()
-opt = make(model.parameters(), 1e-3)
-x, y = torch.randint(0, vocab, shape), torch.randint(0, vocab, shape)
-def step():
-    opt.zero_grad(set_to_none=True)
-    F.cross_entropy(model(x).view(-1, vocab), y.view(-1)).backward()
-    nn.utils.clip_grad_norm_(model.parameters(), clip)
-    opt.step()
 for _ in range(2):
     step()
 times, end = [], time.time() + 3
@@ -114,9 +151,9 @@ binary = os.path.abspath("generated.test")
 subprocess.run(["go", "test", "-c", "-o", binary, "./generated"], check=True)
 try:
     print(f"{'model':8} {'PyTorch 1':>10} {'PyTorch 2':>10} {'ours 1':>8} {'ours 2':>8} {'times PyTorch':>14} {'two threads':>12}   ms a step, medians of {rounds} rounds")
-    for model in sys.argv[1:] or ("rnn", "lstm", "gru", "gptnano", "gptbaby", "bertmini"):
+    for model in sys.argv[1:] or ("rnn", "lstm", "gru", "gptnano", "gptbaby", "bertmini", "vae", "gan"):
         runs = [(torch_ms(model, 1), torch_ms(model, 2), ours_ms(binary, model, 1), ours_ms(binary, model, 2)) for _ in range(rounds)]
         t1, t2, o1, o2 = (statistics.median(r[i] for r in runs) for i in range(4))
-        print(f"{model:8} {t1:10.1f} {t2:10.1f} {o1:8.1f} {o2:8.1f} {min(t1, t2) / o1:7.2f} {min(t1, t2) / o2:6.2f} {o1 / o2:12.2f}", flush=True)
+        print(f"{model:8} {t1:10.2f} {t2:10.2f} {o1:8.2f} {o2:8.2f} {min(t1, t2) / o1:7.2f} {min(t1, t2) / o2:6.2f} {o1 / o2:12.2f}", flush=True)
 finally:
     os.remove(binary)
