@@ -11,3 +11,4 @@ package generated
 //go:generate go run ../cmd/gradsmith generate translate/translate.yaml
 //go:generate go run ../cmd/gradsmith generate bertmini/bertmini.yaml
 //go:generate go run ../cmd/gradsmith generate vae/vae.yaml
+//go:generate go run ../cmd/gradsmith generate textvae/textvae.yaml

@@ -18,7 +18,7 @@ type Model struct {
 	Spec   *spec.Model
 	Train  *graph.Graph // outputs: "loss", "logits", "state:<name>"
 	Decode *graph.Graph // outputs: "logits", "state:<name>"; nil for a model that fills in masked tokens
-	Encode *graph.Graph // outputs: "cache:<name>", what a decoder reads of the source; nil without an encoder
+	Encode *graph.Graph // outputs: "state:<name>", "cache:<name>", what a decoder reads of the source, or of the latent vector; nil without either
 	Params []*Param     // in the order of their definition
 	States []*State
 	Caches []*State // of a decoder: the keys and values of earlier tokens
@@ -117,8 +117,10 @@ func Build(m *spec.Model) (*Model, error) {
 		d.time = r.positional() // a prompt is read many tokens at a time
 		d.decode()
 	}
-	if m.Source != nil {
-		e := newBuilder(r, "encode")
+	switch e := newBuilder(r, "encode"); {
+	case m.Latent != nil && m.Source != nil:
+		e.beginLatent()
+	case m.Source != nil:
 		e.time, e.encoding = true, true
 		e.encode()
 	}
@@ -202,6 +204,7 @@ type builder struct {
 	steps    graph.Dim
 	source   *graph.Value // tokens of the source
 	memory   *graph.Value // what the encoder makes of them
+	latent   *graph.Value // the latent vector, which a decoder writes from
 	params   map[string]*graph.Value
 	tables   map[string]*graph.Value // embeddings by layer
 	reset    *graph.Value
@@ -272,7 +275,7 @@ func (b *builder) decode() {
 	if b.time {
 		b.places = b.G.Input("positions", graph.Data, graph.I32, at)
 	}
-	if b.m.Source != nil {
+	if b.m.EncoderDecoder() {
 		b.source = b.G.Input("source", graph.Data, graph.I32, graph.Shape{sourceSteps, batch})
 	}
 	logits := b.layers(b.m.Layers, nil, true)
@@ -327,7 +330,7 @@ func (b *builder) layers(stack []spec.Layer, x *graph.Value, logits bool) *graph
 			table := b.tables[l.Tie]
 			if l.Tie == "" {
 				n := b.vocab()
-				if b.steps.Same(sourceSteps) && b.m.Source != nil {
+				if b.steps.Same(sourceSteps) && b.m.EncoderDecoder() {
 					n = b.named("sourceVocab", b.m.Source.Tokenizer.Vocab, "number of tokens of the source")
 				}
 				table = b.param(l.Name, "table", graph.Shape{n, b.width(l, "Size", "width of the embedding")}, 0, 0, l.Name, matrix(l.Init, n.N, l.Width))
@@ -335,9 +338,9 @@ func (b *builder) layers(stack []spec.Layer, x *graph.Value, logits bool) *graph
 				table = b.param(l.Tie, "table", graph.Shape{b.vocab(), b.width(l, "Size", "width of the embedding")}, 0, 0, l.Tie, Init{})
 			}
 			b.tables[l.Name] = table
-			x = b.Apply(op.Gather, []string{l.Name + ".x"}, nil, table, b.tokens)[0]
+			x = b.dropWords(b.Apply(op.Gather, []string{l.Name + ".x"}, nil, table, b.tokens)[0], l.Name+".seen")
 		case *spec.OneHot:
-			x = b.Apply(op.OneHot, []string{l.Name + ".x"}, graph.Attrs{{Key: "vocab", Val: b.vocab()}}, b.tokens)[0]
+			x = b.dropWords(b.Apply(op.OneHot, []string{l.Name + ".x"}, graph.Attrs{{Key: "vocab", Val: b.vocab()}}, b.tokens)[0], l.Name+".seen")
 		case *spec.Recurrent:
 			switch {
 			case b.m.Kind == "rnn":

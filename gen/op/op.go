@@ -21,7 +21,7 @@ var All = []*graph.Op{
 	Add, Sub, Mul, Scale,
 	AddBias, SumRows,
 	Tanh, TanhGrad, Sigmoid, SigmoidGrad, ReLU, ReLUGrad, GELU, GELUGrad, GELUErf, GELUErfGrad, SiLU, SiLUGrad, SwiGLU, SwiGLUGrad,
-	Dropout, ResetRows,
+	Dropout, DropRows, ResetRows,
 	LayerNorm, LayerNormGrad, RMSNorm, RMSNormGrad,
 	AddPositions, AddPositionsGrad, Rope, LastStep, FirstStep, FirstStepGrad, JoinColumns, SplitColumns,
 	Attention, AttentionGrad, AttentionCached, AdditiveAttention, AdditiveAttentionGrad, MaskRows,

@@ -91,6 +91,8 @@ func newRoot(p Program) *cobra.Command {
 	switch {
 	case p.Info.Vector != nil:
 		root.AddCommand(a.newEvalLatent(), a.newSampleVectors(), a.newReconstruct(), a.newInterpolate(), a.newEncode())
+	case p.Info.Latent != nil:
+		root.AddCommand(a.newEvalLatent(), a.newSampleSentences(), a.newReconstructSentences(), a.newInterpolateSentences(), a.newEncodeSentences())
 	case p.Info.Source != nil:
 		root.AddCommand(a.newEvalPairs(), a.newTranslate(), a.newAlign())
 	case p.Info.Masking != nil:
@@ -107,6 +109,8 @@ func begin(info *model.Info) string {
 	switch {
 	case info.Vector != nil:
 		lines = []string{"train --data digits.npy", "sample"}
+	case info.Latent != nil:
+		lines = []string{"train --data sentences.txt", "sample"}
 	case info.Source != nil:
 		lines = []string{"train --source train.en --target train.de", "translate < some.en"}
 	case info.Masking != nil:
