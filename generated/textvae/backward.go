@@ -70,8 +70,8 @@ func (m *Model) writeStepsBackward(b *model.Batch) {
 	kernel.PackT(a.writeWhTPacked, p.Write.Wh, 4*writeUnits, writeUnits)
 
 	// Through time, backward.
-	kernel.Copy(a.writeDhPrev, a.readHStart, batch*writeUnits)
-	kernel.Copy(a.writeDcPrev, a.readHStart, batch*writeUnits)
+	kernel.Clear(a.writeDhPrev, batch*writeUnits)
+	kernel.Clear(a.writeDcPrev, batch*writeUnits)
 	kernel.Clear(a.writeDlatentSum, batch*4*writeUnits)
 	for t := steps - 1; t >= 0; t-- {
 		// dh2 = dhPrev + dh   [batch, 256]
@@ -193,7 +193,8 @@ func (m *Model) readBackward(b *model.Batch) {
 	kernel.PackT(a.readWhTPacked, p.Read.Wh, 4*readUnits, readUnits)
 
 	// Through time, forward.
-	kernel.Copy(a.readDcPrev, a.readHStart, batch*readUnits)
+	kernel.Clear(a.readDhPrev, batch*readUnits)
+	kernel.Clear(a.readDcPrev, batch*readUnits)
 	for t := range sourceSteps {
 		// dhNext2 = dhPrev + dhNext   [batch, 256]
 		dhNext := at(a.readDh, t, batch*readUnits)

@@ -93,7 +93,7 @@ var info = model.Info{
 	Steps:        maxSteps,
 	Seed:         defaultSeed,
 	Params:       paramCount,
-	TrainBytes:   102787456,
+	TrainBytes:   102754688,
 	DecodeBytes:  13712768,
 	Source:       &model.Source{Steps: maxSourceSteps, Vocab: 5003, End: 5002, AnswerBegin: 5001, AnswerEnd: 5002},
 	Latent:       &model.Latent{Width: latentSize, Beta: beta, Annealed: 2000},

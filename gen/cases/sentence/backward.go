@@ -252,6 +252,7 @@ func (m *Model) readBackward(b *model.Batch) {
 	kernel.PackT(a.readWhTPacked, p.Read.Wh, 3*readUnits, readUnits)
 
 	// Through time, forward.
+	kernel.Clear(a.readDhPrev, batch*readUnits)
 	for t := range sourceSteps {
 		// dhNext2 = dhPrev + dhNext   [batch, 7]
 		dhNext := at(a.readDh, t, batch*readUnits)

@@ -14,8 +14,8 @@
 //	out     dense      steps × batch × 98  98          2,352
 //	total                                  4,723       8,225
 //
-// Training on windows of up to 4 sequences × 9 steps takes 25,837 floating-point operations a token and 130.6 KiB:
-// 19.0 KiB of parameters, as much of gradients, 38.0 KiB of optimizer state and 54.6 KiB of activations, in
+// Training on windows of up to 4 sequences × 9 steps takes 25,837 floating-point operations a token and 130.4 KiB:
+// 19.0 KiB of parameters, as much of gradients, 38.0 KiB of optimizer state and 54.4 KiB of activations, in
 // one arena whose parts share memory where their lives do not overlap. Decoding one sequence takes 19.9 KiB.
 package sentence
 

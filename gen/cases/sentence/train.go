@@ -92,7 +92,7 @@ var info = model.Info{
 	Steps:        maxSteps,
 	Seed:         defaultSeed,
 	Params:       paramCount,
-	TrainBytes:   133696,
+	TrainBytes:   133568,
 	DecodeBytes:  20416,
 	Source:       &model.Source{Steps: maxSourceSteps, Vocab: 98, End: 97, AnswerBegin: 96, AnswerEnd: 97},
 	Latent:       &model.Latent{Width: latentSize, Beta: beta, Annealed: 200},
