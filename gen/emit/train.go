@@ -187,7 +187,7 @@ func (e *emitter) train(f *jen.File) {
 	f.Line()
 
 	check := "Check"
-	if s.Kind == "attention" {
+	if s.Kind == "attention" || s.Latent != nil {
 		check = "CheckPadded"
 	}
 	comment(f, "check panics when b does not fit the model, which is a mistake of the program, and makes the memory for the first %s.", window)
