@@ -42,6 +42,7 @@ func (a *program) newEvalLatent() *cobra.Command {
 	var data, path string
 	var last float64
 	var o latent.Options
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "eval",
 		Short: "Tell how well the model reconstructs, and what its latent vector says",
@@ -75,15 +76,16 @@ A model that does not use its latent vector at all is warned of.`,
 			if err != nil {
 				return err
 			}
-			a.reportLatent(cmd.OutOrStdout(), name, r)
-			if a.Info.Vector != nil {
-				return nil
+			found := evaluation{Report: r, Collapsed: r.Collapsed()}
+			if a.Info.Vector == nil {
+				if found.Tokens, found.Sentences, err = a.accuracy(cmd.Context(), m, batches); err != nil {
+					return err
+				}
 			}
-			tokens, same, err := a.accuracy(cmd.Context(), m, batches)
-			if err != nil {
-				return err
+			if asJSON {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(found)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "  written again from the mean: %.2f %% of tokens in their place, %.2f %% of sentences\n", 100*tokens, 100*same)
+			a.reportLatent(cmd.OutOrStdout(), name, found)
 			return nil
 		},
 	}
@@ -93,6 +95,7 @@ A model that does not use its latent vector at all is warned of.`,
 	fs.Float64Var(&last, "last", 1, "only the last `SHARE` of the data, such as what train kept for validation")
 	fs.IntVar(&o.Samples, "samples", 100, "latent vectors drawn for each of them: the more, the better the estimate of −log p(x)")
 	fs.Uint64Var(&o.Seed, "seed", 1, "of the samples")
+	fs.BoolVar(&asJSON, "json", false, "print a line of JSON")
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	return cmd
 }
@@ -121,7 +124,15 @@ func (a *program) evaluated(data string, last float64) (latent.Batches, string, 
 	return batches, set.Name, set.Len(), err
 }
 
-func (a *program) reportLatent(out io.Writer, name string, r *latent.Report) {
+// evaluation is what eval finds.
+type evaluation struct {
+	*latent.Report
+	Collapsed bool    `json:"collapsed"`
+	Tokens    float64 `json:"tokens_in_place,omitempty"` // of text: the share that is written again from the mean
+	Sentences float64 `json:"sentences_exact,omitempty"`
+}
+
+func (a *program) reportLatent(out io.Writer, name string, r evaluation) {
 	unit := a.Info.Unit()
 	fmt.Fprintf(out, "%s: %s %ss; in nats a %s:\n", name, thousands(r.Rows), unit, unit)
 	fmt.Fprintf(out, "  reconstruction  %10.4f\n  divergence      %10.4f\n  bound (−ELBO)   %10.4f\n  −log p(x)       %10.4f  by importance weighting, %s samples\n",
@@ -135,7 +146,10 @@ func (a *program) reportLatent(out io.Writer, name string, r *latent.Report) {
 		fmt.Fprintf(out, " %.3f", x)
 	}
 	fmt.Fprintln(out)
-	if r.Collapsed() {
+	if a.Info.Vector == nil {
+		fmt.Fprintf(out, "  written again from the mean: %.2f %% of tokens in their place, %.2f %% of sentences\n", 100*r.Tokens, 100*r.Sentences)
+	}
+	if r.Collapsed {
 		fmt.Fprintf(out, "warning     the latent vector is not used (%d active units, a divergence of %.3f): the decoder has learnt the data without it; let the divergence's weight rise slowly (latent.annealing), give it free bits (latent.free_bits), or take a weaker decoder\n", r.Active, r.KL)
 	}
 }
