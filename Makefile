@@ -3,6 +3,8 @@
 
 GO         ?= go
 DATA       ?=
+VALID      ?=
+TEST       ?=
 FUZZTIME   ?= 10s
 BENCHFLAGS ?=
 GRADSMITH   = $(GO) run ./cmd/gradsmith
@@ -11,7 +13,7 @@ GRADSMITH   = $(GO) run ./cmd/gradsmith
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo gpt2 plain test generate check bench fuzz exhaustive format vet staticcheck verify fresh cross levels
+.PHONY: help demo gpt2 plain sentences test generate check bench fuzz exhaustive format vet staticcheck verify fresh cross levels
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -45,6 +47,9 @@ plain: ## generate and build the recurrent translator without attention, as demo
 	cp generated/translate/en_de.bpe demo/plainmodel/
 	$(GO) generate ./demo/plainmodel
 	$(GO) build -o demo/plain ./demo/plainmodel/cmd/plain
+
+sentences: ## train four models on the sentences of DATA, side by side: a language model, and autoencoders that collapse or not; also VALID, TEST
+	cd bench && $(GO) run ./sentences --data "$(abspath $(DATA))" --valid "$(abspath $(VALID))" --test "$(abspath $(TEST))"
 
 test: ## run every test
 	$(GO) test ./...

@@ -13,6 +13,7 @@ import (
 	"github.com/gradsmith/gradsmith/gen/cases/gpt"
 	"github.com/gradsmith/gradsmith/gen/cases/luong"
 	"github.com/gradsmith/gradsmith/gen/cases/rotary"
+	"github.com/gradsmith/gradsmith/gen/cases/sentence"
 	"github.com/gradsmith/gradsmith/gen/cases/stack"
 	"github.com/gradsmith/gradsmith/gen/cases/tied"
 	vaecase "github.com/gradsmith/gradsmith/gen/cases/vae"
@@ -54,6 +55,7 @@ func TestCompiled(t *testing.T) {
 		{"../generated/lstm/lstm.yaml", lstm.New()},
 		{"../generated/gru/gru.yaml", gru.New()},
 		{"cases/vae/model.yaml", vaecase.New()},
+		{"cases/sentence/model.yaml", sentence.New()},
 		{"../generated/vae/vae.yaml", vae.New()},
 	} {
 		t.Run(c.m.Info().Name, func(t *testing.T) {
@@ -133,11 +135,23 @@ func compare(t *testing.T, m *spec.Model, g *graph.Graph, c compiled, sizes map[
 		if l.Annealing.Kind != "none" {
 			in["klWeight"].F[0] *= l.Annealing.Start
 		}
-		for i, x := range in["vectors"].F {
-			in["vectors"].F[i] = float64(float32(x))
+		if x := in["vectors"]; x != nil {
+			for i := range x.F {
+				x.F[i] = float64(float32(x.F[i]))
+			}
 		}
 	}
-	want, err := eval.RunRandom(g, in, sizes, eval.Random{Dropout: mask, Normal: noise})
+	rows := func(stay []float64, rate float64, stream int) {
+		ones, out := make([]float32, len(stay)), make([]float32, len(stay))
+		for i := range ones {
+			ones[i] = 1
+		}
+		kernel.DropRows(out, ones, float32(rate), model.Key(info.Seed, uint64(c.Step()), uint64(stream), 0), len(stay), 1)
+		for i := range stay {
+			stay[i] = float64(out[i])
+		}
+	}
+	want, err := eval.RunRandom(g, in, sizes, eval.Random{Dropout: mask, Normal: noise, Rows: rows})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -81,6 +81,13 @@ likelihood: {gaussian: 0.6}`,
 encoder: [{dense: {units: 4, activation: tanh}}]
 latent: {size: 2, free_bits: {total: 100}}
 decoder: [{dense: {}}]`,
+	"vae-text": `encoder: [{embedding: {name: src, size: 4}}, {gru: {units: 3, layers: 2}}]
+latent: {size: 2, free_bits: 0.01}
+decoder: [{embedding: {name: dst, size: 3}}, {lstm: {name: writer, units: 4, layers: 2}}, {dense: {}}]
+word_dropout: 0.3`,
+	"vae-text-tied": `encoder: [{embedding: {name: src, size: 4}}, {lstm: {units: 3}}]
+latent: {size: 2}
+decoder: [{embedding: {name: dst, size: 4, tie: src}}, {gru: {name: writer, units: 4, reset: before}}, {dense: {tie: dst}}]`,
 	"mixed": `[{one_hot: {}}, {lstm: {units: 4}}, {gru: {units: 3}}, {rnn: {units: 5}}, {dense: {units: 4, activation: sigmoid}}, {dense: {}}]`,
 }
 
@@ -92,9 +99,12 @@ func small(t testing.TB, name, extra string) *spec.Model {
 		src = "kind: attention\n" + specs[name]
 	}
 	common := "\nname: small\ntokenizer: {chars: six.vocab}\nshape: {batch: 3, steps: 4}\n" + extra
-	if strings.HasPrefix(specs[name], "vectors") {
+	if strings.HasPrefix(name, "vae") {
 		src = "kind: vae\n" + specs[name]
-		common = "\nname: small\nshape: {batch: 3}\n"
+		common = "\nname: small\ntokenizer: {chars: six.vocab}\nshape: {batch: 3, steps: 4}\n"
+		if strings.HasPrefix(specs[name], "vectors") {
+			common = "\nname: small\nshape: {batch: 3}\n"
+		}
 	}
 	src += common
 	m, err := spec.Parse("small.yaml", []byte(src), func(string) ([]byte, error) {
@@ -140,7 +150,7 @@ func values(m *build.Model, g *graph.Graph, sizes map[string]int, seed uint64) m
 		case "targets":
 			x.I[len(x.I)-1] = -1
 		case "tokens", "source":
-			if m.Spec.Kind == "attention" && len(x.I) > 2 {
+			if (m.Spec.Source != nil || m.Spec.Kind == "attention") && len(x.I) > 2 {
 				x.I[len(x.I)-2] = -1
 			}
 			if v.Name == "source" {

@@ -12,3 +12,4 @@ package generated
 //go:generate go run ../cmd/gradsmith generate bertmini/bertmini.yaml
 //go:generate go run ../cmd/gradsmith generate gan/gan.yaml
 //go:generate go run ../cmd/gradsmith generate vae/vae.yaml
+//go:generate go run ../cmd/gradsmith generate textvae/textvae.yaml

@@ -13,6 +13,7 @@ import (
 	"github.com/gradsmith/gradsmith/generated/gru"
 	"github.com/gradsmith/gradsmith/generated/lstm"
 	"github.com/gradsmith/gradsmith/generated/rnn"
+	"github.com/gradsmith/gradsmith/generated/textvae"
 	"github.com/gradsmith/gradsmith/generated/transformer"
 	"github.com/gradsmith/gradsmith/generated/translate"
 	"github.com/gradsmith/gradsmith/generated/vae"
@@ -97,7 +98,7 @@ func (w *gradient) compare(g []float32, i int) float64 {
 // weights and tokens.
 func TestPyTorch(t *testing.T) {
 	golden := readGolden(t)
-	for name, m := range map[string]trainable{"rnn": rnn.New(), "lstm": lstm.New(), "gru": gru.New(), "gptnano": gptnano.New(), "bertmini": bertmini.New(), "transformer": transformer.New(), "translate": translate.New(), "vae": vae.New()} {
+	for name, m := range map[string]trainable{"rnn": rnn.New(), "lstm": lstm.New(), "gru": gru.New(), "gptnano": gptnano.New(), "bertmini": bertmini.New(), "transformer": transformer.New(), "translate": translate.New(), "vae": vae.New(), "textvae": textvae.New()} {
 		t.Run(name, func(t *testing.T) {
 			want := golden.Models[name]
 			info := m.Info()

@@ -35,7 +35,7 @@ func (m *Model) architecture() string {
 		fmt.Fprintf(&b, "latent size=%d\n", m.Latent.Size)
 		architecture(&b, m.Encoder)
 	}
-	if m.Source != nil {
+	if m.EncoderDecoder() {
 		b.WriteString("source ")
 		m.Source.Tokenizer.architecture(&b)
 		architecture(&b, m.Encoder)

@@ -52,7 +52,7 @@ func (m *Model) DecoderOnly() bool {
 func (m *Model) EncoderOnly() bool { return m.Masking != nil }
 
 // EncoderDecoder tells whether the model is an attention model that answers one text with another.
-func (m *Model) EncoderDecoder() bool { return m.Source != nil }
+func (m *Model) EncoderDecoder() bool { return m.Source != nil && m.Latent == nil }
 
 // Shape holds the capacities of the run-time dimensions: what memory is planned for.
 type Shape struct {
@@ -116,6 +116,7 @@ type Latent struct {
 	Annealing     Annealing
 	FreeTotal     float64 // nats
 	FreeDimension float64 // nats
+	WordDropout   float64 // of text: share of the tokens that the decoder does not see in training
 	Init          Init    // of the matrices of both heads
 	BiasInit      Init    // of the biases of both heads
 }
@@ -135,7 +136,7 @@ type Annealing struct {
 // Likelihood says how a vector is distributed around what the decoder gives.
 type Likelihood struct {
 	Pos
-	Kind      string  // "bernoulli" or "gaussian"
+	Kind      string  // "bernoulli" or "gaussian", of vectors; "categorical", of text
 	Deviation float64 // gaussian: the standard deviation
 }
 

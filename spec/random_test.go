@@ -171,10 +171,32 @@ func settings(item any, word string) map[string]any {
 	return set
 }
 
+// sentences makes a spec of kind vae for text.
+func (w *writer) sentences(root map[string]any, wild bool) map[string]any {
+	words := []string{"lstm", "gru", "rnn", "dropout", "layernorm"}
+	root["encoder"], root["decoder"] = w.stack(coderType, false, words...), w.stack(coderType, true, words...)
+	if !wild {
+		for _, key := range []string{"vectors", "likelihood", "train"} {
+			delete(root, key)
+		}
+		w.tame(root, true)
+	}
+	return root
+}
+
 // vae makes most specs of kind vae fit together.
 func (w *writer) vae(root map[string]any) map[string]any {
 	words := []string{"dense", "dropout", "layernorm", "rmsnorm"}
 	wild := w.IntN(8) == 0
+	if w.IntN(2) == 0 {
+		return w.sentences(root, wild)
+	}
+	if !wild {
+		root["vectors"] = 9
+		for _, key := range []string{"tokenizer", "word_dropout", "shape", "likelihood"} {
+			delete(root, key)
+		}
+	}
 	for _, list := range []string{"encoder", "decoder"} {
 		items := []any{w.named(coderType, "dense")}
 		for range w.IntN(3) {

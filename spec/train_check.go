@@ -79,7 +79,7 @@ func (c *checker) train(v *value, m *Model) Train {
 		c.errorf(m.Schedule.Pos, "schedule.cosine: the warmup of %d steps is not shorter than the training of %d steps", m.Schedule.Warmup, t.Steps)
 	}
 	if separator.given && !separator.bad && m.Source != nil {
-		c.errorf(separator.Pos, "train.separator: the texts of an encoder and a decoder are pairs, a line each; leave it out")
+		c.errorf(separator.Pos, "train.separator: a line is a text of its own where there is an encoder; leave it out")
 	}
 	if m.Tokenizer.Vocab > 0 && m.Tokenizer.Unknown == 0 {
 		for _, r := range t.Separator {

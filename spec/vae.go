@@ -4,14 +4,13 @@ package spec
 var vaeType = object("",
 	&key{name: "kind", typ: enum(word{name: "vae"}), required: true, doc: "The kind of model."},
 	nameKey, descriptionKey,
-	need("vectors", object("",
-		need("size", integer(1, maxVocab), "Numbers of a vector.").called("width", "dim", "inputs", "input_size", "features", "units")).shortFor("size"),
-		"What the model reads and writes.").called("input", "inputs", "data", "vector"),
-	shapeKey,
-	need("encoder", list(coderType, 1, maxStack), "The layers that read a vector; from what the last one gives, two heads compute the mean and the logarithm of the variance of the latent vector.").called("encode", "enc", "reader", "recognition", "inference"),
+	may("vectors", integer(1, maxVocab), "it reads and writes text, a sentence at a time", "Of a model of vectors: the numbers of a vector.").called("input", "inputs", "data", "vector", "features", "width", "size", "input_size"),
+	tokenizerKey, shapeKey,
+	need("encoder", list(coderType, 1, maxStack), "The layers that read a vector, or a sentence from its end. From what the last one gives, of a sentence at its first token, two heads compute the mean and the logarithm of the variance of the latent vector.").called("encode", "enc", "reader", "recognition", "inference"),
 	need("latent", latentType, "The latent vector z, and how it is kept close to its prior, the standard normal distribution.").called("z", "code", "bottleneck", "latents"),
-	need("decoder", list(coderType, 1, maxStack), "The layers that write a vector from a latent one. The last is a `dense` as wide as the vectors.").called("decode", "dec", "writer", "generator"),
-	with("likelihood", likelihoodType, "bernoulli", "How a vector is distributed around what the decoder gives.").called("loss", "reconstruction", "distribution", "objective"),
+	need("decoder", list(coderType, 1, maxStack), "The layers that write from a latent vector. Recurrent layers begin with states that are made from it, tanh(W·z + b), and the first of them reads it at every step as well.").called("decode", "dec", "writer", "generator"),
+	may("likelihood", likelihoodType, "`bernoulli` for vectors, `categorical` for text", "How what is written is distributed, given what the decoder gives.").called("loss", "reconstruction", "distribution", "objective"),
+	with("word_dropout", share(), 0.0, "Of text: share of the tokens that the decoder does not see in training, so that it has to ask the latent vector (Bowman et al. 2016).").called("token_dropout", "word_drop", "unk_rate"),
 	optimizerKey, scheduleKey, clipKey, initKey, seedKey, trainKey,
 )
 
@@ -45,20 +44,29 @@ func annealingStart() *key {
 	return with("start", share(), 0.0, "Share of beta at which the rise begins.").called("from", "begin", "initial")
 }
 
-var likelihoodType = choice("likelihood", "The reconstruction term of the loss is −log p(x|z) in nats, summed over the numbers of a vector.",
+var likelihoodType = choice("likelihood", "The reconstruction term of the loss is −log p(x|z) in nats, summed over the numbers of a vector or the tokens of a sentence, its end included.",
 	word{name: "bernoulli", doc: "Each number is 1 with a probability whose logit the decoder gives. Numbers between 0 and 1 count as shares; others are an error of the data.", also: []string{"binary", "bce", "binary_cross_entropy"}},
 	word{name: "gaussian", doc: "Each number is normal around what the decoder gives.", also: []string{"normal", "mse", "l2"}, typ: object("",
 		with("deviation", above(0, 1e6), 1.0, "The standard deviation.").called("sigma", "std", "scale", "stddev")).shortFor("deviation")},
+	word{name: "categorical", doc: "Of text: each token is one of the vocabulary, whose logits the decoder gives.", also: []string{"cross_entropy", "softmax", "nll"}},
 )
 
 // coderType holds the layers of kind vae.
 var coderType = &typ{
 	form: choiceForm, name: "coder", one: "layer",
-	doc: "The last of the decoder is a `dense` whose width is that of the vectors.",
-	words: []word{
-		dropoutWord,
-		layerNormWord,
-		rmsNormWord,
-		denseWord("the model's `init`; else uniform ±1/√inputs", "uniform ±1/√inputs; zeros when the layer or the model has an `init`", "vectors", "as many as they have"),
-	},
+	doc: "The last of the decoder is a `dense` whose width is that of the vectors, or the vocabulary. A stack for text begins with an `embedding` or `one_hot`, and has a recurrent layer.",
+	words: joined(
+		[]word{
+			embeddingWord("the model's `init`; else normal 1, or normal 1/√size when a `dense` layer ties the table",
+				may("tie", nameType, "a table of its own", "In the decoder: name of the encoder's embedding whose table this is. Both have the same `size`.").called("tied", "share", "tie_to")),
+			oneHotWord,
+		},
+		recurrentWords(), // from one end: what comes last has seen all of the sentence
+		[]word{
+			dropoutWord,
+			layerNormWord,
+			rmsNormWord,
+			denseWord("the model's `init`; else uniform ±1/√inputs", "uniform ±1/√inputs; zeros when the layer or the model has an `init`", "output", "the vocabulary, or as many as vectors have"),
+		},
+	),
 }

@@ -11,20 +11,32 @@ func checkVAE(c *checker, root *value) *Model {
 		return nil
 	}
 	m := c.model(root)
-	m.Shape.Steps = 1
-	if s := root.key("shape").key("steps"); s.given {
-		c.errorf(s.Pos, "shape.steps: vectors have no time steps; leave it out")
-	}
 	vectors := root.key("vectors")
-	m.Vectors = &Vectors{Pos: vectors.Pos, Size: int(vectors.key("size").integer)}
-	m.Likelihood = c.likelihood(root.key("likelihood"))
-
+	ofText := !vectors.given
+	m.Likelihood = c.likelihood(root.key("likelihood"), ofText)
 	encoder, decoder, latent := root.key("encoder"), root.key("decoder"), root.key("latent")
 	size := int(latent.key("size").integer)
-	names := c.names(append(append([]*value{}, encoder.list...), decoder.list...))
-	c.notLatent(append(append([]*value{}, encoder.list...), decoder.list...), names)
-	split := min(len(encoder.list), len(names))
-	e := layers{checker: c, path: "encoder", role: vectorReader, in: m.Vectors.Size, shape: m.Shape, init: root.key("init")}
+	e := layers{checker: c, path: "encoder", alone: true, init: root.key("init")}
+	d := layers{checker: c, path: "decoder", alone: true, init: root.key("init")}
+	if ofText {
+		m.Tokenizer = c.tokenizer(root.key("tokenizer"), "tokenizer", BeginToken, EndToken)
+		m.Source = &Source{Pos: m.Shape.Pos, Tokenizer: m.Tokenizer, Steps: m.Shape.Steps}
+		e.role, e.vocab = sourceSide, m.Tokenizer.Vocab
+		d.role, d.vocab = targetSide, m.Tokenizer.Vocab
+	} else {
+		m.Shape.Steps = 1
+		m.Vectors = &Vectors{Pos: vectors.Pos, Size: int(vectors.integer)}
+		e.role, e.in = vectorReader, m.Vectors.Size
+		d.role, d.in, d.vocab = vectorWriter, size, m.Vectors.Size
+		c.noText(root)
+	}
+	e.shape, d.shape = m.Shape, m.Shape
+	both := append(append([]*value{}, encoder.list...), decoder.list...)
+	names := c.names(both)
+	c.notLatent(both, names)
+	e.tied = tiedTables(both, names)
+	d.tied = e.tied
+	split := len(encoder.list)
 	m.Encoder = e.check(encoder, names[:split])
 	width := 0
 	if n := len(m.Encoder); n > 0 && !e.unknown {
@@ -32,15 +44,35 @@ func checkVAE(c *checker, root *value) *Model {
 	}
 	e.count(latent, 2*int64(size)*int64(width+1), 2*size)
 	m.Latent = c.latent(latent, size, width, root.key("init"))
-	d := layers{checker: c, path: "decoder", role: vectorWriter, in: size, vocab: m.Vectors.Size, shape: m.Shape, init: root.key("init"),
-		params: e.params, tooMany: e.tooMany}
+	m.Latent.WordDropout = root.key("word_dropout").number
+	d.shared, d.params, d.tooMany = e.tables, e.params, e.tooMany
+	d.unknown = ofText && e.unknown
 	m.Layers = d.check(decoder, names[split:])
-	c.training(root, m)
-	if s := root.key("train").key("separator"); s.given {
-		c.errorf(s.Pos, "train.separator: vectors are not text; leave it out")
+	for _, v := range decoder.list {
+		if units := v.set.key("units"); isRecurrent(v.word) && !units.bad { // what makes its states from the latent vector, and reads it
+			d.count(v, 6*units.integer*int64(size+1), 4*int(units.integer))
+		}
 	}
+	c.training(root, m)
 	c.annealing(latent.key("annealing"), m)
 	return m
+}
+
+// noText refuses keys of models of text in one of vectors.
+func (c *checker) noText(root *value) {
+	for _, x := range []struct {
+		v          *value
+		name, what string
+	}{
+		{root.key("shape").key("steps"), "shape.steps", "vectors have no time steps"},
+		{root.key("tokenizer"), "tokenizer", "vectors are not text"},
+		{root.key("word_dropout"), "word_dropout", "vectors have no words"},
+		{root.key("train").key("separator"), "train.separator", "vectors are not text"},
+	} {
+		if x.v.given {
+			c.errorf(x.v.Pos, "%s: %s; leave it out", x.name, x.what)
+		}
+	}
 }
 
 // notLatent refuses layers whose name is that of the latent vector.
@@ -52,8 +84,20 @@ func (c *checker) notLatent(layers []*value, names []string) {
 	}
 }
 
-func (c *checker) likelihood(v *value) *Likelihood {
-	return &Likelihood{Pos: v.Pos, Kind: v.word, Deviation: v.set.key("deviation").number}
+func (c *checker) likelihood(v *value, ofText bool) *Likelihood {
+	l := &Likelihood{Pos: v.Pos, Kind: v.word, Deviation: v.set.key("deviation").number}
+	switch {
+	case !v.given && ofText:
+		l.Kind = "categorical"
+	case !v.given:
+		l.Kind = "bernoulli"
+	case v.bad:
+	case ofText && v.word != "categorical":
+		c.errorf(v.Pos, "likelihood: %s is for vectors, and this is a model of text, which is categorical; leave it out, or say how long the vectors are with `vectors`", v.word)
+	case !ofText && v.word == "categorical":
+		c.errorf(v.Pos, "likelihood: categorical is for text; vectors are bernoulli or gaussian")
+	}
+	return l
 }
 
 // latent checks the latent vector, whose heads read width features.

@@ -54,8 +54,9 @@ var beginnings = []beginning{
 	{"attention", "gpt", "continues a text: a decoder", "writes text with it", []string{"train --data TEXT", `sample --prompt "It was"`}},
 	{"attention", "bert", "restores masked tokens: an encoder", "restores masked text with it", []string{"train --data TEXT", "fill"}},
 	{"attention", "translate", "answers a line with another: an encoder and a decoder", "answers lines with it", []string{"train --data PAIRS", "translate"}},
+	{"vae", "vectors", "an autoencoder of vectors, such as small images", "samples from it", []string{"train --data VECTORS", "sample"}},
+	{"vae", "sentences", "an autoencoder of sentences", "samples from it", []string{"train --data SENTENCES", "sample"}},
 	{"gan", "", "makes vectors like those of the data: a generator and a discriminator", "makes vectors with it", []string{"train --data VECTORS", "sample", "score --data VECTORS"}},
-	{"vae", "", "an autoencoder of vectors, such as small images", "samples from it", []string{"train --data VECTORS", "sample"}},
 }
 
 // beginningOf finds the model of a kind.

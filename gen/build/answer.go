@@ -65,7 +65,7 @@ func (b *builder) read(c *cell, scope, suffix string, x *graph.Value, ws []*grap
 		b.Part = "fromStart"
 	}
 	body := graph.New(scope + suffix + ".step")
-	sb := &graph.Builder{G: body, Phase: b.Phase, Scope: b.Scope, Part: b.Part, Origin: b.Origin}
+	sb := &graph.Builder{G: body, Phase: b.Phase, Scope: b.Scope, Part: b.Part, Stage: b.Stage, Origin: b.Origin}
 	loop := &graph.Loop{Kind: graph.Scan, Trip: b.steps, Index: "t", Carries: len(c.states), Seqs: 2, Reverse: reverse, Body: body}
 	var args, prev, weights []*graph.Value
 	shape := graph.Shape{batch, b.units(c.l)}
@@ -93,11 +93,14 @@ func (b *builder) read(c *cell, scope, suffix string, x *graph.Value, ws []*grap
 }
 
 // starts are the states from which a layer of the decoder begins: tanh(W·s + b), s being the encoder's output at the first step (Bahdanau et al. 2015,
-// appendix A.2.2).
+// appendix A.2.2), or the latent vector.
 func (b *builder) starts(c *cell, scope string, number int) []*graph.Value {
 	units := b.units(c.l)
-	in := b.memoryWidth()
-	first := b.Apply(op.FirstStep, []string{scope + ".first"}, nil, b.memory)[0]
+	first := b.latent
+	if first == nil {
+		first = b.Apply(op.FirstStep, []string{scope + ".first"}, nil, b.memory)[0]
+	}
+	in := first.Shape.Last()
 	bound := spec.Init{Scheme: "uniform", Scale: 1 / math.Sqrt(float64(in.N))}
 	var out []*graph.Value
 	for _, s := range c.states {
@@ -242,13 +245,24 @@ func (b *builder) writer(l *spec.Recurrent, x *graph.Value) *graph.Value {
 		if i > 0 {
 			x = b.dropout(b.Builder, x, scope+".x", l.Dropout, nil)
 		}
-		x = b.write(c, scope, layerNumber(l, i), x, l.Attention != nil && i == l.Layers-1)
+		x = b.write(c, scope, layerNumber(l, i), x, l.Attention != nil && i == l.Layers-1, b.m.Latent != nil && i == 0 && b.firstRecurrent(l))
 	}
 	return x
 }
 
-// write adds one layer of a decoder: over all time steps in training, once in decoding.
-func (b *builder) write(c *cell, scope string, number int, x *graph.Value, attends bool) *graph.Value {
+// firstRecurrent reports whether l is the first recurrent layer of the decoder.
+func (b *builder) firstRecurrent(l *spec.Recurrent) bool {
+	for _, x := range b.m.Layers {
+		if r, ok := x.(*spec.Recurrent); ok {
+			return r == l
+		}
+	}
+	return false
+}
+
+// write adds one layer of a decoder: over all time steps in training, once in decoding. It attends to the encoder's output, or reads the latent vector at
+// every step, where it is asked to.
+func (b *builder) write(c *cell, scope string, number int, x *graph.Value, attends, reads bool) *graph.Value {
 	units := b.units(c.l)
 	shape := graph.Shape{batch, units}
 	names := []string{}
@@ -282,7 +296,11 @@ func (b *builder) write(c *cell, scope string, number int, x *graph.Value, atten
 			cells[i] = w[f.field]
 		}
 		if a == nil {
-			next = c.step(sb, prefix, x, cells, state, nil)
+			var more func(string) *graph.Value
+			if reads {
+				more = func(suffix string) *graph.Value { return w["latent"+suffix] }
+			}
+			next = c.step(sb, prefix, x, cells, state, more)
 			return next, map[string]*graph.Value{"y": next[0]}
 		}
 		var context, read *graph.Value
@@ -322,6 +340,11 @@ func (b *builder) write(c *cell, scope string, number int, x *graph.Value, atten
 				w["keys"] = b.cache(scope+".keys", graph.Shape{sourceSteps, batch, a.hidden})
 			}
 		}
+		if reads {
+			for _, f := range b.latentFields(c) {
+				w["latent"+f.suffix] = b.cache(scope+"."+f.name, graph.Shape{batch, f.width})
+			}
+		}
 		var state []*graph.Value
 		for _, s := range states {
 			b.r.States = append(b.r.States, &State{Name: scope + "." + s, Shape: shape})
@@ -347,7 +370,7 @@ func (b *builder) write(c *cell, scope string, number int, x *graph.Value, atten
 	defer func() { b.Part = "" }()
 	b.Part = "steps"
 	body := graph.New(scope + ".step")
-	sb := &graph.Builder{G: body, Phase: b.Phase, Scope: b.Scope, Part: b.Part, Origin: b.Origin}
+	sb := &graph.Builder{G: body, Phase: b.Phase, Scope: b.Scope, Part: b.Part, Stage: b.Stage, Origin: b.Origin}
 	loop := &graph.Loop{Kind: graph.Scan, Trip: b.steps, Index: "t", Carries: len(states), Seqs: 1, Body: body}
 	b.Part = "beginning"
 	args := b.starts(c, scope, number)
@@ -378,6 +401,12 @@ func (b *builder) write(c *cell, scope string, number int, x *graph.Value, atten
 		invariant("memory", b.memory)
 		if a.scored() {
 			invariant("keys", a.keys())
+		}
+	}
+	if reads {
+		b.Part = "beginning"
+		for _, f := range b.latentFields(c) {
+			invariant("latent"+f.suffix, b.latentInput(c, scope, number, f))
 		}
 	}
 	b.Part = "steps"

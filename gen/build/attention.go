@@ -182,7 +182,7 @@ func (b *builder) crossKeys(l *spec.Transformer) {
 		return
 	}
 	body := graph.New(l.Name + ".memory")
-	bb := &graph.Builder{G: body, Phase: b.Phase, Scope: b.Scope, Origin: b.Origin}
+	bb := &graph.Builder{G: body, Phase: b.Phase, Scope: b.Scope, Stage: b.Stage, Origin: b.Origin}
 	loop := &graph.Loop{Kind: graph.Repeat, Trip: ps[0].Shape[0], Index: "l", Seqs: len(ps), Body: body}
 	for _, p := range ps {
 		ws = append(ws, body.Input(p.Field, graph.Local, graph.F32, p.Shape[1:]))
@@ -239,7 +239,7 @@ func (b *builder) transformer(l *spec.Transformer, x *graph.Value) *graph.Value 
 	}
 	n := b.named(ident(l.Name)+"Layers", l.Layers, "layers of "+l.Name+", in one loop")
 	body := graph.New(l.Name + ".layer")
-	bb := &graph.Builder{G: body, Phase: b.Phase, Scope: b.Scope, Origin: b.Origin}
+	bb := &graph.Builder{G: body, Phase: b.Phase, Scope: b.Scope, Stage: b.Stage, Origin: b.Origin}
 	k := &block{Builder: bb, b: b, l: l, weight: map[string]*graph.Value{}, masks: masks, width: width}
 	loop := &graph.Loop{Kind: graph.Repeat, Trip: n, Index: "l", Carries: 1, Body: body}
 	args := []*graph.Value{x}

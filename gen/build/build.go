@@ -18,7 +18,7 @@ type Model struct {
 	Spec   *spec.Model
 	Train  *graph.Graph // outputs: "loss", "logits", "state:<name>"; of adversarial networks the generator's step
 	Decode *graph.Graph // outputs: "logits", "state:<name>"; nil for a model that fills in masked tokens or has no tokens
-	Encode *graph.Graph // outputs: "cache:<name>", what a decoder reads of the source; nil without an encoder
+	Encode *graph.Graph // outputs: "state:<name>", "cache:<name>", what a decoder reads of the source, or of the latent vector; nil without either
 
 	// Of adversarial networks, nil for others.
 	Discriminate *graph.Graph // the discriminator's step; outputs: "loss", "real", "fake", "keep:<parameter>"
@@ -159,8 +159,10 @@ func (m *Model) plain() {
 		d.time = m.positional() // a prompt is read many tokens at a time
 		d.decode()
 	}
-	if m.Spec.Source != nil {
-		e := newBuilder(m, "encode")
+	switch e := newBuilder(m, "encode"); {
+	case m.Spec.Latent != nil && m.Spec.Source != nil:
+		e.beginLatent()
+	case m.Spec.Source != nil:
 		e.time, e.encoding = true, true
 		e.encode()
 	}
@@ -251,6 +253,7 @@ type builder struct {
 	steps    graph.Dim
 	source   *graph.Value // tokens of the source
 	memory   *graph.Value // what the encoder makes of them
+	latent   *graph.Value // the latent vector, which a decoder writes from
 	params   map[string]*graph.Value
 	tables   map[string]*graph.Value // embeddings by layer
 	reset    *graph.Value
@@ -326,7 +329,7 @@ func (b *builder) decode() {
 	if b.time {
 		b.places = b.G.Input("positions", graph.Data, graph.I32, at)
 	}
-	if b.m.Source != nil {
+	if b.m.EncoderDecoder() {
 		b.source = b.G.Input("source", graph.Data, graph.I32, graph.Shape{sourceSteps, batch})
 	}
 	logits := b.layers(b.m.Layers, nil, true)
@@ -386,7 +389,7 @@ func (b *builder) layers(stack []spec.Layer, x *graph.Value, logits bool) *graph
 			table := b.tables[l.Tie]
 			if l.Tie == "" {
 				n := b.vocab()
-				if b.steps.Same(sourceSteps) && b.m.Source != nil {
+				if b.steps.Same(sourceSteps) && b.m.EncoderDecoder() {
 					n = b.named("sourceVocab", b.m.Source.Tokenizer.Vocab, "number of tokens of the source")
 				}
 				table = b.param(l.Name, "table", graph.Shape{n, b.width(l, "Size", "width of the embedding")}, 0, 0, l.Name, matrix(l.Init, n.N, l.Width))
@@ -394,9 +397,9 @@ func (b *builder) layers(stack []spec.Layer, x *graph.Value, logits bool) *graph
 				table = b.param(l.Tie, "table", graph.Shape{b.vocab(), b.width(l, "Size", "width of the embedding")}, 0, 0, l.Tie, Init{})
 			}
 			b.tables[l.Name] = table
-			x = b.Apply(op.Gather, []string{l.Name + ".x"}, nil, table, b.tokens)[0]
+			x = b.dropWords(b.Apply(op.Gather, []string{l.Name + ".x"}, nil, table, b.tokens)[0], l.Name+".seen")
 		case *spec.OneHot:
-			x = b.Apply(op.OneHot, []string{l.Name + ".x"}, graph.Attrs{{Key: "vocab", Val: b.vocab()}}, b.tokens)[0]
+			x = b.dropWords(b.Apply(op.OneHot, []string{l.Name + ".x"}, graph.Attrs{{Key: "vocab", Val: b.vocab()}}, b.tokens)[0], l.Name+".seen")
 		case *spec.Recurrent:
 			switch {
 			case b.m.Kind == "rnn":

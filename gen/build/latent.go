@@ -1,8 +1,11 @@
 package build
 
 import (
+	"math"
+
 	"github.com/gradsmith/gradsmith/gen/graph"
 	"github.com/gradsmith/gradsmith/gen/op"
+	"github.com/gradsmith/gradsmith/spec"
 )
 
 // latentScope is the name of the parameters of the latent vector.
@@ -33,29 +36,58 @@ func (b *builder) latentSize() graph.Dim {
 // vector's distribution from its prior, times a weight that is another one in each step.
 func (b *builder) trainAutoencoder() {
 	b.r.Train = b.G
-	x := b.G.Input("vectors", graph.Data, graph.F32, graph.Shape{batch, b.vectors()})
+	ofText := b.m.Vectors == nil
+	var x, targets *graph.Value
+	if ofText {
+		tb := graph.Shape{steps, batch}
+		b.tokens = b.G.Input("tokens", graph.Data, graph.I32, tb)
+		targets = b.G.Input("targets", graph.Data, graph.I32, tb)
+	} else {
+		x = b.G.Input("vectors", graph.Data, graph.F32, graph.Shape{batch, b.vectors()})
+		targets = x
+	}
 	weight := b.G.Input("klWeight", graph.Scalar, graph.F32, nil)
 
 	b.Stage = "encode"
-	mean, logvar := b.heads(b.layers(b.m.Encoder, x, false))
+	var h *graph.Value
+	if ofText {
+		h = b.Apply(op.FirstStep, []string{latentScope + ".first"}, nil, b.encoder())[0]
+		h.Def.Scope = latentScope
+	} else {
+		h = b.layers(b.m.Encoder, x, false)
+	}
+	mean, logvar := b.heads(h)
 	b.Stage = "draw"
 	b.streams++
 	z := b.Apply(op.GaussianSample, []string{latentScope + ".z"}, graph.Attrs{{Key: "stream", Val: b.streams}}, mean, logvar)[0]
 	b.Stage = "decode"
-	y := b.layers(b.m.Layers, z, true)
+	b.latent = z
+	var y *graph.Value
+	if ofText {
+		y = b.layers(b.m.Layers, nil, true)
+	} else {
+		y = b.layers(b.m.Layers, z, true)
+	}
 	b.Stage = ""
 
 	b.Phase, b.Scope, b.Origin = graph.Loss, "", b.at(b.m.Likelihood.Pos, "likelihood")
 	loss, attrs := op.BernoulliLoss, graph.Attrs(nil)
-	if l := b.m.Likelihood; l.Kind == "gaussian" {
+	switch l := b.m.Likelihood; l.Kind {
+	case "gaussian":
 		loss, attrs = op.GaussianLoss, graph.Attrs{{Key: "deviation", Val: l.Deviation}}
+	case "categorical":
+		loss, attrs = op.CrossEntropy, graph.Attrs{{Key: "smoothing", Val: 0.0}, {Key: "sequences", Val: true}}
 	}
-	reconstruction := b.Apply(loss, []string{"reconstruction", "rowLoss"}, attrs, y, x)
+	reconstruction := b.Apply(loss, []string{"reconstruction", "rowLoss"}, attrs, y, targets)
+	rows := reconstruction[1]
+	if ofText { // of each sentence from those of its tokens
+		rows = b.Apply(op.SumRows, []string{"sentenceLoss"}, nil, rows)[0]
+	}
 	b.bound(reconstruction[0], mean, logvar, weight)
 	for _, o := range []struct {
 		v      *graph.Value
 		target string
-	}{{mean, MeanTarget}, {logvar, LogVarTarget}, {z, SampleTarget}, {reconstruction[1], RowsTarget}} {
+	}{{mean, MeanTarget}, {logvar, LogVarTarget}, {z, SampleTarget}, {rows, RowsTarget}} {
 		b.G.Output(o.v, o.target)
 	}
 }
@@ -82,6 +114,66 @@ func (b *builder) heads(h *graph.Value) (mean, logvar *graph.Value) {
 		return b.Apply(op.AddBias, []string{latentScope + "." + name}, nil, y, bias)[0]
 	}
 	return head("mean"), head("logvar")
+}
+
+// beginLatent is the graph of what a decoder needs of a latent vector before the first token.
+func (b *builder) beginLatent() {
+	b.r.Encode = b.G
+	b.latent = b.G.Input("z", graph.Data, graph.F32, graph.Shape{batch, b.latentSize()})
+	first := true
+	for _, l := range b.m.Layers {
+		if r, ok := l.(*spec.Recurrent); ok {
+			b.Scope, b.Origin = l.LayerName(), b.at(l.LayerPos(), l.LayerName())
+			b.begin(r)
+			if first {
+				c, scope := newCell(r, b.units(r)), layerScope(r, 0)
+				b.Scope = scope
+				for _, f := range b.latentFields(c) {
+					b.G.Output(b.latentInput(c, scope, layerNumber(r, 0), f), "cache:"+scope+"."+f.name)
+				}
+			}
+			first = false
+		}
+	}
+}
+
+// latentField is a product of the latent vector that a cell adds to those of its input.
+type latentField struct {
+	name, suffix string // "latent", or "latentN" of the candidate of a GRU that resets before
+	width        graph.Dim
+}
+
+func (b *builder) latentFields(c *cell) []latentField {
+	var fs []latentField
+	for _, w := range c.weights {
+		switch w.field {
+		case "wx":
+			fs = append(fs, latentField{"latent", "", w.shape(b.units(c.l))[1]})
+		case "wxn":
+			fs = append(fs, latentField{"latentN", "n", w.shape(b.units(c.l))[1]})
+		}
+	}
+	return fs
+}
+
+// latentInput is what the latent vector adds to the gates of every step: z·W is the same as z beside the input of the step.
+func (b *builder) latentInput(c *cell, scope string, number int, f latentField) *graph.Value {
+	bound := spec.Init{Scheme: "uniform", Scale: 1 / math.Sqrt(float64(c.l.Units))} // as the matrices of the input
+	w := b.param(scope, "w_latent"+f.suffix, graph.Shape{b.latentSize(), f.width}, 0, number, c.l.Name, matrix(bound, b.m.Latent.Size, c.l.Units))
+	return b.Apply(op.MatMul, []string{scope + "." + f.name}, nil, b.latent, w)[0]
+}
+
+// dropWords hides tokens from a decoder in training.
+func (b *builder) dropWords(x *graph.Value, name string) *graph.Value {
+	rate := 0.0
+	if b.m.Latent != nil {
+		rate = b.m.Latent.WordDropout
+	}
+	if rate == 0 || !b.training || !b.steps.Same(steps) {
+		return x
+	}
+	b.streams++
+	return b.Apply(op.DropRows, []string{name}, graph.Attrs{{Key: "rate", Val: rate}, {Key: "stream", Val: b.streams}}, x)[0]
 }
 
 // latentProduct is x·w, with a matrix of the latent vector.

@@ -75,7 +75,7 @@ func (b *builder) stack(c *cell, scope string, first, count int, x *graph.Value,
 	b.Origin = b.at(c.l.LayerPos(), fmt.Sprintf("%s, layers %d to %d", c.l.Name, first, first+count-1))
 	n := b.named(ident(scope)+"Layers", count, fmt.Sprintf("layers %d to %d of %s, in one loop", first, first+count-1, c.l.Name))
 	body := graph.New(scope + ".layer")
-	bb := &graph.Builder{G: body, Phase: b.Phase, Scope: b.Scope, Origin: b.Origin}
+	bb := &graph.Builder{G: body, Phase: b.Phase, Scope: b.Scope, Stage: b.Stage, Origin: b.Origin}
 	l := &graph.Loop{Kind: graph.Repeat, Trip: n, Index: "l", Carries: 1, Body: body}
 	args := []*graph.Value{x}
 	in := body.Input("x", graph.Local, x.Type, x.Shape)
@@ -127,7 +127,7 @@ func (b *builder) layer(bb *graph.Builder, c *cell, prefix string, x, reset *gra
 		return next[0], next
 	}
 	body := graph.New(c.l.Name + ".step")
-	sb := &graph.Builder{G: body, Phase: bb.Phase, Scope: bb.Scope, Origin: bb.Origin}
+	sb := &graph.Builder{G: body, Phase: bb.Phase, Scope: bb.Scope, Stage: bb.Stage, Origin: bb.Origin}
 	l := &graph.Loop{Kind: graph.Scan, Trip: b.steps, Index: "t", Carries: len(c.states), Seqs: 2, Body: body}
 	var args, inner, weights []*graph.Value
 	for i, s := range c.states {

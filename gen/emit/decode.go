@@ -33,6 +33,8 @@ func (e *emitter) decode(f *jen.File) {
 		}
 		if e.encoding != nil {
 			g.Id("encodeActs").Id("encodeActs")
+		}
+		if e.answers() {
 			g.Id("source").Index().Int32().Comment("[sourceSteps, batch] tokens of the sources")
 			g.Id("sourceSteps").Int()
 		}
@@ -57,6 +59,8 @@ func (e *emitter) decode(f *jen.File) {
 			}
 			if e.encoding != nil {
 				set("encodeActs", jen.Id("newEncodeActs").Call(jen.Id("batch")))
+			}
+			if e.answers() {
 				set("source", jen.Make(jen.Index().Int32(), jen.Lit(0), jen.Id("maxSourceSteps").Op("*").Id("batch")))
 			}
 			set("batch", jen.Id("batch"))
@@ -82,8 +86,10 @@ func (e *emitter) decode(f *jen.File) {
 	})
 	f.Line()
 	e.reorder(f)
-	if e.encoding != nil {
+	if e.answers() {
 		e.encode(f)
+	} else if e.encoding != nil {
+		e.begin(f)
 	}
 	if positional {
 		e.chunks(f)
@@ -153,7 +159,11 @@ func (e *emitter) decode(f *jen.File) {
 		e.cacheType(f)
 	}
 	if e.encoding != nil {
-		e.memory(f, "encodeActs", "encodeActs", "what reading the sources computes. Fields share memory where the life of one ends before that of the other begins.", e.encoding, true)
+		what := "reading the sources"
+		if !e.answers() {
+			what = "beginning from latent vectors"
+		}
+		e.memory(f, "encodeActs", "encodeActs", "what "+what+" computes. Fields share memory where the life of one ends before that of the other begins.", e.encoding, true)
 	}
 }
 
@@ -231,7 +241,7 @@ func (e *emitter) wrongTokens(name string) jen.Code {
 func (e *emitter) reorder(f *jen.File) {
 	mp := e.modelPkg()
 	note := ""
-	if e.encoding != nil {
+	if e.answers() {
 		note = " Their sources stay where they are: it is for sequences that answer the same one."
 	}
 	comment(f, "Reorder makes each sequence i go on from where sequence from[i] is.%s", note)
@@ -298,7 +308,9 @@ func (e *emitter) chunks(f *jen.File) {
 // cacheType emits the struct of the keys and values that a decoder keeps.
 func (e *emitter) cacheType(f *jen.File) {
 	what := "the keys and values of the tokens that a decoder has read"
-	if !e.positional() {
+	if e.spec.Latent != nil {
+		what = "what a decoder reads of the latent vector at every step"
+	} else if !e.positional() {
 		what = "what a decoder reads of the source at every step"
 	}
 	comment(f, "kvCache holds %s.", what)
@@ -329,7 +341,7 @@ func (e *emitter) text(f *jen.File) {
 	if e.spec.Vectors == nil {
 		e.tokenizer(f, "Tokenizer", "the tokens that the model was made for", e.spec.Tokenizer)
 	}
-	if e.spec.Source != nil {
+	if e.spec.EncoderDecoder() {
 		e.tokenizer(f, "SourceTokenizer", "the tokens that the encoder was made for", e.spec.Source.Tokenizer)
 	}
 	comment(f, "Load makes a model with the parameters of a checkpoint.")
@@ -428,7 +440,7 @@ func (e *emitter) program(f *jen.File) {
 			if e.spec.Vectors == nil {
 				g.Line().Id("Tokenizer").Op(":").Id("Tokenizer")
 			}
-			if e.spec.Source != nil {
+			if e.spec.EncoderDecoder() {
 				g.Line().Id("SourceTokenizer").Op(":").Id("SourceTokenizer")
 			}
 			g.Line()

@@ -1,17 +1,30 @@
 package emit
 
 import (
+	"slices"
+
 	"github.com/dave/jennifer/jen"
 	"github.com/gradsmith/gradsmith/gen/build"
 	"github.com/gradsmith/gradsmith/gen/graph"
 )
 
 // unit is what a loss is a mean over, and material what a training step reads, in words.
-func (e *emitter) unit() string { return e.Report.Unit }
+func (e *emitter) unit() string {
+	if e.spec.Latent != nil && e.spec.Vectors == nil {
+		return "sentence"
+	}
+	return e.Report.Unit
+}
+
+// answers reports whether the model has a decoder that answers a source.
+func (e *emitter) answers() bool { return e.encoding != nil && e.spec.Latent == nil }
 
 func (e *emitter) material() string {
-	if e.spec.Vectors != nil {
+	switch {
+	case e.spec.Vectors != nil:
 		return "batch of vectors"
+	case e.spec.Latent != nil:
+		return "batch of sentences"
 	}
 	return "window of text"
 }
@@ -32,10 +45,15 @@ func (e *emitter) stages(f *jen.File, w *writer) {
 		}
 	})
 	f.Line()
+	for _, n := range w.g.Nodes {
+		if n.Phase == graph.Forward && !slices.Contains(build.Stages, n.Stage) {
+			panic("emit: " + n.Outs[0].Name + " belongs to no stage of the forward pass")
+		}
+	}
 	for _, s := range build.Stages {
 		var nodes []*graph.Node
 		for _, n := range w.g.Nodes {
-			if n.Stage == s {
+			if n.Phase == graph.Forward && n.Stage == s {
 				nodes = append(nodes, n)
 			}
 		}
@@ -99,12 +117,12 @@ func (e *emitter) latentHelpers(f *jen.File) {
 }
 
 // output is the memory of an output of the training graph, in a function of its own.
-func (e *emitter) output(target string) *jen.Statement {
+func (e *emitter) output(target, receiver string) *jen.Statement {
 	g := e.Model.Train
 	for i, t := range g.Targets {
 		if t == target {
 			e.training.read[g.Outputs[i]] = true
-			return jen.Id("m").Dot("acts").Dot(e.training.fields[g.Outputs[i]])
+			return jen.Id(receiver).Dot("acts").Dot(e.training.fields[g.Outputs[i]])
 		}
 	}
 	panic("emit: the graph has no output " + target)
@@ -122,15 +140,15 @@ func (e *emitter) latent(f *jen.File) {
 		jen.Id("m").Dot("check").Call(jen.Id("b")),
 		jen.Id("m").Dot("encode").Call(jen.Id("b")),
 		jen.Id("n").Op(":=").Id("b").Dot("Batch").Op("*").Id("latentSize"),
-		jen.Return(upTo(e.output(build.MeanTarget), jen.Id("n")), upTo(e.output(build.LogVarTarget), jen.Id("n"))))
+		jen.Return(upTo(e.output(build.MeanTarget, "m"), jen.Id("n")), upTo(e.output(build.LogVarTarget, "m"), jen.Id("n"))))
 	f.Line()
 	comment(f, "Score gives −log p(x|z) in nats for each %s x of b and its latent vector, a row of z [batch, latentSize]. The slice is overwritten by the next call of a method.", e.unit())
 	f.Add(self()).Id("Score").Params(batch(), jen.Id("z").Index().Float32()).Index().Float32().Block(
 		jen.Id("m").Dot("check").Call(jen.Id("b")),
-		jen.Copy(e.output(build.SampleTarget), jen.Id("z").Index(jen.Empty(), jen.Id("b").Dot("Batch").Op("*").Id("latentSize"))),
+		jen.Copy(e.output(build.SampleTarget, "m"), jen.Id("z").Index(jen.Empty(), jen.Id("b").Dot("Batch").Op("*").Id("latentSize"))),
 		jen.Id("m").Dot("decode").Call(jen.Id("b")),
 		jen.Id("m").Dot("loss").Call(jen.Id("b"), jen.False()).Comment("for the loss of each row; the divergence in it is of no meaning"),
-		jen.Return(upTo(e.output(build.RowsTarget), jen.Id("b").Dot("Batch"))))
+		jen.Return(upTo(e.output(build.RowsTarget, "m"), jen.Id("b").Dot("Batch"))))
 	f.Line()
 	if e.spec.Vectors == nil {
 		return
@@ -143,7 +161,7 @@ func (e *emitter) latent(f *jen.File) {
 	f.Add(self()).Id("Decode").Params(jen.Id("z").Index().Float32()).Index().Float32().BlockFunc(func(g *jen.Group) {
 		g.Id("b").Op(":=").Qual(mp, "Batch").Values(jen.Id("Steps").Op(":").Lit(1), jen.Id("Batch").Op(":").Qual(mp, "LatentRows").Call(jen.Id("z"), jen.Id("maxBatch"), jen.Id("latentSize")))
 		g.Id("m").Dot("allocate").Call()
-		g.Copy(e.output(build.SampleTarget), jen.Id("z"))
+		g.Copy(e.output(build.SampleTarget, "m"), jen.Id("z"))
 		g.Id("m").Dot("decode").Call(jen.Op("&").Id("b"))
 		g.Id("x").Op(":=").Add(upTo(last, jen.Id("b").Dot("Batch").Op("*").Id("vectorSize")))
 		if e.spec.Likelihood.Kind == "bernoulli" {
@@ -151,6 +169,28 @@ func (e *emitter) latent(f *jen.File) {
 		}
 		g.Return(jen.Id("x"))
 	})
+	f.Line()
+}
+
+// begin emits the method by which a decoder begins sentences.
+func (e *emitter) begin(f *jen.File) {
+	fn := e.encoding.function()
+	for i, group := range groups(e.Model.Encode.Nodes, graph.Forward) {
+		if i > 0 {
+			fn.add(jen.Line())
+		}
+		if o := group[0].Origin; o != "" {
+			fn.comment(o)
+		}
+		fn.nodes(group)
+	}
+	comment(f, "Begin begins the sentences that are written from latent vectors z [batch, latentSize].")
+	f.Func().Params(jen.Id("d").Op("*").Id("Decoder")).Id("Begin").Params(jen.Id("z").Index().Float32()).Block(append([]jen.Code{
+		jen.If(jen.Len(jen.Id("z")).Op("!=").Id("d").Dot("batch").Op("*").Id("latentSize")).Block(
+			jen.Panic(jen.Qual("fmt", "Sprintf").Call(jen.Lit(e.spec.Name+": the decoder is for %d latent vectors of %d numbers, Begin got %d numbers"), jen.Id("d").Dot("batch"), jen.Id("latentSize"), jen.Len(jen.Id("z"))))),
+		jen.Id("d").Dot("Reset").Call(),
+		jen.Line(),
+	}, fn.block()...)...)
 	f.Line()
 }
 

@@ -187,21 +187,11 @@ func (e *emitter) train(f *jen.File) {
 	f.Line()
 
 	if s.Vectors == nil {
-		what := "of what follows each token of b"
-		if e.Model.Masked() {
-			what = "of what each token of b is"
-		}
-		comment(f, "Logits gives the logits [steps, batch, vocab] %s, without dropout%s. The slice is overwritten by the next call.", what, carries)
-		f.Add(self()).Id("Logits").Params(jen.Id("b").Op("*").Qual(mp, "Batch")).Index().Float32().Block(
-			jen.Id("m").Dot("check").Call(jen.Id("b")),
-			jen.Id("m").Dot("forward").Call(jen.Id("b")),
-			jen.Return(jen.Id("m").Dot("acts").Dot("logits").Index(jen.Empty(), jen.Id("b").Dot("Steps").Op("*").Id("b").Dot("Batch").Op("*").Id("vocab"))),
-		)
-		f.Line()
+		e.logits(f, carries)
 	}
 
 	check := "Check"
-	if s.Kind == "attention" {
+	if s.Kind == "attention" || s.Latent != nil {
 		check = "CheckPadded"
 	}
 	comment(f, "check panics when b does not fit the model, which is a mistake of the program, and makes the memory for the first %s.", window)
@@ -240,6 +230,28 @@ func (e *emitter) train(f *jen.File) {
 		f.Line()
 	}
 	e.info(f)
+}
+
+// logits emits what tests and commands look at between text and loss.
+func (e *emitter) logits(f *jen.File, carries string) {
+	what, mp := "of what follows each token of b", e.modelPkg()
+	forward := []jen.Code{jen.Id("m").Dot("forward").Call(jen.Id("b"))}
+	switch {
+	case e.Model.Masked():
+		what = "of what each token of b is"
+	case e.spec.Latent != nil:
+		what += ", from the means of the latent vectors"
+		forward = []jen.Code{
+			jen.Id("m").Dot("encode").Call(jen.Id("b")),
+			jen.Copy(e.output(build.SampleTarget, "m"), e.output(build.MeanTarget, "m")),
+			jen.Id("m").Dot("decode").Call(jen.Id("b")),
+		}
+	}
+	comment(f, "Logits gives the logits [steps, batch, vocab] %s, without dropout%s. The slice is overwritten by the next call.", what, carries)
+	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("Logits").Params(jen.Id("b").Op("*").Qual(mp, "Batch")).Index().Float32().Block(
+		append(append([]jen.Code{jen.Id("m").Dot("check").Call(jen.Id("b"))}, forward...),
+			jen.Return(jen.Id("m").Dot("acts").Dot("logits").Index(jen.Empty(), jen.Id("b").Dot("Steps").Op("*").Id("b").Dot("Batch").Op("*").Id("vocab"))))...)
+	f.Line()
 }
 
 func (e *emitter) info(f *jen.File) {

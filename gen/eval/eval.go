@@ -22,6 +22,8 @@ type Random struct {
 	Dropout Dropout
 	// Normal fills x with what stands for standard normal numbers, for the node's attribute stream.
 	Normal func(x []float64, stream int)
+	// Rows sets mask to 1 for the rows that stay when rows are dropped, and 0 for the others, for the node's attributes.
+	Rows func(mask []float64, rate float64, stream int)
 }
 
 // RunRandom is Run as in a training step.
@@ -37,7 +39,7 @@ func RunRandom(g *graph.Graph, inputs map[string]*graph.Tensor, sizes map[string
 		}
 		env[in] = t
 	}
-	if err := (&machine{sizes, random.Dropout, random.Normal}).run(g, env, 0); err != nil {
+	if err := (&machine{sizes, random.Dropout, random.Normal, random.Rows}).run(g, env, 0); err != nil {
 		return nil, err
 	}
 	out := map[string]*graph.Tensor{}
@@ -82,6 +84,7 @@ type machine struct {
 	sizes   map[string]int
 	dropout Dropout
 	normal  func(x []float64, stream int)
+	rows    func(mask []float64, rate float64, stream int)
 }
 
 func (m *machine) run(g *graph.Graph, env map[*graph.Value]*graph.Tensor, index int) error {
@@ -108,7 +111,15 @@ func (m *machine) run(g *graph.Graph, env map[*graph.Value]*graph.Tensor, index 
 			out[i] = New(o, m.sizes)
 			env[o] = out[i]
 		}
-		if n.Op == op.GaussianSample {
+		if n.Op == op.DropRows {
+			if m.rows != nil {
+				mask := make([]float64, out[0].Rows())
+				m.rows(mask, n.Attrs.Float("rate"), n.Attrs.Int("stream"))
+				masked := *n
+				masked.Attrs = n.Attrs.Set("mask", mask)
+				n = &masked
+			}
+		} else if n.Op == op.GaussianSample {
 			if m.normal != nil {
 				noise := make([]float64, out[0].Elems())
 				m.normal(noise, n.Attrs.Int("stream"))

@@ -9,6 +9,8 @@ import (
 
 // CrossEntropy is the mean, over all rows whose target is not negative, of −log softmax(logits)[target], in nats; with `smoothing` s the target
 // distribution is 1−s on the target plus s/vocabulary everywhere (Szegedy et al. 2016, section 7). The second result is the loss of each row.
+//
+// With `sequences` it is the sum over the tokens of each sequence, targets being [steps, batch], and the mean over these.
 var CrossEntropy = &graph.Op{
 	Name:  "cross_entropy",
 	Infer: crossEntropyInfer(2),
@@ -17,12 +19,12 @@ var CrossEntropy = &graph.Op{
 	},
 	Flops: func(n *node) dim { return graph.Mul(graph.Const(4, ""), n.Args[0].Shape.Elems()) },
 	Eval: func(n *node, in, out []*graph.Tensor) error {
-		out[0].F[0] = crossEntropy(in[0], in[1].I, n.Attrs.Float("smoothing"), out[1].F, nil)
+		out[0].F[0] = crossEntropy(n, in[0], in[1], out[1].F, nil)
 		return nil
 	},
 	Emit: func(n *node) []call { return crossEntropyCall(n, n.Outs[1], graph.Nil{}) },
 	Formula: func(n *node, name names) string {
-		return name(n.Outs[0]) + " = mean −log softmax(" + name(n.Args[0]) + ")[" + name(n.Args[1]) + "]"
+		return name(n.Outs[0]) + " = " + over(n) + " −log softmax(" + name(n.Args[0]) + ")[" + name(n.Args[1]) + "]"
 	},
 }
 
@@ -38,7 +40,7 @@ var CrossEntropyGrad = &graph.Op{
 	},
 	Flops: perElement(4),
 	Eval: func(n *node, in, out []*graph.Tensor) error {
-		crossEntropy(in[0], in[1].I, n.Attrs.Float("smoothing"), nil, out[0].F)
+		crossEntropy(n, in[0], in[1], nil, out[0].F)
 		for i := range out[0].F {
 			out[0].F[i] *= in[2].F[0]
 		}
@@ -52,13 +54,13 @@ var CrossEntropyFused = &graph.Op{
 	Infer: crossEntropyInfer(3),
 	Flops: func(n *node) dim { return graph.Mul(graph.Const(8, ""), n.Args[0].Shape.Elems()) },
 	Eval: func(n *node, in, out []*graph.Tensor) error {
-		out[0].F[0] = crossEntropy(in[0], in[1].I, n.Attrs.Float("smoothing"), out[1].F, out[2].F)
+		out[0].F[0] = crossEntropy(n, in[0], in[1], out[1].F, out[2].F)
 		return nil
 	},
 	InPlace: [][2]int{{2, 0}},
 	Emit:    func(n *node) []call { return crossEntropyCall(n, n.Outs[1], graph.IfTraining{V: n.Outs[2]}) },
 	Formula: func(n *node, name names) string {
-		return fmt.Sprintf("%s = mean −log softmax(%s)[%s], %s its gradient", name(n.Outs[0]), name(n.Args[0]), name(n.Args[1]), name(n.Outs[2]))
+		return fmt.Sprintf("%s = %s −log softmax(%s)[%s], %s its gradient", name(n.Outs[0]), over(n), name(n.Args[0]), name(n.Args[1]), name(n.Outs[2]))
 	},
 }
 
@@ -77,11 +79,16 @@ func crossEntropyInfer(outs int) func(n *node) ([]graph.TypedShape, error) {
 
 func crossEntropyCall(n *node, rows *value, dlogits graph.Operand) []call {
 	x := n.Args[0].Shape
-	return []call{{Func: "CrossEntropy", Result: n.Outs[0], Args: []graph.Operand{rows, dlogits, n.Args[0], n.Args[1], x.Rows(), x.Last(), graph.Float(n.Attrs.Float("smoothing"))}}}
+	c := call{Func: "CrossEntropy", Result: n.Outs[0], Args: []graph.Operand{rows, dlogits, n.Args[0], n.Args[1], x.Rows(), x.Last(), graph.Float(n.Attrs.Float("smoothing"))}}
+	if n.Attrs.Bool("sequences") {
+		c.Func, c.Args = "SequenceCrossEntropy", append(c.Args, n.Args[1].Shape.Last())
+	}
+	return []call{c}
 }
 
 // crossEntropy is the definition; rows and grad may be nil.
-func crossEntropy(logits *graph.Tensor, targets []int32, smoothing float64, rows, grad []float64) float64 {
+func crossEntropy(n *node, logits, target *graph.Tensor, rows, grad []float64) float64 {
+	smoothing, targets := n.Attrs.Float("smoothing"), target.I
 	w := logits.Cols()
 	count := 0.0
 	for _, t := range targets {
@@ -91,6 +98,9 @@ func crossEntropy(logits *graph.Tensor, targets []int32, smoothing float64, rows
 	}
 	if count == 0 {
 		return 0
+	}
+	if n.Attrs.Bool("sequences") {
+		count = float64(target.Cols())
 	}
 	sum := 0.0
 	for r, t := range targets {
@@ -124,6 +134,14 @@ func crossEntropy(logits *graph.Tensor, targets []int32, smoothing float64, rows
 		sum += loss
 	}
 	return sum / count
+}
+
+// over says what the loss is a mean over.
+func over(n *node) string {
+	if n.Attrs.Bool("sequences") {
+		return "mean over the sequences of Σ"
+	}
+	return "mean"
 }
 
 // Mean is the mean of all elements, a number.

@@ -21,7 +21,7 @@ var All = []*graph.Op{
 	Add, Sub, Mul, Div, Scale, Affine, Sqrt,
 	AddBias, SumRows, MeanRows, SpreadRows, ScaleRows, DotRows, Normalize,
 	Tanh, TanhGrad, Sigmoid, SigmoidGrad, Softplus, SoftplusGrad, ReLU, ReLUGrad, LeakyReLU, LeakyReLUGrad, GELU, GELUGrad, GELUErf, GELUErfGrad, SiLU, SiLUGrad, SwiGLU, SwiGLUGrad,
-	Dropout, ResetRows,
+	Dropout, DropRows, ResetRows,
 	LayerNorm, LayerNormGrad, RMSNorm, RMSNormGrad,
 	Unfold, Fold, MaxSteps, MaxStepsGrad, MaxStepsPick,
 	AddPositions, AddPositionsGrad, Rope, LastStep, FirstStep, FirstStepGrad, JoinColumns, SplitColumns,

@@ -37,6 +37,30 @@ var Dropout = &graph.Op{
 	},
 }
 
+// DropRows sets whole rows to zero with probability `rate` in training, and leaves the others as they are: word dropout, after which a decoder does not see a token
+// (Bowman et al. 2016, section 3.2). As with Dropout, the gradient is the same operation, and evaluation in float64 the identity, but for what gen/eval puts in.
+var DropRows = &graph.Op{
+	Name: "drop_rows", Infer: allSame(1), InPlace: [][2]int{{0, 0}},
+	Eval: func(n *node, in, out []*graph.Tensor) error {
+		mask, _ := n.Attrs.Get("mask").([]float64)
+		for i, x := range in[0].F {
+			if mask != nil {
+				x *= mask[i/in[0].Cols()]
+			}
+			out[0].F[i] = x
+		}
+		return nil
+	},
+	Emit: func(n *node) []call {
+		x := n.Outs[0].Shape
+		key := graph.DropKey{Stream: n.Attrs.Int("stream")}
+		return []call{{Func: "DropRows", Args: []graph.Operand{n.Outs[0], n.Args[0], graph.DropRate(n.Attrs.Float("rate")), key, x.Rows(), x.Last()}}}
+	},
+	Formula: func(n *node, name names) string {
+		return fmt.Sprintf("%s = %s, each row 0 with probability %g", name(n.Outs[0]), name(n.Args[0]), n.Attrs.Float("rate"))
+	},
+}
+
 // ResetRows is x with a zero row where the flag of the row is set: where a text begins, the state is zero.
 var ResetRows = &graph.Op{
 	Name: "reset_rows",
@@ -75,6 +99,9 @@ func init() {
 			args = append(args, c.Val(a))
 		}
 		return append(c.Apply(Dropout, []string{d(n.Args[0])}, n.Attrs, args...), make([]*value, len(args)-1)...)
+	}
+	DropRows.Grad = func(c *graph.Context, n *node, g []*value) []*value {
+		return c.Apply(DropRows, []string{d(n.Args[0])}, n.Attrs, g[0])
 	}
 	ResetRows.Grad = func(c *graph.Context, n *node, g []*value) []*value {
 		return append(c.Apply(ResetRows, []string{d(n.Args[0])}, nil, g[0], c.Val(n.Args[1])), nil)

@@ -6,7 +6,8 @@ import (
 	"github.com/gradsmith/gradsmith/gen/graph"
 )
 
-// cse makes one of nodes that apply the same operation to the same values. Loops are left as they are, their bodies are not.
+// cse makes one of nodes that apply the same operation to the same values, in the same stage of a forward pass, as a stage can run without the others. Loops are
+// left as they are, their bodies are not.
 func cse(g *graph.Graph) {
 	seen := map[string]*graph.Node{}
 	gone := map[*graph.Node]bool{}
@@ -15,7 +16,7 @@ func cse(g *graph.Graph) {
 			cse(n.Loop.Body)
 			continue
 		}
-		key := fmt.Sprintf("%s%v", n.Op.Name, n.Attrs)
+		key := fmt.Sprintf("%s %s%v", n.Stage, n.Op.Name, n.Attrs)
 		for _, a := range n.Args {
 			key += " " + a.Name
 		}

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes pytorch_golden.json: loss and gradients of the models rnn, lstm, gru, gptnano, vae and gan, and the losses of bertmini, transformer and translate, in PyTorch, in float64.
+"""Writes pytorch_golden.json: loss and gradients of the models rnn, lstm, gru, gptnano, vae, textvae and gan, and the losses of bertmini, transformer and translate, in PyTorch, in float64.
 
 Weights and tokens come from a formula that the Go test repeats, so that the file stays small: of each gradient it holds the norm, the product with a
 vector from the same formula, and some elements. Run it with Debian's python3-torch:
@@ -321,6 +321,44 @@ def autoencoder():
     return gradients(loss / batch, ours)
 
 
+def sentences():
+    """The model textvae, without dropout, and with the noise that it draws under its seed; the last sentence is shorter."""
+    steps, source, batch, vocab, size, hidden, latent = 9, 11, 3, 5003, 128, 256, 32
+    words, again, out = nn.Embedding(vocab, size), nn.Embedding(vocab, size), nn.Linear(hidden, vocab)
+    read, write = nn.LSTMCell(size, hidden), nn.LSTMCell(size, hidden)
+    mean, logvar = nn.Linear(hidden, latent), nn.Linear(hidden, latent)
+    start_h, start_c, each = nn.Linear(latent, hidden), nn.Linear(latent, hidden), nn.Linear(latent, 4 * hidden, bias=False)
+    ours = [("words.table", words.weight, False)]
+    for name, cell in [("read", read), ("write", write)]:
+        nn.init.zeros_(cell.bias_hh)
+        if name == "write":
+            ours += [("latent.w_mean", mean.weight, True), ("latent.b_mean", mean.bias, False),
+                     ("latent.w_logvar", logvar.weight, True), ("latent.b_logvar", logvar.bias, False), ("again.table", again.weight, False)]
+        ours += [(f"{name}.wx", cell.weight_ih, True), (f"{name}.wh", cell.weight_hh, True), (f"{name}.b", cell.bias_ih, False)]
+    ours += [("write.w_start_h", start_h.weight, True), ("write.b_start_h", start_h.bias, False),
+             ("write.w_start_c", start_c.weight, True), ("write.b_start_c", start_c.bias, False), ("write.w_latent", each.weight, True),
+             ("out.w", out.weight, True), ("out.b", out.bias, False)]
+    nn.ModuleList([words, again, out, read, write, mean, logvar, start_h, start_c, each]).double()
+    fill(ours)
+    s, x, y = tokens(3, source, batch, vocab), tokens(1, steps, batch, vocab), tokens(2, steps, batch, vocab)
+    s[7:, -1], x[6:, -1], y[6:, -1] = -1, -1, -1
+    h = c = torch.zeros(batch, hidden, dtype=torch.float64)
+    for t in reversed(range(source)):
+        there = (s[t] >= 0).double()[:, None]
+        h, c = (v * there for v in read(words(s[t].clamp(min=0)) * there, (h, c)))
+    m, v = mean(h), logvar(h)
+    z = m + torch.exp(v / 2) * torch.tensor(normal(key(1, 0, 1), batch * latent)).view(batch, latent)
+    h, c, loss = torch.tanh(start_h(z)), torch.tanh(start_c(z)), -0.5 * (1 + v - m * m - v.exp()).sum()
+    more = each(z)
+    for t in range(steps):
+        gates = again(x[t].clamp(min=0)) * (x[t] >= 0).double()[:, None] @ write.weight_ih.T + write.bias_ih + more + h @ write.weight_hh.T
+        i, f, g, o = gates.chunk(4, 1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        h = torch.sigmoid(o) * torch.tanh(c)
+        loss = loss + F.cross_entropy(out(h), y[t], ignore_index=-1, reduction="sum")
+    return {"loss": (loss / batch).item()}  # of a model with dropout the loss alone
+
+
 def fill(ours, scale=0.1):
     with torch.no_grad():
         for i, (_, p, transposed) in enumerate(ours):
@@ -358,6 +396,7 @@ print(json.dumps({"torch": torch.__version__, "models": {
     "transformer": translator(),
     "translate": recurrent_translator(),
     "vae": autoencoder(),
+    "textvae": sentences(),
 }, "adversaries": {
     "gan": adversaries(),
     "minimax": adversaries("minimax"),

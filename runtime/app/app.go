@@ -96,6 +96,8 @@ func newRoot(p Program) *cobra.Command {
 		root.AddCommand(a.newEvalAdversaries(), a.newSampleAdversaries(), a.newScore())
 	case p.Info.Vector != nil:
 		root.AddCommand(a.newEvalLatent(), a.newSampleVectors(), a.newReconstruct(), a.newInterpolate(), a.newEncode())
+	case p.Info.Latent != nil:
+		root.AddCommand(a.newEvalLatent(), a.newSampleSentences(), a.newReconstructSentences(), a.newInterpolateSentences(), a.newEncodeSentences())
 	case p.Info.Source != nil:
 		root.AddCommand(a.newEvalPairs(), a.newTranslate(), a.newAlign())
 	case p.Info.Masking != nil:
@@ -114,6 +116,8 @@ func begin(info *model.Info) string {
 		lines = []string{"train --data digits.npy", "sample", "score --data digits.npy"}
 	case info.Vector != nil:
 		lines = []string{"train --data digits.npy", "sample"}
+	case info.Latent != nil:
+		lines = []string{"train --data sentences.txt", "sample"}
 	case info.Source != nil:
 		lines = []string{"train --source train.en --target train.de", "translate < some.en"}
 	case info.Masking != nil:

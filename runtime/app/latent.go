@@ -42,6 +42,7 @@ func (a *program) newEvalLatent() *cobra.Command {
 	var data, path string
 	var last float64
 	var o latent.Options
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "eval",
 		Short: "Tell how well the model reconstructs, and what its latent vector says",
@@ -64,52 +65,74 @@ A model that does not use its latent vector at all is warned of.`,
 			if err != nil {
 				return err
 			}
-			batches, name, err := a.evaluated(data, last)
+			batches, name, count, err := a.evaluated(data, last)
 			if err != nil {
 				return err
 			}
-			bar := newCounter(cmd.ErrOrStderr(), batches.Tokens(), a.Info.Unit()+"s")
+			bar := newCounter(cmd.ErrOrStderr(), count, a.Info.Unit()+"s")
 			o.Progress = bar.set
 			r, err := latent.Evaluate(cmd.Context(), m, batches, o)
 			bar.end()
 			if err != nil {
 				return err
 			}
-			a.reportLatent(cmd.OutOrStdout(), name, r)
+			found := evaluation{Report: r, Collapsed: r.Collapsed()}
+			if a.Info.Vector == nil {
+				if found.Tokens, found.Sentences, err = a.accuracy(cmd.Context(), m, batches); err != nil {
+					return err
+				}
+			}
+			if asJSON {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(found)
+			}
+			a.reportLatent(cmd.OutOrStdout(), name, found)
 			return nil
 		},
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVar(&data, "data", a.Data, vectorData)
+	fs.StringVar(&data, "data", a.Data, map[bool]string{true: vectorData, false: sentenceData}[a.Info.Vector != nil])
 	fs.Float64Var(&last, "last", 1, "only the last `SHARE` of the data, such as what train kept for validation")
 	fs.IntVar(&o.Samples, "samples", 100, "latent vectors drawn for each of them: the more, the better the estimate of −log p(x)")
 	fs.Uint64Var(&o.Seed, "seed", 1, "of the samples")
+	fs.BoolVar(&asJSON, "json", false, "print a line of JSON")
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	return cmd
 }
 
-// counted is data that is evaluated on.
-type counted interface {
-	latent.Batches
-	Tokens() int
-}
-
-func (a *program) evaluated(data string, last float64) (counted, string, error) {
-	set, err := a.vectors(data)
-	if err != nil {
-		return nil, "", err
-	}
-	if last < 1 {
-		if _, set, err = set.Split(last); err != nil {
-			return nil, "", err
+// evaluated is data to evaluate on, its name, and the number of vectors or sentences in it.
+func (a *program) evaluated(data string, last float64) (latent.Batches, string, int, error) {
+	if a.Info.Vector == nil {
+		set, err := a.sentences(data)
+		if err == nil && last < 1 {
+			_, set, err = set.Split(last)
 		}
+		if err != nil {
+			return nil, "", 0, err
+		}
+		batches, err := set.Whole(a.Info.Batch)
+		return batches, set.Name, set.Len(), err
+	}
+	set, err := a.vectors(data)
+	if err == nil && last < 1 {
+		_, set, err = set.Split(last)
+	}
+	if err != nil {
+		return nil, "", 0, err
 	}
 	batches, err := set.Whole(a.Info.Batch)
-	return batches, set.Name, err
+	return batches, set.Name, set.Len(), err
 }
 
-func (a *program) reportLatent(out io.Writer, name string, r *latent.Report) {
+// evaluation is what eval finds.
+type evaluation struct {
+	*latent.Report
+	Collapsed bool    `json:"collapsed"`
+	Tokens    float64 `json:"tokens_in_place,omitempty"` // of text: the share that is written again from the mean
+	Sentences float64 `json:"sentences_exact,omitempty"`
+}
+
+func (a *program) reportLatent(out io.Writer, name string, r evaluation) {
 	unit := a.Info.Unit()
 	fmt.Fprintf(out, "%s: %s %ss; in nats a %s:\n", name, thousands(r.Rows), unit, unit)
 	fmt.Fprintf(out, "  reconstruction  %10.4f\n  divergence      %10.4f\n  bound (−ELBO)   %10.4f\n  −log p(x)       %10.4f  by importance weighting, %s samples\n",
@@ -123,7 +146,10 @@ func (a *program) reportLatent(out io.Writer, name string, r *latent.Report) {
 		fmt.Fprintf(out, " %.3f", x)
 	}
 	fmt.Fprintln(out)
-	if r.Collapsed() {
+	if a.Info.Vector == nil {
+		fmt.Fprintf(out, "  written again from the mean: %.2f %% of tokens in their place, %.2f %% of sentences\n", 100*r.Tokens, 100*r.Sentences)
+	}
+	if r.Collapsed {
 		fmt.Fprintf(out, "warning     the latent vector is not used (%d active units, a divergence of %.3f): the decoder has learnt the data without it; let the divergence's weight rise slowly (latent.annealing), give it free bits (latent.free_bits), or take a weaker decoder\n", r.Active, r.KL)
 	}
 }

@@ -25,6 +25,7 @@ import (
 // trainFlags are the flags of train.
 type trainFlags struct {
 	data, match, separator string
+	valid                  string
 	pairs, validPairs      pairFlags
 	validation             float64
 	out, from, best, log   string
@@ -42,7 +43,7 @@ type trainFlags struct {
 
 // kept are the flags that decide the bits of a training: with --resume they are what they were, unless they are given
 // again.
-var kept = []string{"data", "match", "separator", "source", "target", "valid-source", "valid-target", "validation", "passes", "steps", "batch", "window", "rate", "eval-every", "save-every", "scheduled-sampling", "rise"}
+var kept = []string{"data", "match", "separator", "source", "target", "valid-source", "valid-target", "valid", "validation", "passes", "steps", "batch", "window", "rate", "eval-every", "save-every", "scheduled-sampling", "rise"}
 
 func (a *program) newTrain() *cobra.Command {
 	var f trainFlags
@@ -77,6 +78,10 @@ Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
 	if a.Info.Vector != nil {
 		fs.StringVar(&f.data, "data", a.Data, vectorData)
 		fs.Float64Var(&f.validation, "validation", t.Validation, "`SHARE` of the vectors, at their end, that is kept for validation")
+	} else if a.Info.Latent != nil {
+		fs.StringVar(&f.data, "data", a.Data, sentenceData)
+		fs.StringVar(&f.valid, "valid", "", sentenceData+" to validate on")
+		fs.Float64Var(&f.validation, "validation", t.Validation, "`SHARE` of the sentences, at their end, that is kept for validation when there is no --valid")
 	} else if a.Info.Source != nil {
 		f.pairs.add(fs, "", "source")
 		f.validPairs.add(fs, "valid-", "source for validation")
@@ -121,8 +126,11 @@ Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
 
 // matter is what a model learns, in a word.
 func (a *program) matter() string {
-	if a.Info.Vector != nil {
+	switch {
+	case a.Info.Vector != nil:
 		return "file of vectors"
+	case a.Info.Latent != nil:
+		return "file of sentences"
 	}
 	return "text"
 }

@@ -21,6 +21,8 @@ func (a *program) material(ctx context.Context, f *trainFlags) (*material, error
 	switch {
 	case a.Info.Vector != nil:
 		return a.vectorMaterial(f)
+	case a.Info.Latent != nil:
+		return a.sentenceMaterial(f)
 	case a.Info.Source != nil:
 		return a.pairMaterial(f)
 	}
@@ -86,15 +88,22 @@ func (a *program) pairMaterial(f *trainFlags) (*material, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &material{}
-	m.Digest = fmt.Sprintf("%s %d", pairs.Digest, f.batch)
-	skipped := pairs.Skipped
 	var valid *text.Pairs
-	switch {
-	case f.validPairs.source != "":
+	if f.validPairs.source != "" {
 		if valid, err = a.pairs(f.validPairs, ""); err != nil {
 			return nil, err
 		}
+	}
+	return a.pairMaterialOf(f, pairs, valid, "pairs")
+}
+
+// pairMaterialOf is what a training on pairs reads: all of them where there are others to validate on.
+func (a *program) pairMaterialOf(f *trainFlags, pairs, valid *text.Pairs, what string) (m *material, err error) {
+	m = &material{}
+	m.Digest = fmt.Sprintf("%s %d", pairs.Digest, f.batch)
+	skipped := pairs.Skipped
+	switch {
+	case valid != nil:
 		m.Digest += " " + valid.Digest
 	case f.validation > 0:
 		if pairs, valid, err = pairs.Split(f.validation); err != nil {
@@ -105,7 +114,7 @@ func (a *program) pairMaterial(f *trainFlags) (*material, error) {
 	if m.Train, err = pairs.Shuffled(f.batch, f.seed); err != nil {
 		return nil, err
 	}
-	m.text = fmt.Sprintf("%s: %s pairs to learn", pairs.Name, thousands(pairs.Len()))
+	m.text = fmt.Sprintf("%s: %s %s to learn", pairs.Name, thousands(pairs.Len()), what)
 	if valid != nil {
 		m.text += fmt.Sprintf(", %s to validate", thousands(valid.Len()))
 		if m.Validation, err = valid.Whole(f.batch); err != nil {

@@ -285,6 +285,24 @@ func TestCrossEntropy(t *testing.T) {
 				t.Errorf("vocab %d smoothing %v: loss %v and %v, want %v", vocab, s, got, only, want)
 			}
 			near(t, "gradient", x, grad, 1e-8, 2e-6)
+
+			// Of sequences it is the sum over these in place of that over the targets.
+			const sequences = 4
+			copies, count := floats(rng(7), rows*vocab), 0.0
+			for _, target := range targets {
+				if target >= 0 {
+					count++
+				}
+			}
+			want, grad = crossEntropy(copies, targets, rows, vocab, s)
+			for i := range grad {
+				grad[i] *= count / sequences
+			}
+			got = SequenceCrossEntropy(loss, copies, copies, targets, rows, vocab, float32(s), sequences)
+			if want *= count / sequences; math.Abs(got-want) > 2e-6*want {
+				t.Errorf("vocab %d smoothing %v: loss of sequences %v, want %v", vocab, s, got, want)
+			}
+			near(t, "gradient of sequences", copies, grad, 1e-7, 2e-6)
 		}
 	}
 	if l := CrossEntropy(make([]float32, 2), nil, make([]float32, 6), []int32{-1, -1}, 2, 3, 0); l != 0 {

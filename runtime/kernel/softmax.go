@@ -186,7 +186,20 @@ func logSoftmaxGradRows(j *rowJob, lo, hi int) {
 // softmax and loss in one pass; it may be logits. Rows of padding get zeros. rowLoss [rows] receives the loss of each
 // row, 0 for padding; the mean adds them in order in float64. A NaN among the logits of a row gives a NaN.
 func CrossEntropy(rowLoss, dlogits, logits []float32, targets []int32, rows, vocab int, smoothing float32) float64 {
-	const name = "CrossEntropy"
+	return crossEntropyOf("CrossEntropy", rowLoss, dlogits, logits, targets, rows, vocab, smoothing, 0)
+}
+
+// SequenceCrossEntropy is [CrossEntropy] of sequences: the sum of the losses of all rows over the number of sequences, in place of
+// the mean over the rows.
+func SequenceCrossEntropy(rowLoss, dlogits, logits []float32, targets []int32, rows, vocab int, smoothing float32, sequences int) float64 {
+	if sequences < 1 {
+		panic("kernel.SequenceCrossEntropy: sequences is below 1")
+	}
+	return crossEntropyOf("SequenceCrossEntropy", rowLoss, dlogits, logits, targets, rows, vocab, smoothing, sequences)
+}
+
+// crossEntropyOf divides by the number of targets where per is 0.
+func crossEntropyOf(name string, rowLoss, dlogits, logits []float32, targets []int32, rows, vocab int, smoothing float32, per int) float64 {
 	if !matrix(name, rows, vocab) {
 		return 0
 	}
@@ -204,6 +217,9 @@ func CrossEntropy(rowLoss, dlogits, logits []float32, targets []int32, rows, voc
 		if t >= 0 {
 			count++
 		}
+	}
+	if per > 0 {
+		count = per
 	}
 	j := rowJobs.get()
 	j.x[0], j.x[1], j.x[2] = rowLoss, dlogits, logits

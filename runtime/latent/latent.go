@@ -29,15 +29,15 @@ type Options struct {
 
 // Report is what is found, in nats a row.
 type Report struct {
-	Rows           int
-	Reconstruction float64   // mean of −log p(x|z) over z from q(z|x)
-	KL             float64   // mean of KL(q(z|x) ‖ p(z))
-	Dims           []float64 // the same for each dimension
-	Bound          float64   // Reconstruction + KL: the negative evidence lower bound
-	NLL            float64   // estimate of −log p(x) from Samples by importance weighting (Burda et al. 2016, equation 8)
-	Samples        int
-	Active         int     // dimensions whose mean has a variance above 0.01 over the rows (Burda et al. 2016, section 5.2)
-	Information    float64 // mutual information of x and z, from at most MostPairs rows (Hoffman and Johnson 2016)
+	Rows           int       `json:"rows"`
+	Reconstruction float64   `json:"reconstruction"` // mean of −log p(x|z) over z from q(z|x)
+	KL             float64   `json:"divergence"`     // mean of KL(q(z|x) ‖ p(z))
+	Dims           []float64 `json:"divergence_by_dimension"`
+	Bound          float64   `json:"bound"` // Reconstruction + KL: the negative evidence lower bound
+	NLL            float64   `json:"nll"`   // estimate of −log p(x) from Samples by importance weighting (Burda et al. 2016, equation 8)
+	Samples        int       `json:"samples"`
+	Active         int       `json:"active_units"` // dimensions whose mean has a variance above 0.01 over the rows (Burda et al. 2016, section 5.2)
+	Information    float64   `json:"information"`  // mutual information of x and z, from at most MostPairs rows (Hoffman and Johnson 2016)
 }
 
 // MostPairs is the number of rows that the mutual information is estimated from: its cost grows with the square. An estimate

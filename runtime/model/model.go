@@ -279,6 +279,13 @@ type Encoder interface {
 	Encode(source []int32)
 }
 
+// LatentDecoder is a decoder of a model that writes from a latent vector.
+type LatentDecoder interface {
+	Decoder
+	// Begin begins the texts that are written from latent vectors [Batch, Latent.Width].
+	Begin(z []float32)
+}
+
 // Aligner is a decoder that shows where it looked.
 type Aligner interface {
 	Encoder

@@ -177,6 +177,12 @@ func Allocations(t *testing.T, make func(seed uint64) Model) {
 	if e, ok := d.(model.Encoder); ok {
 		e.Encode([]int32{0, 1})
 	}
+	if l, ok := d.(model.LatentDecoder); ok {
+		z := model.Floats(info.Latent.Width)
+		if n := testing.AllocsPerRun(10, func() { l.Begin(z) }); n != 0 {
+			t.Errorf("Begin allocates %v times", n)
+		}
+	}
 	step := func() {
 		if model.Room(d) == 0 {
 			d.Reset()
@@ -209,6 +215,14 @@ func Decoding(t *testing.T, make func(seed uint64) Model) {
 		}
 	}
 	d := m.(model.Writer).NewDecoder(n)
+	if l, ok := d.(model.LatentDecoder); ok {
+		mean, _ := m.(model.Autoencoder).Encode(b)
+		l.Begin(append([]float32{}, mean...))
+		for s := range steps {
+			compare("from a latent vector", s, d.Step(b.Tokens[s*n:(s+1)*n]))
+		}
+		return
+	}
 	if e, ok := d.(model.Encoder); ok {
 		e.Encode(b.Source)
 		for s := range steps {

@@ -47,8 +47,42 @@ const leastLooked = 1e-10
 // GreedyAnswers answers the sources, [steps, dec.Batch()] with -1 behind their ends, with the likeliest token at each step.
 // Answers are written side by side until all have ended, have most tokens, or the model has no room.
 func GreedyAnswers(ctx context.Context, dec model.Encoder, source []int32, f model.Source, most int) ([]Answer, error) {
-	n := dec.Batch()
 	dec.Encode(source)
+	return answers(ctx, dec, f, most, likeliest)
+}
+
+// LatentAnswers writes a text from each of the latent vectors z [dec.Batch(), width], as [GreedyAnswers] does; with options tokens are
+// drawn as these say, each text with a seed of its own: the options' seed and first plus its number.
+func LatentAnswers(ctx context.Context, dec model.LatentDecoder, z []float32, f model.Source, most, first int, opts ...Option) ([]Answer, error) {
+	dec.Begin(z)
+	if len(opts) == 0 {
+		return answers(ctx, dec, f, most, likeliest)
+	}
+	samplers := make([]*Sampler, dec.Batch())
+	return answers(ctx, dec, f, most, func(i int, row []float32) (int32, error) {
+		if samplers[i] == nil {
+			c, err := newConfig(opts)
+			if err != nil {
+				return 0, err
+			}
+			c.seed = model.Key(c.seed, uint64(first+i))
+			if samplers[i], err = c.sampler(len(row)); err != nil {
+				return 0, err
+			}
+		}
+		token, err := samplers[i].Next(row)
+		if err == nil {
+			samplers[i].Accept(token)
+		}
+		return token, err
+	})
+}
+
+func likeliest(_ int, row []float32) (int32, error) { return int32(kernel.Argmax(row)), nil }
+
+// answers writes texts that the decoder has begun, pick being told the logarithms of the probabilities for text i.
+func answers(ctx context.Context, dec model.Decoder, f model.Source, most int, pick func(i int, row []float32) (int32, error)) ([]Answer, error) {
+	n := dec.Batch()
 	answers := make([]Answer, n)
 	tokens := make([]int32, n)
 	for i := range tokens {
@@ -74,17 +108,19 @@ func GreedyAnswers(ctx context.Context, dec model.Encoder, source []int32, f mod
 				continue
 			}
 			kernel.LogSoftmax(row, logits[i*vocab:(i+1)*vocab], 1, vocab)
-			t := kernel.Argmax(row)
-			p := float64(row[t])
-			if p != p {
+			if row[0] != row[0] {
 				return nil, ErrNotFinite
 			}
-			a.LogProb += p
-			if a.Ended = int32(t) == f.AnswerEnd; !a.Ended && len(a.Tokens) < most {
-				a.Tokens = append(a.Tokens, int32(t))
+			t, err := pick(i, row)
+			if err != nil {
+				return nil, err
+			}
+			a.LogProb += float64(row[t])
+			if a.Ended = t == f.AnswerEnd; !a.Ended && len(a.Tokens) < most {
+				a.Tokens = append(a.Tokens, t)
 				live = true
 			}
-			tokens[i] = int32(t)
+			tokens[i] = t
 		}
 		if !live {
 			break

@@ -1,0 +1,14 @@
+// Command letters trains the model letters, draws with it and judges drawings.
+//
+//	letters train --data glyphs.idx
+//	letters sample
+package main
+
+import (
+	"github.com/gradsmith/gradsmith/examples/letters"
+	"github.com/gradsmith/gradsmith/runtime/app"
+)
+
+func main() {
+	app.Main(letters.Program())
+}

@@ -1,0 +1,3 @@
+package letters
+
+//go:generate go run ../../cmd/gradsmith generate letters.yaml

@@ -1,0 +1,3 @@
+package calm
+
+//go:generate go run ../../../cmd/gradsmith generate calm.yaml
