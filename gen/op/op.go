@@ -28,6 +28,7 @@ var All = []*graph.Op{
 	CrossEntropy, CrossEntropyGrad, CrossEntropyFused,
 	GaussianSample, GaussianKL, GaussianKLGrad,
 	BernoulliLoss, BernoulliLossGrad, BernoulliLossFused, GaussianLoss, GaussianLossGrad, GaussianLossFused,
+	BagOfWords, BagOfWordsGrad, BagOfWordsFused,
 	LSTMCell, LSTMCellGrad,
 	GRUCell, GRUCellGrad, GRUReset, GRUResetGrad, GRUUpdate, GRUUpdateGrad,
 }
