@@ -85,6 +85,10 @@ decoder: [{dense: {}}]`,
 latent: {size: 2, free_bits: 0.01}
 decoder: [{embedding: {name: dst, size: 3}}, {lstm: {name: writer, units: 4, layers: 2}}, {dense: {}}]
 word_dropout: 0.3`,
+	"vae-text-bag": `encoder: [{embedding: {name: src, size: 4}}, {rnn: {units: 3}}]
+latent: {size: 2}
+decoder: [{one_hot: {}}, {rnn: {name: writer, units: 4}}, {dense: {}}]
+bag_of_words: 0.3`,
 	"vae-text-tied": `encoder: [{embedding: {name: src, size: 4}}, {lstm: {units: 3}}]
 latent: {size: 2}
 decoder: [{embedding: {name: dst, size: 4, tie: src}}, {gru: {name: writer, units: 4, reset: before}}, {dense: {tie: dst}}]`,

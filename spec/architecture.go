@@ -33,6 +33,9 @@ func (m *Model) architecture() string {
 	}
 	if m.Latent != nil {
 		fmt.Fprintf(&b, "latent size=%d\n", m.Latent.Size)
+		if m.Latent.BagOfWords > 0 {
+			b.WriteString("bag of words\n")
+		}
 		architecture(&b, m.Encoder)
 	}
 	if m.EncoderDecoder() {

@@ -116,6 +116,7 @@ type Latent struct {
 	Annealing     Annealing
 	FreeTotal     float64 // nats
 	FreeDimension float64 // nats
+	BagOfWords    float64 // of text: weight of the loss of telling a sentence's tokens from z alone; 0 leaves it out
 	WordDropout   float64 // of text: share of the tokens that the decoder does not see in training
 	Init          Init    // of the matrices of both heads
 	BiasInit      Init    // of the biases of both heads

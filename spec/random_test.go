@@ -193,7 +193,7 @@ func (w *writer) vae(root map[string]any) map[string]any {
 	}
 	if !wild {
 		root["vectors"] = 9
-		for _, key := range []string{"tokenizer", "word_dropout", "shape", "likelihood"} {
+		for _, key := range []string{"tokenizer", "word_dropout", "bag_of_words", "shape", "likelihood"} {
 			delete(root, key)
 		}
 	}

@@ -11,6 +11,7 @@ var vaeType = object("",
 	need("decoder", list(coderType, 1, maxStack), "The layers that write from a latent vector. Recurrent layers begin with states that are made from it, tanh(W·z + b), and the first of them reads it at every step as well.").called("decode", "dec", "writer", "generator"),
 	may("likelihood", likelihoodType, "`bernoulli` for vectors, `categorical` for text", "How what is written is distributed, given what the decoder gives.").called("loss", "reconstruction", "distribution", "objective"),
 	with("word_dropout", share(), 0.0, "Of text: share of the tokens that the decoder does not see in training, so that it has to ask the latent vector (Bowman et al. 2016).").called("token_dropout", "word_drop", "unk_rate"),
+	with("bag_of_words", from(0, 100), 0.0, "Of text: weight, in training, of a loss that asks the latent vector alone which tokens the sentence has: Σ −log softmax(W·z + b)[token] (Zhao et al. 2017).").called("bow", "bow_loss", "bag"),
 	optimizerKey, scheduleKey, clipKey, initKey, seedKey, trainKey,
 )
 

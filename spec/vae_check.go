@@ -45,6 +45,9 @@ func checkVAE(c *checker, root *value) *Model {
 	e.count(latent, 2*int64(size)*int64(width+1), 2*size)
 	m.Latent = c.latent(latent, size, width, root.key("init"))
 	m.Latent.WordDropout = root.key("word_dropout").number
+	if m.Latent.BagOfWords = root.key("bag_of_words").number; m.Latent.BagOfWords > 0 {
+		e.count(root.key("bag_of_words"), int64(size+1)*int64(m.Tokenizer.Vocab), m.Tokenizer.Vocab)
+	}
 	d.shared, d.params, d.tooMany = e.tables, e.params, e.tooMany
 	d.unknown = ofText && e.unknown
 	m.Layers = d.check(decoder, names[split:])
@@ -67,6 +70,7 @@ func (c *checker) noText(root *value) {
 		{root.key("shape").key("steps"), "shape.steps", "vectors have no time steps"},
 		{root.key("tokenizer"), "tokenizer", "vectors are not text"},
 		{root.key("word_dropout"), "word_dropout", "vectors have no words"},
+		{root.key("bag_of_words"), "bag_of_words", "vectors have no words"},
 		{root.key("train").key("separator"), "train.separator", "vectors are not text"},
 	} {
 		if x.v.given {

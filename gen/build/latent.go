@@ -62,7 +62,13 @@ func (b *builder) trainAutoencoder() {
 	z := b.Apply(op.GaussianSample, []string{latentScope + ".z"}, graph.Attrs{{Key: "stream", Val: b.streams}}, mean, logvar)[0]
 	b.Stage = "decode"
 	b.latent = z
-	var y *graph.Value
+	var y, bag *graph.Value
+	if b.m.Latent.BagOfWords > 0 {
+		b.Scope, b.Origin = latentScope, b.at(b.m.Latent.Pos, latentScope)
+		bag = b.latentProduct(z, "w_bag", b.vocab(), "bag")
+		bias := b.param(latentScope, "b_bag", graph.Shape{b.vocab()}, 0, 0, latentScope, Init{Scheme: "zeros"})
+		bag = b.Apply(op.AddBias, []string{latentScope + ".bag"}, nil, bag, bias)[0]
+	}
 	if ofText {
 		y = b.layers(b.m.Layers, nil, true)
 	} else {
@@ -83,7 +89,12 @@ func (b *builder) trainAutoencoder() {
 	if ofText { // of each sentence from those of its tokens
 		rows = b.Apply(op.SumRows, []string{"sentenceLoss"}, nil, rows)[0]
 	}
-	b.bound(reconstruction[0], mean, logvar, weight)
+	written := reconstruction[0]
+	if bag != nil {
+		words := b.Apply(op.BagOfWords, []string{"bagOfWords", "bagLoss"}, graph.Attrs{{Key: "weight", Val: b.m.Latent.BagOfWords}}, bag, targets)[0]
+		written = b.Apply(op.Add, []string{"reconstructionAndBag"}, nil, written, words)[0]
+	}
+	b.bound(written, mean, logvar, weight)
 	for _, o := range []struct {
 		v      *graph.Value
 		target string

@@ -219,6 +219,100 @@ func likelihood(name, kernel, formula string, f func(n *node, y, x float64) (los
 	return loss, grad, fused
 }
 
+// BagOfWords is `weight` times the mean over the sequences of Σ −log softmax(logits)[target]: one row of logits for all targets [steps, batch] of a sequence
+// (Zhao et al. 2017, section 3.3). It is a loss of training; elsewhere its weight is 0.
+var BagOfWords = &graph.Op{
+	Name: "bag_of_words", Infer: bagInfer(2), Flops: bagFlops,
+	Eval:    func(n *node, in, out []*graph.Tensor) error { bag(n, in, out[0].F, out[1].F, nil); return nil },
+	Emit:    func(n *node) []call { return bagCall(n, graph.Nil{}) },
+	Formula: bagFormula,
+}
+
+// BagOfWordsGrad is the gradient of its logits.
+var BagOfWordsGrad = &graph.Op{
+	Name: "bag_of_words_grad", Flops: bagFlops,
+	Infer: func(n *node) ([]graph.TypedShape, error) {
+		if err := wantArgs(n, graph.F32, graph.I32, graph.F32); err != nil {
+			return nil, err
+		}
+		return f32(n.Args[0].Shape), nil
+	},
+	Eval: func(n *node, in, out []*graph.Tensor) error {
+		bag(n, in, nil, nil, out[0].F)
+		for i := range out[0].F {
+			out[0].F[i] *= in[2].F[0]
+		}
+		return nil
+	},
+}
+
+// BagOfWordsFused gives the loss, that of each sequence, and the gradient of the logits.
+var BagOfWordsFused = &graph.Op{
+	Name: "bag_of_words_fused", Infer: bagInfer(3), Flops: bagFlops, InPlace: [][2]int{{2, 0}},
+	Eval: func(n *node, in, out []*graph.Tensor) error { bag(n, in, out[0].F, out[1].F, out[2].F); return nil },
+	Emit: func(n *node) []call { return bagCall(n, graph.IfTraining{V: n.Outs[2]}) },
+	Formula: func(n *node, name names) string {
+		return bagFormula(n, name) + ", " + name(n.Outs[2]) + " its gradient"
+	},
+}
+
+func bagInfer(outs int) func(n *node) ([]graph.TypedShape, error) {
+	return func(n *node) ([]graph.TypedShape, error) {
+		if err := wantArgs(n, graph.F32, graph.I32); err != nil {
+			return nil, err
+		}
+		x, t := n.Args[0].Shape, n.Args[1].Shape
+		if len(x) != 2 || len(t) != 2 || !x[0].Same(t[1]) {
+			return nil, fmt.Errorf("has targets %s for logits %s", t, x)
+		}
+		return f32(nil, x[:1], x)[:outs], nil
+	}
+}
+
+func bagFlops(n *node) dim { return graph.Mul(graph.Const(4, ""), n.Args[0].Shape.Elems()) }
+
+func bagFormula(n *node, name names) string {
+	return fmt.Sprintf("%s = %g·mean over the sequences of Σ −log softmax(%s)[%s], in training", name(n.Outs[0]), n.Attrs.Float("weight"), name(n.Args[0]), name(n.Args[1]))
+}
+
+func bagCall(n *node, dlogits graph.Operand) []call {
+	x, t := n.Args[0].Shape, n.Args[1].Shape
+	return []call{{Func: "BagOfWords", Result: n.Outs[0], Args: []graph.Operand{n.Outs[1], dlogits, n.Args[0], n.Args[1], t[0], t[1], x[1], graph.InTraining(n.Attrs.Float("weight"))}}}
+}
+
+// bag is the definition; loss, rows and grad may be nil.
+func bag(n *node, in []*graph.Tensor, loss, rows, grad []float64) {
+	x, targets, weight := in[0], in[1], n.Attrs.Float("weight")/float64(in[0].Rows())
+	w := x.Cols()
+	for i, t := range targets.I {
+		if t < 0 {
+			continue
+		}
+		b := i % targets.Cols()
+		z := 0.0
+		for _, v := range x.F[b*w : (b+1)*w] {
+			z += math.Exp(v)
+		}
+		if loss != nil {
+			l := math.Log(z) - x.F[b*w+int(t)]
+			loss[0] += weight * l
+			rows[b] += l
+		}
+		if grad != nil {
+			for k := range w {
+				grad[b*w+k] += weight * math.Exp(x.F[b*w+k]) / z
+			}
+			grad[b*w+int(t)] -= weight
+		}
+	}
+}
+
+func init() {
+	BagOfWords.Grad = func(c *graph.Context, n *node, g []*value) []*value {
+		return append(c.Apply(BagOfWordsGrad, []string{d(n.Args[0])}, n.Attrs, c.Val(n.Args[0]), c.Val(n.Args[1]), g[0]), nil)
+	}
+}
+
 // Loss is a loss that the optimizer joins with its gradient, where it is what is differentiated.
 type Loss struct{ Loss, Grad, Fused *graph.Op }
 
@@ -228,4 +322,5 @@ var Losses = []Loss{
 	{CrossEntropy, CrossEntropyGrad, CrossEntropyFused},
 	{BernoulliLoss, BernoulliLossGrad, BernoulliLossFused},
 	{GaussianLoss, GaussianLossGrad, GaussianLossFused},
+	{BagOfWords, BagOfWordsGrad, BagOfWordsFused},
 }

@@ -29,6 +29,7 @@ var All = []*graph.Op{
 	CrossEntropy, CrossEntropyGrad, CrossEntropyFused, Mean, MeanGrad,
 	GaussianSample, GaussianKL, GaussianKLGrad,
 	BernoulliLoss, BernoulliLossGrad, BernoulliLossFused, GaussianLoss, GaussianLossGrad, GaussianLossFused,
+	BagOfWords, BagOfWordsGrad, BagOfWordsFused,
 	LSTMCell, LSTMCellGrad,
 	GRUCell, GRUCellGrad, GRUReset, GRUResetGrad, GRUUpdate, GRUUpdateGrad,
 }

@@ -49,6 +49,7 @@ func calls(x func(i int) []float32, ids []int32) map[string]func() {
 		"GaussianKL":           func() { GaussianKL(x(0), x(1), x(2), 3, 32, 0.1, 1) },
 		"GaussianKLGrad":       func() { GaussianKLGrad(x(0), x(1), x(2), x(3), x(4), 1, 3, 32, 0.1, 1) },
 		"BernoulliLoss":        func() { BernoulliLoss(x(0), x(1), x(2), x(3), 3, 32) },
+		"BagOfWords":           func() { BagOfWords(x(0), x(1), x(2), ids, 1, 3, 32, 0.5) },
 		"GaussianLoss":         func() { GaussianLoss(x(0), x(1), x(2), x(3), 3, 32, 0.5) },
 		"DropRows":             func() { DropRows(x(0), x(1), 0.5, 1, 3, 32) },
 		"SequenceCrossEntropy": func() { SequenceCrossEntropy(x(0), x(1), x(2), ids, 3, 32, 0.1, 2) },

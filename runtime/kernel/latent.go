@@ -238,3 +238,71 @@ func DropRows(dst, x []float32, rate float32, key uint64, rows, cols int) {
 		}
 	}
 }
+
+// BagOfWords returns weight times the mean over the sequences of Σ −log softmax(logits)[target] in nats, over the targets [steps,
+// sequences] of each, negative ones being padding: how well one row of logits [sequences, vocab] tells which tokens a sequence has,
+// in whatever order (Zhao et al. 2017, section 3.3). rowLoss [sequences] receives the sum of each sequence, without the weight. Unless
+// nil, dlogits receives the gradient; it may be logits. A target of vocab or more panics.
+func BagOfWords(rowLoss, dlogits, logits []float32, targets []int32, steps, sequences, vocab int, weight float64) float64 {
+	const name = "BagOfWords"
+	size(name, "steps", steps)
+	if !matrix(name, sequences, vocab) {
+		return 0
+	}
+	need(name, "rowLoss", len(rowLoss), sequences)
+	if dlogits != nil {
+		need(name, "dlogits", len(dlogits), sequences*vocab)
+	}
+	need(name, "logits", len(logits), sequences*vocab)
+	need(name, "targets", len(targets), steps*sequences)
+	for _, t := range targets[:steps*sequences] {
+		if int(t) >= vocab {
+			panicID(name, "targets", int(t), vocab)
+		}
+	}
+	j := rowJobs.get()
+	j.x[0], j.x[1], j.x[2], j.ids = rowLoss, dlogits, logits, targets
+	j.s[0] = float32(weight / float64(sequences))
+	j.n[0], j.n[1] = steps, sequences
+	j.f = bagRows
+	j.run(sequences, vocab, rowWork)
+	total := 0.0
+	for _, l := range rowLoss[:sequences] {
+		total += float64(l)
+	}
+	return weight * total / float64(sequences)
+}
+
+func bagRows(j *rowJob, lo, hi int) {
+	steps, sequences, scale := j.n[0], j.n[1], j.s[0]
+	for r := lo; r < hi; r++ {
+		x := j.x[2][r*j.cols : (r+1)*j.cols]
+		count, chosen := 0, 0.0
+		for s := range steps {
+			if t := j.ids[s*sequences+r]; t >= 0 {
+				count++
+				chosen += float64(x[t])
+			}
+		}
+		m := rowMax(x)
+		if m == negInf {
+			m = 0
+		}
+		var sum float32
+		if j.x[1] == nil {
+			sum = rowExpSum(x, m)
+		} else {
+			dx := j.x[1][r*j.cols : (r+1)*j.cols]
+			sum = rowExp(dx, x, m)
+			var v vec
+			v.p[0], v.p[1], v.s[0] = ptr(dx), ptr(dx), scale*float32(count)/sum
+			vecRange(opScale, &v, 0, j.cols)
+			for s := range steps {
+				if t := j.ids[s*sequences+r]; t >= 0 {
+					dx[t] -= scale
+				}
+			}
+		}
+		j.x[0][r] = float32(float64(float64(count)*(float64(m)+float64(log32(sum)))) - chosen)
+	}
+}

@@ -186,3 +186,51 @@ func testDropRows(t *testing.T) {
 		nearly(t, "the share of dropped rows", float64(dropped)/rows, float64(rate), 0.03)
 	}
 }
+
+func TestBagOfWords(t *testing.T) { eachLevel(t, testBagOfWords) }
+
+func testBagOfWords(t *testing.T) {
+	r := rand.New(rand.NewPCG(6, 1))
+	const weight = 0.4
+	for _, s := range [][3]int{{1, 1, 2}, {4, 3, 65}, {7, 5, 257}, {3, 2, 5003}} {
+		steps, rows, vocab := s[0], s[1], s[2]
+		x := guardOf(normals(r, rows*vocab, 2), rows)
+		targets := make([]int32, steps*rows)
+		for i := range targets {
+			targets[i] = int32(r.IntN(vocab))
+		}
+		targets[len(targets)-1] = -1
+		want, grad := 0.0, make([]float64, rows*vocab)
+		for b := range rows {
+			z := 0.0
+			for _, v := range x.x[b*vocab : (b+1)*vocab] {
+				z += math.Exp(float64(v))
+			}
+			for k := range steps {
+				target := targets[k*rows+b]
+				if target < 0 {
+					continue
+				}
+				want += weight / float64(rows) * (math.Log(z) - float64(x.x[b*vocab+int(target)]))
+				for i := range vocab {
+					grad[b*vocab+i] += weight / float64(rows) * math.Exp(float64(x.x[b*vocab+i])) / z
+				}
+				grad[b*vocab+int(target)] -= weight / float64(rows)
+			}
+		}
+		rowLoss, dx := guard(rows, 1), guard(rows*vocab, rows)
+		got := BagOfWords(rowLoss.x, dx.x, x.x, targets, steps, rows, vocab, weight)
+		rowLoss.check(t, "BagOfWords")
+		dx.check(t, "BagOfWords")
+		nearly(t, "the loss", got, want, 1e-5)
+		for i, w := range grad {
+			nearly(t, "the gradient", float64(dx.x[i]), w, 1e-6)
+		}
+		if alone := BagOfWords(rowLoss.x, nil, x.x, targets, steps, rows, vocab, weight); math.Abs(alone-got) > 1e-12 {
+			t.Errorf("without a gradient the loss is %v, with it %v", alone, got)
+		}
+		if again := BagOfWords(rowLoss.x, x.x, x.x, targets, steps, rows, vocab, weight); again != got {
+			t.Errorf("in place the loss is %v, not %v", again, got)
+		}
+	}
+}

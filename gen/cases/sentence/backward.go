@@ -205,17 +205,26 @@ func (m *Model) latentBackward(b *model.Batch) {
 	p, g, a := &m.Params, &m.Grads, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
+	// dbBag = Σ rows of dbag   [98]
+	kernel.SumRows(g.Latent.BBag, a.latentDbag, batch, vocab)
+
+	// dwBag = zᵀ·dbag   [5, 98]
+	kernel.GemmTN(g.Latent.WBag, a.latentZ, a.latentDbag, latentSize, vocab, batch)
+
+	// dz6 = dbag·wBagᵀ + dz5   [batch, 5]
+	kernel.GemmNT(a.latentDz6, a.latentDbag, p.Latent.WBag, batch, latentSize, vocab, kernel.Accumulate())
+
 	// dlogvar2 = z − mean   [batch, 5]
 	kernel.Sub(a.latentDlogvar2, a.latentZ, a.latentMean, batch*latentSize)
 
-	// dlogvar3 = dlogvar2 ∘ dz5   [batch, 5]
-	kernel.Mul(a.latentDlogvar3, a.latentDlogvar2, a.latentDz5, batch*latentSize)
+	// dlogvar3 = dlogvar2 ∘ dz6   [batch, 5]
+	kernel.Mul(a.latentDlogvar3, a.latentDlogvar2, a.latentDz6, batch*latentSize)
 
 	// dlogvar4 = 0.5·dlogvar3   [batch, 5]
 	kernel.Scale(a.latentDlogvar4, a.latentDlogvar3, 0.5, batch*latentSize)
 
-	// dz6 = dmean + dz5   [batch, 5]
-	kernel.Add(a.latentDz6, a.latentDmean, a.latentDz5, batch*latentSize)
+	// dz7 = dmean + dz6   [batch, 5]
+	kernel.Add(a.latentDz7, a.latentDmean, a.latentDz6, batch*latentSize)
 
 	// dlogvar5 = dlogvar + dlogvar4   [batch, 5]
 	kernel.Add(a.latentDlogvar5, a.latentDlogvar, a.latentDlogvar4, batch*latentSize)
@@ -229,14 +238,14 @@ func (m *Model) latentBackward(b *model.Batch) {
 	// dwLogvar = firstᵀ·dlogvar5   [7, 5]
 	kernel.GemmTN(g.Latent.WLogvar, a.latentFirst, a.latentDlogvar5, readUnits, latentSize, batch)
 
-	// dbMean = Σ rows of dz6   [5]
-	kernel.SumRows(g.Latent.BMean, a.latentDz6, batch, latentSize)
+	// dbMean = Σ rows of dz7   [5]
+	kernel.SumRows(g.Latent.BMean, a.latentDz7, batch, latentSize)
 
-	// dwMean = firstᵀ·dz6   [7, 5]
-	kernel.GemmTN(g.Latent.WMean, a.latentFirst, a.latentDz6, readUnits, latentSize, batch)
+	// dwMean = firstᵀ·dz7   [7, 5]
+	kernel.GemmTN(g.Latent.WMean, a.latentFirst, a.latentDz7, readUnits, latentSize, batch)
 
-	// dfirst2 = dz6·wMeanᵀ + dfirst   [batch, 7]
-	kernel.GemmNT(a.latentDfirst2, a.latentDz6, p.Latent.WMean, batch, readUnits, latentSize, kernel.Accumulate())
+	// dfirst2 = dz7·wMeanᵀ + dfirst   [batch, 7]
+	kernel.GemmNT(a.latentDfirst2, a.latentDz7, p.Latent.WMean, batch, readUnits, latentSize, kernel.Accumulate())
 
 	// dh = dfirst2 at the first time step, 0 behind it   [sourceSteps, batch, 7]
 	kernel.Clear(a.readDh, sourceSteps*batch*readUnits)

@@ -89,7 +89,12 @@ func (m *Model) draw(b *model.Batch) {
 // decode runs the decoder on m.acts.latentZ.
 func (m *Model) decode(b *model.Batch) {
 	p, a := &m.Params, &m.acts
-	rows := b.Steps * b.Batch
+	batch := b.Batch
+	rows := b.Steps * batch
+
+	// model.yaml:9 latent
+	// bag = z·wBag + bBag   [batch, 98]
+	kernel.GemmNN(a.latentBag, a.latentZ, p.Latent.WBag, batch, vocab, latentSize, kernel.Bias(p.Latent.BBag))
 
 	// model.yaml:11 again
 	// x = table[tokens]   [steps, batch, 12]
@@ -217,11 +222,22 @@ func (m *Model) loss(b *model.Batch, train bool) (loss float64) {
 		dlogits = a.dlogits
 	}
 
+	var dbag []float32 // not computed when only the loss is asked for
+	if train {
+		dbag = a.latentDbag
+	}
+
 	// reconstruction = mean over the sequences of Σ −log softmax(logits)[targets], dlogits its gradient
 	reconstruction := kernel.SequenceCrossEntropy(a.rowLoss, dlogits, a.logits, b.Targets, rows, vocab, 0.0, batch)
 
 	// sentenceLoss = Σ rows of rowLoss   [batch]
 	kernel.SumRows(a.sentenceLoss, a.rowLoss, steps, batch)
+
+	// bagOfWords = 0.5·mean over the sequences of Σ −log softmax(bag)[targets], in training, dbag its gradient
+	bagOfWords := kernel.BagOfWords(a.bagLoss, dbag, a.latentBag, b.Targets, steps, batch, vocab, m.inTraining(0.5))
+
+	// reconstructionAndBag = reconstruction + bagOfWords
+	reconstructionAndBag := reconstruction + bagOfWords
 
 	// kl = KL(N(mean, exp(logvar)) ‖ N(0, 1)) = Σ ½(μ² + σ² − 1 − log σ²), klDims that of each dimension
 	kl := kernel.GaussianKL(a.klDims, a.latentMean, a.latentLogvar, batch, latentSize, m.inTraining(0.001), 0.0)
@@ -229,8 +245,8 @@ func (m *Model) loss(b *model.Batch, train bool) (loss float64) {
 	// weightedKL = klWeight·kl
 	weightedKL := m.klWeight * kl
 
-	// loss = reconstruction + weightedKL
-	loss = reconstruction + weightedKL
+	// loss = reconstructionAndBag + weightedKL
+	loss = reconstructionAndBag + weightedKL
 	return
 }
 
