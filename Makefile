@@ -28,7 +28,7 @@ demo: ## generate, build and train a model of English prose (a minute), then wri
 		demo/opticks sample --model demo/opticks.safetensors --prompt "$$prompt" --tokens 300 --temperature 0.7 --seed $$seed || exit 1; echo; \
 	done
 
-gpt2: ## generate and build GPT-2 small, and take three training steps; needs 3 GiB of memory
+gpt2: ## generate and build GPT-2 small, and take three training steps; needs 2.1 GiB of memory
 	@mkdir -p demo
 	@[ -e demo/gpt2small ] || $(GRADSMITH) init attention demo/gpt2small --as gpt
 	cp examples/gpt2/gpt2small.yaml demo/gpt2small/

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Times one training step of the models rnn, lstm, gru, gptnano, gptbaby, bertmini, vae and gan, or those named, in PyTorch and as compiled by gradsmith, in one run, and
-prints a table of medians. gpt2small, which takes 3 GiB, is timed when it is named; `make gpt2` builds it.
+prints a table of medians. gpt2small, which takes 2.1 GiB, is timed when it is named; `make gpt2` builds it.
 
     apt-get install -y --no-install-recommends python3-torch
     /usr/bin/python3 bench/peers/train_step.py [MODEL ...]
