@@ -572,7 +572,11 @@ func (f *function) operand(x graph.Operand) jen.Code {
 	case graph.InTraining:
 		return jen.Id(f.w.receiver).Dot("inTraining").Call(jen.Lit(float64(x)))
 	case graph.NoiseKey:
-		return jen.Id(f.w.receiver).Dot("noiseKey").Call(jen.Lit(int(x)))
+		args := []jen.Code{jen.Lit(x.Stream)}
+		if _, indexed := f.w.e.noise(); indexed {
+			args = append(args, f.index(x.Index))
+		}
+		return jen.Id(f.w.receiver).Dot("noiseKey").Call(args...)
 	case graph.Nil:
 		return jen.Nil()
 	case graph.IfTraining:
@@ -591,6 +595,8 @@ func (f *function) operand(x graph.Operand) jen.Code {
 		return f.kernel("Residual", from)
 	case graph.OneOver:
 		return jen.Lit(1).Op("/").Float32().Call(f.dim(x.Size))
+	case graph.Single:
+		return jen.Float32().Call(f.mem(x.V))
 	case graph.Columns:
 		return f.mem(x.V).Clone().Index(f.dim(x.From), jen.Empty())
 	case graph.Last:
@@ -606,20 +612,19 @@ func (f *function) operand(x graph.Operand) jen.Code {
 	case graph.DropRate:
 		return jen.Id(f.w.receiver).Dot("dropRate").Call(jen.Lit(float64(x)))
 	case graph.DropKey:
-		index := jen.Code(jen.Lit(0))
-		if x.Index != nil {
-			index = jen.Id(f.indexName(x.Index))
-		}
-		return jen.Id(f.w.receiver).Dot("dropKey").Call(jen.Lit(x.Stream), index)
+		return jen.Id(f.w.receiver).Dot("dropKey").Call(jen.Lit(x.Stream), f.index(x.Index))
 	}
 	panic(fmt.Sprintf("emit: operand %T", x))
 }
 
-// indexName is the variable of the loop whose index v is.
-func (f *function) indexName(v *graph.Value) string {
+// index is the variable of the loop whose index v is, and 0 where there is no loop.
+func (f *function) index(v *graph.Value) jen.Code {
+	if v == nil {
+		return jen.Lit(0)
+	}
 	for _, fr := range f.loops {
 		if fr.n == f.w.owner[v] {
-			return fr.n.Loop.Index
+			return jen.Id(fr.n.Loop.Index)
 		}
 	}
 	panic("emit: an index outside of its loop")

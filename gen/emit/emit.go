@@ -775,13 +775,13 @@ func (e *emitter) forward(f *jen.File) {
 	if e.spec.Latent != nil {
 		e.stages(f, w)
 		e.loss(f, w, "loss", "loss gives the reconstruction's loss plus the weighted divergence, the mean in nats a "+e.unit()+". For a training step it leaves the gradient of what the decoder gave in its place.")
-		e.dropoutHelpers(f)
+		e.randomHelpers(f)
 		e.latentHelpers(f)
 		return
 	}
 	e.phase(f, w, w.g.Nodes, graph.Forward, "forward", "forward runs a window of text through the network and keeps what backward needs. b.Tokens is time-major, [steps, batch]; the logits are left in m.acts.logits, [steps, batch, vocab].")
 	e.loss(f, w, "loss", "loss gives the mean loss of the logits in nats a token and, for a training step, leaves its gradient in their place.")
-	e.dropoutHelpers(f)
+	e.randomHelpers(f)
 }
 
 // method is a function of a layer.

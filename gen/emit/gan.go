@@ -450,7 +450,7 @@ func (e *emitter) adversarialTrain(f *jen.File, d, g side) {
 		f.Add(e.self()).Id(x.name).Params(x.params...).Add(x.result).Block(x.body...)
 		f.Line()
 	}
-	e.dropoutHelpers(f)
+	e.randomHelpers(f)
 	e.info(f)
 }
 

@@ -100,25 +100,62 @@ func (e *emitter) dropout() bool {
 	return found
 }
 
-func (e *emitter) dropoutHelpers(f *jen.File) {
-	if !e.dropout() {
-		return
+// noise reports whether a graph of the model draws noise, and whether it does so in a loop.
+func (e *emitter) noise() (drawn, indexed bool) {
+	for _, g := range e.Model.Graphs() {
+		g.Walk(func(g *graph.Graph) {
+			for _, n := range g.Nodes {
+				if n.Op.Emit == nil || n.Loop != nil {
+					continue
+				}
+				for _, c := range n.Op.Emit(n) {
+					for _, a := range c.Args {
+						if k, ok := a.(graph.NoiseKey); ok {
+							drawn, indexed = true, indexed || k.Index != nil
+						}
+					}
+				}
+			}
+		})
 	}
-	comment(f, "dropRate is rate in a training step, and 0 elsewhere.")
-	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("dropRate").Params(jen.Id("rate").Float32()).Float32().Block(
-		jen.If(jen.Id("m").Dot("training")).Block(jen.Return(jen.Id("rate"))),
-		jen.Return(jen.Lit(0)),
-	)
-	f.Line()
-	steps := jen.Id("m").Dot("step")
-	if e.spec.GAN != nil {
-		steps = steps.Op("+").Id("m").Dot("discriminated") // which have steps of their own
+	return drawn, indexed
+}
+
+// randomHelpers emits what the graphs of training refer to where something is drawn.
+func (e *emitter) randomHelpers(f *jen.File) {
+	self := func() *jen.Statement { return jen.Func().Params(jen.Id("m").Op("*").Id("Model")) }
+	key := func(args ...jen.Code) jen.Code {
+		steps := jen.Id("m").Dot("step")
+		if e.spec.GAN != nil {
+			steps = steps.Op("+").Id("m").Dot("discriminated") // which have steps of their own
+		}
+		all := []jen.Code{jen.Id("m").Dot("seed"), jen.Uint64().Call(steps)}
+		for _, a := range args {
+			all = append(all, jen.Uint64().Call(a))
+		}
+		return jen.Return(jen.Qual(e.modelPkg(), "Key").Call(all...))
 	}
-	comment(f, "dropKey is the key of a dropout mask: another one for each place in the model, each layer of a stack and each training step.")
-	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("dropKey").Params(jen.List(jen.Id("place"), jen.Id("layer")).Int()).Uint64().Block(
-		jen.Return(jen.Qual(e.modelPkg(), "Key").Call(jen.Id("m").Dot("seed"), jen.Uint64().Call(steps), jen.Uint64().Call(jen.Id("place")), jen.Uint64().Call(jen.Id("layer")))),
-	)
-	f.Line()
+	if e.dropout() {
+		comment(f, "dropRate is rate in a training step, and 0 elsewhere.")
+		f.Add(self()).Id("dropRate").Params(jen.Id("rate").Float32()).Float32().Block(
+			jen.If(jen.Id("m").Dot("training")).Block(jen.Return(jen.Id("rate"))),
+			jen.Return(jen.Lit(0)),
+		)
+		f.Line()
+		comment(f, "dropKey is the key of a dropout mask: another one for each place in the model, each layer of a stack and each training step.")
+		f.Add(self()).Id("dropKey").Params(jen.List(jen.Id("place"), jen.Id("layer")).Int()).Uint64().Block(key(jen.Id("place"), jen.Id("layer")))
+		f.Line()
+	}
+	switch drawn, indexed := e.noise(); {
+	case indexed:
+		comment(f, "noiseKey is the key of the noise of a sample: another one for each place in the model, each iteration of the loop around it and each training step.")
+		f.Add(self()).Id("noiseKey").Params(jen.List(jen.Id("place"), jen.Id("i")).Int()).Uint64().Block(key(jen.Id("place"), jen.Id("i")))
+		f.Line()
+	case drawn:
+		comment(f, "noiseKey is the key of the noise of a sample: another one for each place in the model and each training step.")
+		f.Add(self()).Id("noiseKey").Params(jen.Id("place").Int()).Uint64().Block(key(jen.Id("place")))
+		f.Line()
+	}
 }
 
 func (e *emitter) train(f *jen.File) {

@@ -22,6 +22,8 @@ type Random struct {
 	Dropout Dropout
 	// Normal fills x with what stands for standard normal numbers, for the node's attribute stream.
 	Normal func(x []float64, stream int)
+	// Gumbel fills x with what stands for numbers of the standard Gumbel distribution, for the node's attribute stream and the index of the loop around it.
+	Gumbel func(x []float64, stream, index int)
 	// Rows sets mask to 1 for the rows that stay when rows are dropped, and 0 for the others, for the node's attributes.
 	Rows func(mask []float64, rate float64, stream int)
 }
@@ -39,7 +41,7 @@ func RunRandom(g *graph.Graph, inputs map[string]*graph.Tensor, sizes map[string
 		}
 		env[in] = t
 	}
-	if err := (&machine{sizes, random.Dropout, random.Normal, random.Rows}).run(g, env, 0); err != nil {
+	if err := (&machine{sizes, random}).run(g, env, 0); err != nil {
 		return nil, err
 	}
 	out := map[string]*graph.Tensor{}
@@ -81,10 +83,8 @@ func New(v *graph.Value, sizes map[string]int) *graph.Tensor {
 
 // machine is what an evaluation needs beside values.
 type machine struct {
-	sizes   map[string]int
-	dropout Dropout
-	normal  func(x []float64, stream int)
-	rows    func(mask []float64, rate float64, stream int)
+	sizes  map[string]int
+	random Random
 }
 
 func (m *machine) run(g *graph.Graph, env map[*graph.Value]*graph.Tensor, index int) error {
@@ -112,22 +112,34 @@ func (m *machine) run(g *graph.Graph, env map[*graph.Value]*graph.Tensor, index 
 			env[o] = out[i]
 		}
 		if n.Op == op.DropRows {
-			if m.rows != nil {
+			if m.random.Rows != nil {
 				mask := make([]float64, out[0].Rows())
-				m.rows(mask, n.Attrs.Float("rate"), n.Attrs.Int("stream"))
+				m.random.Rows(mask, n.Attrs.Float("rate"), n.Attrs.Int("stream"))
 				masked := *n
 				masked.Attrs = n.Attrs.Set("mask", mask)
 				n = &masked
 			}
 		} else if n.Op == op.GaussianSample {
-			if m.normal != nil {
+			if m.random.Normal != nil {
 				noise := make([]float64, out[0].Elems())
-				m.normal(noise, n.Attrs.Int("stream"))
+				m.random.Normal(noise, n.Attrs.Int("stream"))
 				drawn := *n
 				drawn.Attrs = n.Attrs.Set("noise", noise)
 				n = &drawn
 			}
-		} else if stream := n.Attrs.Int("stream"); stream > 0 && n.Op != op.Dropout && m.dropout != nil { // an attention drops probabilities
+		} else if n.Op == op.GumbelSoftmax {
+			if m.random.Gumbel != nil {
+				at := 0
+				if len(in) > 2 {
+					at = int(in[2].I[0])
+				}
+				noise := make([]float64, out[0].Elems())
+				m.random.Gumbel(noise, n.Attrs.Int("stream"), at)
+				drawn := *n
+				drawn.Attrs = n.Attrs.Set("noise", noise)
+				n = &drawn
+			}
+		} else if stream := n.Attrs.Int("stream"); stream > 0 && n.Op != op.Dropout && m.random.Dropout != nil { // an attention drops probabilities
 			mask := make([]float64, op.MaskLen(n, in))
 			for i := range mask {
 				mask[i] = 1
@@ -136,7 +148,7 @@ func (m *machine) run(g *graph.Graph, env map[*graph.Value]*graph.Tensor, index 
 			if last := in[len(in)-1]; len(last.I) == 1 && len(last.Shape) == 0 {
 				at = int(last.I[0])
 			}
-			m.dropout(mask, n.Attrs.Float("rate"), stream, at)
+			m.random.Dropout(mask, n.Attrs.Float("rate"), stream, at)
 			masked := *n
 			masked.Attrs = n.Attrs.Set("mask", mask)
 			n = &masked
@@ -144,12 +156,12 @@ func (m *machine) run(g *graph.Graph, env map[*graph.Value]*graph.Tensor, index 
 		if err := n.Op.Eval(n, in, out); err != nil {
 			return fmt.Errorf("eval: %s: %w", n.Outs[0], err)
 		}
-		if n.Op == op.Dropout && m.dropout != nil {
+		if n.Op == op.Dropout && m.random.Dropout != nil {
 			at := 0
 			if len(n.Args) > 1 {
 				at = int(in[1].I[0])
 			}
-			m.dropout(out[0].F, n.Attrs.Float("rate"), n.Attrs.Int("stream"), at)
+			m.random.Dropout(out[0].F, n.Attrs.Float("rate"), n.Attrs.Int("stream"), at)
 		}
 	}
 	return nil

@@ -88,7 +88,8 @@ type Call struct {
 	Result *Value // the number that the call returns, if any
 }
 
-// Operand is an argument of a Call: *Value (its memory), Dim, Float, Nil, Option, Onto, OneOver, Columns, Last, Bool, Heads, DropRate, DropKey, NoiseKey, InTraining or IfTraining.
+// Operand is an argument of a Call: *Value (its memory), Dim, Float, Nil, Option, Onto, OneOver, Single, Columns, Last, Bool, Heads, DropRate, DropKey,
+// NoiseKey, InTraining or IfTraining.
 type Operand any
 
 type (
@@ -105,8 +106,11 @@ type (
 	DropRate float64
 	// InTraining is a number that is 0 outside of training.
 	InTraining float64
-	// NoiseKey is the key of random numbers: a stream of its own for each place and step.
-	NoiseKey int
+	// NoiseKey is the key of random numbers: a stream of its own for each place, step and iteration of the loops around it.
+	NoiseKey struct {
+		Stream int
+		Index  *Value // loop index, or nil
+	}
 	// DropKey is the key of a dropout mask: a stream of its own for each place, step and iteration of the loops around it.
 	DropKey struct {
 		Stream int
@@ -119,6 +123,9 @@ type Onto struct{ V, Result *Value }
 
 // OneOver is 1 divided by a size.
 type OneOver struct{ Size Dim }
+
+// Single is the number V, which code has in double precision, in single precision.
+type Single struct{ V *Value }
 
 // Columns is the memory of V from column From of its first row on.
 type Columns struct {

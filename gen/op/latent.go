@@ -26,7 +26,7 @@ var GaussianSample = &graph.Op{
 		return nil
 	},
 	Emit: func(n *node) []call {
-		return []call{{Func: "GaussianSample", Args: []graph.Operand{n.Outs[0], n.Args[0], n.Args[1], graph.NoiseKey(n.Attrs.Int("stream")), n.Outs[0].Shape.Elems()}}}
+		return []call{{Func: "GaussianSample", Args: []graph.Operand{n.Outs[0], n.Args[0], n.Args[1], graph.NoiseKey{Stream: n.Attrs.Int("stream")}, n.Outs[0].Shape.Elems()}}}
 	},
 	Formula: func(n *node, name names) string {
 		return fmt.Sprintf("%s = %s + exp(½·%s) ∘ ε, ε from N(0, 1)", name(n.Outs[0]), name(n.Args[0]), name(n.Args[1]))

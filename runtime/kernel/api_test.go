@@ -37,6 +37,9 @@ func calls(x func(i int) []float32, ids []int32) map[string]func() {
 		"Dropout":              func() { Dropout(x(0), x(1), 0.5, 1, n) },
 		"Uniform":              func() { Uniform(x(0), 1, 5, n) },
 		"Normal":               func() { Normal(x(0), 1, 5, n) },
+		"Gumbel":               func() { Gumbel(x(0), 1, 5, n) },
+		"GumbelSoftmax":        func() { GumbelSoftmax(x(0), x(1), 2, 1, 3, 32) },
+		"OneHotMax":            func() { OneHotMax(x(0), x(1), 3, 32) },
 		"LayerNorm":            func() { LayerNorm(x(0), x(1), x(2), x(3), x(4), x(5), 3, 32, 1e-5) },
 		"LayerNormGrad":        func() { LayerNormGrad(x(0), x(1), x(2), x(3), x(4), x(5), x(6), x(7), 3, 32) },
 		"RMSNorm":              func() { RMSNorm(x(0), x(1), x(2), x(3), 3, 32, 1e-5) },
@@ -170,6 +173,10 @@ func TestZeroSizes(t *testing.T) {
 		Dropout(nil, nil, 0.5, 1, 0)
 		Uniform(nil, 1, 3, 0)
 		Normal(nil, 1, 3, 0)
+		Gumbel(nil, 1, 3, 0)
+		GumbelSoftmax(nil, nil, 1, 3, 0, 7)
+		GumbelSoftmax(nil, nil, 1, 3, 7, 0)
+		OneHotMax(nil, nil, 0, 7)
 		LayerNorm(nil, nil, nil, nil, nil, nil, 0, 0, 1e-5)
 		LayerNormGrad(nil, nil, nil, nil, nil, nil, nil, nil, 0, 0)
 		RMSNorm(nil, nil, nil, nil, 0, 0, 1e-5)

@@ -34,6 +34,7 @@ func TestGolden(t *testing.T) {
 		f    func(o []float32)
 	}{
 		{"normal", 0xcb7b33d0c4a86b34, func(o []float32) { Normal(o, 4, 9, n) }},
+		{"gumbel", 0xb539d71b74a83414, func(o []float32) { Gumbel(o, 4, 9, n) }},
 		{"exp", 0x47101421d615617f, func(o []float32) { Exp(o, x, n) }},
 		{"log", 0x91683d38dfb7d16e, func(o []float32) { Log(o, x, n) }},
 		{"tanh", 0xf544bcfea1c36fd3, func(o []float32) { Tanh(o, x, n) }},

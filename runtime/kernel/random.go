@@ -107,6 +107,40 @@ func Normal(dst []float32, key, offset uint64, n int) {
 	}
 }
 
+// Gumbel fills the first n elements of dst with elements offset, offset+1, ... of the Gumbel stream of key: g = -log(-log u), of the standard Gumbel distribution
+// (Gumbel 1954). With the word w of an element, u = (k + ½)·2**-23, k being the top 23 bits of w, so that g lies between -2.82 and 16.64. The largest of numbers
+// x + g, each with a g of its own, is each with the probability that softmax(x) gives it.
+func Gumbel(dst []float32, key, offset uint64, n int) {
+	size("Gumbel", "n", n)
+	need("Gumbel", "dst", len(dst), n)
+	gumbelRange(dst[:n], key, offset)
+}
+
+// gumbelRange is Gumbel without checks.
+func gumbelRange(d []float32, key, first uint64) {
+	if len(d) == 0 {
+		return
+	}
+	var w [64]uint32
+	for i := 0; i < len(d); {
+		e := first + uint64(i)
+		philoxBlock(&w, key, e/64)
+		for l := int(e % 64); l < 64 && i < len(d); l++ {
+			d[i] = openUnit(w[l])
+			i++
+		}
+	}
+	var v vec
+	v.p[0], v.p[1], v.s[0] = ptr(d), ptr(d), -1
+	for range 2 {
+		vecRange(opLog, &v, 0, len(d))
+		vecRange(opScale, &v, 0, len(d))
+	}
+}
+
+// openUnit is a float32 in (0, 1) from the top 23 bits of w, exactly: an odd multiple of 2**-24.
+func openUnit(w uint32) float32 { return (float32(w>>9) + 0.5) * (1.0 / (1 << 23)) }
+
 // sincosTurns is sin(2πu) and cos(2πu) for u from 0 to 1: exact reduction to an eighth of a turn, then the polynomials
 // of Cephes.
 func sincosTurns(u float32) (sin, cos float32) {

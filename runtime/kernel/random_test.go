@@ -76,7 +76,7 @@ func TestRandomMoments(t *testing.T) {
 func TestRandomOffsets(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		whole, part := make([]float32, 5000), make([]float32, 5000)
-		for _, f := range []func([]float32, uint64, uint64, int){Uniform, Normal} {
+		for _, f := range []func([]float32, uint64, uint64, int){Uniform, Normal, Gumbel} {
 			f(whole, 3, 0, 5000)
 			for _, off := range []int{0, 1, 15, 63, 64, 65, 128, 1000} {
 				for _, n := range []int{1, 3, 64, 100, 777} {

@@ -46,6 +46,10 @@ var rowCases = []rowCase{
 	{"SoftmaxPrefixGrad", lens(rc), lens(rc, rc), func(o, x [][]float32, r, c int) {
 		SoftmaxPrefixGrad(o[0], x[0], x[1], 0.3, []int32{int32(c), int32(c / 2), 0}, r, c)
 	}},
+	{"GumbelSoftmax", lens(rc, rc), lens(rc), func(o, x [][]float32, r, c int) {
+		GumbelSoftmax(o[0], x[0], 1.5, 9, r, c)
+		OneHotMax(o[1], o[0], r, c)
+	}},
 	{"LogSoftmax", lens(rc), lens(rc), func(o, x [][]float32, r, c int) { LogSoftmax(o[0], x[0], r, c) }},
 	{"SoftmaxGrad", lens(rc), lens(rc, rc), func(o, x [][]float32, r, c int) { SoftmaxGrad(o[0], x[0], x[1], r, c) }},
 	{"LogSoftmaxGrad", lens(rc), lens(rc, rc), func(o, x [][]float32, r, c int) { LogSoftmaxGrad(o[0], x[0], x[1], r, c) }},

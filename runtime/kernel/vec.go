@@ -167,6 +167,7 @@ type rowJob struct {
 	cols        int
 	s           [4]float32
 	n           [3]int
+	key         uint64
 }
 
 func (j *rowJob) Do(task int) {
