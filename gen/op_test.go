@@ -134,7 +134,7 @@ func opOptimized(t *testing.T, g *graph.Graph, in, want map[string]*graph.Tensor
 // opKernels are the kernels that opExecute knows.
 var opKernels = map[string]any{
 	"Add": kernel.Add, "Sub": kernel.Sub, "Mul": kernel.Mul, "Scale": kernel.Scale, "Fill": kernel.Fill, "Clear": kernel.Clear, "Mean": kernel.Mean, "DotRows": kernel.DotRows, "ScaleRows": kernel.ScaleRows,
-	"GumbelSoftmax": kernel.GumbelSoftmax, "OneHotMax": kernel.OneHotMax, "SoftmaxPrefixGrad": kernel.SoftmaxPrefixGrad,
+	"WeightedCrossEntropy": kernel.WeightedCrossEntropy, "GumbelSoftmax": kernel.GumbelSoftmax, "OneHotMax": kernel.OneHotMax, "SoftmaxPrefixGrad": kernel.SoftmaxPrefixGrad,
 }
 
 // opExecute runs the kernels that code calls for the nodes of g, which has no loops, and gives the outputs.
@@ -394,6 +394,50 @@ func TestGumbelSoftmax(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestWeightedCrossEntropy(t *testing.T) {
+	make := func() *graph.Graph {
+		return opGraph(func(b *graph.Builder) *graph.Value {
+			at := graph.Shape{opSteps, opBatch}
+			x, targets, weights := b.G.Input("x", graph.Param, graph.F32, graph.Shape{opSteps, opBatch, graph.Const(5, "")}), b.G.Input("targets", graph.Data, graph.I32, at), b.G.Input("weights", graph.Data, graph.F32, at)
+			out := b.Apply(op.WeightedCrossEntropy, []string{"loss", "rowLoss"}, nil, x, targets, weights)
+			b.G.Output(out[1], "rows")
+			return out[0]
+		})
+	}
+	opGradients(t, make)
+	g := make()
+	if err := differentiate(g, g.Inputs[:1]); err != nil {
+		t.Fatal(err)
+	}
+	if err := optimize.Run(g); err != nil {
+		t.Fatal(err)
+	}
+	if len(g.Nodes) != 1 || g.Nodes[0].Op != op.WeightedCrossEntropyFused {
+		t.Errorf("the loss and its gradient are not joined:\n%s", g)
+	}
+	opCompiled(t, g, 1e-6)
+	// With weights of 1 it is the mean of what the rows have, and with all of 0 nothing.
+	in := opInputs(g)
+	for i := range in["weights"].F {
+		in["weights"].F[i] = 1
+	}
+	out := opRun(t, g, in)
+	sum, count := 0.0, 0.0
+	for i, target := range in["targets"].I {
+		if target >= 0 {
+			sum += out["rows"].F[i]
+			count++
+		}
+	}
+	if w := sum / count; !(math.Abs(out["loss"].F[0]-w) <= 1e-14) || count != 11 {
+		t.Errorf("with weights of 1 the loss is %v, want %v", out["loss"].F[0], w)
+	}
+	clear(in["weights"].F)
+	if out := opExecute(t, g, in); out["loss"][0] != 0 || out["grad:x"][0] != 0 || out["rows"][0] == 0 {
+		t.Errorf("with weights of 0: loss %v, gradient %v, row %v", out["loss"], out["grad:x"][0], out["rows"][0])
+	}
 }
 
 // TestNoiseKey holds how code names the key of noise that is drawn in a loop: by the place and the loop's variable.

@@ -316,10 +316,11 @@ func init() {
 // Loss is a loss that the optimizer joins with its gradient, where it is what is differentiated.
 type Loss struct{ Loss, Grad, Fused *graph.Op }
 
-// Losses lists them. Arguments and results of a loss are logits, or what stands for them, and targets; its value and that of each row. The gradient has the
-// loss's gradient as a third argument.
+// Losses lists them. The first argument of a loss is logits, or what stands for them; its results are its value and that of each row. The gradient has the same
+// arguments, and the loss's gradient as a last one.
 var Losses = []Loss{
 	{CrossEntropy, CrossEntropyGrad, CrossEntropyFused},
+	{WeightedCrossEntropy, WeightedCrossEntropyGrad, WeightedCrossEntropyFused},
 	{BernoulliLoss, BernoulliLossGrad, BernoulliLossFused},
 	{GaussianLoss, GaussianLossGrad, GaussianLossFused},
 	{BagOfWords, BagOfWordsGrad, BagOfWordsFused},

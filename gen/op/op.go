@@ -26,7 +26,7 @@ var All = []*graph.Op{
 	Unfold, Fold, MaxSteps, MaxStepsGrad, MaxStepsPick,
 	AddPositions, AddPositionsGrad, Rope, LastStep, FirstStep, FirstStepGrad, JoinColumns, SplitColumns,
 	Attention, AttentionGrad, AttentionCached, AdditiveAttention, AdditiveAttentionGrad, MaskRows,
-	CrossEntropy, CrossEntropyGrad, CrossEntropyFused, Mean, MeanGrad,
+	CrossEntropy, CrossEntropyGrad, CrossEntropyFused, WeightedCrossEntropy, WeightedCrossEntropyGrad, WeightedCrossEntropyFused, Mean, MeanGrad,
 	GaussianSample, GaussianKL, GaussianKLGrad,
 	GumbelSoftmax, SoftmaxGrad,
 	BernoulliLoss, BernoulliLossGrad, BernoulliLossFused, GaussianLoss, GaussianLossGrad, GaussianLossFused,

@@ -1,6 +1,8 @@
 package optimize
 
 import (
+	"slices"
+
 	"github.com/gradsmith/gradsmith/gen/graph"
 	"github.com/gradsmith/gradsmith/gen/op"
 )
@@ -14,11 +16,15 @@ func fuseLoss(g *graph.Graph) {
 
 func fuse(g *graph.Graph, l op.Loss) {
 	for _, n := range append([]*graph.Node{}, g.Nodes...) {
-		if n.Op != l.Grad || !is(n.Args[2], op.Ones) {
+		if n.Op != l.Grad {
+			continue
+		}
+		last := len(n.Args) - 1
+		if !is(n.Args[last], op.Ones) {
 			continue
 		}
 		for _, m := range g.Nodes {
-			if m.Op != l.Loss || m.Args[0] != n.Args[0] || m.Args[1] != n.Args[1] || m.Attrs.String() != n.Attrs.String() {
+			if m.Op != l.Loss || !slices.Equal(m.Args, n.Args[:last]) || m.Attrs.String() != n.Attrs.String() {
 				continue
 			}
 			f := g.NewNode(m, l.Fused, []string{m.Outs[0].Base, m.Outs[1].Base, n.Outs[0].Base}, m.Attrs, m.Args...)

@@ -56,6 +56,7 @@ func calls(x func(i int) []float32, ids []int32) map[string]func() {
 		"GaussianLoss":         func() { GaussianLoss(x(0), x(1), x(2), x(3), 3, 32, 0.5) },
 		"DropRows":             func() { DropRows(x(0), x(1), 0.5, 1, 3, 32) },
 		"SequenceCrossEntropy": func() { SequenceCrossEntropy(x(0), x(1), x(2), ids, 3, 32, 0.1, 2) },
+		"WeightedCrossEntropy": func() { WeightedCrossEntropy(x(0), x(1), x(2), ids, x(3), 3, 32) },
 		"LSTMCell":             func() { LSTMCell(x(0), x(1), x(2), x(3), x(4), 3, 32) },
 		"LSTMCellGrad":         func() { LSTMCellGrad(x(0), x(1), x(2), x(3), x(4), x(5), x(6), 3, 32) },
 		"GRUCell":              func() { GRUCell(x(0), x(1), x(2), x(3), x(4), 3, 32) },
@@ -186,6 +187,9 @@ func TestZeroSizes(t *testing.T) {
 		SoftmaxGrad(nil, nil, nil, 0, 0)
 		if CrossEntropy(nil, nil, nil, nil, 0, 0, 0) != 0 {
 			t.Error("cross-entropy of nothing is not 0")
+		}
+		if WeightedCrossEntropy(nil, nil, nil, nil, nil, 0, 3) != 0 {
+			t.Error("weighted cross-entropy of nothing is not 0")
 		}
 		LSTMCell(nil, nil, nil, nil, nil, 0, 8)
 		LSTMCellGrad(nil, nil, nil, nil, nil, nil, nil, 8, 0)

@@ -81,6 +81,9 @@ var rowCases = []rowCase{
 	{"CrossEntropy without gradient", lens(rr), lens(rc), func(o, x [][]float32, r, c int) {
 		CrossEntropy(o[0], nil, x[0], someTargets(r, c), r, c, 0)
 	}},
+	{"WeightedCrossEntropy", lens(rr, rc), lens(rc, rr), func(o, x [][]float32, r, c int) {
+		WeightedCrossEntropy(o[0], o[1], x[0], someTargets(r, c), x[1], r, c)
+	}},
 	{"SquaredNorm", lens(func(int, int) int { return 1 }), lens(rc), func(o, x [][]float32, r, c int) {
 		o[0][0] = float32(SquaredNorm(x[0], r*c))
 	}},
@@ -307,6 +310,34 @@ func TestCrossEntropy(t *testing.T) {
 				t.Errorf("vocab %d smoothing %v: loss of sequences %v, want %v", vocab, s, got, want)
 			}
 			near(t, "gradient of sequences", copies, grad, 1e-7, 2e-6)
+			if s > 0 {
+				continue
+			}
+
+			// With weights each row counts as much as its own says, that of padding, which is no number, nothing.
+			copies, weights := floats(rng(7), rows*vocab), floats(r, rows)
+			weights[4] = 0
+			want, grad = 0, make([]float64, rows*vocab)
+			for i := range rows {
+				if targets[i] < 0 {
+					weights[i] = float32(math.NaN())
+					continue
+				}
+				l, g := crossEntropy(copies[i*vocab:][:vocab], targets[i:i+1], 1, vocab, 0)
+				want += float64(weights[i]) * l / count
+				for k, v := range g {
+					grad[i*vocab+k] = float64(weights[i]) * v / count
+				}
+			}
+			plain := make([]float32, rows)
+			CrossEntropy(plain, nil, copies, targets, rows, vocab, 0)
+			only = WeightedCrossEntropy(loss, nil, copies, targets, weights, rows, vocab)
+			got = WeightedCrossEntropy(loss, copies, copies, targets, weights, rows, vocab)
+			if math.Abs(got-want) > 2e-6*(1+math.Abs(want)) || got != only {
+				t.Errorf("vocab %d: weighted loss %v and %v, want %v", vocab, got, only, want)
+			}
+			diff(t, "losses of rows", loss, plain)
+			near(t, "gradient with weights", copies, grad, 1e-7, 2e-6)
 		}
 	}
 	if l := CrossEntropy(make([]float32, 2), nil, make([]float32, 6), []int32{-1, -1}, 2, 3, 0); l != 0 {

@@ -186,7 +186,7 @@ func logSoftmaxGradRows(j *rowJob, lo, hi int) {
 // softmax and loss in one pass; it may be logits. Rows of padding get zeros. rowLoss [rows] receives the loss of each
 // row, 0 for padding; the mean adds them in order in float64. A NaN among the logits of a row gives a NaN.
 func CrossEntropy(rowLoss, dlogits, logits []float32, targets []int32, rows, vocab int, smoothing float32) float64 {
-	return crossEntropyOf("CrossEntropy", rowLoss, dlogits, logits, targets, rows, vocab, smoothing, 0)
+	return crossEntropyOf("CrossEntropy", rowLoss, dlogits, logits, targets, nil, rows, vocab, smoothing, 0)
 }
 
 // SequenceCrossEntropy is [CrossEntropy] of sequences: the sum of the losses of all rows over the number of sequences, in place of
@@ -195,11 +195,23 @@ func SequenceCrossEntropy(rowLoss, dlogits, logits []float32, targets []int32, r
 	if sequences < 1 {
 		panic("kernel.SequenceCrossEntropy: sequences is below 1")
 	}
-	return crossEntropyOf("SequenceCrossEntropy", rowLoss, dlogits, logits, targets, rows, vocab, smoothing, sequences)
+	return crossEntropyOf("SequenceCrossEntropy", rowLoss, dlogits, logits, targets, nil, rows, vocab, smoothing, sequences)
 }
 
-// crossEntropyOf divides by the number of targets where per is 0.
-func crossEntropyOf(name string, rowLoss, dlogits, logits []float32, targets []int32, rows, vocab int, smoothing float32, per int) float64 {
+// WeightedCrossEntropy is [CrossEntropy], without smoothing, with a weight for each row: Σ weight·(lse - x[target]) over the number of targets that are not
+// negative. With the rewards of drawn tokens as weights [rows] its gradient is that of REINFORCE (Williams 1992; Yu et al. 2017, equation 8). Weights may be
+// negative; those of padding are not read. rowLoss receives the losses without their weights.
+func WeightedCrossEntropy(rowLoss, dlogits, logits []float32, targets []int32, weights []float32, rows, vocab int) float64 {
+	const name = "WeightedCrossEntropy"
+	if !matrix(name, rows, vocab) {
+		return 0
+	}
+	need(name, "weights", len(weights), rows)
+	return crossEntropyOf(name, rowLoss, dlogits, logits, targets, weights[:rows], rows, vocab, 0, 0)
+}
+
+// crossEntropyOf divides by the number of targets where per is 0. Without weights they are 1.
+func crossEntropyOf(name string, rowLoss, dlogits, logits []float32, targets []int32, weights []float32, rows, vocab int, smoothing float32, per int) float64 {
 	if !matrix(name, rows, vocab) {
 		return 0
 	}
@@ -222,20 +234,25 @@ func crossEntropyOf(name string, rowLoss, dlogits, logits []float32, targets []i
 		count = per
 	}
 	j := rowJobs.get()
-	j.x[0], j.x[1], j.x[2] = rowLoss, dlogits, logits
+	j.x[0], j.x[1], j.x[2], j.x[3] = rowLoss, dlogits, logits, weights
 	j.ids = targets
 	j.s[0], j.s[1] = smoothing, 1/float32(max(count, 1))
 	j.f = crossEntropyRows
 	j.run(rows, vocab, rowWork)
 	total := 0.0
-	for _, l := range rowLoss[:rows] {
-		total += float64(l)
+	for i, l := range rowLoss[:rows] {
+		switch {
+		case weights == nil:
+			total += float64(l)
+		case targets[i] >= 0:
+			total += float64(weights[i]) * float64(l) // exact, so that it does not matter whether the sum is fused
+		}
 	}
 	return total / float64(max(count, 1))
 }
 
 func crossEntropyRows(j *rowJob, lo, hi int) {
-	smoothing, inv := j.s[0], j.s[1]
+	smoothing := j.s[0]
 	var v vec
 	// Rows go in chunks: a logarithm is cheap by the vector.
 	var sum, target, mean [32]float32
@@ -266,6 +283,10 @@ func crossEntropyRows(j *rowJob, lo, hi int) {
 			if dx == nil {
 				sum[i] = rowExpSum(x, m)
 				continue
+			}
+			inv := j.s[1]
+			if j.x[3] != nil {
+				inv *= j.x[3][lo+i]
 			}
 			sum[i] = rowExp(dx, x, m)
 			v.p[0], v.p[1] = ptr(dx), ptr(dx)
