@@ -311,12 +311,26 @@ func (a *asm) pow2(n vector) vector {
 func (a *asm) log(x vector) vector {
 	tiny := a.cmp(less, x, f32(1.17549435e-38))
 	y := a.choose(tiny, a.mul(x, f32(8388608)), x)
-	i := a.orZero(tiny, a.in(f32(-23)))
+	r := a.logOf(y, a.orZero(tiny, a.in(f32(-23))))
+	r = a.choose(a.cmp(greater, x, f32(math.MaxFloat32)), x, r)
+	r = a.choose(a.cmp(notGreaterEq, x, konst(0)), konst(0x7fc00000), r)
+	return a.choose(a.cmp(equal, x, konst(0)), konst(0xff800000), r)
+}
+
+// logNormal is log, to the same bits, of an x that is a normal number above 0.
+func (a *asm) logNormal(x vector) vector { return a.logOf(x, nil) }
+
+// logOf is i·ln(2) + log(y) of a normal number y above 0. It changes i, which is 0 when it is nil.
+func (a *asm) logOf(y, i vector) vector {
 	e := a.and(a.psub(y, konst(0x3f2aaaab)), konst(0xff800000))
 	m := a.psub(y, e)
 	ef := a.vec()
 	a.VCVTDQ2PS(e, ef)
-	a.fma231(i, ef, f32(1.0/8388608))
+	if i == nil {
+		i = a.mul(ef, f32(1.0/8388608))
+	} else {
+		a.fma231(i, ef, f32(1.0/8388608))
+	}
 	f := a.sub(m, f32(1))
 	s := a.mul(f, f)
 	r := a.horner(s, -0.130310059, -0.121483512, -0.166846126, -0.249996200)
@@ -326,9 +340,7 @@ func (a *asm) log(x vector) vector {
 	a.fma213(r, f, f32(-0.5))
 	a.fma213(r, s, f)
 	a.fma231(r, i, f32(0.693147182))
-	r = a.choose(a.cmp(greater, x, f32(math.MaxFloat32)), x, r)
-	r = a.choose(a.cmp(notGreaterEq, x, konst(0)), konst(0x7fc00000), r)
-	return a.choose(a.cmp(equal, x, konst(0)), konst(0xff800000), r)
+	return r
 }
 
 func (a *asm) tanh(x vector) vector {

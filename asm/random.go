@@ -1,6 +1,8 @@
 package main
 
 import (
+	"math"
+
 	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
@@ -91,8 +93,9 @@ func (a *asm) philox(counter, args reg.GPVirtual, first int) [4]vector {
 	return out
 }
 
-// stream emits a kernel over groups of 64 elements, for each vector of which body gets a vector of random words.
-func (a *asm) stream(name string, pointers, scalars int, body func(l *loop, words vector)) {
+// stream emits a kernel over groups of 64 elements. body gets the random words of a vector of each of the four sixteens of a group, of which at makes number i the
+// one that is loaded and stored.
+func (a *asm) stream(name string, pointers, scalars int, body func(l *loop, words [4]vector, at func(i int))) {
 	a.ops = append(a.ops, name)
 	a.function("vec"+name, "func(v *vec, lo, hi int)", "vec"+name+a.suffix()+" is op"+name+" on elements lo to hi; offset + lo is a multiple of 64.")
 	l := &loop{asm: a, args: a.GP64(), index: a.GP64()}
@@ -119,14 +122,13 @@ func (a *asm) stream(name string, pointers, scalars int, body func(l *loop, word
 	w := a.lanes()
 	group := func(masked bool) {
 		for first := 0; first < 16; first += w {
-			for i, words := range a.philox(counter, l.args, first) {
+			body(l, a.philox(counter, l.args, first), func(i int) {
 				from := 16*i + first
 				l.disp, l.mask = 4*from, nil
 				if masked {
 					l.mask = a.mask(n, from)
 				}
-				body(l, words)
-			}
+			})
 		}
 	}
 	loop, tail, done := a.label("loop"), a.label("tail"), a.label("done")
@@ -147,30 +149,82 @@ func (a *asm) stream(name string, pointers, scalars int, body func(l *loop, word
 }
 
 func (a *asm) random() {
-	shift := func(w vector) vector {
+	shift := func(w vector, bits uint64) vector {
 		d := a.vec()
-		a.VPSRLD(operand.Imm(8), w, d)
+		a.VPSRLD(operand.Imm(bits), w, d)
 		return d
 	}
-	a.stream("Uniform", 1, 0, func(l *loop, w vector) {
-		d := l.vec()
-		l.VCVTDQ2PS(shift(w), d)
-		l.put(0, l.mul(d, f32(1.0/(1<<24))))
-	})
-	a.stream("Dropout", 2, 1, func(l *loop, w vector) {
-		limit := l.vec()
-		l.VBROADCASTSS(mem(l.args, vecLimit), limit)
-		// Keep unless the limit is greater than the word.
-		x := l.mul(l.get(1), l.scalars[0])
-		if l.wide {
-			m := l.K()
-			l.VPCMPD(operand.Imm(2), shift(w), limit, m) // limit ≤ word
-			l.put(0, l.orZero(m, x))
-			return
+	left := func(w vector, bits uint64) vector {
+		d := a.vec()
+		a.VPSLLD(operand.Imm(bits), w, d)
+		return d
+	}
+	float := func(w vector) vector {
+		d := a.vec()
+		a.VCVTDQ2PS(w, d)
+		return d
+	}
+	unit := func(w vector) vector { return a.mul(float(shift(w, 8)), f32(1.0/(1<<24))) }
+
+	a.stream("Uniform", 1, 0, func(l *loop, words [4]vector, at func(int)) {
+		for i, w := range words {
+			at(i)
+			l.put(0, unit(w))
 		}
-		m, d := l.vec(), l.vec()
-		l.VPCMPGTD(shift(w), limit, m)
-		l.VANDNPS(x, m, d)
-		l.put(0, d)
+	})
+	a.stream("Dropout", 2, 1, func(l *loop, words [4]vector, at func(int)) {
+		for i, w := range words {
+			at(i)
+			limit := l.vec()
+			l.VBROADCASTSS(mem(l.args, vecLimit), limit)
+			// Keep unless the limit is greater than the word.
+			x := l.mul(l.get(1), l.scalars[0])
+			if l.wide {
+				m := l.K()
+				l.VPCMPD(operand.Imm(2), shift(w, 8), limit, m) // limit ≤ word
+				l.put(0, l.orZero(m, x))
+				continue
+			}
+			m, d := l.vec(), l.vec()
+			l.VPCMPGTD(shift(w, 8), limit, m)
+			l.VANDNPS(x, m, d)
+			l.put(0, d)
+		}
+	})
+	a.stream("Normal", 1, 0, func(l *loop, words [4]vector, at func(int)) {
+		for i := 0; i < 4; i += 2 {
+			r := l.sqrt(l.mul(l.logNormal(l.sub(f32(1), unit(words[i]))), f32(-2)))
+			// sincosTurns; the quarter is in the low bits of t.
+			u := unit(words[i+1])
+			magic := f32(12582912)
+			t := l.fma(u, f32(4), magic)
+			x := l.mul(l.fnma(l.sub(t, magic), f32(0.25), u), f32(2*math.Pi))
+			z := l.mul(x, x)
+			s := l.horner(z, -1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1)
+			s = l.mul(s, z)
+			l.fma213(s, x, x)
+			c := l.horner(z, 2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2, -0.5, 1)
+			var odd reg.Register = left(t, 31) // in the sign
+			if l.wide {
+				k := l.K()
+				l.VPMOVD2M(odd, k)
+				odd = k
+			}
+			sin, cos := l.choose(odd, c, s), l.choose(odd, s, c)
+			sin = l.xor(sin, l.and(left(t, 30), signBit))
+			cos = l.xor(cos, l.and(left(l.padd(t, konst(1)), 30), signBit))
+			at(i)
+			l.put(0, l.mul(r, cos))
+			at(i + 1)
+			l.put(0, l.mul(r, sin))
+		}
+	})
+	a.stream("Gumbel", 1, 0, func(l *loop, words [4]vector, at func(int)) {
+		for i, w := range words {
+			u := l.mul(l.add(float(shift(w, 9)), f32(0.5)), f32(1.0/(1<<23)))
+			g := l.neg(l.logNormal(l.neg(l.logNormal(u))))
+			at(i)
+			l.put(0, g)
+		}
 	})
 }

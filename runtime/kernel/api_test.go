@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-var somePresent, somePositions = []int32{0, -1, 0, 0, 1, 2}, []int32{3, 4, 5, 6, 7, 8}
+var somePresent, somePositions, someTokens = []int32{0, -1, 0, 0, 1, 2}, []int32{3, 4, 5, 6, 7, 8}, make([]int32, 3)
 
 // calls are one call of kernels of every kind, for tests of what all have in common. x has 4096 elements and more than
 // enough for each.
@@ -39,6 +39,7 @@ func calls(x func(i int) []float32, ids []int32) map[string]func() {
 		"Normal":               func() { Normal(x(0), 1, 5, n) },
 		"Gumbel":               func() { Gumbel(x(0), 1, 5, n) },
 		"GumbelSoftmax":        func() { GumbelSoftmax(x(0), x(1), 2, 1, 3, 32) },
+		"SampleRows":           func() { SampleRows(someTokens, x(0), 0.8, 1, 5, 3, 32) },
 		"OneHotMax":            func() { OneHotMax(x(0), x(1), 3, 32) },
 		"LayerNorm":            func() { LayerNorm(x(0), x(1), x(2), x(3), x(4), x(5), 3, 32, 1e-5) },
 		"LayerNormGrad":        func() { LayerNormGrad(x(0), x(1), x(2), x(3), x(4), x(5), x(6), x(7), 3, 32) },
@@ -178,6 +179,7 @@ func TestZeroSizes(t *testing.T) {
 		GumbelSoftmax(nil, nil, 1, 3, 0, 7)
 		GumbelSoftmax(nil, nil, 1, 3, 7, 0)
 		OneHotMax(nil, nil, 0, 7)
+		SampleRows(nil, nil, 1, 1, 0, 0, 7)
 		LayerNorm(nil, nil, nil, nil, nil, nil, 0, 0, 1e-5)
 		LayerNormGrad(nil, nil, nil, nil, nil, nil, nil, nil, 0, 0)
 		RMSNorm(nil, nil, nil, nil, 0, 0, 1e-5)

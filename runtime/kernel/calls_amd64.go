@@ -134,6 +134,10 @@ func vecAVX512(o op, v *vec, lo, hi int) {
 		vecUniformAVX512(v, lo, hi)
 	case opDropout:
 		vecDropoutAVX512(v, lo, hi)
+	case opNormal:
+		vecNormalAVX512(v, lo, hi)
+	case opGumbel:
+		vecGumbelAVX512(v, lo, hi)
 	default:
 		panic("kernel: no such elementwise kernel")
 	}
@@ -257,6 +261,10 @@ func vecAVX2(o op, v *vec, lo, hi int) {
 		vecUniformAVX2(v, lo, hi)
 	case opDropout:
 		vecDropoutAVX2(v, lo, hi)
+	case opNormal:
+		vecNormalAVX2(v, lo, hi)
+	case opGumbel:
+		vecGumbelAVX2(v, lo, hi)
 	default:
 		panic("kernel: no such elementwise kernel")
 	}

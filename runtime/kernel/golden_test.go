@@ -35,6 +35,14 @@ func TestGolden(t *testing.T) {
 	}{
 		{"normal", 0xcb7b33d0c4a86b34, func(o []float32) { Normal(o, 4, 9, n) }},
 		{"gumbel", 0xb539d71b74a83414, func(o []float32) { Gumbel(o, 4, 9, n) }},
+		{"tokens", 0xd690acf16b59744a, func(o []float32) {
+			tokens := make([]int32, 30)
+			SampleRows(tokens, x, 0.7, 6, 9, 30, 100)
+			for i, token := range tokens {
+				o[i] = float32(token)
+			}
+		}},
+		{"gumbel softmax", 0x49ef834f88760173, func(o []float32) { GumbelSoftmax(o, x, 1.5, 6, 30, 100) }},
 		{"exp", 0x47101421d615617f, func(o []float32) { Exp(o, x, n) }},
 		{"log", 0x91683d38dfb7d16e, func(o []float32) { Log(o, x, n) }},
 		{"tanh", 0xf544bcfea1c36fd3, func(o []float32) { Tanh(o, x, n) }},

@@ -178,3 +178,100 @@ func TestGumbelSoftmaxSpecial(t *testing.T) {
 		diff(t, "the first of equal ones", hot, []float32{1, 0, 0})
 	})
 }
+
+// Tokens are drawn as often as their probability says, and are the largest of the sums that the comment names.
+func TestSampleRows(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		const rows = 6000
+		for _, cols := range []int{3, 65} {
+			for _, temperature := range []float64{0.5, 1, 3} {
+				one, p := floats(rng(uint64(cols)), cols), make([]float32, cols)
+				Scale(p, one, float32(1/temperature), cols)
+				Softmax(p, p, 1, cols)
+				x, tokens, count := make([]float32, rows*cols), make([]int32, rows), make([]float64, cols)
+				for r := range rows {
+					copy(x[r*cols:], one)
+				}
+				SampleRows(tokens, x, temperature, 5, 77, rows, cols)
+				for _, token := range tokens {
+					count[token]++
+				}
+				chi := 0.0
+				for i, c := range count {
+					e := float64(p[i]) * rows
+					chi += (c - e) * (c - e) / e
+				}
+				if bound := chiSquare99999(float64(cols - 1)); !(chi <= bound) {
+					t.Errorf("%d categories at temperature %v: the statistic is %v, above %v", cols, temperature, chi, bound)
+				}
+			}
+		}
+		r := rng(33)
+		for _, shape := range [][2]int{{1, 1}, {5, 2}, {4, 63}, {7, 65}, {3, 255}, {3, 257}, {2, 5003}} {
+			rows, cols := shape[0], shape[1]
+			x, g := floats(r, rows*cols), make([]float32, rows*cols)
+			x[0] = negInf
+			Gumbel(g, 8, 1000, rows*cols)
+			tokens := make([]int32, rows+1)
+			for _, temperature := range []float64{0, 1e-25, 0.01, 0.7, 1e40} {
+				tokens[rows] = -7
+				SampleRows(tokens, x, temperature, 8, 1000, rows, cols)
+				if tokens[rows] != -7 {
+					t.Fatal("SampleRows wrote behind the tokens")
+				}
+				for row, token := range tokens[:rows] {
+					sum := func(c int) float64 {
+						if temperature == 0 {
+							return float64(x[row*cols+c])
+						}
+						return float64(x[row*cols+c])/temperature + float64(g[row*cols+c])
+					}
+					if cols == 1 {
+						if token != -1 {
+							t.Errorf("a row of -Inf gives %d", token)
+						}
+						continue
+					}
+					for c := range cols {
+						if s := sum(c); s > sum(int(token))+1e-5*math.Abs(s) {
+							t.Errorf("%d×%d at temperature %v: row %d gives %d, but %d has %v, not %v", rows, cols, temperature, row, token, c, s, sum(int(token)))
+						}
+					}
+				}
+			}
+		}
+		inf, nan := float32(math.Inf(1)), float32(math.NaN())
+		tokens := make([]int32, 8)
+		for _, temperature := range []float64{0, 1, 1e-28} {
+			SampleRows(tokens, []float32{
+				-inf, -inf, -inf,
+				1, nan, inf,
+				1, inf, inf,
+				-inf, inf, nan,
+				-inf, 3, -inf,
+				-inf, -math.MaxFloat32, -inf,
+				-1e10, -1e10, -2e10,
+				3e38, -3e38, 2e38,
+			}, temperature, 1, 0, 8, 3)
+			for i, want := range []int32{-1, 1, 1, 2, 1, 1, 0, 0} {
+				if tokens[i] != want && !(i == 6 && tokens[i] == 1 && temperature != 0) {
+					t.Errorf("at temperature %v row %d gives %d, want %d", temperature, i, tokens[i], want)
+				}
+			}
+		}
+		SampleRows(tokens, nil, 1, 1, 0, 2, 0)
+		if tokens[0] != -1 || tokens[1] != -1 {
+			t.Errorf("rows without categories give %v", tokens[:2])
+		}
+		for _, temperature := range []float64{-1, math.Inf(1), math.NaN()} {
+			func() {
+				defer func() {
+					if recover() == nil {
+						t.Errorf("a temperature of %v does not panic", temperature)
+					}
+				}()
+				SampleRows(nil, nil, temperature, 1, 0, 0, 0)
+			}()
+		}
+	})
+}

@@ -21,7 +21,7 @@ func GaussianSample(z, mean, logvar []float32, key uint64, n int) {
 	for lo := 0; lo < n; lo += chunk {
 		k := min(chunk, n-lo)
 		d, e := deviation[:k], noise[:k]
-		Normal(e, key, uint64(lo), k)
+		drawRange(opNormal, e, key, uint64(lo))
 		var v vec
 		v.p[0], v.p[1], v.s[0] = ptr(d), ptr(logvar[lo:]), 0.5
 		vecRange(opScale, &v, 0, k)
@@ -227,7 +227,7 @@ func DropRows(dst, x []float32, rate float32, key uint64, rows, cols int) {
 	var u [chunk]float32
 	for lo := 0; lo < rows; lo += chunk {
 		k := min(chunk, rows-lo)
-		uniformGeneric(u[:k], key, uint64(lo))
+		drawRange(opUniform, u[:k], key, uint64(lo))
 		for i := range k {
 			at := (lo + i) * cols
 			if u[i] < rate {

@@ -41,13 +41,27 @@ func philoxBlock(w *[64]uint32, key, group uint64) {
 // unit is a float32 in [0, 1) from the top 24 bits of w, exactly.
 func unit(w uint32) float32 { return float32(w>>8) * (1.0 / (1 << 24)) }
 
-func uniformGeneric(d []float32, key, first uint64) {
+// drawGeneric sets d to elements first, first+1, ... of the stream of key that o is.
+func drawGeneric(o op, d []float32, key, first uint64) {
 	var w [64]uint32
 	for i := 0; i < len(d); {
 		e := first + uint64(i)
 		philoxBlock(&w, key, e/64)
 		for l := int(e % 64); l < 64 && i < len(d); l++ {
-			d[i] = unit(w[l])
+			switch o {
+			case opUniform:
+				d[i] = unit(w[l])
+			case opGumbel:
+				d[i] = -log32(-log32(openUnit(w[l])))
+			case opNormal:
+				j := l &^ 16
+				r := sqrt32(-2 * log32(1-unit(w[j])))
+				s, c := sincosTurns(unit(w[j+16]))
+				if l != j {
+					c = s
+				}
+				d[i] = r * c
+			}
 			i++
 		}
 	}
@@ -69,74 +83,57 @@ func dropoutGeneric(d, x []float32, scale float32, limit uint32, key, first uint
 	}
 }
 
+// drawRange sets d to elements first, first+1, ... of the stream of key that o is.
+func drawRange(o op, d []float32, key, first uint64) {
+	d, first = drawHead(o, d, key, first)
+	if len(d) == 0 {
+		return
+	}
+	var v vec
+	v.p[0], v.key, v.offset = ptr(d), key, first
+	vecRange(o, &v, 0, len(d))
+}
+
+// drawHead does the elements of d up to the next multiple of 64, where assembly begins: the group that they belong to is drawn as a whole. It gives the others.
+func drawHead(o op, d []float32, key, first uint64) ([]float32, uint64) {
+	skip := int(first % 64)
+	if skip == 0 || len(d) == 0 {
+		return d, first
+	}
+	var group [64]float32
+	var v vec
+	v.p[0], v.key, v.offset = ptr(group[:]), key, first-uint64(skip)
+	vecRange(o, &v, 0, min(64, skip+len(d)))
+	n := copy(d, group[skip:])
+	return d[n:], first + uint64(n)
+}
+
+// draw is drawRange on all threads.
+func draw(kernel string, o op, dst []float32, key, offset uint64, n int) {
+	size(kernel, "n", n)
+	need(kernel, "dst", len(dst), n)
+	rest, first := drawHead(o, dst[:n], key, offset)
+	var v vec
+	v.p[0], v.key, v.offset = ptr(rest), key, first
+	elementwise(o, &v, len(rest))
+}
+
 // Uniform fills the first n elements of dst with elements offset, offset+1, ... of the stream of key: independent
 // uniform numbers in [0, 1), multiples of 2**-24.
 func Uniform(dst []float32, key, offset uint64, n int) {
-	size("Uniform", "n", n)
-	need("Uniform", "dst", len(dst), n)
-	// The assembly begins on a multiple of 64: the elements before the first one are done here.
-	head := min(n, int(-offset%64))
-	uniformGeneric(dst[:head], key, offset)
-	var v vec
-	v.p[0], v.key, v.offset = ptr(dst[head:]), key, offset+uint64(head)
-	elementwise(opUniform, &v, n-head)
+	draw("Uniform", opUniform, dst, key, offset, n)
 }
 
 // Normal fills the first n elements of dst with elements offset, offset+1, ... of the normal stream of key: mean 0,
 // variance 1, by the method of Box and Muller (1958). With the words w of the elements of a group of 64, elements l and
 // l+16 (for l mod 32 below 16) are the cosine and the sine branch of u1 = 1 - w[l]·2**-32 and u2 = w[l+16]·2**-32, the
 // words cut to their top 24 bits. The largest value that can appear is 5.77.
-func Normal(dst []float32, key, offset uint64, n int) {
-	size("Normal", "n", n)
-	need("Normal", "dst", len(dst), n)
-	var w [64]uint32
-	for i := 0; i < n; {
-		e := offset + uint64(i)
-		philoxBlock(&w, key, e/64)
-		for l := int(e % 64); l < 64 && i < n; l++ {
-			j := l &^ 16
-			r := sqrt32(-2 * log32(1-unit(w[j])))
-			s, c := sincosTurns(unit(w[j+16]))
-			if l&16 == 0 {
-				dst[i] = r * c
-			} else {
-				dst[i] = r * s
-			}
-			i++
-		}
-	}
-}
+func Normal(dst []float32, key, offset uint64, n int) { draw("Normal", opNormal, dst, key, offset, n) }
 
 // Gumbel fills the first n elements of dst with elements offset, offset+1, ... of the Gumbel stream of key: g = -log(-log u), of the standard Gumbel distribution
 // (Gumbel 1954). With the word w of an element, u = (k + ½)·2**-23, k being the top 23 bits of w, so that g lies between -2.82 and 16.64. The largest of numbers
 // x + g, each with a g of its own, is each with the probability that softmax(x) gives it.
-func Gumbel(dst []float32, key, offset uint64, n int) {
-	size("Gumbel", "n", n)
-	need("Gumbel", "dst", len(dst), n)
-	gumbelRange(dst[:n], key, offset)
-}
-
-// gumbelRange is Gumbel without checks.
-func gumbelRange(d []float32, key, first uint64) {
-	if len(d) == 0 {
-		return
-	}
-	var w [64]uint32
-	for i := 0; i < len(d); {
-		e := first + uint64(i)
-		philoxBlock(&w, key, e/64)
-		for l := int(e % 64); l < 64 && i < len(d); l++ {
-			d[i] = openUnit(w[l])
-			i++
-		}
-	}
-	var v vec
-	v.p[0], v.p[1], v.s[0] = ptr(d), ptr(d), -1
-	for range 2 {
-		vecRange(opLog, &v, 0, len(d))
-		vecRange(opScale, &v, 0, len(d))
-	}
-}
+func Gumbel(dst []float32, key, offset uint64, n int) { draw("Gumbel", opGumbel, dst, key, offset, n) }
 
 // openUnit is a float32 in (0, 1) from the top 23 bits of w, exactly: an odd multiple of 2**-24.
 func openUnit(w uint32) float32 { return (float32(w>>9) + 0.5) * (1.0 / (1 << 23)) }

@@ -75,15 +75,81 @@ func TestRandomMoments(t *testing.T) {
 // Any part of a stream can be had on its own.
 func TestRandomOffsets(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
-		whole, part := make([]float32, 5000), make([]float32, 5000)
+		whole := make([]float32, 5000)
 		for _, f := range []func([]float32, uint64, uint64, int){Uniform, Normal, Gumbel} {
 			f(whole, 3, 0, 5000)
 			for _, off := range []int{0, 1, 15, 63, 64, 65, 128, 1000} {
 				for _, n := range []int{1, 3, 64, 100, 777} {
-					f(part, 3, uint64(off), n)
-					diff(t, "part", part[:n], whole[off:off+n])
+					part := guard(n, off)
+					f(part.x, 3, uint64(off), n)
+					diff(t, "part", part.x, whole[off:off+n])
+					part.check(t, "part")
 				}
 			}
 		}
 	})
+}
+
+// Normal numbers have the distribution function, and those of a pair or next to each other are not correlated.
+func TestNormalDistribution(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		const n = 1 << 18
+		x := make([]float32, n)
+		Normal(x, 21, 0, n)
+		for _, at := range []float64{-3, -1, -0.1, 0, 0.5, 2, 3.5} {
+			p, below := 0.5*math.Erfc(-at/math.Sqrt2), 0
+			for _, v := range x {
+				if float64(v) <= at {
+					below++
+				}
+			}
+			if got := float64(below) / n; !(math.Abs(got-p) <= 5*math.Sqrt(p*(1-p)/n)) {
+				t.Errorf("a share of %v is below %v, want %v", got, at, p)
+			}
+		}
+		for _, lag := range []int{1, 15, 16, 17, 32, 48, 64} {
+			c, squares := 0.0, 0.0
+			for i := range n - lag {
+				c += float64(x[i]) * float64(x[i+lag])
+				squares += float64(x[i]) * float64(x[i]) * float64(x[i+lag]) * float64(x[i+lag]) // of squares that are independent the mean is 1
+			}
+			if !(math.Abs(c) <= 5*math.Sqrt(n)) || !(math.Abs(squares/n-1) <= 5*math.Sqrt(8.0/n)) {
+				t.Errorf("at distance %d the correlation is %v, that of squares %v", lag, c/n, squares/n-1)
+			}
+		}
+	})
+}
+
+// TestDrawAccuracy compares what becomes of a random word with float64: the errors are those that docs/kernels.md states.
+func TestDrawAccuracy(t *testing.T) {
+	worst := map[string]float64{}
+	note := func(what string, got float32, want, unit float64) {
+		worst[what] = max(worst[what], math.Abs(float64(got)-want)/unit)
+	}
+	step := uint32(61)
+	if *exhaustive {
+		step = 1
+	}
+	for k := uint32(0); k < 1<<23; k += step {
+		u := openUnit(k << 9)
+		g := -log32(-log32(u))
+		want := -math.Log(-math.Log(float64(u)))
+		note("gumbel", g, want, max(math.Abs(want), 0.5))
+	}
+	for k := uint32(0); k < 1<<24; k += step {
+		u := unit(k << 8)
+		r := sqrt32(-2 * log32(1-u))
+		want := math.Sqrt(-2 * math.Log(1-float64(u)))
+		note("radius", r, want, max(want, 1e-30))
+		s, c := sincosTurns(u)
+		ws, wc := math.Sincos(2 * math.Pi * float64(u))
+		note("sine", s, ws, 1)
+		note("cosine", c, wc, 1)
+	}
+	t.Log(worst)
+	for what, bound := range map[string]float64{"gumbel": 2e-7, "radius": 1e-7, "sine": 1e-7, "cosine": 1e-7} {
+		if !(worst[what] <= bound) {
+			t.Errorf("%s: an error of %v, above %v", what, worst[what], bound)
+		}
+	}
 }

@@ -50,6 +50,13 @@ var rowCases = []rowCase{
 		GumbelSoftmax(o[0], x[0], 1.5, 9, r, c)
 		OneHotMax(o[1], o[0], r, c)
 	}},
+	{"SampleRows", lens(rr), lens(rc), func(o, x [][]float32, r, c int) {
+		tokens := make([]int32, r)
+		SampleRows(tokens, x[0], 0.8, 9, 21, r, c)
+		for i, token := range tokens {
+			o[0][i] = float32(token)
+		}
+	}},
 	{"LogSoftmax", lens(rc), lens(rc), func(o, x [][]float32, r, c int) { LogSoftmax(o[0], x[0], r, c) }},
 	{"SoftmaxGrad", lens(rc), lens(rc, rc), func(o, x [][]float32, r, c int) { SoftmaxGrad(o[0], x[0], x[1], r, c) }},
 	{"LogSoftmaxGrad", lens(rc), lens(rc, rc), func(o, x [][]float32, r, c int) { LogSoftmaxGrad(o[0], x[0], x[1], r, c) }},

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-var exhaustive = flag.Bool("exhaustive", false, "TestUlp visits all 2³² values")
+var exhaustive = flag.Bool("exhaustive", false, "TestUlp visits all 2³² values, TestDrawAccuracy all random words")
 
 // ulpStride is between the bit patterns that TestUlp visits: 255 leaves 2²⁴ of them, on every binade; generic Go, which
 // gives the same bits, visits a quarter.

@@ -69,6 +69,8 @@ const (
 	opSwiGLUGrad               // dgate, dup, gate, up, dy
 	opRotate                   // dst1, dst2, x1, x2, cos, sin; 1 or, for the inverse, -1
 	opDropout                  // dst, x; scale, and the key and first element
+	opNormal                   // dst; key, offset
+	opGumbel                   // dst; key, offset
 	opUniform                  // dst; key, offset
 )
 
@@ -167,7 +169,7 @@ type rowJob struct {
 	cols        int
 	s           [4]float32
 	n           [3]int
-	key         uint64
+	key, offset uint64 // random kernels, as in vec
 }
 
 func (j *rowJob) Do(task int) {

@@ -294,6 +294,16 @@ func vecUniformAVX512(v *vec, lo, hi int)
 //go:noescape
 func vecDropoutAVX512(v *vec, lo, hi int)
 
+// vecNormalAVX512 is opNormal on elements lo to hi; offset + lo is a multiple of 64.
+//
+//go:noescape
+func vecNormalAVX512(v *vec, lo, hi int)
+
+// vecGumbelAVX512 is opGumbel on elements lo to hi; offset + lo is a multiple of 64.
+//
+//go:noescape
+func vecGumbelAVX512(v *vec, lo, hi int)
+
 // vecClearAVX2 is opClear on elements lo to hi.
 //
 //go:noescape
@@ -583,3 +593,13 @@ func vecUniformAVX2(v *vec, lo, hi int)
 //
 //go:noescape
 func vecDropoutAVX2(v *vec, lo, hi int)
+
+// vecNormalAVX2 is opNormal on elements lo to hi; offset + lo is a multiple of 64.
+//
+//go:noescape
+func vecNormalAVX2(v *vec, lo, hi int)
+
+// vecGumbelAVX2 is opGumbel on elements lo to hi; offset + lo is a multiple of 64.
+//
+//go:noescape
+func vecGumbelAVX2(v *vec, lo, hi int)

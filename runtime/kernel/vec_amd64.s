@@ -7050,6 +7050,1584 @@ done3:
 	VZEROUPPER
 	RET
 
+// func vecNormalAVX512(v *byte, lo int, hi int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
+TEXT ·vecNormalAVX512(SB), NOSPLIT, $0-24
+	MOVQ v+0(FP), AX
+	MOVQ lo+8(FP), CX
+	MOVQ hi+16(FP), DX
+	SUBQ CX, DX
+	MOVQ (AX), BX
+	MOVQ 160(AX), SI
+	ADDQ CX, SI
+	SHRQ $0x02, SI
+	SUBQ $0x00000040, DX
+	JL   tail2
+
+loop1:
+	MOVQ              SI, DI
+	SHRQ              $0x20, DI
+	VMOVQ             SI, X0
+	VPBROADCASTQ      X0, Z1
+	VMOVQ             DI, X0
+	VPBROADCASTQ      X0, Z0
+	VPADDQ            laneNumbers<>+0(SB), Z1, Z18
+	VXORPS            Z19, Z19, Z19
+	VXORPS            Z20, Z20, Z20
+	VPADDQ            laneNumbers<>+64(SB), Z1, Z1
+	VXORPS            Z21, Z21, Z21
+	VXORPS            Z22, Z22, Z22
+	VBROADCASTSS      152(AX), Z23
+	VBROADCASTSS      156(AX), Z24
+	VPMULUDQ.BCST     constants<>+2592(SB), Z18, Z18
+	VPMULUDQ.BCST     constants<>+2624(SB), Z19, Z19
+	VPSRLQ            $0x20, Z18, Z25
+	VPSRLQ            $0x20, Z19, Z26
+	VXORPS            Z0, Z26, Z26
+	VXORPS            Z23, Z26, Z26
+	VXORPS            Z20, Z25, Z20
+	VXORPS            Z24, Z20, Z20
+	VPMULUDQ.BCST     constants<>+2592(SB), Z1, Z1
+	VPMULUDQ.BCST     constants<>+2624(SB), Z21, Z21
+	VPSRLQ            $0x20, Z1, Z25
+	VPSRLQ            $0x20, Z21, Z27
+	VXORPS            Z0, Z27, Z0
+	VXORPS            Z23, Z0, Z0
+	VXORPS            Z22, Z25, Z22
+	VXORPS            Z24, Z22, Z22
+	VPADDD.BCST       constants<>+2656(SB), Z23, Z23
+	VPADDD.BCST       constants<>+2688(SB), Z24, Z24
+	VPMULUDQ.BCST     constants<>+2592(SB), Z26, Z25
+	VPMULUDQ.BCST     constants<>+2624(SB), Z20, Z20
+	VPSRLQ            $0x20, Z25, Z26
+	VPSRLQ            $0x20, Z20, Z27
+	VXORPS            Z19, Z27, Z19
+	VXORPS            Z23, Z19, Z19
+	VXORPS            Z18, Z26, Z18
+	VXORPS            Z24, Z18, Z18
+	VPMULUDQ.BCST     constants<>+2592(SB), Z0, Z0
+	VPMULUDQ.BCST     constants<>+2624(SB), Z22, Z22
+	VPSRLQ            $0x20, Z0, Z26
+	VPSRLQ            $0x20, Z22, Z27
+	VXORPS            Z21, Z27, Z21
+	VXORPS            Z23, Z21, Z21
+	VXORPS            Z1, Z26, Z1
+	VXORPS            Z24, Z1, Z1
+	VPADDD.BCST       constants<>+2656(SB), Z23, Z23
+	VPADDD.BCST       constants<>+2688(SB), Z24, Z24
+	VPMULUDQ.BCST     constants<>+2592(SB), Z19, Z19
+	VPMULUDQ.BCST     constants<>+2624(SB), Z18, Z18
+	VPSRLQ            $0x20, Z19, Z26
+	VPSRLQ            $0x20, Z18, Z27
+	VXORPS            Z20, Z27, Z20
+	VXORPS            Z23, Z20, Z20
+	VXORPS            Z25, Z26, Z25
+	VXORPS            Z24, Z25, Z25
+	VPMULUDQ.BCST     constants<>+2592(SB), Z21, Z21
+	VPMULUDQ.BCST     constants<>+2624(SB), Z1, Z1
+	VPSRLQ            $0x20, Z21, Z26
+	VPSRLQ            $0x20, Z1, Z27
+	VXORPS            Z22, Z27, Z22
+	VXORPS            Z23, Z22, Z22
+	VXORPS            Z0, Z26, Z0
+	VXORPS            Z24, Z0, Z0
+	VPADDD.BCST       constants<>+2656(SB), Z23, Z23
+	VPADDD.BCST       constants<>+2688(SB), Z24, Z24
+	VPMULUDQ.BCST     constants<>+2592(SB), Z20, Z20
+	VPMULUDQ.BCST     constants<>+2624(SB), Z25, Z25
+	VPSRLQ            $0x20, Z20, Z26
+	VPSRLQ            $0x20, Z25, Z27
+	VXORPS            Z18, Z27, Z18
+	VXORPS            Z23, Z18, Z18
+	VXORPS            Z19, Z26, Z19
+	VXORPS            Z24, Z19, Z19
+	VPMULUDQ.BCST     constants<>+2592(SB), Z22, Z22
+	VPMULUDQ.BCST     constants<>+2624(SB), Z0, Z0
+	VPSRLQ            $0x20, Z22, Z26
+	VPSRLQ            $0x20, Z0, Z27
+	VXORPS            Z1, Z27, Z1
+	VXORPS            Z23, Z1, Z1
+	VXORPS            Z21, Z26, Z21
+	VXORPS            Z24, Z21, Z21
+	VPADDD.BCST       constants<>+2656(SB), Z23, Z23
+	VPADDD.BCST       constants<>+2688(SB), Z24, Z24
+	VPMULUDQ.BCST     constants<>+2592(SB), Z18, Z18
+	VPMULUDQ.BCST     constants<>+2624(SB), Z19, Z19
+	VPSRLQ            $0x20, Z18, Z26
+	VPSRLQ            $0x20, Z19, Z27
+	VXORPS            Z25, Z27, Z25
+	VXORPS            Z23, Z25, Z25
+	VXORPS            Z20, Z26, Z20
+	VXORPS            Z24, Z20, Z20
+	VPMULUDQ.BCST     constants<>+2592(SB), Z1, Z1
+	VPMULUDQ.BCST     constants<>+2624(SB), Z21, Z21
+	VPSRLQ            $0x20, Z1, Z26
+	VPSRLQ            $0x20, Z21, Z27
+	VXORPS            Z0, Z27, Z0
+	VXORPS            Z23, Z0, Z0
+	VXORPS            Z22, Z26, Z22
+	VXORPS            Z24, Z22, Z22
+	VPADDD.BCST       constants<>+2656(SB), Z23, Z23
+	VPADDD.BCST       constants<>+2688(SB), Z24, Z24
+	VPMULUDQ.BCST     constants<>+2592(SB), Z25, Z25
+	VPMULUDQ.BCST     constants<>+2624(SB), Z20, Z20
+	VPSRLQ            $0x20, Z25, Z26
+	VPSRLQ            $0x20, Z20, Z27
+	VXORPS            Z19, Z27, Z19
+	VXORPS            Z23, Z19, Z19
+	VXORPS            Z18, Z26, Z18
+	VXORPS            Z24, Z18, Z18
+	VPMULUDQ.BCST     constants<>+2592(SB), Z0, Z0
+	VPMULUDQ.BCST     constants<>+2624(SB), Z22, Z22
+	VPSRLQ            $0x20, Z0, Z26
+	VPSRLQ            $0x20, Z22, Z27
+	VXORPS            Z21, Z27, Z21
+	VXORPS            Z23, Z21, Z21
+	VXORPS            Z1, Z26, Z1
+	VXORPS            Z24, Z1, Z1
+	VPADDD.BCST       constants<>+2656(SB), Z23, Z23
+	VPADDD.BCST       constants<>+2688(SB), Z24, Z24
+	VPMULUDQ.BCST     constants<>+2592(SB), Z19, Z19
+	VPMULUDQ.BCST     constants<>+2624(SB), Z18, Z18
+	VPSRLQ            $0x20, Z19, Z26
+	VPSRLQ            $0x20, Z18, Z27
+	VXORPS            Z20, Z27, Z20
+	VXORPS            Z23, Z20, Z20
+	VXORPS            Z25, Z26, Z25
+	VXORPS            Z24, Z25, Z25
+	VPMULUDQ.BCST     constants<>+2592(SB), Z21, Z21
+	VPMULUDQ.BCST     constants<>+2624(SB), Z1, Z1
+	VPSRLQ            $0x20, Z21, Z26
+	VPSRLQ            $0x20, Z1, Z27
+	VXORPS            Z22, Z27, Z22
+	VXORPS            Z23, Z22, Z22
+	VXORPS            Z0, Z26, Z0
+	VXORPS            Z24, Z0, Z0
+	VPADDD.BCST       constants<>+2656(SB), Z23, Z23
+	VPADDD.BCST       constants<>+2688(SB), Z24, Z24
+	VPMULUDQ.BCST     constants<>+2592(SB), Z20, Z20
+	VPMULUDQ.BCST     constants<>+2624(SB), Z25, Z25
+	VPSRLQ            $0x20, Z20, Z26
+	VPSRLQ            $0x20, Z25, Z27
+	VXORPS            Z18, Z27, Z18
+	VXORPS            Z23, Z18, Z18
+	VXORPS            Z19, Z26, Z19
+	VXORPS            Z24, Z19, Z19
+	VPMULUDQ.BCST     constants<>+2592(SB), Z22, Z22
+	VPMULUDQ.BCST     constants<>+2624(SB), Z0, Z0
+	VPSRLQ            $0x20, Z22, Z26
+	VPSRLQ            $0x20, Z0, Z27
+	VXORPS            Z1, Z27, Z1
+	VXORPS            Z23, Z1, Z1
+	VXORPS            Z21, Z26, Z21
+	VXORPS            Z24, Z21, Z21
+	VPADDD.BCST       constants<>+2656(SB), Z23, Z23
+	VPADDD.BCST       constants<>+2688(SB), Z24, Z24
+	VPMULUDQ.BCST     constants<>+2592(SB), Z18, Z18
+	VPMULUDQ.BCST     constants<>+2624(SB), Z19, Z19
+	VPSRLQ            $0x20, Z18, Z26
+	VPSRLQ            $0x20, Z19, Z27
+	VXORPS            Z25, Z27, Z25
+	VXORPS            Z23, Z25, Z25
+	VXORPS            Z20, Z26, Z20
+	VXORPS            Z24, Z20, Z20
+	VPMULUDQ.BCST     constants<>+2592(SB), Z1, Z1
+	VPMULUDQ.BCST     constants<>+2624(SB), Z21, Z21
+	VPSRLQ            $0x20, Z1, Z26
+	VPSRLQ            $0x20, Z21, Z27
+	VXORPS            Z0, Z27, Z0
+	VXORPS            Z23, Z0, Z0
+	VXORPS            Z22, Z26, Z22
+	VXORPS            Z24, Z22, Z22
+	VPADDD.BCST       constants<>+2656(SB), Z23, Z23
+	VPADDD.BCST       constants<>+2688(SB), Z24, Z24
+	VPMULUDQ.BCST     constants<>+2592(SB), Z25, Z25
+	VPMULUDQ.BCST     constants<>+2624(SB), Z20, Z20
+	VPSRLQ            $0x20, Z25, Z26
+	VPSRLQ            $0x20, Z20, Z27
+	VXORPS            Z19, Z27, Z19
+	VXORPS            Z23, Z19, Z19
+	VXORPS            Z18, Z26, Z18
+	VXORPS            Z24, Z18, Z18
+	VPMULUDQ.BCST     constants<>+2592(SB), Z0, Z0
+	VPMULUDQ.BCST     constants<>+2624(SB), Z22, Z22
+	VPSRLQ            $0x20, Z0, Z26
+	VPSRLQ            $0x20, Z22, Z27
+	VXORPS            Z21, Z27, Z21
+	VXORPS            Z23, Z21, Z21
+	VXORPS            Z1, Z26, Z1
+	VXORPS            Z24, Z1, Z1
+	VPSLLQ            $0x20, Z21, Z21
+	MOVL              $0x0000aaaa, DI
+	KMOVW             DI, K1
+	VPBLENDMD         Z21, Z19, K1, Z2
+	VPSLLQ            $0x20, Z22, Z19
+	MOVL              $0x0000aaaa, DI
+	KMOVW             DI, K1
+	VPBLENDMD         Z19, Z20, K1, Z3
+	VPSLLQ            $0x20, Z1, Z1
+	MOVL              $0x0000aaaa, DI
+	KMOVW             DI, K1
+	VPBLENDMD         Z1, Z18, K1, Z4
+	VPSLLQ            $0x20, Z0, Z0
+	MOVL              $0x0000aaaa, DI
+	KMOVW             DI, K1
+	VPBLENDMD         Z0, Z25, K1, Z5
+	VPSRLD            $0x08, Z2, Z0
+	VCVTDQ2PS         Z0, Z0
+	VMULPS.BCST       constants<>+2720(SB), Z0, Z0
+	VBROADCASTSS      constants<>+32(SB), Z1
+	VSUBPS            Z0, Z1, Z0
+	VPSUBD.BCST       constants<>+544(SB), Z0, Z1
+	VANDPS.BCST       constants<>+576(SB), Z1, Z1
+	VPSUBD            Z1, Z0, Z0
+	VCVTDQ2PS         Z1, Z1
+	VMULPS.BCST       constants<>+608(SB), Z1, Z1
+	VSUBPS.BCST       constants<>+32(SB), Z0, Z0
+	VMULPS            Z0, Z0, Z18
+	VBROADCASTSS      constants<>+640(SB), Z19
+	VFMADD213PS.BCST  constants<>+672(SB), Z18, Z19
+	VFMADD213PS.BCST  constants<>+704(SB), Z18, Z19
+	VFMADD213PS.BCST  constants<>+736(SB), Z18, Z19
+	VBROADCASTSS      constants<>+768(SB), Z20
+	VFMADD213PS.BCST  constants<>+800(SB), Z18, Z20
+	VFMADD213PS.BCST  constants<>+832(SB), Z18, Z20
+	VFMADD231PS       Z0, Z20, Z19
+	VFMADD213PS.BCST  constants<>+864(SB), Z0, Z19
+	VFMADD213PS.BCST  constants<>+896(SB), Z0, Z19
+	VFMADD213PS       Z0, Z18, Z19
+	VFMADD231PS.BCST  constants<>+928(SB), Z1, Z19
+	VMULPS.BCST       constants<>+2752(SB), Z19, Z0
+	VSQRTPS           Z0, Z0
+	VPSRLD            $0x08, Z3, Z1
+	VCVTDQ2PS         Z1, Z1
+	VMULPS.BCST       constants<>+2720(SB), Z1, Z1
+	VBROADCASTSS      constants<>+128(SB), Z18
+	VFMADD231PS.BCST  constants<>+1408(SB), Z1, Z18
+	VSUBPS.BCST       constants<>+128(SB), Z18, Z19
+	VMOVAPS           Z1, Z1
+	VFNMADD231PS.BCST constants<>+2784(SB), Z19, Z1
+	VMULPS.BCST       constants<>+2816(SB), Z1, Z1
+	VMULPS            Z1, Z1, Z19
+	VBROADCASTSS      constants<>+2848(SB), Z20
+	VFMADD213PS.BCST  constants<>+2880(SB), Z19, Z20
+	VFMADD213PS.BCST  constants<>+2912(SB), Z19, Z20
+	VMULPS            Z19, Z20, Z20
+	VFMADD213PS       Z1, Z1, Z20
+	VBROADCASTSS      constants<>+2944(SB), Z1
+	VFMADD213PS.BCST  constants<>+2976(SB), Z19, Z1
+	VFMADD213PS.BCST  constants<>+3008(SB), Z19, Z1
+	VFMADD213PS.BCST  constants<>+896(SB), Z19, Z1
+	VFMADD213PS.BCST  constants<>+32(SB), Z19, Z1
+	VPSLLD            $0x1f, Z18, Z19
+	VPMOVD2M          Z19, K1
+	VBLENDMPS         Z1, Z20, K1, Z6
+	VBLENDMPS         Z20, Z1, K1, Z7
+	VPSLLD            $0x1e, Z18, Z1
+	VANDPS.BCST       constants<>+1088(SB), Z1, Z1
+	VXORPS            Z1, Z6, Z1
+	VPADDD.BCST       constants<>+3040(SB), Z18, Z18
+	VPSLLD            $0x1e, Z18, Z18
+	VANDPS.BCST       constants<>+1088(SB), Z18, Z18
+	VXORPS            Z18, Z7, Z18
+	VMULPS            Z18, Z0, Z18
+	VMOVUPS           Z18, (BX)(CX*4)
+	VMULPS            Z1, Z0, Z0
+	VMOVUPS           Z0, 64(BX)(CX*4)
+	VPSRLD            $0x08, Z4, Z0
+	VCVTDQ2PS         Z0, Z0
+	VMULPS.BCST       constants<>+2720(SB), Z0, Z0
+	VBROADCASTSS      constants<>+32(SB), Z1
+	VSUBPS            Z0, Z1, Z0
+	VPSUBD.BCST       constants<>+544(SB), Z0, Z1
+	VANDPS.BCST       constants<>+576(SB), Z1, Z1
+	VPSUBD            Z1, Z0, Z0
+	VCVTDQ2PS         Z1, Z1
+	VMULPS.BCST       constants<>+608(SB), Z1, Z1
+	VSUBPS.BCST       constants<>+32(SB), Z0, Z0
+	VMULPS            Z0, Z0, Z18
+	VBROADCASTSS      constants<>+640(SB), Z19
+	VFMADD213PS.BCST  constants<>+672(SB), Z18, Z19
+	VFMADD213PS.BCST  constants<>+704(SB), Z18, Z19
+	VFMADD213PS.BCST  constants<>+736(SB), Z18, Z19
+	VBROADCASTSS      constants<>+768(SB), Z20
+	VFMADD213PS.BCST  constants<>+800(SB), Z18, Z20
+	VFMADD213PS.BCST  constants<>+832(SB), Z18, Z20
+	VFMADD231PS       Z0, Z20, Z19
+	VFMADD213PS.BCST  constants<>+864(SB), Z0, Z19
+	VFMADD213PS.BCST  constants<>+896(SB), Z0, Z19
+	VFMADD213PS       Z0, Z18, Z19
+	VFMADD231PS.BCST  constants<>+928(SB), Z1, Z19
+	VMULPS.BCST       constants<>+2752(SB), Z19, Z0
+	VSQRTPS           Z0, Z0
+	VPSRLD            $0x08, Z5, Z1
+	VCVTDQ2PS         Z1, Z1
+	VMULPS.BCST       constants<>+2720(SB), Z1, Z1
+	VBROADCASTSS      constants<>+128(SB), Z18
+	VFMADD231PS.BCST  constants<>+1408(SB), Z1, Z18
+	VSUBPS.BCST       constants<>+128(SB), Z18, Z19
+	VMOVAPS           Z1, Z1
+	VFNMADD231PS.BCST constants<>+2784(SB), Z19, Z1
+	VMULPS.BCST       constants<>+2816(SB), Z1, Z1
+	VMULPS            Z1, Z1, Z19
+	VBROADCASTSS      constants<>+2848(SB), Z20
+	VFMADD213PS.BCST  constants<>+2880(SB), Z19, Z20
+	VFMADD213PS.BCST  constants<>+2912(SB), Z19, Z20
+	VMULPS            Z19, Z20, Z20
+	VFMADD213PS       Z1, Z1, Z20
+	VBROADCASTSS      constants<>+2944(SB), Z1
+	VFMADD213PS.BCST  constants<>+2976(SB), Z19, Z1
+	VFMADD213PS.BCST  constants<>+3008(SB), Z19, Z1
+	VFMADD213PS.BCST  constants<>+896(SB), Z19, Z1
+	VFMADD213PS.BCST  constants<>+32(SB), Z19, Z1
+	VPSLLD            $0x1f, Z18, Z19
+	VPMOVD2M          Z19, K1
+	VBLENDMPS         Z1, Z20, K1, Z8
+	VBLENDMPS         Z20, Z1, K1, Z9
+	VPSLLD            $0x1e, Z18, Z1
+	VANDPS.BCST       constants<>+1088(SB), Z1, Z1
+	VXORPS            Z1, Z8, Z1
+	VPADDD.BCST       constants<>+3040(SB), Z18, Z18
+	VPSLLD            $0x1e, Z18, Z18
+	VANDPS.BCST       constants<>+1088(SB), Z18, Z18
+	VXORPS            Z18, Z9, Z18
+	VMULPS            Z18, Z0, Z18
+	VMOVUPS           Z18, 128(BX)(CX*4)
+	VMULPS            Z1, Z0, Z0
+	VMOVUPS           Z0, 192(BX)(CX*4)
+	ADDQ              $0x10, SI
+	ADDQ              $0x00000040, CX
+	SUBQ              $0x00000040, DX
+	JGE               loop1
+
+tail2:
+	ADDQ              $0x00000040, DX
+	JZ                done3
+	MOVQ              SI, DI
+	SHRQ              $0x20, DI
+	VMOVQ             SI, X0
+	VPBROADCASTQ      X0, Z1
+	VMOVQ             DI, X0
+	VPBROADCASTQ      X0, Z0
+	VPADDQ            laneNumbers<>+0(SB), Z1, Z2
+	VXORPS            Z3, Z3, Z3
+	VXORPS            Z4, Z4, Z4
+	VPADDQ            laneNumbers<>+64(SB), Z1, Z1
+	VXORPS            Z5, Z5, Z5
+	VXORPS            Z6, Z6, Z6
+	VBROADCASTSS      152(AX), Z7
+	VBROADCASTSS      156(AX), Z8
+	VPMULUDQ.BCST     constants<>+2592(SB), Z2, Z2
+	VPMULUDQ.BCST     constants<>+2624(SB), Z3, Z3
+	VPSRLQ            $0x20, Z2, Z9
+	VPSRLQ            $0x20, Z3, Z18
+	VXORPS            Z0, Z18, Z18
+	VXORPS            Z7, Z18, Z18
+	VXORPS            Z4, Z9, Z4
+	VXORPS            Z8, Z4, Z4
+	VPMULUDQ.BCST     constants<>+2592(SB), Z1, Z1
+	VPMULUDQ.BCST     constants<>+2624(SB), Z5, Z5
+	VPSRLQ            $0x20, Z1, Z9
+	VPSRLQ            $0x20, Z5, Z19
+	VXORPS            Z0, Z19, Z0
+	VXORPS            Z7, Z0, Z0
+	VXORPS            Z6, Z9, Z6
+	VXORPS            Z8, Z6, Z6
+	VPADDD.BCST       constants<>+2656(SB), Z7, Z7
+	VPADDD.BCST       constants<>+2688(SB), Z8, Z8
+	VPMULUDQ.BCST     constants<>+2592(SB), Z18, Z9
+	VPMULUDQ.BCST     constants<>+2624(SB), Z4, Z4
+	VPSRLQ            $0x20, Z9, Z18
+	VPSRLQ            $0x20, Z4, Z19
+	VXORPS            Z3, Z19, Z3
+	VXORPS            Z7, Z3, Z3
+	VXORPS            Z2, Z18, Z2
+	VXORPS            Z8, Z2, Z2
+	VPMULUDQ.BCST     constants<>+2592(SB), Z0, Z0
+	VPMULUDQ.BCST     constants<>+2624(SB), Z6, Z6
+	VPSRLQ            $0x20, Z0, Z18
+	VPSRLQ            $0x20, Z6, Z19
+	VXORPS            Z5, Z19, Z5
+	VXORPS            Z7, Z5, Z5
+	VXORPS            Z1, Z18, Z1
+	VXORPS            Z8, Z1, Z1
+	VPADDD.BCST       constants<>+2656(SB), Z7, Z7
+	VPADDD.BCST       constants<>+2688(SB), Z8, Z8
+	VPMULUDQ.BCST     constants<>+2592(SB), Z3, Z3
+	VPMULUDQ.BCST     constants<>+2624(SB), Z2, Z2
+	VPSRLQ            $0x20, Z3, Z18
+	VPSRLQ            $0x20, Z2, Z19
+	VXORPS            Z4, Z19, Z4
+	VXORPS            Z7, Z4, Z4
+	VXORPS            Z9, Z18, Z9
+	VXORPS            Z8, Z9, Z9
+	VPMULUDQ.BCST     constants<>+2592(SB), Z5, Z5
+	VPMULUDQ.BCST     constants<>+2624(SB), Z1, Z1
+	VPSRLQ            $0x20, Z5, Z18
+	VPSRLQ            $0x20, Z1, Z19
+	VXORPS            Z6, Z19, Z6
+	VXORPS            Z7, Z6, Z6
+	VXORPS            Z0, Z18, Z0
+	VXORPS            Z8, Z0, Z0
+	VPADDD.BCST       constants<>+2656(SB), Z7, Z7
+	VPADDD.BCST       constants<>+2688(SB), Z8, Z8
+	VPMULUDQ.BCST     constants<>+2592(SB), Z4, Z4
+	VPMULUDQ.BCST     constants<>+2624(SB), Z9, Z9
+	VPSRLQ            $0x20, Z4, Z18
+	VPSRLQ            $0x20, Z9, Z19
+	VXORPS            Z2, Z19, Z2
+	VXORPS            Z7, Z2, Z2
+	VXORPS            Z3, Z18, Z3
+	VXORPS            Z8, Z3, Z3
+	VPMULUDQ.BCST     constants<>+2592(SB), Z6, Z6
+	VPMULUDQ.BCST     constants<>+2624(SB), Z0, Z0
+	VPSRLQ            $0x20, Z6, Z18
+	VPSRLQ            $0x20, Z0, Z19
+	VXORPS            Z1, Z19, Z1
+	VXORPS            Z7, Z1, Z1
+	VXORPS            Z5, Z18, Z5
+	VXORPS            Z8, Z5, Z5
+	VPADDD.BCST       constants<>+2656(SB), Z7, Z7
+	VPADDD.BCST       constants<>+2688(SB), Z8, Z8
+	VPMULUDQ.BCST     constants<>+2592(SB), Z2, Z2
+	VPMULUDQ.BCST     constants<>+2624(SB), Z3, Z3
+	VPSRLQ            $0x20, Z2, Z18
+	VPSRLQ            $0x20, Z3, Z19
+	VXORPS            Z9, Z19, Z9
+	VXORPS            Z7, Z9, Z9
+	VXORPS            Z4, Z18, Z4
+	VXORPS            Z8, Z4, Z4
+	VPMULUDQ.BCST     constants<>+2592(SB), Z1, Z1
+	VPMULUDQ.BCST     constants<>+2624(SB), Z5, Z5
+	VPSRLQ            $0x20, Z1, Z18
+	VPSRLQ            $0x20, Z5, Z19
+	VXORPS            Z0, Z19, Z0
+	VXORPS            Z7, Z0, Z0
+	VXORPS            Z6, Z18, Z6
+	VXORPS            Z8, Z6, Z6
+	VPADDD.BCST       constants<>+2656(SB), Z7, Z7
+	VPADDD.BCST       constants<>+2688(SB), Z8, Z8
+	VPMULUDQ.BCST     constants<>+2592(SB), Z9, Z9
+	VPMULUDQ.BCST     constants<>+2624(SB), Z4, Z4
+	VPSRLQ            $0x20, Z9, Z18
+	VPSRLQ            $0x20, Z4, Z19
+	VXORPS            Z3, Z19, Z3
+	VXORPS            Z7, Z3, Z3
+	VXORPS            Z2, Z18, Z2
+	VXORPS            Z8, Z2, Z2
+	VPMULUDQ.BCST     constants<>+2592(SB), Z0, Z0
+	VPMULUDQ.BCST     constants<>+2624(SB), Z6, Z6
+	VPSRLQ            $0x20, Z0, Z18
+	VPSRLQ            $0x20, Z6, Z19
+	VXORPS            Z5, Z19, Z5
+	VXORPS            Z7, Z5, Z5
+	VXORPS            Z1, Z18, Z1
+	VXORPS            Z8, Z1, Z1
+	VPADDD.BCST       constants<>+2656(SB), Z7, Z7
+	VPADDD.BCST       constants<>+2688(SB), Z8, Z8
+	VPMULUDQ.BCST     constants<>+2592(SB), Z3, Z3
+	VPMULUDQ.BCST     constants<>+2624(SB), Z2, Z2
+	VPSRLQ            $0x20, Z3, Z18
+	VPSRLQ            $0x20, Z2, Z19
+	VXORPS            Z4, Z19, Z4
+	VXORPS            Z7, Z4, Z4
+	VXORPS            Z9, Z18, Z9
+	VXORPS            Z8, Z9, Z9
+	VPMULUDQ.BCST     constants<>+2592(SB), Z5, Z5
+	VPMULUDQ.BCST     constants<>+2624(SB), Z1, Z1
+	VPSRLQ            $0x20, Z5, Z18
+	VPSRLQ            $0x20, Z1, Z19
+	VXORPS            Z6, Z19, Z6
+	VXORPS            Z7, Z6, Z6
+	VXORPS            Z0, Z18, Z0
+	VXORPS            Z8, Z0, Z0
+	VPADDD.BCST       constants<>+2656(SB), Z7, Z7
+	VPADDD.BCST       constants<>+2688(SB), Z8, Z8
+	VPMULUDQ.BCST     constants<>+2592(SB), Z4, Z4
+	VPMULUDQ.BCST     constants<>+2624(SB), Z9, Z9
+	VPSRLQ            $0x20, Z4, Z18
+	VPSRLQ            $0x20, Z9, Z19
+	VXORPS            Z2, Z19, Z2
+	VXORPS            Z7, Z2, Z2
+	VXORPS            Z3, Z18, Z3
+	VXORPS            Z8, Z3, Z3
+	VPMULUDQ.BCST     constants<>+2592(SB), Z6, Z6
+	VPMULUDQ.BCST     constants<>+2624(SB), Z0, Z0
+	VPSRLQ            $0x20, Z6, Z18
+	VPSRLQ            $0x20, Z0, Z19
+	VXORPS            Z1, Z19, Z1
+	VXORPS            Z7, Z1, Z1
+	VXORPS            Z5, Z18, Z5
+	VXORPS            Z8, Z5, Z5
+	VPADDD.BCST       constants<>+2656(SB), Z7, Z7
+	VPADDD.BCST       constants<>+2688(SB), Z8, Z8
+	VPMULUDQ.BCST     constants<>+2592(SB), Z2, Z2
+	VPMULUDQ.BCST     constants<>+2624(SB), Z3, Z3
+	VPSRLQ            $0x20, Z2, Z18
+	VPSRLQ            $0x20, Z3, Z19
+	VXORPS            Z9, Z19, Z9
+	VXORPS            Z7, Z9, Z9
+	VXORPS            Z4, Z18, Z4
+	VXORPS            Z8, Z4, Z4
+	VPMULUDQ.BCST     constants<>+2592(SB), Z1, Z1
+	VPMULUDQ.BCST     constants<>+2624(SB), Z5, Z5
+	VPSRLQ            $0x20, Z1, Z18
+	VPSRLQ            $0x20, Z5, Z19
+	VXORPS            Z0, Z19, Z0
+	VXORPS            Z7, Z0, Z0
+	VXORPS            Z6, Z18, Z6
+	VXORPS            Z8, Z6, Z6
+	VPADDD.BCST       constants<>+2656(SB), Z7, Z7
+	VPADDD.BCST       constants<>+2688(SB), Z8, Z8
+	VPMULUDQ.BCST     constants<>+2592(SB), Z9, Z9
+	VPMULUDQ.BCST     constants<>+2624(SB), Z4, Z4
+	VPSRLQ            $0x20, Z9, Z18
+	VPSRLQ            $0x20, Z4, Z19
+	VXORPS            Z3, Z19, Z3
+	VXORPS            Z7, Z3, Z3
+	VXORPS            Z2, Z18, Z2
+	VXORPS            Z8, Z2, Z2
+	VPMULUDQ.BCST     constants<>+2592(SB), Z0, Z0
+	VPMULUDQ.BCST     constants<>+2624(SB), Z6, Z6
+	VPSRLQ            $0x20, Z0, Z18
+	VPSRLQ            $0x20, Z6, Z19
+	VXORPS            Z5, Z19, Z5
+	VXORPS            Z7, Z5, Z5
+	VXORPS            Z1, Z18, Z1
+	VXORPS            Z8, Z1, Z1
+	VPSLLQ            $0x20, Z5, Z5
+	MOVL              $0x0000aaaa, AX
+	KMOVW             AX, K1
+	VPBLENDMD         Z5, Z3, K1, Z10
+	VPSLLQ            $0x20, Z6, Z3
+	MOVL              $0x0000aaaa, AX
+	KMOVW             AX, K1
+	VPBLENDMD         Z3, Z4, K1, Z11
+	VPSLLQ            $0x20, Z1, Z1
+	MOVL              $0x0000aaaa, AX
+	KMOVW             AX, K1
+	VPBLENDMD         Z1, Z2, K1, Z12
+	VPSLLQ            $0x20, Z0, Z0
+	MOVL              $0x0000aaaa, AX
+	KMOVW             AX, K1
+	VPBLENDMD         Z0, Z9, K1, Z13
+	VPSRLD            $0x08, Z10, Z0
+	VCVTDQ2PS         Z0, Z0
+	VMULPS.BCST       constants<>+2720(SB), Z0, Z0
+	VBROADCASTSS      constants<>+32(SB), Z1
+	VSUBPS            Z0, Z1, Z0
+	VPSUBD.BCST       constants<>+544(SB), Z0, Z1
+	VANDPS.BCST       constants<>+576(SB), Z1, Z1
+	VPSUBD            Z1, Z0, Z0
+	VCVTDQ2PS         Z1, Z1
+	VMULPS.BCST       constants<>+608(SB), Z1, Z1
+	VSUBPS.BCST       constants<>+32(SB), Z0, Z0
+	VMULPS            Z0, Z0, Z2
+	VBROADCASTSS      constants<>+640(SB), Z3
+	VFMADD213PS.BCST  constants<>+672(SB), Z2, Z3
+	VFMADD213PS.BCST  constants<>+704(SB), Z2, Z3
+	VFMADD213PS.BCST  constants<>+736(SB), Z2, Z3
+	VBROADCASTSS      constants<>+768(SB), Z4
+	VFMADD213PS.BCST  constants<>+800(SB), Z2, Z4
+	VFMADD213PS.BCST  constants<>+832(SB), Z2, Z4
+	VFMADD231PS       Z0, Z4, Z3
+	VFMADD213PS.BCST  constants<>+864(SB), Z0, Z3
+	VFMADD213PS.BCST  constants<>+896(SB), Z0, Z3
+	VFMADD213PS       Z0, Z2, Z3
+	VFMADD231PS.BCST  constants<>+928(SB), Z1, Z3
+	VMULPS.BCST       constants<>+2752(SB), Z3, Z0
+	VSQRTPS           Z0, Z0
+	VPSRLD            $0x08, Z11, Z1
+	VCVTDQ2PS         Z1, Z1
+	VMULPS.BCST       constants<>+2720(SB), Z1, Z1
+	VBROADCASTSS      constants<>+128(SB), Z2
+	VFMADD231PS.BCST  constants<>+1408(SB), Z1, Z2
+	VSUBPS.BCST       constants<>+128(SB), Z2, Z3
+	VMOVAPS           Z1, Z1
+	VFNMADD231PS.BCST constants<>+2784(SB), Z3, Z1
+	VMULPS.BCST       constants<>+2816(SB), Z1, Z1
+	VMULPS            Z1, Z1, Z3
+	VBROADCASTSS      constants<>+2848(SB), Z4
+	VFMADD213PS.BCST  constants<>+2880(SB), Z3, Z4
+	VFMADD213PS.BCST  constants<>+2912(SB), Z3, Z4
+	VMULPS            Z3, Z4, Z4
+	VFMADD213PS       Z1, Z1, Z4
+	VBROADCASTSS      constants<>+2944(SB), Z1
+	VFMADD213PS.BCST  constants<>+2976(SB), Z3, Z1
+	VFMADD213PS.BCST  constants<>+3008(SB), Z3, Z1
+	VFMADD213PS.BCST  constants<>+896(SB), Z3, Z1
+	VFMADD213PS.BCST  constants<>+32(SB), Z3, Z1
+	VPSLLD            $0x1f, Z2, Z3
+	VPMOVD2M          Z3, K1
+	VBLENDMPS         Z1, Z4, K1, Z14
+	VBLENDMPS         Z4, Z1, K1, Z15
+	VPSLLD            $0x1e, Z2, Z1
+	VANDPS.BCST       constants<>+1088(SB), Z1, Z1
+	VXORPS            Z1, Z14, Z1
+	VPADDD.BCST       constants<>+3040(SB), Z2, Z2
+	VPSLLD            $0x1e, Z2, Z2
+	VANDPS.BCST       constants<>+1088(SB), Z2, Z2
+	VXORPS            Z2, Z15, Z2
+	MOVQ              DX, AX
+	XORQ              SI, SI
+	CMPQ              AX, SI
+	CMOVQLT           SI, AX
+	MOVQ              $0x00000010, SI
+	CMPQ              AX, SI
+	CMOVQGT           SI, AX
+	MOVQ              $-1, SI
+	BZHIQ             AX, SI, SI
+	KMOVW             SI, K1
+	VMULPS            Z2, Z0, Z2
+	VMOVUPS           Z2, K1, (BX)(CX*4)
+	MOVQ              DX, AX
+	SUBQ              $0x00000010, AX
+	XORQ              SI, SI
+	CMPQ              AX, SI
+	CMOVQLT           SI, AX
+	MOVQ              $0x00000010, SI
+	CMPQ              AX, SI
+	CMOVQGT           SI, AX
+	MOVQ              $-1, SI
+	BZHIQ             AX, SI, SI
+	KMOVW             SI, K1
+	VMULPS            Z1, Z0, Z0
+	VMOVUPS           Z0, K1, 64(BX)(CX*4)
+	VPSRLD            $0x08, Z12, Z0
+	VCVTDQ2PS         Z0, Z0
+	VMULPS.BCST       constants<>+2720(SB), Z0, Z0
+	VBROADCASTSS      constants<>+32(SB), Z1
+	VSUBPS            Z0, Z1, Z0
+	VPSUBD.BCST       constants<>+544(SB), Z0, Z1
+	VANDPS.BCST       constants<>+576(SB), Z1, Z1
+	VPSUBD            Z1, Z0, Z0
+	VCVTDQ2PS         Z1, Z1
+	VMULPS.BCST       constants<>+608(SB), Z1, Z1
+	VSUBPS.BCST       constants<>+32(SB), Z0, Z0
+	VMULPS            Z0, Z0, Z2
+	VBROADCASTSS      constants<>+640(SB), Z3
+	VFMADD213PS.BCST  constants<>+672(SB), Z2, Z3
+	VFMADD213PS.BCST  constants<>+704(SB), Z2, Z3
+	VFMADD213PS.BCST  constants<>+736(SB), Z2, Z3
+	VBROADCASTSS      constants<>+768(SB), Z4
+	VFMADD213PS.BCST  constants<>+800(SB), Z2, Z4
+	VFMADD213PS.BCST  constants<>+832(SB), Z2, Z4
+	VFMADD231PS       Z0, Z4, Z3
+	VFMADD213PS.BCST  constants<>+864(SB), Z0, Z3
+	VFMADD213PS.BCST  constants<>+896(SB), Z0, Z3
+	VFMADD213PS       Z0, Z2, Z3
+	VFMADD231PS.BCST  constants<>+928(SB), Z1, Z3
+	VMULPS.BCST       constants<>+2752(SB), Z3, Z0
+	VSQRTPS           Z0, Z0
+	VPSRLD            $0x08, Z13, Z1
+	VCVTDQ2PS         Z1, Z1
+	VMULPS.BCST       constants<>+2720(SB), Z1, Z1
+	VBROADCASTSS      constants<>+128(SB), Z2
+	VFMADD231PS.BCST  constants<>+1408(SB), Z1, Z2
+	VSUBPS.BCST       constants<>+128(SB), Z2, Z3
+	VMOVAPS           Z1, Z1
+	VFNMADD231PS.BCST constants<>+2784(SB), Z3, Z1
+	VMULPS.BCST       constants<>+2816(SB), Z1, Z1
+	VMULPS            Z1, Z1, Z3
+	VBROADCASTSS      constants<>+2848(SB), Z4
+	VFMADD213PS.BCST  constants<>+2880(SB), Z3, Z4
+	VFMADD213PS.BCST  constants<>+2912(SB), Z3, Z4
+	VMULPS            Z3, Z4, Z4
+	VFMADD213PS       Z1, Z1, Z4
+	VBROADCASTSS      constants<>+2944(SB), Z1
+	VFMADD213PS.BCST  constants<>+2976(SB), Z3, Z1
+	VFMADD213PS.BCST  constants<>+3008(SB), Z3, Z1
+	VFMADD213PS.BCST  constants<>+896(SB), Z3, Z1
+	VFMADD213PS.BCST  constants<>+32(SB), Z3, Z1
+	VPSLLD            $0x1f, Z2, Z3
+	VPMOVD2M          Z3, K1
+	VBLENDMPS         Z1, Z4, K1, Z16
+	VBLENDMPS         Z4, Z1, K1, Z17
+	VPSLLD            $0x1e, Z2, Z1
+	VANDPS.BCST       constants<>+1088(SB), Z1, Z1
+	VXORPS            Z1, Z16, Z1
+	VPADDD.BCST       constants<>+3040(SB), Z2, Z2
+	VPSLLD            $0x1e, Z2, Z2
+	VANDPS.BCST       constants<>+1088(SB), Z2, Z2
+	VXORPS            Z2, Z17, Z2
+	MOVQ              DX, AX
+	SUBQ              $0x00000020, AX
+	XORQ              SI, SI
+	CMPQ              AX, SI
+	CMOVQLT           SI, AX
+	MOVQ              $0x00000010, SI
+	CMPQ              AX, SI
+	CMOVQGT           SI, AX
+	MOVQ              $-1, SI
+	BZHIQ             AX, SI, SI
+	KMOVW             SI, K1
+	VMULPS            Z2, Z0, Z2
+	VMOVUPS           Z2, K1, 128(BX)(CX*4)
+	MOVQ              DX, AX
+	SUBQ              $0x00000030, AX
+	XORQ              DX, DX
+	CMPQ              AX, DX
+	CMOVQLT           DX, AX
+	MOVQ              $0x00000010, DX
+	CMPQ              AX, DX
+	CMOVQGT           DX, AX
+	MOVQ              $-1, DX
+	BZHIQ             AX, DX, DX
+	KMOVW             DX, K1
+	VMULPS            Z1, Z0, Z0
+	VMOVUPS           Z0, K1, 192(BX)(CX*4)
+
+done3:
+	VZEROUPPER
+	RET
+
+// func vecGumbelAVX512(v *byte, lo int, hi int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
+TEXT ·vecGumbelAVX512(SB), NOSPLIT, $0-24
+	MOVQ v+0(FP), AX
+	MOVQ lo+8(FP), CX
+	MOVQ hi+16(FP), DX
+	SUBQ CX, DX
+	MOVQ (AX), BX
+	MOVQ 160(AX), SI
+	ADDQ CX, SI
+	SHRQ $0x02, SI
+	SUBQ $0x00000040, DX
+	JL   tail2
+
+loop1:
+	MOVQ             SI, DI
+	SHRQ             $0x20, DI
+	VMOVQ            SI, X0
+	VPBROADCASTQ     X0, Z1
+	VMOVQ            DI, X0
+	VPBROADCASTQ     X0, Z0
+	VPADDQ           laneNumbers<>+0(SB), Z1, Z10
+	VXORPS           Z11, Z11, Z11
+	VXORPS           Z12, Z12, Z12
+	VPADDQ           laneNumbers<>+64(SB), Z1, Z1
+	VXORPS           Z13, Z13, Z13
+	VXORPS           Z14, Z14, Z14
+	VBROADCASTSS     152(AX), Z15
+	VBROADCASTSS     156(AX), Z16
+	VPMULUDQ.BCST    constants<>+2592(SB), Z10, Z10
+	VPMULUDQ.BCST    constants<>+2624(SB), Z11, Z11
+	VPSRLQ           $0x20, Z10, Z17
+	VPSRLQ           $0x20, Z11, Z18
+	VXORPS           Z0, Z18, Z18
+	VXORPS           Z15, Z18, Z18
+	VXORPS           Z12, Z17, Z12
+	VXORPS           Z16, Z12, Z12
+	VPMULUDQ.BCST    constants<>+2592(SB), Z1, Z1
+	VPMULUDQ.BCST    constants<>+2624(SB), Z13, Z13
+	VPSRLQ           $0x20, Z1, Z17
+	VPSRLQ           $0x20, Z13, Z19
+	VXORPS           Z0, Z19, Z0
+	VXORPS           Z15, Z0, Z0
+	VXORPS           Z14, Z17, Z14
+	VXORPS           Z16, Z14, Z14
+	VPADDD.BCST      constants<>+2656(SB), Z15, Z15
+	VPADDD.BCST      constants<>+2688(SB), Z16, Z16
+	VPMULUDQ.BCST    constants<>+2592(SB), Z18, Z17
+	VPMULUDQ.BCST    constants<>+2624(SB), Z12, Z12
+	VPSRLQ           $0x20, Z17, Z18
+	VPSRLQ           $0x20, Z12, Z19
+	VXORPS           Z11, Z19, Z11
+	VXORPS           Z15, Z11, Z11
+	VXORPS           Z10, Z18, Z10
+	VXORPS           Z16, Z10, Z10
+	VPMULUDQ.BCST    constants<>+2592(SB), Z0, Z0
+	VPMULUDQ.BCST    constants<>+2624(SB), Z14, Z14
+	VPSRLQ           $0x20, Z0, Z18
+	VPSRLQ           $0x20, Z14, Z19
+	VXORPS           Z13, Z19, Z13
+	VXORPS           Z15, Z13, Z13
+	VXORPS           Z1, Z18, Z1
+	VXORPS           Z16, Z1, Z1
+	VPADDD.BCST      constants<>+2656(SB), Z15, Z15
+	VPADDD.BCST      constants<>+2688(SB), Z16, Z16
+	VPMULUDQ.BCST    constants<>+2592(SB), Z11, Z11
+	VPMULUDQ.BCST    constants<>+2624(SB), Z10, Z10
+	VPSRLQ           $0x20, Z11, Z18
+	VPSRLQ           $0x20, Z10, Z19
+	VXORPS           Z12, Z19, Z12
+	VXORPS           Z15, Z12, Z12
+	VXORPS           Z17, Z18, Z17
+	VXORPS           Z16, Z17, Z17
+	VPMULUDQ.BCST    constants<>+2592(SB), Z13, Z13
+	VPMULUDQ.BCST    constants<>+2624(SB), Z1, Z1
+	VPSRLQ           $0x20, Z13, Z18
+	VPSRLQ           $0x20, Z1, Z19
+	VXORPS           Z14, Z19, Z14
+	VXORPS           Z15, Z14, Z14
+	VXORPS           Z0, Z18, Z0
+	VXORPS           Z16, Z0, Z0
+	VPADDD.BCST      constants<>+2656(SB), Z15, Z15
+	VPADDD.BCST      constants<>+2688(SB), Z16, Z16
+	VPMULUDQ.BCST    constants<>+2592(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2624(SB), Z17, Z17
+	VPSRLQ           $0x20, Z12, Z18
+	VPSRLQ           $0x20, Z17, Z19
+	VXORPS           Z10, Z19, Z10
+	VXORPS           Z15, Z10, Z10
+	VXORPS           Z11, Z18, Z11
+	VXORPS           Z16, Z11, Z11
+	VPMULUDQ.BCST    constants<>+2592(SB), Z14, Z14
+	VPMULUDQ.BCST    constants<>+2624(SB), Z0, Z0
+	VPSRLQ           $0x20, Z14, Z18
+	VPSRLQ           $0x20, Z0, Z19
+	VXORPS           Z1, Z19, Z1
+	VXORPS           Z15, Z1, Z1
+	VXORPS           Z13, Z18, Z13
+	VXORPS           Z16, Z13, Z13
+	VPADDD.BCST      constants<>+2656(SB), Z15, Z15
+	VPADDD.BCST      constants<>+2688(SB), Z16, Z16
+	VPMULUDQ.BCST    constants<>+2592(SB), Z10, Z10
+	VPMULUDQ.BCST    constants<>+2624(SB), Z11, Z11
+	VPSRLQ           $0x20, Z10, Z18
+	VPSRLQ           $0x20, Z11, Z19
+	VXORPS           Z17, Z19, Z17
+	VXORPS           Z15, Z17, Z17
+	VXORPS           Z12, Z18, Z12
+	VXORPS           Z16, Z12, Z12
+	VPMULUDQ.BCST    constants<>+2592(SB), Z1, Z1
+	VPMULUDQ.BCST    constants<>+2624(SB), Z13, Z13
+	VPSRLQ           $0x20, Z1, Z18
+	VPSRLQ           $0x20, Z13, Z19
+	VXORPS           Z0, Z19, Z0
+	VXORPS           Z15, Z0, Z0
+	VXORPS           Z14, Z18, Z14
+	VXORPS           Z16, Z14, Z14
+	VPADDD.BCST      constants<>+2656(SB), Z15, Z15
+	VPADDD.BCST      constants<>+2688(SB), Z16, Z16
+	VPMULUDQ.BCST    constants<>+2592(SB), Z17, Z17
+	VPMULUDQ.BCST    constants<>+2624(SB), Z12, Z12
+	VPSRLQ           $0x20, Z17, Z18
+	VPSRLQ           $0x20, Z12, Z19
+	VXORPS           Z11, Z19, Z11
+	VXORPS           Z15, Z11, Z11
+	VXORPS           Z10, Z18, Z10
+	VXORPS           Z16, Z10, Z10
+	VPMULUDQ.BCST    constants<>+2592(SB), Z0, Z0
+	VPMULUDQ.BCST    constants<>+2624(SB), Z14, Z14
+	VPSRLQ           $0x20, Z0, Z18
+	VPSRLQ           $0x20, Z14, Z19
+	VXORPS           Z13, Z19, Z13
+	VXORPS           Z15, Z13, Z13
+	VXORPS           Z1, Z18, Z1
+	VXORPS           Z16, Z1, Z1
+	VPADDD.BCST      constants<>+2656(SB), Z15, Z15
+	VPADDD.BCST      constants<>+2688(SB), Z16, Z16
+	VPMULUDQ.BCST    constants<>+2592(SB), Z11, Z11
+	VPMULUDQ.BCST    constants<>+2624(SB), Z10, Z10
+	VPSRLQ           $0x20, Z11, Z18
+	VPSRLQ           $0x20, Z10, Z19
+	VXORPS           Z12, Z19, Z12
+	VXORPS           Z15, Z12, Z12
+	VXORPS           Z17, Z18, Z17
+	VXORPS           Z16, Z17, Z17
+	VPMULUDQ.BCST    constants<>+2592(SB), Z13, Z13
+	VPMULUDQ.BCST    constants<>+2624(SB), Z1, Z1
+	VPSRLQ           $0x20, Z13, Z18
+	VPSRLQ           $0x20, Z1, Z19
+	VXORPS           Z14, Z19, Z14
+	VXORPS           Z15, Z14, Z14
+	VXORPS           Z0, Z18, Z0
+	VXORPS           Z16, Z0, Z0
+	VPADDD.BCST      constants<>+2656(SB), Z15, Z15
+	VPADDD.BCST      constants<>+2688(SB), Z16, Z16
+	VPMULUDQ.BCST    constants<>+2592(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2624(SB), Z17, Z17
+	VPSRLQ           $0x20, Z12, Z18
+	VPSRLQ           $0x20, Z17, Z19
+	VXORPS           Z10, Z19, Z10
+	VXORPS           Z15, Z10, Z10
+	VXORPS           Z11, Z18, Z11
+	VXORPS           Z16, Z11, Z11
+	VPMULUDQ.BCST    constants<>+2592(SB), Z14, Z14
+	VPMULUDQ.BCST    constants<>+2624(SB), Z0, Z0
+	VPSRLQ           $0x20, Z14, Z18
+	VPSRLQ           $0x20, Z0, Z19
+	VXORPS           Z1, Z19, Z1
+	VXORPS           Z15, Z1, Z1
+	VXORPS           Z13, Z18, Z13
+	VXORPS           Z16, Z13, Z13
+	VPADDD.BCST      constants<>+2656(SB), Z15, Z15
+	VPADDD.BCST      constants<>+2688(SB), Z16, Z16
+	VPMULUDQ.BCST    constants<>+2592(SB), Z10, Z10
+	VPMULUDQ.BCST    constants<>+2624(SB), Z11, Z11
+	VPSRLQ           $0x20, Z10, Z18
+	VPSRLQ           $0x20, Z11, Z19
+	VXORPS           Z17, Z19, Z17
+	VXORPS           Z15, Z17, Z17
+	VXORPS           Z12, Z18, Z12
+	VXORPS           Z16, Z12, Z12
+	VPMULUDQ.BCST    constants<>+2592(SB), Z1, Z1
+	VPMULUDQ.BCST    constants<>+2624(SB), Z13, Z13
+	VPSRLQ           $0x20, Z1, Z18
+	VPSRLQ           $0x20, Z13, Z19
+	VXORPS           Z0, Z19, Z0
+	VXORPS           Z15, Z0, Z0
+	VXORPS           Z14, Z18, Z14
+	VXORPS           Z16, Z14, Z14
+	VPADDD.BCST      constants<>+2656(SB), Z15, Z15
+	VPADDD.BCST      constants<>+2688(SB), Z16, Z16
+	VPMULUDQ.BCST    constants<>+2592(SB), Z17, Z17
+	VPMULUDQ.BCST    constants<>+2624(SB), Z12, Z12
+	VPSRLQ           $0x20, Z17, Z18
+	VPSRLQ           $0x20, Z12, Z19
+	VXORPS           Z11, Z19, Z11
+	VXORPS           Z15, Z11, Z11
+	VXORPS           Z10, Z18, Z10
+	VXORPS           Z16, Z10, Z10
+	VPMULUDQ.BCST    constants<>+2592(SB), Z0, Z0
+	VPMULUDQ.BCST    constants<>+2624(SB), Z14, Z14
+	VPSRLQ           $0x20, Z0, Z18
+	VPSRLQ           $0x20, Z14, Z19
+	VXORPS           Z13, Z19, Z13
+	VXORPS           Z15, Z13, Z13
+	VXORPS           Z1, Z18, Z1
+	VXORPS           Z16, Z1, Z1
+	VPSLLQ           $0x20, Z13, Z13
+	MOVL             $0x0000aaaa, DI
+	KMOVW            DI, K1
+	VPBLENDMD        Z13, Z11, K1, Z2
+	VPSLLQ           $0x20, Z14, Z11
+	MOVL             $0x0000aaaa, DI
+	KMOVW            DI, K1
+	VPBLENDMD        Z11, Z12, K1, Z3
+	VPSLLQ           $0x20, Z1, Z1
+	MOVL             $0x0000aaaa, DI
+	KMOVW            DI, K1
+	VPBLENDMD        Z1, Z10, K1, Z4
+	VPSLLQ           $0x20, Z0, Z0
+	MOVL             $0x0000aaaa, DI
+	KMOVW            DI, K1
+	VPBLENDMD        Z0, Z17, K1, Z5
+	VPSRLD           $0x09, Z2, Z0
+	VCVTDQ2PS        Z0, Z0
+	VADDPS.BCST      constants<>+288(SB), Z0, Z0
+	VMULPS.BCST      constants<>+608(SB), Z0, Z0
+	VPSUBD.BCST      constants<>+544(SB), Z0, Z1
+	VANDPS.BCST      constants<>+576(SB), Z1, Z1
+	VPSUBD           Z1, Z0, Z0
+	VCVTDQ2PS        Z1, Z1
+	VMULPS.BCST      constants<>+608(SB), Z1, Z1
+	VSUBPS.BCST      constants<>+32(SB), Z0, Z0
+	VMULPS           Z0, Z0, Z10
+	VBROADCASTSS     constants<>+640(SB), Z11
+	VFMADD213PS.BCST constants<>+672(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+704(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+736(SB), Z10, Z11
+	VBROADCASTSS     constants<>+768(SB), Z12
+	VFMADD213PS.BCST constants<>+800(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+832(SB), Z10, Z12
+	VFMADD231PS      Z0, Z12, Z11
+	VFMADD213PS.BCST constants<>+864(SB), Z0, Z11
+	VFMADD213PS.BCST constants<>+896(SB), Z0, Z11
+	VFMADD213PS      Z0, Z10, Z11
+	VFMADD231PS.BCST constants<>+928(SB), Z1, Z11
+	VXORPS.BCST      constants<>+1088(SB), Z11, Z0
+	VPSUBD.BCST      constants<>+544(SB), Z0, Z1
+	VANDPS.BCST      constants<>+576(SB), Z1, Z1
+	VPSUBD           Z1, Z0, Z0
+	VCVTDQ2PS        Z1, Z1
+	VMULPS.BCST      constants<>+608(SB), Z1, Z1
+	VSUBPS.BCST      constants<>+32(SB), Z0, Z0
+	VMULPS           Z0, Z0, Z10
+	VBROADCASTSS     constants<>+640(SB), Z11
+	VFMADD213PS.BCST constants<>+672(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+704(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+736(SB), Z10, Z11
+	VBROADCASTSS     constants<>+768(SB), Z12
+	VFMADD213PS.BCST constants<>+800(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+832(SB), Z10, Z12
+	VFMADD231PS      Z0, Z12, Z11
+	VFMADD213PS.BCST constants<>+864(SB), Z0, Z11
+	VFMADD213PS.BCST constants<>+896(SB), Z0, Z11
+	VFMADD213PS      Z0, Z10, Z11
+	VFMADD231PS.BCST constants<>+928(SB), Z1, Z11
+	VXORPS.BCST      constants<>+1088(SB), Z11, Z0
+	VMOVUPS          Z0, (BX)(CX*4)
+	VPSRLD           $0x09, Z3, Z0
+	VCVTDQ2PS        Z0, Z0
+	VADDPS.BCST      constants<>+288(SB), Z0, Z0
+	VMULPS.BCST      constants<>+608(SB), Z0, Z0
+	VPSUBD.BCST      constants<>+544(SB), Z0, Z1
+	VANDPS.BCST      constants<>+576(SB), Z1, Z1
+	VPSUBD           Z1, Z0, Z0
+	VCVTDQ2PS        Z1, Z1
+	VMULPS.BCST      constants<>+608(SB), Z1, Z1
+	VSUBPS.BCST      constants<>+32(SB), Z0, Z0
+	VMULPS           Z0, Z0, Z10
+	VBROADCASTSS     constants<>+640(SB), Z11
+	VFMADD213PS.BCST constants<>+672(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+704(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+736(SB), Z10, Z11
+	VBROADCASTSS     constants<>+768(SB), Z12
+	VFMADD213PS.BCST constants<>+800(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+832(SB), Z10, Z12
+	VFMADD231PS      Z0, Z12, Z11
+	VFMADD213PS.BCST constants<>+864(SB), Z0, Z11
+	VFMADD213PS.BCST constants<>+896(SB), Z0, Z11
+	VFMADD213PS      Z0, Z10, Z11
+	VFMADD231PS.BCST constants<>+928(SB), Z1, Z11
+	VXORPS.BCST      constants<>+1088(SB), Z11, Z0
+	VPSUBD.BCST      constants<>+544(SB), Z0, Z1
+	VANDPS.BCST      constants<>+576(SB), Z1, Z1
+	VPSUBD           Z1, Z0, Z0
+	VCVTDQ2PS        Z1, Z1
+	VMULPS.BCST      constants<>+608(SB), Z1, Z1
+	VSUBPS.BCST      constants<>+32(SB), Z0, Z0
+	VMULPS           Z0, Z0, Z10
+	VBROADCASTSS     constants<>+640(SB), Z11
+	VFMADD213PS.BCST constants<>+672(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+704(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+736(SB), Z10, Z11
+	VBROADCASTSS     constants<>+768(SB), Z12
+	VFMADD213PS.BCST constants<>+800(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+832(SB), Z10, Z12
+	VFMADD231PS      Z0, Z12, Z11
+	VFMADD213PS.BCST constants<>+864(SB), Z0, Z11
+	VFMADD213PS.BCST constants<>+896(SB), Z0, Z11
+	VFMADD213PS      Z0, Z10, Z11
+	VFMADD231PS.BCST constants<>+928(SB), Z1, Z11
+	VXORPS.BCST      constants<>+1088(SB), Z11, Z0
+	VMOVUPS          Z0, 64(BX)(CX*4)
+	VPSRLD           $0x09, Z4, Z0
+	VCVTDQ2PS        Z0, Z0
+	VADDPS.BCST      constants<>+288(SB), Z0, Z0
+	VMULPS.BCST      constants<>+608(SB), Z0, Z0
+	VPSUBD.BCST      constants<>+544(SB), Z0, Z1
+	VANDPS.BCST      constants<>+576(SB), Z1, Z1
+	VPSUBD           Z1, Z0, Z0
+	VCVTDQ2PS        Z1, Z1
+	VMULPS.BCST      constants<>+608(SB), Z1, Z1
+	VSUBPS.BCST      constants<>+32(SB), Z0, Z0
+	VMULPS           Z0, Z0, Z10
+	VBROADCASTSS     constants<>+640(SB), Z11
+	VFMADD213PS.BCST constants<>+672(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+704(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+736(SB), Z10, Z11
+	VBROADCASTSS     constants<>+768(SB), Z12
+	VFMADD213PS.BCST constants<>+800(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+832(SB), Z10, Z12
+	VFMADD231PS      Z0, Z12, Z11
+	VFMADD213PS.BCST constants<>+864(SB), Z0, Z11
+	VFMADD213PS.BCST constants<>+896(SB), Z0, Z11
+	VFMADD213PS      Z0, Z10, Z11
+	VFMADD231PS.BCST constants<>+928(SB), Z1, Z11
+	VXORPS.BCST      constants<>+1088(SB), Z11, Z0
+	VPSUBD.BCST      constants<>+544(SB), Z0, Z1
+	VANDPS.BCST      constants<>+576(SB), Z1, Z1
+	VPSUBD           Z1, Z0, Z0
+	VCVTDQ2PS        Z1, Z1
+	VMULPS.BCST      constants<>+608(SB), Z1, Z1
+	VSUBPS.BCST      constants<>+32(SB), Z0, Z0
+	VMULPS           Z0, Z0, Z10
+	VBROADCASTSS     constants<>+640(SB), Z11
+	VFMADD213PS.BCST constants<>+672(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+704(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+736(SB), Z10, Z11
+	VBROADCASTSS     constants<>+768(SB), Z12
+	VFMADD213PS.BCST constants<>+800(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+832(SB), Z10, Z12
+	VFMADD231PS      Z0, Z12, Z11
+	VFMADD213PS.BCST constants<>+864(SB), Z0, Z11
+	VFMADD213PS.BCST constants<>+896(SB), Z0, Z11
+	VFMADD213PS      Z0, Z10, Z11
+	VFMADD231PS.BCST constants<>+928(SB), Z1, Z11
+	VXORPS.BCST      constants<>+1088(SB), Z11, Z0
+	VMOVUPS          Z0, 128(BX)(CX*4)
+	VPSRLD           $0x09, Z5, Z0
+	VCVTDQ2PS        Z0, Z0
+	VADDPS.BCST      constants<>+288(SB), Z0, Z0
+	VMULPS.BCST      constants<>+608(SB), Z0, Z0
+	VPSUBD.BCST      constants<>+544(SB), Z0, Z1
+	VANDPS.BCST      constants<>+576(SB), Z1, Z1
+	VPSUBD           Z1, Z0, Z0
+	VCVTDQ2PS        Z1, Z1
+	VMULPS.BCST      constants<>+608(SB), Z1, Z1
+	VSUBPS.BCST      constants<>+32(SB), Z0, Z0
+	VMULPS           Z0, Z0, Z10
+	VBROADCASTSS     constants<>+640(SB), Z11
+	VFMADD213PS.BCST constants<>+672(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+704(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+736(SB), Z10, Z11
+	VBROADCASTSS     constants<>+768(SB), Z12
+	VFMADD213PS.BCST constants<>+800(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+832(SB), Z10, Z12
+	VFMADD231PS      Z0, Z12, Z11
+	VFMADD213PS.BCST constants<>+864(SB), Z0, Z11
+	VFMADD213PS.BCST constants<>+896(SB), Z0, Z11
+	VFMADD213PS      Z0, Z10, Z11
+	VFMADD231PS.BCST constants<>+928(SB), Z1, Z11
+	VXORPS.BCST      constants<>+1088(SB), Z11, Z0
+	VPSUBD.BCST      constants<>+544(SB), Z0, Z1
+	VANDPS.BCST      constants<>+576(SB), Z1, Z1
+	VPSUBD           Z1, Z0, Z0
+	VCVTDQ2PS        Z1, Z1
+	VMULPS.BCST      constants<>+608(SB), Z1, Z1
+	VSUBPS.BCST      constants<>+32(SB), Z0, Z0
+	VMULPS           Z0, Z0, Z10
+	VBROADCASTSS     constants<>+640(SB), Z11
+	VFMADD213PS.BCST constants<>+672(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+704(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+736(SB), Z10, Z11
+	VBROADCASTSS     constants<>+768(SB), Z12
+	VFMADD213PS.BCST constants<>+800(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+832(SB), Z10, Z12
+	VFMADD231PS      Z0, Z12, Z11
+	VFMADD213PS.BCST constants<>+864(SB), Z0, Z11
+	VFMADD213PS.BCST constants<>+896(SB), Z0, Z11
+	VFMADD213PS      Z0, Z10, Z11
+	VFMADD231PS.BCST constants<>+928(SB), Z1, Z11
+	VXORPS.BCST      constants<>+1088(SB), Z11, Z0
+	VMOVUPS          Z0, 192(BX)(CX*4)
+	ADDQ             $0x10, SI
+	ADDQ             $0x00000040, CX
+	SUBQ             $0x00000040, DX
+	JGE              loop1
+
+tail2:
+	ADDQ             $0x00000040, DX
+	JZ               done3
+	MOVQ             SI, DI
+	SHRQ             $0x20, DI
+	VMOVQ            SI, X0
+	VPBROADCASTQ     X0, Z1
+	VMOVQ            DI, X0
+	VPBROADCASTQ     X0, Z0
+	VPADDQ           laneNumbers<>+0(SB), Z1, Z2
+	VXORPS           Z3, Z3, Z3
+	VXORPS           Z4, Z4, Z4
+	VPADDQ           laneNumbers<>+64(SB), Z1, Z1
+	VXORPS           Z5, Z5, Z5
+	VXORPS           Z10, Z10, Z10
+	VBROADCASTSS     152(AX), Z11
+	VBROADCASTSS     156(AX), Z12
+	VPMULUDQ.BCST    constants<>+2592(SB), Z2, Z2
+	VPMULUDQ.BCST    constants<>+2624(SB), Z3, Z3
+	VPSRLQ           $0x20, Z2, Z13
+	VPSRLQ           $0x20, Z3, Z14
+	VXORPS           Z0, Z14, Z14
+	VXORPS           Z11, Z14, Z14
+	VXORPS           Z4, Z13, Z4
+	VXORPS           Z12, Z4, Z4
+	VPMULUDQ.BCST    constants<>+2592(SB), Z1, Z1
+	VPMULUDQ.BCST    constants<>+2624(SB), Z5, Z5
+	VPSRLQ           $0x20, Z1, Z13
+	VPSRLQ           $0x20, Z5, Z15
+	VXORPS           Z0, Z15, Z0
+	VXORPS           Z11, Z0, Z0
+	VXORPS           Z10, Z13, Z10
+	VXORPS           Z12, Z10, Z10
+	VPADDD.BCST      constants<>+2656(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2688(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2592(SB), Z14, Z13
+	VPMULUDQ.BCST    constants<>+2624(SB), Z4, Z4
+	VPSRLQ           $0x20, Z13, Z14
+	VPSRLQ           $0x20, Z4, Z15
+	VXORPS           Z3, Z15, Z3
+	VXORPS           Z11, Z3, Z3
+	VXORPS           Z2, Z14, Z2
+	VXORPS           Z12, Z2, Z2
+	VPMULUDQ.BCST    constants<>+2592(SB), Z0, Z0
+	VPMULUDQ.BCST    constants<>+2624(SB), Z10, Z10
+	VPSRLQ           $0x20, Z0, Z14
+	VPSRLQ           $0x20, Z10, Z15
+	VXORPS           Z5, Z15, Z5
+	VXORPS           Z11, Z5, Z5
+	VXORPS           Z1, Z14, Z1
+	VXORPS           Z12, Z1, Z1
+	VPADDD.BCST      constants<>+2656(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2688(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2592(SB), Z3, Z3
+	VPMULUDQ.BCST    constants<>+2624(SB), Z2, Z2
+	VPSRLQ           $0x20, Z3, Z14
+	VPSRLQ           $0x20, Z2, Z15
+	VXORPS           Z4, Z15, Z4
+	VXORPS           Z11, Z4, Z4
+	VXORPS           Z13, Z14, Z13
+	VXORPS           Z12, Z13, Z13
+	VPMULUDQ.BCST    constants<>+2592(SB), Z5, Z5
+	VPMULUDQ.BCST    constants<>+2624(SB), Z1, Z1
+	VPSRLQ           $0x20, Z5, Z14
+	VPSRLQ           $0x20, Z1, Z15
+	VXORPS           Z10, Z15, Z10
+	VXORPS           Z11, Z10, Z10
+	VXORPS           Z0, Z14, Z0
+	VXORPS           Z12, Z0, Z0
+	VPADDD.BCST      constants<>+2656(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2688(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2592(SB), Z4, Z4
+	VPMULUDQ.BCST    constants<>+2624(SB), Z13, Z13
+	VPSRLQ           $0x20, Z4, Z14
+	VPSRLQ           $0x20, Z13, Z15
+	VXORPS           Z2, Z15, Z2
+	VXORPS           Z11, Z2, Z2
+	VXORPS           Z3, Z14, Z3
+	VXORPS           Z12, Z3, Z3
+	VPMULUDQ.BCST    constants<>+2592(SB), Z10, Z10
+	VPMULUDQ.BCST    constants<>+2624(SB), Z0, Z0
+	VPSRLQ           $0x20, Z10, Z14
+	VPSRLQ           $0x20, Z0, Z15
+	VXORPS           Z1, Z15, Z1
+	VXORPS           Z11, Z1, Z1
+	VXORPS           Z5, Z14, Z5
+	VXORPS           Z12, Z5, Z5
+	VPADDD.BCST      constants<>+2656(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2688(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2592(SB), Z2, Z2
+	VPMULUDQ.BCST    constants<>+2624(SB), Z3, Z3
+	VPSRLQ           $0x20, Z2, Z14
+	VPSRLQ           $0x20, Z3, Z15
+	VXORPS           Z13, Z15, Z13
+	VXORPS           Z11, Z13, Z13
+	VXORPS           Z4, Z14, Z4
+	VXORPS           Z12, Z4, Z4
+	VPMULUDQ.BCST    constants<>+2592(SB), Z1, Z1
+	VPMULUDQ.BCST    constants<>+2624(SB), Z5, Z5
+	VPSRLQ           $0x20, Z1, Z14
+	VPSRLQ           $0x20, Z5, Z15
+	VXORPS           Z0, Z15, Z0
+	VXORPS           Z11, Z0, Z0
+	VXORPS           Z10, Z14, Z10
+	VXORPS           Z12, Z10, Z10
+	VPADDD.BCST      constants<>+2656(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2688(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2592(SB), Z13, Z13
+	VPMULUDQ.BCST    constants<>+2624(SB), Z4, Z4
+	VPSRLQ           $0x20, Z13, Z14
+	VPSRLQ           $0x20, Z4, Z15
+	VXORPS           Z3, Z15, Z3
+	VXORPS           Z11, Z3, Z3
+	VXORPS           Z2, Z14, Z2
+	VXORPS           Z12, Z2, Z2
+	VPMULUDQ.BCST    constants<>+2592(SB), Z0, Z0
+	VPMULUDQ.BCST    constants<>+2624(SB), Z10, Z10
+	VPSRLQ           $0x20, Z0, Z14
+	VPSRLQ           $0x20, Z10, Z15
+	VXORPS           Z5, Z15, Z5
+	VXORPS           Z11, Z5, Z5
+	VXORPS           Z1, Z14, Z1
+	VXORPS           Z12, Z1, Z1
+	VPADDD.BCST      constants<>+2656(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2688(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2592(SB), Z3, Z3
+	VPMULUDQ.BCST    constants<>+2624(SB), Z2, Z2
+	VPSRLQ           $0x20, Z3, Z14
+	VPSRLQ           $0x20, Z2, Z15
+	VXORPS           Z4, Z15, Z4
+	VXORPS           Z11, Z4, Z4
+	VXORPS           Z13, Z14, Z13
+	VXORPS           Z12, Z13, Z13
+	VPMULUDQ.BCST    constants<>+2592(SB), Z5, Z5
+	VPMULUDQ.BCST    constants<>+2624(SB), Z1, Z1
+	VPSRLQ           $0x20, Z5, Z14
+	VPSRLQ           $0x20, Z1, Z15
+	VXORPS           Z10, Z15, Z10
+	VXORPS           Z11, Z10, Z10
+	VXORPS           Z0, Z14, Z0
+	VXORPS           Z12, Z0, Z0
+	VPADDD.BCST      constants<>+2656(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2688(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2592(SB), Z4, Z4
+	VPMULUDQ.BCST    constants<>+2624(SB), Z13, Z13
+	VPSRLQ           $0x20, Z4, Z14
+	VPSRLQ           $0x20, Z13, Z15
+	VXORPS           Z2, Z15, Z2
+	VXORPS           Z11, Z2, Z2
+	VXORPS           Z3, Z14, Z3
+	VXORPS           Z12, Z3, Z3
+	VPMULUDQ.BCST    constants<>+2592(SB), Z10, Z10
+	VPMULUDQ.BCST    constants<>+2624(SB), Z0, Z0
+	VPSRLQ           $0x20, Z10, Z14
+	VPSRLQ           $0x20, Z0, Z15
+	VXORPS           Z1, Z15, Z1
+	VXORPS           Z11, Z1, Z1
+	VXORPS           Z5, Z14, Z5
+	VXORPS           Z12, Z5, Z5
+	VPADDD.BCST      constants<>+2656(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2688(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2592(SB), Z2, Z2
+	VPMULUDQ.BCST    constants<>+2624(SB), Z3, Z3
+	VPSRLQ           $0x20, Z2, Z14
+	VPSRLQ           $0x20, Z3, Z15
+	VXORPS           Z13, Z15, Z13
+	VXORPS           Z11, Z13, Z13
+	VXORPS           Z4, Z14, Z4
+	VXORPS           Z12, Z4, Z4
+	VPMULUDQ.BCST    constants<>+2592(SB), Z1, Z1
+	VPMULUDQ.BCST    constants<>+2624(SB), Z5, Z5
+	VPSRLQ           $0x20, Z1, Z14
+	VPSRLQ           $0x20, Z5, Z15
+	VXORPS           Z0, Z15, Z0
+	VXORPS           Z11, Z0, Z0
+	VXORPS           Z10, Z14, Z10
+	VXORPS           Z12, Z10, Z10
+	VPADDD.BCST      constants<>+2656(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2688(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2592(SB), Z13, Z13
+	VPMULUDQ.BCST    constants<>+2624(SB), Z4, Z4
+	VPSRLQ           $0x20, Z13, Z14
+	VPSRLQ           $0x20, Z4, Z15
+	VXORPS           Z3, Z15, Z3
+	VXORPS           Z11, Z3, Z3
+	VXORPS           Z2, Z14, Z2
+	VXORPS           Z12, Z2, Z2
+	VPMULUDQ.BCST    constants<>+2592(SB), Z0, Z0
+	VPMULUDQ.BCST    constants<>+2624(SB), Z10, Z10
+	VPSRLQ           $0x20, Z0, Z14
+	VPSRLQ           $0x20, Z10, Z15
+	VXORPS           Z5, Z15, Z5
+	VXORPS           Z11, Z5, Z5
+	VXORPS           Z1, Z14, Z1
+	VXORPS           Z12, Z1, Z1
+	VPSLLQ           $0x20, Z5, Z5
+	MOVL             $0x0000aaaa, AX
+	KMOVW            AX, K1
+	VPBLENDMD        Z5, Z3, K1, Z6
+	VPSLLQ           $0x20, Z10, Z3
+	MOVL             $0x0000aaaa, AX
+	KMOVW            AX, K1
+	VPBLENDMD        Z3, Z4, K1, Z7
+	VPSLLQ           $0x20, Z1, Z1
+	MOVL             $0x0000aaaa, AX
+	KMOVW            AX, K1
+	VPBLENDMD        Z1, Z2, K1, Z8
+	VPSLLQ           $0x20, Z0, Z0
+	MOVL             $0x0000aaaa, AX
+	KMOVW            AX, K1
+	VPBLENDMD        Z0, Z13, K1, Z9
+	VPSRLD           $0x09, Z6, Z0
+	VCVTDQ2PS        Z0, Z0
+	VADDPS.BCST      constants<>+288(SB), Z0, Z0
+	VMULPS.BCST      constants<>+608(SB), Z0, Z0
+	VPSUBD.BCST      constants<>+544(SB), Z0, Z1
+	VANDPS.BCST      constants<>+576(SB), Z1, Z1
+	VPSUBD           Z1, Z0, Z0
+	VCVTDQ2PS        Z1, Z1
+	VMULPS.BCST      constants<>+608(SB), Z1, Z1
+	VSUBPS.BCST      constants<>+32(SB), Z0, Z0
+	VMULPS           Z0, Z0, Z2
+	VBROADCASTSS     constants<>+640(SB), Z3
+	VFMADD213PS.BCST constants<>+672(SB), Z2, Z3
+	VFMADD213PS.BCST constants<>+704(SB), Z2, Z3
+	VFMADD213PS.BCST constants<>+736(SB), Z2, Z3
+	VBROADCASTSS     constants<>+768(SB), Z4
+	VFMADD213PS.BCST constants<>+800(SB), Z2, Z4
+	VFMADD213PS.BCST constants<>+832(SB), Z2, Z4
+	VFMADD231PS      Z0, Z4, Z3
+	VFMADD213PS.BCST constants<>+864(SB), Z0, Z3
+	VFMADD213PS.BCST constants<>+896(SB), Z0, Z3
+	VFMADD213PS      Z0, Z2, Z3
+	VFMADD231PS.BCST constants<>+928(SB), Z1, Z3
+	VXORPS.BCST      constants<>+1088(SB), Z3, Z0
+	VPSUBD.BCST      constants<>+544(SB), Z0, Z1
+	VANDPS.BCST      constants<>+576(SB), Z1, Z1
+	VPSUBD           Z1, Z0, Z0
+	VCVTDQ2PS        Z1, Z1
+	VMULPS.BCST      constants<>+608(SB), Z1, Z1
+	VSUBPS.BCST      constants<>+32(SB), Z0, Z0
+	VMULPS           Z0, Z0, Z2
+	VBROADCASTSS     constants<>+640(SB), Z3
+	VFMADD213PS.BCST constants<>+672(SB), Z2, Z3
+	VFMADD213PS.BCST constants<>+704(SB), Z2, Z3
+	VFMADD213PS.BCST constants<>+736(SB), Z2, Z3
+	VBROADCASTSS     constants<>+768(SB), Z4
+	VFMADD213PS.BCST constants<>+800(SB), Z2, Z4
+	VFMADD213PS.BCST constants<>+832(SB), Z2, Z4
+	VFMADD231PS      Z0, Z4, Z3
+	VFMADD213PS.BCST constants<>+864(SB), Z0, Z3
+	VFMADD213PS.BCST constants<>+896(SB), Z0, Z3
+	VFMADD213PS      Z0, Z2, Z3
+	VFMADD231PS.BCST constants<>+928(SB), Z1, Z3
+	VXORPS.BCST      constants<>+1088(SB), Z3, Z0
+	MOVQ             DX, AX
+	XORQ             SI, SI
+	CMPQ             AX, SI
+	CMOVQLT          SI, AX
+	MOVQ             $0x00000010, SI
+	CMPQ             AX, SI
+	CMOVQGT          SI, AX
+	MOVQ             $-1, SI
+	BZHIQ            AX, SI, SI
+	KMOVW            SI, K1
+	VMOVUPS          Z0, K1, (BX)(CX*4)
+	VPSRLD           $0x09, Z7, Z0
+	VCVTDQ2PS        Z0, Z0
+	VADDPS.BCST      constants<>+288(SB), Z0, Z0
+	VMULPS.BCST      constants<>+608(SB), Z0, Z0
+	VPSUBD.BCST      constants<>+544(SB), Z0, Z1
+	VANDPS.BCST      constants<>+576(SB), Z1, Z1
+	VPSUBD           Z1, Z0, Z0
+	VCVTDQ2PS        Z1, Z1
+	VMULPS.BCST      constants<>+608(SB), Z1, Z1
+	VSUBPS.BCST      constants<>+32(SB), Z0, Z0
+	VMULPS           Z0, Z0, Z2
+	VBROADCASTSS     constants<>+640(SB), Z3
+	VFMADD213PS.BCST constants<>+672(SB), Z2, Z3
+	VFMADD213PS.BCST constants<>+704(SB), Z2, Z3
+	VFMADD213PS.BCST constants<>+736(SB), Z2, Z3
+	VBROADCASTSS     constants<>+768(SB), Z4
+	VFMADD213PS.BCST constants<>+800(SB), Z2, Z4
+	VFMADD213PS.BCST constants<>+832(SB), Z2, Z4
+	VFMADD231PS      Z0, Z4, Z3
+	VFMADD213PS.BCST constants<>+864(SB), Z0, Z3
+	VFMADD213PS.BCST constants<>+896(SB), Z0, Z3
+	VFMADD213PS      Z0, Z2, Z3
+	VFMADD231PS.BCST constants<>+928(SB), Z1, Z3
+	VXORPS.BCST      constants<>+1088(SB), Z3, Z0
+	VPSUBD.BCST      constants<>+544(SB), Z0, Z1
+	VANDPS.BCST      constants<>+576(SB), Z1, Z1
+	VPSUBD           Z1, Z0, Z0
+	VCVTDQ2PS        Z1, Z1
+	VMULPS.BCST      constants<>+608(SB), Z1, Z1
+	VSUBPS.BCST      constants<>+32(SB), Z0, Z0
+	VMULPS           Z0, Z0, Z2
+	VBROADCASTSS     constants<>+640(SB), Z3
+	VFMADD213PS.BCST constants<>+672(SB), Z2, Z3
+	VFMADD213PS.BCST constants<>+704(SB), Z2, Z3
+	VFMADD213PS.BCST constants<>+736(SB), Z2, Z3
+	VBROADCASTSS     constants<>+768(SB), Z4
+	VFMADD213PS.BCST constants<>+800(SB), Z2, Z4
+	VFMADD213PS.BCST constants<>+832(SB), Z2, Z4
+	VFMADD231PS      Z0, Z4, Z3
+	VFMADD213PS.BCST constants<>+864(SB), Z0, Z3
+	VFMADD213PS.BCST constants<>+896(SB), Z0, Z3
+	VFMADD213PS      Z0, Z2, Z3
+	VFMADD231PS.BCST constants<>+928(SB), Z1, Z3
+	VXORPS.BCST      constants<>+1088(SB), Z3, Z0
+	MOVQ             DX, AX
+	SUBQ             $0x00000010, AX
+	XORQ             SI, SI
+	CMPQ             AX, SI
+	CMOVQLT          SI, AX
+	MOVQ             $0x00000010, SI
+	CMPQ             AX, SI
+	CMOVQGT          SI, AX
+	MOVQ             $-1, SI
+	BZHIQ            AX, SI, SI
+	KMOVW            SI, K1
+	VMOVUPS          Z0, K1, 64(BX)(CX*4)
+	VPSRLD           $0x09, Z8, Z0
+	VCVTDQ2PS        Z0, Z0
+	VADDPS.BCST      constants<>+288(SB), Z0, Z0
+	VMULPS.BCST      constants<>+608(SB), Z0, Z0
+	VPSUBD.BCST      constants<>+544(SB), Z0, Z1
+	VANDPS.BCST      constants<>+576(SB), Z1, Z1
+	VPSUBD           Z1, Z0, Z0
+	VCVTDQ2PS        Z1, Z1
+	VMULPS.BCST      constants<>+608(SB), Z1, Z1
+	VSUBPS.BCST      constants<>+32(SB), Z0, Z0
+	VMULPS           Z0, Z0, Z2
+	VBROADCASTSS     constants<>+640(SB), Z3
+	VFMADD213PS.BCST constants<>+672(SB), Z2, Z3
+	VFMADD213PS.BCST constants<>+704(SB), Z2, Z3
+	VFMADD213PS.BCST constants<>+736(SB), Z2, Z3
+	VBROADCASTSS     constants<>+768(SB), Z4
+	VFMADD213PS.BCST constants<>+800(SB), Z2, Z4
+	VFMADD213PS.BCST constants<>+832(SB), Z2, Z4
+	VFMADD231PS      Z0, Z4, Z3
+	VFMADD213PS.BCST constants<>+864(SB), Z0, Z3
+	VFMADD213PS.BCST constants<>+896(SB), Z0, Z3
+	VFMADD213PS      Z0, Z2, Z3
+	VFMADD231PS.BCST constants<>+928(SB), Z1, Z3
+	VXORPS.BCST      constants<>+1088(SB), Z3, Z0
+	VPSUBD.BCST      constants<>+544(SB), Z0, Z1
+	VANDPS.BCST      constants<>+576(SB), Z1, Z1
+	VPSUBD           Z1, Z0, Z0
+	VCVTDQ2PS        Z1, Z1
+	VMULPS.BCST      constants<>+608(SB), Z1, Z1
+	VSUBPS.BCST      constants<>+32(SB), Z0, Z0
+	VMULPS           Z0, Z0, Z2
+	VBROADCASTSS     constants<>+640(SB), Z3
+	VFMADD213PS.BCST constants<>+672(SB), Z2, Z3
+	VFMADD213PS.BCST constants<>+704(SB), Z2, Z3
+	VFMADD213PS.BCST constants<>+736(SB), Z2, Z3
+	VBROADCASTSS     constants<>+768(SB), Z4
+	VFMADD213PS.BCST constants<>+800(SB), Z2, Z4
+	VFMADD213PS.BCST constants<>+832(SB), Z2, Z4
+	VFMADD231PS      Z0, Z4, Z3
+	VFMADD213PS.BCST constants<>+864(SB), Z0, Z3
+	VFMADD213PS.BCST constants<>+896(SB), Z0, Z3
+	VFMADD213PS      Z0, Z2, Z3
+	VFMADD231PS.BCST constants<>+928(SB), Z1, Z3
+	VXORPS.BCST      constants<>+1088(SB), Z3, Z0
+	MOVQ             DX, AX
+	SUBQ             $0x00000020, AX
+	XORQ             SI, SI
+	CMPQ             AX, SI
+	CMOVQLT          SI, AX
+	MOVQ             $0x00000010, SI
+	CMPQ             AX, SI
+	CMOVQGT          SI, AX
+	MOVQ             $-1, SI
+	BZHIQ            AX, SI, SI
+	KMOVW            SI, K1
+	VMOVUPS          Z0, K1, 128(BX)(CX*4)
+	VPSRLD           $0x09, Z9, Z0
+	VCVTDQ2PS        Z0, Z0
+	VADDPS.BCST      constants<>+288(SB), Z0, Z0
+	VMULPS.BCST      constants<>+608(SB), Z0, Z0
+	VPSUBD.BCST      constants<>+544(SB), Z0, Z1
+	VANDPS.BCST      constants<>+576(SB), Z1, Z1
+	VPSUBD           Z1, Z0, Z0
+	VCVTDQ2PS        Z1, Z1
+	VMULPS.BCST      constants<>+608(SB), Z1, Z1
+	VSUBPS.BCST      constants<>+32(SB), Z0, Z0
+	VMULPS           Z0, Z0, Z2
+	VBROADCASTSS     constants<>+640(SB), Z3
+	VFMADD213PS.BCST constants<>+672(SB), Z2, Z3
+	VFMADD213PS.BCST constants<>+704(SB), Z2, Z3
+	VFMADD213PS.BCST constants<>+736(SB), Z2, Z3
+	VBROADCASTSS     constants<>+768(SB), Z4
+	VFMADD213PS.BCST constants<>+800(SB), Z2, Z4
+	VFMADD213PS.BCST constants<>+832(SB), Z2, Z4
+	VFMADD231PS      Z0, Z4, Z3
+	VFMADD213PS.BCST constants<>+864(SB), Z0, Z3
+	VFMADD213PS.BCST constants<>+896(SB), Z0, Z3
+	VFMADD213PS      Z0, Z2, Z3
+	VFMADD231PS.BCST constants<>+928(SB), Z1, Z3
+	VXORPS.BCST      constants<>+1088(SB), Z3, Z0
+	VPSUBD.BCST      constants<>+544(SB), Z0, Z1
+	VANDPS.BCST      constants<>+576(SB), Z1, Z1
+	VPSUBD           Z1, Z0, Z0
+	VCVTDQ2PS        Z1, Z1
+	VMULPS.BCST      constants<>+608(SB), Z1, Z1
+	VSUBPS.BCST      constants<>+32(SB), Z0, Z0
+	VMULPS           Z0, Z0, Z2
+	VBROADCASTSS     constants<>+640(SB), Z3
+	VFMADD213PS.BCST constants<>+672(SB), Z2, Z3
+	VFMADD213PS.BCST constants<>+704(SB), Z2, Z3
+	VFMADD213PS.BCST constants<>+736(SB), Z2, Z3
+	VBROADCASTSS     constants<>+768(SB), Z4
+	VFMADD213PS.BCST constants<>+800(SB), Z2, Z4
+	VFMADD213PS.BCST constants<>+832(SB), Z2, Z4
+	VFMADD231PS      Z0, Z4, Z3
+	VFMADD213PS.BCST constants<>+864(SB), Z0, Z3
+	VFMADD213PS.BCST constants<>+896(SB), Z0, Z3
+	VFMADD213PS      Z0, Z2, Z3
+	VFMADD231PS.BCST constants<>+928(SB), Z1, Z3
+	VXORPS.BCST      constants<>+1088(SB), Z3, Z0
+	MOVQ             DX, AX
+	SUBQ             $0x00000030, AX
+	XORQ             DX, DX
+	CMPQ             AX, DX
+	CMOVQLT          DX, AX
+	MOVQ             $0x00000010, DX
+	CMPQ             AX, DX
+	CMOVQGT          DX, AX
+	MOVQ             $-1, DX
+	BZHIQ            AX, DX, DX
+	KMOVW            DX, K1
+	VMOVUPS          Z0, K1, 192(BX)(CX*4)
+
+done3:
+	VZEROUPPER
+	RET
+
 // func vecClearAVX2(v *byte, lo int, hi int)
 // Requires: AVX, CMOV
 TEXT ·vecClearAVX2(SB), NOSPLIT, $0-24
@@ -8183,10 +9761,10 @@ loop1:
 	VFMADD213PS Y0, Y4, Y3
 	VPSUBD      constants<>+128(SB), Y2, Y0
 	VPSRAD      $0x01, Y0, Y2
-	VPADDD      constants<>+2752(SB), Y2, Y4
+	VPADDD      constants<>+3072(SB), Y2, Y4
 	VPSLLD      $0x17, Y4, Y4
 	VPSUBD      Y2, Y0, Y0
-	VPADDD      constants<>+2752(SB), Y0, Y0
+	VPADDD      constants<>+3072(SB), Y0, Y0
 	VPSLLD      $0x17, Y0, Y0
 	VANDPS      Y1, Y0, Y0
 	VADDPS      constants<>+32(SB), Y3, Y1
@@ -8214,10 +9792,10 @@ loop1:
 	VFMADD213PS Y0, Y4, Y3
 	VPSUBD      constants<>+128(SB), Y2, Y0
 	VPSRAD      $0x01, Y0, Y2
-	VPADDD      constants<>+2752(SB), Y2, Y4
+	VPADDD      constants<>+3072(SB), Y2, Y4
 	VPSLLD      $0x17, Y4, Y4
 	VPSUBD      Y2, Y0, Y0
-	VPADDD      constants<>+2752(SB), Y0, Y0
+	VPADDD      constants<>+3072(SB), Y0, Y0
 	VPSLLD      $0x17, Y0, Y0
 	VANDPS      Y1, Y0, Y0
 	VADDPS      constants<>+32(SB), Y3, Y1
@@ -8264,10 +9842,10 @@ part3:
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+2752(SB), Y3, Y5
+	VPADDD      constants<>+3072(SB), Y3, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+2752(SB), Y1, Y1
+	VPADDD      constants<>+3072(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
@@ -8462,10 +10040,10 @@ loop1:
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+2752(SB), Y4, Y6
+	VPADDD      constants<>+3072(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+2752(SB), Y2, Y2
+	VPADDD      constants<>+3072(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -8512,10 +10090,10 @@ loop1:
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+2752(SB), Y4, Y6
+	VPADDD      constants<>+3072(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+2752(SB), Y2, Y2
+	VPADDD      constants<>+3072(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -8581,10 +10159,10 @@ part3:
 	VFMADD213PS Y3, Y7, Y6
 	VPSUBD      constants<>+128(SB), Y5, Y3
 	VPSRAD      $0x01, Y3, Y5
-	VPADDD      constants<>+2752(SB), Y5, Y7
+	VPADDD      constants<>+3072(SB), Y5, Y7
 	VPSLLD      $0x17, Y7, Y7
 	VPSUBD      Y5, Y3, Y3
-	VPADDD      constants<>+2752(SB), Y3, Y3
+	VPADDD      constants<>+3072(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
 	VANDPS      Y4, Y3, Y3
 	VADDPS      constants<>+32(SB), Y6, Y4
@@ -8652,10 +10230,10 @@ loop1:
 	VFMADD213PS  Y1, Y5, Y4
 	VPSUBD       constants<>+128(SB), Y3, Y1
 	VPSRAD       $0x01, Y1, Y3
-	VPADDD       constants<>+2752(SB), Y3, Y5
+	VPADDD       constants<>+3072(SB), Y3, Y5
 	VPSLLD       $0x17, Y5, Y5
 	VPSUBD       Y3, Y1, Y1
-	VPADDD       constants<>+2752(SB), Y1, Y1
+	VPADDD       constants<>+3072(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
 	VANDPS       Y2, Y1, Y1
 	VADDPS       constants<>+32(SB), Y4, Y2
@@ -8704,10 +10282,10 @@ loop1:
 	VFMADD213PS  Y1, Y5, Y4
 	VPSUBD       constants<>+128(SB), Y3, Y1
 	VPSRAD       $0x01, Y1, Y3
-	VPADDD       constants<>+2752(SB), Y3, Y5
+	VPADDD       constants<>+3072(SB), Y3, Y5
 	VPSLLD       $0x17, Y5, Y5
 	VPSUBD       Y3, Y1, Y1
-	VPADDD       constants<>+2752(SB), Y1, Y1
+	VPADDD       constants<>+3072(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
 	VANDPS       Y2, Y1, Y1
 	VADDPS       constants<>+32(SB), Y4, Y2
@@ -8775,10 +10353,10 @@ part3:
 	VFMADD213PS  Y2, Y6, Y5
 	VPSUBD       constants<>+128(SB), Y4, Y2
 	VPSRAD       $0x01, Y2, Y4
-	VPADDD       constants<>+2752(SB), Y4, Y6
+	VPADDD       constants<>+3072(SB), Y4, Y6
 	VPSLLD       $0x17, Y6, Y6
 	VPSUBD       Y4, Y2, Y2
-	VPADDD       constants<>+2752(SB), Y2, Y2
+	VPADDD       constants<>+3072(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
 	VANDPS       Y3, Y2, Y2
 	VADDPS       constants<>+32(SB), Y5, Y3
@@ -8853,10 +10431,10 @@ loop1:
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+2752(SB), Y4, Y6
+	VPADDD      constants<>+3072(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+2752(SB), Y2, Y2
+	VPADDD      constants<>+3072(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -8895,10 +10473,10 @@ loop1:
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+2752(SB), Y4, Y6
+	VPADDD      constants<>+3072(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+2752(SB), Y2, Y2
+	VPADDD      constants<>+3072(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -8956,10 +10534,10 @@ part3:
 	VFMADD213PS Y3, Y7, Y6
 	VPSUBD      constants<>+128(SB), Y5, Y3
 	VPSRAD      $0x01, Y3, Y5
-	VPADDD      constants<>+2752(SB), Y5, Y7
+	VPADDD      constants<>+3072(SB), Y5, Y7
 	VPSLLD      $0x17, Y7, Y7
 	VPSUBD      Y5, Y3, Y3
-	VPADDD      constants<>+2752(SB), Y3, Y3
+	VPADDD      constants<>+3072(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
 	VANDPS      Y4, Y3, Y3
 	VADDPS      constants<>+32(SB), Y6, Y4
@@ -9129,10 +10707,10 @@ loop1:
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+2752(SB), Y3, Y5
+	VPADDD      constants<>+3072(SB), Y3, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+2752(SB), Y1, Y1
+	VPADDD      constants<>+3072(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
@@ -9167,10 +10745,10 @@ loop1:
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+2752(SB), Y3, Y5
+	VPADDD      constants<>+3072(SB), Y3, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+2752(SB), Y1, Y1
+	VPADDD      constants<>+3072(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
@@ -9224,10 +10802,10 @@ part3:
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+2752(SB), Y4, Y6
+	VPADDD      constants<>+3072(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+2752(SB), Y2, Y2
+	VPADDD      constants<>+3072(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -9284,10 +10862,10 @@ loop1:
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+2752(SB), Y3, Y5
+	VPADDD      constants<>+3072(SB), Y3, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+2752(SB), Y1, Y1
+	VPADDD      constants<>+3072(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
@@ -9332,10 +10910,10 @@ loop1:
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+2752(SB), Y3, Y5
+	VPADDD      constants<>+3072(SB), Y3, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+2752(SB), Y1, Y1
+	VPADDD      constants<>+3072(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
@@ -9399,10 +10977,10 @@ part3:
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+2752(SB), Y4, Y6
+	VPADDD      constants<>+3072(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+2752(SB), Y2, Y2
+	VPADDD      constants<>+3072(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -9482,10 +11060,10 @@ loop1:
 	VFMADD213PS Y3, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y3
 	VPSRAD      $0x01, Y3, Y4
-	VPADDD      constants<>+2752(SB), Y4, Y6
+	VPADDD      constants<>+3072(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y3, Y3
-	VPADDD      constants<>+2752(SB), Y3, Y3
+	VPADDD      constants<>+3072(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
 	VANDPS      Y2, Y3, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -9541,10 +11119,10 @@ loop1:
 	VFMADD213PS Y3, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y3
 	VPSRAD      $0x01, Y3, Y4
-	VPADDD      constants<>+2752(SB), Y4, Y6
+	VPADDD      constants<>+3072(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y3, Y3
-	VPADDD      constants<>+2752(SB), Y3, Y3
+	VPADDD      constants<>+3072(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
 	VANDPS      Y2, Y3, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -9619,10 +11197,10 @@ part3:
 	VFMADD213PS Y4, Y7, Y6
 	VPSUBD      constants<>+128(SB), Y5, Y4
 	VPSRAD      $0x01, Y4, Y5
-	VPADDD      constants<>+2752(SB), Y5, Y7
+	VPADDD      constants<>+3072(SB), Y5, Y7
 	VPSLLD      $0x17, Y7, Y7
 	VPSUBD      Y5, Y4, Y4
-	VPADDD      constants<>+2752(SB), Y4, Y4
+	VPADDD      constants<>+3072(SB), Y4, Y4
 	VPSLLD      $0x17, Y4, Y4
 	VANDPS      Y3, Y4, Y3
 	VADDPS      constants<>+32(SB), Y6, Y4
@@ -9692,10 +11270,10 @@ loop1:
 	VFMADD213PS  Y2, Y6, Y5
 	VPSUBD       constants<>+128(SB), Y4, Y2
 	VPSRAD       $0x01, Y2, Y4
-	VPADDD       constants<>+2752(SB), Y4, Y6
+	VPADDD       constants<>+3072(SB), Y4, Y6
 	VPSLLD       $0x17, Y6, Y6
 	VPSUBD       Y4, Y2, Y2
-	VPADDD       constants<>+2752(SB), Y2, Y2
+	VPADDD       constants<>+3072(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
 	VANDPS       Y3, Y2, Y2
 	VADDPS       constants<>+32(SB), Y5, Y3
@@ -9742,10 +11320,10 @@ loop1:
 	VFMADD213PS  Y2, Y6, Y5
 	VPSUBD       constants<>+128(SB), Y4, Y2
 	VPSRAD       $0x01, Y2, Y4
-	VPADDD       constants<>+2752(SB), Y4, Y6
+	VPADDD       constants<>+3072(SB), Y4, Y6
 	VPSLLD       $0x17, Y6, Y6
 	VPSUBD       Y4, Y2, Y2
-	VPADDD       constants<>+2752(SB), Y2, Y2
+	VPADDD       constants<>+3072(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
 	VANDPS       Y3, Y2, Y2
 	VADDPS       constants<>+32(SB), Y5, Y3
@@ -9811,10 +11389,10 @@ part3:
 	VFMADD213PS  Y3, Y7, Y6
 	VPSUBD       constants<>+128(SB), Y5, Y3
 	VPSRAD       $0x01, Y3, Y5
-	VPADDD       constants<>+2752(SB), Y5, Y7
+	VPADDD       constants<>+3072(SB), Y5, Y7
 	VPSLLD       $0x17, Y7, Y7
 	VPSUBD       Y5, Y3, Y3
-	VPADDD       constants<>+2752(SB), Y3, Y3
+	VPADDD       constants<>+3072(SB), Y3, Y3
 	VPSLLD       $0x17, Y3, Y3
 	VANDPS       Y4, Y3, Y3
 	VADDPS       constants<>+32(SB), Y6, Y4
@@ -9903,10 +11481,10 @@ loop1:
 	VFMADD213PS Y1, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y1
 	VPSRAD      $0x01, Y1, Y4
-	VPADDD      constants<>+2752(SB), Y4, Y6
+	VPADDD      constants<>+3072(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y1, Y1
-	VPADDD      constants<>+2752(SB), Y1, Y1
+	VPADDD      constants<>+3072(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y3, Y1, Y1
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -9962,10 +11540,10 @@ loop1:
 	VFMADD213PS Y1, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y1
 	VPSRAD      $0x01, Y1, Y4
-	VPADDD      constants<>+2752(SB), Y4, Y6
+	VPADDD      constants<>+3072(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y1, Y1
-	VPADDD      constants<>+2752(SB), Y1, Y1
+	VPADDD      constants<>+3072(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y3, Y1, Y1
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -10040,10 +11618,10 @@ part3:
 	VFMADD213PS Y2, Y7, Y6
 	VPSUBD      constants<>+128(SB), Y5, Y2
 	VPSRAD      $0x01, Y2, Y5
-	VPADDD      constants<>+2752(SB), Y5, Y7
+	VPADDD      constants<>+3072(SB), Y5, Y7
 	VPSLLD      $0x17, Y7, Y7
 	VPSUBD      Y5, Y2, Y2
-	VPADDD      constants<>+2752(SB), Y2, Y2
+	VPADDD      constants<>+3072(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y4, Y2, Y2
 	VADDPS      constants<>+32(SB), Y6, Y4
@@ -10099,10 +11677,10 @@ loop1:
 	VFMADD213PS  Y1, Y5, Y4
 	VPSUBD       constants<>+128(SB), Y3, Y1
 	VPSRAD       $0x01, Y1, Y3
-	VPADDD       constants<>+2752(SB), Y3, Y5
+	VPADDD       constants<>+3072(SB), Y3, Y5
 	VPSLLD       $0x17, Y5, Y5
 	VPSUBD       Y3, Y1, Y1
-	VPADDD       constants<>+2752(SB), Y1, Y1
+	VPADDD       constants<>+3072(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
 	VANDPS       Y2, Y1, Y1
 	VADDPS       constants<>+32(SB), Y4, Y2
@@ -10141,10 +11719,10 @@ loop1:
 	VFMADD213PS  Y1, Y5, Y4
 	VPSUBD       constants<>+128(SB), Y3, Y1
 	VPSRAD       $0x01, Y1, Y3
-	VPADDD       constants<>+2752(SB), Y3, Y5
+	VPADDD       constants<>+3072(SB), Y3, Y5
 	VPSLLD       $0x17, Y5, Y5
 	VPSUBD       Y3, Y1, Y1
-	VPADDD       constants<>+2752(SB), Y1, Y1
+	VPADDD       constants<>+3072(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
 	VANDPS       Y2, Y1, Y1
 	VADDPS       constants<>+32(SB), Y4, Y2
@@ -10202,10 +11780,10 @@ part3:
 	VFMADD213PS  Y2, Y6, Y5
 	VPSUBD       constants<>+128(SB), Y4, Y2
 	VPSRAD       $0x01, Y2, Y4
-	VPADDD       constants<>+2752(SB), Y4, Y6
+	VPADDD       constants<>+3072(SB), Y4, Y6
 	VPSLLD       $0x17, Y6, Y6
 	VPSUBD       Y4, Y2, Y2
-	VPADDD       constants<>+2752(SB), Y2, Y2
+	VPADDD       constants<>+3072(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
 	VANDPS       Y3, Y2, Y2
 	VADDPS       constants<>+32(SB), Y5, Y3
@@ -10267,10 +11845,10 @@ loop1:
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+2752(SB), Y3, Y5
+	VPADDD      constants<>+3072(SB), Y3, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+2752(SB), Y1, Y1
+	VPADDD      constants<>+3072(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
@@ -10306,10 +11884,10 @@ loop1:
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+2752(SB), Y3, Y5
+	VPADDD      constants<>+3072(SB), Y3, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+2752(SB), Y1, Y1
+	VPADDD      constants<>+3072(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
@@ -10364,10 +11942,10 @@ part3:
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+2752(SB), Y4, Y6
+	VPADDD      constants<>+3072(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+2752(SB), Y2, Y2
+	VPADDD      constants<>+3072(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -10427,10 +12005,10 @@ loop1:
 	VFMADD213PS Y0, Y4, Y3
 	VPSUBD      constants<>+128(SB), Y2, Y0
 	VPSRAD      $0x01, Y0, Y2
-	VPADDD      constants<>+2752(SB), Y2, Y4
+	VPADDD      constants<>+3072(SB), Y2, Y4
 	VPSLLD      $0x17, Y4, Y4
 	VPSUBD      Y2, Y0, Y0
-	VPADDD      constants<>+2752(SB), Y0, Y0
+	VPADDD      constants<>+3072(SB), Y0, Y0
 	VPSLLD      $0x17, Y0, Y0
 	VANDPS      Y1, Y0, Y0
 	VADDPS      constants<>+32(SB), Y3, Y1
@@ -10463,10 +12041,10 @@ loop1:
 	VFMADD213PS Y0, Y4, Y3
 	VPSUBD      constants<>+128(SB), Y2, Y0
 	VPSRAD      $0x01, Y0, Y2
-	VPADDD      constants<>+2752(SB), Y2, Y4
+	VPADDD      constants<>+3072(SB), Y2, Y4
 	VPSLLD      $0x17, Y4, Y4
 	VPSUBD      Y2, Y0, Y0
-	VPADDD      constants<>+2752(SB), Y0, Y0
+	VPADDD      constants<>+3072(SB), Y0, Y0
 	VPSLLD      $0x17, Y0, Y0
 	VANDPS      Y1, Y0, Y0
 	VADDPS      constants<>+32(SB), Y3, Y1
@@ -10518,10 +12096,10 @@ part3:
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+2752(SB), Y3, Y5
+	VPADDD      constants<>+3072(SB), Y3, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+2752(SB), Y1, Y1
+	VPADDD      constants<>+3072(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
@@ -10938,10 +12516,10 @@ loop1:
 	VFMADD213PS  Y1, Y5, Y4
 	VPSUBD       constants<>+128(SB), Y3, Y1
 	VPSRAD       $0x01, Y1, Y3
-	VPADDD       constants<>+2752(SB), Y3, Y5
+	VPADDD       constants<>+3072(SB), Y3, Y5
 	VPSLLD       $0x17, Y5, Y5
 	VPSUBD       Y3, Y1, Y1
-	VPADDD       constants<>+2752(SB), Y1, Y1
+	VPADDD       constants<>+3072(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
 	VANDPS       Y2, Y1, Y1
 	VADDPS       constants<>+32(SB), Y4, Y2
@@ -10972,10 +12550,10 @@ loop1:
 	VFMADD213PS  Y1, Y5, Y4
 	VPSUBD       constants<>+128(SB), Y3, Y1
 	VPSRAD       $0x01, Y1, Y3
-	VPADDD       constants<>+2752(SB), Y3, Y5
+	VPADDD       constants<>+3072(SB), Y3, Y5
 	VPSLLD       $0x17, Y5, Y5
 	VPSUBD       Y3, Y1, Y1
-	VPADDD       constants<>+2752(SB), Y1, Y1
+	VPADDD       constants<>+3072(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
 	VANDPS       Y2, Y1, Y1
 	VADDPS       constants<>+32(SB), Y4, Y2
@@ -11025,10 +12603,10 @@ part3:
 	VFMADD213PS  Y2, Y6, Y5
 	VPSUBD       constants<>+128(SB), Y4, Y2
 	VPSRAD       $0x01, Y2, Y4
-	VPADDD       constants<>+2752(SB), Y4, Y6
+	VPADDD       constants<>+3072(SB), Y4, Y6
 	VPSLLD       $0x17, Y6, Y6
 	VPSUBD       Y4, Y2, Y2
-	VPADDD       constants<>+2752(SB), Y2, Y2
+	VPADDD       constants<>+3072(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
 	VANDPS       Y3, Y2, Y2
 	VADDPS       constants<>+32(SB), Y5, Y3
@@ -11083,10 +12661,10 @@ loop1:
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+2752(SB), Y3, Y5
+	VPADDD      constants<>+3072(SB), Y3, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+2752(SB), Y1, Y1
+	VPADDD      constants<>+3072(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
@@ -11142,10 +12720,10 @@ part3:
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+2752(SB), Y4, Y6
+	VPADDD      constants<>+3072(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+2752(SB), Y2, Y2
+	VPADDD      constants<>+3072(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -11207,10 +12785,10 @@ loop1:
 	VFMADD213PS  Y1, Y5, Y4
 	VPSUBD       constants<>+128(SB), Y3, Y1
 	VPSRAD       $0x01, Y1, Y3
-	VPADDD       constants<>+2752(SB), Y3, Y5
+	VPADDD       constants<>+3072(SB), Y3, Y5
 	VPSLLD       $0x17, Y5, Y5
 	VPSUBD       Y3, Y1, Y1
-	VPADDD       constants<>+2752(SB), Y1, Y1
+	VPADDD       constants<>+3072(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
 	VANDPS       Y2, Y1, Y1
 	VADDPS       constants<>+32(SB), Y4, Y2
@@ -11273,10 +12851,10 @@ part3:
 	VFMADD213PS  Y2, Y6, Y5
 	VPSUBD       constants<>+128(SB), Y4, Y2
 	VPSRAD       $0x01, Y2, Y4
-	VPADDD       constants<>+2752(SB), Y4, Y6
+	VPADDD       constants<>+3072(SB), Y4, Y6
 	VPSLLD       $0x17, Y6, Y6
 	VPSUBD       Y4, Y2, Y2
-	VPADDD       constants<>+2752(SB), Y2, Y2
+	VPADDD       constants<>+3072(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
 	VANDPS       Y3, Y2, Y2
 	VADDPS       constants<>+32(SB), Y5, Y3
@@ -11995,10 +13573,10 @@ loop1:
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+2752(SB), Y3, Y5
+	VPADDD      constants<>+3072(SB), Y3, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+2752(SB), Y1, Y1
+	VPADDD      constants<>+3072(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
@@ -12032,10 +13610,10 @@ loop1:
 	VFMADD213PS Y3, Y7, Y6
 	VPSUBD      constants<>+128(SB), Y5, Y3
 	VPSRAD      $0x01, Y3, Y5
-	VPADDD      constants<>+2752(SB), Y5, Y7
+	VPADDD      constants<>+3072(SB), Y5, Y7
 	VPSLLD      $0x17, Y7, Y7
 	VPSUBD      Y5, Y3, Y3
-	VPADDD      constants<>+2752(SB), Y3, Y3
+	VPADDD      constants<>+3072(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
 	VANDPS      Y4, Y3, Y3
 	VADDPS      constants<>+32(SB), Y6, Y4
@@ -12080,10 +13658,10 @@ loop1:
 	VFMADD213PS Y3, Y7, Y6
 	VPSUBD      constants<>+128(SB), Y5, Y3
 	VPSRAD      $0x01, Y3, Y5
-	VPADDD      constants<>+2752(SB), Y5, Y7
+	VPADDD      constants<>+3072(SB), Y5, Y7
 	VPSLLD      $0x17, Y7, Y7
 	VPSUBD      Y5, Y3, Y3
-	VPADDD      constants<>+2752(SB), Y3, Y3
+	VPADDD      constants<>+3072(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
 	VANDPS      Y4, Y3, Y3
 	VADDPS      constants<>+32(SB), Y6, Y4
@@ -12121,10 +13699,10 @@ loop1:
 	VFMADD213PS Y5, Y9, Y8
 	VPSUBD      constants<>+128(SB), Y7, Y5
 	VPSRAD      $0x01, Y5, Y7
-	VPADDD      constants<>+2752(SB), Y7, Y9
+	VPADDD      constants<>+3072(SB), Y7, Y9
 	VPSLLD      $0x17, Y9, Y9
 	VPSUBD      Y7, Y5, Y5
-	VPADDD      constants<>+2752(SB), Y5, Y5
+	VPADDD      constants<>+3072(SB), Y5, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VANDPS      Y6, Y5, Y5
 	VADDPS      constants<>+32(SB), Y8, Y6
@@ -12162,10 +13740,10 @@ loop1:
 	VFMADD213PS Y1, Y7, Y6
 	VPSUBD      constants<>+128(SB), Y5, Y1
 	VPSRAD      $0x01, Y1, Y5
-	VPADDD      constants<>+2752(SB), Y5, Y7
+	VPADDD      constants<>+3072(SB), Y5, Y7
 	VPSLLD      $0x17, Y7, Y7
 	VPSUBD      Y5, Y1, Y1
-	VPADDD      constants<>+2752(SB), Y1, Y1
+	VPADDD      constants<>+3072(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y6, Y2
@@ -12231,10 +13809,10 @@ part3:
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+2752(SB), Y4, Y6
+	VPADDD      constants<>+3072(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+2752(SB), Y2, Y2
+	VPADDD      constants<>+3072(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -12268,10 +13846,10 @@ part3:
 	VFMADD213PS Y4, Y8, Y7
 	VPSUBD      constants<>+128(SB), Y6, Y4
 	VPSRAD      $0x01, Y4, Y6
-	VPADDD      constants<>+2752(SB), Y6, Y8
+	VPADDD      constants<>+3072(SB), Y6, Y8
 	VPSLLD      $0x17, Y8, Y8
 	VPSUBD      Y6, Y4, Y4
-	VPADDD      constants<>+2752(SB), Y4, Y4
+	VPADDD      constants<>+3072(SB), Y4, Y4
 	VPSLLD      $0x17, Y4, Y4
 	VANDPS      Y5, Y4, Y4
 	VADDPS      constants<>+32(SB), Y7, Y5
@@ -12316,10 +13894,10 @@ part3:
 	VFMADD213PS Y4, Y8, Y7
 	VPSUBD      constants<>+128(SB), Y6, Y4
 	VPSRAD      $0x01, Y4, Y6
-	VPADDD      constants<>+2752(SB), Y6, Y8
+	VPADDD      constants<>+3072(SB), Y6, Y8
 	VPSLLD      $0x17, Y8, Y8
 	VPSUBD      Y6, Y4, Y4
-	VPADDD      constants<>+2752(SB), Y4, Y4
+	VPADDD      constants<>+3072(SB), Y4, Y4
 	VPSLLD      $0x17, Y4, Y4
 	VANDPS      Y5, Y4, Y4
 	VADDPS      constants<>+32(SB), Y7, Y5
@@ -12357,10 +13935,10 @@ part3:
 	VFMADD213PS Y6, Y10, Y9
 	VPSUBD      constants<>+128(SB), Y8, Y6
 	VPSRAD      $0x01, Y6, Y8
-	VPADDD      constants<>+2752(SB), Y8, Y10
+	VPADDD      constants<>+3072(SB), Y8, Y10
 	VPSLLD      $0x17, Y10, Y10
 	VPSUBD      Y8, Y6, Y6
-	VPADDD      constants<>+2752(SB), Y6, Y6
+	VPADDD      constants<>+3072(SB), Y6, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VANDPS      Y7, Y6, Y6
 	VADDPS      constants<>+32(SB), Y9, Y7
@@ -12398,10 +13976,10 @@ part3:
 	VFMADD213PS Y2, Y8, Y7
 	VPSUBD      constants<>+128(SB), Y6, Y2
 	VPSRAD      $0x01, Y2, Y6
-	VPADDD      constants<>+2752(SB), Y6, Y8
+	VPADDD      constants<>+3072(SB), Y6, Y8
 	VPSLLD      $0x17, Y8, Y8
 	VPSUBD      Y6, Y2, Y2
-	VPADDD      constants<>+2752(SB), Y2, Y2
+	VPADDD      constants<>+3072(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y7, Y3
@@ -12479,10 +14057,10 @@ loop1:
 	VFMADD213PS  Y2, Y6, Y5
 	VPSUBD       constants<>+128(SB), Y4, Y2
 	VPSRAD       $0x01, Y2, Y4
-	VPADDD       constants<>+2752(SB), Y4, Y6
+	VPADDD       constants<>+3072(SB), Y4, Y6
 	VPSLLD       $0x17, Y6, Y6
 	VPSUBD       Y4, Y2, Y2
-	VPADDD       constants<>+2752(SB), Y2, Y2
+	VPADDD       constants<>+3072(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
 	VANDPS       Y3, Y2, Y2
 	VADDPS       constants<>+32(SB), Y5, Y3
@@ -12584,10 +14162,10 @@ part3:
 	VFMADD213PS  Y3, Y7, Y6
 	VPSUBD       constants<>+128(SB), Y5, Y3
 	VPSRAD       $0x01, Y3, Y5
-	VPADDD       constants<>+2752(SB), Y5, Y7
+	VPADDD       constants<>+3072(SB), Y5, Y7
 	VPSLLD       $0x17, Y7, Y7
 	VPSUBD       Y5, Y3, Y3
-	VPADDD       constants<>+2752(SB), Y3, Y3
+	VPADDD       constants<>+3072(SB), Y3, Y3
 	VPSLLD       $0x17, Y3, Y3
 	VANDPS       Y4, Y3, Y3
 	VADDPS       constants<>+32(SB), Y6, Y4
@@ -12699,10 +14277,10 @@ loop1:
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+2752(SB), Y3, Y5
+	VPADDD      constants<>+3072(SB), Y3, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+2752(SB), Y1, Y1
+	VPADDD      constants<>+3072(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
@@ -12737,10 +14315,10 @@ loop1:
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+2752(SB), Y4, Y6
+	VPADDD      constants<>+3072(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+2752(SB), Y2, Y2
+	VPADDD      constants<>+3072(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -12777,10 +14355,10 @@ loop1:
 	VFMADD213PS Y4, Y8, Y7
 	VPSUBD      constants<>+128(SB), Y6, Y4
 	VPSRAD      $0x01, Y4, Y6
-	VPADDD      constants<>+2752(SB), Y6, Y8
+	VPADDD      constants<>+3072(SB), Y6, Y8
 	VPSLLD      $0x17, Y8, Y8
 	VPSUBD      Y6, Y4, Y4
-	VPADDD      constants<>+2752(SB), Y4, Y4
+	VPADDD      constants<>+3072(SB), Y4, Y4
 	VPSLLD      $0x17, Y4, Y4
 	VANDPS      Y5, Y4, Y4
 	VADDPS      constants<>+32(SB), Y7, Y5
@@ -12854,10 +14432,10 @@ part3:
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+2752(SB), Y4, Y6
+	VPADDD      constants<>+3072(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+2752(SB), Y2, Y2
+	VPADDD      constants<>+3072(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -12892,10 +14470,10 @@ part3:
 	VFMADD213PS Y3, Y7, Y6
 	VPSUBD      constants<>+128(SB), Y5, Y3
 	VPSRAD      $0x01, Y3, Y5
-	VPADDD      constants<>+2752(SB), Y5, Y7
+	VPADDD      constants<>+3072(SB), Y5, Y7
 	VPSLLD      $0x17, Y7, Y7
 	VPSUBD      Y5, Y3, Y3
-	VPADDD      constants<>+2752(SB), Y3, Y3
+	VPADDD      constants<>+3072(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
 	VANDPS      Y4, Y3, Y3
 	VADDPS      constants<>+32(SB), Y6, Y4
@@ -12932,10 +14510,10 @@ part3:
 	VFMADD213PS Y5, Y9, Y8
 	VPSUBD      constants<>+128(SB), Y7, Y5
 	VPSRAD      $0x01, Y5, Y7
-	VPADDD      constants<>+2752(SB), Y7, Y9
+	VPADDD      constants<>+3072(SB), Y7, Y9
 	VPSLLD      $0x17, Y9, Y9
 	VPSUBD      Y7, Y5, Y5
-	VPADDD      constants<>+2752(SB), Y5, Y5
+	VPADDD      constants<>+3072(SB), Y5, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VANDPS      Y6, Y5, Y5
 	VADDPS      constants<>+32(SB), Y8, Y6
@@ -13130,10 +14708,10 @@ loop1:
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+2752(SB), Y3, Y5
+	VPADDD      constants<>+3072(SB), Y3, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+2752(SB), Y1, Y1
+	VPADDD      constants<>+3072(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
@@ -13166,10 +14744,10 @@ loop1:
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+2752(SB), Y4, Y6
+	VPADDD      constants<>+3072(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+2752(SB), Y2, Y2
+	VPADDD      constants<>+3072(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -13226,10 +14804,10 @@ part3:
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+2752(SB), Y4, Y6
+	VPADDD      constants<>+3072(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+2752(SB), Y2, Y2
+	VPADDD      constants<>+3072(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -13262,10 +14840,10 @@ part3:
 	VFMADD213PS Y3, Y7, Y6
 	VPSUBD      constants<>+128(SB), Y5, Y3
 	VPSRAD      $0x01, Y3, Y5
-	VPADDD      constants<>+2752(SB), Y5, Y7
+	VPADDD      constants<>+3072(SB), Y5, Y7
 	VPSLLD      $0x17, Y7, Y7
 	VPSUBD      Y5, Y3, Y3
-	VPADDD      constants<>+2752(SB), Y3, Y3
+	VPADDD      constants<>+3072(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
 	VANDPS      Y4, Y3, Y3
 	VADDPS      constants<>+32(SB), Y6, Y4
@@ -13411,10 +14989,10 @@ loop1:
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+2752(SB), Y4, Y6
+	VPADDD      constants<>+3072(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+2752(SB), Y2, Y2
+	VPADDD      constants<>+3072(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -13485,10 +15063,10 @@ part3:
 	VFMADD213PS Y3, Y7, Y6
 	VPSUBD      constants<>+128(SB), Y5, Y3
 	VPSRAD      $0x01, Y3, Y5
-	VPADDD      constants<>+2752(SB), Y5, Y7
+	VPADDD      constants<>+3072(SB), Y5, Y7
 	VPSLLD      $0x17, Y7, Y7
 	VPSUBD      Y5, Y3, Y3
-	VPADDD      constants<>+2752(SB), Y3, Y3
+	VPADDD      constants<>+3072(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
 	VANDPS      Y4, Y3, Y3
 	VADDPS      constants<>+32(SB), Y6, Y4
@@ -15615,6 +17193,3036 @@ done3:
 	VZEROUPPER
 	RET
 
+// func vecNormalAVX2(v *byte, lo int, hi int)
+// Requires: AVX, AVX2, CMOV, FMA3
+TEXT ·vecNormalAVX2(SB), NOSPLIT, $0-24
+	MOVQ v+0(FP), AX
+	MOVQ lo+8(FP), CX
+	MOVQ hi+16(FP), DX
+	SUBQ CX, DX
+	MOVQ (AX), BX
+	MOVQ 160(AX), SI
+	ADDQ CX, SI
+	SHRQ $0x02, SI
+	SUBQ $0x00000040, DX
+	JL   tail2
+
+loop1:
+	MOVQ         SI, DI
+	SHRQ         $0x20, DI
+	VMOVQ        SI, X0
+	VPBROADCASTQ X0, Y1
+	VMOVQ        DI, X0
+	VPBROADCASTQ X0, Y0
+	VPADDQ       laneNumbers<>+0(SB), Y1, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VPADDQ       laneNumbers<>+64(SB), Y1, Y1
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VBROADCASTSS 152(AX), Y7
+	VBROADCASTSS 156(AX), Y8
+	VPMULUDQ     constants<>+2592(SB), Y2, Y2
+	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPSRLQ       $0x20, Y2, Y9
+	VPSRLQ       $0x20, Y3, Y10
+	VXORPS       Y0, Y10, Y10
+	VXORPS       Y7, Y10, Y10
+	VXORPS       Y4, Y9, Y4
+	VXORPS       Y8, Y4, Y4
+	VPMULUDQ     constants<>+2592(SB), Y1, Y1
+	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPSRLQ       $0x20, Y1, Y9
+	VPSRLQ       $0x20, Y5, Y11
+	VXORPS       Y0, Y11, Y0
+	VXORPS       Y7, Y0, Y0
+	VXORPS       Y6, Y9, Y6
+	VXORPS       Y8, Y6, Y6
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y10, Y9
+	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPSRLQ       $0x20, Y9, Y10
+	VPSRLQ       $0x20, Y4, Y11
+	VXORPS       Y3, Y11, Y3
+	VXORPS       Y7, Y3, Y3
+	VXORPS       Y2, Y10, Y2
+	VXORPS       Y8, Y2, Y2
+	VPMULUDQ     constants<>+2592(SB), Y0, Y0
+	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPSRLQ       $0x20, Y0, Y10
+	VPSRLQ       $0x20, Y6, Y11
+	VXORPS       Y5, Y11, Y5
+	VXORPS       Y7, Y5, Y5
+	VXORPS       Y1, Y10, Y1
+	VXORPS       Y8, Y1, Y1
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y3, Y3
+	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPSRLQ       $0x20, Y3, Y10
+	VPSRLQ       $0x20, Y2, Y11
+	VXORPS       Y4, Y11, Y4
+	VXORPS       Y7, Y4, Y4
+	VXORPS       Y9, Y10, Y9
+	VXORPS       Y8, Y9, Y9
+	VPMULUDQ     constants<>+2592(SB), Y5, Y5
+	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPSRLQ       $0x20, Y5, Y10
+	VPSRLQ       $0x20, Y1, Y11
+	VXORPS       Y6, Y11, Y6
+	VXORPS       Y7, Y6, Y6
+	VXORPS       Y0, Y10, Y0
+	VXORPS       Y8, Y0, Y0
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y4, Y4
+	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPSRLQ       $0x20, Y4, Y10
+	VPSRLQ       $0x20, Y9, Y11
+	VXORPS       Y2, Y11, Y2
+	VXORPS       Y7, Y2, Y2
+	VXORPS       Y3, Y10, Y3
+	VXORPS       Y8, Y3, Y3
+	VPMULUDQ     constants<>+2592(SB), Y6, Y6
+	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPSRLQ       $0x20, Y6, Y10
+	VPSRLQ       $0x20, Y0, Y11
+	VXORPS       Y1, Y11, Y1
+	VXORPS       Y7, Y1, Y1
+	VXORPS       Y5, Y10, Y5
+	VXORPS       Y8, Y5, Y5
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y2, Y2
+	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPSRLQ       $0x20, Y2, Y10
+	VPSRLQ       $0x20, Y3, Y11
+	VXORPS       Y9, Y11, Y9
+	VXORPS       Y7, Y9, Y9
+	VXORPS       Y4, Y10, Y4
+	VXORPS       Y8, Y4, Y4
+	VPMULUDQ     constants<>+2592(SB), Y1, Y1
+	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPSRLQ       $0x20, Y1, Y10
+	VPSRLQ       $0x20, Y5, Y11
+	VXORPS       Y0, Y11, Y0
+	VXORPS       Y7, Y0, Y0
+	VXORPS       Y6, Y10, Y6
+	VXORPS       Y8, Y6, Y6
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y9, Y9
+	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPSRLQ       $0x20, Y9, Y10
+	VPSRLQ       $0x20, Y4, Y11
+	VXORPS       Y3, Y11, Y3
+	VXORPS       Y7, Y3, Y3
+	VXORPS       Y2, Y10, Y2
+	VXORPS       Y8, Y2, Y2
+	VPMULUDQ     constants<>+2592(SB), Y0, Y0
+	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPSRLQ       $0x20, Y0, Y10
+	VPSRLQ       $0x20, Y6, Y11
+	VXORPS       Y5, Y11, Y5
+	VXORPS       Y7, Y5, Y5
+	VXORPS       Y1, Y10, Y1
+	VXORPS       Y8, Y1, Y1
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y3, Y3
+	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPSRLQ       $0x20, Y3, Y10
+	VPSRLQ       $0x20, Y2, Y11
+	VXORPS       Y4, Y11, Y4
+	VXORPS       Y7, Y4, Y4
+	VXORPS       Y9, Y10, Y9
+	VXORPS       Y8, Y9, Y9
+	VPMULUDQ     constants<>+2592(SB), Y5, Y5
+	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPSRLQ       $0x20, Y5, Y10
+	VPSRLQ       $0x20, Y1, Y11
+	VXORPS       Y6, Y11, Y6
+	VXORPS       Y7, Y6, Y6
+	VXORPS       Y0, Y10, Y0
+	VXORPS       Y8, Y0, Y0
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y4, Y4
+	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPSRLQ       $0x20, Y4, Y10
+	VPSRLQ       $0x20, Y9, Y11
+	VXORPS       Y2, Y11, Y2
+	VXORPS       Y7, Y2, Y2
+	VXORPS       Y3, Y10, Y3
+	VXORPS       Y8, Y3, Y3
+	VPMULUDQ     constants<>+2592(SB), Y6, Y6
+	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPSRLQ       $0x20, Y6, Y10
+	VPSRLQ       $0x20, Y0, Y11
+	VXORPS       Y1, Y11, Y1
+	VXORPS       Y7, Y1, Y1
+	VXORPS       Y5, Y10, Y5
+	VXORPS       Y8, Y5, Y5
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y2, Y2
+	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPSRLQ       $0x20, Y2, Y10
+	VPSRLQ       $0x20, Y3, Y11
+	VXORPS       Y9, Y11, Y9
+	VXORPS       Y7, Y9, Y9
+	VXORPS       Y4, Y10, Y4
+	VXORPS       Y8, Y4, Y4
+	VPMULUDQ     constants<>+2592(SB), Y1, Y1
+	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPSRLQ       $0x20, Y1, Y10
+	VPSRLQ       $0x20, Y5, Y11
+	VXORPS       Y0, Y11, Y0
+	VXORPS       Y7, Y0, Y0
+	VXORPS       Y6, Y10, Y6
+	VXORPS       Y8, Y6, Y6
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y9, Y9
+	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPSRLQ       $0x20, Y9, Y10
+	VPSRLQ       $0x20, Y4, Y11
+	VXORPS       Y3, Y11, Y3
+	VXORPS       Y7, Y3, Y3
+	VXORPS       Y2, Y10, Y2
+	VXORPS       Y8, Y2, Y2
+	VPMULUDQ     constants<>+2592(SB), Y0, Y0
+	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPSRLQ       $0x20, Y0, Y10
+	VPSRLQ       $0x20, Y6, Y11
+	VXORPS       Y5, Y11, Y5
+	VXORPS       Y7, Y5, Y5
+	VXORPS       Y1, Y10, Y1
+	VXORPS       Y8, Y1, Y1
+	VPSLLQ       $0x20, Y5, Y5
+	VPBLENDD     $0xaa, Y5, Y3, Y3
+	VPSLLQ       $0x20, Y6, Y5
+	VPBLENDD     $0xaa, Y5, Y4, Y4
+	VPSLLQ       $0x20, Y1, Y1
+	VPBLENDD     $0xaa, Y1, Y2, Y1
+	VPSLLQ       $0x20, Y0, Y0
+	VPBLENDD     $0xaa, Y0, Y9, Y0
+	VPSRLD       $0x08, Y3, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       constants<>+2720(SB), Y2, Y2
+	VMOVUPS      constants<>+32(SB), Y3
+	VSUBPS       Y2, Y3, Y2
+	VPSUBD       constants<>+544(SB), Y2, Y3
+	VANDPS       constants<>+576(SB), Y3, Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       constants<>+608(SB), Y3, Y3
+	VSUBPS       constants<>+32(SB), Y2, Y2
+	VMULPS       Y2, Y2, Y5
+	VMOVUPS      constants<>+640(SB), Y6
+	VFMADD213PS  constants<>+672(SB), Y5, Y6
+	VFMADD213PS  constants<>+704(SB), Y5, Y6
+	VFMADD213PS  constants<>+736(SB), Y5, Y6
+	VMOVUPS      constants<>+768(SB), Y7
+	VFMADD213PS  constants<>+800(SB), Y5, Y7
+	VFMADD213PS  constants<>+832(SB), Y5, Y7
+	VFMADD231PS  Y2, Y7, Y6
+	VFMADD213PS  constants<>+864(SB), Y2, Y6
+	VFMADD213PS  constants<>+896(SB), Y2, Y6
+	VFMADD213PS  Y2, Y5, Y6
+	VFMADD231PS  constants<>+928(SB), Y3, Y6
+	VMULPS       constants<>+2752(SB), Y6, Y2
+	VSQRTPS      Y2, Y2
+	VPSRLD       $0x08, Y4, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       constants<>+2720(SB), Y3, Y3
+	VMOVUPS      constants<>+128(SB), Y4
+	VFMADD231PS  constants<>+1408(SB), Y3, Y4
+	VSUBPS       constants<>+128(SB), Y4, Y5
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS constants<>+2784(SB), Y5, Y3
+	VMULPS       constants<>+2816(SB), Y3, Y3
+	VMULPS       Y3, Y3, Y5
+	VMOVUPS      constants<>+2848(SB), Y6
+	VFMADD213PS  constants<>+2880(SB), Y5, Y6
+	VFMADD213PS  constants<>+2912(SB), Y5, Y6
+	VMULPS       Y5, Y6, Y6
+	VFMADD213PS  Y3, Y3, Y6
+	VMOVUPS      constants<>+2944(SB), Y3
+	VFMADD213PS  constants<>+2976(SB), Y5, Y3
+	VFMADD213PS  constants<>+3008(SB), Y5, Y3
+	VFMADD213PS  constants<>+896(SB), Y5, Y3
+	VFMADD213PS  constants<>+32(SB), Y5, Y3
+	VPSLLD       $0x1f, Y4, Y5
+	VBLENDVPS    Y5, Y3, Y6, Y7
+	VBLENDVPS    Y5, Y6, Y3, Y3
+	VPSLLD       $0x1e, Y4, Y5
+	VANDPS       constants<>+1088(SB), Y5, Y5
+	VXORPS       Y5, Y7, Y5
+	VPADDD       constants<>+3040(SB), Y4, Y4
+	VPSLLD       $0x1e, Y4, Y4
+	VANDPS       constants<>+1088(SB), Y4, Y4
+	VXORPS       Y4, Y3, Y3
+	VMULPS       Y3, Y2, Y3
+	VMOVUPS      Y3, (BX)(CX*4)
+	VMULPS       Y5, Y2, Y2
+	VMOVUPS      Y2, 64(BX)(CX*4)
+	VPSRLD       $0x08, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       constants<>+2720(SB), Y1, Y1
+	VMOVUPS      constants<>+32(SB), Y2
+	VSUBPS       Y1, Y2, Y1
+	VPSUBD       constants<>+544(SB), Y1, Y2
+	VANDPS       constants<>+576(SB), Y2, Y2
+	VPSUBD       Y2, Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       constants<>+608(SB), Y2, Y2
+	VSUBPS       constants<>+32(SB), Y1, Y1
+	VMULPS       Y1, Y1, Y3
+	VMOVUPS      constants<>+640(SB), Y4
+	VFMADD213PS  constants<>+672(SB), Y3, Y4
+	VFMADD213PS  constants<>+704(SB), Y3, Y4
+	VFMADD213PS  constants<>+736(SB), Y3, Y4
+	VMOVUPS      constants<>+768(SB), Y5
+	VFMADD213PS  constants<>+800(SB), Y3, Y5
+	VFMADD213PS  constants<>+832(SB), Y3, Y5
+	VFMADD231PS  Y1, Y5, Y4
+	VFMADD213PS  constants<>+864(SB), Y1, Y4
+	VFMADD213PS  constants<>+896(SB), Y1, Y4
+	VFMADD213PS  Y1, Y3, Y4
+	VFMADD231PS  constants<>+928(SB), Y2, Y4
+	VMULPS       constants<>+2752(SB), Y4, Y1
+	VSQRTPS      Y1, Y1
+	VPSRLD       $0x08, Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       constants<>+2720(SB), Y0, Y0
+	VMOVUPS      constants<>+128(SB), Y2
+	VFMADD231PS  constants<>+1408(SB), Y0, Y2
+	VSUBPS       constants<>+128(SB), Y2, Y3
+	VMOVAPS      Y0, Y0
+	VFNMADD231PS constants<>+2784(SB), Y3, Y0
+	VMULPS       constants<>+2816(SB), Y0, Y0
+	VMULPS       Y0, Y0, Y3
+	VMOVUPS      constants<>+2848(SB), Y4
+	VFMADD213PS  constants<>+2880(SB), Y3, Y4
+	VFMADD213PS  constants<>+2912(SB), Y3, Y4
+	VMULPS       Y3, Y4, Y4
+	VFMADD213PS  Y0, Y0, Y4
+	VMOVUPS      constants<>+2944(SB), Y0
+	VFMADD213PS  constants<>+2976(SB), Y3, Y0
+	VFMADD213PS  constants<>+3008(SB), Y3, Y0
+	VFMADD213PS  constants<>+896(SB), Y3, Y0
+	VFMADD213PS  constants<>+32(SB), Y3, Y0
+	VPSLLD       $0x1f, Y2, Y3
+	VBLENDVPS    Y3, Y0, Y4, Y5
+	VBLENDVPS    Y3, Y4, Y0, Y0
+	VPSLLD       $0x1e, Y2, Y3
+	VANDPS       constants<>+1088(SB), Y3, Y3
+	VXORPS       Y3, Y5, Y3
+	VPADDD       constants<>+3040(SB), Y2, Y2
+	VPSLLD       $0x1e, Y2, Y2
+	VANDPS       constants<>+1088(SB), Y2, Y2
+	VXORPS       Y2, Y0, Y0
+	VMULPS       Y0, Y1, Y0
+	VMOVUPS      Y0, 128(BX)(CX*4)
+	VMULPS       Y3, Y1, Y0
+	VMOVUPS      Y0, 192(BX)(CX*4)
+	MOVQ         SI, DI
+	SHRQ         $0x20, DI
+	VMOVQ        SI, X0
+	VPBROADCASTQ X0, Y1
+	VMOVQ        DI, X0
+	VPBROADCASTQ X0, Y0
+	VPADDQ       laneNumbers<>+32(SB), Y1, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VPADDQ       laneNumbers<>+96(SB), Y1, Y1
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VBROADCASTSS 152(AX), Y7
+	VBROADCASTSS 156(AX), Y8
+	VPMULUDQ     constants<>+2592(SB), Y2, Y2
+	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPSRLQ       $0x20, Y2, Y9
+	VPSRLQ       $0x20, Y3, Y10
+	VXORPS       Y0, Y10, Y10
+	VXORPS       Y7, Y10, Y10
+	VXORPS       Y4, Y9, Y4
+	VXORPS       Y8, Y4, Y4
+	VPMULUDQ     constants<>+2592(SB), Y1, Y1
+	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPSRLQ       $0x20, Y1, Y9
+	VPSRLQ       $0x20, Y5, Y11
+	VXORPS       Y0, Y11, Y0
+	VXORPS       Y7, Y0, Y0
+	VXORPS       Y6, Y9, Y6
+	VXORPS       Y8, Y6, Y6
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y10, Y9
+	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPSRLQ       $0x20, Y9, Y10
+	VPSRLQ       $0x20, Y4, Y11
+	VXORPS       Y3, Y11, Y3
+	VXORPS       Y7, Y3, Y3
+	VXORPS       Y2, Y10, Y2
+	VXORPS       Y8, Y2, Y2
+	VPMULUDQ     constants<>+2592(SB), Y0, Y0
+	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPSRLQ       $0x20, Y0, Y10
+	VPSRLQ       $0x20, Y6, Y11
+	VXORPS       Y5, Y11, Y5
+	VXORPS       Y7, Y5, Y5
+	VXORPS       Y1, Y10, Y1
+	VXORPS       Y8, Y1, Y1
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y3, Y3
+	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPSRLQ       $0x20, Y3, Y10
+	VPSRLQ       $0x20, Y2, Y11
+	VXORPS       Y4, Y11, Y4
+	VXORPS       Y7, Y4, Y4
+	VXORPS       Y9, Y10, Y9
+	VXORPS       Y8, Y9, Y9
+	VPMULUDQ     constants<>+2592(SB), Y5, Y5
+	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPSRLQ       $0x20, Y5, Y10
+	VPSRLQ       $0x20, Y1, Y11
+	VXORPS       Y6, Y11, Y6
+	VXORPS       Y7, Y6, Y6
+	VXORPS       Y0, Y10, Y0
+	VXORPS       Y8, Y0, Y0
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y4, Y4
+	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPSRLQ       $0x20, Y4, Y10
+	VPSRLQ       $0x20, Y9, Y11
+	VXORPS       Y2, Y11, Y2
+	VXORPS       Y7, Y2, Y2
+	VXORPS       Y3, Y10, Y3
+	VXORPS       Y8, Y3, Y3
+	VPMULUDQ     constants<>+2592(SB), Y6, Y6
+	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPSRLQ       $0x20, Y6, Y10
+	VPSRLQ       $0x20, Y0, Y11
+	VXORPS       Y1, Y11, Y1
+	VXORPS       Y7, Y1, Y1
+	VXORPS       Y5, Y10, Y5
+	VXORPS       Y8, Y5, Y5
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y2, Y2
+	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPSRLQ       $0x20, Y2, Y10
+	VPSRLQ       $0x20, Y3, Y11
+	VXORPS       Y9, Y11, Y9
+	VXORPS       Y7, Y9, Y9
+	VXORPS       Y4, Y10, Y4
+	VXORPS       Y8, Y4, Y4
+	VPMULUDQ     constants<>+2592(SB), Y1, Y1
+	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPSRLQ       $0x20, Y1, Y10
+	VPSRLQ       $0x20, Y5, Y11
+	VXORPS       Y0, Y11, Y0
+	VXORPS       Y7, Y0, Y0
+	VXORPS       Y6, Y10, Y6
+	VXORPS       Y8, Y6, Y6
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y9, Y9
+	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPSRLQ       $0x20, Y9, Y10
+	VPSRLQ       $0x20, Y4, Y11
+	VXORPS       Y3, Y11, Y3
+	VXORPS       Y7, Y3, Y3
+	VXORPS       Y2, Y10, Y2
+	VXORPS       Y8, Y2, Y2
+	VPMULUDQ     constants<>+2592(SB), Y0, Y0
+	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPSRLQ       $0x20, Y0, Y10
+	VPSRLQ       $0x20, Y6, Y11
+	VXORPS       Y5, Y11, Y5
+	VXORPS       Y7, Y5, Y5
+	VXORPS       Y1, Y10, Y1
+	VXORPS       Y8, Y1, Y1
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y3, Y3
+	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPSRLQ       $0x20, Y3, Y10
+	VPSRLQ       $0x20, Y2, Y11
+	VXORPS       Y4, Y11, Y4
+	VXORPS       Y7, Y4, Y4
+	VXORPS       Y9, Y10, Y9
+	VXORPS       Y8, Y9, Y9
+	VPMULUDQ     constants<>+2592(SB), Y5, Y5
+	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPSRLQ       $0x20, Y5, Y10
+	VPSRLQ       $0x20, Y1, Y11
+	VXORPS       Y6, Y11, Y6
+	VXORPS       Y7, Y6, Y6
+	VXORPS       Y0, Y10, Y0
+	VXORPS       Y8, Y0, Y0
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y4, Y4
+	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPSRLQ       $0x20, Y4, Y10
+	VPSRLQ       $0x20, Y9, Y11
+	VXORPS       Y2, Y11, Y2
+	VXORPS       Y7, Y2, Y2
+	VXORPS       Y3, Y10, Y3
+	VXORPS       Y8, Y3, Y3
+	VPMULUDQ     constants<>+2592(SB), Y6, Y6
+	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPSRLQ       $0x20, Y6, Y10
+	VPSRLQ       $0x20, Y0, Y11
+	VXORPS       Y1, Y11, Y1
+	VXORPS       Y7, Y1, Y1
+	VXORPS       Y5, Y10, Y5
+	VXORPS       Y8, Y5, Y5
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y2, Y2
+	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPSRLQ       $0x20, Y2, Y10
+	VPSRLQ       $0x20, Y3, Y11
+	VXORPS       Y9, Y11, Y9
+	VXORPS       Y7, Y9, Y9
+	VXORPS       Y4, Y10, Y4
+	VXORPS       Y8, Y4, Y4
+	VPMULUDQ     constants<>+2592(SB), Y1, Y1
+	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPSRLQ       $0x20, Y1, Y10
+	VPSRLQ       $0x20, Y5, Y11
+	VXORPS       Y0, Y11, Y0
+	VXORPS       Y7, Y0, Y0
+	VXORPS       Y6, Y10, Y6
+	VXORPS       Y8, Y6, Y6
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y9, Y9
+	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPSRLQ       $0x20, Y9, Y10
+	VPSRLQ       $0x20, Y4, Y11
+	VXORPS       Y3, Y11, Y3
+	VXORPS       Y7, Y3, Y3
+	VXORPS       Y2, Y10, Y2
+	VXORPS       Y8, Y2, Y2
+	VPMULUDQ     constants<>+2592(SB), Y0, Y0
+	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPSRLQ       $0x20, Y0, Y10
+	VPSRLQ       $0x20, Y6, Y11
+	VXORPS       Y5, Y11, Y5
+	VXORPS       Y7, Y5, Y5
+	VXORPS       Y1, Y10, Y1
+	VXORPS       Y8, Y1, Y1
+	VPSLLQ       $0x20, Y5, Y5
+	VPBLENDD     $0xaa, Y5, Y3, Y3
+	VPSLLQ       $0x20, Y6, Y5
+	VPBLENDD     $0xaa, Y5, Y4, Y4
+	VPSLLQ       $0x20, Y1, Y1
+	VPBLENDD     $0xaa, Y1, Y2, Y1
+	VPSLLQ       $0x20, Y0, Y0
+	VPBLENDD     $0xaa, Y0, Y9, Y0
+	VPSRLD       $0x08, Y3, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       constants<>+2720(SB), Y2, Y2
+	VMOVUPS      constants<>+32(SB), Y3
+	VSUBPS       Y2, Y3, Y2
+	VPSUBD       constants<>+544(SB), Y2, Y3
+	VANDPS       constants<>+576(SB), Y3, Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       constants<>+608(SB), Y3, Y3
+	VSUBPS       constants<>+32(SB), Y2, Y2
+	VMULPS       Y2, Y2, Y5
+	VMOVUPS      constants<>+640(SB), Y6
+	VFMADD213PS  constants<>+672(SB), Y5, Y6
+	VFMADD213PS  constants<>+704(SB), Y5, Y6
+	VFMADD213PS  constants<>+736(SB), Y5, Y6
+	VMOVUPS      constants<>+768(SB), Y7
+	VFMADD213PS  constants<>+800(SB), Y5, Y7
+	VFMADD213PS  constants<>+832(SB), Y5, Y7
+	VFMADD231PS  Y2, Y7, Y6
+	VFMADD213PS  constants<>+864(SB), Y2, Y6
+	VFMADD213PS  constants<>+896(SB), Y2, Y6
+	VFMADD213PS  Y2, Y5, Y6
+	VFMADD231PS  constants<>+928(SB), Y3, Y6
+	VMULPS       constants<>+2752(SB), Y6, Y2
+	VSQRTPS      Y2, Y2
+	VPSRLD       $0x08, Y4, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       constants<>+2720(SB), Y3, Y3
+	VMOVUPS      constants<>+128(SB), Y4
+	VFMADD231PS  constants<>+1408(SB), Y3, Y4
+	VSUBPS       constants<>+128(SB), Y4, Y5
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS constants<>+2784(SB), Y5, Y3
+	VMULPS       constants<>+2816(SB), Y3, Y3
+	VMULPS       Y3, Y3, Y5
+	VMOVUPS      constants<>+2848(SB), Y6
+	VFMADD213PS  constants<>+2880(SB), Y5, Y6
+	VFMADD213PS  constants<>+2912(SB), Y5, Y6
+	VMULPS       Y5, Y6, Y6
+	VFMADD213PS  Y3, Y3, Y6
+	VMOVUPS      constants<>+2944(SB), Y3
+	VFMADD213PS  constants<>+2976(SB), Y5, Y3
+	VFMADD213PS  constants<>+3008(SB), Y5, Y3
+	VFMADD213PS  constants<>+896(SB), Y5, Y3
+	VFMADD213PS  constants<>+32(SB), Y5, Y3
+	VPSLLD       $0x1f, Y4, Y5
+	VBLENDVPS    Y5, Y3, Y6, Y7
+	VBLENDVPS    Y5, Y6, Y3, Y3
+	VPSLLD       $0x1e, Y4, Y5
+	VANDPS       constants<>+1088(SB), Y5, Y5
+	VXORPS       Y5, Y7, Y5
+	VPADDD       constants<>+3040(SB), Y4, Y4
+	VPSLLD       $0x1e, Y4, Y4
+	VANDPS       constants<>+1088(SB), Y4, Y4
+	VXORPS       Y4, Y3, Y3
+	VMULPS       Y3, Y2, Y3
+	VMOVUPS      Y3, 32(BX)(CX*4)
+	VMULPS       Y5, Y2, Y2
+	VMOVUPS      Y2, 96(BX)(CX*4)
+	VPSRLD       $0x08, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       constants<>+2720(SB), Y1, Y1
+	VMOVUPS      constants<>+32(SB), Y2
+	VSUBPS       Y1, Y2, Y1
+	VPSUBD       constants<>+544(SB), Y1, Y2
+	VANDPS       constants<>+576(SB), Y2, Y2
+	VPSUBD       Y2, Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       constants<>+608(SB), Y2, Y2
+	VSUBPS       constants<>+32(SB), Y1, Y1
+	VMULPS       Y1, Y1, Y3
+	VMOVUPS      constants<>+640(SB), Y4
+	VFMADD213PS  constants<>+672(SB), Y3, Y4
+	VFMADD213PS  constants<>+704(SB), Y3, Y4
+	VFMADD213PS  constants<>+736(SB), Y3, Y4
+	VMOVUPS      constants<>+768(SB), Y5
+	VFMADD213PS  constants<>+800(SB), Y3, Y5
+	VFMADD213PS  constants<>+832(SB), Y3, Y5
+	VFMADD231PS  Y1, Y5, Y4
+	VFMADD213PS  constants<>+864(SB), Y1, Y4
+	VFMADD213PS  constants<>+896(SB), Y1, Y4
+	VFMADD213PS  Y1, Y3, Y4
+	VFMADD231PS  constants<>+928(SB), Y2, Y4
+	VMULPS       constants<>+2752(SB), Y4, Y1
+	VSQRTPS      Y1, Y1
+	VPSRLD       $0x08, Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       constants<>+2720(SB), Y0, Y0
+	VMOVUPS      constants<>+128(SB), Y2
+	VFMADD231PS  constants<>+1408(SB), Y0, Y2
+	VSUBPS       constants<>+128(SB), Y2, Y3
+	VMOVAPS      Y0, Y0
+	VFNMADD231PS constants<>+2784(SB), Y3, Y0
+	VMULPS       constants<>+2816(SB), Y0, Y0
+	VMULPS       Y0, Y0, Y3
+	VMOVUPS      constants<>+2848(SB), Y4
+	VFMADD213PS  constants<>+2880(SB), Y3, Y4
+	VFMADD213PS  constants<>+2912(SB), Y3, Y4
+	VMULPS       Y3, Y4, Y4
+	VFMADD213PS  Y0, Y0, Y4
+	VMOVUPS      constants<>+2944(SB), Y0
+	VFMADD213PS  constants<>+2976(SB), Y3, Y0
+	VFMADD213PS  constants<>+3008(SB), Y3, Y0
+	VFMADD213PS  constants<>+896(SB), Y3, Y0
+	VFMADD213PS  constants<>+32(SB), Y3, Y0
+	VPSLLD       $0x1f, Y2, Y3
+	VBLENDVPS    Y3, Y0, Y4, Y5
+	VBLENDVPS    Y3, Y4, Y0, Y0
+	VPSLLD       $0x1e, Y2, Y3
+	VANDPS       constants<>+1088(SB), Y3, Y3
+	VXORPS       Y3, Y5, Y3
+	VPADDD       constants<>+3040(SB), Y2, Y2
+	VPSLLD       $0x1e, Y2, Y2
+	VANDPS       constants<>+1088(SB), Y2, Y2
+	VXORPS       Y2, Y0, Y0
+	VMULPS       Y0, Y1, Y0
+	VMOVUPS      Y0, 160(BX)(CX*4)
+	VMULPS       Y3, Y1, Y0
+	VMOVUPS      Y0, 224(BX)(CX*4)
+	ADDQ         $0x10, SI
+	ADDQ         $0x00000040, CX
+	SUBQ         $0x00000040, DX
+	JGE          loop1
+
+tail2:
+	ADDQ         $0x00000040, DX
+	JZ           done3
+	MOVQ         SI, DI
+	SHRQ         $0x20, DI
+	VMOVQ        SI, X0
+	VPBROADCASTQ X0, Y1
+	VMOVQ        DI, X0
+	VPBROADCASTQ X0, Y0
+	VPADDQ       laneNumbers<>+0(SB), Y1, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VPADDQ       laneNumbers<>+64(SB), Y1, Y1
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VBROADCASTSS 152(AX), Y7
+	VBROADCASTSS 156(AX), Y8
+	VPMULUDQ     constants<>+2592(SB), Y2, Y2
+	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPSRLQ       $0x20, Y2, Y9
+	VPSRLQ       $0x20, Y3, Y10
+	VXORPS       Y0, Y10, Y10
+	VXORPS       Y7, Y10, Y10
+	VXORPS       Y4, Y9, Y4
+	VXORPS       Y8, Y4, Y4
+	VPMULUDQ     constants<>+2592(SB), Y1, Y1
+	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPSRLQ       $0x20, Y1, Y9
+	VPSRLQ       $0x20, Y5, Y11
+	VXORPS       Y0, Y11, Y0
+	VXORPS       Y7, Y0, Y0
+	VXORPS       Y6, Y9, Y6
+	VXORPS       Y8, Y6, Y6
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y10, Y9
+	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPSRLQ       $0x20, Y9, Y10
+	VPSRLQ       $0x20, Y4, Y11
+	VXORPS       Y3, Y11, Y3
+	VXORPS       Y7, Y3, Y3
+	VXORPS       Y2, Y10, Y2
+	VXORPS       Y8, Y2, Y2
+	VPMULUDQ     constants<>+2592(SB), Y0, Y0
+	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPSRLQ       $0x20, Y0, Y10
+	VPSRLQ       $0x20, Y6, Y11
+	VXORPS       Y5, Y11, Y5
+	VXORPS       Y7, Y5, Y5
+	VXORPS       Y1, Y10, Y1
+	VXORPS       Y8, Y1, Y1
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y3, Y3
+	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPSRLQ       $0x20, Y3, Y10
+	VPSRLQ       $0x20, Y2, Y11
+	VXORPS       Y4, Y11, Y4
+	VXORPS       Y7, Y4, Y4
+	VXORPS       Y9, Y10, Y9
+	VXORPS       Y8, Y9, Y9
+	VPMULUDQ     constants<>+2592(SB), Y5, Y5
+	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPSRLQ       $0x20, Y5, Y10
+	VPSRLQ       $0x20, Y1, Y11
+	VXORPS       Y6, Y11, Y6
+	VXORPS       Y7, Y6, Y6
+	VXORPS       Y0, Y10, Y0
+	VXORPS       Y8, Y0, Y0
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y4, Y4
+	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPSRLQ       $0x20, Y4, Y10
+	VPSRLQ       $0x20, Y9, Y11
+	VXORPS       Y2, Y11, Y2
+	VXORPS       Y7, Y2, Y2
+	VXORPS       Y3, Y10, Y3
+	VXORPS       Y8, Y3, Y3
+	VPMULUDQ     constants<>+2592(SB), Y6, Y6
+	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPSRLQ       $0x20, Y6, Y10
+	VPSRLQ       $0x20, Y0, Y11
+	VXORPS       Y1, Y11, Y1
+	VXORPS       Y7, Y1, Y1
+	VXORPS       Y5, Y10, Y5
+	VXORPS       Y8, Y5, Y5
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y2, Y2
+	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPSRLQ       $0x20, Y2, Y10
+	VPSRLQ       $0x20, Y3, Y11
+	VXORPS       Y9, Y11, Y9
+	VXORPS       Y7, Y9, Y9
+	VXORPS       Y4, Y10, Y4
+	VXORPS       Y8, Y4, Y4
+	VPMULUDQ     constants<>+2592(SB), Y1, Y1
+	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPSRLQ       $0x20, Y1, Y10
+	VPSRLQ       $0x20, Y5, Y11
+	VXORPS       Y0, Y11, Y0
+	VXORPS       Y7, Y0, Y0
+	VXORPS       Y6, Y10, Y6
+	VXORPS       Y8, Y6, Y6
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y9, Y9
+	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPSRLQ       $0x20, Y9, Y10
+	VPSRLQ       $0x20, Y4, Y11
+	VXORPS       Y3, Y11, Y3
+	VXORPS       Y7, Y3, Y3
+	VXORPS       Y2, Y10, Y2
+	VXORPS       Y8, Y2, Y2
+	VPMULUDQ     constants<>+2592(SB), Y0, Y0
+	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPSRLQ       $0x20, Y0, Y10
+	VPSRLQ       $0x20, Y6, Y11
+	VXORPS       Y5, Y11, Y5
+	VXORPS       Y7, Y5, Y5
+	VXORPS       Y1, Y10, Y1
+	VXORPS       Y8, Y1, Y1
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y3, Y3
+	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPSRLQ       $0x20, Y3, Y10
+	VPSRLQ       $0x20, Y2, Y11
+	VXORPS       Y4, Y11, Y4
+	VXORPS       Y7, Y4, Y4
+	VXORPS       Y9, Y10, Y9
+	VXORPS       Y8, Y9, Y9
+	VPMULUDQ     constants<>+2592(SB), Y5, Y5
+	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPSRLQ       $0x20, Y5, Y10
+	VPSRLQ       $0x20, Y1, Y11
+	VXORPS       Y6, Y11, Y6
+	VXORPS       Y7, Y6, Y6
+	VXORPS       Y0, Y10, Y0
+	VXORPS       Y8, Y0, Y0
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y4, Y4
+	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPSRLQ       $0x20, Y4, Y10
+	VPSRLQ       $0x20, Y9, Y11
+	VXORPS       Y2, Y11, Y2
+	VXORPS       Y7, Y2, Y2
+	VXORPS       Y3, Y10, Y3
+	VXORPS       Y8, Y3, Y3
+	VPMULUDQ     constants<>+2592(SB), Y6, Y6
+	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPSRLQ       $0x20, Y6, Y10
+	VPSRLQ       $0x20, Y0, Y11
+	VXORPS       Y1, Y11, Y1
+	VXORPS       Y7, Y1, Y1
+	VXORPS       Y5, Y10, Y5
+	VXORPS       Y8, Y5, Y5
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y2, Y2
+	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPSRLQ       $0x20, Y2, Y10
+	VPSRLQ       $0x20, Y3, Y11
+	VXORPS       Y9, Y11, Y9
+	VXORPS       Y7, Y9, Y9
+	VXORPS       Y4, Y10, Y4
+	VXORPS       Y8, Y4, Y4
+	VPMULUDQ     constants<>+2592(SB), Y1, Y1
+	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPSRLQ       $0x20, Y1, Y10
+	VPSRLQ       $0x20, Y5, Y11
+	VXORPS       Y0, Y11, Y0
+	VXORPS       Y7, Y0, Y0
+	VXORPS       Y6, Y10, Y6
+	VXORPS       Y8, Y6, Y6
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y9, Y9
+	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPSRLQ       $0x20, Y9, Y10
+	VPSRLQ       $0x20, Y4, Y11
+	VXORPS       Y3, Y11, Y3
+	VXORPS       Y7, Y3, Y3
+	VXORPS       Y2, Y10, Y2
+	VXORPS       Y8, Y2, Y2
+	VPMULUDQ     constants<>+2592(SB), Y0, Y0
+	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPSRLQ       $0x20, Y0, Y10
+	VPSRLQ       $0x20, Y6, Y11
+	VXORPS       Y5, Y11, Y5
+	VXORPS       Y7, Y5, Y5
+	VXORPS       Y1, Y10, Y1
+	VXORPS       Y8, Y1, Y1
+	VPSLLQ       $0x20, Y5, Y5
+	VPBLENDD     $0xaa, Y5, Y3, Y3
+	VPSLLQ       $0x20, Y6, Y5
+	VPBLENDD     $0xaa, Y5, Y4, Y4
+	VPSLLQ       $0x20, Y1, Y1
+	VPBLENDD     $0xaa, Y1, Y2, Y1
+	VPSLLQ       $0x20, Y0, Y0
+	VPBLENDD     $0xaa, Y0, Y9, Y0
+	VPSRLD       $0x08, Y3, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       constants<>+2720(SB), Y2, Y2
+	VMOVUPS      constants<>+32(SB), Y3
+	VSUBPS       Y2, Y3, Y2
+	VPSUBD       constants<>+544(SB), Y2, Y3
+	VANDPS       constants<>+576(SB), Y3, Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       constants<>+608(SB), Y3, Y3
+	VSUBPS       constants<>+32(SB), Y2, Y2
+	VMULPS       Y2, Y2, Y5
+	VMOVUPS      constants<>+640(SB), Y6
+	VFMADD213PS  constants<>+672(SB), Y5, Y6
+	VFMADD213PS  constants<>+704(SB), Y5, Y6
+	VFMADD213PS  constants<>+736(SB), Y5, Y6
+	VMOVUPS      constants<>+768(SB), Y7
+	VFMADD213PS  constants<>+800(SB), Y5, Y7
+	VFMADD213PS  constants<>+832(SB), Y5, Y7
+	VFMADD231PS  Y2, Y7, Y6
+	VFMADD213PS  constants<>+864(SB), Y2, Y6
+	VFMADD213PS  constants<>+896(SB), Y2, Y6
+	VFMADD213PS  Y2, Y5, Y6
+	VFMADD231PS  constants<>+928(SB), Y3, Y6
+	VMULPS       constants<>+2752(SB), Y6, Y2
+	VSQRTPS      Y2, Y2
+	VPSRLD       $0x08, Y4, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       constants<>+2720(SB), Y3, Y3
+	VMOVUPS      constants<>+128(SB), Y4
+	VFMADD231PS  constants<>+1408(SB), Y3, Y4
+	VSUBPS       constants<>+128(SB), Y4, Y5
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS constants<>+2784(SB), Y5, Y3
+	VMULPS       constants<>+2816(SB), Y3, Y3
+	VMULPS       Y3, Y3, Y5
+	VMOVUPS      constants<>+2848(SB), Y6
+	VFMADD213PS  constants<>+2880(SB), Y5, Y6
+	VFMADD213PS  constants<>+2912(SB), Y5, Y6
+	VMULPS       Y5, Y6, Y6
+	VFMADD213PS  Y3, Y3, Y6
+	VMOVUPS      constants<>+2944(SB), Y3
+	VFMADD213PS  constants<>+2976(SB), Y5, Y3
+	VFMADD213PS  constants<>+3008(SB), Y5, Y3
+	VFMADD213PS  constants<>+896(SB), Y5, Y3
+	VFMADD213PS  constants<>+32(SB), Y5, Y3
+	VPSLLD       $0x1f, Y4, Y5
+	VBLENDVPS    Y5, Y3, Y6, Y7
+	VBLENDVPS    Y5, Y6, Y3, Y3
+	VPSLLD       $0x1e, Y4, Y5
+	VANDPS       constants<>+1088(SB), Y5, Y5
+	VXORPS       Y5, Y7, Y5
+	VPADDD       constants<>+3040(SB), Y4, Y4
+	VPSLLD       $0x1e, Y4, Y4
+	VANDPS       constants<>+1088(SB), Y4, Y4
+	VXORPS       Y4, Y3, Y3
+	MOVQ         DX, DI
+	XORQ         R8, R8
+	CMPQ         DI, R8
+	CMOVQLT      R8, DI
+	MOVQ         $0x00000008, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         laneMasks<>+32(SB), R8
+	NEGQ         DI
+	VMOVDQU      (R8)(DI*4), Y4
+	VMULPS       Y3, Y2, Y3
+	VMASKMOVPS   Y3, Y4, (BX)(CX*4)
+	MOVQ         DX, DI
+	SUBQ         $0x00000010, DI
+	XORQ         R8, R8
+	CMPQ         DI, R8
+	CMOVQLT      R8, DI
+	MOVQ         $0x00000008, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         laneMasks<>+32(SB), R8
+	NEGQ         DI
+	VMOVDQU      (R8)(DI*4), Y3
+	VMULPS       Y5, Y2, Y2
+	VMASKMOVPS   Y2, Y3, 64(BX)(CX*4)
+	VPSRLD       $0x08, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       constants<>+2720(SB), Y1, Y1
+	VMOVUPS      constants<>+32(SB), Y2
+	VSUBPS       Y1, Y2, Y1
+	VPSUBD       constants<>+544(SB), Y1, Y2
+	VANDPS       constants<>+576(SB), Y2, Y2
+	VPSUBD       Y2, Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       constants<>+608(SB), Y2, Y2
+	VSUBPS       constants<>+32(SB), Y1, Y1
+	VMULPS       Y1, Y1, Y3
+	VMOVUPS      constants<>+640(SB), Y4
+	VFMADD213PS  constants<>+672(SB), Y3, Y4
+	VFMADD213PS  constants<>+704(SB), Y3, Y4
+	VFMADD213PS  constants<>+736(SB), Y3, Y4
+	VMOVUPS      constants<>+768(SB), Y5
+	VFMADD213PS  constants<>+800(SB), Y3, Y5
+	VFMADD213PS  constants<>+832(SB), Y3, Y5
+	VFMADD231PS  Y1, Y5, Y4
+	VFMADD213PS  constants<>+864(SB), Y1, Y4
+	VFMADD213PS  constants<>+896(SB), Y1, Y4
+	VFMADD213PS  Y1, Y3, Y4
+	VFMADD231PS  constants<>+928(SB), Y2, Y4
+	VMULPS       constants<>+2752(SB), Y4, Y1
+	VSQRTPS      Y1, Y1
+	VPSRLD       $0x08, Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       constants<>+2720(SB), Y0, Y0
+	VMOVUPS      constants<>+128(SB), Y2
+	VFMADD231PS  constants<>+1408(SB), Y0, Y2
+	VSUBPS       constants<>+128(SB), Y2, Y3
+	VMOVAPS      Y0, Y0
+	VFNMADD231PS constants<>+2784(SB), Y3, Y0
+	VMULPS       constants<>+2816(SB), Y0, Y0
+	VMULPS       Y0, Y0, Y3
+	VMOVUPS      constants<>+2848(SB), Y4
+	VFMADD213PS  constants<>+2880(SB), Y3, Y4
+	VFMADD213PS  constants<>+2912(SB), Y3, Y4
+	VMULPS       Y3, Y4, Y4
+	VFMADD213PS  Y0, Y0, Y4
+	VMOVUPS      constants<>+2944(SB), Y0
+	VFMADD213PS  constants<>+2976(SB), Y3, Y0
+	VFMADD213PS  constants<>+3008(SB), Y3, Y0
+	VFMADD213PS  constants<>+896(SB), Y3, Y0
+	VFMADD213PS  constants<>+32(SB), Y3, Y0
+	VPSLLD       $0x1f, Y2, Y3
+	VBLENDVPS    Y3, Y0, Y4, Y5
+	VBLENDVPS    Y3, Y4, Y0, Y0
+	VPSLLD       $0x1e, Y2, Y3
+	VANDPS       constants<>+1088(SB), Y3, Y3
+	VXORPS       Y3, Y5, Y3
+	VPADDD       constants<>+3040(SB), Y2, Y2
+	VPSLLD       $0x1e, Y2, Y2
+	VANDPS       constants<>+1088(SB), Y2, Y2
+	VXORPS       Y2, Y0, Y0
+	MOVQ         DX, DI
+	SUBQ         $0x00000020, DI
+	XORQ         R8, R8
+	CMPQ         DI, R8
+	CMOVQLT      R8, DI
+	MOVQ         $0x00000008, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         laneMasks<>+32(SB), R8
+	NEGQ         DI
+	VMOVDQU      (R8)(DI*4), Y2
+	VMULPS       Y0, Y1, Y0
+	VMASKMOVPS   Y0, Y2, 128(BX)(CX*4)
+	MOVQ         DX, DI
+	SUBQ         $0x00000030, DI
+	XORQ         R8, R8
+	CMPQ         DI, R8
+	CMOVQLT      R8, DI
+	MOVQ         $0x00000008, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         laneMasks<>+32(SB), R8
+	NEGQ         DI
+	VMOVDQU      (R8)(DI*4), Y0
+	VMULPS       Y3, Y1, Y1
+	VMASKMOVPS   Y1, Y0, 192(BX)(CX*4)
+	MOVQ         SI, DI
+	SHRQ         $0x20, DI
+	VMOVQ        SI, X0
+	VPBROADCASTQ X0, Y1
+	VMOVQ        DI, X0
+	VPBROADCASTQ X0, Y0
+	VPADDQ       laneNumbers<>+32(SB), Y1, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VPADDQ       laneNumbers<>+96(SB), Y1, Y1
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VBROADCASTSS 152(AX), Y7
+	VBROADCASTSS 156(AX), Y8
+	VPMULUDQ     constants<>+2592(SB), Y2, Y2
+	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPSRLQ       $0x20, Y2, Y9
+	VPSRLQ       $0x20, Y3, Y10
+	VXORPS       Y0, Y10, Y10
+	VXORPS       Y7, Y10, Y10
+	VXORPS       Y4, Y9, Y4
+	VXORPS       Y8, Y4, Y4
+	VPMULUDQ     constants<>+2592(SB), Y1, Y1
+	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPSRLQ       $0x20, Y1, Y9
+	VPSRLQ       $0x20, Y5, Y11
+	VXORPS       Y0, Y11, Y0
+	VXORPS       Y7, Y0, Y0
+	VXORPS       Y6, Y9, Y6
+	VXORPS       Y8, Y6, Y6
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y10, Y9
+	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPSRLQ       $0x20, Y9, Y10
+	VPSRLQ       $0x20, Y4, Y11
+	VXORPS       Y3, Y11, Y3
+	VXORPS       Y7, Y3, Y3
+	VXORPS       Y2, Y10, Y2
+	VXORPS       Y8, Y2, Y2
+	VPMULUDQ     constants<>+2592(SB), Y0, Y0
+	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPSRLQ       $0x20, Y0, Y10
+	VPSRLQ       $0x20, Y6, Y11
+	VXORPS       Y5, Y11, Y5
+	VXORPS       Y7, Y5, Y5
+	VXORPS       Y1, Y10, Y1
+	VXORPS       Y8, Y1, Y1
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y3, Y3
+	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPSRLQ       $0x20, Y3, Y10
+	VPSRLQ       $0x20, Y2, Y11
+	VXORPS       Y4, Y11, Y4
+	VXORPS       Y7, Y4, Y4
+	VXORPS       Y9, Y10, Y9
+	VXORPS       Y8, Y9, Y9
+	VPMULUDQ     constants<>+2592(SB), Y5, Y5
+	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPSRLQ       $0x20, Y5, Y10
+	VPSRLQ       $0x20, Y1, Y11
+	VXORPS       Y6, Y11, Y6
+	VXORPS       Y7, Y6, Y6
+	VXORPS       Y0, Y10, Y0
+	VXORPS       Y8, Y0, Y0
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y4, Y4
+	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPSRLQ       $0x20, Y4, Y10
+	VPSRLQ       $0x20, Y9, Y11
+	VXORPS       Y2, Y11, Y2
+	VXORPS       Y7, Y2, Y2
+	VXORPS       Y3, Y10, Y3
+	VXORPS       Y8, Y3, Y3
+	VPMULUDQ     constants<>+2592(SB), Y6, Y6
+	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPSRLQ       $0x20, Y6, Y10
+	VPSRLQ       $0x20, Y0, Y11
+	VXORPS       Y1, Y11, Y1
+	VXORPS       Y7, Y1, Y1
+	VXORPS       Y5, Y10, Y5
+	VXORPS       Y8, Y5, Y5
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y2, Y2
+	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPSRLQ       $0x20, Y2, Y10
+	VPSRLQ       $0x20, Y3, Y11
+	VXORPS       Y9, Y11, Y9
+	VXORPS       Y7, Y9, Y9
+	VXORPS       Y4, Y10, Y4
+	VXORPS       Y8, Y4, Y4
+	VPMULUDQ     constants<>+2592(SB), Y1, Y1
+	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPSRLQ       $0x20, Y1, Y10
+	VPSRLQ       $0x20, Y5, Y11
+	VXORPS       Y0, Y11, Y0
+	VXORPS       Y7, Y0, Y0
+	VXORPS       Y6, Y10, Y6
+	VXORPS       Y8, Y6, Y6
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y9, Y9
+	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPSRLQ       $0x20, Y9, Y10
+	VPSRLQ       $0x20, Y4, Y11
+	VXORPS       Y3, Y11, Y3
+	VXORPS       Y7, Y3, Y3
+	VXORPS       Y2, Y10, Y2
+	VXORPS       Y8, Y2, Y2
+	VPMULUDQ     constants<>+2592(SB), Y0, Y0
+	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPSRLQ       $0x20, Y0, Y10
+	VPSRLQ       $0x20, Y6, Y11
+	VXORPS       Y5, Y11, Y5
+	VXORPS       Y7, Y5, Y5
+	VXORPS       Y1, Y10, Y1
+	VXORPS       Y8, Y1, Y1
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y3, Y3
+	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPSRLQ       $0x20, Y3, Y10
+	VPSRLQ       $0x20, Y2, Y11
+	VXORPS       Y4, Y11, Y4
+	VXORPS       Y7, Y4, Y4
+	VXORPS       Y9, Y10, Y9
+	VXORPS       Y8, Y9, Y9
+	VPMULUDQ     constants<>+2592(SB), Y5, Y5
+	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPSRLQ       $0x20, Y5, Y10
+	VPSRLQ       $0x20, Y1, Y11
+	VXORPS       Y6, Y11, Y6
+	VXORPS       Y7, Y6, Y6
+	VXORPS       Y0, Y10, Y0
+	VXORPS       Y8, Y0, Y0
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y4, Y4
+	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPSRLQ       $0x20, Y4, Y10
+	VPSRLQ       $0x20, Y9, Y11
+	VXORPS       Y2, Y11, Y2
+	VXORPS       Y7, Y2, Y2
+	VXORPS       Y3, Y10, Y3
+	VXORPS       Y8, Y3, Y3
+	VPMULUDQ     constants<>+2592(SB), Y6, Y6
+	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPSRLQ       $0x20, Y6, Y10
+	VPSRLQ       $0x20, Y0, Y11
+	VXORPS       Y1, Y11, Y1
+	VXORPS       Y7, Y1, Y1
+	VXORPS       Y5, Y10, Y5
+	VXORPS       Y8, Y5, Y5
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y2, Y2
+	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPSRLQ       $0x20, Y2, Y10
+	VPSRLQ       $0x20, Y3, Y11
+	VXORPS       Y9, Y11, Y9
+	VXORPS       Y7, Y9, Y9
+	VXORPS       Y4, Y10, Y4
+	VXORPS       Y8, Y4, Y4
+	VPMULUDQ     constants<>+2592(SB), Y1, Y1
+	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPSRLQ       $0x20, Y1, Y10
+	VPSRLQ       $0x20, Y5, Y11
+	VXORPS       Y0, Y11, Y0
+	VXORPS       Y7, Y0, Y0
+	VXORPS       Y6, Y10, Y6
+	VXORPS       Y8, Y6, Y6
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y9, Y9
+	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPSRLQ       $0x20, Y9, Y10
+	VPSRLQ       $0x20, Y4, Y11
+	VXORPS       Y3, Y11, Y3
+	VXORPS       Y7, Y3, Y3
+	VXORPS       Y2, Y10, Y2
+	VXORPS       Y8, Y2, Y2
+	VPMULUDQ     constants<>+2592(SB), Y0, Y0
+	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPSRLQ       $0x20, Y0, Y10
+	VPSRLQ       $0x20, Y6, Y11
+	VXORPS       Y5, Y11, Y5
+	VXORPS       Y7, Y5, Y5
+	VXORPS       Y1, Y10, Y1
+	VXORPS       Y8, Y1, Y1
+	VPSLLQ       $0x20, Y5, Y5
+	VPBLENDD     $0xaa, Y5, Y3, Y3
+	VPSLLQ       $0x20, Y6, Y5
+	VPBLENDD     $0xaa, Y5, Y4, Y4
+	VPSLLQ       $0x20, Y1, Y1
+	VPBLENDD     $0xaa, Y1, Y2, Y1
+	VPSLLQ       $0x20, Y0, Y0
+	VPBLENDD     $0xaa, Y0, Y9, Y0
+	VPSRLD       $0x08, Y3, Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       constants<>+2720(SB), Y2, Y2
+	VMOVUPS      constants<>+32(SB), Y3
+	VSUBPS       Y2, Y3, Y2
+	VPSUBD       constants<>+544(SB), Y2, Y3
+	VANDPS       constants<>+576(SB), Y3, Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       constants<>+608(SB), Y3, Y3
+	VSUBPS       constants<>+32(SB), Y2, Y2
+	VMULPS       Y2, Y2, Y5
+	VMOVUPS      constants<>+640(SB), Y6
+	VFMADD213PS  constants<>+672(SB), Y5, Y6
+	VFMADD213PS  constants<>+704(SB), Y5, Y6
+	VFMADD213PS  constants<>+736(SB), Y5, Y6
+	VMOVUPS      constants<>+768(SB), Y7
+	VFMADD213PS  constants<>+800(SB), Y5, Y7
+	VFMADD213PS  constants<>+832(SB), Y5, Y7
+	VFMADD231PS  Y2, Y7, Y6
+	VFMADD213PS  constants<>+864(SB), Y2, Y6
+	VFMADD213PS  constants<>+896(SB), Y2, Y6
+	VFMADD213PS  Y2, Y5, Y6
+	VFMADD231PS  constants<>+928(SB), Y3, Y6
+	VMULPS       constants<>+2752(SB), Y6, Y2
+	VSQRTPS      Y2, Y2
+	VPSRLD       $0x08, Y4, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       constants<>+2720(SB), Y3, Y3
+	VMOVUPS      constants<>+128(SB), Y4
+	VFMADD231PS  constants<>+1408(SB), Y3, Y4
+	VSUBPS       constants<>+128(SB), Y4, Y5
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS constants<>+2784(SB), Y5, Y3
+	VMULPS       constants<>+2816(SB), Y3, Y3
+	VMULPS       Y3, Y3, Y5
+	VMOVUPS      constants<>+2848(SB), Y6
+	VFMADD213PS  constants<>+2880(SB), Y5, Y6
+	VFMADD213PS  constants<>+2912(SB), Y5, Y6
+	VMULPS       Y5, Y6, Y6
+	VFMADD213PS  Y3, Y3, Y6
+	VMOVUPS      constants<>+2944(SB), Y3
+	VFMADD213PS  constants<>+2976(SB), Y5, Y3
+	VFMADD213PS  constants<>+3008(SB), Y5, Y3
+	VFMADD213PS  constants<>+896(SB), Y5, Y3
+	VFMADD213PS  constants<>+32(SB), Y5, Y3
+	VPSLLD       $0x1f, Y4, Y5
+	VBLENDVPS    Y5, Y3, Y6, Y7
+	VBLENDVPS    Y5, Y6, Y3, Y3
+	VPSLLD       $0x1e, Y4, Y5
+	VANDPS       constants<>+1088(SB), Y5, Y5
+	VXORPS       Y5, Y7, Y5
+	VPADDD       constants<>+3040(SB), Y4, Y4
+	VPSLLD       $0x1e, Y4, Y4
+	VANDPS       constants<>+1088(SB), Y4, Y4
+	VXORPS       Y4, Y3, Y3
+	MOVQ         DX, AX
+	SUBQ         $0x00000008, AX
+	XORQ         SI, SI
+	CMPQ         AX, SI
+	CMOVQLT      SI, AX
+	MOVQ         $0x00000008, SI
+	CMPQ         AX, SI
+	CMOVQGT      SI, AX
+	LEAQ         laneMasks<>+32(SB), SI
+	NEGQ         AX
+	VMOVDQU      (SI)(AX*4), Y4
+	VMULPS       Y3, Y2, Y3
+	VMASKMOVPS   Y3, Y4, 32(BX)(CX*4)
+	MOVQ         DX, AX
+	SUBQ         $0x00000018, AX
+	XORQ         SI, SI
+	CMPQ         AX, SI
+	CMOVQLT      SI, AX
+	MOVQ         $0x00000008, SI
+	CMPQ         AX, SI
+	CMOVQGT      SI, AX
+	LEAQ         laneMasks<>+32(SB), SI
+	NEGQ         AX
+	VMOVDQU      (SI)(AX*4), Y3
+	VMULPS       Y5, Y2, Y2
+	VMASKMOVPS   Y2, Y3, 96(BX)(CX*4)
+	VPSRLD       $0x08, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       constants<>+2720(SB), Y1, Y1
+	VMOVUPS      constants<>+32(SB), Y2
+	VSUBPS       Y1, Y2, Y1
+	VPSUBD       constants<>+544(SB), Y1, Y2
+	VANDPS       constants<>+576(SB), Y2, Y2
+	VPSUBD       Y2, Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       constants<>+608(SB), Y2, Y2
+	VSUBPS       constants<>+32(SB), Y1, Y1
+	VMULPS       Y1, Y1, Y3
+	VMOVUPS      constants<>+640(SB), Y4
+	VFMADD213PS  constants<>+672(SB), Y3, Y4
+	VFMADD213PS  constants<>+704(SB), Y3, Y4
+	VFMADD213PS  constants<>+736(SB), Y3, Y4
+	VMOVUPS      constants<>+768(SB), Y5
+	VFMADD213PS  constants<>+800(SB), Y3, Y5
+	VFMADD213PS  constants<>+832(SB), Y3, Y5
+	VFMADD231PS  Y1, Y5, Y4
+	VFMADD213PS  constants<>+864(SB), Y1, Y4
+	VFMADD213PS  constants<>+896(SB), Y1, Y4
+	VFMADD213PS  Y1, Y3, Y4
+	VFMADD231PS  constants<>+928(SB), Y2, Y4
+	VMULPS       constants<>+2752(SB), Y4, Y1
+	VSQRTPS      Y1, Y1
+	VPSRLD       $0x08, Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       constants<>+2720(SB), Y0, Y0
+	VMOVUPS      constants<>+128(SB), Y2
+	VFMADD231PS  constants<>+1408(SB), Y0, Y2
+	VSUBPS       constants<>+128(SB), Y2, Y3
+	VMOVAPS      Y0, Y0
+	VFNMADD231PS constants<>+2784(SB), Y3, Y0
+	VMULPS       constants<>+2816(SB), Y0, Y0
+	VMULPS       Y0, Y0, Y3
+	VMOVUPS      constants<>+2848(SB), Y4
+	VFMADD213PS  constants<>+2880(SB), Y3, Y4
+	VFMADD213PS  constants<>+2912(SB), Y3, Y4
+	VMULPS       Y3, Y4, Y4
+	VFMADD213PS  Y0, Y0, Y4
+	VMOVUPS      constants<>+2944(SB), Y0
+	VFMADD213PS  constants<>+2976(SB), Y3, Y0
+	VFMADD213PS  constants<>+3008(SB), Y3, Y0
+	VFMADD213PS  constants<>+896(SB), Y3, Y0
+	VFMADD213PS  constants<>+32(SB), Y3, Y0
+	VPSLLD       $0x1f, Y2, Y3
+	VBLENDVPS    Y3, Y0, Y4, Y5
+	VBLENDVPS    Y3, Y4, Y0, Y0
+	VPSLLD       $0x1e, Y2, Y3
+	VANDPS       constants<>+1088(SB), Y3, Y3
+	VXORPS       Y3, Y5, Y3
+	VPADDD       constants<>+3040(SB), Y2, Y2
+	VPSLLD       $0x1e, Y2, Y2
+	VANDPS       constants<>+1088(SB), Y2, Y2
+	VXORPS       Y2, Y0, Y0
+	MOVQ         DX, AX
+	SUBQ         $0x00000028, AX
+	XORQ         SI, SI
+	CMPQ         AX, SI
+	CMOVQLT      SI, AX
+	MOVQ         $0x00000008, SI
+	CMPQ         AX, SI
+	CMOVQGT      SI, AX
+	LEAQ         laneMasks<>+32(SB), SI
+	NEGQ         AX
+	VMOVDQU      (SI)(AX*4), Y2
+	VMULPS       Y0, Y1, Y0
+	VMASKMOVPS   Y0, Y2, 160(BX)(CX*4)
+	MOVQ         DX, AX
+	SUBQ         $0x00000038, AX
+	XORQ         DX, DX
+	CMPQ         AX, DX
+	CMOVQLT      DX, AX
+	MOVQ         $0x00000008, DX
+	CMPQ         AX, DX
+	CMOVQGT      DX, AX
+	LEAQ         laneMasks<>+32(SB), DX
+	NEGQ         AX
+	VMOVDQU      (DX)(AX*4), Y0
+	VMULPS       Y3, Y1, Y1
+	VMASKMOVPS   Y1, Y0, 224(BX)(CX*4)
+
+done3:
+	VZEROUPPER
+	RET
+
+// func vecGumbelAVX2(v *byte, lo int, hi int)
+// Requires: AVX, AVX2, CMOV, FMA3
+TEXT ·vecGumbelAVX2(SB), NOSPLIT, $0-24
+	MOVQ v+0(FP), AX
+	MOVQ lo+8(FP), CX
+	MOVQ hi+16(FP), DX
+	SUBQ CX, DX
+	MOVQ (AX), BX
+	MOVQ 160(AX), SI
+	ADDQ CX, SI
+	SHRQ $0x02, SI
+	SUBQ $0x00000040, DX
+	JL   tail2
+
+loop1:
+	MOVQ         SI, DI
+	SHRQ         $0x20, DI
+	VMOVQ        SI, X0
+	VPBROADCASTQ X0, Y1
+	VMOVQ        DI, X0
+	VPBROADCASTQ X0, Y0
+	VPADDQ       laneNumbers<>+0(SB), Y1, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VPADDQ       laneNumbers<>+64(SB), Y1, Y1
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VBROADCASTSS 152(AX), Y7
+	VBROADCASTSS 156(AX), Y8
+	VPMULUDQ     constants<>+2592(SB), Y2, Y2
+	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPSRLQ       $0x20, Y2, Y9
+	VPSRLQ       $0x20, Y3, Y10
+	VXORPS       Y0, Y10, Y10
+	VXORPS       Y7, Y10, Y10
+	VXORPS       Y4, Y9, Y4
+	VXORPS       Y8, Y4, Y4
+	VPMULUDQ     constants<>+2592(SB), Y1, Y1
+	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPSRLQ       $0x20, Y1, Y9
+	VPSRLQ       $0x20, Y5, Y11
+	VXORPS       Y0, Y11, Y0
+	VXORPS       Y7, Y0, Y0
+	VXORPS       Y6, Y9, Y6
+	VXORPS       Y8, Y6, Y6
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y10, Y9
+	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPSRLQ       $0x20, Y9, Y10
+	VPSRLQ       $0x20, Y4, Y11
+	VXORPS       Y3, Y11, Y3
+	VXORPS       Y7, Y3, Y3
+	VXORPS       Y2, Y10, Y2
+	VXORPS       Y8, Y2, Y2
+	VPMULUDQ     constants<>+2592(SB), Y0, Y0
+	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPSRLQ       $0x20, Y0, Y10
+	VPSRLQ       $0x20, Y6, Y11
+	VXORPS       Y5, Y11, Y5
+	VXORPS       Y7, Y5, Y5
+	VXORPS       Y1, Y10, Y1
+	VXORPS       Y8, Y1, Y1
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y3, Y3
+	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPSRLQ       $0x20, Y3, Y10
+	VPSRLQ       $0x20, Y2, Y11
+	VXORPS       Y4, Y11, Y4
+	VXORPS       Y7, Y4, Y4
+	VXORPS       Y9, Y10, Y9
+	VXORPS       Y8, Y9, Y9
+	VPMULUDQ     constants<>+2592(SB), Y5, Y5
+	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPSRLQ       $0x20, Y5, Y10
+	VPSRLQ       $0x20, Y1, Y11
+	VXORPS       Y6, Y11, Y6
+	VXORPS       Y7, Y6, Y6
+	VXORPS       Y0, Y10, Y0
+	VXORPS       Y8, Y0, Y0
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y4, Y4
+	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPSRLQ       $0x20, Y4, Y10
+	VPSRLQ       $0x20, Y9, Y11
+	VXORPS       Y2, Y11, Y2
+	VXORPS       Y7, Y2, Y2
+	VXORPS       Y3, Y10, Y3
+	VXORPS       Y8, Y3, Y3
+	VPMULUDQ     constants<>+2592(SB), Y6, Y6
+	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPSRLQ       $0x20, Y6, Y10
+	VPSRLQ       $0x20, Y0, Y11
+	VXORPS       Y1, Y11, Y1
+	VXORPS       Y7, Y1, Y1
+	VXORPS       Y5, Y10, Y5
+	VXORPS       Y8, Y5, Y5
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y2, Y2
+	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPSRLQ       $0x20, Y2, Y10
+	VPSRLQ       $0x20, Y3, Y11
+	VXORPS       Y9, Y11, Y9
+	VXORPS       Y7, Y9, Y9
+	VXORPS       Y4, Y10, Y4
+	VXORPS       Y8, Y4, Y4
+	VPMULUDQ     constants<>+2592(SB), Y1, Y1
+	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPSRLQ       $0x20, Y1, Y10
+	VPSRLQ       $0x20, Y5, Y11
+	VXORPS       Y0, Y11, Y0
+	VXORPS       Y7, Y0, Y0
+	VXORPS       Y6, Y10, Y6
+	VXORPS       Y8, Y6, Y6
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y9, Y9
+	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPSRLQ       $0x20, Y9, Y10
+	VPSRLQ       $0x20, Y4, Y11
+	VXORPS       Y3, Y11, Y3
+	VXORPS       Y7, Y3, Y3
+	VXORPS       Y2, Y10, Y2
+	VXORPS       Y8, Y2, Y2
+	VPMULUDQ     constants<>+2592(SB), Y0, Y0
+	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPSRLQ       $0x20, Y0, Y10
+	VPSRLQ       $0x20, Y6, Y11
+	VXORPS       Y5, Y11, Y5
+	VXORPS       Y7, Y5, Y5
+	VXORPS       Y1, Y10, Y1
+	VXORPS       Y8, Y1, Y1
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y3, Y3
+	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPSRLQ       $0x20, Y3, Y10
+	VPSRLQ       $0x20, Y2, Y11
+	VXORPS       Y4, Y11, Y4
+	VXORPS       Y7, Y4, Y4
+	VXORPS       Y9, Y10, Y9
+	VXORPS       Y8, Y9, Y9
+	VPMULUDQ     constants<>+2592(SB), Y5, Y5
+	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPSRLQ       $0x20, Y5, Y10
+	VPSRLQ       $0x20, Y1, Y11
+	VXORPS       Y6, Y11, Y6
+	VXORPS       Y7, Y6, Y6
+	VXORPS       Y0, Y10, Y0
+	VXORPS       Y8, Y0, Y0
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y4, Y4
+	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPSRLQ       $0x20, Y4, Y10
+	VPSRLQ       $0x20, Y9, Y11
+	VXORPS       Y2, Y11, Y2
+	VXORPS       Y7, Y2, Y2
+	VXORPS       Y3, Y10, Y3
+	VXORPS       Y8, Y3, Y3
+	VPMULUDQ     constants<>+2592(SB), Y6, Y6
+	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPSRLQ       $0x20, Y6, Y10
+	VPSRLQ       $0x20, Y0, Y11
+	VXORPS       Y1, Y11, Y1
+	VXORPS       Y7, Y1, Y1
+	VXORPS       Y5, Y10, Y5
+	VXORPS       Y8, Y5, Y5
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y2, Y2
+	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPSRLQ       $0x20, Y2, Y10
+	VPSRLQ       $0x20, Y3, Y11
+	VXORPS       Y9, Y11, Y9
+	VXORPS       Y7, Y9, Y9
+	VXORPS       Y4, Y10, Y4
+	VXORPS       Y8, Y4, Y4
+	VPMULUDQ     constants<>+2592(SB), Y1, Y1
+	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPSRLQ       $0x20, Y1, Y10
+	VPSRLQ       $0x20, Y5, Y11
+	VXORPS       Y0, Y11, Y0
+	VXORPS       Y7, Y0, Y0
+	VXORPS       Y6, Y10, Y6
+	VXORPS       Y8, Y6, Y6
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y9, Y9
+	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPSRLQ       $0x20, Y9, Y10
+	VPSRLQ       $0x20, Y4, Y11
+	VXORPS       Y3, Y11, Y3
+	VXORPS       Y7, Y3, Y3
+	VXORPS       Y2, Y10, Y2
+	VXORPS       Y8, Y2, Y2
+	VPMULUDQ     constants<>+2592(SB), Y0, Y0
+	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPSRLQ       $0x20, Y0, Y10
+	VPSRLQ       $0x20, Y6, Y11
+	VXORPS       Y5, Y11, Y5
+	VXORPS       Y7, Y5, Y5
+	VXORPS       Y1, Y10, Y1
+	VXORPS       Y8, Y1, Y1
+	VPSLLQ       $0x20, Y5, Y5
+	VPBLENDD     $0xaa, Y5, Y3, Y3
+	VPSLLQ       $0x20, Y6, Y5
+	VPBLENDD     $0xaa, Y5, Y4, Y4
+	VPSLLQ       $0x20, Y1, Y1
+	VPBLENDD     $0xaa, Y1, Y2, Y1
+	VPSLLQ       $0x20, Y0, Y0
+	VPBLENDD     $0xaa, Y0, Y9, Y0
+	VPSRLD       $0x09, Y3, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       constants<>+288(SB), Y2, Y2
+	VMULPS       constants<>+608(SB), Y2, Y2
+	VPSUBD       constants<>+544(SB), Y2, Y3
+	VANDPS       constants<>+576(SB), Y3, Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       constants<>+608(SB), Y3, Y3
+	VSUBPS       constants<>+32(SB), Y2, Y2
+	VMULPS       Y2, Y2, Y5
+	VMOVUPS      constants<>+640(SB), Y6
+	VFMADD213PS  constants<>+672(SB), Y5, Y6
+	VFMADD213PS  constants<>+704(SB), Y5, Y6
+	VFMADD213PS  constants<>+736(SB), Y5, Y6
+	VMOVUPS      constants<>+768(SB), Y7
+	VFMADD213PS  constants<>+800(SB), Y5, Y7
+	VFMADD213PS  constants<>+832(SB), Y5, Y7
+	VFMADD231PS  Y2, Y7, Y6
+	VFMADD213PS  constants<>+864(SB), Y2, Y6
+	VFMADD213PS  constants<>+896(SB), Y2, Y6
+	VFMADD213PS  Y2, Y5, Y6
+	VFMADD231PS  constants<>+928(SB), Y3, Y6
+	VXORPS       constants<>+1088(SB), Y6, Y2
+	VPSUBD       constants<>+544(SB), Y2, Y3
+	VANDPS       constants<>+576(SB), Y3, Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       constants<>+608(SB), Y3, Y3
+	VSUBPS       constants<>+32(SB), Y2, Y2
+	VMULPS       Y2, Y2, Y5
+	VMOVUPS      constants<>+640(SB), Y6
+	VFMADD213PS  constants<>+672(SB), Y5, Y6
+	VFMADD213PS  constants<>+704(SB), Y5, Y6
+	VFMADD213PS  constants<>+736(SB), Y5, Y6
+	VMOVUPS      constants<>+768(SB), Y7
+	VFMADD213PS  constants<>+800(SB), Y5, Y7
+	VFMADD213PS  constants<>+832(SB), Y5, Y7
+	VFMADD231PS  Y2, Y7, Y6
+	VFMADD213PS  constants<>+864(SB), Y2, Y6
+	VFMADD213PS  constants<>+896(SB), Y2, Y6
+	VFMADD213PS  Y2, Y5, Y6
+	VFMADD231PS  constants<>+928(SB), Y3, Y6
+	VXORPS       constants<>+1088(SB), Y6, Y2
+	VMOVUPS      Y2, (BX)(CX*4)
+	VPSRLD       $0x09, Y4, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       constants<>+288(SB), Y2, Y2
+	VMULPS       constants<>+608(SB), Y2, Y2
+	VPSUBD       constants<>+544(SB), Y2, Y3
+	VANDPS       constants<>+576(SB), Y3, Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       constants<>+608(SB), Y3, Y3
+	VSUBPS       constants<>+32(SB), Y2, Y2
+	VMULPS       Y2, Y2, Y4
+	VMOVUPS      constants<>+640(SB), Y5
+	VFMADD213PS  constants<>+672(SB), Y4, Y5
+	VFMADD213PS  constants<>+704(SB), Y4, Y5
+	VFMADD213PS  constants<>+736(SB), Y4, Y5
+	VMOVUPS      constants<>+768(SB), Y6
+	VFMADD213PS  constants<>+800(SB), Y4, Y6
+	VFMADD213PS  constants<>+832(SB), Y4, Y6
+	VFMADD231PS  Y2, Y6, Y5
+	VFMADD213PS  constants<>+864(SB), Y2, Y5
+	VFMADD213PS  constants<>+896(SB), Y2, Y5
+	VFMADD213PS  Y2, Y4, Y5
+	VFMADD231PS  constants<>+928(SB), Y3, Y5
+	VXORPS       constants<>+1088(SB), Y5, Y2
+	VPSUBD       constants<>+544(SB), Y2, Y3
+	VANDPS       constants<>+576(SB), Y3, Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       constants<>+608(SB), Y3, Y3
+	VSUBPS       constants<>+32(SB), Y2, Y2
+	VMULPS       Y2, Y2, Y4
+	VMOVUPS      constants<>+640(SB), Y5
+	VFMADD213PS  constants<>+672(SB), Y4, Y5
+	VFMADD213PS  constants<>+704(SB), Y4, Y5
+	VFMADD213PS  constants<>+736(SB), Y4, Y5
+	VMOVUPS      constants<>+768(SB), Y6
+	VFMADD213PS  constants<>+800(SB), Y4, Y6
+	VFMADD213PS  constants<>+832(SB), Y4, Y6
+	VFMADD231PS  Y2, Y6, Y5
+	VFMADD213PS  constants<>+864(SB), Y2, Y5
+	VFMADD213PS  constants<>+896(SB), Y2, Y5
+	VFMADD213PS  Y2, Y4, Y5
+	VFMADD231PS  constants<>+928(SB), Y3, Y5
+	VXORPS       constants<>+1088(SB), Y5, Y2
+	VMOVUPS      Y2, 64(BX)(CX*4)
+	VPSRLD       $0x09, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VADDPS       constants<>+288(SB), Y1, Y1
+	VMULPS       constants<>+608(SB), Y1, Y1
+	VPSUBD       constants<>+544(SB), Y1, Y2
+	VANDPS       constants<>+576(SB), Y2, Y2
+	VPSUBD       Y2, Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       constants<>+608(SB), Y2, Y2
+	VSUBPS       constants<>+32(SB), Y1, Y1
+	VMULPS       Y1, Y1, Y3
+	VMOVUPS      constants<>+640(SB), Y4
+	VFMADD213PS  constants<>+672(SB), Y3, Y4
+	VFMADD213PS  constants<>+704(SB), Y3, Y4
+	VFMADD213PS  constants<>+736(SB), Y3, Y4
+	VMOVUPS      constants<>+768(SB), Y5
+	VFMADD213PS  constants<>+800(SB), Y3, Y5
+	VFMADD213PS  constants<>+832(SB), Y3, Y5
+	VFMADD231PS  Y1, Y5, Y4
+	VFMADD213PS  constants<>+864(SB), Y1, Y4
+	VFMADD213PS  constants<>+896(SB), Y1, Y4
+	VFMADD213PS  Y1, Y3, Y4
+	VFMADD231PS  constants<>+928(SB), Y2, Y4
+	VXORPS       constants<>+1088(SB), Y4, Y1
+	VPSUBD       constants<>+544(SB), Y1, Y2
+	VANDPS       constants<>+576(SB), Y2, Y2
+	VPSUBD       Y2, Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       constants<>+608(SB), Y2, Y2
+	VSUBPS       constants<>+32(SB), Y1, Y1
+	VMULPS       Y1, Y1, Y3
+	VMOVUPS      constants<>+640(SB), Y4
+	VFMADD213PS  constants<>+672(SB), Y3, Y4
+	VFMADD213PS  constants<>+704(SB), Y3, Y4
+	VFMADD213PS  constants<>+736(SB), Y3, Y4
+	VMOVUPS      constants<>+768(SB), Y5
+	VFMADD213PS  constants<>+800(SB), Y3, Y5
+	VFMADD213PS  constants<>+832(SB), Y3, Y5
+	VFMADD231PS  Y1, Y5, Y4
+	VFMADD213PS  constants<>+864(SB), Y1, Y4
+	VFMADD213PS  constants<>+896(SB), Y1, Y4
+	VFMADD213PS  Y1, Y3, Y4
+	VFMADD231PS  constants<>+928(SB), Y2, Y4
+	VXORPS       constants<>+1088(SB), Y4, Y1
+	VMOVUPS      Y1, 128(BX)(CX*4)
+	VPSRLD       $0x09, Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VADDPS       constants<>+288(SB), Y0, Y0
+	VMULPS       constants<>+608(SB), Y0, Y0
+	VPSUBD       constants<>+544(SB), Y0, Y1
+	VANDPS       constants<>+576(SB), Y1, Y1
+	VPSUBD       Y1, Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       constants<>+608(SB), Y1, Y1
+	VSUBPS       constants<>+32(SB), Y0, Y0
+	VMULPS       Y0, Y0, Y2
+	VMOVUPS      constants<>+640(SB), Y3
+	VFMADD213PS  constants<>+672(SB), Y2, Y3
+	VFMADD213PS  constants<>+704(SB), Y2, Y3
+	VFMADD213PS  constants<>+736(SB), Y2, Y3
+	VMOVUPS      constants<>+768(SB), Y4
+	VFMADD213PS  constants<>+800(SB), Y2, Y4
+	VFMADD213PS  constants<>+832(SB), Y2, Y4
+	VFMADD231PS  Y0, Y4, Y3
+	VFMADD213PS  constants<>+864(SB), Y0, Y3
+	VFMADD213PS  constants<>+896(SB), Y0, Y3
+	VFMADD213PS  Y0, Y2, Y3
+	VFMADD231PS  constants<>+928(SB), Y1, Y3
+	VXORPS       constants<>+1088(SB), Y3, Y0
+	VPSUBD       constants<>+544(SB), Y0, Y1
+	VANDPS       constants<>+576(SB), Y1, Y1
+	VPSUBD       Y1, Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       constants<>+608(SB), Y1, Y1
+	VSUBPS       constants<>+32(SB), Y0, Y0
+	VMULPS       Y0, Y0, Y2
+	VMOVUPS      constants<>+640(SB), Y3
+	VFMADD213PS  constants<>+672(SB), Y2, Y3
+	VFMADD213PS  constants<>+704(SB), Y2, Y3
+	VFMADD213PS  constants<>+736(SB), Y2, Y3
+	VMOVUPS      constants<>+768(SB), Y4
+	VFMADD213PS  constants<>+800(SB), Y2, Y4
+	VFMADD213PS  constants<>+832(SB), Y2, Y4
+	VFMADD231PS  Y0, Y4, Y3
+	VFMADD213PS  constants<>+864(SB), Y0, Y3
+	VFMADD213PS  constants<>+896(SB), Y0, Y3
+	VFMADD213PS  Y0, Y2, Y3
+	VFMADD231PS  constants<>+928(SB), Y1, Y3
+	VXORPS       constants<>+1088(SB), Y3, Y0
+	VMOVUPS      Y0, 192(BX)(CX*4)
+	MOVQ         SI, DI
+	SHRQ         $0x20, DI
+	VMOVQ        SI, X0
+	VPBROADCASTQ X0, Y1
+	VMOVQ        DI, X0
+	VPBROADCASTQ X0, Y0
+	VPADDQ       laneNumbers<>+32(SB), Y1, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VPADDQ       laneNumbers<>+96(SB), Y1, Y1
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VBROADCASTSS 152(AX), Y7
+	VBROADCASTSS 156(AX), Y8
+	VPMULUDQ     constants<>+2592(SB), Y2, Y2
+	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPSRLQ       $0x20, Y2, Y9
+	VPSRLQ       $0x20, Y3, Y10
+	VXORPS       Y0, Y10, Y10
+	VXORPS       Y7, Y10, Y10
+	VXORPS       Y4, Y9, Y4
+	VXORPS       Y8, Y4, Y4
+	VPMULUDQ     constants<>+2592(SB), Y1, Y1
+	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPSRLQ       $0x20, Y1, Y9
+	VPSRLQ       $0x20, Y5, Y11
+	VXORPS       Y0, Y11, Y0
+	VXORPS       Y7, Y0, Y0
+	VXORPS       Y6, Y9, Y6
+	VXORPS       Y8, Y6, Y6
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y10, Y9
+	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPSRLQ       $0x20, Y9, Y10
+	VPSRLQ       $0x20, Y4, Y11
+	VXORPS       Y3, Y11, Y3
+	VXORPS       Y7, Y3, Y3
+	VXORPS       Y2, Y10, Y2
+	VXORPS       Y8, Y2, Y2
+	VPMULUDQ     constants<>+2592(SB), Y0, Y0
+	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPSRLQ       $0x20, Y0, Y10
+	VPSRLQ       $0x20, Y6, Y11
+	VXORPS       Y5, Y11, Y5
+	VXORPS       Y7, Y5, Y5
+	VXORPS       Y1, Y10, Y1
+	VXORPS       Y8, Y1, Y1
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y3, Y3
+	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPSRLQ       $0x20, Y3, Y10
+	VPSRLQ       $0x20, Y2, Y11
+	VXORPS       Y4, Y11, Y4
+	VXORPS       Y7, Y4, Y4
+	VXORPS       Y9, Y10, Y9
+	VXORPS       Y8, Y9, Y9
+	VPMULUDQ     constants<>+2592(SB), Y5, Y5
+	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPSRLQ       $0x20, Y5, Y10
+	VPSRLQ       $0x20, Y1, Y11
+	VXORPS       Y6, Y11, Y6
+	VXORPS       Y7, Y6, Y6
+	VXORPS       Y0, Y10, Y0
+	VXORPS       Y8, Y0, Y0
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y4, Y4
+	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPSRLQ       $0x20, Y4, Y10
+	VPSRLQ       $0x20, Y9, Y11
+	VXORPS       Y2, Y11, Y2
+	VXORPS       Y7, Y2, Y2
+	VXORPS       Y3, Y10, Y3
+	VXORPS       Y8, Y3, Y3
+	VPMULUDQ     constants<>+2592(SB), Y6, Y6
+	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPSRLQ       $0x20, Y6, Y10
+	VPSRLQ       $0x20, Y0, Y11
+	VXORPS       Y1, Y11, Y1
+	VXORPS       Y7, Y1, Y1
+	VXORPS       Y5, Y10, Y5
+	VXORPS       Y8, Y5, Y5
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y2, Y2
+	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPSRLQ       $0x20, Y2, Y10
+	VPSRLQ       $0x20, Y3, Y11
+	VXORPS       Y9, Y11, Y9
+	VXORPS       Y7, Y9, Y9
+	VXORPS       Y4, Y10, Y4
+	VXORPS       Y8, Y4, Y4
+	VPMULUDQ     constants<>+2592(SB), Y1, Y1
+	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPSRLQ       $0x20, Y1, Y10
+	VPSRLQ       $0x20, Y5, Y11
+	VXORPS       Y0, Y11, Y0
+	VXORPS       Y7, Y0, Y0
+	VXORPS       Y6, Y10, Y6
+	VXORPS       Y8, Y6, Y6
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y9, Y9
+	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPSRLQ       $0x20, Y9, Y10
+	VPSRLQ       $0x20, Y4, Y11
+	VXORPS       Y3, Y11, Y3
+	VXORPS       Y7, Y3, Y3
+	VXORPS       Y2, Y10, Y2
+	VXORPS       Y8, Y2, Y2
+	VPMULUDQ     constants<>+2592(SB), Y0, Y0
+	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPSRLQ       $0x20, Y0, Y10
+	VPSRLQ       $0x20, Y6, Y11
+	VXORPS       Y5, Y11, Y5
+	VXORPS       Y7, Y5, Y5
+	VXORPS       Y1, Y10, Y1
+	VXORPS       Y8, Y1, Y1
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y3, Y3
+	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPSRLQ       $0x20, Y3, Y10
+	VPSRLQ       $0x20, Y2, Y11
+	VXORPS       Y4, Y11, Y4
+	VXORPS       Y7, Y4, Y4
+	VXORPS       Y9, Y10, Y9
+	VXORPS       Y8, Y9, Y9
+	VPMULUDQ     constants<>+2592(SB), Y5, Y5
+	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPSRLQ       $0x20, Y5, Y10
+	VPSRLQ       $0x20, Y1, Y11
+	VXORPS       Y6, Y11, Y6
+	VXORPS       Y7, Y6, Y6
+	VXORPS       Y0, Y10, Y0
+	VXORPS       Y8, Y0, Y0
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y4, Y4
+	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPSRLQ       $0x20, Y4, Y10
+	VPSRLQ       $0x20, Y9, Y11
+	VXORPS       Y2, Y11, Y2
+	VXORPS       Y7, Y2, Y2
+	VXORPS       Y3, Y10, Y3
+	VXORPS       Y8, Y3, Y3
+	VPMULUDQ     constants<>+2592(SB), Y6, Y6
+	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPSRLQ       $0x20, Y6, Y10
+	VPSRLQ       $0x20, Y0, Y11
+	VXORPS       Y1, Y11, Y1
+	VXORPS       Y7, Y1, Y1
+	VXORPS       Y5, Y10, Y5
+	VXORPS       Y8, Y5, Y5
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y2, Y2
+	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPSRLQ       $0x20, Y2, Y10
+	VPSRLQ       $0x20, Y3, Y11
+	VXORPS       Y9, Y11, Y9
+	VXORPS       Y7, Y9, Y9
+	VXORPS       Y4, Y10, Y4
+	VXORPS       Y8, Y4, Y4
+	VPMULUDQ     constants<>+2592(SB), Y1, Y1
+	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPSRLQ       $0x20, Y1, Y10
+	VPSRLQ       $0x20, Y5, Y11
+	VXORPS       Y0, Y11, Y0
+	VXORPS       Y7, Y0, Y0
+	VXORPS       Y6, Y10, Y6
+	VXORPS       Y8, Y6, Y6
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y9, Y9
+	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPSRLQ       $0x20, Y9, Y10
+	VPSRLQ       $0x20, Y4, Y11
+	VXORPS       Y3, Y11, Y3
+	VXORPS       Y7, Y3, Y3
+	VXORPS       Y2, Y10, Y2
+	VXORPS       Y8, Y2, Y2
+	VPMULUDQ     constants<>+2592(SB), Y0, Y0
+	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPSRLQ       $0x20, Y0, Y10
+	VPSRLQ       $0x20, Y6, Y11
+	VXORPS       Y5, Y11, Y5
+	VXORPS       Y7, Y5, Y5
+	VXORPS       Y1, Y10, Y1
+	VXORPS       Y8, Y1, Y1
+	VPSLLQ       $0x20, Y5, Y5
+	VPBLENDD     $0xaa, Y5, Y3, Y3
+	VPSLLQ       $0x20, Y6, Y5
+	VPBLENDD     $0xaa, Y5, Y4, Y4
+	VPSLLQ       $0x20, Y1, Y1
+	VPBLENDD     $0xaa, Y1, Y2, Y1
+	VPSLLQ       $0x20, Y0, Y0
+	VPBLENDD     $0xaa, Y0, Y9, Y0
+	VPSRLD       $0x09, Y3, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       constants<>+288(SB), Y2, Y2
+	VMULPS       constants<>+608(SB), Y2, Y2
+	VPSUBD       constants<>+544(SB), Y2, Y3
+	VANDPS       constants<>+576(SB), Y3, Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       constants<>+608(SB), Y3, Y3
+	VSUBPS       constants<>+32(SB), Y2, Y2
+	VMULPS       Y2, Y2, Y5
+	VMOVUPS      constants<>+640(SB), Y6
+	VFMADD213PS  constants<>+672(SB), Y5, Y6
+	VFMADD213PS  constants<>+704(SB), Y5, Y6
+	VFMADD213PS  constants<>+736(SB), Y5, Y6
+	VMOVUPS      constants<>+768(SB), Y7
+	VFMADD213PS  constants<>+800(SB), Y5, Y7
+	VFMADD213PS  constants<>+832(SB), Y5, Y7
+	VFMADD231PS  Y2, Y7, Y6
+	VFMADD213PS  constants<>+864(SB), Y2, Y6
+	VFMADD213PS  constants<>+896(SB), Y2, Y6
+	VFMADD213PS  Y2, Y5, Y6
+	VFMADD231PS  constants<>+928(SB), Y3, Y6
+	VXORPS       constants<>+1088(SB), Y6, Y2
+	VPSUBD       constants<>+544(SB), Y2, Y3
+	VANDPS       constants<>+576(SB), Y3, Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       constants<>+608(SB), Y3, Y3
+	VSUBPS       constants<>+32(SB), Y2, Y2
+	VMULPS       Y2, Y2, Y5
+	VMOVUPS      constants<>+640(SB), Y6
+	VFMADD213PS  constants<>+672(SB), Y5, Y6
+	VFMADD213PS  constants<>+704(SB), Y5, Y6
+	VFMADD213PS  constants<>+736(SB), Y5, Y6
+	VMOVUPS      constants<>+768(SB), Y7
+	VFMADD213PS  constants<>+800(SB), Y5, Y7
+	VFMADD213PS  constants<>+832(SB), Y5, Y7
+	VFMADD231PS  Y2, Y7, Y6
+	VFMADD213PS  constants<>+864(SB), Y2, Y6
+	VFMADD213PS  constants<>+896(SB), Y2, Y6
+	VFMADD213PS  Y2, Y5, Y6
+	VFMADD231PS  constants<>+928(SB), Y3, Y6
+	VXORPS       constants<>+1088(SB), Y6, Y2
+	VMOVUPS      Y2, 32(BX)(CX*4)
+	VPSRLD       $0x09, Y4, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       constants<>+288(SB), Y2, Y2
+	VMULPS       constants<>+608(SB), Y2, Y2
+	VPSUBD       constants<>+544(SB), Y2, Y3
+	VANDPS       constants<>+576(SB), Y3, Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       constants<>+608(SB), Y3, Y3
+	VSUBPS       constants<>+32(SB), Y2, Y2
+	VMULPS       Y2, Y2, Y4
+	VMOVUPS      constants<>+640(SB), Y5
+	VFMADD213PS  constants<>+672(SB), Y4, Y5
+	VFMADD213PS  constants<>+704(SB), Y4, Y5
+	VFMADD213PS  constants<>+736(SB), Y4, Y5
+	VMOVUPS      constants<>+768(SB), Y6
+	VFMADD213PS  constants<>+800(SB), Y4, Y6
+	VFMADD213PS  constants<>+832(SB), Y4, Y6
+	VFMADD231PS  Y2, Y6, Y5
+	VFMADD213PS  constants<>+864(SB), Y2, Y5
+	VFMADD213PS  constants<>+896(SB), Y2, Y5
+	VFMADD213PS  Y2, Y4, Y5
+	VFMADD231PS  constants<>+928(SB), Y3, Y5
+	VXORPS       constants<>+1088(SB), Y5, Y2
+	VPSUBD       constants<>+544(SB), Y2, Y3
+	VANDPS       constants<>+576(SB), Y3, Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       constants<>+608(SB), Y3, Y3
+	VSUBPS       constants<>+32(SB), Y2, Y2
+	VMULPS       Y2, Y2, Y4
+	VMOVUPS      constants<>+640(SB), Y5
+	VFMADD213PS  constants<>+672(SB), Y4, Y5
+	VFMADD213PS  constants<>+704(SB), Y4, Y5
+	VFMADD213PS  constants<>+736(SB), Y4, Y5
+	VMOVUPS      constants<>+768(SB), Y6
+	VFMADD213PS  constants<>+800(SB), Y4, Y6
+	VFMADD213PS  constants<>+832(SB), Y4, Y6
+	VFMADD231PS  Y2, Y6, Y5
+	VFMADD213PS  constants<>+864(SB), Y2, Y5
+	VFMADD213PS  constants<>+896(SB), Y2, Y5
+	VFMADD213PS  Y2, Y4, Y5
+	VFMADD231PS  constants<>+928(SB), Y3, Y5
+	VXORPS       constants<>+1088(SB), Y5, Y2
+	VMOVUPS      Y2, 96(BX)(CX*4)
+	VPSRLD       $0x09, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VADDPS       constants<>+288(SB), Y1, Y1
+	VMULPS       constants<>+608(SB), Y1, Y1
+	VPSUBD       constants<>+544(SB), Y1, Y2
+	VANDPS       constants<>+576(SB), Y2, Y2
+	VPSUBD       Y2, Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       constants<>+608(SB), Y2, Y2
+	VSUBPS       constants<>+32(SB), Y1, Y1
+	VMULPS       Y1, Y1, Y3
+	VMOVUPS      constants<>+640(SB), Y4
+	VFMADD213PS  constants<>+672(SB), Y3, Y4
+	VFMADD213PS  constants<>+704(SB), Y3, Y4
+	VFMADD213PS  constants<>+736(SB), Y3, Y4
+	VMOVUPS      constants<>+768(SB), Y5
+	VFMADD213PS  constants<>+800(SB), Y3, Y5
+	VFMADD213PS  constants<>+832(SB), Y3, Y5
+	VFMADD231PS  Y1, Y5, Y4
+	VFMADD213PS  constants<>+864(SB), Y1, Y4
+	VFMADD213PS  constants<>+896(SB), Y1, Y4
+	VFMADD213PS  Y1, Y3, Y4
+	VFMADD231PS  constants<>+928(SB), Y2, Y4
+	VXORPS       constants<>+1088(SB), Y4, Y1
+	VPSUBD       constants<>+544(SB), Y1, Y2
+	VANDPS       constants<>+576(SB), Y2, Y2
+	VPSUBD       Y2, Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       constants<>+608(SB), Y2, Y2
+	VSUBPS       constants<>+32(SB), Y1, Y1
+	VMULPS       Y1, Y1, Y3
+	VMOVUPS      constants<>+640(SB), Y4
+	VFMADD213PS  constants<>+672(SB), Y3, Y4
+	VFMADD213PS  constants<>+704(SB), Y3, Y4
+	VFMADD213PS  constants<>+736(SB), Y3, Y4
+	VMOVUPS      constants<>+768(SB), Y5
+	VFMADD213PS  constants<>+800(SB), Y3, Y5
+	VFMADD213PS  constants<>+832(SB), Y3, Y5
+	VFMADD231PS  Y1, Y5, Y4
+	VFMADD213PS  constants<>+864(SB), Y1, Y4
+	VFMADD213PS  constants<>+896(SB), Y1, Y4
+	VFMADD213PS  Y1, Y3, Y4
+	VFMADD231PS  constants<>+928(SB), Y2, Y4
+	VXORPS       constants<>+1088(SB), Y4, Y1
+	VMOVUPS      Y1, 160(BX)(CX*4)
+	VPSRLD       $0x09, Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VADDPS       constants<>+288(SB), Y0, Y0
+	VMULPS       constants<>+608(SB), Y0, Y0
+	VPSUBD       constants<>+544(SB), Y0, Y1
+	VANDPS       constants<>+576(SB), Y1, Y1
+	VPSUBD       Y1, Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       constants<>+608(SB), Y1, Y1
+	VSUBPS       constants<>+32(SB), Y0, Y0
+	VMULPS       Y0, Y0, Y2
+	VMOVUPS      constants<>+640(SB), Y3
+	VFMADD213PS  constants<>+672(SB), Y2, Y3
+	VFMADD213PS  constants<>+704(SB), Y2, Y3
+	VFMADD213PS  constants<>+736(SB), Y2, Y3
+	VMOVUPS      constants<>+768(SB), Y4
+	VFMADD213PS  constants<>+800(SB), Y2, Y4
+	VFMADD213PS  constants<>+832(SB), Y2, Y4
+	VFMADD231PS  Y0, Y4, Y3
+	VFMADD213PS  constants<>+864(SB), Y0, Y3
+	VFMADD213PS  constants<>+896(SB), Y0, Y3
+	VFMADD213PS  Y0, Y2, Y3
+	VFMADD231PS  constants<>+928(SB), Y1, Y3
+	VXORPS       constants<>+1088(SB), Y3, Y0
+	VPSUBD       constants<>+544(SB), Y0, Y1
+	VANDPS       constants<>+576(SB), Y1, Y1
+	VPSUBD       Y1, Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       constants<>+608(SB), Y1, Y1
+	VSUBPS       constants<>+32(SB), Y0, Y0
+	VMULPS       Y0, Y0, Y2
+	VMOVUPS      constants<>+640(SB), Y3
+	VFMADD213PS  constants<>+672(SB), Y2, Y3
+	VFMADD213PS  constants<>+704(SB), Y2, Y3
+	VFMADD213PS  constants<>+736(SB), Y2, Y3
+	VMOVUPS      constants<>+768(SB), Y4
+	VFMADD213PS  constants<>+800(SB), Y2, Y4
+	VFMADD213PS  constants<>+832(SB), Y2, Y4
+	VFMADD231PS  Y0, Y4, Y3
+	VFMADD213PS  constants<>+864(SB), Y0, Y3
+	VFMADD213PS  constants<>+896(SB), Y0, Y3
+	VFMADD213PS  Y0, Y2, Y3
+	VFMADD231PS  constants<>+928(SB), Y1, Y3
+	VXORPS       constants<>+1088(SB), Y3, Y0
+	VMOVUPS      Y0, 224(BX)(CX*4)
+	ADDQ         $0x10, SI
+	ADDQ         $0x00000040, CX
+	SUBQ         $0x00000040, DX
+	JGE          loop1
+
+tail2:
+	ADDQ         $0x00000040, DX
+	JZ           done3
+	MOVQ         SI, DI
+	SHRQ         $0x20, DI
+	VMOVQ        SI, X0
+	VPBROADCASTQ X0, Y1
+	VMOVQ        DI, X0
+	VPBROADCASTQ X0, Y0
+	VPADDQ       laneNumbers<>+0(SB), Y1, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VPADDQ       laneNumbers<>+64(SB), Y1, Y1
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VBROADCASTSS 152(AX), Y7
+	VBROADCASTSS 156(AX), Y8
+	VPMULUDQ     constants<>+2592(SB), Y2, Y2
+	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPSRLQ       $0x20, Y2, Y9
+	VPSRLQ       $0x20, Y3, Y10
+	VXORPS       Y0, Y10, Y10
+	VXORPS       Y7, Y10, Y10
+	VXORPS       Y4, Y9, Y4
+	VXORPS       Y8, Y4, Y4
+	VPMULUDQ     constants<>+2592(SB), Y1, Y1
+	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPSRLQ       $0x20, Y1, Y9
+	VPSRLQ       $0x20, Y5, Y11
+	VXORPS       Y0, Y11, Y0
+	VXORPS       Y7, Y0, Y0
+	VXORPS       Y6, Y9, Y6
+	VXORPS       Y8, Y6, Y6
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y10, Y9
+	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPSRLQ       $0x20, Y9, Y10
+	VPSRLQ       $0x20, Y4, Y11
+	VXORPS       Y3, Y11, Y3
+	VXORPS       Y7, Y3, Y3
+	VXORPS       Y2, Y10, Y2
+	VXORPS       Y8, Y2, Y2
+	VPMULUDQ     constants<>+2592(SB), Y0, Y0
+	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPSRLQ       $0x20, Y0, Y10
+	VPSRLQ       $0x20, Y6, Y11
+	VXORPS       Y5, Y11, Y5
+	VXORPS       Y7, Y5, Y5
+	VXORPS       Y1, Y10, Y1
+	VXORPS       Y8, Y1, Y1
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y3, Y3
+	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPSRLQ       $0x20, Y3, Y10
+	VPSRLQ       $0x20, Y2, Y11
+	VXORPS       Y4, Y11, Y4
+	VXORPS       Y7, Y4, Y4
+	VXORPS       Y9, Y10, Y9
+	VXORPS       Y8, Y9, Y9
+	VPMULUDQ     constants<>+2592(SB), Y5, Y5
+	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPSRLQ       $0x20, Y5, Y10
+	VPSRLQ       $0x20, Y1, Y11
+	VXORPS       Y6, Y11, Y6
+	VXORPS       Y7, Y6, Y6
+	VXORPS       Y0, Y10, Y0
+	VXORPS       Y8, Y0, Y0
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y4, Y4
+	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPSRLQ       $0x20, Y4, Y10
+	VPSRLQ       $0x20, Y9, Y11
+	VXORPS       Y2, Y11, Y2
+	VXORPS       Y7, Y2, Y2
+	VXORPS       Y3, Y10, Y3
+	VXORPS       Y8, Y3, Y3
+	VPMULUDQ     constants<>+2592(SB), Y6, Y6
+	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPSRLQ       $0x20, Y6, Y10
+	VPSRLQ       $0x20, Y0, Y11
+	VXORPS       Y1, Y11, Y1
+	VXORPS       Y7, Y1, Y1
+	VXORPS       Y5, Y10, Y5
+	VXORPS       Y8, Y5, Y5
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y2, Y2
+	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPSRLQ       $0x20, Y2, Y10
+	VPSRLQ       $0x20, Y3, Y11
+	VXORPS       Y9, Y11, Y9
+	VXORPS       Y7, Y9, Y9
+	VXORPS       Y4, Y10, Y4
+	VXORPS       Y8, Y4, Y4
+	VPMULUDQ     constants<>+2592(SB), Y1, Y1
+	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPSRLQ       $0x20, Y1, Y10
+	VPSRLQ       $0x20, Y5, Y11
+	VXORPS       Y0, Y11, Y0
+	VXORPS       Y7, Y0, Y0
+	VXORPS       Y6, Y10, Y6
+	VXORPS       Y8, Y6, Y6
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y9, Y9
+	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPSRLQ       $0x20, Y9, Y10
+	VPSRLQ       $0x20, Y4, Y11
+	VXORPS       Y3, Y11, Y3
+	VXORPS       Y7, Y3, Y3
+	VXORPS       Y2, Y10, Y2
+	VXORPS       Y8, Y2, Y2
+	VPMULUDQ     constants<>+2592(SB), Y0, Y0
+	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPSRLQ       $0x20, Y0, Y10
+	VPSRLQ       $0x20, Y6, Y11
+	VXORPS       Y5, Y11, Y5
+	VXORPS       Y7, Y5, Y5
+	VXORPS       Y1, Y10, Y1
+	VXORPS       Y8, Y1, Y1
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y3, Y3
+	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPSRLQ       $0x20, Y3, Y10
+	VPSRLQ       $0x20, Y2, Y11
+	VXORPS       Y4, Y11, Y4
+	VXORPS       Y7, Y4, Y4
+	VXORPS       Y9, Y10, Y9
+	VXORPS       Y8, Y9, Y9
+	VPMULUDQ     constants<>+2592(SB), Y5, Y5
+	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPSRLQ       $0x20, Y5, Y10
+	VPSRLQ       $0x20, Y1, Y11
+	VXORPS       Y6, Y11, Y6
+	VXORPS       Y7, Y6, Y6
+	VXORPS       Y0, Y10, Y0
+	VXORPS       Y8, Y0, Y0
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y4, Y4
+	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPSRLQ       $0x20, Y4, Y10
+	VPSRLQ       $0x20, Y9, Y11
+	VXORPS       Y2, Y11, Y2
+	VXORPS       Y7, Y2, Y2
+	VXORPS       Y3, Y10, Y3
+	VXORPS       Y8, Y3, Y3
+	VPMULUDQ     constants<>+2592(SB), Y6, Y6
+	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPSRLQ       $0x20, Y6, Y10
+	VPSRLQ       $0x20, Y0, Y11
+	VXORPS       Y1, Y11, Y1
+	VXORPS       Y7, Y1, Y1
+	VXORPS       Y5, Y10, Y5
+	VXORPS       Y8, Y5, Y5
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y2, Y2
+	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPSRLQ       $0x20, Y2, Y10
+	VPSRLQ       $0x20, Y3, Y11
+	VXORPS       Y9, Y11, Y9
+	VXORPS       Y7, Y9, Y9
+	VXORPS       Y4, Y10, Y4
+	VXORPS       Y8, Y4, Y4
+	VPMULUDQ     constants<>+2592(SB), Y1, Y1
+	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPSRLQ       $0x20, Y1, Y10
+	VPSRLQ       $0x20, Y5, Y11
+	VXORPS       Y0, Y11, Y0
+	VXORPS       Y7, Y0, Y0
+	VXORPS       Y6, Y10, Y6
+	VXORPS       Y8, Y6, Y6
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y9, Y9
+	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPSRLQ       $0x20, Y9, Y10
+	VPSRLQ       $0x20, Y4, Y11
+	VXORPS       Y3, Y11, Y3
+	VXORPS       Y7, Y3, Y3
+	VXORPS       Y2, Y10, Y2
+	VXORPS       Y8, Y2, Y2
+	VPMULUDQ     constants<>+2592(SB), Y0, Y0
+	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPSRLQ       $0x20, Y0, Y10
+	VPSRLQ       $0x20, Y6, Y11
+	VXORPS       Y5, Y11, Y5
+	VXORPS       Y7, Y5, Y5
+	VXORPS       Y1, Y10, Y1
+	VXORPS       Y8, Y1, Y1
+	VPSLLQ       $0x20, Y5, Y5
+	VPBLENDD     $0xaa, Y5, Y3, Y3
+	VPSLLQ       $0x20, Y6, Y5
+	VPBLENDD     $0xaa, Y5, Y4, Y4
+	VPSLLQ       $0x20, Y1, Y1
+	VPBLENDD     $0xaa, Y1, Y2, Y1
+	VPSLLQ       $0x20, Y0, Y0
+	VPBLENDD     $0xaa, Y0, Y9, Y0
+	VPSRLD       $0x09, Y3, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       constants<>+288(SB), Y2, Y2
+	VMULPS       constants<>+608(SB), Y2, Y2
+	VPSUBD       constants<>+544(SB), Y2, Y3
+	VANDPS       constants<>+576(SB), Y3, Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       constants<>+608(SB), Y3, Y3
+	VSUBPS       constants<>+32(SB), Y2, Y2
+	VMULPS       Y2, Y2, Y5
+	VMOVUPS      constants<>+640(SB), Y6
+	VFMADD213PS  constants<>+672(SB), Y5, Y6
+	VFMADD213PS  constants<>+704(SB), Y5, Y6
+	VFMADD213PS  constants<>+736(SB), Y5, Y6
+	VMOVUPS      constants<>+768(SB), Y7
+	VFMADD213PS  constants<>+800(SB), Y5, Y7
+	VFMADD213PS  constants<>+832(SB), Y5, Y7
+	VFMADD231PS  Y2, Y7, Y6
+	VFMADD213PS  constants<>+864(SB), Y2, Y6
+	VFMADD213PS  constants<>+896(SB), Y2, Y6
+	VFMADD213PS  Y2, Y5, Y6
+	VFMADD231PS  constants<>+928(SB), Y3, Y6
+	VXORPS       constants<>+1088(SB), Y6, Y2
+	VPSUBD       constants<>+544(SB), Y2, Y3
+	VANDPS       constants<>+576(SB), Y3, Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       constants<>+608(SB), Y3, Y3
+	VSUBPS       constants<>+32(SB), Y2, Y2
+	VMULPS       Y2, Y2, Y5
+	VMOVUPS      constants<>+640(SB), Y6
+	VFMADD213PS  constants<>+672(SB), Y5, Y6
+	VFMADD213PS  constants<>+704(SB), Y5, Y6
+	VFMADD213PS  constants<>+736(SB), Y5, Y6
+	VMOVUPS      constants<>+768(SB), Y7
+	VFMADD213PS  constants<>+800(SB), Y5, Y7
+	VFMADD213PS  constants<>+832(SB), Y5, Y7
+	VFMADD231PS  Y2, Y7, Y6
+	VFMADD213PS  constants<>+864(SB), Y2, Y6
+	VFMADD213PS  constants<>+896(SB), Y2, Y6
+	VFMADD213PS  Y2, Y5, Y6
+	VFMADD231PS  constants<>+928(SB), Y3, Y6
+	VXORPS       constants<>+1088(SB), Y6, Y2
+	MOVQ         DX, DI
+	XORQ         R8, R8
+	CMPQ         DI, R8
+	CMOVQLT      R8, DI
+	MOVQ         $0x00000008, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         laneMasks<>+32(SB), R8
+	NEGQ         DI
+	VMOVDQU      (R8)(DI*4), Y3
+	VMASKMOVPS   Y2, Y3, (BX)(CX*4)
+	VPSRLD       $0x09, Y4, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       constants<>+288(SB), Y2, Y2
+	VMULPS       constants<>+608(SB), Y2, Y2
+	VPSUBD       constants<>+544(SB), Y2, Y3
+	VANDPS       constants<>+576(SB), Y3, Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       constants<>+608(SB), Y3, Y3
+	VSUBPS       constants<>+32(SB), Y2, Y2
+	VMULPS       Y2, Y2, Y4
+	VMOVUPS      constants<>+640(SB), Y5
+	VFMADD213PS  constants<>+672(SB), Y4, Y5
+	VFMADD213PS  constants<>+704(SB), Y4, Y5
+	VFMADD213PS  constants<>+736(SB), Y4, Y5
+	VMOVUPS      constants<>+768(SB), Y6
+	VFMADD213PS  constants<>+800(SB), Y4, Y6
+	VFMADD213PS  constants<>+832(SB), Y4, Y6
+	VFMADD231PS  Y2, Y6, Y5
+	VFMADD213PS  constants<>+864(SB), Y2, Y5
+	VFMADD213PS  constants<>+896(SB), Y2, Y5
+	VFMADD213PS  Y2, Y4, Y5
+	VFMADD231PS  constants<>+928(SB), Y3, Y5
+	VXORPS       constants<>+1088(SB), Y5, Y2
+	VPSUBD       constants<>+544(SB), Y2, Y3
+	VANDPS       constants<>+576(SB), Y3, Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       constants<>+608(SB), Y3, Y3
+	VSUBPS       constants<>+32(SB), Y2, Y2
+	VMULPS       Y2, Y2, Y4
+	VMOVUPS      constants<>+640(SB), Y5
+	VFMADD213PS  constants<>+672(SB), Y4, Y5
+	VFMADD213PS  constants<>+704(SB), Y4, Y5
+	VFMADD213PS  constants<>+736(SB), Y4, Y5
+	VMOVUPS      constants<>+768(SB), Y6
+	VFMADD213PS  constants<>+800(SB), Y4, Y6
+	VFMADD213PS  constants<>+832(SB), Y4, Y6
+	VFMADD231PS  Y2, Y6, Y5
+	VFMADD213PS  constants<>+864(SB), Y2, Y5
+	VFMADD213PS  constants<>+896(SB), Y2, Y5
+	VFMADD213PS  Y2, Y4, Y5
+	VFMADD231PS  constants<>+928(SB), Y3, Y5
+	VXORPS       constants<>+1088(SB), Y5, Y2
+	MOVQ         DX, DI
+	SUBQ         $0x00000010, DI
+	XORQ         R8, R8
+	CMPQ         DI, R8
+	CMOVQLT      R8, DI
+	MOVQ         $0x00000008, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         laneMasks<>+32(SB), R8
+	NEGQ         DI
+	VMOVDQU      (R8)(DI*4), Y3
+	VMASKMOVPS   Y2, Y3, 64(BX)(CX*4)
+	VPSRLD       $0x09, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VADDPS       constants<>+288(SB), Y1, Y1
+	VMULPS       constants<>+608(SB), Y1, Y1
+	VPSUBD       constants<>+544(SB), Y1, Y2
+	VANDPS       constants<>+576(SB), Y2, Y2
+	VPSUBD       Y2, Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       constants<>+608(SB), Y2, Y2
+	VSUBPS       constants<>+32(SB), Y1, Y1
+	VMULPS       Y1, Y1, Y3
+	VMOVUPS      constants<>+640(SB), Y4
+	VFMADD213PS  constants<>+672(SB), Y3, Y4
+	VFMADD213PS  constants<>+704(SB), Y3, Y4
+	VFMADD213PS  constants<>+736(SB), Y3, Y4
+	VMOVUPS      constants<>+768(SB), Y5
+	VFMADD213PS  constants<>+800(SB), Y3, Y5
+	VFMADD213PS  constants<>+832(SB), Y3, Y5
+	VFMADD231PS  Y1, Y5, Y4
+	VFMADD213PS  constants<>+864(SB), Y1, Y4
+	VFMADD213PS  constants<>+896(SB), Y1, Y4
+	VFMADD213PS  Y1, Y3, Y4
+	VFMADD231PS  constants<>+928(SB), Y2, Y4
+	VXORPS       constants<>+1088(SB), Y4, Y1
+	VPSUBD       constants<>+544(SB), Y1, Y2
+	VANDPS       constants<>+576(SB), Y2, Y2
+	VPSUBD       Y2, Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       constants<>+608(SB), Y2, Y2
+	VSUBPS       constants<>+32(SB), Y1, Y1
+	VMULPS       Y1, Y1, Y3
+	VMOVUPS      constants<>+640(SB), Y4
+	VFMADD213PS  constants<>+672(SB), Y3, Y4
+	VFMADD213PS  constants<>+704(SB), Y3, Y4
+	VFMADD213PS  constants<>+736(SB), Y3, Y4
+	VMOVUPS      constants<>+768(SB), Y5
+	VFMADD213PS  constants<>+800(SB), Y3, Y5
+	VFMADD213PS  constants<>+832(SB), Y3, Y5
+	VFMADD231PS  Y1, Y5, Y4
+	VFMADD213PS  constants<>+864(SB), Y1, Y4
+	VFMADD213PS  constants<>+896(SB), Y1, Y4
+	VFMADD213PS  Y1, Y3, Y4
+	VFMADD231PS  constants<>+928(SB), Y2, Y4
+	VXORPS       constants<>+1088(SB), Y4, Y1
+	MOVQ         DX, DI
+	SUBQ         $0x00000020, DI
+	XORQ         R8, R8
+	CMPQ         DI, R8
+	CMOVQLT      R8, DI
+	MOVQ         $0x00000008, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         laneMasks<>+32(SB), R8
+	NEGQ         DI
+	VMOVDQU      (R8)(DI*4), Y2
+	VMASKMOVPS   Y1, Y2, 128(BX)(CX*4)
+	VPSRLD       $0x09, Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VADDPS       constants<>+288(SB), Y0, Y0
+	VMULPS       constants<>+608(SB), Y0, Y0
+	VPSUBD       constants<>+544(SB), Y0, Y1
+	VANDPS       constants<>+576(SB), Y1, Y1
+	VPSUBD       Y1, Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       constants<>+608(SB), Y1, Y1
+	VSUBPS       constants<>+32(SB), Y0, Y0
+	VMULPS       Y0, Y0, Y2
+	VMOVUPS      constants<>+640(SB), Y3
+	VFMADD213PS  constants<>+672(SB), Y2, Y3
+	VFMADD213PS  constants<>+704(SB), Y2, Y3
+	VFMADD213PS  constants<>+736(SB), Y2, Y3
+	VMOVUPS      constants<>+768(SB), Y4
+	VFMADD213PS  constants<>+800(SB), Y2, Y4
+	VFMADD213PS  constants<>+832(SB), Y2, Y4
+	VFMADD231PS  Y0, Y4, Y3
+	VFMADD213PS  constants<>+864(SB), Y0, Y3
+	VFMADD213PS  constants<>+896(SB), Y0, Y3
+	VFMADD213PS  Y0, Y2, Y3
+	VFMADD231PS  constants<>+928(SB), Y1, Y3
+	VXORPS       constants<>+1088(SB), Y3, Y0
+	VPSUBD       constants<>+544(SB), Y0, Y1
+	VANDPS       constants<>+576(SB), Y1, Y1
+	VPSUBD       Y1, Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       constants<>+608(SB), Y1, Y1
+	VSUBPS       constants<>+32(SB), Y0, Y0
+	VMULPS       Y0, Y0, Y2
+	VMOVUPS      constants<>+640(SB), Y3
+	VFMADD213PS  constants<>+672(SB), Y2, Y3
+	VFMADD213PS  constants<>+704(SB), Y2, Y3
+	VFMADD213PS  constants<>+736(SB), Y2, Y3
+	VMOVUPS      constants<>+768(SB), Y4
+	VFMADD213PS  constants<>+800(SB), Y2, Y4
+	VFMADD213PS  constants<>+832(SB), Y2, Y4
+	VFMADD231PS  Y0, Y4, Y3
+	VFMADD213PS  constants<>+864(SB), Y0, Y3
+	VFMADD213PS  constants<>+896(SB), Y0, Y3
+	VFMADD213PS  Y0, Y2, Y3
+	VFMADD231PS  constants<>+928(SB), Y1, Y3
+	VXORPS       constants<>+1088(SB), Y3, Y0
+	MOVQ         DX, DI
+	SUBQ         $0x00000030, DI
+	XORQ         R8, R8
+	CMPQ         DI, R8
+	CMOVQLT      R8, DI
+	MOVQ         $0x00000008, R8
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	LEAQ         laneMasks<>+32(SB), R8
+	NEGQ         DI
+	VMOVDQU      (R8)(DI*4), Y1
+	VMASKMOVPS   Y0, Y1, 192(BX)(CX*4)
+	MOVQ         SI, DI
+	SHRQ         $0x20, DI
+	VMOVQ        SI, X0
+	VPBROADCASTQ X0, Y1
+	VMOVQ        DI, X0
+	VPBROADCASTQ X0, Y0
+	VPADDQ       laneNumbers<>+32(SB), Y1, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VPADDQ       laneNumbers<>+96(SB), Y1, Y1
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VBROADCASTSS 152(AX), Y7
+	VBROADCASTSS 156(AX), Y8
+	VPMULUDQ     constants<>+2592(SB), Y2, Y2
+	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPSRLQ       $0x20, Y2, Y9
+	VPSRLQ       $0x20, Y3, Y10
+	VXORPS       Y0, Y10, Y10
+	VXORPS       Y7, Y10, Y10
+	VXORPS       Y4, Y9, Y4
+	VXORPS       Y8, Y4, Y4
+	VPMULUDQ     constants<>+2592(SB), Y1, Y1
+	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPSRLQ       $0x20, Y1, Y9
+	VPSRLQ       $0x20, Y5, Y11
+	VXORPS       Y0, Y11, Y0
+	VXORPS       Y7, Y0, Y0
+	VXORPS       Y6, Y9, Y6
+	VXORPS       Y8, Y6, Y6
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y10, Y9
+	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPSRLQ       $0x20, Y9, Y10
+	VPSRLQ       $0x20, Y4, Y11
+	VXORPS       Y3, Y11, Y3
+	VXORPS       Y7, Y3, Y3
+	VXORPS       Y2, Y10, Y2
+	VXORPS       Y8, Y2, Y2
+	VPMULUDQ     constants<>+2592(SB), Y0, Y0
+	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPSRLQ       $0x20, Y0, Y10
+	VPSRLQ       $0x20, Y6, Y11
+	VXORPS       Y5, Y11, Y5
+	VXORPS       Y7, Y5, Y5
+	VXORPS       Y1, Y10, Y1
+	VXORPS       Y8, Y1, Y1
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y3, Y3
+	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPSRLQ       $0x20, Y3, Y10
+	VPSRLQ       $0x20, Y2, Y11
+	VXORPS       Y4, Y11, Y4
+	VXORPS       Y7, Y4, Y4
+	VXORPS       Y9, Y10, Y9
+	VXORPS       Y8, Y9, Y9
+	VPMULUDQ     constants<>+2592(SB), Y5, Y5
+	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPSRLQ       $0x20, Y5, Y10
+	VPSRLQ       $0x20, Y1, Y11
+	VXORPS       Y6, Y11, Y6
+	VXORPS       Y7, Y6, Y6
+	VXORPS       Y0, Y10, Y0
+	VXORPS       Y8, Y0, Y0
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y4, Y4
+	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPSRLQ       $0x20, Y4, Y10
+	VPSRLQ       $0x20, Y9, Y11
+	VXORPS       Y2, Y11, Y2
+	VXORPS       Y7, Y2, Y2
+	VXORPS       Y3, Y10, Y3
+	VXORPS       Y8, Y3, Y3
+	VPMULUDQ     constants<>+2592(SB), Y6, Y6
+	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPSRLQ       $0x20, Y6, Y10
+	VPSRLQ       $0x20, Y0, Y11
+	VXORPS       Y1, Y11, Y1
+	VXORPS       Y7, Y1, Y1
+	VXORPS       Y5, Y10, Y5
+	VXORPS       Y8, Y5, Y5
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y2, Y2
+	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPSRLQ       $0x20, Y2, Y10
+	VPSRLQ       $0x20, Y3, Y11
+	VXORPS       Y9, Y11, Y9
+	VXORPS       Y7, Y9, Y9
+	VXORPS       Y4, Y10, Y4
+	VXORPS       Y8, Y4, Y4
+	VPMULUDQ     constants<>+2592(SB), Y1, Y1
+	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPSRLQ       $0x20, Y1, Y10
+	VPSRLQ       $0x20, Y5, Y11
+	VXORPS       Y0, Y11, Y0
+	VXORPS       Y7, Y0, Y0
+	VXORPS       Y6, Y10, Y6
+	VXORPS       Y8, Y6, Y6
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y9, Y9
+	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPSRLQ       $0x20, Y9, Y10
+	VPSRLQ       $0x20, Y4, Y11
+	VXORPS       Y3, Y11, Y3
+	VXORPS       Y7, Y3, Y3
+	VXORPS       Y2, Y10, Y2
+	VXORPS       Y8, Y2, Y2
+	VPMULUDQ     constants<>+2592(SB), Y0, Y0
+	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPSRLQ       $0x20, Y0, Y10
+	VPSRLQ       $0x20, Y6, Y11
+	VXORPS       Y5, Y11, Y5
+	VXORPS       Y7, Y5, Y5
+	VXORPS       Y1, Y10, Y1
+	VXORPS       Y8, Y1, Y1
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y3, Y3
+	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPSRLQ       $0x20, Y3, Y10
+	VPSRLQ       $0x20, Y2, Y11
+	VXORPS       Y4, Y11, Y4
+	VXORPS       Y7, Y4, Y4
+	VXORPS       Y9, Y10, Y9
+	VXORPS       Y8, Y9, Y9
+	VPMULUDQ     constants<>+2592(SB), Y5, Y5
+	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPSRLQ       $0x20, Y5, Y10
+	VPSRLQ       $0x20, Y1, Y11
+	VXORPS       Y6, Y11, Y6
+	VXORPS       Y7, Y6, Y6
+	VXORPS       Y0, Y10, Y0
+	VXORPS       Y8, Y0, Y0
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y4, Y4
+	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPSRLQ       $0x20, Y4, Y10
+	VPSRLQ       $0x20, Y9, Y11
+	VXORPS       Y2, Y11, Y2
+	VXORPS       Y7, Y2, Y2
+	VXORPS       Y3, Y10, Y3
+	VXORPS       Y8, Y3, Y3
+	VPMULUDQ     constants<>+2592(SB), Y6, Y6
+	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPSRLQ       $0x20, Y6, Y10
+	VPSRLQ       $0x20, Y0, Y11
+	VXORPS       Y1, Y11, Y1
+	VXORPS       Y7, Y1, Y1
+	VXORPS       Y5, Y10, Y5
+	VXORPS       Y8, Y5, Y5
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y2, Y2
+	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPSRLQ       $0x20, Y2, Y10
+	VPSRLQ       $0x20, Y3, Y11
+	VXORPS       Y9, Y11, Y9
+	VXORPS       Y7, Y9, Y9
+	VXORPS       Y4, Y10, Y4
+	VXORPS       Y8, Y4, Y4
+	VPMULUDQ     constants<>+2592(SB), Y1, Y1
+	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPSRLQ       $0x20, Y1, Y10
+	VPSRLQ       $0x20, Y5, Y11
+	VXORPS       Y0, Y11, Y0
+	VXORPS       Y7, Y0, Y0
+	VXORPS       Y6, Y10, Y6
+	VXORPS       Y8, Y6, Y6
+	VPADDD       constants<>+2656(SB), Y7, Y7
+	VPADDD       constants<>+2688(SB), Y8, Y8
+	VPMULUDQ     constants<>+2592(SB), Y9, Y9
+	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPSRLQ       $0x20, Y9, Y10
+	VPSRLQ       $0x20, Y4, Y11
+	VXORPS       Y3, Y11, Y3
+	VXORPS       Y7, Y3, Y3
+	VXORPS       Y2, Y10, Y2
+	VXORPS       Y8, Y2, Y2
+	VPMULUDQ     constants<>+2592(SB), Y0, Y0
+	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPSRLQ       $0x20, Y0, Y10
+	VPSRLQ       $0x20, Y6, Y11
+	VXORPS       Y5, Y11, Y5
+	VXORPS       Y7, Y5, Y5
+	VXORPS       Y1, Y10, Y1
+	VXORPS       Y8, Y1, Y1
+	VPSLLQ       $0x20, Y5, Y5
+	VPBLENDD     $0xaa, Y5, Y3, Y3
+	VPSLLQ       $0x20, Y6, Y5
+	VPBLENDD     $0xaa, Y5, Y4, Y4
+	VPSLLQ       $0x20, Y1, Y1
+	VPBLENDD     $0xaa, Y1, Y2, Y1
+	VPSLLQ       $0x20, Y0, Y0
+	VPBLENDD     $0xaa, Y0, Y9, Y0
+	VPSRLD       $0x09, Y3, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       constants<>+288(SB), Y2, Y2
+	VMULPS       constants<>+608(SB), Y2, Y2
+	VPSUBD       constants<>+544(SB), Y2, Y3
+	VANDPS       constants<>+576(SB), Y3, Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       constants<>+608(SB), Y3, Y3
+	VSUBPS       constants<>+32(SB), Y2, Y2
+	VMULPS       Y2, Y2, Y5
+	VMOVUPS      constants<>+640(SB), Y6
+	VFMADD213PS  constants<>+672(SB), Y5, Y6
+	VFMADD213PS  constants<>+704(SB), Y5, Y6
+	VFMADD213PS  constants<>+736(SB), Y5, Y6
+	VMOVUPS      constants<>+768(SB), Y7
+	VFMADD213PS  constants<>+800(SB), Y5, Y7
+	VFMADD213PS  constants<>+832(SB), Y5, Y7
+	VFMADD231PS  Y2, Y7, Y6
+	VFMADD213PS  constants<>+864(SB), Y2, Y6
+	VFMADD213PS  constants<>+896(SB), Y2, Y6
+	VFMADD213PS  Y2, Y5, Y6
+	VFMADD231PS  constants<>+928(SB), Y3, Y6
+	VXORPS       constants<>+1088(SB), Y6, Y2
+	VPSUBD       constants<>+544(SB), Y2, Y3
+	VANDPS       constants<>+576(SB), Y3, Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       constants<>+608(SB), Y3, Y3
+	VSUBPS       constants<>+32(SB), Y2, Y2
+	VMULPS       Y2, Y2, Y5
+	VMOVUPS      constants<>+640(SB), Y6
+	VFMADD213PS  constants<>+672(SB), Y5, Y6
+	VFMADD213PS  constants<>+704(SB), Y5, Y6
+	VFMADD213PS  constants<>+736(SB), Y5, Y6
+	VMOVUPS      constants<>+768(SB), Y7
+	VFMADD213PS  constants<>+800(SB), Y5, Y7
+	VFMADD213PS  constants<>+832(SB), Y5, Y7
+	VFMADD231PS  Y2, Y7, Y6
+	VFMADD213PS  constants<>+864(SB), Y2, Y6
+	VFMADD213PS  constants<>+896(SB), Y2, Y6
+	VFMADD213PS  Y2, Y5, Y6
+	VFMADD231PS  constants<>+928(SB), Y3, Y6
+	VXORPS       constants<>+1088(SB), Y6, Y2
+	MOVQ         DX, AX
+	SUBQ         $0x00000008, AX
+	XORQ         SI, SI
+	CMPQ         AX, SI
+	CMOVQLT      SI, AX
+	MOVQ         $0x00000008, SI
+	CMPQ         AX, SI
+	CMOVQGT      SI, AX
+	LEAQ         laneMasks<>+32(SB), SI
+	NEGQ         AX
+	VMOVDQU      (SI)(AX*4), Y3
+	VMASKMOVPS   Y2, Y3, 32(BX)(CX*4)
+	VPSRLD       $0x09, Y4, Y2
+	VCVTDQ2PS    Y2, Y2
+	VADDPS       constants<>+288(SB), Y2, Y2
+	VMULPS       constants<>+608(SB), Y2, Y2
+	VPSUBD       constants<>+544(SB), Y2, Y3
+	VANDPS       constants<>+576(SB), Y3, Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       constants<>+608(SB), Y3, Y3
+	VSUBPS       constants<>+32(SB), Y2, Y2
+	VMULPS       Y2, Y2, Y4
+	VMOVUPS      constants<>+640(SB), Y5
+	VFMADD213PS  constants<>+672(SB), Y4, Y5
+	VFMADD213PS  constants<>+704(SB), Y4, Y5
+	VFMADD213PS  constants<>+736(SB), Y4, Y5
+	VMOVUPS      constants<>+768(SB), Y6
+	VFMADD213PS  constants<>+800(SB), Y4, Y6
+	VFMADD213PS  constants<>+832(SB), Y4, Y6
+	VFMADD231PS  Y2, Y6, Y5
+	VFMADD213PS  constants<>+864(SB), Y2, Y5
+	VFMADD213PS  constants<>+896(SB), Y2, Y5
+	VFMADD213PS  Y2, Y4, Y5
+	VFMADD231PS  constants<>+928(SB), Y3, Y5
+	VXORPS       constants<>+1088(SB), Y5, Y2
+	VPSUBD       constants<>+544(SB), Y2, Y3
+	VANDPS       constants<>+576(SB), Y3, Y3
+	VPSUBD       Y3, Y2, Y2
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       constants<>+608(SB), Y3, Y3
+	VSUBPS       constants<>+32(SB), Y2, Y2
+	VMULPS       Y2, Y2, Y4
+	VMOVUPS      constants<>+640(SB), Y5
+	VFMADD213PS  constants<>+672(SB), Y4, Y5
+	VFMADD213PS  constants<>+704(SB), Y4, Y5
+	VFMADD213PS  constants<>+736(SB), Y4, Y5
+	VMOVUPS      constants<>+768(SB), Y6
+	VFMADD213PS  constants<>+800(SB), Y4, Y6
+	VFMADD213PS  constants<>+832(SB), Y4, Y6
+	VFMADD231PS  Y2, Y6, Y5
+	VFMADD213PS  constants<>+864(SB), Y2, Y5
+	VFMADD213PS  constants<>+896(SB), Y2, Y5
+	VFMADD213PS  Y2, Y4, Y5
+	VFMADD231PS  constants<>+928(SB), Y3, Y5
+	VXORPS       constants<>+1088(SB), Y5, Y2
+	MOVQ         DX, AX
+	SUBQ         $0x00000018, AX
+	XORQ         SI, SI
+	CMPQ         AX, SI
+	CMOVQLT      SI, AX
+	MOVQ         $0x00000008, SI
+	CMPQ         AX, SI
+	CMOVQGT      SI, AX
+	LEAQ         laneMasks<>+32(SB), SI
+	NEGQ         AX
+	VMOVDQU      (SI)(AX*4), Y3
+	VMASKMOVPS   Y2, Y3, 96(BX)(CX*4)
+	VPSRLD       $0x09, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VADDPS       constants<>+288(SB), Y1, Y1
+	VMULPS       constants<>+608(SB), Y1, Y1
+	VPSUBD       constants<>+544(SB), Y1, Y2
+	VANDPS       constants<>+576(SB), Y2, Y2
+	VPSUBD       Y2, Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       constants<>+608(SB), Y2, Y2
+	VSUBPS       constants<>+32(SB), Y1, Y1
+	VMULPS       Y1, Y1, Y3
+	VMOVUPS      constants<>+640(SB), Y4
+	VFMADD213PS  constants<>+672(SB), Y3, Y4
+	VFMADD213PS  constants<>+704(SB), Y3, Y4
+	VFMADD213PS  constants<>+736(SB), Y3, Y4
+	VMOVUPS      constants<>+768(SB), Y5
+	VFMADD213PS  constants<>+800(SB), Y3, Y5
+	VFMADD213PS  constants<>+832(SB), Y3, Y5
+	VFMADD231PS  Y1, Y5, Y4
+	VFMADD213PS  constants<>+864(SB), Y1, Y4
+	VFMADD213PS  constants<>+896(SB), Y1, Y4
+	VFMADD213PS  Y1, Y3, Y4
+	VFMADD231PS  constants<>+928(SB), Y2, Y4
+	VXORPS       constants<>+1088(SB), Y4, Y1
+	VPSUBD       constants<>+544(SB), Y1, Y2
+	VANDPS       constants<>+576(SB), Y2, Y2
+	VPSUBD       Y2, Y1, Y1
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       constants<>+608(SB), Y2, Y2
+	VSUBPS       constants<>+32(SB), Y1, Y1
+	VMULPS       Y1, Y1, Y3
+	VMOVUPS      constants<>+640(SB), Y4
+	VFMADD213PS  constants<>+672(SB), Y3, Y4
+	VFMADD213PS  constants<>+704(SB), Y3, Y4
+	VFMADD213PS  constants<>+736(SB), Y3, Y4
+	VMOVUPS      constants<>+768(SB), Y5
+	VFMADD213PS  constants<>+800(SB), Y3, Y5
+	VFMADD213PS  constants<>+832(SB), Y3, Y5
+	VFMADD231PS  Y1, Y5, Y4
+	VFMADD213PS  constants<>+864(SB), Y1, Y4
+	VFMADD213PS  constants<>+896(SB), Y1, Y4
+	VFMADD213PS  Y1, Y3, Y4
+	VFMADD231PS  constants<>+928(SB), Y2, Y4
+	VXORPS       constants<>+1088(SB), Y4, Y1
+	MOVQ         DX, AX
+	SUBQ         $0x00000028, AX
+	XORQ         SI, SI
+	CMPQ         AX, SI
+	CMOVQLT      SI, AX
+	MOVQ         $0x00000008, SI
+	CMPQ         AX, SI
+	CMOVQGT      SI, AX
+	LEAQ         laneMasks<>+32(SB), SI
+	NEGQ         AX
+	VMOVDQU      (SI)(AX*4), Y2
+	VMASKMOVPS   Y1, Y2, 160(BX)(CX*4)
+	VPSRLD       $0x09, Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VADDPS       constants<>+288(SB), Y0, Y0
+	VMULPS       constants<>+608(SB), Y0, Y0
+	VPSUBD       constants<>+544(SB), Y0, Y1
+	VANDPS       constants<>+576(SB), Y1, Y1
+	VPSUBD       Y1, Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       constants<>+608(SB), Y1, Y1
+	VSUBPS       constants<>+32(SB), Y0, Y0
+	VMULPS       Y0, Y0, Y2
+	VMOVUPS      constants<>+640(SB), Y3
+	VFMADD213PS  constants<>+672(SB), Y2, Y3
+	VFMADD213PS  constants<>+704(SB), Y2, Y3
+	VFMADD213PS  constants<>+736(SB), Y2, Y3
+	VMOVUPS      constants<>+768(SB), Y4
+	VFMADD213PS  constants<>+800(SB), Y2, Y4
+	VFMADD213PS  constants<>+832(SB), Y2, Y4
+	VFMADD231PS  Y0, Y4, Y3
+	VFMADD213PS  constants<>+864(SB), Y0, Y3
+	VFMADD213PS  constants<>+896(SB), Y0, Y3
+	VFMADD213PS  Y0, Y2, Y3
+	VFMADD231PS  constants<>+928(SB), Y1, Y3
+	VXORPS       constants<>+1088(SB), Y3, Y0
+	VPSUBD       constants<>+544(SB), Y0, Y1
+	VANDPS       constants<>+576(SB), Y1, Y1
+	VPSUBD       Y1, Y0, Y0
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       constants<>+608(SB), Y1, Y1
+	VSUBPS       constants<>+32(SB), Y0, Y0
+	VMULPS       Y0, Y0, Y2
+	VMOVUPS      constants<>+640(SB), Y3
+	VFMADD213PS  constants<>+672(SB), Y2, Y3
+	VFMADD213PS  constants<>+704(SB), Y2, Y3
+	VFMADD213PS  constants<>+736(SB), Y2, Y3
+	VMOVUPS      constants<>+768(SB), Y4
+	VFMADD213PS  constants<>+800(SB), Y2, Y4
+	VFMADD213PS  constants<>+832(SB), Y2, Y4
+	VFMADD231PS  Y0, Y4, Y3
+	VFMADD213PS  constants<>+864(SB), Y0, Y3
+	VFMADD213PS  constants<>+896(SB), Y0, Y3
+	VFMADD213PS  Y0, Y2, Y3
+	VFMADD231PS  constants<>+928(SB), Y1, Y3
+	VXORPS       constants<>+1088(SB), Y3, Y0
+	MOVQ         DX, AX
+	SUBQ         $0x00000038, AX
+	XORQ         DX, DX
+	CMPQ         AX, DX
+	CMOVQLT      DX, AX
+	MOVQ         $0x00000008, DX
+	CMPQ         AX, DX
+	CMOVQGT      DX, AX
+	LEAQ         laneMasks<>+32(SB), DX
+	NEGQ         AX
+	VMOVDQU      (DX)(AX*4), Y1
+	VMASKMOVPS   Y0, Y1, 224(BX)(CX*4)
+
+done3:
+	VZEROUPPER
+	RET
+
 DATA constants<>+0(SB)/4, $0x00000000
 DATA constants<>+4(SB)/4, $0x00000000
 DATA constants<>+8(SB)/4, $0x00000000
@@ -16303,12 +20911,92 @@ DATA constants<>+2736(SB)/4, $0x33800000
 DATA constants<>+2740(SB)/4, $0x33800000
 DATA constants<>+2744(SB)/4, $0x33800000
 DATA constants<>+2748(SB)/4, $0x33800000
-DATA constants<>+2752(SB)/4, $0x0000007f
-DATA constants<>+2756(SB)/4, $0x0000007f
-DATA constants<>+2760(SB)/4, $0x0000007f
-DATA constants<>+2764(SB)/4, $0x0000007f
-DATA constants<>+2768(SB)/4, $0x0000007f
-DATA constants<>+2772(SB)/4, $0x0000007f
-DATA constants<>+2776(SB)/4, $0x0000007f
-DATA constants<>+2780(SB)/4, $0x0000007f
-GLOBL constants<>(SB), RODATA|NOPTR, $2784
+DATA constants<>+2752(SB)/4, $0xc0000000
+DATA constants<>+2756(SB)/4, $0xc0000000
+DATA constants<>+2760(SB)/4, $0xc0000000
+DATA constants<>+2764(SB)/4, $0xc0000000
+DATA constants<>+2768(SB)/4, $0xc0000000
+DATA constants<>+2772(SB)/4, $0xc0000000
+DATA constants<>+2776(SB)/4, $0xc0000000
+DATA constants<>+2780(SB)/4, $0xc0000000
+DATA constants<>+2784(SB)/4, $0x3e800000
+DATA constants<>+2788(SB)/4, $0x3e800000
+DATA constants<>+2792(SB)/4, $0x3e800000
+DATA constants<>+2796(SB)/4, $0x3e800000
+DATA constants<>+2800(SB)/4, $0x3e800000
+DATA constants<>+2804(SB)/4, $0x3e800000
+DATA constants<>+2808(SB)/4, $0x3e800000
+DATA constants<>+2812(SB)/4, $0x3e800000
+DATA constants<>+2816(SB)/4, $0x40c90fdb
+DATA constants<>+2820(SB)/4, $0x40c90fdb
+DATA constants<>+2824(SB)/4, $0x40c90fdb
+DATA constants<>+2828(SB)/4, $0x40c90fdb
+DATA constants<>+2832(SB)/4, $0x40c90fdb
+DATA constants<>+2836(SB)/4, $0x40c90fdb
+DATA constants<>+2840(SB)/4, $0x40c90fdb
+DATA constants<>+2844(SB)/4, $0x40c90fdb
+DATA constants<>+2848(SB)/4, $0xb94ca1f9
+DATA constants<>+2852(SB)/4, $0xb94ca1f9
+DATA constants<>+2856(SB)/4, $0xb94ca1f9
+DATA constants<>+2860(SB)/4, $0xb94ca1f9
+DATA constants<>+2864(SB)/4, $0xb94ca1f9
+DATA constants<>+2868(SB)/4, $0xb94ca1f9
+DATA constants<>+2872(SB)/4, $0xb94ca1f9
+DATA constants<>+2876(SB)/4, $0xb94ca1f9
+DATA constants<>+2880(SB)/4, $0x3c08839e
+DATA constants<>+2884(SB)/4, $0x3c08839e
+DATA constants<>+2888(SB)/4, $0x3c08839e
+DATA constants<>+2892(SB)/4, $0x3c08839e
+DATA constants<>+2896(SB)/4, $0x3c08839e
+DATA constants<>+2900(SB)/4, $0x3c08839e
+DATA constants<>+2904(SB)/4, $0x3c08839e
+DATA constants<>+2908(SB)/4, $0x3c08839e
+DATA constants<>+2912(SB)/4, $0xbe2aaaa3
+DATA constants<>+2916(SB)/4, $0xbe2aaaa3
+DATA constants<>+2920(SB)/4, $0xbe2aaaa3
+DATA constants<>+2924(SB)/4, $0xbe2aaaa3
+DATA constants<>+2928(SB)/4, $0xbe2aaaa3
+DATA constants<>+2932(SB)/4, $0xbe2aaaa3
+DATA constants<>+2936(SB)/4, $0xbe2aaaa3
+DATA constants<>+2940(SB)/4, $0xbe2aaaa3
+DATA constants<>+2944(SB)/4, $0x37ccf5ce
+DATA constants<>+2948(SB)/4, $0x37ccf5ce
+DATA constants<>+2952(SB)/4, $0x37ccf5ce
+DATA constants<>+2956(SB)/4, $0x37ccf5ce
+DATA constants<>+2960(SB)/4, $0x37ccf5ce
+DATA constants<>+2964(SB)/4, $0x37ccf5ce
+DATA constants<>+2968(SB)/4, $0x37ccf5ce
+DATA constants<>+2972(SB)/4, $0x37ccf5ce
+DATA constants<>+2976(SB)/4, $0xbab6061a
+DATA constants<>+2980(SB)/4, $0xbab6061a
+DATA constants<>+2984(SB)/4, $0xbab6061a
+DATA constants<>+2988(SB)/4, $0xbab6061a
+DATA constants<>+2992(SB)/4, $0xbab6061a
+DATA constants<>+2996(SB)/4, $0xbab6061a
+DATA constants<>+3000(SB)/4, $0xbab6061a
+DATA constants<>+3004(SB)/4, $0xbab6061a
+DATA constants<>+3008(SB)/4, $0x3d2aaaa5
+DATA constants<>+3012(SB)/4, $0x3d2aaaa5
+DATA constants<>+3016(SB)/4, $0x3d2aaaa5
+DATA constants<>+3020(SB)/4, $0x3d2aaaa5
+DATA constants<>+3024(SB)/4, $0x3d2aaaa5
+DATA constants<>+3028(SB)/4, $0x3d2aaaa5
+DATA constants<>+3032(SB)/4, $0x3d2aaaa5
+DATA constants<>+3036(SB)/4, $0x3d2aaaa5
+DATA constants<>+3040(SB)/4, $0x00000001
+DATA constants<>+3044(SB)/4, $0x00000001
+DATA constants<>+3048(SB)/4, $0x00000001
+DATA constants<>+3052(SB)/4, $0x00000001
+DATA constants<>+3056(SB)/4, $0x00000001
+DATA constants<>+3060(SB)/4, $0x00000001
+DATA constants<>+3064(SB)/4, $0x00000001
+DATA constants<>+3068(SB)/4, $0x00000001
+DATA constants<>+3072(SB)/4, $0x0000007f
+DATA constants<>+3076(SB)/4, $0x0000007f
+DATA constants<>+3080(SB)/4, $0x0000007f
+DATA constants<>+3084(SB)/4, $0x0000007f
+DATA constants<>+3088(SB)/4, $0x0000007f
+DATA constants<>+3092(SB)/4, $0x0000007f
+DATA constants<>+3096(SB)/4, $0x0000007f
+DATA constants<>+3100(SB)/4, $0x0000007f
+GLOBL constants<>(SB), RODATA|NOPTR, $3104

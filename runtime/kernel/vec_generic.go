@@ -12,8 +12,8 @@ func vecGeneric(o op, v *vec, lo, hi int) {
 			d[i] = v.s[0]
 		}
 		return
-	case opUniform:
-		uniformGeneric(d, v.key, v.offset+uint64(lo))
+	case opUniform, opNormal, opGumbel:
+		drawGeneric(o, d, v.key, v.offset+uint64(lo))
 		return
 	}
 	x := v.at(1, lo, hi)

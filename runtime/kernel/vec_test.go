@@ -37,7 +37,7 @@ var vecShapes = map[op]struct {
 	opLogSoftmax: {1, 2, false, []float32{0.3, 0.5}}, opSoftmaxGrad: {1, 3, false, []float32{0.3}},
 	opLogSoftmaxGrad: {1, 3, false, []float32{0.3}},
 	opSwiGLU:         {1, 3, false, nil}, opSwiGLUGrad: {2, 5, false, nil}, opRotate: {2, 6, false, []float32{-1}},
-	opDropout: {1, 2, false, []float32{1.25}}, opUniform: {1, 1, false, nil},
+	opDropout: {1, 2, false, []float32{1.25}}, opUniform: {1, 1, false, nil}, opNormal: {1, 1, false, nil}, opGumbel: {1, 1, false, nil},
 }
 
 // Every elementwise kernel gives the bits of its definition at every level, for every length and alignment, and writes

@@ -25,6 +25,8 @@ func benchmarks() []*benchmark {
 		list = append(list, elementwise(rows*256)...)
 	}
 	list = append(list, crossEntropy(2048, 96), crossEntropy(512, 8192))
+	list = append(list, draws(2048, 96)...)
+	list = append(list, draws(512, 8192)...)
 	list = append(list, cells(32, 256)...)
 	list = append(list, attention(12, 4, 32, 64)...)
 	list = append(list, attention(8, 6, 64, 256)...)
@@ -161,6 +163,15 @@ func elementwise(n int) []*benchmark {
 			return func() { u.f(z, x, y, n) }
 		}))
 	}
+	for _, u := range []struct {
+		name string
+		f    func(dst []float32, key, offset uint64, n int)
+	}{{"Uniform", kernel.Uniform}, {"Normal", kernel.Normal}, {"Gumbel", kernel.Gumbel}} {
+		list = append(list, stream(u.name, size, n, 0, 1, func() func() {
+			y := make([]float32, n)
+			return func() { u.f(y, 7, 0, n) }
+		}))
+	}
 	return append(list, stream("Dropout", size, n, 1, 1, func() func() {
 		x, y := numbers(n), make([]float32, n)
 		return func() { kernel.Dropout(y, x, 0.1, 7, n) }
@@ -203,6 +214,21 @@ func crossEntropy(rows, vocab int) *benchmark {
 		}
 		return func() { kernel.CrossEntropy(loss, dx, x, targets, rows, vocab, 0) }
 	})
+}
+
+// draws are relaxed samples and tokens from rows of logits.
+func draws(rows, vocab int) []*benchmark {
+	size, n := fmt.Sprintf("%dx%d", rows, vocab), rows*vocab
+	return []*benchmark{
+		stream("GumbelSoftmax", size, n, 1, 1, func() func() {
+			x, y := numbers(n), make([]float32, n)
+			return func() { kernel.GumbelSoftmax(y, x, 2, 7, rows, vocab) }
+		}),
+		stream("SampleRows", size, n, 1, 0, func() func() {
+			x, tokens := numbers(n), make([]int32, rows)
+			return func() { kernel.SampleRows(tokens, x, 0.8, 7, 0, rows, vocab) }
+		}),
+	}
 }
 
 func cells(batch, hidden int) []*benchmark {

@@ -29,7 +29,7 @@ var sections = []struct {
 }{
 	{"products", []string{"GemmNN", "GemmNT", "GemmTN", "GemmPacked"}},
 	{"attention", []string{"Attention", "AttentionGrad", "AttentionPlain", "AttentionCached"}},
-	{"rows", []string{"Softmax", "SoftmaxGrad", "CrossEntropy", "LayerNorm", "LayerNormGrad", "SumRows"}},
+	{"rows", []string{"Softmax", "SoftmaxGrad", "CrossEntropy", "GumbelSoftmax", "SampleRows", "LayerNorm", "LayerNormGrad", "SumRows"}},
 	{"cells and optimizers", []string{"LSTMCell", "LSTMCellGrad", "GRUCell", "GRUCellGrad", "Adam", "SGD", "SquaredNorm"}},
 	{"elementwise", nil},
 }
