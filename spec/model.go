@@ -20,6 +20,7 @@ type Model struct {
 	Source      *Source  // encoder-decoder models: what the encoder reads; nil for others
 	Masking     *Masking // encoder-only models: what they are trained to restore; nil for others
 	Vectors     *Vectors // models of vectors: what they read and write; nil for models of text
+	Labels      *Labels  // conditional models: the labels of the examples; nil for others
 	Latent      *Latent  // kind vae: the latent vector; nil for others
 	Likelihood  *Likelihood
 	Encoder     []Layer // kinds attention and vae: the stack of the encoder; nil for decoder-only models
@@ -104,6 +105,15 @@ type Source struct {
 type Vectors struct {
 	Pos
 	Size int // numbers of a vector
+}
+
+// Labels is what a conditional model is told of each example: a number from 0 to Count−1, which stands for a row of Size learnt
+// features in a table of each of the two networks.
+type Labels struct {
+	Pos
+	Count int
+	Size  int
+	Init  Init // of both tables
 }
 
 // Latent is the latent vector of a variational autoencoder (Kingma and Welling 2014), whose prior is the standard normal

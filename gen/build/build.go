@@ -253,7 +253,8 @@ type builder struct {
 	steps    graph.Dim
 	source   *graph.Value // tokens of the source
 	memory   *graph.Value // what the encoder makes of them
-	latent   *graph.Value // the latent vector, which a decoder writes from
+	latent   *graph.Value // the latent vector, which a decoder writes from, the features of a label beside it
+	labels   *graph.Value // of the examples, of a conditional model
 	params   map[string]*graph.Value
 	tables   map[string]*graph.Value // embeddings by layer
 	reset    *graph.Value

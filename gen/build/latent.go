@@ -11,6 +11,8 @@ import (
 // latentScope is the name of the parameters of the latent vector.
 const latentScope = "latent"
 
+const latentText = "numbers of a latent vector"
+
 // Stages are the parts of an autoencoder's forward pass, in their order: the encoder and the heads of the latent vector, the sample, the decoder.
 var Stages = []string{"encode", "draw", "decode"}
 
@@ -53,26 +55,27 @@ func (b *builder) trainAutoencoder() {
 	if ofText {
 		h = b.Apply(op.FirstStep, []string{latentScope + ".first"}, nil, b.encoder())[0]
 		h.Def.Scope = latentScope
+		h = b.labelled("encoder", "encoder_labels.x", "features of a sentence", h)
 	} else {
-		h = b.layers(b.m.Encoder, x, false)
+		h = b.layers(b.m.Encoder, b.labelled("encoder", "encoder_labels.x", "numbers of a vector", x), false)
 	}
 	mean, logvar := b.heads(h)
 	b.Stage = "draw"
 	b.streams++
 	z := b.Apply(op.GaussianSample, []string{latentScope + ".z"}, graph.Attrs{{Key: "stream", Val: b.streams}}, mean, logvar)[0]
 	b.Stage = "decode"
-	b.latent = z
+	b.latent = b.labelled("decoder", latentScope+".zLabelled", latentText, z)
 	var y, bag *graph.Value
 	if b.m.Latent.BagOfWords > 0 {
 		b.Scope, b.Origin = latentScope, b.at(b.m.Latent.Pos, latentScope)
-		bag = b.latentProduct(z, "w_bag", b.vocab(), "bag")
-		bias := b.param(latentScope, "b_bag", graph.Shape{b.vocab()}, 0, 0, latentScope, Init{Scheme: "zeros"})
+		w, bias := b.bagParams()
+		bag = b.Apply(op.MatMul, []string{latentScope + ".bag"}, nil, b.latent, w)[0]
 		bag = b.Apply(op.AddBias, []string{latentScope + ".bag"}, nil, bag, bias)[0]
 	}
 	if ofText {
 		y = b.layers(b.m.Layers, nil, true)
 	} else {
-		y = b.layers(b.m.Layers, z, true)
+		y = b.layers(b.m.Layers, b.latent, true)
 	}
 	b.Stage = ""
 
@@ -124,13 +127,24 @@ func (b *builder) heads(h *graph.Value) (mean, logvar *graph.Value) {
 		bias := b.param(latentScope, "b_"+name, graph.Shape{b.latentSize()}, 0, 0, latentScope, matrix(l.BiasInit, h.Shape.Last().N, l.Size))
 		return b.Apply(op.AddBias, []string{latentScope + "." + name}, nil, y, bias)[0]
 	}
-	return head("mean"), head("logvar")
+	mean, logvar = head("mean"), head("logvar")
+	if l.BagOfWords > 0 {
+		b.bagParams() // the parameters of a scope are defined together
+	}
+	return mean, logvar
+}
+
+// bagParams are the parameters with which the latent vector tells the words of a sentence.
+func (b *builder) bagParams() (w, bias *graph.Value) {
+	in := b.labelledWidth("decoder", latentText, b.latentSize())
+	w = b.param(latentScope, "w_bag", graph.Shape{in, b.vocab()}, 0, 0, latentScope, matrix(b.m.Latent.Init, in.N, b.vocab().N))
+	return w, b.param(latentScope, "b_bag", graph.Shape{b.vocab()}, 0, 0, latentScope, Init{Scheme: "zeros"})
 }
 
 // beginLatent is the graph of what a decoder needs of a latent vector before the first token.
 func (b *builder) beginLatent() {
 	b.r.Encode = b.G
-	b.latent = b.G.Input("z", graph.Data, graph.F32, graph.Shape{batch, b.latentSize()})
+	b.latent = b.labelled("decoder", latentScope+".zLabelled", latentText, b.G.Input("z", graph.Data, graph.F32, graph.Shape{batch, b.latentSize()}))
 	first := true
 	for _, l := range b.m.Layers {
 		if r, ok := l.(*spec.Recurrent); ok {
@@ -170,7 +184,8 @@ func (b *builder) latentFields(c *cell) []latentField {
 // latentInput is what the latent vector adds to the gates of every step: z·W is the same as z beside the input of the step.
 func (b *builder) latentInput(c *cell, scope string, number int, f latentField) *graph.Value {
 	bound := spec.Init{Scheme: "uniform", Scale: 1 / math.Sqrt(float64(c.l.Units))} // as the matrices of the input
-	w := b.param(scope, "w_latent"+f.suffix, graph.Shape{b.latentSize(), f.width}, 0, number, c.l.Name, matrix(bound, b.m.Latent.Size, c.l.Units))
+	in := b.latent.Shape.Last()
+	w := b.param(scope, "w_latent"+f.suffix, graph.Shape{in, f.width}, 0, number, c.l.Name, matrix(bound, in.N, c.l.Units))
 	return b.Apply(op.MatMul, []string{scope + "." + f.name}, nil, b.latent, w)[0]
 }
 

@@ -204,6 +204,7 @@ func (e *emitter) train(f *jen.File) {
 		if s.Source != nil {
 			g.Id("b").Dot("CheckSource").Call(jen.Id("maxSourceSteps"), jen.Lit(s.Source.Tokenizer.Vocab))
 		}
+		g.Add(e.checkLabels(jen.Id("b").Dot("Labels"), jen.Id("b").Dot("Batch")))
 		g.Id("m").Dot("allocate").Call()
 	})
 	f.Line()
@@ -265,7 +266,10 @@ func (e *emitter) info(f *jen.File) {
 		source = jen.Op("&").Qual(mp, "Source").Values(jen.Id("Steps").Op(":").Id("maxSourceSteps"), jen.Id("Vocab").Op(":").Lit(k.Tokenizer.Vocab), jen.Id("End").Op(":").Lit(k.Tokenizer.Special(spec.EndToken)),
 			jen.Id("AnswerBegin").Op(":").Lit(s.Tokenizer.Special(spec.BeginToken)), jen.Id("AnswerEnd").Op(":").Lit(s.Tokenizer.Special(spec.EndToken)))
 	}
-	var vector, latent, adversary, vocab, steps jen.Code = nil, nil, nil, jen.Id("vocab"), jen.Id("maxSteps")
+	var vector, latent, adversary, labels, vocab, steps jen.Code = nil, nil, nil, nil, jen.Id("vocab"), jen.Id("maxSteps")
+	if e.conditional() {
+		labels = jen.Id("labelCount")
+	}
 	if s.Vectors != nil {
 		vocab, steps, vector = nil, jen.Lit(1), e.vector()
 	}
@@ -308,7 +312,7 @@ func (e *emitter) info(f *jen.File) {
 		"SpecDigest", s.Digest, "Architecture", s.Architecture(),
 		"Vocab", vocab, "Batch", jen.Id("maxBatch"), "Steps", steps, "Seed", jen.Id("defaultSeed"),
 		"Params", jen.Id("paramCount"), "TrainBytes", r.TrainBytes, "DecodeBytes", r.DecodeBytes,
-		"Prefix", e.Model.Prefix(), "Masking", masking, "Source", source, "Vector", vector, "Latent", latent, "Adversary", adversary,
+		"Prefix", e.Model.Prefix(), "Masking", masking, "Source", source, "Vector", vector, "Labels", labels, "Latent", latent, "Adversary", adversary,
 		"Layers", jen.Index().Qual(mp, "Layer").Values(layers...),
 		"Training", jen.Qual(mp, "Training").Values(fields(
 			"Rate", s.Optimizer.Rate, "Schedule", sc.Kind, "Warmup", sc.Warmup, "Every", sc.Every, "Factor", sc.Factor, "Floor", sc.Floor,

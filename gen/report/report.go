@@ -105,7 +105,7 @@ func Make(m *build.Model, plans map[*graph.Graph]*plan.Plan) *Report {
 			r.SlotBytes += 4 * r.Generator
 		}
 		for _, in := range m.Discriminate.Inputs {
-			if in.Role == graph.Data && in.Name != "vectors" {
+			if in.Role == graph.Data && in.Name != "vectors" && in.Name != build.LabelsInput { // which is the caller's
 				r.ArenaBytes += 4 * in.Shape.Elems().At(full)
 			}
 		}

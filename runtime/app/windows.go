@@ -56,7 +56,7 @@ func (a *program) material(ctx context.Context, f *trainFlags) (*material, error
 
 // vectorMaterial reads vectors.
 func (a *program) vectorMaterial(f *trainFlags) (*material, error) {
-	set, err := a.vectors(f.data)
+	set, err := a.examples(f.data, f.labels)
 	if err != nil {
 		return nil, err
 	}

@@ -76,6 +76,7 @@ type Info struct {
 	Vector       *Vector  // for a model of vectors; nil for one of text
 	Masking      *Masking // for a model that fills in masked tokens; nil for one that writes from left to right
 
+	Labels    int        // of a conditional model: its labels are the numbers from 0 to Labels−1; 0 for others
 	Adversary *Adversary // for a pair of adversarial networks; nil for others
 }
 
@@ -177,6 +178,8 @@ type Batch struct {
 	SourceSteps int
 	Source      []int32 // [SourceSteps, Batch] of a model with an encoder: what it reads, with -1 behind the end of shorter ones
 
+	Labels []int32 // [Batch] of a conditional model: the label of each example
+
 	Vectors []float32 // [Batch, width] of a model of vectors, which has no tokens; Steps is 1
 	Noise   []float32 // [Batch, noise] what a generator makes vectors of; training draws it
 	Mix     []float32 // [Batch] numbers in [0, 1): where on the line from what is made to a vector of the data a gradient penalty is taken; drawn too
@@ -240,6 +243,21 @@ type VectorAutoencoder interface {
 	Decode(z []float32) []float32
 }
 
+// ConditionalVectorAutoencoder is a [VectorAutoencoder] that decodes by labels [n] as well.
+type ConditionalVectorAutoencoder interface {
+	Autoencoder
+	Decode(z []float32, labels []int32) []float32
+}
+
+// Decode gives what an autoencoder of vectors makes of latent vectors z [n, Latent.Width]. Labels [n] are read where the model is conditional. It panics for
+// other models.
+func Decode(m Autoencoder, z []float32, labels []int32) []float32 {
+	if c, ok := m.(ConditionalVectorAutoencoder); ok {
+		return c.Decode(z, labels)
+	}
+	return m.(VectorAutoencoder).Decode(z)
+}
+
 // Decoder runs a model one token at a time, for a number of sequences side by side. It begins at the start of a text.
 type Decoder interface {
 	// Batch is the number of sequences.
@@ -284,6 +302,26 @@ type LatentDecoder interface {
 	Decoder
 	// Begin begins the texts that are written from latent vectors [Batch, Latent.Width].
 	Begin(z []float32)
+}
+
+// ConditionalDecoder is a [LatentDecoder] that begins by labels [Batch] as well.
+type ConditionalDecoder interface {
+	Decoder
+	Begin(z []float32, labels []int32)
+}
+
+// Begin begins the texts that d writes from latent vectors z [Batch, Latent.Width], and reports whether d is a decoder that does. Labels [Batch] are read where
+// the model is conditional.
+func Begin(d Decoder, z []float32, labels []int32) bool {
+	switch d := d.(type) {
+	case ConditionalDecoder:
+		d.Begin(z, labels)
+	case LatentDecoder:
+		d.Begin(z)
+	default:
+		return false
+	}
+	return true
 }
 
 // Aligner is a decoder that shows where it looked.

@@ -174,7 +174,7 @@ func Run(ctx context.Context, m model.LanguageModel, d Data, o Options) (Result,
 		return Result{}, fmt.Errorf("a training of %d steps and %d passes does nothing: give one of them", o.Steps, o.Passes)
 	}
 	r.result = Result{Total: r.total, Loss: math.NaN(), Best: math.Inf(1)}
-	if a, ok := m.(model.Adversaries); ok {
+	if a, ok := m.(model.Dueling); ok {
 		r.duel = &duel{of: a.Duel}
 	}
 	if o.Resume {
