@@ -14,6 +14,7 @@ import (
 	"github.com/gradsmith/gradsmith/gen/cases/gpt"
 	"github.com/gradsmith/gradsmith/gen/cases/labeltext"
 	"github.com/gradsmith/gradsmith/gen/cases/labelvae"
+	"github.com/gradsmith/gradsmith/gen/cases/leading"
 	"github.com/gradsmith/gradsmith/gen/cases/luong"
 	"github.com/gradsmith/gradsmith/gen/cases/rotary"
 	"github.com/gradsmith/gradsmith/gen/cases/sentence"
@@ -62,6 +63,7 @@ func TestCompiled(t *testing.T) {
 		{"../generated/vae/vae.yaml", vae.New()},
 		{"cases/labelvae/model.yaml", labelvae.New()},
 		{"cases/labeltext/model.yaml", labeltext.New()},
+		{"cases/leading/model.yaml", leading.New()},
 	} {
 		t.Run(c.m.Info().Name, func(t *testing.T) {
 			t.Parallel()

@@ -130,6 +130,14 @@ type Latent struct {
 	WordDropout   float64 // of text: share of the tokens that the decoder does not see in training
 	Init          Init    // of the matrices of both heads
 	BiasInit      Init    // of the biases of both heads
+	EncoderFirst  EncoderFirst
+}
+
+// EncoderFirst says how the encoder is updated alone before a step of training, while that helps (He et al. 2019).
+type EncoderFirst struct {
+	Pos
+	Steps int // updates before a step, at the most; 0: none
+	Check int // updates after which their mean loss must have fallen
 }
 
 // Annealing says how the weight of the divergence rises over the steps of a training.

@@ -23,6 +23,10 @@ var latentType = object("",
 		with("total", from(0, 1e6), 0.0, "Nats of the whole divergence that cost nothing: the loss has max(total, KL)."),
 		with("dimension", from(0, 1e6), 0.0, "Nats of each dimension that cost nothing: the loss has Σ max(dimension, KL of the dimension), the mean over the batch being compared (Kingma et al. 2016, equation 15).").called("per_dimension", "dim", "lambda", "each")).shortFor("total"),
 		"none", "Divergence, in nats, that costs nothing in training, so that it does not fall to 0. Evaluation counts all of it.").called("freebits", "free_nats", "target_kl", "min_kl"),
+	may("encoder_first", object("",
+		with("steps", integer(1, 10000), 100, "Updates of the encoder alone before a step, at the most.").called("updates", "inner_steps", "most", "max"),
+		may("check", integer(1, 10000), "15, or `steps` where those are fewer", "Updates after which their mean loss is compared with that of as many before: where it has not fallen, they end.").called("every", "window", "patience")).shortFor("steps"),
+		"both networks learn in every step alone", "Updates of the encoder's parameters alone, those of the heads among them, on other batches of the training data, before each step of training: an encoder that lags behind its decoder is why the latent vector comes to say nothing (He et al. 2019, algorithm 1). They end for good after the first pass in which the mutual information of data and latent vector, on the validation data where there is some, has not risen. Encoder and decoder have an optimizer each.").called("aggressive", "aggressive_training", "lagging", "inner", "encoder_steps", "inference_first"),
 	may("init", initType, "the model's `init`; else uniform ±1/√inputs", "How the matrices of the heads, and of what reads the latent vector, start.").called("kernel_init", "initializer"),
 )
 

@@ -53,6 +53,7 @@ func checkVAE(c *checker, root *value) *Model {
 	if m.Latent.BagOfWords = root.key("bag_of_words").number; m.Latent.BagOfWords > 0 {
 		e.count(root.key("bag_of_words"), int64(size+m.Labels.width()+1)*int64(m.Tokenizer.Vocab), m.Tokenizer.Vocab)
 	}
+	c.encoderFirst(latent.key("encoder_first"), m, decoder)
 	d.shared, d.params, d.tooMany = e.tables, e.params, e.tooMany
 	d.unknown = ofText && e.unknown
 	m.Layers = d.check(decoder, names[split:])
@@ -132,6 +133,26 @@ func (c *checker) latent(v *value, size, width int, init *value) *Latent {
 		Middle: int(a.set.key("middle").integer), Slope: a.set.key("slope").number,
 	}
 	return l
+}
+
+// encoderFirst checks the updates of the encoder alone.
+func (c *checker) encoderFirst(v *value, m *Model, decoder *value) {
+	if !v.given || v.bad {
+		return
+	}
+	steps, check := v.key("steps"), v.key("check")
+	m.Latent.EncoderFirst = EncoderFirst{Pos: v.Pos, Steps: int(steps.integer), Check: int(check.integer)}
+	if !check.given {
+		m.Latent.EncoderFirst.Check = min(15, int(steps.integer))
+	}
+	if check.integer > steps.integer && !steps.bad && !check.bad {
+		c.errorf(check.Pos, "latent.encoder_first: of at most %d updates none ends a round of %d, so they would never be compared; make check smaller", steps.integer, check.integer)
+	}
+	for _, l := range decoder.list {
+		if tie := l.set.key("tie"); l.word == "embedding" && tie.given && !tie.bad {
+			c.errorf(v.Pos, "latent.encoder_first: the decoder's embedding shares the encoder's table (line %d), so that the encoder cannot be updated alone; leave one of the two out", tie.Line)
+		}
+	}
 }
 
 // annealing checks that the weight of the divergence has risen before the training ends.

@@ -70,6 +70,8 @@ type Param struct {
 
 	// Discriminator tells the parameters of a discriminator from those of its generator.
 	Discriminator bool
+	// Encoder tells the parameters of an autoencoder's encoder, those of the heads included, from those of its decoder.
+	Encoder bool
 }
 
 // Name is the name of the parameter in its graph.
@@ -476,7 +478,7 @@ func ident(name string) string {
 }
 
 func (b *builder) param(scope, field string, shape graph.Shape, stack, first int, layer string, init Init) *graph.Value {
-	p := &Param{Scope: scope, Field: field, Shape: shape, Stack: stack, First: first, Layer: layer, Init: init, Discriminator: b.judging, Fixed: field == spectralField}
+	p := &Param{Scope: scope, Field: field, Shape: shape, Stack: stack, First: first, Layer: layer, Init: init, Discriminator: b.judging, Fixed: field == spectralField, Encoder: b.Stage == Stages[0]}
 	if v := b.params[p.Name()]; v != nil {
 		return v
 	}

@@ -128,8 +128,10 @@ func (b *builder) heads(h *graph.Value) (mean, logvar *graph.Value) {
 		return b.Apply(op.AddBias, []string{latentScope + "." + name}, nil, y, bias)[0]
 	}
 	mean, logvar = head("mean"), head("logvar")
-	if l.BagOfWords > 0 {
-		b.bagParams() // the parameters of a scope are defined together
+	if l.BagOfWords > 0 { // the parameters of a scope are defined together
+		b.Stage = Stages[2] // but these are the decoder's
+		b.bagParams()
+		b.Stage = Stages[0]
 	}
 	return mean, logvar
 }

@@ -454,9 +454,10 @@ func (e *emitter) tests(f *jen.File) {
 		{"TestDeterminism", "Determinism", "Two trainings from one seed give the same bits, on one thread and on two."},
 		{"TestAllocations", "Allocations", "A training step and a decoding step allocate nothing."},
 		{"TestLatent", "Latent", "Encoder, decoder and the loss of each row fit together, and allocate nothing."},
+		{"TestEncoderFirst", "EncoderFirst", "An update of the encoder alone moves the encoder's parameters and no others."},
 		{"TestDecoder", "Decoding", "The decoder gives the same logits, step by step, as the forward pass over the whole window."},
 	} {
-		if t.fn == "Decoding" && e.decoding == nil || t.fn == "Latent" && e.spec.Latent == nil {
+		if t.fn == "Decoding" && e.decoding == nil || t.fn == "Latent" && e.spec.Latent == nil || t.fn == "EncoderFirst" && !e.encoderFirst() {
 			continue
 		}
 		comment(f, "%s", t.doc)

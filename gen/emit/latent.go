@@ -103,9 +103,9 @@ func (e *emitter) latentHelpers(f *jen.File) {
 	if e.spec.Latent == nil {
 		return
 	}
-	comment(f, "noiseKey is the key of the noise of a sample: another one for each place in the model and each training step.")
+	comment(f, "noiseKey is the key of the noise of a sample: another one for each place in the model and each %s.", e.each())
 	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("noiseKey").Params(jen.Id("place").Int()).Uint64().Block(
-		jen.Return(jen.Qual(e.modelPkg(), "Key").Call(jen.Id("m").Dot("seed"), jen.Uint64().Call(jen.Id("m").Dot("step")), jen.Uint64().Call(jen.Id("place")))))
+		jen.Return(jen.Qual(e.modelPkg(), "Key").Call(jen.Id("m").Dot("seed"), jen.Uint64().Call(e.updates()), jen.Uint64().Call(jen.Id("place")))))
 	f.Line()
 	if l := e.spec.Latent; l.FreeTotal > 0 || l.FreeDimension > 0 || l.BagOfWords > 0 {
 		comment(f, "inTraining is x in a training step, and 0 elsewhere.")

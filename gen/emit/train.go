@@ -110,11 +110,11 @@ func (e *emitter) dropoutHelpers(f *jen.File) {
 		jen.Return(jen.Lit(0)),
 	)
 	f.Line()
-	steps := jen.Id("m").Dot("step")
+	steps := e.updates()
 	if e.spec.GAN != nil {
 		steps = steps.Op("+").Id("m").Dot("discriminated") // which have steps of their own
 	}
-	comment(f, "dropKey is the key of a dropout mask: another one for each place in the model, each layer of a stack and each training step.")
+	comment(f, "dropKey is the key of a dropout mask: another one for each place in the model, each layer of a stack and each %s.", e.each())
 	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("dropKey").Params(jen.List(jen.Id("place"), jen.Id("layer")).Int()).Uint64().Block(
 		jen.Return(jen.Qual(e.modelPkg(), "Key").Call(jen.Id("m").Dot("seed"), jen.Uint64().Call(steps), jen.Uint64().Call(jen.Id("place")), jen.Uint64().Call(jen.Id("layer")))),
 	)
@@ -142,10 +142,17 @@ func (e *emitter) train(f *jen.File) {
 			scale = jen.Lit(1)
 		}
 		g.Id("m").Dot("step").Op("++")
-		g.Id("m").Dot("optimizer").Dot("Step").Call(jen.Id("m").Dot("params"), jen.Id("m").Dot("grads"), jen.Id("rate"), scale, jen.Id("m").Dot("step"))
+		if e.encoderFirst() {
+			e.encoderUpdate(g, scale)
+			own := func(of string) jen.Code { return jen.Id("m").Dot(of).Index(jen.Id("encoderParams"), jen.Empty()) }
+			g.Id("m").Dot("decoderOptimizer").Dot("Step").Call(own("params"), own("grads"), jen.Id("rate"), scale, jen.Id("m").Dot("step"))
+		} else {
+			g.Id("m").Dot("optimizer").Dot("Step").Call(jen.Id("m").Dot("params"), jen.Id("m").Dot("grads"), jen.Id("rate"), scale, jen.Id("m").Dot("step"))
+		}
 		g.Return(jen.Id("loss"), jen.Id("norm"))
 	})
 	f.Line()
+	e.encoderStep(f)
 
 	carries := ""
 	if e.carries() {
@@ -209,6 +216,10 @@ func (e *emitter) train(f *jen.File) {
 	})
 	f.Line()
 
+	plural := ""
+	if e.encoderFirst() {
+		plural = "s"
+	}
 	small := []struct {
 		doc, name string
 		params    []jen.Code
@@ -219,7 +230,7 @@ func (e *emitter) train(f *jen.File) {
 		{"SetStep is for a training that goes on from a checkpoint.", "SetStep", []jen.Code{jen.Id("step").Int()}, jen.Null(), []jen.Code{jen.Id("m").Dot("step").Op("=").Id("step")}},
 		{"State is the state that is carried from one window to the next.", "State", nil, jen.Index().Float32(), []jen.Code{jen.Id("m").Dot("allocate").Call(), jen.Return(jen.Id("m").Dot("state").Dot("flat"))}},
 		{"State is nothing: no state is carried from one window to the next.", "State", nil, jen.Index().Float32(), []jen.Code{jen.Return(jen.Nil())}},
-		{"Slots lists the arrays of the optimizer.", "Slots", nil, jen.Index().Qual(mp, "Slot"), []jen.Code{jen.Id("m").Dot("allocate").Call(), jen.Return(jen.Id("m").Dot("optimizer").Dot("Slots").Call())}},
+		{"Slots lists the arrays of the optimizer" + plural + ".", "Slots", nil, jen.Index().Qual(mp, "Slot"), []jen.Code{jen.Id("m").Dot("allocate").Call(), jen.Return(e.slots())}},
 		{"Info tells what the model is.", "Info", nil, jen.Op("*").Qual(mp, "Info"), []jen.Code{jen.Return(jen.Op("&").Id("info"))}},
 	}
 	for i, x := range small {
@@ -280,6 +291,9 @@ func (e *emitter) info(f *jen.File) {
 		values := []jen.Code{jen.Id("Width").Op(":").Id("latentSize"), jen.Id("Beta").Op(":").Id("beta")}
 		if end := k.Annealing.End(); end > 0 {
 			values = append(values, jen.Id("Annealed").Op(":").Lit(end))
+		}
+		if f := k.EncoderFirst; f.Steps > 0 {
+			values = append(values, jen.Id("EncoderFirst").Op(":").Op("&").Qual(mp, "EncoderFirst").Values(jen.Id("Steps").Op(":").Lit(f.Steps), jen.Id("Check").Op(":").Lit(f.Check)))
 		}
 		latent = jen.Op("&").Qual(mp, "Latent").Values(values...)
 	}

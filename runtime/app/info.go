@@ -85,7 +85,7 @@ func (a *program) describeCheckpoint(out io.Writer, path string) error {
 		fmt.Fprintf(out, "step %s, seed %d\n", thousands(t.Step), t.Seed)
 		keys := make([]string, 0, len(t.Loop))
 		for k := range t.Loop {
-			if !strings.HasPrefix(k, "-") && t.Loop[k] != "+Inf" { // no best where there is none
+			if !strings.HasPrefix(k, "-") && !strings.HasSuffix(t.Loop[k], "Inf") { // no best where there is none
 				keys = append(keys, k)
 			}
 		}

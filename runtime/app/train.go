@@ -308,6 +308,9 @@ func (a *program) report(ctx context.Context, out io.Writer, m model.LanguageMod
 	if r.Tokens > 0 {
 		fmt.Fprintf(out, "training    %[1]s; %[2]s %[5]ss in %[3]s, %[4]s %[5]ss/s\n", a.lossLine(r.TrainLoss, "generator", data.density), thousands(r.Tokens), duration(r.Took), thousands(int(float64(r.Tokens)/max(r.Took.Seconds(), 1e-9))), a.Info.Unit())
 	}
+	if r.Encoder > 0 {
+		fmt.Fprintf(out, "encoder     %s updates alone, before steps in which it lagged behind\n", thousands(r.Encoder))
+	}
 	if data.Validation != nil && !math.IsNaN(r.Loss) {
 		fmt.Fprintf(out, "validation  %s", a.lossLine(r.Loss, "discriminator", data.validDensity))
 		if r.Best < r.Loss {

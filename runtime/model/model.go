@@ -139,6 +139,14 @@ type Latent struct {
 	Width    int
 	Beta     float64 // weight of the divergence in the loss of training
 	Annealed int     // steps after which the weight has risen to Beta
+
+	EncoderFirst *EncoderFirst // updates of the encoder alone; nil for none
+}
+
+// EncoderFirst says how an encoder is updated alone before a step of training, while that helps (He et al. 2019).
+type EncoderFirst struct {
+	Steps int // updates before a step, at the most
+	Check int // updates after which their mean loss must have fallen
 }
 
 // Masking says how tokens are hidden from a model that learns to fill them in (Devlin et al. 2019, section 3.1).
@@ -233,6 +241,17 @@ type Autoencoder interface {
 	// Score gives −log p(x|z) in nats of each row x of b, for the latent vectors z [Batch, Latent.Width]. The slice is
 	// overwritten by the next call of a method.
 	Score(b *Batch, z []float32) []float32
+}
+
+// LeadingEncoder is an autoencoder whose encoder can be updated alone, so that it does not lag behind its decoder.
+type LeadingEncoder interface {
+	Autoencoder
+	// EncoderStep is TrainStep for the parameters of the encoder alone; norm is that of their gradient.
+	EncoderStep(b *Batch, rate float64) (loss, norm float64)
+	// EncoderSteps is the number of such updates, which drives noise and the optimizer's bias correction beside Step.
+	EncoderSteps() int
+	// SetEncoderSteps is for a training that is resumed.
+	SetEncoderSteps(n int)
 }
 
 // VectorAutoencoder is an autoencoder of vectors.

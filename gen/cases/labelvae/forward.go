@@ -96,7 +96,7 @@ func (m *Model) loss(b *model.Batch, train bool) (loss float64) {
 	return
 }
 
-// noiseKey is the key of the noise of a sample: another one for each place in the model and each training step.
+// noiseKey is the key of the noise of a sample: another one for each place in the model and each update.
 func (m *Model) noiseKey(place int) uint64 {
-	return model.Key(m.seed, uint64(m.step), uint64(place))
+	return model.Key(m.seed, uint64(m.step+m.encoderSteps), uint64(place))
 }

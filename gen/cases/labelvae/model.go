@@ -10,19 +10,20 @@ import (
 
 // The sizes of model.yaml.
 const (
-	vectorSize   = 20  // numbers of a vector
-	labelCount   = 5   // number of labels
-	labelSize    = 3   // features of a label
-	encoderWidth = 23  // numbers of a vector and features of its label, side by side
-	readUnits    = 12  // width of the dense layer
-	latentSize   = 4   // numbers of the latent vector
-	decoderWidth = 7   // numbers of a latent vector and features of its label, side by side
-	writeUnits   = 11  // width of the dense layer
-	maxBatch     = 6   // vectors side by side, at the most
-	beta         = 1.0 // weight of the divergence in the loss of training
-	defaultSeed  = 1   // of initial parameters and dropout masks
-	paramCount   = 750 // learnt numbers
-	flatParams   = 816 // length of the flat arrays, in which every tensor starts at a cache line
+	vectorSize    = 20  // numbers of a vector
+	labelCount    = 5   // number of labels
+	labelSize     = 3   // features of a label
+	encoderWidth  = 23  // numbers of a vector and features of its label, side by side
+	readUnits     = 12  // width of the dense layer
+	latentSize    = 4   // numbers of the latent vector
+	decoderWidth  = 7   // numbers of a latent vector and features of its label, side by side
+	writeUnits    = 11  // width of the dense layer
+	maxBatch      = 6   // vectors side by side, at the most
+	beta          = 1.0 // weight of the divergence in the loss of training
+	defaultSeed   = 1   // of initial parameters and dropout masks
+	paramCount    = 750 // learnt numbers
+	flatParams    = 816 // length of the flat arrays, in which every tensor starts at a cache line
+	encoderParams = 448 // of these the encoder's, which come first
 )
 
 // Params names the parameters. All of them are views of one flat array; gradients have the same form.
@@ -144,13 +145,14 @@ type Model struct {
 	Params Params
 	Grads  Params // of the last training step
 
-	params, grads []float32 // the flat arrays
-	acts          acts
-	optimizer     *optim.Adam
-	seed          uint64
-	step          int     // training steps done
-	training      bool    // whether dropout and free bits are on
-	klWeight      float64 // weight of the divergence in the loss
+	params, grads                      []float32 // the flat arrays
+	acts                               acts
+	encoderOptimizer, decoderOptimizer *optim.Adam
+	seed                               uint64
+	step                               int     // training steps done
+	encoderSteps                       int     // updates of the encoder alone
+	training                           bool    // whether dropout and free bits are on
+	klWeight                           float64 // weight of the divergence in the loss
 }
 
 // New makes a model with the initial parameters of model.yaml.
@@ -180,7 +182,8 @@ func (m *Model) allocate() {
 	m.grads = model.Floats(flatParams)
 	m.Grads.bind(m.grads)
 	m.acts = newActs()
-	m.optimizer = optim.NewAdam(flatParams, 0.9, 0.999, 1e-08, 0.0)
+	m.encoderOptimizer = optim.NewAdam(encoderParams, 0.9, 0.999, 1e-08, 0.0)
+	m.decoderOptimizer = optim.NewAdam(flatParams-encoderParams, 0.9, 0.999, 1e-08, 0.0)
 }
 
 // acts is what a training step computes: each field holds the values of its name, at full capacity. Fields share

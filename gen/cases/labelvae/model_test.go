@@ -35,3 +35,10 @@ func TestLatent(t *testing.T) {
 		return NewSeeded(seed)
 	})
 }
+
+// An update of the encoder alone moves the encoder's parameters and no others.
+func TestEncoderFirst(t *testing.T) {
+	modeltest.EncoderFirst(t, func(seed uint64) modeltest.Model {
+		return NewSeeded(seed)
+	})
+}

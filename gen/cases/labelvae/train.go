@@ -17,8 +17,35 @@ func (m *Model) TrainStep(b *model.Batch, rate float64) (loss, norm float64) {
 		return loss, norm
 	}
 	m.step++
-	m.optimizer.Step(m.params, m.grads, rate, 1, m.step)
+	m.encoderOptimizer.Step(m.params[:encoderParams], m.grads[:encoderParams], rate, 1, m.step+m.encoderSteps)
+	m.decoderOptimizer.Step(m.params[encoderParams:], m.grads[encoderParams:], rate, 1, m.step)
 	return loss, norm
+}
+
+// EncoderStep makes one update of the parameters of the encoder, the heads of the latent vector included, on a
+// batch of vectors, at the given rate; the decoder's stay as they are. It gives the mean loss in nats a vector
+// before the update and the norm of the encoder's gradient before clipping. If either is not finite, the
+// parameters stay as they were.
+func (m *Model) EncoderStep(b *model.Batch, rate float64) (loss, norm float64) {
+	loss = m.Gradients(b)
+	grads := m.grads[:encoderParams]
+	norm = optim.Norm(grads)
+	if !optim.Finite(loss, norm) {
+		return loss, norm
+	}
+	m.encoderSteps++
+	m.encoderOptimizer.Step(m.params[:encoderParams], grads, rate, 1, m.step+m.encoderSteps)
+	return loss, norm
+}
+
+// EncoderSteps is the number of updates that the encoder has had alone.
+func (m *Model) EncoderSteps() int {
+	return m.encoderSteps
+}
+
+// SetEncoderSteps is for a training that goes on from a checkpoint.
+func (m *Model) SetEncoderSteps(n int) {
+	m.encoderSteps = n
 }
 
 // Gradients computes the mean loss of a batch in nats a vector and its gradient, into m.Grads. It is the
@@ -66,10 +93,10 @@ func (m *Model) State() []float32 {
 	return nil
 }
 
-// Slots lists the arrays of the optimizer.
+// Slots lists the arrays of the optimizers.
 func (m *Model) Slots() []model.Slot {
 	m.allocate()
-	return m.optimizer.Slots()
+	return append(model.Named("encoder", m.encoderOptimizer.Slots()), model.Named("decoder", m.decoderOptimizer.Slots())...)
 }
 
 // Info tells what the model is.
@@ -82,7 +109,7 @@ var info = model.Info{
 	Name:         "labelvae",
 	Kind:         "vae",
 	Spec:         "model.yaml",
-	SpecDigest:   "6d31294db66cadde242622ce81ee455ec3287f8891862148f1820af30ca32963",
+	SpecDigest:   "ff0d893ce40f22b98bd3cd1ddd1036ca4fcd890ec586dd86ebbde911c1db4aa8",
 	Architecture: "eec2054968e3159f17ac0a3d5035fb52fda7f6cc7846788598c90d52cd50fc10",
 	Batch:        maxBatch,
 	Steps:        1,
@@ -92,7 +119,7 @@ var info = model.Info{
 	DecodeBytes:  3264,
 	Vector:       &model.Vector{Width: vectorSize, Bounded: true, High: 1},
 	Labels:       labelCount,
-	Latent:       &model.Latent{Width: latentSize, Beta: beta},
+	Latent:       &model.Latent{Width: latentSize, Beta: beta, EncoderFirst: &model.EncoderFirst{Steps: 4, Check: 2}},
 	Layers: []model.Layer{
 		{Name: "encoder_labels", Kind: "labels", Output: "batch × 3", Params: 15, Flops: 0},
 		{Name: "read", Kind: "dense", Output: "batch × 12", Params: 288, Flops: 552},
