@@ -14,6 +14,7 @@ import (
 	"github.com/gradsmith/gradsmith/gen/cases/gpt"
 	"github.com/gradsmith/gradsmith/gen/cases/labeltext"
 	"github.com/gradsmith/gradsmith/gen/cases/labelvae"
+	"github.com/gradsmith/gradsmith/gen/cases/latentgpt"
 	"github.com/gradsmith/gradsmith/gen/cases/leading"
 	"github.com/gradsmith/gradsmith/gen/cases/luong"
 	"github.com/gradsmith/gradsmith/gen/cases/rotary"
@@ -64,6 +65,7 @@ func TestCompiled(t *testing.T) {
 		{"cases/labelvae/model.yaml", labelvae.New()},
 		{"cases/labeltext/model.yaml", labeltext.New()},
 		{"cases/leading/model.yaml", leading.New()},
+		{"cases/latentgpt/model.yaml", latentgpt.New()},
 	} {
 		t.Run(c.m.Info().Name, func(t *testing.T) {
 			t.Parallel()

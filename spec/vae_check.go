@@ -17,13 +17,13 @@ func checkVAE(c *checker, root *value) *Model {
 	m.Labels = c.labels(root.key("labels"), root.key("init"))
 	encoder, decoder, latent := root.key("encoder"), root.key("decoder"), root.key("latent")
 	size := int(latent.key("size").integer)
-	e := layers{checker: c, path: "encoder", alone: true, init: root.key("init")}
-	d := layers{checker: c, path: "decoder", alone: true, init: root.key("init")}
+	e := layers{checker: c, path: "encoder", init: root.key("init")}
+	d := layers{checker: c, path: "decoder", init: root.key("init")}
 	if ofText {
 		m.Tokenizer = c.tokenizer(root.key("tokenizer"), "tokenizer", BeginToken, EndToken)
 		m.Source = &Source{Pos: m.Shape.Pos, Tokenizer: m.Tokenizer, Steps: m.Shape.Steps}
 		e.role, e.vocab = sourceSide, m.Tokenizer.Vocab
-		d.role, d.vocab = targetSide, m.Tokenizer.Vocab
+		d.role, d.vocab, d.latent = targetSide, m.Tokenizer.Vocab, size+m.Labels.width()
 	} else {
 		m.Shape.Steps = 1
 		m.Vectors = &Vectors{Pos: vectors.Pos, Size: int(vectors.integer)}

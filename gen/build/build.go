@@ -425,7 +425,7 @@ func (b *builder) layers(stack []spec.Layer, x *graph.Value, logits bool) *graph
 		case *spec.Positions:
 			x = b.positions(l, x)
 		case *spec.Transformer:
-			x = b.transformer(l, x)
+			x = b.transformer(l, b.addLatent(l, x))
 		case *spec.Dense:
 			if last && b.time && !b.training && !b.r.Masked() { // only the last token's logits are asked for
 				x = b.Apply(op.LastStep, []string{l.Name + ".last"}, nil, x)[0]

@@ -53,8 +53,7 @@ func (b *builder) trainAutoencoder() {
 	b.Stage = "encode"
 	var h *graph.Value
 	if ofText {
-		h = b.Apply(op.FirstStep, []string{latentScope + ".first"}, nil, b.encoder())[0]
-		h.Def.Scope = latentScope
+		h = b.pooled(b.encoder())
 		h = b.labelled("encoder", "encoder_labels.x", "features of a sentence", h)
 	} else {
 		h = b.layers(b.m.Encoder, b.labelled("encoder", "encoder_labels.x", "numbers of a vector", x), false)
@@ -128,11 +127,15 @@ func (b *builder) heads(h *graph.Value) (mean, logvar *graph.Value) {
 		return b.Apply(op.AddBias, []string{latentScope + "." + name}, nil, y, bias)[0]
 	}
 	mean, logvar = head("mean"), head("logvar")
-	if l.BagOfWords > 0 { // the parameters of a scope are defined together
-		b.Stage = Stages[2] // but these are the decoder's
+	// The parameters of a scope are defined together, but these are the decoder's.
+	b.Stage = Stages[2]
+	if l.BagOfWords > 0 {
 		b.bagParams()
-		b.Stage = Stages[0]
 	}
+	if first, width := b.firstTransformer(); first != nil {
+		b.latentParam(width)
+	}
+	b.Stage = Stages[0]
 	return mean, logvar
 }
 
@@ -147,6 +150,10 @@ func (b *builder) bagParams() (w, bias *graph.Value) {
 func (b *builder) beginLatent() {
 	b.r.Encode = b.G
 	b.latent = b.labelled("decoder", latentScope+".zLabelled", latentText, b.G.Input("z", graph.Data, graph.F32, graph.Shape{batch, b.latentSize()}))
+	if l, width := b.firstTransformer(); l != nil {
+		b.Scope, b.Origin = latentScope, b.at(b.m.Latent.Pos, latentScope)
+		b.G.Output(b.latentToken(width), "cache:"+latentScope+".token")
+	}
 	first := true
 	for _, l := range b.m.Layers {
 		if r, ok := l.(*spec.Recurrent); ok {
@@ -162,6 +169,80 @@ func (b *builder) beginLatent() {
 			first = false
 		}
 	}
+}
+
+// pooled is one row of features a sentence [batch, width] of what the encoder gives for each of its tokens. A recurrent reader comes from the end: at the first token it
+// has seen all. A Transformer sees all at every token, and none of them stands for the sentence: it is their mean (Reimers and Gurevych 2019, section 3), those that are missing left out.
+func (b *builder) pooled(memory *graph.Value) *graph.Value {
+	b.Scope = latentScope
+	for i := len(b.m.Encoder) - 1; i >= 0; i-- {
+		switch b.m.Encoder[i].(type) {
+		case *spec.Transformer:
+			return b.Apply(op.MeanSteps, []string{latentScope + ".pooled"}, nil, memory, b.source)[0]
+		case *spec.Recurrent:
+			return b.Apply(op.FirstStep, []string{latentScope + ".first"}, nil, memory)[0]
+		}
+	}
+	panic("build: an encoder of text without a layer that reads it")
+}
+
+// firstTransformer is the decoder's layer that reads the latent vector added to every token, and the width of those; nil where the decoder is recurrent.
+func (b *builder) firstTransformer() (*spec.Transformer, graph.Dim) {
+	if b.m.Latent == nil || b.m.Vectors != nil {
+		return nil, graph.Dim{}
+	}
+	var before spec.Layer // which decides the width
+	for _, l := range b.m.Layers {
+		switch l := l.(type) {
+		case *spec.Transformer:
+			switch before := before.(type) {
+			case *spec.OneHot:
+				return l, b.vocab()
+			case *spec.Dense:
+				return l, b.width(before, "Units", "width of the dense layer")
+			default:
+				return l, b.width(before, "Size", "width of the embedding")
+			}
+		case *spec.Embedding, *spec.OneHot, *spec.Dense:
+			before = l
+		}
+	}
+	return nil, graph.Dim{}
+}
+
+// latentParam is the matrix by which the latent vector is added to every token.
+func (b *builder) latentParam(width graph.Dim) *graph.Value {
+	in := b.labelledWidth("decoder", latentText, b.latentSize())
+	return b.param(latentScope, "w_token", graph.Shape{in, width}, 0, 0, latentScope, Init{Scheme: "normal", Scale: 0.02}) // as the matrices of Transformers start
+}
+
+// latentToken is what the latent vector adds to every token of a sentence, [batch, width].
+func (b *builder) latentToken(width graph.Dim) *graph.Value {
+	return b.Apply(op.MatMul, []string{latentScope + ".token"}, nil, b.latent, b.latentParam(width))[0]
+}
+
+// addLatent adds the latent vector to the features x of every token [steps, batch, width], through a matrix, in front of the decoder's first Transformer: the scheme
+// "embedding" of Li et al. 2020. A decoder keeps the product while it writes.
+func (b *builder) addLatent(l *spec.Transformer, x *graph.Value) *graph.Value {
+	first, width := b.firstTransformer()
+	if l != first || b.steps.Same(sourceSteps) {
+		return x
+	}
+	defer func(scope, origin string) { b.Scope, b.Origin = scope, origin }(b.Scope, b.Origin)
+	b.Scope, b.Origin = latentScope, b.at(b.m.Latent.Pos, latentScope)
+	var z *graph.Value
+	if b.training {
+		z = b.latentToken(width)
+	} else {
+		z = b.cache(latentScope+".token", graph.Shape{batch, width})
+	}
+	// A row of all sequences side by side: what is added is the same at every step.
+	row := graph.Mul(batch, width)
+	flat := func(v *graph.Value, s graph.Shape) *graph.Value {
+		return b.Apply(op.Reshape, []string{v.Base}, graph.Attrs{{Key: "shape", Val: s}}, v)[0]
+	}
+	y := b.Apply(op.AddBias, []string{latentScope + ".x"}, nil, flat(x, graph.Shape{b.steps, row}), flat(z, graph.Shape{row}))[0]
+	return flat(y, x.Shape)
 }
 
 // latentField is a product of the latent vector that a cell adds to those of its input.

@@ -308,7 +308,9 @@ func (e *emitter) chunks(f *jen.File) {
 // cacheType emits the struct of the keys and values that a decoder keeps.
 func (e *emitter) cacheType(f *jen.File) {
 	what := "the keys and values of the tokens that a decoder has read"
-	if e.spec.Latent != nil {
+	if e.spec.Latent != nil && e.positional() {
+		what += ", and what it adds to each of them for the latent vector"
+	} else if e.spec.Latent != nil {
 		what = "what a decoder reads of the latent vector at every step"
 	} else if !e.positional() {
 		what = "what a decoder reads of the source at every step"
