@@ -135,6 +135,7 @@ func TestConditionalVectors(t *testing.T) {
 		"high.txt: line 210: 5 is not one of the model's labels":  {"train", "--data", "v.csv", "--labels", "high.txt", "--out", "x"},
 		"no labels: the model is conditional":                     {"train", "--data", "v.csv", "--out", "x"},
 		"--label 5: the model's labels are 0 to 4":                {"sample", "--label", "5"},
+		"--number 200001: give 1 to 200000":                       {"sample", "-n", "200001"},
 		"--label -1: the model's labels are 0 to 4":               {"sample", "--label", "-1"},
 		"no label: the model is conditional, so name one of 0 to": {"interpolate", "1", "2", "--data", "v.csv"},
 		"with the label of each vector of v.csv":                  {"eval", "--data", "v.csv"},

@@ -105,8 +105,8 @@ func (a *program) newSampleAdversaries() *cobra.Command {
 gives the same.` + a.eachLabel("noise"),
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if number < 1 || number > 1e6 {
-				return fmt.Errorf("--number %d: give 1 to 1000000", number)
+			if err := labels.checkNumber(a, number); err != nil {
+				return err
 			}
 			if columns < 0 {
 				return fmt.Errorf("--columns %d: give 1 or more, or 0 for a square", columns)

@@ -131,6 +131,18 @@ func (f *labelFlags) addNumber(a *program, fs *pflag.FlagSet, number *int, most 
 	fs.IntVarP(number, "number", "n", most, what)
 }
 
+// checkNumber finds numbers of what is made that cannot be.
+func (f *labelFlags) checkNumber(a *program, number int) error {
+	most := 1_000_000
+	if f.every(a) {
+		most /= a.Info.Labels
+	}
+	if number < 1 || number > most {
+		return fmt.Errorf("--number %d: give 1 to %d", number, most)
+	}
+	return nil
+}
+
 // eachLabel goes on with the help of a command that makes something of what.
 func (a *program) eachLabel(what string) string {
 	if a.Info.Labels == 0 {

@@ -172,8 +172,8 @@ func (a *program) newSampleSentences() *cobra.Command {
 same seed writes the same.` + a.eachLabel("latent vectors") + a.labelledLines(),
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if number < 1 || number > 1e6 {
-				return fmt.Errorf("--number %d: give 1 to 1000000", number)
+			if err := labels.checkNumber(a, number); err != nil {
+				return err
 			}
 			m, err := a.autoencoder(path)
 			if err != nil {
