@@ -160,7 +160,7 @@ var info = model.Info{
 	Kind:         "gan",
 	Description:  "A generator that draws the letter it is asked for, and its discriminator.",
 	Spec:         "asked.yaml",
-	SpecDigest:   "3dc887913db3b0448254f7b978474a544ddbac3ba15a21a3b6217a2ce3232178",
+	SpecDigest:   "f798c5a6c4497e2501a85adbc2f3b799a9ec29b55e716be6c282ebc096a20b8a",
 	Architecture: "43ed1de796cfe1b445e91462c87bceef4410a62b724811542a59480fd55fd326",
 	Batch:        maxBatch,
 	Steps:        1,
@@ -185,7 +185,7 @@ var info = model.Info{
 	Training: model.Training{
 		Rate:       0.0005,
 		Schedule:   "constant",
-		Passes:     40,
+		Passes:     60,
 		Validation: 0.1,
 	},
 }
