@@ -5,12 +5,17 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gradsmith/gradsmith/gen/build"
 	"github.com/gradsmith/gradsmith/gen/cases/align"
 	"github.com/gradsmith/gradsmith/gen/cases/answer"
 	"github.com/gradsmith/gradsmith/gen/cases/before"
 	"github.com/gradsmith/gradsmith/gen/cases/bert"
 	"github.com/gradsmith/gradsmith/gen/cases/chain"
 	"github.com/gradsmith/gradsmith/gen/cases/gpt"
+	"github.com/gradsmith/gradsmith/gen/cases/labeltext"
+	"github.com/gradsmith/gradsmith/gen/cases/labelvae"
+	"github.com/gradsmith/gradsmith/gen/cases/latentgpt"
+	"github.com/gradsmith/gradsmith/gen/cases/leading"
 	"github.com/gradsmith/gradsmith/gen/cases/luong"
 	"github.com/gradsmith/gradsmith/gen/cases/rotary"
 	"github.com/gradsmith/gradsmith/gen/cases/sentence"
@@ -57,6 +62,10 @@ func TestCompiled(t *testing.T) {
 		{"cases/vae/model.yaml", vaecase.New()},
 		{"cases/sentence/model.yaml", sentence.New()},
 		{"../generated/vae/vae.yaml", vae.New()},
+		{"cases/labelvae/model.yaml", labelvae.New()},
+		{"cases/labeltext/model.yaml", labeltext.New()},
+		{"cases/leading/model.yaml", leading.New()},
+		{"cases/latentgpt/model.yaml", latentgpt.New()},
 	} {
 		t.Run(c.m.Info().Name, func(t *testing.T) {
 			t.Parallel()
@@ -88,6 +97,9 @@ func compare(t *testing.T, m *spec.Model, g *graph.Graph, c compiled, sizes map[
 	first := &model.Batch{Steps: 1, Batch: 1, Tokens: make([]int32, 1), Targets: make([]int32, 1), Reset: make([]int32, 1), SourceSteps: 1, Source: make([]int32, 1)}
 	if v := m.Vectors; v != nil {
 		first.Vectors = make([]float32, v.Size)
+	}
+	if m.Labels != nil {
+		first.Labels = make([]int32, 1)
 	}
 	c.Loss(first) // makes the memory of gradients
 	for _, ts := range c.Tensors() {
@@ -169,6 +181,9 @@ func compare(t *testing.T, m *spec.Model, g *graph.Graph, c compiled, sizes map[
 	}
 	if source := in["source"]; source != nil {
 		b.SourceSteps, b.Source = sizes["sourceSteps"], source.I
+	}
+	if labels := in[build.LabelsInput]; labels != nil {
+		b.Labels = labels.I
 	}
 	loss := c.Gradients(b)
 	if e := math.Abs(loss-want["loss"].F[0]) / want["loss"].F[0]; !(e <= 1e-6) {

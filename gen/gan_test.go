@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/gradsmith/gradsmith/gen/build"
+	"github.com/gradsmith/gradsmith/gen/cases/labelgan"
 	"github.com/gradsmith/gradsmith/gen/cases/spectral"
 	"github.com/gradsmith/gradsmith/gen/cases/wgan"
 	"github.com/gradsmith/gradsmith/gen/eval"
@@ -42,7 +43,10 @@ discriminator: [{dense: {units: 6, activation: sigmoid, spectral_norm: true}}, {
 loss: wasserstein, gradient_penalty: r1}`,
 	"relativistic": `{generator: [{dense: {units: 5, activation: relu}}, dense],
 discriminator: [{dense: {units: 6, activation: leaky_relu}}, {dropout: {rate: 0.2}}, dense], loss: relativistic, feature_matching: 1, gradient_penalty: wgan_gp, ema: 0.9}`,
-	"line": `{generator: [dense], discriminator: [dense], gradient_penalty: r1}`,
+	"labels": `{labels: {count: 4, size: 2}, generator: [{dense: {units: 5, activation: relu}}, dense],
+discriminator: [{dense: {units: 6, activation: tanh, spectral_norm: true}}, {dense: {units: 4, activation: sigmoid}}, dense], gradient_penalty: wgan_gp, feature_matching: 1}`,
+	"labels-r1": `{labels: {count: 3, size: 3}, generator: [dense], discriminator: [{dense: {units: 6, activation: tanh}}, dense], gradient_penalty: r1, loss: relativistic, ema: 0.9}`,
+	"line":      `{generator: [dense], discriminator: [dense], gradient_penalty: r1}`,
 }
 
 func smallGAN(t testing.TB, name string) *spec.Model {
@@ -137,6 +141,7 @@ func TestGANCompiled(t *testing.T) {
 	}{
 		{"cases/wgan/model.yaml", wgan.New()},
 		{"cases/spectral/model.yaml", spectral.New()},
+		{"cases/labelgan/model.yaml", labelgan.New()},
 		{"../generated/gan/gan.yaml", gan.New()},
 	} {
 		t.Run(c.m.Info().Name, func(t *testing.T) {
@@ -175,7 +180,7 @@ func TestGANCompiled(t *testing.T) {
 					return y
 				}
 				tensors := map[string]model.Tensor{}
-				side.grads(&model.Batch{Batch: 1, Vectors: make([]float32, info.Vector.Width), Noise: make([]float32, info.Adversary.Noise), Mix: []float32{0}}) // makes the memory of gradients
+				side.grads(&model.Batch{Batch: 1, Vectors: make([]float32, info.Vector.Width), Noise: make([]float32, info.Adversary.Noise), Mix: []float32{0}, Labels: []int32{0}}) // makes the memory of gradients
 				for _, ts := range c.m.Tensors() {
 					tensors[ts.Name] = ts
 				}
@@ -186,6 +191,8 @@ func TestGANCompiled(t *testing.T) {
 						b.Vectors = round(x.F)
 					case "noise":
 						b.Noise = round(x.F)
+					case build.LabelsInput:
+						b.Labels = x.I
 					case "mix":
 						for i := range x.F {
 							x.F[i] = math.Abs(math.Sin(x.F[i]))

@@ -92,6 +92,37 @@ bag_of_words: 0.3`,
 	"vae-text-tied": `encoder: [{embedding: {name: src, size: 4}}, {lstm: {units: 3}}]
 latent: {size: 2}
 decoder: [{embedding: {name: dst, size: 4, tie: src}}, {gru: {name: writer, units: 4, reset: before}}, {dense: {tie: dst}}]`,
+	"vae-labels": `vectors: 7
+labels: {count: 4, size: 2}
+encoder: [{dense: {units: 6, activation: relu}}, {dropout: 0.1}]
+latent: {size: 3}
+decoder: [{dense: {units: 5, activation: tanh}}, {dense: {}}]`,
+	"vae-labels-plain": `vectors: 5
+labels: 3
+encoder: [dropout: 0.1]
+latent: {size: 2}
+decoder: [dense]
+likelihood: gaussian`,
+	"vae-transformer": `encoder: [{embedding: {name: src, size: 4}}, {positions: {name: pos}}, {transformer: {name: reader, heads: 2, layers: 2}}, {layernorm: {}}]
+latent: {size: 2}
+decoder: [{embedding: {name: dst, size: 6}}, {positions: sinusoidal}, {transformer: {heads: 3, layers: 3}}, {layernorm: {name: ln}}, {dense: {tie: dst}}]
+word_dropout: 0.3`,
+	"vae-transformer-labels": `labels: {count: 5, size: 2}
+encoder: [{embedding: {name: src, size: 4}}, {transformer: {name: reader, heads: 2, rotary: true, norm: rmsnorm, activation: swiglu}}, {dense: {units: 5, activation: tanh}}]
+latent: {size: 3, encoder_first: {}}
+decoder: [{one_hot: {}}, {dense: {units: 8, activation: relu}}, {transformer: {name: first, heads: 2, alibi: true, dropout: 0.1}}, {transformer: {name: second, heads: 2, kv_heads: 1, window: 2, norm_at: post}}, {dense: {}}]
+bag_of_words: 0.2`,
+	"vae-transformer-reader": `encoder: [{embedding: {name: src, size: 4}}, {gru: {units: 4}}, {transformer: {name: reader, heads: 2, alibi: true}}]
+latent: {size: 2}
+decoder: [{embedding: {name: dst, size: 4, tie: src}}, {gru: {name: writer, units: 4}}, {dense: {tie: dst}}]`,
+	"vae-transformer-writer": `encoder: [{embedding: {name: src, size: 4}}, {transformer: {name: reader, heads: 2, alibi: true}}, {lstm: {units: 3}}]
+latent: {size: 2}
+decoder: [{embedding: {name: dst, size: 4}}, {dropout: 0.1}, {transformer: {heads: 2, rotary: true, attention_dropout: 0.1}}, {dense: {}}]`,
+	"vae-text-labels": `encoder: [{embedding: {name: src, size: 4}}, {gru: {units: 3}}]
+labels: {count: 5, size: 2}
+latent: {size: 2}
+decoder: [{embedding: {name: dst, size: 3}}, {gru: {name: writer, units: 4, reset: before, layers: 2}}, {dense: {}}]
+bag_of_words: 0.3`,
 	"mixed": `[{one_hot: {}}, {lstm: {units: 4}}, {gru: {units: 3}}, {rnn: {units: 5}}, {dense: {units: 4, activation: sigmoid}}, {dense: {}}]`,
 }
 
@@ -139,6 +170,9 @@ func values(m *build.Model, g *graph.Graph, sizes map[string]int, seed uint64) m
 		for i := range x.I {
 			if x.I[i] = int32(r.IntN(vocab)); v.Name == "source" {
 				x.I[i] %= int32(m.Spec.Source.Tokenizer.Vocab)
+			}
+			if v.Name == build.LabelsInput {
+				x.I[i] = int32(r.IntN(m.Spec.Labels.Count))
 			}
 			if v.Name == "reset" {
 				x.I[i] = int32(r.IntN(4) / 3)

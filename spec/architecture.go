@@ -26,6 +26,9 @@ func (m *Model) architecture() string {
 	} else {
 		m.Tokenizer.architecture(&b)
 	}
+	if l := m.Labels; l != nil {
+		fmt.Fprintf(&b, "labels %d size=%d\n", l.Count, l.Size)
+	}
 	architecture(&b, m.Layers)
 	if g := m.GAN; g != nil {
 		fmt.Fprintf(&b, "noise %d %s\naverage %t\ndiscriminator\n", g.Noise.Size, g.Noise.Distribution, g.EMA > 0)

@@ -27,14 +27,8 @@ var stackType = &typ{
 			embeddingWord("the model's `init`; else normal 0.02 in a stack with a `transformer` and without sinusoidal positions, and in others normal 1, or normal 1/√size when a `dense` layer ties the table",
 				may("tie", nameType, "a table of its own", "In a decoder behind an encoder: name of the encoder's embedding whose table this is. Both have the same tokenizer and `size`.").called("tied", "share", "tie_to")),
 			oneHotWord,
-			{name: "positions", doc: "Adds a row that depends on the token's place alone.", also: []string{"position", "positional", "position_embedding", "positional_encoding", "pos"}, typ: object("",
-				layerName(),
-				with("scheme", enum(
-					word{name: "learned", doc: "A learnt table, a row for each place.", also: []string{"learnt", "embedding", "absolute", "trained"}},
-					word{name: "sinusoidal", doc: "Sines and cosines of wavelengths from 2π to 10000·2π (Vaswani et al. 2017).", also: []string{"sinus", "sine", "fixed", "waves"}},
-				), "learned", "What the rows are.").called("kind", "type"),
-				may("init", initType, "the model's `init`; else normal 0.02", "How a learnt table starts.").called("initializer")).shortFor("scheme")},
-			{name: "transformer", doc: "Equal blocks of attention and a feed-forward part, each added to what it reads (Vaswani et al. 2017). In a decoder behind an encoder, attention over the encoder's output stands in between.", also: []string{"attention", "self_attention", "blocks", "block", "transformer_block", "multihead"}, typ: transformerType},
+			positionsWord,
+			transformerWord,
 		},
 		recurrentWords(
 			with("bidirectional", boolean(), false, "In an encoder in front of a decoder: whether the text is read from both ends, which doubles the width of the output (Schuster and Paliwal 1997).").called("bidir", "both", "directions"),
@@ -47,6 +41,18 @@ var stackType = &typ{
 		},
 	),
 }
+
+// The words for layers of kinds attention and vae.
+var (
+	positionsWord = word{name: "positions", doc: "Adds a row that depends on the token's place alone.", also: []string{"position", "positional", "position_embedding", "positional_encoding", "pos"}, typ: object("",
+		layerName(),
+		with("scheme", enum(
+			word{name: "learned", doc: "A learnt table, a row for each place.", also: []string{"learnt", "embedding", "absolute", "trained"}},
+			word{name: "sinusoidal", doc: "Sines and cosines of wavelengths from 2π to 10000·2π (Vaswani et al. 2017).", also: []string{"sinus", "sine", "fixed", "waves"}},
+		), "learned", "What the rows are.").called("kind", "type"),
+		may("init", initType, "the model's `init`; else normal 0.02", "How a learnt table starts.").called("initializer")).shortFor("scheme")}
+	transformerWord = word{name: "transformer", doc: "Equal blocks of attention and a feed-forward part, each added to what it reads (Vaswani et al. 2017). In a decoder of kind `attention` behind an encoder, attention over the encoder's output stands in between.", also: []string{"attention", "self_attention", "blocks", "block", "transformer_block", "multihead"}, typ: transformerType}
+)
 
 var transformerType = object("",
 	layerName(),

@@ -208,7 +208,7 @@ func (d *decoder) standard(pos Pos, t *typ, def any) *value {
 			v.text = def
 		}
 	case nil:
-		if t.form == objectForm {
+		if t.form == objectForm && t.optional() { // one with a key that has no default is there or it is not
 			v.keys = map[string]*value{}
 			d.fill(v, t, "")
 		}

@@ -16,12 +16,15 @@ func checkGAN(c *checker, root *value) *Model {
 		EMA:             root.key("ema").number,
 	}
 	m.GAN = g
+	m.Labels = c.labels(root.key("labels"), root.key("init"))
 
 	generator, discriminator := root.key("generator"), root.key("discriminator")
-	names := c.names(append(append([]*value{}, generator.list...), discriminator.list...))
-	made := layers{checker: c, path: "generator", role: generating, vocab: m.Vectors.Size, in: g.Noise.Size, shape: m.Shape, init: root.key("init")}
+	both := append(append([]*value{}, generator.list...), discriminator.list...)
+	names := c.names(both)
+	c.reserved(both, names, map[string]string{"generator_labels": "the labels'", "discriminator_labels": "the labels'"}, m)
+	made := layers{checker: c, path: "generator", role: generating, vocab: m.Vectors.Size, in: g.Noise.Size + m.Labels.width(), shape: m.Shape, init: root.key("init"), params: m.Labels.params()}
 	m.Layers = made.check(generator, names[:len(generator.list)])
-	judged := layers{checker: c, path: "discriminator", role: judging, vocab: 1, in: m.Vectors.Size, shape: m.Shape, init: root.key("init"), params: made.params, tooMany: made.tooMany}
+	judged := layers{checker: c, path: "discriminator", role: judging, vocab: 1, in: m.Vectors.Size + m.Labels.width(), shape: m.Shape, init: root.key("init"), params: made.params, tooMany: made.tooMany}
 	g.Discriminator = judged.check(discriminator, names[len(generator.list):])
 
 	c.training(root, m)

@@ -36,7 +36,8 @@ type layers struct {
 	memory int                   // role targetSide: width of the encoder's output; 0 when it is unknown
 	params int64
 
-	alone        bool // the kind of the model has no transformers
+	latent       int  // of kind vae: numbers of the latent vector and its label, which a decoder reads; 0 otherwise
+	reads        bool // a transformer that reads the latent vector came before
 	transformers bool // there is a transformer among the layers
 	sinusoidal   bool // there are sinusoidal positions among the layers
 	attends      Pos  // of the layer that has attention over the encoder, if there is one; transformers apart
@@ -86,7 +87,7 @@ func (c *layers) check(list *value, names []string) []Layer {
 		table := v.word == "embedding" || v.word == "one_hot"
 		switch {
 		case c.ofVectors():
-			if table || isRecurrent(v.word) {
+			if table || isRecurrent(v.word) || v.word == "transformer" || v.word == "positions" {
 				c.errorf(v.Pos, "%s: %s is a layer of models of text; those of vectors are made of dense, dropout, layernorm and rmsnorm", c.path, v.word)
 			}
 		case first && !table:
@@ -170,8 +171,6 @@ func (c *layers) fits(list *value) {
 		c.errorf(recurrent.Pos, "%s: a decoder has either recurrent layers or transformers, not both; the encoder may have the others", recurrent.word)
 	case recurrent == nil && !c.transformers && !c.unknown && (c.role == decoderOnly || c.role == encoderOnly):
 		c.errorf(list.Pos, "%s: a model of kind attention needs a layer with attention: add `- transformer: {heads: 4}`", c.path)
-	case recurrent == nil && c.alone && !c.unknown:
-		c.errorf(list.Pos, "%s: an encoder and a decoder of text each need a recurrent layer: rnn, lstm or gru", c.path)
 	case recurrent == nil && !c.transformers && !c.unknown:
 		c.errorf(list.Pos, "%s: an encoder and a decoder each need a transformer or a recurrent layer: rnn, lstm or gru", c.path)
 	}

@@ -20,6 +20,7 @@ type Model struct {
 	Source      *Source  // encoder-decoder models: what the encoder reads; nil for others
 	Masking     *Masking // encoder-only models: what they are trained to restore; nil for others
 	Vectors     *Vectors // models of vectors: what they read and write; nil for models of text
+	Labels      *Labels  // conditional models: the labels of the examples; nil for others
 	Latent      *Latent  // kind vae: the latent vector; nil for others
 	Likelihood  *Likelihood
 	Encoder     []Layer // kinds attention and vae: the stack of the encoder; nil for decoder-only models
@@ -106,6 +107,15 @@ type Vectors struct {
 	Size int // numbers of a vector
 }
 
+// Labels is what a conditional model is told of each example: a number from 0 to Count−1, which stands for a row of Size learnt
+// features in a table of each of the two networks.
+type Labels struct {
+	Pos
+	Count int
+	Size  int
+	Init  Init // of both tables
+}
+
 // Latent is the latent vector of a variational autoencoder (Kingma and Welling 2014), whose prior is the standard normal
 // distribution. In training the loss is −log p(x|z) + w·max(FreeTotal, Σ max(FreeDimension, KL of a dimension)), where w is
 // Beta times what Annealing says.
@@ -120,6 +130,14 @@ type Latent struct {
 	WordDropout   float64 // of text: share of the tokens that the decoder does not see in training
 	Init          Init    // of the matrices of both heads
 	BiasInit      Init    // of the biases of both heads
+	EncoderFirst  EncoderFirst
+}
+
+// EncoderFirst says how the encoder is updated alone before a step of training, while that helps (He et al. 2019).
+type EncoderFirst struct {
+	Pos
+	Steps int // updates before a step, at the most; 0: none
+	Check int // updates after which their mean loss must have fallen
 }
 
 // Annealing says how the weight of the divergence rises over the steps of a training.

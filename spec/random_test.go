@@ -173,8 +173,13 @@ func settings(item any, word string) map[string]any {
 
 // sentences makes a spec of kind vae for text.
 func (w *writer) sentences(root map[string]any, wild bool) map[string]any {
-	words := []string{"lstm", "gru", "rnn", "dropout", "layernorm"}
-	root["encoder"], root["decoder"] = w.stack(coderType, false, words...), w.stack(coderType, true, words...)
+	words := func() []string {
+		if w.IntN(2) == 0 {
+			return []string{"transformer", "transformer", "positions", "dropout", "layernorm"}
+		}
+		return []string{"lstm", "gru", "rnn", "dropout", "layernorm"}
+	}
+	root["encoder"], root["decoder"] = w.stack(coderType, false, words()...), w.stack(coderType, true, words()...)
 	if !wild {
 		for _, key := range []string{"vectors", "likelihood", "train"} {
 			delete(root, key)

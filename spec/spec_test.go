@@ -107,6 +107,9 @@ func dump(m *Model) string {
 	} else {
 		line("tokenizer", m.Tokenizer)
 	}
+	if m.Labels != nil {
+		line("labels", *m.Labels)
+	}
 	label := "layer"
 	switch {
 	case m.Latent != nil:

@@ -155,10 +155,12 @@ func (t *typ) word(name string) *word {
 
 // alone tells whether the word can stand without settings.
 func (w *word) alone() bool {
-	if w.typ == nil {
-		return true
-	}
-	for _, k := range w.typ.keys {
+	return w.typ == nil || w.typ.optional()
+}
+
+// optional tells whether every key of an object has a default.
+func (t *typ) optional() bool {
+	for _, k := range t.keys {
 		if k.required {
 			return false
 		}

@@ -19,7 +19,7 @@ func (c *layers) transformer(v *value, base LayerBase, in int) Layer {
 		Window:           int(set.key("window").integer),
 		Prefix:           int(set.key("prefix").integer),
 		ALiBi:            set.key("alibi").flag,
-		Cross:            c.role == targetSide,
+		Cross:            c.role == targetSide && c.latent == 0,
 		Bias:             set.key("bias").flag,
 		Dropout:          set.key("dropout").number,
 		AttentionDropout: set.key("attention_dropout").number,
@@ -73,7 +73,11 @@ func (c *layers) transformer(v *value, base LayerBase, in int) Layer {
 	if t.Cross {
 		params += (w+1)*w + (int64(c.memory)+1)*2*keys + (w+1)*w
 	}
-	c.count(v, int64(t.Layers)*params, int(max(w+2*keys, up)))
+	read := int64(0)
+	if c.latent > 0 && !c.reads { // the first one of an autoencoder's decoder reads the latent vector
+		c.reads, read = true, int64(c.latent)*w
+	}
+	c.count(v, read+int64(t.Layers)*params, int(max(w+2*keys, up)))
 	return t
 }
 

@@ -5,10 +5,10 @@ var vaeType = object("",
 	&key{name: "kind", typ: enum(word{name: "vae"}), required: true, doc: "The kind of model."},
 	nameKey, descriptionKey,
 	may("vectors", integer(1, maxVocab), "it reads and writes text, a sentence at a time", "Of a model of vectors: the numbers of a vector.").called("input", "inputs", "data", "vector", "features", "width", "size", "input_size"),
-	tokenizerKey, shapeKey,
-	need("encoder", list(coderType, 1, maxStack), "The layers that read a vector, or a sentence from its end. From what the last one gives, of a sentence at its first token, two heads compute the mean and the logarithm of the variance of the latent vector.").called("encode", "enc", "reader", "recognition", "inference"),
+	labelsKey, tokenizerKey, shapeKey,
+	need("encoder", list(coderType, 1, maxStack), "The layers that read a vector, or a sentence from its end. From what the last one gives, of a sentence at its first token or, where a `transformer` stands behind the recurrent layers or in their place, the mean over its tokens, two heads compute the mean and the logarithm of the variance of the latent vector.").called("encode", "enc", "reader", "recognition", "inference"),
 	need("latent", latentType, "The latent vector z, and how it is kept close to its prior, the standard normal distribution.").called("z", "code", "bottleneck", "latents"),
-	need("decoder", list(coderType, 1, maxStack), "The layers that write from a latent vector. Recurrent layers begin with states that are made from it, tanh(W·z + b), and the first of them reads it at every step as well.").called("decode", "dec", "writer", "generator"),
+	need("decoder", list(coderType, 1, maxStack), "The layers that write from a latent vector. Recurrent layers begin with states that are made from it, tanh(W·z + b), and the first of them reads it at every step as well. The first `transformer` reads it added to what every token is: x + z·W (Li et al. 2020).").called("decode", "dec", "writer", "generator", "layers", "layer"),
 	may("likelihood", likelihoodType, "`bernoulli` for vectors, `categorical` for text", "How what is written is distributed, given what the decoder gives.").called("loss", "reconstruction", "distribution", "objective"),
 	with("word_dropout", share(), 0.0, "Of text: share of the tokens that the decoder does not see in training, so that it has to ask the latent vector (Bowman et al. 2016).").called("token_dropout", "word_drop", "unk_rate"),
 	with("bag_of_words", from(0, 100), 0.0, "Of text: weight, in training, of a loss that asks the latent vector alone which tokens the sentence has: Σ −log softmax(W·z + b)[token] (Zhao et al. 2017).").called("bow", "bow_loss", "bag"),
@@ -23,6 +23,10 @@ var latentType = object("",
 		with("total", from(0, 1e6), 0.0, "Nats of the whole divergence that cost nothing: the loss has max(total, KL)."),
 		with("dimension", from(0, 1e6), 0.0, "Nats of each dimension that cost nothing: the loss has Σ max(dimension, KL of the dimension), the mean over the batch being compared (Kingma et al. 2016, equation 15).").called("per_dimension", "dim", "lambda", "each")).shortFor("total"),
 		"none", "Divergence, in nats, that costs nothing in training, so that it does not fall to 0. Evaluation counts all of it.").called("freebits", "free_nats", "target_kl", "min_kl"),
+	may("encoder_first", object("",
+		with("steps", integer(1, 10000), 100, "Updates of the encoder alone before a step, at the most.").called("updates", "inner_steps", "most", "max"),
+		may("check", integer(1, 10000), "15, or `steps` where those are fewer", "Updates after which their mean loss is compared with that of as many before: where it has not fallen, they end.").called("every", "window", "patience")).shortFor("steps"),
+		"both networks learn in every step alone", "Updates of the encoder's parameters alone, those of the heads among them, on other batches of the training data, before each step of training: an encoder that lags behind its decoder is why the latent vector comes to say nothing (He et al. 2019, algorithm 1). They end for good after the first pass in which the mutual information of data and latent vector, on the validation data where there is some, has not risen. Encoder and decoder have an optimizer each.").called("aggressive", "aggressive_training", "lagging", "inner", "encoder_steps", "inference_first"),
 	may("init", initType, "the model's `init`; else uniform ±1/√inputs", "How the matrices of the heads, and of what reads the latent vector, start.").called("kernel_init", "initializer"),
 )
 
@@ -55,19 +59,21 @@ var likelihoodType = choice("likelihood", "The reconstruction term of the loss i
 // coderType holds the layers of kind vae.
 var coderType = &typ{
 	form: choiceForm, name: "coder", one: "layer",
-	doc: "The last of the decoder is a `dense` whose width is that of the vectors, or the vocabulary. A stack for text begins with an `embedding` or `one_hot`, and has a recurrent layer.",
+	doc: "The last of the decoder is a `dense` whose width is that of the vectors, or the vocabulary. A stack for text begins with an `embedding` or `one_hot`, and has a recurrent layer or a `transformer`.",
 	words: joined(
 		[]word{
-			embeddingWord("the model's `init`; else normal 1, or normal 1/√size when a `dense` layer ties the table",
+			embeddingWord("the model's `init`; else normal 0.02 in a stack with a `transformer` and without sinusoidal positions, and in others normal 1, or normal 1/√size when a `dense` layer ties the table",
 				may("tie", nameType, "a table of its own", "In the decoder: name of the encoder's embedding whose table this is. Both have the same `size`.").called("tied", "share", "tie_to")),
 			oneHotWord,
+			positionsWord,
+			transformerWord,
 		},
 		recurrentWords(), // from one end: what comes last has seen all of the sentence
 		[]word{
 			dropoutWord,
 			layerNormWord,
 			rmsNormWord,
-			denseWord("the model's `init`; else uniform ±1/√inputs", "uniform ±1/√inputs; zeros when the layer or the model has an `init`", "output", "the vocabulary, or as many as vectors have"),
+			denseWord("the model's `init`; else normal 0.02 in a stack with a `transformer`, uniform ±1/√inputs in others", "uniform ±1/√inputs; zeros in a stack with a `transformer`, and when the layer or the model has an `init`", "output", "the vocabulary, or as many as vectors have"),
 		},
 	),
 }

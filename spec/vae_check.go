@@ -1,9 +1,9 @@
 package spec
 
-import "math"
-
-// latentName is the name of the latent vector's parameters, which no layer can have.
-const latentName = "latent"
+import (
+	"math"
+	"strings"
+)
 
 // checkVAE makes the Model of a spec of kind vae.
 func checkVAE(c *checker, root *value) *Model {
@@ -14,26 +14,28 @@ func checkVAE(c *checker, root *value) *Model {
 	vectors := root.key("vectors")
 	ofText := !vectors.given
 	m.Likelihood = c.likelihood(root.key("likelihood"), ofText)
+	m.Labels = c.labels(root.key("labels"), root.key("init"))
 	encoder, decoder, latent := root.key("encoder"), root.key("decoder"), root.key("latent")
 	size := int(latent.key("size").integer)
-	e := layers{checker: c, path: "encoder", alone: true, init: root.key("init")}
-	d := layers{checker: c, path: "decoder", alone: true, init: root.key("init")}
+	e := layers{checker: c, path: "encoder", init: root.key("init")}
+	d := layers{checker: c, path: "decoder", init: root.key("init")}
 	if ofText {
 		m.Tokenizer = c.tokenizer(root.key("tokenizer"), "tokenizer", BeginToken, EndToken)
 		m.Source = &Source{Pos: m.Shape.Pos, Tokenizer: m.Tokenizer, Steps: m.Shape.Steps}
 		e.role, e.vocab = sourceSide, m.Tokenizer.Vocab
-		d.role, d.vocab = targetSide, m.Tokenizer.Vocab
+		d.role, d.vocab, d.latent = targetSide, m.Tokenizer.Vocab, size+m.Labels.width()
 	} else {
 		m.Shape.Steps = 1
 		m.Vectors = &Vectors{Pos: vectors.Pos, Size: int(vectors.integer)}
-		e.role, e.in = vectorReader, m.Vectors.Size
-		d.role, d.in, d.vocab = vectorWriter, size, m.Vectors.Size
+		e.role, e.in = vectorReader, m.Vectors.Size+m.Labels.width()
+		d.role, d.in, d.vocab = vectorWriter, size+m.Labels.width(), m.Vectors.Size
 		c.noText(root)
 	}
 	e.shape, d.shape = m.Shape, m.Shape
+	e.params = m.Labels.params()
 	both := append(append([]*value{}, encoder.list...), decoder.list...)
 	names := c.names(both)
-	c.notLatent(both, names)
+	c.reserved(both, names, map[string]string{"latent": "the latent vector's", "encoder_labels": "the labels'", "decoder_labels": "the labels'"}, m)
 	e.tied = tiedTables(both, names)
 	d.tied = e.tied
 	split := len(encoder.list)
@@ -41,19 +43,23 @@ func checkVAE(c *checker, root *value) *Model {
 	width := 0
 	if n := len(m.Encoder); n > 0 && !e.unknown {
 		width = m.Encoder[n-1].OutputWidth()
+		if ofText {
+			width += m.Labels.width()
+		}
 	}
 	e.count(latent, 2*int64(size)*int64(width+1), 2*size)
 	m.Latent = c.latent(latent, size, width, root.key("init"))
 	m.Latent.WordDropout = root.key("word_dropout").number
 	if m.Latent.BagOfWords = root.key("bag_of_words").number; m.Latent.BagOfWords > 0 {
-		e.count(root.key("bag_of_words"), int64(size+1)*int64(m.Tokenizer.Vocab), m.Tokenizer.Vocab)
+		e.count(root.key("bag_of_words"), int64(size+m.Labels.width()+1)*int64(m.Tokenizer.Vocab), m.Tokenizer.Vocab)
 	}
+	c.encoderFirst(latent.key("encoder_first"), m, decoder)
 	d.shared, d.params, d.tooMany = e.tables, e.params, e.tooMany
 	d.unknown = ofText && e.unknown
 	m.Layers = d.check(decoder, names[split:])
 	for _, v := range decoder.list {
 		if units := v.set.key("units"); isRecurrent(v.word) && !units.bad { // what makes its states from the latent vector, and reads it
-			d.count(v, 6*units.integer*int64(size+1), 4*int(units.integer))
+			d.count(v, 6*units.integer*int64(size+m.Labels.width()+1), 4*int(units.integer))
 		}
 	}
 	c.training(root, m)
@@ -79,11 +85,12 @@ func (c *checker) noText(root *value) {
 	}
 }
 
-// notLatent refuses layers whose name is that of the latent vector.
-func (c *checker) notLatent(layers []*value, names []string) {
+// reserved refuses layers whose name is that of parameters of another kind.
+func (c *checker) reserved(layers []*value, names []string, whose map[string]string, m *Model) {
 	for i, v := range layers {
-		if n := v.set.key("name"); names[i] == latentName {
-			c.errorf(n.Pos, "%s.name: %q is the name of the latent vector's own parameters; choose another", v.word, latentName)
+		owner, taken := whose[names[i]]
+		if taken && (m.Labels != nil || !strings.HasSuffix(names[i], "_labels")) {
+			c.errorf(v.set.key("name").Pos, "%s.name: %q is the name of %s own parameters; choose another", v.word, names[i], owner)
 		}
 	}
 }
@@ -126,6 +133,26 @@ func (c *checker) latent(v *value, size, width int, init *value) *Latent {
 		Middle: int(a.set.key("middle").integer), Slope: a.set.key("slope").number,
 	}
 	return l
+}
+
+// encoderFirst checks the updates of the encoder alone.
+func (c *checker) encoderFirst(v *value, m *Model, decoder *value) {
+	if !v.given || v.bad {
+		return
+	}
+	steps, check := v.key("steps"), v.key("check")
+	m.Latent.EncoderFirst = EncoderFirst{Pos: v.Pos, Steps: int(steps.integer), Check: int(check.integer)}
+	if !check.given {
+		m.Latent.EncoderFirst.Check = min(15, int(steps.integer))
+	}
+	if check.integer > steps.integer && !steps.bad && !check.bad {
+		c.errorf(check.Pos, "latent.encoder_first: of at most %d updates none ends a round of %d, so they would never be compared; make check smaller", steps.integer, check.integer)
+	}
+	for _, l := range decoder.list {
+		if tie := l.set.key("tie"); l.word == "embedding" && tie.given && !tie.bad {
+			c.errorf(v.Pos, "latent.encoder_first: the decoder's embedding shares the encoder's table (line %d), so that the encoder cannot be updated alone; leave one of the two out", tie.Line)
+		}
+	}
 }
 
 // annealing checks that the weight of the divergence has risen before the training ends.

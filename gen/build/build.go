@@ -70,6 +70,8 @@ type Param struct {
 
 	// Discriminator tells the parameters of a discriminator from those of its generator.
 	Discriminator bool
+	// Encoder tells the parameters of an autoencoder's encoder, those of the heads included, from those of its decoder.
+	Encoder bool
 }
 
 // Name is the name of the parameter in its graph.
@@ -253,7 +255,8 @@ type builder struct {
 	steps    graph.Dim
 	source   *graph.Value // tokens of the source
 	memory   *graph.Value // what the encoder makes of them
-	latent   *graph.Value // the latent vector, which a decoder writes from
+	latent   *graph.Value // the latent vector, which a decoder writes from, the features of a label beside it
+	labels   *graph.Value // of the examples, of a conditional model
 	params   map[string]*graph.Value
 	tables   map[string]*graph.Value // embeddings by layer
 	reset    *graph.Value
@@ -422,7 +425,7 @@ func (b *builder) layers(stack []spec.Layer, x *graph.Value, logits bool) *graph
 		case *spec.Positions:
 			x = b.positions(l, x)
 		case *spec.Transformer:
-			x = b.transformer(l, x)
+			x = b.transformer(l, b.addLatent(l, x))
 		case *spec.Dense:
 			if last && b.time && !b.training && !b.r.Masked() { // only the last token's logits are asked for
 				x = b.Apply(op.LastStep, []string{l.Name + ".last"}, nil, x)[0]
@@ -475,7 +478,7 @@ func ident(name string) string {
 }
 
 func (b *builder) param(scope, field string, shape graph.Shape, stack, first int, layer string, init Init) *graph.Value {
-	p := &Param{Scope: scope, Field: field, Shape: shape, Stack: stack, First: first, Layer: layer, Init: init, Discriminator: b.judging, Fixed: field == spectralField}
+	p := &Param{Scope: scope, Field: field, Shape: shape, Stack: stack, First: first, Layer: layer, Init: init, Discriminator: b.judging, Fixed: field == spectralField, Encoder: b.Stage == Stages[0]}
 	if v := b.params[p.Name()]; v != nil {
 		return v
 	}

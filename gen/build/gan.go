@@ -1,6 +1,7 @@
 package build
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/gradsmith/gradsmith/gen/grad"
@@ -55,9 +56,14 @@ func (b *builder) features(l *spec.Dense) graph.Dim {
 	return b.width(l, "Units", "width of the dense layer")
 }
 
+// judged is the width of what the discriminator reads.
+func (b *builder) judged() graph.Dim {
+	return b.labelledWidth("discriminator", "numbers of a vector", b.vectors())
+}
+
 func (b *builder) generator(noise *graph.Value) *graph.Value {
 	b.judging, b.pass, b.Part = false, "", "made"
-	return b.layers(b.m.Layers, noise, false)
+	return b.layers(b.m.Layers, b.labelled("generator", "noiseLabelled", "numbers of the noise", noise), false)
 }
 
 // verdict applies the discriminator to x, in the pass of that name.
@@ -71,13 +77,13 @@ func (b *builder) observe(x *graph.Value, pass string) *graph.Value {
 	b.spectralNorms()
 	b.pass, b.Part = pass, pass
 	stack := b.m.GAN.Discriminator
-	return b.layers(stack[:len(stack)-1], x, false)
+	return b.layers(stack[:len(stack)-1], b.labelled("discriminator", ident(cmp.Or(pass, "vectors"))+"Labelled", "numbers of a vector", x), false)
 }
 
 // spectralNorms divides the matrices of the discriminator that want it, before the first pass over them.
 func (b *builder) spectralNorms() {
 	b.Part = "spectral"
-	in := b.vectors()
+	in := b.judged()
 	for _, l := range b.m.GAN.Discriminator {
 		d, ok := l.(*spec.Dense)
 		if !ok {

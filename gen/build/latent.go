@@ -11,6 +11,8 @@ import (
 // latentScope is the name of the parameters of the latent vector.
 const latentScope = "latent"
 
+const latentText = "numbers of a latent vector"
+
 // Stages are the parts of an autoencoder's forward pass, in their order: the encoder and the heads of the latent vector, the sample, the decoder.
 var Stages = []string{"encode", "draw", "decode"}
 
@@ -51,28 +53,28 @@ func (b *builder) trainAutoencoder() {
 	b.Stage = "encode"
 	var h *graph.Value
 	if ofText {
-		h = b.Apply(op.FirstStep, []string{latentScope + ".first"}, nil, b.encoder())[0]
-		h.Def.Scope = latentScope
+		h = b.pooled(b.encoder())
+		h = b.labelled("encoder", "encoder_labels.x", "features of a sentence", h)
 	} else {
-		h = b.layers(b.m.Encoder, x, false)
+		h = b.layers(b.m.Encoder, b.labelled("encoder", "encoder_labels.x", "numbers of a vector", x), false)
 	}
 	mean, logvar := b.heads(h)
 	b.Stage = "draw"
 	b.streams++
 	z := b.Apply(op.GaussianSample, []string{latentScope + ".z"}, graph.Attrs{{Key: "stream", Val: b.streams}}, mean, logvar)[0]
 	b.Stage = "decode"
-	b.latent = z
+	b.latent = b.labelled("decoder", latentScope+".zLabelled", latentText, z)
 	var y, bag *graph.Value
 	if b.m.Latent.BagOfWords > 0 {
 		b.Scope, b.Origin = latentScope, b.at(b.m.Latent.Pos, latentScope)
-		bag = b.latentProduct(z, "w_bag", b.vocab(), "bag")
-		bias := b.param(latentScope, "b_bag", graph.Shape{b.vocab()}, 0, 0, latentScope, Init{Scheme: "zeros"})
+		w, bias := b.bagParams()
+		bag = b.Apply(op.MatMul, []string{latentScope + ".bag"}, nil, b.latent, w)[0]
 		bag = b.Apply(op.AddBias, []string{latentScope + ".bag"}, nil, bag, bias)[0]
 	}
 	if ofText {
 		y = b.layers(b.m.Layers, nil, true)
 	} else {
-		y = b.layers(b.m.Layers, z, true)
+		y = b.layers(b.m.Layers, b.latent, true)
 	}
 	b.Stage = ""
 
@@ -124,13 +126,34 @@ func (b *builder) heads(h *graph.Value) (mean, logvar *graph.Value) {
 		bias := b.param(latentScope, "b_"+name, graph.Shape{b.latentSize()}, 0, 0, latentScope, matrix(l.BiasInit, h.Shape.Last().N, l.Size))
 		return b.Apply(op.AddBias, []string{latentScope + "." + name}, nil, y, bias)[0]
 	}
-	return head("mean"), head("logvar")
+	mean, logvar = head("mean"), head("logvar")
+	// The parameters of a scope are defined together, but these are the decoder's.
+	b.Stage = Stages[2]
+	if l.BagOfWords > 0 {
+		b.bagParams()
+	}
+	if first, width := b.firstTransformer(); first != nil {
+		b.latentParam(width)
+	}
+	b.Stage = Stages[0]
+	return mean, logvar
+}
+
+// bagParams are the parameters with which the latent vector tells the words of a sentence.
+func (b *builder) bagParams() (w, bias *graph.Value) {
+	in := b.labelledWidth("decoder", latentText, b.latentSize())
+	w = b.param(latentScope, "w_bag", graph.Shape{in, b.vocab()}, 0, 0, latentScope, matrix(b.m.Latent.Init, in.N, b.vocab().N))
+	return w, b.param(latentScope, "b_bag", graph.Shape{b.vocab()}, 0, 0, latentScope, Init{Scheme: "zeros"})
 }
 
 // beginLatent is the graph of what a decoder needs of a latent vector before the first token.
 func (b *builder) beginLatent() {
 	b.r.Encode = b.G
-	b.latent = b.G.Input("z", graph.Data, graph.F32, graph.Shape{batch, b.latentSize()})
+	b.latent = b.labelled("decoder", latentScope+".zLabelled", latentText, b.G.Input("z", graph.Data, graph.F32, graph.Shape{batch, b.latentSize()}))
+	if l, width := b.firstTransformer(); l != nil {
+		b.Scope, b.Origin = latentScope, b.at(b.m.Latent.Pos, latentScope)
+		b.G.Output(b.latentToken(width), "cache:"+latentScope+".token")
+	}
 	first := true
 	for _, l := range b.m.Layers {
 		if r, ok := l.(*spec.Recurrent); ok {
@@ -146,6 +169,80 @@ func (b *builder) beginLatent() {
 			first = false
 		}
 	}
+}
+
+// pooled is one row of features a sentence [batch, width] of what the encoder gives for each of its tokens. A recurrent reader comes from the end: at the first token it
+// has seen all. A Transformer sees all at every token, and none of them stands for the sentence: it is their mean (Reimers and Gurevych 2019, section 3), those that are missing left out.
+func (b *builder) pooled(memory *graph.Value) *graph.Value {
+	b.Scope = latentScope
+	for i := len(b.m.Encoder) - 1; i >= 0; i-- {
+		switch b.m.Encoder[i].(type) {
+		case *spec.Transformer:
+			return b.Apply(op.MeanSteps, []string{latentScope + ".pooled"}, nil, memory, b.source)[0]
+		case *spec.Recurrent:
+			return b.Apply(op.FirstStep, []string{latentScope + ".first"}, nil, memory)[0]
+		}
+	}
+	panic("build: an encoder of text without a layer that reads it")
+}
+
+// firstTransformer is the decoder's layer that reads the latent vector added to every token, and the width of those; nil where the decoder is recurrent.
+func (b *builder) firstTransformer() (*spec.Transformer, graph.Dim) {
+	if b.m.Latent == nil || b.m.Vectors != nil {
+		return nil, graph.Dim{}
+	}
+	var before spec.Layer // which decides the width
+	for _, l := range b.m.Layers {
+		switch l := l.(type) {
+		case *spec.Transformer:
+			switch before := before.(type) {
+			case *spec.OneHot:
+				return l, b.vocab()
+			case *spec.Dense:
+				return l, b.width(before, "Units", "width of the dense layer")
+			default:
+				return l, b.width(before, "Size", "width of the embedding")
+			}
+		case *spec.Embedding, *spec.OneHot, *spec.Dense:
+			before = l
+		}
+	}
+	return nil, graph.Dim{}
+}
+
+// latentParam is the matrix by which the latent vector is added to every token.
+func (b *builder) latentParam(width graph.Dim) *graph.Value {
+	in := b.labelledWidth("decoder", latentText, b.latentSize())
+	return b.param(latentScope, "w_token", graph.Shape{in, width}, 0, 0, latentScope, Init{Scheme: "normal", Scale: 0.02}) // as the matrices of Transformers start
+}
+
+// latentToken is what the latent vector adds to every token of a sentence, [batch, width].
+func (b *builder) latentToken(width graph.Dim) *graph.Value {
+	return b.Apply(op.MatMul, []string{latentScope + ".token"}, nil, b.latent, b.latentParam(width))[0]
+}
+
+// addLatent adds the latent vector to the features x of every token [steps, batch, width], through a matrix, in front of the decoder's first Transformer: the scheme
+// "embedding" of Li et al. 2020. A decoder keeps the product while it writes.
+func (b *builder) addLatent(l *spec.Transformer, x *graph.Value) *graph.Value {
+	first, width := b.firstTransformer()
+	if l != first || b.steps.Same(sourceSteps) {
+		return x
+	}
+	defer func(scope, origin string) { b.Scope, b.Origin = scope, origin }(b.Scope, b.Origin)
+	b.Scope, b.Origin = latentScope, b.at(b.m.Latent.Pos, latentScope)
+	var z *graph.Value
+	if b.training {
+		z = b.latentToken(width)
+	} else {
+		z = b.cache(latentScope+".token", graph.Shape{batch, width})
+	}
+	// A row of all sequences side by side: what is added is the same at every step.
+	row := graph.Mul(batch, width)
+	flat := func(v *graph.Value, s graph.Shape) *graph.Value {
+		return b.Apply(op.Reshape, []string{v.Base}, graph.Attrs{{Key: "shape", Val: s}}, v)[0]
+	}
+	y := b.Apply(op.AddBias, []string{latentScope + ".x"}, nil, flat(x, graph.Shape{b.steps, row}), flat(z, graph.Shape{row}))[0]
+	return flat(y, x.Shape)
 }
 
 // latentField is a product of the latent vector that a cell adds to those of its input.
@@ -170,7 +267,8 @@ func (b *builder) latentFields(c *cell) []latentField {
 // latentInput is what the latent vector adds to the gates of every step: z·W is the same as z beside the input of the step.
 func (b *builder) latentInput(c *cell, scope string, number int, f latentField) *graph.Value {
 	bound := spec.Init{Scheme: "uniform", Scale: 1 / math.Sqrt(float64(c.l.Units))} // as the matrices of the input
-	w := b.param(scope, "w_latent"+f.suffix, graph.Shape{b.latentSize(), f.width}, 0, number, c.l.Name, matrix(bound, b.m.Latent.Size, c.l.Units))
+	in := b.latent.Shape.Last()
+	w := b.param(scope, "w_latent"+f.suffix, graph.Shape{in, f.width}, 0, number, c.l.Name, matrix(bound, in.N, c.l.Units))
 	return b.Apply(op.MatMul, []string{scope + "." + f.name}, nil, b.latent, w)[0]
 }
 

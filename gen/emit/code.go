@@ -882,7 +882,7 @@ func weight(nodes []*graph.Node) int {
 	for _, n := range nodes {
 		if n.Loop != nil {
 			c += 2 + weight(n.Loop.Body.Nodes)
-		} else {
+		} else if !n.Op.Alias {
 			c++
 		}
 	}

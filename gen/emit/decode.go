@@ -308,7 +308,9 @@ func (e *emitter) chunks(f *jen.File) {
 // cacheType emits the struct of the keys and values that a decoder keeps.
 func (e *emitter) cacheType(f *jen.File) {
 	what := "the keys and values of the tokens that a decoder has read"
-	if e.spec.Latent != nil {
+	if e.spec.Latent != nil && e.positional() {
+		what += ", and what it adds to each of them for the latent vector"
+	} else if e.spec.Latent != nil {
 		what = "what a decoder reads of the latent vector at every step"
 	} else if !e.positional() {
 		what = "what a decoder reads of the source at every step"
@@ -454,9 +456,10 @@ func (e *emitter) tests(f *jen.File) {
 		{"TestDeterminism", "Determinism", "Two trainings from one seed give the same bits, on one thread and on two."},
 		{"TestAllocations", "Allocations", "A training step and a decoding step allocate nothing."},
 		{"TestLatent", "Latent", "Encoder, decoder and the loss of each row fit together, and allocate nothing."},
+		{"TestEncoderFirst", "EncoderFirst", "An update of the encoder alone moves the encoder's parameters and no others."},
 		{"TestDecoder", "Decoding", "The decoder gives the same logits, step by step, as the forward pass over the whole window."},
 	} {
-		if t.fn == "Decoding" && e.decoding == nil || t.fn == "Latent" && e.spec.Latent == nil {
+		if t.fn == "Decoding" && e.decoding == nil || t.fn == "Latent" && e.spec.Latent == nil || t.fn == "EncoderFirst" && !e.encoderFirst() {
 			continue
 		}
 		comment(f, "%s", t.doc)

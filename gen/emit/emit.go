@@ -296,6 +296,9 @@ func (e *emitter) constants(f *jen.File) {
 		jen.Id("paramCount").Op("=").Lit(e.Report.Params).Comment("learnt numbers"),
 		jen.Id("flatParams").Op("=").Lit(e.Report.FlatParams).Comment("length of the flat arrays, in which every tensor starts at a cache line"),
 	)
+	if e.encoderFirst() {
+		defs = append(defs, jen.Id("encoderParams").Op("=").Lit(e.Report.Encoder).Comment("of these the encoder's, which come first"))
+	}
 	if e.spec.GAN != nil {
 		defs = append(defs,
 			jen.Id("generatorParams").Op("=").Lit(e.Report.Generator).Comment("of these the generator's, which come first"),
@@ -462,9 +465,16 @@ func (e *emitter) modelType(f *jen.File) {
 		if e.carries() {
 			g.Id("state").Id("state")
 		}
-		g.Id("optimizer").Op("*").Qual(e.path("optim"), opt.typ)
+		if e.encoderFirst() {
+			g.List(jen.Id("encoderOptimizer"), jen.Id("decoderOptimizer")).Op("*").Qual(e.path("optim"), opt.typ)
+		} else {
+			g.Id("optimizer").Op("*").Qual(e.path("optim"), opt.typ)
+		}
 		g.Id("seed").Uint64()
 		g.Id("step").Int().Comment("training steps done")
+		if e.encoderFirst() {
+			g.Id("encoderSteps").Int().Comment("updates of the encoder alone")
+		}
 		if e.spec.Latent == nil {
 			g.Id("training").Bool().Comment("whether dropout is on")
 			return
@@ -500,7 +510,15 @@ func (e *emitter) modelType(f *jen.File) {
 		if e.carries() {
 			g.Id("m").Dot("state").Op("=").Id("newState").Call(jen.Id("maxBatch"))
 		}
-		g.Id("m").Dot("optimizer").Op("=").Qual(e.path("optim"), "New"+opt.typ).Call(append([]jen.Code{jen.Id("flatParams")}, opt.args...)...)
+		optimizer := func(name string, size jen.Code) {
+			g.Id("m").Dot(name).Op("=").Qual(e.path("optim"), "New"+opt.typ).Call(append([]jen.Code{size}, opt.args...)...)
+		}
+		if e.encoderFirst() {
+			optimizer("encoderOptimizer", jen.Id("encoderParams"))
+			optimizer("decoderOptimizer", jen.Id("flatParams").Op("-").Id("encoderParams"))
+			return
+		}
+		optimizer("optimizer", jen.Id("flatParams"))
 	})
 	f.Line()
 }

@@ -328,6 +328,9 @@ func (e *emitter) adversarialTrain(f *jen.File, d, g side) {
 		x.For(jen.Id("k").Op(":=").Range().Id("criticSteps")).BlockFunc(func(x *jen.Group) {
 			x.Id("from").Op(":=").Id("k").Op("*").Id("part").Dot("Batch").Op("%").Id("b").Dot("Batch").Comment("fewer vectors than steps begin again")
 			x.Id("part").Dot("Vectors").Op("=").Id("b").Dot("Vectors").Index(jen.Id("from").Op("*").Id("vectorSize"), jen.Empty())
+			if e.conditional() {
+				x.Id("part").Dot("Labels").Op("=").Id("b").Dot("Labels").Index(jen.Id("from"), jen.Id("from").Op("+").Id("part").Dot("Batch"))
+			}
 			step(x, jen.Op("&").Id("part"))
 		})
 		x.Return(m().Dot("GeneratorStep").Call(jen.Op("&").Id("part"), jen.Id("rate")))
@@ -353,6 +356,7 @@ func (e *emitter) adversarialTrain(f *jen.File, d, g side) {
 	if e.reads(g.w.g, "vectors") {
 		reads = "b.Batch vectors that the generator makes, beside those of b.Vectors"
 	}
+	reads += e.withLabels(", and their labels are those of b")
 	comment(f, "GeneratorStep makes one step of the generator on %s. It gives the mean loss before the update and the norm of the gradient before clipping.", reads)
 	f.Add(e.self()).Id("GeneratorStep").Params(vectors(), jen.Id("rate").Float64()).Params(results.Clone()).BlockFunc(func(x *jen.Group) {
 		x.Id("loss").Op("=").Add(m()).Dot("GeneratorGradients").Call(m().Dot("draw").Call(jen.Id("b"), jen.Id("generatorNoise"), m().Dot("step")))
@@ -375,12 +379,16 @@ func (e *emitter) adversarialTrain(f *jen.File, d, g side) {
 	}
 	f.Const().Defs(streams...)
 	f.Line()
-	comment(f, "draw gives what step number step reads: the vectors of b, and noise that the seed, the stream and the step decide.")
+	comment(f, "draw gives what step number step reads: the vectors of b%s, and noise that the seed, the stream and the step decide.", e.withLabels(" and their labels"))
 	f.Add(e.self()).Id("draw").Params(vectors(), jen.Id("stream").Uint64(), jen.Id("step").Int()).Op("*").Qual(mp, "Batch").BlockFunc(func(x *jen.Group) {
 		x.Id("b").Dot("CheckVectors").Call(jen.Id("maxBatch"), jen.Id("vectorSize"))
+		x.Add(e.checkLabels(jen.Id("b").Dot("Labels"), jen.Id("b").Dot("Batch")))
 		x.Add(m()).Dot("allocate").Call()
 		x.Id("d").Op(":=").Op("&").Add(m()).Dot("drawn")
 		x.List(jen.Id("d").Dot("Batch"), jen.Id("d").Dot("Vectors")).Op("=").List(jen.Id("b").Dot("Batch"), jen.Id("b").Dot("Vectors"))
+		if e.conditional() {
+			x.Id("d").Dot("Labels").Op("=").Id("b").Dot("Labels")
+		}
 		x.Id("noise").Call(jen.Id("d").Dot("Noise"), jen.Qual(mp, "Key").Call(m().Dot("seed"), jen.Id("stream"), jen.Uint64().Call(jen.Id("step"))), jen.Lit(0), jen.Id("d").Dot("Batch"))
 		if e.mixes() {
 			x.Qual(e.kernel(), "Uniform").Call(jen.Id("d").Dot("Mix"), jen.Qual(mp, "Key").Call(m().Dot("seed"), jen.Id("mixing"), jen.Uint64().Call(jen.Id("step"))), jen.Lit(0), jen.Id("d").Dot("Batch"))
@@ -483,7 +491,6 @@ func (e *emitter) adversary() jen.Code {
 // sampling emits what a trained pair is for.
 func (e *emitter) sampling(f *jen.File, maker, judge *writer) {
 	cp, mp := e.path("checkpoint"), e.modelPkg()
-	m := func() *jen.Statement { return jen.Id("m") }
 	for _, x := range []struct{ doc, name, arg, load string }{
 		{"Load makes a model with the parameters of a checkpoint.", "Load", "path", "LoadWeights"},
 		{"Parse makes a model with the parameters of a checkpoint in memory, for instance one that the program embeds.", "Parse", "data", "ParseWeights"},
@@ -504,31 +511,29 @@ func (e *emitter) sampling(f *jen.File, maker, judge *writer) {
 	if e.ema() {
 		with = "the average of the parameters"
 	}
-	comment(f, "Sample makes n vectors [n, vectorSize] with %s. Vector i of a seed is the same for any n.", with)
-	f.Add(e.self()).Id("Sample").Params(jen.Id("n").Int(), jen.Id("seed").Uint64()).Index().Float32().Block(
-		jen.List(jen.Id("made"), jen.Id("z")).Op(":=").List(jen.Make(jen.Index().Float32(), jen.Id("n").Op("*").Id("vectorSize")), jen.Make(jen.Index().Float32(), jen.Id("n").Op("*").Id("noiseSize"))),
-		jen.Id("noise").Call(jen.Id("z"), jen.Qual(mp, "Key").Call(jen.Id("seed")), jen.Lit(0), jen.Id("n")),
-		m().Dot("Make").Call(jen.Id("made"), jen.Id("z")),
-		jen.Return(jen.Id("made")),
-	)
-	f.Line()
+	e.sample(f, with)
 	chunks := func(name, doc, from, into string, inSize, outSize jen.Code, call string, w *writer) {
 		comment(f, "%s", doc)
-		f.Add(e.self()).Id(name).Params(jen.List(jen.Id(into), jen.Id(from)).Index().Float32()).Block(
-			jen.If(jen.Id("m").Dot(w.acts).Dot(w.fields[w.g.Outputs[0]]).Op("==").Nil()).Block(jen.Id("m").Dot(w.acts).Op("=").Id("new"+call).Call()),
-			jen.For(jen.Len(jen.Id(from)).Op(">").Lit(0)).Block(
-				jen.Id("b").Op(":=").Qual(mp, "Batch").Values(jen.Id("Batch").Op(":").Min(jen.Id("maxBatch"), jen.Len(jen.Id(from)).Op("/").Add(inSize)), jen.Id(upperFirst(from)).Op(":").Id(from)),
-				jen.Id("m").Dot(strings.TrimSuffix(lowerFirst(call), "Acts")).Call(jen.Op("&").Id("b")),
-				jen.Id("n").Op(":=").Copy(jen.Id(into), jen.Id("m").Dot(w.acts).Dot(w.fields[w.g.Outputs[0]]).Index(jen.Empty(), jen.Id("b").Dot("Batch").Add(outSize))),
-				jen.List(jen.Id(into), jen.Id(from)).Op("=").List(jen.Id(into).Index(jen.Id("n"), jen.Empty()), jen.Id(from).Index(jen.Id("b").Dot("Batch").Op("*").Add(inSize), jen.Empty())),
-			),
-		)
+		f.Add(e.self()).Id(name).Params(append([]jen.Code{jen.List(jen.Id(into), jen.Id(from)).Index().Float32()}, e.labelParam()...)...).BlockFunc(func(g *jen.Group) {
+			g.If(jen.Id("m").Dot(w.acts).Dot(w.fields[w.g.Outputs[0]]).Op("==").Nil()).Block(jen.Id("m").Dot(w.acts).Op("=").Id("new" + call).Call())
+			g.Add(e.checkLabels(jen.Id("labels"), jen.Len(jen.Id(from)).Op("/").Add(inSize)))
+			g.For(jen.Len(jen.Id(from)).Op(">").Lit(0)).BlockFunc(func(g *jen.Group) {
+				values := []jen.Code{jen.Id("Batch").Op(":").Min(jen.Id("maxBatch"), jen.Len(jen.Id(from)).Op("/").Add(inSize)), jen.Id(upperFirst(from)).Op(":").Id(from)}
+				g.Id("b").Op(":=").Qual(mp, "Batch").Values(values...)
+				if e.conditional() {
+					g.List(jen.Id("b").Dot("Labels"), jen.Id("labels")).Op("=").List(jen.Id("labels").Index(jen.Empty(), jen.Id("b").Dot("Batch")), jen.Id("labels").Index(jen.Id("b").Dot("Batch"), jen.Empty()))
+				}
+				g.Id("m").Dot(strings.TrimSuffix(lowerFirst(call), "Acts")).Call(jen.Op("&").Id("b"))
+				g.Id("n").Op(":=").Copy(jen.Id(into), jen.Id("m").Dot(w.acts).Dot(w.fields[w.g.Outputs[0]]).Index(jen.Empty(), jen.Id("b").Dot("Batch").Add(outSize)))
+				g.List(jen.Id(into), jen.Id(from)).Op("=").List(jen.Id(into).Index(jen.Id("n"), jen.Empty()), jen.Id(from).Index(jen.Id("b").Dot("Batch").Op("*").Add(inSize), jen.Empty()))
+			})
+		})
 		f.Line()
 	}
 	e.outputOf(maker, "made")
 	e.outputOf(judge, "verdict")
-	chunks("Make", "Make makes a vector of each row of noise [n, noiseSize], into made [n, vectorSize].", "noise", "made", jen.Id("noiseSize"), jen.Op("*").Id("vectorSize"), "MakerActs", maker)
-	chunks("Score", "Score judges vectors: a number for each row of vectors [n, vectorSize], into verdicts [n], that is high where the discriminator takes it for one of the data.", "vectors", "verdicts", jen.Id("vectorSize"), jen.Null(), "JudgeActs", judge)
+	chunks("Make", "Make makes a vector of each row of noise [n, noiseSize]"+e.withLabels(" and its label, one of labels [n]")+", into made [n, vectorSize].", "noise", "made", jen.Id("noiseSize"), jen.Op("*").Id("vectorSize"), "MakerActs", maker)
+	chunks("Score", "Score judges vectors: a number for each row of vectors [n, vectorSize]"+e.withLabels(" and its label, one of labels [n]")+", into verdicts [n], that is high where the discriminator takes it for one of the data"+e.withLabels(" with that label")+".", "vectors", "verdicts", jen.Id("vectorSize"), jen.Null(), "JudgeActs", judge)
 	e.passes(f, maker, graph.Forward, "maker", "maker makes vectors of b.Noise.")
 	e.passes(f, judge, graph.Forward, "judge", "judge judges the vectors of b.Vectors.")
 	comment(f, "Program is what the commands of the model's program need of it.")
@@ -538,6 +543,25 @@ func (e *emitter) sampling(f *jen.File, maker, judge *writer) {
 			jen.Line().Id("New").Op(":").Func().Params(jen.Id("seed").Uint64()).Qual(mp, "LanguageModel").Block(jen.Return(jen.Id("NewSeeded").Call(jen.Id("seed")))),
 			jen.Line(),
 		)))
+}
+
+// sample emits the method that makes vectors of a seed.
+func (e *emitter) sample(f *jen.File, with string) {
+	what, key := jen.Id("n").Int(), jen.Qual(e.modelPkg(), "Key").Call(jen.Id("seed"))
+	body := []jen.Code{
+		jen.List(jen.Id("made"), jen.Id("z")).Op(":=").List(jen.Make(jen.Index().Float32(), jen.Id("n").Op("*").Id("vectorSize")), jen.Make(jen.Index().Float32(), jen.Id("n").Op("*").Id("noiseSize"))),
+		jen.Id("noise").Call(jen.Id("z"), key, jen.Lit(0), jen.Id("n")),
+	}
+	if e.conditional() {
+		comment(f, "Sample makes a vector for each of labels [n], [n, vectorSize], with %s. Vector i of a seed is made of the same noise whatever the labels are, and however many.", with)
+		what = jen.Id("labels").Index().Int32()
+		body = append([]jen.Code{jen.Id("n").Op(":=").Len(jen.Id("labels"))}, append(body, jen.Id("m").Dot("Make").Call(jen.Id("made"), jen.Id("z"), jen.Id("labels")))...)
+	} else {
+		comment(f, "Sample makes n vectors [n, vectorSize] with %s. Vector i of a seed is the same for any n.", with)
+		body = append(body, jen.Id("m").Dot("Make").Call(jen.Id("made"), jen.Id("z")))
+	}
+	f.Add(e.self()).Id("Sample").Params(what, jen.Id("seed").Uint64()).Index().Float32().Block(append(body, jen.Return(jen.Id("made")))...)
+	f.Line()
 }
 
 func (e *emitter) adversarialTests(f *jen.File) {

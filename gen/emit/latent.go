@@ -153,9 +153,14 @@ func (e *emitter) latent(f *jen.File) {
 	if e.spec.Likelihood.Kind == "gaussian" {
 		what = "the means of the numbers"
 	}
-	comment(f, "Decode gives what the decoder writes from latent vectors z [n, latentSize], n from 1 to the batch of the spec: %s, [n, vectorSize]. The slice is overwritten by the next call of a method.", what)
-	f.Add(self()).Id("Decode").Params(jen.Id("z").Index().Float32()).Index().Float32().BlockFunc(func(g *jen.Group) {
-		g.Id("b").Op(":=").Qual(mp, "Batch").Values(jen.Id("Steps").Op(":").Lit(1), jen.Id("Batch").Op(":").Qual(mp, "LatentRows").Call(jen.Id("z"), jen.Id("maxBatch"), jen.Id("latentSize")))
+	comment(f, "Decode gives what the decoder writes from latent vectors z [n, latentSize]%s, n from 1 to the batch of the spec: %s, [n, vectorSize]. The slice is overwritten by the next call of a method.", e.withLabels(" and labels [n]"), what)
+	f.Add(self()).Id("Decode").Params(append([]jen.Code{jen.Id("z").Index().Float32()}, e.labelParam()...)...).Index().Float32().BlockFunc(func(g *jen.Group) {
+		values := []jen.Code{jen.Id("Steps").Op(":").Lit(1), jen.Id("Batch").Op(":").Qual(mp, "LatentRows").Call(jen.Id("z"), jen.Id("maxBatch"), jen.Id("latentSize"))}
+		if e.conditional() {
+			values = append(values, jen.Id("Labels").Op(":").Id("labels"))
+		}
+		g.Id("b").Op(":=").Qual(mp, "Batch").Values(values...)
+		g.Add(e.checkLabels(jen.Id("labels"), jen.Id("b").Dot("Batch")))
 		g.Id("m").Dot("allocate").Call()
 		g.Copy(e.output(build.SampleTarget, "m"), jen.Id("z"))
 		g.Id("m").Dot("decode").Call(jen.Op("&").Id("b"))
@@ -180,10 +185,11 @@ func (e *emitter) begin(f *jen.File) {
 		}
 		fn.nodes(group)
 	}
-	comment(f, "Begin begins the sentences that are written from latent vectors z [batch, latentSize].")
-	f.Func().Params(jen.Id("d").Op("*").Id("Decoder")).Id("Begin").Params(jen.Id("z").Index().Float32()).Block(append([]jen.Code{
+	comment(f, "Begin begins the sentences that are written from latent vectors z [batch, latentSize]%s.", e.withLabels(" and labels [batch]"))
+	f.Func().Params(jen.Id("d").Op("*").Id("Decoder")).Id("Begin").Params(append([]jen.Code{jen.Id("z").Index().Float32()}, e.labelParam()...)...).Block(append([]jen.Code{
 		jen.If(jen.Len(jen.Id("z")).Op("!=").Id("d").Dot("batch").Op("*").Id("latentSize")).Block(
 			jen.Panic(jen.Qual("fmt", "Sprintf").Call(jen.Lit(e.spec.Name+": the decoder is for %d latent vectors of %d numbers, Begin got %d numbers"), jen.Id("d").Dot("batch"), jen.Id("latentSize"), jen.Len(jen.Id("z"))))),
+		e.checkLabels(jen.Id("labels"), jen.Id("d").Dot("batch")),
 		jen.Id("d").Dot("Reset").Call(),
 		jen.Line(),
 	}, fn.block()...)...)

@@ -125,7 +125,7 @@ func (e *emitter) noise() (drawn, indexed bool) {
 func (e *emitter) randomHelpers(f *jen.File) {
 	self := func() *jen.Statement { return jen.Func().Params(jen.Id("m").Op("*").Id("Model")) }
 	key := func(args ...jen.Code) jen.Code {
-		steps := jen.Id("m").Dot("step")
+		steps := e.updates()
 		if e.spec.GAN != nil {
 			steps = steps.Op("+").Id("m").Dot("discriminated") // which have steps of their own
 		}
@@ -142,17 +142,17 @@ func (e *emitter) randomHelpers(f *jen.File) {
 			jen.Return(jen.Lit(0)),
 		)
 		f.Line()
-		comment(f, "dropKey is the key of a dropout mask: another one for each place in the model, each layer of a stack and each training step.")
+		comment(f, "dropKey is the key of a dropout mask: another one for each place in the model, each layer of a stack and each %s.", e.each())
 		f.Add(self()).Id("dropKey").Params(jen.List(jen.Id("place"), jen.Id("layer")).Int()).Uint64().Block(key(jen.Id("place"), jen.Id("layer")))
 		f.Line()
 	}
 	switch drawn, indexed := e.noise(); {
 	case indexed:
-		comment(f, "noiseKey is the key of the noise of a sample: another one for each place in the model, each iteration of the loop around it and each training step.")
+		comment(f, "noiseKey is the key of the noise of a sample: another one for each place in the model, each iteration of the loop around it and each %s.", e.each())
 		f.Add(self()).Id("noiseKey").Params(jen.List(jen.Id("place"), jen.Id("i")).Int()).Uint64().Block(key(jen.Id("place"), jen.Id("i")))
 		f.Line()
 	case drawn:
-		comment(f, "noiseKey is the key of the noise of a sample: another one for each place in the model and each training step.")
+		comment(f, "noiseKey is the key of the noise of a sample: another one for each place in the model and each %s.", e.each())
 		f.Add(self()).Id("noiseKey").Params(jen.Id("place").Int()).Uint64().Block(key(jen.Id("place")))
 		f.Line()
 	}
@@ -179,10 +179,17 @@ func (e *emitter) train(f *jen.File) {
 			scale = jen.Lit(1)
 		}
 		g.Id("m").Dot("step").Op("++")
-		g.Id("m").Dot("optimizer").Dot("Step").Call(jen.Id("m").Dot("params"), jen.Id("m").Dot("grads"), jen.Id("rate"), scale, jen.Id("m").Dot("step"))
+		if e.encoderFirst() {
+			e.encoderUpdate(g, scale)
+			own := func(of string) jen.Code { return jen.Id("m").Dot(of).Index(jen.Id("encoderParams"), jen.Empty()) }
+			g.Id("m").Dot("decoderOptimizer").Dot("Step").Call(own("params"), own("grads"), jen.Id("rate"), scale, jen.Id("m").Dot("step"))
+		} else {
+			g.Id("m").Dot("optimizer").Dot("Step").Call(jen.Id("m").Dot("params"), jen.Id("m").Dot("grads"), jen.Id("rate"), scale, jen.Id("m").Dot("step"))
+		}
 		g.Return(jen.Id("loss"), jen.Id("norm"))
 	})
 	f.Line()
+	e.encoderStep(f)
 
 	carries := ""
 	if e.carries() {
@@ -241,10 +248,15 @@ func (e *emitter) train(f *jen.File) {
 		if s.Source != nil {
 			g.Id("b").Dot("CheckSource").Call(jen.Id("maxSourceSteps"), jen.Lit(s.Source.Tokenizer.Vocab))
 		}
+		g.Add(e.checkLabels(jen.Id("b").Dot("Labels"), jen.Id("b").Dot("Batch")))
 		g.Id("m").Dot("allocate").Call()
 	})
 	f.Line()
 
+	plural := ""
+	if e.encoderFirst() {
+		plural = "s"
+	}
 	small := []struct {
 		doc, name string
 		params    []jen.Code
@@ -255,7 +267,7 @@ func (e *emitter) train(f *jen.File) {
 		{"SetStep is for a training that goes on from a checkpoint.", "SetStep", []jen.Code{jen.Id("step").Int()}, jen.Null(), []jen.Code{jen.Id("m").Dot("step").Op("=").Id("step")}},
 		{"State is the state that is carried from one window to the next.", "State", nil, jen.Index().Float32(), []jen.Code{jen.Id("m").Dot("allocate").Call(), jen.Return(jen.Id("m").Dot("state").Dot("flat"))}},
 		{"State is nothing: no state is carried from one window to the next.", "State", nil, jen.Index().Float32(), []jen.Code{jen.Return(jen.Nil())}},
-		{"Slots lists the arrays of the optimizer.", "Slots", nil, jen.Index().Qual(mp, "Slot"), []jen.Code{jen.Id("m").Dot("allocate").Call(), jen.Return(jen.Id("m").Dot("optimizer").Dot("Slots").Call())}},
+		{"Slots lists the arrays of the optimizer" + plural + ".", "Slots", nil, jen.Index().Qual(mp, "Slot"), []jen.Code{jen.Id("m").Dot("allocate").Call(), jen.Return(e.slots())}},
 		{"Info tells what the model is.", "Info", nil, jen.Op("*").Qual(mp, "Info"), []jen.Code{jen.Return(jen.Op("&").Id("info"))}},
 	}
 	for i, x := range small {
@@ -302,7 +314,10 @@ func (e *emitter) info(f *jen.File) {
 		source = jen.Op("&").Qual(mp, "Source").Values(jen.Id("Steps").Op(":").Id("maxSourceSteps"), jen.Id("Vocab").Op(":").Lit(k.Tokenizer.Vocab), jen.Id("End").Op(":").Lit(k.Tokenizer.Special(spec.EndToken)),
 			jen.Id("AnswerBegin").Op(":").Lit(s.Tokenizer.Special(spec.BeginToken)), jen.Id("AnswerEnd").Op(":").Lit(s.Tokenizer.Special(spec.EndToken)))
 	}
-	var vector, latent, adversary, vocab, steps jen.Code = nil, nil, nil, jen.Id("vocab"), jen.Id("maxSteps")
+	var vector, latent, adversary, labels, vocab, steps jen.Code = nil, nil, nil, nil, jen.Id("vocab"), jen.Id("maxSteps")
+	if e.conditional() {
+		labels = jen.Id("labelCount")
+	}
 	if s.Vectors != nil {
 		vocab, steps, vector = nil, jen.Lit(1), e.vector()
 	}
@@ -313,6 +328,9 @@ func (e *emitter) info(f *jen.File) {
 		values := []jen.Code{jen.Id("Width").Op(":").Id("latentSize"), jen.Id("Beta").Op(":").Id("beta")}
 		if end := k.Annealing.End(); end > 0 {
 			values = append(values, jen.Id("Annealed").Op(":").Lit(end))
+		}
+		if f := k.EncoderFirst; f.Steps > 0 {
+			values = append(values, jen.Id("EncoderFirst").Op(":").Op("&").Qual(mp, "EncoderFirst").Values(jen.Id("Steps").Op(":").Lit(f.Steps), jen.Id("Check").Op(":").Lit(f.Check)))
 		}
 		latent = jen.Op("&").Qual(mp, "Latent").Values(values...)
 	}
@@ -345,7 +363,7 @@ func (e *emitter) info(f *jen.File) {
 		"SpecDigest", s.Digest, "Architecture", s.Architecture(),
 		"Vocab", vocab, "Batch", jen.Id("maxBatch"), "Steps", steps, "Seed", jen.Id("defaultSeed"),
 		"Params", jen.Id("paramCount"), "TrainBytes", r.TrainBytes, "DecodeBytes", r.DecodeBytes,
-		"Prefix", e.Model.Prefix(), "Masking", masking, "Source", source, "Vector", vector, "Latent", latent, "Adversary", adversary,
+		"Prefix", e.Model.Prefix(), "Masking", masking, "Source", source, "Vector", vector, "Labels", labels, "Latent", latent, "Adversary", adversary,
 		"Layers", jen.Index().Qual(mp, "Layer").Values(layers...),
 		"Training", jen.Qual(mp, "Training").Values(fields(
 			"Rate", s.Optimizer.Rate, "Schedule", sc.Kind, "Warmup", sc.Warmup, "Every", sc.Every, "Factor", sc.Factor, "Floor", sc.Floor,

@@ -165,7 +165,7 @@ var MaskRows = &graph.Op{
 	},
 }
 
-// JoinColumns puts the rows of two values side by side.
+// JoinColumns puts the rows of two values side by side. The attribute width, if there is one, is the name of their width.
 var JoinColumns = &graph.Op{
 	Name: "join_columns",
 	Infer: func(n *node) ([]graph.TypedShape, error) {
@@ -179,6 +179,12 @@ var JoinColumns = &graph.Op{
 		last := graph.Const(a.Last().N+b.Last().N, "")
 		if a.Last().N == b.Last().N {
 			last = graph.Mul(graph.Const(2, ""), a.Last())
+		}
+		if w, ok := n.Attrs.Get("width").(dim); ok {
+			if !w.Same(last) {
+				return nil, fmt.Errorf("%s and %s are not %s wide", a, b, w)
+			}
+			last = w
 		}
 		return f32(a.With(last)), nil
 	},

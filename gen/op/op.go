@@ -23,7 +23,7 @@ var All = []*graph.Op{
 	Tanh, TanhGrad, Sigmoid, SigmoidGrad, Softplus, SoftplusGrad, ReLU, ReLUGrad, LeakyReLU, LeakyReLUGrad, GELU, GELUGrad, GELUErf, GELUErfGrad, SiLU, SiLUGrad, SwiGLU, SwiGLUGrad,
 	Dropout, DropRows, ResetRows,
 	LayerNorm, LayerNormGrad, RMSNorm, RMSNormGrad,
-	Unfold, Fold, MaxSteps, MaxStepsGrad, MaxStepsPick,
+	Unfold, Fold, MeanSteps, MeanStepsGrad, MaxSteps, MaxStepsGrad, MaxStepsPick,
 	AddPositions, AddPositionsGrad, Rope, LastStep, FirstStep, FirstStepGrad, JoinColumns, SplitColumns,
 	Attention, AttentionGrad, AttentionCached, AdditiveAttention, AdditiveAttentionGrad, MaskRows,
 	CrossEntropy, CrossEntropyGrad, CrossEntropyFused, WeightedCrossEntropy, WeightedCrossEntropyGrad, WeightedCrossEntropyFused, Mean, MeanGrad,

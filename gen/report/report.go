@@ -47,6 +47,7 @@ type Report struct {
 	TrainBytes   int    `json:"train_bytes"`      // all of a training
 	DecodeBytes  int    `json:"decode_bytes"`     // parameters and a decoder of one sequence
 	FlatParams   int    `json:"-"`                // elements of the flat array of parameters, with padding
+	Encoder      int    `json:"-"`                // of these, the ones of an encoder that is updated alone, which come first
 	Generator    int    `json:"-"`                // of these, the ones of a generator that has a discriminator beside it, which come first
 }
 
@@ -69,6 +70,9 @@ func Make(m *build.Model, plans map[*graph.Graph]*plan.Plan) *Report {
 				row.Params += p.Shape.Elems().N
 			}
 			r.FlatParams += padded(p)
+			if p.Encoder {
+				r.Encoder += padded(p)
+			}
 			if s.GAN != nil && !p.Discriminator {
 				r.Generator += padded(p)
 			}
@@ -105,7 +109,7 @@ func Make(m *build.Model, plans map[*graph.Graph]*plan.Plan) *Report {
 			r.SlotBytes += 4 * r.Generator
 		}
 		for _, in := range m.Discriminate.Inputs {
-			if in.Role == graph.Data && in.Name != "vectors" {
+			if in.Role == graph.Data && in.Name != "vectors" && in.Name != build.LabelsInput { // which is the caller's
 				r.ArenaBytes += 4 * in.Shape.Elems().At(full)
 			}
 		}

@@ -3,7 +3,6 @@ package app
 import (
 	"bufio"
 	"fmt"
-	"math"
 
 	"github.com/spf13/cobra"
 
@@ -14,12 +13,12 @@ import (
 )
 
 // adversaries makes the model with the parameters of a checkpoint.
-func (a *program) adversaries(path string) (model.Adversaries, error) {
+func (a *program) adversaries(path string) (model.Dueling, error) {
 	m, err := a.trained(path, checkpoint.LoadWeights)
 	if err != nil {
 		return nil, err
 	}
-	return m.(model.Adversaries), nil
+	return m.(model.Dueling), nil
 }
 
 // neighbours is the rank of the neighbour that the balls of a manifold reach to (Naeem et al. 2020, section 5).
@@ -29,6 +28,7 @@ func (a *program) newEvalAdversaries() *cobra.Command {
 	var data, path string
 	var samples int
 	var seed uint64
+	var labels labelFlags
 	cmd := &cobra.Command{
 		Use:   "eval",
 		Short: "Tell how well the generator imitates vectors, and how well the discriminator tells them apart",
@@ -47,7 +47,7 @@ near 1. The discriminator's loss and its verdicts are shown beside.`,
 			if err != nil {
 				return err
 			}
-			set, err := a.vectors(data)
+			set, err := a.examples(data, labels)
 			if err != nil {
 				return err
 			}
@@ -64,11 +64,15 @@ near 1. The discriminator's loss and its verdicts are shown beside.`,
 			}
 			n := min(samples, set.Len())
 			real := set.Data[:n*set.Width]
-			made := m.Sample(n, seed)
+			var kinds []int32 // what is made has the labels of what it is compared with
+			if set.Labels != nil {
+				kinds = set.Labels[:n]
+			}
+			made := model.Sample(m, n, kinds, seed)
 			var d model.Duel
 			onReal, onMade := make([]float32, n), make([]float32, n)
-			m.Score(onReal, real)
-			m.Score(onMade, made)
+			model.Judge(m, onReal, real, kinds)
+			model.Judge(m, onMade, made, kinds)
 			d.Judged(onReal, onMade, a.Info.Adversary)
 			fit := metric.MeasureManifold(made, real, set.Width, neighbours)
 			out := cmd.OutOrStdout()
@@ -81,6 +85,7 @@ near 1. The discriminator's loss and its verdicts are shown beside.`,
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	fs.StringVar(&data, "data", a.Data, vectorData)
+	labels.add(a, fs)
 	fs.IntVar(&samples, "samples", 1000, "vectors of each side to compare, at the most; time grows with the square")
 	fs.Uint64Var(&seed, "seed", 1, "of what is made")
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
@@ -92,15 +97,16 @@ func (a *program) newSampleAdversaries() *cobra.Command {
 	var number, columns int
 	var seed uint64
 	var p pictureFlags
+	var labels labelFlags
 	cmd := &cobra.Command{
 		Use:   "sample",
 		Short: "Write what the generator makes of noise",
 		Long: `Sample writes vectors that the generator makes of noise, as a grid of images or as CSV. The same seed
-gives the same.`,
+gives the same.` + a.eachLabel("noise"),
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if number < 1 || number > 1e6 {
-				return fmt.Errorf("--number %d: give 1 to 1000000", number)
+			if err := labels.checkNumber(a, number); err != nil {
+				return err
 			}
 			if columns < 0 {
 				return fmt.Errorf("--columns %d: give 1 or more, or 0 for a square", columns)
@@ -110,23 +116,31 @@ gives the same.`,
 				return err
 			}
 			if columns == 0 {
-				columns = int(math.Ceil(math.Sqrt(float64(number))))
+				columns = labels.columns(a, number)
 			}
-			return p.write(cmd, m.Sample(number, seed), a.Info.Vector.Width, columns, a.Info.Vector)
+			var x []float32
+			if err := labels.each(a, cmd.Flags().Changed("label"), func(label int) error {
+				x = append(x, model.Sample(m, number, repeated(label, number), seed)...)
+				return nil
+			}); err != nil {
+				return err
+			}
+			return p.write(cmd, x, a.Info.Vector.Width, columns, a.Info.Vector)
 		},
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.IntVarP(&number, "number", "n", 64, "how many")
+	labels.addNumber(a, fs, &number, 64)
 	fs.Uint64Var(&seed, "seed", 1, "of the noise")
 	p.add(a, "samples.png")(cmd)
-	fs.IntVar(&columns, "columns", 0, "images beside each other, 0 for a square of them")
+	fs.IntVar(&columns, "columns", 0, "images beside each other, 0 for a square of them"+a.rowALabel())
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	return cmd
 }
 
 func (a *program) newScore() *cobra.Command {
 	var data, path string
+	var labels labelFlags
 	cmd := &cobra.Command{
 		Use:   "score",
 		Short: "Tell which vectors the discriminator takes for data",
@@ -138,12 +152,12 @@ higher the more the vector is like those that the model was trained on.`,
 			if err != nil {
 				return err
 			}
-			set, err := a.vectors(data)
+			set, err := a.examples(data, labels)
 			if err != nil {
 				return err
 			}
 			verdicts := make([]float32, set.Len())
-			m.Score(verdicts, set.Data)
+			model.Judge(m, verdicts, set.Data, set.Labels)
 			w := bufio.NewWriter(cmd.OutOrStdout())
 			for _, v := range verdicts {
 				fmt.Fprintf(w, "%.6g\n", v)
@@ -157,6 +171,7 @@ higher the more the vector is like those that the model was trained on.`,
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	fs.StringVar(&data, "data", a.Data, vectorData)
+	labels.add(a, fs)
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	return cmd
 }

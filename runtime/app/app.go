@@ -112,6 +112,10 @@ func newRoot(p Program) *cobra.Command {
 func begin(info *model.Info) string {
 	lines := []string{"train --data book.txt", `sample --prompt "It was"`}
 	switch {
+	case info.Labels > 0 && info.Vector != nil:
+		lines = []string{"train --data digits.npy --labels digits.txt", "sample", "sample --label 1"}
+	case info.Labels > 0:
+		lines = []string{"train --data sentences.txt --labels labels.txt", "sample --label 1"}
 	case info.Adversary != nil:
 		lines = []string{"train --data digits.npy", "sample", "score --data digits.npy"}
 	case info.Vector != nil:

@@ -55,6 +55,9 @@ func (a *program) describe(out io.Writer) {
 	}
 	fmt.Fprintf(t, "total\t\t\t%s\t%s\n", thousands(i.Params), thousands(flops))
 	t.Flush()
+	if i.Labels > 0 {
+		fmt.Fprintf(out, "\nlabels 0 to %d\n", i.Labels-1)
+	}
 	if v := i.Vector; v != nil {
 		fmt.Fprintf(out, "\nvectors of %s numbers, up to %d side by side; memory: %s to train\n", thousands(v.Width), i.Batch, bytesize(i.TrainBytes))
 		fmt.Fprintf(out, "digests: spec %.12s, architecture %.12s\n", i.SpecDigest, i.Architecture)
@@ -82,7 +85,7 @@ func (a *program) describeCheckpoint(out io.Writer, path string) error {
 		fmt.Fprintf(out, "step %s, seed %d\n", thousands(t.Step), t.Seed)
 		keys := make([]string, 0, len(t.Loop))
 		for k := range t.Loop {
-			if !strings.HasPrefix(k, "-") && t.Loop[k] != "+Inf" { // no best where there is none
+			if !strings.HasPrefix(k, "-") && !strings.HasSuffix(t.Loop[k], "Inf") { // no best where there is none
 				keys = append(keys, k)
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"strconv"
 	"strings"
 
@@ -43,6 +42,7 @@ func (a *program) newEvalLatent() *cobra.Command {
 	var last float64
 	var o latent.Options
 	var asJSON bool
+	var labels labelFlags
 	cmd := &cobra.Command{
 		Use:   "eval",
 		Short: "Tell how well the model reconstructs, and what its latent vector says",
@@ -65,7 +65,7 @@ A model that does not use its latent vector at all is warned of.`,
 			if err != nil {
 				return err
 			}
-			batches, name, count, err := a.evaluated(data, last)
+			batches, name, count, err := a.evaluated(data, labels, last)
 			if err != nil {
 				return err
 			}
@@ -92,6 +92,7 @@ A model that does not use its latent vector at all is warned of.`,
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	fs.StringVar(&data, "data", a.Data, map[bool]string{true: vectorData, false: sentenceData}[a.Info.Vector != nil])
+	labels.add(a, fs)
 	fs.Float64Var(&last, "last", 1, "only the last `SHARE` of the data, such as what train kept for validation")
 	fs.IntVar(&o.Samples, "samples", 100, "latent vectors drawn for each of them: the more, the better the estimate of −log p(x)")
 	fs.Uint64Var(&o.Seed, "seed", 1, "of the samples")
@@ -101,9 +102,9 @@ A model that does not use its latent vector at all is warned of.`,
 }
 
 // evaluated is data to evaluate on, its name, and the number of vectors or sentences in it.
-func (a *program) evaluated(data string, last float64) (latent.Batches, string, int, error) {
+func (a *program) evaluated(data string, labels labelFlags, last float64) (latent.Batches, string, int, error) {
 	if a.Info.Vector == nil {
-		set, err := a.sentences(data)
+		set, err := a.sentences(data, labels)
 		if err == nil && last < 1 {
 			_, set, err = set.Split(last)
 		}
@@ -113,7 +114,7 @@ func (a *program) evaluated(data string, last float64) (latent.Batches, string, 
 		batches, err := set.Whole(a.Info.Batch)
 		return batches, set.Name, set.Len(), err
 	}
-	set, err := a.vectors(data)
+	set, err := a.examples(data, labels)
 	if err == nil && last < 1 {
 		_, set, err = set.Split(last)
 	}
@@ -206,15 +207,16 @@ func (a *program) newSampleVectors() *cobra.Command {
 	var number int
 	var seed uint64
 	var p pictureFlags
+	var labels labelFlags
 	cmd := &cobra.Command{
 		Use:   "sample",
 		Short: "Write vectors from latent vectors of the prior",
 		Long: `Sample draws latent vectors from the prior, and writes what the decoder makes of them: the means of
-their numbers, as a grid of images or as CSV. The same seed gives the same.`,
+their numbers, as a grid of images or as CSV. The same seed gives the same.` + a.eachLabel("latent vectors"),
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if number < 1 || number > 1e6 {
-				return fmt.Errorf("--number %d: give 1 to 1000000", number)
+			if err := labels.checkNumber(a, number); err != nil {
+				return err
 			}
 			m, err := a.autoencoder(path)
 			if err != nil {
@@ -222,24 +224,36 @@ their numbers, as a grid of images or as CSV. The same seed gives the same.`,
 			}
 			z := make([]float32, number*a.Info.Latent.Width)
 			latent.Prior(z, seed)
-			return p.write(cmd, a.decoded(m, z), a.Info.Vector.Width, int(math.Ceil(math.Sqrt(float64(number)))), a.Info.Vector)
+			var x []float32
+			if err := labels.each(a, cmd.Flags().Changed("label"), func(label int) error {
+				x = append(x, a.decoded(m, z, repeated(label, number))...)
+				return nil
+			}); err != nil {
+				return err
+			}
+			return p.write(cmd, x, a.Info.Vector.Width, labels.columns(a, number), a.Info.Vector)
 		},
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.IntVarP(&number, "number", "n", 64, "how many")
+	labels.addNumber(a, fs, &number, 64)
 	fs.Uint64Var(&seed, "seed", 1, "of the latent vectors")
 	p.add(a, "samples.png")(cmd)
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	return cmd
 }
 
-// decoded is what the decoder makes of any number of latent vectors.
-func (a *program) decoded(m model.Autoencoder, z []float32) []float32 {
+// decoded is what the decoder makes of any number of latent vectors and, of a conditional model, as many labels.
+func (a *program) decoded(m model.Autoencoder, z []float32, labels []int32) []float32 {
 	var x []float32
 	for size := a.Info.Batch * a.Info.Latent.Width; len(z) > 0; {
 		n := min(size, len(z))
-		x = append(x, m.(model.VectorAutoencoder).Decode(z[:n])...)
+		var these []int32
+		if a.Info.Labels > 0 {
+			rows := n / a.Info.Latent.Width
+			these, labels = labels[:rows], labels[rows:]
+		}
+		x = append(x, model.Decode(m, z[:n], these)...)
 		z = z[n:]
 	}
 	return x
@@ -269,6 +283,7 @@ func (a *program) newReconstruct() *cobra.Command {
 	var data, path string
 	var number int
 	var p pictureFlags
+	var labels labelFlags
 	cmd := &cobra.Command{
 		Use:   "reconstruct",
 		Short: "Write what the model makes of vectors",
@@ -283,16 +298,19 @@ each is below the one that it is of, or the numbers alone as CSV.`,
 			if err != nil {
 				return err
 			}
-			set, err := a.vectors(data)
+			set, err := a.examples(data, labels)
 			if err != nil {
 				return err
 			}
 			set.Data = set.Data[:min(number, set.Len())*set.Width]
+			if set.Labels != nil {
+				set.Labels = set.Labels[:set.Len()]
+			}
 			var z []float32
 			if err := a.encoded(m, set, func(_ int, mean []float32) error { z = append(z, mean...); return nil }); err != nil {
 				return err
 			}
-			x := a.decoded(m, z)
+			x := a.decoded(m, z, set.Labels)
 			columns := set.Len()
 			if strings.HasSuffix(p.out, ".png") {
 				columns = min(16, set.Len())
@@ -304,6 +322,7 @@ each is below the one that it is of, or the numbers alone as CSV.`,
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	fs.StringVar(&data, "data", a.Data, vectorData)
+	labels.add(a, fs)
 	fs.IntVarP(&number, "number", "n", 64, "of how many, from the first on")
 	p.add(a, "reconstructions.png")(cmd)
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
@@ -328,6 +347,7 @@ func (a *program) newInterpolate() *cobra.Command {
 	var data, path string
 	var steps int
 	var p pictureFlags
+	var labels labelFlags
 	cmd := &cobra.Command{
 		Use:   "interpolate A B",
 		Short: "Go from one vector to another through the latent space",
@@ -339,6 +359,9 @@ makes of the points on the straight line between their means.`,
 			}
 			if steps < 2 {
 				return fmt.Errorf("--steps %d: give 2 or more", steps)
+			}
+			if err := labels.needed(a, cmd.Flags().Changed("label")); err != nil {
+				return err
 			}
 			m, err := a.autoencoder(path)
 			if err != nil {
@@ -360,6 +383,9 @@ makes of the points on the straight line between their means.`,
 			if err != nil {
 				return err
 			}
+			if a.Info.Labels > 0 {
+				two.Labels = repeated(labels.one, 2)
+			}
 			width := a.Info.Latent.Width
 			var z []float32
 			if err := a.encoded(m, two, func(_ int, mean []float32) error { z = append(z, mean...); return nil }); err != nil {
@@ -367,12 +393,13 @@ makes of the points on the straight line between their means.`,
 			}
 			way := make([]float32, steps*width)
 			latent.Between(way, z[:width], z[width:], steps)
-			return p.write(cmd, a.decoded(m, way), set.Width, steps, a.Info.Vector)
+			return p.write(cmd, a.decoded(m, way, repeated(labels.one, steps)), set.Width, steps, a.Info.Vector)
 		},
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	fs.StringVar(&data, "data", a.Data, vectorData)
+	labels.addOne(a, fs, "both vectors, and of what is written")
 	fs.IntVar(&steps, "steps", 10, "points, both ends included")
 	p.add(a, "interpolation.png")(cmd)
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
@@ -387,6 +414,7 @@ type code struct {
 
 func (a *program) newEncode() *cobra.Command {
 	var data, path string
+	var labels labelFlags
 	cmd := &cobra.Command{
 		Use:   "encode",
 		Short: "Print the mean of each vector's latent vector as a line of JSON",
@@ -398,7 +426,7 @@ and plots.`,
 			if err != nil {
 				return err
 			}
-			set, err := a.vectors(data)
+			set, err := a.examples(data, labels)
 			if err != nil {
 				return err
 			}
@@ -409,6 +437,7 @@ and plots.`,
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	fs.StringVar(&data, "data", a.Data, vectorData)
+	labels.add(a, fs)
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	return cmd
 }

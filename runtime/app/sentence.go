@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,8 +20,8 @@ import (
 const sentenceData = "`FILE` with a sentence a line"
 
 // sentences reads the sentences of a file, or of the program's data where the flag names none: each is what the model reads and what it
-// is to write.
-func (a *program) sentences(path string) (*text.Pairs, error) {
+// is to write. A conditional model is told their labels.
+func (a *program) sentences(path string, labels labelFlags) (*text.Pairs, error) {
 	if path == "" {
 		path = a.Data
 	}
@@ -39,26 +40,37 @@ func (a *program) sentences(path string) (*text.Pairs, error) {
 	if len(lines) == 0 {
 		return nil, fmt.Errorf("%s: there are no sentences", path)
 	}
-	return text.NewPairs(path, lines, lines, a.Tokenizer, a.Tokenizer, text.PairOptions{Source: *a.Info.Source, Steps: a.Info.Steps})
+	o := text.PairOptions{Source: *a.Info.Source, Steps: a.Info.Steps}
+	if a.Info.Labels > 0 {
+		l, err := labels.of(a, path, len(lines), "sentence", false)
+		if err != nil {
+			return nil, err
+		}
+		o.Labels = l.Values
+	}
+	return text.NewPairs(path, lines, lines, a.Tokenizer, a.Tokenizer, o)
 }
 
 // sentenceMaterial reads what a training on sentences needs.
 func (a *program) sentenceMaterial(f *trainFlags) (*material, error) {
-	set, err := a.sentences(f.data)
+	set, err := a.sentences(f.data, f.labels)
 	if err != nil {
 		return nil, err
 	}
 	var valid *text.Pairs
 	if f.valid != "" {
-		if valid, err = a.sentences(f.valid); err != nil {
+		if a.Info.Labels > 0 && f.validLabels.file == "" {
+			return nil, errors.New("--valid: the model is conditional, so name the labels of these sentences with --valid-labels FILE")
+		}
+		if valid, err = a.sentences(f.valid, f.validLabels); err != nil {
 			return nil, err
 		}
 	}
 	return a.pairMaterialOf(f, set, valid, "sentences")
 }
 
-// means encodes sentences: the mean of the latent vector of each.
-func (a *program) means(m model.Autoencoder, lines []string) ([]float32, error) {
+// means encodes sentences, of a conditional model with their labels: the mean of the latent vector of each.
+func (a *program) means(m model.Autoencoder, lines []string, labels []int32) ([]float32, error) {
 	var z []float32
 	for at := 0; at < len(lines); at += a.Info.Batch {
 		part := lines[at:min(at+a.Info.Batch, len(lines))]
@@ -68,20 +80,26 @@ func (a *program) means(m model.Autoencoder, lines []string) ([]float32, error) 
 		}
 		n := len(part)
 		b := &model.Batch{Steps: 1, Batch: n, Tokens: make([]int32, n), Targets: make([]int32, n), Reset: make([]int32, n), SourceSteps: len(source) / n, Source: source}
+		if labels != nil {
+			b.Labels = labels[at : at+n]
+		}
 		mean, _ := m.Encode(b)
 		z = append(z, mean...)
 	}
 	return z, nil
 }
 
-// written is what the decoder writes from any number of latent vectors, a sentence each.
-func (a *program) written(ctx context.Context, m model.Autoencoder, z []float32, opts ...sample.Option) ([]sample.Answer, error) {
+// written is what the decoder writes from any number of latent vectors, of a conditional model with as many labels, a sentence each.
+func (a *program) written(ctx context.Context, m model.Autoencoder, z []float32, labels []int32, opts ...sample.Option) ([]sample.Answer, error) {
 	var all []sample.Answer
 	width := a.Info.Latent.Width
 	for first := 0; len(z) > 0; {
 		n := min(a.Info.Batch*width, len(z))
-		dec := m.(model.Writer).NewDecoder(n / width).(model.LatentDecoder)
-		found, err := sample.LatentAnswers(ctx, dec, z[:n], *a.Info.Source, a.Info.Steps-1, first, opts...)
+		var these []int32
+		if a.Info.Labels > 0 {
+			these = labels[first : first+n/width]
+		}
+		found, err := sample.LatentAnswers(ctx, m.(model.Writer).NewDecoder(n/width), z[:n], these, *a.Info.Source, a.Info.Steps-1, first, opts...)
 		if err != nil {
 			return nil, err
 		}
@@ -132,9 +150,10 @@ func (w *writingFlags) options() []sample.Option {
 	return []sample.Option{sample.Temperature(w.temperature), sample.Seed(w.seed)}
 }
 
-func (a *program) print(out io.Writer, answers []sample.Answer) error {
+// print prints each answer as a line, with something before it.
+func (a *program) print(out io.Writer, before string, answers []sample.Answer) error {
 	for _, x := range answers {
-		if _, err := fmt.Fprintln(out, a.Tokenizer.Decode(x.Tokens)); err != nil {
+		if _, err := fmt.Fprintln(out, before+a.Tokenizer.Decode(x.Tokens)); err != nil {
 			return err
 		}
 	}
@@ -145,15 +164,16 @@ func (a *program) newSampleSentences() *cobra.Command {
 	var path string
 	var number int
 	var w writingFlags
+	var labels labelFlags
 	cmd := &cobra.Command{
 		Use:   "sample",
 		Short: "Write sentences from latent vectors of the prior",
 		Long: `Sample draws latent vectors from the prior, and prints what the decoder writes from each as a line. The
-same seed writes the same.`,
+same seed writes the same.` + a.eachLabel("latent vectors") + a.labelledLines(),
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if number < 1 || number > 1e6 {
-				return fmt.Errorf("--number %d: give 1 to 1000000", number)
+			if err := labels.checkNumber(a, number); err != nil {
+				return err
 			}
 			m, err := a.autoencoder(path)
 			if err != nil {
@@ -161,15 +181,21 @@ same seed writes the same.`,
 			}
 			z := make([]float32, number*a.Info.Latent.Width)
 			latent.Prior(z, w.seed)
-			answers, err := a.written(cmd.Context(), m, z, w.options()...)
-			if err != nil {
-				return err
-			}
-			return a.print(cmd.OutOrStdout(), answers)
+			return labels.each(a, cmd.Flags().Changed("label"), func(label int) error {
+				answers, err := a.written(cmd.Context(), m, z, repeated(label, number), w.options()...)
+				if err != nil {
+					return err
+				}
+				before := ""
+				if labels.every(a) {
+					before = fmt.Sprintf("%d\t", label)
+				}
+				return a.print(cmd.OutOrStdout(), before, answers)
+			})
 		},
 	}
 	cmd.Flags().SortFlags = false
-	cmd.Flags().IntVarP(&number, "number", "n", 10, "how many")
+	labels.addNumber(a, cmd.Flags(), &number, 10)
 	w.add(cmd)
 	cmd.Flags().StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	return cmd
@@ -178,6 +204,7 @@ same seed writes the same.`,
 func (a *program) newReconstructSentences() *cobra.Command {
 	var data, path string
 	var w writingFlags
+	var labels labelFlags
 	cmd := &cobra.Command{
 		Use:   "reconstruct",
 		Short: "Write each sentence again from its latent vector",
@@ -185,42 +212,51 @@ func (a *program) newReconstructSentences() *cobra.Command {
 vector of each.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			m, lines, err := a.withSentences(cmd, path, data)
+			m, lines, given, err := a.withSentences(cmd, path, data, labels)
 			if err != nil {
 				return err
 			}
-			z, err := a.means(m, lines)
+			z, err := a.means(m, lines, given)
 			if err != nil {
 				return err
 			}
-			answers, err := a.written(cmd.Context(), m, z, w.options()...)
+			answers, err := a.written(cmd.Context(), m, z, given, w.options()...)
 			if err != nil {
 				return err
 			}
-			return a.print(cmd.OutOrStdout(), answers)
+			return a.print(cmd.OutOrStdout(), "", answers)
 		},
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().StringVar(&data, "data", "", sentenceData+" (default: the standard input)")
+	labels.addBoth(a, cmd.Flags())
 	w.add(cmd)
 	cmd.Flags().StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	return cmd
 }
 
-// withSentences makes the model, and reads the sentences that a command is for.
-func (a *program) withSentences(cmd *cobra.Command, path, data string) (model.Autoencoder, []string, error) {
+// withSentences makes the model, and reads the sentences that a command is for, with their labels where it is conditional.
+func (a *program) withSentences(cmd *cobra.Command, path, data string, f labelFlags) (model.Autoencoder, []string, []int32, error) {
 	m, err := a.autoencoder(path)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	lines, err := reading(cmd, data)
-	return m, lines, err
+	if err != nil || a.Info.Labels == 0 {
+		return m, lines, nil, err
+	}
+	l, err := f.of(a, cmp.Or(data, "the standard input"), len(lines), "sentence", cmd.Flags().Changed("label"))
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return m, lines, l.Values, nil
 }
 
 func (a *program) newInterpolateSentences() *cobra.Command {
 	var path string
 	var steps int
 	var w writingFlags
+	var labels labelFlags
 	cmd := &cobra.Command{
 		Use:   "interpolate A B",
 		Short: "Go from one sentence to another through the latent space",
@@ -233,25 +269,33 @@ between the means of their latent vectors.`,
 			if steps < 2 {
 				return fmt.Errorf("--steps %d: give 2 or more", steps)
 			}
+			if err := labels.needed(a, cmd.Flags().Changed("label")); err != nil {
+				return err
+			}
 			m, err := a.autoencoder(path)
 			if err != nil {
 				return err
 			}
-			ends, err := a.means(m, args)
+			var kinds []int32
+			if a.Info.Labels > 0 {
+				kinds = repeated(labels.one, max(2, steps))
+			}
+			ends, err := a.means(m, args, kinds)
 			if err != nil {
 				return err
 			}
 			width := a.Info.Latent.Width
 			way := make([]float32, steps*width)
 			latent.Between(way, ends[:width], ends[width:], steps)
-			answers, err := a.written(cmd.Context(), m, way, w.options()...)
+			answers, err := a.written(cmd.Context(), m, way, kinds, w.options()...)
 			if err != nil {
 				return err
 			}
-			return a.print(cmd.OutOrStdout(), answers)
+			return a.print(cmd.OutOrStdout(), "", answers)
 		},
 	}
 	cmd.Flags().SortFlags = false
+	labels.addOne(a, cmd.Flags(), "both sentences, and of what is written")
 	cmd.Flags().IntVar(&steps, "steps", 7, "points, both ends included")
 	w.add(cmd)
 	cmd.Flags().StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
@@ -266,6 +310,7 @@ type sentenceCode struct {
 
 func (a *program) newEncodeSentences() *cobra.Command {
 	var data, path string
+	var labels labelFlags
 	cmd := &cobra.Command{
 		Use:   "encode",
 		Short: "Print the mean of each sentence's latent vector as a line of JSON",
@@ -273,11 +318,11 @@ func (a *program) newEncodeSentences() *cobra.Command {
 {"text":"A dog runs.","mean":[0.12,-1.3]}: for search, clustering and plots.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			m, lines, err := a.withSentences(cmd, path, data)
+			m, lines, given, err := a.withSentences(cmd, path, data, labels)
 			if err != nil {
 				return err
 			}
-			z, err := a.means(m, lines)
+			z, err := a.means(m, lines, given)
 			if err != nil {
 				return err
 			}
@@ -294,6 +339,7 @@ func (a *program) newEncodeSentences() *cobra.Command {
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().StringVar(&data, "data", "", sentenceData+" (default: the standard input)")
+	labels.addBoth(a, cmd.Flags())
 	cmd.Flags().StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	return cmd
 }
@@ -306,7 +352,7 @@ func (a *program) accuracy(ctx context.Context, m model.Autoencoder, data latent
 	data.Rewind()
 	for data.Next(&b) {
 		mean, _ := m.Encode(&b)
-		answers, err := a.written(ctx, m, append([]float32{}, mean...))
+		answers, err := a.written(ctx, m, append([]float32{}, mean...), b.Labels)
 		if err != nil {
 			return 0, 0, err
 		}

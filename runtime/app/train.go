@@ -26,6 +26,7 @@ import (
 type trainFlags struct {
 	data, match, separator string
 	valid                  string
+	labels, validLabels    labelFlags
 	pairs, validPairs      pairFlags
 	validation             float64
 	out, from, best, log   string
@@ -43,7 +44,7 @@ type trainFlags struct {
 
 // kept are the flags that decide the bits of a training: with --resume they are what they were, unless they are given
 // again.
-var kept = []string{"data", "match", "separator", "source", "target", "valid-source", "valid-target", "valid", "validation", "passes", "steps", "batch", "window", "rate", "eval-every", "save-every", "scheduled-sampling", "rise"}
+var kept = []string{"data", "match", "separator", "source", "target", "valid-source", "valid-target", "valid", "labels", "valid-labels", "validation", "passes", "steps", "batch", "window", "rate", "eval-every", "save-every", "scheduled-sampling", "rise"}
 
 func (a *program) newTrain() *cobra.Command {
 	var f trainFlags
@@ -77,10 +78,15 @@ Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
 	fs.SortFlags = false
 	if a.Info.Vector != nil {
 		fs.StringVar(&f.data, "data", a.Data, vectorData)
+		f.labels.add(a, fs)
 		fs.Float64Var(&f.validation, "validation", t.Validation, "`SHARE` of the vectors, at their end, that is kept for validation")
 	} else if a.Info.Latent != nil {
 		fs.StringVar(&f.data, "data", a.Data, sentenceData)
+		f.labels.add(a, fs)
 		fs.StringVar(&f.valid, "valid", "", sentenceData+" to validate on")
+		if f.validLabels.one = -1; a.Info.Labels > 0 {
+			fs.StringVar(&f.validLabels.file, "valid-labels", "", "`FILE` with the labels of --valid")
+		}
 		fs.Float64Var(&f.validation, "validation", t.Validation, "`SHARE` of the sentences, at their end, that is kept for validation when there is no --valid")
 	} else if a.Info.Source != nil {
 		f.pairs.add(fs, "", "source")
@@ -301,6 +307,9 @@ func (a *program) report(ctx context.Context, out io.Writer, m model.LanguageMod
 	fmt.Fprintf(out, "step %s of %s, %s\n", thousands(r.Steps), thousands(r.Total), how)
 	if r.Tokens > 0 {
 		fmt.Fprintf(out, "training    %[1]s; %[2]s %[5]ss in %[3]s, %[4]s %[5]ss/s\n", a.lossLine(r.TrainLoss, "generator", data.density), thousands(r.Tokens), duration(r.Took), thousands(int(float64(r.Tokens)/max(r.Took.Seconds(), 1e-9))), a.Info.Unit())
+	}
+	if r.Encoder > 0 {
+		fmt.Fprintf(out, "encoder     %s updates alone, before steps in which it lagged behind\n", thousands(r.Encoder))
 	}
 	if data.Validation != nil && !math.IsNaN(r.Loss) {
 		fmt.Fprintf(out, "validation  %s", a.lossLine(r.Loss, "discriminator", data.validDensity))

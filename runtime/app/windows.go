@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/text"
 	"github.com/gradsmith/gradsmith/runtime/train"
 	"github.com/gradsmith/gradsmith/runtime/vector"
@@ -54,9 +55,16 @@ func (a *program) material(ctx context.Context, f *trainFlags) (*material, error
 	return m, nil
 }
 
+// encoderFirst reports whether the encoder is updated alone before a step, for which it reads the training data in an order of its own, that of the seed and encoderOrder.
+func (a *program) encoderFirst() bool {
+	return a.Info.Latent != nil && a.Info.Latent.EncoderFirst != nil
+}
+
+const encoderOrder = 0xe4c0
+
 // vectorMaterial reads vectors.
 func (a *program) vectorMaterial(f *trainFlags) (*material, error) {
-	set, err := a.vectors(f.data)
+	set, err := a.examples(f.data, f.labels)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +86,9 @@ func (a *program) vectorMaterial(f *trainFlags) (*material, error) {
 	if d := a.Info.Adversary; d != nil {
 		rows *= d.Steps // each step of the discriminator reads its own
 	}
-	m.Train, err = set.Shuffled(rows, f.seed)
+	if m.Train, err = set.Shuffled(rows, f.seed); err == nil && a.encoderFirst() {
+		m.Encoder, err = set.Shuffled(rows, model.Key(f.seed, encoderOrder))
+	}
 	return m, err
 }
 
@@ -113,6 +123,11 @@ func (a *program) pairMaterialOf(f *trainFlags, pairs, valid *text.Pairs, what s
 	}
 	if m.Train, err = pairs.Shuffled(f.batch, f.seed); err != nil {
 		return nil, err
+	}
+	if a.encoderFirst() {
+		if m.Encoder, err = pairs.Shuffled(f.batch, model.Key(f.seed, encoderOrder)); err != nil {
+			return nil, err
+		}
 	}
 	m.text = fmt.Sprintf("%s: %s %s to learn", pairs.Name, thousands(pairs.Len()), what)
 	if valid != nil {

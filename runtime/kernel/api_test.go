@@ -87,6 +87,8 @@ func calls(x func(i int) []float32, ids []int32) map[string]func() {
 		"Attention":            func() { Attention(x(0), x(1), x(2), x(3), x(4), somePresent, 2, 3, 2, h) },
 		"Unfold":               func() { Unfold(x(0), x(1), 4, 3, 5, 2) },
 		"Fold":                 func() { Fold(x(0), x(1), 4, 3, 5, 2) },
+		"MeanSteps":            func() { MeanSteps(x(0), x(1), somePresent, 3, 2, 16) },
+		"MeanStepsGrad":        func() { MeanStepsGrad(x(0), x(1), somePresent, 3, 2, 16) },
 		"MaxSteps":             func() { MaxSteps(x(0), x(1), 4, 3, 5, 1) },
 		"MaxStepsGrad":         func() { MaxStepsGrad(x(0), x(1), x(2), x(3), 4, 3, 5, 1) },
 		"MaxStepsPick":         func() { MaxStepsPick(x(0), x(1), x(2), x(3), 4, 3, 5, 1) },

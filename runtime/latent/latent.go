@@ -119,6 +119,23 @@ func Evaluate(ctx context.Context, m model.Autoencoder, data Batches, o Options)
 	return r, err
 }
 
+// Information is the mutual information of data and latent vectors alone, as Evaluate finds it, from the first MostPairs rows at the most.
+func Information(ctx context.Context, m model.Autoencoder, data Batches, seed uint64) (float64, error) {
+	width := m.Info().Latent.Width
+	var means, logvars []float32
+	var b model.Batch
+	data.Rewind()
+	for len(means) < MostPairs*width && data.Next(&b) {
+		mean, logvar := m.Encode(&b)
+		means, logvars = append(means, mean...), append(logvars, logvar...)
+	}
+	if len(means) == 0 {
+		return 0, errors.New("there is nothing to evaluate on")
+	}
+	most := min(len(means), MostPairs*width)
+	return information(ctx, means[:most], logvars[:most], width, seed)
+}
+
 // ratio is log p(z) − log q(z|x) of a row.
 func ratio(z, mean, logvar []float32, row, width int) float64 {
 	sum := 0.0

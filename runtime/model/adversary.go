@@ -41,20 +41,53 @@ func (d *Duel) Judged(real, fake []float32, a *Adversary) {
 	d.Accuracy, d.Real, d.Fake = float64(right)/(2*n), sumReal/n, sumFake/n
 }
 
-// Adversaries is what a generated package of kind gan gives to training and evaluation, for batches of vectors.
+// Dueling is what every pair of adversarial networks gives to training and evaluation.
 //
 // TrainStep makes a step of the generator, and before it Adversary.Steps of the discriminator, each on its share of the batch. It returns the generator's mean loss
 // before the update and the norm of its gradient before clipping; when a loss or a norm of either network is not finite it returns that, and the network's
 // parameters are left as they were. Loss is the discriminator's.
-type Adversaries interface {
+type Dueling interface {
 	LanguageModel
 
 	// Duel tells more of the last step.
 	Duel() *Duel
+}
+
+// Adversaries is what a generated package of kind gan is, for batches of vectors.
+type Adversaries interface {
+	Dueling
+
 	// Sample makes n vectors of a seed. Vector i of a seed is the same for any n.
 	Sample(n int, seed uint64) []float32
 	// Score judges vectors: the higher the verdict, the more a vector is like those that the model was trained on.
 	Score(verdicts, vectors []float32)
+}
+
+// ConditionalAdversaries is a pair of adversarial networks that makes and judges vectors by their labels.
+type ConditionalAdversaries interface {
+	Dueling
+
+	// Sample makes a vector for each label [n]. Vector i of a seed is made of the same noise whatever the labels are.
+	Sample(labels []int32, seed uint64) []float32
+	// Score judges vectors with their labels [n].
+	Score(verdicts, vectors []float32, labels []int32)
+}
+
+// Sample makes n vectors of a seed, for labels [n] where the pair is conditional.
+func Sample(m Dueling, n int, labels []int32, seed uint64) []float32 {
+	if c, ok := m.(ConditionalAdversaries); ok {
+		return c.Sample(labels[:n], seed)
+	}
+	return m.(Adversaries).Sample(n, seed)
+}
+
+// Judge lets m judge vectors, with labels where the pair is conditional: it fills verdicts.
+func Judge(m Dueling, verdicts, vectors []float32, labels []int32) {
+	if c, ok := m.(ConditionalAdversaries); ok {
+		c.Score(verdicts, vectors, labels)
+		return
+	}
+	m.(Adversaries).Score(verdicts, vectors)
 }
 
 // Named puts a name in front of those of slots, where a model has several optimizers.

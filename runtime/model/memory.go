@@ -91,6 +91,18 @@ func (b *Batch) CheckVectors(maxBatch, width int) {
 	}
 }
 
+// CheckLabels panics when labels are not as many as rows, or one of them is not from 0 to count−1.
+func CheckLabels(labels []int32, rows, count int) {
+	if len(labels) != rows {
+		panic(fmt.Sprintf("model: %d rows have %d labels", rows, len(labels)))
+	}
+	for i, l := range labels {
+		if l < 0 || int(l) >= count {
+			panic(fmt.Sprintf("model: label %d of row %d is not one of 0 to %d", l, i, count-1))
+		}
+	}
+}
+
 // LatentRows is the number of latent vectors of the given width in z. It panics when they are not 1 to maxBatch, or not
 // whole.
 func LatentRows(z []float32, maxBatch, width int) int {

@@ -76,6 +76,7 @@ type Info struct {
 	Vector       *Vector  // for a model of vectors; nil for one of text
 	Masking      *Masking // for a model that fills in masked tokens; nil for one that writes from left to right
 
+	Labels    int        // of a conditional model: its labels are the numbers from 0 to Labels−1; 0 for others
 	Adversary *Adversary // for a pair of adversarial networks; nil for others
 }
 
@@ -138,6 +139,14 @@ type Latent struct {
 	Width    int
 	Beta     float64 // weight of the divergence in the loss of training
 	Annealed int     // steps after which the weight has risen to Beta
+
+	EncoderFirst *EncoderFirst // updates of the encoder alone; nil for none
+}
+
+// EncoderFirst says how an encoder is updated alone before a step of training, while that helps (He et al. 2019).
+type EncoderFirst struct {
+	Steps int // updates before a step, at the most
+	Check int // updates after which their mean loss must have fallen
 }
 
 // Masking says how tokens are hidden from a model that learns to fill them in (Devlin et al. 2019, section 3.1).
@@ -176,6 +185,8 @@ type Batch struct {
 
 	SourceSteps int
 	Source      []int32 // [SourceSteps, Batch] of a model with an encoder: what it reads, with -1 behind the end of shorter ones
+
+	Labels []int32 // [Batch] of a conditional model: the label of each example
 
 	Vectors []float32 // [Batch, width] of a model of vectors, which has no tokens; Steps is 1
 	Noise   []float32 // [Batch, noise] what a generator makes vectors of; training draws it
@@ -232,12 +243,38 @@ type Autoencoder interface {
 	Score(b *Batch, z []float32) []float32
 }
 
+// LeadingEncoder is an autoencoder whose encoder can be updated alone, so that it does not lag behind its decoder.
+type LeadingEncoder interface {
+	Autoencoder
+	// EncoderStep is TrainStep for the parameters of the encoder alone; norm is that of their gradient.
+	EncoderStep(b *Batch, rate float64) (loss, norm float64)
+	// EncoderSteps is the number of such updates, which drives noise and the optimizer's bias correction beside Step.
+	EncoderSteps() int
+	// SetEncoderSteps is for a training that is resumed.
+	SetEncoderSteps(n int)
+}
+
 // VectorAutoencoder is an autoencoder of vectors.
 type VectorAutoencoder interface {
 	Autoencoder
 	// Decode gives the mean of p(x|z) for latent vectors z [n, Latent.Width], n being 1 to the batch of Info: [n,
 	// Vector.Width]. The slice is overwritten by the next call of a method.
 	Decode(z []float32) []float32
+}
+
+// ConditionalVectorAutoencoder is a [VectorAutoencoder] that decodes by labels [n] as well.
+type ConditionalVectorAutoencoder interface {
+	Autoencoder
+	Decode(z []float32, labels []int32) []float32
+}
+
+// Decode gives what an autoencoder of vectors makes of latent vectors z [n, Latent.Width]. Labels [n] are read where the model is conditional. It panics for
+// other models.
+func Decode(m Autoencoder, z []float32, labels []int32) []float32 {
+	if c, ok := m.(ConditionalVectorAutoencoder); ok {
+		return c.Decode(z, labels)
+	}
+	return m.(VectorAutoencoder).Decode(z)
 }
 
 // Decoder runs a model one token at a time, for a number of sequences side by side. It begins at the start of a text.
@@ -284,6 +321,26 @@ type LatentDecoder interface {
 	Decoder
 	// Begin begins the texts that are written from latent vectors [Batch, Latent.Width].
 	Begin(z []float32)
+}
+
+// ConditionalDecoder is a [LatentDecoder] that begins by labels [Batch] as well.
+type ConditionalDecoder interface {
+	Decoder
+	Begin(z []float32, labels []int32)
+}
+
+// Begin begins the texts that d writes from latent vectors z [Batch, Latent.Width], and reports whether d is a decoder that does. Labels [Batch] are read where
+// the model is conditional.
+func Begin(d Decoder, z []float32, labels []int32) bool {
+	switch d := d.(type) {
+	case ConditionalDecoder:
+		d.Begin(z, labels)
+	case LatentDecoder:
+		d.Begin(z)
+	default:
+		return false
+	}
+	return true
 }
 
 // Aligner is a decoder that shows where it looked.

@@ -2,6 +2,7 @@ package modeltest
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,18 +13,19 @@ import (
 
 // Adversaries is a pair of adversarial networks that also shows its gradients.
 type Adversaries interface {
-	model.Adversaries
+	model.Dueling
 	// DiscriminatorGradients and GeneratorGradients compute the loss of a network on b, noise included, and its gradient.
 	DiscriminatorGradients(b *model.Batch) float64
 	GeneratorGradients(b *model.Batch) float64
 }
 
-// vectors makes a batch of pseudo-random vectors and noise.
+// vectors makes a batch of pseudo-random vectors and noise, and of labels where the pair is conditional.
 func vectors(info *model.Info, batch int, seed uint64) *model.Batch {
 	b := &model.Batch{Batch: batch, Vectors: make([]float32, batch*info.Vector.Width), Noise: make([]float32, batch*info.Adversary.Noise), Mix: make([]float32, batch)}
 	kernel.Uniform(b.Vectors, model.Key(seed, 1), 0, len(b.Vectors))
 	kernel.Normal(b.Noise, model.Key(seed, 2), 0, len(b.Noise))
 	kernel.Uniform(b.Mix, model.Key(seed, 3), 0, len(b.Mix))
+	b.Labels = labels(info, batch, seed)
 	return b
 }
 
@@ -163,18 +165,22 @@ func AdversarialAllocations(t *testing.T, make func(seed uint64) Adversaries) {
 		t.Errorf("a training step allocates %v times", n)
 	}
 	b.Batch = min(b.Batch, m.Info().Batch)
+	b.Labels = labels(m.Info(), b.Batch, 1)
 	if n := testing.AllocsPerRun(2, func() { m.Loss(b) }); n != 0 {
 		t.Errorf("an evaluation allocates %v times", n)
 	}
 }
 
-// AdversarialSamples compares samples and verdicts of one number with those of another, more than fit a batch.
+// AdversarialSamples compares samples and verdicts of one number with those of another, more than fit a batch, and, where the pair is conditional, those of one label
+// with those of another.
 func AdversarialSamples(t *testing.T, make func(seed uint64) Adversaries) {
 	m := make(2)
-	large(t, m.Info())
-	n, size := m.Info().Batch+3, m.Info().Vector.Width
-	many := m.Sample(n, 7)
-	few := m.Sample(2, 7)
+	info := m.Info()
+	large(t, info)
+	n, size := info.Batch+3, info.Vector.Width
+	kinds := labels(info, n, 3)
+	many := model.Sample(m, n, kinds, 7)
+	few := model.Sample(m, 2, kinds, 7)
 	same := func(what string, a, b []float32) {
 		t.Helper()
 		for i, x := range a {
@@ -184,17 +190,32 @@ func AdversarialSamples(t *testing.T, make func(seed uint64) Adversaries) {
 		}
 	}
 	same("samples", few, many)
-	other := m.Sample(n, 8)
-	differ := false
-	for i, x := range other {
-		differ = differ || x != many[i]
-	}
-	if !differ {
+	if slices.Equal(model.Sample(m, n, kinds, 8), many) {
 		t.Error("two seeds give the same samples")
 	}
 	verdicts := append([]float32{}, many[:n]...)
-	m.Score(verdicts, many)
+	model.Judge(m, verdicts, many, kinds)
 	one := []float32{0}
-	m.Score(one, many[(n-1)*size:])
+	last := kinds
+	if info.Labels > 0 {
+		last = kinds[n-1:]
+	}
+	model.Judge(m, one, many[(n-1)*size:], last)
 	same("verdicts", one, verdicts[n-1:])
+
+	if info.Labels == 0 {
+		return
+	}
+	others := labels(info, n, 3)
+	for i := range others {
+		others[i] = (others[i] + 1) % int32(info.Labels)
+	}
+	if slices.Equal(model.Sample(m, n, others, 7), many) {
+		t.Error("two labels give the same samples")
+	}
+	again := append([]float32{}, verdicts...)
+	model.Judge(m, again, many, others)
+	if slices.Equal(again, verdicts) {
+		t.Error("two labels give the same verdicts")
+	}
 }

@@ -2,13 +2,15 @@ package modeltest
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
 // Latent checks the parts of a variational autoencoder against each other: the loss of each row is that of what the decoder writes from the same latent vector,
-// and the bound is the mean of those plus the divergence. It also counts what the parts allocate.
+// and the bound is the mean of those plus the divergence. It also counts what the parts allocate. Where the
+// model is conditional, encoder and decoder ask the label.
 func Latent(t *testing.T, make func(seed uint64) Model) {
 	m := make(4).(model.Autoencoder)
 	info := m.Info()
@@ -36,8 +38,8 @@ func Latent(t *testing.T, make func(seed uint64) Model) {
 			t.Errorf("%s is %v, want %v", what, got, want)
 		}
 	}
-	if w, ok := m.(model.VectorAutoencoder); ok {
-		y := w.Decode(z)
+	if info.Vector != nil {
+		y := model.Decode(m, z, b.Labels)
 		for r := range rows {
 			want := 0.0
 			for i := r * info.Vector.Width; i < (r+1)*info.Vector.Width; i++ {
@@ -50,12 +52,25 @@ func Latent(t *testing.T, make func(seed uint64) Model) {
 			}
 			near("the loss of a row", float64(losses[r]), want)
 		}
-		if n := testing.AllocsPerRun(3, func() { w.Decode(z) }); n != 0 {
+		if n := testing.AllocsPerRun(3, func() { model.Decode(m, z, b.Labels) }); n != 0 {
 			t.Errorf("Decode allocates %v times", n)
 		}
 	}
 	if n := testing.AllocsPerRun(3, func() { m.Encode(b); m.Score(b, z) }); n != 0 {
 		t.Errorf("Encode and Score allocate %v times", n)
+	}
+
+	for i := range b.Labels {
+		kept := b.Labels[i]
+		b.Labels[i] = (kept + 1) % int32(info.Labels)
+		other, _ := m.Encode(b)
+		if slices.Equal(other[i*info.Latent.Width:(i+1)*info.Latent.Width], z[i*info.Latent.Width:(i+1)*info.Latent.Width]) {
+			t.Errorf("two labels of row %d give the same latent vector", i)
+		}
+		if m.Score(b, z)[i] == losses[i] {
+			t.Errorf("two labels of row %d give the same loss", i)
+		}
+		b.Labels[i] = kept
 	}
 
 	// Where nothing is random the loss of evaluation is the bound.

@@ -25,13 +25,13 @@ type Model interface {
 func batch(info *model.Info, steps, batch int, seed uint64) *model.Batch {
 	n := steps * batch
 	if v := info.Vector; v != nil {
-		b := &model.Batch{Steps: 1, Batch: batch, Vectors: make([]float32, batch*v.Width)}
+		b := &model.Batch{Steps: 1, Batch: batch, Vectors: make([]float32, batch*v.Width), Labels: labels(info, batch, seed)}
 		for i := range b.Vectors {
 			b.Vectors[i] = float32(model.Key(seed, uint64(i))>>40) / (1 << 24)
 		}
 		return b
 	}
-	b := &model.Batch{Steps: steps, Batch: batch, Tokens: make([]int32, n), Targets: make([]int32, n), Reset: make([]int32, n)}
+	b := &model.Batch{Steps: steps, Batch: batch, Tokens: make([]int32, n), Targets: make([]int32, n), Reset: make([]int32, n), Labels: labels(info, batch, seed)}
 	for i := range n {
 		b.Tokens[i] = int32(model.Key(seed, uint64(i)) % uint64(info.Vocab))
 		b.Targets[i] = int32(model.Key(seed, uint64(i), 1) % uint64(info.Vocab))
@@ -49,6 +49,18 @@ func batch(info *model.Info, steps, batch int, seed uint64) *model.Batch {
 		}
 	}
 	return b
+}
+
+// labels makes pseudo-random labels where the model is conditional.
+func labels(info *model.Info, n int, seed uint64) []int32 {
+	if info.Labels == 0 {
+		return nil
+	}
+	l := make([]int32, n)
+	for i := range l {
+		l[i] = int32(model.Key(seed, uint64(i), 3) % uint64(info.Labels))
+	}
+	return l
 }
 
 // size is a window that is large enough to reach every part of the code and small enough for a test.
@@ -177,9 +189,9 @@ func Allocations(t *testing.T, make func(seed uint64) Model) {
 	if e, ok := d.(model.Encoder); ok {
 		e.Encode([]int32{0, 1})
 	}
-	if l, ok := d.(model.LatentDecoder); ok {
-		z := model.Floats(info.Latent.Width)
-		if n := testing.AllocsPerRun(10, func() { l.Begin(z) }); n != 0 {
+	if info.Latent != nil {
+		z, kinds := model.Floats(info.Latent.Width), labels(info, 1, 1)
+		if n := testing.AllocsPerRun(10, func() { model.Begin(d, z, kinds) }); n != 0 {
 			t.Errorf("Begin allocates %v times", n)
 		}
 	}
@@ -215,9 +227,11 @@ func Decoding(t *testing.T, make func(seed uint64) Model) {
 		}
 	}
 	d := m.(model.Writer).NewDecoder(n)
-	if l, ok := d.(model.LatentDecoder); ok {
-		mean, _ := m.(model.Autoencoder).Encode(b)
-		l.Begin(append([]float32{}, mean...))
+	if a, ok := m.(model.Autoencoder); ok {
+		mean, _ := a.Encode(b)
+		if !model.Begin(d, append([]float32{}, mean...), b.Labels) {
+			t.Fatal("the decoder does not write from latent vectors")
+		}
 		for s := range steps {
 			compare("from a latent vector", s, d.Step(b.Tokens[s*n:(s+1)*n]))
 		}

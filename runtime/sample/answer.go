@@ -51,10 +51,12 @@ func GreedyAnswers(ctx context.Context, dec model.Encoder, source []int32, f mod
 	return answers(ctx, dec, f, most, likeliest)
 }
 
-// LatentAnswers writes a text from each of the latent vectors z [dec.Batch(), width], as [GreedyAnswers] does; with options tokens are
+// LatentAnswers writes a text from each of the latent vectors z [dec.Batch(), width], of a conditional model with labels [dec.Batch()], as [GreedyAnswers] does; with options tokens are
 // drawn as these say, each text with a seed of its own: the options' seed and first plus its number.
-func LatentAnswers(ctx context.Context, dec model.LatentDecoder, z []float32, f model.Source, most, first int, opts ...Option) ([]Answer, error) {
-	dec.Begin(z)
+func LatentAnswers(ctx context.Context, dec model.Decoder, z []float32, labels []int32, f model.Source, most, first int, opts ...Option) ([]Answer, error) {
+	if !model.Begin(dec, z, labels) {
+		return nil, errors.New("the decoder does not write from latent vectors")
+	}
 	if len(opts) == 0 {
 		return answers(ctx, dec, f, most, likeliest)
 	}

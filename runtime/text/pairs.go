@@ -25,12 +25,14 @@ type Pairs struct {
 	maxSteps int
 	sources  [][]int32 // with the token that ends a source
 	answers  [][]int32 // without the tokens that begin and end an answer
+	labels   []int32   // of a conditional model; nil for others
 }
 
 // PairOptions say what a model takes.
 type PairOptions struct {
 	Source model.Source // of the model's info
 	Steps  int          // tokens of an answer, at the most, the one that begins or ends it included
+	Labels []int32      // of each pair, of a conditional model; nil for others
 }
 
 // ReadPairs reads pairs of lines: line n of one file and line n of the other, or, where answers is empty, the two halves of
@@ -78,6 +80,9 @@ func NewPairs(name string, sources, answers []string, from, to Tokenizer, o Pair
 	if len(sources) != len(answers) {
 		return nil, fmt.Errorf("%s: %s and %s", name, count(len(sources), "source"), count(len(answers), "answer"))
 	}
+	if o.Labels != nil && len(o.Labels) != len(sources) {
+		return nil, fmt.Errorf("%s: %s and %s", name, count(len(sources), "source"), count(len(o.Labels), "label"))
+	}
 	p := &Pairs{Name: name, format: o.Source, maxSteps: o.Steps}
 	hash := sha256.New()
 	fmt.Fprintf(hash, "%s\n%s\n%d %d\n", from.Digest(), to.Digest(), o.Source.Steps, o.Steps)
@@ -97,6 +102,10 @@ func NewPairs(name string, sources, answers []string, from, to Tokenizer, o Pair
 		}
 		p.sources = append(p.sources, append(x, o.Source.End))
 		p.answers = append(p.answers, y)
+		if o.Labels != nil {
+			p.labels = append(p.labels, o.Labels[i])
+			fmt.Fprintf(hash, "%d\n", o.Labels[i])
+		}
 	}
 	if len(p.sources) == 0 {
 		return nil, fmt.Errorf("%s: there is no pair that the model takes: %d are longer than %d tokens of a source or %d of an answer", name, p.Skipped, o.Source.Steps-1, o.Steps-1)
@@ -152,6 +161,9 @@ func (p *Pairs) Split(share float64) (train, validation *Pairs, err error) {
 	a, b := *p, *p
 	a.sources, a.answers = p.sources[:cut], p.answers[:cut]
 	b.sources, b.answers = p.sources[cut:], p.answers[cut:]
+	if p.labels != nil {
+		a.labels, b.labels = p.labels[:cut], p.labels[cut:]
+	}
 	return &a, &b, nil
 }
 
@@ -262,6 +274,12 @@ func (b *Batches) Next(w *model.Batch) bool {
 	n := w.Steps * w.Batch
 	w.Tokens, w.Targets, w.Reset, w.Source = resize(w.Tokens, n), resize(w.Targets, n), resize(w.Reset, n), resize(w.Source, w.SourceSteps*w.Batch)
 	clear(w.Reset)
+	if b.p.labels != nil {
+		w.Labels = resize(w.Labels, w.Batch)
+		for row, i := range pairs {
+			w.Labels[row] = b.p.labels[i]
+		}
+	}
 	for row, i := range pairs {
 		x, y := b.p.sources[i], b.p.answers[i]
 		for t := range w.SourceSteps {

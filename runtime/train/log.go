@@ -32,6 +32,7 @@ type logStep struct {
 	Norm    float64 `json:"norm"`
 	Rate    float64 `json:"rate"`
 	Tokens  int     `json:"tokens"`
+	Encoder int     `json:"encoder_updates,omitempty"` // alone, before the step
 	*logDuel
 }
 
@@ -68,7 +69,7 @@ func (l *Log) Resumed(step, total int) {}
 
 // Step writes a line.
 func (l *Log) Step(p Progress) {
-	s := logStep{Step: p.Step, Seconds: l.seconds(), Loss: p.Loss, Norm: p.Norm, Rate: p.Rate, Tokens: p.Tokens}
+	s := logStep{Step: p.Step, Seconds: l.seconds(), Loss: p.Loss, Norm: p.Norm, Rate: p.Rate, Tokens: p.Tokens, Encoder: p.Encoder}
 	if d := p.Duel; d != nil {
 		s.logDuel = &logDuel{d.Discriminator, d.Accuracy, d.Real, d.Fake}
 	}

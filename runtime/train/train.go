@@ -35,6 +35,7 @@ type Windows interface {
 type Data struct {
 	Train      Windows
 	Validation Windows // nil trains without validation
+	Encoder    Windows // the training data once more, in an order of its own: for a model whose encoder is updated alone; nil for others
 	Digest     string  // of the text and the size of its windows, by which a training that goes on knows that they are the same
 }
 
@@ -66,6 +67,7 @@ type Progress struct {
 	Rate          float64
 	Tokens        int         // in this step; of a model of vectors these are what it reads
 	TokensPerStep int         // in a full window
+	Encoder       int         // updates that the encoder had alone before this step
 	Duel          *model.Duel // how the step of a pair of adversarial networks went; nil for others
 }
 
@@ -96,6 +98,7 @@ type Result struct {
 	Loss        float64       // last validation, nats a token; NaN without one
 	Best        float64       // lowest validation
 	TrainLoss   float64       // mean of the last steps, at most 100
+	Encoder     int           // updates that the encoder had alone, earlier runs included
 	Interrupted bool          // by the context
 	OutOfTime   bool          // by MaxTime
 }
@@ -174,17 +177,24 @@ func Run(ctx context.Context, m model.LanguageModel, d Data, o Options) (Result,
 		return Result{}, fmt.Errorf("a training of %d steps and %d passes does nothing: give one of them", o.Steps, o.Passes)
 	}
 	r.result = Result{Total: r.total, Loss: math.NaN(), Best: math.Inf(1)}
-	if a, ok := m.(model.Adversaries); ok {
+	if a, ok := m.(model.Dueling); ok {
 		r.duel = &duel{of: a.Duel}
+	}
+	var err error
+	if r.first, err = newEncoderFirst(m, d); err != nil {
+		return Result{}, err
 	}
 	if o.Resume {
 		if err := r.resume(); err != nil {
 			return r.result, err
 		}
 	}
-	err := r.loop(ctx)
+	err = r.loop(ctx)
 	r.result.Took = time.Since(r.start)
 	r.result.Best = r.at.best
+	if r.first != nil {
+		r.result.Encoder = r.first.m.EncoderSteps()
+	}
 	return r.result, err
 }
 
@@ -200,7 +210,8 @@ type runner struct {
 	start  time.Time
 	guess  float64 // loss of a model that knows nothing
 	warned bool
-	duel   *duel // of a pair of adversarial networks; nil for others
+	duel   *duel         // of a pair of adversarial networks; nil for others
+	first  *encoderFirst // of an autoencoder whose encoder is updated alone; nil for others
 	recent [100]float64
 	count  int
 	result Result
@@ -226,6 +237,11 @@ func (r *runner) resume() error {
 	}
 	if r.at.window > int64(r.d.Train.Windows()) {
 		return fmt.Errorf("checkpoint %s: stands at window %d of the text, which has %d", r.o.Path, r.at.window, r.d.Train.Windows())
+	}
+	if r.first != nil {
+		if err := r.first.resume(t.Loop); err != nil {
+			return fmt.Errorf("checkpoint %s: %w", r.o.Path, err)
+		}
 	}
 	r.d.Train.SetPosition(r.at.pass, r.at.window)
 	r.step, r.saved = t.Step, t.Step
@@ -264,6 +280,11 @@ func (r *runner) loop(ctx context.Context) error {
 			mix(&r.batch, r.m.(model.Predictor).Logits(&r.batch), r.row, r.m.Info().Source, share, model.Key(r.o.Seed, uint64(r.step), samplingStream))
 		}
 		rate := r.o.Schedule.At(r.step, r.total)
+		if r.first != nil {
+			if loss, norm := r.first.before(rate); !optim.Finite(loss, norm) {
+				return r.diverged(loss, norm, rate)
+			}
+		}
 		loss, norm := r.m.TrainStep(&r.batch, rate)
 		if !optim.Finite(loss, norm) {
 			return r.diverged(loss, norm, rate)
@@ -280,11 +301,19 @@ func (r *runner) loop(ctx context.Context) error {
 		if r.duel != nil {
 			p.Duel = r.duel.of()
 		}
+		if r.first != nil {
+			p.Encoder = r.first.last
+		}
 		r.o.Reporter.Step(p)
 		if r.duel != nil && r.duel.won() {
 			return fmt.Errorf("the discriminator has won: in the last %d steps, to step %d, each of its verdicts was right and its mean loss %.2g, so that the generator has nothing to learn from: lower the discriminator's rate, or add gradient_penalty, spectral_norm or label_smoothing to the spec, or give the discriminator fewer critic_steps; %s", WinningSteps, r.step, r.duel.loss, r.kept())
 		}
 
+		if r.first != nil && endOfPass {
+			if err := r.first.after(ctx, r.d.Validation); err != nil {
+				return err
+			}
+		}
 		due := endOfPass
 		if r.o.EvalEvery > 0 {
 			due = r.step%r.o.EvalEvery == 0
@@ -383,7 +412,11 @@ func (r *runner) save() error {
 	if r.duel != nil && r.duel.losing() && r.saved > 0 && r.step < r.total {
 		return nil // the last good one is worth more
 	}
-	err := checkpoint.Save(r.o.Path, r.m, checkpoint.Training{Step: r.step, Seed: r.o.Seed, Loop: r.at.strings(r.d.Digest, r.o.Keep)})
+	loop := r.at.strings(r.d.Digest, r.o.Keep)
+	if r.first != nil {
+		r.first.keep(loop)
+	}
+	err := checkpoint.Save(r.o.Path, r.m, checkpoint.Training{Step: r.step, Seed: r.o.Seed, Loop: loop})
 	if err != nil {
 		return err
 	}

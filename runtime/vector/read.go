@@ -55,27 +55,39 @@ const (
 const maxWidth = 1 << 24
 
 func (s *Set) read(r *bufio.Reader) error {
-	starts := func(magic string) bool {
-		got, _ := r.Peek(len(magic))
-		return string(got) == magic
+	r, err := plain(r)
+	if err != nil {
+		return err
 	}
 	switch {
-	case starts(gzipMagic):
-		z, err := gzip.NewReader(r)
-		if err != nil {
-			return fmt.Errorf("is compressed with gzip, but damaged: %w", err)
-		}
-		r = bufio.NewReaderSize(z, 1<<16)
-		if starts(gzipMagic) {
-			return errors.New("is compressed twice: uncompress it once")
-		}
-		return s.read(r)
-	case starts(npyMagic):
+	case starts(r, npyMagic):
 		return s.npy(r)
-	case starts(idxMagic):
+	case starts(r, idxMagic):
 		return s.idx(r)
 	}
 	return s.csv(r)
+}
+
+// starts reports whether r goes on with the magic.
+func starts(r *bufio.Reader, magic string) bool {
+	got, _ := r.Peek(len(magic))
+	return string(got) == magic
+}
+
+// plain is r, or what it is when it is uncompressed.
+func plain(r *bufio.Reader) (*bufio.Reader, error) {
+	if !starts(r, gzipMagic) {
+		return r, nil
+	}
+	z, err := gzip.NewReader(r)
+	if err != nil {
+		return nil, fmt.Errorf("is compressed with gzip, but damaged: %w", err)
+	}
+	r = bufio.NewReaderSize(z, 1<<16)
+	if starts(r, gzipMagic) {
+		return nil, errors.New("is compressed twice: uncompress it once")
+	}
+	return r, nil
 }
 
 // element says how a number is stored.
@@ -175,24 +187,33 @@ func (s *Set) npy(r io.Reader) error {
 	return s.array(r, e, shape)
 }
 
-// idx reads the format of the MNIST database: two zeros, the type, the number of dimensions, these, big-endian, and the numbers.
+// idx reads the format of the MNIST database.
 func (s *Set) idx(r io.Reader) error {
+	e, shape, err := idxHeader(r)
+	if err != nil {
+		return err
+	}
+	return s.array(r, e, shape)
+}
+
+// idxHeader reads what stands in front of the numbers of that format: two zeros, the type, the number of dimensions, and these, big-endian.
+func idxHeader(r io.Reader) (element, []int, error) {
 	head := make([]byte, 4)
 	if _, err := io.ReadFull(r, head); err != nil {
-		return fmt.Errorf("ends in the header of IDX: %w", err)
+		return element{}, nil, fmt.Errorf("ends in the header of IDX: %w", err)
 	}
 	e, ok := map[byte]element{0x08: bytesElement, 0x0d: bigFloat}[head[2]]
 	if !ok {
-		return fmt.Errorf("is IDX with numbers of type %#02x: bytes (0x08) and float32 (0x0d) can be read", head[2])
+		return element{}, nil, fmt.Errorf("is IDX with numbers of type %#02x: bytes (0x08) and float32 (0x0d) can be read", head[2])
 	}
 	shape := make([]int, head[3])
 	for i := range shape {
 		if _, err := io.ReadFull(r, head); err != nil {
-			return fmt.Errorf("ends in the header of IDX: %w", err)
+			return element{}, nil, fmt.Errorf("ends in the header of IDX: %w", err)
 		}
 		shape[i] = int(binary.BigEndian.Uint32(head))
 	}
-	return s.array(r, e, shape)
+	return e, shape, nil
 }
 
 func (s *Set) csv(r *bufio.Reader) error {

@@ -18,7 +18,8 @@ type Set struct {
 	Name   string
 	Width  int
 	Data   []float32 // [Len, Width]
-	Digest string    // hex SHA-256 of the numbers and their shape
+	Digest string    // hex SHA-256 of the numbers and their shape, and of the labels
+	Labels []int32   // [Len] of a conditional model; nil for others
 
 	places []int // of vectors from a text: the line of each, from 1; nil where the vector's number says it
 }
@@ -80,6 +81,16 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
+// Label gives the vectors their labels. It is an error when these are not as many.
+func (s *Set) Label(l *Labels) error {
+	if err := l.Of(s.Name, s.Len(), "vector"); err != nil {
+		return err
+	}
+	s.Labels = l.Values
+	s.Digest += " " + l.Digest
+	return nil
+}
+
 // Len is the number of vectors.
 func (s *Set) Len() int { return len(s.Data) / s.Width }
 
@@ -97,6 +108,9 @@ func (s *Set) Split(share float64) (train, validation *Set, err error) {
 	a.Data, b.Data = s.Data[:cut*s.Width], s.Data[cut*s.Width:]
 	if s.places != nil {
 		a.places, b.places = s.places[:cut], s.places[cut:]
+	}
+	if s.Labels != nil {
+		a.Labels, b.Labels = s.Labels[:cut], s.Labels[cut:]
 	}
 	return &a, &b, nil
 }
@@ -181,6 +195,15 @@ func (b *Batches) Next(w *model.Batch) bool {
 	w.Vectors = w.Vectors[:n]
 	for i, r := range rows {
 		copy(w.Vectors[i*b.s.Width:], b.s.Row(int(r)))
+	}
+	if b.s.Labels != nil {
+		if cap(w.Labels) < len(rows) {
+			w.Labels = make([]int32, b.rows)
+		}
+		w.Labels = w.Labels[:len(rows)]
+		for i, r := range rows {
+			w.Labels[i] = b.s.Labels[r]
+		}
 	}
 	return true
 }

@@ -1,7 +1,8 @@
 // Command draw renders the letters and digits of Go's fonts as images of 28 by 28 pixels, and writes them to a file in the
-// format of the MNIST database: what the autoencoder beside it is trained on.
+// format of the MNIST database: what the autoencoder beside it is trained on. Which of them each image shows it writes to another file, of the same format: the
+// labels that a conditional model is told.
 //
-//	go run . -o ../glyphs.idx
+//	go run . -o ../glyphs.idx -labels ../glyphs.labels.idx
 //
 // It is a module of its own, so that nothing else depends on golang.org/x/image.
 package main
@@ -50,6 +51,7 @@ var (
 
 func main() {
 	out := flag.String("o", "glyphs.idx", "`FILE` for the images")
+	names := flag.String("labels", "", "`FILE` for the place of each image's letter in "+chars+", from 0 on; none where it is empty")
 	flag.Parse()
 	images, err := draw()
 	if err != nil {
@@ -57,22 +59,41 @@ func main() {
 	}
 	// In an order of no meaning, so that the end of the file, which a training validates on, is like the rest.
 	rand.New(rand.NewPCG(1, 2)).Shuffle(len(images), func(i, j int) { images[i], images[j] = images[j], images[i] })
-	data := []byte{0, 0, 0x08, 3} // bytes, three dimensions
-	for _, n := range []int{len(images), side, side} {
-		data = binary.BigEndian.AppendUint32(data, uint32(n))
-	}
+	pixels, labels := idx(len(images), side, side), idx(len(images))
 	for _, img := range images {
-		data = append(data, img...)
+		pixels, labels = append(pixels, img.pixels...), append(labels, img.label)
 	}
-	if err := os.WriteFile(*out, data, 0o644); err != nil {
+	if err := os.WriteFile(*out, pixels, 0o644); err != nil {
 		log.Fatal(err)
 	}
 	fmt.Printf("%s: %d images of %d by %d\n", *out, len(images), side, side)
+	if *names == "" {
+		return
+	}
+	if err := os.WriteFile(*names, labels, 0o644); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s: %d labels, 0 to %d\n", *names, len(images), len(chars)-1)
 }
 
-// draw gives the images, white on black.
-func draw() ([][]byte, error) {
-	var images [][]byte
+// idx is the beginning of a file of bytes of that shape.
+func idx(shape ...int) []byte {
+	data := []byte{0, 0, 0x08, byte(len(shape))}
+	for _, n := range shape {
+		data = binary.BigEndian.AppendUint32(data, uint32(n))
+	}
+	return data
+}
+
+// picture is an image, white on black, and the place of its letter in chars.
+type picture struct {
+	pixels []byte
+	label  byte
+}
+
+// draw gives the images.
+func draw() ([]picture, error) {
+	var images []picture
 	for _, ttf := range fonts {
 		parsed, err := opentype.Parse(ttf)
 		if err != nil {
@@ -83,7 +104,7 @@ func draw() ([][]byte, error) {
 			if err != nil {
 				return nil, err
 			}
-			for _, c := range chars {
+			for label, c := range chars { // of a byte each
 				bounds, _, ok := face.GlyphBounds(c)
 				if !ok {
 					return nil, fmt.Errorf("a font has no %q", c)
@@ -94,7 +115,7 @@ func draw() ([][]byte, error) {
 					img := image.NewGray(image.Rect(0, 0, side, side))
 					d := font.Drawer{Dst: img, Src: image.White, Face: face, Dot: fixed.P(side/2+shift.X, side/2+shift.Y).Sub(middle)}
 					d.DrawString(string(c))
-					images = append(images, img.Pix)
+					images = append(images, picture{img.Pix, byte(label)})
 				}
 			}
 		}

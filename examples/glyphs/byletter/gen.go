@@ -1,0 +1,3 @@
+package byletter
+
+//go:generate go run ../../../cmd/gradsmith generate byletter.yaml

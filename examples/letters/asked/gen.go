@@ -1,0 +1,3 @@
+package asked
+
+//go:generate go run ../../../cmd/gradsmith generate asked.yaml

@@ -1,0 +1,182 @@
+package app
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/spf13/pflag"
+
+	"github.com/gradsmith/gradsmith/runtime/vector"
+)
+
+// labelFlags say what the labels of examples are: those of a file, or one for all of them. Models that are not conditional have no such flags, and no labels.
+type labelFlags struct {
+	file string
+	one  int // below 0 for none
+}
+
+const labelData = "`FILE` with the label of each of them, a whole number a line or IDX"
+
+// add adds the flag that names a file, of a conditional model.
+func (f *labelFlags) add(a *program, fs *pflag.FlagSet) {
+	f.one = -1
+	if a.Info.Labels > 0 {
+		fs.StringVar(&f.file, "labels", a.Labels, labelData)
+	}
+}
+
+// addOne adds the flag that names one label, of a conditional model.
+func (f *labelFlags) addOne(a *program, fs *pflag.FlagSet, what string) {
+	f.one = -1
+	if a.Info.Labels > 0 {
+		fs.IntVar(&f.one, "label", -1, fmt.Sprintf("`LABEL` of %s, from 0 to %d", what, a.Info.Labels-1))
+		fs.Lookup("label").DefValue = "0" // which help does not show: there is none
+	}
+}
+
+// addBoth adds both, of a command that takes examples from anywhere.
+func (f *labelFlags) addBoth(a *program, fs *pflag.FlagSet) {
+	if f.addOne(a, fs, "all of them, in place of --labels"); a.Info.Labels > 0 {
+		fs.StringVar(&f.file, "labels", "", labelData)
+	}
+}
+
+// labelledLines goes on with the help of a command that prints a line for each label.
+func (a *program) labelledLines() string {
+	if a.Info.Labels == 0 {
+		return ""
+	}
+	return " A\nline then begins with its label and a tab."
+}
+
+// single is the one label that the flag names; below 0 for none.
+func (f *labelFlags) single(a *program, given bool) (int, error) {
+	if given && (f.one < 0 || f.one >= a.Info.Labels) {
+		return 0, fmt.Errorf("--label %d: the model's labels are 0 to %d", f.one, a.Info.Labels-1)
+	}
+	return f.one, nil
+}
+
+// of gives the labels of n examples of a file; nil where the model is not conditional.
+func (f *labelFlags) of(a *program, name string, n int, what string, given bool) (*vector.Labels, error) {
+	if a.Info.Labels == 0 {
+		return nil, nil
+	}
+	one, err := f.single(a, given)
+	if err != nil {
+		return nil, err
+	}
+	if one >= 0 {
+		return vector.NewLabels("--label", repeated(one, n), a.Info.Labels)
+	}
+	return a.labels(f.file, name, n, what)
+}
+
+// labels reads the labels of n examples of a file.
+func (a *program) labels(path, name string, n int, what string) (*vector.Labels, error) {
+	if path == "" {
+		return nil, fmt.Errorf("no labels: the model is conditional, so name a file with the label of each %s of %s, a whole number a line or IDX, with --labels FILE", what, name)
+	}
+	l, err := vector.ReadLabels(path, a.Info.Labels)
+	if err == nil {
+		err = l.Of(name, n, what)
+	}
+	return l, err
+}
+
+// repeated is n times the label.
+func repeated(label, n int) []int32 {
+	x := make([]int32, n)
+	for i := range x {
+		x[i] = int32(label)
+	}
+	return x
+}
+
+// each calls do for the label that a flag names, or for every label of the model, or once with -1 where it has none.
+func (f *labelFlags) each(a *program, given bool, do func(label int) error) error {
+	one, err := f.single(a, given)
+	if err != nil {
+		return err
+	}
+	if a.Info.Labels == 0 || one >= 0 {
+		return do(one)
+	}
+	for l := range a.Info.Labels {
+		if err := do(l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// every reports whether what is made has each label in turn.
+func (f *labelFlags) every(a *program) bool { return a.Info.Labels > 0 && f.one < 0 }
+
+// columns is how many vectors that are made stand in a row of a picture: a square of them, or a row a label.
+func (f *labelFlags) columns(a *program, number int) int {
+	if f.every(a) {
+		return number
+	}
+	return int(math.Ceil(math.Sqrt(float64(number))))
+}
+
+// addNumber adds the flags that say what is made, and how many; most is the default of models without labels.
+func (f *labelFlags) addNumber(a *program, fs *pflag.FlagSet, number *int, most int) {
+	f.addOne(a, fs, "what is made")
+	what := "how many"
+	if a.Info.Labels > 0 {
+		most, what = 10, "how many, of each label where --label names none"
+	}
+	fs.IntVarP(number, "number", "n", most, what)
+}
+
+// checkNumber finds numbers of what is made that cannot be.
+func (f *labelFlags) checkNumber(a *program, number int) error {
+	most := 1_000_000
+	if f.every(a) {
+		most /= a.Info.Labels
+	}
+	if number < 1 || number > most {
+		return fmt.Errorf("--number %d: give 1 to %d", number, most)
+	}
+	return nil
+}
+
+// eachLabel goes on with the help of a command that makes something of what.
+func (a *program) eachLabel(what string) string {
+	if a.Info.Labels == 0 {
+		return ""
+	}
+	return " Without --label it does so\nfor each label in turn, with the same " + what + ", so that one sees what the label alone changes."
+}
+
+// rowALabel goes on with the help of the number of columns.
+func (a *program) rowALabel() string {
+	if a.Info.Labels == 0 {
+		return ""
+	}
+	return ", or a row a label where --label names none"
+}
+
+// needed says that a command needs one label.
+func (f *labelFlags) needed(a *program, given bool) error {
+	if a.Info.Labels > 0 && !given {
+		return fmt.Errorf("no label: the model is conditional, so name one of 0 to %d with --label", a.Info.Labels-1)
+	}
+	_, err := f.single(a, given)
+	return err
+}
+
+// examples reads vectors, with their labels where the model is conditional.
+func (a *program) examples(data string, f labelFlags) (*vector.Set, error) {
+	set, err := a.vectors(data)
+	if err != nil || a.Info.Labels == 0 {
+		return set, err
+	}
+	l, err := f.of(a, set.Name, set.Len(), "vector", false)
+	if err != nil {
+		return nil, err
+	}
+	return set, set.Label(l)
+}
