@@ -1,5 +1,6 @@
 // Command sentences trains four models of one size on the same sentences and prints what came of them side by side: a language
-// model, an autoencoder that is left to itself, which collapses, and two that are kept from it.
+// model, an autoencoder that is left to itself, which collapses, and two that are kept from it. Then it prints what the last of
+// them writes: sentences from the prior, and from points between sentences of the test.
 //
 //	cd bench && go run ./sentences --data train.en --valid val.en --test test.en
 //
@@ -25,11 +26,11 @@ import (
 // runs are the models, by what their specs have in place of the lines of generated/textvae.
 var runs = []struct {
 	name, title string
-	lines       map[string]string // by key: the whole line, or nothing to leave it out
+	lines       map[string]string // by key: what stands in place of its line
 }{
-	{"lm", "language model", map[string]string{"latent": "latent: {size: 32, beta: 100}", "word_dropout": ""}},
-	{"plain", "autoencoder, plain", map[string]string{"latent": "latent: {size: 32}", "word_dropout": ""}},
-	{"dropout", "annealing, word dropout", map[string]string{"latent": "latent: {size: 32, annealing: {linear: {steps: 4000}}}", "word_dropout": "word_dropout: 0.5"}},
+	{"lm", "language model", map[string]string{"latent": "latent: {size: 32, beta: 100}"}},
+	{"plain", "autoencoder, plain", map[string]string{"latent": "latent: {size: 32}"}},
+	{"dropout", "annealing, word dropout", map[string]string{"latent": "latent: {size: 32, annealing: {linear: {steps: 4000}}}\nword_dropout: 0.5"}},
 	{"free", "annealing, free bits", nil},
 }
 
@@ -109,8 +110,38 @@ func compare() error {
 		}
 		fmt.Printf("| %s | %.2f | %.2f | %.2f | %.2f | %d | %.2f | %.1f %% |\n", r.title, e.Reconstruction, e.Divergence, e.Bound, e.NLL, e.Active, e.Information, 100*e.Tokens)
 	}
+	if *only != "" && *only != runs[len(runs)-1].name {
+		return nil
+	}
+	return show(root)
+}
+
+// show prints what the last run writes: sentences from the prior, and from points between pairs of sentences of the test.
+func show(root string) error {
+	name := runs[len(runs)-1].name
+	dir := filepath.Join(root, "demo", "sentences", name)
+	exe, best := filepath.Join(dir, name+".exe"), filepath.Join(dir, "best.safetensors")
+	out, err := command(dir, exe, "sample", "-n", strconv.Itoa(shown), "--model", best)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\nFrom the prior:\n\n%s", out)
+	data, err := os.ReadFile(*test)
+	if err != nil {
+		return err
+	}
+	sentences := strings.Split(string(data), "\n")
+	for i := 0; i < shown && 2*i+1 < len(sentences); i++ {
+		from, to := sentences[2*i], sentences[2*i+1]
+		if out, err = command(dir, exe, "interpolate", from, to, "--model", best); err != nil {
+			return err
+		}
+		fmt.Printf("\nFrom %q to %q:\n\n%s", from, to, out)
+	}
 	return nil
 }
+
+const shown = 10 // sentences from the prior, and pairs
 
 // build writes the package of a run and its program, and compiles it.
 func build(root, dir, name, spec string, lines map[string]string) error {
@@ -120,8 +151,6 @@ func build(root, dir, name, spec string, lines map[string]string) error {
 		switch other, ok := lines[key]; {
 		case key == "name":
 			line = "name: " + name
-		case ok && other == "":
-			continue
 		case ok:
 			line = other
 		}

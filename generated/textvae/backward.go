@@ -30,20 +30,17 @@ func (m *Model) backward(b *model.Batch) {
 
 	// textvae.yaml:19 written
 	// dy = dropout(dx, 0.3)   [steps, batch, 256]
-	kernel.Dropout(a.writeDy, a.writtenDx, m.dropRate(0.3), m.dropKey(4, 0), rows*writeUnits)
+	kernel.Dropout(a.writeDy, a.writtenDx, m.dropRate(0.3), m.dropKey(3, 0), rows*writeUnits)
 
 	// textvae.yaml:18 write
 	m.writeStepsBackward(b)
 	m.writeBeginningBackward(b)
 
 	// textvae.yaml:17 seen
-	// dseen = dropout(dx, 0.3)   [steps, batch, 128]
-	kernel.Dropout(a.againDseen, a.seenDx, m.dropRate(0.3), m.dropKey(3, 0), rows*againSize)
+	// dx = dropout(dx, 0.3)   [steps, batch, 128]
+	kernel.Dropout(a.againDx, a.seenDx, m.dropRate(0.3), m.dropKey(2, 0), rows*againSize)
 
 	// textvae.yaml:16 again
-	// dx = dseen, each row 0 with probability 0.3   [steps, batch, 128]
-	kernel.DropRows(a.againDx, a.againDseen, m.dropRate(0.3), m.dropKey(2, 0), rows, againSize)
-
 	// dtable[tokens] += dx   [5003, 128]
 	kernel.Clear(g.Again.Table, vocab*againSize)
 	kernel.ScatterAdd(g.Again.Table, a.againDx, b.Tokens, againSize)

@@ -104,19 +104,16 @@ func (m *Model) decode(b *model.Batch) {
 	// x = table[tokens]   [steps, batch, 128]
 	kernel.Gather(a.againX, p.Again.Table, b.Tokens, againSize)
 
-	// seen = x, each row 0 with probability 0.3   [steps, batch, 128]
-	kernel.DropRows(a.againSeen, a.againX, m.dropRate(0.3), m.dropKey(2, 0), rows, againSize)
-
 	// textvae.yaml:17 seen
-	// x = dropout(seen, 0.3)   [steps, batch, 128]
-	kernel.Dropout(a.seenX, a.againSeen, m.dropRate(0.3), m.dropKey(3, 0), rows*againSize)
+	// x = dropout(x, 0.3)   [steps, batch, 128]
+	kernel.Dropout(a.seenX, a.againX, m.dropRate(0.3), m.dropKey(2, 0), rows*againSize)
 
 	// textvae.yaml:18 write
 	m.writeDecode(b)
 
 	// textvae.yaml:19 written
 	// x = dropout(y, 0.3)   [steps, batch, 256]
-	kernel.Dropout(a.writtenX, a.writeY, m.dropRate(0.3), m.dropKey(4, 0), rows*writeUnits)
+	kernel.Dropout(a.writtenX, a.writeY, m.dropRate(0.3), m.dropKey(3, 0), rows*writeUnits)
 
 	// textvae.yaml:20 out
 	// logits = x·w + b   [steps, batch, 5003]

@@ -96,7 +96,7 @@ var info = model.Info{
 	Kind:         "vae",
 	Description:  "A variational autoencoder of sentences.",
 	Spec:         "textvae.yaml",
-	SpecDigest:   "42d9c6cc7d3d5ce9dcd5dbee6129cec49165a84853203ab548e3a346c27314f9",
+	SpecDigest:   "96cf609a54c604c64a103fb20b4b8ffe5571f13ffc24b02726a434bc4d8091ca",
 	Architecture: "667ba48d4b6aaac53522cb995caab221c5006a9ba451f0cd1e2a075abb5fe013",
 	Vocab:        vocab,
 	Batch:        maxBatch,
