@@ -226,6 +226,55 @@ func TestGANCompiled(t *testing.T) {
 	}
 }
 
+// goldenStep is what PyTorch computed of a step: the loss, and of each gradient its norm, its product with numbers of its own, and some elements.
+type goldenStep struct {
+	Loss    float64
+	Tensors []struct {
+		Name      string
+		Norm, Dot float64
+		At        []int
+		Values    []float64
+	}
+}
+
+// goldenNumbers are n of a stream, from -scale to scale.
+func goldenNumbers(stream uint64, n int, scale float32) []float64 {
+	x := make([]float64, n)
+	for i := range x {
+		u := float32(model.Key(stream, uint64(i))>>40) / (1 << 24)
+		x[i] = float64((u*2 - 1) * scale)
+	}
+	return x
+}
+
+// check compares outputs of a graph with the step, which trains so many tensors; stream numbers these.
+func (s goldenStep) check(t *testing.T, name string, got map[string]*graph.Tensor, stream map[string]uint64, tensors int) {
+	t.Helper()
+	if e := math.Abs(got["loss"].F[0] - s.Loss); !(e <= 1e-7) {
+		t.Errorf("%s: loss %v, PyTorch's is %v", name, got["loss"].F[0], s.Loss)
+	}
+	if len(s.Tensors) != tensors {
+		t.Fatalf("%s: PyTorch has %d tensors", name, len(s.Tensors))
+	}
+	for _, w := range s.Tensors {
+		g := got["grad:"+w.Name].F
+		var square, dot float64
+		for j, v := range goldenNumbers(200+stream[w.Name], len(g), 1) {
+			square += g[j] * g[j]
+			dot += g[j] * v
+		}
+		errs := []float64{math.Abs(math.Sqrt(square) - w.Norm), math.Abs(dot - w.Dot)}
+		for k, at := range w.At {
+			errs = append(errs, math.Abs(g[at]-w.Values[k]))
+		}
+		for _, e := range errs {
+			if !(e <= 1e-7*(1+w.Norm)) {
+				t.Errorf("%s: %s is %.2g away from PyTorch's, whose norm is %.3g", name, w.Name, e, w.Norm)
+			}
+		}
+	}
+}
+
 // TestGANPyTorch compares the losses and gradients of small pairs, one for every loss and penalty, in float64 with those that PyTorch computes from the same weights
 // and noise: testdata/pytorch_golden.py of the generated packages has both formulas.
 func TestGANPyTorch(t *testing.T) {
@@ -233,28 +282,11 @@ func TestGANPyTorch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	type step struct {
-		Loss    float64
-		Tensors []struct {
-			Name      string
-			Norm, Dot float64
-			At        []int
-			Values    []float64
-		}
-	}
 	var golden struct {
-		Adversaries map[string]struct{ Discriminator, Generator step }
+		Adversaries map[string]struct{ Discriminator, Generator goldenStep }
 	}
 	if err := json.Unmarshal(data, &golden); err != nil {
 		t.Fatal(err)
-	}
-	numbers := func(stream uint64, n int, scale float32) []float64 {
-		x := make([]float64, n)
-		for i := range x {
-			u := float32(model.Key(stream, uint64(i))>>40) / (1 << 24)
-			x[i] = float64((u*2 - 1) * scale)
-		}
-		return x
 	}
 	for name, options := range map[string]string{
 		"minimax":       "loss: {minimax: 0.1}",
@@ -290,19 +322,19 @@ func TestGANPyTorch(t *testing.T) {
 			want := golden.Adversaries[name]
 			for _, side := range []struct {
 				g    *graph.Graph
-				want step
+				want goldenStep
 			}{{c.model.Discriminate, want.Discriminator}, {c.model.Train, want.Generator}} {
 				in := values(c.model, c.model.Discriminate, sizes, 1)
 				for name, x := range in {
 					switch i, learnt := stream[name]; {
 					case learnt:
-						copy(x.F, numbers(100+i, len(x.F), 0.5))
+						copy(x.F, goldenNumbers(100+i, len(x.F), 0.5))
 					case name == "vectors":
-						copy(x.F, numbers(1, len(x.F), 1))
+						copy(x.F, goldenNumbers(1, len(x.F), 1))
 					case name == "noise":
-						copy(x.F, numbers(2, len(x.F), 1))
+						copy(x.F, goldenNumbers(2, len(x.F), 1))
 					case name == "mix":
-						copy(x.F, numbers(3, len(x.F), 0.5))
+						copy(x.F, goldenNumbers(3, len(x.F), 0.5))
 						for i := range x.F {
 							x.F[i] += 0.5
 						}
@@ -315,30 +347,7 @@ func TestGANPyTorch(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if e := math.Abs(got["loss"].F[0] - side.want.Loss); !(e <= 1e-7) {
-					t.Errorf("%s: loss %v, PyTorch's is %v", side.g.Name, got["loss"].F[0], side.want.Loss)
-				}
-				if len(side.want.Tensors) != 6 {
-					t.Fatalf("%s: PyTorch has %d tensors", side.g.Name, len(side.want.Tensors))
-				}
-				for _, w := range side.want.Tensors {
-					g := got["grad:"+w.Name].F
-					var square, dot float64
-					for j, v := range numbers(200+stream[w.Name], len(g), 1) {
-						square += g[j] * g[j]
-						dot += g[j] * v
-					}
-					errs := []float64{math.Abs(math.Sqrt(square) - w.Norm), math.Abs(dot - w.Dot)}
-					for k, at := range w.At {
-						errs = append(errs, math.Abs(g[at]-w.Values[k]))
-					}
-					for _, e := range errs {
-						if !(e <= 1e-7*(1+w.Norm)) {
-							t.Errorf("%s: %s is %.2g away from PyTorch's, whose norm is %.3g", side.g.Name, w.Name, e, w.Norm)
-							break
-						}
-					}
-				}
+				side.want.check(t, side.g.Name, got, stream, 6)
 			}
 		})
 	}

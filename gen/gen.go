@@ -20,7 +20,7 @@ import (
 )
 
 // Version is the version of the generator. It stands in generated code, and changes whenever what is generated does.
-const Version = "0.3.0"
+const Version = "0.4.0"
 
 // File is a generated file: its name within the package's folder, and its contents.
 type File = emit.File

@@ -179,14 +179,16 @@ func values(m *build.Model, g *graph.Graph, sizes map[string]int, seed uint64) m
 			}
 		}
 		switch v.Name {
-		case "klWeight":
+		case "klWeight", "inverseTemperature":
 			x.F[0] = 0.7
 		case "vectors":
 			for i := range x.F {
 				x.F[i] = r.Float64()
 			}
 		case "targets":
-			x.I[len(x.I)-1] = -1
+			if g != m.Discriminate && g != m.Judge { // lines that are judged have no padding
+				x.I[len(x.I)-1] = -1
+			}
 		case "tokens", "source":
 			if (m.Spec.Source != nil || m.Spec.Kind == "attention") && len(x.I) > 2 {
 				x.I[len(x.I)-2] = -1
@@ -210,6 +212,18 @@ func values(m *build.Model, g *graph.Graph, sizes map[string]int, seed uint64) m
 	}
 	return in
 }
+
+// gumbel is what compiled models of seed 1 draw in their first step, in an iteration of a loop.
+func gumbel(x []float64, stream, index int) {
+	drawn := make([]float32, len(x))
+	kernel.Gumbel(drawn, model.Key(1, 0, uint64(stream), uint64(index)), 0, len(x))
+	for i, v := range drawn {
+		x[i] = float64(v)
+	}
+}
+
+// random is what evaluations draw.
+var random = eval.Random{Normal: noise, Gumbel: gumbel}
 
 // noise is what compiled models of seed 1 draw in their first step.
 func noise(x []float64, stream int) {
@@ -256,12 +270,12 @@ func checkGradients(t *testing.T, m *spec.Model, of func(*build.Model) *graph.Gr
 	if prepare != nil {
 		prepare(forward, in)
 	}
-	got, err := eval.RunRandom(g, in, sizes, eval.Random{Normal: noise})
+	got, err := eval.RunRandom(g, in, sizes, random)
 	if err != nil {
 		t.Fatal(err)
 	}
 	loss := func() float64 {
-		out, err := eval.RunRandom(of(forward), in, sizes, eval.Random{Normal: noise})
+		out, err := eval.RunRandom(of(forward), in, sizes, random)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/gradsmith/gradsmith/gen/build"
 	"github.com/gradsmith/gradsmith/gen/eval"
 	"github.com/gradsmith/gradsmith/gen/grad"
 	"github.com/gradsmith/gradsmith/gen/graph"
@@ -30,16 +29,30 @@ func windowGraph(t *testing.T, differentiated bool) (*graph.Graph, []*graph.Valu
 		params = append(params, v)
 		return v
 	}
-	c := &build.Convolution{Widths: []int{2, 3, 6}, Filters: []graph.Dim{dim(4), dim(3), dim(2)}}
-	for i, w := range c.Widths {
-		name := string(rune('a' + i))
-		c.Weights = append(c.Weights, param("filters."+name, dim(3*w), c.Filters[i]))
-		c.Biases = append(c.Biases, param("filters.bias_"+name, c.Filters[i]))
+	apply := func(o *graph.Op, name string, attrs graph.Attrs, args ...*graph.Value) *graph.Value {
+		return b.Apply(o, []string{name}, attrs, args...)[0]
 	}
-	features := c.Apply(b, "filters", x)
+	var features *graph.Value
+	for i, width := range []int{2, 3, 6} {
+		name, filters := string(rune('a'+i)), dim(4-i)
+		windows := apply(op.Unfold, "windows", graph.Attrs{{Key: "width", Val: width}}, x)
+		z := apply(op.MatMul, "filtered", nil, windows, param("filters."+name, dim(3*width), filters))
+		z = apply(op.ReLU, "filtered", nil, apply(op.AddBias, "filtered", nil, z, param("filters.bias_"+name, filters)))
+		if features == nil {
+			features = z
+		} else {
+			features = apply(op.JoinColumns, "features", nil, features, z)
+		}
+	}
+	features = apply(op.MaxSteps, "largest", nil, features)
 	b.Scope = "highway"
 	wide := dim(9)
-	y := build.Highway(b, "highway", features, param("highway.w", wide, wide), param("highway.b", wide), param("highway.wt", wide, wide), param("highway.bt", wide))
+	affine := func(name string) *graph.Value {
+		z := apply(op.MatMul, name, nil, features, param("highway.w_"+name, wide, wide))
+		return apply(op.AddBias, name, nil, z, param("highway.b_"+name, wide))
+	}
+	h, gate := apply(op.ReLU, "h", nil, affine("h")), apply(op.Sigmoid, "gate", nil, affine("gate"))
+	y := apply(op.Add, "y", nil, features, apply(op.Mul, "step", nil, gate, apply(op.Sub, "change", nil, h, features)))
 	b.Scope = "verdict"
 	verdict := b.Apply(op.MatMul, []string{"verdict"}, nil, y, param("verdict.w", wide, one))[0]
 	ones := b.Apply(op.Ones, []string{"dverdict"}, graph.Attrs{{Key: "shape", Val: verdict.Shape}})[0]
@@ -142,13 +155,12 @@ func TestWindowKernels(t *testing.T) {
 		x, y := g.Input("x", graph.Data, graph.F32, shape), g.Input("y", graph.Data, graph.F32, shape.With(graph.Const(cols*width, "")))
 		dy := g.Input("dy", graph.Data, graph.F32, shape[1:])
 		w := graph.Attrs{{Key: "width", Val: width}}
-		skip := graph.Attrs{{Key: "without", Val: width - 1}}
 		g.Output(b.Apply(op.Unfold, nil, w, x)[0], "unfolded")
 		g.Output(b.Apply(op.Fold, nil, w.Set("features", shape[2]), y)[0], "folded")
-		top := b.Apply(op.MaxSteps, nil, skip, x)[0]
+		top := b.Apply(op.MaxSteps, nil, nil, x)[0]
 		g.Output(top, "top")
-		g.Output(b.Apply(op.MaxStepsGrad, nil, skip, x, top, dy)[0], "placed")
-		g.Output(b.Apply(op.MaxStepsPick, nil, skip, x, top, x)[0], "picked")
+		g.Output(b.Apply(op.MaxStepsGrad, nil, nil, x, top, dy)[0], "placed")
+		g.Output(b.Apply(op.MaxStepsPick, nil, nil, x, top, x)[0], "picked")
 		in, floats := map[string]*graph.Tensor{}, map[string][]float32{}
 		for _, v := range g.Inputs {
 			in[v.Name] = eval.New(v, sizes)
@@ -168,9 +180,9 @@ func TestWindowKernels(t *testing.T) {
 		}
 		kernel.Unfold(got["unfolded"], floats["x"], steps, batch, cols, width)
 		kernel.Fold(got["folded"], floats["y"], steps, batch, cols, width)
-		kernel.MaxSteps(got["top"], floats["x"], steps, batch, cols, width-1)
-		kernel.MaxStepsGrad(got["placed"], floats["x"], got["top"], floats["dy"], steps, batch, cols, width-1)
-		kernel.MaxStepsPick(got["picked"], floats["x"], got["top"], floats["x"], steps, batch, cols, width-1)
+		kernel.MaxSteps(got["top"], floats["x"], steps, batch, cols)
+		kernel.MaxStepsGrad(got["placed"], floats["x"], got["top"], floats["dy"], steps, batch, cols)
+		kernel.MaxStepsPick(got["picked"], floats["x"], got["top"], floats["x"], steps, batch, cols)
 		for name, w := range want {
 			for i, v := range got[name] {
 				if float64(v) != w.F[i] {

@@ -31,7 +31,10 @@ func (m *Model) architecture() string {
 	}
 	architecture(&b, m.Layers)
 	if g := m.GAN; g != nil {
-		fmt.Fprintf(&b, "noise %d %s\naverage %t\ndiscriminator\n", g.Noise.Size, g.Noise.Distribution, g.EMA > 0)
+		if g.Text == nil {
+			fmt.Fprintf(&b, "noise %d %s\naverage %t\n", g.Noise.Size, g.Noise.Distribution, g.EMA > 0)
+		}
+		b.WriteString("discriminator\n")
 		architecture(&b, g.Discriminator)
 	}
 	if m.Latent != nil {
@@ -58,6 +61,8 @@ func (t *Tokenizer) architecture(b *strings.Builder) {
 		fmt.Fprintf(b, " %q", t.Words)
 	case "bpe":
 		fmt.Fprintf(b, " %q", t.Merges)
+	case "numbers":
+		fmt.Fprintf(b, " %d", t.Vocab)
 	}
 	for _, s := range t.Specials {
 		fmt.Fprintf(b, " %s", s)
@@ -98,7 +103,11 @@ func architecture(b *strings.Builder, layers []Layer) {
 				l.Name, l.Width, l.Layers, l.Heads, l.KVHeads, l.Hidden, l.Activation, l.Norm, l.NormFirst, l.Epsilon, l.Bias, l.Causal, l.Cross, l.Window, l.Prefix, l.Rotary, l.ALiBi)
 		case *RMSNorm:
 			fmt.Fprintf(b, "rmsnorm %s size=%d epsilon=%v\n", l.Name, l.Width, l.Epsilon)
-		case *Dropout: // leaves parameters as they are
+		case *Dropout, *MaxPool: // leave parameters as they are
+		case *Conv1D:
+			fmt.Fprintf(b, "conv1d %s widths=%v filters=%d activation=%s\n", l.Name, l.Widths, l.Filters, l.Activation)
+		case *Highway:
+			fmt.Fprintf(b, "highway %s size=%d\n", l.Name, l.Width)
 		case *LayerNorm:
 			fmt.Fprintf(b, "layernorm %s size=%d epsilon=%v\n", l.Name, l.Width, l.Epsilon)
 		case *Dense:

@@ -42,7 +42,7 @@ var stackType = &typ{
 	),
 }
 
-// The words for layers of kinds attention and vae.
+// The words for layers of Transformers.
 var (
 	positionsWord = word{name: "positions", doc: "Adds a row that depends on the token's place alone.", also: []string{"position", "positional", "position_embedding", "positional_encoding", "pos"}, typ: object("",
 		layerName(),
@@ -76,7 +76,7 @@ var transformerType = object("",
 		word{name: "post", doc: "Behind each part, on the sum, as in Vaswani et al. 2017 and BERT.", also: []string{"after", "last", "behind"}},
 	), "pre", "Where the norms stand (Xiong et al. 2020).").called("norm_first", "pre_norm", "post_norm", "norm_position"),
 	normEpsilon("variance or mean square"),
-	may("window", integer(1, maxShape), "all tokens before it", "In a decoder: how many tokens a token sees, itself included (Beltagy et al. 2020).").called("sliding_window", "local", "attention_window", "span"),
+	may("window", integer(1, maxShape), "all tokens before it", "In a decoder, and in a discriminator with a verdict on each token: how many tokens a token sees, itself included (Beltagy et al. 2020).").called("sliding_window", "local", "attention_window", "span"),
 	may("prefix", integer(1, maxShape), "none", "In a decoder without an encoder: how many tokens at the start are seen by every token, those before them included (Raffel et al. 2020).").called("prefix_length", "prefix_lm"),
 	may("rotary", &typ{form: objectForm, switched: true, cell: "`true`, or a map with the key `base`, from 1 to 1e9", keys: []*key{
 		with("base", from(1, 1e9), 10000.0, "Base of the wavelengths, which rise from 2π to almost base·2π.").called("theta", "rope_theta"),

@@ -69,6 +69,9 @@ func (c *checker) text(v *value, path string) Tokenizer {
 	case "bytes":
 		t.Vocab = 256
 		return t
+	case "numbers":
+		t.Vocab = int(v.set.key("size").integer)
+		return t
 	case "ascii":
 		t.Vocab = 96
 	default:
@@ -122,6 +125,8 @@ func (t *Tokenizer) Has(c rune) bool {
 		return true
 	case "ascii":
 		return c == '\n' || c >= ' ' && c <= '~'
+	case "numbers":
+		return c == ' ' || c == '\n' || c >= '0' && c <= '9'
 	}
 	return slices.Contains(t.Chars, c)
 }

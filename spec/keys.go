@@ -94,6 +94,8 @@ var tokenizerType = choice("tokenizer", "How text becomes tokens. The number of 
 		vocabularyFile()).shortFor("file")},
 	word{name: "bpe", doc: "A token is a byte, or two tokens that a vocabulary file merges, which `gradsmith vocab TEXT --bpe N` makes (Sennrich et al. 2016; over bytes as in GPT-2, whose merges.txt works too). Any text works; frequent words are one token.", also: []string{"subword", "subwords", "wordpiece", "sentencepiece", "gpt2", "tiktoken"}, typ: object("",
 		vocabularyFile()).shortFor("file")},
+	word{name: "numbers", doc: "A token is a whole number from 0 to `size` − 1, written in digits with blanks in between: of sequences that are not text.", also: []string{"ids", "integers", "tokens"}, typ: object("",
+		need("size", integer(2, maxVocab), "How many numbers there are.").called("vocab", "count", "vocabulary")).shortFor("size")},
 )
 
 func vocabularyFile() *key {

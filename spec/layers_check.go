@@ -19,6 +19,8 @@ const (
 	vectorWriter // of kind vae: the decoder of vectors
 	generating   // the generator of a pair of adversarial networks
 	judging      // its discriminator
+	writing      // the generator of adversarial networks of text
+	reading      // their discriminator
 )
 
 // layers checks a list of layers: their order, their widths, their size in memory.
@@ -38,12 +40,19 @@ type layers struct {
 
 	latent       int  // of kind vae: numbers of the latent vector and its label, which a decoder reads; 0 otherwise
 	reads        bool // a transformer that reads the latent vector came before
+	causal       bool // role reading: each token has a verdict, on the line up to there
 	transformers bool // there is a transformer among the layers
 	sinusoidal   bool // there are sinusoidal positions among the layers
 	attends      Pos  // of the layer that has attention over the encoder, if there is one; transformers apart
 
+	pooled  bool // a layer has left no time steps
 	unknown bool // a layer is bad, so what is missing may be that one
 	tooMany bool // the number of parameters was reported
+}
+
+// overTime tells the layers that look at several time steps.
+func overTime(word string) bool {
+	return isRecurrent(word) || word == "conv1d" || word == "max_pool" || word == "positions" || word == "transformer"
 }
 
 func isRecurrent(word string) bool { return word == "rnn" || word == "lstm" || word == "gru" }
@@ -87,7 +96,10 @@ func (c *layers) check(list *value, names []string) []Layer {
 		table := v.word == "embedding" || v.word == "one_hot"
 		switch {
 		case c.ofVectors():
-			if table || isRecurrent(v.word) || v.word == "transformer" || v.word == "positions" {
+			switch {
+			case c.role == judging && v.word != "dense" && v.word != "dropout":
+				c.errorf(v.Pos, "%s: %s is a layer of discriminators of text; those of vectors are made of dense and dropout", c.path, v.word)
+			case table || overTime(v.word):
 				c.errorf(v.Pos, "%s: %s is a layer of models of text; those of vectors are made of dense, dropout, layernorm and rmsnorm", c.path, v.word)
 			}
 		case first && !table:
@@ -96,6 +108,10 @@ func (c *layers) check(list *value, names []string) []Layer {
 			c.errorf(v.Pos, "%s: %s reads tokens, so it can only be the first layer", c.path, v.word)
 			width = 0
 		}
+		if c.pooled && overTime(v.word) {
+			c.errorf(v.Pos, "%s: %s reads time steps, but max_pool has left none; put it before max_pool", c.path, v.word)
+		}
+		c.pooled = c.pooled || v.word == "max_pool"
 		logits := last && c.role != sourceSide && c.role != vectorReader
 		if logits && v.word != "dense" {
 			c.errorf(v.Pos, "%s: the last layer gives %s, so it is a dense, not %s; add `- dense`", c.path, c.gives(), v.word)
@@ -119,7 +135,7 @@ func (c *layers) ofVectors() bool {
 // gives says what the last layer gives, and wide what its width is.
 func (c *layers) gives() string {
 	switch {
-	case c.role == judging:
+	case c.role == judging || c.role == reading:
 		return "the verdict"
 	case c.ofVectors():
 		return "the vectors"
@@ -138,6 +154,7 @@ func (c *layers) wide() string {
 func (c *layers) fits(list *value) {
 	var recurrent, positions *value
 	places := false // the stack can tell the order of tokens
+	windows := false
 	for _, v := range list.list {
 		c.unknown = c.unknown || v.bad
 		switch {
@@ -149,6 +166,8 @@ func (c *layers) fits(list *value) {
 		case v.word == "transformer":
 			c.transformers = true
 			places = places || v.set.key("rotary").given || v.set.key("rotary").bad || v.set.key("alibi").flag
+		case v.word == "conv1d":
+			windows = true
 		case v.word == "positions":
 			positions = v
 			places = true
@@ -157,6 +176,20 @@ func (c *layers) fits(list *value) {
 	}
 	switch {
 	case c.ofVectors():
+		return
+	case c.role == reading:
+		switch {
+		case c.unknown:
+		case positions != nil && !c.transformers:
+			c.errorf(positions.Pos, "positions: the discriminator has no transformer; other layers see the order of tokens without them, or do not look at it, so leave them out")
+		case c.transformers && recurrent == nil && !windows && !places && !c.causal:
+			c.errorf(list.Pos, "discriminator: nothing tells its transformer the order of the tokens; add `- positions` behind the first layer, or `rotary: true` or `alibi: true` to the transformer")
+		}
+		return
+	case c.role == writing:
+		if recurrent == nil && !c.unknown {
+			c.errorf(list.Pos, "generator: a generator of text needs a recurrent layer: rnn, lstm or gru")
+		}
 		return
 	case c.role == predictor:
 		if recurrent == nil && !c.unknown {
@@ -239,6 +272,14 @@ func (c *layers) layer(v *value, base LayerBase, in int, logits bool) Layer {
 		return n
 	case "dense":
 		return c.dense(v, base, in, logits)
+	case "conv1d":
+		return c.conv(v, base, in)
+	case "max_pool":
+		p := &MaxPool{base}
+		p.Width = in
+		return p
+	case "highway":
+		return c.highway(v, base, in)
 	}
 	return c.recurrent(v, base, in)
 }
@@ -385,6 +426,11 @@ func (c *layers) dense(v *value, base LayerBase, in int, logits bool) Layer {
 	}
 	d.Width = int(units.integer)
 	switch {
+	case logits && c.role == reading:
+		d.Width = 1
+		if units.given && !units.bad && units.integer != 1 {
+			c.errorf(units.Pos, "dense.units: the discriminator gives one number, its verdict, not %d; leave units out", units.integer)
+		}
 	case logits && !units.given:
 		d.Width = c.vocab
 	case logits && !units.bad && c.vocab > 0 && d.Width != c.vocab && c.role == generating:
@@ -395,7 +441,7 @@ func (c *layers) dense(v *value, base LayerBase, in int, logits bool) Layer {
 		c.errorf(units.Pos, "dense.units: the last layer is as wide as %s, which is %d, not %d; leave units out", c.wide(), c.vocab, d.Width)
 	case !units.given && c.role == sourceSide:
 		c.errorf(v.Pos, "dense: the key \"units\" is missing; it is the vocabulary only where logits are given, which is at the end of the decoder, not of the encoder")
-	case !units.given && (c.role == generating || c.role == judging):
+	case !units.given && (c.role == generating || c.role == judging || c.role == writing || c.role == reading):
 		c.errorf(v.Pos, "dense: the key \"units\" is missing; only the last layer of the %s has a default", c.path)
 	case !units.given && c.ofVectors():
 		c.errorf(v.Pos, "dense: the key \"units\" is missing; only the last layer of the decoder has a default, the width of the vectors")
@@ -404,7 +450,7 @@ func (c *layers) dense(v *value, base LayerBase, in int, logits bool) Layer {
 	}
 	if a := set.key("activation"); logits && c.role != generating && a.given && !a.bad && a.word != "none" {
 		what := strings.TrimPrefix(c.gives(), "the ")
-		if c.role == judging {
+		if c.role == judging || c.role == reading {
 			what = "the verdict, which the loss squashes as it needs"
 		}
 		c.errorf(a.Pos, "dense.activation: the last layer gives %s, so it has none, not %s", what, a.word)
@@ -447,6 +493,57 @@ func (c *layers) dense(v *value, base LayerBase, in int, logits bool) Layer {
 	}
 	c.count(v, params+int64(d.Width), d.Width)
 	return d
+}
+
+// standard is how a layer's matrix and bias start that reads in features, where neither layer nor model says otherwise.
+func (c *layers) standard(v *value, in int) (matrix, bias Init) {
+	uniform := Init{Pos: v.Pos, Scheme: "uniform", Scale: 1}
+	if in > 0 {
+		uniform.Scale = 1 / math.Sqrt(float64(in))
+	}
+	own := v.set.key("init")
+	matrix, bias = c.initial(own, c.initial(c.init, uniform)), uniform
+	if own.given || c.init.given {
+		bias = Init{Pos: v.Pos, Scheme: "zeros"}
+	}
+	return matrix, c.initial(v.set.key("init_bias"), bias)
+}
+
+func (c *layers) conv(v *value, base LayerBase, in int) Layer {
+	widths := v.set.key("widths")
+	l := &Conv1D{LayerBase: base, Filters: int(v.set.key("filters").integer), Activation: v.set.key("activation").word, Slope: v.set.key("activation").set.key("slope").number}
+	total := 0
+	for i, w := range widths.list {
+		if w.bad {
+			continue
+		}
+		n := int(w.integer)
+		switch {
+		case i > 0 && len(l.Widths) > 0 && n <= l.Widths[len(l.Widths)-1]:
+			c.errorf(w.Pos, "conv1d.widths: %d does not follow on %d; give each width once, in rising order", n, l.Widths[len(l.Widths)-1])
+			continue
+		case n > c.shape.Steps:
+			c.errorf(w.Pos, "conv1d.widths: a window of %d steps is longer than a line, which has %d; lower it", n, c.shape.Steps)
+		}
+		l.Widths = append(l.Widths, n)
+		total += n
+	}
+	l.Width = len(l.Widths) * l.Filters
+	widest := 1
+	if len(l.Widths) > 0 {
+		widest = l.Widths[len(l.Widths)-1]
+	}
+	l.Init, l.BiasInit = c.standard(v, in*widest)
+	c.count(v, int64(total)*int64(in)*int64(l.Filters)+int64(l.Width), max(l.Width, total*in))
+	return l
+}
+
+func (c *layers) highway(v *value, base LayerBase, in int) Layer {
+	l := &Highway{LayerBase: base, GateBias: v.set.key("gate_bias").number}
+	l.Width = in
+	l.Init, l.BiasInit = c.standard(v, in)
+	c.count(v, 2*int64(in)*int64(in+1), 4*in)
+	return l
 }
 
 // here says in which of several stacks something is not.

@@ -65,7 +65,7 @@ type Shape struct {
 // Tokenizer says how text becomes tokens.
 type Tokenizer struct {
 	Pos
-	Kind    string   // "bytes", "ascii" (newline, then the 95 printable characters), "chars", "words" or "bpe"
+	Kind    string   // "bytes", "ascii" (newline, then the 95 printable characters), "chars", "words", "bpe" or "numbers"
 	Chars   []rune   // kind chars: the characters in order of their token
 	Words   []string // kind words: the words in order of their token; the token behind them stands for all others
 	Merges  []string // kind bpe: the merges in order of their token, as in the file; before them are the 256 bytes
@@ -175,9 +175,28 @@ type GAN struct {
 	Discriminator   []Layer
 	Optimizer       Optimizer // the discriminator's
 	Penalty         Penalty
-	FeatureMatching float64 // weight of the distance between mean features in the generator's loss (Salimans et al. 2016); 0: none
-	CriticSteps     int     // steps of the discriminator for each of the generator
-	EMA             float64 // decay of the average of the generator's parameters that samples are made with; 0: none
+	FeatureMatching float64    // weight of the distance between mean features in the generator's loss (Salimans et al. 2016); 0: none
+	CriticSteps     int        // steps of the discriminator for each of the generator
+	EMA             float64    // decay of the average of the generator's parameters that samples are made with; 0: none
+	Text            *Imitation // of networks of text: how their generator learns; nil for networks of vectors, which have Noise
+}
+
+// Imitation says how the generator of adversarial networks of text learns. It is a language model, which begins by learning from the text alone; after that the
+// discriminator's verdicts on what it writes lead it.
+type Imitation struct {
+	Pos
+	Estimator     string  // how verdicts on tokens reach the generator: "policy_gradient" (Yu et al. 2017) or "gumbel_softmax" (Jang et al. 2017)
+	Rewards       string  // policy_gradient: "rollouts" or "tokens"
+	Rollouts      int     // of policy_gradient with rollouts: how many for each token
+	Discount      float64 // of policy_gradient with tokens
+	Value         string  // of policy_gradient: what a verdict is worth, "odds" or "probability"
+	Baseline      string  // of policy_gradient: "mean", "prefix" or "none"
+	Hard          bool    // gumbel_softmax: whether the discriminator reads tokens, gradients going straight through
+	Hot, Cold     float64 // gumbel_softmax: temperatures at the start and after Cooling steps
+	Cooling       int
+	Pretraining   int     // steps in which the generator learns from the text alone
+	Rate          float64 // of these steps
+	Discriminator int     // steps after these in which the discriminator alone learns
 }
 
 // Noise is what a generator begins with: Size independent numbers a vector.
@@ -194,7 +213,7 @@ type Penalty struct {
 	Weight float64
 }
 
-// Layer is one entry of a list of layers: *Embedding, *OneHot, *Positions, *Recurrent, *Transformer, *Dropout,
+// Layer is one entry of a list of layers: *Embedding, *OneHot, *Positions, *Recurrent, *Transformer, *Conv1D, *MaxPool, *Highway, *Dropout,
 // *LayerNorm, *RMSNorm or *Dense.
 type Layer interface {
 	// LayerName is the name of the layer: lower-case letters, digits and underscores.
@@ -388,4 +407,28 @@ type Train struct {
 	Separator  string  // text that ends a document: the state is reset after it; empty means that a file is one text
 	Sampling   float64 // scheduled sampling: share of the tokens that the model draws itself (Bengio et al. 2015)
 	Rise       int     // steps in which that share rises from 0
+}
+
+// Conv1D is filters over windows of time steps, of several widths side by side (Kim 2014). Width is the number of all filters.
+type Conv1D struct {
+	LayerBase
+	Widths     []int // time steps of a window, each larger than the one before
+	Filters    int   // of each width
+	Activation string
+	Slope      float64
+	Init       Init // of the filters
+	BiasInit   Init
+}
+
+// MaxPool keeps the largest value of each feature over time.
+type MaxPool struct {
+	LayerBase
+}
+
+// Highway is a layer whose gate says how much of its input it passes on unchanged (Srivastava et al. 2015).
+type Highway struct {
+	LayerBase
+	GateBias float64
+	Init     Init // of both matrices
+	BiasInit Init // of the bias of what is new
 }

@@ -142,6 +142,9 @@ func dump(m *Model) string {
 			line("discriminator", l)
 		}
 		line("noise", g.Noise)
+		if g.Text != nil {
+			line("text", *g.Text)
+		}
 		line("penalty", g.Penalty)
 		line("discriminator optimizer", g.Optimizer)
 		fmt.Fprintf(&b, "feature matching %v critic steps %d ema %v\n", g.FeatureMatching, g.CriticSteps, g.EMA)
@@ -315,9 +318,27 @@ func TestReference(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for _, link := range regexp.MustCompile(`\]\(#([^)]*)\)`).FindAllStringSubmatch(page, -1) {
-		if !strings.Contains(page, "### `"+link[1]+"`") {
-			t.Errorf("a link leads to %q, which there is not", link[1])
+	// GitHub makes the name of a heading from its text: two of the same text would be told apart by numbers that change when a third one comes.
+	headings := map[string]int{}
+	for _, h := range regexp.MustCompile(`(?m)^##+ (.*)$`).FindAllStringSubmatch(regexp.MustCompile("(?s)```.*?```").ReplaceAllString(page, ""), -1) {
+		name := strings.ReplaceAll(regexp.MustCompile(`[^\pL\pN_ -]`).ReplaceAllString(strings.ToLower(h[1]), ""), " ", "-")
+		if headings[name]++; headings[name] > 1 {
+			t.Errorf("there are two headings %q", h[1])
+		}
+	}
+	links := regexp.MustCompile(`\]\(#([^)]*)\)`).FindAllStringSubmatch(page, -1)
+	for _, link := range links {
+		if headings[link[1]] != 1 {
+			t.Errorf("a link leads to %q, which there is %d times", link[1], headings[link[1]])
+		}
+	}
+	if len(links) < 50 {
+		t.Errorf("found %d links", len(links))
+	}
+	// Where kinds have a key of one name each, its link leads to their own.
+	for _, want := range []string{"[encoder](#encoder-of-kind-vae)", "[encoder](#encoder-of-kind-attention)", "[loss](#loss-of-kind-gan)", "[loss](#loss)"} {
+		if !strings.Contains(page, "| see "+want+" |") {
+			t.Errorf("no key has the link %s", want)
 		}
 	}
 }

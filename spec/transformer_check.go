@@ -15,7 +15,7 @@ func (c *layers) transformer(v *value, base LayerBase, in int) Layer {
 		Norm:             set.key("norm").word,
 		NormFirst:        set.key("norm_at").word == "pre",
 		Epsilon:          set.key("epsilon").number,
-		Causal:           c.role == decoderOnly || c.role == targetSide,
+		Causal:           c.role == decoderOnly || c.role == targetSide || c.role == reading && c.causal,
 		Window:           int(set.key("window").integer),
 		Prefix:           int(set.key("prefix").integer),
 		ALiBi:            set.key("alibi").flag,
@@ -126,6 +126,8 @@ func (c *layers) sight(t *Transformer, set *value) {
 	steps := c.shape.Steps
 	if window.given && !window.bad {
 		switch {
+		case !t.Causal && c.role == reading:
+			c.errorf(window.Pos, "transformer.window: with `max_pool` behind it a token sees all of the line; a window belongs to verdicts on each token")
 		case !t.Causal:
 			c.errorf(window.Pos, "transformer.window: in an encoder a token sees all others; a window belongs to a decoder")
 		case steps > 0 && t.Window > steps:
@@ -134,6 +136,8 @@ func (c *layers) sight(t *Transformer, set *value) {
 	}
 	if prefix.given && !prefix.bad {
 		switch {
+		case c.role == reading:
+			c.errorf(prefix.Pos, "transformer.prefix: it belongs to a decoder; in a discriminator a token sees all of the line, or, for verdicts on each token, those up to it")
 		case c.role != decoderOnly:
 			c.errorf(prefix.Pos, "transformer.prefix: it belongs to a decoder without an encoder; an encoder sees all of its text as it is")
 		case window.given:

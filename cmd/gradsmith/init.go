@@ -56,7 +56,8 @@ var beginnings = []beginning{
 	{"attention", "translate", "answers a line with another: an encoder and a decoder", "answers lines with it", []string{"train --data PAIRS", "translate"}},
 	{"vae", "vectors", "an autoencoder of vectors, such as small images", "samples from it", []string{"train --data VECTORS", "sample"}},
 	{"vae", "sentences", "an autoencoder of sentences", "samples from it", []string{"train --data SENTENCES", "sample"}},
-	{"gan", "", "makes vectors like those of the data: a generator and a discriminator", "makes vectors with it", []string{"train --data VECTORS", "sample", "score --data VECTORS"}},
+	{"gan", "vectors", "makes vectors like those of the data: a generator and a discriminator", "makes vectors with it", []string{"train --data VECTORS", "sample", "score --data VECTORS"}},
+	{"gan", "lines", "writes lines like those of the data: a generator and a discriminator", "writes lines with it", []string{"train --data LINES", "sample", "score --data LINES"}},
 }
 
 // beginningOf finds the model of a kind.

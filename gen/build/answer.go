@@ -48,7 +48,7 @@ func (b *builder) reader(l *spec.Recurrent, x *graph.Value) *graph.Value {
 		}
 		in := x.Shape.Last()
 		if !l.Bidirectional {
-			x = b.read(c, scope, "", x, b.weights(c, scope, "", layerNumber(l, i), in), true)
+			x = b.read(c, scope, "", x, b.weights(c, scope, "", layerNumber(l, i), in), !b.judging)
 			continue
 		}
 		ahead := b.read(c, scope, "", x, b.weights(c, scope, "", layerNumber(l, i), in), false)
@@ -65,24 +65,31 @@ func (b *builder) read(c *cell, scope, suffix string, x *graph.Value, ws []*grap
 		b.Part = "fromStart"
 	}
 	body := graph.New(scope + suffix + ".step")
-	sb := &graph.Builder{G: body, Phase: b.Phase, Scope: b.Scope, Part: b.Part, Stage: b.Stage, Origin: b.Origin}
-	loop := &graph.Loop{Kind: graph.Scan, Trip: b.steps, Index: "t", Carries: len(c.states), Seqs: 2, Reverse: reverse, Body: body}
+	sb := &graph.Builder{G: body, Phase: b.Phase, Scope: b.Scope, Part: b.Part, Pass: b.Pass, Stage: b.Stage, Origin: b.Origin}
+	loop := &graph.Loop{Kind: graph.Scan, Trip: b.steps, Index: "t", Carries: len(c.states), Seqs: 1, Reverse: reverse, Body: body}
 	var args, prev, weights []*graph.Value
 	shape := graph.Shape{batch, b.units(c.l)}
 	for _, s := range c.states {
 		args = append(args, b.Apply(op.Zeros, []string{scope + "." + s + "Start" + suffix}, graph.Attrs{{Key: "shape", Val: shape}})[0])
 		prev = append(prev, body.Input(s+"Prev", graph.Local, graph.F32, shape))
 	}
-	args = append(args, x, b.tokens)
+	args = append(args, x)
 	xt := body.Input("x", graph.Local, graph.F32, x.Shape[1:])
-	token := body.Input("tokens", graph.Local, graph.I32, b.tokens.Shape[1:])
+	var token *graph.Value
+	if !b.judging { // where lines are all of one length
+		args = append(args, b.tokens)
+		token = body.Input("tokens", graph.Local, graph.I32, b.tokens.Shape[1:])
+		loop.Seqs++
+	}
 	for i, w := range ws {
 		args = append(args, w)
 		weights = append(weights, body.Input(c.weights[i].field, graph.Local, graph.F32, w.Shape))
 	}
 	next := append([]*graph.Value{}, c.step(sb, "", xt, weights, prev, nil)...)
-	for i, s := range c.states {
-		next[i] = sb.Apply(op.MaskRows, []string{s + "Next"}, nil, next[i], token)[0]
+	if token != nil {
+		for i, s := range c.states {
+			next[i] = sb.Apply(op.MaskRows, []string{s + "Next"}, nil, next[i], token)[0]
+		}
 	}
 	body.Outputs = append(append([]*graph.Value{}, next...), next[0])
 	var names []string
@@ -370,7 +377,7 @@ func (b *builder) write(c *cell, scope string, number int, x *graph.Value, atten
 	defer func() { b.Part = "" }()
 	b.Part = "steps"
 	body := graph.New(scope + ".step")
-	sb := &graph.Builder{G: body, Phase: b.Phase, Scope: b.Scope, Part: b.Part, Stage: b.Stage, Origin: b.Origin}
+	sb := &graph.Builder{G: body, Phase: b.Phase, Scope: b.Scope, Part: b.Part, Pass: b.Pass, Stage: b.Stage, Origin: b.Origin}
 	loop := &graph.Loop{Kind: graph.Scan, Trip: b.steps, Index: "t", Carries: len(states), Seqs: 1, Body: body}
 	b.Part = "beginning"
 	args := b.starts(c, scope, number)

@@ -18,7 +18,7 @@ func (b *builder) positions(l *spec.Positions, x *graph.Value) *graph.Value {
 		table = b.param(l.Name, "table", graph.Shape{count, x.Shape.Last()}, 0, 0, l.Name, matrix(l.Init, l.Steps, l.Width))
 	}
 	if b.places == nil {
-		return b.Apply(op.AddPositions, []string{l.Name + ".x"}, nil, x, table)[0]
+		return b.Apply(op.AddPositions, []string{b.called(l, "x")}, nil, x, table)[0]
 	}
 	rows := b.Apply(op.Gather, []string{l.Name + ".rows"}, nil, table, b.places)[0]
 	return b.Apply(op.Add, []string{l.Name + ".x"}, nil, x, rows)[0]
@@ -29,7 +29,11 @@ func (b *builder) table(t *Table) *graph.Value {
 	if v := b.tables[t.Name]; v != nil {
 		return v
 	}
-	if b.training {
+	known := false // other graphs have the same tables
+	for _, o := range b.r.Tables {
+		known = known || o.Name == t.Name
+	}
+	if b.training && !known {
 		b.r.Tables = append(b.r.Tables, t)
 	}
 	v := b.G.Input(t.Name, graph.Table, graph.F32, graph.Shape{t.Rows, t.Columns})
@@ -48,8 +52,8 @@ type block struct {
 	*graph.Builder
 	b      *builder
 	l      *spec.Transformer
-	prefix string
-	weight map[string]*graph.Value // by field
+	called func(name string) string // the name of a value of the layer
+	weight map[string]*graph.Value  // by field
 	tokens *graph.Value
 	places *graph.Value // in decoding
 	angles *graph.Value // of rotary positions
@@ -182,7 +186,7 @@ func (b *builder) crossKeys(l *spec.Transformer) {
 		return
 	}
 	body := graph.New(l.Name + ".memory")
-	bb := &graph.Builder{G: body, Phase: b.Phase, Scope: b.Scope, Stage: b.Stage, Origin: b.Origin}
+	bb := &graph.Builder{G: body, Phase: b.Phase, Scope: b.Scope, Pass: b.Pass, Stage: b.Stage, Origin: b.Origin}
 	loop := &graph.Loop{Kind: graph.Repeat, Trip: ps[0].Shape[0], Index: "l", Seqs: len(ps), Body: body}
 	for _, p := range ps {
 		ws = append(ws, body.Input(p.Field, graph.Local, graph.F32, p.Shape[1:]))
@@ -217,9 +221,16 @@ func (b *builder) transformer(l *spec.Transformer, x *graph.Value) *graph.Value 
 			}
 		}
 	}
-	cacheShape := graph.Shape{batch, graph.Const(l.KVHeads, ""), b.capacity(l), graph.Const(l.Width/l.Heads, "")}
+	var cacheShape graph.Shape // of a decoder
+	if l.Causal && !b.judging {
+		cacheShape = graph.Shape{batch, graph.Const(l.KVHeads, ""), b.capacity(l), graph.Const(l.Width/l.Heads, "")}
+	}
 	if l.Layers == 1 {
-		k := &block{Builder: b.Builder, b: b, l: l, prefix: l.Name + ".", weight: map[string]*graph.Value{}, tokens: b.tokens, places: b.places, angles: angles, masks: masks, width: width}
+		called := func(name string) string { return l.Name + "." + name }
+		if b.judging { // in several passes
+			called = func(name string) string { return ident(l.Name) + upperFirst(b.pass) + upperFirst(name) }
+		}
+		k := &block{Builder: b.Builder, b: b, l: l, called: called, weight: map[string]*graph.Value{}, tokens: b.tokens, places: b.places, angles: angles, masks: masks, width: width}
 		for _, f := range k.fields() {
 			if b.decoding(l) && (f.name == "wkv" || f.name == "bkv") {
 				continue // what they are for is in the cache
@@ -239,8 +250,8 @@ func (b *builder) transformer(l *spec.Transformer, x *graph.Value) *graph.Value 
 	}
 	n := b.named(ident(l.Name)+"Layers", l.Layers, "layers of "+l.Name+", in one loop")
 	body := graph.New(l.Name + ".layer")
-	bb := &graph.Builder{G: body, Phase: b.Phase, Scope: b.Scope, Stage: b.Stage, Origin: b.Origin}
-	k := &block{Builder: bb, b: b, l: l, weight: map[string]*graph.Value{}, masks: masks, width: width}
+	bb := &graph.Builder{G: body, Phase: b.Phase, Scope: b.Scope, Pass: b.Pass, Stage: b.Stage, Origin: b.Origin}
+	k := &block{Builder: bb, b: b, l: l, called: func(name string) string { return name }, weight: map[string]*graph.Value{}, masks: masks, width: width}
 	loop := &graph.Loop{Kind: graph.Repeat, Trip: n, Index: "l", Carries: 1, Body: body}
 	args := []*graph.Value{x}
 	in := body.Input("x", graph.Local, x.Type, x.Shape)
@@ -275,7 +286,9 @@ func (b *builder) transformer(l *spec.Transformer, x *graph.Value) *graph.Value 
 		args = append(args, v)
 		return body.Input(name, graph.Local, v.Type, v.Shape)
 	}
-	k.tokens = invariant(b.tokens, "tokens")
+	if !b.judging { // where lines are all of one length
+		k.tokens = invariant(b.tokens, "tokens")
+	}
 	k.places = invariant(b.places, "positions")
 	k.angles = invariant(angles, "angles")
 	if l.Cross {
@@ -286,11 +299,11 @@ func (b *builder) transformer(l *spec.Transformer, x *graph.Value) *graph.Value 
 		k.index = bb.Apply(op.Index, []string{"index"}, nil)[0]
 	}
 	body.Outputs = []*graph.Value{k.layer(in)}
-	return b.AddLoop(loop, []string{l.Name + ".y"}, args...).Outs[0]
+	return b.AddLoop(loop, []string{b.called(l, "y")}, args...).Outs[0]
 }
 
 // decoding reports whether the layer is that of a decoder that keeps keys and values.
-func (b *builder) decoding(l *spec.Transformer) bool { return !b.training && l.Causal }
+func (b *builder) decoding(l *spec.Transformer) bool { return !b.training && !b.judging && l.Causal }
 
 // capacity is the number of tokens whose keys and values a decoder keeps: all of a window, or, with a sliding window, that and a chunk of the prompt.
 func (b *builder) capacity(l *spec.Transformer) graph.Dim {
@@ -302,7 +315,7 @@ func (b *builder) capacity(l *spec.Transformer) graph.Dim {
 }
 
 func (k *block) one(o *graph.Op, name string, attrs graph.Attrs, args ...*graph.Value) *graph.Value {
-	return k.Apply(o, []string{k.prefix + name}, attrs, args...)[0]
+	return k.Apply(o, []string{k.called(name)}, attrs, args...)[0]
 }
 
 // layer is x + attention, then that + feed-forward, with a norm in front of each part or behind each sum.
@@ -348,13 +361,13 @@ func (k *block) crossAttention(x *graph.Value) *graph.Value {
 			args = append(args, k.index)
 		}
 	}
-	y := k.Apply(op.Attention, []string{k.prefix + "yCross", k.prefix + "lseCross"}, attrs, args...)[0]
+	y := k.Apply(op.Attention, []string{k.called("yCross"), k.called("lseCross")}, attrs, args...)[0]
 	return k.product("c", "c", y)
 }
 
 func (k *block) norm(name, params string, x *graph.Value) *graph.Value {
 	eps := graph.Attrs{{Key: "epsilon", Val: k.l.Epsilon}}
-	names := []string{k.prefix + name, k.prefix + params + "Mean", k.prefix + params + "Rstd"}
+	names := []string{k.called(name), k.called(params + "Mean"), k.called(params + "Rstd")}
 	if k.l.Norm == "rmsnorm" {
 		return k.Apply(op.RMSNorm, []string{names[0], names[2]}, eps, x, k.weight[params+"_gain"])[0]
 	}
@@ -401,7 +414,12 @@ func (k *block) attention(x *graph.Value) *graph.Value {
 		y := k.one(op.AttentionCached, "y", k.attrs(), qkv, k.places, k.keys, k.values)
 		return k.product("o", "o", y)
 	}
-	attrs, args := k.attrs(), []*graph.Value{qkv, k.tokens}
+	attrs, args := k.attrs(), []*graph.Value{qkv}
+	if k.b.judging {
+		attrs = attrs.Set("full", true)
+	} else {
+		args = append(args, k.tokens)
+	}
 	if !k.b.training {
 		attrs = attrs.Set("decoding", true)
 	}
@@ -411,7 +429,7 @@ func (k *block) attention(x *graph.Value) *graph.Value {
 			args = append(args, k.index)
 		}
 	}
-	y := k.Apply(op.Attention, []string{k.prefix + "y", k.prefix + "lse"}, attrs, args...)[0]
+	y := k.Apply(op.Attention, []string{k.called("y"), k.called("lse")}, attrs, args...)[0]
 	return k.product("o", "o", y)
 }
 

@@ -22,8 +22,9 @@ type Model struct {
 
 	// Of adversarial networks, nil for others.
 	Discriminate *graph.Graph // the discriminator's step; outputs: "loss", "real", "fake", "keep:<parameter>"
-	Make         *graph.Graph // vectors from noise; output: "made"
-	Judge        *graph.Graph // verdicts on vectors; output: "verdict"
+	Make         *graph.Graph // of networks of vectors: vectors from noise; output: "made"
+	Judge        *graph.Graph // verdicts on vectors or lines; output: "verdict"
+	Relax        *graph.Graph // of networks of text with a relaxation: the generator's step against the discriminator, Train being its step on text; output: "loss"
 
 	Params []*Param // in the order of their definition
 	States []*State
@@ -132,11 +133,14 @@ type Layer struct {
 // Build makes the graphs.
 func Build(m *spec.Model) (*Model, error) {
 	r := &Model{Spec: m}
-	if m.GAN != nil {
+	switch {
+	case m.GAN != nil && m.GAN.Text != nil:
+		r.imitation()
+	case m.GAN != nil:
 		if err := r.adversarial(); err != nil {
 			return nil, err
 		}
-	} else {
+	default:
 		r.plain()
 	}
 	for _, g := range r.Graphs() {
@@ -173,7 +177,7 @@ func (m *Model) plain() {
 // Graphs lists the graphs of the model.
 func (m *Model) Graphs() []*graph.Graph {
 	var all []*graph.Graph
-	for _, g := range []*graph.Graph{m.Discriminate, m.Train, m.Encode, m.Decode, m.Make, m.Judge} {
+	for _, g := range []*graph.Graph{m.Discriminate, m.Train, m.Relax, m.Encode, m.Decode, m.Make, m.Judge} {
 		if g != nil {
 			all = append(all, g)
 		}
@@ -183,10 +187,13 @@ func (m *Model) Graphs() []*graph.Graph {
 
 // Trained lists the graphs of training steps.
 func (m *Model) Trained() []*graph.Graph {
-	if m.Discriminate != nil {
-		return []*graph.Graph{m.Discriminate, m.Train}
+	var all []*graph.Graph
+	for _, g := range []*graph.Graph{m.Discriminate, m.Train, m.Relax} {
+		if g != nil {
+			all = append(all, g)
+		}
 	}
-	return []*graph.Graph{m.Train}
+	return all
 }
 
 // Masked reports whether the model fills in masked tokens, in place of writing text from left to right: then it has no decoder.
@@ -307,7 +314,7 @@ func (b *builder) train() {
 	tb := graph.Shape{steps, batch}
 	b.tokens = b.G.Input("tokens", graph.Data, graph.I32, tb)
 	targets := b.G.Input("targets", graph.Data, graph.I32, tb)
-	if b.m.Kind == "rnn" {
+	if b.carries() {
 		b.reset = b.G.Input("reset", graph.Data, graph.I32, tb)
 	}
 	if b.m.Source != nil {
@@ -318,8 +325,16 @@ func (b *builder) train() {
 		b.G.Output(s.v, "state:"+s.name)
 	}
 	b.Phase, b.Scope, b.Origin = graph.Loss, "", b.at(b.m.Loss.Pos, "loss")
-	loss := b.Apply(op.CrossEntropy, []string{"loss", "rowLoss"}, graph.Attrs{{Key: "smoothing", Val: b.m.Loss.LabelSmoothing}}, logits, targets)[0]
-	b.G.Output(loss, "loss")
+	names := []string{"loss", "rowLoss"}
+	switch {
+	case b.ofText() && b.m.GAN.Text.Estimator == "policy_gradient":
+		weights := b.G.Input("weights", graph.Data, graph.F32, tb)
+		b.G.Output(b.Apply(op.WeightedCrossEntropy, names, nil, logits, targets, weights)[0], "loss")
+	case b.ofText(): // whose smoothing is of the discriminator's labels
+		b.G.Output(b.Apply(op.CrossEntropy, names, graph.Attrs{{Key: "smoothing", Val: 0.0}}, logits, targets)[0], "loss")
+	default:
+		b.G.Output(b.Apply(op.CrossEntropy, names, graph.Attrs{{Key: "smoothing", Val: b.m.Loss.LabelSmoothing}}, logits, targets)[0], "loss")
+	}
 }
 
 func (b *builder) decode() {
@@ -400,14 +415,22 @@ func (b *builder) layers(stack []spec.Layer, x *graph.Value, logits bool) *graph
 				table = b.param(l.Tie, "table", graph.Shape{b.vocab(), b.width(l, "Size", "width of the embedding")}, 0, 0, l.Tie, Init{})
 			}
 			b.tables[l.Name] = table
+			if x != nil { // relaxed tokens
+				x = b.Apply(op.MatMul, []string{b.called(l, "x")}, nil, x, table)[0]
+				break
+			}
+			if b.judging {
+				x = b.Apply(op.Gather, []string{b.called(l, "x")}, nil, table, b.tokens)[0]
+				break
+			}
 			x = b.dropWords(b.Apply(op.Gather, []string{l.Name + ".x"}, nil, table, b.tokens)[0], l.Name+".seen")
 		case *spec.OneHot:
 			x = b.dropWords(b.Apply(op.OneHot, []string{l.Name + ".x"}, graph.Attrs{{Key: "vocab", Val: b.vocab()}}, b.tokens)[0], l.Name+".seen")
 		case *spec.Recurrent:
 			switch {
-			case b.m.Kind == "rnn":
+			case b.carries():
 				x = b.recurrent(l, x)
-			case b.steps.Same(sourceSteps):
+			case b.judging || b.steps.Same(sourceSteps):
 				x = b.reader(l, x)
 			default:
 				x = b.writer(l, x)
@@ -415,9 +438,7 @@ func (b *builder) layers(stack []spec.Layer, x *graph.Value, logits bool) *graph
 		case *spec.Dropout:
 			x = b.dropout(b.Builder, x, b.called(l, "x"), l.Rate, nil)
 		case *spec.LayerNorm:
-			w := graph.Shape{x.Shape.Last()}
-			gain := b.param(l.Name, "gain", w, 0, 0, l.Name, Init{Scheme: "ones"})
-			bias := b.param(l.Name, "bias", w, 0, 0, l.Name, Init{Scheme: "zeros"})
+			gain, bias := b.normalizer(l, x.Shape.Last())
 			x = b.Apply(op.LayerNorm, []string{b.called(l, "x"), b.called(l, "mean"), b.called(l, "rstd")}, graph.Attrs{{Key: "epsilon", Val: l.Epsilon}}, x, gain, bias)[0]
 		case *spec.RMSNorm:
 			gain := b.param(l.Name, "gain", graph.Shape{x.Shape.Last()}, 0, 0, l.Name, Init{Scheme: "ones"})
@@ -426,6 +447,12 @@ func (b *builder) layers(stack []spec.Layer, x *graph.Value, logits bool) *graph
 			x = b.positions(l, x)
 		case *spec.Transformer:
 			x = b.transformer(l, b.addLatent(l, x))
+		case *spec.Conv1D:
+			x = b.conv(l, x)
+		case *spec.MaxPool:
+			x = b.Apply(op.MaxSteps, []string{b.called(l, "y")}, nil, x)[0]
+		case *spec.Highway:
+			x = b.highway(l, x)
 		case *spec.Dense:
 			if last && b.time && !b.training && !b.r.Masked() { // only the last token's logits are asked for
 				x = b.Apply(op.LastStep, []string{l.Name + ".last"}, nil, x)[0]
@@ -436,6 +463,12 @@ func (b *builder) layers(stack []spec.Layer, x *graph.Value, logits bool) *graph
 		}
 	}
 	return x
+}
+
+// normalizer gives the parameters of a layer norm of rows of width n.
+func (b *builder) normalizer(l *spec.LayerNorm, n graph.Dim) (gain, bias *graph.Value) {
+	w := graph.Shape{n}
+	return b.param(l.Name, "gain", w, 0, 0, l.Name, Init{Scheme: "ones"}), b.param(l.Name, "bias", w, 0, 0, l.Name, Init{Scheme: "zeros"})
 }
 
 // called is the name of a value of the layer. Where several networks meet it is the layer's own name for what it gives, with the pass that it is in.
@@ -526,8 +559,25 @@ func (b *builder) gives() (string, graph.Dim) {
 	return "logits", b.vectors()
 }
 
+// activation is the operation of that name, nil for none; slope are its attributes.
+func activation(name string) *graph.Op {
+	return map[string]*graph.Op{"tanh": op.Tanh, "relu": op.ReLU, "leaky_relu": op.LeakyReLU, "sigmoid": op.Sigmoid}[name]
+}
+
+func slope(act *graph.Op, x float64) graph.Attrs {
+	if act == op.LeakyReLU {
+		return graph.Attrs{{Key: "slope", Val: x}}
+	}
+	return nil
+}
+
 // dense is f(x·W + b); last says that the layer gives what the loss reads.
 func (b *builder) dense(l *spec.Dense, x *graph.Value, last bool) *graph.Value {
+	return b.denseIn(b.Builder, l, x, last, func(v *graph.Value) *graph.Value { return v })
+}
+
+// denseIn is dense inside of the loop that bb builds, in which read gives what stands outside.
+func (b *builder) denseIn(bb *graph.Builder, l *spec.Dense, x *graph.Value, last bool, read func(*graph.Value) *graph.Value) *graph.Value {
 	name, width := b.called(l, "y"), graph.Dim{}
 	switch {
 	case last:
@@ -538,11 +588,7 @@ func (b *builder) dense(l *spec.Dense, x *graph.Value, last bool) *graph.Value {
 		width = b.width(l, "Units", "width of the dense layer")
 	}
 	in := x.Shape.Last()
-	act := map[string]*graph.Op{"tanh": op.Tanh, "relu": op.ReLU, "leaky_relu": op.LeakyReLU, "sigmoid": op.Sigmoid}[l.Activation]
-	var attrs graph.Attrs
-	if act == op.LeakyReLU {
-		attrs = graph.Attrs{{Key: "slope", Val: l.Slope}}
-	}
+	act := activation(l.Activation)
 	names := func(final bool) []string {
 		if final {
 			return []string{name}
@@ -550,20 +596,20 @@ func (b *builder) dense(l *spec.Dense, x *graph.Value, last bool) *graph.Value {
 		return []string{b.called(l, "z")}
 	}
 	if l.Tie != "" {
-		x = b.Apply(op.MatMul, names(!l.Bias && act == nil), graph.Attrs{{Key: "tb", Val: true}}, x, b.tables[l.Tie])[0]
+		x = bb.Apply(op.MatMul, names(!l.Bias && act == nil), graph.Attrs{{Key: "tb", Val: true}}, x, read(b.tables[l.Tie]))[0]
 	} else {
 		w := b.param(l.Name, "w", graph.Shape{in, width}, 0, 0, l.Name, matrix(l.Init, in.N, l.Width))
 		if l.Spectral {
 			w = b.spectrally(l, w)
 		}
-		x = b.Apply(op.MatMul, names(!l.Bias && act == nil), nil, x, w)[0]
+		x = bb.Apply(op.MatMul, names(!l.Bias && act == nil), nil, x, read(w))[0]
 	}
 	if l.Bias {
 		bias := b.param(l.Name, "b", graph.Shape{width}, 0, 0, l.Name, matrix(l.BiasInit, in.N, l.Width))
-		x = b.Apply(op.AddBias, names(act == nil), nil, x, bias)[0]
+		x = bb.Apply(op.AddBias, names(act == nil), nil, x, read(bias))[0]
 	}
 	if act != nil {
-		x = b.Apply(act, names(true), attrs, x)[0]
+		x = bb.Apply(act, names(true), slope(act, l.Slope), x)[0]
 	}
 	return x
 }

@@ -62,7 +62,7 @@ func (b *builder) judged() graph.Dim {
 }
 
 func (b *builder) generator(noise *graph.Value) *graph.Value {
-	b.judging, b.pass, b.Part = false, "", "made"
+	b.judging, b.pass, b.Pass = false, "", "made"
 	return b.layers(b.m.Layers, b.labelled("generator", "noiseLabelled", "numbers of the noise", noise), false)
 }
 
@@ -75,18 +75,24 @@ func (b *builder) verdict(x *graph.Value, pass string) *graph.Value {
 func (b *builder) observe(x *graph.Value, pass string) *graph.Value {
 	b.judging = true
 	b.spectralNorms()
-	b.pass, b.Part = pass, pass
+	b.pass, b.Pass = pass, pass
 	stack := b.m.GAN.Discriminator
 	return b.layers(stack[:len(stack)-1], b.labelled("discriminator", ident(cmp.Or(pass, "vectors"))+"Labelled", "numbers of a vector", x), false)
 }
 
 // spectralNorms divides the matrices of the discriminator that want it, before the first pass over them.
 func (b *builder) spectralNorms() {
-	b.Part = "spectral"
-	in := b.judged()
+	b.Pass = "spectral"
+	var in graph.Dim // features before the layer
+	if b.m.Vectors != nil {
+		in = b.judged()
+	}
 	for _, l := range b.m.GAN.Discriminator {
 		d, ok := l.(*spec.Dense)
 		if !ok {
+			if _, drops := l.(*spec.Dropout); !drops {
+				in = graph.Const(l.OutputWidth(), "")
+			}
 			continue
 		}
 		out := b.features(d)
@@ -138,7 +144,7 @@ func (b *builder) spectrally(l *spec.Dense, w *graph.Value) *graph.Value {
 type loss struct{ *builder }
 
 func (b *builder) losses() loss {
-	b.Phase, b.Scope, b.Part, b.Origin = graph.Loss, "loss", "loss", b.at(b.m.Loss.Pos, "loss")
+	b.Phase, b.Scope, b.Pass, b.Origin = graph.Loss, "loss", "loss", b.at(b.m.Loss.Pos, "loss")
 	return loss{b}
 }
 
@@ -246,13 +252,13 @@ func (b *builder) slope(data, made, real *graph.Value) (*graph.Value, error) {
 	case "":
 		return nil, nil
 	case "wgan_gp":
-		b.Scope, b.Part, b.Origin = "gradient_penalty", "mixed", b.at(b.m.GAN.Penalty.Pos, "gradient_penalty")
+		b.Scope, b.Pass, b.Origin = "gradient_penalty", "mixed", b.at(b.m.GAN.Penalty.Pos, "gradient_penalty")
 		mix := b.G.Input("mix", graph.Data, graph.F32, graph.Shape{batch})
 		toData := b.Apply(op.Sub, []string{"toData"}, nil, data, made)[0]
 		at = b.Apply(op.Add, []string{"mixed"}, nil, made, b.Apply(op.ScaleRows, []string{"way"}, nil, toData, mix)[0])[0]
 		verdict = b.verdict(at, "mixed")
 	}
-	b.Scope, b.Part, b.Origin = "gradient_penalty", "slope", b.at(b.m.GAN.Penalty.Pos, "gradient_penalty")
+	b.Scope, b.Pass, b.Origin = "gradient_penalty", "slope", b.at(b.m.GAN.Penalty.Pos, "gradient_penalty")
 	before := len(b.G.Nodes)
 	ones := b.Apply(op.Ones, []string{"dverdict"}, graph.Attrs{{Key: "shape", Val: verdict.Shape}})[0]
 	slopes, err := grad.From(b.Builder, verdict, ones, []*graph.Value{at})
@@ -260,7 +266,7 @@ func (b *builder) slope(data, made, real *graph.Value) (*graph.Value, error) {
 		return nil, fmt.Errorf("build: gradient penalty: %w", err)
 	}
 	for _, n := range b.G.Nodes[before:] {
-		n.Part = b.Part // not of the pass that is differentiated
+		n.Pass = b.Pass // not of the pass that is differentiated
 	}
 	return b.Apply(op.DotRows, []string{"slope"}, nil, slopes[0], slopes[0])[0], nil
 }

@@ -29,6 +29,16 @@ func (b *builder) recurrent(l *spec.Recurrent, x *graph.Value) *graph.Value {
 	if l.Layers == 1 {
 		return b.single(c, l.Name, 0, x, units)
 	}
+	if b.ofText() { // which write relaxed tokens through all layers in one loop, so that none are stacked
+		for i := range l.Layers {
+			b.Scope = layerScope(l, i)
+			if i > 0 {
+				x = b.dropout(b.Builder, x, b.Scope+".x", l.Dropout, nil)
+			}
+			x = b.single(c, b.Scope, layerNumber(l, i), x, units)
+		}
+		return x
+	}
 	rest, first := l.Layers, 1
 	if !x.Shape.Last().Same(units) || l.Dropout > 0 {
 		x = b.single(c, l.Name+"1", 1, x, units)

@@ -364,6 +364,19 @@ func (e *emitter) text(f *jen.File) {
 		e.program(f)
 		return
 	}
+	if e.ofText() {
+		comment(f, "Sample writes n lines, each token as likely as the model says, its logits divided by the temperature. Line i of a seed is the same for any n.")
+		f.Add(e.self()).Id("Sample").Params(jen.Id("n").Int(), jen.Id("temperature").Float64(), jen.Id("seed").Uint64()).Index().String().Block(
+			jen.Var().Id("lines").Index().String(),
+			jen.For(jen.List(jen.Id("_"), jen.Id("tokens")).Op(":=").Range().Qual(e.path("policy"), "Sample").Call(jen.Id("m"), jen.Id("n"), jen.Id("temperature"), jen.Id("seed"))).Block(
+				jen.Id("lines").Op("=").Append(jen.Id("lines"), jen.Id("Tokenizer").Dot("Decode").Call(jen.Id("tokens"))),
+			),
+			jen.Return(jen.Id("lines")),
+		)
+		f.Line()
+		e.program(f)
+		return
+	}
 	comment(f, "Generate goes on with the prompt, token by token, until the options or the context end it. An error, such as a character that the model does not know, comes as the last element.")
 	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("Generate").Params(jen.Id("ctx").Qual("context", "Context"), jen.Id("prompt").String(), jen.Id("opts").Op("...").Qual(e.path("sample"), "Option")).Qual("iter", "Seq2").Types(jen.String(), jen.Error()).Block(
 		jen.Return(jen.Qual(e.path("sample"), "Generate").Call(jen.Id("ctx"), jen.Id("m").Dot("NewDecoder").Call(jen.Lit(1)), jen.Id("Tokenizer"), jen.Id("prompt"), jen.Id("opts").Op("..."))),
@@ -399,6 +412,8 @@ func (e *emitter) tokenizer(f *jen.File, name, what string, t spec.Tokenizer) {
 		opts = []jen.Code{jen.Qual(tp, "Unknown").Call(jen.LitRune(t.Unknown))}
 	}
 	switch t.Kind {
+	case "numbers":
+		tok = jen.Qual(tp, "Numbers").Call(jen.Lit(t.Vocab - len(t.Specials)))
 	case "bytes":
 		tok = jen.Qual(tp, "Bytes").Call()
 	case "ascii":
@@ -419,7 +434,7 @@ func (e *emitter) tokenizer(f *jen.File, name, what string, t spec.Tokenizer) {
 	default:
 		panic("emit: no tokenizer " + t.Kind)
 	}
-	of := map[string]string{"bytes": "bytes", "ascii": "newline and the printable ASCII characters", "chars": "the characters of " + t.File, "words": "the words of " + t.File, "bpe": "the byte-pair encoding of " + t.File}[t.Kind]
+	of := map[string]string{"numbers": "whole numbers with blanks in between", "bytes": "bytes", "ascii": "newline and the printable ASCII characters", "chars": "the characters of " + t.File, "words": "the words of " + t.File, "bpe": "the byte-pair encoding of " + t.File}[t.Kind]
 	if len(t.Specials) > 0 {
 		names := []jen.Code{tok}
 		for _, s := range t.Specials {

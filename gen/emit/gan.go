@@ -9,6 +9,7 @@ import (
 	"github.com/gradsmith/gradsmith/gen/build"
 	"github.com/gradsmith/gradsmith/gen/graph"
 	"github.com/gradsmith/gradsmith/gen/report"
+	"github.com/gradsmith/gradsmith/spec"
 )
 
 // side is one of two adversarial networks, as the code of its step names it.
@@ -101,6 +102,9 @@ func (e *emitter) side(f *jen.File, s side) {
 		}
 		backward = "discriminatorBackward computes the gradient of the discriminator's loss with respect to its parameters, into m.Grads. The generator's stay."
 	}
+	if e.ofText() {
+		forward, loss, backward = e.lineSide(s)
+	}
 	e.passes(f, s.w, graph.Forward, s.name+"Forward", forward)
 	e.loss(f, s.w, s.name+"Loss", loss)
 	e.passes(f, s.w, graph.Backward, s.name+"Backward", backward)
@@ -119,7 +123,7 @@ var passTexts = map[string][2]string{
 }
 
 // short is how many calls a pass may have in the function of its phase, long how many in one of its own before its layers have theirs.
-const short, long = 3, 20
+const short, long = 3, 19
 
 // passes emits a function for a phase of a step in which several networks take part, one after the other or one several times: it calls one function a pass.
 func (e *emitter) passes(f *jen.File, w *writer, ph graph.Phase, name, doc string) {
@@ -129,7 +133,7 @@ func (e *emitter) passes(f *jen.File, w *writer, ph graph.Phase, name, doc strin
 		if n.Phase != ph || top.silent(n) {
 			continue
 		}
-		if k := len(all) - 1; k >= 0 && all[k][0].Part == n.Part {
+		if k := len(all) - 1; k >= 0 && all[k][0].Pass == n.Pass {
 			all[k] = append(all[k], n)
 		} else {
 			all = append(all, []*graph.Node{n})
@@ -137,7 +141,7 @@ func (e *emitter) passes(f *jen.File, w *writer, ph graph.Phase, name, doc strin
 	}
 	inline := false // the last pass stands in top itself
 	for _, nodes := range all {
-		part := nodes[0].Part
+		pass := nodes[0].Pass
 		if alone := len(all) == 1; weight(nodes) <= short || alone {
 			if len(top.body) > 0 {
 				top.add(jen.Line())
@@ -150,10 +154,14 @@ func (e *emitter) passes(f *jen.File, w *writer, ph graph.Phase, name, doc strin
 			}
 			continue
 		}
-		id := p.unique(name + upperFirst(cmp.Or(part, "data")))
-		what := passTexts[part][0]
+		id := p.unique(name + upperFirst(cmp.Or(pass, "data")))
+		texts := passTexts[pass]
+		if e.ofText() {
+			texts = linePasses[pass]
+		}
+		what := texts[0]
 		if ph == graph.Backward {
-			what = passTexts[part][1]
+			what = texts[1]
 		}
 		fn := w.function()
 		p.methods = append(p.methods, method{name: id, doc: id + " " + what + ".", fn: fn})
@@ -476,7 +484,15 @@ func (e *emitter) reads(g *graph.Graph, name string) bool {
 func (e *emitter) adversary() jen.Code {
 	s := e.spec
 	return jen.Op("&").Qual(e.modelPkg(), "Adversary").ValuesFunc(func(g *jen.Group) {
-		g.Id("Noise").Op(":").Id("noiseSize")
+		if e.ofText() {
+			end := jen.Lit(-1)
+			if t := e.spec.Tokenizer.Special(spec.EndToken); t >= 0 {
+				end = jen.Lit(t)
+			}
+			g.Id("Text").Op(":").Op("&").Qual(e.modelPkg(), "Imitation").Values(jen.Id("Pretraining").Op(":").Id("pretrainingSteps"), jen.Id("HeadStart").Op(":").Id("headStart"), jen.Id("Begin").Op(":").Id("beginToken"), jen.Id("End").Op(":").Add(end))
+		} else {
+			g.Id("Noise").Op(":").Id("noiseSize")
+		}
 		g.Id("Steps").Op(":").Id("criticSteps")
 		g.Id("Loss").Op(":").Lit(s.Loss.Kind)
 		switch s.Loss.Kind {

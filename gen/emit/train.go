@@ -92,11 +92,13 @@ func (e *emitter) initialize(f *jen.File) {
 
 func (e *emitter) dropout() bool {
 	found := false
-	e.Model.Train.Walk(func(g *graph.Graph) {
-		for _, n := range g.Nodes {
-			found = found || n.Op == op.Dropout || n.Attrs.Float("rate") > 0
-		}
-	})
+	for _, g := range e.Model.Trained() {
+		g.Walk(func(g *graph.Graph) {
+			for _, n := range g.Nodes {
+				found = found || n.Op == op.Dropout || n.Attrs.Float("rate") > 0
+			}
+		})
+	}
 	return found
 }
 
@@ -126,7 +128,7 @@ func (e *emitter) randomHelpers(f *jen.File) {
 	self := func() *jen.Statement { return jen.Func().Params(jen.Id("m").Op("*").Id("Model")) }
 	key := func(args ...jen.Code) jen.Code {
 		steps := e.updates()
-		if e.spec.GAN != nil {
+		if e.spec.GAN != nil && !e.ofText() {
 			steps = steps.Op("+").Id("m").Dot("discriminated") // which have steps of their own
 		}
 		all := []jen.Code{jen.Id("m").Dot("seed"), jen.Uint64().Call(steps)}

@@ -149,7 +149,7 @@ func (r *reverse) run(nodes []*graph.Node) error {
 		if !any || !need {
 			continue
 		}
-		r.b.Scope, r.b.Part, r.b.Origin = n.Scope, n.Part, n.Origin
+		r.b.Scope, r.b.Part, r.b.Pass, r.b.Origin = n.Scope, n.Part, n.Pass, n.Origin
 		if n.Loop != nil {
 			if err := r.loop(n, d); err != nil {
 				return err
@@ -175,8 +175,8 @@ func (r *reverse) loop(n *graph.Node, d []*graph.Value) error {
 	activity := loopActivity(n, r.active)
 	body := graph.New(l.Body.Name + ".grad")
 	rl := &graph.Loop{Kind: l.Kind, Trip: l.Trip, Reverse: !l.Reverse, Index: l.Index, Body: body}
-	node := &graph.Node{Op: graph.LoopOp, Loop: rl, Phase: r.b.Phase, Scope: n.Scope, Part: n.Part, Origin: n.Origin}
-	bb := &graph.Builder{G: body, Phase: r.b.Phase, Scope: n.Scope, Part: n.Part, Origin: n.Origin}
+	node := &graph.Node{Op: graph.LoopOp, Loop: rl, Phase: r.b.Phase, Scope: n.Scope, Part: n.Part, Pass: n.Pass, Origin: n.Origin}
+	bb := &graph.Builder{G: body, Phase: r.b.Phase, Scope: n.Scope, Part: n.Part, Pass: n.Pass, Origin: n.Origin}
 
 	// Carried: the adjoint of every active carry, then a sum for every active invariant.
 	var carries []int

@@ -8,6 +8,7 @@ type Builder struct {
 	Phase  Phase
 	Scope  string
 	Part   string
+	Pass   string
 	Stage  string
 	Origin string
 }
@@ -15,7 +16,7 @@ type Builder struct {
 // Apply adds a node and gives its results, named by names; a node of one result takes one name. It panics when the
 // arguments do not fit: that is a defect of the compiler, as the spec has been checked.
 func (b *Builder) Apply(op *Op, names []string, attrs Attrs, args ...*Value) []*Value {
-	n := &Node{Op: op, Args: args, Attrs: attrs, Phase: b.Phase, Scope: b.Scope, Part: b.Part, Stage: b.Stage, Origin: b.Origin}
+	n := &Node{Op: op, Args: args, Attrs: attrs, Phase: b.Phase, Scope: b.Scope, Part: b.Part, Pass: b.Pass, Stage: b.Stage, Origin: b.Origin}
 	if err := b.G.finish(n, names); err != nil {
 		panic(err)
 	}
@@ -25,7 +26,7 @@ func (b *Builder) Apply(op *Op, names []string, attrs Attrs, args ...*Value) []*
 
 // NewNode makes a node for g without adding it to its list.
 func (g *Graph) NewNode(like *Node, op *Op, names []string, attrs Attrs, args ...*Value) *Node {
-	n := &Node{Op: op, Args: args, Attrs: attrs, Phase: like.Phase, Scope: like.Scope, Part: like.Part, Stage: like.Stage, Origin: like.Origin}
+	n := &Node{Op: op, Args: args, Attrs: attrs, Phase: like.Phase, Scope: like.Scope, Part: like.Part, Pass: like.Pass, Stage: like.Stage, Origin: like.Origin}
 	if err := g.finish(n, names); err != nil {
 		panic(err)
 	}
@@ -49,7 +50,7 @@ func (g *Graph) finish(n *Node, names []string) error {
 
 // AddLoop adds a loop whose body is complete; args are the first carries, the sequences and the invariants. names are those of the results.
 func (b *Builder) AddLoop(l *Loop, names []string, args ...*Value) *Node {
-	n := &Node{Op: LoopOp, Args: args, Loop: l, Phase: b.Phase, Scope: b.Scope, Part: b.Part, Stage: b.Stage, Origin: b.Origin}
+	n := &Node{Op: LoopOp, Args: args, Loop: l, Phase: b.Phase, Scope: b.Scope, Part: b.Part, Pass: b.Pass, Stage: b.Stage, Origin: b.Origin}
 	for i, o := range l.Body.Outputs {
 		name := o.Base
 		if i < len(names) && names[i] != "" {

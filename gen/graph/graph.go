@@ -61,6 +61,7 @@ type Node struct {
 	Phase  Phase
 	Scope  string // the layer that it belongs to
 	Part   string // the part of a block in it: "attention"; may be empty
+	Pass   string // the application of a network, where there are several in the graph: "real"; empty where there is one
 	Stage  string // the part of a forward pass that can be run by itself: "encode"; empty where there is only the whole
 	Origin string // file:line of that layer in the spec
 }

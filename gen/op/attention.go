@@ -12,7 +12,7 @@ import (
 //
 // The first arguments hold queries, keys and values side by side: one value qkv, or q and kv where queries come from elsewhere (attribute cross), or q and what
 // is both keys and values (attribute memory). The last
-// argument is the tokens of the keys: a key whose token is negative takes no part. A query that sees no key gives zeros.
+// argument is the tokens of the keys: a key whose token is negative takes no part. With the attribute full all do, and there are no tokens. A query that sees no key gives zeros.
 //
 // Attributes: name, the variable that holds them in generated code; heads, kv (heads of keys and values, Ainslie et al. 2023) and size (features of a head);
 // scale (1/√size when it is absent); causal, window and prefix say which keys a query sees; alibi takes a distance off the scores (Press et al. 2022); rate and stream are those of dropout
@@ -52,7 +52,7 @@ var Attention = &graph.Op{
 			lse = graph.Nil{}
 		}
 		args := append([]graph.Operand{n.Outs[0], lse}, a.qkv(n.Args[:a.sources()])...)
-		return []call{{Func: "Attention", Args: append(args, a.present, a.queries, a.keys, a.batch, a.heads(n))}}
+		return []call{{Func: "Attention", Args: append(args, a.tokens(), a.queries, a.keys, a.batch, a.heads(n))}}
 	},
 	Formula: func(n *node, name names) string {
 		a, _ := attentionOf(n, 0)
@@ -116,7 +116,7 @@ var AttentionGrad = &graph.Op{
 		rest := n.Args[1+a.sources():]
 		args := append(a.qkv(n.Outs), n.Args[0])
 		args = append(append(args, a.qkv(n.Args[1:1+a.sources()])...), rest[0], rest[1])
-		return []call{{Func: "AttentionGrad", Args: append(args, a.present, a.queries, a.keys, a.batch, a.heads(n))}}
+		return []call{{Func: "AttentionGrad", Args: append(args, a.tokens(), a.queries, a.keys, a.batch, a.heads(n))}}
 	},
 	Formula: func(n *node, name names) string {
 		a, _ := attentionOf(n, 1)
@@ -239,7 +239,10 @@ func attentionOf(n *node, first int) (*attention, error) {
 	if first > 0 {
 		types = append(types, graph.F32, graph.F32) // y and the logarithms
 	}
-	types = append(types, graph.I32)
+	full := n.Attrs.Bool("full")
+	if !full {
+		types = append(types, graph.I32)
+	}
 	if n.Attrs.Int("stream") > 0 && len(n.Args) > len(types) {
 		types = append(types, graph.I32)
 		a.index = n.Args[len(n.Args)-1]
@@ -268,6 +271,9 @@ func attentionOf(n *node, first int) (*attention, error) {
 	a.queries, a.keys, a.batch = at[0], k.Shape[0], at[1]
 	a.y = q.Shape.With(a.width)
 	a.lse = graph.Shape{a.batch, graph.Const(a.count, ""), a.queries}
+	if full {
+		return a, nil
+	}
 	a.present = n.Args[len(types)-1]
 	if a.index != nil {
 		a.present = n.Args[len(types)-2]
@@ -276,6 +282,14 @@ func attentionOf(n *node, first int) (*attention, error) {
 		return nil, fmt.Errorf("tokens %s are not those of keys %s", a.present.Shape, k.Shape)
 	}
 	return a, nil
+}
+
+// tokens is the operand that says which keys take part.
+func (a *attention) tokens() graph.Operand {
+	if a.present == nil {
+		return graph.Nil{}
+	}
+	return a.present
 }
 
 // kvColumns is the width of what holds keys and values.
@@ -405,7 +419,7 @@ type scores struct {
 	scale                float64
 	sees                 func(i, j int) bool
 	alibi                bool
-	present              []int32
+	present              []int32   // of the keys; nil where all take part
 	mask                 []float64 // of dropout, [batch, count, queries, padded keys]; nil for none
 }
 
@@ -443,7 +457,9 @@ func newScores(n *node, in []*graph.Tensor, first int) *scores {
 	if n.Attrs.Bool("memory") {
 		s.vAt = s.kAt
 	}
-	s.present = in[last].I
+	if !n.Attrs.Bool("full") {
+		s.present = in[last].I
+	}
 	s.mask, _ = n.Attrs.Get("mask").([]float64)
 	s.keys, s.batch = s.keyv.Shape[0], s.keyv.Shape[1]
 	s.queries = s.query.Rows() / s.batch
@@ -486,7 +502,7 @@ func (s *scores) each(f func(q, y int, p, mask []float64, lse float64, at int, k
 				top := math.Inf(-1)
 				for j := range p {
 					p[j] = math.Inf(-1)
-					if !s.sees(i, j) || s.present[j*s.batch+b] < 0 {
+					if !s.sees(i, j) || s.present != nil && s.present[j*s.batch+b] < 0 {
 						continue
 					}
 					k, _ := keys(j)

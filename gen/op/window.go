@@ -91,12 +91,9 @@ var Fold = &graph.Op{
 	},
 }
 
-// counted is how many time steps of x a pooling looks at: all but the last `without`, and the first in any case.
-func counted(n *node, x *graph.Tensor) int { return max(1, x.Shape[0]-n.Attrs.Int("without")) }
-
 // atMost is the first step at which number i of x is that of y, or -1.
-func atMost(n *node, x, y *graph.Tensor, i int) int {
-	for t := range counted(n, x) {
+func atMost(x, y *graph.Tensor, i int) int {
+	for t := range x.Shape[0] {
 		if x.F[t*len(y.F)+i] == y.F[i] {
 			return t
 		}
@@ -104,10 +101,7 @@ func atMost(n *node, x, y *graph.Tensor, i int) int {
 	return -1
 }
 
-func without(n *node) graph.Operand { return graph.Const(n.Attrs.Int("without"), "") }
-
-// MaxSteps is the largest value of each feature over time, [batch, features] of x [steps, batch, features], but for the last `without` steps: behind a convolution of some
-// width those whose window goes beyond the text, one less than the width.
+// MaxSteps is the largest value of each feature over time, [batch, features] of x [steps, batch, features].
 var MaxSteps = &graph.Op{
 	Name: "max_steps",
 	Infer: func(n *node) ([]graph.TypedShape, error) {
@@ -123,7 +117,7 @@ var MaxSteps = &graph.Op{
 	Flops: func(n *node) dim { return n.Args[0].Shape.Elems() },
 	Eval: func(n *node, in, out []*graph.Tensor) error {
 		copy(out[0].F, in[0].F)
-		for t := range counted(n, in[0]) {
+		for t := range in[0].Shape[0] {
 			for i := range out[0].F {
 				out[0].F[i] = max(out[0].F[i], in[0].F[t*len(out[0].F)+i])
 			}
@@ -132,7 +126,7 @@ var MaxSteps = &graph.Op{
 	},
 	Emit: func(n *node) []call {
 		x := n.Args[0].Shape
-		return []call{{Func: "MaxSteps", Args: []graph.Operand{n.Outs[0], n.Args[0], x[0], x[1], x[2], without(n)}}}
+		return []call{{Func: "MaxSteps", Args: []graph.Operand{n.Outs[0], n.Args[0], x[0], x[1], x[2]}}}
 	},
 	Formula: func(n *node, name names) string {
 		return name(n.Outs[0]) + " = largest over time of " + name(n.Args[0])
@@ -158,7 +152,7 @@ var MaxStepsGrad = &graph.Op{
 	Flops: func(n *node) dim { return n.Args[0].Shape.Elems() },
 	Eval: func(n *node, in, out []*graph.Tensor) error {
 		for i, dy := range in[2].F {
-			if t := atMost(n, in[0], in[1], i); t >= 0 {
+			if t := atMost(in[0], in[1], i); t >= 0 {
 				out[0].F[t*len(in[2].F)+i] = dy
 			}
 		}
@@ -166,7 +160,7 @@ var MaxStepsGrad = &graph.Op{
 	},
 	Emit: func(n *node) []call {
 		x := n.Args[0].Shape
-		return []call{{Func: "MaxStepsGrad", Args: []graph.Operand{n.Outs[0], n.Args[0], n.Args[1], n.Args[2], x[0], x[1], x[2], without(n)}}}
+		return []call{{Func: "MaxStepsGrad", Args: []graph.Operand{n.Outs[0], n.Args[0], n.Args[1], n.Args[2], x[0], x[1], x[2]}}}
 	},
 	Formula: func(n *node, name names) string {
 		return fmt.Sprintf("%s = %s where %s was the largest, 0 elsewhere", name(n.Outs[0]), name(n.Args[2]), name(n.Args[0]))
@@ -192,7 +186,7 @@ var MaxStepsPick = &graph.Op{
 	Flops: func(n *node) dim { return n.Args[0].Shape.Elems() },
 	Eval: func(n *node, in, out []*graph.Tensor) error {
 		for i := range out[0].F {
-			if t := atMost(n, in[0], in[1], i); t >= 0 {
+			if t := atMost(in[0], in[1], i); t >= 0 {
 				out[0].F[i] = in[2].F[t*len(out[0].F)+i]
 			}
 		}
@@ -200,7 +194,7 @@ var MaxStepsPick = &graph.Op{
 	},
 	Emit: func(n *node) []call {
 		x := n.Args[0].Shape
-		return []call{{Func: "MaxStepsPick", Args: []graph.Operand{n.Outs[0], n.Args[0], n.Args[1], n.Args[2], x[0], x[1], x[2], without(n)}}}
+		return []call{{Func: "MaxStepsPick", Args: []graph.Operand{n.Outs[0], n.Args[0], n.Args[1], n.Args[2], x[0], x[1], x[2]}}}
 	},
 	Formula: func(n *node, name names) string {
 		return fmt.Sprintf("%s = %s where %s was the largest", name(n.Outs[0]), name(n.Args[2]), name(n.Args[0]))

@@ -27,6 +27,7 @@ var passes = []pass{
 	{"simplify", false, simplify, "sums that sink left with a zero"},
 	{"cse", false, cse, "products that became equal"},
 	{"dce", false, dce, "what hoist and sink left"},
+	{"absorb", false, absorb, "sums with what a loop over layers gives move into it"},
 	{"fuse-loss", true, fuseLoss, "the loss and its gradient in one pass over the logits"},
 	{"fuse-epilogue", false, fuseEpilogue, "sums, biases and activations become part of the product before them"},
 	{"prepack", false, prepack, "matrices that a loop reads in every step are laid out for the product once"},
@@ -43,6 +44,7 @@ var order = []struct{ before, after, why string }{
 	{"sink", "fuse-epilogue", "a gradient's sum over steps is recognised as sum and product"},
 	{"sink", "prepack", "a product that leaves the loop needs no packed matrix"},
 	{"fuse-loss", "fuse-epilogue", "the loss reads the logits, whatever computes them"},
+	{"absorb", "fuse-epilogue", "a sum inside of the loop becomes part of a product"},
 	{"fuse-epilogue", "give-once", "fusion changes which node computes a value"},
 }
 

@@ -6,6 +6,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -109,7 +110,7 @@ func Make(m *build.Model, plans map[*graph.Graph]*plan.Plan) *Report {
 			r.SlotBytes += 4 * r.Generator
 		}
 		for _, in := range m.Discriminate.Inputs {
-			if in.Role == graph.Data && in.Name != "vectors" && in.Name != build.LabelsInput { // which is the caller's
+			if in.Role == graph.Data && !slices.Contains([]string{"vectors", "targets", "tokens", build.LabelsInput}, in.Name) { // which are the caller's
 				r.ArenaBytes += 4 * in.Shape.Elems().At(full)
 			}
 		}
@@ -117,7 +118,7 @@ func Make(m *build.Model, plans map[*graph.Graph]*plan.Plan) *Report {
 		r.SlotBytes = slotBytes(&s.Optimizer, r.FlatParams)
 	}
 	for _, st := range m.States {
-		if s.Kind == "rnn" { // otherwise a decoder alone has them
+		if s.Kind == "rnn" || s.GAN != nil { // otherwise a decoder alone has them
 			r.StateBytes += 4 * st.Shape.Elems().At(full)
 		}
 		r.DecoderBytes += 4 * st.Shape.Elems().At(one)
@@ -148,6 +149,13 @@ func forwardFlops(m *build.Model, one map[string]int) map[string]int {
 	case m.Decode != nil && m.Encode == nil:
 		for _, n := range m.Decode.Nodes {
 			byScope[n.Scope] += flops(n, one)
+		}
+		if m.Judge != nil { // a token's share of a line
+			line := m.Sizes(true)
+			line["batch"] = 1
+			for _, n := range m.Judge.Nodes {
+				byScope[n.Scope] += flops(n, line) / m.Spec.Shape.Steps
+			}
 		}
 	default: // a token's share of a window
 		window := m.Sizes(true)

@@ -16,7 +16,6 @@ const (
 	vocab        = 8192    // number of tokens
 	tokSize      = 256     // width of the embedding
 	posCount     = 128     // positions that pos tells apart
-	blocksCache  = 128     // tokens whose keys and values a decoder keeps
 	blocksLayers = 4       // layers of blocks, in one loop
 	blocksHidden = 1024    // width of the feed-forward part
 	maxSteps     = 128     // time steps in a window, at the most

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes pytorch_golden.json: loss and gradients of the models rnn, lstm, gru, gptnano, vae, textvae and gan, and the losses of bertmini, transformer and translate, in PyTorch, in float64.
+"""Writes pytorch_golden.json: loss and gradients of the models rnn, lstm, gru, gptnano, vae, textvae and gan and of small adversarial networks, and the losses of bertmini, transformer and translate, in PyTorch, in float64.
 
 Weights and tokens come from a formula that the Go test repeats, so that the file stays small: of each gradient it holds the norm, the product with a
 vector from the same formula, and some elements. Run it with Debian's python3-torch:
@@ -281,6 +281,64 @@ def adversaries(loss=None, penalty=None, spectral=False, matching=0.0):
     return {"discriminator": discriminator, "generator": gradients(g_loss, ours[:6])}
 
 
+def imitators(relaxed):
+    """Small networks of text: the generator's step on weighted lines, the discriminator's, and with relaxed tokens the generator's against it (go test ./gen -run TextGANPyTorch)."""
+    steps, batch, vocab, size, units, filters = 5, 4, 7, 3, 4, 2
+    shapes = {"tokens.table": (vocab, size), "write.wx": (size, 4 * units), "write.wh": (units, 4 * units), "write.b": (4 * units,), "out.w": (units, vocab), "out.b": (vocab,),
+              "words.table": (vocab, size), "filters.w1": (size, filters), "filters.b1": (filters,), "filters.w2": (2 * size, filters), "filters.b2": (filters,),
+              "way.w": (4, 4), "way.b": (4,), "way.w_gate": (4, 4), "way.b_gate": (4,), "verdict.w": (4, 1), "verdict.b": (1,)}
+    p = {name: nn.Parameter(torch.zeros(shape, dtype=torch.float64)) for name, shape in shapes.items()}
+    ours = [(name, t, False) for name, t in p.items()]
+    fill(ours, 0.5)
+    x, y, made = (tokens(s, steps, batch, vocab) for s in (1, 2, 3))
+    weights = torch.tensor(numbers(4, steps * batch, 1).astype(np.float64)).view(steps, batch)
+
+    def cell(row, h, c):
+        i, f, g, o = (row @ p["write.wx"] + p["write.b"] + h @ p["write.wh"]).chunk(4, 1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        h = torch.sigmoid(o) * torch.tanh(c)
+        return h, c, h @ p["out.w"] + p["out.b"]
+
+    def judge(rows):
+        e = rows @ p["words.table"]
+        later = torch.cat([e[1:], torch.zeros(1, batch, size, dtype=torch.float64)])
+        seen = torch.cat([F.relu(e @ p["filters.w1"] + p["filters.b1"]), F.relu(torch.cat([e, later], 2) @ p["filters.w2"] + p["filters.b2"])], 2).max(0).values
+        gate = torch.sigmoid(seen @ p["way.w_gate"] + p["way.b_gate"])
+        return (gate * F.relu(seen @ p["way.w"] + p["way.b"]) + (1 - gate) * seen) @ p["verdict.w"] + p["verdict.b"]
+
+    def rows(t):
+        return F.one_hot(t, vocab).double()
+
+    def write():
+        h = c = torch.zeros(batch, units, dtype=torch.float64)
+        row, all = p["tokens.table"][x[0]], []
+        for t in range(steps):
+            h, c, logits = cell(row, h, c)
+            noise = torch.tensor(numbers(10 + t, batch * vocab, 2).astype(np.float64)).view(batch, vocab)
+            all.append(torch.softmax(0.7 * (logits + noise), 1))
+            row = all[-1] @ p["tokens.table"]
+        return torch.stack(all)
+
+    def step(loss, skip=0, end=len(shapes)):
+        for t in p.values():
+            t.grad = None
+        return gradients(loss, ours[:end], skip=skip)
+
+    h = c = torch.zeros(batch, units, dtype=torch.float64)
+    loss = 0
+    for t in range(steps):
+        h, c, logits = cell(p["tokens.table"][x[t]], h, c)
+        rows_loss = F.cross_entropy(logits, y[t], reduction="none")
+        loss = loss + (rows_loss if relaxed else weights[t] * rows_loss).sum()
+    text = step(loss / (steps * batch), end=6)
+    real, fake = judge(rows(y)), judge(write().detach() if relaxed else rows(made))
+    d = F.softplus(fake - real).mean() if relaxed else (F.softplus(-real) + F.softplus(fake)).mean()
+    out = {"text": text, "discriminator": step(d, skip=6)}
+    if relaxed:
+        out["relaxed"] = step(F.softplus(judge(rows(y)) - judge(write())).mean(), end=6)
+    return out
+
+
 def philox(counters, k):
     """Philox4x32-10 (Salmon et al. 2011) of counters (n, 0): an array [4, n] of 32-bit words."""
     low = np.uint64(0xFFFFFFFF)
@@ -397,7 +455,7 @@ print(json.dumps({"torch": torch.__version__, "models": {
     "translate": recurrent_translator(),
     "vae": autoencoder(),
     "textvae": sentences(),
-}, "adversaries": {
+}, "imitators": {"policy": imitators(False), "relaxed": imitators(True)}, "adversaries": {
     "gan": adversaries(),
     "minimax": adversaries("minimax"),
     "least_squares": adversaries("least_squares", matching=2.0),

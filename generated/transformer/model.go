@@ -17,7 +17,6 @@ const (
 	sourceVocab       = 8002    // number of tokens of the source
 	sourceSize        = 256     // width of the embedding
 	sourcePlacesCount = 56      // positions that source_places tells apart
-	readerCache       = 56      // tokens whose keys and values a decoder keeps
 	readerLayers      = 3       // layers of reader, in one loop
 	readerHidden      = 512     // width of the feed-forward part
 	targetPlacesCount = 56      // positions that target_places tells apart

@@ -65,7 +65,7 @@ func newRoot(p Program) *cobra.Command {
 	short := p.Info.Description
 	if short == "" {
 		short = fmt.Sprintf("Train the model %s and write text with it", name)
-		if p.Info.Adversary != nil {
+		if p.Info.Vector != nil && p.Info.Adversary != nil {
 			short = fmt.Sprintf("Train the model %s and make vectors with it", name)
 		}
 	}
@@ -92,6 +92,8 @@ func newRoot(p Program) *cobra.Command {
 	root.PersistentFlags().IntVar(&a.threads, "threads", parallel.Threads(), "threads that compute; the result does not depend on it")
 	root.AddCommand(a.newTrain(), a.newInfo())
 	switch {
+	case a.ofLines():
+		root.AddCommand(a.newEvalImitation(), a.newSampleLines(), a.newScoreLines())
 	case p.Info.Adversary != nil:
 		root.AddCommand(a.newEvalAdversaries(), a.newSampleAdversaries(), a.newScore())
 	case p.Info.Vector != nil:
@@ -112,6 +114,8 @@ func newRoot(p Program) *cobra.Command {
 func begin(info *model.Info) string {
 	lines := []string{"train --data book.txt", `sample --prompt "It was"`}
 	switch {
+	case info.Adversary != nil && info.Vector == nil:
+		lines = []string{"train --data lines.txt", "sample", "score --data lines.txt"}
 	case info.Labels > 0 && info.Vector != nil:
 		lines = []string{"train --data digits.npy --labels digits.txt", "sample", "sample --label 1"}
 	case info.Labels > 0:

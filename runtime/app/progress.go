@@ -112,7 +112,7 @@ func (p *progress) line(s train.Progress, now time.Time) string {
 
 // losses shows the loss, or both of a pair of networks.
 func (p *progress) losses() string {
-	if !p.pair {
+	if !p.pair || p.duel == (model.Duel{}) { // a generator of text learns alone at first
 		return fmt.Sprintf("loss %.4f", p.loss)
 	}
 	return fmt.Sprintf("generator %.4f  discriminator %.4f, %.1f %% right", p.loss, p.duel.Discriminator, 100*p.duel.Accuracy)

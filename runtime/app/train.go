@@ -61,7 +61,21 @@ Defaults are those of %[2]s.`, a.matter(), a.Info.Spec),
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.train(cmd, &f) },
 	}
-	if a.Info.Adversary != nil {
+	if a.ofLines() {
+		x := a.Info.Adversary.Text
+		cmd.Short = "Train the two networks on lines of text"
+		cmd.Long = fmt.Sprintf(`Train lets the generator learn from the lines of a file alone for %[1]s steps; then, for %[2]s steps, the
+discriminator alone learns to tell what the generator writes from them, and after that both learn from
+each other: a step is one of the discriminator, and each step of %[3]s one of the generator as well. A
+checkpoint is kept, and both losses and the share of the discriminator's verdicts that are right are
+shown; at a validation how likely lines are to the generator which it does not learn from. When a loss
+is no longer a number, or the discriminator is right about everything for %[4]s steps, training stops,
+says what to change, and leaves the last good checkpoint. Interrupted by Ctrl-C it finishes the step,
+writes the checkpoint and ends; --resume goes on, with the options that the training was begun with,
+and ends with the same bits as if it had never stopped.
+
+Defaults are those of %[5]s.`, thousands(x.Pretraining), thousands(x.HeadStart), thousands(a.Info.Adversary.Steps), thousands(train.WinningSteps), a.Info.Spec)
+	} else if a.Info.Adversary != nil {
 		cmd.Short = "Train the two networks on vectors"
 		cmd.Long = fmt.Sprintf(`Train lets the generator and the discriminator learn from each other and from the vectors of a file,
 keeps a checkpoint and shows both losses and the share of the discriminator's verdicts that are
@@ -80,6 +94,10 @@ Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
 		fs.StringVar(&f.data, "data", a.Data, vectorData)
 		f.labels.add(a, fs)
 		fs.Float64Var(&f.validation, "validation", t.Validation, "`SHARE` of the vectors, at their end, that is kept for validation")
+	} else if a.ofLines() {
+		fs.StringVar(&f.data, "data", a.Data, lineData)
+		fs.StringVar(&f.valid, "valid", "", "`FILE` of lines to validate on")
+		fs.Float64Var(&f.validation, "validation", t.Validation, "`SHARE` of the lines, at their end, that is kept for validation when there is no --valid")
 	} else if a.Info.Latent != nil {
 		fs.StringVar(&f.data, "data", a.Data, sentenceData)
 		f.labels.add(a, fs)
@@ -113,6 +131,8 @@ Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
 	fs.Uint64Var(&f.seed, "seed", a.Info.Seed, "of the initial parameters and of dropout")
 	if f.window = a.Info.Steps; a.Info.Vector != nil {
 		fs.IntVar(&f.batch, "batch", a.Info.Batch, "vectors side by side")
+	} else if a.ofLines() {
+		fs.IntVar(&f.batch, "batch", a.Info.Batch, "lines side by side")
 	} else {
 		fs.IntVar(&f.batch, "batch", a.Info.Batch, "sequences side by side")
 		fs.IntVar(&f.window, "window", a.Info.Steps, "time steps of a window")
@@ -135,6 +155,8 @@ func (a *program) matter() string {
 	switch {
 	case a.Info.Vector != nil:
 		return "file of vectors"
+	case a.ofLines():
+		return "file of lines"
 	case a.Info.Latent != nil:
 		return "file of sentences"
 	}
@@ -143,7 +165,7 @@ func (a *program) matter() string {
 
 // writes reports whether the model goes on with a text.
 func (a *program) writes() bool {
-	return a.Info.Masking == nil && a.Info.Source == nil && a.Info.Vector == nil
+	return a.Info.Masking == nil && a.Info.Source == nil && a.Info.Vector == nil && a.Info.Adversary == nil
 }
 
 func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
@@ -305,7 +327,9 @@ func (a *program) report(ctx context.Context, out io.Writer, m model.LanguageMod
 		how = "out of time"
 	}
 	fmt.Fprintf(out, "step %s of %s, %s\n", thousands(r.Steps), thousands(r.Total), how)
-	if r.Tokens > 0 {
+	if r.Tokens > 0 && a.ofLines() { // whose steps have losses of two kinds
+		fmt.Fprintf(out, "training    %s tokens in %s, %s tokens/s\n", thousands(r.Tokens), duration(r.Took), thousands(int(float64(r.Tokens)/max(r.Took.Seconds(), 1e-9))))
+	} else if r.Tokens > 0 {
 		fmt.Fprintf(out, "training    %[1]s; %[2]s %[5]ss in %[3]s, %[4]s %[5]ss/s\n", a.lossLine(r.TrainLoss, "generator", data.density), thousands(r.Tokens), duration(r.Took), thousands(int(float64(r.Tokens)/max(r.Took.Seconds(), 1e-9))), a.Info.Unit())
 	}
 	if r.Encoder > 0 {
@@ -343,7 +367,7 @@ func (a *program) report(ctx context.Context, out io.Writer, m model.LanguageMod
 
 // lossLine shows a loss in the units that people compare; of a pair of adversarial networks it is that of the one named. density is the number of tokens a character, or 0 where characters do not matter.
 func (a *program) lossLine(nats float64, network string, density float64) string {
-	if a.Info.Adversary != nil {
+	if a.Info.Adversary != nil && a.Info.Vector != nil {
 		return fmt.Sprintf("%s's loss %.4f", network, nats)
 	}
 	if unit := a.Info.Unit(); unit != "token" {

@@ -22,6 +22,8 @@ func (a *program) material(ctx context.Context, f *trainFlags) (*material, error
 	switch {
 	case a.Info.Vector != nil:
 		return a.vectorMaterial(f)
+	case a.ofLines():
+		return a.lineMaterial(f)
 	case a.Info.Latent != nil:
 		return a.sentenceMaterial(f)
 	case a.Info.Source != nil:

@@ -69,18 +69,17 @@ func foldRows(j *rowJob, lo, hi int) {
 	}
 }
 
-// MaxSteps sets y [batch, cols] to the largest value of each column over the time steps of x [steps, batch, cols], but
-// for the last `without` of them; the first step always counts. With a NaN among the values y is anything.
-func MaxSteps(y, x []float32, steps, batch, cols, without int) {
+// MaxSteps sets y [batch, cols] to the largest value of each column over the time steps of x [steps, batch, cols].
+// With a NaN among the values y is anything.
+func MaxSteps(y, x []float32, steps, batch, cols int) {
 	if !window("MaxSteps", steps, batch, cols, 1) {
 		return
 	}
-	size("MaxSteps", "without", without)
 	need("MaxSteps", "y", len(y), batch*cols)
 	need("MaxSteps", "x", len(x), steps*batch*cols)
 	n := batch * cols
 	copy(y[:n], x)
-	for t := 1; t < steps-without; t++ {
+	for t := 1; t < steps; t++ {
 		for i, v := range x[t*n : (t+1)*n] {
 			y[i] = max32(y[i], v)
 		}
@@ -89,11 +88,10 @@ func MaxSteps(y, x []float32, steps, batch, cols, without int) {
 
 // MaxStepsGrad is the gradient of [MaxSteps] from its input x and its result y: dx [steps, batch, cols] is dy [batch, cols]
 // at the first step where x is y, and 0 elsewhere. dx may not overlap the others.
-func MaxStepsGrad(dx, x, y, dy []float32, steps, batch, cols, without int) {
+func MaxStepsGrad(dx, x, y, dy []float32, steps, batch, cols int) {
 	if !window("MaxStepsGrad", steps, batch, cols, 1) {
 		return
 	}
-	size("MaxStepsGrad", "without", without)
 	n := batch * cols
 	need("MaxStepsGrad", "dx", len(dx), steps*n)
 	need("MaxStepsGrad", "x", len(x), steps*n)
@@ -101,7 +99,7 @@ func MaxStepsGrad(dx, x, y, dy []float32, steps, batch, cols, without int) {
 	need("MaxStepsGrad", "dy", len(dy), n)
 	clear(dx[:steps*n])
 	for i := range n {
-		if t := maxStep(x, y, i, steps, n, without); t >= 0 {
+		if t := maxStep(x, y, i, steps, n); t >= 0 {
 			dx[t*n+i] = dy[i]
 		}
 	}
@@ -109,11 +107,10 @@ func MaxStepsGrad(dx, x, y, dy []float32, steps, batch, cols, without int) {
 
 // MaxStepsPick picks from g [steps, batch, cols] what stands where [MaxSteps] of x found y: into dst [batch, cols], which is
 // what [MaxStepsGrad] does to gradients, the other way. Where x never is y, which a NaN does, dst is 0.
-func MaxStepsPick(dst, x, y, g []float32, steps, batch, cols, without int) {
+func MaxStepsPick(dst, x, y, g []float32, steps, batch, cols int) {
 	if !window("MaxStepsPick", steps, batch, cols, 1) {
 		return
 	}
-	size("MaxStepsPick", "without", without)
 	n := batch * cols
 	need("MaxStepsPick", "dst", len(dst), n)
 	need("MaxStepsPick", "x", len(x), steps*n)
@@ -121,15 +118,15 @@ func MaxStepsPick(dst, x, y, g []float32, steps, batch, cols, without int) {
 	need("MaxStepsPick", "g", len(g), steps*n)
 	for i := range n {
 		dst[i] = 0
-		if t := maxStep(x, y, i, steps, n, without); t >= 0 {
+		if t := maxStep(x, y, i, steps, n); t >= 0 {
 			dst[i] = g[t*n+i]
 		}
 	}
 }
 
 // maxStep is the first step at which number i of x is that of y, or -1.
-func maxStep(x, y []float32, i, steps, n, without int) int {
-	for t := range max(1, steps-without) {
+func maxStep(x, y []float32, i, steps, n int) int {
+	for t := range steps {
 		if x[t*n+i] == y[i] {
 			return t
 		}

@@ -53,7 +53,7 @@ func TestWindows(t *testing.T) {
 
 // The largest over the steps is found where it is first, and gradients go there and come from there.
 func TestMaxSteps(t *testing.T) {
-	const steps, batch, cols = 4, 2, 3
+	const batch, cols = 2, 3
 	x := []float32{
 		1, 5, -1 /**/, 0, 0, 0,
 		2, 5, -3 /**/, 0, 1, 0,
@@ -61,27 +61,27 @@ func TestMaxSteps(t *testing.T) {
 		8, 9, -0.5 /**/, 1, 3, 8,
 	}
 	for _, c := range []struct {
-		without int
-		y       []float32
-		at      []int
+		steps int
+		y     []float32
+		at    []int
 	}{
-		{0, []float32{9, 9, -0.5, 1, 3, 8}, []int{2, 3, 3, 3, 3, 3}},
-		{1, []float32{9, 5, -1, 0, 2, 7}, []int{2, 0, 0, 0, 2, 2}},
-		{9, []float32{1, 5, -1, 0, 0, 0}, []int{0, 0, 0, 0, 0, 0}},
+		{4, []float32{9, 9, -0.5, 1, 3, 8}, []int{2, 3, 3, 3, 3, 3}},
+		{3, []float32{9, 5, -1, 0, 2, 7}, []int{2, 0, 0, 0, 2, 2}},
+		{1, []float32{1, 5, -1, 0, 0, 0}, []int{0, 0, 0, 0, 0, 0}},
 	} {
-		y, dx, picked := guard(6, 1), guard(24, 2), guard(6, 3)
-		MaxSteps(y.x, x, steps, batch, cols, c.without)
+		y, dx, picked := guard(6, 1), guard(6*c.steps, 2), guard(6, 3)
+		MaxSteps(y.x, x, c.steps, batch, cols)
 		diff(t, "largest", y.x, c.y)
-		dy, g := []float32{1, 2, 3, 4, 5, 6}, make([]float32, 24)
-		want, pick := make([]float32, 24), make([]float32, 6)
+		dy, g := []float32{1, 2, 3, 4, 5, 6}, make([]float32, 6*c.steps)
+		want, pick := make([]float32, 6*c.steps), make([]float32, 6)
 		for i, s := range c.at {
 			want[s*6+i] = dy[i]
 			g[s*6+i] = float32(10 + i)
 			pick[i] = g[s*6+i]
 		}
-		MaxStepsGrad(dx.x, x, y.x, dy, steps, batch, cols, c.without)
+		MaxStepsGrad(dx.x, x, y.x, dy, c.steps, batch, cols)
 		diff(t, "gradient", dx.x, want)
-		MaxStepsPick(picked.x, x, y.x, g, steps, batch, cols, c.without)
+		MaxStepsPick(picked.x, x, y.x, g, c.steps, batch, cols)
 		diff(t, "picked", picked.x, pick)
 		for _, p := range []*guarded{y, dx, picked} {
 			p.check(t, "steps")

@@ -6,7 +6,16 @@ type Adversary struct {
 	Steps  int    // of the discriminator for each of the generator
 	Loss   string // as in the spec: "non_saturating"
 	Middle float64
-	Pairs  bool // a verdict alone means nothing, only whether it is above that of another vector; otherwise it is for the data where it is above Middle
+	Text   *Imitation // of networks of text; nil for networks of vectors
+	Pairs  bool       // a verdict alone means nothing, only whether it is above that of another vector; otherwise it is for the data where it is above Middle
+}
+
+// Imitation says how networks of text are trained, and what their lines are.
+type Imitation struct {
+	Pretraining int   // training steps in which the generator learns from the text alone
+	HeadStart   int   // training steps after these in which the discriminator alone learns
+	Begin       int32 // token before a line
+	End         int32 // token that fills a line behind its text; -1 where all lines are of one length
 }
 
 // Duel is how a training step of adversarial networks went.
@@ -61,6 +70,19 @@ type Adversaries interface {
 	Sample(n int, seed uint64) []float32
 	// Score judges vectors: the higher the verdict, the more a vector is like those that the model was trained on.
 	Score(verdicts, vectors []float32)
+}
+
+// Imitators is what a generated package of kind gan gives to training and evaluation, for lines of text.
+//
+// TrainStep makes a step of one network or of both, as Adversary.Text and the number of the step say; it returns the loss and the norm of the one that moved, of the generator
+// where both did. Loss is the generator's on text, in nats a token: how likely it is to write it.
+type Imitators interface {
+	Writer
+
+	// Duel tells more of the last step of each network.
+	Duel() *Duel
+	// Score judges the lines of b.Targets [Steps, Batch]: the higher the verdict [Batch], the more a line is like those that the model was trained on.
+	Score(verdicts []float32, b *Batch)
 }
 
 // ConditionalAdversaries is a pair of adversarial networks that makes and judges vectors by their labels.

@@ -65,6 +65,19 @@ func (b *Batch) check(maxSteps, maxBatch, vocab int, least int32) {
 	}
 }
 
+// CheckLines panics when the targets of the batch are not lines that a model of the given capacities judges.
+func (b *Batch) CheckLines(maxSteps, maxBatch, vocab int) {
+	n := b.Steps * b.Batch
+	if b.Steps < 1 || b.Steps > maxSteps || b.Batch < 1 || b.Batch > maxBatch || len(b.Targets) < n {
+		panic(fmt.Sprintf("model: %d lines of %d tokens with %d in all, the model takes 1 to %d of 1 to %d", b.Batch, b.Steps, len(b.Targets), maxBatch, maxSteps))
+	}
+	for i, t := range b.Targets[:n] {
+		if t < 0 || int(t) >= vocab {
+			panic(fmt.Sprintf("model: token %d at step %d of line %d is not one of 0 to %d", t, i/b.Batch, i%b.Batch, vocab-1))
+		}
+	}
+}
+
 // CheckSource panics when the source of the batch does not fit an encoder of the given capacities.
 func (b *Batch) CheckSource(maxSteps, vocab int) {
 	n := b.SourceSteps * b.Batch

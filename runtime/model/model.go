@@ -11,7 +11,7 @@ import (
 
 // Version is the version of the contract between generated code and the runtime. Generated packages contain a
 // constant expression that fails to compile when it differs from the version they were generated for.
-const Version = 3
+const Version = 4
 
 // Tensor is a named parameter of a model.
 type Tensor struct {
@@ -185,6 +185,9 @@ type Batch struct {
 
 	SourceSteps int
 	Source      []int32 // [SourceSteps, Batch] of a model with an encoder: what it reads, with -1 behind the end of shorter ones
+
+	Weights []float32 // [Steps, Batch] of adversarial networks of text: what the generator's loss of each target is multiplied with; empty for 1
+	Made    []int32   // [Steps, Batch] of these too: lines that the generator wrote, which the discriminator tells from Targets
 
 	Labels []int32 // [Batch] of a conditional model: the label of each example
 

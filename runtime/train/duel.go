@@ -1,6 +1,12 @@
 package train
 
-import "github.com/gradsmith/gradsmith/runtime/model"
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/gradsmith/gradsmith/runtime/model"
+)
 
 // WinningSteps is how many steps in a row the discriminator must be right about everything to have won.
 const WinningSteps = 1000
@@ -36,4 +42,32 @@ func (d *duel) won() bool {
 // losing reports whether the generator is on its way to lose.
 func (d *duel) losing() bool {
 	return d.row >= losingSteps && d.loss < winningLoss && d.loss > -winningLoss
+}
+
+// The keys of what a checkpoint keeps while every verdict is right.
+const (
+	duelSteps = "winning_steps"
+	duelLoss  = "winning_loss"
+)
+
+// keep adds to what a checkpoint keeps.
+func (d *duel) keep(m map[string]string) {
+	if d.row > 0 {
+		m[duelSteps] = strconv.Itoa(d.row)
+		m[duelLoss] = strconv.FormatFloat(d.loss, 'g', -1, 64)
+	}
+}
+
+// resume takes over what a checkpoint kept.
+func (d *duel) resume(m map[string]string) error {
+	if m[duelSteps] == "" {
+		return nil
+	}
+	row, e1 := strconv.Atoi(m[duelSteps])
+	loss, e2 := strconv.ParseFloat(m[duelLoss], 64)
+	if err := errors.Join(e1, e2); err != nil || row < 0 {
+		return fmt.Errorf("does not say for how many steps its discriminator has been right about everything: %q and %q", m[duelSteps], m[duelLoss])
+	}
+	d.row, d.loss = row, loss
+	return nil
 }

@@ -243,6 +243,11 @@ func (r *runner) resume() error {
 			return fmt.Errorf("checkpoint %s: %w", r.o.Path, err)
 		}
 	}
+	if r.duel != nil {
+		if err := r.duel.resume(t.Loop); err != nil {
+			return fmt.Errorf("checkpoint %s: %w", r.o.Path, err)
+		}
+	}
 	r.d.Train.SetPosition(r.at.pass, r.at.window)
 	r.step, r.saved = t.Step, t.Step
 	r.result.Steps = t.Step
@@ -415,6 +420,9 @@ func (r *runner) save() error {
 	loop := r.at.strings(r.d.Digest, r.o.Keep)
 	if r.first != nil {
 		r.first.keep(loop)
+	}
+	if r.duel != nil {
+		r.duel.keep(loop)
 	}
 	err := checkpoint.Save(r.o.Path, r.m, checkpoint.Training{Step: r.step, Seed: r.o.Seed, Loop: loop})
 	if err != nil {

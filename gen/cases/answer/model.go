@@ -18,7 +18,6 @@ const (
 	sourceVocab    = 7    // number of tokens of the source
 	sourceSize     = 8    // width of the embedding
 	positionsCount = 6    // positions that positions tells apart
-	encoderCache   = 7    // tokens whose keys and values a decoder keeps
 	encoderLayers  = 2    // layers of encoder, in one loop
 	encoderHidden  = 32   // width of the feed-forward part
 	targetSize     = 12   // width of the embedding

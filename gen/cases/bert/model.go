@@ -16,7 +16,6 @@ const (
 	vocab        = 7    // number of tokens
 	tokSize      = 8    // width of the embedding
 	posCount     = 7    // positions that pos tells apart
-	blocksCache  = 7    // tokens whose keys and values a decoder keeps
 	blocksLayers = 2    // layers of blocks, in one loop
 	blocksHidden = 32   // width of the feed-forward part
 	maxSteps     = 7    // time steps in a window, at the most

@@ -18,7 +18,6 @@ const (
 	wordsSize      = 8    // width of the embedding
 	placesCount    = 12   // positions that places tells apart
 	againSize      = 12   // width of the embedding
-	readCache      = 12   // tokens whose keys and values a decoder keeps
 	readLayers     = 2    // layers of read, in one loop
 	readHidden     = 12   // width of the feed-forward part
 	latentSize     = 3    // numbers of the latent vector

@@ -1,0 +1,264 @@
+package build
+
+import (
+	"fmt"
+
+	"github.com/gradsmith/gradsmith/gen/graph"
+	"github.com/gradsmith/gradsmith/gen/op"
+	"github.com/gradsmith/gradsmith/spec"
+)
+
+// imitation makes the graphs of adversarial networks of text. The generator is a language model: it has the graphs of one, and its step learns from lines of tokens whose
+// log-probabilities have weights, which are 1 for a text and rewards for what it wrote itself (Yu et al. 2017, equation 8). With a relaxation it has a second step, which goes
+// back through the discriminator.
+func (m *Model) imitation() {
+	text := m.Spec.GAN.Text
+	t := newBuilder(m, "train")
+	t.training, t.time = true, true
+	t.train()
+	newBuilder(m, "decode").decode()
+
+	d := newBuilder(m, "discriminate")
+	d.training, d.time, d.streams = true, true, t.streams
+	m.Discriminate = d.G
+	d.discriminateText()
+	if text.Estimator == "gumbel_softmax" {
+		g := newBuilder(m, "relax")
+		g.training, g.time, g.streams = true, true, d.streams
+		m.Relax = g.G
+		g.relax()
+	}
+	j := newBuilder(m, "judge")
+	j.time = true
+	m.Judge = j.G
+	j.G.Output(j.verdictOn(j.lines("targets"), nil, ""), "verdict")
+}
+
+// ofText reports whether the model is adversarial networks of text.
+func (b *builder) ofText() bool { return b.m.GAN != nil && b.m.GAN.Text != nil }
+
+// carries reports whether recurrent layers go on from the state of the last window.
+func (b *builder) carries() bool { return b.m.Kind == "rnn" || b.ofText() && !b.judging }
+
+func (b *builder) lines(name string) *graph.Value {
+	return b.G.Input(name, graph.Data, graph.I32, graph.Shape{steps, batch})
+}
+
+// verdictOn applies the discriminator, in the pass of that name, to lines of tokens [steps, batch], or to relaxed tokens [steps, batch, vocab].
+func (b *builder) verdictOn(tokens, relaxed *graph.Value, pass string) *graph.Value {
+	b.judging = true
+	b.spectralNorms()
+	b.pass, b.Pass, b.tokens = pass, pass, tokens
+	return b.layers(b.m.GAN.Discriminator, relaxed, false)
+}
+
+// discriminateText is the discriminator's step.
+func (b *builder) discriminateText() {
+	targets := b.lines("targets")
+	var real, fake *graph.Value
+	if b.m.GAN.Text.Estimator == "gumbel_softmax" {
+		made := b.writeRelaxed()
+		real = b.verdictOn(targets, nil, "real")
+		fake = b.verdictOn(nil, made, "fake")
+	} else {
+		real = b.verdictOn(targets, nil, "real")
+		fake = b.verdictOn(b.lines("made"), nil, "fake")
+	}
+	b.G.Output(real, "real")
+	b.G.Output(fake, "fake")
+	l := b.losses()
+	b.G.Output(l.one(op.Mean, "loss", nil, l.discriminator(real, fake)), "loss")
+}
+
+// relax is the generator's step on relaxed tokens: it differentiates through the discriminator, whose parameters stay.
+func (b *builder) relax() {
+	made := b.writeRelaxed()
+	var real *graph.Value
+	if b.m.Loss.Kind == "relativistic" {
+		real = b.verdictOn(b.lines("targets"), nil, "real")
+	}
+	fake := b.verdictOn(nil, made, "fake")
+	l := b.losses()
+	b.G.Output(l.one(op.Mean, "loss", nil, l.generator(real, fake)), "loss")
+}
+
+// writeRelaxed is a scan in which the generator writes relaxed tokens [steps, batch, vocab]: each row is softmax(β(logits + g)), and its product with the embedding's table what the
+// next step reads (Kusner and Hernández-Lobato 2016). The first step reads the token that begins each line.
+func (b *builder) writeRelaxed() *graph.Value {
+	b.judging, b.pass, b.Pass = false, "", "made"
+	tokens := b.lines("tokens")
+	beta := b.G.Input("inverseTemperature", graph.Scalar, graph.F32, nil)
+	stack := b.m.Layers
+	first := stack[0].(*spec.Embedding)
+	b.enter(first)
+	table := b.param(first.Name, "table", graph.Shape{b.vocab(), b.width(first, "Size", "width of the embedding")}, 0, 0, first.Name, matrix(first.Init, b.m.Vocab(), first.Width))
+	b.tables[first.Name] = table
+	begin := b.Apply(op.Gather, []string{first.Name + ".begin"}, nil, table, tokens)[0]
+
+	w := &relaxing{builder: b, body: graph.New("write.step")}
+	w.inner = &graph.Builder{G: w.body, Phase: b.Phase, Scope: b.Scope, Pass: b.Pass, Origin: b.Origin}
+	x := w.carry("x", b.Apply(op.FirstStep, []string{first.Name + ".first"}, nil, begin)[0])
+	type memory struct {
+		c     *cell
+		scope string
+		state []*graph.Value
+	}
+	var cells []memory // of all recurrent layers, whose carried values come before what the loop reads
+	for _, l := range stack {
+		r, ok := l.(*spec.Recurrent)
+		if !ok {
+			continue
+		}
+		c := newCell(r, b.units(r))
+		for i := range r.Layers {
+			m := memory{c: c, scope: layerScope(r, i)}
+			for _, s := range c.states {
+				zero := b.Apply(op.Zeros, []string{m.scope + "." + s + "Start"}, graph.Attrs{{Key: "shape", Val: graph.Shape{batch, b.units(r)}}})[0]
+				m.state = append(m.state, w.carry(m.scope+"_"+s, zero))
+			}
+			cells = append(cells, m)
+		}
+	}
+	var next []*graph.Value
+	h := x
+	for i, l := range stack[1:] {
+		b.enter(l)
+		w.inner.Scope, w.inner.Origin = b.Scope, b.Origin
+		switch l := l.(type) {
+		case *spec.Recurrent:
+			for k := range l.Layers {
+				m := cells[0]
+				cells = cells[1:]
+				if k > 0 {
+					h = w.drop(h, m.scope+"_x", l.Dropout)
+				}
+				var ws []*graph.Value
+				for _, weight := range b.weights(m.c, m.scope, "", layerNumber(l, k), h.Shape.Last()) {
+					ws = append(ws, w.read(weight))
+				}
+				now := m.c.step(w.inner, m.scope+"_", h, ws, m.state, nil)
+				next = append(next, now...)
+				h = now[0]
+			}
+		case *spec.Dropout:
+			h = w.drop(h, l.Name, l.Rate)
+		case *spec.LayerNorm:
+			gain, bias := b.normalizer(l, h.Shape.Last())
+			h = w.inner.Apply(op.LayerNorm, []string{l.Name, l.Name + "Mean", l.Name + "Rstd"}, graph.Attrs{{Key: "epsilon", Val: l.Epsilon}}, h, w.read(gain), w.read(bias))[0]
+		case *spec.Dense:
+			h = b.denseIn(w.inner, l, h, i == len(stack)-2, w.read)
+		default:
+			panic(fmt.Sprintf("build: no rule for relaxed writing through layer %T", l))
+		}
+	}
+	w.inner.Scope, w.inner.Origin = "generator", b.at(b.m.GAN.Text.Pos, "estimator")
+	b.streams++
+	attrs := graph.Attrs{{Key: "stream", Val: b.streams}, {Key: "hard", Val: b.m.GAN.Text.Hard}}
+	index := w.inner.Apply(op.Index, []string{"index"}, nil)[0]
+	names := []string{"y"}
+	if b.m.GAN.Text.Hard {
+		names = []string{"token", "y"}
+	}
+	y := w.inner.Apply(op.GumbelSoftmax, names, attrs, h, w.read(beta), index)[0]
+	w.inner.Scope, w.inner.Origin = first.Name, b.at(first.Pos, first.Name)
+	again := w.inner.Apply(op.MatMul, []string{"xNext"}, nil, y, w.read(table))[0]
+	w.body.Outputs = append(append([]*graph.Value{again}, next...), y)
+
+	b.Scope, b.Origin = "generator", b.at(b.m.GAN.Text.Pos, "estimator")
+	loop := &graph.Loop{Kind: graph.Scan, Trip: steps, Index: "t", Carries: len(w.starts), Body: w.body}
+	var last []string
+	for range w.starts {
+		last = append(last, "")
+	}
+	return b.AddLoop(loop, append(last, "written"), append(w.starts, w.reads...)...).Outs[len(w.starts)]
+}
+
+// relaxing is the loop in which the generator writes: what it carries, and what each step reads of outside.
+type relaxing struct {
+	*builder
+	inner         *graph.Builder
+	body          *graph.Graph
+	starts, reads []*graph.Value
+	known         map[*graph.Value]*graph.Value
+}
+
+func (w *relaxing) carry(name string, start *graph.Value) *graph.Value {
+	w.starts = append(w.starts, start)
+	return w.body.Input(name+"Carry", graph.Local, graph.F32, start.Shape)
+}
+
+// read is v inside of the loop.
+func (w *relaxing) read(v *graph.Value) *graph.Value {
+	if in := w.known[v]; in != nil {
+		return in
+	}
+	if w.known == nil {
+		w.known = map[*graph.Value]*graph.Value{}
+	}
+	w.reads = append(w.reads, v)
+	w.known[v] = w.body.Input(ident(v.Name), graph.Local, v.Type, v.Shape)
+	return w.known[v]
+}
+
+func (w *relaxing) drop(x *graph.Value, name string, rate float64) *graph.Value {
+	if rate == 0 {
+		return x
+	}
+	return w.dropout(w.inner, x, name, rate, w.inner.Apply(op.Index, []string{"index"}, nil)[0])
+}
+
+// conv is f(windows·w + b) for the filters of each width, side by side, [steps, batch, widths·filters] of x [steps, batch, features] (Kim 2014, equation 2).
+func (b *builder) conv(l *spec.Conv1D, x *graph.Value) *graph.Value {
+	act := activation(l.Activation)
+	filters := b.named(ident(l.Name)+"Filters", l.Filters, "filters of each width")
+	var y *graph.Value
+	defer func() { b.Part = "" }()
+	for _, width := range l.Widths {
+		b.Part = fmt.Sprintf("windows%d", width)
+		in := graph.Mul(graph.Const(width, ""), x.Shape.Last())
+		one := func(o *graph.Op, part string, attrs graph.Attrs, args ...*graph.Value) *graph.Value {
+			return b.Apply(o, []string{fmt.Sprintf("%s%d", b.called(l, part), width)}, attrs, args...)[0]
+		}
+		w := b.param(l.Name, fmt.Sprintf("w%d", width), graph.Shape{in, filters}, 0, 0, l.Name, matrix(l.Init, in.N, l.Filters))
+		bias := b.param(l.Name, fmt.Sprintf("b%d", width), graph.Shape{filters}, 0, 0, l.Name, matrix(l.BiasInit, in.N, l.Filters))
+		windows := x
+		if width > 1 {
+			windows = one(op.Unfold, "windows", graph.Attrs{{Key: "width", Val: width}}, x)
+		}
+		sums := "z"
+		if act == nil {
+			sums = "filtered"
+		}
+		z := one(op.AddBias, sums, nil, one(op.MatMul, sums, nil, windows, w), bias)
+		if act != nil {
+			z = one(act, "filtered", slope(act, l.Slope), z)
+		}
+		if y == nil {
+			y = z
+			continue
+		}
+		y = b.Apply(op.JoinColumns, []string{b.called(l, "y")}, nil, y, z)[0]
+	}
+	return y
+}
+
+// highway is x + g∘(relu(x·w + b) − x) with the gate g = σ(x·w_gate + b_gate): g∘relu(x·w + b) + (1 − g)∘x with one product less (Srivastava et al. 2015, equation 3).
+func (b *builder) highway(l *spec.Highway, x *graph.Value) *graph.Value {
+	n := x.Shape.Last()
+	affine := func(part, suffix string, bias Init) *graph.Value {
+		w := b.param(l.Name, "w"+suffix, graph.Shape{n, n}, 0, 0, l.Name, matrix(l.Init, n.N, n.N))
+		v := b.param(l.Name, "b"+suffix, graph.Shape{n}, 0, 0, l.Name, bias)
+		z := b.Apply(op.MatMul, []string{b.called(l, part)}, nil, x, w)[0]
+		return b.Apply(op.AddBias, []string{b.called(l, part)}, nil, z, v)[0]
+	}
+	one := func(o *graph.Op, part string, args ...*graph.Value) *graph.Value {
+		return b.Apply(o, []string{b.called(l, part)}, nil, args...)[0]
+	}
+	h := one(op.ReLU, "h", affine("h", "", matrix(l.BiasInit, n.N, n.N)))
+	closed := Init{Scheme: "zeros"}
+	if l.GateBias != 0 {
+		closed.Add, closed.AddAt = l.GateBias, [2]int{0, n.N}
+	}
+	gate := one(op.Sigmoid, "gate", affine("gate", "_gate", closed))
+	return one(op.Add, "y", x, one(op.Mul, "step", gate, one(op.Sub, "change", h, x)))
+}

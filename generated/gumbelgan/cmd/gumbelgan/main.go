@@ -1,0 +1,14 @@
+// Command gumbelgan trains the model gumbelgan, writes lines with it and judges others.
+//
+//	gumbelgan train --data lines.txt
+//	gumbelgan sample
+package main
+
+import (
+	"github.com/gradsmith/gradsmith/generated/gumbelgan"
+	"github.com/gradsmith/gradsmith/runtime/app"
+)
+
+func main() {
+	app.Main(gumbelgan.Program())
+}

@@ -1,0 +1,14 @@
+// Command seqgan trains the model seqgan, writes lines with it and judges others.
+//
+//	seqgan train --data lines.txt
+//	seqgan sample
+package main
+
+import (
+	"github.com/gradsmith/gradsmith/generated/seqgan"
+	"github.com/gradsmith/gradsmith/runtime/app"
+)
+
+func main() {
+	app.Main(seqgan.Program())
+}

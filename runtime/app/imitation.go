@@ -1,0 +1,209 @@
+package app
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/model"
+	"github.com/gradsmith/gradsmith/runtime/policy"
+	"github.com/gradsmith/gradsmith/runtime/text"
+)
+
+const lineData = "`FILE` of lines to imitate"
+
+// ofLines reports whether the model is adversarial networks of text.
+func (a *program) ofLines() bool { return a.Info.Adversary != nil && a.Info.Adversary.Text != nil }
+
+// lines reads the lines of a file, or of the program's data where the flag names none.
+func (a *program) lines(path string) (*text.LineSet, error) {
+	if path == "" {
+		path = a.Data
+	}
+	if path == "" {
+		return nil, errors.New("no lines: name a file of them with --data FILE")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("can't read the lines: %w", err)
+	}
+	defer f.Close()
+	lines, err := text.Lines(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if len(lines) == 0 {
+		return nil, fmt.Errorf("%s: there are no lines", path)
+	}
+	return text.NewLineSet(path, lines, a.Tokenizer, *a.Info.Adversary.Text, a.Info.Steps)
+}
+
+// lineMaterial reads what a training on lines needs.
+func (a *program) lineMaterial(f *trainFlags) (*material, error) {
+	set, err := a.lines(f.data)
+	if err != nil {
+		return nil, err
+	}
+	var valid *text.LineSet
+	switch {
+	case f.valid != "":
+		if valid, err = a.lines(f.valid); err != nil {
+			return nil, err
+		}
+	case f.validation > 0:
+		if set, valid, err = set.Split(f.validation); err != nil {
+			return nil, err
+		}
+	}
+	m := &material{text: fmt.Sprintf("%s: %s lines to learn", set.Name, thousands(set.Len()))}
+	m.Digest = fmt.Sprintf("%s %d of %d", set.Digest, f.batch, set.Len())
+	if m.Train, err = set.Shuffled(f.batch, f.seed); err != nil {
+		return nil, err
+	}
+	if valid != nil {
+		m.text += fmt.Sprintf(", %s to validate", thousands(valid.Len()))
+		if m.Validation, err = valid.Whole(f.batch); err != nil {
+			return nil, err
+		}
+	}
+	if set.Skipped > 0 {
+		m.text += fmt.Sprintf("; %s longer than the model takes are left out", thousands(set.Skipped))
+	}
+	return m, nil
+}
+
+// imitators makes the model with the parameters of a checkpoint.
+func (a *program) imitators(path string) (model.Imitators, error) {
+	m, err := a.trained(path, checkpoint.LoadWeights)
+	if err != nil {
+		return nil, err
+	}
+	return m.(model.Imitators), nil
+}
+
+// known gives the tokens of the first n lines of a set in front of their ends.
+func (a *program) known(set *text.LineSet, n int) [][]int32 {
+	var all [][]int32
+	for i := range min(n, set.Len()) {
+		line := set.Line(i)
+		for t, token := range line {
+			if token == a.Info.Adversary.Text.End {
+				line = line[:t]
+				break
+			}
+		}
+		all = append(all, line)
+	}
+	return all
+}
+
+func checkLines(number int, temperature float64) error {
+	if number < 1 || number > 1e6 {
+		return fmt.Errorf("%d lines: give 1 to 1000000", number)
+	}
+	if !(temperature > 0 && temperature <= 1e6) {
+		return fmt.Errorf("--temperature %v: give a number above 0", temperature)
+	}
+	return nil
+}
+
+// verdicts judges lines, filled to their full length.
+func (a *program) verdicts(m model.Imitators, lines [][]int32) []float32 {
+	steps, format := a.Info.Steps, a.Info.Adversary.Text
+	all := make([]float32, len(lines))
+	for at := 0; at < len(lines); at += a.Info.Batch {
+		part := lines[at:min(at+a.Info.Batch, len(lines))]
+		b := &model.Batch{Steps: steps, Batch: len(part), Targets: make([]int32, steps*len(part))}
+		for i, line := range part {
+			for t := range steps {
+				token := format.End
+				if t < len(line) {
+					token = line[t]
+				}
+				b.Targets[t*len(part)+i] = token
+			}
+		}
+		m.Score(all[at:at+len(part)], b)
+	}
+	return all
+}
+
+func (a *program) newSampleLines() *cobra.Command {
+	var path string
+	var number int
+	var temperature float64
+	var seed uint64
+	cmd := &cobra.Command{
+		Use:   "sample",
+		Short: "Write lines",
+		Long: `Sample prints lines that the generator writes, token by token, each as likely as the model says. The
+same seed writes the same.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkLines(number, temperature); err != nil {
+				return err
+			}
+			m, err := a.imitators(path)
+			if err != nil {
+				return err
+			}
+			w := bufio.NewWriter(cmd.OutOrStdout())
+			for _, line := range policy.Sample(m, number, temperature, seed) {
+				fmt.Fprintln(w, a.Tokenizer.Decode(line))
+			}
+			if err := w.Flush(); err != nil {
+				return fmt.Errorf("can't print: %w", err)
+			}
+			return nil
+		},
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.IntVarP(&number, "number", "n", 10, "how many")
+	fs.Float64Var(&temperature, "temperature", 1, "what logits are divided by; below 1 lines are better and more alike")
+	fs.Uint64Var(&seed, "seed", 1, "of what is written")
+	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
+	return cmd
+}
+
+func (a *program) newScoreLines() *cobra.Command {
+	var data, path string
+	cmd := &cobra.Command{
+		Use:   "score",
+		Short: "Tell which lines the discriminator takes for text",
+		Long: `Score prints the discriminator's verdict on each line of a file, a line each: a number that is the
+higher the more the line is like those that the model was trained on. Lines that are longer than the
+model takes have none.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			m, err := a.imitators(path)
+			if err != nil {
+				return err
+			}
+			set, err := a.lines(data)
+			if err != nil {
+				return err
+			}
+			if set.Skipped > 0 {
+				return fmt.Errorf("%s: %s of its lines are longer than the %d tokens that the model takes: shorten them", set.Name, thousands(set.Skipped), a.Info.Steps-1)
+			}
+			w := bufio.NewWriter(cmd.OutOrStdout())
+			for _, v := range a.verdicts(m, a.known(set, set.Len())) {
+				fmt.Fprintf(w, "%.6g\n", v)
+			}
+			if err := w.Flush(); err != nil {
+				return fmt.Errorf("can't print: %w", err)
+			}
+			return nil
+		},
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.StringVar(&data, "data", a.Data, lineData)
+	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
+	return cmd
+}
