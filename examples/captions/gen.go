@@ -1,0 +1,3 @@
+package captions
+
+//go:generate go run ../../cmd/gradsmith generate captions.yaml
