@@ -5,6 +5,7 @@ GO         ?= go
 DATA       ?=
 VALID      ?=
 TEST       ?=
+ORACLE     ?=
 FUZZTIME   ?= 10s
 BENCHFLAGS ?=
 GRADSMITH   = $(GO) run ./cmd/gradsmith
@@ -13,7 +14,7 @@ GRADSMITH   = $(GO) run ./cmd/gradsmith
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo gpt2 plain sentences test generate check bench fuzz exhaustive format vet staticcheck verify fresh cross levels
+.PHONY: help demo gpt2 plain sentences oracle test generate check bench fuzz exhaustive format vet staticcheck verify fresh cross levels
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -50,6 +51,10 @@ plain: ## generate and build the recurrent translator without attention, as demo
 
 sentences: ## train four models on the sentences of DATA, side by side: a language model, and autoencoders that collapse or not; also VALID, TEST
 	cd bench && $(GO) run ./sentences --data "$(abspath $(DATA))" --valid "$(abspath $(VALID))" --test "$(abspath $(TEST))"
+
+oracle: ## the synthetic experiment of SeqGAN, three seeds and about an hour: ORACLE=FILE has the weights of the true distribution
+	@mkdir -p demo/oracle
+	cd bench && $(GO) run ./oracle --oracle "$(abspath $(ORACLE))" --points ../demo/oracle/plane.json && $(GO) run ./plane ../demo/oracle/plane.json -o ../demo/oracle/plane.svg
 
 test: ## run every test
 	$(GO) test ./...
