@@ -115,15 +115,7 @@ func ImitationDeterminism(t *testing.T, make func(seed uint64) Imitation) {
 		if *first.Duel() != *m.Duel() {
 			t.Errorf("the last step went %+v on one thread and %+v on two", *first.Duel(), *m.Duel())
 		}
-		a, b := first.Tensors(), m.Tensors()
-		for i := range a {
-			for j, x := range a[i].Value {
-				if math.Float32bits(x) != math.Float32bits(b[i].Value[j]) {
-					t.Errorf("%s[%d] is %v on one thread and %v on two", a[i].Name, j, x, b[i].Value[j])
-					break
-				}
-			}
-		}
+		sameBits(t, first, m)
 	}
 }
 

@@ -155,13 +155,19 @@ func Determinism(t *testing.T, make func(seed uint64) Model) {
 			first = m
 			continue
 		}
-		a, b := first.Tensors(), m.Tensors()
-		for i := range a {
-			for j, x := range a[i].Value {
-				if math.Float32bits(x) != math.Float32bits(b[i].Value[j]) {
-					t.Errorf("%s[%d] is %v on one thread and %v on two", a[i].Name, j, x, b[i].Value[j])
-					break
-				}
+		sameBits(t, first, m)
+	}
+}
+
+// sameBits compares every bit of the parameters of two models, of which the second was trained on two threads.
+func sameBits(t *testing.T, first, second model.LanguageModel) {
+	t.Helper()
+	a, b := first.Tensors(), second.Tensors()
+	for i := range a {
+		for j, x := range a[i].Value {
+			if math.Float32bits(x) != math.Float32bits(b[i].Value[j]) {
+				t.Errorf("%s[%d] is %v on one thread and %v on two", a[i].Name, j, x, b[i].Value[j])
+				break
 			}
 		}
 	}
