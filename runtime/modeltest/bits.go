@@ -1,0 +1,46 @@
+package modeltest
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"math"
+
+	"github.com/gradsmith/gradsmith/runtime/model"
+)
+
+// Bits is a hex SHA-256 of all that a few training steps on pseudo-random examples leave in m: parameters, the
+// optimizer's arrays, the carried state, and the losses. It is the same on every machine, for any number of threads and
+// at each level of the kernels, so it tells whether a change to the compiler or to a kernel changed a result.
+func Bits(m model.LanguageModel) string {
+	info := m.Info()
+	steps, n := min(info.Steps, 12), min(info.Batch, 5)
+	make := func(seed uint64) *model.Batch { return batch(info, steps, n, seed) }
+	at := []int{0}
+	if a := info.Adversary; a != nil && a.Text != nil {
+		make = func(seed uint64) *model.Batch { return lines(info, info.Steps, n, seed) }
+		at = stages(info)
+	}
+	h := sha256.New()
+	number := func(x float64) { binary.Write(h, binary.LittleEndian, math.Float64bits(x)) }
+	for _, first := range at {
+		m.SetStep(first)
+		for i := range uint64(3) {
+			loss, norm := m.TrainStep(make(20+i), 0.01)
+			number(loss)
+			number(norm)
+		}
+	}
+	number(m.Loss(make(30)))
+	arrays := [][]float32{m.State()}
+	for _, t := range m.Tensors() {
+		arrays = append(arrays, t.Value)
+	}
+	for _, s := range m.Slots() {
+		arrays = append(arrays, s.Value)
+	}
+	for _, x := range arrays {
+		binary.Write(h, binary.LittleEndian, x)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
