@@ -72,55 +72,8 @@ func (t *Tokenizer) architecture(b *strings.Builder) {
 
 func architecture(b *strings.Builder, layers []Layer) {
 	for _, l := range layers {
-		switch l := l.(type) {
-		case *Embedding:
-			fmt.Fprintf(b, "embedding %s size=%d\n", l.Name, l.Width)
-		case *OneHot:
-			fmt.Fprintf(b, "one_hot %s size=%d\n", l.Name, l.Width)
-		case *Recurrent:
-			fmt.Fprintf(b, "%s %s units=%d layers=%d bias=%t", l.Kind, l.Name, l.Units, l.Layers, l.Bias)
-			if l.Activation != "" {
-				fmt.Fprintf(b, " activation=%s", l.Activation)
-			}
-			if l.Reset != "" {
-				fmt.Fprintf(b, " reset=%s", l.Reset)
-			}
-			if l.Bidirectional {
-				b.WriteString(" bidirectional")
-			}
-			if a := l.Attention; a != nil {
-				fmt.Fprintf(b, " attention=%s units=%d feeding=%t", a.Score, a.Units, a.InputFeeding)
-			}
-			b.WriteByte('\n')
-		case *Positions:
-			fmt.Fprintf(b, "positions %s %s size=%d", l.Name, l.Scheme, l.Width)
-			if l.Scheme == "learned" {
-				fmt.Fprintf(b, " steps=%d", l.Steps) // the sinusoidal ones can grow
-			}
-			b.WriteByte('\n')
-		case *Transformer:
-			fmt.Fprintf(b, "transformer %s size=%d layers=%d heads=%d kv_heads=%d hidden=%d activation=%s norm=%s first=%t epsilon=%v bias=%t causal=%t cross=%t window=%d prefix=%d rotary=%v alibi=%t\n",
-				l.Name, l.Width, l.Layers, l.Heads, l.KVHeads, l.Hidden, l.Activation, l.Norm, l.NormFirst, l.Epsilon, l.Bias, l.Causal, l.Cross, l.Window, l.Prefix, l.Rotary, l.ALiBi)
-		case *RMSNorm:
-			fmt.Fprintf(b, "rmsnorm %s size=%d epsilon=%v\n", l.Name, l.Width, l.Epsilon)
-		case *Dropout, *MaxPool: // leave parameters as they are
-		case *Conv1D:
-			fmt.Fprintf(b, "conv1d %s widths=%v filters=%d activation=%s\n", l.Name, l.Widths, l.Filters, l.Activation)
-		case *Highway:
-			fmt.Fprintf(b, "highway %s size=%d\n", l.Name, l.Width)
-		case *LayerNorm:
-			fmt.Fprintf(b, "layernorm %s size=%d epsilon=%v\n", l.Name, l.Width, l.Epsilon)
-		case *Dense:
-			fmt.Fprintf(b, "dense %s units=%d bias=%t activation=%s tie=%q", l.Name, l.Width, l.Bias, l.Activation, l.Tie)
-			if l.Activation == "leaky_relu" {
-				fmt.Fprintf(b, " slope=%v", l.Slope)
-			}
-			if l.Spectral {
-				b.WriteString(" spectral_norm")
-			}
-			b.WriteByte('\n')
-		default:
-			panic(fmt.Sprintf("spec: no architecture for a layer of type %T", l))
+		if s := l.architecture(); s != "" {
+			b.WriteString(s + "\n")
 		}
 	}
 }

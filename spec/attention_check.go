@@ -62,7 +62,7 @@ func (c *checker) encoderDecoder(root *value, m *Model) {
 	own := source.key("tokenizer")
 	specials := []string{EndToken}
 	var tie *value // the decoder's embedding that shares the table of the encoder's
-	for _, v := range decoder.list {
+	for _, v := range leaves(decoder) {
 		if t := v.set.key("tie"); v.word == "embedding" && t.given && !t.bad {
 			tie, specials = t, m.Tokenizer.Specials // one table has the same tokens on both sides
 		}
@@ -81,19 +81,18 @@ func (c *checker) encoderDecoder(root *value, m *Model) {
 		c.errorf(tie.Pos, "embedding.tie: one table needs the same tokens on both sides, but source.tokenizer is not the tokenizer of the model; leave one of them out")
 	}
 
-	both := append(append([]*value{}, encoder.list...), decoder.list...)
-	names := c.names(both)
-	tied := tiedTables(both, names)
+	c.names(encoder, decoder)
+	tied := tiedTables(encoder, decoder)
 	e := layers{checker: c, path: "encoder", role: sourceSide, vocab: m.Source.Tokenizer.Vocab, shape: m.Shape, init: root.key("init"), tied: tied}
 	e.shape.Steps = m.Source.Steps
-	m.Encoder = e.check(encoder, names[:len(encoder.list)])
+	m.Encoder = e.check(encoder)
 	d := layers{checker: c, path: "decoder", role: targetSide, vocab: m.Tokenizer.Vocab, shape: m.Shape, init: root.key("init"), tied: tied,
 		shared: e.tables, params: e.params, tooMany: e.tooMany}
 	if n := len(m.Encoder); n > 0 && !e.unknown {
 		d.memory = m.Encoder[n-1].OutputWidth()
 	}
 	d.unknown = e.unknown
-	m.Layers = d.check(decoder, names[len(encoder.list):])
+	m.Layers = d.check(decoder)
 	c.readers(m)
 }
 

@@ -148,16 +148,16 @@ func (c *checker) initial(v *value, orElse Init) Init {
 	return in
 }
 
-// names gives the layers their names: those of the spec, then the kinds, counted on where taken.
-func (c *checker) names(layers []*value) []string {
-	names := make([]string, len(layers))
+// names gives the layers of lists their names: those of the spec, then the kinds, counted on where taken.
+func (c *checker) names(lists ...*value) {
+	layers := leaves(lists...)
 	taken := map[string]int{} // by the identifier's spelling, the line
-	for i, l := range layers {
+	for _, l := range layers {
 		v := l.set.key("name")
-		if l.bad || v.bad || !v.given {
+		if v.bad || !v.given {
 			continue
 		}
-		names[i] = v.text
+		l.layer = v.text
 		// gen writes lstm_1 as LSTM1, so names that differ by underscores alone are one name in the code.
 		id := strings.ReplaceAll(v.text, "_", "")
 		if line, ok := taken[id]; ok {
@@ -166,8 +166,8 @@ func (c *checker) names(layers []*value) []string {
 		}
 		taken[id] = v.Line
 	}
-	for i, l := range layers {
-		if names[i] != "" || l.bad {
+	for _, l := range layers {
+		if l.layer != "" {
 			continue
 		}
 		base := l.word
@@ -178,11 +178,10 @@ func (c *checker) names(layers []*value) []string {
 			}
 			id := strings.ReplaceAll(name, "_", "")
 			if _, ok := taken[id]; !ok {
-				names[i] = name
+				l.layer = name
 				taken[id] = l.Line
 				break
 			}
 		}
 	}
-	return names
 }

@@ -27,6 +27,7 @@ type value struct {
 	word    string            // enumForm, choiceForm
 	set     *value            // choiceForm: the settings of word, an object; nil when it has none
 	keys    map[string]*value // objectForm: every key of the type
+	layer   string            // of an entry of a list of layers: its name, which the checker gives it
 	list    []*value
 }
 

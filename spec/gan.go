@@ -45,46 +45,6 @@ var ganType = object("",
 		"the defaults of its keys", "Defaults of the command `train`, which has a flag for each.").called("training", "fit"),
 )
 
-const (
-	uniformMatrix = "the model's `init`; else uniform ±1/√inputs"
-	uniformBias   = "uniform ±1/√inputs; zeros when the layer or the model has an `init`"
-)
-
-var generatorType = choice("generator_layer", "Those of vectors are `dense`, `layernorm` and `dropout`.", joined(recurrentWords(), []word{
-	embeddingWord("the model's `init`; else normal 1"),
-	denseWith(uniformMatrix, uniformBias,
-		may("units", integer(1, maxWidth), "the size of `vectors`, for the last layer", "Features of the output.").called("size", "width", "dim", "out"),
-		with("activation", activations, "none", "The function f. In the last layer it gives the vectors their range: tanh where the data is in [−1, 1], sigmoid where it is in [0, 1].").called("act", "nonlinearity")),
-	layerNormWord,
-	dropoutWord,
-})...)
-
-var discriminatorType = choice("discriminator_layer", "Those of vectors are `dense` and `dropout`.", joined(recurrentWords(
-	with("bidirectional", boolean(), false, "Whether as many layers read the line from its end; each step's output is both states side by side.").called("bidi", "birnn")), []word{
-	embeddingWord("the model's `init`; else normal 0.02 in a stack with a `transformer` and without sinusoidal positions, normal 1 in others"),
-	positionsWord,
-	transformerWord,
-	{name: "conv1d", doc: "f(window·W + b) of the windows of time steps that begin at each step, zeros behind the last, for filters of several widths side by side (Kim 2014).", also: []string{"conv", "convolution", "cnn"}, typ: object("",
-		layerName(),
-		need("widths", list(integer(1, maxShape), 1, maxStack), "Time steps of the filters' windows, in rising order.").called("width", "kernel_size", "kernels", "sizes"),
-		need("filters", integer(1, maxWidth), "Filters of each width.").called("units", "channels", "out_channels", "features", "size"),
-		with("activation", activations, "relu", "The function f.").called("act", "nonlinearity"),
-		may("init", initType, uniformMatrix, "How the filters start.").called("kernel_init", "initializer"),
-		may("init_bias", initType, uniformBias, "How the biases start.").called("bias_init"))},
-	{name: "max_pool", doc: "Keeps the largest value of each feature over time.", also: []string{"maxpool", "max_over_time", "pool", "pooling"}, typ: object("", layerName())},
-	{name: "highway", doc: "g⊙relu(x·W + b) + (1−g)⊙x with the gate g = σ(x·Wg + bg) (Srivastava et al. 2015).", typ: object("",
-		layerName(),
-		with("gate_bias", from(-10, 10), -1.0, "How the bias of the gate starts: below 0 the layer passes on most of its input at first."),
-		may("init", initType, uniformMatrix, "How the matrices start.").called("kernel_init", "initializer"),
-		may("init_bias", initType, uniformBias, "How the bias of what is new starts.").called("bias_init"))},
-	denseWith("the model's `init`; else normal 0.02 in a stack with a `transformer`, uniform ±1/√inputs in others", "uniform ±1/√inputs; zeros in a stack with a `transformer`, and when the layer or the model has an `init`",
-		may("units", integer(1, maxWidth), "1, for the last layer", "Features of the output.").called("size", "width", "dim", "out"),
-		with("activation", activations, "none", "The function f. The last layer has none.").called("act", "nonlinearity"),
-		with("spectral_norm", boolean(), false, "Whether W is divided by its largest singular value, so that the layer stretches no difference; that value comes from one step of power iteration a training step (Miyato et al. 2018).").called("spectral", "sn", "spectral_normalization", "spectral_normalisation")),
-	layerNormWord,
-	dropoutWord,
-})...)
-
 // estimatorType holds the ways from verdicts on tokens to the generator's parameters.
 var estimatorType = choice("estimator", "",
 	word{name: "policy_gradient", doc: "Tokens are drawn, and −Σ reward·log p(token) is the generator's loss, the reward being what verdicts say, less a baseline (Williams 1992; Yu et al. 2017, equation 8). The loss of the discriminator is that of `minimax` or `non_saturating`.", also: []string{"seqgan", "reinforce", "rl", "policy"}, typ: object("",

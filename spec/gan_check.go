@@ -62,15 +62,14 @@ func (c *checker) adversariesOfVectors(root *value, m *Model) {
 // stacks checks the layers of both networks, and returns what was found of the discriminator's.
 func (c *checker) stacks(root *value, m *Model, made, judged layers) layers {
 	generator, discriminator := root.key("generator"), root.key("discriminator")
-	both := append(append([]*value{}, generator.list...), discriminator.list...)
-	names := c.names(both)
-	c.reserved(both, names, map[string]string{"generator_labels": "the labels'", "discriminator_labels": "the labels'"}, m)
+	c.names(generator, discriminator)
+	c.reserved(leaves(generator, discriminator), map[string]string{"generator_labels": "the labels'", "discriminator_labels": "the labels'"}, m)
 	made.checker, made.path, made.shape, made.init = c, "generator", m.Shape, root.key("init")
-	made.tied = tiedTables(generator.list, names)
-	m.Layers = made.check(generator, names[:len(generator.list)])
+	made.tied = tiedTables(generator)
+	m.Layers = made.check(generator)
 	judged.checker, judged.path, judged.shape, judged.init = c, "discriminator", m.Shape, root.key("init")
 	judged.params, judged.tooMany = made.params, made.tooMany
-	m.GAN.Discriminator = judged.check(discriminator, names[len(generator.list):])
+	m.GAN.Discriminator = judged.check(discriminator)
 	return judged
 }
 
@@ -88,8 +87,8 @@ func (c *checker) rates(root *value, m *Model, rate float64) {
 
 // pools reports whether a discriminator of text makes one verdict of a line.
 func pools(discriminator *value) bool {
-	for _, l := range discriminator.list {
-		if l.word == "max_pool" {
+	for _, l := range leaves(discriminator) {
+		if records[l.word].pools {
 			return true
 		}
 	}

@@ -213,8 +213,7 @@ type Penalty struct {
 	Weight float64
 }
 
-// Layer is one entry of a list of layers: *Embedding, *OneHot, *Positions, *Recurrent, *Transformer, *Conv1D, *MaxPool, *Highway, *Dropout,
-// *LayerNorm, *RMSNorm or *Dense.
+// Layer is one entry of a list of layers. Each kind of layer has a file of its own, layer_*.go.
 type Layer interface {
 	// LayerName is the name of the layer: lower-case letters, digits and underscores.
 	LayerName() string
@@ -224,6 +223,8 @@ type Layer interface {
 	LayerKind() string
 	// OutputWidth is the number of features after the layer.
 	OutputWidth() int
+	// architecture is what of the layer decides its parameters and their meaning, on one line; empty where it has none.
+	architecture() string
 }
 
 // LayerBase is what every layer has.
@@ -245,112 +246,6 @@ func (l *LayerBase) LayerKind() string { return l.Kind }
 
 // OutputWidth implements Layer.
 func (l *LayerBase) OutputWidth() int { return l.Width }
-
-// Embedding looks up a row of a [vocabulary, Width] table a token.
-type Embedding struct {
-	LayerBase
-	Tie  string // decoder of an encoder-decoder model: name of the encoder's embedding whose table it shares; or empty
-	Init Init   // not used when Tie is set
-}
-
-// OneHot turns a token into a row with a single 1; Width is the vocabulary.
-type OneHot struct {
-	LayerBase
-}
-
-// Positions adds to the features of every token a row that depends on the token's place alone.
-type Positions struct {
-	LayerBase
-	Scheme string // "learned" or "sinusoidal" (Vaswani et al. 2017)
-	Steps  int    // number of places
-	Init   Init   // learned: of the [Steps, Width] table
-}
-
-// Recurrent is a stack of equal recurrent layers: kinds "rnn", "lstm" and "gru". Width is the number of units, twice that
-// when the layers read in both directions.
-type Recurrent struct {
-	LayerBase
-	Units      int     // features of the state of one direction
-	Layers     int     // how many, one on the other
-	Dropout    float64 // between the layers of the stack, in training
-	Activation string  // kind rnn: "tanh" or "relu"
-	Reset      string  // kind gru: "before" (Cho et al. 2014) or "after" (the form of cuDNN and PyTorch)
-	Bias       bool
-	ForgetBias float64 // kind lstm: added to the initial bias of the forget gate (Gers et al. 2000)
-	Init       Init    // of the matrices applied to the layer's input
-	InitState  Init    // of the matrices applied to the layer's state
-	BiasInit   Init    // of the biases, before ForgetBias is added
-
-	// Bidirectional layers of an encoder read the text from both ends (Schuster and Paliwal 1997); the states of both
-	// directions stand side by side, forward first.
-	Bidirectional bool
-	Attention     *RecurrentAttention // of the top layer of the stack, in the decoder of an encoder-decoder model; or nil
-}
-
-// RecurrentAttention lets a recurrent layer of a decoder look at the encoder's output at every step.
-type RecurrentAttention struct {
-	Pos
-	Score        string // "additive" (Bahdanau et al. 2015), "dot", "general", "concat" (Luong et al. 2015) or "scaled_dot"
-	Units        int    // additive, concat: width of the hidden layer that scores a pair; 0 for other scores
-	InputFeeding bool   // the attentional output is an input of the next step (Luong et al. 2015, section 3.3)
-}
-
-// Transformer is a stack of equal blocks, each of attention and a feed-forward part (Vaswani et al. 2017), with attention
-// over the encoder's output in between when Cross is set.
-type Transformer struct {
-	LayerBase
-	Layers           int
-	Heads            int
-	KVHeads          int     // heads of keys and values, each shared by Heads/KVHeads heads of queries (Ainslie et al. 2023)
-	Hidden           int     // width of the feed-forward part
-	Activation       string  // of the feed-forward part: "gelu" (exact), "gelu_tanh", "relu", "silu" or "swiglu" (Shazeer 2020)
-	Norm             string  // "layernorm" or "rmsnorm"
-	NormFirst        bool    // norms before each part, on the branch; otherwise after each part, on the sum
-	Epsilon          float64 // of the norms
-	Causal           bool    // a token sees itself and those before it: in decoders
-	Window           int     // a token sees no more than this many tokens, itself included; 0: all. Only with Causal
-	Prefix           int     // decoder-only: this many tokens at the start are seen by all of them (Raffel et al. 2020); 0: none
-	Rotary           float64 // base of rotary positions (Su et al. 2021); 0: none
-	ALiBi            bool    // scores fall with the distance (Press et al. 2022)
-	Cross            bool    // attends over the encoder's output as well: in the decoder of an encoder-decoder model
-	Bias             bool    // of all products
-	Dropout          float64 // on the branches, before they are added
-	AttentionDropout float64 // on the attention's probabilities
-
-	Init         Init // of the matrices, but for those of InitResidual
-	InitResidual Init // of the matrices whose products are added to the residual stream
-	BiasInit     Init
-}
-
-// Dropout sets features to zero with probability Rate in training and scales the others by 1/(1-Rate).
-type Dropout struct {
-	LayerBase
-	Rate float64
-}
-
-// LayerNorm normalises each row to mean 0 and variance 1 and applies a learnt gain and bias (Ba et al. 2016).
-type LayerNorm struct {
-	LayerBase
-	Epsilon float64
-}
-
-// RMSNorm divides each row by its root mean square and applies a learnt gain (Zhang and Sennrich 2019).
-type RMSNorm struct {
-	LayerBase
-	Epsilon float64
-}
-
-// Dense is x·W + b with an optional activation. As the last layer its Width is the vocabulary.
-type Dense struct {
-	LayerBase
-	Activation string  // "none", "tanh", "relu", "leaky_relu", "sigmoid"
-	Slope      float64 // leaky_relu: what negative values are multiplied with
-	Spectral   bool    // W is divided by its largest singular value (Miyato et al. 2018): in discriminators
-	Bias       bool
-	Tie        string // name of the embedding whose table, transposed, serves as W; empty for a matrix of its own
-	Init       Init   // of W; not used when Tie is set
-	BiasInit   Init
-}
 
 // Init says how a matrix starts.
 type Init struct {
@@ -407,28 +302,4 @@ type Train struct {
 	Separator  string  // text that ends a document: the state is reset after it; empty means that a file is one text
 	Sampling   float64 // scheduled sampling: share of the tokens that the model draws itself (Bengio et al. 2015)
 	Rise       int     // steps in which that share rises from 0
-}
-
-// Conv1D is filters over windows of time steps, of several widths side by side (Kim 2014). Width is the number of all filters.
-type Conv1D struct {
-	LayerBase
-	Widths     []int // time steps of a window, each larger than the one before
-	Filters    int   // of each width
-	Activation string
-	Slope      float64
-	Init       Init // of the filters
-	BiasInit   Init
-}
-
-// MaxPool keeps the largest value of each feature over time.
-type MaxPool struct {
-	LayerBase
-}
-
-// Highway is a layer whose gate says how much of its input it passes on unchanged (Srivastava et al. 2015).
-type Highway struct {
-	LayerBase
-	GateBias float64
-	Init     Init // of both matrices
-	BiasInit Init // of the bias of what is new
 }

@@ -55,25 +55,3 @@ var likelihoodType = choice("likelihood", "The reconstruction term of the loss i
 		with("deviation", above(0, 1e6), 1.0, "The standard deviation.").called("sigma", "std", "scale", "stddev")).shortFor("deviation")},
 	word{name: "categorical", doc: "Of text: each token is one of the vocabulary, whose logits the decoder gives.", also: []string{"cross_entropy", "softmax", "nll"}},
 )
-
-// coderType holds the layers of kind vae.
-var coderType = &typ{
-	form: choiceForm, name: "coder", one: "layer",
-	doc: "The last of the decoder is a `dense` whose width is that of the vectors, or the vocabulary. A stack for text begins with an `embedding` or `one_hot`, and has a recurrent layer or a `transformer`.",
-	words: joined(
-		[]word{
-			embeddingWord("the model's `init`; else normal 0.02 in a stack with a `transformer` and without sinusoidal positions, and in others normal 1, or normal 1/√size when a `dense` layer ties the table",
-				may("tie", nameType, "a table of its own", "In the decoder: name of the encoder's embedding whose table this is. Both have the same `size`.").called("tied", "share", "tie_to")),
-			oneHotWord,
-			positionsWord,
-			transformerWord,
-		},
-		recurrentWords(), // from one end: what comes last has seen all of the sentence
-		[]word{
-			dropoutWord,
-			layerNormWord,
-			rmsNormWord,
-			denseWord("the model's `init`; else normal 0.02 in a stack with a `transformer`, uniform ±1/√inputs in others", "uniform ±1/√inputs; zeros in a stack with a `transformer`, and when the layer or the model has an `init`", "output", "the vocabulary, or as many as vectors have"),
-		},
-	),
-}

@@ -33,13 +33,11 @@ func checkVAE(c *checker, root *value) *Model {
 	}
 	e.shape, d.shape = m.Shape, m.Shape
 	e.params = m.Labels.params()
-	both := append(append([]*value{}, encoder.list...), decoder.list...)
-	names := c.names(both)
-	c.reserved(both, names, map[string]string{"latent": "the latent vector's", "encoder_labels": "the labels'", "decoder_labels": "the labels'"}, m)
-	e.tied = tiedTables(both, names)
+	c.names(encoder, decoder)
+	c.reserved(leaves(encoder, decoder), map[string]string{"latent": "the latent vector's", "encoder_labels": "the labels'", "decoder_labels": "the labels'"}, m)
+	e.tied = tiedTables(encoder, decoder)
 	d.tied = e.tied
-	split := len(encoder.list)
-	m.Encoder = e.check(encoder, names[:split])
+	m.Encoder = e.check(encoder)
 	width := 0
 	if n := len(m.Encoder); n > 0 && !e.unknown {
 		width = m.Encoder[n-1].OutputWidth()
@@ -56,9 +54,9 @@ func checkVAE(c *checker, root *value) *Model {
 	c.encoderFirst(latent.key("encoder_first"), m, decoder)
 	d.shared, d.params, d.tooMany = e.tables, e.params, e.tooMany
 	d.unknown = ofText && e.unknown
-	m.Layers = d.check(decoder, names[split:])
-	for _, v := range decoder.list {
-		if units := v.set.key("units"); isRecurrent(v.word) && !units.bad { // what makes its states from the latent vector, and reads it
+	m.Layers = d.check(decoder)
+	for _, v := range leaves(decoder) {
+		if units := v.set.key("units"); records[v.word].recurrent && !units.bad { // what makes its states from the latent vector, and reads it
 			d.count(v, 6*units.integer*int64(size+m.Labels.width()+1), 4*int(units.integer))
 		}
 	}
@@ -86,11 +84,11 @@ func (c *checker) noText(root *value) {
 }
 
 // reserved refuses layers whose name is that of parameters of another kind.
-func (c *checker) reserved(layers []*value, names []string, whose map[string]string, m *Model) {
-	for i, v := range layers {
-		owner, taken := whose[names[i]]
-		if taken && (m.Labels != nil || !strings.HasSuffix(names[i], "_labels")) {
-			c.errorf(v.set.key("name").Pos, "%s.name: %q is the name of %s own parameters; choose another", v.word, names[i], owner)
+func (c *checker) reserved(layers []*value, whose map[string]string, m *Model) {
+	for _, v := range layers {
+		owner, taken := whose[v.layer]
+		if taken && (m.Labels != nil || !strings.HasSuffix(v.layer, "_labels")) {
+			c.errorf(v.set.key("name").Pos, "%s.name: %q is the name of %s own parameters; choose another", v.word, v.layer, owner)
 		}
 	}
 }
@@ -148,7 +146,7 @@ func (c *checker) encoderFirst(v *value, m *Model, decoder *value) {
 	if check.integer > steps.integer && !steps.bad && !check.bad {
 		c.errorf(check.Pos, "latent.encoder_first: of at most %d updates none ends a round of %d, so they would never be compared; make check smaller", steps.integer, check.integer)
 	}
-	for _, l := range decoder.list {
+	for _, l := range leaves(decoder) {
 		if tie := l.set.key("tie"); l.word == "embedding" && tie.given && !tie.bad {
 			c.errorf(v.Pos, "latent.encoder_first: the decoder's embedding shares the encoder's table (line %d), so that the encoder cannot be updated alone; leave one of the two out", tie.Line)
 		}

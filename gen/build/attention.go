@@ -8,20 +8,14 @@ import (
 	"github.com/gradsmith/gradsmith/spec"
 )
 
-// positions adds to x where each token stands.
-func (b *builder) positions(l *spec.Positions, x *graph.Value) *graph.Value {
-	count := b.named(ident(l.Name)+"Count", l.Steps, "positions that "+l.Name+" tells apart")
-	var table *graph.Value
-	if l.Scheme == "sinusoidal" {
-		table = b.table(&Table{Name: l.Name + ".waves", Scheme: "waves", Rows: count, Columns: x.Shape.Last(), Comment: "the sinusoids of " + l.Name})
-	} else {
-		table = b.param(l.Name, "table", graph.Shape{count, x.Shape.Last()}, 0, 0, l.Name, matrix(l.Init, l.Steps, l.Width))
-	}
-	if b.places == nil {
-		return b.Apply(op.AddPositions, []string{b.called(l, "x")}, nil, x, table)[0]
-	}
-	rows := b.Apply(op.Gather, []string{l.Name + ".rows"}, nil, table, b.places)[0]
-	return b.Apply(op.Add, []string{l.Name + ".x"}, nil, x, rows)[0]
+func init() {
+	register("transformer", construction[*spec.Transformer]{
+		build: func(b *builder, l *spec.Transformer, x *graph.Value, _ bool) *graph.Value {
+			return b.transformer(l, b.addLatent(l, x))
+		},
+		begin:  (*builder).crossKeys,
+		counts: true,
+	})
 }
 
 // table is an input that holds constants.

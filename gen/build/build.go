@@ -216,8 +216,7 @@ func (m *Model) Chunk() int {
 // positional reports whether a decoder counts its tokens: where a Transformer writes, but not where a recurrent network does.
 func (m *Model) positional() bool {
 	for _, l := range m.Spec.Layers {
-		switch l.(type) {
-		case *spec.Transformer, *spec.Positions:
+		if constructionOf(l).counts {
 			return true
 		}
 	}
@@ -373,11 +372,8 @@ func (b *builder) encode() {
 	b.memory = b.encoder()
 	for _, l := range b.m.Layers {
 		b.Scope, b.Origin = l.LayerName(), b.at(l.LayerPos(), l.LayerName())
-		switch l := l.(type) {
-		case *spec.Transformer:
-			b.crossKeys(l)
-		case *spec.Recurrent:
-			b.begin(l)
+		if begin := constructionOf(l).begin; begin != nil {
+			begin(b, l)
 		}
 	}
 }
@@ -400,75 +396,10 @@ func (b *builder) enter(l spec.Layer) {
 // layers adds a stack of layers, of which the first reads x, or tokens where that is nil; the last one of a model with a likelihood gives its logits or means.
 func (b *builder) layers(stack []spec.Layer, x *graph.Value, logits bool) *graph.Value {
 	for i, l := range stack {
-		last := logits && i == len(stack)-1
 		b.enter(l)
-		switch l := l.(type) {
-		case *spec.Embedding:
-			table := b.tables[l.Tie]
-			if l.Tie == "" {
-				n := b.vocab()
-				if b.steps.Same(sourceSteps) && b.m.EncoderDecoder() {
-					n = b.named("sourceVocab", b.m.Source.Tokenizer.Vocab, "number of tokens of the source")
-				}
-				table = b.param(l.Name, "table", graph.Shape{n, b.width(l, "Size", "width of the embedding")}, 0, 0, l.Name, matrix(l.Init, n.N, l.Width))
-			} else if table == nil { // a decoder's graph does not have the encoder's layers
-				table = b.param(l.Tie, "table", graph.Shape{b.vocab(), b.width(l, "Size", "width of the embedding")}, 0, 0, l.Tie, Init{})
-			}
-			b.tables[l.Name] = table
-			if x != nil { // relaxed tokens
-				x = b.Apply(op.MatMul, []string{b.called(l, "x")}, nil, x, table)[0]
-				break
-			}
-			if b.judging {
-				x = b.Apply(op.Gather, []string{b.called(l, "x")}, nil, table, b.tokens)[0]
-				break
-			}
-			x = b.dropWords(b.Apply(op.Gather, []string{l.Name + ".x"}, nil, table, b.tokens)[0], l.Name+".seen")
-		case *spec.OneHot:
-			x = b.dropWords(b.Apply(op.OneHot, []string{l.Name + ".x"}, graph.Attrs{{Key: "vocab", Val: b.vocab()}}, b.tokens)[0], l.Name+".seen")
-		case *spec.Recurrent:
-			switch {
-			case b.carries():
-				x = b.recurrent(l, x)
-			case b.judging || b.steps.Same(sourceSteps):
-				x = b.reader(l, x)
-			default:
-				x = b.writer(l, x)
-			}
-		case *spec.Dropout:
-			x = b.dropout(b.Builder, x, b.called(l, "x"), l.Rate, nil)
-		case *spec.LayerNorm:
-			gain, bias := b.normalizer(l, x.Shape.Last())
-			x = b.Apply(op.LayerNorm, []string{b.called(l, "x"), b.called(l, "mean"), b.called(l, "rstd")}, graph.Attrs{{Key: "epsilon", Val: l.Epsilon}}, x, gain, bias)[0]
-		case *spec.RMSNorm:
-			gain := b.param(l.Name, "gain", graph.Shape{x.Shape.Last()}, 0, 0, l.Name, Init{Scheme: "ones"})
-			x = b.Apply(op.RMSNorm, []string{l.Name + ".x", l.Name + ".rstd"}, graph.Attrs{{Key: "epsilon", Val: l.Epsilon}}, x, gain)[0]
-		case *spec.Positions:
-			x = b.positions(l, x)
-		case *spec.Transformer:
-			x = b.transformer(l, b.addLatent(l, x))
-		case *spec.Conv1D:
-			x = b.conv(l, x)
-		case *spec.MaxPool:
-			x = b.Apply(op.MaxSteps, []string{b.called(l, "y")}, nil, x)[0]
-		case *spec.Highway:
-			x = b.highway(l, x)
-		case *spec.Dense:
-			if last && b.time && !b.training && !b.r.Masked() { // only the last token's logits are asked for
-				x = b.Apply(op.LastStep, []string{l.Name + ".last"}, nil, x)[0]
-			}
-			x = b.dense(l, x, last)
-		default:
-			panic(fmt.Sprintf("build: no rule for layer %T", l))
-		}
+		x = constructionOf(l).build(b, l, x, logits && i == len(stack)-1)
 	}
 	return x
-}
-
-// normalizer gives the parameters of a layer norm of rows of width n.
-func (b *builder) normalizer(l *spec.LayerNorm, n graph.Dim) (gain, bias *graph.Value) {
-	w := graph.Shape{n}
-	return b.param(l.Name, "gain", w, 0, 0, l.Name, Init{Scheme: "ones"}), b.param(l.Name, "bias", w, 0, 0, l.Name, Init{Scheme: "zeros"})
 }
 
 // called is the name of a value of the layer. Where several networks meet it is the layer's own name for what it gives, with the pass that it is in.
@@ -548,17 +479,6 @@ func (b *builder) dropout(bb *graph.Builder, x *graph.Value, name string, rate f
 	return bb.Apply(op.Dropout, []string{name}, graph.Attrs{{Key: "rate", Val: rate}, {Key: "stream", Val: b.streams}}, args...)[0]
 }
 
-// gives is the name and the width of what the last layer gives.
-func (b *builder) gives() (string, graph.Dim) {
-	switch {
-	case b.m.Vectors == nil:
-		return "logits", b.vocab()
-	case b.m.Likelihood != nil && b.m.Likelihood.Kind == "gaussian":
-		return "means", b.vectors()
-	}
-	return "logits", b.vectors()
-}
-
 // activation is the operation of that name, nil for none; slope are its attributes.
 func activation(name string) *graph.Op {
 	return map[string]*graph.Op{"tanh": op.Tanh, "relu": op.ReLU, "leaky_relu": op.LeakyReLU, "sigmoid": op.Sigmoid}[name]
@@ -569,47 +489,4 @@ func slope(act *graph.Op, x float64) graph.Attrs {
 		return graph.Attrs{{Key: "slope", Val: x}}
 	}
 	return nil
-}
-
-// dense is f(x·W + b); last says that the layer gives what the loss reads.
-func (b *builder) dense(l *spec.Dense, x *graph.Value, last bool) *graph.Value {
-	return b.denseIn(b.Builder, l, x, last, func(v *graph.Value) *graph.Value { return v })
-}
-
-// denseIn is dense inside of the loop that bb builds, in which read gives what stands outside.
-func (b *builder) denseIn(bb *graph.Builder, l *spec.Dense, x *graph.Value, last bool, read func(*graph.Value) *graph.Value) *graph.Value {
-	name, width := b.called(l, "y"), graph.Dim{}
-	switch {
-	case last:
-		name, width = b.gives()
-	case b.m.GAN != nil:
-		width = b.features(l)
-	default:
-		width = b.width(l, "Units", "width of the dense layer")
-	}
-	in := x.Shape.Last()
-	act := activation(l.Activation)
-	names := func(final bool) []string {
-		if final {
-			return []string{name}
-		}
-		return []string{b.called(l, "z")}
-	}
-	if l.Tie != "" {
-		x = bb.Apply(op.MatMul, names(!l.Bias && act == nil), graph.Attrs{{Key: "tb", Val: true}}, x, read(b.tables[l.Tie]))[0]
-	} else {
-		w := b.param(l.Name, "w", graph.Shape{in, width}, 0, 0, l.Name, matrix(l.Init, in.N, l.Width))
-		if l.Spectral {
-			w = b.spectrally(l, w)
-		}
-		x = bb.Apply(op.MatMul, names(!l.Bias && act == nil), nil, x, read(w))[0]
-	}
-	if l.Bias {
-		bias := b.param(l.Name, "b", graph.Shape{width}, 0, 0, l.Name, matrix(l.BiasInit, in.N, l.Width))
-		x = bb.Apply(op.AddBias, names(act == nil), nil, x, read(bias))[0]
-	}
-	if act != nil {
-		x = bb.Apply(act, names(true), slope(act, l.Slope), x)[0]
-	}
-	return x
 }

@@ -1,8 +1,6 @@
 package build
 
 import (
-	"fmt"
-
 	"github.com/gradsmith/gradsmith/gen/graph"
 	"github.com/gradsmith/gradsmith/gen/op"
 	"github.com/gradsmith/gradsmith/spec"
@@ -98,58 +96,16 @@ func (b *builder) writeRelaxed() *graph.Value {
 	w := &relaxing{builder: b, body: graph.New("write.step")}
 	w.inner = &graph.Builder{G: w.body, Phase: b.Phase, Scope: b.Scope, Pass: b.Pass, Origin: b.Origin}
 	x := w.carry("x", b.Apply(op.FirstStep, []string{first.Name + ".first"}, nil, begin)[0])
-	type memory struct {
-		c     *cell
-		scope string
-		state []*graph.Value
-	}
-	var cells []memory // of all recurrent layers, whose carried values come before what the loop reads
-	for _, l := range stack {
-		r, ok := l.(*spec.Recurrent)
-		if !ok {
-			continue
-		}
-		c := newCell(r, b.units(r))
-		for i := range r.Layers {
-			m := memory{c: c, scope: layerScope(r, i)}
-			for _, s := range c.states {
-				zero := b.Apply(op.Zeros, []string{m.scope + "." + s + "Start"}, graph.Attrs{{Key: "shape", Val: graph.Shape{batch, b.units(r)}}})[0]
-				m.state = append(m.state, w.carry(m.scope+"_"+s, zero))
-			}
-			cells = append(cells, m)
+	for _, l := range stack { // what all recurrent layers carry comes before what the loop reads
+		if r, ok := l.(*spec.Recurrent); ok {
+			w.remember(r)
 		}
 	}
-	var next []*graph.Value
 	h := x
 	for i, l := range stack[1:] {
 		b.enter(l)
 		w.inner.Scope, w.inner.Origin = b.Scope, b.Origin
-		switch l := l.(type) {
-		case *spec.Recurrent:
-			for k := range l.Layers {
-				m := cells[0]
-				cells = cells[1:]
-				if k > 0 {
-					h = w.drop(h, m.scope+"_x", l.Dropout)
-				}
-				var ws []*graph.Value
-				for _, weight := range b.weights(m.c, m.scope, "", layerNumber(l, k), h.Shape.Last()) {
-					ws = append(ws, w.read(weight))
-				}
-				now := m.c.step(w.inner, m.scope+"_", h, ws, m.state, nil)
-				next = append(next, now...)
-				h = now[0]
-			}
-		case *spec.Dropout:
-			h = w.drop(h, l.Name, l.Rate)
-		case *spec.LayerNorm:
-			gain, bias := b.normalizer(l, h.Shape.Last())
-			h = w.inner.Apply(op.LayerNorm, []string{l.Name, l.Name + "Mean", l.Name + "Rstd"}, graph.Attrs{{Key: "epsilon", Val: l.Epsilon}}, h, w.read(gain), w.read(bias))[0]
-		case *spec.Dense:
-			h = b.denseIn(w.inner, l, h, i == len(stack)-2, w.read)
-		default:
-			panic(fmt.Sprintf("build: no rule for relaxed writing through layer %T", l))
-		}
+		h = constructionOf(l).relaxed(w, l, h, i == len(stack)-2)
 	}
 	w.inner.Scope, w.inner.Origin = "generator", b.at(b.m.GAN.Text.Pos, "estimator")
 	b.streams++
@@ -162,7 +118,7 @@ func (b *builder) writeRelaxed() *graph.Value {
 	y := w.inner.Apply(op.GumbelSoftmax, names, attrs, h, w.read(beta), index)[0]
 	w.inner.Scope, w.inner.Origin = first.Name, b.at(first.Pos, first.Name)
 	again := w.inner.Apply(op.MatMul, []string{"xNext"}, nil, y, w.read(table))[0]
-	w.body.Outputs = append(append([]*graph.Value{again}, next...), y)
+	w.body.Outputs = append(append([]*graph.Value{again}, w.next...), y)
 
 	b.Scope, b.Origin = "generator", b.at(b.m.GAN.Text.Pos, "estimator")
 	loop := &graph.Loop{Kind: graph.Scan, Trip: steps, Index: "t", Carries: len(w.starts), Body: w.body}
@@ -180,6 +136,48 @@ type relaxing struct {
 	body          *graph.Graph
 	starts, reads []*graph.Value
 	known         map[*graph.Value]*graph.Value
+	cells         []memory       // of the recurrent layers that have not been reached yet
+	next          []*graph.Value // states of the next step
+}
+
+// memory is what one recurrent layer carries while tokens are written.
+type memory struct {
+	c     *cell
+	scope string
+	state []*graph.Value
+}
+
+// remember carries the states of a recurrent layer, which begin with zeros.
+func (w *relaxing) remember(l *spec.Recurrent) {
+	b := w.builder
+	c := newCell(l, b.units(l))
+	for i := range l.Layers {
+		m := memory{c: c, scope: layerScope(l, i)}
+		for _, s := range c.states {
+			zero := b.Apply(op.Zeros, []string{m.scope + "." + s + "Start"}, graph.Attrs{{Key: "shape", Val: graph.Shape{batch, b.units(l)}}})[0]
+			m.state = append(m.state, w.carry(m.scope+"_"+s, zero))
+		}
+		w.cells = append(w.cells, m)
+	}
+}
+
+// recurrent is one step of recurrent layers.
+func (w *relaxing) recurrent(l *spec.Recurrent, h *graph.Value, _ bool) *graph.Value {
+	for k := range l.Layers {
+		m := w.cells[0]
+		w.cells = w.cells[1:]
+		if k > 0 {
+			h = w.drop(h, m.scope+"_x", l.Dropout)
+		}
+		var ws []*graph.Value
+		for _, weight := range w.weights(m.c, m.scope, "", layerNumber(l, k), h.Shape.Last()) {
+			ws = append(ws, w.read(weight))
+		}
+		now := m.c.step(w.inner, m.scope+"_", h, ws, m.state, nil)
+		w.next = append(w.next, now...)
+		h = now[0]
+	}
+	return h
 }
 
 func (w *relaxing) carry(name string, start *graph.Value) *graph.Value {
@@ -205,60 +203,4 @@ func (w *relaxing) drop(x *graph.Value, name string, rate float64) *graph.Value 
 		return x
 	}
 	return w.dropout(w.inner, x, name, rate, w.inner.Apply(op.Index, []string{"index"}, nil)[0])
-}
-
-// conv is f(windows·w + b) for the filters of each width, side by side, [steps, batch, widths·filters] of x [steps, batch, features] (Kim 2014, equation 2).
-func (b *builder) conv(l *spec.Conv1D, x *graph.Value) *graph.Value {
-	act := activation(l.Activation)
-	filters := b.named(ident(l.Name)+"Filters", l.Filters, "filters of each width")
-	var y *graph.Value
-	defer func() { b.Part = "" }()
-	for _, width := range l.Widths {
-		b.Part = fmt.Sprintf("windows%d", width)
-		in := graph.Mul(graph.Const(width, ""), x.Shape.Last())
-		one := func(o *graph.Op, part string, attrs graph.Attrs, args ...*graph.Value) *graph.Value {
-			return b.Apply(o, []string{fmt.Sprintf("%s%d", b.called(l, part), width)}, attrs, args...)[0]
-		}
-		w := b.param(l.Name, fmt.Sprintf("w%d", width), graph.Shape{in, filters}, 0, 0, l.Name, matrix(l.Init, in.N, l.Filters))
-		bias := b.param(l.Name, fmt.Sprintf("b%d", width), graph.Shape{filters}, 0, 0, l.Name, matrix(l.BiasInit, in.N, l.Filters))
-		windows := x
-		if width > 1 {
-			windows = one(op.Unfold, "windows", graph.Attrs{{Key: "width", Val: width}}, x)
-		}
-		sums := "z"
-		if act == nil {
-			sums = "filtered"
-		}
-		z := one(op.AddBias, sums, nil, one(op.MatMul, sums, nil, windows, w), bias)
-		if act != nil {
-			z = one(act, "filtered", slope(act, l.Slope), z)
-		}
-		if y == nil {
-			y = z
-			continue
-		}
-		y = b.Apply(op.JoinColumns, []string{b.called(l, "y")}, nil, y, z)[0]
-	}
-	return y
-}
-
-// highway is x + g∘(relu(x·w + b) − x) with the gate g = σ(x·w_gate + b_gate): g∘relu(x·w + b) + (1 − g)∘x with one product less (Srivastava et al. 2015, equation 3).
-func (b *builder) highway(l *spec.Highway, x *graph.Value) *graph.Value {
-	n := x.Shape.Last()
-	affine := func(part, suffix string, bias Init) *graph.Value {
-		w := b.param(l.Name, "w"+suffix, graph.Shape{n, n}, 0, 0, l.Name, matrix(l.Init, n.N, n.N))
-		v := b.param(l.Name, "b"+suffix, graph.Shape{n}, 0, 0, l.Name, bias)
-		z := b.Apply(op.MatMul, []string{b.called(l, part)}, nil, x, w)[0]
-		return b.Apply(op.AddBias, []string{b.called(l, part)}, nil, z, v)[0]
-	}
-	one := func(o *graph.Op, part string, args ...*graph.Value) *graph.Value {
-		return b.Apply(o, []string{b.called(l, part)}, nil, args...)[0]
-	}
-	h := one(op.ReLU, "h", affine("h", "", matrix(l.BiasInit, n.N, n.N)))
-	closed := Init{Scheme: "zeros"}
-	if l.GateBias != 0 {
-		closed.Add, closed.AddAt = l.GateBias, [2]int{0, n.N}
-	}
-	gate := one(op.Sigmoid, "gate", affine("gate", "_gate", closed))
-	return one(op.Add, "y", x, one(op.Mul, "step", gate, one(op.Sub, "change", h, x)))
 }

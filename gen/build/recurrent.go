@@ -8,6 +8,24 @@ import (
 	"github.com/gradsmith/gradsmith/spec"
 )
 
+func init() {
+	c := construction[*spec.Recurrent]{build: (*builder).recurrence, relaxed: (*relaxing).recurrent, begin: (*builder).begin}
+	for _, kind := range []string{"rnn", "lstm", "gru"} {
+		register(kind, c)
+	}
+}
+
+// recurrence adds recurrent layers in the way that their network needs them.
+func (b *builder) recurrence(l *spec.Recurrent, x *graph.Value, _ bool) *graph.Value {
+	switch {
+	case b.carries():
+		return b.recurrent(l, x)
+	case b.judging || b.steps.Same(sourceSteps):
+		return b.reader(l, x)
+	}
+	return b.writer(l, x)
+}
+
 // cell is one recurrent layer: its weights, in the order in which step reads them, and its state.
 type cell struct {
 	l       *spec.Recurrent

@@ -1,0 +1,48 @@
+package build
+
+import (
+	"fmt"
+
+	"github.com/gradsmith/gradsmith/gen/graph"
+	"github.com/gradsmith/gradsmith/gen/op"
+	"github.com/gradsmith/gradsmith/spec"
+)
+
+func init() {
+	register("conv1d", construction[*spec.Conv1D]{build: (*builder).conv})
+}
+
+// conv is f(windows·w + b) for the filters of each width, side by side, [steps, batch, widths·filters] of x [steps, batch, features] (Kim 2014, equation 2).
+func (b *builder) conv(l *spec.Conv1D, x *graph.Value, _ bool) *graph.Value {
+	act := activation(l.Activation)
+	filters := b.named(ident(l.Name)+"Filters", l.Filters, "filters of each width")
+	var y *graph.Value
+	defer func() { b.Part = "" }()
+	for _, width := range l.Widths {
+		b.Part = fmt.Sprintf("windows%d", width)
+		in := graph.Mul(graph.Const(width, ""), x.Shape.Last())
+		one := func(o *graph.Op, part string, attrs graph.Attrs, args ...*graph.Value) *graph.Value {
+			return b.Apply(o, []string{fmt.Sprintf("%s%d", b.called(l, part), width)}, attrs, args...)[0]
+		}
+		w := b.param(l.Name, fmt.Sprintf("w%d", width), graph.Shape{in, filters}, 0, 0, l.Name, matrix(l.Init, in.N, l.Filters))
+		bias := b.param(l.Name, fmt.Sprintf("b%d", width), graph.Shape{filters}, 0, 0, l.Name, matrix(l.BiasInit, in.N, l.Filters))
+		windows := x
+		if width > 1 {
+			windows = one(op.Unfold, "windows", graph.Attrs{{Key: "width", Val: width}}, x)
+		}
+		sums := "z"
+		if act == nil {
+			sums = "filtered"
+		}
+		z := one(op.AddBias, sums, nil, one(op.MatMul, sums, nil, windows, w), bias)
+		if act != nil {
+			z = one(act, "filtered", slope(act, l.Slope), z)
+		}
+		if y == nil {
+			y = z
+			continue
+		}
+		y = b.Apply(op.JoinColumns, []string{b.called(l, "y")}, nil, y, z)[0]
+	}
+	return y
+}

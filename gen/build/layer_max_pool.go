@@ -1,0 +1,13 @@
+package build
+
+import (
+	"github.com/gradsmith/gradsmith/gen/graph"
+	"github.com/gradsmith/gradsmith/gen/op"
+	"github.com/gradsmith/gradsmith/spec"
+)
+
+func init() {
+	register("max_pool", construction[*spec.MaxPool]{build: func(b *builder, l *spec.MaxPool, x *graph.Value, _ bool) *graph.Value {
+		return b.Apply(op.MaxSteps, []string{b.called(l, "y")}, nil, x)[0]
+	}})
+}
