@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"html"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -50,8 +49,8 @@ looked. It takes a recurrent decoder with additive or concat attention.`,
 					break
 				}
 			}
-			if err := os.WriteFile(out, []byte(alignment(pieces(a.SourceTokenizer, source), pieces(a.Tokenizer, answer), weights)), 0o644); err != nil {
-				return fmt.Errorf("can't write the picture: %w", err)
+			if err := put(out, []byte(alignment(pieces(a.SourceTokenizer, source), pieces(a.Tokenizer, answer), weights))); err != nil {
+				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s\n", a.Tokenizer.Decode(answer))
 			return nil

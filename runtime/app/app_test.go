@@ -314,7 +314,7 @@ func TestInfo(t *testing.T) {
 	contains(t, "info", out, "bigram, a model of kind rnn, from bigram.yaml\n", "table  dense  steps × batch × 29  841         29\n", "29 tokens; windows of up to 4 sequences × 8 steps\n", "memory: 9.9 KiB to train, 3.3 KiB to write text\n", "spec 0123456789ab,")
 	b.run("train", "--data", "book.txt", "--steps", "3", "--samples", "0")
 	out, _ = b.run("info")
-	contains(t, "info", out, "bigram.safetensors: 1,686 numbers in 3 tensors, of the model bigram, spec 0123456789ab\n", "step 3, seed 1\n", "  window 3\n", "  --steps 3\n")
+	contains(t, "info", out, "bigram.safetensors: 1,686 numbers in 3 tensors, of the model bigram, spec 0123456789ab\n", "step 3, seed 1\n", "  window 3\n", "  --steps 3\n", "whole: it has the digests that were written with it\n")
 	b.failsAfterwards("can't read the checkpoint", "info", "none")
 	b.program.Info.Architecture = "another"
 	b.failsAfterwards("is of another spec", "info", "bigram.safetensors")

@@ -7,10 +7,10 @@ import (
 	"image/color"
 	"image/png"
 	"math"
-	"os"
 
 	"github.com/spf13/cobra"
 
+	"github.com/gradsmith/gradsmith/runtime/files"
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
@@ -55,9 +55,17 @@ func grid(x []float32, size, width, columns int, v *model.Vector) ([]byte, error
 
 // writeFile writes what a command has made, and says so.
 func writeFile(cmd *cobra.Command, path string, data []byte, what string) error {
-	if err := os.WriteFile(path, data, 0o644); err != nil {
-		return fmt.Errorf("can't write the result: %w", err)
+	if err := put(path, data); err != nil {
+		return err
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", path, what)
+	return nil
+}
+
+// put writes what a command has made: all of it, or nothing.
+func put(path string, data []byte) error {
+	if err := files.WriteFile(path, data); err != nil {
+		return fmt.Errorf("can't write %s: %w", path, files.Cause(err))
+	}
 	return nil
 }

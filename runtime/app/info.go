@@ -105,5 +105,13 @@ func (a *program) describeCheckpoint(out io.Writer, path string) error {
 	} else if c.Name != "" {
 		fmt.Fprintln(out, "parameters alone")
 	}
+	switch verified, err := checkpoint.Verify(path); {
+	case err != nil:
+		return err
+	case verified:
+		fmt.Fprintln(out, "whole: it has the digests that were written with it")
+	default:
+		fmt.Fprintln(out, "without digests, so that damage cannot be told: written by gradsmith 0.4.0 or before, or by another program")
+	}
 	return checkpoint.LoadWeights(path, a.New(a.Info.Seed))
 }

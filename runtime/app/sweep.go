@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/gradsmith/gradsmith/runtime/files"
 	"github.com/gradsmith/gradsmith/runtime/metric"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/policy"
@@ -176,7 +176,7 @@ func readPlane(name string) (*plane, error) {
 	if name == "" {
 		return p, nil
 	}
-	data, err := os.ReadFile(name)
+	data, err := files.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return p, nil
 	}
@@ -207,8 +207,5 @@ func (p *plane) write(name string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(name, append(data, '\n'), 0o644); err != nil {
-		return fmt.Errorf("can't write the curves: %w", err)
-	}
-	return nil
+	return put(name, append(data, '\n'))
 }

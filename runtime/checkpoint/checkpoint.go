@@ -9,11 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/gradsmith/gradsmith/runtime/files"
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
@@ -87,13 +87,14 @@ type Info struct {
 	Spec     string    // digest of the spec
 	Training *Training // nil for parameters alone
 	Tensors  int
-	Numbers  int // in all tensors
+	Numbers  int    // in all tensors
+	Digest   string // hex SHA-256 of what the header says, which has one of each tensor; empty where there is none
 }
 
 // Describe reads what can be said of the file at path, from its header alone.
 func Describe(path string) (i *Info, err error) {
 	err = read(path, func(s *source) error {
-		i = &Info{Name: s.metadata[keyName], Spec: s.metadata[keySpec], Tensors: len(s.entries)}
+		i = &Info{Name: s.metadata[keyName], Spec: s.metadata[keySpec], Tensors: len(s.entries), Digest: s.metadata[keyDigest]}
 		for _, e := range s.entries {
 			i.Numbers += e.numbers()
 		}
@@ -106,7 +107,7 @@ func Describe(path string) (i *Info, err error) {
 	return i, nil
 }
 
-// LoadWeights reads the parameters of m from the file at path. Files of other programs are welcome when their tensors have the names and shapes of m's. On an
+// LoadWeights reads the parameters of m from the file at path, and verifies them where the file has digests. Files of other programs are welcome when their tensors have the names and shapes of m's. On an
 // error m is as it was, unless the file can no longer be read after its beginning could.
 func LoadWeights(path string, m model.LanguageModel) error {
 	return read(path, func(s *source) error { return s.weightsInto(m) })
@@ -126,7 +127,7 @@ func ReadWeights(r io.ReaderAt, size int64, m model.LanguageModel) error {
 	return wrap("in memory", err)
 }
 
-// Load reads all that Save has written. Where the checkpoint was written under another spec that has the same parameters, it is loaded and changed is true: then
+// Load reads all that Save has written, and verifies it. Where the checkpoint was written under another spec that has the same parameters, it is loaded and changed is true: then
 // the training goes on with the new spec's rates and data. On an error m is as it was, as with LoadWeights.
 func Load(path string, m model.LanguageModel) (t Training, changed bool, err error) {
 	err = read(path, func(s *source) error {
@@ -148,6 +149,9 @@ func Load(path string, m model.LanguageModel) (t Training, changed bool, err err
 		}
 		if err := s.has(stateTensor, []int{len(state)}); err != nil {
 			return fmt.Errorf("%w; was the shape of the spec changed?", err)
+		}
+		if err := s.verifyAll(); err != nil {
+			return err
 		}
 		for _, x := range slots {
 			if err := s.read(s.entry(slotPrefix+x.Name), x.Value); err != nil {
@@ -176,7 +180,7 @@ func wrap(path string, err error) error {
 
 // read opens the file at path for f.
 func read(path string, f func(*source) error) error {
-	r, err := os.Open(path)
+	r, err := files.Open(path)
 	if err != nil {
 		return fmt.Errorf("can't read the checkpoint: %w", err)
 	}
@@ -214,6 +218,11 @@ func (src *source) training() (*Training, error) {
 func (s *source) weightsInto(m model.LanguageModel) error {
 	if err := s.fits(m); err != nil {
 		return err
+	}
+	for _, t := range m.Tensors() { // before any of them is read, so that m stays as it is
+		if err := s.verify(s.entry(t.Name)); err != nil {
+			return err
+		}
 	}
 	return s.copyWeights(m)
 }

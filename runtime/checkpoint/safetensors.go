@@ -1,19 +1,19 @@
 package checkpoint
 
 import (
-	"bufio"
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
-	"os"
-	"path/filepath"
-	"slices"
 	"sort"
 	"strings"
+
+	"github.com/gradsmith/gradsmith/runtime/files"
 )
 
 // The format is small and the one Go library for it has no release, so it is read and written here. It is safetensors: eight bytes with the length of the header, little-endian; the header, a JSON object that gives dtype, shape and the range of bytes
@@ -43,8 +43,8 @@ type entry struct {
 
 // source is a safetensors file whose header has been read and checked.
 type source struct {
-	metadata map[string]string
-	entries  []namedEntry // in the order of their bytes, without gaps
+	metadata map[string]string // digests included
+	entries  []namedEntry      // in the order of their bytes, without gaps
 	body     *io.SectionReader
 	buffer   []byte
 }
@@ -91,7 +91,11 @@ func open(r io.ReaderAt, size int64) (*source, error) {
 	if at != rest {
 		return nil, fmt.Errorf("has %d bytes after the last tensor", rest-at)
 	}
-	return &source{metadata: metadata, entries: entries, body: io.NewSectionReader(r, 8+int64(n), int64(rest))}, nil
+	s := &source{metadata: metadata, entries: entries, body: io.NewSectionReader(r, 8+int64(n), int64(rest))}
+	if err := s.checkHeader(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // entry gives the tensor of that name, or nil.
@@ -104,9 +108,11 @@ func (s *source) entry(name string) *namedEntry {
 	return nil
 }
 
+// chunk is how many bytes of a tensor are held in memory at a time.
+const chunk = 1 << 16
+
 // read reads the numbers of a tensor into dst, which has its length.
 func (s *source) read(e *namedEntry, dst []float32) error {
-	const chunk = 1 << 16
 	if s.buffer == nil {
 		s.buffer = make([]byte, chunk)
 	}
@@ -130,7 +136,10 @@ func Parse(data []byte) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{Metadata: s.metadata}
+	if err := s.verifyAll(); err != nil {
+		return nil, err
+	}
+	f := &File{Metadata: withoutDigests(s.metadata)}
 	for i := range s.entries {
 		e := &s.entries[i]
 		t := Tensor{Name: e.name, Shape: e.Shape, Value: make([]float32, e.numbers())}
@@ -254,54 +263,78 @@ func half(h uint16) float32 {
 	return math.Float32frombits(sign | (exp+112)<<23 | frac<<13)
 }
 
-// Write writes f in the safetensors format, metadata in the order of its keys, tensors in theirs.
+// Write writes f in the safetensors format, metadata in the order of its keys, tensors in theirs. To the metadata it adds
+// the digests by which readers know a damaged file.
 func (f *File) Write(w io.Writer) error {
-	var header strings.Builder
-	quote := func(s string) {
-		b, _ := json.Marshal(s) // a string cannot fail
-		header.Write(b)
+	entries := make([]namedEntry, len(f.Tensors))
+	metadata := maps.Clone(withoutDigests(f.Metadata))
+	if metadata == nil {
+		metadata = map[string]string{}
 	}
-	header.WriteString(`{"__metadata__":{`)
-	keys := make([]string, 0, len(f.Metadata))
-	for k := range f.Metadata {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	for i, k := range keys {
-		if i > 0 {
-			header.WriteByte(',')
-		}
-		quote(k)
-		header.WriteByte(':')
-		quote(f.Metadata[k])
-	}
-	header.WriteByte('}')
 	at := 0
-	for _, t := range f.Tensors {
+	for i, t := range f.Tensors {
+		e := namedEntry{entry{"F32", append([]int{}, t.Shape...), [2]int{at, at + 4*len(t.Value)}}, t.Name}
+		entries[i], at = e, e.Offsets[1]
+		h := sha256.New()
+		t.bytes(h) // a hash has no errors
+		metadata[digestPrefix+t.Name] = sum(h)
+	}
+	metadata[keyDigest] = headerDigest(metadata, entries)
+
+	var header bytes.Buffer
+	add := func(v any) error {
+		b, err := json.Marshal(v)
+		header.Write(b)
+		return err
+	}
+	header.WriteString(`{"__metadata__":`)
+	if err := add(metadata); err != nil {
+		return err
+	}
+	for _, e := range entries {
 		header.WriteByte(',')
-		quote(t.Name)
-		shape, _ := json.Marshal(append([]int{}, t.Shape...))
-		fmt.Fprintf(&header, `:{"dtype":"F32","shape":%s,"data_offsets":[%d,%d]}`, shape, at, at+4*len(t.Value))
-		at += 4 * len(t.Value)
+		if err := add(e.name); err != nil {
+			return err
+		}
+		header.WriteByte(':')
+		if err := add(e.entry); err != nil {
+			return err
+		}
 	}
 	header.WriteByte('}')
 	for header.Len()%8 != 0 { // so that the data is aligned
 		header.WriteByte(' ')
 	}
-	b := bufio.NewWriterSize(w, 1<<16)
-	var word [8]byte
-	binary.LittleEndian.PutUint64(word[:], uint64(header.Len()))
-	b.Write(word[:])
-	b.WriteString(header.String())
+	var length [8]byte
+	binary.LittleEndian.PutUint64(length[:], uint64(header.Len()))
+	if _, err := w.Write(length[:]); err != nil {
+		return err
+	}
+	if _, err := header.WriteTo(w); err != nil {
+		return err
+	}
 	for _, t := range f.Tensors {
-		for _, x := range t.Value {
-			binary.LittleEndian.PutUint32(word[:4], math.Float32bits(x))
-			if _, err := b.Write(word[:4]); err != nil {
-				return err
-			}
+		if err := t.bytes(w); err != nil {
+			return err
 		}
 	}
-	return b.Flush()
+	return nil
+}
+
+// bytes writes the numbers of a tensor as a file has them.
+func (t Tensor) bytes(w io.Writer) error {
+	var part [chunk]byte
+	for x := t.Value; len(x) > 0; {
+		n := min(len(x), chunk/4)
+		for i, v := range x[:n] {
+			binary.LittleEndian.PutUint32(part[4*i:], math.Float32bits(v))
+		}
+		if _, err := w.Write(part[:4*n]); err != nil {
+			return err
+		}
+		x = x[n:]
+	}
+	return nil
 }
 
 // Writable reports why no file can be written at one of the paths, before hours of training are lost to it. It writes nothing that stays. Empty paths are left
@@ -311,59 +344,20 @@ func Writable(paths ...string) error {
 		if path == "" {
 			continue
 		}
-		if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		if info, err := files.Stat(path); err == nil && !info.Mode().IsRegular() {
 			return fmt.Errorf("can't write the checkpoint %s: it is not a file", path)
 		}
-		dir, base := filepath.Split(path)
-		if dir == "" {
-			dir = "."
+		if err := files.Writable(path); err != nil {
+			return fmt.Errorf("can't write the checkpoint %s: %w", path, files.Cause(err))
 		}
-		tmp, err := os.CreateTemp(dir, base+".tmp*")
-		if err != nil {
-			return fmt.Errorf("can't write the checkpoint %s: %w", path, err)
-		}
-		tmp.Close()
-		os.Remove(tmp.Name())
 	}
 	return nil
 }
 
-// WriteFile writes f to a temporary file beside path, syncs it and renames it to path: whatever happens, path is either what it was or complete.
-func (f *File) WriteFile(path string) (err error) {
-	dir, base := filepath.Split(path)
-	if dir == "" {
-		dir = "."
-	}
-	tmp, err := os.CreateTemp(dir, base+".tmp*")
-	if err != nil {
-		return fmt.Errorf("can't write the checkpoint %s: %w", path, err)
-	}
-	defer func() {
-		if err != nil {
-			tmp.Close()
-			os.Remove(tmp.Name())
-			err = fmt.Errorf("can't write the checkpoint %s: %w", path, err)
-		}
-	}()
-	if err = f.Write(tmp); err != nil {
-		return err
-	}
-	if err = tmp.Chmod(0o644); err != nil {
-		return err
-	}
-	if err = tmp.Sync(); err != nil {
-		return err
-	}
-	if err = tmp.Close(); err != nil {
-		return err
-	}
-	if err = os.Rename(tmp.Name(), path); err != nil {
-		return err
-	}
-	// The name is durable once the folder is: where a system can't sync a folder, the file is complete all the same.
-	if d, openErr := os.Open(dir); openErr == nil {
-		d.Sync()
-		d.Close()
+// WriteFile writes f to path with [files.Write]: whatever happens, path is either what it was or complete.
+func (f *File) WriteFile(path string) error {
+	if err := files.Write(path, f.Write); err != nil {
+		return fmt.Errorf("can't write the checkpoint %s: %w", path, files.Cause(err))
 	}
 	return nil
 }

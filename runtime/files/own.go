@@ -1,0 +1,67 @@
+package files
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"io"
+	"path/filepath"
+	"strings"
+)
+
+// HeadSize is how many bytes of a file [OwnHead] needs at the most.
+const HeadSize = 4096
+
+// Own tells what a file is that a program of this project has written for itself: "checkpoint", "log" or "temporary
+// file"; "" for any other. Readers of a folder leave such files out: a model does not learn from its own checkpoints. It
+// goes by content, and not by names. A file that cannot be read is nobody's.
+func Own(path string) string {
+	f, err := Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	head := make([]byte, HeadSize)
+	n, err := io.ReadFull(f, head)
+	if err != nil && n == 0 {
+		head = nil
+	}
+	return OwnHead(path, head[:n])
+}
+
+// OwnHead is [Own] where the first HeadSize bytes of a file, or all that it has, are known.
+func OwnHead(path string, head []byte) string {
+	switch {
+	case tempName.MatchString(filepath.Base(path)):
+		return "temporary file"
+	case isCheckpoint(head):
+		return "checkpoint"
+	case isLog(head):
+		return "log"
+	}
+	return ""
+}
+
+// isCheckpoint knows the beginning of a safetensors file whose metadata, which stand first, have keys of this project.
+func isCheckpoint(head []byte) bool {
+	if len(head) < 8 {
+		return false
+	}
+	length := binary.LittleEndian.Uint64(head)
+	return length < 1<<32 && bytes.HasPrefix(head[8:], []byte(`{"__metadata__":{"gradsmith.`))
+}
+
+// isLog knows a log of a training by its first line, which has these keys and no others that matter.
+func isLog(head []byte) bool {
+	line, _, whole := bytes.Cut(head, []byte("\n"))
+	if !whole || !strings.HasPrefix(string(line), `{"step":`) {
+		return false
+	}
+	var step struct {
+		Step, Seconds, Loss, Norm, Rate, Tokens, Validation *float64
+	}
+	if err := json.Unmarshal(line, &step); err != nil || step.Step == nil || step.Seconds == nil {
+		return false
+	}
+	return step.Validation != nil || step.Loss != nil && step.Norm != nil && step.Rate != nil && step.Tokens != nil
+}

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package files_test
+
+func umask(int) int { return 0 }
