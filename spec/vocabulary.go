@@ -53,6 +53,22 @@ func writeComment(b *strings.Builder, comment string) {
 	}
 }
 
+// MaxVocabulary is the number of tokens that a vocabulary can have.
+const MaxVocabulary = maxVocab
+
+// vocabularyText is the text of a vocabulary file without the byte order mark that some editors put in front. The error is
+// of a file that no spec can name: one that is too large, or not text.
+func vocabularyText(file string, src []byte) (string, error) {
+	if len(src) > maxFile {
+		return "", Errors{{File: file, Msg: fmt.Sprintf("the vocabulary has %d bytes, more than the %d that are allowed: leave out the longest or the rarest of its tokens", len(src), maxFile)}}
+	}
+	text := strings.TrimPrefix(string(src), "\ufeff")
+	if pos, ok := badByte([]byte(text)); ok {
+		return "", Errors{{file, pos, "the vocabulary is not UTF-8 text"}}
+	}
+	return text, nil
+}
+
 // maxProblems bounds what is reported of a vocabulary: where a text was named in its place every line is wrong.
 const maxProblems = 10
 
@@ -89,13 +105,14 @@ func ParseWords(file string, src []byte) ([]string, error) {
 
 // parseQuoted reads a list of Go strings, one a line, for which good holds.
 func parseQuoted(file string, src []byte, what string, good func(string) bool, expected, command string) ([]string, error) {
-	if pos, ok := badByte(src); ok {
-		return nil, Errors{{file, pos, "the vocabulary is not UTF-8 text"}}
+	text, err := vocabularyText(file, src)
+	if err != nil {
+		return nil, err
 	}
 	e := vocabularyErrors{file: file}
 	var words []string
 	first := map[string]int{}
-	for i, text := range strings.Split(string(src), "\n") {
+	for i, text := range strings.Split(text, "\n") {
 		line := i + 1
 		text = strings.TrimSpace(text)
 		if text == "" || text[0] == '#' {
@@ -150,8 +167,9 @@ var byteChars = func() string {
 // ParseMerges reads a vocabulary file of byte-pair encoding. The error, if any, is of type Errors, with file as the name
 // of the file.
 func ParseMerges(file string, src []byte) ([]string, error) {
-	if pos, ok := badByte(src); ok {
-		return nil, Errors{{file, pos, "the vocabulary is not UTF-8 text"}}
+	text, err := vocabularyText(file, src)
+	if err != nil {
+		return nil, err
 	}
 	e := vocabularyErrors{file: file}
 	known := map[string]int{} // the line that made a token, 0 for bytes
@@ -159,7 +177,7 @@ func ParseMerges(file string, src []byte) ([]string, error) {
 		known[string(c)] = 0
 	}
 	var merges []string
-	for i, text := range strings.Split(string(src), "\n") {
+	for i, text := range strings.Split(text, "\n") {
 		line := i + 1
 		text = strings.TrimRight(text, "\r")
 		if text == "" || line == 1 && text[0] == '#' {

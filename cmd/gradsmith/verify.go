@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gradsmith/gradsmith/gen"
+	"github.com/gradsmith/gradsmith/runtime/data"
 	"github.com/gradsmith/gradsmith/spec"
 )
 
@@ -37,7 +39,7 @@ Folders called testdata or vendor, and those that begin with . or _, are left ou
 			for _, p := range paths {
 				// The go command's way to say "and all below" means the same here.
 				p = strings.TrimSuffix(p, "...")
-				found, err := generatedBelow(filepath.Clean(p))
+				found, err := generatedBelow(filepath.Clean(p), cmd.ErrOrStderr())
 				if err != nil {
 					return err
 				}
@@ -72,21 +74,16 @@ Folders called testdata or vendor, and those that begin with . or _, are left ou
 	return cmd
 }
 
-// generatedBelow lists the folders at and below root that hold generated code.
-func generatedBelow(root string) ([]string, error) {
+// generatedBelow lists the folders at and below root that hold generated code. Links are followed, but for those that lead
+// back, which warn is told of.
+func generatedBelow(root string, warn io.Writer) ([]string, error) {
 	var dirs []string
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return fmt.Errorf("%s cannot be read: %w", path, cause(err))
-		}
-		if d.IsDir() {
-			name := d.Name()
-			if path != root && (name == "testdata" || name == "vendor" || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_")) {
-				return filepath.SkipDir
-			}
-			return nil
-		}
-		if dir := filepath.Dir(path); d.Type().IsRegular() && !slices.Contains(dirs, dir) {
+	skip := func(path string) bool {
+		name := filepath.Base(path)
+		return name == "testdata" || name == "vendor" || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_")
+	}
+	err := data.Walk(root, skip, func(path string) error {
+		if dir := filepath.Dir(path); !slices.Contains(dirs, dir) {
 			from, err := generatedFrom(path)
 			if err != nil {
 				return err
@@ -96,7 +93,14 @@ func generatedBelow(root string) ([]string, error) {
 			}
 		}
 		return nil
+	}, func(c *data.CycleError) error {
+		_, err := fmt.Fprintf(warn, "%v; it was not followed\n", c)
+		return err
 	})
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return nil, fmt.Errorf("%s cannot be read: %w", pe.Path, pe.Err)
+	}
 	return dirs, err
 }
 

@@ -1,24 +1,22 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
+	_ "github.com/gradsmith/gradsmith/runtime/data/zstd" // texts may be compressed with it
 	"github.com/gradsmith/gradsmith/runtime/text"
 	"github.com/gradsmith/gradsmith/spec"
 )
 
 func newVocab() *cobra.Command {
-	var out, match string
+	var out, match, field string
 	var least, words, bpe int
 	cmd := &cobra.Command{
 		Use:   "vocab TEXT...",
@@ -38,24 +36,28 @@ The file is text: a quoted string a line, or two tokens to merge.`,
 		RunE: func(cmd *cobra.Command, texts []string) error {
 			var data []byte
 			var comment string
-			files, err := filesOf(texts, match)
-			if err != nil {
-				return err
-			}
+			var err error
+			in := text.Input{Paths: texts, Match: match, Field: field}
 			of := ofTexts(texts)
 			switch flags := cmd.Flags(); {
 			case flags.Changed("words"):
 				if words < 2 {
 					return fmt.Errorf("--words: a vocabulary needs at least 2 words, not %d", words)
 				}
-				data, comment, err = wordFile(files, of, words, least)
+				if words > spec.MaxVocabulary {
+					return fmt.Errorf("--words %d: a spec takes at most %d", words, spec.MaxVocabulary)
+				}
+				data, comment, err = wordFile(in, of, words, least)
 			case flags.Changed("bpe"):
 				if bpe < 257 {
 					return fmt.Errorf("--bpe: the 256 bytes are tokens, so that there are at least 257, not %d", bpe)
 				}
-				data, comment, err = mergeFile(files, of, bpe, least)
+				if bpe > spec.MaxVocabulary {
+					return fmt.Errorf("--bpe %d: a spec takes at most %d tokens", bpe, spec.MaxVocabulary)
+				}
+				data, comment, err = mergeFile(in, of, bpe, least)
 			default:
-				data, comment, err = characterFile(files, of, least)
+				data, comment, err = characterFile(in, of, least)
 			}
 			if err != nil {
 				var problems spec.Errors
@@ -75,27 +77,12 @@ The file is text: a quoted string a line, or two tokens to merge.`,
 	}
 	outFlag(cmd, &out)
 	cmd.Flags().StringVar(&match, "match", "", "of a folder, read the files with names like `PATTERN`, such as '*.go'")
+	cmd.Flags().StringVar(&field, "field", "", "the texts are JSON objects, one a line: read the field `NAME` of each")
 	cmd.Flags().IntVar(&words, "words", 0, "list words, the `N` most frequent ones at most")
 	cmd.Flags().IntVar(&bpe, "bpe", 0, "learn byte-pair encoding of `N` tokens, the 256 bytes included")
 	cmd.Flags().IntVar(&least, "least", 1, "leave out what occurs fewer than `N` times; for characters the spec then needs an unknown one")
 	cmd.MarkFlagsMutuallyExclusive("words", "bpe")
 	return cmd
-}
-
-// filesOf is the files that texts name, those in folders included.
-func filesOf(texts []string, match string) ([]string, error) {
-	var all []string
-	for _, path := range texts {
-		files, err := text.Files(path, match)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("%s cannot be read: %w", path, cause(err))
-		}
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, files...)
-	}
-	return all, nil
 }
 
 // ofTexts is the end of a vocabulary's comment.
@@ -119,12 +106,10 @@ func without(dropped, least int) string {
 }
 
 // characterFile makes a vocabulary file of characters, and its comment.
-func characterFile(texts []string, of string, least int) ([]byte, string, error) {
+func characterFile(in text.Input, of string, least int) ([]byte, string, error) {
 	counts := map[rune]int{}
-	for _, path := range texts {
-		if err := countCharacters(path, counts); err != nil {
-			return nil, "", err
-		}
+	if err := in.Texts(func(s text.Source) error { return countCharacters(s, counts) }); err != nil {
+		return nil, "", err
 	}
 	var chars []rune
 	for c, n := range counts {
@@ -140,8 +125,8 @@ func characterFile(texts []string, of string, least int) ([]byte, string, error)
 }
 
 // wordFile makes a vocabulary file of words, and its comment.
-func wordFile(texts []string, of string, size, least int) ([]byte, string, error) {
-	pieces, err := countPieces(texts)
+func wordFile(in text.Input, of string, size, least int) ([]byte, string, error) {
+	pieces, err := countPieces(in)
 	if err != nil {
 		return nil, "", err
 	}
@@ -160,8 +145,8 @@ func wordFile(texts []string, of string, size, least int) ([]byte, string, error
 }
 
 // mergeFile makes a vocabulary file of byte-pair encoding, and its comment.
-func mergeFile(texts []string, of string, size, least int) ([]byte, string, error) {
-	pieces, err := countPieces(texts)
+func mergeFile(in text.Input, of string, size, least int) ([]byte, string, error) {
+	pieces, err := countPieces(in)
 	if err != nil {
 		return nil, "", err
 	}
@@ -176,35 +161,21 @@ func mergeFile(texts []string, of string, size, least int) ([]byte, string, erro
 }
 
 // countPieces counts what words and merges are made of.
-func countPieces(texts []string) (text.Pieces, error) {
+func countPieces(in text.Input) (text.Pieces, error) {
 	pieces := text.Pieces{}
-	for _, path := range texts {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return nil, fmt.Errorf("%s cannot be read: %w", path, cause(err))
-		}
-		pieces.Add(string(data))
-	}
-	return pieces, nil
+	err := in.Texts(func(s text.Source) error {
+		pieces.Add(s.Text)
+		return nil
+	})
+	return pieces, err
 }
 
 // countCharacters adds up the characters of a text.
-func countCharacters(path string, counts map[rune]int) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("%s cannot be read: %w", path, cause(err))
-	}
-	defer f.Close()
+func countCharacters(s text.Source, counts map[rune]int) error {
 	line, col := 1, 1
-	for r := bufio.NewReader(f); ; {
-		c, size, err := r.ReadRune()
-		switch {
-		case err == io.EOF:
-			return nil
-		case err != nil:
-			return fmt.Errorf("%s cannot be read: %w", path, cause(err))
-		case c == '\uFFFD' && size == 1:
-			return fmt.Errorf("%s:%d:%d: the text is not UTF-8; convert it, or use the tokenizer bytes", path, line, col)
+	for i, c := range s.Text {
+		if c == utf8.RuneError && !strings.HasPrefix(s.Text[i:], string(utf8.RuneError)) {
+			return fmt.Errorf("%s:%d:%d: the text is not UTF-8; convert it, or use the tokenizer bytes", s.Name, line, col)
 		}
 		counts[c]++
 		col++
@@ -212,4 +183,5 @@ func countCharacters(path string, counts map[rune]int) error {
 			line, col = line+1, 1
 		}
 	}
+	return nil
 }

@@ -183,7 +183,7 @@ func TestNothingIsLost(t *testing.T) {
 	}
 	b.fails("is not overwritten", "train", "--data", "book.txt", "--out", "foreign.safetensors", "--overwrite")
 	// Errors that come after the checkpoint was looked at.
-	b.fails("can't read the text", "train", "--data", "none.txt", "--overwrite")
+	b.fails("none.txt cannot be read", "train", "--data", "none.txt", "--overwrite")
 	b.fails("the loss became NaN in step 1, at rate 1e+07: lower the optimizer's rate, or clip the gradient's norm; no checkpoint was written", "train", "--data", "book.txt", "--overwrite", "--rate", "1e7")
 	b.fails("another text", "train", "--data", "book.txt", "--resume", "--validation", "0.3", "--steps", "9")
 	b.fails("was trained with seed 1, this training has 2", "train", "--resume", "--seed", "2")
@@ -221,7 +221,7 @@ func TestBadInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ want, args string }{
-		{"can't read the text: stat none.txt", "train --data none.txt"},
+		{"none.txt cannot be read", "train --data none.txt"},
 		{"empty.txt: the text is empty", "train --data empty.txt"},
 		{"short.txt: the text has 21 tokens for training, one window of 4 sequences × 8 steps takes 33: give a longer text", "train --data short.txt"},
 		{`unknown.txt: line 2, column 5 (byte 12): the character "Ö" (U+00D6) is not in the vocabulary; add it to the vocabulary file`, "train --data unknown.txt"},

@@ -37,11 +37,11 @@ func (a *program) newEval() *cobra.Command {
 			if cmd.Flags().Changed("separator") {
 				separator = unescape(separator)
 			}
-			o := text.Options{Separator: separator, Match: match}
+			o := text.Options{Separator: separator}
 			if last < 1 {
 				o.Validation = last
 			}
-			corpus, err := text.Read(data, a.Tokenizer, o)
+			corpus, err := text.Read(text.Input{Paths: []string{data}, Match: match}, a.Tokenizer, o)
 			if err != nil {
 				return err
 			}

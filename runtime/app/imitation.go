@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -27,17 +26,9 @@ func (a *program) lines(path string) (*text.LineSet, error) {
 	if path == "" {
 		return nil, errors.New("no lines: name a file of them with --data FILE")
 	}
-	f, err := os.Open(path)
+	lines, err := text.Paths(path).Lines()
 	if err != nil {
-		return nil, fmt.Errorf("can't read the lines: %w", err)
-	}
-	defer f.Close()
-	lines, err := text.Lines(f)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if len(lines) == 0 {
-		return nil, fmt.Errorf("%s: there are no lines", path)
+		return nil, err
 	}
 	return text.NewLineSet(path, lines, a.Tokenizer, *a.Info.Adversary.Text, a.Info.Steps)
 }

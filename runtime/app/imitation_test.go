@@ -133,7 +133,7 @@ func TestLines(t *testing.T) {
 		{[]string{"train", "--data", "wrong.txt", "--out", "x"}, "wrong.txt:1: "},
 		{[]string{"train", "--data", "few.txt", "--validation", "0", "--out", "x"}, "do not fill a batch"},
 		{[]string{"train", "--data", "empty.txt", "--out", "x"}, "there are no lines"},
-		{[]string{"train", "--data", "none.txt", "--out", "x"}, "can't read the lines"},
+		{[]string{"train", "--data", "none.txt", "--out", "x"}, "none.txt cannot be read"},
 		{[]string{"train", "--out", "x"}, "--data"},
 		{[]string{"eval", "--data", "short.txt"}, "short.txt:2: "},
 		{[]string{"eval", "--data", "rising.txt", "--samples", "1"}, "two lines"},

@@ -23,7 +23,7 @@ func (a *program) vectors(path string) (*vector.Set, error) {
 	if path == "" {
 		return nil, fmt.Errorf("no vectors: name a CSV, NPY or IDX file of vectors of %d numbers with --data FILE", a.Info.Vector.Width)
 	}
-	return vector.Read(path, *a.Info.Vector)
+	return vector.Read([]string{path}, *a.Info.Vector, vector.Options{})
 }
 
 // autoencoder makes the model with the parameters of a checkpoint.

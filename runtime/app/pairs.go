@@ -28,6 +28,15 @@ func (p *pairFlags) add(fs *pflag.FlagSet, prefix, what string) {
 	fs.StringVar(&p.target, prefix+"target", "", "`FILE` with the answer to each line of --"+prefix+"source")
 }
 
+// input is what the flags name.
+func (p pairFlags) input() text.PairInput {
+	in := text.PairInput{Sources: text.Paths(p.source)}
+	if p.target != "" {
+		in.Answers = text.Paths(p.target)
+	}
+	return in
+}
+
 // pairs reads pairs of lines for the model.
 func (a *program) pairs(p pairFlags, data string) (*text.Pairs, error) {
 	if p.source == "" {
@@ -35,7 +44,7 @@ func (a *program) pairs(p pairFlags, data string) (*text.Pairs, error) {
 			return nil, errors.New("no pairs: name a file of sources with --source FILE and one of their answers with --target FILE")
 		}
 	}
-	return text.ReadPairs(p.source, p.target, a.SourceTokenizer, a.Tokenizer, text.PairOptions{Source: *a.Info.Source, Steps: a.Info.Steps})
+	return text.ReadPairs(p.input(), a.SourceTokenizer, a.Tokenizer, text.PairOptions{Source: *a.Info.Source, Steps: a.Info.Steps})
 }
 
 // answerFlags say how answers are searched for.
@@ -150,9 +159,9 @@ A line that is longer than the model takes is an error that names it.`,
 				}
 				return in.Err()
 			}
-			lines, err := text.Lines(cmd.InOrStdin())
+			lines, err := text.Lines("standard input", cmd.InOrStdin())
 			if err != nil {
-				return fmt.Errorf("standard input: %w", err)
+				return err
 			}
 			if err := a.answer(cmd.Context(), m.(model.Writer), lines, f, func(int) {}, print); err != nil {
 				return err
@@ -191,7 +200,7 @@ same, and BLEU as sacreBLEU computes it, with its signature.`,
 			if err != nil {
 				return err
 			}
-			sources, references, err := text.ReadLines(p.source, p.target)
+			sources, references, err := p.input().Lines()
 			if err != nil {
 				return err
 			}

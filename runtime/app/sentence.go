@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -28,17 +27,9 @@ func (a *program) sentences(path string, labels labelFlags) (*text.Pairs, error)
 	if path == "" {
 		return nil, errors.New("no sentences: name a file with one a line with --data FILE")
 	}
-	f, err := os.Open(path)
+	lines, err := text.Paths(path).Lines()
 	if err != nil {
-		return nil, fmt.Errorf("can't read the sentences: %w", err)
-	}
-	defer f.Close()
-	lines, err := text.Lines(f)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if len(lines) == 0 {
-		return nil, fmt.Errorf("%s: there are no sentences", path)
+		return nil, err
 	}
 	o := text.PairOptions{Source: *a.Info.Source, Steps: a.Info.Steps}
 	if a.Info.Labels > 0 {
@@ -112,24 +103,14 @@ func (a *program) written(ctx context.Context, m model.Autoencoder, z []float32,
 
 // reading is where a command reads sentences from: a file, or the standard input.
 func reading(cmd *cobra.Command, path string) ([]string, error) {
-	in := cmd.InOrStdin()
-	name := "standard input"
 	if path != "" {
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, fmt.Errorf("can't read the sentences: %w", err)
-		}
-		defer f.Close()
-		in, name = f, path
+		return text.Paths(path).Lines()
 	}
-	lines, err := text.Lines(in)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+	lines, err := text.Lines("standard input", cmd.InOrStdin())
+	if err == nil && len(lines) == 0 {
+		err = errors.New("standard input: there are no sentences")
 	}
-	if len(lines) == 0 {
-		return nil, fmt.Errorf("%s: there are no sentences", name)
-	}
-	return lines, nil
+	return lines, err
 }
 
 // writingFlags say how sentences are chosen.

@@ -114,10 +114,10 @@ func TestSentenceErrors(t *testing.T) {
 	}
 	for want, args := range map[string][]string{
 		"no sentences: name a file":               {"eval"},
-		"can't read the sentences":                {"eval", "--data", "none"},
+		"none cannot be read":                     {"eval", "--data", "none"},
 		"bad.txt: source 2":                       {"eval", "--data", "bad.txt"},
-		"empty.txt: there are no sentences\n":     {"eval", "--data", "empty.txt"},
-		"empty.txt: there are no sentences":       {"reconstruct", "--data", "empty.txt"},
+		"empty.txt: there are no lines\n":         {"eval", "--data", "empty.txt"},
+		"empty.txt: there are no lines":           {"reconstruct", "--data", "empty.txt"},
 		"source 2 has 20 tokens, the model takes": {"reconstruct", "--data", "long.txt"},
 		"interpolate takes two sentences":         {"interpolate", "ab"},
 		"--steps 1":                               {"interpolate", "ab", "bb", "--steps", "1"},

@@ -33,7 +33,7 @@ func (a *program) material(ctx context.Context, f *trainFlags) (*material, error
 	if f.data, err = a.data(ctx, f.data); err != nil {
 		return nil, err
 	}
-	corpus, err := text.Read(f.data, a.Tokenizer, text.Options{Validation: f.validation, Separator: f.separator, Match: f.match})
+	corpus, err := text.Read(text.Input{Paths: []string{f.data}, Match: f.match}, a.Tokenizer, text.Options{Validation: f.validation, Separator: f.separator})
 	if err != nil {
 		return nil, err
 	}

@@ -5,9 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -17,8 +15,7 @@ import (
 // Options say how texts become a corpus.
 type Options struct {
 	Validation float64 // share of the text, at its end, that is kept for validation, from 0 to below 1
-	Separator  string  // text that ends a document within a file; empty when a file is one document
-	Match      string  // of the files of a folder, those whose names match this pattern, such as "*.go"; empty takes all
+	Separator  string  // text that ends a document within a file, in which \n stands for \r\n as well; empty when a file is one document
 }
 
 // Source is a text with the name that errors give it.
@@ -31,6 +28,7 @@ type Source struct {
 type Corpus struct {
 	Train      *Part
 	Validation *Part  // nil where the share is 0
+	Sorted     string // name of a file whose lines are in alphabetical order, so that its end is not like the rest, or empty
 	Digest     string // hex SHA-256 of the text, of how it becomes tokens, and of the split
 }
 
@@ -59,79 +57,13 @@ func (p *Part) at(i int) int32 {
 	return p.wide[i]
 }
 
-// Read makes a corpus of the file at path, or of all files of the folder there, in the order of their names, folders in
-// it included. Files and folders whose names begin with a dot are left out.
-func Read(path string, tok Tokenizer, o Options) (*Corpus, error) {
-	files, err := Files(path, o.Match)
-	if err != nil {
+// Read makes a corpus of what in names, in that order.
+func Read(in Input, tok Tokenizer, o Options) (*Corpus, error) {
+	b := newBuilder(tok, o)
+	if err := in.texts(b.reserve, b.add); err != nil {
 		return nil, err
 	}
-	b := newBuilder(tok, o)
-	size := int64(0)
-	for _, name := range files {
-		if info, err := os.Stat(name); err == nil {
-			size += info.Size()
-		}
-	}
-	b.reserve(int(size))
-	for _, name := range files {
-		data, err := os.ReadFile(name)
-		if err != nil {
-			return nil, fmt.Errorf("can't read the text: %w", err)
-		}
-		// The bytes are not written again, so that the string can be a view of them.
-		if err := b.add(Source{name, unsafe.String(unsafe.SliceData(data), len(data))}); err != nil {
-			return nil, err
-		}
-	}
-	return b.corpus(path)
-}
-
-// Files is the file at path, or all files of the folder there whose names match a pattern, such as "*.go", in the order of
-// their names, folders in it included. Files and folders whose names begin with a dot are left out. It is an error when
-// there are none.
-func Files(path, match string) ([]string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("can't read the text: %w", err)
-	}
-	if info.IsDir() {
-		return list(path, match)
-	}
-	return []string{path}, nil
-}
-
-// list names the files of a folder.
-func list(dir, match string) ([]string, error) {
-	if _, err := filepath.Match(match, ""); err != nil {
-		return nil, fmt.Errorf("the pattern %q for names of files is not valid: %w", match, err)
-	}
-	var files []string
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if path != dir && strings.HasPrefix(d.Name(), ".") {
-			if d.IsDir() {
-				return filepath.SkipDir
-			}
-			return nil
-		}
-		if ok, _ := filepath.Match(match, d.Name()); d.Type().IsRegular() && (match == "" || ok) {
-			files = append(files, path)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("can't read the text: %w", err)
-	}
-	if len(files) == 0 && match != "" {
-		return nil, fmt.Errorf("%s: no file in it has a name like %q", dir, match)
-	}
-	if len(files) == 0 {
-		return nil, fmt.Errorf("%s: no file is in it", dir)
-	}
-	return files, nil
+	return b.corpus(in.Name())
 }
 
 // NewCorpus makes a corpus of texts in memory.
@@ -156,10 +88,18 @@ type builder struct {
 	starts []int
 	part   []int32 // tokens of a piece of text
 	hash   hash.Hash
+
+	separator *regexp.Regexp // the separator in texts whose lines end in \r\n
+	oneBreak  bool           // \r\n is read as \n: the vocabulary has no \r
+	sorted    string         // name of the last source whose lines are in order
 }
 
 func newBuilder(tok Tokenizer, o Options) *builder {
 	b := &builder{tok: tok, o: o, hash: sha256.New()}
+	b.separator = regexp.MustCompile(strings.ReplaceAll(regexp.QuoteMeta(o.Separator), "\n", "\r?\n"))
+	if t, ok := plain(tok).(*charTokens); ok {
+		b.oneBreak = t.token('\r') < 0
+	}
 	fmt.Fprintf(b.hash, "%s %v %q\n", tok.Digest(), o.Validation, o.Separator)
 	return b
 }
@@ -175,12 +115,23 @@ func (b *builder) reserve(size int) {
 
 // add adds a source, document by document.
 func (b *builder) add(s Source) error {
+	if b.oneBreak {
+		s.Text = strings.ReplaceAll(s.Text, "\r\n", "\n")
+	}
 	fmt.Fprintf(b.hash, "%d\n", len(s.Text))
 	b.hash.Write(unsafe.Slice(unsafe.StringData(s.Text), len(s.Text)))
 	b.reserve(len(s.Text))
+	if sortedText(s.Text) {
+		b.sorted = s.Name
+	}
+	windows := strings.Contains(s.Text, "\r\n")
 	for at := 0; at < len(s.Text); {
 		end := len(s.Text)
-		if b.o.Separator != "" {
+		if b.o.Separator != "" && windows {
+			if found := b.separator.FindStringIndex(s.Text[at:]); found != nil {
+				end = at + found[1]
+			}
+		} else if b.o.Separator != "" {
 			if i := strings.Index(s.Text[at:], b.o.Separator); i >= 0 {
 				end = at + i + len(b.o.Separator)
 			}
@@ -243,7 +194,7 @@ func (b *builder) corpus(name string) (*Corpus, error) {
 	if !(b.o.Validation >= 0 && b.o.Validation < 1) {
 		return nil, fmt.Errorf("a validation share of %v: it must be from 0 to below 1", b.o.Validation)
 	}
-	c := &Corpus{Digest: hex.EncodeToString(b.hash.Sum(nil))}
+	c := &Corpus{Sorted: b.sorted, Digest: hex.EncodeToString(b.hash.Sum(nil))}
 	cut := n
 	if b.o.Validation > 0 {
 		cut = int(float64(n) * (1 - b.o.Validation))

@@ -18,12 +18,13 @@ type LineSet struct {
 	format model.Imitation
 	steps  int
 	tokens []int32 // [lines, steps]
+	sorted bool    // in alphabetical order
 }
 
 // NewLineSet makes tokens of lines; steps is the number of tokens of a line. Where lines have an end, one must leave room for its token: longer ones are left out and counted. Where
 // they have none, a line of another length is an error, which names it.
 func NewLineSet(name string, lines []string, t Tokenizer, format model.Imitation, steps int) (*LineSet, error) {
-	s := &LineSet{Name: name, format: format, steps: steps}
+	s := &LineSet{Name: name, format: format, steps: steps, sorted: sortedLines(lines)}
 	hash := sha256.New()
 	fmt.Fprintf(hash, "%s\n%d\n", t.Digest(), steps)
 	for i, line := range lines {
@@ -66,6 +67,21 @@ func (s *LineSet) Split(share float64) (train, validation *LineSet, err error) {
 	a, b := *s, *s
 	a.tokens, b.tokens = s.tokens[:cut*s.steps], s.tokens[cut*s.steps:]
 	return &a, &b, nil
+}
+
+// Tail says why the last share of the lines may not be like the others, or is empty: they are sorted.
+func (s *LineSet) Tail(share float64) string {
+	return tail(s.Name, "line", s.sorted, nil, s.Len(), share)
+}
+
+// Shuffle puts the lines in an order that is drawn, the same one each time.
+func (s *LineSet) Shuffle() {
+	tokens := make([]int32, 0, len(s.tokens))
+	for _, i := range drawn(s.Len()) {
+		tokens = append(tokens, s.Line(int(i))...)
+	}
+	s.tokens, s.sorted = tokens, false
+	s.Digest += " shuffled"
 }
 
 // LineBatches gives lines in batches.

@@ -1,14 +1,10 @@
 package text
 
 import (
-	"bufio"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -26,6 +22,7 @@ type Pairs struct {
 	sources  [][]int32 // with the token that ends a source
 	answers  [][]int32 // without the tokens that begin and end an answer
 	labels   []int32   // of a conditional model; nil for others
+	sorted   bool      // the sources are in alphabetical order
 }
 
 // PairOptions say what a model takes.
@@ -35,44 +32,78 @@ type PairOptions struct {
 	Labels []int32      // of each pair, of a conditional model; nil for others
 }
 
-// ReadPairs reads pairs of lines: line n of one file and line n of the other, or, where answers is empty, the two halves of
-// each line of one file, with a tab in between. Files whose numbers of lines differ are an error; so is an empty file.
-// Pairs that are longer than the model takes are left out and counted.
-func ReadPairs(sources, answers string, from, to Tokenizer, o PairOptions) (*Pairs, error) {
-	a, b, err := ReadLines(sources, answers)
+// PairInput names the files that pairs are read from.
+type PairInput struct {
+	Sources Input
+	Answers Input  // where it names no file, a line of Sources has both, with a tab in between
+	Columns string // of lines that have both: which columns, or which fields of JSON objects, are the source and the answer, such as "1,2"
+}
+
+// Name is what errors and reports call the pairs.
+func (in PairInput) Name() string {
+	if len(in.Answers.Paths) == 0 {
+		return in.Sources.Name()
+	}
+	return in.Sources.Name() + " and " + in.Answers.Name()
+}
+
+// ReadPairs reads pairs of lines, which must be as many in both files, and at least one. Pairs that are longer than the
+// model takes are left out and counted.
+func ReadPairs(in PairInput, from, to Tokenizer, o PairOptions) (*Pairs, error) {
+	a, b, err := in.Lines()
 	if err != nil {
 		return nil, err
 	}
-	name := sources
-	if answers != "" {
-		name += " and " + answers
-	}
-	return NewPairs(name, a, b, from, to, o)
+	return NewPairs(in.Name(), a, b, from, to, o)
 }
 
-// ReadLines reads the lines that [ReadPairs] makes pairs of.
-func ReadLines(sources, answers string) (a, b []string, err error) {
-	if a, err = readLines(sources); err != nil {
+// Lines reads the lines that [ReadPairs] makes pairs of.
+func (in PairInput) Lines() (sources, answers []string, err error) {
+	if in.Columns != "" {
+		return in.columns()
+	}
+	sources, places, err := in.Sources.lines()
+	if err != nil {
 		return nil, nil, err
 	}
-	if answers != "" {
-		if b, err = readLines(answers); err != nil {
+	if len(in.Answers.Paths) > 0 {
+		if answers, err = in.Answers.Lines(); err != nil {
 			return nil, nil, err
 		}
-		if len(a) != len(b) {
-			return nil, nil, fmt.Errorf("%s has %s and %s has %s: line n of one must answer line n of the other", sources, count(len(a), "line"), answers, count(len(b), "line"))
+		if len(sources) != len(answers) {
+			return nil, nil, fmt.Errorf("%s has %s and %s has %s: line n of one must answer line n of the other",
+				in.Sources.Name(), count(len(sources), "line"), in.Answers.Name(), count(len(answers), "line"))
 		}
-		return a, b, nil
+		return sources, answers, nil
 	}
-	b = make([]string, len(a))
-	for i, line := range a {
+	answers = make([]string, len(sources))
+	for i, line := range sources {
 		left, right, ok := strings.Cut(line, "\t")
 		if !ok {
-			return nil, nil, fmt.Errorf("%s:%d: there is no tab between a source and its answer", sources, i+1)
+			return nil, nil, fmt.Errorf("%v: there is no tab between a source and its answer", places[i])
 		}
-		a[i], b[i] = left, right
+		if more := strings.Count(right, "\t"); more > 0 {
+			return nil, nil, fmt.Errorf("%v: the line has %d columns with tabs in between: say which two are the source and its answer, such as 1,2 (--columns)", places[i], more+2)
+		}
+		sources[i], answers[i] = left, right
 	}
-	return a, b, nil
+	return sources, answers, nil
+}
+
+// columns reads two columns.
+func (in PairInput) columns() (sources, answers []string, err error) {
+	if len(in.Answers.Paths) > 0 {
+		return nil, nil, fmt.Errorf("columns %s of %s are both sides of pairs: there can be no answers in %s as well", in.Columns, in.Sources.Name(), in.Answers.Name())
+	}
+	source, answer, err := Columns(in.Columns)
+	if err != nil {
+		return nil, nil, err
+	}
+	rows, _, err := in.Sources.Fields(source, answer)
+	for _, r := range rows {
+		sources, answers = append(sources, r[0]), append(answers, r[1])
+	}
+	return sources, answers, err
 }
 
 // NewPairs makes pairs of lines in memory.
@@ -83,7 +114,7 @@ func NewPairs(name string, sources, answers []string, from, to Tokenizer, o Pair
 	if o.Labels != nil && len(o.Labels) != len(sources) {
 		return nil, fmt.Errorf("%s: %s and %s", name, count(len(sources), "source"), count(len(o.Labels), "label"))
 	}
-	p := &Pairs{Name: name, format: o.Source, maxSteps: o.Steps}
+	p := &Pairs{Name: name, format: o.Source, maxSteps: o.Steps, sorted: sortedLines(sources)}
 	hash := sha256.New()
 	fmt.Fprintf(hash, "%s\n%s\n%d %d\n", from.Digest(), to.Digest(), o.Source.Steps, o.Steps)
 	for i, s := range sources {
@@ -114,41 +145,6 @@ func NewPairs(name string, sources, answers []string, from, to Tokenizer, o Pair
 	return p, nil
 }
 
-// readLines reads the lines of a text file.
-func readLines(path string) ([]string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("can't read the pairs: %w", err)
-	}
-	defer f.Close()
-	lines, err := Lines(f)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if len(lines) == 0 {
-		return nil, fmt.Errorf("%s: the file is empty", path)
-	}
-	return lines, nil
-}
-
-// Lines reads all lines of r, without what ends them.
-func Lines(r io.Reader) ([]string, error) {
-	var lines []string
-	in := bufio.NewReader(r)
-	for {
-		s, err := in.ReadString('\n')
-		if s = strings.TrimSuffix(strings.TrimSuffix(s, "\n"), "\r"); s != "" || err == nil {
-			lines = append(lines, s)
-		}
-		if errors.Is(err, io.EOF) {
-			return lines, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-}
-
 // Len is the number of pairs.
 func (p *Pairs) Len() int { return len(p.sources) }
 
@@ -165,6 +161,22 @@ func (p *Pairs) Split(share float64) (train, validation *Pairs, err error) {
 		a.labels, b.labels = p.labels[:cut], p.labels[cut:]
 	}
 	return &a, &b, nil
+}
+
+// Tail says why the last share of the pairs may not be like the others, or is empty: they are sorted.
+func (p *Pairs) Tail(share float64) string {
+	return tail(p.Name, "sentence", p.sorted, p.labels, p.Len(), share)
+}
+
+// Shuffle puts the pairs in an order that is drawn, the same one each time.
+func (p *Pairs) Shuffle() {
+	order := drawn(p.Len())
+	p.sources, p.answers = arranged(p.sources, order), arranged(p.answers, order)
+	if p.labels != nil {
+		p.labels = arranged(p.labels, order)
+	}
+	p.sorted = false
+	p.Digest += " shuffled"
 }
 
 // Batches gives pairs in batches, for training in an order of its own for each pass. Pairs of similar length come together,

@@ -118,22 +118,50 @@ func TestReadPairs(t *testing.T) {
 	}
 	from, to := WithSpecials(Chars("ab"), "</s>"), WithSpecials(Chars("ab"), "<s>", "</s>")
 	o := PairOptions{Source: model.Source{Steps: 4, Vocab: 3, End: 2, AnswerBegin: 2, AnswerEnd: 3}, Steps: 4}
-	a, b := write("a", "ab\nb\naaaaaaa\n"), write("b", "ba\r\nb\na\n")
-	p, err := ReadPairs(a, b, from, to, o)
+	read := func(sources, answers string) (*Pairs, error) {
+		in := PairInput{Sources: Paths(sources)}
+		if answers != "" {
+			in.Answers = Paths(answers)
+		}
+		return ReadPairs(in, from, to, o)
+	}
+	a, b := write("a", "ab\nb\naaaaaaa\n"), write("b", "\ufeffba\r\nb\na\n")
+	p, err := read(a, b)
 	if err != nil || p.Len() != 2 || p.Skipped != 1 {
 		t.Fatalf("%v, %v", p, err)
 	}
-	if p, err := ReadPairs(write("tabs", "ab\tba\nb\tb"), "", from, to, o); err != nil || p.Len() != 2 {
+	if p, err := read(write("tabs", "ab\tba\nb\tb"), ""); err != nil || p.Len() != 2 {
 		t.Errorf("%v, %v", p, err)
 	}
+	// Of more columns two are said, and the others are not learnt.
+	for columns, name := range map[string]string{
+		"1,2":   write("three", "ab\tba\tx\nb\ta\ty\n"),
+		" 3, 2": write("swapped", "x\tba\tab\ny\ta\tb\n"),
+		"s,t.t": write("json", `{"s":"ab","t":{"t":"ba"},"u":1}`+"\n\n"+`{"t":{"t":"a"},"s":"b"}`),
+	} {
+		p, err := ReadPairs(PairInput{Sources: Paths(name), Columns: columns}, from, to, o)
+		if err != nil || p.Len() != 2 || !slices.Equal(p.sources[0], []int32{0, 1, 2}) || !slices.Equal(p.answers[0], []int32{1, 0}) || !slices.Equal(p.answers[1], []int32{0}) {
+			t.Errorf("columns %s: %v, %v", columns, p, err)
+		}
+	}
 	for want, try := range map[string]func() (*Pairs, error){
-		"3 lines and":        func() (*Pairs, error) { return ReadPairs(a, write("short", "b\n"), from, to, o) },
-		"line n of one must": func() (*Pairs, error) { return ReadPairs(a, write("short", "b\n"), from, to, o) },
-		"bad:2: there is no": func() (*Pairs, error) { return ReadPairs(write("bad", "a\tb\na b\n"), "", from, to, o) },
-		"the file is empty":  func() (*Pairs, error) { return ReadPairs(write("empty", ""), b, from, to, o) },
-		"can't read":         func() (*Pairs, error) { return ReadPairs(filepath.Join(dir, "none"), b, from, to, o) },
-		"source 1: ":         func() (*Pairs, error) { return ReadPairs(write("other", "x\nb\nb\n"), b, from, to, o) },
-		"no pair that":       func() (*Pairs, error) { return ReadPairs(write("long", "aaaaa"), write("one", "a"), from, to, o) },
+		"3 lines and":             func() (*Pairs, error) { return read(a, write("short", "b\n")) },
+		"line n of one must":      func() (*Pairs, error) { return read(a, write("short", "b\n")) },
+		"bad:2: there is no":      func() (*Pairs, error) { return read(write("bad", "a\tb\na b\n"), "") },
+		"empty: there are no":     func() (*Pairs, error) { return read(write("empty", ""), b) },
+		"none cannot be read":     func() (*Pairs, error) { return read(filepath.Join(dir, "none"), b) },
+		"source 1: ":              func() (*Pairs, error) { return read(write("other", "x\nb\nb\n"), b) },
+		"no pair that":            func() (*Pairs, error) { return read(write("long", "aaaaa"), write("one", "a")) },
+		"more:2: the line has 3 ": func() (*Pairs, error) { return read(write("more", "a\tb\na\tb\tb\n"), "") },
+		"two columns are needed":  func() (*Pairs, error) { return ReadPairs(PairInput{Sources: Paths(a), Columns: "1"}, from, to, o) },
+		"columns are counted":     func() (*Pairs, error) { return ReadPairs(PairInput{Sources: Paths(a), Columns: "0,1"}, from, to, o) },
+		"a:1: there is no column": func() (*Pairs, error) { return ReadPairs(PairInput{Sources: Paths(a), Columns: "1,2"}, from, to, o) },
+		"there can be no answers": func() (*Pairs, error) {
+			return ReadPairs(PairInput{Sources: Paths(a), Answers: Paths(b), Columns: "1,2"}, from, to, o)
+		},
+		"a:1: the line is not a JSON object": func() (*Pairs, error) {
+			return ReadPairs(PairInput{Sources: Paths(a), Columns: "s,t"}, from, to, o)
+		},
 	} {
 		if _, err := try(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the error is %v, want one with %q", err, want)

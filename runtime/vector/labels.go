@@ -1,17 +1,17 @@
 package vector
 
 import (
-	"bufio"
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"strconv"
 	"strings"
+
+	"github.com/gradsmith/gradsmith/runtime/data"
 )
 
 // Labels are the labels of examples, in their order: what a conditional model is told of each.
@@ -24,17 +24,18 @@ type Labels struct {
 }
 
 // ReadLabels reads the labels of a file, of which the content tells the format: IDX of one dimension of bytes, as the MNIST database has it, or otherwise
-// text with a whole number a line. Empty lines are left out. It may be compressed with gzip.
+// text with a whole number a line. Empty lines are left out. It may be compressed with gzip or zstd, and text be in UTF-16 or UTF-32 with a byte
+// order mark.
 //
 // Errors name the file and the line, or the number of the label: of what is not a whole number, and of labels that are not from 0 to count−1.
 func ReadLabels(path string, count int) (*Labels, error) {
-	f, err := os.Open(path)
+	r, err := data.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("can't read the labels: %w", err)
+		return nil, err
 	}
-	defer f.Close()
+	defer r.Close()
 	l := &Labels{Name: path}
-	if err := l.read(bufio.NewReaderSize(f, 1<<16)); err != nil {
+	if err := l.read(r); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if err := l.check(count); err != nil {
@@ -52,34 +53,32 @@ func NewLabels(name string, values []int32, count int) (*Labels, error) {
 	return l, nil
 }
 
-func (l *Labels) read(r *bufio.Reader) error {
-	r, err := plain(r)
+func (l *Labels) read(r *data.Reader) error {
+	if r.Starts(idxMagic) && !r.Starts("\x00\x00\xfe\xff") { // which marks UTF-32
+		return l.idx(r)
+	}
+	text, err := r.AllText()
 	if err != nil {
 		return err
 	}
-	if starts(r, idxMagic) {
-		return l.idx(r)
-	}
-	for line := 1; ; line++ {
-		text, err := r.ReadString('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
-			return fmt.Errorf("line %d: %w", line, err)
+	line := 0
+	for row := range bytes.Lines(text) {
+		line++
+		s := strings.TrimSpace(string(row))
+		if s == "" {
+			continue
 		}
-		if s := strings.TrimSpace(text); s != "" {
-			x, failed := strconv.ParseInt(s, 10, 32)
-			if failed != nil {
-				return fmt.Errorf("line %d: %s is not a label: write one whole number a line", line, quote(s))
-			}
-			l.Values = append(l.Values, int32(x))
-			l.places = append(l.places, line)
-		}
+		x, err := strconv.ParseInt(s, 10, 32)
 		if err != nil {
-			return nil
+			return fmt.Errorf("line %d: %s is not a label: write one whole number a line", line, quote(s))
 		}
+		l.Values = append(l.Values, int32(x))
+		l.places = append(l.places, line)
 	}
+	return nil
 }
 
-func (l *Labels) idx(r io.Reader) error {
+func (l *Labels) idx(r *data.Reader) error {
 	e, shape, err := idxHeader(r)
 	switch {
 	case err != nil:
@@ -91,18 +90,14 @@ func (l *Labels) idx(r io.Reader) error {
 	case shape[0] > math.MaxInt32:
 		return fmt.Errorf("says that it has %d labels: it can have at most %d", shape[0], math.MaxInt32)
 	}
-	in := bufio.NewReader(r)
+	b := make([]byte, 1)
 	for i := range shape[0] {
-		b, err := in.ReadByte()
-		if err != nil {
-			return fmt.Errorf("ends in label %d of the %d that its header tells of: %w", i+1, shape[0], io.ErrUnexpectedEOF)
+		if _, err := io.ReadFull(r, b); err != nil {
+			return fmt.Errorf("ends in label %d of the %d that its header tells of: %w", i+1, shape[0], err)
 		}
-		l.Values = append(l.Values, int32(b))
+		l.Values = append(l.Values, int32(b[0]))
 	}
-	if _, err := in.ReadByte(); err == nil {
-		return fmt.Errorf("goes on behind its %s", count(shape[0], "label"))
-	}
-	return nil
+	return r.End()
 }
 
 // check looks at every label, and makes the digest.

@@ -64,7 +64,7 @@ func TestReadLabelsErrors(t *testing.T) {
 		"there are no labels":                                             []byte("\n"),
 		"label 2: 7 is not one of":                                        {0, 0, 8, 1, 0, 0, 0, 2, 1, 7},
 		"ends in label 2 of the 2 that its header tells of":               {0, 0, 8, 1, 0, 0, 0, 2, 1},
-		"goes on behind its 1 label":                                      {0, 0, 8, 1, 0, 0, 0, 1, 1, 1},
+		"goes on behind its end":                                          {0, 0, 8, 1, 0, 0, 0, 1, 1, 1},
 		"is IDX of shape [2 2]: labels have one dimension":                {0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 2, 1, 1, 1, 1},
 		"is IDX of float32: labels are bytes":                             {0, 0, 13, 1, 0, 0, 0, 1, 0, 0, 0, 0},
 		"ends in the header of IDX":                                       {0, 0, 8, 1, 0},
@@ -74,7 +74,7 @@ func TestReadLabelsErrors(t *testing.T) {
 			t.Errorf("%q gives %v, %s, want %s", data, l, failed, want)
 		}
 	}
-	if _, err := ReadLabels(filepath.Join(t.TempDir(), "none"), 3); err == nil || !strings.Contains(err.Error(), "can't read the labels") {
+	if _, err := ReadLabels(filepath.Join(t.TempDir(), "none"), 3); err == nil || !strings.Contains(err.Error(), "none cannot be read") {
 		t.Errorf("a file that is missing gives %v", err)
 	}
 }

@@ -1,111 +1,155 @@
 package vector
 
 import (
-	"bufio"
-	"compress/gzip"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"math"
-	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 
+	"github.com/gradsmith/gradsmith/runtime/data"
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
-// Read reads the vectors of a file, of which the content tells the format:
+// Options say how files are read.
+type Options struct {
+	Match   string  // of the files of a folder, those whose names match this pattern, such as "*.png"; empty takes all
+	Scale   float64 // what all numbers are divided by; 0 divides bytes by 255, 16-bit pixels by 65535, and leaves others as they are
+	Header  bool    // the first line of CSV names the columns, whatever it says
+	Column  string  // of CSV: the column that is not part of a vector but its label, by its name in the first line or its number from 1
+	Classes int     // how many labels the model knows; 0 where it knows none, and the labels are left out
+}
+
+// Read reads the vectors of files, and of all files in folders. The content of a file tells its format:
 //
 //   - NPY, as numpy.save writes it: an array of float32, float64 or bytes, in C order;
 //   - IDX, as the MNIST database has it: bytes or float32;
+//   - PNG: an image is a vector, its pixels row by row, shades of grey or, where the vectors have three numbers a pixel, the
+//     red, green and blue of each;
 //   - otherwise CSV: a vector a line, numbers with commas between them; a first line without any number names the columns
 //     and is left out.
 //
 // The first dimension of an array numbers the vectors, all others together are a vector. Bytes are divided by 255, so that
-// images go from 0 to 1. Any of them may be compressed with gzip.
+// images go from 0 to 1; see [Options]. Any file may be compressed with gzip or zstd, and CSV be in UTF-16 or UTF-32 with
+// a byte order mark.
+//
+// The set has labels where the options name a column of them, or where all files are images in folders that are named by
+// numbers, as in digits/7/0123.png.
 //
 // Errors name the file and the line, or the row, and the column: of numbers that are not finite or that format does not
 // take, of vectors of another width, of files that end too early or too late.
-func Read(path string, format model.Vector) (*Set, error) {
-	f, err := os.Open(path)
+func Read(paths []string, format model.Vector, o Options) (*Set, error) {
+	files, err := data.Files(o.Match, paths...)
 	if err != nil {
-		return nil, fmt.Errorf("can't read the vectors: %w", err)
+		return nil, err
 	}
-	defer f.Close()
-	s := &Set{Name: path, Width: format.Width}
-	if err := s.read(bufio.NewReaderSize(f, 1<<16)); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	if !(o.Scale >= 0) || math.IsInf(o.Scale, 0) {
+		return nil, fmt.Errorf("a scale of %v: give a number above 0", o.Scale)
+	}
+	s := &Set{Name: strings.Join(paths, ", "), Width: format.Width}
+	if len(paths) > 3 {
+		s.Name = fmt.Sprintf("%s and %d more", strings.Join(paths[:3], ", "), len(paths)-3)
+	}
+	in := reading{Set: s, Options: o}
+	for _, name := range files {
+		if err := in.file(name); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
 	}
 	if err := s.check(format); err != nil {
 		return nil, err
 	}
-	return s, nil
+	return s, in.label()
 }
 
-// Magic numbers at the start of files.
-const (
-	gzipMagic = "\x1f\x8b"
-	npyMagic  = "\x93NUMPY"
-	idxMagic  = "\x00\x00"
-)
+// reading is a set that is being read.
+type reading struct {
+	*Set
+	Options
+	labels  []int32
+	folders int // images that have a label by their folder
+}
 
-// maxWidth bounds the numbers of one vector: what is said of a file's shape is not to be trusted.
-const maxWidth = 1 << 24
-
-func (s *Set) read(r *bufio.Reader) error {
-	r, err := plain(r)
+// file reads a file. Its error does not name it.
+func (s *reading) file(name string) error {
+	r, err := data.Open(name)
 	if err != nil {
 		return err
 	}
+	defer r.Close()
+	s.parts = append(s.parts, part{name, s.Len()})
 	switch {
-	case starts(r, npyMagic):
+	case r.Starts(npyMagic):
 		return s.npy(r)
-	case starts(r, idxMagic):
+	case r.Starts(idxMagic) && !r.Starts("\x00\x00\xfe\xff"): // which marks UTF-32
 		return s.idx(r)
+	case r.Starts(pngMagic):
+		if class, err := strconv.Atoi(filepath.Base(filepath.Dir(name))); err == nil && s.Classes > 0 && class >= 0 && class < s.Classes {
+			s.labels = append(s.labels, int32(class))
+			s.folders++
+		}
+		return s.png(r)
 	}
 	return s.csv(r)
 }
 
-// starts reports whether r goes on with the magic.
-func starts(r *bufio.Reader, magic string) bool {
-	got, _ := r.Peek(len(magic))
-	return string(got) == magic
+// label gives the set the labels that were read with it.
+func (s *reading) label() error {
+	if s.Classes == 0 || len(s.labels) == 0 || s.Column == "" && s.folders < s.Len() {
+		return nil
+	}
+	if len(s.labels) != s.Len() {
+		return fmt.Errorf("%s: of %s %d have a label in a column %s", s.Name, count(s.Len(), "vector"), len(s.labels), s.Column)
+	}
+	l, err := NewLabels(s.Name, s.labels, s.Classes)
+	if err != nil {
+		return err
+	}
+	return s.Label(l)
 }
 
-// plain is r, or what it is when it is uncompressed.
-func plain(r *bufio.Reader) (*bufio.Reader, error) {
-	if !starts(r, gzipMagic) {
-		return r, nil
-	}
-	z, err := gzip.NewReader(r)
-	if err != nil {
-		return nil, fmt.Errorf("is compressed with gzip, but damaged: %w", err)
-	}
-	r = bufio.NewReaderSize(z, 1<<16)
-	if starts(r, gzipMagic) {
-		return nil, errors.New("is compressed twice: uncompress it once")
-	}
-	return r, nil
-}
+// Magic numbers at the start of files.
+const (
+	npyMagic = "\x93NUMPY"
+	idxMagic = "\x00\x00"
+	pngMagic = "\x89PNG\r\n\x1a\n"
+)
+
+// maxWidth bounds the numbers of one vector: what is said of a file's shape is not to be trusted.
+const maxWidth = 1 << 24
 
 // element says how a number is stored.
 type element struct {
 	name string
 	size int
 	get  func(b []byte) float32
+	unit float32 // what the numbers are divided by where no scale is given, or 0
 }
 
 var (
-	bytesElement = element{"bytes", 1, func(b []byte) float32 { return float32(b[0]) / 255 }}
-	littleFloat  = element{"float32", 4, func(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b)) }}
-	bigFloat     = element{"float32", 4, func(b []byte) float32 { return math.Float32frombits(binary.BigEndian.Uint32(b)) }}
-	littleDouble = element{"float64", 8, func(b []byte) float32 { return float32(math.Float64frombits(binary.LittleEndian.Uint64(b))) }}
+	bytesElement = element{"bytes", 1, func(b []byte) float32 { return float32(b[0]) }, 255}
+	littleFloat  = element{"float32", 4, func(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b)) }, 0}
+	bigFloat     = element{"float32", 4, func(b []byte) float32 { return math.Float32frombits(binary.BigEndian.Uint32(b)) }, 0}
+	littleDouble = element{"float64", 8, func(b []byte) float32 { return float32(math.Float64frombits(binary.LittleEndian.Uint64(b))) }, 0}
 )
 
+// scaled is a number divided by the scale or, where none is given, by unit; 0 leaves it as it is.
+func (s *reading) scaled(x, unit float32) float32 {
+	if s.Scale > 0 {
+		return x / float32(s.Scale)
+	}
+	if unit > 0 {
+		return x / unit
+	}
+	return x
+}
+
 // array reads the numbers of an array of the shape, and that nothing is behind them.
-func (s *Set) array(r io.Reader, e element, shape []int) error {
+func (s *reading) array(r *data.Reader, e element, shape []int) error {
 	if len(shape) == 0 {
 		return errors.New("holds a single number, not an array of vectors")
 	}
@@ -128,19 +172,16 @@ func (s *Set) array(r io.Reader, e element, shape []int) error {
 			return fmt.Errorf("ends in vector %d of the %d that its header tells of: %w", i+1, shape[0], err)
 		}
 		for k := range width {
-			s.Data = append(s.Data, e.get(row[k*e.size:]))
+			s.Data = append(s.Data, s.scaled(e.get(row[k*e.size:]), e.unit))
 		}
 	}
-	if n, _ := io.ReadFull(r, row[:1]); n > 0 {
-		return fmt.Errorf("goes on behind its %s of %s", count(shape[0], "vector"), e.name)
-	}
-	return nil
+	return r.End()
 }
 
 // npyHeader is the header of an NPY file (numpy.lib.format): a dictionary of Python.
 var npyHeader = regexp.MustCompile(`^\{\s*'descr':\s*'([^']*)',\s*'fortran_order':\s*(True|False),\s*'shape':\s*\(([0-9, ]*)\),?\s*\}\s*$`)
 
-func (s *Set) npy(r io.Reader) error {
+func (s *reading) npy(r *data.Reader) error {
 	head := make([]byte, 8)
 	if _, err := io.ReadFull(r, head); err != nil {
 		return fmt.Errorf("ends in the header of NPY: %w", err)
@@ -188,7 +229,7 @@ func (s *Set) npy(r io.Reader) error {
 }
 
 // idx reads the format of the MNIST database.
-func (s *Set) idx(r io.Reader) error {
+func (s *reading) idx(r *data.Reader) error {
 	e, shape, err := idxHeader(r)
 	if err != nil {
 		return err
@@ -214,49 +255,6 @@ func idxHeader(r io.Reader) (element, []int, error) {
 		shape[i] = int(binary.BigEndian.Uint32(head))
 	}
 	return e, shape, nil
-}
-
-func (s *Set) csv(r *bufio.Reader) error {
-	for line := 1; ; line++ {
-		text, err := r.ReadString('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
-			return fmt.Errorf("line %d: %w", line, err)
-		}
-		if row := strings.TrimSpace(text); row != "" {
-			if failed := s.csvRow(line, row); failed != nil {
-				return failed
-			}
-		}
-		if err != nil {
-			return nil
-		}
-	}
-}
-
-func (s *Set) csvRow(line int, row string) error {
-	fields := strings.Split(row, ",")
-	numbers := make([]float32, len(fields))
-	wrong, first := 0, 0 // fields that are no numbers, and the first of them
-	for i, f := range fields {
-		x, err := strconv.ParseFloat(strings.TrimSpace(f), 32)
-		if err != nil && !errors.Is(err, strconv.ErrRange) {
-			if wrong++; wrong == 1 {
-				first = i
-			}
-		}
-		numbers[i] = float32(x)
-	}
-	switch {
-	case wrong == len(fields) && line == 1:
-		return nil // names of columns
-	case wrong > 0:
-		return fmt.Errorf("line %d, column %d: %s is not a number", line, first+1, quote(fields[first]))
-	case len(fields) != s.Width:
-		return fmt.Errorf("line %d has %s, the model's vectors have %d", line, count(len(fields), "number"), s.Width)
-	}
-	s.Data = append(s.Data, numbers...)
-	s.places = append(s.places, line)
-	return nil
 }
 
 func quote(s string) string {

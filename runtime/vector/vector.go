@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/gradsmith/gradsmith/runtime/data"
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
@@ -21,7 +22,16 @@ type Set struct {
 	Digest string    // hex SHA-256 of the numbers and their shape, and of the labels
 	Labels []int32   // [Len] of a conditional model; nil for others
 
-	places []int // of vectors from a text: the line of each, from 1; nil where the vector's number says it
+	Warnings []string // what of the files may not be meant as it was read
+
+	places []int  // of vectors from a text: the line of each, from 1; nil where the vector's number says it
+	parts  []part // files that the vectors come from
+}
+
+// part is a file and the number of its first vector.
+type part struct {
+	name  string
+	first int
 }
 
 // New makes a set of vectors in memory, which is not copied. It is an error when data is not whole vectors, is empty, or
@@ -50,11 +60,12 @@ func (s *Set) check(format model.Vector) error {
 	for i, x := range s.Data {
 		v := float64(x)
 		if bad := math.IsNaN(v) || math.IsInf(v, 0); bad || format.Bounded && !(v >= format.Low && v <= format.High) {
-			what := fmt.Sprintf("is outside of [%v, %v], which the model's vectors lie in: scale the data", format.Low, format.High)
+			what := fmt.Sprintf("is outside of [%v, %v], which the model's vectors lie in: divide the data (--scale, such as 255 for bytes)", format.Low, format.High)
 			if bad {
 				what = "is not a finite number"
 			}
-			return fmt.Errorf("%s: %v in %s %s", s.Name, x, s.at(i), what)
+			file, at := s.at(i)
+			return fmt.Errorf("%s: %v in %s %s", file, x, at, what)
 		}
 		if line = binary.LittleEndian.AppendUint32(line, math.Float32bits(x)); len(line) == 1<<12 || i == len(s.Data)-1 {
 			hash.Write(line)
@@ -66,12 +77,19 @@ func (s *Set) check(format model.Vector) error {
 }
 
 // at says where number i stands.
-func (s *Set) at(i int) string {
+func (s *Set) at(i int) (file, place string) {
 	row, col := i/s.Width, i%s.Width+1
-	if s.places != nil {
-		return fmt.Sprintf("line %d, column %d", s.places[row], col)
+	first := 0
+	file = s.Name
+	for _, p := range s.parts {
+		if p.first <= row {
+			file, first = p.name, p.first
+		}
 	}
-	return fmt.Sprintf("row %d, column %d", row+1, col)
+	if len(s.places) == s.Len() {
+		return file, fmt.Sprintf("line %d, column %d", s.places[row], col)
+	}
+	return file, fmt.Sprintf("row %d, column %d", row-first+1, col)
 }
 
 func count(n int, what string) string {
@@ -106,13 +124,49 @@ func (s *Set) Split(share float64) (train, validation *Set, err error) {
 	}
 	a, b := *s, *s
 	a.Data, b.Data = s.Data[:cut*s.Width], s.Data[cut*s.Width:]
-	if s.places != nil {
-		a.places, b.places = s.places[:cut], s.places[cut:]
-	}
+	a.places, b.places, a.parts, b.parts = nil, nil, nil, nil // all numbers have been checked
 	if s.Labels != nil {
 		a.Labels, b.Labels = s.Labels[:cut], s.Labels[cut:]
 	}
 	return &a, &b, nil
+}
+
+// Tail says why the last share of the vectors may not be like the others, or is empty: they are sorted by their labels, or by one
+// of their numbers.
+func (s *Set) Tail(share float64) string {
+	n := s.Len()
+	if class, ok := data.OneClass(s.Labels, int(float64(n)*(1-share))); ok {
+		return fmt.Sprintf("%s: all of the last vectors, which are kept for validation, have the label %d, others have other labels", s.Name, class)
+	}
+	if s.Labels != nil && data.Sorted(n, func(i int) int32 { return s.Labels[i] }, 1) {
+		return fmt.Sprintf("%s: the vectors are sorted by their labels, so that the last of them, which are kept for validation, are not like the others", s.Name)
+	}
+	for k := range s.Width {
+		if data.Sorted(n, func(i int) float32 { return s.Data[i*s.Width+k] }, s.Width) {
+			return fmt.Sprintf("%s: the vectors are sorted by number %d of each, so that the last of them, which are kept for validation, are not like the others", s.Name, k+1)
+		}
+	}
+	return ""
+}
+
+// Shuffle puts the vectors in an order that is drawn, the same one each time, so that what is kept for validation in training
+// can be kept in an evaluation.
+func (s *Set) Shuffle() {
+	order := make([]int32, s.Len())
+	for i := range order {
+		order[i] = int32(i)
+	}
+	model.Shuffle(order, 0x5eed, 0)
+	x := make([]float32, 0, len(s.Data))
+	var labels []int32
+	for _, i := range order {
+		x = append(x, s.Row(int(i))...)
+		if s.Labels != nil {
+			labels = append(labels, s.Labels[i])
+		}
+	}
+	s.Data, s.Labels, s.places, s.parts = x, labels, nil, nil
+	s.Digest += " shuffled"
 }
 
 // Batches gives vectors in batches, for training in an order of its own for each pass. The last batch of a pass may have

@@ -58,7 +58,7 @@ func read(t *testing.T, data []byte, format model.Vector) (*Set, error) {
 	if err := os.WriteFile(path, data, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Read(path, format)
+	s, err := Read([]string{path}, format, Options{})
 	if err != nil {
 		if !strings.HasPrefix(err.Error(), path+": ") {
 			t.Errorf("%v does not begin with the file", err)
@@ -110,7 +110,7 @@ func TestBad(t *testing.T) {
 		"+Inf in line 1, column 2 is not a finite number":                              []byte("0,1e99\n"),
 		"-0.5 in row 2, column 1 is outside of [0, 1]":                                 npy("<f4", "False", "(2, 2)", floats(0, 1, -0.5, 1)),
 		"ends in vector 2 of the 2 that its header tells of":                           npy("<f4", "False", "(2, 2)", floats(0, 1, 0.5)),
-		"goes on behind its 1 vector of float32":                                       npy("<f4", "False", "(1, 2)", floats(0, 1, 0.5)),
+		"goes on behind its end":                                                       npy("<f4", "False", "(1, 2)", floats(0, 1, 0.5)),
 		"its vectors have 3 numbers (shape [1 3]), the model takes 2":                  npy("<f4", "False", "(1, 3)", floats(0, 1, 0.5)),
 		"its numbers are of type \"<i8\": save it as float32":                          npy("<i8", "False", "(1, 2)", make([]byte, 16)),
 		"is in Fortran order":                                                          npy("<f4", "True", "(1, 2)", floats(0, 1)),
@@ -122,16 +122,16 @@ func TestBad(t *testing.T) {
 		"ends in the header of NPY":                                                    []byte("\x93NUMPY\x01\x00\xff"),
 		"is IDX with numbers of type 0x0b":                                             {0, 0, 0x0b, 1, 0, 0, 0, 0},
 		"ends in the header of IDX":                                                    {0, 0, 8, 3, 0, 0},
-		"is compressed with gzip, but damaged":                                         []byte("\x1f\x8bxx"),
+		"is compressed with gzip, but cut":                                             []byte("\x1f\x8b\x08xxxxxxxxx"),
 		"is compressed twice":                                                          zip(t, zip(t, []byte("0,1\n"))),
-		"unexpected EOF":                                                               zip(t, []byte("0,1\n0.2,0.6\n"))[:20],
+		"is compressed with gzip, but cut off":                                         zip(t, []byte("0,1\n0.2,0.6\n"))[:20],
 		"line 1, column 1: \"0123456789012345678901234567890123456789…\" is not a num": []byte(strings.Repeat("0123456789", 5) + "x,1\n"),
 	} {
 		if _, err := read(t, data, pair); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
-	if _, err := Read(filepath.Join(t.TempDir(), "nothing"), pair); err == nil || !strings.Contains(err.Error(), "can't read the vectors") {
+	if _, err := Read([]string{filepath.Join(t.TempDir(), "nothing")}, pair, Options{}); err == nil || !strings.Contains(err.Error(), "nothing cannot be read") {
 		t.Errorf("a file that is not there: %v", err)
 	}
 	if _, err := New("three", make([]float32, 3), pair); err == nil || !strings.Contains(err.Error(), "3 numbers are not whole vectors of 2") {
