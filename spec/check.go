@@ -101,7 +101,7 @@ func (c *checker) text(v *value, path string) Tokenizer {
 			t.Vocab = len(t.Words) + 1
 		case "bpe":
 			t.Merges, err = ParseMerges(name, src)
-			t.Vocab = len(t.Merges) + 256
+			t.Vocab = mergedTokens(t.Merges)
 		}
 		if err != nil {
 			c.errs = append(c.errs, err.(Errors)...)

@@ -68,7 +68,7 @@ type Tokenizer struct {
 	Kind    string   // "bytes", "ascii" (newline, then the 95 printable characters), "chars", "words", "bpe" or "numbers"
 	Chars   []rune   // kind chars: the characters in order of their token
 	Words   []string // kind words: the words in order of their token; the token behind them stands for all others
-	Merges  []string // kind bpe: the merges in order of their token, as in the file; before them are the 256 bytes
+	Merges  []string // kind bpe: the merges in their order, as in the file; the tokens are the 256 bytes, then what they make, each once
 	File    string   // kinds chars, words and bpe: the vocabulary file, relative to the spec
 	Unknown rune     // what stands in for a character outside the vocabulary; 0 makes that an error
 

@@ -13,8 +13,8 @@ import (
 // characters that look alike visible, and diffs readable. Empty lines and lines that begin with # are comments.
 //
 // A vocabulary file of tokenizer `bpe` holds its merges, one a line in the order in which they are made: two tokens with a blank
-// in between, in characters that stand for bytes, as in GPT-2. Its first line is a comment when it begins with #; a merge of a
-// later line can begin with it. A merges.txt of GPT-2 is such a file.
+// in between, in characters that stand for bytes, as in GPT-2. Two merges may make the same token in different ways. Its first
+// line is a comment when it begins with #; a merge of a later line can begin with it. A merges.txt of GPT-2 is such a file.
 
 // FormatVocabulary writes a vocabulary file of characters. Comment, which may be empty, goes on the first line.
 func FormatVocabulary(chars []rune, comment string) []byte {
@@ -172,9 +172,10 @@ func ParseMerges(file string, src []byte) ([]string, error) {
 		return nil, err
 	}
 	e := vocabularyErrors{file: file}
-	known := map[string]int{} // the line that made a token, 0 for bytes
+	lines := map[string]int{} // of each merge
+	known := map[string]bool{}
 	for _, c := range byteChars {
-		known[string(c)] = 0
+		known[string(c)] = true
 	}
 	var merges []string
 	for i, text := range strings.Split(text, "\n") {
@@ -188,17 +189,18 @@ func ParseMerges(file string, src []byte) ([]string, error) {
 			e.errorf(line, "expected two tokens with a blank in between, such as Ġ t, found %s; `gradsmith vocab TEXT --bpe N` makes such a file", quote(text))
 		} else if bad := unknownToken(known, left, right); bad != "" {
 			e.errorf(line, "the token %s is made by no line before this one; merges stand in the order in which they are made", quote(bad))
-		} else if at, twice := known[left+right]; twice {
-			e.errorf(line, "the token %s is already made in line %d", quote(left+right), at)
+		} else if at, twice := lines[text]; twice {
+			e.errorf(line, "the tokens %s are already merged in line %d", quote(text), at)
 		} else {
-			known[left+right] = line
+			known[left+right] = true // which another merge may make too
+			lines[text] = line
 			merges = append(merges, text)
 		}
 		if len(e.errs) >= maxProblems {
 			break
 		}
 	}
-	if n := len(merges) + 256; len(e.errs) == 0 && n > maxVocab {
+	if n := len(known); len(e.errs) == 0 && n > maxVocab {
 		e.errorf(1, "a vocabulary has at most %d tokens, found %d", maxVocab, n)
 	}
 	if len(e.errs) > 0 {
@@ -207,10 +209,19 @@ func ParseMerges(file string, src []byte) ([]string, error) {
 	return merges, nil
 }
 
+// mergedTokens is the number of tokens of byte-pair encoding: the bytes, and what merges make, each once.
+func mergedTokens(merges []string) int {
+	made := map[string]bool{}
+	for _, m := range merges {
+		made[strings.Replace(m, " ", "", 1)] = true
+	}
+	return 256 + len(made)
+}
+
 // unknownToken returns the token that is not known, or "".
-func unknownToken(known map[string]int, tokens ...string) string {
+func unknownToken(known map[string]bool, tokens ...string) string {
 	for _, t := range tokens {
-		if _, ok := known[t]; !ok {
+		if !known[t] {
 			return t
 		}
 	}

@@ -2,6 +2,7 @@ package text
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -132,11 +133,12 @@ func run(s string, want class) int {
 	return n
 }
 
-// pairTokens has a token a byte and a token a merge of two others.
+// pairTokens has a token a byte and a token for what merges of two others make.
 type pairTokens struct {
 	pieces []string
 	bytes  [256]int32       // token of each byte
-	merges map[uint64]int32 // by pair of tokens, what they become; the smaller, the earlier
+	merges map[uint64]int32 // by pair of tokens, the number of their merge; the smaller, the earlier
+	made   []int32          // token that each merge makes
 	digest string
 }
 
@@ -145,8 +147,9 @@ func pairOf(a, b int32) uint64 { return uint64(uint32(a))<<32 | uint64(uint32(b)
 // BPE is the tokenizer of byte-pair encoding (Sennrich et al. 2016) over bytes, as GPT-2 has it: any text works, frequent
 // words are one token, rare ones several. Merges has one a line, in the order in which they are applied: two tokens with
 // a blank in between, as characters that stand for their bytes, a blank for instance as Ġ. A first line that begins with #
-// is a comment. The tokens are the 256 bytes, then one a merge; with the merges of GPT-2 they have its numbers. Merges that are
-// not well formed panic: they are constants of generated code.
+// is a comment. The tokens are the 256 bytes, then one for each merge that makes a new one; with the merges of GPT-2 they have
+// its numbers. Of the merges that fit a piece of text the earliest is applied, of equal ones the first in the text, until none
+// fits. Merges that are not well formed panic: they are constants of generated code.
 func BPE(merges string) Tokenizer {
 	t := &pairTokens{merges: map[uint64]int32{}}
 	byPiece := map[string]int32{}
@@ -155,6 +158,7 @@ func BPE(merges string) Tokenizer {
 		t.pieces = append(t.pieces, bytePieces[b])
 		byPiece[bytePieces[b]] = int32(i)
 	}
+	var others []string // merges that make a token in another way than an earlier one
 	line := 0
 	for text := range strings.Lines(merges) {
 		line++
@@ -167,16 +171,22 @@ func BPE(merges string) Tokenizer {
 		b, okB := hidden(right)
 		from, knownA := byPiece[a]
 		to, knownB := byPiece[b]
-		_, twice := byPiece[a+b]
+		_, twice := t.merges[pairOf(from, to)]
 		if !ok || !okA || !okB || !knownA || !knownB || twice {
 			panic(fmt.Sprintf("text: line %d of the merges, %q, is not two tokens that are known, with a blank in between, whose merge is new", line, text))
 		}
-		token := int32(len(t.pieces))
-		t.merges[pairOf(from, to)] = token
-		byPiece[a+b] = token
-		t.pieces = append(t.pieces, a+b)
+		token, again := byPiece[a+b]
+		if again {
+			others = append(others, fmt.Sprintf("%d %s", len(t.made), text))
+		} else {
+			token = int32(len(t.pieces))
+			byPiece[a+b] = token
+			t.pieces = append(t.pieces, a+b)
+		}
+		t.merges[pairOf(from, to)] = int32(len(t.made))
+		t.made = append(t.made, token)
 	}
-	t.digest = digest("bpe", t.pieces, -1)
+	t.digest = digest("bpe", append(t.pieces[:len(t.pieces):len(t.pieces)], others...), -1)
 	return t
 }
 
@@ -200,38 +210,138 @@ func (t *pairTokens) Encode(s string) ([]int32, error) {
 	return tokens, nil
 }
 
-// merge appends the tokens of a piece: its bytes, of which the earliest merge that fits is made everywhere, until none does.
+// noMerge is the number of no merge, behind all others.
+const noMerge = math.MaxInt32
+
+// rank is the number of the merge of two tokens, or noMerge.
+func (t *pairTokens) rank(a, b int32) int32 {
+	if r, ok := t.merges[pairOf(a, b)]; ok {
+		return r
+	}
+	return noMerge
+}
+
+// short is the length of pieces of which the earliest merge is looked for from one end to the other: words. Longer ones
+// take a heap, so that their time does not grow with the square of their length.
+const short = 64
+
+// merge appends the tokens of a piece: its bytes, of which the earliest merge that fits is made until none does.
 func (t *pairTokens) merge(dst []int32, piece string) []int32 {
+	if len(piece) > short {
+		return t.mergeLong(dst, piece)
+	}
 	from := len(dst)
 	for i := range len(piece) {
 		dst = append(dst, t.bytes[piece[i]])
 	}
-	for {
-		p := dst[from:]
-		best := int32(-1)
-		for i := 1; i < len(p); i++ {
-			if token, ok := t.merges[pairOf(p[i-1], p[i])]; ok && (best < 0 || token < best) {
-				best = token
-			}
-		}
-		if best < 0 {
-			return dst
-		}
-		n := 0
-		for i := 0; i < len(p); i++ {
-			if i+1 < len(p) {
-				if token, ok := t.merges[pairOf(p[i], p[i+1])]; ok && token == best {
-					p[n] = best
-					n++
-					i++
-					continue
-				}
-			}
-			p[n] = p[i]
-			n++
-		}
-		dst = dst[:from+n]
+	var array [short]int32
+	p, ranks := dst[from:], array[:max(0, len(piece)-1)] // of each token with the one behind it
+	for i := range ranks {
+		ranks[i] = t.rank(p[i], p[i+1])
 	}
+	for {
+		best, at := int32(noMerge), 0
+		for i, r := range ranks {
+			if r < best {
+				best, at = r, i
+			}
+		}
+		if best == noMerge {
+			return dst[:from+len(p)]
+		}
+		p[at] = t.made[best]
+		p = append(p[:at+1], p[at+2:]...)
+		ranks = append(ranks[:at], ranks[at+1:]...)
+		if at > 0 {
+			ranks[at-1] = t.rank(p[at-1], p[at])
+		}
+		if at < len(ranks) {
+			ranks[at] = t.rank(p[at], p[at+1])
+		}
+	}
+}
+
+// mergeLong is merge with a heap of what can be merged.
+func (t *pairTokens) mergeLong(dst []int32, piece string) []int32 {
+	n := len(piece)
+	tokens, next, last, ranks := make([]int32, n), make([]int32, n), make([]int32, n), make([]int32, n)
+	var h mergeHeap
+	for i := range n {
+		tokens[i], last[i], next[i] = t.bytes[piece[i]], int32(i-1), int32(i+1)
+	}
+	// look finds out what becomes of the token at i and the one behind it.
+	look := func(i int32) {
+		ranks[i] = noMerge
+		if j := next[i]; int(j) < n {
+			if ranks[i] = t.rank(tokens[i], tokens[j]); ranks[i] != noMerge {
+				h.push(uint64(ranks[i])<<32 | uint64(i))
+			}
+		}
+	}
+	for i := range n {
+		look(int32(i))
+	}
+	for len(h) > 0 {
+		top := h.pop()
+		rank, i := int32(top>>32), int32(uint32(top))
+		if ranks[i] != rank {
+			continue // another merge has come before
+		}
+		j := next[i]
+		tokens[i], next[i], ranks[j] = t.made[rank], next[j], noMerge
+		if int(next[i]) < n {
+			last[next[i]] = i
+		}
+		look(i)
+		if last[i] >= 0 {
+			look(last[i])
+		}
+	}
+	for i := int32(0); int(i) < n; i = next[i] {
+		dst = append(dst, tokens[i])
+	}
+	return dst
+}
+
+// mergeHeap has the smallest number on top.
+type mergeHeap []uint64
+
+func (h *mergeHeap) push(x uint64) {
+	a := append(*h, x)
+	i := len(a) - 1
+	for i > 0 && a[(i-1)/2] > x {
+		a[i] = a[(i-1)/2]
+		i = (i - 1) / 2
+	}
+	a[i] = x
+	*h = a
+}
+
+func (h *mergeHeap) pop() uint64 {
+	a := *h
+	top, x := a[0], a[len(a)-1]
+	a = a[:len(a)-1]
+	*h = a
+	if len(a) == 0 {
+		return top
+	}
+	i := 0
+	for {
+		child := 2*i + 1
+		if child >= len(a) {
+			break
+		}
+		if child+1 < len(a) && a[child+1] < a[child] {
+			child++
+		}
+		if a[child] >= x {
+			break
+		}
+		a[i] = a[child]
+		i = child
+	}
+	a[i] = x
+	return top
 }
 
 func (t *pairTokens) Decode(tokens []int32) string {
