@@ -108,7 +108,7 @@ func TestPairs(t *testing.T) {
 
 	write(t, "short", "1\n")
 	refused(t, p, "", "line n of one must answer line n", "train", "--source", "left", "--target", "short", "--overwrite")
-	refused(t, p, "", "can't read the pairs", "train", "--source", "none", "--overwrite")
+	refused(t, p, "", "none cannot be read", "train", "--source", "none", "--overwrite")
 	refused(t, p, "", "--source FILE", "train", "--overwrite")
 	refused(t, p, "", "no tab", "train", "--source", "left", "--overwrite")
 	refused(t, p, "1\n12345678901234567890\n", "the model takes 16", "translate", "--beam", "2")

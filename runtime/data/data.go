@@ -106,9 +106,24 @@ func (r *Reader) Close() error {
 func (r *Reader) Read(p []byte) (int, error) { return r.in.Read(p) }
 
 // Starts reports whether the content goes on with the magic, which is at most 64 KiB.
-func (r *Reader) Starts(magic string) bool {
-	got, _ := r.in.Peek(len(magic))
-	return string(got) == magic
+func (r *Reader) Starts(magic string) bool { return starts(r.in, magic) }
+
+// starts waits for no more of r than it takes to tell: what comes through a pipe is to be read as it comes.
+func starts(r *bufio.Reader, magic string) bool {
+	for n := 1; n <= len(magic); n++ {
+		if got, _ := r.Peek(n); len(got) < n || got[n-1] != magic[n-1] {
+			return false
+		}
+	}
+	return true
+}
+
+// head is what there is of the next part of the content, at least a byte unless it has ended.
+func (r *Reader) head() ([]byte, error) {
+	if _, err := r.in.Peek(1); err != nil {
+		return nil, err
+	}
+	return r.in.Peek(min(headSize, r.in.Buffered()))
 }
 
 // Bytes reads the bytes of the file as they are. A file that is compressed has been uncompressed.
@@ -183,7 +198,7 @@ func compression(r *bufio.Reader) *format {
 	formatsMutex.RLock()
 	defer formatsMutex.RUnlock()
 	for _, f := range formats {
-		if got, _ := r.Peek(len(f.magic)); string(got) == f.magic {
+		if starts(r, f.magic) {
 			return f
 		}
 	}

@@ -15,8 +15,8 @@ import (
 // training writes, which are never data. Bytes that are not UTF-8 but might be text of another encoding are left to the
 // reader, as some take any bytes.
 func (r *Reader) Text() (io.Reader, error) {
-	head, err := r.in.Peek(headSize)
-	if err != nil && len(head) == 0 && err != io.EOF {
+	head, err := r.head()
+	if err != nil && err != io.EOF {
 		return nil, err
 	}
 	if what := own(head); what != "" {
@@ -24,7 +24,7 @@ func (r *Reader) Text() (io.Reader, error) {
 	}
 	var in io.Reader = r.in
 	for _, m := range marks {
-		if bytes.HasPrefix(head, []byte(m.mark)) {
+		if starts(r.in, m.mark) {
 			if _, err := r.in.Discard(len(m.mark)); err != nil {
 				return nil, err
 			}
@@ -83,6 +83,9 @@ func (d *decoder) Read(p []byte) (int, error) {
 		d.out, d.sent = d.out[:0], 0
 		for d.err == nil && len(d.out) < bufferSize {
 			var c rune
+			if len(d.out) > 0 && d.in.Buffered() < 2*d.unit {
+				break // what is there must not wait for what is not
+			}
 			if c, d.err = d.next(); d.err == nil {
 				d.out = utf8.AppendRune(d.out, c)
 			}
