@@ -157,8 +157,8 @@ func TestTextGANSides(t *testing.T) {
 		}
 		for _, g := range c.model.Trained() {
 			for _, target := range g.Targets {
-				if of, ok := strings.CutPrefix(target, "grad:"); ok && judged[of] != (g == c.model.Discriminate) {
-					t.Errorf("%s: the step %s has a gradient of %s", name, g.Name, of)
+				if target.Ends == graph.Grad && judged[target.ID.String()] != (g == c.model.Discriminate) {
+					t.Errorf("%s: the step %s has a gradient of %s", name, g.Name, target.ID)
 				}
 			}
 		}

@@ -6,7 +6,9 @@
 package gen
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gradsmith/gradsmith/gen/build"
@@ -71,13 +73,7 @@ func run(m *spec.Model, until string) (*compilation, error) {
 
 // differentiate adds to g the gradient of its loss with respect to the parameters that its step trains.
 func differentiate(g *graph.Graph, params []*graph.Value) error {
-	var loss *graph.Value
-	for i, t := range g.Targets {
-		if t == "loss" {
-			loss = g.Outputs[i]
-		}
-	}
-	grads, err := grad.Append(g, loss, params)
+	grads, err := grad.Append(g, g.Find("loss"), params)
 	if err != nil {
 		return err
 	}
@@ -87,13 +83,31 @@ func differentiate(g *graph.Graph, params []*graph.Value) error {
 	return g.Verify()
 }
 
-// Generate compiles m to the files of a Go package.
-func Generate(m *spec.Model) ([]File, error) {
-	c, err := run(m, "")
-	if err != nil {
-		return nil, err
+// compile takes m through the stages and calls then with what they gave. Whatever goes wrong on the way, but for what is wrong with the spec, is a Bug.
+func compile(m *spec.Model, until string, then func(*compilation) error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = newBug(m, graph.NewFault("", r))
+		}
+	}()
+	c, err := run(m, until)
+	if err == nil {
+		err = then(c)
 	}
-	return emit.Package(emit.Input{Model: c.model, Plans: c.plans, Report: c.report(), Generator: Version})
+	var conflict *build.Conflict
+	if err == nil || errors.As(err, &conflict) {
+		return err
+	}
+	return newBug(m, &graph.Fault{Cause: err})
+}
+
+// Generate compiles m to the files of a Go package. An error is a *build.Conflict, which names what in the spec to change, or a *Bug.
+func Generate(m *spec.Model) (files []File, err error) {
+	err = compile(m, "", func(c *compilation) error {
+		files, err = emit.Package(emit.Input{Model: c.model, Plans: c.plans, Report: c.report(), Generator: Version})
+		return err
+	})
+	return files, err
 }
 
 func (c *compilation) report() *Report {
@@ -101,45 +115,33 @@ func (c *compilation) report() *Report {
 }
 
 // Inspect tells what m costs, without writing code.
-func Inspect(m *spec.Model) (*Report, error) {
-	c, err := run(m, "")
-	if err != nil {
-		return nil, err
-	}
-	return c.report(), nil
+func Inspect(m *spec.Model) (r *Report, err error) {
+	err = compile(m, "", func(c *compilation) error { r = c.report(); return nil })
+	return r, err
 }
 
 // Dump is the text form of the graphs after a stage, and for "plan" the memory plans.
-func Dump(m *spec.Model, stage string) (string, error) {
-	known := false
-	for _, s := range Stages {
-		known = known || s == stage
-	}
-	if !known {
+func Dump(m *spec.Model, stage string) (text string, err error) {
+	if !slices.Contains(Stages, stage) {
 		return "", fmt.Errorf("there is no stage %q: use one of %s", stage, strings.Join(Stages, ", "))
 	}
-	c, err := run(m, stage)
-	if err != nil {
-		return "", err
-	}
-	var parts []string
-	if stage == "plan" {
+	err = compile(m, stage, func(c *compilation) error {
+		var parts []string
 		for _, g := range c.model.Graphs() {
-			parts = append(parts, g.Name+": "+c.plans[g].String())
+			if stage == "plan" {
+				parts = append(parts, g.Name+": "+c.plans[g].String())
+			} else {
+				parts = append(parts, g.String())
+			}
 		}
-		return strings.Join(parts, "\n"), nil
-	}
-	for _, g := range c.model.Graphs() {
-		parts = append(parts, g.String())
-	}
-	return strings.Join(parts, "\n"), nil
+		text = strings.Join(parts, "\n")
+		return nil
+	})
+	return text, err
 }
 
 // Dot is the forward graph of training for Graphviz, before any optimization: the model as the spec describes it.
-func Dot(m *spec.Model) (string, error) {
-	c, err := run(m, "build")
-	if err != nil {
-		return "", err
-	}
-	return c.model.Train.Dot(), nil
+func Dot(m *spec.Model) (text string, err error) {
+	err = compile(m, "build", func(c *compilation) error { text = c.model.Train.Dot(); return nil })
+	return text, err
 }

@@ -211,8 +211,8 @@ func opExecute(t *testing.T, g *graph.Graph, in map[string]*graph.Tensor) map[st
 	}
 	out := map[string][]float32{}
 	for i, o := range g.Outputs {
-		if out[g.Targets[i]] = floats[o]; len(o.Shape) == 0 {
-			out[g.Targets[i]] = []float32{float32(numbers[o])}
+		if out[g.Targets[i].String()] = floats[o]; len(o.Shape) == 0 {
+			out[g.Targets[i].String()] = []float32{float32(numbers[o])}
 		}
 	}
 	return out

@@ -13,12 +13,12 @@ import (
 // token, so that a scan from the end begins at the last token, whatever the row's length. A source that is read in one direction is read from its end
 // (Sutskever et al. 2014), and either way the states at the first step have seen all of it: from these the decoder begins.
 
-// layerScope is the name of layer i of n.
+// layerScope is the path of layer i of a stack, or of the one layer that it is.
 func layerScope(l *spec.Recurrent, i int) string {
 	if l.Layers == 1 {
 		return l.Name
 	}
-	return fmt.Sprintf("%s%d", l.Name, i+1)
+	return fmt.Sprintf("%s.%d", l.Name, i+1)
 }
 
 func layerNumber(l *spec.Recurrent, i int) int {
@@ -158,7 +158,7 @@ type attending struct {
 func newAttending(b *builder, l *spec.Recurrent, scope string, number int) *attending {
 	a := &attending{b: b, l: l, scope: scope, number: number, width: b.memoryWidth(), units: b.units(l)}
 	if a.scored() {
-		a.hidden = b.named(ident(scope)+"Score", l.Attention.Units, "width of the layer that scores places of the source")
+		a.hidden = b.sized(scope, "score", l.Attention.Units, "width of the layer that scores places of the source")
 	}
 	return a
 }
@@ -228,7 +228,7 @@ func (a *attending) context(sb *graph.Builder, w map[string]*graph.Value, h *gra
 	if a.l.Attention.Score == "scaled_dot" {
 		scale = math.Sqrt(1 / float64(a.l.Units))
 	}
-	attrs := graph.Attrs{{Key: "name", Val: ident(a.scope) + "Memory"}, {Key: "heads", Val: 1}, {Key: "kv", Val: 1}, {Key: "size", Val: a.width.N}, {Key: "width", Val: a.width}, {Key: "memory", Val: true}, {Key: "scale", Val: scale}}
+	attrs := graph.Attrs{{Key: "name", Val: a.scope + ".memory"}, {Key: "heads", Val: 1}, {Key: "kv", Val: 1}, {Key: "size", Val: a.width.N}, {Key: "width", Val: a.width}, {Key: "memory", Val: true}, {Key: "scale", Val: scale}}
 	if !a.b.training {
 		attrs = attrs.Set("decoding", true)
 	}
@@ -355,7 +355,7 @@ func (b *builder) write(c *cell, scope string, number int, x *graph.Value, atten
 		var state []*graph.Value
 		for _, s := range states {
 			b.r.States = append(b.r.States, &State{Name: scope + "." + s, Shape: shape})
-			state = append(state, b.G.Input(scope+"."+s+"0", graph.State, graph.F32, shape))
+			state = append(state, b.G.StateInput(scope+"."+s, shape))
 		}
 		next, out := step(b.Builder, scope+".", x, w, state)
 		if attends && a.scored() {

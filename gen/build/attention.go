@@ -73,7 +73,7 @@ func (k *block) headSize() int { return k.l.Width / k.l.Heads }
 // attrs are the attributes of the self-attention.
 func (k *block) attrs() graph.Attrs {
 	a := graph.Attrs{
-		{Key: "name", Val: ident(k.l.Name) + "Heads"}, {Key: "heads", Val: k.l.Heads}, {Key: "kv", Val: k.l.KVHeads}, {Key: "size", Val: k.headSize()},
+		{Key: "name", Val: k.l.Name + ".heads"}, {Key: "heads", Val: k.l.Heads}, {Key: "kv", Val: k.l.KVHeads}, {Key: "size", Val: k.headSize()},
 		{Key: "width", Val: k.width}, {Key: "causal", Val: k.l.Causal},
 	}
 	if k.l.Window > 0 {
@@ -105,7 +105,7 @@ func (k *block) fields() []field {
 			fs = append(fs, field{"b" + name, graph.Shape{out}, init(l.BiasInit, in.N, out.N)})
 		}
 	}
-	hidden := k.b.named(ident(l.Name)+"Hidden", l.Hidden, "width of the feed-forward part")
+	hidden := k.b.sized(l.Name, "hidden", l.Hidden, "width of the feed-forward part")
 	up := hidden
 	if l.Activation == "swiglu" {
 		up = graph.Mul(graph.Const(2, ""), hidden)
@@ -195,7 +195,7 @@ func (k *block) qkvWidth() graph.Dim {
 	if k.l.KVHeads == k.l.Heads {
 		return graph.Mul(graph.Const(3, ""), k.width)
 	}
-	return k.b.named(ident(k.l.Name)+"QKV", (k.l.Heads+2*k.l.KVHeads)*k.headSize(), fmt.Sprintf("queries, keys and values side by side: %d and twice %d heads of %d", k.l.Heads, k.l.KVHeads, k.headSize()))
+	return k.b.sized(k.l.Name, "QKV", (k.l.Heads+2*k.l.KVHeads)*k.headSize(), fmt.Sprintf("queries, keys and values side by side: %d and twice %d heads of %d", k.l.Heads, k.l.KVHeads, k.headSize()))
 }
 
 // transformer adds a stack of equal Transformer layers (Vaswani et al. 2017), in one loop.
@@ -204,7 +204,7 @@ func (b *builder) transformer(l *spec.Transformer, x *graph.Value) *graph.Value 
 	var angles *graph.Value
 	if l.Rotary > 0 {
 		size := graph.Const(l.Width/l.Heads, "")
-		angles = b.table(&Table{Name: l.Name + ".angles", Scheme: "angles", Rows: b.named("maxPositions", b.m.Shape.Steps, "positions that rotary embeddings tell apart"), Columns: size, Base: l.Rotary, Comment: "cosines and sines of the rotary positions of " + l.Name})
+		angles = b.table(&Table{Name: l.Name + ".angles", Scheme: "angles", Rows: b.turns(), Columns: size, Base: l.Rotary, Comment: "cosines and sines of the rotary positions of " + l.Name})
 	}
 	var masks [5]int
 	if b.training {
@@ -242,7 +242,7 @@ func (b *builder) transformer(l *spec.Transformer, x *graph.Value) *graph.Value 
 		}
 		return k.layer(x)
 	}
-	n := b.named(ident(l.Name)+"Layers", l.Layers, "layers of "+l.Name+", in one loop")
+	n := b.sized(l.Name, "layers", l.Layers, "layers of "+l.Name+", in one loop")
 	body := graph.New(l.Name + ".layer")
 	bb := &graph.Builder{G: body, Phase: b.Phase, Scope: b.Scope, Pass: b.Pass, Stage: b.Stage, Origin: b.Origin}
 	k := &block{Builder: bb, b: b, l: l, called: func(name string) string { return name }, weight: map[string]*graph.Value{}, masks: masks, width: width}
@@ -296,6 +296,14 @@ func (b *builder) transformer(l *spec.Transformer, x *graph.Value) *graph.Value 
 	return b.AddLoop(loop, []string{b.called(l, "y")}, args...).Outs[0]
 }
 
+// turns is the number of positions that rotary embeddings of the stack tell apart: those of the text that it reads.
+func (b *builder) turns() graph.Dim {
+	if b.steps.Same(sourceSteps) {
+		return b.named("maxSourcePositions", b.m.Source.Steps, "positions of a source that rotary embeddings tell apart")
+	}
+	return b.named("maxPositions", b.m.Shape.Steps, "positions that rotary embeddings tell apart")
+}
+
 // decoding reports whether the layer is that of a decoder that keeps keys and values.
 func (b *builder) decoding(l *spec.Transformer) bool { return !b.training && !b.judging && l.Causal }
 
@@ -305,7 +313,7 @@ func (b *builder) capacity(l *spec.Transformer) graph.Dim {
 	if l.Window > 0 {
 		n = min(n, l.Window+b.r.Chunk()-1)
 	}
-	return b.named(ident(l.Name)+"Cache", n, "tokens whose keys and values a decoder keeps")
+	return b.sized(l.Name, "cache", n, "tokens whose keys and values a decoder keeps")
 }
 
 func (k *block) one(o *graph.Op, name string, attrs graph.Attrs, args ...*graph.Value) *graph.Value {
@@ -343,7 +351,7 @@ func (k *block) crossAttention(x *graph.Value) *graph.Value {
 		kv = k.product("kv", "kv", k.memory)
 	}
 	attrs := graph.Attrs{
-		{Key: "name", Val: ident(k.l.Name) + "Cross"}, {Key: "heads", Val: k.l.Heads}, {Key: "kv", Val: k.l.KVHeads}, {Key: "size", Val: k.headSize()},
+		{Key: "name", Val: k.l.Name + ".cross"}, {Key: "heads", Val: k.l.Heads}, {Key: "kv", Val: k.l.KVHeads}, {Key: "size", Val: k.headSize()},
 		{Key: "width", Val: k.width}, {Key: "cross", Val: true},
 	}
 	args := []*graph.Value{q, kv, k.source}
@@ -432,7 +440,7 @@ func (k *block) feedForward(x *graph.Value) *graph.Value {
 	act := map[string]*graph.Op{"gelu": op.GELUErf, "gelu_tanh": op.GELU, "relu": op.ReLU, "silu": op.SiLU, "swiglu": op.SwiGLU}[k.l.Activation]
 	var attrs graph.Attrs
 	if act == op.SwiGLU {
-		attrs = graph.Attrs{{Key: "half", Val: k.b.named(ident(k.l.Name)+"Hidden", k.l.Hidden, "")}}
+		attrs = graph.Attrs{{Key: "half", Val: k.b.sized(k.l.Name, "hidden", k.l.Hidden, "")}}
 	}
 	return k.product("f", "down", k.one(act, "h", attrs, z))
 }

@@ -32,6 +32,8 @@ type Model struct {
 	Tables []*Table
 	Names  []Constant // named sizes, in the order of their definition
 	Layers []Layer
+
+	place string // in the spec, of what is built
 }
 
 // Table is a constant matrix that generated code computes once.
@@ -53,19 +55,20 @@ func (t *Table) Values() []float64 {
 
 // Constant is a size of the spec that generated code names.
 type Constant struct {
-	Name    string
+	Name    string // what it is, as the name of a dimension has it: "vocab", "lstm.units"
 	Value   int
 	Comment string
 }
 
 // Param is a parameter, or one for each layer of a stack.
 type Param struct {
-	Scope string // layer, as generated code names it: "lstm1"
+	Scope string // path of the layer: "lstm", or "lstm.1" for one layer of a stack
 	Field string // "wx"
 	Shape graph.Shape
 	Stack int // 0: a single layer; otherwise how many layers, and the first dimension of Shape
 	First int // number, from 1, of the stack's first layer in the layer of the spec; 0 where the spec's layer has just one
 	Layer string
+	Place string // of the layer in the spec: "model.yaml:7 lstm"
 	Init  Init
 	Fixed bool // no gradient changes it: the forward pass of a training step does
 
@@ -75,8 +78,9 @@ type Param struct {
 	Encoder bool
 }
 
-// Name is the name of the parameter in its graph.
-func (p *Param) Name() string { return p.Scope + "." + p.Field }
+// ID is what the parameter is in its graph, Name that in one text.
+func (p *Param) ID() graph.ID { return graph.ID{Layer: p.Scope, Field: p.Field} }
+func (p *Param) Name() string { return p.ID().String() }
 
 // Tensors are the names of the parameter's tensors in checkpoints, one for each layer of a stack.
 func (p *Param) Tensors() []string {
@@ -103,9 +107,12 @@ type Init struct {
 
 // State is carried from one window, or one decoding step, to the next.
 type State struct {
-	Name  string      // "lstm1.h"
+	Name  string      // "lstm.1.h"
 	Shape graph.Shape // [batch, units] or [layers, batch, units]
 }
+
+// ID is what the state is in its graph.
+func (s *State) ID() graph.ID { return graph.Identity(s.Name) }
 
 // Learns lists the parameters that the step of g trains.
 func (m *Model) Learns(g *graph.Graph) []*graph.Value {
@@ -133,6 +140,11 @@ type Layer struct {
 // Build makes the graphs.
 func Build(m *spec.Model) (*Model, error) {
 	r := &Model{Spec: m}
+	defer func() {
+		if p := recover(); p != nil {
+			panic(graph.NewFault(r.place, p))
+		}
+	}()
 	switch {
 	case m.GAN != nil && m.GAN.Text != nil:
 		r.imitation()
@@ -148,7 +160,31 @@ func Build(m *spec.Model) (*Model, error) {
 			return nil, fmt.Errorf("build: %w", err)
 		}
 	}
-	return r, nil
+	return r, r.distinct()
+}
+
+// Conflict is an error of the spec that only its graphs show: two parameters of one name.
+type Conflict struct {
+	Place, Other string // of the layers: "model.yaml:7 lstm"
+	Name         string // of the tensor in checkpoints
+}
+
+func (c *Conflict) Error() string {
+	return fmt.Sprintf("%s: its parameter %s has the name of one of %s; give one of the two layers another name", c.Place, c.Name, c.Other)
+}
+
+// distinct refuses two tensors of one name in a checkpoint.
+func (m *Model) distinct() error {
+	seen := map[string]*Param{}
+	for _, p := range m.Params {
+		for _, name := range p.Tensors() {
+			if q := seen[name]; q != nil {
+				return &Conflict{p.Place, q.Place, name}
+			}
+			seen[name] = p
+		}
+	}
+	return nil
 }
 
 // plain makes the graphs of a model that one loss trains.
@@ -297,9 +333,17 @@ func newBuilder(r *Model, name string) *builder {
 
 func (b *builder) vocab() graph.Dim { return b.named("vocab", b.m.Vocab(), "number of tokens") }
 
+// sized is a size of a layer, which generated code has a constant for: "units" of the layer lstm.
+func (b *builder) sized(layer, what string, n int, comment string) graph.Dim {
+	return b.named(layer+"."+what, n, comment)
+}
+
 // named is a dimension that generated code has a constant for.
 func (b *builder) named(name string, n int, comment string) graph.Dim {
 	for _, c := range b.r.Names {
+		if c.Name == name && c.Value != n {
+			panic(fmt.Errorf("build: %s is %d and %d", name, c.Value, n))
+		}
 		if c.Name == name {
 			return graph.Const(n, name)
 		}
@@ -388,6 +432,7 @@ func (b *builder) at(p spec.Pos, what string) string {
 // enter begins the nodes of a layer, and its row of the summary.
 func (b *builder) enter(l spec.Layer) {
 	b.Scope, b.Origin = l.LayerName(), b.at(l.LayerPos(), l.LayerName())
+	b.r.place = b.Origin
 	if b.training && b.row(l.LayerName()) == nil {
 		b.r.Layers = append(b.r.Layers, Layer{Name: l.LayerName(), Kind: l.LayerKind(), Width: l.OutputWidth()})
 	}
@@ -425,14 +470,14 @@ func (b *builder) row(layer string) *Layer {
 	return nil
 }
 
-// width is the layer's width as a named constant: lstmUnits.
-func (b *builder) width(l spec.Layer, suffix, comment string) graph.Dim {
-	return b.named(ident(l.LayerName())+suffix, l.OutputWidth(), comment)
+// width is the layer's width as a named constant.
+func (b *builder) width(l spec.Layer, what, comment string) graph.Dim {
+	return b.sized(l.LayerName(), what, l.OutputWidth(), comment)
 }
 
-// ident is a layer's name as the start of a Go identifier that is not exported.
+// ident is a name in one word, as the start of that of a value.
 func ident(name string) string {
-	parts := strings.Split(name, "_")
+	parts := strings.FieldsFunc(name, func(r rune) bool { return r == '_' || r == '.' })
 	for i := range parts {
 		if i > 0 && parts[i] != "" {
 			parts[i] = strings.ToUpper(parts[i][:1]) + parts[i][1:]
@@ -442,13 +487,18 @@ func ident(name string) string {
 }
 
 func (b *builder) param(scope, field string, shape graph.Shape, stack, first int, layer string, init Init) *graph.Value {
-	p := &Param{Scope: scope, Field: field, Shape: shape, Stack: stack, First: first, Layer: layer, Init: init, Discriminator: b.judging, Fixed: field == spectralField, Encoder: b.Stage == Stages[0]}
+	p := &Param{Scope: scope, Field: field, Shape: shape, Stack: stack, First: first, Layer: layer, Place: b.Origin, Init: init, Discriminator: b.judging, Fixed: field == spectralField, Encoder: b.Stage == Stages[0]}
 	if v := b.params[p.Name()]; v != nil {
 		return v
 	}
 	known := false // other graphs have the same parameters
 	for _, q := range b.r.Params {
-		known = known || q.Name() == p.Name()
+		if q.ID() != p.ID() {
+			continue
+		}
+		if known = true; q.Layer != layer || !q.Shape.Same(shape) {
+			panic(fmt.Errorf("build: two parameters are named %s: %s of %s, %s of %s", p.Name(), q.Shape, q.Layer, shape, layer))
+		}
 	}
 	if b.training && !known {
 		b.r.Params = append(b.r.Params, p)

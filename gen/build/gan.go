@@ -53,7 +53,7 @@ func (b *builder) features(l *spec.Dense) graph.Dim {
 	case l == b.m.GAN.Discriminator[len(b.m.GAN.Discriminator)-1]:
 		return graph.Const(1, "")
 	}
-	return b.width(l, "Units", "width of the dense layer")
+	return b.width(l, "units", "width of the dense layer")
 }
 
 // judged is the width of what the discriminator reads.

@@ -89,7 +89,7 @@ func (b *builder) writeRelaxed() *graph.Value {
 	stack := b.m.Layers
 	first := stack[0].(*spec.Embedding)
 	b.enter(first)
-	table := b.param(first.Name, "table", graph.Shape{b.vocab(), b.width(first, "Size", "width of the embedding")}, 0, 0, first.Name, matrix(first.Init, b.m.Vocab(), first.Width))
+	table := b.param(first.Name, "table", graph.Shape{b.vocab(), b.width(first, "size", "width of the embedding")}, 0, 0, first.Name, matrix(first.Init, b.m.Vocab(), first.Width))
 	b.tables[first.Name] = table
 	begin := b.Apply(op.Gather, []string{first.Name + ".begin"}, nil, table, tokens)[0]
 
@@ -155,7 +155,7 @@ func (w *relaxing) remember(l *spec.Recurrent) {
 		m := memory{c: c, scope: layerScope(l, i)}
 		for _, s := range c.states {
 			zero := b.Apply(op.Zeros, []string{m.scope + "." + s + "Start"}, graph.Attrs{{Key: "shape", Val: graph.Shape{batch, b.units(l)}}})[0]
-			m.state = append(m.state, w.carry(m.scope+"_"+s, zero))
+			m.state = append(m.state, w.carry(ident(m.scope)+"_"+s, zero))
 		}
 		w.cells = append(w.cells, m)
 	}
@@ -167,13 +167,13 @@ func (w *relaxing) recurrent(l *spec.Recurrent, h *graph.Value, _ bool) *graph.V
 		m := w.cells[0]
 		w.cells = w.cells[1:]
 		if k > 0 {
-			h = w.drop(h, m.scope+"_x", l.Dropout)
+			h = w.drop(h, ident(m.scope)+"_x", l.Dropout)
 		}
 		var ws []*graph.Value
 		for _, weight := range w.weights(m.c, m.scope, "", layerNumber(l, k), h.Shape.Last()) {
 			ws = append(ws, w.read(weight))
 		}
-		now := m.c.step(w.inner, m.scope+"_", h, ws, m.state, nil)
+		now := m.c.step(w.inner, ident(m.scope)+"_", h, ws, m.state, nil)
 		w.next = append(w.next, now...)
 		h = now[0]
 	}
@@ -194,7 +194,9 @@ func (w *relaxing) read(v *graph.Value) *graph.Value {
 		w.known = map[*graph.Value]*graph.Value{}
 	}
 	w.reads = append(w.reads, v)
-	w.known[v] = w.body.Input(ident(v.Name), graph.Local, v.Type, v.Shape)
+	id := graph.Identity(v.Name)
+	id.Field = ident(id.Field)
+	w.known[v] = w.body.Input(id.String(), graph.Local, v.Type, v.Shape)
 	return w.known[v]
 }
 

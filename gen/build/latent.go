@@ -199,9 +199,9 @@ func (b *builder) firstTransformer() (*spec.Transformer, graph.Dim) {
 			case *spec.OneHot:
 				return l, b.vocab()
 			case *spec.Dense:
-				return l, b.width(before, "Units", "width of the dense layer")
+				return l, b.width(before, "units", "width of the dense layer")
 			default:
-				return l, b.width(before, "Size", "width of the embedding")
+				return l, b.width(before, "size", "width of the embedding")
 			}
 		case *spec.Embedding, *spec.OneHot, *spec.Dense:
 			before = l

@@ -15,7 +15,7 @@ func init() {
 // conv is f(windows·w + b) for the filters of each width, side by side, [steps, batch, widths·filters] of x [steps, batch, features] (Kim 2014, equation 2).
 func (b *builder) conv(l *spec.Conv1D, x *graph.Value, _ bool) *graph.Value {
 	act := activation(l.Activation)
-	filters := b.named(ident(l.Name)+"Filters", l.Filters, "filters of each width")
+	filters := b.sized(l.Name, "filters", l.Filters, "filters of each width")
 	var y *graph.Value
 	defer func() { b.Part = "" }()
 	for _, width := range l.Widths {

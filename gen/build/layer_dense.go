@@ -32,7 +32,7 @@ func (b *builder) denseIn(bb *graph.Builder, l *spec.Dense, x *graph.Value, last
 	case b.m.GAN != nil:
 		width = b.features(l)
 	default:
-		width = b.width(l, "Units", "width of the dense layer")
+		width = b.width(l, "units", "width of the dense layer")
 	}
 	in := x.Shape.Last()
 	act := activation(l.Activation)

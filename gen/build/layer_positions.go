@@ -12,7 +12,7 @@ func init() {
 
 // positions adds to x where each token stands.
 func (b *builder) positions(l *spec.Positions, x *graph.Value, _ bool) *graph.Value {
-	count := b.named(ident(l.Name)+"Count", l.Steps, "positions that "+l.Name+" tells apart")
+	count := b.sized(l.Name, "count", l.Steps, "positions that "+l.Name+" tells apart")
 	var table *graph.Value
 	if l.Scheme == "sinusoidal" {
 		table = b.table(&Table{Name: l.Name + ".waves", Scheme: "waves", Rows: count, Columns: x.Shape.Last(), Comment: "the sinusoids of " + l.Name})

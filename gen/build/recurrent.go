@@ -59,20 +59,20 @@ func (b *builder) recurrent(l *spec.Recurrent, x *graph.Value) *graph.Value {
 	}
 	rest, first := l.Layers, 1
 	if !x.Shape.Last().Same(units) || l.Dropout > 0 {
-		x = b.single(c, l.Name+"1", 1, x, units)
+		x = b.single(c, layerScope(l, 0), 1, x, units)
 		rest, first = rest-1, 2
 	}
 	if rest == 1 {
-		b.Scope = l.Name + "2"
-		x = b.dropout(b.Builder, x, l.Name+"2.x", l.Dropout, nil)
-		return b.single(c, l.Name+"2", 2, x, units)
+		b.Scope = layerScope(l, 1)
+		x = b.dropout(b.Builder, x, b.Scope+".x", l.Dropout, nil)
+		return b.single(c, b.Scope, 2, x, units)
 	}
 	return b.stack(c, l.Name, first, rest, x, units)
 }
 
 // units is the width of a recurrent layer's state.
 func (b *builder) units(l *spec.Recurrent) graph.Dim {
-	return b.named(ident(l.Name)+"Units", l.Units, "width of the recurrent layer's state")
+	return b.sized(l.Name, "units", l.Units, "width of the recurrent layer's state")
 }
 
 // single adds one layer outside of any loop over layers; number is its number, from 1, in the layer of the spec, or 0 where there is just one.
@@ -101,7 +101,7 @@ func (b *builder) single(c *cell, scope string, number int, x *graph.Value, unit
 func (b *builder) stack(c *cell, scope string, first, count int, x *graph.Value, units graph.Dim) *graph.Value {
 	b.Scope = scope
 	b.Origin = b.at(c.l.LayerPos(), fmt.Sprintf("%s, layers %d to %d", c.l.Name, first, first+count-1))
-	n := b.named(ident(scope)+"Layers", count, fmt.Sprintf("layers %d to %d of %s, in one loop", first, first+count-1, c.l.Name))
+	n := b.sized(scope, "layers", count, fmt.Sprintf("layers %d to %d of %s, in one loop", first, first+count-1, c.l.Name))
 	body := graph.New(scope + ".layer")
 	bb := &graph.Builder{G: body, Phase: b.Phase, Scope: b.Scope, Stage: b.Stage, Origin: b.Origin}
 	l := &graph.Loop{Kind: graph.Repeat, Trip: n, Index: "l", Carries: 1, Body: body}
@@ -145,7 +145,7 @@ func (b *builder) stateIn(name string, shape graph.Shape) *graph.Value {
 	if b.training {
 		b.r.States = append(b.r.States, &State{Name: name, Shape: shape})
 	}
-	return b.G.Input(name+"0", graph.State, graph.F32, shape)
+	return b.G.StateInput(name, shape)
 }
 
 // layer applies a layer to x: over all time steps in training, once in decoding. It gives the layer's output and its next state.

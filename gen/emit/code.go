@@ -7,6 +7,7 @@ import (
 
 	"github.com/dave/jennifer/jen"
 	"github.com/gradsmith/gradsmith/gen/graph"
+	"github.com/gradsmith/gradsmith/gen/names"
 	"github.com/gradsmith/gradsmith/gen/op"
 	"github.com/gradsmith/gradsmith/gen/plan"
 )
@@ -16,21 +17,23 @@ type writer struct {
 	e        *emitter
 	plan     *plan.Plan
 	g        *graph.Graph
-	receiver string                  // m or d
-	acts     string                  // the receiver's field with the buffers
-	params   string                  // the receiver's field with the parameters
-	fields   map[*graph.Value]string // of the struct of buffers, by value
-	home     map[*graph.Value]string // the layer whose own struct of buffers has the field, or ""
-	twins    map[string]string       // layers that share their functions, by name, and the name that they share
-	order    []*graph.Value          // values with a field, in the order of their definition
-	taken    map[string]bool
+	receiver string                       // m or d
+	acts     string                       // the receiver's field with the buffers
+	typ      string                       // the type of that field
+	params   string                       // the receiver's field with the parameters
+	fields   map[*graph.Value]string      // of the struct of buffers, by value
+	home     map[*graph.Value]string      // the layer whose own struct of buffers has the field, or ""
+	twins    map[string]string            // layers that share their functions, by name, and the name that they share
+	order    []*graph.Value               // values with a field, in the order of their definition
+	scope    *names.Scope                 // of the struct of buffers
+	homes    map[string]*names.Scope      // of the structs of layers
 	read     map[*graph.Value]bool        // fields that the code refers to
 	owner    map[*graph.Value]*graph.Node // the loop whose body a value belongs to
 	steps    map[*graph.Value]bool        // values of all time steps, of which a loop over time reads or gives elements
 }
 
 func newWriter(e *emitter, g *graph.Graph, receiver string) *writer {
-	w := &writer{e: e, plan: e.Plans[g], g: g, receiver: receiver, acts: "acts", params: "Params", fields: map[*graph.Value]string{}, home: map[*graph.Value]string{}, twins: e.twins(), taken: map[string]bool{}, read: map[*graph.Value]bool{}, owner: map[*graph.Value]*graph.Node{}, steps: map[*graph.Value]bool{}}
+	w := &writer{e: e, plan: e.Plans[g], g: g, receiver: receiver, acts: "acts", typ: "acts", params: "Params", scope: names.Members(), homes: map[string]*names.Scope{}, fields: map[*graph.Value]string{}, home: map[*graph.Value]string{}, twins: e.twins(), read: map[*graph.Value]bool{}, owner: map[*graph.Value]*graph.Node{}, steps: map[*graph.Value]bool{}}
 	w.name(g, nil)
 	return w
 }
@@ -43,20 +46,16 @@ func (w *writer) name(g *graph.Graph, in *graph.Node) {
 		if pl.Kind != plan.Buffer || w.fields[v] != "" {
 			return
 		}
-		name := v.Base
-		if !strings.HasPrefix(name, scope+".") && scope != "" && in != nil {
-			name = scope + "." + name
+		id := graph.Identity(v.Base)
+		if id.Layer != scope && scope != "" && in != nil {
+			id = graph.ID{Layer: scope, Field: v.Base}
 		}
-		prefix := ""
-		if layer, rest, ok := strings.Cut(name, "."); ok && w.twins[layer] != "" {
-			w.home[v], prefix, name = layer, layer+".", rest
+		if w.twins[id.Layer] != "" {
+			w.home[v] = id.Layer
+			w.fields[v] = members(w.homes, id.Layer).Fresh(names.Lower(id.Field))
+		} else {
+			w.fields[v] = w.scope.Fresh(names.Lower(id.String()))
 		}
-		field := lower(name)
-		for i := 2; w.taken[prefix+field]; i++ {
-			field = fmt.Sprintf("%s%d", lower(name), i)
-		}
-		w.taken[prefix+field] = true
-		w.fields[v] = field
 		w.order = append(w.order, v)
 	}
 	for _, n := range g.Nodes {
@@ -81,6 +80,17 @@ func (w *writer) name(g *graph.Graph, in *graph.Node) {
 	}
 }
 
+// homeField is the field of the struct of buffers that has those of a layer.
+func (w *writer) homeField(layer string) string { return w.scope.For(layer, names.Lower(layer)) }
+
+// methods is the scope of the methods of the receiver.
+func (w *writer) methods() *names.Scope {
+	if w.receiver == "d" {
+		return w.e.ids.decoder
+	}
+	return w.e.ids.model
+}
+
 // function collects the statements of one function, and what they refer to.
 type function struct {
 	w     *writer
@@ -88,6 +98,7 @@ type function struct {
 	used  map[string]bool // "p", "a", "g", "s", "steps", "batch", "rows"
 	loops []*frame
 	carry map[string]bool                                         // variables of loops outside of any other
+	scope *names.Scope                                            // of local variables
 	split func(n *graph.Node, part string, fn *function) jen.Code // makes a function of a part of a layer, and calls it; nil keeps all in one
 
 	shared *shared // for a function that several layers share
@@ -99,12 +110,12 @@ type frame struct {
 	bound map[*plan.Place]*graph.Value // what a local variable has been declared for
 	carry map[string]bool              // variables of loops in it
 	vars  map[*graph.Value]string
-	names map[string]bool
+	scope *names.Scope
 	out   []jen.Code
 }
 
 func (w *writer) function() *function {
-	return &function{w: w, used: map[string]bool{}, carry: map[string]bool{}}
+	return &function{w: w, used: map[string]bool{}, carry: map[string]bool{}, scope: w.e.ids.functions.Inner()}
 }
 
 func (f *function) add(c ...jen.Code) {
@@ -154,7 +165,7 @@ func (f *function) dim(d graph.Dim) jen.Code {
 	if f.shared != nil {
 		d = f.shared.dim(d)
 	}
-	return product(d)
+	return f.w.e.product(d)
 }
 
 func (f *function) frameOf(v *graph.Value) *frame {
@@ -196,8 +207,8 @@ func (f *function) mem(v *graph.Value) *jen.Statement {
 	}
 	switch pl.Kind {
 	case plan.Outside:
-		if pl.Target != "" {
-			return f.target(pl.Target, nil, v)
+		if pl.Target != nil {
+			return f.target(*pl.Target, nil, v)
 		}
 		return f.input(v)
 	case plan.Buffer:
@@ -208,7 +219,7 @@ func (f *function) mem(v *graph.Value) *jen.Statement {
 		case f.shared == nil && home == "":
 			return jen.Id("a").Dot(w.fields[v])
 		case f.shared == nil:
-			return jen.Id("a").Dot(lower(home)).Dot(w.fields[v])
+			return jen.Id("a").Dot(w.homeField(home)).Dot(w.fields[v])
 		case home == f.shared.layer:
 			return jen.Id("a").Dot(w.fields[v])
 		}
@@ -224,9 +235,17 @@ func (f *function) mem(v *graph.Value) *jen.Statement {
 		}
 		return f.element(stack, last, v)
 	case plan.Number:
-		return jen.Id(local(v.Name))
+		return f.variable(v)
 	}
 	panic(fmt.Sprintf("emit: %s has no memory", v))
+}
+
+// variable is the local variable of a number, or of memory that is there at times.
+func (f *function) variable(v *graph.Value) *jen.Statement {
+	if f.w.result(v) {
+		return jen.Id("loss")
+	}
+	return jen.Id(f.scope.For(v, local(v.Name)))
 }
 
 // givenAs is the result of a loop that stacks what its result v is the last of.
@@ -244,7 +263,7 @@ func givenAs(v *graph.Value) int {
 func (f *function) bind(fr *frame, v *graph.Value, pl *plan.Place) *jen.Statement {
 	l := fr.n.Loop
 	if stack := f.stackOf(fr, v); stack != nil {
-		if st := f.w.plan.Of(stack); st.Kind == plan.Outside && (st.Target != "" || f.outerInput(stack) && stack.Role != graph.Cache) {
+		if st := f.w.plan.Of(stack); st.Kind == plan.Outside && (st.Target != nil || f.outerInput(stack) && stack.Role != graph.Cache) {
 			return f.element(stack, jen.Id(l.Index), v) // parameters, data and state read well where they are used
 		}
 	}
@@ -252,11 +271,7 @@ func (f *function) bind(fr *frame, v *graph.Value, pl *plan.Place) *jen.Statemen
 	if f.w.steps[v] {
 		base += "All" // of all time steps, beside the one of a step
 	}
-	name := base
-	for i := 2; fr.names[name] || reserved[name]; i++ {
-		name = fmt.Sprintf("%s%d", base, i)
-	}
-	fr.names[name] = true
+	name := fr.scope.Fresh(base)
 	fr.vars[v] = name
 	if other := fr.bound[pl]; other != nil {
 		fr.out = append(fr.out, jen.Id(name).Op(":=").Id(fr.vars[other]).Comment("in place"))
@@ -277,9 +292,6 @@ func (f *function) bind(fr *frame, v *graph.Value, pl *plan.Place) *jen.Statemen
 	fr.out = append(fr.out, jen.Id(name).Op(":=").Add(expr))
 	return jen.Id(name)
 }
-
-// reserved are names that the functions themselves use.
-var reserved = map[string]bool{"a": true, "b": true, "p": true, "g": true, "m": true, "d": true, "s": true, "t": true, "l": true, "kv": true, "steps": true, "sourceSteps": true, "source": true, "batch": true, "rows": true}
 
 func (f *function) outerInput(v *graph.Value) bool {
 	return v.Def == nil && v.Role != graph.Local
@@ -305,62 +317,57 @@ func (f *function) stackOf(fr *frame, v *graph.Value) *graph.Value {
 func (f *function) element(stack *graph.Value, i jen.Code, v *graph.Value) *jen.Statement {
 	pl := f.w.plan.Of(stack)
 	if pl.Kind == plan.Outside {
-		if pl.Target != "" {
-			return f.target(pl.Target, i, v)
+		if pl.Target != nil {
+			return f.target(*pl.Target, i, v)
 		}
 		if stack.Role == graph.Param {
-			return f.parameter(stack.Name, i)
+			return f.parameter(stack.ID, i)
 		}
 	}
 	return jen.Id("at").Call(f.mem(stack), i, f.dim(v.Shape.Elems()))
 }
 
-func (f *function) field(base, name string, index jen.Code) *jen.Statement {
-	scope, field, _ := strings.Cut(name, ".")
+func (f *function) field(base string, id graph.ID, index jen.Code) *jen.Statement {
+	e := f.w.e
 	if f.shared != nil {
-		if scope != f.shared.layer {
+		if id.Layer != f.shared.layer {
 			f.shared.fail("reads the parameters of another layer")
 		}
-		return jen.Id(base).Dot(exported(field))
+		return jen.Id(base).Dot(e.paramField(id))
 	}
-	s := jen.Id(base).Dot(exported(scope))
+	s := jen.Id(base).Dot(e.layerField(id.Layer))
 	if index != nil {
 		s = s.Index(index)
 	}
-	return s.Dot(exported(field))
+	return s.Dot(e.paramField(id))
 }
 
-func (f *function) parameter(name string, index jen.Code) *jen.Statement {
+func (f *function) parameter(id graph.ID, index jen.Code) *jen.Statement {
 	f.used["p"] = true
-	return f.field("p", name, index)
+	return f.field("p", id, index)
 }
 
 // target is where an output of the graph goes, or element index of it, which is v.
-func (f *function) target(name string, index jen.Code, v *graph.Value) *jen.Statement {
-	cache, ok := strings.CutPrefix(name, "cache:")
-	if !ok {
-		return f.gradient(strings.TrimPrefix(name, "grad:"), index)
+func (f *function) target(t graph.Target, index jen.Code, v *graph.Value) *jen.Statement {
+	if t.Ends == graph.Grad {
+		f.used["g"] = true
+		return f.field("g", t.ID, index)
 	}
 	f.used["kv"] = true
-	s := jen.Id("kv").Dot(lower(cache))
+	s := jen.Id("kv").Dot(f.w.e.cacheField(t.ID))
 	if index == nil {
 		return s
 	}
 	return jen.Id("at").Call(s, index, f.dim(v.Shape.Elems()))
 }
 
-func (f *function) gradient(name string, index jen.Code) *jen.Statement {
-	f.used["g"] = true
-	return f.field("g", name, index)
-}
-
 // input is an input of the whole graph.
 func (f *function) input(v *graph.Value) *jen.Statement {
 	switch v.Role {
 	case graph.Param:
-		return f.parameter(v.Name, nil)
+		return f.parameter(v.ID, nil)
 	case graph.State:
-		return f.state(strings.TrimSuffix(v.Name, "0"))
+		return f.state(v.ID)
 	case graph.Data:
 		if f.w.receiver == "d" && v.Name == "source" {
 			return jen.Id("d").Dot("source")
@@ -368,30 +375,28 @@ func (f *function) input(v *graph.Value) *jen.Statement {
 		if f.w.receiver == "d" {
 			return jen.Id(v.Name)
 		}
-		return jen.Id("b").Dot(exported(v.Name))
+		return jen.Id("b").Dot(names.Exported(v.Name))
 	case graph.Table:
-		return jen.Id(lower(v.Name)).Call()
+		return jen.Id(f.w.e.variable(v.Name)).Call()
 	case graph.Scalar:
 		return jen.Id(f.w.receiver).Dot(v.Name)
 	case graph.Cache:
 		f.used["kv"] = true
-		return jen.Id("kv").Dot(lower(v.Name))
+		return jen.Id("kv").Dot(f.w.e.cacheField(v.ID))
 	}
 	panic("emit: " + v.Name + " is not bound")
 }
 
-func (f *function) state(name string) *jen.Statement {
+func (f *function) state(id graph.ID) *jen.Statement {
 	f.used["s"] = true
-	layer, field, _ := strings.Cut(name, ".")
-	switch {
-	case f.w.twins[layer] == "":
-		return jen.Id("s").Dot(lower(name))
-	case f.shared == nil:
-		return jen.Id("s").Dot(lower(layer)).Dot(lower(field))
-	case layer != f.shared.layer:
+	if f.shared == nil || f.w.twins[id.Layer] == "" {
+		return f.w.e.stateOf(jen.Id("s"), id)
+	}
+	if id.Layer != f.shared.layer {
 		f.shared.fail("reads the state of another layer")
 	}
-	return jen.Id("s").Dot(lower(field))
+	_, field := f.w.e.stateField(id)
+	return jen.Id("s").Dot(field)
 }
 
 // nodes emits a list of nodes, with the outputs of the graph that are complete after each.
@@ -424,16 +429,16 @@ func (f *function) assign(n *graph.Node) {
 	kept := false
 	for n, i := range at {
 		o := f.w.g.Outputs[i]
-		if name, ok := strings.CutPrefix(f.w.g.Targets[i], "keep:"); ok {
+		if t := f.w.g.Targets[i]; t.Ends == graph.Keep {
 			f.comment("In training, what the next step goes on from.")
-			f.add(jen.If(jen.Id(f.w.receiver).Dot("training")).Block(f.kernel("Copy", f.parameter(name, nil), f.mem(o), f.dim(o.Shape.Elems()))))
+			f.add(jen.If(jen.Id(f.w.receiver).Dot("training")).Block(f.kernel("Copy", f.parameter(t.ID, nil), f.mem(o), f.dim(o.Shape.Elems()))))
 			kept = true
 			continue
 		}
 		if n == 0 || kept {
 			f.comment("The state from which the next call goes on.")
 		}
-		f.add(f.kernel("Copy", f.state(strings.TrimPrefix(f.w.g.Targets[i], "state:")), f.mem(o), f.dim(o.Shape.Elems())))
+		f.add(f.kernel("Copy", f.state(f.w.g.Targets[i].ID), f.mem(o), f.dim(o.Shape.Elems())))
 	}
 }
 
@@ -448,6 +453,7 @@ func (f *function) silent(n *graph.Node) bool {
 }
 
 func (f *function) node(n *graph.Node) {
+	defer graph.Blame(n.Origin)
 	if n.Op.Emit == nil {
 		panic("emit: no kernel for " + n.Op.Name + ": the pass that replaces it did not run")
 	}
@@ -546,15 +552,15 @@ func (f *function) call(n *graph.Node, c graph.Call) jen.Code {
 	case c.Result == nil:
 		return s
 	case f.w.result(c.Result):
-		return jen.Id(local(c.Result.Name)).Op("=").Add(s)
+		return f.variable(c.Result).Op("=").Add(s)
 	}
-	return jen.Id(local(c.Result.Name)).Op(":=").Add(s)
+	return f.variable(c.Result).Op(":=").Add(s)
 }
 
 // result reports whether a number is a named result of the function that computes it: the loss.
 func (w *writer) result(v *graph.Value) bool {
 	for i, o := range w.g.Outputs {
-		if o == v && w.g.Targets[i] == "loss" {
+		if o == v && w.g.Targets[i].Is("loss") {
 			return true
 		}
 	}
@@ -580,7 +586,7 @@ func (f *function) operand(x graph.Operand) jen.Code {
 	case graph.Nil:
 		return jen.Nil()
 	case graph.IfTraining:
-		return jen.Id(local(x.V.Name))
+		return f.variable(x.V)
 	case graph.Option:
 		var args []jen.Code
 		for _, a := range x.Args {
@@ -604,7 +610,7 @@ func (f *function) operand(x graph.Operand) jen.Code {
 	case graph.Bool:
 		return jen.Lit(bool(x))
 	case graph.Heads:
-		h := jen.Id(x.Name)
+		h := jen.Id(f.w.e.variable(x.Name))
 		if x.Rate > 0 {
 			return h.Dot("Dropping").Call(f.operand(x.Rate), f.operand(x.Key))
 		}
@@ -633,15 +639,18 @@ func (f *function) index(v *graph.Value) jen.Code {
 // loop emits a loop: what its carries start from, its head, its body, and what they carry on.
 func (f *function) loop(n *graph.Node) {
 	l, w := n.Loop, f.w
-	fr := newFrame(n)
+	fr := f.frame(n)
 	// What the loop starts from; the statements come after those that its body needs outside of it.
-	var start, names, firsts []jen.Code
+	var start, firsts []jen.Code
+	var carried []string
 	for i := range l.Carries {
 		in, first := l.Body.Inputs[i], n.Args[i]
 		if w.plan.Of(in).Kind == plan.Rebound {
 			name := local(in.Name)
-			fr.names[name] = true
-			names = append(names, jen.Id(name))
+			if block := f.carried(); !block[name] || fr.hasVariable(name) {
+				name = f.blockScope().Fresh(name)
+			}
+			carried = append(carried, name)
 			firsts = append(firsts, f.mem(first))
 			fr.vars[in] = name
 			continue
@@ -660,17 +669,19 @@ func (f *function) loop(n *graph.Node) {
 			start = append(start, f.kernel("Copy", to, f.mem(first), size))
 		}
 	}
-	if len(names) > 0 {
+	if len(carried) > 0 {
 		// A loop before this one, in the same block, may have had the same names.
 		block := f.carried()
 		declare := "="
-		for name := range fr.names {
+		var vars []jen.Code
+		for _, name := range carried {
 			if !block[name] {
 				declare = ":="
 			}
 			block[name] = true
+			vars = append(vars, jen.Id(name))
 		}
-		start = append(start, jen.List(names...).Op(declare).List(firsts...))
+		start = append(start, jen.List(vars...).Op(declare).List(firsts...))
 	}
 
 	f.loops = append(f.loops, fr)
@@ -729,8 +740,26 @@ func (f *function) carried() map[string]bool {
 	return f.carry
 }
 
-func newFrame(n *graph.Node) *frame {
-	return &frame{n: n, carry: map[string]bool{}, bound: map[*plan.Place]*graph.Value{}, vars: map[*graph.Value]string{}, names: map[string]bool{}}
+// blockScope is the scope of the block that statements stand in.
+func (f *function) blockScope() *names.Scope {
+	if len(f.loops) > 0 {
+		return f.loops[len(f.loops)-1].scope
+	}
+	return f.scope
+}
+
+func (f *function) frame(n *graph.Node) *frame {
+	return &frame{n: n, carry: map[string]bool{}, bound: map[*plan.Place]*graph.Value{}, vars: map[*graph.Value]string{}, scope: f.blockScope().Inner()}
+}
+
+// hasVariable reports whether the frame has a variable of that name.
+func (fr *frame) hasVariable(name string) bool {
+	for _, n := range fr.vars {
+		if n == name {
+			return true
+		}
+	}
+	return false
 }
 
 // inOne is how many calls the body of a loop may have in one function: more are split by the parts of the block.
@@ -756,7 +785,7 @@ func (f *function) parts(n *graph.Node) bool {
 			f.nodes(body[at:end])
 		} else {
 			fn := f.w.function()
-			fr := newFrame(n)
+			fr := fn.frame(n)
 			fn.loops = []*frame{fr}
 			fn.nodes(body[at:end])
 			fn.loops, fn.body = nil, fr.out
@@ -833,7 +862,7 @@ func (f *function) sizes() []jen.Code {
 	for _, s := range []string{"steps", "sourceSteps", "batch"} {
 		if f.used[s] {
 			ns = append(ns, jen.Id(s))
-			vs = append(vs, jen.Id("b").Dot(exported(s)))
+			vs = append(vs, jen.Id("b").Dot(names.Exported(s)))
 		}
 	}
 	if len(ns) > 0 {
@@ -844,7 +873,7 @@ func (f *function) sizes() []jen.Code {
 			if f.used[name] {
 				return jen.Id(name)
 			}
-			return jen.Id("b").Dot(exported(name))
+			return jen.Id("b").Dot(names.Exported(name))
 		}
 		out = append(out, jen.Id("rows").Op(":=").Add(size("steps")).Op("*").Add(size("batch")))
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/dave/jennifer/jen"
 	"github.com/gradsmith/gradsmith/gen/build"
 	"github.com/gradsmith/gradsmith/gen/graph"
+	"github.com/gradsmith/gradsmith/gen/names"
 	"github.com/gradsmith/gradsmith/spec"
 )
 
@@ -102,6 +103,7 @@ func (e *emitter) decode(f *jen.File) {
 		fn.add(jen.If(jen.Id("n").Op(":=").Len(jen.Id("tokens")), jen.Id("n").Op("==").Lit(0).Op("||").Id("n").Op("%").Id("d").Dot("batch").Op("!=").Lit(0).Op("||").Id("n").Op(">").Id("chunk").Op("*").Id("d").Dot("batch")).Block(e.wrongTokens("Feed")))
 		fn.add(jen.If(jen.Id("room").Op(":=").Id("d").Dot("Room").Call(), jen.Len(jen.Id("tokens")).Op(">").Id("room").Op("*").Id("d").Dot("batch")).Block(
 			jen.Panic(jen.Qual("fmt", "Sprintf").Call(jen.Lit(e.spec.Name+": the decoder has room for %d more tokens, Feed got %d: Reset it and feed it the end of the text"), jen.Id("room"), jen.Len(jen.Id("tokens")).Op("/").Id("d").Dot("batch")))))
+		fn.scope.Reserve("n", "room")
 		fn.used["steps"], fn.used["batch"] = true, true
 		fn.add(jen.Line())
 		fn.comment("Where the tokens stand in their sequences.")
@@ -117,30 +119,21 @@ func (e *emitter) decode(f *jen.File) {
 		if positional && weight(group) > 3 {
 			part := w.function()
 			part.nodes(group)
-			id := lower(group[0].Scope) + "Decode"
+			id := e.ids.decoder.Fresh(names.Lower(group[0].Scope) + "Decode")
 			parts = append(parts, method{name: id, doc: id + " runs " + e.scopeText(group[0].Scope) + ".", fn: part})
 			fn.add(jen.Id("d").Dot(id).Call(jen.Id("tokens"), jen.Id("positions")))
 			continue
 		}
 		fn.nodes(group)
 	}
-	var logits *graph.Value
-	for i, t := range e.Model.Decode.Targets {
-		if t == "logits" {
-			logits = e.Model.Decode.Outputs[i]
-		}
-	}
-	fn.add(jen.Line(), jen.Return(fn.mem(logits)))
-	for i, t := range e.Model.Decode.Targets {
-		if t == "alignment" {
-			weights := w.function()
-			mem := weights.mem(e.Model.Decode.Outputs[i])
-			comment(f, "Alignment gives the weights [batch, sourceSteps] by which the last step looked at each token of the source. The slice is overwritten by the next step.")
-			f.Add(self()).Id("Alignment").Params().Index().Float32().Block(
-				jen.Id("a").Op(":=").Op("&").Id("d").Dot("acts"),
-				jen.Return(mem.Clone().Index(jen.Empty(), jen.Id("d").Dot("batch").Op("*").Id("d").Dot("sourceSteps"))))
-			f.Line()
-		}
+	fn.add(jen.Line(), jen.Return(fn.mem(e.Model.Decode.Find("logits"))))
+	if v := e.Model.Decode.Find("alignment"); v != nil {
+		mem := w.function().mem(v)
+		comment(f, "Alignment gives the weights [batch, sourceSteps] by which the last step looked at each token of the source. The slice is overwritten by the next step.")
+		f.Add(self()).Id("Alignment").Params().Index().Float32().Block(
+			jen.Id("a").Op(":=").Op("&").Id("d").Dot("acts"),
+			jen.Return(mem.Clone().Index(jen.Empty(), jen.Id("d").Dot("batch").Op("*").Id("d").Dot("sourceSteps"))))
+		f.Line()
 	}
 	name, doc := "Step", "Step feeds one token to each sequence and gives the logits [len(tokens), vocab] of what follows it. The slice is overwritten by the next call."
 	if positional {
@@ -182,7 +175,7 @@ func (e *emitter) encode(f *jen.File) {
 		if weight(group) > 3 {
 			part := e.encoding.function()
 			part.nodes(group)
-			id := lower(group[0].Scope) + "Encode"
+			id := e.ids.decoder.Fresh(names.Lower(group[0].Scope) + "Encode")
 			parts = append(parts, method{name: id, doc: id + " runs " + e.scopeText(group[0].Scope) + " over the sources.", fn: part})
 			fn.add(jen.Id("d").Dot(id).Call())
 			continue
@@ -246,27 +239,21 @@ func (e *emitter) reorder(f *jen.File) {
 	}
 	comment(f, "Reorder makes each sequence i go on from where sequence from[i] is.%s", note)
 	f.Func().Params(jen.Id("d").Op("*").Id("Decoder")).Id("Reorder").Params(jen.Id("from").Index().Int()).BlockFunc(func(g *jen.Group) {
-		move := func(g *jen.Group, base string, s *build.State) {
+		move := func(g *jen.Group, field *jen.Statement, s *build.State) {
 			if len(s.Shape) > 0 && s.Shape[0].IsConst() { // a stack
-				layers := product(s.Shape[0])
+				layers := e.product(s.Shape[0])
 				g.For(jen.Id("l").Op(":=").Range().Add(layers)).Block(
-					jen.Qual(mp, "Reorder").Call(jen.Id("at").Call(jen.Id("d").Dot(base).Dot(lower(s.Name)), jen.Id("l"), jen.Id("d").Dot("batch").Op("*").Add(product(perSequence(s.Shape[1:])))), jen.Id("from")))
+					jen.Qual(mp, "Reorder").Call(jen.Id("at").Call(field, jen.Id("l"), jen.Id("d").Dot("batch").Op("*").Add(e.product(perSequence(s.Shape[1:])))), jen.Id("from")))
 				return
 			}
-			field := jen.Id("d").Dot(base)
-			if layer, name, _ := strings.Cut(s.Name, "."); base == "state" && e.twins()[layer] != "" {
-				field = field.Dot(lower(layer)).Dot(lower(name))
-			} else {
-				field = field.Dot(lower(s.Name))
-			}
-			g.Qual(mp, "Reorder").Call(field.Index(jen.Empty(), jen.Id("d").Dot("batch").Op("*").Add(product(perSequence(s.Shape)))), jen.Id("from"))
+			g.Qual(mp, "Reorder").Call(field.Index(jen.Empty(), jen.Id("d").Dot("batch").Op("*").Add(e.product(perSequence(s.Shape)))), jen.Id("from"))
 		}
 		for _, s := range e.Model.States {
-			move(g, "state", s)
+			move(g, e.stateOf(jen.Id("d").Dot("state"), s.ID()), s)
 		}
 		for _, s := range e.Model.Caches {
 			if !ofSource(s.Shape) {
-				move(g, "kv", s)
+				move(g, jen.Id("d").Dot("kv").Dot(e.cacheField(s.ID())), s)
 			}
 		}
 		if e.positional() {
@@ -318,7 +305,7 @@ func (e *emitter) cacheType(f *jen.File) {
 	comment(f, "kvCache holds %s.", what)
 	f.Type().Id("kvCache").StructFunc(func(g *jen.Group) {
 		for _, s := range e.Model.Caches {
-			g.Id(lower(s.Name)).Index().Float32().Comment(shapeText(s.Shape))
+			g.Id(e.cacheField(s.ID())).Index().Float32().Comment(shapeText(s.Shape))
 		}
 	})
 	f.Line()
@@ -331,7 +318,7 @@ func (e *emitter) cacheType(f *jen.File) {
 						shape[i] = graph.Const(e.spec.Source.Steps, "maxSourceSteps")
 					}
 				}
-				g.Line().Id(lower(s.Name)).Op(":").Qual(e.modelPkg(), "Floats").Call(jen.Id("batch").Op("*").Add(product(perSequence(shape))))
+				g.Line().Id(e.cacheField(s.ID())).Op(":").Qual(e.modelPkg(), "Floats").Call(jen.Id("batch").Op("*").Add(e.product(perSequence(shape))))
 			}
 			g.Line()
 		})))

@@ -14,6 +14,7 @@ import (
 	"github.com/dave/jennifer/jen"
 	"github.com/gradsmith/gradsmith/gen/build"
 	"github.com/gradsmith/gradsmith/gen/graph"
+	"github.com/gradsmith/gradsmith/gen/names"
 	"github.com/gradsmith/gradsmith/gen/plan"
 	"github.com/gradsmith/gradsmith/gen/report"
 	"github.com/gradsmith/gradsmith/spec"
@@ -52,6 +53,8 @@ type emitter struct {
 	encoding *writer // nil without an encoder
 	decoding *writer // nil without a decoder
 
+	ids    identifiers
+	shares map[string]string // layers that share functions, and the name that they share
 	lists  map[string]string // vocabulary files, by name
 	listed map[string]bool   // those that a variable embeds
 }
@@ -59,13 +62,15 @@ type emitter struct {
 // Package writes all files of a package.
 func Package(in Input) ([]File, error) {
 	e := &emitter{Input: in, spec: in.Model.Spec, lists: map[string]string{}, listed: map[string]bool{}}
+	e.identify()
 	e.training = newWriter(e, in.Model.Train, "m")
 	if in.Model.Decode != nil {
 		e.decoding = newWriter(e, in.Model.Decode, "d")
+		e.decoding.typ = "decodeActs"
 	}
 	if in.Model.Encode != nil {
 		e.encoding = newWriter(e, in.Model.Encode, "d")
-		e.encoding.acts = "encodeActs"
+		e.encoding.acts, e.encoding.typ = "encodeActs", "encodeActs"
 	}
 	parts := []part{
 		{"doc.go", e.doc},
@@ -292,7 +297,7 @@ func (e *emitter) constants(f *jen.File) {
 	comment(f, "The sizes of %s.", e.spec.File)
 	var defs []jen.Code
 	for _, c := range e.Model.Names {
-		defs = append(defs, jen.Id(c.Name).Op("=").Lit(c.Value).Comment(c.Comment))
+		defs = append(defs, jen.Id(e.constant(c.Name)).Op("=").Lit(c.Value).Comment(c.Comment))
 	}
 	side := "vectors"
 	if e.spec.Vectors == nil {
@@ -338,9 +343,9 @@ func (e *emitter) params(f *jen.File) {
 		for _, s := range e.scopes() {
 			if s.stack() > 0 {
 				first := s.params[0].First
-				g.Id(exported(s.name)).Index(jen.Id(lower(s.name) + "Layers")).Id(exported(s.name) + "Params").Comment(fmt.Sprintf("layers %d to %d", first, first+s.stack()-1))
+				g.Id(e.layerField(s.name)).Index(e.product(s.params[0].Shape[0])).Id(e.layerType(s.name, paramsType)).Comment(fmt.Sprintf("layers %d to %d", first, first+s.stack()-1))
 			} else {
-				g.Id(exported(s.name)).Id(exported(e.typeOf(s.name)) + "Params")
+				g.Id(e.layerField(s.name)).Id(e.layerType(s.name, paramsType))
 			}
 		}
 	})
@@ -356,16 +361,17 @@ func (e *emitter) params(f *jen.File) {
 		if name != s.name {
 			what = "one layer of " + s.params[0].Layer
 		}
-		comment(f, "%sParams are the parameters of %s.", exported(name), what)
-		f.Type().Id(exported(name) + "Params").StructFunc(func(g *jen.Group) {
+		typ := e.layerType(s.name, paramsType)
+		comment(f, "%s are the parameters of %s.", typ, what)
+		f.Type().Id(typ).StructFunc(func(g *jen.Group) {
 			for i, p := range s.params {
 				shapes := shapeText(shape(p))
 				for _, o := range e.scopes() {
 					if other := shapeText(shape(o.params[min(i, len(o.params)-1)])); e.typeOf(o.name) == name && other != shapeText(shape(p)) {
-						shapes += ", in " + exported(o.name) + " " + other
+						shapes += ", in " + e.layerField(o.name) + " " + other
 					}
 				}
-				g.Id(exported(p.Field)).Index().Float32().Comment(shapes)
+				g.Id(e.paramField(p.ID())).Index().Float32().Comment(shapes)
 			}
 		})
 		f.Line()
@@ -378,7 +384,7 @@ func (e *emitter) params(f *jen.File) {
 		)
 	}
 	set := func(g *jen.Group, p *build.Param, field *jen.Statement, _ jen.Code) {
-		g.Add(field).Op("=").Id("next").Call(product(shape(p).Elems()))
+		g.Add(field).Op("=").Id("next").Call(e.product(shape(p).Elems()))
 	}
 	if e.spec.GAN != nil {
 		e.bindNetworks(f, next, set)
@@ -410,14 +416,14 @@ func (e *emitter) eachParam(g *jen.Group, base string, scopes []scope, do func(g
 	for _, s := range scopes {
 		if s.stack() == 0 {
 			for _, p := range s.params {
-				do(g, p, jen.Id(base).Dot(exported(s.name)).Dot(exported(p.Field)), nil)
+				do(g, p, jen.Id(base).Dot(e.layerField(s.name)).Dot(e.paramField(p.ID())), nil)
 			}
 			continue
 		}
-		g.For(jen.Id("l").Op(":=").Range().Id(base).Dot(exported(s.name))).BlockFunc(func(g *jen.Group) {
+		g.For(jen.Id("l").Op(":=").Range().Id(base).Dot(e.layerField(s.name))).BlockFunc(func(g *jen.Group) {
 			for _, p := range s.params {
 				layer := jen.Id("l").Op("+").Lit(p.First)
-				do(g, p, jen.Id(base).Dot(exported(s.name)).Index(jen.Id("l")).Dot(exported(p.Field)), layer)
+				do(g, p, jen.Id(base).Dot(e.layerField(s.name)).Index(jen.Id("l")).Dot(e.paramField(p.ID())), layer)
 			}
 		})
 	}
@@ -448,17 +454,17 @@ func (e *emitter) eachTensor(g *jen.Group, scopes []scope, prefix string, values
 			for _, p := range s.params {
 				name := jen.Code(jen.Lit(prefix + p.Tensors()[0]))
 				at := func(base string) *jen.Statement {
-					return jen.Id(base).Dot(exported(s.name)).Dot(exported(p.Field))
+					return jen.Id(base).Dot(e.layerField(s.name)).Dot(e.paramField(p.ID()))
 				}
 				if s.stack() > 0 {
 					name = jen.Qual("fmt", "Sprintf").Call(jen.Lit(p.Layer+".%d."+p.Field), jen.Id("l").Op("+").Lit(p.First))
 					at = func(base string) *jen.Statement {
-						return jen.Id(base).Dot(exported(s.name)).Index(jen.Id("l")).Dot(exported(p.Field))
+						return jen.Id(base).Dot(e.layerField(s.name)).Index(jen.Id("l")).Dot(e.paramField(p.ID()))
 					}
 				}
 				args := append([]jen.Code{name}, values(at)...)
 				for _, d := range shape(p) {
-					args = append(args, product(d))
+					args = append(args, e.product(d))
 				}
 				g.Id("add").Call(args...)
 			}
@@ -466,7 +472,7 @@ func (e *emitter) eachTensor(g *jen.Group, scopes []scope, prefix string, values
 		if s.stack() == 0 {
 			emit(g)
 		} else {
-			g.For(jen.Id("l").Op(":=").Range().Id("p").Dot(exported(s.name))).BlockFunc(emit)
+			g.For(jen.Id("l").Op(":=").Range().Id("p").Dot(e.layerField(s.name))).BlockFunc(emit)
 		}
 	}
 }
@@ -562,10 +568,10 @@ func (e *emitter) memory(f *jen.File, typ, noun, what string, w *writer, perBatc
 				var layers []jen.Code
 				for _, h := range homes {
 					if w.twins[h] == family {
-						layers = append(layers, jen.Id(lower(h)))
+						layers = append(layers, jen.Id(w.homeField(h)))
 					}
 				}
-				g.List(layers...).Id(lower(family) + upperFirst(typ))
+				g.List(layers...).Id(e.layerType(family, names.UpperFirst(typ)))
 			}
 		}
 	})
@@ -574,8 +580,9 @@ func (e *emitter) memory(f *jen.File, typ, noun, what string, w *writer, perBatc
 	for _, h := range homes {
 		if family := w.twins[h]; !done[family] {
 			done[family] = true
-			comment(f, "%s%s is what one layer of %s has in %s.", lower(family), upperFirst(typ), family, typ)
-			f.Type().Id(lower(family) + upperFirst(typ)).StructFunc(func(g *jen.Group) {
+			own := e.layerType(family, names.UpperFirst(typ))
+			comment(f, "%s is what one layer of %s has in %s.", own, family, typ)
+			f.Type().Id(own).StructFunc(func(g *jen.Group) {
 				has := map[string]bool{}
 				for _, v := range members {
 					if w.twins[w.home[v]] == family && !has[w.fields[v]] {
@@ -626,7 +633,7 @@ func (e *emitter) memory(f *jen.File, typ, noun, what string, w *writer, perBatc
 				}
 			}
 			for _, h := range homes {
-				g.Line().Id(lower(h)).Op(":").Id(lower(w.twins[h]) + upperFirst(typ)).ValuesFunc(func(g *jen.Group) {
+				g.Line().Id(w.homeField(h)).Op(":").Id(e.layerType(w.twins[h], names.UpperFirst(typ))).ValuesFunc(func(g *jen.Group) {
 					for _, v := range values {
 						if w.home[v] == h {
 							field(g, v)
@@ -657,6 +664,11 @@ func (e *emitter) positional() bool {
 
 // heads emits the variables that describe the heads of attentions.
 func (e *emitter) heads(f *jen.File) {
+	e.eachHeads(func(scope string, h graph.Heads) { e.head(f, scope, h) })
+}
+
+// eachHeads calls do for every description of heads, with the layer that it is of.
+func (e *emitter) eachHeads(do func(scope string, h graph.Heads)) {
 	seen := map[string]bool{}
 	for _, g := range e.Model.Graphs() {
 		g.Walk(func(g *graph.Graph) {
@@ -668,7 +680,7 @@ func (e *emitter) heads(f *jen.File) {
 					for _, a := range c.Args {
 						if h, ok := a.(graph.Heads); ok && !seen[h.Name] {
 							seen[h.Name] = true
-							e.head(f, n.Scope, h)
+							do(n.Scope, h)
 						}
 					}
 				}
@@ -678,8 +690,8 @@ func (e *emitter) heads(f *jen.File) {
 }
 
 func (e *emitter) head(f *jen.File, scope string, h graph.Heads) {
-	comment(f, "%s describes the heads of %s: their number and size, how their rows lie in memory, and which keys a query sees.", h.Name, scope)
-	f.Var().Id(h.Name).Op("=").Qual(e.kernel(), "Heads").ValuesFunc(func(g *jen.Group) {
+	comment(f, "%s describes the heads of %s: their number and size, how their rows lie in memory, and which keys a query sees.", e.variable(h.Name), e.scopeText(scope))
+	f.Var().Id(e.variable(h.Name)).Op("=").Qual(e.kernel(), "Heads").ValuesFunc(func(g *jen.Group) {
 		set := func(name string, v jen.Code) { g.Line().Id(name).Op(":").Add(v) }
 		set("Count", jen.Lit(h.Count))
 		set("KV", jen.Lit(h.KV))
@@ -707,14 +719,14 @@ func (e *emitter) head(f *jen.File, scope string, h graph.Heads) {
 // tables emits the constants that are computed once.
 func (e *emitter) tables(f *jen.File) {
 	for _, t := range e.Model.Tables {
-		name := lower(t.Name)
+		name := e.variable(t.Name)
 		comment(f, "%s is %s, computed when it is first asked for   [%s, %s].", name, t.Comment, t.Rows, t.Columns)
 		f.Var().Id(name).Op("=").Qual("sync", "OnceValue").Call(jen.Func().Params().Index().Float32().BlockFunc(func(g *jen.Group) {
-			g.Id("table").Op(":=").Qual(e.modelPkg(), "Floats").Call(jen.Add(product(t.Rows)).Op("*").Add(product(t.Columns)))
+			g.Id("table").Op(":=").Qual(e.modelPkg(), "Floats").Call(jen.Add(e.product(t.Rows)).Op("*").Add(e.product(t.Columns)))
 			if t.Scheme == "angles" {
-				g.Qual(e.kernel(), "RopeTable").Call(jen.Id("table"), product(t.Rows), product(t.Columns), jen.Lit(t.Base))
+				g.Qual(e.kernel(), "RopeTable").Call(jen.Id("table"), e.product(t.Rows), e.product(t.Columns), jen.Lit(t.Base))
 			} else {
-				g.Qual(e.kernel(), "Sinusoids").Call(jen.Id("table"), product(t.Rows), product(t.Columns))
+				g.Qual(e.kernel(), "Sinusoids").Call(jen.Id("table"), e.product(t.Rows), e.product(t.Columns))
 			}
 			g.Return(jen.Id("table"))
 		}))
@@ -724,51 +736,51 @@ func (e *emitter) tables(f *jen.File) {
 
 // stateType emits the struct of the carried state.
 func (e *emitter) stateType(f *jen.File) {
-	const typ = "state"
 	what := "the recurrent state, which is carried from one window of a text to the next"
 	if !e.carries() {
 		what = "the recurrent state of a decoder"
 	}
-	comment(f, "%s", typ+" is "+what+". The fields are views of flat.")
-	f.Type().Id(typ).StructFunc(func(g *jen.Group) {
+	comment(f, "%s", "state is "+what+". The fields are views of flat.")
+	f.Type().Id("state").StructFunc(func(g *jen.Group) {
 		g.Id("flat").Index().Float32()
 		done := map[string]bool{}
 		for _, s := range e.Model.States {
-			layer, _, _ := strings.Cut(s.Name, ".")
-			family := e.twins()[layer]
-			if family == "" {
-				g.Id(lower(s.Name)).Index().Float32().Comment(shapeText(s.Shape))
+			layer, field := e.stateField(s.ID())
+			if layer == "" {
+				g.Id(field).Index().Float32().Comment(shapeText(s.Shape))
 			} else if !done[layer] {
 				done[layer] = true
-				g.Id(lower(layer)).Id(lower(family) + "State")
+				g.Id(layer).Id(e.layerType(s.ID().Layer, stateType))
 			}
 		}
 	})
 	f.Line()
 	declared := map[string]bool{}
 	for _, s := range e.Model.States {
-		layer, _, _ := strings.Cut(s.Name, ".")
+		layer := s.ID().Layer
 		family := e.twins()[layer]
 		if family == "" || declared[family] {
 			continue
 		}
 		declared[family] = true
-		comment(f, "%sState is the state of one layer of %s.", lower(family), family)
-		f.Type().Id(lower(family) + "State").StructFunc(func(g *jen.Group) {
+		own := e.layerType(layer, stateType)
+		comment(f, "%s is the state of one layer of %s.", own, family)
+		f.Type().Id(own).StructFunc(func(g *jen.Group) {
 			for _, o := range e.Model.States {
-				if l, field, _ := strings.Cut(o.Name, "."); l == layer {
-					g.Id(lower(field)).Index().Float32().Comment(shapeText(o.Shape))
+				if o.ID().Layer == layer {
+					_, field := e.stateField(o.ID())
+					g.Id(field).Index().Float32().Comment(shapeText(o.Shape))
 				}
 			}
 		})
 		f.Line()
 	}
-	comment(f, "new%s makes a state of zeros: the start of a text.", exported(typ))
-	f.Func().Id("new" + exported(typ)).Params(jen.Id("batch").Int()).Id(typ).BlockFunc(func(g *jen.Group) {
+	comment(f, "newState makes a state of zeros: the start of a text.")
+	f.Func().Id("newState").Params(jen.Id("batch").Int()).Id("state").BlockFunc(func(g *jen.Group) {
 		total := jen.Id("batch").Op("*")
 		var sizes []jen.Code
 		for _, s := range e.Model.States {
-			sizes = append(sizes, product(perSequence(s.Shape)))
+			sizes = append(sizes, e.product(perSequence(s.Shape)))
 		}
 		sum := jen.Null()
 		for i, s := range sizes {
@@ -783,13 +795,10 @@ func (e *emitter) stateType(f *jen.File) {
 			total = total.Add(sum)
 		}
 		g.Id("flat").Op(":=").Qual(e.modelPkg(), "Floats").Call(total)
-		g.Id("s").Op(":=").Id(typ).Values(jen.Dict{jen.Id("flat"): jen.Id("flat")})
+		g.Id("s").Op(":=").Id("state").Values(jen.Dict{jen.Id("flat"): jen.Id("flat")})
 		for i, s := range e.Model.States {
-			n := jen.Id("batch").Op("*").Add(product(perSequence(s.Shape)))
-			field := jen.Id("s").Dot(lower(s.Name))
-			if layer, name, _ := strings.Cut(s.Name, "."); e.twins()[layer] != "" {
-				field = jen.Id("s").Dot(lower(layer)).Dot(lower(name))
-			}
+			n := jen.Id("batch").Op("*").Add(e.product(perSequence(s.Shape)))
+			field := e.stateOf(jen.Id("s"), s.ID())
 			if i == len(e.Model.States)-1 {
 				g.Add(field).Op("=").Id("flat")
 				continue
@@ -799,6 +808,15 @@ func (e *emitter) stateType(f *jen.File) {
 		g.Return(jen.Id("s"))
 	})
 	f.Line()
+}
+
+// stateOf is the field of a state in the struct of all states.
+func (e *emitter) stateOf(all *jen.Statement, id graph.ID) *jen.Statement {
+	layer, field := e.stateField(id)
+	if layer != "" {
+		all = all.Dot(layer)
+	}
+	return all.Dot(field)
 }
 
 func perSequence(s graph.Shape) graph.Dim {
@@ -854,7 +872,6 @@ type phaseWriter struct {
 	methods []method
 	shares  []*sharedFunction
 	family  map[string]*sharedFunction // tried for the layers of a family
-	used    map[string]int
 }
 
 // phase emits a function for a phase, which calls one function a layer where a layer is more than a few lines.
@@ -866,15 +883,11 @@ func (e *emitter) phase(f *jen.File, w *writer, nodes []*graph.Node, ph graph.Ph
 }
 
 func (e *emitter) newPhase(w *writer, ph graph.Phase, name string) *phaseWriter {
-	return &phaseWriter{e: e, w: w, ph: ph, name: name, family: map[string]*sharedFunction{}, used: map[string]int{}}
+	return &phaseWriter{e: e, w: w, ph: ph, name: name, family: map[string]*sharedFunction{}}
 }
 
-func (p *phaseWriter) unique(id string) string {
-	if p.used[id]++; p.used[id] > 1 {
-		id = fmt.Sprintf("%s%d", id, p.used[id])
-	}
-	return id
-}
+// unique is the name of a method of the type that the functions belong to.
+func (p *phaseWriter) unique(id string) string { return p.w.methods().Fresh(id) }
 
 // layers adds to top the nodes of layers, group by group, or calls of their functions.
 func (p *phaseWriter) layers(top *function, all [][]*graph.Node) {
@@ -908,18 +921,18 @@ func (p *phaseWriter) layers(top *function, all [][]*graph.Node) {
 			}
 		}
 		fn := w.function()
-		id := lower(group[0].Scope) + upperFirst(name)
+		id := names.Lower(group[0].Scope) + names.UpperFirst(name)
 		if piece.part != "" {
-			id = lower(group[0].Scope) + upperFirst(piece.part) + upperFirst(name)
+			id = names.Lower(group[0].Scope) + names.UpperFirst(piece.part) + names.UpperFirst(name)
 		}
 		id = p.unique(id)
 		doc := e.methodDoc(id, group, ph)
 		if part := piece.part; part != "" {
-			doc = fmt.Sprintf("%s %s the %s of %s.", id, map[bool]string{true: "computes the gradients of", false: "runs"}[ph == graph.Backward], partName(part), group[0].Scope)
+			doc = fmt.Sprintf("%s %s the %s of %s.", id, map[bool]string{true: "computes the gradients of", false: "runs"}[ph == graph.Backward], partName(part), e.scopeText(group[0].Scope))
 		}
 		var parts []method
 		fn.split = func(n *graph.Node, part string, pf *function) jen.Code {
-			pid := p.unique(lower(n.Scope) + upperFirst(part) + upperFirst(name))
+			pid := p.unique(names.Lower(n.Scope) + names.UpperFirst(part) + names.UpperFirst(name))
 			what := "runs"
 			if ph == graph.Backward {
 				what = "computes the gradients of"
@@ -1028,8 +1041,8 @@ func (e *emitter) loss(f *jen.File, w *writer, name, doc string) {
 		}
 	}
 	for _, v := range grads {
-		fn.add(jen.Var().Id(local(v.Name)).Index().Float32().Comment("not computed when only the loss is asked for"))
-		fn.add(jen.If(jen.Id("train")).Block(jen.Id(local(v.Name)).Op("=").Add(fn.mem(v))))
+		fn.add(jen.Var().Add(fn.variable(v)).Index().Float32().Comment("not computed when only the loss is asked for"))
+		fn.add(jen.If(jen.Id("train")).Block(fn.variable(v).Op("=").Add(fn.mem(v))))
 		fn.add(jen.Line())
 	}
 	fn.nodes(nodes)

@@ -8,6 +8,7 @@ import (
 	"github.com/dave/jennifer/jen"
 	"github.com/gradsmith/gradsmith/gen/build"
 	"github.com/gradsmith/gradsmith/gen/graph"
+	"github.com/gradsmith/gradsmith/gen/names"
 	"github.com/gradsmith/gradsmith/gen/report"
 	"github.com/gradsmith/gradsmith/spec"
 )
@@ -23,14 +24,14 @@ type side struct {
 // adversarial lists the files of a pair of networks.
 func (e *emitter) adversarial() []part {
 	m := e.Model
-	writer := func(g *graph.Graph, acts string) *writer {
+	writer := func(g *graph.Graph, acts, typ string) *writer {
 		w := newWriter(e, g, "m")
-		w.acts = acts
+		w.acts, w.typ = acts, typ
 		return w
 	}
-	d := side{"discriminator", m.Discriminate, writer(m.Discriminate, "discriminating"), "discriminating"}
-	g := side{"generator", m.Train, writer(m.Train, "generating"), "generating"}
-	maker, judge := writer(m.Make, "making"), writer(m.Judge, "judging")
+	d := side{"discriminator", m.Discriminate, writer(m.Discriminate, "discriminating", "discriminatorActs"), "discriminating"}
+	g := side{"generator", m.Train, writer(m.Train, "generating", "generatorActs"), "generating"}
+	maker, judge := writer(m.Make, "making", "makerActs"), writer(m.Judge, "judging", "judgeActs")
 	if e.spec.GAN.EMA > 0 {
 		maker.params = "Average"
 	}
@@ -81,7 +82,7 @@ func (e *emitter) bindNetworks(f *jen.File, next func(*jen.Group), set func(*jen
 		name          string
 		discriminator bool
 	}{{"Generator", false}, {"Discriminator", true}} {
-		comment(f, "bind%s makes the fields of the %s views of flat, in the order of their definition.", n.name, lower(strings.ToLower(n.name)))
+		comment(f, "bind%s makes the fields of the %s views of flat, in the order of their definition.", n.name, strings.ToLower(n.name))
 		f.Add(self()).Id("bind" + n.name).Params(flat.Clone()).BlockFunc(func(g *jen.Group) {
 			next(g)
 			e.eachParam(g, "p", e.network(n.discriminator), set)
@@ -154,7 +155,7 @@ func (e *emitter) passes(f *jen.File, w *writer, ph graph.Phase, name, doc strin
 			}
 			continue
 		}
-		id := p.unique(name + upperFirst(cmp.Or(pass, "data")))
+		id := p.unique(name + names.UpperFirst(cmp.Or(pass, "data")))
 		texts := passTexts[pass]
 		if e.ofText() {
 			texts = linePasses[pass]
@@ -169,7 +170,7 @@ func (e *emitter) passes(f *jen.File, w *writer, ph graph.Phase, name, doc strin
 			inLayers(fn, nodes)
 		} else {
 			sub := *p
-			sub.name = upperFirst(id)
+			sub.name = names.UpperFirst(id)
 			sub.layers(fn, groups(nodes, ph))
 			p.methods = sub.methods
 		}
@@ -276,14 +277,12 @@ func (e *emitter) adversarialModel(f *jen.File, d, g side, maker, judge *writer)
 
 // outputOf is the memory of the output of a graph with that target, and its name in code.
 func (e *emitter) outputOf(w *writer, target string) *jen.Statement {
-	for i, t := range w.g.Targets {
-		if t == target {
-			fn := w.function()
-			fn.mem(w.g.Outputs[i])
-			return jen.Id("m").Dot(w.acts).Dot(w.fields[w.g.Outputs[i]])
-		}
+	v := w.g.Find(target)
+	if v == nil {
+		panic("emit: no output " + target)
 	}
-	panic("emit: no output " + target)
+	w.read[v] = true
+	return jen.Id("m").Dot(w.acts).Dot(w.fields[v])
 }
 
 func (e *emitter) self() *jen.Statement { return jen.Func().Params(jen.Id("m").Op("*").Id("Model")) }
@@ -429,7 +428,7 @@ func (e *emitter) adversarialTrain(f *jen.File, d, g side) {
 			doc += " b.Mix says for each vector of the data how far on the line to it, from the one that is made, the penalty is taken."
 		}
 		comment(f, "%s", doc)
-		f.Add(e.self()).Id(upperFirst(n.side)+"Gradients").Params(vectors()).Float64().Block(
+		f.Add(e.self()).Id(names.UpperFirst(n.side)+"Gradients").Params(vectors()).Float64().Block(
 			m().Dot("allocate").Call(),
 			m().Dot("training").Op("=").True(),
 			m().Dot(n.side+"Forward").Call(jen.Id("b")),
@@ -534,7 +533,7 @@ func (e *emitter) sampling(f *jen.File, maker, judge *writer) {
 			g.If(jen.Id("m").Dot(w.acts).Dot(w.fields[w.g.Outputs[0]]).Op("==").Nil()).Block(jen.Id("m").Dot(w.acts).Op("=").Id("new" + call).Call())
 			g.Add(e.checkLabels(jen.Id("labels"), jen.Len(jen.Id(from)).Op("/").Add(inSize)))
 			g.For(jen.Len(jen.Id(from)).Op(">").Lit(0)).BlockFunc(func(g *jen.Group) {
-				values := []jen.Code{jen.Id("Batch").Op(":").Min(jen.Id("maxBatch"), jen.Len(jen.Id(from)).Op("/").Add(inSize)), jen.Id(upperFirst(from)).Op(":").Id(from)}
+				values := []jen.Code{jen.Id("Batch").Op(":").Min(jen.Id("maxBatch"), jen.Len(jen.Id(from)).Op("/").Add(inSize)), jen.Id(names.UpperFirst(from)).Op(":").Id(from)}
 				g.Id("b").Op(":=").Qual(mp, "Batch").Values(values...)
 				if e.conditional() {
 					g.List(jen.Id("b").Dot("Labels"), jen.Id("labels")).Op("=").List(jen.Id("labels").Index(jen.Empty(), jen.Id("b").Dot("Batch")), jen.Id("labels").Index(jen.Id("b").Dot("Batch"), jen.Empty()))

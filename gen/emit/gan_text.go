@@ -19,9 +19,9 @@ func (e *emitter) relaxes() bool { return e.Model.Relax != nil }
 // imitation lists the files of adversarial networks of text.
 func (e *emitter) imitation() []part {
 	d := side{"discriminator", e.Model.Discriminate, newWriter(e, e.Model.Discriminate, "m"), "discriminating"}
-	d.w.acts = d.acts
+	d.w.acts, d.w.typ = d.acts, "discriminatorActs"
 	judge := newWriter(e, e.Model.Judge, "m")
-	judge.acts = "judging"
+	judge.acts, judge.typ = "judging", "judgeActs"
 	parts := []part{
 		{"doc.go", e.doc},
 		{"forward.go", e.forward},
@@ -31,7 +31,7 @@ func (e *emitter) imitation() []part {
 	var relaxed *side
 	if e.relaxes() {
 		relaxed = &side{"relaxed", e.Model.Relax, newWriter(e, e.Model.Relax, "m"), "relaxing"}
-		relaxed.w.acts = relaxed.acts
+		relaxed.w.acts, relaxed.w.typ = relaxed.acts, "relaxedActs"
 		parts = append(parts, part{"relaxed.go", func(f *jen.File) { e.side(f, *relaxed) }})
 	}
 	return append(parts,

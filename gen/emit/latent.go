@@ -114,14 +114,12 @@ func (e *emitter) latentHelpers(f *jen.File) {
 
 // output is the memory of an output of the training graph, in a function of its own.
 func (e *emitter) output(target, receiver string) *jen.Statement {
-	g := e.Model.Train
-	for i, t := range g.Targets {
-		if t == target {
-			e.training.read[g.Outputs[i]] = true
-			return jen.Id(receiver).Dot("acts").Dot(e.training.fields[g.Outputs[i]])
-		}
+	v := e.Model.Train.Find(target)
+	if v == nil {
+		panic("emit: the graph has no output " + target)
 	}
-	panic("emit: the graph has no output " + target)
+	e.training.read[v] = true
+	return jen.Id(receiver).Dot("acts").Dot(e.training.fields[v])
 }
 
 // latent emits what users call to go from vectors to latent vectors and back.
@@ -176,6 +174,7 @@ func (e *emitter) latent(f *jen.File) {
 // begin emits the method by which a decoder begins sentences.
 func (e *emitter) begin(f *jen.File) {
 	fn := e.encoding.function()
+	fn.scope.Reserve("z", "labels")
 	for i, group := range groups(e.Model.Encode.Nodes, graph.Forward) {
 		if i > 0 {
 			fn.add(jen.Line())

@@ -6,45 +6,148 @@ import (
 
 	"github.com/dave/jennifer/jen"
 	"github.com/gradsmith/gradsmith/gen/graph"
+	"github.com/gradsmith/gradsmith/gen/names"
 )
 
-// initialisms are written in capitals in exported names, as Go programmers expect.
-var initialisms = map[string]string{"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}
-
-// exported is the Go name for a layer or a parameter: "lstm1" is LSTM1, "out_proj" is OutProj.
-func exported(name string) string {
-	var b strings.Builder
-	for _, part := range strings.FieldsFunc(name, func(r rune) bool { return r == '_' || r == '.' }) {
-		word := strings.TrimRightFunc(part, unicode.IsDigit)
-		if up, ok := initialisms[word]; ok {
-			b.WriteString(up + part[len(word):])
-			continue
-		}
-		b.WriteString(strings.ToUpper(part[:1]) + part[1:])
+// What code has whatever the spec says: none of these names is given to anything of the spec. TestNames holds the lists to what is emitted.
+var (
+	packages = []string{
+		"checkpoint", "context", "embed", "errors", "fmt", "initialize", "iter", "kernel", "latent", "math", "model", "modeltest", "optim", "os", "policy", "runtime", "sample", "slices", "strings", "sync",
+		"testing", "text", "vector",
 	}
-	return b.String()
-}
-
-// local is the Go name for a value inside of a function: its name without the layer's.
-func local(name string) string {
-	name = name[strings.LastIndexByte(name, '.')+1:]
-	return lower(name)
-}
-
-// lower is a name that is not exported: "lstm1.gx" is lstm1Gx.
-func lower(name string) string {
-	var b strings.Builder
-	for i, part := range strings.FieldsFunc(name, func(r rune) bool { return r == '_' || r == '.' }) {
-		if i > 0 {
-			part = strings.ToUpper(part[:1]) + part[1:]
-		}
-		b.WriteString(part)
+	declared = []string{
+		"Decoder", "Load", "Model", "New", "NewSeeded", "Params", "Parse", "Program", "SourceTokenizer", "Tokenizer",
+		"acts", "annealing", "at", "beginToken", "beta", "chunk", "criticSteps", "decodeActs", "defaultSeed", "discriminatorActs", "discriminatorLines", "discriminatorNoise", "empty", "encodeActs",
+		"encoderParams", "flatParams", "generatorActs", "generatorNoise", "generatorParams", "headStart", "info", "judgeActs", "kvCache", "makerActs", "maxBatch", "maxSourceSteps", "maxSteps", "merges",
+		"mixing", "newActs", "newDecodeActs", "newDiscriminatorActs", "newEncodeActs", "newGeneratorActs", "newJudgeActs", "newKVCache", "newMakerActs", "newRelaxedActs", "newState", "noise",
+		"paramCount", "policyLines", "pretrainingSteps", "relaxedActs", "rollouts", "sourcemerges", "sourcewords", "state", "words",
 	}
-	return b.String()
+	ofModel = []string{
+		"acts", "allocate", "average", "backward", "check", "cool", "decode", "decoderOptimizer", "discriminated", "discriminating", "discriminatorBackward", "discriminatorForward", "discriminatorLoss",
+		"discriminatorOptimizer", "draw", "drawn", "dropKey", "dropRate", "duel", "encode", "encoderOptimizer", "encoderSteps", "forward", "generating", "generatorBackward", "generatorForward",
+		"generatorLoss", "generatorOptimizer", "grads", "inTraining", "initialize", "inverseTemperature", "judge", "judging", "klWeight", "lines", "loss", "maker", "making", "noiseKey", "ones",
+		"optimizer", "params", "relaxedBackward", "relaxedForward", "relaxedLoss", "relaxing", "rewards", "seed", "state", "step", "training", "updates", "verdicts", "weighed",
+	}
+	ofDecoder = []string{"acts", "batch", "encodeActs", "kv", "length", "params", "positions", "source", "sourceSteps", "state"}
+	// inFunctions are the parameters, results and short names of functions that are written from graphs.
+	inFunctions = []string{"a", "b", "p", "g", "m", "d", "s", "t", "l", "kv", "steps", "sourceSteps", "source", "batch", "rows", "tokens", "positions", "train"}
+)
+
+// identifiers are the scopes of a package in which things of the spec get names.
+type identifiers struct {
+	pkg       *names.Scope
+	model     *names.Scope            // fields and methods of Model
+	decoder   *names.Scope            // of Decoder
+	params    *names.Scope            // fields of Params, by the path of the layer
+	fields    map[string]*names.Scope // fields of the struct of a layer's parameters, by its type
+	state     *names.Scope            // fields of state, by the state's ID
+	ofLayer   map[string]*names.Scope // fields of the struct of a layer's state, by its type
+	cache     *names.Scope            // fields of kvCache
+	functions *names.Scope            // names that no local variable has
 }
+
+// suffixes of the types that a layer has.
+const (
+	paramsType = "Params"
+	stateType  = "State"
+)
+
+// identify names what the package declares, so that what is written first does not decide who is called what.
+func (e *emitter) identify() {
+	n := &e.ids
+	n.pkg = names.Package()
+	n.pkg.Reserve(packages...)
+	n.pkg.Reserve(declared...)
+	n.model, n.decoder, n.params, n.state, n.cache = names.Members(), names.Members(), names.Members(), names.Members(), names.Members()
+	n.model.Reserve(ofModel...)
+	n.decoder.Reserve(ofDecoder...)
+	n.state.Reserve("flat")
+	n.fields, n.ofLayer = map[string]*names.Scope{}, map[string]*names.Scope{}
+	for _, c := range e.Model.Names {
+		if graph.Identity(c.Name).Layer == "" {
+			n.pkg.Reserve(c.Name)
+		}
+	}
+	for _, c := range e.Model.Names {
+		e.constant(c.Name)
+	}
+	for _, s := range e.scopes() {
+		e.layerField(s.name)
+		e.layerType(s.name, paramsType)
+		e.layerType(s.name, stateType)
+		for _, p := range s.params {
+			e.paramField(p.ID())
+		}
+	}
+	for _, s := range e.Model.States {
+		e.stateField(s.ID())
+	}
+	for _, t := range e.Model.Tables {
+		e.variable(t.Name)
+	}
+	e.eachHeads(func(_ string, h graph.Heads) { e.variable(h.Name) })
+	n.functions = n.pkg.Without(packages...).Inner()
+	n.functions.Reserve("fmt", "kernel", "model") // the packages that functions with local variables of a graph use
+	n.functions.Reserve(inFunctions...)
+}
+
+// constant is the Go name of a size: that itself, or, of a size of a layer, its layer's and its own.
+func (e *emitter) constant(name string) string {
+	if graph.Identity(name).Layer == "" {
+		return name
+	}
+	return e.variable(name)
+}
+
+// variable is the Go name of something of a layer that the package declares.
+func (e *emitter) variable(name string) string { return e.ids.pkg.For(name, names.Lower(name)) }
+
+// layerField is the field of Params with a layer's parameters.
+func (e *emitter) layerField(layer string) string {
+	return e.ids.params.For(layer, names.Exported(layer))
+}
+
+// layerType is the type of a struct of a layer, exported for its parameters.
+func (e *emitter) layerType(layer, suffix string) string {
+	of := e.typeOf(layer)
+	want := names.Lower(of) + suffix
+	if suffix == paramsType {
+		want = names.Exported(of) + suffix
+	}
+	return e.ids.pkg.For([2]string{of, suffix}, want)
+}
+
+// paramField is the field of a parameter in the struct of its layer.
+func (e *emitter) paramField(id graph.ID) string {
+	return members(e.ids.fields, e.typeOf(id.Layer)).For(id.Field, names.Exported(id.Field))
+}
+
+// stateField is the field of a state: in state, or, where layers share a type, in the struct of its layer, whose field in state comes first.
+func (e *emitter) stateField(id graph.ID) (layer, field string) {
+	family := e.twins()[id.Layer]
+	if family == "" {
+		return "", e.ids.state.For(id, names.Lower(id.String()))
+	}
+	return e.ids.state.For(id.Layer, names.Lower(id.Layer)), members(e.ids.ofLayer, family).For(id.Field, names.Lower(id.Field))
+}
+
+// cacheField is the field of a cache in kvCache.
+func (e *emitter) cacheField(id graph.ID) string {
+	return e.ids.cache.For(id, names.Lower(id.String()))
+}
+
+func members(of map[string]*names.Scope, typ string) *names.Scope {
+	if of[typ] == nil {
+		of[typ] = names.Members()
+	}
+	return of[typ]
+}
+
+// local is the Go name that a value wants inside of a function: its name without the layer's.
+func local(name string) string { return names.Lower(graph.Identity(name).Field) }
 
 // product is an expression for a dimension, with the names of its parts.
-func product(d graph.Dim) jen.Code {
+func (e *emitter) product(d graph.Dim) jen.Code {
 	var terms []jen.Code
 	runs := d.Ordered()
 	if len(runs) == 2 && runs[0] == "steps" && runs[1] == "batch" {
@@ -63,7 +166,7 @@ func product(d graph.Dim) jen.Code {
 				terms = append(terms, jen.Lit(n))
 				continue
 			}
-			terms = append(terms, jen.Id(t))
+			terms = append(terms, jen.Id(e.constant(t)))
 		}
 	} else if d.N != 1 || len(terms) == 0 {
 		terms = append(terms, jen.Lit(d.N))

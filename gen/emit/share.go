@@ -6,6 +6,7 @@ import (
 
 	"github.com/dave/jennifer/jen"
 	"github.com/gradsmith/gradsmith/gen/graph"
+	"github.com/gradsmith/gradsmith/gen/names"
 )
 
 // Layers of one stack that are not in a loop, because the first has an input of another width, come out as calls of one function. It is written once for
@@ -14,6 +15,13 @@ import (
 // twins are the layers that may share functions: layers of one stack, outside of loops, with the same parameters. The name that they share is that of the
 // stack in the spec.
 func (e *emitter) twins() map[string]string {
+	if e.shares == nil {
+		e.shares = e.findTwins()
+	}
+	return e.shares
+}
+
+func (e *emitter) findTwins() map[string]string {
 	t := map[string]string{}
 	for _, l := range e.Model.Layers {
 		var members []string
@@ -62,8 +70,6 @@ func (e *emitter) homes(w *writer, values []*graph.Value) []string {
 	}
 	return hs
 }
-
-func upperFirst(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 // shared is what a function that several layers share has as arguments, while it is written for one of them.
 type shared struct {
@@ -153,13 +159,14 @@ func (e *emitter) share(w *writer, ph graph.Phase, family, verb string) *sharedF
 			parts = append(parts, g)
 		}
 	}
-	sf := &sharedFunction{e: e, w: w, family: family, name: lower(family) + upperFirst(verb), phase: ph, layers: map[string]*shared{}}
+	sf := &sharedFunction{e: e, w: w, family: family, name: e.ids.model.For([2]string{family, verb}, names.Lower(family)+names.UpperFirst(verb)), phase: ph, layers: map[string]*shared{}}
 	if len(parts) != len(membersInOrder(sf)) {
 		return nil
 	}
 	write := func(g []*graph.Node, s *shared) *function {
 		fn := w.function()
 		fn.shared = s
+		fn.scope.Reserve(s.names...)
 		fn.nodes(g)
 		return fn
 	}
@@ -186,23 +193,19 @@ func (e *emitter) share(w *writer, ph graph.Phase, family, verb string) *sharedF
 			lowest = s
 		}
 	}
-	var names []string
-	taken := map[string]bool{}
+	var called []string
+	scope := e.ids.functions.Inner()
 	for v, home := range w.home {
 		if home == lowest.layer {
-			taken[w.fields[v]] = true // a local variable may have the name
+			scope.Reserve(w.fields[v]) // a local variable may have the name
 		}
 	}
 	for _, v := range lowest.values {
 		name := local(v.Name)
-		if taken[name] { // the output of the layer below, which is this one's input
+		if scope.Given(name) { // the output of the layer below, which is this one's input
 			name = map[bool]string{true: "dx", false: "x"}[strings.HasPrefix(name, "d")]
 		}
-		for k, base := 2, name; taken[name] || reserved[name]; k++ {
-			name = fmt.Sprintf("%s%d", base, k)
-		}
-		taken[name] = true
-		names = append(names, name)
+		called = append(called, scope.Fresh(name))
 	}
 	argument := func(at func(s *shared) graph.Dim) string {
 		key := func(of map[string]graph.Dim) string {
@@ -248,7 +251,7 @@ func (e *emitter) share(w *writer, ph graph.Phase, family, verb string) *sharedF
 	// Then for good: the texts must be the same.
 	text := ""
 	for _, g := range parts {
-		s := &shared{layer: g[0].Scope, names: names, given: given, shown: shown}
+		s := &shared{layer: g[0].Scope, names: called, given: given, shown: shown}
 		fn := write(g, s)
 		sf.layers[s.layer] = s
 		t := fmt.Sprintf("%#v", jen.Func().Id("f").Params().Block(fn.body...))
@@ -267,32 +270,31 @@ func (sf *sharedFunction) call(f *function, layer string) jen.Code {
 	args := []jen.Code{jen.Id("b")}
 	for _, x := range sf.structs() {
 		f.used[x.short] = true
-		name := lower(layer)
-		if x.exported {
-			name = exported(layer)
-		}
-		args = append(args, jen.Op("&").Id(x.short).Dot(name))
+		args = append(args, jen.Op("&").Id(x.short).Dot(x.field(layer)))
 	}
 	for _, v := range s.values {
 		args = append(args, f.mem(v))
 	}
 	for _, x := range sf.sizes {
-		args = append(args, product(x.of[layer]))
+		args = append(args, sf.e.product(x.of[layer]))
 	}
 	return jen.Id(sf.w.receiver).Dot(sf.name).Call(args...)
 }
 
 type structArgument struct {
 	short, typ string
-	exported   bool
+	field      func(layer string) string // of a layer, in the struct of all layers
 }
 
 // structs are the structs of a layer that the function uses.
 func (sf *sharedFunction) structs() []structArgument {
 	var out []structArgument
+	e := sf.e
+	params, state := e.layerType(sf.family, paramsType), e.layerType(sf.family, stateType)
 	for _, x := range []structArgument{
-		{"p", exported(sf.family) + "Params", true}, {"g", exported(sf.family) + "Params", true},
-		{"a", lower(sf.family) + "Acts", false}, {"s", lower(sf.family) + "State", false},
+		{"p", params, e.layerField}, {"g", params, e.layerField},
+		{"a", e.layerType(sf.family, names.UpperFirst(sf.w.typ)), sf.w.homeField},
+		{"s", state, func(layer string) string { return e.ids.state.For(layer, names.Lower(layer)) }},
 	} {
 		if sf.fn.used[x.short] {
 			out = append(out, x)

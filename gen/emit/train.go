@@ -74,7 +74,7 @@ func (e *emitter) initialize(f *jen.File) {
 				normal(gain * math.Sqrt(2/in))
 			case "orthogonal":
 				s := shape(p)
-				call("Orthogonal", product(s[0]), product(s[1]), jen.Lit(max(i.Blocks, 1)), jen.Id("m").Dot("seed"), jen.Id("next").Call(), jen.Lit(gain))
+				call("Orthogonal", e.product(s[0]), e.product(s[1]), jen.Lit(max(i.Blocks, 1)), jen.Id("m").Dot("seed"), jen.Id("next").Call(), jen.Lit(gain))
 			case "ones":
 				call("Constant", jen.Lit(1))
 			case "zeros", "":

@@ -46,7 +46,7 @@ func RunRandom(g *graph.Graph, inputs map[string]*graph.Tensor, sizes map[string
 	}
 	out := map[string]*graph.Tensor{}
 	for i, o := range g.Outputs {
-		out[g.Targets[i]] = env[o]
+		out[g.Targets[i].String()] = env[o]
 	}
 	return out, nil
 }

@@ -18,7 +18,7 @@ type Builder struct {
 func (b *Builder) Apply(op *Op, names []string, attrs Attrs, args ...*Value) []*Value {
 	n := &Node{Op: op, Args: args, Attrs: attrs, Phase: b.Phase, Scope: b.Scope, Part: b.Part, Pass: b.Pass, Stage: b.Stage, Origin: b.Origin}
 	if err := b.G.finish(n, names); err != nil {
-		panic(err)
+		panic(NewFault(b.Origin, err))
 	}
 	b.G.Nodes = append(b.G.Nodes, n)
 	return n.Outs
@@ -28,7 +28,7 @@ func (b *Builder) Apply(op *Op, names []string, attrs Attrs, args ...*Value) []*
 func (g *Graph) NewNode(like *Node, op *Op, names []string, attrs Attrs, args ...*Value) *Node {
 	n := &Node{Op: op, Args: args, Attrs: attrs, Phase: like.Phase, Scope: like.Scope, Part: like.Part, Pass: like.Pass, Stage: like.Stage, Origin: like.Origin}
 	if err := g.finish(n, names); err != nil {
-		panic(err)
+		panic(NewFault(like.Origin, err))
 	}
 	return n
 }

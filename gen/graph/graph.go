@@ -45,6 +45,7 @@ type Value struct {
 	Type  Type
 	Shape Shape
 	Role  Role  // for inputs
+	ID    ID    // for inputs of whole graphs: what they are
 	Def   *Node // nil for inputs
 	Out   int   // index in Def.Outs
 }
@@ -101,7 +102,7 @@ type Graph struct {
 	Inputs  []*Value
 	Nodes   []*Node
 	Outputs []*Value
-	Targets []string // for a whole graph: where each output goes: "grad:lstm.wx", "state:lstm.h", "logits", "loss"
+	Targets []Target // for a whole graph: where each output goes
 
 	names map[string]bool
 }
@@ -131,15 +132,22 @@ func (g *Graph) Unique(name string) string {
 
 // Input adds an input.
 func (g *Graph) Input(name string, role Role, t Type, shape Shape) *Value {
-	v := &Value{Name: g.Unique(name), Base: name, Type: t, Shape: shape, Role: role}
+	v := &Value{Name: g.Unique(name), Base: name, Type: t, Shape: shape, Role: role, ID: Identity(name)}
 	g.Inputs = append(g.Inputs, v)
 	return v
 }
 
-// Output adds an output and says where it goes.
+// StateInput adds the input that is the state of that name, as the last call left it. Its value is called after it, with a 0.
+func (g *Graph) StateInput(name string, shape Shape) *Value {
+	v := g.Input(name+"0", State, F32, shape)
+	v.ID = Identity(name)
+	return v
+}
+
+// Output adds an output and says where it goes, in the text form of a target.
 func (g *Graph) Output(v *Value, target string) {
 	g.Outputs = append(g.Outputs, v)
-	g.Targets = append(g.Targets, target)
+	g.Targets = append(g.Targets, To(target))
 }
 
 // InsertInput adds an input at place i.

@@ -83,7 +83,7 @@ func (g *Graph) Dot() string {
 	d.nodes(g, "  ")
 	for i, o := range g.Outputs {
 		id := d.id()
-		fmt.Fprintf(&b, "  %s [label=%q, shape=ellipse, style=filled, fillcolor=\"#e0f0e0\"];\n", id, g.Targets[i])
+		fmt.Fprintf(&b, "  %s [label=%q, shape=ellipse, style=filled, fillcolor=\"#e0f0e0\"];\n", id, g.Targets[i].String())
 		d.edge(o, id)
 	}
 	b.WriteString("}\n")

@@ -34,12 +34,12 @@ const (
 // Place is where values live. Values that share memory share a Place, after Find.
 type Place struct {
 	Kind   Kind
-	Of     *Place      // Element: the place of the stacked value
-	Loop   *graph.Node // Element, Rebound: the loop
-	Shape  graph.Shape // of the largest value in it; all are of the same number of elements
-	Target string      // Outside: "grad:lstm.wx" for a gradient; otherwise empty
-	Offset int         // Buffer: first element in the arena
-	Size   int         // Buffer: elements at capacity, rounded up to Align
+	Of     *Place        // Element: the place of the stacked value
+	Loop   *graph.Node   // Element, Rebound: the loop
+	Shape  graph.Shape   // of the largest value in it; all are of the same number of elements
+	Target *graph.Target // Outside: where what is computed goes; nil for inputs
+	Offset int           // Buffer: first element in the arena
+	Size   int           // Buffer: elements at capacity, rounded up to Align
 
 	spans  []span
 	merged *Place
@@ -166,20 +166,22 @@ func given(n *graph.Node, i int) int {
 // outputs decides after which node each output of the graph goes to its target, and keeps it until then. The next state is stored as soon as the last
 // one has been read.
 func (p *Plan) outputs(g *graph.Graph, last map[*graph.Value]int) error {
-	inputs := map[string]*graph.Value{}
+	inputs := map[graph.Target]*graph.Value{}
 	for _, in := range g.Inputs {
-		inputs[in.Name] = in
+		switch in.Role {
+		case graph.State:
+			inputs[graph.Target{Ends: graph.Next, ID: in.ID}] = in
+		case graph.Param:
+			inputs[graph.Target{Ends: graph.Keep, ID: in.ID}] = in
+		}
 	}
 	for i, o := range g.Outputs {
-		name, ok := strings.CutPrefix(g.Targets[i], "state:")
-		before := inputs[name+"0"]
-		if !ok {
-			if name, ok = strings.CutPrefix(g.Targets[i], "keep:"); !ok {
-				last[o] = 2 * p.now
-				continue
-			}
-			before = inputs[name]
+		name := g.Targets[i].ID
+		if e := g.Targets[i].Ends; e != graph.Next && e != graph.Keep {
+			last[o] = 2 * p.now
+			continue
 		}
+		before := inputs[g.Targets[i]]
 		if o.Def == nil {
 			return fmt.Errorf("plan: the next state %s is not computed", name)
 		}
@@ -201,18 +203,18 @@ func (p *Plan) outputs(g *graph.Graph, last map[*graph.Value]int) error {
 }
 
 // targets gives the outputs that are computed right where they go.
-func targets(g *graph.Graph) map[*graph.Value]string {
-	t := map[*graph.Value]string{}
+func targets(g *graph.Graph) map[*graph.Value]*graph.Target {
+	t := map[*graph.Value]*graph.Target{}
 	for i, o := range g.Outputs {
-		if in := strings.HasPrefix(g.Targets[i], "grad:") || strings.HasPrefix(g.Targets[i], "cache:"); in && o.Def != nil && t[o] == "" {
-			t[o] = g.Targets[i]
+		if e := g.Targets[i].Ends; (e == graph.Grad || e == graph.Kept) && o.Def != nil && t[o] == nil {
+			t[o] = &g.Targets[i]
 		}
 	}
 	return t
 }
 
 // place gives every value of g and its bodies a place of its own, or that of what it is a view of.
-func (p *Plan) place(g *graph.Graph, last map[*graph.Value]int, target map[*graph.Value]string) {
+func (p *Plan) place(g *graph.Graph, last map[*graph.Value]int, target map[*graph.Value]*graph.Target) {
 	for _, n := range g.Nodes {
 		t := p.time[n]
 		if n.Loop == nil {
@@ -258,7 +260,7 @@ func (p *Plan) place(g *graph.Graph, last map[*graph.Value]int, target map[*grap
 			case i < l.Carries:
 				final := n.Outs[i]
 				if pl := p.Places[final]; pl != nil && pl.Kind == Element { // the outer loop gives it
-					p.Places[in] = p.fresh(in, "", t[0], last[in])
+					p.Places[in] = p.fresh(in, nil, t[0], last[in])
 					pl.spans = append(pl.spans, span{final, t[1] + 1, last[final]})
 					continue
 				}
@@ -279,9 +281,9 @@ func (p *Plan) place(g *graph.Graph, last map[*graph.Value]int, target map[*grap
 	}
 }
 
-func (p *Plan) fresh(v *graph.Value, target string, start, end int) *Place {
+func (p *Plan) fresh(v *graph.Value, target *graph.Target, start, end int) *Place {
 	pl := &Place{Kind: Buffer, Shape: v.Shape, spans: []span{{v, start, end}}, values: []*graph.Value{v}}
-	if target != "" {
+	if target != nil {
 		pl.Kind, pl.Target = Outside, target
 		pl.spans[0].end = 2*p.now + 2
 	}
@@ -400,7 +402,7 @@ func (p *Plan) merge(out, arg *graph.Value, last map[*graph.Value]int) bool {
 
 func (p *Plan) mergeable(a, b *Place) bool {
 	ok := func(x *Place) bool {
-		return x.Kind == Buffer || x.Kind == Element || x.Kind == Outside && x.Target != ""
+		return x.Kind == Buffer || x.Kind == Element || x.Kind == Outside && x.Target != nil
 	}
 	if !ok(a) || !ok(b) || a.Kind == Outside && b.Kind == Outside {
 		return false

@@ -294,8 +294,8 @@ func newActs() acts {
 	}
 }
 
-// blocksHeads describes the heads of blocks: their number and size, how their rows lie in memory, and which keys
-// a query sees.
+// blocksHeads describes the heads of each of the layers 1 to 4 of blocks: their number and size, how their rows
+// lie in memory, and which keys a query sees.
 var blocksHeads = kernel.Heads{
 	Count: 4,
 	KV:    4,

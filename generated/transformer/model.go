@@ -524,8 +524,8 @@ func newActs() acts {
 	}
 }
 
-// readerHeads describes the heads of reader: their number and size, how their rows lie in memory, and which keys
-// a query sees.
+// readerHeads describes the heads of each of the layers 1 to 3 of reader: their number and size, how their rows
+// lie in memory, and which keys a query sees.
 var readerHeads = kernel.Heads{
 	Count: 4,
 	KV:    4,
@@ -535,8 +535,8 @@ var readerHeads = kernel.Heads{
 	Scale: 0.125,
 }
 
-// writerHeads describes the heads of writer: their number and size, how their rows lie in memory, and which keys
-// a query sees.
+// writerHeads describes the heads of each of the layers 1 to 3 of writer: their number and size, how their rows
+// lie in memory, and which keys a query sees.
 var writerHeads = kernel.Heads{
 	Count:  4,
 	KV:     4,
@@ -547,8 +547,8 @@ var writerHeads = kernel.Heads{
 	Causal: true,
 }
 
-// writerCross describes the heads of writer: their number and size, how their rows lie in memory, and which keys
-// a query sees.
+// writerCross describes the heads of each of the layers 1 to 3 of writer: their number and size, how their rows
+// lie in memory, and which keys a query sees.
 var writerCross = kernel.Heads{
 	Count: 4,
 	KV:    4,

@@ -512,8 +512,8 @@ func newActs() acts {
 	}
 }
 
-// encoderHeads describes the heads of encoder: their number and size, how their rows lie in memory, and which
-// keys a query sees.
+// encoderHeads describes the heads of each of the layers 1 to 2 of encoder: their number and size, how their
+// rows lie in memory, and which keys a query sees.
 var encoderHeads = kernel.Heads{
 	Count: 2,
 	KV:    2,
@@ -523,8 +523,8 @@ var encoderHeads = kernel.Heads{
 	Scale: 0.5,
 }
 
-// blocksHeads describes the heads of blocks: their number and size, how their rows lie in memory, and which keys
-// a query sees.
+// blocksHeads describes the heads of each of the layers 1 to 2 of blocks: their number and size, how their rows
+// lie in memory, and which keys a query sees.
 var blocksHeads = kernel.Heads{
 	Count:  3,
 	KV:     3,
@@ -536,8 +536,8 @@ var blocksHeads = kernel.Heads{
 	Slopes: kernel.ALiBiSlopes(3),
 }
 
-// blocksCross describes the heads of blocks: their number and size, how their rows lie in memory, and which keys
-// a query sees.
+// blocksCross describes the heads of each of the layers 1 to 2 of blocks: their number and size, how their rows
+// lie in memory, and which keys a query sees.
 var blocksCross = kernel.Heads{
 	Count: 3,
 	KV:    3,

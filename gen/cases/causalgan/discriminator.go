@@ -215,7 +215,7 @@ func (m *Model) farDiscriminatorForwardFake(b *model.Batch) {
 		kernel.Copy(xCopy, a.farX3, rows*wordsSize)
 
 		// n1 = norm1Gain ∘ (x − mean)/√(var + 1e-05) + norm1Bias   [steps, batch, 6]
-		n1 := at(a.farN12, l, rows*wordsSize)
+		n1 := at(a.farN1b, l, rows*wordsSize)
 		norm1Mean := at(a.farNorm1Mean2, l, rows)
 		norm1Rstd := at(a.farNorm1Rstd2, l, rows)
 		kernel.LayerNorm(n1, norm1Mean, norm1Rstd, a.farX3, p.Far[l].Norm1Gain, p.Far[l].Norm1Bias, rows, wordsSize, 1e-05)
@@ -234,7 +234,7 @@ func (m *Model) farDiscriminatorForwardFake(b *model.Batch) {
 		kernel.GemmNN(xMid, y, p.Far[l].Wo, rows, wordsSize, wordsSize, kernel.Residual(a.farX3), kernel.Bias(p.Far[l].Bo))
 
 		// n2 = norm2Gain ∘ (xMid − mean)/√(var + 1e-05) + norm2Bias   [steps, batch, 6]
-		n2 := at(a.farN22, l, rows*wordsSize)
+		n2 := at(a.farN2b, l, rows*wordsSize)
 		norm2Mean := at(a.farNorm2Mean2, l, rows)
 		norm2Rstd := at(a.farNorm2Rstd2, l, rows)
 		kernel.LayerNorm(n2, norm2Mean, norm2Rstd, xMid, p.Far[l].Norm2Gain, p.Far[l].Norm2Bias, rows, wordsSize, 1e-05)
@@ -364,7 +364,7 @@ func (m *Model) farFeedForwardDiscriminatorBackwardFake(b *model.Batch, l int) {
 	kernel.GemmNT(a.farDn2, dz, p.Far[l].Wup, rows, wordsSize, farHidden)
 
 	// dwup = n2ᵀ·dz   [6, 9]
-	n2 := at(a.farN22, l, rows*wordsSize)
+	n2 := at(a.farN2b, l, rows*wordsSize)
 	kernel.GemmTN(g.Far[l].Wup, n2, dz, wordsSize, farHidden, rows)
 
 	// dxMid, dnorm2Gain, dnorm2Bias = gradients of the layer norm from dn2   [steps, batch, 6]
@@ -405,7 +405,7 @@ func (m *Model) farAttentionDiscriminatorBackwardFake(b *model.Batch, l int) {
 	kernel.GemmNT(a.farDn1, a.farDqkv, p.Far[l].Wqkv, rows, wordsSize, 3*wordsSize)
 
 	// dwqkv = n1ᵀ·dqkv   [6, 18]
-	n1 := at(a.farN12, l, rows*wordsSize)
+	n1 := at(a.farN1b, l, rows*wordsSize)
 	kernel.GemmTN(g.Far[l].Wqkv, n1, a.farDqkv, wordsSize, 3*wordsSize, rows)
 
 	// dx2, dnorm1Gain, dnorm1Bias = gradients of the layer norm from dn1   [steps, batch, 6]
@@ -555,7 +555,7 @@ func (m *Model) farFeedForwardDiscriminatorBackwardReal(b *model.Batch, l int) {
 	kernel.Add(g.Far[l].Bup, g.Far[l].Bup, a.farDbup, farHidden)
 
 	// dn2 = dz·wupᵀ   [steps, batch, 6]
-	kernel.GemmNT(a.farDn22, dz, p.Far[l].Wup, rows, wordsSize, farHidden)
+	kernel.GemmNT(a.farDn2b, dz, p.Far[l].Wup, rows, wordsSize, farHidden)
 
 	// dwup = n2ᵀ·dz + dwupBefore   [6, 9]
 	n2 := at(a.farN2, l, rows*wordsSize)
@@ -565,7 +565,7 @@ func (m *Model) farFeedForwardDiscriminatorBackwardReal(b *model.Batch, l int) {
 	xMid := at(a.farXMid, l, rows*wordsSize)
 	norm2Mean := at(a.farNorm2Mean, l, rows)
 	norm2Rstd := at(a.farNorm2Rstd, l, rows)
-	kernel.LayerNormGrad(a.farDxMid3, a.farDnorm2Gain, a.farDnorm2Bias, a.farDn22, xMid, p.Far[l].Norm2Gain, norm2Mean, norm2Rstd, rows, wordsSize)
+	kernel.LayerNormGrad(a.farDxMid3, a.farDnorm2Gain, a.farDnorm2Bias, a.farDn2b, xMid, p.Far[l].Norm2Gain, norm2Mean, norm2Rstd, rows, wordsSize)
 
 	// dnorm2Bias2 = dnorm2BiasBefore + dnorm2Bias   [6]
 	kernel.Add(g.Far[l].Norm2Bias, g.Far[l].Norm2Bias, a.farDnorm2Bias, wordsSize)
@@ -608,7 +608,7 @@ func (m *Model) farAttentionDiscriminatorBackwardReal(b *model.Batch, l int) {
 	kernel.Add(g.Far[l].Bqkv, g.Far[l].Bqkv, a.farDbqkv, 3*wordsSize)
 
 	// dn1 = dqkv·wqkvᵀ   [steps, batch, 6]
-	kernel.GemmNT(a.farDn12, a.farDqkv2, p.Far[l].Wqkv, rows, wordsSize, 3*wordsSize)
+	kernel.GemmNT(a.farDn1b, a.farDqkv2, p.Far[l].Wqkv, rows, wordsSize, 3*wordsSize)
 
 	// dwqkv = n1ᵀ·dqkv + dwqkvBefore   [6, 18]
 	n1 := at(a.farN1, l, rows*wordsSize)
@@ -618,7 +618,7 @@ func (m *Model) farAttentionDiscriminatorBackwardReal(b *model.Batch, l int) {
 	x := at(a.farX2, l, rows*wordsSize)
 	norm1Mean := at(a.farNorm1Mean, l, rows)
 	norm1Rstd := at(a.farNorm1Rstd, l, rows)
-	kernel.LayerNormGrad(a.farDx5, a.farDnorm1Gain, a.farDnorm1Bias, a.farDn12, x, p.Far[l].Norm1Gain, norm1Mean, norm1Rstd, rows, wordsSize)
+	kernel.LayerNormGrad(a.farDx5, a.farDnorm1Gain, a.farDnorm1Bias, a.farDn1b, x, p.Far[l].Norm1Gain, norm1Mean, norm1Rstd, rows, wordsSize)
 
 	// dnorm1Bias2 = dnorm1BiasBefore + dnorm1Bias   [6]
 	kernel.Add(g.Far[l].Norm1Bias, g.Far[l].Norm1Bias, a.farDnorm1Bias, wordsSize)

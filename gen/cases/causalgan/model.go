@@ -443,14 +443,14 @@ type discriminatorActs struct {
 	farFake             []float32 // [steps, batch, 6]
 	farH2               []float32 // [2, steps, batch, 9]
 	farZ2               []float32 // [2, steps, batch, 9]
-	farN22              []float32 // [2, steps, batch, 6]
+	farN2b              []float32 // [2, steps, batch, 6]
 	farXMid2            []float32 // [2, steps, batch, 6]
 	farNorm2Mean2       []float32 // [2, steps, batch]
 	farNorm2Rstd2       []float32 // [2, steps, batch]
 	farY2               []float32 // [2, steps, batch, 6]
 	farQkv2             []float32 // [2, steps, batch, 18]
 	farLse2             []float32 // [2, batch, 2, steps]
-	farN12              []float32 // [2, steps, batch, 6]
+	farN1b              []float32 // [2, steps, batch, 6]
 	farX4               []float32 // [2, steps, batch, 6]
 	farNorm1Mean2       []float32 // [2, steps, batch]
 	farNorm1Rstd2       []float32 // [2, steps, batch]
@@ -491,7 +491,7 @@ type discriminatorActs struct {
 	farDbdown           []float32 // [6]
 	farDh2              []float32 // [steps, batch, 9]
 	farDbup             []float32 // [9]
-	farDn22             []float32 // [steps, batch, 6]
+	farDn2b             []float32 // [steps, batch, 6]
 	farDxMid3           []float32 // [steps, batch, 6]
 	farDnorm2Gain       []float32 // [6]
 	farDnorm2Bias       []float32 // [6]
@@ -500,7 +500,7 @@ type discriminatorActs struct {
 	farDy2              []float32 // [steps, batch, 6]
 	farDqkv2            []float32 // [steps, batch, 18]
 	farDbqkv            []float32 // [18]
-	farDn12             []float32 // [steps, batch, 6]
+	farDn1b             []float32 // [steps, batch, 6]
 	farDx5              []float32 // [steps, batch, 6]
 	farDnorm1Gain       []float32 // [6]
 	farDnorm1Bias       []float32 // [6]
@@ -553,7 +553,7 @@ func newDiscriminatorActs() discriminatorActs {
 		farDbdown:           arena[1088:1094],
 		farDh2:              arena[1088:1358],
 		farDbup:             arena[1088:1097],
-		farDn22:             arena[1088:1268],
+		farDn2b:             arena[1088:1268],
 		farDxMid3:           arena[1088:1268],
 		farDbo:              arena[1088:1094],
 		farDqkv2:            arena[1088:1628],
@@ -574,7 +574,7 @@ func newDiscriminatorActs() discriminatorActs {
 		dnearFakeF:          arena[1808:1988],
 		farDy2:              arena[1824:2004],
 		farDbqkv:            arena[1824:1842],
-		farDn12:             arena[1824:2004],
+		farDn1b:             arena[1824:2004],
 		farDx5:              arena[1824:2004],
 		nearRealZ:           arena[2176:2896],
 		dnearRealZ:          arena[2176:2896],
@@ -606,8 +606,8 @@ func newDiscriminatorActs() discriminatorActs {
 		farX2:               arena[9600:9960],
 		farXMid:             arena[9968:10328],
 		farY:                arena[10336:10696],
-		farN12:              arena[10704:11064],
-		farN22:              arena[11072:11432],
+		farN1b:              arena[10704:11064],
+		farN2b:              arena[11072:11432],
 		farX4:               arena[11440:11800],
 		farXMid2:            arena[11808:12168],
 		farY2:               arena[12176:12536],
@@ -771,8 +771,8 @@ var nearHeads = kernel.Heads{
 	Window: 3,
 }
 
-// farHeads describes the heads of far: their number and size, how their rows lie in memory, and which keys a
-// query sees.
+// farHeads describes the heads of each of the layers 1 to 2 of far: their number and size, how their rows lie in
+// memory, and which keys a query sees.
 var farHeads = kernel.Heads{
 	Count:  2,
 	KV:     2,

@@ -516,8 +516,8 @@ func newActs() acts {
 	}
 }
 
-// readHeads describes the heads of read: their number and size, how their rows lie in memory, and which keys a
-// query sees.
+// readHeads describes the heads of each of the layers 1 to 2 of read: their number and size, how their rows lie
+// in memory, and which keys a query sees.
 var readHeads = kernel.Heads{
 	Count: 2,
 	KV:    2,
@@ -527,8 +527,8 @@ var readHeads = kernel.Heads{
 	Scale: 0.5,
 }
 
-// writeHeads describes the heads of write: their number and size, how their rows lie in memory, and which keys a
-// query sees.
+// writeHeads describes the heads of each of the layers 1 to 3 of write: their number and size, how their rows
+// lie in memory, and which keys a query sees.
 var writeHeads = kernel.Heads{
 	Count:  3,
 	KV:     3,

@@ -43,7 +43,7 @@ func (m *Model) backward(b *model.Batch) {
 	kernel.ScatterAdd(g.Source.Table, a.sourceDx, b.Source, sourceSize)
 }
 
-// writer2StepsBackward computes the gradients of the time steps of writer2.
+// writer2StepsBackward computes the gradients of the time steps of layer 2 of writer.
 func (m *Model) writer2StepsBackward(b *model.Batch) {
 	p, g, a := &m.Params, &m.Grads, &m.acts
 	steps, sourceSteps, batch := b.Steps, b.SourceSteps, b.Batch
@@ -143,7 +143,8 @@ func (m *Model) writer2StepsBackward(b *model.Batch) {
 	kernel.GemmTN(g.Writer2.Wx, a.writer1Y, a.writer2Dgates, writerUnits, 4*writerUnits, rows)
 }
 
-// writer2BeginningBackward computes the gradients of the states and keys that the steps begin from of writer2.
+// writer2BeginningBackward computes the gradients of the states and keys that the steps begin from of layer 2 of
+// writer.
 func (m *Model) writer2BeginningBackward(b *model.Batch) {
 	p, g, a := &m.Params, &m.Grads, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch

@@ -186,7 +186,7 @@ func (m *Model) writer1Forward(b *model.Batch) {
 	}
 }
 
-// writer2StepsForward runs the time steps of writer2.
+// writer2StepsForward runs the time steps of layer 2 of writer.
 func (m *Model) writer2StepsForward(b *model.Batch) {
 	p, a := &m.Params, &m.acts
 	steps, sourceSteps, batch := b.Steps, b.SourceSteps, b.Batch

@@ -524,8 +524,8 @@ func newState(batch int) state {
 	return s
 }
 
-// writer2Memory describes the heads of writer2: their number and size, how their rows lie in memory, and which
-// keys a query sees.
+// writer2Memory describes the heads of layer 2 of writer: their number and size, how their rows lie in memory,
+// and which keys a query sees.
 var writer2Memory = kernel.Heads{
 	Count: 1,
 	KV:    1,

@@ -245,7 +245,7 @@ func (m *Model) blocksDiscriminatorForwardFake(b *model.Batch) {
 		kernel.Copy(xCopy, a.blocksX3, rows*wordsSize)
 
 		// n1 = norm1Gain ∘ (x − mean)/√(var + 1e-05) + norm1Bias   [steps, batch, 8]
-		n1 := at(a.blocksN12, l, rows*wordsSize)
+		n1 := at(a.blocksN1b, l, rows*wordsSize)
 		norm1Mean := at(a.blocksNorm1Mean2, l, rows)
 		norm1Rstd := at(a.blocksNorm1Rstd2, l, rows)
 		kernel.LayerNorm(n1, norm1Mean, norm1Rstd, a.blocksX3, p.Blocks[l].Norm1Gain, p.Blocks[l].Norm1Bias, rows, wordsSize, 1e-05)
@@ -272,7 +272,7 @@ func (m *Model) blocksDiscriminatorForwardFake(b *model.Batch) {
 		kernel.Add(xMid, a.blocksX3, xMidDropped, rows*wordsSize)
 
 		// n2 = norm2Gain ∘ (xMid − mean)/√(var + 1e-05) + norm2Bias   [steps, batch, 8]
-		n2 := at(a.blocksN22, l, rows*wordsSize)
+		n2 := at(a.blocksN2b, l, rows*wordsSize)
 		norm2Mean := at(a.blocksNorm2Mean2, l, rows)
 		norm2Rstd := at(a.blocksNorm2Rstd2, l, rows)
 		kernel.LayerNorm(n2, norm2Mean, norm2Rstd, xMid, p.Blocks[l].Norm2Gain, p.Blocks[l].Norm2Bias, rows, wordsSize, 1e-05)
@@ -524,7 +524,7 @@ func (m *Model) blocksFeedForwardDiscriminatorBackwardFake(b *model.Batch, l int
 	kernel.GemmNT(a.blocksDn2, dz, p.Blocks[l].Wup, rows, wordsSize, blocksHidden)
 
 	// dwup = n2ᵀ·dz   [8, 12]
-	n2 := at(a.blocksN22, l, rows*wordsSize)
+	n2 := at(a.blocksN2b, l, rows*wordsSize)
 	kernel.GemmTN(g.Blocks[l].Wup, n2, dz, wordsSize, blocksHidden, rows)
 
 	// dxMid, dnorm2Gain, dnorm2Bias = gradients of the layer norm from dn2   [steps, batch, 8]
@@ -568,7 +568,7 @@ func (m *Model) blocksAttentionDiscriminatorBackwardFake(b *model.Batch, l int) 
 	kernel.GemmNT(a.blocksDn1, a.blocksDqkv, p.Blocks[l].Wqkv, rows, wordsSize, 3*wordsSize)
 
 	// dwqkv = n1ᵀ·dqkv   [8, 24]
-	n1 := at(a.blocksN12, l, rows*wordsSize)
+	n1 := at(a.blocksN1b, l, rows*wordsSize)
 	kernel.GemmTN(g.Blocks[l].Wqkv, n1, a.blocksDqkv, wordsSize, 3*wordsSize, rows)
 
 	// dx2, dnorm1Gain, dnorm1Bias = gradients of the layer norm from dn1   [steps, batch, 8]
@@ -742,7 +742,7 @@ func (m *Model) blocksFeedForwardDiscriminatorBackwardReal(b *model.Batch, l int
 	kernel.Add(g.Blocks[l].Bup, g.Blocks[l].Bup, a.blocksDbup, blocksHidden)
 
 	// dn2 = dz·wupᵀ   [steps, batch, 8]
-	kernel.GemmNT(a.blocksDn22, dz, p.Blocks[l].Wup, rows, wordsSize, blocksHidden)
+	kernel.GemmNT(a.blocksDn2b, dz, p.Blocks[l].Wup, rows, wordsSize, blocksHidden)
 
 	// dwup = n2ᵀ·dz + dwupBefore   [8, 12]
 	n2 := at(a.blocksN2, l, rows*wordsSize)
@@ -752,7 +752,7 @@ func (m *Model) blocksFeedForwardDiscriminatorBackwardReal(b *model.Batch, l int
 	xMid := at(a.blocksXMid, l, rows*wordsSize)
 	norm2Mean := at(a.blocksNorm2Mean, l, rows)
 	norm2Rstd := at(a.blocksNorm2Rstd, l, rows)
-	kernel.LayerNormGrad(a.blocksDxMid3, a.blocksDnorm2Gain, a.blocksDnorm2Bias, a.blocksDn22, xMid, p.Blocks[l].Norm2Gain, norm2Mean, norm2Rstd, rows, wordsSize)
+	kernel.LayerNormGrad(a.blocksDxMid3, a.blocksDnorm2Gain, a.blocksDnorm2Bias, a.blocksDn2b, xMid, p.Blocks[l].Norm2Gain, norm2Mean, norm2Rstd, rows, wordsSize)
 
 	// dnorm2Bias2 = dnorm2BiasBefore + dnorm2Bias   [8]
 	kernel.Add(g.Blocks[l].Norm2Bias, g.Blocks[l].Norm2Bias, a.blocksDnorm2Bias, wordsSize)
@@ -798,7 +798,7 @@ func (m *Model) blocksAttentionDiscriminatorBackwardReal(b *model.Batch, l int) 
 	kernel.Add(g.Blocks[l].Bqkv, g.Blocks[l].Bqkv, a.blocksDbqkv, 3*wordsSize)
 
 	// dn1 = dqkv·wqkvᵀ   [steps, batch, 8]
-	kernel.GemmNT(a.blocksDn12, a.blocksDqkv2, p.Blocks[l].Wqkv, rows, wordsSize, 3*wordsSize)
+	kernel.GemmNT(a.blocksDn1b, a.blocksDqkv2, p.Blocks[l].Wqkv, rows, wordsSize, 3*wordsSize)
 
 	// dwqkv = n1ᵀ·dqkv + dwqkvBefore   [8, 24]
 	n1 := at(a.blocksN1, l, rows*wordsSize)
@@ -808,7 +808,7 @@ func (m *Model) blocksAttentionDiscriminatorBackwardReal(b *model.Batch, l int) 
 	x := at(a.blocksX2, l, rows*wordsSize)
 	norm1Mean := at(a.blocksNorm1Mean, l, rows)
 	norm1Rstd := at(a.blocksNorm1Rstd, l, rows)
-	kernel.LayerNormGrad(a.blocksDx5, a.blocksDnorm1Gain, a.blocksDnorm1Bias, a.blocksDn12, x, p.Blocks[l].Norm1Gain, norm1Mean, norm1Rstd, rows, wordsSize)
+	kernel.LayerNormGrad(a.blocksDx5, a.blocksDnorm1Gain, a.blocksDnorm1Bias, a.blocksDn1b, x, p.Blocks[l].Norm1Gain, norm1Mean, norm1Rstd, rows, wordsSize)
 
 	// dnorm1Bias2 = dnorm1BiasBefore + dnorm1Bias   [8]
 	kernel.Add(g.Blocks[l].Norm1Bias, g.Blocks[l].Norm1Bias, a.blocksDnorm1Bias, wordsSize)

@@ -434,14 +434,14 @@ type discriminatorActs struct {
 	blocksFake           []float32 // [steps, batch, 8]
 	blocksH2             []float32 // [2, steps, batch, 12]
 	blocksZ2             []float32 // [2, steps, batch, 12]
-	blocksN22            []float32 // [2, steps, batch, 8]
+	blocksN2b            []float32 // [2, steps, batch, 8]
 	blocksXMid2          []float32 // [2, steps, batch, 8]
 	blocksNorm2Mean2     []float32 // [2, steps, batch]
 	blocksNorm2Rstd2     []float32 // [2, steps, batch]
 	blocksY2             []float32 // [2, steps, batch, 8]
 	blocksQkv2           []float32 // [2, steps, batch, 24]
 	blocksLse2           []float32 // [2, batch, 2, steps]
-	blocksN12            []float32 // [2, steps, batch, 8]
+	blocksN1b            []float32 // [2, steps, batch, 8]
 	blocksX4             []float32 // [2, steps, batch, 8]
 	blocksNorm1Mean2     []float32 // [2, steps, batch]
 	blocksNorm1Rstd2     []float32 // [2, steps, batch]
@@ -525,7 +525,7 @@ type discriminatorActs struct {
 	blocksDbdown         []float32 // [8]
 	blocksDh2            []float32 // [steps, batch, 12]
 	blocksDbup           []float32 // [12]
-	blocksDn22           []float32 // [steps, batch, 8]
+	blocksDn2b           []float32 // [steps, batch, 8]
 	blocksDxMid3         []float32 // [steps, batch, 8]
 	blocksDnorm2Gain     []float32 // [8]
 	blocksDnorm2Bias     []float32 // [8]
@@ -535,7 +535,7 @@ type discriminatorActs struct {
 	blocksDy2            []float32 // [steps, batch, 8]
 	blocksDqkv2          []float32 // [steps, batch, 24]
 	blocksDbqkv          []float32 // [24]
-	blocksDn12           []float32 // [steps, batch, 8]
+	blocksDn1b           []float32 // [steps, batch, 8]
 	blocksDx5            []float32 // [steps, batch, 8]
 	blocksDnorm1Gain     []float32 // [8]
 	blocksDnorm1Bias     []float32 // [8]
@@ -560,7 +560,7 @@ func newDiscriminatorActs() discriminatorActs {
 		blocksDbdown:         arena[0:8],
 		blocksDh2:            arena[0:360],
 		blocksDbup:           arena[0:12],
-		blocksDn22:           arena[0:240],
+		blocksDn2b:           arena[0:240],
 		blocksDxMid3:         arena[0:240],
 		blocksDo2:            arena[0:240],
 		blocksDqkv2:          arena[0:720],
@@ -577,7 +577,7 @@ func newDiscriminatorActs() discriminatorActs {
 		writeWhPacked:        arena[608:800],
 		blocksDy2:            arena[720:960],
 		blocksDbqkv:          arena[720:744],
-		blocksDn12:           arena[720:960],
+		blocksDn1b:           arena[720:960],
 		blocksDx5:            arena[720:960],
 		outWPacked:           arena[800:992],
 		writeWxPacked:        arena[992:1152],
@@ -653,8 +653,8 @@ func newDiscriminatorActs() discriminatorActs {
 		blocksY:              arena[14976:15456],
 		turnedRealQkv:        arena[15456:15936],
 		turnedRealQkvTurned:  arena[15456:15936],
-		blocksN12:            arena[15936:16416],
-		blocksN22:            arena[16416:16896],
+		blocksN1b:            arena[15936:16416],
+		blocksN2b:            arena[16416:16896],
 		blocksX4:             arena[16896:17376],
 		blocksXMid2:          arena[17376:17856],
 		blocksY2:             arena[17856:18336],
@@ -1053,8 +1053,8 @@ var turnedHeads = kernel.Heads{
 	Scale: 0.5,
 }
 
-// blocksHeads describes the heads of blocks: their number and size, how their rows lie in memory, and which keys
-// a query sees.
+// blocksHeads describes the heads of each of the layers 1 to 2 of blocks: their number and size, how their rows
+// lie in memory, and which keys a query sees.
 var blocksHeads = kernel.Heads{
 	Count: 2,
 	KV:    2,

@@ -119,7 +119,7 @@ func (m *Model) write2Backward(b *model.Batch) {
 	kernel.Dropout(a.write1Dy, a.write2Dx, m.dropRate(0.1), m.dropKey(3, 0), rows*writeUnits)
 }
 
-// write1StepsBackward computes the gradients of the time steps of write1.
+// write1StepsBackward computes the gradients of the time steps of layer 1 of write.
 func (m *Model) write1StepsBackward(b *model.Batch) {
 	p, g, a := &m.Params, &m.Grads, &m.acts
 	steps, batch := b.Steps, b.Batch
@@ -164,7 +164,8 @@ func (m *Model) write1StepsBackward(b *model.Batch) {
 	kernel.GemmTN(g.Write1.Wx, a.againSeen, a.write1Dgates, wordsSize, 4*writeUnits, rows)
 }
 
-// write1BeginningBackward computes the gradients of the states and keys that the steps begin from of write1.
+// write1BeginningBackward computes the gradients of the states and keys that the steps begin from of layer 1 of
+// write.
 func (m *Model) write1BeginningBackward(b *model.Batch) {
 	p, g, a := &m.Params, &m.Grads, &m.acts
 	batch := b.Batch
