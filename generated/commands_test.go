@@ -53,6 +53,15 @@ func refused(t *testing.T, p app.Program, input, want string, args ...string) {
 	}
 }
 
+// unanswered checks that a command on two lines answers the first, and says what is wrong with the second.
+func unanswered(t *testing.T, p app.Program, input, want string, args ...string) {
+	t.Helper()
+	out, status, message := command(p, input, args...)
+	if status != 1 || strings.Count(message, "\n") != 2 || !strings.Contains(message, want) || !strings.HasSuffix(message, "1 of 2 lines have no answer\n") || !strings.HasSuffix(out, "\n\n") || strings.Count(out, "\n") != 2 {
+		t.Errorf("%v: status %d, %q, %q; want one line with %q", args, status, out, message, want)
+	}
+}
+
 func write(t *testing.T, name, text string) {
 	t.Helper()
 	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
@@ -111,8 +120,8 @@ func TestPairs(t *testing.T) {
 	refused(t, p, "", "none cannot be read", "train", "--source", "none", "--overwrite")
 	refused(t, p, "", "--source FILE", "train", "--overwrite")
 	refused(t, p, "", "no tab", "train", "--source", "left", "--overwrite")
-	refused(t, p, "1\n12345678901234567890\n", "the model takes 16", "translate", "--beam", "2")
-	refused(t, p, "x\n", "is not in the vocabulary", "translate")
+	unanswered(t, p, "1\n12345678901234567890\n", "standard input:2: the source has 20 tokens, the model takes 16", "translate", "--beam", "2")
+	unanswered(t, p, "1\nx\n", "is not in the vocabulary", "translate")
 	refused(t, p, "", "give 1 or more", "translate", "--beam", "0")
 	refused(t, p, "", "takes one TEXT", "align")
 	if whole2, _ := os.ReadFile("whole.safetensors"); !bytes.Equal(whole, whole2) {
@@ -138,7 +147,10 @@ func TestFill(t *testing.T) {
 	}
 	must(t, p, "", "eval", "--data", "book.txt", "--batch", "4")
 	refused(t, p, "", "no [MASK]", "fill", "To be")
-	refused(t, p, "", "takes one TEXT", "fill")
+	refused(t, p, "", "takes one TEXT", "fill", "[MASK]", "two")
+	if out := must(t, p, "To [MASK], or not\nto be\n", "fill"); strings.Count(out, "\n") != 2 || !strings.HasSuffix(out, "\nto be\n") || strings.Contains(out, "[MASK]") {
+		t.Errorf("of lines fill prints %q", out)
+	}
 	refused(t, p, "", "the model takes 128", "fill", strings.Repeat("question ", 200)+"[MASK]")
 	refused(t, p, "", "give 1 to 8192", "fill", "[MASK]", "--top", "0")
 }

@@ -16,52 +16,77 @@ func (a *program) newFill() *cobra.Command {
 	var path string
 	var top int
 	mask := a.Tokenizer.Piece(a.Info.Masking.Token)
+	var lines lineFlags
 	cmd := &cobra.Command{
-		Use:   "fill TEXT",
+		Use:   "fill [TEXT]",
 		Short: "Fill in what is masked in a text",
 		Long: fmt.Sprintf(`Fill prints the text with each %s replaced by the likeliest token, and then, for each of
-them, the likeliest tokens with their probabilities. All are filled in at once.`, mask),
+them, the likeliest tokens with their probabilities. All are filled in at once.
+
+Without a TEXT it fills in the lines of the standard input, and prints these alone.
+`, mask) + linesHelp,
 		Example: fmt.Sprintf("  %s fill \"It was a dark and stor%s night\"", a.Info.Name, mask),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 1 {
+			if len(args) > 1 {
 				return fmt.Errorf("fill takes one TEXT, in quotes, with %s where something is missing", mask)
+			}
+			if vocab := a.Info.Vocab; top < 1 || top > vocab {
+				return fmt.Errorf("--top %d: give 1 to %d", top, vocab)
 			}
 			lm, err := a.trained(path, checkpoint.LoadWeights)
 			if err != nil {
 				return err
 			}
-			tokens, at, err := a.masked(args[0], mask)
+			m := lm.(model.Predictor)
+			if len(args) == 0 {
+				return a.answerLines(cmd, "", lines, 1, func(_ int, lines []string) ([]reply, error) {
+					replies := make([]reply, len(lines))
+					for i, line := range lines {
+						if replies[i].text = line; strings.Contains(line, mask) {
+							replies[i].text, _, replies[i].err = a.filled(m, line, mask, 1)
+						}
+					}
+					return replies, nil
+				})
+			}
+			s, likeliest, err := a.filled(m, args[0], mask, top)
 			if err != nil {
 				return err
 			}
-			vocab := a.Info.Vocab
-			if top < 1 || top > vocab {
-				return fmt.Errorf("--top %d: give 1 to %d", top, vocab)
-			}
-			b := &model.Batch{Steps: len(tokens), Batch: 1, Tokens: tokens, Targets: make([]int32, len(tokens)), Reset: make([]int32, len(tokens))}
-			logits := lm.(model.Predictor).Logits(b)
-			filled := append([]int32{}, tokens...)
-			row, best := make([]float32, vocab), make([]int32, top)
-			var lines []string
-			for n, i := range at {
-				kernel.Softmax(row, logits[i*vocab:(i+1)*vocab], 1, vocab)
-				kernel.TopK(best, row)
-				filled[i] = best[0]
-				line := fmt.Sprintf("%d:", n+1)
-				for _, t := range best {
-					line += fmt.Sprintf("  %q %.1f %%", a.Tokenizer.Piece(t), 100*row[t])
-				}
-				lines = append(lines, line)
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s\n%s\n", a.Tokenizer.Decode(filled), strings.Join(lines, "\n"))
+			fmt.Fprintf(cmd.OutOrStdout(), "%s\n%s\n", s, strings.Join(likeliest, "\n"))
 			return nil
 		},
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	fs.IntVar(&top, "top", 5, "show this `MANY` tokens for each")
+	lines.add(cmd)
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	return cmd
+}
+
+// filled is a text with its masks filled in, and a line for each with its likeliest tokens.
+func (a *program) filled(m model.Predictor, s, mask string, top int) (text string, likeliest []string, err error) {
+	tokens, at, err := a.masked(s, mask)
+	if err != nil {
+		return "", nil, err
+	}
+	vocab := a.Info.Vocab
+	b := &model.Batch{Steps: len(tokens), Batch: 1, Tokens: tokens, Targets: make([]int32, len(tokens)), Reset: make([]int32, len(tokens))}
+	logits := m.Logits(b)
+	filled := append([]int32{}, tokens...)
+	row, best := make([]float32, vocab), make([]int32, top)
+	for n, i := range at {
+		kernel.Softmax(row, logits[i*vocab:(i+1)*vocab], 1, vocab)
+		kernel.TopK(best, row)
+		filled[i] = best[0]
+		line := fmt.Sprintf("%d:", n+1)
+		for _, t := range best {
+			line += fmt.Sprintf("  %q %.1f %%", a.Tokenizer.Piece(t), 100*row[t])
+		}
+		likeliest = append(likeliest, line)
+	}
+	return a.Tokenizer.Decode(filled), likeliest, nil
 }
 
 // masked turns a text with masks into tokens, and says where the masks are.

@@ -163,38 +163,35 @@ same seed writes the same.`,
 
 func (a *program) newScoreLines() *cobra.Command {
 	var data, path string
+	var f lineFlags
 	cmd := &cobra.Command{
 		Use:   "score",
 		Short: "Tell which lines the discriminator takes for text",
-		Long: `Score prints the discriminator's verdict on each line of a file, a line each: a number that is the
-higher the more the line is like those that the model was trained on. Lines that are longer than the
-model takes have none.`,
+		Long: `Score prints the discriminator's verdict on each line of a file, or of the standard input: a number that
+is the higher the more the line is like those that the model was trained on.
+` + linesHelp,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			m, err := a.imitators(path)
 			if err != nil {
 				return err
 			}
-			set, err := a.lines(data)
-			if err != nil {
-				return err
+			encode := func(s string) ([]int32, error) {
+				return text.EncodeLine(s, a.Tokenizer, *a.Info.Adversary.Text, a.Info.Steps)
 			}
-			if set.Skipped > 0 {
-				return fmt.Errorf("%s: %s of its lines are longer than the %d tokens that the model takes: shorten them", set.Name, thousands(set.Skipped), a.Info.Steps-1)
-			}
-			w := bufio.NewWriter(cmd.OutOrStdout())
-			for _, v := range a.verdicts(m, a.known(set, set.Len())) {
-				fmt.Fprintf(w, "%.6g\n", v)
-			}
-			if err := w.Flush(); err != nil {
-				return fmt.Errorf("can't print: %w", err)
-			}
-			return nil
+			return a.answerLines(cmd, data, f, a.Info.Batch, func(_ int, lines []string) ([]reply, error) {
+				tokens, at, replies := taken(lines, encode)
+				for i, v := range a.verdicts(m, tokens) {
+					replies[at[i]].text = fmt.Sprintf("%.6g", v)
+				}
+				return replies, nil
+			})
 		},
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVar(&data, "data", a.Data, lineData)
+	fs.StringVar(&data, "data", a.Data, lineData+" (default: the standard input)")
+	f.add(cmd)
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	return cmd
 }

@@ -72,16 +72,69 @@ func (f *labelFlags) of(a *program, name string, n int, what string, given bool)
 	return a.labels(f.file, name, n, what)
 }
 
+// labelStream gives the labels of examples that come one after the other.
+type labelStream struct {
+	name, what string // of the examples
+	one        int    // of all of them, where the file names none
+	file       *vector.Labels
+	given      int
+}
+
+// stream is the labels of examples whose number is not known; nil where the model is not conditional.
+func (f *labelFlags) stream(a *program, name, what string, given bool) (*labelStream, error) {
+	if a.Info.Labels == 0 {
+		return nil, nil
+	}
+	one, err := f.single(a, given)
+	s := &labelStream{name: name, what: what, one: one}
+	switch {
+	case err != nil:
+		return nil, err
+	case one < 0 && f.file == "":
+		return nil, a.noLabels(name, what)
+	case one < 0:
+		s.file, err = vector.ReadLabels(f.file, a.Info.Labels)
+	}
+	return s, err
+}
+
+// next is the labels of the next n examples.
+func (s *labelStream) next(n int) ([]int32, error) {
+	if s == nil {
+		return nil, nil
+	}
+	s.given += n
+	if s.file == nil {
+		return repeated(s.one, n), nil
+	}
+	if s.given > len(s.file.Values) {
+		return nil, fmt.Errorf("%s has %d labels, and %s has more %ss: one label must stand for each, in their order", s.file.Name, len(s.file.Values), s.name, s.what)
+	}
+	return s.file.Values[s.given-n : s.given], nil
+}
+
+// end finds labels that are left over.
+func (s *labelStream) end() error {
+	if s == nil || s.file == nil {
+		return nil
+	}
+	return s.file.Of(s.name, s.given, s.what)
+}
+
 // labels reads the labels of n examples of a file.
 func (a *program) labels(path, name string, n int, what string) (*vector.Labels, error) {
 	if path == "" {
-		return nil, fmt.Errorf("no labels: the model is conditional, so name a file with the label of each %s of %s, a whole number a line or IDX, with --labels FILE", what, name)
+		return nil, a.noLabels(name, what)
 	}
 	l, err := vector.ReadLabels(path, a.Info.Labels)
 	if err == nil {
 		err = l.Of(name, n, what)
 	}
 	return l, err
+}
+
+func (a *program) noLabels(name, what string) error {
+	return fmt.Errorf("no labels: the model is conditional, so name a file with the label of each %s of %s, a whole number a line or IDX, with --labels FILE", what, name)
 }
 
 // repeated is n times the label.

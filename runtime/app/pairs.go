@@ -1,12 +1,10 @@
 package app
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -71,68 +69,63 @@ func (f *answerFlags) check(steps int) error {
 	return nil
 }
 
-// answer calls each for the answer to every line, in their order. progress, if any, is told how many are done.
-func (a *program) answer(ctx context.Context, m model.Writer, lines []string, f answerFlags, progress func(done int), each func(i int, s string) error) error {
-	say := func(i int, tokens []int32) error { return each(i, a.Tokenizer.Decode(tokens)) }
-	if f.beam > 1 {
-		dec, ok := m.NewDecoder(f.beam).(model.Encoder)
+// answer gives the model's answers to sources, which are tokens. progress, if any, is told how many are done.
+func (a *program) answer(ctx context.Context, m model.Writer, sources [][]int32, f answerFlags, progress func(done int)) ([]string, error) {
+	answers := make([]string, 0, len(sources))
+	decoder := func(n int) (model.Encoder, error) {
+		dec, ok := m.NewDecoder(n).(model.Encoder)
 		if !ok {
-			return errors.New("the model answers no sources")
+			return nil, errors.New("the model answers no sources")
 		}
-		for i, line := range lines {
-			same := make([]string, f.beam)
-			for k := range same {
-				same[k] = line
-			}
-			source, err := text.Fill(same, a.SourceTokenizer, *a.Info.Source)
+		return dec, nil
+	}
+	if f.beam > 1 {
+		dec, err := decoder(f.beam)
+		if err != nil {
+			return nil, err
+		}
+		for i, x := range sources {
+			found, err := sample.BeamAnswers(ctx, dec, text.Pad(slices.Repeat([][]int32{x}, f.beam)), *a.Info.Source, f.most, f.rank)
 			if err != nil {
-				return fmt.Errorf("line %d: %w", i+1, err)
+				return nil, err
 			}
-			found, err := sample.BeamAnswers(ctx, dec, source, *a.Info.Source, f.most, f.rank)
-			if err != nil {
-				return err
-			}
-			if err := say(i, found[0].Tokens); err != nil {
-				return err
-			}
+			answers = append(answers, a.Tokenizer.Decode(found[0].Tokens))
 			progress(i + 1)
 		}
-		return nil
+		return answers, nil
 	}
-	// Greedily, several lines side by side.
-	for at := 0; at < len(lines); at += a.Info.Batch {
-		part := lines[at:min(at+a.Info.Batch, len(lines))]
-		dec, ok := m.NewDecoder(len(part)).(model.Encoder)
-		if !ok {
-			return errors.New("the model answers no sources")
-		}
-		source, err := text.Fill(part, a.SourceTokenizer, *a.Info.Source)
+	// Greedily, several side by side.
+	for part := range slices.Chunk(sources, a.Info.Batch) {
+		dec, err := decoder(len(part))
 		if err != nil {
-			return fmt.Errorf("lines from %d on: %w", at+1, err)
+			return nil, err
 		}
-		found, err := sample.GreedyAnswers(ctx, dec, source, *a.Info.Source, f.most)
+		found, err := sample.GreedyAnswers(ctx, dec, text.Pad(part), *a.Info.Source, f.most)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		for i, x := range found {
-			if err := say(at+i, x.Tokens); err != nil {
-				return err
-			}
+		for _, x := range found {
+			answers = append(answers, a.Tokenizer.Decode(x.Tokens))
 		}
-		progress(at + len(part))
+		progress(len(answers))
 	}
-	return nil
+	return answers, nil
+}
+
+// source is the tokens of a source.
+func (a *program) source(s string) ([]int32, error) {
+	return text.EncodeSource(s, a.SourceTokenizer, *a.Info.Source)
 }
 
 func (a *program) newTranslate() *cobra.Command {
 	var path string
 	var f answerFlags
+	var lines lineFlags
 	cmd := &cobra.Command{
 		Use:   "translate",
 		Short: "Answer each line of the standard input",
-		Long: `Translate reads lines from the standard input and writes the model's answer to each as a line.
-
-A line that is longer than the model takes is an error that names it.`,
+		Long: `Translate reads lines from the standard input and writes the model's answer to each.
+` + linesHelp,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.check(a.Info.Steps); err != nil {
@@ -142,44 +135,22 @@ A line that is longer than the model takes is an error that names it.`,
 			if err != nil {
 				return err
 			}
-			out := bufio.NewWriter(cmd.OutOrStdout())
-			print := func(_ int, s string) error {
-				_, err := fmt.Fprintln(out, s)
-				return err
-			}
-			if interactive(cmd.InOrStdin()) {
-				in := bufio.NewScanner(cmd.InOrStdin())
-				for in.Scan() {
-					if err := a.answer(cmd.Context(), m.(model.Writer), []string{in.Text()}, f, func(int) {}, print); err != nil {
-						return err
-					}
-					if err := out.Flush(); err != nil {
-						return err
-					}
+			return a.answerLines(cmd, "", lines, a.Info.Batch, func(_ int, lines []string) ([]reply, error) {
+				sources, at, replies := taken(lines, a.source)
+				answers, err := a.answer(cmd.Context(), m.(model.Writer), sources, f, func(int) {})
+				for i, s := range answers {
+					replies[at[i]].text = s
 				}
-				return in.Err()
-			}
-			lines, err := text.Lines("standard input", cmd.InOrStdin())
-			if err != nil {
-				return err
-			}
-			if err := a.answer(cmd.Context(), m.(model.Writer), lines, f, func(int) {}, print); err != nil {
-				return err
-			}
-			return out.Flush()
+				return replies, err
+			})
 		},
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	f.add(fs, a.Info.Steps)
+	lines.add(cmd)
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	return cmd
-}
-
-// interactive reports whether a person types what is read.
-func interactive(r io.Reader) bool {
-	f, ok := r.(*os.File)
-	return ok && terminalWidth(f) > 0
 }
 
 func (a *program) newEvalPairs() *cobra.Command {
@@ -204,18 +175,23 @@ same, and BLEU as sacreBLEU computes it, with its signature.`,
 			if err != nil {
 				return err
 			}
-			answers := make([]string, len(sources))
-			same := 0
-			bar := newCounter(cmd.ErrOrStderr(), len(sources), "lines")
-			err = a.answer(cmd.Context(), m.(model.Writer), sources, f, bar.set, func(i int, s string) error {
-				if answers[i] = s; s == references[i] {
-					same++
+			tokens := make([][]int32, len(sources))
+			for i, s := range sources {
+				if tokens[i], err = a.source(s); err != nil {
+					return fmt.Errorf("%s: line %d: %w", p.input().Name(), i+1, err)
 				}
-				return nil
-			})
+			}
+			bar := newCounter(cmd.ErrOrStderr(), len(sources), "lines")
+			answers, err := a.answer(cmd.Context(), m.(model.Writer), tokens, f, bar.set)
 			bar.end()
 			if err != nil {
 				return err
+			}
+			same := 0
+			for i, s := range answers {
+				if s == references[i] {
+					same++
+				}
 			}
 			b, err := metric.Corpus(answers, references)
 			if err != nil {

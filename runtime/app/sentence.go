@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -60,35 +61,37 @@ func (a *program) sentenceMaterial(f *trainFlags) (*material, error) {
 	return a.pairMaterialOf(f, set, valid, "sentences")
 }
 
-// means encodes sentences, of a conditional model with their labels: the mean of the latent vector of each.
-func (a *program) means(m model.Autoencoder, lines []string, labels []int32) ([]float32, error) {
+// means encodes sentences, which are tokens, of a conditional model with their labels: the mean of the latent vector of each.
+func (a *program) means(m model.Autoencoder, sentences [][]int32, labels []int32) []float32 {
 	var z []float32
-	for at := 0; at < len(lines); at += a.Info.Batch {
-		part := lines[at:min(at+a.Info.Batch, len(lines))]
-		source, err := text.Fill(part, a.Tokenizer, *a.Info.Source)
-		if err != nil {
-			return nil, fmt.Errorf("of the sentences from number %d on, %w", at+1, err)
-		}
+	for part := range slices.Chunk(sentences, a.Info.Batch) {
+		source := text.Pad(part)
 		n := len(part)
 		b := &model.Batch{Steps: 1, Batch: n, Tokens: make([]int32, n), Targets: make([]int32, n), Reset: make([]int32, n), SourceSteps: len(source) / n, Source: source}
 		if labels != nil {
-			b.Labels = labels[at : at+n]
+			b.Labels, labels = labels[:n], labels[n:]
 		}
 		mean, _ := m.Encode(b)
 		z = append(z, mean...)
 	}
-	return z, nil
+	return z
 }
 
-// written is what the decoder writes from any number of latent vectors, of a conditional model with as many labels, a sentence each.
-func (a *program) written(ctx context.Context, m model.Autoencoder, z []float32, labels []int32, opts ...sample.Option) ([]sample.Answer, error) {
+// sentence is the tokens of a sentence.
+func (a *program) sentence(s string) ([]int32, error) {
+	return text.EncodeSource(s, a.Tokenizer, *a.Info.Source)
+}
+
+// written is what the decoder writes from any number of latent vectors, of a conditional model with as many labels, a sentence each. first is the
+// number of the first of them, which decides what is drawn for it.
+func (a *program) written(ctx context.Context, m model.Autoencoder, z []float32, labels []int32, first int, opts ...sample.Option) ([]sample.Answer, error) {
 	var all []sample.Answer
 	width := a.Info.Latent.Width
-	for first := 0; len(z) > 0; {
+	for len(z) > 0 {
 		n := min(a.Info.Batch*width, len(z))
 		var these []int32
 		if a.Info.Labels > 0 {
-			these = labels[first : first+n/width]
+			these, labels = labels[:n/width], labels[n/width:]
 		}
 		found, err := sample.LatentAnswers(ctx, m.(model.Writer).NewDecoder(n/width), z[:n], these, *a.Info.Source, a.Info.Steps-1, first, opts...)
 		if err != nil {
@@ -99,18 +102,6 @@ func (a *program) written(ctx context.Context, m model.Autoencoder, z []float32,
 		z = z[n:]
 	}
 	return all, nil
-}
-
-// reading is where a command reads sentences from: a file, or the standard input.
-func reading(cmd *cobra.Command, path string) ([]string, error) {
-	if path != "" {
-		return text.Paths(path).Lines()
-	}
-	lines, err := text.Lines("standard input", cmd.InOrStdin())
-	if err == nil && len(lines) == 0 {
-		err = errors.New("standard input: there are no sentences")
-	}
-	return lines, err
 }
 
 // writingFlags say how sentences are chosen.
@@ -131,10 +122,10 @@ func (w *writingFlags) options() []sample.Option {
 	return []sample.Option{sample.Temperature(w.temperature), sample.Seed(w.seed)}
 }
 
-// print prints each answer as a line, with something before it.
+// print prints each answer as a line, with something before it; a line break in it is written as \n.
 func (a *program) print(out io.Writer, before string, answers []sample.Answer) error {
 	for _, x := range answers {
-		if _, err := fmt.Fprintln(out, before+a.Tokenizer.Decode(x.Tokens)); err != nil {
+		if _, err := fmt.Fprintln(out, before+oneLine(a.Tokenizer.Decode(x.Tokens))); err != nil {
 			return err
 		}
 	}
@@ -163,7 +154,7 @@ same seed writes the same.` + a.eachLabel("latent vectors") + a.labelledLines(),
 			z := make([]float32, number*a.Info.Latent.Width)
 			latent.Prior(z, w.seed)
 			return labels.each(a, cmd.Flags().Changed("label"), func(label int) error {
-				answers, err := a.written(cmd.Context(), m, z, repeated(label, number), w.options()...)
+				answers, err := a.written(cmd.Context(), m, z, repeated(label, number), 0, w.options()...)
 				if err != nil {
 					return err
 				}
@@ -186,51 +177,78 @@ func (a *program) newReconstructSentences() *cobra.Command {
 	var data, path string
 	var w writingFlags
 	var labels labelFlags
+	var f lineFlags
 	cmd := &cobra.Command{
 		Use:   "reconstruct",
 		Short: "Write each sentence again from its latent vector",
 		Long: `Reconstruct reads sentences, a line each, and prints what the decoder writes from the mean of the latent
-vector of each.`,
+vector of each.
+` + linesHelp,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			m, lines, given, err := a.withSentences(cmd, path, data, labels)
-			if err != nil {
-				return err
-			}
-			z, err := a.means(m, lines, given)
-			if err != nil {
-				return err
-			}
-			answers, err := a.written(cmd.Context(), m, z, given, w.options()...)
-			if err != nil {
-				return err
-			}
-			return a.print(cmd.OutOrStdout(), "", answers)
+			return a.encodeLines(cmd, path, data, labels, f, func(m model.Autoencoder, first int, _ []string, z []float32, kinds []int32) ([]string, error) {
+				answers, err := a.written(cmd.Context(), m, z, kinds, first, w.options()...)
+				var all []string
+				for _, x := range answers {
+					all = append(all, a.Tokenizer.Decode(x.Tokens))
+				}
+				return all, err
+			})
 		},
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().StringVar(&data, "data", "", sentenceData+" (default: the standard input)")
 	labels.addBoth(a, cmd.Flags())
 	w.add(cmd)
+	f.add(cmd)
 	cmd.Flags().StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	return cmd
 }
 
-// withSentences makes the model, and reads the sentences that a command is for, with their labels where it is conditional.
-func (a *program) withSentences(cmd *cobra.Command, path, data string, f labelFlags) (model.Autoencoder, []string, []int32, error) {
+// encodeLines answers sentences, a line each, of a conditional model with their labels. answer gets the lines that the model
+// takes, the means of their latent vectors and their labels, and answers each; first is the number of the first of them, from 0.
+func (a *program) encodeLines(cmd *cobra.Command, path, data string, labels labelFlags, f lineFlags,
+	answer func(m model.Autoencoder, first int, lines []string, z []float32, kinds []int32) ([]string, error)) error {
 	m, err := a.autoencoder(path)
 	if err != nil {
-		return nil, nil, nil, err
+		return err
 	}
-	lines, err := reading(cmd, data)
-	if err != nil || a.Info.Labels == 0 {
-		return m, lines, nil, err
-	}
-	l, err := f.of(a, cmp.Or(data, "the standard input"), len(lines), "sentence", cmd.Flags().Changed("label"))
+	of, err := labels.stream(a, cmp.Or(data, "the standard input"), "sentence", cmd.Flags().Changed("label"))
 	if err != nil {
-		return nil, nil, nil, err
+		return err
 	}
-	return m, lines, l.Values, nil
+	err = a.answerLines(cmd, data, f, a.Info.Batch, func(first int, lines []string) ([]reply, error) {
+		sentences, at, replies := taken(lines, a.sentence)
+		kinds, err := of.next(len(lines))
+		if err != nil {
+			return nil, err
+		}
+		// Those that are taken stand in runs, so that what is drawn for each follows from its number.
+		for from := 0; from < len(at); {
+			to := from + 1
+			for to < len(at) && at[to] == at[to-1]+1 {
+				to++
+			}
+			low, high := at[from], at[to-1]+1
+			var these []int32
+			if kinds != nil {
+				these = kinds[low:high]
+			}
+			answers, err := answer(m, first+low, lines[low:high], a.means(m, sentences[from:to], these), these)
+			if err != nil {
+				return nil, err
+			}
+			for i, s := range answers {
+				replies[low+i].text = s
+			}
+			from = to
+		}
+		return replies, nil
+	})
+	if err != nil {
+		return err
+	}
+	return of.end()
 }
 
 func (a *program) newInterpolateSentences() *cobra.Command {
@@ -261,14 +279,19 @@ between the means of their latent vectors.`,
 			if a.Info.Labels > 0 {
 				kinds = repeated(labels.one, max(2, steps))
 			}
-			ends, err := a.means(m, args, kinds)
-			if err != nil {
-				return err
+			var sentences [][]int32
+			for _, s := range args {
+				x, err := a.sentence(s)
+				if err != nil {
+					return fmt.Errorf("%q: %w", s, err)
+				}
+				sentences = append(sentences, x)
 			}
+			ends := a.means(m, sentences, kinds)
 			width := a.Info.Latent.Width
 			way := make([]float32, steps*width)
 			latent.Between(way, ends[:width], ends[width:], steps)
-			answers, err := a.written(cmd.Context(), m, way, kinds, w.options()...)
+			answers, err := a.written(cmd.Context(), m, way, kinds, 0, w.options()...)
 			if err != nil {
 				return err
 			}
@@ -285,8 +308,9 @@ between the means of their latent vectors.`,
 
 // sentenceCode is a line of encode.
 type sentenceCode struct {
-	Text string    `json:"text"`
-	Mean []float32 `json:"mean"`
+	Text  string    `json:"text"`
+	Mean  []float32 `json:"mean,omitempty"`
+	Error string    `json:"error,omitempty"`
 }
 
 func (a *program) newEncodeSentences() *cobra.Command {
@@ -296,26 +320,28 @@ func (a *program) newEncodeSentences() *cobra.Command {
 		Use:   "encode",
 		Short: "Print the mean of each sentence's latent vector as a line of JSON",
 		Long: `Encode reads sentences, a line each, and prints for each a line such as
-{"text":"A dog runs.","mean":[0.12,-1.3]}: for search, clustering and plots.`,
+{"text":"A dog runs.","mean":[0.12,-1.3]}: for search, clustering and plots. A line that the model
+cannot take, such as one that is too long, has an "error" in place of the mean, which is also printed
+on the standard error; the others are encoded all the same, and the exit status is 1 at the end.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			m, lines, given, err := a.withSentences(cmd, path, data, labels)
-			if err != nil {
-				return err
-			}
-			z, err := a.means(m, lines, given)
-			if err != nil {
-				return err
-			}
-			e := json.NewEncoder(cmd.OutOrStdout())
-			e.SetEscapeHTML(false)
 			width := a.Info.Latent.Width
-			for i, line := range lines {
-				if err := e.Encode(sentenceCode{line, z[i*width : (i+1)*width]}); err != nil {
-					return err
+			return a.encodeLines(cmd, path, data, labels, lineFlags{of: func(line string, r reply) any {
+				if r.err != nil {
+					return sentenceCode{Text: line, Error: r.err.Error()}
 				}
-			}
-			return nil
+				return json.RawMessage(r.text)
+			}}, func(_ model.Autoencoder, _ int, lines []string, z []float32, _ []int32) ([]string, error) {
+				var all []string
+				for i, line := range lines {
+					code, err := jsonLine(sentenceCode{Text: line, Mean: z[i*width : (i+1)*width]})
+					if err != nil {
+						return nil, err
+					}
+					all = append(all, code)
+				}
+				return all, nil
+			})
 		},
 	}
 	cmd.Flags().SortFlags = false
@@ -333,7 +359,7 @@ func (a *program) accuracy(ctx context.Context, m model.Autoencoder, data latent
 	data.Rewind()
 	for data.Next(&b) {
 		mean, _ := m.Encode(&b)
-		answers, err := a.written(ctx, m, append([]float32{}, mean...), b.Labels)
+		answers, err := a.written(ctx, m, append([]float32{}, mean...), b.Labels, 0)
 		if err != nil {
 			return 0, 0, err
 		}

@@ -112,17 +112,19 @@ func TestSentenceErrors(t *testing.T) {
 	if status != 0 || json.Unmarshal([]byte(strings.Split(out, "\n")[3]), &line) != nil || line.Text != "bb" || len(line.Mean) != 5 {
 		t.Errorf("encode prints %q, %s", out, errOut)
 	}
+	if status, out, errOut := run("reconstruct", "--data", "long.txt"); status != 1 || strings.Count(out, "\n") != 2 || !strings.Contains(errOut, "long.txt:2: the source has 20 tokens, the model takes") {
+		t.Errorf("status %d, %q, %s", status, out, errOut)
+	}
 	for want, args := range map[string][]string{
-		"no sentences: name a file":               {"eval"},
-		"none cannot be read":                     {"eval", "--data", "none"},
-		"bad.txt: source 2":                       {"eval", "--data", "bad.txt"},
-		"empty.txt: there are no lines\n":         {"eval", "--data", "empty.txt"},
-		"empty.txt: there are no lines":           {"reconstruct", "--data", "empty.txt"},
-		"source 2 has 20 tokens, the model takes": {"reconstruct", "--data", "long.txt"},
-		"interpolate takes two sentences":         {"interpolate", "ab"},
-		"--steps 1":                               {"interpolate", "ab", "bb", "--steps", "1"},
-		"--number 0":                              {"sample", "-n", "0"},
-		"temperature":                             {"sample", "--temperature", "-1"},
+		"no sentences: name a file":       {"eval"},
+		"none cannot be read":             {"eval", "--data", "none"},
+		"bad.txt: source 2":               {"eval", "--data", "bad.txt"},
+		"empty.txt: there are no lines\n": {"eval", "--data", "empty.txt"},
+		"empty.txt: there are no lines":   {"reconstruct", "--data", "empty.txt"},
+		"interpolate takes two sentences": {"interpolate", "ab"},
+		"--steps 1":                       {"interpolate", "ab", "bb", "--steps", "1"},
+		"--number 0":                      {"sample", "-n", "0"},
+		"temperature":                     {"sample", "--temperature", "-1"},
 	} {
 		status, out, errOut := run(args...)
 		if status != 1 || !strings.Contains(errOut, want) || strings.Contains(errOut, "goroutine") || out != "" {

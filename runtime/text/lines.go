@@ -3,6 +3,7 @@ package text
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 
 	"github.com/gradsmith/gradsmith/runtime/model"
@@ -29,19 +30,14 @@ func NewLineSet(name string, lines []string, t Tokenizer, format model.Imitation
 	fmt.Fprintf(hash, "%s\n%d\n", t.Digest(), steps)
 	for i, line := range lines {
 		fmt.Fprintf(hash, "%q\n", line)
-		x, err := t.Encode(line)
-		if err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", name, i+1, err)
-		}
-		switch {
-		case format.End < 0 && len(x) != steps:
-			return nil, fmt.Errorf("%s:%d: the line has %s, and lines of this model are all of %d", name, i+1, count(len(x), "token"), steps)
-		case len(x) > steps, len(x) == steps && format.End >= 0:
+		x, err := EncodeLine(line, t, format, steps)
+		var long *LongLineError
+		if errors.As(err, &long) {
 			s.Skipped++
 			continue
 		}
-		for len(x) < steps {
-			x = append(x, format.End)
+		if err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", name, i+1, err)
 		}
 		s.tokens = append(s.tokens, x...)
 	}
@@ -50,6 +46,35 @@ func NewLineSet(name string, lines []string, t Tokenizer, format model.Imitation
 	}
 	s.Digest = hex.EncodeToString(hash.Sum(nil))
 	return s, nil
+}
+
+// A LongLineError tells of a line that is longer than a model takes.
+type LongLineError struct {
+	Tokens int // of the line
+	Most   int // that the model takes
+}
+
+// Error gives both numbers.
+func (e *LongLineError) Error() string {
+	return fmt.Sprintf("the line has %s, the model takes %d: shorten it", count(e.Tokens, "token"), e.Most)
+}
+
+// EncodeLine is the tokens of a line, filled to steps of them with the one that ends it. A line that leaves no room for its end is
+// a [*LongLineError]; where lines have no end, one of another length is an error.
+func EncodeLine(line string, t Tokenizer, format model.Imitation, steps int) ([]int32, error) {
+	x, err := t.Encode(line)
+	switch {
+	case err != nil:
+		return nil, err
+	case format.End < 0 && len(x) != steps:
+		return nil, fmt.Errorf("the line has %s, and lines of this model are all of %d", count(len(x), "token"), steps)
+	case len(x) > steps, len(x) == steps && format.End >= 0:
+		return nil, &LongLineError{len(x), steps - 1}
+	}
+	for len(x) < steps {
+		x = append(x, format.End)
+	}
+	return x, nil
 }
 
 // Len is the number of lines.

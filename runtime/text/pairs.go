@@ -321,28 +321,44 @@ func (b *Batches) Next(w *model.Batch) bool {
 	return true
 }
 
+// EncodeSource is the tokens of a source for an encoder, with the one behind its end. A source that is longer than the model
+// takes is an error.
+func EncodeSource(s string, from Tokenizer, f model.Source) ([]int32, error) {
+	x, err := from.Encode(s)
+	if err != nil {
+		return nil, err
+	}
+	if len(x)+1 > f.Steps {
+		return nil, fmt.Errorf("the source has %s, the model takes %d: shorten it", count(len(x), "token"), f.Steps-1)
+	}
+	return append(x, f.End), nil
+}
+
+// Pad lays sources side by side, [steps, len(sources)], each filled behind its end with tokens of -1.
+func Pad(sources [][]int32) []int32 {
+	steps := 1
+	for _, x := range sources {
+		steps = max(steps, len(x))
+	}
+	out := make([]int32, steps*len(sources))
+	for i := range out {
+		out[i] = -1
+		if t, row := i/len(sources), sources[i%len(sources)]; t < len(row) {
+			out[i] = row[t]
+		}
+	}
+	return out
+}
+
 // Fill makes the source of a batch of texts for an encoder, [steps, len(texts)], each with the token behind its end. The
 // error of a text that is too long names its number, from 1.
 func Fill(texts []string, from Tokenizer, f model.Source) ([]int32, error) {
 	rows := make([][]int32, len(texts))
-	steps := 1
 	for i, s := range texts {
-		x, err := from.Encode(s)
-		if err != nil {
+		var err error
+		if rows[i], err = EncodeSource(s, from, f); err != nil {
 			return nil, fmt.Errorf("source %d: %w", i+1, err)
 		}
-		if len(x)+1 > f.Steps {
-			return nil, fmt.Errorf("source %d has %s, the model takes %d: shorten it", i+1, count(len(x), "token"), f.Steps-1)
-		}
-		rows[i] = append(x, f.End)
-		steps = max(steps, len(rows[i]))
 	}
-	out := make([]int32, steps*len(texts))
-	for i := range out {
-		out[i] = -1
-		if t, row := i/len(texts), rows[i%len(texts)]; t < len(row) {
-			out[i] = row[t]
-		}
-	}
-	return out, nil
+	return Pad(rows), nil
 }

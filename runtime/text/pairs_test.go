@@ -167,7 +167,7 @@ func TestReadPairs(t *testing.T) {
 			t.Errorf("the error is %v, want one with %q", err, want)
 		}
 	}
-	if _, err := Fill([]string{"a", "abab"}, from, o.Source); err == nil || !strings.Contains(err.Error(), "source 2 has 4 tokens, the model takes 3") {
+	if _, err := Fill([]string{"a", "abab"}, from, o.Source); err == nil || !strings.Contains(err.Error(), "source 2: the source has 4 tokens, the model takes 3") {
 		t.Errorf("a long source gives %v", err)
 	}
 	if got, err := Fill([]string{"a", "ab"}, from, o.Source); err != nil || !slices.Equal(got, []int32{0, 0, 2, 1, -1, 2}) {
