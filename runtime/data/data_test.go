@@ -163,6 +163,8 @@ func TestEnd(t *testing.T) {
 	}
 }
 
+const log = `{"step":1,"seconds":0.1,"loss":2,"norm":1,"rate":0.1,"tokens":10}` + "\n"
+
 func TestNotText(t *testing.T) {
 	dir := t.TempDir()
 	header := `{"__metadata__":{"gradsmith.format":"1"}}`
@@ -175,7 +177,7 @@ func TestNotText(t *testing.T) {
 		"is an array of NumPy (NPY), not text":                 []byte("\x93NUMPY\x01\x00"),
 		"is a model's checkpoint (safetensors), not text":      []byte("\x40\x00\x00\x00\x00\x00\x00\x00{\"a\":"),
 		"is a checkpoint of gradsmith, which is not data":      checkpoint,
-		"is the log of a training, which is not data":          []byte(`{"step":1,"seconds":0.1,"loss":2}` + "\n"),
+		"is a log of gradsmith, which is not data":             []byte(log),
 		"byte 3 is zero":                                       []byte("abc\x00"),
 		"it may be UTF-16 without a byte order mark":           utf16Of(binary.LittleEndian, "plain text")[2:],
 		"byte 70000 is zero":                                   append(bytes.Repeat([]byte("a"), 70000), 0),
@@ -223,7 +225,7 @@ func TestFiles(t *testing.T) {
 		write(t, filepath.Join(real, name), []byte("text"))
 	}
 	write(t, filepath.Join(other, "e.txt"), []byte("text"))
-	write(t, filepath.Join(real, "log.txt"), []byte(`{"step":1,"seconds":0.1,"loss":2}`))
+	write(t, filepath.Join(real, "log.txt"), []byte(log))
 	header := `{"__metadata__":{"gradsmith.format":"1"}}`
 	write(t, filepath.Join(real, "best.txt"), append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header...))
 	link := func(old, new string) {

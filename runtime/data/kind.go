@@ -1,9 +1,7 @@
 package data
 
 import (
-	"bytes"
 	"encoding/binary"
-	"regexp"
 	"strings"
 )
 
@@ -88,18 +86,4 @@ func looksLikeText(head []byte) bool {
 // isSafetensors reports whether a file that begins with head holds tensors: the length of a JSON object, and this.
 func isSafetensors(head []byte) bool {
 	return len(head) > 9 && binary.LittleEndian.Uint64(head) < 1<<32 && head[8] == '{'
-}
-
-// logLine is how a line of a training's log begins.
-var logLine = regexp.MustCompile(`^\{"step":[0-9]+,"seconds":[-+.0-9eE]+,"(loss|validation)":`)
-
-// own says which file that gradsmith itself writes beside data begins with head; it is empty for all others.
-func own(head []byte) string {
-	switch {
-	case isSafetensors(head) && bytes.Contains(head, []byte(`"gradsmith.`)):
-		return "a checkpoint of gradsmith"
-	case logLine.Match(head):
-		return "the log of a training"
-	}
-	return ""
 }

@@ -8,6 +8,8 @@ import (
 	"io"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/gradsmith/gradsmith/runtime/files"
 )
 
 // Text reads the content as UTF-8 without a byte order mark. UTF-16 and UTF-32 with one are decoded. Content that is not
@@ -19,8 +21,8 @@ func (r *Reader) Text() (io.Reader, error) {
 	if err != nil && err != io.EOF {
 		return nil, err
 	}
-	if what := own(head); what != "" {
-		return nil, fmt.Errorf("is %s, which is not data", what)
+	if what := files.OwnHead(r.Name, head); what != "" {
+		return nil, fmt.Errorf("is a %s of gradsmith, which is not data", what)
 	}
 	var in io.Reader = r.in
 	for _, m := range marks {
@@ -41,7 +43,7 @@ func (r *Reader) Text() (io.Reader, error) {
 }
 
 // headSize is how much of a file says what it is.
-const headSize = 4096
+const headSize = files.HeadSize
 
 // encoding is an encoding of Unicode and the byte order mark that tells of it.
 type encoding struct {

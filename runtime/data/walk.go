@@ -1,7 +1,6 @@
 package data
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/gradsmith/gradsmith/runtime/files"
 )
 
 // Files is the files that paths name, in their order: a file itself, and of a folder all files in it whose names match a
@@ -20,30 +21,26 @@ func Files(match string, paths ...string) ([]string, error) {
 	if _, err := filepath.Match(match, ""); err != nil {
 		return nil, fmt.Errorf("the pattern %q for names of files is not valid: %w", match, err)
 	}
-	var files []string
+	var all []string
 	for _, path := range paths {
 		info, err := os.Stat(path)
 		if err != nil {
 			return nil, unreadable(path, err)
 		}
 		if !info.IsDir() {
-			files = append(files, path)
+			all = append(all, path)
 			continue
 		}
-		before, left := len(files), 0
+		before, left := len(all), 0
 		hidden := func(path string) bool { return strings.HasPrefix(filepath.Base(path), ".") }
 		err = Walk(path, hidden, func(path string) error {
 			if ok, _ := filepath.Match(match, filepath.Base(path)); match != "" && !ok {
 				return nil
 			}
-			mine, err := isOwn(path)
-			if err != nil {
-				return err
-			}
-			if mine {
+			if files.Own(path) != "" {
 				left++
 			} else {
-				files = append(files, path)
+				all = append(all, path)
 			}
 			return nil
 		}, func(c *CycleError) error { return c })
@@ -52,7 +49,7 @@ func Files(match string, paths ...string) ([]string, error) {
 			return nil, unreadable(path, err)
 		case err != nil:
 			return nil, err
-		case len(files) > before:
+		case len(all) > before:
 		case left > 0:
 			return nil, fmt.Errorf("%s: no file is in it but what trainings wrote", path)
 		case match != "":
@@ -61,10 +58,10 @@ func Files(match string, paths ...string) ([]string, error) {
 			return nil, fmt.Errorf("%s: no file is in it", path)
 		}
 	}
-	if len(files) == 0 {
+	if len(all) == 0 {
 		return nil, errors.New("no data: no file is named")
 	}
-	return files, nil
+	return all, nil
 }
 
 // A CycleError tells of a link that leads back into a folder that holds it.
@@ -145,15 +142,4 @@ func (w *walker) walk(folders []folder) error {
 		}
 	}
 	return nil
-}
-
-// isOwn reports whether a training wrote the file at path.
-func isOwn(path string) (bool, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	head, _ := bufio.NewReaderSize(f, headSize).Peek(headSize)
-	return own(head) != "", nil
 }
