@@ -1,0 +1,315 @@
+package constrain
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+)
+
+// MostStacks is the number of places of a grammar that a text may be at all at once, and mostWork that of the places that
+// may be looked at for a mask: a second's work, where ordinary grammars take a few thousand.
+const (
+	MostStacks = 20_000
+	mostWork   = 2_000_000
+)
+
+// ErrTooAmbiguous is what a grammar gives that could be at more than [MostStacks] places of its rules at once, or at so many
+// that a mask would take too long to find.
+var ErrTooAmbiguous = errors.New("constrain: the grammar is too ambiguous: the text could be at too many places of it at once; let fewer of its alternatives begin alike")
+
+// state is what may follow a text: a set of stacks of nodes. Stacks that end alike share that part, and equal sets are the
+// same state. In a state that a text can be in all nodes at the top read bytes; below are those that calls return to.
+type state struct {
+	items   []item // sorted by node, each once
+	payload any    // of a function's language, in place of items
+	end     bool   // the text may end here: a stack of the set is empty
+	id      uint32
+	// distance is the length in bytes of the shortest text that may follow, or -1 where it is not yet known.
+	distance int32
+	text     []byte // that text, where it was needed
+
+	next   []*state // by class of bytes; nil where it is not yet known
+	mask   *Mask
+	near   map[int]*Mask // with few tokens left, by their number
+	tokens int32         // most that the shortest way to the end takes, 0 where it is not yet known
+	plain  int16         // plain characters that may follow in any order, counted to most; -1 where it is not yet known
+	peak   int32         // the largest distance of the states that plain characters lead to
+	chars  []*state      // the states after a plain character, in any order
+	link   *state        // the next one of the same hash
+}
+
+// item is the node at the top of stacks and the set of what is below.
+type item struct {
+	node int32
+	rest *state
+}
+
+// machine is a language that is a function of the caller's.
+type machine interface {
+	start() any
+	step(payload any, b byte) (any, bool)
+	end(payload any) bool
+}
+
+// engine finds states and remembers them.
+type engine struct {
+	automata *automata
+	machine  machine
+	classOf  [256]uint8 // bytes that no edge tells apart are of one class
+	classes  int
+
+	known  map[uint64]*state
+	loads  map[any]*state
+	unions map[[2]*state]*state
+	first  *state
+	dead   *state
+	ids    uint32
+	err    error // of the last step that was too much
+	work   int   // since the last mask
+
+	used, most int // bytes that are remembered, about
+
+	// working space
+	visited map[item]bool
+	visit   []item
+	found   []item
+}
+
+func newEngine(a *automata, m machine) *engine {
+	e := &engine{automata: a, machine: m, dead: &state{}, visited: map[item]bool{}, most: defaultMemory}
+	if m != nil {
+		e.classes = 256
+		for b := range e.classOf {
+			e.classOf[b] = uint8(b)
+		}
+	} else {
+		var cut [257]bool
+		for i := range a.nodes {
+			for _, x := range a.nodes[i].edges {
+				cut[x.lo], cut[int(x.hi)+1] = true, true
+			}
+		}
+		for b := 1; b < 256; b++ {
+			e.classOf[b] = e.classOf[b-1]
+			if cut[b] {
+				e.classOf[b]++
+			}
+		}
+		e.classes = int(e.classOf[255]) + 1
+	}
+	e.forget()
+	return e
+}
+
+// forget drops all that is remembered. States that are in use stay usable.
+func (e *engine) forget() {
+	e.known, e.unions, e.loads, e.used = map[uint64]*state{}, map[[2]*state]*state{}, map[any]*state{}, 0
+	e.visited = map[item]bool{} // a map does not shrink
+	if e.machine != nil {
+		e.first = e.load(e.machine.start())
+		return
+	}
+	done := e.intern(nil, true)
+	e.visit = append(e.visit[:0], item{e.automata.root, done})
+	e.first = e.close()
+}
+
+// load gives the state of a function's payload.
+func (e *engine) load(p any) *state {
+	if s := e.loads[p]; s != nil {
+		return s
+	}
+	e.ids++
+	s := &state{payload: p, end: e.machine.end(p), id: e.ids, distance: -1, plain: -1}
+	if s.end {
+		s.distance = 0
+	}
+	e.loads[p] = s
+	e.used += 200
+	return s
+}
+
+// intern gives the one state of these items. It keeps the slice where there was none.
+func (e *engine) intern(items []item, end bool) *state {
+	h := uint64(14695981039346656037)
+	if end {
+		h++
+	}
+	for _, x := range items {
+		h = (h ^ uint64(x.node)) * 1099511628211
+		h = (h ^ uint64(x.rest.id)) * 1099511628211
+		h ^= h >> 29
+	}
+	for s := e.known[h]; s != nil; s = s.link {
+		if s.end == end && slices.Equal(s.items, items) {
+			return s
+		}
+	}
+	e.ids++
+	s := &state{items: slices.Clone(items), end: end, id: e.ids, plain: -1, link: e.known[h]}
+	s.distance = far
+	if end {
+		s.distance = 0
+	}
+	for _, x := range items {
+		s.distance = min(s.distance, e.automata.distance[x.node]+x.rest.distance)
+	}
+	e.known[h] = s
+	e.used += 200 + 16*len(items)
+	return s
+}
+
+// union is the set of the stacks of both.
+func (e *engine) union(a, b *state) *state {
+	if a == b {
+		return a
+	}
+	if a.id > b.id {
+		a, b = b, a
+	}
+	key := [2]*state{a, b}
+	if s := e.unions[key]; s != nil {
+		return s
+	}
+	e.work += len(a.items) + len(b.items)
+	items := make([]item, 0, len(a.items)+len(b.items))
+	i, j := 0, 0
+	for i < len(a.items) && j < len(b.items) {
+		x, y := a.items[i], b.items[j]
+		switch {
+		case x.node < y.node:
+			items = append(items, x)
+			i++
+		case x.node > y.node:
+			items = append(items, y)
+			j++
+		default:
+			items = append(items, item{x.node, e.union(x.rest, y.rest)})
+			i++
+			j++
+		}
+	}
+	items = append(append(items, a.items[i:]...), b.items[j:]...)
+	s := e.intern(items, a.end || b.end)
+	e.unions[key] = s
+	e.used += 64
+	return s
+}
+
+// close follows moves, calls and returns from the items of e.visit until all nodes at the top read bytes.
+func (e *engine) close() *state {
+	clear(e.visited)
+	e.found = e.found[:0]
+	end := false
+	for _, x := range e.visit {
+		e.visited[x] = true
+	}
+	push := func(x item) {
+		if !e.visited[x] {
+			e.visited[x] = true
+			e.visit = append(e.visit, x)
+		}
+	}
+	for len(e.visit) > 0 {
+		if e.work++; len(e.visited) > MostStacks || e.work > mostWork {
+			e.err = ErrTooAmbiguous
+			e.visit = e.visit[:0]
+			return e.dead
+		}
+		x := e.visit[len(e.visit)-1]
+		e.visit = e.visit[:len(e.visit)-1]
+		n := &e.automata.nodes[x.node]
+		if len(n.edges) > 0 {
+			e.found = append(e.found, x)
+		}
+		for _, m := range n.moves {
+			push(item{m, x.rest})
+		}
+		for _, c := range n.calls {
+			rest := x.rest
+			// Nothing to come back for, as in lists that are written as recursion: their stacks do not grow.
+			if to := &e.automata.nodes[c.to]; !(to.accept && len(to.edges)+len(to.moves)+len(to.calls) == 0) {
+				rest = e.intern([]item{{c.to, x.rest}}, false)
+			}
+			push(item{e.automata.starts[c.rule], rest})
+		}
+		if n.accept {
+			end = end || x.rest.end
+			for _, y := range x.rest.items {
+				push(y)
+			}
+		}
+	}
+	slices.SortFunc(e.found, func(a, b item) int {
+		return cmp.Or(cmp.Compare(a.node, b.node), cmp.Compare(a.rest.id, b.rest.id))
+	})
+	out := e.found[:0]
+	for _, x := range e.found {
+		if n := len(out); n > 0 && out[n-1].node == x.node {
+			out[n-1].rest = e.union(out[n-1].rest, x.rest)
+			continue
+		}
+		out = append(out, x)
+	}
+	if len(out) == 0 && !end {
+		return e.dead
+	}
+	return e.intern(out, end)
+}
+
+// step gives the state after a byte, e.dead where there is none.
+func (e *engine) step(s *state, b byte) *state {
+	if s.next == nil {
+		s.next = make([]*state, e.classes)
+		e.used += 8 * e.classes
+	}
+	next := &s.next[e.classOf[b]]
+	if *next != nil {
+		return *next
+	}
+	if e.machine != nil {
+		*next = e.dead
+		if p, ok := e.machine.step(s.payload, b); ok {
+			*next = e.load(p)
+		}
+		return *next
+	}
+	e.visit = e.visit[:0]
+	for _, x := range s.items {
+		for _, y := range e.automata.nodes[x.node].edges {
+			if y.lo <= b && b <= y.hi {
+				e.visit = append(e.visit, item{y.to, x.rest})
+			}
+		}
+	}
+	if len(e.visit) == 0 {
+		*next = e.dead
+		return e.dead
+	}
+	to := e.close()
+	if e.err == nil {
+		*next = to
+	}
+	return to
+}
+
+// shortest is the shortest text that may follow s, whose distance is known and not far.
+func (e *engine) shortest(s *state) []byte {
+	if s.text != nil || s.distance == 0 {
+		return s.text
+	}
+	text := make([]byte, 0, s.distance)
+	for at := s; len(text) < int(s.distance); {
+		best := -1
+		for i, x := range at.items {
+			if best < 0 || e.automata.distance[x.node]+x.rest.distance < e.automata.distance[at.items[best].node]+at.items[best].rest.distance {
+				best = i
+			}
+		}
+		text = e.automata.shortest(text, at.items[best].node)
+		at = at.items[best].rest
+	}
+	s.text = text
+	e.used += len(text)
+	return text
+}
