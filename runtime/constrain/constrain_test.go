@@ -46,6 +46,53 @@ func must(t testing.TB) func(l *Language, err error) *Language {
 	}
 }
 
+// TestPhrases compares with package strings.
+func TestPhrases(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 9))
+	letters := func(n int) string {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = "ab"[r.IntN(2)]
+		}
+		return string(b)
+	}
+	for range 200 {
+		var p Phrases
+		for range r.IntN(4) {
+			p.Required = append(p.Required, letters(1+r.IntN(4)))
+		}
+		for range r.IntN(3) {
+			p.Banned = append(p.Banned, letters(2+r.IntN(4)))
+		}
+		l, err := Containing(p)
+		if err != nil {
+			continue
+		}
+		c, err := l.Compile(bytesAlone)
+		if err != nil {
+			continue // what is required and what is banned exclude each other
+		}
+		for range 100 {
+			s := letters(r.IntN(15))
+			want := true
+			for _, x := range p.Required {
+				want = want && strings.Contains(s, x)
+			}
+			for _, x := range p.Banned {
+				want = want && !strings.Contains(s, x)
+			}
+			if got, _ := accepts(c, s); got != want {
+				t.Fatalf("%+v: %q: %v", p, s, got)
+			}
+		}
+	}
+	for _, p := range []Phrases{{Required: []string{""}}, {Banned: []string{""}}, {Required: []string{"abc"}, Banned: []string{"b"}}, {Required: make([]string, 17)}} {
+		if _, err := Containing(p); err == nil {
+			t.Errorf("%+v is no error", p)
+		}
+	}
+}
+
 func compile(t testing.TB, l *Language, v *Vocabulary) *Constraint {
 	t.Helper()
 	c, err := l.Compile(v)
@@ -172,6 +219,7 @@ func TestMasks(t *testing.T) {
 		"any json":   must(t)(JSONSchema([]byte(`{}`), FreeSpacing)),
 		"schema":     must(t)(JSONSchema([]byte(person), FreeSpacing)),
 		"func":       brackets(),
+		"phrases":    must(t)(Containing(Phrases{Required: []string{"quick", "abab"}, Banned: []string{"fox", "x", "name"}})),
 	}
 	for _, p := range patterns {
 		languages[p] = must(t)(Regexp(p))
@@ -263,6 +311,9 @@ func TestLimit(t *testing.T) {
 		"date":       must(t)(Regexp(`[0-9]{4}-[0-9]{2}-[0-9]{2}`)),
 		"long":       must(t)(Regexp(`(abc|the quick brown fox){3,9}ä`)),
 		"func":       brackets(),
+		"phrases":    must(t)(Containing(Phrases{Required: []string{"quick", "abab"}, Banned: []string{"fox", "x", "name"}})),
+		"both":       And(must(t)(Regexp(`[a-z ]{5,40}`)), must(t)(Containing(Phrases{Required: []string{"quick b"}, Banned: []string{"ab", "  "}}))),
+		"both json":  And(must(t)(JSONSchema([]byte(person), FreeSpacing)), must(t)(Containing(Phrases{Banned: []string{"  ", "\\", "e1"}}))),
 	} {
 		t.Run(name, func(t *testing.T) {
 			for i, v := range []*Vocabulary{bytesAlone, pieced(700, 1, true), pieced(1500, 2, true)} {

@@ -24,25 +24,18 @@ type Constraint struct {
 // Compile makes the constraint of a language. It tells what is wrong: a rule that begins with itself, a language that is
 // too large, or one of which the vocabulary can write no text.
 func (l *Language) Compile(v *Vocabulary) (*Constraint, error) {
-	c := &Constraint{vocabulary: v, free: true}
-	if l.machine != nil {
-		c.engine = newEngine(nil, l.machine)
-		c.free = false
-	} else {
-		a, err := build(l, &v.has)
-		if err != nil {
-			return nil, err
-		}
-		for i := range a.nodes {
-			for _, e := range a.nodes[i].edges {
-				for b := int(e.lo); b <= int(e.hi); b++ {
+	e, err := engineOf(l, v)
+	if err != nil {
+		return nil, err
+	}
+	c := &Constraint{vocabulary: v, engine: e, free: e.automata != nil}
+	if e.automata != nil {
+		for i := range e.automata.nodes {
+			for _, x := range e.automata.nodes[i].edges {
+				for b := int(x.lo); b <= int(x.hi); b++ {
 					c.free = c.free && v.single[b]
 				}
 			}
-		}
-		c.engine = newEngine(a, nil)
-		if c.engine.err != nil {
-			return nil, c.engine.err
 		}
 	}
 	c.path = make([]*state, max(v.all.depth, v.other.depth)+2)
@@ -154,6 +147,20 @@ func (s State) Allowed(left int) (*Mask, error) {
 		return m, err
 	}
 	return c.near(s.s, left)
+}
+
+// TokensLeft is the most tokens that it takes to end the text from here, the shortest way that was found, or −1 where none was.
+// As long as Allowed is told that many or more, it allows tokens.
+func (s State) TokensLeft() int {
+	c := s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.trim()
+	n := c.tokensToEnd(s.s)
+	if c.failed() != nil || n >= far {
+		return -1
+	}
+	return int(n)
 }
 
 // trim forgets when too much is remembered, and begins to count the work anew.
@@ -485,6 +492,8 @@ func (c *Constraint) search(s *state) int32 {
 			p := place{s: to, from: at}
 			if c.engine.machine == nil {
 				p.distance = to.distance
+			} else if m, ok := c.engine.machine.(measured); ok {
+				p.distance = m.distance(to.payload)
 			}
 			places = append(places, p)
 			open = append(open, len(places)-1)

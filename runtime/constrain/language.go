@@ -11,6 +11,7 @@ import (
 type Language struct {
 	rules   []rule // the first is the root
 	machine machine
+	both    *[2]*Language // of which a text must be in both; in place of rules
 }
 
 type rule struct {
@@ -118,8 +119,8 @@ func Join(languages ...*Language) (*Language, error) {
 	joined := &Language{rules: []rule{{name: "root"}}}
 	var body sequence
 	for _, l := range languages {
-		if l.machine != nil {
-			return nil, errors.New("constrain: a language of a function can't be joined with others")
+		if l.rules == nil {
+			return nil, errors.New("constrain: a language of a function, of phrases or of two others can't be joined with others")
 		}
 		offset := len(joined.rules)
 		for _, r := range l.rules {

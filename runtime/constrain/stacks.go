@@ -51,6 +51,16 @@ type machine interface {
 	end(payload any) bool
 }
 
+// A measured machine knows how far the end is at the least, in bytes.
+type measured interface {
+	distance(payload any) int32
+}
+
+// A troubled machine may fail in a step, and tells why afterwards.
+type troubled interface {
+	trouble() error
+}
+
 // engine finds states and remembers them.
 type engine struct {
 	automata *automata
@@ -268,11 +278,18 @@ func (e *engine) step(s *state, b byte) *state {
 		return *next
 	}
 	if e.machine != nil {
-		*next = e.dead
+		to := e.dead
 		if p, ok := e.machine.step(s.payload, b); ok {
-			*next = e.load(p)
+			to = e.load(p)
 		}
-		return *next
+		if t, ok := e.machine.(troubled); ok {
+			if err := t.trouble(); err != nil {
+				e.err = err
+				return e.dead
+			}
+		}
+		*next = to
+		return to
 	}
 	e.visit = e.visit[:0]
 	for _, x := range s.items {

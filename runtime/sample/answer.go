@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/gradsmith/gradsmith/runtime/constrain"
 	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
@@ -19,7 +20,8 @@ type Answer struct {
 	Score   float64 // what a beam ranks it by: LogProb over the length penalty, plus the coverage penalty
 	Ended   bool    // false where the model's room ended it
 
-	looked []float64 // with a coverage penalty: how much the answer looked at each token of the source
+	looked []float64       // with a coverage penalty: how much the answer looked at each token of the source
+	state  constrain.State // under a constraint
 }
 
 // A Ranking says how a beam ranks answers Y to a source X (Wu et al. 2016, equation 14):
@@ -45,10 +47,14 @@ func (r Ranking) score(a Answer, length int) float64 {
 const leastLooked = 1e-10
 
 // GreedyAnswers answers the sources, [steps, dec.Batch()] with -1 behind their ends, with the likeliest token at each step.
-// Answers are written side by side until all have ended, have most tokens, or the model has no room.
-func GreedyAnswers(ctx context.Context, dec model.Encoder, source []int32, f model.Source, most int) ([]Answer, error) {
+// Answers are written side by side until all have ended, have most tokens, or the model has no room. Options, such as
+// [Constrain], change what is likeliest; with a [Temperature] tokens are drawn, for each answer with a seed of its own.
+func GreedyAnswers(ctx context.Context, dec model.Encoder, source []int32, f model.Source, most int, opts ...Option) ([]Answer, error) {
 	dec.Encode(source)
-	return answers(ctx, dec, f, most, likeliest)
+	if len(opts) > 0 {
+		opts = append([]Option{Greedy()}, opts...)
+	}
+	return sampled(ctx, dec, f, most, 0, opts)
 }
 
 // LatentAnswers writes a text from each of the latent vectors z [dec.Batch(), width], of a conditional model with labels [dec.Batch()], as [GreedyAnswers] does; with options tokens are
@@ -57,8 +63,23 @@ func LatentAnswers(ctx context.Context, dec model.Decoder, z []float32, labels [
 	if !model.Begin(dec, z, labels) {
 		return nil, errors.New("the decoder does not write from latent vectors")
 	}
+	return sampled(ctx, dec, f, most, first, opts)
+}
+
+// Lines draws lines from a generator of text that was trained by an adversary, as many as the decoder has sequences, each with
+// a seed of its own as in [LatentAnswers]. most is the number of tokens of the longest.
+func Lines(ctx context.Context, dec model.Decoder, f model.Imitation, most, first int, opts ...Option) ([]Answer, error) {
+	dec.Reset()
+	return sampled(ctx, dec, model.Source{AnswerBegin: f.Begin, AnswerEnd: f.End}, most, first, append([]Option{Temperature(1)}, opts...))
+}
+
+// sampled writes texts that the decoder has begun: the likeliest, or with options what these say.
+func sampled(ctx context.Context, dec model.Decoder, f model.Source, most, first int, opts []Option) ([]Answer, error) {
 	if len(opts) == 0 {
 		return answers(ctx, dec, f, most, likeliest)
+	}
+	if room := model.Room(dec); room != math.MaxInt {
+		most = min(most, room-1) // one for the end
 	}
 	samplers := make([]*Sampler, dec.Batch())
 	return answers(ctx, dec, f, most, func(i int, row []float32) (int32, error) {
@@ -68,6 +89,7 @@ func LatentAnswers(ctx context.Context, dec model.Decoder, z []float32, labels [
 				return 0, err
 			}
 			c.seed = model.Key(c.seed, uint64(first+i))
+			c.end, c.maxTokens = f.AnswerEnd, most
 			if samplers[i], err = c.sampler(len(row)); err != nil {
 				return 0, err
 			}
@@ -114,6 +136,10 @@ func answers(ctx context.Context, dec model.Decoder, f model.Source, most int, p
 				return nil, ErrNotFinite
 			}
 			t, err := pick(i, row)
+			if errors.Is(err, ErrEnd) {
+				a.Ended = true // by a constraint, in a model without a token for the end
+				continue
+			}
 			if err != nil {
 				return nil, err
 			}
@@ -135,8 +161,13 @@ func answers(ctx context.Context, dec model.Decoder, f model.Source, most int, p
 }
 
 // BeamAnswers answers one source, which every sequence of the decoder has read: it keeps the dec.Batch() likeliest
-// beginnings and gives the ended ones, the best first.
-func BeamAnswers(ctx context.Context, dec model.Encoder, source []int32, f model.Source, most int, rank Ranking) ([]Answer, error) {
+// beginnings and gives the ended ones, the best first. Of the options it takes [Constrain]; probabilities are the model's,
+// not shared anew among what is allowed.
+func BeamAnswers(ctx context.Context, dec model.Encoder, source []int32, f model.Source, most int, rank Ranking, opts ...Option) ([]Answer, error) {
+	c, err := newConfig(opts)
+	if err != nil {
+		return nil, err
+	}
 	width := dec.Batch()
 	if width < 1 {
 		return nil, errors.New("sample: a beam needs a width of 1 or more")
@@ -145,6 +176,9 @@ func BeamAnswers(ctx context.Context, dec model.Encoder, source []int32, f model
 		return nil, fmt.Errorf("sample: %d tokens of sources for a beam of %d", len(source), width)
 	}
 	live := []Answer{{}}
+	if c.constraint != nil {
+		live[0].state = c.constraint.Start()
+	}
 	aligner, ok := dec.(model.Aligner)
 	if rank.Coverage != 0 {
 		if !ok {
@@ -196,9 +230,20 @@ func BeamAnswers(ctx context.Context, dec model.Encoder, source []int32, f model
 			if row[0] != row[0] {
 				return nil, ErrNotFinite
 			}
+			if c.constraint != nil {
+				left := most - length
+				if room := model.Room(dec); room < left {
+					left = room
+				}
+				if _, err := narrow(row, a.state, left, f.AnswerEnd); err != nil {
+					return nil, err
+				}
+			}
 			kernel.TopK(best, row)
 			for _, t := range best {
-				cs = append(cs, candidate{i, t, a.LogProb + float64(row[t])})
+				if p := a.LogProb + float64(row[t]); !math.IsInf(p, -1) {
+					cs = append(cs, candidate{i, t, p})
+				}
 			}
 		}
 		slices.SortFunc(cs, func(a, b candidate) int {
@@ -206,10 +251,10 @@ func BeamAnswers(ctx context.Context, dec model.Encoder, source []int32, f model
 		})
 		var grown []Answer
 		clear(from)
-		for _, c := range cs {
-			if c.token == f.AnswerEnd {
+		for _, x := range cs {
+			if x.token == f.AnswerEnd {
 				// What ended below the width is kept as well as what ended within.
-				a := Answer{Tokens: live[c.parent].Tokens, LogProb: c.p, Ended: true, looked: look(c.parent, live[c.parent].looked)}
+				a := Answer{Tokens: live[x.parent].Tokens, LogProb: x.p, Ended: true, looked: look(x.parent, live[x.parent].looked)}
 				a.Score = rank.score(a, length+1)
 				done = append(done, a)
 				continue
@@ -217,8 +262,14 @@ func BeamAnswers(ctx context.Context, dec model.Encoder, source []int32, f model
 			if len(grown) == width {
 				break
 			}
-			from[len(grown)], tokens[len(grown)] = c.parent, c.token
-			grown = append(grown, Answer{Tokens: append(slices.Clip(live[c.parent].Tokens), c.token), LogProb: c.p, looked: look(c.parent, live[c.parent].looked)})
+			from[len(grown)], tokens[len(grown)] = x.parent, x.token
+			next := Answer{Tokens: append(slices.Clip(live[x.parent].Tokens), x.token), LogProb: x.p, looked: look(x.parent, live[x.parent].looked)}
+			if c.constraint != nil {
+				if next.state, err = live[x.parent].state.Next(x.token); err != nil {
+					return nil, err
+				}
+			}
+			grown = append(grown, next)
 		}
 		live = grown
 		// The best live beginning can't catch up with the width best that have ended: probabilities only fall, and no

@@ -200,18 +200,8 @@ type typical float64
 
 func (p typical) Apply(c *Candidates, _ []int32) {
 	c.softmax()
-	// information = -log p, entropy = Σ p·information
-	x := c.logits[:len(c.List)]
-	for i, y := range c.List {
-		x[i] = y.prob
-	}
-	kernel.Log(x, x, len(x))
-	entropy := 0.0
-	for i, y := range c.List {
-		if y.prob > 0 {
-			entropy -= float64(float64(y.prob) * float64(x[i]))
-		}
-	}
+	// information = -log p, which entropy leaves in c.logits; entropy = Σ p·information
+	x, entropy := c.logits[:len(c.List)], c.entropy()
 	for i := range c.List {
 		c.List[i].rank = float32(math.Abs(-float64(x[i]) - entropy))
 	}

@@ -2,6 +2,7 @@ package sample
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"strings"
@@ -31,6 +32,7 @@ func generate(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt
 	if err != nil {
 		return err
 	}
+	c.tokenized(tok)
 	s, err := c.sampler(tok.Vocab())
 	if err != nil {
 		return err
@@ -42,7 +44,6 @@ func generate(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt
 	if dec.Batch() != 1 {
 		return fmt.Errorf("sample: Generate writes one text, the decoder is for %d", dec.Batch())
 	}
-	one := make([]int32, 1)
 	past := newHistory(dec)
 	past.add(tokens...)
 	logits, err := feed(ctx, dec, past.fitting(dec, tokens))
@@ -53,30 +54,51 @@ func generate(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt
 		s.Accept(t)
 	}
 	stream := text.NewStream(tok)
-	held := holder{stops: c.stop}
-	for n := 0; c.maxTokens < 0 || n < c.maxTokens; n++ {
-		if n > 0 {
-			if model.Room(dec) == 0 {
+	held := holder{stops: c.stop, after: c.minTokens}
+	unread := make([]int32, 0, 16) // tokens that were written and that the model has not been told
+	for n := 0; c.maxTokens < 0 || n < c.maxTokens; {
+		if len(unread) > 0 {
+			switch {
+			case model.Room(dec) < len(unread):
 				// The model sees a window of text: go on with the newer half of what it saw.
 				dec.Reset()
-				if logits, err = feed(ctx, dec, past.half()); err != nil {
-					return err
-				}
-			} else {
-				logits = dec.Step(one)
+				logits, err = feed(ctx, dec, past.half())
+			case len(unread) == 1:
+				logits = dec.Step(unread)
+			default:
+				logits, err = feed(ctx, dec, unread)
+			}
+			if err != nil {
+				return err
 			}
 		}
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		if one[0], err = s.Next(logits); err != nil {
+		token, err := s.Next(logits)
+		if errors.Is(err, ErrEnd) {
+			break
+		}
+		if err != nil {
 			return err
 		}
-		s.Accept(one[0])
-		past.add(one[0])
-		part, end := held.next(stream.Next(one[0]))
-		if part != "" && !yield(part, nil) || end {
-			return nil
+		// What must follow is written with it, and the model is told all of it at once.
+		unread = append(unread[:0], token)
+		if s.under != nil {
+			run := mostForced
+			if c.maxTokens >= 0 {
+				run = min(run, c.maxTokens-n-1)
+			}
+			unread = s.forcedRun(unread, run)
+		}
+		n += len(unread)
+		past.add(unread...)
+		for _, t := range unread {
+			s.Accept(t)
+			part, end := held.next(stream.Next(t))
+			if part != "" && !yield(part, nil) || end {
+				return nil
+			}
 		}
 	}
 	part, end := held.next(stream.Flush())
@@ -88,6 +110,9 @@ func generate(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt
 	}
 	return nil
 }
+
+// mostForced is how many tokens that must follow are written at a time.
+const mostForced = 32
 
 // feed runs tokens through every sequence of the decoder and gives the logits of what follows.
 func feed(ctx context.Context, dec model.Decoder, tokens []int32) ([]float32, error) {
@@ -172,11 +197,16 @@ func promptTokens(tok text.Tokenizer, prompt string) ([]int32, error) {
 // holder keeps back text that may be the beginning of a stop string.
 type holder struct {
 	stops []string
+	after int // tokens in front of which no stop string counts
 	rest  string
 }
 
 // next takes the next piece and gives what can be shown of it; end is whether a stop string ends the text there.
 func (h *holder) next(piece string) (part string, end bool) {
+	if h.after > 0 {
+		h.after--
+		return piece, false
+	}
 	if len(h.stops) == 0 {
 		return piece, false
 	}

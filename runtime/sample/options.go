@@ -36,11 +36,12 @@ type config struct {
 	maxTokens   int
 	stop        []string
 	length      float64
-	err         error
+	control
+	err error
 }
 
 func newConfig(opts []Option) (*config, error) {
-	c := &config{temperature: 1, topP: 1, typical: 1, repetition: 1, window: DefaultPenaltyWindow, maxTokens: DefaultMaxTokens}
+	c := &config{temperature: 1, topP: 1, typical: 1, repetition: 1, window: DefaultPenaltyWindow, maxTokens: DefaultMaxTokens, control: newControl()}
 	for _, o := range opts {
 		if o != nil {
 			o(c)
@@ -182,10 +183,11 @@ func With(p Processor) Option {
 }
 
 // names are the processors in their usual order.
-var names = []string{"bias", "penalties", "top_k", "typical", "top_p", "min_p", "custom", "temperature"}
+var names = []string{"bias", "penalties", "dry", "no_repeat", "top_k", "typical", "top_p", "min_p", "epsilon", "eta", "xtc", "custom", "temperature"}
 
-// Order changes the order of the chain. It takes the names bias (and banned tokens), penalties, top_k, typical, top_p,
-// min_p, custom and temperature, which is the usual order; what it leaves out is not applied.
+// Order changes the order of the chain. It takes the names bias (and banned tokens), penalties, dry, no_repeat, top_k,
+// typical, top_p, min_p, epsilon, eta, xtc, custom and temperature, which is the usual order; what it leaves out is not
+// applied. A constraint always comes first and [Mirostat] last.
 func Order(order ...string) Option {
 	return func(c *config) {
 		for i, name := range order {

@@ -13,14 +13,21 @@ import (
 // Sampler picks tokens from logits, one after the other. It is for one text: it remembers what it has seen. It is not
 // safe for concurrent use.
 //
-// The processors run in this order, those that are not set being left out: bias and banned tokens, penalties, top-k,
-// typical, top-p, min-p, the caller's own, temperature. So the cuts look at the model's own probabilities, and the
-// temperature shapes what they leave. [Order] changes it.
+// The processors run in this order, those that are not set being left out: the constraint, bias and banned tokens,
+// penalties, dry, no-repeat, top-k, typical, top-p, min-p, epsilon, eta, xtc, the caller's own, temperature, mirostat. So
+// the cuts look at the model's own probabilities, and the temperature shapes what they leave. [Order] changes it.
 type Sampler struct {
 	chain      []Processor
+	whole      []bool // of the chain: the processor looks at all that is kept and not at the penalty window
+	under      *under // the constraint; nil for none
+	mirostat   *mirostat
+	minTokens  int
+	end        int32 // token that ends a text, or -1
+	written    int
 	greedy     bool
 	candidates Candidates
 	recent     []int32 // the last tokens, at the end of the slice; moved to the front when it is full
+	keep       int     // how many are kept
 	window     int
 	key        uint64
 	drawn      uint64
@@ -40,7 +47,7 @@ func (c *config) sampler(vocab int) (*Sampler, error) {
 	if vocab < 1 {
 		return nil, fmt.Errorf("sample: a vocabulary of %d tokens", vocab)
 	}
-	s := &Sampler{greedy: c.temperature == 0, key: c.seed}
+	s := &Sampler{greedy: c.temperature == 0, key: c.seed, minTokens: c.minTokens, end: c.end}
 	if !c.seeded {
 		s.key = rand.Uint64()
 	}
@@ -68,7 +75,7 @@ func (c *config) sampler(vocab int) (*Sampler, error) {
 	}
 	if penalise || len(c.custom) > 0 {
 		s.window = c.window
-		s.recent = make([]int32, 0, 2*c.window+64)
+		s.keep = c.window
 	}
 	if c.topK > 0 && c.topK < vocab {
 		set["top_k"] = []Processor{topK(c.topK)}
@@ -85,12 +92,19 @@ func (c *config) sampler(vocab int) (*Sampler, error) {
 	if c.temperature != 1 && !s.greedy {
 		set["temperature"] = []Processor{temperature(c.temperature)}
 	}
+	if err := c.shape(s, set, vocab); err != nil {
+		return nil, err
+	}
+	s.recent = make([]int32, 0, 2*s.keep+64)
 	order := c.order
 	if order == nil {
 		order = names
 	}
 	for _, name := range order {
-		s.chain = append(s.chain, set[name]...)
+		for _, p := range set[name] {
+			s.chain = append(s.chain, p)
+			s.whole = append(s.whole, name == "dry" || name == "no_repeat")
+		}
 	}
 	s.candidates = Candidates{store: make([]Candidate, vocab), logits: make([]float32, vocab)}
 	return s, nil
@@ -98,11 +112,11 @@ func (c *config) sampler(vocab int) (*Sampler, error) {
 
 // Accept tells the sampler of a token that was written: one of the prompt, or one that Next picked.
 func (s *Sampler) Accept(token int32) {
-	if s.window == 0 {
+	if s.keep == 0 {
 		return
 	}
 	if len(s.recent) == cap(s.recent) {
-		n := copy(s.recent, s.recent[len(s.recent)-s.window:])
+		n := copy(s.recent, s.recent[len(s.recent)-s.keep:])
 		s.recent = s.recent[:n]
 	}
 	s.recent = append(s.recent, token)
@@ -114,27 +128,67 @@ var (
 	ErrNoCandidate = errors.New("sample: no token is left to choose from; ban fewer, or loosen the processors")
 )
 
-// Next picks the token that follows, from the logits of the whole vocabulary, which it does not change. It allocates
-// nothing.
+// Next picks the token that follows, from the logits of the whole vocabulary, which it does not change. Without a
+// constraint it allocates nothing. Under a constraint the error is [ErrEnd] where the text is at its end.
 func (s *Sampler) Next(logits []float32) (int32, error) {
+	if err := s.shape(logits); err != nil {
+		return 0, err
+	}
+	token, err := s.pick()
+	if err != nil {
+		return 0, err
+	}
+	s.written++
+	return token, s.under.take(s, token)
+}
+
+// shape makes the candidates of logits what the options make of them.
+func (s *Sampler) shape(logits []float32) error {
 	c := &s.candidates
 	if len(logits) != len(c.store) {
-		return 0, fmt.Errorf("sample: %d logits, the sampler is for a vocabulary of %d", len(logits), len(c.store))
+		return fmt.Errorf("sample: %d logits, the sampler is for a vocabulary of %d", len(logits), len(c.store))
 	}
 	if !c.fill(logits) {
-		return 0, ErrNotFinite
+		return ErrNotFinite
+	}
+	if err := s.under.apply(s, c); err != nil {
+		return err
+	}
+	if s.under == nil && s.end >= 0 && s.written < s.minTokens {
+		c.remove(s.end)
 	}
 	recent := s.recent[max(0, len(s.recent)-s.window):]
-	for _, p := range s.chain {
-		p.Apply(c, recent)
+	whole := s.recent[max(0, len(s.recent)-s.keep):]
+	for i, p := range s.chain {
+		if s.whole[i] {
+			p.Apply(c, whole)
+		} else {
+			p.Apply(c, recent)
+		}
 		if len(c.List) == 0 {
-			return 0, ErrNoCandidate
+			return ErrNoCandidate
 		}
 	}
+	return nil
+}
+
+// uniform draws the next number from 0 to 1.
+func (s *Sampler) uniform() float64 {
+	kernel.Uniform(s.u[:], s.key, s.drawn, 1)
+	s.drawn++
+	return float64(s.u[0])
+}
+
+// pick draws one of the candidates.
+func (s *Sampler) pick() (int32, error) {
 	if s.greedy {
 		return s.likeliest()
 	}
+	c := &s.candidates
 	c.softmax()
+	if s.mirostat != nil {
+		s.mirostat.cut(c)
+	}
 	total := 0.0
 	for _, y := range c.List {
 		total += float64(y.prob)
@@ -142,20 +196,22 @@ func (s *Sampler) Next(logits []float32) (int32, error) {
 	if !(total > 0) {
 		return 0, ErrNoCandidate
 	}
-	kernel.Uniform(s.u[:], s.key, s.drawn, 1)
-	s.drawn++
-	limit := float64(s.u[0]) * total
-	sum, last := 0.0, int32(0)
+	limit := s.uniform() * total
+	sum := 0.0
+	var last Candidate
 	for _, y := range c.List {
 		if y.prob == 0 {
 			continue
 		}
-		last = y.Token
+		last = y
 		if sum += float64(y.prob); limit < sum {
 			break
 		}
 	}
-	return last, nil
+	if s.mirostat != nil {
+		s.mirostat.learn(float64(last.prob) / total)
+	}
+	return last.Token, nil
 }
 
 func (s *Sampler) likeliest() (int32, error) {

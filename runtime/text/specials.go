@@ -24,6 +24,15 @@ func plain(t Tokenizer) Tokenizer {
 func (t *specials) Vocab() int     { return t.Tokenizer.Vocab() + len(t.names) }
 func (t *specials) Digest() string { return t.digest }
 
+// Special reports whether the token is one that no text has.
+func (t *specials) Special(token int32) bool {
+	if int(token) >= t.Tokenizer.Vocab() {
+		return true
+	}
+	s, ok := t.Tokenizer.(interface{ Special(token int32) bool })
+	return ok && s.Special(token)
+}
+
 func (t *specials) Piece(token int32) string {
 	if i := int(token) - t.Tokenizer.Vocab(); i >= 0 {
 		check(token, t.Vocab())

@@ -69,5 +69,8 @@ func (t *wordTokens) Piece(token int32) string {
 	return t.pieces[token]
 }
 
+// Special reports whether the token is the one for what is not in the list, which is no text.
+func (t *wordTokens) Special(token int32) bool { return int(token) == len(t.pieces)-1 }
+
 func (t *wordTokens) Vocab() int     { return len(t.pieces) }
 func (t *wordTokens) Digest() string { return t.digest }
