@@ -25,7 +25,8 @@ func (a *program) adversaries(path string) (model.Dueling, error) {
 const neighbours = 5
 
 func (a *program) newEvalAdversaries() *cobra.Command {
-	var data, path string
+	var data dataFlags
+	var path string
 	var samples int
 	var seed uint64
 	var labels labelFlags
@@ -47,7 +48,7 @@ near 1. The discriminator's loss and its verdicts are shown beside.`,
 			if err != nil {
 				return err
 			}
-			set, err := a.examples(data, labels)
+			set, err := a.examples(cmd, &data, labels)
 			if err != nil {
 				return err
 			}
@@ -84,7 +85,7 @@ near 1. The discriminator's loss and its verdicts are shown beside.`,
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVar(&data, "data", a.Data, vectorData)
+	data.addVectors(a, fs)
 	labels.add(a, fs)
 	fs.IntVar(&samples, "samples", 1000, "vectors of each side to compare, at the most; time grows with the square")
 	fs.Uint64Var(&seed, "seed", 1, "of what is made")
@@ -139,7 +140,8 @@ gives the same.` + a.eachLabel("noise"),
 }
 
 func (a *program) newScore() *cobra.Command {
-	var data, path string
+	var data dataFlags
+	var path string
 	var labels labelFlags
 	cmd := &cobra.Command{
 		Use:   "score",
@@ -152,7 +154,7 @@ higher the more the vector is like those that the model was trained on.`,
 			if err != nil {
 				return err
 			}
-			set, err := a.examples(data, labels)
+			set, err := a.examples(cmd, &data, labels)
 			if err != nil {
 				return err
 			}
@@ -170,7 +172,7 @@ higher the more the vector is like those that the model was trained on.`,
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVar(&data, "data", a.Data, vectorData)
+	data.addVectors(a, fs)
 	labels.add(a, fs)
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	return cmd

@@ -12,7 +12,8 @@ import (
 )
 
 func (a *program) newEval() *cobra.Command {
-	var data, match, separator, path string
+	var data dataFlags
+	var path string
 	var last float64
 	var batch int
 	cmd := &cobra.Command{
@@ -31,17 +32,16 @@ func (a *program) newEval() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if data, err = a.data(cmd.Context(), data); err != nil {
+			in, err := data.text(cmd.Context(), a)
+			if err != nil {
 				return err
 			}
-			if cmd.Flags().Changed("separator") {
-				separator = unescape(separator)
-			}
-			o := text.Options{Separator: separator}
+			data.settle(cmd.Flags())
+			o := text.Options{Separator: data.separator}
 			if last < 1 {
 				o.Validation = last
 			}
-			corpus, err := text.Read(text.Input{Paths: []string{data}, Match: match}, a.Tokenizer, o)
+			corpus, err := text.Read(in, a.Tokenizer, o)
 			if err != nil {
 				return err
 			}
@@ -70,10 +70,8 @@ func (a *program) newEval() *cobra.Command {
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVar(&data, "data", a.Data, "text `FILE`, or a folder of them (default: Newton's Opticks, which ships with Go)")
+	data.addText(a, fs, "")
 	fs.Float64Var(&last, "last", 1, "only the last `SHARE` of the text, such as what train kept for validation")
-	fs.StringVar(&match, "match", a.Match, "of a folder, the files with names like `PATTERN`, such as '*.go'")
-	fs.StringVar(&separator, "separator", a.Info.Training.Separator, "`TEXT` that ends a document within a file; \\n is a newline")
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	fs.IntVar(&batch, "batch", a.Info.Batch, "sequences side by side")
 	return cmd

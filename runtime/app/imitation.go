@@ -2,7 +2,6 @@ package app
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -18,34 +17,37 @@ const lineData = "`FILE` of lines to imitate"
 // ofLines reports whether the model is adversarial networks of text.
 func (a *program) ofLines() bool { return a.Info.Adversary != nil && a.Info.Adversary.Text != nil }
 
-// lines reads the lines of a file, or of the program's data where the flag names none.
-func (a *program) lines(path string) (*text.LineSet, error) {
-	if path == "" {
-		path = a.Data
-	}
-	if path == "" {
-		return nil, errors.New("no lines: name a file of them with --data FILE")
-	}
-	lines, err := text.Paths(path).Lines()
+// lines reads lines as tokens.
+func (a *program) lines(d *dataFlags) (*text.LineSet, error) {
+	in, err := d.lines("lines")
 	if err != nil {
 		return nil, err
 	}
-	return text.NewLineSet(path, lines, a.Tokenizer, *a.Info.Adversary.Text, a.Info.Steps)
+	lines, err := in.Lines()
+	if err != nil {
+		return nil, err
+	}
+	set, err := text.NewLineSet(in.Name(), lines, a.Tokenizer, *a.Info.Adversary.Text, a.Info.Steps)
+	if err == nil && d.shuffle {
+		set.Shuffle()
+	}
+	return set, err
 }
 
 // lineMaterial reads what a training on lines needs.
-func (a *program) lineMaterial(f *trainFlags) (*material, error) {
-	set, err := a.lines(f.data)
+func (a *program) lineMaterial(cmd *cobra.Command, f *trainFlags) (*material, error) {
+	set, err := a.lines(&f.data)
 	if err != nil {
 		return nil, err
 	}
 	var valid *text.LineSet
 	switch {
-	case f.valid != "":
-		if valid, err = a.lines(f.valid); err != nil {
+	case len(f.valid.paths) > 0:
+		if valid, err = a.lines(&dataFlags{paths: f.valid, field: f.data.field}); err != nil {
 			return nil, err
 		}
 	case f.validation > 0:
+		a.warnOfTail(cmd, set, f.validation)
 		if set, valid, err = set.Split(f.validation); err != nil {
 			return nil, err
 		}

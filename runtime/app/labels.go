@@ -3,7 +3,9 @@ package app
 import (
 	"fmt"
 	"math"
+	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/gradsmith/gradsmith/runtime/vector"
@@ -11,17 +13,18 @@ import (
 
 // labelFlags say what the labels of examples are: those of a file, or one for all of them. Models that are not conditional have no such flags, and no labels.
 type labelFlags struct {
-	file string
-	one  int // below 0 for none
+	files pathList
+	one   int // below 0 for none
 }
 
-const labelData = "`FILE` with the label of each of them, a whole number a line or IDX"
+const labelData = "`FILE` with the label of each of them, a whole number a line or IDX" + several
 
 // add adds the flag that names a file, of a conditional model.
 func (f *labelFlags) add(a *program, fs *pflag.FlagSet) {
 	f.one = -1
 	if a.Info.Labels > 0 {
-		fs.StringVar(&f.file, "labels", a.Labels, labelData)
+		f.files = paths(a.Labels)
+		fs.Var(&f.files, "labels", labelData)
 	}
 }
 
@@ -37,7 +40,7 @@ func (f *labelFlags) addOne(a *program, fs *pflag.FlagSet, what string) {
 // addBoth adds both, of a command that takes examples from anywhere.
 func (f *labelFlags) addBoth(a *program, fs *pflag.FlagSet) {
 	if f.addOne(a, fs, "all of them, in place of --labels"); a.Info.Labels > 0 {
-		fs.StringVar(&f.file, "labels", "", labelData)
+		fs.Var(&f.files, "labels", labelData)
 	}
 }
 
@@ -69,7 +72,7 @@ func (f *labelFlags) of(a *program, name string, n int, what string, given bool)
 	if one >= 0 {
 		return vector.NewLabels("--label", repeated(one, n), a.Info.Labels)
 	}
-	return a.labels(f.file, name, n, what)
+	return a.labels(f.files.paths, name, n, what)
 }
 
 // labelStream gives the labels of examples that come one after the other.
@@ -90,10 +93,10 @@ func (f *labelFlags) stream(a *program, name, what string, given bool) (*labelSt
 	switch {
 	case err != nil:
 		return nil, err
-	case one < 0 && f.file == "":
+	case one < 0 && len(f.files.paths) == 0:
 		return nil, a.noLabels(name, what)
 	case one < 0:
-		s.file, err = vector.ReadLabels(f.file, a.Info.Labels)
+		s.file, err = a.readLabels(f.files.paths)
 	}
 	return s, err
 }
@@ -122,15 +125,28 @@ func (s *labelStream) end() error {
 }
 
 // labels reads the labels of n examples of a file.
-func (a *program) labels(path, name string, n int, what string) (*vector.Labels, error) {
-	if path == "" {
+func (a *program) labels(paths []string, name string, n int, what string) (*vector.Labels, error) {
+	if len(paths) == 0 {
 		return nil, a.noLabels(name, what)
 	}
-	l, err := vector.ReadLabels(path, a.Info.Labels)
+	l, err := a.readLabels(paths)
 	if err == nil {
 		err = l.Of(name, n, what)
 	}
 	return l, err
+}
+
+// readLabels reads the labels of files, one behind the other.
+func (a *program) readLabels(paths []string) (*vector.Labels, error) {
+	var all []int32
+	for _, path := range paths {
+		l, err := vector.ReadLabels(path, a.Info.Labels)
+		if err != nil || len(paths) == 1 {
+			return l, err
+		}
+		all = append(all, l.Values...)
+	}
+	return vector.NewLabels(strings.Join(paths, ", "), all, a.Info.Labels)
 }
 
 func (a *program) noLabels(name, what string) error {
@@ -221,15 +237,28 @@ func (f *labelFlags) needed(a *program, given bool) error {
 	return err
 }
 
-// examples reads vectors, with their labels where the model is conditional.
-func (a *program) examples(data string, f labelFlags) (*vector.Set, error) {
-	set, err := a.vectors(data)
-	if err != nil || a.Info.Labels == 0 {
-		return set, err
-	}
-	l, err := f.of(a, set.Name, set.Len(), "vector", false)
+// examples reads vectors, with their labels where the model is conditional: those of a file or, where the vectors have come
+// with labels, these.
+func (a *program) examples(cmd *cobra.Command, d *dataFlags, f labelFlags) (*vector.Set, error) {
+	set, err := d.vectors(cmd, a)
 	if err != nil {
 		return nil, err
 	}
-	return set, set.Label(l)
+	switch {
+	case a.Info.Labels == 0:
+	case set.Labels != nil && f.files.given:
+		return nil, fmt.Errorf("%s has labels: leave out --labels %s, or --label-column", set.Name, f.files.String())
+	case set.Labels == nil:
+		l, err := f.of(a, set.Name, set.Len(), "vector", false)
+		if err != nil {
+			return nil, err
+		}
+		if err := set.Label(l); err != nil {
+			return nil, err
+		}
+	}
+	if d.shuffle {
+		set.Shuffle()
+	}
+	return set, nil
 }

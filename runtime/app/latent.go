@@ -15,17 +15,6 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/vector"
 )
 
-// vectors reads the vectors of a file, or of the program's data where the flag names none.
-func (a *program) vectors(path string) (*vector.Set, error) {
-	if path == "" {
-		path = a.Data
-	}
-	if path == "" {
-		return nil, fmt.Errorf("no vectors: name a CSV, NPY or IDX file of vectors of %d numbers with --data FILE", a.Info.Vector.Width)
-	}
-	return vector.Read([]string{path}, *a.Info.Vector, vector.Options{})
-}
-
 // autoencoder makes the model with the parameters of a checkpoint.
 func (a *program) autoencoder(path string) (model.Autoencoder, error) {
 	m, err := a.trained(path, checkpoint.LoadWeights)
@@ -35,10 +24,11 @@ func (a *program) autoencoder(path string) (model.Autoencoder, error) {
 	return m.(model.Autoencoder), nil
 }
 
-const vectorData = "`FILE` of vectors, CSV, NPY or IDX"
+const vectorData = "`FILE` of vectors, CSV, NPY, IDX or PNG, or a folder of them" + several
 
 func (a *program) newEvalLatent() *cobra.Command {
-	var data, path string
+	var data dataFlags
+	var path string
 	var last float64
 	var o latent.Options
 	var asJSON bool
@@ -65,7 +55,7 @@ A model that does not use its latent vector at all is warned of.`,
 			if err != nil {
 				return err
 			}
-			batches, name, count, err := a.evaluated(data, labels, last)
+			batches, name, count, err := a.evaluated(cmd, &data, labels, last)
 			if err != nil {
 				return err
 			}
@@ -91,7 +81,12 @@ A model that does not use its latent vector at all is warned of.`,
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVar(&data, "data", a.Data, map[bool]string{true: vectorData, false: sentenceData}[a.Info.Vector != nil])
+	if a.Info.Vector != nil {
+		data.addVectors(a, fs)
+	} else {
+		data.addLines(a, fs, sentenceData+several, a.Data)
+	}
+	data.addShuffle(fs)
 	labels.add(a, fs)
 	fs.Float64Var(&last, "last", 1, "only the last `SHARE` of the data, such as what train kept for validation")
 	fs.IntVar(&o.Samples, "samples", 100, "latent vectors drawn for each of them: the more, the better the estimate of −log p(x)")
@@ -102,7 +97,7 @@ A model that does not use its latent vector at all is warned of.`,
 }
 
 // evaluated is data to evaluate on, its name, and the number of vectors or sentences in it.
-func (a *program) evaluated(data string, labels labelFlags, last float64) (latent.Batches, string, int, error) {
+func (a *program) evaluated(cmd *cobra.Command, data *dataFlags, labels labelFlags, last float64) (latent.Batches, string, int, error) {
 	if a.Info.Vector == nil {
 		set, err := a.sentences(data, labels)
 		if err == nil && last < 1 {
@@ -114,7 +109,7 @@ func (a *program) evaluated(data string, labels labelFlags, last float64) (laten
 		batches, err := set.Whole(a.Info.Batch)
 		return batches, set.Name, set.Len(), err
 	}
-	set, err := a.examples(data, labels)
+	set, err := a.examples(cmd, data, labels)
 	if err == nil && last < 1 {
 		_, set, err = set.Split(last)
 	}
@@ -280,7 +275,8 @@ func (a *program) encoded(m model.Autoencoder, set *vector.Set, each func(row in
 }
 
 func (a *program) newReconstruct() *cobra.Command {
-	var data, path string
+	var data dataFlags
+	var path string
 	var number int
 	var p pictureFlags
 	var labels labelFlags
@@ -298,7 +294,7 @@ each is below the one that it is of, or the numbers alone as CSV.`,
 			if err != nil {
 				return err
 			}
-			set, err := a.examples(data, labels)
+			set, err := a.examples(cmd, &data, labels)
 			if err != nil {
 				return err
 			}
@@ -321,7 +317,7 @@ each is below the one that it is of, or the numbers alone as CSV.`,
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVar(&data, "data", a.Data, vectorData)
+	data.addVectors(a, fs)
 	labels.add(a, fs)
 	fs.IntVarP(&number, "number", "n", 64, "of how many, from the first on")
 	p.add(a, "reconstructions.png")(cmd)
@@ -344,7 +340,8 @@ func paired(x, y []float32, size, columns int) []float32 {
 }
 
 func (a *program) newInterpolate() *cobra.Command {
-	var data, path string
+	var data dataFlags
+	var path string
 	var steps int
 	var p pictureFlags
 	var labels labelFlags
@@ -367,7 +364,7 @@ makes of the points on the straight line between their means.`,
 			if err != nil {
 				return err
 			}
-			set, err := a.vectors(data)
+			set, err := data.vectors(cmd, a)
 			if err != nil {
 				return err
 			}
@@ -398,7 +395,7 @@ makes of the points on the straight line between their means.`,
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVar(&data, "data", a.Data, vectorData)
+	data.addVectors(a, fs)
 	labels.addOne(a, fs, "both vectors, and of what is written")
 	fs.IntVar(&steps, "steps", 10, "points, both ends included")
 	p.add(a, "interpolation.png")(cmd)
@@ -413,7 +410,8 @@ type code struct {
 }
 
 func (a *program) newEncode() *cobra.Command {
-	var data, path string
+	var data dataFlags
+	var path string
 	var labels labelFlags
 	cmd := &cobra.Command{
 		Use:   "encode",
@@ -426,7 +424,7 @@ and plots.`,
 			if err != nil {
 				return err
 			}
-			set, err := a.examples(data, labels)
+			set, err := a.examples(cmd, &data, labels)
 			if err != nil {
 				return err
 			}
@@ -436,7 +434,7 @@ and plots.`,
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVar(&data, "data", a.Data, vectorData)
+	data.addVectors(a, fs)
 	labels.add(a, fs)
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	return cmd

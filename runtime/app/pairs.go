@@ -18,29 +18,28 @@ import (
 
 // pairFlags name files of pairs.
 type pairFlags struct {
-	source, target string
+	source, target pathList
+	columns        string
 }
 
-func (p *pairFlags) add(fs *pflag.FlagSet, prefix, what string) {
-	fs.StringVar(&p.source, prefix+"source", "", "`FILE` with a "+what+" a line; with a tab and the answer behind it when there is no --"+prefix+"target")
-	fs.StringVar(&p.target, prefix+"target", "", "`FILE` with the answer to each line of --"+prefix+"source")
+func (p *pairFlags) add(fs *pflag.FlagSet, prefix, what, def string) {
+	p.source = paths(def)
+	fs.Var(&p.source, prefix+"source", "`FILE` with a "+what+" a line; with a tab and the answer behind it when there is no --"+prefix+"target"+several)
+	fs.Var(&p.target, prefix+"target", "`FILE` with the answer to each line of --"+prefix+"source"+several)
+	fs.StringVar(&p.columns, prefix+"columns", "", "which two `COLUMNS` of lines with tabs, or which fields of JSON objects, one a line, are source and answer, such as 1,2 or en,de")
 }
 
 // input is what the flags name.
-func (p pairFlags) input() text.PairInput {
-	in := text.PairInput{Sources: text.Paths(p.source)}
-	if p.target != "" {
-		in.Answers = text.Paths(p.target)
-	}
-	return in
+func (p *pairFlags) input() text.PairInput {
+	return text.PairInput{Sources: text.Paths(p.source.paths...), Answers: text.Paths(p.target.paths...), Columns: p.columns}
 }
 
+var errNoPairs = errors.New("no pairs: name a file of sources with --source FILE and one of their answers with --target FILE")
+
 // pairs reads pairs of lines for the model.
-func (a *program) pairs(p pairFlags, data string) (*text.Pairs, error) {
-	if p.source == "" {
-		if p.source = data; data == "" {
-			return nil, errors.New("no pairs: name a file of sources with --source FILE and one of their answers with --target FILE")
-		}
+func (a *program) pairs(p *pairFlags) (*text.Pairs, error) {
+	if len(p.source.paths) == 0 {
+		return nil, errNoPairs
 	}
 	return text.ReadPairs(p.input(), a.SourceTokenizer, a.Tokenizer, text.PairOptions{Source: *a.Info.Source, Steps: a.Info.Steps})
 }
@@ -171,6 +170,9 @@ same, and BLEU as sacreBLEU computes it, with its signature.`,
 			if err != nil {
 				return err
 			}
+			if len(p.source.paths) == 0 {
+				return errNoPairs
+			}
 			sources, references, err := p.input().Lines()
 			if err != nil {
 				return err
@@ -203,7 +205,7 @@ same, and BLEU as sacreBLEU computes it, with its signature.`,
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	p.add(fs, "", "source")
+	p.add(fs, "", "source", a.Data)
 	f.add(fs, a.Info.Steps)
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	return cmd

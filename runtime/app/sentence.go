@@ -19,46 +19,49 @@ import (
 
 const sentenceData = "`FILE` with a sentence a line"
 
-// sentences reads the sentences of a file, or of the program's data where the flag names none: each is what the model reads and what it
-// is to write. A conditional model is told their labels.
-func (a *program) sentences(path string, labels labelFlags) (*text.Pairs, error) {
-	if path == "" {
-		path = a.Data
-	}
-	if path == "" {
-		return nil, errors.New("no sentences: name a file with one a line with --data FILE")
-	}
-	lines, err := text.Paths(path).Lines()
+// sentences reads sentences as tokens: each is what the model reads and what it is to write. A conditional model is told their
+// labels.
+func (a *program) sentences(d *dataFlags, labels labelFlags) (*text.Pairs, error) {
+	lines, l, err := d.labelled(a, "sentences")
 	if err != nil {
 		return nil, err
 	}
+	name := text.Paths(d.paths.paths...).Name()
 	o := text.PairOptions{Source: *a.Info.Source, Steps: a.Info.Steps}
 	if a.Info.Labels > 0 {
-		l, err := labels.of(a, path, len(lines), "sentence", false)
+		if l == nil {
+			l, err = labels.of(a, name, len(lines), "sentence", false)
+		} else if labels.files.given {
+			err = fmt.Errorf("--labels %s and --label-column %s contradict each other: give one of them", labels.files.String(), d.column)
+		}
 		if err != nil {
 			return nil, err
 		}
 		o.Labels = l.Values
 	}
-	return text.NewPairs(path, lines, lines, a.Tokenizer, a.Tokenizer, o)
+	set, err := text.NewPairs(name, lines, lines, a.Tokenizer, a.Tokenizer, o)
+	if err == nil && d.shuffle {
+		set.Shuffle()
+	}
+	return set, err
 }
 
 // sentenceMaterial reads what a training on sentences needs.
-func (a *program) sentenceMaterial(f *trainFlags) (*material, error) {
-	set, err := a.sentences(f.data, f.labels)
+func (a *program) sentenceMaterial(cmd *cobra.Command, f *trainFlags) (*material, error) {
+	set, err := a.sentences(&f.data, f.labels)
 	if err != nil {
 		return nil, err
 	}
 	var valid *text.Pairs
-	if f.valid != "" {
-		if a.Info.Labels > 0 && f.validLabels.file == "" {
+	if len(f.valid.paths) > 0 {
+		if a.Info.Labels > 0 && len(f.validLabels.files.paths) == 0 && f.data.column == "" {
 			return nil, errors.New("--valid: the model is conditional, so name the labels of these sentences with --valid-labels FILE")
 		}
-		if valid, err = a.sentences(f.valid, f.validLabels); err != nil {
+		if valid, err = a.sentences(&dataFlags{paths: f.valid, field: f.data.field, column: f.data.column}, f.validLabels); err != nil {
 			return nil, err
 		}
 	}
-	return a.pairMaterialOf(f, set, valid, "sentences")
+	return a.pairMaterialOf(cmd, f, set, valid, "sentences")
 }
 
 // means encodes sentences, which are tokens, of a conditional model with their labels: the mean of the latent vector of each.

@@ -20,10 +20,11 @@ import (
 
 // evalLinesFlags are the flags of eval of networks of text.
 type evalLinesFlags struct {
-	data, path, plane, curve string
-	samples                  int
-	temperatures             []float64
-	seed                     uint64
+	data               dataFlags
+	path, plane, curve string
+	samples            int
+	temperatures       []float64
+	seed               uint64
 }
 
 func (a *program) newEvalImitation() *cobra.Command {
@@ -53,7 +54,7 @@ better than another has a curve on the other's side of more BLEU and less self-B
 		}
 		return pflag.NormalizedName(name)
 	})
-	fs.StringVar(&f.data, "data", a.Data, lineData)
+	f.data.addLines(a, fs, lineData+several, a.Data)
 	fs.IntVar(&f.samples, "samples", 1000, "lines to write")
 	fs.Float64SliceVar(&f.temperatures, "temperatures", []float64{1}, "`LIST` of what logits are divided by, such as 0.5,0.7,1; 1 writes tokens as likely as the model says")
 	fs.StringVar(&f.plane, "plane", "", "JSON `FILE` to add a curve of these temperatures to, which bench/plane draws")
@@ -80,7 +81,7 @@ func (a *program) evalLines(cmd *cobra.Command, f *evalLinesFlags) error {
 	if err != nil {
 		return err
 	}
-	set, err := a.lines(f.data)
+	set, err := a.lines(&f.data)
 	if err != nil {
 		return err
 	}

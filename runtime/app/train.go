@@ -24,27 +24,27 @@ import (
 
 // trainFlags are the flags of train.
 type trainFlags struct {
-	data, match, separator string
-	valid                  string
-	labels, validLabels    labelFlags
-	pairs, validPairs      pairFlags
-	validation             float64
-	out, from, best, log   string
-	resume, overwrite      bool
-	passes, steps          int
-	batch, window          int
-	rate                   float64
-	seed                   uint64
-	evalEvery, saveEvery   int
-	maxTime                time.Duration
-	samples                int
-	sampling               train.Sampling
-	verbose                bool
+	data                 dataFlags
+	valid                pathList
+	labels, validLabels  labelFlags
+	pairs, validPairs    pairFlags
+	validation           float64
+	out, from, best, log string
+	resume, overwrite    bool
+	passes, steps        int
+	batch, window        int
+	rate                 float64
+	seed                 uint64
+	evalEvery, saveEvery int
+	maxTime              time.Duration
+	samples              int
+	sampling             train.Sampling
+	verbose              bool
 }
 
 // kept are the flags that decide the bits of a training: with --resume they are what they were, unless they are given
 // again.
-var kept = []string{"data", "match", "separator", "source", "target", "valid-source", "valid-target", "valid", "labels", "valid-labels", "validation", "passes", "steps", "batch", "window", "rate", "eval-every", "save-every", "scheduled-sampling", "rise"}
+var kept = []string{"data", "match", "field", "separator", "raw", "scale", "header", "label-column", "shuffle", "source", "target", "columns", "valid-source", "valid-target", "valid-columns", "valid", "labels", "valid-labels", "validation", "passes", "steps", "batch", "window", "rate", "eval-every", "save-every", "scheduled-sampling", "rise"}
 
 func (a *program) newTrain() *cobra.Command {
 	var f trainFlags
@@ -91,29 +91,31 @@ Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	if a.Info.Vector != nil {
-		fs.StringVar(&f.data, "data", a.Data, vectorData)
+		f.data.addVectors(a, fs)
+		f.data.addShuffle(fs)
 		f.labels.add(a, fs)
 		fs.Float64Var(&f.validation, "validation", t.Validation, "`SHARE` of the vectors, at their end, that is kept for validation")
 	} else if a.ofLines() {
-		fs.StringVar(&f.data, "data", a.Data, lineData)
-		fs.StringVar(&f.valid, "valid", "", "`FILE` of lines to validate on")
+		f.data.addLines(a, fs, lineData+several, a.Data)
+		f.data.addShuffle(fs)
+		fs.Var(&f.valid, "valid", "`FILE` of lines to validate on"+several)
 		fs.Float64Var(&f.validation, "validation", t.Validation, "`SHARE` of the lines, at their end, that is kept for validation when there is no --valid")
 	} else if a.Info.Latent != nil {
-		fs.StringVar(&f.data, "data", a.Data, sentenceData)
+		f.data.addLines(a, fs, sentenceData+several, a.Data)
+		f.data.addShuffle(fs)
 		f.labels.add(a, fs)
-		fs.StringVar(&f.valid, "valid", "", sentenceData+" to validate on")
+		fs.Var(&f.valid, "valid", sentenceData+" to validate on"+several)
 		if f.validLabels.one = -1; a.Info.Labels > 0 {
-			fs.StringVar(&f.validLabels.file, "valid-labels", "", "`FILE` with the labels of --valid")
+			fs.Var(&f.validLabels.files, "valid-labels", "`FILE` with the labels of --valid"+several)
 		}
 		fs.Float64Var(&f.validation, "validation", t.Validation, "`SHARE` of the sentences, at their end, that is kept for validation when there is no --valid")
 	} else if a.Info.Source != nil {
-		f.pairs.add(fs, "", "source")
-		f.validPairs.add(fs, "valid-", "source for validation")
+		f.pairs.add(fs, "", "source", a.Data)
+		f.data.addShuffle(fs)
+		f.validPairs.add(fs, "valid-", "source for validation", "")
 		fs.Float64Var(&f.validation, "validation", t.Validation, "`SHARE` of the pairs, at their end, that is kept for validation when there is no --valid-source")
 	} else {
-		fs.StringVar(&f.data, "data", a.Data, "text `FILE` to learn, or a folder of them (default: Newton's Opticks, which ships with Go)")
-		fs.StringVar(&f.match, "match", a.Match, "of a folder, learn the files with names like `PATTERN`, such as '*.go'")
-		fs.StringVar(&f.separator, "separator", t.Separator, "`TEXT` that ends a document within a file; \\n is a newline")
+		f.data.addText(a, fs, " to learn")
 		fs.Float64Var(&f.validation, "validation", t.Validation, "`SHARE` of the text, at its end, that is kept for validation")
 	}
 	fs.StringVarP(&f.out, "out", "o", a.checkpointPath(), "checkpoint `FILE`")
@@ -177,7 +179,7 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 	if err := a.checkTrain(f); err != nil {
 		return err
 	}
-	data, err := a.material(ctx, f)
+	data, err := a.material(cmd, f)
 	if err != nil {
 		return err
 	}
@@ -264,7 +266,7 @@ func (a *program) prepare(flags *pflag.FlagSet, f *trainFlags) (map[string]strin
 				continue
 			}
 			if slices.Contains(kept, name) && !flags.Changed(name) {
-				if err := flags.Set(name, value); err != nil {
+				if err := restore(flags, name, value); err != nil {
 					return nil, fmt.Errorf("checkpoint %s: its option --%s %q is not valid: %w", f.out, name, value, err)
 				}
 			}
@@ -275,12 +277,10 @@ func (a *program) prepare(flags *pflag.FlagSet, f *trainFlags) (map[string]strin
 	}
 	for _, name := range kept {
 		if flags.Changed(name) {
-			keep[name] = flags.Lookup(name).Value.String()
+			keep[name] = keptValue(flags.Lookup(name))
 		}
 	}
-	if flags.Changed("separator") {
-		f.separator = unescape(f.separator)
-	}
+	f.data.settle(flags)
 	// Of the two that say how long to train, the one that was given counts.
 	if flags.Changed("passes") && !flags.Changed("steps") {
 		f.steps = 0

@@ -1,8 +1,9 @@
 package app
 
 import (
-	"context"
 	"fmt"
+
+	"github.com/spf13/cobra"
 
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/text"
@@ -18,26 +19,29 @@ type material struct {
 }
 
 // material reads what the flags of a training name.
-func (a *program) material(ctx context.Context, f *trainFlags) (*material, error) {
+func (a *program) material(cmd *cobra.Command, f *trainFlags) (*material, error) {
 	switch {
 	case a.Info.Vector != nil:
-		return a.vectorMaterial(f)
+		return a.vectorMaterial(cmd, f)
 	case a.ofLines():
-		return a.lineMaterial(f)
+		return a.lineMaterial(cmd, f)
 	case a.Info.Latent != nil:
-		return a.sentenceMaterial(f)
+		return a.sentenceMaterial(cmd, f)
 	case a.Info.Source != nil:
-		return a.pairMaterial(f)
+		return a.pairMaterial(cmd, f)
 	}
-	var err error
-	if f.data, err = a.data(ctx, f.data); err != nil {
-		return nil, err
-	}
-	corpus, err := text.Read(text.Input{Paths: []string{f.data}, Match: f.match}, a.Tokenizer, text.Options{Validation: f.validation, Separator: f.separator})
+	in, err := f.data.text(cmd.Context(), a)
 	if err != nil {
 		return nil, err
 	}
-	m := &material{text: fmt.Sprintf("%s: %s tokens to learn", f.data, thousands(corpus.Train.Tokens()))}
+	corpus, err := text.Read(in, a.Tokenizer, text.Options{Validation: f.validation, Separator: f.data.separator})
+	if err != nil {
+		return nil, err
+	}
+	if corpus.Sorted != "" && f.validation > 0 {
+		a.warn(cmd, fmt.Sprintf("%s: its lines are in alphabetical order, so that the end of the text, which is kept for validation, is not like the rest: put them in another order first", corpus.Sorted))
+	}
+	m := &material{text: fmt.Sprintf("%s: %s tokens to learn", in.Name(), thousands(corpus.Train.Tokens()))}
 	m.Digest = fmt.Sprintf("%s %d×%d", corpus.Digest, f.batch, f.window)
 	if m.Train, err = a.learning(corpus.Train, f.batch, f.window, f.seed); err != nil {
 		return nil, err
@@ -65,8 +69,8 @@ func (a *program) encoderFirst() bool {
 const encoderOrder = 0xe4c0
 
 // vectorMaterial reads vectors.
-func (a *program) vectorMaterial(f *trainFlags) (*material, error) {
-	set, err := a.examples(f.data, f.labels)
+func (a *program) vectorMaterial(cmd *cobra.Command, f *trainFlags) (*material, error) {
+	set, err := a.examples(cmd, &f.data, f.labels)
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +78,7 @@ func (a *program) vectorMaterial(f *trainFlags) (*material, error) {
 	m.Digest = fmt.Sprintf("%s %d", set.Digest, f.batch)
 	if f.validation > 0 {
 		m.Digest += fmt.Sprintf(" %v", f.validation)
+		a.warnOfTail(cmd, set, f.validation)
 		var valid *vector.Set
 		if set, valid, err = set.Split(f.validation); err != nil {
 			return nil, err
@@ -95,22 +100,25 @@ func (a *program) vectorMaterial(f *trainFlags) (*material, error) {
 }
 
 // pairMaterial reads sources and their answers.
-func (a *program) pairMaterial(f *trainFlags) (*material, error) {
-	pairs, err := a.pairs(f.pairs, a.Data)
+func (a *program) pairMaterial(cmd *cobra.Command, f *trainFlags) (*material, error) {
+	pairs, err := a.pairs(&f.pairs)
 	if err != nil {
 		return nil, err
 	}
+	if f.data.shuffle {
+		pairs.Shuffle()
+	}
 	var valid *text.Pairs
-	if f.validPairs.source != "" {
-		if valid, err = a.pairs(f.validPairs, ""); err != nil {
+	if len(f.validPairs.source.paths) > 0 {
+		if valid, err = a.pairs(&f.validPairs); err != nil {
 			return nil, err
 		}
 	}
-	return a.pairMaterialOf(f, pairs, valid, "pairs")
+	return a.pairMaterialOf(cmd, f, pairs, valid, "pairs")
 }
 
 // pairMaterialOf is what a training on pairs reads: all of them where there are others to validate on.
-func (a *program) pairMaterialOf(f *trainFlags, pairs, valid *text.Pairs, what string) (m *material, err error) {
+func (a *program) pairMaterialOf(cmd *cobra.Command, f *trainFlags, pairs, valid *text.Pairs, what string) (m *material, err error) {
 	m = &material{}
 	m.Digest = fmt.Sprintf("%s %d", pairs.Digest, f.batch)
 	skipped := pairs.Skipped
@@ -118,6 +126,7 @@ func (a *program) pairMaterialOf(f *trainFlags, pairs, valid *text.Pairs, what s
 	case valid != nil:
 		m.Digest += " " + valid.Digest
 	case f.validation > 0:
+		a.warnOfTail(cmd, pairs, f.validation)
 		if pairs, valid, err = pairs.Split(f.validation); err != nil {
 			return nil, err
 		}

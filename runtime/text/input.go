@@ -20,7 +20,7 @@ import (
 type Input struct {
 	Paths []string // files, and folders of them
 	Match string   // of the files of a folder, those whose names match this pattern, such as "*.go"; empty takes all
-	Field string   // where the files have a JSON object a line: the field that has the text; a dot leads into an object in it
+	Field string   // one of [Input.Fields]: what of each line is the text; empty for all of it
 	Raw   bool     // take the bytes of the files as they are, whatever they are: for tokenizers that take any
 }
 
@@ -57,12 +57,16 @@ func (in Input) each(do func(r *data.Reader) error) error {
 
 // texts calls each for every text: a file, or the field of a line. reserve is told the bytes of a file before its texts come.
 func (in Input) texts(reserve func(size int), each func(Source) error) error {
-	return in.each(func(r *data.Reader) error {
-		if in.Field != "" {
-			return readObjects(r, []string{in.Field}, func(line int, values []string) error {
-				return each(Source{fmt.Sprintf("%s:%d", r.Name, line), values[0]})
-			})
+	if in.Field != "" {
+		rows, places, err := in.Fields(in.Field)
+		for i, r := range rows {
+			if err := each(Source{places[i].String(), r[0]}); err != nil {
+				return err
+			}
 		}
+		return err
+	}
+	return in.each(func(r *data.Reader) error {
 		read := r.AllText
 		if in.Raw {
 			read = r.Bytes
@@ -96,13 +100,14 @@ func (in Input) Lines() ([]string, error) {
 
 // lines is Lines with the places of the lines.
 func (in Input) lines() (lines []string, places []Place, err error) {
-	err = in.each(func(r *data.Reader) error {
-		if in.Field != "" {
-			return readObjects(r, []string{in.Field}, func(line int, values []string) error {
-				lines, places = append(lines, values[0]), append(places, Place{r.Name, line})
-				return nil
-			})
+	if in.Field != "" {
+		rows, places, err := in.Fields(in.Field)
+		for _, r := range rows {
+			lines = append(lines, r[0])
 		}
+		return lines, places, err
+	}
+	err = in.each(func(r *data.Reader) error {
 		found, err := linesOf(r)
 		for i, s := range found {
 			lines, places = append(lines, s), append(places, Place{r.Name, i + 1})
@@ -116,7 +121,7 @@ func (in Input) lines() (lines []string, places []Place, err error) {
 }
 
 // Fields reads some columns of every line: of tab-separated text, numbered from 1, or, where they are not all numbers, the
-// fields of a JSON object a line. What else a line has is left out. It is an error when there are no lines, or when one lacks
+// fields of a JSON object a line, in whose names a dot leads into an object in it. What else a line has is left out. It is an error when there are no lines, or when one lacks
 // any of them.
 func (in Input) Fields(columns ...string) ([][]string, []Place, error) {
 	var rows [][]string
