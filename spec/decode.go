@@ -65,7 +65,7 @@ func (d *decoder) kind(root *yaml.Node) *kindTable {
 			if k := kindNamed(n.Value); k != nil {
 				return k
 			}
-			d.errorf(position(n), "kind: expected %s, found %s%s", oneOf(names), found(n), didYouMean(nearest(n.Value, names)))
+			d.errorf(position(n), "kind: expected %s, found %s%s", oneOf(names), found(n), didYouMean(KindMeant(n.Value)))
 			return nil
 		}
 		d.errorf(position(n), "kind: expected %s, found %s", oneOf(names), found(n))
@@ -317,6 +317,9 @@ func scalar(v *value, n *yaml.Node, t *typ) string {
 		if tag != "!!int" && tag != "!!float" || err != nil || math.IsNaN(x) || !t.rng.holds(x) || leadingZero.MatchString(n.Value) {
 			return wrong() + notDecimal(n)
 		}
+		if help := rounded(x, t.rng); help != "" {
+			return wrong() + help
+		}
 		v.number = x
 	case textForm:
 		if tag != "!!str" {
@@ -346,6 +349,25 @@ func scalar(v *value, n *yaml.Node, t *typ) string {
 	}
 	return ""
 }
+
+// rounded says what is wrong with a number of a range that float32, in which models compute, cannot hold: one that is too
+// small or too large for it, or that it rounds to an end that does not belong to the range, as 0.99999999 to 1.
+func rounded(x float64, within bounds) string {
+	switch y := math.Abs(float64(float32(x))); {
+	case x != 0 && y < smallest:
+		return fmt.Sprintf(", which is too small for the numbers of a model: %s is the least above 0 (float32)", number(smallest))
+	case math.IsInf(y, 0):
+		return fmt.Sprintf(", which is too large for the numbers of a model: %s is the largest (float32)", number(math.MaxFloat32))
+	}
+	y := float64(float32(x))
+	if within.openLow && y <= within.low || within.openHigh && y >= within.high {
+		return fmt.Sprintf(", which the numbers of a model round to %s (float32)", number(y))
+	}
+	return ""
+}
+
+// smallest is the least float32 above 0 that has all its digits.
+const smallest = 0x1p-126
 
 var (
 	leadingZero = regexp.MustCompile(`^[-+]?0[0-9]`)

@@ -65,8 +65,8 @@ var estimatorType = choice("estimator", "",
 		), "mean", "What is taken off the rewards.").called("subtract")).shortFor("rewards")},
 	word{name: "gumbel_softmax", doc: "The generator writes softmax((logits + g)/temperature), g being Gumbel noise, in place of tokens, and gradients pass through it (Jang et al. 2017; Kusner and Hernández-Lobato 2016).", also: []string{"gumbel", "relaxed", "relgan", "concrete"}, typ: object("",
 		with("straight_through", boolean(), false, "Whether the discriminator reads the likeliest token, while the gradient is that of the relaxed one.").called("hard", "st"),
-		with("start", above(0, 1e3), 1.0, "The temperature at first.").called("temperature", "hot", "from"),
-		with("end", above(0, 1e3), 0.01, "The temperature after `steps` steps, to which it falls by the same factor in each.").called("cold", "to", "final"),
+		with("start", from(1e-6, 1e3), 1.0, "The temperature at first.").called("temperature", "hot", "from"),
+		with("end", from(1e-6, 1e3), 0.01, "The temperature after `steps` steps, to which it falls by the same factor in each.").called("cold", "to", "final"),
 		with("steps", integer(1, maxCount), 2000, "Steps of the generator in which it falls.").called("cooling", "over", "annealing"))},
 )
 

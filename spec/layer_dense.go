@@ -58,7 +58,7 @@ func denseWith(initDefault, biasDefault string, units, activation *key, more ...
 	keys := append([]*key{layerName(), units, activation, with("bias", boolean(), true, "Whether a bias is added.").called("use_bias")}, more...)
 	return &word{name: "dense", doc: "f(x·W + b).", also: []string{"linear", "fully_connected", "output", "fc", "projection"}, typ: object("", append(keys,
 		may("init", initType, initDefault, "How W starts.").called("kernel_init", "initializer"),
-		may("init_bias", initType, biasDefault, "How the bias starts.").called("bias_init"))...)}
+		may("init_bias", initType, biasDefault, "How the bias starts.").called("bias_init"))...).shortFor("units")}
 }
 
 func (c *layers) dense(v *value, base LayerBase, in int, logits bool) Layer {

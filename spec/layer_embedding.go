@@ -43,7 +43,7 @@ func embeddingWord(initDefault string, more ...*key) *word {
 	}
 	keys = append(keys, more...)
 	return &word{name: "embedding", doc: "Looks up a row of a learnt table, one row a token.", also: []string{"embed"}, typ: object("", append(keys,
-		may("init", initType, initDefault, "How the table starts.").called("initializer"))...)}
+		may("init", initType, initDefault, "How the table starts.").called("initializer"))...).shortFor("size")}
 }
 
 func (c *layers) embedding(v *value, base LayerBase, _ int, _ bool) Layer {

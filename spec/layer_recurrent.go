@@ -67,7 +67,7 @@ func recurrentWord(name string, more ...*key) *word {
 		return object("", append(keys,
 			may("init", initType, "the model's `init`; else uniform ±1/√units", "How the matrices applied to the input start.").called("kernel_init", "initializer"),
 			may("init_state", initType, "the layer's `init`", "How the matrices applied to the state start.").called("recurrent_init", "init_recurrent", "init_hidden"),
-			may("init_bias", initType, "uniform ±1/√units; zeros when the layer or the model has an `init`", "How the biases start.").called("bias_init"))...)
+			may("init_bias", initType, "uniform ±1/√units; zeros when the layer or the model has an `init`", "How the biases start.").called("bias_init"))...).shortFor("units")
 	}
 	switch name {
 	case "rnn":

@@ -157,6 +157,9 @@ func (w *writer) dense(t *typ, words ...string) []any {
 		for _, key := range []string{"units", "activation", "init_bias", "name"} {
 			delete(set, key)
 		}
+		if m, _ := last.(map[string]any); m != nil && m["dense"] != nil && len(settings(last, "dense")) == 0 { // a width alone
+			last = "dense"
+		}
 	}
 	return append(items, last)
 }

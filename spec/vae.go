@@ -28,7 +28,7 @@ var latentType = object("",
 		may("check", integer(1, 10000), "15, or `steps` where those are fewer", "Updates after which their mean loss is compared with that of as many before: where it has not fallen, they end.").called("every", "window", "patience")).shortFor("steps"),
 		"both networks learn in every step alone", "Updates of the encoder's parameters alone, those of the heads among them, on other batches of the training data, before each step of training: an encoder that lags behind its decoder is why the latent vector comes to say nothing (He et al. 2019, algorithm 1). They end for good after the first pass in which the mutual information of data and latent vector, on the validation data where there is some, has not risen. Encoder and decoder have an optimizer each.").called("aggressive", "aggressive_training", "lagging", "inner", "encoder_steps", "inference_first"),
 	may("init", initType, "the model's `init`; else uniform ±1/√inputs", "How the matrices of the heads, and of what reads the latent vector, start.").called("kernel_init", "initializer"),
-)
+).shortFor("size")
 
 var annealingType = choice("annealing", "t is the number of steps done.",
 	word{name: "none", doc: "The weight is `beta` from the start.", also: []string{"constant", "off", "fixed"}},
@@ -52,6 +52,6 @@ func annealingStart() *key {
 var likelihoodType = choice("likelihood", "The reconstruction term of the loss is −log p(x|z) in nats, summed over the numbers of a vector or the tokens of a sentence, its end included.",
 	word{name: "bernoulli", doc: "Each number is 1 with a probability whose logit the decoder gives. Numbers between 0 and 1 count as shares; others are an error of the data.", also: []string{"binary", "bce", "binary_cross_entropy"}},
 	word{name: "gaussian", doc: "Each number is normal around what the decoder gives.", also: []string{"normal", "mse", "l2"}, typ: object("",
-		with("deviation", above(0, 1e6), 1.0, "The standard deviation.").called("sigma", "std", "scale", "stddev")).shortFor("deviation")},
+		with("deviation", from(1e-6, 1e6), 1.0, "The standard deviation.").called("sigma", "std", "scale", "stddev")).shortFor("deviation")},
 	word{name: "categorical", doc: "Of text: each token is one of the vocabulary, whose logits the decoder gives.", also: []string{"cross_entropy", "softmax", "nll"}},
 )

@@ -31,7 +31,7 @@ func parseYAML(file string, src []byte) (*yaml.Node, Errors) {
 	if pos, ok := badByte(src); ok {
 		return fail(pos, "the spec is not UTF-8 text; save it as UTF-8")
 	}
-	decoder := yaml.NewDecoder(bytes.NewReader(src))
+	decoder := yaml.NewDecoder(bytes.NewReader(withoutVersion(src)))
 	var doc yaml.Node
 	err := decoder.Decode(&doc)
 	if errors.Is(err, io.EOF) || err == nil && (len(doc.Content) == 0 || isNull(doc.Content[0])) {
@@ -52,6 +52,27 @@ func parseYAML(file string, src []byte) (*yaml.Node, Errors) {
 		return fail(e.pos, "%s", e.msg)
 	}
 	return root, nil
+}
+
+var versionLine = regexp.MustCompile(`^%YAML[ \t]+1\.[0-9]+[ \t]*(#.*)?\r?$`)
+
+// withoutVersion makes a comment of the line that says which version of YAML follows, such as `%YAML 1.2`: the library knows
+// 1.1 alone, and what a spec has in it means the same in each of them. All else keeps its place.
+func withoutVersion(src []byte) []byte {
+	at := 0
+	for line := range bytes.Lines(src) {
+		text := bytes.TrimPrefix(bytes.TrimRight(line, "\n"), []byte("\uFEFF"))
+		switch {
+		case versionLine.Match(text):
+			src = bytes.Clone(src)
+			src[at+bytes.IndexByte(line, '%')] = '#'
+			return src
+		case len(bytes.TrimSpace(text)) > 0 && text[0] != '#' && text[0] != '%':
+			return src // the document begins
+		}
+		at += len(line)
+	}
+	return src
 }
 
 func position(n *yaml.Node) Pos { return Pos{n.Line, n.Column} }

@@ -14,7 +14,7 @@ func newCheck() *cobra.Command {
 		Use:   "check SPEC...",
 		Short: "Report everything that is wrong with specs",
 		Long: `Check reads specs and reports everything that is wrong with them, a line each, with file,
-line and column. It writes nothing.`,
+line and column; of a valid one it says what the model is made of. It writes nothing.`,
 		Example:           "  gradsmith check poet.yaml",
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: specs,
@@ -30,11 +30,7 @@ line and column. It writes nothing.`,
 					failed = append(failed, problems...)
 					continue
 				}
-				layers := len(m.Layers)
-				if m.EncoderDecoder() {
-					layers += len(m.Encoder)
-				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%s: a valid model of kind %s with %d layers and %d tokens\n", path, m.Kind, layers, m.Vocab())
+				fmt.Fprintf(cmd.OutOrStdout(), "%s is valid: %s\n", path, m.Summary())
 			}
 			if failed != nil {
 				return failed

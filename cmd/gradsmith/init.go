@@ -78,7 +78,11 @@ func beginningOf(kind, as string) (*beginning, error) {
 	}
 	switch {
 	case !known:
-		return nil, fmt.Errorf("there is no kind %q of model; the kinds are: %s", kind, strings.Join(spec.Kinds(), ", "))
+		meant := spec.KindMeant(kind)
+		if meant != "" {
+			meant = fmt.Sprintf("did you mean %q? ", meant)
+		}
+		return nil, fmt.Errorf("there is no kind %q of model; %sthe kinds are: %s", kind, meant, strings.Join(spec.Kinds(), ", "))
 	case words == nil:
 		return nil, fmt.Errorf("--as: kind %s has one model to begin with; leave the flag out", kind)
 	}

@@ -6,6 +6,7 @@ import (
 	"go/format"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -173,7 +174,7 @@ func TestCheck(t *testing.T) {
 	write(t, filepath.Join(dir, "good.yaml"), smallSpec)
 	write(t, filepath.Join(dir, "bad.yaml"), smallSpec+"sead: 1\nclap: 2\n")
 	code, out, errOut := command(t, dir, "check", "good.yaml")
-	if code != 0 || errOut != "" || !strings.HasPrefix(out, "good.yaml: ") {
+	if code != 0 || errOut != "" || !strings.HasPrefix(out, "good.yaml is valid: ") {
 		t.Errorf("exit code %d, %q, %q", code, out, errOut)
 	}
 	code, out, errOut = command(t, dir, "check", "bad.yaml", "good.yaml", "missing.yaml")
@@ -181,7 +182,7 @@ func TestCheck(t *testing.T) {
 bad.yaml:4:1: unknown key "clap"; did you mean "clip"?
 missing.yaml: the spec cannot be read: no such file or directory
 `
-	if code != 1 || errOut != want || !strings.HasPrefix(out, "good.yaml: ") {
+	if code != 1 || errOut != want || !strings.HasPrefix(out, "good.yaml is valid: ") {
 		t.Errorf("exit code %d, %q, errors\n%s--- want\n%s", code, out, errOut, want)
 	}
 	fails(t, dir, []string{"check"}, "arg")
@@ -305,5 +306,32 @@ func TestWriteFiles(t *testing.T) {
 	}
 	if got := tree(t, dir); !slices.Equal(got, []string{"a"}) {
 		t.Errorf("files %v", got)
+	}
+}
+
+// What check says of a valid spec names the layers of every network, and what it reads.
+func TestCheckSays(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "digits.yaml"), "kind: vae\nvectors: 9\nencoder: [{dense: {name: read, units: 8}}]\nlatent: 4\ndecoder: [{dense: {name: out}}]\n")
+	code, out, errOut := command(t, dir, "check", "digits.yaml")
+	if want := "digits.yaml is valid: a model of kind vae: encoder read (dense); latent vector of 4 numbers; decoder out (dense); vectors of 9 numbers\n"; code != 0 || out != want {
+		t.Errorf("exit code %d, %q %s, want %q", code, out, errOut, want)
+	}
+}
+
+// The shapes of a summary are those that the layers give, behind pooling over time as well.
+func TestInspectShapes(t *testing.T) {
+	code, out, errOut := command(t, "../../generated/seqgan", "inspect", "seqgan.yaml")
+	if code != 0 {
+		t.Fatal(errOut)
+	}
+	for _, want := range []string{`filters +conv1d +steps × batch × 160`, `max_pool +max_pool +batch × 160`, `verdict +dense +batch × 1 `} {
+		if !regexp.MustCompile(want).MatchString(out) {
+			t.Errorf("the summary has no %q:\n%s", want, out)
+		}
+	}
+	_, out, _ = command(t, "../translate", "inspect", "translate.yaml")
+	if want := `reader +gru +source steps × batch × 512`; !regexp.MustCompile(want).MatchString(out) {
+		t.Errorf("the summary has no %q:\n%s", want, out)
 	}
 }

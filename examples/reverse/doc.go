@@ -5,13 +5,13 @@
 //
 // It is compiled from reverse.yaml:
 //
-//	layer    kind       output               parameters  flops a token
-//	digits   embedding  steps × batch × 16   176         0
-//	reader   gru        steps × batch × 128  31,488      62,720
-//	written  embedding  steps × batch × 16   192         0
-//	writer   gru        steps × batch × 64   73,280      134,979
-//	out      dense      steps × batch × 12   780         1,536
-//	total                                    105,916     199,235
+//	layer    kind       output                      parameters  flops a token
+//	digits   embedding  source steps × batch × 16   176         0
+//	reader   gru        source steps × batch × 128  31,488      62,720
+//	written  embedding  steps × batch × 16          192         0
+//	writer   gru        steps × batch × 64          73,280      134,979
+//	out      dense      steps × batch × 12          780         1,536
+//	total                                           105,916     199,235
 //
 // Training on windows of up to 64 sequences × 17 steps takes 606,310 floating-point operations a token and 12.1 MiB:
 // 413.8 KiB of parameters, as much of gradients, 827.5 KiB of optimizer state and 10.5 MiB of activations, in

@@ -98,8 +98,8 @@ var info = model.Info{
 	DecodeBytes:  511360,
 	Source:       &model.Source{Steps: maxSourceSteps, Vocab: 11, End: 10, AnswerBegin: 10, AnswerEnd: 11},
 	Layers: []model.Layer{
-		{Name: "digits", Kind: "embedding", Output: "steps × batch × 16", Params: 176, Flops: 0},
-		{Name: "reader", Kind: "gru", Output: "steps × batch × 128", Params: 31488, Flops: 62720},
+		{Name: "digits", Kind: "embedding", Output: "source steps × batch × 16", Params: 176, Flops: 0},
+		{Name: "reader", Kind: "gru", Output: "source steps × batch × 128", Params: 31488, Flops: 62720},
 		{Name: "written", Kind: "embedding", Output: "steps × batch × 16", Params: 192, Flops: 0},
 		{Name: "writer", Kind: "gru", Output: "steps × batch × 64", Params: 73280, Flops: 134979},
 		{Name: "out", Kind: "dense", Output: "steps × batch × 12", Params: 780, Flops: 1536},

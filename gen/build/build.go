@@ -133,6 +133,7 @@ func (m *Model) Learns(g *graph.Graph) []*graph.Value {
 type Layer struct {
 	Name, Kind string
 	Width      int
+	Output     graph.Shape // in training
 	Params     []*Param
 	Scopes     []string // of its nodes
 }
@@ -443,6 +444,9 @@ func (b *builder) layers(stack []spec.Layer, x *graph.Value, logits bool) *graph
 	for i, l := range stack {
 		b.enter(l)
 		x = constructionOf(l).build(b, l, x, logits && i == len(stack)-1)
+		if row := b.row(l.LayerName()); b.training && row != nil && row.Output == nil {
+			row.Output = x.Shape
+		}
 	}
 	return x
 }

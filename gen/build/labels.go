@@ -30,7 +30,7 @@ func (b *builder) labelled(network, name, what string, x *graph.Value) *graph.Va
 	defer func() { b.Scope, b.Origin = scope, origin }()
 	b.Scope, b.Origin = labelledBy(network), b.at(l.Pos, "labels")
 	if b.training && b.row(b.Scope) == nil {
-		b.r.Layers = append(b.r.Layers, Layer{Name: b.Scope, Kind: "labels", Width: l.Size})
+		b.r.Layers = append(b.r.Layers, Layer{Name: b.Scope, Kind: "labels", Width: l.Size, Output: graph.Shape{batch, graph.Const(l.Size, "")}})
 	}
 	count := b.named("labelCount", l.Count, "number of labels")
 	size := b.named("labelSize", l.Size, "features of a label")

@@ -119,7 +119,7 @@ func (b *builder) heads(h *graph.Value) (mean, logvar *graph.Value) {
 	l := b.m.Latent
 	b.Scope, b.Origin = latentScope, b.at(l.Pos, latentScope)
 	if b.training {
-		b.r.Layers = append(b.r.Layers, Layer{Name: latentScope, Kind: "gaussian", Width: l.Size})
+		b.r.Layers = append(b.r.Layers, Layer{Name: latentScope, Kind: "gaussian", Width: l.Size, Output: graph.Shape{batch, b.latentSize()}})
 	}
 	head := func(name string) *graph.Value {
 		y := b.latentProduct(h, "w_"+name, b.latentSize(), name)

@@ -575,6 +575,8 @@ func (f *function) operand(x graph.Operand) jen.Code {
 		return f.dim(x)
 	case graph.Float:
 		return jen.Lit(float64(x))
+	case graph.InTraining32:
+		return jen.Float32().Call(f.operand(graph.InTraining(x)))
 	case graph.InTraining:
 		return jen.Id(f.w.receiver).Dot("inTraining").Call(jen.Lit(float64(x)))
 	case graph.NoiseKey:

@@ -835,7 +835,6 @@ func (e *emitter) forward(f *jen.File) {
 		e.stages(f, w)
 		e.loss(f, w, "loss", "loss gives the reconstruction's loss plus the weighted divergence, the mean in nats a "+e.unit()+". For a training step it leaves the gradient of what the decoder gave in its place.")
 		e.randomHelpers(f)
-		e.latentHelpers(f)
 		return
 	}
 	e.phase(f, w, w.g.Nodes, graph.Forward, "forward", "forward runs a window of text through the network and keeps what backward needs. b.Tokens is time-major, [steps, batch]; the logits are left in m.acts.logits, [steps, batch, vocab].")

@@ -98,20 +98,6 @@ func (e *emitter) weight() jen.Code {
 	return jen.Id("beta").Op("*").Id("annealing").Dot("At").Call(jen.Id("m").Dot("step"))
 }
 
-// latentHelpers emits what the graph of an autoencoder refers to beside its values.
-func (e *emitter) latentHelpers(f *jen.File) {
-	if e.spec.Latent == nil {
-		return
-	}
-	if l := e.spec.Latent; l.FreeTotal > 0 || l.FreeDimension > 0 || l.BagOfWords > 0 {
-		comment(f, "inTraining is x in a training step, and 0 elsewhere.")
-		f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("inTraining").Params(jen.Id("x").Float64()).Float64().Block(
-			jen.If(jen.Id("m").Dot("training")).Block(jen.Return(jen.Id("x"))),
-			jen.Return(jen.Lit(0)))
-		f.Line()
-	}
-}
-
 // output is the memory of an output of the training graph, in a function of its own.
 func (e *emitter) output(target, receiver string) *jen.Statement {
 	v := e.Model.Train.Find(target)

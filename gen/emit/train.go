@@ -104,6 +104,28 @@ func (e *emitter) dropout() bool {
 
 // noise reports whether a graph of the model draws noise, and whether it does so in a loop.
 func (e *emitter) noise() (drawn, indexed bool) {
+	e.eachOperand(func(a graph.Operand) {
+		if k, ok := a.(graph.NoiseKey); ok {
+			drawn, indexed = true, indexed || k.Index != nil
+		}
+	})
+	return drawn, indexed
+}
+
+// inTraining reports whether a call has a number that is 0 outside of training.
+func (e *emitter) inTraining() bool {
+	found := false
+	e.eachOperand(func(a graph.Operand) {
+		switch a.(type) {
+		case graph.InTraining, graph.InTraining32:
+			found = true
+		}
+	})
+	return found
+}
+
+// eachOperand calls do for the arguments of all calls in the graphs of the model.
+func (e *emitter) eachOperand(do func(graph.Operand)) {
 	for _, g := range e.Model.Graphs() {
 		g.Walk(func(g *graph.Graph) {
 			for _, n := range g.Nodes {
@@ -112,15 +134,12 @@ func (e *emitter) noise() (drawn, indexed bool) {
 				}
 				for _, c := range n.Op.Emit(n) {
 					for _, a := range c.Args {
-						if k, ok := a.(graph.NoiseKey); ok {
-							drawn, indexed = true, indexed || k.Index != nil
-						}
+						do(a)
 					}
 				}
 			}
 		})
 	}
-	return drawn, indexed
 }
 
 // randomHelpers emits what the graphs of training refer to where something is drawn.
@@ -146,6 +165,14 @@ func (e *emitter) randomHelpers(f *jen.File) {
 		f.Line()
 		comment(f, "dropKey is the key of a dropout mask: another one for each place in the model, each layer of a stack and each %s.", e.each())
 		f.Add(self()).Id("dropKey").Params(jen.List(jen.Id("place"), jen.Id("layer")).Int()).Uint64().Block(key(jen.Id("place"), jen.Id("layer")))
+		f.Line()
+	}
+	if e.inTraining() {
+		comment(f, "inTraining is x in a training step, and 0 elsewhere.")
+		f.Add(self()).Id("inTraining").Params(jen.Id("x").Float64()).Float64().Block(
+			jen.If(jen.Id("m").Dot("training")).Block(jen.Return(jen.Id("x"))),
+			jen.Return(jen.Lit(0)),
+		)
 		f.Line()
 	}
 	switch drawn, indexed := e.noise(); {
@@ -221,7 +248,11 @@ func (e *emitter) train(f *jen.File) {
 	if more = ""; s.Latent != nil {
 		more = " It is the negative evidence lower bound, all of the divergence counted, with one sample a " + e.unit() + "."
 	}
-	comment(f, "Loss gives the mean loss of a %s in nats a %s, without dropout%s.%s", window, e.unit(), carries, more)
+	without := "dropout"
+	if s.Loss.LabelSmoothing > 0 {
+		without = "dropout and label smoothing"
+	}
+	comment(f, "Loss gives the mean loss of a %s in nats a %s, without %s%s.%s", window, e.unit(), without, carries, more)
 	f.Add(self()).Id("Loss").Params(jen.Id("b").Op("*").Qual(mp, "Batch")).Float64().BlockFunc(func(g *jen.Group) {
 		g.Id("m").Dot("check").Call(jen.Id("b"))
 		if s.Latent != nil {
@@ -358,7 +389,10 @@ func (e *emitter) info(f *jen.File) {
 		layers = append(layers, jen.Line().Values(jen.Id("Name").Op(":").Lit(row.Name), jen.Id("Kind").Op(":").Lit(row.Kind), jen.Id("Output").Op(":").Lit(row.Output), jen.Id("Params").Op(":").Lit(row.Params), jen.Id("Flops").Op(":").Lit(row.Flops)))
 	}
 	layers = append(layers, jen.Line())
-	t, sc := s.Train, s.Schedule
+	t, sc, smoothing := s.Train, s.Schedule, 0.0
+	if s.GAN == nil {
+		smoothing = s.Loss.LabelSmoothing
+	}
 	comment(f, "info holds what commands and checkpoints ask of a model.")
 	f.Var().Id("info").Op("=").Qual(mp, "Info").Values(fields(
 		"Name", s.Name, "Kind", s.Kind, "Description", s.Description, "Spec", s.File,
@@ -370,7 +404,7 @@ func (e *emitter) info(f *jen.File) {
 		"Training", jen.Qual(mp, "Training").Values(fields(
 			"Rate", s.Optimizer.Rate, "Schedule", sc.Kind, "Warmup", sc.Warmup, "Every", sc.Every, "Factor", sc.Factor, "Floor", sc.Floor,
 			"Passes", t.Passes, "Steps", t.Steps, "Validation", t.Validation, "EvalEvery", t.EvalEvery, "SaveEvery", t.SaveEvery, "Separator", t.Separator,
-			"Sampling", t.Sampling, "Rise", t.Rise)...),
+			"Smoothing", smoothing, "Sampling", t.Sampling, "Rise", t.Rise)...),
 	)...)
 }
 

@@ -89,7 +89,7 @@ type Call struct {
 }
 
 // Operand is an argument of a Call: *Value (its memory), Dim, Float, Nil, Option, Onto, OneOver, Single, Columns, Last, Bool, Heads, DropRate, DropKey,
-// NoiseKey, InTraining or IfTraining.
+// NoiseKey, InTraining, InTraining32 or IfTraining.
 type Operand any
 
 type (
@@ -106,6 +106,8 @@ type (
 	DropRate float64
 	// InTraining is a number that is 0 outside of training.
 	InTraining float64
+	// InTraining32 is the same in single precision.
+	InTraining32 float64
 	// NoiseKey is the key of random numbers: a stream of its own for each place, step and iteration of the loops around it.
 	NoiseKey struct {
 		Stream int

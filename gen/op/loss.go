@@ -50,7 +50,10 @@ func crossEntropies(name string, weighted bool) (loss, grad, fused *graph.Op) {
 	calls := func(n *node, dlogits graph.Operand) []call {
 		x := n.Args[0].Shape
 		c := call{Func: "CrossEntropy", Result: n.Outs[0], Args: []graph.Operand{n.Outs[1], dlogits, n.Args[0], n.Args[1]}}
-		smoothing := graph.Float(n.Attrs.Float("smoothing"))
+		smoothing := graph.Operand(graph.Float(0))
+		if s := n.Attrs.Float("smoothing"); s > 0 {
+			smoothing = graph.InTraining32(s)
+		}
 		switch {
 		case weighted:
 			c.Func, c.Args = "WeightedCrossEntropy", append(c.Args, n.Args[2], x.Rows(), x.Last())

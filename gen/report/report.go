@@ -56,16 +56,15 @@ type Report struct {
 func Make(m *build.Model, plans map[*graph.Graph]*plan.Plan) *Report {
 	s := m.Spec
 	r := &Report{Name: s.Name, Kind: s.Kind, Batch: s.Shape.Batch, Steps: s.Shape.Steps, Unit: "token", Vocab: s.Vocab()}
-	outer := "steps × batch"
 	if s.Vectors != nil {
-		r.Unit, r.Vector, outer = "vector", s.Vectors.Size, "batch"
+		r.Unit, r.Vector = "vector", s.Vectors.Size
 	}
 	one := m.Sizes(false)
 	one["steps"] = 1
 	full := m.Sizes(true)
 	byScope := forwardFlops(m, one)
 	for _, l := range m.Layers {
-		row := Row{Name: l.Name, Kind: l.Kind, Output: fmt.Sprintf("%s × %d", outer, l.Width)}
+		row := Row{Name: l.Name, Kind: l.Kind, Output: product(l.Output)}
 		for _, p := range l.Params {
 			if !p.Fixed {
 				row.Params += p.Shape.Elems().N
@@ -134,6 +133,15 @@ func Make(m *build.Model, plans map[*graph.Graph]*plan.Plan) *Report {
 	r.TrainBytes = r.ParamBytes + r.GradBytes + r.SlotBytes + r.ArenaBytes + r.StateBytes
 	r.DecodeBytes = r.ParamBytes + r.DecoderBytes
 	return r
+}
+
+// product is a shape as people write it: "steps × batch × 128".
+func product(s graph.Shape) string {
+	parts := make([]string, len(s))
+	for i, d := range s {
+		parts[i] = strings.Replace(d.String(), "sourceSteps", "source steps", 1)
+	}
+	return strings.Join(parts, " × ")
 }
 
 // forwardFlops counts the operations of a forward pass for one token, or one vector, by the scope of the node.

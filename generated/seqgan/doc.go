@@ -11,10 +11,10 @@
 //	out       dense      steps × batch × 5000  165,000     320,000
 //	seen      embedding  steps × batch × 64    320,000     0
 //	filters   conv1d     steps × batch × 160   30,880      61,440
-//	max_pool  max_pool   steps × batch × 160   0           160
-//	pass      highway    steps × batch × 160   51,520      5,144
-//	dropout   dropout    steps × batch × 160   0           0
-//	verdict   dense      steps × batch × 1     161         16
+//	max_pool  max_pool   batch × 160           0           160
+//	pass      highway    batch × 160           51,520      5,144
+//	dropout   dropout    batch × 160           0           0
+//	verdict   dense      batch × 1             161         16
 //	total                                      735,881     403,432
 //
 // A step of training on 64 lines of 20 tokens takes up to 2,265,243 floating-point operations a token, lines that are drawn not counted, and 51.5 MiB

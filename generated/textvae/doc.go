@@ -5,16 +5,16 @@
 //
 // It is compiled from textvae.yaml:
 //
-//	layer    kind       output                parameters  flops a token
-//	words    embedding  steps × batch × 128   640,384     0
-//	read     lstm       steps × batch × 256   394,240     788,736
-//	latent   gaussian   steps × batch × 32    16,448      822
-//	again    embedding  steps × batch × 128   640,384     0
-//	seen     dropout    steps × batch × 128   0           128
-//	write    lstm       steps × batch × 256   443,904     792,216
-//	written  dropout    steps × batch × 256   0           256
-//	out      dense      steps × batch × 5003  1,285,771   2,561,536
-//	total                                     3,421,131   4,143,694
+//	layer    kind       output                      parameters  flops a token
+//	words    embedding  source steps × batch × 128  640,384     0
+//	read     lstm       source steps × batch × 256  394,240     788,736
+//	latent   gaussian   batch × 32                  16,448      822
+//	again    embedding  steps × batch × 128         640,384     0
+//	seen     dropout    steps × batch × 128         0           128
+//	write    lstm       steps × batch × 256         443,904     792,216
+//	written  dropout    steps × batch × 256         0           256
+//	out      dense      steps × batch × 5003        1,285,771   2,561,536
+//	total                                           3,421,131   4,143,694
 //
 // Training on windows of up to 32 sequences × 40 steps takes 12,480,656 floating-point operations a token and 98.0 MiB:
 // 13.1 MiB of parameters, as much of gradients, 26.1 MiB of optimizer state and 45.8 MiB of activations, in

@@ -108,9 +108,9 @@ var info = model.Info{
 	Source:       &model.Source{Steps: maxSourceSteps, Vocab: 5003, End: 5002, AnswerBegin: 5001, AnswerEnd: 5002},
 	Latent:       &model.Latent{Width: latentSize, Beta: beta, Annealed: 2000},
 	Layers: []model.Layer{
-		{Name: "words", Kind: "embedding", Output: "steps × batch × 128", Params: 640384, Flops: 0},
-		{Name: "read", Kind: "lstm", Output: "steps × batch × 256", Params: 394240, Flops: 788736},
-		{Name: "latent", Kind: "gaussian", Output: "steps × batch × 32", Params: 16448, Flops: 822},
+		{Name: "words", Kind: "embedding", Output: "source steps × batch × 128", Params: 640384, Flops: 0},
+		{Name: "read", Kind: "lstm", Output: "source steps × batch × 256", Params: 394240, Flops: 788736},
+		{Name: "latent", Kind: "gaussian", Output: "batch × 32", Params: 16448, Flops: 822},
 		{Name: "again", Kind: "embedding", Output: "steps × batch × 128", Params: 640384, Flops: 0},
 		{Name: "seen", Kind: "dropout", Output: "steps × batch × 128", Params: 0, Flops: 128},
 		{Name: "write", Kind: "lstm", Output: "steps × batch × 256", Params: 443904, Flops: 792216},

@@ -5,19 +5,19 @@
 //
 // It is compiled from transformer.yaml:
 //
-//	layer          kind         output                parameters  flops a token
-//	source         embedding    steps × batch × 256   2,048,512   0
-//	source_places  positions    steps × batch × 256   14,336      256
-//	source_drop    dropout      steps × batch × 256   0           256
-//	reader         transformer  steps × batch × 256   1,581,312   3,333,120
-//	read           layernorm    steps × batch × 256   512         2,048
-//	target         embedding    steps × batch × 256   0           0
-//	target_places  positions    steps × batch × 256   14,336      256
-//	target_drop    dropout      steps × batch × 256   0           256
-//	writer         transformer  steps × batch × 256   2,372,352   4,999,680
-//	written        layernorm    steps × batch × 256   512         2,048
-//	out            dense        steps × batch × 8002  0           4,097,024
-//	total                                             6,031,872   12,434,944
+//	layer          kind         output                      parameters  flops a token
+//	source         embedding    source steps × batch × 256  2,048,512   0
+//	source_places  positions    source steps × batch × 256  14,336      256
+//	source_drop    dropout      source steps × batch × 256  0           256
+//	reader         transformer  source steps × batch × 256  1,581,312   3,333,120
+//	read           layernorm    source steps × batch × 256  512         2,048
+//	target         embedding    steps × batch × 256         0           0
+//	target_places  positions    steps × batch × 256         14,336      256
+//	target_drop    dropout      steps × batch × 256         0           256
+//	writer         transformer  steps × batch × 256         2,372,352   4,999,680
+//	written        layernorm    steps × batch × 256         512         2,048
+//	out            dense        steps × batch × 8002        0           4,097,024
+//	total                                                   6,031,872   12,434,944
 //
 // Training on windows of up to 128 sequences × 56 steps takes 37,583,888 floating-point operations a token and 893.8 MiB:
 // 23.0 MiB of parameters, as much of gradients, 46.0 MiB of optimizer state and 801.7 MiB of activations, in

@@ -32,7 +32,7 @@ func (m *Model) Gradients(b *model.Batch) float64 {
 	return loss
 }
 
-// Loss gives the mean loss of a window in nats a token, without dropout.
+// Loss gives the mean loss of a window in nats a token, without dropout and label smoothing.
 func (m *Model) Loss(b *model.Batch) float64 {
 	m.check(b)
 	m.forward(b)
@@ -98,11 +98,11 @@ var info = model.Info{
 	DecodeBytes:  25136320,
 	Source:       &model.Source{Steps: maxSourceSteps, Vocab: 8002, End: 8001, AnswerBegin: 8000, AnswerEnd: 8001},
 	Layers: []model.Layer{
-		{Name: "source", Kind: "embedding", Output: "steps × batch × 256", Params: 2048512, Flops: 0},
-		{Name: "source_places", Kind: "positions", Output: "steps × batch × 256", Params: 14336, Flops: 256},
-		{Name: "source_drop", Kind: "dropout", Output: "steps × batch × 256", Params: 0, Flops: 256},
-		{Name: "reader", Kind: "transformer", Output: "steps × batch × 256", Params: 1581312, Flops: 3333120},
-		{Name: "read", Kind: "layernorm", Output: "steps × batch × 256", Params: 512, Flops: 2048},
+		{Name: "source", Kind: "embedding", Output: "source steps × batch × 256", Params: 2048512, Flops: 0},
+		{Name: "source_places", Kind: "positions", Output: "source steps × batch × 256", Params: 14336, Flops: 256},
+		{Name: "source_drop", Kind: "dropout", Output: "source steps × batch × 256", Params: 0, Flops: 256},
+		{Name: "reader", Kind: "transformer", Output: "source steps × batch × 256", Params: 1581312, Flops: 3333120},
+		{Name: "read", Kind: "layernorm", Output: "source steps × batch × 256", Params: 512, Flops: 2048},
 		{Name: "target", Kind: "embedding", Output: "steps × batch × 256", Params: 0, Flops: 0},
 		{Name: "target_places", Kind: "positions", Output: "steps × batch × 256", Params: 14336, Flops: 256},
 		{Name: "target_drop", Kind: "dropout", Output: "steps × batch × 256", Params: 0, Flops: 256},
@@ -117,5 +117,6 @@ var info = model.Info{
 		Floor:      1e-05,
 		Passes:     16,
 		Validation: 0.1,
+		Smoothing:  0.1,
 	},
 }

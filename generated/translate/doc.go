@@ -5,18 +5,18 @@
 //
 // It is compiled from translate.yaml:
 //
-//	layer        kind       output                parameters  flops a token
-//	source       embedding  steps × batch × 192   1,536,192   0
-//	source_drop  dropout    steps × batch × 192   0           192
-//	reader       gru        steps × batch × 512   691,200     1,381,376
-//	read_drop    dropout    steps × batch × 512   0           512
-//	target       embedding  steps × batch × 192   1,536,384   0
-//	target_drop  dropout    steps × batch × 192   0           192
-//	writer       gru        steps × batch × 384   2,026,752   3,721,837
-//	writer_drop  dropout    steps × batch × 384   0           384
-//	narrow       dense      steps × batch × 192   73,920      147,456
-//	out          dense      steps × batch × 8002  8,002       3,072,768
-//	total                                         5,872,450   8,324,717
+//	layer        kind       output                      parameters  flops a token
+//	source       embedding  source steps × batch × 192  1,536,192   0
+//	source_drop  dropout    source steps × batch × 192  0           192
+//	reader       gru        source steps × batch × 512  691,200     1,381,376
+//	read_drop    dropout    source steps × batch × 512  0           512
+//	target       embedding  steps × batch × 192         1,536,384   0
+//	target_drop  dropout    steps × batch × 192         0           192
+//	writer       gru        steps × batch × 384         2,026,752   3,721,837
+//	writer_drop  dropout    steps × batch × 384         0           384
+//	narrow       dense      steps × batch × 192         73,920      147,456
+//	out          dense      steps × batch × 8002        8,002       3,072,768
+//	total                                               5,872,450   8,324,717
 //
 // Training on windows of up to 64 sequences × 56 steps takes 25,149,942 floating-point operations a token and 333.1 MiB:
 // 22.4 MiB of parameters, as much of gradients, 44.8 MiB of optimizer state and 243.4 MiB of activations, in

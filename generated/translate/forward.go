@@ -204,7 +204,7 @@ func (m *Model) loss(b *model.Batch, train bool) (loss float64) {
 	}
 
 	// loss = mean −log softmax(logits)[targets], dlogits its gradient
-	loss = kernel.CrossEntropy(a.rowLoss, dlogits, a.logits, b.Targets, rows, vocab, 0.1)
+	loss = kernel.CrossEntropy(a.rowLoss, dlogits, a.logits, b.Targets, rows, vocab, float32(m.inTraining(0.1)))
 	return
 }
 
@@ -220,4 +220,12 @@ func (m *Model) dropRate(rate float32) float32 {
 // training step.
 func (m *Model) dropKey(place, layer int) uint64 {
 	return model.Key(m.seed, uint64(m.step), uint64(place), uint64(layer))
+}
+
+// inTraining is x in a training step, and 0 elsewhere.
+func (m *Model) inTraining(x float64) float64 {
+	if m.training {
+		return x
+	}
+	return 0
 }

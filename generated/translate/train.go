@@ -32,7 +32,7 @@ func (m *Model) Gradients(b *model.Batch) float64 {
 	return loss
 }
 
-// Loss gives the mean loss of a window in nats a token, without dropout.
+// Loss gives the mean loss of a window in nats a token, without dropout and label smoothing.
 func (m *Model) Loss(b *model.Batch) float64 {
 	m.check(b)
 	m.forward(b)
@@ -98,10 +98,10 @@ var info = model.Info{
 	DecodeBytes:  24773760,
 	Source:       &model.Source{Steps: maxSourceSteps, Vocab: 8001, End: 8000, AnswerBegin: 8000, AnswerEnd: 8001},
 	Layers: []model.Layer{
-		{Name: "source", Kind: "embedding", Output: "steps × batch × 192", Params: 1536192, Flops: 0},
-		{Name: "source_drop", Kind: "dropout", Output: "steps × batch × 192", Params: 0, Flops: 192},
-		{Name: "reader", Kind: "gru", Output: "steps × batch × 512", Params: 691200, Flops: 1381376},
-		{Name: "read_drop", Kind: "dropout", Output: "steps × batch × 512", Params: 0, Flops: 512},
+		{Name: "source", Kind: "embedding", Output: "source steps × batch × 192", Params: 1536192, Flops: 0},
+		{Name: "source_drop", Kind: "dropout", Output: "source steps × batch × 192", Params: 0, Flops: 192},
+		{Name: "reader", Kind: "gru", Output: "source steps × batch × 512", Params: 691200, Flops: 1381376},
+		{Name: "read_drop", Kind: "dropout", Output: "source steps × batch × 512", Params: 0, Flops: 512},
 		{Name: "target", Kind: "embedding", Output: "steps × batch × 192", Params: 1536384, Flops: 0},
 		{Name: "target_drop", Kind: "dropout", Output: "steps × batch × 192", Params: 0, Flops: 192},
 		{Name: "writer", Kind: "gru", Output: "steps × batch × 384", Params: 2026752, Flops: 3721837},
@@ -116,5 +116,6 @@ var info = model.Info{
 		Floor:      1e-05,
 		Passes:     12,
 		Validation: 0.1,
+		Smoothing:  0.1,
 	},
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"text/tabwriter"
 
 	"github.com/gradsmith/gradsmith/runtime/kernel"
@@ -72,7 +71,7 @@ func (a *program) evalMasked(ctx context.Context, out io.Writer, m model.Predict
 	line := func(name string, r restored) {
 		if r.tokens > 0 {
 			nats := r.nats / float64(r.tokens)
-			fmt.Fprintf(w, "%s\t%.4f\t%.2f\t%.1f %%\n", name, nats, math.Exp(nats), 100*float64(r.right)/float64(r.tokens))
+			fmt.Fprintf(w, "%s\t%.4f\t%s\t%.1f %%\n", name, nats, perplexity(nats), 100*float64(r.right)/float64(r.tokens))
 		}
 	}
 	line(a.Info.Name, ours)

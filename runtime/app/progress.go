@@ -97,7 +97,7 @@ func (p *progress) Step(s train.Progress) {
 // line is where a training stands.
 func (p *progress) line(s train.Progress, now time.Time) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "step %s/%s  %s", thousands(s.Step), thousands(s.Total), p.losses())
+	fmt.Fprintf(&b, "step %s/%s%s", thousands(s.Step), thousands(s.Total), p.losses())
 	spent := (now.Sub(p.start) - p.aside).Seconds()
 	if done := s.Step - p.first - 1; done > 0 && spent > 0 {
 		fmt.Fprintf(&b, "  %s %ss/s", short(float64(p.tokens)/spent), p.unit)
@@ -112,10 +112,13 @@ func (p *progress) line(s train.Progress, now time.Time) string {
 
 // losses shows the loss, or both of a pair of networks.
 func (p *progress) losses() string {
-	if !p.pair || p.duel == (model.Duel{}) { // a generator of text learns alone at first
-		return fmt.Sprintf("loss %.4f", p.loss)
+	if !p.started { // a training that goes on has made no step yet
+		return ""
 	}
-	return fmt.Sprintf("generator %.4f  discriminator %.4f, %.1f %% right", p.loss, p.duel.Discriminator, 100*p.duel.Accuracy)
+	if !p.pair || p.duel == (model.Duel{}) { // a generator of text learns alone at first
+		return fmt.Sprintf("  loss %.4f", p.loss)
+	}
+	return fmt.Sprintf("  generator %.4f  discriminator %.4f, %.1f %% right", p.loss, p.duel.Discriminator, 100*p.duel.Accuracy)
 }
 
 func (p *progress) Evaluated(e train.Evaluation) {
@@ -124,7 +127,7 @@ func (p *progress) Evaluated(e train.Evaluation) {
 	if e.Best {
 		mark = "  best"
 	}
-	p.print("step %s/%s  pass %d  %s  validation %.4f%s", thousands(e.Step), thousands(e.Total), e.Pass, p.losses(), e.Loss, mark)
+	p.print("step %s/%s  pass %d%s  validation %.4f%s", thousands(e.Step), thousands(e.Total), e.Pass, p.losses(), e.Loss, mark)
 }
 
 func (p *progress) Saved(path string, step int) {

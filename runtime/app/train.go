@@ -330,7 +330,7 @@ func (a *program) report(ctx context.Context, out io.Writer, m model.LanguageMod
 	if r.Tokens > 0 && a.ofLines() { // whose steps have losses of two kinds
 		fmt.Fprintf(out, "training    %s tokens in %s, %s tokens/s\n", thousands(r.Tokens), duration(r.Took), thousands(int(float64(r.Tokens)/max(r.Took.Seconds(), 1e-9))))
 	} else if r.Tokens > 0 {
-		fmt.Fprintf(out, "training    %[1]s; %[2]s %[5]ss in %[3]s, %[4]s %[5]ss/s\n", a.lossLine(r.TrainLoss, "generator", data.density), thousands(r.Tokens), duration(r.Took), thousands(int(float64(r.Tokens)/max(r.Took.Seconds(), 1e-9))), a.Info.Unit())
+		fmt.Fprintf(out, "training    %[1]s; %[2]s %[5]ss in %[3]s, %[4]s %[5]ss/s\n", a.objective(r.TrainLoss, data.density), thousands(r.Tokens), duration(r.Took), thousands(int(float64(r.Tokens)/max(r.Took.Seconds(), 1e-9))), a.Info.Unit())
 	}
 	if r.Encoder > 0 {
 		fmt.Fprintf(out, "encoder     %s updates alone, before steps in which it lagged behind\n", thousands(r.Encoder))
@@ -365,6 +365,26 @@ func (a *program) report(ctx context.Context, out io.Writer, m model.LanguageMod
 	return nil
 }
 
+// objective shows the loss that a training makes smaller, which may have a part that says nothing of what the model knows.
+func (a *program) objective(nats, density float64) string {
+	if s := a.Info.Training.Smoothing; s > 0 {
+		return fmt.Sprintf("%.4f nats a token with label smoothing of %v", nats, s)
+	}
+	return a.lossLine(nats, "generator", density)
+}
+
+// perplexity is e to the loss, in digits that a person can read.
+func perplexity(nats float64) string {
+	switch p := math.Exp(nats); {
+	case math.IsInf(p, 1):
+		return "beyond 1e308"
+	case p >= 1e6:
+		return fmt.Sprintf("%.3g", p)
+	default:
+		return fmt.Sprintf("%.3f", p)
+	}
+}
+
 // lossLine shows a loss in the units that people compare; of a pair of adversarial networks it is that of the one named. density is the number of tokens a character, or 0 where characters do not matter.
 func (a *program) lossLine(nats float64, network string, density float64) string {
 	if a.Info.Adversary != nil && a.Info.Vector != nil {
@@ -373,7 +393,7 @@ func (a *program) lossLine(nats float64, network string, density float64) string
 	if unit := a.Info.Unit(); unit != "token" {
 		return fmt.Sprintf("%.4f nats a %s", nats, unit)
 	}
-	s := fmt.Sprintf("%.4f nats a token, perplexity %.3f", nats, math.Exp(nats))
+	s := fmt.Sprintf("%.4f nats a token, perplexity %s", nats, perplexity(nats))
 	if density > 0 {
 		s += fmt.Sprintf(", %.4f bits a character", nats/math.Ln2*density)
 	}

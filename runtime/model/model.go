@@ -50,6 +50,7 @@ type Training struct {
 	EvalEvery  int
 	SaveEvery  int
 	Separator  string
+	Smoothing  float64 // share of label smoothing, which the loss of a training step has and no other
 	Sampling   float64 // share of scheduled sampling
 	Rise       int     // steps in which it rises
 }

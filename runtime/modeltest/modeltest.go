@@ -96,6 +96,7 @@ func Gradients(t *testing.T, make func(seed uint64) Model) {
 		clear(m.State())
 		return m.Gradients(b)
 	}
+	knows(t, m, b)
 	loss()
 	directions := map[string][]float32{}
 	for _, ts := range m.Tensors() {
@@ -129,6 +130,31 @@ func Gradients(t *testing.T, make func(seed uint64) Model) {
 		if !(best < 0.02) {
 			t.Errorf("%s: the gradient's norm is %g, finite differences are %.1f %% away", ts.Name, norm, 100*best)
 		}
+	}
+}
+
+// knows checks that Loss is what the model knows, the mean of −log p(target), whatever the objective of its training adds.
+func knows(t *testing.T, m model.LanguageModel, b *model.Batch) {
+	t.Helper()
+	p, ok := m.(model.Predictor)
+	if !ok || m.Info().Latent != nil {
+		return
+	}
+	clear(m.State())
+	got := m.Loss(b)
+	clear(m.State())
+	logits, vocab := p.Logits(b), m.Info().Vocab
+	row := make([]float32, vocab)
+	sum, count := 0.0, 0.0
+	for i, target := range b.Targets {
+		if target >= 0 {
+			kernel.LogSoftmax(row, logits[i*vocab:(i+1)*vocab], 1, vocab)
+			sum -= float64(row[target])
+			count++
+		}
+	}
+	if want := sum / count; !(math.Abs(got-want) <= 1e-5*(1+want)) {
+		t.Errorf("the loss is %v, and the mean of −log p(target) %v", got, want)
 	}
 }
 

@@ -30,8 +30,19 @@ type Answer struct {
 //
 // where pᵢⱼ is the weight by which token j of the answer looked at token i of the source.
 type Ranking struct {
-	Length   float64 // 0 ranks by probability, which favours short answers
-	Coverage float64 // above 0 favours answers that leave nothing of the source out, as a summary should; it takes a decoder that shows where it looks
+	Length   float64 // from -100 to 100; 0 ranks by probability, which favours short answers
+	Coverage float64 // 0 or more, up to 1e6; above 0 favours answers that leave nothing of the source out, as a summary should; it takes a decoder that shows where it looks
+}
+
+// check finds what cannot rank answers.
+func (r Ranking) check() error {
+	if !finite(r.Length, -100, 100) {
+		return fmt.Errorf("sample: length penalty %v: it must be from -100 to 100", r.Length)
+	}
+	if !finite(r.Coverage, 0, mostPenalty) {
+		return fmt.Errorf("sample: coverage penalty %v: it must be from 0 to %v", r.Coverage, mostPenalty)
+	}
+	return nil
 }
 
 // score ranks an answer of a log-probability and a length, its end included.
@@ -175,6 +186,9 @@ func BeamAnswers(ctx context.Context, dec model.Encoder, source []int32, f model
 	if len(source)%width != 0 {
 		return nil, fmt.Errorf("sample: %d tokens of sources for a beam of %d", len(source), width)
 	}
+	if err := rank.check(); err != nil {
+		return nil, err
+	}
 	live := []Answer{{}}
 	if c.constraint != nil {
 		live[0].state = c.constraint.Start()
@@ -272,11 +286,12 @@ func BeamAnswers(ctx context.Context, dec model.Encoder, source []int32, f model
 			grown = append(grown, next)
 		}
 		live = grown
-		// The best live beginning can't catch up with the width best that have ended: probabilities only fall, and no
-		// coverage is better than whole.
+		// The best live beginning can't catch up with the width best that have ended: probabilities only fall, no
+		// coverage is better than whole, and of the lengths that an answer can come to the best is one of the two ends.
 		if len(done) >= width && len(live) > 0 {
 			slices.SortStableFunc(done, func(a, b Answer) int { return cmp.Compare(b.Score, a.Score) })
-			if rank.score(Answer{LogProb: live[0].LogProb}, most+1) < done[width-1].Score {
+			best := Answer{LogProb: live[0].LogProb}
+			if max(rank.score(best, len(live[0].Tokens)+1), rank.score(best, most+1)) < done[width-1].Score {
 				break
 			}
 		}

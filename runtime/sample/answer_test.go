@@ -1,8 +1,10 @@
 package sample
 
 import (
+	"cmp"
 	"context"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -107,6 +109,74 @@ func TestBeamAnswers(t *testing.T) {
 	}
 	if got, err := BeamAnswers(context.Background(), &speller{next: spelling, batch: 2, room: 1}, []int32{0, 0}, format, 5, Ranking{Length: 1}); err != nil || len(got) == 0 {
 		t.Errorf("without room: %v, %v", got, err)
+	}
+}
+
+// exhausted is the score of the best answer that a beam of the width comes across when it is never ended early.
+func exhausted(next [][]float64, width, most int, rank Ranking) float64 {
+	live := []Answer{{}}
+	best := math.Inf(-1)
+	for length := 0; length <= most; length++ {
+		type candidate struct {
+			Answer
+			ended bool
+		}
+		var all []candidate
+		for _, a := range live {
+			last := format.AnswerBegin
+			if len(a.Tokens) > 0 {
+				last = a.Tokens[len(a.Tokens)-1]
+			}
+			for t, p := range next[last] {
+				c := candidate{a, int32(t) == format.AnswerEnd}
+				if c.LogProb += math.Log(p + 1e-30); !c.ended {
+					c.Tokens = append(slices.Clip(a.Tokens), int32(t))
+				}
+				all = append(all, c)
+			}
+		}
+		slices.SortFunc(all, func(a, b candidate) int { return cmp.Compare(b.LogProb, a.LogProb) })
+		live = nil
+		for _, c := range all {
+			if c.ended {
+				best = max(best, rank.score(c.Answer, length+1))
+			} else if len(live) == width {
+				break
+			} else {
+				live = append(live, c.Answer)
+			}
+		}
+	}
+	return best
+}
+
+// TestBeamEnds holds the end of a search against one that goes on to the last token, for length penalties of both signs.
+func TestBeamEnds(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for n := range 3000 {
+		next := make([][]float64, 5)
+		for i := range next {
+			sharp := func() float64 { return math.Pow(r.Float64(), 4) }
+			row := []float64{sharp(), sharp(), sharp(), 0, sharp()}
+			sum := row[0] + row[1] + row[2] + row[4]
+			for k := range row {
+				row[k] /= sum
+			}
+			next[i] = row
+		}
+		rank, width := Ranking{Length: []float64{-3, -1, -0.3, 0, 0.5, 1, 2}[n%7]}, 2+n%3
+		got, err := BeamAnswers(t.Context(), &speller{next: next, batch: width, room: 20}, make([]int32, width), format, 7, rank)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := exhausted(next, width, 7, rank); math.Abs(got[0].Score-want) > 1e-4*math.Abs(want) {
+			t.Errorf("%d, length penalty %v, width %d: the best answer found has a score of %v, the best there is %v", n, rank.Length, width, got[0].Score, want)
+		}
+	}
+	for _, bad := range []Ranking{{Length: math.NaN()}, {Length: 1e3}, {Coverage: -1}, {Coverage: math.Inf(1)}} {
+		if _, err := BeamAnswers(t.Context(), &speller{next: spelling, batch: 1, room: 9}, []int32{0}, format, 5, bad); err == nil {
+			t.Errorf("%+v is no error", bad)
+		}
 	}
 }
 

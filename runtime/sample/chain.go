@@ -216,7 +216,17 @@ func (t temperature) Apply(c *Candidates, _ []int32) {
 	if t == 1 {
 		return
 	}
+	// Near 0 the quotients leave the range of float32. Only differences of logits matter, and those to the largest stay
+	// in it or become -Inf.
+	shift := float32(0)
+	top := float32(math.Inf(-1))
+	for _, y := range c.List {
+		top = max(top, y.Logit)
+	}
+	if q := top / float32(t); math.IsInf(float64(q), 0) && !math.IsInf(float64(top), 0) {
+		shift = top
+	}
 	for i := range c.List {
-		c.List[i].Logit /= float32(t)
+		c.List[i].Logit = (c.List[i].Logit - shift) / float32(t)
 	}
 }

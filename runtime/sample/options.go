@@ -57,14 +57,20 @@ func (c *config) fail(format string, args ...any) {
 	}
 }
 
-// finite reports whether x is a number from low to high.
-func finite(x, low, high float64) bool { return x >= low && x <= high && !math.IsInf(x, 0) }
+// finite reports whether x is a number from low to high that float32, in which logits are, does not make 0 of.
+func finite(x, low, high float64) bool { return x >= low && x <= high && (x == 0 || float32(x) != 0) }
+
+// Bounds of the penalties. What lies beyond makes infinities of logits.
+const (
+	mostRepetition = 1e3
+	mostPenalty    = 1e6
+)
 
 // Temperature divides the logits by t: below 1 likely tokens become likelier, above 1 the distribution is flatter. 0 is
-// [Greedy]. Default 1.
+// [Greedy], and so is what float32 rounds to it. Default 1.
 func Temperature(t float64) Option {
 	return func(c *config) {
-		if !finite(t, 0, math.MaxFloat32) {
+		if !(t >= 0 && t <= math.MaxFloat32) {
 			c.fail("temperature %v: it must be 0 or above", t)
 		}
 		c.temperature = t
@@ -100,7 +106,7 @@ func TopP(p float64) Option {
 func MinP(p float64) Option {
 	return func(c *config) {
 		if !finite(p, 0, 1) {
-			c.fail("min-p %v: it must be from 0 to 1", p)
+			c.fail("min-p %v: it must be from 0 to 1, and 0 or a number that float32 can hold", p)
 		}
 		c.minP = p
 	}
@@ -122,8 +128,8 @@ func Typical(p float64) Option {
 // makes words impossible.
 func RepetitionPenalty(p float64) Option {
 	return func(c *config) {
-		if !(p > 0) || math.IsInf(p, 0) {
-			c.fail("repetition penalty %v: it must be above 0", p)
+		if !finite(p, 1/mostRepetition, mostRepetition) {
+			c.fail("repetition penalty %v: it must be from %v to %v", p, 1/mostRepetition, mostRepetition)
 		}
 		c.repetition = p
 	}
@@ -132,8 +138,8 @@ func RepetitionPenalty(p float64) Option {
 // FrequencyPenalty takes p off the logit of a token for each time that it stands in the penalty window. Default 0.
 func FrequencyPenalty(p float64) Option {
 	return func(c *config) {
-		if !finite(p, -math.MaxFloat32, math.MaxFloat32) {
-			c.fail("frequency penalty %v: it must be a number", p)
+		if !finite(p, -mostPenalty, mostPenalty) {
+			c.fail("frequency penalty %v: it must be from %v to %v, and 0 or a number that float32 can hold", p, -mostPenalty, mostPenalty)
 		}
 		c.frequency = p
 	}
@@ -142,8 +148,8 @@ func FrequencyPenalty(p float64) Option {
 // PresencePenalty takes p off the logit of every token that stands in the penalty window. Default 0.
 func PresencePenalty(p float64) Option {
 	return func(c *config) {
-		if !finite(p, -math.MaxFloat32, math.MaxFloat32) {
-			c.fail("presence penalty %v: it must be a number", p)
+		if !finite(p, -mostPenalty, mostPenalty) {
+			c.fail("presence penalty %v: it must be from %v to %v, and 0 or a number that float32 can hold", p, -mostPenalty, mostPenalty)
 		}
 		c.presence = p
 	}
@@ -162,8 +168,8 @@ func PenaltyWindow(n int) Option {
 // LogitBias adds bias to the logit of a token.
 func LogitBias(token int32, bias float64) Option {
 	return func(c *config) {
-		if math.IsNaN(bias) || math.IsInf(bias, 1) {
-			c.fail("logit bias %v of token %d: it must be a number", bias, token)
+		if math.IsNaN(bias) || bias > mostPenalty {
+			c.fail("logit bias %v of token %d: it must be a number of at most %v, or -Inf", bias, token, mostPenalty)
 		}
 		if c.bias == nil {
 			c.bias = map[int32]float64{}

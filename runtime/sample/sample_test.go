@@ -243,6 +243,11 @@ func TestOptionErrors(t *testing.T) {
 		"min-p -0.5":                        MinP(-0.5),
 		"typical NaN":                       Typical(math.NaN()),
 		"repetition penalty 0":              RepetitionPenalty(0),
+		"repetition penalty 1e-46":          RepetitionPenalty(1e-46),
+		"repetition penalty +Inf":           RepetitionPenalty(math.Inf(1)),
+		"frequency penalty 1e-50":           FrequencyPenalty(1e-50),
+		"min-p 1e-46":                       MinP(1e-46),
+		"logit bias 1e+39 of token 2":       LogitBias(2, 1e39),
 		"frequency penalty +Inf":            FrequencyPenalty(math.Inf(1)),
 		"presence penalty NaN":              PresencePenalty(math.NaN()),
 		"penalty window of 0":               PenaltyWindow(0),
@@ -259,6 +264,27 @@ func TestOptionErrors(t *testing.T) {
 	}
 	if _, err := NewSampler(0); err == nil {
 		t.Error("an empty vocabulary is no error")
+	}
+}
+
+// A temperature that comes ever nearer to 0 takes the likeliest token, whatever the logits are.
+func TestColdIsGreedy(t *testing.T) {
+	inf := float32(math.Inf(-1))
+	for _, logits := range [][]float32{{1, 3, 2}, {-1, 3e38, 2e38}, {-3e38, -1e38, -2e38}, {0, 1e-30, 0}, {inf, 5, inf}, {-5, -1e-38, -3}, {-7, 0, -1e-44}} {
+		for _, temperature := range []float64{0, 5e-324, 1e-46, 1e-45, 1e-44, 1e-40, 1e-38, 1e-37} {
+			if logits[1]-logits[2] < 1e-20 && temperature > 1e-46 {
+				continue // so near to each other that the other one may be drawn
+			}
+			s, err := NewSampler(3, Temperature(temperature), Seed(3))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 20 {
+				if token, err := s.Next(logits); err != nil || token != 1 {
+					t.Fatalf("logits %v at temperature %v: token %d, %v", logits, temperature, token, err)
+				}
+			}
+		}
 	}
 }
 

@@ -47,7 +47,7 @@ func (c *config) sampler(vocab int) (*Sampler, error) {
 	if vocab < 1 {
 		return nil, fmt.Errorf("sample: a vocabulary of %d tokens", vocab)
 	}
-	s := &Sampler{greedy: c.temperature == 0, key: c.seed, minTokens: c.minTokens, end: c.end}
+	s := &Sampler{greedy: float32(c.temperature) == 0, key: c.seed, minTokens: c.minTokens, end: c.end}
 	if !c.seeded {
 		s.key = rand.Uint64()
 	}

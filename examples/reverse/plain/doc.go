@@ -5,13 +5,13 @@
 //
 // It is compiled from plain.yaml:
 //
-//	layer    kind       output              parameters  flops a token
-//	digits   embedding  steps × batch × 16  176         0
-//	reader   gru        steps × batch × 96  32,832      65,472
-//	written  embedding  steps × batch × 16  192         0
-//	writer   gru        steps × batch × 64  21,952      32,082
-//	out      dense      steps × batch × 12  780         1,536
-//	total                                   55,932      99,090
+//	layer    kind       output                     parameters  flops a token
+//	digits   embedding  source steps × batch × 16  176         0
+//	reader   gru        source steps × batch × 96  32,832      65,472
+//	written  embedding  steps × batch × 16         192         0
+//	writer   gru        steps × batch × 64         21,952      32,082
+//	out      dense      steps × batch × 12         780         1,536
+//	total                                          55,932      99,090
 //
 // Training on windows of up to 64 sequences × 17 steps takes 297,747 floating-point operations a token and 6.3 MiB:
 // 218.5 KiB of parameters, as much of gradients, 437.0 KiB of optimizer state and 5.4 MiB of activations, in

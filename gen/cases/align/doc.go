@@ -5,14 +5,14 @@
 //
 // It is compiled from model.yaml:
 //
-//	layer   kind       output              parameters  flops a token
-//	source  embedding  steps × batch × 8   56          0
-//	reader  gru        steps × batch × 12  576         964
-//	target  embedding  steps × batch × 8   64          0
-//	writer  gru        steps × batch × 10  1,550       3,019
-//	drop    dropout    steps × batch × 10  0           10
-//	out     dense      steps × batch × 8   88          160
-//	total                                  2,334       4,153
+//	layer   kind       output                     parameters  flops a token
+//	source  embedding  source steps × batch × 8   56          0
+//	reader  gru        source steps × batch × 12  576         964
+//	target  embedding  steps × batch × 8          64          0
+//	writer  gru        steps × batch × 10         1,550       3,019
+//	drop    dropout    steps × batch × 10         0           10
+//	out     dense      steps × batch × 8          88          160
+//	total                                         2,334       4,153
 //
 // Training on windows of up to 3 sequences × 7 steps takes 13,026 floating-point operations a token and 72.4 KiB:
 // 9.8 KiB of parameters, as much of gradients, 19.5 KiB of optimizer state and 33.4 KiB of activations, in

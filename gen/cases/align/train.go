@@ -97,8 +97,8 @@ var info = model.Info{
 	DecodeBytes:  12792,
 	Source:       &model.Source{Steps: maxSourceSteps, Vocab: 7, End: 6, AnswerBegin: 6, AnswerEnd: 7},
 	Layers: []model.Layer{
-		{Name: "source", Kind: "embedding", Output: "steps × batch × 8", Params: 56, Flops: 0},
-		{Name: "reader", Kind: "gru", Output: "steps × batch × 12", Params: 576, Flops: 964},
+		{Name: "source", Kind: "embedding", Output: "source steps × batch × 8", Params: 56, Flops: 0},
+		{Name: "reader", Kind: "gru", Output: "source steps × batch × 12", Params: 576, Flops: 964},
 		{Name: "target", Kind: "embedding", Output: "steps × batch × 8", Params: 64, Flops: 0},
 		{Name: "writer", Kind: "gru", Output: "steps × batch × 10", Params: 1550, Flops: 3019},
 		{Name: "drop", Kind: "dropout", Output: "steps × batch × 10", Params: 0, Flops: 10},

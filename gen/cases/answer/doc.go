@@ -5,17 +5,17 @@
 //
 // It is compiled from model.yaml:
 //
-//	layer      kind         output              parameters  flops a token
-//	source     embedding    steps × batch × 8   56          0
-//	positions  positions    steps × batch × 8   0           6
-//	encoder    transformer  steps × batch × 8   1,744       3,620
-//	norm       layernorm    steps × batch × 8   16          54
-//	target     embedding    steps × batch × 12  96          0
-//	places     positions    steps × batch × 12  84          12
-//	blocks     transformer  steps × batch × 12  4,872       10,978
-//	ln         layernorm    steps × batch × 12  24          96
-//	out        dense        steps × batch × 8   8           192
-//	total                                       6,900       14,958
+//	layer      kind         output                    parameters  flops a token
+//	source     embedding    source steps × batch × 8  56          0
+//	positions  positions    source steps × batch × 8  0           6
+//	encoder    transformer  source steps × batch × 8  1,744       3,620
+//	norm       layernorm    source steps × batch × 8  16          54
+//	target     embedding    steps × batch × 12        96          0
+//	places     positions    steps × batch × 12        84          12
+//	blocks     transformer  steps × batch × 12        4,872       10,978
+//	ln         layernorm    steps × batch × 12        24          96
+//	out        dense        steps × batch × 8         8           192
+//	total                                             6,900       14,958
 //
 // Training on windows of up to 3 sequences × 7 steps takes 45,255 floating-point operations a token and 186.1 KiB:
 // 28.1 KiB of parameters, as much of gradients, 56.1 KiB of optimizer state and 73.8 KiB of activations, in

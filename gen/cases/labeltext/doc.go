@@ -5,16 +5,16 @@
 //
 // It is compiled from model.yaml:
 //
-//	layer           kind       output              parameters  flops a token
-//	words           embedding  steps × batch × 10  980         0
-//	read            gru        steps × batch × 7   399         784
-//	encoder_labels  labels     steps × batch × 5   20          0
-//	latent          gaussian   steps × batch × 3   960         215
-//	decoder_labels  labels     steps × batch × 5   20          0
-//	again           embedding  steps × batch × 9   882         0
-//	write           lstm       steps × batch × 8   976         1,288
-//	out             dense      steps × batch × 98  882         1,568
-//	total                                          5,119       3,855
+//	layer           kind       output                     parameters  flops a token
+//	words           embedding  source steps × batch × 10  980         0
+//	read            gru        source steps × batch × 7   399         784
+//	encoder_labels  labels     batch × 5                  20          0
+//	latent          gaussian   batch × 3                  960         215
+//	decoder_labels  labels     batch × 5                  20          0
+//	again           embedding  steps × batch × 9          882         0
+//	write           lstm       steps × batch × 8          976         1,288
+//	out             dense      steps × batch × 98         882         1,568
+//	total                                                 5,119       3,855
 //
 // Training on windows of up to 5 sequences × 8 steps takes 12,613 floating-point operations a token and 123.4 KiB:
 // 20.8 KiB of parameters, as much of gradients, 41.5 KiB of optimizer state and 40.4 KiB of activations, in

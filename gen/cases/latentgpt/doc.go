@@ -5,18 +5,18 @@
 //
 // It is compiled from model.yaml:
 //
-//	layer   kind         output              parameters  flops a token
-//	words   embedding    steps × batch × 8   784         0
-//	places  positions    steps × batch × 8   96          8
-//	read    transformer  steps × batch × 8   1,064       3,008
-//	norm    layernorm    steps × batch × 8   16          64
-//	latent  gaussian     steps × batch × 3   90          35
-//	again   embedding    steps × batch × 12  1,176       0
-//	order   positions    steps × batch × 12  0           12
-//	write   transformer  steps × batch × 12  3,252       7,728
-//	last    layernorm    steps × batch × 12  24          96
-//	out     dense        steps × batch × 98  0           2,352
-//	total                                    6,502       13,303
+//	layer   kind         output                    parameters  flops a token
+//	words   embedding    source steps × batch × 8  784         0
+//	places  positions    source steps × batch × 8  96          8
+//	read    transformer  source steps × batch × 8  1,064       3,008
+//	norm    layernorm    source steps × batch × 8  16          64
+//	latent  gaussian     batch × 3                 90          35
+//	again   embedding    steps × batch × 12        1,176       0
+//	order   positions    steps × batch × 12        0           12
+//	write   transformer  steps × batch × 12        3,252       7,728
+//	last    layernorm    steps × batch × 12        24          96
+//	out     dense        steps × batch × 98        0           2,352
+//	total                                          6,502       13,303
 //
 // Training on windows of up to 5 sequences × 12 steps takes 41,164 floating-point operations a token and 280.7 KiB:
 // 26.6 KiB of parameters, as much of gradients, 53.2 KiB of optimizer state and 174.2 KiB of activations, in

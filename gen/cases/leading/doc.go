@@ -5,15 +5,15 @@
 //
 // It is compiled from model.yaml:
 //
-//	layer   kind       output              parameters  flops a token
-//	words   embedding  steps × batch × 10  980         0
-//	read    lstm       steps × batch × 7   504         1,015
-//	drop    dropout    steps × batch × 7   0           7
-//	latent  gaussian   steps × batch × 3   440         84
-//	again   embedding  steps × batch × 9   882         0
-//	write   gru        steps × batch × 8   560         944
-//	out     dense      steps × batch × 98  882         1,568
-//	total                                  4,248       3,618
+//	layer   kind       output                     parameters  flops a token
+//	words   embedding  source steps × batch × 10  980         0
+//	read    lstm       source steps × batch × 7   504         1,015
+//	drop    dropout    source steps × batch × 7   0           7
+//	latent  gaussian   batch × 3                  440         84
+//	again   embedding  steps × batch × 9          882         0
+//	write   gru        steps × batch × 8          560         944
+//	out     dense      steps × batch × 98         882         1,568
+//	total                                         4,248       3,618
 //
 // Training on windows of up to 5 sequences × 8 steps takes 11,891 floating-point operations a token and 109.2 KiB:
 // 17.3 KiB of parameters, as much of gradients, 34.6 KiB of optimizer state and 40.0 KiB of activations, in

@@ -5,13 +5,13 @@
 //
 // It is compiled from model.yaml:
 //
-//	layer   kind       output             parameters  flops a token
-//	source  embedding  steps × batch × 8  56          0
-//	reader  lstm       steps × batch × 6  672         1,166
-//	target  embedding  steps × batch × 8  64          0
-//	writer  lstm       steps × batch × 7  1,400       2,600
-//	out     dense      steps × batch × 8  64          112
-//	total                                 2,256       3,878
+//	layer   kind       output                    parameters  flops a token
+//	source  embedding  source steps × batch × 8  56          0
+//	reader  lstm       source steps × batch × 6  672         1,166
+//	target  embedding  steps × batch × 8         64          0
+//	writer  lstm       steps × batch × 7         1,400       2,600
+//	out     dense      steps × batch × 8         64          112
+//	total                                        2,256       3,878
 //
 // Training on windows of up to 3 sequences × 7 steps takes 12,185 floating-point operations a token and 71.7 KiB:
 // 9.6 KiB of parameters, as much of gradients, 19.1 KiB of optimizer state and 33.4 KiB of activations, in

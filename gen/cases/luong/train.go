@@ -97,8 +97,8 @@ var info = model.Info{
 	DecodeBytes:  12060,
 	Source:       &model.Source{Steps: maxSourceSteps, Vocab: 7, End: 6, AnswerBegin: 6, AnswerEnd: 7},
 	Layers: []model.Layer{
-		{Name: "source", Kind: "embedding", Output: "steps × batch × 8", Params: 56, Flops: 0},
-		{Name: "reader", Kind: "lstm", Output: "steps × batch × 6", Params: 672, Flops: 1166},
+		{Name: "source", Kind: "embedding", Output: "source steps × batch × 8", Params: 56, Flops: 0},
+		{Name: "reader", Kind: "lstm", Output: "source steps × batch × 6", Params: 672, Flops: 1166},
 		{Name: "target", Kind: "embedding", Output: "steps × batch × 8", Params: 64, Flops: 0},
 		{Name: "writer", Kind: "lstm", Output: "steps × batch × 7", Params: 1400, Flops: 2600},
 		{Name: "out", Kind: "dense", Output: "steps × batch × 8", Params: 64, Flops: 112},

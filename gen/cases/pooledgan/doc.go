@@ -14,8 +14,8 @@
 //	blocks   transformer  steps × batch × 8   1,064       2,432
 //	turned   transformer  steps × batch × 8   976         2,336
 //	norm     layernorm    steps × batch × 8   16          64
-//	top      max_pool     steps × batch × 8   0           8
-//	verdict  dense        steps × batch × 1   9           2
+//	top      max_pool     batch × 8           0           8
+//	verdict  dense        batch × 1           9           2
 //	total                                     2,727       5,534
 //
 // A step of training on 5 lines of 6 tokens takes up to 50,182 floating-point operations a token, lines that are drawn not counted, and 188.9 KiB

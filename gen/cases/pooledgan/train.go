@@ -210,8 +210,8 @@ var info = model.Info{
 		{Name: "blocks", Kind: "transformer", Output: "steps × batch × 8", Params: 1064, Flops: 2432},
 		{Name: "turned", Kind: "transformer", Output: "steps × batch × 8", Params: 976, Flops: 2336},
 		{Name: "norm", Kind: "layernorm", Output: "steps × batch × 8", Params: 16, Flops: 64},
-		{Name: "top", Kind: "max_pool", Output: "steps × batch × 8", Params: 0, Flops: 8},
-		{Name: "verdict", Kind: "dense", Output: "steps × batch × 1", Params: 9, Flops: 2},
+		{Name: "top", Kind: "max_pool", Output: "batch × 8", Params: 0, Flops: 8},
+		{Name: "verdict", Kind: "dense", Output: "batch × 1", Params: 9, Flops: 2},
 	},
 	Training: model.Training{
 		Rate:       0.001,

@@ -11,11 +11,11 @@
 //	norm     layernorm  steps × batch × 6   12          48
 //	drop     dropout    steps × batch × 6   0           0
 //	out      dense      steps × batch × 19  133         228
-//	hidden   dense      steps × batch × 4   28          26
+//	hidden   dense      batch × 4           28          26
 //	words    embedding  steps × batch × 4   76          0
 //	read     lstm       steps × batch × 6   192         390
-//	top      max_pool   steps × batch × 6   0           6
-//	verdict  dense      steps × batch × 1   5           1
+//	top      max_pool   batch × 6           0           6
+//	verdict  dense      batch × 1           5           1
 //	total                                   1,141       1,911
 //
 // A step of training on 5 lines of 6 tokens takes up to 16,578 floating-point operations a token, lines that are drawn not counted, and 88.5 KiB

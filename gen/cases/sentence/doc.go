@@ -5,14 +5,14 @@
 //
 // It is compiled from model.yaml:
 //
-//	layer   kind       output              parameters  flops a token
-//	words   embedding  steps × batch × 12  1,176       0
-//	read    gru        steps × batch × 7   441         868
-//	latent  gaussian   steps × batch × 5   668         124
-//	again   embedding  steps × batch × 12  0           0
-//	write   lstm       steps × batch × 12  2,928       4,989
-//	out     dense      steps × batch × 98  98          2,352
-//	total                                  5,311       8,333
+//	layer   kind       output                     parameters  flops a token
+//	words   embedding  source steps × batch × 12  1,176       0
+//	read    gru        source steps × batch × 7   441         868
+//	latent  gaussian   batch × 5                  668         124
+//	again   embedding  steps × batch × 12         0           0
+//	write   lstm       steps × batch × 12         2,928       4,989
+//	out     dense      steps × batch × 98         98          2,352
+//	total                                         5,311       8,333
 //
 // Training on windows of up to 4 sequences × 9 steps takes 26,218 floating-point operations a token and 141.5 KiB:
 // 21.4 KiB of parameters, as much of gradients, 42.8 KiB of optimizer state and 56.0 KiB of activations, in

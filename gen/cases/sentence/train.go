@@ -107,9 +107,9 @@ var info = model.Info{
 	Source:       &model.Source{Steps: maxSourceSteps, Vocab: 98, End: 97, AnswerBegin: 96, AnswerEnd: 97},
 	Latent:       &model.Latent{Width: latentSize, Beta: beta, Annealed: 200},
 	Layers: []model.Layer{
-		{Name: "words", Kind: "embedding", Output: "steps × batch × 12", Params: 1176, Flops: 0},
-		{Name: "read", Kind: "gru", Output: "steps × batch × 7", Params: 441, Flops: 868},
-		{Name: "latent", Kind: "gaussian", Output: "steps × batch × 5", Params: 668, Flops: 124},
+		{Name: "words", Kind: "embedding", Output: "source steps × batch × 12", Params: 1176, Flops: 0},
+		{Name: "read", Kind: "gru", Output: "source steps × batch × 7", Params: 441, Flops: 868},
+		{Name: "latent", Kind: "gaussian", Output: "batch × 5", Params: 668, Flops: 124},
 		{Name: "again", Kind: "embedding", Output: "steps × batch × 12", Params: 0, Flops: 0},
 		{Name: "write", Kind: "lstm", Output: "steps × batch × 12", Params: 2928, Flops: 4989},
 		{Name: "out", Kind: "dense", Output: "steps × batch × 98", Params: 98, Flops: 2352},

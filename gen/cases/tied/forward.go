@@ -77,6 +77,14 @@ func (m *Model) loss(b *model.Batch, train bool) (loss float64) {
 	}
 
 	// loss = mean −log softmax(logits)[targets], dlogits its gradient
-	loss = kernel.CrossEntropy(a.rowLoss, dlogits, a.logits, b.Targets, rows, vocab, 0.1)
+	loss = kernel.CrossEntropy(a.rowLoss, dlogits, a.logits, b.Targets, rows, vocab, float32(m.inTraining(0.1)))
 	return
+}
+
+// inTraining is x in a training step, and 0 elsewhere.
+func (m *Model) inTraining(x float64) float64 {
+	if m.training {
+		return x
+	}
+	return 0
 }

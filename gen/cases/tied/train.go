@@ -34,7 +34,8 @@ func (m *Model) Gradients(b *model.Batch) float64 {
 	return loss
 }
 
-// Loss gives the mean loss of a window in nats a token, without dropout, and carries the state on.
+// Loss gives the mean loss of a window in nats a token, without dropout and label smoothing, and carries the
+// state on.
 func (m *Model) Loss(b *model.Batch) float64 {
 	m.check(b)
 	m.forward(b)
@@ -110,5 +111,6 @@ var info = model.Info{
 		Floor:      0.0001,
 		Passes:     10,
 		Validation: 0.1,
+		Smoothing:  0.1,
 	},
 }

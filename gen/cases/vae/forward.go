@@ -112,15 +112,15 @@ func (m *Model) dropKey(place, layer int) uint64 {
 	return model.Key(m.seed, uint64(m.step), uint64(place), uint64(layer))
 }
 
-// noiseKey is the key of the noise of a sample: another one for each place in the model and each training step.
-func (m *Model) noiseKey(place int) uint64 {
-	return model.Key(m.seed, uint64(m.step), uint64(place))
-}
-
 // inTraining is x in a training step, and 0 elsewhere.
 func (m *Model) inTraining(x float64) float64 {
 	if m.training {
 		return x
 	}
 	return 0
+}
+
+// noiseKey is the key of the noise of a sample: another one for each place in the model and each training step.
+func (m *Model) noiseKey(place int) uint64 {
+	return model.Key(m.seed, uint64(m.step), uint64(place))
 }

@@ -11,10 +11,10 @@
 //	out      dense      steps × batch × 23  184         322
 //	words    embedding  steps × batch × 4   92          0
 //	filters  conv1d     steps × batch × 6   54          96
-//	top      max_pool   steps × batch × 6   0           6
-//	way      highway    steps × batch × 6   84          27
-//	drop     dropout    steps × batch × 6   0           0
-//	verdict  dense      steps × batch × 1   7           2
+//	top      max_pool   batch × 6           0           6
+//	way      highway    batch × 6           84          27
+//	drop     dropout    batch × 6           0           0
+//	verdict  dense      batch × 1           7           2
 //	total                                   830         1,027
 //
 // A step of training on 5 lines of 6 tokens takes up to 5,522 floating-point operations a token, lines that are drawn not counted, and 35.4 KiB
