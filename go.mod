@@ -3,6 +3,7 @@ module github.com/gradsmith/gradsmith
 go 1.26
 
 require (
+	github.com/creack/pty v1.1.24
 	github.com/dave/jennifer v1.7.1
 	github.com/klauspost/compress v1.20.4
 	github.com/klauspost/cpuid/v2 v2.4.2

@@ -101,7 +101,7 @@ func TestAdversaries(t *testing.T) {
 	refused(t, p, "", "--data FILE", "train", "--out", "x")
 	refused(t, p, "", "at most 64", "train", "--data", "data.npy", "--batch", "65", "--out", "x")
 	refused(t, p, "", "leaves nothing", "train", "--data", "data.npy", "--validation", "0.999", "--out", "x")
-	refused(t, p, "", "unknown flag", "train", "--data", "data.npy", "--window", "3", "--out", "x")
+	refused(t, p, "", "has no flag --window", "train", "--data", "data.npy", "--window", "3", "--out", "x")
 	refused(t, p, "", "there is no checkpoint", "sample")
 	refused(t, p, "", "give more than 5", append([]string{"eval", "--data", "data.npy", "--samples", "5"}, with...)...)
 	refused(t, p, "", "give 1 to", append([]string{"sample", "--number", "0"}, with...)...)

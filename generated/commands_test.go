@@ -152,7 +152,7 @@ func TestFill(t *testing.T) {
 		t.Errorf("of lines fill prints %q", out)
 	}
 	refused(t, p, "", "the model takes 128", "fill", strings.Repeat("question ", 200)+"[MASK]")
-	refused(t, p, "", "give 1 to 8192", "fill", "[MASK]", "--top", "0")
+	refused(t, p, "", "give 1 to 8191", "fill", "[MASK]", "--top", "0")
 }
 
 // TestLongSample holds that a model with a window writes texts that are longer than it.

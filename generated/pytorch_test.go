@@ -142,7 +142,7 @@ func TestPyTorch(t *testing.T) {
 			}
 			step := m.Gradients
 			if want.Tensors == nil {
-				step = m.Loss // without dropout
+				step = m.Loss                            // without dropout
 				if s := info.Training.Smoothing; s > 0 { // which Loss leaves out
 					step = func(b *model.Batch) float64 {
 						logits := m.(model.Predictor).Logits(b)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gradsmith/gradsmith/runtime/cli"
 	"github.com/gradsmith/gradsmith/runtime/kernel/kernelbench"
 )
 
@@ -12,7 +13,7 @@ func newBench() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure this machine",
-		Args:  cobra.NoArgs,
+		Args:  cli.Args(),
 	}
 	cmd.AddCommand(newBenchKernels())
 	return cmd
@@ -30,7 +31,7 @@ its memory bandwidth: the last column is the share of the lower of the two limit
 With NAME it measures the kernels whose name and size contain it.`,
 		Example: `  gradsmith bench kernels
   gradsmith bench kernels GemmNN --levels avx2 --json`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              cli.Args("[NAME]"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {

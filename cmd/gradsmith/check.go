@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gradsmith/gradsmith/runtime/cli"
 	"github.com/gradsmith/gradsmith/spec"
 )
 
@@ -16,7 +17,7 @@ func newCheck() *cobra.Command {
 		Long: `Check reads specs and reports everything that is wrong with them, a line each, with file,
 line and column; of a valid one it says what the model is made of. It writes nothing.`,
 		Example:           "  gradsmith check poet.yaml",
-		Args:              cobra.MinimumNArgs(1),
+		Args:              cli.Args("SPEC..."),
 		ValidArgsFunction: specs,
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			var failed spec.Errors

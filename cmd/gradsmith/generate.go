@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gradsmith/gradsmith/gen"
+	"github.com/gradsmith/gradsmith/runtime/cli"
 	"github.com/gradsmith/gradsmith/spec"
 )
 
@@ -29,7 +30,7 @@ With --dump it writes nothing and prints the graph after a stage of the compiler
 build (forward pass), grad (with gradients), optimize, plan (with places in memory).`,
 		Example: `  gradsmith generate poet.yaml
   gradsmith generate poet.yaml --dump optimize`,
-		Args:              cobra.MinimumNArgs(1),
+		Args:              cli.Args("SPEC..."),
 		ValidArgsFunction: specs,
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			if stage != "" && !slices.Contains(gen.Stages, stage) {

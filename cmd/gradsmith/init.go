@@ -14,6 +14,8 @@ import (
 	"text/template"
 
 	"github.com/spf13/cobra"
+
+	"github.com/gradsmith/gradsmith/runtime/cli"
 	"golang.org/x/mod/modfile"
 	"golang.org/x/mod/module"
 
@@ -112,7 +114,7 @@ Models to begin with:%s`, list.String()),
 		Example: `  gradsmith init rnn poet
   gradsmith init rnn poet --module example.com/poet
   gradsmith init attention english2german --as translate`,
-		Args: cobra.ExactArgs(2),
+		Args: cli.Args("KIND", "DIR"),
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			if len(args) == 0 {
 				return spec.Kinds(), cobra.ShellCompDirectiveNoFileComp

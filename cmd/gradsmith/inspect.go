@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gradsmith/gradsmith/gen"
+	"github.com/gradsmith/gradsmith/runtime/cli"
 	"github.com/gradsmith/gradsmith/spec"
 )
 
@@ -21,7 +22,7 @@ its layers with shapes, parameters and floating-point operations a token, and th
 that training and decoding take.`,
 		Example: `  gradsmith inspect poet.yaml
   gradsmith inspect poet.yaml --dot | dot -Tsvg > poet.svg`,
-		Args:              cobra.ExactArgs(1),
+		Args:              cli.Args("SPEC"),
 		ValidArgsFunction: specs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if dot && asJSON {

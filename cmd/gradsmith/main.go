@@ -18,7 +18,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/gradsmith/gradsmith/runtime/cli"
 	"github.com/gradsmith/gradsmith/spec"
 )
 
@@ -74,10 +76,26 @@ Begin with:  gradsmith init rnn poet`,
 		newDocs(),
 		newVersion(),
 	)
+	cli.Prepare(root, elsewhere, acting)
 	return root
 }
 
 // specs completes arguments that are specs.
 func specs(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return []string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
+}
+
+// elsewhere says which flag is meant by names that other programs have for it.
+var elsewhere = map[string][]string{
+	"output": {"--out FILE"}, "size": {"--bpe N", "--words N"}, "tokens": {"--bpe N"}, "vocab-size": {"--bpe N"}, "kind": {"--as MODEL"}, "package": {"--name NAME"},
+	"min": {"--least N"}, "min-count": {"--least N"}, "glob": {"--match PATTERN"}, "pattern": {"--match PATTERN"},
+}
+
+// acting says of flags when they act; where they do not they are refused.
+var acting = []cli.Rule{
+	{
+		Flags: []string{"out"},
+		Acts:  func(fs *pflag.FlagSet) bool { return !cli.Given(fs, "dump") },
+		Why:   "--dump prints and writes nothing", Do: "leave out --dump",
+	},
 }

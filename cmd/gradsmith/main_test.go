@@ -158,7 +158,7 @@ func TestInitErrors(t *testing.T) {
 	fails(t, dir, []string{"init", "gnn", "poet"}, `"gnn"`, "rnn")
 	fails(t, dir, []string{"init", "rnn", "my-poet"}, `"my-poet"`, "--name")
 	fails(t, dir, []string{"init", "rnn", "func"}, `"func"`, "--name")
-	fails(t, dir, []string{"init", "rnn"}, "2 arg")
+	fails(t, dir, []string{"init", "rnn"}, "DIR is missing", "such as `gradsmith init rnn poet`")
 	write(t, filepath.Join(dir, "file"), "")
 	fails(t, dir, []string{"init", "rnn", "file"}, "file")
 	if code, _, errOut := command(t, dir, "init", "rnn", "my-poet", "--name", "poet"); code != 0 {
@@ -185,7 +185,7 @@ missing.yaml: the spec cannot be read: no such file or directory
 	if code != 1 || errOut != want || !strings.HasPrefix(out, "good.yaml is valid: ") {
 		t.Errorf("exit code %d, %q, errors\n%s--- want\n%s", code, out, errOut, want)
 	}
-	fails(t, dir, []string{"check"}, "arg")
+	fails(t, dir, []string{"check"}, "SPEC is missing")
 	fails(t, dir, []string{"chekc", "x"}, "chekc", "check")
 	fails(t, dir, []string{"check", "--frob"}, "--frob")
 }

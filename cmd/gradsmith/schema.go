@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/gradsmith/gradsmith/runtime/cli"
 	"github.com/gradsmith/gradsmith/spec"
 )
 
@@ -16,7 +17,7 @@ complete and check a spec with it when the spec names it in its first line:
 
   # yaml-language-server: $schema=spec.schema.json`,
 		Example: "  gradsmith schema -o spec.schema.json",
-		Args:    cobra.NoArgs,
+		Args:    cli.Args(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return output(cmd, out, spec.Schema())
 		},
@@ -30,7 +31,7 @@ func newDocs() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:    "docs",
 		Short:  "Print the reference of the spec language, in Markdown",
-		Args:   cobra.NoArgs,
+		Args:   cli.Args(),
 		Hidden: true, // for the project's own go generate; users read the page
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return output(cmd, out, []byte(spec.Reference()))

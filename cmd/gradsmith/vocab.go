@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gradsmith/gradsmith/runtime/cli"
 	_ "github.com/gradsmith/gradsmith/runtime/data/zstd" // texts may be compressed with it
 	"github.com/gradsmith/gradsmith/runtime/text"
 	"github.com/gradsmith/gradsmith/spec"
@@ -32,7 +33,7 @@ The file is text: a quoted string a line, or two tokens to merge.`,
 		Example: `  gradsmith vocab poems.txt -o poet.vocab
   gradsmith vocab poems.txt --bpe 4000 -o poet.bpe
   gradsmith vocab "$(go env GOROOT)/src" --match '*.go' --bpe 16000 -o code.bpe`,
-		Args: cobra.MinimumNArgs(1),
+		Args: cli.Args("TEXT..."),
 		RunE: func(cmd *cobra.Command, texts []string) error {
 			var data []byte
 			var comment string

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/cli"
 	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/text"
@@ -21,10 +22,16 @@ func (a *program) newAlign() *cobra.Command {
 		Short: "Draw where the model looks while it answers",
 		Long: `Align answers a text and draws, for each token of the answer, how much the model looked at each
 token of the text: a row a token of the answer, a column a token of the text, dark where it
-looked. It takes a recurrent decoder with additive or concat attention.`,
+looked. It takes a recurrent decoder with additive or concat attention.
+
+` + cli.Escapes,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return errors.New("align takes one TEXT, in quotes")
+			}
+			args, err := texts(args)
+			if err != nil {
+				return err
 			}
 			lm, err := a.trained(path, checkpoint.LoadWeights)
 			if err != nil {

@@ -13,8 +13,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
+	"github.com/gradsmith/gradsmith/runtime/cli"
 	_ "github.com/gradsmith/gradsmith/runtime/data/zstd" // a program with commands reads it
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/parallel"
@@ -77,7 +77,7 @@ func newRoot(p Program) *cobra.Command {
 
 %s was compiled from %s by gradsmith. Begin with:
 
-  %s`, short, name, p.Info.Spec, begin(p.Info)),
+  %s`, short, name, p.Info.Spec, a.begin()),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
@@ -90,6 +90,7 @@ func newRoot(p Program) *cobra.Command {
 			return nil
 		},
 	}
+	cli.Prepare(root, elsewhere, acting)
 	root.PersistentFlags().IntVar(&a.threads, "threads", parallel.Threads(), "threads that compute; the result does not depend on it")
 	root.AddCommand(a.newTrain(), a.newInfo())
 	switch {
@@ -112,8 +113,10 @@ func newRoot(p Program) *cobra.Command {
 }
 
 // begin is what a newcomer types first.
-func begin(info *model.Info) string {
-	lines := []string{"train --data book.txt", `sample --prompt "It was"`}
+func (a *program) begin() string {
+	info := a.Info
+	text := func(s string) string { return fmt.Sprintf("%q", s) }
+	lines := []string{"train --data book.txt", "sample --prompt " + text(a.example())}
 	switch {
 	case info.Adversary != nil && info.Vector == nil:
 		lines = []string{"train --data lines.txt", "sample", "score --data lines.txt"}
@@ -128,9 +131,9 @@ func begin(info *model.Info) string {
 	case info.Latent != nil:
 		lines = []string{"train --data sentences.txt", "sample"}
 	case info.Source != nil:
-		lines = []string{"train --source train.en --target train.de", "translate < some.en"}
+		lines = []string{"train --source questions.txt --target answers.txt", "translate < questions.txt"}
 	case info.Masking != nil:
-		lines = []string{"train --data book.txt", `fill "It [MASK] a dark night"`}
+		lines = []string{"train --data book.txt", "fill " + text(a.masks())}
 	}
 	return info.Name + " " + strings.Join(lines, "\n  "+info.Name+" ")
 }
@@ -153,6 +156,17 @@ func (a *program) trained(path string, load func(string, model.LanguageModel) er
 // opticks is a text that ships with every Go toolchain: Newton's "Opticks", 4th edition, 1730.
 const opticks = "src/testdata/Isaac.Newton-Opticks.txt"
 
+// passage is from it: a model whose tokenizer has these words can learn it.
+const passage = "The Rays of Light are in 1 or 2 parts.\n"
+
+// orOpticks says of a flag which text is read without it.
+func (a *program) orOpticks() string {
+	if a.Data != "" || !a.spells(passage) {
+		return ""
+	}
+	return " (default: Newton's Opticks, which ships with Go)"
+}
+
 // data is the text to read: that of the flag, of the program, or the one that ships with Go.
 func (a *program) data(ctx context.Context, flag string) (string, error) {
 	if flag != "" {
@@ -163,6 +177,9 @@ func (a *program) data(ctx context.Context, flag string) (string, error) {
 			return "", fmt.Errorf("the default text is missing (%w): name a text with --data FILE", err)
 		}
 		return a.Data, nil
+	}
+	if !a.spells(passage) {
+		return "", errors.New("no text: name one with --data FILE")
 	}
 	root, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
 	if err != nil {
@@ -175,23 +192,17 @@ func (a *program) data(ctx context.Context, flag string) (string, error) {
 	return path, nil
 }
 
-// terminalWidth is the width of w in columns, or 0 when it is not a terminal.
-func terminalWidth(w io.Writer) int {
-	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return 0
-	}
-	width, _, err := term.GetSize(int(f.Fd()))
-	if err != nil || width < 1 {
-		return 80
-	}
-	return width
-}
-
 // noArgs refuses arguments that are not flags.
-func noArgs(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return fmt.Errorf("%s takes flags only, not %q: see %s --help", cmd.Name(), args[0], cmd.CommandPath())
+var noArgs = cli.Args()
+
+// texts reads arguments that are text, in which escapes mean what they do in flags.
+func texts(args []string) ([]string, error) {
+	all := make([]string, len(args))
+	for i, arg := range args {
+		var err error
+		if all[i], err = cli.Unescape(arg); err != nil {
+			return nil, err
+		}
 	}
-	return nil
+	return all, nil
 }

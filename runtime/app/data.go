@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/gradsmith/gradsmith/runtime/cli"
 	"github.com/gradsmith/gradsmith/runtime/text"
 	"github.com/gradsmith/gradsmith/runtime/vector"
 )
@@ -103,10 +104,10 @@ const several = "; may be given several times"
 // addText adds the flags of a text that a model of text reads.
 func (d *dataFlags) addText(a *program, fs *pflag.FlagSet, what string) {
 	d.paths = paths(a.Data)
-	fs.Var(&d.paths, "data", "text `FILE`"+what+", or a folder of them"+several+" (default: Newton's Opticks, which ships with Go)")
+	fs.Var(&d.paths, "data", "text `FILE`"+what+", or a folder of them"+several+a.orOpticks())
 	fs.StringVar(&d.match, "match", a.Match, "of a folder, the files with names like `PATTERN`, such as '*.go'")
 	fs.StringVar(&d.field, "field", "", fieldUsage+": each is a document")
-	fs.StringVar(&d.separator, "separator", a.Info.Training.Separator, "`TEXT` that ends a document within a file; \\n is a newline")
+	cli.TextVar(fs, &d.separator, "separator", "", a.Info.Training.Separator, "`TEXT` that ends a document within a file; \\n is a newline")
 	if _, err := a.Tokenizer.Encode("\x00\xff"); err == nil {
 		fs.BoolVar(&d.raw, "raw", false, "read any files, byte by byte, even those that are no text")
 	}
@@ -145,13 +146,6 @@ func (d *dataFlags) addColumn(a *program, fs *pflag.FlagSet, usage string) {
 // addShuffle adds the flag of commands that keep the end of examples for validation.
 func (d *dataFlags) addShuffle(fs *pflag.FlagSet) {
 	fs.BoolVar(&d.shuffle, "shuffle", false, "put the data in another order first, the same one each time; of sorted data the end is not like the rest")
-}
-
-// settle reads what is written with escapes.
-func (d *dataFlags) settle(flags *pflag.FlagSet) {
-	if flags.Changed("separator") {
-		d.separator = unescape(d.separator)
-	}
 }
 
 // text is the text to read: that of the flags, of the program, or the one that ships with Go.

@@ -128,7 +128,7 @@ func TestFormsOfVectors(t *testing.T) {
 		"as in Kaggle's digits: name it with --label-column label": {"--data", "kaggle.csv", "--labels", "labels"},
 		"no labels: the model is conditional":                      {"--data", "images"},
 		"classes has labels: leave out --labels":                   {"--data", "classes", "--labels", "labels"},
-		"--scale -1: give a number above 0":                        {"--data", "table.csv", "--labels", "labels", "--scale", "-1"},
+		"--scale -1: it must not be negative":                      {"--data", "table.csv", "--labels", "labels", "--scale", "-1"},
 		"divide the data (--scale, such as 255 for bytes)":         {"--data", "kaggle.csv", "--label-column", "label"},
 		"no column is named \"class\"":                             {"--data", "kaggle.csv", "--label-column", "class"},
 	} {
@@ -218,7 +218,7 @@ func TestFormsOfTexts(t *testing.T) {
 	for want, args := range map[string][]string{
 		"binary: is not text: byte 2 is zero":          {"--data", "binary"},
 		"the object has no field \"t\": it has id, me": {"--data", "text.jsonl", "--field", "t"},
-		"unknown flag: --raw":                          {"--data", "binary", "--raw"},
+		"has no flag --raw":                            {"--data", "binary", "--raw"},
 	} {
 		if status, _, errOut := start(bert.Program(), append([]string{"train", "--overwrite", "--out", "x"}, args...)...); status != 1 || !strings.Contains(errOut, want) || strings.Count(errOut, "\n") != 1 {
 			t.Errorf("%v: status %d, %s, want %q", args, status, errOut, want)

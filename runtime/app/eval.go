@@ -36,7 +36,6 @@ func (a *program) newEval() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			data.settle(cmd.Flags())
 			o := text.Options{Separator: data.separator}
 			if last < 1 {
 				o.Validation = last

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/cli"
 	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
@@ -24,14 +25,18 @@ func (a *program) newFill() *cobra.Command {
 them, the likeliest tokens with their probabilities. All are filled in at once.
 
 Without a TEXT it fills in the lines of the standard input, and prints these alone.
-`, mask) + linesHelp,
-		Example: fmt.Sprintf("  %s fill \"It was a dark and stor%s night\"", a.Info.Name, mask),
+`, mask) + linesHelp + "\n\n" + cli.Escapes + a.aboutBlanks("before "+mask),
+		Example: fmt.Sprintf("  %s fill %q", a.Info.Name, a.masks()),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return fmt.Errorf("fill takes one TEXT, in quotes, with %s where something is missing", mask)
 			}
-			if vocab := a.Info.Vocab; top < 1 || top > vocab {
-				return fmt.Errorf("--top %d: give 1 to %d", top, vocab)
+			if choice := a.ordinary(); top < 1 || top > choice {
+				return fmt.Errorf("--top %d: give 1 to %d", top, choice)
+			}
+			args, err := texts(args)
+			if err != nil {
+				return err
 			}
 			lm, err := a.trained(path, checkpoint.LoadWeights)
 			if err != nil {
@@ -53,6 +58,11 @@ Without a TEXT it fills in the lines of the standard input, and prints these alo
 			if err != nil {
 				return err
 			}
+			for _, part := range strings.SplitAfter(args[0], mask) {
+				if before, ok := strings.CutSuffix(part, mask); ok {
+					a.warnBlank(cmd.ErrOrStderr(), before, "before "+mask)
+				}
+			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s\n%s\n", s, strings.Join(likeliest, "\n"))
 			return nil
 		},
@@ -65,19 +75,31 @@ Without a TEXT it fills in the lines of the standard input, and prints these alo
 	return cmd
 }
 
+// masks is a text with a mask in it, for help.
+func (a *program) masks() string {
+	mask := a.Tokenizer.Piece(a.Info.Masking.Token)
+	switch {
+	case a.spells("It was a dark night") && a.leads():
+		return "It was a dark" + mask + "."
+	case a.spells("It was a dark night"):
+		return "It was a d" + mask + "rk night"
+	}
+	return a.example() + mask
+}
+
 // filled is a text with its masks filled in, and a line for each with its likeliest tokens.
 func (a *program) filled(m model.Predictor, s, mask string, top int) (text string, likeliest []string, err error) {
 	tokens, at, err := a.masked(s, mask)
 	if err != nil {
 		return "", nil, err
 	}
-	vocab := a.Info.Vocab
+	vocab, choice := a.Info.Vocab, a.ordinary() // a text has no others
 	b := &model.Batch{Steps: len(tokens), Batch: 1, Tokens: tokens, Targets: make([]int32, len(tokens)), Reset: make([]int32, len(tokens))}
 	logits := m.Logits(b)
 	filled := append([]int32{}, tokens...)
-	row, best := make([]float32, vocab), make([]int32, top)
+	row, best := make([]float32, choice), make([]int32, top)
 	for n, i := range at {
-		kernel.Softmax(row, logits[i*vocab:(i+1)*vocab], 1, vocab)
+		kernel.Softmax(row, logits[i*vocab:i*vocab+choice], 1, choice)
 		kernel.TopK(best, row)
 		filled[i] = best[0]
 		line := fmt.Sprintf("%d:", n+1)

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/cli"
 	"github.com/gradsmith/gradsmith/runtime/train"
 )
 
@@ -19,7 +20,7 @@ func (a *program) newInfo() *cobra.Command {
 	return &cobra.Command{
 		Use:   "info [CHECKPOINT]",
 		Short: "Show the model's layers, its size, and what a checkpoint holds",
-		Args:  cobra.MaximumNArgs(1),
+		Args:  cli.Args("[CHECKPOINT]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			out := cmd.OutOrStdout()
 			a.describe(out)

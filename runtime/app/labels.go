@@ -14,7 +14,8 @@ import (
 // labelFlags say what the labels of examples are: those of a file, or one for all of them. Models that are not conditional have no such flags, and no labels.
 type labelFlags struct {
 	files pathList
-	one   int // below 0 for none
+	one   int   // below 0 for none
+	two   []int // of two ends
 }
 
 const labelData = "`FILE` with the label of each of them, a whole number a line or IDX" + several
@@ -228,13 +229,42 @@ func (a *program) rowALabel() string {
 	return ", or a row a label where --label names none"
 }
 
-// needed says that a command needs one label.
-func (f *labelFlags) needed(a *program, given bool) error {
-	if a.Info.Labels > 0 && !given {
-		return fmt.Errorf("no label: the model is conditional, so name one of 0 to %d with --label", a.Info.Labels-1)
+// addTwo adds the flag that names one label, or one for each of two ends, of a conditional model.
+func (f *labelFlags) addTwo(a *program, fs *pflag.FlagSet, what string) {
+	f.one = -1
+	if a.Info.Labels > 0 {
+		fs.IntSliceVar(&f.two, "label", nil, fmt.Sprintf("`LABEL` of %s, from 0 to %d", what, a.Info.Labels-1))
 	}
-	_, err := f.single(a, given)
-	return err
+}
+
+// betweenLabels goes on with the help of a command that goes from one example to another.
+func (a *program) betweenLabels() string {
+	if a.Info.Labels == 0 {
+		return ""
+	}
+	return "\n\nWith two labels, --label 3,7, the first half of the points has the first and the rest the second."
+}
+
+// between gives the labels of two ends, and those of the steps from one to the other; nil where the model is not conditional.
+func (f *labelFlags) between(a *program, steps int) (ends, along []int32, err error) {
+	if a.Info.Labels == 0 {
+		return nil, nil, nil
+	}
+	switch len(f.two) {
+	case 1:
+		f.two = append(f.two, f.two[0])
+	case 2:
+	default:
+		return nil, nil, fmt.Errorf("no label: the model is conditional, so name one of 0 to %d with --label, or one for each end with a comma in between", a.Info.Labels-1)
+	}
+	for _, l := range f.two {
+		if l < 0 || l >= a.Info.Labels {
+			return nil, nil, fmt.Errorf("--label %d: the model's labels are 0 to %d", l, a.Info.Labels-1)
+		}
+		ends = append(ends, int32(l))
+	}
+	half := (steps + 1) / 2
+	return ends, append(repeated(f.two[0], half), repeated(f.two[1], steps-half)...), nil
 }
 
 // examples reads vectors, with their labels where the model is conditional: those of a file or, where the vectors have come

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/cli"
 	"github.com/gradsmith/gradsmith/runtime/latent"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/vector"
@@ -59,10 +60,10 @@ A model that does not use its latent vector at all is warned of.`,
 			if err != nil {
 				return err
 			}
-			bar := newCounter(cmd.ErrOrStderr(), count, a.Info.Unit()+"s")
-			o.Progress = bar.set
+			bar := cli.NewCounter(cmd.ErrOrStderr(), count, a.Info.Unit()+"s")
+			o.Progress = bar.Set
 			r, err := latent.Evaluate(cmd.Context(), m, batches, o)
-			bar.end()
+			bar.End()
 			if err != nil {
 				return err
 			}
@@ -154,6 +155,7 @@ func (a *program) reportLatent(out io.Writer, name string, r evaluation) {
 type pictureFlags struct {
 	out   string
 	width int
+	what  string // what a picture shows; empty for the images one by one
 }
 
 func (p *pictureFlags) add(a *program, name string) func(cmd *cobra.Command) {
@@ -194,7 +196,10 @@ func (p *pictureFlags) write(cmd *cobra.Command, x []float32, size, columns int,
 	if err != nil {
 		return err
 	}
-	return writeFile(cmd, p.out, data, fmt.Sprintf("%d images in rows of %d", len(x)/size, columns))
+	if p.what == "" {
+		p.what = fmt.Sprintf("%d images in rows of %d", len(x)/size, columns)
+	}
+	return writeFile(cmd, p.out, data, p.what)
 }
 
 func (a *program) newSampleVectors() *cobra.Command {
@@ -307,12 +312,13 @@ each is below the one that it is of, or the numbers alone as CSV.`,
 				return err
 			}
 			x := a.decoded(m, z, set.Labels)
-			columns := set.Len()
-			if strings.HasSuffix(p.out, ".png") {
-				columns = min(16, set.Len())
-				x = paired(set.Data, x, set.Width, columns)
+			if !strings.HasSuffix(p.out, ".png") {
+				return p.write(cmd, x, set.Width, set.Len(), a.Info.Vector)
 			}
-			return p.write(cmd, x, set.Width, columns, a.Info.Vector)
+			rows := (set.Len() + mostColumns - 1) / mostColumns
+			columns := (set.Len() + rows - 1) / rows
+			p.what = fmt.Sprintf("%d vectors in rows of %d, each with what the model makes of it below", set.Len(), columns)
+			return p.write(cmd, paired(set.Data, x, set.Width, columns), set.Width, columns, a.Info.Vector)
 		},
 	}
 	fs := cmd.Flags()
@@ -324,6 +330,9 @@ each is below the one that it is of, or the numbers alone as CSV.`,
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	return cmd
 }
+
+// mostColumns is how many vectors stand beside each other at the most.
+const mostColumns = 16
 
 // paired sets rows of vectors and of their reconstructions below each other. The last row is filled up with zeros.
 func paired(x, y []float32, size, columns int) []float32 {
@@ -349,7 +358,7 @@ func (a *program) newInterpolate() *cobra.Command {
 		Use:   "interpolate A B",
 		Short: "Go from one vector to another through the latent space",
 		Long: `Interpolate encodes the vectors number A and B of a file, counted from 1, and writes what the decoder
-makes of the points on the straight line between their means.`,
+makes of the points on the straight line between their means.` + a.betweenLabels(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 2 {
 				return fmt.Errorf("interpolate takes the numbers of two vectors, such as `interpolate 1 2`")
@@ -357,7 +366,8 @@ makes of the points on the straight line between their means.`,
 			if steps < 2 {
 				return fmt.Errorf("--steps %d: give 2 or more", steps)
 			}
-			if err := labels.needed(a, cmd.Flags().Changed("label")); err != nil {
+			of, along, err := labels.between(a, steps)
+			if err != nil {
 				return err
 			}
 			m, err := a.autoencoder(path)
@@ -380,9 +390,7 @@ makes of the points on the straight line between their means.`,
 			if err != nil {
 				return err
 			}
-			if a.Info.Labels > 0 {
-				two.Labels = repeated(labels.one, 2)
-			}
+			two.Labels = of
 			width := a.Info.Latent.Width
 			var z []float32
 			if err := a.encoded(m, two, func(_ int, mean []float32) error { z = append(z, mean...); return nil }); err != nil {
@@ -390,13 +398,13 @@ makes of the points on the straight line between their means.`,
 			}
 			way := make([]float32, steps*width)
 			latent.Between(way, z[:width], z[width:], steps)
-			return p.write(cmd, a.decoded(m, way, repeated(labels.one, steps)), set.Width, steps, a.Info.Vector)
+			return p.write(cmd, a.decoded(m, way, along), set.Width, steps, a.Info.Vector)
 		},
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	data.addVectors(a, fs)
-	labels.addOne(a, fs, "both vectors, and of what is written")
+	labels.addTwo(a, fs, "both vectors, or A,B of each")
 	fs.IntVar(&steps, "steps", 10, "points, both ends included")
 	p.add(a, "interpolation.png")(cmd)
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")

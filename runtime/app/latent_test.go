@@ -140,7 +140,7 @@ func TestVectors(t *testing.T) {
 		"give the name of a .png or a .csv file":            {"sample", "--out", "x.gif"},
 		"--width 5":                                         {"sample", "--width", "5"},
 		"there is no checkpoint none":                       {"sample", "--model", "none"},
-		"unknown flag: --window":                            {"train", "--data", "bars.idx", "--window", "3"},
+		"has no flag --window":                              {"train", "--data", "bars.idx", "--window", "3"},
 		"leaves nothing for training or for validation":     {"train", "--out", "new.safetensors", "--data", "three.csv", "--validation", "0.9"},
 	} {
 		status, out, errOut := start(background, vae.Program(), args...)

@@ -50,7 +50,7 @@ func (a *program) evalMasked(ctx context.Context, out io.Writer, m model.Predict
 				continue
 			}
 			kernel.LogSoftmax(row, logits[i*len(row):(i+1)*len(row)], 1, len(row))
-			ours.add(float64(row[t]), kernel.Argmax(row) == int(t))
+			ours.add(float64(row[t]), kernel.Argmax(row[:a.ordinary()]) == int(t)) // a text has no others
 			if counts == nil {
 				continue
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/cli"
 	"github.com/gradsmith/gradsmith/runtime/metric"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/sample"
@@ -183,9 +184,9 @@ same, and BLEU as sacreBLEU computes it, with its signature.`,
 					return fmt.Errorf("%s: line %d: %w", p.input().Name(), i+1, err)
 				}
 			}
-			bar := newCounter(cmd.ErrOrStderr(), len(sources), "lines")
-			answers, err := a.answer(cmd.Context(), m.(model.Writer), tokens, f, bar.set)
-			bar.end()
+			bar := cli.NewCounter(cmd.ErrOrStderr(), len(sources), "lines")
+			answers, err := a.answer(cmd.Context(), m.(model.Writer), tokens, f, bar.Set)
+			bar.End()
 			if err != nil {
 				return err
 			}

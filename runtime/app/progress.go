@@ -4,13 +4,10 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"strconv"
-	"strings"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
-
+	"github.com/gradsmith/gradsmith/runtime/cli"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/train"
 )
@@ -19,9 +16,8 @@ import (
 type progress struct {
 	w       io.Writer
 	verbose bool
-	pair    bool                     // of adversarial networks
-	bar     *progressbar.ProgressBar // nil where there is no terminal
-	width   int
+	pair    bool      // of adversarial networks
+	bar     *cli.Line // nil where there is no terminal
 	now     func() time.Time
 	limit   time.Duration // of the whole run, 0 for none
 	made    time.Time
@@ -41,14 +37,12 @@ type progress struct {
 const between = 5 * time.Second
 
 func newProgress(w io.Writer, verbose bool, limit time.Duration) *progress {
-	return &progress{w: w, verbose: verbose, width: terminalWidth(w), now: time.Now, limit: limit, made: time.Now(), unit: "token"}
+	return &progress{w: w, verbose: verbose, now: time.Now, limit: limit, made: time.Now(), unit: "token"}
 }
 
 // print writes a line, with the bar out of its way.
 func (p *progress) print(format string, args ...any) {
-	if p.bar != nil {
-		p.bar.Clear()
-	}
+	p.bar.Clear()
 	fmt.Fprintf(p.w, format+"\n", args...)
 }
 
@@ -64,12 +58,7 @@ func (p *progress) Step(s train.Progress) {
 		if s.Duel != nil {
 			p.duel = *s.Duel
 		}
-		if p.width > 0 {
-			p.bar = progressbar.NewOptions(s.Total-p.first, progressbar.OptionSetWriter(p.w), progressbar.OptionFullWidth(),
-				progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false),
-				progressbar.OptionClearOnFinish(), progressbar.OptionUseANSICodes(os.Getenv("TERM") != "dumb"),
-				progressbar.OptionSetTheme(progressbar.Theme{Saucer: "━", SaucerHead: "━", SaucerPadding: " ", BarStart: "", BarEnd: ""}))
-		}
+		p.bar = cli.NewLine(p.w, s.Total-p.first)
 	} else {
 		// The first step is not in the speed: it makes the memory.
 		p.tokens += s.Tokens
@@ -83,9 +72,8 @@ func (p *progress) Step(s train.Progress) {
 	if p.bar != nil {
 		if now.Sub(p.shown) > 100*time.Millisecond || s.Step == s.Total {
 			p.shown = now
-			p.bar.Describe(p.line(s, now))
+			p.bar.Show(s.Step-p.first, p.parts(s, now)...)
 		}
-		p.bar.Set(s.Step - p.first)
 		return
 	}
 	if now.Sub(p.shown) >= between {
@@ -96,29 +84,34 @@ func (p *progress) Step(s train.Progress) {
 
 // line is where a training stands.
 func (p *progress) line(s train.Progress, now time.Time) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "step %s/%s%s", thousands(s.Step), thousands(s.Total), p.losses())
+	return cli.Fit(p.parts(s, now), math.MaxInt)
+}
+
+// parts are those of the line, each with what may be left out before it where there is no room for all: the loss of a step
+// matters most, and then what else is learnt, how much is left, and how fast it goes.
+func (p *progress) parts(s train.Progress, now time.Time) []cli.Part {
+	parts := append([]cli.Part{{Text: fmt.Sprintf("step %s/%s", thousands(s.Step), thousands(s.Total))}}, p.losses()...)
 	spent := (now.Sub(p.start) - p.aside).Seconds()
 	if done := s.Step - p.first - 1; done > 0 && spent > 0 {
-		fmt.Fprintf(&b, "  %s %ss/s", short(float64(p.tokens)/spent), p.unit)
 		left := time.Duration(spent / float64(done) * float64(s.Total-s.Step) * float64(time.Second))
 		if p.limit > 0 {
 			left = min(left, p.limit-now.Sub(p.made))
 		}
-		fmt.Fprintf(&b, "  %s left", duration(left))
+		parts = append(parts, cli.Part{Text: fmt.Sprintf("%s %ss/s", short(float64(p.tokens)/spent), p.unit), Rank: cli.BarRank + 2},
+			cli.Part{Text: duration(left) + " left", Rank: cli.BarRank + 1})
 	}
-	return b.String()
+	return parts
 }
 
-// losses shows the loss, or both of a pair of networks.
-func (p *progress) losses() string {
+// losses are the loss, or both of a pair of networks.
+func (p *progress) losses() []cli.Part {
 	if !p.started { // a training that goes on has made no step yet
-		return ""
+		return nil
 	}
 	if !p.pair || p.duel == (model.Duel{}) { // a generator of text learns alone at first
-		return fmt.Sprintf("  loss %.4f", p.loss)
+		return []cli.Part{{Text: fmt.Sprintf("loss %.4f", p.loss)}}
 	}
-	return fmt.Sprintf("  generator %.4f  discriminator %.4f, %.1f %% right", p.loss, p.duel.Discriminator, 100*p.duel.Accuracy)
+	return []cli.Part{{Text: fmt.Sprintf("generator %.4f", p.loss), Rank: 1}, {Text: fmt.Sprintf("discriminator %.4f, %.1f %% right", p.duel.Discriminator, 100*p.duel.Accuracy), Rank: 2}}
 }
 
 func (p *progress) Evaluated(e train.Evaluation) {
@@ -127,7 +120,9 @@ func (p *progress) Evaluated(e train.Evaluation) {
 	if e.Best {
 		mark = "  best"
 	}
-	p.print("step %s/%s  pass %d%s  validation %.4f%s", thousands(e.Step), thousands(e.Total), e.Pass, p.losses(), e.Loss, mark)
+	parts := append([]cli.Part{{Text: fmt.Sprintf("step %s/%s  pass %d", thousands(e.Step), thousands(e.Total), e.Pass)}}, p.losses()...)
+	parts = append(parts, cli.Part{Text: fmt.Sprintf("validation %.4f%s", e.Loss, mark)})
+	p.print("%s", cli.Fit(parts, math.MaxInt))
 }
 
 func (p *progress) Saved(path string, step int) {
@@ -140,23 +135,10 @@ func (p *progress) Warn(text string) { p.print("warning: %s", text) }
 
 // end takes the bar away.
 func (p *progress) end() {
-	if p.bar != nil {
-		p.bar.Clear()
-	}
+	p.bar.Clear()
 }
 
-// thousands is n with commas: 1,234,567.
-func thousands(n int) string {
-	s := strconv.Itoa(n)
-	sign := ""
-	if n < 0 {
-		sign, s = "-", s[1:]
-	}
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return sign + s
-}
+func thousands(n int) string { return cli.Thousands(n) }
 
 // short is x in three digits or so: 950, 12.3k, 4.56M.
 func short(x float64) string {
@@ -171,19 +153,7 @@ func short(x float64) string {
 	return strconv.FormatFloat(x, 'f', 0, 64)
 }
 
-// duration is d in two units: 1.2s, 3m20s, 2h05m.
-func duration(d time.Duration) string {
-	switch s := int(math.Round(d.Seconds())); {
-	case d < 10*time.Second:
-		return fmt.Sprintf("%.1fs", max(d, 0).Seconds())
-	case s < 60:
-		return fmt.Sprintf("%ds", s)
-	case s < 3600:
-		return fmt.Sprintf("%dm%02ds", s/60, s%60)
-	default:
-		return fmt.Sprintf("%dh%02dm", s/3600, s%3600/60)
-	}
-}
+func duration(d time.Duration) string { return cli.Duration(d) }
 
 // bytesize is n in binary units.
 func bytesize(n int) string {
@@ -198,30 +168,4 @@ func bytesize(n int) string {
 		x /= 1024
 	}
 	return fmt.Sprintf("%.2f GiB", x)
-}
-
-// counter shows how much of something is done, on a terminal, once it has taken a while.
-type counter struct {
-	bar  *progressbar.ProgressBar
-	made time.Time
-}
-
-func newCounter(w io.Writer, total int, what string) *counter {
-	c := &counter{made: time.Now()}
-	if terminalWidth(w) > 0 {
-		c.bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(w), progressbar.OptionShowCount(), progressbar.OptionSetItsString(what), progressbar.OptionClearOnFinish(), progressbar.OptionUseANSICodes(os.Getenv("TERM") != "dumb"))
-	}
-	return c
-}
-
-func (c *counter) set(done int) {
-	if c.bar != nil && time.Since(c.made) > time.Second {
-		c.bar.Set(done)
-	}
-}
-
-func (c *counter) end() {
-	if c.bar != nil {
-		c.bar.Clear()
-	}
 }

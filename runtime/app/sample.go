@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/cli"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/sample"
 )
@@ -33,8 +33,11 @@ func (a *program) newSample() *cobra.Command {
 		Short: "Write text",
 		Long: `Sample goes on with a prompt, token by token, and prints the text as it is written.
 
-The same seed, prompt and options write the same text, on every machine.`,
-		Args: noArgs,
+The same seed, prompt and options write the same text, on every machine.
+
+` + cli.Escapes + a.aboutBlanks("at the end of a prompt"),
+		Example: fmt.Sprintf("  %s sample --prompt %q", a.Info.Name, a.example()),
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.seeded = cmd.Flags().Changed("seed")
 			if f.number < 1 {
@@ -44,6 +47,7 @@ The same seed, prompt and options write the same text, on every machine.`,
 			if err != nil {
 				return err
 			}
+			a.warnBlank(cmd.ErrOrStderr(), f.prompt, "at the end of the prompt")
 			m := lm.(model.Writer)
 			out := cmd.OutOrStdout()
 			for i := range f.number {
@@ -61,7 +65,7 @@ The same seed, prompt and options write the same text, on every machine.`,
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVarP(&f.prompt, "prompt", "p", a.Prompt, "`TEXT` to go on with; a newline when it is empty")
+	cli.TextVar(fs, &f.prompt, "prompt", "p", a.Prompt, "`TEXT` to go on with; a newline when it is empty")
 	fs.IntVarP(&f.tokens, "tokens", "n", 500, "tokens to write; -1 until Ctrl-C or a stop string")
 	fs.Float64Var(&f.temperature, "temperature", 0.8, "below 1 plays it safe, above 1 dares; 0 takes the likeliest token each time")
 	fs.IntVar(&f.topK, "top-k", 0, "keep the `K` likeliest tokens, 0 for all")
@@ -71,7 +75,7 @@ The same seed, prompt and options write the same text, on every machine.`,
 	fs.Float64Var(&f.repetition, "repetition-penalty", 1, "divide the logits of the last 64 tokens; 1 for none")
 	fs.Float64Var(&f.frequency, "frequency-penalty", 0, "take off the logit for each time that a token is among the last 64")
 	fs.Float64Var(&f.presence, "presence-penalty", 0, "take off the logit of a token that is among the last 64")
-	fs.StringArrayVar(&f.stop, "stop", nil, "end before this `TEXT`; may be given several times; \\n is a newline")
+	cli.TextsVar(fs, &f.stop, "stop", "end before this `TEXT`; may be given several times")
 	fs.Uint64Var(&f.seed, "seed", 0, "of the draw (default: another one each time)")
 	fs.IntVar(&f.number, "number", 1, "samples to write")
 	fs.IntVar(&f.beam, "beam", 0, "search for the likeliest text with a beam of this `WIDTH` in place of drawing")
@@ -83,7 +87,7 @@ The same seed, prompt and options write the same text, on every machine.`,
 func (a *program) write(ctx context.Context, out io.Writer, m model.Writer, f sampleFlags) error {
 	opts := []sample.Option{sample.MaxTokens(f.tokens)}
 	for _, s := range f.stop {
-		opts = append(opts, sample.Stop(unescape(s)))
+		opts = append(opts, sample.Stop(s))
 	}
 	if f.beam != 0 {
 		found, err := sample.Beam(ctx, m.NewDecoder(max(1, f.beam)), a.Tokenizer, f.prompt, f.beam, opts...)
@@ -128,12 +132,4 @@ func (a *program) write(ctx context.Context, out io.Writer, m model.Writer, f sa
 		return err
 	}
 	return print("\n")
-}
-
-// unescape reads \n and its like, where s has any.
-func unescape(s string) string {
-	if u, err := strconv.Unquote(`"` + strings.ReplaceAll(s, `"`, `\"`) + `"`); err == nil {
-		return u
-	}
-	return s
 }

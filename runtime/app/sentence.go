@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gradsmith/gradsmith/runtime/cli"
 	"github.com/gradsmith/gradsmith/runtime/latent"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/sample"
@@ -260,27 +261,30 @@ func (a *program) newInterpolateSentences() *cobra.Command {
 	var w writingFlags
 	var labels labelFlags
 	cmd := &cobra.Command{
-		Use:   "interpolate A B",
+		Use:   "interpolate TEXT TEXT",
 		Short: "Go from one sentence to another through the latent space",
 		Long: `Interpolate encodes two sentences, and prints what the decoder writes from points on the straight line
-between the means of their latent vectors.`,
+between the means of their latent vectors.` + a.betweenLabels() + `
+
+` + cli.Escapes,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 2 {
 				return errors.New("interpolate takes two sentences, each in quotes")
 			}
+			args, err := texts(args)
+			if err != nil {
+				return err
+			}
 			if steps < 2 {
 				return fmt.Errorf("--steps %d: give 2 or more", steps)
 			}
-			if err := labels.needed(a, cmd.Flags().Changed("label")); err != nil {
+			of, along, err := labels.between(a, steps)
+			if err != nil {
 				return err
 			}
 			m, err := a.autoencoder(path)
 			if err != nil {
 				return err
-			}
-			var kinds []int32
-			if a.Info.Labels > 0 {
-				kinds = repeated(labels.one, max(2, steps))
 			}
 			var sentences [][]int32
 			for _, s := range args {
@@ -290,11 +294,11 @@ between the means of their latent vectors.`,
 				}
 				sentences = append(sentences, x)
 			}
-			ends := a.means(m, sentences, kinds)
+			ends := a.means(m, sentences, of)
 			width := a.Info.Latent.Width
 			way := make([]float32, steps*width)
 			latent.Between(way, ends[:width], ends[width:], steps)
-			answers, err := a.written(cmd.Context(), m, way, kinds, 0, w.options()...)
+			answers, err := a.written(cmd.Context(), m, way, along, 0, w.options()...)
 			if err != nil {
 				return err
 			}
@@ -302,7 +306,7 @@ between the means of their latent vectors.`,
 		},
 	}
 	cmd.Flags().SortFlags = false
-	labels.addOne(a, cmd.Flags(), "both sentences, and of what is written")
+	labels.addTwo(a, cmd.Flags(), "both sentences, or A,B of each")
 	cmd.Flags().IntVar(&steps, "steps", 7, "points, both ends included")
 	w.add(cmd)
 	cmd.Flags().StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gradsmith/gradsmith/runtime/cli"
 	"github.com/gradsmith/gradsmith/runtime/data"
 	"github.com/gradsmith/gradsmith/runtime/text"
 )
@@ -184,7 +185,7 @@ func (a *program) answerLines(cmd *cobra.Command, path string, f lineFlags, most
 	if err != nil {
 		return err
 	}
-	if in, ok := cmd.InOrStdin().(*os.File); ok && path == "" && terminalWidth(in) > 0 {
+	if in, ok := cmd.InOrStdin().(*os.File); ok && path == "" && cli.TerminalWidth(in) > 0 {
 		fmt.Fprintln(cmd.ErrOrStderr(), "Type a line to have it answered; Ctrl-D ends.")
 	}
 	out := bufio.NewWriter(cmd.OutOrStdout())

@@ -280,7 +280,6 @@ func (a *program) prepare(flags *pflag.FlagSet, f *trainFlags) (map[string]strin
 			keep[name] = keptValue(flags.Lookup(name))
 		}
 	}
-	f.data.settle(flags)
 	// Of the two that say how long to train, the one that was given counts.
 	if flags.Changed("passes") && !flags.Changed("steps") {
 		f.steps = 0

@@ -1,0 +1,137 @@
+package app
+
+import (
+	"os"
+
+	"github.com/spf13/pflag"
+
+	"github.com/gradsmith/gradsmith/runtime/cli"
+)
+
+// elsewhere says what stands in for flags of programs of other kinds of models, and of other libraries: of each name the
+// first that a command has.
+var elsewhere = map[string][]string{
+	"data":             {"--source FILE and --target FILE"},
+	"source":           {"--data FILE"},
+	"target":           {"--data FILE"},
+	"valid":            {"--valid-source FILE and --valid-target FILE", "--validation SHARE"},
+	"valid-source":     {"--valid FILE", "--validation SHARE"},
+	"valid-target":     {"--valid FILE", "--validation SHARE"},
+	"val":              {"--validation SHARE"},
+	"val-split":        {"--validation SHARE"},
+	"validation-split": {"--validation SHARE"},
+	"input":            {"--data FILE", "--source FILE and --target FILE"},
+	"file":             {"--data FILE", "--source FILE and --target FILE"},
+	"text":             {"--prompt TEXT", "--data FILE"},
+	"start":            {"--prompt TEXT"},
+	"epochs":           {"--passes N"},
+	"epoch":            {"--passes N"},
+	"iterations":       {"--steps N"},
+	"iters":            {"--steps N"},
+	"max-steps":        {"--steps N"},
+	"lr":               {"--rate RATE"},
+	"learning-rate":    {"--rate RATE"},
+	"batch-size":       {"--batch N"},
+	"seq-len":          {"--window N"},
+	"block-size":       {"--window N"},
+	"context":          {"--window N"},
+	"length":           {"--tokens N"},
+	"max-tokens":       {"--tokens N"},
+	"max-length":       {"--tokens N"},
+	"n":                {"--number N"},
+	"num":              {"--number N"},
+	"count":            {"--number N"},
+	"num-samples":      {"--number N", "--samples N"},
+	"beams":            {"--beam WIDTH"},
+	"num-beams":        {"--beam WIDTH"},
+	"beam-size":        {"--beam WIDTH"},
+	"checkpoint":       {"--model FILE", "--out FILE"},
+	"ckpt":             {"--model FILE", "--out FILE"},
+	"weights":          {"--model FILE", "--out FILE"},
+	"load":             {"--model FILE", "--from FILE"},
+	"model":            {"--out FILE"},
+	"output":           {"--out FILE"},
+	"save":             {"--out FILE"},
+	"continue":         {"--resume"},
+	"force":            {"--overwrite"},
+	"workers":          {"--threads N"},
+	"jobs":             {"--threads N"},
+}
+
+// acting says of flags when they act. What is given where it does not is refused: a flag without effect lets its user believe
+// in one. A seed is none of them where nothing is drawn: what it promises, the same text again, is kept.
+var acting = []cli.Rule{
+	{
+		Flags: []string{"temperature", "top-k", "top-p", "min-p", "typical", "repetition-penalty", "frequency-penalty", "presence-penalty", "number"},
+		Acts:  func(fs *pflag.FlagSet) bool { return fs.Lookup("top-k") == nil || cli.Number(fs, "beam", 0) == 0 },
+		Why:   "a beam searches for the likeliest text and draws nothing", Do: "leave out --beam",
+	},
+	{
+		Flags: []string{"top-k", "top-p", "min-p", "typical"},
+		Acts:  func(fs *pflag.FlagSet) bool { return cli.Number(fs, "temperature", 1) != 0 },
+		Why:   "at a temperature of 0 the likeliest token is taken each time", Do: "give a --temperature above 0",
+	},
+	{
+		Flags: []string{"length-penalty", "coverage-penalty"},
+		Acts:  func(fs *pflag.FlagSet) bool { return cli.Number(fs, "beam", 2) > 1 },
+		Why:   "without a beam there is one answer and nothing to rank", Do: "give a --beam of 2 or more",
+	},
+	{
+		Flags: []string{"rise"},
+		Acts:  func(fs *pflag.FlagSet) bool { return cli.Number(fs, "scheduled-sampling", 1) > 0 },
+		Why:   "there is no scheduled sampling whose share could rise", Do: "give --scheduled-sampling",
+	},
+	{
+		Flags: []string{"validation"},
+		Acts: func(fs *pflag.FlagSet) bool {
+			return !cli.Given(fs, "valid") && !cli.Given(fs, "valid-source")
+		},
+		Why: "the data to validate on is another file", Do: "leave out that file",
+	},
+	{
+		Flags: []string{"target"},
+		Acts:  func(fs *pflag.FlagSet) bool { return cli.Given(fs, "source") },
+		Why:   "answers need sources", Do: "give --source FILE",
+	},
+	{
+		Flags: []string{"valid-target"},
+		Acts:  func(fs *pflag.FlagSet) bool { return cli.Given(fs, "valid-source") },
+		Why:   "answers need sources", Do: "give --valid-source FILE",
+	},
+	{
+		Flags: []string{"valid-labels"},
+		Acts:  func(fs *pflag.FlagSet) bool { return cli.Given(fs, "valid") },
+		Why:   "there is nothing else to validate on that would have labels", Do: "give --valid FILE",
+	},
+	{
+		Flags: []string{"passes"},
+		Acts:  func(fs *pflag.FlagSet) bool { return !cli.Given(fs, "steps") },
+		Why:   "--steps says how long the training is", Do: "leave out --steps",
+	},
+	{
+		Flags: []string{"labels"},
+		Acts:  func(fs *pflag.FlagSet) bool { return !cli.Given(fs, "label") },
+		Why:   "--label gives all of them the same", Do: "leave out --label",
+	},
+	{
+		Flags: []string{"curve"},
+		Acts:  func(fs *pflag.FlagSet) bool { return cli.Given(fs, "plane") },
+		Why:   "there is no file of curves to put it into", Do: "give --plane FILE",
+	},
+	{
+		Flags: []string{"match"},
+		Acts: func(fs *pflag.FlagSet) bool {
+			info, err := os.Stat(cli.Value(fs, "data"))
+			return err != nil || info.IsDir()
+		},
+		Why: "it chooses among the files of a folder, and --data names a file", Do: "name a folder with --data",
+	},
+	{
+		Flags: []string{"width", "columns"},
+		Acts: func(fs *pflag.FlagSet) bool {
+			out := fs.Lookup("out")
+			return out == nil || fs.Lookup("width") == nil || len(out.Value.String()) > 4 && out.Value.String()[len(out.Value.String())-4:] == ".png"
+		},
+		Why: "numbers have no pictures", Do: "write pictures with --out FILE.png",
+	},
+}
