@@ -36,7 +36,7 @@ import (
 // compiled is a generated model whose gradients can be looked at.
 type compiled interface {
 	model.LanguageModel
-	Gradients(b *model.Batch) float64
+	Gradients(b *model.Batch) (float64, error)
 }
 
 // TestCompiled compares the loss, the gradient of every tensor and the next state of compiled packages with the graph of the same spec, before any optimization,
@@ -185,7 +185,10 @@ func compare(t *testing.T, m *spec.Model, g *graph.Graph, c compiled, sizes map[
 	if labels := in[build.LabelsInput]; labels != nil {
 		b.Labels = labels.I
 	}
-	loss := c.Gradients(b)
+	loss, err := c.Gradients(b)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if e := math.Abs(loss-want["loss"].F[0]) / want["loss"].F[0]; !(e <= 1e-6) {
 		t.Errorf("loss %v, want %v", loss, want["loss"].F[0])
 	}

@@ -168,7 +168,7 @@ func TestGANCompiled(t *testing.T) {
 			sizes := map[string]int{"batch": 3} // below the capacity
 			for _, side := range []struct {
 				g     *graph.Graph
-				grads func(*model.Batch) float64
+				grads func(*model.Batch) (float64, error)
 			}{{plain.model.Discriminate, c.m.DiscriminatorGradients}, {plain.model.Train, c.m.GeneratorGradients}} {
 				in := values(plain.model, side.g, sizes, 3)
 				round := func(x []float64) []float32 {
@@ -206,7 +206,10 @@ func TestGANCompiled(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				loss := side.grads(b)
+				loss, err := side.grads(b)
+				if err != nil {
+					t.Fatal(err)
+				}
 				if w := want["loss"].F[0]; !(math.Abs(loss-w) <= 2e-6*(1+math.Abs(w))) {
 					t.Errorf("%s: loss %v, want %v", side.g.Name, loss, w)
 				}

@@ -172,7 +172,7 @@ func TestTextGANCompiled(t *testing.T) {
 	for _, c := range []struct {
 		path  string
 		m     modeltest.Imitation
-		relax func(*model.Batch) float64
+		relax func(*model.Batch) (float64, error)
 	}{
 		{"cases/relaxed/model.yaml", soft, soft.RelaxedGradients}, {"cases/pooledgan/model.yaml", pooled, pooled.RelaxedGradients},
 		{"cases/verses/model.yaml", hard, nil}, {"cases/causalgan/model.yaml", causal, nil},
@@ -201,7 +201,7 @@ func TestTextGANCompiled(t *testing.T) {
 			n := sizes["steps"] * sizes["batch"]
 			for _, side := range []struct {
 				g     *graph.Graph
-				grads func(*model.Batch) float64
+				grads func(*model.Batch) (float64, error)
 			}{{plain.model.Train, c.m.Gradients}, {plain.model.Discriminate, c.m.DiscriminatorGradients}, {plain.model.Relax, c.relax}} {
 				if side.g == nil {
 					continue
@@ -256,7 +256,10 @@ func TestTextGANCompiled(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				loss := side.grads(b)
+				loss, err := side.grads(b)
+				if err != nil {
+					t.Fatal(err)
+				}
 				if w := want["loss"].F[0]; !(math.Abs(loss-w) <= 2e-6*(1+math.Abs(w))) {
 					t.Errorf("%s: loss %v, want %v", side.g.Name, loss, w)
 				}

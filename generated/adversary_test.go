@@ -143,17 +143,17 @@ type decided struct {
 	duel model.Duel
 }
 
-func (d *decided) TrainStep(b *model.Batch, rate float64) (loss, norm float64) {
+func (d *decided) TrainStep(b *model.Batch, rate float64) (loss, norm float64, err error) {
 	if d.nan && d.Step() >= d.from {
-		return math.NaN(), 1
+		return math.NaN(), 1, nil
 	}
-	loss, norm = d.Adversaries.TrainStep(b, rate)
+	loss, norm, err = d.Adversaries.TrainStep(b, rate)
 	if d.duel = *d.Adversaries.Duel(); d.Step() > d.from {
 		d.duel.Accuracy, d.duel.Discriminator = 1, 0.001
 	} else {
 		d.duel.Accuracy = 0.9
 	}
-	return loss, norm
+	return loss, norm, err
 }
 
 func (d *decided) Duel() *model.Duel { return &d.duel }

@@ -67,7 +67,7 @@ func BenchmarkDecode(b *testing.B) {
 			continue
 		}
 		b.Run(c.name, func(b *testing.B) {
-			d := w.NewDecoder(1)
+			d := w.MakeDecoder(1)
 			token := []int32{1}
 			for b.Loop() {
 				if model.Room(d) == 0 {

@@ -24,7 +24,7 @@ import (
 // trainable is a model whose gradients can be looked at.
 type trainable interface {
 	model.LanguageModel
-	Gradients(b *model.Batch) float64
+	Gradients(b *model.Batch) (float64, error)
 }
 
 // numbers gives n numbers in [-scale, scale) from the formula of testdata/pytorch_golden.py.
@@ -150,7 +150,10 @@ func TestPyTorch(t *testing.T) {
 					}
 				}
 			}
-			loss := step(b)
+			loss, err := step(b)
+			if err != nil {
+				t.Fatal(err)
+			}
 			if e := math.Abs(loss-want.Loss) / want.Loss; !(e < 1e-6) {
 				t.Errorf("loss %v, PyTorch's is %v", loss, want.Loss)
 			}
@@ -189,10 +192,13 @@ func TestPyTorchAdversaries(t *testing.T) {
 	for _, side := range []struct {
 		name  string
 		want  step
-		grads func(*model.Batch) float64
+		grads func(*model.Batch) (float64, error)
 		first int
 	}{{"discriminator", want.Discriminator, m.DiscriminatorGradients, 6}, {"generator", want.Generator, m.GeneratorGradients, 0}} {
-		loss := side.grads(b)
+		loss, err := side.grads(b)
+		if err != nil {
+			t.Fatal(err)
+		}
 		if e := math.Abs(loss-side.want.Loss) / side.want.Loss; !(e < 1e-6) {
 			t.Errorf("%s: loss %v, PyTorch's is %v", side.name, loss, side.want.Loss)
 		}

@@ -42,7 +42,7 @@ const (
 // networks are adversarial networks of text whose generator can also be trained by itself.
 type networks interface {
 	model.Imitators
-	LikelihoodStep(b *model.Batch, rate float64) (loss, norm float64)
+	LikelihoodStep(b *model.Batch, rate float64) (loss, norm float64, err error)
 }
 
 // games are the ways to go on from maximum likelihood.
@@ -73,6 +73,19 @@ func main() {
 	if err := run(); err != nil {
 		log.Fatal("oracle: ", err)
 	}
+}
+
+// check ends the program where a call of a model is not right, which is a mistake of the program.
+func check(err error) {
+	if err != nil {
+		log.Fatal("oracle: ", err)
+	}
+}
+
+// must is x where there is no error.
+func must[T any](x T, err error) T {
+	check(err)
+	return x
 }
 
 // measured is a model in the plane of both errors.
@@ -165,12 +178,12 @@ func (b *bench) plane() *plane {
 
 // draw is 10,000 lines of a model, as batches that a model learns from or is measured on.
 func (b *bench) draw(m model.Writer, key uint64, temperature float64) []model.Batch {
-	l := policy.NewLines(m.NewDecoder(batch).(policy.Decoder), 0, vocab, temperature)
+	l := policy.NewLines(m.MakeDecoder(batch).(policy.Decoder), 0, vocab, temperature)
 	var all []model.Batch
 	for at := 0; at < lines; at += batch {
 		n := min(batch, lines-at)
 		drawn := make([]int32, steps*batch)
-		l.Draw(drawn, model.Key(key, uint64(at)))
+		check(l.Draw(drawn, model.Key(key, uint64(at))))
 		x := model.Batch{Steps: steps, Batch: n, Tokens: make([]int32, steps*n), Targets: make([]int32, steps*n), Reset: make([]int32, steps*n)}
 		for t := range steps {
 			copy(x.Targets[t*n:(t+1)*n], drawn[t*batch:])
@@ -188,7 +201,7 @@ func (b *bench) draw(m model.Writer, key uint64, temperature float64) []model.Ba
 func (b *bench) nll(m model.LanguageModel, set []model.Batch) float64 {
 	sum, n := 0.0, 0
 	for i := range set {
-		sum += m.Loss(&set[i]) * float64(set[i].Batch)
+		sum += must(m.Loss(&set[i])) * float64(set[i].Batch)
 		n += set[i].Batch
 	}
 	return sum / float64(n)
@@ -211,7 +224,7 @@ func (b *bench) cooled(m networks, temperature float64) float64 {
 	sum, n := 0.0, 0
 	for i := range b.test {
 		x := &b.test[i]
-		logits := m.(model.Predictor).Logits(x)
+		logits := must(m.(model.Predictor).Logits(x))
 		kernel.Scale(logits, logits, float32(1/temperature), len(logits))
 		sum += kernel.CrossEntropy(rowLoss, nil, logits, x.Targets, len(x.Targets), vocab, 0) * float64(x.Batch)
 		n += x.Batch
@@ -256,7 +269,9 @@ func (b *bench) seed(seed int) error {
 		w := &windows{set: b.train, seed: uint64(seed)}
 		began := time.Now()
 		for k := range info.Pretraining {
-			if loss, norm := start.TrainStep(w.next(), rate); !optim.Finite(loss, norm) {
+			if loss, norm, err := start.TrainStep(w.next(), rate); err != nil {
+				return err
+			} else if !optim.Finite(loss, norm) {
 				return fmt.Errorf("the loss became %v in step %d", loss, k)
 			}
 			if full := len(b.train) - 1; (k+1)%(10*full) == 0 {
@@ -363,7 +378,7 @@ const ideal = "ideal"
 
 // idealize makes steps of policy gradient whose rewards are the oracle's own log p of each token: what a generator could learn from a discriminator that knows all, and how fast.
 func (b *bench) idealize(seed int, m *seqgan.Model) error {
-	l := policy.NewLines(m.NewDecoder(batch).(policy.Decoder), 0, vocab, 1)
+	l := policy.NewLines(m.MakeDecoder(batch).(policy.Decoder), 0, vocab, 1)
 	n := steps * batch
 	x := model.Batch{Steps: steps, Batch: batch, Tokens: make([]int32, n), Targets: make([]int32, n), Reset: make([]int32, n)}
 	for i := range batch {
@@ -371,14 +386,16 @@ func (b *bench) idealize(seed int, m *seqgan.Model) error {
 	}
 	rewards := make([]float32, n)
 	for k := range 250 {
-		l.Draw(x.Targets, model.Key(uint64(seed), 17, uint64(k)))
+		check(l.Draw(x.Targets, model.Key(uint64(seed), 17, uint64(k))))
 		policy.Shift(x.Tokens, x.Targets, 0, batch)
 		x.Weights = nil
-		kernel.CrossEntropy(rewards, nil, b.truth.Logits(&x), x.Targets, n, vocab, 0)
+		kernel.CrossEntropy(rewards, nil, must(b.truth.Logits(&x)), x.Targets, n, vocab, 0)
 		kernel.Scale(rewards, rewards, -1, n)
 		policy.Baseline(rewards, batch)
 		x.Weights = rewards
-		if loss, norm := m.LikelihoodStep(&x, 0.001); !optim.Finite(loss, norm) {
+		if loss, norm, err := m.LikelihoodStep(&x, 0.001); err != nil {
+			return err
+		} else if !optim.Finite(loss, norm) {
 			return fmt.Errorf("the loss became %v in step %d", loss, k)
 		}
 		m.SetStep(m.Step() + 1)
@@ -398,7 +415,9 @@ func (b *bench) play(seed int, name string, every int, m networks) error {
 	}
 	began := time.Now()
 	for k := range total {
-		if loss, norm := m.TrainStep(w.next(), rate); !optim.Finite(loss, norm) {
+		if loss, norm, err := m.TrainStep(w.next(), rate); err != nil {
+			return err
+		} else if !optim.Finite(loss, norm) {
 			return fmt.Errorf("the loss became %v in step %d", loss, k)
 		}
 		if (k+1)%every == 0 || k+1 == total {

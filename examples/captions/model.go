@@ -3,6 +3,7 @@
 package captions
 
 import (
+	"github.com/gradsmith/gradsmith/runtime/checkpoint"
 	"github.com/gradsmith/gradsmith/runtime/initialize"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/optim"
@@ -115,7 +116,7 @@ func (p *Params) bindDiscriminator(flat []float32) {
 // Tensors lists the parameters with the names that they have in checkpoints, in the order of their definition.
 // Gradients are nil before the first training step.
 func (m *Model) Tensors() []model.Tensor {
-	p, g := &m.Params, &m.Grads
+	p, g := &m.weights, &m.gradients
 	var ts []model.Tensor
 	add := func(name string, value, grad []float32, shape ...int) {
 		ts = append(ts, model.Tensor{Name: name, Shape: shape, Value: value, Grad: grad})
@@ -139,7 +140,7 @@ func (m *Model) Tensors() []model.Tensor {
 // initialize draws the initial parameters. Each tensor has a stream of random numbers of its own, so that the
 // numbers do not depend on the order.
 func (m *Model) initialize() {
-	p := &m.Params
+	p := &m.weights
 	stream := uint64(0)
 	next := func() uint64 {
 		stream++
@@ -160,11 +161,12 @@ func (m *Model) initialize() {
 	initialize.Uniform(p.Verdict.B, m.seed, next(), 0.125)
 }
 
-// Model is the parameters and, once they are asked for, the memory of training and of verdicts. Its methods must
-// not be called concurrently; decoders run beside each other as long as no training step runs.
+// Model is the parameters and, once they are asked for, the memory of training and of verdicts. Its methods
+// serve one goroutine at a time: the second of two calls at once returns model.ErrInUse, and does nothing.
+// Decoders run beside each other, as long as no training or evaluation runs.
 type Model struct {
-	Params Params
-	Grads  Params // of the last step of each network
+	weights   Params
+	gradients Params // of the last step of each network
 
 	params, grads          []float32 // the flat arrays
 	acts                   acts      // of the generator on text
@@ -178,9 +180,31 @@ type Model struct {
 	generatorOptimizer     *optim.Adam
 	discriminatorOptimizer *optim.Adam
 	duel                   model.Duel // how the last step of each network went
+	guard                  model.Guard
 	seed                   uint64
 	step                   int  // training steps done
 	training               bool // whether dropout is on
+}
+
+// Params gives the parameters by their names. The slices are those of the model: what is written to them is what
+// it computes with.
+func (m *Model) Params() Params {
+	return m.weights
+}
+
+// Grads gives the gradients of the last training step, in the same form; before the first one they are nil.
+func (m *Model) Grads() Params {
+	return m.gradients
+}
+
+// String says what the model is, in a line.
+func (m *Model) String() string {
+	return info.String()
+}
+
+// Save writes the parameters, and nothing of the training, to a checkpoint that Load and Parse read.
+func (m *Model) Save(path string) error {
+	return checkpoint.SaveWeights(path, m)
 }
 
 // New makes a model with the initial parameters of captions.yaml.
@@ -198,7 +222,7 @@ func NewSeeded(seed uint64) *Model {
 // empty makes a model whose parameters are zero.
 func empty(seed uint64) *Model {
 	m := &Model{seed: seed, params: model.Floats(flatParams)}
-	m.Params.bind(m.params)
+	m.weights.bind(m.params)
 	return m
 }
 
@@ -208,7 +232,7 @@ func (m *Model) allocate() {
 		return
 	}
 	m.grads = model.Floats(flatParams)
-	m.Grads.bind(m.grads)
+	m.gradients.bind(m.grads)
 	m.acts = newActs()
 	m.state = newState(maxBatch)
 	m.discriminating = newDiscriminatorActs()

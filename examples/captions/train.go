@@ -14,19 +14,23 @@ import (
 // well. TrainStep gives the mean loss before the update and the norm of the gradient before clipping of the
 // network that has moved, of the generator where both have. If either is not finite, the parameters of that
 // network stay as they were.
-func (m *Model) TrainStep(b *model.Batch, rate float64) (loss, norm float64) {
+func (m *Model) TrainStep(b *model.Batch, rate float64) (loss, norm float64, err error) {
+	if err := m.enter("TrainStep", check(b)); err != nil {
+		return 0, 0, err
+	}
+	defer m.guard.Leave()
 	if m.step < pretrainingSteps {
-		loss, norm = m.LikelihoodStep(b, rate*10.000000000000002)
+		loss, norm, err = m.stepLikelihood(b, rate*10.000000000000002)
 	} else {
-		loss, norm = m.DiscriminatorStep(b, rate*3.3333333333333335)
-		if turn := m.step - pretrainingSteps - headStart; optim.Finite(loss, norm) && turn >= 0 && turn%criticSteps == 0 {
-			loss, norm = m.PolicyStep(b, rate)
+		loss, norm, err = m.stepDiscriminator(b, rate*3.3333333333333335)
+		if turn := m.step - pretrainingSteps - headStart; err == nil && optim.Finite(loss, norm) && turn >= 0 && turn%criticSteps == 0 {
+			loss, norm, err = m.stepPolicy(b, rate)
 		}
 	}
-	if optim.Finite(loss, norm) {
+	if err == nil && optim.Finite(loss, norm) {
 		m.step++
 	}
-	return loss, norm
+	return loss, norm, err
 }
 
 // updates are how many steps each network has made, from which its optimizer goes on.
@@ -41,58 +45,91 @@ func (m *Model) updates() (generator, discriminator int) {
 
 // LikelihoodStep makes one step of the generator on the lines of b, by maximum likelihood. It gives the mean
 // loss in nats a token before the update and the norm of the gradient before clipping.
-func (m *Model) LikelihoodStep(b *model.Batch, rate float64) (loss, norm float64) {
-	loss = m.Gradients(b)
+func (m *Model) LikelihoodStep(b *model.Batch, rate float64) (loss, norm float64, err error) {
+	if err := m.enter("LikelihoodStep", check(b)); err != nil {
+		return 0, 0, err
+	}
+	defer m.guard.Leave()
+	return m.stepLikelihood(b, rate)
+}
+
+// stepLikelihood is LikelihoodStep of a batch that has been checked.
+func (m *Model) stepLikelihood(b *model.Batch, rate float64) (loss, norm float64, err error) {
+	loss = m.lossAndGradients(b)
 	grads := m.grads[:generatorParams]
 	norm, scale := optim.ClipNorm(grads, 5.0)
 	if !optim.Finite(loss, norm) {
-		return loss, norm
+		return loss, norm, nil
 	}
 	m.duel.Generator = loss
 	done, _ := m.updates()
 	m.generatorOptimizer.Step(m.params[:generatorParams], grads, rate, scale, done+1)
-	return loss, norm
+	return loss, norm, nil
 }
 
 // DiscriminatorStep makes one step of the discriminator on the lines of b and on as many that the generator
 // writes. It gives the mean loss before the update and the norm of the gradient before clipping.
-func (m *Model) DiscriminatorStep(b *model.Batch, rate float64) (loss, norm float64) {
-	d := m.draw(b, discriminatorLines)
+func (m *Model) DiscriminatorStep(b *model.Batch, rate float64) (loss, norm float64, err error) {
+	if err := m.enter("DiscriminatorStep", check(b)); err != nil {
+		return 0, 0, err
+	}
+	defer m.guard.Leave()
+	return m.stepDiscriminator(b, rate)
+}
+
+// stepDiscriminator is DiscriminatorStep of a batch that has been checked.
+func (m *Model) stepDiscriminator(b *model.Batch, rate float64) (loss, norm float64, err error) {
+	d, err := m.draw(b, discriminatorLines)
+	if err != nil {
+		return 0, 0, err
+	}
 	made := *b
 	made.Made = d.Targets
-	loss = m.DiscriminatorGradients(&made)
+	loss = m.discriminatorGradients(&made)
 	m.duel.Judged(m.discriminating.verdictReal[:b.Steps*b.Batch], m.discriminating.verdictFake[:b.Steps*b.Batch], info.Adversary)
 	grads := m.grads[generatorParams:]
 	norm, scale := optim.ClipNorm(grads, 5.0)
 	if !optim.Finite(loss, norm) {
-		return loss, norm
+		return loss, norm, nil
 	}
 	m.duel.Discriminator = loss
 	_, done := m.updates()
 	m.discriminatorOptimizer.Step(m.params[generatorParams:], grads, rate, scale, done+1)
-	return loss, norm
+	return loss, norm, nil
 }
 
 // PolicyStep makes one step of the generator on lines that it draws, as many as those of b: the gradient is that
 // of −Σ reward·log p(token), where the reward is what the discriminator's verdicts say of the token and those
 // behind it, less its mean over the batch. It gives that loss before the update and the norm of the gradient
 // before clipping.
-func (m *Model) PolicyStep(b *model.Batch, rate float64) (loss, norm float64) {
-	d := m.draw(b, policyLines)
+func (m *Model) PolicyStep(b *model.Batch, rate float64) (loss, norm float64, err error) {
+	if err := m.enter("PolicyStep", check(b)); err != nil {
+		return 0, 0, err
+	}
+	defer m.guard.Leave()
+	return m.stepPolicy(b, rate)
+}
+
+// stepPolicy is PolicyStep of a batch that has been checked.
+func (m *Model) stepPolicy(b *model.Batch, rate float64) (loss, norm float64, err error) {
+	d, err := m.draw(b, policyLines)
+	if err != nil {
+		return 0, 0, err
+	}
 	n := b.Steps * b.Batch
 	d.Weights = m.rewards[:n]
 	policy.Returns(d.Weights, m.verdicts(d), 0.0, policy.Probability, b.Batch)
 	policy.Baseline(d.Weights, b.Batch)
-	loss = m.Gradients(d)
+	loss = m.lossAndGradients(d)
 	grads := m.grads[:generatorParams]
 	norm, scale := optim.ClipNorm(grads, 5.0)
 	if !optim.Finite(loss, norm) {
-		return loss, norm
+		return loss, norm, nil
 	}
 	m.duel.Generator = loss
 	done, _ := m.updates()
 	m.generatorOptimizer.Step(m.params[:generatorParams], grads, rate, scale, done+1)
-	return loss, norm
+	return loss, norm, nil
 }
 
 // The streams of random numbers of training.
@@ -103,27 +140,36 @@ const (
 
 // draw lets the generator write as many lines as b has: what it reads, and, as targets, what it writes. The
 // seed, the stream and the step decide them.
-func (m *Model) draw(b *model.Batch, stream uint64) *model.Batch {
-	m.check(b)
+func (m *Model) draw(b *model.Batch, stream uint64) (*model.Batch, error) {
 	if m.lines == nil || m.lines.Batch() != b.Batch {
-		m.lines = policy.NewLines(m.NewDecoder(b.Batch).(*Decoder), beginToken, vocab, 1)
+		m.lines = policy.NewLines(m.newDecoder(b.Batch), beginToken, vocab, 1)
 	}
 	n, d := b.Steps*b.Batch, &m.drawn
 	d.Steps, d.Batch = b.Steps, b.Batch
 	d.Tokens, d.Targets, d.Reset = d.Tokens[:n], d.Targets[:n], d.Reset[:n]
-	m.lines.Draw(d.Targets, model.Key(m.seed, stream, uint64(m.step)))
+	if err := m.lines.Draw(d.Targets, model.Key(m.seed, stream, uint64(m.step))); err != nil {
+		return nil, err
+	}
 	policy.Shift(d.Tokens, d.Targets, beginToken, b.Batch)
 	clear(d.Reset)
 	for i := range b.Batch {
 		d.Reset[i] = 1
 	}
-	return d
+	return d, nil
 }
 
-// Gradients computes the generator's mean loss on the lines of b in nats a token and its gradient, into m.Grads,
-// each token's share times its weight in b.Weights, or times 1 where there are none.
-func (m *Model) Gradients(b *model.Batch) float64 {
-	m.check(b)
+// Gradients computes the generator's mean loss on the lines of b in nats a token and its gradient, which Grads
+// gives, each token's share times its weight in b.Weights, or times 1 where there are none.
+func (m *Model) Gradients(b *model.Batch) (loss float64, err error) {
+	if err := m.enter("Gradients", check(b)); err != nil {
+		return 0, err
+	}
+	defer m.guard.Leave()
+	return m.lossAndGradients(b), nil
+}
+
+// lossAndGradients is Gradients of a batch that has been checked.
+func (m *Model) lossAndGradients(b *model.Batch) float64 {
 	b = m.weighed(b)
 	m.training = true
 	m.forward(b)
@@ -134,9 +180,17 @@ func (m *Model) Gradients(b *model.Batch) float64 {
 }
 
 // DiscriminatorGradients computes the discriminator's mean loss on the lines of b.Targets and those of b.Made,
-// and its gradient, into m.Grads.
-func (m *Model) DiscriminatorGradients(b *model.Batch) float64 {
-	m.allocate()
+// and its gradient, which Grads gives.
+func (m *Model) DiscriminatorGradients(b *model.Batch) (loss float64, err error) {
+	if err := m.enter("DiscriminatorGradients", b.CheckMade(maxSteps, maxBatch, vocab)); err != nil {
+		return 0, err
+	}
+	defer m.guard.Leave()
+	return m.discriminatorGradients(b), nil
+}
+
+// discriminatorGradients is DiscriminatorGradients of a batch that has been checked.
+func (m *Model) discriminatorGradients(b *model.Batch) float64 {
 	m.training = true
 	m.discriminatorForward(b)
 	loss := m.discriminatorLoss(b)
@@ -147,26 +201,40 @@ func (m *Model) DiscriminatorGradients(b *model.Batch) float64 {
 
 // Loss gives the generator's mean loss on the lines of b in nats a token, without dropout: how likely they are
 // to it.
-func (m *Model) Loss(b *model.Batch) float64 {
-	m.check(b)
+func (m *Model) Loss(b *model.Batch) (loss float64, err error) {
+	if err := m.enter("Loss", check(b)); err != nil {
+		return 0, err
+	}
+	defer m.guard.Leave()
 	b = m.weighed(b)
 	m.forward(b)
-	return m.loss(b, false)
+	return m.loss(b, false), nil
 }
 
 // Logits gives the logits [steps, batch, vocab] of what follows each token of b, without dropout. The slice is
 // overwritten by the next call.
-func (m *Model) Logits(b *model.Batch) []float32 {
-	m.check(b)
+func (m *Model) Logits(b *model.Batch) ([]float32, error) {
+	if err := m.enter("Logits", check(b)); err != nil {
+		return nil, err
+	}
+	defer m.guard.Leave()
 	m.forward(b)
-	return m.acts.logits[:b.Steps*b.Batch*vocab]
+	return m.acts.logits[:b.Steps*b.Batch*vocab], nil
 }
 
-// check panics when b does not fit the model, which is a mistake of the program, and makes the memory for the
-// first batch.
-func (m *Model) check(b *model.Batch) {
-	b.Check(maxSteps, maxBatch, vocab)
+// check reports what of b does not fit the model.
+func check(b *model.Batch) error {
+	return b.Check(maxSteps, maxBatch, vocab)
+}
+
+// enter begins a call that uses the memory of the model, where there is no fault in its arguments and no other
+// call runs, and makes the memory for the first one.
+func (m *Model) enter(call string, fault error) error {
+	if err := m.guard.Enter(info.Name, call, fault); err != nil {
+		return err
+	}
 	m.allocate()
+	return nil
 }
 
 // weighed is b with weights of 1 where it has none.
@@ -206,9 +274,9 @@ func (m *Model) Slots() []model.Slot {
 	return append(model.Named("generator", m.generatorOptimizer.Slots()), model.Named("discriminator", m.discriminatorOptimizer.Slots())...)
 }
 
-// Info tells what the model is.
+// Info tells what the model is. It is a copy.
 func (m *Model) Info() *model.Info {
-	return &info
+	return info.Clone()
 }
 
 // info holds what commands and checkpoints ask of a model.

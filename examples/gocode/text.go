@@ -12,8 +12,11 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/text"
 )
 
+// characters are those of gocode.vocab, in the order of their tokens.
+const characters = "\n\t !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~"
+
 // Tokenizer turns text into the tokens that the model was made for: the characters of gocode.vocab.
-var Tokenizer = text.Chars("\n\t !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~", text.Unknown('?'))
+var Tokenizer = text.Chars(characters, text.Unknown('?'))
 
 // Load makes a model with the parameters of a checkpoint.
 func Load(path string) (*Model, error) {
@@ -34,7 +37,8 @@ func Parse(data []byte) (*Model, error) {
 }
 
 // Generate goes on with the prompt, token by token, until the options or the context end it. An error, such as a
-// character that the model does not know, comes as the last element.
+// character that the model does not know, comes as the last element. It may be called from many goroutines, as
+// long as no training runs.
 func (m *Model) Generate(ctx context.Context, prompt string, opts ...sample.Option) iter.Seq2[string, error] {
 	return sample.Generate(ctx, m.NewDecoder(1), Tokenizer, prompt, opts...)
 }
@@ -42,7 +46,7 @@ func (m *Model) Generate(ctx context.Context, prompt string, opts ...sample.Opti
 // Program is what the commands of the model's program need of it.
 func Program() model.Program {
 	return model.Program{
-		Info: &info,
+		Info: info.Clone(),
 		New: func(seed uint64) model.LanguageModel {
 			return NewSeeded(seed)
 		},

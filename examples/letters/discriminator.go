@@ -11,7 +11,7 @@ import (
 // discriminatorBackward needs. It goes on with the gradient of the verdict with respect to what is judged, which
 // the penalty of the loss is taken of.
 func (m *Model) discriminatorForward(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	batch := b.Batch
 
 	// letters.yaml:9 g1
@@ -33,7 +33,7 @@ func (m *Model) discriminatorForward(b *model.Batch) {
 
 // discriminatorForwardReal judges the vectors of b.Vectors.
 func (m *Model) discriminatorForwardReal(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	batch := b.Batch
 
 	// letters.yaml:13 d1
@@ -61,7 +61,7 @@ func (m *Model) discriminatorForwardReal(b *model.Batch) {
 
 // discriminatorForwardFake judges the vectors that were made.
 func (m *Model) discriminatorForwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	batch := b.Batch
 
 	// letters.yaml:13 d1
@@ -89,7 +89,7 @@ func (m *Model) discriminatorForwardFake(b *model.Batch) {
 
 // discriminatorForwardSlope computes the gradient of the verdict with respect to what was judged.
 func (m *Model) discriminatorForwardSlope(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	batch := b.Batch
 
 	// letters.yaml:18 gradient_penalty
@@ -158,7 +158,7 @@ func (m *Model) discriminatorLoss(b *model.Batch) (loss float64) {
 }
 
 // discriminatorBackward computes the gradient of the discriminator's loss with respect to its parameters, into
-// m.Grads. The generator's stay.
+// m.gradients. The generator's stay.
 func (m *Model) discriminatorBackward(b *model.Batch) {
 	m.discriminatorBackwardLoss(b)
 	m.discriminatorBackwardSlope(b)
@@ -196,7 +196,7 @@ func (m *Model) discriminatorBackwardLoss(b *model.Batch) {
 
 // discriminatorBackwardSlope goes back through the gradient of the verdict.
 func (m *Model) discriminatorBackwardSlope(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	batch := b.Batch
 
 	// letters.yaml:18 gradient_penalty
@@ -237,7 +237,7 @@ func (m *Model) discriminatorBackwardSlope(b *model.Batch) {
 
 // discriminatorBackwardFake goes back through the verdicts on the vectors that were made.
 func (m *Model) discriminatorBackwardFake(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	batch := b.Batch
 
 	// letters.yaml:16 verdict
@@ -280,7 +280,7 @@ func (m *Model) discriminatorBackwardFake(b *model.Batch) {
 
 // discriminatorBackwardReal goes back through the verdicts on b.Vectors.
 func (m *Model) discriminatorBackwardReal(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	batch := b.Batch
 
 	// letters.yaml:16 verdict

@@ -3,6 +3,7 @@
 package letters
 
 import (
+	"github.com/gradsmith/gradsmith/runtime/checkpoint"
 	"github.com/gradsmith/gradsmith/runtime/initialize"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/optim"
@@ -109,7 +110,7 @@ func (p *Params) bindDiscriminator(flat []float32) {
 // Tensors lists the parameters with the names that they have in checkpoints, in the order of their definition.
 // Gradients are nil before the first training step.
 func (m *Model) Tensors() []model.Tensor {
-	p, g := &m.Params, &m.Grads
+	p, g := &m.weights, &m.gradients
 	var ts []model.Tensor
 	add := func(name string, value, grad []float32, shape ...int) {
 		ts = append(ts, model.Tensor{Name: name, Shape: shape, Value: value, Grad: grad})
@@ -126,7 +127,7 @@ func (m *Model) Tensors() []model.Tensor {
 	add("d2.b", p.D2.B, g.D2.B, d2Units)
 	add("verdict.w", p.Verdict.W, g.Verdict.W, d2Units, 1)
 	add("verdict.b", p.Verdict.B, g.Verdict.B, 1)
-	a := &m.Average // which no gradient changes
+	a := &m.averaged // which no gradient changes
 	add("average.g1.w", a.G1.W, nil, noiseSize, g1Units)
 	add("average.g1.b", a.G1.B, nil, g1Units)
 	add("average.g2.w", a.G2.W, nil, g1Units, g2Units)
@@ -139,7 +140,7 @@ func (m *Model) Tensors() []model.Tensor {
 // initialize draws the initial parameters. Each tensor has a stream of random numbers of its own, so that the
 // numbers do not depend on the order.
 func (m *Model) initialize() {
-	p := &m.Params
+	p := &m.weights
 	stream := uint64(0)
 	next := func() uint64 {
 		stream++
@@ -159,12 +160,12 @@ func (m *Model) initialize() {
 	initialize.Uniform(p.Verdict.B, m.seed, next(), 0.0625)
 }
 
-// Model is the parameters and, once they are asked for, the memory of training and of samples. Its methods must
-// not be called concurrently.
+// Model is the parameters and, once they are asked for, the memory of training and of samples. Its methods serve
+// one goroutine at a time: the second of two calls at once returns model.ErrInUse, and does nothing.
 type Model struct {
-	Params  Params
-	Grads   Params // of the last step of each network
-	Average Params // the generator's parameters, averaged over the steps; the discriminator's as they are
+	weights   Params
+	gradients Params // of the last step of each network
+	averaged  Params // the generator's parameters, averaged over the steps; the discriminator's as they are
 
 	params, grads          []float32 // the flat arrays
 	average                []float32 // the flat array of the average
@@ -176,10 +177,38 @@ type Model struct {
 	discriminatorOptimizer *optim.Adam
 	generatorOptimizer     *optim.Adam
 	duel                   model.Duel // how the last training step went
+	guard                  model.Guard
 	seed                   uint64
 	step                   int  // steps of the generator done
 	discriminated          int  // steps of the discriminator done
 	training               bool // whether dropout is on
+}
+
+// Params gives the parameters by their names. The slices are those of the model: what is written to them is what
+// it computes with.
+func (m *Model) Params() Params {
+	return m.weights
+}
+
+// Grads gives the gradients of the last training step, in the same form; before the first one they are nil.
+func (m *Model) Grads() Params {
+	return m.gradients
+}
+
+// Average gives the average of the generator's parameters, which samples are made with, beside the
+// discriminator's parameters.
+func (m *Model) Average() Params {
+	return m.averaged
+}
+
+// String says what the model is, in a line.
+func (m *Model) String() string {
+	return info.String()
+}
+
+// Save writes the parameters, and nothing of the training, to a checkpoint that Load and Parse read.
+func (m *Model) Save(path string) error {
+	return checkpoint.SaveWeights(path, m)
 }
 
 // New makes a model with the initial parameters of letters.yaml.
@@ -198,10 +227,10 @@ func NewSeeded(seed uint64) *Model {
 // empty makes a model whose parameters are zero.
 func empty(seed uint64) *Model {
 	m := &Model{seed: seed, params: model.Floats(flatParams)}
-	m.Params.bind(m.params)
+	m.weights.bind(m.params)
 	m.average = model.Floats(generatorParams)
-	m.Average = m.Params
-	m.Average.bindGenerator(m.average)
+	m.averaged = m.weights
+	m.averaged.bindGenerator(m.average)
 	return m
 }
 
@@ -211,7 +240,7 @@ func (m *Model) allocate() {
 		return
 	}
 	m.grads = model.Floats(flatParams)
-	m.Grads.bind(m.grads)
+	m.gradients.bind(m.grads)
 	m.discriminating = newDiscriminatorActs()
 	m.generating = newGeneratorActs()
 	m.drawn.Noise = model.Floats(maxBatch * noiseSize)

@@ -107,12 +107,16 @@ func main() {
 			b.Vectors = make([]float32, b.Batch*info.Vector.Width)
 			for step := range n {
 				data.draw(b.Vectors, model.Key(*seed, uint64(step)))
-				if loss, norm := m.TrainStep(b, schedule.At(step, n)); math.IsNaN(loss) || math.IsNaN(norm) {
-					fmt.Fprintf(os.Stderr, "modes: %s on the %s: a loss is no number in step %d\n", p.name, data.name, step+1)
+				if loss, norm, err := m.TrainStep(b, schedule.At(step, n)); err != nil || math.IsNaN(loss) || math.IsNaN(norm) {
+					fmt.Fprintf(os.Stderr, "modes: %s on the %s: a loss is no number in step %d (%v)\n", p.name, data.name, step+1, err)
 					os.Exit(1)
 				}
 			}
-			made := m.Sample(samples, *seed)
+			made, err := m.Generate(samples, nil, *seed)
+			if err != nil {
+				fmt.Fprintln(os.Stderr, "modes:", err)
+				os.Exit(1)
+			}
 			covered, good := data.judge(made)
 			fmt.Printf("%-6s %-6s %8d %7d of %2d %10.1f %%\n", data.name, p.name, n, covered, len(data.centres), 100*good)
 			panels = append(panels, panel{data, made})

@@ -19,4 +19,4 @@ package opticks
 import "github.com/gradsmith/gradsmith/runtime/model"
 
 // This line does not compile when the runtime is of another version than this code: run go generate again.
-var _ = [1]struct{}{}[model.Version-4]
+var _ = [1]struct{}{}[model.Version-5]

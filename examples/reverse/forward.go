@@ -10,7 +10,7 @@ import (
 // forward runs a window of text through the network and keeps what backward needs. b.Tokens is time-major,
 // [steps, batch]; the logits are left in m.acts.logits, [steps, batch, vocab].
 func (m *Model) forward(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	rows := b.Steps * b.Batch
 
 	// reverse.yaml:9 digits
@@ -34,7 +34,7 @@ func (m *Model) forward(b *model.Batch) {
 
 // readerForward runs reader.
 func (m *Model) readerForward(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
 	// hStart = 0   [batch, 64]
@@ -106,7 +106,7 @@ func (m *Model) readerForward(b *model.Batch) {
 
 // writerForward runs writer.
 func (m *Model) writerForward(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	steps, sourceSteps, batch := b.Steps, b.SourceSteps, b.Batch
 	rows := steps * batch
 

@@ -33,7 +33,7 @@ type writer struct {
 }
 
 func newWriter(e *emitter, g *graph.Graph, receiver string) *writer {
-	w := &writer{e: e, plan: e.Plans[g], g: g, receiver: receiver, acts: "acts", typ: "acts", params: "Params", scope: names.Members(), homes: map[string]*names.Scope{}, fields: map[*graph.Value]string{}, home: map[*graph.Value]string{}, twins: e.twins(), read: map[*graph.Value]bool{}, owner: map[*graph.Value]*graph.Node{}, steps: map[*graph.Value]bool{}}
+	w := &writer{e: e, plan: e.Plans[g], g: g, receiver: receiver, acts: "acts", typ: "acts", params: "weights", scope: names.Members(), homes: map[string]*names.Scope{}, fields: map[*graph.Value]string{}, home: map[*graph.Value]string{}, twins: e.twins(), read: map[*graph.Value]bool{}, owner: map[*graph.Value]*graph.Node{}, steps: map[*graph.Value]bool{}}
 	w.name(g, nil)
 	return w
 }
@@ -830,7 +830,7 @@ func (f *function) prologue() []jen.Code {
 	if f.shared != nil {
 		return f.sizes()
 	}
-	for _, x := range []struct{ name, field string }{{"p", f.w.params}, {"g", "Grads"}, {"a", "acts"}, {"s", "state"}, {"kv", "kv"}} {
+	for _, x := range []struct{ name, field string }{{"p", f.w.params}, {"g", "gradients"}, {"a", "acts"}, {"s", "state"}, {"kv", "kv"}} {
 		if !f.used[x.name] {
 			continue
 		}

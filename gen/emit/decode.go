@@ -18,7 +18,7 @@ func (e *emitter) decode(f *jen.File) {
 	self := func() *jen.Statement { return jen.Func().Params(jen.Id("d").Op("*").Id("Decoder")) }
 	caching, positional := len(e.Model.Caches) > 0, e.positional()
 
-	comment(f, "Decoder runs the model one token at a time, for a number of sequences side by side. It reads the model's parameters and has all other memory to itself.")
+	comment(f, "Decoder runs the model one token at a time, for a number of sequences side by side. It reads the model's parameters and has all other memory to itself. A decoder serves one goroutine at a time, as the model does.")
 	f.Type().Id("Decoder").StructFunc(func(g *jen.Group) {
 		g.Id("params").Op("*").Id("Params")
 		g.Id("acts").Id("decodeActs")
@@ -40,13 +40,24 @@ func (e *emitter) decode(f *jen.File) {
 			g.Id("sourceSteps").Int()
 		}
 		g.Id("batch").Int()
+		g.Id("guard").Qual(mp, "Guard")
 	})
 	f.Line()
-	comment(f, "NewDecoder makes a decoder for batch sequences, at the start of a text.")
-	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("NewDecoder").Params(jen.Id("batch").Int()).Qual(mp, "Decoder").Block(
+	comment(f, "NewDecoder makes a decoder for batch sequences, at the start of a text; a batch below 1 counts as 1. It may be called from many goroutines.")
+	f.Add(e.self()).Id("NewDecoder").Params(jen.Id("batch").Int()).Op("*").Id("Decoder").Block(
+		jen.Id("d").Op(":=").Id("m").Dot("newDecoder").Call(jen.Max(jen.Lit(1), jen.Id("batch"))),
+		jen.Id("d").Dot("guard").Dot("Watch").Call(jen.Op("&").Id("m").Dot("guard")),
+		jen.Return(jen.Id("d")),
+	)
+	f.Line()
+	comment(f, "MakeDecoder is NewDecoder for the runtime: it makes a model a model.Writer.")
+	f.Add(e.self()).Id("MakeDecoder").Params(jen.Id("batch").Int()).Qual(mp, "Decoder").Block(jen.Return(jen.Id("m").Dot("NewDecoder").Call(jen.Id("batch"))))
+	f.Line()
+	comment(f, "newDecoder makes a decoder that a call of the model itself uses.")
+	f.Add(e.self()).Id("newDecoder").Params(jen.Id("batch").Int()).Op("*").Id("Decoder").Block(
 		jen.Return(jen.Op("&").Id("Decoder").ValuesFunc(func(g *jen.Group) {
 			set := func(name string, v *jen.Statement) { g.Line().Id(name).Op(":").Add(v) }
-			set("params", jen.Op("&").Id("m").Dot("Params"))
+			set("params", jen.Op("&").Id("m").Dot("weights"))
 			set("acts", jen.Id("newDecodeActs").Call(jen.Id("batch")))
 			if e.hasState() {
 				set("state", jen.Id("newState").Call(jen.Id("batch")))
@@ -97,13 +108,7 @@ func (e *emitter) decode(f *jen.File) {
 	}
 
 	fn := w.function()
-	if !positional {
-		fn.add(jen.If(jen.Len(jen.Id("tokens")).Op("!=").Id("d").Dot("batch")).Block(e.wrongTokens("Step")))
-	} else {
-		fn.add(jen.If(jen.Id("n").Op(":=").Len(jen.Id("tokens")), jen.Id("n").Op("==").Lit(0).Op("||").Id("n").Op("%").Id("d").Dot("batch").Op("!=").Lit(0).Op("||").Id("n").Op(">").Id("chunk").Op("*").Id("d").Dot("batch")).Block(e.wrongTokens("Feed")))
-		fn.add(jen.If(jen.Id("room").Op(":=").Id("d").Dot("Room").Call(), jen.Len(jen.Id("tokens")).Op(">").Id("room").Op("*").Id("d").Dot("batch")).Block(
-			jen.Panic(jen.Qual("fmt", "Sprintf").Call(jen.Lit(e.spec.Name+": the decoder has room for %d more tokens, Feed got %d: Reset it and feed it the end of the text"), jen.Id("room"), jen.Len(jen.Id("tokens")).Op("/").Id("d").Dot("batch")))))
-		fn.scope.Reserve("n", "room")
+	if positional {
 		fn.used["steps"], fn.used["batch"] = true, true
 		fn.add(jen.Line())
 		fn.comment("Where the tokens stand in their sequences.")
@@ -126,7 +131,12 @@ func (e *emitter) decode(f *jen.File) {
 		}
 		fn.nodes(group)
 	}
-	fn.add(jen.Line(), jen.Return(fn.mem(e.Model.Decode.Find("logits"))))
+	fn.add(jen.Line())
+	if positional {
+		fn.add(jen.Return(fn.mem(e.Model.Decode.Find("logits"))))
+	} else {
+		fn.add(jen.Return(fn.mem(e.Model.Decode.Find("logits")), jen.Nil()))
+	}
 	if v := e.Model.Decode.Find("alignment"); v != nil {
 		mem := w.function().mem(v)
 		comment(f, "Alignment gives the weights [batch, sourceSteps] by which the last step looked at each token of the source. The slice is overwritten by the next step.")
@@ -135,13 +145,17 @@ func (e *emitter) decode(f *jen.File) {
 			jen.Return(mem.Clone().Index(jen.Empty(), jen.Id("d").Dot("batch").Op("*").Id("d").Dot("sourceSteps"))))
 		f.Line()
 	}
-	name, doc := "Step", "Step feeds one token to each sequence and gives the logits [len(tokens), vocab] of what follows it. The slice is overwritten by the next call."
 	if positional {
-		name, doc = "Feed", "Feed feeds up to chunk tokens to each sequence, time-major [steps, batch], and gives the logits [batch, vocab] of what follows the last. A negative token is none: shorter prompts begin with them. The slice is overwritten by the next call."
+		comment(f, "Feed feeds up to chunk tokens to each sequence, time-major [steps, batch], and gives the logits [batch, vocab] of what follows the last. A negative token is none: shorter prompts begin with them. The slice is overwritten by the next call. Tokens that do not fit are an error, model.ErrFull where the window is full, and leave the decoder as it was.")
+		fault := jen.Qual(mp, "CheckFeed").Call(jen.Id("tokens"), jen.Id("d").Dot("batch"), jen.Id("chunk"), jen.Id("d").Dot("Room").Call(), jen.Id("vocab"))
+		e.step(f, "Feed", append(e.enterDecoder("Feed", fault, "slice"), jen.Return(jen.Id("d").Dot("feed").Call(jen.Id("tokens")), jen.Nil())))
+		comment(f, "feed is Feed of tokens that have been checked.")
+		f.Add(self()).Id("feed").Params(jen.Id("tokens").Index().Int32()).Index().Float32().Block(fn.block()...)
+		f.Line()
+	} else {
+		comment(f, "%s", stepDoc)
+		e.step(f, "Step", append(e.enterDecoder("Step", e.stepFault(), "slice"), fn.block()...))
 	}
-	comment(f, "%s", doc)
-	f.Add(self()).Id(name).Params(jen.Id("tokens").Index().Int32()).Index().Float32().Block(fn.block()...)
-	f.Line()
 	for _, p := range parts {
 		comment(f, "%s", p.doc)
 		f.Add(self()).Id(p.name).Params(jen.List(jen.Id("tokens"), jen.Id("positions")).Index().Int32()).Block(p.fn.block()...)
@@ -182,15 +196,17 @@ func (e *emitter) encode(f *jen.File) {
 		}
 		fn.nodes(group)
 	}
-	comment(f, "Encode reads the sources of all sequences, time-major [sourceSteps, batch], shorter ones with -1 behind their end, and begins their answers.")
-	f.Add(self()).Id("Encode").Params(jen.Id("source").Index().Int32()).Block(append([]jen.Code{
-		jen.If(jen.Id("n").Op(":=").Len(jen.Id("source")), jen.Id("n").Op("==").Lit(0).Op("||").Id("n").Op("%").Id("d").Dot("batch").Op("!=").Lit(0).Op("||").Id("n").Op(">").Id("maxSourceSteps").Op("*").Id("d").Dot("batch")).Block(
-			jen.Panic(jen.Qual("fmt", "Sprintf").Call(jen.Lit(e.spec.Name+": the decoder is for %d sources of up to %d tokens, Encode got %d tokens"), jen.Id("d").Dot("batch"), jen.Id("maxSourceSteps"), jen.Len(jen.Id("source"))))),
-		jen.Id("d").Dot("Reset").Call(),
-		jen.Id("d").Dot("source").Op("=").Append(jen.Id("d").Dot("source").Index(jen.Empty(), jen.Lit(0)), jen.Id("source").Op("...")),
-		jen.Id("d").Dot("sourceSteps").Op("=").Len(jen.Id("source")).Op("/").Id("d").Dot("batch"),
-		jen.Line(),
-	}, fn.block()...)...)
+	comment(f, "Encode reads the sources of all sequences, time-major [sourceSteps, batch], shorter ones with -1 behind their end, and begins their answers. Sources that do not fit are an error, and leave the decoder as it was.")
+	f.Add(self()).Id("Encode").Params(jen.Id("source").Index().Int32()).Error().BlockFunc(func(g *jen.Group) {
+		fault := jen.Qual(e.modelPkg(), "CheckSources").Call(jen.Id("source"), jen.Id("d").Dot("batch"), jen.Id("maxSourceSteps"), e.sourceVocab())
+		add(g, e.enterDecoder("Encode", fault))
+		g.Id("d").Dot("Reset").Call()
+		g.Id("d").Dot("source").Op("=").Append(jen.Id("d").Dot("source").Index(jen.Empty(), jen.Lit(0)), jen.Id("source").Op("..."))
+		g.Id("d").Dot("sourceSteps").Op("=").Len(jen.Id("source")).Op("/").Id("d").Dot("batch")
+		g.Line()
+		add(g, fn.block())
+		g.Return(jen.Nil())
+	})
 	f.Line()
 	for _, p := range parts {
 		comment(f, "%s", p.doc)
@@ -226,8 +242,18 @@ func (e *emitter) decodeSizes(f *function) []jen.Code {
 	return out
 }
 
-func (e *emitter) wrongTokens(name string) jen.Code {
-	return jen.Panic(jen.Qual("fmt", "Sprintf").Call(jen.Lit(e.spec.Name+": the decoder is for %d sequences, "+name+" got %d tokens"), jen.Id("d").Dot("batch"), jen.Len(jen.Id("tokens"))))
+// stepDoc is the comment on Step.
+const stepDoc = "Step feeds one token to each sequence and gives the logits [len(tokens), vocab] of what follows it. The slice is overwritten by the next call. Tokens that do not fit are an error, and leave the decoder as it was."
+
+// stepFault is the check of the tokens of a step.
+func (e *emitter) stepFault() jen.Code {
+	return jen.Qual(e.modelPkg(), "CheckStep").Call(jen.Id("tokens"), jen.Id("d").Dot("batch"), jen.Id("vocab"))
+}
+
+// step emits a method that feeds tokens.
+func (e *emitter) step(f *jen.File, name string, body []jen.Code) {
+	f.Func().Params(jen.Id("d").Op("*").Id("Decoder")).Id(name).Params(jen.Id("tokens").Index().Int32()).Params(jen.Index().Float32(), jen.Error()).Block(body...)
+	f.Line()
 }
 
 // reorder emits the method by which beam search moves sequences.
@@ -238,7 +264,8 @@ func (e *emitter) reorder(f *jen.File) {
 		note = " Their sources stay where they are: it is for sequences that answer the same one."
 	}
 	comment(f, "Reorder makes each sequence i go on from where sequence from[i] is.%s", note)
-	f.Func().Params(jen.Id("d").Op("*").Id("Decoder")).Id("Reorder").Params(jen.Id("from").Index().Int()).BlockFunc(func(g *jen.Group) {
+	f.Func().Params(jen.Id("d").Op("*").Id("Decoder")).Id("Reorder").Params(jen.Id("from").Index().Int()).Error().BlockFunc(func(g *jen.Group) {
+		add(g, e.enterDecoder("Reorder", jen.Qual(mp, "CheckOrder").Call(jen.Id("from"), jen.Id("d").Dot("batch"))))
 		move := func(g *jen.Group, field *jen.Statement, s *build.State) {
 			if len(s.Shape) > 0 && s.Shape[0].IsConst() { // a stack
 				layers := e.product(s.Shape[0])
@@ -259,6 +286,7 @@ func (e *emitter) reorder(f *jen.File) {
 		if e.positional() {
 			g.Qual(mp, "Reorder").Call(jen.Id("d").Dot("length"), jen.Id("from"))
 		}
+		g.Return(jen.Nil())
 	})
 	f.Line()
 }
@@ -285,11 +313,9 @@ func (e *emitter) chunks(f *jen.File) {
 	comment(f, "Room is the number of tokens that the longest sequence can still take. Beyond it the model has no positions.")
 	f.Add(self()).Id("Room").Params().Int().Block(jen.Return(jen.Id("maxSteps").Op("-").Int().Call(jen.Qual("slices", "Max").Call(jen.Id("d").Dot("length")))))
 	f.Line()
-	comment(f, "Step feeds one token to each sequence and gives the logits [len(tokens), vocab] of what follows it. The slice is overwritten by the next call.")
-	f.Add(self()).Id("Step").Params(jen.Id("tokens").Index().Int32()).Index().Float32().Block(
-		jen.If(jen.Len(jen.Id("tokens")).Op("!=").Id("d").Dot("batch")).Block(e.wrongTokens("Step")),
-		jen.Return(jen.Id("d").Dot("Feed").Call(jen.Id("tokens"))))
-	f.Line()
+	comment(f, "%s", stepDoc)
+	fault := jen.Qual(e.modelPkg(), "CheckFeed").Call(jen.Id("tokens"), jen.Id("d").Dot("batch"), jen.Lit(1), jen.Id("d").Dot("Room").Call(), jen.Id("vocab"))
+	e.step(f, "Step", append(e.enterDecoder("Step", fault, "slice"), jen.Return(jen.Id("d").Dot("feed").Call(jen.Id("tokens")), jen.Nil())))
 }
 
 // cacheType emits the struct of the keys and values that a decoder keeps.
@@ -352,19 +378,21 @@ func (e *emitter) text(f *jen.File) {
 		return
 	}
 	if e.ofText() {
-		comment(f, "Sample writes n lines, each token as likely as the model says, its logits divided by the temperature. Line i of a seed is the same for any n.")
-		f.Add(e.self()).Id("Sample").Params(jen.Id("n").Int(), jen.Id("temperature").Float64(), jen.Id("seed").Uint64()).Index().String().Block(
-			jen.Var().Id("lines").Index().String(),
-			jen.For(jen.List(jen.Id("_"), jen.Id("tokens")).Op(":=").Range().Qual(e.path("policy"), "Sample").Call(jen.Id("m"), jen.Id("n"), jen.Id("temperature"), jen.Id("seed"))).Block(
-				jen.Id("lines").Op("=").Append(jen.Id("lines"), jen.Id("Tokenizer").Dot("Decode").Call(jen.Id("tokens"))),
+		comment(f, "Sample writes n lines, each token as likely as the model says, its logits divided by the temperature, which is above 0. Line i of a seed is the same for any n. It may be called from many goroutines, as long as no training runs.")
+		f.Add(e.self()).Id("Sample").Params(jen.Id("ctx").Qual("context", "Context"), jen.Id("n").Int(), jen.Id("temperature").Float64(), jen.Id("seed").Uint64()).Params(jen.Index().String(), jen.Error()).Block(
+			jen.List(jen.Id("all"), jen.Err()).Op(":=").Qual(e.path("policy"), "Sample").Call(jen.Id("ctx"), jen.Id("m"), jen.Id("n"), jen.Id("temperature"), jen.Id("seed")),
+			jen.If(jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Nil(), jen.Err())),
+			jen.Id("lines").Op(":=").Make(jen.Index().String(), jen.Len(jen.Id("all"))),
+			jen.For(jen.List(jen.Id("i"), jen.Id("tokens")).Op(":=").Range().Id("all")).Block(
+				jen.Id("lines").Index(jen.Id("i")).Op("=").Id("Tokenizer").Dot("Decode").Call(jen.Id("tokens")),
 			),
-			jen.Return(jen.Id("lines")),
+			jen.Return(jen.Id("lines"), jen.Nil()),
 		)
 		f.Line()
 		e.program(f)
 		return
 	}
-	comment(f, "Generate goes on with the prompt, token by token, until the options or the context end it. An error, such as a character that the model does not know, comes as the last element.")
+	comment(f, "Generate goes on with the prompt, token by token, until the options or the context end it. An error, such as a character that the model does not know, comes as the last element. It may be called from many goroutines, as long as no training runs.")
 	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("Generate").Params(jen.Id("ctx").Qual("context", "Context"), jen.Id("prompt").String(), jen.Id("opts").Op("...").Qual(e.path("sample"), "Option")).Qual("iter", "Seq2").Types(jen.String(), jen.Error()).Block(
 		jen.Return(jen.Qual(e.path("sample"), "Generate").Call(jen.Id("ctx"), jen.Id("m").Dot("NewDecoder").Call(jen.Lit(1)), jen.Id("Tokenizer"), jen.Id("prompt"), jen.Id("opts").Op("..."))),
 	)
@@ -406,7 +434,12 @@ func (e *emitter) tokenizer(f *jen.File, name, what string, t spec.Tokenizer) {
 	case "ascii":
 		tok = jen.Qual(tp, "ASCII").Call(opts...)
 	case "chars":
-		tok = jen.Qual(tp, "Chars").Call(append([]jen.Code{jen.Lit(string(t.Chars))}, opts...)...)
+		// In a constant of its own, which go doc does not print.
+		chars := lowerFirst(strings.TrimSuffix(name, "Tokenizer") + "Characters")
+		comment(f, "%s are those of %s, in the order of their tokens.", chars, t.File)
+		f.Const().Id(chars).Op("=").Lit(string(t.Chars))
+		f.Line()
+		tok = jen.Qual(tp, "Chars").Call(append([]jen.Code{jen.Id(chars)}, opts...)...)
 	case "words", "bpe":
 		file := e.vocabulary(t)
 		list := strings.TrimSuffix(strings.ReplaceAll(file, "_", ""), ".txt")
@@ -439,7 +472,7 @@ func (e *emitter) program(f *jen.File) {
 	comment(f, "Program is what the commands of the model's program need of it.")
 	f.Func().Id("Program").Params().Qual(e.modelPkg(), "Program").Block(
 		jen.Return(jen.Qual(e.modelPkg(), "Program").ValuesFunc(func(g *jen.Group) {
-			g.Line().Id("Info").Op(":").Op("&").Id("info")
+			g.Line().Id("Info").Op(":").Id("info").Dot("Clone").Call()
 			g.Line().Id("New").Op(":").Func().Params(jen.Id("seed").Uint64()).Qual(e.modelPkg(), "LanguageModel").Block(jen.Return(jen.Id("NewSeeded").Call(jen.Id("seed"))))
 			if e.spec.Vectors == nil {
 				g.Line().Id("Tokenizer").Op(":").Id("Tokenizer")
@@ -451,6 +484,9 @@ func (e *emitter) program(f *jen.File) {
 		})))
 }
 
+// faultsDoc is the comment on the test that every package has.
+const faultsDoc = "Calls that do not fit the model, and the second of two calls at once, are errors that change nothing."
+
 func (e *emitter) tests(f *jen.File) {
 	mt := e.path("modeltest")
 	for _, t := range []struct{ name, fn, doc string }{
@@ -459,6 +495,7 @@ func (e *emitter) tests(f *jen.File) {
 		{"TestAllocations", "Allocations", "A training step and a decoding step allocate nothing."},
 		{"TestLatent", "Latent", "Encoder, decoder and the loss of each row fit together, and allocate nothing."},
 		{"TestEncoderFirst", "EncoderFirst", "An update of the encoder alone moves the encoder's parameters and no others."},
+		{"TestFaults", "Faults", faultsDoc},
 		{"TestDecoder", "Decoding", "The decoder gives the same logits, step by step, as the forward pass over the whole window."},
 	} {
 		if t.fn == "Decoding" && e.decoding == nil || t.fn == "Latent" && e.spec.Latent == nil || t.fn == "EncoderFirst" && !e.encoderFirst() {

@@ -24,7 +24,7 @@ import (
 const Module = "github.com/gradsmith/gradsmith"
 
 // RuntimeVersion is the version of package runtime/model that generated code is for.
-const RuntimeVersion = 4
+const RuntimeVersion = 5
 
 // Input is what a package is written from.
 type Input struct {
@@ -432,14 +432,14 @@ func (e *emitter) eachParam(g *jen.Group, base string, scopes []scope, do func(g
 func (e *emitter) tensors(f *jen.File) {
 	comment(f, "Tensors lists the parameters with the names that they have in checkpoints, in the order of their definition. Gradients are nil before the first training step.")
 	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("Tensors").Params().Index().Qual(e.modelPkg(), "Tensor").BlockFunc(func(g *jen.Group) {
-		g.List(jen.Id("p"), jen.Id("g")).Op(":=").List(jen.Op("&").Id("m").Dot("Params"), jen.Op("&").Id("m").Dot("Grads"))
+		g.List(jen.Id("p"), jen.Id("g")).Op(":=").List(jen.Op("&").Id("m").Dot("weights"), jen.Op("&").Id("m").Dot("gradients"))
 		g.Var().Id("ts").Index().Qual(e.modelPkg(), "Tensor")
 		g.Id("add").Op(":=").Func().Params(jen.Id("name").String(), jen.List(jen.Id("value"), jen.Id("grad")).Index().Float32(), jen.Id("shape").Op("...").Int()).Block(
 			jen.Id("ts").Op("=").Append(jen.Id("ts"), jen.Qual(e.modelPkg(), "Tensor").Values(
 				jen.Id("Name").Op(":").Id("name"), jen.Id("Shape").Op(":").Id("shape"), jen.Id("Value").Op(":").Id("value"), jen.Id("Grad").Op(":").Id("grad"))))
 		e.eachTensor(g, e.scopes(), "", func(at func(base string) *jen.Statement) []jen.Code { return []jen.Code{at("p"), at("g")} })
 		if e.spec.GAN != nil && e.spec.GAN.EMA > 0 {
-			g.Id("a").Op(":=").Op("&").Id("m").Dot("Average").Comment("which no gradient changes")
+			g.Id("a").Op(":=").Op("&").Id("m").Dot("averaged").Comment("which no gradient changes")
 			e.eachTensor(g, e.network(false), "average.", func(at func(base string) *jen.Statement) []jen.Code { return []jen.Code{at("a"), jen.Nil()} })
 		}
 		g.Return(jen.Id("ts"))
@@ -480,16 +480,12 @@ func (e *emitter) eachTensor(g *jen.Group, scopes []scope, prefix string, values
 func (e *emitter) modelType(f *jen.File) {
 	opt := newOptimizer(&e.spec.Optimizer)
 	if e.spec.Vectors != nil {
-		comment(f, "Model is the parameters and, once it has been trained or used, all memory that this takes. Its methods must not be called concurrently.")
+		comment(f, "Model is the parameters and, once it has been trained or used, all memory that this takes. %s", oneGoroutine)
 	} else {
-		comment(f, "Model is the parameters and, once it has been trained or evaluated, all memory that this takes. Its methods must not be called concurrently; decoders run")
-		comment(f, "beside each other as long as no training step runs.")
+		comment(f, "Model is the parameters and, once it has been trained or evaluated, all memory that this takes. %s %s", oneGoroutine, decodersBeside)
 	}
 	f.Type().Id("Model").StructFunc(func(g *jen.Group) {
-		g.Id("Params").Id("Params")
-		g.Id("Grads").Id("Params").Comment("of the last training step")
-		g.Line()
-		g.List(jen.Id("params"), jen.Id("grads")).Index().Float32().Comment("the flat arrays")
+		e.flats(g, "of the last training step")
 		g.Id("acts").Id("acts")
 		if e.carries() {
 			g.Id("state").Id("state")
@@ -499,6 +495,7 @@ func (e *emitter) modelType(f *jen.File) {
 		} else {
 			g.Id("optimizer").Op("*").Qual(e.path("optim"), opt.typ)
 		}
+		g.Id("guard").Qual(e.modelPkg(), "Guard")
 		g.Id("seed").Uint64()
 		g.Id("step").Int().Comment("training steps done")
 		if e.encoderFirst() {
@@ -512,6 +509,7 @@ func (e *emitter) modelType(f *jen.File) {
 		g.Id("klWeight").Float64().Comment("weight of the divergence in the loss")
 	})
 	f.Line()
+	e.views(f)
 	comment(f, "New makes a model with the initial parameters of %s.", e.spec.File)
 	f.Func().Id("New").Params().Op("*").Id("Model").Block(
 		jen.Return(jen.Id("NewSeeded").Call(jen.Id("defaultSeed"))))
@@ -526,7 +524,7 @@ func (e *emitter) modelType(f *jen.File) {
 	comment(f, "empty makes a model whose parameters are zero.")
 	f.Func().Id("empty").Params(jen.Id("seed").Uint64()).Op("*").Id("Model").Block(
 		jen.Id("m").Op(":=").Op("&").Id("Model").Values(jen.Id("seed").Op(":").Id("seed"), jen.Id("params").Op(":").Qual(e.modelPkg(), "Floats").Call(jen.Id("flatParams"))),
-		jen.Id("m").Dot("Params").Dot("bind").Call(jen.Id("m").Dot("params")),
+		jen.Id("m").Dot("weights").Dot("bind").Call(jen.Id("m").Dot("params")),
 		jen.Return(jen.Id("m")),
 	)
 	f.Line()
@@ -534,7 +532,7 @@ func (e *emitter) modelType(f *jen.File) {
 	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("allocate").Params().BlockFunc(func(g *jen.Group) {
 		g.If(jen.Id("m").Dot("grads").Op("!=").Nil()).Block(jen.Return())
 		g.Id("m").Dot("grads").Op("=").Qual(e.modelPkg(), "Floats").Call(jen.Id("flatParams"))
-		g.Id("m").Dot("Grads").Dot("bind").Call(jen.Id("m").Dot("grads"))
+		g.Id("m").Dot("gradients").Dot("bind").Call(jen.Id("m").Dot("grads"))
 		g.Id("m").Dot("acts").Op("=").Id("newActs").Call()
 		if e.carries() {
 			g.Id("m").Dot("state").Op("=").Id("newState").Call(jen.Id("maxBatch"))
@@ -1057,5 +1055,5 @@ func (e *emitter) loss(f *jen.File, w *writer, name, doc string) {
 
 func (e *emitter) backward(f *jen.File) {
 	w := e.training
-	e.phase(f, w, w.g.Nodes, graph.Backward, "backward", "backward computes the gradient of the mean loss with respect to every parameter, from the last layer to the first, into m.Grads. It reads what forward and loss left in m.acts.")
+	e.phase(f, w, w.g.Nodes, graph.Backward, "backward", "backward computes the gradient of the mean loss with respect to every parameter, from the last layer to the first, into m.gradients. It reads what forward and loss left in m.acts.")
 }

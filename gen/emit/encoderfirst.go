@@ -38,13 +38,14 @@ func (e *emitter) encoderStep(f *jen.File) {
 		return
 	}
 	comment(f, "EncoderStep makes one update of the parameters of the encoder, the heads of the latent vector included, on a %s, at the given rate; the decoder's stay as they are. It gives the mean loss in nats a %s before the update and the norm of the encoder's gradient before clipping. If either is not finite, the parameters stay as they were.", e.material(), e.unit())
-	f.Add(e.self()).Id("EncoderStep").Params(jen.Id("b").Op("*").Qual(e.modelPkg(), "Batch"), jen.Id("rate").Float64()).Params(jen.List(jen.Id("loss"), jen.Id("norm")).Float64()).BlockFunc(func(g *jen.Group) {
-		g.Id("loss").Op("=").Id("m").Dot("Gradients").Call(jen.Id("b"))
+	f.Add(e.self()).Id("EncoderStep").Params(jen.Id("b").Op("*").Qual(e.modelPkg(), "Batch"), jen.Id("rate").Float64()).Params(jen.List(jen.Id("loss"), jen.Id("norm")).Float64(), jen.Err().Error()).BlockFunc(func(g *jen.Group) {
+		add(g, e.enter("EncoderStep", e.checked(), "number", "number"))
+		g.Id("loss").Op("=").Id("m").Dot("lossAndGradients").Call(jen.Id("b"))
 		g.Id("grads").Op(":=").Id("m").Dot("grads").Index(jen.Empty(), jen.Id("encoderParams"))
 		scale := e.clipped(g, "loss", jen.Id("grads"))
 		g.Id("m").Dot("encoderSteps").Op("++")
 		g.Id("m").Dot("encoderOptimizer").Dot("Step").Call(jen.Id("m").Dot("params").Index(jen.Empty(), jen.Id("encoderParams")), jen.Id("grads"), jen.Id("rate"), scale, e.updates())
-		g.Return(jen.Id("loss"), jen.Id("norm"))
+		g.Return(jen.Id("loss"), jen.Id("norm"), jen.Nil())
 	})
 	f.Line()
 	comment(f, "EncoderSteps is the number of updates that the encoder has had alone.")

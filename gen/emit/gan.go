@@ -33,7 +33,7 @@ func (e *emitter) adversarial() []part {
 	g := side{"generator", m.Train, writer(m.Train, "generating", "generatorActs"), "generating"}
 	maker, judge := writer(m.Make, "making", "makerActs"), writer(m.Judge, "judging", "judgeActs")
 	if e.spec.GAN.EMA > 0 {
-		maker.params = "Average"
+		maker.params = "averaged"
 	}
 	e.training = g.w
 	return []part{
@@ -94,14 +94,14 @@ func (e *emitter) bindNetworks(f *jen.File, next func(*jen.Group), set func(*jen
 // side emits the forward pass, the loss and the backward pass of a network's step.
 func (e *emitter) side(f *jen.File, s side) {
 	forward := fmt.Sprintf("%sForward makes vectors of b.Noise and judges them, and keeps what %sBackward needs.", s.name, s.name)
-	backward := fmt.Sprintf("%sBackward computes the gradient of the generator's loss with respect to the generator's parameters, into m.Grads: through the discriminator, whose parameters stay.", s.name)
+	backward := fmt.Sprintf("%sBackward computes the gradient of the generator's loss with respect to the generator's parameters, into m.gradients: through the discriminator, whose parameters stay.", s.name)
 	loss := fmt.Sprintf("%sLoss gives the %s's mean loss of the verdicts that %sForward left.", s.name, s.name, s.name)
 	if s.name == "discriminator" {
 		forward = "discriminatorForward makes vectors of b.Noise, judges them and those of b.Vectors, and keeps what discriminatorBackward needs."
 		if e.spec.GAN.Penalty.Kind != "" {
 			forward += " It goes on with the gradient of the verdict with respect to what is judged, which the penalty of the loss is taken of."
 		}
-		backward = "discriminatorBackward computes the gradient of the discriminator's loss with respect to its parameters, into m.Grads. The generator's stay."
+		backward = "discriminatorBackward computes the gradient of the discriminator's loss with respect to its parameters, into m.gradients. The generator's stay."
 	}
 	if e.ofText() {
 		forward, loss, backward = e.lineSide(s)
@@ -202,18 +202,9 @@ func (e *emitter) adversarialModel(f *jen.File, d, g side, maker, judge *writer)
 	e.params(f)
 	mp, op := e.modelPkg(), e.path("optim")
 	own, other := newOptimizer(&e.spec.Optimizer), newOptimizer(&e.spec.GAN.Optimizer)
-	comment(f, "Model is the parameters and, once they are asked for, the memory of training and of samples. Its methods must not be called concurrently.")
+	comment(f, "Model is the parameters and, once they are asked for, the memory of training and of samples. %s", oneGoroutine)
 	f.Type().Id("Model").StructFunc(func(x *jen.Group) {
-		x.Id("Params").Id("Params")
-		x.Id("Grads").Id("Params").Comment("of the last step of each network")
-		if e.ema() {
-			x.Id("Average").Id("Params").Comment("the generator's parameters, averaged over the steps; the discriminator's as they are")
-		}
-		x.Line()
-		x.List(jen.Id("params"), jen.Id("grads")).Index().Float32().Comment("the flat arrays")
-		if e.ema() {
-			x.Id("average").Index().Float32().Comment("the flat array of the average")
-		}
+		e.flats(x, "of the last step of each network")
 		x.Id("discriminating").Id("discriminatorActs")
 		x.Id("generating").Id("generatorActs")
 		x.Id("making").Id("makerActs")
@@ -222,12 +213,14 @@ func (e *emitter) adversarialModel(f *jen.File, d, g side, maker, judge *writer)
 		x.Id("discriminatorOptimizer").Op("*").Qual(op, other.typ)
 		x.Id("generatorOptimizer").Op("*").Qual(op, own.typ)
 		x.Id("duel").Qual(mp, "Duel").Comment("how the last training step went")
+		x.Id("guard").Qual(mp, "Guard")
 		x.Id("seed").Uint64()
 		x.Id("step").Int().Comment("steps of the generator done")
 		x.Id("discriminated").Int().Comment("steps of the discriminator done")
 		x.Id("training").Bool().Comment("whether dropout is on")
 	})
 	f.Line()
+	e.views(f)
 	comment(f, "New makes a model with the initial parameters of %s.", e.spec.File)
 	f.Func().Id("New").Params().Op("*").Id("Model").Block(jen.Return(jen.Id("NewSeeded").Call(jen.Id("defaultSeed"))))
 	f.Line()
@@ -235,7 +228,7 @@ func (e *emitter) adversarialModel(f *jen.File, d, g side, maker, judge *writer)
 	f.Func().Id("NewSeeded").Params(jen.Id("seed").Uint64()).Op("*").Id("Model").BlockFunc(func(x *jen.Group) {
 		x.Id("m").Op(":=").Id("empty").Call(jen.Id("seed"))
 		x.Id("m").Dot("initialize").Call()
-		if e.ema() {
+		if e.averages() {
 			x.Copy(jen.Id("m").Dot("average"), jen.Id("m").Dot("params"))
 		}
 		x.Return(jen.Id("m"))
@@ -244,11 +237,11 @@ func (e *emitter) adversarialModel(f *jen.File, d, g side, maker, judge *writer)
 	comment(f, "empty makes a model whose parameters are zero.")
 	f.Func().Id("empty").Params(jen.Id("seed").Uint64()).Op("*").Id("Model").BlockFunc(func(x *jen.Group) {
 		x.Id("m").Op(":=").Op("&").Id("Model").Values(jen.Id("seed").Op(":").Id("seed"), jen.Id("params").Op(":").Qual(mp, "Floats").Call(jen.Id("flatParams")))
-		x.Id("m").Dot("Params").Dot("bind").Call(jen.Id("m").Dot("params"))
-		if e.ema() {
+		x.Id("m").Dot("weights").Dot("bind").Call(jen.Id("m").Dot("params"))
+		if e.averages() {
 			x.Id("m").Dot("average").Op("=").Qual(mp, "Floats").Call(jen.Id("generatorParams"))
-			x.Id("m").Dot("Average").Op("=").Id("m").Dot("Params")
-			x.Id("m").Dot("Average").Dot("bindGenerator").Call(jen.Id("m").Dot("average"))
+			x.Id("m").Dot("averaged").Op("=").Id("m").Dot("weights")
+			x.Id("m").Dot("averaged").Dot("bindGenerator").Call(jen.Id("m").Dot("average"))
 		}
 		x.Return(jen.Id("m"))
 	})
@@ -257,7 +250,7 @@ func (e *emitter) adversarialModel(f *jen.File, d, g side, maker, judge *writer)
 	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("allocate").Params().BlockFunc(func(x *jen.Group) {
 		x.If(jen.Id("m").Dot("grads").Op("!=").Nil()).Block(jen.Return())
 		x.Id("m").Dot("grads").Op("=").Qual(mp, "Floats").Call(jen.Id("flatParams"))
-		x.Id("m").Dot("Grads").Dot("bind").Call(jen.Id("m").Dot("grads"))
+		x.Id("m").Dot("gradients").Dot("bind").Call(jen.Id("m").Dot("grads"))
 		x.Id("m").Dot("discriminating").Op("=").Id("newDiscriminatorActs").Call()
 		x.Id("m").Dot("generating").Op("=").Id("newGeneratorActs").Call()
 		x.Id("m").Dot("drawn").Dot("Noise").Op("=").Qual(mp, "Floats").Call(jen.Id("maxBatch").Op("*").Id("noiseSize"))
@@ -289,6 +282,20 @@ func (e *emitter) self() *jen.Statement { return jen.Func().Params(jen.Id("m").O
 
 // clipped emits the bound of a network's gradient: the statements that find norm, the check that all is finite, and the factor for the update.
 func (e *emitter) clipped(g *jen.Group, loss string, grads jen.Code) jen.Code {
+	return e.clip(g, grads, jen.Id(loss), jen.Id("norm"), jen.Nil())
+}
+
+// clippedOf is clipped in a function that returns no error.
+func (e *emitter) clippedOf(g *jen.Group, loss string, grads jen.Code) jen.Code {
+	return e.clip(g, grads, jen.Id(loss), jen.Id("norm"))
+}
+
+// lossNormError are the results of a training step.
+func lossNormError() *jen.Statement {
+	return jen.Params(jen.List(jen.Id("loss"), jen.Id("norm")).Float64(), jen.Err().Error())
+}
+
+func (e *emitter) clip(g *jen.Group, grads jen.Code, results ...jen.Code) jen.Code {
 	op := e.path("optim")
 	scale := jen.Code(jen.Lit(1))
 	if c := e.spec.Clip; c.Norm > 0 {
@@ -297,7 +304,7 @@ func (e *emitter) clipped(g *jen.Group, loss string, grads jen.Code) jen.Code {
 	} else {
 		g.Id("norm").Op("=").Qual(op, "Norm").Call(grads)
 	}
-	g.If(jen.Op("!").Qual(op, "Finite").Call(jen.Id(loss), jen.Id("norm"))).Block(jen.Return(jen.Id(loss), jen.Id("norm")))
+	g.If(jen.Op("!").Qual(op, "Finite").Call(results[0], results[1])).Block(jen.Return(results...))
 	if c := e.spec.Clip; c.Value > 0 {
 		g.Qual(op, "ClipValue").Call(grads, scale, jen.Lit(c.Value))
 		scale = jen.Lit(1)
@@ -309,7 +316,6 @@ func (e *emitter) adversarialTrain(f *jen.File, d, g side) {
 	mp, op := e.modelPkg(), e.path("optim")
 	s := e.spec
 	vectors := func() *jen.Statement { return jen.Id("b").Op("*").Qual(mp, "Batch") }
-	results := jen.List(jen.Id("loss"), jen.Id("norm")).Float64()
 	m := func() *jen.Statement { return jen.Id("m") }
 
 	share := "a step of the discriminator on b.Vectors"
@@ -317,18 +323,27 @@ func (e *emitter) adversarialTrain(f *jen.File, d, g side) {
 		share = "criticSteps steps of the discriminator, each on its share of b.Vectors"
 	}
 	comment(f, "TrainStep makes one training step: %s, and one of the generator, at the given rate of the generator's optimizer. It gives the generator's mean loss before the update and the norm of its gradient before clipping, and Duel tells more. If a loss or a norm is not finite, that is what it gives, and the network's parameters stay as they were.", share)
-	f.Add(e.self()).Id("TrainStep").Params(vectors(), jen.Id("rate").Float64()).Params(results.Clone()).BlockFunc(func(x *jen.Group) {
+	f.Add(e.self()).Id("TrainStep").Params(vectors(), jen.Id("rate").Float64()).Add(lossNormError()).BlockFunc(func(x *jen.Group) {
+		most := jen.Code(jen.Id("maxBatch"))
+		if s.GAN.CriticSteps > 1 {
+			most = jen.Id("criticSteps").Op("*").Id("maxBatch")
+		}
+		add(x, e.enter("TrainStep", jen.Id("check").Call(jen.Id("b"), most), "number", "number"))
 		critic := jen.Code(jen.Id("rate"))
 		if ratio := s.GAN.Optimizer.Rate / s.Optimizer.Rate; ratio != 1 {
 			critic = jen.Id("rate").Op("*").Lit(ratio)
 		}
 		step := func(x *jen.Group, part jen.Code) {
-			x.If(jen.List(jen.Id("loss"), jen.Id("norm")).Op("=").Id("m").Dot("DiscriminatorStep").Call(part, critic), jen.Op("!").Qual(op, "Finite").Call(jen.Id("loss"), jen.Id("norm"))).Block(
-				jen.Return(jen.Id("loss"), jen.Id("norm")))
+			x.If(jen.List(jen.Id("loss"), jen.Id("norm")).Op("=").Id("m").Dot("stepDiscriminator").Call(part, critic), jen.Op("!").Qual(op, "Finite").Call(jen.Id("loss"), jen.Id("norm"))).Block(
+				jen.Return(jen.Id("loss"), jen.Id("norm"), jen.Nil()))
+		}
+		last := func(part jen.Code) {
+			x.List(jen.Id("loss"), jen.Id("norm")).Op("=").Id("m").Dot("stepGenerator").Call(part, jen.Id("rate"))
+			x.Return(jen.Id("loss"), jen.Id("norm"), jen.Nil())
 		}
 		if s.GAN.CriticSteps == 1 {
 			step(x, jen.Id("b"))
-			x.Return(m().Dot("GeneratorStep").Call(jen.Id("b"), jen.Id("rate")))
+			last(jen.Id("b"))
 			return
 		}
 		x.Id("part").Op(":=").Qual(mp, "Batch").Values(jen.Id("Batch").Op(":").Max(jen.Lit(1), jen.Id("b").Dot("Batch").Op("/").Id("criticSteps")))
@@ -340,44 +355,52 @@ func (e *emitter) adversarialTrain(f *jen.File, d, g side) {
 			}
 			step(x, jen.Op("&").Id("part"))
 		})
-		x.Return(m().Dot("GeneratorStep").Call(jen.Op("&").Id("part"), jen.Id("rate")))
+		last(jen.Op("&").Id("part"))
 	})
 	f.Line()
 
-	comment(f, "DiscriminatorStep makes one step of the discriminator on b.Vectors and as many vectors that the generator makes. It gives the mean loss before the update and the norm of the gradient before clipping.")
-	f.Add(e.self()).Id("DiscriminatorStep").Params(vectors(), jen.Id("rate").Float64()).Params(results.Clone()).BlockFunc(func(x *jen.Group) {
-		x.Id("loss").Op("=").Add(m()).Dot("DiscriminatorGradients").Call(m().Dot("draw").Call(jen.Id("b"), jen.Id("discriminatorNoise"), m().Dot("discriminated")))
+	stepOf := func(name, call, doc string, body func(x *jen.Group)) {
+		comment(f, "%s", doc)
+		f.Add(e.self()).Id(name).Params(vectors(), jen.Id("rate").Float64()).Add(lossNormError()).BlockFunc(func(x *jen.Group) {
+			add(x, e.enter(name, jen.Id("check").Call(jen.Id("b"), jen.Id("maxBatch")), "number", "number"))
+			x.List(jen.Id("loss"), jen.Id("norm")).Op("=").Id("m").Dot(call).Call(jen.Id("b"), jen.Id("rate"))
+			x.Return(jen.Id("loss"), jen.Id("norm"), jen.Nil())
+		})
+		f.Line()
+		comment(f, "%s is %s of a batch that has been checked.", call, name)
+		f.Add(e.self()).Id(call).Params(vectors(), jen.Id("rate").Float64()).Params(jen.List(jen.Id("loss"), jen.Id("norm")).Float64()).BlockFunc(body)
+		f.Line()
+	}
+	stepOf("DiscriminatorStep", "stepDiscriminator", "DiscriminatorStep makes one step of the discriminator on b.Vectors and as many vectors that the generator makes. It gives the mean loss before the update and the norm of the gradient before clipping.", func(x *jen.Group) {
+		x.Id("loss").Op("=").Add(m()).Dot("discriminatorGradients").Call(m().Dot("draw").Call(jen.Id("b"), jen.Id("discriminatorNoise"), m().Dot("discriminated")))
 		real, fake := e.outputOf(d.w, "real"), e.outputOf(d.w, "fake")
 		n := func(v *jen.Statement) jen.Code { return v.Index(jen.Empty(), jen.Id("b").Dot("Batch")) }
 		x.Add(m()).Dot("duel").Dot("Judged").Call(n(real), n(fake), jen.Id("info").Dot("Adversary"))
 		x.Id("grads").Op(":=").Add(m()).Dot("grads").Index(jen.Id("generatorParams"), jen.Empty())
-		scale := e.clipped(x, "loss", jen.Id("grads"))
+		scale := e.clippedOf(x, "loss", jen.Id("grads"))
 		x.Add(m()).Dot("duel").Dot("Discriminator").Op("=").Id("loss")
 		x.Add(m()).Dot("discriminated").Op("++")
 		x.Add(m()).Dot("discriminatorOptimizer").Dot("Step").Call(m().Dot("params").Index(jen.Id("generatorParams"), jen.Empty()), jen.Id("grads"), jen.Id("rate"), scale, m().Dot("discriminated"))
 		x.Return(jen.Id("loss"), jen.Id("norm"))
 	})
-	f.Line()
 
 	reads := "b.Batch vectors that the generator makes; b.Vectors is not read"
 	if e.reads(g.w.g, "vectors") {
 		reads = "b.Batch vectors that the generator makes, beside those of b.Vectors"
 	}
 	reads += e.withLabels(", and their labels are those of b")
-	comment(f, "GeneratorStep makes one step of the generator on %s. It gives the mean loss before the update and the norm of the gradient before clipping.", reads)
-	f.Add(e.self()).Id("GeneratorStep").Params(vectors(), jen.Id("rate").Float64()).Params(results.Clone()).BlockFunc(func(x *jen.Group) {
-		x.Id("loss").Op("=").Add(m()).Dot("GeneratorGradients").Call(m().Dot("draw").Call(jen.Id("b"), jen.Id("generatorNoise"), m().Dot("step")))
+	stepOf("GeneratorStep", "stepGenerator", "GeneratorStep makes one step of the generator on "+reads+". It gives the mean loss before the update and the norm of the gradient before clipping.", func(x *jen.Group) {
+		x.Id("loss").Op("=").Add(m()).Dot("generatorGradients").Call(m().Dot("draw").Call(jen.Id("b"), jen.Id("generatorNoise"), m().Dot("step")))
 		x.Id("grads").Op(":=").Add(m()).Dot("grads").Index(jen.Empty(), jen.Id("generatorParams"))
-		scale := e.clipped(x, "loss", jen.Id("grads"))
+		scale := e.clippedOf(x, "loss", jen.Id("grads"))
 		x.Add(m()).Dot("duel").Dot("Generator").Op("=").Id("loss")
 		x.Add(m()).Dot("step").Op("++")
 		x.Add(m()).Dot("generatorOptimizer").Dot("Step").Call(m().Dot("params").Index(jen.Empty(), jen.Id("generatorParams")), jen.Id("grads"), jen.Id("rate"), scale, m().Dot("step"))
-		if e.ema() {
+		if e.averages() {
 			x.Qual(op, "Average").Call(m().Dot("average"), m().Dot("params"), jen.Lit(s.GAN.EMA))
 		}
 		x.Return(jen.Id("loss"), jen.Id("norm"))
 	})
-	f.Line()
 
 	comment(f, "The streams of random numbers of training.")
 	streams := []jen.Code{jen.Id("discriminatorNoise").Op("=").Iota().Op("+").Lit(1).Comment("what the generator makes vectors of in a step of the discriminator"), jen.Id("generatorNoise").Comment("and in one of its own")}
@@ -388,9 +411,6 @@ func (e *emitter) adversarialTrain(f *jen.File, d, g side) {
 	f.Line()
 	comment(f, "draw gives what step number step reads: the vectors of b%s, and noise that the seed, the stream and the step decide.", e.withLabels(" and their labels"))
 	f.Add(e.self()).Id("draw").Params(vectors(), jen.Id("stream").Uint64(), jen.Id("step").Int()).Op("*").Qual(mp, "Batch").BlockFunc(func(x *jen.Group) {
-		x.Id("b").Dot("CheckVectors").Call(jen.Id("maxBatch"), jen.Id("vectorSize"))
-		x.Add(e.checkLabels(jen.Id("b").Dot("Labels"), jen.Id("b").Dot("Batch")))
-		x.Add(m()).Dot("allocate").Call()
 		x.Id("d").Op(":=").Op("&").Add(m()).Dot("drawn")
 		x.List(jen.Id("d").Dot("Batch"), jen.Id("d").Dot("Vectors")).Op("=").List(jen.Id("b").Dot("Batch"), jen.Id("b").Dot("Vectors"))
 		if e.conditional() {
@@ -420,16 +440,22 @@ func (e *emitter) adversarialTrain(f *jen.File, d, g side) {
 	f.Line()
 
 	for _, n := range []struct{ side, doc string }{
-		{"discriminator", "DiscriminatorGradients computes the discriminator's mean loss on b.Vectors and what the generator makes of b.Noise, and its gradient, into m.Grads."},
-		{"generator", "GeneratorGradients computes the generator's mean loss on what it makes of b.Noise, and its gradient, into m.Grads."},
+		{"discriminator", "DiscriminatorGradients computes the discriminator's mean loss on b.Vectors and what the generator makes of b.Noise, and its gradient, which Grads gives."},
+		{"generator", "GeneratorGradients computes the generator's mean loss on what it makes of b.Noise, and its gradient, which Grads gives."},
 	} {
 		doc := n.doc
 		if n.side == "discriminator" && e.mixes() {
 			doc += " b.Mix says for each vector of the data how far on the line to it, from the one that is made, the penalty is taken."
 		}
 		comment(f, "%s", doc)
-		f.Add(e.self()).Id(names.UpperFirst(n.side)+"Gradients").Params(vectors()).Float64().Block(
-			m().Dot("allocate").Call(),
+		f.Add(e.self()).Id(names.UpperFirst(n.side)+"Gradients").Params(vectors()).Params(jen.Id("loss").Float64(), jen.Err().Error()).BlockFunc(func(x *jen.Group) {
+			fault := e.first(jen.Id("check").Call(jen.Id("b"), jen.Id("maxBatch")), jen.Id("b").Dot("CheckNoise").Call(jen.Id("noiseSize"), jen.Lit(e.mixes() && n.side == "discriminator")))
+			add(x, e.enter(names.UpperFirst(n.side)+"Gradients", fault, "number"))
+			x.Return(m().Dot(n.side+"Gradients").Call(jen.Id("b")), jen.Nil())
+		})
+		f.Line()
+		comment(f, "%sGradients is %sGradients of a batch that has been checked.", n.side, names.UpperFirst(n.side))
+		f.Add(e.self()).Id(n.side+"Gradients").Params(vectors()).Float64().Block(
 			m().Dot("training").Op("=").True(),
 			m().Dot(n.side+"Forward").Call(jen.Id("b")),
 			jen.Id("loss").Op(":=").Add(m()).Dot(n.side+"Loss").Call(jen.Id("b")),
@@ -440,12 +466,23 @@ func (e *emitter) adversarialTrain(f *jen.File, d, g side) {
 		f.Line()
 	}
 	comment(f, "Loss gives the discriminator's mean loss on b.Vectors and as many vectors that the generator makes, without dropout. The noise is the same each time.")
-	f.Add(e.self()).Id("Loss").Params(vectors()).Float64().Block(
-		jen.Id("d").Op(":=").Add(m()).Dot("draw").Call(jen.Id("b"), jen.Id("discriminatorNoise"), jen.Lit(0)),
-		m().Dot("discriminatorForward").Call(jen.Id("d")),
-		jen.Return(m().Dot("discriminatorLoss").Call(jen.Id("d"))),
-	)
+	f.Add(e.self()).Id("Loss").Params(vectors()).Params(jen.Id("loss").Float64(), jen.Err().Error()).BlockFunc(func(x *jen.Group) {
+		add(x, e.enter("Loss", jen.Id("check").Call(jen.Id("b"), jen.Id("maxBatch")), "number"))
+		x.Id("d").Op(":=").Add(m()).Dot("draw").Call(jen.Id("b"), jen.Id("discriminatorNoise"), jen.Lit(0))
+		x.Add(m()).Dot("discriminatorForward").Call(jen.Id("d"))
+		x.Return(m().Dot("discriminatorLoss").Call(jen.Id("d")), jen.Nil())
+	})
 	f.Line()
+	comment(f, "check reports what of b does not fit the model, which takes up to most vectors at once.")
+	f.Func().Id("check").Params(vectors(), jen.Id("most").Int()).Error().BlockFunc(func(x *jen.Group) {
+		all := []jen.Code{jen.Id("b").Dot("CheckVectors").Call(jen.Id("most"), jen.Id("vectorSize"))}
+		if e.conditional() {
+			all = append(all, e.checkLabels(jen.Id("b").Dot("Labels"), jen.Id("b").Dot("Batch")))
+		}
+		checks(x, all...)
+	})
+	f.Line()
+	e.entry(f)
 
 	slots := jen.Append(jen.Qual(mp, "Named").Call(jen.Lit("generator"), m().Dot("generatorOptimizer").Dot("Slots").Call()), jen.Qual(mp, "Named").Call(jen.Lit("discriminator"), m().Dot("discriminatorOptimizer").Dot("Slots").Call()).Op("..."))
 	for _, x := range []struct {
@@ -459,7 +496,7 @@ func (e *emitter) adversarialTrain(f *jen.File, d, g side) {
 		{"SetStep is for a training that goes on from a checkpoint.", "SetStep", []jen.Code{jen.Id("step").Int()}, jen.Null(), []jen.Code{jen.List(m().Dot("step"), m().Dot("discriminated")).Op("=").List(jen.Id("step"), jen.Id("step").Op("*").Id("criticSteps"))}},
 		{"State is nothing: no state is carried from one step to the next.", "State", nil, jen.Index().Float32(), []jen.Code{jen.Return(jen.Nil())}},
 		{"Slots lists the arrays of the optimizers.", "Slots", nil, jen.Index().Qual(mp, "Slot"), []jen.Code{m().Dot("allocate").Call(), jen.Return(slots)}},
-		{"Info tells what the model is.", "Info", nil, jen.Op("*").Qual(mp, "Info"), []jen.Code{jen.Return(jen.Op("&").Id("info"))}},
+		{infoDoc, "Info", nil, jen.Op("*").Qual(mp, "Info"), []jen.Code{jen.Return(jen.Id("info").Dot("Clone").Call())}},
 	} {
 		comment(f, "%s", x.doc)
 		f.Add(e.self()).Id(x.name).Params(x.params...).Add(x.result).Block(x.body...)
@@ -523,15 +560,14 @@ func (e *emitter) sampling(f *jen.File, maker, judge *writer) {
 		f.Line()
 	}
 	with := "the parameters of the last step"
-	if e.ema() {
+	if e.averages() {
 		with = "the average of the parameters"
 	}
 	e.sample(f, with)
-	chunks := func(name, doc, from, into string, inSize, outSize jen.Code, call string, w *writer) {
-		comment(f, "%s", doc)
-		f.Add(e.self()).Id(name).Params(append([]jen.Code{jen.List(jen.Id(into), jen.Id(from)).Index().Float32()}, e.labelParam()...)...).BlockFunc(func(g *jen.Group) {
+	chunks := func(name, from, into string, inSize, outSize jen.Code, call string, w *writer) {
+		comment(f, "%s is %s of rows that have been checked.", name, names.UpperFirst(strings.TrimSuffix(name, "All")))
+		f.Add(e.self()).Id(name).Params(jen.List(jen.Id(into), jen.Id(from)).Index().Float32(), e.runtimeLabels()).BlockFunc(func(g *jen.Group) {
 			g.If(jen.Id("m").Dot(w.acts).Dot(w.fields[w.g.Outputs[0]]).Op("==").Nil()).Block(jen.Id("m").Dot(w.acts).Op("=").Id("new" + call).Call())
-			g.Add(e.checkLabels(jen.Id("labels"), jen.Len(jen.Id(from)).Op("/").Add(inSize)))
 			g.For(jen.Len(jen.Id(from)).Op(">").Lit(0)).BlockFunc(func(g *jen.Group) {
 				values := []jen.Code{jen.Id("Batch").Op(":").Min(jen.Id("maxBatch"), jen.Len(jen.Id(from)).Op("/").Add(inSize)), jen.Id(names.UpperFirst(from)).Op(":").Id(from)}
 				g.Id("b").Op(":=").Qual(mp, "Batch").Values(values...)
@@ -545,37 +581,68 @@ func (e *emitter) sampling(f *jen.File, maker, judge *writer) {
 		})
 		f.Line()
 	}
+	// rowwise emits the method that gives outSize numbers for each row of inSize; both have room for as many rows as each other.
+	rowwise := func(name, doc, from, into, row string, inSize, outSize jen.Code) {
+		rows := jen.Len(jen.Id(from)).Op("/").Add(inSize)
+		faults := []jen.Code{jen.Qual(mp, "CheckWhole").Call(jen.Lit(row), jen.Id(from), rows.Clone(), inSize), jen.Qual(mp, "CheckRoom").Call(jen.Lit(into), jen.Id(into), rows.Clone(), outSize)}
+		labels := jen.Code(jen.Nil())
+		if e.conditional() {
+			faults = append(faults, e.checkLabels(jen.Id("labels"), rows.Clone()))
+			labels = jen.Id("labels")
+		}
+		comment(f, "%s", doc)
+		f.Add(e.self()).Id(name).Params(jen.List(jen.Id(into), jen.Id(from)).Index().Float32(), e.runtimeLabels()).Error().BlockFunc(func(g *jen.Group) {
+			fault := e.first(faults[0], faults[1:]...)
+			g.If(jen.Err().Op(":=").Id("m").Dot("guard").Dot("Enter").Call(jen.Id("info").Dot("Name"), jen.Lit(name), fault), jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Err()))
+			g.Defer().Id("m").Dot("guard").Dot("Leave").Call()
+			g.Id("m").Dot(lowerFirst(name)+"All").Call(jen.Id(into), jen.Id(from), labels)
+			g.Return(jen.Nil())
+		})
+		f.Line()
+	}
 	e.outputOf(maker, "made")
 	e.outputOf(judge, "verdict")
-	chunks("Make", "Make makes a vector of each row of noise [n, noiseSize]"+e.withLabels(" and its label, one of labels [n]")+", into made [n, vectorSize].", "noise", "made", jen.Id("noiseSize"), jen.Op("*").Id("vectorSize"), "MakerActs", maker)
-	chunks("Score", "Score judges vectors: a number for each row of vectors [n, vectorSize]"+e.withLabels(" and its label, one of labels [n]")+", into verdicts [n], that is high where the discriminator takes it for one of the data"+e.withLabels(" with that label")+".", "vectors", "verdicts", jen.Id("vectorSize"), jen.Null(), "JudgeActs", judge)
+	rowwise("Make", "Make makes a vector of each row of noise [n, noiseSize]"+e.withLabels(" and its label, one of labels [n]")+", into made [n, vectorSize].", "noise", "made", "row of noise", jen.Id("noiseSize"), jen.Id("vectorSize"))
+	chunks("makeAll", "noise", "made", jen.Id("noiseSize"), jen.Op("*").Id("vectorSize"), "MakerActs", maker)
+	rowwise("Judge", "Judge judges vectors: a number for each row of vectors [n, vectorSize]"+e.withLabels(" and its label, one of labels [n]")+", into verdicts [n], that is high where the discriminator takes it for one of the data"+e.withLabels(" with that label")+".", "vectors", "verdicts", "vector", jen.Id("vectorSize"), jen.Lit(1))
+	chunks("judgeAll", "vectors", "verdicts", jen.Id("vectorSize"), jen.Null(), "JudgeActs", judge)
 	e.passes(f, maker, graph.Forward, "maker", "maker makes vectors of b.Noise.")
 	e.passes(f, judge, graph.Forward, "judge", "judge judges the vectors of b.Vectors.")
 	comment(f, "Program is what the commands of the model's program need of it.")
 	f.Func().Id("Program").Params().Qual(mp, "Program").Block(
 		jen.Return(jen.Qual(mp, "Program").Values(
-			jen.Line().Id("Info").Op(":").Op("&").Id("info"),
+			jen.Line().Id("Info").Op(":").Id("info").Dot("Clone").Call(),
 			jen.Line().Id("New").Op(":").Func().Params(jen.Id("seed").Uint64()).Qual(mp, "LanguageModel").Block(jen.Return(jen.Id("NewSeeded").Call(jen.Id("seed")))),
 			jen.Line(),
 		)))
 }
 
-// sample emits the method that makes vectors of a seed.
+// sample emits the methods that make vectors of a seed.
 func (e *emitter) sample(f *jen.File, with string) {
-	what, key := jen.Id("n").Int(), jen.Qual(e.modelPkg(), "Key").Call(jen.Id("seed"))
-	body := []jen.Code{
-		jen.List(jen.Id("made"), jen.Id("z")).Op(":=").List(jen.Make(jen.Index().Float32(), jen.Id("n").Op("*").Id("vectorSize")), jen.Make(jen.Index().Float32(), jen.Id("n").Op("*").Id("noiseSize"))),
-		jen.Id("noise").Call(jen.Id("z"), key, jen.Lit(0), jen.Id("n")),
-	}
+	mp := e.modelPkg()
+	labels := jen.Code(jen.Nil())
+	faults := []jen.Code{jen.Qual(mp, "CheckCount").Call(jen.Id("n"))}
 	if e.conditional() {
+		labels = jen.Id("labels")
+		faults = append(faults, e.checkLabels(jen.Id("labels"), jen.Id("n")))
 		comment(f, "Sample makes a vector for each of labels [n], [n, vectorSize], with %s. Vector i of a seed is made of the same noise whatever the labels are, and however many.", with)
-		what = jen.Id("labels").Index().Int32()
-		body = append([]jen.Code{jen.Id("n").Op(":=").Len(jen.Id("labels"))}, append(body, jen.Id("m").Dot("Make").Call(jen.Id("made"), jen.Id("z"), jen.Id("labels")))...)
+		f.Add(e.self()).Id("Sample").Params(jen.Id("labels").Index().Int32(), jen.Id("seed").Uint64()).Params(jen.Index().Float32(), jen.Error()).Block(
+			jen.Return(jen.Id("m").Dot("Generate").Call(jen.Len(jen.Id("labels")), jen.Id("labels"), jen.Id("seed"))))
 	} else {
 		comment(f, "Sample makes n vectors [n, vectorSize] with %s. Vector i of a seed is the same for any n.", with)
-		body = append(body, jen.Id("m").Dot("Make").Call(jen.Id("made"), jen.Id("z")))
+		f.Add(e.self()).Id("Sample").Params(jen.Id("n").Int(), jen.Id("seed").Uint64()).Params(jen.Index().Float32(), jen.Error()).Block(
+			jen.Return(jen.Id("m").Dot("Generate").Call(jen.Id("n"), jen.Nil(), jen.Id("seed"))))
 	}
-	f.Add(e.self()).Id("Sample").Params(what, jen.Id("seed").Uint64()).Index().Float32().Block(append(body, jen.Return(jen.Id("made")))...)
+	f.Line()
+	comment(f, "Generate is Sample for the runtime, which hands labels to any model.")
+	f.Add(e.self()).Id("Generate").Params(jen.Id("n").Int(), e.runtimeLabels(), jen.Id("seed").Uint64()).Params(jen.Index().Float32(), jen.Error()).BlockFunc(func(g *jen.Group) {
+		g.If(jen.Err().Op(":=").Id("m").Dot("guard").Dot("Enter").Call(jen.Id("info").Dot("Name"), jen.Lit("Sample"), e.first(faults[0], faults[1:]...)), jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Nil(), jen.Err()))
+		g.Defer().Id("m").Dot("guard").Dot("Leave").Call()
+		g.List(jen.Id("made"), jen.Id("z")).Op(":=").List(jen.Make(jen.Index().Float32(), jen.Id("n").Op("*").Id("vectorSize")), jen.Make(jen.Index().Float32(), jen.Id("n").Op("*").Id("noiseSize")))
+		g.Id("noise").Call(jen.Id("z"), jen.Qual(mp, "Key").Call(jen.Id("seed")), jen.Lit(0), jen.Id("n"))
+		g.Id("m").Dot("makeAll").Call(jen.Id("made"), jen.Id("z"), labels)
+		g.Return(jen.Id("made"), jen.Nil())
+	})
 	f.Line()
 }
 
@@ -585,6 +652,7 @@ func (e *emitter) adversarialTests(f *jen.File) {
 		{"TestGradients", "AdversarialGradients", "The gradients of both networks agree with finite differences of their losses."},
 		{"TestDeterminism", "AdversarialDeterminism", "Two trainings from one seed give the same bits, on one thread and on two."},
 		{"TestAllocations", "AdversarialAllocations", "A training step allocates nothing."},
+		{"TestFaults", "Faults", faultsDoc},
 		{"TestSamples", "AdversarialSamples", "Samples and verdicts do not depend on how many are asked for at once."},
 	} {
 		comment(f, "%s", t.doc)

@@ -58,13 +58,13 @@ func (e *emitter) lineSide(s side) (forward, loss, backward string) {
 	loss = fmt.Sprintf("%sLoss gives the mean loss of the verdicts that %sForward left.", s.name, s.name)
 	if s.name == "relaxed" {
 		return "relaxedForward lets the generator write relaxed lines [steps, batch, vocab], judges them, and keeps what relaxedBackward needs.", loss,
-			"relaxedBackward computes the gradient of the generator's loss with respect to the generator's parameters, into m.Grads: through the discriminator, whose parameters stay, and through the tokens that were written."
+			"relaxedBackward computes the gradient of the generator's loss with respect to the generator's parameters, into m.gradients: through the discriminator, whose parameters stay, and through the tokens that were written."
 	}
 	forward = "discriminatorForward judges the lines of b.Targets and those of b.Made, and keeps what discriminatorBackward needs."
 	if e.relaxes() {
 		forward = "discriminatorForward lets the generator write relaxed lines [steps, batch, vocab], judges the lines of b.Targets and those, and keeps what discriminatorBackward needs."
 	}
-	return forward, loss, "discriminatorBackward computes the gradient of the discriminator's loss with respect to its parameters, into m.Grads. The generator's stay."
+	return forward, loss, "discriminatorBackward computes the gradient of the discriminator's loss with respect to its parameters, into m.gradients. The generator's stay."
 }
 
 func (e *emitter) imitationCost(b *strings.Builder) {
@@ -80,12 +80,9 @@ func (e *emitter) imitationModel(f *jen.File, d side, relaxed *side, judge *writ
 	e.params(f)
 	mp, op := e.modelPkg(), e.path("optim")
 	own, other := newOptimizer(&e.spec.Optimizer), newOptimizer(&e.spec.GAN.Optimizer)
-	comment(f, "Model is the parameters and, once they are asked for, the memory of training and of verdicts. Its methods must not be called concurrently; decoders run beside each other as long as no training step runs.")
+	comment(f, "Model is the parameters and, once they are asked for, the memory of training and of verdicts. %s %s", oneGoroutine, decodersBeside)
 	f.Type().Id("Model").StructFunc(func(x *jen.Group) {
-		x.Id("Params").Id("Params")
-		x.Id("Grads").Id("Params").Comment("of the last step of each network")
-		x.Line()
-		x.List(jen.Id("params"), jen.Id("grads")).Index().Float32().Comment("the flat arrays")
+		e.flats(x, "of the last step of each network")
 		x.Id("acts").Id("acts").Comment("of the generator on text")
 		x.Id("state").Id("state")
 		x.Id("discriminating").Id("discriminatorActs")
@@ -102,6 +99,7 @@ func (e *emitter) imitationModel(f *jen.File, d side, relaxed *side, judge *writ
 		x.Id("generatorOptimizer").Op("*").Qual(op, own.typ)
 		x.Id("discriminatorOptimizer").Op("*").Qual(op, other.typ)
 		x.Id("duel").Qual(mp, "Duel").Comment("how the last step of each network went")
+		x.Id("guard").Qual(mp, "Guard")
 		x.Id("seed").Uint64()
 		x.Id("step").Int().Comment("training steps done")
 		if relaxed != nil {
@@ -110,6 +108,7 @@ func (e *emitter) imitationModel(f *jen.File, d side, relaxed *side, judge *writ
 		x.Id("training").Bool().Comment("whether dropout is on")
 	})
 	f.Line()
+	e.views(f)
 	comment(f, "New makes a model with the initial parameters of %s.", e.spec.File)
 	f.Func().Id("New").Params().Op("*").Id("Model").Block(jen.Return(jen.Id("NewSeeded").Call(jen.Id("defaultSeed"))))
 	f.Line()
@@ -123,7 +122,7 @@ func (e *emitter) imitationModel(f *jen.File, d side, relaxed *side, judge *writ
 	comment(f, "empty makes a model whose parameters are zero.")
 	f.Func().Id("empty").Params(jen.Id("seed").Uint64()).Op("*").Id("Model").Block(
 		jen.Id("m").Op(":=").Op("&").Id("Model").Values(jen.Id("seed").Op(":").Id("seed"), jen.Id("params").Op(":").Qual(mp, "Floats").Call(jen.Id("flatParams"))),
-		jen.Id("m").Dot("Params").Dot("bind").Call(jen.Id("m").Dot("params")),
+		jen.Id("m").Dot("weights").Dot("bind").Call(jen.Id("m").Dot("params")),
 		jen.Return(jen.Id("m")),
 	)
 	f.Line()
@@ -132,7 +131,7 @@ func (e *emitter) imitationModel(f *jen.File, d side, relaxed *side, judge *writ
 	f.Add(e.self()).Id("allocate").Params().BlockFunc(func(x *jen.Group) {
 		x.If(m().Dot("grads").Op("!=").Nil()).Block(jen.Return())
 		x.Add(m()).Dot("grads").Op("=").Qual(mp, "Floats").Call(jen.Id("flatParams"))
-		x.Add(m()).Dot("Grads").Dot("bind").Call(m().Dot("grads"))
+		x.Add(m()).Dot("gradients").Dot("bind").Call(m().Dot("grads"))
 		x.Add(m()).Dot("acts").Op("=").Id("newActs").Call()
 		x.Add(m()).Dot("state").Op("=").Id("newState").Call(jen.Id("maxBatch"))
 		x.Add(m()).Dot("discriminating").Op("=").Id("newDiscriminatorActs").Call()
@@ -170,7 +169,6 @@ func (e *emitter) imitationTrain(f *jen.File, d side, relaxed *side) {
 	mp, op, pp := e.modelPkg(), e.path("optim"), e.path("policy")
 	s, text := e.spec, e.spec.GAN.Text
 	batch := func() *jen.Statement { return jen.Id("b").Op("*").Qual(mp, "Batch") }
-	results := jen.List(jen.Id("loss"), jen.Id("norm")).Float64()
 	m := func() *jen.Statement { return jen.Id("m") }
 	times := func(ratio float64) jen.Code {
 		if ratio == 1 {
@@ -184,17 +182,19 @@ func (e *emitter) imitationTrain(f *jen.File, d side, relaxed *side) {
 	}
 
 	comment(f, "TrainStep makes one training step on the lines of b, at the given rate of the generator's optimizer. In the first pretrainingSteps steps the generator learns from the text alone; in the others the discriminator makes a step, and, after headStart of them, in each step that is a multiple of criticSteps from there the generator as well. TrainStep gives the mean loss before the update and the norm of the gradient before clipping of the network that has moved, of the generator where both have. If either is not finite, the parameters of that network stay as they were.")
-	f.Add(e.self()).Id("TrainStep").Params(batch(), jen.Id("rate").Float64()).Params(results.Clone()).BlockFunc(func(x *jen.Group) {
+	f.Add(e.self()).Id("TrainStep").Params(batch(), jen.Id("rate").Float64()).Add(lossNormError()).BlockFunc(func(x *jen.Group) {
+		add(x, e.enter("TrainStep", e.checked(), "number", "number"))
+		both := jen.List(jen.Id("loss"), jen.Id("norm"), jen.Err())
 		x.If(jen.Id("m").Dot("step").Op("<").Id("pretrainingSteps")).Block(
-			jen.List(jen.Id("loss"), jen.Id("norm")).Op("=").Add(m()).Dot("LikelihoodStep").Call(jen.Id("b"), times(text.Rate/s.Optimizer.Rate)),
+			both.Clone().Op("=").Add(m()).Dot("stepLikelihood").Call(jen.Id("b"), times(text.Rate/s.Optimizer.Rate)),
 		).Else().Block(
-			jen.List(jen.Id("loss"), jen.Id("norm")).Op("=").Add(m()).Dot("DiscriminatorStep").Call(jen.Id("b"), times(s.GAN.Optimizer.Rate/s.Optimizer.Rate)),
-			jen.If(jen.Id("turn").Op(":=").Add(m()).Dot("step").Op("-").Id("pretrainingSteps").Op("-").Id("headStart"), jen.Qual(op, "Finite").Call(jen.Id("loss"), jen.Id("norm")).Op("&&").Id("turn").Op(">=").Lit(0).Op("&&").Id("turn").Op("%").Id("criticSteps").Op("==").Lit(0)).Block(
-				jen.List(jen.Id("loss"), jen.Id("norm")).Op("=").Add(m()).Dot(own).Call(jen.Id("b"), jen.Id("rate")),
+			both.Clone().Op("=").Add(m()).Dot("stepDiscriminator").Call(jen.Id("b"), times(s.GAN.Optimizer.Rate/s.Optimizer.Rate)),
+			jen.If(jen.Id("turn").Op(":=").Add(m()).Dot("step").Op("-").Id("pretrainingSteps").Op("-").Id("headStart"), jen.Err().Op("==").Nil().Op("&&").Qual(op, "Finite").Call(jen.Id("loss"), jen.Id("norm")).Op("&&").Id("turn").Op(">=").Lit(0).Op("&&").Id("turn").Op("%").Id("criticSteps").Op("==").Lit(0)).Block(
+				both.Clone().Op("=").Add(m()).Dot("step"+strings.TrimSuffix(own, "Step")).Call(jen.Id("b"), jen.Id("rate")),
 			),
 		)
-		x.If(jen.Qual(op, "Finite").Call(jen.Id("loss"), jen.Id("norm"))).Block(m().Dot("step").Op("++"))
-		x.Return(jen.Id("loss"), jen.Id("norm"))
+		x.If(jen.Err().Op("==").Nil().Op("&&").Qual(op, "Finite").Call(jen.Id("loss"), jen.Id("norm"))).Block(m().Dot("step").Op("++"))
+		x.Return(jen.Id("loss"), jen.Id("norm"), jen.Err())
 	})
 	f.Line()
 	comment(f, "updates are how many steps each network has made, from which its optimizer goes on.")
@@ -223,29 +223,27 @@ func (e *emitter) imitationTrain(f *jen.File, d side, relaxed *side) {
 			x.List(jen.Id("done"), jen.Id("_")).Op(":=").Add(m()).Dot("updates").Call()
 		}
 		x.Add(m()).Dot(optimizer).Dot("Step").Call(m().Dot("params").Add(part.Clone()), jen.Id("grads"), jen.Id("rate"), scale, jen.Id("done").Op("+").Lit(1))
-		x.Return(jen.Id("loss"), jen.Id("norm"))
+		x.Return(jen.Id("loss"), jen.Id("norm"), jen.Nil())
 	}
 	comment(f, "LikelihoodStep makes one step of the generator on the lines of b, by maximum likelihood. It gives the mean loss in nats a token before the update and the norm of the gradient before clipping.")
-	f.Add(e.self()).Id("LikelihoodStep").Params(batch(), jen.Id("rate").Float64()).Params(results.Clone()).BlockFunc(func(x *jen.Group) {
-		x.Id("loss").Op("=").Add(m()).Dot("Gradients").Call(jen.Id("b"))
+	e.lineStep(f, "Likelihood", func(x *jen.Group) {
+		x.Id("loss").Op("=").Add(m()).Dot("lossAndGradients").Call(jen.Id("b"))
 		moved(x, "loss", false)
 	})
-	f.Line()
 	what := "as many that the generator writes"
 	if relaxed != nil {
 		what = "as many relaxed ones that the generator writes"
 	}
 	comment(f, "DiscriminatorStep makes one step of the discriminator on the lines of b and on %s. It gives the mean loss before the update and the norm of the gradient before clipping.", what)
-	f.Add(e.self()).Id("DiscriminatorStep").Params(batch(), jen.Id("rate").Float64()).Params(results.Clone()).BlockFunc(func(x *jen.Group) {
+	e.lineStep(f, "Discriminator", func(x *jen.Group) {
 		if relaxed != nil {
-			x.Add(m()).Dot("check").Call(jen.Id("b"))
 			x.Add(m()).Dot("cool").Call()
-			x.Id("loss").Op("=").Add(m()).Dot("DiscriminatorGradients").Call(jen.Id("b"))
+			x.Id("loss").Op("=").Add(m()).Dot("discriminatorGradients").Call(jen.Id("b"))
 		} else {
-			x.Id("d").Op(":=").Add(m()).Dot("draw").Call(jen.Id("b"), jen.Id("discriminatorLines"))
+			drawn(x, "discriminatorLines")
 			x.Id("made").Op(":=").Op("*").Id("b")
 			x.Id("made").Dot("Made").Op("=").Id("d").Dot("Targets")
-			x.Id("loss").Op("=").Add(m()).Dot("DiscriminatorGradients").Call(jen.Op("&").Id("made"))
+			x.Id("loss").Op("=").Add(m()).Dot("discriminatorGradients").Call(jen.Op("&").Id("made"))
 		}
 		verdicts := jen.Code(jen.Id("b").Dot("Batch"))
 		if !e.pools() {
@@ -256,19 +254,16 @@ func (e *emitter) imitationTrain(f *jen.File, d side, relaxed *side) {
 		x.Add(m()).Dot("duel").Dot("Judged").Call(n(real), n(fake), jen.Id("info").Dot("Adversary"))
 		moved(x, "loss", true)
 	})
-	f.Line()
 
 	if relaxed == nil {
 		e.policyStep(f, moved)
 	} else {
 		comment(f, "RelaxedStep makes one step of the generator against the discriminator, on relaxed lines that it writes. It gives the mean loss before the update and the norm of the gradient before clipping.")
-		f.Add(e.self()).Id("RelaxedStep").Params(batch(), jen.Id("rate").Float64()).Params(results.Clone()).BlockFunc(func(x *jen.Group) {
-			x.Add(m()).Dot("check").Call(jen.Id("b"))
+		e.lineStep(f, "Relaxed", func(x *jen.Group) {
 			x.Add(m()).Dot("cool").Call()
-			x.Id("loss").Op("=").Add(m()).Dot("RelaxedGradients").Call(jen.Id("b"))
+			x.Id("loss").Op("=").Add(m()).Dot("relaxedGradients").Call(jen.Id("b"))
 			moved(x, "loss", false)
 		})
-		f.Line()
 		comment(f, "cool sets the temperature of the step: it falls from %v to %v in %d steps of the generator that follow those on text alone.", text.Hot, text.Cold, text.Cooling)
 		f.Add(e.self()).Id("cool").Params().Block(
 			jen.List(jen.Id("done"), jen.Id("_")).Op(":=").Add(m()).Dot("updates").Call(),
@@ -278,9 +273,21 @@ func (e *emitter) imitationTrain(f *jen.File, d side, relaxed *side) {
 	}
 
 	gradients := func(name, doc, run string) {
+		fault := e.checked()
+		if run == "discriminator" {
+			fault = jen.Id("b").Dot("CheckMade").Call(jen.Id("maxSteps"), jen.Id("maxBatch"), jen.Id("vocab"))
+			if relaxed != nil {
+				fault = jen.Id("b").Dot("CheckLines").Call(jen.Id("maxSteps"), jen.Id("maxBatch"), jen.Id("vocab"))
+			}
+		}
 		comment(f, "%s", doc)
-		f.Add(e.self()).Id(name).Params(batch()).Float64().Block(
-			m().Dot("allocate").Call(),
+		f.Add(e.self()).Id(name).Params(batch()).Params(jen.Id("loss").Float64(), jen.Err().Error()).BlockFunc(func(x *jen.Group) {
+			add(x, e.enter(name, fault, "number"))
+			x.Return(m().Dot(lowerFirst(name)).Call(jen.Id("b")), jen.Nil())
+		})
+		f.Line()
+		comment(f, "%s is %s of a batch that has been checked.", lowerFirst(name), name)
+		f.Add(e.self()).Id(lowerFirst(name)).Params(batch()).Float64().Block(
 			m().Dot("training").Op("=").True(),
 			m().Dot(run+"Forward").Call(jen.Id("b")),
 			jen.Id("loss").Op(":=").Add(m()).Dot(run+"Loss").Call(jen.Id("b")),
@@ -300,9 +307,14 @@ func (e *emitter) imitationTrain(f *jen.File, d side, relaxed *side) {
 	if relaxed == nil {
 		weights = ", each token's share times its weight in b.Weights, or times 1 where there are none"
 	}
-	comment(f, "Gradients computes the generator's mean loss on the lines of b in nats a token and its gradient, into m.Grads%s.", weights)
-	f.Add(e.self()).Id("Gradients").Params(batch()).Float64().BlockFunc(func(x *jen.Group) {
-		x.Add(m()).Dot("check").Call(jen.Id("b"))
+	comment(f, "Gradients computes the generator's mean loss on the lines of b in nats a token and its gradient, which Grads gives%s.", weights)
+	f.Add(e.self()).Id("Gradients").Params(batch()).Params(jen.Id("loss").Float64(), jen.Err().Error()).BlockFunc(func(x *jen.Group) {
+		add(x, e.enter("Gradients", e.checked(), "number"))
+		x.Return(m().Dot("lossAndGradients").Call(jen.Id("b")), jen.Nil())
+	})
+	f.Line()
+	comment(f, "lossAndGradients is Gradients of a batch that has been checked.")
+	f.Add(e.self()).Id("lossAndGradients").Params(batch()).Float64().BlockFunc(func(x *jen.Group) {
 		if relaxed == nil {
 			x.Id("b").Op("=").Add(weighed())
 		}
@@ -318,27 +330,25 @@ func (e *emitter) imitationTrain(f *jen.File, d side, relaxed *side) {
 	if relaxed != nil {
 		read = "relaxed ones that the generator writes"
 	}
-	gradients("DiscriminatorGradients", "DiscriminatorGradients computes the discriminator's mean loss on the lines of b.Targets and "+read+", and its gradient, into m.Grads.", "discriminator")
+	gradients("DiscriminatorGradients", "DiscriminatorGradients computes the discriminator's mean loss on the lines of b.Targets and "+read+", and its gradient, which Grads gives.", "discriminator")
 	if relaxed != nil {
-		gradients("RelaxedGradients", "RelaxedGradients computes the generator's mean loss on relaxed lines that it writes, and its gradient, into m.Grads.", "relaxed")
+		gradients("RelaxedGradients", "RelaxedGradients computes the generator's mean loss on relaxed lines that it writes, and its gradient, which Grads gives.", "relaxed")
 	}
 	comment(f, "Loss gives the generator's mean loss on the lines of b in nats a token, without dropout: how likely they are to it.")
-	f.Add(e.self()).Id("Loss").Params(batch()).Float64().BlockFunc(func(x *jen.Group) {
-		x.Add(m()).Dot("check").Call(jen.Id("b"))
+	f.Add(e.self()).Id("Loss").Params(batch()).Params(jen.Id("loss").Float64(), jen.Err().Error()).BlockFunc(func(x *jen.Group) {
+		add(x, e.enter("Loss", e.checked(), "number"))
 		if relaxed == nil {
 			x.Id("b").Op("=").Add(weighed())
 		}
 		x.Add(m()).Dot("forward").Call(jen.Id("b"))
-		x.Return(m().Dot("loss").Call(jen.Id("b"), jen.False()))
+		x.Return(m().Dot("loss").Call(jen.Id("b"), jen.False()), jen.Nil())
 	})
 	f.Line()
 	e.logits(f, "")
-	comment(f, "check panics when b does not fit the model, which is a mistake of the program, and makes the memory for the first batch.")
-	f.Add(e.self()).Id("check").Params(batch()).Block(
-		jen.Id("b").Dot("Check").Call(jen.Id("maxSteps"), jen.Id("maxBatch"), jen.Id("vocab")),
-		m().Dot("allocate").Call(),
-	)
+	comment(f, "check reports what of b does not fit the model.")
+	f.Func().Id("check").Params(batch()).Error().Block(jen.Return(jen.Id("b").Dot("Check").Call(jen.Id("maxSteps"), jen.Id("maxBatch"), jen.Id("vocab"))))
 	f.Line()
+	e.entry(f)
 	if relaxed == nil {
 		comment(f, "weighed is b with weights of 1 where it has none.")
 		f.Add(e.self()).Id("weighed").Params(batch()).Op("*").Qual(mp, "Batch").Block(
@@ -361,7 +371,7 @@ func (e *emitter) imitationTrain(f *jen.File, d side, relaxed *side) {
 		{"SetStep is for a training that goes on from a checkpoint.", "SetStep", []jen.Code{jen.Id("step").Int()}, jen.Null(), []jen.Code{m().Dot("step").Op("=").Id("step")}},
 		{"State is that of the generator behind the last batch. Each line begins without one.", "State", nil, jen.Index().Float32(), []jen.Code{m().Dot("allocate").Call(), jen.Return(m().Dot("state").Dot("flat"))}},
 		{"Slots lists the arrays of the optimizers.", "Slots", nil, jen.Index().Qual(mp, "Slot"), []jen.Code{m().Dot("allocate").Call(), jen.Return(slots)}},
-		{"Info tells what the model is.", "Info", nil, jen.Op("*").Qual(mp, "Info"), []jen.Code{jen.Return(jen.Op("&").Id("info"))}},
+		{infoDoc, "Info", nil, jen.Op("*").Qual(mp, "Info"), []jen.Code{jen.Return(jen.Id("info").Dot("Clone").Call())}},
 	} {
 		comment(f, "%s", x.doc)
 		f.Add(e.self()).Id(x.name).Params(x.params...).Add(x.result).Block(x.body...)
@@ -389,16 +399,17 @@ func (e *emitter) policyStep(f *jen.File, moved func(*jen.Group, string, bool)) 
 	}
 	value := jen.Qual(pp, map[string]string{"odds": "Odds", "probability": "Probability"}[text.Value])
 	comment(f, "PolicyStep makes one step of the generator on lines that it draws, as many as those of b: the gradient is that of −Σ reward·log p(token), where the reward is what the discriminator's verdicts say of %s%s. It gives that loss before the update and the norm of the gradient before clipping.", worth, less)
-	f.Add(e.self()).Id("PolicyStep").Params(batch(), jen.Id("rate").Float64()).Params(jen.List(jen.Id("loss"), jen.Id("norm")).Float64()).BlockFunc(func(x *jen.Group) {
-		x.Id("d").Op(":=").Add(m()).Dot("draw").Call(jen.Id("b"), jen.Id("policyLines"))
+	e.lineStep(f, "Policy", func(x *jen.Group) {
+		drawn(x, "policyLines")
 		x.Id("n").Op(":=").Id("b").Dot("Steps").Op("*").Id("b").Dot("Batch")
 		x.Id("d").Dot("Weights").Op("=").Add(m()).Dot("rewards").Index(jen.Empty(), jen.Id("n"))
 		if text.Rewards == "tokens" {
 			x.Qual(pp, "Returns").Call(jen.Id("d").Dot("Weights"), m().Dot("verdicts").Call(jen.Id("d")), jen.Lit(text.Discount), value, jen.Id("b").Dot("Batch"))
 		} else {
-			x.Add(m()).Dot("lines").Dot("Rollouts").Call(jen.Id("d").Dot("Weights"), jen.Id("d").Dot("Targets"), jen.Lit(text.Rollouts), jen.Qual(mp, "Key").Call(m().Dot("seed"), jen.Id("rollouts"), jen.Uint64().Call(m().Dot("step"))), value, jen.Func().Params(jen.Id("verdicts").Index().Float32(), jen.Id("lines").Index().Int32()).Block(
+			err := jen.Err().Op("=").Add(m()).Dot("lines").Dot("Rollouts").Call(jen.Id("d").Dot("Weights"), jen.Id("d").Dot("Targets"), jen.Lit(text.Rollouts), jen.Qual(mp, "Key").Call(m().Dot("seed"), jen.Id("rollouts"), jen.Uint64().Call(m().Dot("step"))), value, jen.Func().Params(jen.Id("verdicts").Index().Float32(), jen.Id("lines").Index().Int32()).Block(
 				jen.Copy(jen.Id("verdicts"), m().Dot("verdicts").Call(jen.Op("&").Qual(mp, "Batch").Values(jen.Id("Steps").Op(":").Id("d").Dot("Steps"), jen.Id("Batch").Op(":").Id("d").Dot("Batch"), jen.Id("Targets").Op(":").Id("lines")))),
 			))
+			x.If(err, jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Lit(0), jen.Lit(0), jen.Err()))
 		}
 		switch text.Baseline {
 		case "prefix":
@@ -406,10 +417,9 @@ func (e *emitter) policyStep(f *jen.File, moved func(*jen.Group, string, bool)) 
 		case "mean":
 			x.Qual(pp, "Baseline").Call(jen.Id("d").Dot("Weights"), jen.Id("b").Dot("Batch"))
 		}
-		x.Id("loss").Op("=").Add(m()).Dot("Gradients").Call(jen.Id("d"))
+		x.Id("loss").Op("=").Add(m()).Dot("lossAndGradients").Call(jen.Id("d"))
 		moved(x, "loss", false)
 	})
-	f.Line()
 	comment(f, "The streams of random numbers of training.")
 	streams := []jen.Code{jen.Id("discriminatorLines").Op("=").Iota().Op("+").Lit(1).Comment("lines that the discriminator learns from"), jen.Id("policyLines").Comment("lines that the generator learns from")}
 	if text.Rewards != "tokens" {
@@ -418,20 +428,40 @@ func (e *emitter) policyStep(f *jen.File, moved func(*jen.Group, string, bool)) 
 	f.Const().Defs(streams...)
 	f.Line()
 	comment(f, "draw lets the generator write as many lines as b has: what it reads, and, as targets, what it writes. The seed, the stream and the step decide them.")
-	f.Add(e.self()).Id("draw").Params(batch(), jen.Id("stream").Uint64()).Op("*").Qual(mp, "Batch").Block(
-		m().Dot("check").Call(jen.Id("b")),
+	f.Add(e.self()).Id("draw").Params(batch(), jen.Id("stream").Uint64()).Params(jen.Op("*").Qual(mp, "Batch"), jen.Error()).Block(
 		jen.If(m().Dot("lines").Op("==").Nil().Op("||").Add(m()).Dot("lines").Dot("Batch").Call().Op("!=").Id("b").Dot("Batch")).Block(
-			m().Dot("lines").Op("=").Qual(pp, "NewLines").Call(m().Dot("NewDecoder").Call(jen.Id("b").Dot("Batch")).Assert(jen.Op("*").Id("Decoder")), jen.Id("beginToken"), jen.Id("vocab"), jen.Lit(1)),
+			m().Dot("lines").Op("=").Qual(pp, "NewLines").Call(m().Dot("newDecoder").Call(jen.Id("b").Dot("Batch")), jen.Id("beginToken"), jen.Id("vocab"), jen.Lit(1)),
 		),
 		jen.List(jen.Id("n"), jen.Id("d")).Op(":=").List(jen.Id("b").Dot("Steps").Op("*").Id("b").Dot("Batch"), jen.Op("&").Add(m()).Dot("drawn")),
 		jen.List(jen.Id("d").Dot("Steps"), jen.Id("d").Dot("Batch")).Op("=").List(jen.Id("b").Dot("Steps"), jen.Id("b").Dot("Batch")),
 		jen.List(jen.Id("d").Dot("Tokens"), jen.Id("d").Dot("Targets"), jen.Id("d").Dot("Reset")).Op("=").List(jen.Id("d").Dot("Tokens").Index(jen.Empty(), jen.Id("n")), jen.Id("d").Dot("Targets").Index(jen.Empty(), jen.Id("n")), jen.Id("d").Dot("Reset").Index(jen.Empty(), jen.Id("n"))),
-		m().Dot("lines").Dot("Draw").Call(jen.Id("d").Dot("Targets"), jen.Qual(mp, "Key").Call(m().Dot("seed"), jen.Id("stream"), jen.Uint64().Call(m().Dot("step")))),
+		jen.If(jen.Err().Op(":=").Add(m()).Dot("lines").Dot("Draw").Call(jen.Id("d").Dot("Targets"), jen.Qual(mp, "Key").Call(m().Dot("seed"), jen.Id("stream"), jen.Uint64().Call(m().Dot("step")))), jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Nil(), jen.Err())),
 		jen.Qual(pp, "Shift").Call(jen.Id("d").Dot("Tokens"), jen.Id("d").Dot("Targets"), jen.Id("beginToken"), jen.Id("b").Dot("Batch")),
 		jen.Clear(jen.Id("d").Dot("Reset")),
 		jen.For(jen.Id("i").Op(":=").Range().Id("b").Dot("Batch")).Block(jen.Id("d").Dot("Reset").Index(jen.Id("i")).Op("=").Lit(1)),
-		jen.Return(jen.Id("d")),
+		jen.Return(jen.Id("d"), jen.Nil()),
 	)
+	f.Line()
+}
+
+// drawn emits the lines that the generator draws for a step, or the step's end.
+func drawn(x *jen.Group, stream string) {
+	x.List(jen.Id("d"), jen.Err()).Op(":=").Id("m").Dot("draw").Call(jen.Id("b"), jen.Id(stream))
+	x.If(jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Lit(0), jen.Lit(0), jen.Err()))
+}
+
+// lineStep emits the method that makes a step on lines, NAMEStep, below its comment, and the one that it and TrainStep call.
+func (e *emitter) lineStep(f *jen.File, name string, body func(x *jen.Group)) {
+	params := func() *jen.Statement {
+		return jen.Params(jen.Id("b").Op("*").Qual(e.modelPkg(), "Batch"), jen.Id("rate").Float64()).Add(lossNormError())
+	}
+	f.Add(e.self()).Id(name + "Step").Add(params()).BlockFunc(func(x *jen.Group) {
+		add(x, e.enter(name+"Step", e.checked(), "number", "number"))
+		x.Return(jen.Id("m").Dot("step"+name).Call(jen.Id("b"), jen.Id("rate")))
+	})
+	f.Line()
+	comment(f, "step%s is %sStep of a batch that has been checked.", name, name)
+	f.Add(e.self()).Id("step" + name).Add(params()).BlockFunc(body)
 	f.Line()
 }
 
@@ -455,11 +485,14 @@ func (e *emitter) judge(f *jen.File, judge *writer) {
 	if !e.pools() {
 		shape, count = "[steps, batch], each on a line up to there", jen.Id("b").Dot("Steps").Op("*").Id("b").Dot("Batch")
 	}
-	comment(f, "Score judges the lines of b.Targets [steps, batch]: a number for each, into verdicts [batch], that is high where the discriminator takes it for one of the text.")
-	f.Add(e.self()).Id("Score").Params(jen.Id("verdicts").Index().Float32(), batch()).BlockFunc(func(x *jen.Group) {
-		x.Id("b").Dot("CheckLines").Call(jen.Id("maxSteps"), jen.Id("maxBatch"), jen.Id("vocab"))
+	comment(f, "Judge judges the lines of b.Targets [steps, batch]: a number for each, into verdicts [batch], that is high where the discriminator takes it for one of the text.")
+	f.Add(e.self()).Id("Judge").Params(jen.Id("verdicts").Index().Float32(), batch()).Error().BlockFunc(func(x *jen.Group) {
+		fault := e.first(jen.Id("b").Dot("CheckLines").Call(jen.Id("maxSteps"), jen.Id("maxBatch"), jen.Id("vocab")), jen.Qual(mp, "CheckRoom").Call(jen.Lit("verdicts"), jen.Id("verdicts"), jen.Id("b").Dot("Batch"), jen.Lit(1)))
+		x.If(jen.Err().Op(":=").Id("m").Dot("guard").Dot("Enter").Call(jen.Id("info").Dot("Name"), jen.Lit("Judge"), fault), jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Err()))
+		x.Defer().Id("m").Dot("guard").Dot("Leave").Call()
 		if e.pools() {
 			x.Copy(jen.Id("verdicts"), m().Dot("verdicts").Call(jen.Id("b")))
+			x.Return(jen.Nil())
 			return
 		}
 		x.Id("all").Op(":=").Add(m()).Dot("verdicts").Call(jen.Id("b"))
@@ -468,6 +501,7 @@ func (e *emitter) judge(f *jen.File, judge *writer) {
 			jen.For(jen.Id("t").Op(":=").Range().Id("b").Dot("Steps")).Block(jen.Id("sum").Op("+=").Float64().Call(jen.Id("all").Index(jen.Id("t").Op("*").Id("b").Dot("Batch").Op("+").Id("i")))),
 			jen.Id("verdicts").Index(jen.Id("i")).Op("=").Float32().Call(jen.Id("sum").Op("/").Float64().Call(jen.Id("b").Dot("Steps"))),
 		)
+		x.Return(jen.Nil())
 	})
 	f.Line()
 	comment(f, "verdicts are those on the lines of b.Targets, %s. The slice is overwritten by the next call.", shape)
@@ -490,6 +524,7 @@ func (e *emitter) imitationTests(f *jen.File) {
 		{"TestGradients", fn, typ, "The gradients of both networks agree with finite differences of their losses."},
 		{"TestDeterminism", "ImitationDeterminism", "Imitation", "Two trainings from one seed give the same bits, on one thread and on two."},
 		{"TestAllocations", "ImitationAllocations", "Imitation", "A training step allocates nothing, whatever network moves."},
+		{"TestFaults", "Faults", "Imitation", faultsDoc},
 		{"TestSamples", "ImitationSamples", "Sampler", "Lines do not depend on how many are asked for at once."},
 		{"TestDecoder", "Decoding", "Model", "The decoder gives the same logits, step by step, as the forward pass over whole lines."},
 	} {

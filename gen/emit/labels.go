@@ -22,10 +22,15 @@ func (e *emitter) labelParam() []jen.Code {
 	return []jen.Code{jen.Id("labels").Index().Int32()}
 }
 
-// checkLabels panics when there are not as many labels as rows, or one that the model does not have.
-func (e *emitter) checkLabels(labels, rows jen.Code) jen.Code {
+// runtimeLabels is the parameter of a method by which the runtime hands labels to any model; one that is not conditional does not look at them.
+func (e *emitter) runtimeLabels() jen.Code {
 	if !e.conditional() {
-		return jen.Null()
+		return jen.Id("_").Index().Int32()
 	}
+	return jen.Id("labels").Index().Int32()
+}
+
+// checkLabels reports when there are not as many labels as rows, or one that the model does not have.
+func (e *emitter) checkLabels(labels, rows jen.Code) jen.Code {
 	return jen.Qual(e.modelPkg(), "CheckLabels").Call(labels, rows, jen.Id("labelCount"))
 }

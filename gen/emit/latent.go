@@ -115,20 +115,25 @@ func (e *emitter) latent(f *jen.File) {
 	batch := func() *jen.Statement { return jen.Id("b").Op("*").Qual(mp, "Batch") }
 	upTo := func(s *jen.Statement, n jen.Code) *jen.Statement { return s.Index(jen.Empty(), n) }
 
-	comment(f, "Encode gives the distributions of the latent vectors of b: their means and the logarithms of their variances, each [batch, latentSize]. The slices are overwritten by the next call of a method.")
-	f.Add(self()).Id("Encode").Params(batch()).Params(jen.List(jen.Id("mean"), jen.Id("logvar")).Index().Float32()).Block(
-		jen.Id("m").Dot("check").Call(jen.Id("b")),
-		jen.Id("m").Dot("encode").Call(jen.Id("b")),
-		jen.Id("n").Op(":=").Id("b").Dot("Batch").Op("*").Id("latentSize"),
-		jen.Return(upTo(e.output(build.MeanTarget, "m"), jen.Id("n")), upTo(e.output(build.LogVarTarget, "m"), jen.Id("n"))))
+	comment(f, "Posterior gives the distributions q(z|x) of the latent vectors of b: their means and the logarithms of their variances, each [batch, latentSize]. The slices are overwritten by the next call of a method.")
+	f.Add(self()).Id("Posterior").Params(batch()).Params(jen.List(jen.Id("mean"), jen.Id("logvar")).Index().Float32(), jen.Err().Error()).BlockFunc(func(g *jen.Group) {
+		add(g, e.enter("Posterior", e.checked(), "slice", "slice"))
+		g.Id("m").Dot("encode").Call(jen.Id("b"))
+		g.Id("n").Op(":=").Id("b").Dot("Batch").Op("*").Id("latentSize")
+		g.Return(upTo(e.output(build.MeanTarget, "m"), jen.Id("n")), upTo(e.output(build.LogVarTarget, "m"), jen.Id("n")), jen.Nil())
+	})
 	f.Line()
-	comment(f, "Score gives −log p(x|z) in nats for each %s x of b and its latent vector, a row of z [batch, latentSize]. The slice is overwritten by the next call of a method.", e.unit())
-	f.Add(self()).Id("Score").Params(batch(), jen.Id("z").Index().Float32()).Index().Float32().Block(
-		jen.Id("m").Dot("check").Call(jen.Id("b")),
-		jen.Copy(e.output(build.SampleTarget, "m"), jen.Id("z").Index(jen.Empty(), jen.Id("b").Dot("Batch").Op("*").Id("latentSize"))),
-		jen.Id("m").Dot("decode").Call(jen.Id("b")),
-		jen.Id("m").Dot("loss").Call(jen.Id("b"), jen.False()).Comment("for the loss of each row; the divergence in it is of no meaning"),
-		jen.Return(upTo(e.output(build.RowsTarget, "m"), jen.Id("b").Dot("Batch"))))
+	rows := func(n jen.Code) jen.Code {
+		return jen.Qual(mp, "CheckRows").Call(jen.Lit("latent vector"), jen.Id("z"), n, jen.Id("latentSize"))
+	}
+	comment(f, "Reconstruction gives −log p(x|z) in nats of each %s x of b, for the latent vector of its row of z [batch, latentSize]. The slice is overwritten by the next call of a method.", e.unit())
+	f.Add(self()).Id("Reconstruction").Params(batch(), jen.Id("z").Index().Float32()).Params(jen.Index().Float32(), jen.Error()).BlockFunc(func(g *jen.Group) {
+		add(g, e.enter("Reconstruction", e.first(e.checked(), jen.Qual(mp, "CheckWhole").Call(jen.Lit("latent vector"), jen.Id("z"), jen.Id("b").Dot("Batch"), jen.Id("latentSize"))), "slice"))
+		g.Copy(e.output(build.SampleTarget, "m"), jen.Id("z").Index(jen.Empty(), jen.Id("b").Dot("Batch").Op("*").Id("latentSize")))
+		g.Id("m").Dot("decode").Call(jen.Id("b"))
+		g.Id("m").Dot("loss").Call(jen.Id("b"), jen.False()).Comment("for the loss of each row; the divergence in it is of no meaning")
+		g.Return(upTo(e.output(build.RowsTarget, "m"), jen.Id("b").Dot("Batch")), jen.Nil())
+	})
 	f.Line()
 	if e.spec.Vectors == nil {
 		return
@@ -137,22 +142,23 @@ func (e *emitter) latent(f *jen.File) {
 	if e.spec.Likelihood.Kind == "gaussian" {
 		what = "the means of the numbers"
 	}
-	comment(f, "Decode gives what the decoder writes from latent vectors z [n, latentSize]%s, n from 1 to the batch of the spec: %s, [n, vectorSize]. The slice is overwritten by the next call of a method.", e.withLabels(" and labels [n]"), what)
-	f.Add(self()).Id("Decode").Params(append([]jen.Code{jen.Id("z").Index().Float32()}, e.labelParam()...)...).Index().Float32().BlockFunc(func(g *jen.Group) {
-		values := []jen.Code{jen.Id("Steps").Op(":").Lit(1), jen.Id("Batch").Op(":").Qual(mp, "LatentRows").Call(jen.Id("z"), jen.Id("maxBatch"), jen.Id("latentSize"))}
+	comment(f, "Likelihood gives what the decoder writes from latent vectors z [n, latentSize]%s, n from 1 to the batch of the spec: %s, [n, vectorSize]. The slice is overwritten by the next call of a method.", e.withLabels(" and labels [n]"), what)
+	f.Add(self()).Id("Likelihood").Params(jen.Id("z").Index().Float32(), e.runtimeLabels()).Params(jen.Index().Float32(), jen.Error()).BlockFunc(func(g *jen.Group) {
+		values := []jen.Code{jen.Id("Steps").Op(":").Lit(1), jen.Id("Batch").Op(":").Len(jen.Id("z")).Op("/").Id("latentSize")}
+		faults := []jen.Code{rows(jen.Id("maxBatch"))}
 		if e.conditional() {
 			values = append(values, jen.Id("Labels").Op(":").Id("labels"))
+			faults = append(faults, e.checkLabels(jen.Id("labels"), jen.Id("b").Dot("Batch")))
 		}
 		g.Id("b").Op(":=").Qual(mp, "Batch").Values(values...)
-		g.Add(e.checkLabels(jen.Id("labels"), jen.Id("b").Dot("Batch")))
-		g.Id("m").Dot("allocate").Call()
+		add(g, e.enter("Likelihood", e.first(faults[0], faults[1:]...), "slice"))
 		g.Copy(e.output(build.SampleTarget, "m"), jen.Id("z"))
 		g.Id("m").Dot("decode").Call(jen.Op("&").Id("b"))
 		g.Id("x").Op(":=").Add(upTo(last, jen.Id("b").Dot("Batch").Op("*").Id("vectorSize")))
 		if e.spec.Likelihood.Kind == "bernoulli" {
 			g.Qual(e.kernel(), "Sigmoid").Call(jen.Id("x"), jen.Id("x"), jen.Len(jen.Id("x")))
 		}
-		g.Return(jen.Id("x"))
+		g.Return(jen.Id("x"), jen.Nil())
 	})
 	f.Line()
 }
@@ -170,14 +176,18 @@ func (e *emitter) begin(f *jen.File) {
 		}
 		fn.nodes(group)
 	}
+	faults := []jen.Code{jen.Qual(e.modelPkg(), "CheckWhole").Call(jen.Lit("latent vector"), jen.Id("z"), jen.Id("d").Dot("batch"), jen.Id("latentSize"))}
+	if e.conditional() {
+		faults = append(faults, e.checkLabels(jen.Id("labels"), jen.Id("d").Dot("batch")))
+	}
 	comment(f, "Begin begins the sentences that are written from latent vectors z [batch, latentSize]%s.", e.withLabels(" and labels [batch]"))
-	f.Func().Params(jen.Id("d").Op("*").Id("Decoder")).Id("Begin").Params(append([]jen.Code{jen.Id("z").Index().Float32()}, e.labelParam()...)...).Block(append([]jen.Code{
-		jen.If(jen.Len(jen.Id("z")).Op("!=").Id("d").Dot("batch").Op("*").Id("latentSize")).Block(
-			jen.Panic(jen.Qual("fmt", "Sprintf").Call(jen.Lit(e.spec.Name+": the decoder is for %d latent vectors of %d numbers, Begin got %d numbers"), jen.Id("d").Dot("batch"), jen.Id("latentSize"), jen.Len(jen.Id("z"))))),
-		e.checkLabels(jen.Id("labels"), jen.Id("d").Dot("batch")),
-		jen.Id("d").Dot("Reset").Call(),
-		jen.Line(),
-	}, fn.block()...)...)
+	f.Func().Params(jen.Id("d").Op("*").Id("Decoder")).Id("Begin").Params(jen.Id("z").Index().Float32(), e.runtimeLabels()).Error().BlockFunc(func(g *jen.Group) {
+		add(g, e.enterDecoder("Begin", e.first(faults[0], faults[1:]...)))
+		g.Id("d").Dot("Reset").Call()
+		g.Line()
+		add(g, fn.block())
+		g.Return(jen.Nil())
+	})
 	f.Line()
 }
 

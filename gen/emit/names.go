@@ -17,18 +17,19 @@ var (
 	}
 	declared = []string{
 		"Decoder", "Load", "Model", "New", "NewSeeded", "Params", "Parse", "Program", "SourceTokenizer", "Tokenizer",
-		"acts", "annealing", "at", "beginToken", "beta", "chunk", "criticSteps", "decodeActs", "defaultSeed", "discriminatorActs", "discriminatorLines", "discriminatorNoise", "empty", "encodeActs",
+		"acts", "annealing", "at", "beginToken", "beta", "characters", "check", "chunk", "criticSteps", "decodeActs", "defaultSeed", "discriminatorActs", "discriminatorLines", "discriminatorNoise", "empty", "encodeActs",
 		"encoderParams", "flatParams", "generatorActs", "generatorNoise", "generatorParams", "headStart", "info", "judgeActs", "kvCache", "makerActs", "maxBatch", "maxSourceSteps", "maxSteps", "merges",
 		"mixing", "newActs", "newDecodeActs", "newDiscriminatorActs", "newEncodeActs", "newGeneratorActs", "newJudgeActs", "newKVCache", "newMakerActs", "newRelaxedActs", "newState", "noise",
-		"paramCount", "policyLines", "pretrainingSteps", "relaxedActs", "rollouts", "sourcemerges", "sourcewords", "state", "words",
+		"paramCount", "policyLines", "pretrainingSteps", "relaxedActs", "rollouts", "sourceCharacters", "sourcemerges", "sourcewords", "state", "words",
 	}
 	ofModel = []string{
-		"acts", "allocate", "average", "backward", "check", "cool", "decode", "decoderOptimizer", "discriminated", "discriminating", "discriminatorBackward", "discriminatorForward", "discriminatorLoss",
-		"discriminatorOptimizer", "draw", "drawn", "dropKey", "dropRate", "duel", "encode", "encoderOptimizer", "encoderSteps", "forward", "generating", "generatorBackward", "generatorForward",
-		"generatorLoss", "generatorOptimizer", "grads", "inTraining", "initialize", "inverseTemperature", "judge", "judging", "klWeight", "lines", "loss", "maker", "making", "noiseKey", "ones",
-		"optimizer", "params", "relaxedBackward", "relaxedForward", "relaxedLoss", "relaxing", "rewards", "seed", "state", "step", "training", "updates", "verdicts", "weighed",
+		"acts", "allocate", "average", "averaged", "backward", "cool", "decode", "decoderOptimizer", "discriminated", "discriminating", "discriminatorBackward", "discriminatorForward", "discriminatorGradients", "discriminatorLoss",
+		"discriminatorOptimizer", "draw", "drawn", "dropKey", "dropRate", "duel", "encode", "encoderOptimizer", "encoderSteps", "enter", "forward", "generating", "generatorBackward", "generatorForward", "generatorGradients",
+		"generatorLoss", "generatorOptimizer", "gradients", "grads", "guard", "inTraining", "initialize", "inverseTemperature", "judge", "judgeAll", "judging", "klWeight", "lines", "loss", "lossAndGradients", "makeAll", "maker", "making", "newDecoder", "noiseKey", "ones",
+		"optimizer", "params", "relaxedBackward", "relaxedForward", "relaxedGradients", "relaxedLoss", "relaxing", "rewards", "seed", "state", "step", "stepDiscriminator", "stepGenerator", "stepLikelihood", "stepPolicy", "stepRelaxed",
+		"training", "updates", "verdicts", "weighed", "weights",
 	}
-	ofDecoder = []string{"acts", "batch", "encodeActs", "kv", "length", "params", "positions", "source", "sourceSteps", "state"}
+	ofDecoder = []string{"acts", "batch", "encodeActs", "feed", "guard", "kv", "length", "params", "positions", "source", "sourceSteps", "state"}
 	// inFunctions are the parameters, results and short names of functions that are written from graphs.
 	inFunctions = []string{"a", "b", "p", "g", "m", "d", "s", "t", "l", "kv", "steps", "sourceSteps", "source", "batch", "rows", "tokens", "positions", "train"}
 )

@@ -47,7 +47,7 @@ func (e *emitter) initialize(f *jen.File) {
 	pkg := e.path("initialize")
 	comment(f, "initialize draws the initial parameters. Each tensor has a stream of random numbers of its own, so that the numbers do not depend on the order.")
 	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("initialize").Params().BlockFunc(func(g *jen.Group) {
-		g.Id("p").Op(":=").Op("&").Id("m").Dot("Params")
+		g.Id("p").Op(":=").Op("&").Id("m").Dot("weights")
 		g.Id("stream").Op(":=").Uint64().Call(jen.Lit(0))
 		g.Id("next").Op(":=").Func().Params().Uint64().Block(jen.Id("stream").Op("++"), jen.Return(jen.Id("stream")))
 		e.eachParam(g, "p", e.scopes(), func(g *jen.Group, p *build.Param, field *jen.Statement, _ jen.Code) {
@@ -192,21 +192,14 @@ func (e *emitter) train(f *jen.File) {
 	self := func() *jen.Statement { return jen.Func().Params(jen.Id("m").Op("*").Id("Model")) }
 	s := e.spec
 
+	stepped := func() *jen.Statement {
+		return jen.Params(jen.List(jen.Id("loss"), jen.Id("norm")).Float64(), jen.Err().Error())
+	}
 	comment(f, "TrainStep makes one training step on a %s, at the given rate. It gives the mean loss in nats a %s before the update and the norm of the gradient before clipping. If either is not finite, the parameters stay as they were.", e.material(), e.unit())
-	f.Add(self()).Id("TrainStep").Params(jen.Id("b").Op("*").Qual(mp, "Batch"), jen.Id("rate").Float64()).Params(jen.List(jen.Id("loss"), jen.Id("norm")).Float64()).BlockFunc(func(g *jen.Group) {
-		g.Id("loss").Op("=").Id("m").Dot("Gradients").Call(jen.Id("b"))
-		scale := jen.Code(jen.Lit(1))
-		if s.Clip.Norm > 0 {
-			g.List(jen.Id("norm"), jen.Id("scale")).Op(":=").Qual(e.path("optim"), "ClipNorm").Call(jen.Id("m").Dot("grads"), jen.Lit(s.Clip.Norm))
-			scale = jen.Id("scale")
-		} else {
-			g.Id("norm").Op("=").Qual(e.path("optim"), "Norm").Call(jen.Id("m").Dot("grads"))
-		}
-		g.If(jen.Op("!").Qual(e.path("optim"), "Finite").Call(jen.Id("loss"), jen.Id("norm"))).Block(jen.Return(jen.Id("loss"), jen.Id("norm")))
-		if s.Clip.Value > 0 {
-			g.Qual(e.path("optim"), "ClipValue").Call(jen.Id("m").Dot("grads"), scale, jen.Lit(s.Clip.Value))
-			scale = jen.Lit(1)
-		}
+	f.Add(self()).Id("TrainStep").Params(jen.Id("b").Op("*").Qual(mp, "Batch"), jen.Id("rate").Float64()).Add(stepped()).BlockFunc(func(g *jen.Group) {
+		add(g, e.enter("TrainStep", e.checked(), "number", "number"))
+		g.Id("loss").Op("=").Id("m").Dot("lossAndGradients").Call(jen.Id("b"))
+		scale := e.clipped(g, "loss", jen.Id("m").Dot("grads"))
 		g.Id("m").Dot("step").Op("++")
 		if e.encoderFirst() {
 			e.encoderUpdate(g, scale)
@@ -215,7 +208,7 @@ func (e *emitter) train(f *jen.File) {
 		} else {
 			g.Id("m").Dot("optimizer").Dot("Step").Call(jen.Id("m").Dot("params"), jen.Id("m").Dot("grads"), jen.Id("rate"), scale, jen.Id("m").Dot("step"))
 		}
-		g.Return(jen.Id("loss"), jen.Id("norm"))
+		g.Return(jen.Id("loss"), jen.Id("norm"), jen.Nil())
 	})
 	f.Line()
 	e.encoderStep(f)
@@ -230,9 +223,14 @@ func (e *emitter) train(f *jen.File) {
 		window = "batch"
 		more = " It is the negative evidence lower bound with the divergence weighted and with free bits, as the spec and the step say."
 	}
-	comment(f, "Gradients computes the mean loss of a %s in nats a %s and its gradient, into m.Grads%s.%s", window, e.unit(), carries, more)
-	f.Add(self()).Id("Gradients").Params(jen.Id("b").Op("*").Qual(mp, "Batch")).Float64().BlockFunc(func(g *jen.Group) {
-		g.Id("m").Dot("check").Call(jen.Id("b"))
+	comment(f, "Gradients computes the mean loss of a %s in nats a %s and its gradient, which Grads gives%s.%s", window, e.unit(), carries, more)
+	f.Add(self()).Id("Gradients").Params(jen.Id("b").Op("*").Qual(mp, "Batch")).Params(jen.Id("loss").Float64(), jen.Err().Error()).BlockFunc(func(g *jen.Group) {
+		add(g, e.enter("Gradients", e.checked(), "number"))
+		g.Return(jen.Id("m").Dot("lossAndGradients").Call(jen.Id("b")), jen.Nil())
+	})
+	f.Line()
+	comment(f, "lossAndGradients is Gradients of a batch that has been checked.")
+	f.Add(self()).Id("lossAndGradients").Params(jen.Id("b").Op("*").Qual(mp, "Batch")).Float64().BlockFunc(func(g *jen.Group) {
 		g.Id("m").Dot("training").Op("=").True()
 		if s.Latent != nil {
 			g.Id("m").Dot("klWeight").Op("=").Add(e.weight())
@@ -253,13 +251,13 @@ func (e *emitter) train(f *jen.File) {
 		without = "dropout and label smoothing"
 	}
 	comment(f, "Loss gives the mean loss of a %s in nats a %s, without %s%s.%s", window, e.unit(), without, carries, more)
-	f.Add(self()).Id("Loss").Params(jen.Id("b").Op("*").Qual(mp, "Batch")).Float64().BlockFunc(func(g *jen.Group) {
-		g.Id("m").Dot("check").Call(jen.Id("b"))
+	f.Add(self()).Id("Loss").Params(jen.Id("b").Op("*").Qual(mp, "Batch")).Params(jen.Id("loss").Float64(), jen.Err().Error()).BlockFunc(func(g *jen.Group) {
+		add(g, e.enter("Loss", e.checked(), "number"))
 		if s.Latent != nil {
 			g.Id("m").Dot("klWeight").Op("=").Lit(1)
 		}
 		g.Id("m").Dot("forward").Call(jen.Id("b"))
-		g.Return(jen.Id("m").Dot("loss").Call(jen.Id("b"), jen.False()))
+		g.Return(jen.Id("m").Dot("loss").Call(jen.Id("b"), jen.False()), jen.Nil())
 	})
 	f.Line()
 
@@ -267,24 +265,26 @@ func (e *emitter) train(f *jen.File) {
 		e.logits(f, carries)
 	}
 
-	check := "Check"
-	if s.Kind == "attention" || s.Latent != nil {
-		check = "CheckPadded"
-	}
-	comment(f, "check panics when b does not fit the model, which is a mistake of the program, and makes the memory for the first %s.", window)
-	f.Add(self()).Id("check").Params(jen.Id("b").Op("*").Qual(mp, "Batch")).BlockFunc(func(g *jen.Group) {
+	comment(f, "check reports what of b does not fit the model.")
+	f.Func().Id("check").Params(jen.Id("b").Op("*").Qual(mp, "Batch")).Error().BlockFunc(func(g *jen.Group) {
+		check := "Check"
+		if s.Kind == "attention" || s.Latent != nil {
+			check = "CheckPadded"
+		}
+		all := []jen.Code{jen.Id("b").Dot(check).Call(jen.Id("maxSteps"), jen.Id("maxBatch"), jen.Id("vocab"))}
 		if s.Vectors != nil {
-			g.Id("b").Dot("CheckVectors").Call(jen.Id("maxBatch"), jen.Id("vectorSize"))
-		} else {
-			g.Id("b").Dot(check).Call(jen.Id("maxSteps"), jen.Id("maxBatch"), jen.Id("vocab"))
+			all = []jen.Code{jen.Id("b").Dot("CheckVectors").Call(jen.Id("maxBatch"), jen.Id("vectorSize"))}
 		}
 		if s.Source != nil {
-			g.Id("b").Dot("CheckSource").Call(jen.Id("maxSourceSteps"), jen.Lit(s.Source.Tokenizer.Vocab))
+			all = append(all, jen.Id("b").Dot("CheckSource").Call(jen.Id("maxSourceSteps"), e.sourceVocab()))
 		}
-		g.Add(e.checkLabels(jen.Id("b").Dot("Labels"), jen.Id("b").Dot("Batch")))
-		g.Id("m").Dot("allocate").Call()
+		if e.conditional() {
+			all = append(all, e.checkLabels(jen.Id("b").Dot("Labels"), jen.Id("b").Dot("Batch")))
+		}
+		checks(g, all...)
 	})
 	f.Line()
+	e.entry(f)
 
 	plural := ""
 	if e.encoderFirst() {
@@ -301,7 +301,7 @@ func (e *emitter) train(f *jen.File) {
 		{"State is the state that is carried from one window to the next.", "State", nil, jen.Index().Float32(), []jen.Code{jen.Id("m").Dot("allocate").Call(), jen.Return(jen.Id("m").Dot("state").Dot("flat"))}},
 		{"State is nothing: no state is carried from one window to the next.", "State", nil, jen.Index().Float32(), []jen.Code{jen.Return(jen.Nil())}},
 		{"Slots lists the arrays of the optimizer" + plural + ".", "Slots", nil, jen.Index().Qual(mp, "Slot"), []jen.Code{jen.Id("m").Dot("allocate").Call(), jen.Return(e.slots())}},
-		{"Info tells what the model is.", "Info", nil, jen.Op("*").Qual(mp, "Info"), []jen.Code{jen.Return(jen.Op("&").Id("info"))}},
+		{infoDoc, "Info", nil, jen.Op("*").Qual(mp, "Info"), []jen.Code{jen.Return(jen.Id("info").Dot("Clone").Call())}},
 	}
 	for i, x := range small {
 		if x.name == "State" && e.carries() != (i == 2) {
@@ -330,10 +330,36 @@ func (e *emitter) logits(f *jen.File, carries string) {
 		}
 	}
 	comment(f, "Logits gives the logits [steps, batch, vocab] %s, without dropout%s. The slice is overwritten by the next call.", what, carries)
-	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("Logits").Params(jen.Id("b").Op("*").Qual(mp, "Batch")).Index().Float32().Block(
-		append(append([]jen.Code{jen.Id("m").Dot("check").Call(jen.Id("b"))}, forward...),
-			jen.Return(jen.Id("m").Dot("acts").Dot("logits").Index(jen.Empty(), jen.Id("b").Dot("Steps").Op("*").Id("b").Dot("Batch").Op("*").Id("vocab"))))...)
+	f.Add(e.self()).Id("Logits").Params(jen.Id("b").Op("*").Qual(mp, "Batch")).Params(jen.Index().Float32(), jen.Error()).BlockFunc(func(g *jen.Group) {
+		add(g, e.enter("Logits", e.checked(), "slice"))
+		add(g, forward)
+		g.Return(jen.Id("m").Dot("acts").Dot("logits").Index(jen.Empty(), jen.Id("b").Dot("Steps").Op("*").Id("b").Dot("Batch").Op("*").Id("vocab")), jen.Nil())
+	})
 	f.Line()
+}
+
+// infoDoc is the comment on Info.
+const infoDoc = "Info tells what the model is. It is a copy."
+
+// checked is the check of a batch b.
+func (e *emitter) checked() jen.Code { return jen.Id("check").Call(jen.Id("b")) }
+
+// sourceVocab is the number of tokens of the source.
+func (e *emitter) sourceVocab() jen.Code { return jen.Lit(e.spec.Source.Tokenizer.Vocab) }
+
+// checks emits checks one behind the other, as the body of a function that returns the first fault.
+func checks(g *jen.Group, all ...jen.Code) {
+	for _, c := range all[:len(all)-1] {
+		g.If(jen.Err().Op(":=").Add(c), jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Err()))
+	}
+	g.Return(all[len(all)-1])
+}
+
+// add adds statements to a block.
+func add(g *jen.Group, body []jen.Code) {
+	for _, c := range body {
+		g.Add(c)
+	}
 }
 
 func (e *emitter) info(f *jen.File) {

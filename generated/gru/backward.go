@@ -8,9 +8,9 @@ import (
 )
 
 // backward computes the gradient of the mean loss with respect to every parameter, from the last layer to the
-// first, into m.Grads. It reads what forward and loss left in m.acts.
+// first, into m.gradients. It reads what forward and loss left in m.acts.
 func (m *Model) backward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	rows := b.Steps * b.Batch
 
 	// gru.yaml:10 out

@@ -17,7 +17,7 @@ func (m *Model) discriminatorForward(b *model.Batch) {
 
 // discriminatorForwardMade writes relaxed lines.
 func (m *Model) discriminatorForwardMade(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 
 	// gumbelgan.yaml:9 numbers
@@ -73,7 +73,7 @@ func (m *Model) discriminatorForwardMade(b *model.Batch) {
 
 // discriminatorForwardReal judges the lines of b.Targets.
 func (m *Model) discriminatorForwardReal(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -122,7 +122,7 @@ func (m *Model) discriminatorForwardReal(b *model.Batch) {
 
 // discriminatorForwardFake judges the lines that the generator wrote.
 func (m *Model) discriminatorForwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -189,7 +189,7 @@ func (m *Model) discriminatorLoss(b *model.Batch) (loss float64) {
 }
 
 // discriminatorBackward computes the gradient of the discriminator's loss with respect to its parameters, into
-// m.Grads. The generator's stay.
+// m.gradients. The generator's stay.
 func (m *Model) discriminatorBackward(b *model.Batch) {
 	m.discriminatorBackwardLoss(b)
 	m.discriminatorBackwardFake(b)
@@ -217,7 +217,7 @@ func (m *Model) discriminatorBackwardLoss(b *model.Batch) {
 
 // discriminatorBackwardFake goes back through the verdicts on the lines that the generator wrote.
 func (m *Model) discriminatorBackwardFake(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -280,7 +280,7 @@ func (m *Model) discriminatorBackwardFake(b *model.Batch) {
 
 // discriminatorBackwardReal goes back through the verdicts on the lines of b.Targets.
 func (m *Model) discriminatorBackwardReal(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 

@@ -16,7 +16,7 @@ func (m *Model) relaxedForward(b *model.Batch) {
 
 // relaxedForwardMade writes relaxed lines.
 func (m *Model) relaxedForwardMade(b *model.Batch) {
-	p, a := &m.Params, &m.relaxing
+	p, a := &m.weights, &m.relaxing
 	steps, batch := b.Steps, b.Batch
 
 	// gumbelgan.yaml:9 numbers
@@ -92,7 +92,7 @@ func (m *Model) relaxedForwardMade(b *model.Batch) {
 
 // relaxedForwardFake judges the lines that the generator wrote.
 func (m *Model) relaxedForwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.relaxing
+	p, a := &m.weights, &m.relaxing
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -156,7 +156,7 @@ func (m *Model) relaxedLoss(b *model.Batch) (loss float64) {
 }
 
 // relaxedBackward computes the gradient of the generator's loss with respect to the generator's parameters, into
-// m.Grads: through the discriminator, whose parameters stay, and through the tokens that were written.
+// m.gradients: through the discriminator, whose parameters stay, and through the tokens that were written.
 func (m *Model) relaxedBackward(b *model.Batch) {
 	a := &m.relaxing
 	rows := b.Steps * b.Batch
@@ -177,7 +177,7 @@ func (m *Model) relaxedBackward(b *model.Batch) {
 
 // relaxedBackwardFake goes back through the verdicts on the lines that the generator wrote.
 func (m *Model) relaxedBackwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.relaxing
+	p, a := &m.weights, &m.relaxing
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -221,7 +221,7 @@ func (m *Model) relaxedBackwardFake(b *model.Batch) {
 
 // relaxedBackwardMade goes back through the lines that were written, from their last token to the first.
 func (m *Model) relaxedBackwardMade(b *model.Batch) {
-	g, a := &m.Grads, &m.relaxing
+	g, a := &m.gradients, &m.relaxing
 	batch := b.Batch
 	rows := b.Steps * batch
 
@@ -256,7 +256,7 @@ func (m *Model) relaxedBackwardMade(b *model.Batch) {
 
 // generatorRelaxedBackwardMade computes the gradients of generator and of what it reads.
 func (m *Model) generatorRelaxedBackwardMade(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.relaxing
+	p, g, a := &m.weights, &m.gradients, &m.relaxing
 	steps, batch := b.Steps, b.Batch
 
 	// tableTPacked = tableᵀ, packed once for all steps   [32, 5024]

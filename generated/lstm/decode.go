@@ -3,25 +3,37 @@
 package lstm
 
 import (
-	"fmt"
-
 	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
 // Decoder runs the model one token at a time, for a number of sequences side by side. It reads the model's
-// parameters and has all other memory to itself.
+// parameters and has all other memory to itself. A decoder serves one goroutine at a time, as the model does.
 type Decoder struct {
 	params *Params
 	acts   decodeActs
 	state  state
 	batch  int
+	guard  model.Guard
 }
 
-// NewDecoder makes a decoder for batch sequences, at the start of a text.
-func (m *Model) NewDecoder(batch int) model.Decoder {
+// NewDecoder makes a decoder for batch sequences, at the start of a text; a batch below 1 counts as 1. It may be
+// called from many goroutines.
+func (m *Model) NewDecoder(batch int) *Decoder {
+	d := m.newDecoder(max(1, batch))
+	d.guard.Watch(&m.guard)
+	return d
+}
+
+// MakeDecoder is NewDecoder for the runtime: it makes a model a model.Writer.
+func (m *Model) MakeDecoder(batch int) model.Decoder {
+	return m.NewDecoder(batch)
+}
+
+// newDecoder makes a decoder that a call of the model itself uses.
+func (m *Model) newDecoder(batch int) *Decoder {
 	return &Decoder{
-		params: &m.Params,
+		params: &m.weights,
 		acts:   newDecodeActs(batch),
 		state:  newState(batch),
 		batch:  batch,
@@ -44,22 +56,27 @@ func (d *Decoder) Reset() {
 }
 
 // Reorder makes each sequence i go on from where sequence from[i] is.
-func (d *Decoder) Reorder(from []int) {
+func (d *Decoder) Reorder(from []int) error {
+	if err := d.guard.Enter(info.Name, "Reorder", model.CheckOrder(from, d.batch)); err != nil {
+		return err
+	}
+	defer d.guard.Leave()
 	model.Reorder(d.state.lstm1.h[:d.batch*lstmUnits], from)
 	model.Reorder(d.state.lstm1.c[:d.batch*lstmUnits], from)
 	model.Reorder(d.state.lstm2.h[:d.batch*lstmUnits], from)
 	model.Reorder(d.state.lstm2.c[:d.batch*lstmUnits], from)
+	return nil
 }
 
 // Step feeds one token to each sequence and gives the logits [len(tokens), vocab] of what follows it. The slice
-// is overwritten by the next call.
-func (d *Decoder) Step(tokens []int32) []float32 {
+// is overwritten by the next call. Tokens that do not fit are an error, and leave the decoder as it was.
+func (d *Decoder) Step(tokens []int32) ([]float32, error) {
+	if err := d.guard.Enter(info.Name, "Step", model.CheckStep(tokens, d.batch, vocab)); err != nil {
+		return nil, err
+	}
+	defer d.guard.Leave()
 	p, a, s := d.params, &d.acts, &d.state
 	batch := len(tokens)
-
-	if len(tokens) != d.batch {
-		panic(fmt.Sprintf("lstm: the decoder is for %d sequences, Step got %d tokens", d.batch, len(tokens)))
-	}
 
 	// lstm.yaml:8 embed
 	// x = table[tokens]   [batch, 128]
@@ -97,7 +114,7 @@ func (d *Decoder) Step(tokens []int32) []float32 {
 	// logits = h·w + b   [batch, 96]
 	kernel.GemmNN(a.logits, a.lstm2.h, p.Out.W, batch, vocab, lstmUnits, kernel.Bias(p.Out.B))
 
-	return a.logits
+	return a.logits, nil
 }
 
 // decodeActs is what a decoding step computes. Fields share memory where the life of one ends before that of the

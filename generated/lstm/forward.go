@@ -10,7 +10,7 @@ import (
 // forward runs a window of text through the network and keeps what backward needs. b.Tokens is time-major,
 // [steps, batch]; the logits are left in m.acts.logits, [steps, batch, vocab].
 func (m *Model) forward(b *model.Batch) {
-	p, a, s := &m.Params, &m.acts, &m.state
+	p, a, s := &m.weights, &m.acts, &m.state
 	rows := b.Steps * b.Batch
 
 	// lstm.yaml:8 embed

@@ -10,7 +10,7 @@ import (
 // forward runs a window of text through the network and keeps what backward needs. b.Tokens is time-major,
 // [steps, batch]; the logits are left in m.acts.logits, [steps, batch, vocab].
 func (m *Model) forward(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	rows := b.Steps * b.Batch
 
 	// rnn.yaml:8 embed
@@ -27,7 +27,7 @@ func (m *Model) forward(b *model.Batch) {
 
 // rnnForward runs rnn.
 func (m *Model) rnnForward(b *model.Batch) {
-	p, a, s := &m.Params, &m.acts, &m.state
+	p, a, s := &m.weights, &m.acts, &m.state
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 

@@ -16,7 +16,7 @@ func (m *Model) discriminatorForward(b *model.Batch) {
 
 // discriminatorForwardReal judges the lines of b.Targets.
 func (m *Model) discriminatorForwardReal(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 
 	// seqgan.yaml:15 seen
@@ -44,7 +44,7 @@ func (m *Model) discriminatorForwardReal(b *model.Batch) {
 
 // filtersDiscriminatorForwardReal runs filters.
 func (m *Model) filtersDiscriminatorForwardReal(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -90,7 +90,7 @@ func (m *Model) filtersDiscriminatorForwardReal(b *model.Batch) {
 
 // passDiscriminatorForwardReal runs pass.
 func (m *Model) passDiscriminatorForwardReal(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	batch := b.Batch
 
 	// passRealH = relu(maxPoolReal·w + b)   [batch, 160]
@@ -111,7 +111,7 @@ func (m *Model) passDiscriminatorForwardReal(b *model.Batch) {
 
 // discriminatorForwardFake judges the lines that the generator wrote.
 func (m *Model) discriminatorForwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 
 	// seqgan.yaml:15 seen
@@ -139,7 +139,7 @@ func (m *Model) discriminatorForwardFake(b *model.Batch) {
 
 // filtersDiscriminatorForwardFake runs filters.
 func (m *Model) filtersDiscriminatorForwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -185,7 +185,7 @@ func (m *Model) filtersDiscriminatorForwardFake(b *model.Batch) {
 
 // passDiscriminatorForwardFake runs pass.
 func (m *Model) passDiscriminatorForwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	batch := b.Batch
 
 	// passFakeH = relu(maxPoolFake·w + b)   [batch, 160]
@@ -227,7 +227,7 @@ func (m *Model) discriminatorLoss(b *model.Batch) (loss float64) {
 }
 
 // discriminatorBackward computes the gradient of the discriminator's loss with respect to its parameters, into
-// m.Grads. The generator's stay.
+// m.gradients. The generator's stay.
 func (m *Model) discriminatorBackward(b *model.Batch) {
 	m.discriminatorBackwardLoss(b)
 	m.discriminatorBackwardFake(b)
@@ -255,7 +255,7 @@ func (m *Model) discriminatorBackwardLoss(b *model.Batch) {
 
 // discriminatorBackwardFake goes back through the verdicts on the lines that the generator wrote.
 func (m *Model) discriminatorBackwardFake(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 
 	// seqgan.yaml:20 verdict
@@ -294,7 +294,7 @@ func (m *Model) discriminatorBackwardFake(b *model.Batch) {
 
 // passDiscriminatorBackwardFake computes the gradients of pass and of what it reads.
 func (m *Model) passDiscriminatorBackwardFake(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	batch := b.Batch
 
 	// dpassFakeGate = dpassFake ∘ passFakeChange   [batch, 160]
@@ -337,7 +337,7 @@ func (m *Model) passDiscriminatorBackwardFake(b *model.Batch) {
 // filtersWindows5DiscriminatorBackwardFake computes the gradients of the filters over windows of 5 steps of
 // filters.
 func (m *Model) filtersWindows5DiscriminatorBackwardFake(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -363,7 +363,7 @@ func (m *Model) filtersWindows5DiscriminatorBackwardFake(b *model.Batch) {
 // filtersWindows4DiscriminatorBackwardFake computes the gradients of the filters over windows of 4 steps of
 // filters.
 func (m *Model) filtersWindows4DiscriminatorBackwardFake(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -392,7 +392,7 @@ func (m *Model) filtersWindows4DiscriminatorBackwardFake(b *model.Batch) {
 // filtersWindows3DiscriminatorBackwardFake computes the gradients of the filters over windows of 3 steps of
 // filters.
 func (m *Model) filtersWindows3DiscriminatorBackwardFake(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -421,7 +421,7 @@ func (m *Model) filtersWindows3DiscriminatorBackwardFake(b *model.Batch) {
 // filtersWindows2DiscriminatorBackwardFake computes the gradients of the filters over windows of 2 steps of
 // filters.
 func (m *Model) filtersWindows2DiscriminatorBackwardFake(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -450,7 +450,7 @@ func (m *Model) filtersWindows2DiscriminatorBackwardFake(b *model.Batch) {
 // filtersWindows1DiscriminatorBackwardFake computes the gradients of the filters over windows of 1 step of
 // filters.
 func (m *Model) filtersWindows1DiscriminatorBackwardFake(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	rows := b.Steps * b.Batch
 
 	// dfiltersFakeZ1 = [filtersFakeFiltered1 > 0] ∘ dfiltersFakeFiltered1   [steps, batch, 32]
@@ -468,7 +468,7 @@ func (m *Model) filtersWindows1DiscriminatorBackwardFake(b *model.Batch) {
 
 // discriminatorBackwardReal goes back through the verdicts on the lines of b.Targets.
 func (m *Model) discriminatorBackwardReal(b *model.Batch) {
-	g, a := &m.Grads, &m.discriminating
+	g, a := &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 
 	// seqgan.yaml:20 verdict
@@ -499,7 +499,7 @@ func (m *Model) discriminatorBackwardReal(b *model.Batch) {
 
 // verdictDiscriminatorBackwardReal computes the gradients of verdict and of what it reads.
 func (m *Model) verdictDiscriminatorBackwardReal(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	batch := b.Batch
 
 	// db2 = Σ rows of dverdictReal   [1]
@@ -517,7 +517,7 @@ func (m *Model) verdictDiscriminatorBackwardReal(b *model.Batch) {
 
 // passDiscriminatorBackwardReal computes the gradients of pass and of what it reads.
 func (m *Model) passDiscriminatorBackwardReal(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	batch := b.Batch
 
 	// dpassRealGate = dpassReal ∘ passRealChange   [batch, 160]
@@ -566,7 +566,7 @@ func (m *Model) passDiscriminatorBackwardReal(b *model.Batch) {
 // filtersWindows5DiscriminatorBackwardReal computes the gradients of the filters over windows of 5 steps of
 // filters.
 func (m *Model) filtersWindows5DiscriminatorBackwardReal(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -595,7 +595,7 @@ func (m *Model) filtersWindows5DiscriminatorBackwardReal(b *model.Batch) {
 // filtersWindows4DiscriminatorBackwardReal computes the gradients of the filters over windows of 4 steps of
 // filters.
 func (m *Model) filtersWindows4DiscriminatorBackwardReal(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -627,7 +627,7 @@ func (m *Model) filtersWindows4DiscriminatorBackwardReal(b *model.Batch) {
 // filtersWindows3DiscriminatorBackwardReal computes the gradients of the filters over windows of 3 steps of
 // filters.
 func (m *Model) filtersWindows3DiscriminatorBackwardReal(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -659,7 +659,7 @@ func (m *Model) filtersWindows3DiscriminatorBackwardReal(b *model.Batch) {
 // filtersWindows2DiscriminatorBackwardReal computes the gradients of the filters over windows of 2 steps of
 // filters.
 func (m *Model) filtersWindows2DiscriminatorBackwardReal(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -691,7 +691,7 @@ func (m *Model) filtersWindows2DiscriminatorBackwardReal(b *model.Batch) {
 // filtersWindows1DiscriminatorBackwardReal computes the gradients of the filters over windows of 1 step of
 // filters.
 func (m *Model) filtersWindows1DiscriminatorBackwardReal(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	rows := b.Steps * b.Batch
 
 	// dfiltersRealZ1 = [filtersRealFiltered1 > 0] ∘ dfiltersRealFiltered1   [steps, batch, 32]

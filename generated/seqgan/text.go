@@ -3,6 +3,8 @@
 package seqgan
 
 import (
+	"context"
+
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
 	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/model"
@@ -31,20 +33,25 @@ func Parse(data []byte) (*Model, error) {
 	return m, nil
 }
 
-// Sample writes n lines, each token as likely as the model says, its logits divided by the temperature. Line i
-// of a seed is the same for any n.
-func (m *Model) Sample(n int, temperature float64, seed uint64) []string {
-	var lines []string
-	for _, tokens := range policy.Sample(m, n, temperature, seed) {
-		lines = append(lines, Tokenizer.Decode(tokens))
+// Sample writes n lines, each token as likely as the model says, its logits divided by the temperature, which is
+// above 0. Line i of a seed is the same for any n. It may be called from many goroutines, as long as no training
+// runs.
+func (m *Model) Sample(ctx context.Context, n int, temperature float64, seed uint64) ([]string, error) {
+	all, err := policy.Sample(ctx, m, n, temperature, seed)
+	if err != nil {
+		return nil, err
 	}
-	return lines
+	lines := make([]string, len(all))
+	for i, tokens := range all {
+		lines[i] = Tokenizer.Decode(tokens)
+	}
+	return lines, nil
 }
 
 // Program is what the commands of the model's program need of it.
 func Program() model.Program {
 	return model.Program{
-		Info: &info,
+		Info: info.Clone(),
 		New: func(seed uint64) model.LanguageModel {
 			return NewSeeded(seed)
 		},
@@ -52,11 +59,17 @@ func Program() model.Program {
 	}
 }
 
-// Score judges the lines of b.Targets [steps, batch]: a number for each, into verdicts [batch], that is high
+// Judge judges the lines of b.Targets [steps, batch]: a number for each, into verdicts [batch], that is high
 // where the discriminator takes it for one of the text.
-func (m *Model) Score(verdicts []float32, b *model.Batch) {
-	b.CheckLines(maxSteps, maxBatch, vocab)
+func (m *Model) Judge(verdicts []float32, b *model.Batch) error {
+	if err := m.guard.Enter(info.Name, "Judge", model.First(b.CheckLines(maxSteps, maxBatch, vocab), func() error {
+		return model.CheckRoom("verdicts", verdicts, b.Batch, 1)
+	})); err != nil {
+		return err
+	}
+	defer m.guard.Leave()
 	copy(verdicts, m.verdicts(b))
+	return nil
 }
 
 // verdicts are those on the lines of b.Targets, [batch]. The slice is overwritten by the next call.
@@ -70,7 +83,7 @@ func (m *Model) verdicts(b *model.Batch) []float32 {
 
 // judge judges the lines of b.Targets.
 func (m *Model) judge(b *model.Batch) {
-	p, a := &m.Params, &m.judging
+	p, a := &m.weights, &m.judging
 	steps, batch := b.Steps, b.Batch
 
 	// seqgan.yaml:15 seen
@@ -94,7 +107,7 @@ func (m *Model) judge(b *model.Batch) {
 
 // filtersJudge runs filters.
 func (m *Model) filtersJudge(b *model.Batch) {
-	p, a := &m.Params, &m.judging
+	p, a := &m.weights, &m.judging
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -140,7 +153,7 @@ func (m *Model) filtersJudge(b *model.Batch) {
 
 // passJudge runs pass.
 func (m *Model) passJudge(b *model.Batch) {
-	p, a := &m.Params, &m.judging
+	p, a := &m.weights, &m.judging
 	batch := b.Batch
 
 	// passH = relu(maxPool·w + b)   [batch, 160]

@@ -8,9 +8,9 @@ import (
 )
 
 // backward computes the gradient of the mean loss with respect to every parameter, from the last layer to the
-// first, into m.Grads. It reads what forward and loss left in m.acts.
+// first, into m.gradients. It reads what forward and loss left in m.acts.
 func (m *Model) backward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	batch := b.Batch
 	rows := b.Steps * batch
 
@@ -59,7 +59,7 @@ func (m *Model) backward(b *model.Batch) {
 
 // writeStepsBackward computes the gradients of the time steps of write.
 func (m *Model) writeStepsBackward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -104,7 +104,7 @@ func (m *Model) writeStepsBackward(b *model.Batch) {
 
 // writeBeginningBackward computes the gradients of the states and keys that the steps begin from of write.
 func (m *Model) writeBeginningBackward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	batch := b.Batch
 
 	// dz = dlatent·wLatentᵀ   [batch, 32]
@@ -140,7 +140,7 @@ func (m *Model) writeBeginningBackward(b *model.Batch) {
 
 // latentBackward computes the gradients of latent and of what it reads.
 func (m *Model) latentBackward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
 	// dlogvar2 = z − mean   [batch, 32]
@@ -183,7 +183,7 @@ func (m *Model) latentBackward(b *model.Batch) {
 
 // readBackward computes the gradients of read and of what it reads.
 func (m *Model) readBackward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
 	// whTPacked = whᵀ, packed once for all steps   [1024, 256]

@@ -18,7 +18,7 @@ func (m *Model) forward(b *model.Batch) {
 // encode runs the encoder: the distributions of the latent vectors are left in m.acts.latentMean and
 // m.acts.latentLogvar, [batch, latent].
 func (m *Model) encode(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	batch := b.Batch
 
 	// textvae.yaml:12 words
@@ -39,7 +39,7 @@ func (m *Model) encode(b *model.Batch) {
 
 // readEncode runs read.
 func (m *Model) readEncode(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
 	// hStart = 0   [batch, 256]
@@ -97,7 +97,7 @@ func (m *Model) draw(b *model.Batch) {
 
 // decode runs the decoder on m.acts.latentZ.
 func (m *Model) decode(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	rows := b.Steps * b.Batch
 
 	// textvae.yaml:16 again
@@ -122,7 +122,7 @@ func (m *Model) decode(b *model.Batch) {
 
 // writeDecode runs write.
 func (m *Model) writeDecode(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 

@@ -4,21 +4,29 @@ package textvae
 
 import "github.com/gradsmith/gradsmith/runtime/model"
 
-// Encode gives the distributions of the latent vectors of b: their means and the logarithms of their variances,
-// each [batch, latentSize]. The slices are overwritten by the next call of a method.
-func (m *Model) Encode(b *model.Batch) (mean, logvar []float32) {
-	m.check(b)
+// Posterior gives the distributions q(z|x) of the latent vectors of b: their means and the logarithms of their
+// variances, each [batch, latentSize]. The slices are overwritten by the next call of a method.
+func (m *Model) Posterior(b *model.Batch) (mean, logvar []float32, err error) {
+	if err := m.enter("Posterior", check(b)); err != nil {
+		return nil, nil, err
+	}
+	defer m.guard.Leave()
 	m.encode(b)
 	n := b.Batch * latentSize
-	return m.acts.latentMean[:n], m.acts.latentLogvar[:n]
+	return m.acts.latentMean[:n], m.acts.latentLogvar[:n], nil
 }
 
-// Score gives −log p(x|z) in nats for each sentence x of b and its latent vector, a row of z [batch,
-// latentSize]. The slice is overwritten by the next call of a method.
-func (m *Model) Score(b *model.Batch, z []float32) []float32 {
-	m.check(b)
+// Reconstruction gives −log p(x|z) in nats of each sentence x of b, for the latent vector of its row of z
+// [batch, latentSize]. The slice is overwritten by the next call of a method.
+func (m *Model) Reconstruction(b *model.Batch, z []float32) ([]float32, error) {
+	if err := m.enter("Reconstruction", model.First(check(b), func() error {
+		return model.CheckWhole("latent vector", z, b.Batch, latentSize)
+	})); err != nil {
+		return nil, err
+	}
+	defer m.guard.Leave()
 	copy(m.acts.latentZ, z[:b.Batch*latentSize])
 	m.decode(b)
 	m.loss(b, false) // for the loss of each row; the divergence in it is of no meaning
-	return m.acts.sentenceLoss[:b.Batch]
+	return m.acts.sentenceLoss[:b.Batch], nil
 }

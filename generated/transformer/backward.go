@@ -8,9 +8,9 @@ import (
 )
 
 // backward computes the gradient of the mean loss with respect to every parameter, from the last layer to the
-// first, into m.Grads. It reads what forward and loss left in m.acts.
+// first, into m.gradients. It reads what forward and loss left in m.acts.
 func (m *Model) backward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	steps, sourceSteps, batch := b.Steps, b.SourceSteps, b.Batch
 	rows := steps * batch
 
@@ -76,7 +76,7 @@ func (m *Model) writerBackward(b *model.Batch) {
 
 // writerFeedForwardBackward computes the gradients of the feed-forward part of layer l of writer.
 func (m *Model) writerFeedForwardBackward(b *model.Batch, l int) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	rows := b.Steps * b.Batch
 
 	// df = dropout(dx, 0.3)   [steps, batch, 256]
@@ -118,7 +118,7 @@ func (m *Model) writerFeedForwardBackward(b *model.Batch, l int) {
 
 // writerCrossAttentionBackward computes the gradients of the attention to the source of layer l of writer.
 func (m *Model) writerCrossAttentionBackward(b *model.Batch, l int) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	steps, sourceSteps, batch := b.Steps, b.SourceSteps, b.Batch
 	rows := steps * batch
 
@@ -169,7 +169,7 @@ func (m *Model) writerCrossAttentionBackward(b *model.Batch, l int) {
 
 // writerAttentionBackward computes the gradients of the attention of layer l of writer.
 func (m *Model) writerAttentionBackward(b *model.Batch, l int) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	steps, sourceSteps, batch := b.Steps, b.SourceSteps, b.Batch
 	rows := steps * batch
 
@@ -225,7 +225,7 @@ func (m *Model) readerBackward(b *model.Batch) {
 
 // readerFeedForwardBackward computes the gradients of the feed-forward part of layer l of reader.
 func (m *Model) readerFeedForwardBackward(b *model.Batch, l int) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
 	// df = dropout(dx, 0.3)   [sourceSteps, batch, 256]
@@ -267,7 +267,7 @@ func (m *Model) readerFeedForwardBackward(b *model.Batch, l int) {
 
 // readerAttentionBackward computes the gradients of the attention of layer l of reader.
 func (m *Model) readerAttentionBackward(b *model.Batch, l int) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
 	// do = dropout(dxMid2, 0.3)   [sourceSteps, batch, 256]

@@ -10,7 +10,7 @@ import (
 // forward runs a window of text through the network and keeps what backward needs. b.Tokens is time-major,
 // [steps, batch]; the logits are left in m.acts.logits, [steps, batch, vocab].
 func (m *Model) forward(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	steps, sourceSteps, batch := b.Steps, b.SourceSteps, b.Batch
 	rows := steps * batch
 
@@ -59,7 +59,7 @@ func (m *Model) forward(b *model.Batch) {
 
 // readerForward runs each of the layers 1 to 3 of reader.
 func (m *Model) readerForward(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
 	// Layer by layer, from the first to the last.
@@ -134,7 +134,7 @@ func (m *Model) writerForward(b *model.Batch) {
 
 // writerAttentionForward runs the attention of layer l of writer.
 func (m *Model) writerAttentionForward(b *model.Batch, l int) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -168,7 +168,7 @@ func (m *Model) writerAttentionForward(b *model.Batch, l int) {
 
 // writerCrossAttentionForward runs the attention to the source of layer l of writer.
 func (m *Model) writerCrossAttentionForward(b *model.Batch, l int) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	steps, sourceSteps, batch := b.Steps, b.SourceSteps, b.Batch
 	rows := steps * batch
 
@@ -207,7 +207,7 @@ func (m *Model) writerCrossAttentionForward(b *model.Batch, l int) {
 
 // writerFeedForwardForward runs the feed-forward part of layer l of writer.
 func (m *Model) writerFeedForwardForward(b *model.Batch, l int) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	rows := b.Steps * b.Batch
 
 	// n3 = norm3Gain ∘ (xCrossed − mean)/√(var + 1e-05) + norm3Bias   [steps, batch, 256]

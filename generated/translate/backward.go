@@ -8,9 +8,9 @@ import (
 )
 
 // backward computes the gradient of the mean loss with respect to every parameter, from the last layer to the
-// first, into m.Grads. It reads what forward and loss left in m.acts.
+// first, into m.gradients. It reads what forward and loss left in m.acts.
 func (m *Model) backward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 	rows := b.Steps * batch
 
@@ -73,7 +73,7 @@ func (m *Model) backward(b *model.Batch) {
 
 // writerOutputBackward computes the gradients of the output of writer.
 func (m *Model) writerOutputBackward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	rows := b.Steps * b.Batch
 
 	// dy2 = (1 − y2²) ∘ dy   [steps, batch, 384]
@@ -97,7 +97,7 @@ func (m *Model) writerOutputBackward(b *model.Batch) {
 
 // writerStepsBackward computes the gradients of the time steps of writer.
 func (m *Model) writerStepsBackward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	steps, sourceSteps, batch := b.Steps, b.SourceSteps, b.Batch
 	rows := steps * batch
 
@@ -179,7 +179,7 @@ func (m *Model) writerStepsBackward(b *model.Batch) {
 
 // writerBeginningBackward computes the gradients of the states and keys that the steps begin from of writer.
 func (m *Model) writerBeginningBackward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
 	// dwKeys = xᵀ·dkeys   [512, 256]
@@ -210,7 +210,7 @@ func (m *Model) writerBeginningBackward(b *model.Batch) {
 
 // readerFromEndBackward computes the gradients of the pass from the last token to the first of reader.
 func (m *Model) readerFromEndBackward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
 	// whBackTPacked = whBackᵀ, packed once for all steps   [768, 256]
@@ -256,7 +256,7 @@ func (m *Model) readerFromEndBackward(b *model.Batch) {
 
 // readerFromStartBackward computes the gradients of the pass from the first token to the last of reader.
 func (m *Model) readerFromStartBackward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
 	// whTPacked = whᵀ, packed once for all steps   [768, 256]

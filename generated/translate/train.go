@@ -10,20 +10,32 @@ import (
 // TrainStep makes one training step on a window of text, at the given rate. It gives the mean loss in nats a
 // token before the update and the norm of the gradient before clipping. If either is not finite, the parameters
 // stay as they were.
-func (m *Model) TrainStep(b *model.Batch, rate float64) (loss, norm float64) {
-	loss = m.Gradients(b)
+func (m *Model) TrainStep(b *model.Batch, rate float64) (loss, norm float64, err error) {
+	if err := m.enter("TrainStep", check(b)); err != nil {
+		return 0, 0, err
+	}
+	defer m.guard.Leave()
+	loss = m.lossAndGradients(b)
 	norm, scale := optim.ClipNorm(m.grads, 1.0)
 	if !optim.Finite(loss, norm) {
-		return loss, norm
+		return loss, norm, nil
 	}
 	m.step++
 	m.optimizer.Step(m.params, m.grads, rate, scale, m.step)
-	return loss, norm
+	return loss, norm, nil
 }
 
-// Gradients computes the mean loss of a window in nats a token and its gradient, into m.Grads.
-func (m *Model) Gradients(b *model.Batch) float64 {
-	m.check(b)
+// Gradients computes the mean loss of a window in nats a token and its gradient, which Grads gives.
+func (m *Model) Gradients(b *model.Batch) (loss float64, err error) {
+	if err := m.enter("Gradients", check(b)); err != nil {
+		return 0, err
+	}
+	defer m.guard.Leave()
+	return m.lossAndGradients(b), nil
+}
+
+// lossAndGradients is Gradients of a batch that has been checked.
+func (m *Model) lossAndGradients(b *model.Batch) float64 {
 	m.training = true
 	m.forward(b)
 	loss := m.loss(b, true)
@@ -32,27 +44,43 @@ func (m *Model) Gradients(b *model.Batch) float64 {
 	return loss
 }
 
-// Loss gives the mean loss of a window in nats a token, without dropout and label smoothing.
-func (m *Model) Loss(b *model.Batch) float64 {
-	m.check(b)
+// Loss gives the mean loss of a window in nats a token, without dropout.
+func (m *Model) Loss(b *model.Batch) (loss float64, err error) {
+	if err := m.enter("Loss", check(b)); err != nil {
+		return 0, err
+	}
+	defer m.guard.Leave()
 	m.forward(b)
-	return m.loss(b, false)
+	return m.loss(b, false), nil
 }
 
 // Logits gives the logits [steps, batch, vocab] of what follows each token of b, without dropout. The slice is
 // overwritten by the next call.
-func (m *Model) Logits(b *model.Batch) []float32 {
-	m.check(b)
+func (m *Model) Logits(b *model.Batch) ([]float32, error) {
+	if err := m.enter("Logits", check(b)); err != nil {
+		return nil, err
+	}
+	defer m.guard.Leave()
 	m.forward(b)
-	return m.acts.logits[:b.Steps*b.Batch*vocab]
+	return m.acts.logits[:b.Steps*b.Batch*vocab], nil
 }
 
-// check panics when b does not fit the model, which is a mistake of the program, and makes the memory for the
-// first window.
-func (m *Model) check(b *model.Batch) {
-	b.CheckPadded(maxSteps, maxBatch, vocab)
-	b.CheckSource(maxSourceSteps, 8001)
+// check reports what of b does not fit the model.
+func check(b *model.Batch) error {
+	if err := b.CheckPadded(maxSteps, maxBatch, vocab); err != nil {
+		return err
+	}
+	return b.CheckSource(maxSourceSteps, 8001)
+}
+
+// enter begins a call that uses the memory of the model, where there is no fault in its arguments and no other
+// call runs, and makes the memory for the first one.
+func (m *Model) enter(call string, fault error) error {
+	if err := m.guard.Enter(info.Name, call, fault); err != nil {
+		return err
+	}
 	m.allocate()
+	return nil
 }
 
 // Step is the number of training steps done.
@@ -76,9 +104,9 @@ func (m *Model) Slots() []model.Slot {
 	return m.optimizer.Slots()
 }
 
-// Info tells what the model is.
+// Info tells what the model is. It is a copy.
 func (m *Model) Info() *model.Info {
-	return &info
+	return info.Clone()
 }
 
 // info holds what commands and checkpoints ask of a model.

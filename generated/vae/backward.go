@@ -8,9 +8,9 @@ import (
 )
 
 // backward computes the gradient of the mean loss with respect to every parameter, from the last layer to the
-// first, into m.Grads. It reads what forward and loss left in m.acts.
+// first, into m.gradients. It reads what forward and loss left in m.acts.
 func (m *Model) backward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	batch := b.Batch
 
 	// vae.yaml:8 latent
@@ -46,7 +46,7 @@ func (m *Model) backward(b *model.Batch) {
 
 // writeBackward computes the gradients of write and of what it reads.
 func (m *Model) writeBackward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	batch := b.Batch
 
 	// dz = [y > 0] ∘ dy   [batch, 256]
@@ -64,7 +64,7 @@ func (m *Model) writeBackward(b *model.Batch) {
 
 // latentBackward computes the gradients of latent and of what it reads.
 func (m *Model) latentBackward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	batch := b.Batch
 
 	// dlogvar2 = z − mean   [batch, 16]

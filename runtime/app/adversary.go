@@ -13,12 +13,12 @@ import (
 )
 
 // adversaries makes the model with the parameters of a checkpoint.
-func (a *program) adversaries(path string) (model.Dueling, error) {
+func (a *program) adversaries(path string) (model.Adversaries, error) {
 	m, err := a.trained(path, checkpoint.LoadWeights)
 	if err != nil {
 		return nil, err
 	}
-	return m.(model.Dueling), nil
+	return m.(model.Adversaries), nil
 }
 
 // neighbours is the rank of the neighbour that the balls of a manifold reach to (Naeem et al. 2020, section 5).
@@ -69,11 +69,18 @@ near 1. The discriminator's loss and its verdicts are shown beside.`,
 			if set.Labels != nil {
 				kinds = set.Labels[:n]
 			}
-			made := model.Sample(m, n, kinds, seed)
+			made, err := m.Generate(n, kinds, seed)
+			if err != nil {
+				return err
+			}
 			var d model.Duel
 			onReal, onMade := make([]float32, n), make([]float32, n)
-			model.Judge(m, onReal, real, kinds)
-			model.Judge(m, onMade, made, kinds)
+			if err := m.Judge(onReal, real, kinds); err != nil {
+				return err
+			}
+			if err := m.Judge(onMade, made, kinds); err != nil {
+				return err
+			}
 			d.Judged(onReal, onMade, a.Info.Adversary)
 			fit := metric.MeasureManifold(made, real, set.Width, neighbours)
 			out := cmd.OutOrStdout()
@@ -121,8 +128,9 @@ gives the same.` + a.eachLabel("noise"),
 			}
 			var x []float32
 			if err := labels.each(a, cmd.Flags().Changed("label"), func(label int) error {
-				x = append(x, model.Sample(m, number, repeated(label, number), seed)...)
-				return nil
+				made, err := m.Generate(number, repeated(label, number), seed)
+				x = append(x, made...)
+				return err
 			}); err != nil {
 				return err
 			}
@@ -159,7 +167,9 @@ higher the more the vector is like those that the model was trained on.`,
 				return err
 			}
 			verdicts := make([]float32, set.Len())
-			model.Judge(m, verdicts, set.Data, set.Labels)
+			if err := m.Judge(verdicts, set.Data, set.Labels); err != nil {
+				return err
+			}
 			w := bufio.NewWriter(cmd.OutOrStdout())
 			for _, v := range verdicts {
 				fmt.Fprintf(w, "%.6g\n", v)

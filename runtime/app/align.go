@@ -41,15 +41,21 @@ looked. It takes a recurrent decoder with additive or concat attention.
 			if err != nil {
 				return err
 			}
-			dec, ok := lm.(model.Writer).NewDecoder(1).(model.Aligner)
+			dec, ok := lm.(model.Writer).MakeDecoder(1).(model.Aligner)
 			if !ok {
 				return errors.New("this model does not show where it looks: that takes a recurrent decoder with additive or concat attention")
 			}
 			var answer []int32
 			var weights [][]float32
-			dec.Encode(source)
+			if err := dec.Encode(source); err != nil {
+				return err
+			}
 			for token := a.Info.Source.AnswerBegin; len(answer) < a.Info.Steps; {
-				token = int32(kernel.Argmax(dec.Step([]int32{token})))
+				logits, err := dec.Step([]int32{token})
+				if err != nil {
+					return err
+				}
+				token = int32(kernel.Argmax(logits))
 				weights = append(weights, append([]float32{}, dec.Alignment()...))
 				answer = append(answer, token)
 				if token == a.Info.Source.AnswerEnd {

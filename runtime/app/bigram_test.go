@@ -76,10 +76,10 @@ func (m *bigram) loss(b *model.Batch) float64 {
 	return sum / float64(n)
 }
 
-func (m *bigram) TrainStep(b *model.Batch, rate float64) (loss, norm float64) {
+func (m *bigram) TrainStep(b *model.Batch, rate float64) (loss, norm float64, err error) {
 	loss = m.loss(b)
 	if rate > 1e6 {
-		return math.NaN(), 1
+		return math.NaN(), 1, nil
 	}
 	for i, g := range m.g {
 		m.velocity[i] = 0.5*m.velocity[i] + g
@@ -89,16 +89,16 @@ func (m *bigram) TrainStep(b *model.Batch, rate float64) (loss, norm float64) {
 	if m.stepped != nil {
 		m.stepped(m.step)
 	}
-	return loss, 1
+	return loss, 1, nil
 }
 
-func (m *bigram) Loss(b *model.Batch) float64 { return m.loss(b) }
+func (m *bigram) Loss(b *model.Batch) (float64, error) { return m.loss(b), nil }
 
-func (m *bigram) Logits(b *model.Batch) []float32 {
+func (m *bigram) Logits(b *model.Batch) ([]float32, error) {
 	return (&bigramDecoder{m: m}).Step(b.Tokens)
 }
 
-func (m *bigram) NewDecoder(batch int) model.Decoder {
+func (m *bigram) MakeDecoder(batch int) model.Decoder {
 	return &bigramDecoder{m: m, state: make([]float32, batch)}
 }
 
@@ -107,14 +107,14 @@ type bigramDecoder struct {
 	state []float32
 }
 
-func (d *bigramDecoder) Batch() int         { return len(d.state) }
-func (d *bigramDecoder) Reorder(from []int) {}
-func (d *bigramDecoder) Reset()             { clear(d.state) }
-func (d *bigramDecoder) Step(tokens []int32) []float32 {
+func (d *bigramDecoder) Batch() int               { return len(d.state) }
+func (d *bigramDecoder) Reorder(from []int) error { return nil }
+func (d *bigramDecoder) Reset()                   { clear(d.state) }
+func (d *bigramDecoder) Step(tokens []int32) ([]float32, error) {
 	var out []float32
 	for _, t := range tokens {
 		at := int(t) * d.m.info.Vocab
 		out = append(out, d.m.w[at:at+d.m.info.Vocab]...)
 	}
-	return out
+	return out, nil
 }

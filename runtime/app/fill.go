@@ -95,7 +95,10 @@ func (a *program) filled(m model.Predictor, s, mask string, top int) (text strin
 	}
 	vocab, choice := a.Info.Vocab, a.ordinary() // a text has no others
 	b := &model.Batch{Steps: len(tokens), Batch: 1, Tokens: tokens, Targets: make([]int32, len(tokens)), Reset: make([]int32, len(tokens))}
-	logits := m.Logits(b)
+	logits, err := m.Logits(b)
+	if err != nil {
+		return "", nil, err
+	}
 	filled := append([]int32{}, tokens...)
 	row, best := make([]float32, choice), make([]int32, top)
 	for n, i := range at {

@@ -25,13 +25,15 @@ type hooked struct {
 	stepped func(step int)
 }
 
-func (h hooked) TrainStep(b *model.Batch, rate float64) (loss, norm float64) {
-	loss, norm = h.LanguageModel.TrainStep(b, rate)
+func (h hooked) TrainStep(b *model.Batch, rate float64) (loss, norm float64, err error) {
+	loss, norm, err = h.LanguageModel.TrainStep(b, rate)
 	h.stepped(h.Step())
-	return loss, norm
+	return loss, norm, err
 }
 
-func (h hooked) Logits(b *model.Batch) []float32 { return h.LanguageModel.(model.Predictor).Logits(b) }
+func (h hooked) Logits(b *model.Batch) ([]float32, error) {
+	return h.LanguageModel.(model.Predictor).Logits(b)
+}
 
 // TestGenerated takes a generated package through the commands: a training that runs through on one thread and one that
 // is interrupted and resumed on two leave the same file, bit by bit, and the model has learnt its text.

@@ -105,7 +105,7 @@ func checkLines(number int, temperature float64) error {
 }
 
 // verdicts judges lines, filled to their full length.
-func (a *program) verdicts(m model.Imitators, lines [][]int32) []float32 {
+func (a *program) verdicts(m model.Imitators, lines [][]int32) ([]float32, error) {
 	steps, format := a.Info.Steps, a.Info.Adversary.Text
 	all := make([]float32, len(lines))
 	for at := 0; at < len(lines); at += a.Info.Batch {
@@ -120,9 +120,11 @@ func (a *program) verdicts(m model.Imitators, lines [][]int32) []float32 {
 				b.Targets[t*len(part)+i] = token
 			}
 		}
-		m.Score(all[at:at+len(part)], b)
+		if err := m.Judge(all[at:at+len(part)], b); err != nil {
+			return nil, err
+		}
 	}
-	return all
+	return all, nil
 }
 
 func (a *program) newSampleLines() *cobra.Command {
@@ -144,8 +146,12 @@ same seed writes the same.`,
 			if err != nil {
 				return err
 			}
+			lines, err := policy.Sample(cmd.Context(), m, number, temperature, seed)
+			if err != nil {
+				return err
+			}
 			w := bufio.NewWriter(cmd.OutOrStdout())
-			for _, line := range policy.Sample(m, number, temperature, seed) {
+			for _, line := range lines {
 				fmt.Fprintln(w, a.Tokenizer.Decode(line))
 			}
 			if err := w.Flush(); err != nil {
@@ -183,7 +189,11 @@ is the higher the more the line is like those that the model was trained on.
 			}
 			return a.answerLines(cmd, data, f, a.Info.Batch, func(_ int, lines []string) ([]reply, error) {
 				tokens, at, replies := taken(lines, encode)
-				for i, v := range a.verdicts(m, tokens) {
+				verdicts, err := a.verdicts(m, tokens)
+				if err != nil {
+					return nil, err
+				}
+				for i, v := range verdicts {
 					replies[at[i]].text = fmt.Sprintf("%.6g", v)
 				}
 				return replies, nil

@@ -226,8 +226,9 @@ their numbers, as a grid of images or as CSV. The same seed gives the same.` + a
 			latent.Prior(z, seed)
 			var x []float32
 			if err := labels.each(a, cmd.Flags().Changed("label"), func(label int) error {
-				x = append(x, a.decoded(m, z, repeated(label, number))...)
-				return nil
+				made, err := a.decoded(m, z, repeated(label, number))
+				x = append(x, made...)
+				return err
 			}); err != nil {
 				return err
 			}
@@ -244,7 +245,7 @@ their numbers, as a grid of images or as CSV. The same seed gives the same.` + a
 }
 
 // decoded is what the decoder makes of any number of latent vectors and, of a conditional model, as many labels.
-func (a *program) decoded(m model.Autoencoder, z []float32, labels []int32) []float32 {
+func (a *program) decoded(m model.Autoencoder, z []float32, labels []int32) ([]float32, error) {
 	var x []float32
 	for size := a.Info.Batch * a.Info.Latent.Width; len(z) > 0; {
 		n := min(size, len(z))
@@ -253,10 +254,14 @@ func (a *program) decoded(m model.Autoencoder, z []float32, labels []int32) []fl
 			rows := n / a.Info.Latent.Width
 			these, labels = labels[:rows], labels[rows:]
 		}
-		x = append(x, model.Decode(m, z[:n], these)...)
+		made, err := m.(model.VectorAutoencoder).Likelihood(z[:n], these)
+		if err != nil {
+			return nil, err
+		}
+		x = append(x, made...)
 		z = z[n:]
 	}
-	return x
+	return x, nil
 }
 
 // encoded calls each with the mean of every vector's latent vector, in order.
@@ -268,7 +273,10 @@ func (a *program) encoded(m model.Autoencoder, set *vector.Set, each func(row in
 	var b model.Batch
 	width, row := a.Info.Latent.Width, 0
 	for batches.Next(&b) {
-		mean, _ := m.Encode(&b)
+		mean, _, err := m.Posterior(&b)
+		if err != nil {
+			return err
+		}
 		for i := range b.Batch {
 			if err := each(row, mean[i*width:(i+1)*width]); err != nil {
 				return err
@@ -311,7 +319,10 @@ each is below the one that it is of, or the numbers alone as CSV.`,
 			if err := a.encoded(m, set, func(_ int, mean []float32) error { z = append(z, mean...); return nil }); err != nil {
 				return err
 			}
-			x := a.decoded(m, z, set.Labels)
+			x, err := a.decoded(m, z, set.Labels)
+			if err != nil {
+				return err
+			}
 			if !strings.HasSuffix(p.out, ".png") {
 				return p.write(cmd, x, set.Width, set.Len(), a.Info.Vector)
 			}
@@ -398,7 +409,11 @@ makes of the points on the straight line between their means.` + a.betweenLabels
 			}
 			way := make([]float32, steps*width)
 			latent.Between(way, z[:width], z[width:], steps)
-			return p.write(cmd, a.decoded(m, way, along), set.Width, steps, a.Info.Vector)
+			x, err := a.decoded(m, way, along)
+			if err != nil {
+				return err
+			}
+			return p.write(cmd, x, set.Width, steps, a.Info.Vector)
 		},
 	}
 	fs := cmd.Flags()

@@ -44,7 +44,10 @@ func (a *program) evalMasked(ctx context.Context, out io.Writer, m model.Predict
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		logits := m.Logits(&b)
+		logits, err := m.Logits(&b)
+		if err != nil {
+			return err
+		}
 		for i, t := range b.Targets[:b.Steps*b.Batch] {
 			if t < 0 {
 				continue

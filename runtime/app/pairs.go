@@ -73,7 +73,7 @@ func (f *answerFlags) check(steps int) error {
 func (a *program) answer(ctx context.Context, m model.Writer, sources [][]int32, f answerFlags, progress func(done int)) ([]string, error) {
 	answers := make([]string, 0, len(sources))
 	decoder := func(n int) (model.Encoder, error) {
-		dec, ok := m.NewDecoder(n).(model.Encoder)
+		dec, ok := m.MakeDecoder(n).(model.Encoder)
 		if !ok {
 			return nil, errors.New("the model answers no sources")
 		}

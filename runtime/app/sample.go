@@ -90,7 +90,7 @@ func (a *program) write(ctx context.Context, out io.Writer, m model.Writer, f sa
 		opts = append(opts, sample.Stop(s))
 	}
 	if f.beam != 0 {
-		found, err := sample.Beam(ctx, m.NewDecoder(max(1, f.beam)), a.Tokenizer, f.prompt, f.beam, opts...)
+		found, err := sample.Beam(ctx, m.MakeDecoder(max(1, f.beam)), a.Tokenizer, f.prompt, f.beam, opts...)
 		if err != nil {
 			return err
 		}
@@ -116,7 +116,7 @@ func (a *program) write(ctx context.Context, out io.Writer, m model.Writer, f sa
 		}
 		return nil
 	}
-	for part, err := range sample.Generate(ctx, m.NewDecoder(1), a.Tokenizer, f.prompt, opts...) {
+	for part, err := range sample.Generate(ctx, m.MakeDecoder(1), a.Tokenizer, f.prompt, opts...) {
 		if err != nil {
 			if last != "" {
 				print("\n")

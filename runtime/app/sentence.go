@@ -66,7 +66,7 @@ func (a *program) sentenceMaterial(cmd *cobra.Command, f *trainFlags) (*material
 }
 
 // means encodes sentences, which are tokens, of a conditional model with their labels: the mean of the latent vector of each.
-func (a *program) means(m model.Autoencoder, sentences [][]int32, labels []int32) []float32 {
+func (a *program) means(m model.Autoencoder, sentences [][]int32, labels []int32) ([]float32, error) {
 	var z []float32
 	for part := range slices.Chunk(sentences, a.Info.Batch) {
 		source := text.Pad(part)
@@ -75,10 +75,13 @@ func (a *program) means(m model.Autoencoder, sentences [][]int32, labels []int32
 		if labels != nil {
 			b.Labels, labels = labels[:n], labels[n:]
 		}
-		mean, _ := m.Encode(b)
+		mean, _, err := m.Posterior(b)
+		if err != nil {
+			return nil, err
+		}
 		z = append(z, mean...)
 	}
-	return z
+	return z, nil
 }
 
 // sentence is the tokens of a sentence.
@@ -97,7 +100,7 @@ func (a *program) written(ctx context.Context, m model.Autoencoder, z []float32,
 		if a.Info.Labels > 0 {
 			these, labels = labels[:n/width], labels[n/width:]
 		}
-		found, err := sample.LatentAnswers(ctx, m.(model.Writer).NewDecoder(n/width), z[:n], these, *a.Info.Source, a.Info.Steps-1, first, opts...)
+		found, err := sample.LatentAnswers(ctx, m.(model.Writer).MakeDecoder(n/width), z[:n], these, *a.Info.Source, a.Info.Steps-1, first, opts...)
 		if err != nil {
 			return nil, err
 		}
@@ -238,7 +241,11 @@ func (a *program) encodeLines(cmd *cobra.Command, path, data string, labels labe
 			if kinds != nil {
 				these = kinds[low:high]
 			}
-			answers, err := answer(m, first+low, lines[low:high], a.means(m, sentences[from:to], these), these)
+			z, err := a.means(m, sentences[from:to], these)
+			if err != nil {
+				return nil, err
+			}
+			answers, err := answer(m, first+low, lines[low:high], z, these)
 			if err != nil {
 				return nil, err
 			}
@@ -294,7 +301,10 @@ between the means of their latent vectors.` + a.betweenLabels() + `
 				}
 				sentences = append(sentences, x)
 			}
-			ends := a.means(m, sentences, of)
+			ends, err := a.means(m, sentences, of)
+			if err != nil {
+				return err
+			}
 			width := a.Info.Latent.Width
 			way := make([]float32, steps*width)
 			latent.Between(way, ends[:width], ends[width:], steps)
@@ -365,7 +375,10 @@ func (a *program) accuracy(ctx context.Context, m model.Autoencoder, data latent
 	right, all, exact, rows := 0, 0, 0, 0
 	data.Rewind()
 	for data.Next(&b) {
-		mean, _ := m.Encode(&b)
+		mean, _, err := m.Posterior(&b)
+		if err != nil {
+			return 0, 0, err
+		}
 		answers, err := a.written(ctx, m, append([]float32{}, mean...), b.Labels, 0)
 		if err != nil {
 			return 0, 0, err

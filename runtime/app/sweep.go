@@ -102,19 +102,28 @@ func (a *program) evalLines(cmd *cobra.Command, f *evalLinesFlags) error {
 	fmt.Fprintf(out, "%-16s %6s %7s %7s %7s  %11s %7s %7s %7s  %9s %7s\n", "", "BLEU-2", "-3", "-4", "-5", "self-BLEU-2", "-3", "-4", "-5", "verdict", "right")
 	all := a.known(set, set.Len())
 	real := all[:min(f.samples, len(all))]
-	onReal := a.verdicts(m, real)
+	onReal, err := a.verdicts(m, real)
+	if err != nil {
+		return err
+	}
 	c := curve{Name: f.curve}
 	for _, t := range f.temperatures {
 		if err := cmd.Context().Err(); err != nil {
 			return err
 		}
-		made := policy.Sample(m, f.samples, t, f.seed)
+		made, err := policy.Sample(cmd.Context(), m, f.samples, t, f.seed)
+		if err != nil {
+			return err
+		}
 		good, alike, err := overlap(made, all, made)
 		if err != nil {
 			return err
 		}
 		var d model.Duel
-		onMade := a.verdicts(m, made)
+		onMade, err := a.verdicts(m, made)
+		if err != nil {
+			return err
+		}
 		n := min(len(onReal), len(onMade))
 		d.Judged(onReal[:n], onMade[:n], a.Info.Adversary)
 		fmt.Fprintf(out, "%-16s %s  %s  %9.3f %5.1f %%\n", fmt.Sprintf("temperature %v", t), shares(good, 6), shares(alike, 11), d.Fake, 100*d.Accuracy)

@@ -61,7 +61,10 @@ func Evaluate(ctx context.Context, m model.Autoencoder, data Batches, o Options)
 	var z []float32
 	data.Rewind()
 	for batch := uint64(0); data.Next(&b); batch++ {
-		mean, logvar := m.Encode(&b)
+		mean, logvar, err := m.Posterior(&b)
+		if err != nil {
+			return nil, err
+		}
 		means, logvars = append(means, mean...), append(logvars, logvar...)
 		mean, logvar = means[len(means)-len(mean):], logvars[len(logvars)-len(logvar):]
 		for i, u := range mean {
@@ -78,7 +81,11 @@ func Evaluate(ctx context.Context, m model.Autoencoder, data Batches, o Options)
 				return nil, err
 			}
 			kernel.GaussianSample(z, mean, logvar, model.Key(o.Seed, batch, uint64(s)), len(z))
-			for row, loss := range m.Score(&b, z) {
+			losses, err := m.Reconstruction(&b, z)
+			if err != nil {
+				return nil, err
+			}
+			for row, loss := range losses {
 				r.Reconstruction += float64(loss) / float64(o.Samples)
 				weights[row].add(-float64(loss) + ratio(z, mean, logvar, row, width))
 			}
@@ -126,7 +133,10 @@ func Information(ctx context.Context, m model.Autoencoder, data Batches, seed ui
 	var b model.Batch
 	data.Rewind()
 	for len(means) < MostPairs*width && data.Next(&b) {
-		mean, logvar := m.Encode(&b)
+		mean, logvar, err := m.Posterior(&b)
+		if err != nil {
+			return 0, err
+		}
 		means, logvars = append(means, mean...), append(logvars, logvar...)
 	}
 	if len(means) == 0 {

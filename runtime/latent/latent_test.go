@@ -20,7 +20,7 @@ type linear struct {
 
 func (m *linear) Info() *model.Info { return &m.info }
 
-func (m *linear) Encode(b *model.Batch) (mean, logvar []float32) {
+func (m *linear) Posterior(b *model.Batch) (mean, logvar []float32, err error) {
 	m.mean, m.logvar = m.mean[:0], m.logvar[:0]
 	for i := range b.Batch {
 		u, v := 0.0, 1.0
@@ -30,16 +30,16 @@ func (m *linear) Encode(b *model.Batch) (mean, logvar []float32) {
 		}
 		m.mean, m.logvar = append(m.mean, float32(u), 0), append(m.logvar, float32(math.Log(v)), 0) // the second dimension is not used
 	}
-	return m.mean, m.logvar
+	return m.mean, m.logvar, nil
 }
 
-func (m *linear) Score(b *model.Batch, z []float32) []float32 {
+func (m *linear) Reconstruction(b *model.Batch, z []float32) ([]float32, error) {
 	m.losses = m.losses[:0]
 	for i := range b.Batch {
 		d := float64(b.Vectors[i]) - m.slope*float64(z[2*i])
 		m.losses = append(m.losses, float32(d*d/2+math.Log(2*math.Pi)/2))
 	}
-	return m.losses
+	return m.losses, nil
 }
 
 type rows struct {

@@ -62,14 +62,14 @@ type Dueling interface {
 	Duel() *Duel
 }
 
-// Adversaries is what a generated package of kind gan is, for batches of vectors.
+// Adversaries is what a generated package of kind gan is, for batches of vectors. Labels [n] are read where the pair is conditional.
 type Adversaries interface {
 	Dueling
 
-	// Sample makes n vectors of a seed. Vector i of a seed is the same for any n.
-	Sample(n int, seed uint64) []float32
-	// Score judges vectors: the higher the verdict, the more a vector is like those that the model was trained on.
-	Score(verdicts, vectors []float32)
+	// Generate makes n vectors of a seed, [n, Vector.Width]. Vector i of a seed is the same for any n, and made of the same noise whatever its label is.
+	Generate(n int, labels []int32, seed uint64) ([]float32, error)
+	// Judge judges vectors [n, Vector.Width] and fills verdicts [n]: the higher the verdict, the more a vector is like those that the model was trained on.
+	Judge(verdicts, vectors []float32, labels []int32) error
 }
 
 // Imitators is what a generated package of kind gan gives to training and evaluation, for lines of text.
@@ -81,35 +81,9 @@ type Imitators interface {
 
 	// Duel tells more of the last step of each network.
 	Duel() *Duel
-	// Score judges the lines of b.Targets [Steps, Batch]: the higher the verdict [Batch], the more a line is like those that the model was trained on.
-	Score(verdicts []float32, b *Batch)
-}
-
-// ConditionalAdversaries is a pair of adversarial networks that makes and judges vectors by their labels.
-type ConditionalAdversaries interface {
-	Dueling
-
-	// Sample makes a vector for each label [n]. Vector i of a seed is made of the same noise whatever the labels are.
-	Sample(labels []int32, seed uint64) []float32
-	// Score judges vectors with their labels [n].
-	Score(verdicts, vectors []float32, labels []int32)
-}
-
-// Sample makes n vectors of a seed, for labels [n] where the pair is conditional.
-func Sample(m Dueling, n int, labels []int32, seed uint64) []float32 {
-	if c, ok := m.(ConditionalAdversaries); ok {
-		return c.Sample(labels[:n], seed)
-	}
-	return m.(Adversaries).Sample(n, seed)
-}
-
-// Judge lets m judge vectors, with labels where the pair is conditional: it fills verdicts.
-func Judge(m Dueling, verdicts, vectors []float32, labels []int32) {
-	if c, ok := m.(ConditionalAdversaries); ok {
-		c.Score(verdicts, vectors, labels)
-		return
-	}
-	m.(Adversaries).Score(verdicts, vectors)
+	// Judge judges the lines of b.Targets [Steps, Batch] and fills verdicts [Batch]: the higher the verdict, the more a line is like those that the model was
+	// trained on.
+	Judge(verdicts []float32, b *Batch) error
 }
 
 // Named puts a name in front of those of slots, where a model has several optimizers.

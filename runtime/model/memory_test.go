@@ -42,7 +42,9 @@ func TestCheck(t *testing.T) {
 	good := func() *Batch {
 		return &Batch{Steps: 2, Batch: 3, Tokens: make([]int32, 6), Targets: []int32{-1, 0, 1, 2, 3, 4}, Reset: make([]int32, 6)}
 	}
-	good().Check(2, 3, 5)
+	if err := good().Check(2, 3, 5); err != nil {
+		t.Error(err)
+	}
 	for want, change := range map[string]func(b *Batch){
 		"0 steps, the model takes 1 to 2":                       func(b *Batch) { b.Steps = 0 },
 		"3 steps, the model takes 1 to 2":                       func(b *Batch) { b.Steps = 3 },
@@ -55,13 +57,8 @@ func TestCheck(t *testing.T) {
 	} {
 		b := good()
 		change(b)
-		func() {
-			defer func() {
-				if r := recover(); r == nil || !strings.Contains(fmt.Sprint(r), want) {
-					t.Errorf("the panic is %v, want one with %q", r, want)
-				}
-			}()
-			b.Check(2, 3, 5)
-		}()
+		if err := b.Check(2, 3, 5); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error is %v, want one with %q", err, want)
+		}
 	}
 }

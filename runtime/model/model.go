@@ -5,13 +5,14 @@
 package model
 
 import (
+	"fmt"
 	"math"
 	"slices"
 )
 
 // Version is the version of the contract between generated code and the runtime. Generated packages contain a
 // constant expression that fails to compile when it differs from the version they were generated for.
-const Version = 4
+const Version = 5
 
 // Tensor is a named parameter of a model.
 type Tensor struct {
@@ -55,7 +56,7 @@ type Training struct {
 	Rise       int     // steps in which it rises
 }
 
-// Info is what a model tells about itself. It is constant.
+// Info is what a model tells about itself. A model gives copies of its own.
 type Info struct {
 	Name         string // package name
 	Kind         string // "rnn"
@@ -79,6 +80,34 @@ type Info struct {
 
 	Labels    int        // of a conditional model: its labels are the numbers from 0 to Labels−1; 0 for others
 	Adversary *Adversary // for a pair of adversarial networks; nil for others
+}
+
+// Clone is a copy that shares no memory with i.
+func (i *Info) Clone() *Info {
+	c := *i
+	c.Layers = slices.Clone(i.Layers)
+	c.Source, c.Vector, c.Masking = copied(i.Source), copied(i.Vector), copied(i.Masking)
+	if c.Latent = copied(i.Latent); c.Latent != nil {
+		c.Latent.EncoderFirst = copied(i.Latent.EncoderFirst)
+	}
+	if c.Adversary = copied(i.Adversary); c.Adversary != nil {
+		c.Adversary.Text = copied(i.Adversary.Text)
+	}
+	return &c
+}
+
+// copied is a pointer to a copy; of nil it is nil.
+func copied[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	x := *p
+	return &x
+}
+
+// String is a line that says what the model is.
+func (i *Info) String() string {
+	return fmt.Sprintf("%s, a model of kind %s with %d parameters, from %s", i.Name, i.Kind, i.Params, i.Spec)
 }
 
 // Unit is what losses are means over, in a word: a token, a sentence where a text is encoded as a whole, or a vector.
@@ -197,9 +226,10 @@ type Batch struct {
 	Mix     []float32 // [Batch] numbers in [0, 1): where on the line from what is made to a vector of the data a gradient penalty is taken; drawn too
 }
 
-// LanguageModel is what a generated package of kind rnn gives to training and evaluation. Its methods are not safe for
-// concurrent use; decoders of one model are, as long as no training step runs.
+// LanguageModel is what every generated package gives to training and evaluation. Its methods are not safe for concurrent use, which they notice: the second of two
+// calls at once returns [ErrInUse]. Decoders of one model are, as long as no training step runs. A batch that does not fit the model is an error, and changes nothing.
 type LanguageModel interface {
+	// Info tells what the model is. It is a copy.
 	Info() *Info
 
 	// Tensors lists the parameters in the order of their definition.
@@ -216,9 +246,9 @@ type LanguageModel interface {
 	// TrainStep makes one training step at the given rate. It returns the mean loss in nats a token before the
 	// update and the norm of the gradient before clipping. When the loss or the norm is not finite the parameters
 	// are left as they were.
-	TrainStep(b *Batch, rate float64) (loss, norm float64)
+	TrainStep(b *Batch, rate float64) (loss, norm float64, err error)
 	// Loss returns the mean loss in nats a token without dropout, and carries the state on.
-	Loss(b *Batch) float64
+	Loss(b *Batch) (float64, error)
 }
 
 // Predictor is a model of tokens that shows what it expects where.
@@ -226,32 +256,32 @@ type Predictor interface {
 	LanguageModel
 	// Logits returns the logits [Steps, Batch, vocabulary] of what follows each token, or of what each token is where the
 	// model fills in masked ones, without dropout, and carries the state on. The slice is overwritten by the next call.
-	Logits(b *Batch) []float32
+	Logits(b *Batch) ([]float32, error)
 }
 
 // Writer is a model that writes text from left to right.
 type Writer interface {
 	LanguageModel
-	// NewDecoder makes a decoder for batch sequences side by side, at the start of a text.
-	NewDecoder(batch int) Decoder
+	// MakeDecoder makes a decoder for batch sequences side by side, at the start of a text. A batch below 1 counts as 1. It may be called from many goroutines.
+	MakeDecoder(batch int) Decoder
 }
 
 // Autoencoder is a model with a latent vector: what a generated package of kind vae gives.
 type Autoencoder interface {
 	LanguageModel
-	// Encode gives the distributions of the latent vectors of b: their means and the logarithms of their variances, each
+	// Posterior gives the distributions q(z|x) of the latent vectors of b: their means and the logarithms of their variances, each
 	// [Batch, Latent.Width]. The slices are overwritten by the next call of a method.
-	Encode(b *Batch) (mean, logvar []float32)
-	// Score gives −log p(x|z) in nats of each row x of b, for the latent vectors z [Batch, Latent.Width]. The slice is
+	Posterior(b *Batch) (mean, logvar []float32, err error)
+	// Reconstruction gives −log p(x|z) in nats of each row x of b, for the latent vectors z [Batch, Latent.Width]. The slice is
 	// overwritten by the next call of a method.
-	Score(b *Batch, z []float32) []float32
+	Reconstruction(b *Batch, z []float32) ([]float32, error)
 }
 
 // LeadingEncoder is an autoencoder whose encoder can be updated alone, so that it does not lag behind its decoder.
 type LeadingEncoder interface {
 	Autoencoder
 	// EncoderStep is TrainStep for the parameters of the encoder alone; norm is that of their gradient.
-	EncoderStep(b *Batch, rate float64) (loss, norm float64)
+	EncoderStep(b *Batch, rate float64) (loss, norm float64, err error)
 	// EncoderSteps is the number of such updates, which drives noise and the optimizer's bias correction beside Step.
 	EncoderSteps() int
 	// SetEncoderSteps is for a training that is resumed.
@@ -261,36 +291,23 @@ type LeadingEncoder interface {
 // VectorAutoencoder is an autoencoder of vectors.
 type VectorAutoencoder interface {
 	Autoencoder
-	// Decode gives the mean of p(x|z) for latent vectors z [n, Latent.Width], n being 1 to the batch of Info: [n,
-	// Vector.Width]. The slice is overwritten by the next call of a method.
-	Decode(z []float32) []float32
+	// Likelihood gives the mean of p(x|z) for latent vectors z [n, Latent.Width], n being 1 to the batch of Info: [n,
+	// Vector.Width]. Labels [n] are read where the model is conditional. The slice is overwritten by the next call of a method.
+	Likelihood(z []float32, labels []int32) ([]float32, error)
 }
 
-// ConditionalVectorAutoencoder is a [VectorAutoencoder] that decodes by labels [n] as well.
-type ConditionalVectorAutoencoder interface {
-	Autoencoder
-	Decode(z []float32, labels []int32) []float32
-}
-
-// Decode gives what an autoencoder of vectors makes of latent vectors z [n, Latent.Width]. Labels [n] are read where the model is conditional. It panics for
-// other models.
-func Decode(m Autoencoder, z []float32, labels []int32) []float32 {
-	if c, ok := m.(ConditionalVectorAutoencoder); ok {
-		return c.Decode(z, labels)
-	}
-	return m.(VectorAutoencoder).Decode(z)
-}
-
-// Decoder runs a model one token at a time, for a number of sequences side by side. It begins at the start of a text.
+// Decoder runs a model one token at a time, for a number of sequences side by side. It begins at the start of a text. It serves one goroutine at a time; several
+// decoders of one model run beside each other. A token that is not in the vocabulary, too many or too few of them, and a window that is full are errors, and
+// leave the decoder as it was.
 type Decoder interface {
 	// Batch is the number of sequences.
 	Batch() int
 	// Step feeds one token to each sequence and returns the logits [len(tokens), vocabulary] of what follows. The
 	// slice is overwritten by the next call.
-	Step(tokens []int32) []float32
+	Step(tokens []int32) ([]float32, error)
 	// Reorder makes each sequence i go on from where sequence from[i] is, which is how a beam search drops and doubles
 	// its hypotheses.
-	Reorder(from []int)
+	Reorder(from []int) error
 	// Reset goes back to the start of a text.
 	Reset()
 }
@@ -302,7 +319,7 @@ type Chunked interface {
 	Chunk() int
 	// Feed is Step for several tokens of each sequence, [steps, Batch]; it returns the logits [Batch, vocabulary] of
 	// what follows the last. A negative token is none: prompts that are shorter begin with them.
-	Feed(tokens []int32) []float32
+	Feed(tokens []int32) ([]float32, error)
 }
 
 // Bounded is a decoder of a model that sees a window of text and not all that came before.
@@ -317,34 +334,14 @@ type Encoder interface {
 	Decoder
 	// Encode reads the sources of all sequences, [steps, Batch], shorter ones with -1 behind their end, and begins
 	// their answers.
-	Encode(source []int32)
+	Encode(source []int32) error
 }
 
 // LatentDecoder is a decoder of a model that writes from a latent vector.
 type LatentDecoder interface {
 	Decoder
-	// Begin begins the texts that are written from latent vectors [Batch, Latent.Width].
-	Begin(z []float32)
-}
-
-// ConditionalDecoder is a [LatentDecoder] that begins by labels [Batch] as well.
-type ConditionalDecoder interface {
-	Decoder
-	Begin(z []float32, labels []int32)
-}
-
-// Begin begins the texts that d writes from latent vectors z [Batch, Latent.Width], and reports whether d is a decoder that does. Labels [Batch] are read where
-// the model is conditional.
-func Begin(d Decoder, z []float32, labels []int32) bool {
-	switch d := d.(type) {
-	case ConditionalDecoder:
-		d.Begin(z, labels)
-	case LatentDecoder:
-		d.Begin(z)
-	default:
-		return false
-	}
-	return true
+	// Begin begins the texts that are written from latent vectors [Batch, Latent.Width]. Labels [Batch] are read where the model is conditional.
+	Begin(z []float32, labels []int32) error
 }
 
 // Aligner is a decoder that shows where it looked.
@@ -363,7 +360,7 @@ func Chunk(d Decoder) int {
 }
 
 // Feed feeds d a chunk of tokens [steps, Batch] and gives the logits of what follows.
-func Feed(d Decoder, tokens []int32) []float32 {
+func Feed(d Decoder, tokens []int32) ([]float32, error) {
 	if c, ok := d.(Chunked); ok {
 		return c.Feed(tokens)
 	}

@@ -13,10 +13,10 @@ import (
 
 // Adversaries is a pair of adversarial networks that also shows its gradients.
 type Adversaries interface {
-	model.Dueling
+	model.Adversaries
 	// DiscriminatorGradients and GeneratorGradients compute the loss of a network on b, noise included, and its gradient.
-	DiscriminatorGradients(b *model.Batch) float64
-	GeneratorGradients(b *model.Batch) float64
+	DiscriminatorGradients(b *model.Batch) (float64, error)
+	GeneratorGradients(b *model.Batch) (float64, error)
 }
 
 // vectors makes a batch of pseudo-random vectors and noise, and of labels where the pair is conditional.
@@ -44,8 +44,8 @@ func AdversarialGradients(t *testing.T, make func(seed uint64) Adversaries) {
 	large(t, m.Info())
 	b := vectors(m.Info(), min(m.Info().Batch, 8), 11)
 	settle(m, b)
-	for _, loss := range []func(*model.Batch) float64{m.DiscriminatorGradients, m.GeneratorGradients} {
-		networkGradients(t, m, func() float64 { return loss(b) })
+	for _, loss := range []func(*model.Batch) (float64, error){m.DiscriminatorGradients, m.GeneratorGradients} {
+		networkGradients(t, m, func() float64 { return must(loss(b)) })
 	}
 	// Both networks learn: every tensor with a gradient has moved, and so has the average of every one.
 	before := map[string][]float32{}
@@ -177,8 +177,8 @@ func AdversarialSamples(t *testing.T, make func(seed uint64) Adversaries) {
 	large(t, info)
 	n, size := info.Batch+3, info.Vector.Width
 	kinds := labels(info, n, 3)
-	many := model.Sample(m, n, kinds, 7)
-	few := model.Sample(m, 2, kinds, 7)
+	many := must(m.Generate(n, kinds, 7))
+	few := must(m.Generate(2, labels(info, 2, 3), 7))
 	same := func(what string, a, b []float32) {
 		t.Helper()
 		for i, x := range a {
@@ -188,17 +188,17 @@ func AdversarialSamples(t *testing.T, make func(seed uint64) Adversaries) {
 		}
 	}
 	same("samples", few, many)
-	if slices.Equal(model.Sample(m, n, kinds, 8), many) {
+	if slices.Equal(must(m.Generate(n, kinds, 8)), many) {
 		t.Error("two seeds give the same samples")
 	}
 	verdicts := append([]float32{}, many[:n]...)
-	model.Judge(m, verdicts, many, kinds)
+	judge(t, m, verdicts, many, kinds)
 	one := []float32{0}
 	last := kinds
 	if info.Labels > 0 {
 		last = kinds[n-1:]
 	}
-	model.Judge(m, one, many[(n-1)*size:], last)
+	judge(t, m, one, many[(n-1)*size:], last)
 	same("verdicts", one, verdicts[n-1:])
 
 	if info.Labels == 0 {
@@ -208,12 +208,20 @@ func AdversarialSamples(t *testing.T, make func(seed uint64) Adversaries) {
 	for i := range others {
 		others[i] = (others[i] + 1) % int32(info.Labels)
 	}
-	if slices.Equal(model.Sample(m, n, others, 7), many) {
+	if slices.Equal(must(m.Generate(n, others, 7)), many) {
 		t.Error("two labels give the same samples")
 	}
 	again := append([]float32{}, verdicts...)
-	model.Judge(m, again, many, others)
+	judge(t, m, again, many, others)
 	if slices.Equal(again, verdicts) {
 		t.Error("two labels give the same verdicts")
+	}
+}
+
+// judge lets m judge vectors.
+func judge(t *testing.T, m Adversaries, verdicts, vectors []float32, labels []int32) {
+	t.Helper()
+	if err := m.Judge(verdicts, vectors, labels); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -26,12 +26,15 @@ func Bits(m model.LanguageModel) string {
 	for _, first := range at {
 		m.SetStep(first)
 		for i := range uint64(3) {
-			loss, norm := m.TrainStep(make(20+i), 0.01)
+			loss, norm, err := m.TrainStep(make(20+i), 0.01)
+			if err != nil {
+				panic(err) // the batch is made for the model
+			}
 			number(loss)
 			number(norm)
 		}
 	}
-	number(m.Loss(make(30)))
+	number(must(m.Loss(make(30))))
 	arrays := [][]float32{m.State()}
 	for _, t := range m.Tensors() {
 		arrays = append(arrays, t.Value)

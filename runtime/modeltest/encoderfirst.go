@@ -16,7 +16,10 @@ func EncoderFirst(t *testing.T, make func(seed uint64) Model) {
 	large(t, info)
 	steps, rows := size(info)
 	b := batch(info, steps, rows, 41)
-	mean, logvar := m.Encode(b)
+	mean, logvar, err := m.Posterior(b)
+	if err != nil {
+		t.Fatal(err)
+	}
 	codes := append(slices.Clone(mean), logvar...)
 	encodes := map[string]bool{}
 	before := map[string][]float32{}
@@ -26,11 +29,17 @@ func EncoderFirst(t *testing.T, make func(seed uint64) Model) {
 		for i := range ts.Value {
 			ts.Value[i] += 0.5 + float32(i%7)/8
 		}
-		mean, logvar := m.Encode(b)
+		mean, logvar, err := m.Posterior(b)
+		if err != nil {
+			t.Fatal(err)
+		}
 		encodes[ts.Name] = !slices.Equal(append(slices.Clone(mean), logvar...), codes)
 		copy(ts.Value, kept)
 	}
-	loss, norm := m.EncoderStep(b, 0.01)
+	loss, norm, err := m.EncoderStep(b, 0.01)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if math.IsNaN(loss) || !(norm > 0) || m.Step() != 0 || m.EncoderSteps() != 1 {
 		t.Errorf("an update of the encoder has a loss of %v, a gradient of norm %v, and makes %d steps and %d of the encoder", loss, norm, m.Step(), m.EncoderSteps())
 	}
@@ -48,8 +57,8 @@ func EncoderFirst(t *testing.T, make func(seed uint64) Model) {
 	if both == 0 || both == len(before) {
 		t.Errorf("of %d tensors an update of the encoder leaves %d", len(before), both)
 	}
-	again, _ := m.EncoderStep(b, 0)
-	if other, _ := m.EncoderStep(b, 0); other == again {
+	again, _, _ := m.EncoderStep(b, 0)
+	if other, _, _ := m.EncoderStep(b, 0); other == again {
 		t.Error("two updates of the encoder draw the same noise")
 	}
 	m.TrainStep(b, 0.01)

@@ -1,6 +1,7 @@
 package modeltest
 
 import (
+	"context"
 	"math"
 	"testing"
 
@@ -12,22 +13,22 @@ import (
 type Imitation interface {
 	model.Imitators
 	// Gradients computes the generator's loss on the lines of b, weights included, and its gradient.
-	Gradients(b *model.Batch) float64
+	Gradients(b *model.Batch) (float64, error)
 	// DiscriminatorGradients computes the discriminator's loss on the lines of b, those that were made included, and its gradient.
-	DiscriminatorGradients(b *model.Batch) float64
+	DiscriminatorGradients(b *model.Batch) (float64, error)
 }
 
 // Relaxers are those whose generator learns from relaxed lines that it writes.
 type Relaxers interface {
 	Imitation
 	// RelaxedGradients computes the generator's loss on relaxed lines, and its gradient.
-	RelaxedGradients(b *model.Batch) float64
+	RelaxedGradients(b *model.Batch) (float64, error)
 }
 
 // Sampler is networks that write lines.
 type Sampler interface {
 	model.Imitators
-	Sample(n int, temperature float64, seed uint64) []string
+	Sample(ctx context.Context, n int, temperature float64, seed uint64) ([]string, error)
 }
 
 // lines makes a batch of pseudo-random lines, and of as many that a generator might have written, with rewards above and below 0.
@@ -55,8 +56,8 @@ func ImitationGradients(t *testing.T, make func(seed uint64) Imitation) {
 	large(t, m.Info())
 	steps, n := size(m.Info())
 	b := lines(m.Info(), steps, n, 11)
-	networkGradients(t, m, func() float64 { clear(m.State()); return m.Gradients(b) })
-	networkGradients(t, m, func() float64 { return m.DiscriminatorGradients(b) })
+	networkGradients(t, m, func() float64 { clear(m.State()); return must(m.Gradients(b)) })
+	networkGradients(t, m, func() float64 { return must(m.DiscriminatorGradients(b)) })
 }
 
 // RelaxedGradients is ImitationGradients for a generator that has a step on relaxed lines too; the noise of all calls is the same, as no step is made between them.
@@ -66,7 +67,7 @@ func RelaxedGradients(t *testing.T, make func(seed uint64) Relaxers) {
 	large(t, m.Info())
 	steps, n := size(m.Info())
 	b := lines(m.Info(), steps, n, 12)
-	networkGradients(t, m, func() float64 { return m.RelaxedGradients(b) })
+	networkGradients(t, m, func() float64 { return must(m.RelaxedGradients(b)) })
 }
 
 // few is a batch that two threads share, of lines whose rollouts do not take long.
@@ -76,11 +77,12 @@ func few(info *model.Info) (steps, batch int) { return min(info.Steps, 7), min(i
 func ImitationSamples(t *testing.T, make func(seed uint64) Sampler) {
 	m := make(2)
 	large(t, m.Info())
-	many, few := m.Sample(m.Info().Batch+3, 0.8, 7), m.Sample(2, 0.8, 7)
+	ctx := context.Background()
+	many, few := must(m.Sample(ctx, m.Info().Batch+3, 0.8, 7)), must(m.Sample(ctx, 2, 0.8, 7))
 	if len(many) != m.Info().Batch+3 || many[0] != few[0] || many[1] != few[1] {
 		t.Errorf("%d lines begin with %q and %q, 2 lines are %q", len(many), many[0], many[1], few)
 	}
-	if other := m.Sample(2, 0.8, 8); other[0] == few[0] && other[1] == few[1] {
+	if other := must(m.Sample(ctx, 2, 0.8, 8)); other[0] == few[0] && other[1] == few[1] {
 		t.Error("two seeds give the same lines")
 	}
 }
@@ -150,7 +152,7 @@ func ImitationAllocations(t *testing.T, make func(seed uint64) Imitation) {
 		}
 	}
 	verdicts := model.Floats(b.Batch)
-	if n := testing.AllocsPerRun(2, func() { m.Score(verdicts, b) }); n != 0 {
+	if n := testing.AllocsPerRun(2, func() { m.Judge(verdicts, b) }); n != 0 {
 		t.Errorf("verdicts allocate %v times", n)
 	}
 	if n := testing.AllocsPerRun(2, func() { m.Loss(b) }); n != 0 {

@@ -18,7 +18,10 @@ func Latent(t *testing.T, make func(seed uint64) Model) {
 	steps, rows := size(info)
 	b := batch(info, steps, rows, 31)
 	n := rows * info.Latent.Width
-	mean, logvar := m.Encode(b)
+	mean, logvar, err := m.Posterior(b)
+	if err != nil {
+		t.Fatal(err)
+	}
 	z := append([]float32{}, mean...)
 	kl := 0.0
 	for i, x := range logvar {
@@ -28,7 +31,7 @@ func Latent(t *testing.T, make func(seed uint64) Model) {
 	if len(mean) != n || len(logvar) != n || !(kl >= 0) || math.IsInf(kl, 0) {
 		t.Fatalf("%d means and %d variances of %d latent vectors, with a divergence of %v", len(mean), len(logvar), rows, kl)
 	}
-	losses := append([]float32{}, m.Score(b, z)...)
+	losses := append([]float32{}, must(m.Reconstruction(b, z))...)
 	if len(losses) != rows {
 		t.Fatalf("%d losses of %d rows", len(losses), rows)
 	}
@@ -39,7 +42,7 @@ func Latent(t *testing.T, make func(seed uint64) Model) {
 		}
 	}
 	if info.Vector != nil {
-		y := model.Decode(m, z, b.Labels)
+		y := must(m.(model.VectorAutoencoder).Likelihood(z, b.Labels))
 		for r := range rows {
 			want := 0.0
 			for i := r * info.Vector.Width; i < (r+1)*info.Vector.Width; i++ {
@@ -52,22 +55,22 @@ func Latent(t *testing.T, make func(seed uint64) Model) {
 			}
 			near("the loss of a row", float64(losses[r]), want)
 		}
-		if n := testing.AllocsPerRun(3, func() { model.Decode(m, z, b.Labels) }); n != 0 {
-			t.Errorf("Decode allocates %v times", n)
+		if n := testing.AllocsPerRun(3, func() { m.(model.VectorAutoencoder).Likelihood(z, b.Labels) }); n != 0 {
+			t.Errorf("Likelihood allocates %v times", n)
 		}
 	}
-	if n := testing.AllocsPerRun(3, func() { m.Encode(b); m.Score(b, z) }); n != 0 {
-		t.Errorf("Encode and Score allocate %v times", n)
+	if n := testing.AllocsPerRun(3, func() { m.Posterior(b); m.Reconstruction(b, z) }); n != 0 {
+		t.Errorf("Posterior and Reconstruction allocate %v times", n)
 	}
 
 	for i := range b.Labels {
 		kept := b.Labels[i]
 		b.Labels[i] = (kept + 1) % int32(info.Labels)
-		other, _ := m.Encode(b)
+		other, _, _ := m.Posterior(b)
 		if slices.Equal(other[i*info.Latent.Width:(i+1)*info.Latent.Width], z[i*info.Latent.Width:(i+1)*info.Latent.Width]) {
 			t.Errorf("two labels of row %d give the same latent vector", i)
 		}
-		if m.Score(b, z)[i] == losses[i] {
+		if must(m.Reconstruction(b, z))[i] == losses[i] {
 			t.Errorf("two labels of row %d give the same loss", i)
 		}
 		b.Labels[i] = kept
@@ -89,8 +92,8 @@ func Latent(t *testing.T, make func(seed uint64) Model) {
 		v := float64(x)
 		bound += (v*v + math.Exp(-40) - 1 + 40) / 2 / float64(rows)
 	}
-	for _, l := range m.Score(b, z) {
+	for _, l := range must(m.Reconstruction(b, z)) {
 		bound += float64(l) / float64(rows)
 	}
-	near("the loss", m.Loss(b), bound)
+	near("the loss", must(m.Loss(b)), bound)
 }

@@ -17,7 +17,7 @@ import (
 type Model interface {
 	model.LanguageModel
 	// Gradients computes the loss and its gradient, and carries the state on.
-	Gradients(b *model.Batch) float64
+	Gradients(b *model.Batch) (float64, error)
 }
 
 // batch makes a window of pseudo-random tokens, with a text that begins in the middle and a target that is padding, or of
@@ -94,7 +94,7 @@ func Gradients(t *testing.T, make func(seed uint64) Model) {
 	b := batch(m.Info(), steps, n, 11)
 	loss := func() float64 {
 		clear(m.State())
-		return m.Gradients(b)
+		return must(m.Gradients(b))
 	}
 	knows(t, m, b)
 	loss()
@@ -141,9 +141,9 @@ func knows(t *testing.T, m model.LanguageModel, b *model.Batch) {
 		return
 	}
 	clear(m.State())
-	got := m.Loss(b)
+	got := must(m.Loss(b))
 	clear(m.State())
-	logits, vocab := p.Logits(b), m.Info().Vocab
+	logits, vocab := must(p.Logits(b)), m.Info().Vocab
 	row := make([]float32, vocab)
 	sum, count := 0.0, 0.0
 	for i, target := range b.Targets {
@@ -170,7 +170,10 @@ func Determinism(t *testing.T, make func(seed uint64) Model) {
 		info := m.Info()
 		steps, n := whole(info)
 		for step := range 3 {
-			loss, _ := m.TrainStep(batch(info, steps, n, uint64(step)), 0.01)
+			loss, _, err := m.TrainStep(batch(info, steps, n, uint64(step)), 0.01)
+			if err != nil {
+				t.Fatal(err)
+			}
 			if threads == 1 {
 				losses = append(losses, loss)
 			} else if math.Float64bits(losses[step]) != math.Float64bits(loss) {
@@ -216,14 +219,16 @@ func Allocations(t *testing.T, make func(seed uint64) Model) {
 	if !ok {
 		return
 	}
-	d := w.NewDecoder(1)
+	d := w.MakeDecoder(1)
 	token := []int32{0}
 	if e, ok := d.(model.Encoder); ok {
-		e.Encode([]int32{0, 1})
+		if err := e.Encode([]int32{0, 1}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if info.Latent != nil {
 		z, kinds := model.Floats(info.Latent.Width), labels(info, 1, 1)
-		if n := testing.AllocsPerRun(10, func() { model.Begin(d, z, kinds) }); n != 0 {
+		if n := testing.AllocsPerRun(10, func() { d.(model.LatentDecoder).Begin(z, kinds) }); n != 0 {
 			t.Errorf("Begin allocates %v times", n)
 		}
 	}
@@ -248,7 +253,7 @@ func Decoding(t *testing.T, make func(seed uint64) Model) {
 	b := batch(info, steps, n, 21)
 	clear(b.Reset)
 	clear(m.State())
-	want := append([]float32{}, m.(model.Predictor).Logits(b)...)
+	want := append([]float32{}, must(m.(model.Predictor).Logits(b))...)
 	compare := func(how string, s int, got []float32) {
 		t.Helper()
 		for i, x := range got {
@@ -258,21 +263,26 @@ func Decoding(t *testing.T, make func(seed uint64) Model) {
 			}
 		}
 	}
-	d := m.(model.Writer).NewDecoder(n)
+	d := m.(model.Writer).MakeDecoder(n)
 	if a, ok := m.(model.Autoencoder); ok {
-		mean, _ := a.Encode(b)
-		if !model.Begin(d, append([]float32{}, mean...), b.Labels) {
-			t.Fatal("the decoder does not write from latent vectors")
+		mean, _, err := a.Posterior(b)
+		if err == nil {
+			err = d.(model.LatentDecoder).Begin(append([]float32{}, mean...), b.Labels)
+		}
+		if err != nil {
+			t.Fatal(err)
 		}
 		for s := range steps {
-			compare("from a latent vector", s, d.Step(b.Tokens[s*n:(s+1)*n]))
+			compare("from a latent vector", s, must(d.Step(b.Tokens[s*n:(s+1)*n])))
 		}
 		return
 	}
 	if e, ok := d.(model.Encoder); ok {
-		e.Encode(b.Source)
+		if err := e.Encode(b.Source); err != nil {
+			t.Fatal(err)
+		}
 		for s := range steps {
-			compare("token by token", s, d.Step(b.Tokens[s*n:(s+1)*n]))
+			compare("token by token", s, must(d.Step(b.Tokens[s*n:(s+1)*n])))
 		}
 		return
 	}
@@ -281,15 +291,15 @@ func Decoding(t *testing.T, make func(seed uint64) Model) {
 	if c, ok := d.(model.Chunked); ok && info.Prefix > 0 {
 		for s := prefix; s <= steps; s++ {
 			if s == prefix {
-				compare("the prefix", s-1, c.Feed(b.Tokens[:s*n]))
+				compare("the prefix", s-1, must(c.Feed(b.Tokens[:s*n])))
 			} else {
-				compare("token by token", s-1, d.Step(b.Tokens[(s-1)*n:s*n]))
+				compare("token by token", s-1, must(d.Step(b.Tokens[(s-1)*n:s*n])))
 			}
 		}
 		return
 	}
 	for s := range steps {
-		compare("token by token", s, d.Step(b.Tokens[s*n:(s+1)*n]))
+		compare("token by token", s, must(d.Step(b.Tokens[s*n:(s+1)*n])))
 	}
 
 	d.Reset()
@@ -302,9 +312,11 @@ func Decoding(t *testing.T, make func(seed uint64) Model) {
 	}
 	for s := range steps {
 		if s == steps/2 {
-			d.Reorder(from)
+			if err := d.Reorder(from); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if logits := d.Step(mirrored[s*n : (s+1)*n]); s >= steps/2 {
+		if logits := must(d.Step(mirrored[s*n : (s+1)*n])); s >= steps/2 {
 			compare("after Reorder", s, logits)
 		}
 	}
@@ -317,7 +329,7 @@ func Decoding(t *testing.T, make func(seed uint64) Model) {
 		d.Reset()
 		for s := 0; s < steps; s += size {
 			end := min(steps, s+size)
-			compare("in chunks", end-1, c.Feed(b.Tokens[s*n:end*n]))
+			compare("in chunks", end-1, must(c.Feed(b.Tokens[s*n:end*n])))
 		}
 	}
 	d.Reset()
@@ -325,11 +337,19 @@ func Decoding(t *testing.T, make func(seed uint64) Model) {
 	for i := range n {
 		padded[i] = -1
 	}
-	got := c.Feed(padded) // the second token alone
-	alone := m.(model.Writer).NewDecoder(n).Step(b.Tokens[n : 2*n])
+	got := must(c.Feed(padded)) // the second token alone
+	alone := must(m.(model.Writer).MakeDecoder(n).Step(b.Tokens[n : 2*n]))
 	for i, x := range got {
 		if diff := math.Abs(float64(x - alone[i])); !(diff <= 1e-4*(1+math.Abs(float64(x)))) {
 			t.Fatalf("logit %d is %v behind padding and %v without", i, x, alone[i])
 		}
 	}
+}
+
+// must is x; an error of a call that is right ends the test.
+func must[T any](x T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return x
 }

@@ -5,6 +5,7 @@
 package policy
 
 import (
+	"context"
 	"fmt"
 	"math"
 
@@ -47,27 +48,45 @@ func NewLines(d Decoder, begin int32, vocab int, temperature float64) *Lines {
 func (l *Lines) Batch() int { return l.decoder.Batch() }
 
 // Draw fills tokens [steps, Batch] with lines, drawn token by token from the model (ancestral sampling); the key decides all of them.
-func (l *Lines) Draw(tokens []int32, key uint64) {
+func (l *Lines) Draw(tokens []int32, key uint64) error {
 	n := l.Batch()
 	l.decoder.Reset()
 	for i := range l.last {
 		l.last[i] = l.begin
 	}
 	for t := range len(tokens) / n {
-		kernel.SampleRows(tokens[t*n:(t+1)*n], l.decoder.Step(l.last), l.temperature, model.Key(key, uint64(t)), 0, n, l.vocab)
+		logits, err := l.decoder.Step(l.last)
+		if err != nil {
+			return err
+		}
+		kernel.SampleRows(tokens[t*n:(t+1)*n], logits, l.temperature, model.Key(key, uint64(t)), 0, n, l.vocab)
 		copy(l.last, tokens[t*n:(t+1)*n])
 	}
+	return nil
 }
 
-// Sample draws n lines from a model at a temperature above 0, each the tokens in front of its end. Line i of a seed is the same for any n.
-func Sample(m model.Imitators, n int, temperature float64, seed uint64) [][]int32 {
+// Sample draws n lines from a model at a temperature above 0, each the tokens in front of its end. Line i of a seed is the same for any n. The context ends it
+// between two batches of lines.
+func Sample(ctx context.Context, m model.Imitators, n int, temperature float64, seed uint64) ([][]int32, error) {
+	if !(temperature > 0) || math.IsInf(temperature, 0) {
+		return nil, fmt.Errorf("a temperature of %v: give one above 0", temperature)
+	}
 	info := m.Info()
 	format, batch := info.Adversary.Text, max(1, min(n, info.Batch))
-	l := NewLines(m.NewDecoder(batch).(Decoder), format.Begin, info.Vocab, temperature)
+	d, ok := m.MakeDecoder(batch).(Decoder)
+	if !ok {
+		return nil, fmt.Errorf("%s: its decoder has no state that can be kept: generate its code anew", info.Name)
+	}
+	l := NewLines(d, format.Begin, info.Vocab, temperature)
 	tokens := make([]int32, info.Steps*batch)
 	var all [][]int32
 	for at := 0; at < n; at += batch {
-		l.Draw(tokens, model.Key(seed, uint64(at)))
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		if err := l.Draw(tokens, model.Key(seed, uint64(at))); err != nil {
+			return nil, err
+		}
 		for i := range min(batch, n-at) {
 			var line []int32
 			for t := range info.Steps {
@@ -80,7 +99,7 @@ func Sample(m model.Imitators, n int, temperature float64, seed uint64) [][]int3
 			all = append(all, line)
 		}
 	}
-	return all
+	return all, nil
 }
 
 // Shift writes what a model reads to predict lines [steps, batch]: begin, and then each line but for its last token.
@@ -103,7 +122,7 @@ func Probability(verdict float32) float32 { return float32(1 / (1 + math.Exp(-fl
 
 // Rollouts sets rewards [steps, Batch] to what each token of lines [steps, Batch] is worth (Yu et al. 2017, equation 4): the value of the verdict on the line for its last token, and
 // for the others the mean over n lines that the model finishes behind it. judge gives a verdict for each of Batch lines. The key decides the lines that are drawn.
-func (l *Lines) Rollouts(rewards []float32, lines []int32, n int, key uint64, value Value, judge func(verdicts []float32, lines []int32)) {
+func (l *Lines) Rollouts(rewards []float32, lines []int32, n int, key uint64, value Value, judge func(verdicts []float32, lines []int32)) error {
 	batch := l.Batch()
 	steps := len(lines) / batch
 	if len(l.line) < len(lines) {
@@ -115,7 +134,9 @@ func (l *Lines) Rollouts(rewards []float32, lines []int32, n int, key uint64, va
 	for i := range l.last {
 		l.last[i] = l.begin
 	}
-	l.decoder.Step(l.last)
+	if _, err := l.decoder.Step(l.last); err != nil {
+		return err
+	}
 	for t := range steps {
 		reward := rewards[t*batch : (t+1)*batch]
 		clear(reward)
@@ -124,9 +145,13 @@ func (l *Lines) Rollouts(rewards []float32, lines []int32, n int, key uint64, va
 			for i, v := range l.verdict {
 				reward[i] = value(v)
 			}
-			return
+			return nil
 		}
-		copy(l.logits, l.decoder.Step(lines[t*batch:(t+1)*batch]))
+		next, err := l.decoder.Step(lines[t*batch : (t+1)*batch])
+		if err != nil {
+			return err
+		}
+		copy(l.logits, next)
 		copy(l.state, l.decoder.State())
 		copy(line, lines[:(t+1)*batch])
 		for r := range n {
@@ -136,7 +161,9 @@ func (l *Lines) Rollouts(rewards []float32, lines []int32, n int, key uint64, va
 				tokens := line[s*batch : (s+1)*batch]
 				kernel.SampleRows(tokens, logits, l.temperature, model.Key(key, uint64(t), uint64(r), uint64(s)), 0, batch, l.vocab)
 				if s < steps-1 {
-					logits = l.decoder.Step(tokens)
+					if logits, err = l.decoder.Step(tokens); err != nil {
+						return err
+					}
 				}
 			}
 			judge(l.verdict, line)
@@ -146,6 +173,7 @@ func (l *Lines) Rollouts(rewards []float32, lines []int32, n int, key uint64, va
 		}
 		copy(l.decoder.State(), l.state)
 	}
+	return nil
 }
 
 // Returns sets rewards [steps, batch] to Σ_k discount^k·(value at t+k − value at t+k−1) of verdicts [steps, batch], each on a token and what stands before it, the verdict being 0 in

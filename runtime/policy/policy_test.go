@@ -21,17 +21,18 @@ func newChain(batch int) *chain {
 func (c *chain) Batch() int       { return len(c.state) }
 func (c *chain) State() []float32 { return c.state }
 func (c *chain) Reset()           { clear(c.state) }
-func (c *chain) Reorder(from []int) {
+func (c *chain) Reorder(from []int) error {
 	model.Reorder(c.state, from)
+	return nil
 }
 
-func (c *chain) Step(tokens []int32) []float32 {
+func (c *chain) Step(tokens []int32) ([]float32, error) {
 	c.fed++
 	for i, t := range tokens {
 		c.state[i] += float32(t)
 		c.logits[2*i], c.logits[2*i+1] = 0, logit(c.state[i])
 	}
-	return c.logits
+	return c.logits, nil
 }
 
 // logit is that of a one behind so many ones.

@@ -61,7 +61,9 @@ const leastLooked = 1e-10
 // Answers are written side by side until all have ended, have most tokens, or the model has no room. Options, such as
 // [Constrain], change what is likeliest; with a [Temperature] tokens are drawn, for each answer with a seed of its own.
 func GreedyAnswers(ctx context.Context, dec model.Encoder, source []int32, f model.Source, most int, opts ...Option) ([]Answer, error) {
-	dec.Encode(source)
+	if err := dec.Encode(source); err != nil {
+		return nil, err
+	}
 	if len(opts) > 0 {
 		opts = append([]Option{Greedy()}, opts...)
 	}
@@ -71,8 +73,12 @@ func GreedyAnswers(ctx context.Context, dec model.Encoder, source []int32, f mod
 // LatentAnswers writes a text from each of the latent vectors z [dec.Batch(), width], of a conditional model with labels [dec.Batch()], as [GreedyAnswers] does; with options tokens are
 // drawn as these say, each text with a seed of its own: the options' seed and first plus its number.
 func LatentAnswers(ctx context.Context, dec model.Decoder, z []float32, labels []int32, f model.Source, most, first int, opts ...Option) ([]Answer, error) {
-	if !model.Begin(dec, z, labels) {
+	begins, ok := dec.(model.LatentDecoder)
+	if !ok {
 		return nil, errors.New("the decoder does not write from latent vectors")
+	}
+	if err := begins.Begin(z, labels); err != nil {
+		return nil, err
 	}
 	return sampled(ctx, dec, f, most, first, opts)
 }
@@ -131,7 +137,10 @@ func answers(ctx context.Context, dec model.Decoder, f model.Source, most int, p
 		if model.Room(dec) == 0 {
 			break
 		}
-		logits := dec.Step(tokens)
+		logits, err := dec.Step(tokens)
+		if err != nil {
+			return nil, err
+		}
 		vocab := len(logits) / n
 		if row == nil {
 			row = make([]float32, vocab)
@@ -215,7 +224,9 @@ func BeamAnswers(ctx context.Context, dec model.Encoder, source []int32, f model
 		}
 		return after
 	}
-	dec.Encode(source)
+	if err := dec.Encode(source); err != nil {
+		return nil, err
+	}
 	type candidate struct {
 		parent int
 		token  int32
@@ -232,7 +243,10 @@ func BeamAnswers(ctx context.Context, dec model.Encoder, source []int32, f model
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
-		logits := dec.Step(tokens)
+		logits, err := dec.Step(tokens)
+		if err != nil {
+			return nil, err
+		}
 		vocab := len(logits) / width
 		if row == nil {
 			row = make([]float32, vocab)
@@ -295,7 +309,9 @@ func BeamAnswers(ctx context.Context, dec model.Encoder, source []int32, f model
 				break
 			}
 		}
-		dec.Reorder(from)
+		if err := dec.Reorder(from); err != nil {
+			return nil, err
+		}
 	}
 	for _, a := range live {
 		a.Score = rank.score(a, len(a.Tokens))

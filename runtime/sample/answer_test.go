@@ -20,12 +20,12 @@ type speller struct {
 	fed   int
 }
 
-func (d *speller) Batch() int            { return d.batch }
-func (d *speller) Reset()                { d.fed = 0 }
-func (d *speller) Encode(source []int32) { d.Reset() }
-func (d *speller) Reorder(from []int)    { d.from = from }
-func (d *speller) Room() int             { return d.room - d.fed }
-func (d *speller) Step(t []int32) []float32 {
+func (d *speller) Batch() int                  { return d.batch }
+func (d *speller) Reset()                      { d.fed = 0 }
+func (d *speller) Encode(source []int32) error { d.Reset(); return nil }
+func (d *speller) Reorder(from []int) error    { d.from = from; return nil }
+func (d *speller) Room() int                   { return d.room - d.fed }
+func (d *speller) Step(t []int32) ([]float32, error) {
 	d.fed++
 	var out []float32
 	for _, x := range t {
@@ -33,7 +33,7 @@ func (d *speller) Step(t []int32) []float32 {
 			out = append(out, float32(math.Log(p+1e-30)))
 		}
 	}
-	return out
+	return out, nil
 }
 
 var _ model.Encoder = (*speller)(nil)
@@ -188,7 +188,7 @@ type gazer struct {
 	last  []int32
 }
 
-func (d *gazer) Step(t []int32) []float32 {
+func (d *gazer) Step(t []int32) ([]float32, error) {
 	d.last = slices.Clone(t)
 	return d.speller.Step(t)
 }

@@ -238,8 +238,13 @@ func Beam(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt str
 		if len(live) == 0 || len(done) >= width || len(live[0].tokens) == c.maxTokens || model.Room(dec) == 0 {
 			break
 		}
-		dec.Reorder(from)
-		logits := dec.Step(next)
+		if err := dec.Reorder(from); err != nil {
+			return nil, err
+		}
+		logits, err := dec.Step(next)
+		if err != nil {
+			return nil, err
+		}
 		for i := range live {
 			if err := read(&live[i], logits[i*vocab:(i+1)*vocab]); err != nil {
 				return nil, err

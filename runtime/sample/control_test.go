@@ -337,19 +337,20 @@ func newNoise(vocab, batch int) *noise {
 	return d
 }
 
-func (d *noise) Batch() int            { return d.batch }
-func (d *noise) Chunk() int            { return 8 }
-func (d *noise) Room() int             { return d.window - d.fed }
-func (d *noise) Reset()                { d.last, d.fed = make([][2]int32, d.batch), 0 }
-func (d *noise) Encode(source []int32) { d.Reset() }
-func (d *noise) Reorder(from []int) {
+func (d *noise) Batch() int                  { return d.batch }
+func (d *noise) Chunk() int                  { return 8 }
+func (d *noise) Room() int                   { return d.window - d.fed }
+func (d *noise) Reset()                      { d.last, d.fed = make([][2]int32, d.batch), 0 }
+func (d *noise) Encode(source []int32) error { d.Reset(); return nil }
+func (d *noise) Reorder(from []int) error {
 	old := slices.Clone(d.last)
 	for i, f := range from {
 		d.last[i] = old[f]
 	}
+	return nil
 }
-func (d *noise) Step(tokens []int32) []float32 { return d.Feed(tokens) }
-func (d *noise) Feed(tokens []int32) []float32 {
+func (d *noise) Step(tokens []int32) ([]float32, error) { return d.Feed(tokens) }
+func (d *noise) Feed(tokens []int32) ([]float32, error) {
 	d.calls++
 	for i := 0; i < len(tokens); i += d.batch {
 		d.fed++
@@ -362,7 +363,7 @@ func (d *noise) Feed(tokens []int32) []float32 {
 	for _, l := range d.last {
 		out = append(out, d.logits(l)...)
 	}
-	return out
+	return out, nil
 }
 
 func (d *noise) logits(last [2]int32) []float32 {

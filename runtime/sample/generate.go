@@ -64,7 +64,7 @@ func generate(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt
 				dec.Reset()
 				logits, err = feed(ctx, dec, past.half())
 			case len(unread) == 1:
-				logits = dec.Step(unread)
+				logits, err = dec.Step(unread)
 			default:
 				logits, err = feed(ctx, dec, unread)
 			}
@@ -133,7 +133,10 @@ func feed(ctx context.Context, dec model.Decoder, tokens []int32) ([]float32, er
 				in = append(in, t)
 			}
 		}
-		logits = model.Feed(dec, in)
+		var err error
+		if logits, err = model.Feed(dec, in); err != nil {
+			return nil, err
+		}
 		tokens = tokens[n:]
 	}
 	return logits, nil
@@ -269,7 +272,9 @@ func Score(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt, s
 			if one[0] = tokens[i-1]; model.Room(dec) == 0 {
 				return out, fmt.Errorf("sample: the text is longer than the model's window: %d of %d tokens are scored", i, len(tokens))
 			}
-			logits = dec.Step(one)
+			if logits, err = dec.Step(one); err != nil {
+				return out, err
+			}
 		}
 		kernel.LogSoftmax(row, logits, 1, len(row))
 		p := float64(row[t])

@@ -318,10 +318,11 @@ type table struct {
 
 func (m *table) Batch() int { return max(1, len(m.state)) }
 func (m *table) Reset()     { m.state, m.length = make([]float32, m.Batch()), 0 }
-func (m *table) Reorder(from []int) {
+func (m *table) Reorder(from []int) error {
 	model.Reorder(m.state, from)
+	return nil
 }
-func (m *table) Step(tokens []int32) []float32 {
+func (m *table) Step(tokens []int32) ([]float32, error) {
 	if m.state == nil {
 		m.Reset()
 	}
@@ -336,7 +337,7 @@ func (m *table) Step(tokens []int32) []float32 {
 		out = append(out, m.rows[t]...)
 	}
 	m.out = out
-	return out
+	return out, nil
 }
 
 // again is the same decoder at the start of a text; beside is it for several sequences.

@@ -27,24 +27,26 @@ func (l *leader) Info() *model.Info {
 	return i
 }
 
-func (l *leader) EncoderStep(b *model.Batch, rate float64) (loss, norm float64) {
+func (l *leader) EncoderStep(b *model.Batch, rate float64) (loss, norm float64, err error) {
 	loss = l.losses(l.updates)
 	l.updates++
 	l.read = append(l.read, b.Tokens[0])
-	return loss, 1
+	return loss, 1, nil
 }
 func (l *leader) EncoderSteps() int     { return l.updates }
 func (l *leader) SetEncoderSteps(n int) { l.updates = n }
 
-func (l *leader) Encode(b *model.Batch) (mean, logvar []float32) {
+func (l *leader) Posterior(b *model.Batch) (mean, logvar []float32, err error) {
 	for i := range b.Batch {
 		mean = append(mean, float32(l.spread(l.step))*float32(b.Tokens[i]-1))
 		logvar = append(logvar, -2)
 	}
-	return mean, logvar
+	return mean, logvar, nil
 }
 
-func (l *leader) Score(b *model.Batch, z []float32) []float32 { return make([]float32, b.Batch) }
+func (l *leader) Reconstruction(b *model.Batch, z []float32) ([]float32, error) {
+	return make([]float32, b.Batch), nil
+}
 
 // counting notes how many updates each step had before it.
 type counting struct {

@@ -282,15 +282,24 @@ func (r *runner) loop(ctx context.Context) error {
 			if r.row == nil {
 				r.row = make([]float32, r.m.Info().Vocab)
 			}
-			mix(&r.batch, r.m.(model.Predictor).Logits(&r.batch), r.row, r.m.Info().Source, share, model.Key(r.o.Seed, uint64(r.step), samplingStream))
+			logits, err := r.m.(model.Predictor).Logits(&r.batch)
+			if err != nil {
+				return err
+			}
+			mix(&r.batch, logits, r.row, r.m.Info().Source, share, model.Key(r.o.Seed, uint64(r.step), samplingStream))
 		}
 		rate := r.o.Schedule.At(r.step, r.total)
 		if r.first != nil {
-			if loss, norm := r.first.before(rate); !optim.Finite(loss, norm) {
+			if loss, norm, err := r.first.before(rate); err != nil {
+				return err
+			} else if !optim.Finite(loss, norm) {
 				return r.diverged(loss, norm, rate)
 			}
 		}
-		loss, norm := r.m.TrainStep(&r.batch, rate)
+		loss, norm, err := r.m.TrainStep(&r.batch, rate)
+		if err != nil {
+			return err
+		}
 		if !optim.Finite(loss, norm) {
 			return r.diverged(loss, norm, rate)
 		}
@@ -456,7 +465,11 @@ func evaluate(ctx context.Context, m model.LanguageModel, info *model.Info, s Wi
 		if n == 0 {
 			continue
 		}
-		sum += float64(m.Loss(b) * float64(n)) // the conversion keeps product and sum apart on every machine
+		loss, err := m.Loss(b)
+		if err != nil {
+			return 0, 0, err
+		}
+		sum += float64(loss * float64(n)) // the conversion keeps product and sum apart on every machine
 		count += n
 	}
 	if count == 0 {

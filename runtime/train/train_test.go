@@ -40,11 +40,11 @@ func (m *bigram) Info() *model.Info {
 func (m *bigram) Tensors() []model.Tensor {
 	return []model.Tensor{{Name: "w", Shape: []int{m.vocab, m.vocab}, Value: m.w, Grad: m.g}}
 }
-func (m *bigram) Slots() []model.Slot          { return []model.Slot{{Name: "momentum", Value: m.momentum}} }
-func (m *bigram) Step() int                    { return m.step }
-func (m *bigram) SetStep(s int)                { m.step = s }
-func (m *bigram) State() []float32             { return m.state }
-func (m *bigram) NewDecoder(int) model.Decoder { return nil }
+func (m *bigram) Slots() []model.Slot           { return []model.Slot{{Name: "momentum", Value: m.momentum}} }
+func (m *bigram) Step() int                     { return m.step }
+func (m *bigram) SetStep(s int)                 { m.step = s }
+func (m *bigram) State() []float32              { return m.state }
+func (m *bigram) MakeDecoder(int) model.Decoder { return nil }
 
 func (m *bigram) forward(b *model.Batch, grad bool) float64 {
 	clear(m.g)
@@ -71,10 +71,10 @@ func (m *bigram) forward(b *model.Batch, grad bool) float64 {
 	return sum / float64(n)
 }
 
-func (m *bigram) TrainStep(b *model.Batch, rate float64) (float64, float64) {
-	loss := m.forward(b, true)
+func (m *bigram) TrainStep(b *model.Batch, rate float64) (loss, norm float64, err error) {
+	loss = m.forward(b, true)
 	if m.step == m.poison {
-		return math.NaN(), 1
+		return math.NaN(), 1, nil
 	}
 	for i, g := range m.g {
 		m.momentum[i] = 0.9*m.momentum[i] + g + m.state[0]*1e-4
@@ -84,17 +84,17 @@ func (m *bigram) TrainStep(b *model.Batch, rate float64) (float64, float64) {
 	if m.stepped != nil {
 		m.stepped(m.step)
 	}
-	return loss, 1
+	return loss, 1, nil
 }
 
-func (m *bigram) Loss(b *model.Batch) float64 { return m.forward(b, false) }
+func (m *bigram) Loss(b *model.Batch) (float64, error) { return m.forward(b, false), nil }
 
-func (m *bigram) Logits(b *model.Batch) []float32 {
+func (m *bigram) Logits(b *model.Batch) ([]float32, error) {
 	var out []float32
 	for _, t := range b.Tokens {
 		out = append(out, m.w[int(t)*m.vocab:][:m.vocab]...)
 	}
-	return out
+	return out, nil
 }
 
 // windows is a text in windows of one sequence and two steps.

@@ -18,7 +18,7 @@ func (m *Model) forward(b *model.Batch) {
 // encode runs the encoder: the distributions of the latent vectors are left in m.acts.latentMean and
 // m.acts.latentLogvar, [batch, latent].
 func (m *Model) encode(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	batch := b.Batch
 
 	// byletter.yaml:6 labels
@@ -52,7 +52,7 @@ func (m *Model) draw(b *model.Batch) {
 
 // decode runs the decoder on m.acts.latentZ.
 func (m *Model) decode(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	batch := b.Batch
 
 	// byletter.yaml:6 labels

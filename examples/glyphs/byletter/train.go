@@ -10,24 +10,36 @@ import (
 // TrainStep makes one training step on a batch of vectors, at the given rate. It gives the mean loss in nats a
 // vector before the update and the norm of the gradient before clipping. If either is not finite, the parameters
 // stay as they were.
-func (m *Model) TrainStep(b *model.Batch, rate float64) (loss, norm float64) {
-	loss = m.Gradients(b)
+func (m *Model) TrainStep(b *model.Batch, rate float64) (loss, norm float64, err error) {
+	if err := m.enter("TrainStep", check(b)); err != nil {
+		return 0, 0, err
+	}
+	defer m.guard.Leave()
+	loss = m.lossAndGradients(b)
 	norm = optim.Norm(m.grads)
 	if !optim.Finite(loss, norm) {
-		return loss, norm
+		return loss, norm, nil
 	}
 	m.step++
 	m.optimizer.Step(m.params, m.grads, rate, 1, m.step)
-	return loss, norm
+	return loss, norm, nil
 }
 
 // annealing is how the weight of the divergence rises to beta over the steps of a training.
 var annealing = optim.Annealing{Kind: "linear", Steps: 1000}
 
-// Gradients computes the mean loss of a batch in nats a vector and its gradient, into m.Grads. It is the
+// Gradients computes the mean loss of a batch in nats a vector and its gradient, which Grads gives. It is the
 // negative evidence lower bound with the divergence weighted and with free bits, as the spec and the step say.
-func (m *Model) Gradients(b *model.Batch) float64 {
-	m.check(b)
+func (m *Model) Gradients(b *model.Batch) (loss float64, err error) {
+	if err := m.enter("Gradients", check(b)); err != nil {
+		return 0, err
+	}
+	defer m.guard.Leave()
+	return m.lossAndGradients(b), nil
+}
+
+// lossAndGradients is Gradients of a batch that has been checked.
+func (m *Model) lossAndGradients(b *model.Batch) float64 {
 	m.training = true
 	m.klWeight = beta * annealing.At(m.step)
 	m.forward(b)
@@ -39,19 +51,32 @@ func (m *Model) Gradients(b *model.Batch) float64 {
 
 // Loss gives the mean loss of a batch in nats a vector, without dropout. It is the negative evidence lower
 // bound, all of the divergence counted, with one sample a vector.
-func (m *Model) Loss(b *model.Batch) float64 {
-	m.check(b)
+func (m *Model) Loss(b *model.Batch) (loss float64, err error) {
+	if err := m.enter("Loss", check(b)); err != nil {
+		return 0, err
+	}
+	defer m.guard.Leave()
 	m.klWeight = 1
 	m.forward(b)
-	return m.loss(b, false)
+	return m.loss(b, false), nil
 }
 
-// check panics when b does not fit the model, which is a mistake of the program, and makes the memory for the
-// first batch.
-func (m *Model) check(b *model.Batch) {
-	b.CheckVectors(maxBatch, vectorSize)
-	model.CheckLabels(b.Labels, b.Batch, labelCount)
+// check reports what of b does not fit the model.
+func check(b *model.Batch) error {
+	if err := b.CheckVectors(maxBatch, vectorSize); err != nil {
+		return err
+	}
+	return model.CheckLabels(b.Labels, b.Batch, labelCount)
+}
+
+// enter begins a call that uses the memory of the model, where there is no fault in its arguments and no other
+// call runs, and makes the memory for the first one.
+func (m *Model) enter(call string, fault error) error {
+	if err := m.guard.Enter(info.Name, call, fault); err != nil {
+		return err
+	}
 	m.allocate()
+	return nil
 }
 
 // Step is the number of training steps done.
@@ -75,9 +100,9 @@ func (m *Model) Slots() []model.Slot {
 	return m.optimizer.Slots()
 }
 
-// Info tells what the model is.
+// Info tells what the model is. It is a copy.
 func (m *Model) Info() *model.Info {
-	return &info
+	return info.Clone()
 }
 
 // info holds what commands and checkpoints ask of a model.

@@ -28,21 +28,44 @@ func Parse(data []byte) (*Model, error) {
 
 // Sample makes a vector for each of labels [n], [n, vectorSize], with the average of the parameters. Vector i of
 // a seed is made of the same noise whatever the labels are, and however many.
-func (m *Model) Sample(labels []int32, seed uint64) []float32 {
-	n := len(labels)
+func (m *Model) Sample(labels []int32, seed uint64) ([]float32, error) {
+	return m.Generate(len(labels), labels, seed)
+}
+
+// Generate is Sample for the runtime, which hands labels to any model.
+func (m *Model) Generate(n int, labels []int32, seed uint64) ([]float32, error) {
+	if err := m.guard.Enter(info.Name, "Sample", model.First(model.CheckCount(n), func() error {
+		return model.CheckLabels(labels, n, labelCount)
+	})); err != nil {
+		return nil, err
+	}
+	defer m.guard.Leave()
 	made, z := make([]float32, n*vectorSize), make([]float32, n*noiseSize)
 	noise(z, model.Key(seed), 0, n)
-	m.Make(made, z, labels)
-	return made
+	m.makeAll(made, z, labels)
+	return made, nil
 }
 
 // Make makes a vector of each row of noise [n, noiseSize] and its label, one of labels [n], into made [n,
 // vectorSize].
-func (m *Model) Make(made, noise []float32, labels []int32) {
+func (m *Model) Make(made, noise []float32, labels []int32) error {
+	if err := m.guard.Enter(info.Name, "Make", model.First(model.CheckWhole("row of noise", noise, len(noise)/noiseSize, noiseSize), func() error {
+		return model.CheckRoom("made", made, len(noise)/noiseSize, vectorSize)
+	}, func() error {
+		return model.CheckLabels(labels, len(noise)/noiseSize, labelCount)
+	})); err != nil {
+		return err
+	}
+	defer m.guard.Leave()
+	m.makeAll(made, noise, labels)
+	return nil
+}
+
+// makeAll is Make of rows that have been checked.
+func (m *Model) makeAll(made, noise []float32, labels []int32) {
 	if m.making.image == nil {
 		m.making = newMakerActs()
 	}
-	model.CheckLabels(labels, len(noise)/noiseSize, labelCount)
 	for len(noise) > 0 {
 		b := model.Batch{Batch: min(maxBatch, len(noise)/noiseSize), Noise: noise}
 		b.Labels, labels = labels[:b.Batch], labels[b.Batch:]
@@ -52,13 +75,26 @@ func (m *Model) Make(made, noise []float32, labels []int32) {
 	}
 }
 
-// Score judges vectors: a number for each row of vectors [n, vectorSize] and its label, one of labels [n], into
+// Judge judges vectors: a number for each row of vectors [n, vectorSize] and its label, one of labels [n], into
 // verdicts [n], that is high where the discriminator takes it for one of the data with that label.
-func (m *Model) Score(verdicts, vectors []float32, labels []int32) {
+func (m *Model) Judge(verdicts, vectors []float32, labels []int32) error {
+	if err := m.guard.Enter(info.Name, "Judge", model.First(model.CheckWhole("vector", vectors, len(vectors)/vectorSize, vectorSize), func() error {
+		return model.CheckRoom("verdicts", verdicts, len(vectors)/vectorSize, 1)
+	}, func() error {
+		return model.CheckLabels(labels, len(vectors)/vectorSize, labelCount)
+	})); err != nil {
+		return err
+	}
+	defer m.guard.Leave()
+	m.judgeAll(verdicts, vectors, labels)
+	return nil
+}
+
+// judgeAll is Judge of rows that have been checked.
+func (m *Model) judgeAll(verdicts, vectors []float32, labels []int32) {
 	if m.judging.verdict == nil {
 		m.judging = newJudgeActs()
 	}
-	model.CheckLabels(labels, len(vectors)/vectorSize, labelCount)
 	for len(vectors) > 0 {
 		b := model.Batch{Batch: min(maxBatch, len(vectors)/vectorSize), Vectors: vectors}
 		b.Labels, labels = labels[:b.Batch], labels[b.Batch:]
@@ -70,7 +106,7 @@ func (m *Model) Score(verdicts, vectors []float32, labels []int32) {
 
 // maker makes vectors of b.Noise.
 func (m *Model) maker(b *model.Batch) {
-	p, a := &m.Average, &m.making
+	p, a := &m.averaged, &m.making
 	batch := b.Batch
 
 	// asked.yaml:6 labels
@@ -95,7 +131,7 @@ func (m *Model) maker(b *model.Batch) {
 
 // judge judges the vectors of b.Vectors.
 func (m *Model) judge(b *model.Batch) {
-	p, a := &m.Params, &m.judging
+	p, a := &m.weights, &m.judging
 	batch := b.Batch
 
 	// asked.yaml:6 labels
@@ -127,7 +163,7 @@ func (m *Model) judge(b *model.Batch) {
 // Program is what the commands of the model's program need of it.
 func Program() model.Program {
 	return model.Program{
-		Info: &info,
+		Info: info.Clone(),
 		New: func(seed uint64) model.LanguageModel {
 			return NewSeeded(seed)
 		},

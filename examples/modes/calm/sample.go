@@ -28,15 +28,36 @@ func Parse(data []byte) (*Model, error) {
 
 // Sample makes n vectors [n, vectorSize] with the average of the parameters. Vector i of a seed is the same for
 // any n.
-func (m *Model) Sample(n int, seed uint64) []float32 {
+func (m *Model) Sample(n int, seed uint64) ([]float32, error) {
+	return m.Generate(n, nil, seed)
+}
+
+// Generate is Sample for the runtime, which hands labels to any model.
+func (m *Model) Generate(n int, _ []int32, seed uint64) ([]float32, error) {
+	if err := m.guard.Enter(info.Name, "Sample", model.CheckCount(n)); err != nil {
+		return nil, err
+	}
+	defer m.guard.Leave()
 	made, z := make([]float32, n*vectorSize), make([]float32, n*noiseSize)
 	noise(z, model.Key(seed), 0, n)
-	m.Make(made, z)
-	return made
+	m.makeAll(made, z, nil)
+	return made, nil
 }
 
 // Make makes a vector of each row of noise [n, noiseSize], into made [n, vectorSize].
-func (m *Model) Make(made, noise []float32) {
+func (m *Model) Make(made, noise []float32, _ []int32) error {
+	if err := m.guard.Enter(info.Name, "Make", model.First(model.CheckWhole("row of noise", noise, len(noise)/noiseSize, noiseSize), func() error {
+		return model.CheckRoom("made", made, len(noise)/noiseSize, vectorSize)
+	})); err != nil {
+		return err
+	}
+	defer m.guard.Leave()
+	m.makeAll(made, noise, nil)
+	return nil
+}
+
+// makeAll is Make of rows that have been checked.
+func (m *Model) makeAll(made, noise []float32, _ []int32) {
 	if m.making.point == nil {
 		m.making = newMakerActs()
 	}
@@ -48,9 +69,21 @@ func (m *Model) Make(made, noise []float32) {
 	}
 }
 
-// Score judges vectors: a number for each row of vectors [n, vectorSize], into verdicts [n], that is high where
+// Judge judges vectors: a number for each row of vectors [n, vectorSize], into verdicts [n], that is high where
 // the discriminator takes it for one of the data.
-func (m *Model) Score(verdicts, vectors []float32) {
+func (m *Model) Judge(verdicts, vectors []float32, _ []int32) error {
+	if err := m.guard.Enter(info.Name, "Judge", model.First(model.CheckWhole("vector", vectors, len(vectors)/vectorSize, vectorSize), func() error {
+		return model.CheckRoom("verdicts", verdicts, len(vectors)/vectorSize, 1)
+	})); err != nil {
+		return err
+	}
+	defer m.guard.Leave()
+	m.judgeAll(verdicts, vectors, nil)
+	return nil
+}
+
+// judgeAll is Judge of rows that have been checked.
+func (m *Model) judgeAll(verdicts, vectors []float32, _ []int32) {
 	if m.judging.verdict == nil {
 		m.judging = newJudgeActs()
 	}
@@ -64,7 +97,7 @@ func (m *Model) Score(verdicts, vectors []float32) {
 
 // maker makes vectors of b.Noise.
 func (m *Model) maker(b *model.Batch) {
-	p, a := &m.Average, &m.making
+	p, a := &m.averaged, &m.making
 	batch := b.Batch
 
 	// calm.yaml:10 g1
@@ -82,7 +115,7 @@ func (m *Model) maker(b *model.Batch) {
 
 // judge judges the vectors of b.Vectors.
 func (m *Model) judge(b *model.Batch) {
-	p, a := &m.Params, &m.judging
+	p, a := &m.weights, &m.judging
 	batch := b.Batch
 
 	// calm.yaml:14 d1
@@ -107,7 +140,7 @@ func (m *Model) judge(b *model.Batch) {
 // Program is what the commands of the model's program need of it.
 func Program() model.Program {
 	return model.Program{
-		Info: &info,
+		Info: info.Clone(),
 		New: func(seed uint64) model.LanguageModel {
 			return NewSeeded(seed)
 		},

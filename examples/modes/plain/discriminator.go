@@ -10,7 +10,7 @@ import (
 // discriminatorForward makes vectors of b.Noise, judges them and those of b.Vectors, and keeps what
 // discriminatorBackward needs.
 func (m *Model) discriminatorForward(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	batch := b.Batch
 
 	// plain.yaml:9 g1
@@ -31,7 +31,7 @@ func (m *Model) discriminatorForward(b *model.Batch) {
 
 // discriminatorForwardReal judges the vectors of b.Vectors.
 func (m *Model) discriminatorForwardReal(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	batch := b.Batch
 
 	// plain.yaml:13 d1
@@ -55,7 +55,7 @@ func (m *Model) discriminatorForwardReal(b *model.Batch) {
 
 // discriminatorForwardFake judges the vectors that were made.
 func (m *Model) discriminatorForwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	batch := b.Batch
 
 	// plain.yaml:13 d1
@@ -100,7 +100,7 @@ func (m *Model) discriminatorLoss(b *model.Batch) (loss float64) {
 }
 
 // discriminatorBackward computes the gradient of the discriminator's loss with respect to its parameters, into
-// m.Grads. The generator's stay.
+// m.gradients. The generator's stay.
 func (m *Model) discriminatorBackward(b *model.Batch) {
 	m.discriminatorBackwardLoss(b)
 	m.discriminatorBackwardFake(b)
@@ -128,7 +128,7 @@ func (m *Model) discriminatorBackwardLoss(b *model.Batch) {
 
 // discriminatorBackwardFake goes back through the verdicts on the vectors that were made.
 func (m *Model) discriminatorBackwardFake(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	batch := b.Batch
 
 	// plain.yaml:15 verdict
@@ -167,7 +167,7 @@ func (m *Model) discriminatorBackwardFake(b *model.Batch) {
 
 // discriminatorBackwardReal goes back through the verdicts on b.Vectors.
 func (m *Model) discriminatorBackwardReal(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	batch := b.Batch
 
 	// plain.yaml:15 verdict

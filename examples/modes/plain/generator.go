@@ -9,7 +9,7 @@ import (
 
 // generatorForward makes vectors of b.Noise and judges them, and keeps what generatorBackward needs.
 func (m *Model) generatorForward(b *model.Batch) {
-	p, a := &m.Params, &m.generating
+	p, a := &m.weights, &m.generating
 	batch := b.Batch
 
 	// plain.yaml:9 g1
@@ -29,7 +29,7 @@ func (m *Model) generatorForward(b *model.Batch) {
 
 // generatorForwardFake judges the vectors that were made.
 func (m *Model) generatorForwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.generating
+	p, a := &m.weights, &m.generating
 	batch := b.Batch
 
 	// plain.yaml:13 d1
@@ -68,7 +68,7 @@ func (m *Model) generatorLoss(b *model.Batch) (loss float64) {
 }
 
 // generatorBackward computes the gradient of the generator's loss with respect to the generator's parameters,
-// into m.Grads: through the discriminator, whose parameters stay.
+// into m.gradients: through the discriminator, whose parameters stay.
 func (m *Model) generatorBackward(b *model.Batch) {
 	a := &m.generating
 	batch := b.Batch
@@ -89,7 +89,7 @@ func (m *Model) generatorBackward(b *model.Batch) {
 
 // generatorBackwardFake goes back through the verdicts on the vectors that were made.
 func (m *Model) generatorBackwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.generating
+	p, a := &m.weights, &m.generating
 	batch := b.Batch
 
 	// plain.yaml:15 verdict
@@ -113,7 +113,7 @@ func (m *Model) generatorBackwardFake(b *model.Batch) {
 
 // generatorBackwardMade goes back through the generator.
 func (m *Model) generatorBackwardMade(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.generating
+	p, g, a := &m.weights, &m.gradients, &m.generating
 	batch := b.Batch
 
 	// plain.yaml:11 point

@@ -12,17 +12,32 @@ import (
 // given rate of the generator's optimizer. It gives the generator's mean loss before the update and the norm of
 // its gradient before clipping, and Duel tells more. If a loss or a norm is not finite, that is what it gives,
 // and the network's parameters stay as they were.
-func (m *Model) TrainStep(b *model.Batch, rate float64) (loss, norm float64) {
-	if loss, norm = m.DiscriminatorStep(b, rate); !optim.Finite(loss, norm) {
-		return loss, norm
+func (m *Model) TrainStep(b *model.Batch, rate float64) (loss, norm float64, err error) {
+	if err := m.enter("TrainStep", check(b, maxBatch)); err != nil {
+		return 0, 0, err
 	}
-	return m.GeneratorStep(b, rate)
+	defer m.guard.Leave()
+	if loss, norm = m.stepDiscriminator(b, rate); !optim.Finite(loss, norm) {
+		return loss, norm, nil
+	}
+	loss, norm = m.stepGenerator(b, rate)
+	return loss, norm, nil
 }
 
 // DiscriminatorStep makes one step of the discriminator on b.Vectors and as many vectors that the generator
 // makes. It gives the mean loss before the update and the norm of the gradient before clipping.
-func (m *Model) DiscriminatorStep(b *model.Batch, rate float64) (loss, norm float64) {
-	loss = m.DiscriminatorGradients(m.draw(b, discriminatorNoise, m.discriminated))
+func (m *Model) DiscriminatorStep(b *model.Batch, rate float64) (loss, norm float64, err error) {
+	if err := m.enter("DiscriminatorStep", check(b, maxBatch)); err != nil {
+		return 0, 0, err
+	}
+	defer m.guard.Leave()
+	loss, norm = m.stepDiscriminator(b, rate)
+	return loss, norm, nil
+}
+
+// stepDiscriminator is DiscriminatorStep of a batch that has been checked.
+func (m *Model) stepDiscriminator(b *model.Batch, rate float64) (loss, norm float64) {
+	loss = m.discriminatorGradients(m.draw(b, discriminatorNoise, m.discriminated))
 	m.duel.Judged(m.discriminating.verdictReal[:b.Batch], m.discriminating.verdictFake[:b.Batch], info.Adversary)
 	grads := m.grads[generatorParams:]
 	norm = optim.Norm(grads)
@@ -37,8 +52,18 @@ func (m *Model) DiscriminatorStep(b *model.Batch, rate float64) (loss, norm floa
 
 // GeneratorStep makes one step of the generator on b.Batch vectors that the generator makes; b.Vectors is not
 // read. It gives the mean loss before the update and the norm of the gradient before clipping.
-func (m *Model) GeneratorStep(b *model.Batch, rate float64) (loss, norm float64) {
-	loss = m.GeneratorGradients(m.draw(b, generatorNoise, m.step))
+func (m *Model) GeneratorStep(b *model.Batch, rate float64) (loss, norm float64, err error) {
+	if err := m.enter("GeneratorStep", check(b, maxBatch)); err != nil {
+		return 0, 0, err
+	}
+	defer m.guard.Leave()
+	loss, norm = m.stepGenerator(b, rate)
+	return loss, norm, nil
+}
+
+// stepGenerator is GeneratorStep of a batch that has been checked.
+func (m *Model) stepGenerator(b *model.Batch, rate float64) (loss, norm float64) {
+	loss = m.generatorGradients(m.draw(b, generatorNoise, m.step))
 	grads := m.grads[:generatorParams]
 	norm = optim.Norm(grads)
 	if !optim.Finite(loss, norm) {
@@ -59,8 +84,6 @@ const (
 // draw gives what step number step reads: the vectors of b, and noise that the seed, the stream and the step
 // decide.
 func (m *Model) draw(b *model.Batch, stream uint64, step int) *model.Batch {
-	b.CheckVectors(maxBatch, vectorSize)
-	m.allocate()
 	d := &m.drawn
 	d.Batch, d.Vectors = b.Batch, b.Vectors
 	noise(d.Noise, model.Key(m.seed, stream, uint64(step)), 0, d.Batch)
@@ -74,9 +97,19 @@ func noise(dst []float32, key, first uint64, rows int) {
 }
 
 // DiscriminatorGradients computes the discriminator's mean loss on b.Vectors and what the generator makes of
-// b.Noise, and its gradient, into m.Grads.
-func (m *Model) DiscriminatorGradients(b *model.Batch) float64 {
-	m.allocate()
+// b.Noise, and its gradient, which Grads gives.
+func (m *Model) DiscriminatorGradients(b *model.Batch) (loss float64, err error) {
+	if err := m.enter("DiscriminatorGradients", model.First(check(b, maxBatch), func() error {
+		return b.CheckNoise(noiseSize, false)
+	})); err != nil {
+		return 0, err
+	}
+	defer m.guard.Leave()
+	return m.discriminatorGradients(b), nil
+}
+
+// discriminatorGradients is DiscriminatorGradients of a batch that has been checked.
+func (m *Model) discriminatorGradients(b *model.Batch) float64 {
 	m.training = true
 	m.discriminatorForward(b)
 	loss := m.discriminatorLoss(b)
@@ -85,10 +118,20 @@ func (m *Model) DiscriminatorGradients(b *model.Batch) float64 {
 	return loss
 }
 
-// GeneratorGradients computes the generator's mean loss on what it makes of b.Noise, and its gradient, into
-// m.Grads.
-func (m *Model) GeneratorGradients(b *model.Batch) float64 {
-	m.allocate()
+// GeneratorGradients computes the generator's mean loss on what it makes of b.Noise, and its gradient, which
+// Grads gives.
+func (m *Model) GeneratorGradients(b *model.Batch) (loss float64, err error) {
+	if err := m.enter("GeneratorGradients", model.First(check(b, maxBatch), func() error {
+		return b.CheckNoise(noiseSize, false)
+	})); err != nil {
+		return 0, err
+	}
+	defer m.guard.Leave()
+	return m.generatorGradients(b), nil
+}
+
+// generatorGradients is GeneratorGradients of a batch that has been checked.
+func (m *Model) generatorGradients(b *model.Batch) float64 {
 	m.training = true
 	m.generatorForward(b)
 	loss := m.generatorLoss(b)
@@ -99,10 +142,29 @@ func (m *Model) GeneratorGradients(b *model.Batch) float64 {
 
 // Loss gives the discriminator's mean loss on b.Vectors and as many vectors that the generator makes, without
 // dropout. The noise is the same each time.
-func (m *Model) Loss(b *model.Batch) float64 {
+func (m *Model) Loss(b *model.Batch) (loss float64, err error) {
+	if err := m.enter("Loss", check(b, maxBatch)); err != nil {
+		return 0, err
+	}
+	defer m.guard.Leave()
 	d := m.draw(b, discriminatorNoise, 0)
 	m.discriminatorForward(d)
-	return m.discriminatorLoss(d)
+	return m.discriminatorLoss(d), nil
+}
+
+// check reports what of b does not fit the model, which takes up to most vectors at once.
+func check(b *model.Batch, most int) error {
+	return b.CheckVectors(most, vectorSize)
+}
+
+// enter begins a call that uses the memory of the model, where there is no fault in its arguments and no other
+// call runs, and makes the memory for the first one.
+func (m *Model) enter(call string, fault error) error {
+	if err := m.guard.Enter(info.Name, call, fault); err != nil {
+		return err
+	}
+	m.allocate()
+	return nil
 }
 
 // Duel tells how the last training step went.
@@ -131,9 +193,9 @@ func (m *Model) Slots() []model.Slot {
 	return append(model.Named("generator", m.generatorOptimizer.Slots()), model.Named("discriminator", m.discriminatorOptimizer.Slots())...)
 }
 
-// Info tells what the model is.
+// Info tells what the model is. It is a copy.
 func (m *Model) Info() *model.Info {
-	return &info
+	return info.Clone()
 }
 
 // info holds what commands and checkpoints ask of a model.

@@ -8,9 +8,9 @@ import (
 )
 
 // backward computes the gradient of the mean loss with respect to every parameter, from the last layer to the
-// first, into m.Grads. It reads what forward and loss left in m.acts.
+// first, into m.gradients. It reads what forward and loss left in m.acts.
 func (m *Model) backward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	rows := b.Steps * b.Batch
 
 	// plain.yaml:15 out
@@ -42,7 +42,7 @@ func (m *Model) backward(b *model.Batch) {
 
 // writerBackward computes the gradients of writer and of what it reads.
 func (m *Model) writerBackward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	steps, sourceSteps, batch := b.Steps, b.SourceSteps, b.Batch
 	rows := steps * batch
 
@@ -102,7 +102,7 @@ func (m *Model) writerBackward(b *model.Batch) {
 
 // readerBackward computes the gradients of reader and of what it reads.
 func (m *Model) readerBackward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
 	// whTPacked = whᵀ, packed once for all steps   [288, 96]

@@ -8,9 +8,9 @@ import (
 )
 
 // backward computes the gradient of the mean loss with respect to every parameter, from the last layer to the
-// first, into m.Grads. It reads what forward and loss left in m.acts.
+// first, into m.gradients. It reads what forward and loss left in m.acts.
 func (m *Model) backward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	steps, sourceSteps, batch := b.Steps, b.SourceSteps, b.Batch
 	rows := steps * batch
 
@@ -68,7 +68,7 @@ func (m *Model) blocksBackward(b *model.Batch) {
 
 // blocksFeedForwardBackward computes the gradients of the feed-forward part of layer l of blocks.
 func (m *Model) blocksFeedForwardBackward(b *model.Batch, l int) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	rows := b.Steps * b.Batch
 
 	// dbdown = Σ rows of dx   [12]
@@ -108,7 +108,7 @@ func (m *Model) blocksFeedForwardBackward(b *model.Batch, l int) {
 
 // blocksCrossAttentionBackward computes the gradients of the attention to the source of layer l of blocks.
 func (m *Model) blocksCrossAttentionBackward(b *model.Batch, l int) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	steps, sourceSteps, batch := b.Steps, b.SourceSteps, b.Batch
 	rows := steps * batch
 
@@ -156,7 +156,7 @@ func (m *Model) blocksCrossAttentionBackward(b *model.Batch, l int) {
 
 // blocksAttentionBackward computes the gradients of the attention of layer l of blocks.
 func (m *Model) blocksAttentionBackward(b *model.Batch, l int) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	steps, sourceSteps, batch := b.Steps, b.SourceSteps, b.Batch
 	rows := steps * batch
 
@@ -209,7 +209,7 @@ func (m *Model) encoderBackward(b *model.Batch) {
 
 // encoderFeedForwardBackward computes the gradients of the feed-forward part of layer l of encoder.
 func (m *Model) encoderFeedForwardBackward(b *model.Batch, l int) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
 	// dbdown = Σ rows of dx   [8]
@@ -249,7 +249,7 @@ func (m *Model) encoderFeedForwardBackward(b *model.Batch, l int) {
 
 // encoderAttentionBackward computes the gradients of the attention of layer l of encoder.
 func (m *Model) encoderAttentionBackward(b *model.Batch, l int) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
 	// dbo = Σ rows of dxMid2   [8]

@@ -3,7 +3,6 @@
 package answer
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/gradsmith/gradsmith/runtime/kernel"
@@ -11,7 +10,7 @@ import (
 )
 
 // Decoder runs the model one token at a time, for a number of sequences side by side. It reads the model's
-// parameters and has all other memory to itself.
+// parameters and has all other memory to itself. A decoder serves one goroutine at a time, as the model does.
 type Decoder struct {
 	params      *Params
 	acts        decodeActs
@@ -22,12 +21,26 @@ type Decoder struct {
 	source      []int32 // [sourceSteps, batch] tokens of the sources
 	sourceSteps int
 	batch       int
+	guard       model.Guard
 }
 
-// NewDecoder makes a decoder for batch sequences, at the start of a text.
-func (m *Model) NewDecoder(batch int) model.Decoder {
+// NewDecoder makes a decoder for batch sequences, at the start of a text; a batch below 1 counts as 1. It may be
+// called from many goroutines.
+func (m *Model) NewDecoder(batch int) *Decoder {
+	d := m.newDecoder(max(1, batch))
+	d.guard.Watch(&m.guard)
+	return d
+}
+
+// MakeDecoder is NewDecoder for the runtime: it makes a model a model.Writer.
+func (m *Model) MakeDecoder(batch int) model.Decoder {
+	return m.NewDecoder(batch)
+}
+
+// newDecoder makes a decoder that a call of the model itself uses.
+func (m *Model) newDecoder(batch int) *Decoder {
 	return &Decoder{
-		params:     &m.Params,
+		params:     &m.weights,
 		acts:       newDecodeActs(batch),
 		kv:         newKVCache(batch),
 		length:     make([]int32, batch),
@@ -50,7 +63,11 @@ func (d *Decoder) Reset() {
 
 // Reorder makes each sequence i go on from where sequence from[i] is. Their sources stay where they are: it is
 // for sequences that answer the same one.
-func (d *Decoder) Reorder(from []int) {
+func (d *Decoder) Reorder(from []int) error {
+	if err := d.guard.Enter(info.Name, "Reorder", model.CheckOrder(from, d.batch)); err != nil {
+		return err
+	}
+	defer d.guard.Leave()
 	for l := range blocksLayers {
 		model.Reorder(at(d.kv.blocksKeys, l, d.batch*12*blocksCache), from)
 	}
@@ -58,14 +75,16 @@ func (d *Decoder) Reorder(from []int) {
 		model.Reorder(at(d.kv.blocksValues, l, d.batch*12*blocksCache), from)
 	}
 	model.Reorder(d.length, from)
+	return nil
 }
 
 // Encode reads the sources of all sequences, time-major [sourceSteps, batch], shorter ones with -1 behind their
-// end, and begins their answers.
-func (d *Decoder) Encode(source []int32) {
-	if n := len(source); n == 0 || n%d.batch != 0 || n > maxSourceSteps*d.batch {
-		panic(fmt.Sprintf("answer: the decoder is for %d sources of up to %d tokens, Encode got %d tokens", d.batch, maxSourceSteps, len(source)))
+// end, and begins their answers. Sources that do not fit are an error, and leave the decoder as it was.
+func (d *Decoder) Encode(source []int32) error {
+	if err := d.guard.Enter(info.Name, "Encode", model.CheckSources(source, d.batch, maxSourceSteps, 7)); err != nil {
+		return err
 	}
+	defer d.guard.Leave()
 	d.Reset()
 	d.source = append(d.source[:0], source...)
 	d.sourceSteps = len(source) / d.batch
@@ -95,6 +114,7 @@ func (d *Decoder) Encode(source []int32) {
 		// kv = x·wkv + bkv   [sourceSteps, batch, 24]
 		kernel.GemmNN(at(kv.blocksMemory, l, sourceSteps*batch*2*targetSize), a.normX, p.Blocks[l].Wkv, sourceSteps*batch, 2*targetSize, sourceSize, kernel.Bias(p.Blocks[l].Bkv))
 	}
+	return nil
 }
 
 // encoderEncode runs each of the layers 1 to 2 of encoder over the sources.
@@ -142,29 +162,33 @@ func (d *Decoder) Room() int {
 }
 
 // Step feeds one token to each sequence and gives the logits [len(tokens), vocab] of what follows it. The slice
-// is overwritten by the next call.
-func (d *Decoder) Step(tokens []int32) []float32 {
-	if len(tokens) != d.batch {
-		panic(fmt.Sprintf("answer: the decoder is for %d sequences, Step got %d tokens", d.batch, len(tokens)))
+// is overwritten by the next call. Tokens that do not fit are an error, and leave the decoder as it was.
+func (d *Decoder) Step(tokens []int32) ([]float32, error) {
+	if err := d.guard.Enter(info.Name, "Step", model.CheckFeed(tokens, d.batch, 1, d.Room(), vocab)); err != nil {
+		return nil, err
 	}
-	return d.Feed(tokens)
+	defer d.guard.Leave()
+	return d.feed(tokens), nil
 }
 
 // Feed feeds up to chunk tokens to each sequence, time-major [steps, batch], and gives the logits [batch, vocab]
 // of what follows the last. A negative token is none: shorter prompts begin with them. The slice is overwritten
-// by the next call.
-func (d *Decoder) Feed(tokens []int32) []float32 {
+// by the next call. Tokens that do not fit are an error, model.ErrFull where the window is full, and leave the
+// decoder as it was.
+func (d *Decoder) Feed(tokens []int32) ([]float32, error) {
+	if err := d.guard.Enter(info.Name, "Feed", model.CheckFeed(tokens, d.batch, chunk, d.Room(), vocab)); err != nil {
+		return nil, err
+	}
+	defer d.guard.Leave()
+	return d.feed(tokens), nil
+}
+
+// feed is Feed of tokens that have been checked.
+func (d *Decoder) feed(tokens []int32) []float32 {
 	p, a := d.params, &d.acts
 	batch := d.batch
 	steps := len(tokens) / batch
 	rows := len(tokens)
-
-	if n := len(tokens); n == 0 || n%d.batch != 0 || n > chunk*d.batch {
-		panic(fmt.Sprintf("answer: the decoder is for %d sequences, Feed got %d tokens", d.batch, len(tokens)))
-	}
-	if room := d.Room(); len(tokens) > room*d.batch {
-		panic(fmt.Sprintf("answer: the decoder has room for %d more tokens, Feed got %d: Reset it and feed it the end of the text", room, len(tokens)/d.batch))
-	}
 
 	// Where the tokens stand in their sequences.
 	positions := d.positions[:len(tokens)]

@@ -10,7 +10,7 @@ import (
 // forward runs a window of text through the network and keeps what backward needs. b.Tokens is time-major,
 // [steps, batch]; the logits are left in m.acts.logits, [steps, batch, vocab].
 func (m *Model) forward(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	steps, sourceSteps, batch := b.Steps, b.SourceSteps, b.Batch
 	rows := steps * batch
 
@@ -51,7 +51,7 @@ func (m *Model) forward(b *model.Batch) {
 
 // encoderForward runs each of the layers 1 to 2 of encoder.
 func (m *Model) encoderForward(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
 	// Layer by layer, from the first to the last.
@@ -100,7 +100,7 @@ func (m *Model) encoderForward(b *model.Batch) {
 
 // blocksForward runs each of the layers 1 to 2 of blocks.
 func (m *Model) blocksForward(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	steps, sourceSteps, batch := b.Steps, b.SourceSteps, b.Batch
 	rows := steps * batch
 

@@ -10,7 +10,7 @@ import (
 // forward runs a window of text through the network and keeps what backward needs. b.Tokens is time-major,
 // [steps, batch]; the logits are left in m.acts.logits, [steps, batch, vocab].
 func (m *Model) forward(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	rows := b.Steps * b.Batch
 
 	// model.yaml:8 gru, layer 1
@@ -26,7 +26,7 @@ func (m *Model) forward(b *model.Batch) {
 
 // gru1Forward runs layer 1 of gru.
 func (m *Model) gru1Forward(b *model.Batch) {
-	p, a, s := &m.Params, &m.acts, &m.state
+	p, a, s := &m.weights, &m.acts, &m.state
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -84,7 +84,7 @@ func (m *Model) gru1Forward(b *model.Batch) {
 
 // gruForward runs each of the layers 2 to 3 of gru.
 func (m *Model) gruForward(b *model.Batch) {
-	p, a, s := &m.Params, &m.acts, &m.state
+	p, a, s := &m.weights, &m.acts, &m.state
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 

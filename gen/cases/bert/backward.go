@@ -8,9 +8,9 @@ import (
 )
 
 // backward computes the gradient of the mean loss with respect to every parameter, from the last layer to the
-// first, into m.Grads. It reads what forward and loss left in m.acts.
+// first, into m.gradients. It reads what forward and loss left in m.acts.
 func (m *Model) backward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -52,7 +52,7 @@ func (m *Model) blocksBackward(b *model.Batch) {
 
 // blocksFeedForwardBackward computes the gradients of the feed-forward part of layer l of blocks.
 func (m *Model) blocksFeedForwardBackward(b *model.Batch, l int) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	rows := b.Steps * b.Batch
 
 	// dsum2, dnorm2Gain, dnorm2Bias = gradients of the layer norm from dx   [steps, batch, 8]
@@ -89,7 +89,7 @@ func (m *Model) blocksFeedForwardBackward(b *model.Batch, l int) {
 
 // blocksAttentionBackward computes the gradients of the attention of layer l of blocks.
 func (m *Model) blocksAttentionBackward(b *model.Batch, l int) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 

@@ -28,3 +28,10 @@ func TestAllocations(t *testing.T) {
 		return NewSeeded(seed)
 	})
 }
+
+// Calls that do not fit the model, and the second of two calls at once, are errors that change nothing.
+func TestFaults(t *testing.T) {
+	modeltest.Faults(t, func(seed uint64) modeltest.Model {
+		return NewSeeded(seed)
+	})
+}

@@ -8,8 +8,11 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/text"
 )
 
+// characters are those of six.vocab, in the order of their tokens.
+const characters = "abcdef"
+
 // Tokenizer turns text into the tokens that the model was made for: the characters of six.vocab, and [MASK].
-var Tokenizer = text.WithSpecials(text.Chars("abcdef"), "[MASK]")
+var Tokenizer = text.WithSpecials(text.Chars(characters), "[MASK]")
 
 // Load makes a model with the parameters of a checkpoint.
 func Load(path string) (*Model, error) {
@@ -32,7 +35,7 @@ func Parse(data []byte) (*Model, error) {
 // Program is what the commands of the model's program need of it.
 func Program() model.Program {
 	return model.Program{
-		Info: &info,
+		Info: info.Clone(),
 		New: func(seed uint64) model.LanguageModel {
 			return NewSeeded(seed)
 		},

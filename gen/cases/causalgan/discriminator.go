@@ -16,7 +16,7 @@ func (m *Model) discriminatorForward(b *model.Batch) {
 
 // discriminatorForwardReal judges the lines of b.Targets.
 func (m *Model) discriminatorForwardReal(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -41,7 +41,7 @@ func (m *Model) discriminatorForwardReal(b *model.Batch) {
 
 // nearDiscriminatorForwardReal runs near.
 func (m *Model) nearDiscriminatorForwardReal(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -85,7 +85,7 @@ func (m *Model) nearDiscriminatorForwardReal(b *model.Batch) {
 
 // farDiscriminatorForwardReal runs each of the layers 1 to 2 of far.
 func (m *Model) farDiscriminatorForwardReal(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -135,7 +135,7 @@ func (m *Model) farDiscriminatorForwardReal(b *model.Batch) {
 
 // discriminatorForwardFake judges the lines that the generator wrote.
 func (m *Model) discriminatorForwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -160,7 +160,7 @@ func (m *Model) discriminatorForwardFake(b *model.Batch) {
 
 // nearDiscriminatorForwardFake runs near.
 func (m *Model) nearDiscriminatorForwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -204,7 +204,7 @@ func (m *Model) nearDiscriminatorForwardFake(b *model.Batch) {
 
 // farDiscriminatorForwardFake runs each of the layers 1 to 2 of far.
 func (m *Model) farDiscriminatorForwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -275,7 +275,7 @@ func (m *Model) discriminatorLoss(b *model.Batch) (loss float64) {
 }
 
 // discriminatorBackward computes the gradient of the discriminator's loss with respect to its parameters, into
-// m.Grads. The generator's stay.
+// m.gradients. The generator's stay.
 func (m *Model) discriminatorBackward(b *model.Batch) {
 	m.discriminatorBackwardLoss(b)
 	m.discriminatorBackwardFake(b)
@@ -303,7 +303,7 @@ func (m *Model) discriminatorBackwardLoss(b *model.Batch) {
 
 // discriminatorBackwardFake goes back through the verdicts on the lines that the generator wrote.
 func (m *Model) discriminatorBackwardFake(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	rows := b.Steps * b.Batch
 
 	// model.yaml:15 verdict
@@ -339,7 +339,7 @@ func (m *Model) farDiscriminatorBackwardFake(b *model.Batch) {
 
 // farFeedForwardDiscriminatorBackwardFake computes the gradients of the feed-forward part of layer l of far.
 func (m *Model) farFeedForwardDiscriminatorBackwardFake(b *model.Batch, l int) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	rows := b.Steps * b.Batch
 
 	// dbdown = Σ rows of dx   [6]
@@ -379,7 +379,7 @@ func (m *Model) farFeedForwardDiscriminatorBackwardFake(b *model.Batch, l int) {
 
 // farAttentionDiscriminatorBackwardFake computes the gradients of the attention of layer l of far.
 func (m *Model) farAttentionDiscriminatorBackwardFake(b *model.Batch, l int) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -420,7 +420,7 @@ func (m *Model) farAttentionDiscriminatorBackwardFake(b *model.Batch, l int) {
 
 // nearDiscriminatorBackwardFake computes the gradients of near and of what it reads.
 func (m *Model) nearDiscriminatorBackwardFake(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -481,7 +481,7 @@ func (m *Model) nearDiscriminatorBackwardFake(b *model.Batch) {
 
 // discriminatorBackwardReal goes back through the verdicts on the lines of b.Targets.
 func (m *Model) discriminatorBackwardReal(b *model.Batch) {
-	g, a := &m.Grads, &m.discriminating
+	g, a := &m.gradients, &m.discriminating
 
 	// model.yaml:15 verdict
 	m.verdictDiscriminatorBackwardReal(b)
@@ -500,7 +500,7 @@ func (m *Model) discriminatorBackwardReal(b *model.Batch) {
 
 // verdictDiscriminatorBackwardReal computes the gradients of verdict and of what it reads.
 func (m *Model) verdictDiscriminatorBackwardReal(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	rows := b.Steps * b.Batch
 
 	// db2 = Σ rows of dverdictReal   [1]
@@ -527,7 +527,7 @@ func (m *Model) farDiscriminatorBackwardReal(b *model.Batch) {
 
 // farFeedForwardDiscriminatorBackwardReal computes the gradients of the feed-forward part of layer l of far.
 func (m *Model) farFeedForwardDiscriminatorBackwardReal(b *model.Batch, l int) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	rows := b.Steps * b.Batch
 
 	// dbdown = Σ rows of dx   [6]
@@ -579,7 +579,7 @@ func (m *Model) farFeedForwardDiscriminatorBackwardReal(b *model.Batch, l int) {
 
 // farAttentionDiscriminatorBackwardReal computes the gradients of the attention of layer l of far.
 func (m *Model) farAttentionDiscriminatorBackwardReal(b *model.Batch, l int) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -632,7 +632,7 @@ func (m *Model) farAttentionDiscriminatorBackwardReal(b *model.Batch, l int) {
 
 // nearFeedForwardDiscriminatorBackwardReal computes the gradients of the feed-forward part of near.
 func (m *Model) nearFeedForwardDiscriminatorBackwardReal(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	rows := b.Steps * b.Batch
 
 	// dnearRealSum2, dnorm2Gain2, dnorm2Bias2 = gradients of the layer norm from dnearRealXNext   [steps, batch, 6]
@@ -677,7 +677,7 @@ func (m *Model) nearFeedForwardDiscriminatorBackwardReal(b *model.Batch) {
 
 // nearAttentionDiscriminatorBackwardReal computes the gradients of the attention of near.
 func (m *Model) nearAttentionDiscriminatorBackwardReal(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 

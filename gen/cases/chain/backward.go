@@ -8,9 +8,9 @@ import (
 )
 
 // backward computes the gradient of the mean loss with respect to every parameter, from the last layer to the
-// first, into m.Grads. It reads what forward and loss left in m.acts.
+// first, into m.gradients. It reads what forward and loss left in m.acts.
 func (m *Model) backward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	rows := b.Steps * b.Batch
 
 	// model.yaml:13 out
@@ -88,7 +88,7 @@ func (m *Model) gruBackward(b *model.Batch, p, g *GRUParams, a *gruActs, dx, x [
 
 // hiddenBackward computes the gradients of hidden and of what it reads.
 func (m *Model) hiddenBackward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	rows := b.Steps * b.Batch
 
 	// dz = (1 − y²) ∘ dy   [steps, batch, 11]
@@ -106,7 +106,7 @@ func (m *Model) hiddenBackward(b *model.Batch) {
 
 // reluCellBackward computes the gradients of relu_cell and of what it reads.
 func (m *Model) reluCellBackward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -147,7 +147,7 @@ func (m *Model) reluCellBackward(b *model.Batch) {
 
 // lstmBackward computes the gradients of lstm and of what it reads.
 func (m *Model) lstmBackward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 

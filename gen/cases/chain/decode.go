@@ -3,25 +3,37 @@
 package chain
 
 import (
-	"fmt"
-
 	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
 // Decoder runs the model one token at a time, for a number of sequences side by side. It reads the model's
-// parameters and has all other memory to itself.
+// parameters and has all other memory to itself. A decoder serves one goroutine at a time, as the model does.
 type Decoder struct {
 	params *Params
 	acts   decodeActs
 	state  state
 	batch  int
+	guard  model.Guard
 }
 
-// NewDecoder makes a decoder for batch sequences, at the start of a text.
-func (m *Model) NewDecoder(batch int) model.Decoder {
+// NewDecoder makes a decoder for batch sequences, at the start of a text; a batch below 1 counts as 1. It may be
+// called from many goroutines.
+func (m *Model) NewDecoder(batch int) *Decoder {
+	d := m.newDecoder(max(1, batch))
+	d.guard.Watch(&m.guard)
+	return d
+}
+
+// MakeDecoder is NewDecoder for the runtime: it makes a model a model.Writer.
+func (m *Model) MakeDecoder(batch int) model.Decoder {
+	return m.NewDecoder(batch)
+}
+
+// newDecoder makes a decoder that a call of the model itself uses.
+func (m *Model) newDecoder(batch int) *Decoder {
 	return &Decoder{
-		params: &m.Params,
+		params: &m.weights,
 		acts:   newDecodeActs(batch),
 		state:  newState(batch),
 		batch:  batch,
@@ -44,23 +56,28 @@ func (d *Decoder) Reset() {
 }
 
 // Reorder makes each sequence i go on from where sequence from[i] is.
-func (d *Decoder) Reorder(from []int) {
+func (d *Decoder) Reorder(from []int) error {
+	if err := d.guard.Enter(info.Name, "Reorder", model.CheckOrder(from, d.batch)); err != nil {
+		return err
+	}
+	defer d.guard.Leave()
 	model.Reorder(d.state.lstmH[:d.batch*lstmUnits], from)
 	model.Reorder(d.state.lstmC[:d.batch*lstmUnits], from)
 	model.Reorder(d.state.reluCellH[:d.batch*reluCellUnits], from)
 	model.Reorder(d.state.gru1.h[:d.batch*gruUnits], from)
 	model.Reorder(d.state.gru2.h[:d.batch*gruUnits], from)
+	return nil
 }
 
 // Step feeds one token to each sequence and gives the logits [len(tokens), vocab] of what follows it. The slice
-// is overwritten by the next call.
-func (d *Decoder) Step(tokens []int32) []float32 {
+// is overwritten by the next call. Tokens that do not fit are an error, and leave the decoder as it was.
+func (d *Decoder) Step(tokens []int32) ([]float32, error) {
+	if err := d.guard.Enter(info.Name, "Step", model.CheckStep(tokens, d.batch, vocab)); err != nil {
+		return nil, err
+	}
+	defer d.guard.Leave()
 	p, a, s := d.params, &d.acts, &d.state
 	batch := len(tokens)
-
-	if len(tokens) != d.batch {
-		panic(fmt.Sprintf("chain: the decoder is for %d sequences, Step got %d tokens", d.batch, len(tokens)))
-	}
 
 	// model.yaml:7 embed
 	// x = table[tokens]   [batch, 5]
@@ -124,7 +141,7 @@ func (d *Decoder) Step(tokens []int32) []float32 {
 	// logits = y·w   [batch, 6]
 	kernel.GemmNN(a.logits, a.hiddenY, p.Out.W, batch, vocab, hiddenUnits)
 
-	return a.logits
+	return a.logits, nil
 }
 
 // decodeActs is what a decoding step computes. Fields share memory where the life of one ends before that of the

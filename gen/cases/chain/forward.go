@@ -10,7 +10,7 @@ import (
 // forward runs a window of text through the network and keeps what backward needs. b.Tokens is time-major,
 // [steps, batch]; the logits are left in m.acts.logits, [steps, batch, vocab].
 func (m *Model) forward(b *model.Batch) {
-	p, a, s := &m.Params, &m.acts, &m.state
+	p, a, s := &m.weights, &m.acts, &m.state
 	rows := b.Steps * b.Batch
 
 	// model.yaml:7 embed
@@ -79,7 +79,7 @@ func (m *Model) gruForward(b *model.Batch, p *GRUParams, a *gruActs, s *gruState
 
 // lstmForward runs lstm.
 func (m *Model) lstmForward(b *model.Batch) {
-	p, a, s := &m.Params, &m.acts, &m.state
+	p, a, s := &m.weights, &m.acts, &m.state
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -121,7 +121,7 @@ func (m *Model) lstmForward(b *model.Batch) {
 
 // reluCellForward runs relu_cell.
 func (m *Model) reluCellForward(b *model.Batch) {
-	p, a, s := &m.Params, &m.acts, &m.state
+	p, a, s := &m.weights, &m.acts, &m.state
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 

@@ -22,4 +22,4 @@ package gpt
 import "github.com/gradsmith/gradsmith/runtime/model"
 
 // This line does not compile when the runtime is of another version than this code: run go generate again.
-var _ = [1]struct{}{}[model.Version-4]
+var _ = [1]struct{}{}[model.Version-5]

@@ -10,7 +10,7 @@ import (
 // forward runs a window of text through the network and keeps what backward needs. b.Tokens is time-major,
 // [steps, batch]; the logits are left in m.acts.logits, [steps, batch, vocab].
 func (m *Model) forward(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -40,7 +40,7 @@ func (m *Model) forward(b *model.Batch) {
 
 // blocksForward runs each of the layers 1 to 3 of blocks.
 func (m *Model) blocksForward(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 

@@ -20,7 +20,7 @@ func (m *Model) discriminatorForward(b *model.Batch) {
 
 // discriminatorForwardMade makes vectors of b.Noise.
 func (m *Model) discriminatorForwardMade(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	batch := b.Batch
 
 	// model.yaml:5 labels
@@ -41,7 +41,7 @@ func (m *Model) discriminatorForwardMade(b *model.Batch) {
 
 // discriminatorForwardReal judges the vectors of b.Vectors.
 func (m *Model) discriminatorForwardReal(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	batch := b.Batch
 
 	// model.yaml:5 labels
@@ -65,7 +65,7 @@ func (m *Model) discriminatorForwardReal(b *model.Batch) {
 
 // discriminatorForwardFake judges the vectors that were made.
 func (m *Model) discriminatorForwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	batch := b.Batch
 
 	// model.yaml:5 labels
@@ -86,7 +86,7 @@ func (m *Model) discriminatorForwardFake(b *model.Batch) {
 
 // discriminatorForwardMixed judges points between the vectors of b.Vectors and those that were made.
 func (m *Model) discriminatorForwardMixed(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	batch := b.Batch
 
 	// model.yaml:15 gradient_penalty
@@ -113,7 +113,7 @@ func (m *Model) discriminatorForwardMixed(b *model.Batch) {
 
 // discriminatorForwardSlope computes the gradient of the verdict with respect to what was judged.
 func (m *Model) discriminatorForwardSlope(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	batch := b.Batch
 
 	// model.yaml:15 gradient_penalty
@@ -172,7 +172,7 @@ func (m *Model) discriminatorLoss(b *model.Batch) (loss float64) {
 }
 
 // discriminatorBackward computes the gradient of the discriminator's loss with respect to its parameters, into
-// m.Grads. The generator's stay.
+// m.gradients. The generator's stay.
 func (m *Model) discriminatorBackward(b *model.Batch) {
 	m.discriminatorBackwardLoss(b)
 	m.discriminatorBackwardSlope(b)
@@ -210,7 +210,7 @@ func (m *Model) discriminatorBackwardLoss(b *model.Batch) {
 
 // discriminatorBackwardSlope goes back through the gradient of the verdict.
 func (m *Model) discriminatorBackwardSlope(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	batch := b.Batch
 
 	// model.yaml:15 gradient_penalty
@@ -244,7 +244,7 @@ func (m *Model) discriminatorBackwardSlope(b *model.Batch) {
 
 // discriminatorBackwardFake goes back through the verdicts on the vectors that were made.
 func (m *Model) discriminatorBackwardFake(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	batch := b.Batch
 
 	// model.yaml:13 verdict
@@ -281,7 +281,7 @@ func (m *Model) discriminatorBackwardFake(b *model.Batch) {
 
 // discriminatorBackwardReal goes back through the verdicts on b.Vectors.
 func (m *Model) discriminatorBackwardReal(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	batch := b.Batch
 
 	// model.yaml:13 verdict

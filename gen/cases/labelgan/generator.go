@@ -15,7 +15,7 @@ func (m *Model) generatorForward(b *model.Batch) {
 
 // generatorForwardMade makes vectors of b.Noise.
 func (m *Model) generatorForwardMade(b *model.Batch) {
-	p, a := &m.Params, &m.generating
+	p, a := &m.weights, &m.generating
 	batch := b.Batch
 
 	// model.yaml:5 labels
@@ -36,7 +36,7 @@ func (m *Model) generatorForwardMade(b *model.Batch) {
 
 // generatorForwardFake judges the vectors that were made.
 func (m *Model) generatorForwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.generating
+	p, a := &m.weights, &m.generating
 	batch := b.Batch
 
 	// model.yaml:5 labels
@@ -72,7 +72,7 @@ func (m *Model) generatorLoss(b *model.Batch) (loss float64) {
 }
 
 // generatorBackward computes the gradient of the generator's loss with respect to the generator's parameters,
-// into m.Grads: through the discriminator, whose parameters stay.
+// into m.gradients: through the discriminator, whose parameters stay.
 func (m *Model) generatorBackward(b *model.Batch) {
 	a := &m.generating
 	batch := b.Batch
@@ -90,7 +90,7 @@ func (m *Model) generatorBackward(b *model.Batch) {
 
 // generatorBackwardFake goes back through the verdicts on the vectors that were made.
 func (m *Model) generatorBackwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.generating
+	p, a := &m.weights, &m.generating
 	batch := b.Batch
 
 	// model.yaml:13 verdict
@@ -111,7 +111,7 @@ func (m *Model) generatorBackwardFake(b *model.Batch) {
 
 // generatorBackwardMade goes back through the generator.
 func (m *Model) generatorBackwardMade(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.generating
+	p, g, a := &m.weights, &m.gradients, &m.generating
 	batch := b.Batch
 
 	// model.yaml:10 made

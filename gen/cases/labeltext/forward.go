@@ -18,7 +18,7 @@ func (m *Model) forward(b *model.Batch) {
 // encode runs the encoder: the distributions of the latent vectors are left in m.acts.latentMean and
 // m.acts.latentLogvar, [batch, latent].
 func (m *Model) encode(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	batch := b.Batch
 
 	// model.yaml:8 words
@@ -47,7 +47,7 @@ func (m *Model) encode(b *model.Batch) {
 
 // readEncode runs read.
 func (m *Model) readEncode(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
 	// hStart = 0   [batch, 7]
@@ -96,7 +96,7 @@ func (m *Model) draw(b *model.Batch) {
 
 // decode runs the decoder on m.acts.latentZ.
 func (m *Model) decode(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	batch := b.Batch
 	rows := b.Steps * batch
 
@@ -125,7 +125,7 @@ func (m *Model) decode(b *model.Batch) {
 
 // writeDecode runs write.
 func (m *Model) writeDecode(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 

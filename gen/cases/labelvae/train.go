@@ -10,32 +10,40 @@ import (
 // TrainStep makes one training step on a batch of vectors, at the given rate. It gives the mean loss in nats a
 // vector before the update and the norm of the gradient before clipping. If either is not finite, the parameters
 // stay as they were.
-func (m *Model) TrainStep(b *model.Batch, rate float64) (loss, norm float64) {
-	loss = m.Gradients(b)
+func (m *Model) TrainStep(b *model.Batch, rate float64) (loss, norm float64, err error) {
+	if err := m.enter("TrainStep", check(b)); err != nil {
+		return 0, 0, err
+	}
+	defer m.guard.Leave()
+	loss = m.lossAndGradients(b)
 	norm = optim.Norm(m.grads)
 	if !optim.Finite(loss, norm) {
-		return loss, norm
+		return loss, norm, nil
 	}
 	m.step++
 	m.encoderOptimizer.Step(m.params[:encoderParams], m.grads[:encoderParams], rate, 1, m.step+m.encoderSteps)
 	m.decoderOptimizer.Step(m.params[encoderParams:], m.grads[encoderParams:], rate, 1, m.step)
-	return loss, norm
+	return loss, norm, nil
 }
 
 // EncoderStep makes one update of the parameters of the encoder, the heads of the latent vector included, on a
 // batch of vectors, at the given rate; the decoder's stay as they are. It gives the mean loss in nats a vector
 // before the update and the norm of the encoder's gradient before clipping. If either is not finite, the
 // parameters stay as they were.
-func (m *Model) EncoderStep(b *model.Batch, rate float64) (loss, norm float64) {
-	loss = m.Gradients(b)
+func (m *Model) EncoderStep(b *model.Batch, rate float64) (loss, norm float64, err error) {
+	if err := m.enter("EncoderStep", check(b)); err != nil {
+		return 0, 0, err
+	}
+	defer m.guard.Leave()
+	loss = m.lossAndGradients(b)
 	grads := m.grads[:encoderParams]
 	norm = optim.Norm(grads)
 	if !optim.Finite(loss, norm) {
-		return loss, norm
+		return loss, norm, nil
 	}
 	m.encoderSteps++
 	m.encoderOptimizer.Step(m.params[:encoderParams], grads, rate, 1, m.step+m.encoderSteps)
-	return loss, norm
+	return loss, norm, nil
 }
 
 // EncoderSteps is the number of updates that the encoder has had alone.
@@ -48,10 +56,18 @@ func (m *Model) SetEncoderSteps(n int) {
 	m.encoderSteps = n
 }
 
-// Gradients computes the mean loss of a batch in nats a vector and its gradient, into m.Grads. It is the
+// Gradients computes the mean loss of a batch in nats a vector and its gradient, which Grads gives. It is the
 // negative evidence lower bound with the divergence weighted and with free bits, as the spec and the step say.
-func (m *Model) Gradients(b *model.Batch) float64 {
-	m.check(b)
+func (m *Model) Gradients(b *model.Batch) (loss float64, err error) {
+	if err := m.enter("Gradients", check(b)); err != nil {
+		return 0, err
+	}
+	defer m.guard.Leave()
+	return m.lossAndGradients(b), nil
+}
+
+// lossAndGradients is Gradients of a batch that has been checked.
+func (m *Model) lossAndGradients(b *model.Batch) float64 {
 	m.training = true
 	m.klWeight = beta
 	m.forward(b)
@@ -63,19 +79,32 @@ func (m *Model) Gradients(b *model.Batch) float64 {
 
 // Loss gives the mean loss of a batch in nats a vector, without dropout. It is the negative evidence lower
 // bound, all of the divergence counted, with one sample a vector.
-func (m *Model) Loss(b *model.Batch) float64 {
-	m.check(b)
+func (m *Model) Loss(b *model.Batch) (loss float64, err error) {
+	if err := m.enter("Loss", check(b)); err != nil {
+		return 0, err
+	}
+	defer m.guard.Leave()
 	m.klWeight = 1
 	m.forward(b)
-	return m.loss(b, false)
+	return m.loss(b, false), nil
 }
 
-// check panics when b does not fit the model, which is a mistake of the program, and makes the memory for the
-// first batch.
-func (m *Model) check(b *model.Batch) {
-	b.CheckVectors(maxBatch, vectorSize)
-	model.CheckLabels(b.Labels, b.Batch, labelCount)
+// check reports what of b does not fit the model.
+func check(b *model.Batch) error {
+	if err := b.CheckVectors(maxBatch, vectorSize); err != nil {
+		return err
+	}
+	return model.CheckLabels(b.Labels, b.Batch, labelCount)
+}
+
+// enter begins a call that uses the memory of the model, where there is no fault in its arguments and no other
+// call runs, and makes the memory for the first one.
+func (m *Model) enter(call string, fault error) error {
+	if err := m.guard.Enter(info.Name, call, fault); err != nil {
+		return err
+	}
 	m.allocate()
+	return nil
 }
 
 // Step is the number of training steps done.
@@ -99,9 +128,9 @@ func (m *Model) Slots() []model.Slot {
 	return append(model.Named("encoder", m.encoderOptimizer.Slots()), model.Named("decoder", m.decoderOptimizer.Slots())...)
 }
 
-// Info tells what the model is.
+// Info tells what the model is. It is a copy.
 func (m *Model) Info() *model.Info {
-	return &info
+	return info.Clone()
 }
 
 // info holds what commands and checkpoints ask of a model.

@@ -8,9 +8,9 @@ import (
 )
 
 // backward computes the gradient of the mean loss with respect to every parameter, from the last layer to the
-// first, into m.Grads. It reads what forward and loss left in m.acts.
+// first, into m.gradients. It reads what forward and loss left in m.acts.
 func (m *Model) backward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	steps, sourceSteps, batch := b.Steps, b.SourceSteps, b.Batch
 	rows := steps * batch
 
@@ -80,7 +80,7 @@ func (m *Model) writeBackward(b *model.Batch) {
 
 // writeFeedForwardBackward computes the gradients of the feed-forward part of layer l of write.
 func (m *Model) writeFeedForwardBackward(b *model.Batch, l int) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	rows := b.Steps * b.Batch
 
 	// df = dropout(dx, 0.1)   [steps, batch, 12]
@@ -123,7 +123,7 @@ func (m *Model) writeFeedForwardBackward(b *model.Batch, l int) {
 
 // writeAttentionBackward computes the gradients of the attention of layer l of write.
 func (m *Model) writeAttentionBackward(b *model.Batch, l int) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -167,7 +167,7 @@ func (m *Model) writeAttentionBackward(b *model.Batch, l int) {
 
 // latentBackward computes the gradients of latent and of what it reads.
 func (m *Model) latentBackward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
 	// dlogvar2 = z − mean   [batch, 3]
@@ -218,7 +218,7 @@ func (m *Model) readBackward(b *model.Batch) {
 
 // readFeedForwardBackward computes the gradients of the feed-forward part of layer l of read.
 func (m *Model) readFeedForwardBackward(b *model.Batch, l int) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
 	// dbdown = Σ rows of dx   [8]
@@ -258,7 +258,7 @@ func (m *Model) readFeedForwardBackward(b *model.Batch, l int) {
 
 // readAttentionBackward computes the gradients of the attention of layer l of read.
 func (m *Model) readAttentionBackward(b *model.Batch, l int) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
 	// dbo = Σ rows of dxMid2   [8]

@@ -18,7 +18,7 @@ func (m *Model) forward(b *model.Batch) {
 // encode runs the encoder: the distributions of the latent vectors are left in m.acts.latentMean and
 // m.acts.latentLogvar, [batch, latent].
 func (m *Model) encode(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
 	// model.yaml:7 words
@@ -47,7 +47,7 @@ func (m *Model) encode(b *model.Batch) {
 
 // readEncode runs each of the layers 1 to 2 of read.
 func (m *Model) readEncode(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
 	// Layer by layer, from the first to the last.
@@ -106,7 +106,7 @@ func (m *Model) draw(b *model.Batch) {
 
 // decode runs the decoder on m.acts.latentZ.
 func (m *Model) decode(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -142,7 +142,7 @@ func (m *Model) decode(b *model.Batch) {
 
 // writeDecode runs each of the layers 1 to 3 of write.
 func (m *Model) writeDecode(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 

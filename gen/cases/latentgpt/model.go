@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/gradsmith/gradsmith/runtime/checkpoint"
 	"github.com/gradsmith/gradsmith/runtime/initialize"
 	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/model"
@@ -166,7 +167,7 @@ func (p *Params) bind(flat []float32) {
 // Tensors lists the parameters with the names that they have in checkpoints, in the order of their definition.
 // Gradients are nil before the first training step.
 func (m *Model) Tensors() []model.Tensor {
-	p, g := &m.Params, &m.Grads
+	p, g := &m.weights, &m.gradients
 	var ts []model.Tensor
 	add := func(name string, value, grad []float32, shape ...int) {
 		ts = append(ts, model.Tensor{Name: name, Shape: shape, Value: value, Grad: grad})
@@ -217,7 +218,7 @@ func (m *Model) Tensors() []model.Tensor {
 // initialize draws the initial parameters. Each tensor has a stream of random numbers of its own, so that the
 // numbers do not depend on the order.
 func (m *Model) initialize() {
-	p := &m.Params
+	p := &m.weights
 	stream := uint64(0)
 	next := func() uint64 {
 		stream++
@@ -266,19 +267,41 @@ func (m *Model) initialize() {
 }
 
 // Model is the parameters and, once it has been trained or evaluated, all memory that this takes. Its methods
-// must not be called concurrently; decoders run
-// beside each other as long as no training step runs.
+// serve one goroutine at a time: the second of two calls at once returns model.ErrInUse, and does nothing.
+// Decoders run beside each other, as long as no training or evaluation runs.
 type Model struct {
-	Params Params
-	Grads  Params // of the last training step
+	weights   Params
+	gradients Params // of the last training step
 
 	params, grads []float32 // the flat arrays
 	acts          acts
 	optimizer     *optim.Adam
+	guard         model.Guard
 	seed          uint64
 	step          int     // training steps done
 	training      bool    // whether dropout and free bits are on
 	klWeight      float64 // weight of the divergence in the loss
+}
+
+// Params gives the parameters by their names. The slices are those of the model: what is written to them is what
+// it computes with.
+func (m *Model) Params() Params {
+	return m.weights
+}
+
+// Grads gives the gradients of the last training step, in the same form; before the first one they are nil.
+func (m *Model) Grads() Params {
+	return m.gradients
+}
+
+// String says what the model is, in a line.
+func (m *Model) String() string {
+	return info.String()
+}
+
+// Save writes the parameters, and nothing of the training, to a checkpoint that Load and Parse read.
+func (m *Model) Save(path string) error {
+	return checkpoint.SaveWeights(path, m)
 }
 
 // New makes a model with the initial parameters of model.yaml.
@@ -296,7 +319,7 @@ func NewSeeded(seed uint64) *Model {
 // empty makes a model whose parameters are zero.
 func empty(seed uint64) *Model {
 	m := &Model{seed: seed, params: model.Floats(flatParams)}
-	m.Params.bind(m.params)
+	m.weights.bind(m.params)
 	return m
 }
 
@@ -306,7 +329,7 @@ func (m *Model) allocate() {
 		return
 	}
 	m.grads = model.Floats(flatParams)
-	m.Grads.bind(m.grads)
+	m.gradients.bind(m.grads)
 	m.acts = newActs()
 	m.optimizer = optim.NewAdam(flatParams, 0.9, 0.999, 1e-08, 0.0)
 }

@@ -8,9 +8,9 @@ import (
 )
 
 // backward computes the gradient of the mean loss with respect to every parameter, from the last layer to the
-// first, into m.Grads. It reads what forward and loss left in m.acts.
+// first, into m.gradients. It reads what forward and loss left in m.acts.
 func (m *Model) backward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 	rows := b.Steps * batch
 
@@ -57,7 +57,7 @@ func (m *Model) backward(b *model.Batch) {
 
 // writeBackward computes the gradients of write and of what it reads.
 func (m *Model) writeBackward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -123,7 +123,7 @@ func (m *Model) writeBackward(b *model.Batch) {
 
 // latentBackward computes the gradients of latent and of what it reads.
 func (m *Model) latentBackward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
 	// dbBag = Σ rows of dbag   [98]
@@ -175,7 +175,7 @@ func (m *Model) latentBackward(b *model.Batch) {
 
 // readBackward computes the gradients of read and of what it reads.
 func (m *Model) readBackward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
 	// whTPacked = whᵀ, packed once for all steps   [28, 32]

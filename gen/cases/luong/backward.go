@@ -8,9 +8,9 @@ import (
 )
 
 // backward computes the gradient of the mean loss with respect to every parameter, from the last layer to the
-// first, into m.Grads. It reads what forward and loss left in m.acts.
+// first, into m.gradients. It reads what forward and loss left in m.acts.
 func (m *Model) backward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	rows := b.Steps * b.Batch
 
 	// model.yaml:13 out
@@ -45,7 +45,7 @@ func (m *Model) backward(b *model.Batch) {
 
 // writer2StepsBackward computes the gradients of the time steps of layer 2 of writer.
 func (m *Model) writer2StepsBackward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	steps, sourceSteps, batch := b.Steps, b.SourceSteps, b.Batch
 	rows := steps * batch
 
@@ -146,7 +146,7 @@ func (m *Model) writer2StepsBackward(b *model.Batch) {
 // writer2BeginningBackward computes the gradients of the states and keys that the steps begin from of layer 2 of
 // writer.
 func (m *Model) writer2BeginningBackward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
 	// dcStart2 = (1 − cStart²) ∘ dcStart   [batch, 7]
@@ -183,7 +183,7 @@ func (m *Model) writer2BeginningBackward(b *model.Batch) {
 
 // writer1Backward computes the gradients of layer 1 of writer and of what it reads.
 func (m *Model) writer1Backward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	steps, sourceSteps, batch := b.Steps, b.SourceSteps, b.Batch
 	rows := steps * batch
 
@@ -254,7 +254,7 @@ func (m *Model) writer1Backward(b *model.Batch) {
 
 // reader2Backward computes the gradients of layer 2 of reader and of what it reads.
 func (m *Model) reader2Backward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
 	// whTPacked = whᵀ, packed once for all steps   [24, 32]
@@ -303,7 +303,7 @@ func (m *Model) reader2Backward(b *model.Batch) {
 
 // reader1Backward computes the gradients of layer 1 of reader and of what it reads.
 func (m *Model) reader1Backward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
 	// whTPacked = whᵀ, packed once for all steps   [24, 32]

@@ -3,14 +3,12 @@
 package luong
 
 import (
-	"fmt"
-
 	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
 // Decoder runs the model one token at a time, for a number of sequences side by side. It reads the model's
-// parameters and has all other memory to itself.
+// parameters and has all other memory to itself. A decoder serves one goroutine at a time, as the model does.
 type Decoder struct {
 	params      *Params
 	acts        decodeActs
@@ -20,12 +18,26 @@ type Decoder struct {
 	source      []int32 // [sourceSteps, batch] tokens of the sources
 	sourceSteps int
 	batch       int
+	guard       model.Guard
 }
 
-// NewDecoder makes a decoder for batch sequences, at the start of a text.
-func (m *Model) NewDecoder(batch int) model.Decoder {
+// NewDecoder makes a decoder for batch sequences, at the start of a text; a batch below 1 counts as 1. It may be
+// called from many goroutines.
+func (m *Model) NewDecoder(batch int) *Decoder {
+	d := m.newDecoder(max(1, batch))
+	d.guard.Watch(&m.guard)
+	return d
+}
+
+// MakeDecoder is NewDecoder for the runtime: it makes a model a model.Writer.
+func (m *Model) MakeDecoder(batch int) model.Decoder {
+	return m.NewDecoder(batch)
+}
+
+// newDecoder makes a decoder that a call of the model itself uses.
+func (m *Model) newDecoder(batch int) *Decoder {
 	return &Decoder{
-		params:     &m.Params,
+		params:     &m.weights,
 		acts:       newDecodeActs(batch),
 		state:      newState(batch),
 		kv:         newKVCache(batch),
@@ -52,20 +64,26 @@ func (d *Decoder) Reset() {
 
 // Reorder makes each sequence i go on from where sequence from[i] is. Their sources stay where they are: it is
 // for sequences that answer the same one.
-func (d *Decoder) Reorder(from []int) {
+func (d *Decoder) Reorder(from []int) error {
+	if err := d.guard.Enter(info.Name, "Reorder", model.CheckOrder(from, d.batch)); err != nil {
+		return err
+	}
+	defer d.guard.Leave()
 	model.Reorder(d.state.writer1H[:d.batch*writerUnits], from)
 	model.Reorder(d.state.writer1C[:d.batch*writerUnits], from)
 	model.Reorder(d.state.writer2H[:d.batch*writerUnits], from)
 	model.Reorder(d.state.writer2C[:d.batch*writerUnits], from)
 	model.Reorder(d.state.writer2Fed[:d.batch*writerUnits], from)
+	return nil
 }
 
 // Encode reads the sources of all sequences, time-major [sourceSteps, batch], shorter ones with -1 behind their
-// end, and begins their answers.
-func (d *Decoder) Encode(source []int32) {
-	if n := len(source); n == 0 || n%d.batch != 0 || n > maxSourceSteps*d.batch {
-		panic(fmt.Sprintf("luong: the decoder is for %d sources of up to %d tokens, Encode got %d tokens", d.batch, maxSourceSteps, len(source)))
+// end, and begins their answers. Sources that do not fit are an error, and leave the decoder as it was.
+func (d *Decoder) Encode(source []int32) error {
+	if err := d.guard.Enter(info.Name, "Encode", model.CheckSources(source, d.batch, maxSourceSteps, 7)); err != nil {
+		return err
 	}
+	defer d.guard.Leave()
 	d.Reset()
 	d.source = append(d.source[:0], source...)
 	d.sourceSteps = len(source) / d.batch
@@ -101,6 +119,7 @@ func (d *Decoder) Encode(source []int32) {
 
 	// model.yaml:12 writer
 	d.writer2Encode()
+	return nil
 }
 
 // reader1Encode runs layer 1 of reader over the sources.
@@ -211,15 +230,15 @@ func (d *Decoder) writer2Encode() {
 }
 
 // Step feeds one token to each sequence and gives the logits [len(tokens), vocab] of what follows it. The slice
-// is overwritten by the next call.
-func (d *Decoder) Step(tokens []int32) []float32 {
+// is overwritten by the next call. Tokens that do not fit are an error, and leave the decoder as it was.
+func (d *Decoder) Step(tokens []int32) ([]float32, error) {
+	if err := d.guard.Enter(info.Name, "Step", model.CheckStep(tokens, d.batch, vocab)); err != nil {
+		return nil, err
+	}
+	defer d.guard.Leave()
 	p, a, s, kv := d.params, &d.acts, &d.state, &d.kv
 	batch := len(tokens)
 	sourceSteps := d.sourceSteps
-
-	if len(tokens) != d.batch {
-		panic(fmt.Sprintf("luong: the decoder is for %d sequences, Step got %d tokens", d.batch, len(tokens)))
-	}
 
 	// model.yaml:11 target
 	// x = table[tokens]   [batch, 8]
@@ -275,7 +294,7 @@ func (d *Decoder) Step(tokens []int32) []float32 {
 	// logits = y2·w + b   [batch, 8]
 	kernel.GemmNN(a.logits, a.writer2Y2, p.Out.W, batch, vocab, writerUnits, kernel.Bias(p.Out.B))
 
-	return a.logits
+	return a.logits, nil
 }
 
 // decodeActs is what a decoding step computes. Fields share memory where the life of one ends before that of the

@@ -10,7 +10,7 @@ import (
 // forward runs a window of text through the network and keeps what backward needs. b.Tokens is time-major,
 // [steps, batch]; the logits are left in m.acts.logits, [steps, batch, vocab].
 func (m *Model) forward(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	batch := b.Batch
 	rows := b.Steps * batch
 
@@ -45,7 +45,7 @@ func (m *Model) forward(b *model.Batch) {
 
 // reader1Forward runs layer 1 of reader.
 func (m *Model) reader1Forward(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
 	// hStart = 0   [batch, 6]
@@ -93,7 +93,7 @@ func (m *Model) reader1Forward(b *model.Batch) {
 
 // reader2Forward runs layer 2 of reader.
 func (m *Model) reader2Forward(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
 	// x = dropout(h, 0.1)   [sourceSteps, batch, 6]
@@ -141,7 +141,7 @@ func (m *Model) reader2Forward(b *model.Batch) {
 
 // writer1Forward runs layer 1 of writer.
 func (m *Model) writer1Forward(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -188,7 +188,7 @@ func (m *Model) writer1Forward(b *model.Batch) {
 
 // writer2StepsForward runs the time steps of layer 2 of writer.
 func (m *Model) writer2StepsForward(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	steps, sourceSteps, batch := b.Steps, b.SourceSteps, b.Batch
 	rows := steps * batch
 

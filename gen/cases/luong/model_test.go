@@ -29,6 +29,13 @@ func TestAllocations(t *testing.T) {
 	})
 }
 
+// Calls that do not fit the model, and the second of two calls at once, are errors that change nothing.
+func TestFaults(t *testing.T) {
+	modeltest.Faults(t, func(seed uint64) modeltest.Model {
+		return NewSeeded(seed)
+	})
+}
+
 // The decoder gives the same logits, step by step, as the forward pass over the whole window.
 func TestDecoder(t *testing.T) {
 	modeltest.Decoding(t, func(seed uint64) modeltest.Model {

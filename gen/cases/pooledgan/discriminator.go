@@ -17,7 +17,7 @@ func (m *Model) discriminatorForward(b *model.Batch) {
 
 // discriminatorForwardMade writes relaxed lines.
 func (m *Model) discriminatorForwardMade(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 
 	// model.yaml:7 tokens
@@ -69,7 +69,7 @@ func (m *Model) discriminatorForwardMade(b *model.Batch) {
 
 // discriminatorForwardReal judges the lines of b.Targets.
 func (m *Model) discriminatorForwardReal(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -102,7 +102,7 @@ func (m *Model) discriminatorForwardReal(b *model.Batch) {
 
 // blocksDiscriminatorForwardReal runs each of the layers 1 to 2 of blocks.
 func (m *Model) blocksDiscriminatorForwardReal(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -166,7 +166,7 @@ func (m *Model) blocksDiscriminatorForwardReal(b *model.Batch) {
 
 // turnedDiscriminatorForwardReal runs turned.
 func (m *Model) turnedDiscriminatorForwardReal(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -201,7 +201,7 @@ func (m *Model) turnedDiscriminatorForwardReal(b *model.Batch) {
 
 // discriminatorForwardFake judges the lines that the generator wrote.
 func (m *Model) discriminatorForwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -234,7 +234,7 @@ func (m *Model) discriminatorForwardFake(b *model.Batch) {
 
 // blocksDiscriminatorForwardFake runs each of the layers 1 to 2 of blocks.
 func (m *Model) blocksDiscriminatorForwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -298,7 +298,7 @@ func (m *Model) blocksDiscriminatorForwardFake(b *model.Batch) {
 
 // turnedDiscriminatorForwardFake runs turned.
 func (m *Model) turnedDiscriminatorForwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -360,7 +360,7 @@ func (m *Model) discriminatorLoss(b *model.Batch) (loss float64) {
 }
 
 // discriminatorBackward computes the gradient of the discriminator's loss with respect to its parameters, into
-// m.Grads. The generator's stay.
+// m.gradients. The generator's stay.
 func (m *Model) discriminatorBackward(b *model.Batch) {
 	m.discriminatorBackwardLoss(b)
 	m.discriminatorBackwardFake(b)
@@ -394,7 +394,7 @@ func (m *Model) discriminatorBackwardLoss(b *model.Batch) {
 
 // discriminatorBackwardFake goes back through the verdicts on the lines that the generator wrote.
 func (m *Model) discriminatorBackwardFake(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -433,7 +433,7 @@ func (m *Model) discriminatorBackwardFake(b *model.Batch) {
 
 // turnedDiscriminatorBackwardFake computes the gradients of turned and of what it reads.
 func (m *Model) turnedDiscriminatorBackwardFake(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -496,7 +496,7 @@ func (m *Model) blocksDiscriminatorBackwardFake(b *model.Batch) {
 // blocksFeedForwardDiscriminatorBackwardFake computes the gradients of the feed-forward part of layer l of
 // blocks.
 func (m *Model) blocksFeedForwardDiscriminatorBackwardFake(b *model.Batch, l int) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	rows := b.Steps * b.Batch
 
 	// df = dropout(dx, 0.1)   [steps, batch, 8]
@@ -539,7 +539,7 @@ func (m *Model) blocksFeedForwardDiscriminatorBackwardFake(b *model.Batch, l int
 
 // blocksAttentionDiscriminatorBackwardFake computes the gradients of the attention of layer l of blocks.
 func (m *Model) blocksAttentionDiscriminatorBackwardFake(b *model.Batch, l int) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -583,7 +583,7 @@ func (m *Model) blocksAttentionDiscriminatorBackwardFake(b *model.Batch, l int) 
 
 // discriminatorBackwardReal goes back through the verdicts on the lines of b.Targets.
 func (m *Model) discriminatorBackwardReal(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -624,7 +624,7 @@ func (m *Model) discriminatorBackwardReal(b *model.Batch) {
 
 // verdictDiscriminatorBackwardReal computes the gradients of verdict and of what it reads.
 func (m *Model) verdictDiscriminatorBackwardReal(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	batch := b.Batch
 
 	// db2 = Σ rows of drealLossOff2   [1]
@@ -642,7 +642,7 @@ func (m *Model) verdictDiscriminatorBackwardReal(b *model.Batch) {
 
 // turnedDiscriminatorBackwardReal computes the gradients of turned and of what it reads.
 func (m *Model) turnedDiscriminatorBackwardReal(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -711,7 +711,7 @@ func (m *Model) blocksDiscriminatorBackwardReal(b *model.Batch) {
 // blocksFeedForwardDiscriminatorBackwardReal computes the gradients of the feed-forward part of layer l of
 // blocks.
 func (m *Model) blocksFeedForwardDiscriminatorBackwardReal(b *model.Batch, l int) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	rows := b.Steps * b.Batch
 
 	// df = dropout(dx, 0.1)   [steps, batch, 8]
@@ -766,7 +766,7 @@ func (m *Model) blocksFeedForwardDiscriminatorBackwardReal(b *model.Batch, l int
 
 // blocksAttentionDiscriminatorBackwardReal computes the gradients of the attention of layer l of blocks.
 func (m *Model) blocksAttentionDiscriminatorBackwardReal(b *model.Batch, l int) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 

@@ -16,7 +16,7 @@ func (m *Model) relaxedForward(b *model.Batch) {
 
 // relaxedForwardMade writes relaxed lines.
 func (m *Model) relaxedForwardMade(b *model.Batch) {
-	p, a := &m.Params, &m.relaxing
+	p, a := &m.weights, &m.relaxing
 	steps, batch := b.Steps, b.Batch
 
 	// model.yaml:7 tokens
@@ -83,7 +83,7 @@ func (m *Model) relaxedForwardMade(b *model.Batch) {
 
 // relaxedForwardFake judges the lines that the generator wrote.
 func (m *Model) relaxedForwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.relaxing
+	p, a := &m.weights, &m.relaxing
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -116,7 +116,7 @@ func (m *Model) relaxedForwardFake(b *model.Batch) {
 
 // blocksRelaxedForwardFake runs each of the layers 1 to 2 of blocks.
 func (m *Model) blocksRelaxedForwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.relaxing
+	p, a := &m.weights, &m.relaxing
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -177,7 +177,7 @@ func (m *Model) blocksRelaxedForwardFake(b *model.Batch) {
 
 // turnedRelaxedForwardFake runs turned.
 func (m *Model) turnedRelaxedForwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.relaxing
+	p, a := &m.weights, &m.relaxing
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -230,7 +230,7 @@ func (m *Model) relaxedLoss(b *model.Batch) (loss float64) {
 }
 
 // relaxedBackward computes the gradient of the generator's loss with respect to the generator's parameters, into
-// m.Grads: through the discriminator, whose parameters stay, and through the tokens that were written.
+// m.gradients: through the discriminator, whose parameters stay, and through the tokens that were written.
 func (m *Model) relaxedBackward(b *model.Batch) {
 	m.relaxedBackwardLoss(b)
 	m.relaxedBackwardFake(b)
@@ -258,7 +258,7 @@ func (m *Model) relaxedBackwardLoss(b *model.Batch) {
 
 // relaxedBackwardFake goes back through the verdicts on the lines that the generator wrote.
 func (m *Model) relaxedBackwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.relaxing
+	p, a := &m.weights, &m.relaxing
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -287,7 +287,7 @@ func (m *Model) relaxedBackwardFake(b *model.Batch) {
 
 // turnedRelaxedBackwardFake computes the gradients of turned and of what it reads.
 func (m *Model) turnedRelaxedBackwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.relaxing
+	p, a := &m.weights, &m.relaxing
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -327,7 +327,7 @@ func (m *Model) turnedRelaxedBackwardFake(b *model.Batch) {
 
 // blocksRelaxedBackwardFake computes the gradients of each of the layers 1 to 2 of blocks and of what it reads.
 func (m *Model) blocksRelaxedBackwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.relaxing
+	p, a := &m.weights, &m.relaxing
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -384,7 +384,7 @@ func (m *Model) blocksRelaxedBackwardFake(b *model.Batch) {
 
 // relaxedBackwardMade goes back through the lines that were written, from their last token to the first.
 func (m *Model) relaxedBackwardMade(b *model.Batch) {
-	g, a := &m.Grads, &m.relaxing
+	g, a := &m.gradients, &m.relaxing
 	batch := b.Batch
 	rows := b.Steps * batch
 
@@ -412,7 +412,7 @@ func (m *Model) relaxedBackwardMade(b *model.Batch) {
 
 // generatorRelaxedBackwardMade computes the gradients of generator and of what it reads.
 func (m *Model) generatorRelaxedBackwardMade(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.relaxing
+	p, g, a := &m.weights, &m.gradients, &m.relaxing
 	steps, batch := b.Steps, b.Batch
 
 	// tableTPacked = tableᵀ, packed once for all steps   [5, 32]
@@ -467,7 +467,7 @@ func (m *Model) generatorRelaxedBackwardMade(b *model.Batch) {
 
 // writeRelaxedBackwardMade computes the gradients of write and of what it reads.
 func (m *Model) writeRelaxedBackwardMade(b *model.Batch) {
-	g, a := &m.Grads, &m.relaxing
+	g, a := &m.gradients, &m.relaxing
 	rows := b.Steps * b.Batch
 
 	// dbh = Σ rows of dwriteGh   [18]

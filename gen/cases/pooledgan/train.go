@@ -14,19 +14,23 @@ import (
 // well. TrainStep gives the mean loss before the update and the norm of the gradient before clipping of the
 // network that has moved, of the generator where both have. If either is not finite, the parameters of that
 // network stay as they were.
-func (m *Model) TrainStep(b *model.Batch, rate float64) (loss, norm float64) {
+func (m *Model) TrainStep(b *model.Batch, rate float64) (loss, norm float64, err error) {
+	if err := m.enter("TrainStep", check(b)); err != nil {
+		return 0, 0, err
+	}
+	defer m.guard.Leave()
 	if m.step < pretrainingSteps {
-		loss, norm = m.LikelihoodStep(b, rate)
+		loss, norm, err = m.stepLikelihood(b, rate)
 	} else {
-		loss, norm = m.DiscriminatorStep(b, rate)
-		if turn := m.step - pretrainingSteps - headStart; optim.Finite(loss, norm) && turn >= 0 && turn%criticSteps == 0 {
-			loss, norm = m.RelaxedStep(b, rate)
+		loss, norm, err = m.stepDiscriminator(b, rate)
+		if turn := m.step - pretrainingSteps - headStart; err == nil && optim.Finite(loss, norm) && turn >= 0 && turn%criticSteps == 0 {
+			loss, norm, err = m.stepRelaxed(b, rate)
 		}
 	}
-	if optim.Finite(loss, norm) {
+	if err == nil && optim.Finite(loss, norm) {
 		m.step++
 	}
-	return loss, norm
+	return loss, norm, err
 }
 
 // updates are how many steps each network has made, from which its optimizer goes on.
@@ -41,52 +45,77 @@ func (m *Model) updates() (generator, discriminator int) {
 
 // LikelihoodStep makes one step of the generator on the lines of b, by maximum likelihood. It gives the mean
 // loss in nats a token before the update and the norm of the gradient before clipping.
-func (m *Model) LikelihoodStep(b *model.Batch, rate float64) (loss, norm float64) {
-	loss = m.Gradients(b)
+func (m *Model) LikelihoodStep(b *model.Batch, rate float64) (loss, norm float64, err error) {
+	if err := m.enter("LikelihoodStep", check(b)); err != nil {
+		return 0, 0, err
+	}
+	defer m.guard.Leave()
+	return m.stepLikelihood(b, rate)
+}
+
+// stepLikelihood is LikelihoodStep of a batch that has been checked.
+func (m *Model) stepLikelihood(b *model.Batch, rate float64) (loss, norm float64, err error) {
+	loss = m.lossAndGradients(b)
 	grads := m.grads[:generatorParams]
 	norm = optim.Norm(grads)
 	if !optim.Finite(loss, norm) {
-		return loss, norm
+		return loss, norm, nil
 	}
 	m.duel.Generator = loss
 	done, _ := m.updates()
 	m.generatorOptimizer.Step(m.params[:generatorParams], grads, rate, 1, done+1)
-	return loss, norm
+	return loss, norm, nil
 }
 
 // DiscriminatorStep makes one step of the discriminator on the lines of b and on as many relaxed ones that the
 // generator writes. It gives the mean loss before the update and the norm of the gradient before clipping.
-func (m *Model) DiscriminatorStep(b *model.Batch, rate float64) (loss, norm float64) {
-	m.check(b)
+func (m *Model) DiscriminatorStep(b *model.Batch, rate float64) (loss, norm float64, err error) {
+	if err := m.enter("DiscriminatorStep", check(b)); err != nil {
+		return 0, 0, err
+	}
+	defer m.guard.Leave()
+	return m.stepDiscriminator(b, rate)
+}
+
+// stepDiscriminator is DiscriminatorStep of a batch that has been checked.
+func (m *Model) stepDiscriminator(b *model.Batch, rate float64) (loss, norm float64, err error) {
 	m.cool()
-	loss = m.DiscriminatorGradients(b)
+	loss = m.discriminatorGradients(b)
 	m.duel.Judged(m.discriminating.verdictReal[:b.Batch], m.discriminating.verdictFake[:b.Batch], info.Adversary)
 	grads := m.grads[generatorParams:]
 	norm = optim.Norm(grads)
 	if !optim.Finite(loss, norm) {
-		return loss, norm
+		return loss, norm, nil
 	}
 	m.duel.Discriminator = loss
 	_, done := m.updates()
 	m.discriminatorOptimizer.Step(m.params[generatorParams:], grads, rate, 1, done+1)
-	return loss, norm
+	return loss, norm, nil
 }
 
 // RelaxedStep makes one step of the generator against the discriminator, on relaxed lines that it writes. It
 // gives the mean loss before the update and the norm of the gradient before clipping.
-func (m *Model) RelaxedStep(b *model.Batch, rate float64) (loss, norm float64) {
-	m.check(b)
+func (m *Model) RelaxedStep(b *model.Batch, rate float64) (loss, norm float64, err error) {
+	if err := m.enter("RelaxedStep", check(b)); err != nil {
+		return 0, 0, err
+	}
+	defer m.guard.Leave()
+	return m.stepRelaxed(b, rate)
+}
+
+// stepRelaxed is RelaxedStep of a batch that has been checked.
+func (m *Model) stepRelaxed(b *model.Batch, rate float64) (loss, norm float64, err error) {
 	m.cool()
-	loss = m.RelaxedGradients(b)
+	loss = m.relaxedGradients(b)
 	grads := m.grads[:generatorParams]
 	norm = optim.Norm(grads)
 	if !optim.Finite(loss, norm) {
-		return loss, norm
+		return loss, norm, nil
 	}
 	m.duel.Generator = loss
 	done, _ := m.updates()
 	m.generatorOptimizer.Step(m.params[:generatorParams], grads, rate, 1, done+1)
-	return loss, norm
+	return loss, norm, nil
 }
 
 // cool sets the temperature of the step: it falls from 1 to 0.01 in 2000 steps of the generator that follow
@@ -96,9 +125,18 @@ func (m *Model) cool() {
 	m.inverseTemperature = 1 / policy.Temperature(1.0, 0.01, 2000, done-min(m.step, pretrainingSteps))
 }
 
-// Gradients computes the generator's mean loss on the lines of b in nats a token and its gradient, into m.Grads.
-func (m *Model) Gradients(b *model.Batch) float64 {
-	m.check(b)
+// Gradients computes the generator's mean loss on the lines of b in nats a token and its gradient, which Grads
+// gives.
+func (m *Model) Gradients(b *model.Batch) (loss float64, err error) {
+	if err := m.enter("Gradients", check(b)); err != nil {
+		return 0, err
+	}
+	defer m.guard.Leave()
+	return m.lossAndGradients(b), nil
+}
+
+// lossAndGradients is Gradients of a batch that has been checked.
+func (m *Model) lossAndGradients(b *model.Batch) float64 {
 	m.training = true
 	m.forward(b)
 	loss := m.loss(b, true)
@@ -108,9 +146,17 @@ func (m *Model) Gradients(b *model.Batch) float64 {
 }
 
 // DiscriminatorGradients computes the discriminator's mean loss on the lines of b.Targets and relaxed ones that
-// the generator writes, and its gradient, into m.Grads.
-func (m *Model) DiscriminatorGradients(b *model.Batch) float64 {
-	m.allocate()
+// the generator writes, and its gradient, which Grads gives.
+func (m *Model) DiscriminatorGradients(b *model.Batch) (loss float64, err error) {
+	if err := m.enter("DiscriminatorGradients", b.CheckLines(maxSteps, maxBatch, vocab)); err != nil {
+		return 0, err
+	}
+	defer m.guard.Leave()
+	return m.discriminatorGradients(b), nil
+}
+
+// discriminatorGradients is DiscriminatorGradients of a batch that has been checked.
+func (m *Model) discriminatorGradients(b *model.Batch) float64 {
 	m.training = true
 	m.discriminatorForward(b)
 	loss := m.discriminatorLoss(b)
@@ -119,10 +165,18 @@ func (m *Model) DiscriminatorGradients(b *model.Batch) float64 {
 	return loss
 }
 
-// RelaxedGradients computes the generator's mean loss on relaxed lines that it writes, and its gradient, into
-// m.Grads.
-func (m *Model) RelaxedGradients(b *model.Batch) float64 {
-	m.allocate()
+// RelaxedGradients computes the generator's mean loss on relaxed lines that it writes, and its gradient, which
+// Grads gives.
+func (m *Model) RelaxedGradients(b *model.Batch) (loss float64, err error) {
+	if err := m.enter("RelaxedGradients", check(b)); err != nil {
+		return 0, err
+	}
+	defer m.guard.Leave()
+	return m.relaxedGradients(b), nil
+}
+
+// relaxedGradients is RelaxedGradients of a batch that has been checked.
+func (m *Model) relaxedGradients(b *model.Batch) float64 {
 	m.training = true
 	m.relaxedForward(b)
 	loss := m.relaxedLoss(b)
@@ -133,25 +187,39 @@ func (m *Model) RelaxedGradients(b *model.Batch) float64 {
 
 // Loss gives the generator's mean loss on the lines of b in nats a token, without dropout: how likely they are
 // to it.
-func (m *Model) Loss(b *model.Batch) float64 {
-	m.check(b)
+func (m *Model) Loss(b *model.Batch) (loss float64, err error) {
+	if err := m.enter("Loss", check(b)); err != nil {
+		return 0, err
+	}
+	defer m.guard.Leave()
 	m.forward(b)
-	return m.loss(b, false)
+	return m.loss(b, false), nil
 }
 
 // Logits gives the logits [steps, batch, vocab] of what follows each token of b, without dropout. The slice is
 // overwritten by the next call.
-func (m *Model) Logits(b *model.Batch) []float32 {
-	m.check(b)
+func (m *Model) Logits(b *model.Batch) ([]float32, error) {
+	if err := m.enter("Logits", check(b)); err != nil {
+		return nil, err
+	}
+	defer m.guard.Leave()
 	m.forward(b)
-	return m.acts.logits[:b.Steps*b.Batch*vocab]
+	return m.acts.logits[:b.Steps*b.Batch*vocab], nil
 }
 
-// check panics when b does not fit the model, which is a mistake of the program, and makes the memory for the
-// first batch.
-func (m *Model) check(b *model.Batch) {
-	b.Check(maxSteps, maxBatch, vocab)
+// check reports what of b does not fit the model.
+func check(b *model.Batch) error {
+	return b.Check(maxSteps, maxBatch, vocab)
+}
+
+// enter begins a call that uses the memory of the model, where there is no fault in its arguments and no other
+// call runs, and makes the memory for the first one.
+func (m *Model) enter(call string, fault error) error {
+	if err := m.guard.Enter(info.Name, call, fault); err != nil {
+		return err
+	}
 	m.allocate()
+	return nil
 }
 
 // Duel tells how the last step of each network went.
@@ -181,9 +249,9 @@ func (m *Model) Slots() []model.Slot {
 	return append(model.Named("generator", m.generatorOptimizer.Slots()), model.Named("discriminator", m.discriminatorOptimizer.Slots())...)
 }
 
-// Info tells what the model is.
+// Info tells what the model is. It is a copy.
 func (m *Model) Info() *model.Info {
-	return &info
+	return info.Clone()
 }
 
 // info holds what commands and checkpoints ask of a model.

@@ -18,7 +18,7 @@ func (m *Model) discriminatorForward(b *model.Batch) {
 
 // discriminatorForwardMade writes relaxed lines.
 func (m *Model) discriminatorForwardMade(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	batch := b.Batch
 
 	// model.yaml:7 tokens
@@ -34,7 +34,7 @@ func (m *Model) discriminatorForwardMade(b *model.Batch) {
 
 // generatorDiscriminatorForwardMade runs generator.
 func (m *Model) generatorDiscriminatorForwardMade(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 
 	// wxPacked = wx, packed once for all steps   [5, 32]
@@ -108,7 +108,7 @@ func (m *Model) generatorDiscriminatorForwardMade(b *model.Batch) {
 
 // discriminatorForwardSpectral divides the discriminator's matrices by their largest singular value.
 func (m *Model) discriminatorForwardSpectral(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 
 	// model.yaml:16 hidden
 	// unit = u / ‖u‖   [1, 6]
@@ -149,7 +149,7 @@ func (m *Model) discriminatorForwardSpectral(b *model.Batch) {
 
 // discriminatorForwardReal judges the lines of b.Targets.
 func (m *Model) discriminatorForwardReal(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 
 	// model.yaml:13 words
@@ -177,7 +177,7 @@ func (m *Model) discriminatorForwardReal(b *model.Batch) {
 
 // readDiscriminatorForwardReal runs read.
 func (m *Model) readDiscriminatorForwardReal(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -252,7 +252,7 @@ func (m *Model) readDiscriminatorForwardReal(b *model.Batch) {
 
 // discriminatorForwardFake judges the lines that the generator wrote.
 func (m *Model) discriminatorForwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -281,7 +281,7 @@ func (m *Model) discriminatorForwardFake(b *model.Batch) {
 
 // readDiscriminatorForwardFake runs read.
 func (m *Model) readDiscriminatorForwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -371,7 +371,7 @@ func (m *Model) discriminatorLoss(b *model.Batch) (loss float64) {
 }
 
 // discriminatorBackward computes the gradient of the discriminator's loss with respect to its parameters, into
-// m.Grads. The generator's stay.
+// m.gradients. The generator's stay.
 func (m *Model) discriminatorBackward(b *model.Batch) {
 	m.discriminatorBackwardLoss(b)
 	m.discriminatorBackwardFake(b)
@@ -400,7 +400,7 @@ func (m *Model) discriminatorBackwardLoss(b *model.Batch) {
 
 // discriminatorBackwardFake goes back through the verdicts on the lines that the generator wrote.
 func (m *Model) discriminatorBackwardFake(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -434,7 +434,7 @@ func (m *Model) discriminatorBackwardFake(b *model.Batch) {
 
 // hiddenDiscriminatorBackwardFake computes the gradients of hidden and of what it reads.
 func (m *Model) hiddenDiscriminatorBackwardFake(b *model.Batch) {
-	g, a := &m.Grads, &m.discriminating
+	g, a := &m.gradients, &m.discriminating
 	batch := b.Batch
 
 	// dhiddenFakeZ = dhiddenFake where hiddenFake is above 0, 0.2·dhiddenFake elsewhere   [batch, 4]
@@ -453,7 +453,7 @@ func (m *Model) hiddenDiscriminatorBackwardFake(b *model.Batch) {
 // readFromEndDiscriminatorBackwardFake computes the gradients of the pass from the last token to the first of
 // read.
 func (m *Model) readFromEndDiscriminatorBackwardFake(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -495,7 +495,7 @@ func (m *Model) readFromEndDiscriminatorBackwardFake(b *model.Batch) {
 // readFromStartDiscriminatorBackwardFake computes the gradients of the pass from the first token to the last of
 // read.
 func (m *Model) readFromStartDiscriminatorBackwardFake(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -536,7 +536,7 @@ func (m *Model) readFromStartDiscriminatorBackwardFake(b *model.Batch) {
 
 // discriminatorBackwardReal goes back through the verdicts on the lines of b.Targets.
 func (m *Model) discriminatorBackwardReal(b *model.Batch) {
-	g, a := &m.Grads, &m.discriminating
+	g, a := &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -563,7 +563,7 @@ func (m *Model) discriminatorBackwardReal(b *model.Batch) {
 
 // verdictDiscriminatorBackwardReal computes the gradients of verdict and of what it reads.
 func (m *Model) verdictDiscriminatorBackwardReal(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	batch := b.Batch
 
 	// db2 = Σ rows of dlead   [1]
@@ -581,7 +581,7 @@ func (m *Model) verdictDiscriminatorBackwardReal(b *model.Batch) {
 
 // hiddenDiscriminatorBackwardReal computes the gradients of hidden and of what it reads.
 func (m *Model) hiddenDiscriminatorBackwardReal(b *model.Batch) {
-	g, a := &m.Grads, &m.discriminating
+	g, a := &m.gradients, &m.discriminating
 	batch := b.Batch
 
 	// dhiddenRealZ = dhiddenReal where hiddenReal is above 0, 0.2·dhiddenReal elsewhere   [batch, 4]
@@ -603,7 +603,7 @@ func (m *Model) hiddenDiscriminatorBackwardReal(b *model.Batch) {
 // readFromEndDiscriminatorBackwardReal computes the gradients of the pass from the last token to the first of
 // read.
 func (m *Model) readFromEndDiscriminatorBackwardReal(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -648,7 +648,7 @@ func (m *Model) readFromEndDiscriminatorBackwardReal(b *model.Batch) {
 // readFromStartDiscriminatorBackwardReal computes the gradients of the pass from the first token to the last of
 // read.
 func (m *Model) readFromStartDiscriminatorBackwardReal(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -691,7 +691,7 @@ func (m *Model) readFromStartDiscriminatorBackwardReal(b *model.Batch) {
 
 // discriminatorBackwardSpectral goes back through the division by singular values.
 func (m *Model) discriminatorBackwardSpectral(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 
 	// model.yaml:16 hidden
 	// dwFlat = inverse ∘ rows of dwUnit2   [1, 24]

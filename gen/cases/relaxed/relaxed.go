@@ -18,7 +18,7 @@ func (m *Model) relaxedForward(b *model.Batch) {
 
 // relaxedForwardMade writes relaxed lines.
 func (m *Model) relaxedForwardMade(b *model.Batch) {
-	p, a := &m.Params, &m.relaxing
+	p, a := &m.weights, &m.relaxing
 	batch := b.Batch
 
 	// model.yaml:7 tokens
@@ -37,7 +37,7 @@ func (m *Model) relaxedForwardMade(b *model.Batch) {
 
 // generatorRelaxedForwardMade runs generator.
 func (m *Model) generatorRelaxedForwardMade(b *model.Batch) {
-	p, a := &m.Params, &m.relaxing
+	p, a := &m.weights, &m.relaxing
 	steps, batch := b.Steps, b.Batch
 
 	// wxPacked = wx, packed once for all steps   [5, 32]
@@ -142,7 +142,7 @@ func (m *Model) generatorRelaxedForwardMade(b *model.Batch) {
 
 // relaxedForwardSpectral divides the discriminator's matrices by their largest singular value.
 func (m *Model) relaxedForwardSpectral(b *model.Batch) {
-	p, a := &m.Params, &m.relaxing
+	p, a := &m.weights, &m.relaxing
 
 	// model.yaml:16 hidden
 	// unit = u / ‖u‖   [1, 6]
@@ -169,7 +169,7 @@ func (m *Model) relaxedForwardSpectral(b *model.Batch) {
 
 // relaxedForwardReal judges the lines of b.Targets.
 func (m *Model) relaxedForwardReal(b *model.Batch) {
-	p, a := &m.Params, &m.relaxing
+	p, a := &m.weights, &m.relaxing
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -250,7 +250,7 @@ func (m *Model) relaxedForwardReal(b *model.Batch) {
 
 // relaxedForwardFake judges the lines that the generator wrote.
 func (m *Model) relaxedForwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.relaxing
+	p, a := &m.weights, &m.relaxing
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -279,7 +279,7 @@ func (m *Model) relaxedForwardFake(b *model.Batch) {
 
 // readRelaxedForwardFake runs read.
 func (m *Model) readRelaxedForwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.relaxing
+	p, a := &m.weights, &m.relaxing
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -361,7 +361,7 @@ func (m *Model) relaxedLoss(b *model.Batch) (loss float64) {
 }
 
 // relaxedBackward computes the gradient of the generator's loss with respect to the generator's parameters, into
-// m.Grads: through the discriminator, whose parameters stay, and through the tokens that were written.
+// m.gradients: through the discriminator, whose parameters stay, and through the tokens that were written.
 func (m *Model) relaxedBackward(b *model.Batch) {
 	a := &m.relaxing
 	batch := b.Batch
@@ -382,7 +382,7 @@ func (m *Model) relaxedBackward(b *model.Batch) {
 
 // relaxedBackwardFake goes back through the verdicts on the lines that the generator wrote.
 func (m *Model) relaxedBackwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.relaxing
+	p, a := &m.weights, &m.relaxing
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -411,7 +411,7 @@ func (m *Model) relaxedBackwardFake(b *model.Batch) {
 
 // readRelaxedBackwardFake computes the gradients of read and of what it reads.
 func (m *Model) readRelaxedBackwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.relaxing
+	p, a := &m.weights, &m.relaxing
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -470,7 +470,7 @@ func (m *Model) readRelaxedBackwardFake(b *model.Batch) {
 
 // relaxedBackwardMade goes back through the lines that were written, from their last token to the first.
 func (m *Model) relaxedBackwardMade(b *model.Batch) {
-	g, a := &m.Grads, &m.relaxing
+	g, a := &m.gradients, &m.relaxing
 	batch := b.Batch
 	rows := b.Steps * batch
 
@@ -498,7 +498,7 @@ func (m *Model) relaxedBackwardMade(b *model.Batch) {
 
 // generatorRelaxedBackwardMade computes the gradients of generator and of what it reads.
 func (m *Model) generatorRelaxedBackwardMade(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.relaxing
+	p, g, a := &m.weights, &m.gradients, &m.relaxing
 	steps, batch := b.Steps, b.Batch
 
 	// tableTPacked = tableᵀ, packed once for all steps   [5, 32]
@@ -602,7 +602,7 @@ func (m *Model) generatorRelaxedBackwardMade(b *model.Batch) {
 
 // writeRelaxedBackwardMade computes the gradients of write and of what it reads.
 func (m *Model) writeRelaxedBackwardMade(b *model.Batch) {
-	g, a := &m.Grads, &m.relaxing
+	g, a := &m.gradients, &m.relaxing
 	rows := b.Steps * b.Batch
 
 	// db = Σ rows of dwrite2Gates   [24]

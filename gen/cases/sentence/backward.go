@@ -8,9 +8,9 @@ import (
 )
 
 // backward computes the gradient of the mean loss with respect to every parameter, from the last layer to the
-// first, into m.Grads. It reads what forward and loss left in m.acts.
+// first, into m.gradients. It reads what forward and loss left in m.acts.
 func (m *Model) backward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	batch := b.Batch
 	rows := b.Steps * batch
 
@@ -53,7 +53,7 @@ func (m *Model) backward(b *model.Batch) {
 
 // write2Backward computes the gradients of layer 2 of write and of what it reads.
 func (m *Model) write2Backward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -121,7 +121,7 @@ func (m *Model) write2Backward(b *model.Batch) {
 
 // write1StepsBackward computes the gradients of the time steps of layer 1 of write.
 func (m *Model) write1StepsBackward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -167,7 +167,7 @@ func (m *Model) write1StepsBackward(b *model.Batch) {
 // write1BeginningBackward computes the gradients of the states and keys that the steps begin from of layer 1 of
 // write.
 func (m *Model) write1BeginningBackward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	batch := b.Batch
 
 	// dwLatent = zᵀ·dlatent   [5, 48]
@@ -203,7 +203,7 @@ func (m *Model) write1BeginningBackward(b *model.Batch) {
 
 // latentBackward computes the gradients of latent and of what it reads.
 func (m *Model) latentBackward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
 	// dbBag = Σ rows of dbag   [98]
@@ -255,7 +255,7 @@ func (m *Model) latentBackward(b *model.Batch) {
 
 // readBackward computes the gradients of read and of what it reads.
 func (m *Model) readBackward(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.acts
+	p, g, a := &m.weights, &m.gradients, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
 	// whTPacked = whᵀ, packed once for all steps   [21, 32]

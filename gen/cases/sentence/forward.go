@@ -18,7 +18,7 @@ func (m *Model) forward(b *model.Batch) {
 // encode runs the encoder: the distributions of the latent vectors are left in m.acts.latentMean and
 // m.acts.latentLogvar, [batch, latent].
 func (m *Model) encode(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	batch := b.Batch
 
 	// model.yaml:7 words
@@ -39,7 +39,7 @@ func (m *Model) encode(b *model.Batch) {
 
 // readEncode runs read.
 func (m *Model) readEncode(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	sourceSteps, batch := b.SourceSteps, b.Batch
 
 	// hStart = 0   [batch, 7]
@@ -88,7 +88,7 @@ func (m *Model) draw(b *model.Batch) {
 
 // decode runs the decoder on m.acts.latentZ.
 func (m *Model) decode(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	batch := b.Batch
 	rows := b.Steps * batch
 
@@ -114,7 +114,7 @@ func (m *Model) decode(b *model.Batch) {
 
 // write1Decode runs layer 1 of write.
 func (m *Model) write1Decode(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -165,7 +165,7 @@ func (m *Model) write1Decode(b *model.Batch) {
 
 // write2Decode runs layer 2 of write.
 func (m *Model) write2Decode(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 

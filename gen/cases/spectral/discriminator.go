@@ -11,7 +11,7 @@ import (
 // discriminatorBackward needs. It goes on with the gradient of the verdict with respect to what is judged, which
 // the penalty of the loss is taken of.
 func (m *Model) discriminatorForward(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	batch := b.Batch
 
 	// model.yaml:8 g1
@@ -33,7 +33,7 @@ func (m *Model) discriminatorForward(b *model.Batch) {
 
 // discriminatorForwardSpectral divides the discriminator's matrices by their largest singular value.
 func (m *Model) discriminatorForwardSpectral(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 
 	// model.yaml:11 d1
 	// unit = u / ‖u‖   [1, 4]
@@ -107,7 +107,7 @@ func (m *Model) discriminatorForwardSpectral(b *model.Batch) {
 
 // discriminatorForwardReal judges the vectors of b.Vectors.
 func (m *Model) discriminatorForwardReal(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	batch := b.Batch
 
 	// model.yaml:11 d1
@@ -128,7 +128,7 @@ func (m *Model) discriminatorForwardReal(b *model.Batch) {
 
 // discriminatorForwardFake judges the vectors that were made.
 func (m *Model) discriminatorForwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	batch := b.Batch
 
 	// model.yaml:11 d1
@@ -208,7 +208,7 @@ func (m *Model) discriminatorLoss(b *model.Batch) (loss float64) {
 }
 
 // discriminatorBackward computes the gradient of the discriminator's loss with respect to its parameters, into
-// m.Grads. The generator's stay.
+// m.gradients. The generator's stay.
 func (m *Model) discriminatorBackward(b *model.Batch) {
 	m.discriminatorBackwardLoss(b)
 	m.discriminatorBackwardSlope(b)
@@ -275,7 +275,7 @@ func (m *Model) discriminatorBackwardSlope(b *model.Batch) {
 
 // discriminatorBackwardFake goes back through the verdicts on the vectors that were made.
 func (m *Model) discriminatorBackwardFake(b *model.Batch) {
-	g, a := &m.Grads, &m.discriminating
+	g, a := &m.gradients, &m.discriminating
 	batch := b.Batch
 
 	// model.yaml:13 verdict
@@ -305,7 +305,7 @@ func (m *Model) discriminatorBackwardFake(b *model.Batch) {
 
 // discriminatorBackwardReal goes back through the verdicts on b.Vectors.
 func (m *Model) discriminatorBackwardReal(b *model.Batch) {
-	g, a := &m.Grads, &m.discriminating
+	g, a := &m.gradients, &m.discriminating
 	batch := b.Batch
 
 	// model.yaml:13 verdict
@@ -341,7 +341,7 @@ func (m *Model) discriminatorBackwardReal(b *model.Batch) {
 
 // discriminatorBackwardSpectral goes back through the division by singular values.
 func (m *Model) discriminatorBackwardSpectral(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 
 	// model.yaml:13 verdict
 	// dwFlat = inverse ∘ rows of dwUnit3   [1, 7]

@@ -9,7 +9,7 @@ import (
 
 // generatorForward makes vectors of b.Noise and judges them, and keeps what generatorBackward needs.
 func (m *Model) generatorForward(b *model.Batch) {
-	p, a := &m.Params, &m.generating
+	p, a := &m.weights, &m.generating
 	batch := b.Batch
 
 	// model.yaml:8 g1
@@ -41,7 +41,7 @@ func (m *Model) generatorForward(b *model.Batch) {
 
 // generatorForwardSpectral divides the discriminator's matrices by their largest singular value.
 func (m *Model) generatorForwardSpectral(b *model.Batch) {
-	p, a := &m.Params, &m.generating
+	p, a := &m.weights, &m.generating
 
 	// model.yaml:11 d1
 	// unit = u / ‖u‖   [1, 4]
@@ -87,7 +87,7 @@ func (m *Model) generatorForwardSpectral(b *model.Batch) {
 
 // generatorForwardFake judges the vectors that were made.
 func (m *Model) generatorForwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.generating
+	p, a := &m.weights, &m.generating
 	batch := b.Batch
 
 	// model.yaml:11 d1
@@ -139,7 +139,7 @@ func (m *Model) generatorLoss(b *model.Batch) (loss float64) {
 }
 
 // generatorBackward computes the gradient of the generator's loss with respect to the generator's parameters,
-// into m.Grads: through the discriminator, whose parameters stay.
+// into m.gradients: through the discriminator, whose parameters stay.
 func (m *Model) generatorBackward(b *model.Batch) {
 	m.generatorBackwardLoss(b)
 	m.generatorBackwardFake(b)
@@ -202,7 +202,7 @@ func (m *Model) generatorBackwardFake(b *model.Batch) {
 
 // generatorBackwardMade goes back through the generator.
 func (m *Model) generatorBackwardMade(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.generating
+	p, g, a := &m.weights, &m.gradients, &m.generating
 	batch := b.Batch
 
 	// model.yaml:9 made

@@ -10,7 +10,7 @@ import (
 // forward runs a window of text through the network and keeps what backward needs. b.Tokens is time-major,
 // [steps, batch]; the logits are left in m.acts.logits, [steps, batch, vocab].
 func (m *Model) forward(b *model.Batch) {
-	p, a := &m.Params, &m.acts
+	p, a := &m.weights, &m.acts
 	rows := b.Steps * b.Batch
 
 	// model.yaml:7 embed
@@ -34,7 +34,7 @@ func (m *Model) forward(b *model.Batch) {
 
 // lstm1Forward runs layer 1 of lstm.
 func (m *Model) lstm1Forward(b *model.Batch) {
-	p, a, s := &m.Params, &m.acts, &m.state
+	p, a, s := &m.weights, &m.acts, &m.state
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -76,7 +76,7 @@ func (m *Model) lstm1Forward(b *model.Batch) {
 
 // lstmForward runs each of the layers 2 to 4 of lstm.
 func (m *Model) lstmForward(b *model.Batch) {
-	p, a, s := &m.Params, &m.acts, &m.state
+	p, a, s := &m.weights, &m.acts, &m.state
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 

@@ -16,7 +16,7 @@ func (m *Model) discriminatorForward(b *model.Batch) {
 
 // discriminatorForwardReal judges the lines of b.Targets.
 func (m *Model) discriminatorForwardReal(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -68,7 +68,7 @@ func (m *Model) discriminatorForwardReal(b *model.Batch) {
 
 // discriminatorForwardFake judges the lines that the generator wrote.
 func (m *Model) discriminatorForwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -147,7 +147,7 @@ func (m *Model) discriminatorLoss(b *model.Batch) (loss float64) {
 }
 
 // discriminatorBackward computes the gradient of the discriminator's loss with respect to its parameters, into
-// m.Grads. The generator's stay.
+// m.gradients. The generator's stay.
 func (m *Model) discriminatorBackward(b *model.Batch) {
 	m.discriminatorBackwardLoss(b)
 	m.discriminatorBackwardFake(b)
@@ -181,7 +181,7 @@ func (m *Model) discriminatorBackwardLoss(b *model.Batch) {
 
 // discriminatorBackwardFake goes back through the verdicts on the lines that the generator wrote.
 func (m *Model) discriminatorBackwardFake(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 
 	// model.yaml:16 verdict
@@ -216,7 +216,7 @@ func (m *Model) discriminatorBackwardFake(b *model.Batch) {
 
 // wayDiscriminatorBackwardFake computes the gradients of way and of what it reads.
 func (m *Model) wayDiscriminatorBackwardFake(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	batch := b.Batch
 
 	// dwayFakeGate = dwayFake ∘ wayFakeChange   [batch, 6]
@@ -258,7 +258,7 @@ func (m *Model) wayDiscriminatorBackwardFake(b *model.Batch) {
 
 // filtersDiscriminatorBackwardFake computes the gradients of filters and of what it reads.
 func (m *Model) filtersDiscriminatorBackwardFake(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -295,7 +295,7 @@ func (m *Model) filtersDiscriminatorBackwardFake(b *model.Batch) {
 
 // discriminatorBackwardReal goes back through the verdicts on the lines of b.Targets.
 func (m *Model) discriminatorBackwardReal(b *model.Batch) {
-	g, a := &m.Grads, &m.discriminating
+	g, a := &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 
 	// model.yaml:16 verdict
@@ -322,7 +322,7 @@ func (m *Model) discriminatorBackwardReal(b *model.Batch) {
 
 // verdictDiscriminatorBackwardReal computes the gradients of verdict and of what it reads.
 func (m *Model) verdictDiscriminatorBackwardReal(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	batch := b.Batch
 
 	// db2 = Σ rows of dverdictReal3   [1]
@@ -340,7 +340,7 @@ func (m *Model) verdictDiscriminatorBackwardReal(b *model.Batch) {
 
 // wayDiscriminatorBackwardReal computes the gradients of way and of what it reads.
 func (m *Model) wayDiscriminatorBackwardReal(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	batch := b.Batch
 
 	// dwayRealGate = dwayReal ∘ wayRealChange   [batch, 6]
@@ -388,7 +388,7 @@ func (m *Model) wayDiscriminatorBackwardReal(b *model.Batch) {
 
 // filtersDiscriminatorBackwardReal computes the gradients of filters and of what it reads.
 func (m *Model) filtersDiscriminatorBackwardReal(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 

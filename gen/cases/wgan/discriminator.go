@@ -11,7 +11,7 @@ import (
 // discriminatorBackward needs. It goes on with the gradient of the verdict with respect to what is judged, which
 // the penalty of the loss is taken of.
 func (m *Model) discriminatorForward(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	batch := b.Batch
 
 	// model.yaml:8 g1
@@ -34,7 +34,7 @@ func (m *Model) discriminatorForward(b *model.Batch) {
 
 // discriminatorForwardReal judges the vectors of b.Vectors.
 func (m *Model) discriminatorForwardReal(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	batch := b.Batch
 
 	// model.yaml:12 d1
@@ -55,7 +55,7 @@ func (m *Model) discriminatorForwardReal(b *model.Batch) {
 
 // discriminatorForwardFake judges the vectors that were made.
 func (m *Model) discriminatorForwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	batch := b.Batch
 
 	// model.yaml:12 d1
@@ -76,7 +76,7 @@ func (m *Model) discriminatorForwardFake(b *model.Batch) {
 
 // discriminatorForwardMixed judges points between the vectors of b.Vectors and those that were made.
 func (m *Model) discriminatorForwardMixed(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	batch := b.Batch
 
 	// model.yaml:16 gradient_penalty
@@ -103,7 +103,7 @@ func (m *Model) discriminatorForwardMixed(b *model.Batch) {
 
 // discriminatorForwardSlope computes the gradient of the verdict with respect to what was judged.
 func (m *Model) discriminatorForwardSlope(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	batch := b.Batch
 
 	// model.yaml:16 gradient_penalty
@@ -165,7 +165,7 @@ func (m *Model) discriminatorLoss(b *model.Batch) (loss float64) {
 }
 
 // discriminatorBackward computes the gradient of the discriminator's loss with respect to its parameters, into
-// m.Grads. The generator's stay.
+// m.gradients. The generator's stay.
 func (m *Model) discriminatorBackward(b *model.Batch) {
 	m.discriminatorBackwardLoss(b)
 	m.discriminatorBackwardSlope(b)
@@ -204,7 +204,7 @@ func (m *Model) discriminatorBackwardLoss(b *model.Batch) {
 
 // discriminatorBackwardSlope goes back through the gradient of the verdict.
 func (m *Model) discriminatorBackwardSlope(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	batch := b.Batch
 
 	// model.yaml:16 gradient_penalty
@@ -250,7 +250,7 @@ func (m *Model) discriminatorBackwardSlope(b *model.Batch) {
 
 // discriminatorBackwardMixed goes back through the verdicts on points in between.
 func (m *Model) discriminatorBackwardMixed(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	batch := b.Batch
 
 	// model.yaml:13 d2
@@ -279,7 +279,7 @@ func (m *Model) discriminatorBackwardMixed(b *model.Batch) {
 
 // discriminatorBackwardFake goes back through the verdicts on the vectors that were made.
 func (m *Model) discriminatorBackwardFake(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	batch := b.Batch
 
 	// model.yaml:14 verdict
@@ -324,7 +324,7 @@ func (m *Model) discriminatorBackwardFake(b *model.Batch) {
 
 // discriminatorBackwardReal goes back through the verdicts on b.Vectors.
 func (m *Model) discriminatorBackwardReal(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	batch := b.Batch
 
 	// model.yaml:14 verdict

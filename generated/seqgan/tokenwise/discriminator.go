@@ -16,7 +16,7 @@ func (m *Model) discriminatorForward(b *model.Batch) {
 
 // discriminatorForwardReal judges the lines of b.Targets.
 func (m *Model) discriminatorForwardReal(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -65,7 +65,7 @@ func (m *Model) discriminatorForwardReal(b *model.Batch) {
 
 // discriminatorForwardFake judges the lines that the generator wrote.
 func (m *Model) discriminatorForwardFake(b *model.Batch) {
-	p, a := &m.Params, &m.discriminating
+	p, a := &m.weights, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -132,7 +132,7 @@ func (m *Model) discriminatorLoss(b *model.Batch) (loss float64) {
 }
 
 // discriminatorBackward computes the gradient of the discriminator's loss with respect to its parameters, into
-// m.Grads. The generator's stay.
+// m.gradients. The generator's stay.
 func (m *Model) discriminatorBackward(b *model.Batch) {
 	m.discriminatorBackwardLoss(b)
 	m.discriminatorBackwardFake(b)
@@ -160,7 +160,7 @@ func (m *Model) discriminatorBackwardLoss(b *model.Batch) {
 
 // discriminatorBackwardFake goes back through the verdicts on the lines that the generator wrote.
 func (m *Model) discriminatorBackwardFake(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 
@@ -224,7 +224,7 @@ func (m *Model) discriminatorBackwardFake(b *model.Batch) {
 
 // discriminatorBackwardReal goes back through the verdicts on the lines of b.Targets.
 func (m *Model) discriminatorBackwardReal(b *model.Batch) {
-	p, g, a := &m.Params, &m.Grads, &m.discriminating
+	p, g, a := &m.weights, &m.gradients, &m.discriminating
 	steps, batch := b.Steps, b.Batch
 	rows := steps * batch
 

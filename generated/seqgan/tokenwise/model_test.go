@@ -29,6 +29,13 @@ func TestAllocations(t *testing.T) {
 	})
 }
 
+// Calls that do not fit the model, and the second of two calls at once, are errors that change nothing.
+func TestFaults(t *testing.T) {
+	modeltest.Faults(t, func(seed uint64) modeltest.Imitation {
+		return NewSeeded(seed)
+	})
+}
+
 // Lines do not depend on how many are asked for at once.
 func TestSamples(t *testing.T) {
 	modeltest.ImitationSamples(t, func(seed uint64) modeltest.Sampler {
