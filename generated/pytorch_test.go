@@ -144,9 +144,12 @@ func TestPyTorch(t *testing.T) {
 			if want.Tensors == nil {
 				step = m.Loss                            // without dropout
 				if s := info.Training.Smoothing; s > 0 { // which Loss leaves out
-					step = func(b *model.Batch) float64 {
-						logits := m.(model.Predictor).Logits(b)
-						return kernel.CrossEntropy(make([]float32, n), nil, logits, b.Targets, n, info.Vocab, float32(s))
+					step = func(b *model.Batch) (float64, error) {
+						logits, err := m.(model.Predictor).Logits(b)
+						if err != nil {
+							return 0, err
+						}
+						return kernel.CrossEntropy(make([]float32, n), nil, logits, b.Targets, n, info.Vocab, float32(s)), nil
 					}
 				}
 			}

@@ -359,20 +359,7 @@ func (e *emitter) text(f *jen.File) {
 	if e.spec.EncoderDecoder() {
 		e.tokenizer(f, "SourceTokenizer", "the tokens that the encoder was made for", e.spec.Source.Tokenizer)
 	}
-	comment(f, "Load makes a model with the parameters of a checkpoint.")
-	f.Func().Id("Load").Params(jen.Id("path").String()).Params(jen.Op("*").Id("Model"), jen.Error()).Block(
-		jen.Id("m").Op(":=").Id("empty").Call(jen.Id("defaultSeed")),
-		jen.If(jen.Err().Op(":=").Qual(e.path("checkpoint"), "LoadWeights").Call(jen.Id("path"), jen.Id("m")), jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Nil(), jen.Err())),
-		jen.Return(jen.Id("m"), jen.Nil()),
-	)
-	f.Line()
-	comment(f, "Parse makes a model with the parameters of a checkpoint in memory, for instance one that the program embeds.")
-	f.Func().Id("Parse").Params(jen.Id("data").Index().Byte()).Params(jen.Op("*").Id("Model"), jen.Error()).Block(
-		jen.Id("m").Op(":=").Id("empty").Call(jen.Id("defaultSeed")),
-		jen.If(jen.Err().Op(":=").Qual(e.path("checkpoint"), "ParseWeights").Call(jen.Id("data"), jen.Id("m")), jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Nil(), jen.Err())),
-		jen.Return(jen.Id("m"), jen.Nil()),
-	)
-	f.Line()
+	e.loading(f)
 	if e.spec.Vectors != nil || e.decoding == nil || e.encoding != nil {
 		e.program(f)
 		return

@@ -449,7 +449,11 @@ func (e *emitter) adversarialTrain(f *jen.File, d, g side) {
 		}
 		comment(f, "%s", doc)
 		f.Add(e.self()).Id(names.UpperFirst(n.side)+"Gradients").Params(vectors()).Params(jen.Id("loss").Float64(), jen.Err().Error()).BlockFunc(func(x *jen.Group) {
-			fault := e.first(jen.Id("check").Call(jen.Id("b"), jen.Id("maxBatch")), jen.Id("b").Dot("CheckNoise").Call(jen.Id("noiseSize"), jen.Lit(e.mixes() && n.side == "discriminator")))
+			fits := jen.Id("check").Call(jen.Id("b"), jen.Id("maxBatch"))
+			if n.side == "generator" && !e.reads(g.w.g, "vectors") {
+				fits = e.first(jen.Id("b").Dot("CheckVectors").Call(jen.Id("maxBatch"), jen.Lit(0)), e.labelFaults(jen.Id("b").Dot("Labels"), jen.Id("b").Dot("Batch"))...)
+			}
+			fault := e.first(fits, jen.Id("b").Dot("CheckNoise").Call(jen.Id("noiseSize"), jen.Lit(e.mixes() && n.side == "discriminator")))
 			add(x, e.enter(names.UpperFirst(n.side)+"Gradients", fault, "number"))
 			x.Return(m().Dot(n.side+"Gradients").Call(jen.Id("b")), jen.Nil())
 		})
@@ -542,23 +546,8 @@ func (e *emitter) adversary() jen.Code {
 
 // sampling emits what a trained pair is for.
 func (e *emitter) sampling(f *jen.File, maker, judge *writer) {
-	cp, mp := e.path("checkpoint"), e.modelPkg()
-	for _, x := range []struct{ doc, name, arg, load string }{
-		{"Load makes a model with the parameters of a checkpoint.", "Load", "path", "LoadWeights"},
-		{"Parse makes a model with the parameters of a checkpoint in memory, for instance one that the program embeds.", "Parse", "data", "ParseWeights"},
-	} {
-		typ := jen.String()
-		if x.arg == "data" {
-			typ = jen.Index().Byte()
-		}
-		comment(f, "%s", x.doc)
-		f.Func().Id(x.name).Params(jen.Id(x.arg).Add(typ)).Params(jen.Op("*").Id("Model"), jen.Error()).Block(
-			jen.Id("m").Op(":=").Id("empty").Call(jen.Id("defaultSeed")),
-			jen.If(jen.Err().Op(":=").Qual(cp, x.load).Call(jen.Id(x.arg), jen.Id("m")), jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Nil(), jen.Err())),
-			jen.Return(jen.Id("m"), jen.Nil()),
-		)
-		f.Line()
-	}
+	mp := e.modelPkg()
+	e.loading(f)
 	with := "the parameters of the last step"
 	if e.averages() {
 		with = "the average of the parameters"

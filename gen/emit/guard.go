@@ -49,9 +49,9 @@ func (e *emitter) entry(f *jen.File) {
 }
 
 // first is a check and those behind it, which are made where it finds nothing.
-func (e *emitter) first(check jen.Code, more ...jen.Code) jen.Code {
+func (e *emitter) first(check jen.Code, more ...jen.Code) *jen.Statement {
 	if len(more) == 0 {
-		return check
+		return jen.Add(check)
 	}
 	args := []jen.Code{check}
 	for _, c := range more {

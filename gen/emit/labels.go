@@ -34,3 +34,11 @@ func (e *emitter) runtimeLabels() jen.Code {
 func (e *emitter) checkLabels(labels, rows jen.Code) jen.Code {
 	return jen.Qual(e.modelPkg(), "CheckLabels").Call(labels, rows, jen.Id("labelCount"))
 }
+
+// labelFaults are the checks of the labels of a batch, none where the model has none.
+func (e *emitter) labelFaults(labels, rows jen.Code) []jen.Code {
+	if !e.conditional() {
+		return nil
+	}
+	return []jen.Code{e.checkLabels(labels, rows)}
+}

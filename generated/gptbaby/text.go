@@ -7,6 +7,7 @@ import (
 	"iter"
 
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/sample"
 	"github.com/gradsmith/gradsmith/runtime/text"
@@ -18,8 +19,12 @@ const characters = "\n !$&',-.3:;?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrst
 // Tokenizer turns text into the tokens that the model was made for: the characters of shakespeare.vocab.
 var Tokenizer = text.Chars(characters)
 
-// Load makes a model with the parameters of a checkpoint.
+// Load makes a model with the parameters of a checkpoint. It returns what is wrong with the checkpoint, or with
+// the environment variables that the kernels read (kernel.Environment).
 func Load(path string) (*Model, error) {
+	if err := kernel.Environment(); err != nil {
+		return nil, err
+	}
 	m := empty(defaultSeed)
 	if err := checkpoint.LoadWeights(path, m); err != nil {
 		return nil, err
@@ -27,8 +32,11 @@ func Load(path string) (*Model, error) {
 	return m, nil
 }
 
-// Parse makes a model with the parameters of a checkpoint in memory, for instance one that the program embeds.
+// Parse is Load from memory, for instance for a checkpoint that the program embeds.
 func Parse(data []byte) (*Model, error) {
+	if err := kernel.Environment(); err != nil {
+		return nil, err
+	}
 	m := empty(defaultSeed)
 	if err := checkpoint.ParseWeights(data, m); err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"iter"
 
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/sample"
 	"github.com/gradsmith/gradsmith/runtime/text"
@@ -15,8 +16,12 @@ import (
 // Tokenizer turns text into the tokens that the model was made for: newline and the printable ASCII characters.
 var Tokenizer = text.ASCII()
 
-// Load makes a model with the parameters of a checkpoint.
+// Load makes a model with the parameters of a checkpoint. It returns what is wrong with the checkpoint, or with
+// the environment variables that the kernels read (kernel.Environment).
 func Load(path string) (*Model, error) {
+	if err := kernel.Environment(); err != nil {
+		return nil, err
+	}
 	m := empty(defaultSeed)
 	if err := checkpoint.LoadWeights(path, m); err != nil {
 		return nil, err
@@ -24,8 +29,11 @@ func Load(path string) (*Model, error) {
 	return m, nil
 }
 
-// Parse makes a model with the parameters of a checkpoint in memory, for instance one that the program embeds.
+// Parse is Load from memory, for instance for a checkpoint that the program embeds.
 func Parse(data []byte) (*Model, error) {
+	if err := kernel.Environment(); err != nil {
+		return nil, err
+	}
 	m := empty(defaultSeed)
 	if err := checkpoint.ParseWeights(data, m); err != nil {
 		return nil, err

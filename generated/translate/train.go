@@ -44,7 +44,7 @@ func (m *Model) lossAndGradients(b *model.Batch) float64 {
 	return loss
 }
 
-// Loss gives the mean loss of a window in nats a token, without dropout.
+// Loss gives the mean loss of a window in nats a token, without dropout and label smoothing.
 func (m *Model) Loss(b *model.Batch) (loss float64, err error) {
 	if err := m.enter("Loss", check(b)); err != nil {
 		return 0, err

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gradsmith/gradsmith/runtime/cli"
 	_ "github.com/gradsmith/gradsmith/runtime/data/zstd" // a program with commands reads it
+	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/parallel"
 )
@@ -38,6 +39,10 @@ func Main(p Program) {
 // Run is Main without the process: it returns the exit status. A training ends cleanly, with a checkpoint, when ctx is
 // cancelled. A progress bar is shown when errOut is a terminal, and lines otherwise.
 func Run(ctx context.Context, p Program, args []string, out, errOut io.Writer) int {
+	if err := kernel.Environment(); err != nil {
+		fmt.Fprintf(errOut, "%s: %v\n", p.Info.Name, err)
+		return 1
+	}
 	root := newRoot(p)
 	root.SetArgs(args)
 	root.SetOut(out)

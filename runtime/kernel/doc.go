@@ -27,8 +27,8 @@
 //
 // The generic code is the definition of every kernel. On amd64, unless built with the tag purego, assembly for AVX2
 // with FMA or for AVX-512 runs instead where the machine has it. The environment variable GRADSMITH_CPU, read once at
-// start, forces generic, avx2 or avx512; a program started with a level that its machine lacks prints one line and
-// exits with status 1. [Level] tells which level runs.
+// start, forces generic, avx2 or avx512; [Environment] tells when that is a level that the machine lacks. [Level] tells
+// which level runs.
 package kernel
 
 //go:generate go run ../../asm -dir .

@@ -1,7 +1,6 @@
 package kernel
 
 import (
-	"sync"
 	"unsafe"
 
 	"github.com/gradsmith/gradsmith/runtime/parallel"
@@ -135,30 +134,7 @@ func (j *vecJob) Do(task int) {
 	vecRange(j.op, &j.v, lo, min(lo+j.grain, j.n))
 }
 
-// jobs is a free list of job structs: a job outlives the stack of its caller, and must not be allocated anew each call.
-type jobs[T any] struct {
-	mu   sync.Mutex
-	free []*T
-}
-
 var vecJobs jobs[vecJob]
-
-func (l *jobs[T]) get() *T {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if n := len(l.free); n > 0 {
-		j := l.free[n-1]
-		l.free = l.free[:n-1]
-		return j
-	}
-	return new(T)
-}
-
-func (l *jobs[T]) put(j *T) {
-	l.mu.Lock()
-	l.free = append(l.free, j)
-	l.mu.Unlock()
-}
 
 // rowJob runs f over ranges of rows.
 type rowJob struct {

@@ -100,7 +100,7 @@ func (b *Batch) CheckSource(maxSteps, vocab int) error {
 	return inVocabulary("source token", b.Source[:n], b.Batch, vocab, math.MinInt32)
 }
 
-// CheckVectors reports why the batch does not fit a model of vectors of the given width.
+// CheckVectors reports why the batch does not fit a model of vectors of the given width, 0 where they are not read.
 func (b *Batch) CheckVectors(maxBatch, width int) error {
 	switch {
 	case b == nil:

@@ -22,7 +22,7 @@ func Faults[M model.LanguageModel](t *testing.T, make func(seed uint64) M) {
 	before := copies(m)
 	for name, b := range unsound(info) {
 		for call, f := range calls(m) {
-			if err := f(b); err == nil {
+			if err := f(b); err == nil && (call != "GeneratorGradients" || name != fewNumbers) { // whether it reads any the loss says
 				t.Errorf("%s takes %s", call, name)
 			}
 		}
@@ -65,6 +65,9 @@ func sound(info *model.Info) *model.Batch {
 	return batch(info, steps, rows, 1)
 }
 
+// fewNumbers is what is wrong with a batch of vectors that are not whole.
+const fewNumbers = "too few numbers"
+
 // unsound are batches that do not fit, by what is wrong with them.
 func unsound(info *model.Info) map[string]*model.Batch {
 	all := map[string]*model.Batch{"no batch": nil}
@@ -82,7 +85,7 @@ func unsound(info *model.Info) map[string]*model.Batch {
 	add("too many rows", func(b *model.Batch) { b.Batch = most + 1 })
 	add("more rows than an int holds elements of", func(b *model.Batch) { b.Batch = math.MaxInt })
 	if info.Vector != nil {
-		add("too few numbers", func(b *model.Batch) { b.Vectors = b.Vectors[1:] })
+		add(fewNumbers, func(b *model.Batch) { b.Vectors = b.Vectors[1:] })
 	} else {
 		add("no step", func(b *model.Batch) { b.Steps = 0 })
 		add("too many steps", func(b *model.Batch) { b.Steps = info.Steps + 1 })

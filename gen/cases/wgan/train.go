@@ -131,7 +131,7 @@ func (m *Model) discriminatorGradients(b *model.Batch) float64 {
 // GeneratorGradients computes the generator's mean loss on what it makes of b.Noise, and its gradient, which
 // Grads gives.
 func (m *Model) GeneratorGradients(b *model.Batch) (loss float64, err error) {
-	if err := m.enter("GeneratorGradients", model.First(check(b, maxBatch), func() error {
+	if err := m.enter("GeneratorGradients", model.First(b.CheckVectors(maxBatch, 0), func() error {
 		return b.CheckNoise(noiseSize, false)
 	})); err != nil {
 		return 0, err
