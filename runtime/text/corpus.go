@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -89,14 +88,12 @@ type builder struct {
 	part   []int32 // tokens of a piece of text
 	hash   hash.Hash
 
-	separator *regexp.Regexp // the separator in texts whose lines end in \r\n
-	oneBreak  bool           // \r\n is read as \n: the vocabulary has no \r
-	sorted    string         // name of the last source whose lines are in order
+	oneBreak bool   // \r\n is read as \n: the vocabulary has no \r
+	sorted   string // name of the last source whose lines are in order
 }
 
 func newBuilder(tok Tokenizer, o Options) *builder {
 	b := &builder{tok: tok, o: o, hash: sha256.New()}
-	b.separator = regexp.MustCompile(strings.ReplaceAll(regexp.QuoteMeta(o.Separator), "\n", "\r?\n"))
 	if t, ok := plain(tok).(*charTokens); ok {
 		b.oneBreak = t.token('\r') < 0
 	}
@@ -128,8 +125,8 @@ func (b *builder) add(s Source) error {
 	for at := 0; at < len(s.Text); {
 		end := len(s.Text)
 		if b.o.Separator != "" && windows {
-			if found := b.separator.FindStringIndex(s.Text[at:]); found != nil {
-				end = at + found[1]
+			if n := behind(s.Text[at:], b.o.Separator); n >= 0 {
+				end = at + n
 			}
 		} else if b.o.Separator != "" {
 			if i := strings.Index(s.Text[at:], b.o.Separator); i >= 0 {
@@ -143,6 +140,30 @@ func (b *builder) add(s Source) error {
 		at = end
 	}
 	return nil
+}
+
+// behind is the place behind the first separator in s, in which \n stands for \r\n as well, or -1.
+func behind(s, separator string) int {
+	for at := 0; at < len(s); at++ {
+		if end := matched(s, at, separator); end >= 0 {
+			return end
+		}
+	}
+	return -1
+}
+
+// matched is the place behind a separator that stands at a place, or -1.
+func matched(s string, at int, separator string) int {
+	for i := range len(separator) {
+		if separator[i] == '\n' && strings.HasPrefix(s[at:], "\r\n") {
+			at++
+		}
+		if at >= len(s) || s[at] != separator[i] {
+			return -1
+		}
+		at++
+	}
+	return at
 }
 
 // document adds the tokens of a part of a source.

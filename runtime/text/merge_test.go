@@ -82,7 +82,7 @@ func TestMergeOfPieces(t *testing.T) {
 			if slices.Contains(others, m) {
 				continue
 			}
-			if at, ok := behind(others, piece[:cut], piece[cut:]); ok {
+			if at, ok := afterParts(others, piece[:cut], piece[cut:]); ok {
 				others = slices.Insert(others, at+r.IntN(len(others)-at+1), m)
 			}
 		}
@@ -110,8 +110,8 @@ func TestMergeOfPieces(t *testing.T) {
 	}
 }
 
-// behind is the first place in a list of merges where both tokens are known.
-func behind(merges []string, a, b string) (int, bool) {
+// afterParts is the first place in a list of merges where both tokens are known.
+func afterParts(merges []string, a, b string) (int, bool) {
 	known := map[string]bool{}
 	for at := 0; ; at++ {
 		if (len(a) == 1 || known[a]) && (len(b) == 1 || known[b]) {

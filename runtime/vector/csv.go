@@ -92,7 +92,7 @@ func (t *table) header(fields []string) (bool, error) {
 			if len(found) > 5 {
 				found = append(found[:5], "…")
 			}
-			return false, fmt.Errorf("no column is named %q, as that of the labels should be: the line reads %s; a column can also be given by its number, from 1", t.Column, strings.Join(found, ","))
+			return false, fmt.Errorf("no column is named %q, as that of the labels should be: the line reads %s; a column can also be given by its number, from 1", t.Column, quote(strings.Join(found, ",")))
 		}
 		names = true
 	}

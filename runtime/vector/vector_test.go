@@ -5,6 +5,8 @@ import (
 	"compress/gzip"
 	"encoding/binary"
 	"fmt"
+	"image"
+	"image/png"
 	"math"
 	"os"
 	"path/filepath"
@@ -225,14 +227,50 @@ func TestSplit(t *testing.T) {
 	}
 }
 
+// FuzzRead reads any content as vectors, with and without a column of labels, and as labels: no panic, errors of one line that
+// name the file, and what is read is whole.
 func FuzzRead(f *testing.F) {
-	f.Add([]byte("0,1\n"))
-	f.Add(npy("<f4", "False", "(1, 2)", floats(0, 1)))
-	f.Add([]byte{0, 0, 8, 2, 0, 0, 0, 1, 0, 0, 0, 2, 1, 2})
-	f.Fuzz(func(t *testing.T, data []byte) {
-		s, err := read(t, data, pair)
-		if err == nil && (s.Len() < 1 || len(s.Data) != 2*s.Len()) {
-			t.Errorf("%d numbers in %d vectors", len(s.Data), s.Len())
+	f.Add([]byte("0,1\n"), "", 0.0)
+	f.Add([]byte("label,a,b\n1,0,255\n"), "label", 255.0)
+	f.Add([]byte("0,1,2\n\"1\",0,1\n"), "2", 1.0)
+	f.Add(npy("<f4", "False", "(1, 2)", floats(0, 1)), "", 0.0)
+	f.Add(npy("|u1", "False", "(1, 2, 1)", []byte{1, 2}), "", 0.0)
+	f.Add([]byte{0, 0, 8, 2, 0, 0, 0, 1, 0, 0, 0, 2, 1, 2}, "", 0.0)
+	f.Add([]byte{0, 0, 8, 1, 0, 0, 0, 3, 1, 2, 0}, "", 0.0)
+	f.Add([]byte("\xff\xfe1\x00\n\x002\x00"), "", 0.0)
+	var b bytes.Buffer
+	if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 2, 1))); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b.Bytes(), "", 0.0)
+	f.Fuzz(func(t *testing.T, content []byte, column string, scale float64) {
+		path := write(t, t.TempDir(), "data", content)
+		check := func(err error) {
+			if strings.ContainsAny(err.Error(), "\n\r\x00") || !strings.HasPrefix(err.Error(), path) && !strings.HasPrefix(err.Error(), "a scale of") {
+				t.Errorf("an error that is not one line, or does not name the file: %q", err)
+			}
+		}
+		for _, classes := range []int{0, 3} {
+			s, err := Read([]string{path}, pair, Options{Column: column, Scale: scale, Classes: classes})
+			if err != nil {
+				check(err)
+				continue
+			}
+			if s.Len() < 1 || len(s.Data) != 2*s.Len() || s.Labels != nil && len(s.Labels) != s.Len() {
+				t.Errorf("%d numbers and %d labels in %d vectors", len(s.Data), len(s.Labels), s.Len())
+			}
+			for i, l := range s.Labels {
+				if l < 0 || l > 2 {
+					t.Errorf("label %d is %d", i, l)
+				}
+			}
+			s.Tail(0.2)
+		}
+		l, err := ReadLabels(path, 3)
+		if err != nil {
+			check(err)
+		} else if len(l.Values) == 0 {
+			t.Error("no labels, and no error")
 		}
 	})
 }
