@@ -63,6 +63,9 @@ step through and import.
 Begin with:  gradsmith init rnn poet`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
+			return fileFlags.Check(cmd, args)
+		},
 	}
 	root.AddCommand(
 		newInit(),

@@ -85,7 +85,10 @@ func newRoot(p Program) *cobra.Command {
   %s`, short, name, p.Info.Spec, a.begin()),
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
+			if err := fileFlags.Check(cmd, args); err != nil {
+				return err
+			}
 			if cmd.Flags().Changed("threads") {
 				if a.threads < 1 {
 					return fmt.Errorf("--threads %d: give 1 or more", a.threads)

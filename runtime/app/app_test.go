@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -33,7 +34,7 @@ func newBench(t *testing.T) *bench {
 
 func (b *bench) file(name, content string) {
 	b.t.Helper()
-	if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+	if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o777), os.WriteFile(name, []byte(content), 0o644)); err != nil {
 		b.t.Fatal(err)
 	}
 }

@@ -176,6 +176,11 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 	if err != nil {
 		return err
 	}
+	if f.resume { // which brings flags of its own
+		if err := fileFlags.Check(cmd, nil); err != nil {
+			return err
+		}
+	}
 	if err := a.checkTrain(f); err != nil {
 		return err
 	}

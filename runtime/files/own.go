@@ -3,10 +3,9 @@ package files
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"io"
 	"path/filepath"
-	"strings"
+	"regexp"
 )
 
 // HeadSize is how many bytes of a file [OwnHead] needs at the most.
@@ -51,17 +50,8 @@ func isCheckpoint(head []byte) bool {
 	return length < 1<<32 && bytes.HasPrefix(head[8:], []byte(`{"__metadata__":{"gradsmith.`))
 }
 
-// isLog knows a log of a training by its first line, which has these keys and no others that matter.
-func isLog(head []byte) bool {
-	line, _, whole := bytes.Cut(head, []byte("\n"))
-	if !whole || !strings.HasPrefix(string(line), `{"step":`) {
-		return false
-	}
-	var step struct {
-		Step, Seconds, Loss, Norm, Rate, Tokens, Validation *float64
-	}
-	if err := json.Unmarshal(line, &step); err != nil || step.Step == nil || step.Seconds == nil {
-		return false
-	}
-	return step.Validation != nil || step.Loss != nil && step.Norm != nil && step.Rate != nil && step.Tokens != nil
-}
+// logLine is how a line of a training's log begins.
+var logLine = regexp.MustCompile(`^\{"step":[0-9]+,"seconds":[-+.0-9eE]+,"(loss|validation)":`)
+
+// isLog knows a log of a training by its first line.
+func isLog(head []byte) bool { return logLine.Match(head) }

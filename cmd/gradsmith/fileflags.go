@@ -1,0 +1,34 @@
+package main
+
+import (
+	"github.com/gradsmith/gradsmith/runtime/data"
+	"github.com/gradsmith/gradsmith/runtime/fileflag"
+)
+
+// fileFlags says of the flags and arguments of all commands which name files, and whether they are read or written. What is
+// written is refused before anything is opened where it would destroy what is read, or something else that is written.
+var fileFlags = fileflag.Table{
+	Flags: map[string]fileflag.Role{
+		"out":  fileflag.Output,
+		"spec": fileflag.Input,
+
+		"match": fileflag.Pattern,
+
+		"dump":   fileflag.Text,
+		"module": fileflag.Text,
+		"name":   fileflag.Text,
+		"as":     fileflag.Text,
+		"levels": fileflag.Text,
+		"field":  fileflag.Text,
+	},
+	Args: map[string]fileflag.Role{
+		"check":    fileflag.Input,
+		"inspect":  fileflag.Input,
+		"generate": fileflag.Input, // --out is then a folder, in which it touches generated code alone
+		"verify":   fileflag.Input,
+		"vocab":    fileflag.Input,
+		"init":     fileflag.Text, // DIR, in which it overwrites nothing
+		"kernels":  fileflag.Text,
+	},
+	List: data.Files,
+}

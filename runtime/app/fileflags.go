@@ -1,0 +1,42 @@
+package app
+
+import (
+	"github.com/gradsmith/gradsmith/runtime/data"
+	"github.com/gradsmith/gradsmith/runtime/fileflag"
+)
+
+// fileFlags says of the flags and arguments of all commands which name files, and whether they are read or written. What is
+// written is refused before anything is opened where it would destroy what is read, or something else that is written.
+var fileFlags = fileflag.Table{
+	Flags: map[string]fileflag.Role{
+		"data":         fileflag.Input,
+		"labels":       fileflag.Input,
+		"valid":        fileflag.Input,
+		"valid-labels": fileflag.Input,
+		"source":       fileflag.Input,
+		"target":       fileflag.Input,
+		"valid-source": fileflag.Input,
+		"valid-target": fileflag.Input,
+		"from":         fileflag.Input,
+		"model":        fileflag.Input,
+
+		"out":   fileflag.Output,
+		"best":  fileflag.Output,
+		"log":   fileflag.Output,
+		"plane": fileflag.Update,
+
+		"match": fileflag.Pattern,
+
+		"separator": fileflag.Text,
+		"prompt":    fileflag.Text,
+		"stop":      fileflag.Text,
+		"curve":     fileflag.Text,
+	},
+	Args: map[string]fileflag.Role{
+		"info":        fileflag.Input,
+		"align":       fileflag.Text,
+		"fill":        fileflag.Text,
+		"interpolate": fileflag.Text,
+	},
+	List: data.Files,
+}
