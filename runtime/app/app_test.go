@@ -154,6 +154,42 @@ func TestResume(t *testing.T) {
 	contains(t, "the output", out, "step 146 of 146, done")
 }
 
+// A training that is resumed goes on with its log and its best parameters, in which nothing stands twice.
+func TestResumeKeepsFiles(t *testing.T) {
+	b := newBench(t)
+	args := []string{"train", "--data", "book.txt", "--steps", "90", "--eval-every", "20", "--samples", "0"}
+	b.run(append(args, "--log", "whole.jsonl", "--best", "whole.best", "--out", "whole.safetensors")...)
+	ctx, cancel := context.WithCancel(context.Background())
+	c := *b
+	c.ctx = ctx
+	c.program = bigramProgram(func(m *bigram) {
+		m.stepped = func(step int) {
+			if step == 47 {
+				cancel()
+			}
+		}
+	})
+	c.run(append(args, "--log", "log.jsonl", "--best", "best")...)
+	// As if it had been killed some steps later.
+	b.file("log.jsonl", b.read("log.jsonl")+`{"step":48,"seconds":9,"loss":1,"norm":1,"rate":1,"tokens":32}`+"\n"+`{"step":49,"sec`)
+	b.fails("log.jsonl exists: write over it with --overwrite", "train", "--data", "book.txt", "--out", "other", "--log", "log.jsonl")
+	b.run("train", "--resume", "--samples", "0")
+	timeless := func(name string) string {
+		return regexp.MustCompile(`"seconds":[\d.]+`).ReplaceAllString(b.read(name), "")
+	}
+	if timeless("log.jsonl") != timeless("whole.jsonl") {
+		t.Errorf("the log of a training that was resumed is\n%s", b.read("log.jsonl"))
+	}
+	if b.read("best") != b.read("whole.best") {
+		t.Error("the best parameters are others")
+	}
+	before := b.read("log.jsonl")
+	b.run("train", "--resume", "--samples", "0", "--steps", "95", "--log", "")
+	if b.read("log.jsonl") != before {
+		t.Error("a log that was left out is written")
+	}
+}
+
 func TestMaxTime(t *testing.T) {
 	b := newBench(t)
 	out, _ := b.run("train", "--data", "book.txt", "--passes", "1000000", "--max-time", "50ms", "--samples", "0")
@@ -178,7 +214,13 @@ func TestNothingIsLost(t *testing.T) {
 	b.fails("bigram.safetensors exists: go on from it with --resume, begin anew with --overwrite", "train", "--data", "book.txt")
 	b.fails("contradict", "train", "--resume", "--overwrite")
 	b.fails("contradict", "train", "--resume", "--from", "x")
-	b.fails("book.txt is not a checkpoint of gradsmith and is not overwritten", "train", "--data", "book.txt", "--out", "book.txt", "--overwrite")
+	b.file("notes.txt", "notes")
+	for _, flag := range []string{"--out", "--best", "--log"} {
+		b.fails("notes.txt is not a ", "train", "--data", "book.txt", flag, "notes.txt", "--overwrite")
+	}
+	if b.read("notes.txt") != "notes" {
+		t.Error("a file is lost")
+	}
 	foreign := &checkpoint.File{Tensors: []checkpoint.Tensor{{Name: "x", Shape: []int{1}, Value: []float32{1}}}}
 	if err := foreign.WriteFile("foreign.safetensors"); err != nil {
 		t.Fatal(err)

@@ -44,8 +44,8 @@ func TestLines(t *testing.T) {
 		}
 		return out
 	}
-	args := []string{"train", "--data", "rising.txt", "--passes", "2"}
-	if out := run(append(args, "--out", "verses.safetensors", "--threads", "1", "--log", "log.json")...); !strings.Contains(out, "nats a token") {
+	args := []string{"train", "--data", "rising.txt", "--passes", "2", "--log", "log.json"}
+	if out := run(append(args, "--out", "verses.safetensors", "--threads", "1")...); !strings.Contains(out, "nats a token") {
 		t.Errorf("train says\n%s", out)
 	}
 

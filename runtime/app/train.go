@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"math"
-	"os"
 	"slices"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/files"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/optim"
 	"github.com/gradsmith/gradsmith/runtime/text"
@@ -42,9 +42,9 @@ type trainFlags struct {
 	verbose              bool
 }
 
-// kept are the flags that decide the bits of a training: with --resume they are what they were, unless they are given
-// again.
-var kept = []string{"data", "match", "field", "separator", "raw", "scale", "header", "label-column", "shuffle", "source", "target", "columns", "valid-source", "valid-target", "valid-columns", "valid", "labels", "valid-labels", "validation", "passes", "steps", "batch", "window", "rate", "eval-every", "save-every", "scheduled-sampling", "rise"}
+// kept are the flags that decide the bits of a training, or where they go: with --resume they are what they were, unless
+// they are given again.
+var kept = []string{"data", "match", "field", "separator", "raw", "scale", "header", "label-column", "shuffle", "source", "target", "columns", "valid-source", "valid-target", "valid-columns", "valid", "labels", "valid-labels", "validation", "passes", "steps", "batch", "window", "rate", "eval-every", "save-every", "scheduled-sampling", "rise", "best", "log"}
 
 func (a *program) newTrain() *cobra.Command {
 	var f trainFlags
@@ -184,6 +184,9 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 	if err := a.checkTrain(f); err != nil {
 		return err
 	}
+	if err := f.checkOutputs(); err != nil {
+		return err
+	}
 	data, err := a.material(cmd, f)
 	if err != nil {
 		return err
@@ -210,27 +213,22 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 	show := newProgress(errOut, f.verbose, f.maxTime)
 	show.unit, show.pair = a.Info.Unit(), a.Info.Adversary != nil
 	o.Reporter = show
-	var log *train.Log
+	var log *train.LogFile
 	if f.log != "" {
-		mode := os.O_TRUNC
-		if f.resume {
-			mode = os.O_APPEND
-		}
-		w, err := os.OpenFile(f.log, os.O_CREATE|os.O_WRONLY|mode, 0o644)
-		if err != nil {
-			return fmt.Errorf("can't write the log: %w", err)
-		}
-		defer w.Close()
-		log = train.NewLog(w)
+		log = train.NewLogFile(f.log, show.Warn)
 		o.Reporter = train.Reporters(show, log)
 	}
 	result, err := train.Run(ctx, m, data.Data, o)
 	show.end()
+	incomplete := error(nil)
+	if log != nil {
+		incomplete = log.Close()
+	}
 	if err != nil {
 		return err
 	}
-	if log != nil && log.Err() != nil {
-		return fmt.Errorf("the training is done, but its log is not complete: %w", log.Err())
+	if incomplete != nil {
+		return fmt.Errorf("the training is done, but its log %s is not complete: %w", f.log, files.Cause(incomplete))
 	}
 	return a.report(ctx, out, m, data, f, result, schedule, base)
 }
@@ -239,7 +237,7 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 // resumed. It returns the flags to keep in the checkpoint.
 func (a *program) prepare(flags *pflag.FlagSet, f *trainFlags) (map[string]string, error) {
 	keep := map[string]string{}
-	_, err := os.Stat(f.out)
+	_, err := files.Stat(f.out)
 	switch exists := err == nil; {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("can't read the checkpoint: %w", err)
@@ -290,6 +288,30 @@ func (a *program) prepare(flags *pflag.FlagSet, f *trainFlags) (map[string]strin
 		f.steps = 0
 	}
 	return keep, nil
+}
+
+// checkOutputs refuses to write over a file that may be worth something: what is no log or no checkpoint of this project,
+// and, where neither --resume nor --overwrite says so, what is one.
+func (f *trainFlags) checkOutputs() error {
+	for _, x := range []struct{ flag, path, what string }{{"best", f.best, "checkpoint"}, {"log", f.log, "log"}} {
+		if x.path == "" {
+			continue
+		}
+		info, err := files.Stat(x.path)
+		switch {
+		case err != nil || !info.Mode().IsRegular() || info.Size() == 0:
+		case files.Own(x.path) != x.what:
+			return fmt.Errorf("%s is not a %s of gradsmith and is not overwritten: name another file with --%s, or remove it", x.path, x.what, x.flag)
+		case !f.resume && !f.overwrite:
+			return fmt.Errorf("%s exists: write over it with --overwrite, or name another file with --%s", x.path, x.flag)
+		}
+	}
+	if f.log != "" {
+		if err := files.Writable(f.log); err != nil {
+			return fmt.Errorf("can't write the log %s: %w", f.log, files.Cause(err))
+		}
+	}
+	return nil
 }
 
 // checkTrain finds sizes that cannot be.

@@ -44,10 +44,7 @@ type Training struct {
 
 // Save writes the parameters, the optimizer's arrays, the carried state and t to path, atomically.
 func Save(path string, m model.LanguageModel, t Training) error {
-	f, err := weights(m)
-	if err != nil {
-		return err
-	}
+	f := weights(m)
 	data, err := json.Marshal(t)
 	if err != nil {
 		return fmt.Errorf("checkpoint %s: %w", path, err)
@@ -63,14 +60,19 @@ func Save(path string, m model.LanguageModel, t Training) error {
 
 // SaveWeights writes the parameters alone, as a program that only writes text embeds them.
 func SaveWeights(path string, m model.LanguageModel) error {
-	f, err := weights(m)
-	if err != nil {
-		return err
-	}
-	return f.WriteFile(path)
+	return weights(m).WriteFile(path)
 }
 
-func weights(m model.LanguageModel) (*File, error) {
+// Snapshot is a copy of the parameters, as SaveWeights would write them.
+func Snapshot(m model.LanguageModel) *File {
+	f := weights(m)
+	for i, t := range f.Tensors {
+		f.Tensors[i].Value = slices.Clone(t.Value)
+	}
+	return f
+}
+
+func weights(m model.LanguageModel) *File {
 	info := m.Info()
 	f := &File{Metadata: map[string]string{
 		keyFormat: format, keyName: info.Name, keyArchitecture: info.Architecture, keySpec: info.SpecDigest,
@@ -78,7 +80,7 @@ func weights(m model.LanguageModel) (*File, error) {
 	for _, t := range m.Tensors() {
 		f.Tensors = append(f.Tensors, Tensor{t.Name, t.Shape, t.Value})
 	}
-	return f, nil
+	return f
 }
 
 // Info is what can be said of a checkpoint without a model.

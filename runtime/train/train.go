@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/files"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/optim"
 )
@@ -56,6 +56,8 @@ type Options struct {
 	// caller needs to resume with the same options.
 	Keep     map[string]string
 	Reporter Reporter // nil reports nothing
+
+	wait func(time.Duration) bool // in place of waiting, for tests
 }
 
 // Progress is where a training stands after a step.
@@ -190,6 +192,11 @@ func Run(ctx context.Context, m model.LanguageModel, d Data, o Options) (Result,
 		}
 	}
 	err = r.loop(ctx)
+	if err != nil {
+		if lost := r.saveBest(); lost != nil {
+			err = oneLine(errors.Join(err, lost))
+		}
+	}
 	r.result.Took = time.Since(r.start)
 	r.result.Best = r.at.best
 	if r.first != nil {
@@ -219,6 +226,9 @@ type runner struct {
 	row    []float32 // a row of logits, for scheduled sampling
 	batch  model.Batch
 	eval   model.Batch
+
+	unsaved     *checkpoint.File // best parameters that could not be written yet; nil for none
+	unsavedStep int
 }
 
 // samplingStream keeps the draws of scheduled sampling apart from others of the same seed and step.
@@ -343,8 +353,9 @@ func (r *runner) loop(ctx context.Context) error {
 			validated = true
 		}
 		if save := r.o.SaveEvery > 0 && r.step%r.o.SaveEvery == 0 || r.o.SaveEvery == 0 && due; save {
-			if err := r.save(); err != nil {
-				return err
+			if err := errors.Join(r.save(), r.saveBest()); err != nil {
+				err = oneLine(err)
+				r.o.Reporter.Warn(err.Error() + "; the training goes on, and tries again at the next checkpoint")
 			}
 		}
 	}
@@ -358,7 +369,45 @@ func (r *runner) loop(ctx context.Context) error {
 			return err
 		}
 	}
-	return r.save()
+	return r.finish(ctx)
+}
+
+// finish saves what a training came to. When that fails it tries again for half a minute, as the work of hours is worth
+// that; an interrupt ends the waiting.
+func (r *runner) finish(ctx context.Context) error {
+	for wait := time.Second; ; wait *= 2 {
+		err := errors.Join(r.save(), r.saveBest())
+		if err == nil || wait > 16*time.Second || !r.pause(ctx, wait, err) {
+			return oneLine(err)
+		}
+	}
+}
+
+// pause waits before another attempt, and reports false when there is to be none.
+func (r *runner) pause(ctx context.Context, wait time.Duration, err error) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	r.o.Reporter.Warn(fmt.Sprintf("%v; trying again in %v", oneLine(err), wait))
+	if r.o.wait != nil {
+		return r.o.wait(wait)
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// oneLine puts errors that were joined on one line.
+func oneLine(err error) error {
+	if err == nil || !strings.Contains(err.Error(), "\n") {
+		return err
+	}
+	return errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
 }
 
 func (r *runner) diverged(loss, norm, rate float64) error {
@@ -395,8 +444,10 @@ func (r *runner) validate(ctx context.Context) error {
 	loss, _, err := evaluate(ctx, r.m, r.info, r.d.Validation, &r.eval)
 	copy(state, r.state)
 	if err != nil {
-		if errors.Is(err, context.Canceled) {
-			return nil // the loop sees it
+		if ctx.Err() != nil {
+			// Cancelled, or past a deadline: the loop sees it too, and the training ends with a checkpoint.
+			r.result.Interrupted = true
+			return nil
 		}
 		return err
 	}
@@ -411,11 +462,28 @@ func (r *runner) validate(ctx context.Context) error {
 	}
 	r.o.Reporter.Evaluated(Evaluation{Step: r.step, Total: r.total, Pass: r.at.pass + 1, Loss: loss, Best: best, Took: time.Since(start)})
 	if best && r.o.Best != "" {
+		r.unsaved, r.unsavedStep = nil, 0
 		if err := checkpoint.SaveWeights(r.o.Best, r.m); err != nil {
-			return err
+			// The parameters change with the next step, so the best ones are kept in memory until they can be written.
+			r.unsaved, r.unsavedStep = checkpoint.Snapshot(r.m), r.step
+			r.o.Reporter.Warn(err.Error() + "; the training goes on, and tries again at the next checkpoint")
+			return nil
 		}
 		r.o.Reporter.Saved(r.o.Best, r.step)
 	}
+	return nil
+}
+
+// saveBest writes the best parameters, where that has failed before.
+func (r *runner) saveBest() error {
+	if r.unsaved == nil {
+		return nil
+	}
+	if err := r.unsaved.WriteFile(r.o.Best); err != nil {
+		return err
+	}
+	r.o.Reporter.Saved(r.o.Best, r.unsavedStep)
+	r.unsaved = nil
 	return nil
 }
 
@@ -443,7 +511,7 @@ func (r *runner) save() error {
 }
 
 func fileExists(path string) bool {
-	_, err := os.Stat(path)
+	_, err := files.Stat(path)
 	return err == nil
 }
 
