@@ -22,7 +22,7 @@ import (
 )
 
 // Version is the version of the generator. It stands in generated code, and changes whenever what is generated does.
-const Version = "0.4.0"
+const Version = "0.5.0"
 
 // File is a generated file: its name within the package's folder, and its contents.
 type File = emit.File
@@ -105,6 +105,9 @@ func compile(m *spec.Model, until string, then func(*compilation) error) (err er
 func Generate(m *spec.Model) (files []File, err error) {
 	err = compile(m, "", func(c *compilation) error {
 		files, err = emit.Package(emit.Input{Model: c.model, Plans: c.plans, Report: c.report(), Generator: Version})
+		for i := range files {
+			seal(&files[i])
+		}
 		return err
 	})
 	return files, err

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/mod/modfile"
 	"golang.org/x/mod/module"
 
+	"github.com/gradsmith/gradsmith/runtime/files"
 	"github.com/gradsmith/gradsmith/spec"
 )
 
@@ -260,21 +261,33 @@ func (s *start) execute(name string) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// write writes the files, unless one of them is there.
+// write writes the files, all of them, unless one of them is there.
 func (s *start) write() error {
+	stage, err := files.Begin(s.dir)
+	if err != nil {
+		return written(err)
+	}
+	defer stage.Close()
+	var changes []files.Change
 	for _, f := range s.files {
 		if _, err := os.Lstat(f.path); err == nil {
 			return fmt.Errorf("%s exists; init overwrites nothing, so choose another folder or move it away", f.path)
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("%s cannot be written: %w", f.path, cause(err))
 		}
-	}
-	for _, f := range s.files {
-		if err := os.MkdirAll(filepath.Dir(f.path), 0o755); err != nil {
-			return fmt.Errorf("%s cannot be written: %w", f.path, cause(err))
+		name, err := filepath.Rel(s.dir, f.path)
+		if err != nil {
+			return err
 		}
+		changes = append(changes, files.Change{Name: filepath.ToSlash(name), Data: f.data})
 	}
-	return writeFiles(s.files)
+	return written(stage.Commit(changes))
+}
+
+// file is a file to be written.
+type file struct {
+	path string
+	data []byte
 }
 
 // local is a path in the package as the go command takes it: with ./ before it, so that it is not an import path.

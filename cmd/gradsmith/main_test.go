@@ -287,28 +287,6 @@ func TestVocabOfPieces(t *testing.T) {
 	fails(t, dir, []string{"vocab", "empty", "--words", "9"}, "empty: ", "at least 2 words")
 }
 
-// TestWriteFiles checks that a file that cannot be written leaves all others as they were.
-func TestWriteFiles(t *testing.T) {
-	dir := t.TempDir()
-	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
-	write(t, a, "old")
-	if err := os.Mkdir(b, 0o777); err != nil {
-		t.Fatal(err)
-	}
-	if err := writeFiles([]file{{a, []byte("new")}, {b, []byte("new")}}); err == nil {
-		t.Error("a folder was written over")
-	}
-	if err := writeFiles([]file{{a, []byte("new")}, {filepath.Join(dir, "c", "d"), []byte("new")}}); err == nil {
-		t.Error("no error for a folder that is not there")
-	}
-	if got, _ := os.ReadFile(a); string(got) != "old" {
-		t.Errorf("the first file holds %q", got)
-	}
-	if got := tree(t, dir); !slices.Equal(got, []string{"a"}) {
-		t.Errorf("files %v", got)
-	}
-}
-
 // What check says of a valid spec names the layers of every network, and what it reads.
 func TestCheckSays(t *testing.T) {
 	dir := t.TempDir()

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gradsmith/gradsmith/gen"
 	"github.com/gradsmith/gradsmith/runtime/data"
+	"github.com/gradsmith/gradsmith/runtime/files"
 	"github.com/gradsmith/gradsmith/spec"
 )
 
@@ -84,11 +85,11 @@ func generatedBelow(root string, warn io.Writer) ([]string, error) {
 	}
 	err := data.Walk(root, skip, func(path string) error {
 		if dir := filepath.Dir(path); !slices.Contains(dirs, dir) {
-			from, err := generatedFrom(path)
+			f, err := readGenerated(path)
 			if err != nil {
 				return err
 			}
-			if from != "" {
+			if f.spec != "" {
 				dirs = append(dirs, dir)
 			}
 		}
@@ -111,7 +112,7 @@ func verify(dir, specPath string) ([]string, error) {
 		return nil, err
 	}
 	var problems []string
-	for _, name := range slices.Sorted(maps.Keys(byValue(found))) {
+	for _, name := range specsOf(found) {
 		path := specPath
 		if path == "" {
 			if path, err = findSpec(dir, name); err != nil {
@@ -122,7 +123,7 @@ func verify(dir, specPath string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		files, err := gen.Generate(m)
+		generated, err := gen.Generate(m)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
@@ -131,8 +132,11 @@ func verify(dir, specPath string) ([]string, error) {
 			remedy += " --out " + dir
 		}
 		remedy += "`"
+		if files.Interrupted(dir) {
+			problems = append(problems, fmt.Sprintf("%s: a change of its files has not come to its end; %s", dir, remedy))
+		}
 		fresh := map[string]bool{}
-		for _, f := range files {
+		for _, f := range generated {
 			fresh[f.Name] = true
 			at := filepath.Join(dir, f.Name)
 			got, err := os.ReadFile(at)
@@ -146,7 +150,7 @@ func verify(dir, specPath string) ([]string, error) {
 			}
 		}
 		for _, file := range slices.Sorted(maps.Keys(found)) {
-			if found[file] == name && !fresh[file] {
+			if found[file].spec == name && !fresh[file] {
 				problems = append(problems, fmt.Sprintf("%s: left over from an earlier version of %s; %s", filepath.Join(dir, file), path, remedy))
 			}
 		}
@@ -154,13 +158,13 @@ func verify(dir, specPath string) ([]string, error) {
 	return problems, nil
 }
 
-// byValue lists the values of a map, each once.
-func byValue(m map[string]string) map[string]bool {
+// specsOf lists the specs that files were generated from, each once.
+func specsOf(found map[string]generatedFile) []string {
 	set := map[string]bool{}
-	for _, v := range m {
-		set[v] = true
+	for _, f := range found {
+		set[f.spec] = true
 	}
-	return set
+	return slices.Sorted(maps.Keys(set))
 }
 
 // findSpec looks for the spec that generated code names.

@@ -27,10 +27,14 @@ var fileFlags = fileflag.Table{
 
 		"match": fileflag.Pattern,
 
-		"separator": fileflag.Text,
-		"prompt":    fileflag.Text,
-		"stop":      fileflag.Text,
-		"curve":     fileflag.Text,
+		"separator":     fileflag.Text,
+		"field":         fileflag.Text,
+		"columns":       fileflag.Text,
+		"valid-columns": fileflag.Text,
+		"label-column":  fileflag.Text,
+		"prompt":        fileflag.Text,
+		"stop":          fileflag.Text,
+		"curve":         fileflag.Text,
 	},
 	Args: map[string]fileflag.Role{
 		"info":        fileflag.Input,

@@ -42,6 +42,9 @@ type trainFlags struct {
 	verbose              bool
 }
 
+// wait is nil in programs; tests do not wait for a disk to get better.
+var wait func(time.Duration) bool
+
 // kept are the flags that decide the bits of a training, or where they go: with --resume they are what they were, unless
 // they are given again.
 var kept = []string{"data", "match", "field", "separator", "raw", "scale", "header", "label-column", "shuffle", "source", "target", "columns", "valid-source", "valid-target", "valid-columns", "valid", "labels", "valid-labels", "validation", "passes", "steps", "batch", "window", "rate", "eval-every", "save-every", "scheduled-sampling", "rise", "best", "log"}
@@ -203,7 +206,7 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 	schedule.Rate = f.rate
 	o := train.Options{
 		Schedule: schedule, Sampling: f.sampling, Passes: f.passes, Steps: f.steps, EvalEvery: f.evalEvery, SaveEvery: f.saveEvery, MaxTime: f.maxTime,
-		Path: f.out, Best: f.best, Resume: f.resume, Seed: f.seed, Keep: keep,
+		Path: f.out, Best: f.best, Resume: f.resume, Seed: f.seed, Keep: keep, Wait: wait,
 	}
 	fmt.Fprintf(errOut, "%s: %s parameters; %s\n", a.Info.Name, thousands(a.Info.Params), data.text)
 

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -138,6 +139,9 @@ func (t *Table) within(path, dir, pattern string) bool {
 	return slices.ContainsFunc(list, func(name string) bool { return files.Same(path, name) })
 }
 
+// number matches the types of flags that cannot name a file.
+var number = regexp.MustCompile(`^(bool|count|u?int[0-9]*|float(32|64)|duration)(Slice)?$`)
+
 // Missing reports the flags that take text and the commands that take arguments, below root, of which the table does not say
 // what they name.
 func (t *Table) Missing(root *cobra.Command) error {
@@ -145,7 +149,7 @@ func (t *Table) Missing(root *cobra.Command) error {
 	var look func(cmd *cobra.Command)
 	look = func(cmd *cobra.Command) {
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
-			if kind := f.Value.Type(); strings.HasPrefix(kind, "string") && t.Flags[f.Name] == 0 {
+			if !number.MatchString(f.Value.Type()) && t.Flags[f.Name] == 0 {
 				missing["--"+f.Name] = true
 			}
 		})

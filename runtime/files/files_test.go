@@ -391,7 +391,7 @@ func TestStageLeavesOthers(t *testing.T) {
 		if got := tree(t, dir); got["replaced"] != "by hand" || got["removed"] != "by hand" || got["created"] != "by hand" {
 			t.Errorf("%v: the folder holds %v", fault, got)
 		}
-	})
+	}, "killed")
 }
 
 func TestOwn(t *testing.T) {
@@ -409,7 +409,7 @@ func TestOwn(t *testing.T) {
 		{`{"step":12,"seconds":0.9,"validation":2.2,"best":true}` + "\n", "log"},
 		{`{"step":12,"seconds":0.9}` + "\n", ""},
 		{`{"step":"mix the flour","seconds":30}` + "\n", ""},
-		{`{"step":12,"seconds":0.9,"validation":2.2,"best":true}`, ""}, // not yet a whole line
+		{`{"step":12,"seconds":0.9,"valid`, ""}, // cut off
 	} {
 		path := filepath.Join(dir, fmt.Sprint(i))
 		put(t, path, c.content)

@@ -111,6 +111,9 @@ func OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
 // Stat is os.Stat.
 func Stat(name string) (fs.FileInfo, error) { return sys().Stat(name) }
 
+// ReadDir is os.ReadDir.
+func ReadDir(name string) ([]fs.DirEntry, error) { return sys().ReadDir(name) }
+
 // ReadFile is os.ReadFile.
 func ReadFile(name string) ([]byte, error) {
 	f, err := Open(name)

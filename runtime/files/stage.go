@@ -99,6 +99,7 @@ func (s *Stage) take() (File, error) {
 		err := sys().Mkdir(filepath.Join(s.dir, StageName), 0o777)
 		made := err == nil
 		if err != nil && !errors.Is(err, fs.ErrExist) {
+			sys().Remove(filepath.Join(s.dir, StageName)) // the call may have had its effect; only an empty folder goes
 			return nil, fail(err)
 		}
 		f, err := sys().OpenFile(s.at(lockName), os.O_RDWR|os.O_CREATE, 0o666)
@@ -432,10 +433,10 @@ func makeFolders(dir string) (made []string, err error) {
 		}
 	}
 	for _, at := range slices.Backward(missing) {
+		made = append(made, at) // even if the call fails: it may have had its effect
 		if err := sys().Mkdir(at, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
 			return made, err
 		}
-		made = append(made, at)
 	}
 	return made, nil
 }

@@ -106,7 +106,7 @@ func TestFullDisk(t *testing.T) {
 		m := newBigram(4)
 		m.stepped = func(step int) { isFull = step >= c.from && step < c.to }
 		waits := 0
-		o.wait = func(time.Duration) bool {
+		o.Wait = func(time.Duration) bool {
 			waits++
 			isFull = isFull && c.to > 60
 			return true
@@ -162,7 +162,7 @@ func TestRunFaults(t *testing.T) {
 			l := NewLogFile(log, nil)
 			o := short(path)
 			o.Best, o.Reporter, o.Resume = best, l, resume
-			o.wait = func(time.Duration) bool { return true }
+			o.Wait = func(time.Duration) bool { return true }
 			_, err := Run(context.Background(), newBigram(4), data(), o)
 			return oneLine(errors.Join(err, l.Close()))
 		}
@@ -312,4 +312,3 @@ func TestDeadline(t *testing.T) {
 		}
 	}
 }
-

@@ -185,4 +185,3 @@ func (l *LogFile) Close() error {
 	}
 	return nil
 }
-

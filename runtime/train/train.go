@@ -57,7 +57,9 @@ type Options struct {
 	Keep     map[string]string
 	Reporter Reporter // nil reports nothing
 
-	wait func(time.Duration) bool // in place of waiting, for tests
+	// Wait is called in place of waiting before another attempt to write the last checkpoint, and returns false when there
+	// is to be none; nil waits, as long as the context lasts.
+	Wait func(time.Duration) bool
 }
 
 // Progress is where a training stands after a step.
@@ -389,8 +391,8 @@ func (r *runner) pause(ctx context.Context, wait time.Duration, err error) bool 
 		return false
 	}
 	r.o.Reporter.Warn(fmt.Sprintf("%v; trying again in %v", oneLine(err), wait))
-	if r.o.wait != nil {
-		return r.o.wait(wait)
+	if r.o.Wait != nil {
+		return r.o.Wait(wait)
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
