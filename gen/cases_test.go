@@ -6,20 +6,28 @@ import (
 	"testing"
 
 	"github.com/gradsmith/gradsmith/gen/build"
+	"github.com/gradsmith/gradsmith/gen/cases/albert"
 	"github.com/gradsmith/gradsmith/gen/cases/align"
 	"github.com/gradsmith/gradsmith/gen/cases/answer"
+	"github.com/gradsmith/gradsmith/gen/cases/attentive"
 	"github.com/gradsmith/gradsmith/gen/cases/before"
 	"github.com/gradsmith/gradsmith/gen/cases/bert"
 	"github.com/gradsmith/gradsmith/gen/cases/chain"
+	"github.com/gradsmith/gradsmith/gen/cases/gemma"
 	"github.com/gradsmith/gradsmith/gen/cases/gpt"
+	"github.com/gradsmith/gradsmith/gen/cases/gptj"
 	"github.com/gradsmith/gradsmith/gen/cases/labeltext"
 	"github.com/gradsmith/gradsmith/gen/cases/labelvae"
 	"github.com/gradsmith/gradsmith/gen/cases/latentgpt"
 	"github.com/gradsmith/gradsmith/gen/cases/leading"
+	"github.com/gradsmith/gradsmith/gen/cases/llama"
 	"github.com/gradsmith/gradsmith/gen/cases/luong"
+	"github.com/gradsmith/gradsmith/gen/cases/mixture"
+	"github.com/gradsmith/gradsmith/gen/cases/qwen"
 	"github.com/gradsmith/gradsmith/gen/cases/rotary"
 	"github.com/gradsmith/gradsmith/gen/cases/sentence"
 	"github.com/gradsmith/gradsmith/gen/cases/stack"
+	"github.com/gradsmith/gradsmith/gen/cases/t5"
 	"github.com/gradsmith/gradsmith/gen/cases/tied"
 	vaecase "github.com/gradsmith/gradsmith/gen/cases/vae"
 	"github.com/gradsmith/gradsmith/gen/eval"
@@ -66,6 +74,14 @@ func TestCompiled(t *testing.T) {
 		{"cases/labeltext/model.yaml", labeltext.New()},
 		{"cases/leading/model.yaml", leading.New()},
 		{"cases/latentgpt/model.yaml", latentgpt.New()},
+		{"cases/albert/model.yaml", albert.New()},
+		{"cases/attentive/model.yaml", attentive.New()},
+		{"cases/gemma/model.yaml", gemma.New()},
+		{"cases/gptj/model.yaml", gptj.New()},
+		{"cases/llama/model.yaml", llama.New()},
+		{"cases/mixture/model.yaml", mixture.New()},
+		{"cases/qwen/model.yaml", qwen.New()},
+		{"cases/t5/model.yaml", t5.New()},
 	} {
 		t.Run(c.m.Info().Name, func(t *testing.T) {
 			t.Parallel()

@@ -100,7 +100,7 @@ func (c *checker) encoderDecoder(root *value, m *Model) {
 // the first token, which of two directions only the one from the end has read all of the source for.
 func (c *checker) readers(m *Model) {
 	recurrent := false
-	for _, l := range m.Layers {
+	for l := range Leaves(m.Layers) {
 		r, ok := l.(*Recurrent)
 		if ok && r.Attention != nil {
 			return

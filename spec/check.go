@@ -18,6 +18,7 @@ type checker struct {
 	*decoder
 	read         func(name string) ([]byte, error)
 	vocabularies [][]byte // content of the vocabulary files, for the digest
+	unrolls      bool     // no repeat can become a loop of generated code
 }
 
 var packageName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
@@ -29,7 +30,7 @@ func (c *checker) packageName(v *value) string {
 		// From the file: the name up to the first dot, so that poet.spec.yaml gives poet.
 		name, _, _ = strings.Cut(filepath.Base(c.file), ".")
 		from = ", which comes from the name of the file"
-		v.Pos = Pos{1, 1}
+		v.Pos = Pos{Line: 1, Col: 1}
 	}
 	reserved := token.IsKeyword(name) || types.Universe.Lookup(name) != nil || name == "main" || name == "init" ||
 		name == "internal" || name == "vendor" || name == "documentation" || strings.HasSuffix(name, "_test")
@@ -146,42 +147,4 @@ func (c *checker) initial(v *value, orElse Init) Init {
 		in.Scale = v.set.key("gain").number
 	}
 	return in
-}
-
-// names gives the layers of lists their names: those of the spec, then the kinds, counted on where taken.
-func (c *checker) names(lists ...*value) {
-	layers := leaves(lists...)
-	taken := map[string]int{} // by the identifier's spelling, the line
-	for _, l := range layers {
-		v := l.set.key("name")
-		if v.bad || !v.given {
-			continue
-		}
-		l.layer = v.text
-		// gen writes lstm_1 as LSTM1, so names that differ by underscores alone are one name in the code.
-		id := strings.ReplaceAll(v.text, "_", "")
-		if line, ok := taken[id]; ok {
-			c.errorf(v.Pos, "%s.name: %s is already the name of the layer in line %d, or differs from it by underscores alone", l.word, quote(v.text), line)
-			continue
-		}
-		taken[id] = v.Line
-	}
-	for _, l := range layers {
-		if l.layer != "" {
-			continue
-		}
-		base := l.word
-		for n := 1; ; n++ {
-			name := base
-			if n > 1 {
-				name = base + strconv.Itoa(n)
-			}
-			id := strings.ReplaceAll(name, "_", "")
-			if _, ok := taken[id]; !ok {
-				l.layer = name
-				taken[id] = l.Line
-				break
-			}
-		}
-	}
 }

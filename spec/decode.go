@@ -27,8 +27,16 @@ type value struct {
 	word    string            // enumForm, choiceForm
 	set     *value            // choiceForm: the settings of word, an object; nil when it has none
 	keys    map[string]*value // objectForm: every key of the type
-	layer   string            // of an entry of a list of layers: its name, which the checker gives it
-	list    []*value
+
+	// Of an entry of a list of layers:
+	layer  string    // its name, which the checker gives it
+	suffix string    // what goes behind a name that the spec gives it, in a repetition that is written out
+	within *blockUse // the block that it comes from, or nil
+	blocks []string  // the names of the uses of blocks around it, outermost first
+	share  string    // name of the layer whose parameters it has
+	home   *value    // the repeat that it stands in, or nil
+	copies []*value  // of a repeat that cannot be a loop: its lists of layers, written out
+	list   []*value
 }
 
 // key returns the value of a key of an object, never nil.
@@ -41,9 +49,16 @@ func (v *value) key(name string) *value {
 
 // decoder reads YAML by the tables of the language.
 type decoder struct {
-	file string
-	errs Errors
+	file   string
+	errs   Errors
+	blocks map[string]*block
+	in     *Use      // of the block that is being decoded
+	within *blockUse // the same
+	layers int       // that were decoded, those of blocks once for each use
 }
+
+// pos is the place of n, in the use of a block that is being decoded.
+func (d *decoder) pos(n *yaml.Node) Pos { return Pos{Line: n.Line, Col: n.Column, In: d.in} }
 
 func (d *decoder) errorf(pos Pos, format string, args ...any) {
 	d.errs = append(d.errs, Error{d.file, pos, fmt.Sprintf(format, args...)})
@@ -77,7 +92,7 @@ func (d *decoder) kind(root *yaml.Node) *kindTable {
 
 // decode reads n as a value of type t. Path names the value in errors.
 func (d *decoder) decode(n *yaml.Node, t *typ, path string) *value {
-	v := &value{Pos: position(n), given: true}
+	v := &value{Pos: d.pos(n), given: true}
 	if n.Style&yaml.TaggedStyle != 0 {
 		d.errorf(v.Pos, "%sthe tag %s is not part of the language; leave it out", prefix(path), quote(n.Tag))
 		v.bad = true
@@ -90,6 +105,7 @@ func (d *decoder) decode(n *yaml.Node, t *typ, path string) *value {
 		d.choice(v, n, t, path)
 	case listForm:
 		d.list(v, n, t, path)
+	case libraryForm: // which library has read
 	default:
 		if msg := scalar(v, n, t); msg != "" {
 			d.errorf(v.Pos, "%s%s", prefix(path), msg)
@@ -124,7 +140,7 @@ func (d *decoder) object(v *value, n *yaml.Node, t *typ, path string) {
 	case t.switched && n.Kind == yaml.ScalarNode && n.ShortTag() == "!!bool":
 		v.given = strings.EqualFold(n.Value, "true")
 		content = nil
-	case n.Kind == yaml.ScalarNode && t.short != "":
+	case n.Kind == yaml.ScalarNode && t.short != "" || n.Kind == yaml.SequenceNode && t.short != "" && t.key(t.short).typ.form == listForm:
 		k := t.key(t.short)
 		v.keys[t.short] = d.decode(n, k.typ, path)
 		content = nil
@@ -137,23 +153,23 @@ func (d *decoder) object(v *value, n *yaml.Node, t *typ, path string) {
 	for i := 0; i+1 < len(content); i += 2 {
 		kn, vn := content[i], content[i+1]
 		if kn.Kind != yaml.ScalarNode {
-			d.errorf(position(kn), "%sexpected a key, found %s", prefix(path), found(kn))
+			d.errorf(d.pos(kn), "%sexpected a key, found %s", prefix(path), found(kn))
 			continue
 		}
 		name := kn.Value
 		if kn.ShortTag() == "!!merge" {
-			d.errorf(position(kn), "%smerge keys (<<) are not part of the language; write the keys out, or give a whole value an anchor", prefix(path))
+			d.errorf(d.pos(kn), "%smerge keys (<<) are not part of the language; write the keys out, or give a whole value an anchor", prefix(path))
 			continue
 		}
 		k := t.key(name)
 		if k == nil {
 			other, help := suggestKey(name, t)
-			d.errorf(position(kn), "%sunknown key %s; %s", prefix(path), quote(name), help)
+			d.errorf(d.pos(kn), "%sunknown key %s; %s", prefix(path), quote(name), help)
 			meant[other] = true
 			continue
 		}
 		if old := v.keys[name]; old != nil {
-			d.errorf(position(kn), "%sthe key %s stands here a second time; it is already in line %d", prefix(path), quote(name), old.Line)
+			d.errorf(d.pos(kn), "%sthe key %s stands here a second time; it is already in line %d", prefix(path), quote(name), old.Line)
 			continue
 		}
 		v.keys[name] = d.decode(vn, k.typ, join(path, name))
@@ -252,7 +268,7 @@ func (d *decoder) choice(v *value, n *yaml.Node, t *typ, path string) {
 		if help == "" {
 			help = didYouMean(suggestWord(chosen.Value, t))
 		}
-		d.errorf(position(chosen), "%sexpected %s, found %s%s", prefix(path), oneOf(names), found(chosen), help)
+		d.errorf(d.pos(chosen), "%sexpected %s, found %s%s", prefix(path), oneOf(names), found(chosen), help)
 		v.bad = true
 		return
 	}
@@ -266,7 +282,7 @@ func (d *decoder) choice(v *value, n *yaml.Node, t *typ, path string) {
 		v.set = &value{Pos: v.Pos, given: true, keys: map[string]*value{}}
 		d.fill(v.set, w.typ, path)
 	case settings != nil && !isNull(settings) && !(settings.Kind == yaml.MappingNode && len(settings.Content) == 0):
-		d.errorf(position(settings), "%s: it has no settings, found %s; write the word alone", path, found(settings))
+		d.errorf(d.pos(settings), "%s: it has no settings, found %s; write the word alone", path, found(settings))
 	}
 }
 
@@ -286,7 +302,21 @@ func (d *decoder) list(v *value, n *yaml.Node, t *typ, path string) {
 		if t.item.form == choiceForm {
 			p = "" // the word says more than its number
 		}
-		v.list = append(v.list, d.decode(item, t.item, p))
+		if t.item.layers {
+			if d.layers++; d.layers > maxLayers {
+				if d.layers == maxLayers+1 {
+					d.errorf(d.pos(item), "with the layers of its blocks written out the spec has more than %s; a model needs far fewer, so a block is used too often", count(maxLayers))
+				}
+				v.bad = true
+				return
+			}
+			if d.use(v, item, t) {
+				continue
+			}
+		}
+		e := d.decode(item, t.item, p)
+		e.within = d.within
+		v.list = append(v.list, e)
 	}
 }
 

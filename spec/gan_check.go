@@ -45,7 +45,7 @@ func (c *checker) adversariesOfVectors(root *value, m *Model) {
 
 	spectral := true // every layer with a matrix has spectral norm
 	hidden := 0
-	for _, l := range g.Discriminator {
+	for l := range Leaves(g.Discriminator) {
 		if d, ok := l.(*Dense); ok {
 			spectral = spectral && d.Spectral
 			hidden++
@@ -62,6 +62,7 @@ func (c *checker) adversariesOfVectors(root *value, m *Model) {
 // stacks checks the layers of both networks, and returns what was found of the discriminator's.
 func (c *checker) stacks(root *value, m *Model, made, judged layers) layers {
 	generator, discriminator := root.key("generator"), root.key("discriminator")
+	c.unrolls = true // passes over the networks have names of their own, which a loop would hide
 	c.names(generator, discriminator)
 	c.reserved(leaves(generator, discriminator), map[string]string{"generator_labels": "the labels'", "discriminator_labels": "the labels'"}, m)
 	made.checker, made.path, made.shape, made.init = c, "generator", m.Shape, root.key("init")
@@ -131,7 +132,7 @@ func (c *checker) adversariesOfText(root *value, m *Model) {
 	}
 
 	pooled, back := pools(root.key("discriminator")), Pos{}
-	for _, l := range g.Discriminator {
+	for l := range Leaves(g.Discriminator) {
 		switch l := l.(type) {
 		case *Recurrent:
 			if l.Bidirectional {

@@ -11,6 +11,7 @@ const (
 	maxParams = 1 << 30 // learnt numbers: 4 GiB of float32
 	maxActs   = 1 << 31 // numbers of one layer's activations
 	maxName   = 64      // characters of a name
+	maxLayers = 100000  // layers, those of a block once for each use
 )
 
 // initType is shared by the model-wide key and those of layers.
@@ -115,7 +116,8 @@ var (
 		with("batch", integer(1, maxShape), 32, "Sequences side by side.").called("batch_size", "sequences"),
 		with("steps", integer(1, maxShape), 64, "Tokens of a window, where the model reads text: for a recurrent network how far back gradients reach, for an attention model how far a token can look.").called("seq_len", "length", "time", "sequence_length", "window", "bptt", "context", "block_size", "max_len")),
 		"the defaults of its keys", "The most that a training step takes at once; memory is planned for it.").called("shapes", "size", "dimensions")
-	lossKey = with("loss", choice("loss", "The training objective.",
+	blocksKey = may("blocks", &typ{form: libraryForm, like: blockDefinition, cell: "a map from names to `settings` and `layers`"}, "none", "Layers that are used again and again, by name: see [language.md](language.md).").called("block", "macros", "modules", "templates", "definitions")
+	lossKey   = with("loss", choice("loss", "The training objective.",
 		word{name: "cross_entropy", doc: "Mean over the tokens of −log p(token), in nats; padding is ignored.", also: []string{"nll", "crossentropy", "softmax"}, typ: object("",
 			with("label_smoothing", share(), 0.0, "Share of the target's probability that is spread over all tokens (Szegedy et al. 2016).").called("smoothing"))}),
 		"cross_entropy", "The training objective.").called("objective", "criterion")

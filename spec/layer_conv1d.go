@@ -10,7 +10,7 @@ func init() {
 		with("activation", activations, "relu", "The function f.").called("act", "nonlinearity"),
 		may("init", initType, uniformMatrix, "How the filters start.").called("kernel_init", "initializer"),
 		may("init_bias", initType, uniformBias, "How the biases start.").called("bias_init"))}
-	register(record{name: "conv1d", group: neighbours, overTime: true, windows: true, word: word.in(inDiscriminator), check: (*layers).conv})
+	register(record{name: "conv1d", group: neighbours, shares: true, overTime: true, windows: true, word: word.in(inDiscriminator), check: (*layers).conv})
 }
 
 // Conv1D is filters over windows of time steps, of several widths side by side (Kim 2014). Width is the number of all filters.

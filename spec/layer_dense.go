@@ -7,7 +7,7 @@ import (
 )
 
 func init() {
-	register(record{name: "dense", group: outputs, check: (*layers).dense, word: func(in place) *word {
+	register(record{name: "dense", group: outputs, shares: true, written: func(set *value) bool { return set.key("spectral_norm").flag }, check: (*layers).dense, word: func(in place) *word {
 		const small, zeros = "the model's `init`; else normal 0.02 in a stack with a `transformer`, uniform ±1/√inputs in others",
 			"uniform ±1/√inputs; zeros in a stack with a `transformer`, and when the layer or the model has an `init`"
 		switch in {

@@ -7,7 +7,7 @@ import (
 
 func init() {
 	for _, name := range []string{"rnn", "lstm", "gru"} {
-		register(record{name: name, group: recurrences, overTime: true, recurrent: true, check: (*layers).recurrent, word: func(in place) *word {
+		register(record{name: name, group: recurrences, shares: true, written: func(*value) bool { return true }, overTime: true, recurrent: true, check: (*layers).recurrent, word: func(in place) *word {
 			var more []*key
 			switch in {
 			case inAttention:
@@ -121,7 +121,7 @@ func (c *layers) recurrent(v *value, base LayerBase, in int, _ bool) Layer {
 	if both := set.key("bidirectional"); both.flag {
 		r.Bidirectional = true
 		r.Width = 2 * r.Units
-		if c.role == targetSide {
+		if c.role == targetSide || c.role == decoderOnly {
 			c.errorf(both.Pos, "%s.bidirectional: a decoder writes its text from left to right and cannot read it from its end; only encoders can", v.word)
 		}
 	}
@@ -184,6 +184,8 @@ func (c *layers) score(v, layer *value, r *Recurrent) *RecurrentAttention {
 	case v.bad:
 	case c.role == sourceSide:
 		c.errorf(v.Pos, "%s: an encoder has nothing to look at; give the attention to a recurrent layer of the decoder", path)
+	case c.role == decoderOnly:
+		c.errorf(v.Pos, "%s: there is no encoder to look at; a layer `attention` of its own looks at the tokens before", path)
 	case c.role != targetSide: // the layer itself does not belong there
 	case c.attends != Pos{}:
 		c.errorf(v.Pos, "%s: the layer in line %d looks at the encoder already; one layer of a decoder does", path, c.attends.Line)

@@ -6,7 +6,7 @@ func init() {
 	word := word{name: "rmsnorm", doc: "Divides each row by its root mean square, then applies a learnt gain (Zhang and Sennrich 2019).", also: []string{"rms_norm", "rms"}, typ: object("",
 		layerName(),
 		normEpsilon("mean square"))}
-	register(record{name: "rmsnorm", group: rows, word: word.in(inAttention, inVAE), check: (*layers).rmsnorm})
+	register(record{name: "rmsnorm", group: rows, shares: true, word: word.in(inAttention, inVAE), check: (*layers).rmsnorm})
 }
 
 // RMSNorm divides each row by its root mean square and applies a learnt gain (Zhang and Sennrich 2019).

@@ -6,8 +6,8 @@ import (
 )
 
 func init() {
-	word := word{name: "transformer", doc: "Equal blocks of attention and a feed-forward part, each added to what it reads (Vaswani et al. 2017). In a decoder of kind `attention` behind an encoder, attention over the encoder's output stands in between.", also: []string{"attention", "self_attention", "blocks", "block", "transformer_block", "multihead"}, typ: transformerType}
-	register(record{name: "transformer", group: attentions, overTime: true, attends: true,
+	word := word{name: "transformer", doc: "Equal blocks of attention and a feed-forward part, each added to what it reads (Vaswani et al. 2017). In a decoder of kind `attention` behind an encoder, attention over the encoder's output stands in between.", also: []string{"blocks", "block", "transformer_block"}, typ: transformerType}
+	register(record{name: "transformer", group: attentions, shares: true, written: func(set *value) bool { return set.key("layers").integer > 1 }, overTime: true, attends: true,
 		places: func(set *value) bool {
 			return set.key("rotary").given || set.key("rotary").bad || set.key("alibi").flag
 		},
@@ -90,7 +90,7 @@ func (c *layers) transformer(v *value, base LayerBase, in int, _ bool) Layer {
 		Norm:             set.key("norm").word,
 		NormFirst:        set.key("norm_at").word == "pre",
 		Epsilon:          set.key("epsilon").number,
-		Causal:           c.role == decoderOnly || c.role == targetSide || c.role == reading && c.causal,
+		Causal:           c.causally(),
 		Window:           int(set.key("window").integer),
 		Prefix:           int(set.key("prefix").integer),
 		ALiBi:            set.key("alibi").flag,
@@ -115,8 +115,15 @@ func (c *layers) transformer(v *value, base LayerBase, in int, _ bool) Layer {
 	if in == 1 {
 		c.errorf(v.Pos, "transformer: the layer before it has 1 feature, which leaves nothing to a norm; make it wider")
 	}
-	c.heads(t, set)
-	c.sight(t, set)
+	size := 0 // of a head, where the heads divide the width
+	if heads := set.key("heads"); !heads.bad && t.Heads > 0 && t.Width > 0 {
+		if t.Width%t.Heads != 0 {
+			c.errorf(heads.Pos, "transformer.heads: %d heads do not divide the width of %d, which the layer before gives, into equal parts; %s", t.Heads, t.Width, divisors(t.Width, t.Heads))
+		} else {
+			size = t.Width / t.Heads
+		}
+	}
+	c.looks("transformer", &look{t.Width, t.Heads, t.KVHeads, size, t.Causal, t.Window, t.Prefix, t.Rotary, t.ALiBi}, set)
 
 	own, residual, bias := set.key("init"), set.key("init_residual"), set.key("init_bias")
 	t.Init = c.initial(own, c.initial(c.init, small(v)))
@@ -156,25 +163,31 @@ func (c *layers) transformer(v *value, base LayerBase, in int, _ bool) Layer {
 	return t
 }
 
-// heads checks how the heads of t divide its width.
-func (c *layers) heads(t *Transformer, set *value) {
+// look is how tokens look at each other: what the checks of a transformer and of an attention have in common.
+type look struct {
+	width, heads, kv, size int
+	causal                 bool
+	window, prefix         int
+	rotary                 float64
+	alibi                  bool
+}
+
+// looks checks how the heads share the width, and which tokens a token sees.
+func (c *layers) looks(word string, l *look, set *value) {
 	heads, kv := set.key("heads"), set.key("kv_heads")
-	if heads.bad || t.Heads < 1 {
-		return
+	if !heads.bad && l.heads > 0 {
+		if kv.given && !kv.bad && l.kv > 0 && l.heads%l.kv != 0 {
+			c.errorf(kv.Pos, "%s.kv_heads: %d heads of keys and values cannot be shared evenly by %d heads of queries; %s", word, l.kv, l.heads, divisors(l.heads, l.kv))
+		}
+		rotary, alibi := set.key("rotary"), set.key("alibi")
+		if l.rotary > 0 && l.size%2 != 0 {
+			c.errorf(rotary.Pos, "%s.rotary: it turns pairs of features, but a head has %d, an odd number; change heads or the width of %d", word, l.size, l.width)
+		}
+		if rotary.given && l.alibi && !alibi.bad {
+			c.errorf(alibi.Pos, "%s.alibi: the layer has rotary positions already; leave one of them out", word)
+		}
 	}
-	if t.Width > 0 && t.Width%t.Heads != 0 {
-		c.errorf(heads.Pos, "transformer.heads: %d heads do not divide the width of %d, which the layer before gives, into equal parts; %s", t.Heads, t.Width, divisors(t.Width, t.Heads))
-	}
-	if kv.given && !kv.bad && t.Heads%t.KVHeads != 0 {
-		c.errorf(kv.Pos, "transformer.kv_heads: %d heads of keys and values cannot be shared evenly by %d heads of queries; %s", t.KVHeads, t.Heads, divisors(t.Heads, t.KVHeads))
-	}
-	rotary, alibi := set.key("rotary"), set.key("alibi")
-	if t.Rotary > 0 && t.Width > 0 && t.Width%t.Heads == 0 && t.Width/t.Heads%2 != 0 {
-		c.errorf(rotary.Pos, "transformer.rotary: it turns pairs of features, but a head has %d, an odd number; change heads or the width of %d", t.Width/t.Heads, t.Width)
-	}
-	if rotary.given && t.ALiBi && !alibi.bad {
-		c.errorf(alibi.Pos, "transformer.alibi: the layer has rotary positions already; leave one of them out")
-	}
+	c.sight(word, l, set)
 }
 
 // divisors names the divisors of n that are next to x.
@@ -196,29 +209,29 @@ func divisors(n, x int) string {
 }
 
 // sight checks which tokens a token sees.
-func (c *layers) sight(t *Transformer, set *value) {
+func (c *layers) sight(word string, t *look, set *value) {
 	window, prefix := set.key("window"), set.key("prefix")
 	steps := c.shape.Steps
 	if window.given && !window.bad {
 		switch {
-		case !t.Causal && c.role == reading:
-			c.errorf(window.Pos, "transformer.window: with `max_pool` behind it a token sees all of the line; a window belongs to verdicts on each token")
-		case !t.Causal:
-			c.errorf(window.Pos, "transformer.window: in an encoder a token sees all others; a window belongs to a decoder")
-		case steps > 0 && t.Window > steps:
-			c.errorf(window.Pos, "transformer.window: %d tokens are more than a text has, which is %d by shape.steps; leave the window out", t.Window, steps)
+		case !t.causal && c.role == reading:
+			c.errorf(window.Pos, "%s.window: with `max_pool` behind it a token sees all of the line; a window belongs to verdicts on each token", word)
+		case !t.causal:
+			c.errorf(window.Pos, "%s.window: in an encoder a token sees all others; a window belongs to a decoder", word)
+		case steps > 0 && t.window > steps:
+			c.errorf(window.Pos, "%s.window: %d tokens are more than a text has, which is %d by shape.steps; leave the window out", word, t.window, steps)
 		}
 	}
 	if prefix.given && !prefix.bad {
 		switch {
 		case c.role == reading:
-			c.errorf(prefix.Pos, "transformer.prefix: it belongs to a decoder; in a discriminator a token sees all of the line, or, for verdicts on each token, those up to it")
+			c.errorf(prefix.Pos, "%s.prefix: it belongs to a decoder; in a discriminator a token sees all of the line, or, for verdicts on each token, those up to it", word)
 		case c.role != decoderOnly:
-			c.errorf(prefix.Pos, "transformer.prefix: it belongs to a decoder without an encoder; an encoder sees all of its text as it is")
+			c.errorf(prefix.Pos, "%s.prefix: it belongs to a decoder without an encoder; an encoder sees all of its text as it is", word)
 		case window.given:
-			c.errorf(prefix.Pos, "transformer.prefix: a prefix that every token sees and a window outside of which none is seen exclude each other; leave one of them out")
-		case steps > 0 && t.Prefix >= steps:
-			c.errorf(prefix.Pos, "transformer.prefix: of the %d tokens of a window, by shape.steps, a prefix of %d leaves none to predict; make it shorter", steps, t.Prefix)
+			c.errorf(prefix.Pos, "%s.prefix: a prefix that every token sees and a window outside of which none is seen exclude each other; leave one of them out", word)
+		case steps > 0 && t.prefix >= steps:
+			c.errorf(prefix.Pos, "%s.prefix: of the %d tokens of a window, by shape.steps, a prefix of %d leaves none to predict; make it shorter", word, steps, t.prefix)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"math"
 )
 
 // role is what a stack of layers is for, which decides what its layers can be.
@@ -35,6 +36,9 @@ type layers struct {
 	shared map[string]*Embedding // role targetSide: the encoder's
 	memory int                   // role targetSide: width of the encoder's output; 0 when it is unknown
 	params int64
+	times  int             // how often the layers that are being checked stand in the stack
+	home   *value          // the repeat that is being checked
+	byName map[string]made // the layers before, whose parameters others can have
 
 	latent       int  // of kind vae: numbers of the latent vector and its label, which a decoder reads; 0 otherwise
 	reads        bool // a transformer that reads the latent vector came before
@@ -42,6 +46,9 @@ type layers struct {
 	transformers bool // there is a transformer among the layers
 	sinusoidal   bool // there are sinusoidal positions among the layers
 	attends      Pos  // of the layer that has attention over the encoder, if there is one; transformers apart
+
+	relatives map[string]*Attention // tables of relative positions: the first layer with each
+	parts     int                   // attention and feed-forward layers of the stack, with repetitions
 
 	pooled  bool // a layer has left no time steps
 	unknown bool // a layer is bad, so what is missing may be that one
@@ -61,19 +68,6 @@ func tiedTables(lists ...*value) map[string]bool {
 	return tied
 }
 
-// leaves are the layers of lists, in their order, but for the bad ones.
-func leaves(lists ...*value) []*value {
-	var all []*value
-	for _, list := range lists {
-		for _, v := range list.list {
-			if !v.bad {
-				all = append(all, v)
-			}
-		}
-	}
-	return all
-}
-
 // all checks the layers of the only stack of a model.
 func (c *layers) all(list *value) []Layer {
 	c.names(list)
@@ -88,20 +82,53 @@ func (c *layers) check(list *value) []Layer {
 		return nil
 	}
 	c.tables = map[string]*Embedding{}
+	c.times, c.parts = 1, c.partsOf(list)
 	c.fits(list)
-	var all []Layer
-	width := c.in // features before the layer; 0 when they are unknown
+	return c.sequence(list, c.in, true)
+}
+
+// partsOf counts the attention and feed-forward layers of a list, each as often as it is repeated.
+func (c *layers) partsOf(list *value) int {
+	n := 0
+	for _, v := range list.list {
+		if v.bad {
+			continue
+		}
+		n += records[v.word].parts
+		times := 1
+		if v.word == "repeat" && v.copies == nil {
+			times = int(v.set.key("times").integer)
+		}
+		for _, l := range listsIn(v) {
+			n += times * c.partsOf(l)
+		}
+	}
+	return n
+}
+
+// shrunk is how matrices start whose products are added to what a layer reads: each adds to the same sum, whose variance would grow with their number
+// (Radford et al. 2019).
+func (c *layers) shrunk(i Init) Init {
+	if i.Scheme == "normal" && c.parts > 0 {
+		i.Scale /= math.Sqrt(float64(c.parts))
+	}
+	return i
+}
+
+// sequence makes the layers of a list that reads width features, 0 when they are unknown; all says that the list is the whole stack.
+func (c *layers) sequence(list *value, width int, all bool) []Layer {
+	var made []Layer
 	for i, v := range list.list {
 		if v.bad {
 			width = 0
 			continue
 		}
-		first, last := i == 0, i == len(list.list)-1
+		first, last := all && i == 0, all && i == len(list.list)-1
 		r := records[v.word]
 		switch {
 		case c.ofVectors():
 			switch {
-			case c.role == judging && v.word != "dense" && v.word != "dropout":
+			case c.role == judging && v.word != "dense" && v.word != "dropout" && r.inner == nil:
 				c.errorf(v.Pos, "%s: %s is a layer of discriminators of text; those of vectors are made of dense and dropout", c.path, v.word)
 			case r.table || r.overTime:
 				c.errorf(v.Pos, "%s: %s is a layer of models of text; those of vectors are made of dense, dropout, layernorm and rmsnorm", c.path, v.word)
@@ -115,20 +142,32 @@ func (c *layers) check(list *value) []Layer {
 		if c.pooled && r.overTime {
 			c.errorf(v.Pos, "%s: %s reads time steps, but max_pool has left none; put it before max_pool", c.path, v.word)
 		}
+		if r.pools && !all {
+			c.errorf(v.Pos, "%s: %s leaves no time steps, and what is around it has them; it can only be a layer of the stack itself", c.path, v.word)
+		}
 		c.pooled = c.pooled || r.pools
 		logits := last && c.role != sourceSide && c.role != vectorReader
 		if logits && v.word != "dense" {
 			c.errorf(v.Pos, "%s: the last layer gives %s, so it is a dense, not %s; add `- dense`", c.path, c.gives(), v.word)
 		}
+		before := c.params
 		l := r.check(c, v, LayerBase{Pos: v.Pos, Kind: v.word, Name: v.layer}, width, logits)
-		all = append(all, l)
+		base := l.base()
+		base.In, base.Blocks = width, v.blocks
+		if r.shares {
+			c.sharing(v, l, width)
+			if base.Share != "" {
+				c.params = before
+			}
+		}
+		made = append(made, l)
 		width = l.OutputWidth()
 		if c.params > maxParams && !c.tooMany {
 			c.tooMany = true
 			c.errorf(v.Pos, "%s: with it the model has %s parameters, more than the %s that are allowed; make the layers smaller", v.word, count(c.params), count(maxParams))
 		}
 	}
-	return all
+	return made
 }
 
 // ofVectors tells whether the stack belongs to a model of vectors.
@@ -197,7 +236,7 @@ func (c *layers) fits(list *value) {
 			c.errorf(list.Pos, "layers: a model of kind rnn needs a recurrent layer: rnn, lstm or gru")
 		}
 		return
-	case recurrent != nil && c.role == decoderOnly:
+	case recurrent != nil && c.role == decoderOnly && !c.transformers && !c.unknown:
 		c.errorf(recurrent.Pos, "%s: a decoder of recurrent layers without an encoder is a model of kind rnn; write `kind: rnn` and `layers` in place of `decoder`, or use a transformer", recurrent.word)
 	case recurrent != nil && c.role == encoderOnly:
 		c.errorf(recurrent.Pos, "%s: an encoder without a decoder is made of transformers; recurrent layers need a decoder behind them, or kind rnn", recurrent.word)
@@ -208,6 +247,9 @@ func (c *layers) fits(list *value) {
 	case recurrent == nil && !c.transformers && !c.unknown:
 		c.errorf(list.Pos, "%s: an encoder and a decoder each need a transformer or a recurrent layer: rnn, lstm or gru", c.path)
 	}
+	if stacked := c.uncrossed(list); stacked != nil {
+		c.errorf(stacked.Pos, "%s: nothing in the decoder looks at the encoder's output; add `- residual: [attention: {heads: %d, cross: true}]`", c.path, max(1, stacked.set.key("heads").integer))
+	}
 	switch {
 	case c.unknown:
 	case positions != nil && !c.transformers && recurrent != nil:
@@ -215,6 +257,23 @@ func (c *layers) fits(list *value) {
 	case c.transformers && recurrent == nil && !places && (c.role == encoderOnly || c.role == sourceSide):
 		c.errorf(list.Pos, "%s: nothing tells its transformer the order of the tokens; add `- positions` behind the first layer, or `rotary: true` or `alibi: true` to the transformer", c.path)
 	}
+}
+
+// uncrossed is an attention of a decoder behind an encoder in which no layer looks at the encoder; nil where one does, or where there is no encoder to look at.
+func (c *layers) uncrossed(list *value) *value {
+	if c.role != targetSide || c.latent > 0 || c.unknown {
+		return nil
+	}
+	var first *value
+	for _, v := range leaves(list) {
+		switch {
+		case v.word == "transformer" || v.set.key("cross").flag || records[v.word].recurrent:
+			return nil
+		case v.word == "attention" && first == nil:
+			first = v
+		}
+	}
+	return first
 }
 
 // count prints a number with its digits in groups of three.
@@ -244,7 +303,7 @@ func anyTable(tables map[string]*Embedding) string {
 
 // count adds up the parameters and checks that the activations of a layer, widest features a step, can be addressed.
 func (c *layers) count(v *value, params int64, widest int) {
-	c.params += params
+	c.params += params * int64(max(1, c.times))
 	acts := int64(c.shape.Batch) * int64(c.shape.Steps) * int64(widest)
 	if acts > maxActs {
 		c.errorf(v.Pos, "%s: its activations are %d steps × %d sequences × %d = %s numbers, more than the %s that are allowed; make shape or the layer smaller",

@@ -3,6 +3,13 @@ package spec
 // Pos is a place in a spec file: a 1-based line and column.
 type Pos struct {
 	Line, Col int
+	In        *Use // of a place in the definition of a block: the use that is meant; nil elsewhere
+}
+
+// Use is a use of a block.
+type Use struct {
+	Pos          // where it stands, which may be in another block
+	Block string // name of the block
 }
 
 // Model is a checked spec: every default is filled in, every name is unique, every size fits.
@@ -225,6 +232,7 @@ type Layer interface {
 	OutputWidth() int
 	// architecture is what of the layer decides its parameters and their meaning, on one line; empty where it has none.
 	architecture() string
+	base() *LayerBase
 }
 
 // LayerBase is what every layer has.
@@ -233,7 +241,17 @@ type LayerBase struct {
 	Kind  string
 	Name  string
 	Width int // features after the layer, filled in by the check
+	In    int // features before it; 0 where it reads tokens
+
+	Blocks []string // the uses of blocks that it comes from, outermost first: their names
+	Share  string   // name of the layer whose parameters it has; empty for parameters of its own
+	Common bool     // that layer stands outside of the repeat that this one is in, so that all repetitions have its parameters
 }
+
+func (l *LayerBase) base() *LayerBase { return l }
+
+// Base is what every layer has, of l.
+func Base(l Layer) *LayerBase { return l.base() }
 
 // LayerName implements Layer.
 func (l *LayerBase) LayerName() string { return l.Name }

@@ -16,6 +16,7 @@ import (
 type writer struct {
 	*rand.Rand
 	wrong float64 // how often a value is of a kind that does not belong there
+	depth int     // of composites around what is being made
 }
 
 func (w *writer) value(t *typ) any {
@@ -43,8 +44,18 @@ func (w *writer) value(t *typ) any {
 		return w.IntN(2) == 0
 	case enumForm:
 		return t.words[w.IntN(len(t.words))].name
+	case libraryForm:
+		return map[string]any{}
 	case choiceForm:
-		return w.choice(t, w.IntN(len(t.words)))
+		i := w.IntN(len(t.words))
+		for t.layers && w.depth > 1 && records[t.words[i].name].inner != nil { // deep enough
+			i = w.IntN(len(t.words))
+		}
+		if t.layers {
+			w.depth++
+			defer func() { w.depth-- }()
+		}
+		return w.choice(t, i)
 	case objectForm:
 		if t.switched && w.IntN(3) > 0 {
 			return w.IntN(2) == 0
@@ -77,6 +88,9 @@ func (w *writer) choice(t *typ, i int) any {
 func (w *writer) object(t *typ) map[string]any {
 	m := map[string]any{}
 	for _, k := range t.keys {
+		if k.name == "share" && w.IntN(16) > 0 { // there is seldom anything to share with
+			continue
+		}
 		if k.required && w.Float64() >= w.wrong || w.IntN(4) == 0 {
 			m[k.name] = w.value(k.typ)
 		}

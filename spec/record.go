@@ -17,17 +17,17 @@ var everywhere = []place{inRNN, inAttention, inVAE, inGenerator, inDiscriminator
 var layerTypes = [...]*typ{inRNN: layerType, inAttention: stackType, inVAE: coderType, inGenerator: generatorType, inDiscriminator: discriminatorType}
 
 var (
-	layerType = choice("layer", "The first is an `embedding` or `one_hot`, and no other is; the last is a `dense` whose width is the vocabulary.")
+	layerType = layersCalled("layer", "The first is an `embedding` or `one_hot`, and no other is; the last is a `dense` whose width is the vocabulary.")
 	stackType = layersCalled("stack", "The first is an `embedding` or `one_hot`. The last is a `dense` whose width is the vocabulary, but for an encoder in front of a decoder, which gives no logits.")
 	coderType = layersCalled("coder", "The last of the decoder is a `dense` whose width is that of the vectors, or the vocabulary. A stack for text begins with an `embedding` or `one_hot`, and has a recurrent layer or a `transformer`.")
 
-	generatorType     = choice("generator_layer", "Those of vectors are `dense`, `layernorm` and `dropout`.")
-	discriminatorType = choice("discriminator_layer", "Those of vectors are `dense` and `dropout`.")
+	generatorType     = layersCalled("generator_layer", "Those of vectors are `dense`, `layernorm` and `dropout`.")
+	discriminatorType = layersCalled("discriminator_layer", "Those of vectors are `dense` and `dropout`.")
 )
 
 func layersCalled(name, doc string) *typ {
 	t := choice(name, doc)
-	t.one = "layer"
+	t.one, t.layers = "layer", true
 	return t
 }
 
@@ -45,6 +45,10 @@ type record struct {
 	attends   bool                  // it looks at all tokens at once, whatever their order
 	windows   bool                  // it looks at neighbouring tokens
 	pools     bool                  // it leaves no time steps
+	written   func(set *value) bool // whether a repeat with it is written out, as it cannot be in a loop of generated code; nil for never
+	parts     int                   // how many products it has whose results are mostly added to what it reads
+	shares    bool                  // it can have the parameters of another
+	inner     func(v *value) []*value
 	places    func(set *value) bool // whether, with these settings, it tells the order of tokens; nil for never
 }
 
@@ -57,6 +61,7 @@ const (
 	attentions               // look at other tokens
 	neighbours               // look at neighbours
 	rows                     // work on rows
+	composites               // are made of layers
 	outputs                  // end a stack
 )
 
@@ -70,6 +75,9 @@ func register(r record) {
 		w := r.word(place(in))
 		if w == nil {
 			continue
+		}
+		if r.shares && w.typ.key("share") == nil { // places have the settings of some layers in common
+			w.typ.keys = append(w.typ.keys, may("share", nameType, "parameters of its own", "Name of a layer before this one, of the same form, whose parameters it has.").called("shared", "share_with", "reuse", "like"))
 		}
 		at := 0
 		for at < len(t.words) && records[t.words[at].name].group <= r.group {

@@ -60,6 +60,9 @@ func (t *typ) inlineSchema(defs map[string]any, inner bool) map[string]any {
 		s["description"] = t.doc
 	}
 	switch t.form {
+	case libraryForm:
+		s["type"] = []string{"object", "null"}
+		s["propertyNames"] = map[string]any{"pattern": "^(?:" + nameType.pattern + ")$"}
 	case integerForm:
 		s["type"], s["minimum"], s["maximum"] = "integer", t.low, t.high
 	case numberForm:
@@ -96,13 +99,20 @@ func (t *typ) inlineSchema(defs map[string]any, inner bool) map[string]any {
 			settings["description"] = w.doc
 			props[w.name] = settings
 		}
-		s["anyOf"] = append(constants(alone), map[string]any{
+		settings := map[string]any{
 			"type":                 "object",
 			"properties":           props,
 			"additionalProperties": false,
 			"minProperties":        1,
 			"maxProperties":        1,
-		})
+		}
+		if t.layers { // blocks of the spec
+			delete(settings, "additionalProperties")
+			settings["propertyNames"] = map[string]any{"pattern": "^(?:" + nameType.pattern + ")$"}
+			s["anyOf"] = append(constants(alone), map[string]any{"type": "string", "pattern": "^(?:" + nameType.pattern + ")$", "not": map[string]any{"enum": t.names()}, "description": "A block of the spec."}, settings)
+			break
+		}
+		s["anyOf"] = append(constants(alone), settings)
 	case objectForm:
 		object := map[string]any{"type": "object", "additionalProperties": false}
 		props := map[string]any{}

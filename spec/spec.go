@@ -26,12 +26,16 @@ type Error struct {
 	Msg string // what was expected, what was found, what to do
 }
 
-// Error gives file:line:column: message, a form that editors and terminals make a link of.
+// Error gives file:line:column: message, a form that editors and terminals make a link of. Of a place in the definition of a block it goes on with the use.
 func (e Error) Error() string {
 	if e.Line == 0 {
 		return fmt.Sprintf("%s: %s", e.File, e.Msg)
 	}
-	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Col, e.Msg)
+	s := fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Col, e.Msg)
+	for use := e.In; use != nil; use = use.In {
+		s += fmt.Sprintf("; %s is used at %s:%d:%d", use.Block, e.File, use.Line, use.Col)
+	}
+	return s
 }
 
 // Errors is everything that is wrong with a spec, in the order of the file. It is the type of all errors of Parse.
@@ -55,7 +59,7 @@ func (es Errors) Unwrap() []error {
 	return all
 }
 
-// sorted returns the errors file by file, in the order of the lines, each once: a value that aliases repeat is reported once.
+// sorted returns the errors file by file, in the order of the lines, each once: a value that aliases or uses of a block repeat is reported once.
 func (es Errors) sorted() Errors {
 	files := map[string]int{} // in the order in which they were first reported
 	for _, e := range es {
@@ -66,7 +70,9 @@ func (es Errors) sorted() Errors {
 	slices.SortStableFunc(es, func(a, b Error) int {
 		return cmp.Or(cmp.Compare(files[a.File], files[b.File]), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
 	})
-	return slices.CompactFunc(es, func(a, b Error) bool { return a == b })
+	return slices.CompactFunc(es, func(a, b Error) bool {
+		return a.File == b.File && a.Line == b.Line && a.Col == b.Col && a.Msg == b.Msg
+	})
 }
 
 // Load reads the spec at path and the files that it names, which are looked up beside it.
@@ -97,6 +103,7 @@ func Parse(file string, src []byte, read func(name string) ([]byte, error)) (*Mo
 	if kind == nil {
 		return nil, d.errs.sorted()
 	}
+	d.library(root)
 	v := d.decode(root, kind.typ, "")
 	c := &checker{decoder: d, read: read}
 	m := kind.check(c, v)

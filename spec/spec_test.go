@@ -87,13 +87,30 @@ func load(dir string) (*Model, error) {
 	return Parse("model.yaml", src, func(name string) ([]byte, error) { return os.ReadFile(filepath.Join(dir, name)) })
 }
 
-var inner = regexp.MustCompile(`\{Pos:\{Line:(\d+) Col:(\d+)\} ?`)
+var inner = regexp.MustCompile(`\{Pos:\{Line:(\d+) Col:(\d+) In:(?:<nil>|0x[0-9a-f]+)\} ?`)
 
 // dump prints a model for the goldens: a line a part, places as @line:column.
 func dump(m *Model) string {
 	var b strings.Builder
-	line := func(label string, v any) {
+	var line func(label string, v any)
+	line = func(label string, v any) {
+		if c, ok := v.(Composite); ok {
+			fmt.Fprintf(&b, "%s @%d:%d %s %s %d features, blocks %v\n", label, c.LayerPos().Line, c.LayerPos().Col, c.LayerKind(), c.LayerName(), c.OutputWidth(), Base(c).Blocks)
+			for i, list := range c.Lists() {
+				for _, l := range list {
+					line(fmt.Sprintf("%s %d", label, i), l)
+				}
+			}
+			return
+		}
+		if l, ok := v.(Layer); ok && Base(l).Pos.In != nil {
+			fmt.Fprintf(&b, "%s @%d:%d of %s, used at %d\n", label, l.LayerPos().Line, l.LayerPos().Col, l.LayerPos().In.Block, l.LayerPos().In.Line)
+			Base(l).Pos.In = nil
+		}
 		text := fmt.Sprintf("%+v", v)
+		if a, ok := v.(*Attention); ok && a.Relative != nil {
+			text = strings.Replace(text, fmt.Sprintf("%p", a.Relative), fmt.Sprintf("%+v", *a.Relative), 1)
+		}
 		if r, ok := v.(*Recurrent); ok && r.Attention != nil {
 			text = strings.Replace(text, fmt.Sprintf("%p", r.Attention), fmt.Sprintf("%+v", *r.Attention), 1)
 		}

@@ -16,6 +16,7 @@ const (
 	objectForm              // a map with known keys
 	choiceForm              // one word of several, alone or as the only key of a map that holds its settings
 	listForm                // a list of values of one type
+	libraryForm             // definitions of blocks
 )
 
 // typ describes the values that a key may take.
@@ -38,6 +39,7 @@ type typ struct {
 	item      *typ   // listForm
 	most      int    // listForm: how many items at most
 	least     int    // listForm: how many items at least
+	layers    bool   // choiceForm: the words are layers, and those of the spec's blocks belong to them
 }
 
 // bounds is a range of numbers; an open end does not belong to it.

@@ -79,7 +79,7 @@ type vocabularyErrors struct {
 }
 
 func (e *vocabularyErrors) errorf(line int, format string, args ...any) {
-	e.errs = append(e.errs, Error{e.file, Pos{line, 1}, fmt.Sprintf(format, args...)})
+	e.errs = append(e.errs, Error{e.file, Pos{Line: line, Col: 1}, fmt.Sprintf(format, args...)})
 }
 
 // ParseVocabulary reads a vocabulary file of characters. The error, if any, is of type Errors, with file as the name of

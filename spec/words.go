@@ -10,7 +10,12 @@ import (
 
 // String says in words what values the type takes.
 func (t *typ) String() string {
+	if t.form == listForm && t.like != "" {
+		return t.like
+	}
 	switch t.form {
+	case libraryForm:
+		return "a map of names and what they stand for"
 	case integerForm:
 		return fmt.Sprintf("a whole number from %d to %d", t.low, t.high)
 	case numberForm:

@@ -35,7 +35,7 @@ func parseYAML(file string, src []byte) (*yaml.Node, Errors) {
 	var doc yaml.Node
 	err := decoder.Decode(&doc)
 	if errors.Is(err, io.EOF) || err == nil && (len(doc.Content) == 0 || isNull(doc.Content[0])) {
-		return fail(Pos{1, 1}, "the spec is empty; begin with the line `kind: rnn`, or write one with `gradsmith init`")
+		return fail(Pos{Line: 1, Col: 1}, "the spec is empty; begin with the line `kind: rnn`, or write one with `gradsmith init`")
 	}
 	if err != nil {
 		return nil, Errors{syntaxError(file, src, err)}
@@ -75,7 +75,7 @@ func withoutVersion(src []byte) []byte {
 	return src
 }
 
-func position(n *yaml.Node) Pos { return Pos{n.Line, n.Column} }
+func position(n *yaml.Node) Pos { return Pos{Line: n.Line, Col: n.Column} }
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
 
@@ -84,14 +84,14 @@ func badByte(src []byte) (Pos, bool) {
 	if utf8.Valid(src) {
 		return Pos{}, false
 	}
-	pos := Pos{1, 1}
+	pos := Pos{Line: 1, Col: 1}
 	for len(src) > 0 {
 		r, size := utf8.DecodeRune(src)
 		switch {
 		case r == utf8.RuneError && size == 1:
 			return pos, true
 		case r == '\n':
-			pos = Pos{pos.Line + 1, 1}
+			pos = Pos{Line: pos.Line + 1, Col: 1}
 		default:
 			pos.Col++
 		}
@@ -120,12 +120,12 @@ func syntaxError(file string, src []byte, err error) Error {
 		text := lines[at-1]
 		indent := text[:len(text)-len(strings.TrimLeft(text, " \t"))]
 		if tab := strings.IndexByte(indent, '\t'); tab >= 0 {
-			return Error{file, Pos{at, tab + 1}, "a tab stands in the indentation; YAML wants spaces"}
+			return Error{file, Pos{Line: at, Col: tab + 1}, "a tab stands in the indentation; YAML wants spaces"}
 		}
 	}
 	text := lines[line-1]
 	col := 1 + len(text) - len(strings.TrimLeft(text, " "))
-	return Error{file, Pos{line, col}, "this is not valid YAML: " + msg}
+	return Error{file, Pos{Line: line, Col: col}, "this is not valid YAML: " + msg}
 }
 
 // expander copies a tree with a copy of its anchor's value in place of each alias.

@@ -64,14 +64,22 @@ func (b *builder) read(c *cell, scope, suffix string, x *graph.Value, ws []*grap
 	if b.Part = "fromEnd"; !reverse {
 		b.Part = "fromStart"
 	}
+	var start []*graph.Value
+	for _, s := range c.states {
+		start = append(start, b.Apply(op.Zeros, []string{scope + "." + s + "Start" + suffix}, graph.Attrs{{Key: "shape", Val: graph.Shape{batch, b.units(c.l)}}})[0])
+	}
+	return b.scan(c, scope, suffix, x, ws, start, reverse)[len(c.states)]
+}
+
+// scan runs a cell over the tokens from the states start. It gives the last states and, behind them, what each step gives. Where there is no token a state is zero.
+func (b *builder) scan(c *cell, scope, suffix string, x *graph.Value, ws, start []*graph.Value, reverse bool) []*graph.Value {
 	body := graph.New(scope + suffix + ".step")
 	sb := &graph.Builder{G: body, Phase: b.Phase, Scope: b.Scope, Part: b.Part, Pass: b.Pass, Stage: b.Stage, Origin: b.Origin}
 	loop := &graph.Loop{Kind: graph.Scan, Trip: b.steps, Index: "t", Carries: len(c.states), Seqs: 1, Reverse: reverse, Body: body}
-	var args, prev, weights []*graph.Value
-	shape := graph.Shape{batch, b.units(c.l)}
-	for _, s := range c.states {
-		args = append(args, b.Apply(op.Zeros, []string{scope + "." + s + "Start" + suffix}, graph.Attrs{{Key: "shape", Val: shape}})[0])
-		prev = append(prev, body.Input(s+"Prev", graph.Local, graph.F32, shape))
+	args := append([]*graph.Value{}, start...)
+	var prev, weights []*graph.Value
+	for i, s := range c.states {
+		prev = append(prev, body.Input(s+"Prev", graph.Local, graph.F32, start[i].Shape))
 	}
 	args = append(args, x)
 	xt := body.Input("x", graph.Local, graph.F32, x.Shape[1:])
@@ -96,7 +104,7 @@ func (b *builder) read(c *cell, scope, suffix string, x *graph.Value, ws []*grap
 	for _, s := range c.states {
 		names = append(names, scope+"."+s+"Last"+suffix)
 	}
-	return b.AddLoop(loop, append(names, scope+".h"+suffix), args...).Outs[len(c.states)]
+	return b.AddLoop(loop, append(names, scope+".h"+suffix), args...).Outs
 }
 
 // starts are the states from which a layer of the decoder begins: tanh(W·s + b), s being the encoder's output at the first step (Bahdanau et al. 2015,
@@ -259,7 +267,7 @@ func (b *builder) writer(l *spec.Recurrent, x *graph.Value) *graph.Value {
 
 // firstRecurrent reports whether l is the first recurrent layer of the decoder.
 func (b *builder) firstRecurrent(l *spec.Recurrent) bool {
-	for _, x := range b.m.Layers {
+	for x := range spec.Leaves(b.m.Layers) {
 		if r, ok := x.(*spec.Recurrent); ok {
 			return r == l
 		}

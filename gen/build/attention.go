@@ -11,7 +11,7 @@ import (
 func init() {
 	register("transformer", construction[*spec.Transformer]{
 		build: func(b *builder, l *spec.Transformer, x *graph.Value, _ bool) *graph.Value {
-			return b.transformer(l, b.addLatent(l, x))
+			return b.transformer(l, x)
 		},
 		begin:  (*builder).crossKeys,
 		counts: true,
@@ -22,6 +22,10 @@ func init() {
 func (b *builder) table(t *Table) *graph.Value {
 	if v := b.tables[t.Name]; v != nil {
 		return v
+	}
+	if b.site != nil {
+		b.tables[t.Name] = b.site.invariant(b.site.outer.table(t))
+		return b.tables[t.Name]
 	}
 	known := false // other graphs have the same tables
 	for _, o := range b.r.Tables {
@@ -37,6 +41,9 @@ func (b *builder) table(t *Table) *graph.Value {
 
 // cache is an input that a decoder keeps keys or values in.
 func (b *builder) cache(name string, shape graph.Shape) *graph.Value {
+	if s := b.site; s != nil {
+		return s.element(s.outer.cache(name, shape.Stack(s.trip)), name)
+	}
 	b.r.Caches = append(b.r.Caches, &State{Name: name, Shape: shape})
 	return b.G.Input(name, graph.Cache, graph.F32, shape)
 }
@@ -173,10 +180,14 @@ func (b *builder) crossKeys(l *spec.Transformer) {
 	}
 	var args, ws []*graph.Value
 	for _, p := range ps {
-		args = append(args, b.param(p.Scope, p.Field, p.Shape, p.Stack, p.First, p.Layer, p.Init))
+		shape := p.Shape
+		if b.site != nil { // where the parameter is one of each repetition
+			shape = shape[1:]
+		}
+		args = append(args, b.param(p.Scope, p.Field, shape, p.Stack, p.First, p.Layer, p.Init))
 	}
 	if l.Layers == 1 {
-		b.G.Output(kv(b.Builder, l.Name+".", b.memory, args), "cache:"+l.Name+".memory")
+		b.output(kv(b.Builder, l.Name+".", b.memory, args), "cache:"+l.Name+".memory")
 		return
 	}
 	body := graph.New(l.Name + ".memory")
@@ -239,6 +250,9 @@ func (b *builder) transformer(l *spec.Transformer, x *graph.Value) *graph.Value 
 			if b.decoding(l) {
 				k.cross = b.cache(l.Name+".memory", graph.Shape{sourceSteps, batch, k.kvWidth()})
 			}
+		}
+		if masks != [5]int{} {
+			k.index = b.count()
 		}
 		return k.layer(x)
 	}

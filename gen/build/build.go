@@ -134,6 +134,9 @@ type Layer struct {
 	Name, Kind string
 	Width      int
 	Output     graph.Shape // in training
+	Depth      int         // how many composites it stands in
+	Blocks     []string    // the uses of blocks that it comes from, outermost first
+	Share      string      // the layer whose parameters it has; empty for its own
 	Params     []*Param
 	Scopes     []string // of its nodes
 }
@@ -252,7 +255,7 @@ func (m *Model) Chunk() int {
 
 // positional reports whether a decoder counts its tokens: where a Transformer writes, but not where a recurrent network does.
 func (m *Model) positional() bool {
-	for _, l := range m.Spec.Layers {
+	for l := range spec.Leaves(m.Spec.Layers) {
 		if constructionOf(l).counts {
 			return true
 		}
@@ -280,9 +283,12 @@ func (m *Model) Capacity(g *graph.Graph) map[string]int {
 // Prefix is the number of tokens at the start of a text that see each other.
 func (m *Model) Prefix() int {
 	n := 0
-	for _, l := range m.Spec.Layers {
-		if t, ok := l.(*spec.Transformer); ok {
-			n = max(n, t.Prefix)
+	for l := range spec.Leaves(m.Spec.Layers) {
+		switch l := l.(type) {
+		case *spec.Transformer:
+			n = max(n, l.Prefix)
+		case *spec.Attention:
+			n = max(n, l.Prefix)
 		}
 	}
 	return n
@@ -307,11 +313,15 @@ type builder struct {
 	places   *graph.Value // positions of the tokens, in decoding
 	streams  int
 	state    []stateOut
+	site     *site // of the body of a loop over layers; nil outside of any
+	depth    int   // of composites around what is being built
 
 	// Of adversarial networks.
 	judging  bool   // the layers are the discriminator's
 	pass     string // what a network reads, where it is applied more than once: "real"
 	spectral map[string]*graph.Value
+
+	shared map[string]*spec.LayerBase // layers that have the parameters of others
 }
 
 type stateOut struct {
@@ -326,10 +336,28 @@ var (
 )
 
 func newBuilder(r *Model, name string) *builder {
+	shared := map[string]*spec.LayerBase{}
+	for _, stack := range r.stacks() {
+		for l := range spec.Leaves(stack) {
+			if base := spec.Base(l); base.Share != "" {
+				shared[base.Name] = base
+			}
+		}
+	}
 	return &builder{
+		shared:  shared,
 		Builder: &graph.Builder{G: graph.New(name)}, r: r, m: r.Spec, steps: steps,
 		params: map[string]*graph.Value{}, tables: map[string]*graph.Value{}, spectral: map[string]*graph.Value{},
 	}
+}
+
+// stacks are the lists of layers of the spec.
+func (m *Model) stacks() [][]spec.Layer {
+	stacks := [][]spec.Layer{m.Spec.Encoder, m.Spec.Layers}
+	if m.Spec.GAN != nil {
+		stacks = append(stacks, m.Spec.GAN.Discriminator)
+	}
+	return stacks
 }
 
 func (b *builder) vocab() graph.Dim { return b.named("vocab", b.m.Vocab(), "number of tokens") }
@@ -415,12 +443,7 @@ func (b *builder) encoder() *graph.Value {
 func (b *builder) encode() {
 	b.r.Encode = b.G
 	b.memory = b.encoder()
-	for _, l := range b.m.Layers {
-		b.Scope, b.Origin = l.LayerName(), b.at(l.LayerPos(), l.LayerName())
-		if begin := constructionOf(l).begin; begin != nil {
-			begin(b, l)
-		}
-	}
+	b.beginAll(b.m.Layers)
 }
 
 func (b *builder) at(p spec.Pos, what string) string {
@@ -435,7 +458,14 @@ func (b *builder) enter(l spec.Layer) {
 	b.Scope, b.Origin = l.LayerName(), b.at(l.LayerPos(), l.LayerName())
 	b.r.place = b.Origin
 	if b.training && b.row(l.LayerName()) == nil {
-		b.r.Layers = append(b.r.Layers, Layer{Name: l.LayerName(), Kind: l.LayerKind(), Width: l.OutputWidth()})
+		base, kind := spec.Base(l), l.LayerKind()
+		switch l := l.(type) {
+		case *spec.Repeat:
+			kind = fmt.Sprintf("repeat × %d", l.Times)
+		case *spec.Branch:
+			kind = "branch: " + l.Join
+		}
+		b.r.Layers = append(b.r.Layers, Layer{Name: l.LayerName(), Kind: kind, Width: l.OutputWidth(), Depth: b.depth, Blocks: base.Blocks, Share: base.Share})
 	}
 }
 
@@ -443,10 +473,15 @@ func (b *builder) enter(l spec.Layer) {
 func (b *builder) layers(stack []spec.Layer, x *graph.Value, logits bool) *graph.Value {
 	for i, l := range stack {
 		b.enter(l)
+		if b.m.Latent != nil && b.depth == 0 {
+			x = b.addLatent(l, x)
+		}
+		b.depth++
 		x = constructionOf(l).build(b, l, x, logits && i == len(stack)-1)
 		if row := b.row(l.LayerName()); b.training && row != nil && row.Output == nil {
 			row.Output = x.Shape
 		}
+		b.depth--
 	}
 	return x
 }
@@ -491,6 +526,25 @@ func ident(name string) string {
 }
 
 func (b *builder) param(scope, field string, shape graph.Shape, stack, first int, layer string, init Init) *graph.Value {
+	if base := b.shared[layer]; base != nil { // the parameters of another layer
+		scope, layer = base.Share+strings.TrimPrefix(scope, layer), base.Share
+		if s := b.site; s != nil && base.Common {
+			return s.invariant(s.outer.param(scope, field, shape, stack, first, layer, init))
+		}
+	}
+	if s := b.site; s != nil {
+		name := scope + "." + field
+		if v := b.params[name]; v != nil {
+			return v
+		}
+		if s.layer.Shared {
+			b.params[name] = s.invariant(s.outer.param(scope, field, shape, stack, first, layer, init))
+			return b.params[name]
+		}
+		n := b.sized(scope, "layers", s.layer.Times, "repetitions of "+scope+", in one loop")
+		b.params[name] = s.element(s.outer.param(scope, field, shape.Stack(n), s.layer.Times, 1, layer, init), name)
+		return b.params[name]
+	}
 	p := &Param{Scope: scope, Field: field, Shape: shape, Stack: stack, First: first, Layer: layer, Place: b.Origin, Init: init, Discriminator: b.judging, Fixed: field == spectralField, Encoder: b.Stage == Stages[0]}
 	if v := b.params[p.Name()]; v != nil {
 		return v
@@ -527,6 +581,9 @@ func (b *builder) dropout(bb *graph.Builder, x *graph.Value, name string, rate f
 	}
 	b.streams++
 	args := []*graph.Value{x}
+	if index == nil {
+		index = b.count()
+	}
 	if index != nil {
 		args = append(args, index)
 	}

@@ -87,7 +87,7 @@ func (b *builder) spectralNorms() {
 	if b.m.Vectors != nil {
 		in = b.judged()
 	}
-	for _, l := range b.m.GAN.Discriminator {
+	for l := range spec.Leaves(b.m.GAN.Discriminator) {
 		d, ok := l.(*spec.Dense)
 		if !ok {
 			if _, drops := l.(*spec.Dropout); !drops {
@@ -96,6 +96,9 @@ func (b *builder) spectralNorms() {
 			continue
 		}
 		out := b.features(d)
+		if w := spec.Base(d).In; in.N != w { // in a composite
+			in = graph.Const(w, "")
+		}
 		if d.Spectral {
 			b.enter(d)
 			b.spectrally(d, b.param(d.Name, "w", graph.Shape{in, out}, 0, 0, d.Name, matrix(d.Init, in.N, d.Width)))

@@ -96,17 +96,12 @@ func (b *builder) writeRelaxed() *graph.Value {
 	w := &relaxing{builder: b, body: graph.New("write.step")}
 	w.inner = &graph.Builder{G: w.body, Phase: b.Phase, Scope: b.Scope, Pass: b.Pass, Origin: b.Origin}
 	x := w.carry("x", b.Apply(op.FirstStep, []string{first.Name + ".first"}, nil, begin)[0])
-	for _, l := range stack { // what all recurrent layers carry comes before what the loop reads
+	for l := range spec.Leaves(stack) { // what all recurrent layers carry comes before what the loop reads
 		if r, ok := l.(*spec.Recurrent); ok {
 			w.remember(r)
 		}
 	}
-	h := x
-	for i, l := range stack[1:] {
-		b.enter(l)
-		w.inner.Scope, w.inner.Origin = b.Scope, b.Origin
-		h = constructionOf(l).relaxed(w, l, h, i == len(stack)-2)
-	}
+	h := w.layers(stack[1:], x, true)
 	w.inner.Scope, w.inner.Origin = "generator", b.at(b.m.GAN.Text.Pos, "estimator")
 	b.streams++
 	attrs := graph.Attrs{{Key: "stream", Val: b.streams}, {Key: "hard", Val: b.m.GAN.Text.Hard}}
@@ -138,6 +133,23 @@ type relaxing struct {
 	known         map[*graph.Value]*graph.Value
 	cells         []memory       // of the recurrent layers that have not been reached yet
 	next          []*graph.Value // states of the next step
+}
+
+// layers is one step of a list of layers; all says that it ends with the logits.
+func (w *relaxing) layers(stack []spec.Layer, h *graph.Value, all bool) *graph.Value {
+	for i, l := range stack {
+		w.enterInner(l)
+		w.depth++
+		h = constructionOf(l).relaxed(w, l, h, all && i == len(stack)-1)
+		w.depth--
+	}
+	return h
+}
+
+// enterInner begins the nodes of a layer, inside of the loop and outside.
+func (w *relaxing) enterInner(l spec.Layer) {
+	w.enter(l)
+	w.inner.Scope, w.inner.Origin = w.Scope, w.Origin
 }
 
 // memory is what one recurrent layer carries while tokens are written.

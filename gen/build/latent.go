@@ -2,6 +2,7 @@ package build
 
 import (
 	"math"
+	"slices"
 
 	"github.com/gradsmith/gradsmith/gen/graph"
 	"github.com/gradsmith/gradsmith/gen/op"
@@ -132,7 +133,7 @@ func (b *builder) heads(h *graph.Value) (mean, logvar *graph.Value) {
 	if l.BagOfWords > 0 {
 		b.bagParams()
 	}
-	if first, width := b.firstTransformer(); first != nil {
+	if first, width := b.firstAttending(); first != nil {
 		b.latentParam(width)
 	}
 	b.Stage = Stages[0]
@@ -150,12 +151,12 @@ func (b *builder) bagParams() (w, bias *graph.Value) {
 func (b *builder) beginLatent() {
 	b.r.Encode = b.G
 	b.latent = b.labelled("decoder", latentScope+".zLabelled", latentText, b.G.Input("z", graph.Data, graph.F32, graph.Shape{batch, b.latentSize()}))
-	if l, width := b.firstTransformer(); l != nil {
+	if l, width := b.firstAttending(); l != nil {
 		b.Scope, b.Origin = latentScope, b.at(b.m.Latent.Pos, latentScope)
 		b.G.Output(b.latentToken(width), "cache:"+latentScope+".token")
 	}
 	first := true
-	for _, l := range b.m.Layers {
+	for l := range spec.Leaves(b.m.Layers) {
 		if r, ok := l.(*spec.Recurrent); ok {
 			b.Scope, b.Origin = l.LayerName(), b.at(l.LayerPos(), l.LayerName())
 			b.begin(r)
@@ -175,40 +176,51 @@ func (b *builder) beginLatent() {
 // has seen all. A Transformer sees all at every token, and none of them stands for the sentence: it is their mean (Reimers and Gurevych 2019, section 3), those that are missing left out.
 func (b *builder) pooled(memory *graph.Value) *graph.Value {
 	b.Scope = latentScope
-	for i := len(b.m.Encoder) - 1; i >= 0; i-- {
-		switch b.m.Encoder[i].(type) {
-		case *spec.Transformer:
+	leaves := slices.Collect(spec.Leaves(b.m.Encoder))
+	for _, l := range slices.Backward(leaves) {
+		if attends(l) {
 			return b.Apply(op.MeanSteps, []string{latentScope + ".pooled"}, nil, memory, b.source)[0]
-		case *spec.Recurrent:
+		}
+		if _, ok := l.(*spec.Recurrent); ok {
 			return b.Apply(op.FirstStep, []string{latentScope + ".first"}, nil, memory)[0]
 		}
 	}
 	panic("build: an encoder of text without a layer that reads it")
 }
 
-// firstTransformer is the decoder's layer that reads the latent vector added to every token, and the width of those; nil where the decoder is recurrent.
-func (b *builder) firstTransformer() (*spec.Transformer, graph.Dim) {
+// firstAttending is the decoder's layer, or composite, that reads the latent vector added to every token, and the width of those; nil where the decoder is recurrent.
+func (b *builder) firstAttending() (spec.Layer, graph.Dim) {
 	if b.m.Latent == nil || b.m.Vectors != nil {
 		return nil, graph.Dim{}
 	}
 	var before spec.Layer // which decides the width
 	for _, l := range b.m.Layers {
-		switch l := l.(type) {
-		case *spec.Transformer:
+		for leaf := range spec.Leaves([]spec.Layer{l}) {
+			if !attends(leaf) {
+				continue
+			}
 			switch before := before.(type) {
 			case *spec.OneHot:
 				return l, b.vocab()
 			case *spec.Dense:
 				return l, b.width(before, "units", "width of the dense layer")
-			default:
+			case *spec.Embedding:
 				return l, b.width(before, "size", "width of the embedding")
 			}
+			return l, graph.Const(spec.Base(l).In, "")
+		}
+		switch l := l.(type) {
 		case *spec.Embedding, *spec.OneHot, *spec.Dense:
+			before = l
+		case *spec.Branch, *spec.Recurrent:
 			before = l
 		}
 	}
 	return nil, graph.Dim{}
 }
+
+// attends reports whether the tokens of a layer look at each other, in no order.
+func attends(l spec.Layer) bool { return constructionOf(l).counts && l.LayerKind() != "positions" }
 
 // latentParam is the matrix by which the latent vector is added to every token.
 func (b *builder) latentParam(width graph.Dim) *graph.Value {
@@ -223,9 +235,9 @@ func (b *builder) latentToken(width graph.Dim) *graph.Value {
 
 // addLatent adds the latent vector to the features x of every token [steps, batch, width], through a matrix, in front of the decoder's first Transformer: the scheme
 // "embedding" of Li et al. 2020. A decoder keeps the product while it writes.
-func (b *builder) addLatent(l *spec.Transformer, x *graph.Value) *graph.Value {
-	first, width := b.firstTransformer()
-	if l != first || b.steps.Same(sourceSteps) {
+func (b *builder) addLatent(l spec.Layer, x *graph.Value) *graph.Value {
+	first, width := b.firstAttending()
+	if first == nil || l != first || b.steps.Same(sourceSteps) {
 		return x
 	}
 	defer func(scope, origin string) { b.Scope, b.Origin = scope, origin }(b.Scope, b.Origin)

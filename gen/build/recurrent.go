@@ -22,8 +22,40 @@ func (b *builder) recurrence(l *spec.Recurrent, x *graph.Value, _ bool) *graph.V
 		return b.recurrent(l, x)
 	case b.judging || b.steps.Same(sourceSteps):
 		return b.reader(l, x)
+	case b.m.DecoderOnly():
+		return b.among(l, x)
 	}
 	return b.writer(l, x)
+}
+
+// among adds recurrent layers of a decoder that stand among layers with attention. A window of training is a text of its own, so that they begin with zeros; a
+// decoder carries their states from chunk to chunk. Where there is no token a state is zero, so that a prompt can begin with missing ones.
+func (b *builder) among(l *spec.Recurrent, x *graph.Value) *graph.Value {
+	c := newCell(l, b.units(l))
+	for i := range l.Layers {
+		scope := layerScope(l, i)
+		b.Scope = scope
+		if i > 0 {
+			x = b.dropout(b.Builder, x, scope+".x", l.Dropout, nil)
+		}
+		ws := b.weights(c, scope, "", layerNumber(l, i), x.Shape.Last())
+		if b.training {
+			x = b.read(c, scope, "", x, ws, false)
+			continue
+		}
+		var start []*graph.Value
+		shape := graph.Shape{batch, b.units(l)}
+		for _, s := range c.states {
+			b.r.States = append(b.r.States, &State{Name: scope + "." + s, Shape: shape})
+			start = append(start, b.G.StateInput(scope+"."+s, shape))
+		}
+		done := b.scan(c, scope, "", x, ws, start, false)
+		for i, s := range c.states {
+			b.state = append(b.state, stateOut{scope + "." + s, done[i]})
+		}
+		x = done[len(c.states)]
+	}
+	return x
 }
 
 // cell is one recurrent layer: its weights, in the order in which step reads them, and its state.
@@ -142,6 +174,9 @@ func (b *builder) stack(c *cell, scope string, first, count int, x *graph.Value,
 }
 
 func (b *builder) stateIn(name string, shape graph.Shape) *graph.Value {
+	if s := b.site; s != nil {
+		return s.element(s.outer.stateIn(name, shape.Stack(s.trip)), name+"0")
+	}
 	if b.training {
 		b.r.States = append(b.r.States, &State{Name: name, Shape: shape})
 	}

@@ -613,6 +613,9 @@ func (f *function) operand(x graph.Operand) jen.Code {
 		return jen.Lit(bool(x))
 	case graph.Heads:
 		h := jen.Id(f.w.e.variable(x.Name))
+		if x.Bias != nil {
+			h = h.Dot("Biased").Call(f.mem(x.Bias), f.dim(x.Bias.Shape[1]))
+		}
 		if x.Rate > 0 {
 			return h.Dot("Dropping").Call(f.operand(x.Rate), f.operand(x.Key))
 		}

@@ -697,6 +697,9 @@ func (e *emitter) head(f *jen.File, scope string, h graph.Heads) {
 		set("LDQ", jen.Lit(h.LDQ))
 		set("LDK", jen.Lit(h.LDK))
 		set("Scale", jen.Lit(h.Scale))
+		if h.Cap > 0 {
+			set("Cap", jen.Lit(h.Cap))
+		}
 		if h.Causal {
 			set("Causal", jen.True())
 		}

@@ -149,6 +149,8 @@ type Heads struct {
 	Causal, ALiBi   bool
 	Window, Prefix  int
 	Scale           float64
+	Cap             float64  // bound of the scores; 0 for none
+	Bias            *Value   // what is added to them for each distance; nil for none
 	Rate            DropRate // 0 without dropout
 	Key             DropKey
 }

@@ -15,7 +15,8 @@ import (
 // argument is the tokens of the keys: a key whose token is negative takes no part. With the attribute full all do, and there are no tokens. A query that sees no key gives zeros.
 //
 // Attributes: name, the variable that holds them in generated code; heads, kv (heads of keys and values, Ainslie et al. 2023) and size (features of a head);
-// scale (1/√size when it is absent); causal, window and prefix say which keys a query sees; alibi takes a distance off the scores (Press et al. 2022); rate and stream are those of dropout
+// scale (1/√size when it is absent); cap, a bound of the scores, which become cap·tanh(score/cap) (Gemma Team 2024); bias, whether an argument [heads, span] behind the
+// first ones has what is added to the scores of each head, at column (span − 1)/2 + the key's place less the query's; causal, window and prefix say which keys a query sees; alibi takes a distance off the scores (Press et al. 2022); rate and stream are those of dropout
 // on the probabilities, with the loop's index as another last argument.
 //
 // The second result is the logarithm of each softmax's denominator, [batch, heads, steps], from which the gradient has the probabilities again
@@ -56,7 +57,7 @@ var Attention = &graph.Op{
 	},
 	Formula: func(n *node, name names) string {
 		a, _ := attentionOf(n, 0)
-		return fmt.Sprintf("%s = softmax(q·kᵀ%s%s)·v of %s, q, k, v = %s", name(n.Outs[0]), a.scaled(n), a.masks(n), a.headCount(), a.parts(n.Args, name))
+		return fmt.Sprintf("%s = softmax(%s%s)·v of %s, q, k, v = %s", name(n.Outs[0]), a.scored(n, name), a.masks(n), a.headCount(), a.parts(n.Args, name))
 	},
 }
 
@@ -79,13 +80,20 @@ var AttentionGrad = &graph.Op{
 		case a.cross:
 			r = f32(n.Args[1].Shape, n.Args[2].Shape)
 		}
+		if a.bias != nil { // of each sequence
+			r = append(r, f32(graph.Shape{a.batch, a.bias.Shape.Elems()})...)
+		}
 		return r, nil
 	},
 	Flops: func(n *node) dim { return attentionFlops(n, 1, 10) },
 	Eval: func(n *node, in, out []*graph.Tensor) error {
 		a := newScores(n, in, 1)
+		var dbias *graph.Tensor
+		if a.bias != nil {
+			dbias, out = out[len(out)-1], out[:len(out)-1]
+		}
 		dq, dk, dv := out[0], out[min(1, len(out)-1)], out[len(out)-1]
-		a.each(func(q, y int, p, mask []float64, _ float64, _ int, keys func(j int) (int, int)) {
+		a.each(func(q, y int, p, mask []float64, _ float64, at int, keys func(j int) (int, int)) {
 			dp := make([]float64, len(p))
 			sum := 0.0
 			for j, w := range p {
@@ -101,7 +109,16 @@ var AttentionGrad = &graph.Op{
 			for j, w := range p {
 				if w != 0 {
 					k, _ := keys(j)
-					ds := w * (dp[j] - sum) * a.scale
+					ds := w * (dp[j] - sum)
+					if dbias != nil {
+						b, h, i := at/(a.count*a.queries), at/a.queries%a.count, at%a.queries
+						dbias.F[b*len(a.bias.F)+a.biasAt(h, i, j)] += ds
+					}
+					ds *= a.scale
+					if a.cap > 0 {
+						t := math.Tanh(a.dot(q, k) / a.cap)
+						ds *= 1 - t*t
+					}
 					for f := range a.size {
 						dq.F[q+f] += ds * a.keyv.F[k+f]
 						dk.F[k+f] += ds * a.query.F[q+f]
@@ -114,9 +131,14 @@ var AttentionGrad = &graph.Op{
 	Emit: func(n *node) []call {
 		a, _ := attentionOf(n, 1)
 		rest := n.Args[1+a.sources():]
-		args := append(a.qkv(n.Outs), n.Args[0])
+		outs, name := n.Outs, "AttentionGrad"
+		var args []graph.Operand
+		if a.bias != nil {
+			name, args, outs = "AttentionBiasGrad", []graph.Operand{outs[len(outs)-1]}, outs[:len(outs)-1]
+		}
+		args = append(append(args, a.qkv(outs)...), n.Args[0])
 		args = append(append(args, a.qkv(n.Args[1:1+a.sources()])...), rest[0], rest[1])
-		return []call{{Func: "AttentionGrad", Args: append(args, a.tokens(), a.queries, a.keys, a.batch, a.heads(n))}}
+		return []call{{Func: name, Args: append(args, a.tokens(), a.queries, a.keys, a.batch, a.heads(n))}}
 	},
 	Formula: func(n *node, name names) string {
 		a, _ := attentionOf(n, 1)
@@ -130,7 +152,11 @@ var AttentionGrad = &graph.Op{
 var AttentionCached = &graph.Op{
 	Name: "attention_cached",
 	Infer: func(n *node) ([]graph.TypedShape, error) {
-		if err := wantArgs(n, graph.F32, graph.I32, graph.F32, graph.F32); err != nil {
+		types := []graph.Type{graph.F32, graph.I32, graph.F32, graph.F32}
+		if n.Attrs.Bool("bias") {
+			types = append(types, graph.F32)
+		}
+		if err := wantArgs(n, types...); err != nil {
 			return nil, err
 		}
 		x, c := n.Args[0].Shape, n.Args[2].Shape
@@ -152,6 +178,10 @@ var AttentionCached = &graph.Op{
 		heads, kv, size := n.Attrs.Int("heads"), n.Attrs.Int("kv"), n.Attrs.Int("size")
 		at := func(b, g, p int) int { return ((b*kv+g)*capacity + p%capacity) * size }
 		causal := &node{Attrs: n.Attrs.Set("causal", true)}
+		scale := n.Attrs.Float("scale")
+		if scale == 0 {
+			scale = 1 / math.Sqrt(float64(size))
+		}
 		for t := range steps {
 			for b := range batch {
 				p := int(in[1].I[t*batch+b])
@@ -173,7 +203,14 @@ var AttentionCached = &graph.Op{
 							continue
 						}
 						for f := range size {
-							score[j] += row[h*size+f] * keys.F[at(b, g, j)+f] / math.Sqrt(float64(size))
+							score[j] += row[h*size+f] * keys.F[at(b, g, j)+f] * scale
+						}
+						if c := n.Attrs.Float("cap"); c > 0 {
+							score[j] = c * math.Tanh(score[j]/c)
+						}
+						if n.Attrs.Bool("bias") {
+							span := in[4].Cols()
+							score[j] += in[4].F[h*span+(span-1)/2+j-p]
 						}
 						if n.Attrs.Bool("alibi") {
 							score[j] -= Slope(h, heads) * float64(p-j)
@@ -193,6 +230,9 @@ var AttentionCached = &graph.Op{
 	},
 	Emit: func(n *node) []call {
 		a := plainAttention(n)
+		if n.Attrs.Bool("bias") {
+			a.bias = n.Args[4]
+		}
 		x, c := n.Args[0].Shape, n.Args[2].Shape
 		qkv := a.qkv(n.Args)
 		bare := *n
@@ -206,7 +246,10 @@ var AttentionCached = &graph.Op{
 	},
 	Formula: func(n *node, name names) string {
 		a := plainAttention(n)
-		return fmt.Sprintf("%s = softmax(q·kᵀ/√%d%s)·v of %d heads, q, k, v = %s behind what the caches hold", name(n.Outs[0]), a.size, a.masks(n), a.count, a.parts(n.Args, name))
+		if n.Attrs.Bool("bias") {
+			a.bias = n.Args[4]
+		}
+		return fmt.Sprintf("%s = softmax(%s%s)·v of %d heads, q, k, v = %s behind what the caches hold", name(n.Outs[0]), a.scored(n, name), a.masks(n), a.count, a.parts(n.Args, name))
 	},
 }
 
@@ -217,7 +260,7 @@ type attention struct {
 	y, lse               graph.Shape
 	width                dim // of all heads of the queries
 	queries, keys, batch dim
-	present, index       *value
+	present, index, bias *value
 }
 
 // sources is the number of values that hold q, k and v.
@@ -238,6 +281,15 @@ func attentionOf(n *node, first int) (*attention, error) {
 	types := make([]graph.Type, first+a.sources())
 	if first > 0 {
 		types = append(types, graph.F32, graph.F32) // y and the logarithms
+	}
+	if n.Attrs.Bool("bias") {
+		types = append(types, graph.F32)
+		if at := len(types) - 1; at < len(n.Args) {
+			a.bias = n.Args[at]
+			if s := a.bias.Shape; len(s) != 2 || s[0].N != a.count || !s[1].IsConst() {
+				return nil, fmt.Errorf("the bias is %s, want [%d, distances]", s, a.count)
+			}
+		}
 	}
 	full := n.Attrs.Bool("full")
 	if !full {
@@ -331,6 +383,18 @@ func (a *attention) parts(args []*value, name names) string {
 	return "parts of " + name(args[0])
 }
 
+// scored is the scores, in a formula.
+func (a *attention) scored(n *node, name names) string {
+	s := "q·kᵀ" + a.scaled(n)
+	if c := n.Attrs.Float("cap"); c > 0 {
+		s = fmt.Sprintf("%g·tanh(%s/%g)", c, s, c)
+	}
+	if a.bias != nil {
+		s += " + " + name(a.bias)
+	}
+	return s
+}
+
 // scaled is what scores are divided by, in a formula.
 func (a *attention) scaled(n *node) string {
 	switch s := n.Attrs.Float("scale"); {
@@ -378,6 +442,7 @@ func (a *attention) heads(n *node) graph.Operand {
 	if h.Scale = n.Attrs.Float("scale"); h.Scale == 0 {
 		h.Scale = math.Sqrt(1 / float64(a.size))
 	}
+	h.Cap, h.Bias = n.Attrs.Float("cap"), a.bias
 	if rate := n.Attrs.Float("rate"); rate > 0 {
 		h.Rate, h.Key = graph.DropRate(rate), graph.DropKey{Stream: n.Attrs.Int("stream"), Index: a.index}
 	}
@@ -416,7 +481,8 @@ type scores struct {
 	query, keyv, vals    *graph.Tensor
 	qAt, kAt, vAt        int // first columns
 	queries, keys, batch int
-	scale                float64
+	scale, cap           float64
+	bias                 *graph.Tensor // [count, span]; nil for none
 	sees                 func(i, j int) bool
 	alibi                bool
 	present              []int32   // of the keys; nil where all take part
@@ -457,6 +523,11 @@ func newScores(n *node, in []*graph.Tensor, first int) *scores {
 	if n.Attrs.Bool("memory") {
 		s.vAt = s.kAt
 	}
+	s.cap = n.Attrs.Float("cap")
+	if n.Attrs.Bool("bias") {
+		s.bias = in[last]
+		last++
+	}
 	if !n.Attrs.Bool("full") {
 		s.present = in[last].I
 	}
@@ -465,6 +536,21 @@ func newScores(n *node, in []*graph.Tensor, first int) *scores {
 	s.queries = s.query.Rows() / s.batch
 	s.sees = visible(n, s.keys-s.queries)
 	return s
+}
+
+// dot is the scaled product of a query and a key.
+func (s *scores) dot(q, k int) float64 {
+	sum := 0.0
+	for c := range s.size {
+		sum += s.scale * s.query.F[q+c] * s.keyv.F[k+c]
+	}
+	return sum
+}
+
+// biasAt is the place of what head h adds to the score of query i and key j.
+func (s *scores) biasAt(h, i, j int) int {
+	span := s.bias.Cols()
+	return h*span + (span-1)/2 + j - (i + s.keys - s.queries)
 }
 
 // visible says whether query i sees key j, where query 0 stands at key offset.
@@ -506,9 +592,12 @@ func (s *scores) each(f func(q, y int, p, mask []float64, lse float64, at int, k
 						continue
 					}
 					k, _ := keys(j)
-					p[j] = 0
-					for c := range s.size {
-						p[j] += s.scale * s.query.F[q+c] * s.keyv.F[k+c]
+					p[j] = s.dot(q, k)
+					if s.cap > 0 {
+						p[j] = s.cap * math.Tanh(p[j]/s.cap)
+					}
+					if s.bias != nil {
+						p[j] += s.bias.F[s.biasAt(h, i, j)]
 					}
 					if s.alibi {
 						p[j] -= Slope(h, s.count) * math.Abs(float64(i+s.keys-s.queries-j))
@@ -562,7 +651,15 @@ func init() {
 		if a.memory {
 			outs = []string{outs[0], outs[1] + "Keys", outs[1] + "Values"}
 		}
+		if a.bias != nil {
+			outs = append(outs, d(a.bias)+"Rows")
+		}
 		r := c.Apply(AttentionGrad, outs, n.Attrs, args...)
+		if a.bias != nil { // its place is behind the sources
+			rows := r[len(r)-1]
+			sum := c.Apply(SumRows, []string{d(a.bias)}, nil, rows)[0]
+			r = append(r[:len(r)-1:len(r)-1], c.Apply(Reshape, []string{d(a.bias)}, graph.Attrs{{Key: "shape", Val: a.bias.Shape}}, sum)[0])
+		}
 		if a.memory {
 			r = []*value{r[0], c.Apply(Add, []string{d(n.Args[1])}, nil, r[1], r[2])[0]}
 		}

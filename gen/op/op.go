@@ -24,7 +24,7 @@ var All = []*graph.Op{
 	Dropout, DropRows, ResetRows,
 	LayerNorm, LayerNormGrad, RMSNorm, RMSNormGrad,
 	Unfold, Fold, MeanSteps, MeanStepsGrad, MaxSteps, MaxStepsGrad, MaxStepsPick,
-	AddPositions, AddPositionsGrad, Rope, LastStep, FirstStep, FirstStepGrad, JoinColumns, SplitColumns,
+	AddPositions, AddPositionsGrad, Rope, RelativeBias, RelativeBiasGrad, LastStep, FirstStep, FirstStepGrad, JoinColumns, SplitColumns,
 	Attention, AttentionGrad, AttentionCached, AdditiveAttention, AdditiveAttentionGrad, MaskRows,
 	CrossEntropy, CrossEntropyGrad, CrossEntropyFused, WeightedCrossEntropy, WeightedCrossEntropyGrad, WeightedCrossEntropyFused, Mean, MeanGrad,
 	GaussianSample, GaussianKL, GaussianKLGrad,

@@ -16,11 +16,13 @@ import (
 	"github.com/gradsmith/gradsmith/spec"
 )
 
-// Row is a layer.
+// Row is a layer, or a use of a block, whose layers follow.
 type Row struct {
 	Name   string `json:"name"`
 	Kind   string `json:"kind"`
-	Output string `json:"output"` // shape in training
+	Depth  int    `json:"depth,omitempty"` // how many composites and blocks it stands in
+	Share  string `json:"share,omitempty"` // the layer whose parameters it has
+	Output string `json:"output"`          // shape in training; empty for a block
 	Params int    `json:"params"`
 	Flops  int    `json:"flops_per_token"` // floating-point operations of the forward pass; a vector is one token
 }
@@ -63,8 +65,17 @@ func Make(m *build.Model, plans map[*graph.Graph]*plan.Plan) *Report {
 	one["steps"] = 1
 	full := m.Sizes(true)
 	byScope := forwardFlops(m, one)
+	var blocks []string // that the layer before stands in
 	for _, l := range m.Layers {
-		row := Row{Name: l.Name, Kind: l.Kind, Output: product(l.Output)}
+		same := 0
+		for same < min(len(blocks), len(l.Blocks)) && blocks[same] == l.Blocks[same] {
+			same++
+		}
+		for i, name := range l.Blocks[same:] {
+			r.Rows = append(r.Rows, Row{Name: name, Kind: "block", Depth: l.Depth + same + i})
+		}
+		blocks = l.Blocks
+		row := Row{Name: l.Name, Kind: l.Kind, Depth: l.Depth + len(l.Blocks), Share: l.Share, Output: product(l.Output)}
 		for _, p := range l.Params {
 			if !p.Fixed {
 				row.Params += p.Shape.Elems().N
@@ -151,18 +162,18 @@ func forwardFlops(m *build.Model, one map[string]int) map[string]int {
 	case m.Make != nil:
 		for _, g := range []*graph.Graph{m.Make, m.Judge} {
 			for _, n := range g.Nodes {
-				byScope[n.Scope] += flops(n, one)
+				addFlops(byScope, n, one, 1)
 			}
 		}
 	case m.Decode != nil && m.Encode == nil:
 		for _, n := range m.Decode.Nodes {
-			byScope[n.Scope] += flops(n, one)
+			addFlops(byScope, n, one, 1)
 		}
 		if m.Judge != nil { // a token's share of a line
 			line := m.Sizes(true)
 			line["batch"] = 1
 			for _, n := range m.Judge.Nodes {
-				byScope[n.Scope] += flops(n, line) / m.Spec.Shape.Steps
+				addFlops(byScope, n, line, m.Spec.Shape.Steps)
 			}
 		}
 	default: // a token's share of a window
@@ -170,7 +181,7 @@ func forwardFlops(m *build.Model, one map[string]int) map[string]int {
 		window["batch"] = 1
 		for _, n := range m.Train.Nodes {
 			if n.Phase == graph.Forward {
-				byScope[n.Scope] += flops(n, window) / m.Spec.Shape.Steps
+				addFlops(byScope, n, window, m.Spec.Shape.Steps)
 			}
 		}
 	}
@@ -207,6 +218,21 @@ func padded(p *build.Param) int {
 	return layers * ((one + plan.Align - 1) / plan.Align * plan.Align)
 }
 
+// addFlops adds the operations of a node, divided by share, to its scope's: those of a loop over layers to the layers'.
+func addFlops(byScope map[string]int, n *graph.Node, sizes map[string]int, share int) {
+	if n.Loop == nil || n.Loop.Kind != graph.Repeat {
+		byScope[n.Scope] += flops(n, sizes) / share
+		return
+	}
+	times, inner := n.Loop.Trip.At(sizes), map[string]int{}
+	for _, m := range n.Loop.Body.Nodes {
+		addFlops(inner, m, sizes, 1)
+	}
+	for scope, f := range inner {
+		byScope[scope] += f * times / share
+	}
+}
+
 func flops(n *graph.Node, sizes map[string]int) int {
 	if n.Loop != nil {
 		sum := 0
@@ -227,11 +253,23 @@ func (r *Report) Table() string {
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "layer\tkind\toutput\tparameters\tflops a "+r.Unit)
 	for _, row := range r.Rows {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", row.Name, row.Kind, row.Output, Count(row.Params), Count(row.Flops))
+		name, kind := strings.Repeat("  ", row.Depth)+row.Name, row.Kind
+		if row.Kind == "block" {
+			fmt.Fprintf(w, "%s\t%s\t\t\t\n", name, kind)
+			continue
+		}
+		if row.Share != "" {
+			kind += " = " + row.Share
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", name, kind, row.Output, Count(row.Params), Count(row.Flops))
 	}
 	fmt.Fprintf(w, "total\t\t\t%s\t%s\n", Count(r.Params), Count(r.Flops))
 	w.Flush()
-	return b.String()
+	lines := strings.Split(b.String(), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " ")
+	}
+	return strings.Join(lines, "\n")
 }
 
 // Count is a number with its thousands apart.

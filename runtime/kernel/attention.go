@@ -14,6 +14,8 @@ type Heads struct {
 	Causal bool      // a query sees the keys up to its own position
 	Window int       // above 0, with Causal: of those only the last Window, its own included
 	Prefix int       // above 0, with Causal: every query sees the keys before Prefix as well
+	Cap    float32   // above 0: a score s becomes Cap·tanh(s/Cap) (Gemma Team 2024)
+	Bias   []float32 // [Count, span] with span odd: what is added to the score of a key d places behind its query, at column (span-1)/2 + d; nil for none
 	Slopes []float32 // of ALiBi (Press et al. 2022): a score loses Slopes[h] times the distance of the positions; nil for none
 	Rate   float32   // of the dropout of probabilities; 0 for none
 	Key    uint64    // of the dropout: see Attention
@@ -21,7 +23,7 @@ type Heads struct {
 
 // Attention computes scaled dot-product attention (Vaswani et al. 2017) of all heads of batch sequences,
 //
-//	y[i, b, h] = Σ_j softmax_j(scale·q[i, b, h]·k[j, b, g] - slope[h]·distance(i, j))·v[j, b, g],  g = h/(Count/KV)
+//	y[i, b, h] = Σ_j softmax_j(cap(scale·q[i, b, h]·k[j, b, g]) + bias[h, j-i] - slope[h]·distance(i, j))·v[j, b, g],  g = h/(Count/KV)
 //
 // over the keys j that query i sees. Sequences are time-major: row t of sequence b is row t·batch + b of a matrix. q
 // has queries·batch rows, LDQ apart, of which it reads the first Count·Size columns; k and v have keys·batch rows, LDK
@@ -57,7 +59,18 @@ func Attention(y, lse, q, k, v []float32, present []int32, queries, keys, batch 
 // are what Attention gave for the same arguments, of which nothing is kept besides: probabilities and the mask of the
 // dropout are computed anew. The columns of the heads are overwritten; dq, dk and dv may not overlap anything else.
 func AttentionGrad(dq, dk, dv, dy, q, k, v, y, lse []float32, present []int32, queries, keys, batch int, h Heads) {
-	const name = "AttentionGrad"
+	attentionGrad("AttentionGrad", nil, dq, dk, dv, dy, q, k, v, y, lse, present, queries, keys, batch, h)
+}
+
+// AttentionBiasGrad is [AttentionGrad] of heads with a Bias, and gives the gradient of that too, for each sequence: dbias is [batch, Count, span].
+func AttentionBiasGrad(dbias, dq, dk, dv, dy, q, k, v, y, lse []float32, present []int32, queries, keys, batch int, h Heads) {
+	const name = "AttentionBiasGrad"
+	need(name, "dbias", len(dbias), batch*len(h.Bias))
+	clear(dbias[:batch*len(h.Bias)])
+	attentionGrad(name, dbias, dq, dk, dv, dy, q, k, v, y, lse, present, queries, keys, batch, h)
+}
+
+func attentionGrad(name string, dbias, dq, dk, dv, dy, q, k, v, y, lse []float32, present []int32, queries, keys, batch int, h Heads) {
 	if !h.check(name, q, k, v, present, queries, keys, batch) {
 		return
 	}
@@ -69,6 +82,7 @@ func AttentionGrad(dq, dk, dv, dy, q, k, v, y, lse []float32, present []int32, q
 	need(name, "lse", len(lse), batch*h.Count*queries)
 	j := attentionJobs.get()
 	j.dq, j.dk, j.dv, j.dy, j.y, j.lse, j.q, j.k, j.v, j.present = dq, dk, dv, dy, y, lse, q, k, v, present
+	j.dbias = dbias
 	j.queries, j.keys, j.batch, j.Heads = queries, keys, batch, h
 	j.runGrad()
 	*j = attentionJob{}
@@ -95,6 +109,9 @@ func (h *Heads) check(name string, q, k, v []float32, present []int32, queries, 
 	if present != nil {
 		need(name, "present", len(present), keys*batch)
 	}
+	if h.Bias != nil && len(h.Bias)/h.Count < 2*max(queries, keys)-1 {
+		panic("kernel." + name + ": Bias does not have all distances")
+	}
 	return batch > 0 && h.Count > 0 && h.Size > 0 && queries+keys > 0
 }
 
@@ -114,12 +131,16 @@ func (h *Heads) checkSizes(name string) {
 	if h.Slopes != nil {
 		need(name, "Slopes", len(h.Slopes), h.Count)
 	}
+	if h.Bias != nil && (h.Count == 0 || len(h.Bias)%h.Count != 0 || len(h.Bias)/h.Count%2 != 1) {
+		panic("kernel." + name + ": Bias is not an odd number of distances for each head")
+	}
 }
 
 // attentionJob is one call. A unit is a sequence and a head of keys; forward may cut it into parts over its queries.
 type attentionJob struct {
 	Heads
 	dq, dk, dv, dy, y, lse, q, k, v []float32
+	dbias                           []float32 // of each sequence; nil without a bias
 	present                         []int32
 	queries, keys, batch            int
 

@@ -203,6 +203,12 @@ func (w *attentionWork) decode(y, q, keys, values []float32, p, first, group, ca
 		dotRows(s, qh, keys[slot*w.Size:], 0, w.Size, one, w.Size)
 		dotRows(s[one:], qh, keys, 0, w.Size, n-one, w.Size)
 		scaleAll(s, w.Scale)
+		if n > 0 {
+			w.capRow(s)
+			if w.Bias != nil {
+				w.biasRow(s, w.biasOf(w.Bias, first+h), p, from)
+			}
+		}
 		if w.Slopes != nil && n > 0 {
 			w.alibiRow(s, w.Slopes[first+h], p, from)
 		}

@@ -18,8 +18,8 @@ type attentionCase struct {
 
 func (c *attentionCase) String() string {
 	h := c.h
-	h.Slopes = nil
-	return fmt.Sprintf("%d queries %d keys batch %d present %v alibi %v %+v", c.queries, c.keys, c.batch, c.present != nil, c.h.Slopes != nil, h)
+	h.Slopes, h.Bias = nil, nil
+	return fmt.Sprintf("%d queries %d keys batch %d present %v alibi %v bias %v %+v", c.queries, c.keys, c.batch, c.present != nil, c.h.Slopes != nil, c.h.Bias != nil, h)
 }
 
 func (c *attentionCase) sees(i, j, b int) bool {
@@ -81,6 +81,12 @@ func (c *attentionCase) probabilities(q, k []float64, i, b, head int) ([]float64
 			continue
 		}
 		s[j] = float64(h.Scale) * dot64(c.row(q, i, b, h.LDQ, head), c.row(k, j, b, h.LDK, head/(h.Count/h.KV)))
+		if h.Cap > 0 {
+			s[j] = float64(h.Cap) * math.Tanh(s[j]/float64(h.Cap))
+		}
+		if h.Bias != nil {
+			s[j] += float64(h.Bias[c.biasAt(head, i, j)])
+		}
 		if h.Slopes != nil {
 			s[j] -= float64(h.Slopes[head]) * math.Abs(float64(i+c.keys-c.queries-j))
 		}
@@ -97,6 +103,17 @@ func (c *attentionCase) probabilities(q, k []float64, i, b, head int) ([]float64
 		s[j] = math.Exp(s[j]-m) / sum
 	}
 	return s, m + math.Log(sum)
+}
+
+// biasAt is the place of what a head adds to the score of query i and key j.
+func (c *attentionCase) biasAt(head, i, j int) int {
+	span := len(c.h.Bias) / c.h.Count
+	return head*span + (span-1)/2 + j - (i + c.keys - c.queries)
+}
+
+// biased gives the heads a bias of some more distances than there are.
+func (c *attentionCase) biased(r *rand.Rand) {
+	c.h.Bias = floats(r, c.h.Count*(2*(max(c.queries, c.keys)+r.IntN(3))-1))
 }
 
 // forward is the attention in float64.
@@ -124,8 +141,9 @@ func (c *attentionCase) forward(q, k, v []float64) (y, lse []float64) {
 }
 
 // backward is the gradient in float64, by the formula.
-func (c *attentionCase) backward(q, k, v, dy []float64) (dq, dk, dv []float64) {
+func (c *attentionCase) backward(q, k, v, dy []float64) (dq, dk, dv, dbias []float64) {
 	h := &c.h
+	dbias = make([]float64, c.batch*len(h.Bias))
 	dq, dk, dv = make([]float64, len(q)), make([]float64, len(k)), make([]float64, len(v))
 	for b := range c.batch {
 		for head := range h.Count {
@@ -145,7 +163,15 @@ func (c *attentionCase) backward(q, k, v, dy []float64) (dq, dk, dv []float64) {
 					if !c.sees(i, j, b) {
 						continue
 					}
-					ds := float64(h.Scale) * p[j] * (dp[j] - dot)
+					ds := p[j] * (dp[j] - dot)
+					if h.Bias != nil {
+						dbias[b*len(h.Bias)+c.biasAt(head, i, j)] += ds
+					}
+					ds *= float64(h.Scale)
+					if h.Cap > 0 {
+						t := math.Tanh(float64(h.Scale) * dot64(qi, c.row(k, j, b, h.LDK, g)) / float64(h.Cap))
+						ds *= 1 - t*t
+					}
 					kj, dkj, dvj := c.row(k, j, b, h.LDK, g), c.row(dk, j, b, h.LDK, g), c.row(dv, j, b, h.LDK, g)
 					for f := range h.Size {
 						dqi[f] += ds * kj[f]
@@ -156,7 +182,7 @@ func (c *attentionCase) backward(q, k, v, dy []float64) (dq, dk, dv []float64) {
 			}
 		}
 	}
-	return dq, dk, dv
+	return dq, dk, dv, dbias
 }
 
 // fill makes operands, with rows a little apart.
@@ -213,6 +239,12 @@ func someAttentions(r *rand.Rand, most int) []*attentionCase {
 		if r.IntN(3) == 0 {
 			h.Rate, h.Key = 0.3, r.Uint64()
 		}
+		if r.IntN(4) == 0 {
+			h.Cap = 0.2 + r.Float32()
+		}
+		if r.IntN(4) == 0 {
+			c.biased(r)
+		}
 		c.fill(r)
 		if r.IntN(2) == 0 {
 			c.holes(r)
@@ -223,13 +255,17 @@ func someAttentions(r *rand.Rand, most int) []*attentionCase {
 }
 
 // attend runs both kernels on guarded memory.
-func (c *attentionCase) attend(t *testing.T) (y, lse, dq, dk, dv []float32) {
+func (c *attentionCase) attend(t *testing.T) (y, lse, dq, dk, dv, dbias []float32) {
 	t.Helper()
 	gy, gl := guard(len(c.dy), 1), guard(c.batch*c.h.Count*c.queries, 2)
 	in := []*guarded{guardOf(c.q, 3), guardOf(c.k, 4), guardOf(c.v, 5), guardOf(c.dy, 6)}
-	out := []*guarded{gy, gl, guard(len(c.q), 7), guard(len(c.k), 8), guard(len(c.v), 9)}
+	out := []*guarded{gy, gl, guard(len(c.q), 7), guard(len(c.k), 8), guard(len(c.v), 9), guard(c.batch*len(c.h.Bias), 10)}
 	Attention(gy.x, gl.x, in[0].x, in[1].x, in[2].x, c.present, c.queries, c.keys, c.batch, c.h)
-	AttentionGrad(out[2].x, out[3].x, out[4].x, in[3].x, in[0].x, in[1].x, in[2].x, gy.x, gl.x, c.present, c.queries, c.keys, c.batch, c.h)
+	if c.h.Bias != nil {
+		AttentionBiasGrad(out[5].x, out[2].x, out[3].x, out[4].x, in[3].x, in[0].x, in[1].x, in[2].x, gy.x, gl.x, c.present, c.queries, c.keys, c.batch, c.h)
+	} else {
+		AttentionGrad(out[2].x, out[3].x, out[4].x, in[3].x, in[0].x, in[1].x, in[2].x, gy.x, gl.x, c.present, c.queries, c.keys, c.batch, c.h)
+	}
 	for i, g := range in {
 		diff(t, "input "+fmt.Sprint(i), g.x, [][]float32{c.q, c.k, c.v, c.dy}[i])
 	}
@@ -251,7 +287,7 @@ func (c *attentionCase) attend(t *testing.T) (y, lse, dq, dk, dv []float32) {
 			}
 		}
 	}
-	return gy.x, gl.x, out[2].x, out[3].x, out[4].x
+	return gy.x, gl.x, out[2].x, out[3].x, out[4].x, out[5].x
 }
 
 func shrink(n int) int {
@@ -284,13 +320,13 @@ func TestAttention(t *testing.T) {
 		cases = append(cases, c)
 	}
 	for _, c := range cases {
-		var want [5][]float32
+		var want [6][]float32
 		for _, threads := range []int{1, 3} {
 			withThreads(t, threads)
 			for _, l := range levels() {
 				setLevel(t, l)
-				var got [5][]float32
-				got[0], got[1], got[2], got[3], got[4] = c.attend(t)
+				var got [6][]float32
+				got[0], got[1], got[2], got[3], got[4], got[5] = c.attend(t)
 				for i := range got {
 					if want[i] == nil {
 						want[i] = got[i]
@@ -301,7 +337,7 @@ func TestAttention(t *testing.T) {
 		}
 		q, k, v := widen(c.q), widen(c.k), widen(c.v)
 		wy, wl := c.forward(q, k, v)
-		wq, wk, wv := c.backward(q, k, v, widen(c.dy))
+		wq, wk, wv, wb := c.backward(q, k, v, widen(c.dy))
 		lse := want[1]
 		for i, l := range wl {
 			if math.IsInf(l, -1) {
@@ -317,6 +353,7 @@ func TestAttention(t *testing.T) {
 		near(t, what+": dq", want[2], wq, 1e-5, 1e-5)
 		near(t, what+": dk", want[3], wk, 3e-5, 1e-5)
 		near(t, what+": dv", want[4], wv, 2e-5, 1e-5)
+		near(t, what+": dbias", want[5], wb, 3e-5, 1e-5)
 	}
 }
 
@@ -327,6 +364,8 @@ func TestAttentionGradFormula(t *testing.T) {
 		c := &attentionCase{queries: 1 + r.IntN(4), keys: 1 + r.IntN(5), batch: 2}
 		c.h = Heads{KV: 2, Count: 4, Size: 1 + r.IntN(3), Causal: r.IntN(2) == 0, Window: r.IntN(3), Prefix: r.IntN(3), Rate: 0.25, Key: r.Uint64()}
 		c.h.Slopes = []float32{0.1, 0.2, 0.3, 0.4}
+		c.h.Cap = 0.7
+		c.biased(r)
 		c.fill(r)
 		c.holes(r)
 		x := [3][]float64{widen(c.q), widen(c.k), widen(c.v)}
@@ -335,7 +374,7 @@ func TestAttentionGradFormula(t *testing.T) {
 			y, _ := c.forward(x[0], x[1], x[2])
 			return dot64(y, dy)
 		}
-		dq, dk, dv := c.backward(x[0], x[1], x[2], dy)
+		dq, dk, dv, _ := c.backward(x[0], x[1], x[2], dy)
 		for n, d := range [][]float64{dq, dk, dv} {
 			for i := range d {
 				const eps = 1e-5
@@ -359,7 +398,7 @@ func TestAttentionHidden(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		r := rng(23)
 		for _, c := range someAttentions(r, shrink(90)) {
-			y, lse, dq, dk, dv := c.attend(t)
+			y, lse, dq, dk, dv, _ := c.attend(t)
 			h := &c.h
 			hidden := 0
 			for b := range c.batch {
@@ -401,7 +440,7 @@ func TestAttentionHidden(t *testing.T) {
 			if hidden == 0 {
 				continue
 			}
-			y2, lse2, dq2, dk2, dv2 := c.attend(t)
+			y2, lse2, dq2, dk2, dv2, _ := c.attend(t)
 			diff(t, "y", y2, y)
 			diff(t, "lse", lse2, lse)
 			diff(t, "dq", dq2, dq)
@@ -418,13 +457,13 @@ func TestAttentionCausal(t *testing.T) {
 		for _, steps := range []int{5, 40, shrink(200)} {
 			c := &attentionCase{queries: steps, keys: steps, batch: 2, h: Heads{Count: 2, KV: 1, Size: 32, Causal: true}}
 			c.fill(r)
-			y, lse, _, _, _ := c.attend(t)
+			y, lse, _, _, _, _ := c.attend(t)
 			cut := steps / 2
 			for i := cut * c.batch * c.h.LDK; i < len(c.k); i++ {
 				c.k[i], c.v[i] = float32(math.NaN()), float32(math.Inf(1))
 			}
 			w := c.h.Count * c.h.Size * c.batch
-			y2, lse2, _, _, _ := c.attend(t)
+			y2, lse2, _, _, _, _ := c.attend(t)
 			diff(t, "y before a NaN", y2[:cut*w], y[:cut*w])
 			for b := range c.batch * c.h.Count {
 				diff(t, "lse before a NaN", lse2[b*steps:b*steps+cut], lse[b*steps:b*steps+cut])
@@ -434,7 +473,7 @@ func TestAttentionCausal(t *testing.T) {
 			}
 			c.queries, c.keys = cut, cut
 			c.q, c.k, c.v, c.dy = c.q[:cut*c.batch*c.h.LDQ], c.k[:cut*c.batch*c.h.LDK], c.v[:cut*c.batch*c.h.LDK], c.dy[:cut*w]
-			y3, _, _, _, _ := c.attend(t)
+			y3, _, _, _, _, _ := c.attend(t)
 			diff(t, "y of a part", y3, y[:cut*w])
 		}
 	})
@@ -462,6 +501,12 @@ func TestAttentionCached(t *testing.T) {
 				for i := range h.Slopes {
 					h.Slopes[i] = r.Float32()
 				}
+			}
+			if n%5 == 2 {
+				c.biased(r)
+			}
+			if n%5 == 3 {
+				h.Cap = 0.5
 			}
 			c.fill(r)
 			// Sequence b begins with a few absent tokens: the whole does not know them.

@@ -78,6 +78,7 @@ func (w *attentionWork) forward(y, q []float32, ldy, ldq, rows, head int, row ui
 			for _, p := range p {
 				w.scores(w.s, w.q, w.kT, r0, r1, k0, p[0], p[1])
 			}
+			w.adjust(head, r0, r1, k0, false)
 			w.hide(w.s, negInf, r0, r1, k0, k1)
 			if w.Slopes != nil {
 				w.alibi(w.Slopes[head], r0, r1, k0)
@@ -130,6 +131,10 @@ func (w *attentionWork) add(c, s, x []float32, rows, k0 int, p [2]int, more bool
 func (w *attentionWork) gradUnit(j *attentionJob, b, g int) {
 	w.begin(&j.Heads, j.queries+j.keys)
 	w.ds = grow(w.ds, len(w.s))
+	w.dbias = nil
+	if j.dbias != nil {
+		w.dbias = j.dbias[b*len(j.Bias):][:len(j.Bias)]
+	}
 	off := j.keys - j.queries
 	w.take(j, b, j.keys)
 	x, ld := w.rows(j.k, j, b, g)
@@ -246,6 +251,7 @@ func (w *attentionWork) grad(dq, q, dy, lse []float32, ldq, ldy, p, rows, head i
 				w.scores(w.s, w.q, w.kT, r0, r1, k0, p[0], p[1])
 				w.scores(w.ds, w.dy, w.vT, r0, r1, k0, p[0], p[1])
 			}
+			w.adjust(head, r0, r1, k0, true)
 			w.hide(w.s, negInf, r0, r1, k0, k1)
 			w.hide(w.ds, 0, r0, r1, k0, k1)
 			if w.Slopes != nil {
@@ -263,6 +269,7 @@ func (w *attentionWork) grad(dq, q, dy, lse []float32, ldq, ldy, p, rows, head i
 			}
 			t.ds, t.m, t.sum = unsafe.Pointer(&w.ds[r0*ldS]), unsafe.Pointer(&lse[r0]), unsafe.Pointer(&w.sum[r0])
 			attendGradRows(&t)
+			w.adjustGrad(head, r0, r1, k0)
 			if w.Rate > 0 {
 				w.dropout(w.s, r0, r1, row, keys, k0)
 			}

@@ -41,6 +41,8 @@ type attentionWork struct {
 	distances  []float32        // |d| for d from -far to far
 	far        int
 	ones, drop []float32
+	slope      []float32 // derivative of the cap at each score
+	dbias      []float32 // of the sequence, [Count, span]
 	pad        []float32
 }
 
@@ -333,6 +335,96 @@ func (w *attentionWork) copyRows(dst, x []float32, ldd, ldx, rows int) {
 	for r := 0; r < rows; r += len(w.ones) {
 		scaleRows(dst[r*ldd:], x[r*ldx:], w.ones, ldd, ldx, min(len(w.ones), rows-r), w.Size)
 	}
+}
+
+// adjust caps the scores of rows r0 to r1-1 of the block and adds the bias of the head; with keep it keeps the derivative of the cap.
+func (w *attentionWork) adjust(head, r0, r1, k0 int, keep bool) {
+	if w.Cap == 0 && w.Bias == nil {
+		return
+	}
+	for r := r0; r < r1; r++ {
+		lo, hi := int(w.lo[r]), int(w.hi[r])
+		if lo >= hi {
+			continue
+		}
+		s := w.s[r*ldS+lo : r*ldS+hi]
+		w.capRow(s)
+		if w.Cap > 0 && keep {
+			w.slope = grow(w.slope, len(w.s))
+			for i, x := range s {
+				t := x / w.Cap
+				w.slope[r*ldS+lo+i] = 1 - float32(t*t)
+			}
+		}
+		if w.Bias != nil {
+			w.biasRow(s, w.biasOf(w.Bias, head), w.position+r, k0+lo)
+		}
+	}
+}
+
+// adjustGrad takes the gradients of the scores of rows r0 to r1-1 back through the bias and the cap.
+func (w *attentionWork) adjustGrad(head, r0, r1, k0 int) {
+	if w.Cap == 0 && w.dbias == nil {
+		return
+	}
+	for r := r0; r < r1; r++ {
+		lo, hi := int(w.lo[r]), int(w.hi[r])
+		if lo >= hi {
+			continue
+		}
+		ds := w.ds[r*ldS+lo : r*ldS+hi]
+		if w.dbias != nil {
+			d := w.biasOf(w.dbias, head)
+			for i, x := range ds {
+				d[w.biasAt(len(d), w.position+r, k0+lo+i)] += x
+			}
+		}
+		if w.Cap > 0 {
+			for i := range ds {
+				ds[i] *= w.slope[r*ldS+lo+i]
+			}
+		}
+	}
+}
+
+// capRow bounds scores.
+func (w *attentionWork) capRow(s []float32) {
+	if w.Cap == 0 {
+		return
+	}
+	scaleAll(s, 1/w.Cap)
+	var v vec
+	v.p[0], v.p[1] = ptr(s), ptr(s)
+	vecRange(opTanh, &v, 0, len(s))
+	scaleAll(s, w.Cap)
+}
+
+// biasOf is the part of a bias, or of its gradient, that belongs to a head.
+func (w *attentionWork) biasOf(x []float32, head int) []float32 {
+	span := len(x) / w.Count
+	return x[head*span : (head+1)*span]
+}
+
+// biasAt is the column of a bias of the given span for a query at position p and key c.
+func (w *attentionWork) biasAt(span, p, c int) int {
+	if w.holes {
+		return (span-1)/2 + int(w.at[c]) - p
+	}
+	return (span-1)/2 + w.base + c - p
+}
+
+// biasRow adds a head's bias to the scores of a query at position p and the keys from from on.
+func (w *attentionWork) biasRow(s, bias []float32, p, from int) {
+	if w.holes {
+		for c := range s {
+			s[c] += bias[w.biasAt(len(bias), p, from+c)]
+		}
+		return
+	}
+	at := w.biasAt(len(bias), p, from)
+	var v vec
+	v.p[0], v.p[1], v.p[2] = ptr(s), ptr(s), ptr(bias[at:at+len(s)])
+	vecRange(opAdd, &v, 0, len(s))
 }
 
 // alibi subtracts slope times the distance from the scores of rows r0 to r1-1 of the block.

@@ -8,6 +8,12 @@ func (h Heads) Dropping(rate float32, key uint64) Heads {
 	return h
 }
 
+// Biased is h with bias, which begins with [Count, span], added to the scores.
+func (h Heads) Biased(bias []float32, span int) Heads {
+	h.Bias = bias[:h.Count*span]
+	return h
+}
+
 // ALiBiSlopes gives what each of count heads takes off a score for each step of distance (Press et al. 2022, section 3):
 // powers of 2^(-8/count) where count is a power of two; otherwise those of the next lower power of two, and every other
 // one of the next higher power in between.
