@@ -126,6 +126,7 @@ gives the same.` + a.eachLabel("noise"),
 			if columns == 0 {
 				columns = labels.columns(a, number)
 			}
+			columns = min(columns, number*max(1, a.Info.Labels)) // no more than there are
 			var x []float32
 			if err := labels.each(a, cmd.Flags().Changed("label"), func(label int) error {
 				made, err := m.Generate(number, repeated(label, number), seed)

@@ -86,12 +86,16 @@ func FuzzFlags(f *testing.F) {
 		for _, cmd := range newRoot(p).Commands() {
 			n := 0
 			cmd.Flags().VisitAll(func(flag *pflag.Flag) {
-				for k := range 2 {
+				for k := range 3 {
+					value := hurtful[(i+n+k*7)%len(hurtful)]
+					if k == 2 && flag.Value.Type() == "int" {
+						value = "9223372036854775807"
+					}
 					args := []string{cmd.Name()}
 					if cmd.Flags().Lookup("data") != nil || cmd.Flags().Lookup("source") != nil {
 						args = append(args, dataOf(p)...)
 					}
-					f.Add(byte(i), strings.Join(append(args, "--"+flag.Name+"="+hurtful[(i+n+k*7)%len(hurtful)]), "\n"))
+					f.Add(byte(i), strings.Join(append(args, "--"+flag.Name+"="+value), "\n"))
 				}
 				n++
 			})

@@ -25,6 +25,9 @@ func (a *program) autoencoder(path string) (model.Autoencoder, error) {
 	return m.(model.Autoencoder), nil
 }
 
+// mostPoints is the number of points between two that are shown.
+const mostPoints = 100_000
+
 const vectorData = "`FILE` of vectors, CSV, NPY, IDX or PNG, or a folder of them" + several
 
 func (a *program) newEvalLatent() *cobra.Command {
@@ -374,8 +377,8 @@ makes of the points on the straight line between their means.` + a.betweenLabels
 			if len(args) != 2 {
 				return fmt.Errorf("interpolate takes the numbers of two vectors, such as `interpolate 1 2`")
 			}
-			if steps < 2 {
-				return fmt.Errorf("--steps %d: give 2 or more", steps)
+			if steps < 2 || steps > mostPoints {
+				return fmt.Errorf("--steps %d: give 2 to %d", steps, mostPoints)
 			}
 			of, along, err := labels.between(a, steps)
 			if err != nil {

@@ -282,8 +282,8 @@ between the means of their latent vectors.` + a.betweenLabels() + `
 			if err != nil {
 				return err
 			}
-			if steps < 2 {
-				return fmt.Errorf("--steps %d: give 2 or more", steps)
+			if steps < 2 || steps > mostPoints {
+				return fmt.Errorf("--steps %d: give 2 to %d", steps, mostPoints)
 			}
 			of, along, err := labels.between(a, steps)
 			if err != nil {

@@ -22,7 +22,7 @@ import (
 // do the same with each.
 type stream struct {
 	name string
-	in   *data.Reader
+	file bool // not the standard input
 	come chan arrival
 	stop context.CancelFunc
 }
@@ -35,22 +35,20 @@ type arrival struct {
 
 // newStream opens the file at path, or the standard input where there is none. most is how many lines to give at once.
 func newStream(ctx context.Context, cmd *cobra.Command, path string, most int) (*stream, error) {
-	s := &stream{name: path}
-	var err error
-	if path != "" {
-		s.in, err = data.Open(path)
+	s := &stream{name: path, file: path != "", come: make(chan arrival)}
+	var in *data.Reader
+	if s.file {
+		var err error
+		if in, err = data.Open(path); err != nil {
+			return nil, err
+		}
 	} else {
 		s.name = "standard input"
 	}
-	if err != nil {
-		return nil, err
-	}
 	ctx, s.stop = context.WithCancel(ctx)
-	s.come = make(chan arrival)
 	stdin := cmd.InOrStdin()
 	// A read of a pipe cannot be broken off, so it must not be what the command waits for.
 	go func() {
-		in := s.in
 		if in == nil {
 			// What is at the beginning of a pipe has to come before one can tell what it is.
 			var err error
@@ -58,8 +56,8 @@ func newStream(ctx context.Context, cmd *cobra.Command, path string, most int) (
 				s.send(ctx, arrival{err: err})
 				return
 			}
-			defer in.Close()
 		}
+		defer in.Close()
 		s.read(ctx, in, most)
 	}()
 	return s, nil
@@ -104,12 +102,7 @@ func lineBuffered(in *bufio.Reader) bool {
 
 // each calls do with the lines, as they come; first is the number of lines before them.
 func (s *stream) each(ctx context.Context, do func(first int, lines []string) error) error {
-	defer func() {
-		s.stop()
-		if s.in != nil {
-			s.in.Close()
-		}
-	}()
+	defer s.stop()
 	for first := 0; ; {
 		var a arrival
 		select {
@@ -124,7 +117,7 @@ func (s *stream) each(ctx context.Context, do func(first int, lines []string) er
 			first += len(a.lines)
 		}
 		switch {
-		case errors.Is(a.err, io.EOF) && first == 0 && s.in != nil:
+		case errors.Is(a.err, io.EOF) && first == 0 && s.file:
 			return fmt.Errorf("%s: there are no lines", s.name)
 		case errors.Is(a.err, io.EOF):
 			return nil

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -149,8 +150,11 @@ func Number(fs *pflag.FlagSet, name string, other float64) float64 {
 // negative are the numbers below 0 that have a meaning, by their flags.
 var negative = map[string]string{"tokens": "-1", "label": "-1", "frequency-penalty": "any", "presence-penalty": "any", "length-penalty": "any"}
 
+// largest are the counts that memory is set aside for, by their flags. No other count may be above what fits 31 bits.
+var largest = map[string]int{"beam": 1024, "columns": 1_000_000}
+
 // Check looks at the flags that were given: numbers must be finite and, as float32, in which models compute, not turn into 0
-// or infinity; counts must not be negative; and each must have an effect.
+// or infinity; counts must not be negative, nor larger than any that makes sense; and each must have an effect.
 func Check(fs *pflag.FlagSet, rules []Rule) error {
 	var err error
 	fs.Visit(func(f *pflag.Flag) {
@@ -195,6 +199,10 @@ func checkNumber(f *pflag.Flag) error {
 				least = m + " or more"
 			}
 			return fmt.Errorf("--%s %s: give %s", f.Name, text, least)
+		}
+		most := cmp.Or(largest[f.Name], math.MaxInt32)
+		if n, err := strconv.Atoi(text); err == nil && n > most {
+			return fmt.Errorf("--%s %s: give at most %d", f.Name, text, most)
 		}
 	}
 	return nil

@@ -62,14 +62,6 @@ var marks = []encoding{
 	{"UTF-16", "\xfe\xff", 2, binary.BigEndian},
 }
 
-// TrimMark is text without the byte order mark of UTF-8 that some editors put in front of it.
-func TrimMark(text string) string {
-	if len(text) >= 3 && text[:3] == marks[0].mark {
-		return text[3:]
-	}
-	return text
-}
-
 // decoder makes UTF-8 of another encoding. What is not valid is an error: nothing is replaced.
 type decoder struct {
 	in *bufio.Reader

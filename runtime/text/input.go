@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -169,17 +168,6 @@ func linesOf(r *data.Reader) ([]string, error) {
 		return nil, fmt.Errorf("%s: %w", r.Name, err)
 	}
 	return splitLines(unsafe.String(unsafe.SliceData(b), len(b))), nil
-}
-
-// Lines reads all lines of r, uncompressed and as UTF-8 without a byte order mark, and without what ends them. name is what
-// errors call it, such as the standard input.
-func Lines(name string, r io.Reader) ([]string, error) {
-	in, err := data.New(name, r)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	defer in.Close()
-	return linesOf(in)
 }
 
 // splitLines cuts a text into lines, without what ends them: \n or \r\n.
