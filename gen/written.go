@@ -13,8 +13,8 @@ import (
 // them, and by the first line, what is the generator's. A name is never taken out.
 var names = []string{
 	"backward.go", "decode.go", "discriminator.go", "doc.go", "forward.go", "generator.go", "latent.go", "load.go",
-	"merges.txt", "model.go", "model_test.go", "relaxed.go", "sample.go", "source_merges.txt", "source_words.txt", "text.go",
-	"train.go", "words.txt",
+	"merges.txt", "model.go", "model_test.go", "relaxed.go", "sample.go", "source_merges.txt", "source_tokenizer.txt", "source_words.txt",
+	"text.go", "tokenizer.txt", "train.go", "words.txt",
 }
 
 // A generated file has in its first line the spec that it was made from, and the SHA-256 of all its other lines: in a line of

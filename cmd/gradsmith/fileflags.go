@@ -19,7 +19,11 @@ var fileFlags = fileflag.Table{
 		"name":   fileflag.Text,
 		"as":     fileflag.Text,
 		"levels": fileflag.Text,
-		"field":  fileflag.Text,
+
+		"encoding": fileflag.Text,
+		"like":     fileflag.Text,
+		"special":  fileflag.Text,
+		"field":    fileflag.Text,
 	},
 	Args: map[string]fileflag.Role{
 		"check":    fileflag.Input,
@@ -29,6 +33,13 @@ var fileFlags = fileflag.Table{
 		"vocab":    fileflag.Input,
 		"init":     fileflag.Text, // DIR, in which it overwrites nothing
 		"kernels":  fileflag.Text,
+
+		// Of tokenizer.
+		"train":   fileflag.Input,
+		"encode":  fileflag.Input,
+		"decode":  fileflag.Input,
+		"stats":   fileflag.Input,
+		"convert": fileflag.Input,
 	},
 	List: data.Files,
 }
