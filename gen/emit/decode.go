@@ -361,6 +361,7 @@ func (e *emitter) text(f *jen.File) {
 	}
 	e.loading(f)
 	if e.spec.Vectors != nil || e.decoding == nil || e.encoding != nil {
+		e.calls(f)
 		e.program(f)
 		return
 	}
@@ -376,6 +377,7 @@ func (e *emitter) text(f *jen.File) {
 			jen.Return(jen.Id("lines"), jen.Nil()),
 		)
 		f.Line()
+		e.calls(f)
 		e.program(f)
 		return
 	}
@@ -384,6 +386,7 @@ func (e *emitter) text(f *jen.File) {
 		jen.Return(jen.Qual(e.path("sample"), "Generate").Call(jen.Id("ctx"), jen.Id("m").Dot("NewDecoder").Call(jen.Lit(1)), jen.Id("Tokenizer"), jen.Id("prompt"), jen.Id("opts").Op("..."))),
 	)
 	f.Line()
+	e.calls(f)
 	e.program(f)
 }
 

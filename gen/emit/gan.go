@@ -597,6 +597,7 @@ func (e *emitter) sampling(f *jen.File, maker, judge *writer) {
 	chunks("judgeAll", "vectors", "verdicts", jen.Id("vectorSize"), jen.Null(), "JudgeActs", judge)
 	e.passes(f, maker, graph.Forward, "maker", "maker makes vectors of b.Noise.")
 	e.passes(f, judge, graph.Forward, "judge", "judge judges the vectors of b.Vectors.")
+	e.calls(f)
 	comment(f, "Program is what the commands of the model's program need of it.")
 	f.Func().Id("Program").Params().Qual(mp, "Program").Block(
 		jen.Return(jen.Qual(mp, "Program").Values(

@@ -12,7 +12,7 @@ import (
 // What code has whatever the spec says: none of these names is given to anything of the spec. TestNames holds the lists to what is emitted.
 var (
 	packages = []string{
-		"checkpoint", "context", "embed", "errors", "fmt", "initialize", "iter", "kernel", "latent", "math", "model", "modeltest", "optim", "os", "policy", "runtime", "sample", "slices", "strings", "sync",
+		"checkpoint", "context", "embed", "errors", "fmt", "inference", "initialize", "iter", "kernel", "latent", "math", "model", "modeltest", "optim", "os", "policy", "runtime", "sample", "slices", "strings", "sync",
 		"testing", "text", "vector",
 	}
 	declared = []string{

@@ -100,7 +100,7 @@ func newRoot(p Program) *cobra.Command {
 	}
 	cli.Prepare(root, elsewhere, acting)
 	root.PersistentFlags().IntVar(&a.threads, "threads", parallel.Threads(), "threads that compute; the result does not depend on it")
-	root.AddCommand(a.newTrain(), a.newInfo())
+	root.AddCommand(a.newTrain(), a.newInfo(), a.newExport())
 	switch {
 	case a.ofLines():
 		root.AddCommand(a.newEvalImitation(), a.newSampleLines(), a.newScoreLines())

@@ -358,7 +358,7 @@ func TestInfo(t *testing.T) {
 	contains(t, "info", out, "bigram, a model of kind rnn, from bigram.yaml\n", "table  dense  steps × batch × 29  841         29\n", "29 tokens; windows of up to 4 sequences × 8 steps\n", "memory: 9.9 KiB to train, 3.3 KiB to write text\n", "spec 0123456789ab,")
 	b.run("train", "--data", "book.txt", "--steps", "3", "--samples", "0")
 	out, _ = b.run("info")
-	contains(t, "info", out, "bigram.safetensors: 1,686 numbers in 3 tensors, of the model bigram, spec 0123456789ab\n", "step 3, seed 1\n", "  window 3\n", "  --steps 3\n", "whole: it has the digests that were written with it\n")
+	contains(t, "info", out, "bigram.safetensors: 1,686 numbers of type f32 in 3 tensors, of the model bigram, spec 0123456789ab\n", "step 3, seed 1\n", "  window 3\n", "  --steps 3\n", "whole: it has the digests that were written with it\n")
 	b.failsAfterwards("can't read the checkpoint", "info", "none")
 	b.program.Info.Architecture = "another"
 	b.failsAfterwards("is of another spec", "info", "bigram.safetensors")
@@ -455,3 +455,50 @@ func TestFormats(t *testing.T) {
 }
 
 var _ model.LanguageModel = (*bigram)(nil)
+
+// TestExport writes parameters alone, in both types, and reads them back.
+func TestExport(t *testing.T) {
+	t.Chdir(t.TempDir())
+	book := strings.Repeat("to be or not to be\n", 40)
+	if err := os.WriteFile("book.txt", []byte(book), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	run := func(args ...string) (string, string, int) {
+		var out, errOut bytes.Buffer
+		status := Run(context.Background(), bigramProgram(nil), args, &out, &errOut)
+		return out.String(), errOut.String(), status
+	}
+	ok := func(args ...string) string {
+		t.Helper()
+		out, errOut, status := run(args...)
+		if status != 0 {
+			t.Fatalf("%v: status %d, %s", args, status, errOut)
+		}
+		return out
+	}
+	ok("train", "--data", "book.txt", "--steps", "3")
+	for _, c := range []struct{ as, want string }{{"f32", "numbers of type f32"}, {"bf16", "numbers of type bf16"}} {
+		ok("export", "-o", c.as, "--type", c.as)
+		if out := ok("info", c.as); !strings.Contains(out, c.want) || !strings.Contains(out, "parameters alone") {
+			t.Errorf("info of %s says\n%s", c.as, out)
+		}
+		ok("sample", "--model", c.as, "--tokens", "5", "--seed", "1")
+	}
+	wide, err := os.Stat("f32")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if narrow, err := os.Stat("bf16"); err != nil || narrow.Size() > wide.Size() {
+		t.Errorf("bf16 has %v bytes and f32 %d", narrow, wide.Size())
+	}
+	for want, args := range map[string][]string{
+		"give f32 or bf16":  {"export", "--type", "int8"},
+		"checkpoint itself": {"export", "-o", "bigram.safetensors"},
+		"there is no":       {"export", "--model", "none"},
+		"cannot be resumed": {"train", "--resume", "--out", "f32"},
+	} {
+		if _, errOut, status := run(args...); status == 0 || !strings.Contains(errOut, want) {
+			t.Errorf("%v: status %d, %q, want %q", args, status, errOut, want)
+		}
+	}
+}

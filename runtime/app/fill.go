@@ -1,7 +1,6 @@
 package app
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -9,7 +8,7 @@ import (
 
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
 	"github.com/gradsmith/gradsmith/runtime/cli"
-	"github.com/gradsmith/gradsmith/runtime/kernel"
+	"github.com/gradsmith/gradsmith/runtime/inference"
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
@@ -48,13 +47,13 @@ Without a TEXT it fills in the lines of the standard input, and prints these alo
 					replies := make([]reply, len(lines))
 					for i, line := range lines {
 						if replies[i].text = line; strings.Contains(line, mask) {
-							replies[i].text, _, replies[i].err = a.filled(m, line, mask, 1)
+							replies[i].text, _, replies[i].err = a.filled(m, line, 1)
 						}
 					}
 					return replies, nil
 				})
 			}
-			s, likeliest, err := a.filled(m, args[0], mask, top)
+			s, likeliest, err := a.filled(m, args[0], top)
 			if err != nil {
 				return err
 			}
@@ -88,57 +87,14 @@ func (a *program) masks() string {
 }
 
 // filled is a text with its masks filled in, and a line for each with its likeliest tokens.
-func (a *program) filled(m model.Predictor, s, mask string, top int) (text string, likeliest []string, err error) {
-	tokens, at, err := a.masked(s, mask)
-	if err != nil {
-		return "", nil, err
-	}
-	vocab, choice := a.Info.Vocab, a.ordinary() // a text has no others
-	b := &model.Batch{Steps: len(tokens), Batch: 1, Tokens: tokens, Targets: make([]int32, len(tokens)), Reset: make([]int32, len(tokens))}
-	logits, err := m.Logits(b)
-	if err != nil {
-		return "", nil, err
-	}
-	filled := append([]int32{}, tokens...)
-	row, best := make([]float32, choice), make([]int32, top)
-	for n, i := range at {
-		kernel.Softmax(row, logits[i*vocab:i*vocab+choice], 1, choice)
-		kernel.TopK(best, row)
-		filled[i] = best[0]
+func (a *program) filled(m model.Predictor, s string, top int) (text string, likeliest []string, err error) {
+	text, blanks, err := inference.Fill(m, a.Tokenizer, s, top)
+	for n, x := range blanks {
 		line := fmt.Sprintf("%d:", n+1)
-		for _, t := range best {
-			line += fmt.Sprintf("  %q %.1f %%", a.Tokenizer.Piece(t), 100*row[t])
+		for i, t := range x.Tokens {
+			line += fmt.Sprintf("  %q %.1f %%", a.Tokenizer.Piece(t), 100*x.Probabilities[i])
 		}
 		likeliest = append(likeliest, line)
 	}
-	return a.Tokenizer.Decode(filled), likeliest, nil
-}
-
-// masked turns a text with masks into tokens, and says where the masks are.
-func (a *program) masked(s, mask string) (tokens []int32, at []int, err error) {
-	parts := strings.Split(s, mask)
-	if len(parts) == 1 {
-		return nil, nil, fmt.Errorf("there is no %s in the text", mask)
-	}
-	for i, part := range parts {
-		if i > 0 {
-			at = append(at, len(tokens))
-			tokens = append(tokens, a.Info.Masking.Token)
-		}
-		if part == "" {
-			continue
-		}
-		x, err := a.Tokenizer.Encode(part)
-		if err != nil {
-			return nil, nil, err
-		}
-		tokens = append(tokens, x...)
-	}
-	if len(tokens) > a.Info.Steps {
-		return nil, nil, fmt.Errorf("the text has %d tokens, the model takes %d: shorten it", len(tokens), a.Info.Steps)
-	}
-	if len(tokens) == 0 {
-		return nil, nil, errors.New("the text is empty")
-	}
-	return tokens, at, nil
+	return text, likeliest, err
 }

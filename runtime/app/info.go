@@ -75,7 +75,7 @@ func (a *program) describeCheckpoint(out io.Writer, path string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\n%s: %s numbers in %d tensors", path, thousands(c.Numbers), c.Tensors)
+	fmt.Fprintf(out, "\n%s: %s numbers of type %s in %d tensors", path, thousands(c.Numbers), strings.ToLower(strings.Join(c.Types, " and ")), c.Tensors)
 	if c.Name == "" {
 		fmt.Fprint(out, ", written by another program")
 	} else {

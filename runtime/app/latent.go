@@ -11,6 +11,7 @@ import (
 
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
 	"github.com/gradsmith/gradsmith/runtime/cli"
+	"github.com/gradsmith/gradsmith/runtime/inference"
 	"github.com/gradsmith/gradsmith/runtime/latent"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/vector"
@@ -229,7 +230,7 @@ their numbers, as a grid of images or as CSV. The same seed gives the same.` + a
 			latent.Prior(z, seed)
 			var x []float32
 			if err := labels.each(a, cmd.Flags().Changed("label"), func(label int) error {
-				made, err := a.decoded(m, z, repeated(label, number))
+				made, err := inference.DecodeVectors(m, z, repeated(label, number))
 				x = append(x, made...)
 				return err
 			}); err != nil {
@@ -245,26 +246,6 @@ their numbers, as a grid of images or as CSV. The same seed gives the same.` + a
 	p.add(a, "samples.png")(cmd)
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	return cmd
-}
-
-// decoded is what the decoder makes of any number of latent vectors and, of a conditional model, as many labels.
-func (a *program) decoded(m model.Autoencoder, z []float32, labels []int32) ([]float32, error) {
-	var x []float32
-	for size := a.Info.Batch * a.Info.Latent.Width; len(z) > 0; {
-		n := min(size, len(z))
-		var these []int32
-		if a.Info.Labels > 0 {
-			rows := n / a.Info.Latent.Width
-			these, labels = labels[:rows], labels[rows:]
-		}
-		made, err := m.(model.VectorAutoencoder).Likelihood(z[:n], these)
-		if err != nil {
-			return nil, err
-		}
-		x = append(x, made...)
-		z = z[n:]
-	}
-	return x, nil
 }
 
 // encoded calls each with the mean of every vector's latent vector, in order.
@@ -322,7 +303,7 @@ each is below the one that it is of, or the numbers alone as CSV.`,
 			if err := a.encoded(m, set, func(_ int, mean []float32) error { z = append(z, mean...); return nil }); err != nil {
 				return err
 			}
-			x, err := a.decoded(m, z, set.Labels)
+			x, err := inference.DecodeVectors(m, z, set.Labels)
 			if err != nil {
 				return err
 			}
@@ -412,7 +393,7 @@ makes of the points on the straight line between their means.` + a.betweenLabels
 			}
 			way := make([]float32, steps*width)
 			latent.Between(way, z[:width], z[width:], steps)
-			x, err := a.decoded(m, way, along)
+			x, err := inference.DecodeVectors(m, way, along)
 			if err != nil {
 				return err
 			}

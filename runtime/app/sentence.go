@@ -7,11 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gradsmith/gradsmith/runtime/cli"
+	"github.com/gradsmith/gradsmith/runtime/inference"
 	"github.com/gradsmith/gradsmith/runtime/latent"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/sample"
@@ -65,50 +65,9 @@ func (a *program) sentenceMaterial(cmd *cobra.Command, f *trainFlags) (*material
 	return a.pairMaterialOf(cmd, f, set, valid, "sentences")
 }
 
-// means encodes sentences, which are tokens, of a conditional model with their labels: the mean of the latent vector of each.
-func (a *program) means(m model.Autoencoder, sentences [][]int32, labels []int32) ([]float32, error) {
-	var z []float32
-	for part := range slices.Chunk(sentences, a.Info.Batch) {
-		source := text.Pad(part)
-		n := len(part)
-		b := &model.Batch{Steps: 1, Batch: n, Tokens: make([]int32, n), Targets: make([]int32, n), Reset: make([]int32, n), SourceSteps: len(source) / n, Source: source}
-		if labels != nil {
-			b.Labels, labels = labels[:n], labels[n:]
-		}
-		mean, _, err := m.Posterior(b)
-		if err != nil {
-			return nil, err
-		}
-		z = append(z, mean...)
-	}
-	return z, nil
-}
-
 // sentence is the tokens of a sentence.
 func (a *program) sentence(s string) ([]int32, error) {
 	return text.EncodeSource(s, a.Tokenizer, *a.Info.Source)
-}
-
-// written is what the decoder writes from any number of latent vectors, of a conditional model with as many labels, a sentence each. first is the
-// number of the first of them, which decides what is drawn for it.
-func (a *program) written(ctx context.Context, m model.Autoencoder, z []float32, labels []int32, first int, opts ...sample.Option) ([]sample.Answer, error) {
-	var all []sample.Answer
-	width := a.Info.Latent.Width
-	for len(z) > 0 {
-		n := min(a.Info.Batch*width, len(z))
-		var these []int32
-		if a.Info.Labels > 0 {
-			these, labels = labels[:n/width], labels[n/width:]
-		}
-		found, err := sample.LatentAnswers(ctx, m.(model.Writer).MakeDecoder(n/width), z[:n], these, *a.Info.Source, a.Info.Steps-1, first, opts...)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, found...)
-		first += n / width
-		z = z[n:]
-	}
-	return all, nil
 }
 
 // writingFlags say how sentences are chosen.
@@ -161,7 +120,7 @@ same seed writes the same.` + a.eachLabel("latent vectors") + a.labelledLines(),
 			z := make([]float32, number*a.Info.Latent.Width)
 			latent.Prior(z, w.seed)
 			return labels.each(a, cmd.Flags().Changed("label"), func(label int) error {
-				answers, err := a.written(cmd.Context(), m, z, repeated(label, number), 0, w.options()...)
+				answers, err := inference.Write(cmd.Context(), m.(inference.Sentences), z, repeated(label, number), 0, w.options()...)
 				if err != nil {
 					return err
 				}
@@ -194,7 +153,7 @@ vector of each.
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.encodeLines(cmd, path, data, labels, f, func(m model.Autoencoder, first int, _ []string, z []float32, kinds []int32) ([]string, error) {
-				answers, err := a.written(cmd.Context(), m, z, kinds, first, w.options()...)
+				answers, err := inference.Write(cmd.Context(), m.(inference.Sentences), z, kinds, first, w.options()...)
 				var all []string
 				for _, x := range answers {
 					all = append(all, a.Tokenizer.Decode(x.Tokens))
@@ -241,7 +200,7 @@ func (a *program) encodeLines(cmd *cobra.Command, path, data string, labels labe
 			if kinds != nil {
 				these = kinds[low:high]
 			}
-			z, err := a.means(m, sentences[from:to], these)
+			z, err := inference.Means(m, sentences[from:to], these)
 			if err != nil {
 				return nil, err
 			}
@@ -301,14 +260,14 @@ between the means of their latent vectors.` + a.betweenLabels() + `
 				}
 				sentences = append(sentences, x)
 			}
-			ends, err := a.means(m, sentences, of)
+			ends, err := inference.Means(m, sentences, of)
 			if err != nil {
 				return err
 			}
 			width := a.Info.Latent.Width
 			way := make([]float32, steps*width)
 			latent.Between(way, ends[:width], ends[width:], steps)
-			answers, err := a.written(cmd.Context(), m, way, along, 0, w.options()...)
+			answers, err := inference.Write(cmd.Context(), m.(inference.Sentences), way, along, 0, w.options()...)
 			if err != nil {
 				return err
 			}
@@ -379,7 +338,7 @@ func (a *program) accuracy(ctx context.Context, m model.Autoencoder, data latent
 		if err != nil {
 			return 0, 0, err
 		}
-		answers, err := a.written(ctx, m, append([]float32{}, mean...), b.Labels, 0)
+		answers, err := inference.Write(ctx, m.(inference.Sentences), append([]float32{}, mean...), b.Labels, 0)
 		if err != nil {
 			return 0, 0, err
 		}

@@ -58,9 +58,15 @@ func Save(path string, m model.LanguageModel, t Training) error {
 	return f.WriteFile(path)
 }
 
-// SaveWeights writes the parameters alone, as a program that only writes text embeds them.
-func SaveWeights(path string, m model.LanguageModel) error {
-	return weights(m).WriteFile(path)
+// SaveWeights writes the parameters alone, with every bit.
+func SaveWeights(path string, m model.LanguageModel) error { return Export(path, m, F32) }
+
+// Export writes the parameters alone, in numbers of a type, as a program that only uses a model embeds them. What reads
+// checkpoints reads it, into float32.
+func Export(path string, m model.LanguageModel, as Type) error {
+	f := weights(m)
+	f.Type = as
+	return f.WriteFile(path)
 }
 
 // Snapshot is a copy of the parameters, as SaveWeights would write them.
@@ -89,8 +95,9 @@ type Info struct {
 	Spec     string    // digest of the spec
 	Training *Training // nil for parameters alone
 	Tensors  int
-	Numbers  int    // in all tensors
-	Digest   string // hex SHA-256 of what the header says, which has one of each tensor; empty where there is none
+	Numbers  int      // in all tensors
+	Types    []string // of the numbers: "F32", "BF16" and the like, without repetition
+	Digest   string   // hex SHA-256 of what the header says, which has one of each tensor; empty where there is none
 }
 
 // Describe reads what can be said of the file at path, from its header alone.
@@ -99,6 +106,9 @@ func Describe(path string) (i *Info, err error) {
 		i = &Info{Name: s.metadata[keyName], Spec: s.metadata[keySpec], Tensors: len(s.entries), Digest: s.metadata[keyDigest]}
 		for _, e := range s.entries {
 			i.Numbers += e.numbers()
+			if !slices.Contains(i.Types, e.DType) {
+				i.Types = append(i.Types, e.DType)
+			}
 		}
 		i.Training, err = s.training()
 		return err

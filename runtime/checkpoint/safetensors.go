@@ -33,6 +33,30 @@ type Tensor struct {
 type File struct {
 	Metadata map[string]string
 	Tensors  []Tensor // in the order of their bytes
+	Type     Type     // of the numbers that Write writes
+}
+
+// Type is how numbers are written.
+type Type int
+
+// The types. F32 keeps every bit; BF16 takes half of the bytes, each number rounded to the nearest with 8 bits of
+// precision, of two as near the one whose last bit is 0. A number that is not finite stays so.
+const (
+	F32 Type = iota
+	BF16
+)
+
+// String is the type's name in the format.
+func (t Type) String() string { return [...]string{F32: "F32", BF16: "BF16"}[t] }
+
+// ParseType reads f32 or bf16.
+func ParseType(s string) (Type, error) {
+	for _, t := range []Type{F32, BF16} {
+		if strings.EqualFold(s, t.String()) {
+			return t, nil
+		}
+	}
+	return F32, fmt.Errorf("type %q: give f32 or bf16", s)
 }
 
 type entry struct {
@@ -273,10 +297,10 @@ func (f *File) Write(w io.Writer) error {
 	}
 	at := 0
 	for i, t := range f.Tensors {
-		e := namedEntry{entry{"F32", append([]int{}, t.Shape...), [2]int{at, at + 4*len(t.Value)}}, t.Name}
+		e := namedEntry{entry{f.Type.String(), append([]int{}, t.Shape...), [2]int{at, at + widths[f.Type.String()]*len(t.Value)}}, t.Name}
 		entries[i], at = e, e.Offsets[1]
 		h := sha256.New()
-		t.bytes(h) // a hash has no errors
+		t.bytes(h, f.Type) // a hash has no errors
 		metadata[digestPrefix+t.Name] = sum(h)
 	}
 	metadata[keyDigest] = headerDigest(metadata, entries)
@@ -314,7 +338,7 @@ func (f *File) Write(w io.Writer) error {
 		return err
 	}
 	for _, t := range f.Tensors {
-		if err := t.bytes(w); err != nil {
+		if err := t.bytes(w, f.Type); err != nil {
 			return err
 		}
 	}
@@ -322,14 +346,19 @@ func (f *File) Write(w io.Writer) error {
 }
 
 // bytes writes the numbers of a tensor as a file has them.
-func (t Tensor) bytes(w io.Writer) error {
+func (t Tensor) bytes(w io.Writer, as Type) error {
 	var part [chunk]byte
+	width := widths[as.String()]
 	for x := t.Value; len(x) > 0; {
-		n := min(len(x), chunk/4)
+		n := min(len(x), chunk/width)
 		for i, v := range x[:n] {
-			binary.LittleEndian.PutUint32(part[4*i:], math.Float32bits(v))
+			if as == BF16 {
+				binary.LittleEndian.PutUint16(part[2*i:], bfloat16(v))
+			} else {
+				binary.LittleEndian.PutUint32(part[4*i:], math.Float32bits(v))
+			}
 		}
-		if _, err := w.Write(part[:4*n]); err != nil {
+		if _, err := w.Write(part[:width*n]); err != nil {
 			return err
 		}
 		x = x[n:]
@@ -360,4 +389,13 @@ func (f *File) WriteFile(path string) error {
 		return fmt.Errorf("can't write the checkpoint %s: %w", path, files.Cause(err))
 	}
 	return nil
+}
+
+// bfloat16 is the upper half of a number, rounded to nearest even.
+func bfloat16(x float32) uint16 {
+	u := math.Float32bits(x)
+	if x != x {
+		return uint16(u>>16) | 0x40 // a quiet NaN, which rounding could make infinite
+	}
+	return uint16((u + 0x7fff + u>>16&1) >> 16)
 }
