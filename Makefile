@@ -14,7 +14,7 @@ GRADSMITH   = $(GO) run ./cmd/gradsmith
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo gpt2 plain sentences oracle test generate check bench fuzz exhaustive format vet staticcheck verify fresh cross levels
+.PHONY: help demo gpt2 plain sentences oracle test generate check bench fuzz exhaustive race format vet staticcheck verify fresh cross levels
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -70,6 +70,9 @@ bench: ## measure every kernel against the limits of this machine and beside gon
 exhaustive: ## run tests over all float32 values and other long ones, some minutes
 	$(GO) test ./runtime/kernel -run TestUlp -exhaustive -timeout 0
 	$(GO) test -count 1 $(if $(shell command -v cc),-race) ./runtime/... ./generated/... ./cmd/...
+
+race: ## run every test under the race detector, package by package; needs a C compiler
+	@set -e; for pkg in $$($(GO) list ./...); do CGO_ENABLED=1 $(GO) test -race $$pkg; done
 
 check: format vet staticcheck verify fresh cross levels ## what CI checks besides the tests
 
