@@ -493,7 +493,7 @@ func TestExport(t *testing.T) {
 	}
 	for want, args := range map[string][]string{
 		"give f32 or bf16":  {"export", "--type", "int8"},
-		"checkpoint itself": {"export", "-o", "bigram.safetensors"},
+		"is the same file":  {"export", "-o", "bigram.safetensors"},
 		"there is no":       {"export", "--model", "none"},
 		"cannot be resumed": {"train", "--resume", "--out", "f32"},
 	} {

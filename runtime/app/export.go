@@ -28,11 +28,6 @@ Load, Parse and all commands read it; only a training can't go on from it.`,
 			if err != nil {
 				return err
 			}
-			if from, err := os.Stat(path); err == nil {
-				if to, err := os.Stat(out); err == nil && os.SameFile(from, to) {
-					return fmt.Errorf("--out %s: is the checkpoint itself, whose training could not go on: name another file", out)
-				}
-			}
 			if err := checkpoint.Export(out, m, t); err != nil {
 				return err
 			}

@@ -35,6 +35,7 @@ var fileFlags = fileflag.Table{
 		"prompt":        fileflag.Text,
 		"stop":          fileflag.Text,
 		"curve":         fileflag.Text,
+		"type":          fileflag.Text,
 	},
 	Args: map[string]fileflag.Role{
 		"info":        fileflag.Input,
