@@ -9,7 +9,7 @@ import (
 )
 
 // composed are the cases whose layers are made of others.
-var composed = []string{"gptj", "llama", "qwen", "gemma", "t5", "albert", "attentive", "mixture", "residualgan", "unet"}
+var composed = []string{"gptj", "llama", "qwen", "gemma", "t5", "albert", "attentive", "mixture", "residualgan", "unet", "peephole", "mingru", "elman", "textbookgan"}
 
 // TestComposed compares the gradients of composed models with central differences, and their optimized graphs with the plain ones.
 func TestComposed(t *testing.T) {

@@ -3,7 +3,7 @@ package spec
 // attentionType is the language of kind attention.
 var attentionType = object("",
 	&key{name: "kind", typ: enum(word{name: "attention"}), required: true, doc: "The kind of model."},
-	nameKey, descriptionKey, blocksKey, tokenizerKey, shapeKey,
+	nameKey, descriptionKey, blocksKey, defineKey, tokenizerKey, shapeKey,
 	may("source", object("",
 		may("tokenizer", tokenizerType, "the model's `tokenizer`", "How the text that the encoder reads becomes tokens.").called("vocab", "vocabulary", "encoding"),
 		may("steps", integer(1, maxShape), "`shape.steps`", "Tokens of a text that the encoder reads, at the most, the one that ends it included.").called("length", "seq_len", "max_len", "sequence_length")),

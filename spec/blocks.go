@@ -32,11 +32,18 @@ type blockUse struct {
 
 // library reads the blocks of a spec.
 func (d *decoder) library(root *yaml.Node) {
-	d.blocks = map[string]*block{}
+	d.blocks, d.defs = map[string]*block{}, map[string]*definition{}
 	for i := 0; i+1 < len(root.Content); i += 2 {
-		if root.Content[i].Value == "blocks" {
+		switch root.Content[i].Value {
+		case "blocks":
 			d.definitions(root.Content[i+1])
-			return
+		case "define":
+			d.formulas(root.Content[i+1])
+		}
+	}
+	for name, f := range d.defs {
+		if b := d.blocks[name]; b != nil {
+			d.errorf(d.pos(f.node), "define: %s is a block already; give one of the two another name", quote(name))
 		}
 	}
 }
@@ -168,6 +175,10 @@ func (d *decoder) use(list *value, n *yaml.Node, t *typ) bool {
 	}
 	if word.Kind != yaml.ScalarNode || t.item.word(word.Value) != nil {
 		return false
+	}
+	if f := d.defs[word.Value]; f != nil {
+		d.useFormula(list, n, given, f)
+		return true
 	}
 	b := d.blocks[word.Value]
 	if b == nil {

@@ -231,7 +231,7 @@ func (n *namer) level(all []*value, outer *blockUse, prefix string, path []strin
 	for _, v := range all {
 		u := innermost(v, outer)
 		if u == nil {
-			t := &named{v: v, base: v.word, suffix: v.suffix, result: &v.layer}
+			t := &named{v: v, base: v.kind(), suffix: v.suffix, result: &v.layer}
 			if k := v.set.key("name"); k.given {
 				t.own = k
 			}

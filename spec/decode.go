@@ -35,6 +35,7 @@ type value struct {
 	blocks []string  // the names of the uses of blocks around it, outermost first
 	share  string    // name of the layer whose parameters it has
 	home   *value    // the repeat that it stands in, or nil
+	define *defined  // what a definition says, where it is one
 	copies []*value  // of a repeat that cannot be a loop: its lists of layers, written out
 	list   []*value
 }
@@ -52,6 +53,7 @@ type decoder struct {
 	file   string
 	errs   Errors
 	blocks map[string]*block
+	defs   map[string]*definition
 	in     *Use      // of the block that is being decoded
 	within *blockUse // the same
 	layers int       // that were decoded, those of blocks once for each use

@@ -3,7 +3,7 @@ package spec
 // ganType is the language of kind gan.
 var ganType = object("",
 	&key{name: "kind", typ: enum(word{name: "gan"}), required: true, doc: "The kind of model."},
-	nameKey, descriptionKey, blocksKey,
+	nameKey, descriptionKey, blocksKey, defineKey,
 	may("vectors", object("",
 		may("size", integer(1, maxWidth), "it must be given", "Numbers of a vector: what the generator gives and the discriminator reads.").called("width", "dim", "features", "units", "pixels")).shortFor("size"),
 		"the networks are of text, and `tokenizer` is given", "Of networks of vectors: what the model learns to imitate.").called("data", "vector", "input", "output"),

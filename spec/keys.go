@@ -117,6 +117,7 @@ var (
 		with("steps", integer(1, maxShape), 64, "Tokens of a window, where the model reads text: for a recurrent network how far back gradients reach, for an attention model how far a token can look.").called("seq_len", "length", "time", "sequence_length", "window", "bptt", "context", "block_size", "max_len")),
 		"the defaults of its keys", "The most that a training step takes at once; memory is planned for it.").called("shapes", "size", "dimensions")
 	blocksKey = may("blocks", &typ{form: libraryForm, like: blockDefinition, cell: "a map from names to `settings` and `layers`"}, "none", "Layers that are used again and again, by name: see [language.md](language.md).").called("block", "macros", "modules", "templates", "definitions")
+	defineKey = may("define", &typ{form: libraryForm, like: "a map from names to definitions", cell: "a map from names to `formula`, `parameters`, `sizes`, `settings` and `gives`"}, "none", "Layers by formula: see [language.md](language.md#layers-by-formula).").called("formulas", "formula", "custom", "equations")
 	lossKey   = with("loss", choice("loss", "The training objective.",
 		word{name: "cross_entropy", doc: "Mean over the tokens of −log p(token), in nats; padding is ignored.", also: []string{"nll", "crossentropy", "softmax"}, typ: object("",
 			with("label_smoothing", share(), 0.0, "Share of the target's probability that is spread over all tokens (Szegedy et al. 2016).").called("smoothing"))}),

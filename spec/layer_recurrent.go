@@ -38,6 +38,8 @@ type Recurrent struct {
 	InitState  Init    // of the matrices applied to the layer's state
 	BiasInit   Init    // of the biases, before ForgetBias is added
 
+	Formula *Formula // what a step computes, of a layer that is defined by one; nil for the others
+
 	// Bidirectional layers of an encoder read the text from both ends (Schuster and Paliwal 1997); the states of both
 	// directions stand side by side, forward first.
 	Bidirectional bool
@@ -199,6 +201,9 @@ func (c *layers) score(v, layer *value, r *Recurrent) *RecurrentAttention {
 }
 
 func (l *Recurrent) architecture() string {
+	if l.Formula != nil {
+		return l.Formula.architecture(&l.LayerBase)
+	}
 	s := fmt.Sprintf("%s %s units=%d layers=%d bias=%t", l.Kind, l.Name, l.Units, l.Layers, l.Bias)
 	if l.Activation != "" {
 		s += " activation=" + l.Activation

@@ -128,7 +128,7 @@ func (c *layers) sequence(list *value, width int, all bool) []Layer {
 		switch {
 		case c.ofVectors():
 			switch {
-			case c.role == judging && v.word != "dense" && v.word != "dropout" && r.inner == nil:
+			case c.role == judging && v.word != "dense" && v.word != "dropout" && v.word != "define" && r.inner == nil:
 				c.errorf(v.Pos, "%s: %s is a layer of discriminators of text; those of vectors are made of dense and dropout", c.path, v.word)
 			case r.table || r.overTime:
 				c.errorf(v.Pos, "%s: %s is a layer of models of text; those of vectors are made of dense, dropout, layernorm and rmsnorm", c.path, v.word)
@@ -147,11 +147,11 @@ func (c *layers) sequence(list *value, width int, all bool) []Layer {
 		}
 		c.pooled = c.pooled || r.pools
 		logits := last && c.role != sourceSide && c.role != vectorReader
-		if logits && v.word != "dense" {
+		if logits && v.word != "dense" && v.word != "define" {
 			c.errorf(v.Pos, "%s: the last layer gives %s, so it is a dense, not %s; add `- dense`", c.path, c.gives(), v.word)
 		}
 		before := c.params
-		l := r.check(c, v, LayerBase{Pos: v.Pos, Kind: v.word, Name: v.layer}, width, logits)
+		l := r.check(c, v, LayerBase{Pos: v.Pos, Kind: v.kind(), Name: v.layer}, width, logits)
 		base := l.base()
 		base.In, base.Blocks = width, v.blocks
 		if r.shares {

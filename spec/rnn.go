@@ -3,7 +3,7 @@ package spec
 // rnnType is the language of kind rnn.
 var rnnType = object("",
 	&key{name: "kind", typ: enum(word{name: "rnn"}), required: true, doc: "The kind of model."},
-	nameKey, descriptionKey, blocksKey, tokenizerKey, shapeKey,
+	nameKey, descriptionKey, blocksKey, defineKey, tokenizerKey, shapeKey,
 	need("layers", list(layerType, 1, maxStack), "The layers, from tokens to logits.").called("layer", "network", "model", "decoder"),
 	lossKey, optimizerKey, scheduleKey, clipKey, initKey, seedKey, trainKey,
 )

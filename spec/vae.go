@@ -3,7 +3,7 @@ package spec
 // vaeType is the language of kind vae.
 var vaeType = object("",
 	&key{name: "kind", typ: enum(word{name: "vae"}), required: true, doc: "The kind of model."},
-	nameKey, descriptionKey, blocksKey,
+	nameKey, descriptionKey, blocksKey, defineKey,
 	may("vectors", integer(1, maxVocab), "it reads and writes text, a sentence at a time", "Of a model of vectors: the numbers of a vector.").called("input", "inputs", "data", "vector", "features", "width", "size", "input_size"),
 	labelsKey, tokenizerKey, shapeKey,
 	need("encoder", list(coderType, 1, maxStack), "The layers that read a vector, or a sentence from its end. From what the last one gives, of a sentence at its first token or, where a `transformer` stands behind the recurrent layers or in their place, the mean over its tokens, two heads compute the mean and the logarithm of the variance of the latent vector.").called("encode", "enc", "reader", "recognition", "inference"),

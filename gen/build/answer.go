@@ -93,13 +93,17 @@ func (b *builder) scan(c *cell, scope, suffix string, x *graph.Value, ws, start 
 		args = append(args, w)
 		weights = append(weights, body.Input(c.weights[i].field, graph.Local, graph.F32, w.Shape))
 	}
-	next := append([]*graph.Value{}, c.step(sb, "", xt, weights, prev, nil)...)
+	y, states := c.out(c.step(sb, "", xt, weights, prev, nil))
+	next := append([]*graph.Value{}, states...)
 	if token != nil {
 		for i, s := range c.states {
 			next[i] = sb.Apply(op.MaskRows, []string{s + "Next"}, nil, next[i], token)[0]
 		}
 	}
-	body.Outputs = append(append([]*graph.Value{}, next...), next[0])
+	if !c.gives {
+		y = next[0]
+	}
+	body.Outputs = append(append([]*graph.Value{}, next...), y)
 	var names []string
 	for _, s := range c.states {
 		names = append(names, scope+"."+s+"Last"+suffix)
@@ -315,8 +319,8 @@ func (b *builder) write(c *cell, scope string, number int, x *graph.Value, atten
 			if reads {
 				more = func(suffix string) *graph.Value { return w["latent"+suffix] }
 			}
-			next = c.step(sb, prefix, x, cells, state, more)
-			return next, map[string]*graph.Value{"y": next[0]}
+			y, next := c.out(c.step(sb, prefix, x, cells, state, more))
+			return next, map[string]*graph.Value{"y": y}
 		}
 		var context, read *graph.Value
 		switch {

@@ -186,8 +186,9 @@ func (w *relaxing) recurrent(l *spec.Recurrent, h *graph.Value, _ bool) *graph.V
 			ws = append(ws, w.read(weight))
 		}
 		now := m.c.step(w.inner, ident(m.scope)+"_", h, ws, m.state, nil)
-		w.next = append(w.next, now...)
-		h = now[0]
+		y, next := m.c.out(now)
+		w.next = append(w.next, next...)
+		h = y
 	}
 	return h
 }

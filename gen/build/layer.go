@@ -41,7 +41,16 @@ func register[L spec.Layer](kind string, c construction[L]) {
 }
 
 func constructionOf(l spec.Layer) construction[spec.Layer] {
-	c, ok := constructions[l.LayerKind()]
+	kind := l.LayerKind()
+	switch l := l.(type) {
+	case *spec.Defined:
+		kind = "define"
+	case *spec.Recurrent:
+		if l.Formula != nil {
+			kind = "rnn"
+		}
+	}
+	c, ok := constructions[kind]
 	if !ok {
 		panic(fmt.Sprintf("build: no rule for layers of kind %s", l.LayerKind()))
 	}

@@ -63,6 +63,11 @@ type cell struct {
 	l       *spec.Recurrent
 	weights []weight
 	states  []string // "h", or "h" and "c"
+
+	gives bool // a step gives another value than its first state; it stands behind the states that step returns
+
+	// formula is step, of a layer by formula; nil for the others.
+	formula func(b *graph.Builder, prefix string, x *graph.Value, ws, state []*graph.Value) []*graph.Value
 }
 
 type weight struct {
@@ -186,8 +191,7 @@ func (b *builder) stateIn(name string, shape graph.Shape) *graph.Value {
 // layer applies a layer to x: over all time steps in training, once in decoding. It gives the layer's output and its next state.
 func (b *builder) layer(bb *graph.Builder, c *cell, prefix string, x, reset *graph.Value, ws, state []*graph.Value) (*graph.Value, []*graph.Value) {
 	if !b.time {
-		next := c.step(bb, prefix, x, ws, state, nil)
-		return next[0], next
+		return c.out(c.step(bb, prefix, x, ws, state, nil))
 	}
 	body := graph.New(c.l.Name + ".step")
 	sb := &graph.Builder{G: body, Phase: bb.Phase, Scope: bb.Scope, Stage: bb.Stage, Origin: bb.Origin}
@@ -208,8 +212,8 @@ func (b *builder) layer(bb *graph.Builder, c *cell, prefix string, x, reset *gra
 	for i, s := range c.states {
 		prev = append(prev, sb.Apply(op.ResetRows, []string{s + "Prev"}, nil, inner[i], rt)[0])
 	}
-	next := c.step(sb, "", xt, weights, prev, nil)
-	body.Outputs = append(append([]*graph.Value{}, next...), next[0])
+	y, next := c.out(c.step(sb, "", xt, weights, prev, nil))
+	body.Outputs = append(append([]*graph.Value{}, next...), y)
 	var names []string
 	for _, s := range c.states {
 		names = append(names, prefix+s+"Last")
@@ -219,6 +223,9 @@ func (b *builder) layer(bb *graph.Builder, c *cell, prefix string, x, reset *gra
 }
 
 func newCell(l *spec.Recurrent, units graph.Dim) *cell {
+	if l.Formula != nil {
+		return formulaCell(l)
+	}
 	c := &cell{l: l, states: []string{"h"}}
 	add := func(field string, shape func(in graph.Dim) graph.Shape, init func(in int) Init) {
 		c.weights = append(c.weights, weight{field, shape, init})
@@ -270,9 +277,21 @@ func newCell(l *spec.Recurrent, units graph.Dim) *cell {
 	return c
 }
 
+// out is what a step gives, and the next states.
+func (c *cell) out(values []*graph.Value) (y *graph.Value, next []*graph.Value) {
+	if c.gives {
+		last := len(values) - 1
+		return values[last], values[:last:last]
+	}
+	return values[0], values
+}
+
 // step computes the next state from the input x and the last state, [batch, width]. more, if any, gives what is added to the products of x with the weights
 // wx and, with the suffix n, wxn.
 func (c *cell) step(b *graph.Builder, prefix string, x *graph.Value, ws, state []*graph.Value, more func(suffix string) *graph.Value) []*graph.Value {
+	if c.formula != nil {
+		return c.formula(b, prefix, x, ws, state)
+	}
 	w := map[string]*graph.Value{}
 	for i, v := range ws {
 		w[c.weights[i].field] = v

@@ -445,7 +445,11 @@ func (e *emitter) vector() jen.Code {
 	case s.Likelihood != nil:
 		values = append(values, jen.Id("Deviation").Op(":").Lit(s.Likelihood.Deviation))
 	default:
-		switch s.Layers[len(s.Layers)-1].(*spec.Dense).Activation {
+		last, _ := s.Layers[len(s.Layers)-1].(*spec.Dense)
+		if last == nil { // a formula says nothing of its range
+			last = &spec.Dense{}
+		}
+		switch last.Activation {
 		case "tanh":
 			low, high, bounded = -1, 1, true
 		case "sigmoid":

@@ -20,7 +20,7 @@ var All = []*graph.Op{
 	Gather, ScatterAdd, OneHot,
 	Add, Sub, Mul, Div, Scale, Times, Affine, Sqrt,
 	AddBias, SumRows, MeanRows, SpreadRows, ScaleRows, DotRows, Normalize,
-	Tanh, TanhGrad, Sigmoid, SigmoidGrad, Softplus, SoftplusGrad, ReLU, ReLUGrad, LeakyReLU, LeakyReLUGrad, GELU, GELUGrad, GELUErf, GELUErfGrad, SiLU, SiLUGrad, SwiGLU, SwiGLUGrad,
+	Exp, Log, Softmax, Tanh, TanhGrad, Sigmoid, SigmoidGrad, Softplus, SoftplusGrad, ReLU, ReLUGrad, LeakyReLU, LeakyReLUGrad, GELU, GELUGrad, GELUErf, GELUErfGrad, SiLU, SiLUGrad, SwiGLU, SwiGLUGrad,
 	Dropout, DropRows, ResetRows,
 	LayerNorm, LayerNormGrad, RMSNorm, RMSNormGrad,
 	Unfold, Fold, MeanSteps, MeanStepsGrad, MaxSteps, MaxStepsGrad, MaxStepsPick,

@@ -1,0 +1,265 @@
+package build
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/gradsmith/gradsmith/gen/graph"
+	"github.com/gradsmith/gradsmith/gen/op"
+	"github.com/gradsmith/gradsmith/spec"
+)
+
+func init() {
+	register("define", construction[*spec.Defined]{
+		build: func(b *builder, l *spec.Defined, x *graph.Value, last bool) *graph.Value {
+			if last && b.time && !b.training && !b.r.Masked() { // only the last token's logits are asked for
+				x = b.Apply(op.LastStep, []string{l.Name + ".last"}, nil, x)[0]
+			}
+			return b.formula(b.Builder, l, x, func(part string) string { return b.called(l, part) }, func(v *graph.Value) *graph.Value { return v })
+		},
+		relaxed: func(w *relaxing, l *spec.Defined, h *graph.Value, _ bool) *graph.Value {
+			return w.formula(w.inner, l, h, func(part string) string { return l.Name + upperFirst(part) }, w.read)
+		},
+	})
+}
+
+// formula is a layer by formula of each row of x, in the graph of bb, in which read gives what stands outside.
+func (b *builder) formula(bb *graph.Builder, l *spec.Defined, x *graph.Value, name func(string) string, read func(*graph.Value) *graph.Value) *graph.Value {
+	e := &equations{Builder: bb, f: l.Formula, x: x, name: name, params: map[string]*graph.Value{}}
+	for i := range l.Formula.Params {
+		p := &l.Formula.Params[i]
+		w := weightOf(p, x.Shape.Last(), p.Start(l.Init, l.BiasInit))
+		e.params[p.Name] = read(b.param(l.Name, w.field, w.shape(x.Shape.Last()), 0, 0, l.Name, w.init(x.Shape.Last().N)))
+	}
+	return e.run()[l.Formula.Output]
+}
+
+// weightOf is a parameter of a formula of which in is the input's width. Matrices lie as all do, [in, out].
+func weightOf(p *spec.FormulaParam, in graph.Dim, start spec.Init) weight {
+	size := func(n int) graph.Dim {
+		if n == in.N {
+			return in
+		}
+		return graph.Const(n, "")
+	}
+	shape := graph.Shape{size(p.Out)}
+	if p.In > 0 {
+		shape = graph.Shape{size(p.In), size(p.Out)}
+	}
+	init := matrix(start, max(p.In, 1), p.Out)
+	return weight{p.Field, func(graph.Dim) graph.Shape { return shape }, func(int) Init { return init }}
+}
+
+// formulaCell is a recurrent layer by formula. What it gives comes first among its states, or, where it is none, behind them.
+func formulaCell(l *spec.Recurrent) *cell {
+	f := l.Formula
+	c := &cell{l: l, gives: !slices.Contains(f.States, f.Output)}
+	var names []string
+	for _, s := range f.States {
+		if s == f.Output {
+			names = append([]string{s}, names...)
+		} else {
+			names = append(names, s)
+		}
+	}
+	for _, s := range names {
+		c.states = append(c.states, stateName(s))
+	}
+	for i := range f.Params {
+		p := &f.Params[i]
+		c.weights = append(c.weights, weightOf(p, graph.Const(l.In, ""), p.Start(l.Init, l.BiasInit)))
+	}
+	c.formula = func(b *graph.Builder, prefix string, x *graph.Value, ws, state []*graph.Value) []*graph.Value {
+		e := &equations{Builder: b, f: f, x: x, name: func(part string) string { return prefix + part }, params: map[string]*graph.Value{}, last: map[string]*graph.Value{}}
+		for i := range f.Params {
+			e.params[f.Params[i].Name] = ws[i]
+		}
+		for i, n := range names {
+			e.last[n] = state[i]
+		}
+		values := e.run()
+		var next []*graph.Value
+		for _, n := range names {
+			next = append(next, values[n])
+		}
+		if c.gives {
+			next = append(next, values[f.Output])
+		}
+		return next
+	}
+	return c
+}
+
+// equations are a formula while it becomes nodes.
+type equations struct {
+	*graph.Builder
+	f      *spec.Formula
+	x      *graph.Value
+	name   func(string) string
+	params map[string]*graph.Value
+	last   map[string]*graph.Value // values of the step before
+	values map[string]*graph.Value
+	made   map[*spec.Expr]*graph.Value // a square has one operand twice
+	equals string                      // the name of what is being made
+}
+
+// run gives the values that the equations give, by name.
+func (e *equations) run() map[string]*graph.Value {
+	e.values, e.made = map[string]*graph.Value{}, map[*spec.Expr]*graph.Value{}
+	for _, q := range e.f.Equations {
+		e.equals = stateName(q.Names[0])
+		v := e.rows(e.eval(q.Expr), q.Expr)
+		for i, n := range q.Names[:len(q.Names)-1] { // parts of one width
+			part := graph.Const(q.Expr.Size/len(q.Names), "")
+			rest := graph.Const(q.Expr.Size/len(q.Names)*(len(q.Names)-1-i), "")
+			two := e.Apply(op.SplitColumns, []string{e.name(stateName(n)), e.name(stateName(q.Names[i+1]))}, graph.Attrs{{Key: "a", Val: part}, {Key: "b", Val: rest}}, v)
+			e.values[n], v = two[0], two[1]
+		}
+		e.values[q.Names[len(q.Names)-1]] = v
+	}
+	return e.values
+}
+
+// number is a term that is the same for all rows.
+type number float64
+
+// term is a value [..., n], one number a row [..., 1], a parameter [n], or a number.
+type term struct {
+	v     *graph.Value
+	c     number
+	fixed bool // a parameter that is a vector
+}
+
+func (e *equations) one(o *graph.Op, attrs graph.Attrs, args ...*graph.Value) *graph.Value {
+	return e.Apply(o, []string{e.name(e.equals)}, attrs, args...)[0]
+}
+
+// rows is a term as a value of every row.
+func (e *equations) rows(t term, x *spec.Expr) *graph.Value {
+	rows := e.x.Shape[:len(e.x.Shape)-1]
+	zeros := func(n graph.Dim) *graph.Value {
+		shape := append(append(graph.Shape{}, rows...), n)
+		return e.one(op.Zeros, graph.Attrs{{Key: "shape", Val: shape}})
+	}
+	switch {
+	case t.v == nil:
+		return e.one(op.Affine, graph.Attrs{{Key: "by", Val: 1.0}, {Key: "plus", Val: float64(t.c)}}, zeros(graph.Const(max(1, x.Size), "")))
+	case t.fixed:
+		return e.one(op.AddBias, nil, zeros(t.v.Shape[0]), t.v)
+	}
+	return t.v
+}
+
+func (e *equations) eval(x *spec.Expr) term {
+	if v := e.made[x]; v != nil {
+		return term{v: v}
+	}
+	t := e.compute(x)
+	if t.v != nil && !t.fixed {
+		e.made[x] = t.v
+	}
+	return t
+}
+
+func (e *equations) compute(x *spec.Expr) term {
+	switch x.Op {
+	case "number":
+		return term{c: number(x.Number)}
+	case "input":
+		return term{v: e.x}
+	case "param":
+		return term{v: e.params[x.Name], fixed: true}
+	case "value":
+		return term{v: e.values[x.Name]}
+	case "last":
+		return term{v: e.last[x.Name]}
+	case "product":
+		var attrs graph.Attrs
+		if x.Transposed {
+			attrs = graph.Attrs{{Key: "tb", Val: true}}
+		}
+		return term{v: e.one(op.MatMul, attrs, e.rows(e.eval(x.Args[1]), x.Args[1]), e.params[x.Args[0].Name])}
+	case "dot":
+		a, b := x.Args[0], x.Args[1]
+		return term{v: e.one(op.DotRows, nil, e.rows(e.eval(a), a), e.rows(e.eval(b), b))}
+	case "join":
+		y := e.rows(e.eval(x.Args[0]), x.Args[0])
+		for _, a := range x.Args[1:] {
+			y = e.one(op.JoinColumns, nil, y, e.rows(e.eval(a), a))
+		}
+		return term{v: y}
+	case "+", "-", "*", "/":
+		return e.elements(x)
+	}
+	functions := map[string]*graph.Op{"tanh": op.Tanh, "sigmoid": op.Sigmoid, "relu": op.ReLU, "exp": op.Exp, "log": op.Log, "sqrt": op.Sqrt, "softplus": op.Softplus, "gelu": op.GELUErf, "silu": op.SiLU, "softmax": op.Softmax}
+	o := functions[x.Op]
+	if o == nil {
+		panic(fmt.Sprintf("build: no operation for %q of a formula", x.Op))
+	}
+	return term{v: e.one(o, nil, e.rows(e.eval(x.Args[0]), x.Args[0]))}
+}
+
+// elements is a sum, difference, product or quotient, element by element.
+func (e *equations) elements(x *spec.Expr) term {
+	a, b := e.eval(x.Args[0]), e.eval(x.Args[1])
+	affine := func(v *graph.Value, by, plus float64) term {
+		if plus == 0 {
+			return term{v: e.one(op.Scale, graph.Attrs{{Key: "by", Val: by}}, v)}
+		}
+		return term{v: e.one(op.Affine, graph.Attrs{{Key: "by", Val: by}, {Key: "plus", Val: plus}}, v)}
+	}
+	switch {
+	case a.v == nil && b.v == nil:
+		return term{c: map[string]func() number{"+": func() number { return a.c + b.c }, "-": func() number { return a.c - b.c }, "*": func() number { return a.c * b.c }, "/": func() number { return a.c / b.c }}[x.Op]()}
+	case b.v == nil:
+		v, c := e.rows(a, x.Args[0]), float64(b.c)
+		switch x.Op {
+		case "+":
+			return affine(v, 1, c)
+		case "-":
+			return affine(v, 1, -c)
+		case "*":
+			return affine(v, c, 0)
+		}
+		return affine(v, 1/c, 0)
+	case a.v == nil && x.Op != "/":
+		v, c := e.rows(b, x.Args[1]), float64(a.c)
+		switch x.Op {
+		case "+":
+			return affine(v, 1, c)
+		case "-":
+			return affine(v, -1, c)
+		}
+		return affine(v, c, 0)
+	case x.Op == "+" && b.fixed && !a.fixed && a.v.Shape.Last().Same(b.v.Shape[0]):
+		return term{v: e.one(op.AddBias, nil, a.v, b.v)}
+	case x.Op == "+" && a.fixed && !b.fixed && b.v.Shape.Last().Same(a.v.Shape[0]):
+		return term{v: e.one(op.AddBias, nil, b.v, a.v)}
+	}
+	left, right := e.rows(a, &spec.Expr{Size: max(x.Args[0].Size, x.Args[1].Size)}), e.rows(b, x.Args[1])
+	// One number a row goes with each element of the other side.
+	wide := func(v *graph.Value, n *graph.Value) *graph.Value {
+		if v.Shape.Same(n.Shape) {
+			return v
+		}
+		ones := e.one(op.Ones, graph.Attrs{{Key: "shape", Val: n.Shape}})
+		return e.one(op.ScaleRows, nil, ones, v)
+	}
+	if !left.Shape.Same(right.Shape) {
+		if left.Shape.Last().N == 1 {
+			if x.Op == "*" {
+				return term{v: e.one(op.ScaleRows, nil, right, left)}
+			}
+			left = wide(left, right)
+		} else {
+			if x.Op == "*" {
+				return term{v: e.one(op.ScaleRows, nil, left, right)}
+			}
+			right = wide(right, left)
+		}
+	}
+	return term{v: e.one(map[string]*graph.Op{"+": op.Add, "-": op.Sub, "*": op.Mul, "/": op.Div}[x.Op], nil, left, right)}
+}
+
+// stateName is a name of a formula as that of a value.
+func stateName(name string) string { return spec.FieldName(name) }

@@ -1,0 +1,290 @@
+package spec
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+func init() {
+	none := func(place) *word { return nil }
+	register(record{name: "define", group: rows, shares: true, word: none, check: (*layers).defined})
+	register(record{name: "define_cell", group: recurrences, shares: true, overTime: true, recurrent: true, written: func(*value) bool { return true }, word: none, check: (*layers).defined})
+}
+
+// Defined is a layer that a formula defines, of each row by itself.
+type Defined struct {
+	LayerBase
+	Formula  *Formula
+	Init     Init // of the matrices, and of vectors that are more than added
+	BiasInit Init // of vectors that are only added
+}
+
+func (l *Defined) architecture() string { return l.Formula.architecture(&l.LayerBase) }
+
+func (f *Formula) architecture(base *LayerBase) string {
+	return fmt.Sprintf("define %s size=%d in=%d formula=%q", base.Name, f.Size, base.In, strings.Join(strings.Fields(f.Text), " "))
+}
+
+// kind is what the layer is called in a spec.
+func (v *value) kind() string {
+	if v.define != nil {
+		return v.define.name
+	}
+	return v.word
+}
+
+// definition is a layer by formula, as the spec defines it.
+type definition struct {
+	block      // its name, settings, and what a broken one is
+	parameters *yaml.Node
+	sizes      *yaml.Node
+	gives      *yaml.Node
+	formula    *yaml.Node
+}
+
+// defined is a use of a definition, with its settings in place.
+type defined struct {
+	*definition
+	params []string
+	sizes  map[string][]int
+	gives  string
+	text   string
+}
+
+const definitionForm = "a map with the keys settings, parameters, sizes, gives and formula"
+
+// formulas reads the definitions of a spec.
+func (d *decoder) formulas(n *yaml.Node) {
+	if isNull(n) {
+		return
+	}
+	if n.Kind != yaml.MappingNode {
+		d.errorf(d.pos(n), "define: expected a map from names to definitions, found %s", found(n))
+		return
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, body := n.Content[i], n.Content[i+1]
+		before := len(d.errs)
+		f := &definition{block: block{name: key.Value, node: key, settings: map[string]*yaml.Node{}}}
+		path := "define." + short(f.name)
+		switch {
+		case !wholly(nameType.pattern).MatchString(f.name) || len(f.name) > maxName:
+			d.errorf(d.pos(key), "define: expected %s, found %s", nameType.like, found(key))
+			continue
+		case records[f.name] != nil:
+			d.errorf(d.pos(key), "define: %s is a layer of the language; give the definition another name", quote(f.name))
+			continue
+		case d.defs[f.name] != nil:
+			d.errorf(d.pos(key), "define: the definition %s stands here a second time", quote(f.name))
+			continue
+		}
+		d.defs[f.name] = f
+		parts := map[string]**yaml.Node{"parameters": &f.parameters, "sizes": &f.sizes, "gives": &f.gives, "formula": &f.formula}
+		if body.Kind == yaml.ScalarNode && !isNull(body) {
+			f.formula = body
+		} else if body.Kind == yaml.MappingNode {
+			for j := 0; j+1 < len(body.Content); j += 2 {
+				k, v := body.Content[j], body.Content[j+1]
+				switch {
+				case k.Value == "settings":
+					d.settings(&f.block, v, path)
+				case parts[k.Value] != nil:
+					*parts[k.Value] = v
+				default:
+					d.errorf(d.pos(k), "%s: unknown key %s%s", path, quote(k.Value), orElse(didYouMean(nearest(k.Value, []string{"settings", "parameters", "sizes", "gives", "formula"})), "; expected "+definitionForm))
+				}
+			}
+		} else {
+			d.errorf(d.pos(body), "%s: expected %s, found %s", path, definitionForm, found(body))
+			f.broken = true
+			continue
+		}
+		if f.formula == nil || f.formula.Kind != yaml.ScalarNode || isNull(f.formula) {
+			at := key
+			if f.formula != nil {
+				at = f.formula
+			}
+			d.errorf(d.pos(at), "%s: the key \"formula\" is missing; it takes equations, one a line", path)
+		}
+		f.broken = len(d.errs) > before
+	}
+}
+
+var textSetting = regexp.MustCompile(`\$[a-z][a-z0-9_]*`)
+
+// useFormula appends to list the layer that n, a use of a definition, is.
+func (d *decoder) useFormula(list *value, n, given *yaml.Node, f *definition) {
+	if f.broken {
+		list.bad = true
+		return
+	}
+	v := &value{Pos: d.pos(n), given: true, word: "define", within: d.within, set: &value{Pos: d.pos(n), given: true, keys: map[string]*value{}}}
+	use := &defined{definition: f, sizes: map[string][]int{}, text: f.formula.Value}
+	v.define = use
+	before := len(d.errs)
+	values := maps.Clone(f.settings)
+	own := map[string]*typ{"name": nameType, "share": nameType, "init": initType, "init_bias": initType}
+	switch {
+	case given == nil || isNull(given):
+	case given.Kind != yaml.MappingNode:
+		d.errorf(d.pos(given), "%s: expected a map of settings, found %s; %s", f.name, found(given), f.has())
+	default:
+		for i := 0; i+1 < len(given.Content); i += 2 {
+			k, x := given.Content[i], given.Content[i+1]
+			switch {
+			case own[k.Value] != nil:
+				v.set.keys[k.Value] = d.decode(x, own[k.Value], f.name+"."+k.Value)
+			case f.settings[k.Value] == nil:
+				names := append(slices.Sorted(maps.Keys(f.settings)), slices.Sorted(maps.Keys(own))...)
+				d.errorf(d.pos(k), "%s: unknown setting %s%s", f.name, quote(k.Value), orElse(didYouMean(nearest(k.Value, names)), "; "+f.has()))
+			default:
+				values[k.Value] = x
+			}
+		}
+	}
+	for name := range own {
+		if v.set.keys[name] == nil {
+			v.set.keys[name] = &value{Pos: v.Pos}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if isNull(values[name]) {
+			d.errorf(d.pos(n), "%s: the setting %s is missing; the definition has no default for it", f.name, quote(name))
+		}
+	}
+	use.text = textSetting.ReplaceAllStringFunc(use.text, func(s string) string {
+		if x := values[s[1:]]; x != nil && x.Kind == yaml.ScalarNode {
+			return x.Value
+		}
+		d.errorf(d.pos(f.formula), "define.%s.formula: there is no setting %s%s", f.name, quote(s[1:]), didYouMean(nearest(s[1:], slices.Sorted(maps.Keys(values)))))
+		return s
+	})
+	if f.parameters != nil {
+		p := d.decode(substitute(f.parameters, values), list0(text(1, maxName)), "define."+f.name+".parameters")
+		for _, x := range p.list {
+			use.params = append(use.params, strings.NewReplacer("{", "", "}", "", "−", "-").Replace(x.text))
+		}
+	}
+	if f.sizes != nil {
+		d.sizesOf(use, substitute(f.sizes, values))
+	}
+	if f.gives != nil {
+		use.gives = f.gives.Value
+	}
+	if strings.Contains(strings.ReplaceAll(strings.ReplaceAll(use.text, "−", "-"), " ", ""), "{t-1}") {
+		v.word = "define_cell"
+	}
+	if len(d.errs) > before {
+		list.bad = true
+		return
+	}
+	list.list = append(list.list, v)
+}
+
+func list0(t *typ) *typ { return list(t, 0, maxStack) }
+
+// sizesOf reads the sizes of a definition: a number for a vector, two, out and in, for a matrix.
+func (d *decoder) sizesOf(use *defined, n *yaml.Node) {
+	path := "define." + use.name + ".sizes"
+	if n.Kind != yaml.MappingNode {
+		d.errorf(d.pos(n), "%s: expected a map from names to sizes, found %s", path, found(n))
+		return
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k, x := n.Content[i], n.Content[i+1]
+		var sizes []int
+		if x.Kind == yaml.SequenceNode {
+			for _, s := range d.decode(x, list(integer(1, maxWidth), 2, 2), path+"."+k.Value).list {
+				sizes = append(sizes, int(s.integer))
+			}
+		} else if s := d.decode(x, integer(1, maxWidth), path+"."+k.Value); !s.bad {
+			sizes = []int{int(s.integer)}
+		}
+		use.sizes[strings.NewReplacer("{", "", "}", "").Replace(k.Value)] = sizes
+	}
+}
+
+// defined checks a layer by formula.
+func (c *layers) defined(v *value, base LayerBase, in int, last bool) Layer {
+	use := v.define
+	l := &Defined{LayerBase: base}
+	if in == 0 {
+		return l // unknown
+	}
+	wide := 0 // what the last layer of a stack gives
+	if last {
+		if wide = c.vocab; c.role == reading || c.role == judging {
+			wide = 1
+		}
+	}
+	f, err := parseFormula(use.text, in, use.params, use.sizes, use.gives, wide)
+	if err == nil && wide > 0 && f.Size != wide {
+		c.errorf(v.Pos, "%s: the last layer gives %d features, but %s are %d; end the formula with as many, or add `- dense`", use.name, f.Size, c.gives(), wide)
+	}
+	if err != nil {
+		c.errorf(use.place(err.at, v.Pos), "%s: in the formula, %s: %s; used at line %d, where it reads %d features", use.name, lineColumn(use.text, err.at), err.msg, v.Line, in)
+		return l
+	}
+	f.Pos = v.Pos
+	l.Formula, l.Width = f, f.Size
+	uniform := Init{Pos: v.Pos, Scheme: "uniform"} // of each parameter by its own inputs
+	l.Init = c.initial(v.set.key("init"), c.initial(c.init, uniform))
+	l.BiasInit = c.initial(v.set.key("init_bias"), Init{Pos: v.Pos, Scheme: "zeros"})
+	params, widest := int64(0), f.Size
+	for _, p := range f.Params {
+		params += int64(p.Out) * int64(max(1, p.In))
+		widest = max(widest, p.Out)
+	}
+	c.count(v, params, widest*len(f.Equations))
+	if len(f.States) == 0 {
+		return l
+	}
+	r := &Recurrent{LayerBase: base, Units: f.Size, Layers: 1, Bias: true, Init: l.Init, InitState: l.Init, BiasInit: l.BiasInit, Formula: f}
+	r.Width = f.Size
+	return r
+}
+
+// Start is how a parameter of the formula starts, where matrix and bias are how the layer's start: a matrix that no other word is said of uniform ±1/√inputs.
+func (p *FormulaParam) Start(matrix, bias Init) Init {
+	if p.Bias {
+		return bias
+	}
+	if matrix.Scheme == "uniform" && matrix.Scale == 0 {
+		matrix.Scale = 1 / math.Sqrt(float64(max(p.In, 1)))
+		if p.In == 0 {
+			matrix.Scale = 1 / math.Sqrt(float64(p.Out))
+		}
+	}
+	return matrix
+}
+
+// lineColumn is a place in a formula in words.
+func lineColumn(text string, at int) string {
+	r := []rune(text)
+	before := string(r[:min(at, len(r))])
+	line := strings.Count(before, "\n") + 1
+	column := len([]rune(before[strings.LastIndex(before, "\n")+1:])) + 1
+	if !strings.Contains(strings.TrimSpace(text), "\n") {
+		return fmt.Sprintf("column %d", column)
+	}
+	return fmt.Sprintf("line %d, column %d", line, column)
+}
+
+// place is a place of the formula in the file: of a block of lines the line itself.
+func (u *defined) place(at int, use Pos) Pos {
+	n := u.formula
+	p := Pos{Line: n.Line, Col: n.Column, In: use.In}
+	if n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
+		r := []rune(u.text)
+		before := string(r[:min(at, len(r))])
+		p.Line += 1 + strings.Count(before, "\n")
+		p.Col = len([]rune(before[strings.LastIndex(before, "\n")+1:])) + 1
+	}
+	return p
+}
