@@ -226,7 +226,7 @@ func FuzzBPE(f *testing.F) {
 			}
 			part := tok.merge(nil, rest[:n])
 			for i := 1; i < len(part); i++ {
-				if _, ok := tok.merges[pairOf(part[i-1], part[i])]; ok {
+				if _, _, ok := tok.merges.Find(part[i-1], part[i]); ok {
 					t.Errorf("%q: tokens %d and %d could be merged", rest[:n], part[i-1], part[i])
 				}
 			}

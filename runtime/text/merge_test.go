@@ -2,6 +2,7 @@ package text
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -15,16 +16,16 @@ func naiveEncode(t *pairTokens, piece string) []int32 {
 		p = append(p, t.bytes[piece[i]])
 	}
 	for {
-		best, at := int32(noMerge), -1
+		best, at, token := int32(math.MaxInt32), -1, int32(0)
 		for i := 1; i < len(p); i++ {
-			if r, ok := t.merges[pairOf(p[i-1], p[i])]; ok && r < best {
-				best, at = r, i-1
+			if x, r, ok := t.merges.Find(p[i-1], p[i]); ok && r < best {
+				best, at, token = r, i-1, x
 			}
 		}
 		if at < 0 {
 			return p
 		}
-		p = slices.Replace(p, at, at+2, t.made[best])
+		p = slices.Replace(p, at, at+2, token)
 	}
 }
 
@@ -35,18 +36,18 @@ func everywhere(t *pairTokens, piece string) []int32 {
 		p = append(p, t.bytes[piece[i]])
 	}
 	for {
-		best := int32(noMerge)
+		best := int32(math.MaxInt32)
 		for i := 1; i < len(p); i++ {
-			if r, ok := t.merges[pairOf(p[i-1], p[i])]; ok {
+			if _, r, ok := t.merges.Find(p[i-1], p[i]); ok {
 				best = min(best, r)
 			}
 		}
-		if best == noMerge {
+		if best == math.MaxInt32 {
 			return p
 		}
 		for i := 0; i+1 < len(p); i++ {
-			if r, ok := t.merges[pairOf(p[i], p[i+1])]; ok && r == best {
-				p = slices.Replace(p, i, i+2, t.made[best])
+			if x, r, ok := t.merges.Find(p[i], p[i+1]); ok && r == best {
+				p = slices.Replace(p, i, i+2, x)
 			}
 		}
 	}
@@ -96,15 +97,12 @@ func TestMergeOfPieces(t *testing.T) {
 			if got := tok.merge(nil, s); !slices.Equal(got, want) {
 				t.Fatalf("%q: %v, want %v", s, got, want)
 			}
-			if got := tok.mergeLong([]int32{7}, s); !slices.Equal(got[1:], want) {
-				t.Fatalf("%q as a long piece: %v, want %v", s, got, want)
-			}
 			if got := everywhere(tok, s); !slices.Equal(got, want) {
 				t.Fatalf("%q: %v as GPT-2 merges, want %v", s, got, want)
 			}
 			want = naiveEncode(both, s)
-			if a, b := both.merge(nil, s), both.mergeLong(nil, s); !slices.Equal(a, want) || !slices.Equal(b, want) {
-				t.Fatalf("%q with %q: %v and %v, want %v", s, others, a, b, want)
+			if a := both.merge(nil, s); !slices.Equal(a, want) {
+				t.Fatalf("%q with %q: %v, want %v", s, others, a, want)
 			}
 		}
 	}
