@@ -29,6 +29,7 @@ import (
 	"github.com/gradsmith/gradsmith/gen/cases/stack"
 	"github.com/gradsmith/gradsmith/gen/cases/t5"
 	"github.com/gradsmith/gradsmith/gen/cases/tied"
+	"github.com/gradsmith/gradsmith/gen/cases/tokens"
 	vaecase "github.com/gradsmith/gradsmith/gen/cases/vae"
 	"github.com/gradsmith/gradsmith/gen/eval"
 	"github.com/gradsmith/gradsmith/gen/graph"
@@ -63,6 +64,7 @@ func TestCompiled(t *testing.T) {
 		{"cases/bert/model.yaml", bert.New()},
 		{"cases/answer/model.yaml", answer.New()},
 		{"cases/align/model.yaml", align.New()},
+		{"cases/tokens/model.yaml", tokens.New()},
 		{"cases/luong/model.yaml", luong.New()},
 		{"../generated/rnn/rnn.yaml", rnn.New()},
 		{"../generated/lstm/lstm.yaml", lstm.New()},

@@ -64,6 +64,15 @@ func (t *Tokenizer) architecture(b *strings.Builder) {
 	case "numbers":
 		fmt.Fprintf(b, " %d", t.Vocab)
 	}
+	if t.Kind == "file" {
+		fmt.Fprintf(b, " %x %s", sha256.Sum256(t.Data), t.Split)
+	}
+	if t.Normal != "" {
+		fmt.Fprintf(b, " in %s", t.Normal)
+	}
+	if t.OrBytes {
+		b.WriteString(" or bytes")
+	}
 	for _, s := range t.Specials {
 		fmt.Fprintf(b, " %s", s)
 	}

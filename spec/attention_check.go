@@ -1,6 +1,9 @@
 package spec
 
-import "slices"
+import (
+	"bytes"
+	"slices"
+)
 
 // checkAttention makes the Model of a spec of kind attention.
 func checkAttention(c *checker, root *value) *Model {
@@ -122,5 +125,6 @@ func (c *checker) readers(m *Model) {
 
 // same tells whether two tokenizers give the same tokens for the same text.
 func (t *Tokenizer) same(o *Tokenizer) bool {
-	return t.Kind == o.Kind && slices.Equal(t.Chars, o.Chars) && slices.Equal(t.Words, o.Words) && slices.Equal(t.Merges, o.Merges)
+	return t.Kind == o.Kind && slices.Equal(t.Chars, o.Chars) && slices.Equal(t.Words, o.Words) && slices.Equal(t.Merges, o.Merges) &&
+		bytes.Equal(t.Data, o.Data) && t.Split == o.Split && t.Normal == o.Normal && t.OrBytes == o.OrBytes
 }

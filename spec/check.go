@@ -10,6 +10,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/gradsmith/gradsmith/runtime/tokenizer/formats"
 )
 
 // checker turns decoded values into a Model and checks what no single value can tell: whether they fit together. It
@@ -66,6 +68,17 @@ func (c *checker) text(v *value, path string) Tokenizer {
 	if v.bad {
 		return t
 	}
+	if v.set != nil {
+		if n := v.set.key("normalize"); n.given && !n.bad {
+			t.Normal = n.word
+		}
+		f := v.set.key("fallback")
+		t.OrBytes = f.given && !f.bad
+		if u := v.set.key("unknown"); t.OrBytes && u.given {
+			c.errorf(u.Pos, "%s.%s.unknown: with `fallback: bytes` no character is unknown; leave one of them out", path, t.Kind)
+			return t
+		}
+	}
 	switch v.word {
 	case "bytes":
 		t.Vocab = 256
@@ -87,6 +100,10 @@ func (c *checker) text(v *value, path string) Tokenizer {
 		}
 		src, err := c.read(t.File)
 		if err != nil {
+			if t.Kind == "file" {
+				c.errorf(file.Pos, "%s.file: the tokenizer %s cannot be read: %s; `gradsmith tokenizer train TEXT -o FILE` makes one from a text", path, quote(t.File), reason(err))
+				return t
+			}
 			option := map[string]string{"words": " --words 8000", "bpe": " --bpe 4000"}[t.Kind]
 			c.errorf(file.Pos, "%s.%s: the vocabulary file %s cannot be read: %s; `gradsmith vocab TEXT%s -o FILE` makes one from a text", path, t.Kind, quote(t.File), reason(err), option)
 			return t
@@ -103,11 +120,31 @@ func (c *checker) text(v *value, path string) Tokenizer {
 		case "bpe":
 			t.Merges, err = ParseMerges(name, src)
 			t.Vocab = mergedTokens(t.Merges)
+		case "file":
+			if e := v.set.key("encoding"); e.given && !e.bad {
+				t.Split = e.text
+			}
+			tok, form, err := formats.Parse(src, t.Split)
+			if err != nil {
+				c.errorf(file.Pos, "%s.file: %s: %v", path, name, err)
+				return t
+			}
+			t.Data, t.Form, t.Ahead, t.Vocab = src, string(form), tok.LooksAhead(), tok.Vocab()
+			if t.Vocab > maxVocab {
+				c.errorf(file.Pos, "%s.file: %s: it has %d tokens, more than the %d that are supported", path, name, t.Vocab, maxVocab)
+				t.Vocab = 0
+			}
 		}
 		if err != nil {
 			c.errs = append(c.errs, err.(Errors)...)
 			t.Vocab = 0
 			return t
+		}
+	}
+	if t.OrBytes && t.Vocab > 0 {
+		t.Vocab += 256
+		if t.Kind == "words" {
+			t.Vocab-- // none for what is unknown
 		}
 	}
 	if u := v.set.key("unknown"); u.given && !u.bad {
@@ -121,8 +158,11 @@ func (c *checker) text(v *value, path string) Tokenizer {
 
 // Has tells whether a text may have the character. With tokenizers that take any text it always may.
 func (t *Tokenizer) Has(c rune) bool {
+	if t.OrBytes {
+		return true
+	}
 	switch t.Kind {
-	case "bytes", "words", "bpe":
+	case "bytes", "words", "bpe", "file":
 		return true
 	case "ascii":
 		return c == '\n' || c >= ' ' && c <= '~'

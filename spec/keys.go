@@ -86,21 +86,41 @@ var scheduleType = choice("schedule", "How the rate changes over a training.",
 var characterType = text(1, 1)
 
 var tokenizerType = choice("tokenizer", "How text becomes tokens. The number of tokens is a constant of the generated code.",
-	word{name: "bytes", doc: "A token is a byte; 256 tokens. Any text works, whatever its encoding.", also: []string{"byte", "raw"}},
-	word{name: "ascii", doc: "A token is a newline or one of the 95 printable ASCII characters; 96 tokens, newline first.", also: []string{"char", "characters", "text"}, typ: object("", unknownKey())},
+	word{name: "bytes", doc: "A token is a byte; 256 tokens. Any text works, whatever its encoding.", also: []string{"byte", "raw"}, typ: object("", normalizeKey())},
+	word{name: "ascii", doc: "A token is a newline or one of the 95 printable ASCII characters; 96 tokens, newline first.", also: []string{"char", "characters", "text"}, typ: object("", unknownKey(), fallbackKey(), normalizeKey())},
 	word{name: "chars", doc: "A token is a character of a vocabulary file, which `gradsmith vocab TEXT` makes.", also: []string{"vocabulary", "vocab", "unicode", "utf8"}, typ: object("",
 		vocabularyFile(),
-		unknownKey()).shortFor("file")},
+		unknownKey(), fallbackKey(), normalizeKey()).shortFor("file")},
 	word{name: "words", doc: "A token is a word with the blank before it, or a run of digits, of other characters or of white space, of a vocabulary file, which `gradsmith vocab TEXT --words N` makes. One token more stands for all that the file has not.", also: []string{"word", "wordlevel", "tokens"}, typ: object("",
-		vocabularyFile()).shortFor("file")},
-	word{name: "bpe", doc: "A token is a byte, or two tokens that a vocabulary file merges, which `gradsmith vocab TEXT --bpe N` makes (Sennrich et al. 2016; over bytes as in GPT-2, whose merges.txt works too). Any text works; frequent words are one token.", also: []string{"subword", "subwords", "wordpiece", "sentencepiece", "gpt2", "tiktoken"}, typ: object("",
-		vocabularyFile()).shortFor("file")},
+		vocabularyFile(), fallbackKey(), normalizeKey()).shortFor("file")},
+	word{name: "bpe", doc: "A token is a byte, or two tokens that a vocabulary file merges, which `gradsmith vocab TEXT --bpe N` makes (Sennrich et al. 2016; over bytes as in GPT-2, whose merges.txt works too). Any text works; frequent words are one token.", also: []string{"subword", "subwords", "gpt2"}, typ: object("",
+		vocabularyFile(), normalizeKey()).shortFor("file")},
+	word{name: "file", doc: "The tokenizer of a published model: a tokenizer.json, a SentencePiece model or a tiktoken file, as `gradsmith tokenizer train` makes them too. What a text spells never becomes one of its special tokens; those that the model needs come behind its own.", also: []string{"tokenizer.json", "huggingface", "wordpiece", "unigram", "sentencepiece", "spm", "tiktoken"}, typ: object("",
+		need("file", text(1, 1000), "The tokenizer's file, relative to the spec.").called("path", "model", "vocabulary"),
+		may("encoding", text(1, 100), "published files are recognised", "Of a tiktoken file: the encoding that says how it splits, such as cl100k_base.").called("pattern", "name")).shortFor("file")},
 	word{name: "numbers", doc: "A token is a whole number from 0 to `size` − 1, written in digits with blanks in between: of sequences that are not text.", also: []string{"ids", "integers", "tokens"}, typ: object("",
 		need("size", integer(2, maxVocab), "How many numbers there are.").called("vocab", "count", "vocabulary")).shortFor("size")},
 )
 
 func vocabularyFile() *key {
 	return need("file", text(1, 1000), "The vocabulary file, relative to the spec.").called("vocab", "path", "vocabulary", "merges")
+}
+
+var normalType = choice("normalize", "A normal form of Unicode (Standard Annex 15), to which texts are brought before they become tokens.",
+	word{name: "nfc", doc: "Characters that mean the same are composed ones."},
+	word{name: "nfd", doc: "Characters that mean the same are decomposed ones."},
+	word{name: "nfkc", doc: "As nfc, and what only looks different, such as ﬁ and ², is replaced."},
+	word{name: "nfkd", doc: "As nfd, and what only looks different, such as ﬁ and ², is replaced.", also: []string{"compatibility"}})
+
+func normalizeKey() *key {
+	return may("normalize", normalType, "texts are read as they are", "The normal form that texts are read in.").called("normalization", "normalisation", "unicode", "normal_form")
+}
+
+var fallbackType = choice("fallback", "What becomes of a text that the vocabulary has not.",
+	word{name: "bytes", doc: "Its bytes, which are 256 tokens behind the others. Any text works and comes back as it was.", also: []string{"byte"}})
+
+func fallbackKey() *key {
+	return may("fallback", fallbackType, "there is none", "What becomes of a text that the vocabulary has not.").called("byte_fallback", "oov")
 }
 
 func unknownKey() *key {

@@ -72,11 +72,17 @@ type Shape struct {
 // Tokenizer says how text becomes tokens.
 type Tokenizer struct {
 	Pos
-	Kind    string   // "bytes", "ascii" (newline, then the 95 printable characters), "chars", "words", "bpe" or "numbers"
+	Kind    string   // "bytes", "ascii" (newline, then the 95 printable characters), "chars", "words", "bpe", "file" or "numbers"
 	Chars   []rune   // kind chars: the characters in order of their token
 	Words   []string // kind words: the words in order of their token; the token behind them stands for all others
 	Merges  []string // kind bpe: the merges in their order, as in the file; the tokens are the 256 bytes, then what they make, each once
-	File    string   // kinds chars, words and bpe: the vocabulary file, relative to the spec
+	File    string   // kinds chars, words, bpe and file: the vocabulary file, relative to the spec
+	Data    []byte   // kind file: its content
+	Form    string   // kind file: tokenizer.json, sentencepiece or tiktoken
+	Split   string   // kind file, of a tiktoken file: the name of its encoding; "" where it is recognised
+	Ahead   bool     // kind file: its split needs an engine that looks ahead
+	Normal  string   // normal form that texts are brought to: nfc, nfd, nfkc, nfkd; "" leaves them as they are
+	OrBytes bool     // kinds ascii, chars and words: what the vocabulary has not is its bytes
 	Unknown rune     // what stands in for a character outside the vocabulary; 0 makes that an error
 
 	// Specials are tokens that no text contains, in the order of their numbers, which are the last of the vocabulary.

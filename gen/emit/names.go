@@ -12,15 +12,15 @@ import (
 // What code has whatever the spec says: none of these names is given to anything of the spec. TestNames holds the lists to what is emitted.
 var (
 	packages = []string{
-		"checkpoint", "context", "embed", "errors", "fmt", "inference", "initialize", "iter", "kernel", "latent", "math", "model", "modeltest", "optim", "os", "policy", "runtime", "sample", "slices", "strings", "sync",
-		"testing", "text", "vector",
+		"checkpoint", "context", "embed", "errors", "fmt", "inference", "initialize", "iter", "kernel", "latent", "math", "model", "modeltest", "normalize", "optim", "os", "policy", "runtime", "sample", "sentencepiece", "slices", "strings", "sync",
+		"testing", "text", "tiktoken", "tokenizer", "vector",
 	}
 	declared = []string{
 		"Decoder", "Load", "Model", "New", "NewSeeded", "Params", "Parse", "Program", "SourceTokenizer", "Tokenizer",
 		"acts", "annealing", "at", "beginToken", "beta", "characters", "check", "chunk", "criticSteps", "decodeActs", "defaultSeed", "discriminatorActs", "discriminatorLines", "discriminatorNoise", "empty", "encodeActs",
 		"encoderParams", "flatParams", "generatorActs", "generatorNoise", "generatorParams", "headStart", "info", "judgeActs", "kvCache", "makerActs", "maxBatch", "maxSourceSteps", "maxSteps", "merges",
 		"mixing", "newActs", "newDecodeActs", "newDiscriminatorActs", "newEncodeActs", "newGeneratorActs", "newJudgeActs", "newKVCache", "newMakerActs", "newRelaxedActs", "newState", "noise",
-		"paramCount", "policyLines", "pretrainingSteps", "relaxedActs", "rollouts", "sourceCharacters", "sourcemerges", "sourcewords", "state", "words",
+		"paramCount", "policyLines", "pretrainingSteps", "relaxedActs", "rollouts", "sourceCharacters", "sourcemerges", "sourcetokenizerFile", "sourcewords", "state", "tokenizerFile", "words",
 	}
 	ofModel = []string{
 		"acts", "allocate", "average", "averaged", "backward", "cool", "decode", "decoderOptimizer", "discriminated", "discriminating", "discriminatorBackward", "discriminatorForward", "discriminatorGradients", "discriminatorLoss",

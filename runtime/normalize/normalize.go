@@ -163,6 +163,12 @@ type tokenizer struct {
 
 func (t tokenizer) Encode(s string) ([]int32, error) { return t.Tokenizer.Encode(String(t.form, s)) }
 
+// Special tells whether a token stands for no text, where the tokenizer has such tokens.
+func (t tokenizer) Special(token int32) bool {
+	s, ok := t.Tokenizer.(interface{ Special(int32) bool })
+	return ok && s.Special(token)
+}
+
 // Digest tells the forms apart.
 func (t tokenizer) Digest() string {
 	h := sha256.Sum256([]byte(fmt.Sprintf("normalize %d %s", t.form, t.Tokenizer.Digest())))

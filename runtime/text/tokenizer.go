@@ -116,6 +116,7 @@ type charTokens struct {
 	ascii   [utf8.RuneSelf]int32 // token of each ASCII character, or -1
 	wide    map[rune]int32       // tokens of the others
 	unknown int32                // token for what is not in the vocabulary, or -1
+	bytes   int32                // token of byte 0, of those that stand for what is not in the vocabulary, or -1
 	advice  string
 	digest  string
 }
@@ -132,6 +133,15 @@ func Unknown(r rune) Option {
 			panic(fmt.Sprintf("text: the character %q for unknown ones is not in the vocabulary itself", r))
 		}
 		t.unknown = token
+	}
+}
+
+// OrBytes makes the bytes of characters that are not in the vocabulary tokens, 256 of them behind the others, so that any text
+// works and comes back as it was.
+func OrBytes() Option {
+	return func(t *charTokens) {
+		t.bytes = int32(len(t.pieces))
+		t.pieces = append(t.pieces, bytePieces[:]...)
 	}
 }
 
@@ -156,7 +166,7 @@ func Chars(chars string, options ...Option) Tokenizer {
 }
 
 func newChars(kind, chars, advice string, options []Option) *charTokens {
-	t := &charTokens{kind: kind, wide: map[rune]int32{}, unknown: -1, advice: advice}
+	t := &charTokens{kind: kind, wide: map[rune]int32{}, unknown: -1, bytes: -1, advice: advice}
 	for i := range t.ascii {
 		t.ascii[i] = -1
 	}
@@ -180,6 +190,9 @@ func newChars(kind, chars, advice string, options []Option) *charTokens {
 	}
 	for _, o := range options {
 		o(t)
+	}
+	if t.bytes >= 0 {
+		kind += " or bytes"
 	}
 	t.digest = digest(kind, t.pieces, t.unknown)
 	return t
@@ -213,6 +226,13 @@ func (t *charTokens) appendTokens(dst []int32, s string) ([]int32, *EncodeError)
 		token := t.token(r)
 		if r == utf8.RuneError && size == 1 {
 			token = -1 // even when the vocabulary has U+FFFD
+		}
+		if token < 0 && t.bytes >= 0 {
+			for j := range size {
+				dst = append(dst, t.bytes+int32(s[i+j]))
+			}
+			i += size
+			continue
 		}
 		if token < 0 {
 			if token = t.unknown; token < 0 {

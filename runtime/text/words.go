@@ -11,8 +11,9 @@ const unknownWord = " <unk>"
 
 // wordTokens has a token a piece of a list, and one for all others.
 type wordTokens struct {
-	pieces []string // unknownWord last
+	pieces []string // unknownWord last, or the bytes
 	tokens map[string]int32
+	bytes  int32 // token of byte 0, or -1
 	digest string
 }
 
@@ -20,8 +21,14 @@ type wordTokens struct {
 // characters, white space. List has one a line, as Go strings in double quotes, in the order of their tokens; lines that
 // are empty or begin with # are comments. The last token stands for all pieces that the list has not, so any text works, but
 // it cannot be had back. A list that is not well formed panics: it is a constant of generated code.
-func Words(list string) Tokenizer {
-	t := &wordTokens{tokens: map[string]int32{}}
+func Words(list string) Tokenizer { return newWords(list, false) }
+
+// WordsOrBytes is [Words] with 256 tokens for bytes in place of the one for other pieces: what the list has not is its bytes, so
+// that any text comes back as it was.
+func WordsOrBytes(list string) Tokenizer { return newWords(list, true) }
+
+func newWords(list string, orBytes bool) Tokenizer {
+	t := &wordTokens{tokens: map[string]int32{}, bytes: -1}
 	line := 0
 	for text := range strings.Lines(list) {
 		line++
@@ -37,6 +44,12 @@ func Words(list string) Tokenizer {
 		t.tokens[word] = int32(len(t.pieces))
 		t.pieces = append(t.pieces, word)
 	}
+	if orBytes {
+		t.bytes = int32(len(t.pieces))
+		t.pieces = append(t.pieces, bytePieces[:]...)
+		t.digest = digest("words or bytes", t.pieces, -1)
+		return t
+	}
 	t.pieces = append(t.pieces, unknownWord)
 	t.digest = digest("words", t.pieces, int32(len(t.pieces)-1))
 	return t
@@ -47,6 +60,13 @@ func (t *wordTokens) Encode(s string) ([]int32, error) {
 	for len(s) > 0 {
 		n := pieceLen(s)
 		token, ok := t.tokens[s[:n]]
+		if !ok && t.bytes >= 0 {
+			for i := range n {
+				tokens = append(tokens, t.bytes+int32(s[i]))
+			}
+			s = s[n:]
+			continue
+		}
 		if !ok {
 			token = int32(len(t.pieces) - 1)
 		}
@@ -70,7 +90,7 @@ func (t *wordTokens) Piece(token int32) string {
 }
 
 // Special reports whether the token is the one for what is not in the list, which is no text.
-func (t *wordTokens) Special(token int32) bool { return int(token) == len(t.pieces)-1 }
+func (t *wordTokens) Special(token int32) bool { return t.bytes < 0 && int(token) == len(t.pieces)-1 }
 
 func (t *wordTokens) Vocab() int     { return len(t.pieces) }
 func (t *wordTokens) Digest() string { return t.digest }

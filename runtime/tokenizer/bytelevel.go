@@ -60,7 +60,7 @@ func NewByteLevelIn(form, split string, tokens map[string]int32, merges [][2]str
 	if err := t.list(vocab); err != nil {
 		return nil, err
 	}
-	if t.model, err = newBPE(set, t.tokens, t.numbers, merges, true, t.IsSpecial); err != nil {
+	if t.model, err = newBPE(set, t.tokens, t.numbers, merges, true, t.Special); err != nil {
 		return nil, err
 	}
 	if err := t.add(added); err != nil {

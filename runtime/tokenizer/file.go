@@ -187,7 +187,7 @@ func (t *Tokenizer) parseModel(raw json.RawMessage) error {
 		if err := t.list(f.Vocab); err != nil {
 			return err
 		}
-		t.model, err = newBPE(f.bpeSettings, t.tokens, t.numbers, f.Merges, t.byteLevel, t.IsSpecial)
+		t.model, err = newBPE(f.bpeSettings, t.tokens, t.numbers, f.Merges, t.byteLevel, t.Special)
 		return err
 	case "WordPiece":
 		f := struct {
@@ -200,7 +200,7 @@ func (t *Tokenizer) parseModel(raw json.RawMessage) error {
 		if err := t.list(f.Vocab); err != nil {
 			return err
 		}
-		t.model, err = newWordPiece(f.wordSettings, t.numbers, t.IsSpecial)
+		t.model, err = newWordPiece(f.wordSettings, t.numbers, t.Special)
 		return err
 	case "WordLevel":
 		var f struct {
@@ -213,7 +213,7 @@ func (t *Tokenizer) parseModel(raw json.RawMessage) error {
 		if err := t.list(f.Vocab); err != nil {
 			return err
 		}
-		t.model = newWordLevel(f.levelSettings, t.numbers, t.IsSpecial)
+		t.model = newWordLevel(f.levelSettings, t.numbers, t.Special)
 		return nil
 	case "Unigram":
 		var f struct {
@@ -233,7 +233,7 @@ func (t *Tokenizer) parseModel(raw json.RawMessage) error {
 			t.numbers[v.piece] = int32(x)
 			scores[x] = v.score
 		}
-		t.model, err = newUnigram(f.unigramSettings, t.tokens, t.numbers, scores, t.IsSpecial)
+		t.model, err = newUnigram(f.unigramSettings, t.tokens, t.numbers, scores, t.Special)
 		return err
 	}
 	return unsupported("model", "model", kind, "BPE, Unigram, WordLevel, WordPiece")

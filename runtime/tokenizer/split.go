@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -349,7 +350,8 @@ func parseSplit(path string, raw json.RawMessage) (splitter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: pattern: %w", path, err)
 	}
-	return matches{search, p.Behavior, p.Invert}, nil
+	_, err = regexp.Compile(expression)
+	return matches{search, err != nil, p.Behavior, p.Invert}, nil
 }
 
 // compile makes a search of an expression.
@@ -382,8 +384,19 @@ func inverted(next func(string) (int, bool)) func(string) (int, bool) {
 // matches splits at the matches of an expression.
 type matches struct {
 	search   Search
+	ahead    bool // by the engine of the package lookahead
 	behavior string
 	invert   bool
+}
+
+func looksAhead(s splitter) bool {
+	switch s := s.(type) {
+	case matches:
+		return s.ahead
+	case splitters:
+		return slices.ContainsFunc(s, looksAhead)
+	}
+	return false
 }
 
 // searchFailed is what split panics with when a search fails, which encode makes an error of.

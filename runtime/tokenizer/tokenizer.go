@@ -153,8 +153,8 @@ func (t *Tokenizer) Name(token int32) string {
 	return t.tokens[token]
 }
 
-// IsSpecial tells whether a token stands for no text.
-func (t *Tokenizer) IsSpecial(token int32) bool { return t.special[token] }
+// Special tells whether a token stands for no text.
+func (t *Tokenizer) Special(token int32) bool { return t.special[token] }
 
 // Added lists the tokens that are looked for in a text before all others, in the order of the file.
 func (t *Tokenizer) Added() []Added { return slices.Clone(t.added) }
@@ -167,6 +167,9 @@ func (t *Tokenizer) Kind() string { return t.model.kind() }
 func (t *Tokenizer) Lossless() bool {
 	return t.byteLevel && t.normalizer == nil && t.model.complete() && !addsBlank(t.splitter)
 }
+
+// LooksAhead tells whether the split of a text needs the package lookahead.
+func (t *Tokenizer) LooksAhead() bool { return looksAhead(t.splitter) }
 
 // encoder is the memory of one goroutine that encodes: pieces that it has met, and what they became.
 type encoder struct {
@@ -309,10 +312,14 @@ func (t *Tokenizer) sum() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// Embedded is the tokenizer of a file that a program holds, which is read when it is first needed. A file that cannot be
+// Embedded is the tokenizer of a file that a program holds, behind a line that begins with # if there is one, which is read when
+// it is first needed. A file that cannot be
 // read panics then: it is a constant of generated code.
 func Embedded(data string, parse func([]byte) (*Tokenizer, error)) model.Tokenizer {
 	return embedded{sync.OnceValue(func() *Tokenizer {
+		if strings.HasPrefix(data, "# ") { // the generator's own line
+			_, data, _ = strings.Cut(data, "\n")
+		}
 		t, err := parse([]byte(data))
 		if err != nil {
 			panic(fmt.Sprintf("tokenizer: the tokenizer that the program embeds: %v", err))
@@ -329,6 +336,7 @@ func (e embedded) Decode(tokens []int32) string     { return e.get().Decode(toke
 func (e embedded) Piece(token int32) string         { return e.get().Piece(token) }
 func (e embedded) Vocab() int                       { return e.get().Vocab() }
 func (e embedded) Digest() string                   { return e.get().Digest() }
+func (e embedded) Special(token int32) bool         { return e.get().Special(token) }
 
 // Of is the Tokenizer behind one that [Embedded] made, for what a model.Tokenizer does not offer.
 func Of(t model.Tokenizer) (*Tokenizer, bool) {
