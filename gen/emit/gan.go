@@ -58,7 +58,6 @@ func (e *emitter) network(discriminator bool) []scope {
 	return out
 }
 
-func (e *emitter) ema() bool   { return e.spec.GAN.EMA > 0 }
 func (e *emitter) mixes() bool { return e.spec.GAN.Penalty.Kind == "wgan_gp" }
 
 func (e *emitter) adversarialCost(b *strings.Builder) {

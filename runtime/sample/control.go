@@ -241,7 +241,6 @@ type under struct {
 	mask   *constrain.Mask
 	left   int  // tokens that may still be written; below 0 any number
 	leaves bool // a token that is not in the mask ends the text
-	force  int32
 }
 
 // apply takes away the candidates that are not allowed.
