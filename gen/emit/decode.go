@@ -145,6 +145,7 @@ func (e *emitter) decode(f *jen.File) {
 			jen.Return(mem.Clone().Index(jen.Empty(), jen.Id("d").Dot("batch").Op("*").Id("d").Dot("sourceSteps"))))
 		f.Line()
 	}
+	e.hidden(f)
 	if positional {
 		comment(f, "Feed feeds up to chunk tokens to each sequence, time-major [steps, batch], and gives the logits [batch, vocab] of what follows the last. A negative token is none: shorter prompts begin with them. The slice is overwritten by the next call. Tokens that do not fit are an error, model.ErrFull where the window is full, and leave the decoder as it was.")
 		fault := jen.Qual(mp, "CheckFeed").Call(jen.Id("tokens"), jen.Id("d").Dot("batch"), jen.Id("chunk"), jen.Id("d").Dot("Room").Call(), jen.Id("vocab"))
@@ -172,6 +173,24 @@ func (e *emitter) decode(f *jen.File) {
 		}
 		e.memory(f, "encodeActs", "encodeActs", "what "+what+" computes. Fields share memory where the life of one ends before that of the other begins.", e.encoding, true)
 	}
+}
+
+// hidden emits the method that gives what the logits are made from, where they are a product.
+func (e *emitter) hidden(f *jen.File) {
+	logits := e.Model.Decode.Find("logits")
+	if logits.Def == nil || len(logits.Def.Args) == 0 {
+		return
+	}
+	x := logits.Def.Args[0]
+	if len(x.Shape) != 2 || len(logits.Shape) != 2 || x.Shape[0] != logits.Shape[0] {
+		return
+	}
+	mem := e.decoding.function().mem(x)
+	comment(f, "Hidden gives what the logits of the last step were made from, [batch, %s]: a representation of the text so far. The slice is overwritten by the next step.", strconv.Itoa(x.Shape[1].N))
+	f.Func().Params(jen.Id("d").Op("*").Id("Decoder")).Id("Hidden").Params().Index().Float32().Block(
+		jen.Id("a").Op(":=").Op("&").Id("d").Dot("acts"),
+		jen.Return(mem.Clone().Index(jen.Empty(), jen.Id("d").Dot("batch").Op("*").Add(e.product(x.Shape[1])))))
+	f.Line()
 }
 
 // encode emits the method that reads the sources.

@@ -344,6 +344,14 @@ type LatentDecoder interface {
 	Begin(z []float32, labels []int32) error
 }
 
+// Representer is a decoder that shows what its logits are made from.
+type Representer interface {
+	Decoder
+	// Hidden gives what the logits of the last step were made from, [Batch, width]: a representation of the text so far. The
+	// slice is overwritten by the next step.
+	Hidden() []float32
+}
+
 // Aligner is a decoder that shows where it looked.
 type Aligner interface {
 	Encoder

@@ -259,8 +259,13 @@ func Beam(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt str
 	if len(done) == 0 {
 		return nil, errors.New("sample: the decoder has no room for a text of the constraint")
 	}
-	slices.SortStableFunc(done, func(a, b Hypothesis) int { return cmp.Compare(b.Score, a.Score) })
+	sortHypotheses(done)
 	return done[:min(width, len(done))], nil
+}
+
+// sortHypotheses puts the best first.
+func sortHypotheses(h []Hypothesis) {
+	slices.SortStableFunc(h, func(a, b Hypothesis) int { return cmp.Compare(b.Score, a.Score) })
 }
 
 // draws reports whether options are set that only count where tokens are drawn.

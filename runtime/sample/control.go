@@ -32,7 +32,11 @@ type control struct {
 	groups      int
 	diversity   float64
 
-	pieces func(token int32) string // of the tokenizer, where there is one
+	voices []other // that are heard beside the model
+	judges []judging
+
+	pieces func(token int32) string            // of the tokenizer, where there is one
+	watch  func(logits []float32, token int32) // told the model's own logits and what was picked; nothing is written without asking then
 }
 
 func newControl() control {

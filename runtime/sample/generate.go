@@ -44,9 +44,11 @@ func generate(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt
 	if dec.Batch() != 1 {
 		return fmt.Errorf("sample: Generate writes one text, the decoder is for %d", dec.Batch())
 	}
-	past := newHistory(dec)
-	past.add(tokens...)
-	logits, err := feed(ctx, dec, past.fitting(dec, tokens))
+	main, err := newVoice(ctx, dec, tokens)
+	if err != nil {
+		return err
+	}
+	chorus, err := c.chorus(ctx, tok, tokens)
 	if err != nil {
 		return err
 	}
@@ -58,22 +60,18 @@ func generate(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt
 	unread := make([]int32, 0, 16) // tokens that were written and that the model has not been told
 	for n := 0; c.maxTokens < 0 || n < c.maxTokens; {
 		if len(unread) > 0 {
-			switch {
-			case model.Room(dec) < len(unread):
-				// The model sees a window of text: go on with the newer half of what it saw.
-				dec.Reset()
-				logits, err = feed(ctx, dec, past.half())
-			case len(unread) == 1:
-				logits, err = dec.Step(unread)
-			default:
-				logits, err = feed(ctx, dec, unread)
-			}
-			if err != nil {
+			if err := main.read(ctx, unread); err != nil {
 				return err
 			}
 		}
 		if err := context.Cause(ctx); err != nil {
 			return err
+		}
+		logits := main.logits
+		if chorus != nil {
+			if logits, err = chorus.sing(ctx, logits, unread); err != nil {
+				return err
+			}
 		}
 		token, err := s.Next(logits)
 		if errors.Is(err, ErrEnd) {
@@ -84,15 +82,17 @@ func generate(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt
 		}
 		// What must follow is written with it, and the model is told all of it at once.
 		unread = append(unread[:0], token)
-		if s.under != nil {
+		if s.under != nil && c.watch == nil {
 			run := mostForced
 			if c.maxTokens >= 0 {
 				run = min(run, c.maxTokens-n-1)
 			}
 			unread = s.forcedRun(unread, run)
 		}
+		if c.watch != nil {
+			c.watch(main.logits, token)
+		}
 		n += len(unread)
-		past.add(unread...)
 		for _, t := range unread {
 			s.Accept(t)
 			part, end := held.next(stream.Next(t))
@@ -109,6 +109,38 @@ func generate(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt
 		yield(part, nil)
 	}
 	return nil
+}
+
+// voice is a decoder that reads one text, with its logits of what follows.
+type voice struct {
+	dec    model.Decoder
+	past   *history
+	logits []float32
+}
+
+// newVoice reads a prompt.
+func newVoice(ctx context.Context, dec model.Decoder, tokens []int32) (*voice, error) {
+	v := &voice{dec: dec, past: newHistory(dec)}
+	v.past.add(tokens...)
+	var err error
+	v.logits, err = feed(ctx, dec, v.past.fitting(dec, tokens))
+	return v, err
+}
+
+// read reads on.
+func (v *voice) read(ctx context.Context, tokens []int32) (err error) {
+	v.past.add(tokens...)
+	switch {
+	case model.Room(v.dec) < len(tokens):
+		// The model sees a window of text: go on with the newer half of what it saw.
+		v.dec.Reset()
+		v.logits, err = feed(ctx, v.dec, v.past.half())
+	case len(tokens) == 1:
+		v.logits, err = v.dec.Step(tokens)
+	default:
+		v.logits, err = feed(ctx, v.dec, tokens)
+	}
+	return err
 }
 
 // mostForced is how many tokens that must follow are written at a time.
