@@ -110,12 +110,15 @@ func newRoot(p Program) *cobra.Command {
 		root.AddCommand(a.newEvalLatent(), a.newSampleVectors(), a.newReconstruct(), a.newInterpolate(), a.newEncode())
 	case p.Info.Latent != nil:
 		root.AddCommand(a.newEvalLatent(), a.newSampleSentences(), a.newReconstructSentences(), a.newInterpolateSentences(), a.newEncodeSentences())
+		if p.Info.Labels == 0 {
+			root.AddCommand(a.newMoveSentences())
+		}
 	case p.Info.Source != nil:
 		root.AddCommand(a.newEvalPairs(), a.newTranslate(), a.newAlign())
 	case p.Info.Masking != nil:
 		root.AddCommand(a.newEval(), a.newFill())
 	default:
-		root.AddCommand(a.newEval(), a.newSample())
+		root.AddCommand(a.newEval(), a.newSample(), a.newPerplexity(), a.newChoose(), a.newEmbed())
 	}
 	return root
 }

@@ -62,12 +62,38 @@ var elsewhere = map[string][]string{
 // in one. A seed is none of them where nothing is drawn: what it promises, the same text again, is kept.
 var acting = []cli.Rule{
 	{
-		Flags: []string{"temperature", "top-k", "top-p", "min-p", "typical", "repetition-penalty", "frequency-penalty", "presence-penalty", "number"},
-		Acts:  func(fs *pflag.FlagSet) bool { return fs.Lookup("top-k") == nil || cli.Number(fs, "beam", 0) == 0 },
-		Why:   "a beam searches for the likeliest text and draws nothing", Do: "leave out --beam",
+		Flags: []string{"temperature", "top-k", "top-p", "min-p", "typical", "repetition-penalty", "frequency-penalty", "presence-penalty", "number",
+			"min-tokens", "no-repeat", "dry", "epsilon", "eta", "xtc", "dynamic-temperature", "mirostat", "best-of", "contrastive", "guidance", "mix", "contrast"},
+		Acts: func(fs *pflag.FlagSet) bool { return fs.Lookup("top-k") == nil || cli.Number(fs, "beam", 0) == 0 },
+		Why:  "a beam searches for the likeliest text and draws nothing", Do: "leave out --beam",
 	},
 	{
-		Flags: []string{"top-k", "top-p", "min-p", "typical"},
+		Flags: []string{"temperature", "top-k", "top-p", "min-p", "typical", "repetition-penalty", "frequency-penalty", "presence-penalty", "number",
+			"no-repeat", "dry", "epsilon", "eta", "xtc", "dynamic-temperature", "mirostat", "best-of", "guidance", "mix", "contrast"},
+		Acts: func(fs *pflag.FlagSet) bool { return cli.Number(fs, "contrastive", 0) == 0 },
+		Why:  "contrastive search takes what is best each time and draws nothing", Do: "leave out --contrastive",
+	},
+	{
+		Flags: []string{"guidance", "mix", "contrast"},
+		Acts:  func(fs *pflag.FlagSet) bool { return cli.Number(fs, "best-of", 0) == 0 },
+		Why:   "the best of several texts is that of one model alone", Do: "leave out --best-of",
+	},
+	{
+		Flags: []string{"beam-groups", "diversity"},
+		Acts:  func(fs *pflag.FlagSet) bool { return cli.Number(fs, "beam", 0) > 1 },
+		Why:   "there is no beam to split", Do: "give a --beam of 2 or more",
+	},
+	needs("diversity", "beam-groups", "there are no groups that could keep apart", "give --beam-groups of 2 or more"),
+	needs("dry-base", "dry", "repetitions are not penalized", "give --dry"),
+	needs("dry-allowed", "dry", "repetitions are not penalized", "give --dry"),
+	needs("xtc-threshold", "xtc", "likely tokens are never left out", "give --xtc"),
+	needs("mirostat-rate", "mirostat", "there is nothing to learn", "give --mirostat"),
+	needs("contrastive-tokens", "contrastive", "there is no contrastive search", "give --contrastive"),
+	needs("contrast-strength", "contrast", "no model is held against this one", "give --contrast and --other-model"),
+	needs("negative-prompt", "guidance", "there is no guidance", "give --guidance above 1, such as 1.5"),
+	needs("json-spacing", "json-schema", "there is no schema", "give --json-schema FILE"),
+	{
+		Flags: []string{"top-k", "top-p", "min-p", "typical", "epsilon", "eta", "xtc", "dynamic-temperature", "mirostat", "best-of"},
 		Acts:  func(fs *pflag.FlagSet) bool { return cli.Number(fs, "temperature", 1) != 0 },
 		Why:   "at a temperature of 0 the likeliest token is taken each time", Do: "give a --temperature above 0",
 	},
@@ -134,4 +160,9 @@ var acting = []cli.Rule{
 		},
 		Why: "numbers have no pictures", Do: "write pictures with --out FILE.png",
 	},
+}
+
+// needs is the rule of a flag that acts together with another only.
+func needs(flag, other, why, do string) cli.Rule {
+	return cli.Rule{Flags: []string{flag}, Acts: func(fs *pflag.FlagSet) bool { return fs.Lookup(other) == nil || cli.Given(fs, other) }, Why: why, Do: do}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/policy"
+	"github.com/gradsmith/gradsmith/runtime/sample"
 	"github.com/gradsmith/gradsmith/runtime/text"
 )
 
@@ -132,6 +133,7 @@ func (a *program) newSampleLines() *cobra.Command {
 	var number int
 	var temperature float64
 	var seed uint64
+	var f constraintFlags
 	cmd := &cobra.Command{
 		Use:   "sample",
 		Short: "Write lines",
@@ -146,13 +148,29 @@ same seed writes the same.`,
 			if err != nil {
 				return err
 			}
-			lines, err := policy.Sample(cmd.Context(), m, number, temperature, seed)
+			w := bufio.NewWriter(cmd.OutOrStdout())
+			c, err := f.compile(a.Tokenizer)
 			if err != nil {
 				return err
 			}
-			w := bufio.NewWriter(cmd.OutOrStdout())
-			for _, line := range lines {
-				fmt.Fprintln(w, a.Tokenizer.Decode(line))
+			if c == nil {
+				lines, err := policy.Sample(cmd.Context(), m, number, temperature, seed)
+				if err != nil {
+					return err
+				}
+				for _, line := range lines {
+					fmt.Fprintln(w, a.Tokenizer.Decode(line))
+				}
+			}
+			for at := 0; c != nil && at < number; at += a.Info.Batch {
+				dec := m.MakeDecoder(min(a.Info.Batch, number-at))
+				lines, err := sample.Lines(cmd.Context(), dec, *a.Info.Adversary.Text, a.Info.Steps, at, sample.Temperature(temperature), sample.Seed(seed), sample.Constrain(c))
+				if err != nil {
+					return err
+				}
+				for _, line := range lines {
+					fmt.Fprintln(w, a.Tokenizer.Decode(line.Tokens))
+				}
 			}
 			if err := w.Flush(); err != nil {
 				return fmt.Errorf("can't print: %w", err)
@@ -165,6 +183,7 @@ same seed writes the same.`,
 	fs.IntVarP(&number, "number", "n", 10, "how many")
 	fs.Float64Var(&temperature, "temperature", 1, "what logits are divided by; below 1 lines are better and more alike")
 	fs.Uint64Var(&seed, "seed", 1, "of what is written")
+	f.add(fs)
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	return cmd
 }

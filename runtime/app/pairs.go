@@ -50,6 +50,7 @@ type answerFlags struct {
 	beam int
 	rank sample.Ranking
 	most int
+	constraintFlags
 }
 
 func (f *answerFlags) add(fs *pflag.FlagSet, most int) {
@@ -57,6 +58,7 @@ func (f *answerFlags) add(fs *pflag.FlagSet, most int) {
 	fs.Float64Var(&f.rank.Length, "length-penalty", 1, "exponent of the length penalty by which a beam ranks answers; 0 favours short ones")
 	fs.Float64Var(&f.rank.Coverage, "coverage-penalty", 0, "weight of what a beam takes off answers that leave parts of the text out, such as 0.2 for summaries")
 	fs.IntVar(&f.most, "tokens", most, "tokens of an answer, at the most")
+	f.constraintFlags.add(fs)
 }
 
 func (f *answerFlags) check(steps int) error {
@@ -70,8 +72,16 @@ func (f *answerFlags) check(steps int) error {
 }
 
 // answer gives the model's answers to sources, which are tokens. progress, if any, is told how many are done.
-func (a *program) answer(ctx context.Context, m model.Writer, sources [][]int32, f answerFlags, progress func(done int)) ([]string, error) {
+func (a *program) answer(ctx context.Context, m model.Writer, sources [][]int32, f *answerFlags, progress func(done int)) ([]string, error) {
 	answers := make([]string, 0, len(sources))
+	var opts []sample.Option
+	c, err := f.constraint(a)
+	if err != nil {
+		return nil, err
+	}
+	if c != nil {
+		opts = append(opts, sample.Constrain(c))
+	}
 	decoder := func(n int) (model.Encoder, error) {
 		dec, ok := m.MakeDecoder(n).(model.Encoder)
 		if !ok {
@@ -85,7 +95,7 @@ func (a *program) answer(ctx context.Context, m model.Writer, sources [][]int32,
 			return nil, err
 		}
 		for i, x := range sources {
-			found, err := sample.BeamAnswers(ctx, dec, text.Pad(slices.Repeat([][]int32{x}, f.beam)), *a.Info.Source, f.most, f.rank)
+			found, err := sample.BeamAnswers(ctx, dec, text.Pad(slices.Repeat([][]int32{x}, f.beam)), *a.Info.Source, f.most, f.rank, opts...)
 			if err != nil {
 				return nil, err
 			}
@@ -100,7 +110,7 @@ func (a *program) answer(ctx context.Context, m model.Writer, sources [][]int32,
 		if err != nil {
 			return nil, err
 		}
-		found, err := sample.GreedyAnswers(ctx, dec, text.Pad(part), *a.Info.Source, f.most)
+		found, err := sample.GreedyAnswers(ctx, dec, text.Pad(part), *a.Info.Source, f.most, opts...)
 		if err != nil {
 			return nil, err
 		}
@@ -137,7 +147,7 @@ func (a *program) newTranslate() *cobra.Command {
 			}
 			return a.answerLines(cmd, "", lines, a.Info.Batch, func(_ int, lines []string) ([]reply, error) {
 				sources, at, replies := taken(lines, a.source)
-				answers, err := a.answer(cmd.Context(), m.(model.Writer), sources, f, func(int) {})
+				answers, err := a.answer(cmd.Context(), m.(model.Writer), sources, &f, func(int) {})
 				for i, s := range answers {
 					replies[at[i]].text = s
 				}
@@ -185,7 +195,7 @@ same, and BLEU as sacreBLEU computes it, with its signature.`,
 				}
 			}
 			bar := cli.NewCounter(cmd.ErrOrStderr(), len(sources), "lines")
-			answers, err := a.answer(cmd.Context(), m.(model.Writer), tokens, f, bar.Set)
+			answers, err := a.answer(cmd.Context(), m.(model.Writer), tokens, &f, bar.Set)
 			bar.End()
 			if err != nil {
 				return err

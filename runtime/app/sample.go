@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -24,6 +25,7 @@ type sampleFlags struct {
 	stop                            []string
 	seed                            uint64
 	seeded                          bool
+	steeringFlags
 }
 
 func (a *program) newSample() *cobra.Command {
@@ -34,6 +36,10 @@ func (a *program) newSample() *cobra.Command {
 		Long: `Sample goes on with a prompt, token by token, and prints the text as it is written.
 
 The same seed, prompt and options write the same text, on every machine.
+
+Flags keep the text to a language: a regular expression, the JSON of a schema, a grammar, one of several
+texts. It ends where nothing can follow, or where it may end and the model would go on with something
+else. With --tokens it always ends in time.
 
 ` + cli.Escapes + a.aboutBlanks("at the end of a prompt"),
 		Example: fmt.Sprintf("  %s sample --prompt %q", a.Info.Name, a.example()),
@@ -50,13 +56,17 @@ The same seed, prompt and options write the same text, on every machine.
 			a.warnBlank(cmd.ErrOrStderr(), f.prompt, "at the end of the prompt")
 			m := lm.(model.Writer)
 			out := cmd.OutOrStdout()
+			steering, err := a.steering(&f.steeringFlags)
+			if err != nil {
+				return err
+			}
 			for i := range f.number {
 				if f.number > 1 {
 					fmt.Fprintf(out, "--- sample %d ---\n", i+1)
 				}
 				g := f
 				g.seed += uint64(i)
-				if err := a.write(cmd.Context(), out, m, g); err != nil {
+				if err := a.write(cmd.Context(), out, m, g, steering); err != nil {
 					return err
 				}
 			}
@@ -79,17 +89,21 @@ The same seed, prompt and options write the same text, on every machine.
 	fs.Uint64Var(&f.seed, "seed", 0, "of the draw (default: another one each time)")
 	fs.IntVar(&f.number, "number", 1, "samples to write")
 	fs.IntVar(&f.beam, "beam", 0, "search for the likeliest text with a beam of this `WIDTH` in place of drawing")
+	f.steeringFlags.add(fs)
 	fs.StringVar(&f.model, "model", a.checkpointPath(), "checkpoint `FILE`")
 	return cmd
 }
 
 // write prints the prompt and what the model makes of it.
-func (a *program) write(ctx context.Context, out io.Writer, m model.Writer, f sampleFlags) error {
-	opts := []sample.Option{sample.MaxTokens(f.tokens)}
+func (a *program) write(ctx context.Context, out io.Writer, m model.Writer, f sampleFlags, steering []sample.Option) error {
+	opts := append([]sample.Option{sample.MaxTokens(f.tokens)}, steering...)
 	for _, s := range f.stop {
 		opts = append(opts, sample.Stop(s))
 	}
 	if f.beam != 0 {
+		if len(f.require) > 0 {
+			opts = append(opts, sample.DynamicBeams())
+		}
 		found, err := sample.Beam(ctx, m.MakeDecoder(max(1, f.beam)), a.Tokenizer, f.prompt, f.beam, opts...)
 		if err != nil {
 			return err
@@ -99,10 +113,35 @@ func (a *program) write(ctx context.Context, out io.Writer, m model.Writer, f sa
 		}
 		return nil
 	}
+	if f.contrastive > 0 {
+		dec, ok := m.MakeDecoder(max(1, f.contrastiveK)).(model.Representer)
+		if !ok {
+			return errors.New("--contrastive: the model does not show what its logits are made from")
+		}
+		s, err := sample.Contrastive(ctx, dec, a.Tokenizer, f.prompt, f.contrastive, append(opts, sample.MinTokens(f.minTokens))...)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(out, f.prompt+s)
+		return err
+	}
+	drawing, err := a.drawing(&f.steeringFlags, m)
+	if err != nil {
+		return err
+	}
+	opts = append(opts, drawing...)
 	opts = append(opts, sample.Temperature(f.temperature), sample.TopK(f.topK), sample.TopP(f.topP), sample.MinP(f.minP), sample.Typical(f.typical),
 		sample.RepetitionPenalty(f.repetition), sample.FrequencyPenalty(f.frequency), sample.PresencePenalty(f.presence))
 	if f.seeded {
 		opts = append(opts, sample.Seed(f.seed))
+	}
+	if f.bestOf > 0 {
+		found, err := sample.BestOf(ctx, m.MakeDecoder(1), a.Tokenizer, f.prompt, f.bestOf, opts...)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(out, f.prompt+found[0].Text)
+		return err
 	}
 	// The prompt is printed with the first part: when it is wrong, nothing is.
 	pending, last := f.prompt, ""

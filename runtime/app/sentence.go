@@ -74,18 +74,25 @@ func (a *program) sentence(s string) ([]int32, error) {
 type writingFlags struct {
 	temperature float64
 	seed        uint64
+	constraintFlags
 }
 
 func (w *writingFlags) add(cmd *cobra.Command) {
 	cmd.Flags().Float64Var(&w.temperature, "temperature", 0, "0 takes the likeliest token each time; 1 draws tokens as likely as the model says")
 	cmd.Flags().Uint64Var(&w.seed, "seed", 1, "of what is drawn")
+	w.constraintFlags.add(cmd.Flags())
 }
 
-func (w *writingFlags) options() []sample.Option {
-	if w.temperature == 0 {
-		return nil
+func (w *writingFlags) options(a *program) ([]sample.Option, error) {
+	c, err := w.compile(a.Tokenizer)
+	if err != nil || w.temperature == 0 && c == nil {
+		return nil, err
 	}
-	return []sample.Option{sample.Temperature(w.temperature), sample.Seed(w.seed)}
+	opts := []sample.Option{sample.Temperature(w.temperature), sample.Seed(w.seed)}
+	if c != nil {
+		opts = append(opts, sample.Constrain(c))
+	}
+	return opts, nil
 }
 
 // print prints each answer as a line, with something before it; a line break in it is written as \n.
@@ -117,10 +124,14 @@ same seed writes the same.` + a.eachLabel("latent vectors") + a.labelledLines(),
 			if err != nil {
 				return err
 			}
+			opts, err := w.options(a)
+			if err != nil {
+				return err
+			}
 			z := make([]float32, number*a.Info.Latent.Width)
 			latent.Prior(z, w.seed)
 			return labels.each(a, cmd.Flags().Changed("label"), func(label int) error {
-				answers, err := inference.Write(cmd.Context(), m.(inference.Sentences), z, repeated(label, number), 0, w.options()...)
+				answers, err := inference.Write(cmd.Context(), m.(inference.Sentences), z, repeated(label, number), 0, opts...)
 				if err != nil {
 					return err
 				}
@@ -152,8 +163,12 @@ vector of each.
 ` + linesHelp,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			opts, err := w.options(a)
+			if err != nil {
+				return err
+			}
 			return a.encodeLines(cmd, path, data, labels, f, func(m model.Autoencoder, first int, _ []string, z []float32, kinds []int32) ([]string, error) {
-				answers, err := inference.Write(cmd.Context(), m.(inference.Sentences), z, kinds, first, w.options()...)
+				answers, err := inference.Write(cmd.Context(), m.(inference.Sentences), z, kinds, first, opts...)
 				var all []string
 				for _, x := range answers {
 					all = append(all, a.Tokenizer.Decode(x.Tokens))
@@ -267,7 +282,11 @@ between the means of their latent vectors.` + a.betweenLabels() + `
 			width := a.Info.Latent.Width
 			way := make([]float32, steps*width)
 			latent.Between(way, ends[:width], ends[width:], steps)
-			answers, err := inference.Write(cmd.Context(), m.(inference.Sentences), way, along, 0, w.options()...)
+			opts, err := w.options(a)
+			if err != nil {
+				return err
+			}
+			answers, err := inference.Write(cmd.Context(), m.(inference.Sentences), way, along, 0, opts...)
 			if err != nil {
 				return err
 			}

@@ -387,7 +387,7 @@ func (a *program) report(ctx context.Context, out io.Writer, m model.LanguageMod
 	}
 	for i := range f.samples {
 		fmt.Fprintf(out, "\n--- sample %d ---\n", i+1)
-		if err := a.write(ctx, out, m.(model.Writer), sampleFlags{prompt: a.Prompt, tokens: 400, temperature: 0.8, topP: 1, typical: 1, repetition: 1, seed: uint64(i + 1), seeded: true}); err != nil {
+		if err := a.write(ctx, out, m.(model.Writer), sampleFlags{prompt: a.Prompt, tokens: 400, temperature: 0.8, topP: 1, typical: 1, repetition: 1, steeringFlags: noSteering(), seed: uint64(i + 1), seeded: true}, nil); err != nil {
 			return err
 		}
 	}

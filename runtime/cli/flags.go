@@ -148,7 +148,7 @@ func Number(fs *pflag.FlagSet, name string, other float64) float64 {
 }
 
 // negative are the numbers below 0 that have a meaning, by their flags.
-var negative = map[string]string{"tokens": "-1", "label": "-1", "frequency-penalty": "any", "presence-penalty": "any", "length-penalty": "any"}
+var negative = map[string]string{"tokens": "-1", "label": "-1", "frequency-penalty": "any", "presence-penalty": "any", "length-penalty": "any", "by": "any"}
 
 // largest are the counts that memory is set aside for, by their flags. No other count may be above what fits 31 bits.
 var largest = map[string]int{"beam": 1024, "columns": 1_000_000}

@@ -24,6 +24,12 @@ type Constraint struct {
 // Compile makes the constraint of a language. It tells what is wrong: a rule that begins with itself, a language that is
 // too large, or one of which the vocabulary can write no text.
 func (l *Language) Compile(v *Vocabulary) (*Constraint, error) {
+	if v.before != "" || v.behind != "" {
+		var err error
+		if l, err = framed(l, v.before, v.behind); err != nil {
+			return nil, err
+		}
+	}
 	e, err := engineOf(l, v)
 	if err != nil {
 		return nil, err
@@ -510,6 +516,12 @@ func (c *Constraint) search(s *state) int32 {
 			places[i].s.lower(steps)
 		}
 		return s.tokens
+	}
+	if len(open) == 0 && c.engine.err == nil {
+		// All that can be reached was looked at: none of it leads to the end.
+		for at := range seen {
+			at.tokens = far
+		}
 	}
 	s.tokens = far
 	return far

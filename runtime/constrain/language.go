@@ -132,6 +132,25 @@ func Join(languages ...*Language) (*Language, error) {
 	return joined, nil
 }
 
+// framed is l with texts in front of and behind each of its own.
+func framed(l *Language, before, behind string) (*Language, error) {
+	switch {
+	case l.both != nil:
+		a, err := framed(l.both[0], before, behind)
+		if err != nil {
+			return nil, err
+		}
+		b, err := framed(l.both[1], before, behind)
+		return And(a, b), err
+	case l.machine == nil:
+		return Join(Text(before), l, Text(behind))
+	}
+	if _, ok := l.machine.(*phraseMachine); ok {
+		return l, nil // phrases are looked for anywhere
+	}
+	return nil, fmt.Errorf("constrain: pieces of this tokenizer have %q in front of a text and %q behind it, which the function of a language can't be told", before, behind)
+}
+
 // Text is the language of one text, for [Join].
 func Text(s string) *Language { return &Language{rules: []rule{{"root", literal(s)}}} }
 

@@ -304,7 +304,9 @@ func (d *discriminator) Judge(ctx context.Context, dst []float64, text, next []i
 				b.Targets[t*n+i] = token
 			}
 		}
-		d.m.Score(verdicts[:n], b)
+		if err := d.m.Judge(verdicts[:n], b); err != nil {
+			return err
+		}
 		for i, v := range verdicts[:n] {
 			// log σ(v)
 			dst[at+i] = -math.Log1p(math.Exp(-math.Abs(float64(v)))) + min(0, float64(v))
@@ -405,7 +407,11 @@ func Contrastive(ctx context.Context, dec model.Representer, tok text.Tokenizer,
 			for i := range in {
 				in[i] = t
 			}
-			logits = append(logits[:0], dec.Step(in)[:vocab]...)
+			next, err := dec.Step(in)
+			if err != nil {
+				return err
+			}
+			logits = append(logits[:0], next[:vocab]...)
 			remember(0)
 		}
 		return nil
@@ -442,7 +448,10 @@ func Contrastive(ctx context.Context, dec model.Representer, tok text.Tokenizer,
 		for i := range in {
 			in[i] = best[min(i, len(best)-1)]
 		}
-		next := dec.Step(in)
+		next, err := dec.Step(in)
+		if err != nil {
+			return out, err
+		}
 		h := dec.Hidden()
 		width := len(h) / k
 		chosen, top := 0, math.Inf(-1)
@@ -473,7 +482,9 @@ func Contrastive(ctx context.Context, dec model.Representer, tok text.Tokenizer,
 		for i := range from {
 			from[i] = chosen
 		}
-		dec.Reorder(from)
+		if err := dec.Reorder(from); err != nil {
+			return out, err
+		}
 	}
 	part, end := held.next(stream.Flush())
 	if out += part; !end {

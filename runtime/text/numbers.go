@@ -52,5 +52,8 @@ func (t *numbers) Piece(token int32) string {
 	return strconv.Itoa(int(token)) + " "
 }
 
+// Frame says that pieces in a row have a blank behind the last number, which Decode leaves out.
+func (t *numbers) Frame() (before, behind string) { return "", " " }
+
 func (t *numbers) Vocab() int     { return t.size }
 func (t *numbers) Digest() string { return t.digest }

@@ -33,6 +33,16 @@ func (t *specials) Special(token int32) bool {
 	return ok && s.Special(token)
 }
 
+// Frame is that of the tokenizer of texts.
+func (t *specials) Frame() (before, behind string) {
+	if f, ok := t.Tokenizer.(interface {
+		Frame() (before, behind string)
+	}); ok {
+		return f.Frame()
+	}
+	return "", ""
+}
+
 func (t *specials) Piece(token int32) string {
 	if i := int(token) - t.Tokenizer.Vocab(); i >= 0 {
 		check(token, t.Vocab())

@@ -1,0 +1,126 @@
+package sample
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/gradsmith/gradsmith/runtime/kernel"
+	"github.com/gradsmith/gradsmith/runtime/model"
+	"github.com/gradsmith/gradsmith/runtime/text"
+)
+
+// Fit is how well a model predicts a text.
+type Fit struct {
+	Tokens  int     `json:"tokens"`
+	Bytes   int     `json:"bytes"`
+	LogProb float64 `json:"log_prob"` // natural logarithm of the text's probability
+}
+
+// BitsPerByte is the mean of −log₂ p a byte of the text, which can be compared between tokenizers. It is 0 for no text.
+func (f Fit) BitsPerByte() float64 {
+	if f.Bytes == 0 {
+		return 0
+	}
+	return 0 - f.LogProb/math.Ln2/float64(f.Bytes)
+}
+
+// Perplexity is exp of the mean of −log p a token. It is 1 for no text.
+func (f Fit) Perplexity() float64 {
+	if f.Tokens == 0 {
+		return 1
+	}
+	return math.Exp(-f.LogProb / float64(f.Tokens))
+}
+
+// Measure tells how well a model predicts s behind a prompt, from the start of a text; an empty prompt stands for a newline. A text
+// that is longer than the model's window is read on with the newer half of what it saw, as in [Generate]. progress, if there is one, is
+// told how many tokens are done.
+func Measure(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt, s string, progress func(tokens int)) (Fit, error) {
+	before, err := promptTokens(tok, prompt)
+	if err != nil {
+		return Fit{}, err
+	}
+	tokens, err := tok.Encode(s)
+	if err != nil {
+		return Fit{}, err
+	}
+	if dec.Batch() != 1 {
+		return Fit{}, fmt.Errorf("sample: Measure reads one text, the decoder is for %d", dec.Batch())
+	}
+	dec.Reset()
+	v, err := newVoice(ctx, dec, before)
+	if err != nil {
+		return Fit{}, err
+	}
+	f := Fit{Bytes: len(s)}
+	row := make([]float32, tok.Vocab())
+	for i, t := range tokens {
+		if err := context.Cause(ctx); err != nil {
+			return f, err
+		}
+		kernel.LogSoftmax(row, v.logits, 1, len(row))
+		p := float64(row[t])
+		if p != p {
+			return f, ErrNotFinite
+		}
+		f.LogProb += p
+		f.Tokens++
+		if progress != nil {
+			progress(f.Tokens)
+		}
+		if i+1 < len(tokens) {
+			if err := v.read(ctx, tokens[i:i+1]); err != nil {
+				return f, err
+			}
+		}
+	}
+	return f, nil
+}
+
+// Embed gives a representation of a text: the mean over its tokens of what the model's logits are made from, at each of
+// them, of length 1 unless it is zero. It begins behind a newline, as in [Generate]; texts that mean alike have a cosine near 1, the more the
+// better the model is.
+func Embed(ctx context.Context, dec model.Representer, tok text.Tokenizer, s string) ([]float32, error) {
+	before, err := promptTokens(tok, "")
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := tok.Encode(s)
+	if err != nil {
+		return nil, err
+	}
+	if dec.Batch() != 1 {
+		return nil, fmt.Errorf("sample: Embed reads one text, the decoder is for %d", dec.Batch())
+	}
+	if len(tokens) == 0 {
+		return nil, errors.New("sample: an empty text has no representation")
+	}
+	dec.Reset()
+	v, err := newVoice(ctx, dec, before)
+	if err != nil {
+		return nil, err
+	}
+	var sum []float64
+	for _, t := range tokens {
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		if err := v.read(ctx, []int32{t}); err != nil {
+			return nil, err
+		}
+		h := dec.Hidden()
+		if sum == nil {
+			sum = make([]float64, len(h))
+		}
+		for i, x := range h {
+			sum[i] += float64(x)
+		}
+	}
+	mean := make([]float32, len(sum))
+	for i, x := range sum {
+		mean[i] = float32(x / float64(len(tokens)))
+	}
+	return unit(mean), nil
+}
