@@ -8,6 +8,7 @@ require (
 )
 
 require (
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 	golang.org/x/sys v0.46.0
 	gonum.org/v1/plot v0.17.0
 )

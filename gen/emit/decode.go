@@ -188,8 +188,8 @@ func (e *emitter) hidden(f *jen.File) {
 	mem := e.decoding.function().mem(x)
 	comment(f, "Hidden gives what the logits of the last step were made from, [batch, %s]: a representation of the text so far. The slice is overwritten by the next step.", strconv.Itoa(x.Shape[1].N))
 	f.Func().Params(jen.Id("d").Op("*").Id("Decoder")).Id("Hidden").Params().Index().Float32().Block(
-		jen.Id("a").Op(":=").Op("&").Id("d").Dot("acts"),
-		jen.Return(mem.Clone().Index(jen.Empty(), jen.Id("d").Dot("batch").Op("*").Add(e.product(x.Shape[1])))))
+		jen.List(jen.Id("a"), jen.Id("batch")).Op(":=").List(jen.Op("&").Id("d").Dot("acts"), jen.Id("d").Dot("batch")),
+		jen.Return(mem.Clone().Index(jen.Empty(), jen.Id("batch").Op("*").Add(e.product(x.Shape[1])))))
 	f.Line()
 }
 
