@@ -43,6 +43,10 @@ With NAME it measures the kernels whose name and size contain it.`,
 			if o.Rounds < 1 {
 				return fmt.Errorf("--rounds %d: give 1 or more", o.Rounds)
 			}
+			if o.JSON { // which is printed at the end
+				work := cli.NewWork(cmd.ErrOrStderr(), "measuring")
+				defer work.End()
+			}
 			return kernelbench.Run(cmd.OutOrStdout(), o)
 		},
 	}

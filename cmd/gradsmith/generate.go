@@ -64,7 +64,10 @@ build (forward pass), grad (with gradients), optimize, plan (with places in memo
 				if dir == "" {
 					dir = filepath.Dir(path)
 				}
-				if err := generate(m, path, dir, overwrite); err != nil {
+				work := cli.NewWork(cmd.ErrOrStderr(), "compiling "+path)
+				err = generate(m, path, dir, overwrite)
+				work.End()
+				if err != nil {
 					return err
 				}
 			}

@@ -40,7 +40,9 @@ that training and decoding take.`,
 				fmt.Fprint(cmd.OutOrStdout(), text)
 				return nil
 			}
+			work := cli.NewWork(cmd.ErrOrStderr(), "compiling "+args[0])
 			r, err := gen.Inspect(m)
+			work.End()
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}

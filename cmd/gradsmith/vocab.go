@@ -40,6 +40,8 @@ The file is text: a quoted string a line, or two tokens to merge.`,
 			var err error
 			in := text.Input{Paths: texts, Match: match, Field: field}
 			of := ofTexts(texts)
+			work := cli.NewWork(cmd.ErrOrStderr(), "reading "+strings.TrimPrefix(of, " of "))
+			defer work.End()
 			switch flags := cmd.Flags(); {
 			case flags.Changed("words"):
 				if words < 2 {
@@ -56,7 +58,7 @@ The file is text: a quoted string a line, or two tokens to merge.`,
 				if bpe > spec.MaxVocabulary {
 					return fmt.Errorf("--bpe %d: a spec takes at most %d tokens", bpe, spec.MaxVocabulary)
 				}
-				data, comment, err = mergeFile(in, of, bpe, least)
+				data, comment, err = mergeFile(in, of, bpe, least, work)
 			default:
 				data, comment, err = characterFile(in, of, least)
 			}
@@ -67,6 +69,7 @@ The file is text: a quoted string a line, or two tokens to merge.`,
 				}
 				return err
 			}
+			work.End()
 			if err := output(cmd, out, data); err != nil {
 				return err
 			}
@@ -146,11 +149,12 @@ func wordFile(in text.Input, of string, size, least int) ([]byte, string, error)
 }
 
 // mergeFile makes a vocabulary file of byte-pair encoding, and its comment.
-func mergeFile(in text.Input, of string, size, least int) ([]byte, string, error) {
+func mergeFile(in text.Input, of string, size, least int, work *cli.Work) ([]byte, string, error) {
 	pieces, err := countPieces(in)
 	if err != nil {
 		return nil, "", err
 	}
+	work.Now("learning merges" + of)
 	merges := pieces.Merges(size, least)
 	comment := fmt.Sprintf("%d tokens%s", 256+len(merges), of)
 	if 256+len(merges) < size {

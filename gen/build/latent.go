@@ -23,6 +23,7 @@ const (
 	LogVarTarget = "latent:logvar"
 	SampleTarget = "latent:z"
 	RowsTarget   = "rowLoss" // −log p(x|z) of each row
+	DimsTarget   = "klDims"  // divergence of each dimension, the mean over the rows
 )
 
 // vectors is the width of what a model of vectors reads and writes.
@@ -110,7 +111,9 @@ func (b *builder) trainAutoencoder() {
 func (b *builder) bound(reconstruction, mean, logvar, weight *graph.Value) {
 	l := b.m.Latent
 	b.Origin = b.at(l.Pos, latentScope)
-	kl := b.Apply(op.GaussianKL, []string{"kl", "klDims"}, graph.Attrs{{Key: "free", Val: l.FreeDimension}, {Key: "free_total", Val: l.FreeTotal}}, mean, logvar)[0]
+	divergences := b.Apply(op.GaussianKL, []string{"kl", "klDims"}, graph.Attrs{{Key: "free", Val: l.FreeDimension}, {Key: "free_total", Val: l.FreeTotal}}, mean, logvar)
+	kl := divergences[0]
+	b.G.Output(divergences[1], DimsTarget)
 	weighted := b.Apply(op.Mul, []string{"weightedKL"}, nil, weight, kl)[0]
 	b.G.Output(b.Apply(op.Add, []string{"loss"}, nil, reconstruction, weighted)[0], "loss")
 }

@@ -135,6 +135,15 @@ func (e *emitter) latent(f *jen.File) {
 		g.Return(upTo(e.output(build.RowsTarget, "m"), jen.Id("b").Dot("Batch")), jen.Nil())
 	})
 	f.Line()
+	comment(f, "Bound gives the two parts of the negative evidence lower bound of b, the batch of the last TrainStep or Loss, in nats a %s: the mean of −log p(x|z), and the divergence of the latent vectors from their prior, all of it, whatever its weight in the loss was.", e.unit())
+	f.Add(self()).Id("Bound").Params(batch()).Params(jen.List(jen.Id("reconstruction"), jen.Id("divergence")).Float64()).Block(
+		jen.For(jen.List(jen.Id("_"), jen.Id("x")).Op(":=").Range().Add(upTo(e.output(build.RowsTarget, "m"), jen.Id("b").Dot("Batch")))).Block(
+			jen.Id("reconstruction").Op("+=").Float64().Call(jen.Id("x")).Op("/").Float64().Call(jen.Id("b").Dot("Batch"))),
+		jen.For(jen.List(jen.Id("_"), jen.Id("x")).Op(":=").Range().Add(upTo(e.output(build.DimsTarget, "m"), jen.Id("latentSize")))).Block(
+			jen.Id("divergence").Op("+=").Float64().Call(jen.Id("x"))),
+		jen.Return(jen.Id("reconstruction"), jen.Id("divergence")),
+	)
+	f.Line()
 	if e.spec.Vectors == nil {
 		return
 	}

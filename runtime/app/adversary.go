@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/cli"
 	"github.com/gradsmith/gradsmith/runtime/metric"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/train"
@@ -59,6 +60,8 @@ near 1. The discriminator's loss and its verdicts are shown beside.`,
 			if err != nil {
 				return err
 			}
+			work := cli.NewWork(cmd.ErrOrStderr(), "judging the vectors")
+			defer work.End()
 			loss, _, err := train.Evaluate(cmd.Context(), m, batches)
 			if err != nil {
 				return err
@@ -69,6 +72,7 @@ near 1. The discriminator's loss and its verdicts are shown beside.`,
 			if set.Labels != nil {
 				kinds = set.Labels[:n]
 			}
+			work.Now("making vectors and comparing them")
 			made, err := m.Generate(n, kinds, seed)
 			if err != nil {
 				return err
@@ -83,6 +87,7 @@ near 1. The discriminator's loss and its verdicts are shown beside.`,
 			}
 			d.Judged(onReal, onMade, a.Info.Adversary)
 			fit := metric.MeasureManifold(made, real, set.Width, neighbours)
+			work.End()
 			out := cmd.OutOrStdout()
 			fmt.Fprintf(out, "%s: %s vectors, of which %s are compared with as many made ones\n", set.Name, thousands(set.Len()), thousands(n))
 			fmt.Fprintf(out, "generator      precision %.3f, coverage %.3f\n", fit.Precision, fit.Coverage)

@@ -52,14 +52,16 @@ func (a *program) newEval() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			windows, end := watch(cmd.ErrOrStderr(), windows)
 			if a.Info.Masking != nil {
 				var learnt *text.Part
 				if last < 1 {
 					learnt = corpus.Train
 				}
-				return a.evalMasked(cmd.Context(), cmd.OutOrStdout(), m.(model.Predictor), windows, learnt)
+				return a.evalMasked(cmd.Context(), cmd.OutOrStdout(), m.(model.Predictor), windows, learnt, end)
 			}
 			loss, tokens, err := train.Evaluate(cmd.Context(), m, windows)
+			end()
 			if err != nil {
 				return err
 			}

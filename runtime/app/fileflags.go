@@ -27,6 +27,7 @@ var fileFlags = fileflag.Table{
 		"out":   fileflag.Output,
 		"best":  fileflag.Output,
 		"log":   fileflag.Output,
+		"plot":  fileflag.Output,
 		"plane": fileflag.Update,
 
 		"match": fileflag.Pattern,

@@ -63,7 +63,7 @@ var elsewhere = map[string][]string{
 var acting = []cli.Rule{
 	{
 		Flags: []string{"temperature", "top-k", "top-p", "min-p", "typical", "repetition-penalty", "frequency-penalty", "presence-penalty", "number",
-			"min-tokens", "no-repeat", "dry", "epsilon", "eta", "xtc", "dynamic-temperature", "mirostat", "best-of", "contrastive", "guidance", "mix", "contrast"},
+			"min-tokens", "no-repeat", "dry", "epsilon", "eta", "xtc", "dynamic-temperature", "mirostat", "best-of", "contrastive", "guidance", "mix", "contrast", "interactive"},
 		Acts: func(fs *pflag.FlagSet) bool { return fs.Lookup("top-k") == nil || cli.Number(fs, "beam", 0) == 0 },
 		Why:  "a beam searches for the likeliest text and draws nothing", Do: "leave out --beam",
 	},
@@ -159,6 +159,11 @@ var acting = []cli.Rule{
 			return out == nil || fs.Lookup("width") == nil || len(out.Value.String()) > 4 && out.Value.String()[len(out.Value.String())-4:] == ".png"
 		},
 		Why: "numbers have no pictures", Do: "write pictures with --out FILE.png",
+	},
+	{
+		Flags: []string{"prompt", "number"},
+		Acts:  func(fs *pflag.FlagSet) bool { return !cli.Given(fs, "interactive") },
+		Why:   "each line that is typed is a prompt of its own", Do: "leave out --interactive",
 	},
 }
 

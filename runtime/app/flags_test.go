@@ -3,6 +3,9 @@ package app
 import (
 	"bytes"
 	"context"
+	"encoding/xml"
+	"io"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -220,4 +223,94 @@ func TestFillsWithText(t *testing.T) {
 		t.Errorf("filled in is\n%s", out.String())
 	}
 	failsOf(t, p, "--top 28: give 1 to 27", "fill", "th[MASK]", "--top", "28")
+}
+
+// What is shown while a model is trained changes nothing of what is learnt, and the picture of the losses is whole.
+func TestWatchedTraining(t *testing.T) {
+	b := newBench(t)
+	args := []string{"train", "--data", "book.txt", "--steps", "90", "--eval-every", "30", "--samples", "0"}
+	b.run(append(args, "--out", "plain.safetensors")...)
+	_, lines := b.run(append(args, "--out", "watched.safetensors", "--sample-every", "40", "--plot", "loss.svg")...)
+	if b.read("plain.safetensors") != b.read("watched.safetensors") {
+		t.Error("a training that shows samples and a picture ends with other bits")
+	}
+	contains(t, "the progress", lines, "--- sample after step 40 ---\n", "--- sample after step 80 ---\n")
+	d := xml.NewDecoder(strings.NewReader(b.read("loss.svg")))
+	curves := 0
+	for {
+		token, err := d.Token()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e, ok := token.(xml.StartElement); ok && e.Name.Local == "polyline" {
+			for _, attr := range e.Attr {
+				if attr.Name.Local == "points" && strings.Contains(attr.Value, "NaN") {
+					t.Errorf("a curve has points that are not numbers: %s", attr.Value)
+				}
+			}
+			curves++
+		}
+	}
+	if curves != 2 {
+		t.Errorf("the picture has %d curves", curves)
+	}
+	b.fails("--plot loss.png: give the name of a .svg file", append(args, "--overwrite", "--plot", "loss.png")...)
+	b.fails("no/loss.svg", append(args, "--overwrite", "--plot", "no/loss.svg")...)
+}
+
+// A curve keeps its form however many points it is given.
+func TestThinned(t *testing.T) {
+	var c thinned
+	for i := range 100000 {
+		c.add(float64(i+1), float64(i+1))
+	}
+	if len(c.x) > 2*curvePoints || len(c.x) < curvePoints/2 {
+		t.Errorf("%d points", len(c.x))
+	}
+	for i, x := range c.x {
+		if d := x - c.y[i]; d < 0 || d > 100 {
+			t.Fatalf("at %v the mean of the values up to there is %v", x, c.y[i])
+		}
+	}
+}
+
+// Each line is a prompt of its own; one that the model cannot read is answered by an error, and the next one goes on.
+func TestConverse(t *testing.T) {
+	b := newBench(t)
+	b.run("train", "--data", "book.txt", "--passes", "20", "--samples", "0")
+	root := newRoot(b.program)
+	var out, errOut bytes.Buffer
+	root.SetArgs([]string{"sample", "--interactive", "--tokens", "12", "--seed", "1"})
+	root.SetIn(strings.NewReader("the cat\nÉ\nthe dog\n"))
+	root.SetOut(&out)
+	root.SetErr(&errOut)
+	if err := root.ExecuteContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(out.String(), "the cat") || !strings.Contains(out.String(), "\nthe dog") || !strings.Contains(errOut.String(), `the character "É"`) {
+		t.Errorf("%q, %q", out.String(), errOut.String())
+	}
+}
+
+// A loss that says nothing, or too much, is printed in few digits.
+func TestPerplexity(t *testing.T) {
+	for nats, want := range map[float64]string{0: "1.000", 2: "7.389", 20: "4.85e+08", 709: "8.22e+307", 1e6: "beyond 1e308"} {
+		if got := perplexity(nats); got != want {
+			t.Errorf("the perplexity of %v nats is %s, want %s", nats, got, want)
+		}
+	}
+}
+
+// A training that was done already says so, and what its model loses, not 0.
+func TestDoneAlready(t *testing.T) {
+	b := newBench(t)
+	out, _ := b.run("train", "--data", "book.txt", "--steps", "60", "--samples", "0")
+	want := regexp.MustCompile(`validation  .*`).FindString(out)
+	out, lines := b.run("train", "--resume", "--samples", "0")
+	if got := regexp.MustCompile(`validation  .*`).FindString(out); got != want || strings.Contains(out+lines, "loss 0.0000") || strings.Contains(out, "training  ") {
+		t.Errorf("a training that was done prints %q and %q, not %q", out, lines, want)
+	}
 }

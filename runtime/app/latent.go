@@ -73,7 +73,7 @@ A model that does not use its latent vector at all is warned of.`,
 			}
 			found := evaluation{Report: r, Collapsed: r.Collapsed()}
 			if a.Info.Vector == nil {
-				if found.Tokens, found.Sentences, err = a.accuracy(cmd.Context(), m, batches); err != nil {
+				if found.Tokens, found.Sentences, err = a.accuracy(cmd.Context(), m, batches, count, cmd.ErrOrStderr()); err != nil {
 					return err
 				}
 			}

@@ -30,8 +30,8 @@ func (r *restored) add(logP float64, right bool) {
 }
 
 // evalMasked prints how well a model restores the masked tokens of windows, beside the unigrams and bigrams of the text
-// that it learnt, if there is one.
-func (a *program) evalMasked(ctx context.Context, out io.Writer, m model.Predictor, windows train.Windows, learnt *text.Part) error {
+// that it learnt, if there is one. read is called when all windows have been read.
+func (a *program) evalMasked(ctx context.Context, out io.Writer, m model.Predictor, windows train.Windows, learnt *text.Part, read func()) error {
 	counts, err := a.count(learnt)
 	if err != nil {
 		return err
@@ -66,6 +66,7 @@ func (a *program) evalMasked(ctx context.Context, out io.Writer, m model.Predict
 			bigram.add(counts.Bigram(before, t), two == t)
 		}
 	}
+	read()
 	if ours.tokens == 0 {
 		return errors.New("the text to evaluate on has no token to restore: it is too short")
 	}

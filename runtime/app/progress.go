@@ -27,8 +27,9 @@ type progress struct {
 	aside   time.Duration // spent in validations
 	unit    string        // what is counted: "token"
 	tokens  int
-	loss    float64    // mean that forgets
-	duel    model.Duel // of a pair of networks, the same
+	loss    float64      // mean that forgets
+	duel    model.Duel   // of a pair of networks, the same
+	bound   *train.Bound // of an autoencoder, the same
 	started bool
 	shown   time.Time // when the last line or the bar was drawn
 }
@@ -58,6 +59,10 @@ func (p *progress) Step(s train.Progress) {
 		if s.Duel != nil {
 			p.duel = *s.Duel
 		}
+		if s.Bound != nil {
+			b := *s.Bound
+			p.bound = &b
+		}
 		p.bar = cli.NewLine(p.w, s.Total-p.first)
 	} else {
 		// The first step is not in the speed: it makes the memory.
@@ -67,6 +72,10 @@ func (p *progress) Step(s train.Progress) {
 		if s.Duel != nil {
 			p.duel.Discriminator += (s.Duel.Discriminator - p.duel.Discriminator) * share
 			p.duel.Accuracy += (s.Duel.Accuracy - p.duel.Accuracy) * share
+		}
+		if s.Bound != nil {
+			p.bound.Reconstruction += (s.Bound.Reconstruction - p.bound.Reconstruction) * share
+			p.bound.Divergence += (s.Bound.Divergence - p.bound.Divergence) * share
 		}
 	}
 	if p.bar != nil {
@@ -109,9 +118,18 @@ func (p *progress) losses() []cli.Part {
 		return nil
 	}
 	if !p.pair || p.duel == (model.Duel{}) { // a generator of text learns alone at first
-		return []cli.Part{{Text: fmt.Sprintf("loss %.4f", p.loss)}}
+		parts := []cli.Part{{Text: fmt.Sprintf("loss %.4f", p.loss)}}
+		if p.bound != nil {
+			parts = append(parts, cli.Part{Text: apart(p.bound), Rank: 2})
+		}
+		return parts
 	}
 	return []cli.Part{{Text: fmt.Sprintf("generator %.4f", p.loss), Rank: 1}, {Text: fmt.Sprintf("discriminator %.4f, %.1f %% right", p.duel.Discriminator, 100*p.duel.Accuracy), Rank: 2}}
+}
+
+// apart are the two parts of the loss of an autoencoder.
+func apart(b *train.Bound) string {
+	return fmt.Sprintf("reconstruction %.4f, divergence %.4f", b.Reconstruction, b.Divergence)
 }
 
 func (p *progress) Evaluated(e train.Evaluation) {
@@ -121,7 +139,11 @@ func (p *progress) Evaluated(e train.Evaluation) {
 		mark = "  best"
 	}
 	parts := append([]cli.Part{{Text: fmt.Sprintf("step %s/%s  pass %d", thousands(e.Step), thousands(e.Total), e.Pass)}}, p.losses()...)
-	parts = append(parts, cli.Part{Text: fmt.Sprintf("validation %.4f%s", e.Loss, mark)})
+	validation := fmt.Sprintf("validation %.4f", e.Loss)
+	if e.Bound != nil {
+		validation += " (" + apart(e.Bound) + ")"
+	}
+	parts = append(parts, cli.Part{Text: validation + mark})
 	p.print("%s", cli.Fit(parts, math.MaxInt))
 }
 

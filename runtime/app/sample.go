@@ -1,10 +1,12 @@
 package app
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -30,6 +32,7 @@ type sampleFlags struct {
 
 func (a *program) newSample() *cobra.Command {
 	var f sampleFlags
+	talk := false
 	cmd := &cobra.Command{
 		Use:   "sample",
 		Short: "Write text",
@@ -53,13 +56,16 @@ else. With --tokens it always ends in time.
 			if err != nil {
 				return err
 			}
-			a.warnBlank(cmd.ErrOrStderr(), f.prompt, "at the end of the prompt")
-			m := lm.(model.Writer)
-			out := cmd.OutOrStdout()
 			steering, err := a.steering(&f.steeringFlags)
 			if err != nil {
 				return err
 			}
+			if talk {
+				return a.converse(cmd, lm.(model.Writer), f, steering)
+			}
+			a.warnBlank(cmd.ErrOrStderr(), f.prompt, "at the end of the prompt")
+			m := lm.(model.Writer)
+			out := cmd.OutOrStdout()
 			for i := range f.number {
 				if f.number > 1 {
 					fmt.Fprintf(out, "--- sample %d ---\n", i+1)
@@ -90,8 +96,47 @@ else. With --tokens it always ends in time.
 	fs.IntVar(&f.number, "number", 1, "samples to write")
 	fs.IntVar(&f.beam, "beam", 0, "search for the likeliest text with a beam of this `WIDTH` in place of drawing")
 	f.steeringFlags.add(fs)
+	fs.BoolVarP(&talk, "interactive", "i", false, "go on with each line that is typed")
 	fs.StringVar(&f.model, "model", a.checkpointPath(), "checkpoint `FILE`")
 	return cmd
+}
+
+// shown are the flags of a sample that a training shows.
+func (a *program) shown(seed uint64, tokens int) sampleFlags {
+	return sampleFlags{prompt: a.Prompt, tokens: tokens, temperature: 0.8, topP: 1, typical: 1, repetition: 1, steeringFlags: noSteering(), seed: seed, seeded: true}
+}
+
+// converse goes on with each line that is typed, or read from the standard input.
+func (a *program) converse(cmd *cobra.Command, m model.Writer, f sampleFlags, steering []sample.Option) error {
+	mark := ""
+	if in, ok := cmd.InOrStdin().(*os.File); ok && cli.TerminalWidth(in) > 0 {
+		fmt.Fprintln(cmd.ErrOrStderr(), "Type the beginning of a text to have it continued; Ctrl-D ends.")
+		mark = "> "
+	}
+	in := bufio.NewScanner(cmd.InOrStdin())
+	in.Buffer(nil, 1<<20)
+	for i := uint64(0); ; i++ {
+		fmt.Fprint(cmd.ErrOrStderr(), mark)
+		if !in.Scan() {
+			break
+		}
+		g := f
+		g.prompt, g.seed = in.Text(), f.seed+i
+		a.warnBlank(cmd.ErrOrStderr(), g.prompt, "at the end of the line")
+		switch err := a.write(cmd.Context(), cmd.OutOrStdout(), m, g, steering); {
+		case cmd.Context().Err() != nil:
+			return err
+		case err != nil: // of this line, such as a character that the model does not know
+			fmt.Fprintf(cmd.ErrOrStderr(), "%s: %v\n", a.Info.Name, err)
+		}
+	}
+	if mark != "" {
+		fmt.Fprintln(cmd.ErrOrStderr())
+	}
+	if err := in.Err(); err != nil {
+		return fmt.Errorf("standard input: %w", err)
+	}
+	return nil
 }
 
 // write prints the prompt and what the model makes of it.

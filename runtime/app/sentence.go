@@ -348,9 +348,11 @@ on the standard error; the others are encoded all the same, and the exit status 
 
 // accuracy tells how much of the sentences the decoder writes again from the means: the share of tokens that stand in their place, the
 // end of a sentence included, and the share of sentences that are the same.
-func (a *program) accuracy(ctx context.Context, m model.Autoencoder, data latent.Batches) (tokens, same float64, err error) {
+func (a *program) accuracy(ctx context.Context, m model.Autoencoder, data latent.Batches, count int, errOut io.Writer) (tokens, same float64, err error) {
 	var b model.Batch
 	right, all, exact, rows := 0, 0, 0, 0
+	bar := cli.NewCounter(errOut, count, "sentences written again")
+	defer bar.End()
 	data.Rewind()
 	for data.Next(&b) {
 		mean, _, err := m.Posterior(&b)
@@ -376,6 +378,7 @@ func (a *program) accuracy(ctx context.Context, m model.Autoencoder, data latent
 			if rows++; wrong == 0 {
 				exact++
 			}
+			bar.Set(rows)
 		}
 	}
 	return float64(right) / float64(max(all, 1)), float64(exact) / float64(max(rows, 1)), nil

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/gradsmith/gradsmith/runtime/cli"
 	"github.com/gradsmith/gradsmith/runtime/files"
 	"github.com/gradsmith/gradsmith/runtime/metric"
 	"github.com/gradsmith/gradsmith/runtime/model"
@@ -92,7 +93,9 @@ func (a *program) evalLines(cmd *cobra.Command, f *evalLinesFlags) error {
 	if err != nil {
 		return err
 	}
-	loss, tokens, err := train.Evaluate(cmd.Context(), m, batches)
+	watching, end := watch(cmd.ErrOrStderr(), batches)
+	loss, tokens, err := train.Evaluate(cmd.Context(), m, watching)
+	end()
 	if err != nil {
 		return err
 	}
@@ -111,11 +114,14 @@ func (a *program) evalLines(cmd *cobra.Command, f *evalLinesFlags) error {
 		if err := cmd.Context().Err(); err != nil {
 			return err
 		}
+		work := cli.NewWork(cmd.ErrOrStderr(), fmt.Sprintf("writing lines at temperature %v and comparing them", t))
 		made, err := policy.Sample(cmd.Context(), m, f.samples, t, f.seed)
 		if err != nil {
+			work.End()
 			return err
 		}
 		good, alike, err := overlap(made, all, made)
+		work.End()
 		if err != nil {
 			return err
 		}
@@ -129,7 +135,9 @@ func (a *program) evalLines(cmd *cobra.Command, f *evalLinesFlags) error {
 		fmt.Fprintf(out, "%-16s %s  %s  %9.3f %5.1f %%\n", fmt.Sprintf("temperature %v", t), shares(good, 6), shares(alike, 11), d.Fake, 100*d.Accuracy)
 		c.Points = append(c.Points, point{X: good[4], Y: alike[4], Label: fmt.Sprint(t)})
 	}
+	work := cli.NewWork(cmd.ErrOrStderr(), "comparing the lines of the file")
 	good, alike, err := overlap(all[:len(all)/2], all[len(all)/2:], real)
+	work.End()
 	if err != nil {
 		return err
 	}

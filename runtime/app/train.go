@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,7 +38,8 @@ type trainFlags struct {
 	seed                 uint64
 	evalEvery, saveEvery int
 	maxTime              time.Duration
-	samples              int
+	samples, sampleEvery int
+	plot                 string
 	sampling             train.Sampling
 	verbose              bool
 }
@@ -148,8 +150,12 @@ Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
 		fs.StringVar(&f.best, "best", "", "`FILE` for the parameters with the lowest validation loss")
 	}
 	fs.StringVar(&f.log, "log", "", "`FILE` for a line of JSON a step and a validation")
+	fs.StringVar(&f.plot, "plot", "", "`FILE`.svg for a picture of the losses, drawn anew at each validation")
 	if a.writes() {
 		fs.IntVar(&f.samples, "samples", 1, "samples to print at the end")
+	}
+	if a.glances() {
+		fs.IntVar(&f.sampleEvery, "sample-every", 0, "steps between samples while the training runs, 0 for none")
 	}
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "more lines: each checkpoint that is written, memory at the end")
 	return cmd
@@ -190,6 +196,14 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 	if err := f.checkOutputs(); err != nil {
 		return err
 	}
+	if f.plot != "" {
+		if !strings.HasSuffix(f.plot, ".svg") {
+			return fmt.Errorf("--plot %s: give the name of a .svg file", f.plot)
+		}
+		if err := checkpoint.Writable(f.plot); err != nil {
+			return err
+		}
+	}
 	data, err := a.material(cmd, f)
 	if err != nil {
 		return err
@@ -221,8 +235,19 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 		log = train.NewLogFile(f.log, show.Warn)
 		o.Reporter = train.Reporters(show, log)
 	}
+	if f.sampleEvery > 0 {
+		o.Reporter = train.Reporters(o.Reporter, &glimpses{ctx: ctx, a: a, m: m, every: f.sampleEvery, samples: a.shown(1, 200), show: show})
+	}
+	var picture *curves
+	if f.plot != "" {
+		picture = newCurves(f.plot, a.Info, show.Warn)
+		o.Reporter = train.Reporters(o.Reporter, picture)
+	}
 	result, err := train.Run(ctx, m, data.Data, o)
 	show.end()
+	if picture != nil {
+		picture.draw()
+	}
 	incomplete := error(nil)
 	if log != nil {
 		incomplete = log.Close()
@@ -324,7 +349,7 @@ func (a *program) checkTrain(f *trainFlags) error {
 		value, low int
 		high       int // 0 is no bound
 	}{
-		{"passes", f.passes, 0, 0}, {"steps", f.steps, 0, 0}, {"eval-every", f.evalEvery, 0, 0}, {"save-every", f.saveEvery, 0, 0}, {"samples", f.samples, 0, 0},
+		{"sample-every", f.sampleEvery, 0, 0}, {"passes", f.passes, 0, 0}, {"steps", f.steps, 0, 0}, {"eval-every", f.evalEvery, 0, 0}, {"save-every", f.saveEvery, 0, 0}, {"samples", f.samples, 0, 0},
 		{"batch", f.batch, 1, a.Info.Batch}, {"window", f.window, 1, max(1, a.Info.Steps)},
 	} {
 		if x.value < x.low {
@@ -387,7 +412,7 @@ func (a *program) report(ctx context.Context, out io.Writer, m model.LanguageMod
 	}
 	for i := range f.samples {
 		fmt.Fprintf(out, "\n--- sample %d ---\n", i+1)
-		if err := a.write(ctx, out, m.(model.Writer), sampleFlags{prompt: a.Prompt, tokens: 400, temperature: 0.8, topP: 1, typical: 1, repetition: 1, steeringFlags: noSteering(), seed: uint64(i + 1), seeded: true}, nil); err != nil {
+		if err := a.write(ctx, out, m.(model.Writer), a.shown(uint64(i+1), 400), nil); err != nil {
 			return err
 		}
 	}

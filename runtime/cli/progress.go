@@ -107,9 +107,7 @@ func (l *Line) Show(done int, parts ...Part) {
 	width := TerminalWidth(l.w) - 1 // the last column makes some terminals begin a new line
 	text := Fit(parts, width-barWidth)
 	if width-barWidth < needs(parts) { // text alone
-		l.Clear()
-		fmt.Fprint(l.w, Fit(parts, width))
-		l.shown = true
+		l.Say(parts...)
 		return
 	}
 	if l.bar == nil {
@@ -121,6 +119,16 @@ func (l *Line) Show(done int, parts ...Part) {
 	l.shown = true
 	l.bar.Describe(text)
 	l.bar.Set(done)
+}
+
+// Say draws the parts alone, of work of which nobody knows how far it is.
+func (l *Line) Say(parts ...Part) {
+	if l == nil {
+		return
+	}
+	l.Clear()
+	fmt.Fprint(l.w, Fit(parts, TerminalWidth(l.w)-1))
+	l.shown = true
 }
 
 // Clear takes the line away, so that something else can be printed there; the next Show draws it again.

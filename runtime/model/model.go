@@ -277,6 +277,14 @@ type Autoencoder interface {
 	Reconstruction(b *Batch, z []float32) ([]float32, error)
 }
 
+// Parted is an autoencoder that tells the parts of its loss.
+type Parted interface {
+	Autoencoder
+	// Bound gives the two parts of the negative evidence lower bound of b, the batch of the last TrainStep or Loss, in nats a
+	// row: the mean of −log p(x|z), and the divergence of the latent vectors from their prior, all of it.
+	Bound(b *Batch) (reconstruction, divergence float64)
+}
+
 // LeadingEncoder is an autoencoder whose encoder can be updated alone, so that it does not lag behind its decoder.
 type LeadingEncoder interface {
 	Autoencoder

@@ -96,4 +96,9 @@ func Latent(t *testing.T, make func(seed uint64) Model) {
 		bound += float64(l) / float64(rows)
 	}
 	near("the loss", must(m.Loss(b)), bound)
+	if p, ok := m.(model.Parted); ok {
+		loss := must(m.Loss(b))
+		reconstruction, divergence := p.Bound(b)
+		near("the sum of its parts", reconstruction+divergence, loss)
+	}
 }

@@ -34,6 +34,20 @@ type logStep struct {
 	Tokens  int     `json:"tokens"`
 	Encoder int     `json:"encoder_updates,omitempty"` // alone, before the step
 	*logDuel
+	*logBound
+}
+
+// logBound is what an autoencoder has besides.
+type logBound struct {
+	Reconstruction float64 `json:"reconstruction"`
+	Divergence     float64 `json:"divergence"`
+}
+
+func partsOf(b *Bound) *logBound {
+	if b == nil {
+		return nil
+	}
+	return &logBound{b.Reconstruction, b.Divergence}
 }
 
 // logDuel is what a pair of adversarial networks has besides: the loss of a step is the generator's.
@@ -49,6 +63,7 @@ type logValidation struct {
 	Seconds    float64 `json:"seconds"`
 	Validation float64 `json:"validation"`
 	Best       bool    `json:"best"`
+	*logBound
 }
 
 func (l *Log) line(v any) {
@@ -73,12 +88,13 @@ func (l *Log) Step(p Progress) {
 	if d := p.Duel; d != nil {
 		s.logDuel = &logDuel{d.Discriminator, d.Accuracy, d.Real, d.Fake}
 	}
+	s.logBound = partsOf(p.Bound)
 	l.line(s)
 }
 
 // Evaluated writes a line.
 func (l *Log) Evaluated(e Evaluation) {
-	l.line(logValidation{e.Step, l.seconds(), e.Loss, e.Best})
+	l.line(logValidation{e.Step, l.seconds(), e.Loss, e.Best, partsOf(e.Bound)})
 }
 
 // Saved does nothing.

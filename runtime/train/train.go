@@ -73,6 +73,7 @@ type Progress struct {
 	TokensPerStep int         // in a full window
 	Encoder       int         // updates that the encoder had alone before this step
 	Duel          *model.Duel // how the step of a pair of adversarial networks went; nil for others
+	Bound         *Bound      // the parts of an autoencoder's loss; nil for others
 }
 
 // Evaluation is the result of a validation.
@@ -80,6 +81,7 @@ type Evaluation struct {
 	Step, Total int
 	Pass        int
 	Loss        float64 // nats a token, or what the model's unit is
+	Bound       *Bound  // its parts, of an autoencoder; nil for others
 	Best        bool    // lower than all before
 	Took        time.Duration
 }
@@ -160,6 +162,7 @@ func parsePosition(m map[string]string, digest string) (p position, err error) {
 func Run(ctx context.Context, m model.LanguageModel, d Data, o Options) (Result, error) {
 	r := &runner{m: m, info: m.Info(), d: d, o: o, at: position{best: math.Inf(1)}, start: time.Now()}
 	r.guess = r.info.Guess()
+	r.bounds = newBounds(m)
 	if r.o.Reporter == nil {
 		r.o.Reporter = silent{}
 	}
@@ -221,6 +224,7 @@ type runner struct {
 	warned bool
 	duel   *duel         // of a pair of adversarial networks; nil for others
 	first  *encoderFirst // of an autoencoder whose encoder is updated alone; nil for others
+	bounds *bounds       // of an autoencoder; nil for others
 	recent [100]float64
 	count  int
 	result Result
@@ -327,6 +331,7 @@ func (r *runner) loop(ctx context.Context) error {
 		if r.duel != nil {
 			p.Duel = r.duel.of()
 		}
+		p.Bound = r.bounds.step(&r.batch)
 		if r.first != nil {
 			p.Encoder = r.first.last
 		}
@@ -343,6 +348,11 @@ func (r *runner) loop(ctx context.Context) error {
 		due := endOfPass
 		if r.o.EvalEvery > 0 {
 			due = r.step%r.o.EvalEvery == 0
+		}
+		if endOfPass || due {
+			if w := r.bounds.collapsed(r.step); w != "" {
+				r.o.Reporter.Warn(w)
+			}
 		}
 		validated = false
 		if r.step == r.total {
@@ -443,7 +453,8 @@ func (r *runner) validate(ctx context.Context) error {
 		r.state = make([]float32, len(state))
 	}
 	copy(r.state, state)
-	loss, _, err := evaluate(ctx, r.m, r.info, r.d.Validation, &r.eval)
+	parts := boundOf{bounds: r.bounds}
+	loss, rows, err := evaluate(ctx, r.m, r.info, r.d.Validation, &r.eval, parts.add)
 	copy(state, r.state)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -462,7 +473,7 @@ func (r *runner) validate(ctx context.Context) error {
 		r.warned = true
 		r.o.Reporter.Warn(fmt.Sprintf("the validation loss is %.4g, guessing gives %.4g: the training goes astray; lower the optimizer's rate, or clip the gradient's norm", loss, r.guess))
 	}
-	r.o.Reporter.Evaluated(Evaluation{Step: r.step, Total: r.total, Pass: r.at.pass + 1, Loss: loss, Best: best, Took: time.Since(start)})
+	r.o.Reporter.Evaluated(Evaluation{Step: r.step, Total: r.total, Pass: r.at.pass + 1, Loss: loss, Bound: parts.mean(rows), Best: best, Took: time.Since(start)})
 	if best && r.o.Best != "" {
 		r.unsaved, r.unsavedStep = nil, 0
 		if err := checkpoint.SaveWeights(r.o.Best, r.m); err != nil {
@@ -521,10 +532,11 @@ func fileExists(path string) bool {
 // text.
 func Evaluate(ctx context.Context, m model.LanguageModel, s Windows) (loss float64, tokens int, err error) {
 	var b model.Batch
-	return evaluate(ctx, m, m.Info(), s, &b)
+	return evaluate(ctx, m, m.Info(), s, &b, func(*model.Batch, int) {})
 }
 
-func evaluate(ctx context.Context, m model.LanguageModel, info *model.Info, s Windows, b *model.Batch) (float64, int, error) {
+// evaluate calls each after the loss of each batch, with the number of its units.
+func evaluate(ctx context.Context, m model.LanguageModel, info *model.Info, s Windows, b *model.Batch, each func(b *model.Batch, n int)) (float64, int, error) {
 	s.Rewind()
 	sum, count := 0.0, 0
 	for s.Next(b) {
@@ -541,6 +553,7 @@ func evaluate(ctx context.Context, m model.LanguageModel, info *model.Info, s Wi
 		}
 		sum += float64(loss * float64(n)) // the conversion keeps product and sum apart on every machine
 		count += n
+		each(b, n)
 	}
 	if count == 0 {
 		return 0, 0, errors.New("the text to evaluate on has no token to predict: it needs at least two")
