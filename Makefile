@@ -7,6 +7,8 @@ VALID      ?=
 TEST       ?=
 ORACLE     ?=
 FUZZTIME   ?= 10s
+RANDOM     ?= 20000
+SEED       ?= 0
 BENCHFLAGS ?=
 GOLDEN     ?=
 TESTFLAGS  ?=
@@ -19,7 +21,7 @@ PUBLISHED = qwen3 llama3 gemma3
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help constrain demo gpt2 plain sentences oracle test generate check bench fuzz exhaustive race tokenizers format vet staticcheck verify fresh cross levels
+.PHONY: help constrain demo gpt2 plain sentences oracle test random generate check bench fuzz exhaustive race tokenizers format vet staticcheck verify fresh cross levels
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -89,6 +91,9 @@ tokenizers: ## hold tokenizers to those of three published models, by npm's pack
 race: ## run every test under the race detector, package by package; needs a C compiler
 	@set -e; for pkg in $$($(GO) list ./...); do CGO_ENABLED=1 $(GO) test -race $$pkg; done
 
+random: ## generate and type-check RANDOM=20000 random specs, compile and run every twentieth; SEED is that of the first
+	$(GO) test ./gen -run TestRandom -count 1 -timeout 0 -v -args -random.checked $(RANDOM) -random.compiled $$(($(RANDOM)/20)) -random.from $(SEED)
+
 check: format vet staticcheck verify fresh cross levels ## what CI checks besides the tests
 
 fuzz: ## run every fuzz target for FUZZTIME, 10s unless told
@@ -128,6 +133,8 @@ cross:
 	GOOS=linux GOARCH=arm64 $(GO) build ./...
 	GOOS=js GOARCH=wasm $(GO) build ./...
 	GOOS=windows GOARCH=amd64 $(GO) build ./...
+	GOOS=linux GOARCH=386 $(GO) vet ./runtime/... ./generated/... ./gen/cases/...
+	GOOS=linux GOARCH=arm $(GO) vet ./runtime/... ./generated/... ./gen/cases/...
 	$(GO) build -tags purego ./...
 
 # The same tests without assembly and with each level of it that the machine has. The level is read before the tests

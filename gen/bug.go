@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -43,16 +44,23 @@ func (b *Bug) Error() string {
 
 // trace lists the innermost places in this module of a stack's text, those of the machinery of faults left out.
 func trace(stack []byte) []string {
-	const module, most = "/gradsmith/", 4
+	const module, most = "github.com/gradsmith/gradsmith/", 4
 	var places []string
+	dir := "" // of the function whose place is on the next line
 	for s := bufio.NewScanner(bytes.NewReader(stack)); s.Scan() && len(places) < most; {
-		line, ok := strings.CutPrefix(s.Text(), "\t")
-		line, _, _ = strings.Cut(line, " +0x")
-		at := strings.LastIndex(line, module+"gen/")
-		if !ok || at < 0 || strings.Contains(line, "gen/graph/fault.go") {
+		line, place := strings.CutPrefix(s.Text(), "\t")
+		if !place {
+			if dir = ""; strings.HasPrefix(line, module) {
+				slash := strings.LastIndex(line[:strings.IndexAny(line+"(", "(")], "/")
+				pkg, _, _ := strings.Cut(line[slash+1:], ".")
+				dir = line[len(module):slash+1] + pkg
+			}
 			continue
 		}
-		places = append(places, line[at+len(module):])
+		line, _, _ = strings.Cut(filepath.Base(line), " ")
+		if dir != "" && !strings.HasPrefix(line, "fault.go:") {
+			places = append(places, dir+"/"+line)
+		}
 	}
 	return places
 }

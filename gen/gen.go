@@ -102,9 +102,12 @@ func compile(m *spec.Model, until string, then func(*compilation) error) (err er
 }
 
 // Generate compiles m to the files of a Go package. An error is a *build.Conflict, which names what in the spec to change, or a *Bug.
-func Generate(m *spec.Model) (files []File, err error) {
+func Generate(m *spec.Model) (files []File, err error) { return generate(m, false) }
+
+// generate is Generate, of code that poisons memory where tests ask for it.
+func generate(m *spec.Model, poison bool) (files []File, err error) {
 	err = compile(m, "", func(c *compilation) error {
-		files, err = emit.Package(emit.Input{Model: c.model, Plans: c.plans, Report: c.report(), Generator: Version})
+		files, err = emit.Package(emit.Input{Model: c.model, Plans: c.plans, Report: c.report(), Generator: Version, Poison: poison})
 		for i := range files {
 			seal(&files[i])
 		}

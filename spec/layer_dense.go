@@ -116,6 +116,9 @@ func (c *layers) dense(v *value, base LayerBase, in int, logits bool) Layer {
 	if own.given || c.init.given || c.transformers {
 		uniform = Init{Pos: v.Pos, Scheme: "zeros"}
 	}
+	if sn := set.key("spectral_norm"); d.Spectral && d.Init.Scheme == "zeros" {
+		c.errorf(sn.Pos, "dense.spectral_norm: the matrix starts at 0 (line %d), and nothing is divided by the largest singular value of that; let it start otherwise, as with `init: xavier_uniform`", d.Init.Pos.Line)
+	}
 	d.BiasInit = c.initial(bias, uniform)
 	if bias.given && !bias.bad && !d.Bias && !set.key("bias").bad {
 		c.errorf(bias.Pos, "dense.init_bias: the layer has no bias")

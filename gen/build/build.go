@@ -362,6 +362,14 @@ func (m *Model) stacks() [][]spec.Layer {
 
 func (b *builder) vocab() graph.Dim { return b.named("vocab", b.m.Vocab(), "number of tokens") }
 
+// tokensRead is the number of tokens that the first layer of a stack tells apart: those of a source, for what reads one.
+func (b *builder) tokensRead() graph.Dim {
+	if b.steps.Same(sourceSteps) && b.m.EncoderDecoder() {
+		return b.named("sourceVocab", b.m.Source.Tokenizer.Vocab, "number of tokens of the source")
+	}
+	return b.vocab()
+}
+
 // sized is a size of a layer, which generated code has a constant for: "units" of the layer lstm.
 func (b *builder) sized(layer, what string, n int, comment string) graph.Dim {
 	return b.named(layer+"."+what, n, comment)

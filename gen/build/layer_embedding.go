@@ -14,10 +14,7 @@ func init() {
 func (b *builder) embedding(l *spec.Embedding, x *graph.Value, _ bool) *graph.Value {
 	table := b.tables[l.Tie]
 	if l.Tie == "" {
-		n := b.vocab()
-		if b.steps.Same(sourceSteps) && b.m.EncoderDecoder() {
-			n = b.named("sourceVocab", b.m.Source.Tokenizer.Vocab, "number of tokens of the source")
-		}
+		n := b.tokensRead()
 		table = b.param(l.Name, "table", graph.Shape{n, b.width(l, "size", "width of the embedding")}, 0, 0, l.Name, matrix(l.Init, n.N, l.Width))
 	} else if table == nil { // a decoder's graph does not have the encoder's layers
 		table = b.param(l.Tie, "table", graph.Shape{b.vocab(), b.width(l, "size", "width of the embedding")}, 0, 0, l.Tie, Init{})

@@ -212,18 +212,7 @@ func (f *function) mem(v *graph.Value) *jen.Statement {
 		}
 		return f.input(v)
 	case plan.Buffer:
-		f.used["a"] = f.used["a"] || f.shared == nil || w.home[v] == f.shared.layer
-		w.read[v] = true
-		home := w.home[v]
-		switch {
-		case f.shared == nil && home == "":
-			return jen.Id("a").Dot(w.fields[v])
-		case f.shared == nil:
-			return jen.Id("a").Dot(w.homeField(home)).Dot(w.fields[v])
-		case home == f.shared.layer:
-			return jen.Id("a").Dot(w.fields[v])
-		}
-		return f.shared.argument(v)
+		return f.buffer(v)
 	case plan.Element: // outside of its loop: the last one
 		n := pl.Loop
 		stack := v.Def.Outs[givenAs(v)]
@@ -416,7 +405,40 @@ func (f *function) nodes(nodes []*graph.Node) {
 			f.node(n)
 		}
 		f.assign(n)
+		f.spoil(n)
 	}
+}
+
+// spoil fills the buffers whose life ends with n with what is no number, where that is asked for.
+func (f *function) spoil(n *graph.Node) {
+	if !f.w.e.Poison {
+		return
+	}
+	for _, pl := range f.w.plan.Dead(n) {
+		for _, v := range pl.Values() {
+			if f.w.fields[v] != "" {
+				f.add(f.w.e.poison(f.buffer(v)))
+				break
+			}
+		}
+	}
+}
+
+// buffer is the field of the struct of buffers with the memory of v.
+func (f *function) buffer(v *graph.Value) *jen.Statement {
+	w := f.w
+	f.used["a"] = f.used["a"] || f.shared == nil || w.home[v] == f.shared.layer
+	w.read[v] = true
+	home := w.home[v]
+	switch {
+	case f.shared == nil && home == "":
+		return jen.Id("a").Dot(w.fields[v])
+	case f.shared == nil:
+		return jen.Id("a").Dot(w.homeField(home)).Dot(w.fields[v])
+	case home == f.shared.layer:
+		return jen.Id("a").Dot(w.fields[v])
+	}
+	return f.shared.argument(v)
 }
 
 // assign copies outputs of the graph to where they go.
@@ -470,7 +492,7 @@ func (f *function) node(n *graph.Node) {
 		}
 	}
 	// The formula comes after the calls, which bind names, but stands above them.
-	text := n.Op.Formula(n, f.nameOf)
+	text := f.formula(n)
 	if s := n.Outs[0].Shape; len(s) > 0 {
 		if f.shared != nil {
 			s = f.shared.shape(s)
@@ -487,6 +509,32 @@ func (f *function) node(n *graph.Node) {
 	top.out = top.out[:mark]
 	f.comment(text)
 	f.add(append(declared, stmts...)...)
+}
+
+// formula is what n computes, in the notation of the field. A sum with what stands in a gradient already is written as what it is.
+func (f *function) formula(n *graph.Node) string {
+	if n.Op != op.MatMul && n.Op != op.ScatterAdd || !n.Attrs.Bool("acc") || n.Attrs.Str("act") != "" || !f.w.plan.Same(n.Outs[0], n.Args[2]) || !f.gradient(n.Outs[0]) {
+		return n.Op.Formula(n, f.nameOf)
+	}
+	added := *n
+	added.Attrs = n.Attrs.Set("acc", false)
+	added.Args = append(n.Args[:2:2], n.Args[3:]...)
+	text := n.Op.Formula(&added, func(v *graph.Value) string {
+		if v == n.Outs[0] {
+			return local(v.Base)
+		}
+		return f.nameOf(v)
+	})
+	return strings.Replace(text, " = ", " += ", 1)
+}
+
+// gradient reports whether v is, or is an element of, the gradient of a parameter where that goes.
+func (f *function) gradient(v *graph.Value) bool {
+	pl := f.w.plan.Of(v)
+	for pl.Kind == plan.Element {
+		pl = pl.Of.Find()
+	}
+	return pl.Kind == plan.Outside && pl.Target != nil && pl.Target.Ends == graph.Grad
 }
 
 // nameOf is the name of a value in formulas: that of what an invariant of a loop is outside of it.

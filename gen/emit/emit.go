@@ -33,6 +33,10 @@ type Input struct {
 	Plans     map[*graph.Graph]*plan.Plan
 	Report    *report.Report
 	Generator string // version of the generator
+
+	// Poison makes code that fills memory with NaN before its first use and at the end of each life in it, to find what reads memory that the plan gives to something else. It
+	// is for tests.
+	Poison bool
 }
 
 // File is a generated file.
@@ -109,7 +113,7 @@ func Package(in Input) ([]File, error) {
 		if err := f.Render(&b); err != nil {
 			return nil, fmt.Errorf("emit: %s: %w", p.name, err)
 		}
-		data, err := format.Source(groupImports(b.Bytes()))
+		data, err := format.Source(breakLines(groupImports(b.Bytes())))
 		if err != nil {
 			return nil, fmt.Errorf("emit: %s: %w", p.name, err)
 		}
@@ -134,6 +138,11 @@ func (e *emitter) usesFile() string {
 // Stamp is the line by which stale code is told from fresh.
 func Stamp(generator, digest string) string {
 	return "gradsmith:generator " + generator + " spec " + digest
+}
+
+// poison is the statement that spoils memory.
+func (e *emitter) poison(x jen.Code) jen.Code {
+	return jen.Qual(e.path("modeltest"), "Poison").Call(x)
 }
 
 func (e *emitter) path(pkg string) string { return Module + "/runtime/" + pkg }
@@ -325,6 +334,9 @@ func (e *emitter) constants(f *jen.File) {
 			jen.Id("generatorParams").Op("=").Lit(e.Report.Generator).Comment("of these the generator's, which come first"),
 			jen.Id("criticSteps").Op("=").Lit(e.spec.GAN.CriticSteps).Comment("steps of the discriminator for each of the generator"),
 		)
+	}
+	if e.spec.GAN != nil {
+		defs = append(defs, e.rates()...)
 	}
 	if e.ofText() {
 		text := e.spec.GAN.Text
@@ -611,9 +623,12 @@ func (e *emitter) memory(f *jen.File, typ, noun, what string, w *writer, perBatc
 			return
 		}
 		g.Id("arena").Op(":=").Qual(e.modelPkg(), "Floats").Call(size)
+		if e.Poison {
+			g.Add(e.poison(jen.Id("arena")))
+		}
 		if perBatch {
 			g.Id("part").Op(":=").Func().Params(jen.List(jen.Id("from"), jen.Id("to")).Int()).Index().Float32().Block(
-				jen.Return(jen.Id("arena").Index(jen.Id("from").Op("*").Id("batch"), jen.Id("to").Op("*").Id("batch"))))
+				jen.Return(jen.Id("arena").Index(jen.Id("from").Op("*").Id("batch"), jen.Id("to").Op("*").Id("batch"), jen.Id("to").Op("*").Id("batch"))))
 		}
 		field := func(g *jen.Group, v *graph.Value) {
 			pl := w.plan.Of(v)
@@ -623,7 +638,7 @@ func (e *emitter) memory(f *jen.File, typ, noun, what string, w *writer, perBatc
 				return
 			}
 			n := v.Shape.Elems().At(e.Model.Sizes(true))
-			g.Line().Id(w.fields[v]).Op(":").Id("arena").Index(jen.Lit(pl.Offset), jen.Lit(pl.Offset+n))
+			g.Line().Id(w.fields[v]).Op(":").Id("arena").Index(jen.Lit(pl.Offset), jen.Lit(pl.Offset+n), jen.Lit(pl.Offset+n))
 		}
 		g.Return(jen.Id(typ).ValuesFunc(func(g *jen.Group) {
 			for _, v := range values {

@@ -171,7 +171,7 @@ func (e *emitter) passes(f *jen.File, w *writer, ph graph.Phase, name, doc strin
 			sub := *p
 			sub.name = names.UpperFirst(id)
 			sub.layers(fn, groups(nodes, ph))
-			p.methods = sub.methods
+			p.methods, p.shares = sub.methods, sub.shares
 		}
 		if inline {
 			top.add(jen.Line())
@@ -329,8 +329,8 @@ func (e *emitter) adversarialTrain(f *jen.File, d, g side) {
 		}
 		add(x, e.enter("TrainStep", jen.Id("check").Call(jen.Id("b"), most), "number", "number"))
 		critic := jen.Code(jen.Id("rate"))
-		if ratio := s.GAN.Optimizer.Rate / s.Optimizer.Rate; ratio != 1 {
-			critic = jen.Id("rate").Op("*").Lit(ratio)
+		if e.ownRate(s.GAN.Optimizer.Rate) {
+			critic = e.rate("discriminatorRate")
 		}
 		step := func(x *jen.Group, part jen.Code) {
 			x.If(jen.List(jen.Id("loss"), jen.Id("norm")).Op("=").Id("m").Dot("stepDiscriminator").Call(part, critic), jen.Op("!").Qual(op, "Finite").Call(jen.Id("loss"), jen.Id("norm"))).Block(
@@ -507,6 +507,32 @@ func (e *emitter) adversarialTrain(f *jen.File, d, g side) {
 	}
 	e.randomHelpers(f)
 	e.info(f)
+}
+
+// ownRate reports whether a rate of the spec is not that of the generator's optimizer, which training steps are given.
+func (e *emitter) ownRate(rate float64) bool { return rate != e.spec.Optimizer.Rate }
+
+// rate is the rate of a step that has one of its own, which rises and falls as that of the generator does.
+func (e *emitter) rate(name string) jen.Code {
+	return jen.Id("rate").Op("*").Parens(jen.Id(name).Op("/").Id("generatorRate"))
+}
+
+// rates are the constants that rate reads.
+func (e *emitter) rates() []jen.Code {
+	var defs []jen.Code
+	add := func(name string, rate float64, comment string) {
+		defs = append(defs, jen.Id(name).Float64().Op("=").Lit(rate).Comment(comment))
+	}
+	if e.ownRate(e.spec.GAN.Optimizer.Rate) {
+		add("discriminatorRate", e.spec.GAN.Optimizer.Rate, "of the discriminator's optimizer")
+	}
+	if t := e.spec.GAN.Text; t != nil && e.ownRate(t.Rate) {
+		add("pretrainingRate", t.Rate, "of the generator's, on text alone")
+	}
+	if len(defs) > 0 {
+		add("generatorRate", e.spec.Optimizer.Rate, "of the generator's, which a training gives")
+	}
+	return defs
 }
 
 // reads reports whether g has an input of that name that a node reads.

@@ -170,11 +170,11 @@ func (e *emitter) imitationTrain(f *jen.File, d side, relaxed *side) {
 	s, text := e.spec, e.spec.GAN.Text
 	batch := func() *jen.Statement { return jen.Id("b").Op("*").Qual(mp, "Batch") }
 	m := func() *jen.Statement { return jen.Id("m") }
-	times := func(ratio float64) jen.Code {
-		if ratio == 1 {
+	times := func(name string, rate float64) jen.Code {
+		if !e.ownRate(rate) {
 			return jen.Id("rate")
 		}
-		return jen.Id("rate").Op("*").Lit(ratio)
+		return e.rate(name)
 	}
 	own := "PolicyStep"
 	if relaxed != nil {
@@ -186,9 +186,9 @@ func (e *emitter) imitationTrain(f *jen.File, d side, relaxed *side) {
 		add(x, e.enter("TrainStep", e.checked(), "number", "number"))
 		both := jen.List(jen.Id("loss"), jen.Id("norm"), jen.Err())
 		x.If(jen.Id("m").Dot("step").Op("<").Id("pretrainingSteps")).Block(
-			both.Clone().Op("=").Add(m()).Dot("stepLikelihood").Call(jen.Id("b"), times(text.Rate/s.Optimizer.Rate)),
+			both.Clone().Op("=").Add(m()).Dot("stepLikelihood").Call(jen.Id("b"), times("pretrainingRate", text.Rate)),
 		).Else().Block(
-			both.Clone().Op("=").Add(m()).Dot("stepDiscriminator").Call(jen.Id("b"), times(s.GAN.Optimizer.Rate/s.Optimizer.Rate)),
+			both.Clone().Op("=").Add(m()).Dot("stepDiscriminator").Call(jen.Id("b"), times("discriminatorRate", s.GAN.Optimizer.Rate)),
 			jen.If(jen.Id("turn").Op(":=").Add(m()).Dot("step").Op("-").Id("pretrainingSteps").Op("-").Id("headStart"), jen.Err().Op("==").Nil().Op("&&").Qual(op, "Finite").Call(jen.Id("loss"), jen.Id("norm")).Op("&&").Id("turn").Op(">=").Lit(0).Op("&&").Id("turn").Op("%").Id("criticSteps").Op("==").Lit(0)).Block(
 				both.Clone().Op("=").Add(m()).Dot("step"+strings.TrimSuffix(own, "Step")).Call(jen.Id("b"), jen.Id("rate")),
 			),

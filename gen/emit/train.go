@@ -2,6 +2,7 @@ package emit
 
 import (
 	"math"
+	"slices"
 
 	"github.com/dave/jennifer/jen"
 	"github.com/gradsmith/gradsmith/gen/build"
@@ -43,13 +44,18 @@ func newOptimizer(o *spec.Optimizer) optimizer {
 	panic("emit: no optimizer " + o.Kind)
 }
 
+// constant are the initialisations that draw nothing.
+var constant = []string{"ones", "zeros", ""}
+
 func (e *emitter) initialize(f *jen.File) {
 	pkg := e.path("initialize")
 	comment(f, "initialize draws the initial parameters. Each tensor has a stream of random numbers of its own, so that the numbers do not depend on the order.")
 	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("initialize").Params().BlockFunc(func(g *jen.Group) {
 		g.Id("p").Op(":=").Op("&").Id("m").Dot("weights")
-		g.Id("stream").Op(":=").Uint64().Call(jen.Lit(0))
-		g.Id("next").Op(":=").Func().Params().Uint64().Block(jen.Id("stream").Op("++"), jen.Return(jen.Id("stream")))
+		if slices.ContainsFunc(e.Model.Params, func(p *build.Param) bool { return !slices.Contains(constant, p.Init.Scheme) }) {
+			g.Id("stream").Op(":=").Uint64().Call(jen.Lit(0))
+			g.Id("next").Op(":=").Func().Params().Uint64().Block(jen.Id("stream").Op("++"), jen.Return(jen.Id("stream")))
+		}
 		e.eachParam(g, "p", e.scopes(), func(g *jen.Group, p *build.Param, field *jen.Statement, _ jen.Code) {
 			call := func(fn string, args ...jen.Code) {
 				g.Qual(pkg, fn).Call(append([]jen.Code{field.Clone()}, args...)...)
@@ -74,6 +80,9 @@ func (e *emitter) initialize(f *jen.File) {
 				normal(gain * math.Sqrt(2/in))
 			case "orthogonal":
 				s := shape(p)
+				if len(s) == 1 { // a bias is a matrix of one row
+					s = s.Stack(graph.Const(1, ""))
+				}
 				call("Orthogonal", e.product(s[0]), e.product(s[1]), jen.Lit(max(i.Blocks, 1)), jen.Id("m").Dot("seed"), jen.Id("next").Call(), jen.Lit(gain))
 			case "ones":
 				call("Constant", jen.Lit(1))

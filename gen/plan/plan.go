@@ -112,6 +112,18 @@ func Make(g *graph.Graph, sizes map[string]int) (*Plan, error) {
 // Of is the place of v.
 func (p *Plan) Of(v *graph.Value) *Place { return p.Places[v].Find() }
 
+// Dead lists the buffers whose life ends with node n: nothing reads or writes them from then on, until another value begins a life in their memory.
+func (p *Plan) Dead(n *graph.Node) []*Place {
+	var dead []*Place
+	at := p.time[n][1]
+	for _, b := range p.Buffers {
+		if _, end := b.Hull(); end == at || end == at+1 {
+			dead = append(dead, b)
+		}
+	}
+	return dead
+}
+
 // Same reports whether two values live in the same memory.
 func (p *Plan) Same(a, b *graph.Value) bool { return p.Of(a) == p.Of(b) }
 

@@ -446,7 +446,7 @@ func TestFormats(t *testing.T) {
 		{thousands(0), "0"}, {thousands(999), "999"}, {thousands(1000), "1,000"}, {thousands(-1234567), "-1,234,567"},
 		{short(950), "950"}, {short(12345), "12.3k"}, {short(123456), "123k"}, {short(4.56e6), "4.56M"},
 		{duration(1200 * time.Millisecond), "1.2s"}, {duration(59 * time.Second), "59s"}, {duration(200 * time.Second), "3m20s"}, {duration(7500 * time.Second), "2h05m"}, {duration(-time.Second), "0.0s"},
-		{bytesize(999), "999 B"}, {bytesize(1536), "1.5 KiB"}, {bytesize(52921856), "50.5 MiB"}, {bytesize(3 << 30), "3.00 GiB"},
+		{bytesize(999), "999 B"}, {bytesize(1536), "1.5 KiB"}, {bytesize(52921856), "50.5 MiB"}, {bytesize(int64(3) << 30), "3.00 GiB"},
 	} {
 		if c.got != c.want {
 			t.Errorf("got %q, want %q", c.got, c.want)

@@ -25,7 +25,7 @@ func bigramProgram(each func(*bigram)) Program {
 	n := len(letters)
 	info := &model.Info{
 		Name: "bigram", Kind: "rnn", Spec: "bigram.yaml", SpecDigest: "0123456789abcdef", Architecture: "fedcba9876543210", Vocab: n, Batch: 4, Steps: 8, Seed: 1,
-		Params: n * n, TrainBytes: 12 * n * n, DecodeBytes: 4 * n * n, Layers: []model.Layer{{Name: "table", Kind: "dense", Output: "steps × batch × 29", Params: n * n, Flops: n}},
+		Params: n * n, TrainBytes: int64(12 * n * n), DecodeBytes: int64(4 * n * n), Layers: []model.Layer{{Name: "table", Kind: "dense", Output: "steps × batch × 29", Params: n * n, Flops: int64(n)}},
 		Training: model.Training{Rate: 0.5, Schedule: "cosine", Passes: 2, Validation: 0.1},
 	}
 	return Program{

@@ -49,7 +49,7 @@ func (a *program) describe(out io.Writer) {
 		unit = "vector"
 	}
 	fmt.Fprintln(t, "layer\tkind\toutput\tparameters\tflops a "+unit)
-	flops := 0
+	var flops int64
 	for _, l := range i.Layers {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", l.Name, l.Kind, l.Output, thousands(l.Params), thousands(l.Flops))
 		flops += l.Flops

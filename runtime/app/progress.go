@@ -160,7 +160,7 @@ func (p *progress) end() {
 	p.bar.Clear()
 }
 
-func thousands(n int) string { return cli.Thousands(n) }
+func thousands[N int | int64](n N) string { return cli.Thousands(n) }
 
 // short is x in three digits or so: 950, 12.3k, 4.56M.
 func short(x float64) string {
@@ -178,7 +178,7 @@ func short(x float64) string {
 func duration(d time.Duration) string { return cli.Duration(d) }
 
 // bytesize is n in binary units.
-func bytesize(n int) string {
+func bytesize[N int | int64](n N) string {
 	x := float64(n)
 	for _, unit := range []string{"B", "KiB", "MiB"} {
 		if x < 1024 {

@@ -203,8 +203,8 @@ func (c *Counter) Set(done int) {
 func (c *Counter) End() { c.line.Clear() }
 
 // Thousands is n with commas: 1,234,567.
-func Thousands(n int) string {
-	s := strconv.Itoa(n)
+func Thousands[N int | int64](n N) string {
+	s := strconv.FormatInt(int64(n), 10)
 	sign := ""
 	if n < 0 {
 		sign, s = "-", s[1:]

@@ -34,7 +34,7 @@ type Layer struct {
 	Kind   string // the word of the spec: "lstm"
 	Output string // shape after the layer: "steps × batch × 256"
 	Params int    // number of learnt numbers
-	Flops  int    // floating-point operations a token in the forward pass
+	Flops  int64  // floating-point operations a token in the forward pass
 }
 
 // Training holds the defaults of a training, from the spec.
@@ -67,9 +67,9 @@ type Info struct {
 	Vocab        int
 	Batch, Steps int // capacities
 	Seed         uint64
-	Params       int // number of learnt numbers
-	TrainBytes   int // memory that a training allocates: parameters, gradients, optimizer, activations
-	DecodeBytes  int // memory of parameters and of a decoder for one sequence
+	Params       int   // number of learnt numbers
+	TrainBytes   int64 // memory that a training allocates: parameters, gradients, optimizer, activations
+	DecodeBytes  int64 // memory of parameters and of a decoder for one sequence
 	Layers       []Layer
 	Training     Training
 	Prefix       int      // above 0: the first Prefix tokens of a text see each other, so that a decoder must read them in one call of Feed

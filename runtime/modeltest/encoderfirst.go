@@ -11,7 +11,7 @@ import (
 // EncoderFirst checks that an update of the encoder alone moves the parameters that the distributions of latent vectors depend on, and no others; that it
 // allocates nothing; and that a training step moves all.
 func EncoderFirst(t *testing.T, make func(seed uint64) Model) {
-	m := make(6).(model.LeadingEncoder)
+	m := shake(make(6)).(model.LeadingEncoder)
 	info := m.Info()
 	large(t, info)
 	steps, rows := size(info)
@@ -37,10 +37,14 @@ func EncoderFirst(t *testing.T, make func(seed uint64) Model) {
 		copy(ts.Value, kept)
 	}
 	loss, norm, err := m.EncoderStep(b, 0.01)
+	updates := 1
+	for ; err == nil && norm == 0 && updates < 100; updates++ { // dropout may shut off all that the encoder learns from
+		loss, norm, err = m.EncoderStep(b, 0.01)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	if math.IsNaN(loss) || !(norm > 0) || m.Step() != 0 || m.EncoderSteps() != 1 {
+	if math.IsNaN(loss) || !(norm > 0) || m.Step() != 0 || m.EncoderSteps() != updates {
 		t.Errorf("an update of the encoder has a loss of %v, a gradient of norm %v, and makes %d steps and %d of the encoder", loss, norm, m.Step(), m.EncoderSteps())
 	}
 	both := 0

@@ -52,7 +52,7 @@ func lines(info *model.Info, steps, batch int, seed uint64) *model.Batch {
 // ImitationGradients compares the gradients of the generator's step, with weights as rewards have them, and of the discriminator's with central differences, as
 // AdversarialGradients does.
 func ImitationGradients(t *testing.T, make func(seed uint64) Imitation) {
-	m := make(3)
+	m := shake(make(3))
 	large(t, m.Info())
 	steps, n := size(m.Info())
 	b := lines(m.Info(), steps, n, 11)
@@ -63,7 +63,7 @@ func ImitationGradients(t *testing.T, make func(seed uint64) Imitation) {
 // RelaxedGradients is ImitationGradients for a generator that has a step on relaxed lines too; the noise of all calls is the same, as no step is made between them.
 func RelaxedGradients(t *testing.T, make func(seed uint64) Relaxers) {
 	ImitationGradients(t, func(seed uint64) Imitation { return make(seed) })
-	m := make(3)
+	m := shake(make(3))
 	large(t, m.Info())
 	steps, n := size(m.Info())
 	b := lines(m.Info(), steps, n, 12)
@@ -99,7 +99,7 @@ func ImitationDeterminism(t *testing.T, make func(seed uint64) Imitation) {
 	var first Imitation
 	for _, threads := range []int{1, 2} {
 		parallel.SetThreads(threads)
-		m := make(5)
+		m := shake(make(5))
 		large(t, m.Info())
 		steps, n := few(m.Info())
 		for i, at := range stages(m.Info()) {

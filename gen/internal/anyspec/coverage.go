@@ -1,0 +1,140 @@
+package anyspec
+
+import (
+	"fmt"
+	"slices"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Coverage counts what of the language specs use: each key, and each word of a choice, as often as it stands in a spec.
+type Coverage map[string]int
+
+// Everything is the coverage of no spec: all that there is to use, with counts of 0.
+func Everything() Coverage {
+	c := Coverage{}
+	for _, kind := range Kinds() {
+		c.all(kind, schema()["$defs"].(node)[kind].(node), map[string]bool{})
+	}
+	return c
+}
+
+// all adds what the part of the schema at path can have. Inside of a layer a path begins with its word, wherever it stands.
+func (c Coverage) all(path string, n node, seen map[string]bool) {
+	n = resolve(n)
+	if k, ok := n["const"]; ok {
+		c[fmt.Sprintf("%s=%v", path, k)] += 0
+	}
+	for _, e := range asList(n["enum"]) {
+		c[fmt.Sprintf("%s=%v", path, e)] += 0
+	}
+	for _, o := range list(n["anyOf"]) {
+		c.all(path, o, seen)
+	}
+	if items, ok := n["items"].(node); ok {
+		c.all(path, items, seen)
+	}
+	for _, k := range keys(properties(n)) {
+		next := path + "." + k
+		if max, _ := n["maxProperties"].(float64); max == 1 {
+			c[path+"="+k] += 0
+			if words(node{"anyOf": []any{n}})["dense"] != nil {
+				next = k
+			}
+		} else {
+			c[next] += 0
+		}
+		if at := fmt.Sprintf("%s %p", next, properties(n)[k]); !seen[at] { // layers have layers
+			seen[at] = true
+			c.all(next, properties(n)[k].(node), seen)
+		}
+	}
+}
+
+func asList(v any) []any {
+	l, _ := v.([]any)
+	return l
+}
+
+// Add counts what the spec uses.
+func (c Coverage) Add(s *Spec) {
+	var v any
+	if err := yaml.Unmarshal(s.Source, &v); err != nil {
+		panic(err)
+	}
+	kind := s.Model.Kind
+	c.use(kind, schema()["$defs"].(node)[kind].(node), v)
+}
+
+// use counts what the value uses of the part of the schema, and reports whether it is of its form.
+func (c Coverage) use(path string, n node, v any) bool {
+	n = resolve(n)
+	if k, ok := n["const"]; ok {
+		if k == v {
+			c[fmt.Sprintf("%s=%v", path, k)]++
+		}
+		return k == v
+	}
+	if enum := asList(n["enum"]); enum != nil {
+		if slices.Contains(enum, v) {
+			c[fmt.Sprintf("%s=%v", path, v)]++
+			return true
+		}
+		return false
+	}
+	if choices := list(n["anyOf"]); choices != nil {
+		for _, o := range choices {
+			if c.use(path, o, v) {
+				return true
+			}
+		}
+		return false
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		props := properties(n)
+		for k := range v {
+			if props[k] == nil {
+				return false
+			}
+		}
+		for _, k := range keys(v) {
+			next := path + "." + k
+			if max, _ := n["maxProperties"].(float64); max == 1 {
+				c[path+"="+k]++
+				if words(node{"anyOf": []any{n}})["dense"] != nil {
+					next = k
+				}
+			} else {
+				c[next]++
+			}
+			c.use(next, props[k].(node), v[k])
+		}
+		return true
+	case []any:
+		items, ok := n["items"].(node)
+		for _, x := range v {
+			ok = ok && (c.use(path, items, x) || true)
+		}
+		return ok
+	case string:
+		return n["type"] == "string"
+	case bool:
+		return n["type"] == "boolean"
+	case int, float64:
+		return n["type"] == "integer" || n["type"] == "number"
+	}
+	return true
+}
+
+// Unused lists what no spec uses, in order.
+func (c Coverage) Unused() []string {
+	var out []string
+	for k, n := range c {
+		if n == 0 {
+			out = append(out, k)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
