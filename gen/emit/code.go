@@ -111,6 +111,7 @@ type frame struct {
 	carry map[string]bool              // variables of loops in it
 	vars  map[*graph.Value]string
 	scope *names.Scope
+	index bool // whether statements read the loop's variable
 	out   []jen.Code
 }
 
@@ -250,10 +251,9 @@ func givenAs(v *graph.Value) int {
 
 // bind declares a local variable for the element of a stacked value that v is, at the loop's index.
 func (f *function) bind(fr *frame, v *graph.Value, pl *plan.Place) *jen.Statement {
-	l := fr.n.Loop
 	if stack := f.stackOf(fr, v); stack != nil {
 		if st := f.w.plan.Of(stack); st.Kind == plan.Outside && (st.Target != nil || f.outerInput(stack) && stack.Role != graph.Cache) {
-			return f.element(stack, jen.Id(l.Index), v) // parameters, data and state read well where they are used
+			return f.element(stack, fr.variable(), v) // parameters, data and state read well where they are used
 		}
 	}
 	base := local(v.Name)
@@ -277,7 +277,7 @@ func (f *function) bind(fr *frame, v *graph.Value, pl *plan.Place) *jen.Statemen
 	}
 	fr.bound[pl] = v
 	// The declaration belongs to this loop's block even when a loop inside of it asks for the value.
-	expr := f.element(stack, jen.Id(l.Index), v)
+	expr := f.element(stack, fr.variable(), v)
 	fr.out = append(fr.out, jen.Id(name).Op(":=").Add(expr))
 	return jen.Id(name)
 }
@@ -313,7 +313,7 @@ func (f *function) element(stack *graph.Value, i jen.Code, v *graph.Value) *jen.
 			return f.parameter(stack.ID, i)
 		}
 	}
-	return jen.Id("at").Call(f.mem(stack), i, f.dim(v.Shape.Elems()))
+	return f.w.e.element(f.mem(stack), i, f.dim(v.Shape.Elems()))
 }
 
 func (f *function) field(base string, id graph.ID, index jen.Code) *jen.Statement {
@@ -347,7 +347,7 @@ func (f *function) target(t graph.Target, index jen.Code, v *graph.Value) *jen.S
 	if index == nil {
 		return s
 	}
-	return jen.Id("at").Call(s, index, f.dim(v.Shape.Elems()))
+	return f.w.e.element(s, index, f.dim(v.Shape.Elems()))
 }
 
 // input is an input of the whole graph.
@@ -656,7 +656,7 @@ func (f *function) operand(x graph.Operand) jen.Code {
 	case graph.Columns:
 		return f.mem(x.V).Clone().Index(f.dim(x.From), jen.Empty())
 	case graph.Last:
-		return jen.Id("at").Call(f.mem(x.V), jen.Add(f.dim(x.V.Shape[0])).Op("-").Lit(1), f.dim(x.V.Shape[1:].Elems()))
+		return f.w.e.element(f.mem(x.V), jen.Add(f.dim(x.V.Shape[0])).Op("-").Lit(1), f.dim(x.V.Shape[1:].Elems()))
 	case graph.Bool:
 		return jen.Lit(bool(x))
 	case graph.Heads:
@@ -683,7 +683,7 @@ func (f *function) index(v *graph.Value) jen.Code {
 	}
 	for _, fr := range f.loops {
 		if fr.n == f.w.owner[v] {
-			return jen.Id(fr.n.Loop.Index)
+			return fr.variable()
 		}
 	}
 	panic("emit: an index outside of its loop")
@@ -775,7 +775,11 @@ func (f *function) loop(n *graph.Node) {
 	if l.Reverse {
 		f.add(jen.For(index.Clone().Op(":=").Add(trip).Op("-").Lit(1), jen.Id(l.Index).Op(">=").Lit(0), jen.Id(l.Index).Op("--")).Block(fr.out...))
 	} else {
-		f.add(jen.For(index.Clone().Op(":=").Range().Add(trip)).Block(fr.out...))
+		head := jen.Range().Add(trip)
+		if fr.index {
+			head = index.Clone().Op(":=").Add(head)
+		}
+		f.add(jen.For(head).Block(fr.out...))
 	}
 	for i := range l.Carries {
 		in, final := l.Body.Inputs[i], n.Outs[i]
@@ -803,6 +807,12 @@ func (f *function) blockScope() *names.Scope {
 
 func (f *function) frame(n *graph.Node) *frame {
 	return &frame{n: n, carry: map[string]bool{}, bound: map[*plan.Place]*graph.Value{}, vars: map[*graph.Value]string{}, scope: f.blockScope().Inner()}
+}
+
+// variable is the loop's variable.
+func (fr *frame) variable() *jen.Statement {
+	fr.index = true
+	return jen.Id(fr.n.Loop.Index)
 }
 
 // hasVariable reports whether the frame has a variable of that name.
@@ -842,6 +852,7 @@ func (f *function) parts(n *graph.Node) bool {
 			fn.loops = []*frame{fr}
 			fn.nodes(body[at:end])
 			fn.loops, fn.body = nil, fr.out
+			f.loops[len(f.loops)-1].index = true // for the call
 			f.add(f.split(n, part, fn))
 		}
 		at = end

@@ -58,10 +58,11 @@ type emitter struct {
 	encoding *writer // nil without an encoder
 	decoding *writer // nil without a decoder
 
-	ids    identifiers
-	shares map[string]string // layers that share functions, and the name that they share
-	lists  map[string]string // vocabulary files, by name
-	listed map[string]bool   // those that a variable embeds
+	ids     identifiers
+	stacked bool              // whether code takes elements of stacked values
+	shares  map[string]string // layers that share functions, and the name that they share
+	lists   map[string]string // vocabulary files, by name
+	listed  map[string]bool   // those that a variable embeds
 }
 
 // Package writes all files of a package.
@@ -290,10 +291,16 @@ func (e *emitter) model(f *jen.File) {
 	}
 	e.heads(f)
 	e.tables(f)
-	if e.spec.Vectors != nil {
-		return // nothing is stacked
+	if e.spec.Vectors != nil && !e.stacked {
+		return
 	}
 	e.at(f)
+}
+
+// element is element i of stacked values of n elements each.
+func (e *emitter) element(x, i, n jen.Code) *jen.Statement {
+	e.stacked = true
+	return jen.Id("at").Call(x, i, n)
 }
 
 // at emits the function that takes elements of stacked values.

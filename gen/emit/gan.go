@@ -265,6 +265,9 @@ func (e *emitter) adversarialModel(f *jen.File, d, g side, maker, judge *writer)
 	}
 	e.memory(f, "makerActs", "", "what making vectors computes.", maker, false)
 	e.memory(f, "judgeActs", "", "what judging vectors computes.", judge, false)
+	if e.stacked {
+		e.at(f)
+	}
 }
 
 // outputOf is the memory of the output of a graph with that target, and its name in code.

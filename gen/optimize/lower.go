@@ -72,6 +72,28 @@ func giveOnce(g *graph.Graph) {
 	})
 }
 
+// aimOnce copies what goes to two places outside of a graph, such as one sum of rows that is the gradient of two biases, and what stands in the memory of another value: then each place
+// is written where it is computed.
+func aimOnce(g *graph.Graph) {
+	seen := map[*graph.Value]bool{}
+	for i, o := range g.Outputs {
+		if e := g.Targets[i].Ends; e != graph.Grad && e != graph.Kept {
+			continue
+		}
+		if o.Def != nil && !o.Def.Op.Alias && !seen[o] {
+			seen[o] = true
+			continue
+		}
+		after := o.Def
+		if after == nil {
+			after = g.Nodes[len(g.Nodes)-1]
+		}
+		c := g.NewNode(after, op.Copy, []string{o.Base}, nil, o)
+		insert(g, after, true, c)
+		g.Outputs[i] = c.Outs[0]
+	}
+}
+
 // tidyNames names values anew by what was asked for, so that "gx2" is "gx" again when the first gx has gone.
 func tidyNames(g *graph.Graph) {
 	g.Walk(func(g *graph.Graph) {

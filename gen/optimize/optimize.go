@@ -33,6 +33,7 @@ var passes = []pass{
 	{"prepack", false, prepack, "matrices that a loop reads in every step are laid out for the product once"},
 	{"dce", true, dce, "what fusion left"},
 	{"give-once", true, giveOnce, "what a loop gives is computed in its body, each value once"},
+	{"aim-once", true, aimOnce, "what goes to two places outside is computed for each"},
 	{"names", false, tidyNames, "numbers that told names apart go where the other is gone"},
 }
 
