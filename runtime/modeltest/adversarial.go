@@ -144,7 +144,7 @@ func AdversarialAllocations(t *testing.T, make func(seed uint64) Adversaries) {
 // AdversarialSamples compares samples and verdicts of one number with those of another, more than fit a batch, and, where the pair is conditional, those of one label
 // with those of another.
 func AdversarialSamples(t *testing.T, make func(seed uint64) Adversaries) {
-	m := make(2)
+	m := shake(make(2))
 	info := m.Info()
 	large(t, info)
 	n, size := info.Batch+3, info.Vector.Width

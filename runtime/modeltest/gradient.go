@@ -84,7 +84,7 @@ func compare(ts model.Tensor, direction []float32, norm float64, loss func() flo
 			}
 		}
 	}
-	for _, eps := range []float64{0.03, 0.1, 0.3} {
+	for _, eps := range []float64{0.03, 0.003, 0.0003, 0.3} {
 		up, down := at(eps), at(-eps)
 		rounding := 4 * (math.Abs(up) + math.Abs(down)) * 0x1p-23
 		for _, pieces := range []int{8, 64} {

@@ -75,7 +75,7 @@ func few(info *model.Info) (steps, batch int) { return min(info.Steps, 7), min(i
 
 // ImitationSamples compares the lines of one number of samples with those of another, more than fit a batch.
 func ImitationSamples(t *testing.T, make func(seed uint64) Sampler) {
-	m := make(2)
+	m := shake(make(2))
 	large(t, m.Info())
 	ctx := context.Background()
 	many, few := must(m.Sample(ctx, m.Info().Batch+3, 0.8, 7)), must(m.Sample(ctx, 2, 0.8, 7))

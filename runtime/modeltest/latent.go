@@ -12,7 +12,7 @@ import (
 // and the bound is the mean of those plus the divergence. It also counts what the parts allocate. Where the
 // model is conditional, encoder and decoder ask the label.
 func Latent(t *testing.T, make func(seed uint64) Model) {
-	m := make(4).(model.Autoencoder)
+	m := shake(make(4)).(model.Autoencoder)
 	info := m.Info()
 	large(t, info)
 	steps, rows := size(info)
