@@ -15,8 +15,8 @@ import (
 	"github.com/gradsmith/gradsmith/spec"
 )
 
-// longest is how many lines a generated function may have: what a person can still read in one go.
-const longest = 80
+// longest is how many lines a generated function may have: what a person can still read in one go. Calls that are broken at 120 columns count as the lines that they take.
+const longest = 90
 
 // TestCode measures the generated packages as code, with -v: files, lines, the longest function, the time to generate and to build. Functions must stay readable.
 func TestCode(t *testing.T) {
