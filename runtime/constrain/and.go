@@ -34,6 +34,12 @@ func (p pair) distance(payload any) int32 {
 	return max(at.a.distance, at.b.distance)
 }
 
+// bars reports whether those of the two that do not allow b bar it.
+func (p pair) bars(payload any, b byte) bool {
+	at := payload.(places)
+	return (p.a.step(at.a, b) != p.a.dead || p.a.barred(at.a, b)) && (p.b.step(at.b, b) != p.b.dead || p.b.barred(at.b, b))
+}
+
 // trouble gives what was too much in one of the two.
 func (p pair) trouble() error {
 	err := errors.Join(p.a.err, p.b.err)
@@ -55,8 +61,10 @@ func engineOf(l *Language, v *Vocabulary) (*engine, error) {
 			return nil, err
 		}
 		e = newEngine(nil, p)
+		e.bars = p.a.bars || p.b.bars
 	case l.machine != nil:
 		e = newEngine(nil, l.machine)
+		_, e.bars = l.machine.(barring)
 	default:
 		a, err := build(l, &v.has)
 		if err != nil {
@@ -74,7 +82,8 @@ type Phrases struct {
 }
 
 // Containing is the language of the texts that contain all required phrases and no banned one. Phrases are compared byte by
-// byte. An empty phrase is an error, as is a required one that contains a banned one.
+// byte. An empty phrase is an error, as is a required one that contains a banned one. A text does not end where it would go on
+// with a banned phrase: see [Mask.Barred].
 func Containing(p Phrases) (*Language, error) {
 	if len(p.Required) > 16 {
 		return nil, fmt.Errorf("constrain: %d phrases are required: give 16 at the most", len(p.Required))
@@ -165,5 +174,8 @@ func (m *phraseMachine) step(payload any, b byte) (any, bool) {
 	n := m.nodes[at.node].next[b]
 	return phrasePlace{n, at.found | m.nodes[n].found}, !m.nodes[n].banned
 }
+
+// bars reports that no byte is not allowed but for a banned phrase.
+func (m *phraseMachine) bars(any, byte) bool { return true }
 
 func (m *phraseMachine) end(payload any) bool { return payload.(phrasePlace).found == m.all }

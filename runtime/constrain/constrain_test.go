@@ -95,6 +95,61 @@ func TestPhrases(t *testing.T) {
 	}
 }
 
+// TestBarred tells what a text must not contain from what ends it: a token is barred if the first byte that may not follow makes a banned
+// phrase, and leaves no other language.
+func TestBarred(t *testing.T) {
+	phrases := Phrases{Required: []string{"a"}, Banned: []string{"fox", "ab", ", "}}
+	closed := must(t)(Regexp(`[a-z ]{0,30}`))
+	open := must(t)(Containing(phrases))
+	r := rand.New(rand.NewPCG(2, 2))
+	for _, l := range []*Language{closed, open, And(closed, open), And(And(open, closed), closed)} {
+		for _, v := range []*Vocabulary{bytesAlone, pieced(700, 1, true)} {
+			c := compile(t, l, v)
+			some := 0
+			for range 30 {
+				s, text := c.Start(), ""
+				for range 8 {
+					m, err := s.Allowed(-1)
+					if err != nil || m.Len == 0 {
+						break
+					}
+					for token := range v.Size() {
+						want := false
+						for n := 1; n <= len(v.bytes[token]) && l != closed; n++ {
+							begins := text + string(v.bytes[token][:n])
+							if slices.ContainsFunc(phrases.Banned, func(x string) bool { return strings.HasSuffix(begins, x) }) {
+								want = true
+							}
+							if l != open && (len(begins) > 30 || strings.Trim(begins, "abcdefghijklmnopqrstuvwxyz ") != "") {
+								want = false
+								break
+							}
+							if want {
+								break
+							}
+						}
+						if m.Barred(int32(token)) != want {
+							t.Fatalf("behind %q token %q is barred: %v", text, v.bytes[token], !want)
+						}
+						if want {
+							some++
+						}
+					}
+					tokens := tokensOf(m)
+					token := tokens[r.IntN(len(tokens))]
+					text += string(v.bytes[token])
+					if s, err = s.Next(token); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if l != closed && v != bytesAlone && some == 0 {
+				t.Error("nothing was barred")
+			}
+		}
+	}
+}
+
 func compile(t testing.TB, l *Language, v *Vocabulary) *Constraint {
 	t.Helper()
 	c, err := l.Compile(v)

@@ -83,12 +83,19 @@ type Mask struct {
 	Len  int      // number of tokens that are allowed
 
 	only     int32
-	farthest int32 // the largest distance to the end behind an allowed token
+	farthest int32    // the largest distance to the end behind an allowed token
+	barred   []uint64 // tokens that may neither come next nor end the text; nil for none
 }
 
 // Has reports whether a token is allowed.
 func (m *Mask) Has(token int32) bool {
 	return token >= 0 && int(token)/64 < len(m.Bits) && m.Bits[token/64]>>(token%64)&1 != 0
+}
+
+// Barred reports whether a token is not allowed for what the text must not contain, and not because the language has its end in front
+// of it: see [Containing]. Where a text ends before a token that leaves the language, it does not end before this one.
+func (m *Mask) Barred(token int32) bool {
+	return token >= 0 && int(token)/64 < len(m.barred) && m.barred[token/64]>>(token%64)&1 != 0
 }
 
 // Only gives the token that is allowed where there is just one.
@@ -218,12 +225,48 @@ func (c *Constraint) mask(s *state) (*Mask, error) {
 	} else {
 		c.walk(v.all, s, visit)
 	}
+	if c.engine.bars {
+		m.barred = c.barred(s)
+	}
 	if err := c.failed(); err != nil {
 		return nil, err
 	}
 	s.mask = m.seal()
 	c.engine.used += 8*len(m.Bits) + 64
 	return s.mask, nil
+}
+
+// barred finds the tokens that are not allowed behind s for what the text must not contain.
+func (c *Constraint) barred(s *state) []uint64 {
+	e, t := c.engine, c.vocabulary.all
+	var out Mask
+	c.path[0] = s
+	for i := 0; i < len(t.nodes); {
+		n := &t.nodes[i]
+		from := c.path[n.depth]
+		to := e.step(from, n.b)
+		if to != e.dead {
+			c.path[n.depth+1] = to
+			i++
+			continue
+		}
+		if e.barred(from, n.b) {
+			if out.Bits == nil {
+				out.Bits = make([]uint64, (c.vocabulary.size+63)/64)
+				e.used += 8 * len(out.Bits)
+			}
+			for k := i; k < int(n.skip); k++ {
+				if token := t.nodes[k].token; token >= 0 {
+					out.set(token)
+					for _, x := range t.same[int32(k)] {
+						out.set(x)
+					}
+				}
+			}
+		}
+		i = int(n.skip)
+	}
+	return out.Bits
 }
 
 func (m *Mask) set(token int32) { m.Bits[token/64] |= 1 << (token % 64) }
@@ -275,7 +318,7 @@ func (c *Constraint) near(s *state, left int) (*Mask, error) {
 	if m := s.near[left]; m != nil {
 		return m, nil
 	}
-	m := &Mask{Bits: make([]uint64, (c.vocabulary.size+63)/64), farthest: int32(max(0, left-1))}
+	m := &Mask{Bits: make([]uint64, (c.vocabulary.size+63)/64), farthest: int32(max(0, left-1)), barred: s.mask.barred}
 	if left > 0 {
 		c.walk(c.vocabulary.all, s, func(to *state, node *trieNode, same []int32) {
 			if int(c.bound(to)) >= left && int(c.tokensToEnd(to)) >= left {

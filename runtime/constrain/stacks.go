@@ -61,10 +61,17 @@ type troubled interface {
 	trouble() error
 }
 
+// A barring machine has bytes that it does not allow for what a text must not contain.
+type barring interface {
+	// bars reports whether a byte that is not allowed is one of these.
+	bars(payload any, b byte) bool
+}
+
 // engine finds states and remembers them.
 type engine struct {
 	automata *automata
 	machine  machine
+	bars     bool       // the machine may bar bytes
 	classOf  [256]uint8 // bytes that no edge tells apart are of one class
 	classes  int
 
@@ -308,6 +315,11 @@ func (e *engine) step(s *state, b byte) *state {
 		*next = to
 	}
 	return to
+}
+
+// barred reports whether byte b, which may not follow s, is not allowed for what a text must not contain.
+func (e *engine) barred(s *state, b byte) bool {
+	return e.bars && e.machine.(barring).bars(s.payload, b)
 }
 
 // shortest is the shortest text that may follow s, whose distance is known and not far.

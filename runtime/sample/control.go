@@ -269,17 +269,10 @@ func (u *under) apply(s *Sampler, c *Candidates) error {
 	if end && mask.Len > 0 && s.written < s.minTokens {
 		end = false
 	}
-	if end && s.end < 0 {
-		u.leaves = true
-		return nil
-	}
+	u.leaves = end && s.end < 0
 	kept := c.List[:0]
 	for _, y := range c.List {
-		if y.Token == s.end && s.end >= 0 {
-			if end {
-				kept = append(kept, y)
-			}
-		} else if mask.Has(y.Token) {
+		if u.leaves && !mask.Barred(y.Token) || mask.Has(y.Token) && y.Token != s.end || y.Token == s.end && end {
 			kept = append(kept, y)
 		}
 	}
@@ -352,21 +345,26 @@ func narrow(row []float32, state constrain.State, left int, end int32) (ends flo
 		return 0, err
 	}
 	impossible := float32(math.Inf(-1))
-	stays := 0.0
+	stays, leaves := 0.0, false // the probability of what does not end the text, and whether anything does
 	for t := range row {
 		switch {
+		case mask.Barred(int32(t)):
+			stays += math.Exp(float64(row[t]))
+			row[t] = impossible
 		case mask.Has(int32(t)):
 			stays += math.Exp(float64(row[t]))
 		case int32(t) == end && state.CanEnd():
 		default:
-			row[t] = impossible
+			row[t], leaves = impossible, true
 		}
 	}
 	ends = math.Inf(-1)
 	if state.CanEnd() {
 		ends = 0
 		if mask.Len > 0 {
-			ends = math.Log(max(0, 1-stays))
+			if ends = math.Inf(-1); leaves {
+				ends = math.Log(max(0, 1-stays))
+			}
 		}
 	}
 	return ends, nil

@@ -587,6 +587,35 @@ func TestConstrainedDistribution(t *testing.T) {
 	}
 }
 
+// TestBanned writes as many tokens as without banned phrases: what would make one is not drawn, and does not end the text.
+func TestBanned(t *testing.T) {
+	tok := pairsOf{pieces: []string{"a", "b", "c", "ab", "bc", "ca"}}
+	l, err := constrain.Containing(constrain.Phrases{Banned: []string{"cc", "ab", "bab"}})
+	c := constraint(t, tok, l, err)
+	d := newNoise(tok.Vocab(), 1)
+	for seed := range uint64(50) {
+		var tokens []int32
+		d.Reset()
+		note := func(c *config) {
+			c.watch = func(logits []float32, token int32) {
+				if tokens = append(tokens, token); !slices.Equal(logits, d.logits(d.last[0])) {
+					t.Fatal("the model was not told all")
+				}
+			}
+		}
+		s := ""
+		for part, err := range Generate(context.Background(), d, tok, "a", Constrain(c), MaxTokens(30), Seed(seed), note) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			s += part
+		}
+		if len(tokens) != 30 || strings.Contains(s, "cc") || strings.Contains(s, "ab") {
+			t.Fatalf("%d tokens of 30: %q", len(tokens), s)
+		}
+	}
+}
+
 // TestConstrainedBeams finds the likeliest text of a small language, which is known by looking at all.
 func TestConstrainedBeams(t *testing.T) {
 	tok := pairsOf{pieces: []string{"a", "b", "c", "ab", "bc", "ca"}, end: true}
