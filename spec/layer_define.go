@@ -13,8 +13,8 @@ import (
 
 func init() {
 	none := func(place) *word { return nil }
-	register(record{name: "define", group: rows, shares: true, word: none, check: (*layers).defined})
-	register(record{name: "define_cell", group: recurrences, shares: true, overTime: true, recurrent: true, written: func(*value) bool { return true }, word: none, check: (*layers).defined})
+	register(record{name: "define", group: rows, shares: true, ends: true, word: none, check: (*layers).defined})
+	register(record{name: "define_cell", group: recurrences, shares: true, ends: true, overTime: true, recurrent: true, written: func(*value) bool { return true }, word: none, check: (*layers).defined})
 }
 
 // Defined is a layer that a formula defines, of each row by itself.

@@ -7,7 +7,7 @@ import (
 )
 
 func init() {
-	register(record{name: "dense", group: outputs, shares: true, written: func(set *value) bool { return set.key("spectral_norm").flag }, check: (*layers).dense, word: func(in place) *word {
+	register(record{name: "dense", group: outputs, shares: true, ends: true, written: func(set *value) bool { return set.key("spectral_norm").flag }, check: (*layers).dense, word: func(in place) *word {
 		const small, zeros = "the model's `init`; else normal 0.02 in a stack with a `transformer`, uniform ±1/√inputs in others",
 			"uniform ±1/√inputs; zeros in a stack with a `transformer`, and when the layer or the model has an `init`"
 		switch in {
@@ -39,6 +39,7 @@ type Dense struct {
 	LayerBase
 	Activation string  // "none", "tanh", "relu", "leaky_relu", "sigmoid"
 	Slope      float64 // leaky_relu: what negative values are multiplied with
+	SoftCap    float64 // c of c·tanh(y/c), which the layer gives; 0: none
 	Spectral   bool    // W is divided by its largest singular value (Miyato et al. 2018): in discriminators
 	Bias       bool
 	Tie        string // name of the embedding whose table, transposed, serves as W; empty for a matrix of its own
@@ -50,6 +51,7 @@ func denseWord(initDefault, biasDefault, what, last string) *word {
 	return denseWith(initDefault, biasDefault,
 		may("units", integer(1, maxVocab), last+", for the layer that gives the "+what, "Features of the output. Those of the layer that gives the "+what+" are "+last+"; others must say theirs.").called("size", "width", "dim", "out"),
 		with("activation", activations, "none", "The function f. The layer that gives the logits has none.").called("act", "nonlinearity"),
+		may("soft_cap", above(0, 1e6), "none", "A bound c of the output: c·tanh(y/c), as Gemma 2 has for its logits (Gemma Team 2024).").called("softcap", "logit_cap", "final_logit_softcapping", "cap"),
 		may("tie", nameType, "a matrix of its own", "Name of the embedding whose table, transposed, is W. Its `size` must be the width before this layer (Press and Wolf 2017).").called("tied", "tie_weights", "weight_tying", "tie_to"))
 }
 
@@ -69,6 +71,7 @@ func (c *layers) dense(v *value, base LayerBase, in int, logits bool) Layer {
 		LayerBase:  base,
 		Activation: set.key("activation").word,
 		Slope:      set.key("activation").set.key("slope").number,
+		SoftCap:    set.key("soft_cap").number,
 		Spectral:   set.key("spectral_norm").flag,
 		Bias:       set.key("bias").flag,
 		Tie:        tie.text,
@@ -151,6 +154,9 @@ func (l *Dense) architecture() string {
 	s := fmt.Sprintf("dense %s units=%d bias=%t activation=%s tie=%q", l.Name, l.Width, l.Bias, l.Activation, l.Tie)
 	if l.Activation == "leaky_relu" {
 		s += fmt.Sprintf(" slope=%v", l.Slope)
+	}
+	if l.SoftCap > 0 {
+		s += fmt.Sprintf(" soft_cap=%v", l.SoftCap)
 	}
 	if l.Spectral {
 		s += " spectral_norm"

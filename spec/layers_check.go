@@ -147,7 +147,7 @@ func (c *layers) sequence(list *value, width int, all bool) []Layer {
 		}
 		c.pooled = c.pooled || r.pools
 		logits := last && c.role != sourceSide && c.role != vectorReader
-		if logits && v.word != "dense" && v.word != "define" {
+		if logits && !r.ends {
 			c.errorf(v.Pos, "%s: the last layer gives %s, so it is a dense, not %s; add `- dense`", c.path, c.gives(), v.word)
 		}
 		before := c.params

@@ -48,6 +48,7 @@ type record struct {
 	written   func(set *value) bool // whether a repeat with it is written out, as it cannot be in a loop of generated code; nil for never
 	parts     int                   // how many products it has whose results are mostly added to what it reads
 	shares    bool                  // it can have the parameters of another
+	ends      bool                  // it can give what a model is trained on: logits, vectors, a verdict
 	inner     func(v *value) []*value
 	places    func(set *value) bool // whether, with these settings, it tells the order of tokens; nil for never
 }

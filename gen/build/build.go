@@ -17,7 +17,7 @@ import (
 type Model struct {
 	Spec   *spec.Model
 	Train  *graph.Graph // outputs: "loss", "logits", "state:<name>"; of adversarial networks the generator's step
-	Decode *graph.Graph // outputs: "logits", "state:<name>"; nil for a model that fills in masked tokens or has no tokens
+	Decode *graph.Graph // outputs: "logits", "hidden", which they are made from, "state:<name>"; nil for a model that fills in masked tokens or has no tokens
 	Encode *graph.Graph // outputs: "state:<name>", "cache:<name>", what a decoder reads of the source, or of the latent vector; nil without either
 
 	// Of adversarial networks, nil for others.
@@ -485,13 +485,56 @@ func (b *builder) layers(stack []spec.Layer, x *graph.Value, logits bool) *graph
 			x = b.addLatent(l, x)
 		}
 		b.depth++
-		x = constructionOf(l).build(b, l, x, logits && i == len(stack)-1)
+		last := logits && i == len(stack)-1
+		if last {
+			x = b.lastReads(l, x)
+		}
+		x = constructionOf(l).build(b, l, x, last)
+		if last {
+			x = b.lastGives(l, x)
+		}
 		if row := b.row(l.LayerName()); b.training && row != nil && row.Output == nil {
 			row.Output = x.Shape
 		}
 		b.depth--
 	}
 	return x
+}
+
+// asks reports whether only the last token's logits are asked for, of a chunk of tokens.
+func (b *builder) asks() bool { return b.time && !b.training && !b.r.Masked() }
+
+// carries reports whether the layer carries a state from one time step to the next.
+func carries(l spec.Layer) bool {
+	_, ok := l.(*spec.Recurrent)
+	return ok
+}
+
+// lastReads is what the layer that gives the logits reads, x, of which a decoder hands out what belongs to the last token. A layer of each token reads that alone.
+func (b *builder) lastReads(l spec.Layer, x *graph.Value) *graph.Value {
+	if b.r.Decode != b.G || x == nil {
+		return x
+	}
+	last := x
+	if b.asks() {
+		last = b.Apply(op.LastStep, []string{l.LayerName() + ".last"}, nil, x)[0]
+	}
+	b.G.Output(last, "hidden")
+	if carries(l) {
+		return x
+	}
+	return last
+}
+
+// lastGives is what the last layer gives, y, under the name that the loss and all that is emitted know it by.
+func (b *builder) lastGives(l spec.Layer, y *graph.Value) *graph.Value {
+	if carries(l) && b.r.Decode == b.G && b.asks() {
+		y = b.Apply(op.LastStep, []string{l.LayerName() + ".lastY"}, nil, y)[0]
+	}
+	if name, _ := b.gives(); y.Base != name {
+		y.Name, y.Base = b.G.Unique(name), name
+	}
+	return y
 }
 
 // called is the name of a value of the layer. Where several networks meet it is the layer's own name for what it gives, with the pass that it is in.

@@ -11,10 +11,7 @@ import (
 
 func init() {
 	register("define", construction[*spec.Defined]{
-		build: func(b *builder, l *spec.Defined, x *graph.Value, last bool) *graph.Value {
-			if last && b.time && !b.training && !b.r.Masked() { // only the last token's logits are asked for
-				x = b.Apply(op.LastStep, []string{l.Name + ".last"}, nil, x)[0]
-			}
+		build: func(b *builder, l *spec.Defined, x *graph.Value, _ bool) *graph.Value {
 			return b.formula(b.Builder, l, x, func(part string) string { return b.called(l, part) }, func(v *graph.Value) *graph.Value { return v })
 		},
 		relaxed: func(w *relaxing, l *spec.Defined, h *graph.Value, _ bool) *graph.Value {

@@ -8,22 +8,16 @@ import (
 
 func init() {
 	register("dense", construction[*spec.Dense]{
-		build: (*builder).dense,
+		build: func(b *builder, l *spec.Dense, x *graph.Value, last bool) *graph.Value {
+			return b.denseIn(b.Builder, l, x, last, func(v *graph.Value) *graph.Value { return v })
+		},
 		relaxed: func(w *relaxing, l *spec.Dense, h *graph.Value, last bool) *graph.Value {
 			return w.denseIn(w.inner, l, h, last, w.read)
 		},
 	})
 }
 
-// dense is f(x·W + b); last says that the layer gives what the loss reads.
-func (b *builder) dense(l *spec.Dense, x *graph.Value, last bool) *graph.Value {
-	if last && b.time && !b.training && !b.r.Masked() { // only the last token's logits are asked for
-		x = b.Apply(op.LastStep, []string{l.Name + ".last"}, nil, x)[0]
-	}
-	return b.denseIn(b.Builder, l, x, last, func(v *graph.Value) *graph.Value { return v })
-}
-
-// denseIn is dense inside of the loop that bb builds, in which read gives what stands outside.
+// denseIn is f(x·W + b) in the graph of bb, in which read gives what stands outside; last says that the layer gives what the loss reads.
 func (b *builder) denseIn(bb *graph.Builder, l *spec.Dense, x *graph.Value, last bool, read func(*graph.Value) *graph.Value) *graph.Value {
 	name, width := b.called(l, "y"), graph.Dim{}
 	switch {
@@ -34,29 +28,38 @@ func (b *builder) denseIn(bb *graph.Builder, l *spec.Dense, x *graph.Value, last
 	default:
 		width = b.width(l, "units", "width of the dense layer")
 	}
-	in := x.Shape.Last()
-	act := activation(l.Activation)
-	names := func(final bool) []string {
-		if final {
-			return []string{name}
-		}
-		return []string{b.called(l, "z")}
+	in, act := x.Shape.Last(), activation(l.Activation)
+	type step struct {
+		o     *graph.Op
+		attrs graph.Attrs
+		args  []*graph.Value
 	}
+	var steps []step
 	if l.Tie != "" {
-		x = bb.Apply(op.MatMul, names(!l.Bias && act == nil), graph.Attrs{{Key: "tb", Val: true}}, x, read(b.tables[l.Tie]))[0]
+		steps = append(steps, step{op.MatMul, graph.Attrs{{Key: "tb", Val: true}}, []*graph.Value{read(b.tables[l.Tie])}})
 	} else {
 		w := b.param(l.Name, "w", graph.Shape{in, width}, 0, 0, l.Name, matrix(l.Init, in.N, l.Width))
 		if l.Spectral {
 			w = b.spectrally(l, w)
 		}
-		x = bb.Apply(op.MatMul, names(!l.Bias && act == nil), nil, x, read(w))[0]
+		steps = append(steps, step{op.MatMul, nil, []*graph.Value{read(w)}})
 	}
 	if l.Bias {
 		bias := b.param(l.Name, "b", graph.Shape{width}, 0, 0, l.Name, matrix(l.BiasInit, in.N, l.Width))
-		x = bb.Apply(op.AddBias, names(act == nil), nil, x, read(bias))[0]
+		steps = append(steps, step{op.AddBias, nil, []*graph.Value{read(bias)}})
 	}
 	if act != nil {
-		x = bb.Apply(act, names(true), slope(act, l.Slope), x)[0]
+		steps = append(steps, step{act, slope(act, l.Slope), nil})
+	}
+	if c := l.SoftCap; c > 0 {
+		steps = append(steps, step{op.Scale, graph.Attrs{{Key: "by", Val: 1 / c}}, nil}, step{op.Tanh, nil, nil}, step{op.Scale, graph.Attrs{{Key: "by", Val: c}}, nil})
+	}
+	for i, s := range steps {
+		called := b.called(l, "z")
+		if i == len(steps)-1 {
+			called = name
+		}
+		x = bb.Apply(s.o, []string{called}, s.attrs, append([]*graph.Value{x}, s.args...)...)[0]
 	}
 	return x
 }

@@ -175,14 +175,10 @@ func (e *emitter) decode(f *jen.File) {
 	}
 }
 
-// hidden emits the method that gives what the logits are made from, where they are a product.
+// hidden emits the method that gives what the logits are made from.
 func (e *emitter) hidden(f *jen.File) {
-	logits := e.Model.Decode.Find("logits")
-	if logits.Def == nil || len(logits.Def.Args) == 0 {
-		return
-	}
-	x := logits.Def.Args[0]
-	if len(x.Shape) != 2 || len(logits.Shape) != 2 || x.Shape[0] != logits.Shape[0] {
+	x := e.Model.Decode.Find("hidden")
+	if x == nil {
 		return
 	}
 	mem := e.decoding.function().mem(x)

@@ -433,34 +433,38 @@ def golden(cell, embed, hidden, layers):
     return gradients(F.cross_entropy(out(rnn(table(x))[0]).view(-1, VOCAB), y.view(-1)), ours)
 
 
-def gradients(loss, ours, skip=0):
+def sketch(name, i, x, elements=16):
+    """What the file holds of tensor number i: the norm, the product with numbers of the formula, and some elements."""
+    x = x.contiguous().view(-1).numpy()
+    at = (key(300 + i, np.arange(elements)) % np.uint64(x.size)).astype(int)
+    return {"name": name, "norm": float(np.linalg.norm(x)), "dot": float(x @ numbers(200 + i, x.size, 1).astype(np.float64)),
+            "at": at.tolist(), "values": [float(v) for v in x[at]]}
+
+
+def gradients(loss, ours, skip=0, elements=16):
     """The loss and the gradients of the tensors of ours behind the first few."""
     loss.backward()
-    tensors = []
-    for i, (name, p, transposed) in list(enumerate(ours))[skip:]:
-        g = (p.grad.T if transposed else p.grad).contiguous().view(-1).numpy()
-        at = (key(300 + i, np.arange(16)) % np.uint64(g.size)).astype(int)
-        tensors.append({"name": name, "norm": float(np.linalg.norm(g)), "dot": float(g @ numbers(200 + i, g.size, 1).astype(np.float64)),
-                        "at": at.tolist(), "values": [float(v) for v in g[at]]})
+    tensors = [sketch(name, i, p.grad.T if transposed else p.grad, elements) for i, (name, p, transposed) in list(enumerate(ours))[skip:]]
     return {"loss": loss.item(), "tensors": tensors}
 
 
-print(json.dumps({"torch": torch.__version__, "models": {
-    "rnn": golden("RNN", 64, 256, 1),
-    "lstm": golden("LSTM", 128, 256, 2),
-    "gru": golden("GRU", 128, 256, 2),
-    "gptnano": gptnano(),
-    "bertmini": bertmini(),
-    "transformer": translator(),
-    "translate": recurrent_translator(),
-    "vae": autoencoder(),
-    "textvae": sentences(),
-}, "imitators": {"policy": imitators(False), "relaxed": imitators(True)}, "adversaries": {
-    "gan": adversaries(),
-    "minimax": adversaries("minimax"),
-    "least_squares": adversaries("least_squares", matching=2.0),
-    "hinge": adversaries("hinge", spectral=True),
-    "wasserstein": adversaries("wasserstein", "wgan_gp"),
-    "relativistic": adversaries("relativistic", "r1"),
-    "spectral": adversaries("non_saturating", "wgan_gp", spectral=True),
-}}, indent=1))
+if __name__ == "__main__":
+    print(json.dumps({"torch": torch.__version__, "models": {
+        "rnn": golden("RNN", 64, 256, 1),
+        "lstm": golden("LSTM", 128, 256, 2),
+        "gru": golden("GRU", 128, 256, 2),
+        "gptnano": gptnano(),
+        "bertmini": bertmini(),
+        "transformer": translator(),
+        "translate": recurrent_translator(),
+        "vae": autoencoder(),
+        "textvae": sentences(),
+    }, "imitators": {"policy": imitators(False), "relaxed": imitators(True)}, "adversaries": {
+        "gan": adversaries(),
+        "minimax": adversaries("minimax"),
+        "least_squares": adversaries("least_squares", matching=2.0),
+        "hinge": adversaries("hinge", spectral=True),
+        "wasserstein": adversaries("wasserstein", "wgan_gp"),
+        "relativistic": adversaries("relativistic", "r1"),
+        "spectral": adversaries("non_saturating", "wgan_gp", spectral=True),
+    }}, indent=1))
