@@ -11,6 +11,7 @@ RANDOM     ?= 20000
 SEED       ?= 0
 BENCHFLAGS ?=
 GOLDEN     ?=
+BASE       ?=
 TESTFLAGS  ?=
 GRADSMITH   = $(GO) run ./cmd/gradsmith
 
@@ -21,7 +22,7 @@ PUBLISHED = qwen3 llama3 gemma3
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help constrain demo gpt2 plain sentences oracle test random generate check bench fuzz exhaustive race tokenizers format vet staticcheck verify fresh cross levels
+.PHONY: help constrain demo gpt2 plain sentences oracle test random generate check bench fuzz exhaustive race tokenizers format vet staticcheck verify fresh cross levels same
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -90,6 +91,9 @@ tokenizers: ## hold tokenizers to those of three published models, by npm's pack
 
 race: ## run every test under the race detector, package by package; needs a C compiler
 	@set -e; for pkg in $$($(GO) list ./...); do CGO_ENABLED=1 $(GO) test -race $$pkg; done
+
+same: ## train the demo and every example at commit BASE as well, and compare all bits; some minutes
+	cd bench && $(GO) run ./same --base $(BASE)
 
 random: ## generate and type-check RANDOM=20000 random specs, compile and run every twentieth; SEED is that of the first
 	$(GO) test ./gen -run TestRandom -count 1 -timeout 0 -v -args -random.checked $(RANDOM) -random.compiled $$(($(RANDOM)/20)) -random.from $(SEED)
