@@ -3,6 +3,7 @@ package subword
 import (
 	"math/bits"
 	"sync"
+	"sync/atomic"
 )
 
 // Merges is the table of byte-pair encoding (Sennrich et al. 2016): which two tokens that stand side by side become
@@ -12,6 +13,10 @@ type Merges struct {
 	slots []merge // open addressing; a power of two of them, at most half of them used
 	shift uint
 	n     int
+
+	walk   sync.Once
+	walker *walker      // of long runs; nil where the table is none that it serves
+	seen   atomic.Int64 // symbols of long runs
 }
 
 // merge is one line of a table of merges.
@@ -42,7 +47,7 @@ func (m *Merges) resize(slots int) {
 // slot is where a pair is or belongs.
 func (m *Merges) slot(pair uint64) *merge {
 	mask := uint64(len(m.slots) - 1)
-	for i := pair * 0x9E3779B97F4A7C15 >> m.shift; ; i = (i + 1) & mask {
+	for i := hash(pair) >> m.shift; ; i = (i + 1) & mask {
 		if s := &m.slots[i]; s.pair == pair || s.pair == 0 {
 			return s
 		}
@@ -74,14 +79,21 @@ func (m *Merges) Find(a, b int32) (token, rank int32, ok bool) {
 	return s.token, s.rank, s.pair != 0
 }
 
+func hash(pair uint64) uint64 { return pair * 0x9E3779B97F4A7C15 }
+
 func pairOf(a, b int32) uint64 { return uint64(uint32(a))<<32 | uint64(uint32(b)) }
 
-// short is the length up to which looking at all pairs is faster than keeping them in a heap.
-const short = 32
+// short is the length up to which looking at all pairs is faster than keeping them in a heap, many the number of symbols of
+// longer runs behind which a walker is worth what it takes to make it.
+const (
+	short = 32
+	many  = 1 << 14
+)
 
 // Apply makes the merges of the symbols of a piece, in place, and returns the tokens that are left. Again and again the
 // merge of the lowest rank is made, of equal ones the first in the piece, until none fits: the order of GPT-2, of
-// SentencePiece and of tiktoken. The time is that of sorting, n·log n for n symbols.
+// SentencePiece and of tiktoken. The time is in proportion to the number of
+// symbols for tables that are learnt, and that of sorting them for others.
 func (m *Merges) Apply(symbols []int32) []int32 {
 	switch {
 	case len(symbols) < 2:
@@ -90,9 +102,16 @@ func (m *Merges) Apply(symbols []int32) []int32 {
 		return m.applyShort(symbols)
 	}
 	s := scratches.Get().(*scratch)
-	symbols = m.applyLong(symbols, s)
-	scratches.Put(s)
-	return symbols
+	defer scratches.Put(s)
+	if m.seen.Load() >= many || m.seen.Add(int64(len(symbols))) >= many {
+		m.walk.Do(func() { m.walker = newWalker(m) })
+		if m.walker != nil {
+			if tokens, ok := m.walker.apply(symbols, s); ok {
+				return tokens
+			}
+		}
+	}
+	return m.applyLong(symbols, s)
 }
 
 const noRank = 1<<31 - 1
@@ -138,10 +157,13 @@ func (m *Merges) applyShort(symbols []int32) []int32 {
 	return symbols[:n]
 }
 
-// scratch is the memory of applyLong.
+// scratch is the memory of applyLong and of the walker.
 type scratch struct {
 	prev, next []int32
 	heap       []candidate
+	symbols    []int32 // of the walker, as what follows
+	tokens     []int32
+	given      []uint64
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}

@@ -2,7 +2,9 @@ package tokenizer_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -229,18 +231,43 @@ func FuzzEncode(f *testing.F) {
 	})
 }
 
-// BenchmarkEncode reads text of many words, and one run without a blank.
+// BenchmarkEncode reads text of many words, one run without a blank that repeats itself, and one of random letters, of a million
+// bytes. With published files (see make tokenizers) it reads theirs.
 func BenchmarkEncode(b *testing.B) {
 	sample, err := os.ReadFile("testdata/sample.txt")
 	if err != nil {
 		b.Fatal(err)
 	}
+	var names []string
 	for _, style := range train.Styles {
-		tok := load(b, "testdata/"+string(style)+".json")
-		for _, c := range []struct{ name, text string }{{"text", strings.Repeat(string(sample), 200)}, {"run", strings.Repeat("abcde", 40000)}} {
-			b.Run(string(style)+"/"+c.name, func(b *testing.B) {
+		names = append(names, "testdata/"+string(style)+".json")
+	}
+	if dir := os.Getenv("TOKENIZER_FILES"); dir != "" {
+		if names, err = filepath.Glob(filepath.Join(dir, "*.json")); err != nil {
+			b.Fatal(err)
+		}
+	}
+	r := rand.New(rand.NewPCG(1, 1))
+	letters := make([]byte, 1e6)
+	for i := range letters {
+		letters[i] = byte('a' + r.IntN(26))
+	}
+	for _, path := range names {
+		var tok *tokenizer.Tokenizer
+		for _, c := range []struct{ name, text string }{
+			{"text", strings.Repeat(string(sample), 1+1e6/len(sample))},
+			{"repeated", strings.Repeat("abcde", 2e5)},
+			{"letters", string(letters)},
+		} {
+			b.Run(strings.TrimSuffix(filepath.Base(path), ".json")+"/"+c.name, func(b *testing.B) {
+				if tok == nil {
+					tok = load(b, path)
+				}
+				if _, err := tok.Encode(c.text); err != nil { // gets ready for runs
+					b.Fatal(err)
+				}
 				b.SetBytes(int64(len(c.text)))
-				for range b.N {
+				for b.Loop() {
 					if _, err := tok.Encode(c.text); err != nil {
 						b.Fatal(err)
 					}
