@@ -69,6 +69,23 @@ func TestVocabForms(t *testing.T) {
 	fails(t, dir, []string{"vocab", "picture"}, "picture: is a PNG image, not text")
 }
 
+// TestVocabLineBreaks: characters and words are the same whether lines end in \n or in \r\n; byte-pair encoding sees bytes.
+func TestVocabLineBreaks(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "unix/text"), "a b\n\na\n")
+	write(t, filepath.Join(dir, "windows/text"), "a b\r\n\r\na\r\n")
+	for _, flags := range [][]string{nil, {"--words", "9"}, {"--words", "9", "--least", "2"}} {
+		_, unix, _ := command(t, dir, append([]string{"vocab", "unix/text"}, flags...)...)
+		code, windows, errOut := command(t, dir, append([]string{"vocab", "windows/text"}, flags...)...)
+		if code != 0 || unix == "" || unix != windows {
+			t.Errorf("%v: exit code %d, %q, want %q; %s", flags, code, windows, unix, errOut)
+		}
+	}
+	if code, out, errOut := command(t, dir, "vocab", "windows/text", "--bpe", "258"); code != 0 || !strings.Contains(out, "č Ċ") {
+		t.Errorf("exit code %d, %q, %s", code, out, errOut)
+	}
+}
+
 // No vocabulary is written that no spec can name.
 func TestVocabTooLarge(t *testing.T) {
 	dir := t.TempDir()

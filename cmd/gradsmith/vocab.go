@@ -29,7 +29,8 @@ which names it:
   tokenizer: {words: poet.words}    with --words: the most frequent words, with the blanks before them
   tokenizer: {bpe: poet.bpe}        with --bpe: byte-pair encoding, as GPT-2 has it
 
-The file is text: a quoted string a line, or two tokens to merge.`,
+The file is text: a quoted string a line, or two tokens to merge. Characters and words are
+counted as if all lines ended in \n; a model that is made of them reads \r\n as \n too.`,
 		Example: `  gradsmith vocab poems.txt -o poet.vocab
   gradsmith vocab poems.txt --bpe 4000 -o poet.bpe
   gradsmith vocab "$(go env GOROOT)/src" --match '*.go' --bpe 16000 -o code.bpe`,
@@ -130,7 +131,7 @@ func characterFile(in text.Input, of string, least int) ([]byte, string, error) 
 
 // wordFile makes a vocabulary file of words, and its comment.
 func wordFile(in text.Input, of string, size, least int) ([]byte, string, error) {
-	pieces, err := countPieces(in)
+	pieces, err := countPieces(in, unixBreaks)
 	if err != nil {
 		return nil, "", err
 	}
@@ -150,7 +151,7 @@ func wordFile(in text.Input, of string, size, least int) ([]byte, string, error)
 
 // mergeFile makes a vocabulary file of byte-pair encoding, and its comment.
 func mergeFile(in text.Input, of string, size, least int, work *cli.Work) ([]byte, string, error) {
-	pieces, err := countPieces(in)
+	pieces, err := countPieces(in, asItIs)
 	if err != nil {
 		return nil, "", err
 	}
@@ -165,11 +166,16 @@ func mergeFile(in text.Input, of string, size, least int, work *cli.Work) ([]byt
 	return data, comment, err
 }
 
+// unixBreaks is a text in which lines end in \n, as tokenizers of characters and of words read it.
+func unixBreaks(s string) string { return strings.ReplaceAll(s, "\r\n", "\n") }
+
+func asItIs(s string) string { return s }
+
 // countPieces counts what words and merges are made of.
-func countPieces(in text.Input) (text.Pieces, error) {
+func countPieces(in text.Input, form func(string) string) (text.Pieces, error) {
 	pieces := text.Pieces{}
 	err := in.Texts(func(s text.Source) error {
-		pieces.Add(s.Text)
+		pieces.Add(form(s.Text))
 		return nil
 	})
 	return pieces, err
@@ -177,6 +183,7 @@ func countPieces(in text.Input) (text.Pieces, error) {
 
 // countCharacters adds up the characters of a text.
 func countCharacters(s text.Source, counts map[rune]int) error {
+	s.Text = unixBreaks(s.Text)
 	line, col := 1, 1
 	for i, c := range s.Text {
 		if c == utf8.RuneError && !strings.HasPrefix(s.Text[i:], string(utf8.RuneError)) {

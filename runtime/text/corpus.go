@@ -88,15 +88,11 @@ type builder struct {
 	part   []int32 // tokens of a piece of text
 	hash   hash.Hash
 
-	oneBreak bool   // \r\n is read as \n: the vocabulary has no \r
-	sorted   string // name of the last source whose lines are in order
+	sorted string // name of the last source whose lines are in order
 }
 
 func newBuilder(tok Tokenizer, o Options) *builder {
 	b := &builder{tok: tok, o: o, hash: sha256.New()}
-	if t, ok := plain(tok).(*charTokens); ok {
-		b.oneBreak = t.token('\r') < 0
-	}
 	fmt.Fprintf(b.hash, "%s %v %q\n", tok.Digest(), o.Validation, o.Separator)
 	return b
 }
@@ -112,9 +108,6 @@ func (b *builder) reserve(size int) {
 
 // add adds a source, document by document.
 func (b *builder) add(s Source) error {
-	if b.oneBreak {
-		s.Text = strings.ReplaceAll(s.Text, "\r\n", "\n")
-	}
 	fmt.Fprintf(b.hash, "%d\n", len(s.Text))
 	b.hash.Write(unsafe.Slice(unsafe.StringData(s.Text), len(s.Text)))
 	b.reserve(len(s.Text))
@@ -183,6 +176,9 @@ func (b *builder) document(s Source, at, end int) error {
 		stop := min(end, at+piece)
 		for back := 0; back < utf8.UTFMax-1 && stop < end && !utf8.RuneStart(s.Text[stop]); back++ {
 			stop--
+		}
+		if stop < end && s.Text[stop-1] == '\r' {
+			stop-- // \r\n may be one token
 		}
 		var err *EncodeError
 		if b.part, err = parts.appendTokens(b.part[:0], s.Text[at:stop]); err != nil {

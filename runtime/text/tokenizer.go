@@ -60,7 +60,7 @@ func locate(s string, offset int, advice string) *EncodeError {
 	return e
 }
 
-// appender is a tokenizer that can be fed a text in parts, as long as no part ends within a character.
+// appender is a tokenizer that can be fed a text in parts, as long as no part ends within a character or between \r and \n.
 type appender interface {
 	appendTokens(dst []int32, s string) ([]int32, *EncodeError)
 }
@@ -160,7 +160,7 @@ func ASCII(options ...Option) Tokenizer {
 }
 
 // Chars is the tokenizer whose tokens are the characters of chars, in their order. Empty, repeated and invalid
-// characters panic: the characters are constants of generated code.
+// characters panic: the characters are constants of generated code. Where they have \n but no \r, \r\n is read as \n.
 func Chars(chars string, options ...Option) Tokenizer {
 	return newChars("chars", chars, "add it to the vocabulary file, or give the tokenizer a character for unknown ones", options)
 }
@@ -232,6 +232,10 @@ func (t *charTokens) appendTokens(dst []int32, s string) ([]int32, *EncodeError)
 				dst = append(dst, t.bytes+int32(s[i+j]))
 			}
 			i += size
+			continue
+		}
+		if r == '\r' && token < 0 && strings.HasPrefix(s[i+1:], "\n") && t.ascii['\n'] >= 0 {
+			i++ // a line ends in \n here, wherever it was written
 			continue
 		}
 		if token < 0 {

@@ -3,6 +3,7 @@ package text
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -206,4 +207,48 @@ func FuzzStream(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestLineBreaks: where a vocabulary has no \r, a text reads the same whether its lines end in \n or in \r\n, alone and in a
+// corpus, which is read in parts; where it has one, or takes any bytes, the text comes back as it was.
+func TestLineBreaks(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	var b strings.Builder
+	for b.Len() < 300_000 {
+		b.WriteString([]string{"a", "bb", "\n", "\n\n", " ", "é"}[r.IntN(6)])
+	}
+	unix := b.String()
+	windows := strings.ReplaceAll(unix, "\n", "\r\n")
+	for name, tok := range map[string]Tokenizer{
+		"chars": Chars("ab é\n"), "unknown": Chars("ab\n?", Unknown('?')), "ascii": ASCII(Unknown('?')), "words": Words("\"\\n\"\n\" a\"\n\"bb\"\n"),
+	} {
+		want, err := tok.Encode(unix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := tok.Encode(windows); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: other tokens, %v", name, err)
+		}
+		c, err := NewCorpus(tok, Options{}, Source{"x", windows})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := c.Train.Tokens(); n != len(want) {
+			t.Errorf("%s: a corpus of %d tokens, want %d", name, n, len(want))
+		}
+	}
+	for name, tok := range map[string]Tokenizer{
+		"chars": Chars("ab é\n\r"), "or bytes": Chars("ab\n", OrBytes()), "bytes": Bytes(), "words": WordsOrBytes("\"\\n\"\n\" a\"\n"),
+	} {
+		tokens, err := tok.Encode(windows)
+		if err != nil || tok.Decode(tokens) != windows {
+			t.Errorf("%s: another text, %v", name, err)
+		}
+		if c, err := NewCorpus(tok, Options{}, Source{"x", windows}); err != nil || c.Train.Tokens() != len(tokens) {
+			t.Errorf("%s: a corpus of other tokens, %v", name, err)
+		}
+	}
+	if _, err := Chars("ab\n").Encode("a\rb"); err == nil {
+		t.Error("a \\r that ends no line is left out")
+	}
 }

@@ -14,13 +14,15 @@ type wordTokens struct {
 	pieces []string // unknownWord last, or the bytes
 	tokens map[string]int32
 	bytes  int32 // token of byte 0, or -1
+	breaks bool  // some piece has a \r, or bytes have
 	digest string
 }
 
 // Words is the tokenizer of a list of words: tokens are pieces as [BPE] has them, a word with the blank before it, digits, other
 // characters, white space. List has one a line, as Go strings in double quotes, in the order of their tokens; lines that
 // are empty or begin with # are comments. The last token stands for all pieces that the list has not, so any text works, but
-// it cannot be had back. A list that is not well formed panics: it is a constant of generated code.
+// it cannot be had back. Where no piece has a \r, \r\n is read as \n. A list that is not well formed panics: it is a constant of
+// generated code.
 func Words(list string) Tokenizer { return newWords(list, false) }
 
 // WordsOrBytes is [Words] with 256 tokens for bytes in place of the one for other pieces: what the list has not is its bytes, so
@@ -28,7 +30,7 @@ func Words(list string) Tokenizer { return newWords(list, false) }
 func WordsOrBytes(list string) Tokenizer { return newWords(list, true) }
 
 func newWords(list string, orBytes bool) Tokenizer {
-	t := &wordTokens{tokens: map[string]int32{}, bytes: -1}
+	t := &wordTokens{tokens: map[string]int32{}, bytes: -1, breaks: orBytes}
 	line := 0
 	for text := range strings.Lines(list) {
 		line++
@@ -43,6 +45,7 @@ func newWords(list string, orBytes bool) Tokenizer {
 		}
 		t.tokens[word] = int32(len(t.pieces))
 		t.pieces = append(t.pieces, word)
+		t.breaks = t.breaks || strings.Contains(word, "\r")
 	}
 	if orBytes {
 		t.bytes = int32(len(t.pieces))
@@ -56,6 +59,9 @@ func newWords(list string, orBytes bool) Tokenizer {
 }
 
 func (t *wordTokens) Encode(s string) ([]int32, error) {
+	if !t.breaks {
+		s = strings.ReplaceAll(s, "\r\n", "\n")
+	}
 	tokens := make([]int32, 0, len(s)/4+1)
 	for len(s) > 0 {
 		n := pieceLen(s)
