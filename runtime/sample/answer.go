@@ -181,7 +181,8 @@ func answers(ctx context.Context, dec model.Decoder, f model.Source, most int, p
 }
 
 // BeamAnswers answers one source, which every sequence of the decoder has read: it keeps the dec.Batch() likeliest
-// beginnings and gives the ended ones, the best first. Of the options it takes [Constrain]; probabilities are the model's,
+// beginnings and gives the ended ones, the best first, and behind them, where there are fewer, beginnings of most tokens that
+// have not ended. Of the options it takes [Constrain]; probabilities are the model's,
 // not shared anew among what is allowed.
 func BeamAnswers(ctx context.Context, dec model.Encoder, source []int32, f model.Source, most int, rank Ranking, opts ...Option) ([]Answer, error) {
 	c, err := newConfig(opts)
@@ -278,6 +279,7 @@ func BeamAnswers(ctx context.Context, dec model.Encoder, source []int32, f model
 			return cmp.Or(cmp.Compare(b.p, a.p), cmp.Compare(a.parent, b.parent), cmp.Compare(a.token, b.token))
 		})
 		var grown []Answer
+		ended := make([]bool, len(live))
 		clear(from)
 		for _, x := range cs {
 			if x.token == f.AnswerEnd {
@@ -285,6 +287,7 @@ func BeamAnswers(ctx context.Context, dec model.Encoder, source []int32, f model
 				a := Answer{Tokens: live[x.parent].Tokens, LogProb: x.p, Ended: true, looked: look(x.parent, live[x.parent].looked)}
 				a.Score = rank.score(a, length+1)
 				done = append(done, a)
+				ended[x.parent] = true
 				continue
 			}
 			if len(grown) == width {
@@ -298,6 +301,16 @@ func BeamAnswers(ctx context.Context, dec model.Encoder, source []int32, f model
 				}
 			}
 			grown = append(grown, next)
+		}
+		if length == most { // but for the end nothing more may follow
+			grown = grown[:0]
+			for i, a := range live {
+				if !ended[i] {
+					grown = append(grown, a)
+				}
+			}
+			live = grown
+			break
 		}
 		live = grown
 		// The best live beginning can't catch up with the width best that have ended: probabilities only fall, no

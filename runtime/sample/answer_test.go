@@ -172,6 +172,11 @@ func TestBeamEnds(t *testing.T) {
 		if want := exhausted(next, width, 7, rank); math.Abs(got[0].Score-want) > 1e-4*math.Abs(want) {
 			t.Errorf("%d, length penalty %v, width %d: the best answer found has a score of %v, the best there is %v", n, rank.Length, width, got[0].Score, want)
 		}
+		for _, a := range got {
+			if len(a.Tokens) > 7 || !a.Ended && len(a.Tokens) < 7 {
+				t.Errorf("%d, width %d: an answer of %d tokens: %v", n, width, len(a.Tokens), a)
+			}
+		}
 	}
 	for _, bad := range []Ranking{{Length: math.NaN()}, {Length: 1e3}, {Coverage: -1}, {Coverage: math.Inf(1)}} {
 		if _, err := BeamAnswers(t.Context(), &speller{next: spelling, batch: 1, room: 9}, []int32{0}, format, 5, bad); err == nil {

@@ -36,8 +36,9 @@ type beam struct {
 
 // Beam searches for the likeliest continuations of the prompt, keeping the width best at each step, and returns at most
 // width of them, the best first. The decoder is for width sequences, and the search begins at their state. It ends after
-// MaxTokens, when the decoder has no room left, or when the width best have ended with a stop string or under a constraint. Of the options it
-// uses MaxTokens, Stop, LogitBias, Banned, Constrain, DiverseBeams, DynamicBeams and LengthPenalty; the others are for drawing and are errors.
+// MaxTokens, when the decoder has no room left, or when width texts have ended, with a stop string or under a constraint, which
+// none that goes on can outrank any more. Of the options it uses MaxTokens, Stop, LogitBias, Banned, Constrain,
+// DiverseBeams, DynamicBeams and LengthPenalty; the others are for drawing and are errors.
 func Beam(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt string, width int, opts ...Option) ([]Hypothesis, error) {
 	c, err := newConfig(opts)
 	if err != nil {
@@ -235,8 +236,20 @@ func Beam(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt str
 			return nil, ErrNoCandidate
 		}
 		live = grown
-		if len(live) == 0 || len(done) >= width || len(live[0].tokens) == c.maxTokens || model.Room(dec) == 0 {
+		if len(live) == 0 || len(live[0].tokens) == c.maxTokens || model.Room(dec) == 0 {
 			break
+		}
+		// No live text can catch up with the width best that have ended: probabilities only fall, and of the lengths that a
+		// text can come to the best is one of the two ends.
+		if len(done) >= width {
+			sortHypotheses(done)
+			most := math.Inf(-1)
+			for _, b := range live {
+				most = max(most, c.score(b.logProb, len(b.tokens)), c.score(b.logProb, c.maxTokens))
+			}
+			if most < done[width-1].Score {
+				break
+			}
 		}
 		if err := dec.Reorder(from); err != nil {
 			return nil, err
@@ -290,6 +303,11 @@ func (c *config) ended(tok text.Tokenizer, b beam) (Hypothesis, bool) {
 func (c *config) hypothesis(s string, b beam) Hypothesis {
 	return Hypothesis{
 		Text: s, Tokens: b.tokens, LogProb: b.logProb,
-		Score: b.logProb / math.Pow((5+float64(len(b.tokens)))/6, c.length),
+		Score: c.score(b.logProb, len(b.tokens)),
 	}
+}
+
+// score is what a text of a log-probability and a number of tokens is ranked by.
+func (c *config) score(logProb float64, tokens int) float64 {
+	return logProb / math.Pow((5+float64(tokens))/6, c.length)
 }

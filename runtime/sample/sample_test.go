@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -592,6 +593,65 @@ func TestBeam(t *testing.T) {
 	found, err = Beam(context.Background(), m.beside(3), tok, "a", 3, MaxTokens(2), Banned(0, 1))
 	if err != nil || len(found) != 1 || found[0].Text != "cc" {
 		t.Errorf("%+v, %v", found, err)
+	}
+}
+
+// unpruned is the best score that a beam of the width comes across when it goes on to the last token. Texts end with the
+// last token of the vocabulary.
+func unpruned(rows [][]float32, width, most int, penalty float64) float64 {
+	type found struct {
+		tokens  int
+		last    int
+		logProb float64
+	}
+	score := func(f found) float64 { return f.logProb / math.Pow((5+float64(f.tokens))/6, penalty) }
+	best, live := math.Inf(-1), []found{{}}
+	for range most {
+		var all []found
+		for _, f := range live {
+			for t, p := range rows[f.last] {
+				all = append(all, found{f.tokens + 1, t, f.logProb + float64(p)})
+			}
+		}
+		slices.SortFunc(all, func(a, b found) int { return cmp.Compare(b.logProb, a.logProb) })
+		live = nil
+		for _, f := range all[:min(width, len(all))] {
+			if f.last == len(rows)-1 || f.tokens == most {
+				best = max(best, score(f))
+			} else {
+				live = append(live, f)
+			}
+		}
+	}
+	return best
+}
+
+// TestBeamStops holds the end of a search against one that goes on to the last token, for length penalties of both signs.
+func TestBeamStops(t *testing.T) {
+	r, tok := rand.New(rand.NewPCG(5, 6)), text.Chars("abcs")
+	const most = 7
+	for n := range 1500 {
+		rows := make([][]float32, 4)
+		for i := range rows {
+			p, sum := make([]float64, 4), 0.0
+			for k := range p {
+				p[k] = math.Pow(r.Float64(), 4) + 1e-6
+				sum += p[k]
+			}
+			for k := range p {
+				p[k] /= sum
+			}
+			rows[i] = logs(p...)
+		}
+		width, penalty := 1+n%5, []float64{-3, -1, -0.3, 0, 0.5, 1, 2}[n%7]
+		m := &table{rows: rows}
+		found, err := Beam(t.Context(), m.beside(width), tok, "a", width, MaxTokens(most), Stop("s"), LengthPenalty(penalty))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := unpruned(rows, width, most, penalty); math.Abs(found[0].Score-want) > 1e-5*(1+math.Abs(want)) {
+			t.Errorf("%d, length penalty %v, width %d: the best text found has a score of %v, the best there is %v", n, penalty, width, found[0].Score, want)
+		}
 	}
 }
 
