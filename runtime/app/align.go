@@ -65,7 +65,7 @@ looked. It takes a recurrent decoder with additive or concat attention.
 			if err := put(out, []byte(alignment(pieces(a.SourceTokenizer, source), pieces(a.Tokenizer, answer), weights))); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s\n", a.Tokenizer.Decode(answer))
+			fmt.Fprintln(cmd.OutOrStdout(), a.line(answer))
 			return nil
 		},
 	}

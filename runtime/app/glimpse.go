@@ -54,7 +54,7 @@ func (a *program) glimpse(ctx context.Context, m model.LanguageModel, f sampleFl
 			return "", err
 		}
 		for _, line := range lines {
-			b.WriteString(a.Tokenizer.Decode(line) + "\n")
+			b.WriteString(a.line(line) + "\n")
 		}
 	case a.Info.Latent != nil:
 		z := make([]float32, few*a.Info.Latent.Width)

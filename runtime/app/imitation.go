@@ -159,7 +159,7 @@ same seed writes the same.`,
 					return err
 				}
 				for _, line := range lines {
-					fmt.Fprintln(w, a.Tokenizer.Decode(line))
+					fmt.Fprintln(w, a.line(line))
 				}
 			}
 			for at := 0; c != nil && at < number; at += a.Info.Batch {
@@ -169,7 +169,7 @@ same seed writes the same.`,
 					return err
 				}
 				for _, line := range lines {
-					fmt.Fprintln(w, a.Tokenizer.Decode(line.Tokens))
+					fmt.Fprintln(w, a.line(line.Tokens))
 				}
 			}
 			if err := w.Flush(); err != nil {
@@ -204,7 +204,7 @@ is the higher the more the line is like those that the model was trained on.
 				return err
 			}
 			encode := func(s string) ([]int32, error) {
-				return text.EncodeLine(s, a.Tokenizer, *a.Info.Adversary.Text, a.Info.Steps)
+				return text.EncodeJudged(s, a.Tokenizer, *a.Info.Adversary.Text, a.Info.Steps)
 			}
 			return a.answerLines(cmd, data, f, a.Info.Batch, func(_ int, lines []string) ([]reply, error) {
 				tokens, at, replies := taken(lines, encode)

@@ -98,7 +98,7 @@ func (w *writingFlags) options(a *program) ([]sample.Option, error) {
 // print prints each answer as a line, with something before it; a line break in it is written as \n.
 func (a *program) print(out io.Writer, before string, answers []sample.Answer) error {
 	for _, x := range answers {
-		if _, err := fmt.Fprintln(out, before+oneLine(a.Tokenizer.Decode(x.Tokens))); err != nil {
+		if _, err := fmt.Fprintln(out, before+a.line(x.Tokens)); err != nil {
 			return err
 		}
 	}

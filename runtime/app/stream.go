@@ -169,6 +169,9 @@ func jsonLine(v any) (string, error) {
 // oneLine is s without breaks of lines.
 var oneLine = strings.NewReplacer("\n", `\n`, "\r", `\r`).Replace
 
+// line is what a model has written where a line of output stands for it.
+func (a *program) line(tokens []int32) string { return oneLine(a.Tokenizer.Decode(tokens)) }
+
 // answerLines answers the lines of a file, or of the standard input, in their order. answer gives a reply to each of some lines,
 // of which the first is the one with that number, from 0; most is how many it takes at once. The error that it returns ends
 // the command.

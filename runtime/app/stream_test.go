@@ -198,8 +198,20 @@ func TestLinesThatAreRefused(t *testing.T) {
 
 // An answer with line breaks is one line, and with --json it is what it was.
 func TestAnswersWithBreaks(t *testing.T) {
-	r := readers(t)["translate"]
-	p := r.p
+	all := readers(t)
+	for name, args := range map[string][]string{
+		"score":       {"sample", "-n", "3"},
+		"reconstruct": {"sample", "-n", "3"},
+		"labelled":    {"sample", "-n", "3", "--label", "1"},
+		"drawn":       {"interpolate", "ab", "ba", "--steps", "3"},
+	} {
+		p := all[name].p
+		p.Tokenizer = breaking{p.Tokenizer}
+		if status, out, errOut := piped(t, p, "", args...); status != 0 || strings.Count(out, "\n") != 3 || strings.Contains(out, "\r") {
+			t.Errorf("%s %v: status %d, %q, %s", p.Info.Name, args, status, out, errOut)
+		}
+	}
+	p := all["translate"].p
 	p.Tokenizer = breaking{p.Tokenizer}
 	status, out, errOut := piped(t, p, "ab\nb\nabababababab\n", "translate")
 	if status != 1 || strings.Count(out, "\n") != 3 || !strings.HasPrefix(out, `one\ntwo\r\n`) {

@@ -415,7 +415,7 @@ func JudgeLines(m model.Imitators, tok model.Tokenizer, lines []string) ([]float
 		part := lines[at:min(at+info.Batch, len(lines))]
 		b := &model.Batch{Steps: info.Steps, Batch: len(part), Targets: make([]int32, info.Steps*len(part))}
 		for i, s := range part {
-			line, err := text.EncodeLine(s, tok, *info.Adversary.Text, info.Steps)
+			line, err := text.EncodeJudged(s, tok, *info.Adversary.Text, info.Steps)
 			if err != nil {
 				return nil, fmt.Errorf("line %d: %w", at+i+1, err)
 			}

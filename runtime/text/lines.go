@@ -62,14 +62,29 @@ func (e *LongLineError) Error() string {
 // EncodeLine is the tokens of a line, filled to steps of them with the one that ends it. A line that leaves no room for its end is
 // a [*LongLineError]; where lines have no end, one of another length is an error.
 func EncodeLine(line string, t Tokenizer, format model.Imitation, steps int) ([]int32, error) {
+	most := steps
+	if format.End >= 0 {
+		most--
+	}
+	return encodeLine(line, t, format, steps, most)
+}
+
+// EncodeJudged is [EncodeLine] of a line that is to be judged, not learnt: there need not be room for its end, as a generator
+// also writes lines that it does not end.
+func EncodeJudged(line string, t Tokenizer, format model.Imitation, steps int) ([]int32, error) {
+	return encodeLine(line, t, format, steps, steps)
+}
+
+// encodeLine takes lines of most tokens, of which it makes steps.
+func encodeLine(line string, t Tokenizer, format model.Imitation, steps, most int) ([]int32, error) {
 	x, err := t.Encode(line)
 	switch {
 	case err != nil:
 		return nil, err
 	case format.End < 0 && len(x) != steps:
 		return nil, fmt.Errorf("the line has %s, and lines of this model are all of %d", count(len(x), "token"), steps)
-	case len(x) > steps, len(x) == steps && format.End >= 0:
-		return nil, &LongLineError{len(x), steps - 1}
+	case len(x) > most:
+		return nil, &LongLineError{len(x), most}
 	}
 	for len(x) < steps {
 		x = append(x, format.End)

@@ -1,6 +1,7 @@
 package text
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -64,6 +65,26 @@ func TestLineSet(t *testing.T) {
 	}
 	if _, err := s.Shuffled(4, 1); err == nil {
 		t.Error("fewer lines than a batch are no error")
+	}
+}
+
+// TestEncodeJudged: what is judged need not have room for its end, what is learnt must.
+func TestEncodeJudged(t *testing.T) {
+	tok, end := WithSpecials(Numbers(8), "<s>", "</s>"), model.Imitation{Begin: 8, End: 9}
+	for line, want := range map[string][]int32{"1 2 3 4": {1, 2, 3, 4}, "1 2 3": {1, 2, 3, 9}, "": {9, 9, 9, 9}} {
+		if got, err := EncodeJudged(line, tok, end, 4); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q is %v, %v; want %v", line, got, err, want)
+		}
+	}
+	var long *LongLineError
+	if _, err := EncodeJudged("1 2 3 4 5", tok, end, 4); !errors.As(err, &long) || long.Most != 4 {
+		t.Errorf("5 tokens for 4: %v", err)
+	}
+	if _, err := EncodeLine("1 2 3 4", tok, end, 4); !errors.As(err, &long) || long.Most != 3 {
+		t.Errorf("4 tokens to learn: %v", err)
+	}
+	if _, err := EncodeJudged("1 2", Numbers(8), model.Imitation{End: -1}, 4); err == nil {
+		t.Error("a line of another length is no error")
 	}
 }
 
