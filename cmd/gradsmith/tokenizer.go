@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gradsmith/gradsmith/runtime/data"
 	"github.com/gradsmith/gradsmith/runtime/text"
 	"github.com/gradsmith/gradsmith/runtime/tokenizer"
 	"github.com/gradsmith/gradsmith/runtime/tokenizer/formats"
@@ -82,8 +83,8 @@ func newTokenizerTrain() *cobra.Command {
   t5      Unigram over characters of texts in the normal form NFKC; others are their bytes
   bert    WordPiece, of words in lower case without accents
 
-With --balance each TEXT, such as a folder a language, counts as if its size had been raised to the power 1/T:
-languages that are seen little get more tokens of their own. The form of the file follows from its name: .model is
+With --balance each TEXT, such as a folder a language, or each part of the only folder that is named, counts as if
+its size had been raised to the power 1/T: languages that are seen little get more tokens of their own. The form of the file follows from its name: .model is
 a SentencePiece model, .tiktoken a tiktoken file, any other a tokenizer.json.`,
 		Example: `  gradsmith tokenizer train poems.txt --size 8000 -o tokenizer.json
   gradsmith tokenizer train english german sorbian --like llama2 --size 16000 --balance 3 -o three.model`,
@@ -94,7 +95,11 @@ a SentencePiece model, .tiktoken a tiktoken file, any other a tokenizer.json.`,
 			if err != nil {
 				return err
 			}
-			for _, path := range texts {
+			groups, err := data.Groups(match, texts...)
+			if err != nil {
+				return err
+			}
+			for _, path := range groups {
 				l.Group()
 				err := text.Input{Paths: []string{path}, Match: match, Field: field}.Texts(func(s text.Source) error {
 					if !utf8.ValidString(s.Text) && o.Style != train.GPT2 && o.Style != train.Llama3 {
@@ -111,11 +116,11 @@ a SentencePiece model, .tiktoken a tiktoken file, any other a tokenizer.json.`,
 			if err != nil {
 				return err
 			}
-			data, err := formats.Format(t, formOf(out))
+			written, err := formats.Format(t, formOf(out))
 			if err != nil {
 				return err
 			}
-			if err := output(cmd, out, data); err != nil {
+			if err := output(cmd, out, written); err != nil {
 				return err
 			}
 			if out != "" {

@@ -46,13 +46,13 @@ func TestTokenizer(t *testing.T) {
 		t.Errorf("exit code %d, %s", code, errOut)
 	}
 	for want, args := range map[string][]string{
-		"a SentencePiece model cannot hold": {"tokenizer", "convert", "f.json", "-o", "f.model"},
-		"the style \"odd\" is not known":    {"tokenizer", "train", "text", "--like", "odd"},
-		"needs 260":                         {"tokenizer", "train", "text", "--like", "t5", "--size", "10"},
-		"is not the number of a token":      {"tokenizer", "decode", "a.json", "line"},
-		"it must be a number of 1 or more":  {"tokenizer", "train", "text", "--balance", "0.5"},
-		"text: the file is no tokenizer":    {"tokenizer", "stats", "text"},
-		"missing cannot be read":            {"tokenizer", "stats", "missing"},
+		"a SentencePiece model cannot hold":               {"tokenizer", "convert", "f.json", "-o", "f.model"},
+		"the style \"odd\" is not known":                  {"tokenizer", "train", "text", "--like", "odd"},
+		"needs 260":                                       {"tokenizer", "train", "text", "--like", "t5", "--size", "10"},
+		"is not the number of a token":                    {"tokenizer", "decode", "a.json", "line"},
+		"give 1, which leaves sizes as they are, or more": {"tokenizer", "train", "text", "--balance", "0.5"},
+		"text: the file is no tokenizer":                  {"tokenizer", "stats", "text"},
+		"missing cannot be read":                          {"tokenizer", "stats", "missing"},
 	} {
 		if code, _, errOut := command(t, dir, args...); code == 0 || !strings.Contains(errOut, want) {
 			t.Errorf("%v: exit code %d, %s, want %q", args, code, errOut, want)

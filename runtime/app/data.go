@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/gradsmith/gradsmith/runtime/cli"
+	"github.com/gradsmith/gradsmith/runtime/data"
 	"github.com/gradsmith/gradsmith/runtime/text"
 	"github.com/gradsmith/gradsmith/runtime/vector"
 )
@@ -96,7 +97,8 @@ type dataFlags struct {
 	match, field, separator string
 	raw, shuffle, header    bool
 	scale                   float64
-	column                  string // of labels
+	balance                 float64 // the temperature at which groups are drawn
+	column                  string  // of labels
 }
 
 const several = "; may be given several times"
@@ -146,6 +148,18 @@ func (d *dataFlags) addColumn(a *program, fs *pflag.FlagSet, usage string) {
 // addShuffle adds the flag of commands that keep the end of examples for validation.
 func (d *dataFlags) addShuffle(fs *pflag.FlagSet) {
 	fs.BoolVar(&d.shuffle, "shuffle", false, "put the data in another order first, the same one each time; of sorted data the end is not like the rest")
+}
+
+// addBalance adds the flag of trainings on examples that come in groups.
+func (d *dataFlags) addBalance(fs *pflag.FlagSet) {
+	fs.Float64Var(&d.balance, "balance", 1, "draw from each file, or from each part of the one folder that is named, as if its size were raised to the power 1/`T`: 1 leaves sizes as they are, and the larger T, the more equal they are")
+}
+
+func (d *dataFlags) checkBalance() error {
+	if err := data.CheckTemperature(d.balance); err != nil {
+		return fmt.Errorf("--balance: %w", err)
+	}
+	return nil
 }
 
 // text is the text to read: that of the flags, of the program, or the one that ships with Go.

@@ -37,12 +37,12 @@ func (p *pairFlags) input() text.PairInput {
 
 var errNoPairs = errors.New("no pairs: name a file of sources with --source FILE and one of their answers with --target FILE")
 
-// pairs reads pairs of lines for the model.
-func (a *program) pairs(p *pairFlags) (*text.Pairs, error) {
+// pairs reads pairs of lines for the model, whose groups are balanced at a temperature.
+func (a *program) pairs(p *pairFlags, balance float64) (*text.Pairs, error) {
 	if len(p.source.paths) == 0 {
 		return nil, errNoPairs
 	}
-	return text.ReadPairs(p.input(), a.SourceTokenizer, a.Tokenizer, text.PairOptions{Source: *a.Info.Source, Steps: a.Info.Steps})
+	return text.ReadPairs(p.input(), a.SourceTokenizer, a.Tokenizer, text.PairOptions{Source: *a.Info.Source, Steps: a.Info.Steps, Balance: balance})
 }
 
 // answerFlags say how answers are searched for.
@@ -171,7 +171,8 @@ func (a *program) newEvalPairs() *cobra.Command {
 		Use:   "eval",
 		Short: "Tell how well the model answers",
 		Long: `Eval answers the sources and compares with the answers given: the share that is exactly the
-same, and BLEU as sacreBLEU computes it, with its signature.`,
+same, BLEU as sacreBLEU computes it, with its signature, and ROUGE. Of several files, or the files of a
+folder, it tells that share of each as well.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.check(a.Info.Steps); err != nil {
@@ -188,6 +189,10 @@ same, and BLEU as sacreBLEU computes it, with its signature.`,
 			if err != nil {
 				return err
 			}
+			names, groups, err := p.input().Parts()
+			if err != nil {
+				return err
+			}
 			tokens := make([][]int32, len(sources))
 			for i, s := range sources {
 				if tokens[i], err = a.source(s); err != nil {
@@ -200,17 +205,38 @@ same, and BLEU as sacreBLEU computes it, with its signature.`,
 			if err != nil {
 				return err
 			}
-			same := 0
-			for i, s := range answers {
-				if s == references[i] {
-					same++
+			out := cmd.OutOrStdout()
+			exact := func(of string, at []int) {
+				same := 0
+				for _, i := range at {
+					if answers[i] == references[i] {
+						same++
+					}
 				}
+				fmt.Fprintf(out, "%s%s lines, %.2f %% answered exactly\n", of, thousands(len(at)), 100*float64(same)/float64(len(at)))
+			}
+			all := make([]int, len(answers))
+			for i := range all {
+				all[i] = i
+			}
+			for at := 0; at < len(groups); {
+				end := at
+				for end < len(groups) && groups[end] == groups[at] {
+					end++
+				}
+				exact(names[groups[at]]+": ", all[at:end])
+				at = end
 			}
 			b, err := metric.Corpus(answers, references)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s lines, %.2f %% answered exactly\n%s\n", thousands(len(sources)), 100*float64(same)/float64(len(sources)), b)
+			exact("", all)
+			overlap, err := metric.Overlap(answers, references)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(out, "%s\n%s\n", b, overlap)
 			return nil
 		},
 	}

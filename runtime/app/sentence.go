@@ -40,6 +40,15 @@ func (a *program) sentences(d *dataFlags, labels labelFlags) (*text.Pairs, error
 		}
 		o.Labels = l.Values
 	}
+	if o.Balance = d.balance; o.Balance > 1 {
+		in, err := d.lines("sentences")
+		if err != nil {
+			return nil, err
+		}
+		if _, o.Groups, err = in.Groups(); err != nil {
+			return nil, err
+		}
+	}
 	set, err := text.NewPairs(name, lines, lines, a.Tokenizer, a.Tokenizer, o)
 	if err == nil && d.shuffle {
 		set.Shuffle()
@@ -49,6 +58,9 @@ func (a *program) sentences(d *dataFlags, labels labelFlags) (*text.Pairs, error
 
 // sentenceMaterial reads what a training on sentences needs.
 func (a *program) sentenceMaterial(cmd *cobra.Command, f *trainFlags) (*material, error) {
+	if err := f.data.checkBalance(); err != nil {
+		return nil, err
+	}
 	set, err := a.sentences(&f.data, f.labels)
 	if err != nil {
 		return nil, err

@@ -49,7 +49,7 @@ var wait func(time.Duration) bool
 
 // kept are the flags that decide the bits of a training, or where they go: with --resume they are what they were, unless
 // they are given again.
-var kept = []string{"data", "match", "field", "separator", "raw", "scale", "header", "label-column", "shuffle", "source", "target", "columns", "valid-source", "valid-target", "valid-columns", "valid", "labels", "valid-labels", "validation", "passes", "steps", "batch", "window", "rate", "eval-every", "save-every", "scheduled-sampling", "rise", "best", "log"}
+var kept = []string{"data", "match", "field", "separator", "raw", "scale", "header", "label-column", "shuffle", "balance", "source", "target", "columns", "valid-source", "valid-target", "valid-columns", "valid", "labels", "valid-labels", "validation", "passes", "steps", "batch", "window", "rate", "eval-every", "save-every", "scheduled-sampling", "rise", "best", "log"}
 
 func (a *program) newTrain() *cobra.Command {
 	var f trainFlags
@@ -108,6 +108,7 @@ Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
 	} else if a.Info.Latent != nil {
 		f.data.addLines(a, fs, sentenceData+several, a.Data)
 		f.data.addShuffle(fs)
+		f.data.addBalance(fs)
 		f.labels.add(a, fs)
 		fs.Var(&f.valid, "valid", sentenceData+" to validate on"+several)
 		if f.validLabels.one = -1; a.Info.Labels > 0 {
@@ -117,6 +118,7 @@ Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
 	} else if a.Info.Source != nil {
 		f.pairs.add(fs, "", "source", a.Data)
 		f.data.addShuffle(fs)
+		f.data.addBalance(fs)
 		f.validPairs.add(fs, "valid-", "source for validation", "")
 		fs.Float64Var(&f.validation, "validation", t.Validation, "`SHARE` of the pairs, at their end, that is kept for validation when there is no --valid-source")
 	} else {

@@ -101,7 +101,10 @@ func (a *program) vectorMaterial(cmd *cobra.Command, f *trainFlags) (*material, 
 
 // pairMaterial reads sources and their answers.
 func (a *program) pairMaterial(cmd *cobra.Command, f *trainFlags) (*material, error) {
-	pairs, err := a.pairs(&f.pairs)
+	if err := f.data.checkBalance(); err != nil {
+		return nil, err
+	}
+	pairs, err := a.pairs(&f.pairs, f.data.balance)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +113,7 @@ func (a *program) pairMaterial(cmd *cobra.Command, f *trainFlags) (*material, er
 	}
 	var valid *text.Pairs
 	if len(f.validPairs.source.paths) > 0 {
-		if valid, err = a.pairs(&f.validPairs); err != nil {
+		if valid, err = a.pairs(&f.validPairs, 1); err != nil {
 			return nil, err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gradsmith/gradsmith/runtime/data"
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
@@ -22,7 +23,10 @@ type Pairs struct {
 	sources  [][]int32 // with the token that ends a source
 	answers  [][]int32 // without the tokens that begin and end an answer
 	labels   []int32   // of a conditional model; nil for others
+	groups   []int32   // of each pair its group, where they are balanced; nil where not
+	balance  float64   // the temperature at which groups are drawn
 	sorted   bool      // the sources are in alphabetical order
+	shuffled bool      // by Shuffle
 }
 
 // PairOptions say what a model takes.
@@ -30,6 +34,11 @@ type PairOptions struct {
 	Source model.Source // of the model's info
 	Steps  int          // tokens of an answer, at the most, the one that begins or ends it included
 	Labels []int32      // of each pair, of a conditional model; nil for others
+
+	// Where Balance is above 1, training draws pairs of each group as often as [data.Shares] says for this temperature, and
+	// Groups has the number of each pair's group, from 0.
+	Balance float64
+	Groups  []int32
 }
 
 // PairInput names the files that pairs are read from.
@@ -53,6 +62,11 @@ func ReadPairs(in PairInput, from, to Tokenizer, o PairOptions) (*Pairs, error) 
 	a, b, err := in.Lines()
 	if err != nil {
 		return nil, err
+	}
+	if o.Balance > 1 {
+		if _, o.Groups, err = in.Groups(); err != nil {
+			return nil, err
+		}
 	}
 	return NewPairs(in.Name(), a, b, from, to, o)
 }
@@ -90,6 +104,25 @@ func (in PairInput) Lines() (sources, answers []string, err error) {
 	return sources, answers, nil
 }
 
+// Groups is the groups of the sources, as [Input.Groups] has them.
+func (in PairInput) Groups() (names []string, of []int32, err error) {
+	if names, of, err = in.Parts(); err == nil && names == nil {
+		err = in.Sources.oneGroup()
+	}
+	return names, of, err
+}
+
+// Parts is Groups without the error: of one group alone it gives none.
+func (in PairInput) Parts() (names []string, of []int32, err error) {
+	if in.Columns == "" {
+		return in.Sources.parts(Input.count)
+	}
+	return in.Sources.parts(func(group Input) (int, error) {
+		lines, _, err := PairInput{Sources: group, Columns: in.Columns}.columns()
+		return len(lines), err
+	})
+}
+
 // columns reads two columns.
 func (in PairInput) columns() (sources, answers []string, err error) {
 	if len(in.Answers.Paths) > 0 {
@@ -114,6 +147,14 @@ func NewPairs(name string, sources, answers []string, from, to Tokenizer, o Pair
 	if o.Labels != nil && len(o.Labels) != len(sources) {
 		return nil, fmt.Errorf("%s: %s and %s", name, count(len(sources), "source"), count(len(o.Labels), "label"))
 	}
+	if o.Balance > 1 {
+		if err := data.CheckTemperature(o.Balance); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if len(o.Groups) != len(sources) {
+			return nil, fmt.Errorf("%s: %s and the groups of %d", name, count(len(sources), "source"), len(o.Groups))
+		}
+	}
 	p := &Pairs{Name: name, format: o.Source, maxSteps: o.Steps, sorted: sortedLines(sources)}
 	hash := sha256.New()
 	fmt.Fprintf(hash, "%s\n%s\n%d %d\n", from.Digest(), to.Digest(), o.Source.Steps, o.Steps)
@@ -137,9 +178,17 @@ func NewPairs(name string, sources, answers []string, from, to Tokenizer, o Pair
 			p.labels = append(p.labels, o.Labels[i])
 			fmt.Fprintf(hash, "%d\n", o.Labels[i])
 		}
+		if o.Balance > 1 {
+			p.groups = append(p.groups, o.Groups[i])
+			fmt.Fprintf(hash, "group %d\n", o.Groups[i])
+		}
 	}
 	if len(p.sources) == 0 {
 		return nil, fmt.Errorf("%s: there is no pair that the model takes: %d are longer than %d tokens of a source or %d of an answer", name, p.Skipped, o.Source.Steps-1, o.Steps-1)
+	}
+	if o.Balance > 1 {
+		p.balance = o.Balance
+		fmt.Fprintf(hash, "balance %v\n", o.Balance)
 	}
 	p.Digest = hex.EncodeToString(hash.Sum(nil))
 	return p, nil
@@ -160,11 +209,17 @@ func (p *Pairs) Split(share float64) (train, validation *Pairs, err error) {
 	if p.labels != nil {
 		a.labels, b.labels = p.labels[:cut], p.labels[cut:]
 	}
+	if p.groups != nil {
+		a.groups, b.groups = p.groups[:cut], p.groups[cut:]
+	}
 	return &a, &b, nil
 }
 
 // Tail says why the last share of the pairs may not be like the others, or is empty: they are sorted.
 func (p *Pairs) Tail(share float64) string {
+	if missing := missingGroups(p.groups, int(float64(p.Len())*(1-share))); missing > 0 && !p.shuffled {
+		return fmt.Sprintf("%s: %s of the data have no part in the last of the pairs, which are kept for validation", p.Name, count(missing, "group"))
+	}
 	return tail(p.Name, "sentence", p.sorted, p.labels, p.Len(), share)
 }
 
@@ -175,7 +230,10 @@ func (p *Pairs) Shuffle() {
 	if p.labels != nil {
 		p.labels = arranged(p.labels, order)
 	}
-	p.sorted = false
+	if p.groups != nil {
+		p.groups = arranged(p.groups, order)
+	}
+	p.sorted, p.shuffled = false, true
 	p.Digest += " shuffled"
 }
 
@@ -188,11 +246,12 @@ type Batches struct {
 	seed     uint64
 	pass     int
 	order    []int32 // pairs
+	drawer   *drawer // of balanced pairs; nil for others
 	batches  []int32 // where each batch of this pass begins, in order
 	next     int
 }
 
-// Shuffled cuts the pairs for training: each pass draws an order, sorts stretches of 64 batches by length, and gives their
+// Shuffled cuts the pairs for training: each pass has as many pairs as there are, balanced where they are to be. It draws an order, sorts stretches of 64 batches by length, and gives their
 // batches in an order that it draws as well. The seed and the number of the pass decide both.
 func (p *Pairs) Shuffled(batch int, seed uint64) (*Batches, error) {
 	return p.batches(batch, true, seed)
@@ -208,6 +267,9 @@ func (p *Pairs) batches(batch int, shuffled bool, seed uint64) (*Batches, error)
 	b := &Batches{p: p, rows: batch, shuffled: shuffled, seed: seed}
 	b.order = make([]int32, p.Len())
 	b.batches = make([]int32, (p.Len()+batch-1)/batch)
+	if shuffled && p.groups != nil {
+		b.drawer = newDrawer(p.groups, p.balance, seed)
+	}
 	b.arrange()
 	return b, nil
 }
@@ -223,6 +285,9 @@ func (b *Batches) arrange() {
 	}
 	size := len(b.order)
 	if b.shuffled {
+		if b.drawer != nil {
+			b.drawer.draw(b.order, b.pass)
+		}
 		model.Shuffle(b.order, b.seed, uint64(b.pass), 0)
 		size = stretch * b.rows
 	}
@@ -242,8 +307,8 @@ func (b *Batches) Windows() int { return len(b.batches) }
 // Tokens is the number of tokens that a pass predicts.
 func (b *Batches) Tokens() int {
 	n := 0
-	for _, y := range b.p.answers {
-		n += len(y) + 1
+	for _, i := range b.order {
+		n += len(b.p.answers[i]) + 1
 	}
 	return n
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gradsmith/gradsmith/runtime/data"
 	"github.com/gradsmith/gradsmith/runtime/tokenizer"
 	"github.com/gradsmith/gradsmith/runtime/tokenizer/sentencepiece"
 	"github.com/gradsmith/gradsmith/runtime/tokenizer/tiktoken"
@@ -157,7 +158,7 @@ func TestBalance(t *testing.T) {
 	if plain, balanced := length(learn(1)), length(learn(5)); balanced >= plain {
 		t.Errorf("%d tokens when balanced, %d when not", balanced, plain)
 	}
-	for _, shares := range [][]float64{train.Shares([]int{900, 100}, 1), train.Shares([]int{900, 100}, 1e9)} {
+	for _, shares := range [][]float64{data.Shares([]int{900, 100}, 1), data.Shares([]int{900, 100}, 1e9)} {
 		if sum := shares[0] + shares[1]; sum < 0.999999 || sum > 1.000001 {
 			t.Errorf("shares %v", shares)
 		}

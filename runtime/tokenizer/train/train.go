@@ -12,6 +12,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/gradsmith/gradsmith/runtime/data"
 	"github.com/gradsmith/gradsmith/runtime/subword"
 	"github.com/gradsmith/gradsmith/runtime/tokenizer"
 )
@@ -126,31 +127,10 @@ func (l *Learner) Add(text string) {
 	})
 }
 
-// Shares is how much of a mixture each group is to be, of groups of these sizes, when sampled at a temperature: its share
-// of the sizes to the power of 1/temperature, so that 1 leaves sizes as they are and a large number makes all groups
-// equal (Arivazhagan et al. 2019; multilingual BERT uses 1/0.7). The shares have the sum 1.
-func Shares(sizes []int, temperature float64) []float64 {
-	shares := make([]float64, len(sizes))
-	sum, all := 0.0, 0.0
-	for _, n := range sizes {
-		all += float64(n)
-	}
-	for i, n := range sizes {
-		if n > 0 {
-			shares[i] = math.Pow(float64(n)/all, 1/temperature)
-		}
-		sum += shares[i]
-	}
-	for i := range shares {
-		shares[i] /= sum
-	}
-	return shares
-}
-
-// Learn makes the tokenizer of what was counted. Groups count as Shares says; a temperature of 1 leaves them as they are.
+// Learn makes the tokenizer of what was counted. Groups count as data.Shares says; a temperature of 1 leaves them as they are.
 func (l *Learner) Learn(temperature float64) (*tokenizer.Tokenizer, error) {
-	if !(temperature >= 1) || math.IsInf(temperature, 0) {
-		return nil, fmt.Errorf("a temperature of %v: it must be a number of 1 or more", temperature)
+	if err := data.CheckTemperature(temperature); err != nil {
+		return nil, err
 	}
 	counts := l.balanced(temperature)
 	if len(counts) == 0 {
@@ -182,7 +162,7 @@ func (l *Learner) balanced(temperature float64) map[string]int {
 	for _, n := range l.bytes {
 		total += n
 	}
-	shares := Shares(l.bytes, temperature)
+	shares := data.Shares(l.bytes, temperature)
 	sums := map[string]float64{}
 	for i, g := range l.groups {
 		// Each group is as long as its share of the whole.
