@@ -67,11 +67,23 @@ func (p *product) start(c []float32, r, c0, c1 int) {
 			c[i] += v
 		}
 	}
-	if p.bias != nil {
-		add(p.bias[c0:c1])
+	bias, residual := p.bias, p.residual
+	if residual != nil {
+		residual = residual[r*p.ldr+c0 : r*p.ldr+c1]
 	}
-	if p.residual != nil {
-		add(p.residual[r*p.ldr+c0 : r*p.ldr+c1])
+	if bias != nil {
+		bias = bias[c0:c1]
+	}
+	if residual != nil && !set {
+		// The sum of two does not depend on their order, and residual may be c.
+		add(residual)
+		residual = nil
+	}
+	if bias != nil {
+		add(bias)
+	}
+	if residual != nil {
+		add(residual)
 	}
 	if !set {
 		clear(c)

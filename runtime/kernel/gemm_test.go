@@ -243,3 +243,22 @@ func TestGemmBatch(t *testing.T) {
 		}
 	}
 }
+
+// Residual may be c, with a bias too: for all products.
+func TestResidualIsC(t *testing.T) {
+	r := rng(45)
+	for _, s := range [][3]int{{1, 40, 33}, {3, 40, 33}, {20, 70, 300}} {
+		m, n, k := s[0], s[1], s[2]
+		a, b, bias, c0 := floats(r, m*k), floats(r, k*n), floats(r, n), floats(r, m*n)
+		for _, l := range levels() {
+			setLevel(t, l)
+			want := append([]float32(nil), c0...)
+			GemmNN(want, a, b, m, n, k, Accumulate(), Bias(bias))
+			for _, p := range products {
+				got := append([]float32(nil), c0...)
+				p.run(got, a, b, m, n, k, Residual(got), Bias(bias))
+				diff(t, fmt.Sprintf("%s %s %d×%d×%d", levelNames[l], p.name, m, n, k), got, want)
+			}
+		}
+	}
+}
