@@ -57,31 +57,47 @@ func dataOf(p Program) []string {
 // hurtful are values that flags do not expect.
 var hurtful = []string{"", "-1", "0", "1", "NaN", "-Inf", "1e-300", "9223372036854775807", "99999999999999999999", "\x00", "text", "labels", "none", "é", "[\"a\"]", "1,2,3", "%s%n", "--", "\n"}
 
+// trainedPrograms makes a folder for each of programs, named by its number, with data that it can read and a checkpoint.
+func trainedPrograms(t testing.TB) string {
+	t.Helper()
+	base := t.TempDir()
+	for i, p := range programs() {
+		dir := filepath.Join(base, fmt.Sprint(i))
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		data := fuzzData
+		if v := p.Info.Vector; v != nil {
+			row := func(x string) string { return strings.TrimSuffix(strings.Repeat(x+",", v.Width), ",") + "\n" }
+			data = map[string]string{"labels": fuzzData["labels"], "vectors": strings.Repeat(row("0.5")+row("0.25"), 40)}
+		}
+		for name, content := range data {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var out, errOut bytes.Buffer
+		var args []string
+		for _, arg := range dataOf(p) {
+			if !strings.HasPrefix(arg, "-") {
+				arg = filepath.Join(dir, arg)
+			}
+			args = append(args, arg)
+		}
+		args = append([]string{"train", "--steps", "1", "--out", filepath.Join(dir, p.Info.Name+".safetensors")}, args...)
+		if status := Run(context.Background(), p, args, &out, &errOut); status != 0 {
+			t.Fatalf("%s: %s", p.Info.Name, errOut.String())
+		}
+	}
+	return base
+}
+
 // FuzzFlags runs commands of every kind of program with any arguments: none panics or ends the process, and one that fails
 // says why, in a last line that begins with the name of the program. Arguments stand in lines.
 func FuzzFlags(f *testing.F) {
 	all := programs()
-	base := f.TempDir()
+	base := trainedPrograms(f)
 	for i, p := range all {
-		dir := filepath.Join(base, fmt.Sprint(i))
-		if err := os.Mkdir(dir, 0o755); err != nil {
-			f.Fatal(err)
-		}
-		data := fuzzData
-		if v := p.Info.Vector; v != nil {
-			data = map[string]string{"labels": fuzzData["labels"], "vectors": strings.Repeat(strings.TrimSuffix(strings.Repeat("0.5,", v.Width), ",")+"\n"+strings.TrimSuffix(strings.Repeat("0.25,", v.Width), ",")+"\n", 40)}
-		}
-		for name, content := range data {
-			if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
-				f.Fatal(err)
-			}
-		}
-		f.Chdir(dir)
-		var out, errOut bytes.Buffer
-		args := append([]string{"train", "--steps", "1", "--out", p.Info.Name + ".safetensors"}, dataOf(p)...)
-		if status := Run(context.Background(), p, args, &out, &errOut); status != 0 {
-			f.Fatalf("%s: %s", p.Info.Name, errOut.String())
-		}
 		// Each flag of each command, with values in turn.
 		for _, cmd := range newRoot(p).Commands() {
 			n := 0

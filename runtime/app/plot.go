@@ -18,7 +18,7 @@ type curves struct {
 	training    thinned
 	validation  thinned
 	warn        func(string)
-	failed      bool
+	failed      error // of the last time that it was drawn
 }
 
 func newCurves(path string, info *model.Info, warn func(string)) *curves {
@@ -74,10 +74,10 @@ func (c *curves) Warn(text string)            {}
 // draw writes the picture. A training does not end because it cannot be written now.
 func (c *curves) draw() {
 	err := put(c.path, []byte(c.svg()))
-	if err != nil && !c.failed {
+	if err != nil && c.failed == nil {
 		c.warn(err.Error())
 	}
-	c.failed = err != nil
+	c.failed = err
 }
 
 // svg is the picture.

@@ -260,6 +260,9 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 	if incomplete != nil {
 		return fmt.Errorf("the training is done, but its log %s is not complete: %w", f.log, files.Cause(incomplete))
 	}
+	if picture != nil && picture.failed != nil {
+		return fmt.Errorf("the training is done, but not its picture: %w", picture.failed)
+	}
 	return a.report(ctx, out, m, data, f, result, schedule, base)
 }
 
