@@ -168,7 +168,7 @@ func TestAdversariesLost(t *testing.T) {
 		want []string
 	}{
 		{false, "300", []string{"discriminator has won", "to step 1234", "gradient_penalty", "the checkpoint of step 300 is kept in m.safetensors"}},
-		{true, "200", []string{"the loss became NaN in step 235", "spectral_norm", "the checkpoint of step 200 is kept in m.safetensors"}},
+		{true, "200", []string{"in step 235, at rate ", "the loss became NaN", "spectral_norm", "the checkpoint of step 200 is kept in m.safetensors"}},
 	} {
 		p := spectral.Program()
 		fresh := p.New

@@ -28,7 +28,6 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
 	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/model"
-	"github.com/gradsmith/gradsmith/runtime/optim"
 	"github.com/gradsmith/gradsmith/runtime/policy"
 )
 
@@ -42,7 +41,7 @@ const (
 // networks are adversarial networks of text whose generator can also be trained by itself.
 type networks interface {
 	model.Imitators
-	LikelihoodStep(b *model.Batch, rate float64) (loss, norm float64, err error)
+	StepOf(kind string, b *model.Batch, rate float64) (loss, norm float64, err error)
 }
 
 // games are the ways to go on from maximum likelihood.
@@ -269,10 +268,8 @@ func (b *bench) seed(seed int) error {
 		w := &windows{set: b.train, seed: uint64(seed)}
 		began := time.Now()
 		for k := range info.Pretraining {
-			if loss, norm, err := start.TrainStep(w.next(), rate); err != nil {
-				return err
-			} else if !optim.Finite(loss, norm) {
-				return fmt.Errorf("the loss became %v in step %d", loss, k)
+			if _, _, err := start.TrainStep(w.next(), rate); err != nil {
+				return fmt.Errorf("step %d: %w", k, err)
 			}
 			if full := len(b.train) - 1; (k+1)%(10*full) == 0 {
 				log.Printf("%v", time.Since(began).Round(time.Second))
@@ -393,10 +390,8 @@ func (b *bench) idealize(seed int, m *seqgan.Model) error {
 		kernel.Scale(rewards, rewards, -1, n)
 		policy.Baseline(rewards, batch)
 		x.Weights = rewards
-		if loss, norm, err := m.LikelihoodStep(&x, 0.001); err != nil {
-			return err
-		} else if !optim.Finite(loss, norm) {
-			return fmt.Errorf("the loss became %v in step %d", loss, k)
+		if _, _, err := m.StepOf("likelihood", &x, 0.001); err != nil {
+			return fmt.Errorf("step %d: %w", k, err)
 		}
 		m.SetStep(m.Step() + 1)
 		if k+1 == 100 || k+1 == 250 {
@@ -415,10 +410,8 @@ func (b *bench) play(seed int, name string, every int, m networks) error {
 	}
 	began := time.Now()
 	for k := range total {
-		if loss, norm, err := m.TrainStep(w.next(), rate); err != nil {
-			return err
-		} else if !optim.Finite(loss, norm) {
-			return fmt.Errorf("the loss became %v in step %d", loss, k)
+		if _, _, err := m.TrainStep(w.next(), rate); err != nil {
+			return fmt.Errorf("step %d: %w", k, err)
 		}
 		if (k+1)%every == 0 || k+1 == total {
 			d := m.Duel()

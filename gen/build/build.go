@@ -26,6 +26,13 @@ type Model struct {
 	Judge        *graph.Graph // verdicts on vectors or lines; output: "verdict"
 	Relax        *graph.Graph // of networks of text with a relaxation: the generator's step against the discriminator, Train being its step on text; output: "loss"
 
+	Parts  []*Part // of the parameters, in the order of the flat arrays
+	Runs   []*Run  // of graphs by the model, in the order in which code has them
+	Steps  []*Step // of a training, in the order in which one training step makes them
+	Random Random  // what a training draws anew for
+
+	TrainDoc, LossDoc string // comments on a training step and on its first loss, behind their names
+
 	Params []*Param // in the order of their definition
 	States []*State
 	Caches []*State // of a decoder: the keys and values of earlier tokens
@@ -118,7 +125,7 @@ func (s *State) ID() graph.ID { return graph.Identity(s.Name) }
 func (m *Model) Learns(g *graph.Graph) []*graph.Value {
 	trained := map[string]bool{}
 	for _, p := range m.Params {
-		trained[p.Name()] = !p.Fixed && (m.Spec.GAN == nil || p.Discriminator == (g == m.Discriminate))
+		trained[p.Name()] = !p.Fixed && (m.Discriminate == nil || p.Discriminator == (g == m.Discriminate))
 	}
 	var vs []*graph.Value
 	for _, in := range g.Inputs {
@@ -164,6 +171,7 @@ func Build(m *spec.Model) (*Model, error) {
 			return nil, fmt.Errorf("build: %w", err)
 		}
 	}
+	r.runs()
 	return r, r.distinct()
 }
 

@@ -162,7 +162,7 @@ func (e *emitter) decode(f *jen.File) {
 		f.Add(self()).Id(p.name).Params(jen.List(jen.Id("tokens"), jen.Id("positions")).Index().Int32()).Block(p.fn.block()...)
 		f.Line()
 	}
-	e.memory(f, "decodeActs", "decodeActs", "what a decoding step computes. Fields share memory where the life of one ends before that of the other begins.", w, true)
+	e.memory(f, "decodeActs", "what a decoding step computes. Fields share memory where the life of one ends before that of the other begins.", w, true)
 	if caching {
 		e.cacheType(f)
 	}
@@ -171,7 +171,7 @@ func (e *emitter) decode(f *jen.File) {
 		if !e.answers() {
 			what = "beginning from latent vectors"
 		}
-		e.memory(f, "encodeActs", "encodeActs", "what "+what+" computes. Fields share memory where the life of one ends before that of the other begins.", e.encoding, true)
+		e.memory(f, "encodeActs", "what "+what+" computes. Fields share memory where the life of one ends before that of the other begins.", e.encoding, true)
 	}
 }
 
@@ -366,6 +366,19 @@ func (e *emitter) cacheType(f *jen.File) {
 	f.Line()
 }
 
+// uses emits what users call first.
+func (e *emitter) uses(f *jen.File) {
+	switch {
+	case e.adversarial():
+		e.sampling(f)
+	default:
+		e.text(f)
+		if e.ofText() {
+			e.judge(f)
+		}
+	}
+}
+
 // text emits the tokenizer and what users call to write text.
 func (e *emitter) text(f *jen.File) {
 	if e.spec.Vectors == nil {
@@ -533,21 +546,54 @@ const faultsDoc = "Calls that do not fit the model, and the second of two calls 
 
 func (e *emitter) tests(f *jen.File) {
 	mt := e.path("modeltest")
-	for _, t := range []struct{ name, fn, doc string }{
-		{"TestGradients", "Gradients", "The gradients agree with finite differences of the loss."},
-		{"TestDeterminism", "Determinism", "Two trainings from one seed give the same bits, on one thread and on two."},
-		{"TestAllocations", "Allocations", "A training step and a decoding step allocate nothing."},
-		{"TestLatent", "Latent", "Encoder, decoder and the loss of each row fit together, and allocate nothing."},
-		{"TestEncoderFirst", "EncoderFirst", "An update of the encoder alone moves the encoder's parameters and no others."},
-		{"TestFaults", "Faults", faultsDoc},
-		{"TestDecoder", "Decoding", "The decoder gives the same logits, step by step, as the forward pass over the whole window."},
-	} {
-		if t.fn == "Decoding" && e.decoding == nil || t.fn == "Latent" && e.spec.Latent == nil || t.fn == "EncoderFirst" && !e.encoderFirst() {
-			continue
+	type test struct{ name, fn, typ, doc string }
+	gradients := "The gradients agree with finite differences of the loss."
+	both := "The gradients of both networks agree with finite differences of their losses."
+	determinism := "Two trainings from one seed give the same bits, on one thread and on two."
+	decoding := test{"TestDecoder", "Decoding", "Model", "The decoder gives the same logits, step by step, as the forward pass over the whole window."}
+	var all []test
+	switch {
+	case e.adversarial():
+		all = []test{
+			{"TestGradients", "AdversarialGradients", "Adversaries", both},
+			{"TestDeterminism", "AdversarialDeterminism", "Adversaries", determinism},
+			{"TestAllocations", "AdversarialAllocations", "Adversaries", "A training step allocates nothing."},
+			{"TestSamples", "AdversarialSamples", "Adversaries", "Samples and verdicts do not depend on how many are asked for at once."},
+			{"TestFaults", "Faults", "Adversaries", faultsDoc},
 		}
+	case e.ofText():
+		all = []test{
+			{"TestGradients", "ImitationGradients", "Imitation", both},
+			{"TestDeterminism", "ImitationDeterminism", "Imitation", determinism},
+			{"TestAllocations", "ImitationAllocations", "Imitation", "A training step allocates nothing, whatever network moves."},
+			{"TestSamples", "ImitationSamples", "Sampler", "Lines do not depend on how many are asked for at once."},
+			{"TestFaults", "Faults", "Imitation", faultsDoc},
+			decoding,
+		}
+		if e.relaxes() && !e.spec.GAN.Text.Hard { // where tokens are not relaxed the gradient is not that of the loss
+			all[0].fn, all[0].typ = "RelaxedGradients", "Relaxers"
+		}
+	default:
+		all = []test{
+			{"TestGradients", "Gradients", "Model", gradients},
+			{"TestDeterminism", "Determinism", "Model", determinism},
+			{"TestAllocations", "Allocations", "Model", "A training step and a decoding step allocate nothing."},
+		}
+		if e.spec.Latent != nil {
+			all = append(all, test{"TestLatent", "Latent", "Model", "Encoder, decoder and the loss of each row fit together, and allocate nothing."})
+		}
+		if e.Model.Steps[len(e.Model.Steps)-1].Asked {
+			all = append(all, test{"TestEncoderFirst", "EncoderFirst", "Model", "An update of the encoder alone moves the encoder's parameters and no others."})
+		}
+		all = append(all, test{"TestFaults", "Faults", "Model", faultsDoc})
+		if e.decoding != nil {
+			all = append(all, decoding)
+		}
+	}
+	for _, t := range all {
 		comment(f, "%s", t.doc)
 		f.Func().Id(t.name).Params(jen.Id("t").Op("*").Qual("testing", "T")).Block(
-			jen.Qual(mt, t.fn).Call(jen.Id("t"), jen.Func().Params(jen.Id("seed").Uint64()).Qual(mt, "Model").Block(jen.Return(jen.Id("NewSeeded").Call(jen.Id("seed"))))))
+			jen.Qual(mt, t.fn).Call(jen.Id("t"), jen.Func().Params(jen.Id("seed").Uint64()).Qual(mt, t.typ).Block(jen.Return(jen.Id("NewSeeded").Call(jen.Id("seed"))))))
 		f.Line()
 	}
 }

@@ -8,26 +8,8 @@ import (
 	"github.com/gradsmith/gradsmith/gen/graph"
 )
 
-// unit is what a loss is a mean over, and material what a training step reads, in words.
-func (e *emitter) unit() string {
-	if e.spec.Latent != nil && e.spec.Vectors == nil {
-		return "sentence"
-	}
-	return e.Report.Unit
-}
-
 // answers reports whether the model has a decoder that answers a source.
 func (e *emitter) answers() bool { return e.encoding != nil && e.spec.Latent == nil }
-
-func (e *emitter) material() string {
-	switch {
-	case e.spec.Vectors != nil:
-		return "batch of vectors"
-	case e.spec.Latent != nil:
-		return "batch of sentences"
-	}
-	return "window of text"
-}
 
 // stageDocs say what the parts of a forward pass do.
 var stageDocs = map[string]string{
@@ -37,8 +19,8 @@ var stageDocs = map[string]string{
 }
 
 // stages emits the forward pass of an autoencoder, whose parts can be run by themselves.
-func (e *emitter) stages(f *jen.File, w *writer) {
-	comment(f, "forward runs a %s through the encoder, draws latent vectors, runs the decoder on them, and keeps what backward needs.", e.material())
+func (e *emitter) stages(f *jen.File, w *writer, doc string) {
+	comment(f, "%s", doc)
 	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("forward").Params(jen.Id("b").Op("*").Qual(e.modelPkg(), "Batch")).BlockFunc(func(g *jen.Group) {
 		for _, s := range build.Stages {
 			g.Id("m").Dot(s).Call(jen.Id("b"))
@@ -95,7 +77,7 @@ func (e *emitter) weight() jen.Code {
 	if e.spec.Latent.Annealing.Kind == "none" {
 		return jen.Id("beta")
 	}
-	return jen.Id("beta").Op("*").Id("annealing").Dot("At").Call(jen.Id("m").Dot("step"))
+	return jen.Id("beta").Op("*").Id("annealing").Dot("At").Call(jen.Id("m").Dot("train").Dot("Count"))
 }
 
 // output is the memory of an output of the training graph, in a function of its own.
@@ -126,7 +108,7 @@ func (e *emitter) latent(f *jen.File) {
 	rows := func(n jen.Code) jen.Code {
 		return jen.Qual(mp, "CheckRows").Call(jen.Lit("latent vector"), jen.Id("z"), n, jen.Id("latentSize"))
 	}
-	comment(f, "Reconstruction gives −log p(x|z) in nats of each %s x of b, for the latent vector of its row of z [batch, latentSize]. The slice is overwritten by the next call of a method.", e.unit())
+	comment(f, "Reconstruction gives −log p(x|z) in nats of each %s x of b, for the latent vector of its row of z [batch, latentSize]. The slice is overwritten by the next call of a method.", e.Model.Unit())
 	f.Add(self()).Id("Reconstruction").Params(batch(), jen.Id("z").Index().Float32()).Params(jen.Index().Float32(), jen.Error()).BlockFunc(func(g *jen.Group) {
 		add(g, e.enter("Reconstruction", e.first(e.checked(), jen.Qual(mp, "CheckWhole").Call(jen.Lit("latent vector"), jen.Id("z"), jen.Id("b").Dot("Batch"), jen.Id("latentSize"))), "slice"))
 		g.Copy(e.output(build.SampleTarget, "m"), jen.Id("z").Index(jen.Empty(), jen.Id("b").Dot("Batch").Op("*").Id("latentSize")))
@@ -135,7 +117,7 @@ func (e *emitter) latent(f *jen.File) {
 		g.Return(upTo(e.output(build.RowsTarget, "m"), jen.Id("b").Dot("Batch")), jen.Nil())
 	})
 	f.Line()
-	comment(f, "Bound gives the two parts of the negative evidence lower bound of b, the batch of the last TrainStep or Loss, in nats a %s: the mean of −log p(x|z), and the divergence of the latent vectors from their prior, all of it, whatever its weight in the loss was.", e.unit())
+	comment(f, "Bound gives the two parts of the negative evidence lower bound of b, the batch of the last TrainStep or Loss, in nats a %s: the mean of −log p(x|z), and the divergence of the latent vectors from their prior, all of it, whatever its weight in the loss was.", e.Model.Unit())
 	f.Add(self()).Id("Bound").Params(batch()).Params(jen.List(jen.Id("reconstruction"), jen.Id("divergence")).Float64()).Block(
 		jen.For(jen.List(jen.Id("_"), jen.Id("x")).Op(":=").Range().Add(upTo(e.output(build.RowsTarget, "m"), jen.Id("b").Dot("Batch")))).Block(
 			jen.Id("reconstruction").Op("+=").Float64().Call(jen.Id("x")).Op("/").Float64().Call(jen.Id("b").Dot("Batch"))),

@@ -1,8 +1,9 @@
 package emit
 
 import (
-	"math"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/dave/jennifer/jen"
 	"github.com/gradsmith/gradsmith/gen/build"
@@ -42,61 +43,6 @@ func newOptimizer(o *spec.Optimizer) optimizer {
 		return optimizer{"AdamW", lit(o.Beta1, o.Beta2, o.Epsilon, o.WeightDecay)}
 	}
 	panic("emit: no optimizer " + o.Kind)
-}
-
-// constant are the initialisations that draw nothing.
-var constant = []string{"ones", "zeros", ""}
-
-func (e *emitter) initialize(f *jen.File) {
-	pkg := e.path("initialize")
-	comment(f, "initialize draws the initial parameters. Each tensor has a stream of random numbers of its own, so that the numbers do not depend on the order.")
-	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("initialize").Params().BlockFunc(func(g *jen.Group) {
-		g.Id("p").Op(":=").Op("&").Id("m").Dot("weights")
-		if slices.ContainsFunc(e.Model.Params, func(p *build.Param) bool { return !slices.Contains(constant, p.Init.Scheme) }) {
-			g.Id("stream").Op(":=").Uint64().Call(jen.Lit(0))
-			g.Id("next").Op(":=").Func().Params().Uint64().Block(jen.Id("stream").Op("++"), jen.Return(jen.Id("stream")))
-		}
-		e.eachParam(g, "p", e.scopes(), func(g *jen.Group, p *build.Param, field *jen.Statement, _ jen.Code) {
-			call := func(fn string, args ...jen.Code) {
-				g.Qual(pkg, fn).Call(append([]jen.Code{field.Clone()}, args...)...)
-			}
-			i := p.Init
-			gain := i.Scale
-			in, out := float64(max(i.In, 1)), float64(max(i.Out, 1))
-			uniform := func(bound float64) { call("Uniform", jen.Id("m").Dot("seed"), jen.Id("next").Call(), jen.Lit(bound)) }
-			normal := func(std float64) { call("Normal", jen.Id("m").Dot("seed"), jen.Id("next").Call(), jen.Lit(std)) }
-			switch i.Scheme {
-			case "uniform":
-				uniform(i.Scale)
-			case "normal":
-				normal(i.Scale)
-			case "xavier_uniform":
-				uniform(gain * math.Sqrt(6/(in+out)))
-			case "xavier_normal":
-				normal(gain * math.Sqrt(2/(in+out)))
-			case "he_uniform":
-				uniform(gain * math.Sqrt(6/in))
-			case "he_normal":
-				normal(gain * math.Sqrt(2/in))
-			case "orthogonal":
-				s := shape(p)
-				if len(s) == 1 { // a bias is a matrix of one row
-					s = s.Stack(graph.Const(1, ""))
-				}
-				call("Orthogonal", e.product(s[0]), e.product(s[1]), jen.Lit(max(i.Blocks, 1)), jen.Id("m").Dot("seed"), jen.Id("next").Call(), jen.Lit(gain))
-			case "ones":
-				call("Constant", jen.Lit(1))
-			case "zeros", "":
-				call("Constant", jen.Lit(0))
-			default:
-				panic("emit: no initialisation " + i.Scheme)
-			}
-			if i.Add != 0 {
-				g.Qual(pkg, "AddConstant").Call(field.Clone().Index(jen.Lit(i.AddAt[0]), jen.Lit(i.AddAt[1])), jen.Lit(i.Add)).Comment("the bias of the forget gate")
-			}
-		})
-	})
-	f.Line()
 }
 
 func (e *emitter) dropout() bool {
@@ -155,11 +101,11 @@ func (e *emitter) eachOperand(do func(graph.Operand)) {
 func (e *emitter) randomHelpers(f *jen.File) {
 	self := func() *jen.Statement { return jen.Func().Params(jen.Id("m").Op("*").Id("Model")) }
 	key := func(args ...jen.Code) jen.Code {
-		steps := e.updates()
-		if e.spec.GAN != nil && !e.ofText() {
-			steps = steps.Op("+").Id("m").Dot("discriminated") // which have steps of their own
+		done := jen.Id("m").Dot("train").Dot("Made").Call()
+		if e.Model.Random.Steps {
+			done = jen.Id("m").Dot("train").Dot("Count")
 		}
-		all := []jen.Code{jen.Id("m").Dot("seed"), jen.Uint64().Call(steps)}
+		all := []jen.Code{jen.Id("m").Dot("seed"), jen.Uint64().Call(done)}
 		for _, a := range args {
 			all = append(all, jen.Uint64().Call(a))
 		}
@@ -172,7 +118,7 @@ func (e *emitter) randomHelpers(f *jen.File) {
 			jen.Return(jen.Lit(0)),
 		)
 		f.Line()
-		comment(f, "dropKey is the key of a dropout mask: another one for each place in the model, each layer of a stack and each %s.", e.each())
+		comment(f, "dropKey is the key of a dropout mask: another one for each place in the model, each layer of a stack and each %s.", e.Model.Random.Each)
 		f.Add(self()).Id("dropKey").Params(jen.List(jen.Id("place"), jen.Id("layer")).Int()).Uint64().Block(key(jen.Id("place"), jen.Id("layer")))
 		f.Line()
 	}
@@ -186,141 +132,272 @@ func (e *emitter) randomHelpers(f *jen.File) {
 	}
 	switch drawn, indexed := e.noise(); {
 	case indexed:
-		comment(f, "noiseKey is the key of the noise of a sample: another one for each place in the model, each iteration of the loop around it and each %s.", e.each())
+		comment(f, "noiseKey is the key of the noise of a sample: another one for each place in the model, each iteration of the loop around it and each %s.", e.Model.Random.Each)
 		f.Add(self()).Id("noiseKey").Params(jen.List(jen.Id("place"), jen.Id("i")).Int()).Uint64().Block(key(jen.Id("place"), jen.Id("i")))
 		f.Line()
 	case drawn:
-		comment(f, "noiseKey is the key of the noise of a sample: another one for each place in the model and each %s.", e.each())
+		comment(f, "noiseKey is the key of the noise of a sample: another one for each place in the model and each %s.", e.Model.Random.Each)
 		f.Add(self()).Id("noiseKey").Params(jen.Id("place").Int()).Uint64().Block(key(jen.Id("place")))
 		f.Line()
 	}
 }
 
+func (e *emitter) batch() *jen.Statement { return jen.Id("b").Op("*").Qual(e.modelPkg(), "Batch") }
+
+// train emits the steps of training, the methods that compute what they need, and what the runtime asks of a model.
 func (e *emitter) train(f *jen.File) {
 	mp := e.modelPkg()
-	self := func() *jen.Statement { return jen.Func().Params(jen.Id("m").Op("*").Id("Model")) }
-	s := e.spec
-
+	m := func() *jen.Statement { return jen.Id("m") }
 	stepped := func() *jen.Statement {
 		return jen.Params(jen.List(jen.Id("loss"), jen.Id("norm")).Float64(), jen.Err().Error())
 	}
-	comment(f, "TrainStep makes one training step on a %s, at the given rate. It gives the mean loss in nats a %s before the update and the norm of the gradient before clipping. If either is not finite, the parameters stay as they were.", e.material(), e.unit())
-	f.Add(self()).Id("TrainStep").Params(jen.Id("b").Op("*").Qual(mp, "Batch"), jen.Id("rate").Float64()).Add(stepped()).BlockFunc(func(g *jen.Group) {
-		add(g, e.enter("TrainStep", e.checked(), "number", "number"))
-		g.Id("loss").Op("=").Id("m").Dot("lossAndGradients").Call(jen.Id("b"))
-		scale := e.clipped(g, "loss", jen.Id("m").Dot("grads"))
-		g.Id("m").Dot("step").Op("++")
-		if e.encoderFirst() {
-			e.encoderUpdate(g, scale)
-			own := func(of string) jen.Code { return jen.Id("m").Dot(of).Index(jen.Id("encoderParams"), jen.Empty()) }
-			g.Id("m").Dot("decoderOptimizer").Dot("Step").Call(own("params"), own("grads"), jen.Id("rate"), scale, jen.Id("m").Dot("step"))
-		} else {
-			g.Id("m").Dot("optimizer").Dot("Step").Call(jen.Id("m").Dot("params"), jen.Id("m").Dot("grads"), jen.Id("rate"), scale, jen.Id("m").Dot("step"))
+	stays := " If either is not finite, that is an error (*model.NotFinite), and the parameters stay as they were."
+	most := e.checkedUpTo(jen.Id("maxBatch"))
+	for _, s := range e.Model.Steps {
+		if s.Times != "" {
+			most = e.checkedUpTo(jen.Id(s.Times).Op("*").Id("maxBatch"))
 		}
-		g.Return(jen.Id("loss"), jen.Id("norm"), jen.Nil())
+	}
+	comment(f, "TrainStep %s%s", e.Model.TrainDoc, stays)
+	f.Add(e.self()).Id("TrainStep").Params(e.batch(), jen.Id("rate").Float64()).Add(stepped()).BlockFunc(func(g *jen.Group) {
+		add(g, e.enter("TrainStep", most, "number", "number"))
+		g.Return(m().Dot("train").Dot("TrainStep").Call(jen.Id("b"), jen.Id("rate")))
 	})
 	f.Line()
-	e.encoderStep(f)
-
-	carries := ""
-	if e.carries() {
-		carries = ", and carries the state on"
-	}
-	window, more := "window", ""
-	if s.Latent != nil {
-		e.annealing(f)
-		window = "batch"
-		more = " It is the negative evidence lower bound with the divergence weighted and with free bits, as the spec and the step say."
-	}
-	comment(f, "Gradients computes the mean loss of a %s in nats a %s and its gradient, which Grads gives%s.%s", window, e.unit(), carries, more)
-	f.Add(self()).Id("Gradients").Params(jen.Id("b").Op("*").Qual(mp, "Batch")).Params(jen.Id("loss").Float64(), jen.Err().Error()).BlockFunc(func(g *jen.Group) {
-		add(g, e.enter("Gradients", e.checked(), "number"))
-		g.Return(jen.Id("m").Dot("lossAndGradients").Call(jen.Id("b")), jen.Nil())
-	})
-	f.Line()
-	comment(f, "lossAndGradients is Gradients of a batch that has been checked.")
-	f.Add(self()).Id("lossAndGradients").Params(jen.Id("b").Op("*").Qual(mp, "Batch")).Float64().BlockFunc(func(g *jen.Group) {
-		g.Id("m").Dot("training").Op("=").True()
-		if s.Latent != nil {
-			g.Id("m").Dot("klWeight").Op("=").Add(e.weight())
+	if e.Model.Steps[0].Kind != "" {
+		var kinds []string
+		for _, s := range e.Model.Steps {
+			kinds = append(kinds, strconv.Quote(s.Kind))
 		}
-		g.Id("m").Dot("forward").Call(jen.Id("b"))
-		g.Id("loss").Op(":=").Id("m").Dot("loss").Call(jen.Id("b"), jen.True())
-		g.Id("m").Dot("backward").Call(jen.Id("b"))
-		g.Id("m").Dot("training").Op("=").False()
-		g.Return(jen.Id("loss"))
-	})
-	f.Line()
-
-	if more = ""; s.Latent != nil {
-		more = " It is the negative evidence lower bound, all of the divergence counted, with one sample a " + e.unit() + "."
-	}
-	without := "dropout"
-	if s.Loss.LabelSmoothing > 0 {
-		without = "dropout and label smoothing"
-	}
-	comment(f, "Loss gives the mean loss of a %s in nats a %s, without %s%s.%s", window, e.unit(), without, carries, more)
-	f.Add(self()).Id("Loss").Params(jen.Id("b").Op("*").Qual(mp, "Batch")).Params(jen.Id("loss").Float64(), jen.Err().Error()).BlockFunc(func(g *jen.Group) {
-		add(g, e.enter("Loss", e.checked(), "number"))
-		if s.Latent != nil {
-			g.Id("m").Dot("klWeight").Op("=").Lit(1)
-		}
-		g.Id("m").Dot("forward").Call(jen.Id("b"))
-		g.Return(jen.Id("m").Dot("loss").Call(jen.Id("b"), jen.False()), jen.Nil())
-	})
-	f.Line()
-
-	if s.Vectors == nil {
-		e.logits(f, carries)
-	}
-
-	comment(f, "check reports what of b does not fit the model.")
-	f.Func().Id("check").Params(jen.Id("b").Op("*").Qual(mp, "Batch")).Error().BlockFunc(func(g *jen.Group) {
-		check := "Check"
-		if s.Kind == "attention" || s.Latent != nil {
-			check = "CheckPadded"
-		}
-		all := []jen.Code{jen.Id("b").Dot(check).Call(jen.Id("maxSteps"), jen.Id("maxBatch"), jen.Id("vocab"))}
-		if s.Vectors != nil {
-			all = []jen.Code{jen.Id("b").Dot("CheckVectors").Call(jen.Id("maxBatch"), jen.Id("vectorSize"))}
-		}
-		if s.Source != nil {
-			all = append(all, jen.Id("b").Dot("CheckSource").Call(jen.Id("maxSourceSteps"), e.sourceVocab()))
-		}
-		if e.conditional() {
-			all = append(all, e.checkLabels(jen.Id("b").Dot("Labels"), jen.Id("b").Dot("Batch")))
-		}
-		checks(g, all...)
-	})
-	f.Line()
-	e.entry(f)
-
-	plural := ""
-	if e.encoderFirst() {
-		plural = "s"
-	}
-	small := []struct {
-		doc, name string
-		params    []jen.Code
-		result    *jen.Statement
-		body      []jen.Code
-	}{
-		{"Step is the number of training steps done.", "Step", nil, jen.Int(), []jen.Code{jen.Return(jen.Id("m").Dot("step"))}},
-		{"SetStep is for a training that goes on from a checkpoint.", "SetStep", []jen.Code{jen.Id("step").Int()}, jen.Null(), []jen.Code{jen.Id("m").Dot("step").Op("=").Id("step")}},
-		{"State is the state that is carried from one window to the next.", "State", nil, jen.Index().Float32(), []jen.Code{jen.Id("m").Dot("allocate").Call(), jen.Return(jen.Id("m").Dot("state").Dot("flat"))}},
-		{"State is nothing: no state is carried from one window to the next.", "State", nil, jen.Index().Float32(), []jen.Code{jen.Return(jen.Nil())}},
-		{"Slots lists the arrays of the optimizer" + plural + ".", "Slots", nil, jen.Index().Qual(mp, "Slot"), []jen.Code{jen.Id("m").Dot("allocate").Call(), jen.Return(e.slots())}},
-		{infoDoc, "Info", nil, jen.Op("*").Qual(mp, "Info"), []jen.Code{jen.Return(jen.Id("info").Dot("Clone").Call())}},
-	}
-	for i, x := range small {
-		if x.name == "State" && e.carries() != (i == 2) {
-			continue
-		}
-		comment(f, "%s", x.doc)
-		f.Add(self()).Id(x.name).Params(x.params...).Add(x.result).Block(x.body...)
+		last := len(kinds) - 1
+		comment(f, "StepOf makes one step of a kind, %s or %s, whatever its turn, at a rate of its own. It gives the mean loss before the update and the norm of the gradient before clipping.%s", strings.Join(kinds[:last], ", "), kinds[last], stays)
+		f.Add(e.self()).Id("StepOf").Params(jen.Id("kind").String(), e.batch(), jen.Id("rate").Float64()).Add(stepped()).BlockFunc(func(g *jen.Group) {
+			add(g, e.enter("StepOf", e.checkedUpTo(jen.Id("maxBatch")), "number", "number"))
+			g.Return(m().Dot("train").Dot("StepOf").Call(jen.Id("kind"), jen.Id("b"), jen.Id("rate")))
+		})
 		f.Line()
 	}
+	e.asked(f, stays, stepped)
+	if e.spec.Latent != nil {
+		e.annealing(f)
+	}
+	done := map[string]bool{}
+	for _, s := range e.Model.Steps {
+		if !done[s.Method] {
+			done[s.Method] = true
+			e.gradients(f, s)
+			e.outputs(f, s.Run)
+		}
+	}
+	for _, s := range e.Model.Steps {
+		e.turn(f, s)
+	}
+	e.draws(f)
+
+	comment(f, "Loss %s", e.Model.LossDoc)
+	f.Add(e.self()).Id("Loss").Params(e.batch()).Params(jen.Id("loss").Float64(), jen.Err().Error()).BlockFunc(func(g *jen.Group) {
+		s := e.Model.Steps[0]
+		add(g, e.enter("Loss", e.checked(), "number"))
+		if slices.Contains(e.scalars(), "klWeight") {
+			g.Add(m()).Dot("klWeight").Op("=").Lit(1)
+		}
+		if s.Source == build.Noise {
+			g.Id("d").Op(":=").Add(m()).Dot("draw").Call(jen.Id("b"), jen.Id(s.Kind+"Noise"), jen.Lit(0))
+			g.Add(m()).Dot(phaseName(s.Run, "forward")).Call(jen.Id("d"))
+			g.Return(e.lossCall(s.Run, false, jen.Id("d")), jen.Nil())
+			return
+		}
+		g.Add(m()).Dot(phaseName(s.Run, "forward")).Call(jen.Id("b"))
+		g.Return(e.lossCall(s.Run, false, jen.Id("b")), jen.Nil())
+	})
+	f.Line()
+	if e.spec.Vectors == nil {
+		carries := ""
+		if e.carries() && !e.ofText() {
+			carries = ", and carries the state on"
+		}
+		e.logits(f, carries)
+	}
+	e.check(f)
+	e.entry(f)
+	if e.duels() {
+		comment(f, "Duel tells how the last step of each network went.")
+		f.Add(e.self()).Id("Duel").Params().Op("*").Qual(mp, "Duel").Block(jen.Return(jen.Op("&").Add(m()).Dot("duel")))
+		f.Line()
+	}
+	comment(f, "Step is the number of training steps done.")
+	f.Add(e.self()).Id("Step").Params().Int().Block(jen.Return(m().Dot("train").Dot("Count")))
+	f.Line()
+	comment(f, "SetStep is for a training that goes on from a checkpoint.")
+	f.Add(e.self()).Id("SetStep").Params(jen.Id("step").Int()).Block(m().Dot("allocate").Call(), m().Dot("train").Dot("SetCount").Call(jen.Id("step")))
+	f.Line()
+	if e.carries() {
+		comment(f, "State is the state that is carried from one window to the next.")
+		f.Add(e.self()).Id("State").Params().Index().Float32().Block(m().Dot("allocate").Call(), jen.Return(m().Dot("state").Dot("flat")))
+	} else {
+		comment(f, "State is nothing: no state is carried from one step to the next.")
+		f.Add(e.self()).Id("State").Params().Index().Float32().Block(jen.Return(jen.Nil()))
+	}
+	f.Line()
+	comment(f, "Slots lists the arrays of the optimizer, or of those of each part.")
+	f.Add(e.self()).Id("Slots").Params().Index().Qual(mp, "Slot").Block(m().Dot("allocate").Call(), jen.Return(m().Dot("train").Dot("Slots").Call()))
+	f.Line()
+	comment(f, "%s", infoDoc)
+	f.Add(e.self()).Id("Info").Params().Op("*").Qual(mp, "Info").Block(jen.Return(jen.Id("info").Dot("Clone").Call()))
+	f.Line()
+	e.randomHelpers(f)
 	e.info(f)
+}
+
+// asked emits the step that is made when it is asked for: that of an encoder alone (He et al. 2019).
+func (e *emitter) asked(f *jen.File, stays string, stepped func() *jen.Statement) {
+	for _, s := range e.Model.Steps {
+		if !s.Asked {
+			continue
+		}
+		train := func() *jen.Statement { return jen.Id("m").Dot("train") }
+		comment(f, "EncoderStep makes one update of the parameters of the encoder, the heads of the latent vector included, on a %s, at the given rate; the decoder's stay as they are. It gives the mean loss in nats a %s before the update and the norm of the encoder's gradient before clipping.%s", e.Model.Material(), e.Model.Unit(), stays)
+		f.Add(e.self()).Id("EncoderStep").Params(e.batch(), jen.Id("rate").Float64()).Add(stepped()).BlockFunc(func(g *jen.Group) {
+			add(g, e.enter("EncoderStep", e.checked(), "number", "number"))
+			g.Return(train().Dot("StepOf").Call(jen.Lit(s.Kind), jen.Id("b"), jen.Id("rate")))
+		})
+		f.Line()
+		comment(f, "EncoderSteps is the number of updates that the encoder has had alone.")
+		f.Add(e.self()).Id("EncoderSteps").Params().Int().Block(jen.Return(train().Dot("MadeOf").Call(jen.Lit(s.Kind))))
+		f.Line()
+		comment(f, "SetEncoderSteps is for a training that goes on from a checkpoint.")
+		f.Add(e.self()).Id("SetEncoderSteps").Params(jen.Id("n").Int()).Block(jen.Id("m").Dot("allocate").Call(), train().Dot("SetMadeOf").Call(jen.Lit(s.Kind), jen.Id("n")))
+		f.Line()
+	}
+}
+
+// gradientsName is the method that a step's Method calls when it has checked its batch, and turnName what the schedule calls.
+func gradientsName(s *build.Step) string {
+	if s.Method == "Gradients" {
+		return "lossAndGradients"
+	}
+	return lowerFirst(s.Method)
+}
+
+func (e *emitter) turnName(s *build.Step) string {
+	if s.Step == "" {
+		return gradientsName(s)
+	}
+	return s.Kind + "Step"
+}
+
+// gradients emits the method that computes the loss and the gradient of a batch.
+func (e *emitter) gradients(f *jen.File, s *build.Step) {
+	m := func() *jen.Statement { return jen.Id("m") }
+	comment(f, "%s %s", s.Method, s.Doc)
+	result := func() *jen.Statement { return jen.Params(jen.Id("loss").Float64(), jen.Err().Error()) }
+	f.Add(e.self()).Id(s.Method).Params(e.batch()).Add(result()).BlockFunc(func(g *jen.Group) {
+		add(g, e.enter(s.Method, e.fault(s), "number"))
+		g.Return(m().Dot(gradientsName(s)).Call(jen.Id("b")))
+	})
+	f.Line()
+	comment(f, "%s is %s of a batch that has been checked.", gradientsName(s), s.Method)
+	f.Add(e.self()).Id(gradientsName(s)).Params(e.batch()).Add(result()).BlockFunc(func(g *jen.Group) {
+		g.Add(m()).Dot("training").Op("=").True()
+		if slices.Contains(e.scalars(), "klWeight") {
+			g.Add(m()).Dot("klWeight").Op("=").Add(e.weight())
+		}
+		g.Add(m()).Dot(phaseName(s.Run, "forward")).Call(jen.Id("b"))
+		g.Id("loss").Op("=").Add(e.lossCall(s.Run, true, jen.Id("b")))
+		outputs := jen.Func().Params().Index().Qual(e.modelPkg(), "Output").Block(jen.Return(m().Dot(outputsName(s.Run)).Call(jen.Id("b"))))
+		g.If(jen.Err().Op("=").Qual(e.modelPkg(), "CheckLoss").Call(jen.Id("loss"), outputs), jen.Err().Op("==").Nil()).Block(
+			m().Dot(phaseName(s.Run, "backward")).Call(jen.Id("b")))
+		g.Add(m()).Dot("training").Op("=").False()
+		g.Return(jen.Id("loss"), jen.Err())
+	})
+	f.Line()
+}
+
+// fault is the check of a batch of which a step computes gradients.
+func (e *emitter) fault(s *build.Step) jen.Code {
+	g, b := s.Run.Graph, jen.Id("b")
+	window := []jen.Code{jen.Id("maxSteps"), jen.Id("maxBatch"), jen.Id("vocab")}
+	switch {
+	case s.Source == build.Noise:
+		fits := e.checked()
+		if !g.Reads("vectors") {
+			fits = e.first(b.Clone().Dot("CheckVectors").Call(jen.Id("maxBatch"), jen.Lit(0)), e.labelFaults(b.Clone().Dot("Labels"), b.Clone().Dot("Batch"))...)
+		}
+		return e.first(fits, b.Clone().Dot("CheckNoise").Call(jen.Id("noiseSize"), jen.Lit(g.Reads("mix"))))
+	case g.Reads("made"):
+		return b.Clone().Dot("CheckMade").Call(window...)
+	case e.ofText() && !g.Reads("tokens"):
+		return b.Clone().Dot("CheckLines").Call(window...)
+	}
+	return e.checked()
+}
+
+// turn emits the method by which the schedule computes a step, where it reads more than the batch.
+func (e *emitter) turn(f *jen.File, s *build.Step) {
+	if s.Step == "" {
+		return
+	}
+	m := func() *jen.Statement { return jen.Id("m") }
+	comment(f, "%s %s", e.turnName(s), s.Step)
+	f.Add(e.self()).Id(e.turnName(s)).Params(e.batch()).Params(jen.Id("loss").Float64(), jen.Err().Error()).BlockFunc(func(g *jen.Group) {
+		reads := jen.Id("b")
+		switch s.Source {
+		case build.Noise:
+			reads = m().Dot("draw").Call(jen.Id("b"), jen.Id(s.Kind+"Noise"), m().Dot("train").Dot("MadeOf").Call(jen.Lit(s.Kind)))
+		case build.Lines:
+			e.drawn(g, "discriminatorLines")
+			g.Id("made").Op(":=").Op("*").Id("b")
+			g.Id("made").Dot("Made").Op("=").Id("d").Dot("Targets")
+			reads = jen.Op("&").Id("made")
+		case build.Rewards:
+			e.drawn(g, "policyLines")
+			e.rewards(g)
+			reads = jen.Id("d")
+		case build.Relaxed:
+			g.Add(m()).Dot("cool").Call()
+		}
+		if !s.Judges {
+			g.Return(m().Dot(gradientsName(s)).Call(reads))
+			return
+		}
+		g.List(jen.Id("loss"), jen.Err()).Op("=").Add(m()).Dot(gradientsName(s)).Call(reads)
+		verdicts := jen.Code(jen.Id("b").Dot("Batch"))
+		if v := s.Run.Graph.Find("real"); len(v.Shape) > 2 { // one for each token
+			verdicts = jen.Id("b").Dot("Steps").Op("*").Id("b").Dot("Batch")
+		}
+		n := func(target string) jen.Code {
+			return e.outputOf(e.runs[s.Run], target).Index(jen.Empty(), verdicts)
+		}
+		g.Add(m()).Dot("duel").Dot("Judged").Call(n("real"), n("fake"), jen.Id("info").Dot("Adversary"))
+		g.Return(jen.Id("loss"), jen.Err())
+	})
+	f.Line()
+}
+
+// check emits the check of a batch.
+func (e *emitter) check(f *jen.File) {
+	s, b := e.spec, jen.Id("b")
+	params := []jen.Code{e.batch()}
+	doc := "check reports what of b does not fit the model."
+	check := "Check"
+	if s.Kind == "attention" || s.Latent != nil {
+		check = "CheckPadded"
+	}
+	all := []jen.Code{b.Clone().Dot(check).Call(jen.Id("maxSteps"), jen.Id("maxBatch"), jen.Id("vocab"))}
+	if s.Vectors != nil {
+		doc = "check reports what of b does not fit the model, which takes up to most vectors at once."
+		params = append(params, jen.Id("most").Int())
+		all = []jen.Code{b.Clone().Dot("CheckVectors").Call(jen.Id("most"), jen.Id("vectorSize"))}
+	}
+	if s.Source != nil {
+		all = append(all, b.Clone().Dot("CheckSource").Call(jen.Id("maxSourceSteps"), e.sourceVocab()))
+	}
+	if e.conditional() {
+		all = append(all, e.checkLabels(b.Clone().Dot("Labels"), b.Clone().Dot("Batch")))
+	}
+	comment(f, "%s", doc)
+	f.Func().Id("check").Params(params...).Error().BlockFunc(func(g *jen.Group) { checks(g, all...) })
+	f.Line()
 }
 
 // logits emits what tests and commands look at between text and loss.
@@ -350,8 +427,15 @@ func (e *emitter) logits(f *jen.File, carries string) {
 // infoDoc is the comment on Info.
 const infoDoc = "Info tells what the model is. It is a copy."
 
-// checked is the check of a batch b.
-func (e *emitter) checked() jen.Code { return jen.Id("check").Call(jen.Id("b")) }
+// checked is the check of a batch b, checkedUpTo that of up to so many vectors.
+func (e *emitter) checked() jen.Code { return e.checkedUpTo(jen.Id("maxBatch")) }
+
+func (e *emitter) checkedUpTo(most jen.Code) jen.Code {
+	if e.spec.Vectors == nil {
+		return jen.Id("check").Call(jen.Id("b"))
+	}
+	return jen.Id("check").Call(jen.Id("b"), most)
+}
 
 // sourceVocab is the number of tokens of the source.
 func (e *emitter) sourceVocab() jen.Code { return jen.Lit(e.spec.Source.Tokenizer.Vocab) }

@@ -162,6 +162,18 @@ func (g *Graph) InsertInput(i int, v *Value) {
 // Consts is the number of invariants of a loop.
 func (n *Node) Consts() int { return len(n.Args) - n.Loop.Carries - n.Loop.Seqs }
 
+// Reads reports whether a node of g reads the input of that name.
+func (g *Graph) Reads(name string) bool {
+	for _, n := range g.Nodes {
+		for _, a := range n.Args {
+			if a.Def == nil && a.Name == name {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Users lists, for every value of the graph, the nodes that read it, without those inside of bodies.
 func (g *Graph) Users() map[*Value][]*Node {
 	u := map[*Value][]*Node{}

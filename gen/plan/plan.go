@@ -124,6 +124,44 @@ func (p *Plan) Dead(n *graph.Node) []*Place {
 	return dead
 }
 
+// Survives reports whether v, which is in a buffer, is still there when all nodes up to those of a phase have run: nothing that they give lies where it does.
+func (p *Plan) Survives(v *graph.Value, phase graph.Phase) bool {
+	pl := p.Of(v)
+	if pl.Kind != Buffer {
+		return false
+	}
+	end, start := 0, -1
+	for n, t := range p.time {
+		if n.Phase <= phase {
+			end = max(end, t[1])
+		}
+	}
+	for _, s := range pl.spans {
+		if s.v == v {
+			start = max(start, s.start)
+		}
+	}
+	for _, o := range p.Buffers {
+		if o.Offset >= pl.Offset+pl.Size || pl.Offset >= o.Offset+o.Size {
+			continue
+		}
+		for _, s := range o.spans {
+			if unshaped(s.v) != unshaped(v) && s.start > start && s.start <= end {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// unshaped is the value that v is under another shape, or v itself.
+func unshaped(v *graph.Value) *graph.Value {
+	for v.Def != nil && v.Def.Op.Alias {
+		v = v.Def.Args[0]
+	}
+	return v
+}
+
 // Same reports whether two values live in the same memory.
 func (p *Plan) Same(a, b *graph.Value) bool { return p.Of(a) == p.Of(b) }
 

@@ -206,6 +206,9 @@ func WeightedCrossEntropy(rowLoss, dlogits, logits []float32, targets []int32, w
 	if !matrix(name, rows, vocab) {
 		return 0
 	}
+	if len(weights) == 0 {
+		return crossEntropyOf(name, rowLoss, dlogits, logits, targets, nil, rows, vocab, 0, 0)
+	}
 	need(name, "weights", len(weights), rows)
 	return crossEntropyOf(name, rowLoss, dlogits, logits, targets, weights[:rows], rows, vocab, 0, 0)
 }

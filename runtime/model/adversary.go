@@ -53,8 +53,8 @@ func (d *Duel) Judged(real, fake []float32, a *Adversary) {
 // Dueling is what every pair of adversarial networks gives to training and evaluation.
 //
 // TrainStep makes a step of the generator, and before it Adversary.Steps of the discriminator, each on its share of the batch. It returns the generator's mean loss
-// before the update and the norm of its gradient before clipping; when a loss or a norm of either network is not finite it returns that, and the network's
-// parameters are left as they were. Loss is the discriminator's.
+// before the update and the norm of its gradient before clipping; when a loss or a norm of either network is not finite, that is an error (*NotFinite), and
+// that network's parameters are left as they were. Loss is the discriminator's.
 type Dueling interface {
 	LanguageModel
 

@@ -12,7 +12,7 @@ import (
 
 // Version is the version of the contract between generated code and the runtime. Generated packages contain a
 // constant expression that fails to compile when it differs from the version they were generated for.
-const Version = 5
+const Version = 6
 
 // Tensor is a named parameter of a model.
 type Tensor struct {
@@ -226,6 +226,17 @@ type Batch struct {
 	Mix     []float32 // [Batch] numbers in [0, 1): where on the line from what is made to a vector of the data a gradient penalty is taken; drawn too
 }
 
+// Share is share k of n of the vectors of b, which are width wide, and of their labels, each of as many examples. Where there are fewer examples than shares, shares begin again.
+func (b *Batch) Share(k, n, width int) Batch {
+	s := Batch{Batch: max(1, b.Batch/n)}
+	from := k * s.Batch % b.Batch
+	s.Vectors = b.Vectors[from*width:]
+	if len(b.Labels) > 0 {
+		s.Labels = b.Labels[from : from+s.Batch]
+	}
+	return s
+}
+
 // LanguageModel is what every generated package gives to training and evaluation. Its methods are not safe for concurrent use, which they notice: the second of two
 // calls at once returns [ErrInUse]. Decoders of one model are, as long as no training step runs. A batch that does not fit the model is an error, and changes nothing.
 type LanguageModel interface {
@@ -244,8 +255,8 @@ type LanguageModel interface {
 	State() []float32
 
 	// TrainStep makes one training step at the given rate. It returns the mean loss in nats a token before the
-	// update and the norm of the gradient before clipping. When the loss or the norm is not finite the parameters
-	// are left as they were.
+	// update and the norm of the gradient before clipping. When the loss or the norm is not finite, that is an error
+	// (*NotFinite), and the parameters are left as they were.
 	TrainStep(b *Batch, rate float64) (loss, norm float64, err error)
 	// Loss returns the mean loss in nats a token without dropout, and carries the state on.
 	Loss(b *Batch) (float64, error)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -12,7 +13,7 @@ import (
 )
 
 // Faults calls every method of a model with what does not fit it, of every kind there is, and holds that each call returns an error, leaves the parameters as they
-// were, and does not keep the next call from succeeding. It does the same with a decoder. Then it uses one model from several goroutines at once: each
+// were, and does not keep the next call from succeeding; and that a loss that is not finite is an error that says where it began, and moves nothing. It does the same with a decoder. Then it uses one model from several goroutines at once: each
 // call either does its work or returns [model.ErrInUse].
 func Faults[M model.LanguageModel](t *testing.T, make func(seed uint64) M) {
 	m := make(9)
@@ -50,6 +51,7 @@ func Faults[M model.LanguageModel](t *testing.T, make func(seed uint64) M) {
 	if w, ok := any(m).(model.Writer); ok {
 		decoderFaults(t, w)
 	}
+	notFinite(t, m)
 	atOnce(t, m)
 }
 
@@ -147,6 +149,40 @@ func calls(m model.LanguageModel) map[string]func(*model.Batch) error {
 		all["EncoderStep"] = func(b *model.Batch) error { _, _, err := p.EncoderStep(b, 0); return err }
 	}
 	return all
+}
+
+// notFinite makes a training step with a parameter that is no number: it says so, and where that began, and moves nothing.
+func notFinite(t *testing.T, m model.LanguageModel) {
+	t.Helper()
+	first := m.Tensors()[0]
+	kept := slices.Clone(first.Value)
+	Poison(first.Value)
+	before := map[string][]float32{}
+	for _, ts := range m.Tensors() {
+		before[ts.Name] = slices.Clone(ts.Value)
+	}
+	step := m.Step()
+	_, _, err := m.TrainStep(sound(m.Info()), 0.01)
+	var what *model.NotFinite
+	switch {
+	case !errors.As(err, &what):
+		t.Fatalf("a training step with %s not finite gives the error %v", first.Name, err)
+	case what.Where == "":
+		t.Errorf("%v: it does not say where it began", err)
+	case m.Step() != step:
+		t.Errorf("a training step that failed is counted")
+	}
+	for _, ts := range m.Tensors() {
+		moves := strings.HasSuffix(ts.Name, ".u") // what a forward pass moves
+		for i, x := range ts.Value {
+			if math.Float32bits(x) != math.Float32bits(before[ts.Name][i]) && !moves {
+				t.Fatalf("%s: a training step that failed has moved it", ts.Name)
+			}
+		}
+		copy(ts.Value, before[ts.Name])
+	}
+	copy(first.Value, kept)
+	clear(m.State())
 }
 
 // decoderFaults feeds a decoder what does not fit between what does, and compares it with one that is fed the latter alone.

@@ -32,6 +32,7 @@ type Lines struct {
 	logits  []float32 // [batch, vocab] of what follows them
 	line    []int32   // [steps, batch] what is finished
 	verdict []float32 // [batch]
+	drawn   model.Batch
 }
 
 // NewLines makes the memory of lines of a decoder's batch. begin is the token before each line; temperature divides the logits, and 1 draws tokens as likely as the
@@ -63,6 +64,23 @@ func (l *Lines) Draw(tokens []int32, key uint64) error {
 		copy(l.last, tokens[t*n:(t+1)*n])
 	}
 	return nil
+}
+
+// Write draws Batch lines of steps tokens for a step of training, with room for their rewards in Weights: Targets [steps, Batch] are the lines, Tokens what a model reads to
+// predict them. The key decides them. The batch is overwritten by the next call.
+func (l *Lines) Write(steps int, key uint64) (*model.Batch, error) {
+	d, batch := &l.drawn, l.Batch()
+	if n := steps * batch; len(d.Targets) != n {
+		*d = model.Batch{Steps: steps, Batch: batch, Tokens: make([]int32, n), Targets: make([]int32, n), Reset: make([]int32, n), Weights: make([]float32, n)}
+		for i := range batch {
+			d.Reset[i] = 1
+		}
+	}
+	if err := l.Draw(d.Targets, key); err != nil {
+		return nil, err
+	}
+	Shift(d.Tokens, d.Targets, l.begin, batch)
+	return d, nil
 }
 
 // Sample draws n lines from a model at a temperature above 0, each the tokens in front of its end. Line i of a seed is the same for any n. The context ends it

@@ -9,7 +9,6 @@ import (
 
 	"github.com/gradsmith/gradsmith/runtime/latent"
 	"github.com/gradsmith/gradsmith/runtime/model"
-	"github.com/gradsmith/gradsmith/runtime/optim"
 )
 
 // encoderFirst makes updates of an autoencoder's encoder alone before each step, for as long as that makes the latent vector say more (He et al. 2019, algorithm 1).
@@ -41,8 +40,8 @@ func newEncoderFirst(m model.LanguageModel, d Data) (*encoderFirst, error) {
 }
 
 // before makes the updates before a step: up to rule.Steps of them, until the mean loss of the last rule.Check is not below that of as many before. A loss or norm that is
-// not finite ends them, and is what it gives; otherwise it gives zeros.
-func (e *encoderFirst) before(rate float64) (loss, norm float64, err error) {
+// not finite ends them.
+func (e *encoderFirst) before(rate float64) error {
 	sum, rows, last := 0.0, 0, math.Inf(1)
 	for e.last = 0; e.on && e.last < e.rule.Steps; {
 		if !e.data.Next(&e.batch) {
@@ -50,8 +49,9 @@ func (e *encoderFirst) before(rate float64) (loss, norm float64, err error) {
 			e.pass++
 			e.data.Next(&e.batch)
 		}
-		if loss, norm, err = e.m.EncoderStep(&e.batch, rate); err != nil || !optim.Finite(loss, norm) {
-			return loss, norm, err
+		loss, norm, err := e.m.EncoderStep(&e.batch, rate)
+		if err = finite(loss, norm, err); err != nil {
+			return err
 		}
 		sum += float64(loss * float64(e.batch.Batch)) // the conversion keeps product and sum apart on every machine
 		rows += e.batch.Batch
@@ -63,7 +63,7 @@ func (e *encoderFirst) before(rate float64) (loss, norm float64, err error) {
 			sum, rows, last = 0, 0, mean
 		}
 	}
-	return 0, 0, nil
+	return nil
 }
 
 // after takes note of the end of a pass: where the mutual information of data and latent vectors has not risen, the encoder has caught up, and there are no

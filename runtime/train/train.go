@@ -306,18 +306,13 @@ func (r *runner) loop(ctx context.Context) error {
 		}
 		rate := r.o.Schedule.At(r.step, r.total)
 		if r.first != nil {
-			if loss, norm, err := r.first.before(rate); err != nil {
-				return err
-			} else if !optim.Finite(loss, norm) {
-				return r.diverged(loss, norm, rate)
+			if err := r.first.before(rate); err != nil {
+				return r.diverged(err, rate)
 			}
 		}
 		loss, norm, err := r.m.TrainStep(&r.batch, rate)
-		if err != nil {
-			return err
-		}
-		if !optim.Finite(loss, norm) {
-			return r.diverged(loss, norm, rate)
+		if err = finite(loss, norm, err); err != nil {
+			return r.diverged(err, rate)
 		}
 		r.step++
 		r.at.window = r.d.Train.Position()
@@ -422,16 +417,28 @@ func oneLine(err error) error {
 	return errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
 }
 
-func (r *runner) diverged(loss, norm, rate float64) error {
-	what := fmt.Sprintf("the loss became %v", loss)
-	if optim.Finite(loss) {
-		what = fmt.Sprintf("the gradient's norm became %v", norm)
+// finite is err, or that a loss or a norm is not finite where the model has not said so itself.
+func finite(loss, norm float64, err error) error {
+	switch {
+	case err != nil || optim.Finite(loss, norm):
+		return err
+	case optim.Finite(loss):
+		return &model.NotFinite{What: "norm of the gradient", Value: norm}
+	}
+	return &model.NotFinite{What: "loss", Value: loss}
+}
+
+// diverged says what to do about a loss or a gradient that is not finite, where err is that.
+func (r *runner) diverged(err error, rate float64) error {
+	var what *model.NotFinite
+	if !errors.As(err, &what) {
+		return err
 	}
 	advice := "lower the optimizer's rate, or clip the gradient's norm"
 	if r.duel != nil {
 		advice = "lower the rates of the optimizers, clip the gradient's norm, or add gradient_penalty or spectral_norm to the spec"
 	}
-	return fmt.Errorf("%s in step %d, at rate %.3g: %s; %s", what, r.step+1, rate, advice, r.kept())
+	return fmt.Errorf("in step %d, at rate %.3g, %w: %s; %s", r.step+1, rate, err, advice, r.kept())
 }
 
 // kept says which checkpoint a training that fails leaves.

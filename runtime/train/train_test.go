@@ -202,7 +202,7 @@ func TestErrors(t *testing.T) {
 	m := newBigram(4)
 	m.poison = 30
 	_, err := Run(context.Background(), m, data(), options(path))
-	expect(err, "the loss became NaN in step 31", "lower the optimizer's rate", "the checkpoint of step 28 is kept in "+path)
+	expect(err, "in step 31, at rate ", "the loss became NaN", "lower the optimizer's rate", "the checkpoint of step 28 is kept in "+path)
 	n := newBigram(4)
 	if tr, _, err := checkpoint.Load(path, n); err != nil || tr.Step != 28 {
 		t.Errorf("the last checkpoint: %+v, %v", tr, err)

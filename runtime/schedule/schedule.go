@@ -1,0 +1,227 @@
+// Package schedule makes the training steps of a model from data: which kinds of steps there are, when each has its turn, and which parameters it moves. A model of one loss has
+// one kind; networks that are trained against each other have one for each of them, and perhaps one for the time before.
+//
+// It must know nothing of what a step computes: the model gives it a function for that.
+package schedule
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gradsmith/gradsmith/runtime/model"
+	"github.com/gradsmith/gradsmith/runtime/optim"
+)
+
+// Rule is an optimizer of package optim.
+type Rule interface {
+	Step(params, grads []float32, rate float64, gscale float32, step int)
+	Slots() []model.Slot
+}
+
+// Part is the parameters that one optimizer moves: elements From to To of the flat arrays of a model.
+type Part struct {
+	Name     string // in front of the names of the optimizer's arrays; empty where a model has one part
+	From, To int
+	Rule     Rule
+
+	Average []float32 // average of the parameters over the updates, which samples are made with; nil for none
+	Decay   float64   // of the average
+}
+
+// Step is a kind of step.
+type Step struct {
+	Name  string
+	Moves []*Part // which lie one behind the other in the flat arrays
+
+	// Gradients computes the mean loss of a batch and the gradient of the parts that the step moves.
+	Gradients func(b *model.Batch) (loss float64, err error)
+
+	// In which training steps it has its turn: from number From on, which is counted from 0, up to number Until, which is no more, or for good where that is 0; of these every
+	// Every-th, or each where that is 0.
+	From, Until, Every int
+
+	Times int     // how often in one training step, each time on its share of the batch; 0 for once, on all of it
+	Asked bool    // it never has its turn: it is made when it is asked for
+	Rate  float64 // factor on the rate of the training; 0 for 1
+
+	Last *float64 // where its loss goes; nil for nowhere
+	Made int      // how often it has been made
+}
+
+// turn reports whether the step belongs to training step n.
+func (s *Step) turn(n int) bool {
+	return !s.Asked && n >= s.From && (s.Until == 0 || n < s.Until) && (n-s.From)%max(1, s.Every) == 0
+}
+
+// before is how often the step is made in the training steps before number n.
+func (s *Step) before(n int) int {
+	if s.Until > 0 {
+		n = min(n, s.Until)
+	}
+	every := max(1, s.Every)
+	return max(0, n-s.From+every-1) / every * max(1, s.Times)
+}
+
+// Training makes the steps of a model.
+type Training struct {
+	Params, Grads []float32 // the flat arrays
+
+	// Norm bounds the Euclidean norm of the gradient of a step, Value then each number of it; 0 is no bound.
+	Norm, Value float64
+
+	Steps []*Step // in the order in which a training step makes them
+	Count int     // training steps done
+	Width int     // of the vectors that are cut into shares
+
+	// Tensors lists the parameters and their gradients in the order of the flat arrays, for the error of a gradient that is not finite.
+	Tensors func() []model.Tensor
+
+	whole, part model.Batch // what is cut into shares, and a share
+}
+
+// TrainStep makes the steps of a training step, at a rate that each multiplies with its own factor. It returns the loss and the norm of the gradient of the last one, before its
+// update and before clipping. An error ends the training step: what the step that failed would have moved is as it was.
+func (t *Training) TrainStep(b *model.Batch, rate float64) (loss, norm float64, err error) {
+	for _, s := range t.Steps {
+		if !s.turn(t.Count) {
+			continue
+		}
+		for k := range max(1, s.Times) {
+			if s.Times > 1 {
+				if k == 0 {
+					t.whole = *b
+				}
+				t.part = t.whole.Share(k, s.Times, t.Width)
+				b = &t.part // the last share is also what the steps behind this one read
+			}
+			if loss, norm, err = t.make(s, b, rate); err != nil {
+				return loss, norm, err
+			}
+		}
+	}
+	t.Count++
+	return loss, norm, nil
+}
+
+// StepOf makes one step of a kind, whatever its turn is, at a rate that is its own.
+func (t *Training) StepOf(name string, b *model.Batch, rate float64) (loss, norm float64, err error) {
+	s := t.step(name)
+	if s == nil {
+		var names []string
+		for _, s := range t.Steps {
+			names = append(names, s.Name)
+		}
+		return 0, 0, fmt.Errorf("there is no kind of step %q: the model has %s", name, strings.Join(names, ", "))
+	}
+	return t.makeAt(s, b, rate)
+}
+
+func (t *Training) step(name string) *Step {
+	for _, s := range t.Steps {
+		if s.Name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// make makes a step in its turn.
+func (t *Training) make(s *Step, b *model.Batch, rate float64) (loss, norm float64, err error) {
+	if s.Rate != 0 {
+		rate *= s.Rate
+	}
+	return t.makeAt(s, b, rate)
+}
+
+func (t *Training) makeAt(s *Step, b *model.Batch, rate float64) (loss, norm float64, err error) {
+	if loss, err = s.Gradients(b); err != nil {
+		return loss, 0, err
+	}
+	grads := t.Grads[s.Moves[0].From:s.Moves[len(s.Moves)-1].To]
+	norm, scale := optim.Norm(grads), float32(1)
+	if t.Norm > 0 {
+		norm, scale = optim.ClipNorm(grads, t.Norm)
+	}
+	if !optim.Finite(loss, norm) {
+		return loss, norm, model.NotFiniteGradient(norm, t.Tensors)
+	}
+	if t.Value > 0 {
+		optim.ClipValue(grads, scale, t.Value)
+		scale = 1
+	}
+	if s.Last != nil {
+		*s.Last = loss
+	}
+	s.Made++
+	for _, p := range s.Moves {
+		p.Rule.Step(t.Params[p.From:p.To], t.Grads[p.From:p.To], rate, scale, t.Updates(p))
+		if p.Average != nil {
+			optim.Average(p.Average, t.Params[p.From:p.To], p.Decay)
+		}
+	}
+	return loss, norm, nil
+}
+
+// Updates is how often a part has been moved.
+func (t *Training) Updates(p *Part) int {
+	n := 0
+	for _, s := range t.Steps {
+		if slices.Contains(s.Moves, p) {
+			n += s.Made
+		}
+	}
+	return n
+}
+
+// Made is how many steps have been made, of whatever kind.
+func (t *Training) Made() int {
+	n := 0
+	for _, s := range t.Steps {
+		n += s.Made
+	}
+	return n
+}
+
+// SetCount goes on from training step n, as if all before it had been made. Steps that are asked for stay what they are.
+func (t *Training) SetCount(n int) {
+	t.Count = n
+	for _, s := range t.Steps {
+		if !s.Asked {
+			s.Made = s.before(n)
+		}
+	}
+}
+
+// MadeOf is how often steps of a kind have been made.
+func (t *Training) MadeOf(name string) int {
+	if s := t.step(name); s != nil {
+		return s.Made
+	}
+	return 0
+}
+
+// SetMadeOf is for a training that goes on from a checkpoint.
+func (t *Training) SetMadeOf(name string, n int) { t.step(name).Made = n }
+
+// Slots lists the arrays of the optimizers in the order of the parts, whose names stand in front of theirs.
+func (t *Training) Slots() []model.Slot {
+	var parts []*Part
+	for _, s := range t.Steps {
+		for _, p := range s.Moves {
+			if !slices.Contains(parts, p) {
+				parts = append(parts, p)
+			}
+		}
+	}
+	slices.SortFunc(parts, func(a, b *Part) int { return a.From - b.From })
+	var all []model.Slot
+	for _, p := range parts {
+		slots := p.Rule.Slots()
+		if p.Name != "" {
+			slots = model.Named(p.Name, slots)
+		}
+		all = append(all, slots...)
+	}
+	return all
+}
