@@ -63,7 +63,7 @@ func Beam(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt str
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := promptTokens(tok, prompt)
+	tokens, err := Prompt(tok, prompt)
 	if err != nil {
 		return nil, err
 	}

@@ -35,8 +35,11 @@ type control struct {
 	voices []other // that are heard beside the model
 	judges []judging
 
-	pieces func(token int32) string            // of the tokenizer, where there is one
-	watch  func(logits []float32, token int32) // told the model's own logits and what was picked; nothing is written without asking then
+	pieces   func(token int32) string // of the tokenizer, where there is one
+	logProbs bool
+	best     int // likeliest tokens that are told of each
+
+	watch func(logits []float32, token int32) // told the model's own logits and what was picked
 }
 
 func newControl() control {

@@ -2,7 +2,6 @@ package sample
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"strings"
@@ -21,13 +20,14 @@ import (
 // characters that are put together from several tokens.
 func Generate(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt string, opts ...Option) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		if err := generate(ctx, dec, tok, prompt, opts, yield); err != nil {
+		err := generate(ctx, dec, tok, prompt, opts, func(t *Token) bool { return t.Text == "" || yield(t.Text, nil) })
+		if err != nil {
 			yield("", err)
 		}
 	}
 }
 
-func generate(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt string, opts []Option, yield func(string, error) bool) error {
+func generate(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt string, opts []Option, yield func(*Token) bool) error {
 	c, err := newConfig(opts)
 	if err != nil {
 		return err
@@ -37,109 +37,75 @@ func generate(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt
 	if err != nil {
 		return err
 	}
-	tokens, err := promptTokens(tok, prompt)
+	tokens, err := Prompt(tok, prompt)
 	if err != nil {
 		return err
 	}
 	if dec.Batch() != 1 {
 		return fmt.Errorf("sample: Generate writes one text, the decoder is for %d", dec.Batch())
 	}
-	main, err := newVoice(ctx, dec, tokens)
+	d, err := c.draft(ctx, s, tok, tokens, Window(dec))
 	if err != nil {
 		return err
 	}
-	chorus, err := c.chorus(ctx, tok, tokens)
-	if err != nil {
-		return err
-	}
-	for _, t := range tokens {
-		s.Accept(t)
-	}
-	stream := text.NewStream(tok)
-	held := holder{stops: c.stop, after: c.minTokens}
-	unread := make([]int32, 0, 16) // tokens that were written and that the model has not been told
-	for n := 0; c.maxTokens < 0 || n < c.maxTokens; {
-		if len(unread) > 0 {
-			if err := main.read(ctx, unread); err != nil {
-				return err
-			}
+	logits, err := feed(ctx, dec, d.Prompt())
+	for {
+		if err != nil {
+			return err
 		}
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		logits := main.logits
-		if chorus != nil {
-			if logits, err = chorus.sing(ctx, logits, unread); err != nil {
-				return err
-			}
-		}
-		token, err := s.Next(logits)
-		if errors.Is(err, ErrEnd) {
-			break
-		}
+		written, err := d.Next(ctx, logits)
 		if err != nil {
 			return err
 		}
-		// What must follow is written with it, and the model is told all of it at once.
-		unread = append(unread[:0], token)
-		if s.under != nil && c.watch == nil {
-			run := mostForced
-			if c.maxTokens >= 0 {
-				run = min(run, c.maxTokens-n-1)
-			}
-			unread = s.forcedRun(unread, run)
-		}
-		if c.watch != nil {
-			c.watch(main.logits, token)
-		}
-		n += len(unread)
-		for _, t := range unread {
-			s.Accept(t)
-			part, end := held.next(stream.Next(t))
-			if part != "" && !yield(part, nil) || end {
+		for i := range written {
+			if !yield(&written[i]) {
 				return nil
 			}
 		}
+		if d.End() != "" {
+			return nil
+		}
+		next, restart := d.Read(model.Room(dec))
+		logits, err = readOn(ctx, dec, next, restart)
 	}
-	part, end := held.next(stream.Flush())
-	if !end {
-		part += held.rest
+}
+
+// readOn reads what a plan says.
+func readOn(ctx context.Context, dec model.Decoder, tokens []int32, restart bool) ([]float32, error) {
+	if restart {
+		dec.Reset()
 	}
-	if part != "" {
-		yield(part, nil)
+	if len(tokens) == 1 {
+		return dec.Step(tokens)
 	}
-	return nil
+	return feed(ctx, dec, tokens)
 }
 
 // voice is a decoder that reads one text, with its logits of what follows.
 type voice struct {
-	dec    model.Decoder
-	past   *history
-	logits []float32
+	dec     model.Decoder
+	past    history
+	reading []int32
+	logits  []float32
 }
 
 // newVoice reads a prompt.
 func newVoice(ctx context.Context, dec model.Decoder, tokens []int32) (*voice, error) {
-	v := &voice{dec: dec, past: newHistory(dec)}
+	v := &voice{dec: dec, past: newHistory(Window(dec))}
 	v.past.add(tokens...)
 	var err error
-	v.logits, err = feed(ctx, dec, v.past.fitting(dec, tokens))
+	v.logits, err = feed(ctx, dec, v.past.fitting(tokens))
 	return v, err
 }
 
 // read reads on.
 func (v *voice) read(ctx context.Context, tokens []int32) (err error) {
-	v.past.add(tokens...)
-	switch {
-	case model.Room(v.dec) < len(tokens):
-		// The model sees a window of text: go on with the newer half of what it saw.
-		v.dec.Reset()
-		v.logits, err = feed(ctx, v.dec, v.past.half())
-	case len(tokens) == 1:
-		v.logits, err = v.dec.Step(tokens)
-	default:
-		v.logits, err = feed(ctx, v.dec, tokens)
-	}
+	var restart bool
+	v.reading, restart = v.past.plan(v.reading[:0], model.Room(v.dec), tokens)
+	v.logits, err = readOn(ctx, v.dec, v.reading, restart)
 	return err
 }
 
@@ -180,13 +146,16 @@ type history struct {
 	window int // 0: no bounds
 }
 
-func newHistory(dec model.Decoder) *history {
-	h := &history{}
-	if _, bounded := dec.(model.Bounded); bounded {
-		h.window = model.Room(dec)
-		h.tokens = make([]int32, 0, 2*h.window)
+// Window is the number of tokens that a decoder which begins a text sees at the most, or 0 where nothing bounds it.
+func Window(dec model.Decoder) int {
+	if b, bounded := dec.(model.Bounded); bounded {
+		return b.Room()
 	}
-	return h
+	return 0
+}
+
+func newHistory(window int) history {
+	return history{window: window, tokens: make([]int32, 0, 2*window)}
 }
 
 func (h *history) add(tokens ...int32) {
@@ -206,16 +175,32 @@ func (h *history) half() []int32 {
 	return h.tokens[len(h.tokens)-max(1, min(h.window/2, len(h.tokens))):]
 }
 
-// fitting is as much of the end of tokens as the decoder has room for, one token for an answer left free.
-func (h *history) fitting(dec model.Decoder, tokens []int32) []int32 {
+// fitting is as much of the end of tokens as the window has room for, one token for an answer left free.
+func (h *history) fitting(tokens []int32) []int32 {
 	if h.window == 0 {
 		return tokens
 	}
 	return tokens[max(0, len(tokens)-max(1, h.window-1)):]
 }
 
-// promptTokens are the tokens of a prompt, never none.
-func promptTokens(tok text.Tokenizer, prompt string) ([]int32, error) {
+// plan adds to dst what a decoder with some room reads so that it has read tokens. Where they do not fit it restarts, and
+// reads the newer half of what it saw up to the token that did not. Token by token or all at once, it comes to the same.
+func (h *history) plan(dst []int32, room int, tokens []int32) (reading []int32, restart bool) {
+	for _, t := range tokens {
+		h.add(t)
+		if room == 0 {
+			dst, restart = append(dst[:0], h.half()...), true
+			room = h.window - len(dst)
+			continue
+		}
+		dst = append(dst, t)
+		room--
+	}
+	return dst, restart
+}
+
+// Prompt gives the tokens that stand for a prompt, as in [Generate]: never none.
+func Prompt(tok text.Tokenizer, prompt string) ([]int32, error) {
 	if prompt == "" {
 		if tokens, err := tok.Encode("\n"); err == nil && len(tokens) > 0 {
 			return tokens, nil
@@ -282,7 +267,7 @@ type Scored struct {
 // Score gives the log-probability of each token of s after the prompt, at the state that the decoder has. An empty
 // prompt stands for a newline, as in [Generate]. The perplexity of s is exp(-mean LogProb).
 func Score(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt, s string) ([]Scored, error) {
-	before, err := promptTokens(tok, prompt)
+	before, err := Prompt(tok, prompt)
 	if err != nil {
 		return nil, err
 	}

@@ -151,7 +151,7 @@ func (c *config) chorus(ctx context.Context, tok text.Tokenizer, tokens []int32)
 		prompt := tokens
 		if o.prompt != nil {
 			var err error
-			if prompt, err = promptTokens(tok, *o.prompt); err != nil {
+			if prompt, err = Prompt(tok, *o.prompt); err != nil {
 				return nil, err
 			}
 		}
@@ -383,12 +383,12 @@ func Contrastive(ctx context.Context, dec model.Representer, tok text.Tokenizer,
 	if err != nil {
 		return "", err
 	}
-	tokens, err := promptTokens(tok, prompt)
+	tokens, err := Prompt(tok, prompt)
 	if err != nil {
 		return "", err
 	}
 	k, vocab := dec.Batch(), tok.Vocab()
-	past := newHistory(dec)
+	past := newHistory(Window(dec))
 	past.add(tokens...)
 	var before [][]float32 // of unit length
 	in := make([]int32, k)
@@ -416,7 +416,7 @@ func Contrastive(ctx context.Context, dec model.Representer, tok text.Tokenizer,
 		}
 		return nil
 	}
-	if err := read(past.fitting(dec, tokens)); err != nil {
+	if err := read(past.fitting(tokens)); err != nil {
 		return "", err
 	}
 	stream, held := text.NewStream(tok), holder{stops: c.stop, after: c.minTokens}

@@ -38,7 +38,7 @@ func (f Fit) Perplexity() float64 {
 // that is longer than the model's window is read on with the newer half of what it saw, as in [Generate]. progress, if there is one, is
 // told how many tokens are done.
 func Measure(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt, s string, progress func(tokens int)) (Fit, error) {
-	before, err := promptTokens(tok, prompt)
+	before, err := Prompt(tok, prompt)
 	if err != nil {
 		return Fit{}, err
 	}
@@ -83,7 +83,7 @@ func Measure(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt,
 // them, of length 1 unless it is zero. It begins behind a newline, as in [Generate]; texts that mean alike have a cosine near 1, the more the
 // better the model is.
 func Embed(ctx context.Context, dec model.Representer, tok text.Tokenizer, s string) ([]float32, error) {
-	before, err := promptTokens(tok, "")
+	before, err := Prompt(tok, "")
 	if err != nil {
 		return nil, err
 	}
