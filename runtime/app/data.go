@@ -99,6 +99,7 @@ type dataFlags struct {
 	scale                   float64
 	balance                 float64 // the temperature at which groups are drawn
 	column                  string  // of labels
+	missing                 string  // what stands in for numbers that are missing
 }
 
 const several = "; may be given several times"
@@ -131,6 +132,7 @@ func (d *dataFlags) addVectors(a *program, fs *pflag.FlagSet) {
 	fs.Var(&d.paths, "data", vectorData)
 	fs.StringVar(&d.match, "match", "", "of a folder, the files with names like `PATTERN`, such as '*.png'")
 	fs.Float64Var(&d.scale, "scale", 0, "divide all numbers by this `NUMBER`, such as 255 (default: bytes of NPY, IDX and PNG by 255)")
+	fs.StringVar(&d.missing, "missing", string(vector.MissingError), "`WHAT` stands in for a number that is missing: zero, mean (of the others at its place), or error for nothing")
 	fs.BoolVar(&d.header, "header", false, "the first line of CSV names the columns, even if with numbers")
 	usage := "of CSV, the column that is the label, by its `NAME` in the first line or its number from 1"
 	if a.Info.Labels == 0 {
@@ -224,7 +226,7 @@ func (d *dataFlags) vectors(cmd *cobra.Command, a *program) (*vector.Set, error)
 	if cmd.Flags().Changed("scale") && !(d.scale > 0) {
 		return nil, fmt.Errorf("--scale %v: give a number above 0", d.scale)
 	}
-	s, err := vector.Read(d.paths.paths, *a.Info.Vector, vector.Options{Match: d.match, Scale: d.scale, Header: d.header, Column: d.column, Classes: a.Info.Labels})
+	s, err := vector.Read(d.paths.paths, *a.Info.Vector, vector.Options{Match: d.match, Scale: d.scale, Header: d.header, Column: d.column, Classes: a.Info.Labels, Missing: vector.Missing(d.missing)})
 	if err != nil {
 		return nil, err
 	}

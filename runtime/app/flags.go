@@ -135,6 +135,12 @@ var acting = []cli.Rule{
 		Why:   "--steps says how long the training is", Do: "leave out --steps",
 	},
 	{
+		Flags: []string{"vectors"},
+		Acts:  func(fs *pflag.FlagSet) bool { return !cli.Given(fs, "resume") },
+		Why:   "the training goes on with the parameters that it has", Do: "leave out --resume",
+	},
+	needs("vectors-of", "vectors", "there are no vectors to begin with", "give --vectors FILE"),
+	{
 		Flags: []string{"labels"},
 		Acts:  func(fs *pflag.FlagSet) bool { return !cli.Given(fs, "label") },
 		Why:   "--label gives all of them the same", Do: "leave out --label",

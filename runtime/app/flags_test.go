@@ -27,7 +27,10 @@ func kindsOf() map[string]Program {
 		all[name] = p
 	}
 	add("text", func(p *Program) {})
-	add("decoder", func(p *Program) { p.Info.Kind = "attention" })
+	add("decoder", func(p *Program) {
+		p.Info.Kind = "attention"
+		p.Info.Layers = append(p.Info.Layers, model.Layer{Name: "embed", Kind: "embedding"})
+	})
 	add("masked", func(p *Program) { p.Info.Masking = &model.Masking{Token: 28} })
 	add("pairs", func(p *Program) { p.Info.Source, p.Info.Kind = &model.Source{Steps: 8, Vocab: 29}, "attention" })
 	add("vectors", func(p *Program) {

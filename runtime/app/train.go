@@ -41,6 +41,7 @@ type trainFlags struct {
 	samples, sampleEvery int
 	plot                 string
 	sampling             train.Sampling
+	vectors              vectorFlags
 	verbose              bool
 }
 
@@ -49,7 +50,7 @@ var wait func(time.Duration) bool
 
 // kept are the flags that decide the bits of a training, or where they go: with --resume they are what they were, unless
 // they are given again.
-var kept = []string{"data", "match", "field", "separator", "raw", "scale", "header", "label-column", "shuffle", "balance", "source", "target", "columns", "valid-source", "valid-target", "valid-columns", "valid", "labels", "valid-labels", "validation", "passes", "steps", "batch", "window", "rate", "eval-every", "save-every", "scheduled-sampling", "rise", "best", "log"}
+var kept = []string{"data", "match", "field", "separator", "raw", "scale", "missing", "header", "label-column", "shuffle", "balance", "source", "target", "columns", "valid-source", "valid-target", "valid-columns", "valid", "labels", "valid-labels", "validation", "passes", "steps", "batch", "window", "rate", "eval-every", "save-every", "scheduled-sampling", "rise", "best", "log"}
 
 func (a *program) newTrain() *cobra.Command {
 	var f trainFlags
@@ -129,6 +130,7 @@ Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
 	fs.BoolVar(&f.resume, "resume", false, "go on from the checkpoint")
 	fs.BoolVar(&f.overwrite, "overwrite", false, "begin anew where there is a checkpoint already")
 	fs.StringVar(&f.from, "from", "", "begin with the parameters of another checkpoint `FILE`")
+	f.vectors.add(a, fs)
 	fs.IntVar(&f.passes, "passes", t.Passes, "passes over the "+a.matter())
 	fs.IntVar(&f.steps, "steps", t.Steps, "training steps, in place of passes")
 	fs.DurationVar(&f.maxTime, "max-time", 0, "end after this `TIME`, such as 90s or 2h, with a checkpoint")
@@ -195,6 +197,9 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 	if err := a.checkTrain(f); err != nil {
 		return err
 	}
+	if err := f.vectors.check(f); err != nil {
+		return err
+	}
 	if err := f.checkOutputs(); err != nil {
 		return err
 	}
@@ -215,6 +220,11 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 	m := a.New(f.seed)
 	if f.from != "" {
 		if err := checkpoint.LoadWeights(f.from, m); err != nil {
+			return err
+		}
+	}
+	if f.vectors.file != "" {
+		if err := f.vectors.fill(a, m, errOut); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 
@@ -146,6 +147,13 @@ func (t *table) row(line int, fields []string) error {
 			if err := t.class(line, f); err != nil {
 				return err
 			}
+			continue
+		}
+		if isMissing(f) {
+			if t.Missing.refused() {
+				return fmt.Errorf("line %d, column %d: the number is missing (%s): say what stands in for it with --missing zero or --missing mean, or leave the line out", line, i+1, quote(f))
+			}
+			t.Data = append(t.Data, float32(math.NaN()))
 			continue
 		}
 		x, err := strconv.ParseFloat(f, 32)

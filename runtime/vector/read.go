@@ -22,6 +22,7 @@ type Options struct {
 	Header  bool    // the first line of CSV names the columns, whatever it says
 	Column  string  // of CSV: the column that is not part of a vector but its label, by its name in the first line or its number from 1
 	Classes int     // how many labels the model knows; 0 where it knows none, and the labels are left out
+	Missing Missing // what stands in for a number that is missing; empty is [MissingError]
 }
 
 // Read reads the vectors of files, and of all files in folders. The content of a file tells its format:
@@ -32,6 +33,8 @@ type Options struct {
 //     red, green and blue of each;
 //   - otherwise CSV: a vector a line, numbers with commas between them; a first line without any number names the columns
 //     and is left out.
+//
+// A number is missing where a field of CSV is empty or says so (NA, N/A, NaN, null, ?), and where one of an array is not a number.
 //
 // The first dimension of an array numbers the vectors, all others together are a vector. Bytes are divided by 255, so that
 // images go from 0 to 1; see [Options]. Any file may be compressed with gzip or zstd, and CSV be in UTF-16 or UTF-32 with
@@ -54,11 +57,17 @@ func Read(paths []string, format model.Vector, o Options) (*Set, error) {
 	if len(paths) > 3 {
 		s.Name = fmt.Sprintf("%s and %d more", strings.Join(paths[:3], ", "), len(paths)-3)
 	}
+	if err := o.Missing.check(); err != nil {
+		return nil, err
+	}
 	in := reading{Set: s, Options: o}
 	for _, name := range files {
 		if err := in.file(name); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
+	}
+	if err := in.fill(); err != nil {
+		return nil, err
 	}
 	if err := s.check(format); err != nil {
 		return nil, err

@@ -64,6 +64,9 @@ func (s *Set) check(format model.Vector) error {
 			if bad {
 				what = "is not a finite number"
 			}
+			if math.IsNaN(v) {
+				what += ": if it stands for one that is missing, say what is to stand in for it (--missing zero or --missing mean)"
+			}
 			file, at := s.at(i)
 			return fmt.Errorf("%s: %v in %s %s", file, x, at, what)
 		}

@@ -108,7 +108,7 @@ func TestBad(t *testing.T) {
 		"line 1, column 2: \"y\" is not a number":                                      []byte("0,y\n"),
 		"line 3 has 1 number, the model's vectors have 2":                              []byte("0,1\n\n1\n"),
 		"1.5 in line 3, column 2 is outside of [0, 1], which the model's":              []byte("a,b\n0,1\n0,1.5\n"),
-		"NaN in line 1, column 1 is not a finite number":                               []byte("nan,1\n"),
+		"line 1, column 1: the number is missing (\"nan\")":                            []byte("nan,1\n"),
 		"+Inf in line 1, column 2 is not a finite number":                              []byte("0,1e99\n"),
 		"-0.5 in row 2, column 1 is outside of [0, 1]":                                 npy("<f4", "False", "(2, 2)", floats(0, 1, -0.5, 1)),
 		"ends in vector 2 of the 2 that its header tells of":                           npy("<f4", "False", "(2, 2)", floats(0, 1, 0.5)),
