@@ -36,6 +36,7 @@ var files = []struct {
 	{"vec_amd64", ".", "kernel", emitVec},
 	{"reduce_amd64", ".", "kernel", emitReduce},
 	{"attention_amd64", ".", "kernel", emitAttention},
+	{"weights_panels_amd64", ".", "kernel", emitWeights},
 	{"peak_amd64", "kernelbench", "kernelbench", emitPeak},
 }
 
@@ -117,6 +118,7 @@ func (t *tile) run(rows, across int, leftT bool) {
 			b.WriteString("\t}\n}\n")
 		}
 	}
+	dispatchWeights(&b)
 	return b.Bytes()
 }
 
@@ -203,7 +205,7 @@ type asm struct {
 }
 
 // structs matches pointers to the kernels' argument structs.
-var structs = regexp.MustCompile(`\*(tile|vec|scoreRows)\b`)
+var structs = regexp.MustCompile(`\*(tile|vec|scoreRows|panelTile|actBlock)\b`)
 
 // signatures are those of the functions of the file, in order.
 var signatures []string

@@ -483,3 +483,199 @@ func (t *tile) runTAVX2(shape int) {
 		gemmT6x2AVX2(t)
 	}
 }
+
+func (t *panelTile) runF32AVX512(rows, across int) {
+	switch rows<<4 | across {
+	case 1<<4 | 4:
+		panelF321x4AVX512(t)
+	case 2<<4 | 4:
+		panelF322x4AVX512(t)
+	case 3<<4 | 4:
+		panelF323x4AVX512(t)
+	case 1<<4 | 2:
+		panelF321x2AVX512(t)
+	case 2<<4 | 2:
+		panelF322x2AVX512(t)
+	case 3<<4 | 2:
+		panelF323x2AVX512(t)
+	case 4<<4 | 2:
+		panelF324x2AVX512(t)
+	case 5<<4 | 2:
+		panelF325x2AVX512(t)
+	case 6<<4 | 2:
+		panelF326x2AVX512(t)
+	case 7<<4 | 2:
+		panelF327x2AVX512(t)
+	case 8<<4 | 2:
+		panelF328x2AVX512(t)
+	case 9<<4 | 2:
+		panelF329x2AVX512(t)
+	case 10<<4 | 2:
+		panelF3210x2AVX512(t)
+	case 11<<4 | 2:
+		panelF3211x2AVX512(t)
+	case 12<<4 | 2:
+		panelF3212x2AVX512(t)
+	default:
+		panic("kernel: no such tile")
+	}
+}
+
+func (t *panelTile) runF32AVX2(rows, across int) {
+	switch rows<<4 | across {
+	case 1<<4 | 8:
+		panelF321x8AVX2(t)
+	case 1<<4 | 4:
+		panelF321x4AVX2(t)
+	case 2<<4 | 4:
+		panelF322x4AVX2(t)
+	case 1<<4 | 2:
+		panelF321x2AVX2(t)
+	case 2<<4 | 2:
+		panelF322x2AVX2(t)
+	case 3<<4 | 2:
+		panelF323x2AVX2(t)
+	case 4<<4 | 2:
+		panelF324x2AVX2(t)
+	case 5<<4 | 2:
+		panelF325x2AVX2(t)
+	default:
+		panic("kernel: no such tile")
+	}
+}
+
+func (t *panelTile) runBF16AVX512(rows, across int) {
+	switch rows<<4 | across {
+	case 1<<4 | 4:
+		panelBF161x4AVX512(t)
+	case 2<<4 | 4:
+		panelBF162x4AVX512(t)
+	case 3<<4 | 4:
+		panelBF163x4AVX512(t)
+	case 1<<4 | 2:
+		panelBF161x2AVX512(t)
+	case 2<<4 | 2:
+		panelBF162x2AVX512(t)
+	case 3<<4 | 2:
+		panelBF163x2AVX512(t)
+	case 4<<4 | 2:
+		panelBF164x2AVX512(t)
+	case 5<<4 | 2:
+		panelBF165x2AVX512(t)
+	case 6<<4 | 2:
+		panelBF166x2AVX512(t)
+	case 7<<4 | 2:
+		panelBF167x2AVX512(t)
+	case 8<<4 | 2:
+		panelBF168x2AVX512(t)
+	case 9<<4 | 2:
+		panelBF169x2AVX512(t)
+	case 10<<4 | 2:
+		panelBF1610x2AVX512(t)
+	case 11<<4 | 2:
+		panelBF1611x2AVX512(t)
+	case 12<<4 | 2:
+		panelBF1612x2AVX512(t)
+	default:
+		panic("kernel: no such tile")
+	}
+}
+
+func (t *panelTile) runBF16AVX2(rows, across int) {
+	switch rows<<4 | across {
+	case 1<<4 | 8:
+		panelBF161x8AVX2(t)
+	case 1<<4 | 4:
+		panelBF161x4AVX2(t)
+	case 2<<4 | 4:
+		panelBF162x4AVX2(t)
+	case 1<<4 | 2:
+		panelBF161x2AVX2(t)
+	case 2<<4 | 2:
+		panelBF162x2AVX2(t)
+	case 3<<4 | 2:
+		panelBF163x2AVX2(t)
+	case 4<<4 | 2:
+		panelBF164x2AVX2(t)
+	case 5<<4 | 2:
+		panelBF165x2AVX2(t)
+	default:
+		panic("kernel: no such tile")
+	}
+}
+
+func (t *panelTile) runQ8AVX512(rows, across int) {
+	switch rows<<4 | across {
+	case 1<<4 | 2:
+		panelQ81x2AVX512(t)
+	case 2<<4 | 2:
+		panelQ82x2AVX512(t)
+	case 3<<4 | 2:
+		panelQ83x2AVX512(t)
+	case 4<<4 | 2:
+		panelQ84x2AVX512(t)
+	case 5<<4 | 2:
+		panelQ85x2AVX512(t)
+	case 6<<4 | 2:
+		panelQ86x2AVX512(t)
+	default:
+		panic("kernel: no such tile")
+	}
+}
+
+func (t *panelTile) runQ8AVX2(rows, across int) {
+	switch rows<<4 | across {
+	case 1<<4 | 4:
+		panelQ81x4AVX2(t)
+	case 2<<4 | 4:
+		panelQ82x4AVX2(t)
+	case 1<<4 | 2:
+		panelQ81x2AVX2(t)
+	case 2<<4 | 2:
+		panelQ82x2AVX2(t)
+	case 3<<4 | 2:
+		panelQ83x2AVX2(t)
+	case 4<<4 | 2:
+		panelQ84x2AVX2(t)
+	default:
+		panic("kernel: no such tile")
+	}
+}
+
+func (t *panelTile) runQ4AVX512(rows, across int) {
+	switch rows<<4 | across {
+	case 1<<4 | 2:
+		panelQ41x2AVX512(t)
+	case 2<<4 | 2:
+		panelQ42x2AVX512(t)
+	case 3<<4 | 2:
+		panelQ43x2AVX512(t)
+	case 4<<4 | 2:
+		panelQ44x2AVX512(t)
+	case 5<<4 | 2:
+		panelQ45x2AVX512(t)
+	case 6<<4 | 2:
+		panelQ46x2AVX512(t)
+	default:
+		panic("kernel: no such tile")
+	}
+}
+
+func (t *panelTile) runQ4AVX2(rows, across int) {
+	switch rows<<4 | across {
+	case 1<<4 | 4:
+		panelQ41x4AVX2(t)
+	case 2<<4 | 4:
+		panelQ42x4AVX2(t)
+	case 1<<4 | 2:
+		panelQ41x2AVX2(t)
+	case 2<<4 | 2:
+		panelQ42x2AVX2(t)
+	case 3<<4 | 2:
+		panelQ43x2AVX2(t)
+	case 4<<4 | 2:
+		panelQ44x2AVX2(t)
+	default:
+		panic("kernel: no such tile")
+	}
+}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"testing"
+
+	"github.com/klauspost/cpuid/v2"
 )
 
 func levels() []int {
@@ -19,6 +21,31 @@ func setLevel(t testing.TB, l int) {
 	old := level
 	level = l
 	t.Cleanup(func() { level = old })
+}
+
+// withoutVNNI is AVX-512 on a machine that has no VPDPBUSD, a level of quantised weights.
+const withoutVNNI = avx512 + 1
+
+// weightLevels are the levels that products with weights have code of their own for.
+func weightLevels() []int {
+	if best == avx512 && vnni {
+		return append(levels(), withoutVNNI)
+	}
+	return levels()
+}
+
+func setWeightLevel(t testing.TB, l int) {
+	old := vnni
+	t.Cleanup(func() { vnni = old })
+	vnni = l != withoutVNNI && cpuid.CPU.Supports(cpuid.AVX512VNNI)
+	setLevel(t, min(l, avx512))
+}
+
+func weightLevelName(l int) string {
+	if l == withoutVNNI {
+		return "avx512 without VNNI"
+	}
+	return levelNames[l]
 }
 
 // The sizes of blocks follow the caches, stay within bounds whatever a machine says, and do not show in a product.

@@ -5,6 +5,8 @@ import (
 	"syscall"
 	"testing"
 	"unsafe"
+
+	"github.com/gradsmith/gradsmith/runtime/weights"
 )
 
 // A fence is memory between two pages that cannot be touched.
@@ -108,4 +110,39 @@ func TestFences(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Products with weights neither, whose matrix may be a file that is mapped to its last byte.
+func TestWeightFences(t *testing.T) {
+	const most = 1 << 16
+	var f []*fence
+	for range 5 {
+		f = append(f, newFence(t, 4*most))
+	}
+	bytes := func(x []float32) []byte { return unsafe.Slice((*byte)(unsafe.Pointer(&x[0])), 4*len(x)) }
+	r := rng(48)
+	for _, l := range weightLevels() {
+		setWeightLevel(t, l)
+		for _, atEnd := range []bool{true, false} {
+			for _, kind := range weights.Kinds() {
+				for _, m := range []int{1, 2, 3, 4, 5, 6, 7, 13, 30} {
+					for _, n := range []int{1, 31, 32, 33, 64, 70} {
+						for _, k := range []int{1, 4, 9, 32, 40, 100} {
+							made := newWeights(t, kind, floats(r, k*n), k, n)
+							data := bytes(f[0].slice(made.Bytes()/4, atEnd))
+							copy(data, made.Data())
+							b, err := weights.FromData(kind, k, n, data)
+							if err != nil {
+								t.Fatal(err)
+							}
+							a, c := f[1].slice(m*k, atEnd), f[2].slice(m*n, atEnd)
+							copy(a, floats(r, m*k))
+							bias, res := f[3].slice(n, atEnd), f[4].slice(m*n, atEnd)
+							GemmWeights(c, a, b, m, Bias(bias), Residual(res))
+						}
+					}
+				}
+			}
+		}
+	}
 }

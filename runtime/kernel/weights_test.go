@@ -108,9 +108,9 @@ func checkWeights(t *testing.T, r *rand.Rand, kind weights.Kind, m, n, k int) {
 // Every kind of weights gives the bits of the definition at every level: for all remainders of rows, columns and
 // steps.
 func TestGemmWeights(t *testing.T) {
-	for _, l := range levels() {
-		t.Run(levelNames[l], func(t *testing.T) {
-			setLevel(t, l)
+	for _, l := range weightLevels() {
+		t.Run(weightLevelName(l), func(t *testing.T) {
+			setWeightLevel(t, l)
 			r := rng(40)
 			for _, kind := range weights.Kinds() {
 				for m := range 30 {
@@ -199,16 +199,16 @@ func TestGemmWeightsEpilogues(t *testing.T) {
 				if len(ep) > 0 && ep[0].kind >= epActivation {
 					elementwiseOf(op(ep[0].kind-epActivation))(want, want, len(want))
 				}
-				for _, l := range levels() {
+				for _, l := range weightLevels() {
 					if l == generic && e%7 != 0 {
 						continue
 					}
-					setLevel(t, l)
+					setWeightLevel(t, l)
 					for _, threads := range []int{1, 2, 5} {
 						withThreads(t, threads)
 						c := guardOf(c0, e)
 						GemmWeights(c.x, a, b, m, ep...)
-						what := fmt.Sprintf("%s %v %v epilogue %d threads %d", levelNames[l], kind, s, e, threads)
+						what := fmt.Sprintf("%s %v %v epilogue %d threads %d", weightLevelName(l), kind, s, e, threads)
 						diff(t, what, c.x, want)
 						c.check(t, what)
 					}
@@ -280,15 +280,15 @@ func TestGemmWeightsNotFinite(t *testing.T) {
 				want := make([]float32, m*n)
 				GemmWeights(want, a, b, m)
 				a[3*k+at] = v
-				for _, l := range levels() {
-					setLevel(t, l)
+				for _, l := range weightLevels() {
+					setWeightLevel(t, l)
 					got := make([]float32, m*n)
 					GemmWeights(got, a, b, m)
 					for i, x := range got {
 						if bad := x-x != 0; bad != (i/n == 3) {
-							t.Fatalf("%s %v: with %v in row 3, row %d has %v", levelNames[l], kind, v, i/n, x)
+							t.Fatalf("%s %v: with %v in row 3, row %d has %v", weightLevelName(l), kind, v, i/n, x)
 						} else if !bad && x != want[i] {
-							t.Fatalf("%s %v: row %d has changed", levelNames[l], kind, i/n)
+							t.Fatalf("%s %v: row %d has changed", weightLevelName(l), kind, i/n)
 						}
 					}
 				}
@@ -333,11 +333,11 @@ func TestGemmWeightsAnyBytes(t *testing.T) {
 			}
 			want := make([]float32, m*n)
 			naiveWeights(want, a, b, m)
-			for _, l := range levels() {
-				setLevel(t, l)
+			for _, l := range weightLevels() {
+				setWeightLevel(t, l)
 				got := make([]float32, m*n)
 				GemmWeights(got, a, b, m)
-				diff(t, fmt.Sprintf("%s %v %d×%d×%d", levelNames[l], kind, m, n, k), got, want)
+				diff(t, fmt.Sprintf("%s %v %d×%d×%d", weightLevelName(l), kind, m, n, k), got, want)
 			}
 		}
 	}
@@ -430,11 +430,11 @@ func FuzzGemmWeights(f *testing.F) {
 		}
 		want := make([]float32, rows*int(n))
 		naiveWeights(want, a, b, rows)
-		for _, l := range levels() {
-			setLevel(t, l)
+		for _, l := range weightLevels() {
+			setWeightLevel(t, l)
 			got := make([]float32, rows*int(n))
 			GemmWeights(got, a, b, rows)
-			diff(t, fmt.Sprintf("%s %v %d×%d×%d", levelNames[l], b.Kind(), rows, n, k), got, want)
+			diff(t, fmt.Sprintf("%s %v %d×%d×%d", weightLevelName(l), b.Kind(), rows, n, k), got, want)
 		}
 	})
 }

@@ -3,13 +3,16 @@ package kernelbench
 import (
 	"fmt"
 	"math"
+	"strings"
+	"sync"
 
 	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/kernel/internal/hook"
+	"github.com/gradsmith/gradsmith/runtime/weights"
 )
 
-// benchmarks are the kernels at sizes that models use. Building the list allocates what they work on lazily, so that a
-// filter costs nothing.
+// benchmarks are the kernels at sizes that models use. Building the list allocates what they work on lazily, so that
+// a filter costs nothing.
 func benchmarks() []*benchmark {
 	var list []*benchmark
 	for _, s := range [][3]int{
@@ -20,6 +23,7 @@ func benchmarks() []*benchmark {
 		list = append(list, products(s[0], s[1], s[2])...)
 	}
 	list = append(list, matrixVector(4096, 4096), matrixVectorT(4096, 4096))
+	list = append(list, weightProducts()...)
 	for _, rows := range []int{32, 2048, 65536} {
 		list = append(list, rowKernels(rows, 256)...)
 		list = append(list, elementwise(rows*256)...)
@@ -109,6 +113,58 @@ func matrixVectorT(n, k int) *benchmark {
 			return func() { kernel.GemmPacked(c, x, p, 1, n, k) }
 		}),
 	}
+}
+
+// weightProducts are products with weights of every kind at the shapes of GPT-2: one row, as in decoding, eight and
+// sixteen, as in a batch, and 256, as in a prompt.
+func weightProducts() []*benchmark {
+	var list []*benchmark
+	for _, s := range []struct {
+		k, n       int
+		transposed bool
+		rows       []int
+	}{
+		{768, 2304, false, []int{1, 8, 16, 256}},
+		{768, 768, false, []int{1, 8}},
+		{768, 3072, false, []int{1, 8}},
+		{3072, 768, false, []int{1, 8, 16, 256}},
+		{768, 50257, true, []int{1}},
+	} {
+		for _, kind := range weights.Kinds() {
+			matrix := sync.OnceValue(func() *weights.Matrix {
+				b, err := weights.NewT(kind, numbers(s.k*s.n), s.k, s.n)
+				if err != nil {
+					panic(err)
+				}
+				return b
+			})
+			for _, m := range s.rows {
+				list = append(list, weightProduct(kind, matrix, m, s.n, s.k))
+			}
+		}
+	}
+	return list
+}
+
+// weightProduct is a product of m rows with a matrix. That of one row is bound by memory, and its unit is bytes.
+// Those of quantised weights count the operations of the float32 product, and stand beside the peak of float32: they
+// may be above it.
+func weightProduct(kind weights.Kind, matrix func() *weights.Matrix, m, n, k int) *benchmark {
+	size, err := weights.DataLen(kind, k, n)
+	if err != nil {
+		panic(err)
+	}
+	b := &benchmark{
+		kernel: "Gemm" + strings.ToUpper(kind.String()), size: fmt.Sprintf("%dx%dx%d", m, n, k), read: float64(size),
+		run: lazy(func() func() {
+			b, a, c := matrix(), numbers(m*k), make([]float32, m*n)
+			return func() { kernel.GemmWeights(c, a, b, m) }
+		}),
+	}
+	if m > 1 {
+		b.flops = 2 * float64(m) * float64(n) * float64(k)
+	}
+	return b
 }
 
 // stream is a kernel over n elements that reads and writes whole slices.
