@@ -13,21 +13,28 @@ import (
 	"github.com/gradsmith/gradsmith/gen/cases/before"
 	"github.com/gradsmith/gradsmith/gen/cases/bert"
 	"github.com/gradsmith/gradsmith/gen/cases/chain"
+	"github.com/gradsmith/gradsmith/gen/cases/elman"
 	"github.com/gradsmith/gradsmith/gen/cases/gemma"
+	"github.com/gradsmith/gradsmith/gen/cases/gla"
 	"github.com/gradsmith/gradsmith/gen/cases/gpt"
 	"github.com/gradsmith/gradsmith/gen/cases/gptj"
+	"github.com/gradsmith/gradsmith/gen/cases/heads"
 	"github.com/gradsmith/gradsmith/gen/cases/labeltext"
 	"github.com/gradsmith/gradsmith/gen/cases/labelvae"
 	"github.com/gradsmith/gradsmith/gen/cases/latentgpt"
 	"github.com/gradsmith/gradsmith/gen/cases/leading"
 	"github.com/gradsmith/gradsmith/gen/cases/llama"
 	"github.com/gradsmith/gradsmith/gen/cases/luong"
+	"github.com/gradsmith/gradsmith/gen/cases/mingru"
 	"github.com/gradsmith/gradsmith/gen/cases/mixture"
+	"github.com/gradsmith/gradsmith/gen/cases/peephole"
 	"github.com/gradsmith/gradsmith/gen/cases/qwen"
 	"github.com/gradsmith/gradsmith/gen/cases/rotary"
+	"github.com/gradsmith/gradsmith/gen/cases/scores"
 	"github.com/gradsmith/gradsmith/gen/cases/sentence"
 	"github.com/gradsmith/gradsmith/gen/cases/stack"
 	"github.com/gradsmith/gradsmith/gen/cases/t5"
+	"github.com/gradsmith/gradsmith/gen/cases/textbookattention"
 	"github.com/gradsmith/gradsmith/gen/cases/tied"
 	"github.com/gradsmith/gradsmith/gen/cases/tokens"
 	vaecase "github.com/gradsmith/gradsmith/gen/cases/vae"
@@ -84,6 +91,13 @@ func TestCompiled(t *testing.T) {
 		{"cases/mixture/model.yaml", mixture.New()},
 		{"cases/qwen/model.yaml", qwen.New()},
 		{"cases/t5/model.yaml", t5.New()},
+		{"cases/elman/model.yaml", elman.New()},
+		{"cases/gla/model.yaml", gla.New()},
+		{"cases/heads/model.yaml", heads.New()},
+		{"cases/mingru/model.yaml", mingru.New()},
+		{"cases/peephole/model.yaml", peephole.New()},
+		{"cases/scores/model.yaml", scores.New()},
+		{"cases/textbookattention/model.yaml", textbookattention.New()},
 	} {
 		t.Run(c.m.Info().Name, func(t *testing.T) {
 			t.Parallel()

@@ -51,6 +51,7 @@ func (v *value) key(name string) *value {
 // decoder reads YAML by the tables of the language.
 type decoder struct {
 	file   string
+	lines  []string // of the file
 	errs   Errors
 	blocks map[string]*block
 	defs   map[string]*definition

@@ -14,6 +14,8 @@ import (
 func init() {
 	none := func(place) *word { return nil }
 	register(record{name: "define", group: rows, shares: true, ends: true, word: none, check: (*layers).defined})
+	register(record{name: "define_attention", group: attentions, shares: true, ends: true, overTime: true, attends: true, written: func(*value) bool { return true }, word: none, check: (*layers).defined})
+	register(record{name: "define_source", group: attentions, shares: true, ends: true, overTime: true, written: func(*value) bool { return true }, word: none, check: (*layers).defined})
 	register(record{name: "define_cell", group: recurrences, shares: true, ends: true, overTime: true, recurrent: true, written: func(*value) bool { return true }, word: none, check: (*layers).defined})
 }
 
@@ -28,7 +30,14 @@ type Defined struct {
 func (l *Defined) architecture() string { return l.Formula.architecture(&l.LayerBase) }
 
 func (f *Formula) architecture(base *LayerBase) string {
-	return fmt.Sprintf("define %s size=%d in=%d formula=%q", base.Name, f.Size, base.In, strings.Join(strings.Fields(f.Text), " "))
+	s := fmt.Sprintf("define %s size=%d in=%d formula=%q", base.Name, f.Size, base.In, strings.Join(strings.Fields(f.Text), " "))
+	if len(f.Reads) > 0 {
+		s += fmt.Sprintf(" reads=%q", f.Reads)
+	}
+	if len(f.Scalars) > 0 {
+		s += fmt.Sprintf(" scalars=%q", f.Scalars)
+	}
+	return s
 }
 
 // kind is what the layer is called in a spec.
@@ -43,6 +52,8 @@ func (v *value) kind() string {
 type definition struct {
 	block      // its name, settings, and what a broken one is
 	parameters *yaml.Node
+	scalars    *yaml.Node
+	reads      *yaml.Node
 	sizes      *yaml.Node
 	gives      *yaml.Node
 	formula    *yaml.Node
@@ -51,13 +62,17 @@ type definition struct {
 // defined is a use of a definition, with its settings in place.
 type defined struct {
 	*definition
-	params []string
-	sizes  map[string][]int
-	gives  string
-	text   string
+	params  []string
+	scalars []string
+	reads   []string
+	sizes   map[string][]int
+	gives   string
+	text    string
 }
 
-const definitionForm = "a map with the keys settings, parameters, sizes, gives and formula"
+const definitionForm = "a map with the keys settings, reads, parameters, scalars, sizes, gives and formula"
+
+var definitionKeys = []string{"settings", "reads", "parameters", "scalars", "sizes", "gives", "formula"}
 
 // formulas reads the definitions of a spec.
 func (d *decoder) formulas(n *yaml.Node) {
@@ -85,7 +100,7 @@ func (d *decoder) formulas(n *yaml.Node) {
 			continue
 		}
 		d.defs[f.name] = f
-		parts := map[string]**yaml.Node{"parameters": &f.parameters, "sizes": &f.sizes, "gives": &f.gives, "formula": &f.formula}
+		parts := map[string]**yaml.Node{"reads": &f.reads, "parameters": &f.parameters, "scalars": &f.scalars, "sizes": &f.sizes, "gives": &f.gives, "formula": &f.formula}
 		if body.Kind == yaml.ScalarNode && !isNull(body) {
 			f.formula = body
 		} else if body.Kind == yaml.MappingNode {
@@ -97,7 +112,7 @@ func (d *decoder) formulas(n *yaml.Node) {
 				case parts[k.Value] != nil:
 					*parts[k.Value] = v
 				default:
-					d.errorf(d.pos(k), "%s: unknown key %s%s", path, quote(k.Value), orElse(didYouMean(nearest(k.Value, []string{"settings", "parameters", "sizes", "gives", "formula"})), "; expected "+definitionForm))
+					d.errorf(d.pos(k), "%s: unknown key %s%s", path, quote(k.Value), orElse(didYouMean(nearest(k.Value, definitionKeys)), "; expected "+definitionForm))
 				}
 			}
 		} else {
@@ -115,6 +130,9 @@ func (d *decoder) formulas(n *yaml.Node) {
 		f.broken = len(d.errs) > before
 	}
 }
+
+// twoRead is the start of a formula that says what its layer and the encoder give.
+var twoRead = regexp.MustCompile(`(?m)^[\pL\d_{}′']+\([\pL\d_]+,[\pL\d_]+\)=.*[Σ∑]`)
 
 var textSetting = regexp.MustCompile(`\$[a-z][a-z0-9_]*`)
 
@@ -165,10 +183,21 @@ func (d *decoder) useFormula(list *value, n, given *yaml.Node, f *definition) {
 		d.errorf(d.pos(f.formula), "define.%s.formula: there is no setting %s%s", f.name, quote(s[1:]), didYouMean(nearest(s[1:], slices.Sorted(maps.Keys(values)))))
 		return s
 	})
-	if f.parameters != nil {
-		p := d.decode(substitute(f.parameters, values), list0(text(1, maxName)), "define."+f.name+".parameters")
-		for _, x := range p.list {
-			use.params = append(use.params, strings.NewReplacer("{", "", "}", "", "−", "-").Replace(x.text))
+	for _, names := range []struct {
+		node *yaml.Node
+		key  string
+		most int
+		to   *[]string
+	}{{f.reads, "reads", 2, &use.reads}, {f.parameters, "parameters", maxStack, &use.params}, {f.scalars, "scalars", maxStack, &use.scalars}} {
+		if names.node == nil {
+			continue
+		}
+		n := substitute(names.node, values)
+		if n.Kind == yaml.ScalarNode && names.key == "reads" { // one name alone
+			n = &yaml.Node{Kind: yaml.SequenceNode, Line: n.Line, Column: n.Column, Content: []*yaml.Node{n}}
+		}
+		for _, x := range d.decode(n, nameList(names.most), "define."+f.name+"."+names.key).list {
+			*names.to = append(*names.to, strings.NewReplacer("{", "", "}", "", "−", "-").Replace(x.text))
 		}
 	}
 	if f.sizes != nil {
@@ -177,8 +206,14 @@ func (d *decoder) useFormula(list *value, n, given *yaml.Node, f *definition) {
 	if f.gives != nil {
 		use.gives = f.gives.Value
 	}
-	if strings.Contains(strings.ReplaceAll(strings.ReplaceAll(use.text, "−", "-"), " ", ""), "{t-1}") {
+	switch plain := strings.NewReplacer("−", "-", " ", "").Replace(use.text); {
+	case strings.Contains(plain, "{t-1}"):
 		v.word = "define_cell"
+	case !strings.ContainsAny(plain, "Σ∑") && !strings.Contains(plain, "sum_"):
+	case len(use.reads) == 2 || twoRead.MatchString(plain):
+		v.word = "define_source"
+	default:
+		v.word = "define_attention"
 	}
 	if len(d.errs) > before {
 		list.bad = true
@@ -186,8 +221,6 @@ func (d *decoder) useFormula(list *value, n, given *yaml.Node, f *definition) {
 	}
 	list.list = append(list.list, v)
 }
-
-func list0(t *typ) *typ { return list(t, 0, maxStack) }
 
 // sizesOf reads the sizes of a definition: a number for a vector, two, out and in, for a matrix.
 func (d *decoder) sizesOf(use *defined, n *yaml.Node) {
@@ -214,7 +247,7 @@ func (d *decoder) sizesOf(use *defined, n *yaml.Node) {
 func (c *layers) defined(v *value, base LayerBase, in int, last bool) Layer {
 	use := v.define
 	l := &Defined{LayerBase: base}
-	if in == 0 {
+	if in == 0 || v.word == "define_source" && c.role == targetSide && c.latent == 0 && c.memory == 0 {
 		return l // unknown
 	}
 	wide := 0 // what the last layer of a stack gives
@@ -223,16 +256,26 @@ func (c *layers) defined(v *value, base LayerBase, in int, last bool) Layer {
 			wide = 1
 		}
 	}
-	f, err := parseFormula(use.text, in, use.params, use.sizes, use.gives, wide)
+	f, err := parseFormula(formulaTask{text: use.text, in: in, memory: c.sourceWidth(), causal: c.causally(), reads: use.reads, params: use.params, scalars: use.scalars, sizes: use.sizes, output: use.gives, wide: max(wide, c.heads), heads: c.heads > 0})
+	if err == nil && c.heads > 0 && f.Size != c.heads {
+		c.errorf(v.Pos, "%s: the formula gives the distribution of %d numbers, but the latent vector has %d (latent.size)", use.name, f.Size, c.heads)
+	}
 	if err == nil && wide > 0 && f.Size != wide {
 		c.errorf(v.Pos, "%s: the last layer gives %d features, but %s are %d; end the formula with as many, or add `- dense`", use.name, f.Size, c.gives(), wide)
 	}
 	if err != nil {
-		c.errorf(use.place(err.at, v.Pos), "%s: in the formula, %s: %s; used at line %d, where it reads %d features", use.name, lineColumn(use.text, err.at), err.msg, v.Line, in)
+		c.errorf(use.place(c.lines, err.at, v.Pos), "%s: in the formula, %s: %s; used at line %d, where it reads %d features", use.name, lineColumn(use.text, err.at), err.msg, v.Line, in)
 		return l
 	}
 	f.Pos = v.Pos
+	f.Reads, f.Scalars = use.reads, use.scalars
 	l.Formula, l.Width = f, f.Size
+	switch {
+	case f.Looks && f.Memory:
+		c.errorf(v.Pos, "%s: the formula sums over tokens of the source and over those of the layer's own text; make two layers of it", use.name)
+	case f.Sums && (c.role == predictor || c.role == writing):
+		c.errorf(v.Pos, "%s: the formula sums over tokens, which a recurrent model does not keep; use kind attention", use.name)
+	}
 	uniform := Init{Pos: v.Pos, Scheme: "uniform"} // of each parameter by its own inputs
 	l.Init = c.initial(v.set.key("init"), c.initial(c.init, uniform))
 	l.BiasInit = c.initial(v.set.key("init_bias"), Init{Pos: v.Pos, Scheme: "zeros"})
@@ -241,7 +284,13 @@ func (c *layers) defined(v *value, base LayerBase, in int, last bool) Layer {
 		params += int64(p.Out) * int64(max(1, p.In))
 		widest = max(widest, p.Out)
 	}
-	c.count(v, params, widest*len(f.Equations))
+	for _, n := range f.StateSizes {
+		widest = max(widest, n)
+	}
+	if widest *= len(f.Equations); f.Sums { // each token meets each
+		widest *= max(1, c.shape.Steps)
+	}
+	c.count(v, params, widest)
 	if len(f.States) == 0 {
 		return l
 	}
@@ -250,10 +299,21 @@ func (c *layers) defined(v *value, base LayerBase, in int, last bool) Layer {
 	return r
 }
 
+// sourceWidth is the width of the encoder's output; 0 where the layer cannot read one.
+func (c *layers) sourceWidth() int {
+	if c.role != targetSide || c.latent > 0 {
+		return 0
+	}
+	return c.memory
+}
+
 // Start is how a parameter of the formula starts, where matrix and bias are how the layer's start: a matrix that no other word is said of uniform ±1/√inputs.
 func (p *FormulaParam) Start(matrix, bias Init) Init {
-	if p.Bias {
+	switch {
+	case p.Bias:
 		return bias
+	case p.Scalar:
+		return Init{Pos: matrix.Pos, Scheme: "ones"}
 	}
 	if matrix.Scheme == "uniform" && matrix.Scale == 0 {
 		matrix.Scale = 1 / math.Sqrt(float64(max(p.In, 1)))
@@ -276,15 +336,37 @@ func lineColumn(text string, at int) string {
 	return fmt.Sprintf("line %d, column %d", line, column)
 }
 
-// place is a place of the formula in the file: of a block of lines the line itself.
-func (u *defined) place(at int, use Pos) Pos {
+// place is a place of the formula in the file of these lines: the line and column, where the formula stands there as it is read.
+func (u *defined) place(lines []string, at int, use Pos) Pos {
 	n := u.formula
 	p := Pos{Line: n.Line, Col: n.Column, In: use.In}
+	r := []rune(u.text)
+	before := string(r[:min(at, len(r))])
+	column := len([]rune(before[strings.LastIndex(before, "\n")+1:]))
+	line := func(n int) string {
+		if n < 1 || n > len(lines) {
+			return ""
+		}
+		return lines[n-1]
+	}
 	if n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
-		r := []rune(u.text)
-		before := string(r[:min(at, len(r))])
+		indent := 0
+		for i := n.Line + 1; i <= len(lines); i++ { // of the first line that is not empty
+			if text := strings.TrimLeft(line(i), " "); strings.TrimSpace(text) != "" {
+				indent = len(line(i)) - len(text)
+				break
+			}
+		}
 		p.Line += 1 + strings.Count(before, "\n")
-		p.Col = len([]rune(before[strings.LastIndex(before, "\n")+1:])) + 1
+		p.Col = indent + column + 1
+		return p
+	}
+	if src := []rune(line(n.Line)); n.Column <= len(src) && !strings.Contains(u.text, "\n") {
+		if k := strings.Index(string(src[n.Column-1:]), u.text); k >= 0 && k <= 1 { // behind a quote, or at once
+			p.Col += k + column
+		}
 	}
 	return p
 }
+
+func nameList(most int) *typ { return list(text(1, maxName), 0, most) }

@@ -41,6 +41,7 @@ type layers struct {
 	byName map[string]made // the layers before, whose parameters others can have
 
 	latent       int  // of kind vae: numbers of the latent vector and its label, which a decoder reads; 0 otherwise
+	heads        int  // what is checked gives the distribution of a latent vector of so many numbers; 0 otherwise
 	reads        bool // a transformer that reads the latent vector came before
 	causal       bool // role reading: each token has a verdict, on the line up to there
 	transformers bool // there is a transformer among the layers
@@ -267,7 +268,7 @@ func (c *layers) uncrossed(list *value) *value {
 	var first *value
 	for _, v := range leaves(list) {
 		switch {
-		case v.word == "transformer" || v.set.key("cross").flag || records[v.word].recurrent:
+		case v.word == "transformer" || v.word == "define_source" || v.set.key("cross").flag || records[v.word].recurrent:
 			return nil
 		case v.word == "attention" && first == nil:
 			first = v

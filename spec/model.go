@@ -137,12 +137,13 @@ type Latent struct {
 	Size          int
 	Beta          float64
 	Annealing     Annealing
-	FreeTotal     float64 // nats
-	FreeDimension float64 // nats
-	BagOfWords    float64 // of text: weight of the loss of telling a sentence's tokens from z alone; 0 leaves it out
-	WordDropout   float64 // of text: share of the tokens that the decoder does not see in training
-	Init          Init    // of the matrices of both heads
-	BiasInit      Init    // of the biases of both heads
+	FreeTotal     float64  // nats
+	FreeDimension float64  // nats
+	BagOfWords    float64  // of text: weight of the loss of telling a sentence's tokens from z alone; 0 leaves it out
+	WordDropout   float64  // of text: share of the tokens that the decoder does not see in training
+	Init          Init     // of the matrices of both heads
+	BiasInit      Init     // of the biases of both heads
+	Heads         *Defined // what gives the distribution, where a formula does
 	EncoderFirst  EncoderFirst
 }
 

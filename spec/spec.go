@@ -98,7 +98,7 @@ func Parse(file string, src []byte, read func(name string) ([]byte, error)) (*Mo
 	if root == nil {
 		return nil, errs.sorted()
 	}
-	d := &decoder{file: file, errs: errs}
+	d := &decoder{file: file, lines: strings.Split(string(src), "\n"), errs: errs}
 	kind := d.kind(root)
 	if kind == nil {
 		return nil, d.errs.sorted()

@@ -27,6 +27,7 @@ var latentType = object("",
 		with("steps", integer(1, 10000), 100, "Updates of the encoder alone before a step, at the most.").called("updates", "inner_steps", "most", "max"),
 		may("check", integer(1, 10000), "15, or `steps` where those are fewer", "Updates after which their mean loss is compared with that of as many before: where it has not fallen, they end.").called("every", "window", "patience")).shortFor("steps"),
 		"both networks learn in every step alone", "Updates of the encoder's parameters alone, those of the heads among them, on other batches of the training data, before each step of training: an encoder that lags behind its decoder is why the latent vector comes to say nothing (He et al. 2019, algorithm 1). They end for good after the first pass in which the mutual information of data and latent vector, on the validation data where there is some, has not risen. Encoder and decoder have an optimizer each.").called("aggressive", "aggressive_training", "lagging", "inner", "encoder_steps", "inference_first"),
+	may("heads", list(coderType, 1, 1), "two products with a bias, of the mean and of the logarithm of the variance", "A layer by formula that gives the distribution of the latent vector from what the encoder gives: its last equation is q(z|x) = N(mean, variance).").called("head", "posterior", "q"),
 	may("init", initType, "the model's `init`; else uniform ±1/√inputs", "How the matrices of the heads, and of what reads the latent vector, start.").called("kernel_init", "initializer"),
 ).shortFor("size")
 

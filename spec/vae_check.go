@@ -33,7 +33,12 @@ func checkVAE(c *checker, root *value) *Model {
 	}
 	e.shape, d.shape = m.Shape, m.Shape
 	e.params = m.Labels.params()
-	c.names(encoder, decoder)
+	heads := latent.key("heads")
+	if heads.given && !heads.bad {
+		c.names(encoder, heads, decoder)
+	} else {
+		c.names(encoder, decoder)
+	}
 	c.reserved(leaves(encoder, decoder), map[string]string{"latent": "the latent vector's", "encoder_labels": "the labels'", "decoder_labels": "the labels'"}, m)
 	e.tied = tiedTables(encoder, decoder)
 	d.tied = e.tied
@@ -45,8 +50,12 @@ func checkVAE(c *checker, root *value) *Model {
 			width += m.Labels.width()
 		}
 	}
-	e.count(latent, 2*int64(size)*int64(width+1), 2*size)
 	m.Latent = c.latent(latent, size, width, root.key("init"))
+	if heads.given && !heads.bad && len(heads.list) == 1 {
+		m.Latent.Heads = e.headsByFormula(heads.list[0], width, size)
+	} else {
+		e.count(latent, 2*int64(size)*int64(width+1), 2*size)
+	}
 	m.Latent.WordDropout = root.key("word_dropout").number
 	if m.Latent.BagOfWords = root.key("bag_of_words").number; m.Latent.BagOfWords > 0 {
 		e.count(root.key("bag_of_words"), int64(size+m.Labels.width()+1)*int64(m.Tokenizer.Vocab), m.Tokenizer.Vocab)
@@ -63,6 +72,25 @@ func checkVAE(c *checker, root *value) *Model {
 	c.training(root, m)
 	c.annealing(latent.key("annealing"), m)
 	return m
+}
+
+// headsByFormula checks the formula that gives the distribution of a latent vector of the size from width features.
+func (c *layers) headsByFormula(v *value, width, size int) *Defined {
+	if v.bad {
+		return nil
+	}
+	if v.define == nil || v.word != "define" {
+		c.errorf(v.Pos, "latent.heads: %s is no layer of one equation after the other for each example alone; define one whose last equation is q(z|x) = N(mean, variance)", v.kind())
+		return nil
+	}
+	heads := *c
+	heads.heads = size
+	l, _ := heads.defined(v, LayerBase{Pos: v.Pos, Kind: v.kind(), Name: v.layer, In: width, Blocks: v.blocks}, width, false).(*Defined)
+	c.params, c.tooMany = heads.params, heads.tooMany
+	if s := v.set.key("share"); s.given && !s.bad {
+		c.errorf(s.Pos, "%s.share: the heads of a latent vector have parameters of their own", v.kind())
+	}
+	return l
 }
 
 // noText refuses keys of models of text in one of vectors.

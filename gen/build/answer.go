@@ -65,8 +65,8 @@ func (b *builder) read(c *cell, scope, suffix string, x *graph.Value, ws []*grap
 		b.Part = "fromStart"
 	}
 	var start []*graph.Value
-	for _, s := range c.states {
-		start = append(start, b.Apply(op.Zeros, []string{scope + "." + s + "Start" + suffix}, graph.Attrs{{Key: "shape", Val: graph.Shape{batch, b.units(c.l)}}})[0])
+	for i, s := range c.states {
+		start = append(start, b.Apply(op.Zeros, []string{scope + "." + s + "Start" + suffix}, graph.Attrs{{Key: "shape", Val: b.stateShape(c, i)}})[0])
 	}
 	return b.scan(c, scope, suffix, x, ws, start, reverse)[len(c.states)]
 }
@@ -114,7 +114,6 @@ func (b *builder) scan(c *cell, scope, suffix string, x *graph.Value, ws, start 
 // starts are the states from which a layer of the decoder begins: tanh(W·s + b), s being the encoder's output at the first step (Bahdanau et al. 2015,
 // appendix A.2.2), or the latent vector.
 func (b *builder) starts(c *cell, scope string, number int) []*graph.Value {
-	units := b.units(c.l)
 	first := b.latent
 	if first == nil {
 		first = b.Apply(op.FirstStep, []string{scope + ".first"}, nil, b.memory)[0]
@@ -122,7 +121,8 @@ func (b *builder) starts(c *cell, scope string, number int) []*graph.Value {
 	in := first.Shape.Last()
 	bound := spec.Init{Scheme: "uniform", Scale: 1 / math.Sqrt(float64(in.N))}
 	var out []*graph.Value
-	for _, s := range c.states {
+	for i, s := range c.states {
+		units := b.stateShape(c, i)[1]
 		w := b.param(scope, "w_start_"+s, graph.Shape{in, units}, 0, number, c.l.Name, matrix(bound, in.N, units.N))
 		bias := b.param(scope, "b_start_"+s, graph.Shape{units}, 0, number, c.l.Name, Init{Scheme: "zeros"})
 		z := b.Apply(op.MatMul, []string{scope + "." + s + "Start"}, nil, first, w)[0]
@@ -365,7 +365,11 @@ func (b *builder) write(c *cell, scope string, number int, x *graph.Value, atten
 			}
 		}
 		var state []*graph.Value
-		for _, s := range states {
+		for i, s := range states {
+			shape := shape
+			if i < len(c.states) {
+				shape = b.stateShape(c, i)
+			}
 			b.r.States = append(b.r.States, &State{Name: scope + "." + s, Shape: shape})
 			state = append(state, b.G.StateInput(scope+"."+s, shape))
 		}
@@ -397,8 +401,8 @@ func (b *builder) write(c *cell, scope string, number int, x *graph.Value, atten
 		args = append(args, b.Apply(op.Zeros, []string{scope + ".fedStart"}, graph.Attrs{{Key: "shape", Val: shape}})[0])
 	}
 	var prev []*graph.Value
-	for _, s := range states {
-		prev = append(prev, body.Input(s+"Prev", graph.Local, graph.F32, shape))
+	for i, s := range states {
+		prev = append(prev, body.Input(s+"Prev", graph.Local, graph.F32, args[i].Shape))
 	}
 	args = append(args, x)
 	xt := body.Input("x", graph.Local, graph.F32, x.Shape[1:])

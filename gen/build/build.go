@@ -604,7 +604,7 @@ func (b *builder) param(scope, field string, shape graph.Shape, stack, first int
 		b.params[name] = s.element(s.outer.param(scope, field, shape.Stack(n), s.layer.Times, 1, layer, init), name)
 		return b.params[name]
 	}
-	p := &Param{Scope: scope, Field: field, Shape: shape, Stack: stack, First: first, Layer: layer, Place: b.Origin, Init: init, Discriminator: b.judging, Fixed: field == spectralField, Encoder: b.Stage == Stages[0]}
+	p := &Param{Scope: scope, Field: field, Shape: shape, Stack: stack, First: first, Layer: layer, Place: b.Origin, Init: init, Discriminator: b.judging, Encoder: b.Stage == Stages[0]}
 	if v := b.params[p.Name()]; v != nil {
 		return v
 	}

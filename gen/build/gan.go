@@ -10,9 +10,6 @@ import (
 	"github.com/gradsmith/gradsmith/spec"
 )
 
-// spectralField is the field of the vector with which the power iteration of a layer's spectral norm goes on.
-const spectralField = "u"
-
 // adversarial makes the graphs of a generator and a discriminator: a step of each, and what samples and verdicts need.
 func (m *Model) adversarial() error {
 	d := newBuilder(m, "discriminate")
@@ -124,7 +121,10 @@ func (b *builder) spectrally(l *spec.Dense, w *graph.Value) *graph.Value {
 	}
 	in, out := w.Shape[0], w.Shape[1]
 	one := graph.Const(1, "")
-	last := b.param(l.Name, spectralField, graph.Shape{one, in}, 0, 0, l.Name, Init{Scheme: "normal", Scale: 1})
+	last := b.param(l.Name, "u", graph.Shape{one, in}, 0, 0, l.Name, Init{Scheme: "normal", Scale: 1}) // with which the power iteration goes on
+	for _, p := range b.r.Params {
+		p.Fixed = p.Fixed || p.Name() == last.Name
+	}
 	apply := func(o *graph.Op, name string, attrs graph.Attrs, args ...*graph.Value) *graph.Value {
 		return b.Apply(o, []string{l.Name + "." + name}, attrs, args...)[0]
 	}

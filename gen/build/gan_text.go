@@ -165,8 +165,8 @@ func (w *relaxing) remember(l *spec.Recurrent) {
 	c := newCell(l, b.units(l))
 	for i := range l.Layers {
 		m := memory{c: c, scope: layerScope(l, i)}
-		for _, s := range c.states {
-			zero := b.Apply(op.Zeros, []string{m.scope + "." + s + "Start"}, graph.Attrs{{Key: "shape", Val: graph.Shape{batch, b.units(l)}}})[0]
+		for k, s := range c.states {
+			zero := b.Apply(op.Zeros, []string{m.scope + "." + s + "Start"}, graph.Attrs{{Key: "shape", Val: b.stateShape(c, k)}})[0]
 			m.state = append(m.state, w.carry(ident(m.scope)+"_"+s, zero))
 		}
 		w.cells = append(w.cells, m)

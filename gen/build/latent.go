@@ -130,7 +130,12 @@ func (b *builder) heads(h *graph.Value) (mean, logvar *graph.Value) {
 		bias := b.param(latentScope, "b_"+name, graph.Shape{b.latentSize()}, 0, 0, latentScope, matrix(l.BiasInit, h.Shape.Last().N, l.Size))
 		return b.Apply(op.AddBias, []string{latentScope + "." + name}, nil, y, bias)[0]
 	}
-	mean, logvar = head("mean"), head("logvar")
+	if l.Heads != nil {
+		mean, logvar = b.headsByFormula(l.Heads, h)
+	} else {
+		mean, logvar = head("mean"), head("logvar")
+	}
+	b.Scope, b.Origin = latentScope, b.at(l.Pos, latentScope)
 	// The parameters of a scope are defined together, but these are the decoder's.
 	b.Stage = Stages[2]
 	if l.BagOfWords > 0 {
@@ -140,6 +145,32 @@ func (b *builder) heads(h *graph.Value) (mean, logvar *graph.Value) {
 		b.latentParam(width)
 	}
 	b.Stage = Stages[0]
+	return mean, logvar
+}
+
+// headsByFormula gives them as a formula does: the mean and the variance of N are its last equation.
+func (b *builder) headsByFormula(l *spec.Defined, h *graph.Value) (mean, logvar *graph.Value) {
+	b.Scope, b.Origin = l.Name, b.at(l.Pos, l.Name)
+	if b.training {
+		b.r.Layers = append(b.r.Layers, Layer{Name: l.Name, Kind: l.Kind, Width: l.Width, Output: graph.Shape{batch, b.latentSize()}, Blocks: l.Blocks})
+	}
+	e := b.byFormula(b.Builder, l, h, func(part string) string { return b.called(l, part) }, func(v *graph.Value) *graph.Value { return v })
+	last := len(l.Formula.Equations) - 1
+	normal := l.Formula.Equations[last].Expr
+	e.run(last)
+	e.equals = "mean"
+	mean = e.row(normal.Args[0])
+	e.equals = "logvar"
+	switch v := normal.Args[1]; {
+	case v.Op == "exp":
+		logvar = e.row(v.Args[0])
+	case v.Op == "*" && v.Args[0] == v.Args[1] && v.Args[0].Op == "exp": // the square of a deviation e^s
+		logvar = e.one(op.Scale, graph.Attrs{{Key: "by", Val: 2.0}}, e.row(v.Args[0].Args[0]))
+	case v.Op == "*" && v.Args[0] == v.Args[1]:
+		logvar = e.one(op.Scale, graph.Attrs{{Key: "by", Val: 2.0}}, e.one(op.Log, nil, e.row(v.Args[0])))
+	default:
+		logvar = e.one(op.Log, nil, e.row(v))
+	}
 	return mean, logvar
 }
 
@@ -269,6 +300,9 @@ type latentField struct {
 func (b *builder) latentFields(c *cell) []latentField {
 	var fs []latentField
 	for _, w := range c.weights {
+		if c.formula != nil {
+			break // whose equations say all that a step reads
+		}
 		switch w.field {
 		case "wx":
 			fs = append(fs, latentField{"latent", "", w.shape(b.units(c.l))[1]})

@@ -44,7 +44,12 @@ func constructionOf(l spec.Layer) construction[spec.Layer] {
 	kind := l.LayerKind()
 	switch l := l.(type) {
 	case *spec.Defined:
-		kind = "define"
+		switch kind = "define"; {
+		case l.Formula.Looks:
+			kind = "define_attention"
+		case l.Formula.Memory:
+			kind = "define_source"
+		}
 	case *spec.Recurrent:
 		if l.Formula != nil {
 			kind = "rnn"

@@ -22,13 +22,23 @@ func init() {
 
 // formula is a layer by formula of each row of x, in the graph of bb, in which read gives what stands outside.
 func (b *builder) formula(bb *graph.Builder, l *spec.Defined, x *graph.Value, name func(string) string, read func(*graph.Value) *graph.Value) *graph.Value {
-	e := &equations{Builder: bb, f: l.Formula, x: x, name: name, params: map[string]*graph.Value{}}
+	e := b.byFormula(bb, l, x, name, read)
+	e.run(len(l.Formula.Equations))
+	return e.values[l.Formula.Output]
+}
+
+// byFormula are the equations of a layer, with its parameters.
+func (b *builder) byFormula(bb *graph.Builder, l *spec.Defined, x *graph.Value, name func(string) string, read func(*graph.Value) *graph.Value) *equations {
+	e := &equations{Builder: bb, f: l.Formula, x: x, shape: rowsOf(x), name: name, params: map[string]*graph.Value{}}
 	for i := range l.Formula.Params {
 		p := &l.Formula.Params[i]
 		w := weightOf(p, x.Shape.Last(), p.Start(l.Init, l.BiasInit))
 		e.params[p.Name] = read(b.param(l.Name, w.field, w.shape(x.Shape.Last()), 0, 0, l.Name, w.init(x.Shape.Last().N)))
 	}
-	return e.run()[l.Formula.Output]
+	if l.Formula.Sums {
+		e.sum = (&meeting{builder: b, l: l, rows: e}).sum
+	}
+	return e
 }
 
 // weightOf is a parameter of a formula of which in is the input's width. Matrices lie as all do, [in, out].
@@ -52,12 +62,12 @@ func formulaCell(l *spec.Recurrent) *cell {
 	f := l.Formula
 	c := &cell{l: l, gives: !slices.Contains(f.States, f.Output)}
 	var names []string
-	for _, s := range f.States {
+	for i, s := range f.States {
+		at := len(names)
 		if s == f.Output {
-			names = append([]string{s}, names...)
-		} else {
-			names = append(names, s)
+			at = 0
 		}
+		names, c.widths = slices.Insert(names, at, s), slices.Insert(c.widths, at, f.StateSizes[i])
 	}
 	for _, s := range names {
 		c.states = append(c.states, stateName(s))
@@ -67,14 +77,15 @@ func formulaCell(l *spec.Recurrent) *cell {
 		c.weights = append(c.weights, weightOf(p, graph.Const(l.In, ""), p.Start(l.Init, l.BiasInit)))
 	}
 	c.formula = func(b *graph.Builder, prefix string, x *graph.Value, ws, state []*graph.Value) []*graph.Value {
-		e := &equations{Builder: b, f: f, x: x, name: func(part string) string { return prefix + part }, params: map[string]*graph.Value{}, last: map[string]*graph.Value{}}
+		e := &equations{Builder: b, f: f, x: x, shape: rowsOf(x), name: func(part string) string { return prefix + part }, params: map[string]*graph.Value{}, last: map[string]*graph.Value{}}
 		for i := range f.Params {
 			e.params[f.Params[i].Name] = ws[i]
 		}
 		for i, n := range names {
 			e.last[n] = state[i]
 		}
-		values := e.run()
+		e.run(len(f.Equations))
+		values := e.values
 		var next []*graph.Value
 		for _, n := range names {
 			next = append(next, values[n])
@@ -91,19 +102,26 @@ func formulaCell(l *spec.Recurrent) *cell {
 type equations struct {
 	*graph.Builder
 	f      *spec.Formula
-	x      *graph.Value
+	x      *graph.Value // what the layer reads
+	shape  graph.Shape  // of the rows that values are of: [batch], [steps, batch], or [tokens, batch] where tokens meet
 	name   func(string) string
 	params map[string]*graph.Value
 	last   map[string]*graph.Value // values of the step before
 	values map[string]*graph.Value
 	made   map[*spec.Expr]*graph.Value // a square has one operand twice
 	equals string                      // the name of what is being made
+
+	leaf func(x *spec.Expr) *graph.Value // what is made elsewhere; nil for nothing
+	sum  func(x *spec.Expr) *graph.Value // a sum over tokens
+	over *graph.Value                    // where tokens meet: which of them a sum is over
 }
 
-// run gives the values that the equations give, by name.
-func (e *equations) run() map[string]*graph.Value {
+func rowsOf(x *graph.Value) graph.Shape { return x.Shape[: len(x.Shape)-1 : len(x.Shape)-1] }
+
+// run makes the values that the first equations give.
+func (e *equations) run(count int) {
 	e.values, e.made = map[string]*graph.Value{}, map[*spec.Expr]*graph.Value{}
-	for _, q := range e.f.Equations {
+	for _, q := range e.f.Equations[:count] {
 		e.equals = stateName(q.Names[0])
 		v := e.rows(e.eval(q.Expr), q.Expr)
 		for i, n := range q.Names[:len(q.Names)-1] { // parts of one width
@@ -114,7 +132,6 @@ func (e *equations) run() map[string]*graph.Value {
 		}
 		e.values[q.Names[len(q.Names)-1]] = v
 	}
-	return e.values
 }
 
 // number is a term that is the same for all rows.
@@ -133,9 +150,8 @@ func (e *equations) one(o *graph.Op, attrs graph.Attrs, args ...*graph.Value) *g
 
 // rows is a term as a value of every row.
 func (e *equations) rows(t term, x *spec.Expr) *graph.Value {
-	rows := e.x.Shape[:len(e.x.Shape)-1]
 	zeros := func(n graph.Dim) *graph.Value {
-		shape := append(append(graph.Shape{}, rows...), n)
+		shape := append(append(graph.Shape{}, e.shape...), n)
 		return e.one(op.Zeros, graph.Attrs{{Key: "shape", Val: shape}})
 	}
 	switch {
@@ -147,9 +163,17 @@ func (e *equations) rows(t term, x *spec.Expr) *graph.Value {
 	return t.v
 }
 
+// row is a formula as a value of every row.
+func (e *equations) row(x *spec.Expr) *graph.Value { return e.rows(e.eval(x), x) }
+
 func (e *equations) eval(x *spec.Expr) term {
 	if v := e.made[x]; v != nil {
 		return term{v: v}
+	}
+	if e.leaf != nil {
+		if v := e.leaf(x); v != nil {
+			return term{v: v}
+		}
 	}
 	t := e.compute(x)
 	if t.v != nil && !t.fixed {
@@ -178,6 +202,14 @@ func (e *equations) compute(x *spec.Expr) term {
 		return term{v: e.one(op.MatMul, attrs, e.rows(e.eval(x.Args[1]), x.Args[1]), e.params[x.Args[0].Name])}
 	case "dot":
 		a, b := x.Args[0], x.Args[1]
+		if b.Op == "param" {
+			a, b = b, a
+		}
+		if a.Op == "param" && b.Op != "param" { // one product for all rows
+			v := e.params[a.Name]
+			column := e.one(op.Reshape, graph.Attrs{{Key: "shape", Val: graph.Shape{v.Shape[0], graph.Const(1, "")}}}, v)
+			return term{v: e.one(op.MatMul, nil, e.row(b), column)}
+		}
 		return term{v: e.one(op.DotRows, nil, e.rows(e.eval(a), a), e.rows(e.eval(b), b))}
 	case "join":
 		y := e.rows(e.eval(x.Args[0]), x.Args[0])
@@ -187,6 +219,26 @@ func (e *equations) compute(x *spec.Expr) term {
 		return term{v: y}
 	case "+", "-", "*", "/":
 		return e.elements(x)
+	case "outer":
+		return term{v: e.one(op.Outer, nil, e.row(x.Args[0]), e.row(x.Args[1]))}
+	case "apply":
+		var attrs graph.Attrs
+		if x.Transposed {
+			attrs = graph.Attrs{{Key: "transposed", Val: true}}
+		}
+		return term{v: e.one(op.ApplyRows, attrs, e.row(x.Args[0]), e.row(x.Args[1]))}
+	case "rows": // diag(a)·M
+		m := e.row(x.Args[1])
+		cut := append(append(graph.Shape{}, e.shape...), graph.Const(x.Rows, ""), graph.Const(x.Cols(), ""))
+		y := e.one(op.ScaleRows, nil, e.one(op.Reshape, graph.Attrs{{Key: "shape", Val: cut}}, m), e.row(x.Args[0]))
+		return term{v: e.one(op.Reshape, graph.Attrs{{Key: "shape", Val: m.Shape}}, y)}
+	case "columns": // M·diag(a)
+		ones := e.one(op.Ones, graph.Attrs{{Key: "shape", Val: append(append(graph.Shape{}, e.shape...), graph.Const(x.Rows, ""))}})
+		return term{v: e.one(op.Mul, nil, e.row(x.Args[1]), e.one(op.Outer, nil, ones, e.row(x.Args[0])))}
+	case "sum":
+		return term{v: e.sum(x)}
+	case "weight":
+		return term{v: e.one(op.SoftmaxSteps, nil, e.row(x.Args[0]), e.over)}
 	}
 	functions := map[string]*graph.Op{"tanh": op.Tanh, "sigmoid": op.Sigmoid, "relu": op.ReLU, "exp": op.Exp, "log": op.Log, "sqrt": op.Sqrt, "softplus": op.Softplus, "gelu": op.GELUErf, "silu": op.SiLU, "softmax": op.Softmax}
 	o := functions[x.Op]
@@ -228,9 +280,9 @@ func (e *equations) elements(x *spec.Expr) term {
 			return affine(v, -1, c)
 		}
 		return affine(v, c, 0)
-	case x.Op == "+" && b.fixed && !a.fixed && a.v.Shape.Last().Same(b.v.Shape[0]):
+	case x.Op == "+" && b.fixed && !a.fixed && len(a.v.Shape) > 1 && a.v.Shape.Last().Same(b.v.Shape[0]):
 		return term{v: e.one(op.AddBias, nil, a.v, b.v)}
-	case x.Op == "+" && a.fixed && !b.fixed && b.v.Shape.Last().Same(a.v.Shape[0]):
+	case x.Op == "+" && a.fixed && !b.fixed && len(b.v.Shape) > 1 && b.v.Shape.Last().Same(a.v.Shape[0]):
 		return term{v: e.one(op.AddBias, nil, b.v, a.v)}
 	}
 	left, right := e.rows(a, &spec.Expr{Size: max(x.Args[0].Size, x.Args[1].Size)}), e.rows(b, x.Args[1])

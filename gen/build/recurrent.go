@@ -44,8 +44,8 @@ func (b *builder) among(l *spec.Recurrent, x *graph.Value) *graph.Value {
 			continue
 		}
 		var start []*graph.Value
-		shape := graph.Shape{batch, b.units(l)}
-		for _, s := range c.states {
+		for i, s := range c.states {
+			shape := b.stateShape(c, i)
 			b.r.States = append(b.r.States, &State{Name: scope + "." + s, Shape: shape})
 			start = append(start, b.G.StateInput(scope+"."+s, shape))
 		}
@@ -63,6 +63,7 @@ type cell struct {
 	l       *spec.Recurrent
 	weights []weight
 	states  []string // "h", or "h" and "c"
+	widths  []int    // of the states of a formula; nil where all are as wide as the layer
 
 	gives bool // a step gives another value than its first state; it stands behind the states that step returns
 
@@ -82,7 +83,7 @@ func (b *builder) recurrent(l *spec.Recurrent, x *graph.Value) *graph.Value {
 	units := b.units(l)
 	c := newCell(l, units)
 	if l.Layers == 1 {
-		return b.single(c, l.Name, 0, x, units)
+		return b.single(c, l.Name, 0, x)
 	}
 	if b.ofText() { // which write relaxed tokens through all layers in one loop, so that none are stacked
 		for i := range l.Layers {
@@ -90,19 +91,19 @@ func (b *builder) recurrent(l *spec.Recurrent, x *graph.Value) *graph.Value {
 			if i > 0 {
 				x = b.dropout(b.Builder, x, b.Scope+".x", l.Dropout, nil)
 			}
-			x = b.single(c, b.Scope, layerNumber(l, i), x, units)
+			x = b.single(c, b.Scope, layerNumber(l, i), x)
 		}
 		return x
 	}
 	rest, first := l.Layers, 1
 	if !x.Shape.Last().Same(units) || l.Dropout > 0 {
-		x = b.single(c, layerScope(l, 0), 1, x, units)
+		x = b.single(c, layerScope(l, 0), 1, x)
 		rest, first = rest-1, 2
 	}
 	if rest == 1 {
 		b.Scope = layerScope(l, 1)
 		x = b.dropout(b.Builder, x, b.Scope+".x", l.Dropout, nil)
-		return b.single(c, b.Scope, 2, x, units)
+		return b.single(c, b.Scope, 2, x)
 	}
 	return b.stack(c, l.Name, first, rest, x, units)
 }
@@ -112,8 +113,17 @@ func (b *builder) units(l *spec.Recurrent) graph.Dim {
 	return b.sized(l.Name, "units", l.Units, "width of the recurrent layer's state")
 }
 
+// stateShape is the shape of state i of a cell.
+func (b *builder) stateShape(c *cell, i int) graph.Shape {
+	width := b.units(c.l)
+	if c.widths != nil && c.widths[i] != width.N {
+		width = graph.Const(c.widths[i], "")
+	}
+	return graph.Shape{batch, width}
+}
+
 // single adds one layer outside of any loop over layers; number is its number, from 1, in the layer of the spec, or 0 where there is just one.
-func (b *builder) single(c *cell, scope string, number int, x *graph.Value, units graph.Dim) *graph.Value {
+func (b *builder) single(c *cell, scope string, number int, x *graph.Value) *graph.Value {
 	b.Scope = scope
 	if number > 0 {
 		b.Origin = b.at(c.l.LayerPos(), fmt.Sprintf("%s, layer %d", c.l.Name, number))
@@ -124,8 +134,8 @@ func (b *builder) single(c *cell, scope string, number int, x *graph.Value, unit
 		ws = append(ws, b.param(scope, w.field, w.shape(in), 0, number, c.l.Name, w.init(in.N)))
 	}
 	var state []*graph.Value
-	for _, s := range c.states {
-		state = append(state, b.stateIn(scope+"."+s, graph.Shape{batch, units}))
+	for i, s := range c.states {
+		state = append(state, b.stateIn(scope+"."+s, b.stateShape(c, i)))
 	}
 	y, next := b.layer(b.Builder, c, scope+".", x, b.reset, ws, state)
 	for i, s := range c.states {
@@ -151,9 +161,10 @@ func (b *builder) stack(c *cell, scope string, first, count int, x *graph.Value,
 		ws = append(ws, body.Input(w.field, graph.Local, graph.F32, shape))
 		l.Seqs++
 	}
-	for _, s := range c.states {
-		args = append(args, b.stateIn(scope+"."+s, graph.Shape{n, batch, units}))
-		state = append(state, body.Input(s+"0", graph.Local, graph.F32, graph.Shape{batch, units}))
+	for i, s := range c.states {
+		shape := b.stateShape(c, i)
+		args = append(args, b.stateIn(scope+"."+s, shape.Stack(n)))
+		state = append(state, body.Input(s+"0", graph.Local, graph.F32, shape))
 		l.Seqs++
 	}
 	var reset *graph.Value

@@ -668,6 +668,8 @@ func (f *function) operand(x graph.Operand) jen.Code {
 			return h.Dot("Dropping").Call(f.operand(x.Rate), f.operand(x.Key))
 		}
 		return h
+	case graph.LoopIndex:
+		return f.index(x.V)
 	case graph.DropRate:
 		return jen.Id(f.w.receiver).Dot("dropRate").Call(jen.Lit(float64(x)))
 	case graph.DropKey:

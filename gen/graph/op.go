@@ -89,7 +89,7 @@ type Call struct {
 }
 
 // Operand is an argument of a Call: *Value (its memory), Dim, Float, Nil, Option, Onto, OneOver, Single, Columns, Last, Bool, Heads, DropRate, DropKey,
-// NoiseKey, InTraining, InTraining32 or IfTraining.
+// NoiseKey, LoopIndex, InTraining, InTraining32 or IfTraining.
 type Operand any
 
 type (
@@ -122,6 +122,9 @@ type (
 
 // Onto is the option of a product that adds to V: where V lies in the memory of the result it is accumulated, elsewhere it is read.
 type Onto struct{ V, Result *Value }
+
+// LoopIndex is the number of the iteration of the loop whose index V is.
+type LoopIndex struct{ V *Value }
 
 // OneOver is 1 divided by a size.
 type OneOver struct{ Size Dim }

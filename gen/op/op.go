@@ -23,6 +23,7 @@ var All = []*graph.Op{
 	Exp, Log, Softmax, Tanh, TanhGrad, Sigmoid, SigmoidGrad, Softplus, SoftplusGrad, ReLU, ReLUGrad, LeakyReLU, LeakyReLUGrad, GELU, GELUGrad, GELUErf, GELUErfGrad, SiLU, SiLUGrad, SwiGLU, SwiGLUGrad,
 	Dropout, DropRows, ResetRows,
 	LayerNorm, LayerNormGrad, RMSNorm, RMSNormGrad,
+	SpreadSteps, SumSteps, Seen, SoftmaxSteps, CacheRows, Outer, ApplyRows,
 	Unfold, Fold, MeanSteps, MeanStepsGrad, MaxSteps, MaxStepsGrad, MaxStepsPick,
 	AddPositions, AddPositionsGrad, Rope, RelativeBias, RelativeBiasGrad, LastStep, FirstStep, FirstStepGrad, JoinColumns, SplitColumns,
 	Attention, AttentionGrad, AttentionCached, AdditiveAttention, AdditiveAttentionGrad, MaskRows,

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from pytorch_golden import causal, gradients, numbers, sketch, tokens
+from pytorch_golden import causal, gradients, key, normal, numbers, sketch, tokens
 
 STEPS, SOURCE, BATCH = 6, 7, 3
 
@@ -285,6 +285,80 @@ def peephole():
     return of_text(p, x @ p["dense.w"] + p["dense.b"], tokens(2, STEPS, BATCH, 6))
 
 
+def scores():
+    """Attention with a bilinear score (Luong et al. 2015), and with an additive one (Bahdanau et al. 2015), each times a number, of a token and those before it."""
+    p = Parameters()
+    p("embedding.table", 6, 6), p("layernorm.gain", 6), p("layernorm.bias", 6), p("bilinear.w", 6, 6)
+    for suffix in ("", "2"):
+        p(f"rmsnorm{suffix}.gain", 6)
+        for name, shape in (("w", (6, 5)), ("u", (6, 5)), ("v", (5,)), ("b", (5,)), ("g", (1,))):
+            p(f"additive{suffix}.{name}", *shape)
+    p("dense.w", 6, 6), p("dense.b", 6)
+    h = p["embedding.table"][tokens(1, STEPS, BATCH, 6)]
+
+    def attend(score, x):  # of all pairs: [query, key, batch]
+        return torch.einsum("ijb,jbf->ibf", F.softmax(score.masked_fill(causal(STEPS)[..., None], float("-inf")), 1), x)
+
+    x = layernorm(h, p, "layernorm")
+    h = h + attend(torch.einsum("ibf,gf,jbg->ijb", x, p["bilinear.w"], x), x)
+    for suffix in ("", "2"):
+        x = rmsnorm(h, p[f"rmsnorm{suffix}.gain"])
+        q = {name: p[f"additive{suffix}.{name}"] for name in "wuvbg"}
+        h = h + attend(q["g"] * (torch.tanh((x @ q["w"])[:, None] + (x @ q["u"])[None] + q["b"]) @ q["v"]), x)
+    return of_text(p, h @ p["dense.w"] + p["dense.b"], tokens(2, STEPS, BATCH, 6))
+
+
+def textbookattention():
+    """The states of a recurrent decoder look at those of an encoder: softmax over j of h_iᵀ·W·x_j."""
+    p = Parameters()
+    p("embedding.table", 7, 4)
+    p("gru.wx", 4, 15), p("gru.wh", 5, 15), p("gru.b", 15), p("gru.bh", 15)
+    p("written.table", 8, 4)
+    p("lstm.wx", 4, 24), p("lstm.wh", 6, 24), p("lstm.b", 24)
+    for s in "hc":
+        p(f"lstm.w_start_{s}", 5, 6), p(f"lstm.b_start_{s}", 6)
+    p("context.w", 5, 6), p("dense.w", 11, 8), p("dense.b", 8)
+    s, x, y = tokens(3, SOURCE, BATCH, 7), tokens(1, STEPS, BATCH, 8), tokens(2, STEPS, BATCH, 8)
+    s[5:, -1], x[4:, -1], y[4:, -1] = -1, -1, -1
+    h, memory = torch.zeros(BATCH, 5, dtype=torch.float64), []
+    for t in reversed(range(SOURCE)):
+        there = (s[t] >= 0)[:, None]
+        gx = p["embedding.table"][s[t].clamp(min=0)] * there @ p["gru.wx"] + p["gru.b"]
+        (ir, iz, i_n), (hr, hz, hn) = gx.chunk(3, 1), (h @ p["gru.wh"] + p["gru.bh"]).chunk(3, 1)
+        r, z = torch.sigmoid(ir + hr), torch.sigmoid(iz + hz)
+        h = ((1 - z) * torch.tanh(i_n + r * hn) + z * h) * there
+        memory.append(h)
+    memory = torch.stack(memory[::-1])
+    h, c = (torch.tanh(memory[0] @ p[f"lstm.w_start_{n}"] + p[f"lstm.b_start_{n}"]) for n in "hc")
+    states = []
+    for t in range(STEPS):
+        e = p["written.table"][x[t].clamp(min=0)] * (x[t] >= 0)[:, None]
+        i, f, g, o = (e @ p["lstm.wx"] + h @ p["lstm.wh"] + p["lstm.b"]).chunk(4, 1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        h = torch.sigmoid(o) * torch.tanh(c)
+        states.append(h)
+    h = torch.stack(states)
+    score = torch.einsum("ibf,gf,jbg->ijb", h, p["context.w"], memory).masked_fill((s < 0)[None], float("-inf"))
+    context = torch.einsum("ijb,jbf->ibf", F.softmax(score, 1), memory)
+    return of_text(p, torch.cat([h, context], -1) @ p["dense.w"] + p["dense.b"], y)
+
+
+def heads():
+    """Kingma and Welling 2014 with q(z|x) = N(μ(x), σ(x)²), σ(x) = log(1 + e^…), in the first step, with the noise that the model draws under its seed."""
+    p = Parameters()
+    p("dense.w", 7, 6), p("dense.b", 6)
+    for n in ("mu", "sigma"):
+        p(f"q.w_{n}", 6, 3), p(f"q.b_{n}", 3)
+    p("dense2.w", 3, 6), p("dense2.b", 6), p("dense3.w", 6, 7), p("dense3.b", 7)
+    x = torch.tensor(numbers(1, 4 * 7, 0.5).astype(np.float64) + 0.5).view(4, 7)
+    h = torch.tanh(x @ p["dense.w"] + p["dense.b"])
+    mean, deviation = h @ p["q.w_mu"] + p["q.b_mu"], F.softplus(h @ p["q.w_sigma"] + p["q.b_sigma"])
+    z = mean + deviation * torch.tensor(normal(key(1, 0, 1), 4 * 3)).view(4, 3)
+    y = torch.tanh(z @ p["dense2.w"] + p["dense2.b"]) @ p["dense3.w"] + p["dense3.b"]
+    kl = torch.distributions.kl_divergence(torch.distributions.Normal(mean, deviation), torch.distributions.Normal(0.0, 1.0)).sum()
+    return p.results((F.binary_cross_entropy_with_logits(y, x, reduction="sum") + kl) / 4)
+
+
 def textbookgan():
     """G(z) = tanh(W·z + b), D(x) = ½·(tanh(W·x + b) + 1), with the losses of Mao et al. 2017, equation 9."""
     p = Parameters()
@@ -304,5 +378,5 @@ def textbookgan():
 
 
 if __name__ == "__main__":
-    print(json.dumps({"torch": torch.__version__, "models": {f.__name__: f() for f in (gptj, llama, qwen, gemma, t5, albert, elman, peephole)},
+    print(json.dumps({"torch": torch.__version__, "models": {f.__name__: f() for f in (gptj, llama, qwen, gemma, t5, albert, elman, peephole, scores, textbookattention, heads)},
                       "adversaries": {"textbookgan": textbookgan()}}, indent=None, separators=(",", ":")).replace('{"name"', '\n{"name"'))
