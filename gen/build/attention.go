@@ -233,7 +233,7 @@ func (b *builder) transformer(l *spec.Transformer, x *graph.Value) *graph.Value 
 	if l.Layers == 1 {
 		called := func(name string) string { return l.Name + "." + name }
 		if b.judging { // in several passes
-			called = func(name string) string { return ident(l.Name) + upperFirst(b.pass) + upperFirst(name) }
+			called = func(name string) string { return ident(l.Name) + upperFirst(name) }
 		}
 		k := &block{Builder: b.Builder, b: b, l: l, called: called, weight: map[string]*graph.Value{}, tokens: b.tokens, places: b.places, angles: angles, masks: masks, width: width}
 		for _, f := range k.fields() {

@@ -551,9 +551,9 @@ func (b *builder) called(l spec.Layer, name string) string {
 		return l.LayerName() + "." + name
 	}
 	if name == "y" || name == "x" {
-		return ident(l.LayerName()) + upperFirst(b.pass)
+		return ident(l.LayerName())
 	}
-	return ident(l.LayerName()) + upperFirst(b.pass) + upperFirst(name)
+	return ident(l.LayerName()) + upperFirst(name)
 }
 
 func upperFirst(s string) string { return strings.ToUpper(s[:min(1, len(s))]) + s[min(1, len(s)):] }

@@ -29,6 +29,8 @@ type Run struct {
 
 	Forward, Loss, Backward string               // comments on the functions of its phases
 	Passes                  map[string][2]string // what the passes over its networks do, forward and backward
+	Same                    []string             // those that go through one network
+	Like                    string               // the pass of a step that computes the same
 }
 
 // Source says where what a step reads comes from, and what else it does.
@@ -139,6 +141,9 @@ func (m *Model) networks() (generator, discriminator *Part) {
 	return generator, discriminator
 }
 
+// verdicts are the passes that go through a discriminator.
+var verdicts = []string{"real", "fake", "mixed"}
+
 // OwnRate reports whether a rate of the spec is not that of the optimizer, which training steps are given.
 func (m *Model) OwnRate(rate float64) bool { return rate != m.Spec.Optimizer.Rate }
 
@@ -165,7 +170,7 @@ func (m *Model) adversarialRuns() {
 		"loss":     {"computes the loss", "computes the gradient of the verdicts from the loss"},
 	}
 	d := &Run{
-		Graph: m.Discriminate, Name: "discriminator", Field: "discriminating", Type: "discriminatorActs", What: "what a step of the discriminator computes" + shared, Passes: passes,
+		Graph: m.Discriminate, Name: "discriminator", Field: "discriminating", Type: "discriminatorActs", What: "what a step of the discriminator computes" + shared, Passes: passes, Same: verdicts,
 		Forward:  "discriminatorForward makes vectors of b.Noise, judges them and those of b.Vectors, and keeps what discriminatorBackward needs.",
 		Loss:     "discriminatorLoss gives the discriminator's mean loss of the verdicts that discriminatorForward left.",
 		Backward: "discriminatorBackward computes the gradient of the discriminator's loss with respect to its parameters, into m.gradients. The generator's stay.",
@@ -174,13 +179,13 @@ func (m *Model) adversarialRuns() {
 		d.Forward += " It goes on with the gradient of the verdict with respect to what is judged, which the penalty of the loss is taken of."
 	}
 	g := &Run{
-		Graph: m.Train, Name: "generator", Field: "generating", Type: "generatorActs", What: "what a step of the generator computes" + shared, Passes: passes,
+		Graph: m.Train, Name: "generator", Field: "generating", Type: "generatorActs", What: "what a step of the generator computes" + shared, Passes: passes, Same: verdicts,
 		Forward:  "generatorForward makes vectors of b.Noise and judges them, and keeps what generatorBackward needs.",
 		Loss:     "generatorLoss gives the generator's mean loss of the verdicts that generatorForward left.",
 		Backward: "generatorBackward computes the gradient of the generator's loss with respect to the generator's parameters, into m.gradients: through the discriminator, whose parameters stay.",
 	}
 	maker := &Run{Graph: m.Make, Name: "maker", Field: "making", Type: "makerActs", What: "what making vectors computes.", Averaged: gan.EMA > 0, Passes: passes, Forward: "maker makes vectors of b.Noise."}
-	judge := &Run{Graph: m.Judge, Name: "judge", Field: "judging", Type: "judgeActs", What: "what judging vectors computes.", Passes: passes, Forward: "judge judges the vectors of b.Vectors."}
+	judge := &Run{Graph: m.Judge, Name: "judge", Field: "judging", Type: "judgeActs", What: "what judging vectors computes.", Like: "real", Passes: passes, Forward: "judge judges the vectors of b.Vectors."}
 	m.Runs = []*Run{d, g, maker, judge}
 	share := "a step of the discriminator on b.Vectors"
 	if gan.CriticSteps > 1 {
@@ -234,12 +239,12 @@ func (m *Model) imitationRuns() {
 		Backward: "backward computes the gradient of the mean loss with respect to every parameter of the generator, from the last layer to the first, into m.gradients. It reads what forward and loss left in m.acts.",
 	}
 	d := &Run{
-		Graph: m.Discriminate, Name: "discriminator", Field: "discriminating", Type: "discriminatorActs", What: "what a step of the discriminator computes" + shared, Passes: passes,
+		Graph: m.Discriminate, Name: "discriminator", Field: "discriminating", Type: "discriminatorActs", What: "what a step of the discriminator computes" + shared, Passes: passes, Same: verdicts,
 		Forward:  "discriminatorForward judges the lines of b.Targets and those of b.Made, and keeps what discriminatorBackward needs.",
 		Loss:     "discriminatorLoss gives the mean loss of the verdicts that discriminatorForward left.",
 		Backward: "discriminatorBackward computes the gradient of the discriminator's loss with respect to its parameters, into m.gradients. The generator's stay.",
 	}
-	judge := &Run{Graph: m.Judge, Name: "judge", Field: "judging", Type: "judgeActs", What: "what judging lines computes.", Passes: passes, Forward: "judge judges the lines of b.Targets."}
+	judge := &Run{Graph: m.Judge, Name: "judge", Field: "judging", Type: "judgeActs", What: "what judging lines computes.", Like: "real", Passes: passes, Forward: "judge judges the lines of b.Targets."}
 	weights := ", each token's share times its weight in b.Weights, or times 1 where there are none"
 	if m.Relax != nil {
 		weights = ""
@@ -265,7 +270,7 @@ func (m *Model) imitationRuns() {
 		judging.Doc = "computes the discriminator's mean loss on the lines of b.Targets and relaxed ones that the generator writes, and its gradient, which Grads gives."
 		judging.Step = "is DiscriminatorGradients of the lines of b and of as many relaxed ones that the generator writes."
 		r := &Run{
-			Graph: m.Relax, Name: "relaxed", Field: "relaxing", Type: "relaxedActs", What: "what a step of the generator on relaxed lines computes" + shared, Passes: passes,
+			Graph: m.Relax, Name: "relaxed", Field: "relaxing", Type: "relaxedActs", What: "what a step of the generator on relaxed lines computes" + shared, Passes: passes, Same: verdicts,
 			Forward:  "relaxedForward lets the generator write relaxed lines [steps, batch, vocab], judges them, and keeps what relaxedBackward needs.",
 			Loss:     "relaxedLoss gives the mean loss of the verdicts that relaxedForward left.",
 			Backward: "relaxedBackward computes the gradient of the generator's loss with respect to the generator's parameters, into m.gradients: through the discriminator, whose parameters stay, and through the tokens that were written.",

@@ -2,6 +2,7 @@ package emit
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -17,30 +18,44 @@ type writer struct {
 	e        *emitter
 	plan     *plan.Plan
 	g        *graph.Graph
-	receiver string                       // m or d
-	acts     string                       // the receiver's field with the buffers
-	typ      string                       // the type of that field
-	params   string                       // the receiver's field with the parameters
-	fields   map[*graph.Value]string      // of the struct of buffers, by value
-	home     map[*graph.Value]string      // the layer whose own struct of buffers has the field, or ""
-	twins    map[string]string            // layers that share their functions, by name, and the name that they share
-	order    []*graph.Value               // values with a field, in the order of their definition
-	scope    *names.Scope                 // of the struct of buffers
-	homes    map[string]*names.Scope      // of the structs of layers
-	read     map[*graph.Value]bool        // fields that the code refers to
-	owner    map[*graph.Value]*graph.Node // the loop whose body a value belongs to
-	steps    map[*graph.Value]bool        // values of all time steps, of which a loop over time reads or gives elements
+	receiver string                        // m or d
+	acts     string                        // the receiver's field with the buffers
+	typ      string                        // the type of that field
+	params   string                        // the receiver's field with the parameters
+	fields   map[*graph.Value]string       // of the struct of buffers, by value
+	home     map[*graph.Value]string       // the layer, or the pass, whose own struct of buffers has the field, or ""
+	first    map[*graph.Value]*graph.Value // the value that the field of a value is named after: all that live in one place of one home share a field
+	passes   map[string]bool               // those over one network, which have a struct of buffers each
+	twins    map[string]string             // layers that share their functions, by name, and the name that they share
+	order    []*graph.Value                // values with a field, in the order of their definition
+	scope    *names.Scope                  // of the struct of buffers
+	homes    map[string]*names.Scope       // of the structs of layers
+	read     map[*graph.Value]bool         // fields that the code refers to
+	owner    map[*graph.Value]*graph.Node  // the loop whose body a value belongs to
+	steps    map[*graph.Value]bool         // values of all time steps, of which a loop over time reads or gives elements
 }
 
-func newWriter(e *emitter, g *graph.Graph, receiver string) *writer {
-	w := &writer{e: e, plan: e.Plans[g], g: g, receiver: receiver, acts: "acts", typ: "acts", params: "weights", scope: names.Members(), homes: map[string]*names.Scope{}, fields: map[*graph.Value]string{}, home: map[*graph.Value]string{}, twins: e.twins(), read: map[*graph.Value]bool{}, owner: map[*graph.Value]*graph.Node{}, steps: map[*graph.Value]bool{}}
+// newWriter makes a writer; passes are those that may go through one network.
+func newWriter(e *emitter, g *graph.Graph, receiver string, passes ...string) *writer {
+	w := &writer{e: e, plan: e.Plans[g], g: g, receiver: receiver, acts: "acts", typ: "acts", params: "weights", scope: names.Members(), homes: map[string]*names.Scope{}, fields: map[*graph.Value]string{}, home: map[*graph.Value]string{}, twins: e.twins(), read: map[*graph.Value]bool{}, owner: map[*graph.Value]*graph.Node{}, steps: map[*graph.Value]bool{}, first: map[*graph.Value]*graph.Value{}, passes: map[string]bool{}}
+	for _, n := range g.Nodes {
+		if slices.Contains(passes, n.Pass) {
+			w.passes[n.Pass] = true
+		}
+	}
+	if len(w.passes) > 1 {
+		w.twins = nil // what passes share is written layer by layer
+	} else {
+		clear(w.passes)
+	}
 	w.name(g, nil)
 	return w
 }
 
 // name gives a field to every value that lives in a buffer of its own.
 func (w *writer) name(g *graph.Graph, in *graph.Node) {
-	add := func(v *graph.Value, scope string, in *graph.Node) {
+	add := func(v *graph.Value, n, in *graph.Node) {
+		scope := n.Scope
 		w.owner[v] = in
 		pl := w.plan.Of(v)
 		if pl.Kind != plan.Buffer || w.fields[v] != "" {
@@ -50,12 +65,22 @@ func (w *writer) name(g *graph.Graph, in *graph.Node) {
 		if id.Layer != scope && scope != "" && in != nil {
 			id = graph.ID{Layer: scope, Field: v.Base}
 		}
-		if w.twins[id.Layer] != "" {
+		scoped, want := w.scope, names.Lower(id.String())
+		switch {
+		case w.passes[n.Pass]:
+			w.home[v] = n.Pass
+			scoped = members(w.homes, n.Pass)
+		case w.twins[id.Layer] != "":
 			w.home[v] = id.Layer
-			w.fields[v] = members(w.homes, id.Layer).Fresh(names.Lower(id.Field))
-		} else {
-			w.fields[v] = w.scope.Fresh(names.Lower(id.String()))
+			scoped, want = members(w.homes, id.Layer), names.Lower(id.Field)
 		}
+		for _, o := range pl.Values() { // which may have the field already
+			if w.fields[o] != "" && w.home[o] == w.home[v] {
+				w.fields[v], w.first[v] = w.fields[o], w.first[o]
+				return
+			}
+		}
+		w.fields[v], w.first[v] = scoped.Fresh(want), v
 		w.order = append(w.order, v)
 	}
 	for _, n := range g.Nodes {
@@ -66,19 +91,44 @@ func (w *writer) name(g *graph.Graph, in *graph.Node) {
 					w.steps[n.Args[i]] = true
 				}
 				if i < n.Loop.Carries {
-					add(v, n.Scope, n)
+					add(v, n, n)
 				}
 			}
 			w.name(n.Loop.Body, n)
 		}
 		for i, o := range n.Outs {
-			add(o, n.Scope, in)
+			add(o, n, in)
 			if n.Loop != nil && n.Loop.Kind == graph.Scan && i >= n.Loop.Carries {
 				w.steps[o] = true
 			}
 		}
 	}
 }
+
+// use is the field of a value that code refers to.
+func (w *writer) use(v *graph.Value) string {
+	w.read[w.first[v]] = true
+	return w.fields[v]
+}
+
+// member is the memory of a value in the struct of buffers of the whole graph.
+func (w *writer) member(acts *jen.Statement, v *graph.Value) *jen.Statement {
+	if home := w.home[v]; home != "" {
+		acts = acts.Dot(w.homeField(home))
+	}
+	return acts.Dot(w.use(v))
+}
+
+// family is what the homes of one kind share: the name of a stack of layers, or of what passes are over.
+func (w *writer) family(home string) string {
+	if w.passes[home] {
+		return passFamily
+	}
+	return w.twins[home]
+}
+
+// passFamily is the family of passes.
+const passFamily = "pass"
 
 // homeField is the field of the struct of buffers that has those of a layer.
 func (w *writer) homeField(layer string) string { return w.scope.For(layer, names.Lower(layer)) }
@@ -99,9 +149,11 @@ type function struct {
 	loops []*frame
 	carry map[string]bool                                         // variables of loops outside of any other
 	scope *names.Scope                                            // of local variables
+	names map[*graph.Value]string                                 // in formulas
 	split func(n *graph.Node, part string, fn *function) jen.Code // makes a function of a part of a layer, and calls it; nil keeps all in one
 
-	shared *shared // for a function that several layers share
+	shared *shared                   // for a function that several layers or passes share
+	again  func(fn *function, i int) // writes the function of a pass
 }
 
 // frame is a loop that statements stand in.
@@ -116,7 +168,7 @@ type frame struct {
 }
 
 func (w *writer) function() *function {
-	return &function{w: w, used: map[string]bool{}, carry: map[string]bool{}, scope: w.e.ids.functions.Inner()}
+	return &function{w: w, used: map[string]bool{}, names: map[*graph.Value]string{}, carry: map[string]bool{}, scope: w.e.ids.functions.Inner()}
 }
 
 func (f *function) add(c ...jen.Code) {
@@ -235,7 +287,7 @@ func (f *function) variable(v *graph.Value) *jen.Statement {
 	if f.w.result(v) {
 		return jen.Id("loss")
 	}
-	return jen.Id(f.scope.For(v, local(v.Name)))
+	return jen.Id(f.scope.For(v, local(v.Base)))
 }
 
 // givenAs is the result of a loop that stacks what its result v is the last of.
@@ -256,7 +308,7 @@ func (f *function) bind(fr *frame, v *graph.Value, pl *plan.Place) *jen.Statemen
 			return f.element(stack, fr.variable(), v) // parameters, data and state read well where they are used
 		}
 	}
-	base := local(v.Name)
+	base := local(v.Base)
 	if f.w.steps[v] {
 		base += "All" // of all time steps, beside the one of a step
 	}
@@ -318,7 +370,7 @@ func (f *function) element(stack *graph.Value, i jen.Code, v *graph.Value) *jen.
 
 func (f *function) field(base string, id graph.ID, index jen.Code) *jen.Statement {
 	e := f.w.e
-	if f.shared != nil {
+	if f.shared != nil && !f.shared.pass {
 		if id.Layer != f.shared.layer {
 			f.shared.fail("reads the parameters of another layer")
 		}
@@ -358,6 +410,12 @@ func (f *function) input(v *graph.Value) *jen.Statement {
 	case graph.State:
 		return f.state(v.ID)
 	case graph.Data:
+		if f.shared != nil && f.shared.pass && !f.shared.direct[v] {
+			return f.shared.argument(v)
+		}
+		if f.shared != nil && f.shared.pass {
+			f.shared.argument(v) // which stands in the list
+		}
 		if f.w.receiver == "d" && v.Name == "source" {
 			return jen.Id("d").Dot("source")
 		}
@@ -378,7 +436,7 @@ func (f *function) input(v *graph.Value) *jen.Statement {
 
 func (f *function) state(id graph.ID) *jen.Statement {
 	f.used["s"] = true
-	if f.shared == nil || f.w.twins[id.Layer] == "" {
+	if f.shared == nil || f.shared.pass || f.w.twins[id.Layer] == "" {
 		return f.w.e.stateOf(jen.Id("s"), id)
 	}
 	if id.Layer != f.shared.layer {
@@ -428,15 +486,12 @@ func (f *function) spoil(n *graph.Node) {
 func (f *function) buffer(v *graph.Value) *jen.Statement {
 	w := f.w
 	f.used["a"] = f.used["a"] || f.shared == nil || w.home[v] == f.shared.layer
-	w.read[v] = true
 	home := w.home[v]
 	switch {
-	case f.shared == nil && home == "":
-		return jen.Id("a").Dot(w.fields[v])
 	case f.shared == nil:
-		return jen.Id("a").Dot(w.homeField(home)).Dot(w.fields[v])
+		return w.member(jen.Id("a"), v)
 	case home == f.shared.layer:
-		return jen.Id("a").Dot(w.fields[v])
+		return jen.Id("a").Dot(w.use(v))
 	}
 	return f.shared.argument(v)
 }
@@ -471,7 +526,7 @@ func (f *function) kernel(name string, args ...jen.Code) *jen.Statement {
 // silent reports whether n comes to no code.
 func (f *function) silent(n *graph.Node) bool {
 	// A number that is 1 is where a gradient starts: whoever reads it knows.
-	return n.Op == op.Zeros && f.w.plan.Of(n.Outs[0]).Kind == plan.Nowhere || n.Op == op.Ones && len(n.Outs[0].Shape) == 0 || n.Op == op.Index || n.Op.Alias
+	return n.Op == op.Zeros && (f.w.plan.Of(n.Outs[0]).Kind == plan.Nowhere || n.Attrs.Bool("gradient")) || n.Op == op.Ones && len(n.Outs[0].Shape) == 0 || n.Op == op.Index || n.Op.Alias
 }
 
 func (f *function) node(n *graph.Node) {
@@ -499,6 +554,7 @@ func (f *function) node(n *graph.Node) {
 		}
 		text += "   " + shapeText(s)
 	}
+	text += f.instead(n.Outs[0])
 	if top == nil {
 		f.comment(text)
 		f.add(stmts...)
@@ -511,30 +567,31 @@ func (f *function) node(n *graph.Node) {
 	f.add(append(declared, stmts...)...)
 }
 
-// formula is what n computes, in the notation of the field. A sum with what stands in a gradient already is written as what it is.
+// formula is what n computes, in the notation of the field. A sum with what stands there already is written as what it is.
 func (f *function) formula(n *graph.Node) string {
-	if n.Op != op.MatMul && n.Op != op.ScatterAdd || !n.Attrs.Bool("acc") || n.Attrs.Str("act") != "" || !f.w.plan.Same(n.Outs[0], n.Args[2]) || !f.gradient(n.Outs[0]) {
-		return n.Op.Formula(n, f.nameOf)
+	out := f.nameOf(n.Outs[0])
+	acc := map[*graph.Op]int{op.MatMul: 2, op.ScatterAdd: 2, op.SumRows: 1}[n.Op]
+	if acc == 0 || !n.Attrs.Bool("acc") || n.Attrs.Str("act") != "" || f.nameOf(n.Args[acc]) != out {
+		text := n.Op.Formula(n, f.nameOf)
+		if rest, ok := strings.CutPrefix(text, out+" = "+out+" + "); ok {
+			return out + " += " + rest
+		}
+		return text
 	}
 	added := *n
 	added.Attrs = n.Attrs.Set("acc", false)
-	added.Args = append(n.Args[:2:2], n.Args[3:]...)
-	text := n.Op.Formula(&added, func(v *graph.Value) string {
-		if v == n.Outs[0] {
-			return local(v.Base)
-		}
-		return f.nameOf(v)
-	})
-	return strings.Replace(text, " = ", " += ", 1)
+	added.Args = append(n.Args[:acc:acc], n.Args[acc+1:]...)
+	return strings.Replace(n.Op.Formula(&added, f.nameOf), " = ", " += ", 1)
 }
 
-// gradient reports whether v is, or is an element of, the gradient of a parameter where that goes.
-func (f *function) gradient(v *graph.Value) bool {
-	pl := f.w.plan.Of(v)
-	for pl.Kind == plan.Element {
-		pl = pl.Of.Find()
+// instead says where a value lies that has taken the place of another, whose name the code has.
+func (f *function) instead(v *graph.Value) string {
+	v = unshaped(v)
+	first := f.w.first[v]
+	if first == nil || local(first.Base) == local(v.Base) || f.shared != nil && f.w.home[v] != f.shared.layer {
+		return ""
 	}
-	return pl.Kind == plan.Outside && pl.Target != nil && pl.Target.Ends == graph.Grad
+	return ", in the place of " + f.w.fields[v]
 }
 
 // nameOf is the name of a value in formulas: that of what an invariant of a loop is outside of it.
@@ -558,7 +615,43 @@ func (f *function) nameOf(v *graph.Value) string {
 			return name
 		}
 	}
-	return local(v.Name)
+	return f.named(v)
+}
+
+// named is the name of a value without that of its layer. Another value of that name has it too, unless both are needed at the same time.
+func (f *function) named(v *graph.Value) string {
+	if v.Def == nil && v.Role != graph.Local {
+		return local(v.Name)
+	}
+	if name := f.names[v]; name != "" {
+		return name
+	}
+	want := local(v.Base)
+	if first := f.w.first[v]; first != nil && first.Base == v.Base { // as its field is called
+		if number, ok := strings.CutPrefix(f.w.fields[v], names.Lower(v.Base)); ok {
+			want += number
+		}
+	}
+	name := want
+	for i := 2; f.clashes(v, name); i++ {
+		name = fmt.Sprintf("%s%d", want, i)
+	}
+	f.names[v] = name
+	return name
+}
+
+func (f *function) clashes(v *graph.Value, name string) bool {
+	for o, n := range f.names {
+		if n != name || f.w.plan.Same(o, v) {
+			continue
+		}
+		from, to := f.w.plan.Life(o)
+		start, end := f.w.plan.Life(v)
+		if to < 0 || end < 0 || from <= end && start <= to {
+			return true
+		}
+	}
+	return false
 }
 
 func (f *function) call(n *graph.Node, c graph.Call) jen.Code {
@@ -673,7 +766,11 @@ func (f *function) operand(x graph.Operand) jen.Code {
 	case graph.DropRate:
 		return jen.Id(f.w.receiver).Dot("dropRate").Call(jen.Lit(float64(x)))
 	case graph.DropKey:
-		return jen.Id(f.w.receiver).Dot("dropKey").Call(jen.Lit(x.Stream), f.index(x.Index))
+		stream := jen.Code(jen.Lit(x.Stream))
+		if f.shared != nil && f.shared.pass {
+			stream = f.shared.stream(x.Stream)
+		}
+		return jen.Id(f.w.receiver).Dot("dropKey").Call(stream, f.index(x.Index))
 	}
 	panic(fmt.Sprintf("emit: operand %T", x))
 }
@@ -701,7 +798,7 @@ func (f *function) loop(n *graph.Node) {
 	for i := range l.Carries {
 		in, first := l.Body.Inputs[i], n.Args[i]
 		if w.plan.Of(in).Kind == plan.Rebound {
-			name := local(in.Name)
+			name := local(in.Base)
 			if block := f.carried(); !block[name] || fr.hasVariable(name) {
 				name = f.blockScope().Fresh(name)
 			}
@@ -891,11 +988,11 @@ func loopText(n *graph.Node) string {
 func (f *function) prologue() []jen.Code {
 	r := f.w.receiver
 	var names, values []jen.Code
-	if f.shared != nil {
+	if f.shared != nil && !f.shared.pass {
 		return f.sizes()
 	}
 	for _, x := range []struct{ name, field string }{{"p", f.w.params}, {"g", "gradients"}, {"a", "acts"}, {"s", "state"}, {"kv", "kv"}} {
-		if !f.used[x.name] {
+		if !f.used[x.name] || x.name == "a" && f.shared != nil {
 			continue
 		}
 		names = append(names, jen.Id(x.name))

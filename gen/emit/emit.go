@@ -55,9 +55,10 @@ type emitter struct {
 	Input
 	spec     *spec.Model
 	runs     map[*build.Run]*writer
-	training *writer // of the graph of that name
-	encoding *writer // nil without an encoder
-	decoding *writer // nil without a decoder
+	alike    map[*build.Run]*likeness // runs whose functions are those of a pass of another
+	training *writer                  // of the graph of that name
+	encoding *writer                  // nil without an encoder
+	decoding *writer                  // nil without a decoder
 
 	ids     identifiers
 	stacked bool              // whether code takes elements of stacked values
@@ -70,9 +71,9 @@ type emitter struct {
 func Package(in Input) ([]File, error) {
 	e := &emitter{Input: in, spec: in.Model.Spec, lists: map[string]string{}, listed: map[string]bool{}}
 	e.identify()
-	e.runs = map[*build.Run]*writer{}
+	e.runs, e.alike = map[*build.Run]*writer{}, map[*build.Run]*likeness{}
 	for _, r := range in.Model.Runs {
-		w := newWriter(e, r.Graph, "m")
+		w := newWriter(e, r.Graph, "m", r.Same...)
 		w.acts, w.typ = r.Field, r.Type
 		if r.Averaged {
 			w.params = "averaged"
@@ -409,34 +410,38 @@ func (e *emitter) memory(f *jen.File, typ, what string, w *writer, perBatch bool
 	comment(f, "%s", typ+" is "+what)
 	members := w.members()
 	homes := e.homes(w, members)
+	own := func(home string) string { return e.homeType(w, home, typ) }
 	f.Type().Id(typ).StructFunc(func(g *jen.Group) {
 		done := map[string]bool{}
 		for _, v := range members {
 			if home := w.home[v]; home == "" {
 				g.Id(w.fields[v]).Index().Float32().Comment(shapeText(v.Shape))
-			} else if family := w.twins[home]; !done[family] {
+			} else if family := w.family(home); !done[family] {
 				done[family] = true
-				var layers []jen.Code
+				var all []jen.Code
 				for _, h := range homes {
-					if w.twins[h] == family {
-						layers = append(layers, jen.Id(w.homeField(h)))
+					if w.family(h) == family {
+						all = append(all, jen.Id(w.homeField(h)))
 					}
 				}
-				g.List(layers...).Id(e.layerType(family, names.UpperFirst(typ)))
+				g.List(all...).Id(own(home))
 			}
 		}
 	})
 	f.Line()
 	done := map[string]bool{}
 	for _, h := range homes {
-		if family := w.twins[h]; !done[family] {
+		if family := w.family(h); !done[family] {
 			done[family] = true
-			own := e.layerType(family, names.UpperFirst(typ))
-			comment(f, "%s is what one layer of %s has in %s.", own, family, typ)
-			f.Type().Id(own).StructFunc(func(g *jen.Group) {
+			if w.passes[h] {
+				comment(f, "%s is what one pass over the network has in %s.", own(h), typ)
+			} else {
+				comment(f, "%s is what one layer of %s has in %s.", own(h), family, typ)
+			}
+			f.Type().Id(own(h)).StructFunc(func(g *jen.Group) {
 				has := map[string]bool{}
 				for _, v := range members {
-					if w.twins[w.home[v]] == family && !has[w.fields[v]] {
+					if w.home[v] != "" && w.family(w.home[v]) == family && !has[w.fields[v]] {
 						has[w.fields[v]] = true
 						g.Id(w.fields[v]).Index().Float32().Comment(shapeText(v.Shape))
 					}
@@ -449,7 +454,7 @@ func (e *emitter) memory(f *jen.File, typ, what string, w *writer, perBatch bool
 	if perBatch {
 		comment(f, "%s makes the arena for batch sequences side by side: the numbers are for one.", name)
 	} else {
-		comment(f, "%s makes the arena, of %s instead of %s without sharing: the numbers are the first and the last element of each field.", name, report.Bytes(4*w.plan.Arena), report.Bytes(4*w.plan.Naive))
+		comment(f, "%s makes the arena, of %s instead of %s without sharing.", name, report.Bytes(4*w.plan.Arena), report.Bytes(4*w.plan.Naive))
 	}
 	var params []jen.Code
 	size := jen.Lit(w.plan.Arena)
@@ -466,19 +471,9 @@ func (e *emitter) memory(f *jen.File, typ, what string, w *writer, perBatch bool
 		if e.Poison {
 			g.Add(e.poison(jen.Id("arena")))
 		}
-		if perBatch {
-			g.Id("part").Op(":=").Func().Params(jen.List(jen.Id("from"), jen.Id("to")).Int()).Index().Float32().Block(
-				jen.Return(jen.Id("arena").Index(jen.Id("from").Op("*").Id("batch"), jen.Id("to").Op("*").Id("batch"), jen.Id("to").Op("*").Id("batch"))))
-		}
+		e.part(g, perBatch)
 		field := func(g *jen.Group, v *graph.Value) {
-			pl := w.plan.Of(v)
-			if perBatch {
-				n := v.Shape.Elems().At(e.Model.Sizes(false))
-				g.Line().Id(w.fields[v]).Op(":").Id("part").Call(jen.Lit(pl.Offset), jen.Lit(pl.Offset+n))
-				return
-			}
-			n := v.Shape.Elems().At(e.Model.Sizes(true))
-			g.Line().Id(w.fields[v]).Op(":").Id("arena").Index(jen.Lit(pl.Offset), jen.Lit(pl.Offset+n), jen.Lit(pl.Offset+n))
+			g.Line().Id(w.fields[v]).Op(":").Id("part").Call(jen.Lit(w.plan.Of(v).Offset), e.capacity(v.Shape.Elems(), perBatch))
 		}
 		g.Return(jen.Id(typ).ValuesFunc(func(g *jen.Group) {
 			for _, v := range values {
@@ -487,7 +482,7 @@ func (e *emitter) memory(f *jen.File, typ, what string, w *writer, perBatch bool
 				}
 			}
 			for _, h := range homes {
-				g.Line().Id(w.homeField(h)).Op(":").Id(e.layerType(w.twins[h], names.UpperFirst(typ))).ValuesFunc(func(g *jen.Group) {
+				g.Line().Id(w.homeField(h)).Op(":").Id(own(h)).ValuesFunc(func(g *jen.Group) {
 					for _, v := range values {
 						if w.home[v] == h {
 							field(g, v)
@@ -500,6 +495,50 @@ func (e *emitter) memory(f *jen.File, typ, what string, w *writer, perBatch bool
 		}))
 	})
 	f.Line()
+}
+
+// part emits the function that cuts an arena into parts, each with no room behind it.
+func (e *emitter) part(g *jen.Group, perBatch bool) {
+	if perBatch {
+		g.Id("part").Op(":=").Func().Params(jen.List(jen.Id("from"), jen.Id("n")).Int()).Index().Float32().Block(
+			jen.Return(jen.Id("arena").Index(jen.Id("from").Op("*").Id("batch"), jen.Parens(jen.Id("from").Op("+").Id("n")).Op("*").Id("batch"), jen.Parens(jen.Id("from").Op("+").Id("n")).Op("*").Id("batch"))))
+	} else {
+		g.Id("part").Op(":=").Func().Params(jen.List(jen.Id("from"), jen.Id("n")).Int()).Index().Float32().Block(
+			jen.Return(jen.Id("arena").Index(jen.Id("from"), jen.Id("from").Op("+").Id("n"), jen.Id("from").Op("+").Id("n"))))
+	}
+}
+
+// homeType is the type of the struct of buffers of a layer, or of a pass.
+func (e *emitter) homeType(w *writer, home, typ string) string {
+	if w.passes[home] {
+		return strings.TrimSuffix(typ, "Acts") + "Pass"
+	}
+	return e.layerType(w.twins[home], names.UpperFirst(typ))
+}
+
+// capacity is the largest that a dimension can be: that of one sequence where a decoder has as many as it is told.
+func (e *emitter) capacity(d graph.Dim, perBatch bool) jen.Code {
+	var terms []jen.Code
+	for _, r := range d.Ordered() {
+		switch {
+		case r == "batch" && perBatch:
+		case r == "steps" && perBatch && !e.positional():
+			terms = append(terms, jen.Lit(e.Model.Chunk()))
+		case r == "steps" && perBatch:
+			terms = append(terms, jen.Id("chunk"))
+		default:
+			terms = append(terms, jen.Id("max"+names.UpperFirst(r)))
+		}
+	}
+	whole := graph.Const(d.N, d.Name)
+	if d.N != 1 || len(terms) == 0 {
+		terms = append(terms, e.product(whole))
+	}
+	s := jen.Add(terms[0])
+	for _, t := range terms[1:] {
+		s = s.Op("*").Add(t)
+	}
+	return s
 }
 
 // hasState reports whether a decoder has a recurrent state, carries whether training takes it from one window to the next.
@@ -708,13 +747,14 @@ func partName(part string) string {
 
 // phaseWriter writes the functions of one phase of a graph.
 type phaseWriter struct {
-	e       *emitter
-	w       *writer
-	ph      graph.Phase
-	name    string // of the phase: "forward"
-	methods []method
-	shares  []*sharedFunction
-	family  map[string]*sharedFunction // tried for the layers of a family
+	e        *emitter
+	w        *writer
+	ph       graph.Phase
+	name     string // of the phase: "forward"
+	methods  []method
+	shares   []*sharedFunction
+	routines []*routine
+	family   map[string]*sharedFunction // tried for the layers of a family
 }
 
 // phase emits a function for a phase, which calls one function a layer where a layer is more than a few lines.
@@ -804,6 +844,9 @@ func (p *phaseWriter) emit(f *jen.File, top method) {
 	emit(top)
 	for _, s := range p.shares {
 		s.emit(f)
+	}
+	for _, r := range p.routines {
+		r.emit(f)
 	}
 	for _, m := range p.methods {
 		emit(m)

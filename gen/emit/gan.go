@@ -1,13 +1,11 @@
 package emit
 
 import (
-	"cmp"
 	"fmt"
 	"strings"
 
 	"github.com/dave/jennifer/jen"
 	"github.com/gradsmith/gradsmith/gen/build"
-	"github.com/gradsmith/gradsmith/gen/graph"
 	"github.com/gradsmith/gradsmith/gen/names"
 	"github.com/gradsmith/gradsmith/gen/report"
 	"github.com/gradsmith/gradsmith/spec"
@@ -33,77 +31,8 @@ func (e *emitter) adversarialCost(b *strings.Builder) {
 	fmt.Fprintf(b, "each network's step, whose parts share memory where their lives do not overlap. Making vectors takes %s.\n", report.Bytes(r.DecodeBytes))
 }
 
-// short is how many calls a pass may have in the function of its phase, long how many in one of its own before its layers have theirs.
-const short, long = 3, 19
-
 // adversarial reports whether the model is networks of vectors that are trained against each other.
 func (e *emitter) adversarial() bool { return e.spec.GAN != nil && e.spec.GAN.Text == nil }
-
-// passes emits a function for a phase of a step in which several networks take part, one after the other or one several times: it calls one function a pass.
-func (e *emitter) passes(f *jen.File, w *writer, texts map[string][2]string, ph graph.Phase, name, doc string) {
-	var all [][]*graph.Node
-	top, p := w.function(), e.newPhase(w, ph, name)
-	for _, n := range w.g.Nodes {
-		if n.Phase != ph || top.silent(n) {
-			continue
-		}
-		if k := len(all) - 1; k >= 0 && all[k][0].Pass == n.Pass {
-			all[k] = append(all[k], n)
-		} else {
-			all = append(all, []*graph.Node{n})
-		}
-	}
-	inline := false // the last pass stands in top itself
-	for _, nodes := range all {
-		pass := nodes[0].Pass
-		if alone := len(all) == 1; weight(nodes) <= short || alone {
-			if len(top.body) > 0 {
-				top.add(jen.Line())
-			}
-			inline = true
-			if alone && weight(nodes) > long {
-				p.layers(top, groups(nodes, ph))
-			} else {
-				inLayers(top, nodes)
-			}
-			continue
-		}
-		id := p.unique(name + names.UpperFirst(cmp.Or(pass, "data")))
-		what := texts[pass][0]
-		if ph == graph.Backward {
-			what = texts[pass][1]
-		}
-		fn := w.function()
-		p.methods = append(p.methods, method{name: id, doc: id + " " + what + ".", fn: fn})
-		if weight(nodes) <= long {
-			inLayers(fn, nodes)
-		} else {
-			sub := *p
-			sub.name = names.UpperFirst(id)
-			sub.layers(fn, groups(nodes, ph))
-			p.methods, p.shares = sub.methods, sub.shares
-		}
-		if inline {
-			top.add(jen.Line())
-		}
-		inline = false
-		top.add(jen.Id(w.receiver).Dot(id).Call(jen.Id("b")))
-	}
-	p.emit(f, method{name: name, doc: doc, fn: top})
-}
-
-// inLayers adds nodes to fn, with the place in the spec above those of each layer.
-func inLayers(fn *function, nodes []*graph.Node) {
-	for i, group := range groups(nodes, nodes[0].Phase) {
-		if i > 0 {
-			fn.add(jen.Line())
-		}
-		if o := group[0].Origin; o != "" {
-			fn.comment(o)
-		}
-		fn.nodes(group)
-	}
-}
 
 // outputOf is the memory of the output of a graph with that target, and its name in code.
 func (e *emitter) outputOf(w *writer, target string) *jen.Statement {
@@ -111,8 +40,7 @@ func (e *emitter) outputOf(w *writer, target string) *jen.Statement {
 	if v == nil {
 		panic("emit: no output " + target)
 	}
-	w.read[v] = true
-	return jen.Id("m").Dot(w.acts).Dot(w.fields[v])
+	return w.member(jen.Id("m").Dot(w.acts), v)
 }
 
 func (e *emitter) self() *jen.Statement { return jen.Func().Params(jen.Id("m").Op("*").Id("Model")) }
@@ -170,18 +98,24 @@ func (e *emitter) sampling(f *jen.File) {
 	}
 	e.sample(f, with)
 	chunks := func(name, from, into string, inSize, outSize jen.Code, call string, r *build.Run) {
-		w := e.runs[r]
+		w, make := e.runs[r], "new"+call
+		output, run := w.member(jen.Id("m").Dot(w.acts), w.g.Outputs[0]), jen.Code(jen.Id("m").Dot(strings.TrimSuffix(lowerFirst(call), "Acts")).Call(jen.Id("b")))
+		if l := e.alike[r]; l != nil {
+			make = "new" + names.UpperFirst(r.Field)
+			output = jen.Id("m").Dot(r.Field).Dot(l.r.w.use(l.output))
+			run = e.callAlike(r, l)
+		}
 		comment(f, "%s is %s of rows that have been checked.", name, names.UpperFirst(strings.TrimSuffix(name, "All")))
 		f.Add(e.self()).Id(name).Params(jen.List(jen.Id(into), jen.Id(from)).Index().Float32(), e.runtimeLabels()).BlockFunc(func(g *jen.Group) {
-			g.If(jen.Id("m").Dot(w.acts).Dot(w.fields[w.g.Outputs[0]]).Op("==").Nil()).Block(jen.Id("m").Dot(w.acts).Op("=").Id("new" + call).Call())
+			g.If(output.Clone().Op("==").Nil()).Block(jen.Id("m").Dot(w.acts).Op("=").Id(make).Call())
 			g.For(jen.Len(jen.Id(from)).Op(">").Lit(0)).BlockFunc(func(g *jen.Group) {
 				values := []jen.Code{jen.Id("Batch").Op(":").Min(jen.Id("maxBatch"), jen.Len(jen.Id(from)).Op("/").Add(inSize)), jen.Id(names.UpperFirst(from)).Op(":").Id(from)}
-				g.Id("b").Op(":=").Qual(mp, "Batch").Values(values...)
+				g.Id("b").Op(":=").Op("&").Qual(mp, "Batch").Values(values...)
 				if e.conditional() {
 					g.List(jen.Id("b").Dot("Labels"), jen.Id("labels")).Op("=").List(jen.Id("labels").Index(jen.Empty(), jen.Id("b").Dot("Batch")), jen.Id("labels").Index(jen.Id("b").Dot("Batch"), jen.Empty()))
 				}
-				g.Id("m").Dot(strings.TrimSuffix(lowerFirst(call), "Acts")).Call(jen.Op("&").Id("b"))
-				g.Id("n").Op(":=").Copy(jen.Id(into), jen.Id("m").Dot(w.acts).Dot(w.fields[w.g.Outputs[0]]).Index(jen.Empty(), jen.Id("b").Dot("Batch").Add(outSize)))
+				g.Add(run)
+				g.Id("n").Op(":=").Copy(jen.Id(into), output.Clone().Index(jen.Empty(), jen.Id("b").Dot("Batch").Add(outSize)))
 				g.List(jen.Id(into), jen.Id(from)).Op("=").List(jen.Id(into).Index(jen.Id("n"), jen.Empty()), jen.Id(from).Index(jen.Id("b").Dot("Batch").Op("*").Add(inSize), jen.Empty()))
 			})
 		})
@@ -213,7 +147,9 @@ func (e *emitter) sampling(f *jen.File) {
 	rowwise("Judge", "Judge judges vectors: a number for each row of vectors [n, vectorSize]"+e.withLabels(" and its label, one of labels [n]")+", into verdicts [n], that is high where the discriminator takes it for one of the data"+e.withLabels(" with that label")+".", "vectors", "verdicts", "vector", jen.Id("vectorSize"), jen.Lit(1))
 	chunks("judgeAll", "vectors", "verdicts", jen.Id("vectorSize"), jen.Null(), "JudgeActs", judge)
 	e.phases(f, maker)
-	e.phases(f, judge)
+	if e.alike[judge] == nil {
+		e.phases(f, judge)
+	}
 	e.calls(f)
 	e.program(f)
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/dave/jennifer/jen"
+	"github.com/gradsmith/gradsmith/gen/names"
 	"github.com/gradsmith/gradsmith/gen/report"
 	"github.com/gradsmith/gradsmith/spec"
 )
@@ -37,10 +38,15 @@ func (e *emitter) pools() bool {
 func (e *emitter) judge(f *jen.File) {
 	mp := e.modelPkg()
 	run := e.runOf("judge")
-	judge := e.runs[run]
+	judge, maker := e.runs[run], "new"+names.UpperFirst(run.Type)
+	like := e.alike[run]
 	m := func() *jen.Statement { return jen.Id("m") }
 	batch := func() *jen.Statement { return jen.Id("b").Op("*").Qual(mp, "Batch") }
-	verdict := e.outputOf(judge, "verdict")
+	verdict, call := e.outputOf(judge, "verdict"), jen.Code(jen.Id("m").Dot("judge").Call(jen.Id("b")))
+	if like != nil {
+		verdict, call = jen.Id("m").Dot(run.Field).Dot(like.r.w.use(like.output)), e.callAlike(run, like)
+		maker = "new" + names.UpperFirst(run.Field)
+	}
 	shape, count := "[batch]", jen.Code(jen.Id("b").Dot("Batch"))
 	if !e.pools() {
 		shape, count = "[steps, batch], each on a line up to there", jen.Id("b").Dot("Steps").Op("*").Id("b").Dot("Batch")
@@ -66,10 +72,12 @@ func (e *emitter) judge(f *jen.File) {
 	f.Line()
 	comment(f, "verdicts are those on the lines of b.Targets, %s. The slice is overwritten by the next call.", shape)
 	f.Add(e.self()).Id("verdicts").Params(batch()).Index().Float32().Block(
-		jen.If(verdict.Clone().Op("==").Nil()).Block(m().Dot("judging").Op("=").Id("newJudgeActs").Call()),
-		m().Dot("judge").Call(jen.Id("b")),
+		jen.If(verdict.Clone().Op("==").Nil()).Block(m().Dot("judging").Op("=").Id(maker).Call()),
+		call,
 		jen.Return(verdict.Clone().Index(jen.Empty(), count)),
 	)
 	f.Line()
-	e.phases(f, run)
+	if like == nil {
+		e.phases(f, run)
+	}
 }

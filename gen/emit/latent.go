@@ -86,8 +86,7 @@ func (e *emitter) output(target, receiver string) *jen.Statement {
 	if v == nil {
 		panic("emit: the graph has no output " + target)
 	}
-	e.training.read[v] = true
-	return jen.Id(receiver).Dot("acts").Dot(e.training.fields[v])
+	return e.training.member(jen.Id(receiver).Dot("acts"), v)
 }
 
 // latent emits what users call to go from vectors to latent vectors and back.
@@ -189,8 +188,7 @@ func (e *emitter) lastOutput() *jen.Statement {
 			continue
 		}
 		v := n.Args[0] // of the likelihood, which comes first
-		e.training.read[v] = true
-		return jen.Id("m").Dot("acts").Dot(e.training.fields[v])
+		return e.training.member(jen.Id("m").Dot("acts"), v)
 	}
 	panic("emit: the graph has no loss")
 }

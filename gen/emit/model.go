@@ -14,6 +14,10 @@ func (e *emitter) model(f *jen.File) {
 	e.params(f)
 	e.modelType(f)
 	for _, r := range e.Model.Runs {
+		if l := e.alike[r]; l != nil {
+			e.memoryAlike(f, r, l)
+			continue
+		}
 		e.memory(f, r.Type, r.What, e.runs[r], false)
 	}
 	if e.hasState() {

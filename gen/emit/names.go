@@ -18,9 +18,9 @@ var (
 	}
 	declared = []string{
 		"Decoder", "Load", "Model", "New", "NewSeeded", "Params", "Parse", "Program", "SourceTokenizer", "Tokenizer",
-		"acts", "annealing", "at", "beginToken", "beta", "characters", "check", "chunk", "criticSteps", "decodeActs", "defaultSeed", "discriminatorActs", "discriminatorLines", "discriminatorNoise", "discriminatorRate", "generatorRate", "pretrainingRate", "empty", "encodeActs",
+		"acts", "annealing", "at", "beginToken", "beta", "characters", "check", "chunk", "criticSteps", "decodeActs", "defaultSeed", "discriminatorActs", "discriminatorPass", "generatorPass", "relaxedPass", "discriminatorLines", "discriminatorNoise", "discriminatorRate", "generatorRate", "pretrainingRate", "empty", "encodeActs",
 		"encoderParams", "flatParams", "generatorActs", "generatorNoise", "generatorParams", "headStart", "info", "judgeActs", "kvCache", "makerActs", "maxBatch", "maxSourceSteps", "maxSteps", "merges",
-		"mixing", "newActs", "newDecodeActs", "newDiscriminatorActs", "newEncodeActs", "newGeneratorActs", "newJudgeActs", "newKVCache", "newMakerActs", "newRelaxedActs", "newState", "noise",
+		"mixing", "newActs", "newDecodeActs", "newDiscriminatorActs", "newEncodeActs", "newGeneratorActs", "newJudgeActs", "newJudging", "newKVCache", "newMakerActs", "newRelaxedActs", "newState", "noise",
 		"paramCount", "policyLines", "pretrainingSteps", "relaxedActs", "rollouts", "sourceCharacters", "sourcemerges", "sourcetokenizerFile", "sourcewords", "state", "tokenizerFile", "words",
 	}
 	ofModel = []string{

@@ -69,7 +69,7 @@ func (e *emitter) phaseOf(f *jen.File, r *build.Run, ph graph.Phase) {
 	}
 	switch {
 	case r.Passes != nil:
-		e.passes(f, w, r.Passes, ph, name, doc)
+		e.passes(f, r, ph, name, doc)
 	case ph == graph.Forward && slices.ContainsFunc(w.g.Nodes, func(n *graph.Node) bool { return n.Stage != "" }):
 		e.stages(f, w, doc)
 	default:

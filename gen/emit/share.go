@@ -60,27 +60,48 @@ func (e *emitter) typeOf(layer string) string {
 func (e *emitter) homes(w *writer, values []*graph.Value) []string {
 	var hs []string
 	seen := map[string]bool{}
-	for _, s := range e.scopes() {
+	add := func(home string) {
 		for _, v := range values {
-			if h := w.home[v]; h == s.name && !seen[h] {
-				seen[h] = true
-				hs = append(hs, h)
+			if w.home[v] == home && home != "" && !seen[home] {
+				seen[home] = true
+				hs = append(hs, home)
 			}
 		}
+	}
+	for _, s := range e.scopes() {
+		add(s.name)
+	}
+	for _, v := range values {
+		add(w.home[v])
 	}
 	return hs
 }
 
 // shared is what a function that several layers share has as arguments, while it is written for one of them.
 type shared struct {
-	layer  string
-	values []*graph.Value // buffers of other layers
+	layer  string         // or the pass
+	pass   bool           // whether passes share the function, and not layers
+	values []*graph.Value // buffers of other layers, or of what is no pass; of a pass also data
 	names  []string       // what they are called; empty while they are collected
 	dims   []graph.Dim    // all sizes, in the order in which they are written
 	shapes []graph.Dim    // all dimensions in comments
 	given  map[int]string // sizes that are arguments, by their place in dims
 	shown  map[int]string // the same for shapes
 	reason string         // why the layer can't share
+
+	streams []int                 // of random numbers, in the order in which they are written
+	masks   bool                  // whether they are arguments
+	offset  int                   // of the streams from those of the first pass
+	direct  map[*graph.Value]bool // data that is the same in all passes
+}
+
+// stream is the number of a stream of random numbers.
+func (s *shared) stream(n int) jen.Code {
+	s.streams = append(s.streams, n)
+	if s.masks {
+		return jen.Id("masks").Op("+").Lit(n - s.offset)
+	}
+	return jen.Lit(n)
 }
 
 func (s *shared) fail(reason string) { s.reason = reason }
@@ -100,7 +121,7 @@ func (s *shared) called(i int) string {
 	if i < len(s.names) {
 		return s.names[i]
 	}
-	return local(s.values[i].Name)
+	return local(s.values[i].Base)
 }
 
 // nameOf is the name of v where it is an argument, or "".
@@ -201,7 +222,7 @@ func (e *emitter) share(w *writer, ph graph.Phase, family, verb string) *sharedF
 		}
 	}
 	for _, v := range lowest.values {
-		name := local(v.Name)
+		name := local(v.Base)
 		if scope.Given(name) { // the output of the layer below, which is this one's input
 			name = map[bool]string{true: "dx", false: "x"}[strings.HasPrefix(name, "d")]
 		}

@@ -452,13 +452,25 @@ var AddBias = &graph.Op{
 var SumRows = &graph.Op{
 	Name: "sum_rows",
 	Infer: func(n *node) ([]graph.TypedShape, error) {
-		if err := wantArgs(n, graph.F32); err != nil {
+		want := []graph.Type{graph.F32}
+		if n.Attrs.Bool("acc") {
+			want = append(want, graph.F32)
+		}
+		if err := wantArgs(n, want...); err != nil {
 			return nil, err
 		}
-		return f32(graph.Shape{n.Args[0].Shape.Last()}), nil
+		y := graph.Shape{n.Args[0].Shape.Last()}
+		if n.Attrs.Bool("acc") && !n.Args[1].Shape.Same(y) {
+			return nil, fmt.Errorf("adds %s to a sum of rows of %s", n.Args[1].Shape, n.Args[0].Shape)
+		}
+		return f32(y), nil
 	},
-	Flops: func(n *node) dim { return n.Args[0].Shape.Elems() },
+	InPlace: [][2]int{{0, 1}},
+	Flops:   func(n *node) dim { return n.Args[0].Shape.Elems() },
 	Eval: func(n *node, in, out []*graph.Tensor) error {
+		if n.Attrs.Bool("acc") {
+			copy(out[0].F, in[1].F)
+		}
 		cols := in[0].Cols()
 		for i, x := range in[0].F {
 			out[0].F[i%cols] += x
@@ -467,8 +479,20 @@ var SumRows = &graph.Op{
 	},
 	Emit: func(n *node) []call {
 		x := n.Args[0].Shape
+		if n.Attrs.Bool("acc") {
+			return []call{
+				{Func: "Place", Args: []graph.Operand{n.Outs[0], n.Args[1], n.Outs[0].Shape.Elems()}},
+				{Func: "AddRows", Args: []graph.Operand{n.Outs[0], n.Args[0], x.Rows(), x.Last()}},
+			}
+		}
 		return []call{{Func: "SumRows", Args: []graph.Operand{n.Outs[0], n.Args[0], x.Rows(), x.Last()}}}
 	},
-	Formula:   func(n *node, name names) string { return name(n.Outs[0]) + " = Σ rows of " + name(n.Args[0]) },
+	Formula: func(n *node, name names) string {
+		s := name(n.Outs[0]) + " = Σ rows of " + name(n.Args[0])
+		if n.Attrs.Bool("acc") {
+			s += " + " + name(n.Args[1])
+		}
+		return s
+	},
 	Contracts: true,
 }

@@ -38,8 +38,8 @@ func fuse(g *graph.Graph, l op.Loss) {
 	}
 }
 
-// fuseEpilogue makes sums, biases and activations part of the product whose result only they read, and a sum part of the scattering whose result only
-// it reads.
+// fuseEpilogue makes sums, biases and activations part of the product whose result only they read, and a sum part of the scattering, or of the
+// sum of rows, whose result only it reads.
 func fuseEpilogue(g *graph.Graph) {
 	for _, n := range g.Nodes {
 		if n.Loop != nil {
@@ -85,6 +85,9 @@ func fused(g *graph.Graph, n *graph.Node, count map[*graph.Value]int) (f, gone *
 			}
 			if p := product(i, op.ScatterAdd); p != nil && !p.Attrs.Bool("acc") {
 				return build(p, p.Attrs.Set("acc", true), p.Args[0], p.Args[1], n.Args[1-i])
+			}
+			if p := product(i, op.SumRows); p != nil && !p.Attrs.Bool("acc") {
+				return build(p, p.Attrs.Set("acc", true), p.Args[0], n.Args[1-i])
 			}
 		}
 	case op.Tanh, op.Sigmoid, op.ReLU, op.GELU, op.GELUErf, op.SiLU:

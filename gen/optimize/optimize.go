@@ -32,6 +32,7 @@ var passes = []pass{
 	{"absorb", false, absorb, "sums with what a loop over layers gives move into it"},
 	{"fuse-loss", true, fuseLoss, "the loss and its gradient in one pass over the logits"},
 	{"fuse-epilogue", false, fuseEpilogue, "sums, biases and activations become part of the product before them"},
+	{"accumulate", false, accumulate, "gradients to which several passes add start from zero, so that each pass does the same"},
 	{"prepack", false, prepack, "matrices that a loop reads in every step are laid out for the product once"},
 	{"dce", true, dce, "what fusion left"},
 	{"give-once", true, giveOnce, "what a loop gives is computed in its body, each value once"},
@@ -49,6 +50,7 @@ var order = []struct{ before, after, why string }{
 	{"sink", "prepack", "a product that leaves the loop needs no packed matrix"},
 	{"fuse-loss", "fuse-epilogue", "the loss reads the logits, whatever computes them"},
 	{"absorb", "fuse-epilogue", "a sum inside of the loop becomes part of a product"},
+	{"fuse-epilogue", "accumulate", "what a pass adds to is part of the product"},
 	{"fuse-epilogue", "give-once", "fusion changes which node computes a value"},
 }
 

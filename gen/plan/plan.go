@@ -105,6 +105,7 @@ func Make(g *graph.Graph, sizes map[string]int) (*Plan, error) {
 	p.place(g, last, targets(g))
 	p.overwrites(g, last)
 	p.share(g, last)
+	p.reuse()
 	p.allocate()
 	return p, nil
 }
@@ -117,11 +118,40 @@ func (p *Plan) Dead(n *graph.Node) []*Place {
 	var dead []*Place
 	at := p.time[n][1]
 	for _, b := range p.Buffers {
-		if _, end := b.Hull(); end == at || end == at+1 {
-			dead = append(dead, b)
+		for _, l := range b.lives() {
+			if l.end == at || l.end == at+1 {
+				dead = append(dead, b)
+				break
+			}
 		}
 	}
 	return dead
+}
+
+// lives are the times in which something is in the place, from the first to the last: what is written over what was there goes on with its life.
+func (p *Place) lives() []span {
+	all := append([]span{}, p.spans...)
+	sort.Slice(all, func(i, j int) bool { return all[i].start < all[j].start })
+	var out []span
+	for _, s := range all {
+		if k := len(out) - 1; k >= 0 && s.start <= out[k].end+1 {
+			out[k].end = max(out[k].end, s.end)
+			continue
+		}
+		out = append(out, span{start: s.start, end: s.end})
+	}
+	return out
+}
+
+// Life is the time from the definition of v to its last use.
+func (p *Plan) Life(v *graph.Value) (start, end int) {
+	start, end = math.MaxInt, -1
+	for _, s := range p.Of(v).spans {
+		if s.v == v {
+			start, end = min(start, s.start), max(end, s.end)
+		}
+	}
+	return start, end
 }
 
 // Survives reports whether v, which is in a buffer, is still there when all nodes up to those of a phase have run: nothing that they give lies where it does.
@@ -160,6 +190,48 @@ func unshaped(v *graph.Value) *graph.Value {
 		v = v.Def.Args[0]
 	}
 	return v
+}
+
+// Alone lays out the buffers that nodes, which follow each other, use when nothing but them runs, and of which outputs are read behind them: where each begins, and how many elements they take. It
+// keeps which values share a place.
+func (p *Plan) Alone(nodes []*graph.Node, outputs ...*graph.Value) (offsets map[*Place]int, size int) {
+	q := &Plan{Places: map[*graph.Value]*Place{}, sizes: p.sizes}
+	own := map[*Place]*Place{}
+	touch := func(v *graph.Value, at int) {
+		pl := p.Of(v)
+		if pl.Kind != Buffer {
+			return
+		}
+		if own[pl] == nil {
+			own[pl] = &Place{Kind: Buffer, Shape: pl.Shape, values: pl.values, spans: []span{{v, at, at}}}
+			q.Places[pl.values[0]] = own[pl]
+		}
+		s := &own[pl].spans[0]
+		s.start, s.end = min(s.start, at), max(s.end, at)
+	}
+	for i, n := range nodes {
+		all := append(append([]*graph.Value{}, n.Args...), n.Outs...)
+		if n.Loop != nil {
+			n.Loop.Body.Walk(func(g *graph.Graph) {
+				all = append(all, g.Inputs...)
+				for _, b := range g.Nodes {
+					all = append(all, b.Outs...)
+				}
+			})
+		}
+		for _, v := range all {
+			touch(v, 2*i)
+		}
+	}
+	for _, v := range outputs {
+		touch(v, 2*len(nodes))
+	}
+	q.allocate()
+	offsets = map[*Place]int{}
+	for pl, o := range own {
+		offsets[pl] = o.Offset
+	}
+	return offsets, q.Arena
 }
 
 // Same reports whether two values live in the same memory.
@@ -584,6 +656,60 @@ func (p *Plan) join(a, b *Place) {
 	b.merged = a
 }
 
+// reuse gives one place to the values of one name that a layer computes one after the other, such as the terms of a sum.
+func (p *Plan) reuse() {
+	type key struct{ base, scope, pass string }
+	type one struct {
+		pl   *Place
+		v    *graph.Value
+		from int
+	}
+	var all []one
+	seen := map[*Place]bool{}
+	for v, pl := range p.Places {
+		if pl = pl.Find(); pl.Kind == Buffer && v.Def != nil && pl.values[0] == v && !seen[pl] {
+			seen[pl] = true
+			from, _ := pl.Hull()
+			all = append(all, one{pl, v, from})
+		}
+	}
+	sort.Slice(all, func(i, j int) bool {
+		if all[i].from != all[j].from {
+			return all[i].from < all[j].from
+		}
+		return all[i].v.Name < all[j].v.Name
+	})
+	first := map[key][]*Place{}
+	for _, x := range all {
+		k := key{x.v.Base, x.v.Def.Scope, x.v.Def.Pass}
+		joined := false
+		for _, o := range first[k] {
+			if o.Shape.Elems().Same(x.pl.Shape.Elems()) && p.disjoint(o, x.pl) {
+				o.spans = append(o.spans, x.pl.spans...)
+				o.values = append(o.values, x.pl.values...)
+				x.pl.merged = o
+				joined = true
+				break
+			}
+		}
+		if !joined {
+			first[k] = append(first[k], x.pl)
+		}
+	}
+}
+
+// disjoint reports whether nothing in a is alive together with anything in b.
+func (p *Plan) disjoint(a, b *Place) bool {
+	for _, x := range a.lives() {
+		for _, y := range b.lives() {
+			if x.start <= y.end && y.start <= x.end {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // allocate lays the buffers out in the arena: the largest first, each at the lowest offset where nothing that is alive at the same time lies.
 func (p *Plan) allocate() {
 	seen := map[*Place]bool{}
@@ -611,10 +737,9 @@ func (p *Plan) allocate() {
 		return key(a) < key(b)
 	})
 	for i, b := range p.Buffers {
-		s, e := b.Hull()
 		var busy []*Place
 		for _, o := range p.Buffers[:i] {
-			if os, oe := o.Hull(); os <= e && s <= oe {
+			if !p.disjoint(o, b) {
 				busy = append(busy, o)
 			}
 		}

@@ -32,6 +32,7 @@ func calls(x func(i int) []float32, ids []int32) map[string]func() {
 		"Copy":                 func() { Copy(x(0), x(1), n) },
 		"AddBias":              func() { AddBias(x(0), x(1), x(2), 3, 32) },
 		"SumRows":              func() { SumRows(x(0), x(1), 3, 32) },
+		"AddRows":              func() { AddRows(x(0), x(1), 3, 32) },
 		"SumCols":              func() { SumCols(x(0), x(1), 3, 32) },
 		"ResetRows":            func() { ResetRows(x(0), x(1), ids, 3, 32) },
 		"Dropout":              func() { Dropout(x(0), x(1), 0.5, 1, n) },
@@ -269,6 +270,7 @@ func TestAllocations(t *testing.T) {
 		"Softmax":      func() { Softmax(y, x, 64, big/64) },
 		"CrossEntropy": func() { CrossEntropy(x[:64], y, x, targets, 64, big/64, 0) },
 		"SumRows":      func() { SumRows(y, x, 64, big/64) },
+		"AddRows":      func() { AddRows(y, x, 64, big/64) },
 		"Gemm":         func() { GemmNT(y, x, x, side, side, side) },
 		"LSTMCell":     func() { LSTMCell(y, y[big/8:], x, x, y[big/4:], 64, big/8/64) },
 	} {

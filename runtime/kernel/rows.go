@@ -53,8 +53,21 @@ func SumRows(dst, x []float32, rows, cols int) {
 	j.run()
 }
 
+// AddRows is [SumRows] on top of dst: dst [cols] grows by the sums, which are rounded before they are added.
+func AddRows(dst, x []float32, rows, cols int) {
+	if !matrix("AddRows", rows, cols) {
+		return
+	}
+	need("AddRows", "dst", len(dst), cols)
+	need("AddRows", "x", len(x), rows*cols)
+	j := colJobs.get()
+	*j = colJob{onto: true, dst: dst, x: x, rows: rows, cols: cols}
+	j.run()
+}
+
 // colJob splits the columns of a matrix in blocks of 64.
 type colJob struct {
+	onto                        bool
 	norm                        bool
 	dst, dst2, dy, x, mean, inv []float32
 	rows, cols, width           int
@@ -65,9 +78,19 @@ var colJobs jobs[colJob]
 func (j *colJob) Do(task int) {
 	lo := task * j.width
 	hi := min(lo+j.width, j.cols)
-	if j.norm {
+	switch {
+	case j.onto:
+		var sum [64]float32
+		for ; lo < hi; lo += 64 {
+			w := min(64, hi-lo)
+			colSum(sum[:], j.x[lo:], j.rows, j.cols, 0, w)
+			for i, x := range sum[:w] {
+				j.dst[lo+i] += x
+			}
+		}
+	case j.norm:
 		colNorm(j.dst, j.dst2, j.dy, j.x, j.mean, j.inv, j.rows, j.cols, lo, hi)
-	} else {
+	default:
 		colSum(j.dst, j.x, j.rows, j.cols, lo, hi)
 	}
 }
