@@ -55,7 +55,7 @@ func run(m *spec.Model, until string) (*compilation, error) {
 		return c, nil
 	}
 	for _, g := range c.model.Graphs() {
-		if err := optimize.Run(g); err != nil {
+		if err := optimize.Run(g, c.model.Decodes(g)); err != nil {
 			return nil, err
 		}
 	}

@@ -325,7 +325,7 @@ func checkOptimized(t *testing.T, m *spec.Model) {
 	}
 	for i, g := range plain.model.Graphs() {
 		p := [2]*graph.Graph{g, fast.model.Graphs()[i]}
-		if err := optimize.Run(p[1]); err != nil {
+		if err := optimize.Run(p[1], fast.model.Decodes(p[1])); err != nil {
 			t.Fatal(err)
 		}
 		for _, sizes := range []map[string]int{window(m), {"steps": 1, "batch": 1, "sourceSteps": 2}} {

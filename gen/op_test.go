@@ -115,7 +115,7 @@ func opGradients(t *testing.T, make func() *graph.Graph) {
 // opOptimized holds that g has the same outputs when it is optimized, and a plan.
 func opOptimized(t *testing.T, g *graph.Graph, in, want map[string]*graph.Tensor) {
 	t.Helper()
-	if err := optimize.Run(g); err != nil {
+	if err := optimize.Run(g, false); err != nil {
 		t.Fatal(err)
 	}
 	fast := opRun(t, g, in)
@@ -411,7 +411,7 @@ func TestWeightedCrossEntropy(t *testing.T) {
 	if err := differentiate(g, g.Inputs[:1]); err != nil {
 		t.Fatal(err)
 	}
-	if err := optimize.Run(g); err != nil {
+	if err := optimize.Run(g, false); err != nil {
 		t.Fatal(err)
 	}
 	if len(g.Nodes) != 1 || g.Nodes[0].Op != op.WeightedCrossEntropyFused {
@@ -467,7 +467,7 @@ func TestNoiseKey(t *testing.T) {
 	}
 	c := &compilation{model: b, plans: map[*graph.Graph]*plan.Plan{}}
 	for _, g := range b.Graphs() {
-		if err := optimize.Run(g); err != nil {
+		if err := optimize.Run(g, false); err != nil {
 			t.Fatal(err)
 		}
 		if c.plans[g], err = plan.Make(g, b.Capacity(g)); err != nil {

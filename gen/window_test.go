@@ -123,7 +123,7 @@ func TestWindowGradients(t *testing.T) {
 				t.Errorf("%v: %s: relative error %.2g to finite differences (norm %.2g)", sizes, p.Name, e, math.Sqrt(norm))
 			}
 		}
-		if err := optimize.Run(g); err != nil {
+		if err := optimize.Run(g, false); err != nil {
 			t.Fatal(err)
 		}
 		fast, err := eval.Run(g, in, sizes)

@@ -283,9 +283,14 @@ func (m *Model) Sizes(training bool) map[string]int {
 	return s
 }
 
+// Decodes reports whether decoders run g, whose parameters then stay what they are.
+func (m *Model) Decodes(g *graph.Graph) bool {
+	return m.Decode != nil && (g == m.Decode || g == m.Encode)
+}
+
 // Capacity is the capacities of the run-time sizes of one of the model's graphs.
 func (m *Model) Capacity(g *graph.Graph) map[string]int {
-	return m.Sizes(g != m.Encode && g != m.Decode)
+	return m.Sizes(!m.Decodes(g))
 }
 
 // Prefix is the number of tokens at the start of a text that see each other.

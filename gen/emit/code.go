@@ -750,6 +750,8 @@ func (f *function) operand(x graph.Operand) jen.Code {
 		return f.mem(x.V).Clone().Index(f.dim(x.From), jen.Empty())
 	case graph.Last:
 		return f.w.e.element(f.mem(x.V), jen.Add(f.dim(x.V.Shape[0])).Op("-").Lit(1), f.dim(x.V.Shape[1:].Elems()))
+	case graph.Matrix:
+		return f.matrix(x)
 	case graph.Bool:
 		return jen.Lit(bool(x))
 	case graph.Heads:
@@ -991,7 +993,7 @@ func (f *function) prologue() []jen.Code {
 	if f.shared != nil && !f.shared.pass {
 		return f.sizes()
 	}
-	for _, x := range []struct{ name, field string }{{"p", f.w.params}, {"g", "gradients"}, {"a", "acts"}, {"s", "state"}, {"kv", "kv"}} {
+	for _, x := range []struct{ name, field string }{{"p", f.w.params}, {"w", "matrices"}, {"g", "gradients"}, {"a", "acts"}, {"s", "state"}, {"kv", "kv"}} {
 		if !f.used[x.name] || x.name == "a" && f.shared != nil {
 			continue
 		}
@@ -1002,6 +1004,10 @@ func (f *function) prologue() []jen.Code {
 		}
 		if r == "d" && x.name == "p" {
 			values = append(values, jen.Id(r).Dot("params"))
+			continue
+		}
+		if x.name == "w" {
+			values = append(values, jen.Id(r).Dot(field))
 			continue
 		}
 		values = append(values, jen.Op("&").Id(r).Dot(field))

@@ -21,6 +21,7 @@ func (e *emitter) decode(f *jen.File) {
 	comment(f, "Decoder runs the model one token at a time, for a number of sequences side by side. It reads the model's parameters and has all other memory to itself. A decoder serves one goroutine at a time, as the model does.")
 	f.Type().Id("Decoder").StructFunc(func(g *jen.Group) {
 		g.Id("params").Op("*").Id("Params")
+		g.Id("matrices").Op("*").Id("matrices")
 		g.Id("acts").Id("decodeActs")
 		if e.hasState() {
 			g.Id("state").Id("state")
@@ -46,6 +47,9 @@ func (e *emitter) decode(f *jen.File) {
 	comment(f, "NewDecoder makes a decoder for batch sequences, at the start of a text; a batch below 1 counts as 1. It may be called from many goroutines.")
 	f.Add(e.self()).Id("NewDecoder").Params(jen.Id("batch").Int()).Op("*").Id("Decoder").Block(
 		jen.Id("d").Op(":=").Id("m").Dot("newDecoder").Call(jen.Max(jen.Lit(1), jen.Id("batch"))),
+		jen.If(jen.Id("m").Dot("packed").Op("!=").Nil().Op("&&").Id("m").Dot("packedAt").Op("==").Id("m").Dot("Step").Call()).Block(
+			jen.Id("d").Dot("matrices").Op("=").Id("m").Dot("packed"),
+		),
 		jen.Id("d").Dot("guard").Dot("Watch").Call(jen.Op("&").Id("m").Dot("guard")),
 		jen.Return(jen.Id("d")),
 	)
@@ -53,11 +57,12 @@ func (e *emitter) decode(f *jen.File) {
 	comment(f, "MakeDecoder is NewDecoder for the runtime: it makes a model a model.Writer.")
 	f.Add(e.self()).Id("MakeDecoder").Params(jen.Id("batch").Int()).Qual(mp, "Decoder").Block(jen.Return(jen.Id("m").Dot("NewDecoder").Call(jen.Id("batch"))))
 	f.Line()
-	comment(f, "newDecoder makes a decoder that a call of the model itself uses.")
+	comment(f, "newDecoder makes a decoder that reads the parameters as they are at each step.")
 	f.Add(e.self()).Id("newDecoder").Params(jen.Id("batch").Int()).Op("*").Id("Decoder").Block(
 		jen.Return(jen.Op("&").Id("Decoder").ValuesFunc(func(g *jen.Group) {
 			set := func(name string, v *jen.Statement) { g.Line().Id(name).Op(":").Add(v) }
 			set("params", jen.Op("&").Id("m").Dot("weights"))
+			set("matrices", jen.Id("newMatrices").Call(jen.Op("&").Id("m").Dot("weights"), jen.Op("&").Qual(e.path("weights"), "Layout").Values(jen.Id("Kind").Op(":").Qual(e.path("weights"), "Live"))))
 			set("acts", jen.Id("newDecodeActs").Call(jen.Id("batch")))
 			if e.hasState() {
 				set("state", jen.Id("newState").Call(jen.Id("batch")))
@@ -86,6 +91,9 @@ func (e *emitter) decode(f *jen.File) {
 		comment(f, "State is the recurrent state of all sequences: copy it to keep a prompt, write it to go on from one.")
 		f.Add(self()).Id("State").Params().Index().Float32().Block(jen.Return(jen.Id("d").Dot("state").Dot("flat")))
 		f.Line()
+	}
+	if !e.answers() && e.spec.Latent == nil { // which begin from a source or a latent vector
+		e.single(f)
 	}
 	comment(f, "Reset goes back to the start of a text.")
 	f.Add(self()).Id("Reset").Params().BlockFunc(func(g *jen.Group) {
@@ -163,6 +171,7 @@ func (e *emitter) decode(f *jen.File) {
 		f.Line()
 	}
 	e.memory(f, "decodeActs", "what a decoding step computes. Fields share memory where the life of one ends before that of the other begins.", w, true)
+	e.matrices(f)
 	if caching {
 		e.cacheType(f)
 	}
@@ -300,6 +309,59 @@ func (e *emitter) reorder(f *jen.File) {
 		}
 		if e.positional() {
 			g.Qual(mp, "Reorder").Call(jen.Id("d").Dot("length"), jen.Id("from"))
+		}
+		g.Return(jen.Nil())
+	})
+	f.Line()
+}
+
+// single emits the methods that move one sequence: to the start of a text, or to where one of another decoder is.
+func (e *emitter) single(f *jen.File) {
+	mp := e.modelPkg()
+	self := func() *jen.Statement { return jen.Func().Params(jen.Id("d").Op("*").Id("Decoder")) }
+	// each calls do for the rows of a sequence in every state and cache.
+	each := func(g *jen.Group, do func(rows func(d, i string) *jen.Statement) *jen.Statement, caches bool) {
+		visit := func(field func(d string) *jen.Statement, s *build.State) {
+			if len(s.Shape) > 0 && s.Shape[0].IsConst() { // a stack
+				n := e.product(perSequence(s.Shape[1:]))
+				g.For(jen.Id("l").Op(":=").Range().Add(e.product(s.Shape[0]))).Block(do(func(d, i string) *jen.Statement {
+					return e.element(e.element(field(d), jen.Id("l"), jen.Id(d).Dot("batch").Op("*").Add(n)), jen.Id(i), n)
+				}))
+				return
+			}
+			g.Add(do(func(d, i string) *jen.Statement {
+				return e.element(field(d), jen.Id(i), e.product(perSequence(s.Shape)))
+			}))
+		}
+		for _, s := range e.Model.States {
+			visit(func(d string) *jen.Statement { return e.stateOf(jen.Id(d).Dot("state"), s.ID()) }, s)
+		}
+		if caches {
+			for _, s := range e.Model.Caches {
+				visit(func(d string) *jen.Statement { return jen.Id(d).Dot("kv").Dot(e.cacheField(s.ID())) }, s)
+			}
+		}
+	}
+	comment(f, "Restart makes sequence i begin a text, whatever the others do.")
+	f.Add(self()).Id("Restart").Params(jen.Id("i").Int()).Error().BlockFunc(func(g *jen.Group) {
+		add(g, e.enterDecoder("Restart", jen.Qual(mp, "CheckSequence").Call(jen.Id("i"), jen.Id("d").Dot("batch"))))
+		each(g, func(rows func(d, i string) *jen.Statement) *jen.Statement { return jen.Clear(rows("d", "i")) }, false)
+		if e.positional() {
+			g.Id("d").Dot("length").Index(jen.Id("i")).Op("=").Lit(0)
+		}
+		g.Return(jen.Nil())
+	})
+	f.Line()
+	comment(f, "Adopt makes sequence i go on from where sequence j of another decoder of the model is, which stays as it is and must be at rest.")
+	f.Add(self()).Id("Adopt").Params(jen.Id("i").Int(), jen.Id("from").Qual(mp, "Decoder"), jen.Id("j").Int()).Error().BlockFunc(func(g *jen.Group) {
+		g.List(jen.Id("o"), jen.Id("ok")).Op(":=").Id("from").Assert(jen.Op("*").Id("Decoder"))
+		g.Id("fault").Op(":=").Qual(mp, "CheckAdoption").Call(jen.Id("i"), jen.Id("d").Dot("batch"), jen.Id("from"), jen.Id("ok").Op("&&").Id("o").Dot("params").Op("==").Id("d").Dot("params"), jen.Id("j"))
+		add(g, e.enterDecoder("Adopt", jen.Id("fault")))
+		each(g, func(rows func(d, i string) *jen.Statement) *jen.Statement {
+			return jen.Copy(rows("d", "i"), rows("o", "j"))
+		}, true)
+		if e.positional() {
+			g.Id("d").Dot("length").Index(jen.Id("i")).Op("=").Id("o").Dot("length").Index(jen.Id("j"))
 		}
 		g.Return(jen.Nil())
 	})
@@ -587,7 +649,10 @@ func (e *emitter) tests(f *jen.File) {
 		}
 		all = append(all, test{"TestFaults", "Faults", "Model", faultsDoc})
 		if e.decoding != nil {
-			all = append(all, decoding)
+			all = append(all, decoding, test{"TestWeights", "Weights", "Model", "Decoders of packed matrices give the same bits, and of quantised ones about the same numbers."})
+		}
+		if e.decoding != nil && e.encoding == nil {
+			all = append(all, test{"TestSequences", "Sequences", "Model", "What a decoder gives for a sequence does not depend on the others, or on where it was begun."})
 		}
 	}
 	for _, t := range all {

@@ -67,6 +67,10 @@ func (e *emitter) flats(g *jen.Group, of string) {
 	if e.averages() {
 		g.Id("averaged").Id("Params").Comment("the generator's parameters, averaged over the steps; the discriminator's as they are")
 	}
+	if e.decoding != nil {
+		g.Id("packed").Op("*").Id("matrices").Comment("which decoders read, if no training step has been made since; or nil")
+		g.Id("packedAt").Int().Comment("training steps done by then")
+	}
 	g.Line()
 	g.List(jen.Id("params"), jen.Id("grads")).Index().Float32().Comment("the flat arrays")
 	if e.averages() {

@@ -14,13 +14,13 @@ import (
 var (
 	packages = []string{
 		"checkpoint", "context", "embed", "errors", "fmt", "inference", "initialize", "iter", "kernel", "latent", "math", "model", "modeltest", "normalize", "optim", "os", "param", "policy", "runtime", "sample", "schedule", "sentencepiece", "slices", "strings", "sync",
-		"testing", "text", "tiktoken", "tokenizer", "vector",
+		"testing", "text", "tiktoken", "tokenizer", "vector", "weights",
 	}
 	declared = []string{
 		"Decoder", "Load", "Model", "New", "NewSeeded", "Params", "Parse", "Program", "SourceTokenizer", "Tokenizer",
 		"acts", "annealing", "at", "beginToken", "beta", "characters", "check", "chunk", "criticSteps", "decodeActs", "defaultSeed", "discriminatorActs", "discriminatorPass", "generatorPass", "relaxedPass", "discriminatorLines", "discriminatorNoise", "discriminatorRate", "generatorRate", "pretrainingRate", "empty", "encodeActs",
-		"encoderParams", "flatParams", "generatorActs", "generatorNoise", "generatorParams", "headStart", "info", "judgeActs", "kvCache", "makerActs", "maxBatch", "maxSourceSteps", "maxSteps", "merges",
-		"mixing", "newActs", "newDecodeActs", "newDiscriminatorActs", "newEncodeActs", "newGeneratorActs", "newJudgeActs", "newJudging", "newKVCache", "newMakerActs", "newRelaxedActs", "newState", "noise",
+		"encoderParams", "flatParams", "generatorActs", "generatorNoise", "generatorParams", "headStart", "info", "judgeActs", "kvCache", "makerActs", "matrices", "maxBatch", "maxSourceSteps", "maxSteps", "merges",
+		"mixing", "newActs", "newDecodeActs", "newDiscriminatorActs", "newEncodeActs", "newGeneratorActs", "newJudgeActs", "newJudging", "newKVCache", "newMakerActs", "newMatrices", "newRelaxedActs", "newState", "noise",
 		"paramCount", "policyLines", "pretrainingSteps", "relaxedActs", "rollouts", "sourceCharacters", "sourcemerges", "sourcetokenizerFile", "sourcewords", "state", "tokenizerFile", "words",
 	}
 	ofModel = []string{
@@ -28,12 +28,12 @@ var (
 		"discriminatorGradients", "discriminatorLoss", "discriminatorOutputs", "discriminatorStep", "draw", "drawn", "dropKey", "dropRate", "duel", "encode",
 		"enter", "forward", "generating", "generatorBackward", "generatorForward", "generatorGradients", "generatorLoss", "generatorOutputs", "generatorStep",
 		"gradients", "grads", "guard", "inTraining", "inverseTemperature", "judge", "judgeAll", "judging", "klWeight", "lines", "loss", "lossAndGradients",
-		"makeAll", "maker", "making", "newDecoder", "noiseKey", "outputs", "params", "policyStep", "relaxedBackward", "relaxedForward", "relaxedGradients",
+		"makeAll", "maker", "making", "newDecoder", "noiseKey", "outputs", "packed", "packedAt", "params", "policyStep", "relaxedBackward", "relaxedForward", "relaxedGradients",
 		"relaxedLoss", "relaxedOutputs", "relaxedStep", "relaxing", "seed", "state", "train", "training", "verdicts", "weights",
 	}
-	ofDecoder = []string{"acts", "batch", "encodeActs", "feed", "guard", "kv", "length", "params", "positions", "source", "sourceSteps", "state"}
+	ofDecoder = []string{"acts", "batch", "encodeActs", "feed", "guard", "kv", "length", "matrices", "params", "positions", "source", "sourceSteps", "state"}
 	// inFunctions are the parameters, results and short names of functions that are written from graphs.
-	inFunctions = []string{"a", "b", "p", "g", "m", "d", "s", "t", "l", "kv", "steps", "sourceSteps", "source", "batch", "rows", "tokens", "positions", "train"}
+	inFunctions = []string{"a", "b", "p", "g", "m", "d", "s", "t", "l", "w", "kv", "steps", "sourceSteps", "source", "batch", "rows", "tokens", "positions", "train"}
 )
 
 // identifiers are the scopes of a package in which things of the spec get names.
@@ -46,6 +46,7 @@ type identifiers struct {
 	state     *names.Scope            // fields of state, by the state's ID
 	ofLayer   map[string]*names.Scope // fields of the struct of a layer's state, by its type
 	cache     *names.Scope            // fields of kvCache
+	matrices  *names.Scope            // fields of matrices
 	functions *names.Scope            // names that no local variable has
 }
 
@@ -61,7 +62,7 @@ func (e *emitter) identify() {
 	n.pkg = names.Package()
 	n.pkg.Reserve(packages...)
 	n.pkg.Reserve(declared...)
-	n.model, n.decoder, n.params, n.state, n.cache = names.Members(), names.Members(), names.Members(), names.Members(), names.Members()
+	n.model, n.decoder, n.params, n.state, n.cache, n.matrices = names.Members(), names.Members(), names.Members(), names.Members(), names.Members(), names.Members()
 	n.model.Reserve(ofModel...)
 	n.model.Reserve(e.scalars()...)
 	n.decoder.Reserve(ofDecoder...)

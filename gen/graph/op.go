@@ -88,7 +88,7 @@ type Call struct {
 	Result *Value // the number that the call returns, if any
 }
 
-// Operand is an argument of a Call: *Value (its memory), Dim, Float, Nil, Option, Onto, OneOver, Single, Columns, Last, Bool, Heads, DropRate, DropKey,
+// Operand is an argument of a Call: *Value (its memory), Dim, Float, Nil, Option, Onto, OneOver, Single, Columns, Last, Matrix, Bool, Heads, DropRate, DropKey,
 // NoiseKey, LoopIndex, InTraining, InTraining32 or IfTraining.
 type Operand any
 
@@ -140,6 +140,12 @@ type Columns struct {
 
 // Bool is a constant true or false.
 type Bool bool
+
+// Matrix is the parameter V, or its transpose, in the form in which decoders read matrices.
+type Matrix struct {
+	V         *Value
+	Transpose bool
+}
 
 // Last is the memory of the last element of V along its first dimension.
 type Last struct{ V *Value }

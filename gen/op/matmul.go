@@ -11,7 +11,7 @@ import (
 //
 // Attributes: tb reads b as [n, k]; ta sums over the rows of both, y[k, n] = Σ_r a[r, k]·b[r, n], which is the gradient of a weight. acc adds a third
 // argument c of y's shape, bias a last argument [n]; act is "tanh", "sigmoid" or "relu"; packed says that b comes from Pack, with n the
-// columns. acc, bias, act and packed are set by the optimizer, after which there is no gradient rule.
+// columns; laid says that b is a parameter that decoders read laid out. acc, bias, act, packed and laid are set by the optimizer, after which there is no gradient rule.
 var MatMul = &graph.Op{
 	Name:    "matmul",
 	Infer:   matmulInfer,
@@ -181,6 +181,8 @@ func matmulEmit(n *node) []call {
 	switch {
 	case n.Attrs.Bool("packed"):
 		c.Func = "GemmPacked"
+	case n.Attrs.Bool("laid"):
+		c = call{Func: "GemmWeights", Args: []graph.Operand{n.Outs[0], n.Args[0], graph.Matrix{V: n.Args[1], Transpose: n.Attrs.Bool("tb")}, rows}}
 	case n.Attrs.Bool("ta"):
 		c.Func = "GemmTN"
 	case n.Attrs.Bool("tb"):

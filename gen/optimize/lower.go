@@ -12,7 +12,7 @@ func prepack(g *graph.Graph) {
 			return
 		}
 		for _, m := range n.Loop.Body.Nodes {
-			if m.Op != op.MatMul || m.Attrs.Bool("ta") || m.Attrs.Bool("packed") {
+			if m.Op != op.MatMul || m.Attrs.Bool("ta") || m.Attrs.Bool("packed") || m.Attrs.Bool("laid") {
 				continue
 			}
 			w, each := argument(n, m.Args[1])
@@ -33,6 +33,37 @@ func prepack(g *graph.Graph) {
 		}
 	})
 	dce(g)
+}
+
+// layOut marks the products of a decoder's graph whose right matrix is a parameter: it does not change while the decoder
+// lives, so that it can be laid out once for all steps.
+func layOut(g *graph.Graph) {
+	var visit func(g *graph.Graph, loops []*graph.Node)
+	visit = func(g *graph.Graph, loops []*graph.Node) {
+		for _, n := range g.Nodes {
+			if n.Loop != nil {
+				visit(n.Loop.Body, append(loops[:len(loops):len(loops)], n))
+				continue
+			}
+			if n.Op == op.MatMul && !n.Attrs.Bool("ta") && !n.Attrs.Bool("packed") && isParameter(n.Args[1], loops) {
+				n.Attrs = n.Attrs.Set("laid", true)
+			}
+		}
+	}
+	visit(g, nil)
+}
+
+// isParameter reports whether v, in the body of the innermost of loops, is a parameter or, in a loop over layers, the one of a layer.
+func isParameter(v *graph.Value, loops []*graph.Node) bool {
+	each := false
+	for i := len(loops) - 1; i >= 0 && v.Role == graph.Local; i-- {
+		outer, element := argument(loops[i], v)
+		if outer == nil || element && (each || loops[i].Loop.Kind != graph.Repeat) {
+			return false
+		}
+		v, each = outer, each || element
+	}
+	return v.Def == nil && v.Role == graph.Param
 }
 
 // argument gives the value of the loop behind an input of its body.

@@ -13,31 +13,33 @@ import (
 type pass struct {
 	name     string
 	required bool // later stages rely on its result
+	decoding bool // for the graphs of decoders alone, whose parameters do not change
 	run      func(g *graph.Graph)
 	doc      string
 }
 
 // passes run in this order; some run again on what others leave.
 var passes = []pass{
-	{"simplify", false, simplify, "algebra: sums with zero, products with one-hot rows"},
-	{"cse", false, cse, "equal nodes become one"},
-	{"dce", false, dce, "nodes, carries and results that nothing reads go"},
-	{"hoist", false, hoist, "products of loop inputs move in front of the loop, as one product over all steps"},
-	{"unstack", false, unstack, "what a loop gives of what it reads is read where it was"},
-	{"hoist", false, hoist, "what depends on invariants alone since then"},
-	{"sink", false, sink, "products that only leave the loop, and sums of products, move behind it"},
-	{"simplify", false, simplify, "sums that sink left with a zero"},
-	{"cse", false, cse, "products that became equal"},
-	{"dce", false, dce, "what hoist and sink left"},
-	{"absorb", false, absorb, "sums with what a loop over layers gives move into it"},
-	{"fuse-loss", true, fuseLoss, "the loss and its gradient in one pass over the logits"},
-	{"fuse-epilogue", false, fuseEpilogue, "sums, biases and activations become part of the product before them"},
-	{"accumulate", false, accumulate, "gradients to which several passes add start from zero, so that each pass does the same"},
-	{"prepack", false, prepack, "matrices that a loop reads in every step are laid out for the product once"},
-	{"dce", true, dce, "what fusion left"},
-	{"give-once", true, giveOnce, "what a loop gives is computed in its body, each value once"},
-	{"aim-once", true, aimOnce, "what goes to two places outside is computed for each"},
-	{"names", false, tidyNames, "numbers that told names apart go where the other is gone"},
+	{"simplify", false, false, simplify, "algebra: sums with zero, products with one-hot rows"},
+	{"cse", false, false, cse, "equal nodes become one"},
+	{"dce", false, false, dce, "nodes, carries and results that nothing reads go"},
+	{"hoist", false, false, hoist, "products of loop inputs move in front of the loop, as one product over all steps"},
+	{"unstack", false, false, unstack, "what a loop gives of what it reads is read where it was"},
+	{"hoist", false, false, hoist, "what depends on invariants alone since then"},
+	{"sink", false, false, sink, "products that only leave the loop, and sums of products, move behind it"},
+	{"simplify", false, false, simplify, "sums that sink left with a zero"},
+	{"cse", false, false, cse, "products that became equal"},
+	{"dce", false, false, dce, "what hoist and sink left"},
+	{"absorb", false, false, absorb, "sums with what a loop over layers gives move into it"},
+	{"fuse-loss", true, false, fuseLoss, "the loss and its gradient in one pass over the logits"},
+	{"fuse-epilogue", false, false, fuseEpilogue, "sums, biases and activations become part of the product before them"},
+	{"accumulate", false, false, accumulate, "gradients to which several passes add start from zero, so that each pass does the same"},
+	{"lay-out", false, true, layOut, "matrices that are parameters are laid out for the product once in the life of a decoder"},
+	{"prepack", false, false, prepack, "matrices that a loop reads in every step are laid out for the product once"},
+	{"dce", true, false, dce, "what fusion left"},
+	{"give-once", true, false, giveOnce, "what a loop gives is computed in its body, each value once"},
+	{"aim-once", true, false, aimOnce, "what goes to two places outside is computed for each"},
+	{"names", false, false, tidyNames, "numbers that told names apart go where the other is gone"},
 }
 
 // order lists what must stand before what, and why. It is checked at start.
@@ -48,6 +50,8 @@ var order = []struct{ before, after, why string }{
 	{"hoist", "unstack", "what a loop gives is an element of what it reads when that was moved in front of it"},
 	{"sink", "fuse-epilogue", "a gradient's sum over steps is recognised as sum and product"},
 	{"sink", "prepack", "a product that leaves the loop needs no packed matrix"},
+	{"fuse-epilogue", "lay-out", "what is fused with a product adds to it, whatever form the matrix has"},
+	{"lay-out", "prepack", "a matrix that is laid out already needs no packing"},
 	{"fuse-loss", "fuse-epilogue", "the loss reads the logits, whatever computes them"},
 	{"absorb", "fuse-epilogue", "a sum inside of the loop becomes part of a product"},
 	{"fuse-epilogue", "accumulate", "what a pass adds to is part of the product"},
@@ -71,9 +75,12 @@ func init() {
 	}
 }
 
-// Run applies all passes to g, and verifies it after each.
-func Run(g *graph.Graph) error {
+// Run applies all passes to g, which a decoder runs or else a model that may be in training, and verifies it after each.
+func Run(g *graph.Graph, decoding bool) error {
 	for _, p := range passes {
+		if p.decoding && !decoding {
+			continue
+		}
 		p.run(g)
 		if err := g.Verify(); err != nil {
 			return fmt.Errorf("optimize: after %s: %w", p.name, err)

@@ -73,6 +73,7 @@ looked. It takes a recurrent decoder with additive or concat attention.
 	fs.SortFlags = false
 	fs.StringVarP(&out, "out", "o", "alignment.svg", "`FILE` for the picture, in SVG")
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
+	a.addWeights(fs)
 	return cmd
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/parallel"
+	"github.com/gradsmith/gradsmith/runtime/weights"
 )
 
 // Program is what the commands need to know of a model.
@@ -63,6 +64,7 @@ func Run(ctx context.Context, p Program, args []string, out, errOut io.Writer) i
 type program struct {
 	Program
 	threads int
+	weights weights.Kind // that decoders read
 }
 
 func newRoot(p Program) *cobra.Command {
@@ -89,6 +91,9 @@ func newRoot(p Program) *cobra.Command {
 			if err := fileFlags.Check(cmd, args); err != nil {
 				return err
 			}
+			if cmd.Flags().Lookup("weights") == nil {
+				a.weights = weights.Live
+			}
 			if cmd.Flags().Changed("threads") {
 				if a.threads < 1 {
 					return fmt.Errorf("--threads %d: give 1 or more", a.threads)
@@ -101,6 +106,9 @@ func newRoot(p Program) *cobra.Command {
 	cli.Prepare(root, elsewhere, acting)
 	root.PersistentFlags().IntVar(&a.threads, "threads", parallel.Threads(), "threads that compute; the result does not depend on it")
 	root.AddCommand(a.newTrain(), a.newInfo(), a.newExport())
+	if a.Info.Vector == nil && a.Info.Masking == nil { // those that write
+		root.AddCommand(a.newSpeed())
+	}
 	switch {
 	case a.ofLines():
 		root.AddCommand(a.newEvalImitation(), a.newSampleLines(), a.newScoreLines())
@@ -160,6 +168,9 @@ func (a *program) trained(path string, load func(string, model.LanguageModel) er
 	m := a.New(a.Info.Seed)
 	if err := load(path, m); err != nil {
 		return nil, err
+	}
+	if err := a.pack(m); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return m, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/text"
 	"github.com/gradsmith/gradsmith/runtime/train"
+	"github.com/gradsmith/gradsmith/runtime/weights"
 )
 
 func (a *program) newEval() *cobra.Command {
@@ -60,7 +61,11 @@ func (a *program) newEval() *cobra.Command {
 				}
 				return a.evalMasked(cmd.Context(), cmd.OutOrStdout(), m.(model.Predictor), windows, learnt, end)
 			}
-			loss, tokens, err := train.Evaluate(cmd.Context(), m, windows)
+			evaluate := func() (float64, int, error) { return train.Evaluate(cmd.Context(), m, windows) }
+			if w, ok := m.(model.Packer); ok && a.weights != weights.F32 {
+				evaluate = func() (float64, int, error) { return train.EvaluateDecoder(cmd.Context(), w, windows) }
+			}
+			loss, tokens, err := evaluate()
 			end()
 			if err != nil {
 				return err
@@ -74,6 +79,7 @@ func (a *program) newEval() *cobra.Command {
 	data.addText(a, fs, "")
 	fs.Float64Var(&last, "last", 1, "only the last `SHARE` of the text, such as what train kept for validation")
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
+	a.addWeights(fs)
 	fs.IntVar(&batch, "batch", a.Info.Batch, "sequences side by side")
 	return cmd
 }
@@ -87,5 +93,7 @@ tokens, and they stand in the lines below.`
 	}
 	return `Eval prints the mean loss on a text in nats a token, the perplexity, and bits a character,
 which can be compared between tokenizers. The text is read in order, as many sequences side by
-side as the batch has, and each begins with an empty memory: with --batch 1 only one does.`
+side as the batch has, and each begins with an empty memory: with --batch 1 only one does.
+
+With --weights bf16, q8 or q4 it is the loss of what sample computes with such weights.`
 }

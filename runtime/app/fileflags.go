@@ -44,6 +44,7 @@ var fileFlags = fileflag.Table{
 		"stop":          fileflag.Text,
 		"curve":         fileflag.Text,
 		"type":          fileflag.Text,
+		"weights":       fileflag.Text,
 
 		"regex":           fileflag.Text,
 		"json-spacing":    fileflag.Text,

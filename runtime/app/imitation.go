@@ -185,6 +185,7 @@ same seed writes the same.`,
 	fs.Uint64Var(&seed, "seed", 1, "of what is written")
 	f.add(fs)
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
+	a.addWeights(fs)
 	return cmd
 }
 

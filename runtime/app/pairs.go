@@ -160,6 +160,7 @@ func (a *program) newTranslate() *cobra.Command {
 	f.add(fs, a.Info.Steps)
 	lines.add(cmd)
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
+	a.addWeights(fs)
 	return cmd
 }
 
@@ -245,5 +246,6 @@ folder, it tells that share of each as well.`,
 	p.add(fs, "", "source", a.Data)
 	f.add(fs, a.Info.Steps)
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
+	a.addWeights(fs)
 	return cmd
 }

@@ -98,6 +98,7 @@ else. With --tokens it always ends in time.
 	f.steeringFlags.add(fs)
 	fs.BoolVarP(&talk, "interactive", "i", false, "go on with each line that is typed")
 	fs.StringVar(&f.model, "model", a.checkpointPath(), "checkpoint `FILE`")
+	a.addWeights(fs)
 	return cmd
 }
 

@@ -84,6 +84,7 @@ is read on with the newer half of what it saw. eval reads the windows of trainin
 	cmd.Flags().SortFlags = false
 	cli.TextVar(cmd.Flags(), &prompt, "prompt", "p", "", "`TEXT` that is read first and not counted; a newline when it is empty")
 	cmd.Flags().StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
+	a.addWeights(cmd.Flags())
 	return cmd
 }
 
@@ -184,6 +185,7 @@ number of the likeliest, from 0. Prompt and continuation are turned into tokens 
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
+	a.addWeights(cmd.Flags())
 	return cmd
 }
 
@@ -224,6 +226,7 @@ sum of products of two of them is the cosine by which texts are compared.`,
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
+	a.addWeights(cmd.Flags())
 	return cmd
 }
 
@@ -278,6 +281,7 @@ share of the way from the mean latent vector of the sentences of one file to tha
 	w.add(cmd)
 	f.add(cmd)
 	cmd.Flags().StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
+	a.addWeights(cmd.Flags())
 	return cmd
 }
 

@@ -159,6 +159,7 @@ same seed writes the same.` + a.eachLabel("latent vectors") + a.labelledLines(),
 	labels.addNumber(a, cmd.Flags(), &number, 10)
 	w.add(cmd)
 	cmd.Flags().StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
+	a.addWeights(cmd.Flags())
 	return cmd
 }
 
@@ -195,6 +196,7 @@ vector of each.
 	w.add(cmd)
 	f.add(cmd)
 	cmd.Flags().StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
+	a.addWeights(cmd.Flags())
 	return cmd
 }
 
@@ -310,6 +312,7 @@ between the means of their latent vectors.` + a.betweenLabels() + `
 	cmd.Flags().IntVar(&steps, "steps", 7, "points, both ends included")
 	w.add(cmd)
 	cmd.Flags().StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
+	a.addWeights(cmd.Flags())
 	return cmd
 }
 
@@ -355,6 +358,7 @@ on the standard error; the others are encoded all the same, and the exit status 
 	cmd.Flags().StringVar(&data, "data", "", sentenceData+" (default: the standard input)")
 	labels.addBoth(a, cmd.Flags())
 	cmd.Flags().StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
+	a.addWeights(cmd.Flags())
 	return cmd
 }
 

@@ -31,6 +31,15 @@ func GemmWeights(c, a []float32, b *weights.Matrix, m int, ep ...Epilogue) {
 	}
 	need(name, "c", len(c), m*n)
 	need(name, "a", len(a), m*k)
+	if b.Kind() == weights.Live {
+		x, transposed := b.Live()
+		right := rightN
+		if transposed {
+			right = rightT
+		}
+		gemm(name, c, a, x, m, n, k, false, right, ep)
+		return
+	}
 	p := weightJobs.get()
 	p.c, p.a, p.m, p.n, p.k = c, a, m, n, k
 	p.ldc, p.lda = n, k

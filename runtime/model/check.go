@@ -209,6 +209,23 @@ func CheckOrder(from []int, batch int) error {
 	return nil
 }
 
+// CheckSequence says what is wrong with the number of a sequence of a decoder.
+func CheckSequence(i, batch int) error {
+	if i < 0 || i >= batch {
+		return fmt.Errorf("sequence %d is not one of 0 to %d", i, batch-1)
+	}
+	return nil
+}
+
+// CheckAdoption says why sequence i of a decoder of batch sequences cannot go on from sequence j of another one: same tells whether that is a decoder of the same
+// model.
+func CheckAdoption(i, batch int, from Decoder, same bool, j int) error {
+	if !same {
+		return errors.New("the other decoder is not one of the same model")
+	}
+	return First(CheckSequence(i, batch), func() error { return CheckSequence(j, from.Batch()) })
+}
+
 // First is the first error of several checks, so that they can be written one behind the other. Checks that read what an earlier one looks at take a function.
 func First(fault error, more ...func() error) error {
 	for _, f := range more {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/gradsmith/gradsmith/runtime/weights"
 )
 
 // Version is the version of the contract between generated code and the runtime. Generated packages contain a
@@ -277,6 +279,16 @@ type Writer interface {
 	MakeDecoder(batch int) Decoder
 }
 
+// Packer is a model whose decoders multiply by matrices that can be laid out for reading, or quantised.
+type Packer interface {
+	Writer
+	// Pack makes the decoders that are made from now on share copies of the matrices, of one kind, until the next
+	// training step; weights.Live makes them read the parameters themselves. An error names the tensor that is not finite.
+	Pack(kind weights.Kind) error
+	// MatrixBytes is the number of bytes that a decoding step reads of matrices of a kind.
+	MatrixBytes(kind weights.Kind) int
+}
+
 // Autoencoder is a model with a latent vector: what a generated package of kind vae gives.
 type Autoencoder interface {
 	LanguageModel
@@ -346,6 +358,21 @@ type Bounded interface {
 	Decoder
 	// Room is the number of tokens that the longest sequence can still take before a Reset.
 	Room() int
+}
+
+// Restarter is a decoder whose sequences can begin a text one by one.
+type Restarter interface {
+	Decoder
+	// Restart makes a sequence begin a text, whatever the others do.
+	Restart(sequence int) error
+}
+
+// Adopter is a decoder whose sequences can go on from where a sequence of another decoder is.
+type Adopter interface {
+	Decoder
+	// Adopt makes sequence i go on from where sequence j of another decoder of the same model is. Both must be at rest. The
+	// other decoder stays as it is.
+	Adopt(i int, from Decoder, j int) error
 }
 
 // Encoder is a decoder of a model that answers a source.

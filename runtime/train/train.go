@@ -563,7 +563,7 @@ func evaluate(ctx context.Context, m model.LanguageModel, info *model.Info, s Wi
 		each(b, n)
 	}
 	if count == 0 {
-		return 0, 0, errors.New("the text to evaluate on has no token to predict: it needs at least two")
+		return 0, 0, errNothing
 	}
 	return sum / float64(count), count, nil
 }

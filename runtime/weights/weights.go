@@ -43,6 +43,10 @@ const (
 	Q4               // 4 bits, and a scale for each 32 steps of a column
 )
 
+// Live is the kind of matrices that are not stored: products read the numbers of which the matrix was made, which may
+// change between two products.
+const Live Kind = 255
+
 var kindNames = [...]string{F32: "f32", BF16: "bf16", Q8: "q8", Q4: "q4"}
 
 // Kinds returns all kinds, the largest first.
@@ -52,6 +56,9 @@ func Kinds() []Kind { return []Kind{F32, BF16, Q8, Q4} }
 func (k Kind) String() string {
 	if k.valid() {
 		return kindNames[k]
+	}
+	if k == Live {
+		return "live"
 	}
 	return fmt.Sprintf("Kind(%d)", uint8(k))
 }
@@ -136,7 +143,13 @@ type Matrix struct {
 	kind Kind
 	k, n int
 	data []byte
+
+	live       []float32 // of Live: the numbers, [k, n] or, transposed, [n, k]
+	transposed bool
 }
+
+// Live is the numbers of a matrix of the kind [Live], [k, n] or, transposed, [n, k].
+func (m *Matrix) Live() (b []float32, transposed bool) { return m.live, m.transposed }
 
 // Kind is how the numbers are stored.
 func (m *Matrix) Kind() Kind { return m.kind }
@@ -145,7 +158,7 @@ func (m *Matrix) Kind() Kind { return m.kind }
 func (m *Matrix) Dims() (k, n int) { return m.k, m.n }
 
 // Bytes is the number of bytes that a product with one row reads of the matrix: the length of its data.
-func (m *Matrix) Bytes() int { return len(m.data) }
+func (m *Matrix) Bytes() int { return len(m.data) + 4*len(m.live) }
 
 // Data is the matrix as bytes; the package comment has the layout. It must not be changed.
 func (m *Matrix) Data() []byte { return m.data }
@@ -193,7 +206,7 @@ func FromData(kind Kind, k, n int, data []byte) (*Matrix, error) {
 	if len(data) != size {
 		return nil, fmt.Errorf("a matrix [%d, %d] of %v takes %d bytes, not %d", k, n, kind, size, len(data))
 	}
-	m := &Matrix{kind, k, n, data}
+	m := &Matrix{kind: kind, k: k, n: n, data: data}
 	if size > 0 && uintptr(unsafe.Pointer(&data[0]))%Align != 0 {
 		m.data = newData(size)
 		copy(m.data, data)
@@ -233,6 +246,9 @@ func NewT(kind Kind, b []float32, k, n int) (*Matrix, error) {
 }
 
 func build(kind Kind, b []float32, k, n int, transposed bool) (*Matrix, error) {
+	if kind == Live {
+		return &Matrix{kind: Live, k: k, n: n, live: b, transposed: transposed}, nil
+	}
 	size, err := DataLen(kind, k, n)
 	if err != nil {
 		return nil, err
@@ -240,7 +256,7 @@ func build(kind Kind, b []float32, k, n int, transposed bool) (*Matrix, error) {
 	if n > 0 && len(b)/n < k {
 		return nil, fmt.Errorf("a matrix [%d, %d] needs %d numbers, not %d", k, n, k*n, len(b))
 	}
-	m := &Matrix{kind, k, n, newData(size)}
+	m := &Matrix{kind: kind, k: k, n: n, data: newData(size)}
 	tiles := (k + BlockSteps - 1) / BlockSteps
 	bad := make([]bool, m.panels()) // each its own, so that no thread waits
 	forEach(m.panels(), k*PanelCols, func(p int) {

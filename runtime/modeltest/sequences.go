@@ -1,0 +1,157 @@
+package modeltest
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gradsmith/gradsmith/runtime/model"
+	"github.com/gradsmith/gradsmith/runtime/weights"
+)
+
+// Sequences holds what a decoder gives for a sequence to the same bits whatever the other sequences do: where they begin, what they are fed, how many there are, and in which
+// decoder the sequence was before.
+func Sequences(t *testing.T, make func(seed uint64) Model) {
+	m := make(3).(model.Writer)
+	large(t, m.Info())
+	info := m.Info()
+	if info.Prefix > 0 || info.Latent != nil || info.Source != nil {
+		return // whose decoders begin with what is not one token
+	}
+	text := []int32{1, 0, 1, 1, 0}
+	for i := range text {
+		text[i] = (text[i] + int32(i)) % int32(info.Vocab)
+	}
+	alone := logitsOf(t, m.MakeDecoder(1), text)
+	d := m.MakeDecoder(3)
+	// Sequence 1 begins while the others are in their text, and starts over once.
+	for range 2 {
+		if err := d.(model.Restarter).Restart(1); err != nil {
+			t.Fatal(err)
+		}
+		for s, token := range text {
+			if model.Room(d) == 0 {
+				for i := range 3 {
+					if i != 1 {
+						must(0, d.(model.Restarter).Restart(i))
+					}
+				}
+			}
+			if model.Room(d) == 0 {
+				return // of a window that has fewer tokens than the text
+			}
+			logits := must(d.Step([]int32{0, token, token}))
+			sameRow(t, "in a sequence that begins later", s, logits[info.Vocab:2*info.Vocab], alone[s])
+		}
+	}
+	// A text is begun in one decoder and gone on with in another.
+	first := m.MakeDecoder(2)
+	for _, token := range text[:3] {
+		must(first.Step([]int32{0, token}))
+	}
+	if err := d.(model.Adopter).Adopt(2, first, 1); err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range []int{0, 1} {
+		must(0, d.(model.Restarter).Restart(i))
+	}
+	for s := 3; s < len(text); s++ {
+		logits := must(d.Step([]int32{0, 0, text[s]}))
+		sameRow(t, "after Adopt", s, logits[2*info.Vocab:], alone[s])
+	}
+	for _, err := range []error{d.(model.Restarter).Restart(3), d.(model.Restarter).Restart(-1), d.(model.Adopter).Adopt(0, first, 2), d.(model.Adopter).Adopt(3, first, 0),
+		d.(model.Adopter).Adopt(0, make(3).(model.Writer).MakeDecoder(1), 0), d.(model.Adopter).Adopt(0, nil, 0)} {
+		if err == nil {
+			t.Error("a sequence that is not there is not refused")
+		}
+	}
+}
+
+// logitsOf is what a decoder of one sequence gives for each token of a text.
+func logitsOf(t *testing.T, d model.Decoder, text []int32) (all [][]float32) {
+	t.Helper()
+	for _, token := range text {
+		if model.Room(d) == 0 {
+			return all
+		}
+		all = append(all, slices.Clone(must(d.Step([]int32{token}))))
+	}
+	return all
+}
+
+func sameRow(t *testing.T, how string, step int, got, want []float32) {
+	t.Helper()
+	for i, x := range got {
+		if math.Float32bits(x) != math.Float32bits(want[i]) {
+			t.Fatalf("%s: step %d: the logit of token %d is %v, and %v where the sequence is alone", how, step, i, x, want[i])
+		}
+	}
+}
+
+// Weights holds decoders of packed matrices to those that read the parameters: the same bits as float32, about the same numbers as bf16 and in 8 bits, and none of it after a
+// training step.
+func Weights(t *testing.T, make func(seed uint64) Model) {
+	m := make(4)
+	large(t, m.Info())
+	info := m.Info()
+	p := m.(model.Packer)
+	n := min(2, info.Batch)
+	b := batch(info, 1, n, 5)
+	step := func() []float32 {
+		d := p.MakeDecoder(n)
+		switch d := d.(type) {
+		case model.Encoder:
+			must(0, d.Encode(b.Source))
+		case model.LatentDecoder:
+			z := model.Floats(n * info.Latent.Width)
+			for i := range z {
+				z[i] = float32(i%3) - 1
+			}
+			must(0, d.Begin(z, b.Labels))
+		}
+		return slices.Clone(must(d.Step(b.Tokens[:n])))
+	}
+	live := step()
+	scale := 0.0
+	for _, x := range live {
+		scale = max(scale, math.Abs(float64(x)))
+	}
+	for _, kind := range weights.Kinds() {
+		must(0, p.Pack(kind))
+		got := step()
+		if kind == weights.F32 {
+			sameRow(t, "packed as float32", 0, got, live)
+			continue
+		}
+		tolerance := map[weights.Kind]float64{weights.BF16: 0.05, weights.Q8: 0.05, weights.Q4: 0.6}[kind]
+		for i, x := range got {
+			if diff := math.Abs(float64(x - live[i])); !(diff <= tolerance*scale) {
+				t.Fatalf("%v: logit %d is %v, and %v in float32", kind, i, x, live[i])
+			}
+		}
+	}
+	must(0, p.Pack(weights.Live))
+	sameRow(t, "after Pack(weights.Live)", 0, step(), live)
+
+	must(0, p.Pack(weights.Q4))
+	steps, rows := size(info)
+	if _, _, err := m.TrainStep(batch(info, steps, rows, 7), 0); err != nil {
+		t.Fatal(err)
+	}
+	clear(m.State())
+	sameRow(t, "after a training step at rate 0", 0, step(), live)
+
+	var names []string
+	for _, tensor := range m.Tensors() {
+		if len(tensor.Shape) == 2 {
+			names, tensor.Value[0] = append(names, tensor.Name), float32(math.Inf(1))
+		}
+	}
+	for _, kind := range weights.Kinds() {
+		err := p.Pack(kind)
+		if err == nil || !slices.ContainsFunc(names, func(name string) bool { return strings.Contains(err.Error(), name) }) {
+			t.Errorf("%v: a tensor that is not finite: %v", kind, err)
+		}
+	}
+}

@@ -1,0 +1,93 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"math"
+
+	"github.com/gradsmith/gradsmith/runtime/model"
+)
+
+// EvaluateDecoder is [Evaluate] with the logits of a decoder in place of the model's forward pass: the loss of exactly
+// what decoding computes, whatever form its matrices have. It takes a step a token, and is slower.
+func EvaluateDecoder(ctx context.Context, m model.Writer, s Windows) (loss float64, tokens int, err error) {
+	s.Rewind()
+	var b model.Batch
+	var d model.Decoder
+	var in []int32
+	sum := 0.0
+	for s.Next(&b) {
+		if err := ctx.Err(); err != nil {
+			return 0, 0, err
+		}
+		fresh := d == nil || d.Batch() != b.Batch
+		if fresh {
+			d = m.MakeDecoder(b.Batch)
+		}
+		switch d := d.(type) {
+		case model.Encoder:
+			if err := d.Encode(b.Source); err != nil {
+				return 0, 0, err
+			}
+		case model.Bounded: // which sees its window alone
+			d.Reset()
+		}
+		for t := range b.Steps {
+			row := t * b.Batch
+			if err := restart(d, b.Reset[row:row+b.Batch]); err != nil {
+				return 0, 0, err
+			}
+			in = append(in[:0], b.Tokens[row:row+b.Batch]...)
+			for i, token := range in {
+				in[i] = max(0, token) // behind the end of a text, where no target is
+			}
+			logits, err := d.Step(in)
+			if err != nil {
+				return 0, 0, err
+			}
+			vocab := len(logits) / b.Batch
+			for i, target := range b.Targets[row : row+b.Batch] {
+				if target >= 0 {
+					sum += surprise(logits[i*vocab:(i+1)*vocab], target)
+					tokens++
+				}
+			}
+		}
+	}
+	if tokens == 0 {
+		return 0, 0, errNothing
+	}
+	return sum / float64(tokens), tokens, nil
+}
+
+// errNothing says that there is nothing to evaluate on.
+var errNothing = errors.New("the text to evaluate on has no token to predict: it needs at least two")
+
+// restart begins texts in the sequences of a decoder with a state for which reset is not 0.
+func restart(d model.Decoder, reset []int32) error {
+	r, ok := d.(model.Restarter)
+	if _, bounded := d.(model.Bounded); !ok || bounded {
+		return nil
+	}
+	for i, x := range reset {
+		if x != 0 {
+			if err := r.Restart(i); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// surprise is −log softmax(logits)[target].
+func surprise(logits []float32, target int32) float64 {
+	most := math.Inf(-1)
+	for _, x := range logits {
+		most = max(most, float64(x))
+	}
+	sum := 0.0
+	for _, x := range logits {
+		sum += math.Exp(float64(x) - most)
+	}
+	return math.Log(sum) + most - float64(logits[target])
+}
