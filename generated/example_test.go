@@ -16,7 +16,11 @@ import (
 	"github.com/gradsmith/gradsmith/generated/textvae"
 	"github.com/gradsmith/gradsmith/generated/translate"
 	"github.com/gradsmith/gradsmith/generated/vae"
+	"github.com/gradsmith/gradsmith/runtime/latent"
+	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/sample"
+	"github.com/gradsmith/gradsmith/runtime/text"
+	"github.com/gradsmith/gradsmith/runtime/vector"
 )
 
 // The models of these examples have not been trained, so the examples show what calls give, not what models know. A program calls Load or Parse in place of New.
@@ -65,6 +69,25 @@ func Example_fill() {
 	// Output: true false
 }
 
+// A masked model tells which of two texts fits better, by the sums of their tokens' log-probabilities.
+func Example_masked() {
+	m := bertmini.New()
+	for _, s := range []string{"To be, or not to be", "To be, or not to see"} {
+		scored, err := m.Score(context.Background(), s)
+		if err != nil {
+			log.Fatal(err)
+		}
+		sum := 0.0
+		for _, x := range scored {
+			sum += x.LogProb
+		}
+		fmt.Println(len(scored), "tokens;", sum < 0)
+	}
+	// Output:
+	// 7 tokens; true
+	// 7 tokens; true
+}
+
 // An autoencoder of sentences writes new ones, and those between two.
 func Example_sentences() {
 	ctx, m := context.Background(), textvae.New()
@@ -80,8 +103,12 @@ func Example_sentences() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(len(written), "sentences;", len(z), "numbers;", len(way), "points")
-	// Output: 3 sentences; 32 numbers; 5 points
+	bounds, err := m.Score(ctx, []string{"a dog runs .", "a man sits ."}, 10, 1) // on the logarithms of their probabilities
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(written), "sentences;", len(z), "numbers;", len(way), "points;", len(bounds), "bounds")
+	// Output: 3 sentences; 32 numbers; 5 points; 2 bounds
 }
 
 // An autoencoder of vectors makes new ones, and reconstructs others.
@@ -95,8 +122,12 @@ func Example_vectors() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(len(made), len(again))
-	// Output: 1568 1568
+	bounds, err := m.Score(context.Background(), made, 10, 1) // on the logarithms of their probabilities
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(made), len(again), len(bounds))
+	// Output: 1568 1568 2
 }
 
 // A generator makes vectors, and its discriminator judges them.
@@ -184,6 +215,28 @@ func TestPlainCalls(t *testing.T) {
 	_, err = v.Interpolate(make([]float32, 784), make([]float32, 784), 1)
 	refused("one point between two", err)
 
+	// A bound is what eval says of the same vectors, and a row's that of the row alone.
+	some, n := make([]float32, 70*784), v.Info().Batch
+	for i := range some {
+		some[i] = float32(i*i%7) / 6
+	}
+	bounds, err := v.Score(ctx, some, 3, 5)
+	ok(err)
+	set, err := vector.New("some", some, *v.Info().Vector)
+	ok(err)
+	batches, err := set.Whole(n)
+	ok(err)
+	report, err := latent.Evaluate(ctx, v, batches, latent.Options{Samples: 3, Seed: 5})
+	ok(err)
+	near("the mean of the bounds", mean(bounds), -report.Bound)
+	first, err := v.Score(ctx, some[:2*784], 3, 5)
+	ok(err)
+	near("the bound of one among few", first[1], bounds[1])
+	_, err = v.Score(ctx, some, 0, 5)
+	refused("a bound of no samples", err)
+	_, err = v.Score(ctx, some[1:], 3, 5)
+	refused("vectors that are not whole", err)
+
 	s := textvae.New()
 	lines := []string{"a dog runs .", "a man sits ."}
 	z, err = s.Encode(lines)
@@ -197,6 +250,21 @@ func TestPlainCalls(t *testing.T) {
 	if !slices.Equal(written, rewritten) || !slices.Equal(written, between) {
 		t.Errorf("%q is decoded, %q reconstructed, %q at the ends of the way", written, rewritten, between)
 	}
+	bounds, err = s.Score(ctx, []string{lines[1], lines[0] + " a dog", lines[0]}, 2, 5)
+	ok(err)
+	pairs, err := text.NewPairs("some", []string{lines[1], lines[0] + " a dog", lines[0]}, []string{lines[1], lines[0] + " a dog", lines[0]},
+		textvae.Tokenizer, textvae.Tokenizer, text.PairOptions{Source: *s.Info().Source, Steps: s.Info().Steps})
+	ok(err)
+	var together model.Batch
+	pairs.Batch(&together, []int32{0, 1, 2})
+	report, err = latent.Evaluate(ctx, s, &once{b: &together}, latent.Options{Samples: 2, Seed: 5})
+	ok(err)
+	near("the mean of the bounds of sentences", mean(bounds), -report.Bound)
+	if none, err := s.Score(ctx, nil, 2, 5); err != nil || len(none) != 0 {
+		t.Errorf("the bounds of no sentences are %v, %v", none, err)
+	}
+	_, err = s.Score(ctx, []string{strings.Repeat("dog ", 1000)}, 2, 5)
+	refused("a bound of a sentence of 1000 words", err)
 	_, err = s.Decode(ctx, z[1:])
 	refused("a latent vector too short", err)
 	_, err = s.Encode([]string{strings.Repeat("dog ", 1000)})
@@ -217,6 +285,32 @@ func TestPlainCalls(t *testing.T) {
 	b := bertmini.New()
 	_, err = b.Fill("nothing is missing")
 	refused("a text without a mask", err)
+	// The score of a token is the loss of a text in which it alone is masked.
+	const masked = "To be, or not to be, that is the question: Whether 'tis nobler in the mind to suffer the slings and arrows of outrageous fortune"
+	scored, err := b.Score(ctx, masked)
+	ok(err)
+	tokens, err := bertmini.Tokenizer.Encode(masked)
+	ok(err)
+	if len(scored) != len(tokens) || len(tokens) <= b.Info().Batch {
+		t.Fatalf("%d of %d tokens have a score, in batches of %d", len(scored), len(tokens), b.Info().Batch)
+	}
+	for i, x := range scored {
+		one := model.Batch{Steps: len(tokens), Batch: 1, Tokens: slices.Clone(tokens), Targets: slices.Repeat([]int32{-1}, len(tokens)), Reset: make([]int32, len(tokens))}
+		one.Tokens[i], one.Targets[i] = b.Info().Masking.Token, tokens[i]
+		loss, err := b.Loss(&one)
+		ok(err)
+		near(fmt.Sprint("the score of token ", i), x.LogProb, -loss)
+		if x.Token != tokens[i] || x.Piece != bertmini.Tokenizer.Piece(tokens[i]) {
+			t.Errorf("token %d is %+v", i, x)
+		}
+	}
+	if none, err := b.Score(ctx, ""); err != nil || len(none) != 0 {
+		t.Errorf("the scores of no text are %v, %v", none, err)
+	}
+	_, err = b.Score(ctx, strings.Repeat("a", 10000))
+	refused("a text of 10000 letters", err)
+	_, err = b.Score(cancelled, masked)
+	refused("a score after the context's end", err)
 	_, err = b.Fill(strings.Repeat("[MASK]", 10000))
 	refused("a text of 10000 masks", err)
 
@@ -231,4 +325,25 @@ func TestPlainCalls(t *testing.T) {
 	refused("a line of 3 numbers", err)
 	_, err = l.Sample(ctx, 2, 0, 1)
 	refused("a temperature of 0", err)
+}
+
+func mean(x []float64) float64 {
+	sum := 0.0
+	for _, v := range x {
+		sum += v
+	}
+	return sum / float64(len(x))
+}
+
+// once is a batch as data.
+type once struct {
+	b    *model.Batch
+	done bool
+}
+
+func (o *once) Rewind() { o.done = false }
+func (o *once) Next(b *model.Batch) bool {
+	*b = *o.b
+	defer func() { o.done = true }()
+	return !o.done
 }

@@ -59,6 +59,13 @@ func (e *emitter) calls(f *jen.File) {
 		}
 		return out
 	}
+	// Of autoencoders.
+	bound := func(what string) string {
+		return "Score gives the evidence lower bound of each " + what + of + ", in nats: E[log p(x|z)] − KL(q(z|x) ‖ p(z)), which is at most log p(x). The expectation is a mean over so many samples of z, which the seed decides."
+	}
+	drawing := []jen.Code{jen.Id("samples").Int(), jen.Id("seed").Uint64()}
+	bounds := []jen.Code{jen.Index().Float64(), jen.Error()}
+	scored := []jen.Code{jen.Index().Qual(e.path("sample"), "Scored"), jen.Error()}
 	drawn := "With options, such as sample.Temperature, tokens are drawn; without any the likeliest is taken each time."
 
 	switch {
@@ -88,6 +95,8 @@ func (e *emitter) calls(f *jen.File) {
 		}
 		e.plainCall(f, "Interpolate", fromOne, doc+" "+drawn,
 			append(append([]jen.Code{ctx, jen.List(jen.Id("a"), jen.Id("b")).String(), jen.Id("points").Int()}, oneParam...), opts), texts, "inference", "InterpolateSentences", jen.Id("ctx"), m, tok, jen.Id("a"), jen.Id("b"), jen.Id("points"), label, spread)
+		e.plainCall(f, "Score", fromOne, bound("sentence"),
+			append(append([]jen.Code{ctx}, with(strings("sentences"))...), drawing...), bounds, "inference", "ScoreSentences", jen.Id("ctx"), m, tok, jen.Id("sentences"), labels, jen.Id("samples"), jen.Id("seed"))
 	case e.spec.Latent != nil:
 		made := "the probabilities that numbers are 1"
 		if e.spec.Likelihood.Kind == "gaussian" {
@@ -107,6 +116,8 @@ func (e *emitter) calls(f *jen.File) {
 		}
 		e.plainCall(f, "Interpolate", fromOne, doc,
 			append([]jen.Code{jen.List(jen.Id("a"), jen.Id("b")).Index().Float32(), jen.Id("points").Int()}, oneParam...), numbers, "inference", "InterpolateVectors", m, jen.Id("a"), jen.Id("b"), jen.Id("points"), label)
+		e.plainCall(f, "Score", fromOne, bound("row of x [n, vectorSize]"),
+			append(append([]jen.Code{ctx}, with(floats("x"))...), drawing...), bounds, "inference", "ScoreVectors", jen.Id("ctx"), m, jen.Id("x"), labels, jen.Id("samples"), jen.Id("seed"))
 	case e.answers():
 		e.plainCall(f, "Translate", fromMany, "Translate answers a text. It keeps the beam likeliest beginnings of an answer, which it ranks with a length penalty of 1; a beam of 1 takes the likeliest token each time.",
 			[]jen.Code{ctx, jen.Id("source").String(), jen.Id("beam").Int()}, []jen.Code{jen.String(), jen.Error()}, "inference", "Translate", jen.Id("ctx"), m, e.sourceTokenizer(), tok, jen.Id("source"), jen.Id("beam"))
@@ -119,9 +130,11 @@ func (e *emitter) calls(f *jen.File) {
 			jen.Return(jen.Id("filled"), jen.Err()),
 		)
 		f.Line()
+		e.plainCall(f, "Score", fromOne, "Score gives, for each token of s, the natural logarithm of its probability where it alone is masked. Their sum, the pseudo-log-likelihood of s (Salazar et al. 2020), ranks texts; it is not the logarithm of a probability of s.",
+			[]jen.Code{ctx, jen.Id("s").String()}, scored, "inference", "ScoreMasked", jen.Id("ctx"), m, tok, jen.Id("s"))
 	case e.decoding != nil:
 		e.plainCall(f, "Score", fromMany, "Score gives the natural logarithm of the probability of each token of s behind the prompt; an empty prompt stands for a newline. The perplexity of s is exp(−mean).",
-			[]jen.Code{ctx, jen.List(jen.Id("prompt"), jen.Id("s")).String()}, []jen.Code{jen.Index().Qual(e.path("sample"), "Scored"), jen.Error()}, "sample", "Score", jen.Id("ctx"), jen.Id("m").Dot("NewDecoder").Call(jen.Lit(1)), tok, jen.Id("prompt"), jen.Id("s"))
+			[]jen.Code{ctx, jen.List(jen.Id("prompt"), jen.Id("s")).String()}, scored, "sample", "Score", jen.Id("ctx"), jen.Id("m").Dot("NewDecoder").Call(jen.Lit(1)), tok, jen.Id("prompt"), jen.Id("s"))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -165,9 +166,63 @@ func masked(info *model.Info, tok model.Tokenizer, s string) (tokens []int32, at
 		tokens = append(tokens, x...)
 	}
 	if len(tokens) > info.Steps {
-		return nil, nil, fmt.Errorf("the text has %d tokens, the model takes %d: shorten it", len(tokens), info.Steps)
+		return nil, nil, tooLong(len(tokens), info.Steps)
 	}
 	return tokens, at, nil
+}
+
+// ScoreMasked gives, for each token of a text, the natural logarithm of its probability where it alone is masked. Their sum is
+// the pseudo-log-likelihood of the text (Wang and Cho 2019; Salazar et al. 2020, equation 1),
+//
+//	Σₜ log p(xₜ | x without xₜ)
+//
+// by which texts of the same meaning can be ranked. It is no logarithm of a probability of the text: the conditional
+// probabilities need not belong to any distribution over texts.
+func ScoreMasked(ctx context.Context, m model.Predictor, tok model.Tokenizer, s string) ([]sample.Scored, error) {
+	info := m.Info()
+	tokens, err := tok.Encode(s)
+	if err != nil {
+		return nil, err
+	}
+	if len(tokens) > info.Steps {
+		return nil, tooLong(len(tokens), info.Steps)
+	}
+	scored := make([]sample.Scored, len(tokens))
+	row := make([]float32, info.Vocab)
+	for from := 0; from < len(tokens); from += info.Batch {
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		// A copy of the text for each of some tokens, which is masked in it.
+		n := min(info.Batch, len(tokens)-from)
+		size := len(tokens) * n
+		b := &model.Batch{Steps: len(tokens), Batch: n, Tokens: make([]int32, size), Targets: make([]int32, size), Reset: make([]int32, size)}
+		for i := range b.Tokens {
+			b.Tokens[i] = tokens[i/n]
+		}
+		for k := range n {
+			b.Tokens[(from+k)*n+k] = info.Masking.Token
+		}
+		logits, err := m.Logits(b)
+		if err != nil {
+			return nil, err
+		}
+		for k := range n {
+			t := tokens[from+k]
+			at := (from+k)*n + k
+			kernel.LogSoftmax(row, logits[at*info.Vocab:(at+1)*info.Vocab], 1, info.Vocab)
+			if row[t] != row[t] {
+				return nil, sample.ErrNotFinite
+			}
+			scored[from+k] = sample.Scored{Token: t, Piece: tok.Piece(t), LogProb: float64(row[t])}
+		}
+	}
+	return scored, nil
+}
+
+// tooLong is the error for a text of more tokens than a model takes.
+func tooLong(tokens, most int) error {
+	return fmt.Errorf("the text has %d tokens, the model takes %d: shorten it", tokens, most)
 }
 
 // Sentences is an autoencoder of sentences.
@@ -295,6 +350,58 @@ func InterpolateSentences(ctx context.Context, m Sentences, tok model.Tokenizer,
 	return DecodeSentences(ctx, m, tok, way, repeated(m, label, steps), opts...)
 }
 
+// ScoreSentences gives the evidence lower bound of each sentence, its end included, as [latent.Bounds] has it.
+func ScoreSentences(ctx context.Context, m model.Autoencoder, tok model.Tokenizer, sentences []string, labels []int32, samples int, seed uint64) ([]float64, error) {
+	info := m.Info()
+	for i, s := range sentences {
+		x, err := text.EncodeSource(s, tok, *info.Source)
+		if err == nil && len(x) > info.Steps {
+			err = tooLong(len(x)-1, info.Steps-1)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("sentence %d: %w", i+1, err)
+		}
+	}
+	o := text.PairOptions{Source: *info.Source, Steps: info.Steps}
+	if info.Labels > 0 {
+		if err := model.CheckLabels(labels, len(sentences), info.Labels); err != nil {
+			return nil, err
+		}
+		o.Labels = labels
+	}
+	if len(sentences) == 0 {
+		return nil, nil
+	}
+	pairs, err := text.NewPairs("the sentences", sentences, sentences, tok, tok, o)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]int32, len(sentences))
+	for i := range all {
+		all[i] = int32(i)
+	}
+	var b model.Batch
+	return bounds(ctx, m, slices.Chunk(all, info.Batch), samples, seed, func(part []int32) *model.Batch {
+		pairs.Batch(&b, part)
+		return &b
+	})
+}
+
+// bounds are those of all parts, of which batch makes batches.
+func bounds[T any](ctx context.Context, m model.Autoencoder, parts iter.Seq[T], samples int, seed uint64, batch func(part T) *model.Batch) ([]float64, error) {
+	var all []float64
+	number := uint64(0)
+	for part := range parts {
+		found, err := latent.Bounds(ctx, m, batch(part), number, latent.Options{Samples: samples, Seed: seed})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+		number++
+	}
+	return all, nil
+}
+
 // prior draws latent vectors.
 func prior(m model.LanguageModel, n int, seed uint64) ([]float32, error) {
 	if n < 0 {
@@ -344,6 +451,22 @@ func EncodeVectors(m model.Autoencoder, x []float32, labels []int32) ([]float32,
 		z = append(z, mean...)
 	}
 	return z, nil
+}
+
+// ScoreVectors gives the evidence lower bound of each of the vectors x [n, Vector.Width], as [latent.Bounds] has it.
+func ScoreVectors(ctx context.Context, m model.Autoencoder, x []float32, labels []int32, samples int, seed uint64) ([]float64, error) {
+	info := m.Info()
+	width := info.Vector.Width
+	if err := rows(info, x, width, "vector", labels); err != nil {
+		return nil, err
+	}
+	return bounds(ctx, m, slices.Chunk(x, info.Batch*width), samples, seed, func(part []float32) *model.Batch {
+		b := &model.Batch{Steps: 1, Batch: len(part) / width, Vectors: part}
+		if info.Labels > 0 {
+			b.Labels, labels = labels[:b.Batch], labels[b.Batch:]
+		}
+		return b
+	})
 }
 
 // DecodeVectors gives what the decoder makes of latent vectors z [n, Latent.Width]: the means of their numbers, [n, Vector.Width].

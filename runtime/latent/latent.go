@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/model"
@@ -68,27 +69,18 @@ func Evaluate(ctx context.Context, m model.Autoencoder, data Batches, o Options)
 		means, logvars = append(means, mean...), append(logvars, logvar...)
 		mean, logvar = means[len(means)-len(mean):], logvars[len(logvars)-len(logvar):]
 		for i, u := range mean {
-			v := float64(logvar[i])
-			r.Dims[i%width] += (float64(float64(u)*float64(u)) + math.Exp(v) - 1 - v) / 2
+			r.Dims[i%width] += divergence(u, logvar[i])
 		}
 		if z = z[:0]; cap(z) < len(mean) {
 			z = make([]float32, 0, len(mean))
 		}
 		z = z[:len(mean)]
 		weights := make([]logSum, b.Batch)
-		for s := range o.Samples {
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
-			kernel.GaussianSample(z, mean, logvar, model.Key(o.Seed, batch, uint64(s)), len(z))
-			losses, err := m.Reconstruction(&b, z)
-			if err != nil {
-				return nil, err
-			}
-			for row, loss := range losses {
-				r.Reconstruction += float64(loss) / float64(o.Samples)
-				weights[row].add(-float64(loss) + ratio(z, mean, logvar, row, width))
-			}
+		if err := draw(ctx, m, &b, batch, o, z, mean, logvar, func(row int, loss float64) {
+			r.Reconstruction += loss / float64(o.Samples)
+			weights[row].add(-loss + ratio(z, mean, logvar, row, width))
+		}); err != nil {
+			return nil, err
 		}
 		for _, w := range weights {
 			r.NLL -= w.value() - math.Log(float64(o.Samples))
@@ -124,6 +116,59 @@ func Evaluate(ctx context.Context, m model.Autoencoder, data Batches, o Options)
 	var err error
 	r.Information, err = information(ctx, means[:most], logvars[:most], width, o.Seed)
 	return r, err
+}
+
+// Bounds gives the evidence lower bound of each row of b in nats, which is at most log p(x):
+//
+//	E[log p(x|z)] − KL(q(z|x) ‖ p(z)),  z from q(z|x)
+//
+// (Kingma and Welling 2014, equation 3). The expectation is a mean over o.Samples draws, which the seed and the number of the
+// batch decide; the divergence is exact.
+func Bounds(ctx context.Context, m model.Autoencoder, b *model.Batch, number uint64, o Options) ([]float64, error) {
+	if o.Samples < 1 {
+		return nil, fmt.Errorf("%d samples a row: give 1 or more", o.Samples)
+	}
+	mean, logvar, err := m.Posterior(b)
+	if err != nil {
+		return nil, err
+	}
+	mean, logvar = slices.Clone(mean), slices.Clone(logvar) // which the calls below overwrite
+	bounds := make([]float64, b.Batch)
+	if err := draw(ctx, m, b, number, o, make([]float32, len(mean)), mean, logvar, func(row int, loss float64) {
+		bounds[row] -= loss / float64(o.Samples)
+	}); err != nil {
+		return nil, err
+	}
+	width := m.Info().Latent.Width
+	for i, u := range mean {
+		bounds[i/width] -= divergence(u, logvar[i])
+	}
+	return bounds, nil
+}
+
+// draw calls each with −log p(x|z) of each row x of b, the batch of that number, for o.Samples latent vectors z from q(z|x), which
+// has these means and logarithms of variances.
+func draw(ctx context.Context, m model.Autoencoder, b *model.Batch, number uint64, o Options, z, mean, logvar []float32, each func(row int, loss float64)) error {
+	for s := range o.Samples {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		kernel.GaussianSample(z, mean, logvar, model.Key(o.Seed, number, uint64(s)), len(z))
+		losses, err := m.Reconstruction(b, z)
+		if err != nil {
+			return err
+		}
+		for row, loss := range losses {
+			each(row, float64(loss))
+		}
+	}
+	return nil
+}
+
+// divergence is KL(q ‖ p) of a normal distribution from the standard normal one, of a mean and the logarithm of a variance.
+func divergence(mean, logvar float32) float64 {
+	u, v := float64(mean), float64(logvar)
+	return (float64(u*u) + math.Exp(v) - 1 - v) / 2
 }
 
 // Information is the mutual information of data and latent vectors alone, as Evaluate finds it, from the first MostPairs rows at the most.

@@ -96,6 +96,21 @@ func TestExact(t *testing.T) {
 			t.Errorf("%s is %v, want %v", what, v[0], v[1])
 		}
 	}
+	// Row by row, the bounds come to the same.
+	sum, number := 0.0, uint64(0)
+	var b model.Batch
+	for data.Rewind(); data.Next(&b); number++ {
+		bounds, err := Bounds(context.Background(), m, &b, number, Options{Samples: 20, Seed: 1})
+		if err != nil || len(bounds) != b.Batch {
+			t.Fatal(bounds, err)
+		}
+		for _, x := range bounds {
+			sum -= x / float64(len(data.x))
+		}
+	}
+	if math.Abs(sum-r.Bound) > 1e-9 {
+		t.Errorf("the bounds of the rows have a mean of %v, want %v", sum, r.Bound)
+	}
 	if r.Rows != 2000 || done != 2000 || r.Active != 1 || r.Collapsed() {
 		t.Errorf("%d rows, %d reported, %d active dimensions, collapsed %v", r.Rows, done, r.Active, r.Collapsed())
 	}

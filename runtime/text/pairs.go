@@ -342,23 +342,28 @@ func (b *Batches) Next(w *model.Batch) bool {
 	}
 	from := int(b.batches[b.next])
 	b.next++
-	pairs := b.order[from:min(from+b.rows, len(b.order))]
+	b.p.Batch(w, b.order[from:min(from+b.rows, len(b.order))])
+	return true
+}
+
+// Batch fills w with the pairs of these numbers, from 0, in this order. It allocates only where w is too small.
+func (p *Pairs) Batch(w *model.Batch, pairs []int32) {
 	w.Batch, w.Steps, w.SourceSteps = len(pairs), 1, 1
 	for _, i := range pairs {
-		w.SourceSteps = max(w.SourceSteps, len(b.p.sources[i]))
-		w.Steps = max(w.Steps, len(b.p.answers[i])+1)
+		w.SourceSteps = max(w.SourceSteps, len(p.sources[i]))
+		w.Steps = max(w.Steps, len(p.answers[i])+1)
 	}
 	n := w.Steps * w.Batch
 	w.Tokens, w.Targets, w.Reset, w.Source = resize(w.Tokens, n), resize(w.Targets, n), resize(w.Reset, n), resize(w.Source, w.SourceSteps*w.Batch)
 	clear(w.Reset)
-	if b.p.labels != nil {
+	if p.labels != nil {
 		w.Labels = resize(w.Labels, w.Batch)
 		for row, i := range pairs {
-			w.Labels[row] = b.p.labels[i]
+			w.Labels[row] = p.labels[i]
 		}
 	}
 	for row, i := range pairs {
-		x, y := b.p.sources[i], b.p.answers[i]
+		x, y := p.sources[i], p.answers[i]
 		for t := range w.SourceSteps {
 			token := int32(-1)
 			if t < len(x) {
@@ -372,18 +377,17 @@ func (b *Batches) Next(w *model.Batch) bool {
 			case t < len(y):
 				out = y[t]
 			case t == len(y):
-				out = b.p.format.AnswerEnd
+				out = p.format.AnswerEnd
 			}
 			switch {
 			case t == 0:
-				in = b.p.format.AnswerBegin
+				in = p.format.AnswerBegin
 			case t <= len(y):
 				in = y[t-1]
 			}
 			w.Tokens[t*w.Batch+row], w.Targets[t*w.Batch+row] = in, out
 		}
 	}
-	return true
 }
 
 // EncodeSource is the tokens of a source for an encoder, with the one behind its end. A source that is longer than the model
