@@ -3,26 +3,32 @@ package app
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/gradsmith/gradsmith/gen/cases/align"
 	"github.com/gradsmith/gradsmith/gen/cases/bert"
+	"github.com/gradsmith/gradsmith/gen/cases/gpt"
 	"github.com/gradsmith/gradsmith/gen/cases/labeltext"
 	"github.com/gradsmith/gradsmith/gen/cases/labelvae"
+	"github.com/gradsmith/gradsmith/gen/cases/sentence"
 	"github.com/gradsmith/gradsmith/gen/cases/verses"
 	"github.com/gradsmith/gradsmith/gen/cases/wgan"
 )
 
 // programs are one of each kind, whose commands differ.
 func programs() []Program {
-	return []Program{bigramProgram(nil), align.Program(), bert.Program(), labeltext.Program(), labelvae.Program(), verses.Program(), wgan.Program()}
+	return []Program{bigramProgram(nil), align.Program(), bert.Program(), gpt.Program(), labeltext.Program(), labelvae.Program(), sentence.Program(), verses.Program(), wgan.Program()}
 }
 
 // fuzzData is data that each kind of program can read.
@@ -92,34 +98,169 @@ func trainedPrograms(t testing.TB) string {
 	return base
 }
 
-// FuzzFlags runs commands of every kind of program with any arguments: none panics or ends the process, and one that fails
-// says why, in a last line that begins with the name of the program. Arguments stand in lines.
+// calls are the commands of a program, each with the arguments and flags that it needs to succeed, and what it reads from
+// the standard input.
+func calls(p Program) map[string]call {
+	all := map[string]call{}
+	for _, cmd := range newRoot(p).Commands() {
+		c := call{flags: cmd.Flags(), args: []string{cmd.Name()}, input: "ab\nbc\n"}
+		if cmd.Flags().Lookup("data") != nil && cmd.Name() != "score" || cmd.Flags().Lookup("source") != nil || p.Info.Vector != nil && cmd.Name() == "score" {
+			c.args = append(c.args, dataOf(p)...)
+		}
+		labels, two := cmd.Flags().Lookup("label"), cmd.Flags().Lookup("steps") != nil
+		switch cmd.Name() {
+		case "train":
+			c.args = append(c.args, "--steps", "2", "--overwrite")
+		case "align":
+			c.args = append(c.args, "ab")
+		case "fill":
+			c.args = append(c.args, "a[MASK]b")
+		case "perplexity":
+			c.args = append(c.args, "text")
+		case "choose":
+			c.input = `{"prompt":"ab","continuations":["c","a"]}` + "\n"
+		case "interpolate":
+			ends := []string{"ab", "bc"}
+			if p.Info.Vector != nil {
+				ends = []string{"1", "2"}
+				c.args = slices.DeleteFunc(c.args, func(s string) bool { return s == "--labels" || s == "labels" })
+			}
+			c.args = append(c.args, ends...)
+		case "move":
+			c.args = append(c.args, "--toward", "lines", "--from", "lines")
+		case "score":
+			if p.Info.Vector == nil {
+				c.input = "1 2 3 4 5 6\n"
+			}
+		case "eval":
+			c.args = append(c.args, few(cmd.Flags())...)
+		}
+		if labels != nil && (two || cmd.Name() == "reconstruct" || cmd.Name() == "encode") && !slices.Contains(c.args, "--labels") {
+			c.args = append(c.args, "--label", "1")
+		}
+		all[cmd.Name()] = c
+	}
+	return all
+}
+
+// few says that few samples are enough, where a command takes samples.
+func few(flags *pflag.FlagSet) []string {
+	if flags.Lookup("samples") == nil {
+		return nil
+	}
+	return []string{"--samples", "7"}
+}
+
+type call struct {
+	args  []string
+	input string
+	flags *pflag.FlagSet
+}
+
+// attempt runs a command in a copy of a folder: it does not panic, nor end the process, and where it fails it says why, in a last
+// line that begins with the name of the program. What it would write without end is cut, and so is what it would do for long.
+func attempt(t *testing.T, p Program, folder, input string, args []string) (status int, said string) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "flags-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	if err := os.CopyFS(dir, os.DirFS(folder)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "input"), []byte(input), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chdir(dir); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Chdir(here)
+	in, err := os.Open("input")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	keep := os.Stdin
+	os.Stdin = in
+	defer func() { os.Stdin = keep }()
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	out := &limited{left: 1 << 12, end: cancel}
+	var errOut bytes.Buffer
+	status = Run(ctx, p, args, out, io.MultiWriter(&errOut, &limited{left: 1 << 10, end: cancel}))
+	said = errOut.String()
+	switch {
+	case status == 0 || status == 130 || ctx.Err() != nil && status == 1:
+	case status != 1:
+		t.Errorf("%q: status %d", args, status)
+	default:
+		lines := strings.Split(strings.TrimSuffix(said, "\n"), "\n")
+		if last := lines[len(lines)-1]; !strings.HasSuffix(said, "\n") || !strings.HasPrefix(last, p.Info.Name+": ") || len(last) < len(p.Info.Name)+5 {
+			t.Errorf("%q fails and says %q", args, said)
+		}
+	}
+	if strings.Contains(said, "goroutine ") {
+		t.Errorf("%q panics: %s", args, said)
+	}
+	return status, said
+}
+
+var everyFlag = flag.Bool("every-flag", false, "TestEveryFlag gives each flag of each command each hurtful value, not one")
+
+// TestEveryFlag gives the flags of all commands, of programs of every kind, the values that they do not expect: with -every-flag
+// each of them, else one. Without them each command succeeds, of one program at least.
+func TestEveryFlag(t *testing.T) {
+	names, why := map[string]bool{}, map[string]string{}
+	for _, p := range everyKind() {
+		for _, cmd := range newRoot(p).Commands() {
+			names[cmd.Name()] = true
+		}
+	}
+	base := trainedPrograms(t)
+	n := 0
+	for i, p := range programs() {
+		folder := filepath.Join(base, fmt.Sprint(i))
+		all := calls(p)
+		for _, name := range slices.Sorted(maps.Keys(all)) {
+			c := all[name]
+			switch status, said := attempt(t, p, folder, c.input, c.args); status {
+			case 0, 130: // 130 where it prints much
+				delete(names, name)
+			default:
+				why[name] = said
+			}
+			c.flags.VisitAll(func(f *pflag.Flag) {
+				n++
+				for k, value := range hurtful {
+					if *everyFlag || k == n*7%len(hurtful) {
+						attempt(t, p, folder, c.input, append(slices.Clip(c.args), "--"+f.Name+"="+value))
+					}
+				}
+			})
+		}
+	}
+	for name := range names {
+		t.Errorf("of no program does the command %s succeed: %s", name, why[name])
+	}
+}
+
+// FuzzFlags is TestEveryFlag with any arguments, which stand in lines.
 func FuzzFlags(f *testing.F) {
 	all := programs()
 	base := trainedPrograms(f)
 	for i, p := range all {
-		// Each flag of each command, with values in turn.
-		for _, cmd := range newRoot(p).Commands() {
-			n := 0
-			cmd.Flags().VisitAll(func(flag *pflag.Flag) {
-				for k := range 3 {
-					value := hurtful[(i+n+k*7)%len(hurtful)]
-					if k == 2 && flag.Value.Type() == "int" {
-						value = "9223372036854775807"
-					}
-					args := []string{cmd.Name()}
-					if cmd.Flags().Lookup("data") != nil || cmd.Flags().Lookup("source") != nil {
-						args = append(args, dataOf(p)...)
-					}
-					f.Add(byte(i), strings.Join(append(args, "--"+flag.Name+"="+value), "\n"))
-				}
-				n++
-			})
+		for _, c := range calls(p) {
+			f.Add(byte(i), strings.Join(c.args, "\n"))
 		}
 	}
 	f.Add(byte(0), "sample\n--beam\n3\n--tokens\n-1")
-	f.Add(byte(3), "interpolate\nab\nba\n--label\n1")
-	f.Add(byte(4), "interpolate\n1\n2\n--label\n1\n--steps\n3")
+	f.Add(byte(4), "interpolate\nab\nba\n--label\n1")
+	f.Add(byte(5), "interpolate\n1\n2\n--label\n1\n--steps\n3")
 	f.Fuzz(func(t *testing.T, kind byte, line string) {
 		args := strings.Split(line, "\n")
 		for _, a := range args {
@@ -129,49 +270,7 @@ func FuzzFlags(f *testing.F) {
 			}
 		}
 		i := int(kind) % len(all)
-		p := all[i]
-		dir := t.TempDir()
-		entries, err := os.ReadDir(filepath.Join(base, fmt.Sprint(i)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, e := range entries {
-			content, err := os.ReadFile(filepath.Join(base, fmt.Sprint(i), e.Name()))
-			if err == nil {
-				err = os.WriteFile(filepath.Join(dir, e.Name()), content, 0o644)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-		t.Chdir(dir)
-		in, err := os.Open(filepath.Join(dir, entries[0].Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer in.Close()
-		keep := os.Stdin
-		os.Stdin = in
-		defer func() { os.Stdin = keep }()
-		ctx, cancel := context.WithCancel(context.Background())
-		defer cancel()
-		out := &limited{left: 1 << 12, end: cancel}
-		var errOut bytes.Buffer
-		status := Run(ctx, p, args, out, io.MultiWriter(&errOut, &limited{left: 1 << 10, end: cancel}))
-		said := errOut.String()
-		switch {
-		case status == 0 || status == 130:
-		case status != 1:
-			t.Errorf("%q: status %d", args, status)
-		default:
-			lines := strings.Split(strings.TrimSuffix(said, "\n"), "\n")
-			if last := lines[len(lines)-1]; !strings.HasSuffix(said, "\n") || !strings.HasPrefix(last, p.Info.Name+": ") || len(last) < len(p.Info.Name)+5 {
-				t.Errorf("%q fails and says %q", args, said)
-			}
-		}
-		if strings.Contains(said, "goroutine ") {
-			t.Errorf("%q panics: %s", args, said)
-		}
+		attempt(t, all[i], filepath.Join(base, fmt.Sprint(i)), "ab\nbc\n", args)
 	})
 }
 
