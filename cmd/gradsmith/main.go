@@ -4,6 +4,7 @@
 //	gradsmith check poet.yaml      # what is wrong with a spec, all of it
 //	gradsmith generate poet.yaml   # the package
 //	gradsmith inspect poet.yaml    # its layers, shapes, parameters, flops and memory
+//	gradsmith show lstm            # an LSTM by formula, to copy into a spec
 //	gradsmith verify .             # is all generated code fresh?
 //
 // It reads arguments and files, calls the packages spec and gen, and writes files. It must not know what a model is made
@@ -73,6 +74,7 @@ Begin with:  gradsmith init rnn poet`,
 		newGenerate(),
 		newInspect(),
 		newVerify(),
+		newShow(),
 		newSchema(),
 		newVocab(),
 		newTokenizer(),
