@@ -22,7 +22,7 @@ PUBLISHED = qwen3 llama3 gemma3
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help constrain demo gpt2 plain sentences oracle test random generate check bench fuzz exhaustive race journeys tokenizers format vet staticcheck verify fresh cross levels same
+.PHONY: help attribute constrain demo gpt2 plain sentences oracle test random generate check bench fuzz exhaustive race journeys tokenizers format vet staticcheck verify fresh cross levels same
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ sentences: ## train four models on the sentences of DATA, side by side: a langua
 oracle: ## the synthetic experiment of SeqGAN, three seeds and about an hour: ORACLE=FILE has the weights of the true distribution
 	@mkdir -p demo/oracle
 	cd bench && $(GO) run ./oracle --oracle "$(abspath $(ORACLE))" --points ../demo/oracle/plane.json && $(GO) run ./plane ../demo/oracle/plane.json -o ../demo/oracle/plane.svg
+
+attribute: ## train six models of Go's statements and control an attribute of what they write in ten ways; two hours the first time
+	cd bench && $(GO) run ./attribute
 
 constrain: ## write 10,000 texts for each of ten grammars and schemas, with two models, and have them read by independent parsers
 	cd bench && $(GO) run ./constrain

@@ -325,6 +325,8 @@ type Train struct {
 	EvalEvery  int     // steps between two validations; 0 means after each pass
 	SaveEvery  int     // steps between two checkpoints; 0 means at each validation
 	Separator  string  // text that ends a document: the state is reset after it; empty means that a file is one text
+	Condition  string  // text that ends the condition that a document begins with; empty means that there is none
+	Drop       float64 // share of the documents that are read without their condition
 	Sampling   float64 // scheduled sampling: share of the tokens that the model draws itself (Bengio et al. 2015)
 	Rise       int     // steps in which that share rises from 0
 }

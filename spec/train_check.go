@@ -69,6 +69,14 @@ func (c *checker) train(v *value, m *Model) Train {
 			c.errorf(sampling.Pos, "train.scheduled_sampling: it is for a decoder of kind attention; leave it out")
 		}
 	}
+	if v := v.key("condition"); v.given && !v.bad {
+		end := v.key("end")
+		t.Condition, t.Drop = end.text, v.key("drop").number
+		if m.Kind != "rnn" && !m.DecoderOnly() {
+			c.errorf(v.Pos, "train.condition: it is for language models, of kind rnn or of kind attention with a decoder alone; leave it out")
+		}
+		c.spelt(m, end, "train.condition.end")
+	}
 	if passes.given && steps.given && !passes.bad && !steps.bad {
 		c.errorf(steps.Pos, "train: passes and steps both say how long to train; leave one of them out")
 	}
@@ -81,15 +89,21 @@ func (c *checker) train(v *value, m *Model) Train {
 	if separator.given && !separator.bad && m.Source != nil {
 		c.errorf(separator.Pos, "train.separator: a line is a text of its own where there is an encoder; leave it out")
 	}
-	if m.Tokenizer.Vocab > 0 && m.Tokenizer.Unknown == 0 {
-		for _, r := range t.Separator {
-			if !m.Tokenizer.Has(r) {
-				c.errorf(separator.Pos, "train.separator: the character %q is not in the vocabulary, so no text can contain it", r)
-				break
-			}
+	c.spelt(m, separator, "train.separator")
+	return t
+}
+
+// spelt reports a text that the vocabulary has no characters for.
+func (c *checker) spelt(m *Model, v *value, what string) {
+	if m.Tokenizer.Vocab == 0 || m.Tokenizer.Unknown != 0 {
+		return
+	}
+	for _, r := range v.text {
+		if !m.Tokenizer.Has(r) {
+			c.errorf(v.Pos, "%s: the character %q is not in the vocabulary, so no text can contain it", what, r)
+			return
 		}
 	}
-	return t
 }
 
 const defaultPasses = 10

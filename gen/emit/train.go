@@ -522,7 +522,7 @@ func (e *emitter) info(f *jen.File) {
 		"Layers", jen.Index().Qual(mp, "Layer").Values(layers...),
 		"Training", jen.Qual(mp, "Training").Values(fields(
 			"Rate", s.Optimizer.Rate, "Schedule", sc.Kind, "Warmup", sc.Warmup, "Every", sc.Every, "Factor", sc.Factor, "Floor", sc.Floor,
-			"Passes", t.Passes, "Steps", t.Steps, "Validation", t.Validation, "EvalEvery", t.EvalEvery, "SaveEvery", t.SaveEvery, "Separator", t.Separator,
+			"Passes", t.Passes, "Steps", t.Steps, "Validation", t.Validation, "EvalEvery", t.EvalEvery, "SaveEvery", t.SaveEvery, "Separator", t.Separator, "Condition", t.Condition, "Drop", t.Drop,
 			"Smoothing", smoothing, "Sampling", t.Sampling, "Rise", t.Rise)...),
 	)...)
 }

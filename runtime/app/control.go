@@ -110,9 +110,16 @@ type steeringFlags struct {
 	guidance                        float64
 	other                           string
 	mix, contrast, contrastStrength float64
+	toward, away                    string
+	attribute                       float64
+	judged                          int
 }
 
-func (f *steeringFlags) add(fs *pflag.FlagSet) {
+func (f *steeringFlags) add(fs *pflag.FlagSet, condition string) {
+	without := "a newline when it is empty"
+	if condition != "" {
+		without = "what stands in place of a condition"
+	}
 	f.constraintFlags.add(fs)
 	cli.TextsVar(fs, &f.bias, "bias", "add a number to the logit of a token, given as `TEXT=NUMBER`; may be given several times")
 	fs.IntVar(&f.minTokens, "min-tokens", 0, "write this many tokens before a stop string or a constraint may end the text")
@@ -132,18 +139,22 @@ func (f *steeringFlags) add(fs *pflag.FlagSet) {
 	fs.IntVar(&f.bestOf, "best-of", 0, "write `N` texts and print the one that is likeliest a token")
 	fs.Float64Var(&f.contrastive, "contrastive", 0, "search for a text that does not repeat itself, by this `ALPHA`; 0.6 is usual, 0 for not")
 	fs.IntVar(&f.contrastiveK, "contrastive-tokens", 4, "tokens that this search looks at each time")
-	cli.TextVar(fs, &f.negative, "negative-prompt", "", "", "`TEXT` to keep away from, with --guidance; a newline when it is empty")
+	cli.TextVar(fs, &f.negative, "negative-prompt", "", condition, "`TEXT` to keep away from, with --guidance: "+without)
 	fs.Float64Var(&f.guidance, "guidance", 1, "how much the prompt counts beside the negative one; 1 for as much as it does alone")
 	fs.StringVar(&f.other, "other-model", "", "checkpoint `FILE` of this model to mix with or to hold against")
 	fs.Float64Var(&f.mix, "mix", 0, "draw from the other model with this `SHARE`")
 	fs.Float64Var(&f.contrast, "contrast", 0, "draw what the other model, a weaker one, finds unlikely, of tokens that are at least `SHARE` times as likely as the likeliest; 0.1 is usual")
 	fs.Float64Var(&f.contrastStrength, "contrast-strength", 1, "how much the other model counts then")
+	fs.StringVar(&f.toward, "toward", "", "checkpoint `FILE` of this model, trained on texts with an attribute, to write texts that have it; with --away")
+	fs.StringVar(&f.away, "away", "", "checkpoint `FILE` of this model, trained on texts without the attribute")
+	fs.Float64Var(&f.attribute, "attribute-weight", 1, "how much the attribute counts beside what the model finds likely")
+	fs.IntVar(&f.judged, "attribute-tokens", 50, "how many of the likeliest tokens are looked at each time; no others are written")
 }
 
 // noSteering is what the flags are where none is given.
 func noSteering() steeringFlags {
 	var f steeringFlags
-	f.add(pflag.NewFlagSet("", pflag.ContinueOnError))
+	f.add(pflag.NewFlagSet("", pflag.ContinueOnError), "")
 	return f
 }
 
@@ -181,11 +192,14 @@ func (a *program) steering(f *steeringFlags) ([]sample.Option, error) {
 	if f.other == "" && (f.mix != 0 || f.contrast != 0) {
 		return nil, errors.New("--mix and --contrast need another model: name its checkpoint with --other-model FILE")
 	}
+	if (f.toward == "") != (f.away == "") {
+		return nil, errors.New("give two checkpoints of this model: by --toward FILE one that was trained on texts with the attribute, by --away FILE one on texts without it")
+	}
 	return opts, nil
 }
 
 // drawing makes the options that count where tokens are drawn.
-func (a *program) drawing(f *steeringFlags, m model.Writer) ([]sample.Option, error) {
+func (a *program) drawing(f *steeringFlags, m model.Writer, prompt string) ([]sample.Option, error) {
 	opts := []sample.Option{
 		sample.MinTokens(f.minTokens), sample.NoRepeat(f.noRepeat), sample.DRY(f.dry, f.dryBase, f.dryAllowed), sample.EpsilonCutoff(f.epsilon), sample.EtaCutoff(f.eta),
 		sample.XTC(f.xtcChance, f.xtcThreshold), sample.DynamicTemperature(f.dynamic, 1), sample.Mirostat(f.mirostat, f.mirostatRate),
@@ -193,15 +207,35 @@ func (a *program) drawing(f *steeringFlags, m model.Writer) ([]sample.Option, er
 	if f.guidance != 1 {
 		opts = append(opts, sample.Guidance(m.MakeDecoder(1), f.negative, f.guidance))
 	}
-	if f.other != "" {
-		if _, err := os.Stat(f.other); err != nil {
-			return nil, fmt.Errorf("--other-model: %w", err)
-		}
-		other, err := a.trained(f.other, checkpoint.LoadWeights)
+	if f.toward != "" {
+		toward, err := a.beside("--toward", f.toward)
 		if err != nil {
 			return nil, err
 		}
-		dec := other.(model.Writer).MakeDecoder(1)
+		away, err := a.beside("--away", f.away)
+		if err != nil {
+			return nil, err
+		}
+		// Texts were learnt from their begin, behind a newline; that is what stands in place of an empty prompt.
+		begin, err := sample.Prompt(a.Tokenizer, "")
+		if err != nil {
+			return nil, err
+		}
+		skip := 0
+		if prompt == "" {
+			skip = len(begin)
+		}
+		j, err := sample.Classes(0, begin[len(begin)-1], skip, toward, away)
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, sample.Judged(j, f.judged, f.attribute))
+	}
+	if f.other != "" {
+		dec, err := a.beside("--other-model", f.other)
+		if err != nil {
+			return nil, err
+		}
 		if f.mix != 0 {
 			opts = append(opts, sample.Mixed(dec, f.mix))
 		} else {
@@ -209,4 +243,16 @@ func (a *program) drawing(f *steeringFlags, m model.Writer) ([]sample.Option, er
 		}
 	}
 	return opts, nil
+}
+
+// beside makes a decoder of this model with the parameters of another checkpoint, which a flag names.
+func (a *program) beside(flag, path string) (model.Decoder, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, err)
+	}
+	m, err := a.trained(path, checkpoint.LoadWeights)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, err)
+	}
+	return m.(model.Writer).MakeDecoder(1), nil
 }

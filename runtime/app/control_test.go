@@ -97,6 +97,10 @@ func TestConstraintFlags(t *testing.T) {
 		"draws nothing":               {"--contrastive", "0.5", "--dry", "1"},
 		"there is no schema":          {"--json-spacing", "none"},
 		"need another model":          {"--mix", "0.5"},
+		"give two checkpoints":        {"--toward", "rnn.safetensors"},
+		"there is no attribute":       {"--attribute-weight", "2"},
+		"--away: ":                    {"--toward", "rnn.safetensors", "--away", "none.safetensors"},
+		"from 0 to 1000":              {"--toward", "rnn.safetensors", "--away", "rnn.safetensors", "--attribute-weight", "1e9"},
 		"say what it is for":          {"--other-model", "rnn.safetensors"},
 		"into 2 equal groups":         {"--beam", "3", "--beam-groups", "2"},
 		"mirostat":                    {"--mirostat", "-1"},
@@ -112,6 +116,50 @@ func TestConstraintFlags(t *testing.T) {
 		"--dynamic-temperature", "0.3", "--mirostat", "4", "--bias", "e=2", "--guidance", "1.5", "--negative-prompt", "x", "--other-model", "rnn.safetensors", "--mix", "0.3", "--seed", "3", "--prompt", "b")
 	if status != 0 || len([]rune(out)) < 40 {
 		t.Errorf("status %d, %q, %s", status, out, errOut)
+	}
+}
+
+// TestAttribute writes texts of an attribute by two checkpoints, and lines by the discriminator of their model.
+func TestAttribute(t *testing.T) {
+	t.Chdir(t.TempDir())
+	p := rnn.Program()
+	untrained(t, p)
+	// Models that know one letter each: their outputs' bias says so.
+	for name, letter := range map[string]string{"e.safetensors": "e", "x.safetensors": "x"} {
+		m := rnn.NewSeeded(2)
+		token, err := rnn.Tokenizer.Encode(letter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Params().Out.B[token[0]] = 6
+		if err := checkpoint.SaveWeights(name, m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	args := []string{"sample", "--tokens", "200", "--seed", "1", "--temperature", "1", "--prompt", ""}
+	with := func(more ...string) string {
+		status, out, errOut := piped(t, p, "", append(args, more...)...)
+		if status != 0 {
+			t.Fatal(errOut)
+		}
+		return out
+	}
+	// The first letter tells all; what comes behind it says no more.
+	none := with()
+	for _, letters := range []string{"ex", "xe"} {
+		got := with("--toward", letters[:1]+".safetensors", "--away", letters[1:]+".safetensors", "--attribute-tokens", "97", "--attribute-weight", "30")
+		if !strings.HasPrefix(got, letters[:1]) || got == none {
+			t.Errorf("toward %q: %q", letters[:1], got)
+		}
+	}
+	if zero := with("--toward", "e.safetensors", "--away", "x.safetensors", "--attribute-tokens", "96", "--attribute-weight", "0"); zero != none {
+		t.Errorf("with a weight of 0 %q, without %q", zero, none)
+	}
+	q := seqgan.Program()
+	untrained(t, q)
+	status, out, errOut := piped(t, q, "", "sample", "-n", "3", "--judge", "2", "--judge-tokens", "5")
+	if q.Info.Adversary.Text.End >= 0 && (status != 0 || strings.Count(out, "\n") != 3) || q.Info.Adversary.Text.End < 0 && !strings.Contains(errOut, "of one length only") {
+		t.Errorf("status %d, %q: %s", status, out, errOut)
 	}
 }
 

@@ -100,6 +100,8 @@ type dataFlags struct {
 	balance                 float64 // the temperature at which groups are drawn
 	column                  string  // of labels
 	missing                 string  // what stands in for numbers that are missing
+	condition               string
+	drop                    float64 // share of the documents without their condition
 }
 
 const several = "; may be given several times"
@@ -114,6 +116,16 @@ func (d *dataFlags) addText(a *program, fs *pflag.FlagSet, what string) {
 	if _, err := a.Tokenizer.Encode("\x00\xff"); err == nil {
 		fs.BoolVar(&d.raw, "raw", false, "read any files, byte by byte, even those that are no text")
 	}
+}
+
+// addCondition adds the flags of documents that begin with a condition.
+func (d *dataFlags) addCondition(a *program, fs *pflag.FlagSet) {
+	drop := a.Info.Training.Drop
+	if a.Info.Training.Condition == "" {
+		drop = 0.1
+	}
+	cli.TextVar(fs, &d.condition, "condition", "", a.Info.Training.Condition, "`TEXT` that ends the condition which each document begins with")
+	fs.Float64Var(&d.drop, "condition-drop", drop, "`SHARE` of the documents of which the condition is left out, all but its end, so that --guidance can be asked for later")
 }
 
 const fieldUsage = "read the field `NAME` of JSON objects, one a line, or the column of that number of lines with tabs"

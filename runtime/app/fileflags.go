@@ -24,6 +24,7 @@ var fileFlags = fileflag.Table{
 		"json-schema":  fileflag.Input,
 		"grammar":      fileflag.Input,
 		"other-model":  fileflag.Input,
+		"away":         fileflag.Input,
 
 		"out":   fileflag.Output,
 		"best":  fileflag.Output,
@@ -34,6 +35,7 @@ var fileFlags = fileflag.Table{
 		"match": fileflag.Pattern,
 
 		"separator":     fileflag.Text,
+		"condition":     fileflag.Text,
 		"field":         fileflag.Text,
 		"columns":       fileflag.Text,
 		"valid-columns": fileflag.Text,

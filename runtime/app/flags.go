@@ -63,18 +63,18 @@ var elsewhere = map[string][]string{
 var acting = []cli.Rule{
 	{
 		Flags: []string{"temperature", "top-k", "top-p", "min-p", "typical", "repetition-penalty", "frequency-penalty", "presence-penalty", "number",
-			"min-tokens", "no-repeat", "dry", "epsilon", "eta", "xtc", "dynamic-temperature", "mirostat", "best-of", "contrastive", "guidance", "mix", "contrast", "interactive"},
+			"min-tokens", "no-repeat", "dry", "epsilon", "eta", "xtc", "dynamic-temperature", "mirostat", "best-of", "contrastive", "guidance", "mix", "contrast", "away", "interactive"},
 		Acts: func(fs *pflag.FlagSet) bool { return fs.Lookup("top-k") == nil || cli.Number(fs, "beam", 0) == 0 },
 		Why:  "a beam searches for the likeliest text and draws nothing", Do: "leave out --beam",
 	},
 	{
 		Flags: []string{"temperature", "top-k", "top-p", "min-p", "typical", "repetition-penalty", "frequency-penalty", "presence-penalty", "number",
-			"no-repeat", "dry", "epsilon", "eta", "xtc", "dynamic-temperature", "mirostat", "best-of", "guidance", "mix", "contrast"},
+			"no-repeat", "dry", "epsilon", "eta", "xtc", "dynamic-temperature", "mirostat", "best-of", "guidance", "mix", "contrast", "away"},
 		Acts: func(fs *pflag.FlagSet) bool { return cli.Number(fs, "contrastive", 0) == 0 },
 		Why:  "contrastive search takes what is best each time and draws nothing", Do: "leave out --contrastive",
 	},
 	{
-		Flags: []string{"guidance", "mix", "contrast"},
+		Flags: []string{"guidance", "mix", "contrast", "away"},
 		Acts:  func(fs *pflag.FlagSet) bool { return cli.Number(fs, "best-of", 0) == 0 },
 		Why:   "the best of several texts is that of one model alone", Do: "leave out --best-of",
 	},
@@ -91,6 +91,14 @@ var acting = []cli.Rule{
 	needs("contrastive-tokens", "contrastive", "there is no contrastive search", "give --contrastive"),
 	needs("contrast-strength", "contrast", "no model is held against this one", "give --contrast and --other-model"),
 	needs("negative-prompt", "guidance", "there is no guidance", "give --guidance above 1, such as 1.5"),
+	needs("attribute-weight", "away", "there is no attribute", "give --toward FILE and --away FILE"),
+	needs("attribute-tokens", "away", "there is no attribute", "give --toward FILE and --away FILE"),
+	needs("judge-tokens", "judge", "the discriminator is not asked", "give --judge above 0, such as 1"),
+	{
+		Flags: []string{"condition-drop"},
+		Acts:  func(fs *pflag.FlagSet) bool { return fs.Lookup("condition").Value.String() != "" },
+		Why:   "documents begin with no condition", Do: "give --condition TEXT, which ends it",
+	},
 	needs("json-spacing", "json-schema", "there is no schema", "give --json-schema FILE"),
 	{
 		Flags: []string{"top-k", "top-p", "min-p", "typical", "epsilon", "eta", "xtc", "dynamic-temperature", "mirostat", "best-of"},

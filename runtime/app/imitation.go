@@ -133,12 +133,15 @@ func (a *program) newSampleLines() *cobra.Command {
 	var number int
 	var temperature float64
 	var seed uint64
+	var weight float64
+	var judged int
 	var f constraintFlags
 	cmd := &cobra.Command{
 		Use:   "sample",
 		Short: "Write lines",
 		Long: `Sample prints lines that the generator writes, token by token, each as likely as the model says. The
-same seed writes the same.`,
+same seed writes the same. With --judge the discriminator has a say: of each beginning of a line it tells how much it is
+like what the model was trained on.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkLines(number, temperature); err != nil {
@@ -153,7 +156,15 @@ same seed writes the same.`,
 			if err != nil {
 				return err
 			}
-			if c == nil {
+			opts := []sample.Option{sample.Temperature(temperature), sample.Seed(seed)}
+			if c != nil {
+				opts = append(opts, sample.Constrain(c))
+			}
+			if weight != 0 {
+				opts = append(opts, sample.Judged(sample.Discriminator(m, 1), judged, weight))
+			}
+			plain := c == nil && weight == 0
+			if plain {
 				lines, err := policy.Sample(cmd.Context(), m, number, temperature, seed)
 				if err != nil {
 					return err
@@ -162,9 +173,9 @@ same seed writes the same.`,
 					fmt.Fprintln(w, a.line(line))
 				}
 			}
-			for at := 0; c != nil && at < number; at += a.Info.Batch {
+			for at := 0; !plain && at < number; at += a.Info.Batch {
 				dec := m.MakeDecoder(min(a.Info.Batch, number-at))
-				lines, err := sample.Lines(cmd.Context(), dec, *a.Info.Adversary.Text, a.Info.Steps, at, sample.Temperature(temperature), sample.Seed(seed), sample.Constrain(c))
+				lines, err := sample.Lines(cmd.Context(), dec, *a.Info.Adversary.Text, a.Info.Steps, at, opts...)
 				if err != nil {
 					return err
 				}
@@ -183,6 +194,8 @@ same seed writes the same.`,
 	fs.IntVarP(&number, "number", "n", 10, "how many")
 	fs.Float64Var(&temperature, "temperature", 1, "what logits are divided by; below 1 lines are better and more alike")
 	fs.Uint64Var(&seed, "seed", 1, "of what is written")
+	fs.Float64Var(&weight, "judge", 0, "how much the discriminator counts beside the generator; 1 is usual, 0 for not")
+	fs.IntVar(&judged, "judge-tokens", 20, "how many of the likeliest tokens it looks at each time; no others are written")
 	f.add(fs)
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	a.addWeights(fs)

@@ -95,7 +95,7 @@ else. With --tokens it always ends in time.
 	fs.Uint64Var(&f.seed, "seed", 0, "of the draw (default: another one each time)")
 	fs.IntVar(&f.number, "number", 1, "samples to write")
 	fs.IntVar(&f.beam, "beam", 0, "search for the likeliest text with a beam of this `WIDTH` in place of drawing")
-	f.steeringFlags.add(fs)
+	f.steeringFlags.add(fs, a.Info.Training.Condition)
 	fs.BoolVarP(&talk, "interactive", "i", false, "go on with each line that is typed")
 	fs.StringVar(&f.model, "model", a.checkpointPath(), "checkpoint `FILE`")
 	a.addWeights(fs)
@@ -171,7 +171,7 @@ func (a *program) write(ctx context.Context, out io.Writer, m model.Writer, f sa
 		_, err = fmt.Fprintln(out, f.prompt+s)
 		return err
 	}
-	drawing, err := a.drawing(&f.steeringFlags, m)
+	drawing, err := a.drawing(&f.steeringFlags, m, f.prompt)
 	if err != nil {
 		return err
 	}

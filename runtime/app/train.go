@@ -50,7 +50,7 @@ var wait func(time.Duration) bool
 
 // kept are the flags that decide the bits of a training, or where they go: with --resume they are what they were, unless
 // they are given again.
-var kept = []string{"data", "match", "field", "separator", "raw", "scale", "missing", "header", "label-column", "shuffle", "balance", "source", "target", "columns", "valid-source", "valid-target", "valid-columns", "valid", "labels", "valid-labels", "validation", "passes", "steps", "batch", "window", "rate", "eval-every", "save-every", "scheduled-sampling", "rise", "best", "log"}
+var kept = []string{"data", "match", "field", "separator", "condition", "condition-drop", "raw", "scale", "missing", "header", "label-column", "shuffle", "balance", "source", "target", "columns", "valid-source", "valid-target", "valid-columns", "valid", "labels", "valid-labels", "validation", "passes", "steps", "batch", "window", "rate", "eval-every", "save-every", "scheduled-sampling", "rise", "best", "log"}
 
 func (a *program) newTrain() *cobra.Command {
 	var f trainFlags
@@ -124,6 +124,9 @@ Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
 		fs.Float64Var(&f.validation, "validation", t.Validation, "`SHARE` of the pairs, at their end, that is kept for validation when there is no --valid-source")
 	} else {
 		f.data.addText(a, fs, " to learn")
+		if a.Info.Masking == nil {
+			f.data.addCondition(a, fs)
+		}
 		fs.Float64Var(&f.validation, "validation", t.Validation, "`SHARE` of the text, at its end, that is kept for validation")
 	}
 	fs.StringVarP(&f.out, "out", "o", a.checkpointPath(), "checkpoint `FILE`")

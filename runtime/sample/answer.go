@@ -98,22 +98,37 @@ func sampled(ctx context.Context, dec model.Decoder, f model.Source, most, first
 	if room := model.Room(dec); room != math.MaxInt {
 		most = min(most, room-1) // one for the end
 	}
-	samplers := make([]*Sampler, dec.Batch())
+	samplers, judges := make([]*Sampler, dec.Batch()), make([]*chorus, dec.Batch())
+	unread, wrote := make([]int32, 0, 1), make([]int32, dec.Batch())
 	return answers(ctx, dec, f, most, func(i int, row []float32) (int32, error) {
+		unread = unread[:0]
 		if samplers[i] == nil {
 			c, err := newConfig(opts)
 			if err != nil {
 				return 0, err
+			}
+			if len(c.voices) > 0 {
+				return 0, errors.New("sample: answers, lines and sentences are written without another decoder beside the model; those options are for Generate")
 			}
 			c.seed = model.Key(c.seed, uint64(first+i))
 			c.end, c.maxTokens = f.AnswerEnd, most
 			if samplers[i], err = c.sampler(len(row)); err != nil {
 				return 0, err
 			}
+			judges[i] = c.judgesOf(len(row), f.AnswerBegin)
+		} else {
+			unread = append(unread, wrote[i])
+		}
+		if judges[i] != nil {
+			var err error
+			if row, err = judges[i].sing(ctx, row, unread); err != nil {
+				return 0, err
+			}
 		}
 		token, err := samplers[i].Next(row)
 		if err == nil {
 			samplers[i].Accept(token)
+			wrote[i] = token
 		}
 		return token, err
 	})

@@ -282,8 +282,11 @@ func sortHypotheses(h []Hypothesis) {
 }
 
 // draws reports whether options are set that only count where tokens are drawn.
-func (c *config) draws() bool {
-	return c.dry != 0 || c.noRepeat != 0 || c.epsilon != 0 || c.eta != 0 || c.xtcChance != 0 || c.dynamic != 0 || c.tau != 0 || c.minTokens != 0
+func (c *config) draws() bool { return c.shapes() || c.minTokens != 0 }
+
+// shapes is draws but for [MinTokens].
+func (c *config) shapes() bool {
+	return c.dry != 0 || c.noRepeat != 0 || c.epsilon != 0 || c.eta != 0 || c.xtcChance != 0 || c.dynamic != 0 || c.tau != 0 || len(c.voices)+len(c.judges) > 0
 }
 
 // ended reports whether a stop string ends b.

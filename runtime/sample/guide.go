@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/model"
@@ -115,7 +116,7 @@ type Judge interface {
 //
 //	log p(token | text) + weight·log P(attribute | text, token)
 //
-// It is for [Generate].
+// Judges are [Classifier], [Classes], [Discriminator], and what a program makes itself. It is for [Generate] and [Lines].
 func Judged(j Judge, best int, weight float64) Option {
 	return func(c *config) {
 		if j == nil || best < 1 || !finite(weight, 0, 1000) {
@@ -167,6 +168,14 @@ func (c *config) chorus(ctx context.Context, tok text.Tokenizer, tokens []int32)
 	return h, nil
 }
 
+// judgesOf is what judges a text that has no voices beside the model's and begins with token first.
+func (c *config) judgesOf(vocab int, first int32) *chorus {
+	if len(c.judges) == 0 {
+		return nil
+	}
+	return &chorus{judges: c.judges, row: make([]float32, vocab), beside: make([]float32, vocab), text: []int32{first}}
+}
+
 // sing makes one row of log-probabilities of the model's logits, those of the other voices, which first read on, and the verdicts.
 func (h *chorus) sing(ctx context.Context, logits []float32, unread []int32) ([]float32, error) {
 	n := len(h.row)
@@ -210,39 +219,43 @@ func (h *chorus) sing(ctx context.Context, logits []float32, unread []int32) ([]
 //	P(class | text) = p(text | class) / Σ p(text | other class)
 //
 // where all classes are as likely before anything is read. The attribute is class number want. The text of a class begins
-// behind first, such as a newline; skip is how many tokens of the prompt are not part of it. A judge is for one text.
+// behind first, such as a newline; skip is how many tokens of the prompt are not part of it. A judge is for one text at a time; another one
+// begins anew.
 func Classes(want int, first int32, skip int, classes ...model.Decoder) (Judge, error) {
 	if len(classes) < 2 || want < 0 || want >= len(classes) {
 		return nil, fmt.Errorf("sample: class %d of %d: there must be two or more, and the one that is wanted among them", want, len(classes))
 	}
-	return &classJudge{want: want, first: first, read: skip, decoders: classes}, nil
+	return &classJudge{want: want, first: first, skip: skip, decoders: classes}, nil
 }
 
 type classJudge struct {
 	want     int
 	first    int32
-	read     int // tokens that are accounted for
+	skip     int
 	decoders []model.Decoder
 	voices   []*voice
-	sums     []float64 // log-likelihoods of what was read
+	line     []int32   // what the models have read
+	sums     []float64 // log-likelihoods of that
 	rows     [][]float32
 }
 
 func (c *classJudge) Judge(ctx context.Context, dst []float64, text, next []int32) error {
-	if c.voices == nil {
-		for _, d := range c.decoders {
+	line := text[min(c.skip, len(text)):]
+	if n := len(c.line); c.voices == nil || len(line) < n || !slices.Equal(c.line, line[:n]) {
+		c.voices, c.line = nil, nil
+		c.sums, c.rows = make([]float64, len(c.decoders)), make([][]float32, len(c.decoders))
+		for i, d := range c.decoders {
+			d.Reset()
 			v, err := newVoice(ctx, d, []int32{c.first})
 			if err != nil {
 				return err
 			}
 			c.voices = append(c.voices, v)
-			c.rows = append(c.rows, make([]float32, len(v.logits)))
-			kernel.LogSoftmax(c.rows[len(c.rows)-1], v.logits, 1, len(v.logits))
+			c.rows[i] = make([]float32, len(v.logits))
+			kernel.LogSoftmax(c.rows[i], v.logits, 1, len(v.logits))
 		}
-		c.sums = make([]float64, len(c.voices))
 	}
-	for ; c.read < len(text); c.read++ {
-		t := text[c.read]
+	for _, t := range line[len(c.line):] {
 		for i, v := range c.voices {
 			if int(t) >= len(c.rows[i]) {
 				return fmt.Errorf("sample: the model of class %d has %d tokens, and token %d was written: the tokens must be the same", i, len(c.rows[i]), t)
@@ -253,6 +266,7 @@ func (c *classJudge) Judge(ctx context.Context, dst []float64, text, next []int3
 			}
 			kernel.LogSoftmax(c.rows[i], v.logits, 1, len(v.logits))
 		}
+		c.line = append(c.line, t)
 	}
 	for k, t := range next {
 		top := math.Inf(-1)
@@ -315,6 +329,94 @@ func (d *discriminator) Judge(ctx context.Context, dst []float64, text, next []i
 	return nil
 }
 
+// Classifier judges by a model that tells of each beginning of a text which class the text is of: one whose target, at each place of the
+// texts that it was trained on, was the token of the text's class (the classifier of FUDGE; Yang and Klein 2021, section 3.1).
+// The attribute is the class of token want; classes are all tokens of classes, among which probabilities are shared. Texts begin behind
+// first and without the first skip tokens, as in [Classes]. The decoder has as many sequences as tokens are judged at a time, or more. A
+// judge is for one text at a time; another one begins anew.
+func Classifier(dec model.Decoder, want int32, classes []int32, first int32, skip int) (Judge, error) {
+	if dec == nil || len(classes) < 2 || !slices.Contains(classes, want) {
+		return nil, fmt.Errorf("sample: a classifier of %d classes, of which token %d is wanted: there must be a decoder, two classes or more, and the one that is wanted among them", len(classes), want)
+	}
+	return &classifier{dec: dec, want: want, classes: slices.Clone(classes), first: first, skip: skip}, nil
+}
+
+type classifier struct {
+	dec     model.Decoder
+	want    int32
+	classes []int32
+	first   int32
+	skip    int
+
+	line  []int32 // what the decoder has read but for the last token, which is another one in each sequence
+	asked []int32 // those tokens; nil before the first call
+	in    []int32
+	from  []int
+}
+
+func (c *classifier) Judge(ctx context.Context, dst []float64, text, next []int32) error {
+	n := c.dec.Batch()
+	if len(next) > n {
+		return fmt.Errorf("sample: %d tokens are to be judged, the classifier's decoder is for %d", len(next), n)
+	}
+	line := text[min(c.skip, len(text)):]
+	// Where the text has gone on with one of the tokens that were judged, so does the sequence that read it.
+	rest, at := line, -1
+	if k := len(c.line); c.asked != nil && len(line) > k && slices.Equal(c.line, line[:k]) {
+		at = slices.Index(c.asked, line[k])
+		rest = line[k+1:]
+	}
+	if at >= 0 {
+		for i := range c.from {
+			c.from[i] = at
+		}
+		if err := c.dec.Reorder(c.from); err != nil {
+			return err
+		}
+	} else {
+		c.dec.Reset()
+		rest = append([]int32{c.first}, line...)
+		c.in, c.from = make([]int32, n), make([]int, n)
+	}
+	if model.Room(c.dec) < len(rest)+1 {
+		c.dec.Reset()
+		rest = append([]int32{c.first}, line...)
+		if room := model.Room(c.dec); room < len(rest)+1 {
+			rest = rest[len(rest)-max(1, room/2):] // as the models that write go on in such a case
+		}
+	}
+	if len(rest) > 0 {
+		if _, err := feed(ctx, c.dec, rest); err != nil {
+			return err
+		}
+	}
+	for i := range c.in {
+		c.in[i] = next[min(i, len(next)-1)]
+	}
+	logits, err := c.dec.Step(c.in)
+	if err != nil {
+		return err
+	}
+	c.line, c.asked = append(c.line[:0], line...), append(c.asked[:0], next...)
+	vocab := len(logits) / n
+	for i := range next {
+		row := logits[i*vocab : (i+1)*vocab]
+		top := math.Inf(-1)
+		for _, t := range c.classes {
+			if t < 0 || int(t) >= vocab {
+				return fmt.Errorf("sample: class token %d: the classifier's tokens are 0 to %d", t, vocab-1)
+			}
+			top = max(top, float64(row[t]))
+		}
+		total := 0.0
+		for _, t := range c.classes {
+			total += math.Exp(float64(row[t]) - top)
+		}
+		dst[i] = float64(row[c.want]) - top - math.Log(total)
+	}
+	return nil
+}
+
 // BestOf draws n texts as [Generate] does, each with a seed of its own, and gives them with their log-probabilities under the model alone, the
 // one with the highest mean a token first. The decoder is reset before each.
 func BestOf(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt string, n int, opts ...Option) ([]Hypothesis, error) {
@@ -372,7 +474,7 @@ func Contrastive(ctx context.Context, dec model.Representer, tok text.Tokenizer,
 	if !finite(alpha, 0, 1) {
 		return "", fmt.Errorf("sample: contrastive search with an alpha of %v: it must be from 0 to 1", alpha)
 	}
-	if c.temperature != 1 || c.draws() && c.minTokens == 0 || len(c.voices)+len(c.judges) > 0 {
+	if c.temperature != 1 || c.shapes() {
 		return "", errors.New("sample: contrastive search takes MaxTokens, MinTokens, Stop, LogitBias, Banned and Constrain; other options are for drawing")
 	}
 	if c.maxTokens < 0 {

@@ -154,6 +154,22 @@ func TestGuides(t *testing.T) {
 		}
 		return j
 	}
+	kinds := []int32{5, 11, 6}
+	sorted := scaled(vocab, 1, 1.7)
+	kind := func(text []int32, next int32) float64 {
+		x, total := sorted.exactly(append(slices.Clone(text), next)), 0.0
+		for _, k := range kinds {
+			total += math.Exp(x[k])
+		}
+		return x[11] - math.Log(total)
+	}
+	classifier := func(skip, batch int) Judge {
+		j, err := Classifier(scaled(vocab, batch, 1.7), 11, kinds, newline, skip)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return j
+	}
 	const steps, end = 9, 2
 	critic := &verdicts{info: model.Info{Batch: 4, Steps: steps, Adversary: &model.Adversary{Text: &model.Imitation{End: end}}}}
 	odds := func(skip int) func(text []int32, next int32) float64 {
@@ -192,6 +208,9 @@ func TestGuides(t *testing.T) {
 		}},
 		{"judged by classes", func() []Option { return []Option{Judged(judged(2), 10, 0.7)} }, func(text, _ []int32) []float64 {
 			return best(main.naiveLog(text), 10, func(next int32) float64 { return 0.7 * class(2)(text, next) })
+		}},
+		{"judged by a classifier", func() []Option { return []Option{Judged(classifier(1, 9), 9, 1.2)} }, func(text, _ []int32) []float64 {
+			return best(main.naiveLog(text), 9, func(next int32) float64 { return 1.2 * kind(text, next) })
 		}},
 		{"judged by a discriminator", func() []Option { return []Option{Judged(Discriminator(critic, 3), 11, 2)} }, func(text, _ []int32) []float64 {
 			return best(main.naiveLog(text), 11, func(next int32) float64 { return 2 * odds(3)(text, next) })
@@ -255,6 +274,9 @@ func TestGuides(t *testing.T) {
 						}
 					}
 					unread = unread[:0]
+					if r.IntN(2) == 0 {
+						unread = append(unread, int32(slices.Index(got, slices.Max(got)))) // one that was judged
+					}
 					for range 1 + r.IntN(3) {
 						unread = append(unread, int32(r.IntN(vocab)))
 					}
@@ -262,6 +284,59 @@ func TestGuides(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestJudges lets judges read one text after the other, and texts side by side, as the lines of a generator: each as if it were alone.
+func TestJudges(t *testing.T) {
+	const vocab = 14
+	j, err := Classes(0, 3, 1, scaled(vocab, 1, 2), scaled(vocab, 1, -1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := Classifier(scaled(vocab, 6, 1), 2, []int32{2, 4}, 3, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	short := scaled(vocab, 6, 1)
+	short.window = 5 // longer texts are judged by their last tokens
+	short.Reset()
+	l, err := Classifier(short, 2, []int32{2, 4}, 3, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	format := model.Imitation{Begin: 1, End: 9}
+	opts := []Option{Judged(j, 8, 1.5), Judged(k, 6, 1), Judged(l, 5, 0.5), Seed(4)}
+	lines, err := Lines(context.Background(), newNoise(vocab, 5), format, 12, 0, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, line := range lines {
+		alone, err := Lines(context.Background(), newNoise(vocab, 1), format, 12, i, opts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(alone[0].Tokens, line.Tokens) {
+			t.Errorf("line %d is %v, alone %v", i, line.Tokens, alone[0].Tokens)
+		}
+		d, sum := newNoise(vocab, 1), 0.0
+		for n, x := range append(slices.Clone(line.Tokens), format.End)[:len(line.Tokens)+map[bool]int{true: 1}[line.Ended]] {
+			sum += d.naiveLog(append([]int32{1}, line.Tokens[:n]...))[x]
+		}
+		if len(line.Tokens) < 12 && math.Abs(sum-line.LogProb) > 1e-4 {
+			t.Errorf("line %d has log-probability %v under the model, told is %v", i, sum, line.LogProb)
+		}
+	}
+	if _, err := Lines(context.Background(), newNoise(vocab, 1), format, 12, 0, Mixed(newNoise(vocab, 1), 0.5)); err == nil {
+		t.Error("another decoder beside that of lines is no error")
+	}
+	for _, opt := range []Option{Judged(j, 8, 1), Mixed(newNoise(256, 1), 0.5)} {
+		if _, err := Beam(context.Background(), newNoise(256, 2), pairsOf{pieces: bytesAnd()}, "a", 2, opt); err == nil {
+			t.Error("a beam that is guided is no error")
+		}
+		if _, err := Contrastive(context.Background(), seer{newNoise(256, 2)}, pairsOf{pieces: bytesAnd()}, "a", 0.5, opt, MinTokens(2)); err == nil {
+			t.Error("contrastive search that is guided is no error")
+		}
 	}
 }
 
@@ -288,6 +363,8 @@ func TestGuideErrors(t *testing.T) {
 		"not a number":                Judged(judge(func(dst []float64) error { dst[0] = math.NaN(); return nil }), 5, 1),
 		"has no opinion":              Judged(judge(func([]float64) error { return errors.New("it has no opinion") }), 5, 1),
 		"the tokens must be the same": Judged(classes(0, newNoise(5, 1), newNoise(5, 1)), 5, 1),
+		"decoder is for 4":            Judged(just(Classifier(newNoise(256, 4), 1, []int32{1, 2}, 0, 0)), 5, 1),
+		"class token 300":             Judged(just(Classifier(newNoise(256, 5), 1, []int32{1, 300}, 0, 0)), 5, 1),
 		"lines of one length only":    Judged(Discriminator(unending, 0), 5, 1),
 	} {
 		var got error
@@ -303,9 +380,21 @@ func TestGuideErrors(t *testing.T) {
 			t.Errorf("%d classes are no error", len(c))
 		}
 	}
+	for _, c := range [][]int32{nil, {1}, {2, 3}} {
+		if _, err := Classifier(newNoise(5, 1), 1, c, 0, 0); err == nil {
+			t.Errorf("classes %v are no error", c)
+		}
+	}
 	if _, err := Classes(2, 0, 0, newNoise(5, 1), newNoise(5, 1)); err == nil {
 		t.Error("a class that there is not is no error")
 	}
+}
+
+func just(j Judge, err error) Judge {
+	if err != nil {
+		panic(err)
+	}
+	return j
 }
 
 type judge func(dst []float64) error

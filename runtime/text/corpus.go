@@ -9,11 +9,15 @@ import (
 	"strings"
 	"unicode/utf8"
 	"unsafe"
+
+	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
 // Options say how texts become a corpus.
 type Options struct {
 	Validation float64 // share of the text, at its end, that is kept for validation, from 0 to below 1
+	Condition  string  // text that ends the condition which a document begins with, in which \n stands for \r\n as well; empty when there is none
+	Drop       float64 // share of the documents that are read without their condition, all but its end; which ones is always the same
 	Separator  string  // text that ends a document within a file, in which \n stands for \r\n as well; empty when a file is one document
 }
 
@@ -94,6 +98,9 @@ type builder struct {
 func newBuilder(tok Tokenizer, o Options) *builder {
 	b := &builder{tok: tok, o: o, hash: sha256.New()}
 	fmt.Fprintf(b.hash, "%s %v %q\n", tok.Digest(), o.Validation, o.Separator)
+	if o.Condition != "" {
+		fmt.Fprintf(b.hash, "%q %v\n", o.Condition, o.Drop)
+	}
 	return b
 }
 
@@ -126,8 +133,12 @@ func (b *builder) add(s Source) error {
 				end = at + i + len(b.o.Separator)
 			}
 		}
+		begin := at
+		if b.o.Condition != "" && float64(model.Key(uint64(len(b.starts)))>>11)/(1<<53) < b.o.Drop {
+			begin += conditionLength(s.Text[at:end], b.o.Condition)
+		}
 		b.starts = append(b.starts, b.len())
-		if err := b.document(s, at, end); err != nil {
+		if err := b.document(s, begin, end); err != nil {
 			return err
 		}
 		at = end
@@ -143,6 +154,16 @@ func behind(s, separator string) int {
 		}
 	}
 	return -1
+}
+
+// conditionLength is how many bytes stand in front of the first end of a condition in a document; 0 where there is none.
+func conditionLength(document, end string) int {
+	for at := range len(document) {
+		if matched(document, at, end) >= 0 {
+			return at
+		}
+	}
+	return 0
 }
 
 // matched is the place behind a separator that stands at a place, or -1.
@@ -207,6 +228,9 @@ func (b *builder) corpus(name string) (*Corpus, error) {
 	n := b.len()
 	if n == 0 {
 		return nil, fmt.Errorf("%s: the text is empty", name)
+	}
+	if !(b.o.Drop >= 0 && b.o.Drop < 1) {
+		return nil, fmt.Errorf("a share of %v of the documents without their condition: it must be from 0 to below 1", b.o.Drop)
 	}
 	if !(b.o.Validation >= 0 && b.o.Validation < 1) {
 		return nil, fmt.Errorf("a validation share of %v: it must be from 0 to below 1", b.o.Validation)

@@ -2,6 +2,7 @@ package text
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -369,5 +370,56 @@ func TestTooShort(t *testing.T) {
 	}
 	if _, err := corpus(t, Options{}, "abcd").Train.Windows(0, 2); err == nil {
 		t.Error("windows of no sequences are no error")
+	}
+}
+
+// TestConditions leaves the conditions of a share of the documents out, and nothing else.
+func TestConditions(t *testing.T) {
+	var whole strings.Builder
+	var documents, rests []string
+	for i := range 2000 {
+		d := fmt.Sprintf("kind %d: text: %d.\n", i%7, i)
+		if i%10 == 0 {
+			d = fmt.Sprintf("no condition %d\n", i)
+		}
+		documents, rests = append(documents, d), append(rests, d[max(0, strings.Index(d, ": ")):])
+		whole.WriteString(d)
+	}
+	for _, drop := range []float64{0, 0.3, 0.9} {
+		c, err := NewCorpus(ASCII(), Options{Separator: "\n", Condition: ": ", Drop: drop}, Source{"x", whole.String()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := c.Train
+		if p.Documents() != len(documents) {
+			t.Fatalf("%d documents", p.Documents())
+		}
+		dropped := 0
+		for i, at := range p.starts {
+			end := p.Tokens()
+			if i+1 < len(p.starts) {
+				end = p.starts[i+1]
+			}
+			var tokens []int32
+			for k := at; k < end; k++ {
+				tokens = append(tokens, p.at(k))
+			}
+			switch got := ASCII().Decode(tokens); {
+			case got == documents[i]:
+			case got == rests[i]:
+				dropped++
+			default:
+				t.Fatalf("document %d, %q, is read as %q", i, documents[i], got)
+			}
+		}
+		if share := float64(dropped) / 1800; math.Abs(share-drop) > 0.04 || drop == 0 && dropped > 0 {
+			t.Errorf("%.3f of the conditions are left out, it should be %v", share, drop)
+		}
+		if again, _ := NewCorpus(ASCII(), Options{Separator: "\n", Condition: ": ", Drop: drop + 0.01}, Source{"x", whole.String()}); again.Digest == c.Digest {
+			t.Error("the digest does not say how many")
+		}
+	}
+	if _, err := NewCorpus(ASCII(), Options{Condition: ": ", Drop: 1}, Source{"x", "a: b"}); err == nil {
+		t.Error("a share of 1 is no error")
 	}
 }
