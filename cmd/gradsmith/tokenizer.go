@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gradsmith/gradsmith/runtime/cli"
 	"github.com/gradsmith/gradsmith/runtime/data"
 	"github.com/gradsmith/gradsmith/runtime/text"
 	"github.com/gradsmith/gradsmith/runtime/tokenizer"
@@ -99,6 +100,8 @@ a SentencePiece model, .tiktoken a tiktoken file, any other a tokenizer.json.`,
 			if err != nil {
 				return err
 			}
+			work := cli.NewWork(cmd.ErrOrStderr(), "reading "+strings.TrimPrefix(ofTexts(texts), " of "))
+			defer work.End()
 			for _, path := range groups {
 				l.Group()
 				err := text.Input{Paths: []string{path}, Match: match, Field: field}.Texts(func(s text.Source) error {
@@ -112,10 +115,12 @@ a SentencePiece model, .tiktoken a tiktoken file, any other a tokenizer.json.`,
 					return err
 				}
 			}
+			work.Now(fmt.Sprintf("learning %d tokens", o.Size))
 			t, err := l.Learn(balance)
 			if err != nil {
 				return err
 			}
+			work.End()
 			written, err := formats.Format(t, formOf(out))
 			if err != nil {
 				return err

@@ -10,8 +10,8 @@ import (
 	"github.com/gradsmith/gradsmith/gen/cases/sentence"
 )
 
-// Trainings draw from groups as they are told, in pairs and in sentences, go on with what they were told, and refuse what would do
-// nothing. An evaluation tells of each file.
+// Trainings draw from groups as they are told, in pairs and in sentences, go on with what they were told, and refuse
+// what would do nothing. An evaluation tells of each file.
 func TestBalance(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if err := os.Mkdir("languages", 0o777); err != nil {

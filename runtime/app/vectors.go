@@ -68,8 +68,8 @@ func (v *vectorFlags) table(a *program, m model.LanguageModel) (model.Tensor, mo
 	return model.Tensor{}, nil, fmt.Errorf("--vectors-of %s: the model has no such embedding: it has %s", v.of, strings.Join(names, ", "))
 }
 
-// fill puts the vectors into the table, and says what was found. A token that is no word of the file keeps what it was drawn with.
-// A word in lower case stands in for one that has only that.
+// fill puts the vectors into the table, and says what was found. A token that is no word of the file keeps what it
+// was drawn with. A word in lower case stands in for one that has only that.
 func (v *vectorFlags) fill(a *program, m model.LanguageModel, errOut io.Writer) error {
 	table, tokens, err := v.table(a, m)
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 	"slices"
 )
 
-// Shares is how much of a mixture each group is to be, of groups of these sizes, when sampled at a temperature: its share
-// of the sizes to the power of 1/temperature, so that 1 leaves sizes as they are and a large number makes all groups
-// equal (Arivazhagan et al. 2019; multilingual BERT uses 1/0.7). The shares have the sum 1.
+// Shares is how much of a mixture each group is to be, of groups of these sizes, when sampled at a temperature: its
+// share of the sizes to the power of 1/temperature, so that 1 leaves sizes as they are and a large number makes all
+// groups equal (Arivazhagan et al. 2019; multilingual BERT uses 1/0.7). The shares have the sum 1.
 func Shares(sizes []int, temperature float64) []float64 {
 	shares := make([]float64, len(sizes))
 	sum, all := 0.0, 0.0
@@ -37,8 +37,8 @@ func CheckTemperature(t float64) error {
 	return nil
 }
 
-// Groups is the groups that data comes in, such as languages: the paths themselves or, where there is only one, what is in the
-// folder that it names. Their files, one group behind the other, are those of [Files] in the same order.
+// Groups is the groups that data comes in, such as languages: the paths themselves or, where there is only one, what
+// is in the folder that it names. Their files, one group behind the other, are those of [Files] in the same order.
 func Groups(match string, paths ...string) ([]string, error) {
 	if len(paths) != 1 {
 		return paths, nil

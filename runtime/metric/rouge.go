@@ -6,8 +6,9 @@ import (
 	"unicode"
 )
 
-// ROUGE is how much of a reference an answer has (Lin 2004), from 0 to 100: the means over all answers of the F1 of their words,
-// of their pairs of words, and of the longest sequence of words that both have in this order, with others in between.
+// ROUGE is how much of a reference an answer has (Lin 2004), from 0 to 100: the means over all answers of the F1 of
+// their words, of their pairs of words, and of the longest sequence of words that both have in this order, with
+// others in between.
 type ROUGE struct {
 	One, Two float64 // ROUGE-1 and ROUGE-2
 	Longest  float64 // ROUGE-L, over the text as one sentence
@@ -18,8 +19,8 @@ func (r ROUGE) String() string {
 	return fmt.Sprintf("ROUGE-1 %.1f, ROUGE-2 %.1f, ROUGE-L %.1f (F1, words in lower case, not stemmed)", r.One, r.Two, r.Longest)
 }
 
-// Overlap computes ROUGE of answers against one reference each. Words are letters, marks and digits in lower case; of ASCII texts
-// these are the words of Google's rouge_score without its stemmer.
+// Overlap computes ROUGE of answers against one reference each. Words are letters, marks and digits in lower case; of
+// ASCII texts these are the words of Google's rouge_score without its stemmer.
 func Overlap(answers, references []string) (ROUGE, error) {
 	if len(answers) != len(references) || len(answers) == 0 {
 		return ROUGE{}, fmt.Errorf("metric: %d answers for %d references: give as many of each, and one at least", len(answers), len(references))

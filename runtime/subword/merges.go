@@ -7,8 +7,8 @@ import (
 )
 
 // Merges is the table of byte-pair encoding (Sennrich et al. 2016): which two tokens that stand side by side become
-// which other one, and which merge comes before which. It is filled with [Merges.Add] and may then be used by any number
-// of goroutines.
+// which other one, and which merge comes before which. It is filled with [Merges.Add] and may then be used by any
+// number of goroutines.
 type Merges struct {
 	slots []merge // open addressing; a power of two of them, at most half of them used
 	shift uint
@@ -83,8 +83,8 @@ func hash(pair uint64) uint64 { return pair * 0x9E3779B97F4A7C15 }
 
 func pairOf(a, b int32) uint64 { return uint64(uint32(a))<<32 | uint64(uint32(b)) }
 
-// short is the length up to which looking at all pairs is faster than keeping them in a heap, many the number of symbols of
-// longer runs behind which a walker is worth what it takes to make it.
+// short is the length up to which looking at all pairs is faster than keeping them in a heap, many the number of
+// symbols of longer runs behind which a walker is worth what it takes to make it.
 const (
 	short = 32
 	many  = 1 << 14

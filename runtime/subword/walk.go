@@ -6,18 +6,18 @@ import (
 	"slices"
 )
 
-// walker finds the tokens of a run from its beginning to its end, in time that is in proportion to its length. It rests on
-// this: tokens are what a run becomes if each of them is what its own symbols become, and each two side by side are what
-// theirs become together. For until a merge has reached across a border, the merges on either side of it are made in the
-// order in which they would be made were there nothing else; so the first merge across any border would be one that the
-// two neighbours alone make too. Hence the longest token is taken that can stand behind the one before it, and where none
-// can, the one before it gives way to a shorter one. No place of the run is given up twice. (The algorithm of H. van
-// Antwerpen and A. Neubeck: "So many tokens, so little time", GitHub 2024.)
+// walker finds the tokens of a run from its beginning to its end, in time that is in proportion to its length. It
+// rests on this: tokens are what a run becomes if each of them is what its own symbols become, and each two side by
+// side are what theirs become together. For until a merge has reached across a border, the merges on either side of
+// it are made in the order in which they would be made were there nothing else; so the first merge across any border
+// would be one that the two neighbours alone make too. Hence the longest token is taken that can stand behind the one
+// before it, and where none can, the one before it gives way to a shorter one. No place of the run is given up twice.
+// (The algorithm of H. van Antwerpen and A. Neubeck: "So many tokens, so little time", GitHub 2024.)
 //
-// It serves tables in which all merges that make a token make it of the same symbols, as all do that stand for texts. Where
-// each merge comes behind those that make its parts, whether two tokens stay apart follows from a few looks at the table.
-// Some published tables, such as that of Llama 3, have merges that come before their parts and do happen: what these
-// make is merged anew to see.
+// It serves tables in which all merges that make a token make it of the same symbols, as all do that stand for texts.
+// Where each merge comes behind those that make its parts, whether two tokens stay apart follows from a few looks at
+// the table. Some published tables, such as that of Llama 3, have merges that come before their parts and do happen:
+// what these make is merged anew to see.
 type walker struct {
 	merges  *Merges
 	tokens  []walked // by number
@@ -28,8 +28,8 @@ type walker struct {
 	spelt   map[int32][]int32 // symbols of the tokens of rank anew
 }
 
-// walked is a token: the last merge that makes it, of which parts, its symbols, and the longest other token that it begins
-// with, or none.
+// walked is a token: the last merge that makes it, of which parts, its symbols, and the longest other token that it
+// begins with, or none.
 type walked struct{ rank, left, right, length, prefix int32 }
 
 const (
@@ -120,8 +120,8 @@ func newWalker(m *Merges) *walker {
 	return w
 }
 
-// spell lists the symbols of the tokens that merges make, whose last ranks are given, or returns nil where they are too many, or
-// differ from merge to merge.
+// spell lists the symbols of the tokens that merges make, whose last ranks are given, or returns nil where they are
+// too many, or differ from merge to merge.
 func spell(lines []line, last []int32) [][]int32 {
 	spelt := make([][]int32, len(last))
 	symbols := 0
@@ -167,9 +167,9 @@ func (w *walker) token(x int32) *walked {
 
 var plain = walked{symbol, none, none, 1, none}
 
-// stays tells whether two tokens stay as they are side by side, as far as merges of a rank below limit go. The merges that
-// make the two are undone one by one, the last one first; no merge across the border may have come before the one that
-// made either side of it a part of something longer. Of equal ranks that of the left one comes first.
+// stays tells whether two tokens stay as they are side by side, as far as merges of a rank below limit go. The merges
+// that make the two are undone one by one, the last one first; no merge across the border may have come before the
+// one that made either side of it a part of something longer. Of equal ranks that of the left one comes first.
 func (w *walker) stays(left, right int32, limit int) bool {
 	for {
 		pair := pairOf(left, right) + 1
@@ -260,8 +260,8 @@ func (w *walker) apply(symbols []int32, s *scratch) ([]int32, bool) {
 	return symbols[:copy(symbols, tokens)], true
 }
 
-// tree is the tokens by their symbols. Nodes have numbers; the edges are in a table with open addressing, those of a node close
-// to each other.
+// tree is the tokens by their symbols. Nodes have numbers; the edges are in a table with open addressing, those of a
+// node close to each other.
 type tree struct {
 	edges []edge
 	n     int32

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// spelledMerges makes a table over the letters a, b, … whose tokens are texts: of merges in a random order, of all the ways in
-// which a token can be made or some, so that merges come before and behind those that make their parts.
+// spelledMerges makes a table over the letters a, b, … whose tokens are texts: of merges in a random order, of all
+// the ways in which a token can be made or some, so that merges come before and behind those that make their parts.
 func spelledMerges(r *rand.Rand, letters, tokens int) (*Merges, map[[2]int32][2]int32) {
 	texts, numbers := []string{}, map[string]int32{}
 	add := func(s string) {
@@ -128,7 +128,8 @@ func TestWalkerOfStrangeTables(t *testing.T) {
 	}
 }
 
-// TestLongRuns: Apply gives the same with a walker and without one, and no token of a run depends on how much of it there is.
+// TestLongRuns: Apply gives the same with a walker and without one, and no token of a run depends on how much of it
+// there is.
 func TestLongRuns(t *testing.T) {
 	r := rand.New(rand.NewPCG(6, 6))
 	m, list := spelledMerges(r, 4, 200)

@@ -7,8 +7,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
-// Groups is the groups that the lines come in, by the rule of [data.Groups], and the number of the group of each line, from 0.
-// It is an error when there is one group alone.
+// Groups is the groups that the lines come in, by the rule of [data.Groups], and the number of the group of each
+// line, from 0. It is an error when there is one group alone.
 func (in Input) Groups() (names []string, of []int32, err error) {
 	if names, of, err = in.parts(Input.count); err == nil && names == nil {
 		err = in.oneGroup()
@@ -92,8 +92,8 @@ func newDrawer(of []int32, temperature float64, seed uint64) *drawer {
 	return d
 }
 
-// draw fills order with the examples of a pass. A group is gone through in rounds, each in an order of its own, and a pass
-// begins where the one before it ended, so that no example of a group comes twice before each has come once.
+// draw fills order with the examples of a pass. A group is gone through in rounds, each in an order of its own, and a
+// pass begins where the one before it ended, so that no example of a group comes twice before each has come once.
 func (d *drawer) draw(order []int32, pass int) {
 	order = order[:0]
 	for g, all := range d.groups {

@@ -12,8 +12,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
-// TestDrawer: a pass has as many examples as there are, of each group its share, none twice more often than another of its
-// group, and the same ones each time, in whatever order passes are asked for.
+// TestDrawer: a pass has as many examples as there are, of each group its share, none twice more often than another
+// of its group, and the same ones each time, in whatever order passes are asked for.
 func TestDrawer(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	for range 300 {

@@ -81,7 +81,7 @@ func BPE(merges string) Tokenizer {
 		t.pieces = append(t.pieces, bytePieces[b])
 		byPiece[bytePieces[b]] = int32(i)
 	}
-	var others []string // merges that make a token in another way than an earlier one
+	var list []string // the merges, for the digest: pieces alone do not say how they are made
 	line := 0
 	for text := range strings.Lines(merges) {
 		line++
@@ -99,16 +99,15 @@ func BPE(merges string) Tokenizer {
 			panic(fmt.Sprintf("text: line %d of the merges, %q, is not two tokens that are known, with a blank in between, whose merge is new", line, text))
 		}
 		token, again := byPiece[a+b]
-		if again {
-			others = append(others, fmt.Sprintf("%d %s", t.merges.Len(), text))
-		} else {
+		list = append(list, text)
+		if !again {
 			token = int32(len(t.pieces))
 			byPiece[a+b] = token
 			t.pieces = append(t.pieces, a+b)
 		}
 		t.merges.Add(from, to, int32(t.merges.Len()), token)
 	}
-	t.digest = digest("bpe", append(t.pieces[:len(t.pieces):len(t.pieces)], others...), -1)
+	t.digest = digest("bpe of merges", list, -1)
 	return t
 }
 

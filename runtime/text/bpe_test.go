@@ -245,3 +245,17 @@ func BenchmarkBPEEncode(b *testing.B) {
 		}
 	}
 }
+
+// TestBPEDigest: the same tokens, made in other ways, are another tokenizer.
+func TestBPEDigest(t *testing.T) {
+	a, b := BPE("a b\nb c\nab c\n"), BPE("a b\nb c\na bc\n")
+	if a.Vocab() != b.Vocab() || a.Piece(258) != b.Piece(258) {
+		t.Fatal("the tokens are not the same")
+	}
+	if a.Digest() == b.Digest() {
+		t.Error("the digest does not say how tokens are made")
+	}
+	if a.Digest() != BPE("#version: 0.2\na b\nb c\nab c").Digest() {
+		t.Error("the digest depends on a comment")
+	}
+}

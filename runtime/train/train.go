@@ -120,7 +120,7 @@ type position struct {
 func (p position) strings(digest string, keep map[string]string) map[string]string {
 	m := map[string]string{
 		"pass": strconv.Itoa(p.pass), "window": strconv.FormatInt(p.window, 10),
-		"best": strconv.FormatFloat(p.best, 'g', -1, 64), "data": digest,
+		"best": strconv.FormatFloat(p.best, 'g', -1, 64), "data": digest, "digests": digests,
 	}
 	for k, v := range keep {
 		m[keepPrefix+k] = v
@@ -143,7 +143,13 @@ func Kept(t *checkpoint.Training) map[string]string {
 	return m
 }
 
+// digests is what digests of data cover: since 2 the merges of byte-pair encoding, not its tokens alone.
+const digests = "2"
+
 func parsePosition(m map[string]string, digest string) (p position, err error) {
+	if m["data"] != digest && m["digests"] == "" {
+		return p, errors.New("was written in a training on another text, or on one that was cut up otherwise, or by gradsmith 0.5.0 or before with byte-pair encoding, whose merges its digest does not cover: begin a new training from its parameters (--from)")
+	}
 	if m["data"] != digest {
 		return p, errors.New("was written in a training on another text, or on one that was cut up otherwise: go on with the same text, validation share, separator, batch and window, or begin a new training from its parameters")
 	}

@@ -17,8 +17,8 @@ type fastTextArgs struct {
 	T                                                                                        float64
 }
 
-// readFastText reads a model: its words, then a matrix of a row a word and a row a bucket, which parts of words are put into by their
-// hash. The vector of a word is the mean of its row and those of its parts.
+// readFastText reads a model: its words, then a matrix of a row a word and a row a bucket, which parts of words are
+// put into by their hash. The vector of a word is the mean of its row and those of its parts.
 func readFastText(in *bufio.Reader, width int, want func(string) bool, parts []string, v *Vectors) error {
 	cut := func(what string, err error) error {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {

@@ -1,8 +1,9 @@
-// Package wordvector reads word vectors that others have learnt, from the files of word2vec (text and binary), GloVe (text) and
-// fastText (text, and models with their parts of words).
+// Package wordvector reads word vectors that others have learnt, from the files of word2vec (text and binary), GloVe
+// (text) and fastText (text, and models with their parts of words).
 //
-// It must not know what is done with vectors, nor what a model is: it is asked for words and gives their vectors. A file is read
-// from its beginning to its end, and nothing of it is kept but what was asked for, so that it may be larger than memory.
+// It must not know what is done with vectors, nor what a model is: it is asked for words and gives their vectors. A
+// file is read from its beginning to its end, and nothing of it is kept but what was asked for, so that it may be
+// larger than memory.
 package wordvector
 
 import (
@@ -41,9 +42,9 @@ const (
 	mostWidth = 1 << 16 // numbers of a vector
 )
 
-// Read reads vectors of width numbers for the words that want holds for, which is asked in the order of the file; of a word that
-// stands there twice the first one counts. parts lists the words that are to be made of their parts where a fastText model does not
-// have them. An error says in which line or at which word it is; it does not name the file.
+// Read reads vectors of width numbers for the words that want holds for, which is asked in the order of the file; of
+// a word that stands there twice the first one counts. parts lists the words that are to be made of their parts where
+// a fastText model does not have them. An error says in which line or at which word it is; it does not name the file.
 func Read(r io.Reader, width int, want func(word string) bool, parts []string) (*Vectors, error) {
 	in := bufio.NewReaderSize(r, 1<<18)
 	v := &Vectors{Found: map[string][]float32{}, Derived: map[string]bool{}}
@@ -122,8 +123,9 @@ func readLine(in *bufio.Reader) ([]byte, error) {
 	}
 }
 
-// readText reads a word and its numbers a line, the first of which may have been read already; words is how many lines there are,
-// or -1 where the file does not say. The word may have blanks in it, as a few of GloVe have: the numbers are the last ones.
+// readText reads a word and its numbers a line, the first of which may have been read already; words is how many
+// lines there are, or -1 where the file does not say. The word may have blanks in it, as a few of GloVe have: the
+// numbers are the last ones.
 func readText(in *bufio.Reader, line []byte, words, width int, want func(string) bool, v *Vectors) error {
 	number := 1 // of the line
 	if line == nil {

@@ -130,8 +130,8 @@ func TestFastText(t *testing.T) {
 	}
 }
 
-// TestCut: no file that ends too early is taken for a whole one. Of text that does not say how long it is a line that ends early is
-// found, where its last number is cut it cannot be.
+// TestCut: no file that ends too early is taken for a whole one. Of text that does not say how long it is a line that
+// ends early is found, where its last number is cut it cannot be.
 func TestCut(t *testing.T) {
 	words, rows := some(rand.New(rand.NewPCG(2, 2)), 5)
 	files := written(words, rows)

@@ -1,0 +1,3 @@
+package summaries
+
+//go:generate go run ../../cmd/gradsmith generate summaries.yaml
