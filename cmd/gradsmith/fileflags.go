@@ -33,6 +33,7 @@ var fileFlags = fileflag.Table{
 		"vocab":    fileflag.Input,
 		"init":     fileflag.Text, // DIR, in which it overwrites nothing
 		"kernels":  fileflag.Text,
+		"show":     fileflag.Text,
 
 		// Of tokenizer.
 		"train":   fileflag.Input,

@@ -105,7 +105,7 @@ func newRoot(p Program) *cobra.Command {
 	}
 	cli.Prepare(root, elsewhere, acting)
 	root.PersistentFlags().IntVar(&a.threads, "threads", parallel.Threads(), "threads that compute; the result does not depend on it")
-	root.AddCommand(a.newTrain(), a.newInfo(), a.newExport())
+	root.AddCommand(a.newTrain(), a.newInfo(), a.newExport(), a.newServe())
 	if a.Info.Vector == nil && a.Info.Masking == nil { // those that write
 		root.AddCommand(a.newSpeed())
 	}

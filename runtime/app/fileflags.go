@@ -25,6 +25,9 @@ var fileFlags = fileflag.Table{
 		"grammar":      fileflag.Input,
 		"other-model":  fileflag.Input,
 		"away":         fileflag.Input,
+		"keys":         fileflag.Input,
+		"tls-cert":     fileflag.Input,
+		"tls-key":      fileflag.Input,
 
 		"out":   fileflag.Output,
 		"best":  fileflag.Output,
@@ -47,6 +50,7 @@ var fileFlags = fileflag.Table{
 		"curve":         fileflag.Text,
 		"type":          fileflag.Text,
 		"weights":       fileflag.Text,
+		"address":       fileflag.Text,
 
 		"regex":           fileflag.Text,
 		"json-spacing":    fileflag.Text,

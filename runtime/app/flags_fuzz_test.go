@@ -132,6 +132,8 @@ func calls(p Program) map[string]call {
 			if p.Info.Vector == nil {
 				c.input = "1 2 3 4 5 6\n"
 			}
+		case "serve":
+			c.args = append(c.args, "--address", "localhost:0")
 		case "eval":
 			c.args = append(c.args, few(cmd.Flags())...)
 		}
@@ -188,7 +190,11 @@ func attempt(t *testing.T, p Program, folder, input string, args []string) (stat
 	keep := os.Stdin
 	os.Stdin = in
 	defer func() { os.Stdin = keep }()
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	most := 3 * time.Second
+	if len(args) > 0 && args[0] == "serve" { // which has no end of its own
+		most = 200 * time.Millisecond
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), most)
 	defer cancel()
 	out := &limited{left: 1 << 12, end: cancel}
 	var errOut bytes.Buffer

@@ -71,8 +71,9 @@ type Batch struct {
 	m       model.Writer
 	tok     model.Tokenizer
 	vocab   int
-	window  int // tokens that a text sees; 0 for any number
-	none    int32
+	window  int   // tokens that a text sees; 0 for any number
+	none    int32 // token of a sequence that reads nothing
+	apart   bool  // the model's decoders let no sequence begin alone
 
 	mu       sync.Mutex
 	arrivals []*Text // that the loop has not seen
@@ -96,10 +97,6 @@ func New(m model.Writer, tok model.Tokenizer, options Options) (*Batch, error) {
 		return nil, fmt.Errorf("batch: %s writes answers or from latent vectors, and not from prompts", info.Name)
 	}
 	first := m.MakeDecoder(1)
-	dec, ok := first.(joinable)
-	if !ok {
-		return nil, fmt.Errorf("batch: the decoders of %s let no text begin while others go on: generate its code again", info.Name)
-	}
 	b := &Batch{
 		options: options.complete(),
 		m:       m,
@@ -111,13 +108,25 @@ func New(m model.Writer, tok model.Tokenizer, options Options) (*Batch, error) {
 		done:    make(chan struct{}),
 		abort:   make(chan struct{}),
 	}
-	if _, ok := first.(model.Chunked); ok {
+	if _, ok := first.(joinable); !ok {
+		b.apart, b.options.Prefixes = true, 0
+	}
+	dec := b.decoder(1)
+	if _, ok := dec.(model.Chunked); ok {
 		b.none = -1
 	}
 	b.stats.Places = b.options.Places
 	b.loop = newLoop(b, dec)
 	go b.run()
 	return b, nil
+}
+
+// decoder makes a decoder for n sequences.
+func (b *Batch) decoder(n int) joinable {
+	if b.apart {
+		return newApart(b.m, n)
+	}
+	return b.m.MakeDecoder(n).(joinable)
 }
 
 // Window is how many tokens a text and its prompt can have before its beginning is forgotten; 0 for any number.

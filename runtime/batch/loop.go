@@ -204,7 +204,7 @@ func (b *Batch) seat() {
 
 // resize makes the common decoder one for size sequences, which all texts with a place fit into.
 func (b *Batch) resize(size int) error {
-	dec := b.m.MakeDecoder(size).(joinable)
+	dec := b.decoder(size)
 	places := make([]*Text, size)
 	free := 0
 	for i, t := range b.places {
@@ -240,7 +240,7 @@ func (b *Batch) spare() joinable {
 		d.Reset()
 		return d
 	}
-	return b.m.MakeDecoder(1).(joinable)
+	return b.decoder(1)
 }
 
 // keep keeps a decoder that nobody uses for later; nil is none.

@@ -222,17 +222,12 @@ func (d *Draft) write(logits []float32, token int32) {
 	if c.watch != nil {
 		c.watch(logits, token)
 	}
-	t := Token{ID: token, Piece: d.tok.Piece(token)}
+	t := Token{ID: token}
 	if c.logProbs {
 		kernel.LogSoftmax(d.row, logits, 1, len(d.row))
-		t.LogProb = float64(d.row[token])
-		if len(d.best) > 0 {
-			kernel.TopK(d.best, d.row)
-			t.Best = make([]Alternative, len(d.best))
-			for i, b := range d.best {
-				t.Best[i] = Alternative{b, d.tok.Piece(b), float64(d.row[b])}
-			}
-		}
+		t = told(d.tok, token, d.row, d.best)
+	} else {
+		t.Piece = d.tok.Piece(token)
 	}
 	d.written++
 	d.next++

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 
 	"github.com/gradsmith/gradsmith/runtime/kernel"
@@ -123,4 +124,47 @@ func Embed(ctx context.Context, dec model.Representer, tok text.Tokenizer, s str
 		mean[i] = float32(x / float64(len(tokens)))
 	}
 	return unit(mean), nil
+}
+
+// ScoreTokens tells of each token but the first its log-probability behind those before it, and the best likeliest in its
+// place, as [Tokens] does of tokens that are written. The decoder is at the start of a text, for one sequence, and has room for all.
+func ScoreTokens(ctx context.Context, dec model.Decoder, tok text.Tokenizer, tokens []int32, best int) iter.Seq2[Token, error] {
+	return func(yield func(Token, error) bool) {
+		row, likeliest := make([]float32, tok.Vocab()), make([]int32, min(max(0, best), tok.Vocab()))
+		for i, t := range tokens {
+			if i+1 == len(tokens) {
+				return
+			}
+			err := context.Cause(ctx)
+			var logits []float32
+			if err == nil {
+				logits, err = dec.Step([]int32{t})
+			}
+			if err != nil {
+				yield(Token{ID: -1}, err)
+				return
+			}
+			kernel.LogSoftmax(row, logits, 1, len(row))
+			if row[0] != row[0] {
+				yield(Token{ID: -1}, ErrNotFinite)
+				return
+			}
+			if !yield(told(tok, tokens[i+1], row, likeliest), nil) {
+				return
+			}
+		}
+	}
+}
+
+// told is a token with what its row of log-probabilities tells; likeliest is working space, as long as alternatives are told.
+func told(tok text.Tokenizer, token int32, row []float32, likeliest []int32) Token {
+	t := Token{ID: token, Piece: tok.Piece(token), LogProb: float64(row[token])}
+	if len(likeliest) > 0 {
+		kernel.TopK(likeliest, row)
+		t.Best = make([]Alternative, len(likeliest))
+		for i, b := range likeliest {
+			t.Best[i] = Alternative{b, tok.Piece(b), float64(row[b])}
+		}
+	}
+	return t
 }
