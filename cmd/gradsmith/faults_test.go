@@ -50,15 +50,7 @@ func contents(t *testing.T, dir string) map[string]string {
 // TestCommandFaults runs each command that writes with every one of its calls failing in every way: it leaves the old state
 // or the new one, and says so in one line. A run that was killed is ended by the next.
 func TestCommandFaults(t *testing.T) {
-	learnt := func() string {
-		dir := t.TempDir()
-		write(t, filepath.Join(dir, "text"), "the cat and the dog and the end\nthe cat\n")
-		code, out, errOut := command(t, dir, "tokenizer", "train", "text", "--size", "270")
-		if code != 0 {
-			t.Fatal(errOut)
-		}
-		return out
-	}()
+	tokenizer := learnt(t)
 	type writer struct {
 		name string
 		args []string
@@ -94,7 +86,7 @@ func TestCommandFaults(t *testing.T) {
 				dir = t.TempDir()
 				write(t, filepath.Join(dir, "go.mod"), "module example.com/mine\n\ngo 1.26\n")
 				write(t, filepath.Join(dir, "text"), "the cat and the dog and the end\nthe cat\n")
-				write(t, filepath.Join(dir, "learnt.json"), learnt)
+				write(t, filepath.Join(dir, "learnt.json"), tokenizer)
 				write(t, filepath.Join(dir, "out"), "old")
 				return dir, contents(t, dir)
 			}
