@@ -107,7 +107,7 @@ random: ## generate and type-check RANDOM=20000 random specs, compile and run ev
 check: format vet staticcheck verify fresh cross levels ## what CI checks besides the tests
 
 fuzz: ## run every fuzz target for FUZZTIME, 10s unless told, and give each flag of each command each value that may hurt
-	$(GO) test ./runtime/app -run TestEveryFlag -count 1 -timeout 0 -args -every-flag
+	$(GO) test ./cmd/gradsmith ./runtime/app -run TestEveryFlag -count 1 -timeout 0 -args -every-flag
 	@set -e; for pkg in $$($(GO) list ./...); do \
 		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 			echo "$$pkg $$target"; \
