@@ -8,6 +8,7 @@ TEST       ?=
 ORACLE     ?=
 FUZZTIME   ?= 10s
 RANDOM     ?= 20000
+BEFORE     ?= a650f6e
 SEED       ?= 0
 BENCHFLAGS ?=
 GOLDEN     ?=
@@ -22,7 +23,7 @@ PUBLISHED = qwen3 llama3 gemma3
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help attribute constrain demo gpt2 plain sentences oracle test random generate check bench fuzz exhaustive race journeys tokenizers format vet staticcheck verify fresh cross levels same
+.PHONY: help attribute digest steps constrain demo gpt2 plain sentences oracle test random generate check bench fuzz exhaustive race journeys tokenizers format vet staticcheck verify fresh cross levels same
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -103,6 +104,12 @@ same: ## train the demo and every example at commit BASE as well, and compare al
 
 random: ## generate and type-check RANDOM=20000 random specs, compile and run every twentieth; SEED is that of the first
 	$(GO) test ./gen -run TestRandom -count 1 -timeout 0 -v -args -random.checked $(RANDOM) -random.compiled $$(($(RANDOM)/20)) -random.from $(SEED)
+
+digest: ## change every scalar of every golden case, and hold the digest of the architecture to what is computed
+	$(GO) test ./gen -run TestDigest -count 1 -v -args -digest.every 1
+
+steps: ## time the training step of every model, of BEFORE=REVISION and of this checkout, in turns
+	bench/steps.sh $(BEFORE)
 
 check: format vet staticcheck verify fresh cross levels ## what CI checks besides the tests
 
