@@ -63,8 +63,7 @@ type weightProduct struct {
 	blocks int
 	phase  weightPhase
 
-	perTask int // rows to quantise, or panels to multiply with, of a task
-	tail    []float32
+	perTask int // rows that a task quantises
 }
 
 type weightPhase uint8
@@ -100,43 +99,59 @@ func (p *weightProduct) runWeights() {
 		parallel.Run((p.m+p.perTask-1)/p.perTask, p)
 	}
 	p.phase = multiplying
-	panels := (p.n + PanelCols - 1) / PanelCols
-	p.perTask = p.panelsPerTask(panels)
-	parallel.Run((panels+p.perTask-1)/p.perTask, p)
+	p.cut((p.n+PanelCols-1)/PanelCols, parallel.Threads())
+	cols, rows := (p.n+p.colBlock-1)/p.colBlock, (p.m+p.rowBlock-1)/p.rowBlock
+	p.colBlocks = cols
+	parallel.Run(rows*cols, p)
 }
 
-// weightLeast is the number of multiply-adds that are worth a task. Tests set it.
-var weightLeast = 1 << 18
+// weightLeast is how much a task does at the least: bytes of b that it reads, or the time in which it would read so
+// many. Tests set it.
+var weightLeast = 256 << 10
 
-// panelsPerTask cuts the columns: each task reads one stretch of b, so that the machine fetches ahead well, and there
-// are some more tasks than threads, for one that loses its processor. What is too little work for two threads stays
-// whole.
-func (p *weightProduct) panelsPerTask(panels int) int {
-	threads := parallel.Threads()
-	least := weightLeast / (p.m*p.k*PanelCols + 1)
-	each := max((panels+4*threads-1)/(4*threads), least, 1)
-	if each >= panels || threads == 1 {
-		return panels
+// cut chooses the block of c of a task. Columns are cut before rows, so that each part of b is read by one thread,
+// from end to end. There are some more tasks than threads, for one that loses its processor. What is too little work
+// for two threads stays whole.
+func (p *weightProduct) cut(panels, threads int) {
+	p.rowBlock, p.colBlock = p.m, panels*PanelCols
+	// Multiplications of a row with a panel take about as long as reading half a byte for each, or a fifth.
+	perStep := PanelCols / 2
+	if p.quantized() {
+		perStep = PanelCols / 5
 	}
-	return min(each, (panels+threads-1)/threads)
+	work := p.w.Bytes()/panels + p.m*p.k*perStep
+	most := min(4*threads, work*panels/weightLeast)
+	if threads == 1 || most < 2 {
+		return
+	}
+	tasks := min(panels, most)
+	p.colBlock = (panels + tasks - 1) / tasks * PanelCols
+	if cols := (panels*PanelCols + p.colBlock - 1) / p.colBlock; cols < 2*threads {
+		// Few columns: cut the rows as well, if there are many.
+		rows := max(1, min(most/cols, p.m/weightRowsLeast))
+		p.rowBlock = (p.m + rows - 1) / rows
+	}
 }
+
+// weightRowsLeast is the number of rows from which on a part of b may be read by two threads.
+const weightRowsLeast = 32
 
 func (p *weightProduct) Do(task int) {
-	lo := task * p.perTask
 	if p.phase == quantizing {
-		for r := lo; r < min(lo+p.perTask, p.m); r++ {
+		for r := task * p.perTask; r < min((task+1)*p.perTask, p.m); r++ {
 			p.quantizeRow(r)
 		}
 		return
 	}
-	c0, c1 := lo*PanelCols, min((lo+p.perTask)*PanelCols, p.n)
-	for r := range p.m {
+	c0, r0 := task%p.colBlocks*p.colBlock, task/p.colBlocks*p.rowBlock
+	c1, r1 := min(c0+p.colBlock, p.n), min(r0+p.rowBlock, p.m)
+	for r := r0; r < r1; r++ {
 		p.start(p.c[r*p.ldc+c0:r*p.ldc+c1], r, c0, c1)
 	}
 	if p.k > 0 {
-		p.mulPanels(lo, (c1+PanelCols-1)/PanelCols)
+		p.mulPanels(c0/PanelCols, (c1+PanelCols-1)/PanelCols, r0, r1)
 	}
-	p.finish(0, p.m, c0, c1)
+	p.finish(r0, r1, c0, c1)
 }
 
 // quantizeRow quantises row r of a.
@@ -174,8 +189,8 @@ func quantizeBlocksGeneric(dst []actBlock, x []float32, offset int32) {
 	}
 }
 
-// mulPanelsGeneric is the definition of a product with panels from to to-1, added to c.
-func (p *weightProduct) mulPanelsGeneric(from, to int) {
+// mulPanelsGeneric is the definition of a product of rows r0 to r1 with panels from to to-1, added to c.
+func (p *weightProduct) mulPanelsGeneric(from, to, r0, r1 int) {
 	var row, scale [PanelCols]float32
 	var q [weights.BlockSteps][PanelCols]int8
 	for panel := from; panel < to; panel++ {
@@ -184,7 +199,7 @@ func (p *weightProduct) mulPanelsGeneric(from, to int) {
 		if !p.quantized() {
 			for k := range p.k {
 				p.w.Row(panel, k, &row)
-				for r := range p.m {
+				for r := r0; r < r1; r++ {
 					axpy(p.c[r*p.ldc+c0:r*p.ldc+c1], p.a[r*p.lda+k], row[:])
 				}
 			}
@@ -192,7 +207,7 @@ func (p *weightProduct) mulPanelsGeneric(from, to int) {
 		}
 		for b := range p.blocks {
 			p.w.Block(panel, b, &q, &scale)
-			for r := range p.m {
+			for r := r0; r < r1; r++ {
 				a := &p.rows[r*p.blocks+b]
 				var dot [PanelCols]int32
 				for i, x := range a.q {

@@ -76,10 +76,10 @@ func (p *weightProduct) offset() int32 {
 // weightCache is how many bytes of a a task multiplies with a panel: half of the second cache.
 func weightCache() int { return 8 * blocking.left }
 
-// mulPanels adds the product with panels from to to-1 to c.
-func (p *weightProduct) mulPanels(from, to int) {
+// mulPanels adds the product of rows r0 to r1 with panels from to to-1 to c.
+func (p *weightProduct) mulPanels(from, to, r0, r1 int) {
 	if level == generic {
-		p.mulPanelsGeneric(from, to)
+		p.mulPanelsGeneric(from, to, r0, r1)
 		return
 	}
 	rowBytes := 4 * p.k
@@ -87,15 +87,15 @@ func (p *weightProduct) mulPanels(from, to int) {
 		rowBytes = p.blocks * int(unsafe.Sizeof(actBlock{}))
 	}
 	block := max(4*p.maxWeightRows(), weightCache()/rowBytes)
-	blocks := (p.m + block - 1) / block
-	for i, r := 0, 0; i < blocks; i++ {
-		next := p.m * (i + 1) / blocks
+	blocks := (r1 - r0 + block - 1) / block
+	for i, r := 0, r0; i < blocks; i++ {
+		next := r0 + (r1-r0)*(i+1)/blocks
 		p.mulRows(from, to, r, next)
 		r = next
 	}
 }
 
-// mulRows is mulPanels for rows r0 to r1.
+// mulRows is mulPanels for rows whose part of a the second cache holds.
 func (p *weightProduct) mulRows(from, to, r0, r1 int) {
 	rows := r1 - r0
 	tiles := (rows + p.maxWeightRows() - 1) / p.maxWeightRows()

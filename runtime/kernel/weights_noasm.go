@@ -6,7 +6,9 @@ func (p *weightProduct) runPackedWeights() bool { return false }
 
 func (p *weightProduct) offset() int32 { return 0 }
 
-func (p *weightProduct) mulPanels(from, to int) { p.mulPanelsGeneric(from, to) }
+func (p *weightProduct) mulPanels(from, to, r0, r1 int) {
+	p.mulPanelsGeneric(from, to, r0, r1)
+}
 
 func quantizeBlocks(dst []actBlock, x []float32, offset int32) {
 	quantizeBlocksGeneric(dst, x, offset)

@@ -28,6 +28,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 	"unsafe"
 
 	"github.com/gradsmith/gradsmith/runtime/parallel"
@@ -110,9 +111,9 @@ const (
 )
 
 // Codes are the values of the 16 codes of Q4, to be multiplied by the scale. They lie closer around zero, as weights
-// do: for blocks of 32 normal numbers the squared error is four fifths of that of 16 equal steps, and for numbers
-// with longer tails (Student's t with 5 degrees of freedom) two thirds; a minimum for each block besides its scale
-// would reach about the same at 5 bits. They are the means, rounded, of what Lloyd's algorithm gives for the two.
+// do: for blocks of 32 normal numbers the squared error is 13 % less than that of 16 equal steps, and for numbers
+// with longer tails (Student's t with 5 degrees of freedom) 36 %. They are the means, rounded, of what Lloyd's
+// algorithm gives for the two.
 var Codes = [16]int8{-64, -49, -38, -30, -22, -16, -10, -4, 1, 6, 12, 18, 24, 32, 43, 60}
 
 // steps is the number of steps along k of a block: of what a panel is a sequence of.
@@ -214,20 +215,45 @@ func FromData(kind Kind, k, n int, data []byte) (*Matrix, error) {
 	return m, m.check()
 }
 
-// newData is n bytes that begin at a multiple of Align; large ones ask for huge pages, where the system has them:
-// products that read from memory are a fifth faster.
+// newData is n bytes that begin at a multiple of Align. Matrices that are not small ask for huge pages, where the
+// system has them: products that read from memory are a seventh faster. Those that are smaller than many huge pages
+// share them.
 func newData(n int) []byte {
-	align := Align
-	if n >= hugePage {
-		align = hugePage
+	switch {
+	case n < least:
+		return aligned(n, Align)
+	case n >= chunkBytes/4:
+		x := aligned(n, hugePage)
+		askHuge(x[:n/hugePage*hugePage])
+		return x
 	}
+	chunk.Lock()
+	defer chunk.Unlock()
+	if n > len(chunk.free) {
+		chunk.free = aligned(chunkBytes, hugePage)
+		askHuge(chunk.free)
+	}
+	x := chunk.free[:n:n]
+	chunk.free = chunk.free[(n+Align-1)/Align*Align:]
+	return x
+}
+
+const (
+	least      = 128 << 10 // bytes of a matrix from which on it is not small
+	chunkBytes = 16 << 20
+)
+
+// chunk is where the next matrices of a model go, side by side.
+var chunk struct {
+	sync.Mutex
+	free []byte
+}
+
+// aligned is n bytes that begin at a multiple of align.
+func aligned(n, align int) []byte {
 	x := make([]byte, n+align-1)
 	at := int(-uintptr(unsafe.Pointer(unsafe.SliceData(x))) % uintptr(align))
-	x = x[at : at+n : at+n]
-	if n >= hugePage {
-		askHuge(x[:n/hugePage*hugePage])
-	}
-	return x
+	return x[at : at+n : at+n]
 }
 
 // hugePage is the size of a huge page of amd64 and, mostly, arm64.
@@ -257,21 +283,9 @@ func build(kind Kind, b []float32, k, n int, transposed bool) (*Matrix, error) {
 		return nil, fmt.Errorf("a matrix [%d, %d] needs %d numbers, not %d", k, n, k*n, len(b))
 	}
 	m := &Matrix{kind: kind, k: k, n: n, data: newData(size)}
-	tiles := (k + BlockSteps - 1) / BlockSteps
 	bad := make([]bool, m.panels()) // each its own, so that no thread waits
 	forEach(m.panels(), k*PanelCols, func(p int) {
-		var t tile
-		for i := range tiles {
-			t.read(b, k, n, p*PanelCols, i*BlockSteps, transposed)
-			if !t.finite() {
-				bad[p] = true
-				return
-			}
-			if !m.put(&t, p, i) {
-				bad[p] = true
-				return
-			}
-		}
+		bad[p] = !m.fill(b, p, transposed)
 	})
 	for _, is := range bad {
 		if is {
@@ -332,32 +346,63 @@ func (t *tile) finite() bool {
 
 func finite(v float32) bool { return math.Float32bits(v)<<1 < 0xff<<24 }
 
-// put stores tile i of panel p. It reports whether the kind can hold all numbers.
-func (m *Matrix) put(t *tile, p, i int) bool {
-	switch m.kind {
-	case Q8:
-		t.putQ8(m.block(p, i))
-	case Q4:
-		t.putQ4(m.block(p, i))
-	default:
-		for r := range min(BlockSteps, m.k-i*BlockSteps) {
-			d := m.block(p, i*BlockSteps+r)
-			if m.kind == F32 {
-				for c := range t {
-					binary.LittleEndian.PutUint32(d[4*c:], math.Float32bits(t[c][r]))
-				}
-				continue
+// fill makes panel p of b. It reports whether the kind can hold all numbers.
+func (m *Matrix) fill(b []float32, p int, transposed bool) bool {
+	var row [PanelCols]float32
+	if m.kind.steps() == 1 && !transposed {
+		c0 := p * PanelCols
+		for k := range m.k {
+			copy(row[:], b[k*m.n+c0:k*m.n+min(c0+PanelCols, m.n)])
+			if !m.putRow(m.block(p, k), &row) {
+				return false
 			}
-			for c := range PanelCols / 2 {
-				lo, hi := roundBF16(t[c][r]), roundBF16(t[c+PanelCols/2][r])
-				if lo&0x7f80 == 0x7f80 || hi&0x7f80 == 0x7f80 {
-					return false
-				}
-				binary.LittleEndian.PutUint32(d[4*c:], uint32(lo)|uint32(hi)<<16)
+		}
+		return true
+	}
+	var t tile
+	for k := 0; k < m.k; k += BlockSteps {
+		t.read(b, m.k, m.n, p*PanelCols, k, transposed)
+		if m.kind == Q8 || m.kind == Q4 {
+			if !t.finite() {
+				return false
+			}
+			if m.kind == Q8 {
+				t.putQ8(m.block(p, k/BlockSteps))
+			} else {
+				t.putQ4(m.block(p, k/BlockSteps))
+			}
+			continue
+		}
+		for r := range min(BlockSteps, m.k-k) {
+			for c := range row {
+				row[c] = t[c][r]
+			}
+			if !m.putRow(m.block(p, k+r), &row) {
+				return false
 			}
 		}
 	}
 	return true
+}
+
+// putRow stores a row of a panel of F32 or BF16. It reports whether the kind can hold all numbers.
+func (m *Matrix) putRow(d []byte, row *[PanelCols]float32) bool {
+	top := uint32(0)
+	if m.kind == F32 {
+		for c, v := range row {
+			u := math.Float32bits(v)
+			top = max(top, u<<1)
+			binary.LittleEndian.PutUint32(d[4*c:], u)
+		}
+		return top < 0xff<<24
+	}
+	for c, v := range row[:PanelCols/2] {
+		lo, hi := roundBF16(v), roundBF16(row[c+PanelCols/2])
+		// Rounding does not bring a NaN or an infinity back, but may carry a NaN into the sign.
+		top = max(top, math.Float32bits(v)<<1, math.Float32bits(row[c+PanelCols/2])<<1, uint32(lo)<<17, uint32(hi)<<17)
+		binary.LittleEndian.PutUint32(d[4*c:], uint32(lo)|uint32(hi)<<16)
+	}
+	return top < 0xff<<24
 }
 
 // roundBF16 is the bf16 that is nearest to a finite v, the even one of two.
