@@ -47,8 +47,8 @@ func contents(t *testing.T, dir string) map[string]string {
 	return all
 }
 
-// TestCommandFaults runs each command that writes with every one of its calls failing in every way: it leaves the old state
-// or the new one, and says so in one line. A run that was killed is ended by the next.
+// TestCommandFaults runs each command that writes with every one of its calls failing in every way: it leaves the old
+// state or the new one, and says so in one line. A run that was killed is ended by the next.
 func TestCommandFaults(t *testing.T) {
 	tokenizer := learnt(t)
 	type writer struct {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestFileFlags finds flags and arguments of which nobody has said whether they name files, and checks that those which do
-// are kept apart.
+// TestFileFlags finds flags and arguments of which nobody has said whether they name files, and checks that those which
+// do are kept apart.
 func TestFileFlags(t *testing.T) {
 	if err := fileFlags.Missing(newRoot()); err != nil {
 		t.Error(err)

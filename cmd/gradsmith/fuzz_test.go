@@ -21,7 +21,8 @@ import (
 // hurtful are values that flags do not expect.
 var hurtful = []string{"", "-1", "0", "1", "257", "NaN", "99999999999999999999", "\x00", "model.yaml", "text", "none", "é", ".", "--", "a,b", "%s", "\n"}
 
-// calls are the commands, each with the arguments that it needs to succeed. Those that measure take minutes and are left out.
+// calls are the commands, each with the arguments that it needs to succeed. Those that measure take minutes and are
+// left out.
 func calls() map[*cobra.Command][]string {
 	arguments := map[string][]string{
 		"vocab": {"text"}, "init": {"rnn", "made"}, "verify": {"generated"}, "check": {"model.yaml"}, "generate": {"model.yaml"}, "inspect": {"model.yaml"}, "schema": {}, "docs": {}, "version": {},
@@ -131,8 +132,8 @@ func attempt(t *testing.T, args []string) (status int, said string) {
 
 var everyFlag = flag.Bool("every-flag", false, "TestEveryFlag gives each flag of each command each hurtful value, not one")
 
-// TestEveryFlag gives the flags of all commands the values that they do not expect: with -every-flag each of them, else one.
-// Without them each command succeeds.
+// TestEveryFlag gives the flags of all commands the values that they do not expect: with -every-flag each of them, else
+// one. Without them each command succeeds.
 func TestEveryFlag(t *testing.T) {
 	n := 0
 	for cmd, args := range calls() {
@@ -152,8 +153,8 @@ func TestEveryFlag(t *testing.T) {
 	}
 }
 
-// FuzzFlags is TestEveryFlag with any arguments, which stand in lines; errors begin with the program's name or with a place in a
-// file.
+// FuzzFlags is TestEveryFlag with any arguments, which stand in lines; errors begin with the program's name or with a
+// place in a file.
 func FuzzFlags(f *testing.F) {
 	for _, args := range calls() {
 		f.Add(strings.Join(args, "\n"))

@@ -87,8 +87,8 @@ build (forward pass), grad (with gradients), optimize, plan (with places in memo
 	return cmd
 }
 
-// generate writes the package of the model m, whose spec is at path, into dir. With overwrite it also writes over generated
-// files that were changed by hand.
+// generate writes the package of the model m, whose spec is at path, into dir. With overwrite it also writes over
+// generated files that were changed by hand.
 func generate(m *spec.Model, path, dir string, overwrite bool) error {
 	generated, err := gen.Generate(m)
 	if err != nil {
@@ -196,8 +196,8 @@ type generatedFile struct {
 	data    []byte
 }
 
-// mayMakeWay tells whether a file that was generated from one spec may make way for the package of another: its own, or one
-// that is gone, which is a spec that got a new name.
+// mayMakeWay tells whether a file that was generated from one spec may make way for the package of another: its own, or
+// one that is gone, which is a spec that got a new name.
 func (f generatedFile) mayMakeWay(by, dir string) bool {
 	if f.spec == by {
 		return true

@@ -36,9 +36,9 @@ type journey struct {
 	prints  string // what the program prints
 }
 
-// TestJourneys goes from data as people have it to a program that embeds a model: init, an edited spec, generate, train,
-// resume, the commands that the model is for, export, the package's own tests, the plain call in Go. Models are tiny and
-// hardly trained: what is looked at is the form of what they write.
+// TestJourneys goes from data as people have it to a program that embeds a model: init, an edited spec, generate,
+// train, resume, the commands that the model is for, export, the package's own tests, the plain call in Go. Models are
+// tiny and hardly trained: what is looked at is the form of what they write.
 func TestJourneys(t *testing.T) {
 	for _, j := range []journey{verses(), code(), dates(), digits(), drawings(), cities(), towns()} {
 		t.Run(j.name, func(t *testing.T) {
@@ -203,7 +203,12 @@ func verses() journey {
 				u.t.Errorf("the vocabulary has carriage returns or marks:\n%s", v)
 			}
 		},
-		edit: []string{"tokenizer: bytes", "tokenizer: {chars: verse.vocab}", "shape: {batch: 32, steps: 64}", "shape: {batch: 2, steps: 8}", "size: 64", "size: 8", "units: 256", "units: 16"},
+		edit: []string{
+			"tokenizer: bytes", "tokenizer: {chars: verse.vocab}",
+			"shape: {batch: 32, steps: 64}", "shape: {batch: 2, steps: 8}",
+			"size: 64", "size: 8",
+			"units: 256", "units: 16",
+		},
 		data: `--data poems --separator '\n\n' --samples 0`,
 		use: func(u *user) {
 			out := u.run(u.program + ` sample --prompt 床前 --tokens 30 --seed 1`)
@@ -246,7 +251,12 @@ func code() journey {
 		prepare: func(u *user) {
 			u.run(`go tool gradsmith vocab "$(go env GOROOT)/src/sort" --match '*.go' --bpe 400 -o code/code.bpe`)
 		},
-		edit: []string{`tokenizer: {ascii: {unknown: "?"}}`, "tokenizer: {bpe: code.bpe}", "shape: {batch: 12, steps: 64}", "shape: {batch: 2, steps: 16}", "size: 128", "size: 16", "layers: 4, heads: 4", "layers: 2, heads: 2"},
+		edit: []string{
+			`tokenizer: {ascii: {unknown: "?"}}`, "tokenizer: {bpe: code.bpe}",
+			"shape: {batch: 12, steps: 64}", "shape: {batch: 2, steps: 16}",
+			"size: 128", "size: 16",
+			"layers: 4, heads: 4", "layers: 2, heads: 2",
+		},
 		data: `--data "$(go env GOROOT)/src/sort" --match '*.go' --samples 0`,
 		use: func(u *user) {
 			if out := u.run(u.program + ` sample --prompt 'func (x' --tokens 20 --seed 1 --top-p 0.9`); !strings.HasPrefix(out, "func (x") {
@@ -283,8 +293,15 @@ func dates() journey {
 	return journey{
 		name: "dates", start: "attention dates --as translate", best: true,
 		prepare: func(u *user) { u.file("dates.tsv", pairs.String()) },
-		edit:    []string{"shape: {batch: 32, steps: 128}", "shape: {batch: 4, steps: 16}", "source: {steps: 128}", "source: {steps: 32}", "units: 128", "units: 8", "units: 256", "units: 8", "size: 64", "size: 8", "size: 64", "size: 8"},
-		data:    "--source dates.tsv",
+		edit: []string{
+			"shape: {batch: 32, steps: 128}", "shape: {batch: 4, steps: 16}",
+			"source: {steps: 128}", "source: {steps: 32}",
+			"units: 128", "units: 8",
+			"units: 256", "units: 8",
+			"size: 64", "size: 8",
+			"size: 64", "size: 8",
+		},
+		data: "--source dates.tsv",
 		use: func(u *user) {
 			u.talk(u.program+" translate", "3 March 2021", "28 June 1990")
 			u.lines(2, `printf '3 March 2021\n1 May 2000\n' | `+u.program+" translate --beam 3 --regex '[0-9]{4}-[0-9]{2}-[0-9]{2}'")
@@ -387,8 +404,14 @@ func digits() journey {
 	return journey{
 		name: "digits", short: true, start: "vae digits", best: true,
 		prepare: func(u *user) { u.file("train.csv", table.String()) },
-		edit:    []string{"vectors: 784", fmt.Sprintf("vectors: %d\nlabels: 10", side*side), "shape: {batch: 64}", "shape: {batch: 16}", "units: 256", "units: 12", "units: 256", "units: 12", "size: 16", "size: 4"},
-		data:    "--data train.csv --label-column label --scale 255",
+		edit: []string{
+			"vectors: 784", fmt.Sprintf("vectors: %d\nlabels: 10", side*side),
+			"shape: {batch: 64}", "shape: {batch: 16}",
+			"units: 256", "units: 12",
+			"units: 256", "units: 12",
+			"size: 16", "size: 4",
+		},
+		data: "--data train.csv --label-column label --scale 255",
 		use: func(u *user) {
 			data := " --data train.csv --label-column label --scale 255"
 			u.run(u.program + " sample -n 6 --label 3")
@@ -419,7 +442,8 @@ func digits() journey {
 	}
 }
 
-// drawings are the same pictures in the files of the MNIST database, and two networks that learn to draw what is asked for.
+// drawings are the same pictures in the files of the MNIST database, and two networks that learn to draw what is asked
+// for.
 func drawings() journey {
 	idx := func(dims []uint32, data []byte) string {
 		var b bytes.Buffer
@@ -445,7 +469,15 @@ func drawings() journey {
 			u.file("images.gz", idx([]uint32{200, side, side}, images))
 			u.file("labels.gz", idx([]uint32{200}, labels))
 		},
-		edit: []string{"vectors: 784", fmt.Sprintf("vectors: %d\nlabels: 10", side*side), "shape: {batch: 64}", "shape: {batch: 16}", "noise: 64", "noise: 8", "units: 128", "units: 12", "units: 128", "units: 12", "units: 128", "units: 12", "units: 128", "units: 12"},
+		edit: []string{
+			"vectors: 784", fmt.Sprintf("vectors: %d\nlabels: 10", side*side),
+			"shape: {batch: 64}", "shape: {batch: 16}",
+			"noise: 64", "noise: 8",
+			"units: 128", "units: 12",
+			"units: 128", "units: 12",
+			"units: 128", "units: 12",
+			"units: 128", "units: 12",
+		},
 		data: "--data images.gz --labels labels.gz",
 		use: func(u *user) {
 			u.run(u.program + " sample -n 6 --label 3 --columns 3")
@@ -481,8 +513,15 @@ func cities() journey {
 	return journey{
 		name: "cities", start: "vae cities --as sentences", best: true,
 		prepare: func(u *user) { u.file("names.txt", strings.Join(cityNames, "\n")+"\n") },
-		edit:    []string{"shape: {batch: 32, steps: 120}", "shape: {batch: 8, steps: 16}", "size: 64", "size: 8", "units: 256", "units: 12", "size: 32", "size: 4", "size: 64", "size: 8", "units: 256", "units: 12"},
-		data:    "--data names.txt --shuffle",
+		edit: []string{
+			"shape: {batch: 32, steps: 120}", "shape: {batch: 8, steps: 16}",
+			"size: 64", "size: 8",
+			"units: 256", "units: 12",
+			"size: 32", "size: 4",
+			"size: 64", "size: 8",
+			"units: 256", "units: 12",
+		},
+		data: "--data names.txt --shuffle",
 		use: func(u *user) {
 			u.lines(5, u.program+" sample -n 5 --temperature 1")
 			u.lines(7, u.program+" interpolate Berlin Paris --steps 7")

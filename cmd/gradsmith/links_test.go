@@ -69,7 +69,8 @@ func TestVocabForms(t *testing.T) {
 	fails(t, dir, []string{"vocab", "picture"}, "picture: is a PNG image, not text")
 }
 
-// TestVocabLineBreaks: characters and words are the same whether lines end in \n or in \r\n; byte-pair encoding sees bytes.
+// TestVocabLineBreaks: characters and words are the same whether lines end in \n or in \r\n; byte-pair encoding sees
+// bytes.
 func TestVocabLineBreaks(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "unix/text"), "a b\n\na\n")

@@ -7,8 +7,8 @@
 //	gradsmith show lstm            # an LSTM by formula, to copy into a spec
 //	gradsmith verify .             # is all generated code fresh?
 //
-// It reads arguments and files, calls the packages spec and gen, and writes files. It must not know what a model is made
-// of: what it prints about one comes from those packages.
+// It reads arguments and files, calls the packages spec and gen, and writes files. It must not know what a model is
+// made of: what it prints about one comes from those packages.
 package main
 
 import (

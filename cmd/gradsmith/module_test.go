@@ -45,8 +45,8 @@ func ownModule(t *testing.T, name string, init ...string) (dir string, run func(
 	if code, _, errOut := command(t, filepath.Dir(dir), append(append([]string{"init"}, init...), "--module", "example.com/"+name)...); code != 0 {
 		t.Fatal(errOut)
 	}
-	// A user has the versions of go.mod and go.sum from `go get`. Here the module is not published, so the checkout stands in
-	// for it, with its own sums.
+	// A user has the versions of go.mod and go.sum from `go get`. Here the module is not published, so the checkout stands
+	// in for it, with its own sums.
 	sums, err := os.ReadFile(filepath.Join(root, "go.sum"))
 	if err != nil {
 		t.Fatal(err)

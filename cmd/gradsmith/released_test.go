@@ -19,9 +19,9 @@ import (
 // release is the version under which the working tree is published to the tests of a user's first hour.
 const release = "v1.2.3"
 
-// released makes a module proxy of a folder, in which this working tree is the version release of the project, once for all
-// tests, and returns the environment of a user's go command: it knows the project from that proxy alone, as a released
-// version, and nothing of this repository.
+// released makes a module proxy of a folder, in which this working tree is the version release of the project, once for
+// all tests, and returns the environment of a user's go command: it knows the project from that proxy alone, as a
+// released version, and nothing of this repository.
 var released = sync.OnceValues(func() ([]string, error) {
 	root, err := filepath.Abs("../..")
 	if err != nil {

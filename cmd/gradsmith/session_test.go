@@ -167,8 +167,8 @@ func main() {
 	}
 }
 
-// TestToolHasAll checks that the tool is built from every module that a generated program is built from: whoever has the tool
-// in a go.mod then has the sums of all of them.
+// TestToolHasAll checks that the tool is built from every module that a generated program is built from: whoever has
+// the tool in a go.mod then has the sums of all of them.
 func TestToolHasAll(t *testing.T) {
 	modules := func(packages ...string) []string {
 		t.Helper()

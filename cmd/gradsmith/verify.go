@@ -95,8 +95,8 @@ Folders called testdata or vendor, and those that begin with . or _, are left ou
 	return cmd
 }
 
-// generatedBelow lists the folders at and below root that hold generated code. Links are followed, but for those that lead
-// back, which warn is told of.
+// generatedBelow lists the folders at and below root that hold generated code. Links are followed, but for those that
+// lead back, which warn is told of.
 func generatedBelow(root string, warn io.Writer) ([]string, error) {
 	var dirs []string
 	skip := func(path string) bool {

@@ -28,8 +28,8 @@ func encoder(m model.Writer, n int) (model.Encoder, error) {
 	return d, nil
 }
 
-// Answer answers a source, which is tokens with their end, by a beam of the given width; 1 takes the likeliest token each
-// time. most is the number of tokens of an answer, at the most.
+// Answer answers a source, which is tokens with their end, by a beam of the given width; 1 takes the likeliest token
+// each time. most is the number of tokens of an answer, at the most.
 func Answer(ctx context.Context, m model.Writer, source []int32, width, most int, rank sample.Ranking) (sample.Answer, error) {
 	if width < 1 {
 		return sample.Answer{}, fmt.Errorf("a beam of %d: give 1 or more", width)
@@ -112,7 +112,8 @@ type Blank struct {
 }
 
 // Fill fills in a text, in which the mask stands where something is missing: all masks at once, each with the likeliest
-// token. Of each it tells the top likeliest. A mask is never filled in with a mask, or with another token that no text has.
+// token. Of each it tells the top likeliest. A mask is never filled in with a mask, or with another token that no text
+// has.
 func Fill(m model.Predictor, tok model.Tokenizer, s string, top int) (string, []Blank, error) {
 	info := m.Info()
 	choice := int(info.Masking.Token) // a text has no tokens from the mask on
@@ -171,8 +172,8 @@ func masked(info *model.Info, tok model.Tokenizer, s string) (tokens []int32, at
 	return tokens, at, nil
 }
 
-// ScoreMasked gives, for each token of a text, the natural logarithm of its probability where it alone is masked. Their sum is
-// the pseudo-log-likelihood of the text (Wang and Cho 2019; Salazar et al. 2020, equation 1),
+// ScoreMasked gives, for each token of a text, the natural logarithm of its probability where it alone is masked. Their
+// sum is the pseudo-log-likelihood of the text (Wang and Cho 2019; Salazar et al. 2020, equation 1),
 //
 //	Σₜ log p(xₜ | x without xₜ)
 //
@@ -231,8 +232,8 @@ type Sentences interface {
 	model.Writer
 }
 
-// Means gives the means of the latent vectors of sentences, which are tokens with their ends: [len(sentences), Latent.Width].
-// Labels [len(sentences)] are read where the model is conditional.
+// Means gives the means of the latent vectors of sentences, which are tokens with their ends: [len(sentences),
+// Latent.Width]. Labels [len(sentences)] are read where the model is conditional.
 func Means(m model.Autoencoder, sentences [][]int32, labels []int32) ([]float32, error) {
 	info := m.Info()
 	var z []float32
@@ -256,9 +257,9 @@ func Means(m model.Autoencoder, sentences [][]int32, labels []int32) ([]float32,
 	return z, nil
 }
 
-// Write gives what the decoder writes from latent vectors z [n, Latent.Width], a sentence each: the likeliest token each
-// time, or what the options say. Labels [n] are read where the model is conditional. first is the number of the first of them,
-// which decides what is drawn for it.
+// Write gives what the decoder writes from latent vectors z [n, Latent.Width], a sentence each: the likeliest token
+// each time, or what the options say. Labels [n] are read where the model is conditional. first is the number of the
+// first of them, which decides what is drawn for it.
 func Write(ctx context.Context, m Sentences, z []float32, labels []int32, first int, opts ...sample.Option) ([]sample.Answer, error) {
 	info := m.Info()
 	width := info.Latent.Width
@@ -337,7 +338,8 @@ func ReconstructSentences(ctx context.Context, m Sentences, tok model.Tokenizer,
 	return DecodeSentences(ctx, m, tok, z, labels, opts...)
 }
 
-// InterpolateSentences writes sentences from points on the straight line between the means of two sentences, both included.
+// InterpolateSentences writes sentences from points on the straight line between the means of two sentences, both
+// included.
 func InterpolateSentences(ctx context.Context, m Sentences, tok model.Tokenizer, a, b string, steps int, label int32, opts ...sample.Option) ([]string, error) {
 	ends, err := EncodeSentences(m, tok, []string{a, b}, repeated(m, label, 2))
 	if err != nil {
@@ -469,7 +471,8 @@ func ScoreVectors(ctx context.Context, m model.Autoencoder, x []float32, labels 
 	})
 }
 
-// DecodeVectors gives what the decoder makes of latent vectors z [n, Latent.Width]: the means of their numbers, [n, Vector.Width].
+// DecodeVectors gives what the decoder makes of latent vectors z [n, Latent.Width]: the means of their numbers, [n,
+// Vector.Width].
 func DecodeVectors(m model.Autoencoder, z []float32, labels []int32) ([]float32, error) {
 	info := m.Info()
 	d, ok := m.(model.VectorAutoencoder)
@@ -530,7 +533,8 @@ func InterpolateVectors(m model.Autoencoder, a, b []float32, steps int, label in
 	return DecodeVectors(m, way, repeated(m, label, steps))
 }
 
-// JudgeLines gives the discriminator's verdict on each line: the higher, the more it is like those that the model was trained on.
+// JudgeLines gives the discriminator's verdict on each line: the higher, the more it is like those that the model was
+// trained on.
 func JudgeLines(m model.Imitators, tok model.Tokenizer, lines []string) ([]float32, error) {
 	info := m.Info()
 	verdicts := make([]float32, len(lines))

@@ -1,5 +1,5 @@
-// Package latent evaluates variational autoencoders: how well they reconstruct, how much their latent vectors say, and whether
-// they are used at all.
+// Package latent evaluates variational autoencoders: how well they reconstruct, how much their latent vectors say, and
+// whether they are used at all.
 //
 // It must not know what a model reads or how it computes.
 package latent
@@ -41,8 +41,8 @@ type Report struct {
 	Information    float64   `json:"information"`  // mutual information of x and z, from at most MostPairs rows (Hoffman and Johnson 2016)
 }
 
-// MostPairs is the number of rows that the mutual information is estimated from: its cost grows with the square. An estimate
-// from n rows is at most log n.
+// MostPairs is the number of rows that the mutual information is estimated from: its cost grows with the square. An
+// estimate from n rows is at most log n.
 const MostPairs = 2000
 
 const activeVariance = 0.01
@@ -122,8 +122,8 @@ func Evaluate(ctx context.Context, m model.Autoencoder, data Batches, o Options)
 //
 //	E[log p(x|z)] − KL(q(z|x) ‖ p(z)),  z from q(z|x)
 //
-// (Kingma and Welling 2014, equation 3). The expectation is a mean over o.Samples draws, which the seed and the number of the
-// batch decide; the divergence is exact.
+// (Kingma and Welling 2014, equation 3). The expectation is a mean over o.Samples draws, which the seed and the number
+// of the batch decide; the divergence is exact.
 func Bounds(ctx context.Context, m model.Autoencoder, b *model.Batch, number uint64, o Options) ([]float64, error) {
 	if o.Samples < 1 {
 		return nil, fmt.Errorf("%d samples a row: give 1 or more", o.Samples)
@@ -146,8 +146,8 @@ func Bounds(ctx context.Context, m model.Autoencoder, b *model.Batch, number uin
 	return bounds, nil
 }
 
-// draw calls each with −log p(x|z) of each row x of b, the batch of that number, for o.Samples latent vectors z from q(z|x), which
-// has these means and logarithms of variances.
+// draw calls each with −log p(x|z) of each row x of b, the batch of that number, for o.Samples latent vectors z from
+// q(z|x), which has these means and logarithms of variances.
 func draw(ctx context.Context, m model.Autoencoder, b *model.Batch, number uint64, o Options, z, mean, logvar []float32, each func(row int, loss float64)) error {
 	for s := range o.Samples {
 		if err := ctx.Err(); err != nil {
@@ -165,13 +165,15 @@ func draw(ctx context.Context, m model.Autoencoder, b *model.Batch, number uint6
 	return nil
 }
 
-// divergence is KL(q ‖ p) of a normal distribution from the standard normal one, of a mean and the logarithm of a variance.
+// divergence is KL(q ‖ p) of a normal distribution from the standard normal one, of a mean and the logarithm of a
+// variance.
 func divergence(mean, logvar float32) float64 {
 	u, v := float64(mean), float64(logvar)
 	return (float64(u*u) + math.Exp(v) - 1 - v) / 2
 }
 
-// Information is the mutual information of data and latent vectors alone, as Evaluate finds it, from the first MostPairs rows at the most.
+// Information is the mutual information of data and latent vectors alone, as Evaluate finds it, from the first
+// MostPairs rows at the most.
 func Information(ctx context.Context, m model.Autoencoder, data Batches, seed uint64) (float64, error) {
 	width := m.Info().Latent.Width
 	var means, logvars []float32
@@ -202,7 +204,8 @@ func ratio(z, mean, logvar []float32, row, width int) float64 {
 	return sum
 }
 
-// information is the mean of log q(z|x) − log q(z) over a sample z of each row, where q(z) is the mean of q(z|x) over the rows.
+// information is the mean of log q(z|x) − log q(z) over a sample z of each row, where q(z) is the mean of q(z|x) over
+// the rows.
 func information(ctx context.Context, means, logvars []float32, width int, seed uint64) (float64, error) {
 	rows := len(means) / width
 	z := make([]float32, len(means))

@@ -8,8 +8,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
-// linear is an autoencoder of which all is known: x [1] is z·slope plus noise of variance 1, z from N(0, 1), and q(z|x) the true posterior or
-// something else.
+// linear is an autoencoder of which all is known: x [1] is z·slope plus noise of variance 1, z from N(0, 1), and q(z|x)
+// the true posterior or something else.
 type linear struct {
 	model.LanguageModel
 	info                 model.Info
@@ -70,8 +70,8 @@ func draws(slope float64, n int) *rows {
 	return r
 }
 
-// With the true posterior the bound is the likelihood, every importance weight is p(x), and the mutual information is that of two
-// normal variables.
+// With the true posterior the bound is the likelihood, every importance weight is p(x), and the mutual information is
+// that of two normal variables.
 func TestExact(t *testing.T) {
 	const slope = 2.0
 	m := &linear{info: model.Info{Latent: &model.Latent{Width: 2}}, slope: slope}

@@ -55,8 +55,8 @@ func hidden(s string) (string, bool) {
 }
 
 // pieceLen is the length of the first piece of s, which is not empty. Tokens of [BPE] and [Words] do not reach beyond a
-// piece: a run of letters, of digits or of other characters, each with the blank before it, a run of white space, or one of
-// the endings 's, 't, 're, 've, 'm, 'll and 'd. These are the pieces of GPT-2.
+// piece: a run of letters, of digits or of other characters, each with the blank before it, a run of white space, or
+// one of the endings 's, 't, 're, 've, 'm, 'll and 'd. These are the pieces of GPT-2.
 func pieceLen(s string) int { return subword.SplitGPT2(s) }
 
 // pairTokens has a token a byte and a token for what merges of two others make.
@@ -67,12 +67,12 @@ type pairTokens struct {
 	digest string
 }
 
-// BPE is the tokenizer of byte-pair encoding (Sennrich et al. 2016) over bytes, as GPT-2 has it: any text works, frequent
-// words are one token, rare ones several. Merges has one a line, in the order in which they are applied: two tokens with
-// a blank in between, as characters that stand for their bytes, a blank for instance as Ġ. A first line that begins with #
-// is a comment. The tokens are the 256 bytes, then one for each merge that makes a new one; with the merges of GPT-2 they have
-// its numbers. Of the merges that fit a piece of text the earliest is applied, of equal ones the first in the text, until none
-// fits. Merges that are not well formed panic: they are constants of generated code.
+// BPE is the tokenizer of byte-pair encoding (Sennrich et al. 2016) over bytes, as GPT-2 has it: any text works,
+// frequent words are one token, rare ones several. Merges has one a line, in the order in which they are applied: two
+// tokens with a blank in between, as characters that stand for their bytes, a blank for instance as Ġ. A first line
+// that begins with # is a comment. The tokens are the 256 bytes, then one for each merge that makes a new one; with the
+// merges of GPT-2 they have its numbers. Of the merges that fit a piece of text the earliest is applied, of equal ones
+// the first in the text, until none fits. Merges that are not well formed panic: they are constants of generated code.
 func BPE(merges string) Tokenizer {
 	t := &pairTokens{merges: subword.NewMerges(strings.Count(merges, "\n"))}
 	byPiece := map[string]int32{}

@@ -88,7 +88,8 @@ func TestWindows(t *testing.T) {
 	}
 }
 
-// TestShuffled holds that a pass gives every piece of the text but the ends once, in another order each time, and that a pass can be gone to.
+// TestShuffled holds that a pass gives every piece of the text but the ends once, in another order each time, and that
+// a pass can be gone to.
 func TestShuffled(t *testing.T) {
 	text := make([]byte, 90)
 	for i := range text {

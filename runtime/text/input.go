@@ -14,8 +14,9 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/data"
 )
 
-// Input names the files that texts are read from. They may be compressed with gzip or zstd, and in UTF-16 or UTF-32 with a
-// byte order mark; what is not text is an error that names the file and says what it is. Package data has the rules.
+// Input names the files that texts are read from. They may be compressed with gzip or zstd, and in UTF-16 or UTF-32
+// with a byte order mark; what is not text is an error that names the file and says what it is. Package data has the
+// rules.
 type Input struct {
 	Paths []string // files, and folders of them
 	Match string   // of the files of a folder, those whose names match this pattern, such as "*.go"; empty takes all
@@ -54,7 +55,8 @@ func (in Input) each(do func(r *data.Reader) error) error {
 	return nil
 }
 
-// texts calls each for every text: a file, or the field of a line. reserve is told the bytes of a file before its texts come.
+// texts calls each for every text: a file, or the field of a line. reserve is told the bytes of a file before its texts
+// come.
 func (in Input) texts(reserve func(size int), each func(Source) error) error {
 	if in.Field != "" {
 		rows, places, err := in.Fields(in.Field)
@@ -119,9 +121,9 @@ func (in Input) lines() (lines []string, places []Place, err error) {
 	return lines, places, err
 }
 
-// Fields reads some columns of every line: of tab-separated text, numbered from 1, or, where they are not all numbers, the
-// fields of a JSON object a line, in whose names a dot leads into an object in it. What else a line has is left out. It is an error when there are no lines, or when one lacks
-// any of them.
+// Fields reads some columns of every line: of tab-separated text, numbered from 1, or, where they are not all numbers,
+// the fields of a JSON object a line, in whose names a dot leads into an object in it. What else a line has is left
+// out. It is an error when there are no lines, or when one lacks any of them.
 func (in Input) Fields(columns ...string) ([][]string, []Place, error) {
 	var rows [][]string
 	var places []Place
@@ -213,8 +215,8 @@ func readObjects(r *data.Reader, fields []string, each func(line int, values []s
 	return nil
 }
 
-// field is the text of a field of a JSON object: one of that name or, along the dots of the name, one of an object in it. A
-// number is its digits.
+// field is the text of a field of a JSON object: one of that name or, along the dots of the name, one of an object in
+// it. A number is its digits.
 func field(object []byte, name string) (string, error) {
 	var all map[string]json.RawMessage
 	if err := json.Unmarshal(object, &all); err != nil {

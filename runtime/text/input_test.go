@@ -188,8 +188,8 @@ func TestSorted(t *testing.T) {
 	}
 }
 
-// FuzzText reads any content as a text, as lines, as pairs and as JSON objects: no panic, and errors of one line that name
-// the file.
+// FuzzText reads any content as a text, as lines, as pairs and as JSON objects: no panic, and errors of one line that
+// name the file.
 func FuzzText(f *testing.F) {
 	for _, form := range forms {
 		f.Add(form("ab\tba\r\nb\ta\n\nab\tb"), "\n\n", "1,2")

@@ -9,8 +9,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
-// LineSet is lines of text as tokens, each of the same number of them: what adversarial networks of text learn to imitate. A line that is shorter is filled with
-// the token that ends it. It is immutable.
+// LineSet is lines of text as tokens, each of the same number of them: what adversarial networks of text learn to
+// imitate. A line that is shorter is filled with the token that ends it. It is immutable.
 type LineSet struct {
 	Name    string
 	Skipped int    // lines that were longer than the model takes
@@ -22,8 +22,9 @@ type LineSet struct {
 	sorted bool    // in alphabetical order
 }
 
-// NewLineSet makes tokens of lines; steps is the number of tokens of a line. Where lines have an end, one must leave room for its token: longer ones are left out and counted. Where
-// they have none, a line of another length is an error, which names it.
+// NewLineSet makes tokens of lines; steps is the number of tokens of a line. Where lines have an end, one must leave
+// room for its token: longer ones are left out and counted. Where they have none, a line of another length is an error,
+// which names it.
 func NewLineSet(name string, lines []string, t Tokenizer, format model.Imitation, steps int) (*LineSet, error) {
 	s := &LineSet{Name: name, format: format, steps: steps, sorted: sortedLines(lines)}
 	hash := sha256.New()
@@ -59,8 +60,8 @@ func (e *LongLineError) Error() string {
 	return fmt.Sprintf("the line has %s, the model takes %d: shorten it", count(e.Tokens, "token"), e.Most)
 }
 
-// EncodeLine is the tokens of a line, filled to steps of them with the one that ends it. A line that leaves no room for its end is
-// a [*LongLineError]; where lines have no end, one of another length is an error.
+// EncodeLine is the tokens of a line, filled to steps of them with the one that ends it. A line that leaves no room for
+// its end is a [*LongLineError]; where lines have no end, one of another length is an error.
 func EncodeLine(line string, t Tokenizer, format model.Imitation, steps int) ([]int32, error) {
 	most := steps
 	if format.End >= 0 {
@@ -69,8 +70,8 @@ func EncodeLine(line string, t Tokenizer, format model.Imitation, steps int) ([]
 	return encodeLine(line, t, format, steps, most)
 }
 
-// EncodeJudged is [EncodeLine] of a line that is to be judged, not learnt: there need not be room for its end, as a generator
-// also writes lines that it does not end.
+// EncodeJudged is [EncodeLine] of a line that is to be judged, not learnt: there need not be room for its end, as a
+// generator also writes lines that it does not end.
 func EncodeJudged(line string, t Tokenizer, format model.Imitation, steps int) ([]int32, error) {
 	return encodeLine(line, t, format, steps, steps)
 }
@@ -136,8 +137,9 @@ type LineBatches struct {
 	next     int
 }
 
-// Shuffled cuts the lines for training: each pass has an order of its own, which the seed and the number of the pass decide. Every batch is full; what is left over at
-// the end of a pass is not read in it. It is an error when the lines do not fill a batch.
+// Shuffled cuts the lines for training: each pass has an order of its own, which the seed and the number of the pass
+// decide. Every batch is full; what is left over at the end of a pass is not read in it. It is an error when the lines
+// do not fill a batch.
 func (s *LineSet) Shuffled(batch int, seed uint64) (*LineBatches, error) {
 	if batch < 1 || batch > s.Len() {
 		return nil, fmt.Errorf("%s: %s do not fill a batch of %d: give more lines, or a smaller batch", s.Name, count(s.Len(), "line"), batch)
@@ -147,7 +149,8 @@ func (s *LineSet) Shuffled(batch int, seed uint64) (*LineBatches, error) {
 	return b, nil
 }
 
-// Whole cuts the lines for evaluation: each once, in their order. What fills a line behind its end is not predicted: its targets are -1.
+// Whole cuts the lines for evaluation: each once, in their order. What fills a line behind its end is not predicted:
+// its targets are -1.
 func (s *LineSet) Whole(batch int) (*LineBatches, error) {
 	if batch < 1 {
 		return nil, fmt.Errorf("batches of %d lines: give 1 or more", batch)
@@ -184,7 +187,8 @@ func (b *LineBatches) NextPass() { b.SetPosition(b.pass+1, 0) }
 // Position is the number of batches that Next has given since the start of the pass.
 func (b *LineBatches) Position() int64 { return int64(b.next) }
 
-// SetPosition makes Next go on after that number of batches of a pass. A position outside of the pass is a mistake of the program and panics.
+// SetPosition makes Next go on after that number of batches of a pass. A position outside of the pass is a mistake of
+// the program and panics.
 func (b *LineBatches) SetPosition(pass int, position int64) {
 	if pass < 0 || position < 0 || position > int64(b.windows) {
 		panic(fmt.Sprintf("text: position %d of pass %d in lines of %d batches", position, pass, b.windows))

@@ -2,10 +2,10 @@ package text
 
 import "github.com/gradsmith/gradsmith/runtime/model"
 
-// Masked hides tokens of windows for a model that fills them in (Devlin et al. 2019, section 3.1): of all tokens it picks a
-// share, at random and independently; of those it replaces most by the mask and some by any token, and leaves the rest.
-// The picked tokens are the targets, every other target is -1. Which tokens are picked follows from the seed, the pass and
-// the window, so that a training that is resumed hides the same ones.
+// Masked hides tokens of windows for a model that fills them in (Devlin et al. 2019, section 3.1): of all tokens it
+// picks a share, at random and independently; of those it replaces most by the mask and some by any token, and leaves
+// the rest. The picked tokens are the targets, every other target is -1. Which tokens are picked follows from the seed,
+// the pass and the window, so that a training that is resumed hides the same ones.
 type Masked struct {
 	*windows
 	m    model.Masking

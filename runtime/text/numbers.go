@@ -12,7 +12,8 @@ type numbers struct {
 	digest string
 }
 
-// Numbers is the tokenizer of the whole numbers from 0 to size − 1, written in digits with blanks in between: of sequences that are not text. It panics when size is below 1.
+// Numbers is the tokenizer of the whole numbers from 0 to size − 1, written in digits with blanks in between: of
+// sequences that are not text. It panics when size is below 1.
 func Numbers(size int) Tokenizer {
 	if size < 1 {
 		panic(fmt.Sprintf("text: a vocabulary of %d numbers", size))
@@ -20,7 +21,8 @@ func Numbers(size int) Tokenizer {
 	return &numbers{size: size, digest: digest("numbers", []string{strconv.Itoa(size)}, -1)}
 }
 
-// Encode takes blanks, tabs and newlines between numbers. The error of what is not a number, or not one of the vocabulary, names its place from 1.
+// Encode takes blanks, tabs and newlines between numbers. The error of what is not a number, or not one of the
+// vocabulary, names its place from 1.
 func (t *numbers) Encode(s string) ([]int32, error) {
 	fields := strings.Fields(s)
 	tokens := make([]int32, len(fields))

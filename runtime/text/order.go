@@ -42,8 +42,8 @@ func tail(name, what string, sorted bool, labels []int32, n int, share float64) 
 	return ""
 }
 
-// drawn is the order that examples are shuffled to, the same one each time, so that what is kept for validation in training
-// can be kept in an evaluation.
+// drawn is the order that examples are shuffled to, the same one each time, so that what is kept for validation in
+// training can be kept in an evaluation.
 func drawn(n int) []int32 {
 	order := make([]int32, n)
 	for i := range order {

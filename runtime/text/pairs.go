@@ -35,8 +35,8 @@ type PairOptions struct {
 	Steps  int          // tokens of an answer, at the most, the one that begins or ends it included
 	Labels []int32      // of each pair, of a conditional model; nil for others
 
-	// Where Balance is above 1, training draws pairs of each group as often as [data.Shares] says for this temperature, and
-	// Groups has the number of each pair's group, from 0.
+	// Where Balance is above 1, training draws pairs of each group as often as [data.Shares] says for this temperature,
+	// and Groups has the number of each pair's group, from 0.
 	Balance float64
 	Groups  []int32
 }
@@ -237,8 +237,8 @@ func (p *Pairs) Shuffle() {
 	p.Digest += " shuffled"
 }
 
-// Batches gives pairs in batches, for training in an order of its own for each pass. Pairs of similar length come together,
-// so that little of a batch is padding.
+// Batches gives pairs in batches, for training in an order of its own for each pass. Pairs of similar length come
+// together, so that little of a batch is padding.
 type Batches struct {
 	p        *Pairs
 	rows     int
@@ -251,8 +251,9 @@ type Batches struct {
 	next     int
 }
 
-// Shuffled cuts the pairs for training: each pass has as many pairs as there are, balanced where they are to be. It draws an order, sorts stretches of 64 batches by length, and gives their
-// batches in an order that it draws as well. The seed and the number of the pass decide both.
+// Shuffled cuts the pairs for training: each pass has as many pairs as there are, balanced where they are to be. It
+// draws an order, sorts stretches of 64 batches by length, and gives their batches in an order that it draws as well.
+// The seed and the number of the pass decide both.
 func (p *Pairs) Shuffled(batch int, seed uint64) (*Batches, error) {
 	return p.batches(batch, true, seed)
 }
@@ -322,8 +323,8 @@ func (b *Batches) NextPass() { b.SetPosition(b.pass+1, 0) }
 // Position is the number of batches that Next has given since the start of the pass.
 func (b *Batches) Position() int64 { return int64(b.next) }
 
-// SetPosition makes Next go on after that number of batches of a pass. A position outside of the pass is a mistake of the
-// program and panics.
+// SetPosition makes Next go on after that number of batches of a pass. A position outside of the pass is a mistake of
+// the program and panics.
 func (b *Batches) SetPosition(pass int, position int64) {
 	if pass < 0 || position < 0 || position > int64(len(b.batches)) {
 		panic(fmt.Sprintf("text: position %d of pass %d in pairs of %d batches", position, pass, len(b.batches)))
@@ -390,8 +391,8 @@ func (p *Pairs) Batch(w *model.Batch, pairs []int32) {
 	}
 }
 
-// EncodeSource is the tokens of a source for an encoder, with the one behind its end. A source that is longer than the model
-// takes is an error.
+// EncodeSource is the tokens of a source for an encoder, with the one behind its end. A source that is longer than the
+// model takes is an error.
 func EncodeSource(s string, from Tokenizer, f model.Source) ([]int32, error) {
 	x, err := from.Encode(s)
 	if err != nil {
@@ -419,8 +420,8 @@ func Pad(sources [][]int32) []int32 {
 	return out
 }
 
-// Fill makes the source of a batch of texts for an encoder, [steps, len(texts)], each with the token behind its end. The
-// error of a text that is too long names its number, from 1.
+// Fill makes the source of a batch of texts for an encoder, [steps, len(texts)], each with the token behind its end.
+// The error of a text that is too long names its number, from 1.
 func Fill(texts []string, from Tokenizer, f model.Source) ([]int32, error) {
 	rows := make([][]int32, len(texts))
 	for i, s := range texts {

@@ -30,7 +30,8 @@ func somePairs(t *testing.T, n int) *Pairs {
 	return p
 }
 
-// TestBatches holds that a pass gives every pair once, framed as it should be, in another order each time, and that a pass can be gone to.
+// TestBatches holds that a pass gives every pair once, framed as it should be, in another order each time, and that a
+// pass can be gone to.
 func TestBatches(t *testing.T) {
 	p := somePairs(t, 100)
 	var expect []string

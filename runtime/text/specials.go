@@ -7,8 +7,8 @@ type specials struct {
 	digest string
 }
 
-// WithSpecials adds tokens that no text has to the end of a vocabulary, such as those that begin and end an answer. Their
-// pieces are their names.
+// WithSpecials adds tokens that no text has to the end of a vocabulary, such as those that begin and end an answer.
+// Their pieces are their names.
 func WithSpecials(t Tokenizer, names ...string) Tokenizer {
 	return &specials{Tokenizer: t, names: names, digest: digest("specials "+t.Digest(), names, -1)}
 }

@@ -60,7 +60,8 @@ func locate(s string, offset int, advice string) *EncodeError {
 	return e
 }
 
-// appender is a tokenizer that can be fed a text in parts, as long as no part ends within a character or between \r and \n.
+// appender is a tokenizer that can be fed a text in parts, as long as no part ends within a character or between \r and
+// \n.
 type appender interface {
 	appendTokens(dst []int32, s string) ([]int32, *EncodeError)
 }
@@ -136,8 +137,8 @@ func Unknown(r rune) Option {
 	}
 }
 
-// OrBytes makes the bytes of characters that are not in the vocabulary tokens, 256 of them behind the others, so that any text
-// works and comes back as it was.
+// OrBytes makes the bytes of characters that are not in the vocabulary tokens, 256 of them behind the others, so that
+// any text works and comes back as it was.
 func OrBytes() Option {
 	return func(t *charTokens) {
 		t.bytes = int32(len(t.pieces))

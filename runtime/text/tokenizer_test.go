@@ -209,8 +209,8 @@ func FuzzStream(f *testing.F) {
 	})
 }
 
-// TestLineBreaks: where a vocabulary has no \r, a text reads the same whether its lines end in \n or in \r\n, alone and in a
-// corpus, which is read in parts; where it has one, or takes any bytes, the text comes back as it was.
+// TestLineBreaks: where a vocabulary has no \r, a text reads the same whether its lines end in \n or in \r\n, alone and
+// in a corpus, which is read in parts; where it has one, or takes any bytes, the text comes back as it was.
 func TestLineBreaks(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	var b strings.Builder

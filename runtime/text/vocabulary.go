@@ -22,8 +22,8 @@ func (p Pieces) Add(text string) {
 	}
 }
 
-// Words returns the most frequent pieces, at most size of them and none that occurs fewer than least times, the most frequent
-// first.
+// Words returns the most frequent pieces, at most size of them and none that occurs fewer than least times, the most
+// frequent first.
 func (p Pieces) Words(size, least int) []string {
 	words := make([]string, 0, len(p))
 	for w, n := range p {

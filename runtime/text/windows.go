@@ -63,9 +63,9 @@ func (p *Part) Whole(batch, steps int) (*Windows, error) {
 	return &Windows{part: p, rows: rows, steps: steps, track: track, inputs: inputs, windows: (track + steps - 1) / steps}, nil
 }
 
-// Shuffled cuts the part for the training of a model that carries no state from window to window: each pass cuts the text
-// into pieces of steps tokens, begins with another token than the pass before, and gives the pieces in an order of its
-// own, which the seed and the number of the pass decide. Every row of every window is reset.
+// Shuffled cuts the part for the training of a model that carries no state from window to window: each pass cuts the
+// text into pieces of steps tokens, begins with another token than the pass before, and gives the pieces in an order of
+// its own, which the seed and the number of the pass decide. Every row of every window is reset.
 func (p *Part) Shuffled(batch, steps int, seed uint64) (*Windows, error) {
 	w, err := p.Windows(batch, steps)
 	if err != nil {

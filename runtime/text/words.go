@@ -18,15 +18,15 @@ type wordTokens struct {
 	digest string
 }
 
-// Words is the tokenizer of a list of words: tokens are pieces as [BPE] has them, a word with the blank before it, digits, other
-// characters, white space. List has one a line, as Go strings in double quotes, in the order of their tokens; lines that
-// are empty or begin with # are comments. The last token stands for all pieces that the list has not, so any text works, but
-// it cannot be had back. Where no piece has a \r, \r\n is read as \n. A list that is not well formed panics: it is a constant of
-// generated code.
+// Words is the tokenizer of a list of words: tokens are pieces as [BPE] has them, a word with the blank before it,
+// digits, other characters, white space. List has one a line, as Go strings in double quotes, in the order of their
+// tokens; lines that are empty or begin with # are comments. The last token stands for all pieces that the list has
+// not, so any text works, but it cannot be had back. Where no piece has a \r, \r\n is read as \n. A list that is not
+// well formed panics: it is a constant of generated code.
 func Words(list string) Tokenizer { return newWords(list, false) }
 
-// WordsOrBytes is [Words] with 256 tokens for bytes in place of the one for other pieces: what the list has not is its bytes, so
-// that any text comes back as it was.
+// WordsOrBytes is [Words] with 256 tokens for bytes in place of the one for other pieces: what the list has not is its
+// bytes, so that any text comes back as it was.
 func WordsOrBytes(list string) Tokenizer { return newWords(list, true) }
 
 func newWords(list string, orBytes bool) Tokenizer {
