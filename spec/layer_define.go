@@ -34,6 +34,12 @@ func (f *Formula) architecture(base *LayerBase) string {
 	if len(f.Reads) > 0 {
 		s += fmt.Sprintf(" reads=%q", f.Reads)
 	}
+	for _, p := range f.Params { // whose sizes settings may give
+		s += fmt.Sprintf(" %s=%dx%d", p.Field, p.Out, p.In)
+	}
+	if len(f.StateSizes) > 0 {
+		s += fmt.Sprintf(" states=%d", f.StateSizes)
+	}
 	if len(f.Scalars) > 0 {
 		s += fmt.Sprintf(" scalars=%q", f.Scalars)
 	}
