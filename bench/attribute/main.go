@@ -26,7 +26,7 @@ import (
 	"strings"
 
 	"github.com/gradsmith/gradsmith/generated/gru"
-	"github.com/gradsmith/gradsmith/generated/lstm"
+	"github.com/gradsmith/gradsmith/generated/rnn"
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/sample"
@@ -34,7 +34,7 @@ import (
 
 var (
 	number = flag.Int("n", 1000, "lines to write with each control")
-	steps  = flag.Int("steps", 6000, "training steps of each model")
+	steps  = flag.Int("steps", 4000, "training steps of each model")
 	dir    = flag.String("dir", "../demo/attribute", "`FOLDER` of checkpoints")
 )
 
@@ -73,9 +73,9 @@ func main() {
 	}
 	fmt.Printf("%d lines to write like, of which %.1f %% are assignments; %d lines for the model that judges\n\n", len(mine), 100*float64(yes)/float64(len(mine)), len(others))
 
-	plain := trained("plain", gru.NewSeeded(1), mine, func(l line, _ uint64) ([]int32, []int32) { return pair(none, l.text) })
+	plain := trained("plain", rnn.NewSeeded(1), mine, func(l line, _ uint64) ([]int32, []int32) { return pair(none, l.text) })
 	// Of a tenth of the lines the condition is left out, as by the key train.condition of specs.
-	told := trained("told", gru.NewSeeded(2), mine, func(l line, key uint64) ([]int32, []int32) {
+	told := trained("told", rnn.NewSeeded(2), mine, func(l line, key uint64) ([]int32, []int32) {
 		condition := without
 		if l.assigns {
 			condition = with
@@ -91,7 +91,7 @@ func main() {
 	})
 	// FUDGE's classifier: at each place of a line it predicts whether the whole line will be an assignment.
 	classes := tokens(with[:1] + without[:1])
-	classifier := trained("classifier", gru.NewSeeded(3), mine, func(l line, _ uint64) ([]int32, []int32) {
+	classifier := trained("classifier", rnn.NewSeeded(3), mine, func(l line, _ uint64) ([]int32, []int32) {
 		in, out := pair(none, l.text)
 		for i := range out {
 			if out[i] = classes[1]; l.assigns {
@@ -108,9 +108,9 @@ func main() {
 		}
 		return all
 	}
-	toward := trained("toward", gru.NewSeeded(4), part(true), func(l line, _ uint64) ([]int32, []int32) { return pair(none, l.text) })
-	away := trained("away", gru.NewSeeded(5), part(false), func(l line, _ uint64) ([]int32, []int32) { return pair(none, l.text) })
-	judge := lstm.NewSeeded(6)
+	toward := trained("toward", rnn.NewSeeded(4), part(true), func(l line, _ uint64) ([]int32, []int32) { return pair(none, l.text) })
+	away := trained("away", rnn.NewSeeded(5), part(false), func(l line, _ uint64) ([]int32, []int32) { return pair(none, l.text) })
+	judge := gru.NewSeeded(6)
 	train("judge", judge, others, func(l line, _ uint64) ([]int32, []int32) { return pair(none, l.text) })
 
 	const candidates = 40
@@ -132,7 +132,7 @@ func main() {
 	fmt.Println("|---|---|---|---|---|")
 	for _, c := range []struct {
 		name   string
-		m      *gru.Model
+		m      *rnn.Model
 		prompt string
 		opts   func() []sample.Option
 	}{
@@ -159,7 +159,7 @@ func main() {
 			}
 			dec.Reset()
 			s := ""
-			for part, err := range sample.Generate(context.Background(), dec, gru.Tokenizer, c.prompt, opts...) {
+			for part, err := range sample.Generate(context.Background(), dec, rnn.Tokenizer, c.prompt, opts...) {
 				check(err)
 				s += part
 			}
@@ -171,7 +171,7 @@ func main() {
 				assigns++
 			}
 			different[s] = true
-			f, err := sample.Measure(context.Background(), judge.MakeDecoder(1), lstm.Tokenizer, none, s+"\n", nil)
+			f, err := sample.Measure(context.Background(), judge.MakeDecoder(1), gru.Tokenizer, none, s+"\n", nil)
 			check(err)
 			bits -= f.LogProb / math.Ln2
 			chars += f.Bytes
@@ -185,7 +185,7 @@ func main() {
 		if i == *number {
 			break
 		}
-		f, err := sample.Measure(context.Background(), judge.MakeDecoder(1), lstm.Tokenizer, none, l.text+"\n", nil)
+		f, err := sample.Measure(context.Background(), judge.MakeDecoder(1), gru.Tokenizer, none, l.text+"\n", nil)
 		check(err)
 		bits -= f.LogProb / math.Ln2
 		chars += f.Bytes
@@ -225,7 +225,7 @@ func read() []line {
 		package_ := sha256.Sum256([]byte(filepath.Dir(path)))
 		for s := range strings.Lines(string(b)) {
 			s = strings.TrimSpace(s)
-			if len(s) < 8 || len(s) > longest-3 || seen[s] || strings.HasPrefix(s, "//") || strings.Contains(s, "//") || !gruCan(s) {
+			if len(s) < 8 || len(s) > longest-3 || seen[s] || strings.HasPrefix(s, "//") || strings.Contains(s, "//") || !spelt(s) {
 				continue
 			}
 			// Rough before exact: most other lines open a block or close one.
@@ -244,13 +244,13 @@ func read() []line {
 	return lines
 }
 
-func gruCan(s string) bool {
-	_, err := gru.Tokenizer.Encode(s)
+func spelt(s string) bool {
+	_, err := rnn.Tokenizer.Encode(s)
 	return err == nil
 }
 
 func tokens(s string) []int32 {
-	t, err := gru.Tokenizer.Encode(s)
+	t, err := rnn.Tokenizer.Encode(s)
 	check(err)
 	return t
 }
@@ -265,7 +265,7 @@ type trainable interface {
 	model.LanguageModel
 }
 
-func trained(name string, m *gru.Model, lines []line, example func(l line, key uint64) (in, out []int32)) *gru.Model {
+func trained(name string, m *rnn.Model, lines []line, example func(l line, key uint64) (in, out []int32)) *rnn.Model {
 	train(name, m, lines, example)
 	return m
 }

@@ -18,7 +18,17 @@ type node struct {
 	moves  []int32 // reading nothing
 	calls  []call
 	accept bool // the rule may end here
+	// plain is the node that every plain character leads to, noPlain where none may be read here, and somePlain where it depends.
+	plain int32
 }
+
+const (
+	noPlain   = -1
+	somePlain = -2
+)
+
+// isPlain reports whether a byte is of a plain character: see [plain].
+func isPlain(b byte) bool { return b >= ' ' && b != '"' && b != '\\' && b != 0x7F }
 
 // edge reads a byte from lo to hi.
 type edge struct {
@@ -92,6 +102,14 @@ func (b *builder) node(n node) int32 {
 			b.err = fmt.Errorf("constrain: the language is too large: it takes more than %d nodes; shorten it, or its repetitions", MostNodes)
 		}
 		return 0
+	}
+	n.plain = noPlain
+	for _, e := range n.edges {
+		for x := int(e.lo); x <= int(e.hi) && n.plain == noPlain; x++ {
+			if isPlain(byte(x)) {
+				n.plain = somePlain
+			}
+		}
 	}
 	b.a.nodes = append(b.a.nodes, n)
 	return int32(len(b.a.nodes) - 1)
@@ -395,7 +413,7 @@ func (a *automata) prune() {
 	for i := range a.nodes {
 		n := &a.nodes[i]
 		if a.distance[i] >= far {
-			*n = node{}
+			*n = node{plain: noPlain}
 			continue
 		}
 		at := a.step[i]

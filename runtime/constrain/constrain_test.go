@@ -277,6 +277,11 @@ func TestMasks(t *testing.T) {
 		"schema":     must(t)(JSONSchema([]byte(person), FreeSpacing)),
 		"func":       brackets(),
 		"phrases":    must(t)(Containing(Phrases{Required: []string{"quick", "abab"}, Banned: []string{"fox", "x", "name"}})),
+		// Any plain character up to some number of them, none after that, and some after that.
+		"short string":     must(t)(JSONSchema([]byte(`{"type":"string","minLength":2,"maxLength":6}`), FreeSpacing)),
+		"short list":       must(t)(JSONSchema([]byte(`{"type":"array","items":{"type":"string","maxLength":3},"maxItems":3}`), FreeSpacing)),
+		"plain, then some": must(t)(Regexp(`[ !#-\[\]-~\x{80}-\x{10FFFF}]{2,4}[a-q]{0,3}`)),
+		"plain in a loop":  must(t)(Regexp(`(?:[ !#-\[\]-~\x{80}-\x{10FFFF}]"?)*`)),
 	}
 	for _, p := range patterns {
 		languages[p] = must(t)(Regexp(p))
@@ -464,8 +469,15 @@ func TestFrame(t *testing.T) {
 	}
 }
 
-// TestUntrusted compiles and runs what is meant to take all memory and time.
+// TestUntrusted compiles and runs what is meant to take all memory and time. Each mask takes a bounded number of steps, what is remembered
+// is forgotten where it is more than the bound, and what is too much is an error that says so.
 func TestUntrusted(t *testing.T) {
+	said := func(err error) {
+		t.Helper()
+		if !strings.HasPrefix(err.Error(), "constrain: ") {
+			t.Errorf("the error does not say where it is from: %v", err)
+		}
+	}
 	for name, make := range map[string]func() (*Language, error){
 		"repeated regexp":  func() (*Language, error) { return Regexp(`(((a{1,30}b){1,30}c){1,30}d){1,30}`) },
 		"many repetitions": func() (*Language, error) { return Grammar(`root ::= ((([ab]{200000}){200000}){200000}){200000}`) },
@@ -484,21 +496,29 @@ func TestUntrusted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l, err := make()
 			if err != nil {
-				t.Log(err)
+				said(err)
 				return
 			}
 			c, err := l.Compile(pieced(2000, 9, true))
 			if err != nil {
-				t.Log(err)
+				said(err)
 				return
 			}
-			c.SetMemory(1 << 20)
+			const memory = 1 << 20
+			c.SetMemory(memory)
 			s := c.Start()
 			r := rand.New(rand.NewPCG(1, 1))
 			for i := range 300 {
+				much, first := c.engine.used > memory, c.engine.first
 				m, err := s.Allowed(400 - i)
+				if w := c.engine.work; w > mostWork+MostStacks {
+					t.Fatalf("a mask took %d steps", w)
+				}
+				if much && c.engine.first == first {
+					t.Fatalf("more than %d bytes are remembered, and nothing was forgotten", memory)
+				}
 				if err != nil {
-					t.Log(err)
+					said(err)
 					return
 				}
 				tokens := tokensOf(m)
@@ -506,7 +526,7 @@ func TestUntrusted(t *testing.T) {
 					return
 				}
 				if s, err = s.Next(tokens[r.IntN(len(tokens))]); err != nil {
-					t.Log(err)
+					said(err)
 					return
 				}
 			}

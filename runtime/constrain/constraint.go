@@ -19,6 +19,7 @@ type Constraint struct {
 	// free tells that all bytes of the language are tokens, so that what can be finished in bytes can be in tokens.
 	free bool
 	path []*state // working space of walks
+	seen *trie    // of the vocabulary, as the language sees it; nil before it is asked for
 }
 
 // Compile makes the constraint of a language. It tells what is wrong: a rule that begins with itself, a language that is
@@ -198,32 +199,30 @@ func (c *Constraint) mask(s *state) (*Mask, error) {
 	}
 	v := c.vocabulary
 	m := &Mask{Bits: make([]uint64, (v.size+63)/64)}
-	visit := func(to *state, node *trieNode, same []int32) {
+	visit := func(to *state, t *trie, i int32) {
 		if !c.free && c.tokensToEnd(to) >= far {
 			return
 		}
 		m.farthest = max(m.farthest, c.bound(to))
-		m.set(node.token)
-		for _, t := range same {
-			m.set(t)
-		}
+		m.add(t, i)
 	}
+	n := 0 // plain characters that may follow in any order
 	if c.free && len(v.plain) > 0 && s.items != nil {
-		n := c.plain(s)
-		k := 0
-		for k < len(v.plain) && v.plain[k].chars <= n {
-			k++
-		}
-		if k > 0 {
-			copy(m.Bits, v.plain[k-1].upTo)
-			m.farthest = s.peak
-		}
+		n = c.plain(s)
+	}
+	k := 0
+	for k < len(v.plain) && v.plain[k].chars <= n {
+		k++
+	}
+	if k > 0 {
+		copy(m.Bits, v.plain[k-1].upTo)
+		m.farthest = s.peak
 		c.walk(v.other, s, visit)
-		for ; k < len(v.plain); k++ {
+		for ; k < len(v.plain) && !s.closed; k++ {
 			c.walk(v.plain[k].more, s, visit)
 		}
 	} else {
-		c.walk(v.all, s, visit)
+		c.walk(c.trie(), s, visit)
 	}
 	if c.engine.bars {
 		m.barred = c.barred(s)
@@ -256,11 +255,8 @@ func (c *Constraint) barred(s *state) []uint64 {
 				e.used += 8 * len(out.Bits)
 			}
 			for k := i; k < int(n.skip); k++ {
-				if token := t.nodes[k].token; token >= 0 {
-					out.set(token)
-					for _, x := range t.same[int32(k)] {
-						out.set(x)
-					}
+				if t.nodes[k].token >= 0 {
+					out.add(t, int32(k))
 				}
 			}
 		}
@@ -269,10 +265,20 @@ func (c *Constraint) barred(s *state) []uint64 {
 	return out.Bits
 }
 
+// trie is that of the vocabulary as the language sees it.
+func (c *Constraint) trie() *trie {
+	if c.seen == nil {
+		if c.seen = c.vocabulary.all; c.engine.machine == nil {
+			c.seen = c.vocabulary.classes(&c.engine.classOf, c.engine.classes)
+		}
+	}
+	return c.seen
+}
+
 func (m *Mask) set(token int32) { m.Bits[token/64] |= 1 << (token % 64) }
 
 // walk calls visit for every token that the language allows behind s, with the state after it.
-func (c *Constraint) walk(t *trie, s *state, visit func(to *state, node *trieNode, same []int32)) {
+func (c *Constraint) walk(t *trie, s *state, visit func(to *state, t *trie, i int32)) {
 	e := c.engine
 	path := c.path
 	path[0] = s
@@ -292,11 +298,7 @@ func (c *Constraint) walk(t *trie, s *state, visit func(to *state, node *trieNod
 		}
 		path[n.depth+1] = to
 		if n.token >= 0 {
-			var same []int32
-			if n.more {
-				same = t.same[int32(i)]
-			}
-			visit(to, n, same)
+			visit(to, t, int32(i))
 		}
 		i++
 	}
@@ -320,14 +322,11 @@ func (c *Constraint) near(s *state, left int) (*Mask, error) {
 	}
 	m := &Mask{Bits: make([]uint64, (c.vocabulary.size+63)/64), farthest: int32(max(0, left-1)), barred: s.mask.barred}
 	if left > 0 {
-		c.walk(c.vocabulary.all, s, func(to *state, node *trieNode, same []int32) {
+		c.walk(c.trie(), s, func(to *state, t *trie, i int32) {
 			if int(c.bound(to)) >= left && int(c.tokensToEnd(to)) >= left {
 				return
 			}
-			m.set(node.token)
-			for _, t := range same {
-				m.set(t)
-			}
+			m.add(t, i)
 		})
 		if err := c.failed(); err != nil {
 			return nil, err
@@ -341,33 +340,36 @@ func (c *Constraint) near(s *state, left int) (*Mask, error) {
 	return m, nil
 }
 
-// plain counts how many plain characters, in any order, may follow s, up to most of a token, and sets s.peak to the largest
-// distance of the states that they lead to.
+// plain counts how many plain characters, in any order, may follow s, up to most of a token. It sets s.peak to the largest distance of
+// the states that they lead to, and s.closed where behind so many of them no other may follow.
 func (c *Constraint) plain(s *state) int {
 	if s.plain >= 0 {
 		return int(s.plain)
 	}
 	most := c.vocabulary.plain[len(c.vocabulary.plain)-1].chars
-	seen := map[*state]bool{s: true}
+	seen := map[*state]int{s: 0} // behind how many characters
 	level := []*state{s}
-	n := 0
+	n, returns := 0, false
 	for n < most && len(level) > 0 && len(seen) <= 64 {
 		var next []*state
-		fine := true
+		fine, none := true, !returns
 		for _, at := range level {
 			to, ok := c.afterChar(at)
-			if !ok {
+			if none = none && !c.anyPlain(at); !ok {
 				fine = false
-				break
+				continue
 			}
 			for _, x := range to {
-				if !seen[x] {
-					seen[x] = true
+				if at, ok := seen[x]; !ok {
+					seen[x] = n + 1
 					next = append(next, x)
+				} else if at <= n {
+					returns = true
 				}
 			}
 		}
 		if !fine {
+			s.closed = none
 			break
 		}
 		n++
@@ -385,6 +387,16 @@ func (c *Constraint) plain(s *state) int {
 	return n
 }
 
+// anyPlain reports whether any plain character may begin behind s.
+func (c *Constraint) anyPlain(s *state) bool {
+	for _, x := range s.items {
+		if c.engine.automata.nodes[x.node].plain != noPlain {
+			return true
+		}
+	}
+	return false
+}
+
 // following are the ranges of the bytes of characters beyond ASCII.
 var following = func() (out [][]span) {
 	return encodings(nil, utf8.RuneSelf, utf8.MaxRune)
@@ -396,6 +408,13 @@ func (c *Constraint) afterChar(s *state) ([]*state, bool) {
 		return s.chars, len(s.chars) > 0
 	}
 	e := c.engine
+	if to, ok := e.plainStep(s); ok {
+		s.chars = []*state{}
+		if to != nil {
+			s.chars = append(s.chars, to)
+		}
+		return s.chars, to != nil
+	}
 	seen := map[*state]bool{}
 	out := []*state{}
 	var read func(at *state, spans []span) bool
@@ -533,7 +552,7 @@ func (c *Constraint) search(s *state) int32 {
 		at := open[k]
 		open = append(open[:k], open[k+1:]...)
 		found := -1
-		c.walk(c.vocabulary.all, places[at].s, func(to *state, _ *trieNode, _ []int32) {
+		c.walk(c.trie(), places[at].s, func(to *state, _ *trie, _ int32) {
 			if found >= 0 || seen[to] {
 				return
 			}

@@ -33,6 +33,7 @@ type state struct {
 	near   map[int]*Mask // with few tokens left, by their number
 	tokens int32         // most that the shortest way to the end takes, 0 where it is not yet known
 	plain  int16         // plain characters that may follow in any order, counted to most; -1 where it is not yet known
+	closed bool          // behind so many of them none may follow
 	peak   int32         // the largest distance of the states that plain characters lead to
 	chars  []*state      // the states after a plain character, in any order
 	link   *state        // the next one of the same hash
@@ -272,6 +273,28 @@ func (e *engine) close() *state {
 		return e.dead
 	}
 	return e.intern(out, end)
+}
+
+// plainStep gives the state after a plain character, where the automata tell that it is the same for all of them, without looking at the
+// bytes of each; nil where none may follow.
+func (e *engine) plainStep(s *state) (to *state, ok bool) {
+	e.visit = e.visit[:0]
+	for _, x := range s.items {
+		switch n := &e.automata.nodes[x.node]; n.plain {
+		case noPlain:
+		case somePlain:
+			return nil, false
+		default:
+			e.visit = append(e.visit, item{n.plain, x.rest})
+		}
+	}
+	if len(e.visit) == 0 {
+		return nil, true
+	}
+	if to = e.close(); e.err != nil {
+		return nil, false
+	}
+	return to, true
 }
 
 // step gives the state after a byte, e.dead where there is none.

@@ -2,6 +2,7 @@ package constrain
 
 import (
 	"fmt"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -44,7 +45,19 @@ func (b *builder) chars(c class, next int32) int32 {
 	for _, r := range c {
 		all = encodings(all, r.lo, r.hi)
 	}
-	return b.spans(all, next, map[string]int32{})
+	n := b.spans(all, next, map[string]int32{})
+	if b.err == nil && c.covers(plainChars) {
+		b.a.nodes[n].plain = next
+	}
+	return n
+}
+
+// plainChars are the characters that no string of JSON has to escape.
+var plainChars = newClass(runes{' ', '!'}, runes{'#', '['}, runes{']', '~'}, runes{utf8.RuneSelf, utf8.MaxRune})
+
+// covers reports whether c has all characters of d.
+func (c class) covers(d class) bool {
+	return slices.Equal(c.and(d), d)
 }
 
 // spans makes a node of a sorted list of encodings. Equal lists of what follows are one node.
