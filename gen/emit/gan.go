@@ -11,17 +11,6 @@ import (
 	"github.com/gradsmith/gradsmith/spec"
 )
 
-// network lists the scopes of the generator, or of the discriminator.
-func (e *emitter) network(discriminator bool) []scope {
-	var out []scope
-	for _, s := range e.scopes() {
-		if s.params[0].Discriminator == discriminator {
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
 func (e *emitter) mixes() bool { return e.spec.GAN.Penalty.Kind == "wgan_gp" }
 
 func (e *emitter) adversarialCost(b *strings.Builder) {

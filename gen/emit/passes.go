@@ -251,7 +251,6 @@ type routine struct {
 	doc   string
 	fn    *function
 	sites map[string]*shared // by pass
-	args  int                // of the values, which are arguments; the others are the same in all passes
 	masks bool               // whether streams of random numbers differ
 }
 

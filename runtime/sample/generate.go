@@ -49,10 +49,10 @@ func generate(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt
 		return err
 	}
 	logits, err := feed(ctx, dec, d.Prompt())
+	if err != nil {
+		return err
+	}
 	for {
-		if err != nil {
-			return err
-		}
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
@@ -69,7 +69,9 @@ func generate(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt
 			return nil
 		}
 		next, restart := d.Read(model.Room(dec))
-		logits, err = readOn(ctx, dec, next, restart)
+		if logits, err = readOn(ctx, dec, next, restart); err != nil {
+			return err
+		}
 	}
 }
 
