@@ -226,10 +226,11 @@ func contains(names []string, name string) bool {
 	return false
 }
 
+// varied is what people vary in names.
+var varied = strings.NewReplacer("_", "", "-", "", " ", "")
+
 // plain takes away what people vary in names: capitals, hyphens, underscores.
-func plain(s string) string {
-	return strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(s))
-}
+func plain(s string) string { return strings.ToLower(varied.Replace(s)) }
 
 // nearest returns the name at the least edit distance, or "" when none is near.
 func nearest(s string, names []string) string {

@@ -197,7 +197,7 @@ func FuzzStream(f *testing.F) {
 		if utf8.ValidString(s) && got != s {
 			t.Fatalf("%q comes out as %q", s, got)
 		}
-		if tokens, err := ASCII(Unknown('?')).Encode(s); err != nil || len(tokens) != utf8.RuneCountInString(s) {
+		if tokens, err := ASCII(Unknown('?')).Encode(s); err != nil || len(tokens) != utf8.RuneCountInString(strings.ReplaceAll(s, "\r\n", "\n")) {
 			t.Fatalf("%q has %d tokens, %v", s, len(tokens), err)
 		}
 		if _, err := ASCII().Encode(s); err != nil {
