@@ -38,7 +38,7 @@ func (o Options) complete() Options {
 		if *x == 0 {
 			*x = value
 		}
-		*x = max(0, *x)
+		*x = min(max(0, *x), 1<<20)
 	}
 	set(&o.Places, DefaultPlaces)
 	set(&o.Waiting, DefaultWaiting)
@@ -73,7 +73,6 @@ type Batch struct {
 	vocab   int
 	window  int   // tokens that a text sees; 0 for any number
 	none    int32 // token of a sequence that reads nothing
-	apart   bool  // the model's decoders let no sequence begin alone
 
 	mu       sync.Mutex
 	arrivals []*Text // that the loop has not seen
@@ -96,7 +95,10 @@ func New(m model.Writer, tok model.Tokenizer, options Options) (*Batch, error) {
 	if info.Source != nil || info.Latent != nil {
 		return nil, fmt.Errorf("batch: %s writes answers or from latent vectors, and not from prompts", info.Name)
 	}
-	first := m.MakeDecoder(1)
+	first, ok := m.MakeDecoder(1).(joinable)
+	if !ok {
+		return nil, fmt.Errorf("batch: the decoders of %s let no text begin while others go on: generate its code again", info.Name)
+	}
 	b := &Batch{
 		options: options.complete(),
 		m:       m,
@@ -108,26 +110,17 @@ func New(m model.Writer, tok model.Tokenizer, options Options) (*Batch, error) {
 		done:    make(chan struct{}),
 		abort:   make(chan struct{}),
 	}
-	if _, ok := first.(joinable); !ok {
-		b.apart, b.options.Prefixes = true, 0
-	}
-	dec := b.decoder(1)
-	if _, ok := dec.(model.Chunked); ok {
+	if _, ok := first.(model.Chunked); ok {
 		b.none = -1
 	}
 	b.stats.Places = b.options.Places
-	b.loop = newLoop(b, dec)
+	b.loop = newLoop(b, first)
 	go b.run()
 	return b, nil
 }
 
 // decoder makes a decoder for n sequences.
-func (b *Batch) decoder(n int) joinable {
-	if b.apart {
-		return newApart(b.m, n)
-	}
-	return b.m.MakeDecoder(n).(joinable)
-}
+func (b *Batch) decoder(n int) joinable { return b.m.MakeDecoder(n).(joinable) }
 
 // Window is how many tokens a text and its prompt can have before its beginning is forgotten; 0 for any number.
 func (b *Batch) Window() int { return b.window }

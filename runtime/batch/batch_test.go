@@ -27,33 +27,11 @@ type subject struct {
 
 func subjects() map[string]subject {
 	return map[string]subject{
-		"rnn":     {wrap(rnn.NewSeeded(1)), rnn.Tokenizer},
-		"lstm":    {wrap(lstm.NewSeeded(2)), lstm.Tokenizer},
-		"gptnano": {wrap(gptnano.NewSeeded(3)), gptnano.Tokenizer},
-		"apart":   {apartOnly{gptnano.NewSeeded(3)}, gptnano.Tokenizer},
+		"rnn":     {rnn.NewSeeded(1), rnn.Tokenizer},
+		"lstm":    {lstm.NewSeeded(2), lstm.Tokenizer},
+		"gptnano": {gptnano.NewSeeded(3), gptnano.Tokenizer},
 	}
 }
-
-// apartOnly is a model whose decoders let no sequence begin alone.
-type apartOnly struct{ model.Writer }
-
-func (m apartOnly) MakeDecoder(n int) model.Decoder {
-	d := m.Writer.MakeDecoder(n)
-	return struct {
-		model.Decoder
-		chunked
-		bounded
-	}{d, d.(chunked), d.(bounded)}
-}
-
-type chunked interface {
-	Chunk() int
-	Feed([]int32) ([]float32, error)
-}
-
-type bounded interface{ Room() int }
-
-func wrap(m model.Writer) model.Writer { return fakeModel{m} }
 
 // order is a text that is asked for.
 type order struct {
@@ -171,7 +149,7 @@ func TestSameAsAlone(t *testing.T) {
 				if st.Writing+st.Reading+st.Waiting+st.Parked != 0 || b.admitted != 0 {
 					t.Errorf("%+v: the batch is closed and not empty: %+v", options, st)
 				}
-				if name != "apart" && options.Prefixes >= 0 && options.Places > 1 && st.SharedTokens == 0 {
+				if options.Prefixes >= 0 && options.Places > 1 && st.SharedTokens == 0 {
 					t.Errorf("%+v: nothing was shared of %d tokens of prompts", options, st.PromptTokens)
 				}
 				if options.Prefixes < 0 && st.SharedTokens != 0 {
@@ -188,9 +166,6 @@ func TestPrefixIsReadOnce(t *testing.T) {
 		b, err := New(s.m, s.tok, Options{Places: 6})
 		if err != nil {
 			t.Fatal(err)
-		}
-		if b.apart {
-			continue
 		}
 		chunk := b.chunk
 		common := strings.Repeat("a quick brown fox, ", 60)

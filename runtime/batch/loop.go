@@ -11,11 +11,8 @@ import (
 
 // joinable is a decoder whose sequences come and go one by one.
 type joinable interface {
-	model.Decoder
-	// Restart makes sequence i begin a text.
-	Restart(i int) error
-	// Adopt makes sequence i go on from where sequence j of another decoder of the model is.
-	Adopt(i int, from model.Decoder, j int) error
+	model.Restarter
+	model.Adopter
 }
 
 // loop is what one goroutine has to itself: who is where, and all decoders.
@@ -47,7 +44,6 @@ func newLoop(b *Batch, dec joinable) loop {
 		places: make([]*Text, 1),
 		chunk:  chunk,
 		burst:  max(leastBurst, chunk),
-		in:     make([]int32, 0, b.options.Places),
 		shared: prefixes{most: b.options.Prefixes, chunk: chunk},
 	}
 }

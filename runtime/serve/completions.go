@@ -65,7 +65,7 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(r, &q); err != nil {
 		return err
 	}
-	m, err := s.pick(q.Model)
+	m, err := s.pick(r, q.Model)
 	if err != nil {
 		return err
 	}

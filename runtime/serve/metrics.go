@@ -80,11 +80,12 @@ func (b *batches) Describe(to chan<- *prometheus.Desc) {
 
 // Collect tells the numbers.
 func (b *batches) Collect(to chan<- prometheus.Metric) {
-	models := b.s.models.Load()
+	models, release := b.s.hold()
+	defer release()
 	if models == nil {
 		return
 	}
-	for _, m := range *models {
+	for _, m := range models.models {
 		if m.batch == nil {
 			continue
 		}

@@ -75,7 +75,7 @@ func (s *Server) routes() {
 }
 
 func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
-	if _, err := s.pick(""); err != nil {
+	if _, err := s.all(r); err != nil {
 		return err
 	}
 	answer(w, http.StatusOK, map[string]string{"status": "ok"})
@@ -161,11 +161,12 @@ func (m *served) paths() []string {
 }
 
 func (s *Server) list(w http.ResponseWriter, r *http.Request) error {
-	if _, err := s.pick(""); err != nil {
+	models, err := s.all(r)
+	if err != nil {
 		return err
 	}
 	all := []card{}
-	for _, m := range *s.models.Load() {
+	for _, m := range models {
 		all = append(all, m.card(false))
 	}
 	answer(w, http.StatusOK, map[string]any{"object": "list", "data": all})
@@ -173,7 +174,7 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) show(w http.ResponseWriter, r *http.Request) error {
-	m, err := s.pick(r.PathValue("name"))
+	m, err := s.pick(r, r.PathValue("name"))
 	if err != nil {
 		return err
 	}
@@ -186,7 +187,7 @@ func (s *Server) asked(r *http.Request, body any, name *string) (*served, error)
 	if err := decode(r, body); err != nil {
 		return nil, err
 	}
-	m, err := s.pick(*name)
+	m, err := s.pick(r, *name)
 	if err != nil {
 		return nil, err
 	}

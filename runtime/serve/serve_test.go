@@ -367,7 +367,8 @@ func TestFamilies(t *testing.T) {
 // A client that goes frees its place and ends nobody else's text, also while its prompt is read.
 func TestClientsThatGo(t *testing.T) {
 	m := modelOf(rnn.Program())
-	b := newBench(t, Options{Batch: batch.Options{Places: 2, Waiting: 1}}, m)
+	b := newBench(t, Options{Batch: batch.Options{Places: 2, Waiting: 1}, MaxTokens: 1 << 30}, m)
+	const endless = `,"max_tokens":1000000000,"stream":true}`
 	long, _ := json.Marshal(strings.Repeat("It was so. ", 20000))
 	ask := func(body string) (cancel func()) {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -383,7 +384,7 @@ func TestClientsThatGo(t *testing.T) {
 		}()
 		return cancel
 	}
-	stats := func() batch.Stats { return (*b.models.Load())[0].batch.Stats() }
+	stats := func() batch.Stats { return b.now.models[0].batch.Stats() }
 	until := func(what string, f func(batch.Stats) bool) {
 		t.Helper()
 		for end := time.Now().Add(time.Minute); !f(stats()); time.Sleep(time.Millisecond) {
@@ -392,12 +393,11 @@ func TestClientsThatGo(t *testing.T) {
 			}
 		}
 	}
-	leave := []func(){
-		ask(`{"prompt":` + string(long) + `,"max_tokens":1}`),
-		ask(`{"prompt":"It","max_tokens":4000,"stream":true}`),
-	}
-	until("two texts with places", func(s batch.Stats) bool { return s.Reading == 1 && s.Writing == 1 })
-	leave = append(leave, ask(`{"prompt":"So","max_tokens":4000}`))
+	leave := []func(){ask(`{"prompt":"It"` + endless)}
+	until("a text that is written", func(s batch.Stats) bool { return s.Writing == 1 })
+	leave = append(leave, ask(`{"prompt":`+string(long)+endless))
+	until("another, whose prompt is read", func(s batch.Stats) bool { return s.Reading == 1 })
+	leave = append(leave, ask(`{"prompt":"So"`+endless))
 	until("one that waits", func(s batch.Stats) bool { return s.Waiting == 1 })
 	if status, x := b.post("/v1/completions", `{"prompt":"a"}`); status != 429 || at(x, "error.type") != "rate_limit_exceeded" {
 		t.Errorf("one text too many: status %d, %v", status, x)
@@ -407,8 +407,7 @@ func TestClientsThatGo(t *testing.T) {
 	}
 	until("three that have left", func(s batch.Stats) bool { return s.Cancelled == 3 && s.Reading+s.Writing+s.Waiting == 0 })
 	want := alone(t, m, "It was", 9, 50)
-	ctx := ask(`{"prompt":"It","max_tokens":4000,"stream":true}`)
-	go func() { time.Sleep(5 * time.Millisecond); ctx() }()
+	go ask(`{"prompt":"It"` + endless)()
 	if _, x := b.post("/v1/completions", `{"prompt":"It was","seed":9,"max_tokens":50}`); at(x, "choices.0.text") != want {
 		t.Errorf("beside one that left: %v, alone %q", at(x, "choices.0.text"), want)
 	}
@@ -473,6 +472,35 @@ func TestLifecycle(t *testing.T) {
 	if err := s.Load(m); err == nil {
 		t.Error("a closed server loads a model")
 	}
+}
+
+// A new checkpoint drops no request: each is answered, by the old model or the new one.
+func TestReload(t *testing.T) {
+	b := newBench(t, Options{}, modelOf(rnn.Program()))
+	var wait sync.WaitGroup
+	ended := make(chan struct{})
+	for range 4 {
+		wait.Go(func() {
+			for {
+				select {
+				case <-ended:
+					return
+				default:
+				}
+				if status, x := b.post("/v1/completions", `{"prompt":"It","max_tokens":3}`); status != 200 || at(x, "choices.0.finish_reason") != "length" {
+					t.Errorf("while models are loaded: %d %v", status, x)
+					return
+				}
+			}
+		})
+	}
+	for range 20 {
+		if err := b.Load(modelOf(rnn.Program())); err != nil {
+			t.Error(err)
+		}
+	}
+	close(ended)
+	wait.Wait()
 }
 
 // Keys are asked for, compared and never logged; nor is what is asked, unless it is asked for.

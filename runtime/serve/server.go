@@ -68,12 +68,22 @@ type Model struct {
 type Server struct {
 	options Options
 	mux     *http.ServeMux
-	models  atomic.Pointer[[]*served] // nil while none is loaded
 	metrics *metrics
-
-	loading sync.Mutex
 	closing atomic.Bool
-	retired sync.WaitGroup // of models that were replaced and still write
+
+	loading sync.Mutex // held by Load and Close
+	mu      sync.Mutex
+	now     *generation // nil while none is loaded
+	retired sync.WaitGroup
+}
+
+// generation is the models of one call of Load. Requests hold the one that they began with, which ends when the last has
+// let go of it.
+type generation struct {
+	models []*served
+	users  int           // requests that hold it; under the server's mu
+	old    bool          // another one has replaced it
+	free   chan struct{} // closed when nobody holds it any more
 }
 
 // served is a model that is being served.
@@ -125,11 +135,44 @@ func (s *Server) Load(models ...Model) error {
 		}
 		all = append(all, x)
 	}
-	old := s.models.Swap(&all)
+	s.mu.Lock()
+	old := s.now
+	s.now = &generation{models: all, free: make(chan struct{})}
+	s.replaced(old)
+	s.mu.Unlock()
 	if old != nil {
-		s.retired.Go(func() { retire(*old, context.Background()) })
+		s.retired.Go(func() {
+			<-old.free
+			retire(old.models, context.Background())
+		})
 	}
 	return nil
+}
+
+// replaced says of a generation that no request begins with it any more. mu is held.
+func (s *Server) replaced(g *generation) {
+	if g != nil && !g.old {
+		if g.old = true; g.users == 0 {
+			close(g.free)
+		}
+	}
+}
+
+// hold keeps the models that there are from ending until release is called; there may be none.
+func (s *Server) hold() (g *generation, release func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if g = s.now; g == nil {
+		return nil, func() {}
+	}
+	g.users++
+	return g, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if g.users--; g.old && g.users == 0 {
+			close(g.free)
+		}
+	}
 }
 
 // writes is whether the model goes on with prompts.
@@ -154,11 +197,28 @@ func (s *Server) Close(ctx context.Context) error {
 	s.closing.Store(true)
 	s.loading.Lock()
 	defer s.loading.Unlock()
+	s.mu.Lock()
+	last := s.now
+	s.replaced(last)
+	s.mu.Unlock()
 	var err error
-	if models := s.models.Load(); models != nil {
-		err = retire(*models, ctx)
+	if last != nil {
+		select {
+		case <-last.free:
+		case <-ctx.Done():
+		}
+		err = retire(last.models, ctx)
 	}
-	s.retired.Wait()
+	ended := make(chan struct{})
+	go func() {
+		s.retired.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		err = errors.Join(err, context.Cause(ctx))
+	}
 	return err
 }
 
@@ -168,7 +228,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := requestID(r)
 	w.Header().Set("X-Request-Id", id)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	out := &recorder{ResponseWriter: w}
+	out, pattern := &recorder{ResponseWriter: w}, ""
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.options.Log.Error("panic", "id", id, "path", r.URL.Path, "fault", fmt.Sprint(fault), "stack", string(debug.Stack()))
@@ -176,7 +236,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				fail(out, problem(http.StatusInternalServerError, "the server made a mistake; its log tells more under "+id))
 			}
 		}
-		s.metrics.answered(r.Pattern, out.status, time.Since(began))
+		s.metrics.answered(pattern, out.status, time.Since(began))
 		s.options.Log.Info("request", "id", id, "method", r.Method, "path", r.URL.Path, "status", out.status, "bytes", out.bytes,
 			"seconds", time.Since(began).Seconds(), "cancelled", r.Context().Err() != nil)
 	}()
@@ -189,8 +249,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(out, err)
 		return
 	}
+	models, release := s.hold()
+	defer release()
+	r = r.WithContext(context.WithValue(r.Context(), held{}, models))
 	s.mux.ServeHTTP(out, r)
+	pattern = r.Pattern
 }
+
+// held is the key of the generation that a request holds.
+type held struct{}
 
 // receive reads the body of a request, as far as it may go and as long as it may take, so that a handler never waits for it.
 // The deadline does not stay: beyond it the connection would count as broken.
@@ -262,22 +329,32 @@ func (r *recorder) Write(b []byte) (int, error) {
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 // pick finds the model that a request names; the first one where it names none.
-func (s *Server) pick(name string) (*served, error) {
-	models := s.models.Load()
-	switch {
-	case s.closing.Load():
-		return nil, problem(http.StatusServiceUnavailable, "the server is going down")
-	case models == nil:
-		return nil, problem(http.StatusServiceUnavailable, "the model is being loaded; try again soon").after(1)
-	case name == "":
-		return (*models)[0], nil
+func (s *Server) pick(r *http.Request, name string) (*served, error) {
+	models, err := s.all(r)
+	if err != nil {
+		return nil, err
 	}
-	for _, m := range *models {
+	if name == "" {
+		return models[0], nil
+	}
+	for _, m := range models {
 		if m.info.Name == name {
 			return m, nil
 		}
 	}
 	return nil, problem(http.StatusNotFound, fmt.Sprintf("there is no model %q: GET /v1/models lists those there are", name)).of("model").named("model_not_found")
+}
+
+// all are the models of a request.
+func (s *Server) all(r *http.Request) ([]*served, error) {
+	g, _ := r.Context().Value(held{}).(*generation)
+	switch {
+	case s.closing.Load():
+		return nil, problem(http.StatusServiceUnavailable, "the server is going down")
+	case g == nil:
+		return nil, problem(http.StatusServiceUnavailable, "the model is being loaded; try again soon").after(1)
+	}
+	return g.models, nil
 }
 
 // alone has the model to itself until done is called.
