@@ -73,7 +73,7 @@ func main() {
 	}
 	fmt.Printf("%d lines to write like, of which %.1f %% are assignments; %d lines for the model that judges\n\n", len(mine), 100*float64(yes)/float64(len(mine)), len(others))
 
-	plain := trained("plain", rnn.NewSeeded(1), mine, func(l line, _ uint64) ([]int32, []int32) { return pair(none, l.text) })
+	plain := trained("plain", rnn.NewSeeded(1), mine, bare)
 	// Of a tenth of the lines the condition is left out, as by the key train.condition of specs.
 	told := trained("told", rnn.NewSeeded(2), mine, func(l line, key uint64) ([]int32, []int32) {
 		condition := without
@@ -108,10 +108,10 @@ func main() {
 		}
 		return all
 	}
-	toward := trained("toward", rnn.NewSeeded(4), part(true), func(l line, _ uint64) ([]int32, []int32) { return pair(none, l.text) })
-	away := trained("away", rnn.NewSeeded(5), part(false), func(l line, _ uint64) ([]int32, []int32) { return pair(none, l.text) })
+	toward := trained("toward", rnn.NewSeeded(4), part(true), bare)
+	away := trained("away", rnn.NewSeeded(5), part(false), bare)
 	judge := gru.NewSeeded(6)
-	train("judge", judge, others, func(l line, _ uint64) ([]int32, []int32) { return pair(none, l.text) })
+	train("judge", judge, others, bare)
 
 	const candidates = 40
 	beginning := tokens(none)
@@ -225,7 +225,7 @@ func read() []line {
 		package_ := sha256.Sum256([]byte(filepath.Dir(path)))
 		for s := range strings.Lines(string(b)) {
 			s = strings.TrimSpace(s)
-			if len(s) < 8 || len(s) > longest-3 || seen[s] || strings.HasPrefix(s, "//") || strings.Contains(s, "//") || !spelt(s) {
+			if len(s) < 8 || len(s) > longest-3 || seen[s] || strings.Contains(s, "//") || !spelt(s) {
 				continue
 			}
 			// Rough before exact: most other lines open a block or close one.
@@ -261,9 +261,8 @@ func pair(begin, s string) (in, out []int32) {
 	return t[:len(t)-1], append([]int32{}, t[1:]...)
 }
 
-type trainable interface {
-	model.LanguageModel
-}
+// bare is a line without a condition.
+func bare(l line, _ uint64) ([]int32, []int32) { return pair(none, l.text) }
 
 func trained(name string, m *rnn.Model, lines []line, example func(l line, key uint64) (in, out []int32)) *rnn.Model {
 	train(name, m, lines, example)
@@ -271,7 +270,7 @@ func trained(name string, m *rnn.Model, lines []line, example func(l line, key u
 }
 
 // train reads lines, one a row, for a number of steps; a checkpoint that is there is read in place of that.
-func train(name string, m trainable, lines []line, example func(l line, key uint64) (in, out []int32)) {
+func train(name string, m model.LanguageModel, lines []line, example func(l line, key uint64) (in, out []int32)) {
 	path := filepath.Join(*dir, fmt.Sprintf("%s-%d.safetensors", name, *steps))
 	if err := checkpoint.LoadWeights(path, m); err == nil {
 		return

@@ -18,7 +18,8 @@ type node struct {
 	moves  []int32 // reading nothing
 	calls  []call
 	accept bool // the rule may end here
-	// plain is the node that every plain character leads to, noPlain where none may be read here, and somePlain where it depends.
+	// plain is the node that every plain character leads to, noPlain where none may be read here, and somePlain where
+	// it depends.
 	plain int32
 }
 

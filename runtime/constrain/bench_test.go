@@ -56,8 +56,8 @@ var benchLanguages = []struct {
 	{"schema", func() (*Language, error) { return JSONSchema([]byte(person), FreeSpacing) }},
 }
 
-// BenchmarkMask writes random texts of at most 200 tokens. Cold begins each with a constraint that remembers nothing. What it tells is
-// processor time.
+// BenchmarkMask writes random texts of at most 200 tokens. Cold begins each with a constraint that remembers nothing.
+// What it tells is processor time.
 func BenchmarkMask(b *testing.B) {
 	for _, size := range []int{8000, 50257} {
 		for _, l := range benchLanguages {

@@ -278,8 +278,9 @@ func TestMasks(t *testing.T) {
 		"func":       brackets(),
 		"phrases":    must(t)(Containing(Phrases{Required: []string{"quick", "abab"}, Banned: []string{"fox", "x", "name"}})),
 		// Any plain character up to some number of them, none after that, and some after that.
-		"short string":     must(t)(JSONSchema([]byte(`{"type":"string","minLength":2,"maxLength":6}`), FreeSpacing)),
-		"short list":       must(t)(JSONSchema([]byte(`{"type":"array","items":{"type":"string","maxLength":3},"maxItems":3}`), FreeSpacing)),
+		"short string": must(t)(JSONSchema([]byte(`{"type":"string","minLength":2,"maxLength":6}`), FreeSpacing)),
+		"short list": must(t)(JSONSchema(
+			[]byte(`{"type":"array","items":{"type":"string","maxLength":3},"maxItems":3}`), FreeSpacing)),
 		"plain, then some": must(t)(Regexp(`[ !#-\[\]-~\x{80}-\x{10FFFF}]{2,4}[a-q]{0,3}`)),
 		"plain in a loop":  must(t)(Regexp(`(?:[ !#-\[\]-~\x{80}-\x{10FFFF}]"?)*`)),
 	}
@@ -469,8 +470,9 @@ func TestFrame(t *testing.T) {
 	}
 }
 
-// TestUntrusted compiles and runs what is meant to take all memory and time. Each mask takes a bounded number of steps, what is remembered
-// is forgotten where it is more than the bound, and what is too much is an error that says so.
+// TestUntrusted compiles and runs what is meant to take all memory and time. Each mask takes a bounded number of
+// steps, what is remembered is forgotten where it is more than the bound, and what is too much is an error that says
+// so.
 func TestUntrusted(t *testing.T) {
 	said := func(err error) {
 		t.Helper()

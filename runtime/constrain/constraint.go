@@ -340,8 +340,8 @@ func (c *Constraint) near(s *state, left int) (*Mask, error) {
 	return m, nil
 }
 
-// plain counts how many plain characters, in any order, may follow s, up to most of a token. It sets s.peak to the largest distance of
-// the states that they lead to, and s.closed where behind so many of them no other may follow.
+// plain counts how many plain characters, in any order, may follow s, up to most of a token. It sets s.peak to the
+// largest distance of the states that they lead to, and s.closed where behind so many of them no other may follow.
 func (c *Constraint) plain(s *state) int {
 	if s.plain >= 0 {
 		return int(s.plain)

@@ -275,8 +275,8 @@ func (e *engine) close() *state {
 	return e.intern(out, end)
 }
 
-// plainStep gives the state after a plain character, where the automata tell that it is the same for all of them, without looking at the
-// bytes of each; nil where none may follow.
+// plainStep gives the state after a plain character, where the automata tell that it is the same for all of them,
+// without looking at the bytes of each; nil where none may follow.
 func (e *engine) plainStep(s *state) (to *state, ok bool) {
 	e.visit = e.visit[:0]
 	for _, x := range s.items {

@@ -8,8 +8,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
-// A Vocabulary is the tokens of a tokenizer as a trie of their bytes, for any number of constraints. It is safe for concurrent use, and
-// remembers of the last languages how it looks to them.
+// A Vocabulary is the tokens of a tokenizer as a trie of their bytes, for any number of constraints. It is safe for
+// concurrent use, and remembers of the last languages how it looks to them.
 type Vocabulary struct {
 	size  int
 	all   *trie
@@ -209,15 +209,16 @@ func newTrie(pieces [][]byte, tokens []int32) *trie {
 	return t
 }
 
-// mostClassed is how many languages' tries of classes are kept, and mostClasses how many classes a language may have for one to be worth it.
+// mostClassed is how many languages' tries of classes are kept, and mostClasses how many classes a language may have
+// for one to be worth it.
 const (
 	mostClassed = 16
 	mostClasses = 32
 )
 
-// classes gives a trie for languages that tell bytes of different classes apart and no others: tokens that are equal but for that end at
-// one node. It has far fewer nodes than the trie of bytes where a language has few classes, such as letters, digits and the rest; where
-// it has not, that one is given. Node bytes stand for their class.
+// classes gives a trie for languages that tell bytes of different classes apart and no others: tokens that are equal
+// but for that end at one node. It has far fewer nodes than the trie of bytes where a language has few classes, such
+// as letters, digits and the rest; where it has not, that one is given. Node bytes stand for their class.
 func (v *Vocabulary) classes(of *[256]uint8, count int) *trie {
 	v.mu.Lock()
 	defer v.mu.Unlock()
