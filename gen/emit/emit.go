@@ -459,21 +459,20 @@ func (e *emitter) memory(f *jen.File, typ, what string, w *writer, perBatch bool
 		comment(f, "%s makes the arena, of %s instead of %s without sharing.", name, report.Bytes(4*w.plan.Arena), report.Bytes(4*w.plan.Naive))
 	}
 	var params []jen.Code
-	size := jen.Lit(w.plan.Arena)
+	times := jen.Lit(1)
 	if perBatch {
 		params = []jen.Code{jen.Id("batch").Int()}
-		size = size.Op("*").Id("batch")
+		times = jen.Id("batch")
 	}
 	f.Func().Id(name).Params(params...).Id(typ).BlockFunc(func(g *jen.Group) {
 		if len(values) == 0 {
 			g.Return(jen.Id(typ).Values())
 			return
 		}
-		g.Id("arena").Op(":=").Qual(e.modelPkg(), "Floats").Call(size)
+		g.Id("part").Op(":=").Qual(e.modelPkg(), "Arena").Call(jen.Lit(w.plan.Arena), times)
 		if e.Poison {
-			g.Add(e.poison(jen.Id("arena")))
+			g.Add(e.poison(jen.Id("part").Call(jen.Lit(0), jen.Lit(w.plan.Arena))))
 		}
-		e.part(g, perBatch)
 		field := func(g *jen.Group, v *graph.Value) {
 			g.Line().Id(w.fields[v]).Op(":").Id("part").Call(jen.Lit(w.plan.Of(v).Offset), e.capacity(v.Shape.Elems(), perBatch))
 		}
@@ -497,17 +496,6 @@ func (e *emitter) memory(f *jen.File, typ, what string, w *writer, perBatch bool
 		}))
 	})
 	f.Line()
-}
-
-// part emits the function that cuts an arena into parts, each with no room behind it.
-func (e *emitter) part(g *jen.Group, perBatch bool) {
-	if perBatch {
-		g.Id("part").Op(":=").Func().Params(jen.List(jen.Id("from"), jen.Id("n")).Int()).Index().Float32().Block(
-			jen.Return(jen.Id("arena").Index(jen.Id("from").Op("*").Id("batch"), jen.Parens(jen.Id("from").Op("+").Id("n")).Op("*").Id("batch"), jen.Parens(jen.Id("from").Op("+").Id("n")).Op("*").Id("batch"))))
-	} else {
-		g.Id("part").Op(":=").Func().Params(jen.List(jen.Id("from"), jen.Id("n")).Int()).Index().Float32().Block(
-			jen.Return(jen.Id("arena").Index(jen.Id("from"), jen.Id("from").Op("+").Id("n"), jen.Id("from").Op("+").Id("n"))))
-	}
 }
 
 // homeType is the type of the struct of buffers of a layer, or of a pass.

@@ -203,8 +203,7 @@ func (e *emitter) memoryAlike(f *jen.File, run *build.Run, l *likeness) {
 	name := "new" + names.UpperFirst(run.Field)
 	comment(f, "%s makes the memory of a pass that nothing is kept of, %s: %s", name, report.Bytes(4*size), run.What)
 	f.Func().Id(name).Params().Id(run.Type).BlockFunc(func(g *jen.Group) {
-		g.Id("arena").Op(":=").Qual(e.modelPkg(), "Floats").Call(jen.Lit(size))
-		e.part(g, false)
+		g.Id("part").Op(":=").Qual(e.modelPkg(), "Arena").Call(jen.Lit(size), jen.Lit(1))
 		g.Return(jen.Id(run.Type).ValuesFunc(func(g *jen.Group) {
 			for _, v := range w.members() {
 				if offset, ok := offsets[w.plan.Of(v)]; ok && w.home[v] == l.pass {
