@@ -10,8 +10,9 @@ import (
 
 const blockDefinition = "a map with the keys settings and layers, or the list of layers alone"
 
-// block is a list of layers with a name and settings, as the spec defines it. Uses are written out while lists of layers are decoded, so that nothing behind
-// the decoder knows of blocks, but for the places of errors and the names of layers.
+// block is a list of layers with a name and settings, as the spec defines it. Uses are written out while lists of
+// layers are decoded, so that nothing behind the decoder knows of blocks, but for the places of errors and the names
+// of layers.
 type block struct {
 	name     string
 	node     *yaml.Node            // the key
@@ -226,10 +227,13 @@ func (d *decoder) use(list *value, n *yaml.Node, t *typ) bool {
 	if list.bad {
 		return true
 	}
-	was, within := d.in, d.within
+	was, within, before := d.in, d.within, len(d.errs)
 	d.in, d.within = u.place, u
 	layers := d.decode(substitute(b.layers, values), t, "")
 	d.in, d.within = was, within
+	if given == nil && len(d.errs) > before {
+		b.broken = true // by itself, and not by a setting: each use would say so again
+	}
 	if layers.bad {
 		list.bad = true
 	}
@@ -259,7 +263,8 @@ func chain(u *blockUse, b *block) string {
 	return strings.Join(names, " → ")
 }
 
-// substitute copies a tree with values in place of the settings that it reads. What is put in is reported where the definition reads it.
+// substitute copies a tree with values in place of the settings that it reads. What is put in is reported where the
+// definition reads it.
 func substitute(n *yaml.Node, values map[string]*yaml.Node) *yaml.Node {
 	if name, ok := setting(n); ok && values[name] != nil {
 		c := *values[name]

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -42,5 +43,32 @@ func TestHostile(t *testing.T) {
 				t.Errorf("%d lines of errors", lines)
 			}
 		})
+	}
+}
+
+// TestBlockFaultOnce checks that what is wrong with a block is said of its first use, not of thousands, and that a
+// wrong setting of one use hides nothing of another.
+func TestBlockFaultOnce(t *testing.T) {
+	faults := func(layers string) int {
+		_, err := Parse("model.yaml", []byte(`kind: rnn
+tokenizer: ascii
+shape: {batch: 2, steps: 4}
+blocks:
+  bad: [eropout: 0.1]
+  sized: {settings: {units: 4}, layers: [lstm: {units: $units}]}
+layers: [embedding: {size: 8}, `+layers+`, dense]
+optimizer: {adam: {rate: 0.1}}
+`), nil)
+		var all Errors
+		if !errors.As(err, &all) {
+			t.Fatalf("%s: %v", layers, err)
+		}
+		return len(all)
+	}
+	if n := faults("bad, bad, bad"); n != 1 {
+		t.Errorf("three uses of a bad block give %d faults, want 1", n)
+	}
+	if n := faults("sized: {units: -1}, sized: {units: -2}, sized"); n != 2 {
+		t.Errorf("two bad settings and a good use give %d faults, want 2", n)
 	}
 }
