@@ -3,25 +3,31 @@ package train
 import (
 	"context"
 	"errors"
-	"math"
+	"fmt"
+	"slices"
 
+	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
 // EvaluateDecoder is [Evaluate] with the logits of a decoder in place of the model's forward pass: the loss of exactly
-// what decoding computes, whatever form its matrices have. It takes a step a token, and is slower.
+// what decoding computes, whatever form its matrices have. It takes a step a token, and is slower. Models whose first
+// tokens see each other are an error: a decoder reads those together.
 func EvaluateDecoder(ctx context.Context, m model.Writer, s Windows) (loss float64, tokens int, err error) {
+	if info := m.Info(); info.Prefix > 0 {
+		return 0, 0, fmt.Errorf("%s: the first %d tokens of a text see each other, so that the text cannot be evaluated token by token", info.Name, info.Prefix)
+	}
 	s.Rewind()
 	var b model.Batch
 	var d model.Decoder
 	var in []int32
+	var logP []float32
 	sum := 0.0
 	for s.Next(&b) {
 		if err := ctx.Err(); err != nil {
 			return 0, 0, err
 		}
-		fresh := d == nil || d.Batch() != b.Batch
-		if fresh {
+		if d == nil || d.Batch() != b.Batch {
 			d = m.MakeDecoder(b.Batch)
 		}
 		switch d := d.(type) {
@@ -46,9 +52,11 @@ func EvaluateDecoder(ctx context.Context, m model.Writer, s Windows) (loss float
 				return 0, 0, err
 			}
 			vocab := len(logits) / b.Batch
+			logP = slices.Grow(logP[:0], len(logits))[:len(logits)]
+			kernel.LogSoftmax(logP, logits, b.Batch, vocab)
 			for i, target := range b.Targets[row : row+b.Batch] {
 				if target >= 0 {
-					sum += surprise(logits[i*vocab:(i+1)*vocab], target)
+					sum -= float64(logP[i*vocab+int(target)])
 					tokens++
 				}
 			}
@@ -77,17 +85,4 @@ func restart(d model.Decoder, reset []int32) error {
 		}
 	}
 	return nil
-}
-
-// surprise is −log softmax(logits)[target].
-func surprise(logits []float32, target int32) float64 {
-	most := math.Inf(-1)
-	for _, x := range logits {
-		most = max(most, float64(x))
-	}
-	sum := 0.0
-	for _, x := range logits {
-		sum += math.Exp(float64(x) - most)
-	}
-	return math.Log(sum) + most - float64(logits[target])
 }
