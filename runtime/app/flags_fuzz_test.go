@@ -63,7 +63,8 @@ func dataOf(p Program) []string {
 // hurtful are values that flags do not expect.
 var hurtful = []string{"", "-1", "0", "1", "NaN", "-Inf", "1e-300", "9223372036854775807", "99999999999999999999", "\x00", "text", "labels", "none", "é", "[\"a\"]", "1,2,3", "%s%n", "--", "\n"}
 
-// trainedPrograms makes a folder for each of programs, named by its number, with data that it can read and a checkpoint.
+// trainedPrograms makes a folder for each of programs, named by its number, with data that it can read and a
+// checkpoint.
 func trainedPrograms(t testing.TB) string {
 	t.Helper()
 	base := t.TempDir()
@@ -98,8 +99,8 @@ func trainedPrograms(t testing.TB) string {
 	return base
 }
 
-// calls are the commands of a program, each with the arguments and flags that it needs to succeed, and what it reads from
-// the standard input.
+// calls are the commands of a program, each with the arguments and flags that it needs to succeed, and what it reads
+// from the standard input.
 func calls(p Program) map[string]call {
 	all := map[string]call{}
 	for _, cmd := range newRoot(p).Commands() {
@@ -159,8 +160,9 @@ type call struct {
 	flags *pflag.FlagSet
 }
 
-// attempt runs a command in a copy of a folder: it does not panic, nor end the process, and where it fails it says why, in a last
-// line that begins with the name of the program. What it would write without end is cut, and so is what it would do for long.
+// attempt runs a command in a copy of a folder: it does not panic, nor end the process, and where it fails it says
+// why, in a last line that begins with the name of the program. What it would write without end is cut, and so is what
+// it would do for long.
 func attempt(t *testing.T, p Program, folder, input string, args []string) (status int, said string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "flags-*")
@@ -190,15 +192,11 @@ func attempt(t *testing.T, p Program, folder, input string, args []string) (stat
 	keep := os.Stdin
 	os.Stdin = in
 	defer func() { os.Stdin = keep }()
-	most := 3 * time.Second
-	if len(args) > 0 && args[0] == "serve" { // which has no end of its own
-		most = 200 * time.Millisecond
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), most)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
 	out := &limited{left: 1 << 12, end: cancel}
 	var errOut bytes.Buffer
-	status = Run(ctx, p, args, out, io.MultiWriter(&errOut, &limited{left: 1 << 10, end: cancel}))
+	status = Run(ctx, p, args, out, io.MultiWriter(&errOut, &limited{left: 1 << 10, end: cancel}, served(cancel)))
 	said = errOut.String()
 	switch {
 	case status == 0 || status == 130 || ctx.Err() != nil && status == 1:
@@ -216,10 +214,20 @@ func attempt(t *testing.T, p Program, folder, input string, args []string) (stat
 	return status, said
 }
 
+// served is told when a server is up, and ends what has no end of its own.
+type served func()
+
+func (end served) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte("msg=serving")) || bytes.Contains(p, []byte(`"msg":"serving"`)) {
+		end()
+	}
+	return len(p), nil
+}
+
 var everyFlag = flag.Bool("every-flag", false, "TestEveryFlag gives each flag of each command each hurtful value, not one")
 
-// TestEveryFlag gives the flags of all commands, of programs of every kind, the values that they do not expect: with -every-flag
-// each of them, else one. Without them each command succeeds, of one program at least.
+// TestEveryFlag gives the flags of all commands, of programs of every kind, the values that they do not expect: with
+// -every-flag each of them, else one. Without them each command succeeds, of one program at least.
 func TestEveryFlag(t *testing.T) {
 	names, why := map[string]bool{}, map[string]string{}
 	for _, p := range everyKind() {
