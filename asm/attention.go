@@ -265,7 +265,8 @@ func (a *asm) softmaxGradRows() {
 // scaleRows multiplies each row by a number of its own, on the way from x to dst.
 func (a *asm) scaleRows() {
 	a.function("scaleRows", "func(dst, x, f *float32, ldd, ldx, rows, cols int)",
-		fmt.Sprintf("scaleRows%s sets rows of dst to those of x, each times an element of f; ldd and ldx are bytes.", a.suffix()))
+		fmt.Sprintf("scaleRows%s sets rows of dst to those of x, each times an element of f; ldd and ldx are bytes.",
+			a.suffix()))
 	dst, x, f, ldd, ldx, rows, cols := a.GP64(), a.GP64(), a.GP64(), a.GP64(), a.GP64(), a.GP64(), a.GP64()
 	a.Load(a.Param("dst"), dst)
 	a.Load(a.Param("x"), x)

@@ -90,7 +90,8 @@ func (a *asm) tile(rows, across int, leftT bool) {
 	w := a.lanes()
 	name := fmt.Sprintf("gemm%s%dx%d", form, rows, across)
 	a.function(name, "func(t *tile)",
-		fmt.Sprintf("%s%s computes a tile of %d rows and up to %d columns, see tile.", name, a.suffix(), rows, across*w))
+		fmt.Sprintf("%s%s computes a tile of %d rows and up to %d columns, see tile.", name, a.suffix(), rows,
+			across*w))
 	t := a.GP64()
 	a.Load(a.Param("t"), t)
 	load := func(off int) reg.GPVirtual {
@@ -241,8 +242,8 @@ func (a *asm) tile(rows, across int, leftT bool) {
 			}
 		}
 	}
-	// What the next tiles will want is fetched on the way, two lines of each stream a round: c, whose rows lie far apart,
-	// and the next panel of b.
+	// What the next tiles will want is fetched on the way, two lines of each stream a round: c, whose rows lie far
+	// apart, and the next panel of b.
 	fetch := [2]reg.GPVirtual{load(tileFetch1), load(tileFetch2)}
 	ldFetch := [2]reg.GPVirtual{load(tileLdFetch1), load(tileLdFetch2)}
 	prefetch := func(i int) {
@@ -341,13 +342,14 @@ func (a *asm) maskedLoad(from operand.Mem, mask reg.Register, to reg.VecVirtual)
 	}
 }
 
-// addRows emits the product of a row x of rows elements with as many rows of b, added to c. Every row of b is a stream that
-// the machine fetches ahead, and c is read and written once for all of them.
+// addRows emits the product of a row x of rows elements with as many rows of b, added to c. Every row of b is a stream
+// that the machine fetches ahead, and c is read and written once for all of them.
 func (a *asm) addRows(rows int) {
 	w := a.lanes()
 	name := fmt.Sprintf("addRows%d", rows)
 	a.function(name, "func(c, x, b *float32, ld, n int)",
-		fmt.Sprintf("%s%s adds x[0]·b[0] to x[%d]·b[%d], in this order, to c. Rows of b have n elements and are ld bytes apart.", name, a.suffix(), rows-1, rows-1))
+		fmt.Sprintf("%s%s adds x[0]·b[0] to x[%d]·b[%d], in this order, to c. Rows of b have n elements and are ld "+
+			"bytes apart.", name, a.suffix(), rows-1, rows-1))
 	c, x, b, ld, n := a.GP64(), a.GP64(), a.GP64(), a.GP64(), a.GP64()
 	a.Load(a.Param("c"), c)
 	a.Load(a.Param("x"), x)

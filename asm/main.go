@@ -111,7 +111,8 @@ func (t *tile) run(rows, across int, leftT bool) {
 			for r := 1; r <= rows; r++ {
 				for _, across := range []int{1, 2, 4} {
 					if across < 4 || r <= rowsWide {
-						fmt.Fprintf(&b, "\tcase %d<<3 | %d:\n\t\tgemm%s%dx%d%s(t)\n", r, across, form, r, across, suffix)
+						fmt.Fprintf(&b, "\tcase %d<<3 | %d:\n\t\tgemm%s%dx%d%s(t)\n", r, across, form, r, across,
+							suffix)
 					}
 				}
 			}

@@ -8,7 +8,8 @@ import (
 // packPanel emits the copy of up to 32 columns of k rows into a panel, zeros beyond.
 func (a *asm) packPanel() {
 	a.function("packPanel", "func(dst, src *float32, ld, k, cols int)",
-		"packPanel"+a.suffix()+" copies k rows of cols columns, ld bytes apart, into a panel of 32 columns, with zeros beyond cols.")
+		"packPanel"+a.suffix()+" copies k rows of cols columns, ld bytes apart, into a panel of 32 columns, with "+
+			"zeros beyond cols.")
 	dst, src, ld, k, cols := a.GP64(), a.GP64(), a.GP64(), a.GP64(), a.GP64()
 	a.Load(a.Param("dst"), dst)
 	a.Load(a.Param("src"), src)
@@ -76,7 +77,8 @@ func (a *asm) packRows() {
 func (a *asm) packTranspose() {
 	w := a.lanes()
 	a.function("packTranspose", "func(dst, src *float32, ld, k int)",
-		"packTranspose"+a.suffix()+" copies one vector of rows of k elements, ld bytes apart, into as many columns of a panel of 32.")
+		"packTranspose"+a.suffix()+" copies one vector of rows of k elements, ld bytes apart, into as many columns "+
+			"of a panel of 32.")
 	dst, src, ld, k := a.GP64(), a.GP64(), a.GP64(), a.GP64()
 	a.Load(a.Param("dst"), dst)
 	a.Load(a.Param("src"), src)
@@ -103,7 +105,8 @@ func (a *asm) packTranspose() {
 	a.JL(operand.LabelRef("part"))
 	a.Label("loop")
 	for k := 0; k < w; k += 4 {
-		// Four columns: register j holds those of rows j, j+4, ..., one row a lane of 128 bits, and lanes are transposed.
+		// Four columns: register j holds those of rows j, j+4, ..., one row a lane of 128 bits, and lanes are
+		// transposed.
 		for j := range 4 {
 			at := func(r int) operand.Mem {
 				m := addr(r)

@@ -26,7 +26,8 @@ func (a *asm) fmaChains() int {
 }
 
 func (a *asm) peakFMA() {
-	a.function("peakFMA", "func(n int)", "peakFMA"+a.suffix()+" does n rounds of independent fused multiply-adds on registers.")
+	a.function("peakFMA", "func(n int)",
+		"peakFMA"+a.suffix()+" does n rounds of independent fused multiply-adds on registers.")
 	n := a.GP64()
 	a.Load(a.Param("n"), n)
 	acc := a.vecs(a.fmaChains())
@@ -81,7 +82,8 @@ func (a *asm) read() {
 }
 
 func (a *asm) copy() {
-	a.function("copy", "func(dst, src *byte, n int)", "copy"+a.suffix()+" copies n bytes, a multiple of 1024, with ordinary stores.")
+	a.function("copy", "func(dst, src *byte, n int)",
+		"copy"+a.suffix()+" copies n bytes, a multiple of 1024, with ordinary stores.")
 	d, s, n := a.GP64(), a.GP64(), a.GP64()
 	a.Load(a.Param("dst"), d)
 	a.Load(a.Param("src"), s)
@@ -96,7 +98,8 @@ func (a *asm) copy() {
 }
 
 func (a *asm) write() {
-	a.function("write", "func(dst *byte, n int)", "write"+a.suffix()+" clears n bytes, a multiple of 1024, with ordinary stores.")
+	a.function("write", "func(dst *byte, n int)",
+		"write"+a.suffix()+" clears n bytes, a multiple of 1024, with ordinary stores.")
 	d, n := a.GP64(), a.GP64()
 	a.Load(a.Param("dst"), d)
 	a.Load(a.Param("n"), n)

@@ -93,11 +93,12 @@ func (a *asm) philox(counter, args reg.GPVirtual, first int) [4]vector {
 	return out
 }
 
-// stream emits a kernel over groups of 64 elements. body gets the random words of a vector of each of the four sixteens of a group, of which at makes number i the
-// one that is loaded and stored.
+// stream emits a kernel over groups of 64 elements. body gets the random words of a vector of each of the four
+// sixteens of a group, of which at makes number i the one that is loaded and stored.
 func (a *asm) stream(name string, pointers, scalars int, body func(l *loop, words [4]vector, at func(i int))) {
 	a.ops = append(a.ops, name)
-	a.function("vec"+name, "func(v *vec, lo, hi int)", "vec"+name+a.suffix()+" is op"+name+" on elements lo to hi; offset + lo is a multiple of 64.")
+	a.function("vec"+name, "func(v *vec, lo, hi int)",
+		"vec"+name+a.suffix()+" is op"+name+" on elements lo to hi; offset + lo is a multiple of 64.")
 	l := &loop{asm: a, args: a.GP64(), index: a.GP64()}
 	n := a.GP64()
 	a.Load(a.Param("v"), l.args)

@@ -166,7 +166,8 @@ func (a *asm) rowReductions() {
 	ret := func(i int, x reg.VecVirtual) { a.Store(x, a.ReturnIndex(i)) }
 	sum := func(acc [][]vector) { ret(0, a.combine(acc[0], a.add, a.VADDPS)) }
 
-	a.reduce("rowMax", "func(x *float32, n int) float32", []string{"x"}, nil, 1, konst(math.Float32bits(float32(math.Inf(-1)))), nil,
+	a.reduce("rowMax", "func(x *float32, n int) float32", []string{"x"}, nil, 1,
+		konst(math.Float32bits(float32(math.Inf(-1)))), nil,
 		func(r *reduction, _, acc []vector) {
 			if r.mask == nil {
 				a.VMAXPS(mem(r.ptrs[0], r.disp), acc[0], acc[0])
@@ -193,7 +194,8 @@ func (a *asm) rowReductions() {
 		}, sum)
 	a.reduce("rowDot", "func(x, y *float32, n int) float32", []string{"x", "y"}, nil, 1, 0, nil,
 		func(r *reduction, _, acc []vector) { a.fma231(acc[0], r.get(0), r.get(1)) }, sum)
-	a.reduce("rowExp", "func(dst, x *float32, n int, m float32) float32", []string{"dst", "x"}, []string{"m"}, 1, 0, expKonsts,
+	a.reduce("rowExp", "func(dst, x *float32, n int, m float32) float32", []string{"dst", "x"}, []string{"m"}, 1, 0,
+		expKonsts,
 		func(r *reduction, s, acc []vector) {
 			e := a.exp(a.sub(r.get(1), s[0]))
 			r.put(0, e)
@@ -367,9 +369,11 @@ func (a *asm) columns() {
 	a.JG(operand.LabelRef("part"))
 	a.ret()
 
-	// The gradient of a norm: one vector of columns; two where AVX-512 has the registers does not pay, memory limits it.
+	// The gradient of a norm: one vector of columns; two where AVX-512 has the registers does not pay, memory limits
+	// it.
 	a.function("colNorm", "func(dgain, dbias, dy, x, mean, rstd *float32, ld, rows, cols int)",
-		fmt.Sprintf("colNorm%s is colNormGeneric for up to %d columns of rows that are ld bytes apart; mean and dbias may be nil.", a.suffix(), 2*w))
+		fmt.Sprintf("colNorm%s is colNormGeneric for up to %d columns of rows that are ld bytes apart; mean and "+
+			"dbias may be nil.", a.suffix(), 2*w))
 	dgain, dbias, dy, mean, rstd := a.GP64(), a.GP64(), a.GP64(), a.GP64(), a.GP64()
 	x, ld, rows, cols = a.GP64(), a.GP64(), a.GP64(), a.GP64()
 	a.Load(a.Param("dgain"), dgain)

@@ -60,12 +60,14 @@ func main() {
 	rounds := flag.Int("rounds", 7, "measurements of which the median counts")
 	flag.Parse()
 	parallel.SetThreads(1)
-	fmt.Printf("kernels at level %s, one thread\n%-12s %-16s %12s %12s %8s\n", kernel.Level(), "operation", "size", "gradsmith", "gonum", "ratio")
+	fmt.Printf("kernels at level %s, one thread\n%-12s %-16s %12s %12s %8s\n", kernel.Level(), "operation", "size",
+		"gradsmith", "gonum", "ratio")
 	var g gonum.Implementation
 	line := func(name, size, unit string, work float64, t []float64) {
 		fmt.Printf("%-12s %-16s %8.1f %s %8.1f %s %6.1fx\n", name, size, work/t[0], unit, work/t[1], unit, t[1]/t[0])
 	}
-	for _, s := range [][3]int{{64, 64, 64}, {128, 128, 128}, {256, 256, 256}, {512, 512, 512}, {1024, 1024, 1024}, {32, 1024, 256}, {2048, 1024, 128}} {
+	for _, s := range [][3]int{{64, 64, 64}, {128, 128, 128}, {256, 256, 256}, {512, 512, 512}, {1024, 1024, 1024},
+		{32, 1024, 256}, {2048, 1024, 128}} {
 		m, n, k := s[0], s[1], s[2]
 		a, b, c := numbers(m*k), numbers(k*n), make([]float32, m*n)
 		size, work := fmt.Sprintf("%dx%dx%d", m, n, k), 2*float64(m)*float64(n)*float64(k)

@@ -39,7 +39,8 @@ func (b *Bug) Error() string {
 	if len(b.Trace) > 0 {
 		version += ", at " + strings.Join(b.Trace, " ")
 	}
-	return fmt.Sprintf("gradsmith has a bug: %s: the spec is valid, but cannot be compiled: %s; please report it at %s, with the spec and this line (%s)", place, b.Cause, Issues, version)
+	return fmt.Sprintf("gradsmith has a bug: %s: the spec is valid, but cannot be compiled: %s; please report it at "+
+		"%s, with the spec and this line (%s)", place, b.Cause, Issues, version)
 }
 
 // trace lists the innermost places in this module of a stack's text, those of the machinery of faults left out.

@@ -55,8 +55,9 @@ type compiled interface {
 	Gradients(b *model.Batch) (float64, error)
 }
 
-// TestCompiled compares the loss, the gradient of every tensor and the next state of compiled packages with the graph of the same spec, before any optimization,
-// evaluated in float64: the compiled code's errors are those of float32 alone.
+// TestCompiled compares the loss, the gradient of every tensor and the next state of compiled packages with the graph
+// of the same spec, before any optimization, evaluated in float64: the compiled code's errors are those of float32
+// alone.
 func TestCompiled(t *testing.T) {
 	for _, c := range []struct {
 		path string
@@ -126,7 +127,8 @@ func compare(t *testing.T, m *spec.Model, g *graph.Graph, c compiled, sizes map[
 	}
 	in := values(plain.model, g, sizes, 3)
 	floats := map[string][]float32{}
-	first := &model.Batch{Steps: 1, Batch: 1, Tokens: make([]int32, 1), Targets: make([]int32, 1), Reset: make([]int32, 1), SourceSteps: 1, Source: make([]int32, 1)}
+	first := &model.Batch{Steps: 1, Batch: 1, Tokens: make([]int32, 1), Targets: make([]int32, 1),
+		Reset: make([]int32, 1), SourceSteps: 1, Source: make([]int32, 1)}
 	if v := m.Vectors; v != nil {
 		first.Vectors = make([]float32, v.Size)
 	}
@@ -169,7 +171,8 @@ func compare(t *testing.T, m *spec.Model, g *graph.Graph, c compiled, sizes map[
 		for i := range ones {
 			ones[i] = 1
 		}
-		kernel.Dropout(ones, ones, float32(rate), model.Key(info.Seed, uint64(c.Step()), uint64(stream), uint64(index)), len(x))
+		kernel.Dropout(ones, ones, float32(rate), model.Key(info.Seed, uint64(c.Step()), uint64(stream), uint64(index)),
+			len(x))
 		for i := range x {
 			x[i] *= float64(ones[i])
 		}
@@ -190,7 +193,8 @@ func compare(t *testing.T, m *spec.Model, g *graph.Graph, c compiled, sizes map[
 		for i := range ones {
 			ones[i] = 1
 		}
-		kernel.DropRows(out, ones, float32(rate), model.Key(info.Seed, uint64(c.Step()), uint64(stream), 0), len(stay), 1)
+		kernel.DropRows(out, ones, float32(rate), model.Key(info.Seed, uint64(c.Step()), uint64(stream), 0), len(stay),
+			1)
 		for i := range stay {
 			stay[i] = float64(out[i])
 		}

@@ -9,9 +9,11 @@ import (
 )
 
 // composed are the cases whose layers are made of others.
-var composed = []string{"gptj", "llama", "qwen", "gemma", "t5", "albert", "attentive", "mixture", "residualgan", "unet", "peephole", "mingru", "elman", "textbookgan"}
+var composed = []string{"gptj", "llama", "qwen", "gemma", "t5", "albert", "attentive", "mixture", "residualgan", "unet",
+	"peephole", "mingru", "elman", "textbookgan"}
 
-// TestComposed compares the gradients of composed models with central differences, and their optimized graphs with the plain ones.
+// TestComposed compares the gradients of composed models with central differences, and their optimized graphs with the
+// plain ones.
 func TestComposed(t *testing.T) {
 	for _, name := range composed {
 		t.Run(name, func(t *testing.T) {
@@ -21,7 +23,9 @@ func TestComposed(t *testing.T) {
 				t.Fatal(err)
 			}
 			checkOptimized(t, m)
-			steps := map[string]func(*build.Model) *graph.Graph{"train": func(m *build.Model) *graph.Graph { return m.Train }}
+			steps := map[string]func(*build.Model) *graph.Graph{"train": func(m *build.Model) *graph.Graph {
+				return m.Train
+			}}
 			if m.GAN != nil {
 				steps["discriminate"] = func(m *build.Model) *graph.Graph { return m.Discriminate }
 			}

@@ -35,7 +35,9 @@ func scalarsOf(n *yaml.Node, path string, do func(path string, n *yaml.Node)) {
 }
 
 // words that stand in the place of others; where one does not belong, the spec is refused and does not count.
-var otherWords = []string{"tanh", "relu", "gelu", "sigmoid", "silu", "leaky_relu", "none", "identity", "swiglu", "rmsnorm", "layernorm", "pre", "post", "sinusoidal", "learned", "uniform", "normal", "bytes", "ascii", "sum", "product", "concat", "before", "after", "bernoulli", "gaussian"}
+var otherWords = []string{"tanh", "relu", "gelu", "sigmoid", "silu", "leaky_relu", "none", "identity", "swiglu",
+	"rmsnorm", "layernorm", "pre", "post", "sinusoidal", "learned", "uniform", "normal", "bytes", "ascii", "sum",
+	"product", "concat", "before", "after", "bernoulli", "gaussian"}
 
 // mutants are values for a scalar beside the one that it has.
 func mutants(n *yaml.Node) []string {
@@ -54,8 +56,9 @@ func mutants(n *yaml.Node) []string {
 	return otherWords
 }
 
-// meaning is what a trained model computes and of what: the nodes of its graphs outside of training, with the parameters that they read, and the tensors of a checkpoint. Dropout, streams of random
-// numbers and the capacity for steps and sequences are no part of it.
+// meaning is what a trained model computes and of what: the nodes of its graphs outside of training, with the
+// parameters that they read, and the tensors of a checkpoint. Dropout, streams of random numbers and the capacity for
+// steps and sequences are no part of it.
 func meaning(m *build.Model) (tensors, computes string) {
 	var b strings.Builder
 	for _, p := range m.Params {
@@ -110,14 +113,16 @@ func meaning(m *build.Model) (tensors, computes string) {
 	return tensors, b.String()
 }
 
-// Two specs of one digest compute the same of the same tensors, so that a checkpoint of one never means something else in the other; and two that compute the same have one digest, so that
-// none is refused without need, but for names of layers that have no tensors. Every scalar of every golden case is changed in turn.
+// Two specs of one digest compute the same of the same tensors, so that a checkpoint of one never means something else
+// in the other; and two that compute the same have one digest, so that none is refused without need, but for names of
+// layers that have no tensors. Every scalar of every golden case is changed in turn.
 func TestDigest(t *testing.T) {
 	dirs, err := filepath.Glob("cases/*/model.yaml")
 	if err != nil || len(dirs) == 0 {
 		t.Fatalf("no cases: %v", err)
 	}
-	// What is not in the graphs outside of training, but is what a parameter means: the text behind tokens, what vectors are, the noise, and whether there is an average.
+	// What is not in the graphs outside of training, but is what a parameter means: the text behind tokens, what
+	// vectors are, the noise, and whether there is an average.
 	meant := []string{"tokenizer", "likelihood", "noise", "ema", "source", "labels"}
 	tried, changed, count := 0, 0, 0
 	for _, path := range dirs {
@@ -134,7 +139,8 @@ func TestDigest(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			m, err = spec.Parse(path, text, func(name string) ([]byte, error) { return os.ReadFile(filepath.Join(filepath.Dir(path), name)) })
+			m, err = spec.Parse(path, text,
+				func(name string) ([]byte, error) { return os.ReadFile(filepath.Join(filepath.Dir(path), name)) })
 			if err != nil {
 				return nil, "", ""
 			}
@@ -173,9 +179,12 @@ func TestDigest(t *testing.T) {
 				capacity := strings.HasSuffix(key, ".steps") // which some operations are told
 				switch {
 				case same && (of != has || other != is && !capacity):
-					t.Errorf("%s: %s %s in place of %s computes something else, and has the same digest", path, key, value, kept.Value)
-				case !same && other == is && of == has && kept.Tag != "!!str" && !slices.ContainsFunc(meant, func(x string) bool { return strings.Contains(key, "."+x) }):
-					t.Errorf("%s: %s %s in place of %s computes the same, and has another digest", path, key, value, kept.Value)
+					t.Errorf("%s: %s %s in place of %s computes something else, and has the same digest", path, key,
+						value, kept.Value)
+				case !same && other == is && of == has && kept.Tag != "!!str" && !slices.ContainsFunc(meant,
+					func(x string) bool { return strings.Contains(key, "."+x) }):
+					t.Errorf("%s: %s %s in place of %s computes the same, and has another digest", path, key, value,
+						kept.Value)
 				}
 			}
 			*n = kept

@@ -59,8 +59,8 @@ func smallGAN(t testing.TB, name string) *spec.Model {
 	return m
 }
 
-// settle runs the power iteration of spectral norms until it stands: there the estimate of the singular value does not change with its vectors, which gradients take
-// for constants.
+// settle runs the power iteration of spectral norms until it stands: there the estimate of the singular value does not
+// change with its vectors, which gradients take for constants.
 func settle(t *testing.T) func(*build.Model, map[string]*graph.Tensor) {
 	return func(m *build.Model, in map[string]*graph.Tensor) {
 		sizes := map[string]int{"steps": 4, "batch": 3}
@@ -92,7 +92,8 @@ func settleIn(t *testing.T, m *build.Model, in map[string]*graph.Tensor, sizes m
 	}
 }
 
-// TestGANGradients compares the gradients of both steps with central differences: with a penalty, that of the discriminator is a gradient of a gradient.
+// TestGANGradients compares the gradients of both steps with central differences: with a penalty, that of the
+// discriminator is a gradient of a gradient.
 func TestGANGradients(t *testing.T) {
 	for name := range ganSpecs {
 		t.Run(name, func(t *testing.T) {
@@ -133,7 +134,8 @@ func TestGANGenerator(t *testing.T) {
 	}
 }
 
-// TestGANCompiled compares the losses and the gradients of compiled pairs with the graphs of the same specs, before any optimization, evaluated in float64.
+// TestGANCompiled compares the losses and the gradients of compiled pairs with the graphs of the same specs, before
+// any optimization, evaluated in float64.
 func TestGANCompiled(t *testing.T) {
 	for _, c := range []struct {
 		path string
@@ -160,7 +162,8 @@ func TestGANCompiled(t *testing.T) {
 				for i := range ones {
 					ones[i] = 1
 				}
-				kernel.Dropout(ones, ones, float32(rate), model.Key(info.Seed, 0, uint64(stream), uint64(index)), len(x))
+				kernel.Dropout(ones, ones, float32(rate), model.Key(info.Seed, 0, uint64(stream), uint64(index)),
+					len(x))
 				for i := range x {
 					x[i] *= float64(ones[i])
 				}
@@ -180,7 +183,9 @@ func TestGANCompiled(t *testing.T) {
 					return y
 				}
 				tensors := map[string]model.Tensor{}
-				side.grads(&model.Batch{Batch: 1, Vectors: make([]float32, info.Vector.Width), Noise: make([]float32, info.Adversary.Noise), Mix: []float32{0}, Labels: []int32{0}}) // makes the memory of gradients
+				// makes the memory of gradients
+				side.grads(&model.Batch{Batch: 1, Vectors: make([]float32, info.Vector.Width),
+					Noise: make([]float32, info.Adversary.Noise), Mix: []float32{0}, Labels: []int32{0}})
 				for _, ts := range c.m.Tensors() {
 					tensors[ts.Name] = ts
 				}
@@ -229,7 +234,8 @@ func TestGANCompiled(t *testing.T) {
 	}
 }
 
-// goldenStep is what PyTorch computed of a step: the loss, and of each gradient its norm, its product with numbers of its own, and some elements.
+// goldenStep is what PyTorch computed of a step: the loss, and of each gradient its norm, its product with numbers of
+// its own, and some elements.
 type goldenStep struct {
 	Loss    float64
 	Tensors []struct {
@@ -251,7 +257,8 @@ func goldenNumbers(stream uint64, n int, scale float32) []float64 {
 }
 
 // check compares outputs of a graph with the step, which trains so many tensors; stream numbers these.
-func (s goldenStep) check(t *testing.T, name string, got map[string]*graph.Tensor, stream map[string]uint64, tensors int) {
+func (s goldenStep) check(t *testing.T, name string, got map[string]*graph.Tensor, stream map[string]uint64,
+	tensors int) {
 	t.Helper()
 	if e := math.Abs(got["loss"].F[0] - s.Loss); !(e <= 1e-7) {
 		t.Errorf("%s: loss %v, PyTorch's is %v", name, got["loss"].F[0], s.Loss)
@@ -278,8 +285,9 @@ func (s goldenStep) check(t *testing.T, name string, got map[string]*graph.Tenso
 	}
 }
 
-// TestGANPyTorch compares the losses and gradients of small pairs, one for every loss and penalty, in float64 with those that PyTorch computes from the same weights
-// and noise: testdata/pytorch_golden.py of the generated packages has both formulas.
+// TestGANPyTorch compares the losses and gradients of small pairs, one for every loss and penalty, in float64 with
+// those that PyTorch computes from the same weights and noise: testdata/pytorch_golden.py of the generated packages
+// has both formulas.
 func TestGANPyTorch(t *testing.T) {
 	data, err := os.ReadFile("../generated/testdata/pytorch_golden.json")
 	if err != nil {
@@ -356,11 +364,13 @@ func TestGANPyTorch(t *testing.T) {
 	}
 }
 
-// TestGANTwice holds that generating is a function of the spec, for every word of the kind, and that deep networks come out in functions that a person can read.
+// TestGANTwice holds that generating is a function of the spec, for every word of the kind, and that deep networks
+// come out in functions that a person can read.
 func TestGANTwice(t *testing.T) {
 	ganSpecs := maps.Clone(ganSpecs)
 	hidden := strings.Repeat("{dense: {units: 5, activation: leaky_relu, spectral_norm: true}}, ", 9)
-	ganSpecs["deep"] = "{generator: [" + strings.ReplaceAll(hidden, ", spectral_norm: true", "") + "dense], discriminator: [" + hidden + "dense], gradient_penalty: wgan_gp}"
+	ganSpecs["deep"] = "{generator: [" + strings.ReplaceAll(hidden, ", spectral_norm: true",
+		"") + "dense], discriminator: [" + hidden + "dense], gradient_penalty: wgan_gp}"
 	for name := range ganSpecs {
 		src := "{name: small, kind: gan, vectors: 3, noise: 2, shape: {batch: 4}, " + ganSpecs[name][1:]
 		var first []File
@@ -381,7 +391,8 @@ func TestGANTwice(t *testing.T) {
 				for line := range strings.Lines(string(f.Data)) {
 					if lines++; strings.HasPrefix(line, "func ") {
 						lines = 0
-					} else if f.Name != "model.go" && strings.HasPrefix(line, "}") && lines > 120 { // the layout of an arena is a list
+						// the layout of an arena is a list
+					} else if f.Name != "model.go" && strings.HasPrefix(line, "}") && lines > 120 {
 						t.Errorf("%s: %s has a function of %d lines", name, f.Name, lines)
 					}
 				}

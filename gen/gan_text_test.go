@@ -55,8 +55,9 @@ func smallTextGAN(t testing.TB, name string) *spec.Model {
 	return m
 }
 
-// TestTextGANGradients compares the gradients of all steps with central differences: through the discriminator, the relaxed tokens and the loop that writes them. A step
-// whose tokens are not relaxed has a gradient that is not its loss's, on purpose.
+// TestTextGANGradients compares the gradients of all steps with central differences: through the discriminator, the
+// relaxed tokens and the loop that writes them. A step whose tokens are not relaxed has a gradient that is not its
+// loss's, on purpose.
 func TestTextGANGradients(t *testing.T) {
 	for name := range textGANs {
 		t.Run(name, func(t *testing.T) {
@@ -71,8 +72,9 @@ func TestTextGANGradients(t *testing.T) {
 	}
 }
 
-// TestTextGANStraightThrough holds what straight-through means: the step's gradient is that of the relaxed tokens at the discriminator's slope where it read the likeliest ones, so that
-// it is not zero, and the loss is that of tokens: it does not change with the temperature.
+// TestTextGANStraightThrough holds what straight-through means: the step's gradient is that of the relaxed tokens at
+// the discriminator's slope where it read the likeliest ones, so that it is not zero, and the loss is that of tokens:
+// it does not change with the temperature.
 func TestTextGANStraightThrough(t *testing.T) {
 	c, err := run(smallTextGAN(t, "straight-through"), "grad")
 	if err != nil {
@@ -103,7 +105,8 @@ func TestTextGANStraightThrough(t *testing.T) {
 	}
 }
 
-// TestTextGANSight holds that a verdict on each token is one on the line up to there, and that a verdict on a line is one on all of it.
+// TestTextGANSight holds that a verdict on each token is one on the line up to there, and that a verdict on a line is
+// one on all of it.
 func TestTextGANSight(t *testing.T) {
 	for _, name := range []string{"tokens", "tokens-transformer", "gumbel-transformer"} {
 		c, err := run(smallTextGAN(t, name), "build")
@@ -128,7 +131,8 @@ func TestTextGANSight(t *testing.T) {
 			same := before[i] == after[i]
 			wantSame := len(before) == len(targets) && i != last || len(before) == 2 && i != 0
 			if same != wantSame {
-				t.Errorf("%s: with another last token of line 0 verdict %d of %d has changed: %t", name, i, len(before), !same)
+				t.Errorf("%s: with another last token of line 0 verdict %d of %d has changed: %t", name, i, len(before),
+					!same)
 			}
 		}
 	}
@@ -165,7 +169,8 @@ func TestTextGANSides(t *testing.T) {
 	}
 }
 
-// TestTextGANCompiled compares the losses and gradients of compiled networks with the graphs of the same specs, before any optimization, evaluated in float64.
+// TestTextGANCompiled compares the losses and gradients of compiled networks with the graphs of the same specs, before
+// any optimization, evaluated in float64.
 func TestTextGANCompiled(t *testing.T) {
 	soft, pooled := relaxed.New(), pooledgan.New()
 	hard, causal := verses.New(), causalgan.New()
@@ -174,7 +179,8 @@ func TestTextGANCompiled(t *testing.T) {
 		m     modeltest.Imitation
 		relax func(*model.Batch) (float64, error)
 	}{
-		{"cases/relaxed/model.yaml", soft, soft.RelaxedGradients}, {"cases/pooledgan/model.yaml", pooled, pooled.RelaxedGradients},
+		{"cases/relaxed/model.yaml", soft, soft.RelaxedGradients},
+		{"cases/pooledgan/model.yaml", pooled, pooled.RelaxedGradients},
 		{"cases/verses/model.yaml", hard, nil}, {"cases/causalgan/model.yaml", causal, nil},
 	} {
 		t.Run(c.m.Info().Name, func(t *testing.T) {
@@ -192,7 +198,8 @@ func TestTextGANCompiled(t *testing.T) {
 				for i := range ones {
 					ones[i] = 1
 				}
-				kernel.Dropout(ones, ones, float32(rate), model.Key(info.Seed, 0, uint64(stream), uint64(index)), len(x))
+				kernel.Dropout(ones, ones, float32(rate), model.Key(info.Seed, 0, uint64(stream), uint64(index)),
+					len(x))
 				for i := range x {
 					x[i] *= float64(ones[i])
 				}
@@ -202,7 +209,8 @@ func TestTextGANCompiled(t *testing.T) {
 			for _, side := range []struct {
 				g     *graph.Graph
 				grads func(*model.Batch) (float64, error)
-			}{{plain.model.Train, c.m.Gradients}, {plain.model.Discriminate, c.m.DiscriminatorGradients}, {plain.model.Relax, c.relax}} {
+			}{{plain.model.Train, c.m.Gradients}, {plain.model.Discriminate, c.m.DiscriminatorGradients},
+				{plain.model.Relax, c.relax}} {
 				if side.g == nil {
 					continue
 				}
@@ -215,7 +223,8 @@ func TestTextGANCompiled(t *testing.T) {
 					}
 					return y
 				}
-				b := &model.Batch{Steps: sizes["steps"], Batch: sizes["batch"], Tokens: make([]int32, n), Targets: make([]int32, n), Reset: make([]int32, n)}
+				b := &model.Batch{Steps: sizes["steps"], Batch: sizes["batch"], Tokens: make([]int32, n),
+					Targets: make([]int32, n), Reset: make([]int32, n)}
 				c.m.Loss(b) // makes the memory of gradients
 				clear(c.m.State())
 				tensors := map[string]model.Tensor{}
@@ -287,8 +296,9 @@ func TestTextGANCompiled(t *testing.T) {
 	}
 }
 
-// TestTextGANPyTorch compares the losses and gradients of all steps of small networks of text in float64 with those that PyTorch computes from the same weights, tokens and
-// noise: testdata/pytorch_golden.py of the generated packages has the formulas.
+// TestTextGANPyTorch compares the losses and gradients of all steps of small networks of text in float64 with those
+// that PyTorch computes from the same weights, tokens and noise: testdata/pytorch_golden.py of the generated packages
+// has the formulas.
 func TestTextGANPyTorch(t *testing.T) {
 	data, err := os.ReadFile("../generated/testdata/pytorch_golden.json")
 	if err != nil {
@@ -300,7 +310,8 @@ func TestTextGANPyTorch(t *testing.T) {
 	if err := json.Unmarshal(data, &golden); err != nil {
 		t.Fatal(err)
 	}
-	for name, options := range map[string]string{"policy": "", "relaxed": "estimator: gumbel_softmax, loss: relativistic,"} {
+	for name, options := range map[string]string{"policy": "",
+		"relaxed": "estimator: gumbel_softmax, loss: relativistic,"} {
 		t.Run(name, func(t *testing.T) {
 			src := "{name: small, kind: gan, tokenizer: {numbers: 7}, shape: {batch: 4, steps: 5}, " + options + `
 generator: [{embedding: {name: tokens, size: 3}}, {lstm: {name: write, units: 4}}, {dense: {name: out}}],
@@ -323,7 +334,8 @@ discriminator: [{embedding: {name: words, size: 3}}, {conv1d: {name: filters, wi
 				g    *graph.Graph
 				want goldenStep
 				of   int // parameters that the step trains
-			}{{c.model.Train, want.Text, 6}, {c.model.Discriminate, want.Discriminator, 11}, {c.model.Relax, want.Relaxed, 6}} {
+			}{{c.model.Train, want.Text, 6}, {c.model.Discriminate, want.Discriminator, 11},
+				{c.model.Relax, want.Relaxed, 6}} {
 				if side.g == nil {
 					continue
 				}
@@ -345,7 +357,11 @@ discriminator: [{embedding: {name: words, size: 3}}, {conv1d: {name: filters, wi
 						clear(x.F)
 					}
 				}
-				got, err := eval.RunRandom(side.g, in, sizes, eval.Random{Gumbel: func(x []float64, _, at int) { copy(x, goldenNumbers(10+uint64(at), len(x), 2)) }})
+				got, err := eval.RunRandom(side.g, in, sizes,
+					eval.Random{Gumbel: func(x []float64, _,
+						at int) {
+						copy(x, goldenNumbers(10+uint64(at), len(x), 2))
+					}})
 				if err != nil {
 					t.Fatal(err)
 				}

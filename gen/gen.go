@@ -1,6 +1,6 @@
 // Package gen is the compiler: it takes a checked spec to the files of a Go package, one stage after the other.
 //
-//	spec.Model ──build──▶ graphs ──grad──▶ with gradients ──optimize──▶ smaller, faster ──plan──▶ with memory ──emit──▶ files
+//	spec.Model ─build▶ graphs ─grad▶ with gradients ─optimize▶ smaller, faster ─plan▶ with memory ─emit▶ files
 //
 // It must know nothing of how a stage does its work.
 package gen
@@ -83,7 +83,8 @@ func differentiate(g *graph.Graph, params []*graph.Value) error {
 	return g.Verify()
 }
 
-// compile takes m through the stages and calls then with what they gave. Whatever goes wrong on the way, but for what is wrong with the spec, is a Bug.
+// compile takes m through the stages and calls then with what they gave. Whatever goes wrong on the way, but for what
+// is wrong with the spec, is a Bug.
 func compile(m *spec.Model, until string, then func(*compilation) error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -101,13 +102,15 @@ func compile(m *spec.Model, until string, then func(*compilation) error) (err er
 	return newBug(m, &graph.Fault{Cause: err})
 }
 
-// Generate compiles m to the files of a Go package. An error is a *build.Conflict, which names what in the spec to change, or a *Bug.
+// Generate compiles m to the files of a Go package. An error is a *build.Conflict, which names what in the spec to
+// change, or a *Bug.
 func Generate(m *spec.Model) (files []File, err error) { return generate(m, false) }
 
 // generate is Generate, of code that poisons memory where tests ask for it.
 func generate(m *spec.Model, poison bool) (files []File, err error) {
 	err = compile(m, "", func(c *compilation) error {
-		files, err = emit.Package(emit.Input{Model: c.model, Plans: c.plans, Report: c.report(), Generator: Version, Poison: poison})
+		files, err = emit.Package(emit.Input{Model: c.model, Plans: c.plans, Report: c.report(), Generator: Version,
+			Poison: poison})
 		for i := range files {
 			seal(&files[i])
 		}

@@ -151,15 +151,16 @@ func small(t testing.TB, name, extra string) *spec.Model {
 	return m
 }
 
-// values draws inputs for a graph: parameters and states from a normal distribution, tokens at random, a reset in the middle, one target that is padding; with
-// attention tokens that are missing, and the tables of constants.
+// values draws inputs for a graph: parameters and states from a normal distribution, tokens at random, a reset in the
+// middle, one target that is padding; with attention tokens that are missing, and the tables of constants.
 func values(m *build.Model, g *graph.Graph, sizes map[string]int, seed uint64) map[string]*graph.Tensor {
 	vocab := max(m.Spec.Vocab(), 1) // a model of vectors has none
 	r := rand.New(rand.NewPCG(seed, 7))
 	in := map[string]*graph.Tensor{}
 	for _, v := range g.Inputs {
 		x := eval.New(v, sizes)
-		// Wide matrices get small numbers, as in a model that can be trained: large ones make a recurrent network chaotic.
+		// Wide matrices get small numbers, as in a model that can be trained: large ones make a recurrent network
+		// chaotic.
 		scale := 0.5
 		if n := len(v.Shape); v.Role == graph.Param && n > 1 {
 			scale = min(scale, 1/math.Sqrt(float64(v.Shape[n-2].N)))
@@ -248,14 +249,16 @@ func TestGradients(t *testing.T) {
 	for name := range specs {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			checkGradients(t, small(t, name, "loss: {cross_entropy: {label_smoothing: 0.1}}\n"), func(m *build.Model) *graph.Graph { return m.Train }, nil)
+			checkGradients(t, small(t, name, "loss: {cross_entropy: {label_smoothing: 0.1}}\n"),
+				func(m *build.Model) *graph.Graph { return m.Train }, nil)
 		})
 	}
 }
 
-// checkGradients compares the gradient of every parameter that the step of one of the model's graphs trains with central differences of the evaluated loss. prepare,
-// if it is not nil, changes the inputs before.
-func checkGradients(t *testing.T, m *spec.Model, of func(*build.Model) *graph.Graph, prepare func(*build.Model, map[string]*graph.Tensor)) {
+// checkGradients compares the gradient of every parameter that the step of one of the model's graphs trains with
+// central differences of the evaluated loss. prepare, if it is not nil, changes the inputs before.
+func checkGradients(t *testing.T, m *spec.Model, of func(*build.Model) *graph.Graph,
+	prepare func(*build.Model, map[string]*graph.Tensor)) {
 	c, err := run(m, "grad")
 	if err != nil {
 		t.Fatal(err)
@@ -380,7 +383,8 @@ func TestPasses(t *testing.T) {
 // TestDepth holds that a deeper model has no more lines: layers are loops.
 func TestDepth(t *testing.T) {
 	count := func(kind string, layers int) int {
-		src := fmt.Sprintf("kind: %s\nname: deep\ntokenizer: bytes\nshape: {batch: 2, steps: 4}\n", kind) + fmt.Sprintf(map[string]string{
+		src := fmt.Sprintf("kind: %s\nname: deep\ntokenizer: bytes\nshape: {batch: 2, steps: 4}\n",
+			kind) + fmt.Sprintf(map[string]string{
 			"rnn":       "layers: [{embedding: {size: 3}}, {lstm: {units: 4, layers: %d}}, {dense: {}}]\n",
 			"attention": "decoder: [{embedding: {size: 4}}, {transformer: {heads: 2, layers: %d}}, {dense: {}}]\n",
 		}[kind], layers)

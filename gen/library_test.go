@@ -12,33 +12,47 @@ import (
 
 const (
 	libraryText = "kind: rnn\ntokenizer: bytes\nshape: {batch: 2, steps: 5}\nlayers:\n  - embedding: {size: 8}\n  - "
-	libraryDeep = "kind: attention\ntokenizer: bytes\nshape: {batch: 2, steps: 5}\ndecoder:\n  - embedding: {size: 8}\n  - "
+	libraryDeep = "kind: attention\ntokenizer: bytes\nshape: {batch: 2, steps: 5}\ndecoder:\n  - embedding: {size: " +
+		"8}\n  - "
 )
 
-// libraryUses are specs in which what the library has of a name is used, and, where a layer of the language computes the same, that layer with the names of its parameters, in
-// the order of those of the library's.
+// libraryUses are specs in which what the library has of a name is used, and, where a layer of the language computes
+// the same, that layer with the names of its parameters, in the order of those of the library's.
 var libraryUses = map[string]struct{ use, same, names string }{
-	"lstm":        {libraryText + "lstm_cell: {units: 6}\n  - dense\n", libraryText + "lstm: {units: 6}\n  - dense\n", "lstm.wx lstm.wh lstm.b"},
-	"gru":         {libraryText + "gru_cell: {units: 6}\n  - dense\n", libraryText + "gru: {units: 6}\n  - dense\n", "gru.wx gru.wh gru.b gru.bh"},
-	"rnn":         {libraryText + "rnn_cell: {units: 6}\n  - dense\n", libraryText + "rnn: {units: 6}\n  - dense\n", "rnn.wx rnn.wh rnn.b"},
-	"highway":     {libraryGAN + "highway_layer\n  - dense\n", libraryGAN + "highway\n  - dense\n", "highway.w highway.b highway.w_gate highway.b_gate"},
-	"transformer": {libraryDeep + "transformer_block: {heads: 2, hidden: 12}\n  - dense\n", libraryDeep + "transformer: {heads: 2, hidden: 12}\n  - dense\n", "transformer.norm1_gain transformer.norm1_bias transformer.wqkv transformer.bqkv transformer.wo transformer.bo transformer.norm2_gain transformer.norm2_bias transformer.wup transformer.bup transformer.wdown transformer.bdown"},
-	"llama":       {use: libraryDeep + "llama_block: {heads: 4, hidden: 12}\n  - rmsnorm\n  - dense\n"},
-	"gptj":        {use: libraryDeep + "parallel_block: {heads: 2, hidden: 12}\n  - layernorm\n  - dense\n"},
-	"mingru":      {use: libraryText + "mingru_cell: {units: 6}\n  - dense\n"},
-	"sru":         {use: libraryText + "sru_cell\n  - dense\n"},
-	"peephole":    {use: libraryText + "peephole_cell: {units: 6}\n  - dense\n"},
-	"gla":         {use: libraryText + "gla_cell: {keys: 3, values: 4, units: 5}\n  - dense\n"},
-	"film":        {use: libraryText + "lstm: {units: 6}\n  - film_layer\n  - dense\n"},
-	"bilinear":    {use: libraryDeep + "residual: [layernorm, bilinear_attention]\n  - dense\n"},
-	"additive": {use: "kind: attention\ntokenizer: bytes\nshape: {batch: 2, steps: 5}\nencoder:\n  - embedding: {size: 8}\n  - gru: {units: 6}\ndecoder:\n  - embedding: {name: written, size: 8}\n" +
-		"  - lstm: {units: 6}\n  - branch: {join: concatenation, paths: [[], [additive_context: {hidden: 4}]]}\n  - dense\n"},
-	"heads": {use: "kind: vae\nvectors: 9\nshape: {batch: 2}\nencoder: [dense: {units: 7, activation: tanh}]\nlatent: {size: 3, heads: [normal_heads]}\ndecoder: [dense: {units: 7}, dense]\n"},
+	"lstm": {libraryText + "lstm_cell: {units: 6}\n  - dense\n", libraryText + "lstm: {units: 6}\n  - dense\n",
+		"lstm.wx lstm.wh lstm.b"},
+	"gru": {libraryText + "gru_cell: {units: 6}\n  - dense\n", libraryText + "gru: {units: 6}\n  - dense\n",
+		"gru.wx gru.wh gru.b gru.bh"},
+	"rnn": {libraryText + "rnn_cell: {units: 6}\n  - dense\n", libraryText + "rnn: {units: 6}\n  - dense\n",
+		"rnn.wx rnn.wh rnn.b"},
+	"highway": {libraryGAN + "highway_layer\n  - dense\n", libraryGAN + "highway\n  - dense\n",
+		"highway.w highway.b highway.w_gate highway.b_gate"},
+	"transformer": {libraryDeep + "transformer_block: {heads: 2, hidden: 12}\n  - dense\n",
+		libraryDeep + "transformer: {heads: 2, hidden: 12}\n  - dense\n",
+		"transformer.norm1_gain transformer.norm1_bias transformer.wqkv transformer.bqkv transformer.wo " +
+			"transformer.bo transformer.norm2_gain transformer.norm2_bias transformer.wup transformer.bup " +
+			"transformer.wdown transformer.bdown"},
+	"llama":    {use: libraryDeep + "llama_block: {heads: 4, hidden: 12}\n  - rmsnorm\n  - dense\n"},
+	"gptj":     {use: libraryDeep + "parallel_block: {heads: 2, hidden: 12}\n  - layernorm\n  - dense\n"},
+	"mingru":   {use: libraryText + "mingru_cell: {units: 6}\n  - dense\n"},
+	"sru":      {use: libraryText + "sru_cell\n  - dense\n"},
+	"peephole": {use: libraryText + "peephole_cell: {units: 6}\n  - dense\n"},
+	"gla":      {use: libraryText + "gla_cell: {keys: 3, values: 4, units: 5}\n  - dense\n"},
+	"film":     {use: libraryText + "lstm: {units: 6}\n  - film_layer\n  - dense\n"},
+	"bilinear": {use: libraryDeep + "residual: [layernorm, bilinear_attention]\n  - dense\n"},
+	"additive": {use: "kind: attention\ntokenizer: bytes\nshape: {batch: 2, steps: 5}\nencoder:\n  - embedding: " +
+		"{size: 8}\n  - gru: {units: 6}\ndecoder:\n  - embedding: {name: written, size: 8}\n" +
+		"  - lstm: {units: 6}\n  - branch: {join: concatenation, paths: [[], [additive_context: {hidden: 4}]]}\n  - " +
+		"dense\n"},
+	"heads": {use: "kind: vae\nvectors: 9\nshape: {batch: 2}\nencoder: [dense: {units: 7, activation: " +
+		"tanh}]\nlatent: {size: 3, heads: [normal_heads]}\ndecoder: [dense: {units: 7}, dense]\n"},
 }
 
-const libraryGAN = "kind: gan\ntokenizer: bytes\nshape: {batch: 2, steps: 5}\ngenerator:\n  - embedding: {size: 4}\n  - lstm: {units: 5}\n  - dense\ndiscriminator:\n  - embedding: {name: words, size: 8}\n  - max_pool\n  - "
+const libraryGAN = "kind: gan\ntokenizer: bytes\nshape: {batch: 2, steps: 5}\ngenerator:\n  - embedding: {size: 4}\n " +
+	" - lstm: {units: 5}\n  - dense\ndiscriminator:\n  - embedding: {name: words, size: 8}\n  - max_pool\n  - "
 
-// TestLibrary compiles a use of all that the library has, and compares what it computes with the layer of the language that is to be the same: the loss, in float64.
+// TestLibrary compiles a use of all that the library has, and compares what it computes with the layer of the language
+// that is to be the same: the loss, in float64.
 func TestLibrary(t *testing.T) {
 	names, _ := spec.Library()
 	for _, name := range names {

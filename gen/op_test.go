@@ -19,7 +19,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
-// Operations that stand in graphs of their own here, made by hand: their gradients, and the kernels that code calls for them.
+// Operations that stand in graphs of their own here, made by hand: their gradients, and the kernels that code calls
+// for them.
 
 var (
 	opSizes = map[string]int{"steps": 4, "batch": 3}
@@ -43,7 +44,8 @@ func opGraph(f func(b *graph.Builder) *graph.Value) *graph.Graph {
 	return b.G
 }
 
-// opInputs are float32 numbers for the inputs of g: parameters and data from a normal distribution, tokens below 5 with one that is missing, scalars 1.7.
+// opInputs are float32 numbers for the inputs of g: parameters and data from a normal distribution, tokens below 5
+// with one that is missing, scalars 1.7.
 func opInputs(g *graph.Graph) map[string]*graph.Tensor {
 	r := rand.New(rand.NewPCG(3, 9))
 	in := map[string]*graph.Tensor{}
@@ -75,7 +77,8 @@ func opRun(t *testing.T, g *graph.Graph, in map[string]*graph.Tensor) map[string
 	return out
 }
 
-// opGradients differentiates the loss of the graph that make gives with respect to its parameters, compares with central differences, optimizes, and compares again.
+// opGradients differentiates the loss of the graph that make gives with respect to its parameters, compares with
+// central differences, optimizes, and compares again.
 func opGradients(t *testing.T, make func() *graph.Graph) {
 	t.Helper()
 	g, forward := make(), make()
@@ -133,8 +136,10 @@ func opOptimized(t *testing.T, g *graph.Graph, in, want map[string]*graph.Tensor
 
 // opKernels are the kernels that opExecute knows.
 var opKernels = map[string]any{
-	"Add": kernel.Add, "Sub": kernel.Sub, "Mul": kernel.Mul, "Scale": kernel.Scale, "Fill": kernel.Fill, "Clear": kernel.Clear, "Mean": kernel.Mean, "DotRows": kernel.DotRows, "ScaleRows": kernel.ScaleRows,
-	"WeightedCrossEntropy": kernel.WeightedCrossEntropy, "GumbelSoftmax": kernel.GumbelSoftmax, "OneHotMax": kernel.OneHotMax, "SoftmaxPrefixGrad": kernel.SoftmaxPrefixGrad,
+	"Add": kernel.Add, "Sub": kernel.Sub, "Mul": kernel.Mul, "Scale": kernel.Scale, "Fill": kernel.Fill,
+	"Clear": kernel.Clear, "Mean": kernel.Mean, "DotRows": kernel.DotRows, "ScaleRows": kernel.ScaleRows,
+	"WeightedCrossEntropy": kernel.WeightedCrossEntropy, "GumbelSoftmax": kernel.GumbelSoftmax,
+	"OneHotMax": kernel.OneHotMax, "SoftmaxPrefixGrad": kernel.SoftmaxPrefixGrad,
 }
 
 // opExecute runs the kernels that code calls for the nodes of g, which has no loops, and gives the outputs.
@@ -254,7 +259,8 @@ func TestGumbelSoftmax(t *testing.T) {
 	shape := graph.Shape{opBatch, graph.Const(5, "")}
 	flat := func(hard bool) *graph.Graph {
 		return opGraph(func(b *graph.Builder) *graph.Value {
-			x, by, beta := b.G.Input("x", graph.Param, graph.F32, shape), b.G.Input("by", graph.Data, graph.F32, shape), b.G.Input("beta", graph.Scalar, graph.F32, nil)
+			x, by, beta := b.G.Input("x", graph.Param, graph.F32, shape), b.G.Input("by", graph.Data, graph.F32,
+				shape), b.G.Input("beta", graph.Scalar, graph.F32, nil)
 			y := drawn(b, 3, hard, x, beta)
 			for i, v := range y {
 				b.G.Output(v, []string{"first", "second"}[i])
@@ -306,7 +312,8 @@ func TestGumbelSoftmax(t *testing.T) {
 	t.Run("both", func(t *testing.T) {
 		make := func(soft float64) *graph.Graph {
 			return opGraph(func(b *graph.Builder) *graph.Value {
-				x, by, beta := b.G.Input("x", graph.Param, graph.F32, shape), b.G.Input("by", graph.Data, graph.F32, shape), b.G.Input("beta", graph.Scalar, graph.F32, nil)
+				x, by, beta := b.G.Input("x", graph.Param, graph.F32, shape), b.G.Input("by", graph.Data, graph.F32,
+					shape), b.G.Input("beta", graph.Scalar, graph.F32, nil)
 				y := drawn(b, 3, true, x, beta)
 				scaled := b.Apply(op.Scale, nil, graph.Attrs{{Key: "by", Val: soft}}, y[1])[0]
 				sum := b.Apply(op.Add, nil, nil, y[0], scaled)[0]
@@ -331,7 +338,8 @@ func TestGumbelSoftmax(t *testing.T) {
 	t.Run("twice", func(t *testing.T) {
 		opGradients(t, func() *graph.Graph {
 			return opGraph(func(b *graph.Builder) *graph.Value {
-				x, by, beta := b.G.Input("x", graph.Param, graph.F32, shape), b.G.Input("by", graph.Param, graph.F32, shape), b.G.Input("beta", graph.Scalar, graph.F32, nil)
+				x, by, beta := b.G.Input("x", graph.Param, graph.F32, shape), b.G.Input("by", graph.Param, graph.F32,
+					shape), b.G.Input("beta", graph.Scalar, graph.F32, nil)
 				y := drawn(b, 3, false, x, beta)[0]
 				dy := b.Apply(op.Mul, nil, nil, by, y)[0]
 				slope, err := grad.From(b, y, dy, []*graph.Value{x})
@@ -347,13 +355,17 @@ func TestGumbelSoftmax(t *testing.T) {
 		make := func() *graph.Graph {
 			return opGraph(func(b *graph.Builder) *graph.Value {
 				shape := shape.Stack(opSteps)
-				x, w, by := b.G.Input("x", graph.Param, graph.F32, shape), b.G.Input("w", graph.Param, graph.F32, graph.Shape{graph.Const(5, ""), graph.Const(5, "")}), b.G.Input("by", graph.Data, graph.F32, shape)
-				beta, first := b.G.Input("beta", graph.Scalar, graph.F32, nil), b.G.Input("first", graph.Data, graph.F32, shape[1:])
+				x, w, by := b.G.Input("x", graph.Param, graph.F32, shape), b.G.Input("w", graph.Param, graph.F32,
+					graph.Shape{graph.Const(5, ""), graph.Const(5, "")}), b.G.Input("by", graph.Data, graph.F32, shape)
+				beta, first := b.G.Input("beta", graph.Scalar, graph.F32, nil), b.G.Input("first", graph.Data,
+					graph.F32, shape[1:])
 				body := graph.New("step")
 				n := &graph.Loop{Kind: graph.Scan, Trip: opSteps, Index: "t", Carries: 1, Seqs: 1, Body: body}
 				bb := &graph.Builder{G: body, Phase: graph.Loss}
-				before, xt := body.Input("before", graph.Local, graph.F32, shape[1:]), body.Input("xt", graph.Local, graph.F32, shape[1:])
-				wt, bt := body.Input("wt", graph.Local, graph.F32, w.Shape), body.Input("bt", graph.Local, graph.F32, nil)
+				before, xt := body.Input("before", graph.Local, graph.F32, shape[1:]), body.Input("xt", graph.Local,
+					graph.F32, shape[1:])
+				wt, bt := body.Input("wt", graph.Local, graph.F32, w.Shape), body.Input("bt", graph.Local, graph.F32,
+					nil)
 				logits := bb.Apply(op.Add, nil, nil, xt, bb.Apply(op.MatMul, nil, nil, before, wt)[0])[0]
 				y := drawn(bb, 3, false, logits, bt, bb.Apply(op.Index, []string{"t"}, nil)[0])[0]
 				body.Outputs = []*graph.Value{y, y}
@@ -400,7 +412,9 @@ func TestWeightedCrossEntropy(t *testing.T) {
 	make := func() *graph.Graph {
 		return opGraph(func(b *graph.Builder) *graph.Value {
 			at := graph.Shape{opSteps, opBatch}
-			x, targets, weights := b.G.Input("x", graph.Param, graph.F32, graph.Shape{opSteps, opBatch, graph.Const(5, "")}), b.G.Input("targets", graph.Data, graph.I32, at), b.G.Input("weights", graph.Data, graph.F32, at)
+			x, targets, weights := b.G.Input("x", graph.Param, graph.F32,
+				graph.Shape{opSteps, opBatch, graph.Const(5, "")}), b.G.Input("targets", graph.Data, graph.I32,
+				at), b.G.Input("weights", graph.Data, graph.F32, at)
 			out := b.Apply(op.WeightedCrossEntropy, []string{"loss", "rowLoss"}, nil, x, targets, weights)
 			b.G.Output(out[1], "rows")
 			return out[0]
@@ -485,7 +499,8 @@ func TestNoiseKey(t *testing.T) {
 	for _, want := range []string{
 		", m.inverse, m.noiseKey(8, t), batch, ",
 		"kernel.OneHotMax(",
-		"func (m *Model) noiseKey(place, i int) uint64 {\n\treturn model.Key(m.seed, uint64(m.train.Made()), uint64(place), uint64(i))\n}",
+		"func (m *Model) noiseKey(place, i int) uint64 {\n\treturn model.Key(m.seed, uint64(m.train.Made()), " +
+			"uint64(place), uint64(i))\n}",
 		", float32(m.inverse), nil, batch, ",
 	} {
 		if !strings.Contains(all, want) {

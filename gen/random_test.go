@@ -39,7 +39,8 @@ var (
 
 // exports gives the compiled interfaces of the packages that generated code imports.
 var exports = sync.OnceValues(func() (map[string]string, error) {
-	cmd := exec.Command("go", "list", "-export", "-deps", "-f", "{{if .Export}}{{.ImportPath}}={{.Export}}{{end}}", "../runtime/...", "testing", "context", "embed", "iter", "slices", "sync", "fmt", "errors", "strings", "math")
+	cmd := exec.Command("go", "list", "-export", "-deps", "-f", "{{if .Export}}{{.ImportPath}}={{.Export}}{{end}}",
+		"../runtime/...", "testing", "context", "embed", "iter", "slices", "sync", "fmt", "errors", "strings", "math")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	files := map[string]string{}
@@ -79,7 +80,8 @@ func typeCheck(files []File) error {
 	return err
 }
 
-// TestRandomSpecs generates the packages of random specs and checks their types. Where there are many, they use all of the language.
+// TestRandomSpecs generates the packages of random specs and checks their types. Where there are many, they use all of
+// the language.
 func TestRandomSpecs(t *testing.T) {
 	seeds := make(chan uint64)
 	var wait sync.WaitGroup
@@ -125,7 +127,8 @@ type want struct {
 	Grads  map[string][]float64 // by tensor
 }
 
-// wants evaluates the steps of a model before any optimization. params are the parameters, which are the same in all steps.
+// wants evaluates the steps of a model before any optimization. params are the parameters, which are the same in all
+// steps.
 func wants(m *spec.Model, params map[string][]float32) ([]want, error) {
 	c, err := run(m, "grad")
 	if err != nil {
@@ -150,7 +153,8 @@ func wants(m *spec.Model, params map[string][]float32) ([]want, error) {
 		},
 		Rows: func(stay []float64, rate float64, stream int) {
 			mask := masks(len(stay), func(y []float32) {
-				kernel.DropRows(y, append([]float32{}, y...), float32(rate), model.Key(1, 0, uint64(stream), 0), len(y), 1)
+				kernel.DropRows(y, append([]float32{}, y...), float32(rate), model.Key(1, 0, uint64(stream), 0), len(y),
+					1)
 			})
 			for i := range stay {
 				stay[i] = float64(mask[i])
@@ -164,7 +168,9 @@ func wants(m *spec.Model, params map[string][]float32) ([]want, error) {
 	}
 	var all []want
 	for _, g := range c.model.Trained() {
-		w := want{Method: method[g], Batch: model.Batch{Steps: max(sizes["steps"], 1), Batch: sizes["batch"], SourceSteps: sizes["sourceSteps"]}, Grads: map[string][]float64{}}
+		w := want{Method: method[g],
+			Batch: model.Batch{Steps: max(sizes["steps"], 1), Batch: sizes["batch"], SourceSteps: sizes["sourceSteps"]},
+			Grads: map[string][]float64{}}
 		n := w.Batch.Steps * w.Batch.Batch
 		w.Batch.Tokens, w.Batch.Targets, w.Batch.Reset = make([]int32, n), make([]int32, n), make([]int32, n)
 		in := values(c.model, g, sizes, 3)
@@ -252,10 +258,12 @@ func masks(n int, draw func([]float32)) []float32 {
 // annealed is the share of the divergence in the first step.
 func annealed(m *spec.Model) float64 {
 	a := m.Latent.Annealing
-	return optim.Annealing{Kind: a.Kind, Steps: a.Steps, Cycles: a.Cycles, Ramp: a.Ramp, Start: a.Start, Middle: a.Middle, Slope: a.Slope}.At(0)
+	return optim.Annealing{Kind: a.Kind, Steps: a.Steps, Cycles: a.Cycles, Ramp: a.Ramp, Start: a.Start,
+		Middle: a.Middle, Slope: a.Slope}.At(0)
 }
 
-// checkSource is the test that a random package has besides its own: it compares the steps of the compiled model with what the graphs of its spec gave in float64.
+// checkSource is the test that a random package has besides its own: it compares the steps of the compiled model with
+// what the graphs of its spec gave in float64.
 const checkSource = `package %s
 
 import (
@@ -320,8 +328,8 @@ func TestAgainstGraphs(t *testing.T) {
 }
 `
 
-// TestRandomCompiled compiles random specs, with memory that is spoilt at the end of each life in it, runs the tests of their packages, and compares what they compute with
-// their graphs.
+// TestRandomCompiled compiles random specs, with memory that is spoilt at the end of each life in it, runs the tests
+// of their packages, and compares what they compute with their graphs.
 func TestRandomCompiled(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("there is no go command")
@@ -400,11 +408,13 @@ func compileRandom(t *testing.T, first uint64, count int) {
 			continue
 		}
 		write(filepath.Join("random", at, "want.json"), data)
-		write(filepath.Join("random", at, "graphs_test.go"), fmt.Appendf(nil, checkSource, s.Model.Name, methods.String()))
+		write(filepath.Join("random", at, "graphs_test.go"),
+			fmt.Appendf(nil, checkSource, s.Model.Name, methods.String()))
 	}
 	cmd := exec.Command("go", "test", "-json", "./...")
 	cmd.Dir = filepath.Join(dir, "random")
-	cmd.Env = append(os.Environ(), "PWD="+cmd.Dir, "GOWORK="+filepath.Join(dir, "go.work"), "GOFLAGS=-trimpath", "GOTOOLCHAIN=local")
+	cmd.Env = append(os.Environ(), "PWD="+cmd.Dir, "GOWORK="+filepath.Join(dir, "go.work"), "GOFLAGS=-trimpath",
+		"GOTOOLCHAIN=local")
 	cmd.Stderr = os.Stderr
 	out, _ := cmd.Output() // a failure is in the events
 	failed, said := map[string]bool{}, map[string]string{}

@@ -14,8 +14,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/kernel"
 )
 
-// windowGraph is a discriminator of relaxed text: filters of two widths, their largest values over time, a highway layer, a verdict. Its loss has a gradient penalty, so that
-// every operation is differentiated twice.
+// windowGraph is a discriminator of relaxed text: filters of two widths, their largest values over time, a highway
+// layer, a verdict. Its loss has a gradient penalty, so that every operation is differentiated twice.
 func windowGraph(t *testing.T, differentiated bool) (*graph.Graph, []*graph.Value) {
 	t.Helper()
 	g := graph.New("windows")
@@ -62,9 +62,11 @@ func windowGraph(t *testing.T, differentiated bool) (*graph.Graph, []*graph.Valu
 	}
 	slope := b.Apply(op.DotRows, []string{"slope"}, nil, slopes[0], slopes[0])[0] // [steps, batch, 1]
 	b.Phase, b.Scope = graph.Loss, "loss"
-	flat := b.Apply(op.Reshape, []string{"slopes"}, graph.Attrs{{Key: "shape", Val: graph.Shape{graph.Mul(steps, batch), one}}}, slope)[0]
+	flat := b.Apply(op.Reshape, []string{"slopes"},
+		graph.Attrs{{Key: "shape", Val: graph.Shape{graph.Mul(steps, batch), one}}}, slope)[0]
 	total := b.Apply(op.SumRows, []string{"slopeSum"}, nil, flat)[0]
-	rows := b.Apply(op.AddBias, []string{"rows"}, nil, b.Apply(op.Softplus, []string{"rows"}, nil, verdict)[0], total)[0]
+	rows := b.Apply(op.AddBias, []string{"rows"}, nil, b.Apply(op.Softplus, []string{"rows"}, nil, verdict)[0],
+		total)[0]
 	loss := b.Apply(op.Mean, []string{"loss"}, nil, rows)[0]
 	g.Output(loss, "loss")
 	if differentiated {
@@ -78,10 +80,12 @@ func windowGraph(t *testing.T, differentiated bool) (*graph.Graph, []*graph.Valu
 	return g, params
 }
 
-// TestWindowGradients compares the gradients of the operations over windows, of which some are gradients of gradients, with central differences, and the optimized graph with
-// the plain one.
+// TestWindowGradients compares the gradients of the operations over windows, of which some are gradients of gradients,
+// with central differences, and the optimized graph with the plain one.
 func TestWindowGradients(t *testing.T) {
-	for _, sizes := range []map[string]int{{"steps": 7, "batch": 3}, {"steps": 4, "batch": 2}, {"steps": 1, "batch": 1}} { // one is shorter than the widest filter
+	// one is shorter than the widest filter
+	for _, sizes := range []map[string]int{{"steps": 7, "batch": 3}, {"steps": 4, "batch": 2},
+		{"steps": 1, "batch": 1}} {
 		g, params := windowGraph(t, true)
 		forward, _ := windowGraph(t, false)
 		r := rand.New(rand.NewPCG(5, 7))
@@ -120,7 +124,8 @@ func TestWindowGradients(t *testing.T) {
 				norm += fd * fd
 			}
 			if e := math.Sqrt(diff) / (math.Sqrt(norm) + 1e-4); !(e <= 1e-6) {
-				t.Errorf("%v: %s: relative error %.2g to finite differences (norm %.2g)", sizes, p.Name, e, math.Sqrt(norm))
+				t.Errorf("%v: %s: relative error %.2g to finite differences (norm %.2g)", sizes, p.Name, e,
+					math.Sqrt(norm))
 			}
 		}
 		if err := optimize.Run(g, false); err != nil {
@@ -152,7 +157,8 @@ func TestWindowKernels(t *testing.T) {
 		g := graph.New("kernels")
 		b := &graph.Builder{G: g}
 		shape := graph.Shape{graph.Sym("steps"), graph.Sym("batch"), graph.Const(cols, "")}
-		x, y := g.Input("x", graph.Data, graph.F32, shape), g.Input("y", graph.Data, graph.F32, shape.With(graph.Const(cols*width, "")))
+		x, y := g.Input("x", graph.Data, graph.F32, shape), g.Input("y", graph.Data, graph.F32,
+			shape.With(graph.Const(cols*width, "")))
 		dy := g.Input("dy", graph.Data, graph.F32, shape[1:])
 		w := graph.Attrs{{Key: "width", Val: width}}
 		g.Output(b.Apply(op.Unfold, nil, w, x)[0], "unfolded")
@@ -186,7 +192,8 @@ func TestWindowKernels(t *testing.T) {
 		for name, w := range want {
 			for i, v := range got[name] {
 				if float64(v) != w.F[i] {
-					t.Fatalf("%d×%d×%d, width %d: %s[%d] is %v, its definition gives %v", steps, batch, cols, width, name, i, v, w.F[i])
+					t.Fatalf("%d×%d×%d, width %d: %s[%d] is %v, its definition gives %v", steps, batch, cols, width,
+						name, i, v, w.F[i])
 				}
 			}
 		}

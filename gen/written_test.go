@@ -11,14 +11,15 @@ import (
 	"github.com/gradsmith/gradsmith/spec"
 )
 
-// TestWritten checks for every spec of the cases and of the checked-in models that what is generated is known as that, also
-// with other ends of lines and without a digest, and that a change of any byte behind the header is noticed.
+// TestWritten checks for every spec of the cases and of the checked-in models that what is generated is known as that,
+// also with other ends of lines and without a digest, and that a change of any byte behind the header is noticed.
 func TestWritten(t *testing.T) {
 	paths, err := filepath.Glob("cases/*/model.yaml")
 	if err != nil || len(paths) < 10 {
 		t.Fatal(paths, err)
 	}
-	paths = append(paths, "../generated/bertmini/bertmini.yaml", "../generated/textvae/textvae.yaml", "../generated/gan/gan.yaml", "../generated/translate/translate.yaml")
+	paths = append(paths, "../generated/bertmini/bertmini.yaml", "../generated/textvae/textvae.yaml",
+		"../generated/gan/gan.yaml", "../generated/translate/translate.yaml")
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, path := range paths {
 		m, err := spec.Load(path)
@@ -32,10 +33,12 @@ func TestWritten(t *testing.T) {
 		for _, f := range files {
 			from, changed := Written(f.Name, f.Data)
 			if from != m.File || changed {
-				t.Errorf("%s: %s is taken for generated from %q, changed %v; is its name in the list?", path, f.Name, from, changed)
+				t.Errorf("%s: %s is taken for generated from %q, changed %v; is its name in the list?", path, f.Name,
+					from, changed)
 				continue
 			}
-			if from, changed := Written(f.Name, bytes.ReplaceAll(f.Data, []byte("\n"), []byte("\r\n"))); from != m.File || changed {
+			if from, changed := Written(f.Name,
+				bytes.ReplaceAll(f.Data, []byte("\n"), []byte("\r\n"))); from != m.File || changed {
 				t.Errorf("%s: %s with other ends of lines: %q, %v", path, f.Name, from, changed)
 			}
 			old := withoutDigest(f.Data)

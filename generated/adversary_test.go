@@ -45,7 +45,8 @@ func TestAdversaries(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, "data.npy", pictures(300))
 	p := gan.Program()
-	must(t, p, "", "train", "--data", "data.npy", "--steps", "9", "--eval-every", "4", "--threads", "1", "--out", "whole.safetensors", "--log", "log")
+	must(t, p, "", "train", "--data", "data.npy", "--steps", "9", "--eval-every", "4", "--threads", "1", "--out",
+		"whole.safetensors", "--log", "log")
 	must(t, p, "", "train", "--data", "data.npy", "--steps", "6", "--eval-every", "4", "--out", "part.safetensors")
 	must(t, p, "", "train", "--resume", "--steps", "9", "--threads", "2", "--out", "part.safetensors")
 	whole, err := os.ReadFile("whole.safetensors")
@@ -56,7 +57,8 @@ func TestAdversaries(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tensors := func(file []byte) []byte { return file[8+binary.LittleEndian.Uint64(file):] } // without the header, which has the options
+	// without the header, which has the options
+	tensors := func(file []byte) []byte { return file[8+binary.LittleEndian.Uint64(file):] }
 	if !bytes.Equal(tensors(whole), tensors(part)) {
 		t.Error("a training that was interrupted and resumed ends with other bits")
 	}
@@ -68,7 +70,8 @@ func TestAdversaries(t *testing.T) {
 	with := []string{"--model", "whole.safetensors"}
 	run := func(args ...string) string { return must(t, p, "", append(args, with...)...) }
 	out := run("eval", "--data", "data.npy", "--samples", "200")
-	if !strings.Contains(out, "precision ") || !strings.Contains(out, "coverage ") || !strings.Contains(out, "% of its verdicts right") {
+	if !strings.Contains(out, "precision ") || !strings.Contains(out, "coverage ") ||
+		!strings.Contains(out, "% of its verdicts right") {
 		t.Errorf("eval says %s", out)
 	}
 	rows := run("sample", "--number", "70", "--seed", "3", "--out", "")
@@ -90,7 +93,8 @@ func TestAdversaries(t *testing.T) {
 	if img, err := png.DecodeConfig(f); err != nil || img.Width != 4*29+1 || img.Height != 3*29+1 {
 		t.Errorf("the picture is %d × %d, %v", img.Width, img.Height, err)
 	}
-	if info := must(t, p, "", "info", "whole.safetensors"); !strings.Contains(info, "vectors of 784 numbers") || !strings.Contains(info, "flops a vector") || !strings.Contains(info, "step 9, ") {
+	if info := must(t, p, "", "info", "whole.safetensors"); !strings.Contains(info, "vectors of 784 numbers") ||
+		!strings.Contains(info, "flops a vector") || !strings.Contains(info, "step 9, ") {
 		t.Errorf("info says %s", info)
 	}
 
@@ -108,14 +112,15 @@ func TestAdversaries(t *testing.T) {
 	refused(t, spectral.Program(), "", "the model's vectors have 4", "train", "--data", "narrow.csv")
 }
 
-// TestAdversariesResume holds that a training goes on to the bit with all that a pair may keep: several steps of the discriminator, two rules of the update, an average of the
-// generator, the vectors of spectral norms, dropout.
+// TestAdversariesResume holds that a training goes on to the bit with all that a pair may keep: several steps of the
+// discriminator, two rules of the update, an average of the generator, the vectors of spectral norms, dropout.
 func TestAdversariesResume(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, c := range []struct {
 		program model.Program
 		row     string
-	}{{wgan.Program(), "0.5,-1.5,2\n0.25,1,-1\n-3,0,0.125\n"}, {spectral.Program(), "0.1,0.2,0.3,0.4\n0.5,0.1,0.9,0.3\n0,1,0.5,0.25\n"}} {
+	}{{wgan.Program(), "0.5,-1.5,2\n0.25,1,-1\n-3,0,0.125\n"},
+		{spectral.Program(), "0.1,0.2,0.3,0.4\n0.5,0.1,0.9,0.3\n0,1,0.5,0.25\n"}} {
 		write(t, "data.csv", strings.Repeat(c.row, 9)) // the last batch of a pass is a smaller one
 		args := []string{"train", "--data", "data.csv", "--eval-every", "5", "--overwrite"}
 		must(t, c.program, "", append(args, "--steps", "23", "--out", "whole.safetensors", "--threads", "1")...)
@@ -158,7 +163,8 @@ func (d *decided) TrainStep(b *model.Batch, rate float64) (loss, norm float64, e
 
 func (d *decided) Duel() *model.Duel { return &d.duel }
 
-// TestAdversariesLost holds that a training ends where there is nothing more to learn, says what to change, and leaves the last good checkpoint.
+// TestAdversariesLost holds that a training ends where there is nothing more to learn, says what to change, and leaves
+// the last good checkpoint.
 func TestAdversariesLost(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, "data.csv", strings.Repeat("0.1,0.2,0.3,0.4\n0.5,0.1,0.9,0.3\n", 20))
@@ -167,15 +173,18 @@ func TestAdversariesLost(t *testing.T) {
 		kept string
 		want []string
 	}{
-		{false, "300", []string{"discriminator has won", "to step 1234", "gradient_penalty", "the checkpoint of step 300 is kept in m.safetensors"}},
-		{true, "200", []string{"in step 235, at rate ", "the loss became NaN", "spectral_norm", "the checkpoint of step 200 is kept in m.safetensors"}},
+		{false, "300", []string{"discriminator has won", "to step 1234", "gradient_penalty",
+			"the checkpoint of step 300 is kept in m.safetensors"}},
+		{true, "200", []string{"in step 235, at rate ", "the loss became NaN", "spectral_norm",
+			"the checkpoint of step 200 is kept in m.safetensors"}},
 	} {
 		p := spectral.Program()
 		fresh := p.New
 		p.New = func(seed uint64) model.LanguageModel {
 			return &decided{Adversaries: fresh(seed).(model.Adversaries), from: 234, nan: c.nan}
 		}
-		args := []string{"train", "--data", "data.csv", "--steps", "5000", "--eval-every", "100", "--out", "m.safetensors", "--overwrite"}
+		args := []string{"train", "--data", "data.csv", "--steps", "5000", "--eval-every", "100", "--out",
+			"m.safetensors", "--overwrite"}
 		out, status, message := command(p, "", args...)
 		lines := strings.Split(strings.TrimSpace(message), "\n")
 		last := lines[len(lines)-1]

@@ -47,7 +47,8 @@ func BenchmarkTrainStep(b *testing.B) {
 					batch.Vectors, unit = make([]float32, n*v.Width), "vectors/s"
 					kernel.Uniform(batch.Vectors, 1, 0, n*v.Width)
 				} else {
-					batch.Tokens, batch.Targets, batch.Reset = tokens(1, n, info.Vocab), tokens(2, n, info.Vocab), make([]int32, n)
+					batch.Tokens, batch.Targets, batch.Reset = tokens(1, n, info.Vocab), tokens(2, n,
+						info.Vocab), make([]int32, n)
 				}
 				m.TrainStep(batch, 0.001) // makes the memory
 				for b.Loop() {

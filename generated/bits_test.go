@@ -37,7 +37,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/modeltest"
 )
 
-var updateBits = flag.Bool("update-bits", false, "write testdata/bits.json anew: results may change only where a change says so")
+var updateBits = flag.Bool("update-bits", false,
+	"write testdata/bits.json anew: results may change only where a change says so")
 
 // programs are all checked-in models and examples.
 var programs = map[string]func() model.Program{

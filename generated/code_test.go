@@ -15,10 +15,12 @@ import (
 	"github.com/gradsmith/gradsmith/spec"
 )
 
-// longest is how many lines a generated function may have: what a person can still read in one go. Calls that are broken at 120 columns count as the lines that they take.
+// longest is how many lines a generated function may have: what a person can still read in one go. Calls that are
+// broken at 120 columns count as the lines that they take.
 const longest = 90
 
-// TestCode measures the generated packages as code, with -v: files, lines, the longest function, the time to generate and to build. Functions must stay readable.
+// TestCode measures the generated packages as code, with -v: files, lines, the longest function, the time to generate
+// and to build. Functions must stay readable.
 func TestCode(t *testing.T) {
 	specs, err := filepath.Glob("*/*.yaml")
 	if err != nil || len(specs) == 0 {
@@ -52,7 +54,8 @@ func TestCode(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, d := range f.Decls {
-				// The layout of the arena is a table of one statement behind a few: a list to look things up in, not to read.
+				// The layout of the arena is a table of one statement behind a few: a list to look things up in, not
+				// to read.
 				if fn, ok := d.(*ast.FuncDecl); ok && len(fn.Body.List) > 2 {
 					if n := fset.Position(fn.End()).Line - fset.Position(fn.Pos()).Line + 1; n > most {
 						most, where = n, fn.Name.Name

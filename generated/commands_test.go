@@ -57,7 +57,9 @@ func refused(t *testing.T, p app.Program, input, want string, args ...string) {
 func unanswered(t *testing.T, p app.Program, input, want string, args ...string) {
 	t.Helper()
 	out, status, message := command(p, input, args...)
-	if status != 1 || strings.Count(message, "\n") != 2 || !strings.Contains(message, want) || !strings.HasSuffix(message, "1 of 2 lines have no answer\n") || !strings.HasSuffix(out, "\n\n") || strings.Count(out, "\n") != 2 {
+	if status != 1 || strings.Count(message, "\n") != 2 || !strings.Contains(message, want) ||
+		!strings.HasSuffix(message, "1 of 2 lines have no answer\n") || !strings.HasSuffix(out, "\n\n") ||
+		strings.Count(out, "\n") != 2 {
 		t.Errorf("%v: status %d, %q, %q; want one line with %q", args, status, out, message, want)
 	}
 }
@@ -69,7 +71,8 @@ func write(t *testing.T, name, text string) {
 	}
 }
 
-// TestPairs takes a model with an encoder through its commands: training, resumed to the bit, answers, scores and a picture.
+// TestPairs takes a model with an encoder through its commands: training, resumed to the bit, answers, scores and a
+// picture.
 func TestPairs(t *testing.T) {
 	steps := "400"
 	if kernel.Level() == "generic" {
@@ -95,7 +98,8 @@ func TestPairs(t *testing.T) {
 	must(t, p, "", append(train, "--out", "whole.safetensors", "--threads", "1")...)
 	must(t, p, "", append(train, "--out", "part.safetensors", "--threads", "2", "--max-time", "1ns")...)
 	must(t, p, "", "train", "--resume", "--out", "part.safetensors")
-	must(t, p, "", "train", "--source", "left", "--target", "right", "--validation", "0.1", "--steps", "40", "--batch", "16", "--out", "files.safetensors")
+	must(t, p, "", "train", "--source", "left", "--target", "right", "--validation", "0.1", "--steps", "40", "--batch",
+		"16", "--out", "files.safetensors")
 	whole, _ := os.ReadFile("whole.safetensors")
 	for _, name := range []string{"part.safetensors"} {
 		if other, _ := os.ReadFile(name); !bytes.Equal(whole, other) {
@@ -103,7 +107,8 @@ func TestPairs(t *testing.T) {
 		}
 	}
 	must(t, p, "", append(train, "--out", "reverse.safetensors", "--steps", steps, "--rate", "0.01")...)
-	if out := must(t, p, "", "eval", "--source", "pairs.tsv", "--beam", "2"); !strings.Contains(out, "300 lines, ") || !strings.Contains(out, "tok:13a") {
+	if out := must(t, p, "", "eval", "--source", "pairs.tsv", "--beam", "2"); !strings.Contains(out, "300 lines, ") ||
+		!strings.Contains(out, "tok:13a") {
 		t.Errorf("eval says %s", out)
 	}
 	greedy := must(t, p, "123\n\n45\n", "translate")
@@ -116,11 +121,13 @@ func TestPairs(t *testing.T) {
 	}
 
 	write(t, "short", "1\n")
-	refused(t, p, "", "line n of one must answer line n", "train", "--source", "left", "--target", "short", "--overwrite")
+	refused(t, p, "", "line n of one must answer line n", "train", "--source", "left", "--target", "short",
+		"--overwrite")
 	refused(t, p, "", "none cannot be read", "train", "--source", "none", "--overwrite")
 	refused(t, p, "", "--source FILE", "train", "--overwrite")
 	refused(t, p, "", "no tab", "train", "--source", "left", "--overwrite")
-	unanswered(t, p, "1\n12345678901234567890\n", "standard input:2: the source has 20 tokens, the model takes 16", "translate", "--beam", "2")
+	unanswered(t, p, "1\n12345678901234567890\n", "standard input:2: the source has 20 tokens, the model takes 16",
+		"translate", "--beam", "2")
 	unanswered(t, p, "1\nx\n", "is not in the vocabulary", "translate")
 	refused(t, p, "", "give 1 or more", "translate", "--beam", "0")
 	refused(t, p, "", "takes one TEXT", "align")
@@ -139,7 +146,8 @@ func TestFill(t *testing.T) {
 	p := bertmini.Program()
 	must(t, p, "", "train", "--data", "book.txt", "--steps", "1", "--batch", "2", "--window", "32")
 	out := must(t, p, "", "fill", "To [MASK], or not to [MASK]", "--top", "3")
-	if lines := strings.Split(strings.TrimSpace(out), "\n"); len(lines) != 3 || !strings.HasPrefix(lines[1], "1:  ") || strings.Count(lines[2], "%") != 3 {
+	if lines := strings.Split(strings.TrimSpace(out), "\n"); len(lines) != 3 || !strings.HasPrefix(lines[1], "1:  ") ||
+		strings.Count(lines[2], "%") != 3 {
 		t.Errorf("fill prints %q", out)
 	}
 	if again := must(t, p, "", "fill", "To [MASK], or not to [MASK]", "--top", "3"); again != out {
@@ -148,7 +156,8 @@ func TestFill(t *testing.T) {
 	must(t, p, "", "eval", "--data", "book.txt", "--batch", "4")
 	refused(t, p, "", "no [MASK]", "fill", "To be")
 	refused(t, p, "", "takes one TEXT", "fill", "[MASK]", "two")
-	if out := must(t, p, "To [MASK], or not\nto be\n", "fill"); strings.Count(out, "\n") != 2 || !strings.HasSuffix(out, "\nto be\n") || strings.Contains(out, "[MASK]") {
+	if out := must(t, p, "To [MASK], or not\nto be\n", "fill"); strings.Count(out, "\n") != 2 ||
+		!strings.HasSuffix(out, "\nto be\n") || strings.Contains(out, "[MASK]") {
 		t.Errorf("of lines fill prints %q", out)
 	}
 	refused(t, p, "", "the model takes 128", "fill", strings.Repeat("question ", 200)+"[MASK]")
@@ -164,9 +173,11 @@ func TestLongSample(t *testing.T) {
 	write(t, "book.txt", strings.Repeat("To be, or not to be, that is the question:\n", 60))
 	p := gptnano.Program()
 	must(t, p, "", "train", "--data", "book.txt", "--steps", "2", "--samples", "0")
-	if out := must(t, p, "", "sample", "--tokens", "200", "--seed", "3", "--prompt", strings.Repeat("To be ", 20)); len(out) < 300 {
+	if out := must(t, p, "", "sample", "--tokens", "200", "--seed", "3", "--prompt",
+		strings.Repeat("To be ", 20)); len(out) < 300 {
 		t.Errorf("wrote %d bytes: %q", len(out), out)
 	}
 	must(t, p, "", "sample", "--tokens", "30", "--beam", "3", "--prompt", "To be")
-	refused(t, p, "", "has room for", "sample", "--tokens", "10", "--beam", "3", "--prompt", strings.Repeat("To be ", 20))
+	refused(t, p, "", "has room for", "sample", "--tokens", "10", "--beam", "3", "--prompt",
+		strings.Repeat("To be ", 20))
 }

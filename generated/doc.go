@@ -1,5 +1,5 @@
-// Package generated holds the models that are compiled from the specs beside them and checked in: as examples of generated code, as packages to import, and
-// as what the benchmarks time.
+// Package generated holds the models that are compiled from the specs beside them and checked in: as examples of
+// generated code, as packages to import, and as what the benchmarks time.
 package generated
 
 //go:generate go run ../cmd/gradsmith generate rnn/rnn.yaml

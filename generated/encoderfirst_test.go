@@ -9,7 +9,8 @@ import (
 	"github.com/gradsmith/gradsmith/gen/cases/leading"
 )
 
-// TestEncoderFirst trains an autoencoder of sentences whose encoder is updated alone before a step, resumed to the bit while it is and when it no longer is.
+// TestEncoderFirst trains an autoencoder of sentences whose encoder is updated alone before a step, resumed to the bit
+// while it is and when it no longer is.
 func TestEncoderFirst(t *testing.T) {
 	t.Chdir(t.TempDir())
 	var text strings.Builder
@@ -20,7 +21,8 @@ func TestEncoderFirst(t *testing.T) {
 	p := leading.Program()
 	for _, validation := range []string{"0.2", "0"} {
 		for _, half := range []string{"1", "13", "29", "40", "73"} {
-			resumed(t, p, half, "90", "--data", "t.txt", "--validation", validation, "--eval-every", "9", "--rate", "0.02")
+			resumed(t, p, half, "90", "--data", "t.txt", "--validation", validation, "--eval-every", "9", "--rate",
+				"0.02")
 		}
 	}
 	out := must(t, p, "", "train", "--data", "t.txt", "--steps", "90", "--rate", "0.02", "--log", "log", "--overwrite")

@@ -23,7 +23,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/vector"
 )
 
-// The models of these examples have not been trained, so the examples show what calls give, not what models know. A program calls Load or Parse in place of New.
+// The models of these examples have not been trained, so the examples show what calls give, not what models know. A
+// program calls Load or Parse in place of New.
 
 // A language model goes on with a prompt, and tells how likely a text is.
 func Example_generate() {
@@ -103,7 +104,8 @@ func Example_sentences() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	bounds, err := m.Score(ctx, []string{"a dog runs .", "a man sits ."}, 10, 1) // on the logarithms of their probabilities
+	// on the logarithms of their probabilities
+	bounds, err := m.Score(ctx, []string{"a dog runs .", "a man sits ."}, 10, 1)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -252,7 +254,8 @@ func TestPlainCalls(t *testing.T) {
 	}
 	bounds, err = s.Score(ctx, []string{lines[1], lines[0] + " a dog", lines[0]}, 2, 5)
 	ok(err)
-	pairs, err := text.NewPairs("some", []string{lines[1], lines[0] + " a dog", lines[0]}, []string{lines[1], lines[0] + " a dog", lines[0]},
+	pairs, err := text.NewPairs("some", []string{lines[1], lines[0] + " a dog", lines[0]},
+		[]string{lines[1], lines[0] + " a dog", lines[0]},
 		textvae.Tokenizer, textvae.Tokenizer, text.PairOptions{Source: *s.Info().Source, Steps: s.Info().Steps})
 	ok(err)
 	var together model.Batch
@@ -286,7 +289,8 @@ func TestPlainCalls(t *testing.T) {
 	_, err = b.Fill("nothing is missing")
 	refused("a text without a mask", err)
 	// The score of a token is the loss of a text in which it alone is masked.
-	const masked = "To be, or not to be, that is the question: Whether 'tis nobler in the mind to suffer the slings and arrows of outrageous fortune"
+	const masked = "To be, or not to be, that is the question: Whether 'tis nobler in the mind to suffer the slings " +
+		"and arrows of outrageous fortune"
 	scored, err := b.Score(ctx, masked)
 	ok(err)
 	tokens, err := bertmini.Tokenizer.Encode(masked)
@@ -295,7 +299,8 @@ func TestPlainCalls(t *testing.T) {
 		t.Fatalf("%d of %d tokens have a score, in batches of %d", len(scored), len(tokens), b.Info().Batch)
 	}
 	for i, x := range scored {
-		one := model.Batch{Steps: len(tokens), Batch: 1, Tokens: slices.Clone(tokens), Targets: slices.Repeat([]int32{-1}, len(tokens)), Reset: make([]int32, len(tokens))}
+		one := model.Batch{Steps: len(tokens), Batch: 1, Tokens: slices.Clone(tokens),
+			Targets: slices.Repeat([]int32{-1}, len(tokens)), Reset: make([]int32, len(tokens))}
 		one.Tokens[i], one.Targets[i] = b.Info().Masking.Token, tokens[i]
 		loss, err := b.Loss(&one)
 		ok(err)

@@ -6,13 +6,14 @@ import (
 	"testing"
 )
 
-// A program that only runs a model links no reader of zstd, no command line and no progress bar: a model's package depends on
-// the standard library, the runtime, and what finds out about the processor.
+// A program that only runs a model links no reader of zstd, no command line and no progress bar: a model's package
+// depends on the standard library, the runtime, and what finds out about the processor.
 func TestImports(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("there is no go command")
 	}
-	models, err := exec.Command("go", "list", "-f", `{{if ne .Name "main"}}{{join .Deps " "}}{{end}}`, "./...").CombinedOutput()
+	models, err := exec.Command("go", "list", "-f", `{{if ne .Name "main"}}{{join .Deps " "}}{{end}}`,
+		"./...").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, models)
 	}

@@ -17,7 +17,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
-// resumed checks that a training that was stopped and resumed, on another number of threads and without being told its options again, ends with the same bits.
+// resumed checks that a training that was stopped and resumed, on another number of threads and without being told its
+// options again, ends with the same bits.
 func resumed(t *testing.T, p model.Program, half, all string, args ...string) {
 	t.Helper()
 	args = append([]string{"train", "--overwrite"}, args...)
@@ -89,7 +90,8 @@ func highest(t *testing.T, csv string, size, count int, label func(row int) int)
 	}
 }
 
-// TestConditionalVectors takes a conditional autoencoder of vectors through its commands: a label decides what is written.
+// TestConditionalVectors takes a conditional autoencoder of vectors through its commands: a label decides what is
+// written.
 func TestConditionalVectors(t *testing.T) {
 	t.Chdir(t.TempDir())
 	vectors, labels := labelled(210, 20, 5, 0)
@@ -99,7 +101,8 @@ func TestConditionalVectors(t *testing.T) {
 	data := []string{"--data", "v.csv", "--labels", "l.txt"}
 	resumed(t, p, "41", "97", append(data, "--eval-every", "30")...)
 	must(t, p, "", append([]string{"train", "--steps", stepsOf(1500), "--rate", "0.01"}, data...)...)
-	if out := must(t, p, "", append([]string{"eval", "--last", "0.2", "--samples", "5"}, data...)...); !strings.Contains(out, "42 vectors") {
+	if out := must(t, p, "",
+		append([]string{"eval", "--last", "0.2", "--samples", "5"}, data...)...); !strings.Contains(out, "42 vectors") {
 		t.Errorf("eval says %s", out)
 	}
 	// Every label in turn, with the same latent vectors: a row of pictures each.
@@ -119,20 +122,25 @@ func TestConditionalVectors(t *testing.T) {
 	if img, err := png.DecodeConfig(f); err != nil || img.Width != 3*6+1 || img.Height != 5*5+1 {
 		t.Errorf("the picture is %d × %d, %v", img.Width, img.Height, err)
 	}
-	highest(t, must(t, p, "", append([]string{"reconstruct", "-n", "12", "--out", ""}, data...)...), 20, 5, func(row int) int { return row * 7 % 5 })
-	highest(t, must(t, p, "", "interpolate", "1", "6", "--label", "0", "--data", "v.csv", "--out", ""), 20, 5, func(int) int { return 0 })
+	highest(t, must(t, p, "", append([]string{"reconstruct", "-n", "12", "--out", ""}, data...)...), 20, 5,
+		func(row int) int { return row * 7 % 5 })
+	highest(t, must(t, p, "", "interpolate", "1", "6", "--label", "0", "--data", "v.csv", "--out", ""), 20, 5,
+		func(int) int { return 0 })
 	if out := must(t, p, "", append([]string{"encode"}, data...)...); strings.Count(out, "\n") != 210 {
 		t.Errorf("encode prints %d lines", strings.Count(out, "\n"))
 	}
-	if out := must(t, p, "", "info"); !strings.Contains(out, "labels 0 to 4") || !strings.Contains(out, "encoder_labels  labels") {
+	if out := must(t, p, "", "info"); !strings.Contains(out, "labels 0 to 4") ||
+		!strings.Contains(out, "encoder_labels  labels") {
 		t.Errorf("info says %s", out)
 	}
 
 	write(t, "few.txt", "1\n2\n")
 	write(t, "high.txt", strings.Repeat("1\n", 209)+"5\n")
 	for want, args := range map[string][]string{
-		"few.txt has 2 labels and v.csv has 210 vectors":          {"train", "--data", "v.csv", "--labels", "few.txt", "--out", "x"},
-		"high.txt: line 210: 5 is not one of the model's labels":  {"train", "--data", "v.csv", "--labels", "high.txt", "--out", "x"},
+		"few.txt has 2 labels and v.csv has 210 vectors": {"train", "--data", "v.csv", "--labels", "few.txt",
+			"--out", "x"},
+		"high.txt: line 210: 5 is not one of the model's labels": {"train", "--data", "v.csv", "--labels", "high.txt",
+			"--out", "x"},
 		"no labels: the model is conditional":                     {"train", "--data", "v.csv", "--out", "x"},
 		"--label 5: the model's labels are 0 to 4":                {"sample", "--label", "5"},
 		"--number 200001: give 1 to 200000":                       {"sample", "-n", "200001"},
@@ -162,7 +170,8 @@ func TestConditionalPair(t *testing.T) {
 			t.Error("the samples of a label alone are others than with those of all labels")
 		}
 	}
-	if out := must(t, p, "", append([]string{"eval", "--samples", "100"}, data...)...); !strings.Contains(out, "precision") {
+	if out := must(t, p, "", append([]string{"eval", "--samples", "100"}, data...)...); !strings.Contains(out,
+		"precision") {
 		t.Errorf("eval says %s", out)
 	}
 	if out := must(t, p, "", append([]string{"score"}, data...)...); strings.Count(out, "\n") != 240 {
@@ -172,7 +181,8 @@ func TestConditionalPair(t *testing.T) {
 	refused(t, p, "", "--label 3", "sample", "--label", "3")
 }
 
-// TestConditionalSentences does the same for a conditional autoencoder of sentences, of up to seven characters: the label chooses the letter.
+// TestConditionalSentences does the same for a conditional autoencoder of sentences, of up to seven characters: the
+// label chooses the letter.
 func TestConditionalSentences(t *testing.T) {
 	t.Chdir(t.TempDir())
 	var text, labels strings.Builder
@@ -188,7 +198,8 @@ func TestConditionalSentences(t *testing.T) {
 	data := []string{"--data", "t.txt", "--labels", "l.txt"}
 	resumed(t, p, "23", "61", append(data, "--valid", "t.txt", "--valid-labels", "l.txt", "--eval-every", "20")...)
 	must(t, p, "", append([]string{"train", "--steps", stepsOf(1200), "--rate", "0.01"}, data...)...)
-	if out := must(t, p, "", append([]string{"eval", "--samples", "5"}, data...)...); !strings.Contains(out, "240 sentences") {
+	if out := must(t, p, "", append([]string{"eval", "--samples", "5"}, data...)...); !strings.Contains(out,
+		"240 sentences") {
 		t.Errorf("eval says %s", out)
 	}
 	all := must(t, p, "", "sample", "-n", "2")
@@ -202,16 +213,20 @@ func TestConditionalSentences(t *testing.T) {
 		if out := must(t, p, "aaa\nbbbb\n", "reconstruct", "--label", "2"); strings.Trim(out, "c\n") != "" {
 			t.Errorf("sentences of label 2 are %q", out)
 		}
-		if out := must(t, p, "", "interpolate", "a", "aaaaa", "--label", "0"); strings.Trim(out, "a\n") != "" || strings.Count(out, "\n") != 7 {
+		if out := must(t, p, "", "interpolate", "a", "aaaaa", "--label", "0"); strings.Trim(out, "a\n") != "" ||
+			strings.Count(out, "\n") != 7 {
 			t.Errorf("between sentences of label 0 are %q", out)
 		}
 	}
 	write(t, "two.txt", "1\n0\n")
 	one, two := must(t, p, "b\nb\n", "encode", "--label", "1"), must(t, p, "b\nb\n", "encode", "--labels", "two.txt")
-	if a, b := strings.Split(one, "\n"), strings.Split(two, "\n"); len(a) != 3 || len(b) != 3 || a[0] != b[0] || a[1] == b[1] {
+	if a, b := strings.Split(one, "\n"), strings.Split(two, "\n"); len(a) != 3 || len(b) != 3 || a[0] != b[0] ||
+		a[1] == b[1] {
 		t.Errorf("encode prints %q and %q", one, two)
 	}
-	refused(t, p, "", "--valid: the model is conditional", "train", "--data", "t.txt", "--labels", "l.txt", "--valid", "t.txt", "--out", "x")
-	refused(t, p, "aaa\n", "l.txt has 241 labels and the standard input has 1 sentence", "reconstruct", "--labels", "l.txt")
+	refused(t, p, "", "--valid: the model is conditional", "train", "--data", "t.txt", "--labels", "l.txt", "--valid",
+		"t.txt", "--out", "x")
+	refused(t, p, "aaa\n", "l.txt has 241 labels and the standard input has 1 sentence", "reconstruct", "--labels",
+		"l.txt")
 	refused(t, p, "aaa\n", "of the standard input", "reconstruct")
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/kernel"
 )
 
-// TestTransformerAutoencoder takes an autoencoder of sentences made of Transformers through its commands: it learns to write a sentence again from the latent vector alone.
+// TestTransformerAutoencoder takes an autoencoder of sentences made of Transformers through its commands: it learns to
+// write a sentence again from the latent vector alone.
 func TestTransformerAutoencoder(t *testing.T) {
 	t.Chdir(t.TempDir())
 	var text strings.Builder
@@ -36,7 +37,8 @@ func TestTransformerAutoencoder(t *testing.T) {
 	if out := must(t, p, "", "interpolate", "aa", "dddd", "--steps", "4"); strings.Count(out, "\n") != 4 {
 		t.Errorf("interpolate prints %q", out)
 	}
-	if a, b := must(t, p, "", "sample", "-n", "7"), must(t, p, "", "sample", "-n", "7", "--threads", "2"); a != b || strings.Count(a, "\n") != 7 {
+	if a, b := must(t, p, "", "sample", "-n", "7"), must(t, p, "", "sample", "-n", "7", "--threads", "2"); a != b ||
+		strings.Count(a, "\n") != 7 {
 		t.Errorf("7 samples are %q, then %q", a, b)
 	}
 	unanswered(t, p, "a\n"+strings.Repeat("a", 12)+"\n", "the model takes 11", "reconstruct")

@@ -29,13 +29,15 @@ func held() (memory uint64, goroutines int) {
 	return m.HeapAlloc, runtime.NumGoroutine()
 }
 
-// TestLongLivedUse does again and again what a process that lives for months does, and holds that it takes no more memory and no more goroutines than at first:
-// models that are made, used and dropped, texts that nobody reads to their end, calls that are wrong, trainings that are cancelled, crowds of goroutines.
+// TestLongLivedUse does again and again what a process that lives for months does, and holds that it takes no more
+// memory and no more goroutines than at first: models that are made, used and dropped, texts that nobody reads to
+// their end, calls that are wrong, trainings that are cancelled, crowds of goroutines.
 func TestLongLivedUse(t *testing.T) {
 	t.Chdir(t.TempDir())
 	defer parallel.SetThreads(parallel.Threads())
 	parallel.SetThreads(2)
-	if err := os.WriteFile("book.txt", []byte(strings.Repeat("To be, or not to be: that is the question.\n", 30)), 0o644); err != nil {
+	if err := os.WriteFile("book.txt", []byte(strings.Repeat("To be, or not to be: that is the question.\n", 30)),
+		0o644); err != nil {
 		t.Fatal(err)
 	}
 	ctx := context.Background()
@@ -43,7 +45,8 @@ func TestLongLivedUse(t *testing.T) {
 	for name, use := range map[string]func() error{
 		"models that are dropped": func() error {
 			m := rnn.New()
-			b := &model.Batch{Steps: 2, Batch: 2, Tokens: make([]int32, 4), Targets: make([]int32, 4), Reset: make([]int32, 4)}
+			b := &model.Batch{Steps: 2, Batch: 2, Tokens: make([]int32, 4), Targets: make([]int32, 4),
+				Reset: make([]int32, 4)}
 			if _, _, err := m.TrainStep(b, 0.001); err != nil {
 				return err
 			}
@@ -85,7 +88,9 @@ func TestLongLivedUse(t *testing.T) {
 			fresh := p.New
 			p.New = func(seed uint64) model.LanguageModel { return &cancelling{fresh(seed), cancel} }
 			var out, errOut bytes.Buffer
-			if status := app.Run(ctx, p, []string{"train", "--data", "book.txt", "--overwrite", "--batch", "2", "--window", "8", "--samples", "0"}, &out, &errOut); status != 0 {
+			if status := app.Run(ctx, p,
+				[]string{"train", "--data", "book.txt", "--overwrite", "--batch", "2", "--window", "8", "--samples",
+					"0"}, &out, &errOut); status != 0 {
 				return errors.New(errOut.String())
 			}
 			return nil

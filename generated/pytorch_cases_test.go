@@ -58,7 +58,8 @@ func fillCase(ts []model.Tensor) {
 	}
 }
 
-// compareCase compares a loss and gradients in float32 with those that PyTorch computes in float64: the loss to 1e-6, each tensor's gradient to 2e-5 of its norm.
+// compareCase compares a loss and gradients in float32 with those that PyTorch computes in float64: the loss to 1e-6,
+// each tensor's gradient to 2e-5 of its norm.
 func compareCase(t *testing.T, want step, loss float64, ts []model.Tensor, first int) {
 	t.Helper()
 	if e := math.Abs(loss-want.Loss) / want.Loss; !(e < 1e-6) {
@@ -77,11 +78,12 @@ func compareCase(t *testing.T, want step, loss float64, ts []model.Tensor, first
 	t.Logf("largest relative error of %d gradients %.2g", len(want.Tensors), worst)
 }
 
-// TestPyTorchCases compares models that are composed, or defined by formula, in their specs with what PyTorch makes of the papers: the logits, the loss and the gradient
-// of every tensor, from the same parameters and tokens.
+// TestPyTorchCases compares models that are composed, or defined by formula, in their specs with what PyTorch makes of
+// the papers: the logits, the loss and the gradient of every tensor, from the same parameters and tokens.
 func TestPyTorchCases(t *testing.T) {
 	golden := readCases(t)
-	models := []trainable{gptj.New(), llama.New(), qwen.New(), gemma.New(), t5.New(), albert.New(), elman.New(), peephole.New(), scores.New(), textbookattention.New(), heads.New()}
+	models := []trainable{gptj.New(), llama.New(), qwen.New(), gemma.New(), t5.New(), albert.New(), elman.New(),
+		peephole.New(), scores.New(), textbookattention.New(), heads.New()}
 	if len(models) != len(golden.Models) {
 		t.Errorf("%d models, PyTorch has %d", len(models), len(golden.Models))
 	}
@@ -151,7 +153,8 @@ func TestPyTorchFormulaGAN(t *testing.T) {
 	want := readCases(t).Adversaries["textbookgan"]
 	m := textbookgan.New()
 	info := m.Info()
-	b := &model.Batch{Batch: info.Batch, Vectors: numbers(1, info.Batch*info.Vector.Width, 1), Noise: numbers(2, info.Batch*info.Adversary.Noise, 1)}
+	b := &model.Batch{Batch: info.Batch, Vectors: numbers(1, info.Batch*info.Vector.Width, 1),
+		Noise: numbers(2, info.Batch*info.Adversary.Noise, 1)}
 	fillCase(m.Tensors())
 	loss, err := m.DiscriminatorGradients(b)
 	if err != nil {

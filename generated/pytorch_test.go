@@ -1,4 +1,5 @@
-// Package generated_test compares the generated packages with PyTorch and with the compiler's own evaluation in float64.
+// Package generated_test compares the generated packages with PyTorch and with the compiler's own evaluation in
+// float64.
 package generated_test
 
 import (
@@ -51,7 +52,8 @@ type step struct {
 	Tensors []gradient
 }
 
-// gradient is what the file holds of a tensor's gradient: its norm, its product with numbers of the formula, and some elements.
+// gradient is what the file holds of a tensor's gradient: its norm, its product with numbers of the formula, and some
+// elements.
 type gradient struct {
 	Name      string
 	Norm, Dot float64
@@ -77,8 +79,8 @@ func readGolden(t *testing.T) *goldenFile {
 	return &golden
 }
 
-// compare gives the largest error of the gradient g of tensor number i of the model. Errors are relative to the size of what is compared: the whole gradient, or
-// its root mean square for single elements.
+// compare gives the largest error of the gradient g of tensor number i of the model. Errors are relative to the size
+// of what is compared: the whole gradient, or its root mean square for single elements.
 func (w *gradient) compare(g []float32, i int) float64 {
 	var norm, dot float64
 	for j, v := range numbers(uint64(200+i), len(g), 1) {
@@ -94,11 +96,13 @@ func (w *gradient) compare(g []float32, i int) float64 {
 	return worst
 }
 
-// TestPyTorch compares the loss and the gradient of every tensor, at the full size of the models, with those that PyTorch computes in float64 from the same
-// weights and tokens.
+// TestPyTorch compares the loss and the gradient of every tensor, at the full size of the models, with those that
+// PyTorch computes in float64 from the same weights and tokens.
 func TestPyTorch(t *testing.T) {
 	golden := readGolden(t)
-	for name, m := range map[string]trainable{"rnn": rnn.New(), "lstm": lstm.New(), "gru": gru.New(), "gptnano": gptnano.New(), "bertmini": bertmini.New(), "transformer": transformer.New(), "translate": translate.New(), "vae": vae.New(), "textvae": textvae.New()} {
+	for name, m := range map[string]trainable{"rnn": rnn.New(), "lstm": lstm.New(), "gru": gru.New(),
+		"gptnano": gptnano.New(), "bertmini": bertmini.New(), "transformer": transformer.New(),
+		"translate": translate.New(), "vae": vae.New(), "textvae": textvae.New()} {
 		t.Run(name, func(t *testing.T) {
 			want := golden.Models[name]
 			info := m.Info()
@@ -149,7 +153,8 @@ func TestPyTorch(t *testing.T) {
 						if err != nil {
 							return 0, err
 						}
-						return kernel.CrossEntropy(make([]float32, n), nil, logits, b.Targets, n, info.Vocab, float32(s)), nil
+						return kernel.CrossEntropy(make([]float32, n), nil, logits, b.Targets, n, info.Vocab,
+							float32(s)), nil
 					}
 				}
 			}
@@ -188,7 +193,8 @@ func TestPyTorchAdversaries(t *testing.T) {
 	want := readGolden(t).Adversaries["gan"]
 	m := gan.New()
 	info := m.Info()
-	b := &model.Batch{Batch: info.Batch, Vectors: numbers(1, info.Batch*info.Vector.Width, 1), Noise: numbers(2, info.Batch*info.Adversary.Noise, 1)}
+	b := &model.Batch{Batch: info.Batch, Vectors: numbers(1, info.Batch*info.Vector.Width, 1),
+		Noise: numbers(2, info.Batch*info.Adversary.Noise, 1)}
 	for i, ts := range m.Tensors() {
 		copy(ts.Value, numbers(uint64(100+i), len(ts.Value), 0.1))
 	}
@@ -197,7 +203,8 @@ func TestPyTorchAdversaries(t *testing.T) {
 		want  step
 		grads func(*model.Batch) (float64, error)
 		first int
-	}{{"discriminator", want.Discriminator, m.DiscriminatorGradients, 6}, {"generator", want.Generator, m.GeneratorGradients, 0}} {
+	}{{"discriminator", want.Discriminator, m.DiscriminatorGradients, 6},
+		{"generator", want.Generator, m.GeneratorGradients, 0}} {
 		loss, err := side.grads(b)
 		if err != nil {
 			t.Fatal(err)

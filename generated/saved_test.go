@@ -12,8 +12,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
-// TestSaved: Save of every checked-in model writes its parameters and nothing of a training, from which another one of its
-// kind is the same, and String says in a line what it is.
+// TestSaved: Save of every checked-in model writes its parameters and nothing of a training, from which another one of
+// its kind is the same, and String says in a line what it is.
 func TestSaved(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for name, program := range programs {
@@ -31,7 +31,8 @@ func TestSaved(t *testing.T) {
 			t.Errorf("%s: %T has no Save or no String", name, m)
 			continue
 		}
-		if s := saver.String(); strings.Contains(s, "\n") || !strings.Contains(s, p.Info.Name) || !strings.Contains(s, p.Info.Kind) {
+		if s := saver.String(); strings.Contains(s, "\n") || !strings.Contains(s, p.Info.Name) ||
+			!strings.Contains(s, p.Info.Kind) {
 			t.Errorf("%s says %q", name, s)
 		}
 		const path = "saved.safetensors"
@@ -58,8 +59,8 @@ func TestSaved(t *testing.T) {
 	}
 }
 
-// TestDocumentation: `go doc` of a package whose vocabulary is thousands of lines is what a person reads. The vocabularies
-// stand in variables that are not exported.
+// TestDocumentation: `go doc` of a package whose vocabulary is thousands of lines is what a person reads. The
+// vocabularies stand in variables that are not exported.
 func TestDocumentation(t *testing.T) {
 	for _, dir := range []string{"translate", "textvae", "../examples/gocode"} {
 		out, err := exec.Command("go", "doc", "-all", "./"+dir).CombinedOutput()

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Architecture returns, as a SHA-256 in hex, what decides the names, the shapes and the meaning of a model's parameters:
-// a checkpoint fits every spec of the same architecture, whatever its training.
+// Architecture returns, as a SHA-256 in hex, what decides the names, the shapes and the meaning of a model's
+// parameters: a checkpoint fits every spec of the same architecture, whatever its training.
 func (m *Model) Architecture() string {
 	sum := sha256.Sum256([]byte(m.architecture()))
 	return hex.EncodeToString(sum[:])

@@ -13,14 +13,17 @@ func checkAttention(c *checker, root *value) *Model {
 	encoder, decoder := root.key("encoder"), root.key("decoder")
 	source, masking := root.key("source"), root.key("masking")
 	if !encoder.given && !decoder.given {
-		c.errorf(root.Pos, "the keys \"encoder\" and \"decoder\" are both missing; a decoder alone continues a text, an encoder alone restores masked tokens, both together answer one text with another")
+		c.errorf(root.Pos, "the keys \"encoder\" and \"decoder\" are both missing; a decoder alone continues a text, "+
+			"an encoder alone restores masked tokens, both together answer one text with another")
 		return nil
 	}
 	if source.given && !(encoder.given && decoder.given) {
-		c.errorf(source.Pos, "source: it is what an encoder in front of a decoder reads; a model of one stack reads the text of `tokenizer`")
+		c.errorf(source.Pos, "source: it is what an encoder in front of a decoder reads; a model of one stack reads "+
+			"the text of `tokenizer`")
 	}
 	if masking.given && decoder.given {
-		c.errorf(masking.Pos, "masking: it trains an encoder without a decoder; a decoder is trained to give the next token")
+		c.errorf(masking.Pos, "masking: it trains an encoder without a decoder; a decoder is trained to give the "+
+			"next token")
 	}
 	m := c.model(root)
 	switch {
@@ -30,7 +33,8 @@ func checkAttention(c *checker, root *value) *Model {
 		c.encoderOnly(root, m)
 	default:
 		m.Tokenizer = c.tokenizer(root.key("tokenizer"), "tokenizer")
-		l := layers{checker: c, path: "decoder", role: decoderOnly, vocab: m.Tokenizer.Vocab, shape: m.Shape, init: root.key("init")}
+		l := layers{checker: c, path: "decoder", role: decoderOnly, vocab: m.Tokenizer.Vocab, shape: m.Shape,
+			init: root.key("init")}
 		m.Layers = l.all(decoder)
 	}
 	c.training(root, m)
@@ -39,7 +43,8 @@ func checkAttention(c *checker, root *value) *Model {
 
 func (c *checker) encoderOnly(root *value, m *Model) {
 	m.Tokenizer = c.tokenizer(root.key("tokenizer"), "tokenizer", MaskToken)
-	l := layers{checker: c, path: "encoder", role: encoderOnly, vocab: m.Tokenizer.Vocab, shape: m.Shape, init: root.key("init")}
+	l := layers{checker: c, path: "encoder", role: encoderOnly, vocab: m.Tokenizer.Vocab, shape: m.Shape,
+		init: root.key("init")}
 	m.Layers = l.all(root.key("encoder"))
 	m.Encoder = m.Layers
 
@@ -51,7 +56,8 @@ func (c *checker) encoderOnly(root *value, m *Model) {
 		if !random.given {
 			at = mask
 		}
-		c.errorf(at.Pos, "masking: mask and random are shares of the same tokens, but %v and %v together are more than 1", m.Masking.Mask, m.Masking.Random)
+		c.errorf(at.Pos, "masking: mask and random are shares of the same tokens, but %v and %v together are more "+
+			"than 1", m.Masking.Mask, m.Masking.Random)
 	}
 }
 
@@ -81,15 +87,18 @@ func (c *checker) encoderDecoder(root *value, m *Model) {
 		m.Source.Tokenizer = t
 	}
 	if tie != nil && m.Tokenizer.Vocab > 0 && m.Source.Tokenizer.Vocab > 0 && !m.Tokenizer.same(&m.Source.Tokenizer) {
-		c.errorf(tie.Pos, "embedding.tie: one table needs the same tokens on both sides, but source.tokenizer is not the tokenizer of the model; leave one of them out")
+		c.errorf(tie.Pos, "embedding.tie: one table needs the same tokens on both sides, but source.tokenizer is not "+
+			"the tokenizer of the model; leave one of them out")
 	}
 
 	c.names(encoder, decoder)
 	tied := tiedTables(encoder, decoder)
-	e := layers{checker: c, path: "encoder", role: sourceSide, vocab: m.Source.Tokenizer.Vocab, shape: m.Shape, init: root.key("init"), tied: tied}
+	e := layers{checker: c, path: "encoder", role: sourceSide, vocab: m.Source.Tokenizer.Vocab, shape: m.Shape,
+		init: root.key("init"), tied: tied}
 	e.shape.Steps = m.Source.Steps
 	m.Encoder = e.check(encoder)
-	d := layers{checker: c, path: "decoder", role: targetSide, vocab: m.Tokenizer.Vocab, shape: m.Shape, init: root.key("init"), tied: tied,
+	d := layers{checker: c, path: "decoder", role: targetSide, vocab: m.Tokenizer.Vocab, shape: m.Shape,
+		init: root.key("init"), tied: tied,
 		shared: e.tables, params: e.params, tooMany: e.tooMany}
 	if n := len(m.Encoder); n > 0 && !e.unknown {
 		d.memory = m.Encoder[n-1].OutputWidth()
@@ -99,8 +108,8 @@ func (c *checker) encoderDecoder(root *value, m *Model) {
 	c.readers(m)
 }
 
-// readers finds an encoder whose work is lost: a recurrent decoder without attention begins from what the encoder gives for
-// the first token, which of two directions only the one from the end has read all of the source for.
+// readers finds an encoder whose work is lost: a recurrent decoder without attention begins from what the encoder
+// gives for the first token, which of two directions only the one from the end has read all of the source for.
 func (c *checker) readers(m *Model) {
 	recurrent := false
 	for l := range Leaves(m.Layers) {
@@ -116,7 +125,9 @@ func (c *checker) readers(m *Model) {
 	for i := len(m.Encoder) - 1; i >= 0; i-- {
 		if r, ok := m.Encoder[i].(*Recurrent); ok {
 			if r.Bidirectional {
-				c.errorf(r.Pos, "%s.bidirectional: a decoder without attention begins from the first token's output, for which the direction from the start has read nothing else; leave it out, and the layer reads from the end, or give the decoder attention", r.Kind)
+				c.errorf(r.Pos, "%s.bidirectional: a decoder without attention begins from the first token's output, "+
+					"for which the direction from the start has read nothing else; leave it out, and the layer reads "+
+					"from the end, or give the decoder attention", r.Kind)
 			}
 			return
 		}
@@ -125,6 +136,7 @@ func (c *checker) readers(m *Model) {
 
 // same tells whether two tokenizers give the same tokens for the same text.
 func (t *Tokenizer) same(o *Tokenizer) bool {
-	return t.Kind == o.Kind && slices.Equal(t.Chars, o.Chars) && slices.Equal(t.Words, o.Words) && slices.Equal(t.Merges, o.Merges) &&
+	return t.Kind == o.Kind && slices.Equal(t.Chars, o.Chars) && slices.Equal(t.Words, o.Words) &&
+		slices.Equal(t.Merges, o.Merges) &&
 		bytes.Equal(t.Data, o.Data) && t.Split == o.Split && t.Normal == o.Normal && t.OrBytes == o.OrBytes
 }

@@ -76,7 +76,8 @@ func (d *decoder) definition(key, n *yaml.Node) *block {
 		d.errorf(d.pos(key), "blocks: %s is a layer of the language; give the block another name", quote(b.name))
 		return nil
 	case d.blocks[b.name] != nil:
-		d.errorf(d.pos(key), "blocks: the block %s stands here a second time; it is already in line %d", quote(b.name), d.blocks[b.name].node.Line)
+		d.errorf(d.pos(key), "blocks: the block %s stands here a second time; it is already in line %d", quote(b.name),
+			d.blocks[b.name].node.Line)
 		return nil
 	}
 	if n.Kind == yaml.MappingNode {
@@ -88,7 +89,9 @@ func (d *decoder) definition(key, n *yaml.Node) *block {
 			case "settings":
 				d.settings(b, v, path)
 			default:
-				d.errorf(d.pos(k), "%s: unknown key %s%s", path, quote(k.Value), orElse(didYouMean(nearest(k.Value, []string{"settings", "layers"})), "; the keys here are settings, layers"))
+				d.errorf(d.pos(k), "%s: unknown key %s%s", path, quote(k.Value),
+					orElse(didYouMean(nearest(k.Value, []string{"settings", "layers"})),
+						"; the keys here are settings, layers"))
 			}
 		}
 		if b.layers == nil {
@@ -104,7 +107,8 @@ func (d *decoder) definition(key, n *yaml.Node) *block {
 	d.reads(b, b.layers, path, read)
 	for name, v := range b.settings {
 		if !read[name] {
-			d.errorf(d.pos(v), "%s.settings: no layer reads the setting %s; write $%s where its value is to stand, or leave it out", path, quote(name), name)
+			d.errorf(d.pos(v), "%s.settings: no layer reads the setting %s; write $%s where its value is to stand, "+
+				"or leave it out", path, quote(name), name)
 		}
 	}
 	b.broken = len(d.errs) > before
@@ -132,7 +136,8 @@ func (d *decoder) settings(b *block, n *yaml.Node, path string) {
 		case !wholly(nameType.pattern).MatchString(k.Value) || len(k.Value) > maxName:
 			d.errorf(d.pos(k), "%s.settings: expected %s, found %s", path, nameType.like, found(k))
 		case k.Value == "name" || k.Value == "share":
-			d.errorf(d.pos(k), "%s.settings: every use of a block has a setting %s already; choose another word", path, quote(k.Value))
+			d.errorf(d.pos(k), "%s.settings: every use of a block has a setting %s already; choose another word", path,
+				quote(k.Value))
 		case b.settings[k.Value] != nil:
 			d.errorf(d.pos(k), "%s.settings: the setting %s stands here a second time", path, quote(k.Value))
 		default:
@@ -143,7 +148,8 @@ func (d *decoder) settings(b *block, n *yaml.Node, path string) {
 
 // setting is the name of the setting whose value n stands for: that of `$heads` is heads.
 func setting(n *yaml.Node) (string, bool) {
-	if n.Kind != yaml.ScalarNode || n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
+	if n.Kind != yaml.ScalarNode ||
+		n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
 		return "", false
 	}
 	return strings.CutPrefix(n.Value, "$")
@@ -192,7 +198,8 @@ func (d *decoder) use(list *value, n *yaml.Node, t *typ) bool {
 	u := &blockUse{block: b, place: &Use{Pos: d.pos(n), Block: b.name}, outer: d.within}
 	for o := d.within; o != nil; o = o.outer {
 		if o.block == b {
-			d.errorf(d.pos(n), "%s: the block contains itself, by way of %s; a block can only use others", b.name, chain(d.within, b))
+			d.errorf(d.pos(n), "%s: the block contains itself, by way of %s; a block can only use others", b.name,
+				chain(d.within, b))
 			list.bad = true
 			return true
 		}
@@ -202,7 +209,8 @@ func (d *decoder) use(list *value, n *yaml.Node, t *typ) bool {
 	switch {
 	case given == nil || isNull(given):
 	case given.Kind != yaml.MappingNode:
-		d.errorf(d.pos(given), "%s: expected a map of the block's settings, found %s; %s", b.name, found(given), b.has())
+		d.errorf(d.pos(given), "%s: expected a map of the block's settings, found %s; %s", b.name, found(given),
+			b.has())
 	default:
 		for i := 0; i+1 < len(given.Content); i += 2 {
 			k, v := given.Content[i], given.Content[i+1]
@@ -211,7 +219,8 @@ func (d *decoder) use(list *value, n *yaml.Node, t *typ) bool {
 				own[k.Value] = d.decode(v, nameType, b.name+"."+k.Value)
 			case b.settings[k.Value] == nil:
 				names := append(slices.Sorted(maps.Keys(b.settings)), "name", "share")
-				d.errorf(d.pos(k), "%s: unknown setting %s%s", b.name, quote(k.Value), orElse(didYouMean(nearest(k.Value, names)), "; "+b.has()))
+				d.errorf(d.pos(k), "%s: unknown setting %s%s", b.name, quote(k.Value),
+					orElse(didYouMean(nearest(k.Value, names)), "; "+b.has()))
 			default:
 				values[k.Value] = v
 			}

@@ -15,7 +15,8 @@ import (
 )
 
 // checker turns decoded values into a Model and checks what no single value can tell: whether they fit together. It
-// adds its errors to those of the decoder. A value that is bad counts as unknown, and what depends on it is not checked.
+// adds its errors to those of the decoder. A value that is bad counts as unknown, and what depends on it is not
+// checked.
 type checker struct {
 	*decoder
 	read         func(name string) ([]byte, error)
@@ -39,16 +40,19 @@ func (c *checker) packageName(v *value) string {
 	switch {
 	case v.bad:
 	case !packageName.MatchString(name) || len(name) > maxName:
-		c.errorf(v.Pos, "name: %s%s is not a package name; add `name:` with lower-case letters, digits and underscores, a letter first", quote(name), from)
+		c.errorf(v.Pos, "name: %s%s is not a package name; add `name:` with lower-case letters, digits and "+
+			"underscores, a letter first", quote(name), from)
 	case reserved:
-		c.errorf(v.Pos, "name: %s%s has a meaning in Go and cannot name a package; choose another `name:`", quote(name), from)
+		c.errorf(v.Pos, "name: %s%s has a meaning in Go and cannot name a package; choose another `name:`", quote(name),
+			from)
 	}
 	return name
 }
 
 func (c *checker) description(v *value) string {
 	if strings.ContainsFunc(v.text, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0x2028 || r == 0x2029 }) {
-		c.errorf(v.Pos, "description: expected one line, found line breaks or control characters; write what is longer as a # comment")
+		c.errorf(v.Pos, "description: expected one line, found line breaks or control characters; write what is "+
+			"longer as a # comment")
 	}
 	return strings.TrimSpace(v.text)
 }
@@ -75,7 +79,8 @@ func (c *checker) text(v *value, path string) Tokenizer {
 		f := v.set.key("fallback")
 		t.OrBytes = f.given && !f.bad
 		if u := v.set.key("unknown"); t.OrBytes && u.given {
-			c.errorf(u.Pos, "%s.%s.unknown: with `fallback: bytes` no character is unknown; leave one of them out", path, t.Kind)
+			c.errorf(u.Pos, "%s.%s.unknown: with `fallback: bytes` no character is unknown; leave one of them out",
+				path, t.Kind)
 			return t
 		}
 	}
@@ -95,17 +100,20 @@ func (c *checker) text(v *value, path string) Tokenizer {
 		}
 		t.File = file.text
 		if strings.ContainsFunc(t.File, func(r rune) bool { return !unicode.IsPrint(r) }) {
-			c.errorf(file.Pos, "%s.%s: expected the path of a file, found %s, with characters that do not print", path, t.Kind, quote(t.File))
+			c.errorf(file.Pos, "%s.%s: expected the path of a file, found %s, with characters that do not print", path,
+				t.Kind, quote(t.File))
 			return t
 		}
 		src, err := c.read(t.File)
 		if err != nil {
 			if t.Kind == "file" {
-				c.errorf(file.Pos, "%s.file: the tokenizer %s cannot be read: %s; `gradsmith tokenizer train TEXT -o FILE` makes one from a text", path, quote(t.File), reason(err))
+				c.errorf(file.Pos, "%s.file: the tokenizer %s cannot be read: %s; `gradsmith tokenizer train TEXT -o "+
+					"FILE` makes one from a text", path, quote(t.File), reason(err))
 				return t
 			}
 			option := map[string]string{"words": " --words 8000", "bpe": " --bpe 4000"}[t.Kind]
-			c.errorf(file.Pos, "%s.%s: the vocabulary file %s cannot be read: %s; `gradsmith vocab TEXT%s -o FILE` makes one from a text", path, t.Kind, quote(t.File), reason(err), option)
+			c.errorf(file.Pos, "%s.%s: the vocabulary file %s cannot be read: %s; `gradsmith vocab TEXT%s -o FILE` "+
+				"makes one from a text", path, t.Kind, quote(t.File), reason(err), option)
 			return t
 		}
 		c.vocabularies = append(c.vocabularies, src)
@@ -131,7 +139,8 @@ func (c *checker) text(v *value, path string) Tokenizer {
 			}
 			t.Data, t.Form, t.Ahead, t.Vocab = src, string(form), tok.LooksAhead(), tok.Vocab()
 			if t.Vocab > maxVocab {
-				c.errorf(file.Pos, "%s.file: %s: it has %d tokens, more than the %d that are supported", path, name, t.Vocab, maxVocab)
+				c.errorf(file.Pos, "%s.file: %s: it has %d tokens, more than the %d that are supported", path, name,
+					t.Vocab, maxVocab)
 				t.Vocab = 0
 			}
 		}
@@ -150,7 +159,8 @@ func (c *checker) text(v *value, path string) Tokenizer {
 	if u := v.set.key("unknown"); u.given && !u.bad {
 		t.Unknown, _ = utf8.DecodeRuneInString(u.text)
 		if !t.Has(t.Unknown) {
-			c.errorf(u.Pos, "%s.%s.unknown: the character %s is not in the vocabulary itself", path, t.Kind, strconv.QuoteRune(t.Unknown))
+			c.errorf(u.Pos, "%s.%s.unknown: the character %s is not in the vocabulary itself", path, t.Kind,
+				strconv.QuoteRune(t.Unknown))
 		}
 	}
 	return t

@@ -76,7 +76,8 @@ func leaves(lists ...*value) []*value {
 	return all
 }
 
-// writeOut makes copies of the layers of each repeat that cannot become a loop of generated code: one with a loop in it, or with a state.
+// writeOut makes copies of the layers of each repeat that cannot become a loop of generated code: one with a loop in
+// it, or with a state.
 func (c *checker) writeOut(lists ...*value) {
 	for _, list := range lists {
 		for _, v := range list.list {
@@ -93,7 +94,8 @@ func (c *checker) writeOut(lists ...*value) {
 					n := 0
 					every([]*value{body}, func(*value) { n++ })
 					if c.layers += n * times; c.layers > maxLayers {
-						c.errorf(v.Pos, "repeat: written out, the spec has more than %s layers; make times smaller", count(maxLayers))
+						c.errorf(v.Pos, "repeat: written out, the spec has more than %s layers; make times smaller",
+							count(maxLayers))
 						v.bad = true
 						continue
 					}
@@ -157,8 +159,8 @@ func (c *copier) use(u *blockUse) *blockUse {
 	return c.uses[u]
 }
 
-// names gives the layers of lists their names: those of the spec, then the kinds, counted on where taken. Names of layers of a block begin with the name of its
-// use, which is found in the same way.
+// names gives the layers of lists their names: those of the spec, then the kinds, counted on where taken. Names of
+// layers of a block begin with the name of its use, which is found in the same way.
 func (c *checker) names(lists ...*value) {
 	if c.writeOut(lists...); c.layers > maxLayers {
 		return
@@ -217,7 +219,8 @@ func innermost(v *value, outer *blockUse) *blockUse {
 	return nil
 }
 
-// level names what stands directly in a use of a block, or in none: layers, and uses of blocks, whose layers then come in turn.
+// level names what stands directly in a use of a block, or in none: layers, and uses of blocks, whose layers then come
+// in turn.
 func (n *namer) level(all []*value, outer *blockUse, prefix string, path []string) {
 	type named struct {
 		v      *value // the layer; nil for a use of a block
@@ -243,7 +246,8 @@ func (n *namer) level(all []*value, outer *blockUse, prefix string, path []strin
 			use := &namedUse{blockUse: u}
 			n.uses[u] = use
 			n.order = append(n.order, use)
-			things = append(things, &named{use: use, own: u.name, base: u.block.name, suffix: u.suffix, result: &use.called})
+			things = append(things,
+				&named{use: use, own: u.name, base: u.block.name, suffix: u.suffix, result: &use.called})
 		}
 		n.uses[u].layers = append(n.uses[u].layers, v)
 	}
@@ -255,7 +259,8 @@ func (n *namer) level(all []*value, outer *blockUse, prefix string, path []strin
 		// gen writes lstm_1 as LSTM1, so names that differ by underscores alone are one name in the code.
 		id := strings.ReplaceAll(*t.result, "_", "")
 		if line, ok := n.taken[id]; ok {
-			n.errorf(t.own.Pos, "%s.name: %s is already the name of the layer in line %d, or differs from it by underscores alone", t.base, quote(t.own.text), line)
+			n.errorf(t.own.Pos, "%s.name: %s is already the name of the layer in line %d, or differs from it by "+
+				"underscores alone", t.base, quote(t.own.text), line)
 			continue
 		}
 		n.taken[id] = t.own.Line
@@ -291,7 +296,8 @@ func (n *namer) level(all []*value, outer *blockUse, prefix string, path []strin
 	}
 }
 
-// prefixes are what names may begin with that are written in a use of a block: those of the uses around, innermost first.
+// prefixes are what names may begin with that are written in a use of a block: those of the uses around, innermost
+// first.
 func (n *namer) prefixes(u *blockUse) []string {
 	var all []string
 	for ; u != nil; u = u.outer {
@@ -334,12 +340,14 @@ func (n *namer) shareUses() {
 		}
 		name := use.block.name
 		if target == nil {
-			n.errorf(share.Pos, "%s.share: there is no other use of %s named %s%s", name, name, quote(share.text), didYouMean(nearest(share.text, names)))
+			n.errorf(share.Pos, "%s.share: there is no other use of %s named %s%s", name, name, quote(share.text),
+				didYouMean(nearest(share.text, names)))
 			continue
 		}
 		mine, theirs := use.layers, target.layers
 		if len(mine) != len(theirs) {
-			n.errorf(share.Pos, "%s.share: with these settings the block has %d layers, but %s has %d; give both the same settings", name, len(mine), target.called, len(theirs))
+			n.errorf(share.Pos, "%s.share: with these settings the block has %d layers, but %s has %d; give both the "+
+				"same settings", name, len(mine), target.called, len(theirs))
 			continue
 		}
 		for i, v := range mine {
@@ -381,16 +389,21 @@ func (c *layers) sharing(v *value, l Layer, in int) {
 		for name := range c.byName {
 			names = append(names, name)
 		}
-		c.errorf(pos, "%s.share: there is no layer named %s before this one%s", v.word, quote(v.share), didYouMean(nearest(v.share, names)))
+		c.errorf(pos, "%s.share: there is no layer named %s before this one%s", v.word, quote(v.share),
+			didYouMean(nearest(v.share, names)))
 	case from.LayerKind() != l.LayerKind():
-		c.errorf(pos, "%s.share: %s is a layer of kind %s, whose parameters are others", v.word, quote(v.share), from.LayerKind())
+		c.errorf(pos, "%s.share: %s is a layer of kind %s, whose parameters are others", v.word, quote(v.share),
+			from.LayerKind())
 	case from.home != nil && from.home != v.home:
-		c.errorf(pos, "%s.share: %s stands in a repeat, which has %d of it; share with a layer outside of it, or say `shared: true` there", v.word, quote(v.share), from.home.set.key("times").integer)
+		c.errorf(pos, "%s.share: %s stands in a repeat, which has %d of it; share with a layer outside of it, or say "+
+			"`shared: true` there", v.word, quote(v.share), from.home.set.key("times").integer)
 	case in > 0 && from.in > 0 && from.in != in:
-		c.errorf(pos, "%s.share: the layer reads %d features, but %s reads %d, so its parameters do not fit", v.word, in, quote(v.share), from.in)
+		c.errorf(pos, "%s.share: the layer reads %d features, but %s reads %d, so its parameters do not fit", v.word,
+			in, quote(v.share), from.in)
 	case formOf(l) != formOf(from.Layer):
 		theirs, mine := differing(formOf(from.Layer), formOf(l))
-		c.errorf(pos, "%s.share: %s has other settings, so its parameters do not fit: it has %s, and this one %s; give both the same", v.word, quote(v.share), theirs, mine)
+		c.errorf(pos, "%s.share: %s has other settings, so its parameters do not fit: it has %s, and this one %s; "+
+			"give both the same", v.word, quote(v.share), theirs, mine)
 	case v.set.key("init").given || v.set.key("init_bias").given:
 		c.errorf(pos, "%s.share: the parameters are those of %s; say there how they start", v.word, quote(v.share))
 	}

@@ -13,8 +13,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// value is a value of the spec, decoded by its typ. Where an error was reported it is bad, and what would follow from it
-// must not be reported as well.
+// value is a value of the spec, decoded by its typ. Where an error was reported it is bad, and what would follow from
+// it must not be reported as well.
 type value struct {
 	Pos
 	given bool // it stands in the spec; otherwise it is a default
@@ -71,7 +71,8 @@ func (d *decoder) errorf(pos Pos, format string, args ...any) {
 func (d *decoder) kind(root *yaml.Node) *kindTable {
 	names := Kinds()
 	if root.Kind != yaml.MappingNode {
-		d.errorf(position(root), "expected a map of keys, the first of them `kind: %s`, found %s", names[0], found(root))
+		d.errorf(position(root), "expected a map of keys, the first of them `kind: %s`, found %s", names[0],
+			found(root))
 		return nil
 	}
 	for i := 0; i+1 < len(root.Content); i += 2 {
@@ -83,7 +84,8 @@ func (d *decoder) kind(root *yaml.Node) *kindTable {
 			if k := kindNamed(n.Value); k != nil {
 				return k
 			}
-			d.errorf(position(n), "kind: expected %s, found %s%s", oneOf(names), found(n), didYouMean(KindMeant(n.Value)))
+			d.errorf(position(n), "kind: expected %s, found %s%s", oneOf(names), found(n),
+				didYouMean(KindMeant(n.Value)))
 			return nil
 		}
 		d.errorf(position(n), "kind: expected %s, found %s", oneOf(names), found(n))
@@ -143,7 +145,8 @@ func (d *decoder) object(v *value, n *yaml.Node, t *typ, path string) {
 	case t.switched && n.Kind == yaml.ScalarNode && n.ShortTag() == "!!bool":
 		v.given = strings.EqualFold(n.Value, "true")
 		content = nil
-	case n.Kind == yaml.ScalarNode && t.short != "" || n.Kind == yaml.SequenceNode && t.short != "" && t.key(t.short).typ.form == listForm:
+	case n.Kind == yaml.ScalarNode && t.short != "" ||
+		n.Kind == yaml.SequenceNode && t.short != "" && t.key(t.short).typ.form == listForm:
 		k := t.key(t.short)
 		v.keys[t.short] = d.decode(n, k.typ, path)
 		content = nil
@@ -161,7 +164,8 @@ func (d *decoder) object(v *value, n *yaml.Node, t *typ, path string) {
 		}
 		name := kn.Value
 		if kn.ShortTag() == "!!merge" {
-			d.errorf(d.pos(kn), "%smerge keys (<<) are not part of the language; write the keys out, or give a whole value an anchor", prefix(path))
+			d.errorf(d.pos(kn), "%smerge keys (<<) are not part of the language; write the keys out, or give a whole "+
+				"value an anchor", prefix(path))
 			continue
 		}
 		k := t.key(name)
@@ -172,7 +176,8 @@ func (d *decoder) object(v *value, n *yaml.Node, t *typ, path string) {
 			continue
 		}
 		if old := v.keys[name]; old != nil {
-			d.errorf(d.pos(kn), "%sthe key %s stands here a second time; it is already in line %d", prefix(path), quote(name), old.Line)
+			d.errorf(d.pos(kn), "%sthe key %s stands here a second time; it is already in line %d", prefix(path),
+				quote(name), old.Line)
 			continue
 		}
 		v.keys[name] = d.decode(vn, k.typ, join(path, name))
@@ -246,7 +251,8 @@ func (d *decoder) choice(v *value, n *yaml.Node, t *typ, path string) {
 		chosen, settings = n.Content[0], n.Content[1]
 	case n.Kind == yaml.MappingNode && len(n.Content) > 2:
 		first := n.Content[0].Value
-		msg := fmt.Sprintf("expected one of %s with its settings, found a map of %d keys", strings.Join(names, ", "), len(n.Content)/2)
+		msg := fmt.Sprintf("expected one of %s with its settings, found a map of %d keys", strings.Join(names, ", "),
+			len(n.Content)/2)
 		if w := t.word(first); w != nil && w.typ != nil {
 			setting := w.typ.keys[0].name
 			if second := n.Content[2].Value; w.typ.key(second) != nil {
@@ -308,7 +314,9 @@ func (d *decoder) list(v *value, n *yaml.Node, t *typ, path string) {
 		if t.item.layers {
 			if d.layers++; d.layers > maxLayers {
 				if d.layers == maxLayers+1 {
-					d.errorf(d.pos(item), "with the layers of its blocks written out the spec has more than %s; a model needs far fewer, so a block is used too often", count(maxLayers))
+					d.errorf(d.pos(item),
+						"with the layers of its blocks written out the spec has more than %s; a model needs far "+
+							"fewer, so a block is used too often", count(maxLayers))
 				}
 				v.bad = true
 				return
@@ -334,7 +342,8 @@ func scalar(v *value, n *yaml.Node, t *typ) string {
 	case integerForm:
 		x, err := strconv.ParseInt(n.Value, 10, 64)
 		if tag == "!!float" {
-			if f, err := strconv.ParseFloat(n.Value, 64); err == nil && f == math.Trunc(f) && f >= float64(t.low) && f <= float64(t.high) {
+			if f, err := strconv.ParseFloat(n.Value, 64); err == nil && f == math.Trunc(f) && f >= float64(t.low) &&
+				f <= float64(t.high) {
 				return wrong() + fmt.Sprintf("; write %.0f", f)
 			}
 		}
@@ -347,7 +356,8 @@ func scalar(v *value, n *yaml.Node, t *typ) string {
 		if errors.Is(err, strconv.ErrRange) {
 			return wrong() + ", which is beyond what a number can hold"
 		}
-		if tag != "!!int" && tag != "!!float" || err != nil || math.IsNaN(x) || !t.rng.holds(x) || leadingZero.MatchString(n.Value) {
+		if tag != "!!int" && tag != "!!float" || err != nil || math.IsNaN(x) || !t.rng.holds(x) ||
+			leadingZero.MatchString(n.Value) {
 			return wrong() + notDecimal(n)
 		}
 		if help := rounded(x, t.rng); help != "" {
@@ -383,14 +393,16 @@ func scalar(v *value, n *yaml.Node, t *typ) string {
 	return ""
 }
 
-// rounded says what is wrong with a number of a range that float32, in which models compute, cannot hold: one that is too
-// small or too large for it, or that it rounds to an end that does not belong to the range, as 0.99999999 to 1.
+// rounded says what is wrong with a number of a range that float32, in which models compute, cannot hold: one that is
+// too small or too large for it, or that it rounds to an end that does not belong to the range, as 0.99999999 to 1.
 func rounded(x float64, within bounds) string {
 	switch y := math.Abs(float64(float32(x))); {
 	case x != 0 && y < smallest:
-		return fmt.Sprintf(", which is too small for the numbers of a model: %s is the least above 0 (float32)", number(smallest))
+		return fmt.Sprintf(", which is too small for the numbers of a model: %s is the least above 0 (float32)",
+			number(smallest))
 	case math.IsInf(y, 0):
-		return fmt.Sprintf(", which is too large for the numbers of a model: %s is the largest (float32)", number(math.MaxFloat32))
+		return fmt.Sprintf(", which is too large for the numbers of a model: %s is the largest (float32)",
+			number(math.MaxFloat32))
 	}
 	y := float64(float32(x))
 	if within.openLow && y <= within.low || within.openHigh && y >= within.high {

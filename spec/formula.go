@@ -72,8 +72,9 @@ type formulaTask struct {
 	scalars []string         // names of parameters that are numbers
 	sizes   map[string][]int // that the spec gives: of a vector one number, of a matrix two, rows and columns
 	output  string           // name of what the layer gives; empty for the last value
-	wide    int              // width of what the layer gives, where the stack decides it and the formula does not; 0 otherwise
-	heads   bool             // the formula ends with N(mean, variance), in the place of a value
+	// width of what the layer gives, where the stack decides it and the formula does not; 0 otherwise
+	wide  int
+	heads bool // the formula ends with N(mean, variance), in the place of a value
 }
 
 // sizing gives the names of a formula their meaning and finds its sizes.
@@ -116,8 +117,10 @@ func parseFormula(task formulaTask) (f *Formula, err *formulaError) {
 		}
 	}()
 	s := &sizing{
-		formulaParser: &formulaParser{src: []rune(task.text)}, task: task, params: map[string]*Expr{}, values: map[string]*Expr{}, extent: map[string]*extent{}, inner: map[string]*extent{},
-		last: map[string]int{}, used: map[string]bool{}, added: map[string]bool{}, other: map[string]bool{}, letters: map[string]bool{}, functions: map[string]*formulaEquation{},
+		formulaParser: &formulaParser{src: []rune(task.text)}, task: task, params: map[string]*Expr{},
+		values: map[string]*Expr{}, extent: map[string]*extent{}, inner: map[string]*extent{},
+		last: map[string]int{}, used: map[string]bool{}, added: map[string]bool{}, other: map[string]bool{},
+		letters: map[string]bool{}, functions: map[string]*formulaEquation{},
 		plain: map[string]*formulaEquation{}, expanding: map[string]bool{},
 	}
 	s.scan()
@@ -139,7 +142,8 @@ func parseFormula(task formulaTask) (f *Formula, err *formulaError) {
 		if task.heads {
 			s.fail(at, "the heads of a latent vector end with its distribution, as in q(z|x) = N(μ, σ²)")
 		}
-		s.fail(at, "N, the normal distribution, is what the heads of a latent vector end with; this layer gives a vector")
+		s.fail(at, "N, the normal distribution, is what the heads of a latent vector end with; this layer gives a "+
+			"vector")
 	}
 	if e := s.of(f.Output).root(); task.wide > 0 && e.n == 0 {
 		e.n = task.wide
@@ -170,7 +174,8 @@ func (s *sizing) parameters() {
 	s.order = append(append([]string{}, s.task.params...), s.task.scalars...)
 }
 
-// roles finds what the layer reads, which letters count tokens, and which equations define functions; it gives the others.
+// roles finds what the layer reads, which letters count tokens, and which equations define functions; it gives the
+// others.
 func (s *sizing) roles(equations []formulaEquation) []formulaEquation {
 	called := map[string]bool{}
 	for _, e := range equations {
@@ -218,7 +223,8 @@ func (s *sizing) roles(equations []formulaEquation) []formulaEquation {
 			if head != nil {
 				at = head.at
 			}
-			s.fail(at, "%s would be the encoder's output, but there is none here: only the decoder of an encoder and a decoder reads one", s.source)
+			s.fail(at, "%s would be the encoder's output, but there is none here: only the decoder of an encoder and "+
+				"a decoder reads one", s.source)
 		}
 		s.extent[s.source] = &extent{n: s.task.memory}
 	}
@@ -238,7 +244,8 @@ func (s *sizing) roles(equations []formulaEquation) []formulaEquation {
 				if x.Name != "" { // Σ_{j≤i}
 					s.letters[x.Name] = true
 				}
-			case x.Op == "name" && s.params[x.token.text] == nil && (x.token.base == s.input || x.token.base == s.source):
+			case x.Op == "name" && s.params[x.token.text] == nil &&
+				(x.token.base == s.input || x.token.base == s.source):
 				for _, l := range x.token.subs {
 					s.letters[l] = true
 				}
@@ -312,7 +319,8 @@ func (s *sizing) equation(f *Formula, e formulaEquation) {
 		names = append(names, n.text)
 	}
 	if x.kind == rowKind || x.kind == matrixKind && x.own() {
-		s.fail(e.names[0].at, "%s would be a %s; an equation gives a vector, a number, or a matrix of each token such as k·vᵀ", names[0], x.kindWord())
+		s.fail(e.names[0].at, "%s would be a %s; an equation gives a vector, a number, or a matrix of each token "+
+			"such as k·vᵀ", names[0], x.kindWord())
 	}
 	switch {
 	case len(names) > 1:
@@ -379,9 +387,10 @@ func (s *sizing) equal(a, b *extent, at int, what string) {
 
 // scope is what names mean where they stand.
 type scope struct {
-	letters map[string]string // letters that count tokens, and what counts them: an index, or empty for the layer's own token
-	args    map[string]*Expr  // of a function
-	row     string            // what counts tokens where no letter stands
+	// letters that count tokens, and what counts them: an index, or empty for the layer's own token
+	letters map[string]string
+	args    map[string]*Expr // of a function
+	row     string           // what counts tokens where no letter stands
 }
 
 func (in scope) with(letter, index string) scope {
@@ -395,7 +404,8 @@ func (in scope) with(letter, index string) scope {
 	return in
 }
 
-// resolve gives names their meaning, and every node its kind and size. The formula is left as it is, since functions are resolved where they are used.
+// resolve gives names their meaning, and every node its kind and size. The formula is left as it is, since functions
+// are resolved where they are used.
 func (s *sizing) resolve(x *Expr, in scope) *Expr {
 	if s.nodes++; s.nodes > maxFormula {
 		s.fail(x.at, "with its functions put in, the formula has more than %d parts", maxFormula)
@@ -510,7 +520,8 @@ func (s *sizing) named(x *Expr, in scope) *Expr {
 		y.Op, y.size, y.Index = "input", s.extent[name], index
 	case name == s.source:
 		if index == "" {
-			s.fail(x.at, "%s is the encoder's output, of which a layer reads all tokens: write %s_j in a sum over j", name, name)
+			s.fail(x.at, "%s is the encoder's output, of which a layer reads all tokens: write %s_j in a sum over j",
+				name, name)
 		}
 		y.Op, y.size, y.Index, y.Memory = "input", s.extent[name], index, true
 	case index != "" && s.plain[name] != nil: // the value of another token
@@ -533,7 +544,8 @@ func (s *sizing) named(x *Expr, in scope) *Expr {
 		s.fail(x.at, "%s is a function; it stands with its arguments, as %s(…)", name, name)
 	default:
 		known := append(append([]string{s.input}, s.order...), keysOf(s.values)...)
-		s.fail(x.at, "nothing is called %s here%s; a parameter stands in the list `parameters`, a value in an equation above, and %s is what the layer reads", name, didYouMean(nearest(name, known)), s.input)
+		s.fail(x.at, "nothing is called %s here%s; a parameter stands in the list `parameters`, a value in an "+
+			"equation above, and %s is what the layer reads", name, didYouMean(nearest(name, known)), s.input)
 	}
 	return y
 }
@@ -561,7 +573,8 @@ func (s *sizing) call(x *Expr, in scope) *Expr {
 		for i, a := range f.args {
 			args[a.text] = s.resolve(x.Args[i], in)
 		}
-		return s.inside(name, x.at, func() *Expr { return s.resolve(f.expr, scope{letters: in.letters, args: args, row: in.row}) })
+		return s.inside(name, x.at,
+			func() *Expr { return s.resolve(f.expr, scope{letters: in.letters, args: args, row: in.row}) })
 	case name == "N" && s.params["N"] == nil && s.values["N"] == nil && len(x.Args) == 2:
 		mean, variance := s.resolve(x.Args[0], in), s.resolve(x.Args[1], in)
 		s.mustBe(mean, vectorKind, "the mean of N is a vector")
@@ -621,11 +634,13 @@ func (s *sizing) counted(y *Expr, letter string) {
 	})
 	switch {
 	case own && source:
-		s.fail(y.at, "%s counts tokens of %s here and of %s there; a sum is over one of them", letter, s.input, s.source)
+		s.fail(y.at, "%s counts tokens of %s here and of %s there; a sum is over one of them", letter, s.input,
+			s.source)
 	case !own && !source:
 		s.fail(y.at, "%s counts nothing: no token of %s with this index stands in the sum", letter, s.input)
 	case len(others) > 0:
-		s.fail(y.at, "three tokens meet in this sum: that of the layer and two that are summed over; give the inner sum an equation of its own")
+		s.fail(y.at, "three tokens meet in this sum: that of the layer and two that are summed over; give the inner "+
+			"sum an equation of its own")
 	}
 	if y.Memory = source; source && y.Causal {
 		s.fail(y.at, "the tokens of %s do not stand before or behind those of the layer", s.source)
@@ -637,7 +652,8 @@ func (s *sizing) counted(y *Expr, letter string) {
 func (s *sizing) softmaxOver(x *Expr, in scope) *Expr {
 	index, ok := in.letters[x.Index]
 	if !ok || index == "" {
-		s.fail(x.at, "softmax_%s stands in a sum over %s, or in an equation of two tokens that one uses", x.Index, x.Index)
+		s.fail(x.at, "softmax_%s stands in a sum over %s, or in an equation of two tokens that one uses", x.Index,
+			x.Index)
 	}
 	return s.weight(x.at, index, s.resolve(x.Args[0], in), false, x.Index)
 }
@@ -649,7 +665,8 @@ func (s *sizing) weight(at int, index string, score *Expr, causal bool, letter s
 	return y
 }
 
-// normalised is exp(a_j)/Σ_k exp(a_k) as the softmax that it is, which no large a harms; nil where the quotient is another one.
+// normalised is exp(a_j)/Σ_k exp(a_k) as the softmax that it is, which no large a harms; nil where the quotient is
+// another one.
 func (s *sizing) normalised(x *Expr) *Expr {
 	above, below := x.Args[0], x.Args[1]
 	if above.Op != "exp" || below.Op != "sum" || below.Args[0].Op != "exp" {
@@ -787,7 +804,8 @@ func (s *sizing) elements(x *Expr) *Expr {
 	a, b := x.Args[0], x.Args[1]
 	for _, o := range x.Args {
 		if o.kind == rowKind || o.kind == matrixKind && (o.own() || o.Op == "ᵀ") {
-			s.fail(x.at, "%s is between vectors and numbers, element by element, but one side is a %s; a product of a matrix is written ·", x.Op, o.kindWord())
+			s.fail(x.at, "%s is between vectors and numbers, element by element, but one side is a %s; a product of "+
+				"a matrix is written ·", x.Op, o.kindWord())
 		}
 		if x.Op != "+" && x.Op != "-" {
 			s.useOther(o)
@@ -825,8 +843,10 @@ func (s *sizing) multiplied(x *Expr) *Expr {
 	switch {
 	case diagonal(a) && b.kind == vectorKind:
 		return s.elements(&Expr{Op: "∘", Args: []*Expr{a.Args[0], b}, at: x.at})
-	case each(a) && diagonal(b) && a.Op == "ᵀ" || diagonal(a) && each(b) && b.Op == "ᵀ": // as the transpose of the product of the transposes
-		return s.transposed(x, s.multiplied(&Expr{Op: "·", Args: []*Expr{s.transposed(x, b), s.transposed(x, a)}, at: x.at}))
+	// as the transpose of the product of the transposes
+	case each(a) && diagonal(b) && a.Op == "ᵀ" || diagonal(a) && each(b) && b.Op == "ᵀ":
+		return s.transposed(x,
+			s.multiplied(&Expr{Op: "·", Args: []*Expr{s.transposed(x, b), s.transposed(x, a)}, at: x.at}))
 	case diagonal(a) && each(b):
 		s.equal(a.size, b.size, x.at, "a diagonal matrix and the rows of a matrix")
 		return matrix("rows", a.Args[0], b)
@@ -859,7 +879,8 @@ func (s *sizing) multiplied(x *Expr) *Expr {
 		return &Expr{Op: "dot", Args: []*Expr{a.Args[0], b}, at: x.at}
 	case a.kind == scalarKind && b.kind == rowKind:
 		return row(s.elements(&Expr{Op: "*", Args: []*Expr{a, b.Args[0]}, at: x.at}))
-	case a.kind == scalarKind && !(b.kind == matrixKind && b.own()) || b.kind == scalarKind && (a.kind == vectorKind || each(a)):
+	case a.kind == scalarKind && !(b.kind == matrixKind && b.own()) ||
+		b.kind == scalarKind && (a.kind == vectorKind || each(a)):
 		x.Op = "*"
 		return s.elements(x)
 	case a.kind == vectorKind && b.kind == vectorKind:
@@ -903,7 +924,8 @@ func (s *sizing) finish(f *Formula) {
 	}
 	value, ok := s.values[f.Output]
 	if !ok {
-		s.fail(0, "no equation gives %s, which the layer is to give%s", f.Output, didYouMean(nearest(f.Output, keysOf(s.values))))
+		s.fail(0, "no equation gives %s, which the layer is to give%s", f.Output,
+			didYouMean(nearest(f.Output, keysOf(s.values))))
 	}
 	if value.kind != vectorKind {
 		s.fail(value.at, "the layer would give %s, a %s; it gives a vector", f.Output, value.kindWord())
@@ -942,7 +964,8 @@ func (s *sizing) finish(f *Formula) {
 			field = fmt.Sprintf("%s%d", FieldName(name), n)
 		}
 		taken[field] = true
-		q := FormulaParam{Name: name, Field: field, Out: 1, Scalar: p.kind == scalarKind, Bias: s.added[name] && !s.other[name]}
+		q := FormulaParam{Name: name, Field: field, Out: 1, Scalar: p.kind == scalarKind,
+			Bias: s.added[name] && !s.other[name]}
 		if !q.Scalar {
 			q.Out = size(p.size, name, 0)
 		}
@@ -975,7 +998,8 @@ func (s *sizing) fill(x *Expr) {
 			x.Size *= x.in.root().n
 		}
 		if x.Size == 0 {
-			s.fail(x.at, "nothing says the size of what stands here; give that of a value or parameter in it under `sizes`")
+			s.fail(x.at, "nothing says the size of what stands here; give that of a value or parameter in it under "+
+				"`sizes`")
 		}
 	}
 	for _, a := range x.Args {
@@ -983,7 +1007,8 @@ func (s *sizing) fill(x *Expr) {
 	}
 }
 
-var greek = map[rune]string{'α': "alpha", 'β': "beta", 'γ': "gamma", 'δ': "delta", 'ε': "epsilon", 'ζ': "zeta", 'η': "eta", 'θ': "theta", 'κ': "kappa", 'λ': "lambda", 'μ': "mu", 'ν': "nu",
+var greek = map[rune]string{'α': "alpha", 'β': "beta", 'γ': "gamma", 'δ': "delta", 'ε': "epsilon", 'ζ': "zeta",
+	'η': "eta", 'θ': "theta", 'κ': "kappa", 'λ': "lambda", 'μ': "mu", 'ν': "nu",
 	'ξ': "xi", 'π': "pi", 'ρ': "rho", 'σ': "sigma", 'τ': "tau", 'φ': "phi", 'χ': "chi", 'ψ': "psi", 'ω': "omega"}
 
 // FieldName is a name of a formula in the letters of Go and of checkpoints.

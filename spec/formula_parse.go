@@ -47,7 +47,8 @@ type Expr struct {
 // Cols is the number of columns of a matrix of each token.
 func (x *Expr) Cols() int { return x.Size / max(1, x.Rows) }
 
-// Reads reports whether the value differs from one of the tokens that index counts to another, index being empty for the layer's own.
+// Reads reports whether the value differs from one of the tokens that index counts to another, index being empty for
+// the layer's own.
 func (x *Expr) Reads(index string) bool {
 	switch x.Op {
 	case "input":
@@ -102,10 +103,13 @@ const (
 	unknownKind // of what is still to be found
 )
 
-// Functions are what a formula can apply to each element, or, softmax, to a vector, by their names and by others that are read as well.
+// Functions are what a formula can apply to each element, or, softmax, to a vector, by their names and by others that
+// are read as well.
 var functionNames = map[string]string{
-	"tanh": "tanh", "σ": "sigmoid", "sigmoid": "sigmoid", "sigm": "sigmoid", "relu": "relu", "ReLU": "relu", "exp": "exp", "log": "log", "ln": "log", "sqrt": "sqrt", "√": "sqrt",
-	"softplus": "softplus", "gelu": "gelu", "GELU": "gelu", "silu": "silu", "SiLU": "silu", "swish": "silu", "softmax": "softmax", "diag": "diag",
+	"tanh": "tanh", "σ": "sigmoid", "sigmoid": "sigmoid", "sigm": "sigmoid", "relu": "relu", "ReLU": "relu",
+	"exp": "exp", "log": "log", "ln": "log", "sqrt": "sqrt", "√": "sqrt",
+	"softplus": "softplus", "gelu": "gelu", "GELU": "gelu", "silu": "silu", "SiLU": "silu", "swish": "silu",
+	"softmax": "softmax", "diag": "diag",
 }
 
 // formulaError is what is wrong with a formula, and where, in characters from its start.

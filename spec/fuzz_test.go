@@ -52,7 +52,9 @@ func FuzzParse(f *testing.F) {
 		}
 		stacks := append(append([]Layer{}, m.Layers...), m.Encoder...)
 		if g := m.GAN; g != nil {
-			if stacks = append(stacks, g.Discriminator...); (m.Vectors == nil) != (g.Text != nil) || len(m.Layers) < 1 || len(g.Discriminator) < 1 || g.Text == nil && g.Noise.Size < 1 || g.CriticSteps < 1 {
+			if stacks = append(stacks, g.Discriminator...); (m.Vectors == nil) != (g.Text != nil) ||
+				len(m.Layers) < 1 || len(g.Discriminator) < 1 || g.Text == nil && g.Noise.Size < 1 ||
+				g.CriticSteps < 1 {
 				t.Errorf("an incomplete pair of networks: %+v", m)
 			}
 		}

@@ -15,27 +15,37 @@ const (
 )
 
 // initType is shared by the model-wide key and those of layers.
-var initType = choice("init", "`in` and `out` are the inputs and outputs of a matrix; for the stacked matrices of a recurrent layer they are those of one gate.",
+var initType = choice("init", "`in` and `out` are the inputs and outputs of a matrix; for the stacked matrices of a "+
+	"recurrent layer they are those of one gate.",
 	word{name: "uniform", doc: "Uniform in ±scale.", typ: object("",
-		need("scale", above(0, 100), "Half the width of the interval.").called("bound", "range", "limit", "gain")).shortFor("scale")},
+		need("scale", above(0, 100), "Half the width of the interval.").called("bound", "range", "limit",
+			"gain")).shortFor("scale")},
 	word{name: "normal", doc: "Normal with mean 0.", typ: object("",
-		need("scale", above(0, 100), "The standard deviation.").called("std", "stddev", "sigma", "deviation", "gain")).shortFor("scale")},
-	word{name: "xavier_uniform", doc: "Uniform in ±gain·√(6/(in+out)) (Glorot and Bengio 2010).", typ: gain(), also: []string{"glorot", "glorot_uniform", "xavier"}},
-	word{name: "xavier_normal", doc: "Normal with standard deviation gain·√(2/(in+out)) (Glorot and Bengio 2010).", typ: gain(), also: []string{"glorot_normal"}},
-	word{name: "he_uniform", doc: "Uniform in ±gain·√(6/in) (He et al. 2015).", typ: gain(), also: []string{"kaiming", "kaiming_uniform", "he"}},
-	word{name: "he_normal", doc: "Normal with standard deviation gain·√(2/in) (He et al. 2015).", typ: gain(), also: []string{"kaiming_normal"}},
+		need("scale", above(0, 100), "The standard deviation.").called("std", "stddev", "sigma", "deviation",
+			"gain")).shortFor("scale")},
+	word{name: "xavier_uniform", doc: "Uniform in ±gain·√(6/(in+out)) (Glorot and Bengio 2010).", typ: gain(),
+		also: []string{"glorot", "glorot_uniform", "xavier"}},
+	word{name: "xavier_normal", doc: "Normal with standard deviation gain·√(2/(in+out)) (Glorot and Bengio 2010).",
+		typ: gain(), also: []string{"glorot_normal"}},
+	word{name: "he_uniform", doc: "Uniform in ±gain·√(6/in) (He et al. 2015).", typ: gain(),
+		also: []string{"kaiming", "kaiming_uniform", "he"}},
+	word{name: "he_normal", doc: "Normal with standard deviation gain·√(2/in) (He et al. 2015).", typ: gain(),
+		also: []string{"kaiming_normal"}},
 	word{name: "orthogonal", doc: "Orthonormal rows or columns, times gain (Saxe et al. 2014).", typ: gain()},
 	word{name: "zeros", doc: "All 0.", also: []string{"zero", "none", "constant"}},
 )
 
 func gain() *typ {
-	return object("", with("gain", above(0, 100), 1.0, "What the values are multiplied with.").called("scale")).shortFor("gain")
+	return object("", with("gain", above(0, 100), 1.0,
+		"What the values are multiplied with.").called("scale")).shortFor("gain")
 }
 
-var nameType = matching(`[a-z][a-z0-9_]*`, "a name", "a name of lower-case letters, digits and underscores, a letter first, at most 64 in all")
+var nameType = matching(`[a-z][a-z0-9_]*`, "a name",
+	"a name of lower-case letters, digits and underscores, a letter first, at most 64 in all")
 
 func rate(def float64) *key {
-	return with("rate", above(0, 100), def, "The learning rate, before the schedule.").called("lr", "learning_rate", "eta", "step_size")
+	return with("rate", above(0, 100), def, "The learning rate, before the schedule.").called("lr", "learning_rate",
+		"eta", "step_size")
 }
 
 func decay(def float64, doc string) *key {
@@ -53,117 +63,204 @@ func epsilon(def float64) *key {
 }
 
 func betas() *key {
-	return with("betas", list(share(), 2, 2), []float64{0.9, 0.999}, "Decay of the average of gradients and of their squares.").called("beta1", "beta2", "beta", "beta_1", "beta_2", "momentum")
+	return with("betas", list(share(), 2, 2), []float64{0.9, 0.999},
+		"Decay of the average of gradients and of their squares.").called("beta1", "beta2", "beta", "beta_1", "beta_2",
+		"momentum")
 }
 
 var optimizerType = choice("optimizer", "The rule of the update. The constants mean what they mean in PyTorch.",
 	word{name: "sgd", doc: "p −= rate·g.", typ: object("", rate(0.1), decay(0, coupled)).shortFor("rate")},
-	word{name: "momentum", doc: "v = momentum·v + g; p −= rate·v.", typ: object("", rate(0.1), momentumKey(0.9), decay(0, coupled)).shortFor("rate")},
-	word{name: "nesterov", doc: "v = momentum·v + g; p −= rate·(g + momentum·v).", typ: object("", rate(0.1), momentumKey(0.9), decay(0, coupled)).shortFor("rate")},
-	word{name: "rmsprop", doc: "s = alpha·s + (1−alpha)·g²; p −= rate·g/(√s + epsilon), with momentum if it is above 0 (Hinton 2012).", typ: object("", rate(0.01),
-		with("alpha", share(), 0.99, "Decay of the squared average.").called("rho", "beta"), momentumKey(0), epsilon(1e-8), decay(0, coupled)).shortFor("rate")},
-	word{name: "adagrad", doc: "s += g²; p −= rate·g/(√s + epsilon) (Duchi et al. 2011).", typ: object("", rate(0.01), epsilon(1e-10), decay(0, coupled)).shortFor("rate")},
-	word{name: "adam", doc: "Averages of the gradient and of its square, both corrected for their start (Kingma and Ba 2015).", typ: object("", rate(0.001), betas(), epsilon(1e-8), decay(0, coupled)).shortFor("rate")},
-	word{name: "adamw", doc: "Adam with the decay taken out of the gradient (Loshchilov and Hutter 2019).", typ: object("", rate(0.001), betas(), epsilon(1e-8),
-		decay(0.01, "Times rate times the parameter, taken off the parameter.")).shortFor("rate")},
+	word{name: "momentum", doc: "v = momentum·v + g; p −= rate·v.",
+		typ: object("", rate(0.1), momentumKey(0.9), decay(0, coupled)).shortFor("rate")},
+	word{name: "nesterov", doc: "v = momentum·v + g; p −= rate·(g + momentum·v).",
+		typ: object("", rate(0.1), momentumKey(0.9), decay(0, coupled)).shortFor("rate")},
+	word{name: "rmsprop", doc: "s = alpha·s + (1−alpha)·g²; p −= rate·g/(√s + epsilon), with momentum if it is above " +
+		"0 (Hinton 2012).", typ: object("", rate(0.01),
+		with("alpha", share(), 0.99, "Decay of the squared average.").called("rho", "beta"), momentumKey(0),
+		epsilon(1e-8), decay(0, coupled)).shortFor("rate")},
+	word{name: "adagrad", doc: "s += g²; p −= rate·g/(√s + epsilon) (Duchi et al. 2011).",
+		typ: object("", rate(0.01), epsilon(1e-10), decay(0, coupled)).shortFor("rate")},
+	word{name: "adam", doc: "Averages of the gradient and of its square, both corrected for their start (Kingma and " +
+		"Ba 2015).", typ: object("", rate(0.001), betas(), epsilon(1e-8), decay(0, coupled)).shortFor("rate")},
+	word{name: "adamw", doc: "Adam with the decay taken out of the gradient (Loshchilov and Hutter 2019).",
+		typ: object("", rate(0.001), betas(), epsilon(1e-8),
+			decay(0.01, "Times rate times the parameter, taken off the parameter.")).shortFor("rate")},
 )
 
 func warmup() *key {
-	return with("warmup", integer(0, maxCount), 0, "Steps in which the rate rises from 0 in a straight line.").called("warm_up", "warmup_steps")
+	return with("warmup", integer(0, maxCount), 0,
+		"Steps in which the rate rises from 0 in a straight line.").called("warm_up", "warmup_steps")
 }
 
 var scheduleType = choice("schedule", "How the rate changes over a training.",
 	word{name: "constant", doc: "The rate stays.", also: []string{"none", "fixed"}, typ: object("", warmup())},
-	word{name: "step", doc: "The rate is multiplied with `factor` after each `every` steps.", also: []string{"decay", "exponential"}, typ: object("",
+	word{name: "step", doc: "The rate is multiplied with `factor` after each `every` steps.",
+		also: []string{"decay", "exponential"}, typ: object("",
+			warmup(),
+			need("every", integer(1, maxCount), "Steps between two decays.").called("step_size", "steps", "interval"),
+			with("factor", above(0, 1), 0.1, "What the rate is multiplied with.").called("gamma", "decay", "rate"))},
+	word{name: "cosine", doc: "The rate falls to `floor` along half a cosine, over the whole training (Loshchilov " +
+		"and Hutter 2017).", typ: object("",
 		warmup(),
-		need("every", integer(1, maxCount), "Steps between two decays.").called("step_size", "steps", "interval"),
-		with("factor", above(0, 1), 0.1, "What the rate is multiplied with.").called("gamma", "decay", "rate"))},
-	word{name: "cosine", doc: "The rate falls to `floor` along half a cosine, over the whole training (Loshchilov and Hutter 2017).", typ: object("",
-		warmup(),
-		with("floor", from(0, 100), 0.0, "The rate at the end.").called("min", "min_rate", "min_lr", "eta_min", "final"))},
+		with("floor", from(0, 100), 0.0, "The rate at the end.").called("min", "min_rate", "min_lr", "eta_min",
+			"final"))},
 )
 
 var characterType = text(1, 1)
 
-var tokenizerType = choice("tokenizer", "How text becomes tokens. The number of tokens is a constant of the generated code.",
-	word{name: "bytes", doc: "A token is a byte; 256 tokens. Any text works, whatever its encoding.", also: []string{"byte", "raw"}, typ: object("", normalizeKey())},
-	word{name: "ascii", doc: "A token is a newline or one of the 95 printable ASCII characters; 96 tokens, newline first.", also: []string{"char", "characters", "text"}, typ: object("", unknownKey(), fallbackKey(), normalizeKey())},
-	word{name: "chars", doc: "A token is a character of a vocabulary file, which `gradsmith vocab TEXT` makes.", also: []string{"vocabulary", "vocab", "unicode", "utf8"}, typ: object("",
-		vocabularyFile(),
-		unknownKey(), fallbackKey(), normalizeKey()).shortFor("file")},
-	word{name: "words", doc: "A token is a word with the blank before it, or a run of digits, of other characters or of white space, of a vocabulary file, which `gradsmith vocab TEXT --words N` makes. One token more stands for all that the file has not.", also: []string{"word", "wordlevel", "tokens"}, typ: object("",
+var tokenizerType = choice("tokenizer", "How text becomes tokens. The number of tokens is a constant of the "+
+	"generated code.",
+	word{name: "bytes", doc: "A token is a byte; 256 tokens. Any text works, whatever its encoding.",
+		also: []string{"byte", "raw"}, typ: object("", normalizeKey())},
+	word{name: "ascii", doc: "A token is a newline or one of the 95 printable ASCII characters; 96 tokens, newline " +
+		"first.", also: []string{"char", "characters", "text"},
+		typ: object("", unknownKey(), fallbackKey(), normalizeKey())},
+	word{name: "chars", doc: "A token is a character of a vocabulary file, which `gradsmith vocab TEXT` makes.",
+		also: []string{"vocabulary", "vocab", "unicode", "utf8"}, typ: object("",
+			vocabularyFile(),
+			unknownKey(), fallbackKey(), normalizeKey()).shortFor("file")},
+	word{name: "words", doc: "A token is a word with the blank before it, or a run of digits, of other characters or " +
+		"of white space, of a vocabulary file, which `gradsmith vocab TEXT --words N` makes. One token more stands " +
+		"for all that the file has not.", also: []string{"word", "wordlevel", "tokens"}, typ: object("",
 		vocabularyFile(), fallbackKey(), normalizeKey()).shortFor("file")},
-	word{name: "bpe", doc: "A token is a byte, or two tokens that a vocabulary file merges, which `gradsmith vocab TEXT --bpe N` makes (Sennrich et al. 2016; over bytes as in GPT-2, whose merges.txt works too). Any text works; frequent words are one token.", also: []string{"subword", "subwords", "gpt2"}, typ: object("",
+	word{name: "bpe", doc: "A token is a byte, or two tokens that a vocabulary file merges, which `gradsmith vocab " +
+		"TEXT --bpe N` makes (Sennrich et al. 2016; over bytes as in GPT-2, whose merges.txt works too). Any text " +
+		"works; frequent words are one token.", also: []string{"subword", "subwords", "gpt2"}, typ: object("",
 		vocabularyFile(), normalizeKey()).shortFor("file")},
-	word{name: "file", doc: "The tokenizer of a published model: a tokenizer.json, a SentencePiece model or a tiktoken file, as `gradsmith tokenizer train` makes them too. What a text spells never becomes one of its special tokens; those that the model needs come behind its own.", also: []string{"tokenizer.json", "huggingface", "wordpiece", "unigram", "sentencepiece", "spm", "tiktoken"}, typ: object("",
-		need("file", text(1, 1000), "The tokenizer's file, relative to the spec.").called("path", "model", "vocabulary"),
-		may("encoding", text(1, 100), "published files are recognised", "Of a tiktoken file: the encoding that says how it splits, such as cl100k_base.").called("pattern", "name")).shortFor("file")},
-	word{name: "numbers", doc: "A token is a whole number from 0 to `size` − 1, written in digits with blanks in between: of sequences that are not text.", also: []string{"ids", "integers", "tokens"}, typ: object("",
-		need("size", integer(2, maxVocab), "How many numbers there are.").called("vocab", "count", "vocabulary")).shortFor("size")},
+	word{name: "file", doc: "The tokenizer of a published model: a tokenizer.json, a SentencePiece model or a " +
+		"tiktoken file, as `gradsmith tokenizer train` makes them too. What a text spells never becomes one of its " +
+		"special tokens; those that the model needs come behind its own.",
+		also: []string{"tokenizer.json", "huggingface", "wordpiece", "unigram", "sentencepiece", "spm", "tiktoken"},
+		typ: object("",
+			need("file", text(1, 1000), "The tokenizer's file, relative to the spec.").called("path", "model",
+				"vocabulary"),
+			may("encoding", text(1, 100), "published files are recognised",
+				"Of a tiktoken file: the encoding that says how it splits, such as cl100k_base.").called("pattern",
+				"name")).shortFor("file")},
+	word{name: "numbers", doc: "A token is a whole number from 0 to `size` − 1, written in digits with blanks in " +
+		"between: of sequences that are not text.", also: []string{"ids", "integers", "tokens"}, typ: object("",
+		need("size", integer(2, maxVocab), "How many numbers there are.").called("vocab", "count",
+			"vocabulary")).shortFor("size")},
 )
 
 func vocabularyFile() *key {
-	return need("file", text(1, 1000), "The vocabulary file, relative to the spec.").called("vocab", "path", "vocabulary", "merges")
+	return need("file", text(1, 1000), "The vocabulary file, relative to the spec.").called("vocab", "path",
+		"vocabulary", "merges")
 }
 
-var normalType = choice("normalize", "A normal form of Unicode (Standard Annex 15), to which texts are brought before they become tokens.",
+var normalType = choice("normalize", "A normal form of Unicode (Standard Annex 15), to which texts are brought "+
+	"before they become tokens.",
 	word{name: "nfc", doc: "Characters that mean the same are composed ones."},
 	word{name: "nfd", doc: "Characters that mean the same are decomposed ones."},
 	word{name: "nfkc", doc: "As nfc, and what only looks different, such as ﬁ and ², is replaced."},
-	word{name: "nfkd", doc: "As nfd, and what only looks different, such as ﬁ and ², is replaced.", also: []string{"compatibility"}})
+	word{name: "nfkd", doc: "As nfd, and what only looks different, such as ﬁ and ², is replaced.",
+		also: []string{"compatibility"}})
 
 func normalizeKey() *key {
-	return may("normalize", normalType, "texts are read as they are", "The normal form that texts are read in.").called("normalization", "normalisation", "unicode", "normal_form")
+	return may("normalize", normalType, "texts are read as they are",
+		"The normal form that texts are read in.").called("normalization", "normalisation", "unicode", "normal_form")
 }
 
 var fallbackType = choice("fallback", "What becomes of a text that the vocabulary has not.",
-	word{name: "bytes", doc: "Its bytes, which are 256 tokens behind the others. Any text works and comes back as it was.", also: []string{"byte"}})
+	word{name: "bytes", doc: "Its bytes, which are 256 tokens behind the others. Any text works and comes back as it " +
+		"was.", also: []string{"byte"}})
 
 func fallbackKey() *key {
-	return may("fallback", fallbackType, "there is none", "What becomes of a text that the vocabulary has not.").called("byte_fallback", "oov")
+	return may("fallback", fallbackType, "there is none",
+		"What becomes of a text that the vocabulary has not.").called("byte_fallback", "oov")
 }
 
 func unknownKey() *key {
-	return may("unknown", characterType, "such a character is an error", "The character of the vocabulary that stands in for those outside of it.").called("unk", "replacement")
+	return may("unknown", characterType, "such a character is an error",
+		"The character of the vocabulary that stands in for those outside of it.").called("unk", "replacement")
 }
 
 // The keys of every kind.
 var (
-	nameKey        = may("name", nameType, "the name of the file up to its first dot", "Package name of the generated code.").called("package", "model")
-	descriptionKey = may("description", text(0, 300), "none", "What the model is, in one line. The package's comment goes on with it: \"Package NAME is …\".").called("doc", "comment", "desc")
-	tokenizerKey   = with("tokenizer", tokenizerType, "bytes", "How text becomes tokens.").called("vocab", "vocabulary", "encoding")
-	shapeKey       = may("shape", object("",
+	nameKey = may("name", nameType, "the name of the file up to its first dot",
+		"Package name of the generated code.").called("package", "model")
+	descriptionKey = may("description", text(0, 300), "none",
+		"What the model is, in one line. The package's comment goes on with it: \"Package NAME is …\".").called("doc",
+		"comment", "desc")
+	tokenizerKey = with("tokenizer", tokenizerType, "bytes", "How text becomes tokens.").called("vocab", "vocabulary",
+		"encoding")
+	shapeKey = may("shape", object("",
 		with("batch", integer(1, maxShape), 32, "Sequences side by side.").called("batch_size", "sequences"),
-		with("steps", integer(1, maxShape), 64, "Tokens of a window, where the model reads text: for a recurrent network how far back gradients reach, for an attention model how far a token can look.").called("seq_len", "length", "time", "sequence_length", "window", "bptt", "context", "block_size", "max_len")),
-		"the defaults of its keys", "The most that a training step takes at once; memory is planned for it.").called("shapes", "size", "dimensions")
-	blocksKey = may("blocks", &typ{form: libraryForm, like: blockDefinition, cell: "a map from names to `settings` and `layers`"}, "none", "Layers that are used again and again, by name: see [language.md](language.md).").called("block", "macros", "modules", "templates", "definitions")
-	defineKey = may("define", &typ{form: libraryForm, like: "a map from names to definitions", cell: "a map from names to `formula`, `parameters`, `sizes`, `settings` and `gives`"}, "none", "Layers by formula: see [language.md](language.md#layers-by-formula).").called("formulas", "formula", "custom", "equations")
-	lossKey   = with("loss", choice("loss", "The training objective.",
-		word{name: "cross_entropy", doc: "Mean over the tokens of −log p(token), in nats; padding is ignored.", also: []string{"nll", "crossentropy", "softmax"}, typ: object("",
-			with("label_smoothing", share(), 0.0, "Share of the target's probability that is spread over all tokens (Szegedy et al. 2016).").called("smoothing"))}),
+		with("steps", integer(1, maxShape), 64,
+			"Tokens of a window, where the model reads text: for a recurrent network how far back gradients reach, "+
+				"for an attention model how far a token can look.").called("seq_len", "length", "time",
+			"sequence_length", "window", "bptt", "context", "block_size", "max_len")),
+		"the defaults of its keys",
+		"The most that a training step takes at once; memory is planned for it.").called("shapes", "size", "dimensions")
+	blocksKey = may("blocks", &typ{form: libraryForm, like: blockDefinition, cell: "a map from names to `settings` " +
+		"and `layers`"}, "none",
+		"Layers that are used again and again, by name: see [language.md](language.md).").called("block", "macros",
+		"modules", "templates", "definitions")
+	defineKey = may("define",
+		&typ{form: libraryForm, like: "a map from names to definitions",
+			cell: "a map from names to `formula`, `parameters`, `sizes`, `settings` and `gives`"}, "none",
+		"Layers by formula: see [language.md](language.md#layers-by-formula).").called("formulas", "formula", "custom",
+		"equations")
+	lossKey = with("loss", choice("loss", "The training objective.",
+		word{name: "cross_entropy", doc: "Mean over the tokens of −log p(token), in nats; padding is ignored.",
+			also: []string{"nll", "crossentropy", "softmax"}, typ: object("",
+				with("label_smoothing", share(), 0.0,
+					"Share of the target's probability that is spread over all tokens (Szegedy et al. 2016).").called(
+					"smoothing"))}),
 		"cross_entropy", "The training objective.").called("objective", "criterion")
-	optimizerKey = with("optimizer", optimizerType, "adam", "The rule of the update.").called("optim", "optimiser", "solver")
-	scheduleKey  = with("schedule", scheduleType, "constant", "How the rate changes over a training.").called("scheduler", "lr_schedule", "decay")
-	clipKey      = may("clip", object("",
-		may("norm", above(0, 1e9), "no bound", "Bound of the Euclidean norm of all gradients together (Pascanu et al. 2013).").called("max_norm", "global_norm"),
-		may("value", above(0, 1e9), "no bound", "Bound of the absolute value of each element, after `norm`.").called("max_value", "absolute")).shortFor("norm"),
-		"no bounds", "Bounds of the gradient before the update.").called("clipping", "grad_clip", "clip_norm", "gradient_clip")
-	initKey  = may("init", initType, "each layer's own default", "How embedding tables and the matrices of all layers start, unless the layer says otherwise; biases then start at 0.").called("initializer", "initialization", "initialisation")
-	seedKey  = with("seed", integer(0, 1<<63-1), 1, "Start of the random numbers for parameters and dropout.").called("random_seed", "rng")
+	optimizerKey = with("optimizer", optimizerType, "adam", "The rule of the update.").called("optim", "optimiser",
+		"solver")
+	scheduleKey = with("schedule", scheduleType, "constant",
+		"How the rate changes over a training.").called("scheduler", "lr_schedule", "decay")
+	clipKey = may("clip", object("",
+		may("norm", above(0, 1e9), "no bound",
+			"Bound of the Euclidean norm of all gradients together (Pascanu et al. 2013).").called("max_norm",
+			"global_norm"),
+		may("value", above(0, 1e9), "no bound",
+			"Bound of the absolute value of each element, after `norm`.").called("max_value",
+			"absolute")).shortFor("norm"),
+		"no bounds", "Bounds of the gradient before the update.").called("clipping", "grad_clip", "clip_norm",
+		"gradient_clip")
+	initKey = may("init", initType, "each layer's own default",
+		"How embedding tables and the matrices of all layers start, unless the layer says otherwise; biases then "+
+			"start at 0.").called("initializer", "initialization", "initialisation")
+	seedKey = with("seed", integer(0, 1<<63-1), 1,
+		"Start of the random numbers for parameters and dropout.").called("random_seed", "rng")
 	trainKey = may("train", object("",
-		may("passes", integer(1, maxCount), "10, when `steps` is left out as well", "Passes over the training text.").called("epochs", "epoch"),
-		may("steps", integer(1, maxCount), "as many as the passes have", "Steps of training, in place of `passes`.").called("iterations", "iters", "max_steps"),
-		with("validation", share(), 0.1, "Share of the text, at its end, that is kept for validation.").called("val", "validation_split", "holdout", "test"),
-		may("eval_every", integer(1, maxCount), "after each pass", "Steps between two validations.").called("validate_every", "eval_interval"),
-		may("save_every", integer(1, maxCount), "after each validation", "Steps between two checkpoints.").called("checkpoint_every", "save_interval"),
-		may("separator", text(1, 1000), "a file is one text", "Text that ends a document; the state of recurrent layers is reset after it.").called("delimiter", "end", "eos"),
+		may("passes", integer(1, maxCount), "10, when `steps` is left out as well",
+			"Passes over the training text.").called("epochs", "epoch"),
+		may("steps", integer(1, maxCount), "as many as the passes have",
+			"Steps of training, in place of `passes`.").called("iterations", "iters", "max_steps"),
+		with("validation", share(), 0.1, "Share of the text, at its end, that is kept for validation.").called("val",
+			"validation_split", "holdout", "test"),
+		may("eval_every", integer(1, maxCount), "after each pass",
+			"Steps between two validations.").called("validate_every", "eval_interval"),
+		may("save_every", integer(1, maxCount), "after each validation",
+			"Steps between two checkpoints.").called("checkpoint_every", "save_interval"),
+		may("separator", text(1, 1000), "a file is one text",
+			"Text that ends a document; the state of recurrent layers is reset after it.").called("delimiter", "end",
+			"eos"),
 		may("condition", object("",
-			need("end", text(1, 1000), "Text behind the condition; the condition is all of a document up to its first place.").called("until", "separator", "delimiter", "marker"),
-			with("drop", share(), 0.1, "Share of the documents that are read without their condition.").called("dropout", "rate", "p", "probability")).shortFor("end"),
-			"documents have none", "In language models: each document begins with a condition, such as a word that says of what kind it is. Of some documents it is left out, all but its end, so that the model also learns to write without one, which guidance asks for (`sample --guidance`; Ho and Salimans 2022, Sanchez et al. 2023). Which documents those are is the same in each pass.").called("prefix", "conditioning", "condition_dropout"),
+			need("end", text(1, 1000), "Text behind the condition; the condition is all of a document up to its "+
+				"first place.").called("until", "separator", "delimiter", "marker"),
+			with("drop", share(), 0.1,
+				"Share of the documents that are read without their condition.").called("dropout", "rate", "p",
+				"probability")).shortFor("end"),
+			"documents have none", "In language models: each document begins with a condition, such as a word that "+
+				"says of what kind it is. Of some documents it is left out, all but its end, so that the model also "+
+				"learns to write without one, which guidance asks for (`sample --guidance`; Ho and Salimans 2022, "+
+				"Sanchez et al. 2023). Which documents those are is the same in each pass.").called("prefix",
+			"conditioning", "condition_dropout"),
 		may("scheduled_sampling", object("",
-			with("share", above(0, 1), 0.25, "Share of the tokens that the model draws itself.").called("probability", "p", "rate", "ratio"),
-			with("rise", integer(0, maxCount), 0, "Steps in which the share rises from 0 in a straight line.").called("warmup", "ramp", "steps")).shortFor("share"),
-			"the decoder reads the text alone", "In a decoder of kind `attention`: how many of the tokens that it reads in training are drawn from what it would have written there itself, in place of the text's (Bengio et al. 2015; Mihaylova and Martins 2019).").called("teacher_forcing", "sampling", "exposure")),
-		"the defaults of its keys", "Defaults of the command `train`, which has a flag for each.").called("training", "fit")
+			with("share", above(0, 1), 0.25, "Share of the tokens that the model draws itself.").called("probability",
+				"p", "rate", "ratio"),
+			with("rise", integer(0, maxCount), 0,
+				"Steps in which the share rises from 0 in a straight line.").called("warmup", "ramp",
+				"steps")).shortFor("share"),
+			"the decoder reads the text alone",
+			"In a decoder of kind `attention`: how many of the tokens that it reads in training are drawn from what "+
+				"it would have written there itself, in place of the text's (Bengio et al. 2015; Mihaylova and "+
+				"Martins 2019).").called("teacher_forcing", "sampling", "exposure")),
+		"the defaults of its keys", "Defaults of the command `train`, which has a flag for each.").called("training",
+		"fit")
 )

@@ -3,9 +3,11 @@ package spec
 import "fmt"
 
 func init() {
-	register(record{name: "attention", group: attentions, shares: true, overTime: true, attends: true, parts: 1, check: (*layers).attention,
+	register(record{name: "attention", group: attentions, shares: true, overTime: true, attends: true, parts: 1,
+		check: (*layers).attention,
 		places: func(set *value) bool {
-			return set.key("rotary").given || set.key("rotary").bad || set.key("alibi").flag || set.key("relative").given || set.key("relative").bad
+			return set.key("rotary").given || set.key("rotary").bad || set.key("alibi").flag ||
+				set.key("relative").given || set.key("relative").bad
 		},
 		word: func(in place) *word {
 			if in == inRNN || in == inGenerator {
@@ -13,9 +15,16 @@ func init() {
 			}
 			more := []*key{}
 			if in == inAttention {
-				more = append(more, with("cross", boolean(), false, "In a decoder behind an encoder: whether the keys and values come from the encoder's output, in place of the tokens that the decoder has written.").called("encoder", "source", "over_encoder", "cross_attention"))
+				more = append(more, with("cross", boolean(), false, "In a decoder behind an encoder: whether the "+
+					"keys and values come from the encoder's output, in place of the tokens that the decoder has "+
+					"written.").called("encoder", "source", "over_encoder", "cross_attention"))
 			}
-			return &word{name: "attention", doc: "Attention of a token to others, with nothing added or normalised around it: softmax(q·kᵀ·scale)·v of each head, through a matrix (Vaswani et al. 2017). A `residual` and a norm make it a part of a Transformer.", also: []string{"self_attention", "multihead", "multi_head_attention", "mha"}, typ: attentionLayerType(more)}
+			return &word{name: "attention",
+				doc: "Attention of a token to others, with nothing added or normalised around it: " +
+					"softmax(q·kᵀ·scale)·v of each head, through a matrix (Vaswani et al. 2017). A `residual` and a " +
+					"norm make it a part of a Transformer.",
+				also: []string{"self_attention", "multihead", "multi_head_attention", "mha"},
+				typ:  attentionLayerType(more)}
 		}})
 }
 
@@ -23,28 +32,50 @@ func attentionLayerType(more []*key) *typ {
 	keys := []*key{
 		layerName(),
 		need("heads", integer(1, maxWidth), "Heads of the attention.").called("num_heads", "n_head", "nhead"),
-		may("kv_heads", integer(1, maxWidth), "`heads`", "Heads of keys and values, each shared by several heads of queries (Ainslie et al. 2023); 1 is multi-query attention (Shazeer 2019).").called("n_kv_head", "num_kv_heads", "groups", "key_value_heads", "kv"),
-		may("head_size", integer(1, maxWidth), "the width of the layer before, divided by `heads`", "Features of a head.").called("head_dim", "size", "d_head", "d_kv", "key_size"),
+		may("kv_heads", integer(1, maxWidth), "`heads`",
+			"Heads of keys and values, each shared by several heads of queries (Ainslie et al. 2023); 1 is "+
+				"multi-query attention (Shazeer 2019).").called("n_kv_head", "num_kv_heads", "groups",
+			"key_value_heads", "kv"),
+		may("head_size", integer(1, maxWidth), "the width of the layer before, divided by `heads`",
+			"Features of a head.").called("head_dim", "size", "d_head", "d_kv", "key_size"),
 	}
 	keys = append(keys, more...)
 	return object("", append(keys,
-		transformerType.key("window"), transformerType.key("prefix"), transformerType.key("rotary"), transformerType.key("alibi"),
+		transformerType.key("window"), transformerType.key("prefix"), transformerType.key("rotary"),
+		transformerType.key("alibi"),
 		may("relative", object("",
-			with("buckets", integer(2, 1<<16), 32, "Numbers of a head: half of them for the nearest distances, one each, the others for ranges that grow.").called("num_buckets", "relative_attention_num_buckets"),
-			with("distance", integer(2, maxShape), 128, "The distance from which on all are alike.").called("max_distance", "relative_attention_max_distance"),
-			may("table", nameType, "a table of its own", "Name of the table: layers that give the same one share it, as all of T5 do.").called("name", "share", "bias"),
-			may("init", initType, "the model's `init`; else normal 0.02", "How the table starts.").called("initializer")),
-			"none", "Adds to the scores a learnt number of the head and of the distance (Raffel et al. 2020).").called("relative_bias", "relative_positions", "t5", "position_bias"),
+			with("buckets", integer(2, 1<<16), 32,
+				"Numbers of a head: half of them for the nearest distances, one each, the others for ranges that grow.").called("num_buckets", "relative_attention_num_buckets"),
+			with("distance", integer(2, maxShape), 128,
+				"The distance from which on all are alike.").called("max_distance", "relative_attention_max_distance"),
+			may("table", nameType, "a table of its own",
+				"Name of the table: layers that give the same one share it, as all of T5 do.").called("name", "share",
+				"bias"),
+			may("init", initType, "the model's `init`; else normal 0.02",
+				"How the table starts.").called("initializer")),
+			"none",
+			"Adds to the scores a learnt number of the head and of the distance (Raffel et al. 2020).").called(
+			"relative_bias", "relative_positions", "t5", "position_bias"),
 		with("query_norm", enum(
 			word{name: "none", doc: "Queries and keys are as they are.", also: []string{"off"}},
-			word{name: "rmsnorm", doc: "Each head's features are divided by their root mean square and multiplied with a learnt gain, one of queries and one of keys (Henry et al. 2020), before they are turned by `rotary`.", also: []string{"rms", "true", "on"}},
+			word{name: "rmsnorm", doc: "Each head's features are divided by their root mean square and multiplied " +
+				"with a learnt gain, one of queries and one of keys (Henry et al. 2020), before they are turned by " +
+				"`rotary`.", also: []string{"rms", "true", "on"}},
 		), "none", "Whether queries and keys are normalised.").called("qk_norm", "q_norm", "qk_layernorm", "norm_qk"),
-		may("scale", above(0, 1e6), "1/√`head_size`", "What scores are multiplied with.").called("softmax_scale", "scaling"),
-		may("soft_cap", above(0, 1e6), "none", "A bound c of the scores: c·tanh(score/c) (Gemma Team 2024).").called("softcap", "logit_cap", "attn_logit_softcapping", "cap"),
+		may("scale", above(0, 1e6), "1/√`head_size`", "What scores are multiplied with.").called("softmax_scale",
+			"scaling"),
+		may("soft_cap", above(0, 1e6), "none",
+			"A bound c of the scores: c·tanh(score/c) (Gemma Team 2024).").called("softcap", "logit_cap",
+			"attn_logit_softcapping", "cap"),
 		with("bias", boolean(), true, "Whether the products add a bias.").called("use_bias", "biases"),
-		with("dropout", share(), 0.0, "Probability with which a weight of the attention is dropped in training.").called("attention_dropout", "attn_dropout", "rate"),
-		may("init", initType, "the model's `init`; else normal 0.02", "How the matrices start.").called("initializer", "kernel_init"),
-		may("init_out", initType, "the layer's `init`; where that is normal, its scale is divided by the root of the number of `attention` and `feedforward` layers in the stack", "How the last matrix starts.").called("init_residual", "residual_init"),
+		with("dropout", share(), 0.0,
+			"Probability with which a weight of the attention is dropped in training.").called("attention_dropout",
+			"attn_dropout", "rate"),
+		may("init", initType, "the model's `init`; else normal 0.02", "How the matrices start.").called("initializer",
+			"kernel_init"),
+		may("init_out", initType, "the layer's `init`; where that is normal, its scale is divided by the root of the "+
+			"number of `attention` and `feedforward` layers in the stack",
+			"How the last matrix starts.").called("init_residual", "residual_init"),
 		may("init_bias", initType, "zeros", "How the biases start.").called("bias_init"))...)
 }
 
@@ -109,11 +140,14 @@ func (c *layers) attention(v *value, base LayerBase, in int, _ bool) Layer {
 	}
 	if !set.key("head_size").given && l.Heads > 0 {
 		if in%l.Heads != 0 {
-			c.errorf(set.key("heads").Pos, "attention.heads: %d heads do not divide the width of %d, which the layer before gives, into equal parts; %s, or say head_size", l.Heads, in, divisors(in, l.Heads))
+			c.errorf(set.key("heads").Pos,
+				"attention.heads: %d heads do not divide the width of %d, which the layer before gives, into equal "+
+					"parts; %s, or say head_size", l.Heads, in, divisors(in, l.Heads))
 		}
 		l.HeadSize = in / l.Heads
 	}
-	c.looks("attention", &look{l.Width, l.Heads, l.KVHeads, l.HeadSize, l.Causal, l.Window, l.Prefix, l.Rotary, l.ALiBi}, set)
+	c.looks("attention",
+		&look{l.Width, l.Heads, l.KVHeads, l.HeadSize, l.Causal, l.Window, l.Prefix, l.Rotary, l.ALiBi}, set)
 	if l.Cross {
 		cross := set.key("cross")
 		if c.role != targetSide || c.latent > 0 {
@@ -121,7 +155,8 @@ func (c *layers) attention(v *value, base LayerBase, in int, _ bool) Layer {
 		}
 		for _, name := range []string{"rotary", "window", "prefix", "relative"} {
 			if k := set.key(name); k.given && !k.bad {
-				c.errorf(k.Pos, "attention.%s: with `cross` queries and keys are of different texts, whose places have nothing to do with each other; leave it out", name)
+				c.errorf(k.Pos, "attention.%s: with `cross` queries and keys are of different texts, whose places "+
+					"have nothing to do with each other; leave it out", name)
 			}
 		}
 		if k := set.key("alibi"); l.ALiBi {
@@ -152,14 +187,16 @@ func (c *layers) attention(v *value, base LayerBase, in int, _ bool) Layer {
 }
 
 func (c *layers) relative(v *value, l *Attention) *Relative {
-	r := &Relative{Pos: v.Pos, Buckets: int(v.key("buckets").integer), Distance: int(v.key("distance").integer), Both: !l.Causal, Table: v.key("table").text}
+	r := &Relative{Pos: v.Pos, Buckets: int(v.key("buckets").integer), Distance: int(v.key("distance").integer),
+		Both: !l.Causal, Table: v.key("table").text}
 	r.Init = c.initial(v.key("init"), c.initial(c.init, small(v)))
 	exact := r.Buckets / 2
 	if r.Both {
 		exact /= 2
 	}
 	if exact >= r.Distance || exact < 1 {
-		c.errorf(v.Pos, "attention.relative: %d buckets tell %d distances apart one by one, which leaves none for those up to %d; change buckets or distance", r.Buckets, exact, r.Distance)
+		c.errorf(v.Pos, "attention.relative: %d buckets tell %d distances apart one by one, which leaves none for "+
+			"those up to %d; change buckets or distance", r.Buckets, exact, r.Distance)
 	}
 	if l.ALiBi {
 		c.errorf(v.Pos, "attention.relative: the layer has the distances of alibi already; leave one of them out")
@@ -176,8 +213,11 @@ func (c *layers) relative(v *value, l *Attention) *Relative {
 		first = l
 		c.relatives[r.Table] = l
 		c.count(v, int64(r.Buckets)*int64(l.Heads), l.Heads)
-	} else if o := first.Relative; first.Heads != l.Heads || o.Buckets != r.Buckets || o.Distance != r.Distance || o.Both != r.Both {
-		c.errorf(v.Pos, "attention.relative: the table %s is one of %d buckets up to a distance of %d for %d heads in line %d, but here one of %d up to %d for %d; give both the same, or another name", quote(r.Table), o.Buckets, o.Distance, first.Heads, o.Line, r.Buckets, r.Distance, l.Heads)
+	} else if o := first.Relative; first.Heads != l.Heads || o.Buckets != r.Buckets || o.Distance != r.Distance ||
+		o.Both != r.Both {
+		c.errorf(v.Pos, "attention.relative: the table %s is one of %d buckets up to a distance of %d for %d heads "+
+			"in line %d, but here one of %d up to %d for %d; give both the same, or another name", quote(r.Table),
+			o.Buckets, o.Distance, first.Heads, o.Line, r.Buckets, r.Distance, l.Heads)
 	}
 	r.Owner = first.Name
 	return r
@@ -189,8 +229,10 @@ func (c *layers) causally() bool {
 }
 
 func (l *Attention) architecture() string {
-	s := fmt.Sprintf("attention %s size=%d heads=%d kv_heads=%d head_size=%d bias=%t causal=%t cross=%t window=%d prefix=%d rotary=%v alibi=%t norm=%t scale=%v cap=%v",
-		l.Name, l.Width, l.Heads, l.KVHeads, l.HeadSize, l.Bias, l.Causal, l.Cross, l.Window, l.Prefix, l.Rotary, l.ALiBi, l.QueryNorm, l.Scale, l.SoftCap)
+	s := fmt.Sprintf("attention %s size=%d heads=%d kv_heads=%d head_size=%d bias=%t causal=%t cross=%t window=%d "+
+		"prefix=%d rotary=%v alibi=%t norm=%t scale=%v cap=%v",
+		l.Name, l.Width, l.Heads, l.KVHeads, l.HeadSize, l.Bias, l.Causal, l.Cross, l.Window, l.Prefix, l.Rotary,
+		l.ALiBi, l.QueryNorm, l.Scale, l.SoftCap)
 	if r := l.Relative; r != nil {
 		s += fmt.Sprintf(" relative=%d,%d,%t,%q", r.Buckets, r.Distance, r.Both, r.Table)
 	}

@@ -10,18 +10,27 @@ func init() {
 		inner: func(v *value) []*value { return v.set.key("paths").list },
 		word: func(in place) *word {
 			paths := list(list(layerTypes[in], 0, maxStack), 2, 64)
-			paths.like, paths.cell = "a list of 2 to 64 lists of layers, of which an empty one passes on what it reads", "a list of lists of layers; an empty one passes on what it reads"
-			return &word{name: "branch", doc: "Several paths of layers that read the same features, and what they give together.", also: []string{"parallel", "paths", "sum", "concat", "concatenate", "inception", "split"}, typ: object("",
-				layerName(),
-				with("join", enum(
-					word{name: "sum", doc: "The sum of what the paths give.", also: []string{"add", "plus"}},
-					word{name: "product", doc: "The product, element by element: with a path that ends in a sigmoid, a gate.", also: []string{"mul", "multiply", "hadamard"}},
-					word{name: "concatenation", doc: "What the paths give side by side, which may differ in width.", also: []string{"concat", "join", "cat", "stack"}},
-					word{name: "gate", doc: "Of two paths a and b: g⊙a + (1−g)⊙b with g = σ(x·W + b), which is learnt.", also: []string{"mix", "mixture", "highway"}},
-				), "sum", "What is made of what the paths give.").called("by", "how", "merge", "mode", "combine"),
-				need("paths", paths, "The paths.").called("of", "branches", "layers", "path"),
-				may("init", initType, "as a `dense`", "gate: how W starts.").called("kernel_init", "initializer"),
-				may("init_bias", initType, "as a `dense`", "gate: how the bias starts.").called("bias_init"))}
+			paths.like, paths.cell = "a list of 2 to 64 lists of layers, of which an empty one passes on what it reads",
+				"a list of lists of layers; an empty one passes on what it reads"
+			return &word{name: "branch",
+				doc:  "Several paths of layers that read the same features, and what they give together.",
+				also: []string{"parallel", "paths", "sum", "concat", "concatenate", "inception", "split"},
+				typ: object("",
+					layerName(),
+					with("join", enum(
+						word{name: "sum", doc: "The sum of what the paths give.", also: []string{"add", "plus"}},
+						word{name: "product",
+							doc:  "The product, element by element: with a path that ends in a sigmoid, a gate.",
+							also: []string{"mul", "multiply", "hadamard"}},
+						word{name: "concatenation", doc: "What the paths give side by side, which may differ in width.",
+							also: []string{"concat", "join", "cat", "stack"}},
+						word{name: "gate",
+							doc:  "Of two paths a and b: g⊙a + (1−g)⊙b with g = σ(x·W + b), which is learnt.",
+							also: []string{"mix", "mixture", "highway"}},
+					), "sum", "What is made of what the paths give.").called("by", "how", "merge", "mode", "combine"),
+					need("paths", paths, "The paths.").called("of", "branches", "layers", "path"),
+					may("init", initType, "as a `dense`", "gate: how W starts.").called("kernel_init", "initializer"),
+					may("init_bias", initType, "as a `dense`", "gate: how the bias starts.").called("bias_init"))}
 		}})
 }
 
@@ -51,7 +60,8 @@ func (c *layers) branch(v *value, base LayerBase, in int, _ bool) Layer {
 		case first == 0:
 			first = w
 		case w != first && l.Join != "concatenation":
-			c.errorf(path.Pos, "branch: a %s needs as many features of every path, but path %d gives %d and path 1 gives %d; end one of them with `- dense: {units: %d}`", l.Join, i+1, w, first, first)
+			c.errorf(path.Pos, "branch: a %s needs as many features of every path, but path %d gives %d and path 1 "+
+				"gives %d; end one of them with `- dense: {units: %d}`", l.Join, i+1, w, first, first)
 			known = false
 		}
 		total += w
@@ -73,7 +83,8 @@ func (c *layers) branch(v *value, base LayerBase, in int, _ bool) Layer {
 			}
 		}
 	case len(paths.list) != 2:
-		c.errorf(paths.Pos, "branch: a gate mixes 2 paths, found %d; put a branch into a path for more", len(paths.list))
+		c.errorf(paths.Pos, "branch: a gate mixes 2 paths, found %d; put a branch into a path for more",
+			len(paths.list))
 	default:
 		l.Init, l.BiasInit = c.standard(v, in)
 		c.count(v, int64(in+1)*int64(l.Width), 3*l.Width)

@@ -3,17 +3,24 @@ package spec
 import "fmt"
 
 func init() {
-	word := word{name: "conv1d", doc: "f(window·W + b) of the windows of time steps that begin at each step, zeros behind the last, for filters of several widths side by side (Kim 2014).", also: []string{"conv", "convolution", "cnn"}, typ: object("",
-		layerName(),
-		need("widths", list(integer(1, maxShape), 1, maxStack), "Time steps of the filters' windows, in rising order.").called("width", "kernel_size", "kernels", "sizes"),
-		need("filters", integer(1, maxWidth), "Filters of each width.").called("units", "channels", "out_channels", "features", "size"),
-		with("activation", activations, "relu", "The function f.").called("act", "nonlinearity"),
-		may("init", initType, uniformMatrix, "How the filters start.").called("kernel_init", "initializer"),
-		may("init_bias", initType, uniformBias, "How the biases start.").called("bias_init"))}
-	register(record{name: "conv1d", group: neighbours, shares: true, overTime: true, windows: true, word: word.in(inDiscriminator), check: (*layers).conv})
+	word := word{name: "conv1d", doc: "f(window·W + b) of the windows of time steps that begin at each step, zeros " +
+		"behind the last, for filters of several widths side by side (Kim 2014).",
+		also: []string{"conv", "convolution", "cnn"}, typ: object("",
+			layerName(),
+			need("widths", list(integer(1, maxShape), 1, maxStack),
+				"Time steps of the filters' windows, in rising order.").called("width", "kernel_size", "kernels",
+				"sizes"),
+			need("filters", integer(1, maxWidth), "Filters of each width.").called("units", "channels", "out_channels",
+				"features", "size"),
+			with("activation", activations, "relu", "The function f.").called("act", "nonlinearity"),
+			may("init", initType, uniformMatrix, "How the filters start.").called("kernel_init", "initializer"),
+			may("init_bias", initType, uniformBias, "How the biases start.").called("bias_init"))}
+	register(record{name: "conv1d", group: neighbours, shares: true, overTime: true, windows: true,
+		word: word.in(inDiscriminator), check: (*layers).conv})
 }
 
-// Conv1D is filters over windows of time steps, of several widths side by side (Kim 2014). Width is the number of all filters.
+// Conv1D is filters over windows of time steps, of several widths side by side (Kim 2014). Width is the number of all
+// filters.
 type Conv1D struct {
 	LayerBase
 	Widths     []int // time steps of a window, each larger than the one before
@@ -26,7 +33,8 @@ type Conv1D struct {
 
 func (c *layers) conv(v *value, base LayerBase, in int, _ bool) Layer {
 	widths := v.set.key("widths")
-	l := &Conv1D{LayerBase: base, Filters: int(v.set.key("filters").integer), Activation: v.set.key("activation").word, Slope: v.set.key("activation").set.key("slope").number}
+	l := &Conv1D{LayerBase: base, Filters: int(v.set.key("filters").integer), Activation: v.set.key("activation").word,
+		Slope: v.set.key("activation").set.key("slope").number}
 	total := 0
 	for i, w := range widths.list {
 		if w.bad {
@@ -35,10 +43,12 @@ func (c *layers) conv(v *value, base LayerBase, in int, _ bool) Layer {
 		n := int(w.integer)
 		switch {
 		case i > 0 && len(l.Widths) > 0 && n <= l.Widths[len(l.Widths)-1]:
-			c.errorf(w.Pos, "conv1d.widths: %d does not follow on %d; give each width once, in rising order", n, l.Widths[len(l.Widths)-1])
+			c.errorf(w.Pos, "conv1d.widths: %d does not follow on %d; give each width once, in rising order", n,
+				l.Widths[len(l.Widths)-1])
 			continue
 		case n > c.shape.Steps:
-			c.errorf(w.Pos, "conv1d.widths: a window of %d steps is longer than a line, which has %d; lower it", n, c.shape.Steps)
+			c.errorf(w.Pos, "conv1d.widths: a window of %d steps is longer than a line, which has %d; lower it", n,
+				c.shape.Steps)
 		}
 		l.Widths = append(l.Widths, n)
 		total += n

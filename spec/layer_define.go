@@ -14,9 +14,12 @@ import (
 func init() {
 	none := func(place) *word { return nil }
 	register(record{name: "define", group: rows, shares: true, ends: true, word: none, check: (*layers).defined})
-	register(record{name: "define_attention", group: attentions, shares: true, ends: true, overTime: true, attends: true, written: func(*value) bool { return true }, word: none, check: (*layers).defined})
-	register(record{name: "define_source", group: attentions, shares: true, ends: true, overTime: true, written: func(*value) bool { return true }, word: none, check: (*layers).defined})
-	register(record{name: "define_cell", group: recurrences, shares: true, ends: true, overTime: true, recurrent: true, written: func(*value) bool { return true }, word: none, check: (*layers).defined})
+	register(record{name: "define_attention", group: attentions, shares: true, ends: true, overTime: true,
+		attends: true, written: func(*value) bool { return true }, word: none, check: (*layers).defined})
+	register(record{name: "define_source", group: attentions, shares: true, ends: true, overTime: true,
+		written: func(*value) bool { return true }, word: none, check: (*layers).defined})
+	register(record{name: "define_cell", group: recurrences, shares: true, ends: true, overTime: true, recurrent: true,
+		written: func(*value) bool { return true }, word: none, check: (*layers).defined})
 }
 
 // Defined is a layer that a formula defines, of each row by itself.
@@ -30,7 +33,8 @@ type Defined struct {
 func (l *Defined) architecture() string { return l.Formula.architecture(&l.LayerBase) }
 
 func (f *Formula) architecture(base *LayerBase) string {
-	s := fmt.Sprintf("define %s size=%d in=%d formula=%q", base.Name, f.Size, base.In, strings.Join(strings.Fields(f.Text), " "))
+	s := fmt.Sprintf("define %s size=%d in=%d formula=%q", base.Name, f.Size, base.In,
+		strings.Join(strings.Fields(f.Text), " "))
 	if len(f.Reads) > 0 {
 		s += fmt.Sprintf(" reads=%q", f.Reads)
 	}
@@ -99,14 +103,16 @@ func (d *decoder) formulas(n *yaml.Node) {
 			d.errorf(d.pos(key), "define: expected %s, found %s", nameType.like, found(key))
 			continue
 		case records[f.name] != nil:
-			d.errorf(d.pos(key), "define: %s is a layer of the language; give the definition another name", quote(f.name))
+			d.errorf(d.pos(key), "define: %s is a layer of the language; give the definition another name",
+				quote(f.name))
 			continue
 		case d.defs[f.name] != nil:
 			d.errorf(d.pos(key), "define: the definition %s stands here a second time", quote(f.name))
 			continue
 		}
 		d.defs[f.name] = f
-		parts := map[string]**yaml.Node{"reads": &f.reads, "parameters": &f.parameters, "scalars": &f.scalars, "sizes": &f.sizes, "gives": &f.gives, "formula": &f.formula}
+		parts := map[string]**yaml.Node{"reads": &f.reads, "parameters": &f.parameters, "scalars": &f.scalars,
+			"sizes": &f.sizes, "gives": &f.gives, "formula": &f.formula}
 		if body.Kind == yaml.ScalarNode && !isNull(body) {
 			f.formula = body
 		} else if body.Kind == yaml.MappingNode {
@@ -118,7 +124,8 @@ func (d *decoder) formulas(n *yaml.Node) {
 				case parts[k.Value] != nil:
 					*parts[k.Value] = v
 				default:
-					d.errorf(d.pos(k), "%s: unknown key %s%s", path, quote(k.Value), orElse(didYouMean(nearest(k.Value, definitionKeys)), "; expected "+definitionForm))
+					d.errorf(d.pos(k), "%s: unknown key %s%s", path, quote(k.Value),
+						orElse(didYouMean(nearest(k.Value, definitionKeys)), "; expected "+definitionForm))
 				}
 			}
 		} else {
@@ -148,7 +155,8 @@ func (d *decoder) useFormula(list *value, n, given *yaml.Node, f *definition) {
 		list.bad = true
 		return
 	}
-	v := &value{Pos: d.pos(n), given: true, word: "define", within: d.within, set: &value{Pos: d.pos(n), given: true, keys: map[string]*value{}}}
+	v := &value{Pos: d.pos(n), given: true, word: "define", within: d.within,
+		set: &value{Pos: d.pos(n), given: true, keys: map[string]*value{}}}
 	use := &defined{definition: f, sizes: map[string][]int{}, text: f.formula.Value}
 	v.define = use
 	before := len(d.errs)
@@ -166,7 +174,8 @@ func (d *decoder) useFormula(list *value, n, given *yaml.Node, f *definition) {
 				v.set.keys[k.Value] = d.decode(x, own[k.Value], f.name+"."+k.Value)
 			case f.settings[k.Value] == nil:
 				names := append(slices.Sorted(maps.Keys(f.settings)), slices.Sorted(maps.Keys(own))...)
-				d.errorf(d.pos(k), "%s: unknown setting %s%s", f.name, quote(k.Value), orElse(didYouMean(nearest(k.Value, names)), "; "+f.has()))
+				d.errorf(d.pos(k), "%s: unknown setting %s%s", f.name, quote(k.Value),
+					orElse(didYouMean(nearest(k.Value, names)), "; "+f.has()))
 			default:
 				values[k.Value] = x
 			}
@@ -179,14 +188,16 @@ func (d *decoder) useFormula(list *value, n, given *yaml.Node, f *definition) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if isNull(values[name]) {
-			d.errorf(d.pos(n), "%s: the setting %s is missing; the definition has no default for it", f.name, quote(name))
+			d.errorf(d.pos(n), "%s: the setting %s is missing; the definition has no default for it", f.name,
+				quote(name))
 		}
 	}
 	use.text = textSetting.ReplaceAllStringFunc(use.text, func(s string) string {
 		if x := values[s[1:]]; x != nil && x.Kind == yaml.ScalarNode {
 			return x.Value
 		}
-		d.errorf(d.pos(f.formula), "define.%s.formula: there is no setting %s%s", f.name, quote(s[1:]), didYouMean(nearest(s[1:], slices.Sorted(maps.Keys(values)))))
+		d.errorf(d.pos(f.formula), "define.%s.formula: there is no setting %s%s", f.name, quote(s[1:]),
+			didYouMean(nearest(s[1:], slices.Sorted(maps.Keys(values)))))
 		return s
 	})
 	for _, names := range []struct {
@@ -194,7 +205,8 @@ func (d *decoder) useFormula(list *value, n, given *yaml.Node, f *definition) {
 		key  string
 		most int
 		to   *[]string
-	}{{f.reads, "reads", 2, &use.reads}, {f.parameters, "parameters", maxStack, &use.params}, {f.scalars, "scalars", maxStack, &use.scalars}} {
+	}{{f.reads, "reads", 2, &use.reads}, {f.parameters, "parameters", maxStack, &use.params},
+		{f.scalars, "scalars", maxStack, &use.scalars}} {
 		if names.node == nil {
 			continue
 		}
@@ -262,15 +274,21 @@ func (c *layers) defined(v *value, base LayerBase, in int, last bool) Layer {
 			wide = 1
 		}
 	}
-	f, err := parseFormula(formulaTask{text: use.text, in: in, memory: c.sourceWidth(), causal: c.causally(), reads: use.reads, params: use.params, scalars: use.scalars, sizes: use.sizes, output: use.gives, wide: max(wide, c.heads), heads: c.heads > 0})
+	f, err := parseFormula(formulaTask{text: use.text, in: in, memory: c.sourceWidth(), causal: c.causally(),
+		reads: use.reads, params: use.params, scalars: use.scalars, sizes: use.sizes, output: use.gives,
+		wide: max(wide, c.heads), heads: c.heads > 0})
 	if err == nil && c.heads > 0 && f.Size != c.heads {
-		c.errorf(v.Pos, "%s: the formula gives the distribution of %d numbers, but the latent vector has %d (latent.size)", use.name, f.Size, c.heads)
+		c.errorf(v.Pos, "%s: the formula gives the distribution of %d numbers, but the latent vector has %d "+
+			"(latent.size)", use.name, f.Size, c.heads)
 	}
 	if err == nil && wide > 0 && f.Size != wide {
-		c.errorf(v.Pos, "%s: the last layer gives %d features, but %s are %d; end the formula with as many, or add `- dense`", use.name, f.Size, c.gives(), wide)
+		c.errorf(v.Pos, "%s: the last layer gives %d features, but %s are %d; end the formula with as many, or add "+
+			"`- dense`", use.name, f.Size, c.gives(), wide)
 	}
 	if err != nil {
-		c.errorf(use.place(c.lines, err.at, v.Pos), "%s: in the formula, %s: %s; used at line %d, where it reads %d features", use.name, lineColumn(use.text, err.at), err.msg, v.Line, in)
+		c.errorf(use.place(c.lines, err.at, v.Pos),
+			"%s: in the formula, %s: %s; used at line %d, where it reads %d features", use.name,
+			lineColumn(use.text, err.at), err.msg, v.Line, in)
 		return l
 	}
 	f.Pos = v.Pos
@@ -278,9 +296,11 @@ func (c *layers) defined(v *value, base LayerBase, in int, last bool) Layer {
 	l.Formula, l.Width = f, f.Size
 	switch {
 	case f.Looks && f.Memory:
-		c.errorf(v.Pos, "%s: the formula sums over tokens of the source and over those of the layer's own text; make two layers of it", use.name)
+		c.errorf(v.Pos, "%s: the formula sums over tokens of the source and over those of the layer's own text; make "+
+			"two layers of it", use.name)
 	case f.Sums && (c.role == predictor || c.role == writing):
-		c.errorf(v.Pos, "%s: the formula sums over tokens, which a recurrent model does not keep; use kind attention", use.name)
+		c.errorf(v.Pos, "%s: the formula sums over tokens, which a recurrent model does not keep; use kind attention",
+			use.name)
 	}
 	uniform := Init{Pos: v.Pos, Scheme: "uniform"} // of each parameter by its own inputs
 	l.Init = c.initial(v.set.key("init"), c.initial(c.init, uniform))
@@ -300,7 +320,8 @@ func (c *layers) defined(v *value, base LayerBase, in int, last bool) Layer {
 	if len(f.States) == 0 {
 		return l
 	}
-	r := &Recurrent{LayerBase: base, Units: f.Size, Layers: 1, Bias: true, Init: l.Init, InitState: l.Init, BiasInit: l.BiasInit, Formula: f}
+	r := &Recurrent{LayerBase: base, Units: f.Size, Layers: 1, Bias: true, Init: l.Init, InitState: l.Init,
+		BiasInit: l.BiasInit, Formula: f}
 	r.Width = f.Size
 	return r
 }
@@ -313,7 +334,8 @@ func (c *layers) sourceWidth() int {
 	return c.memory
 }
 
-// Start is how a parameter of the formula starts, where matrix and bias are how the layer's start: a matrix that no other word is said of uniform ±1/√inputs.
+// Start is how a parameter of the formula starts, where matrix and bias are how the layer's start: a matrix that no
+// other word is said of uniform ±1/√inputs.
 func (p *FormulaParam) Start(matrix, bias Init) Init {
 	switch {
 	case p.Bias:
@@ -342,7 +364,8 @@ func lineColumn(text string, at int) string {
 	return fmt.Sprintf("line %d, column %d", line, column)
 }
 
-// place is a place of the formula in the file of these lines: the line and column, where the formula stands there as it is read.
+// place is a place of the formula in the file of these lines: the line and column, where the formula stands there as
+// it is read.
 func (u *defined) place(lines []string, at int, use Pos) Pos {
 	n := u.formula
 	p := Pos{Line: n.Line, Col: n.Column, In: use.In}

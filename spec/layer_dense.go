@@ -7,26 +7,41 @@ import (
 )
 
 func init() {
-	register(record{name: "dense", group: outputs, shares: true, ends: true, written: func(set *value) bool { return set.key("spectral_norm").flag }, check: (*layers).dense, word: func(in place) *word {
-		const small, zeros = "the model's `init`; else normal 0.02 in a stack with a `transformer`, uniform ±1/√inputs in others",
-			"uniform ±1/√inputs; zeros in a stack with a `transformer`, and when the layer or the model has an `init`"
-		switch in {
-		case inRNN:
-			return denseWord("the model's `init`; else uniform ±1/√inputs", "uniform ±1/√inputs; zeros when the layer or the model has an `init`", "logits", "the vocabulary")
-		case inAttention:
-			return denseWord(small, zeros, "logits", "the vocabulary")
-		case inVAE:
-			return denseWord(small, zeros, "output", "the vocabulary, or as many as vectors have")
-		case inGenerator:
-			return denseWith(uniformMatrix, uniformBias,
-				may("units", integer(1, maxWidth), "the size of `vectors`, for the last layer", "Features of the output.").called("size", "width", "dim", "out"),
-				with("activation", activations, "none", "The function f. In the last layer it gives the vectors their range: tanh where the data is in [−1, 1], sigmoid where it is in [0, 1].").called("act", "nonlinearity"))
-		}
-		return denseWith("the model's `init`; else normal 0.02 in a stack with a `transformer`, uniform ±1/√inputs in others", "uniform ±1/√inputs; zeros in a stack with a `transformer`, and when the layer or the model has an `init`",
-			may("units", integer(1, maxWidth), "1, for the last layer", "Features of the output.").called("size", "width", "dim", "out"),
-			with("activation", activations, "none", "The function f. The last layer has none.").called("act", "nonlinearity"),
-			with("spectral_norm", boolean(), false, "Whether W is divided by its largest singular value, so that the layer stretches no difference; that value comes from one step of power iteration a training step (Miyato et al. 2018).").called("spectral", "sn", "spectral_normalization", "spectral_normalisation"))
-	}})
+	register(record{name: "dense", group: outputs, shares: true, ends: true,
+		written: func(set *value) bool { return set.key("spectral_norm").flag }, check: (*layers).dense,
+		word: func(in place) *word {
+			const small, zeros = "the model's `init`; else normal 0.02 in a stack with a `transformer`, uniform " +
+				"±1/√inputs in others",
+				"uniform ±1/√inputs; zeros in a stack with a `transformer`, and when the layer or the model has an " +
+					"`init`"
+			switch in {
+			case inRNN:
+				return denseWord("the model's `init`; else uniform ±1/√inputs",
+					"uniform ±1/√inputs; zeros when the layer or the model has an `init`", "logits", "the vocabulary")
+			case inAttention:
+				return denseWord(small, zeros, "logits", "the vocabulary")
+			case inVAE:
+				return denseWord(small, zeros, "output", "the vocabulary, or as many as vectors have")
+			case inGenerator:
+				return denseWith(uniformMatrix, uniformBias,
+					may("units", integer(1, maxWidth), "the size of `vectors`, for the last layer",
+						"Features of the output.").called("size", "width", "dim", "out"),
+					with("activation", activations, "none",
+						"The function f. In the last layer it gives the vectors their range: tanh where the data is "+
+							"in [−1, 1], sigmoid where it is in [0, 1].").called("act", "nonlinearity"))
+			}
+			return denseWith("the model's `init`; else normal 0.02 in a stack with a `transformer`, uniform "+
+				"±1/√inputs in others", "uniform ±1/√inputs; zeros in a stack with a `transformer`, and when the "+
+				"layer or the model has an `init`",
+				may("units", integer(1, maxWidth), "1, for the last layer", "Features of the output.").called("size",
+					"width", "dim", "out"),
+				with("activation", activations, "none", "The function f. The last layer has none.").called("act",
+					"nonlinearity"),
+				with("spectral_norm", boolean(), false,
+					"Whether W is divided by its largest singular value, so that the layer stretches no difference; "+
+						"that value comes from one step of power iteration a training step (Miyato et al. 2018).").
+					called("spectral", "sn", "spectral_normalization", "spectral_normalisation"))
+		}})
 }
 
 const (
@@ -49,18 +64,27 @@ type Dense struct {
 
 func denseWord(initDefault, biasDefault, what, last string) *word {
 	return denseWith(initDefault, biasDefault,
-		may("units", integer(1, maxVocab), last+", for the layer that gives the "+what, "Features of the output. Those of the layer that gives the "+what+" are "+last+"; others must say theirs.").called("size", "width", "dim", "out"),
-		with("activation", activations, "none", "The function f. The layer that gives the logits has none.").called("act", "nonlinearity"),
-		may("soft_cap", above(0, 1e6), "none", "A bound c of the output: c·tanh(y/c), as Gemma 2 has for its logits (Gemma Team 2024).").called("softcap", "logit_cap", "final_logit_softcapping", "cap"),
-		may("tie", nameType, "a matrix of its own", "Name of the embedding whose table, transposed, is W. Its `size` must be the width before this layer (Press and Wolf 2017).").called("tied", "tie_weights", "weight_tying", "tie_to"))
+		may("units", integer(1, maxVocab), last+", for the layer that gives the "+what,
+			"Features of the output. Those of the layer that gives the "+what+" are "+last+
+				"; others must say theirs.").called("size", "width", "dim", "out"),
+		with("activation", activations, "none",
+			"The function f. The layer that gives the logits has none.").called("act", "nonlinearity"),
+		may("soft_cap", above(0, 1e6), "none",
+			"A bound c of the output: c·tanh(y/c), as Gemma 2 has for its logits (Gemma Team 2024).").called("softcap",
+			"logit_cap", "final_logit_softcapping", "cap"),
+		may("tie", nameType, "a matrix of its own",
+			"Name of the embedding whose table, transposed, is W. Its `size` must be the width before this layer "+
+				"(Press and Wolf 2017).").called("tied", "tie_weights", "weight_tying", "tie_to"))
 }
 
 // denseWith is a dense layer whose units and activation a kind describes in its own words; more keys follow them.
 func denseWith(initDefault, biasDefault string, units, activation *key, more ...*key) *word {
-	keys := append([]*key{layerName(), units, activation, with("bias", boolean(), true, "Whether a bias is added.").called("use_bias")}, more...)
-	return &word{name: "dense", doc: "f(x·W + b).", also: []string{"linear", "fully_connected", "output", "fc", "projection"}, typ: object("", append(keys,
-		may("init", initType, initDefault, "How W starts.").called("kernel_init", "initializer"),
-		may("init_bias", initType, biasDefault, "How the bias starts.").called("bias_init"))...).shortFor("units")}
+	keys := append([]*key{layerName(), units, activation,
+		with("bias", boolean(), true, "Whether a bias is added.").called("use_bias")}, more...)
+	return &word{name: "dense", doc: "f(x·W + b).",
+		also: []string{"linear", "fully_connected", "output", "fc", "projection"}, typ: object("", append(keys,
+			may("init", initType, initDefault, "How W starts.").called("kernel_init", "initializer"),
+			may("init_bias", initType, biasDefault, "How the bias starts.").called("bias_init"))...).shortFor("units")}
 }
 
 func (c *layers) dense(v *value, base LayerBase, in int, logits bool) Layer {
@@ -81,22 +105,28 @@ func (c *layers) dense(v *value, base LayerBase, in int, logits bool) Layer {
 	case logits && c.role == reading:
 		d.Width = 1
 		if units.given && !units.bad && units.integer != 1 {
-			c.errorf(units.Pos, "dense.units: the discriminator gives one number, its verdict, not %d; leave units out", units.integer)
+			c.errorf(units.Pos, "dense.units: the discriminator gives one number, its verdict, not %d; leave units out",
+				units.integer)
 		}
 	case logits && !units.given:
 		d.Width = c.vocab
 	case logits && !units.bad && c.vocab > 0 && d.Width != c.vocab && c.role == generating:
-		c.errorf(units.Pos, "dense.units: the generator gives %d numbers, but the discriminator reads vectors of %d, the size of vectors; leave units out", d.Width, c.vocab)
+		c.errorf(units.Pos, "dense.units: the generator gives %d numbers, but the discriminator reads vectors of %d, "+
+			"the size of vectors; leave units out", d.Width, c.vocab)
 	case logits && !units.bad && c.vocab > 0 && d.Width != c.vocab && c.role == judging:
-		c.errorf(units.Pos, "dense.units: the discriminator gives one number, its verdict, not %d; leave units out", d.Width)
+		c.errorf(units.Pos, "dense.units: the discriminator gives one number, its verdict, not %d; leave units out",
+			d.Width)
 	case logits && !units.bad && c.vocab > 0 && d.Width != c.vocab:
-		c.errorf(units.Pos, "dense.units: the last layer is as wide as %s, which is %d, not %d; leave units out", c.wide(), c.vocab, d.Width)
+		c.errorf(units.Pos, "dense.units: the last layer is as wide as %s, which is %d, not %d; leave units out",
+			c.wide(), c.vocab, d.Width)
 	case !units.given && c.role == sourceSide:
-		c.errorf(v.Pos, "dense: the key \"units\" is missing; it is the vocabulary only where logits are given, which is at the end of the decoder, not of the encoder")
+		c.errorf(v.Pos, "dense: the key \"units\" is missing; it is the vocabulary only where logits are given, "+
+			"which is at the end of the decoder, not of the encoder")
 	case !units.given && (c.role == generating || c.role == judging || c.role == writing || c.role == reading):
 		c.errorf(v.Pos, "dense: the key \"units\" is missing; only the last layer of the %s has a default", c.path)
 	case !units.given && c.ofVectors():
-		c.errorf(v.Pos, "dense: the key \"units\" is missing; only the last layer of the decoder has a default, the width of the vectors")
+		c.errorf(v.Pos, "dense: the key \"units\" is missing; only the last layer of the decoder has a default, the "+
+			"width of the vectors")
 	case !units.given:
 		c.errorf(v.Pos, "dense: the key \"units\" is missing; only the last layer has a default, the vocabulary")
 	}
@@ -120,7 +150,8 @@ func (c *layers) dense(v *value, base LayerBase, in int, logits bool) Layer {
 		uniform = Init{Pos: v.Pos, Scheme: "zeros"}
 	}
 	if sn := set.key("spectral_norm"); d.Spectral && d.Init.Scheme == "zeros" {
-		c.errorf(sn.Pos, "dense.spectral_norm: the matrix starts at 0 (line %d), and nothing is divided by the largest singular value of that; let it start otherwise, as with `init: xavier_uniform`", d.Init.Pos.Line)
+		c.errorf(sn.Pos, "dense.spectral_norm: the matrix starts at 0 (line %d), and nothing is divided by the "+
+			"largest singular value of that; let it start otherwise, as with `init: xavier_uniform`", d.Init.Pos.Line)
 	}
 	d.BiasInit = c.initial(bias, uniform)
 	if bias.given && !bias.bad && !d.Bias && !set.key("bias").bad {
@@ -134,14 +165,19 @@ func (c *layers) dense(v *value, base LayerBase, in int, logits bool) Layer {
 		case c.ofVectors():
 			c.errorf(tie.Pos, "dense.tie: a model of vectors has no embedding whose table could be shared")
 		case !logits && c.role == sourceSide:
-			c.errorf(tie.Pos, "dense.tie: only the layer that gives the logits, the decoder's last, can share an embedding's table")
+			c.errorf(tie.Pos, "dense.tie: only the layer that gives the logits, the decoder's last, can share an "+
+				"embedding's table")
 		case !logits:
-			c.errorf(tie.Pos, "dense.tie: only the last layer can share an embedding's table, whose other side is the vocabulary")
+			c.errorf(tie.Pos, "dense.tie: only the last layer can share an embedding's table, whose other side is "+
+				"the vocabulary")
 		case table == nil && c.unknown:
 		case table == nil:
-			c.errorf(tie.Pos, "dense.tie: there is no embedding named %s%s%s", quote(d.Tie), c.here(), didYouMean(anyTable(c.tables)))
+			c.errorf(tie.Pos, "dense.tie: there is no embedding named %s%s%s", quote(d.Tie), c.here(),
+				didYouMean(anyTable(c.tables)))
 		case in > 0 && table.Width > 0 && table.Width != in:
-			c.errorf(tie.Pos, "dense.tie: the table of %s has %d features a token, but the layer before this one gives %d; they must be equal, so change the embedding's size, or put a dense layer of %d units in between", quote(d.Tie), table.Width, in, table.Width)
+			c.errorf(tie.Pos, "dense.tie: the table of %s has %d features a token, but the layer before this one "+
+				"gives %d; they must be equal, so change the embedding's size, or put a dense layer of %d units in "+
+				"between", quote(d.Tie), table.Width, in, table.Width)
 		case own.given:
 			c.errorf(own.Pos, "dense.init: the matrix is the table of %s; say there how it starts", quote(d.Tie))
 		}

@@ -1,7 +1,8 @@
 package spec
 
 func init() {
-	word := word{name: "dropout", doc: "Sets features to 0 with a probability in training and scales the others by 1/(1−rate) (Srivastava et al. 2014).", typ: object("",
+	word := word{name: "dropout", doc: "Sets features to 0 with a probability in training and scales the others by " +
+		"1/(1−rate) (Srivastava et al. 2014).", typ: object("",
 		layerName(),
 		need("rate", share(), "The probability.").called("p", "probability", "dropout", "prob")).shortFor("rate")}
 	register(record{name: "dropout", group: rows, word: word.in(everywhere...),

@@ -6,28 +6,35 @@ import (
 )
 
 func init() {
-	register(record{name: "embedding", group: tables, table: true, check: (*layers).embedding, word: func(in place) *word {
-		tie := func(where string) *key {
-			return may("tie", nameType, "a table of its own", where).called("tied", "share", "tie_to")
-		}
-		switch in {
-		case inRNN:
-			return embeddingWord("the model's `init`; else normal 1, or normal 1/√size when a `dense` layer ties the table, so that logits start near a size of 1")
-		case inAttention:
-			return embeddingWord(tableStart+", and in others normal 1, or normal 1/√size when a `dense` layer ties the table",
-				tie("In a decoder behind an encoder: name of the encoder's embedding whose table this is. Both have the same tokenizer and `size`."))
-		case inVAE:
-			return embeddingWord(tableStart+", and in others normal 1, or normal 1/√size when a `dense` layer ties the table",
-				tie("In the decoder: name of the encoder's embedding whose table this is. Both have the same `size`."))
-		case inGenerator:
-			return embeddingWord("the model's `init`; else normal 1")
-		}
-		return embeddingWord(tableStart + ", normal 1 in others")
-	}})
+	register(record{name: "embedding", group: tables, table: true, check: (*layers).embedding,
+		word: func(in place) *word {
+			tie := func(where string) *key {
+				return may("tie", nameType, "a table of its own", where).called("tied", "share", "tie_to")
+			}
+			switch in {
+			case inRNN:
+				return embeddingWord("the model's `init`; else normal 1, or normal 1/√size when a `dense` layer ties " +
+					"the table, so that logits start near a size of 1")
+			case inAttention:
+				return embeddingWord(tableStart+", and in others normal 1, or normal 1/√size when a `dense` layer "+
+					"ties the table",
+					tie("In a decoder behind an encoder: name of the encoder's embedding whose table this is. Both "+
+						"have the same tokenizer and `size`."))
+			case inVAE:
+				return embeddingWord(tableStart+", and in others normal 1, or normal 1/√size when a `dense` layer "+
+					"ties the table",
+					tie("In the decoder: name of the encoder's embedding whose table this is. Both have the same "+
+						"`size`."))
+			case inGenerator:
+				return embeddingWord("the model's `init`; else normal 1")
+			}
+			return embeddingWord(tableStart + ", normal 1 in others")
+		}})
 }
 
 // tableStart is how a table starts in stacks that may have a transformer.
-const tableStart = "the model's `init`; else normal 0.02 in a stack with a `transformer` and without sinusoidal positions"
+const tableStart = "the model's `init`; else normal 0.02 in a stack with a `transformer` and without sinusoidal " +
+	"positions"
 
 // Embedding looks up a row of a [vocabulary, Width] table a token.
 type Embedding struct {
@@ -39,11 +46,13 @@ type Embedding struct {
 func embeddingWord(initDefault string, more ...*key) *word {
 	keys := []*key{
 		layerName(),
-		need("size", integer(1, maxWidth), "Features of a row.").called("units", "dim", "width", "embedding_dim", "dimension"),
+		need("size", integer(1, maxWidth), "Features of a row.").called("units", "dim", "width", "embedding_dim",
+			"dimension"),
 	}
 	keys = append(keys, more...)
-	return &word{name: "embedding", doc: "Looks up a row of a learnt table, one row a token.", also: []string{"embed"}, typ: object("", append(keys,
-		may("init", initType, initDefault, "How the table starts.").called("initializer"))...).shortFor("size")}
+	return &word{name: "embedding", doc: "Looks up a row of a learnt table, one row a token.", also: []string{"embed"},
+		typ: object("", append(keys,
+			may("init", initType, initDefault, "How the table starts.").called("initializer"))...).shortFor("size")}
 }
 
 func (c *layers) embedding(v *value, base LayerBase, _ int, _ bool) Layer {
@@ -66,12 +75,15 @@ func (c *layers) embedding(v *value, base LayerBase, _ int, _ bool) Layer {
 		table := c.shared[e.Tie]
 		switch {
 		case c.role != targetSide:
-			c.errorf(tie.Pos, "embedding.tie: only the embedding of a decoder behind an encoder can share a table, that of the encoder; the last layer shares one by a `tie` of its own")
+			c.errorf(tie.Pos, "embedding.tie: only the embedding of a decoder behind an encoder can share a table, "+
+				"that of the encoder; the last layer shares one by a `tie` of its own")
 		case table == nil && c.unknown:
 		case table == nil:
-			c.errorf(tie.Pos, "embedding.tie: the encoder has no embedding named %s%s", quote(e.Tie), didYouMean(anyTable(c.shared)))
+			c.errorf(tie.Pos, "embedding.tie: the encoder has no embedding named %s%s", quote(e.Tie),
+				didYouMean(anyTable(c.shared)))
 		case table.Width > 0 && e.Width > 0 && table.Width != e.Width:
-			c.errorf(tie.Pos, "embedding.tie: the table of %s has %d features a token, not %d; give both the same size", quote(e.Tie), table.Width, e.Width)
+			c.errorf(tie.Pos, "embedding.tie: the table of %s has %d features a token, not %d; give both the same size",
+				quote(e.Tie), table.Width, e.Width)
 		case own.given:
 			c.errorf(own.Pos, "embedding.init: the table is that of %s; say there how it starts", quote(e.Tie))
 		}

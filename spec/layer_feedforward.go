@@ -5,24 +5,39 @@ import "fmt"
 func init() {
 	gated := []word{
 		{name: "gelu", doc: "x·Φ(x), where Φ is the normal distribution function (Hendrycks and Gimpel 2016)."},
-		{name: "gelu_tanh", doc: "GELU with Φ approximated by tanh, as in GPT-2.", also: []string{"gelu_new", "gelu_approx", "quick_gelu"}},
+		{name: "gelu_tanh", doc: "GELU with Φ approximated by tanh, as in GPT-2.",
+			also: []string{"gelu_new", "gelu_approx", "quick_gelu"}},
 		{name: "relu", doc: "max(x, 0)."},
 		{name: "silu", doc: "x/(1+e⁻ˣ).", also: []string{"swish"}},
 		{name: "tanh", doc: "The hyperbolic tangent."},
-		{name: "swiglu", doc: "silu(x·W)⊙(x·V), with two matrices in place of one (Shazeer 2020).", also: []string{"glu", "gated_silu"}},
+		{name: "swiglu", doc: "silu(x·W)⊙(x·V), with two matrices in place of one (Shazeer 2020).",
+			also: []string{"glu", "gated_silu"}},
 		{name: "geglu", doc: "gelu(x·W)⊙(x·V) (Shazeer 2020).", also: []string{"gated_gelu"}},
-		{name: "geglu_tanh", doc: "gelu_tanh(x·W)⊙(x·V), as in Gemma and T5 1.1.", also: []string{"gated_gelu_tanh", "gated_gelu_new"}},
+		{name: "geglu_tanh", doc: "gelu_tanh(x·W)⊙(x·V), as in Gemma and T5 1.1.",
+			also: []string{"gated_gelu_tanh", "gated_gelu_new"}},
 	}
-	word := word{name: "feedforward", doc: "f(x·W + b)·V + c of each token: what a Transformer has beside its attention, with nothing added or normalised around it.", also: []string{"feed_forward", "ffn", "mlp", "ff"}, typ: object("",
-		layerName(),
-		may("hidden", integer(1, maxWidth), "4·width; for swiglu, geglu and geglu_tanh 8/3·width, rounded up to a multiple of 32", "Width between the two products.").called("ffn", "ff", "d_ff", "hidden_size", "dim_feedforward", "intermediate_size", "size", "units"),
-		with("activation", enum(gated...), "gelu", "The function f.").called("act", "nonlinearity", "activation_function"),
-		with("bias", boolean(), true, "Whether the products add a bias.").called("use_bias", "biases"),
-		with("dropout", share(), 0.0, "Probability with which a feature between the two products is dropped in training.").called("rate", "hidden_dropout"),
-		may("init", initType, "the model's `init`; else normal 0.02 in a stack with attention, uniform ±1/√inputs in others", "How the matrices start.").called("initializer", "kernel_init"),
-		may("init_out", initType, "the layer's `init`; where that is normal, its scale is divided by the root of the number of `attention` and `feedforward` layers in the stack", "How the last matrix starts.").called("init_residual", "residual_init"),
-		may("init_bias", initType, "zeros", "How the biases start.").called("bias_init"))}
-	register(record{name: "feedforward", group: rows, shares: true, parts: 1, word: word.in(everywhere...), check: (*layers).feedforward})
+	word := word{name: "feedforward", doc: "f(x·W + b)·V + c of each token: what a Transformer has beside its " +
+		"attention, with nothing added or normalised around it.", also: []string{"feed_forward", "ffn", "mlp", "ff"},
+		typ: object("",
+			layerName(),
+			may("hidden", integer(1, maxWidth),
+				"4·width; for swiglu, geglu and geglu_tanh 8/3·width, rounded up to a multiple of 32",
+				"Width between the two products.").called("ffn", "ff", "d_ff", "hidden_size", "dim_feedforward",
+				"intermediate_size", "size", "units"),
+			with("activation", enum(gated...), "gelu", "The function f.").called("act", "nonlinearity",
+				"activation_function"),
+			with("bias", boolean(), true, "Whether the products add a bias.").called("use_bias", "biases"),
+			with("dropout", share(), 0.0,
+				"Probability with which a feature between the two products is dropped in training.").called("rate",
+				"hidden_dropout"),
+			may("init", initType, "the model's `init`; else normal 0.02 in a stack with attention, uniform "+
+				"±1/√inputs in others", "How the matrices start.").called("initializer", "kernel_init"),
+			may("init_out", initType, "the layer's `init`; where that is normal, its scale is divided by the root of "+
+				"the number of `attention` and `feedforward` layers in the stack",
+				"How the last matrix starts.").called("init_residual", "residual_init"),
+			may("init_bias", initType, "zeros", "How the biases start.").called("bias_init"))}
+	register(record{name: "feedforward", group: rows, shares: true, parts: 1, word: word.in(everywhere...),
+		check: (*layers).feedforward})
 }
 
 // Feedforward is f(x·W + b)·V + c, without norms or sums around it.
@@ -44,7 +59,8 @@ func (l *Feedforward) Gated() bool {
 
 func (c *layers) feedforward(v *value, base LayerBase, in int, _ bool) Layer {
 	set := v.set
-	l := &Feedforward{LayerBase: base, Hidden: int(set.key("hidden").integer), Activation: set.key("activation").word, Bias: set.key("bias").flag, Dropout: set.key("dropout").number}
+	l := &Feedforward{LayerBase: base, Hidden: int(set.key("hidden").integer), Activation: set.key("activation").word,
+		Bias: set.key("bias").flag, Dropout: set.key("dropout").number}
 	l.Width = in
 	if !set.key("hidden").given {
 		l.Hidden = 4 * in
@@ -72,5 +88,6 @@ func (c *layers) feedforward(v *value, base LayerBase, in int, _ bool) Layer {
 }
 
 func (l *Feedforward) architecture() string {
-	return fmt.Sprintf("feedforward %s size=%d hidden=%d activation=%s bias=%t", l.Name, l.Width, l.Hidden, l.Activation, l.Bias)
+	return fmt.Sprintf("feedforward %s size=%d hidden=%d activation=%s bias=%t", l.Name, l.Width, l.Hidden,
+		l.Activation, l.Bias)
 }

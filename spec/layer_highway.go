@@ -3,12 +3,15 @@ package spec
 import "fmt"
 
 func init() {
-	word := word{name: "highway", doc: "g⊙relu(x·W + b) + (1−g)⊙x with the gate g = σ(x·Wg + bg) (Srivastava et al. 2015).", typ: object("",
+	word := word{name: "highway", doc: "g⊙relu(x·W + b) + (1−g)⊙x with the gate g = σ(x·Wg + bg) (Srivastava et al. " +
+		"2015).", typ: object("",
 		layerName(),
-		with("gate_bias", from(-10, 10), -1.0, "How the bias of the gate starts: below 0 the layer passes on most of its input at first."),
+		with("gate_bias", from(-10, 10), -1.0,
+			"How the bias of the gate starts: below 0 the layer passes on most of its input at first."),
 		may("init", initType, uniformMatrix, "How the matrices start.").called("kernel_init", "initializer"),
 		may("init_bias", initType, uniformBias, "How the bias of what is new starts.").called("bias_init"))}
-	register(record{name: "highway", group: rows, shares: true, word: word.in(inDiscriminator), check: (*layers).highway})
+	register(record{name: "highway", group: rows, shares: true, word: word.in(inDiscriminator),
+		check: (*layers).highway})
 }
 
 // Highway is a layer whose gate says how much of its input it passes on unchanged (Srivastava et al. 2015).

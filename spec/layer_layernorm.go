@@ -3,10 +3,12 @@ package spec
 import "fmt"
 
 func init() {
-	word := word{name: "layernorm", doc: "Normalises each row to mean 0 and variance 1, then applies a learnt gain and bias (Ba et al. 2016).", also: []string{"layer_norm", "norm", "ln"}, typ: object("",
+	word := word{name: "layernorm", doc: "Normalises each row to mean 0 and variance 1, then applies a learnt gain " +
+		"and bias (Ba et al. 2016).", also: []string{"layer_norm", "norm", "ln"}, typ: object("",
 		layerName(),
 		normEpsilon("variance"))}
-	register(record{name: "layernorm", group: rows, shares: true, word: word.in(everywhere...), check: (*layers).layernorm})
+	register(record{name: "layernorm", group: rows, shares: true, word: word.in(everywhere...),
+		check: (*layers).layernorm})
 }
 
 // LayerNorm normalises each row to mean 0 and variance 1 and applies a learnt gain and bias (Ba et al. 2016).

@@ -3,7 +3,8 @@ package spec
 import "fmt"
 
 func init() {
-	word := word{name: "one_hot", doc: "Turns a token into a row as wide as the vocabulary, 1 at the token and 0 elsewhere.", also: []string{"onehot"}, typ: object("",
+	word := word{name: "one_hot", doc: "Turns a token into a row as wide as the vocabulary, 1 at the token and 0 " +
+		"elsewhere.", also: []string{"onehot"}, typ: object("",
 		layerName())}
 	register(record{name: "one_hot", group: tables, table: true, word: word.in(inRNN, inAttention, inVAE),
 		check: func(c *layers, v *value, base LayerBase, _ int, _ bool) Layer {

@@ -3,13 +3,18 @@ package spec
 import "fmt"
 
 func init() {
-	word := word{name: "positions", doc: "Adds a row that depends on the token's place alone.", also: []string{"position", "positional", "position_embedding", "positional_encoding", "pos"}, typ: object("",
-		layerName(),
-		with("scheme", enum(
-			word{name: "learned", doc: "A learnt table, a row for each place.", also: []string{"learnt", "embedding", "absolute", "trained"}},
-			word{name: "sinusoidal", doc: "Sines and cosines of wavelengths from 2π to 10000·2π (Vaswani et al. 2017).", also: []string{"sinus", "sine", "fixed", "waves"}},
-		), "learned", "What the rows are.").called("kind", "type"),
-		may("init", initType, "the model's `init`; else normal 0.02", "How a learnt table starts.").called("initializer")).shortFor("scheme")}
+	word := word{name: "positions", doc: "Adds a row that depends on the token's place alone.",
+		also: []string{"position", "positional", "position_embedding", "positional_encoding", "pos"}, typ: object("",
+			layerName(),
+			with("scheme", enum(
+				word{name: "learned", doc: "A learnt table, a row for each place.",
+					also: []string{"learnt", "embedding", "absolute", "trained"}},
+				word{name: "sinusoidal",
+					doc:  "Sines and cosines of wavelengths from 2π to 10000·2π (Vaswani et al. 2017).",
+					also: []string{"sinus", "sine", "fixed", "waves"}},
+			), "learned", "What the rows are.").called("kind", "type"),
+			may("init", initType, "the model's `init`; else normal 0.02",
+				"How a learnt table starts.").called("initializer")).shortFor("scheme")}
 	register(record{name: "positions", group: tables, overTime: true, places: func(*value) bool { return true },
 		word: word.in(inAttention, inVAE, inDiscriminator), check: (*layers).positions})
 }

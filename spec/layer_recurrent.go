@@ -7,24 +7,34 @@ import (
 
 func init() {
 	for _, name := range []string{"rnn", "lstm", "gru"} {
-		register(record{name: name, group: recurrences, shares: true, written: func(*value) bool { return true }, overTime: true, recurrent: true, check: (*layers).recurrent, word: func(in place) *word {
-			var more []*key
-			switch in {
-			case inAttention:
-				more = []*key{
-					with("bidirectional", boolean(), false, "In an encoder in front of a decoder: whether the text is read from both ends, which doubles the width of the output (Schuster and Paliwal 1997).").called("bidir", "both", "directions"),
-					may("attention", scoreType, "no attention; the encoder's last state is all that the decoder knows (Sutskever et al. 2014)", "In a decoder behind an encoder: how the layer, the top one of a stack, looks at the encoder's output at every step.").called("score", "attend"),
+		register(record{name: name, group: recurrences, shares: true, written: func(*value) bool { return true },
+			overTime: true, recurrent: true, check: (*layers).recurrent, word: func(in place) *word {
+				var more []*key
+				switch in {
+				case inAttention:
+					more = []*key{
+						with("bidirectional", boolean(), false,
+							"In an encoder in front of a decoder: whether the text is read from both ends, which "+
+								"doubles the width of the output (Schuster and Paliwal 1997).").called("bidir", "both",
+							"directions"),
+						may("attention", scoreType,
+							"no attention; the encoder's last state is all that the decoder knows (Sutskever et al. "+
+								"2014)",
+							"In a decoder behind an encoder: how the layer, the top one of a stack, looks at the "+
+								"encoder's output at every step.").called("score", "attend"),
+					}
+				case inDiscriminator:
+					more = []*key{with("bidirectional", boolean(), false,
+						"Whether as many layers read the line from its end; each step's output is both states side "+
+							"by side.").called("bidi", "birnn")}
 				}
-			case inDiscriminator:
-				more = []*key{with("bidirectional", boolean(), false, "Whether as many layers read the line from its end; each step's output is both states side by side.").called("bidi", "birnn")}
-			}
-			return recurrentWord(name, more...)
-		}})
+				return recurrentWord(name, more...)
+			}})
 	}
 }
 
-// Recurrent is a stack of equal recurrent layers: kinds "rnn", "lstm" and "gru". Width is the number of units, twice that
-// when the layers read in both directions.
+// Recurrent is a stack of equal recurrent layers: kinds "rnn", "lstm" and "gru". Width is the number of units, twice
+// that when the layers read in both directions.
 type Recurrent struct {
 	LayerBase
 	Units      int     // features of the state of one direction
@@ -43,15 +53,17 @@ type Recurrent struct {
 	// Bidirectional layers of an encoder read the text from both ends (Schuster and Paliwal 1997); the states of both
 	// directions stand side by side, forward first.
 	Bidirectional bool
-	Attention     *RecurrentAttention // of the top layer of the stack, in the decoder of an encoder-decoder model; or nil
+	// of the top layer of the stack, in the decoder of an encoder-decoder model; or nil
+	Attention *RecurrentAttention
 }
 
 // RecurrentAttention lets a recurrent layer of a decoder look at the encoder's output at every step.
 type RecurrentAttention struct {
 	Pos
-	Score        string // "additive" (Bahdanau et al. 2015), "dot", "general", "concat" (Luong et al. 2015) or "scaled_dot"
-	Units        int    // additive, concat: width of the hidden layer that scores a pair; 0 for other scores
-	InputFeeding bool   // the attentional output is an input of the next step (Luong et al. 2015, section 3.3)
+	// "additive" (Bahdanau et al. 2015), "dot", "general", "concat" (Luong et al. 2015) or "scaled_dot"
+	Score        string
+	Units        int  // additive, concat: width of the hidden layer that scores a pair; 0 for other scores
+	InputFeeding bool // the attentional output is an input of the next step (Luong et al. 2015, section 3.3)
 }
 
 // recurrentWord is that of rnn, lstm or gru; more keys follow those that they share.
@@ -59,52 +71,76 @@ func recurrentWord(name string, more ...*key) *word {
 	settings := func(own *key) *typ {
 		keys := []*key{
 			layerName(),
-			need("units", integer(1, maxWidth), "Features of the state and of the output.").called("size", "hidden", "hidden_size", "width", "dim", "num_units"),
-			with("layers", integer(1, maxStack), 1, "Number of equal layers, one on the other; each reads the states of the one below.").called("num_layers", "depth", "stack"),
-			with("dropout", share(), 0.0, "Probability with which a feature between two layers of the stack is dropped in training.").called("rate"),
+			need("units", integer(1, maxWidth), "Features of the state and of the output.").called("size", "hidden",
+				"hidden_size", "width", "dim", "num_units"),
+			with("layers", integer(1, maxStack), 1,
+				"Number of equal layers, one on the other; each reads the states of the one below.").called(
+				"num_layers", "depth", "stack"),
+			with("dropout", share(), 0.0,
+				"Probability with which a feature between two layers of the stack is dropped in training.").called(
+				"rate"),
 			own,
 			with("bias", boolean(), true, "Whether a bias is added.").called("use_bias"),
 		}
 		keys = append(keys, more...)
 		return object("", append(keys,
-			may("init", initType, "the model's `init`; else uniform ±1/√units", "How the matrices applied to the input start.").called("kernel_init", "initializer"),
-			may("init_state", initType, "the layer's `init`", "How the matrices applied to the state start.").called("recurrent_init", "init_recurrent", "init_hidden"),
-			may("init_bias", initType, "uniform ±1/√units; zeros when the layer or the model has an `init`", "How the biases start.").called("bias_init"))...).shortFor("units")
+			may("init", initType, "the model's `init`; else uniform ±1/√units",
+				"How the matrices applied to the input start.").called("kernel_init", "initializer"),
+			may("init_state", initType, "the layer's `init`",
+				"How the matrices applied to the state start.").called("recurrent_init", "init_recurrent",
+				"init_hidden"),
+			may("init_bias", initType, "uniform ±1/√units; zeros when the layer or the model has an `init`",
+				"How the biases start.").called("bias_init"))...).shortFor("units")
 	}
 	switch name {
 	case "rnn":
-		return &word{name: "rnn", doc: "Simple recurrent layers: hₜ = f(xₜ·Wx + hₜ₋₁·Wh + b) (Elman 1990).", also: []string{"simple_rnn", "elman", "recurrent"}, typ: settings(
-			with("activation", enum(
-				word{name: "tanh", doc: "The hyperbolic tangent."},
-				word{name: "relu", doc: "max(x, 0)."},
-			), "tanh", "The function f.").called("nonlinearity"))}
+		return &word{name: "rnn", doc: "Simple recurrent layers: hₜ = f(xₜ·Wx + hₜ₋₁·Wh + b) (Elman 1990).",
+			also: []string{"simple_rnn", "elman", "recurrent"}, typ: settings(
+				with("activation", enum(
+					word{name: "tanh", doc: "The hyperbolic tangent."},
+					word{name: "relu", doc: "max(x, 0)."},
+				), "tanh", "The function f.").called("nonlinearity"))}
 	case "lstm":
-		return &word{name: "lstm", doc: "Long short-term memory (Hochreiter and Schmidhuber 1997) with a forget gate (Gers et al. 2000): c′ = f⊙c + i⊙g, h′ = o⊙tanh(c′).", typ: settings(
-			with("forget_bias", from(-10, 10), 0.0, "Added to the initial bias of the forget gate; 1 keeps more of the state at first."))}
+		return &word{name: "lstm", doc: "Long short-term memory (Hochreiter and Schmidhuber 1997) with a forget gate " +
+			"(Gers et al. 2000): c′ = f⊙c + i⊙g, h′ = o⊙tanh(c′).", typ: settings(
+			with("forget_bias", from(-10, 10), 0.0,
+				"Added to the initial bias of the forget gate; 1 keeps more of the state at first."))}
 	}
 	return &word{name: "gru", doc: "Gated recurrent unit (Cho et al. 2014): h′ = (1−z)⊙n + z⊙h.", typ: settings(
 		with("reset", enum(
 			word{name: "before", doc: "n = tanh(x·Wn + (r⊙h)·Un + b), the form of Cho et al. 2014."},
-			word{name: "after", doc: "n = tanh(x·Wn + b + r⊙(h·Un + b′)), the form of cuDNN and PyTorch; it needs one product a step and is the faster one."},
+			word{name: "after", doc: "n = tanh(x·Wn + b + r⊙(h·Un + b′)), the form of cuDNN and PyTorch; it needs " +
+				"one product a step and is the faster one."},
 		), "after", "Whether the reset gate acts before or after the state's product.").called("reset_after"))}
 }
 
-var scoreType = choice("score", "How well a place of the encoder's output, s, fits the state of the decoder, h, is a score; the softmax of the scores weighs the places, and their weighted sum is the context c. With `additive` the state before the step finds the context, which the layer then reads beside its input; with the others the state after the step finds it. The output of the layer is tanh(W·[c; h]) (Luong et al. 2015).",
-	word{name: "additive", doc: "vᵀ·tanh(W·h + U·s) (Bahdanau et al. 2015).", also: []string{"bahdanau", "mlp", "tanh"}, typ: object("",
-		scoreUnits()).shortFor("units")},
-	word{name: "dot", doc: "hᵀ·s, which are of the same width (Luong et al. 2015).", also: []string{"luong", "dot_product", "product"}, typ: object("", inputFeeding())},
-	word{name: "general", doc: "hᵀ·W·s (Luong et al. 2015).", also: []string{"bilinear", "multiplicative", "luong_general"}, typ: object("", inputFeeding())},
-	word{name: "concat", doc: "vᵀ·tanh(W·[h; s]) (Luong et al. 2015).", also: []string{"concatenation", "luong_concat"}, typ: object("",
-		scoreUnits(), inputFeeding())},
-	word{name: "scaled_dot", doc: "hᵀ·s/√units, as in Vaswani et al. 2017.", also: []string{"scaled", "scaled_dot_product"}, typ: object("", inputFeeding())},
+var scoreType = choice("score", "How well a place of the encoder's output, s, fits the state of the decoder, h, is a "+
+	"score; the softmax of the scores weighs the places, and their weighted sum is the context c. With `additive` "+
+	"the state before the step finds the context, which the layer then reads beside its input; with the others the "+
+	"state after the step finds it. The output of the layer is tanh(W·[c; h]) (Luong et al. 2015).",
+	word{name: "additive", doc: "vᵀ·tanh(W·h + U·s) (Bahdanau et al. 2015).", also: []string{"bahdanau", "mlp", "tanh"},
+		typ: object("",
+			scoreUnits()).shortFor("units")},
+	word{name: "dot", doc: "hᵀ·s, which are of the same width (Luong et al. 2015).",
+		also: []string{"luong", "dot_product", "product"}, typ: object("", inputFeeding())},
+	word{name: "general", doc: "hᵀ·W·s (Luong et al. 2015).",
+		also: []string{"bilinear", "multiplicative", "luong_general"}, typ: object("", inputFeeding())},
+	word{name: "concat", doc: "vᵀ·tanh(W·[h; s]) (Luong et al. 2015).", also: []string{"concatenation", "luong_concat"},
+		typ: object("",
+			scoreUnits(), inputFeeding())},
+	word{name: "scaled_dot", doc: "hᵀ·s/√units, as in Vaswani et al. 2017.",
+		also: []string{"scaled", "scaled_dot_product"}, typ: object("", inputFeeding())},
 )
 
 func scoreUnits() *key {
-	return may("units", integer(1, maxWidth), "the layer's `units`", "Width of the hidden layer whose tanh it is.").called("size", "hidden", "width", "dim")
+	return may("units", integer(1, maxWidth), "the layer's `units`",
+		"Width of the hidden layer whose tanh it is.").called("size", "hidden", "width", "dim")
 }
 
 func inputFeeding() *key {
-	return with("input_feeding", boolean(), true, "Whether the output is an input of the next step, so that the layer knows where it has looked (Luong et al. 2015, section 3.3). Without it training is faster.").called("feed", "feeding", "input_feed")
+	return with("input_feeding", boolean(), true,
+		"Whether the output is an input of the next step, so that the layer knows where it has looked (Luong et al. "+
+			"2015, section 3.3). Without it training is faster.").called("feed", "feeding", "input_feed")
 }
 
 func (c *layers) recurrent(v *value, base LayerBase, in int, _ bool) Layer {
@@ -124,7 +160,8 @@ func (c *layers) recurrent(v *value, base LayerBase, in int, _ bool) Layer {
 		r.Bidirectional = true
 		r.Width = 2 * r.Units
 		if c.role == targetSide || c.role == decoderOnly {
-			c.errorf(both.Pos, "%s.bidirectional: a decoder writes its text from left to right and cannot read it from its end; only encoders can", v.word)
+			c.errorf(both.Pos, "%s.bidirectional: a decoder writes its text from left to right and cannot read it "+
+				"from its end; only encoders can", v.word)
 		}
 	}
 	uniform := Init{Pos: v.Pos, Scheme: "uniform"}
@@ -141,7 +178,8 @@ func (c *layers) recurrent(v *value, base LayerBase, in int, _ bool) Layer {
 	r.BiasInit = c.initial(bias, uniform)
 
 	if d := set.key("dropout"); r.Dropout > 0 && r.Layers == 1 && !set.key("layers").bad {
-		c.errorf(d.Pos, "%s.dropout: it acts between the layers of a stack, and this stack has 1 layer; add a dropout layer before or after it instead", v.word)
+		c.errorf(d.Pos, "%s.dropout: it acts between the layers of a stack, and this stack has 1 layer; add a "+
+			"dropout layer before or after it instead", v.word)
 	}
 	if fb := set.key("forget_bias"); fb.given && r.ForgetBias != 0 && !r.Bias {
 		c.errorf(fb.Pos, "%s.forget_bias: the layer has no bias", v.word)
@@ -185,14 +223,18 @@ func (c *layers) score(v, layer *value, r *Recurrent) *RecurrentAttention {
 	switch {
 	case v.bad:
 	case c.role == sourceSide:
-		c.errorf(v.Pos, "%s: an encoder has nothing to look at; give the attention to a recurrent layer of the decoder", path)
+		c.errorf(v.Pos, "%s: an encoder has nothing to look at; give the attention to a recurrent layer of the decoder",
+			path)
 	case c.role == decoderOnly:
-		c.errorf(v.Pos, "%s: there is no encoder to look at; a layer `attention` of its own looks at the tokens before", path)
+		c.errorf(v.Pos, "%s: there is no encoder to look at; a layer `attention` of its own looks at the tokens before",
+			path)
 	case c.role != targetSide: // the layer itself does not belong there
 	case c.attends != Pos{}:
-		c.errorf(v.Pos, "%s: the layer in line %d looks at the encoder already; one layer of a decoder does", path, c.attends.Line)
+		c.errorf(v.Pos, "%s: the layer in line %d looks at the encoder already; one layer of a decoder does", path,
+			c.attends.Line)
 	case c.memory > 0 && r.Units > 0 && c.memory != r.Units && (v.word == "dot" || v.word == "scaled_dot"):
-		c.errorf(v.Pos, "%s.%s: the state has %d features and the encoder's output %d, but the product needs as many of both; change units, or use general, which has a matrix in between", path, v.word, r.Units, c.memory)
+		c.errorf(v.Pos, "%s.%s: the state has %d features and the encoder's output %d, but the product needs as many "+
+			"of both; change units, or use general, which has a matrix in between", path, v.word, r.Units, c.memory)
 	}
 	if c.attends == (Pos{}) {
 		c.attends = layer.Pos

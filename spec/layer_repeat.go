@@ -3,7 +3,8 @@ package spec
 import "fmt"
 
 func init() {
-	register(record{name: "repeat", group: composites, check: (*layers).repeat, written: func(*value) bool { return true },
+	register(record{name: "repeat", group: composites, check: (*layers).repeat,
+		written: func(*value) bool { return true },
 		inner: func(v *value) []*value {
 			if v.copies != nil {
 				return v.copies
@@ -11,15 +12,22 @@ func init() {
 			return []*value{v.set.key("layers")}
 		},
 		word: func(in place) *word {
-			return &word{name: "repeat", doc: "Layers again and again, each time with parameters of their own, or always with the same ones.", also: []string{"loop", "times", "stack", "for", "repeated"}, typ: object("",
-				layerName(),
-				need("times", integer(1, maxStack), "How often.").called("n", "count", "layers_count", "depth", "num_layers"),
-				need("layers", list(layerTypes[in], 1, maxStack), "The layers. They give as many features as they read.").called("layer", "body", "of", "block"),
-				with("shared", boolean(), false, "Whether all repetitions have the same parameters (Dehghani et al. 2019; Lan et al. 2020).").called("share", "tied", "tie"))}
+			return &word{name: "repeat",
+				doc:  "Layers again and again, each time with parameters of their own, or always with the same ones.",
+				also: []string{"loop", "times", "stack", "for", "repeated"}, typ: object("",
+					layerName(),
+					need("times", integer(1, maxStack), "How often.").called("n", "count", "layers_count", "depth",
+						"num_layers"),
+					need("layers", list(layerTypes[in], 1, maxStack),
+						"The layers. They give as many features as they read.").called("layer", "body", "of", "block"),
+					with("shared", boolean(), false,
+						"Whether all repetitions have the same parameters (Dehghani et al. 2019; Lan et al. 2020).").
+						called("share", "tied", "tie"))}
 		}})
 }
 
-// Repeat is layers again and again. Where they can be a loop of generated code they stand in Layers once; otherwise in Copies for each repetition.
+// Repeat is layers again and again. Where they can be a loop of generated code they stand in Layers once; otherwise in
+// Copies for each repetition.
 type Repeat struct {
 	LayerBase
 	Times  int
@@ -42,7 +50,8 @@ func (c *layers) repeat(v *value, base LayerBase, in int, _ bool) Layer {
 	fits := func(layers []Layer) bool {
 		out := width(layers, in)
 		if out > 0 && in > 0 && out != in {
-			c.errorf(v.Pos, "repeat: its layers read %d features and give %d, so they cannot read what they gave; end them with `- dense: {units: %d}`", in, out, in)
+			c.errorf(v.Pos, "repeat: its layers read %d features and give %d, so they cannot read what they gave; "+
+				"end them with `- dense: {units: %d}`", in, out, in)
 			return false
 		}
 		return true

@@ -3,10 +3,12 @@ package spec
 import "fmt"
 
 func init() {
-	word := word{name: "rmsnorm", doc: "Divides each row by its root mean square, then applies a learnt gain (Zhang and Sennrich 2019).", also: []string{"rms_norm", "rms"}, typ: object("",
+	word := word{name: "rmsnorm", doc: "Divides each row by its root mean square, then applies a learnt gain (Zhang " +
+		"and Sennrich 2019).", also: []string{"rms_norm", "rms"}, typ: object("",
 		layerName(),
 		normEpsilon("mean square"))}
-	register(record{name: "rmsnorm", group: rows, shares: true, word: word.in(inAttention, inVAE), check: (*layers).rmsnorm})
+	register(record{name: "rmsnorm", group: rows, shares: true, word: word.in(inAttention, inVAE),
+		check: (*layers).rmsnorm})
 }
 
 // RMSNorm divides each row by its root mean square and applies a learnt gain (Zhang and Sennrich 2019).

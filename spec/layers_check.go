@@ -25,10 +25,11 @@ const (
 // layers checks a list of layers: their order, their widths, their size in memory.
 type layers struct {
 	*checker
-	path   string // key of the list
-	role   role
-	in     int // features before the first layer, where that does not read tokens; 0 when they are unknown
-	vocab  int // width of the last layer, where that is not for the spec to choose: of logits the vocabulary; 0 when it is unknown
+	path string // key of the list
+	role role
+	in   int // features before the first layer, where that does not read tokens; 0 when they are unknown
+	// width of the last layer, where that is not for the spec to choose: of logits the vocabulary; 0 when it is unknown
+	vocab  int
 	shape  Shape
 	init   *value                // the model-wide key
 	tied   map[string]bool       // names of the embeddings that serve as the last layer's matrix
@@ -107,8 +108,8 @@ func (c *layers) partsOf(list *value) int {
 	return n
 }
 
-// shrunk is how matrices start whose products are added to what a layer reads: each adds to the same sum, whose variance would grow with their number
-// (Radford et al. 2019).
+// shrunk is how matrices start whose products are added to what a layer reads: each adds to the same sum, whose
+// variance would grow with their number (Radford et al. 2019).
 func (c *layers) shrunk(i Init) Init {
 	if i.Scheme == "normal" && c.parts > 0 {
 		i.Scale /= math.Sqrt(float64(c.parts))
@@ -116,7 +117,8 @@ func (c *layers) shrunk(i Init) Init {
 	return i
 }
 
-// sequence makes the layers of a list that reads width features, 0 when they are unknown; all says that the list is the whole stack.
+// sequence makes the layers of a list that reads width features, 0 when they are unknown; all says that the list is
+// the whole stack.
 func (c *layers) sequence(list *value, width int, all bool) []Layer {
 	var made []Layer
 	for i, v := range list.list {
@@ -130,26 +132,32 @@ func (c *layers) sequence(list *value, width int, all bool) []Layer {
 		case c.ofVectors():
 			switch {
 			case c.role == judging && v.word != "dense" && v.word != "dropout" && v.word != "define" && r.inner == nil:
-				c.errorf(v.Pos, "%s: %s is a layer of discriminators of text; those of vectors are made of dense and dropout", c.path, v.word)
+				c.errorf(v.Pos, "%s: %s is a layer of discriminators of text; those of vectors are made of dense and "+
+					"dropout", c.path, v.word)
 			case r.table || r.overTime:
-				c.errorf(v.Pos, "%s: %s is a layer of models of text; those of vectors are made of dense, dropout, layernorm and rmsnorm", c.path, v.word)
+				c.errorf(v.Pos, "%s: %s is a layer of models of text; those of vectors are made of dense, dropout, "+
+					"layernorm and rmsnorm", c.path, v.word)
 			}
 		case first && !r.table:
-			c.errorf(v.Pos, "%s: the first layer turns tokens into features, so it is an embedding or one_hot, not %s", c.path, v.word)
+			c.errorf(v.Pos, "%s: the first layer turns tokens into features, so it is an embedding or one_hot, not %s",
+				c.path, v.word)
 		case !first && r.table:
 			c.errorf(v.Pos, "%s: %s reads tokens, so it can only be the first layer", c.path, v.word)
 			width = 0
 		}
 		if c.pooled && r.overTime {
-			c.errorf(v.Pos, "%s: %s reads time steps, but max_pool has left none; put it before max_pool", c.path, v.word)
+			c.errorf(v.Pos, "%s: %s reads time steps, but max_pool has left none; put it before max_pool", c.path,
+				v.word)
 		}
 		if r.pools && !all {
-			c.errorf(v.Pos, "%s: %s leaves no time steps, and what is around it has them; it can only be a layer of the stack itself", c.path, v.word)
+			c.errorf(v.Pos, "%s: %s leaves no time steps, and what is around it has them; it can only be a layer of "+
+				"the stack itself", c.path, v.word)
 		}
 		c.pooled = c.pooled || r.pools
 		logits := last && c.role != sourceSide && c.role != vectorReader
 		if logits && !r.ends {
-			c.errorf(v.Pos, "%s: the last layer gives %s, so it is a dense, not %s; add `- dense`", c.path, c.gives(), v.word)
+			c.errorf(v.Pos, "%s: the last layer gives %s, so it is a dense, not %s; add `- dense`", c.path, c.gives(),
+				v.word)
 		}
 		before := c.params
 		l := r.check(c, v, LayerBase{Pos: v.Pos, Kind: v.kind(), Name: v.layer}, width, logits)
@@ -165,7 +173,8 @@ func (c *layers) sequence(list *value, width int, all bool) []Layer {
 		width = l.OutputWidth()
 		if c.params > maxParams && !c.tooMany {
 			c.tooMany = true
-			c.errorf(v.Pos, "%s: with it the model has %s parameters, more than the %s that are allowed; make the layers smaller", v.word, count(c.params), count(maxParams))
+			c.errorf(v.Pos, "%s: with it the model has %s parameters, more than the %s that are allowed; make the "+
+				"layers smaller", v.word, count(c.params), count(maxParams))
 		}
 	}
 	return made
@@ -222,9 +231,11 @@ func (c *layers) fits(list *value) {
 		switch {
 		case c.unknown:
 		case positions != nil && !c.transformers:
-			c.errorf(positions.Pos, "positions: the discriminator has no transformer; other layers see the order of tokens without them, or do not look at it, so leave them out")
+			c.errorf(positions.Pos, "positions: the discriminator has no transformer; other layers see the order of "+
+				"tokens without them, or do not look at it, so leave them out")
 		case c.transformers && recurrent == nil && !windows && !places && !c.causal:
-			c.errorf(list.Pos, "discriminator: nothing tells its transformer the order of the tokens; add `- positions` behind the first layer, or `rotary: true` or `alibi: true` to the transformer")
+			c.errorf(list.Pos, "discriminator: nothing tells its transformer the order of the tokens; add `- "+
+				"positions` behind the first layer, or `rotary: true` or `alibi: true` to the transformer")
 		}
 		return
 	case c.role == writing:
@@ -238,29 +249,36 @@ func (c *layers) fits(list *value) {
 		}
 		return
 	case recurrent != nil && c.role == decoderOnly && !c.transformers && !c.unknown:
-		c.errorf(recurrent.Pos, "%s: a decoder of recurrent layers without an encoder is a model of kind rnn; write `kind: rnn` and `layers` in place of `decoder`, or use a transformer", recurrent.word)
+		c.errorf(recurrent.Pos, "%s: a decoder of recurrent layers without an encoder is a model of kind rnn; write "+
+			"`kind: rnn` and `layers` in place of `decoder`, or use a transformer", recurrent.word)
 	case recurrent != nil && c.role == encoderOnly:
-		c.errorf(recurrent.Pos, "%s: an encoder without a decoder is made of transformers; recurrent layers need a decoder behind them, or kind rnn", recurrent.word)
+		c.errorf(recurrent.Pos, "%s: an encoder without a decoder is made of transformers; recurrent layers need a "+
+			"decoder behind them, or kind rnn", recurrent.word)
 	case recurrent != nil && c.role == targetSide && c.transformers:
-		c.errorf(recurrent.Pos, "%s: a decoder has either recurrent layers or transformers, not both; the encoder may have the others", recurrent.word)
+		c.errorf(recurrent.Pos, "%s: a decoder has either recurrent layers or transformers, not both; the encoder "+
+			"may have the others", recurrent.word)
 	case recurrent == nil && !c.transformers && !c.unknown && (c.role == decoderOnly || c.role == encoderOnly):
 		c.errorf(list.Pos, "%s: a model of kind attention needs a layer with attention: add `- transformer: {heads: 4}`", c.path)
 	case recurrent == nil && !c.transformers && !c.unknown:
 		c.errorf(list.Pos, "%s: an encoder and a decoder each need a transformer or a recurrent layer: rnn, lstm or gru", c.path)
 	}
 	if stacked := c.uncrossed(list); stacked != nil {
-		c.errorf(stacked.Pos, "%s: nothing in the decoder looks at the encoder's output; add `- residual: [attention: {heads: %d, cross: true}]`", c.path, max(1, stacked.set.key("heads").integer))
+		c.errorf(stacked.Pos, "%s: nothing in the decoder looks at the encoder's output; add `- residual: "+
+			"[attention: {heads: %d, cross: true}]`", c.path, max(1, stacked.set.key("heads").integer))
 	}
 	switch {
 	case c.unknown:
 	case positions != nil && !c.transformers && recurrent != nil:
-		c.errorf(positions.Pos, "positions: this stack has no transformer; recurrent layers see the order of tokens without them, so leave them out")
+		c.errorf(positions.Pos, "positions: this stack has no transformer; recurrent layers see the order of tokens "+
+			"without them, so leave them out")
 	case c.transformers && recurrent == nil && !places && (c.role == encoderOnly || c.role == sourceSide):
-		c.errorf(list.Pos, "%s: nothing tells its transformer the order of the tokens; add `- positions` behind the first layer, or `rotary: true` or `alibi: true` to the transformer", c.path)
+		c.errorf(list.Pos, "%s: nothing tells its transformer the order of the tokens; add `- positions` behind the "+
+			"first layer, or `rotary: true` or `alibi: true` to the transformer", c.path)
 	}
 }
 
-// uncrossed is an attention of a decoder behind an encoder in which no layer looks at the encoder; nil where one does, or where there is no encoder to look at.
+// uncrossed is an attention of a decoder behind an encoder in which no layer looks at the encoder; nil where one does,
+// or where there is no encoder to look at.
 func (c *layers) uncrossed(list *value) *value {
 	if c.role != targetSide || c.latent > 0 || c.unknown {
 		return nil
@@ -268,7 +286,8 @@ func (c *layers) uncrossed(list *value) *value {
 	var first *value
 	for _, v := range leaves(list) {
 		switch {
-		case v.word == "transformer" || v.word == "define_source" || v.set.key("cross").flag || records[v.word].recurrent:
+		case v.word == "transformer" || v.word == "define_source" || v.set.key("cross").flag ||
+			records[v.word].recurrent:
 			return nil
 		case v.word == "attention" && first == nil:
 			first = v
@@ -307,7 +326,8 @@ func (c *layers) count(v *value, params int64, widest int) {
 	c.params += params * int64(max(1, c.times))
 	acts := int64(c.shape.Batch) * int64(c.shape.Steps) * int64(widest)
 	if acts > maxActs {
-		c.errorf(v.Pos, "%s: its activations are %d steps × %d sequences × %d = %s numbers, more than the %s that are allowed; make shape or the layer smaller",
+		c.errorf(v.Pos, "%s: its activations are %d steps × %d sequences × %d = %s numbers, more than the %s that "+
+			"are allowed; make shape or the layer smaller",
 			v.word, c.shape.Steps, c.shape.Batch, widest, count(acts), count(maxActs))
 	}
 }

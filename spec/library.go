@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// The library has blocks and definitions in the language, for users to copy and change: among them what some layers of the language compute.
+// The library has blocks and definitions in the language, for users to copy and change: among them what some layers of
+// the language compute.
 //
 //go:embed library/*.yaml
 var libraryFiles embed.FS
@@ -32,7 +33,8 @@ func LibraryText(name string) (string, error) {
 	text, err := libraryFiles.ReadFile(path.Join("library", name+".yaml"))
 	if err != nil || strings.ContainsAny(name, "/\\") {
 		names, _ := Library()
-		return "", fmt.Errorf("the library has no %s%s; it has %s", quote(name), didYouMean(nearest(name, names)), strings.Join(names, ", "))
+		return "", fmt.Errorf("the library has no %s%s; it has %s", quote(name), didYouMean(nearest(name, names)),
+			strings.Join(names, ", "))
 	}
 	return string(text), nil
 }

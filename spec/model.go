@@ -31,13 +31,15 @@ type Model struct {
 	Latent      *Latent  // kind vae: the latent vector; nil for others
 	Likelihood  *Likelihood
 	Encoder     []Layer // kinds attention and vae: the stack of the encoder; nil for decoder-only models
-	Layers      []Layer // kind rnn: all layers; kinds attention and vae: the stack of the decoder, or of the encoder where that is all; kind gan: the generator
-	GAN         *GAN    // kind gan: what it has beside its generator; nil for others
-	Loss        Loss
-	Optimizer   Optimizer
-	Schedule    Schedule
-	Clip        Clip
-	Train       Train
+	// kind rnn: all layers; kinds attention and vae: the stack of the decoder, or of the encoder where that is all;
+	// kind gan: the generator
+	Layers    []Layer
+	GAN       *GAN // kind gan: what it has beside its generator; nil for others
+	Loss      Loss
+	Optimizer Optimizer
+	Schedule  Schedule
+	Clip      Clip
+	Train     Train
 }
 
 // Vocab is the number of tokens that the model knows. Of an encoder-decoder model these are the decoder's.
@@ -72,18 +74,20 @@ type Shape struct {
 // Tokenizer says how text becomes tokens.
 type Tokenizer struct {
 	Pos
-	Kind    string   // "bytes", "ascii" (newline, then the 95 printable characters), "chars", "words", "bpe", "file" or "numbers"
-	Chars   []rune   // kind chars: the characters in order of their token
-	Words   []string // kind words: the words in order of their token; the token behind them stands for all others
-	Merges  []string // kind bpe: the merges in their order, as in the file; the tokens are the 256 bytes, then what they make, each once
-	File    string   // kinds chars, words, bpe and file: the vocabulary file, relative to the spec
-	Data    []byte   // kind file: its content
-	Form    string   // kind file: tokenizer.json, sentencepiece or tiktoken
-	Split   string   // kind file, of a tiktoken file: the name of its encoding; "" where it is recognised
-	Ahead   bool     // kind file: its split needs an engine that looks ahead
-	Normal  string   // normal form that texts are brought to: nfc, nfd, nfkc, nfkd; "" leaves them as they are
-	OrBytes bool     // kinds ascii, chars and words: what the vocabulary has not is its bytes
-	Unknown rune     // what stands in for a character outside the vocabulary; 0 makes that an error
+	// "bytes", "ascii" (newline, then the 95 printable characters), "chars", "words", "bpe", "file" or "numbers"
+	Kind  string
+	Chars []rune   // kind chars: the characters in order of their token
+	Words []string // kind words: the words in order of their token; the token behind them stands for all others
+	// kind bpe: the merges in their order, as in the file; the tokens are the 256 bytes, then what they make, each once
+	Merges  []string
+	File    string // kinds chars, words, bpe and file: the vocabulary file, relative to the spec
+	Data    []byte // kind file: its content
+	Form    string // kind file: tokenizer.json, sentencepiece or tiktoken
+	Split   string // kind file, of a tiktoken file: the name of its encoding; "" where it is recognised
+	Ahead   bool   // kind file: its split needs an engine that looks ahead
+	Normal  string // normal form that texts are brought to: nfc, nfd, nfkc, nfkd; "" leaves them as they are
+	OrBytes bool   // kinds ascii, chars and words: what the vocabulary has not is its bytes
+	Unknown rune   // what stands in for a character outside the vocabulary; 0 makes that an error
 
 	// Specials are tokens that no text contains, in the order of their numbers, which are the last of the vocabulary.
 	Specials []string
@@ -120,8 +124,8 @@ type Vectors struct {
 	Size int // numbers of a vector
 }
 
-// Labels is what a conditional model is told of each example: a number from 0 to Count−1, which stands for a row of Size learnt
-// features in a table of each of the two networks.
+// Labels is what a conditional model is told of each example: a number from 0 to Count−1, which stands for a row of
+// Size learnt features in a table of each of the two networks.
 type Labels struct {
 	Pos
 	Count int
@@ -129,9 +133,9 @@ type Labels struct {
 	Init  Init // of both tables
 }
 
-// Latent is the latent vector of a variational autoencoder (Kingma and Welling 2014), whose prior is the standard normal
-// distribution. In training the loss is −log p(x|z) + w·max(FreeTotal, Σ max(FreeDimension, KL of a dimension)), where w is
-// Beta times what Annealing says.
+// Latent is the latent vector of a variational autoencoder (Kingma and Welling 2014), whose prior is the standard
+// normal distribution. In training the loss is −log p(x|z) + w·max(FreeTotal, Σ max(FreeDimension, KL of a
+// dimension)), where w is Beta times what Annealing says.
 type Latent struct {
 	Pos
 	Size          int
@@ -173,9 +177,9 @@ type Likelihood struct {
 	Deviation float64 // gaussian: the standard deviation
 }
 
-// Masking is the objective of an encoder-only model (Devlin et al. 2019): of the tokens of a text a share is chosen, and
-// the model is trained to restore these. Of the chosen ones a share of Mask is replaced by the special token, a share of
-// Random by a token drawn at random, and the rest stays.
+// Masking is the objective of an encoder-only model (Devlin et al. 2019): of the tokens of a text a share is chosen,
+// and the model is trained to restore these. Of the chosen ones a share of Mask is replaced by the special token, a
+// share of Random by a token drawn at random, and the rest stays.
 type Masking struct {
 	Pos
 	Share  float64 // of the tokens that are chosen
@@ -183,23 +187,28 @@ type Masking struct {
 	Random float64
 }
 
-// GAN is what a pair of adversarial networks has beside the generator, which is in the model's Layers, and its Optimizer.
+// GAN is what a pair of adversarial networks has beside the generator, which is in the model's Layers, and its
+// Optimizer.
 type GAN struct {
-	Noise           Noise
-	Discriminator   []Layer
-	Optimizer       Optimizer // the discriminator's
-	Penalty         Penalty
-	FeatureMatching float64    // weight of the distance between mean features in the generator's loss (Salimans et al. 2016); 0: none
-	CriticSteps     int        // steps of the discriminator for each of the generator
-	EMA             float64    // decay of the average of the generator's parameters that samples are made with; 0: none
-	Text            *Imitation // of networks of text: how their generator learns; nil for networks of vectors, which have Noise
+	Noise         Noise
+	Discriminator []Layer
+	Optimizer     Optimizer // the discriminator's
+	Penalty       Penalty
+	// weight of the distance between mean features in the generator's loss (Salimans et al. 2016); 0: none
+	FeatureMatching float64
+	CriticSteps     int     // steps of the discriminator for each of the generator
+	EMA             float64 // decay of the average of the generator's parameters that samples are made with; 0: none
+	// of networks of text: how their generator learns; nil for networks of vectors, which have Noise
+	Text *Imitation
 }
 
-// Imitation says how the generator of adversarial networks of text learns. It is a language model, which begins by learning from the text alone; after that the
-// discriminator's verdicts on what it writes lead it.
+// Imitation says how the generator of adversarial networks of text learns. It is a language model, which begins by
+// learning from the text alone; after that the discriminator's verdicts on what it writes lead it.
 type Imitation struct {
 	Pos
-	Estimator     string  // how verdicts on tokens reach the generator: "policy_gradient" (Yu et al. 2017) or "gumbel_softmax" (Jang et al. 2017)
+	// how verdicts on tokens reach the generator: "policy_gradient" (Yu et al. 2017) or "gumbel_softmax" (Jang et al.
+	// 2017)
+	Estimator     string
 	Rewards       string  // policy_gradient: "rollouts" or "tokens"
 	Rollouts      int     // of policy_gradient with rollouts: how many for each token
 	Discount      float64 // of policy_gradient with tokens
@@ -252,7 +261,8 @@ type LayerBase struct {
 
 	Blocks []string // the uses of blocks that it comes from, outermost first: their names
 	Share  string   // name of the layer whose parameters it has; empty for parameters of its own
-	Common bool     // that layer stands outside of the repeat that this one is in, so that all repetitions have its parameters
+	// that layer stands outside of the repeat that this one is in, so that all repetitions have its parameters
+	Common bool
 }
 
 func (l *LayerBase) base() *LayerBase { return l }
@@ -275,14 +285,16 @@ func (l *LayerBase) OutputWidth() int { return l.Width }
 // Init says how a matrix starts.
 type Init struct {
 	Pos
-	Scheme string  // "uniform", "normal", "xavier_uniform", "xavier_normal", "he_uniform", "he_normal", "orthogonal", "zeros"
+	// "uniform", "normal", "xavier_uniform", "xavier_normal", "he_uniform", "he_normal", "orthogonal", "zeros"
+	Scheme string
 	Scale  float64 // uniform: half width; normal: standard deviation; otherwise a gain
 }
 
 // Loss is the training objective.
 type Loss struct {
 	Pos
-	Kind           string  // "cross_entropy"; kind gan: "minimax", "non_saturating", "least_squares", "hinge", "wasserstein" or "relativistic"
+	// "cross_entropy"; kind gan: "minimax", "non_saturating", "least_squares", "hinge", "wasserstein" or "relativistic"
+	Kind           string
 	LabelSmoothing float64 // kind gan: of the data's label alone, which is 1 less this much
 }
 

@@ -21,7 +21,8 @@ type writer struct {
 
 func (w *writer) value(t *typ) any {
 	if w.Float64() < w.wrong {
-		return []any{nil, -1, 0, 1.5, 1e300, "", "x", true, []any{}, []any{1, "a"}, map[string]any{}, map[string]any{"x": 1}, "1", "é\n"}[w.IntN(14)]
+		return []any{nil, -1, 0, 1.5, 1e300, "", "x", true, []any{}, []any{1, "a"}, map[string]any{},
+			map[string]any{"x": 1}, "1", "é\n"}[w.IntN(14)]
 	}
 	switch t.form {
 	case integerForm:
@@ -171,7 +172,8 @@ func (w *writer) dense(t *typ, words ...string) []any {
 		for _, key := range []string{"units", "activation", "init_bias", "name"} {
 			delete(set, key)
 		}
-		if m, _ := last.(map[string]any); m != nil && m["dense"] != nil && len(settings(last, "dense")) == 0 { // a width alone
+		// a width alone
+		if m, _ := last.(map[string]any); m != nil && m["dense"] != nil && len(settings(last, "dense")) == 0 {
 			last = "dense"
 		}
 	}
@@ -336,8 +338,8 @@ func readVocabulary(name string) ([]byte, error) {
 	return nil, os.ErrNotExist
 }
 
-// TestRandomSpecs checks over specs made from the tables that the decoder and the schema agree, that Parse is complete in
-// what it accepts, and that it has something to say on what it does not.
+// TestRandomSpecs checks over specs made from the tables that the decoder and the schema agree, that Parse is complete
+// in what it accepts, and that it has something to say on what it does not.
 func TestRandomSpecs(t *testing.T) {
 	schema := compileSchema(t)
 	for i := range kinds {

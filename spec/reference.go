@@ -189,7 +189,8 @@ func (r *referenceWriter) section(k *key) {
 // settings writes sections for the keys of an object that have words or keys themselves.
 func (r *referenceWriter) settings(t *typ) {
 	for _, k := range t.keys {
-		if _, ok := r.printed[k.typ]; !ok && !r.own[k.typ] && k.typ.cell == "" && (k.typ.form == choiceForm || k.typ.form == objectForm) {
+		if _, ok := r.printed[k.typ]; !ok && !r.own[k.typ] && k.typ.cell == "" &&
+			(k.typ.form == choiceForm || k.typ.form == objectForm) {
 			r.section(k)
 		}
 	}
@@ -206,7 +207,8 @@ func (r *referenceWriter) table(t *typ) string {
 		switch {
 		case k.typ.cell != "":
 			takes = k.typ.cell
-		case k.typ.form == choiceForm || k.typ.form == objectForm || k.typ.form == listForm && k.typ.item.form == choiceForm:
+		case k.typ.form == choiceForm || k.typ.form == objectForm ||
+			k.typ.form == listForm && k.typ.item.form == choiceForm:
 			takes = "see " + r.link(r.about(k))
 		case k.typ.form == enumForm:
 			var words []string

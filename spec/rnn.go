@@ -4,6 +4,7 @@ package spec
 var rnnType = object("",
 	&key{name: "kind", typ: enum(word{name: "rnn"}), required: true, doc: "The kind of model."},
 	nameKey, descriptionKey, blocksKey, defineKey, tokenizerKey, shapeKey,
-	need("layers", list(layerType, 1, maxStack), "The layers, from tokens to logits.").called("layer", "network", "model", "decoder"),
+	need("layers", list(layerType, 1, maxStack), "The layers, from tokens to logits.").called("layer", "network",
+		"model", "decoder"),
 	lossKey, optimizerKey, scheduleKey, clipKey, initKey, seedKey, trainKey,
 )

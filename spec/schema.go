@@ -41,8 +41,8 @@ func Schema() []byte {
 	return b.Bytes()
 }
 
-// schema returns the schema of a type. Named types go to defs and are referred to. Inner is false for a whole spec, which
-// unlike the objects in it cannot be left empty.
+// schema returns the schema of a type. Named types go to defs and are referred to. Inner is false for a whole spec,
+// which unlike the objects in it cannot be left empty.
 func (t *typ) schema(defs map[string]any, inner bool) map[string]any {
 	if t.name == "" {
 		return t.inlineSchema(defs, inner)
@@ -109,7 +109,9 @@ func (t *typ) inlineSchema(defs map[string]any, inner bool) map[string]any {
 		if t.layers { // blocks of the spec
 			delete(settings, "additionalProperties")
 			settings["propertyNames"] = map[string]any{"pattern": "^(?:" + nameType.pattern + ")$"}
-			s["anyOf"] = append(constants(alone), map[string]any{"type": "string", "pattern": "^(?:" + nameType.pattern + ")$", "not": map[string]any{"enum": t.names()}, "description": "A block of the spec."}, settings)
+			s["anyOf"] = append(constants(alone),
+				map[string]any{"type": "string", "pattern": "^(?:" + nameType.pattern + ")$",
+					"not": map[string]any{"enum": t.names()}, "description": "A block of the spec."}, settings)
 			break
 		}
 		s["anyOf"] = append(constants(alone), settings)

@@ -26,7 +26,8 @@ type Error struct {
 	Msg string // what was expected, what was found, what to do
 }
 
-// Error gives file:line:column: message, a form that editors and terminals make a link of. Of a place in the definition of a block it goes on with the use.
+// Error gives file:line:column: message, a form that editors and terminals make a link of. Of a place in the
+// definition of a block it goes on with the use.
 func (e Error) Error() string {
 	if e.Line == 0 {
 		return fmt.Sprintf("%s: %s", e.File, e.Msg)
@@ -59,7 +60,8 @@ func (es Errors) Unwrap() []error {
 	return all
 }
 
-// sorted returns the errors file by file, in the order of the lines, each once: a value that aliases or uses of a block repeat is reported once.
+// sorted returns the errors file by file, in the order of the lines, each once: a value that aliases or uses of a
+// block repeat is reported once.
 func (es Errors) sorted() Errors {
 	files := map[string]int{} // in the order in which they were first reported
 	for _, e := range es {
@@ -89,8 +91,8 @@ func Load(path string) (*Model, error) {
 	})
 }
 
-// Parse checks the spec src. File is its path for errors, and its base name gives the model's name when the spec does not.
-// Read returns the content of a file that the spec names, by the name in the spec.
+// Parse checks the spec src. File is its path for errors, and its base name gives the model's name when the spec does
+// not. Read returns the content of a file that the spec names, by the name in the spec.
 //
 // The error, if any, is of type Errors.
 func Parse(file string, src []byte, read func(name string) ([]byte, error)) (*Model, error) {

@@ -95,7 +95,8 @@ func dump(m *Model) string {
 	var line func(label string, v any)
 	line = func(label string, v any) {
 		if c, ok := v.(Composite); ok {
-			fmt.Fprintf(&b, "%s @%d:%d %s %s %d features, blocks %v\n", label, c.LayerPos().Line, c.LayerPos().Col, c.LayerKind(), c.LayerName(), c.OutputWidth(), Base(c).Blocks)
+			fmt.Fprintf(&b, "%s @%d:%d %s %s %d features, blocks %v\n", label, c.LayerPos().Line, c.LayerPos().Col,
+				c.LayerKind(), c.LayerName(), c.OutputWidth(), Base(c).Blocks)
 			for i, list := range c.Lists() {
 				for _, l := range list {
 					line(fmt.Sprintf("%s %d", label, i), l)
@@ -104,7 +105,8 @@ func dump(m *Model) string {
 			return
 		}
 		if l, ok := v.(Layer); ok && Base(l).Pos.In != nil {
-			fmt.Fprintf(&b, "%s @%d:%d of %s, used at %d\n", label, l.LayerPos().Line, l.LayerPos().Col, l.LayerPos().In.Block, l.LayerPos().In.Line)
+			fmt.Fprintf(&b, "%s @%d:%d of %s, used at %d\n", label, l.LayerPos().Line, l.LayerPos().Col,
+				l.LayerPos().In.Block, l.LayerPos().In.Line)
 			Base(l).Pos.In = nil
 		}
 		text := fmt.Sprintf("%+v", v)
@@ -117,7 +119,8 @@ func dump(m *Model) string {
 		s := inner.ReplaceAllString(text, "@$1:$2{")
 		fmt.Fprintf(&b, "%s %s\n", label, strings.TrimPrefix(s, "&"))
 	}
-	fmt.Fprintf(&b, "file %s kind %s name %s seed %d description %q\ndigest %s\narchitecture %s\n", m.File, m.Kind, m.Name, m.Seed, m.Description, m.Digest, m.Architecture())
+	fmt.Fprintf(&b, "file %s kind %s name %s seed %d description %q\ndigest %s\narchitecture %s\n", m.File, m.Kind,
+		m.Name, m.Seed, m.Description, m.Digest, m.Architecture())
 	line("shape", m.Shape)
 	if m.Vectors != nil {
 		line("vectors", *m.Vectors)
@@ -243,7 +246,8 @@ func TestSchemaRejects(t *testing.T) {
 		"kind: attention\ndecoder: [one_hot, {transformer: {heads: 4}}, dense]\nlayers: []",
 		"kind: attention\ndecoder: [one_hot, {transformer: {heads: 4}}, dense]\nsource: {step: 1}",
 		"kind: attention\nencoder: [one_hot, {transformer: {heads: 4, rotary: true}}, dense]\nmasking: {share: 0}",
-		"kind: attention\nencoder: [one_hot, {gru: {units: 4}}]\ndecoder: [one_hot, {gru: {units: 4, attention: luong}}, dense]",
+		"kind: attention\nencoder: [one_hot, {gru: {units: 4}}]\ndecoder: [one_hot, {gru: {units: 4, attention: " +
+			"luong}}, dense]",
 	} {
 		if err := validate(schema, []byte(src)); err == nil {
 			t.Errorf("the schema accepts\n%s", src)
@@ -335,10 +339,13 @@ func TestReference(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	// GitHub makes the name of a heading from its text: two of the same text would be told apart by numbers that change when a third one comes.
+	// GitHub makes the name of a heading from its text: two of the same text would be told apart by numbers that
+	// change when a third one comes.
 	headings := map[string]int{}
-	for _, h := range regexp.MustCompile(`(?m)^##+ (.*)$`).FindAllStringSubmatch(regexp.MustCompile("(?s)```.*?```").ReplaceAllString(page, ""), -1) {
-		name := strings.ReplaceAll(regexp.MustCompile(`[^\pL\pN_ -]`).ReplaceAllString(strings.ToLower(h[1]), ""), " ", "-")
+	for _, h := range regexp.MustCompile(`(?m)^##+ (.*)$`).FindAllStringSubmatch(
+		regexp.MustCompile("(?s)```.*?```").ReplaceAllString(page, ""), -1) {
+		name := strings.ReplaceAll(regexp.MustCompile(`[^\pL\pN_ -]`).ReplaceAllString(strings.ToLower(h[1]), ""), " ",
+			"-")
 		if headings[name]++; headings[name] > 1 {
 			t.Errorf("there are two headings %q", h[1])
 		}
@@ -353,7 +360,8 @@ func TestReference(t *testing.T) {
 		t.Errorf("found %d links", len(links))
 	}
 	// Where kinds have a key of one name each, its link leads to their own.
-	for _, want := range []string{"[encoder](#encoder-of-kind-vae)", "[encoder](#encoder-of-kind-attention)", "[loss](#loss-of-kind-gan)", "[loss](#loss)"} {
+	for _, want := range []string{"[encoder](#encoder-of-kind-vae)", "[encoder](#encoder-of-kind-attention)",
+		"[loss](#loss-of-kind-gan)", "[loss](#loss)"} {
 		if !strings.Contains(page, "| see "+want+" |") {
 			t.Errorf("no key has the link %s", want)
 		}
@@ -426,9 +434,12 @@ func TestAttentionArchitecture(t *testing.T) {
 		return m.Architecture()
 	}
 	const (
-		gpt       = "kind: attention\ndecoder: [{embedding: {size: 8, name: e}}, {positions: learned}, {transformer: {heads: 2}}, dense]\n"
-		bert      = "kind: attention\nencoder: [{embedding: {size: 8}}, {positions: sinusoidal}, {transformer: {heads: 2}}, dense]\n"
-		translate = "kind: attention\nencoder: [one_hot, {gru: {units: 4}}]\ndecoder: [one_hot, {gru: {units: 4, attention: dot}}, dense]\n"
+		gpt = "kind: attention\ndecoder: [{embedding: {size: 8, name: e}}, {positions: learned}, {transformer: " +
+			"{heads: 2}}, dense]\n"
+		bert = "kind: attention\nencoder: [{embedding: {size: 8}}, {positions: sinusoidal}, {transformer: " +
+			"{heads: 2}}, dense]\n"
+		translate = "kind: attention\nencoder: [one_hot, {gru: {units: 4}}]\ndecoder: [one_hot, {gru: {units: 4, " +
+			"attention: dot}}, dense]\n"
 	)
 	for _, c := range []struct {
 		src, old, new string
@@ -483,7 +494,8 @@ func TestSpecials(t *testing.T) {
 		t    *Tokenizer
 		want int
 	}{
-		{BeginToken, target, 96}, {EndToken, target, 97}, {MaskToken, target, -1}, {BeginToken, source, -1}, {EndToken, source, 256},
+		{BeginToken, target, 96}, {EndToken, target, 97}, {MaskToken, target, -1}, {BeginToken, source, -1},
+		{EndToken, source, 256},
 	} {
 		if got := c.t.Special(c.name); got != c.want {
 			t.Errorf("%s is %d, want %d", c.name, got, c.want)
@@ -505,7 +517,8 @@ func TestVocabulary(t *testing.T) {
 func TestLoad(t *testing.T) {
 	dir := t.TempDir()
 	for _, path := range []string{dir, filepath.Join(dir, "missing.yaml")} {
-		if _, err := Load(path); err == nil || strings.Count(err.Error(), "\n") > 0 || !strings.HasPrefix(err.Error(), path+": ") {
+		if _, err := Load(path); err == nil || strings.Count(err.Error(), "\n") > 0 ||
+			!strings.HasPrefix(err.Error(), path+": ") {
 			t.Errorf("Load(%s): %v", path, err)
 		}
 	}
@@ -521,7 +534,8 @@ func TestLoad(t *testing.T) {
 func TestNearest(t *testing.T) {
 	names := []string{"units", "layers", "dropout", "init", "init_state"}
 	for in, want := range map[string]string{
-		"unit": "units", "Units": "units", "untis": "units", "drop_out": "dropout", "initstate": "init_state", "zzz": "", "": "", "u": "",
+		"unit": "units", "Units": "units", "untis": "units", "drop_out": "dropout", "initstate": "init_state",
+		"zzz": "", "": "", "u": "",
 	} {
 		if got := nearest(in, names); got != want {
 			t.Errorf("nearest(%q) = %q, want %q", in, got, want)

@@ -186,10 +186,25 @@ var kinds []kindTable
 func init() {
 	// Not a plain initialiser: the check functions reach back to kinds through the errors that they print.
 	kinds = []kindTable{
-		{name: "rnn", doc: "A recurrent network that predicts the next token of a text.", also: []string{"recurrent", "lstm", "gru", "char_rnn", "language_model", "lm"}, typ: rnnType, layer: layerType, check: checkRNN},
-		{name: "attention", doc: "A network whose tokens look at each other. A decoder alone continues a text (GPT), an encoder alone restores masked tokens (BERT), and both together answer one text with another, as in translation.", also: []string{"transformer", "gpt", "gpt2", "bert", "decoder", "encoder", "encoder_decoder", "seq2seq", "translation", "translate", "self_attention", "llm"}, typ: attentionType, layer: stackType, check: checkAttention},
-		{name: "vae", doc: "A variational autoencoder (Kingma and Welling 2014): an encoder turns what it reads into a latent vector with a normal distribution, a decoder writes from it. It is trained on the evidence lower bound, log p(x|z) minus the divergence of the latent vector from its prior, and sampled from its decoder.", also: []string{"autoencoder", "variational", "variational_autoencoder", "cvae", "beta_vae", "textvae"}, typ: vaeType, layer: coderType, check: checkVAE},
-		{name: "gan", doc: "Two networks against each other: a generator makes vectors of noise, and a discriminator tells them from those of the data (Goodfellow et al. 2014).", also: []string{"adversarial", "wgan", "dcgan", "lsgan", "cgan", "seqgan", "relgan", "textgan"}, typ: ganType, layer: discriminatorType, check: checkGAN},
+		{name: "rnn", doc: "A recurrent network that predicts the next token of a text.",
+			also: []string{"recurrent", "lstm", "gru", "char_rnn", "language_model", "lm"}, typ: rnnType,
+			layer: layerType, check: checkRNN},
+		{name: "attention", doc: "A network whose tokens look at each other. A decoder alone continues a text (GPT), " +
+			"an encoder alone restores masked tokens (BERT), and both together answer one text with another, as in " +
+			"translation.",
+			also: []string{"transformer", "gpt", "gpt2", "bert", "decoder", "encoder", "encoder_decoder", "seq2seq",
+				"translation", "translate", "self_attention", "llm"}, typ: attentionType, layer: stackType,
+			check: checkAttention},
+		{name: "vae", doc: "A variational autoencoder (Kingma and Welling 2014): an encoder turns what it reads into " +
+			"a latent vector with a normal distribution, a decoder writes from it. It is trained on the evidence " +
+			"lower bound, log p(x|z) minus the divergence of the latent vector from its prior, and sampled from its " +
+			"decoder.",
+			also: []string{"autoencoder", "variational", "variational_autoencoder", "cvae", "beta_vae", "textvae"},
+			typ:  vaeType, layer: coderType, check: checkVAE},
+		{name: "gan", doc: "Two networks against each other: a generator makes vectors of noise, and a discriminator " +
+			"tells them from those of the data (Goodfellow et al. 2014).",
+			also: []string{"adversarial", "wgan", "dcgan", "lsgan", "cgan", "seqgan", "relgan", "textgan"},
+			typ:  ganType, layer: discriminatorType, check: checkGAN},
 	}
 }
 
@@ -202,8 +217,8 @@ func kindNamed(name string) *kindTable {
 	return nil
 }
 
-// KindMeant is the kind of model that a name stands for which is none: what people call it elsewhere, or one with a slip of the
-// pen in it. It is "" where nothing is close.
+// KindMeant is the kind of model that a name stands for which is none: what people call it elsewhere, or one with a
+// slip of the pen in it. It is "" where nothing is close.
 func KindMeant(name string) string {
 	for _, k := range kinds {
 		if contains(k.also, name) {

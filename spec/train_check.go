@@ -8,7 +8,8 @@ func (c *checker) model(root *value) *Model {
 		Name:        c.packageName(root.key("name")),
 		Description: c.description(root.key("description")),
 		Seed:        uint64(root.key("seed").integer),
-		Shape:       Shape{Pos: shape.Pos, Batch: int(shape.key("batch").integer), Steps: int(shape.key("steps").integer)},
+		Shape: Shape{Pos: shape.Pos, Batch: int(shape.key("batch").integer),
+			Steps: int(shape.key("steps").integer)},
 	}
 }
 
@@ -47,7 +48,9 @@ func (c *checker) schedule(v *value, o *Optimizer) Schedule {
 		Floor:  v.set.key("floor").number,
 	}
 	if s.Floor > o.Rate && o.Rate > 0 {
-		c.errorf(v.set.key("floor").Pos, "schedule.cosine.floor: %v is above the optimizer's rate of %v, to which it is the lower end", s.Floor, o.Rate)
+		c.errorf(v.set.key("floor").Pos,
+			"schedule.cosine.floor: %v is above the optimizer's rate of %v, to which it is the lower end", s.Floor,
+			o.Rate)
 	}
 	return s
 }
@@ -73,7 +76,8 @@ func (c *checker) train(v *value, m *Model) Train {
 		end := v.key("end")
 		t.Condition, t.Drop = end.text, v.key("drop").number
 		if m.Kind != "rnn" && !m.DecoderOnly() {
-			c.errorf(v.Pos, "train.condition: it is for language models, of kind rnn or of kind attention with a decoder alone; leave it out")
+			c.errorf(v.Pos, "train.condition: it is for language models, of kind rnn or of kind attention with a "+
+				"decoder alone; leave it out")
 		}
 		c.spelt(m, end, "train.condition.end")
 	}
@@ -84,7 +88,8 @@ func (c *checker) train(v *value, m *Model) Train {
 		t.Passes = defaultPasses
 	}
 	if m.Schedule.Kind == "cosine" && t.Steps > 0 && m.Schedule.Warmup >= t.Steps {
-		c.errorf(m.Schedule.Pos, "schedule.cosine: the warmup of %d steps is not shorter than the training of %d steps", m.Schedule.Warmup, t.Steps)
+		c.errorf(m.Schedule.Pos, "schedule.cosine: the warmup of %d steps is not shorter than the training of %d steps",
+			m.Schedule.Warmup, t.Steps)
 	}
 	if separator.given && !separator.bad && m.Source != nil {
 		c.errorf(separator.Pos, "train.separator: a line is a text of its own where there is an encoder; leave it out")

@@ -39,7 +39,9 @@ func checkVAE(c *checker, root *value) *Model {
 	} else {
 		c.names(encoder, decoder)
 	}
-	c.reserved(leaves(encoder, decoder), map[string]string{"latent": "the latent vector's", "encoder_labels": "the labels'", "decoder_labels": "the labels'"}, m)
+	c.reserved(leaves(encoder, decoder),
+		map[string]string{"latent": "the latent vector's", "encoder_labels": "the labels'",
+			"decoder_labels": "the labels'"}, m)
 	e.tied = tiedTables(encoder, decoder)
 	d.tied = e.tied
 	m.Encoder = e.check(encoder)
@@ -65,7 +67,8 @@ func checkVAE(c *checker, root *value) *Model {
 	d.unknown = ofText && e.unknown
 	m.Layers = d.check(decoder)
 	for _, v := range leaves(decoder) {
-		if units := v.set.key("units"); records[v.word].recurrent && !units.bad { // what makes its states from the latent vector, and reads it
+		// what makes its states from the latent vector, and reads it
+		if units := v.set.key("units"); records[v.word].recurrent && !units.bad {
 			d.count(v, 6*units.integer*int64(size+m.Labels.width()+1), 4*int(units.integer))
 		}
 	}
@@ -80,12 +83,14 @@ func (c *layers) headsByFormula(v *value, width, size int) *Defined {
 		return nil
 	}
 	if v.define == nil || v.word != "define" {
-		c.errorf(v.Pos, "latent.heads: %s is no layer of one equation after the other for each example alone; define one whose last equation is q(z|x) = N(mean, variance)", v.kind())
+		c.errorf(v.Pos, "latent.heads: %s is no layer of one equation after the other for each example alone; define "+
+			"one whose last equation is q(z|x) = N(mean, variance)", v.kind())
 		return nil
 	}
 	heads := *c
 	heads.heads = size
-	l, _ := heads.defined(v, LayerBase{Pos: v.Pos, Kind: v.kind(), Name: v.layer, In: width, Blocks: v.blocks}, width, false).(*Defined)
+	l, _ := heads.defined(v, LayerBase{Pos: v.Pos, Kind: v.kind(), Name: v.layer, In: width, Blocks: v.blocks}, width,
+		false).(*Defined)
 	c.params, c.tooMany = heads.params, heads.tooMany
 	if s := v.set.key("share"); s.given && !s.bad {
 		c.errorf(s.Pos, "%s.share: the heads of a latent vector have parameters of their own", v.kind())
@@ -116,7 +121,8 @@ func (c *checker) reserved(layers []*value, whose map[string]string, m *Model) {
 	for _, v := range layers {
 		owner, taken := whose[v.layer]
 		if taken && (m.Labels != nil || !strings.HasSuffix(v.layer, "_labels")) {
-			c.errorf(v.set.key("name").Pos, "%s.name: %q is the name of %s own parameters; choose another", v.word, v.layer, owner)
+			c.errorf(v.set.key("name").Pos, "%s.name: %q is the name of %s own parameters; choose another", v.word,
+				v.layer, owner)
 		}
 	}
 }
@@ -130,7 +136,8 @@ func (c *checker) likelihood(v *value, ofText bool) *Likelihood {
 		l.Kind = "bernoulli"
 	case v.bad:
 	case ofText && v.word != "categorical":
-		c.errorf(v.Pos, "likelihood: %s is for vectors, and this is a model of text, which is categorical; leave it out, or say how long the vectors are with `vectors`", v.word)
+		c.errorf(v.Pos, "likelihood: %s is for vectors, and this is a model of text, which is categorical; leave it "+
+			"out, or say how long the vectors are with `vectors`", v.word)
 	case !ofText && v.word == "categorical":
 		c.errorf(v.Pos, "likelihood: categorical is for text; vectors are bernoulli or gaussian")
 	}
@@ -172,11 +179,13 @@ func (c *checker) encoderFirst(v *value, m *Model, decoder *value) {
 		m.Latent.EncoderFirst.Check = min(15, int(steps.integer))
 	}
 	if check.integer > steps.integer && !steps.bad && !check.bad {
-		c.errorf(check.Pos, "latent.encoder_first: of at most %d updates none ends a round of %d, so they would never be compared; make check smaller", steps.integer, check.integer)
+		c.errorf(check.Pos, "latent.encoder_first: of at most %d updates none ends a round of %d, so they would "+
+			"never be compared; make check smaller", steps.integer, check.integer)
 	}
 	for _, l := range leaves(decoder) {
 		if tie := l.set.key("tie"); l.word == "embedding" && tie.given && !tie.bad {
-			c.errorf(v.Pos, "latent.encoder_first: the decoder's embedding shares the encoder's table (line %d), so that the encoder cannot be updated alone; leave one of the two out", tie.Line)
+			c.errorf(v.Pos, "latent.encoder_first: the decoder's embedding shares the encoder's table (line %d), so "+
+				"that the encoder cannot be updated alone; leave one of the two out", tie.Line)
 		}
 	}
 }
@@ -187,7 +196,8 @@ func (c *checker) annealing(v *value, m *Model) {
 	if v.bad || m.Train.Steps == 0 || end <= m.Train.Steps {
 		return
 	}
-	c.errorf(v.Pos, "latent.annealing.%s: the weight of the divergence has risen after %d steps, but the training has %d; shorten the one or lengthen the other", v.word, end, m.Train.Steps)
+	c.errorf(v.Pos, "latent.annealing.%s: the weight of the divergence has risen after %d steps, but the training "+
+		"has %d; shorten the one or lengthen the other", v.word, end, m.Train.Steps)
 }
 
 // End is the number of steps after which the weight stays at beta; for a sigmoid, after which it is above 99 % of it.

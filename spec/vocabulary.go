@@ -8,13 +8,15 @@ import (
 	"unicode/utf8"
 )
 
-// A vocabulary file of tokenizer `chars` holds its characters, and one of `words` its words, one a line in the order of their
-// tokens, each as a Go string literal in double quotes: "a", "\n", "\u00a0", "é", " the". Quotes make blanks, newlines and
-// characters that look alike visible, and diffs readable. Empty lines and lines that begin with # are comments.
+// A vocabulary file of tokenizer `chars` holds its characters, and one of `words` its words, one a line in the order
+// of their tokens, each as a Go string literal in double quotes: "a", "\n", "\u00a0", "é", " the". Quotes make blanks,
+// newlines and characters that look alike visible, and diffs readable. Empty lines and lines that begin with # are
+// comments.
 //
-// A vocabulary file of tokenizer `bpe` holds its merges, one a line in the order in which they are made: two tokens with a blank
-// in between, in characters that stand for bytes, as in GPT-2. Two merges may make the same token in different ways. Its first
-// line is a comment when it begins with #; a merge of a later line can begin with it. A merges.txt of GPT-2 is such a file.
+// A vocabulary file of tokenizer `bpe` holds its merges, one a line in the order in which they are made: two tokens
+// with a blank in between, in characters that stand for bytes, as in GPT-2. Two merges may make the same token in
+// different ways. Its first line is a comment when it begins with #; a merge of a later line can begin with it. A
+// merges.txt of GPT-2 is such a file.
 
 // FormatVocabulary writes a vocabulary file of characters. Comment, which may be empty, goes on the first line.
 func FormatVocabulary(chars []rune, comment string) []byte {
@@ -56,11 +58,12 @@ func writeComment(b *strings.Builder, comment string) {
 // MaxVocabulary is the number of tokens that a vocabulary can have.
 const MaxVocabulary = maxVocab
 
-// vocabularyText is the text of a vocabulary file without the byte order mark that some editors put in front. The error is
-// of a file that no spec can name: one that is too large, or not text.
+// vocabularyText is the text of a vocabulary file without the byte order mark that some editors put in front. The
+// error is of a file that no spec can name: one that is too large, or not text.
 func vocabularyText(file string, src []byte) (string, error) {
 	if len(src) > maxFile {
-		return "", Errors{{File: file, Msg: fmt.Sprintf("the vocabulary has %d bytes, more than the %d that are allowed: leave out the longest or the rarest of its tokens", len(src), maxFile)}}
+		return "", Errors{{File: file, Msg: fmt.Sprintf("the vocabulary has %d bytes, more than the %d that are "+
+			"allowed: leave out the longest or the rarest of its tokens", len(src), maxFile)}}
 	}
 	text := strings.TrimPrefix(string(src), "\ufeff")
 	if pos, ok := badByte([]byte(text)); ok {
@@ -85,7 +88,8 @@ func (e *vocabularyErrors) errorf(line int, format string, args ...any) {
 // ParseVocabulary reads a vocabulary file of characters. The error, if any, is of type Errors, with file as the name of
 // the file.
 func ParseVocabulary(file string, src []byte) ([]rune, error) {
-	words, err := parseQuoted(file, src, "character", func(s string) bool { return utf8.RuneCountInString(s) == 1 && utf8.ValidString(s) },
+	words, err := parseQuoted(file, src, "character",
+		func(s string) bool { return utf8.RuneCountInString(s) == 1 && utf8.ValidString(s) },
 		"one character as a Go string, such as \"a\" or \"\\n\"", "gradsmith vocab TEXT")
 	if err != nil {
 		return nil, err
@@ -104,7 +108,8 @@ func ParseWords(file string, src []byte) ([]string, error) {
 }
 
 // parseQuoted reads a list of Go strings, one a line, for which good holds.
-func parseQuoted(file string, src []byte, what string, good func(string) bool, expected, command string) ([]string, error) {
+func parseQuoted(file string, src []byte, what string, good func(string) bool, expected, command string) ([]string,
+	error) {
 	text, err := vocabularyText(file, src)
 	if err != nil {
 		return nil, err
@@ -164,8 +169,8 @@ var byteChars = func() string {
 	return b.String()
 }()
 
-// ParseMerges reads a vocabulary file of byte-pair encoding. The error, if any, is of type Errors, with file as the name
-// of the file.
+// ParseMerges reads a vocabulary file of byte-pair encoding. The error, if any, is of type Errors, with file as the
+// name of the file.
 func ParseMerges(file string, src []byte) ([]string, error) {
 	text, err := vocabularyText(file, src)
 	if err != nil {
@@ -186,9 +191,11 @@ func ParseMerges(file string, src []byte) ([]string, error) {
 		}
 		left, right, ok := strings.Cut(text, " ")
 		if !ok || left == "" || right == "" || strings.Contains(right, " ") {
-			e.errorf(line, "expected two tokens with a blank in between, such as Ġ t, found %s; `gradsmith vocab TEXT --bpe N` makes such a file", quote(text))
+			e.errorf(line, "expected two tokens with a blank in between, such as Ġ t, found %s; `gradsmith vocab "+
+				"TEXT --bpe N` makes such a file", quote(text))
 		} else if bad := unknownToken(known, left, right); bad != "" {
-			e.errorf(line, "the token %s is made by no line before this one; merges stand in the order in which they are made", quote(bad))
+			e.errorf(line, "the token %s is made by no line before this one; merges stand in the order in which they "+
+				"are made", quote(bad))
 		} else if at, twice := lines[text]; twice {
 			e.errorf(line, "the tokens %s are already merged in line %d", quote(text), at)
 		} else {

@@ -148,8 +148,8 @@ func didYouMean(name string) string {
 	return fmt.Sprintf("; did you mean %s?", quote(name))
 }
 
-// suggestKey helps with a key that an object does not have. It returns the key of the object that was probably meant, or
-// "", and words of help.
+// suggestKey helps with a key that an object does not have. It returns the key of the object that was probably meant,
+// or "", and words of help.
 func suggestKey(name string, t *typ) (key, help string) {
 	var names []string
 	for _, k := range t.keys {
@@ -166,14 +166,16 @@ func suggestKey(name string, t *typ) (key, help string) {
 	// A key that was put one level too high, or two when it is a setting of a word.
 	for _, k := range t.keys {
 		if inner := k.typ.meaning(name); inner != "" && k.typ.form == objectForm {
-			return "", fmt.Sprintf("did you mean %s within %s, as in `%s: {%s: …}`?", quote(inner), quote(k.name), k.name, inner)
+			return "", fmt.Sprintf("did you mean %s within %s, as in `%s: {%s: …}`?", quote(inner), quote(k.name),
+				k.name, inner)
 		}
 	}
 	for _, k := range t.keys {
 		def, _ := k.def.(string)
 		if w := k.typ.word(def); w != nil && w.typ != nil && k.typ.form == choiceForm {
 			if inner := w.typ.meaning(name); inner != "" {
-				return "", fmt.Sprintf("did you mean %s within %s, as in `%s: {%s: {%s: …}}`?", quote(inner), quote(k.name), k.name, w.name, inner)
+				return "", fmt.Sprintf("did you mean %s within %s, as in `%s: {%s: {%s: …}}`?", quote(inner),
+					quote(k.name), k.name, w.name, inner)
 			}
 		}
 	}

@@ -35,14 +35,16 @@ func parseYAML(file string, src []byte) (*yaml.Node, Errors) {
 	var doc yaml.Node
 	err := decoder.Decode(&doc)
 	if errors.Is(err, io.EOF) || err == nil && (len(doc.Content) == 0 || isNull(doc.Content[0])) {
-		return fail(Pos{Line: 1, Col: 1}, "the spec is empty; begin with the line `kind: rnn`, or write one with `gradsmith init`")
+		return fail(Pos{Line: 1, Col: 1},
+			"the spec is empty; begin with the line `kind: rnn`, or write one with `gradsmith init`")
 	}
 	if err != nil {
 		return nil, Errors{syntaxError(file, src, err)}
 	}
 	var next yaml.Node
 	if err := decoder.Decode(&next); err == nil {
-		return fail(position(&next), "a second document begins here; a spec is one document, so put each model in a file of its own")
+		return fail(position(&next), "a second document begins here; a spec is one document, so put each model in a "+
+			"file of its own")
 	} else if !errors.Is(err, io.EOF) {
 		return nil, Errors{syntaxError(file, src, err)}
 	}
@@ -56,8 +58,8 @@ func parseYAML(file string, src []byte) (*yaml.Node, Errors) {
 
 var versionLine = regexp.MustCompile(`^%YAML[ \t]+1\.[0-9]+[ \t]*(#.*)?\r?$`)
 
-// withoutVersion makes a comment of the line that says which version of YAML follows, such as `%YAML 1.2`: the library knows
-// 1.1 alone, and what a spec has in it means the same in each of them. All else keeps its place.
+// withoutVersion makes a comment of the line that says which version of YAML follows, such as `%YAML 1.2`: the library
+// knows 1.1 alone, and what a spec has in it means the same in each of them. All else keeps its place.
 func withoutVersion(src []byte) []byte {
 	at := 0
 	for line := range bytes.Lines(src) {
@@ -142,10 +144,12 @@ func (e *expander) expand(n *yaml.Node, depth int) *yaml.Node {
 	e.left--
 	switch {
 	case e.left < 0:
-		e.pos, e.msg = position(n), fmt.Sprintf("the spec has more than %d values, counting those that aliases repeat; a model needs far fewer", maxNodes)
+		e.pos, e.msg = position(n), fmt.Sprintf("the spec has more than %d values, counting those that aliases "+
+			"repeat; a model needs far fewer", maxNodes)
 		return n
 	case depth > maxDepth:
-		e.pos, e.msg = position(n), fmt.Sprintf("values are nested more than %d deep, or an alias contains itself", maxDepth)
+		e.pos, e.msg = position(n), fmt.Sprintf("values are nested more than %d deep, or an alias contains itself",
+			maxDepth)
 		return n
 	case n.Kind == yaml.AliasNode:
 		c := *e.expand(n.Alias, depth+1)

@@ -1,11 +1,12 @@
-// Command attribute shows what control of an attribute costs and gives: how many of the lines that a language model of Go writes
-// have it, and how likely another model finds them, with no control and with each of several.
+// Command attribute shows what control of an attribute costs and gives: how many of the lines that a language model of
+// Go writes have it, and how likely another model finds them, with no control and with each of several.
 //
 //	cd bench && go run ./attribute
 //
-// The lines are statements of one line from the toolchain's own src, and the attribute is that a line is an assignment, as
-// go/parser says, of which the beginning of a line tells something and never all. Half of the packages train the models that
-// write, the other half a model of another kind by which they are judged. Checkpoints are kept in demo/attribute, and used again.
+// The lines are statements of one line from the toolchain's own src, and the attribute is that a line is an
+// assignment, as go/parser says, of which the beginning of a line tells something and never all. Half of the packages
+// train the models that write, the other half a model of another kind by which they are judged. Checkpoints are kept
+// in demo/attribute, and used again.
 package main
 
 import (
@@ -71,7 +72,8 @@ func main() {
 			}
 		}
 	}
-	fmt.Printf("%d lines to write like, of which %.1f %% are assignments; %d lines for the model that judges\n\n", len(mine), 100*float64(yes)/float64(len(mine)), len(others))
+	fmt.Printf("%d lines to write like, of which %.1f %% are assignments; %d lines for the model that judges\n\n",
+		len(mine), 100*float64(yes)/float64(len(mine)), len(others))
 
 	plain := trained("plain", rnn.NewSeeded(1), mine, bare)
 	// Of a tenth of the lines the condition is left out, as by the key train.condition of specs.
@@ -177,7 +179,8 @@ func main() {
 			chars += f.Bytes
 		}
 		n := float64(*number) / 100
-		fmt.Printf("| %s | %.1f %% | %.1f %% | %.1f %% | %.2f |\n", c.name, float64(assigns)/n, float64(parsed)/n, float64(len(different))/n, bits/float64(chars))
+		fmt.Printf("| %s | %.1f %% | %.1f %% | %.1f %% | %.2f |\n", c.name, float64(assigns)/n, float64(parsed)/n,
+			float64(len(different))/n, bits/float64(chars))
 	}
 	// The measure of the judge: lines that nobody wrote for it.
 	bits, chars := 0.0, 0
@@ -215,7 +218,8 @@ func read() []line {
 	seen := map[string]bool{}
 	var lines []line
 	check(filepath.WalkDir(src, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.Contains(path, "/testdata/") {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") ||
+			strings.Contains(path, "/testdata/") {
 			return err
 		}
 		b, err := os.ReadFile(path)
@@ -229,7 +233,8 @@ func read() []line {
 				continue
 			}
 			// Rough before exact: most other lines open a block or close one.
-			if strings.HasSuffix(s, "{") || strings.HasSuffix(s, ",") || strings.HasSuffix(s, "(") || strings.HasPrefix(s, "}") || strings.HasPrefix(s, ")") {
+			if strings.HasSuffix(s, "{") || strings.HasSuffix(s, ",") || strings.HasSuffix(s, "(") ||
+				strings.HasPrefix(s, "}") || strings.HasPrefix(s, ")") {
 				continue
 			}
 			if is, fine := assignment(s); fine {
@@ -279,7 +284,8 @@ func train(name string, m model.LanguageModel, lines []line, example func(l line
 	}
 	info := m.Info()
 	rows, width := info.Batch, info.Steps
-	b := &model.Batch{Steps: width, Batch: rows, Tokens: make([]int32, rows*width), Targets: make([]int32, rows*width), Reset: make([]int32, rows*width)}
+	b := &model.Batch{Steps: width, Batch: rows, Tokens: make([]int32, rows*width), Targets: make([]int32, rows*width),
+		Reset: make([]int32, rows*width)}
 	for i := range rows {
 		b.Reset[i] = 1
 	}

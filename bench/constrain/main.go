@@ -1,5 +1,5 @@
-// Constrain writes many texts for each of ten grammars and schemas, with a model that knows nothing and one that has learnt a little of
-// Newton's Opticks, and has every text read by a parser that knows nothing of constraints.
+// Constrain writes many texts for each of ten grammars and schemas, with a model that knows nothing and one that has
+// learnt a little of Newton's Opticks, and has every text read by a parser that knows nothing of constraints.
 package main
 
 import (
@@ -36,12 +36,13 @@ type task struct {
 
 func pattern(name, expression string) task {
 	re := regexp.MustCompile(`\A(?:` + expression + `)\z`)
-	return task{name, func() (*constrain.Language, error) { return constrain.Regexp(expression) }, func(s string) error {
-		if !re.MatchString(s) {
-			return errors.New("package regexp does not match it")
-		}
-		return nil
-	}}
+	return task{name, func() (*constrain.Language, error) { return constrain.Regexp(expression) },
+		func(s string) error {
+			if !re.MatchString(s) {
+				return errors.New("package regexp does not match it")
+			}
+			return nil
+		}}
 }
 
 func schema(name, source string) task {
@@ -68,42 +69,44 @@ func schema(name, source string) task {
 
 // sums is a grammar of sums, products and brackets, and a parser by recursive descent.
 func sums() task {
-	const grammar = "root ::= sum\nsum ::= product ([-+] product)*\nproduct ::= factor ([*/] factor)*\nfactor ::= [0-9]{1,4} | \"(\" sum \")\"\n"
-	return task{"sums (GBNF)", func() (*constrain.Language, error) { return constrain.Grammar(grammar) }, func(s string) error {
-		at := 0
-		var sum func() bool
-		factor := func() bool {
-			if at < len(s) && s[at] == '(' {
-				at++
-				if !sum() || at >= len(s) || s[at] != ')' {
-					return false
-				}
-				at++
-				return true
-			}
-			start := at
-			for at < len(s) && s[at] >= '0' && s[at] <= '9' && at-start < 4 {
-				at++
-			}
-			return at > start
-		}
-		chain := func(operators string, part func() bool) bool {
-			for {
-				if !part() {
-					return false
-				}
-				if at >= len(s) || strings.IndexByte(operators, s[at]) < 0 {
+	const grammar = "root ::= sum\nsum ::= product ([-+] product)*\nproduct ::= factor ([*/] factor)*\nfactor ::= " +
+		"[0-9]{1,4} | \"(\" sum \")\"\n"
+	return task{"sums (GBNF)", func() (*constrain.Language, error) { return constrain.Grammar(grammar) },
+		func(s string) error {
+			at := 0
+			var sum func() bool
+			factor := func() bool {
+				if at < len(s) && s[at] == '(' {
+					at++
+					if !sum() || at >= len(s) || s[at] != ')' {
+						return false
+					}
+					at++
 					return true
 				}
-				at++
+				start := at
+				for at < len(s) && s[at] >= '0' && s[at] <= '9' && at-start < 4 {
+					at++
+				}
+				return at > start
 			}
-		}
-		sum = func() bool { return chain("+-", func() bool { return chain("*/", factor) }) }
-		if !sum() || at != len(s) {
-			return fmt.Errorf("it ends at byte %d", at)
-		}
-		return nil
-	}}
+			chain := func(operators string, part func() bool) bool {
+				for {
+					if !part() {
+						return false
+					}
+					if at >= len(s) || strings.IndexByte(operators, s[at]) < 0 {
+						return true
+					}
+					at++
+				}
+			}
+			sum = func() bool { return chain("+-", func() bool { return chain("*/", factor) }) }
+			if !sum() || at != len(s) {
+				return fmt.Errorf("it ends at byte %d", at)
+			}
+			return nil
+		}}
 }
 
 func tasks() []task {
@@ -114,10 +117,14 @@ func tasks() []task {
 		sums(),
 		schema("any JSON", `{}`),
 		schema("an object", `{"type":"object"}`),
-		schema("a person", `{"type":"object","properties":{"name":{"type":"string","minLength":1,"maxLength":20},"age":{"type":"integer","minimum":0,"maximum":130},"tags":{"type":"array","items":{"enum":["a","ab","abc"]},"maxItems":4},"score":{"type":"number","exclusiveMinimum":-1.5,"maximum":2}},"required":["name","age"]}`),
-		schema("a tree", `{"$defs":{"node":{"type":"object","properties":{"value":{"type":"integer"},"children":{"type":"array","items":{"$ref":"#/$defs/node"}}},"required":["value","children"]}},"$ref":"#/$defs/node"}`),
-		schema("an event", `{"oneOf":[{"type":"object","properties":{"kind":{"const":"mail"},"to":{"type":"string","format":"email"},"at":{"type":"string","format":"date-time"}},"required":["kind","to"]},{"type":"object","properties":{"kind":{"enum":["call","visit"]},"minutes":{"type":"integer","minimum":1,"maximum":600}},"required":["kind","minutes"]}]}`),
-		schema("addresses", `{"type":"array","minItems":1,"maxItems":5,"items":{"anyOf":[{"type":"string","format":"ipv4"},{"type":"string","format":"uuid"},{"type":"string","pattern":"^[a-z]{2,8}$"}]}}`),
+		schema("a person",
+			`{"type":"object","properties":{"name":{"type":"string","minLength":1,"maxLength":20},"age":{"type":"integer","minimum":0,"maximum":130},"tags":{"type":"array","items":{"enum":["a","ab","abc"]},"maxItems":4},"score":{"type":"number","exclusiveMinimum":-1.5,"maximum":2}},"required":["name","age"]}`),
+		schema("a tree",
+			`{"$defs":{"node":{"type":"object","properties":{"value":{"type":"integer"},"children":{"type":"array","items":{"$ref":"#/$defs/node"}}},"required":["value","children"]}},"$ref":"#/$defs/node"}`),
+		schema("an event",
+			`{"oneOf":[{"type":"object","properties":{"kind":{"const":"mail"},"to":{"type":"string","format":"email"},"at":{"type":"string","format":"date-time"}},"required":["kind","to"]},{"type":"object","properties":{"kind":{"enum":["call","visit"]},"minutes":{"type":"integer","minimum":1,"maximum":600}},"required":["kind","minutes"]}]}`),
+		schema("addresses",
+			`{"type":"array","minItems":1,"maxItems":5,"items":{"anyOf":[{"type":"string","format":"ipv4"},{"type":"string","format":"uuid"},{"type":"string","pattern":"^[a-z]{2,8}$"}]}}`),
 	}
 }
 
@@ -150,7 +157,8 @@ func main() {
 			for i := range *n {
 				dec.Reset()
 				s, err := "", error(nil)
-				for part, e := range sample.Generate(context.Background(), dec, tok, "", sample.Constrain(c), sample.MaxTokens(*most), sample.Seed(uint64(i))) {
+				for part, e := range sample.Generate(context.Background(), dec, tok, "", sample.Constrain(c),
+					sample.MaxTokens(*most), sample.Seed(uint64(i))) {
 					s += part
 					err = e
 				}
@@ -172,7 +180,8 @@ func main() {
 					fmt.Fprintf(os.Stderr, "%s: %q: %v\n", t.name, s, err)
 				}
 			}
-			fmt.Printf("| %s | %s | %d | %d | %d | %.1f | %.2f |\n", t.name, name, *n, parsed, ended, float64(tokens)/float64(*n), float64(took.Microseconds())/1000)
+			fmt.Printf("| %s | %s | %d | %d | %d | %.1f | %.2f |\n", t.name, name, *n, parsed, ended,
+				float64(tokens)/float64(*n), float64(took.Microseconds())/1000)
 		}
 	}
 	if failed > 0 {
@@ -186,7 +195,8 @@ func learn(m *rnn.Model, steps int) {
 	root, err := exec.Command("go", "env", "GOROOT").Output()
 	check(err)
 	path := filepath.Join(strings.TrimSpace(string(root)), "src", "testdata", "Isaac.Newton-Opticks.txt")
-	corpus, err := text.Read(text.Paths(path), text.ASCII(text.Unknown('?')), text.Options{}) // the same tokens, for other characters a question mark
+	// the same tokens, for other characters a question mark
+	corpus, err := text.Read(text.Paths(path), text.ASCII(text.Unknown('?')), text.Options{})
 	check(err)
 	info := m.Info()
 	w, err := corpus.Train.Windows(info.Batch, info.Steps)

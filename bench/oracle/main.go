@@ -1,11 +1,14 @@
-// Command oracle is the synthetic experiment of SeqGAN (Yu et al. 2017, section 4): lines are drawn from a fixed random LSTM, the oracle, models learn from 10,000 of them, and
-// the oracle tells how likely it is to write what they write.
+// Command oracle is the synthetic experiment of SeqGAN (Yu et al. 2017, section 4): lines are drawn from a fixed
+// random LSTM, the oracle, models learn from 10,000 of them, and the oracle tells how likely it is to write what they
+// write.
 //
 //	cd bench && go run ./oracle --oracle seqgan_oracle.safetensors
 //
-// NLL-oracle is the mean of −log p over the tokens of 10,000 lines of a model under the oracle: low where they are good, and also where they are all alike. NLL-gen is the
-// model's own mean of −log p over 10,000 new lines of the oracle: low where it has all of what the oracle writes. Each model begins with the generator that maximum likelihood
-// left, whose temperature sweep is measured beside it, and that of the same model where its NLL-gen was lowest. The JSON that --points writes can be drawn by bench/plane.
+// NLL-oracle is the mean of −log p over the tokens of 10,000 lines of a model under the oracle: low where they are
+// good, and also where they are all alike. NLL-gen is the model's own mean of −log p over 10,000 new lines of the
+// oracle: low where it has all of what the oracle writes. Each model begins with the generator that maximum likelihood
+// left, whose temperature sweep is measured beside it, and that of the same model where its NLL-gen was lowest. The
+// JSON that --points writes can be drawn by bench/plane.
 package main
 
 import (
@@ -56,14 +59,16 @@ var games = []struct {
 }
 
 var (
-	path   = flag.String("oracle", "", "`FILE` with the weights of the oracle")
-	seeds  = flag.Int("seeds", 3, "`NUMBER` of seeds")
-	first  = flag.Int("first", 1, "the first `SEED`")
-	only   = flag.String("run", "", "`GAMES` to play after maximum likelihood, with commas in between: seqgan, tokenwise, gumbelgan and ideal; none plays none (default: all)")
+	path  = flag.String("oracle", "", "`FILE` with the weights of the oracle")
+	seeds = flag.Int("seeds", 3, "`NUMBER` of seeds")
+	first = flag.Int("first", 1, "the first `SEED`")
+	only  = flag.String("run", "", "`GAMES` to play after maximum likelihood, with commas in between: seqgan, "+
+		"tokenwise, gumbelgan and ideal; none plays none (default: all)")
 	points = flag.String("points", "", "`FILE` for what was measured, as JSON that bench/plane draws")
-	folder = flag.String("keep", "../demo/oracle", "`FOLDER` for the models that maximum likelihood left, which are used again")
-	sweep  = flag.Bool("sweep", true, "measure the model of maximum likelihood at eight temperatures")
-	most   = flag.Int("steps", 0, "training steps of a game, at the most; 0 as many as its spec has")
+	folder = flag.String("keep", "../demo/oracle",
+		"`FOLDER` for the models that maximum likelihood left, which are used again")
+	sweep = flag.Bool("sweep", true, "measure the model of maximum likelihood at eight temperatures")
+	most  = flag.Int("steps", 0, "training steps of a game, at the most; 0 as many as its spec has")
 )
 
 func main() {
@@ -147,7 +152,8 @@ type point struct {
 }
 
 func (b *bench) plane() *plane {
-	p := &plane{Title: "Lines of the oracle", X: "NLL-oracle of what is written, nats a token", Y: "NLL-gen of the oracle's lines, nats a token"}
+	p := &plane{Title: "Lines of the oracle", X: "NLL-oracle of what is written, nats a token",
+		Y: "NLL-gen of the oracle's lines, nats a token"}
 	of := map[string]*curve{}
 	add := func(name string, x measured, label string) {
 		if of[name] == nil {
@@ -157,7 +163,8 @@ func (b *bench) plane() *plane {
 		of[name].Points = append(of[name].Points, point{x.Oracle, x.Gen, label})
 	}
 	for _, x := range b.found {
-		name, ok := map[string]string{"sweep": "maximum likelihood to the end", "early": "maximum likelihood, stopped early"}[x.Model]
+		name, ok := map[string]string{"sweep": "maximum likelihood to the end",
+			"early": "maximum likelihood, stopped early"}[x.Model]
 		if ok && x.Seed == *first { // the curves of other seeds lie on these
 			add(name+", temperatures", x, x.At)
 		}
@@ -183,7 +190,8 @@ func (b *bench) draw(m model.Writer, key uint64, temperature float64) []model.Ba
 		n := min(batch, lines-at)
 		drawn := make([]int32, steps*batch)
 		check(l.Draw(drawn, model.Key(key, uint64(at))))
-		x := model.Batch{Steps: steps, Batch: n, Tokens: make([]int32, steps*n), Targets: make([]int32, steps*n), Reset: make([]int32, steps*n)}
+		x := model.Batch{Steps: steps, Batch: n, Tokens: make([]int32, steps*n), Targets: make([]int32, steps*n),
+			Reset: make([]int32, steps*n)}
 		for t := range steps {
 			copy(x.Targets[t*n:(t+1)*n], drawn[t*batch:])
 		}
@@ -208,7 +216,8 @@ func (b *bench) nll(m model.LanguageModel, set []model.Batch) float64 {
 
 // measure adds a point, and shows it.
 func (b *bench) measure(seed int, name, at string, m networks, temperature float64) measured {
-	x := measured{Seed: seed, Model: name, At: at, Oracle: b.nll(b.truth, b.draw(m, uint64(100+seed), temperature)), Gen: b.nll(m, b.test)}
+	x := measured{Seed: seed, Model: name, At: at, Oracle: b.nll(b.truth, b.draw(m, uint64(100+seed), temperature)),
+		Gen: b.nll(m, b.test)}
 	if temperature != 1 {
 		x.Gen = b.cooled(m, temperature)
 	}
@@ -338,7 +347,8 @@ func learnt(m networks) []checkpoint.Tensor {
 }
 
 func save(path string, m networks) error {
-	return (&checkpoint.File{Metadata: map[string]string{"steps": fmt.Sprint(m.Step())}, Tensors: learnt(m)}).WriteFile(path)
+	return (&checkpoint.File{Metadata: map[string]string{"steps": fmt.Sprint(m.Step())},
+		Tensors: learnt(m)}).WriteFile(path)
 }
 
 // load reads what save has written, of so many steps; 0 takes any number.
@@ -360,7 +370,8 @@ func load(path string, m networks, steps int) error {
 // adopt lets the generator of m go on from what maximum likelihood left.
 func adopt(m networks, from []checkpoint.Tensor) error {
 	for _, t := range learnt(m) {
-		i := slices.IndexFunc(from, func(x checkpoint.Tensor) bool { return x.Name == t.Name && len(x.Value) == len(t.Value) })
+		i := slices.IndexFunc(from,
+			func(x checkpoint.Tensor) bool { return x.Name == t.Name && len(x.Value) == len(t.Value) })
 		if i < 0 {
 			return fmt.Errorf("there is no %s of %d numbers", t.Name, len(t.Value))
 		}
@@ -373,11 +384,13 @@ func adopt(m networks, from []checkpoint.Tensor) error {
 // ideal is the name of the game with the oracle as the judge.
 const ideal = "ideal"
 
-// idealize makes steps of policy gradient whose rewards are the oracle's own log p of each token: what a generator could learn from a discriminator that knows all, and how fast.
+// idealize makes steps of policy gradient whose rewards are the oracle's own log p of each token: what a generator
+// could learn from a discriminator that knows all, and how fast.
 func (b *bench) idealize(seed int, m *seqgan.Model) error {
 	l := policy.NewLines(m.MakeDecoder(batch).(policy.Decoder), 0, vocab, 1)
 	n := steps * batch
-	x := model.Batch{Steps: steps, Batch: batch, Tokens: make([]int32, n), Targets: make([]int32, n), Reset: make([]int32, n)}
+	x := model.Batch{Steps: steps, Batch: batch, Tokens: make([]int32, n), Targets: make([]int32, n),
+		Reset: make([]int32, n)}
 	for i := range batch {
 		x.Reset[i] = 1
 	}
@@ -415,7 +428,8 @@ func (b *bench) play(seed int, name string, every int, m networks) error {
 		}
 		if (k+1)%every == 0 || k+1 == total {
 			d := m.Duel()
-			log.Printf("%v; discriminator's loss %.4f, %.1f %% right, generator's loss %.4f", time.Since(began).Round(time.Second), d.Discriminator, 100*d.Accuracy, d.Generator)
+			log.Printf("%v; discriminator's loss %.4f, %.1f %% right, generator's loss %.4f",
+				time.Since(began).Round(time.Second), d.Discriminator, 100*d.Accuracy, d.Generator)
 			b.measure(seed, name, fmt.Sprint(k+1), m, 1)
 		}
 	}

@@ -9,8 +9,9 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
-// oracle makes the model of the true distribution from a file of its weights: it has the layers of the generator of seqgan, so that it is one, with these parameters. The file has
-// a matrix for each gate, and writes the candidate behind the output gate; the LSTM of a generated package has them side by side, the candidate before the output gate.
+// oracle makes the model of the true distribution from a file of its weights: it has the layers of the generator of
+// seqgan, so that it is one, with these parameters. The file has a matrix for each gate, and writes the candidate
+// behind the output gate; the LSTM of a generated package has them side by side, the candidate before the output gate.
 func oracle(path string) (*seqgan.Model, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {

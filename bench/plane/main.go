@@ -1,10 +1,13 @@
-// Command plane draws models in the plane of quality and diversity: a curve for each sweep of the temperature, a point for each single model.
+// Command plane draws models in the plane of quality and diversity: a curve for each sweep of the temperature, a point
+// for each single model.
 //
 //	cd bench && go run ./plane sweep.json -o sweep.svg
 //
-// The file holds {"title", "x", "y", "curves": [{"name", "points": [{"x", "y", "label"}]}]}: x and y of the whole name the axes, a curve of one point is a single
-// model, and a label may be absent. Of likelihoods, x is the oracle's of what a model draws and y the model's of what the oracle does; else x is BLEU and y self-BLEU
-// (Caccia et al. 2020, figure 2). The picture is SVG, or PNG where the name of its file ends so, on white, so that it can be read on any page.
+// The file holds {"title", "x", "y", "curves": [{"name", "points": [{"x", "y", "label"}]}]}: x and y of the whole name
+// the axes, a curve of one point is a single model, and a label may be absent. Of likelihoods, x is the oracle's of
+// what a model draws and y the model's of what the oracle does; else x is BLEU and y self-BLEU (Caccia et al. 2020,
+// figure 2). The picture is SVG, or PNG where the name of its file ends so, on white, so that it can be read on any
+// page.
 package main
 
 import (
@@ -97,7 +100,8 @@ func read(data []byte) (*figure, error) {
 	d.DisallowUnknownFields()
 	f := new(figure)
 	if err := d.Decode(f); err != nil {
-		return nil, fmt.Errorf("%w: want {\"title\", \"x\", \"y\", \"curves\": [{\"name\", \"points\": [{\"x\", \"y\", \"label\"}]}]}", err)
+		return nil, fmt.Errorf("%w: want {\"title\", \"x\", \"y\", \"curves\": [{\"name\", \"points\": [{\"x\", "+
+			"\"y\", \"label\"}]}]}", err)
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return nil, errors.New("more than one value: want one object")
@@ -107,7 +111,8 @@ func read(data []byte) (*figure, error) {
 	}
 	for i, c := range f.Curves {
 		if c.Name == "" || len(c.Points) == 0 {
-			return nil, fmt.Errorf("curve %d, %q, has %d points: give each a name and one at least", i+1, c.Name, len(c.Points))
+			return nil, fmt.Errorf("curve %d, %q, has %d points: give each a name and one at least", i+1, c.Name,
+				len(c.Points))
 		}
 	}
 	return f, nil
@@ -119,8 +124,9 @@ var colours = []color.RGBA{
 	{0x00, 0x00, 0x00, 0xff}, {0x56, 0xb4, 0xe9, 0xff}, {0xe6, 0x9f, 0x00, 0xff},
 }
 
-// polygon is a filled point with so many corners, the first at an angle in turns from the right, and an edge of white, so that points that lie over each other are told
-// apart. Inner is how far the corners in between, if there are any, are from the middle.
+// polygon is a filled point with so many corners, the first at an angle in turns from the right, and an edge of white,
+// so that points that lie over each other are told apart. Inner is how far the corners in between, if there are any,
+// are from the middle.
 type polygon struct {
 	corners     int
 	turn, inner float64
@@ -128,7 +134,8 @@ type polygon struct {
 
 // shapes are those of points, so that colour is not all that tells models apart.
 var shapes = []draw.GlyphDrawer{
-	polygon{32, 0, 0}, polygon{4, 0.125, 0}, polygon{3, 0.25, 0}, polygon{4, 0, 0}, polygon{5, 0.25, 0.45}, polygon{3, 0.75, 0}, polygon{4, 0.125, 0.35}, polygon{6, 0, 0},
+	polygon{32, 0, 0}, polygon{4, 0.125, 0}, polygon{3, 0.25, 0}, polygon{4, 0, 0}, polygon{5, 0.25, 0.45},
+	polygon{3, 0.75, 0}, polygon{4, 0.125, 0.35}, polygon{6, 0, 0},
 }
 
 // DrawGlyph draws the point.
@@ -253,7 +260,8 @@ func (f *figure) draw(w io.Writer, format string) error {
 		return err
 	}
 	// Letters of Arial are as wide as those of the font that everything was measured with.
-	_, err = w.Write(bytes.ReplaceAll(b.Bytes(), []byte("font-family:Liberation Sans;"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;")))
+	_, err = w.Write(bytes.ReplaceAll(b.Bytes(), []byte("font-family:Liberation Sans;"),
+		[]byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;")))
 	return err
 }
 
@@ -294,7 +302,8 @@ func (l *labels) Plot(c draw.Canvas, p *plot.Plot) {
 				continue
 			}
 			// A reader may have another font: a tenth more room.
-			t := label{mark: len(s.marks) - 1, w: 1.1 * float64(l.style.Width(pt.Label)), h: float64(l.style.Height(pt.Label)), text: pt.Label, colour: l.colour[i]}
+			t := label{mark: len(s.marks) - 1, w: 1.1 * float64(l.style.Width(pt.Label)),
+				h: float64(l.style.Height(pt.Label)), text: pt.Label, colour: l.colour[i]}
 			if len(cv.Points) == 1 {
 				models = append(models, t)
 			} else {
@@ -304,7 +313,8 @@ func (l *labels) Plot(c draw.Canvas, p *plot.Plot) {
 	}
 	for _, t := range s.place(append(models, others...)) {
 		if lead, ok := s.lead(t.at, t.mark); ok {
-			c.StrokeLine2(draw.LineStyle{Color: t.colour, Width: 0.6}, vg.Length(lead[0]), vg.Length(lead[1]), vg.Length(lead[2]), vg.Length(lead[3]))
+			c.StrokeLine2(draw.LineStyle{Color: t.colour, Width: 0.6}, vg.Length(lead[0]), vg.Length(lead[1]),
+				vg.Length(lead[2]), vg.Length(lead[3]))
 		}
 		sty := l.style
 		sty.XAlign, sty.YAlign = text.XCenter, text.YCenter

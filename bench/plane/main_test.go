@@ -113,12 +113,14 @@ func TestDraw(t *testing.T) {
 			texts[string(c)] = true
 		}
 	}
-	for _, want := range []string{"A <title>", "BLEU-4", "self-BLEU-4", "language model", "one", "0.7 & less", "one model"} {
+	for _, want := range []string{"A <title>", "BLEU-4", "self-BLEU-4", "language model", "one", "0.7 & less",
+		"one model"} {
 		if !texts[want] {
 			t.Errorf("the picture does not say %q", want)
 		}
 	}
-	for _, one := range []string{`{"curves": [{"name": "one", "points": [{"x": 0, "y": 0, "label": "o"}]}]}`, `{"curves": [{"name": "one", "points": [{"x": 3, "y": 2}, {"x": 4, "y": 2}]}]}`} {
+	for _, one := range []string{`{"curves": [{"name": "one", "points": [{"x": 0, "y": 0, "label": "o"}]}]}`,
+		`{"curves": [{"name": "one", "points": [{"x": 3, "y": 2}, {"x": 4, "y": 2}]}]}`} {
 		f, err := read([]byte(one))
 		if err != nil {
 			t.Fatal(err)
@@ -127,7 +129,8 @@ func TestDraw(t *testing.T) {
 			t.Errorf("%s: %v", one, err)
 		}
 	}
-	if err := f.draw(new(bytes.Buffer), "bmp"); err == nil || !strings.Contains(err.Error(), "name the picture .svg or .png") {
+	if err := f.draw(new(bytes.Buffer), "bmp"); err == nil ||
+		!strings.Contains(err.Error(), "name the picture .svg or .png") {
 		t.Errorf("another format: %v", err)
 	}
 }

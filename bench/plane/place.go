@@ -67,8 +67,8 @@ func (s *scene) lead(at box, mark int) (line [4]float64, ok bool) {
 	return [4]float64{nx, ny, x, y}, math.Hypot(x-nx, y-ny) > 6
 }
 
-// place finds a box for each label, in their order: near its mark, inside of the area, over no mark, no label that has been placed and no line. Where that cannot be, the
-// box is the one that is least in the way.
+// place finds a box for each label, in their order: near its mark, inside of the area, over no mark, no label that has
+// been placed and no line. Where that cannot be, the box is the one that is least in the way.
 func (s *scene) place(texts []label) []label {
 	const gap, rings, directions = 2.5, 12, 24
 	leads := [][4]float64{}
@@ -99,7 +99,8 @@ func (s *scene) place(texts []label) []label {
 	return texts
 }
 
-// cost is how much a box for the label of a mark is in the way, beside those that have been placed and the lines that lead to these.
+// cost is how much a box for the label of a mark is in the way, beside those that have been placed and the lines that
+// lead to these.
 func (s *scene) cost(b box, mark int, placed []label, leads [][4]float64) float64 {
 	const collision, line = 1000, 60
 	c := 0.0

@@ -28,7 +28,8 @@ import (
 var (
 	base  = flag.String("base", "", "`COMMIT` to compare with")
 	steps = flag.Int("steps", 200, "training steps of a model")
-	demo  = flag.Bool("demo", true, "run the demo to its end and GPT-2's three steps as well, some minutes at each commit")
+	demo  = flag.Bool("demo", true, "run the demo to its end and GPT-2's three steps as well, some minutes at each "+
+		"commit")
 )
 
 // example is a program with the arguments that train its model, those that show what it learnt, and what the latter
@@ -42,7 +43,8 @@ type example struct {
 // The folder of an example has glyphs.idx and glyphs.labels.idx of the glyphs' drawings, the pairs of the example
 // reverse, and prose.txt, lines of English.
 var examples = []example{
-	{"opticks", "opticks/cmd/opticks", nil, []string{"sample", "--prompt", "The ", "--tokens", "300", "--seed", "1"}, ""},
+	{"opticks", "opticks/cmd/opticks", nil, []string{"sample", "--prompt", "The ", "--tokens", "300", "--seed", "1"},
+		""},
 	{"gocode", "gocode/cmd/gocode", []string{"--data", "prose.txt"},
 		[]string{"sample", "--prompt", "func ", "--tokens", "200", "--seed", "1"}, ""},
 	{"newton", "embedded/newton/cmd/newton", nil,
@@ -143,7 +145,8 @@ func prepare(root, folder string) error {
 	}
 	var prose []string
 	for line := range strings.Lines(string(source)) {
-		if words := strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "//")); len(words) > 2 && len(words) < 18 {
+		if words := strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "//")); len(words) > 2 &&
+			len(words) < 18 {
 			prose = append(prose, strings.Join(words, " "))
 		}
 	}
@@ -259,7 +262,8 @@ func modes(now, then, data string) error {
 	var printed, drawn [2][]byte
 	for i, root := range []string{now, then} {
 		picture := filepath.Join(data, "modes.png")
-		out, err := command(root, "", "go", "run", "./examples/modes", "--steps", fmt.Sprint(*steps), "--picture", picture)
+		out, err := command(root, "", "go", "run", "./examples/modes", "--steps", fmt.Sprint(*steps), "--picture",
+			picture)
 		if err != nil {
 			return err
 		}

@@ -1,12 +1,12 @@
-// Command sentences trains four models of one size on the same sentences and prints what came of them side by side: a language
-// model, an autoencoder that is left to itself, which collapses, and two that are kept from it. Then it prints what the last of
-// them writes: sentences from the prior, and from points between sentences of the test.
+// Command sentences trains four models of one size on the same sentences and prints what came of them side by side: a
+// language model, an autoencoder that is left to itself, which collapses, and two that are kept from it. Then it
+// prints what the last of them writes: sentences from the prior, and from points between sentences of the test.
 //
 //	cd bench && go run ./sentences --data train.en --valid val.en --test test.en
 //
-// Each is the spec of generated/textvae with another objective. The packages and checkpoints are written to demo/sentences in the
-// root of the repository; what is there already is used again. The language model is the same decoder with its latent vector
-// held to the prior, so that it says nothing: beta is 100.
+// Each is the spec of generated/textvae with another objective. The packages and checkpoints are written to
+// demo/sentences in the root of the repository; what is there already is used again. The language model is the same
+// decoder with its latent vector held to the prior, so that it says nothing: beta is 100.
 package main
 
 import (
@@ -30,7 +30,8 @@ var runs = []struct {
 }{
 	{"lm", "language model", map[string]string{"latent": "latent: {size: 32, beta: 100}"}},
 	{"plain", "autoencoder, plain", map[string]string{"latent": "latent: {size: 32}"}},
-	{"dropout", "annealing, word dropout", map[string]string{"latent": "latent: {size: 32, annealing: {linear: {steps: 4000}}}\nword_dropout: 0.5"}},
+	{"dropout", "annealing, word dropout",
+		map[string]string{"latent": "latent: {size: 32, annealing: {linear: {steps: 4000}}}\nword_dropout: 0.5"}},
 	{"free", "annealing, free bits", nil},
 }
 
@@ -92,11 +93,14 @@ func compare() error {
 		}
 		exe, best := filepath.Join(dir, r.name+".exe"), filepath.Join(dir, "best.safetensors")
 		if _, err := os.Stat(best); errors.Is(err, os.ErrNotExist) {
-			if _, err := command(dir, exe, "train", "--data", *data, "--valid", *valid, "--passes", strconv.Itoa(*passes), "--out", filepath.Join(dir, "last.safetensors"), "--overwrite", "--best", best); err != nil {
+			if _, err := command(dir, exe, "train", "--data", *data, "--valid", *valid, "--passes",
+				strconv.Itoa(*passes), "--out", filepath.Join(dir, "last.safetensors"), "--overwrite", "--best",
+				best); err != nil {
 				return err
 			}
 		}
-		out, err := command(dir, exe, "eval", "--data", *test, "--samples", strconv.Itoa(*samples), "--model", best, "--json")
+		out, err := command(dir, exe, "eval", "--data", *test, "--samples", strconv.Itoa(*samples), "--model", best,
+			"--json")
 		if err != nil {
 			return err
 		}
@@ -108,7 +112,8 @@ func compare() error {
 		if err := json.Unmarshal(out, &e); err != nil {
 			return err
 		}
-		fmt.Printf("| %s | %.2f | %.2f | %.2f | %.2f | %d | %.2f | %.1f %% |\n", r.title, e.Reconstruction, e.Divergence, e.Bound, e.NLL, e.Active, e.Information, 100*e.Tokens)
+		fmt.Printf("| %s | %.2f | %.2f | %.2f | %.2f | %d | %.2f | %.1f %% |\n", r.title, e.Reconstruction,
+			e.Divergence, e.Bound, e.NLL, e.Active, e.Information, 100*e.Tokens)
 	}
 	if *only != "" && *only != runs[len(runs)-1].name {
 		return nil
@@ -116,7 +121,8 @@ func compare() error {
 	return show(root)
 }
 
-// show prints what the last run writes: sentences from the prior, and from points between pairs of sentences of the test.
+// show prints what the last run writes: sentences from the prior, and from points between pairs of sentences of the
+// test.
 func show(root string) error {
 	name := runs[len(runs)-1].name
 	dir := filepath.Join(root, "demo", "sentences", name)
@@ -164,16 +170,19 @@ func build(root, dir, name, spec string, lines map[string]string) error {
 		return err
 	}
 	for path, content := range map[string][]byte{
-		"multi30k.words": words, name + ".yaml": []byte(strings.Join(own, "\n")), "cmd/main.go": []byte(strings.ReplaceAll(program, "NAME", name)),
+		"multi30k.words": words, name + ".yaml": []byte(strings.Join(own, "\n")),
+		"cmd/main.go": []byte(strings.ReplaceAll(program, "NAME", name)),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, path), content, 0o644); err != nil {
 			return err
 		}
 	}
-	if _, err := command(root, "go", "run", "./cmd/gradsmith", "generate", filepath.Join(dir, name+".yaml")); err != nil {
+	if _, err := command(root, "go", "run", "./cmd/gradsmith", "generate",
+		filepath.Join(dir, name+".yaml")); err != nil {
 		return err
 	}
-	_, err = command(root, "go", "build", "-o", filepath.Join(dir, name+".exe"), "./"+filepath.ToSlash(filepath.Join("demo", "sentences", name, "cmd")))
+	_, err = command(root, "go", "build", "-o", filepath.Join(dir, name+".exe"),
+		"./"+filepath.ToSlash(filepath.Join("demo", "sentences", name, "cmd")))
 	return err
 }
 

@@ -52,7 +52,8 @@ With NAME it measures the kernels whose name and size contain it.`,
 	}
 	f := cmd.Flags()
 	f.BoolVar(&o.JSON, "json", false, "print JSON")
-	f.StringVar(&o.Levels, "levels", "", "`LEVELS` to run, of generic, avx2 and avx512, with commas between them (default: all that the machine has)")
+	f.StringVar(&o.Levels, "levels", "",
+		"`LEVELS` to run, of generic, avx2 and avx512, with commas between them (default: all that the machine has)")
 	f.IntVar(&o.Threads, "threads", 1, "threads that compute")
 	f.IntVar(&o.Rounds, "rounds", 11, "measurements of which the median counts")
 	return cmd

@@ -17,9 +17,11 @@ func TestFileFlags(t *testing.T) {
 	for _, name := range []string{"a.txt", "texts/b.txt", "texts/c.md"} {
 		write(t, filepath.Join(dir, name), content)
 	}
-	fails(t, dir, []string{"vocab", "a.txt", "-o", "a.txt"}, "--out a.txt is the same file as the argument a.txt, which would be lost")
+	fails(t, dir, []string{"vocab", "a.txt", "-o", "a.txt"},
+		"--out a.txt is the same file as the argument a.txt, which would be lost")
 	fails(t, dir, []string{"vocab", "texts/b.txt", "a.txt", "-o", "./texts/../a.txt", "--bpe", "300"}, "would be lost")
-	fails(t, dir, []string{"vocab", "texts", "-o", "texts/c.md"}, "--out texts/c.md is one of the files of the argument texts")
+	fails(t, dir, []string{"vocab", "texts", "-o", "texts/c.md"},
+		"--out texts/c.md is one of the files of the argument texts")
 	for _, name := range []string{"a.txt", "texts/b.txt", "texts/c.md"} {
 		if data, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(data) != content {
 			t.Errorf("%s holds %q, %v", name, data, err)

@@ -19,14 +19,17 @@ import (
 )
 
 // hurtful are values that flags do not expect.
-var hurtful = []string{"", "-1", "0", "1", "257", "NaN", "99999999999999999999", "\x00", "model.yaml", "text", "none", "é", ".", "--", "a,b", "%s", "\n"}
+var hurtful = []string{"", "-1", "0", "1", "257", "NaN", "99999999999999999999", "\x00", "model.yaml", "text", "none",
+	"é", ".", "--", "a,b", "%s", "\n"}
 
 // calls are the commands, each with the arguments that it needs to succeed. Those that measure take minutes and are
 // left out.
 func calls() map[*cobra.Command][]string {
 	arguments := map[string][]string{
-		"vocab": {"text"}, "init": {"rnn", "made"}, "verify": {"generated"}, "check": {"model.yaml"}, "generate": {"model.yaml"}, "inspect": {"model.yaml"}, "schema": {}, "docs": {}, "version": {},
-		"tokenizer train": {"text", "--size", "260"}, "tokenizer encode": {"learnt.json", "text"}, "tokenizer decode": {"learnt.json", "numbers"}, "tokenizer stats": {"learnt.json", "text"},
+		"vocab": {"text"}, "init": {"rnn", "made"}, "verify": {"generated"}, "check": {"model.yaml"},
+		"generate": {"model.yaml"}, "inspect": {"model.yaml"}, "schema": {}, "docs": {}, "version": {},
+		"tokenizer train": {"text", "--size", "260"}, "tokenizer encode": {"learnt.json", "text"},
+		"tokenizer decode": {"learnt.json", "numbers"}, "tokenizer stats": {"learnt.json", "text"},
 		"tokenizer convert": {"learnt.json"},
 	}
 	all := map[*cobra.Command][]string{}
@@ -52,7 +55,8 @@ func lay(t testing.TB, dir string) {
 		t.Fatal("no package is generated")
 	}
 	for name, content := range map[string]string{
-		"model.yaml": smallSpec, "broken.yaml": "kind: rnn\nlayers: [x, {y: -1}]\n\t\n", "text": "ab ab\nba", "go.mod": "module example.com/x\n\ngo 1.26\n", "numbers": "97 98\n",
+		"model.yaml": smallSpec, "broken.yaml": "kind: rnn\nlayers: [x, {y: -1}]\n\t\n", "text": "ab ab\nba",
+		"go.mod": "module example.com/x\n\ngo 1.26\n", "numbers": "97 98\n",
 		"learnt.json": learntOnce(t),
 	} {
 		all[name] = content
@@ -130,7 +134,8 @@ func attempt(t *testing.T, args []string) (status int, said string) {
 	return status, said
 }
 
-var everyFlag = flag.Bool("every-flag", false, "TestEveryFlag gives each flag of each command each hurtful value, not one")
+var everyFlag = flag.Bool("every-flag", false,
+	"TestEveryFlag gives each flag of each command each hurtful value, not one")
 
 // TestEveryFlag gives the flags of all commands the values that they do not expect: with -every-flag each of them, else
 // one. Without them each command succeeds.
@@ -145,7 +150,10 @@ func TestEveryFlag(t *testing.T) {
 				n++
 				for k, value := range hurtful {
 					if *everyFlag || k == n*7%len(hurtful) {
-						t.Run(f.Name, func(t *testing.T) { attempt(t, append(slices.Clip(args), "--"+f.Name+"="+value)) })
+						t.Run(f.Name, func(t *testing.T) {
+							attempt(t,
+								append(slices.Clip(args), "--"+f.Name+"="+value))
+						})
 					}
 				}
 			})

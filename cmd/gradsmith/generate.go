@@ -42,7 +42,8 @@ build (forward pass), grad (with gradients), optimize, plan (with places in memo
 		ValidArgsFunction: specs,
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			if stage != "" && !slices.Contains(gen.Stages, stage) {
-				return fmt.Errorf("--dump: there is no stage %q; the stages are %s", stage, strings.Join(gen.Stages, ", "))
+				return fmt.Errorf("--dump: there is no stage %q; the stages are %s", stage,
+					strings.Join(gen.Stages, ", "))
 			}
 			if out != "" && len(paths) > 1 {
 				return errors.New("--out takes the package of one spec; call generate for each")
@@ -75,7 +76,8 @@ build (forward pass), grad (with gradients), optimize, plan (with places in memo
 		},
 	}
 	cmd.Flags().StringVarP(&out, "out", "o", "", "folder of the package (default: the spec's)")
-	cmd.Flags().StringVar(&stage, "dump", "", "print the graph after a `STAGE` and write nothing: "+strings.Join(gen.Stages, ", "))
+	cmd.Flags().StringVar(&stage, "dump", "",
+		"print the graph after a `STAGE` and write nothing: "+strings.Join(gen.Stages, ", "))
 	cmd.Flags().BoolVar(&overwrite, "overwrite", false, "write over generated files that were changed since")
 	err := errors.Join(
 		cmd.MarkFlagDirname("out"),
@@ -183,7 +185,8 @@ func otherPackage(m *spec.Model, dir string, generated map[string]generatedFile)
 			pkg = strings.TrimSuffix(pkg, "_test")
 		}
 		if pkg != m.Name && pkg != "documentation" {
-			return fmt.Errorf("%s holds the Go package %s (%s), and %s gives the package %s: choose another folder with --out, or write `name: %s` into the spec", dir, f.Name.Name, name, m.File, m.Name, pkg)
+			return fmt.Errorf("%s holds the Go package %s (%s), and %s gives the package %s: choose another folder "+
+				"with --out, or write `name: %s` into the spec", dir, f.Name.Name, name, m.File, m.Name, pkg)
 		}
 	}
 	return nil
@@ -209,10 +212,12 @@ func (f generatedFile) mayMakeWay(by, dir string) bool {
 // mayGo reports why the file at path may not be replaced or removed for the package of the spec by.
 func (f generatedFile) mayGo(path, by, dir string, overwrite bool) error {
 	if !f.mayMakeWay(by, dir) {
-		return fmt.Errorf("%s was generated from %s; a folder holds the package of one spec, so choose another one for %s with --out", path, f.spec, by)
+		return fmt.Errorf("%s was generated from %s; a folder holds the package of one spec, so choose another one "+
+			"for %s with --out", path, f.spec, by)
 	}
 	if f.changed && !overwrite {
-		return fmt.Errorf("%s was changed since it was generated, and the change would be lost; move it away, or write over it with --overwrite", path)
+		return fmt.Errorf("%s was changed since it was generated, and the change would be lost; move it away, or "+
+			"write over it with --overwrite", path)
 	}
 	return nil
 }

@@ -54,13 +54,20 @@ func (b *beginning) template() string {
 // beginnings holds the models, of each kind the one first that stands for it.
 var beginnings = []beginning{
 	{"rnn", "", "continues a text", "writes text with it", []string{"train --data TEXT", `sample --prompt "It was"`}},
-	{"attention", "gpt", "continues a text: a decoder", "writes text with it", []string{"train --data TEXT", `sample --prompt "It was"`}},
-	{"attention", "bert", "restores masked tokens: an encoder", "restores masked text with it", []string{"train --data TEXT", "fill"}},
-	{"attention", "translate", "answers a line with another: an encoder and a decoder", "answers lines with it", []string{"train --data PAIRS", "translate"}},
-	{"vae", "vectors", "an autoencoder of vectors, such as small images", "samples from it", []string{"train --data VECTORS", "sample"}},
-	{"vae", "sentences", "an autoencoder of sentences", "samples from it", []string{"train --data SENTENCES", "sample"}},
-	{"gan", "vectors", "makes vectors like those of the data: a generator and a discriminator", "makes vectors with it", []string{"train --data VECTORS", "sample", "score --data VECTORS"}},
-	{"gan", "lines", "writes lines like those of the data: a generator and a discriminator", "writes lines with it", []string{"train --data LINES", "sample", "score --data LINES"}},
+	{"attention", "gpt", "continues a text: a decoder", "writes text with it",
+		[]string{"train --data TEXT", `sample --prompt "It was"`}},
+	{"attention", "bert", "restores masked tokens: an encoder", "restores masked text with it",
+		[]string{"train --data TEXT", "fill"}},
+	{"attention", "translate", "answers a line with another: an encoder and a decoder", "answers lines with it",
+		[]string{"train --data PAIRS", "translate"}},
+	{"vae", "vectors", "an autoencoder of vectors, such as small images", "samples from it",
+		[]string{"train --data VECTORS", "sample"}},
+	{"vae", "sentences", "an autoencoder of sentences", "samples from it",
+		[]string{"train --data SENTENCES", "sample"}},
+	{"gan", "vectors", "makes vectors like those of the data: a generator and a discriminator", "makes vectors with it",
+		[]string{"train --data VECTORS", "sample", "score --data VECTORS"}},
+	{"gan", "lines", "writes lines like those of the data: a generator and a discriminator", "writes lines with it",
+		[]string{"train --data LINES", "sample", "score --data LINES"}},
 }
 
 // beginningOf finds the model of a kind.
@@ -85,11 +92,13 @@ func beginningOf(kind, as string) (*beginning, error) {
 		if meant != "" {
 			meant = fmt.Sprintf("did you mean %q? ", meant)
 		}
-		return nil, fmt.Errorf("there is no kind %q of model; %sthe kinds are: %s", kind, meant, strings.Join(spec.Kinds(), ", "))
+		return nil, fmt.Errorf("there is no kind %q of model; %sthe kinds are: %s", kind, meant,
+			strings.Join(spec.Kinds(), ", "))
 	case words == nil:
 		return nil, fmt.Errorf("--as: kind %s has one model to begin with; leave the flag out", kind)
 	}
-	return nil, fmt.Errorf("--as: kind %s has no model %q to begin with; the models are: %s", kind, as, strings.Join(words, ", "))
+	return nil, fmt.Errorf("--as: kind %s has no model %q to begin with; the models are: %s", kind, as,
+		strings.Join(words, ", "))
 }
 
 func newInit() *cobra.Command {
@@ -140,15 +149,16 @@ Models to begin with:%s`, list.String()),
 	}
 	cmd.Flags().StringVar(&modulePath, "module", "", "make DIR a module of its own with this `PATH`")
 	cmd.Flags().StringVar(&as, "as", "", "the `MODEL` of the kind to begin with (default: the first of the kind)")
-	if err := cmd.RegisterFlagCompletionFunc("as", func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		var words []string
-		for _, b := range beginnings {
-			if b.as != "" && (len(args) == 0 || args[0] == b.kind) {
-				words = append(words, b.as)
+	if err := cmd.RegisterFlagCompletionFunc("as",
+		func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			var words []string
+			for _, b := range beginnings {
+				if b.as != "" && (len(args) == 0 || args[0] == b.kind) {
+					words = append(words, b.as)
+				}
 			}
-		}
-		return words, cobra.ShellCompDirectiveNoFileComp
-	}); err != nil {
+			return words, cobra.ShellCompDirectiveNoFileComp
+		}); err != nil {
 		panic(err) // the flag is there
 	}
 	cmd.Flags().StringVar(&name, "name", "", "name of the package and of the spec (default: the last part of DIR)")
@@ -179,7 +189,8 @@ func newStart(b *beginning, dir, name, modulePath string) (*start, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &start{dir: filepath.Clean(dir), Name: name, Schema: "spec.schema.json", newModule: modulePath, Does: b.does, Use: b.use}
+	s := &start{dir: filepath.Clean(dir), Name: name, Schema: "spec.schema.json", newModule: modulePath, Does: b.does,
+		Use: b.use}
 	if s.Name == "" {
 		s.Name = filepath.Base(abs)
 	}
@@ -233,12 +244,14 @@ func newStart(b *beginning, dir, name, modulePath string) (*start, error) {
 	s.files = append(s.files, file{filepath.Join(s.dir, s.Schema), spec.Schema()})
 	s.notes = append(s.notes, "for editors, which complete and check the spec")
 	if s.newModule != "" {
-		s.files = append(s.files, file{filepath.Join(s.dir, "go.mod"), fmt.Appendf(nil, "module %s\n\ngo %s\n", s.newModule, goVersion)})
+		s.files = append(s.files,
+			file{filepath.Join(s.dir, "go.mod"), fmt.Appendf(nil, "module %s\n\ngo %s\n", s.newModule, goVersion)})
 		s.notes = append(s.notes, "the module")
 	}
 	// A name that cannot be a package's is found by the language itself.
 	if _, err := spec.Parse(s.files[0].path, s.files[0].data, nil); err != nil {
-		return nil, fmt.Errorf("%q cannot be the name of a package; choose another one with --name, of lower-case letters, digits and underscores, a letter first", s.Name)
+		return nil, fmt.Errorf("%q cannot be the name of a package; choose another one with --name, of lower-case "+
+			"letters, digits and underscores, a letter first", s.Name)
 	}
 	return s, nil
 }
@@ -357,7 +370,8 @@ func findModule(dir string) (root string, mod goModule, err error) {
 			return "", mod, fmt.Errorf("%s cannot be read: %w", name, cause(err))
 		}
 		if at == filepath.Dir(at) {
-			return "", mod, fmt.Errorf("%s lies in no Go module; run `go mod init example.com/mine` first, or make it a module with --module example.com/mine", dir)
+			return "", mod, fmt.Errorf("%s lies in no Go module; run `go mod init example.com/mine` first, or make "+
+				"it a module with --module example.com/mine", dir)
 		}
 	}
 }

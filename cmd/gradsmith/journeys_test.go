@@ -199,7 +199,8 @@ func verses() journey {
 			u.file("poems/b-crlf.txt", "\uFEFF"+windows)
 			u.file("poems/c.txt", all)
 			u.run("go tool gradsmith vocab poems -o verse/verse.vocab")
-			if v := u.read("verse/verse.vocab"); strings.Contains(v, `\r`) || strings.Contains(v, "\uFEFF") || strings.Contains(v, `\ufeff`) {
+			if v := u.read("verse/verse.vocab"); strings.Contains(v, `\r`) || strings.Contains(v, "\uFEFF") ||
+				strings.Contains(v, `\ufeff`) {
 				u.t.Errorf("the vocabulary has carriage returns or marks:\n%s", v)
 			}
 		},
@@ -221,7 +222,8 @@ func verses() journey {
 				u.t.Errorf("sample prints %q", out)
 			}
 			u.lines(3, u.program+" perplexity poems/*")
-			if _, errOut, err := u.try(u.program + " sample --prompt Rain"); err == nil || !strings.Contains(errOut, `"R"`) && !strings.Contains(errOut, "'R'") {
+			if _, errOut, err := u.try(u.program + " sample --prompt Rain"); err == nil ||
+				!strings.Contains(errOut, `"R"`) && !strings.Contains(errOut, "'R'") {
 				u.t.Errorf("a letter that the model does not know: %q", errOut)
 			}
 		},
@@ -259,10 +261,13 @@ func code() journey {
 		},
 		data: `--data "$(go env GOROOT)/src/sort" --match '*.go' --samples 0`,
 		use: func(u *user) {
-			if out := u.run(u.program + ` sample --prompt 'func (x' --tokens 20 --seed 1 --top-p 0.9`); !strings.HasPrefix(out, "func (x") {
+			if out := u.run(u.program +
+				` sample --prompt 'func (x' --tokens 20 --seed 1 --top-p 0.9`); !strings.HasPrefix(out, "func (x") {
 				u.t.Errorf("sample prints %q", out)
 			}
-			if out := u.run(u.program + ` sample --prompt 'func ' --regex '[a-z]{3}\(\)' --tokens 20 --seed 1`); !regexp.MustCompile(`^func [a-z]{3}\(\)\n$`).MatchString(out) {
+			if out := u.run(u.program +
+				` sample --prompt 'func ' --regex '[a-z]{3}\(\)' --tokens 20 --seed 1`); !regexp.MustCompile(
+				`^func [a-z]{3}\(\)\n$`).MatchString(out) {
 				u.t.Errorf("a constrained sample is %q", out)
 			}
 			u.lines(1, `echo '{"prompt":"if err != ","continuations":["nil","x"]}' | `+u.program+" choose")
@@ -304,9 +309,12 @@ func dates() journey {
 		data: "--source dates.tsv",
 		use: func(u *user) {
 			u.talk(u.program+" translate", "3 March 2021", "28 June 1990")
-			u.lines(2, `printf '3 March 2021\n1 May 2000\n' | `+u.program+" translate --beam 3 --regex '[0-9]{4}-[0-9]{2}-[0-9]{2}'")
-			out, errOut, err := u.try(`printf '1 May 2000\n` + strings.Repeat("x", 40) + `\n2 May 2000\n' | ` + u.program + " translate")
-			if err == nil || strings.Count(out, "\n") != 3 || !strings.Contains(errOut, "40 tokens") && !strings.Contains(errOut, "41 tokens") {
+			u.lines(2, `printf '3 March 2021\n1 May 2000\n' | `+u.program+" translate --beam 3 --regex "+
+				"'[0-9]{4}-[0-9]{2}-[0-9]{2}'")
+			out, errOut, err := u.try(`printf '1 May 2000\n` + strings.Repeat("x",
+				40) + `\n2 May 2000\n' | ` + u.program + " translate")
+			if err == nil || strings.Count(out, "\n") != 3 ||
+				!strings.Contains(errOut, "40 tokens") && !strings.Contains(errOut, "41 tokens") {
 				u.t.Errorf("a line that is too long: %v, %q, %q", err, out, errOut)
 			}
 		},
@@ -503,7 +511,8 @@ func drawings() journey {
 	}
 }
 
-var cityNames = strings.Fields(`Amsterdam Antwerp Athens Barcelona Belgrade Berlin Bern Birmingham Bologna Bordeaux Bremen Brussels Bucharest Budapest
+var cityNames = strings.Fields(
+	`Amsterdam Antwerp Athens Barcelona Belgrade Berlin Bern Birmingham Bologna Bordeaux Bremen Brussels Bucharest Budapest
 Cologne Copenhagen Dublin Edinburgh Florence Genoa Glasgow Göteborg Hamburg Helsinki Istanbul Kraków Leipzig Lisbon Ljubljana London Lyon Madrid Malmö
 Manchester Marseille Milan Munich Naples Oslo Palermo Paris Porto Poznań Prague Riga Rome Rotterdam Sarajevo Seville Sofia Stockholm Stuttgart Tallinn
 Turin Valencia Vienna Vilnius Warsaw Wrocław Zagreb Zürich`)
@@ -548,12 +557,15 @@ func cities() journey {
 
 // towns are the same names, and two networks that write new ones.
 func towns() journey {
-	names := slices.DeleteFunc(slices.Clone(cityNames), func(s string) bool { return len(s) != utf8.RuneCountInString(s) })
+	names := slices.DeleteFunc(slices.Clone(cityNames),
+		func(s string) bool { return len(s) != utf8.RuneCountInString(s) })
 	return journey{
 		name: "towns", start: "gan towns --as lines",
 		prepare: func(u *user) { u.file("names.txt", strings.Join(names, "\n")+"\n") },
-		edit: []string{"shape: {batch: 32, steps: 64}", "shape: {batch: 8, steps: 16}", "size: 64", "size: 8", "units: 256", "units: 12", "size: 32", "size: 8", "units: 128", "units: 12",
-			"pretraining: {steps: 4000, rate: 0.003, discriminator: 300}", "pretraining: {steps: 8, rate: 0.003, discriminator: 4}"},
+		edit: []string{"shape: {batch: 32, steps: 64}", "shape: {batch: 8, steps: 16}", "size: 64", "size: 8",
+			"units: 256", "units: 12", "size: 32", "size: 8", "units: 128", "units: 12",
+			"pretraining: {steps: 4000, rate: 0.003, discriminator: 300}",
+			"pretraining: {steps: 8, rate: 0.003, discriminator: 4}"},
 		data: "--data names.txt",
 		use: func(u *user) {
 			u.lines(4, u.program+" sample -n 4 --seed 3")

@@ -40,7 +40,8 @@ func TestLinks(t *testing.T) {
 	}
 	link(t, filepath.Join(dir, "tree"), filepath.Join(dir, "tree/loop"))
 	link(t, filepath.Join(dir, "real"), filepath.Join(dir, "real/loop"))
-	if code, _, errOut := command(t, dir, "verify", "tree"); code != 0 || !strings.Contains(errOut, "tree/loop is a link that leads back to tree") {
+	if code, _, errOut := command(t, dir, "verify", "tree"); code != 0 ||
+		!strings.Contains(errOut, "tree/loop is a link that leads back to tree") {
 		t.Errorf("exit code %d, %s", code, errOut)
 	}
 	fails(t, dir, []string{"vocab", "real"}, "real/loop is a link that leads back to real, which holds it")
@@ -82,7 +83,8 @@ func TestVocabLineBreaks(t *testing.T) {
 			t.Errorf("%v: exit code %d, %q, want %q; %s", flags, code, windows, unix, errOut)
 		}
 	}
-	if code, out, errOut := command(t, dir, "vocab", "windows/text", "--bpe", "258"); code != 0 || !strings.Contains(out, "č Ċ") {
+	if code, out, errOut := command(t, dir, "vocab", "windows/text", "--bpe", "258"); code != 0 ||
+		!strings.Contains(out, "č Ċ") {
 		t.Errorf("exit code %d, %q, %s", code, out, errOut)
 	}
 }
@@ -95,9 +97,12 @@ func TestVocabTooLarge(t *testing.T) {
 		fmt.Fprintf(&b, "%s%c%c%c%c ", strings.Repeat("word", 20), 'a'+i/17576%26, 'a'+i/676%26, 'a'+i/26%26, 'a'+i%26)
 	}
 	write(t, filepath.Join(dir, "text"), b.String())
-	fails(t, dir, []string{"vocab", "text", "--words", "60000", "-o", "v"}, "text: the vocabulary has 5", "more than the 4194304 that are allowed")
-	fails(t, dir, []string{"vocab", "text", "--words", "200000", "-o", "v"}, "--words 200000: a spec takes at most 131072")
-	fails(t, dir, []string{"vocab", "text", "--bpe", "200000", "-o", "v"}, "--bpe 200000: a spec takes at most 131072 tokens")
+	fails(t, dir, []string{"vocab", "text", "--words", "60000", "-o", "v"}, "text: the vocabulary has 5",
+		"more than the 4194304 that are allowed")
+	fails(t, dir, []string{"vocab", "text", "--words", "200000", "-o", "v"},
+		"--words 200000: a spec takes at most 131072")
+	fails(t, dir, []string{"vocab", "text", "--bpe", "200000", "-o", "v"},
+		"--bpe 200000: a spec takes at most 131072 tokens")
 	if got := tree(t, dir); len(got) != 1 {
 		t.Errorf("files %v", got)
 	}
@@ -105,11 +110,13 @@ func TestVocabTooLarge(t *testing.T) {
 
 // A byte order mark in front of a spec or a vocabulary changes nothing.
 func TestMarks(t *testing.T) {
-	for name, content := range map[string]string{"chars": "\"a\"\n\"b\"\n", "words": "\"a\"\n\"b\"\n", "bpe": "#version: 0.2\nh e\n"} {
+	for name, content := range map[string]string{"chars": "\"a\"\n\"b\"\n", "words": "\"a\"\n\"b\"\n",
+		"bpe": "#version: 0.2\nh e\n"} {
 		load := func(mark string) *spec.Model {
 			dir := t.TempDir()
 			write(t, filepath.Join(dir, "v"), mark+content)
-			write(t, filepath.Join(dir, "m.yaml"), mark+"kind: rnn\ntokenizer: {"+name+": v}\nlayers: [one_hot, {rnn: {units: 3}}, dense]\n")
+			write(t, filepath.Join(dir, "m.yaml"),
+				mark+"kind: rnn\ntokenizer: {"+name+": v}\nlayers: [one_hot, {rnn: {units: 3}}, dense]\n")
 			m, err := spec.Load(filepath.Join(dir, "m.yaml"))
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)

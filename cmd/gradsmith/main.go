@@ -93,7 +93,8 @@ func specs(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective
 
 // elsewhere says which flag is meant by names that other programs have for it.
 var elsewhere = map[string][]string{
-	"output": {"--out FILE"}, "size": {"--bpe N", "--words N"}, "tokens": {"--bpe N"}, "vocab-size": {"--bpe N"}, "kind": {"--as MODEL"}, "package": {"--name NAME"},
+	"output": {"--out FILE"}, "size": {"--bpe N", "--words N"}, "tokens": {"--bpe N"}, "vocab-size": {"--bpe N"},
+	"kind": {"--as MODEL"}, "package": {"--name NAME"},
 	"min": {"--least N"}, "min-count": {"--least N"}, "glob": {"--match PATTERN"}, "pattern": {"--match PATTERN"},
 }
 

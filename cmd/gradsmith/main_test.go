@@ -74,7 +74,8 @@ func TestInit(t *testing.T) {
 	if code != 0 || errOut != "" {
 		t.Fatalf("exit code %d: %s", code, errOut)
 	}
-	for _, want := range []string{"models/poet/poet.yaml", "go get -tool", "go generate ./models/poet\n", "go run ./models/poet/cmd/poet train"} {
+	for _, want := range []string{"models/poet/poet.yaml", "go get -tool", "go generate ./models/poet\n",
+		"go run ./models/poet/cmd/poet train"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the explanation does not say %q:\n%s", want, out)
 		}
@@ -140,7 +141,8 @@ func TestBeginnings(t *testing.T) {
 
 func TestInitModule(t *testing.T) {
 	dir := t.TempDir()
-	if code, out, errOut := command(t, dir, "init", "rnn", "poet", "--module", "example.com/poet"); code != 0 || !strings.Contains(out, "cd poet\n") {
+	if code, out, errOut := command(t, dir, "init", "rnn", "poet", "--module", "example.com/poet"); code != 0 ||
+		!strings.Contains(out, "cd poet\n") {
 		t.Errorf("exit code %d, %s%s", code, out, errOut)
 	}
 	mod, err := os.ReadFile(filepath.Join(dir, "poet/go.mod"))
@@ -196,7 +198,8 @@ func TestSchema(t *testing.T) {
 	if code != 0 || out != string(spec.Schema()) {
 		t.Errorf("exit code %d, %d bytes", code, len(out))
 	}
-	if code, _, errOut := command(t, dir, "schema", "-o", "s.json"); code != 0 || !slices.Equal(tree(t, dir), []string{"s.json"}) {
+	if code, _, errOut := command(t, dir, "schema", "-o", "s.json"); code != 0 ||
+		!slices.Equal(tree(t, dir), []string{"s.json"}) {
 		t.Errorf("exit code %d, %s; files %v", code, errOut, tree(t, dir))
 	}
 	fails(t, dir, []string{"schema", "-o", "nowhere/s.json"}, "nowhere/s.json cannot be written", "no such file")
@@ -214,10 +217,12 @@ func TestVocab(t *testing.T) {
 	if code, _, _ := command(t, dir, "vocab", "text", "-o", "v", "--least", "2"); code == 0 {
 		t.Error("a vocabulary of one character was written")
 	}
-	if code, _, errOut := command(t, dir, "vocab", "text", "text", "-o", "v", "--least", "2"); code != 0 || !strings.Contains(errOut, "6 characters of text, text") {
+	if code, _, errOut := command(t, dir, "vocab", "text", "text", "-o", "v", "--least", "2"); code != 0 ||
+		!strings.Contains(errOut, "6 characters of text, text") {
 		t.Errorf("exit code %d, %s", code, errOut)
 	}
-	write(t, filepath.Join(dir, "m.yaml"), "kind: rnn\ntokenizer: {chars: v}\nlayers: [one_hot, {rnn: {units: 3}}, dense]\n")
+	write(t, filepath.Join(dir, "m.yaml"),
+		"kind: rnn\ntokenizer: {chars: v}\nlayers: [one_hot, {rnn: {units: 3}}, dense]\n")
 	if m, err := spec.Load("m.yaml"); err != nil || m.Vocab() != 6 {
 		t.Errorf("%v", err)
 	}
@@ -226,10 +231,12 @@ func TestVocab(t *testing.T) {
 		write(t, filepath.Join(dir, "texts", fmt.Sprintf("%d.txt", i)), "abc")
 	}
 	write(t, filepath.Join(dir, "texts/other"), "xyz")
-	if code, _, errOut := command(t, dir, "vocab", "texts", "--match", "*.txt", "-o", "v"); code != 0 || !strings.Contains(errOut, "3 characters of texts") {
+	if code, _, errOut := command(t, dir, "vocab", "texts", "--match", "*.txt", "-o", "v"); code != 0 ||
+		!strings.Contains(errOut, "3 characters of texts") {
 		t.Errorf("a folder: %d, %s", code, errOut)
 	}
-	if code, _, errOut := command(t, dir, "vocab", "texts/0.txt", "texts/1.txt", "texts/2.txt", "texts/3.txt", "texts/4.txt", "-o", "v"); code != 0 || !strings.Contains(errOut, "of 0.txt, 1.txt, 2.txt, and 2 more") {
+	if code, _, errOut := command(t, dir, "vocab", "texts/0.txt", "texts/1.txt", "texts/2.txt", "texts/3.txt",
+		"texts/4.txt", "-o", "v"); code != 0 || !strings.Contains(errOut, "of 0.txt, 1.txt, 2.txt, and 2 more") {
 		t.Errorf("many texts: %d, %s", code, errOut)
 	}
 	fails(t, dir, []string{"vocab", "texts", "--match", "*.go"}, "texts: no file", "*.go")
@@ -253,15 +260,18 @@ func TestVocabOfPieces(t *testing.T) {
 	if want := "# 258 tokens of text\nh e\nt he\n"; code != 0 || out != want {
 		t.Errorf("exit code %d, %s\n%s--- want\n%s", code, errOut, out, want)
 	}
-	if code, _, errOut := command(t, dir, "vocab", "text", "--bpe", "4000", "-o", "v.bpe"); code != 0 || !strings.Contains(errOut, "fewer than the 4000") {
+	if code, _, errOut := command(t, dir, "vocab", "text", "--bpe", "4000", "-o", "v.bpe"); code != 0 ||
+		!strings.Contains(errOut, "fewer than the 4000") {
 		t.Errorf("exit code %d, %s", code, errOut)
 	}
-	if code, _, errOut := command(t, dir, "vocab", "text", "--words", "4000", "-o", "v.words", "--least", "2"); code != 0 {
+	if code, _, errOut := command(t, dir, "vocab", "text", "--words", "4000", "-o", "v.words", "--least",
+		"2"); code != 0 {
 		t.Errorf("exit code %d, %s", code, errOut)
 	}
 	// What the language reads is what the tokenizers of programs read.
 	for kind, tokenizer := range map[string]func(string) text.Tokenizer{"bpe": text.BPE, "words": text.Words} {
-		write(t, filepath.Join(dir, "m.yaml"), "kind: rnn\ntokenizer: {"+kind+": v."+kind+"}\nlayers: [one_hot, {rnn: {units: 3}}, dense]\n")
+		write(t, filepath.Join(dir, "m.yaml"),
+			"kind: rnn\ntokenizer: {"+kind+": v."+kind+"}\nlayers: [one_hot, {rnn: {units: 3}}, dense]\n")
 		m, err := spec.Load("m.yaml")
 		if err != nil {
 			t.Fatal(err)
@@ -290,9 +300,12 @@ func TestVocabOfPieces(t *testing.T) {
 // What check says of a valid spec names the layers of every network, and what it reads.
 func TestCheckSays(t *testing.T) {
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "digits.yaml"), "kind: vae\nvectors: 9\nencoder: [{dense: {name: read, units: 8}}]\nlatent: 4\ndecoder: [{dense: {name: out}}]\n")
+	write(t, filepath.Join(dir, "digits.yaml"),
+		"kind: vae\nvectors: 9\nencoder: [{dense: {name: read, units: 8}}]\nlatent: 4\ndecoder: [{dense: {name: "+
+			"out}}]\n")
 	code, out, errOut := command(t, dir, "check", "digits.yaml")
-	if want := "digits.yaml is valid: a model of kind vae: encoder read (dense); latent vector of 4 numbers; decoder out (dense); vectors of 9 numbers\n"; code != 0 || out != want {
+	if want := "digits.yaml is valid: a model of kind vae: encoder read (dense); latent vector of 4 numbers; decoder " +
+		"out (dense); vectors of 9 numbers\n"; code != 0 || out != want {
 		t.Errorf("exit code %d, %q %s, want %q", code, out, errOut, want)
 	}
 }
@@ -303,7 +316,8 @@ func TestInspectShapes(t *testing.T) {
 	if code != 0 {
 		t.Fatal(errOut)
 	}
-	for _, want := range []string{`filters +conv1d +steps × batch × 160`, `max_pool +max_pool +batch × 160`, `verdict +dense +batch × 1 `} {
+	for _, want := range []string{`filters +conv1d +steps × batch × 160`, `max_pool +max_pool +batch × 160`,
+		`verdict +dense +batch × 1 `} {
 		if !regexp.MustCompile(want).MatchString(out) {
 			t.Errorf("the summary has no %q:\n%s", want, out)
 		}

@@ -32,8 +32,8 @@ func ownModule(t *testing.T, name string, init ...string) (dir string, run func(
 		t.Helper()
 		cmd := exec.CommandContext(ctx, name, args...)
 		cmd.Dir = dir
-		// Modules come from where the user's come from: a module of one's own also asks for the go.mod of those that this
-		// one only needs on other systems, and no build of ours has fetched these.
+		// Modules come from where the user's come from: a module of one's own also asks for the go.mod of those that
+		// this one only needs on other systems, and no build of ours has fetched these.
 		cmd.Env = append(os.Environ(), "PWD="+dir, "GOFLAGS=-mod=mod", "GOWORK=off", "GOTOOLCHAIN=local")
 		var out, errOut bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &errOut
@@ -42,11 +42,12 @@ func ownModule(t *testing.T, name string, init ...string) (dir string, run func(
 		}
 		return out.String()
 	}
-	if code, _, errOut := command(t, filepath.Dir(dir), append(append([]string{"init"}, init...), "--module", "example.com/"+name)...); code != 0 {
+	if code, _, errOut := command(t, filepath.Dir(dir),
+		append(append([]string{"init"}, init...), "--module", "example.com/"+name)...); code != 0 {
 		t.Fatal(errOut)
 	}
-	// A user has the versions of go.mod and go.sum from `go get`. Here the module is not published, so the checkout stands
-	// in for it, with its own sums.
+	// A user has the versions of go.mod and go.sum from `go get`. Here the module is not published, so the checkout
+	// stands in for it, with its own sums.
 	sums, err := os.ReadFile(filepath.Join(root, "go.sum"))
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +65,8 @@ func TestGPT2(t *testing.T) {
 	}
 	dir, run := ownModule(t, "gpt2small", "attention", "gpt2small", "--as", "gpt")
 	write(t, filepath.Join(dir, "gpt2small.yaml"), string(src))
-	letters := strings.Split("!#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]^_`abcdefghijklmnopqrstuvwxyz{|}~", "")
+	letters := strings.Split(
+		"!#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]^_`abcdefghijklmnopqrstuvwxyz{|}~", "")
 	var merges strings.Builder
 	var pairs []string
 	for _, a := range letters {

@@ -48,7 +48,8 @@ var released = sync.OnceValues(func() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	for name, data := range map[string][]byte{"list": []byte(release + "\n"), release + ".info": info, release + ".mod": mod} {
+	for name, data := range map[string][]byte{"list": []byte(release + "\n"), release + ".info": info,
+		release + ".mod": mod} {
 		if err := os.WriteFile(filepath.Join(at, name), data, 0o666); err != nil {
 			return nil, err
 		}
@@ -74,7 +75,8 @@ var released = sync.OnceValues(func() ([]string, error) {
 	cache := filepath.Join(proxy, "cache")
 	local := "file://" + filepath.ToSlash(filepath.Join(lines[0], "cache", "download"))
 	return []string{
-		"GOPROXY=file://" + filepath.ToSlash(proxy) + "," + local + "," + lines[1], "GONOSUMDB=*", "GOMODCACHE=" + cache, "GOCACHE=" + lines[2],
+		"GOPROXY=file://" + filepath.ToSlash(proxy) + "," + local + "," + lines[1], "GONOSUMDB=*",
+		"GOMODCACHE=" + cache, "GOCACHE=" + lines[2],
 		"GOFLAGS=-modcacherw -trimpath", "GOWORK=off", "GOTOOLCHAIN=local",
 	}, nil
 })

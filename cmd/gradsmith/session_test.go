@@ -114,7 +114,8 @@ func TestFirstSession(t *testing.T) {
 	for _, line := range readmeSession(t) {
 		switch {
 		case strings.HasPrefix(line, "go generate"):
-			u.smaller("poet/poet.yaml", "shape: {batch: 32, steps: 64}", "shape: {batch: 4, steps: 16}", "size: 64", "size: 8", "units: 256", "units: 16")
+			u.smaller("poet/poet.yaml", "shape: {batch: 32, steps: 64}", "shape: {batch: 4, steps: 16}", "size: 64",
+				"size: 8", "units: 256", "units: 16")
 		case strings.Contains(line, " train "):
 			line += " --steps 40"
 		case strings.Contains(line, " sample "):
@@ -172,7 +173,8 @@ func main() {
 func TestToolHasAll(t *testing.T) {
 	modules := func(packages ...string) []string {
 		t.Helper()
-		out, err := exec.Command("go", append([]string{"list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}"}, packages...)...).Output()
+		out, err := exec.Command("go",
+			append([]string{"list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}"}, packages...)...).Output()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,7 +7,8 @@ import (
 	"github.com/gradsmith/gradsmith/spec"
 )
 
-// Show lists the library with a line for each name, prints what a name stands for, and knows what is meant by one that is not quite right.
+// Show lists the library with a line for each name, prints what a name stands for, and knows what is meant by one that
+// is not quite right.
 func TestShow(t *testing.T) {
 	names, docs := spec.Library()
 	code, out, errOut := command(t, ".", "show")

@@ -36,7 +36,8 @@ files from texts. A spec names one:
   echo "It was" | gradsmith tokenizer encode tokenizer.json --names
   gradsmith tokenizer stats tokenizer.json poems.txt`,
 	}
-	cmd.AddCommand(newTokenizerTrain(), newTokenizerEncode(), newTokenizerDecode(), newTokenizerStats(), newTokenizerConvert())
+	cmd.AddCommand(newTokenizerTrain(), newTokenizerEncode(), newTokenizerDecode(), newTokenizerStats(),
+		newTokenizerConvert())
 	return cmd
 }
 
@@ -54,7 +55,9 @@ func readTokenizer(path, encoding string) (*tokenizer.Tokenizer, formats.Form, e
 }
 
 func encodingFlag(cmd *cobra.Command, encoding *string) {
-	cmd.Flags().StringVar(encoding, "encoding", "", "of a tiktoken file that is not a published one: the encoding `NAME` that says how it splits, such as cl100k_base")
+	cmd.Flags().StringVar(encoding, "encoding", "",
+		"of a tiktoken file that is not a published one: the encoding `NAME` that says how it splits, such as "+
+			"cl100k_base")
 }
 
 // formOf is the form that a file's name asks for.
@@ -133,7 +136,8 @@ a SentencePiece model, .tiktoken a tiktoken file, any other a tokenizer.json.`,
 				if t.Vocab() < o.Size {
 					few = fmt.Sprintf(", fewer than the %d asked for: nothing else occurs often enough", o.Size)
 				}
-				fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s of %d tokens%s%s\n", out, t.Kind(), t.Vocab(), ofTexts(texts), few)
+				fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s of %d tokens%s%s\n", out, t.Kind(), t.Vocab(), ofTexts(texts),
+					few)
 			}
 			return nil
 		},
@@ -146,8 +150,10 @@ a SentencePiece model, .tiktoken a tiktoken file, any other a tokenizer.json.`,
 	cmd.Flags().IntVar(&o.Least, "least", 2, "merge no pair that occurs fewer than `N` times")
 	cmd.Flags().StringArrayVar(&o.Special, "special", nil, "add the special token `TOKEN`; may be given several times")
 	cmd.Flags().BoolVar(&o.Cased, "cased", false, "like bert: keep capital letters and accents")
-	cmd.Flags().Float64Var(&o.Coverage, "coverage", 0.9995, "like llama2, t5 and bert: the `SHARE` of the characters that get tokens of their own, the most frequent ones")
-	cmd.Flags().Float64Var(&balance, "balance", 1, "balance the texts at the temperature `T`, 1 or more; 1 leaves their sizes as they are")
+	cmd.Flags().Float64Var(&o.Coverage, "coverage", 0.9995,
+		"like llama2, t5 and bert: the `SHARE` of the characters that get tokens of their own, the most frequent ones")
+	cmd.Flags().Float64Var(&balance, "balance", 1,
+		"balance the texts at the temperature `T`, 1 or more; 1 leaves their sizes as they are")
 	cmd.RegisterFlagCompletionFunc("like", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		var names []string
 		for _, s := range train.Styles {
@@ -233,7 +239,8 @@ that are spelt out in a text stay text unless --special is given.`,
 	encodingFlag(cmd, &encoding)
 	cmd.Flags().BoolVar(&names, "names", false, "print tokens as the file spells them, in quotes")
 	cmd.Flags().BoolVar(&o.Special, "special", false, "make special tokens of what spells one")
-	cmd.Flags().BoolVar(&o.Template, "template", false, "add the tokens that the file puts around a text, such as [CLS] and [SEP]")
+	cmd.Flags().BoolVar(&o.Template, "template", false,
+		"add the tokens that the file puts around a text, such as [CLS] and [SEP]")
 	return cmd
 }
 
@@ -241,11 +248,12 @@ func newTokenizerDecode() *cobra.Command {
 	var encoding string
 	var special bool
 	cmd := &cobra.Command{
-		Use:     "decode TOKENIZER [FILE...]",
-		Short:   "Turn lines of tokens into text",
-		Long:    "Decode prints the text of the numbers on each line, of files or of standard input.",
-		Example: "  echo \"It was\" | gradsmith tokenizer encode tokenizer.json | gradsmith tokenizer decode tokenizer.json",
-		Args:    cobra.MinimumNArgs(1),
+		Use:   "decode TOKENIZER [FILE...]",
+		Short: "Turn lines of tokens into text",
+		Long:  "Decode prints the text of the numbers on each line, of files or of standard input.",
+		Example: "  echo \"It was\" | gradsmith tokenizer encode tokenizer.json | gradsmith tokenizer decode " +
+			"tokenizer.json",
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			t, _, err := readTokenizer(args[0], encoding)
 			if err != nil {
@@ -353,14 +361,18 @@ back as they were when they are decoded.`,
 				e.SetIndent("", "  ")
 				return e.Encode(s)
 			}
-			fmt.Fprintf(w, "%s: %s in the form %s, %d tokens, %d of them special\n", s.Tokenizer, s.Model, s.Form, s.Vocabulary, s.Special)
+			fmt.Fprintf(w, "%s: %s in the form %s, %d tokens, %d of them special\n", s.Tokenizer, s.Model, s.Form,
+				s.Vocabulary, s.Special)
 			if len(args) > 1 {
-				fmt.Fprintf(w, "%d bytes, %d characters, %d words: %d tokens, %.2f bytes a token, %.2f tokens a word\n", s.Bytes, s.Characters, s.Words, s.Tokens, s.BytesAToken, s.TokensAWord)
-				fmt.Fprintf(w, "%d tokens of the vocabulary are used, %.1f%%\n", s.Used, 100*float64(s.Used)/float64(s.Vocabulary))
+				fmt.Fprintf(w, "%d bytes, %d characters, %d words: %d tokens, %.2f bytes a token, %.2f tokens a word\n",
+					s.Bytes, s.Characters, s.Words, s.Tokens, s.BytesAToken, s.TokensAWord)
+				fmt.Fprintf(w, "%d tokens of the vocabulary are used, %.1f%%\n", s.Used,
+					100*float64(s.Used)/float64(s.Vocabulary))
 				if s.ComesBack {
 					fmt.Fprintln(w, "the texts come back as they were when they are decoded")
 				} else {
-					fmt.Fprintf(w, "the texts do not come back as they were when they are decoded: %s is the first that changes\n", s.FirstChanged)
+					fmt.Fprintf(w, "the texts do not come back as they were when they are decoded: %s is the first "+
+						"that changes\n", s.FirstChanged)
 				}
 			}
 			return nil

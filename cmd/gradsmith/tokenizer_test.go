@@ -14,22 +14,27 @@ func TestTokenizer(t *testing.T) {
 	write(t, filepath.Join(dir, "text"), sample)
 	write(t, filepath.Join(dir, "line"), "the größer dog — </s>")
 	for _, c := range []struct{ like, out, special string }{
-		{"gpt2", "a.json", "1 of them special"}, {"gpt2", "a.tiktoken", ""}, {"llama3", "b.json", "2 of them special"}, {"qwen", "c.json", "1 of them special"},
-		{"llama2", "d.json", "3 of them special"}, {"llama2", "d.model", "3 of them special"}, {"t5", "e.json", "3 of them special"}, {"bert", "f.json", "5 of them special"},
+		{"gpt2", "a.json", "1 of them special"}, {"gpt2", "a.tiktoken", ""}, {"llama3", "b.json", "2 of them special"},
+		{"qwen", "c.json", "1 of them special"},
+		{"llama2", "d.json", "3 of them special"}, {"llama2", "d.model", "3 of them special"},
+		{"t5", "e.json", "3 of them special"}, {"bert", "f.json", "5 of them special"},
 	} {
-		code, out, errOut := command(t, dir, "tokenizer", "train", "text", "--like", c.like, "--size", "300", "-o", c.out)
+		code, out, errOut := command(t, dir, "tokenizer", "train", "text", "--like", c.like, "--size", "300", "-o",
+			c.out)
 		if code != 0 || out != "" || !strings.Contains(errOut, c.out+": ") {
 			t.Fatalf("%s: exit code %d, %s%s", c.out, code, out, errOut)
 		}
 		encoding := []string{}
 		if c.special == "" {
 			encoding = []string{"--encoding", "r50k_base"}
-			if code, _, errOut := command(t, dir, "tokenizer", "stats", c.out); code == 0 || !strings.Contains(errOut, "name the encoding") {
+			if code, _, errOut := command(t, dir, "tokenizer", "stats", c.out); code == 0 ||
+				!strings.Contains(errOut, "name the encoding") {
 				t.Errorf("a tiktoken file without its encoding: exit code %d, %s", code, errOut)
 			}
 		}
 		code, out, errOut = command(t, dir, append([]string{"tokenizer", "stats", c.out, "line"}, encoding...)...)
-		if code != 0 || !strings.Contains(out, c.special) || c.like != "bert" && !strings.Contains(out, "come back as they were") {
+		if code != 0 || !strings.Contains(out, c.special) ||
+			c.like != "bert" && !strings.Contains(out, "come back as they were") {
 			t.Errorf("%s: exit code %d, %s%s", c.out, code, out, errOut)
 		}
 		code, out, errOut = command(t, dir, append([]string{"tokenizer", "encode", c.out, "line"}, encoding...)...)
@@ -46,9 +51,10 @@ func TestTokenizer(t *testing.T) {
 		t.Errorf("exit code %d, %s", code, errOut)
 	}
 	for want, args := range map[string][]string{
-		"a SentencePiece model cannot hold":               {"tokenizer", "convert", "f.json", "-o", "f.model"},
-		"the style \"odd\" is not known":                  {"tokenizer", "train", "text", "--like", "odd"},
-		"needs 260":                                       {"tokenizer", "train", "text", "--like", "t5", "--size", "10"},
+		"a SentencePiece model cannot hold": {"tokenizer", "convert", "f.json", "-o", "f.model"},
+		"the style \"odd\" is not known":    {"tokenizer", "train", "text", "--like", "odd"},
+		"needs 260": {"tokenizer", "train", "text", "--like", "t5", "--size",
+			"10"},
 		"is not the number of a token":                    {"tokenizer", "decode", "a.json", "line"},
 		"give 1, which leaves sizes as they are, or more": {"tokenizer", "train", "text", "--balance", "0.5"},
 		"text: the file is no tokenizer":                  {"tokenizer", "stats", "text"},
@@ -63,9 +69,11 @@ func TestTokenizer(t *testing.T) {
 	write(t, filepath.Join(dir, "v"), "\"a\"\n\"b\"\n")
 	for tokenizer, want := range map[string]int{
 		"{file: a.json}": 0, "{file: d.model}": 0, "{file: {file: a.tiktoken, encoding: r50k_base}}": 0,
-		"{chars: {file: v, fallback: bytes}}": 258, "{words: {file: v, fallback: bytes, normalize: nfkc}}": 258, "{bytes: {normalize: nfc}}": 256, "{ascii: {fallback: bytes}}": 352,
+		"{chars: {file: v, fallback: bytes}}": 258, "{words: {file: v, fallback: bytes, normalize: nfkc}}": 258,
+		"{bytes: {normalize: nfc}}": 256, "{ascii: {fallback: bytes}}": 352,
 	} {
-		write(t, filepath.Join(dir, "m.yaml"), "kind: rnn\ntokenizer: "+tokenizer+"\nlayers: [one_hot, {rnn: {units: 3}}, dense]\n")
+		write(t, filepath.Join(dir, "m.yaml"),
+			"kind: rnn\ntokenizer: "+tokenizer+"\nlayers: [one_hot, {rnn: {units: 3}}, dense]\n")
 		m, err := spec.Load("m.yaml")
 		if err != nil || want > 0 && m.Vocab() != want {
 			t.Errorf("%s: %v", tokenizer, err)
@@ -77,7 +85,8 @@ func TestTokenizer(t *testing.T) {
 		"{chars: {file: v, fallback: bytes, unknown: a}}": "with `fallback: bytes` no character is unknown",
 		"{file: {file: a.json, encoding: r50k_base}}":     "an encoding is for tiktoken files",
 	} {
-		write(t, filepath.Join(dir, "m.yaml"), "kind: rnn\ntokenizer: "+tokenizer+"\nlayers: [one_hot, {rnn: {units: 3}}, dense]\n")
+		write(t, filepath.Join(dir, "m.yaml"),
+			"kind: rnn\ntokenizer: "+tokenizer+"\nlayers: [one_hot, {rnn: {units: 3}}, dense]\n")
 		if _, err := spec.Load("m.yaml"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", tokenizer, err, want)
 		}

@@ -85,7 +85,8 @@ counted as if all lines ended in \n; a model that is made of them reads \r\n as 
 	cmd.Flags().StringVar(&field, "field", "", "the texts are JSON objects, one a line: read the field `NAME` of each")
 	cmd.Flags().IntVar(&words, "words", 0, "list words, the `N` most frequent ones at most")
 	cmd.Flags().IntVar(&bpe, "bpe", 0, "learn byte-pair encoding of `N` tokens, the 256 bytes included")
-	cmd.Flags().IntVar(&least, "least", 1, "leave out what occurs fewer than `N` times; for characters the spec then needs an unknown one")
+	cmd.Flags().IntVar(&least, "least", 1,
+		"leave out what occurs fewer than `N` times; for characters the spec then needs an unknown one")
 	cmd.MarkFlagsMutuallyExclusive("words", "bpe")
 	return cmd
 }
@@ -187,7 +188,8 @@ func countCharacters(s text.Source, counts map[rune]int) error {
 	line, col := 1, 1
 	for i, c := range s.Text {
 		if c == utf8.RuneError && !strings.HasPrefix(s.Text[i:], string(utf8.RuneError)) {
-			return fmt.Errorf("%s:%d:%d: the text is not UTF-8; convert it, or use the tokenizer bytes", s.Name, line, col)
+			return fmt.Errorf("%s:%d:%d: the text is not UTF-8; convert it, or use the tokenizer bytes", s.Name, line,
+				col)
 		}
 		counts[c]++
 		col++

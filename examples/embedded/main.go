@@ -38,7 +38,8 @@ func write(prompt string, tokens int, temperature float64, seed uint64) error {
 		return err
 	}
 	fmt.Print(prompt)
-	for text, err := range m.Generate(context.Background(), prompt, sample.MaxTokens(tokens), sample.Temperature(temperature), sample.Seed(seed)) {
+	for text, err := range m.Generate(context.Background(), prompt, sample.MaxTokens(tokens),
+		sample.Temperature(temperature), sample.Seed(seed)) {
 		if err != nil {
 			return err
 		}

@@ -1,5 +1,6 @@
-// Command modes trains pairs of adversarial networks on points of the plane that lie in heaps, and counts the heaps that the generator finds: the ring of 8
-// and the grid of 25 Gaussians on which papers show how a generator loses modes.
+// Command modes trains pairs of adversarial networks on points of the plane that lie in heaps, and counts the heaps
+// that the generator finds: the ring of 8 and the grid of 25 Gaussians on which papers show how a generator loses
+// modes.
 //
 //	modes --picture modes.png
 package main
@@ -37,7 +38,8 @@ func ring() heaps {
 	return h
 }
 
-// grid is 25 Gaussians on a square grid, 40 deviations apart (Srivastava et al. 2017, section 4.1), of a size that networks take to.
+// grid is 25 Gaussians on a square grid, 40 deviations apart (Srivastava et al. 2017, section 4.1), of a size that
+// networks take to.
 func grid() heaps {
 	h := heaps{name: "grid", deviation: 0.0175}
 	for i := range 25 {
@@ -57,7 +59,8 @@ func (h heaps) draw(points []float32, key uint64) {
 	}
 }
 
-// judge counts the heaps that have a good point, and the share of good points: those within three deviations of a centre.
+// judge counts the heaps that have a good point, and the share of good points: those within three deviations of a
+// centre.
 func (h heaps) judge(points []float32) (covered int, good float64) {
 	found := make([]bool, len(h.centres))
 	for i := range len(points) / 2 {
@@ -107,8 +110,10 @@ func main() {
 			b.Vectors = make([]float32, b.Batch*info.Vector.Width)
 			for step := range n {
 				data.draw(b.Vectors, model.Key(*seed, uint64(step)))
-				if loss, norm, err := m.TrainStep(b, schedule.At(step, n)); err != nil || math.IsNaN(loss) || math.IsNaN(norm) {
-					fmt.Fprintf(os.Stderr, "modes: %s on the %s: a loss is no number in step %d (%v)\n", p.name, data.name, step+1, err)
+				if loss, norm, err := m.TrainStep(b, schedule.At(step, n)); err != nil || math.IsNaN(loss) ||
+					math.IsNaN(norm) {
+					fmt.Fprintf(os.Stderr, "modes: %s on the %s: a loss is no number in step %d (%v)\n", p.name,
+						data.name, step+1, err)
 					os.Exit(1)
 				}
 			}
@@ -118,7 +123,8 @@ func main() {
 				os.Exit(1)
 			}
 			covered, good := data.judge(made)
-			fmt.Printf("%-6s %-6s %8d %7d of %2d %10.1f %%\n", data.name, p.name, n, covered, len(data.centres), 100*good)
+			fmt.Printf("%-6s %-6s %8d %7d of %2d %10.1f %%\n", data.name, p.name, n, covered, len(data.centres),
+				100*good)
 			panels = append(panels, panel{data, made})
 		}
 	}

@@ -9,9 +9,10 @@ import (
 	"github.com/gradsmith/gradsmith/spec"
 )
 
-// Recurrent layers of encoder-decoder models. The encoder reads a source whose shorter rows are padded behind their end; a state is zero wherever there is no
-// token, so that a scan from the end begins at the last token, whatever the row's length. A source that is read in one direction is read from its end
-// (Sutskever et al. 2014), and either way the states at the first step have seen all of it: from these the decoder begins.
+// Recurrent layers of encoder-decoder models. The encoder reads a source whose shorter rows are padded behind their
+// end; a state is zero wherever there is no token, so that a scan from the end begins at the last token, whatever the
+// row's length. A source that is read in one direction is read from its end (Sutskever et al. 2014), and either way
+// the states at the first step have seen all of it: from these the decoder begins.
 
 // layerScope is the path of layer i of a stack, or of the one layer that it is.
 func layerScope(l *spec.Recurrent, i int) string {
@@ -66,16 +67,22 @@ func (b *builder) read(c *cell, scope, suffix string, x *graph.Value, ws []*grap
 	}
 	var start []*graph.Value
 	for i, s := range c.states {
-		start = append(start, b.Apply(op.Zeros, []string{scope + "." + s + "Start" + suffix}, graph.Attrs{{Key: "shape", Val: b.stateShape(c, i)}})[0])
+		start = append(start,
+			b.Apply(op.Zeros, []string{scope + "." + s + "Start" + suffix},
+				graph.Attrs{{Key: "shape", Val: b.stateShape(c, i)}})[0])
 	}
 	return b.scan(c, scope, suffix, x, ws, start, reverse)[len(c.states)]
 }
 
-// scan runs a cell over the tokens from the states start. It gives the last states and, behind them, what each step gives. Where there is no token a state is zero.
-func (b *builder) scan(c *cell, scope, suffix string, x *graph.Value, ws, start []*graph.Value, reverse bool) []*graph.Value {
+// scan runs a cell over the tokens from the states start. It gives the last states and, behind them, what each step
+// gives. Where there is no token a state is zero.
+func (b *builder) scan(c *cell, scope, suffix string, x *graph.Value, ws, start []*graph.Value,
+	reverse bool) []*graph.Value {
 	body := graph.New(scope + suffix + ".step")
-	sb := &graph.Builder{G: body, Phase: b.Phase, Scope: b.Scope, Part: b.Part, Pass: b.Pass, Stage: b.Stage, Origin: b.Origin}
-	loop := &graph.Loop{Kind: graph.Scan, Trip: b.steps, Index: "t", Carries: len(c.states), Seqs: 1, Reverse: reverse, Body: body}
+	sb := &graph.Builder{G: body, Phase: b.Phase, Scope: b.Scope, Part: b.Part, Pass: b.Pass, Stage: b.Stage,
+		Origin: b.Origin}
+	loop := &graph.Loop{Kind: graph.Scan, Trip: b.steps, Index: "t", Carries: len(c.states), Seqs: 1, Reverse: reverse,
+		Body: body}
 	args := append([]*graph.Value{}, start...)
 	var prev, weights []*graph.Value
 	for i, s := range c.states {
@@ -111,8 +118,8 @@ func (b *builder) scan(c *cell, scope, suffix string, x *graph.Value, ws, start 
 	return b.AddLoop(loop, append(names, scope+".h"+suffix), args...).Outs
 }
 
-// starts are the states from which a layer of the decoder begins: tanh(W·s + b), s being the encoder's output at the first step (Bahdanau et al. 2015,
-// appendix A.2.2), or the latent vector.
+// starts are the states from which a layer of the decoder begins: tanh(W·s + b), s being the encoder's output at the
+// first step (Bahdanau et al. 2015, appendix A.2.2), or the latent vector.
 func (b *builder) starts(c *cell, scope string, number int) []*graph.Value {
 	first := b.latent
 	if first == nil {
@@ -132,7 +139,8 @@ func (b *builder) starts(c *cell, scope string, number int) []*graph.Value {
 	return out
 }
 
-// begin is what the recurrent layers of a decoder need of a source before the first token: their states, and the keys of an attention.
+// begin is what the recurrent layers of a decoder need of a source before the first token: their states, and the keys
+// of an attention.
 func (b *builder) begin(l *spec.Recurrent) {
 	c := newCell(l, b.units(l))
 	for i := range l.Layers {
@@ -147,7 +155,8 @@ func (b *builder) begin(l *spec.Recurrent) {
 				b.G.Output(a.keys(), "cache:"+scope+".keys")
 			}
 			if l.Attention.InputFeeding {
-				zero := b.Apply(op.Zeros, []string{scope + ".fed"}, graph.Attrs{{Key: "shape", Val: graph.Shape{batch, b.units(l)}}})[0]
+				zero := b.Apply(op.Zeros, []string{scope + ".fed"},
+					graph.Attrs{{Key: "shape", Val: graph.Shape{batch, b.units(l)}}})[0]
 				b.G.Output(zero, "state:"+scope+".fed")
 			}
 			memory := b.Apply(op.Copy, []string{scope + ".memory"}, nil, b.memory)[0]
@@ -194,7 +203,8 @@ func (a *attending) param(field string, shape graph.Shape, zero bool) *graph.Val
 
 // keys are what the states are compared with, for all places at once.
 func (a *attending) keys() *graph.Value {
-	return a.b.Apply(op.MatMul, []string{a.scope + ".keys"}, nil, a.b.memory, a.param("w_keys", graph.Shape{a.width, a.hidden}, false))[0]
+	return a.b.Apply(op.MatMul, []string{a.scope + ".keys"}, nil, a.b.memory,
+		a.param("w_keys", graph.Shape{a.width, a.hidden}, false))[0]
 }
 
 // fields are the parameters that a step reads, in their order.
@@ -234,13 +244,16 @@ func (a *attending) context(sb *graph.Builder, w map[string]*graph.Value, h *gra
 		q = sb.Apply(op.MatMul, []string{prefix + "query"}, nil, h, w["w_query"])[0]
 	}
 	if a.scored() {
-		return sb.Apply(op.AdditiveAttention, []string{prefix + "context", prefix + "weights"}, nil, q, w["keys"], w["memory"], w["v"], w["source"])[0]
+		return sb.Apply(op.AdditiveAttention, []string{prefix + "context", prefix + "weights"}, nil, q, w["keys"],
+			w["memory"], w["v"], w["source"])[0]
 	}
 	scale := 1.0
 	if a.l.Attention.Score == "scaled_dot" {
 		scale = math.Sqrt(1 / float64(a.l.Units))
 	}
-	attrs := graph.Attrs{{Key: "name", Val: a.scope + ".memory"}, {Key: "heads", Val: 1}, {Key: "kv", Val: 1}, {Key: "size", Val: a.width.N}, {Key: "width", Val: a.width}, {Key: "memory", Val: true}, {Key: "scale", Val: scale}}
+	attrs := graph.Attrs{{Key: "name", Val: a.scope + ".memory"}, {Key: "heads", Val: 1}, {Key: "kv", Val: 1},
+		{Key: "size", Val: a.width.N}, {Key: "width", Val: a.width}, {Key: "memory", Val: true},
+		{Key: "scale", Val: scale}}
 	if !a.b.training {
 		attrs = attrs.Set("decoding", true)
 	}
@@ -248,9 +261,11 @@ func (a *attending) context(sb *graph.Builder, w map[string]*graph.Value, h *gra
 }
 
 // output is tanh(W·[c; h] + b) (Luong et al. 2015, equation 5), of one step or of all.
-func (a *attending) output(sb *graph.Builder, w map[string]*graph.Value, c, h *graph.Value, prefix string) *graph.Value {
+func (a *attending) output(sb *graph.Builder, w map[string]*graph.Value, c, h *graph.Value,
+	prefix string) *graph.Value {
 	z := sb.Apply(op.MatMul, []string{prefix + "y"}, nil, c, w["w_context"])[0]
-	z = sb.Apply(op.Add, []string{prefix + "y"}, nil, z, sb.Apply(op.MatMul, []string{prefix + "y"}, nil, h, w["w_state"])[0])[0]
+	z = sb.Apply(op.Add, []string{prefix + "y"}, nil, z,
+		sb.Apply(op.MatMul, []string{prefix + "y"}, nil, h, w["w_state"])[0])[0]
 	z = sb.Apply(op.AddBias, []string{prefix + "y"}, nil, z, w["b_out"])[0]
 	return sb.Apply(op.Tanh, []string{prefix + "y"}, nil, z)[0]
 }
@@ -264,7 +279,8 @@ func (b *builder) writer(l *spec.Recurrent, x *graph.Value) *graph.Value {
 		if i > 0 {
 			x = b.dropout(b.Builder, x, scope+".x", l.Dropout, nil)
 		}
-		x = b.write(c, scope, layerNumber(l, i), x, l.Attention != nil && i == l.Layers-1, b.m.Latent != nil && i == 0 && b.firstRecurrent(l))
+		x = b.write(c, scope, layerNumber(l, i), x, l.Attention != nil && i == l.Layers-1,
+			b.m.Latent != nil && i == 0 && b.firstRecurrent(l))
 	}
 	return x
 }
@@ -279,8 +295,8 @@ func (b *builder) firstRecurrent(l *spec.Recurrent) bool {
 	return false
 }
 
-// write adds one layer of a decoder: over all time steps in training, once in decoding. It attends to the encoder's output, or reads the latent vector at
-// every step, where it is asked to.
+// write adds one layer of a decoder: over all time steps in training, once in decoding. It attends to the encoder's
+// output, or reads the latent vector at every step, where it is asked to.
 func (b *builder) write(c *cell, scope string, number int, x *graph.Value, attends, reads bool) *graph.Value {
 	units := b.units(c.l)
 	shape := graph.Shape{batch, units}
@@ -309,7 +325,8 @@ func (b *builder) write(c *cell, scope string, number int, x *graph.Value, atten
 		}
 	}
 	// step is one time step in a graph of its own; it gives the next states, and what the layer gives.
-	step := func(sb *graph.Builder, prefix string, x *graph.Value, w map[string]*graph.Value, state []*graph.Value) (next []*graph.Value, out map[string]*graph.Value) {
+	step := func(sb *graph.Builder, prefix string, x *graph.Value, w map[string]*graph.Value,
+		state []*graph.Value) (next []*graph.Value, out map[string]*graph.Value) {
 		cells := make([]*graph.Value, len(c.weights))
 		for i, f := range c.weights {
 			cells[i] = w[f.field]
@@ -393,12 +410,14 @@ func (b *builder) write(c *cell, scope string, number int, x *graph.Value, atten
 	defer func() { b.Part = "" }()
 	b.Part = "steps"
 	body := graph.New(scope + ".step")
-	sb := &graph.Builder{G: body, Phase: b.Phase, Scope: b.Scope, Part: b.Part, Pass: b.Pass, Stage: b.Stage, Origin: b.Origin}
+	sb := &graph.Builder{G: body, Phase: b.Phase, Scope: b.Scope, Part: b.Part, Pass: b.Pass, Stage: b.Stage,
+		Origin: b.Origin}
 	loop := &graph.Loop{Kind: graph.Scan, Trip: b.steps, Index: "t", Carries: len(states), Seqs: 1, Body: body}
 	b.Part = "beginning"
 	args := b.starts(c, scope, number)
 	if len(states) > len(c.states) {
-		args = append(args, b.Apply(op.Zeros, []string{scope + ".fedStart"}, graph.Attrs{{Key: "shape", Val: shape}})[0])
+		args = append(args, b.Apply(op.Zeros, []string{scope + ".fedStart"},
+			graph.Attrs{{Key: "shape", Val: shape}})[0])
 	}
 	var prev []*graph.Value
 	for i, s := range states {

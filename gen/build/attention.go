@@ -64,8 +64,10 @@ type block struct {
 	memory *graph.Value // what the encoder makes of them
 	cross  *graph.Value // in decoding: keys and values of the memory, in place of it
 	index  *graph.Value // of the layer, for dropout
-	masks  [5]int       // streams of dropout: of the probabilities, behind each of up to three parts, of the probabilities of the cross-attention
-	width  graph.Dim
+	// streams of dropout: of the probabilities, behind each of up to three parts, of the probabilities of the
+	// cross-attention
+	masks [5]int
+	width graph.Dim
 }
 
 // field is a parameter of a block.
@@ -80,7 +82,8 @@ func (k *block) headSize() int { return k.l.Width / k.l.Heads }
 // attrs are the attributes of the self-attention.
 func (k *block) attrs() graph.Attrs {
 	a := graph.Attrs{
-		{Key: "name", Val: k.l.Name + ".heads"}, {Key: "heads", Val: k.l.Heads}, {Key: "kv", Val: k.l.KVHeads}, {Key: "size", Val: k.headSize()},
+		{Key: "name", Val: k.l.Name + ".heads"}, {Key: "heads", Val: k.l.Heads}, {Key: "kv", Val: k.l.KVHeads},
+		{Key: "size", Val: k.headSize()},
 		{Key: "width", Val: k.width}, {Key: "causal", Val: k.l.Causal},
 	}
 	if k.l.Window > 0 {
@@ -206,7 +209,9 @@ func (k *block) qkvWidth() graph.Dim {
 	if k.l.KVHeads == k.l.Heads {
 		return graph.Mul(graph.Const(3, ""), k.width)
 	}
-	return k.b.sized(k.l.Name, "QKV", (k.l.Heads+2*k.l.KVHeads)*k.headSize(), fmt.Sprintf("queries, keys and values side by side: %d and twice %d heads of %d", k.l.Heads, k.l.KVHeads, k.headSize()))
+	return k.b.sized(k.l.Name, "QKV", (k.l.Heads+2*k.l.KVHeads)*k.headSize(),
+		fmt.Sprintf("queries, keys and values side by side: %d and twice %d heads of %d", k.l.Heads, k.l.KVHeads,
+			k.headSize()))
 }
 
 // transformer adds a stack of equal Transformer layers (Vaswani et al. 2017), in one loop.
@@ -215,7 +220,8 @@ func (b *builder) transformer(l *spec.Transformer, x *graph.Value) *graph.Value 
 	var angles *graph.Value
 	if l.Rotary > 0 {
 		size := graph.Const(l.Width/l.Heads, "")
-		angles = b.table(&Table{Name: l.Name + ".angles", Scheme: "angles", Rows: b.turns(), Columns: size, Base: l.Rotary, Comment: "cosines and sines of the rotary positions of " + l.Name})
+		angles = b.table(&Table{Name: l.Name + ".angles", Scheme: "angles", Rows: b.turns(), Columns: size,
+			Base: l.Rotary, Comment: "cosines and sines of the rotary positions of " + l.Name})
 	}
 	var masks [5]int
 	if b.training {
@@ -235,7 +241,8 @@ func (b *builder) transformer(l *spec.Transformer, x *graph.Value) *graph.Value 
 		if b.judging { // in several passes
 			called = func(name string) string { return ident(l.Name) + upperFirst(name) }
 		}
-		k := &block{Builder: b.Builder, b: b, l: l, called: called, weight: map[string]*graph.Value{}, tokens: b.tokens, places: b.places, angles: angles, masks: masks, width: width}
+		k := &block{Builder: b.Builder, b: b, l: l, called: called, weight: map[string]*graph.Value{}, tokens: b.tokens,
+			places: b.places, angles: angles, masks: masks, width: width}
 		for _, f := range k.fields() {
 			if b.decoding(l) && (f.name == "wkv" || f.name == "bkv") {
 				continue // what they are for is in the cache
@@ -259,7 +266,8 @@ func (b *builder) transformer(l *spec.Transformer, x *graph.Value) *graph.Value 
 	n := b.sized(l.Name, "layers", l.Layers, "layers of "+l.Name+", in one loop")
 	body := graph.New(l.Name + ".layer")
 	bb := &graph.Builder{G: body, Phase: b.Phase, Scope: b.Scope, Pass: b.Pass, Stage: b.Stage, Origin: b.Origin}
-	k := &block{Builder: bb, b: b, l: l, called: func(name string) string { return name }, weight: map[string]*graph.Value{}, masks: masks, width: width}
+	k := &block{Builder: bb, b: b, l: l, called: func(name string) string { return name },
+		weight: map[string]*graph.Value{}, masks: masks, width: width}
 	loop := &graph.Loop{Kind: graph.Repeat, Trip: n, Index: "l", Carries: 1, Body: body}
 	args := []*graph.Value{x}
 	in := body.Input("x", graph.Local, x.Type, x.Shape)
@@ -313,7 +321,8 @@ func (b *builder) transformer(l *spec.Transformer, x *graph.Value) *graph.Value 
 // turns is the number of positions that rotary embeddings of the stack tell apart: those of the text that it reads.
 func (b *builder) turns() graph.Dim {
 	if b.steps.Same(sourceSteps) {
-		return b.named("maxSourcePositions", b.m.Source.Steps, "positions of a source that rotary embeddings tell apart")
+		return b.named("maxSourcePositions", b.m.Source.Steps,
+			"positions of a source that rotary embeddings tell apart")
 	}
 	return b.named("maxPositions", b.m.Shape.Steps, "positions that rotary embeddings tell apart")
 }
@@ -321,7 +330,8 @@ func (b *builder) turns() graph.Dim {
 // decoding reports whether the layer is that of a decoder that keeps keys and values.
 func (b *builder) decoding(l *spec.Transformer) bool { return !b.training && !b.judging && l.Causal }
 
-// capacity is the number of tokens whose keys and values a decoder keeps: all of a window, or, with a sliding window, that and a chunk of the prompt.
+// capacity is the number of tokens whose keys and values a decoder keeps: all of a window, or, with a sliding window,
+// that and a chunk of the prompt.
 func (b *builder) capacity(l *spec.Transformer) graph.Dim {
 	n := b.m.Shape.Steps
 	if l.Window > 0 {
@@ -365,7 +375,8 @@ func (k *block) crossAttention(x *graph.Value) *graph.Value {
 		kv = k.product("kv", "kv", k.memory)
 	}
 	attrs := graph.Attrs{
-		{Key: "name", Val: k.l.Name + ".cross"}, {Key: "heads", Val: k.l.Heads}, {Key: "kv", Val: k.l.KVHeads}, {Key: "size", Val: k.headSize()},
+		{Key: "name", Val: k.l.Name + ".cross"}, {Key: "heads", Val: k.l.Heads}, {Key: "kv", Val: k.l.KVHeads},
+		{Key: "size", Val: k.headSize()},
 		{Key: "width", Val: k.width}, {Key: "cross", Val: true},
 	}
 	args := []*graph.Value{q, kv, k.source}
@@ -451,7 +462,8 @@ func (k *block) attention(x *graph.Value) *graph.Value {
 
 func (k *block) feedForward(x *graph.Value) *graph.Value {
 	z := k.product("z", "up", x)
-	act := map[string]*graph.Op{"gelu": op.GELUErf, "gelu_tanh": op.GELU, "relu": op.ReLU, "silu": op.SiLU, "swiglu": op.SwiGLU}[k.l.Activation]
+	act := map[string]*graph.Op{"gelu": op.GELUErf, "gelu_tanh": op.GELU, "relu": op.ReLU, "silu": op.SiLU,
+		"swiglu": op.SwiGLU}[k.l.Activation]
 	var attrs graph.Attrs
 	if act == op.SwiGLU {
 		attrs = graph.Attrs{{Key: "half", Val: k.b.sized(k.l.Name, "hidden", k.l.Hidden, "")}}

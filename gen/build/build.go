@@ -1,7 +1,8 @@
-// Package build turns a checked spec into graphs: one of a training step's forward pass and loss, and one of a decoding step.
+// Package build turns a checked spec into graphs: one of a training step's forward pass and loss, and one of a
+// decoding step.
 //
-// It writes the plain form of a model, one time step at a time inside of loops, and leaves it to the optimizer to move work out of them. It must know
-// nothing of gradients, memory or Go code.
+// It writes the plain form of a model, one time step at a time inside of loops, and leaves it to the optimizer to move
+// work out of them. It must know nothing of gradients, memory or Go code.
 package build
 
 import (
@@ -15,16 +16,22 @@ import (
 
 // Model is what the spec describes, as graphs.
 type Model struct {
-	Spec   *spec.Model
-	Train  *graph.Graph // outputs: "loss", "logits", "state:<name>"; of adversarial networks the generator's step
-	Decode *graph.Graph // outputs: "logits", "hidden", which they are made from, "state:<name>"; nil for a model that fills in masked tokens or has no tokens
-	Encode *graph.Graph // outputs: "state:<name>", "cache:<name>", what a decoder reads of the source, or of the latent vector; nil without either
+	Spec  *spec.Model
+	Train *graph.Graph // outputs: "loss", "logits", "state:<name>"; of adversarial networks the generator's step
+	// outputs: "logits", "hidden", which they are made from, "state:<name>"; nil for a model that fills in masked
+	// tokens or has no tokens
+	Decode *graph.Graph
+	// outputs: "state:<name>", "cache:<name>", what a decoder reads of the source, or of the latent vector; nil
+	// without either
+	Encode *graph.Graph
 
 	// Of adversarial networks, nil for others.
 	Discriminate *graph.Graph // the discriminator's step; outputs: "loss", "real", "fake", "keep:<parameter>"
 	Make         *graph.Graph // of networks of vectors: vectors from noise; output: "made"
 	Judge        *graph.Graph // verdicts on vectors or lines; output: "verdict"
-	Relax        *graph.Graph // of networks of text with a relaxation: the generator's step against the discriminator, Train being its step on text; output: "loss"
+	// of networks of text with a relaxation: the generator's step against the discriminator, Train being its step on
+	// text; output: "loss"
+	Relax *graph.Graph
 
 	Parts  []*Part // of the parameters, in the order of the flat arrays
 	Runs   []*Run  // of graphs by the model, in the order in which code has them
@@ -73,7 +80,8 @@ type Param struct {
 	Field string // "wx"
 	Shape graph.Shape
 	Stack int // 0: a single layer; otherwise how many layers, and the first dimension of Shape
-	First int // number, from 1, of the stack's first layer in the layer of the spec; 0 where the spec's layer has just one
+	// number, from 1, of the stack's first layer in the layer of the spec; 0 where the spec's layer has just one
+	First int
 	Layer string
 	Place string // of the layer in the spec: "model.yaml:7 lstm"
 	Init  Init
@@ -101,7 +109,8 @@ func (p *Param) Tensors() []string {
 	return names
 }
 
-// Init says how a parameter starts: a scheme of the spec, with fan-in and fan-out where it needs them, and a number added to some columns.
+// Init says how a parameter starts: a scheme of the spec, with fan-in and fan-out where it needs them, and a number
+// added to some columns.
 type Init struct {
 	Scheme string
 	Scale  float64
@@ -182,7 +191,8 @@ type Conflict struct {
 }
 
 func (c *Conflict) Error() string {
-	return fmt.Sprintf("%s: its parameter %s has the name of one of %s; give one of the two layers another name", c.Place, c.Name, c.Other)
+	return fmt.Sprintf("%s: its parameter %s has the name of one of %s; give one of the two layers another name",
+		c.Place, c.Name, c.Other)
 }
 
 // distinct refuses two tensors of one name in a checkpoint.
@@ -244,7 +254,8 @@ func (m *Model) Trained() []*graph.Graph {
 	return all
 }
 
-// Masked reports whether the model fills in masked tokens, in place of writing text from left to right: then it has no decoder.
+// Masked reports whether the model fills in masked tokens, in place of writing text from left to right: then it has no
+// decoder.
 func (m *Model) Masked() bool { return m.Spec.Masking != nil }
 
 // Writes reports whether the model writes text from left to right: then it has a decoder.
@@ -261,7 +272,8 @@ func (m *Model) Chunk() int {
 	return max(min(m.Spec.Shape.Steps, 64), m.Prefix())
 }
 
-// positional reports whether a decoder counts its tokens: where a Transformer writes, but not where a recurrent network does.
+// positional reports whether a decoder counts its tokens: where a Transformer writes, but not where a recurrent
+// network does.
 func (m *Model) positional() bool {
 	for l := range spec.Leaves(m.Spec.Layers) {
 		if constructionOf(l).counts {
@@ -375,7 +387,8 @@ func (m *Model) stacks() [][]spec.Layer {
 
 func (b *builder) vocab() graph.Dim { return b.named("vocab", b.m.Vocab(), "number of tokens") }
 
-// tokensRead is the number of tokens that the first layer of a stack tells apart: those of a source, for what reads one.
+// tokensRead is the number of tokens that the first layer of a stack tells apart: those of a source, for what reads
+// one.
 func (b *builder) tokensRead() graph.Dim {
 	if b.steps.Same(sourceSteps) && b.m.EncoderDecoder() {
 		return b.named("sourceVocab", b.m.Source.Tokenizer.Vocab, "number of tokens of the source")
@@ -424,9 +437,11 @@ func (b *builder) train() {
 		weights := b.G.Input("weights", graph.Data, graph.F32, tb)
 		b.G.Output(b.Apply(op.WeightedCrossEntropy, names, nil, logits, targets, weights)[0], "loss")
 	case b.ofText(): // whose smoothing is of the discriminator's labels
-		b.G.Output(b.Apply(op.CrossEntropy, names, graph.Attrs{{Key: "smoothing", Val: 0.0}}, logits, targets)[0], "loss")
+		b.G.Output(b.Apply(op.CrossEntropy, names, graph.Attrs{{Key: "smoothing", Val: 0.0}}, logits, targets)[0],
+			"loss")
 	default:
-		b.G.Output(b.Apply(op.CrossEntropy, names, graph.Attrs{{Key: "smoothing", Val: b.m.Loss.LabelSmoothing}}, logits, targets)[0], "loss")
+		b.G.Output(b.Apply(op.CrossEntropy, names, graph.Attrs{{Key: "smoothing", Val: b.m.Loss.LabelSmoothing}},
+			logits, targets)[0], "loss")
 	}
 }
 
@@ -460,7 +475,8 @@ func (b *builder) encoder() *graph.Value {
 	return memory
 }
 
-// encode is the graph of what a decoder needs of the source: it goes through the layers of the decoder for what they read of the memory.
+// encode is the graph of what a decoder needs of the source: it goes through the layers of the decoder for what they
+// read of the memory.
 func (b *builder) encode() {
 	b.r.Encode = b.G
 	b.memory = b.encoder()
@@ -486,11 +502,14 @@ func (b *builder) enter(l spec.Layer) {
 		case *spec.Branch:
 			kind = "branch: " + l.Join
 		}
-		b.r.Layers = append(b.r.Layers, Layer{Name: l.LayerName(), Kind: kind, Width: l.OutputWidth(), Depth: b.depth, Blocks: base.Blocks, Share: base.Share})
+		b.r.Layers = append(b.r.Layers,
+			Layer{Name: l.LayerName(), Kind: kind, Width: l.OutputWidth(), Depth: b.depth, Blocks: base.Blocks,
+				Share: base.Share})
 	}
 }
 
-// layers adds a stack of layers, of which the first reads x, or tokens where that is nil; the last one of a model with a likelihood gives its logits or means.
+// layers adds a stack of layers, of which the first reads x, or tokens where that is nil; the last one of a model with
+// a likelihood gives its logits or means.
 func (b *builder) layers(stack []spec.Layer, x *graph.Value, logits bool) *graph.Value {
 	for i, l := range stack {
 		b.enter(l)
@@ -523,7 +542,8 @@ func carries(l spec.Layer) bool {
 	return ok
 }
 
-// lastReads is what the layer that gives the logits reads, x, of which a decoder hands out what belongs to the last token. A layer of each token reads that alone.
+// lastReads is what the layer that gives the logits reads, x, of which a decoder hands out what belongs to the last
+// token. A layer of each token reads that alone.
 func (b *builder) lastReads(l spec.Layer, x *graph.Value) *graph.Value {
 	if b.r.Decode != b.G || x == nil {
 		return x
@@ -550,7 +570,8 @@ func (b *builder) lastGives(l spec.Layer, y *graph.Value) *graph.Value {
 	return y
 }
 
-// called is the name of a value of the layer. Where several networks meet it is the layer's own name for what it gives, with the pass that it is in.
+// called is the name of a value of the layer. Where several networks meet it is the layer's own name for what it
+// gives, with the pass that it is in.
 func (b *builder) called(l spec.Layer, name string) string {
 	if b.m.GAN == nil {
 		return l.LayerName() + "." + name
@@ -589,7 +610,8 @@ func ident(name string) string {
 	return strings.Join(parts, "")
 }
 
-func (b *builder) param(scope, field string, shape graph.Shape, stack, first int, layer string, init Init) *graph.Value {
+func (b *builder) param(scope, field string, shape graph.Shape, stack, first int, layer string,
+	init Init) *graph.Value {
 	if base := b.shared[layer]; base != nil { // the parameters of another layer
 		scope, layer = base.Share+strings.TrimPrefix(scope, layer), base.Share
 		if s := b.site; s != nil && base.Common {
@@ -609,7 +631,8 @@ func (b *builder) param(scope, field string, shape graph.Shape, stack, first int
 		b.params[name] = s.element(s.outer.param(scope, field, shape.Stack(n), s.layer.Times, 1, layer, init), name)
 		return b.params[name]
 	}
-	p := &Param{Scope: scope, Field: field, Shape: shape, Stack: stack, First: first, Layer: layer, Place: b.Origin, Init: init, Discriminator: b.judging, Encoder: b.Stage == Stages[0]}
+	p := &Param{Scope: scope, Field: field, Shape: shape, Stack: stack, First: first, Layer: layer, Place: b.Origin,
+		Init: init, Discriminator: b.judging, Encoder: b.Stage == Stages[0]}
 	if v := b.params[p.Name()]; v != nil {
 		return v
 	}
@@ -619,7 +642,8 @@ func (b *builder) param(scope, field string, shape graph.Shape, stack, first int
 			continue
 		}
 		if known = true; q.Layer != layer || !q.Shape.Same(shape) {
-			panic(fmt.Errorf("build: two parameters are named %s: %s of %s, %s of %s", p.Name(), q.Shape, q.Layer, shape, layer))
+			panic(fmt.Errorf("build: two parameters are named %s: %s of %s, %s of %s", p.Name(), q.Shape, q.Layer,
+				shape, layer))
 		}
 	}
 	if b.training && !known {
@@ -639,7 +663,8 @@ func matrix(i spec.Init, in, out int) Init {
 	return Init{Scheme: i.Scheme, Scale: i.Scale, In: in, Out: out}
 }
 
-func (b *builder) dropout(bb *graph.Builder, x *graph.Value, name string, rate float64, index *graph.Value) *graph.Value {
+func (b *builder) dropout(bb *graph.Builder, x *graph.Value, name string, rate float64,
+	index *graph.Value) *graph.Value {
 	if rate == 0 || !b.training {
 		return x
 	}
@@ -651,12 +676,14 @@ func (b *builder) dropout(bb *graph.Builder, x *graph.Value, name string, rate f
 	if index != nil {
 		args = append(args, index)
 	}
-	return bb.Apply(op.Dropout, []string{name}, graph.Attrs{{Key: "rate", Val: rate}, {Key: "stream", Val: b.streams}}, args...)[0]
+	return bb.Apply(op.Dropout, []string{name}, graph.Attrs{{Key: "rate", Val: rate}, {Key: "stream", Val: b.streams}},
+		args...)[0]
 }
 
 // activation is the operation of that name, nil for none; slope are its attributes.
 func activation(name string) *graph.Op {
-	return map[string]*graph.Op{"tanh": op.Tanh, "relu": op.ReLU, "leaky_relu": op.LeakyReLU, "sigmoid": op.Sigmoid}[name]
+	return map[string]*graph.Op{"tanh": op.Tanh, "relu": op.ReLU, "leaky_relu": op.LeakyReLU,
+		"sigmoid": op.Sigmoid}[name]
 }
 
 func slope(act *graph.Op, x float64) graph.Attrs {

@@ -10,14 +10,16 @@ import (
 
 func init() {
 	define := func(b *builder, l *spec.Defined, x *graph.Value, _ bool) *graph.Value {
-		return b.formula(b.Builder, l, x, func(part string) string { return b.called(l, part) }, func(v *graph.Value) *graph.Value { return v })
+		return b.formula(b.Builder, l, x, func(part string) string { return b.called(l, part) },
+			func(v *graph.Value) *graph.Value { return v })
 	}
 	register("define_attention", construction[*spec.Defined]{build: define, counts: true})
 	register("define_source", construction[*spec.Defined]{build: define, begin: (*builder).beginFormula})
 }
 
-// meeting is a formula in which a token meets others, those that a sum is over. What is of one token alone is computed for all tokens at once: of the layer's own tokens as rows,
-// of the others as keys. A loop over the rows puts each beside all keys. A decoder keeps the keys of earlier tokens, or those of the source.
+// meeting is a formula in which a token meets others, those that a sum is over. What is of one token alone is computed
+// for all tokens at once: of the layer's own tokens as rows, of the others as keys. A loop over the rows puts each
+// beside all keys. A decoder keeps the keys of earlier tokens, or those of the source.
 type meeting struct {
 	*builder
 	l    *spec.Defined
@@ -94,7 +96,8 @@ func (m *meeting) keys(sum, x *spec.Expr) *graph.Value {
 
 // each is a formula of each token of x.
 func (m *meeting) each(x *graph.Value, sum, f *spec.Expr, name string) *graph.Value {
-	e := &equations{Builder: m.Builder, f: m.rows.f, x: x, shape: rowsOf(x), params: m.rows.params, values: map[string]*graph.Value{}, made: map[*spec.Expr]*graph.Value{}, equals: name}
+	e := &equations{Builder: m.Builder, f: m.rows.f, x: x, shape: rowsOf(x), params: m.rows.params,
+		values: map[string]*graph.Value{}, made: map[*spec.Expr]*graph.Value{}, equals: name}
 	e.name = func(part string) string { return m.called(m.l, part) }
 	return e.row(f)
 }
@@ -131,7 +134,8 @@ func (m *meeting) sum(x *spec.Expr) *graph.Value {
 	var args []*graph.Value
 	if looped {
 		body := graph.New(m.l.Name + ".meet")
-		sb = &graph.Builder{G: body, Phase: m.Phase, Scope: m.Scope, Part: m.Part, Pass: m.Pass, Stage: m.Stage, Origin: m.Origin}
+		sb = &graph.Builder{G: body, Phase: m.Phase, Scope: m.Scope, Part: m.Part, Pass: m.Pass, Stage: m.Stage,
+			Origin: m.Origin}
 		loop = &graph.Loop{Kind: graph.Scan, Trip: e.shape[0], Index: "t", Body: body}
 		inner = func(name string, v *graph.Value, element bool) *graph.Value {
 			args = append(args, v)
@@ -152,7 +156,8 @@ func (m *meeting) sum(x *spec.Expr) *graph.Value {
 	known := map[string]*graph.Value{}
 	for i, r := range rows { // elements come before invariants
 		v := inner(fmt.Sprintf("row%d", i+1), e.row(r), true)
-		known[r.Key()] = one(op.SpreadSteps, fmt.Sprintf("row%d", i+1), graph.Attrs{{Key: "tokens", Val: first.Shape[0]}}, v)
+		known[r.Key()] = one(op.SpreadSteps, fmt.Sprintf("row%d", i+1),
+			graph.Attrs{{Key: "tokens", Val: first.Shape[0]}}, v)
 	}
 	if caching {
 		places = inner("places", places, true)
@@ -182,13 +187,15 @@ func (m *meeting) sum(x *spec.Expr) *graph.Value {
 		seen = append(seen, sb.Apply(op.Index, []string{"index"}, nil)[0])
 	}
 	over := one(op.Seen, "seen", attrs, seen...)
-	pairs := &equations{Builder: sb, f: e.f, shape: first.Shape[:2:2], params: params, values: map[string]*graph.Value{}, made: map[*spec.Expr]*graph.Value{}, equals: "pair", over: over,
+	pairs := &equations{Builder: sb, f: e.f, shape: first.Shape[:2:2], params: params,
+		values: map[string]*graph.Value{}, made: map[*spec.Expr]*graph.Value{}, equals: "pair", over: over,
 		leaf: func(x *spec.Expr) *graph.Value { return known[x.Key()] }}
 	if pairs.name = func(part string) string { return part }; !looped {
 		pairs.name = e.name
 	}
 	y := pairs.row(x.Args[0])
-	if a := x.Args[0]; len(seen) > 0 && a.Op != "weight" && !(a.Op == "*" && (a.Args[0].Op == "weight" || a.Args[1].Op == "weight")) {
+	if a := x.Args[0]; len(seen) > 0 && a.Op != "weight" &&
+		!(a.Op == "*" && (a.Args[0].Op == "weight" || a.Args[1].Op == "weight")) {
 		y = one(op.ScaleRows, "pair", nil, y, over)
 	}
 	y = one(op.SumSteps, "sum", nil, y)
@@ -217,7 +224,8 @@ func mixes(x *spec.Expr, param string, known map[string]*graph.Value) bool {
 
 // beginFormula adds what a decoder keeps of a source for a formula that sums over its tokens.
 func (b *builder) beginFormula(l *spec.Defined) {
-	e := &equations{Builder: b.Builder, f: l.Formula, x: b.memory, shape: rowsOf(b.memory), params: map[string]*graph.Value{}}
+	e := &equations{Builder: b.Builder, f: l.Formula, x: b.memory, shape: rowsOf(b.memory),
+		params: map[string]*graph.Value{}}
 	m := &meeting{builder: b, l: l, rows: e}
 	in := graph.Const(l.In, "")
 	for i := range l.Formula.Params {

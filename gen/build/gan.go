@@ -39,7 +39,8 @@ func (b *builder) data() *graph.Value {
 }
 
 func (b *builder) noise() *graph.Value {
-	return b.G.Input("noise", graph.Data, graph.F32, graph.Shape{batch, b.named("noiseSize", b.m.GAN.Noise.Size, "numbers that a vector is made of")})
+	return b.G.Input("noise", graph.Data, graph.F32,
+		graph.Shape{batch, b.named("noiseSize", b.m.GAN.Noise.Size, "numbers that a vector is made of")})
 }
 
 // features is the width of a dense layer: that of the vectors or of the verdict, for the last of a network.
@@ -74,7 +75,8 @@ func (b *builder) observe(x *graph.Value, pass string) *graph.Value {
 	b.spectralNorms()
 	b.pass, b.Pass = pass, pass
 	stack := b.m.GAN.Discriminator
-	return b.layers(stack[:len(stack)-1], b.labelled("discriminator", ident(cmp.Or(pass, "vectors"))+"Labelled", "numbers of a vector", x), false)
+	return b.layers(stack[:len(stack)-1],
+		b.labelled("discriminator", ident(cmp.Or(pass, "vectors"))+"Labelled", "numbers of a vector", x), false)
 }
 
 // spectralNorms divides the matrices of the discriminator that want it, before the first pass over them.
@@ -112,16 +114,18 @@ func (b *builder) judge(features *graph.Value) *graph.Value {
 	return b.layers(stack[len(stack)-1:], features, false)
 }
 
-// spectrally divides the matrix w of a layer by an estimate of its largest singular value (Miyato et al. 2018, algorithm 1). In the discriminator's step one step of
-// power iteration improves the estimate, and leaves the vector u from which the next goes on. With our matrices, which are [in, out], v = uᵀW/‖uᵀW‖,
-// u = Wv/‖Wv‖ and the value is uᵀWv; elsewhere it is that with the u that there is. The vectors are constants to gradients.
+// spectrally divides the matrix w of a layer by an estimate of its largest singular value (Miyato et al. 2018,
+// algorithm 1). In the discriminator's step one step of power iteration improves the estimate, and leaves the vector u
+// from which the next goes on. With our matrices, which are [in, out], v = uᵀW/‖uᵀW‖, u = Wv/‖Wv‖ and the value is
+// uᵀWv; elsewhere it is that with the u that there is. The vectors are constants to gradients.
 func (b *builder) spectrally(l *spec.Dense, w *graph.Value) *graph.Value {
 	if y := b.spectral[l.Name]; y != nil {
 		return y
 	}
 	in, out := w.Shape[0], w.Shape[1]
 	one := graph.Const(1, "")
-	last := b.param(l.Name, "u", graph.Shape{one, in}, 0, 0, l.Name, Init{Scheme: "normal", Scale: 1}) // with which the power iteration goes on
+	// with which the power iteration goes on
+	last := b.param(l.Name, "u", graph.Shape{one, in}, 0, 0, l.Name, Init{Scheme: "normal", Scale: 1})
 	for _, p := range b.r.Params {
 		p.Fixed = p.Fixed || p.Name() == last.Name
 	}
@@ -135,7 +139,8 @@ func (b *builder) spectrally(l *spec.Dense, w *graph.Value) *graph.Value {
 		b.G.Output(u, "keep:"+last.Name)
 	}
 	sigma := apply(op.DotRows, "sigma", nil, apply(op.MatMul, "uw", nil, u, w), v)
-	inverse := apply(op.Div, "inverse", nil, apply(op.Ones, "one", graph.Attrs{{Key: "shape", Val: sigma.Shape}}), sigma)
+	inverse := apply(op.Div, "inverse", nil, apply(op.Ones, "one", graph.Attrs{{Key: "shape", Val: sigma.Shape}}),
+		sigma)
 	flat := apply(op.Reshape, "wFlat", graph.Attrs{{Key: "shape", Val: graph.Shape{one, graph.Mul(in, out)}}}, w)
 	scaled := apply(op.ScaleRows, "wUnit", nil, flat, inverse)
 	y := apply(op.Reshape, "wUnit", graph.Attrs{{Key: "shape", Val: w.Shape}}, scaled)
@@ -193,7 +198,8 @@ func (l loss) discriminator(real, fake *graph.Value) *graph.Value {
 	case "least_squares":
 		return sum(l.square("realLoss", real, 1-smoothing), l.square("fakeLoss", fake, 0))
 	case "hinge":
-		return sum(l.one(op.ReLU, "realLoss", nil, l.affine("realGap", -1, real, 1)), l.one(op.ReLU, "fakeLoss", nil, l.affine("fakeGap", 1, fake, 1)))
+		return sum(l.one(op.ReLU, "realLoss", nil, l.affine("realGap", -1, real, 1)),
+			l.one(op.ReLU, "fakeLoss", nil, l.affine("fakeGap", 1, fake, 1)))
 	case "wasserstein":
 		return l.one(op.Sub, "pairLoss", nil, fake, real)
 	case "relativistic":
@@ -238,8 +244,10 @@ func (b *builder) discriminate() error {
 		term := slope
 		weight := p.Weight / 2
 		if p.Kind == "wgan_gp" {
-			// The root of a square of 0 has no gradient: far below what a float32 norm resolves, the square is taken to be above it.
-			off := l.affine("slopeOff", 1, l.one(op.Sqrt, "slopeNorm", nil, l.affine("slopeSquare", 1, slope, 1e-12)), -1)
+			// The root of a square of 0 has no gradient: far below what a float32 norm resolves, the square is taken
+			// to be above it.
+			off := l.affine("slopeOff", 1, l.one(op.Sqrt, "slopeNorm", nil, l.affine("slopeSquare", 1, slope, 1e-12)),
+				-1)
 			term, weight = l.one(op.Mul, "slopeOffSquared", nil, off, off), p.Weight
 		}
 		rows = l.one(op.Add, "penalized", nil, rows, l.scale("penalty", weight, term))
@@ -248,7 +256,8 @@ func (b *builder) discriminate() error {
 	return nil
 }
 
-// slope is the squared norm of the gradient of the verdict, at each vector where the penalty is taken; nil without a penalty.
+// slope is the squared norm of the gradient of the verdict, at each vector where the penalty is taken; nil without a
+// penalty.
 func (b *builder) slope(data, made, real *graph.Value) (*graph.Value, error) {
 	at, verdict := data, real
 	switch b.m.GAN.Penalty.Kind {
@@ -258,7 +267,8 @@ func (b *builder) slope(data, made, real *graph.Value) (*graph.Value, error) {
 		b.Scope, b.Pass, b.Origin = "gradient_penalty", "mixed", b.at(b.m.GAN.Penalty.Pos, "gradient_penalty")
 		mix := b.G.Input("mix", graph.Data, graph.F32, graph.Shape{batch})
 		toData := b.Apply(op.Sub, []string{"toData"}, nil, data, made)[0]
-		at = b.Apply(op.Add, []string{"mixed"}, nil, made, b.Apply(op.ScaleRows, []string{"way"}, nil, toData, mix)[0])[0]
+		at = b.Apply(op.Add, []string{"mixed"}, nil, made,
+			b.Apply(op.ScaleRows, []string{"way"}, nil, toData, mix)[0])[0]
 		verdict = b.verdict(at, "mixed")
 	}
 	b.Scope, b.Pass, b.Origin = "gradient_penalty", "slope", b.at(b.m.GAN.Penalty.Pos, "gradient_penalty")
@@ -291,7 +301,8 @@ func (b *builder) generate() {
 	rows := l.generator(real, fake)
 	if matching > 0 {
 		apart := l.one(op.MeanRows, "apart", nil, l.one(op.Sub, "unlike", nil, seen, features))
-		row := l.one(op.Reshape, "apart", graph.Attrs{{Key: "shape", Val: apart.Shape.Stack(graph.Const(1, ""))}}, apart)
+		row := l.one(op.Reshape, "apart", graph.Attrs{{Key: "shape", Val: apart.Shape.Stack(graph.Const(1, ""))}},
+			apart)
 		term := l.scale("matching", matching, l.one(op.DotRows, "distance", nil, row, row))
 		one := l.one(op.Reshape, "matching", graph.Attrs{{Key: "shape", Val: graph.Shape{graph.Const(1, "")}}}, term)
 		rows = l.one(op.AddBias, "matched", nil, rows, one)

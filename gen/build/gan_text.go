@@ -6,8 +6,9 @@ import (
 	"github.com/gradsmith/gradsmith/spec"
 )
 
-// imitation makes the graphs of adversarial networks of text. The generator is a language model: it has the graphs of one, and its step learns from lines of tokens whose
-// log-probabilities have weights, which are 1 for a text and rewards for what it wrote itself (Yu et al. 2017, equation 8). With a relaxation it has a second step, which goes
+// imitation makes the graphs of adversarial networks of text. The generator is a language model: it has the graphs of
+// one, and its step learns from lines of tokens whose log-probabilities have weights, which are 1 for a text and
+// rewards for what it wrote itself (Yu et al. 2017, equation 8). With a relaxation it has a second step, which goes
 // back through the discriminator.
 func (m *Model) imitation() {
 	text := m.Spec.GAN.Text
@@ -42,7 +43,8 @@ func (b *builder) lines(name string) *graph.Value {
 	return b.G.Input(name, graph.Data, graph.I32, graph.Shape{steps, batch})
 }
 
-// verdictOn applies the discriminator, in the pass of that name, to lines of tokens [steps, batch], or to relaxed tokens [steps, batch, vocab].
+// verdictOn applies the discriminator, in the pass of that name, to lines of tokens [steps, batch], or to relaxed
+// tokens [steps, batch, vocab].
 func (b *builder) verdictOn(tokens, relaxed *graph.Value, pass string) *graph.Value {
 	b.judging = true
 	b.spectralNorms()
@@ -80,8 +82,9 @@ func (b *builder) relax() {
 	b.G.Output(l.one(op.Mean, "loss", nil, l.generator(real, fake)), "loss")
 }
 
-// writeRelaxed is a scan in which the generator writes relaxed tokens [steps, batch, vocab]: each row is softmax(β(logits + g)), and its product with the embedding's table what the
-// next step reads (Kusner and Hernández-Lobato 2016). The first step reads the token that begins each line.
+// writeRelaxed is a scan in which the generator writes relaxed tokens [steps, batch, vocab]: each row is
+// softmax(β(logits + g)), and its product with the embedding's table what the next step reads (Kusner and
+// Hernández-Lobato 2016). The first step reads the token that begins each line.
 func (b *builder) writeRelaxed() *graph.Value {
 	b.judging, b.pass, b.Pass = false, "", "made"
 	tokens := b.lines("tokens")
@@ -89,7 +92,8 @@ func (b *builder) writeRelaxed() *graph.Value {
 	stack := b.m.Layers
 	first := stack[0].(*spec.Embedding)
 	b.enter(first)
-	table := b.param(first.Name, "table", graph.Shape{b.vocab(), b.width(first, "size", "width of the embedding")}, 0, 0, first.Name, matrix(first.Init, b.m.Vocab(), first.Width))
+	table := b.param(first.Name, "table", graph.Shape{b.vocab(), b.width(first, "size", "width of the embedding")}, 0,
+		0, first.Name, matrix(first.Init, b.m.Vocab(), first.Width))
 	b.tables[first.Name] = table
 	begin := b.Apply(op.Gather, []string{first.Name + ".begin"}, nil, table, tokens)[0]
 
@@ -166,7 +170,8 @@ func (w *relaxing) remember(l *spec.Recurrent) {
 	for i := range l.Layers {
 		m := memory{c: c, scope: layerScope(l, i)}
 		for k, s := range c.states {
-			zero := b.Apply(op.Zeros, []string{m.scope + "." + s + "Start"}, graph.Attrs{{Key: "shape", Val: b.stateShape(c, k)}})[0]
+			zero := b.Apply(op.Zeros, []string{m.scope + "." + s + "Start"},
+				graph.Attrs{{Key: "shape", Val: b.stateShape(c, k)}})[0]
 			m.state = append(m.state, w.carry(ident(m.scope)+"_"+s, zero))
 		}
 		w.cells = append(w.cells, m)

@@ -8,10 +8,12 @@ import (
 // LabelsInput is the name of the input with the label of each example, [batch].
 const LabelsInput = "labels"
 
-// labelledBy is the scope of the table of features of labels that one network has: "encoder", "decoder", "generator" or "discriminator".
+// labelledBy is the scope of the table of features of labels that one network has: "encoder", "decoder", "generator"
+// or "discriminator".
 func labelledBy(network string) string { return network + "_labels" }
 
-// labelledWidth is the width of what the network reads: that of rows beside which the features of a label stand, where the spec has labels.
+// labelledWidth is the width of what the network reads: that of rows beside which the features of a label stand, where
+// the spec has labels.
 func (b *builder) labelledWidth(network, what string, width graph.Dim) graph.Dim {
 	if b.m.Labels == nil {
 		return width
@@ -19,8 +21,9 @@ func (b *builder) labelledWidth(network, what string, width graph.Dim) graph.Dim
 	return b.named(network+"Width", width.N+b.m.Labels.Size, what+" and features of its label, side by side")
 }
 
-// labelled puts the features of each row's label beside x, where the spec has labels (Mirza and Osindero 2014, section 3.2): [batch, width] becomes
-// [batch, width + size]. The table is that of the network; what says what the wider rows are.
+// labelled puts the features of each row's label beside x, where the spec has labels (Mirza and Osindero 2014, section
+// 3.2): [batch, width] becomes [batch, width + size]. The table is that of the network; what says what the wider rows
+// are.
 func (b *builder) labelled(network, name, what string, x *graph.Value) *graph.Value {
 	l := b.m.Labels
 	if l == nil {
@@ -30,7 +33,8 @@ func (b *builder) labelled(network, name, what string, x *graph.Value) *graph.Va
 	defer func() { b.Scope, b.Origin = scope, origin }()
 	b.Scope, b.Origin = labelledBy(network), b.at(l.Pos, "labels")
 	if b.training && b.row(b.Scope) == nil {
-		b.r.Layers = append(b.r.Layers, Layer{Name: b.Scope, Kind: "labels", Width: l.Size, Output: graph.Shape{batch, graph.Const(l.Size, "")}})
+		b.r.Layers = append(b.r.Layers,
+			Layer{Name: b.Scope, Kind: "labels", Width: l.Size, Output: graph.Shape{batch, graph.Const(l.Size, "")}})
 	}
 	count := b.named("labelCount", l.Count, "number of labels")
 	size := b.named("labelSize", l.Size, "features of a label")

@@ -14,7 +14,8 @@ const latentScope = "latent"
 
 const latentText = "numbers of a latent vector"
 
-// Stages are the parts of an autoencoder's forward pass, in their order: the encoder and the heads of the latent vector, the sample, the decoder.
+// Stages are the parts of an autoencoder's forward pass, in their order: the encoder and the heads of the latent
+// vector, the sample, the decoder.
 var Stages = []string{"encode", "draw", "decode"}
 
 // Outputs of a training graph that generated code hands out.
@@ -36,8 +37,9 @@ func (b *builder) latentSize() graph.Dim {
 	return b.named("latentSize", b.m.Latent.Size, "numbers of the latent vector")
 }
 
-// trainAutoencoder is a training step of a variational autoencoder (Kingma and Welling 2014): the loss is −log p(x|z) plus the divergence of the latent
-// vector's distribution from its prior, times a weight that is another one in each step.
+// trainAutoencoder is a training step of a variational autoencoder (Kingma and Welling 2014): the loss is −log p(x|z)
+// plus the divergence of the latent vector's distribution from its prior, times a weight that is another one in each
+// step.
 func (b *builder) trainAutoencoder() {
 	b.r.Train = b.G
 	ofText := b.m.Vectors == nil
@@ -63,7 +65,8 @@ func (b *builder) trainAutoencoder() {
 	mean, logvar := b.heads(h)
 	b.Stage = "draw"
 	b.streams++
-	z := b.Apply(op.GaussianSample, []string{latentScope + ".z"}, graph.Attrs{{Key: "stream", Val: b.streams}}, mean, logvar)[0]
+	z := b.Apply(op.GaussianSample, []string{latentScope + ".z"}, graph.Attrs{{Key: "stream", Val: b.streams}}, mean,
+		logvar)[0]
 	b.Stage = "decode"
 	b.latent = b.labelled("decoder", latentScope+".zLabelled", latentText, z)
 	var y, bag *graph.Value
@@ -95,7 +98,8 @@ func (b *builder) trainAutoencoder() {
 	}
 	written := reconstruction[0]
 	if bag != nil {
-		words := b.Apply(op.BagOfWords, []string{"bagOfWords", "bagLoss"}, graph.Attrs{{Key: "weight", Val: b.m.Latent.BagOfWords}}, bag, targets)[0]
+		words := b.Apply(op.BagOfWords, []string{"bagOfWords", "bagLoss"},
+			graph.Attrs{{Key: "weight", Val: b.m.Latent.BagOfWords}}, bag, targets)[0]
 		written = b.Apply(op.Add, []string{"reconstructionAndBag"}, nil, written, words)[0]
 	}
 	b.bound(written, mean, logvar, weight)
@@ -107,11 +111,13 @@ func (b *builder) trainAutoencoder() {
 	}
 }
 
-// bound gives the loss: the reconstruction's plus the weighted divergence, the negative evidence lower bound where the weight is 1.
+// bound gives the loss: the reconstruction's plus the weighted divergence, the negative evidence lower bound where the
+// weight is 1.
 func (b *builder) bound(reconstruction, mean, logvar, weight *graph.Value) {
 	l := b.m.Latent
 	b.Origin = b.at(l.Pos, latentScope)
-	divergences := b.Apply(op.GaussianKL, []string{"kl", "klDims"}, graph.Attrs{{Key: "free", Val: l.FreeDimension}, {Key: "free_total", Val: l.FreeTotal}}, mean, logvar)
+	divergences := b.Apply(op.GaussianKL, []string{"kl", "klDims"},
+		graph.Attrs{{Key: "free", Val: l.FreeDimension}, {Key: "free_total", Val: l.FreeTotal}}, mean, logvar)
 	kl := divergences[0]
 	b.G.Output(divergences[1], DimsTarget)
 	weighted := b.Apply(op.Mul, []string{"weightedKL"}, nil, weight, kl)[0]
@@ -123,11 +129,13 @@ func (b *builder) heads(h *graph.Value) (mean, logvar *graph.Value) {
 	l := b.m.Latent
 	b.Scope, b.Origin = latentScope, b.at(l.Pos, latentScope)
 	if b.training {
-		b.r.Layers = append(b.r.Layers, Layer{Name: latentScope, Kind: "gaussian", Width: l.Size, Output: graph.Shape{batch, b.latentSize()}})
+		b.r.Layers = append(b.r.Layers,
+			Layer{Name: latentScope, Kind: "gaussian", Width: l.Size, Output: graph.Shape{batch, b.latentSize()}})
 	}
 	head := func(name string) *graph.Value {
 		y := b.latentProduct(h, "w_"+name, b.latentSize(), name)
-		bias := b.param(latentScope, "b_"+name, graph.Shape{b.latentSize()}, 0, 0, latentScope, matrix(l.BiasInit, h.Shape.Last().N, l.Size))
+		bias := b.param(latentScope, "b_"+name, graph.Shape{b.latentSize()}, 0, 0, latentScope,
+			matrix(l.BiasInit, h.Shape.Last().N, l.Size))
 		return b.Apply(op.AddBias, []string{latentScope + "." + name}, nil, y, bias)[0]
 	}
 	if l.Heads != nil {
@@ -152,9 +160,12 @@ func (b *builder) heads(h *graph.Value) (mean, logvar *graph.Value) {
 func (b *builder) headsByFormula(l *spec.Defined, h *graph.Value) (mean, logvar *graph.Value) {
 	b.Scope, b.Origin = l.Name, b.at(l.Pos, l.Name)
 	if b.training {
-		b.r.Layers = append(b.r.Layers, Layer{Name: l.Name, Kind: l.Kind, Width: l.Width, Output: graph.Shape{batch, b.latentSize()}, Blocks: l.Blocks})
+		b.r.Layers = append(b.r.Layers,
+			Layer{Name: l.Name, Kind: l.Kind, Width: l.Width, Output: graph.Shape{batch, b.latentSize()},
+				Blocks: l.Blocks})
 	}
-	e := b.byFormula(b.Builder, l, h, func(part string) string { return b.called(l, part) }, func(v *graph.Value) *graph.Value { return v })
+	e := b.byFormula(b.Builder, l, h, func(part string) string { return b.called(l, part) },
+		func(v *graph.Value) *graph.Value { return v })
 	last := len(l.Formula.Equations) - 1
 	normal := l.Formula.Equations[last].Expr
 	e.run(last)
@@ -177,14 +188,16 @@ func (b *builder) headsByFormula(l *spec.Defined, h *graph.Value) (mean, logvar 
 // bagParams are the parameters with which the latent vector tells the words of a sentence.
 func (b *builder) bagParams() (w, bias *graph.Value) {
 	in := b.labelledWidth("decoder", latentText, b.latentSize())
-	w = b.param(latentScope, "w_bag", graph.Shape{in, b.vocab()}, 0, 0, latentScope, matrix(b.m.Latent.Init, in.N, b.vocab().N))
+	w = b.param(latentScope, "w_bag", graph.Shape{in, b.vocab()}, 0, 0, latentScope,
+		matrix(b.m.Latent.Init, in.N, b.vocab().N))
 	return w, b.param(latentScope, "b_bag", graph.Shape{b.vocab()}, 0, 0, latentScope, Init{Scheme: "zeros"})
 }
 
 // beginLatent is the graph of what a decoder needs of a latent vector before the first token.
 func (b *builder) beginLatent() {
 	b.r.Encode = b.G
-	b.latent = b.labelled("decoder", latentScope+".zLabelled", latentText, b.G.Input("z", graph.Data, graph.F32, graph.Shape{batch, b.latentSize()}))
+	b.latent = b.labelled("decoder", latentScope+".zLabelled", latentText,
+		b.G.Input("z", graph.Data, graph.F32, graph.Shape{batch, b.latentSize()}))
 	if l, width := b.firstAttending(); l != nil {
 		b.Scope, b.Origin = latentScope, b.at(b.m.Latent.Pos, latentScope)
 		b.G.Output(b.latentToken(width), "cache:"+latentScope+".token")
@@ -206,8 +219,10 @@ func (b *builder) beginLatent() {
 	}
 }
 
-// pooled is one row of features a sentence [batch, width] of what the encoder gives for each of its tokens. A recurrent reader comes from the end: at the first token it
-// has seen all. A Transformer sees all at every token, and none of them stands for the sentence: it is their mean (Reimers and Gurevych 2019, section 3), those that are missing left out.
+// pooled is one row of features a sentence [batch, width] of what the encoder gives for each of its tokens. A
+// recurrent reader comes from the end: at the first token it has seen all. A Transformer sees all at every token, and
+// none of them stands for the sentence: it is their mean (Reimers and Gurevych 2019, section 3), those that are
+// missing left out.
 func (b *builder) pooled(memory *graph.Value) *graph.Value {
 	b.Scope = latentScope
 	leaves := slices.Collect(spec.Leaves(b.m.Encoder))
@@ -222,7 +237,8 @@ func (b *builder) pooled(memory *graph.Value) *graph.Value {
 	panic("build: an encoder of text without a layer that reads it")
 }
 
-// firstAttending is the decoder's layer, or composite, that reads the latent vector added to every token, and the width of those; nil where the decoder is recurrent.
+// firstAttending is the decoder's layer, or composite, that reads the latent vector added to every token, and the
+// width of those; nil where the decoder is recurrent.
 func (b *builder) firstAttending() (spec.Layer, graph.Dim) {
 	if b.m.Latent == nil || b.m.Vectors != nil {
 		return nil, graph.Dim{}
@@ -259,7 +275,9 @@ func attends(l spec.Layer) bool { return constructionOf(l).counts && l.LayerKind
 // latentParam is the matrix by which the latent vector is added to every token.
 func (b *builder) latentParam(width graph.Dim) *graph.Value {
 	in := b.labelledWidth("decoder", latentText, b.latentSize())
-	return b.param(latentScope, "w_token", graph.Shape{in, width}, 0, 0, latentScope, Init{Scheme: "normal", Scale: 0.02}) // as the matrices of Transformers start
+	// as the matrices of Transformers start
+	return b.param(latentScope, "w_token", graph.Shape{in, width}, 0, 0, latentScope,
+		Init{Scheme: "normal", Scale: 0.02})
 }
 
 // latentToken is what the latent vector adds to every token of a sentence, [batch, width].
@@ -267,8 +285,9 @@ func (b *builder) latentToken(width graph.Dim) *graph.Value {
 	return b.Apply(op.MatMul, []string{latentScope + ".token"}, nil, b.latent, b.latentParam(width))[0]
 }
 
-// addLatent adds the latent vector to the features x of every token [steps, batch, width], through a matrix, in front of the decoder's first Transformer: the scheme
-// "embedding" of Li et al. 2020. A decoder keeps the product while it writes.
+// addLatent adds the latent vector to the features x of every token [steps, batch, width], through a matrix, in front
+// of the decoder's first Transformer: the scheme "embedding" of Li et al. 2020. A decoder keeps the product while it
+// writes.
 func (b *builder) addLatent(l spec.Layer, x *graph.Value) *graph.Value {
 	first, width := b.firstAttending()
 	if first == nil || l != first || b.steps.Same(sourceSteps) {
@@ -287,7 +306,8 @@ func (b *builder) addLatent(l spec.Layer, x *graph.Value) *graph.Value {
 	flat := func(v *graph.Value, s graph.Shape) *graph.Value {
 		return b.Apply(op.Reshape, []string{v.Base}, graph.Attrs{{Key: "shape", Val: s}}, v)[0]
 	}
-	y := b.Apply(op.AddBias, []string{latentScope + ".x"}, nil, flat(x, graph.Shape{b.steps, row}), flat(z, graph.Shape{row}))[0]
+	y := b.Apply(op.AddBias, []string{latentScope + ".x"}, nil, flat(x, graph.Shape{b.steps, row}),
+		flat(z, graph.Shape{row}))[0]
 	return flat(y, x.Shape)
 }
 
@@ -313,11 +333,13 @@ func (b *builder) latentFields(c *cell) []latentField {
 	return fs
 }
 
-// latentInput is what the latent vector adds to the gates of every step: z·W is the same as z beside the input of the step.
+// latentInput is what the latent vector adds to the gates of every step: z·W is the same as z beside the input of the
+// step.
 func (b *builder) latentInput(c *cell, scope string, number int, f latentField) *graph.Value {
 	bound := spec.Init{Scheme: "uniform", Scale: 1 / math.Sqrt(float64(c.l.Units))} // as the matrices of the input
 	in := b.latent.Shape.Last()
-	w := b.param(scope, "w_latent"+f.suffix, graph.Shape{in, f.width}, 0, number, c.l.Name, matrix(bound, in.N, c.l.Units))
+	w := b.param(scope, "w_latent"+f.suffix, graph.Shape{in, f.width}, 0, number, c.l.Name,
+		matrix(bound, in.N, c.l.Units))
 	return b.Apply(op.MatMul, []string{scope + "." + f.name}, nil, b.latent, w)[0]
 }
 
@@ -331,7 +353,8 @@ func (b *builder) dropWords(x *graph.Value, name string) *graph.Value {
 		return x
 	}
 	b.streams++
-	return b.Apply(op.DropRows, []string{name}, graph.Attrs{{Key: "rate", Val: rate}, {Key: "stream", Val: b.streams}}, x)[0]
+	return b.Apply(op.DropRows, []string{name}, graph.Attrs{{Key: "rate", Val: rate}, {Key: "stream", Val: b.streams}},
+		x)[0]
 }
 
 // latentProduct is x·w, with a matrix of the latent vector.

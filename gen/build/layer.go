@@ -12,7 +12,8 @@ type construction[L spec.Layer] struct {
 	// build adds the layer to what b builds, reading x; last says that it gives what the loss reads.
 	build func(b *builder, l L, x *graph.Value, last bool) *graph.Value
 
-	// relaxed adds one step of the layer where a generator writes relaxed tokens; nil where a generator of text cannot have it.
+	// relaxed adds one step of the layer where a generator writes relaxed tokens; nil where a generator of text cannot
+	// have it.
 	relaxed func(w *relaxing, l L, h *graph.Value, last bool) *graph.Value
 
 	// begin adds what a decoder keeps of a source for the layer; nil for nothing.

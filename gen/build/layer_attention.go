@@ -28,7 +28,8 @@ type heads struct {
 
 func (b *builder) attending(l *spec.Attention) *heads {
 	size := func(heads int, suffix, what string) graph.Dim {
-		return b.sized(l.Name, suffix, heads*l.HeadSize, fmt.Sprintf("%s of %s side by side: %d heads of %d", what, l.Name, heads, l.HeadSize))
+		return b.sized(l.Name, suffix, heads*l.HeadSize,
+			fmt.Sprintf("%s of %s side by side: %d heads of %d", what, l.Name, heads, l.HeadSize))
 	}
 	k := &heads{builder: b, l: l, q: size(l.Heads, "queries", "queries")}
 	k.kv = k.q
@@ -66,7 +67,8 @@ func (k *heads) weights(field string, in, out graph.Dim, init spec.Init) (w, b *
 
 func (k *heads) attrs() graph.Attrs {
 	l := k.l
-	a := graph.Attrs{{Key: "name", Val: l.Name + ".heads"}, {Key: "heads", Val: l.Heads}, {Key: "kv", Val: l.KVHeads}, {Key: "size", Val: l.HeadSize}, {Key: "width", Val: k.q}}
+	a := graph.Attrs{{Key: "name", Val: l.Name + ".heads"}, {Key: "heads", Val: l.Heads}, {Key: "kv", Val: l.KVHeads},
+		{Key: "size", Val: l.HeadSize}, {Key: "width", Val: k.q}}
 	if l.Cross {
 		a = append(a, graph.Attr{Key: "cross", Val: true})
 	} else {
@@ -106,19 +108,23 @@ func (k *heads) layer(x *graph.Value) *graph.Value {
 	l := k.l
 	three := graph.Mul(graph.Const(3, ""), k.q)
 	if l.KVHeads != l.Heads {
-		three = k.sized(l.Name, "QKV", (l.Heads+2*l.KVHeads)*l.HeadSize, fmt.Sprintf("queries, keys and values of %s side by side", l.Name))
+		three = k.sized(l.Name, "QKV", (l.Heads+2*l.KVHeads)*l.HeadSize,
+			fmt.Sprintf("queries, keys and values of %s side by side", l.Name))
 	}
 	qkv := k.product("qkv", "qkv", x, three, l.Init)
 	if l.QueryNorm {
 		qkv = k.normed(qkv, three)
 	}
 	if l.Rotary > 0 {
-		angles := k.table(&Table{Name: l.Name + ".angles", Scheme: "angles", Rows: k.turns(), Columns: graph.Const(l.HeadSize, ""), Base: l.Rotary, Comment: "cosines and sines of the rotary positions of " + l.Name})
+		angles := k.table(&Table{Name: l.Name + ".angles", Scheme: "angles", Rows: k.turns(),
+			Columns: graph.Const(l.HeadSize, ""), Base: l.Rotary,
+			Comment: "cosines and sines of the rotary positions of " + l.Name})
 		args := []*graph.Value{qkv, angles}
 		if k.places != nil {
 			args = append(args, k.places)
 		}
-		qkv = k.one(op.Rope, "qkvTurned", graph.Attrs{{Key: "heads", Val: l.Heads + l.KVHeads}, {Key: "size", Val: l.HeadSize}}, args...)
+		qkv = k.one(op.Rope, "qkvTurned",
+			graph.Attrs{{Key: "heads", Val: l.Heads + l.KVHeads}, {Key: "size", Val: l.HeadSize}}, args...)
 	}
 	attrs, args := k.attrs(), []*graph.Value{qkv}
 	var bias []*graph.Value
@@ -170,7 +176,8 @@ func (k *heads) output(y *graph.Value) *graph.Value {
 	return k.product("y", "o", y, k.width, k.l.InitOut)
 }
 
-// room is the number of tokens whose keys and values a decoder keeps: all of a window, or, with a sliding window, that and a chunk of the prompt.
+// room is the number of tokens whose keys and values a decoder keeps: all of a window, or, with a sliding window, that
+// and a chunk of the prompt.
 func (k *heads) room() graph.Dim {
 	n := k.m.Shape.Steps
 	if k.l.Window > 0 {
@@ -183,7 +190,8 @@ func (k *heads) room() graph.Dim {
 func (k *heads) normed(qkv *graph.Value, width graph.Dim) *graph.Value {
 	l, size := k.l, graph.Const(k.l.HeadSize, "")
 	split := func(x *graph.Value, a, b graph.Dim, first, second string) (*graph.Value, *graph.Value) {
-		y := k.Apply(op.SplitColumns, []string{k.called(first), k.called(second)}, graph.Attrs{{Key: "a", Val: a}, {Key: "b", Val: b}}, x)
+		y := k.Apply(op.SplitColumns, []string{k.called(first), k.called(second)},
+			graph.Attrs{{Key: "a", Val: a}, {Key: "b", Val: b}}, x)
 		return y[0], y[1]
 	}
 	q, rest := split(qkv, k.q, graph.Mul(graph.Const(2, ""), k.kv), "queries", "keysAndValues")
@@ -193,7 +201,8 @@ func (k *heads) normed(qkv *graph.Value, width graph.Dim) *graph.Value {
 		rows := append(append(graph.Shape{}, shape[:len(shape)-1]...), graph.Const(heads, ""), size)
 		x = k.one(op.Reshape, part, graph.Attrs{{Key: "shape", Val: rows}}, x)
 		gain := k.param(l.Name, part+"_gain", graph.Shape{size}, 0, 0, l.Name, Init{Scheme: "ones"})
-		y := k.Apply(op.RMSNorm, []string{k.called(part + "Normed"), k.called(part + "Rstd")}, graph.Attrs{{Key: "epsilon", Val: 1e-6}}, x, gain)[0]
+		y := k.Apply(op.RMSNorm, []string{k.called(part + "Normed"), k.called(part + "Rstd")},
+			graph.Attrs{{Key: "epsilon", Val: 1e-6}}, x, gain)[0]
 		return k.one(op.Reshape, part+"Normed", graph.Attrs{{Key: "shape", Val: shape}}, y)
 	}
 	q, keys = norm(q, l.Heads, "queries"), norm(keys, l.KVHeads, "keys")

@@ -7,11 +7,12 @@ import (
 )
 
 func init() {
-	register("branch", construction[*spec.Branch]{build: (*builder).branch, relaxed: (*relaxing).branch, begin: func(b *builder, l *spec.Branch) {
-		for _, p := range l.Paths {
-			b.beginAll(p)
-		}
-	}})
+	register("branch", construction[*spec.Branch]{build: (*builder).branch, relaxed: (*relaxing).branch,
+		begin: func(b *builder, l *spec.Branch) {
+			for _, p := range l.Paths {
+				b.beginAll(p)
+			}
+		}})
 }
 
 // branch is what several paths that read x give together.
@@ -34,8 +35,10 @@ func (w *relaxing) branch(l *spec.Branch, h *graph.Value, _ bool) *graph.Value {
 	return w.joined(w.inner, l, h, ys, func(part string) string { return l.Name + upperFirst(part) }, w.read)
 }
 
-// joined puts together what the paths of a branch give for x, in the graph of bb, in which read gives what stands outside.
-func (b *builder) joined(bb *graph.Builder, l *spec.Branch, x *graph.Value, ys []*graph.Value, name func(string) string, read func(*graph.Value) *graph.Value) *graph.Value {
+// joined puts together what the paths of a branch give for x, in the graph of bb, in which read gives what stands
+// outside.
+func (b *builder) joined(bb *graph.Builder, l *spec.Branch, x *graph.Value, ys []*graph.Value, name func(string) string,
+	read func(*graph.Value) *graph.Value) *graph.Value {
 	one := func(o *graph.Op, part string, args ...*graph.Value) *graph.Value {
 		return bb.Apply(o, []string{name(part)}, nil, args...)[0]
 	}

@@ -12,7 +12,8 @@ func init() {
 	register("conv1d", construction[*spec.Conv1D]{build: (*builder).conv})
 }
 
-// conv is f(windows·w + b) for the filters of each width, side by side, [steps, batch, widths·filters] of x [steps, batch, features] (Kim 2014, equation 2).
+// conv is f(windows·w + b) for the filters of each width, side by side, [steps, batch, widths·filters] of x [steps,
+// batch, features] (Kim 2014, equation 2).
 func (b *builder) conv(l *spec.Conv1D, x *graph.Value, _ bool) *graph.Value {
 	act := activation(l.Activation)
 	filters := b.sized(l.Name, "filters", l.Filters, "filters of each width")
@@ -24,8 +25,10 @@ func (b *builder) conv(l *spec.Conv1D, x *graph.Value, _ bool) *graph.Value {
 		one := func(o *graph.Op, part string, attrs graph.Attrs, args ...*graph.Value) *graph.Value {
 			return b.Apply(o, []string{fmt.Sprintf("%s%d", b.called(l, part), width)}, attrs, args...)[0]
 		}
-		w := b.param(l.Name, fmt.Sprintf("w%d", width), graph.Shape{in, filters}, 0, 0, l.Name, matrix(l.Init, in.N, l.Filters))
-		bias := b.param(l.Name, fmt.Sprintf("b%d", width), graph.Shape{filters}, 0, 0, l.Name, matrix(l.BiasInit, in.N, l.Filters))
+		w := b.param(l.Name, fmt.Sprintf("w%d", width), graph.Shape{in, filters}, 0, 0, l.Name,
+			matrix(l.Init, in.N, l.Filters))
+		bias := b.param(l.Name, fmt.Sprintf("b%d", width), graph.Shape{filters}, 0, 0, l.Name,
+			matrix(l.BiasInit, in.N, l.Filters))
 		windows := x
 		if width > 1 {
 			windows = one(op.Unfold, "windows", graph.Attrs{{Key: "width", Val: width}}, x)

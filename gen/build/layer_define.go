@@ -12,7 +12,8 @@ import (
 func init() {
 	register("define", construction[*spec.Defined]{
 		build: func(b *builder, l *spec.Defined, x *graph.Value, _ bool) *graph.Value {
-			return b.formula(b.Builder, l, x, func(part string) string { return b.called(l, part) }, func(v *graph.Value) *graph.Value { return v })
+			return b.formula(b.Builder, l, x, func(part string) string { return b.called(l, part) },
+				func(v *graph.Value) *graph.Value { return v })
 		},
 		relaxed: func(w *relaxing, l *spec.Defined, h *graph.Value, _ bool) *graph.Value {
 			return w.formula(w.inner, l, h, func(part string) string { return l.Name + upperFirst(part) }, w.read)
@@ -21,19 +22,22 @@ func init() {
 }
 
 // formula is a layer by formula of each row of x, in the graph of bb, in which read gives what stands outside.
-func (b *builder) formula(bb *graph.Builder, l *spec.Defined, x *graph.Value, name func(string) string, read func(*graph.Value) *graph.Value) *graph.Value {
+func (b *builder) formula(bb *graph.Builder, l *spec.Defined, x *graph.Value, name func(string) string,
+	read func(*graph.Value) *graph.Value) *graph.Value {
 	e := b.byFormula(bb, l, x, name, read)
 	e.run(len(l.Formula.Equations))
 	return e.values[l.Formula.Output]
 }
 
 // byFormula are the equations of a layer, with its parameters.
-func (b *builder) byFormula(bb *graph.Builder, l *spec.Defined, x *graph.Value, name func(string) string, read func(*graph.Value) *graph.Value) *equations {
+func (b *builder) byFormula(bb *graph.Builder, l *spec.Defined, x *graph.Value, name func(string) string,
+	read func(*graph.Value) *graph.Value) *equations {
 	e := &equations{Builder: bb, f: l.Formula, x: x, shape: rowsOf(x), name: name, params: map[string]*graph.Value{}}
 	for i := range l.Formula.Params {
 		p := &l.Formula.Params[i]
 		w := weightOf(p, x.Shape.Last(), p.Start(l.Init, l.BiasInit))
-		e.params[p.Name] = read(b.param(l.Name, w.field, w.shape(x.Shape.Last()), 0, 0, l.Name, w.init(x.Shape.Last().N)))
+		e.params[p.Name] = read(b.param(l.Name, w.field, w.shape(x.Shape.Last()), 0, 0, l.Name,
+			w.init(x.Shape.Last().N)))
 	}
 	if l.Formula.Sums {
 		e.sum = (&meeting{builder: b, l: l, rows: e}).sum
@@ -57,7 +61,8 @@ func weightOf(p *spec.FormulaParam, in graph.Dim, start spec.Init) weight {
 	return weight{p.Field, func(graph.Dim) graph.Shape { return shape }, func(int) Init { return init }}
 }
 
-// formulaCell is a recurrent layer by formula. What it gives comes first among its states, or, where it is none, behind them.
+// formulaCell is a recurrent layer by formula. What it gives comes first among its states, or, where it is none,
+// behind them.
 func formulaCell(l *spec.Recurrent) *cell {
 	f := l.Formula
 	c := &cell{l: l, gives: !slices.Contains(f.States, f.Output)}
@@ -77,7 +82,9 @@ func formulaCell(l *spec.Recurrent) *cell {
 		c.weights = append(c.weights, weightOf(p, graph.Const(l.In, ""), p.Start(l.Init, l.BiasInit)))
 	}
 	c.formula = func(b *graph.Builder, prefix string, x *graph.Value, ws, state []*graph.Value) []*graph.Value {
-		e := &equations{Builder: b, f: f, x: x, shape: rowsOf(x), name: func(part string) string { return prefix + part }, params: map[string]*graph.Value{}, last: map[string]*graph.Value{}}
+		e := &equations{Builder: b, f: f, x: x, shape: rowsOf(x),
+			name: func(part string) string { return prefix + part }, params: map[string]*graph.Value{},
+			last: map[string]*graph.Value{}}
 		for i := range f.Params {
 			e.params[f.Params[i].Name] = ws[i]
 		}
@@ -127,7 +134,8 @@ func (e *equations) run(count int) {
 		for i, n := range q.Names[:len(q.Names)-1] { // parts of one width
 			part := graph.Const(q.Expr.Size/len(q.Names), "")
 			rest := graph.Const(q.Expr.Size/len(q.Names)*(len(q.Names)-1-i), "")
-			two := e.Apply(op.SplitColumns, []string{e.name(stateName(n)), e.name(stateName(q.Names[i+1]))}, graph.Attrs{{Key: "a", Val: part}, {Key: "b", Val: rest}}, v)
+			two := e.Apply(op.SplitColumns, []string{e.name(stateName(n)), e.name(stateName(q.Names[i+1]))},
+				graph.Attrs{{Key: "a", Val: part}, {Key: "b", Val: rest}}, v)
 			e.values[n], v = two[0], two[1]
 		}
 		e.values[q.Names[len(q.Names)-1]] = v
@@ -156,7 +164,8 @@ func (e *equations) rows(t term, x *spec.Expr) *graph.Value {
 	}
 	switch {
 	case t.v == nil:
-		return e.one(op.Affine, graph.Attrs{{Key: "by", Val: 1.0}, {Key: "plus", Val: float64(t.c)}}, zeros(graph.Const(max(1, x.Size), "")))
+		return e.one(op.Affine, graph.Attrs{{Key: "by", Val: 1.0}, {Key: "plus", Val: float64(t.c)}},
+			zeros(graph.Const(max(1, x.Size), "")))
 	case t.fixed:
 		return e.one(op.AddBias, nil, zeros(t.v.Shape[0]), t.v)
 	}
@@ -207,7 +216,8 @@ func (e *equations) compute(x *spec.Expr) term {
 		}
 		if a.Op == "param" && b.Op != "param" { // one product for all rows
 			v := e.params[a.Name]
-			column := e.one(op.Reshape, graph.Attrs{{Key: "shape", Val: graph.Shape{v.Shape[0], graph.Const(1, "")}}}, v)
+			column := e.one(op.Reshape, graph.Attrs{{Key: "shape", Val: graph.Shape{v.Shape[0], graph.Const(1, "")}}},
+				v)
 			return term{v: e.one(op.MatMul, nil, e.row(b), column)}
 		}
 		return term{v: e.one(op.DotRows, nil, e.rows(e.eval(a), a), e.rows(e.eval(b), b))}
@@ -233,14 +243,17 @@ func (e *equations) compute(x *spec.Expr) term {
 		y := e.one(op.ScaleRows, nil, e.one(op.Reshape, graph.Attrs{{Key: "shape", Val: cut}}, m), e.row(x.Args[0]))
 		return term{v: e.one(op.Reshape, graph.Attrs{{Key: "shape", Val: m.Shape}}, y)}
 	case "columns": // M·diag(a)
-		ones := e.one(op.Ones, graph.Attrs{{Key: "shape", Val: append(append(graph.Shape{}, e.shape...), graph.Const(x.Rows, ""))}})
+		ones := e.one(op.Ones,
+			graph.Attrs{{Key: "shape", Val: append(append(graph.Shape{}, e.shape...), graph.Const(x.Rows, ""))}})
 		return term{v: e.one(op.Mul, nil, e.row(x.Args[1]), e.one(op.Outer, nil, ones, e.row(x.Args[0])))}
 	case "sum":
 		return term{v: e.sum(x)}
 	case "weight":
 		return term{v: e.one(op.SoftmaxSteps, nil, e.row(x.Args[0]), e.over)}
 	}
-	functions := map[string]*graph.Op{"tanh": op.Tanh, "sigmoid": op.Sigmoid, "relu": op.ReLU, "exp": op.Exp, "log": op.Log, "sqrt": op.Sqrt, "softplus": op.Softplus, "gelu": op.GELUErf, "silu": op.SiLU, "softmax": op.Softmax}
+	functions := map[string]*graph.Op{"tanh": op.Tanh, "sigmoid": op.Sigmoid, "relu": op.ReLU, "exp": op.Exp,
+		"log": op.Log, "sqrt": op.Sqrt, "softplus": op.Softplus, "gelu": op.GELUErf, "silu": op.SiLU,
+		"softmax": op.Softmax}
 	o := functions[x.Op]
 	if o == nil {
 		panic(fmt.Sprintf("build: no operation for %q of a formula", x.Op))
@@ -259,7 +272,9 @@ func (e *equations) elements(x *spec.Expr) term {
 	}
 	switch {
 	case a.v == nil && b.v == nil:
-		return term{c: map[string]func() number{"+": func() number { return a.c + b.c }, "-": func() number { return a.c - b.c }, "*": func() number { return a.c * b.c }, "/": func() number { return a.c / b.c }}[x.Op]()}
+		return term{c: map[string]func() number{"+": func() number { return a.c + b.c },
+			"-": func() number { return a.c - b.c }, "*": func() number { return a.c * b.c },
+			"/": func() number { return a.c / b.c }}[x.Op]()}
 	case b.v == nil:
 		v, c := e.rows(a, x.Args[0]), float64(b.c)
 		switch x.Op {
@@ -307,7 +322,8 @@ func (e *equations) elements(x *spec.Expr) term {
 			right = wide(right, left)
 		}
 	}
-	return term{v: e.one(map[string]*graph.Op{"+": op.Add, "-": op.Sub, "*": op.Mul, "/": op.Div}[x.Op], nil, left, right)}
+	return term{v: e.one(map[string]*graph.Op{"+": op.Add, "-": op.Sub, "*": op.Mul, "/": op.Div}[x.Op], nil, left,
+		right)}
 }
 
 // stateName is a name of a formula as that of a value.

@@ -17,8 +17,10 @@ func init() {
 	})
 }
 
-// denseIn is f(x·W + b) in the graph of bb, in which read gives what stands outside; last says that the layer gives what the loss reads.
-func (b *builder) denseIn(bb *graph.Builder, l *spec.Dense, x *graph.Value, last bool, read func(*graph.Value) *graph.Value) *graph.Value {
+// denseIn is f(x·W + b) in the graph of bb, in which read gives what stands outside; last says that the layer gives
+// what the loss reads.
+func (b *builder) denseIn(bb *graph.Builder, l *spec.Dense, x *graph.Value, last bool,
+	read func(*graph.Value) *graph.Value) *graph.Value {
 	name, width := b.called(l, "y"), graph.Dim{}
 	switch {
 	case last:
@@ -36,7 +38,8 @@ func (b *builder) denseIn(bb *graph.Builder, l *spec.Dense, x *graph.Value, last
 	}
 	var steps []step
 	if l.Tie != "" {
-		steps = append(steps, step{op.MatMul, graph.Attrs{{Key: "tb", Val: true}}, []*graph.Value{read(b.tables[l.Tie])}})
+		steps = append(steps,
+			step{op.MatMul, graph.Attrs{{Key: "tb", Val: true}}, []*graph.Value{read(b.tables[l.Tie])}})
 	} else {
 		w := b.param(l.Name, "w", graph.Shape{in, width}, 0, 0, l.Name, matrix(l.Init, in.N, l.Width))
 		if l.Spectral {
@@ -52,7 +55,8 @@ func (b *builder) denseIn(bb *graph.Builder, l *spec.Dense, x *graph.Value, last
 		steps = append(steps, step{act, slope(act, l.Slope), nil})
 	}
 	if c := l.SoftCap; c > 0 {
-		steps = append(steps, step{op.Scale, graph.Attrs{{Key: "by", Val: 1 / c}}, nil}, step{op.Tanh, nil, nil}, step{op.Scale, graph.Attrs{{Key: "by", Val: c}}, nil})
+		steps = append(steps, step{op.Scale, graph.Attrs{{Key: "by", Val: 1 / c}}, nil}, step{op.Tanh, nil, nil},
+			step{op.Scale, graph.Attrs{{Key: "by", Val: c}}, nil})
 	}
 	for i, s := range steps {
 		called := b.called(l, "z")

@@ -15,9 +15,11 @@ func (b *builder) embedding(l *spec.Embedding, x *graph.Value, _ bool) *graph.Va
 	table := b.tables[l.Tie]
 	if l.Tie == "" {
 		n := b.tokensRead()
-		table = b.param(l.Name, "table", graph.Shape{n, b.width(l, "size", "width of the embedding")}, 0, 0, l.Name, matrix(l.Init, n.N, l.Width))
+		table = b.param(l.Name, "table", graph.Shape{n, b.width(l, "size", "width of the embedding")}, 0, 0, l.Name,
+			matrix(l.Init, n.N, l.Width))
 	} else if table == nil { // a decoder's graph does not have the encoder's layers
-		table = b.param(l.Tie, "table", graph.Shape{b.vocab(), b.width(l, "size", "width of the embedding")}, 0, 0, l.Tie, Init{})
+		table = b.param(l.Tie, "table", graph.Shape{b.vocab(), b.width(l, "size", "width of the embedding")}, 0, 0,
+			l.Tie, Init{})
 	}
 	b.tables[l.Name] = table
 	switch {

@@ -12,17 +12,20 @@ func init() {
 			drop := func(h *graph.Value) *graph.Value {
 				return b.dropout(b.Builder, h, b.called(l, "dropped"), l.Dropout, nil)
 			}
-			return b.feedforward(b.Builder, l, x, func(part string) string { return b.called(l, part) }, drop, func(v *graph.Value) *graph.Value { return v })
+			return b.feedforward(b.Builder, l, x, func(part string) string { return b.called(l, part) }, drop,
+				func(v *graph.Value) *graph.Value { return v })
 		},
 		relaxed: func(w *relaxing, l *spec.Feedforward, h *graph.Value, _ bool) *graph.Value {
 			drop := func(h *graph.Value) *graph.Value { return w.drop(h, l.Name+"Dropped", l.Dropout) }
-			return w.feedforward(w.inner, l, h, func(part string) string { return l.Name + upperFirst(part) }, drop, w.read)
+			return w.feedforward(w.inner, l, h, func(part string) string { return l.Name + upperFirst(part) }, drop,
+				w.read)
 		},
 	})
 }
 
 // feedforward is f(x·W + b)·V + c in the graph of bb, in which read gives what stands outside.
-func (b *builder) feedforward(bb *graph.Builder, l *spec.Feedforward, x *graph.Value, name func(string) string, drop, read func(*graph.Value) *graph.Value) *graph.Value {
+func (b *builder) feedforward(bb *graph.Builder, l *spec.Feedforward, x *graph.Value, name func(string) string, drop,
+	read func(*graph.Value) *graph.Value) *graph.Value {
 	width := x.Shape.Last()
 	hidden := b.sized(l.Name, "hidden", l.Hidden, "width of the feed-forward part")
 	up := hidden
@@ -33,9 +36,11 @@ func (b *builder) feedforward(bb *graph.Builder, l *spec.Feedforward, x *graph.V
 		return bb.Apply(o, []string{name(part)}, attrs, args...)[0]
 	}
 	product := func(part, field string, x *graph.Value, in, out graph.Dim, init spec.Init) *graph.Value {
-		y := one(op.MatMul, part, nil, x, read(b.param(l.Name, "w"+field, graph.Shape{in, out}, 0, 0, l.Name, matrix(init, in.N, out.N))))
+		y := one(op.MatMul, part, nil, x,
+			read(b.param(l.Name, "w"+field, graph.Shape{in, out}, 0, 0, l.Name, matrix(init, in.N, out.N))))
 		if l.Bias {
-			y = one(op.AddBias, part, nil, y, read(b.param(l.Name, "b"+field, graph.Shape{out}, 0, 0, l.Name, matrix(l.BiasInit, in.N, out.N))))
+			y = one(op.AddBias, part, nil, y,
+				read(b.param(l.Name, "b"+field, graph.Shape{out}, 0, 0, l.Name, matrix(l.BiasInit, in.N, out.N))))
 		}
 		return y
 	}
@@ -46,10 +51,12 @@ func (b *builder) feedforward(bb *graph.Builder, l *spec.Feedforward, x *graph.V
 		h = one(op.SwiGLU, "h", graph.Attrs{{Key: "half", Val: hidden}}, z)
 	case "geglu", "geglu_tanh":
 		act := map[string]*graph.Op{"geglu": op.GELUErf, "geglu_tanh": op.GELU}[l.Activation]
-		halves := bb.Apply(op.SplitColumns, []string{name("gate"), name("up")}, graph.Attrs{{Key: "a", Val: hidden}, {Key: "b", Val: hidden}}, z)
+		halves := bb.Apply(op.SplitColumns, []string{name("gate"), name("up")},
+			graph.Attrs{{Key: "a", Val: hidden}, {Key: "b", Val: hidden}}, z)
 		h = one(op.Mul, "h", nil, one(act, "gate", nil, halves[0]), halves[1])
 	default:
-		h = one(map[string]*graph.Op{"gelu": op.GELUErf, "gelu_tanh": op.GELU, "relu": op.ReLU, "silu": op.SiLU, "tanh": op.Tanh}[l.Activation], "h", nil, z)
+		h = one(map[string]*graph.Op{"gelu": op.GELUErf, "gelu_tanh": op.GELU, "relu": op.ReLU, "silu": op.SiLU,
+			"tanh": op.Tanh}[l.Activation], "h", nil, z)
 	}
 	return product("y", "down", drop(h), hidden, width, l.InitOut)
 }

@@ -10,7 +10,8 @@ func init() {
 	register("highway", construction[*spec.Highway]{build: (*builder).highway})
 }
 
-// highway is x + g∘(relu(x·w + b) − x) with the gate g = σ(x·w_gate + b_gate): g∘relu(x·w + b) + (1 − g)∘x with one product less (Srivastava et al. 2015, equation 3).
+// highway is x + g∘(relu(x·w + b) − x) with the gate g = σ(x·w_gate + b_gate): g∘relu(x·w + b) + (1 − g)∘x with one
+// product less (Srivastava et al. 2015, equation 3).
 func (b *builder) highway(l *spec.Highway, x *graph.Value, _ bool) *graph.Value {
 	n := x.Shape.Last()
 	affine := func(part, suffix string, bias Init) *graph.Value {

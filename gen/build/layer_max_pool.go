@@ -7,7 +7,8 @@ import (
 )
 
 func init() {
-	register("max_pool", construction[*spec.MaxPool]{build: func(b *builder, l *spec.MaxPool, x *graph.Value, _ bool) *graph.Value {
-		return b.Apply(op.MaxSteps, []string{b.called(l, "y")}, nil, x)[0]
-	}})
+	register("max_pool",
+		construction[*spec.MaxPool]{build: func(b *builder, l *spec.MaxPool, x *graph.Value, _ bool) *graph.Value {
+			return b.Apply(op.MaxSteps, []string{b.called(l, "y")}, nil, x)[0]
+		}})
 }

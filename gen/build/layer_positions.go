@@ -15,9 +15,11 @@ func (b *builder) positions(l *spec.Positions, x *graph.Value, _ bool) *graph.Va
 	count := b.sized(l.Name, "count", l.Steps, "positions that "+l.Name+" tells apart")
 	var table *graph.Value
 	if l.Scheme == "sinusoidal" {
-		table = b.table(&Table{Name: l.Name + ".waves", Scheme: "waves", Rows: count, Columns: x.Shape.Last(), Comment: "the sinusoids of " + l.Name})
+		table = b.table(&Table{Name: l.Name + ".waves", Scheme: "waves", Rows: count, Columns: x.Shape.Last(),
+			Comment: "the sinusoids of " + l.Name})
 	} else {
-		table = b.param(l.Name, "table", graph.Shape{count, x.Shape.Last()}, 0, 0, l.Name, matrix(l.Init, l.Steps, l.Width))
+		table = b.param(l.Name, "table", graph.Shape{count, x.Shape.Last()}, 0, 0, l.Name,
+			matrix(l.Init, l.Steps, l.Width))
 	}
 	if b.places == nil {
 		return b.Apply(op.AddPositions, []string{b.called(l, "x")}, nil, x, table)[0]

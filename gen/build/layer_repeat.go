@@ -6,7 +6,8 @@ import (
 )
 
 func init() {
-	register("repeat", construction[*spec.Repeat]{build: (*builder).repeat, relaxed: (*relaxing).repeat, begin: (*builder).beginRepeat})
+	register("repeat", construction[*spec.Repeat]{build: (*builder).repeat, relaxed: (*relaxing).repeat,
+		begin: (*builder).beginRepeat})
 }
 
 // repeat adds layers again and again: as a loop, where they can be one.

@@ -12,10 +12,12 @@ func init() {
 
 func (w *relaxing) rmsNorm(l *spec.RMSNorm, h *graph.Value, _ bool) *graph.Value {
 	gain := w.param(l.Name, "gain", graph.Shape{h.Shape.Last()}, 0, 0, l.Name, Init{Scheme: "ones"})
-	return w.inner.Apply(op.RMSNorm, []string{l.Name, l.Name + "Rstd"}, graph.Attrs{{Key: "epsilon", Val: l.Epsilon}}, h, w.read(gain))[0]
+	return w.inner.Apply(op.RMSNorm, []string{l.Name, l.Name + "Rstd"}, graph.Attrs{{Key: "epsilon", Val: l.Epsilon}},
+		h, w.read(gain))[0]
 }
 
 func (b *builder) rmsNorm(l *spec.RMSNorm, x *graph.Value, _ bool) *graph.Value {
 	gain := b.param(l.Name, "gain", graph.Shape{x.Shape.Last()}, 0, 0, l.Name, Init{Scheme: "ones"})
-	return b.Apply(op.RMSNorm, []string{b.called(l, "x"), b.called(l, "rstd")}, graph.Attrs{{Key: "epsilon", Val: l.Epsilon}}, x, gain)[0]
+	return b.Apply(op.RMSNorm, []string{b.called(l, "x"), b.called(l, "rstd")},
+		graph.Attrs{{Key: "epsilon", Val: l.Epsilon}}, x, gain)[0]
 }

@@ -9,7 +9,8 @@ import (
 )
 
 func init() {
-	c := construction[*spec.Recurrent]{build: (*builder).recurrence, relaxed: (*relaxing).recurrent, begin: (*builder).begin}
+	c := construction[*spec.Recurrent]{build: (*builder).recurrence, relaxed: (*relaxing).recurrent,
+		begin: (*builder).begin}
 	for _, kind := range []string{"rnn", "lstm", "gru"} {
 		register(kind, c)
 	}
@@ -28,8 +29,9 @@ func (b *builder) recurrence(l *spec.Recurrent, x *graph.Value, _ bool) *graph.V
 	return b.writer(l, x)
 }
 
-// among adds recurrent layers of a decoder that stand among layers with attention. A window of training is a text of its own, so that they begin with zeros; a
-// decoder carries their states from chunk to chunk. Where there is no token a state is zero, so that a prompt can begin with missing ones.
+// among adds recurrent layers of a decoder that stand among layers with attention. A window of training is a text of
+// its own, so that they begin with zeros; a decoder carries their states from chunk to chunk. Where there is no token
+// a state is zero, so that a prompt can begin with missing ones.
 func (b *builder) among(l *spec.Recurrent, x *graph.Value) *graph.Value {
 	c := newCell(l, b.units(l))
 	for i := range l.Layers {
@@ -77,8 +79,9 @@ type weight struct {
 	init  func(in int) Init
 }
 
-// recurrent adds a stack of equal recurrent layers. Layers whose input has the width of their output come in one loop; a first layer that differs from the
-// others, in the width of its input or because no dropout stands before it, comes before the loop.
+// recurrent adds a stack of equal recurrent layers. Layers whose input has the width of their output come in one loop;
+// a first layer that differs from the others, in the width of its input or because no dropout stands before it, comes
+// before the loop.
 func (b *builder) recurrent(l *spec.Recurrent, x *graph.Value) *graph.Value {
 	units := b.units(l)
 	c := newCell(l, units)
@@ -122,7 +125,8 @@ func (b *builder) stateShape(c *cell, i int) graph.Shape {
 	return graph.Shape{batch, width}
 }
 
-// single adds one layer outside of any loop over layers; number is its number, from 1, in the layer of the spec, or 0 where there is just one.
+// single adds one layer outside of any loop over layers; number is its number, from 1, in the layer of the spec, or 0
+// where there is just one.
 func (b *builder) single(c *cell, scope string, number int, x *graph.Value) *graph.Value {
 	b.Scope = scope
 	if number > 0 {
@@ -148,7 +152,8 @@ func (b *builder) single(c *cell, scope string, number int, x *graph.Value) *gra
 func (b *builder) stack(c *cell, scope string, first, count int, x *graph.Value, units graph.Dim) *graph.Value {
 	b.Scope = scope
 	b.Origin = b.at(c.l.LayerPos(), fmt.Sprintf("%s, layers %d to %d", c.l.Name, first, first+count-1))
-	n := b.sized(scope, "layers", count, fmt.Sprintf("layers %d to %d of %s, in one loop", first, first+count-1, c.l.Name))
+	n := b.sized(scope, "layers", count,
+		fmt.Sprintf("layers %d to %d of %s, in one loop", first, first+count-1, c.l.Name))
 	body := graph.New(scope + ".layer")
 	bb := &graph.Builder{G: body, Phase: b.Phase, Scope: b.Scope, Stage: b.Stage, Origin: b.Origin}
 	l := &graph.Loop{Kind: graph.Repeat, Trip: n, Index: "l", Carries: 1, Body: body}
@@ -199,8 +204,10 @@ func (b *builder) stateIn(name string, shape graph.Shape) *graph.Value {
 	return b.G.StateInput(name, shape)
 }
 
-// layer applies a layer to x: over all time steps in training, once in decoding. It gives the layer's output and its next state.
-func (b *builder) layer(bb *graph.Builder, c *cell, prefix string, x, reset *graph.Value, ws, state []*graph.Value) (*graph.Value, []*graph.Value) {
+// layer applies a layer to x: over all time steps in training, once in decoding. It gives the layer's output and its
+// next state.
+func (b *builder) layer(bb *graph.Builder, c *cell, prefix string, x, reset *graph.Value, ws,
+	state []*graph.Value) (*graph.Value, []*graph.Value) {
 	if !b.time {
 		return c.out(c.step(bb, prefix, x, ws, state, nil))
 	}
@@ -252,7 +259,8 @@ func newCell(l *spec.Recurrent, units graph.Dim) *cell {
 			return Init{Scheme: l.Init.Scheme, Scale: l.Init.Scale, In: in, Out: l.Units, Blocks: blocks}
 		}
 	}
-	// matrices adds a weight for the input, one for the state, and a bias, each for `blocks` gates; suffix tells two such groups apart.
+	// matrices adds a weight for the input, one for the state, and a bias, each for `blocks` gates; suffix tells two
+	// such groups apart.
 	matrices := func(suffix string, blocks int, bias Init) {
 		width := units
 		if blocks > 1 {
@@ -279,7 +287,8 @@ func newCell(l *spec.Recurrent, units graph.Dim) *cell {
 	default:
 		matrices("", 3, bias)
 		if l.Bias {
-			add("bh", func(graph.Dim) graph.Shape { return graph.Shape{graph.Mul(graph.Const(3, ""), units)} }, func(int) Init { return bias })
+			add("bh", func(graph.Dim) graph.Shape { return graph.Shape{graph.Mul(graph.Const(3, ""), units)} },
+				func(int) Init { return bias })
 		}
 	}
 	if l.Kind == "lstm" {
@@ -297,9 +306,10 @@ func (c *cell) out(values []*graph.Value) (y *graph.Value, next []*graph.Value) 
 	return values[0], values
 }
 
-// step computes the next state from the input x and the last state, [batch, width]. more, if any, gives what is added to the products of x with the weights
-// wx and, with the suffix n, wxn.
-func (c *cell) step(b *graph.Builder, prefix string, x *graph.Value, ws, state []*graph.Value, more func(suffix string) *graph.Value) []*graph.Value {
+// step computes the next state from the input x and the last state, [batch, width]. more, if any, gives what is added
+// to the products of x with the weights wx and, with the suffix n, wxn.
+func (c *cell) step(b *graph.Builder, prefix string, x *graph.Value, ws, state []*graph.Value,
+	more func(suffix string) *graph.Value) []*graph.Value {
 	if c.formula != nil {
 		return c.formula(b, prefix, x, ws, state)
 	}
@@ -340,7 +350,8 @@ func (c *cell) step(b *graph.Builder, prefix string, x *graph.Value, ws, state [
 		gates := apply(op.Add, "gates", gx, apply(op.MatMul, "gh", h, w["wh"]))
 		return b.Apply(op.LSTMCell, []string{prefix + "h", prefix + "c", prefix + "ifgo"}, nil, gates, state[1])[:2]
 	case c.l.Reset == "before":
-		rz := b.Apply(op.GRUReset, []string{prefix + "rz", prefix + "rh"}, nil, apply(op.Add, "grz", gx, apply(op.MatMul, "gh", h, w["wh"])), h)
+		rz := b.Apply(op.GRUReset, []string{prefix + "rz", prefix + "rh"}, nil,
+			apply(op.Add, "grz", gx, apply(op.MatMul, "gh", h, w["wh"])), h)
 		gn := apply(op.Add, "gn", input("n"), apply(op.MatMul, "ghn", rz[1], w["whn"]))
 		return b.Apply(op.GRUUpdate, []string{prefix + "h", prefix + "n"}, nil, gn, rz[0], h)[:1]
 	default:

@@ -8,8 +8,9 @@ import (
 	"github.com/gradsmith/gradsmith/spec"
 )
 
-// site is the body of a loop over equal layers, while its layers are built. What they take from outside, parameters, states, caches and values that all
-// repetitions read, becomes inputs of the loop; what each repetition gives to the outside, such as its next state, becomes results.
+// site is the body of a loop over equal layers, while its layers are built. What they take from outside, parameters,
+// states, caches and values that all repetitions read, becomes inputs of the loop; what each repetition gives to the
+// outside, such as its next state, becomes results.
 type site struct {
 	outer  *builder
 	layer  *spec.Repeat
@@ -35,7 +36,8 @@ func (b *builder) inside(l *spec.Repeat) *builder {
 	body.G = graph.New(l.Name + ".layers")
 	in.Builder, in.site = &body, s
 	in.params, in.tables, in.state = map[string]*graph.Value{}, map[string]*graph.Value{}, nil
-	for _, v := range []**graph.Value{&in.tokens, &in.places, &in.reset, &in.source, &in.memory, &in.latent, &in.labels} {
+	for _, v := range []**graph.Value{&in.tokens, &in.places, &in.reset, &in.source, &in.memory, &in.latent,
+		&in.labels} {
 		if *v != nil {
 			*v = s.invariant(*v)
 		}
@@ -85,8 +87,9 @@ func (b *builder) count() *graph.Value {
 	return b.site.index
 }
 
-// close adds the loop to the graph outside. It carries x from one repetition to the next: in is what the first reads, out what each gives. A loop that carries
-// nothing, where these are nil, only gives. Close returns what the last repetition gives.
+// close adds the loop to the graph outside. It carries x from one repetition to the next: in is what the first reads,
+// out what each gives. A loop that carries nothing, where these are nil, only gives. Close returns what the last
+// repetition gives.
 func (in *builder) close(x, inner, out *graph.Value, name string) *graph.Value {
 	s, b, body := in.site, in.site.outer, in.Builder.G
 	b.streams = in.streams

@@ -12,8 +12,9 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files of the cases anew")
 
-// TestCases holds what the compiler makes of the specs in the folders of this package: the graphs in text form after each stage, and the files. The packages there are
-// compiled and tested with all others; this one imports none of them, so that it can write them anew when they no longer compile.
+// TestCases holds what the compiler makes of the specs in the folders of this package: the graphs in text form after
+// each stage, and the files. The packages there are compiled and tested with all others; this one imports none of
+// them, so that it can write them anew when they no longer compile.
 func TestCases(t *testing.T) {
 	dirs, err := filepath.Glob("*/model.yaml")
 	if err != nil || len(dirs) == 0 {
@@ -50,7 +51,8 @@ func TestCases(t *testing.T) {
 					t.Fatal(err)
 				}
 				if string(want) != string(f.Data) {
-					t.Errorf("%s is not what the compiler gives: look at the difference, then run go generate ./gen/cases", name)
+					t.Errorf("%s is not what the compiler gives: look at the difference, then run go generate "+
+						"./gen/cases", name)
 				}
 			}
 		})

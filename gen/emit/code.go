@@ -18,26 +18,31 @@ type writer struct {
 	e        *emitter
 	plan     *plan.Plan
 	g        *graph.Graph
-	receiver string                        // m or d
-	acts     string                        // the receiver's field with the buffers
-	typ      string                        // the type of that field
-	params   string                        // the receiver's field with the parameters
-	fields   map[*graph.Value]string       // of the struct of buffers, by value
-	home     map[*graph.Value]string       // the layer, or the pass, whose own struct of buffers has the field, or ""
-	first    map[*graph.Value]*graph.Value // the value that the field of a value is named after: all that live in one place of one home share a field
-	passes   map[string]bool               // those over one network, which have a struct of buffers each
-	twins    map[string]string             // layers that share their functions, by name, and the name that they share
-	order    []*graph.Value                // values with a field, in the order of their definition
-	scope    *names.Scope                  // of the struct of buffers
-	homes    map[string]*names.Scope       // of the structs of layers
-	read     map[*graph.Value]bool         // fields that the code refers to
-	owner    map[*graph.Value]*graph.Node  // the loop whose body a value belongs to
-	steps    map[*graph.Value]bool         // values of all time steps, of which a loop over time reads or gives elements
+	receiver string                  // m or d
+	acts     string                  // the receiver's field with the buffers
+	typ      string                  // the type of that field
+	params   string                  // the receiver's field with the parameters
+	fields   map[*graph.Value]string // of the struct of buffers, by value
+	home     map[*graph.Value]string // the layer, or the pass, whose own struct of buffers has the field, or ""
+	// the value that the field of a value is named after: all that live in one place of one home share a field
+	first  map[*graph.Value]*graph.Value
+	passes map[string]bool              // those over one network, which have a struct of buffers each
+	twins  map[string]string            // layers that share their functions, by name, and the name that they share
+	order  []*graph.Value               // values with a field, in the order of their definition
+	scope  *names.Scope                 // of the struct of buffers
+	homes  map[string]*names.Scope      // of the structs of layers
+	read   map[*graph.Value]bool        // fields that the code refers to
+	owner  map[*graph.Value]*graph.Node // the loop whose body a value belongs to
+	steps  map[*graph.Value]bool        // values of all time steps, of which a loop over time reads or gives elements
 }
 
 // newWriter makes a writer; passes are those that may go through one network.
 func newWriter(e *emitter, g *graph.Graph, receiver string, passes ...string) *writer {
-	w := &writer{e: e, plan: e.Plans[g], g: g, receiver: receiver, acts: "acts", typ: "acts", params: "weights", scope: names.Members(), homes: map[string]*names.Scope{}, fields: map[*graph.Value]string{}, home: map[*graph.Value]string{}, twins: e.twins(), read: map[*graph.Value]bool{}, owner: map[*graph.Value]*graph.Node{}, steps: map[*graph.Value]bool{}, first: map[*graph.Value]*graph.Value{}, passes: map[string]bool{}}
+	w := &writer{e: e, plan: e.Plans[g], g: g, receiver: receiver, acts: "acts", typ: "acts", params: "weights",
+		scope: names.Members(), homes: map[string]*names.Scope{}, fields: map[*graph.Value]string{},
+		home: map[*graph.Value]string{}, twins: e.twins(), read: map[*graph.Value]bool{},
+		owner: map[*graph.Value]*graph.Node{}, steps: map[*graph.Value]bool{}, first: map[*graph.Value]*graph.Value{},
+		passes: map[string]bool{}}
 	for _, n := range g.Nodes {
 		if slices.Contains(passes, n.Pass) {
 			w.passes[n.Pass] = true
@@ -147,10 +152,11 @@ type function struct {
 	body  []jen.Code
 	used  map[string]bool // "p", "a", "g", "s", "steps", "batch", "rows"
 	loops []*frame
-	carry map[string]bool                                         // variables of loops outside of any other
-	scope *names.Scope                                            // of local variables
-	names map[*graph.Value]string                                 // in formulas
-	split func(n *graph.Node, part string, fn *function) jen.Code // makes a function of a part of a layer, and calls it; nil keeps all in one
+	carry map[string]bool         // variables of loops outside of any other
+	scope *names.Scope            // of local variables
+	names map[*graph.Value]string // in formulas
+	// makes a function of a part of a layer, and calls it; nil keeps all in one
+	split func(n *graph.Node, part string, fn *function) jen.Code
 
 	shared *shared                   // for a function that several layers or passes share
 	again  func(fn *function, i int) // writes the function of a pass
@@ -168,7 +174,8 @@ type frame struct {
 }
 
 func (w *writer) function() *function {
-	return &function{w: w, used: map[string]bool{}, names: map[*graph.Value]string{}, carry: map[string]bool{}, scope: w.e.ids.functions.Inner()}
+	return &function{w: w, used: map[string]bool{}, names: map[*graph.Value]string{}, carry: map[string]bool{},
+		scope: w.e.ids.functions.Inner()}
 }
 
 func (f *function) add(c ...jen.Code) {
@@ -304,7 +311,8 @@ func givenAs(v *graph.Value) int {
 // bind declares a local variable for the element of a stacked value that v is, at the loop's index.
 func (f *function) bind(fr *frame, v *graph.Value, pl *plan.Place) *jen.Statement {
 	if stack := f.stackOf(fr, v); stack != nil {
-		if st := f.w.plan.Of(stack); st.Kind == plan.Outside && (st.Target != nil || f.outerInput(stack) && stack.Role != graph.Cache) {
+		if st := f.w.plan.Of(stack); st.Kind == plan.Outside &&
+			(st.Target != nil || f.outerInput(stack) && stack.Role != graph.Cache) {
 			return f.element(stack, fr.variable(), v) // parameters, data and state read well where they are used
 		}
 	}
@@ -508,7 +516,8 @@ func (f *function) assign(n *graph.Node) {
 		o := f.w.g.Outputs[i]
 		if t := f.w.g.Targets[i]; t.Ends == graph.Keep {
 			f.comment("In training, what the next step goes on from.")
-			f.add(jen.If(jen.Id(f.w.receiver).Dot("training")).Block(f.kernel("Copy", f.parameter(t.ID, nil), f.mem(o), f.dim(o.Shape.Elems()))))
+			f.add(jen.If(jen.Id(f.w.receiver).Dot("training")).Block(f.kernel("Copy", f.parameter(t.ID, nil), f.mem(o),
+				f.dim(o.Shape.Elems()))))
 			kept = true
 			continue
 		}
@@ -526,7 +535,8 @@ func (f *function) kernel(name string, args ...jen.Code) *jen.Statement {
 // silent reports whether n comes to no code.
 func (f *function) silent(n *graph.Node) bool {
 	// A number that is 1 is where a gradient starts: whoever reads it knows.
-	return n.Op == op.Zeros && (f.w.plan.Of(n.Outs[0]).Kind == plan.Nowhere || n.Attrs.Bool("gradient")) || n.Op == op.Ones && len(n.Outs[0].Shape) == 0 || n.Op == op.Index || n.Op.Alias
+	return n.Op == op.Zeros && (f.w.plan.Of(n.Outs[0]).Kind == plan.Nowhere || n.Attrs.Bool("gradient")) ||
+		n.Op == op.Ones && len(n.Outs[0].Shape) == 0 || n.Op == op.Index || n.Op.Alias
 }
 
 func (f *function) node(n *graph.Node) {
@@ -567,7 +577,8 @@ func (f *function) node(n *graph.Node) {
 	f.add(append(declared, stmts...)...)
 }
 
-// formula is what n computes, in the notation of the field. A sum with what stands there already is written as what it is.
+// formula is what n computes, in the notation of the field. A sum with what stands there already is written as what it
+// is.
 func (f *function) formula(n *graph.Node) string {
 	out := f.nameOf(n.Outs[0])
 	acc := map[*graph.Op]int{op.MatMul: 2, op.ScatterAdd: 2, op.SumRows: 1}[n.Op]
@@ -618,7 +629,8 @@ func (f *function) nameOf(v *graph.Value) string {
 	return f.named(v)
 }
 
-// named is the name of a value without that of its layer. Another value of that name has it too, unless both are needed at the same time.
+// named is the name of a value without that of its layer. Another value of that name has it too, unless both are
+// needed at the same time.
 func (f *function) named(v *graph.Value) string {
 	if v.Def == nil && v.Role != graph.Local {
 		return local(v.Name)
@@ -874,7 +886,8 @@ func (f *function) loop(n *graph.Node) {
 	index := jen.Id(l.Index)
 	trip := f.dim(l.Trip)
 	if l.Reverse {
-		f.add(jen.For(index.Clone().Op(":=").Add(trip).Op("-").Lit(1), jen.Id(l.Index).Op(">=").Lit(0), jen.Id(l.Index).Op("--")).Block(fr.out...))
+		f.add(jen.For(index.Clone().Op(":=").Add(trip).Op("-").Lit(1), jen.Id(l.Index).Op(">=").Lit(0),
+			jen.Id(l.Index).Op("--")).Block(fr.out...))
 	} else {
 		head := jen.Range().Add(trip)
 		if fr.index {
@@ -907,7 +920,8 @@ func (f *function) blockScope() *names.Scope {
 }
 
 func (f *function) frame(n *graph.Node) *frame {
-	return &frame{n: n, carry: map[string]bool{}, bound: map[*plan.Place]*graph.Value{}, vars: map[*graph.Value]string{}, scope: f.blockScope().Inner()}
+	return &frame{n: n, carry: map[string]bool{}, bound: map[*plan.Place]*graph.Value{},
+		vars: map[*graph.Value]string{}, scope: f.blockScope().Inner()}
 }
 
 // variable is the loop's variable.
@@ -983,7 +997,8 @@ func loopText(n *graph.Node) string {
 	if n.Loop.Kind == graph.Scan {
 		return "Through time, " + dir + "."
 	}
-	return "Layer by layer, " + map[string]string{"forward": "from the first to the last.", "backward": "from the last to the first."}[dir]
+	return "Layer by layer, " + map[string]string{"forward": "from the first to the last.",
+		"backward": "from the last to the first."}[dir]
 }
 
 // prologue declares the short names that the statements use.
@@ -993,7 +1008,8 @@ func (f *function) prologue() []jen.Code {
 	if f.shared != nil && !f.shared.pass {
 		return f.sizes()
 	}
-	for _, x := range []struct{ name, field string }{{"p", f.w.params}, {"w", "matrices"}, {"g", "gradients"}, {"a", "acts"}, {"s", "state"}, {"kv", "kv"}} {
+	for _, x := range []struct{ name, field string }{{"p", f.w.params}, {"w", "matrices"}, {"g", "gradients"},
+		{"a", "acts"}, {"s", "state"}, {"kv", "kv"}} {
 		if !f.used[x.name] || x.name == "a" && f.shared != nil {
 			continue
 		}

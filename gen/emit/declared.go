@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// declarations are the names that Go files declare: in the package, and as fields and methods of its types that are not exported.
+// declarations are the names that Go files declare: in the package, and as fields and methods of its types that are
+// not exported.
 type declarations struct {
 	pkg     map[string]bool
 	members map[string]map[string]bool // by the name of the type
@@ -70,7 +71,8 @@ func declarationsOf(files map[string][]byte) (*declarations, error) {
 	return d, nil
 }
 
-// known reports a name that the package declares beside those that the allocator has given away or keeps for it: something of a spec could get it too.
+// known reports a name that the package declares beside those that the allocator has given away or keeps for it:
+// something of a spec could get it too.
 func (e *emitter) known(files []File) error {
 	byName := map[string][]byte{}
 	for _, f := range files {

@@ -18,7 +18,9 @@ func (e *emitter) decode(f *jen.File) {
 	self := func() *jen.Statement { return jen.Func().Params(jen.Id("d").Op("*").Id("Decoder")) }
 	caching, positional := len(e.Model.Caches) > 0, e.positional()
 
-	comment(f, "Decoder runs the model one token at a time, for a number of sequences side by side. It reads the model's parameters and has all other memory to itself. A decoder serves one goroutine at a time, as the model does.")
+	comment(f, "Decoder runs the model one token at a time, for a number of sequences side by side. It reads the "+
+		"model's parameters and has all other memory to itself. A decoder serves one goroutine at a time, as the "+
+		"model does.")
 	f.Type().Id("Decoder").StructFunc(func(g *jen.Group) {
 		g.Id("params").Op("*").Id("Params")
 		g.Id("matrices").Op("*").Id("matrices")
@@ -44,10 +46,12 @@ func (e *emitter) decode(f *jen.File) {
 		g.Id("guard").Qual(mp, "Guard")
 	})
 	f.Line()
-	comment(f, "NewDecoder makes a decoder for batch sequences, at the start of a text; a batch below 1 counts as 1. It may be called from many goroutines.")
+	comment(f, "NewDecoder makes a decoder for batch sequences, at the start of a text; a batch below 1 counts as 1. "+
+		"It may be called from many goroutines.")
 	f.Add(e.self()).Id("NewDecoder").Params(jen.Id("batch").Int()).Op("*").Id("Decoder").Block(
 		jen.Id("d").Op(":=").Id("m").Dot("newDecoder").Call(jen.Max(jen.Lit(1), jen.Id("batch"))),
-		jen.If(jen.Id("m").Dot("packed").Op("!=").Nil().Op("&&").Id("m").Dot("packedAt").Op("==").Id("m").Dot("Step").Call()).Block(
+		jen.If(jen.Id("m").Dot("packed").Op("!=").Nil().Op("&&").Id("m").Dot("packedAt").Op("==").Id("m").Dot("Step").
+			Call()).Block(
 			jen.Id("d").Dot("matrices").Op("=").Id("m").Dot("packed"),
 		),
 		jen.Id("d").Dot("guard").Dot("Watch").Call(jen.Op("&").Id("m").Dot("guard")),
@@ -55,14 +59,18 @@ func (e *emitter) decode(f *jen.File) {
 	)
 	f.Line()
 	comment(f, "MakeDecoder is NewDecoder for the runtime: it makes a model a model.Writer.")
-	f.Add(e.self()).Id("MakeDecoder").Params(jen.Id("batch").Int()).Qual(mp, "Decoder").Block(jen.Return(jen.Id("m").Dot("NewDecoder").Call(jen.Id("batch"))))
+	f.Add(e.self()).Id("MakeDecoder").Params(jen.Id("batch").Int()).Qual(mp,
+		"Decoder").Block(jen.Return(jen.Id("m").Dot("NewDecoder").Call(jen.Id("batch"))))
 	f.Line()
 	comment(f, "newDecoder makes a decoder that reads the parameters as they are at each step.")
 	f.Add(e.self()).Id("newDecoder").Params(jen.Id("batch").Int()).Op("*").Id("Decoder").Block(
 		jen.Return(jen.Op("&").Id("Decoder").ValuesFunc(func(g *jen.Group) {
 			set := func(name string, v *jen.Statement) { g.Line().Id(name).Op(":").Add(v) }
 			set("params", jen.Op("&").Id("m").Dot("weights"))
-			set("matrices", jen.Id("newMatrices").Call(jen.Op("&").Id("m").Dot("weights"), jen.Op("&").Qual(e.path("weights"), "Layout").Values(jen.Id("Kind").Op(":").Qual(e.path("weights"), "Live"))))
+			set("matrices",
+				jen.Id("newMatrices").Call(jen.Op("&").Id("m").Dot("weights"),
+					jen.Op("&").Qual(e.path("weights"),
+						"Layout").Values(jen.Id("Kind").Op(":").Qual(e.path("weights"), "Live"))))
 			set("acts", jen.Id("newDecodeActs").Call(jen.Id("batch")))
 			if e.hasState() {
 				set("state", jen.Id("newState").Call(jen.Id("batch")))
@@ -88,7 +96,8 @@ func (e *emitter) decode(f *jen.File) {
 	f.Add(self()).Id("Batch").Params().Int().Block(jen.Return(jen.Id("d").Dot("batch")))
 	f.Line()
 	if e.hasState() {
-		comment(f, "State is the recurrent state of all sequences: copy it to keep a prompt, write it to go on from one.")
+		comment(f, "State is the recurrent state of all sequences: copy it to keep a prompt, write it to go on from "+
+			"one.")
 		f.Add(self()).Id("State").Params().Index().Float32().Block(jen.Return(jen.Id("d").Dot("state").Dot("flat")))
 		f.Line()
 	}
@@ -121,7 +130,8 @@ func (e *emitter) decode(f *jen.File) {
 		fn.add(jen.Line())
 		fn.comment("Where the tokens stand in their sequences.")
 		fn.add(jen.Id("positions").Op(":=").Id("d").Dot("positions").Index(jen.Empty(), jen.Len(jen.Id("tokens"))),
-			fn.kernel("Positions", jen.Id("positions"), jen.Id("d").Dot("length"), jen.Id("tokens"), jen.Id("steps"), jen.Id("batch")))
+			fn.kernel("Positions", jen.Id("positions"), jen.Id("d").Dot("length"), jen.Id("tokens"), jen.Id("steps"),
+				jen.Id("batch")))
 	}
 	var parts []method
 	for _, group := range groups(e.Model.Decode.Nodes, graph.Forward) {
@@ -147,7 +157,8 @@ func (e *emitter) decode(f *jen.File) {
 	}
 	if v := e.Model.Decode.Find("alignment"); v != nil {
 		mem := w.function().mem(v)
-		comment(f, "Alignment gives the weights [batch, sourceSteps] by which the last step looked at each token of the source. The slice is overwritten by the next step.")
+		comment(f, "Alignment gives the weights [batch, sourceSteps] by which the last step looked at each token of "+
+			"the source. The slice is overwritten by the next step.")
 		f.Add(self()).Id("Alignment").Params().Index().Float32().Block(
 			jen.Id("a").Op(":=").Op("&").Id("d").Dot("acts"),
 			jen.Return(mem.Clone().Index(jen.Empty(), jen.Id("d").Dot("batch").Op("*").Id("d").Dot("sourceSteps"))))
@@ -155,9 +166,14 @@ func (e *emitter) decode(f *jen.File) {
 	}
 	e.hidden(f)
 	if positional {
-		comment(f, "Feed feeds up to chunk tokens to each sequence, time-major [steps, batch], and gives the logits [batch, vocab] of what follows the last. A negative token is none: shorter prompts begin with them. The slice is overwritten by the next call. Tokens that do not fit are an error, model.ErrFull where the window is full, and leave the decoder as it was.")
-		fault := jen.Qual(mp, "CheckFeed").Call(jen.Id("tokens"), jen.Id("d").Dot("batch"), jen.Id("chunk"), jen.Id("d").Dot("Room").Call(), jen.Id("vocab"))
-		e.step(f, "Feed", append(e.enterDecoder("Feed", fault, "slice"), jen.Return(jen.Id("d").Dot("feed").Call(jen.Id("tokens")), jen.Nil())))
+		comment(f, "Feed feeds up to chunk tokens to each sequence, time-major [steps, batch], and gives the logits "+
+			"[batch, vocab] of what follows the last. A negative token is none: shorter prompts begin with them. The "+
+			"slice is overwritten by the next call. Tokens that do not fit are an error, model.ErrFull where the "+
+			"window is full, and leave the decoder as it was.")
+		fault := jen.Qual(mp, "CheckFeed").Call(jen.Id("tokens"), jen.Id("d").Dot("batch"), jen.Id("chunk"),
+			jen.Id("d").Dot("Room").Call(), jen.Id("vocab"))
+		e.step(f, "Feed", append(e.enterDecoder("Feed", fault, "slice"),
+			jen.Return(jen.Id("d").Dot("feed").Call(jen.Id("tokens")), jen.Nil())))
 		comment(f, "feed is Feed of tokens that have been checked.")
 		f.Add(self()).Id("feed").Params(jen.Id("tokens").Index().Int32()).Index().Float32().Block(fn.block()...)
 		f.Line()
@@ -167,10 +183,12 @@ func (e *emitter) decode(f *jen.File) {
 	}
 	for _, p := range parts {
 		comment(f, "%s", p.doc)
-		f.Add(self()).Id(p.name).Params(jen.List(jen.Id("tokens"), jen.Id("positions")).Index().Int32()).Block(p.fn.block()...)
+		f.Add(self()).Id(p.name).Params(jen.List(jen.Id("tokens"),
+			jen.Id("positions")).Index().Int32()).Block(p.fn.block()...)
 		f.Line()
 	}
-	e.memory(f, "decodeActs", "what a decoding step computes. Fields share memory where the life of one ends before that of the other begins.", w, true)
+	e.memory(f, "decodeActs", "what a decoding step computes. Fields share memory where the life of one ends before "+
+		"that of the other begins.", w, true)
 	e.matrices(f)
 	if caching {
 		e.cacheType(f)
@@ -180,7 +198,8 @@ func (e *emitter) decode(f *jen.File) {
 		if !e.answers() {
 			what = "beginning from latent vectors"
 		}
-		e.memory(f, "encodeActs", "what "+what+" computes. Fields share memory where the life of one ends before that of the other begins.", e.encoding, true)
+		e.memory(f, "encodeActs", "what "+what+" computes. Fields share memory where the life of one ends before "+
+			"that of the other begins.", e.encoding, true)
 	}
 }
 
@@ -191,7 +210,8 @@ func (e *emitter) hidden(f *jen.File) {
 		return
 	}
 	mem := e.decoding.function().mem(x)
-	comment(f, "Hidden gives what the logits of the last step were made from, [batch, %s]: a representation of the text so far. The slice is overwritten by the next step.", strconv.Itoa(x.Shape[1].N))
+	comment(f, "Hidden gives what the logits of the last step were made from, [batch, %s]: a representation of the "+
+		"text so far. The slice is overwritten by the next step.", strconv.Itoa(x.Shape[1].N))
 	f.Func().Params(jen.Id("d").Op("*").Id("Decoder")).Id("Hidden").Params().Index().Float32().Block(
 		jen.List(jen.Id("a"), jen.Id("batch")).Op(":=").List(jen.Op("&").Id("d").Dot("acts"), jen.Id("d").Dot("batch")),
 		jen.Return(mem.Clone().Index(jen.Empty(), jen.Id("batch").Op("*").Add(e.product(x.Shape[1])))))
@@ -214,18 +234,23 @@ func (e *emitter) encode(f *jen.File) {
 			part := e.encoding.function()
 			part.nodes(group)
 			id := e.ids.decoder.Fresh(names.Lower(group[0].Scope) + "Encode")
-			parts = append(parts, method{name: id, doc: id + " runs " + e.scopeText(group[0].Scope) + " over the sources.", fn: part})
+			parts = append(parts,
+				method{name: id, doc: id + " runs " + e.scopeText(group[0].Scope) + " over the sources.", fn: part})
 			fn.add(jen.Id("d").Dot(id).Call())
 			continue
 		}
 		fn.nodes(group)
 	}
-	comment(f, "Encode reads the sources of all sequences, time-major [sourceSteps, batch], shorter ones with -1 behind their end, and begins their answers. Sources that do not fit are an error, and leave the decoder as it was.")
+	comment(f, "Encode reads the sources of all sequences, time-major [sourceSteps, batch], shorter ones with -1 "+
+		"behind their end, and begins their answers. Sources that do not fit are an error, and leave the decoder as "+
+		"it was.")
 	f.Add(self()).Id("Encode").Params(jen.Id("source").Index().Int32()).Error().BlockFunc(func(g *jen.Group) {
-		fault := jen.Qual(e.modelPkg(), "CheckSources").Call(jen.Id("source"), jen.Id("d").Dot("batch"), jen.Id("maxSourceSteps"), e.sourceVocab())
+		fault := jen.Qual(e.modelPkg(), "CheckSources").Call(jen.Id("source"), jen.Id("d").Dot("batch"),
+			jen.Id("maxSourceSteps"), e.sourceVocab())
 		add(g, e.enterDecoder("Encode", fault))
 		g.Id("d").Dot("Reset").Call()
-		g.Id("d").Dot("source").Op("=").Append(jen.Id("d").Dot("source").Index(jen.Empty(), jen.Lit(0)), jen.Id("source").Op("..."))
+		g.Id("d").Dot("source").Op("=").Append(jen.Id("d").Dot("source").Index(jen.Empty(), jen.Lit(0)),
+			jen.Id("source").Op("..."))
 		g.Id("d").Dot("sourceSteps").Op("=").Len(jen.Id("source")).Op("/").Id("d").Dot("batch")
 		g.Line()
 		add(g, fn.block())
@@ -267,7 +292,8 @@ func (e *emitter) decodeSizes(f *function) []jen.Code {
 }
 
 // stepDoc is the comment on Step.
-const stepDoc = "Step feeds one token to each sequence and gives the logits [len(tokens), vocab] of what follows it. The slice is overwritten by the next call. Tokens that do not fit are an error, and leave the decoder as it was."
+const stepDoc = "Step feeds one token to each sequence and gives the logits [len(tokens), vocab] of what follows it. " +
+	"The slice is overwritten by the next call. Tokens that do not fit are an error, and leave the decoder as it was."
 
 // stepFault is the check of the tokens of a step.
 func (e *emitter) stepFault() jen.Code {
@@ -276,7 +302,8 @@ func (e *emitter) stepFault() jen.Code {
 
 // step emits a method that feeds tokens.
 func (e *emitter) step(f *jen.File, name string, body []jen.Code) {
-	f.Func().Params(jen.Id("d").Op("*").Id("Decoder")).Id(name).Params(jen.Id("tokens").Index().Int32()).Params(jen.Index().Float32(), jen.Error()).Block(body...)
+	f.Func().Params(jen.Id("d").Op("*").Id("Decoder")).Id(name).Params(jen.Id("tokens").Index().Int32()).Params(
+		jen.Index().Float32(), jen.Error()).Block(body...)
 	f.Line()
 }
 
@@ -288,30 +315,34 @@ func (e *emitter) reorder(f *jen.File) {
 		note = " Their sources stay where they are: it is for sequences that answer the same one."
 	}
 	comment(f, "Reorder makes each sequence i go on from where sequence from[i] is.%s", note)
-	f.Func().Params(jen.Id("d").Op("*").Id("Decoder")).Id("Reorder").Params(jen.Id("from").Index().Int()).Error().BlockFunc(func(g *jen.Group) {
-		add(g, e.enterDecoder("Reorder", jen.Qual(mp, "CheckOrder").Call(jen.Id("from"), jen.Id("d").Dot("batch"))))
-		move := func(g *jen.Group, field *jen.Statement, s *build.State) {
-			if len(s.Shape) > 0 && s.Shape[0].IsConst() { // a stack
-				layers := e.product(s.Shape[0])
-				g.For(jen.Id("l").Op(":=").Range().Add(layers)).Block(
-					jen.Qual(mp, "Reorder").Call(jen.Id("at").Call(field, jen.Id("l"), jen.Id("d").Dot("batch").Op("*").Add(e.product(perSequence(s.Shape[1:])))), jen.Id("from")))
-				return
+	f.Func().Params(jen.Id("d").Op("*").Id("Decoder")).Id("Reorder").Params(jen.Id("from").Index().Int()).Error().
+		BlockFunc(func(g *jen.Group) {
+			add(g, e.enterDecoder("Reorder", jen.Qual(mp, "CheckOrder").Call(jen.Id("from"), jen.Id("d").Dot("batch"))))
+			move := func(g *jen.Group, field *jen.Statement, s *build.State) {
+				if len(s.Shape) > 0 && s.Shape[0].IsConst() { // a stack
+					layers := e.product(s.Shape[0])
+					g.For(jen.Id("l").Op(":=").Range().Add(layers)).Block(
+						jen.Qual(mp,
+							"Reorder").Call(jen.Id("at").Call(field, jen.Id("l"),
+							jen.Id("d").Dot("batch").Op("*").Add(e.product(perSequence(s.Shape[1:])))), jen.Id("from")))
+					return
+				}
+				g.Qual(mp, "Reorder").Call(field.Index(jen.Empty(),
+					jen.Id("d").Dot("batch").Op("*").Add(e.product(perSequence(s.Shape)))), jen.Id("from"))
 			}
-			g.Qual(mp, "Reorder").Call(field.Index(jen.Empty(), jen.Id("d").Dot("batch").Op("*").Add(e.product(perSequence(s.Shape)))), jen.Id("from"))
-		}
-		for _, s := range e.Model.States {
-			move(g, e.stateOf(jen.Id("d").Dot("state"), s.ID()), s)
-		}
-		for _, s := range e.Model.Caches {
-			if !ofSource(s.Shape) {
-				move(g, jen.Id("d").Dot("kv").Dot(e.cacheField(s.ID())), s)
+			for _, s := range e.Model.States {
+				move(g, e.stateOf(jen.Id("d").Dot("state"), s.ID()), s)
 			}
-		}
-		if e.positional() {
-			g.Qual(mp, "Reorder").Call(jen.Id("d").Dot("length"), jen.Id("from"))
-		}
-		g.Return(jen.Nil())
-	})
+			for _, s := range e.Model.Caches {
+				if !ofSource(s.Shape) {
+					move(g, jen.Id("d").Dot("kv").Dot(e.cacheField(s.ID())), s)
+				}
+			}
+			if e.positional() {
+				g.Qual(mp, "Reorder").Call(jen.Id("d").Dot("length"), jen.Id("from"))
+			}
+			g.Return(jen.Nil())
+		})
 	f.Line()
 }
 
@@ -324,8 +355,10 @@ func (e *emitter) single(f *jen.File) {
 		visit := func(field func(d string) *jen.Statement, s *build.State) {
 			if len(s.Shape) > 0 && s.Shape[0].IsConst() { // a stack
 				n := e.product(perSequence(s.Shape[1:]))
-				g.For(jen.Id("l").Op(":=").Range().Add(e.product(s.Shape[0]))).Block(do(func(d, i string) *jen.Statement {
-					return e.element(e.element(field(d), jen.Id("l"), jen.Id(d).Dot("batch").Op("*").Add(n)), jen.Id(i), n)
+				g.For(jen.Id("l").Op(":=").Range().Add(e.product(s.Shape[0]))).Block(do(func(d,
+					i string) *jen.Statement {
+					return e.element(e.element(field(d), jen.Id("l"), jen.Id(d).Dot("batch").Op("*").Add(n)), jen.Id(i),
+						n)
 				}))
 				return
 			}
@@ -352,10 +385,13 @@ func (e *emitter) single(f *jen.File) {
 		g.Return(jen.Nil())
 	})
 	f.Line()
-	comment(f, "Adopt makes sequence i go on from where sequence j of another decoder of the model is, which stays as it is and must be at rest.")
-	f.Add(self()).Id("Adopt").Params(jen.Id("i").Int(), jen.Id("from").Qual(mp, "Decoder"), jen.Id("j").Int()).Error().BlockFunc(func(g *jen.Group) {
+	comment(f, "Adopt makes sequence i go on from where sequence j of another decoder of the model is, which stays "+
+		"as it is and must be at rest.")
+	f.Add(self()).Id("Adopt").Params(jen.Id("i").Int(), jen.Id("from").Qual(mp, "Decoder"),
+		jen.Id("j").Int()).Error().BlockFunc(func(g *jen.Group) {
 		g.List(jen.Id("o"), jen.Id("ok")).Op(":=").Id("from").Assert(jen.Op("*").Id("Decoder"))
-		g.Id("fault").Op(":=").Qual(mp, "CheckAdoption").Call(jen.Id("i"), jen.Id("d").Dot("batch"), jen.Id("from"), jen.Id("ok").Op("&&").Id("o").Dot("params").Op("==").Id("d").Dot("params"), jen.Id("j"))
+		g.Id("fault").Op(":=").Qual(mp, "CheckAdoption").Call(jen.Id("i"), jen.Id("d").Dot("batch"), jen.Id("from"),
+			jen.Id("ok").Op("&&").Id("o").Dot("params").Op("==").Id("d").Dot("params"), jen.Id("j"))
 		add(g, e.enterDecoder("Adopt", jen.Id("fault")))
 		each(g, func(rows func(d, i string) *jen.Statement) *jen.Statement {
 			return jen.Copy(rows("d", "i"), rows("o", "j"))
@@ -387,12 +423,16 @@ func (e *emitter) chunks(f *jen.File) {
 	comment(f, "Chunk is the number of tokens that Feed takes for each sequence, at the most.")
 	f.Add(self()).Id("Chunk").Params().Int().Block(jen.Return(jen.Id("chunk")))
 	f.Line()
-	comment(f, "Room is the number of tokens that the longest sequence can still take. Beyond it the model has no positions.")
-	f.Add(self()).Id("Room").Params().Int().Block(jen.Return(jen.Id("maxSteps").Op("-").Int().Call(jen.Qual("slices", "Max").Call(jen.Id("d").Dot("length")))))
+	comment(f, "Room is the number of tokens that the longest sequence can still take. Beyond it the model has no "+
+		"positions.")
+	f.Add(self()).Id("Room").Params().Int().Block(
+		jen.Return(jen.Id("maxSteps").Op("-").Int().Call(jen.Qual("slices", "Max").Call(jen.Id("d").Dot("length")))))
 	f.Line()
 	comment(f, "%s", stepDoc)
-	fault := jen.Qual(e.modelPkg(), "CheckFeed").Call(jen.Id("tokens"), jen.Id("d").Dot("batch"), jen.Lit(1), jen.Id("d").Dot("Room").Call(), jen.Id("vocab"))
-	e.step(f, "Step", append(e.enterDecoder("Step", fault, "slice"), jen.Return(jen.Id("d").Dot("feed").Call(jen.Id("tokens")), jen.Nil())))
+	fault := jen.Qual(e.modelPkg(), "CheckFeed").Call(jen.Id("tokens"), jen.Id("d").Dot("batch"), jen.Lit(1),
+		jen.Id("d").Dot("Room").Call(), jen.Id("vocab"))
+	e.step(f, "Step", append(e.enterDecoder("Step", fault, "slice"),
+		jen.Return(jen.Id("d").Dot("feed").Call(jen.Id("tokens")), jen.Nil())))
 }
 
 // cacheType emits the struct of the keys and values that a decoder keeps.
@@ -421,7 +461,8 @@ func (e *emitter) cacheType(f *jen.File) {
 						shape[i] = graph.Const(e.spec.Source.Steps, "maxSourceSteps")
 					}
 				}
-				g.Line().Id(e.cacheField(s.ID())).Op(":").Qual(e.modelPkg(), "Floats").Call(jen.Id("batch").Op("*").Add(e.product(perSequence(shape))))
+				g.Line().Id(e.cacheField(s.ID())).Op(":").Qual(e.modelPkg(),
+					"Floats").Call(jen.Id("batch").Op("*").Add(e.product(perSequence(shape))))
 			}
 			g.Line()
 		})))
@@ -456,9 +497,13 @@ func (e *emitter) text(f *jen.File) {
 		return
 	}
 	if e.ofText() {
-		comment(f, "Sample writes n lines, each token as likely as the model says, its logits divided by the temperature, which is above 0. Line i of a seed is the same for any n. It may be called from many goroutines, as long as no training runs.")
-		f.Add(e.self()).Id("Sample").Params(jen.Id("ctx").Qual("context", "Context"), jen.Id("n").Int(), jen.Id("temperature").Float64(), jen.Id("seed").Uint64()).Params(jen.Index().String(), jen.Error()).Block(
-			jen.List(jen.Id("all"), jen.Err()).Op(":=").Qual(e.path("policy"), "Sample").Call(jen.Id("ctx"), jen.Id("m"), jen.Id("n"), jen.Id("temperature"), jen.Id("seed")),
+		comment(f, "Sample writes n lines, each token as likely as the model says, its logits divided by the "+
+			"temperature, which is above 0. Line i of a seed is the same for any n. It may be called from many "+
+			"goroutines, as long as no training runs.")
+		f.Add(e.self()).Id("Sample").Params(jen.Id("ctx").Qual("context", "Context"), jen.Id("n").Int(),
+			jen.Id("temperature").Float64(), jen.Id("seed").Uint64()).Params(jen.Index().String(), jen.Error()).Block(
+			jen.List(jen.Id("all"), jen.Err()).Op(":=").Qual(e.path("policy"), "Sample").Call(jen.Id("ctx"),
+				jen.Id("m"), jen.Id("n"), jen.Id("temperature"), jen.Id("seed")),
 			jen.If(jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Nil(), jen.Err())),
 			jen.Id("lines").Op(":=").Make(jen.Index().String(), jen.Len(jen.Id("all"))),
 			jen.For(jen.List(jen.Id("i"), jen.Id("tokens")).Op(":=").Range().Id("all")).Block(
@@ -471,16 +516,23 @@ func (e *emitter) text(f *jen.File) {
 		e.program(f)
 		return
 	}
-	comment(f, "Generate goes on with the prompt, token by token, until the options or the context end it. An error, such as a character that the model does not know, comes as the last element. It may be called from many goroutines, as long as no training runs.")
-	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("Generate").Params(jen.Id("ctx").Qual("context", "Context"), jen.Id("prompt").String(), jen.Id("opts").Op("...").Qual(e.path("sample"), "Option")).Qual("iter", "Seq2").Types(jen.String(), jen.Error()).Block(
-		jen.Return(jen.Qual(e.path("sample"), "Generate").Call(jen.Id("ctx"), jen.Id("m").Dot("NewDecoder").Call(jen.Lit(1)), jen.Id("Tokenizer"), jen.Id("prompt"), jen.Id("opts").Op("..."))),
+	comment(f, "Generate goes on with the prompt, token by token, until the options or the context end it. An error, "+
+		"such as a character that the model does not know, comes as the last element. It may be called from many "+
+		"goroutines, as long as no training runs.")
+	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("Generate").Params(jen.Id("ctx").Qual("context", "Context"),
+		jen.Id("prompt").String(), jen.Id("opts").Op("...").Qual(e.path("sample"), "Option")).Qual("iter",
+		"Seq2").Types(jen.String(), jen.Error()).Block(
+		jen.Return(jen.Qual(e.path("sample"), "Generate").Call(jen.Id("ctx"),
+			jen.Id("m").Dot("NewDecoder").Call(jen.Lit(1)), jen.Id("Tokenizer"), jen.Id("prompt"),
+			jen.Id("opts").Op("..."))),
 	)
 	f.Line()
 	e.calls(f)
 	e.program(f)
 }
 
-// vocabulary is the name of the generated file with the words or merges of a tokenizer, which Package writes. Two tokenizers of one vocabulary share it.
+// vocabulary is the name of the generated file with the words or merges of a tokenizer, which Package writes. Two
+// tokenizers of one vocabulary share it.
 func (e *emitter) vocabulary(t spec.Tokenizer) string {
 	name := map[string]string{"words": "words.txt", "bpe": "merges.txt", "file": "tokenizer.txt"}[t.Kind]
 	var b strings.Builder
@@ -548,12 +600,16 @@ func (e *emitter) tokenizer(f *jen.File, name, what string, t spec.Tokenizer) {
 	default:
 		panic("emit: no tokenizer " + t.Kind)
 	}
-	of := map[string]string{"numbers": "whole numbers with blanks in between", "bytes": "bytes", "ascii": "newline and the printable ASCII characters", "chars": "the characters of " + t.File, "words": "the words of " + t.File, "bpe": "the byte-pair encoding of " + t.File, "file": "the tokens of " + t.File}[t.Kind]
+	of := map[string]string{"numbers": "whole numbers with blanks in between", "bytes": "bytes",
+		"ascii": "newline and the printable ASCII characters", "chars": "the characters of " + t.File,
+		"words": "the words of " + t.File, "bpe": "the byte-pair encoding of " + t.File,
+		"file": "the tokens of " + t.File}[t.Kind]
 	if t.OrBytes {
 		of += ", and bytes where there is none"
 	}
 	if t.Normal != "" {
-		tok = jen.Qual(e.path("normalize"), "Tokenizer").Call(jen.Qual(e.path("normalize"), strings.ToUpper(t.Normal)), tok)
+		tok = jen.Qual(e.path("normalize"), "Tokenizer").Call(jen.Qual(e.path("normalize"), strings.ToUpper(t.Normal)),
+			tok)
 		of += ", of texts in the normal form " + strings.ToUpper(t.Normal)
 	}
 	if len(t.Specials) > 0 {
@@ -576,8 +632,10 @@ func (e *emitter) reader(f *jen.File, t spec.Tokenizer) jen.Code {
 	}
 	switch {
 	case t.Form == "tiktoken" && t.Split != "":
-		return jen.Func().Params(jen.Id("data").Index().Byte()).Params(jen.Op("*").Qual(e.path("tokenizer"), "Tokenizer"), jen.Error()).Block(
-			jen.List(jen.Id("encoding"), jen.Err()).Op(":=").Qual(e.path("tokenizer/tiktoken"), "Named").Call(jen.Lit(t.Split)),
+		return jen.Func().Params(jen.Id("data").Index().Byte()).Params(jen.Op("*").Qual(e.path("tokenizer"),
+			"Tokenizer"), jen.Error()).Block(
+			jen.List(jen.Id("encoding"), jen.Err()).Op(":=").Qual(e.path("tokenizer/tiktoken"),
+				"Named").Call(jen.Lit(t.Split)),
 			jen.If(jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Nil(), jen.Err())),
 			jen.Return(jen.Id("encoding").Dot("Parse").Call(jen.Id("data"))),
 		)
@@ -592,7 +650,8 @@ func (e *emitter) program(f *jen.File) {
 	f.Func().Id("Program").Params().Qual(e.modelPkg(), "Program").Block(
 		jen.Return(jen.Qual(e.modelPkg(), "Program").ValuesFunc(func(g *jen.Group) {
 			g.Line().Id("Info").Op(":").Id("info").Dot("Clone").Call()
-			g.Line().Id("New").Op(":").Func().Params(jen.Id("seed").Uint64()).Qual(e.modelPkg(), "LanguageModel").Block(jen.Return(jen.Id("NewSeeded").Call(jen.Id("seed"))))
+			g.Line().Id("New").Op(":").Func().Params(jen.Id("seed").Uint64()).Qual(e.modelPkg(),
+				"LanguageModel").Block(jen.Return(jen.Id("NewSeeded").Call(jen.Id("seed"))))
 			if e.spec.Vectors == nil {
 				g.Line().Id("Tokenizer").Op(":").Id("Tokenizer")
 			}
@@ -604,7 +663,8 @@ func (e *emitter) program(f *jen.File) {
 }
 
 // faultsDoc is the comment on the test that every package has.
-const faultsDoc = "Calls that do not fit the model, and the second of two calls at once, are errors that change nothing."
+const faultsDoc = "Calls that do not fit the model, and the second of two calls at once, are errors that change " +
+	"nothing."
 
 func (e *emitter) tests(f *jen.File) {
 	mt := e.path("modeltest")
@@ -612,7 +672,8 @@ func (e *emitter) tests(f *jen.File) {
 	gradients := "The gradients agree with finite differences of the loss."
 	both := "The gradients of both networks agree with finite differences of their losses."
 	determinism := "Two trainings from one seed give the same bits, on one thread and on two."
-	decoding := test{"TestDecoder", "Decoding", "Model", "The decoder gives the same logits, step by step, as the forward pass over the whole window."}
+	decoding := test{"TestDecoder", "Decoding", "Model",
+		"The decoder gives the same logits, step by step, as the forward pass over the whole window."}
 	var all []test
 	switch {
 	case e.adversarial():
@@ -620,14 +681,16 @@ func (e *emitter) tests(f *jen.File) {
 			{"TestGradients", "AdversarialGradients", "Adversaries", both},
 			{"TestDeterminism", "AdversarialDeterminism", "Adversaries", determinism},
 			{"TestAllocations", "AdversarialAllocations", "Adversaries", "A training step allocates nothing."},
-			{"TestSamples", "AdversarialSamples", "Adversaries", "Samples and verdicts do not depend on how many are asked for at once."},
+			{"TestSamples", "AdversarialSamples", "Adversaries",
+				"Samples and verdicts do not depend on how many are asked for at once."},
 			{"TestFaults", "Faults", "Adversaries", faultsDoc},
 		}
 	case e.ofText():
 		all = []test{
 			{"TestGradients", "ImitationGradients", "Imitation", both},
 			{"TestDeterminism", "ImitationDeterminism", "Imitation", determinism},
-			{"TestAllocations", "ImitationAllocations", "Imitation", "A training step allocates nothing, whatever network moves."},
+			{"TestAllocations", "ImitationAllocations", "Imitation",
+				"A training step allocates nothing, whatever network moves."},
 			{"TestSamples", "ImitationSamples", "Sampler", "Lines do not depend on how many are asked for at once."},
 			{"TestFaults", "Faults", "Imitation", faultsDoc},
 			decoding,
@@ -642,23 +705,29 @@ func (e *emitter) tests(f *jen.File) {
 			{"TestAllocations", "Allocations", "Model", "A training step and a decoding step allocate nothing."},
 		}
 		if e.spec.Latent != nil {
-			all = append(all, test{"TestLatent", "Latent", "Model", "Encoder, decoder and the loss of each row fit together, and allocate nothing."})
+			all = append(all, test{"TestLatent", "Latent", "Model",
+				"Encoder, decoder and the loss of each row fit together, and allocate nothing."})
 		}
 		if e.Model.Steps[len(e.Model.Steps)-1].Asked {
-			all = append(all, test{"TestEncoderFirst", "EncoderFirst", "Model", "An update of the encoder alone moves the encoder's parameters and no others."})
+			all = append(all, test{"TestEncoderFirst", "EncoderFirst", "Model", "An update of the encoder alone " +
+				"moves the encoder's parameters and no others."})
 		}
 		all = append(all, test{"TestFaults", "Faults", "Model", faultsDoc})
 		if e.decoding != nil {
-			all = append(all, decoding, test{"TestWeights", "Weights", "Model", "Decoders of packed matrices give the same bits, and of quantised ones about the same numbers."})
+			all = append(all, decoding, test{"TestWeights", "Weights", "Model", "Decoders of packed matrices give " +
+				"the same bits, and of quantised ones about the same numbers."})
 		}
 		if e.decoding != nil && e.encoding == nil {
-			all = append(all, test{"TestSequences", "Sequences", "Model", "What a decoder gives for a sequence does not depend on the others, or on where it was begun."})
+			all = append(all, test{"TestSequences", "Sequences", "Model", "What a decoder gives for a sequence does " +
+				"not depend on the others, or on where it was begun."})
 		}
 	}
 	for _, t := range all {
 		comment(f, "%s", t.doc)
 		f.Func().Id(t.name).Params(jen.Id("t").Op("*").Qual("testing", "T")).Block(
-			jen.Qual(mt, t.fn).Call(jen.Id("t"), jen.Func().Params(jen.Id("seed").Uint64()).Qual(mt, t.typ).Block(jen.Return(jen.Id("NewSeeded").Call(jen.Id("seed"))))))
+			jen.Qual(mt, t.fn).Call(jen.Id("t"),
+				jen.Func().Params(jen.Id("seed").Uint64()).Qual(mt,
+					t.typ).Block(jen.Return(jen.Id("NewSeeded").Call(jen.Id("seed"))))))
 		f.Line()
 	}
 }

@@ -12,12 +12,15 @@ func (e *emitter) streams() [][2]string {
 	var all [][2]string
 	switch {
 	case e.sources(build.Noise):
-		all = [][2]string{{"discriminatorNoise", "what the generator makes vectors of in a step of the discriminator"}, {"generatorNoise", "and in one of its own"}}
+		all = [][2]string{{"discriminatorNoise", "what the generator makes vectors of in a step of the discriminator"},
+			{"generatorNoise", "and in one of its own"}}
 		if e.mixes() {
-			all = append(all, [2]string{"mixing", "where between vectors of the data and of the generator the penalty is taken"})
+			all = append(all, [2]string{"mixing",
+				"where between vectors of the data and of the generator the penalty is taken"})
 		}
 	case e.sources(build.Rewards):
-		all = [][2]string{{"discriminatorLines", "lines that the discriminator learns from"}, {"policyLines", "lines that the generator learns from"}}
+		all = [][2]string{{"discriminatorLines", "lines that the discriminator learns from"},
+			{"policyLines", "lines that the generator learns from"}}
 		if e.spec.GAN.Text.Rewards != "tokens" {
 			all = append(all, [2]string{"rollouts", "and those that finish them"})
 		}
@@ -46,19 +49,25 @@ func (e *emitter) draws(f *jen.File) {
 	case e.sources(build.Noise):
 		e.noiseDraws(f)
 	case e.sources(build.Rewards):
-		comment(f, "draw lets the generator write as many lines as b has: what it reads, and, as targets, what it writes. The seed, the stream and the step decide them.")
-		f.Add(e.self()).Id("draw").Params(e.batch(), jen.Id("stream").Uint64()).Params(jen.Op("*").Qual(mp, "Batch"), jen.Error()).Block(
-			jen.If(m().Dot("lines").Op("==").Nil().Op("||").Add(m()).Dot("lines").Dot("Batch").Call().Op("!=").Id("b").Dot("Batch")).Block(
-				m().Dot("lines").Op("=").Qual(pp, "NewLines").Call(m().Dot("newDecoder").Call(jen.Id("b").Dot("Batch")), jen.Id("beginToken"), jen.Id("vocab"), jen.Lit(1)),
+		comment(f, "draw lets the generator write as many lines as b has: what it reads, and, as targets, what it "+
+			"writes. The seed, the stream and the step decide them.")
+		f.Add(e.self()).Id("draw").Params(e.batch(), jen.Id("stream").Uint64()).Params(jen.Op("*").Qual(mp, "Batch"),
+			jen.Error()).Block(
+			jen.If(m().Dot("lines").Op("==").Nil().Op("||").Add(m()).Dot("lines").Dot("Batch").Call().Op("!=").Id("b").
+				Dot("Batch")).Block(
+				m().Dot("lines").Op("=").Qual(pp, "NewLines").Call(m().Dot("newDecoder").Call(jen.Id("b").Dot("Batch")),
+					jen.Id("beginToken"), jen.Id("vocab"), jen.Lit(1)),
 			),
 			jen.Return(m().Dot("lines").Dot("Write").Call(jen.Id("b").Dot("Steps"), e.drawKey("stream"))),
 		)
 		f.Line()
 	case e.sources(build.Relaxed):
 		text := e.spec.GAN.Text
-		comment(f, "cool sets the temperature of the step: it falls from %v to %v in %d steps of the generator that follow those on text alone.", text.Hot, text.Cold, text.Cooling)
+		comment(f, "cool sets the temperature of the step: it falls from %v to %v in %d steps of the generator that "+
+			"follow those on text alone.", text.Hot, text.Cold, text.Cooling)
 		f.Add(e.self()).Id("cool").Params().Block(
-			m().Dot("inverseTemperature").Op("=").Lit(1).Op("/").Qual(pp, "Temperature").Call(jen.Lit(text.Hot), jen.Lit(text.Cold), jen.Lit(text.Cooling), m().Dot("train").Dot("MadeOf").Call(jen.Lit("relaxed"))),
+			m().Dot("inverseTemperature").Op("=").Lit(1).Op("/").Qual(pp, "Temperature").Call(jen.Lit(text.Hot),
+				jen.Lit(text.Cold), jen.Lit(text.Cooling), m().Dot("train").Dot("MadeOf").Call(jen.Lit("relaxed"))),
 		)
 		f.Line()
 	}
@@ -66,7 +75,8 @@ func (e *emitter) draws(f *jen.File) {
 
 // drawKey is the key of a stream in this training step.
 func (e *emitter) drawKey(stream string) jen.Code {
-	return jen.Qual(e.modelPkg(), "Key").Call(jen.Id("m").Dot("seed"), jen.Id(stream), jen.Uint64().Call(jen.Id("m").Dot("train").Dot("Count")))
+	return jen.Qual(e.modelPkg(), "Key").Call(jen.Id("m").Dot("seed"), jen.Id(stream),
+		jen.Uint64().Call(jen.Id("m").Dot("train").Dot("Count")))
 }
 
 // drawn emits the lines d that the generator draws for a step, or the step's end.
@@ -83,11 +93,16 @@ func (e *emitter) rewards(g *jen.Group) {
 	weights := func() *jen.Statement { return jen.Id("d").Dot("Weights") }
 	value := jen.Qual(pp, map[string]string{"odds": "Odds", "probability": "Probability"}[text.Value])
 	if text.Rewards == "tokens" {
-		g.Qual(pp, "Returns").Call(weights(), m().Dot("verdicts").Call(jen.Id("d")), jen.Lit(text.Discount), value, jen.Id("b").Dot("Batch"))
+		g.Qual(pp, "Returns").Call(weights(), m().Dot("verdicts").Call(jen.Id("d")), jen.Lit(text.Discount), value,
+			jen.Id("b").Dot("Batch"))
 	} else {
 		judge := jen.Func().Params(jen.Id("verdicts").Index().Float32(), jen.Id("lines").Index().Int32()).Block(
-			jen.Copy(jen.Id("verdicts"), m().Dot("verdicts").Call(jen.Op("&").Qual(mp, "Batch").Values(jen.Id("Steps").Op(":").Id("d").Dot("Steps"), jen.Id("Batch").Op(":").Id("d").Dot("Batch"), jen.Id("Targets").Op(":").Id("lines")))))
-		err := jen.Err().Op("=").Add(m()).Dot("lines").Dot("Rollouts").Call(weights(), jen.Id("d").Dot("Targets"), jen.Lit(text.Rollouts), e.drawKey("rollouts"), value, judge)
+			jen.Copy(jen.Id("verdicts"),
+				m().Dot("verdicts").Call(jen.Op("&").Qual(mp,
+					"Batch").Values(jen.Id("Steps").Op(":").Id("d").Dot("Steps"),
+					jen.Id("Batch").Op(":").Id("d").Dot("Batch"), jen.Id("Targets").Op(":").Id("lines")))))
+		err := jen.Err().Op("=").Add(m()).Dot("lines").Dot("Rollouts").Call(weights(), jen.Id("d").Dot("Targets"),
+			jen.Lit(text.Rollouts), e.drawKey("rollouts"), value, judge)
 		g.If(err, jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Lit(0), jen.Err()))
 	}
 	if base := map[string]string{"prefix": "PrefixBaseline", "mean": "Baseline"}[text.Baseline]; base != "" {
@@ -103,8 +118,10 @@ func (e *emitter) noiseDraws(f *jen.File) {
 	key := func(stream string) jen.Code {
 		return jen.Qual(mp, "Key").Call(m().Dot("seed"), jen.Id(stream), jen.Uint64().Call(jen.Id("step")))
 	}
-	comment(f, "draw gives what step number step reads: the vectors of b%s, and noise that the seed, the stream and the step decide.", e.withLabels(" and their labels"))
-	f.Add(e.self()).Id("draw").Params(e.batch(), jen.Id("stream").Uint64(), jen.Id("step").Int()).Op("*").Qual(mp, "Batch").BlockFunc(func(g *jen.Group) {
+	comment(f, "draw gives what step number step reads: the vectors of b%s, and noise that the seed, the stream and "+
+		"the step decide.", e.withLabels(" and their labels"))
+	f.Add(e.self()).Id("draw").Params(e.batch(), jen.Id("stream").Uint64(), jen.Id("step").Int()).Op("*").Qual(mp,
+		"Batch").BlockFunc(func(g *jen.Group) {
 		g.Id("d").Op(":=").Op("&").Add(m()).Dot("drawn")
 		g.List(d("Batch"), d("Vectors")).Op("=").List(jen.Id("b").Dot("Batch"), jen.Id("b").Dot("Vectors"))
 		if e.conditional() {
@@ -121,15 +138,19 @@ func (e *emitter) noiseDraws(f *jen.File) {
 	if s.GAN.Noise.Distribution == "uniform" {
 		how = "independent uniform numbers in [-1, 1)"
 	}
-	comment(f, "noise fills dst with what rows vectors are made of, from row first of a key's on: %s   [rows, %d].", how, s.GAN.Noise.Size)
-	f.Func().Id("noise").Params(jen.Id("dst").Index().Float32(), jen.List(jen.Id("key"), jen.Id("first")).Uint64(), jen.Id("rows").Int()).BlockFunc(func(g *jen.Group) {
+	comment(f, "noise fills dst with what rows vectors are made of, from row first of a key's on: %s   [rows, %d].",
+		how, s.GAN.Noise.Size)
+	f.Func().Id("noise").Params(jen.Id("dst").Index().Float32(), jen.List(jen.Id("key"), jen.Id("first")).Uint64(),
+		jen.Id("rows").Int()).BlockFunc(func(g *jen.Group) {
 		count := jen.Id("rows").Op("*").Id("noiseSize")
 		if s.GAN.Noise.Distribution == "uniform" {
-			g.Qual(e.kernel(), "Uniform").Call(jen.Id("dst"), jen.Id("key"), jen.Id("first").Op("*").Id("noiseSize"), count.Clone())
+			g.Qual(e.kernel(), "Uniform").Call(jen.Id("dst"), jen.Id("key"), jen.Id("first").Op("*").Id("noiseSize"),
+				count.Clone())
 			g.Qual(e.kernel(), "Affine").Call(jen.Id("dst"), jen.Id("dst"), jen.Lit(2), jen.Lit(-1), count.Clone())
 			return
 		}
-		g.Qual(e.kernel(), "Normal").Call(jen.Id("dst"), jen.Id("key"), jen.Id("first").Op("*").Id("noiseSize"), count.Clone())
+		g.Qual(e.kernel(), "Normal").Call(jen.Id("dst"), jen.Id("key"), jen.Id("first").Op("*").Id("noiseSize"),
+			count.Clone())
 	})
 	f.Line()
 }

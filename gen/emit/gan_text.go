@@ -10,18 +10,24 @@ import (
 	"github.com/gradsmith/gradsmith/spec"
 )
 
-// Adversarial networks of text: the generator is a language model, whose files are those of one; beside them stand the discriminator's step, the generator's on relaxed tokens
-// where it has one, and the training that leads from one to the other.
+// Adversarial networks of text: the generator is a language model, whose files are those of one; beside them stand the
+// discriminator's step, the generator's on relaxed tokens where it has one, and the training that leads from one to
+// the other.
 
-// ofText reports whether the model is adversarial networks of text, relaxes whether its generator has a step on relaxed tokens.
+// ofText reports whether the model is adversarial networks of text, relaxes whether its generator has a step on
+// relaxed tokens.
 func (e *emitter) ofText() bool  { return e.spec.GAN != nil && e.spec.GAN.Text != nil }
 func (e *emitter) relaxes() bool { return e.Model.Relax != nil }
 
 func (e *emitter) imitationCost(b *strings.Builder) {
 	s, r := e.spec, e.Report
-	fmt.Fprintf(b, "\nA step of training on %d lines of %d tokens takes up to %s floating-point operations a token, lines that are drawn not counted, and %s\n", s.Shape.Batch, s.Shape.Steps, report.Count(r.TrainFlops), report.Bytes(r.TrainBytes))
-	fmt.Fprintf(b, "of memory: %s of parameters, as much of gradients, %s of optimizer state and %s of activations, in an\n", report.Bytes(r.ParamBytes), report.Bytes(r.SlotBytes), report.Bytes(r.ArenaBytes))
-	fmt.Fprintf(b, "arena for each kind of step, whose parts share memory where their lives do not overlap. Decoding one line takes %s.\n", report.Bytes(r.DecodeBytes))
+	fmt.Fprintf(b, "\nA step of training on %d lines of %d tokens takes up to %s floating-point operations a token, "+
+		"lines that are drawn not counted, and %s\n", s.Shape.Batch, s.Shape.Steps, report.Count(r.TrainFlops),
+		report.Bytes(r.TrainBytes))
+	fmt.Fprintf(b, "of memory: %s of parameters, as much of gradients, %s of optimizer state and %s of activations, "+
+		"in an\n", report.Bytes(r.ParamBytes), report.Bytes(r.SlotBytes), report.Bytes(r.ArenaBytes))
+	fmt.Fprintf(b, "arena for each kind of step, whose parts share memory where their lives do not overlap. Decoding "+
+		"one line takes %s.\n", report.Bytes(r.DecodeBytes))
 }
 
 // pools reports whether the discriminator has one verdict a line.
@@ -49,12 +55,18 @@ func (e *emitter) judge(f *jen.File) {
 	}
 	shape, count := "[batch]", jen.Code(jen.Id("b").Dot("Batch"))
 	if !e.pools() {
-		shape, count = "[steps, batch], each on a line up to there", jen.Id("b").Dot("Steps").Op("*").Id("b").Dot("Batch")
+		shape, count = "[steps, batch], each on a line up to there",
+			jen.Id("b").Dot("Steps").Op("*").Id("b").Dot("Batch")
 	}
-	comment(f, "Judge judges the lines of b.Targets [steps, batch]: a number for each, into verdicts [batch], that is high where the discriminator takes it for one of the text.")
-	f.Add(e.self()).Id("Judge").Params(jen.Id("verdicts").Index().Float32(), batch()).Error().BlockFunc(func(x *jen.Group) {
-		fault := e.first(jen.Id("b").Dot("CheckLines").Call(jen.Id("maxSteps"), jen.Id("maxBatch"), jen.Id("vocab")), jen.Qual(mp, "CheckRoom").Call(jen.Lit("verdicts"), jen.Id("verdicts"), jen.Id("b").Dot("Batch"), jen.Lit(1)))
-		x.If(jen.Err().Op(":=").Id("m").Dot("guard").Dot("Enter").Call(jen.Id("info").Dot("Name"), jen.Lit("Judge"), fault), jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Err()))
+	comment(f, "Judge judges the lines of b.Targets [steps, batch]: a number for each, into verdicts [batch], that "+
+		"is high where the discriminator takes it for one of the text.")
+	f.Add(e.self()).Id("Judge").Params(jen.Id("verdicts").Index().Float32(),
+		batch()).Error().BlockFunc(func(x *jen.Group) {
+		fault := e.first(jen.Id("b").Dot("CheckLines").Call(jen.Id("maxSteps"), jen.Id("maxBatch"), jen.Id("vocab")),
+			jen.Qual(mp, "CheckRoom").Call(jen.Lit("verdicts"), jen.Id("verdicts"), jen.Id("b").Dot("Batch"),
+				jen.Lit(1)))
+		x.If(jen.Err().Op(":=").Id("m").Dot("guard").Dot("Enter").Call(jen.Id("info").Dot("Name"), jen.Lit("Judge"),
+			fault), jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Err()))
 		x.Defer().Id("m").Dot("guard").Dot("Leave").Call()
 		if e.pools() {
 			x.Copy(jen.Id("verdicts"), m().Dot("verdicts").Call(jen.Id("b")))
@@ -64,8 +76,11 @@ func (e *emitter) judge(f *jen.File) {
 		x.Id("all").Op(":=").Add(m()).Dot("verdicts").Call(jen.Id("b"))
 		x.For(jen.Id("i").Op(":=").Range().Id("b").Dot("Batch")).Block(
 			jen.Id("sum").Op(":=").Lit(0.0).Comment("the mean of the verdicts on its tokens"),
-			jen.For(jen.Id("t").Op(":=").Range().Id("b").Dot("Steps")).Block(jen.Id("sum").Op("+=").Float64().Call(jen.Id("all").Index(jen.Id("t").Op("*").Id("b").Dot("Batch").Op("+").Id("i")))),
-			jen.Id("verdicts").Index(jen.Id("i")).Op("=").Float32().Call(jen.Id("sum").Op("/").Float64().Call(jen.Id("b").Dot("Steps"))),
+			jen.For(jen.Id("t").Op(":=").Range().Id("b").Dot("Steps")).Block(
+				jen.Id("sum").Op("+=").Float64().Call(
+					jen.Id("all").Index(jen.Id("t").Op("*").Id("b").Dot("Batch").Op("+").Id("i")))),
+			jen.Id("verdicts").Index(jen.Id("i")).Op("=").Float32().Call(
+				jen.Id("sum").Op("/").Float64().Call(jen.Id("b").Dot("Steps"))),
 		)
 		x.Return(jen.Nil())
 	})

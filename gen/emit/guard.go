@@ -4,26 +4,29 @@ import (
 	"github.com/dave/jennifer/jen"
 )
 
-// What users call checks its arguments and takes the model or the decoder for itself before it does anything, and gives it back when it returns: the same lines
-// in front of every exported method, from here.
+// What users call checks its arguments and takes the model or the decoder for itself before it does anything, and
+// gives it back when it returns: the same lines in front of every exported method, from here.
 
 // oneGoroutine and decodersBeside are sentences of the comments on types.
 const (
-	oneGoroutine   = "Its methods serve one goroutine at a time: the second of two calls at once returns model.ErrInUse, and does nothing."
+	oneGoroutine = "Its methods serve one goroutine at a time: the second of two calls at once returns " +
+		"model.ErrInUse, and does nothing."
 	decodersBeside = "Decoders run beside each other, as long as no training or evaluation runs."
 )
 
 // zeros are results in front of an error.
 var zeros = map[string]jen.Code{"number": jen.Lit(0), "slice": jen.Nil()}
 
-// enter emits the beginning of an exported method of a model, which returns results of the given kinds and an error: fault is what is wrong with its arguments.
+// enter emits the beginning of an exported method of a model, which returns results of the given kinds and an error:
+// fault is what is wrong with its arguments.
 func (e *emitter) enter(call string, fault jen.Code, results ...string) []jen.Code {
 	return e.entering(jen.Id("m").Dot("enter").Call(jen.Lit(call), fault), "m", results)
 }
 
 // enterDecoder is enter for a decoder.
 func (e *emitter) enterDecoder(call string, fault jen.Code, results ...string) []jen.Code {
-	return e.entering(jen.Id("d").Dot("guard").Dot("Enter").Call(jen.Id("info").Dot("Name"), jen.Lit(call), fault), "d", results)
+	return e.entering(jen.Id("d").Dot("guard").Dot("Enter").Call(jen.Id("info").Dot("Name"), jen.Lit(call), fault), "d",
+		results)
 }
 
 func (e *emitter) entering(enter jen.Code, receiver string, results []string) []jen.Code {
@@ -39,9 +42,11 @@ func (e *emitter) entering(enter jen.Code, receiver string, results []string) []
 
 // entry emits the method that exported methods of the model begin with.
 func (e *emitter) entry(f *jen.File) {
-	comment(f, "enter begins a call that uses the memory of the model, where there is no fault in its arguments and no other call runs, and makes the memory for the first one.")
+	comment(f, "enter begins a call that uses the memory of the model, where there is no fault in its arguments and "+
+		"no other call runs, and makes the memory for the first one.")
 	f.Add(e.self()).Id("enter").Params(jen.Id("call").String(), jen.Id("fault").Error()).Error().Block(
-		jen.If(jen.Err().Op(":=").Id("m").Dot("guard").Dot("Enter").Call(jen.Id("info").Dot("Name"), jen.Id("call"), jen.Id("fault")), jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Err())),
+		jen.If(jen.Err().Op(":=").Id("m").Dot("guard").Dot("Enter").Call(jen.Id("info").Dot("Name"), jen.Id("call"),
+			jen.Id("fault")), jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Err())),
 		jen.Id("m").Dot("allocate").Call(),
 		jen.Return(jen.Nil()),
 	)
@@ -65,10 +70,12 @@ func (e *emitter) flats(g *jen.Group, of string) {
 	g.Id("weights").Id("Params")
 	g.Id("gradients").Id("Params").Comment(of)
 	if e.averages() {
-		g.Id("averaged").Id("Params").Comment("the generator's parameters, averaged over the steps; the discriminator's as they are")
+		g.Id("averaged").Id("Params").Comment("the generator's parameters, averaged over the steps; the " +
+			"discriminator's as they are")
 	}
 	if e.decoding != nil {
-		g.Id("packed").Op("*").Id("matrices").Comment("which decoders read, if no training step has been made since; or nil")
+		g.Id("packed").Op("*").Id("matrices").Comment("which decoders read, if no training step has been made since; " +
+			"or nil")
 		g.Id("packedAt").Int().Comment("training steps done by then")
 	}
 	g.Line()
@@ -81,22 +88,27 @@ func (e *emitter) flats(g *jen.Group, of string) {
 // averages reports whether the model keeps an average of its generator.
 func (e *emitter) averages() bool { return e.spec.GAN != nil && e.spec.GAN.EMA > 0 }
 
-// views emits the methods that name the parameters. They give views, so that nothing can come between the parameters and their optimizer.
+// views emits the methods that name the parameters. They give views, so that nothing can come between the parameters
+// and their optimizer.
 func (e *emitter) views(f *jen.File) {
 	view := func(name, field, doc string) {
 		comment(f, "%s", doc)
 		f.Add(e.self()).Id(name).Params().Id("Params").Block(jen.Return(jen.Id("m").Dot(field)))
 		f.Line()
 	}
-	view("Params", "weights", "Params gives the parameters by their names. The slices are those of the model: what is written to them is what it computes with.")
-	view("Grads", "gradients", "Grads gives the gradients of the last training step, in the same form; before the first one they are nil.")
+	view("Params", "weights", "Params gives the parameters by their names. The slices are those of the model: what "+
+		"is written to them is what it computes with.")
+	view("Grads", "gradients", "Grads gives the gradients of the last training step, in the same form; before the "+
+		"first one they are nil.")
 	if e.averages() {
-		view("Average", "averaged", "Average gives the average of the generator's parameters, which samples are made with, beside the discriminator's parameters.")
+		view("Average", "averaged", "Average gives the average of the generator's parameters, which samples are made "+
+			"with, beside the discriminator's parameters.")
 	}
 	comment(f, "String says what the model is, in a line.")
 	f.Add(e.self()).Id("String").Params().String().Block(jen.Return(jen.Id("info").Dot("String").Call()))
 	f.Line()
 	comment(f, "Save writes the parameters, and nothing of the training, to a checkpoint that Load and Parse read.")
-	f.Add(e.self()).Id("Save").Params(jen.Id("path").String()).Error().Block(jen.Return(jen.Qual(e.path("checkpoint"), "SaveWeights").Call(jen.Id("path"), jen.Id("m"))))
+	f.Add(e.self()).Id("Save").Params(jen.Id("path").String()).Error().Block(jen.Return(jen.Qual(e.path("checkpoint"),
+		"SaveWeights").Call(jen.Id("path"), jen.Id("m"))))
 	f.Line()
 }

@@ -22,7 +22,8 @@ func (e *emitter) labelParam() []jen.Code {
 	return []jen.Code{jen.Id("labels").Index().Int32()}
 }
 
-// runtimeLabels is the parameter of a method by which the runtime hands labels to any model; one that is not conditional does not look at them.
+// runtimeLabels is the parameter of a method by which the runtime hands labels to any model; one that is not
+// conditional does not look at them.
 func (e *emitter) runtimeLabels() jen.Code {
 	if !e.conditional() {
 		return jen.Id("_").Index().Int32()

@@ -13,7 +13,8 @@ func (e *emitter) answers() bool { return e.encoding != nil && e.spec.Latent == 
 
 // stageDocs say what the parts of a forward pass do.
 var stageDocs = map[string]string{
-	"encode": "encode runs the encoder: the distributions of the latent vectors are left in m.acts.latentMean and m.acts.latentLogvar, [batch, latent].",
+	"encode": "encode runs the encoder: the distributions of the latent vectors are left in m.acts.latentMean and " +
+		"m.acts.latentLogvar, [batch, latent].",
 	"draw":   "draw draws a latent vector for each row from its distribution, into m.acts.latentZ.",
 	"decode": "decode runs the decoder on m.acts.latentZ.",
 }
@@ -21,7 +22,8 @@ var stageDocs = map[string]string{
 // stages emits the forward pass of an autoencoder, whose parts can be run by themselves.
 func (e *emitter) stages(f *jen.File, w *writer, doc string) {
 	comment(f, "%s", doc)
-	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("forward").Params(jen.Id("b").Op("*").Qual(e.modelPkg(), "Batch")).BlockFunc(func(g *jen.Group) {
+	f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id("forward").Params(jen.Id("b").Op("*").Qual(e.modelPkg(),
+		"Batch")).BlockFunc(func(g *jen.Group) {
 		for _, s := range build.Stages {
 			g.Id("m").Dot(s).Call(jen.Id("b"))
 		}
@@ -96,31 +98,48 @@ func (e *emitter) latent(f *jen.File) {
 	batch := func() *jen.Statement { return jen.Id("b").Op("*").Qual(mp, "Batch") }
 	upTo := func(s *jen.Statement, n jen.Code) *jen.Statement { return s.Index(jen.Empty(), n) }
 
-	comment(f, "Posterior gives the distributions q(z|x) of the latent vectors of b: their means and the logarithms of their variances, each [batch, latentSize]. The slices are overwritten by the next call of a method.")
-	f.Add(self()).Id("Posterior").Params(batch()).Params(jen.List(jen.Id("mean"), jen.Id("logvar")).Index().Float32(), jen.Err().Error()).BlockFunc(func(g *jen.Group) {
+	comment(f, "Posterior gives the distributions q(z|x) of the latent vectors of b: their means and the logarithms "+
+		"of their variances, each [batch, latentSize]. The slices are overwritten by the next call of a method.")
+	f.Add(self()).Id("Posterior").Params(batch()).Params(jen.List(jen.Id("mean"), jen.Id("logvar")).Index().Float32(),
+		jen.Err().Error()).BlockFunc(func(g *jen.Group) {
 		add(g, e.enter("Posterior", e.checked(), "slice", "slice"))
 		g.Id("m").Dot("encode").Call(jen.Id("b"))
 		g.Id("n").Op(":=").Id("b").Dot("Batch").Op("*").Id("latentSize")
-		g.Return(upTo(e.output(build.MeanTarget, "m"), jen.Id("n")), upTo(e.output(build.LogVarTarget, "m"), jen.Id("n")), jen.Nil())
+		g.Return(upTo(e.output(build.MeanTarget, "m"), jen.Id("n")),
+			upTo(e.output(build.LogVarTarget, "m"), jen.Id("n")), jen.Nil())
 	})
 	f.Line()
 	rows := func(n jen.Code) jen.Code {
 		return jen.Qual(mp, "CheckRows").Call(jen.Lit("latent vector"), jen.Id("z"), n, jen.Id("latentSize"))
 	}
-	comment(f, "Reconstruction gives −log p(x|z) in nats of each %s x of b, for the latent vector of its row of z [batch, latentSize]. The slice is overwritten by the next call of a method.", e.Model.Unit())
-	f.Add(self()).Id("Reconstruction").Params(batch(), jen.Id("z").Index().Float32()).Params(jen.Index().Float32(), jen.Error()).BlockFunc(func(g *jen.Group) {
-		add(g, e.enter("Reconstruction", e.first(e.checked(), jen.Qual(mp, "CheckWhole").Call(jen.Lit("latent vector"), jen.Id("z"), jen.Id("b").Dot("Batch"), jen.Id("latentSize"))), "slice"))
-		g.Copy(e.output(build.SampleTarget, "m"), jen.Id("z").Index(jen.Empty(), jen.Id("b").Dot("Batch").Op("*").Id("latentSize")))
+	comment(f, "Reconstruction gives −log p(x|z) in nats of each %s x of b, for the latent vector of its row of z "+
+		"[batch, latentSize]. The slice is overwritten by the next call of a method.", e.Model.Unit())
+	f.Add(self()).Id("Reconstruction").Params(batch(), jen.Id("z").Index().Float32()).Params(jen.Index().Float32(),
+		jen.Error()).BlockFunc(func(g *jen.Group) {
+		add(g,
+			e.enter("Reconstruction",
+				e.first(e.checked(),
+					jen.Qual(mp, "CheckWhole").Call(jen.Lit("latent vector"), jen.Id("z"), jen.Id("b").Dot("Batch"),
+						jen.Id("latentSize"))), "slice"))
+		g.Copy(e.output(build.SampleTarget, "m"),
+			jen.Id("z").Index(jen.Empty(), jen.Id("b").Dot("Batch").Op("*").Id("latentSize")))
 		g.Id("m").Dot("decode").Call(jen.Id("b"))
-		g.Id("m").Dot("loss").Call(jen.Id("b"), jen.False()).Comment("for the loss of each row; the divergence in it is of no meaning")
+		g.Id("m").Dot("loss").Call(jen.Id("b"),
+			jen.False()).Comment("for the loss of each row; the divergence in it is of no meaning")
 		g.Return(upTo(e.output(build.RowsTarget, "m"), jen.Id("b").Dot("Batch")), jen.Nil())
 	})
 	f.Line()
-	comment(f, "Bound gives the two parts of the negative evidence lower bound of b, the batch of the last TrainStep or Loss, in nats a %s: the mean of −log p(x|z), and the divergence of the latent vectors from their prior, all of it, whatever its weight in the loss was.", e.Model.Unit())
-	f.Add(self()).Id("Bound").Params(batch()).Params(jen.List(jen.Id("reconstruction"), jen.Id("divergence")).Float64()).Block(
-		jen.For(jen.List(jen.Id("_"), jen.Id("x")).Op(":=").Range().Add(upTo(e.output(build.RowsTarget, "m"), jen.Id("b").Dot("Batch")))).Block(
-			jen.Id("reconstruction").Op("+=").Float64().Call(jen.Id("x")).Op("/").Float64().Call(jen.Id("b").Dot("Batch"))),
-		jen.For(jen.List(jen.Id("_"), jen.Id("x")).Op(":=").Range().Add(upTo(e.output(build.DimsTarget, "m"), jen.Id("latentSize")))).Block(
+	comment(f, "Bound gives the two parts of the negative evidence lower bound of b, the batch of the last TrainStep "+
+		"or Loss, in nats a %s: the mean of −log p(x|z), and the divergence of the latent vectors from their prior, "+
+		"all of it, whatever its weight in the loss was.", e.Model.Unit())
+	f.Add(self()).Id("Bound").Params(batch()).Params(jen.List(jen.Id("reconstruction"),
+		jen.Id("divergence")).Float64()).Block(
+		jen.For(jen.List(jen.Id("_"),
+			jen.Id("x")).Op(":=").Range().Add(upTo(e.output(build.RowsTarget, "m"), jen.Id("b").Dot("Batch")))).Block(
+			jen.Id("reconstruction").Op("+=").Float64().Call(jen.Id("x")).Op("/").Float64().Call(
+				jen.Id("b").Dot("Batch"))),
+		jen.For(jen.List(jen.Id("_"),
+			jen.Id("x")).Op(":=").Range().Add(upTo(e.output(build.DimsTarget, "m"), jen.Id("latentSize")))).Block(
 			jen.Id("divergence").Op("+=").Float64().Call(jen.Id("x"))),
 		jen.Return(jen.Id("reconstruction"), jen.Id("divergence")),
 	)
@@ -132,9 +151,13 @@ func (e *emitter) latent(f *jen.File) {
 	if e.spec.Likelihood.Kind == "gaussian" {
 		what = "the means of the numbers"
 	}
-	comment(f, "Likelihood gives what the decoder writes from latent vectors z [n, latentSize]%s, n from 1 to the batch of the spec: %s, [n, vectorSize]. The slice is overwritten by the next call of a method.", e.withLabels(" and labels [n]"), what)
-	f.Add(self()).Id("Likelihood").Params(jen.Id("z").Index().Float32(), e.runtimeLabels()).Params(jen.Index().Float32(), jen.Error()).BlockFunc(func(g *jen.Group) {
-		values := []jen.Code{jen.Id("Steps").Op(":").Lit(1), jen.Id("Batch").Op(":").Len(jen.Id("z")).Op("/").Id("latentSize")}
+	comment(f, "Likelihood gives what the decoder writes from latent vectors z [n, latentSize]%s, n from 1 to the "+
+		"batch of the spec: %s, [n, vectorSize]. The slice is overwritten by the next call of a method.",
+		e.withLabels(" and labels [n]"), what)
+	f.Add(self()).Id("Likelihood").Params(jen.Id("z").Index().Float32(),
+		e.runtimeLabels()).Params(jen.Index().Float32(), jen.Error()).BlockFunc(func(g *jen.Group) {
+		values := []jen.Code{jen.Id("Steps").Op(":").Lit(1),
+			jen.Id("Batch").Op(":").Len(jen.Id("z")).Op("/").Id("latentSize")}
 		faults := []jen.Code{rows(jen.Id("maxBatch"))}
 		if e.conditional() {
 			values = append(values, jen.Id("Labels").Op(":").Id("labels"))
@@ -166,12 +189,15 @@ func (e *emitter) begin(f *jen.File) {
 		}
 		fn.nodes(group)
 	}
-	faults := []jen.Code{jen.Qual(e.modelPkg(), "CheckWhole").Call(jen.Lit("latent vector"), jen.Id("z"), jen.Id("d").Dot("batch"), jen.Id("latentSize"))}
+	faults := []jen.Code{jen.Qual(e.modelPkg(), "CheckWhole").Call(jen.Lit("latent vector"), jen.Id("z"),
+		jen.Id("d").Dot("batch"), jen.Id("latentSize"))}
 	if e.conditional() {
 		faults = append(faults, e.checkLabels(jen.Id("labels"), jen.Id("d").Dot("batch")))
 	}
-	comment(f, "Begin begins the sentences that are written from latent vectors z [batch, latentSize]%s.", e.withLabels(" and labels [batch]"))
-	f.Func().Params(jen.Id("d").Op("*").Id("Decoder")).Id("Begin").Params(jen.Id("z").Index().Float32(), e.runtimeLabels()).Error().BlockFunc(func(g *jen.Group) {
+	comment(f, "Begin begins the sentences that are written from latent vectors z [batch, latentSize]%s.",
+		e.withLabels(" and labels [batch]"))
+	f.Func().Params(jen.Id("d").Op("*").Id("Decoder")).Id("Begin").Params(jen.Id("z").Index().Float32(),
+		e.runtimeLabels()).Error().BlockFunc(func(g *jen.Group) {
 		add(g, e.enterDecoder("Begin", e.first(faults[0], faults[1:]...)))
 		g.Id("d").Dot("Reset").Call()
 		g.Line()

@@ -9,8 +9,9 @@ import (
 // columns is how wide lines of generated code may be, a tab counting for four.
 const columns = 120
 
-// breakLines breaks lines of formatted code that are too wide, behind commas and operators: behind those that the fewest brackets are around, of these the last that fits. What
-// follows is indented once more by the formatter. Comments are wrapped where they are written, and stay.
+// breakLines breaks lines of formatted code that are too wide, behind commas and operators: behind those that the
+// fewest brackets are around, of these the last that fits. What follows is indented once more by the formatter.
+// Comments are wrapped where they are written, and stay.
 func breakLines(src []byte) []byte {
 	var out []string
 	raw := false // inside of a raw string

@@ -7,8 +7,9 @@ import (
 	"github.com/gradsmith/gradsmith/gen/names"
 )
 
-// Decoders do not multiply by parameters but by matrices that are made of them: the parameters themselves, or copies that
-// are laid out for reading or quantised. The matrices have a struct of their own, which all decoders of a model share.
+// Decoders do not multiply by parameters but by matrices that are made of them: the parameters themselves, or copies
+// that are laid out for reading or quantised. The matrices have a struct of their own, which all decoders of a model
+// share.
 
 // laid is a parameter by which decoders multiply, or its transpose.
 type laid struct {
@@ -45,7 +46,8 @@ func (e *emitter) matrixField(l laid) string {
 	return e.ids.matrices.For(l, names.Lower(l.id.String()))
 }
 
-// eachMatrix calls do for every matrix that decoders multiply by, in the order of the parameters' definition, inside of loops over the layers of stacks where loop makes them.
+// eachMatrix calls do for every matrix that decoders multiply by, in the order of the parameters' definition, inside
+// of loops over the layers of stacks where loop makes them.
 func (e *emitter) eachMatrix(loop func(s scope, body func()), do func(s scope, p *build.Param, l laid)) {
 	for _, s := range e.scopes() {
 		var found []func()
@@ -85,7 +87,8 @@ func (e *emitter) matrices(f *jen.File) {
 	})
 	f.Line()
 	comment(f, "newMatrices makes the matrices of p.")
-	f.Func().Id("newMatrices").Params(jen.Id("p").Op("*").Id("Params"), jen.Id("layout").Op("*").Qual(wp, "Layout")).Op("*").Id("matrices").BlockFunc(func(g *jen.Group) {
+	f.Func().Id("newMatrices").Params(jen.Id("p").Op("*").Id("Params"),
+		jen.Id("layout").Op("*").Qual(wp, "Layout")).Op("*").Id("matrices").BlockFunc(func(g *jen.Group) {
 		g.Id("w").Op(":=").Op("&").Id("matrices").Values()
 		e.eachMatrix(func(s scope, body func()) {
 			if s.stack() == 0 {
@@ -110,29 +113,38 @@ func (e *emitter) matrices(f *jen.File) {
 				name = []jen.Code{jen.Lit(p.Layer + ".%d." + p.Field), jen.Id("l").Op("+").Lit(p.First)}
 			}
 			sh := shape(p)
-			g.Add(field).Op("=").Id("layout").Dot(how).Call(append([]jen.Code{from.Dot(e.paramField(p.ID())), e.product(sh[0]), e.product(sh[1])}, name...)...)
+			g.Add(field).Op("=").Id("layout").Dot(how).Call(append([]jen.Code{from.Dot(e.paramField(p.ID())),
+				e.product(sh[0]), e.product(sh[1])}, name...)...)
 		})
 		g.Return(jen.Id("w"))
 	})
 	f.Line()
-	comment(f, "Pack copies the matrices that decoders multiply by into the form that is fastest to read, or quantises them: decoders that are made after it share the copies. A training step ends that, and so does Pack(weights.Live), after which decoders read the parameters themselves. It returns an error that names the tensor where a number is not finite. It may not run beside another call of the model.")
+	comment(f, "Pack copies the matrices that decoders multiply by into the form that is fastest to read, or "+
+		"quantises them: decoders that are made after it share the copies. A training step ends that, and so does "+
+		"Pack(weights.Live), after which decoders read the parameters themselves. It returns an error that names the "+
+		"tensor where a number is not finite. It may not run beside another call of the model.")
 	layout := func(more ...jen.Code) jen.Code {
-		return jen.Id("layout").Op(":=").Qual(wp, "Layout").Values(append([]jen.Code{jen.Id("Kind").Op(":").Id("kind")}, more...)...)
+		return jen.Id("layout").Op(":=").Qual(wp,
+			"Layout").Values(append([]jen.Code{jen.Id("Kind").Op(":").Id("kind")}, more...)...)
 	}
 	made := func() *jen.Statement {
 		return jen.Id("newMatrices").Call(jen.Op("&").Id("m").Dot("weights"), jen.Op("&").Id("layout"))
 	}
 	f.Add(e.self()).Id("Pack").Params(jen.Id("kind").Qual(wp, "Kind")).Error().Block(
-		jen.If(jen.Err().Op(":=").Id("m").Dot("guard").Dot("Enter").Call(jen.Id("info").Dot("Name"), jen.Lit("Pack"), jen.Nil()), jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Err())),
+		jen.If(jen.Err().Op(":=").Id("m").Dot("guard").Dot("Enter").Call(jen.Id("info").Dot("Name"), jen.Lit("Pack"),
+			jen.Nil()), jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Err())),
 		jen.Defer().Id("m").Dot("guard").Dot("Leave").Call(),
 		layout(),
 		jen.Id("packed").Op(":=").Add(made()),
-		jen.If(jen.Err().Op(":=").Id("layout").Dot("Err").Call(), jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Err())),
-		jen.List(jen.Id("m").Dot("packed"), jen.Id("m").Dot("packedAt")).Op("=").List(jen.Id("packed"), jen.Id("m").Dot("Step").Call()),
+		jen.If(jen.Err().Op(":=").Id("layout").Dot("Err").Call(),
+			jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Err())),
+		jen.List(jen.Id("m").Dot("packed"), jen.Id("m").Dot("packedAt")).Op("=").List(jen.Id("packed"),
+			jen.Id("m").Dot("Step").Call()),
 		jen.Return(jen.Nil()),
 	)
 	f.Line()
-	comment(f, "MatrixBytes is the number of bytes that a decoding step reads of matrices of a kind, which is what its speed depends on.")
+	comment(f, "MatrixBytes is the number of bytes that a decoding step reads of matrices of a kind, which is what "+
+		"its speed depends on.")
 	f.Add(e.self()).Id("MatrixBytes").Params(jen.Id("kind").Qual(wp, "Kind")).Int().Block(
 		layout(jen.Id("Measure").Op(":").True()),
 		made(),

@@ -32,15 +32,18 @@ func (e *emitter) model(f *jen.File) {
 
 // tensors emits the list of all parameters.
 func (e *emitter) tensors(f *jen.File) {
-	comment(f, "tensors lists the parameters in the order of the flat arrays: what they are called in checkpoints, where their values go, what they start from, and their shapes.")
-	f.Func().Params(jen.Id("p").Op("*").Id("Params")).Id("tensors").Params().Qual(e.path("param"), "List").BlockFunc(func(g *jen.Group) {
+	comment(f, "tensors lists the parameters in the order of the flat arrays: what they are called in checkpoints, "+
+		"where their values go, what they start from, and their shapes.")
+	f.Func().Params(jen.Id("p").Op("*").Id("Params")).Id("tensors").Params().Qual(e.path("param"),
+		"List").BlockFunc(func(g *jen.Group) {
 		g.Var().Id("ts").Qual(e.path("param"), "List")
 		for _, s := range e.scopes() {
 			one := func(g *jen.Group, layer *jen.Statement) {
 				for _, p := range s.params {
 					name := jen.Code(jen.Lit(p.Tensors()[0]))
 					if s.stack() > 0 {
-						name = jen.Qual("fmt", "Sprintf").Call(jen.Lit(p.Layer+".%d."+p.Field), jen.Id("l").Op("+").Lit(p.First))
+						name = jen.Qual("fmt", "Sprintf").Call(jen.Lit(p.Layer+".%d."+p.Field),
+							jen.Id("l").Op("+").Lit(p.First))
 					}
 					args := []jen.Code{name, jen.Op("&").Add(layer.Clone()).Dot(e.paramField(p.ID())), e.start(p)}
 					for _, d := range shape(p) {
@@ -53,21 +56,27 @@ func (e *emitter) tensors(f *jen.File) {
 			if s.stack() == 0 {
 				one(g, layer)
 			} else {
-				g.For(jen.Id("l").Op(":=").Range().Add(layer)).BlockFunc(func(g *jen.Group) { one(g, layer.Clone().Index(jen.Id("l"))) })
+				g.For(jen.Id("l").Op(":=").Range().Add(layer)).BlockFunc(func(g *jen.Group) {
+					one(g,
+						layer.Clone().Index(jen.Id("l")))
+				})
 			}
 		}
 		g.Return(jen.Id("ts"))
 	})
 	f.Line()
 	average := e.averaged()
-	comment(f, "Tensors lists the parameters with the names that they have in checkpoints, in the order of their definition. Gradients are nil before the first training step.")
+	comment(f, "Tensors lists the parameters with the names that they have in checkpoints, in the order of their "+
+		"definition. Gradients are nil before the first training step.")
 	f.Add(e.self()).Id("Tensors").Params().Index().Qual(e.modelPkg(), "Tensor").BlockFunc(func(g *jen.Group) {
-		all := jen.Id("m").Dot("weights").Dot("tensors").Call().Dot("Tensors").Call(jen.Lit(""), jen.Id("m").Dot("gradients").Dot("tensors").Call())
+		all := jen.Id("m").Dot("weights").Dot("tensors").Call().Dot("Tensors").Call(jen.Lit(""),
+			jen.Id("m").Dot("gradients").Dot("tensors").Call())
 		if average == nil {
 			g.Return(all)
 			return
 		}
-		g.Id("average").Op(":=").Id("m").Dot("averaged").Dot("tensors").Call().Dot("First").Call(jen.Id(average.To)).Comment("which no gradient changes")
+		g.Id("average").Op(":=").Id("m").Dot("averaged").Dot("tensors").Call().Dot("First").Call(jen.Id(average.To)).
+			Comment("which no gradient changes")
 		g.Return(jen.Append(all, jen.Id("average").Dot("Tensors").Call(jen.Lit("average."), jen.Nil()).Op("...")))
 	})
 	f.Line()
@@ -145,7 +154,8 @@ func (e *emitter) scalars() []string {
 	return all
 }
 
-var scalarTexts = map[string]string{"klWeight": "weight of the divergence in the loss", "inverseTemperature": "of the relaxation"}
+var scalarTexts = map[string]string{"klWeight": "weight of the divergence in the loss",
+	"inverseTemperature": "of the relaxation"}
 
 // modelType emits the type of the model and what makes one.
 func (e *emitter) modelType(f *jen.File) {
@@ -156,7 +166,8 @@ func (e *emitter) modelType(f *jen.File) {
 	}
 	average := e.averaged()
 	m := func() *jen.Statement { return jen.Id("m") }
-	comment(f, "Model is the parameters and, once it has been trained or used, all memory that this takes. %s%s", oneGoroutine, beside)
+	comment(f, "Model is the parameters and, once it has been trained or used, all memory that this takes. %s%s",
+		oneGoroutine, beside)
 	f.Type().Id("Model").StructFunc(func(g *jen.Group) {
 		of := "of the last training step"
 		if len(e.Model.Runs) > 1 {
@@ -207,12 +218,14 @@ func (e *emitter) modelType(f *jen.File) {
 	f.Line()
 	comment(f, "empty makes a model whose parameters are zero.")
 	f.Func().Id("empty").Params(jen.Id("seed").Uint64()).Op("*").Id("Model").BlockFunc(func(g *jen.Group) {
-		g.Id("m").Op(":=").Op("&").Id("Model").Values(jen.Id("seed").Op(":").Id("seed"), jen.Id("params").Op(":").Qual(mp, "Floats").Call(jen.Id("flatParams")))
+		g.Id("m").Op(":=").Op("&").Id("Model").Values(jen.Id("seed").Op(":").Id("seed"),
+			jen.Id("params").Op(":").Qual(mp, "Floats").Call(jen.Id("flatParams")))
 		g.Add(m()).Dot("weights").Dot("tensors").Call().Dot("Bind").Call(m().Dot("params"))
 		if average != nil {
 			g.Add(m()).Dot("average").Op("=").Qual(mp, "Floats").Call(jen.Id(average.To))
 			g.Add(m()).Dot("averaged").Op("=").Add(m()).Dot("weights")
-			g.Add(m()).Dot("averaged").Dot("tensors").Call().Dot("First").Call(jen.Id(average.To)).Dot("Bind").Call(m().Dot("average"))
+			g.Add(m()).Dot("averaged").Dot("tensors").Call().Dot("First").Call(jen.Id(average.To)).Dot("Bind").Call(
+				m().Dot("average"))
 		}
 		g.Return(m())
 	})
@@ -234,7 +247,8 @@ func (e *emitter) duels() bool {
 func (e *emitter) allocate(f *jen.File) {
 	mp, sp := e.modelPkg(), e.path("schedule")
 	m := func() *jen.Statement { return jen.Id("m") }
-	comment(f, "allocate makes the memory of training and evaluation, the first time that it is asked for, and says what the steps of a training are.")
+	comment(f, "allocate makes the memory of training and evaluation, the first time that it is asked for, and says "+
+		"what the steps of a training are.")
 	f.Add(e.self()).Id("allocate").Params().BlockFunc(func(g *jen.Group) {
 		g.If(m().Dot("grads").Op("!=").Nil()).Block(jen.Return())
 		g.Add(m()).Dot("grads").Op("=").Qual(mp, "Floats").Call(jen.Id("flatParams"))
@@ -248,7 +262,8 @@ func (e *emitter) allocate(f *jen.File) {
 			g.Add(m()).Dot("state").Op("=").Id("newState").Call(jen.Id("maxBatch"))
 		}
 		if e.sources(build.Noise) {
-			g.Add(m()).Dot("drawn").Dot("Noise").Op("=").Qual(mp, "Floats").Call(jen.Id("maxBatch").Op("*").Id("noiseSize"))
+			g.Add(m()).Dot("drawn").Dot("Noise").Op("=").Qual(mp,
+				"Floats").Call(jen.Id("maxBatch").Op("*").Id("noiseSize"))
 			if e.mixes() {
 				g.Add(m()).Dot("drawn").Dot("Mix").Op("=").Qual(mp, "Floats").Call(jen.Id("maxBatch"))
 			}
@@ -327,7 +342,8 @@ func (e *emitter) stepValues(s *build.Step) []jen.Code {
 	}
 	set("Moves", jen.Index().Op("*").Qual(e.path("schedule"), "Part").Values(parts...))
 	set("Gradients", jen.Id("m").Dot(e.turnName(s)))
-	for _, x := range []struct{ name, constant string }{{"From", s.From}, {"Until", s.Until}, {"Every", s.Every}, {"Times", s.Times}} {
+	for _, x := range []struct{ name, constant string }{{"From", s.From}, {"Until", s.Until}, {"Every", s.Every},
+		{"Times", s.Times}} {
 		if x.constant != "" {
 			set(x.name, jen.Id(x.constant))
 		}

@@ -9,31 +9,47 @@ import (
 	"github.com/gradsmith/gradsmith/gen/names"
 )
 
-// What code has whatever the spec says: none of these names is given to anything of the spec. Package emits no name that is
-// not in them or given away by the allocator, and TestNames finds what is no longer emitted.
+// What code has whatever the spec says: none of these names is given to anything of the spec. Package emits no name
+// that is not in them or given away by the allocator, and TestNames finds what is no longer emitted.
 var (
 	packages = []string{
-		"checkpoint", "context", "embed", "errors", "fmt", "inference", "initialize", "iter", "kernel", "latent", "math", "model", "modeltest", "normalize", "optim", "os", "param", "policy", "runtime", "sample", "schedule", "sentencepiece", "slices", "strings", "sync",
+		"checkpoint", "context", "embed", "errors", "fmt", "inference", "initialize", "iter", "kernel", "latent",
+		"math", "model", "modeltest", "normalize", "optim", "os", "param", "policy", "runtime", "sample", "schedule",
+		"sentencepiece", "slices", "strings", "sync",
 		"testing", "text", "tiktoken", "tokenizer", "vector", "weights",
 	}
 	declared = []string{
 		"Decoder", "Load", "Model", "New", "NewSeeded", "Params", "Parse", "Program", "SourceTokenizer", "Tokenizer",
-		"acts", "annealing", "at", "beginToken", "beta", "characters", "check", "chunk", "criticSteps", "decodeActs", "defaultSeed", "discriminatorActs", "discriminatorPass", "generatorPass", "relaxedPass", "discriminatorLines", "discriminatorNoise", "discriminatorRate", "generatorRate", "pretrainingRate", "empty", "encodeActs",
-		"encoderParams", "flatParams", "generatorActs", "generatorNoise", "generatorParams", "headStart", "info", "judgeActs", "kvCache", "makerActs", "matrices", "maxBatch", "maxSourceSteps", "maxSteps", "merges",
-		"mixing", "newActs", "newDecodeActs", "newDiscriminatorActs", "newEncodeActs", "newGeneratorActs", "newJudgeActs", "newJudging", "newKVCache", "newMakerActs", "newMatrices", "newRelaxedActs", "newState", "noise",
-		"paramCount", "policyLines", "pretrainingSteps", "relaxedActs", "rollouts", "sourceCharacters", "sourcemerges", "sourcetokenizerFile", "sourcewords", "state", "tokenizerFile", "words",
+		"acts", "annealing", "at", "beginToken", "beta", "characters", "check", "chunk", "criticSteps", "decodeActs",
+		"defaultSeed", "discriminatorActs", "discriminatorPass", "generatorPass", "relaxedPass", "discriminatorLines",
+		"discriminatorNoise", "discriminatorRate", "generatorRate", "pretrainingRate", "empty", "encodeActs",
+		"encoderParams", "flatParams", "generatorActs", "generatorNoise", "generatorParams", "headStart", "info",
+		"judgeActs", "kvCache", "makerActs", "matrices", "maxBatch", "maxSourceSteps", "maxSteps", "merges",
+		"mixing", "newActs", "newDecodeActs", "newDiscriminatorActs", "newEncodeActs", "newGeneratorActs",
+		"newJudgeActs", "newJudging", "newKVCache", "newMakerActs", "newMatrices", "newRelaxedActs", "newState",
+		"noise",
+		"paramCount", "policyLines", "pretrainingSteps", "relaxedActs", "rollouts", "sourceCharacters", "sourcemerges",
+		"sourcetokenizerFile", "sourcewords", "state", "tokenizerFile", "words",
 	}
 	ofModel = []string{
-		"acts", "allocate", "average", "averaged", "backward", "cool", "decode", "discriminating", "discriminatorBackward", "discriminatorForward",
-		"discriminatorGradients", "discriminatorLoss", "discriminatorOutputs", "discriminatorStep", "draw", "drawn", "dropKey", "dropRate", "duel", "encode",
-		"enter", "forward", "generating", "generatorBackward", "generatorForward", "generatorGradients", "generatorLoss", "generatorOutputs", "generatorStep",
-		"gradients", "grads", "guard", "inTraining", "inverseTemperature", "judge", "judgeAll", "judging", "klWeight", "lines", "loss", "lossAndGradients",
-		"makeAll", "maker", "making", "newDecoder", "noiseKey", "outputs", "packed", "packedAt", "params", "policyStep", "relaxedBackward", "relaxedForward", "relaxedGradients",
-		"relaxedLoss", "relaxedOutputs", "relaxedStep", "relaxing", "seed", "state", "train", "training", "verdicts", "weights",
+		"acts", "allocate", "average", "averaged", "backward", "cool", "decode", "discriminating",
+		"discriminatorBackward", "discriminatorForward",
+		"discriminatorGradients", "discriminatorLoss", "discriminatorOutputs", "discriminatorStep", "draw", "drawn",
+		"dropKey", "dropRate", "duel", "encode",
+		"enter", "forward", "generating", "generatorBackward", "generatorForward", "generatorGradients",
+		"generatorLoss", "generatorOutputs", "generatorStep",
+		"gradients", "grads", "guard", "inTraining", "inverseTemperature", "judge", "judgeAll", "judging", "klWeight",
+		"lines", "loss", "lossAndGradients",
+		"makeAll", "maker", "making", "newDecoder", "noiseKey", "outputs", "packed", "packedAt", "params", "policyStep",
+		"relaxedBackward", "relaxedForward", "relaxedGradients",
+		"relaxedLoss", "relaxedOutputs", "relaxedStep", "relaxing", "seed", "state", "train", "training", "verdicts",
+		"weights",
 	}
-	ofDecoder = []string{"acts", "batch", "encodeActs", "feed", "guard", "kv", "length", "matrices", "params", "positions", "source", "sourceSteps", "state"}
+	ofDecoder = []string{"acts", "batch", "encodeActs", "feed", "guard", "kv", "length", "matrices", "params",
+		"positions", "source", "sourceSteps", "state"}
 	// inFunctions are the parameters, results and short names of functions that are written from graphs.
-	inFunctions = []string{"a", "b", "p", "g", "m", "d", "s", "t", "l", "w", "kv", "steps", "sourceSteps", "source", "batch", "rows", "tokens", "positions", "train"}
+	inFunctions = []string{"a", "b", "p", "g", "m", "d", "s", "t", "l", "w", "kv", "steps", "sourceSteps", "source",
+		"batch", "rows", "tokens", "positions", "train"}
 )
 
 // identifiers are the scopes of a package in which things of the spec get names.
@@ -62,7 +78,8 @@ func (e *emitter) identify() {
 	n.pkg = names.Package()
 	n.pkg.Reserve(packages...)
 	n.pkg.Reserve(declared...)
-	n.model, n.decoder, n.params, n.state, n.cache, n.matrices = names.Members(), names.Members(), names.Members(), names.Members(), names.Members(), names.Members()
+	n.model, n.decoder, n.params, n.state, n.cache, n.matrices = names.Members(), names.Members(), names.Members(),
+		names.Members(), names.Members(), names.Members()
 	n.model.Reserve(ofModel...)
 	n.model.Reserve(e.scalars()...)
 	n.decoder.Reserve(ofDecoder...)
@@ -127,13 +144,15 @@ func (e *emitter) paramField(id graph.ID) string {
 	return members(e.ids.fields, e.typeOf(id.Layer)).For(id.Field, names.Exported(id.Field))
 }
 
-// stateField is the field of a state: in state, or, where layers share a type, in the struct of its layer, whose field in state comes first.
+// stateField is the field of a state: in state, or, where layers share a type, in the struct of its layer, whose field
+// in state comes first.
 func (e *emitter) stateField(id graph.ID) (layer, field string) {
 	family := e.twins()[id.Layer]
 	if family == "" {
 		return "", e.ids.state.For(id, names.Lower(id.String()))
 	}
-	return e.ids.state.For(id.Layer, names.Lower(id.Layer)), members(e.ids.ofLayer, family).For(id.Field, names.Lower(id.Field))
+	return e.ids.state.For(id.Layer, names.Lower(id.Layer)), members(e.ids.ofLayer, family).For(id.Field,
+		names.Lower(id.Field))
 }
 
 // cacheField is the field of a cache in kvCache.

@@ -6,10 +6,12 @@ import (
 	"testing"
 )
 
-// Every name that is kept for the package is one that some package declares: the lists hold nothing that is no longer emitted. That they hold all that is, Package checks itself.
+// Every name that is kept for the package is one that some package declares: the lists hold nothing that is no longer
+// emitted. That they hold all that is, Package checks itself.
 func TestNames(t *testing.T) {
 	pkg, model, decoder := map[string]bool{}, map[string]bool{}, map[string]bool{}
-	for _, pattern := range []string{"../cases/*/doc.go", "../../generated/*/doc.go", "../../examples/*/doc.go", "../../examples/*/*/doc.go"} {
+	for _, pattern := range []string{"../cases/*/doc.go", "../../generated/*/doc.go", "../../examples/*/doc.go",
+		"../../examples/*/*/doc.go"} {
 		found, err := filepath.Glob(pattern)
 		if err != nil || len(found) == 0 {
 			t.Fatalf("no packages at %s: %v", pattern, err)
@@ -28,7 +30,8 @@ func TestNames(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, x := range []struct{ from, to map[string]bool }{{d.pkg, pkg}, {d.members["Model"], model}, {d.members["Decoder"], decoder}} {
+			for _, x := range []struct{ from, to map[string]bool }{{d.pkg, pkg}, {d.members["Model"], model},
+				{d.members["Decoder"], decoder}} {
 				for name := range x.from {
 					x.to[name] = true
 				}

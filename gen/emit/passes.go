@@ -13,10 +13,12 @@ import (
 	"github.com/gradsmith/gradsmith/gen/report"
 )
 
-// Passes of a step over one network come out as calls of the same functions, as far as the texts are the same: each pass has its buffers in a struct of its own, which is an argument beside
-// what else differs, such as what the pass reads. Where the first layers differ, as they do for tokens and relaxed ones, the others are still shared.
+// Passes of a step over one network come out as calls of the same functions, as far as the texts are the same: each
+// pass has its buffers in a struct of its own, which is an argument beside what else differs, such as what the pass
+// reads. Where the first layers differ, as they do for tokens and relaxed ones, the others are still shared.
 
-// short is how many calls a pass may have in the function of its phase, long how many in one of its own before its layers have theirs.
+// short is how many calls a pass may have in the function of its phase, long how many in one of its own before its
+// layers have theirs.
 const short, long = 3, 19
 
 // chunk is the nodes of a phase that belong to one pass.
@@ -27,7 +29,8 @@ type chunk struct {
 	to    int
 }
 
-// passes emits a function for a phase of a step in which several networks take part, one after the other or one several times: it calls one function a pass.
+// passes emits a function for a phase of a step in which several networks take part, one after the other or one
+// several times: it calls one function a pass.
 func (e *emitter) passes(f *jen.File, r *build.Run, ph graph.Phase, name, doc string) {
 	w := e.runs[r]
 	var all []*chunk
@@ -137,7 +140,8 @@ func (e *emitter) findAlike(r *build.Run, shared *routine, all []*chunk) {
 	}
 }
 
-// sameNodes is what nodes compute in place of the output of g, which are the same but for dropout, which does nothing outside of training; nil where they are not.
+// sameNodes is what nodes compute in place of the output of g, which are the same but for dropout, which does nothing
+// outside of training; nil where they are not.
 func sameNodes(g *graph.Graph, nodes []*graph.Node) *graph.Value {
 	is := map[*graph.Value]*graph.Value{} // of nodes, by that of g
 	var theirs []*graph.Node
@@ -160,7 +164,8 @@ func sameNodes(g *graph.Graph, nodes []*graph.Node) *graph.Value {
 		if n.Op.Alias {
 			continue
 		}
-		if at == len(theirs) || n.Loop != nil || theirs[at].Op != n.Op || theirs[at].Attrs.String() != n.Attrs.String() || len(theirs[at].Args) != len(n.Args) {
+		if at == len(theirs) || n.Loop != nil || theirs[at].Op != n.Op ||
+			theirs[at].Attrs.String() != n.Attrs.String() || len(theirs[at].Args) != len(n.Args) {
 			return nil
 		}
 		t := theirs[at]
@@ -207,7 +212,8 @@ func (e *emitter) memoryAlike(f *jen.File, run *build.Run, l *likeness) {
 		g.Return(jen.Id(run.Type).ValuesFunc(func(g *jen.Group) {
 			for _, v := range w.members() {
 				if offset, ok := offsets[w.plan.Of(v)]; ok && w.home[v] == l.pass {
-					g.Line().Id(w.fields[v]).Op(":").Id("part").Call(jen.Lit(offset), e.capacity(v.Shape.Elems(), false))
+					g.Line().Id(w.fields[v]).Op(":").Id("part").Call(jen.Lit(offset),
+						e.capacity(v.Shape.Elems(), false))
 				}
 			}
 			g.Line()
@@ -253,7 +259,8 @@ type routine struct {
 	masks bool               // whether streams of random numbers differ
 }
 
-// sharePasses finds the groups of the passes over one network that come out the same, and makes the routine for them; nil where there are none.
+// sharePasses finds the groups of the passes over one network that come out the same, and makes the routine for them;
+// nil where there are none.
 func (e *emitter) sharePasses(p *phaseWriter, all []*chunk) *routine {
 	var over []*chunk
 	for _, c := range all {
@@ -302,7 +309,8 @@ func (e *emitter) sharePasses(p *phaseWriter, all []*chunk) *routine {
 	return nil
 }
 
-// passRoutine makes the routine of a run of groups, with one routine each for those that are large; nil where the passes do not come out the same.
+// passRoutine makes the routine of a run of groups, with one routine each for those that are large; nil where the
+// passes do not come out the same.
 func (e *emitter) passRoutine(p *phaseWriter, over []*chunk, run [][][]*graph.Node) *routine {
 	w := p.w
 	verb := map[graph.Phase]string{graph.Forward: "Forward", graph.Backward: "Backward"}[p.ph]
@@ -344,9 +352,12 @@ func (e *emitter) passRoutine(p *phaseWriter, over []*chunk, run [][][]*graph.No
 					doc = "computes the gradients of " + e.scopeText(first.Scope) + " and of what it reads"
 				}
 				if len(cut) > 1 {
-					doc = fmt.Sprintf("%s the %s of %s", map[bool]string{true: "computes the gradients of", false: "runs"}[p.ph == graph.Backward], partName(first.Part), e.scopeText(first.Scope))
+					doc = fmt.Sprintf("%s the %s of %s",
+						map[bool]string{true: "computes the gradients of", false: "runs"}[p.ph == graph.Backward],
+						partName(first.Part), e.scopeText(first.Scope))
 				}
-				if x.r = w.routine(id, doc+", in one pass", over, func(fn *function, i int) { fn.nodes(x.nodes[i]) }); x.r == nil {
+				if x.r = w.routine(id, doc+", in one pass", over,
+					func(fn *function, i int) { fn.nodes(x.nodes[i]) }); x.r == nil {
 					return nil
 				}
 				made = append(made, x.r)
@@ -354,25 +365,27 @@ func (e *emitter) passRoutine(p *phaseWriter, over []*chunk, run [][][]*graph.No
 			pieces = append(pieces, x)
 		}
 	}
-	whole := w.routine(p.name+"Pass", map[graph.Phase]string{graph.Forward: "runs the network", graph.Backward: "goes back through the network"}[p.ph]+", in one pass", over, func(fn *function, i int) {
-		origin := ""
-		for _, x := range pieces {
-			if o := x.nodes[i][0].Origin; o != origin || o == "" {
-				if len(fn.body) > 0 {
-					fn.add(jen.Line())
+	whole := w.routine(p.name+"Pass",
+		map[graph.Phase]string{graph.Forward: "runs the network",
+			graph.Backward: "goes back through the network"}[p.ph]+", in one pass", over, func(fn *function, i int) {
+			origin := ""
+			for _, x := range pieces {
+				if o := x.nodes[i][0].Origin; o != origin || o == "" {
+					if len(fn.body) > 0 {
+						fn.add(jen.Line())
+					}
+					if o != "" {
+						fn.comment(o)
+					}
+					origin = o
 				}
-				if o != "" {
-					fn.comment(o)
+				if x.r != nil {
+					fn.add(x.r.call(fn, over[i].pass))
+				} else {
+					fn.nodes(x.nodes[i])
 				}
-				origin = o
 			}
-			if x.r != nil {
-				fn.add(x.r.call(fn, over[i].pass))
-			} else {
-				fn.nodes(x.nodes[i])
-			}
-		}
-	})
+		})
 	if whole == nil {
 		return nil
 	}

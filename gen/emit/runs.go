@@ -9,8 +9,8 @@ import (
 	"github.com/gradsmith/gradsmith/gen/names"
 )
 
-// runFiles are the files with the functions of a run: that of a step on its own is split by its direction, others have one each, and those that no training makes stand where
-// they are used.
+// runFiles are the files with the functions of a run: that of a step on its own is split by its direction, others have
+// one each, and those that no training makes stand where they are used.
 func (e *emitter) runFiles(r *build.Run) []part {
 	trained := slices.ContainsFunc(e.Model.Steps, func(s *build.Step) bool { return s.Run == r })
 	switch {
@@ -82,7 +82,8 @@ func (e *emitter) lossOf(f *jen.File, r *build.Run) {
 	e.loss(f, e.runs[r], phaseName(r, "loss"), r.Loss)
 }
 
-// withGradient are the values that the loss of a graph computes beside it where there is a backward pass to read them: the gradient of the logits.
+// withGradient are the values that the loss of a graph computes beside it where there is a backward pass to read them:
+// the gradient of the logits.
 func withGradient(g *graph.Graph) []*graph.Value {
 	var grads []*graph.Value
 	for _, n := range g.Nodes {
@@ -109,8 +110,9 @@ func (e *emitter) lossCall(r *build.Run, train bool, b jen.Code) *jen.Statement 
 	return jen.Id("m").Dot(phaseName(r, "loss")).Call(args...)
 }
 
-// kept lists what is left of the outputs of layers when the loss is known: for each layer, in each pass, the last value that other layers read, or else any. A value is left where
-// nothing that is computed up to then is written over it.
+// kept lists what is left of the outputs of layers when the loss is known: for each layer, in each pass, the last
+// value that other layers read, or else any. A value is left where nothing that is computed up to then is written over
+// it.
 func (w *writer) kept() []*graph.Value {
 	read := map[*graph.Value]bool{} // by another layer
 	for _, n := range w.g.Nodes {
@@ -129,7 +131,8 @@ func (w *writer) kept() []*graph.Value {
 			if o.Type != graph.F32 || len(o.Shape) == 0 || w.fields[o] == "" || !w.plan.Survives(o, graph.Loss) {
 				continue
 			}
-			before := slices.IndexFunc(out, func(v *graph.Value) bool { return v.Def.Scope == n.Scope && v.Def.Pass == n.Pass })
+			before := slices.IndexFunc(out,
+				func(v *graph.Value) bool { return v.Def.Scope == n.Scope && v.Def.Pass == n.Pass })
 			switch {
 			case before < 0:
 				out = append(out, o)
@@ -161,8 +164,10 @@ func (e *emitter) outputs(f *jen.File, r *build.Run) {
 		list = append(list, jen.Line().Values(values...))
 	}
 	name := outputsName(r)
-	comment(f, "%s are what %s has left of the outputs of layers, from the first to the last, for the error of a loss that is not finite.", name, phaseName(r, "forward"))
-	f.Add(e.self()).Id(name).Params(jen.Id("b").Op("*").Qual(e.modelPkg(), "Batch")).Index().Qual(e.modelPkg(), "Output").BlockFunc(func(g *jen.Group) {
+	comment(f, "%s are what %s has left of the outputs of layers, from the first to the last, for the error of a "+
+		"loss that is not finite.", name, phaseName(r, "forward"))
+	f.Add(e.self()).Id(name).Params(jen.Id("b").Op("*").Qual(e.modelPkg(), "Batch")).Index().Qual(e.modelPkg(),
+		"Output").BlockFunc(func(g *jen.Group) {
 		add(g, fn.prologue())
 		g.Return(jen.Index().Qual(e.modelPkg(), "Output").Values(append(list, jen.Line())...))
 	})

@@ -9,11 +9,12 @@ import (
 	"github.com/gradsmith/gradsmith/gen/names"
 )
 
-// Layers of one stack that are not in a loop, because the first has an input of another width, come out as calls of one function. It is written once for
-// each of them, with what differs as an argument: the buffers of other layers, and sizes. If the texts are then the same, one of them is emitted.
+// Layers of one stack that are not in a loop, because the first has an input of another width, come out as calls of
+// one function. It is written once for each of them, with what differs as an argument: the buffers of other layers,
+// and sizes. If the texts are then the same, one of them is emitted.
 
-// twins are the layers that may share functions: layers of one stack, outside of loops, with the same parameters. The name that they share is that of the
-// stack in the spec.
+// twins are the layers that may share functions: layers of one stack, outside of loops, with the same parameters. The
+// name that they share is that of the stack in the spec.
 func (e *emitter) twins() map[string]string {
 	if e.shares == nil {
 		e.shares = e.findTwins()
@@ -180,7 +181,9 @@ func (e *emitter) share(w *writer, ph graph.Phase, family, verb string) *sharedF
 			parts = append(parts, g)
 		}
 	}
-	sf := &sharedFunction{e: e, w: w, family: family, name: e.ids.model.For([2]string{family, verb}, names.Lower(family)+names.UpperFirst(verb)), phase: ph, layers: map[string]*shared{}}
+	sf := &sharedFunction{e: e, w: w, family: family,
+		name: e.ids.model.For([2]string{family, verb}, names.Lower(family)+names.UpperFirst(verb)), phase: ph,
+		layers: map[string]*shared{}}
 	if len(parts) != len(membersInOrder(sf)) {
 		return nil
 	}

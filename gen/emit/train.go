@@ -118,8 +118,10 @@ func (e *emitter) randomHelpers(f *jen.File) {
 			jen.Return(jen.Lit(0)),
 		)
 		f.Line()
-		comment(f, "dropKey is the key of a dropout mask: another one for each place in the model, each layer of a stack and each %s.", e.Model.Random.Each)
-		f.Add(self()).Id("dropKey").Params(jen.List(jen.Id("place"), jen.Id("layer")).Int()).Uint64().Block(key(jen.Id("place"), jen.Id("layer")))
+		comment(f, "dropKey is the key of a dropout mask: another one for each place in the model, each layer of a "+
+			"stack and each %s.", e.Model.Random.Each)
+		f.Add(self()).Id("dropKey").Params(jen.List(jen.Id("place"),
+			jen.Id("layer")).Int()).Uint64().Block(key(jen.Id("place"), jen.Id("layer")))
 		f.Line()
 	}
 	if e.inTraining() {
@@ -132,11 +134,14 @@ func (e *emitter) randomHelpers(f *jen.File) {
 	}
 	switch drawn, indexed := e.noise(); {
 	case indexed:
-		comment(f, "noiseKey is the key of the noise of a sample: another one for each place in the model, each iteration of the loop around it and each %s.", e.Model.Random.Each)
-		f.Add(self()).Id("noiseKey").Params(jen.List(jen.Id("place"), jen.Id("i")).Int()).Uint64().Block(key(jen.Id("place"), jen.Id("i")))
+		comment(f, "noiseKey is the key of the noise of a sample: another one for each place in the model, each "+
+			"iteration of the loop around it and each %s.", e.Model.Random.Each)
+		f.Add(self()).Id("noiseKey").Params(jen.List(jen.Id("place"),
+			jen.Id("i")).Int()).Uint64().Block(key(jen.Id("place"), jen.Id("i")))
 		f.Line()
 	case drawn:
-		comment(f, "noiseKey is the key of the noise of a sample: another one for each place in the model and each %s.", e.Model.Random.Each)
+		comment(f, "noiseKey is the key of the noise of a sample: another one for each place in the model and each %s.",
+			e.Model.Random.Each)
 		f.Add(self()).Id("noiseKey").Params(jen.Id("place").Int()).Uint64().Block(key(jen.Id("place")))
 		f.Line()
 	}
@@ -159,7 +164,8 @@ func (e *emitter) train(f *jen.File) {
 		}
 	}
 	comment(f, "TrainStep %s%s", e.Model.TrainDoc, stays)
-	f.Add(e.self()).Id("TrainStep").Params(e.batch(), jen.Id("rate").Float64()).Add(stepped()).BlockFunc(func(g *jen.Group) {
+	f.Add(e.self()).Id("TrainStep").Params(e.batch(),
+		jen.Id("rate").Float64()).Add(stepped()).BlockFunc(func(g *jen.Group) {
 		add(g, e.enter("TrainStep", most, "number", "number"))
 		g.Return(m().Dot("train").Dot("TrainStep").Call(jen.Id("b"), jen.Id("rate")))
 	})
@@ -170,8 +176,11 @@ func (e *emitter) train(f *jen.File) {
 			kinds = append(kinds, strconv.Quote(s.Kind))
 		}
 		last := len(kinds) - 1
-		comment(f, "StepOf makes one step of a kind, %s or %s, whatever its turn, at a rate of its own. It gives the mean loss before the update and the norm of the gradient before clipping.%s", strings.Join(kinds[:last], ", "), kinds[last], stays)
-		f.Add(e.self()).Id("StepOf").Params(jen.Id("kind").String(), e.batch(), jen.Id("rate").Float64()).Add(stepped()).BlockFunc(func(g *jen.Group) {
+		comment(f, "StepOf makes one step of a kind, %s or %s, whatever its turn, at a rate of its own. It gives the "+
+			"mean loss before the update and the norm of the gradient before clipping.%s",
+			strings.Join(kinds[:last], ", "), kinds[last], stays)
+		f.Add(e.self()).Id("StepOf").Params(jen.Id("kind").String(), e.batch(),
+			jen.Id("rate").Float64()).Add(stepped()).BlockFunc(func(g *jen.Group) {
 			add(g, e.enter("StepOf", e.checkedUpTo(jen.Id("maxBatch")), "number", "number"))
 			g.Return(m().Dot("train").Dot("StepOf").Call(jen.Id("kind"), jen.Id("b"), jen.Id("rate")))
 		})
@@ -195,7 +204,8 @@ func (e *emitter) train(f *jen.File) {
 	e.draws(f)
 
 	comment(f, "Loss %s", e.Model.LossDoc)
-	f.Add(e.self()).Id("Loss").Params(e.batch()).Params(jen.Id("loss").Float64(), jen.Err().Error()).BlockFunc(func(g *jen.Group) {
+	f.Add(e.self()).Id("Loss").Params(e.batch()).Params(jen.Id("loss").Float64(),
+		jen.Err().Error()).BlockFunc(func(g *jen.Group) {
 		s := e.Model.Steps[0]
 		add(g, e.enter("Loss", e.checked(), "number"))
 		if slices.Contains(e.scalars(), "klWeight") {
@@ -229,18 +239,21 @@ func (e *emitter) train(f *jen.File) {
 	f.Add(e.self()).Id("Step").Params().Int().Block(jen.Return(m().Dot("train").Dot("Count")))
 	f.Line()
 	comment(f, "SetStep is for a training that goes on from a checkpoint.")
-	f.Add(e.self()).Id("SetStep").Params(jen.Id("step").Int()).Block(m().Dot("allocate").Call(), m().Dot("train").Dot("SetCount").Call(jen.Id("step")))
+	f.Add(e.self()).Id("SetStep").Params(jen.Id("step").Int()).Block(m().Dot("allocate").Call(),
+		m().Dot("train").Dot("SetCount").Call(jen.Id("step")))
 	f.Line()
 	if e.carries() {
 		comment(f, "State is the state that is carried from one window to the next.")
-		f.Add(e.self()).Id("State").Params().Index().Float32().Block(m().Dot("allocate").Call(), jen.Return(m().Dot("state").Dot("flat")))
+		f.Add(e.self()).Id("State").Params().Index().Float32().Block(m().Dot("allocate").Call(),
+			jen.Return(m().Dot("state").Dot("flat")))
 	} else {
 		comment(f, "State is nothing: no state is carried from one step to the next.")
 		f.Add(e.self()).Id("State").Params().Index().Float32().Block(jen.Return(jen.Nil()))
 	}
 	f.Line()
 	comment(f, "Slots lists the arrays of the optimizer, or of those of each part.")
-	f.Add(e.self()).Id("Slots").Params().Index().Qual(mp, "Slot").Block(m().Dot("allocate").Call(), jen.Return(m().Dot("train").Dot("Slots").Call()))
+	f.Add(e.self()).Id("Slots").Params().Index().Qual(mp, "Slot").Block(m().Dot("allocate").Call(),
+		jen.Return(m().Dot("train").Dot("Slots").Call()))
 	f.Line()
 	comment(f, "%s", infoDoc)
 	f.Add(e.self()).Id("Info").Params().Op("*").Qual(mp, "Info").Block(jen.Return(jen.Id("info").Dot("Clone").Call()))
@@ -256,8 +269,12 @@ func (e *emitter) asked(f *jen.File, stays string, stepped func() *jen.Statement
 			continue
 		}
 		train := func() *jen.Statement { return jen.Id("m").Dot("train") }
-		comment(f, "EncoderStep makes one update of the parameters of the encoder, the heads of the latent vector included, on a %s, at the given rate; the decoder's stay as they are. It gives the mean loss in nats a %s before the update and the norm of the encoder's gradient before clipping.%s", e.Model.Material(), e.Model.Unit(), stays)
-		f.Add(e.self()).Id("EncoderStep").Params(e.batch(), jen.Id("rate").Float64()).Add(stepped()).BlockFunc(func(g *jen.Group) {
+		comment(f, "EncoderStep makes one update of the parameters of the encoder, the heads of the latent vector "+
+			"included, on a %s, at the given rate; the decoder's stay as they are. It gives the mean loss in nats a "+
+			"%s before the update and the norm of the encoder's gradient before clipping.%s", e.Model.Material(),
+			e.Model.Unit(), stays)
+		f.Add(e.self()).Id("EncoderStep").Params(e.batch(),
+			jen.Id("rate").Float64()).Add(stepped()).BlockFunc(func(g *jen.Group) {
 			add(g, e.enter("EncoderStep", e.checked(), "number", "number"))
 			g.Return(train().Dot("StepOf").Call(jen.Lit(s.Kind), jen.Id("b"), jen.Id("rate")))
 		})
@@ -266,12 +283,14 @@ func (e *emitter) asked(f *jen.File, stays string, stepped func() *jen.Statement
 		f.Add(e.self()).Id("EncoderSteps").Params().Int().Block(jen.Return(train().Dot("MadeOf").Call(jen.Lit(s.Kind))))
 		f.Line()
 		comment(f, "SetEncoderSteps is for a training that goes on from a checkpoint.")
-		f.Add(e.self()).Id("SetEncoderSteps").Params(jen.Id("n").Int()).Block(jen.Id("m").Dot("allocate").Call(), train().Dot("SetMadeOf").Call(jen.Lit(s.Kind), jen.Id("n")))
+		f.Add(e.self()).Id("SetEncoderSteps").Params(jen.Id("n").Int()).Block(jen.Id("m").Dot("allocate").Call(),
+			train().Dot("SetMadeOf").Call(jen.Lit(s.Kind), jen.Id("n")))
 		f.Line()
 	}
 }
 
-// gradientsName is the method that a step's Method calls when it has checked its batch, and turnName what the schedule calls.
+// gradientsName is the method that a step's Method calls when it has checked its batch, and turnName what the schedule
+// calls.
 func gradientsName(s *build.Step) string {
 	if s.Method == "Gradients" {
 		return "lossAndGradients"
@@ -304,8 +323,10 @@ func (e *emitter) gradients(f *jen.File, s *build.Step) {
 		}
 		g.Add(m()).Dot(phaseName(s.Run, "forward")).Call(jen.Id("b"))
 		g.Id("loss").Op("=").Add(e.lossCall(s.Run, true, jen.Id("b")))
-		outputs := jen.Func().Params().Index().Qual(e.modelPkg(), "Output").Block(jen.Return(m().Dot(outputsName(s.Run)).Call(jen.Id("b"))))
-		g.If(jen.Err().Op("=").Qual(e.modelPkg(), "CheckLoss").Call(jen.Id("loss"), outputs), jen.Err().Op("==").Nil()).Block(
+		outputs := jen.Func().Params().Index().Qual(e.modelPkg(),
+			"Output").Block(jen.Return(m().Dot(outputsName(s.Run)).Call(jen.Id("b"))))
+		g.If(jen.Err().Op("=").Qual(e.modelPkg(), "CheckLoss").Call(jen.Id("loss"), outputs),
+			jen.Err().Op("==").Nil()).Block(
 			m().Dot(phaseName(s.Run, "backward")).Call(jen.Id("b")))
 		g.Add(m()).Dot("training").Op("=").False()
 		g.Return(jen.Id("loss"), jen.Err())
@@ -321,7 +342,8 @@ func (e *emitter) fault(s *build.Step) jen.Code {
 	case s.Source == build.Noise:
 		fits := e.checked()
 		if !g.Reads("vectors") {
-			fits = e.first(b.Clone().Dot("CheckVectors").Call(jen.Id("maxBatch"), jen.Lit(0)), e.labelFaults(b.Clone().Dot("Labels"), b.Clone().Dot("Batch"))...)
+			fits = e.first(b.Clone().Dot("CheckVectors").Call(jen.Id("maxBatch"), jen.Lit(0)),
+				e.labelFaults(b.Clone().Dot("Labels"), b.Clone().Dot("Batch"))...)
 		}
 		return e.first(fits, b.Clone().Dot("CheckNoise").Call(jen.Id("noiseSize"), jen.Lit(g.Reads("mix"))))
 	case g.Reads("made"):
@@ -339,11 +361,13 @@ func (e *emitter) turn(f *jen.File, s *build.Step) {
 	}
 	m := func() *jen.Statement { return jen.Id("m") }
 	comment(f, "%s %s", e.turnName(s), s.Step)
-	f.Add(e.self()).Id(e.turnName(s)).Params(e.batch()).Params(jen.Id("loss").Float64(), jen.Err().Error()).BlockFunc(func(g *jen.Group) {
+	f.Add(e.self()).Id(e.turnName(s)).Params(e.batch()).Params(jen.Id("loss").Float64(),
+		jen.Err().Error()).BlockFunc(func(g *jen.Group) {
 		reads := jen.Id("b")
 		switch s.Source {
 		case build.Noise:
-			reads = m().Dot("draw").Call(jen.Id("b"), jen.Id(s.Kind+"Noise"), m().Dot("train").Dot("MadeOf").Call(jen.Lit(s.Kind)))
+			reads = m().Dot("draw").Call(jen.Id("b"), jen.Id(s.Kind+"Noise"),
+				m().Dot("train").Dot("MadeOf").Call(jen.Lit(s.Kind)))
 		case build.Lines:
 			e.drawn(g, "discriminatorLines")
 			g.Id("made").Op(":=").Op("*").Id("b")
@@ -415,11 +439,14 @@ func (e *emitter) logits(f *jen.File, carries string) {
 			jen.Id("m").Dot("decode").Call(jen.Id("b")),
 		}
 	}
-	comment(f, "Logits gives the logits [steps, batch, vocab] %s, without dropout%s. The slice is overwritten by the next call.", what, carries)
-	f.Add(e.self()).Id("Logits").Params(jen.Id("b").Op("*").Qual(mp, "Batch")).Params(jen.Index().Float32(), jen.Error()).BlockFunc(func(g *jen.Group) {
+	comment(f, "Logits gives the logits [steps, batch, vocab] %s, without dropout%s. The slice is overwritten by the "+
+		"next call.", what, carries)
+	f.Add(e.self()).Id("Logits").Params(jen.Id("b").Op("*").Qual(mp, "Batch")).Params(jen.Index().Float32(),
+		jen.Error()).BlockFunc(func(g *jen.Group) {
 		add(g, e.enter("Logits", e.checked(), "slice"))
 		add(g, forward)
-		g.Return(jen.Id("m").Dot("acts").Dot("logits").Index(jen.Empty(), jen.Id("b").Dot("Steps").Op("*").Id("b").Dot("Batch").Op("*").Id("vocab")), jen.Nil())
+		g.Return(jen.Id("m").Dot("acts").Dot("logits").Index(jen.Empty(),
+			jen.Id("b").Dot("Steps").Op("*").Id("b").Dot("Batch").Op("*").Id("vocab")), jen.Nil())
 	})
 	f.Line()
 }
@@ -459,14 +486,20 @@ func (e *emitter) info(f *jen.File) {
 	s, r, mp := e.spec, e.Report, e.modelPkg()
 	var masking jen.Code
 	if k := s.Masking; k != nil {
-		masking = jen.Op("&").Qual(mp, "Masking").Values(jen.Id("Share").Op(":").Lit(k.Share), jen.Id("Mask").Op(":").Lit(k.Mask), jen.Id("Random").Op(":").Lit(k.Random), jen.Id("Token").Op(":").Lit(s.Tokenizer.Special(spec.MaskToken)))
+		masking = jen.Op("&").Qual(mp, "Masking").Values(jen.Id("Share").Op(":").Lit(k.Share),
+			jen.Id("Mask").Op(":").Lit(k.Mask), jen.Id("Random").Op(":").Lit(k.Random),
+			jen.Id("Token").Op(":").Lit(s.Tokenizer.Special(spec.MaskToken)))
 	}
 	var source jen.Code
 	if k := s.Source; k != nil {
-		source = jen.Op("&").Qual(mp, "Source").Values(jen.Id("Steps").Op(":").Id("maxSourceSteps"), jen.Id("Vocab").Op(":").Lit(k.Tokenizer.Vocab), jen.Id("End").Op(":").Lit(k.Tokenizer.Special(spec.EndToken)),
-			jen.Id("AnswerBegin").Op(":").Lit(s.Tokenizer.Special(spec.BeginToken)), jen.Id("AnswerEnd").Op(":").Lit(s.Tokenizer.Special(spec.EndToken)))
+		source = jen.Op("&").Qual(mp, "Source").Values(jen.Id("Steps").Op(":").Id("maxSourceSteps"),
+			jen.Id("Vocab").Op(":").Lit(k.Tokenizer.Vocab),
+			jen.Id("End").Op(":").Lit(k.Tokenizer.Special(spec.EndToken)),
+			jen.Id("AnswerBegin").Op(":").Lit(s.Tokenizer.Special(spec.BeginToken)),
+			jen.Id("AnswerEnd").Op(":").Lit(s.Tokenizer.Special(spec.EndToken)))
 	}
-	var vector, latent, adversary, labels, vocab, steps jen.Code = nil, nil, nil, nil, jen.Id("vocab"), jen.Id("maxSteps")
+	var vector, latent, adversary, labels, vocab, steps jen.Code = nil, nil, nil, nil, jen.Id("vocab"),
+		jen.Id("maxSteps")
 	if e.conditional() {
 		labels = jen.Id("labelCount")
 	}
@@ -482,7 +515,9 @@ func (e *emitter) info(f *jen.File) {
 			values = append(values, jen.Id("Annealed").Op(":").Lit(end))
 		}
 		if f := k.EncoderFirst; f.Steps > 0 {
-			values = append(values, jen.Id("EncoderFirst").Op(":").Op("&").Qual(mp, "EncoderFirst").Values(jen.Id("Steps").Op(":").Lit(f.Steps), jen.Id("Check").Op(":").Lit(f.Check)))
+			values = append(values,
+				jen.Id("EncoderFirst").Op(":").Op("&").Qual(mp,
+					"EncoderFirst").Values(jen.Id("Steps").Op(":").Lit(f.Steps), jen.Id("Check").Op(":").Lit(f.Check)))
 		}
 		latent = jen.Op("&").Qual(mp, "Latent").Values(values...)
 	}
@@ -505,7 +540,10 @@ func (e *emitter) info(f *jen.File) {
 	}
 	var layers []jen.Code
 	for _, row := range r.Rows {
-		layers = append(layers, jen.Line().Values(jen.Id("Name").Op(":").Lit(row.Name), jen.Id("Kind").Op(":").Lit(row.Kind), jen.Id("Output").Op(":").Lit(row.Output), jen.Id("Params").Op(":").Lit(row.Params), jen.Id("Flops").Op(":").Lit(row.Flops)))
+		layers = append(layers,
+			jen.Line().Values(jen.Id("Name").Op(":").Lit(row.Name), jen.Id("Kind").Op(":").Lit(row.Kind),
+				jen.Id("Output").Op(":").Lit(row.Output), jen.Id("Params").Op(":").Lit(row.Params),
+				jen.Id("Flops").Op(":").Lit(row.Flops)))
 	}
 	layers = append(layers, jen.Line())
 	t, sc, smoothing := s.Train, s.Schedule, 0.0
@@ -518,16 +556,20 @@ func (e *emitter) info(f *jen.File) {
 		"SpecDigest", s.Digest, "Architecture", s.Architecture(),
 		"Vocab", vocab, "Batch", jen.Id("maxBatch"), "Steps", steps, "Seed", jen.Id("defaultSeed"),
 		"Params", jen.Id("paramCount"), "TrainBytes", r.TrainBytes, "DecodeBytes", r.DecodeBytes,
-		"Prefix", e.Model.Prefix(), "Masking", masking, "Source", source, "Vector", vector, "Labels", labels, "Latent", latent, "Adversary", adversary,
+		"Prefix", e.Model.Prefix(), "Masking", masking, "Source", source, "Vector", vector, "Labels", labels, "Latent",
+		latent, "Adversary", adversary,
 		"Layers", jen.Index().Qual(mp, "Layer").Values(layers...),
 		"Training", jen.Qual(mp, "Training").Values(fields(
-			"Rate", s.Optimizer.Rate, "Schedule", sc.Kind, "Warmup", sc.Warmup, "Every", sc.Every, "Factor", sc.Factor, "Floor", sc.Floor,
-			"Passes", t.Passes, "Steps", t.Steps, "Validation", t.Validation, "EvalEvery", t.EvalEvery, "SaveEvery", t.SaveEvery, "Separator", t.Separator, "Condition", t.Condition, "Drop", t.Drop,
+			"Rate", s.Optimizer.Rate, "Schedule", sc.Kind, "Warmup", sc.Warmup, "Every", sc.Every, "Factor", sc.Factor,
+			"Floor", sc.Floor,
+			"Passes", t.Passes, "Steps", t.Steps, "Validation", t.Validation, "EvalEvery", t.EvalEvery, "SaveEvery",
+			t.SaveEvery, "Separator", t.Separator, "Condition", t.Condition, "Drop", t.Drop,
 			"Smoothing", smoothing, "Sampling", t.Sampling, "Rise", t.Rise)...),
 	)...)
 }
 
-// vector says what vectors the model takes: those that its likelihood is for, or that the last activation of a generator can give.
+// vector says what vectors the model takes: those that its likelihood is for, or that the last activation of a
+// generator can give.
 func (e *emitter) vector() jen.Code {
 	s := e.spec
 	low, high, bounded := 0, 0, false

@@ -1,5 +1,5 @@
-// Package eval executes a graph in float64, from the definitions of its operations. It is slow and plain: what generated code and gradients are
-// tested against.
+// Package eval executes a graph in float64, from the definitions of its operations. It is slow and plain: what
+// generated code and gradients are tested against.
 package eval
 
 import (
@@ -9,27 +9,33 @@ import (
 	"github.com/gradsmith/gradsmith/gen/op"
 )
 
-// Dropout applies a mask to x in place, for the node's attributes rate and stream and the index of the loop around it (0 outside of loops).
+// Dropout applies a mask to x in place, for the node's attributes rate and stream and the index of the loop around it
+// (0 outside of loops).
 type Dropout func(x []float64, rate float64, stream, index int)
 
-// Run gives the outputs of g, by target, for inputs by name and run-time sizes by name. Nothing is random: dropout is the identity, as in a trained model.
+// Run gives the outputs of g, by target, for inputs by name and run-time sizes by name. Nothing is random: dropout is
+// the identity, as in a trained model.
 func Run(g *graph.Graph, inputs map[string]*graph.Tensor, sizes map[string]int) (map[string]*graph.Tensor, error) {
 	return RunRandom(g, inputs, sizes, Random{})
 }
 
-// Random is what is drawn in a training step. A nil function draws nothing: dropout is the identity, samples are their means.
+// Random is what is drawn in a training step. A nil function draws nothing: dropout is the identity, samples are their
+// means.
 type Random struct {
 	Dropout Dropout
 	// Normal fills x with what stands for standard normal numbers, for the node's attribute stream.
 	Normal func(x []float64, stream int)
-	// Gumbel fills x with what stands for numbers of the standard Gumbel distribution, for the node's attribute stream and the index of the loop around it.
+	// Gumbel fills x with what stands for numbers of the standard Gumbel distribution, for the node's attribute stream
+	// and the index of the loop around it.
 	Gumbel func(x []float64, stream, index int)
-	// Rows sets mask to 1 for the rows that stay when rows are dropped, and 0 for the others, for the node's attributes.
+	// Rows sets mask to 1 for the rows that stay when rows are dropped, and 0 for the others, for the node's
+	// attributes.
 	Rows func(mask []float64, rate float64, stream int)
 }
 
 // RunRandom is Run as in a training step.
-func RunRandom(g *graph.Graph, inputs map[string]*graph.Tensor, sizes map[string]int, random Random) (map[string]*graph.Tensor, error) {
+func RunRandom(g *graph.Graph, inputs map[string]*graph.Tensor, sizes map[string]int,
+	random Random) (map[string]*graph.Tensor, error) {
 	env := map[*graph.Value]*graph.Tensor{}
 	for _, in := range g.Inputs {
 		t, ok := inputs[in.Name]
@@ -100,7 +106,8 @@ func (m *machine) run(g *graph.Graph, env map[*graph.Value]*graph.Tensor, index 
 			continue
 		}
 		if n.Op.Eval == nil {
-			return fmt.Errorf("eval: %s has no definition in float64: evaluate the graph before it is lowered", n.Op.Name)
+			return fmt.Errorf("eval: %s has no definition in float64: evaluate the graph before it is lowered",
+				n.Op.Name)
 		}
 		in := make([]*graph.Tensor, len(n.Args))
 		for i, a := range n.Args {
@@ -139,7 +146,8 @@ func (m *machine) run(g *graph.Graph, env map[*graph.Value]*graph.Tensor, index 
 				drawn.Attrs = n.Attrs.Set("noise", noise)
 				n = &drawn
 			}
-		} else if stream := n.Attrs.Int("stream"); stream > 0 && n.Op != op.Dropout && m.random.Dropout != nil { // an attention drops probabilities
+			// an attention drops probabilities
+		} else if stream := n.Attrs.Int("stream"); stream > 0 && n.Op != op.Dropout && m.random.Dropout != nil {
 			mask := make([]float64, op.MaskLen(n, in))
 			for i := range mask {
 				mask[i] = 1

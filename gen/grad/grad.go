@@ -1,8 +1,8 @@
-// Package grad differentiates a graph, source to source, in reverse mode: it adds the nodes that compute the gradient of a scalar. As gradients are
-// nodes like any other, a graph can be differentiated again.
+// Package grad differentiates a graph, source to source, in reverse mode: it adds the nodes that compute the gradient
+// of a scalar. As gradients are nodes like any other, a graph can be differentiated again.
 //
-// The gradient of a loop is a loop that runs the other way. What its body reads of the forward body is stacked by the forward loop; gradients of
-// invariants are carried sums, which the optimizer turns into one product after the loop.
+// The gradient of a loop is a loop that runs the other way. What its body reads of the forward body is stacked by the
+// forward loop; gradients of invariants are carried sums, which the optimizer turns into one product after the loop.
 //
 // The package must know nothing of specs or Go code, and of operations only their rules.
 package grad
@@ -14,8 +14,8 @@ import (
 	"github.com/gradsmith/gradsmith/gen/op"
 )
 
-// Append adds to g, in phase Backward, the gradient of the scalar loss with respect to each of wrt, and gives those gradients. Where loss does not
-// depend on a value its gradient is zero.
+// Append adds to g, in phase Backward, the gradient of the scalar loss with respect to each of wrt, and gives those
+// gradients. Where loss does not depend on a value its gradient is zero.
 func Append(g *graph.Graph, loss *graph.Value, wrt []*graph.Value) ([]*graph.Value, error) {
 	if len(loss.Shape) != 0 || loss.Type != graph.F32 {
 		return nil, fmt.Errorf("grad: %s of shape %s is not a number", loss, loss.Shape)
@@ -24,8 +24,9 @@ func Append(g *graph.Graph, loss *graph.Value, wrt []*graph.Value) ([]*graph.Val
 	return From(b, loss, b.Apply(op.Ones, []string{"dloss"}, graph.Attrs{{Key: "shape", Val: loss.Shape}})[0], wrt)
 }
 
-// From adds to the graph of b, in its phase, the product of dy, of y's shape, with the derivative of y with respect to each of wrt: the gradient of Σ dy∘y. As what
-// it adds are nodes like any other, the result can be part of what is differentiated next, such as the loss of a gradient penalty.
+// From adds to the graph of b, in its phase, the product of dy, of y's shape, with the derivative of y with respect to
+// each of wrt: the gradient of Σ dy∘y. As what it adds are nodes like any other, the result can be part of what is
+// differentiated next, such as the loss of a gradient penalty.
 func From(b *graph.Builder, y, dy *graph.Value, wrt []*graph.Value) ([]*graph.Value, error) {
 	if !y.Shape.Same(dy.Shape) {
 		return nil, fmt.Errorf("grad: %s of shape %s has a gradient of shape %s", y, y.Shape, dy.Shape)
@@ -175,7 +176,8 @@ func (r *reverse) loop(n *graph.Node, d []*graph.Value) error {
 	activity := loopActivity(n, r.active)
 	body := graph.New(l.Body.Name + ".grad")
 	rl := &graph.Loop{Kind: l.Kind, Trip: l.Trip, Reverse: !l.Reverse, Index: l.Index, Body: body}
-	node := &graph.Node{Op: graph.LoopOp, Loop: rl, Phase: r.b.Phase, Scope: n.Scope, Part: n.Part, Pass: n.Pass, Origin: n.Origin}
+	node := &graph.Node{Op: graph.LoopOp, Loop: rl, Phase: r.b.Phase, Scope: n.Scope, Part: n.Part, Pass: n.Pass,
+		Origin: n.Origin}
 	bb := &graph.Builder{G: body, Phase: r.b.Phase, Scope: n.Scope, Part: n.Part, Pass: n.Pass, Origin: n.Origin}
 
 	// Carried: the adjoint of every active carry, then a sum for every active invariant.

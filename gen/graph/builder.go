@@ -16,7 +16,8 @@ type Builder struct {
 // Apply adds a node and gives its results, named by names; a node of one result takes one name. It panics when the
 // arguments do not fit: that is a defect of the compiler, as the spec has been checked.
 func (b *Builder) Apply(op *Op, names []string, attrs Attrs, args ...*Value) []*Value {
-	n := &Node{Op: op, Args: args, Attrs: attrs, Phase: b.Phase, Scope: b.Scope, Part: b.Part, Pass: b.Pass, Stage: b.Stage, Origin: b.Origin}
+	n := &Node{Op: op, Args: args, Attrs: attrs, Phase: b.Phase, Scope: b.Scope, Part: b.Part, Pass: b.Pass,
+		Stage: b.Stage, Origin: b.Origin}
 	if err := b.G.finish(n, names); err != nil {
 		panic(NewFault(b.Origin, err))
 	}
@@ -26,7 +27,8 @@ func (b *Builder) Apply(op *Op, names []string, attrs Attrs, args ...*Value) []*
 
 // NewNode makes a node for g without adding it to its list.
 func (g *Graph) NewNode(like *Node, op *Op, names []string, attrs Attrs, args ...*Value) *Node {
-	n := &Node{Op: op, Args: args, Attrs: attrs, Phase: like.Phase, Scope: like.Scope, Part: like.Part, Pass: like.Pass, Stage: like.Stage, Origin: like.Origin}
+	n := &Node{Op: op, Args: args, Attrs: attrs, Phase: like.Phase, Scope: like.Scope, Part: like.Part, Pass: like.Pass,
+		Stage: like.Stage, Origin: like.Origin}
 	if err := g.finish(n, names); err != nil {
 		panic(NewFault(like.Origin, err))
 	}
@@ -48,9 +50,11 @@ func (g *Graph) finish(n *Node, names []string) error {
 	return nil
 }
 
-// AddLoop adds a loop whose body is complete; args are the first carries, the sequences and the invariants. names are those of the results.
+// AddLoop adds a loop whose body is complete; args are the first carries, the sequences and the invariants. names are
+// those of the results.
 func (b *Builder) AddLoop(l *Loop, names []string, args ...*Value) *Node {
-	n := &Node{Op: LoopOp, Args: args, Loop: l, Phase: b.Phase, Scope: b.Scope, Part: b.Part, Pass: b.Pass, Stage: b.Stage, Origin: b.Origin}
+	n := &Node{Op: LoopOp, Args: args, Loop: l, Phase: b.Phase, Scope: b.Scope, Part: b.Part, Pass: b.Pass,
+		Stage: b.Stage, Origin: b.Origin}
 	for i, o := range l.Body.Outputs {
 		name := o.Base
 		if i < len(names) && names[i] != "" {
@@ -71,8 +75,8 @@ func (g *Graph) loopOut(n *Node, i int, name string) *Value {
 	return &Value{Name: g.Unique(name), Base: name, Type: o.Type, Shape: shape, Def: n, Out: i}
 }
 
-// StackOut gives the stacked values over all iterations of the body's value v, adding an output to the loop n of graph g where there
-// is none yet.
+// StackOut gives the stacked values over all iterations of the body's value v, adding an output to the loop n of graph
+// g where there is none yet.
 func (g *Graph) StackOut(n *Node, v *Value, name string) *Value {
 	for i := n.Loop.Carries; i < len(n.Outs); i++ {
 		if n.Loop.Body.Outputs[i] == v {

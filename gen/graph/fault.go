@@ -5,8 +5,8 @@ import (
 	"runtime/debug"
 )
 
-// Fault is what a stage panics with when it cannot go on. Specs are checked before they are compiled, so that is a mistake of the compiler. Package gen makes an error of
-// it, in one place.
+// Fault is what a stage panics with when it cannot go on. Specs are checked before they are compiled, so that is a
+// mistake of the compiler. Package gen makes an error of it, in one place.
 type Fault struct {
 	Origin string // file:line of the spec's layer that was compiled; may be empty
 	Cause  any    // what was wrong

@@ -1,8 +1,8 @@
 // Package graph is the intermediate representation of the compiler: a list of nodes in the order of their execution,
 // each of which applies an operation to values and gives values.
 //
-// A graph is closed: what a loop's body reads is an input of the body. Loops are nodes like any other, so that a recurrent
-// layer and a stack of equal layers keep their form from the spec to the Go code.
+// A graph is closed: what a loop's body reads is an input of the body. Loops are nodes like any other, so that a
+// recurrent layer and a stack of equal layers keep their form from the spec to the Go code.
 //
 // The package must know nothing of specs, of Go code, or of any single operation; those stand in gen/op.
 package graph
@@ -54,15 +54,16 @@ func (v *Value) String() string { return "%" + v.Name }
 
 // Node applies Op to Args. A node with a Loop runs its body instead.
 type Node struct {
-	Op     *Op
-	Args   []*Value
-	Outs   []*Value
-	Attrs  Attrs
-	Loop   *Loop
-	Phase  Phase
-	Scope  string // the layer that it belongs to
-	Part   string // the part of a block in it: "attention"; may be empty
-	Pass   string // the application of a network, where there are several in the graph: "real"; empty where there is one
+	Op    *Op
+	Args  []*Value
+	Outs  []*Value
+	Attrs Attrs
+	Loop  *Loop
+	Phase Phase
+	Scope string // the layer that it belongs to
+	Part  string // the part of a block in it: "attention"; may be empty
+	// the application of a network, where there are several in the graph: "real"; empty where there is one
+	Pass   string
 	Stage  string // the part of a forward pass that can be run by itself: "encode"; empty where there is only the whole
 	Origin string // file:line of that layer in the spec
 }
@@ -83,9 +84,10 @@ func (k LoopKind) String() string {
 	return "scan"
 }
 
-// Loop is a loop with carried values. The node's Args are the first values of the carries, then the sequences, of which iteration
-// i reads element i, then the invariants. Body.Inputs stand in the same order. Body.Outputs are the next values of the carries, then what each
-// iteration gives; the node's Outs are the last values of the carries, then all iterations' stacked.
+// Loop is a loop with carried values. The node's Args are the first values of the carries, then the sequences, of
+// which iteration i reads element i, then the invariants. Body.Inputs stand in the same order. Body.Outputs are the
+// next values of the carries, then what each iteration gives; the node's Outs are the last values of the carries, then
+// all iterations' stacked.
 type Loop struct {
 	Kind    LoopKind
 	Trip    Dim
@@ -137,7 +139,8 @@ func (g *Graph) Input(name string, role Role, t Type, shape Shape) *Value {
 	return v
 }
 
-// StateInput adds the input that is the state of that name, as the last call left it. Its value is called after it, with a 0.
+// StateInput adds the input that is the state of that name, as the last call left it. Its value is called after it,
+// with a 0.
 func (g *Graph) StateInput(name string, shape Shape) *Value {
 	v := g.Input(name+"0", State, F32, shape)
 	v.ID = Identity(name)

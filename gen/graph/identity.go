@@ -2,8 +2,9 @@ package graph
 
 import "strings"
 
-// ID identifies what belongs to a layer and stands outside of a graph: a parameter, a state, a cache. Layer is the path of the layer, whose parts dots separate: "lstm.2" is
-// the second layer of the stack lstm. Field is what it is there: "wx".
+// ID identifies what belongs to a layer and stands outside of a graph: a parameter, a state, a cache. Layer is the
+// path of the layer, whose parts dots separate: "lstm.2" is the second layer of the stack lstm. Field is what it is
+// there: "wx".
 type ID struct{ Layer, Field string }
 
 // Identity is the ID that is written LAYER.FIELD. A field has no dots.

@@ -7,8 +7,8 @@ type Op struct {
 	// Infer gives the types and shapes of the results, or says what is wrong with the arguments.
 	Infer func(n *Node) ([]TypedShape, error)
 
-	// Grad gives the gradients of the arguments (nil where c.Need is false or where there is none) from those of the results (nil where
-	// nothing depends on a result). A nil Grad means that no gradient passes.
+	// Grad gives the gradients of the arguments (nil where c.Need is false or where there is none) from those of the
+	// results (nil where nothing depends on a result). A nil Grad means that no gradient passes.
 	Grad func(c *Context, n *Node, d []*Value) []*Value
 
 	// Flops is the number of floating-point operations; nil counts none.
@@ -29,12 +29,12 @@ type Op struct {
 	// Alias means that the one result is the argument under another shape: no code, no memory.
 	Alias bool
 
-	// Rowwise reports whether the node, applied to stacked arguments where stacked[i] is set, gives its results stacked:
-	// what moves work out of loops.
+	// Rowwise reports whether the node, applied to stacked arguments where stacked[i] is set, gives its results
+	// stacked: what moves work out of loops.
 	Rowwise func(n *Node, stacked []bool) bool
 
-	// Contracts means that the result sums over all rows of the arguments, so that a sum of results over time steps is the
-	// result of the stacked arguments.
+	// Contracts means that the result sums over all rows of the arguments, so that a sum of results over time steps is
+	// the result of the stacked arguments.
 	Contracts bool
 
 	// Heavy means that one large node is faster than many small ones.
@@ -80,7 +80,8 @@ func (t *Tensor) Cols() int {
 	return t.Shape[len(t.Shape)-1]
 }
 
-// Call is one statement of generated code: a call of the function Func of package runtime/kernel, or, on numbers, an expression of two operands.
+// Call is one statement of generated code: a call of the function Func of package runtime/kernel, or, on numbers, an
+// expression of two operands.
 type Call struct {
 	Func   string
 	Infix  string // "+": in place of Func
@@ -88,8 +89,8 @@ type Call struct {
 	Result *Value // the number that the call returns, if any
 }
 
-// Operand is an argument of a Call: *Value (its memory), Dim, Float, Nil, Option, Onto, OneOver, Single, Columns, Last, Matrix, Bool, Heads, DropRate, DropKey,
-// NoiseKey, LoopIndex, InTraining, InTraining32 or IfTraining.
+// Operand is an argument of a Call: *Value (its memory), Dim, Float, Nil, Option, Onto, OneOver, Single, Columns,
+// Last, Matrix, Bool, Heads, DropRate, DropKey, NoiseKey, LoopIndex, InTraining, InTraining32 or IfTraining.
 type Operand any
 
 type (
@@ -108,19 +109,22 @@ type (
 	InTraining float64
 	// InTraining32 is the same in single precision.
 	InTraining32 float64
-	// NoiseKey is the key of random numbers: a stream of its own for each place, step and iteration of the loops around it.
+	// NoiseKey is the key of random numbers: a stream of its own for each place, step and iteration of the loops
+	// around it.
 	NoiseKey struct {
 		Stream int
 		Index  *Value // loop index, or nil
 	}
-	// DropKey is the key of a dropout mask: a stream of its own for each place, step and iteration of the loops around it.
+	// DropKey is the key of a dropout mask: a stream of its own for each place, step and iteration of the loops around
+	// it.
 	DropKey struct {
 		Stream int
 		Index  *Value // loop index, or nil
 	}
 )
 
-// Onto is the option of a product that adds to V: where V lies in the memory of the result it is accumulated, elsewhere it is read.
+// Onto is the option of a product that adds to V: where V lies in the memory of the result it is accumulated,
+// elsewhere it is read.
 type Onto struct{ V, Result *Value }
 
 // LoopIndex is the number of the iteration of the loop whose index V is.

@@ -10,7 +10,8 @@ func (g *Graph) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "graph %s {\n", g.Name)
 	for _, in := range g.Inputs {
-		fmt.Fprintf(&b, "  %-5s %s %s%s\n", [...]string{"in", "param", "data", "state", "table", "scalar", "cache"}[in.Role], in, in.Type, in.Shape)
+		fmt.Fprintf(&b, "  %-5s %s %s%s\n",
+			[...]string{"in", "param", "data", "state", "table", "scalar", "cache"}[in.Role], in, in.Type, in.Shape)
 	}
 	phase := Phase(255)
 	for _, n := range g.Nodes {
@@ -40,7 +41,8 @@ func (n *Node) write(b *strings.Builder, indent string) {
 		origin = "  # " + n.Origin
 	}
 	if n.Loop == nil {
-		fmt.Fprintf(b, "%s%s = %s%s(%s) : %s%s\n", indent, strings.Join(outs, ", "), n.Op.Name, n.Attrs, argText(n.Args), strings.Join(types, ", "), origin)
+		fmt.Fprintf(b, "%s%s = %s%s(%s) : %s%s\n", indent, strings.Join(outs, ", "), n.Op.Name, n.Attrs,
+			argText(n.Args), strings.Join(types, ", "), origin)
 		return
 	}
 	l := n.Loop
@@ -77,13 +79,15 @@ func argText(vs []*Value) string {
 // Dot is the graph for Graphviz: boxes for operations, clusters for loops, the arrows' labels shapes.
 func (g *Graph) Dot() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "digraph %q {\n  rankdir=TB;\n  node [shape=box, fontname=\"Helvetica\", fontsize=10];\n  edge [fontname=\"Helvetica\", fontsize=8];\n", g.Name)
+	fmt.Fprintf(&b, "digraph %q {\n  rankdir=TB;\n  node [shape=box, fontname=\"Helvetica\", fontsize=10];\n  edge "+
+		"[fontname=\"Helvetica\", fontsize=8];\n", g.Name)
 	d := dotter{b: &b, at: map[*Value]string{}}
 	d.inputs(g, "  ")
 	d.nodes(g, "  ")
 	for i, o := range g.Outputs {
 		id := d.id()
-		fmt.Fprintf(&b, "  %s [label=%q, shape=ellipse, style=filled, fillcolor=\"#e0f0e0\"];\n", id, g.Targets[i].String())
+		fmt.Fprintf(&b, "  %s [label=%q, shape=ellipse, style=filled, fillcolor=\"#e0f0e0\"];\n", id,
+			g.Targets[i].String())
 		d.edge(o, id)
 	}
 	b.WriteString("}\n")
@@ -125,7 +129,8 @@ func (d *dotter) nodes(g *Graph, indent string) {
 			continue
 		}
 		l := n.Loop
-		fmt.Fprintf(d.b, "%ssubgraph cluster_%d {\n%s  label=%q; style=rounded; color=\"#888888\";\n", indent, d.n, indent, fmt.Sprintf("%s %s %s < %s", n.Scope, l.Kind, l.Index, l.Trip))
+		fmt.Fprintf(d.b, "%ssubgraph cluster_%d {\n%s  label=%q; style=rounded; color=\"#888888\";\n", indent, d.n,
+			indent, fmt.Sprintf("%s %s %s < %s", n.Scope, l.Kind, l.Index, l.Trip))
 		d.inputs(l.Body, indent+"  ")
 		d.nodes(l.Body, indent+"  ")
 		fmt.Fprintf(d.b, "%s}\n", indent)

@@ -2,8 +2,9 @@ package graph
 
 import "fmt"
 
-// Verify checks that a graph is well-formed: every value is given once and before it is read, shapes are those that the operations'
-// rules give, loops' arguments fit their bodies, phases are in order, no state is read after it has been replaced.
+// Verify checks that a graph is well-formed: every value is given once and before it is read, shapes are those that
+// the operations' rules give, loops' arguments fit their bodies, phases are in order, no state is read after it has
+// been replaced.
 func (g *Graph) Verify() error {
 	if len(g.Outputs) != len(g.Targets) {
 		return fmt.Errorf("graph %s: %d outputs with %d targets", g.Name, len(g.Outputs), len(g.Targets))
@@ -73,13 +74,15 @@ func (n *Node) verify() error {
 		}
 		for i, s := range shapes {
 			if o := n.Outs[i]; o.Type != s.Type || !o.Shape.Same(s.Shape) {
-				return fmt.Errorf("%s: %s is %s%s, its operation gives %s%s", n.Op.Name, o, o.Type, o.Shape, s.Type, s.Shape)
+				return fmt.Errorf("%s: %s is %s%s, its operation gives %s%s", n.Op.Name, o, o.Type, o.Shape, s.Type,
+					s.Shape)
 			}
 		}
 		return nil
 	}
 	l := n.Loop
-	if len(n.Args) != len(l.Body.Inputs) || len(n.Outs) != len(l.Body.Outputs) || l.Carries+l.Seqs > len(n.Args) || l.Carries > len(n.Outs) {
+	if len(n.Args) != len(l.Body.Inputs) || len(n.Outs) != len(l.Body.Outputs) || l.Carries+l.Seqs > len(n.Args) ||
+		l.Carries > len(n.Outs) {
 		return fmt.Errorf("loop %v: arguments or results do not fit its body", n.Outs)
 	}
 	for i, a := range n.Args {

@@ -1,5 +1,6 @@
-// Package names gives the identifiers of generated code. It is the one place where an identifier is decided: whatever a spec calls its layers, parameters and
-// values, two things in one block of Go code never have the same name, and none has one that means something else there.
+// Package names gives the identifiers of generated code. It is the one place where an identifier is decided: whatever
+// a spec calls its layers, parameters and values, two things in one block of Go code never have the same name, and
+// none has one that means something else there.
 //
 // It knows Go's words and nothing of specs, graphs or what is emitted.
 package names
@@ -28,7 +29,8 @@ func Package() *Scope {
 	return s
 }
 
-// Members is the scope of the fields and methods of a type, which are never read without what stands in front of the dot: keywords alone are taken in it.
+// Members is the scope of the fields and methods of a type, which are never read without what stands in front of the
+// dot: keywords alone are taken in it.
 func Members() *Scope {
 	return &Scope{taken: map[string]bool{}, given: map[any]string{}}
 }
@@ -67,7 +69,8 @@ func (s *Scope) Taken(name string) bool {
 // Given reports whether s itself has reserved the name or given it to something.
 func (s *Scope) Given(name string) bool { return s.taken[name] }
 
-// For is the name of what key identifies: want when it is asked for first, or the nearest name to it that is free, and the same from then on.
+// For is the name of what key identifies: want when it is asked for first, or the nearest name to it that is free, and
+// the same from then on.
 func (s *Scope) For(key any, want string) string {
 	if n, ok := s.given[key]; ok {
 		return n
@@ -87,7 +90,8 @@ func (s *Scope) Known(key any) string {
 	return ""
 }
 
-// Fresh is want, or the nearest name to it that is free, for something that no other call asks for: the second x is x2, the second w5 is w5b.
+// Fresh is want, or the nearest name to it that is free, for something that no other call asks for: the second x is
+// x2, the second w5 is w5b.
 func (s *Scope) Fresh(want string) string {
 	base := Identifier(want)
 	name := base
@@ -98,7 +102,8 @@ func (s *Scope) Fresh(want string) string {
 	return name
 }
 
-// ordinal tells the i-th thing of a name from the first: by a number, or by a letter where the name ends in a number already.
+// ordinal tells the i-th thing of a name from the first: by a number, or by a letter where the name ends in a number
+// already.
 func ordinal(base string, i int) string {
 	if last, _ := utf8.DecodeLastRuneInString(base); !unicode.IsDigit(last) {
 		return fmt.Sprint(i)

@@ -7,9 +7,11 @@ import (
 	"testing"
 )
 
-// TestScopes gives names to random wants and checks that each is an identifier that means nothing else, and the same whenever it is asked for.
+// TestScopes gives names to random wants and checks that each is an identifier that means nothing else, and the same
+// whenever it is asked for.
 func TestScopes(t *testing.T) {
-	wants := []string{"x", "type", "map", "new", "len", "w5", "w5b", "x2", "", "1", "_", "a_b", "é", "é1", "h·2", "kernel", "fields"}
+	wants := []string{"x", "type", "map", "new", "len", "w5", "w5b", "x2", "", "1", "_", "a_b", "é", "é1", "h·2",
+		"kernel", "fields"}
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		pkg := Package()

@@ -7,20 +7,23 @@ import (
 	"github.com/gradsmith/gradsmith/gen/graph"
 )
 
-// Attention is y = softmax(scale·q·kᵀ + mask)·v of each head, the scaled dot product of Vaswani et al. 2017, equation 1. Sequences are time-major: [steps,
-// batch, features].
+// Attention is y = softmax(scale·q·kᵀ + mask)·v of each head, the scaled dot product of Vaswani et al. 2017, equation
+// 1. Sequences are time-major: [steps, batch, features].
 //
-// The first arguments hold queries, keys and values side by side: one value qkv, or q and kv where queries come from elsewhere (attribute cross), or q and what
-// is both keys and values (attribute memory). The last
-// argument is the tokens of the keys: a key whose token is negative takes no part. With the attribute full all do, and there are no tokens. A query that sees no key gives zeros.
+// The first arguments hold queries, keys and values side by side: one value qkv, or q and kv where queries come from
+// elsewhere (attribute cross), or q and what is both keys and values (attribute memory). The last argument is the
+// tokens of the keys: a key whose token is negative takes no part. With the attribute full all do, and there are no
+// tokens. A query that sees no key gives zeros.
 //
-// Attributes: name, the variable that holds them in generated code; heads, kv (heads of keys and values, Ainslie et al. 2023) and size (features of a head);
-// scale (1/√size when it is absent); cap, a bound of the scores, which become cap·tanh(score/cap) (Gemma Team 2024); bias, whether an argument [heads, span] behind the
-// first ones has what is added to the scores of each head, at column (span − 1)/2 + the key's place less the query's; causal, window and prefix say which keys a query sees; alibi takes a distance off the scores (Press et al. 2022); rate and stream are those of dropout
-// on the probabilities, with the loop's index as another last argument.
+// Attributes: name, the variable that holds them in generated code; heads, kv (heads of keys and values, Ainslie et
+// al. 2023) and size (features of a head); scale (1/√size when it is absent); cap, a bound of the scores, which become
+// cap·tanh(score/cap) (Gemma Team 2024); bias, whether an argument [heads, span] behind the first ones has what is
+// added to the scores of each head, at column (span − 1)/2 + the key's place less the query's; causal, window and
+// prefix say which keys a query sees; alibi takes a distance off the scores (Press et al. 2022); rate and stream are
+// those of dropout on the probabilities, with the loop's index as another last argument.
 //
-// The second result is the logarithm of each softmax's denominator, [batch, heads, steps], from which the gradient has the probabilities again
-// (Dao et al. 2022, section 3.1).
+// The second result is the logarithm of each softmax's denominator, [batch, heads, steps], from which the gradient has
+// the probabilities again (Dao et al. 2022, section 3.1).
 var Attention = &graph.Op{
 	Name: "attention",
 	Infer: func(n *node) ([]graph.TypedShape, error) {
@@ -57,12 +60,13 @@ var Attention = &graph.Op{
 	},
 	Formula: func(n *node, name names) string {
 		a, _ := attentionOf(n, 0)
-		return fmt.Sprintf("%s = softmax(%s%s)·v of %s, q, k, v = %s", name(n.Outs[0]), a.scored(n, name), a.masks(n), a.headCount(), a.parts(n.Args, name))
+		return fmt.Sprintf("%s = softmax(%s%s)·v of %s, q, k, v = %s", name(n.Outs[0]), a.scored(n, name), a.masks(n),
+			a.headCount(), a.parts(n.Args, name))
 	},
 }
 
-// AttentionGrad gives the gradients of qkv, or of q and kv, from dy, those arguments, y, the logarithms of the denominators, and the tokens (Dao et al.
-// 2022, appendix B.2).
+// AttentionGrad gives the gradients of qkv, or of q and kv, from dy, those arguments, y, the logarithms of the
+// denominators, and the tokens (Dao et al. 2022, appendix B.2).
 var AttentionGrad = &graph.Op{
 	Name: "attention_grad",
 	Infer: func(n *node) ([]graph.TypedShape, error) {
@@ -142,13 +146,15 @@ var AttentionGrad = &graph.Op{
 	},
 	Formula: func(n *node, name names) string {
 		a, _ := attentionOf(n, 1)
-		return fmt.Sprintf("dq, dk, dv = %s, gradients of the attention from %s", a.parts(n.Outs, name), name(n.Args[0]))
+		return fmt.Sprintf("dq, dk, dv = %s, gradients of the attention from %s", a.parts(n.Outs, name),
+			name(n.Args[0]))
 	},
 }
 
-// AttentionCached is the causal attention of a decoder: it stores the keys and values of x [steps, batch, (heads + 2·kv)·size] in the caches, at the positions of
-// their tokens, and lets every query see what the caches hold up to its own position. Arguments are x, the positions [steps, batch], negative where there is
-// no token, and the caches of keys and values [batch, kv, capacity, size], which it changes: position p has slot p mod capacity.
+// AttentionCached is the causal attention of a decoder: it stores the keys and values of x [steps, batch, (heads +
+// 2·kv)·size] in the caches, at the positions of their tokens, and lets every query see what the caches hold up to its
+// own position. Arguments are x, the positions [steps, batch], negative where there is no token, and the caches of
+// keys and values [batch, kv, capacity, size], which it changes: position p has slot p mod capacity.
 var AttentionCached = &graph.Op{
 	Name: "attention_cached",
 	Infer: func(n *node) ([]graph.TypedShape, error) {
@@ -170,7 +176,8 @@ var AttentionCached = &graph.Op{
 		return f32(x.With(plainAttention(n).width)), nil
 	},
 	Flops: func(n *node) dim {
-		return graph.Mul(graph.Const(4*n.Attrs.Int("heads")*n.Attrs.Int("size"), ""), n.Args[0].Shape[0], n.Args[2].Shape[0], n.Args[2].Shape[2])
+		return graph.Mul(graph.Const(4*n.Attrs.Int("heads")*n.Attrs.Int("size"), ""), n.Args[0].Shape[0],
+			n.Args[2].Shape[0], n.Args[2].Shape[2])
 	},
 	Eval: func(n *node, in, out []*graph.Tensor) error {
 		x, keys, vals := in[0], in[2], in[3]
@@ -241,7 +248,8 @@ var AttentionCached = &graph.Op{
 		return []call{
 			{Func: "CacheStore", Args: []graph.Operand{n.Args[2], qkv[1], n.Args[1], x[0], x[1], c[2], h}},
 			{Func: "CacheStore", Args: []graph.Operand{n.Args[3], qkv[2], n.Args[1], x[0], x[1], c[2], h}},
-			{Func: "AttentionCached", Args: []graph.Operand{n.Outs[0], qkv[0], n.Args[2], n.Args[3], n.Args[1], x[0], x[1], c[2], h}},
+			{Func: "AttentionCached",
+				Args: []graph.Operand{n.Outs[0], qkv[0], n.Args[2], n.Args[3], n.Args[1], x[0], x[1], c[2], h}},
 		}
 	},
 	Formula: func(n *node, name names) string {
@@ -249,7 +257,8 @@ var AttentionCached = &graph.Op{
 		if n.Attrs.Bool("bias") {
 			a.bias = n.Args[4]
 		}
-		return fmt.Sprintf("%s = softmax(%s%s)·v of %d heads, q, k, v = %s behind what the caches hold", name(n.Outs[0]), a.scored(n, name), a.masks(n), a.count, a.parts(n.Args, name))
+		return fmt.Sprintf("%s = softmax(%s%s)·v of %d heads, q, k, v = %s behind what the caches hold",
+			name(n.Outs[0]), a.scored(n, name), a.masks(n), a.count, a.parts(n.Args, name))
 	},
 }
 
@@ -273,7 +282,8 @@ func (a *attention) sources() int {
 
 // plainAttention is what the attributes alone say.
 func plainAttention(n *node) *attention {
-	return &attention{count: n.Attrs.Int("heads"), kv: n.Attrs.Int("kv"), size: n.Attrs.Int("size"), cross: n.Attrs.Bool("cross"), memory: n.Attrs.Bool("memory"), width: n.Attrs.Get("width").(dim)}
+	return &attention{count: n.Attrs.Int("heads"), kv: n.Attrs.Int("kv"), size: n.Attrs.Int("size"),
+		cross: n.Attrs.Bool("cross"), memory: n.Attrs.Bool("memory"), width: n.Attrs.Get("width").(dim)}
 }
 
 func attentionOf(n *node, first int) (*attention, error) {
@@ -433,7 +443,8 @@ func (a *attention) masks(n *node) string {
 // heads is the struct that says all this to the kernels.
 func (a *attention) heads(n *node) graph.Operand {
 	h := graph.Heads{Name: n.Attrs.Str("name"), Count: a.count, KV: a.kv, Size: a.size,
-		Causal: n.Attrs.Bool("causal"), Window: n.Attrs.Int("window"), Prefix: n.Attrs.Int("prefix"), ALiBi: n.Attrs.Bool("alibi")}
+		Causal: n.Attrs.Bool("causal"), Window: n.Attrs.Int("window"), Prefix: n.Attrs.Int("prefix"),
+		ALiBi: n.Attrs.Bool("alibi")}
 	h.LDQ = (a.count + 2*a.kv) * a.size
 	h.LDK = h.LDQ
 	if a.sources() == 2 {
@@ -462,8 +473,8 @@ func attentionFlops(n *node, first, k int) dim {
 	return graph.Mul(graph.Const(f*a.count*a.size, ""), a.queries, a.keys, a.batch)
 }
 
-// Slope is what head h of count takes off a score for each step of distance (Press et al. 2022, section 3): powers of 2^(−8/count), with those of the next
-// power of two in between where count is none.
+// Slope is what head h of count takes off a score for each step of distance (Press et al. 2022, section 3): powers of
+// 2^(−8/count), with those of the next power of two in between where count is none.
 func Slope(h, count int) float64 {
 	n := 1
 	for 2*n <= count {
@@ -489,7 +500,8 @@ type scores struct {
 	mask                 []float64 // of dropout, [batch, count, queries, padded keys]; nil for none
 }
 
-// MaskColumns is the number of keys that the rows of a dropout mask are padded to a multiple of. It is part of the contract with the runtime's attention.
+// MaskColumns is the number of keys that the rows of a dropout mask are padded to a multiple of. It is part of the
+// contract with the runtime's attention.
 const MaskColumns = 64
 
 // MaskLen is the length of the dropout mask of an attention, in evaluation.
@@ -505,7 +517,8 @@ func MaskLen(n *node, in []*graph.Tensor) int {
 func (s *scores) padded() int { return (s.keys + MaskColumns - 1) / MaskColumns * MaskColumns }
 
 func newScores(n *node, in []*graph.Tensor, first int) *scores {
-	s := &scores{count: n.Attrs.Int("heads"), kv: n.Attrs.Int("kv"), size: n.Attrs.Int("size"), alibi: n.Attrs.Bool("alibi")}
+	s := &scores{count: n.Attrs.Int("heads"), kv: n.Attrs.Int("kv"), size: n.Attrs.Int("size"),
+		alibi: n.Attrs.Bool("alibi")}
 	if s.scale = n.Attrs.Float("scale"); s.scale == 0 {
 		s.scale = 1 / math.Sqrt(float64(s.size))
 	}
@@ -568,8 +581,8 @@ func visible(n *node, offset int) func(i, j int) bool {
 	}
 }
 
-// each calls f for every query: where q and y begin, the probabilities of the keys and what dropout multiplies them with, the logarithm of their denominator and its place, and where k and v of
-// key j begin.
+// each calls f for every query: where q and y begin, the probabilities of the keys and what dropout multiplies them
+// with, the logarithm of their denominator and its place, and where k and v of key j begin.
 func (s *scores) each(f func(q, y int, p, mask []float64, lse float64, at int, keys func(j int) (int, int))) {
 	ones := make([]float64, s.keys)
 	for j := range ones {
@@ -658,7 +671,8 @@ func init() {
 		if a.bias != nil { // its place is behind the sources
 			rows := r[len(r)-1]
 			sum := c.Apply(SumRows, []string{d(a.bias)}, nil, rows)[0]
-			r = append(r[:len(r)-1:len(r)-1], c.Apply(Reshape, []string{d(a.bias)}, graph.Attrs{{Key: "shape", Val: a.bias.Shape}}, sum)[0])
+			r = append(r[:len(r)-1:len(r)-1],
+				c.Apply(Reshape, []string{d(a.bias)}, graph.Attrs{{Key: "shape", Val: a.bias.Shape}}, sum)[0])
 		}
 		if a.memory {
 			r = []*value{r[0], c.Apply(Add, []string{d(n.Args[1])}, nil, r[1], r[2])[0]}

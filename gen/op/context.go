@@ -7,9 +7,10 @@ import (
 	"github.com/gradsmith/gradsmith/gen/graph"
 )
 
-// AdditiveAttention is the context of one query of each sequence (Bahdanau et al. 2015, appendix A.1.2): with the energies e = v·tanh(q + key) of the steps of a
-// memory and the weights w = softmax(e), c = Σ w·memory. Arguments are q [batch, hidden], keys [steps, batch, hidden], memory [steps, batch, width], v [hidden]
-// and the tokens of the memory: a step whose token is negative takes no part. The second result is the weights, [batch, steps].
+// AdditiveAttention is the context of one query of each sequence (Bahdanau et al. 2015, appendix A.1.2): with the
+// energies e = v·tanh(q + key) of the steps of a memory and the weights w = softmax(e), c = Σ w·memory. Arguments are
+// q [batch, hidden], keys [steps, batch, hidden], memory [steps, batch, width], v [hidden] and the tokens of the
+// memory: a step whose token is negative takes no part. The second result is the weights, [batch, steps].
 var AdditiveAttention = &graph.Op{
 	Name: "additive_attention",
 	Infer: func(n *node) ([]graph.TypedShape, error) {
@@ -38,14 +39,18 @@ var AdditiveAttention = &graph.Op{
 	},
 	Emit: func(n *node) []call {
 		m := n.Args[2].Shape
-		return []call{{Func: "AdditiveAttention", Args: []graph.Operand{n.Outs[0], n.Outs[1], n.Args[0], n.Args[1], n.Args[2], n.Args[3], n.Args[4], m[0], m[1], n.Args[3].Shape[0], m[2]}}}
+		return []call{{Func: "AdditiveAttention",
+			Args: []graph.Operand{n.Outs[0], n.Outs[1], n.Args[0], n.Args[1], n.Args[2], n.Args[3], n.Args[4], m[0],
+				m[1], n.Args[3].Shape[0], m[2]}}}
 	},
 	Formula: func(n *node, name names) string {
-		return fmt.Sprintf("w = softmax(%s·tanh(%s + %s));  %s = Σ w·%s", name(n.Args[3]), name(n.Args[0]), name(n.Args[1]), name(n.Outs[0]), name(n.Args[2]))
+		return fmt.Sprintf("w = softmax(%s·tanh(%s + %s));  %s = Σ w·%s", name(n.Args[3]), name(n.Args[0]),
+			name(n.Args[1]), name(n.Outs[0]), name(n.Args[2]))
 	},
 }
 
-// AdditiveAttentionGrad gives the gradients of q, keys and memory, and that of v for each sequence [batch, hidden], from dc, the arguments and the weights.
+// AdditiveAttentionGrad gives the gradients of q, keys and memory, and that of v for each sequence [batch, hidden],
+// from dc, the arguments and the weights.
 var AdditiveAttentionGrad = &graph.Op{
 	Name: "additive_attention_grad",
 	Infer: func(n *node) ([]graph.TypedShape, error) {
@@ -92,17 +97,22 @@ var AdditiveAttentionGrad = &graph.Op{
 	},
 	Emit: func(n *node) []call {
 		m := n.Args[3].Shape
-		return []call{{Func: "AdditiveAttentionGrad", Args: []graph.Operand{n.Outs[0], n.Outs[1], n.Outs[2], n.Outs[3], n.Args[0], n.Args[1], n.Args[2], n.Args[3], n.Args[4], n.Args[5], n.Args[6], m[0], m[1], n.Args[4].Shape[0], m[2]}}}
+		return []call{{Func: "AdditiveAttentionGrad",
+			Args: []graph.Operand{n.Outs[0], n.Outs[1], n.Outs[2], n.Outs[3], n.Args[0], n.Args[1], n.Args[2],
+				n.Args[3], n.Args[4], n.Args[5], n.Args[6], m[0], m[1], n.Args[4].Shape[0], m[2]}}}
 	},
 	Formula: func(n *node, name names) string {
-		return fmt.Sprintf("%s, %s, %s, %s = gradients of the context from %s", name(n.Outs[0]), name(n.Outs[1]), name(n.Outs[2]), name(n.Outs[3]), name(n.Args[0]))
+		return fmt.Sprintf("%s, %s, %s, %s = gradients of the context from %s", name(n.Outs[0]), name(n.Outs[1]),
+			name(n.Outs[2]), name(n.Outs[3]), name(n.Args[0]))
 	},
 }
 
 func additiveShapes(q, keys, memory, v, tokens *value) error {
 	k, m := keys.Shape, memory.Shape
-	if len(q.Shape) != 2 || len(k) != 3 || len(m) != 3 || len(v.Shape) != 1 || !v.Shape[0].Same(k[2]) || !q.Shape.Same(k[1:]) || !k[:2].Same(m[:2]) || !tokens.Shape.Same(m[:2]) {
-		return fmt.Errorf("query %s, keys %s, memory %s, vector %s and tokens %s do not fit", q.Shape, k, m, v.Shape, tokens.Shape)
+	if len(q.Shape) != 2 || len(k) != 3 || len(m) != 3 || len(v.Shape) != 1 || !v.Shape[0].Same(k[2]) ||
+		!q.Shape.Same(k[1:]) || !k[:2].Same(m[:2]) || !tokens.Shape.Same(m[:2]) {
+		return fmt.Errorf("query %s, keys %s, memory %s, vector %s and tokens %s do not fit", q.Shape, k, m, v.Shape,
+			tokens.Shape)
 	}
 	return nil
 }
@@ -165,7 +175,8 @@ var MaskRows = &graph.Op{
 	},
 }
 
-// JoinColumns puts the rows of two values side by side. The attribute width, if there is one, is the name of their width.
+// JoinColumns puts the rows of two values side by side. The attribute width, if there is one, is the name of their
+// width.
 var JoinColumns = &graph.Op{
 	Name: "join_columns",
 	Infer: func(n *node) ([]graph.TypedShape, error) {
@@ -199,7 +210,8 @@ var JoinColumns = &graph.Op{
 	},
 	Emit: func(n *node) []call {
 		a, b := n.Args[0].Shape, n.Args[1].Shape
-		return []call{{Func: "JoinColumns", Args: []graph.Operand{n.Outs[0], n.Args[0], n.Args[1], a.Rows(), a.Last(), b.Last()}}}
+		return []call{{Func: "JoinColumns",
+			Args: []graph.Operand{n.Outs[0], n.Args[0], n.Args[1], a.Rows(), a.Last(), b.Last()}}}
 	},
 	Formula: func(n *node, name names) string {
 		return name(n.Outs[0]) + " = " + name(n.Args[0]) + " and " + name(n.Args[1]) + " side by side"
@@ -232,7 +244,8 @@ var SplitColumns = &graph.Op{
 	},
 	Emit: func(n *node) []call {
 		a, b := n.Outs[0].Shape, n.Outs[1].Shape
-		return []call{{Func: "SplitColumns", Args: []graph.Operand{n.Outs[0], n.Outs[1], n.Args[0], a.Rows(), a.Last(), b.Last()}}}
+		return []call{{Func: "SplitColumns",
+			Args: []graph.Operand{n.Outs[0], n.Outs[1], n.Args[0], a.Rows(), a.Last(), b.Last()}}}
 	},
 	Formula: func(n *node, name names) string {
 		return fmt.Sprintf("%s, %s = the two sides of %s", name(n.Outs[0]), name(n.Outs[1]), name(n.Args[0]))
@@ -293,20 +306,24 @@ func init() {
 			args = append(args, c.Val(x))
 		}
 		args = append(args, c.Val(n.Outs[1]), c.Val(n.Args[4]))
-		r := c.Apply(AdditiveAttentionGrad, []string{d(n.Args[0]), d(n.Args[1]), d(n.Args[2]), d(n.Args[3]) + "Rows"}, nil, args...)
+		r := c.Apply(AdditiveAttentionGrad, []string{d(n.Args[0]), d(n.Args[1]), d(n.Args[2]), d(n.Args[3]) + "Rows"},
+			nil, args...)
 		return append(r[:3:3], c.Apply(SumRows, []string{d(n.Args[3])}, nil, r[3])[0], nil)
 	}
 	MaskRows.Grad = func(c *graph.Context, n *node, g []*value) []*value {
 		return append(c.Apply(MaskRows, []string{d(n.Args[0])}, nil, g[0], c.Val(n.Args[1])), nil)
 	}
 	JoinColumns.Grad = func(c *graph.Context, n *node, g []*value) []*value {
-		return c.Apply(SplitColumns, []string{d(n.Args[0]), d(n.Args[1])}, graph.Attrs{{Key: "a", Val: n.Args[0].Shape.Last()}, {Key: "b", Val: n.Args[1].Shape.Last()}}, g[0])
+		return c.Apply(SplitColumns, []string{d(n.Args[0]), d(n.Args[1])},
+			graph.Attrs{{Key: "a", Val: n.Args[0].Shape.Last()}, {Key: "b", Val: n.Args[1].Shape.Last()}}, g[0])
 	}
 	SplitColumns.Grad = func(c *graph.Context, n *node, g []*value) []*value {
-		return c.Apply(JoinColumns, []string{d(n.Args[0])}, nil, or0(c, g[0], n.Outs[0], ""), or0(c, g[1], n.Outs[1], ""))
+		return c.Apply(JoinColumns, []string{d(n.Args[0])}, nil, or0(c, g[0], n.Outs[0], ""),
+			or0(c, g[1], n.Outs[1], ""))
 	}
 	FirstStep.Grad = func(c *graph.Context, n *node, g []*value) []*value {
-		return c.Apply(FirstStepGrad, []string{d(n.Args[0])}, graph.Attrs{{Key: "steps", Val: n.Args[0].Shape[0]}}, g[0])
+		return c.Apply(FirstStepGrad, []string{d(n.Args[0])}, graph.Attrs{{Key: "steps", Val: n.Args[0].Shape[0]}},
+			g[0])
 	}
 	FirstStepGrad.Grad = func(c *graph.Context, n *node, g []*value) []*value {
 		return c.Apply(FirstStep, []string{d(n.Args[0])}, nil, g[0])

@@ -12,7 +12,8 @@ import (
 var infix = map[string]string{"Add": "+", "Sub": "-", "Mul": "*"}
 
 // zip is an operation on the elements of arguments of one shape.
-func zip(name, kernel string, args, flops int, f func(x []float64) float64, formula string, grad func(*graph.Context, *node, []*value) []*value) *graph.Op {
+func zip(name, kernel string, args, flops int, f func(x []float64) float64, formula string,
+	grad func(*graph.Context, *node, []*value) []*value) *graph.Op {
 	inPlace := make([][2]int, args)
 	for i := range inPlace {
 		inPlace[i] = [2]int{0, i}
@@ -72,13 +73,15 @@ var Sqrt = zip("sqrt", "Sqrt", 1, 1, func(x []float64) float64 { return math.Sqr
 var Tanh = zip("tanh", "Tanh", 1, 1, func(x []float64) float64 { return math.Tanh(x[0]) }, "tanh(%s)", nil)
 
 // TanhGrad is (1 − y²)·dy, with y = tanh(x).
-var TanhGrad = zip("tanh_grad", "TanhGrad", 2, 3, func(x []float64) float64 { return (1 - x[0]*x[0]) * x[1] }, "(1 − %[1]s²) ∘ %[2]s", nil)
+var TanhGrad = zip("tanh_grad", "TanhGrad", 2, 3, func(x []float64) float64 { return (1 - x[0]*x[0]) * x[1] },
+	"(1 − %[1]s²) ∘ %[2]s", nil)
 
 // Sigmoid is 1/(1+e⁻ˣ).
 var Sigmoid = zip("sigmoid", "Sigmoid", 1, 1, func(x []float64) float64 { return sigmoid(x[0]) }, "σ(%s)", nil)
 
 // SigmoidGrad is y·(1 − y)·dy, with y = σ(x).
-var SigmoidGrad = zip("sigmoid_grad", "SigmoidGrad", 2, 3, func(x []float64) float64 { return x[0] * (1 - x[0]) * x[1] }, "%[1]s ∘ (1 − %[1]s) ∘ %[2]s", nil)
+var SigmoidGrad = zip("sigmoid_grad", "SigmoidGrad", 2, 3,
+	func(x []float64) float64 { return x[0] * (1 - x[0]) * x[1] }, "%[1]s ∘ (1 − %[1]s) ∘ %[2]s", nil)
 
 // Softplus is log(1+eˣ), which is −log σ(−x).
 var Softplus = zip("softplus", "Softplus", 1, 2, func(x []float64) float64 {
@@ -86,15 +89,19 @@ var Softplus = zip("softplus", "Softplus", 1, 2, func(x []float64) float64 {
 }, "log(1 + exp %s)", nil)
 
 // SoftplusGrad is σ(x)·dy.
-var SoftplusGrad = zip("softplus_grad", "SoftplusGrad", 2, 2, func(x []float64) float64 { return sigmoid(x[0]) * x[1] }, "σ(%s) ∘ %s", nil)
+var SoftplusGrad = zip("softplus_grad", "SoftplusGrad", 2, 2, func(x []float64) float64 { return sigmoid(x[0]) * x[1] },
+	"σ(%s) ∘ %s", nil)
 
 // LeakyReLU is x where x is above 0 and `slope`·x elsewhere (Maas et al. 2013).
-var LeakyReLU = withNumber(zip("leaky_relu", "LeakyReLU", 1, 1, nil, "%[1]s where it is above 0, %%g·%[1]s elsewhere", nil), "slope", func(x []float64, slope float64) float64 {
+var LeakyReLU = withNumber(zip("leaky_relu", "LeakyReLU", 1, 1, nil, "%[1]s where it is above 0, %%g·%[1]s elsewhere",
+	nil), "slope", func(x []float64, slope float64) float64 {
 	return max(x[0], slope*x[0])
 })
 
-// LeakyReLUGrad is dy where y > 0 and `slope`·dy elsewhere, y being the input of LeakyReLU or, for a slope in [0, 1), its output.
-var LeakyReLUGrad = withNumber(zip("leaky_relu_grad", "LeakyReLUGrad", 2, 1, nil, "%[2]s where %[1]s is above 0, %%g·%[2]s elsewhere", nil), "slope", func(x []float64, slope float64) float64 {
+// LeakyReLUGrad is dy where y > 0 and `slope`·dy elsewhere, y being the input of LeakyReLU or, for a slope in [0, 1),
+// its output.
+var LeakyReLUGrad = withNumber(zip("leaky_relu_grad", "LeakyReLUGrad", 2, 1, nil,
+	"%[2]s where %[1]s is above 0, %%g·%[2]s elsewhere", nil), "slope", func(x []float64, slope float64) float64 {
 	if x[0] > 0 {
 		return x[1]
 	}
@@ -310,7 +317,8 @@ func init() {
 			return c.Apply(op, []string{d(n.Args[0])}, nil, c.Val(n.Args[0]), g[0])
 		}
 	}
-	GELU.Grad, GELUErf.Grad, SiLU.Grad, SwiGLU.Grad = inputGrad(GELUGrad), inputGrad(GELUErfGrad), inputGrad(SiLUGrad), inputGrad(SwiGLUGrad)
+	GELU.Grad, GELUErf.Grad, SiLU.Grad, SwiGLU.Grad = inputGrad(GELUGrad), inputGrad(GELUErfGrad), inputGrad(SiLUGrad),
+		inputGrad(SwiGLUGrad)
 	Softplus.Grad = inputGrad(SoftplusGrad)
 
 	// f(y, dy) = (1−y²)·dy: ∂/∂dy is the operation itself on the incoming gradient, ∂/∂y is −2·y·dy.
@@ -368,7 +376,8 @@ var Scale = &graph.Op{
 		return nil
 	},
 	Emit: func(n *node) []call {
-		return []call{{Func: "Scale", Args: []graph.Operand{n.Outs[0], n.Args[0], graph.Float(n.Attrs.Float("by")), n.Outs[0].Shape.Elems()}}}
+		return []call{{Func: "Scale",
+			Args: []graph.Operand{n.Outs[0], n.Args[0], graph.Float(n.Attrs.Float("by")), n.Outs[0].Shape.Elems()}}}
 	},
 	Formula: func(n *node, name names) string {
 		return fmt.Sprintf("%s = %g·%s", name(n.Outs[0]), n.Attrs.Float("by"), name(n.Args[0]))
@@ -385,10 +394,13 @@ var Affine = &graph.Op{
 		return nil
 	},
 	Emit: func(n *node) []call {
-		return []call{{Func: "Affine", Args: []graph.Operand{n.Outs[0], n.Args[0], graph.Float(n.Attrs.Float("by")), graph.Float(n.Attrs.Float("plus")), n.Outs[0].Shape.Elems()}}}
+		return []call{{Func: "Affine",
+			Args: []graph.Operand{n.Outs[0], n.Args[0], graph.Float(n.Attrs.Float("by")),
+				graph.Float(n.Attrs.Float("plus")), n.Outs[0].Shape.Elems()}}}
 	},
 	Formula: func(n *node, name names) string {
-		return fmt.Sprintf("%s = %g·%s %+g", name(n.Outs[0]), n.Attrs.Float("by"), name(n.Args[0]), n.Attrs.Float("plus"))
+		return fmt.Sprintf("%s = %g·%s %+g", name(n.Outs[0]), n.Attrs.Float("by"), name(n.Args[0]),
+			n.Attrs.Float("plus"))
 	},
 }
 

@@ -29,9 +29,9 @@ func gradients(what string) func(n *node, name names) string {
 	}
 }
 
-// GRUCell is the pointwise part of a gated recurrent unit whose reset gate acts after the product with the state (the form of cuDNN and PyTorch): from
-// gx = x·Wx + b and gh = h′·Wh + bh, both [batch, 3·hidden] in the order r, z, n, r, z = σ(gx + gh), n = tanh(gxₙ + r∘ghₙ),
-// h = (1−z)∘n + z∘h′. It gives h and the activated gates.
+// GRUCell is the pointwise part of a gated recurrent unit whose reset gate acts after the product with the state (the
+// form of cuDNN and PyTorch): from gx = x·Wx + b and gh = h′·Wh + bh, both [batch, 3·hidden] in the order r, z, n, r,
+// z = σ(gx + gh), n = tanh(gxₙ + r∘ghₙ), h = (1−z)∘n + z∘h′. It gives h and the activated gates.
 var GRUCell = &graph.Op{
 	Name:  "gru_cell",
 	Infer: cellInfer(3, 0, 3, 2, 1, 3),
@@ -39,7 +39,8 @@ var GRUCell = &graph.Op{
 		if g[1] != nil {
 			panic("op: the activated gates of a GRU are read by its gradient only")
 		}
-		return c.Apply(GRUCellGrad, []string{d(n.Args[0]), d(n.Args[1]), d(n.Args[2])}, nil, g[0], c.Val(n.Outs[1]), c.Val(n.Args[1]), c.Val(n.Args[2]))
+		return c.Apply(GRUCellGrad, []string{d(n.Args[0]), d(n.Args[1]), d(n.Args[2])}, nil, g[0], c.Val(n.Outs[1]),
+			c.Val(n.Args[1]), c.Val(n.Args[2]))
 	},
 	Flops: perElement(10), InPlace: [][2]int{{1, 0}}, Rowwise: allStacked,
 	Eval: func(n *node, in, out []*graph.Tensor) error {
@@ -56,7 +57,8 @@ var GRUCell = &graph.Op{
 	},
 	Emit: func(n *node) []call { return rowCall("GRUCell", n.Args[2].Shape, n) },
 	Formula: func(n *node, name names) string {
-		return fmt.Sprintf("r, z = σ(%[1]s + %[2]s);  n = tanh(%[1]sₙ + r∘%[2]sₙ);  %[3]s = (1−z)∘n + z∘%[4]s", name(n.Args[0]), name(n.Args[1]), name(n.Outs[0]), name(n.Args[2]))
+		return fmt.Sprintf("r, z = σ(%[1]s + %[2]s);  n = tanh(%[1]sₙ + r∘%[2]sₙ);  %[3]s = (1−z)∘n + z∘%[4]s",
+			name(n.Args[0]), name(n.Args[1]), name(n.Outs[0]), name(n.Args[2]))
 	},
 }
 
@@ -86,14 +88,15 @@ var GRUCellGrad = &graph.Op{
 	Formula: gradients("the GRU cell"),
 }
 
-// GRUReset is the first half of a GRU whose reset gate acts before the product with the state (Cho et al. 2014, equations 5 to 8): from the
-// pre-activations [batch, 2·hidden] in the order r, z, it gives r, z = σ(…) and r∘h′.
+// GRUReset is the first half of a GRU whose reset gate acts before the product with the state (Cho et al. 2014,
+// equations 5 to 8): from the pre-activations [batch, 2·hidden] in the order r, z, it gives r, z = σ(…) and r∘h′.
 var GRUReset = &graph.Op{
 	Name:  "gru_reset",
 	Infer: cellInfer(2, 0, 2, 1, 2, 1),
 	Grad: func(c *graph.Context, n *node, g []*value) []*value {
 		drz, drh := or0(c, g[0], n.Outs[0], "drz"), or0(c, g[1], n.Outs[1], "drh")
-		return c.Apply(GRUResetGrad, []string{d(n.Args[0]), d(n.Args[1])}, nil, drz, drh, c.Val(n.Outs[0]), c.Val(n.Args[1]))
+		return c.Apply(GRUResetGrad, []string{d(n.Args[0]), d(n.Args[1])}, nil, drz, drh, c.Val(n.Outs[0]),
+			c.Val(n.Args[1]))
 	},
 	Flops: perElement(2), InPlace: [][2]int{{0, 0}}, Rowwise: allStacked,
 	Eval: func(n *node, in, out []*graph.Tensor) error {
@@ -112,7 +115,8 @@ var GRUReset = &graph.Op{
 	},
 }
 
-// GRUResetGrad gives the gradients of the pre-activations and of h′ from those of r, z and of r∘h′, the activated gates and h′.
+// GRUResetGrad gives the gradients of the pre-activations and of h′ from those of r, z and of r∘h′, the activated
+// gates and h′.
 var GRUResetGrad = &graph.Op{
 	Name:  "gru_reset_grad",
 	Infer: cellInfer(4, 0, 2, 1, 2, 1),
@@ -131,12 +135,15 @@ var GRUResetGrad = &graph.Op{
 	},
 	Emit: func(n *node) []call {
 		s := n.Args[1].Shape
-		return []call{{Func: "GRUResetGrad", Args: []graph.Operand{n.Outs[0], n.Outs[1], n.Args[0], n.Args[1], n.Args[2], n.Args[3], s.Rows(), s.Last()}}}
+		return []call{{Func: "GRUResetGrad",
+			Args: []graph.Operand{n.Outs[0], n.Outs[1], n.Args[0], n.Args[1], n.Args[2], n.Args[3], s.Rows(),
+				s.Last()}}}
 	},
 	Formula: gradients("the GRU's reset gate"),
 }
 
-// GRUUpdate is the second half: from the candidate's pre-activation, r, z and h′ it gives h = (1−z)∘n + z∘h′ and n = tanh(…).
+// GRUUpdate is the second half: from the candidate's pre-activation, r, z and h′ it gives h = (1−z)∘n + z∘h′ and n =
+// tanh(…).
 var GRUUpdate = &graph.Op{
 	Name:  "gru_update",
 	Infer: cellInfer(3, 1, 2, 2, 1, 1),
@@ -144,7 +151,8 @@ var GRUUpdate = &graph.Op{
 		if g[1] != nil {
 			panic("op: the activated candidate of a GRU is read by its gradient only")
 		}
-		return c.Apply(GRUUpdateGrad, []string{d(n.Args[0]), d(n.Args[1]), d(n.Args[2])}, nil, g[0], c.Val(n.Outs[1]), c.Val(n.Args[1]), c.Val(n.Args[2]))
+		return c.Apply(GRUUpdateGrad, []string{d(n.Args[0]), d(n.Args[1]), d(n.Args[2])}, nil, g[0], c.Val(n.Outs[1]),
+			c.Val(n.Args[1]), c.Val(n.Args[2]))
 	},
 	Flops: perElement(5), InPlace: [][2]int{{1, 0}}, Rowwise: allStacked,
 	Eval: func(n *node, in, out []*graph.Tensor) error {
@@ -162,7 +170,8 @@ var GRUUpdate = &graph.Op{
 	},
 }
 
-// GRUUpdateGrad gives the gradients of the candidate's pre-activation, of r, z (after their activation; r's is 0) and of h′ from dh, n, r, z and h′.
+// GRUUpdateGrad gives the gradients of the candidate's pre-activation, of r, z (after their activation; r's is 0) and
+// of h′ from dh, n, r, z and h′.
 var GRUUpdateGrad = &graph.Op{
 	Name:  "gru_update_grad",
 	Infer: cellInfer(4, 2, 2, 0, 1, 2, 1),

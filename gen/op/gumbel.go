@@ -7,13 +7,14 @@ import (
 	"github.com/gradsmith/gradsmith/gen/graph"
 )
 
-// GumbelSoftmax draws from the categorical distribution softmax(logits) of each row, in a form that has a gradient: y = softmax(β·(logits + g)) with g from the
-// standard Gumbel distribution, β being one over the temperature, a number of the step (Jang, Gu and Poole 2017, equation 2). g comes from a counter under a key of
-// the attribute stream, and is not kept. Arguments are logits [..., categories], β and, inside of a loop, the loop's index, which keeps the noise of its iterations
-// apart.
+// GumbelSoftmax draws from the categorical distribution softmax(logits) of each row, in a form that has a gradient: y
+// = softmax(β·(logits + g)) with g from the standard Gumbel distribution, β being one over the temperature, a number
+// of the step (Jang, Gu and Poole 2017, equation 2). g comes from a counter under a key of the attribute stream, and
+// is not kept. Arguments are logits [..., categories], β and, inside of a loop, the loop's index, which keeps the
+// noise of its iterations apart.
 //
-// With `hard` there are two results: the one-hot rows of the largest entries of y, and y. The gradient of the first goes to y as it is (straight-through, their
-// section 2.2), so it has no gradient itself. No gradient flows to β.
+// With `hard` there are two results: the one-hot rows of the largest entries of y, and y. The gradient of the first
+// goes to y as it is (straight-through, their section 2.2), so it has no gradient itself. No gradient flows to β.
 //
 // Evaluation in float64 takes g from the attribute noise, which gen/eval sets; without it g is 0.
 var GumbelSoftmax = &graph.Op{
@@ -78,15 +79,18 @@ var GumbelSoftmax = &graph.Op{
 		if len(n.Args) > 2 {
 			key.Index = n.Args[2]
 		}
-		calls := []call{{Func: "GumbelSoftmax", Args: []graph.Operand{y, n.Args[0], n.Args[1], key, y.Shape.Rows(), y.Shape.Last()}}}
+		calls := []call{{Func: "GumbelSoftmax",
+			Args: []graph.Operand{y, n.Args[0], n.Args[1], key, y.Shape.Rows(), y.Shape.Last()}}}
 		if len(n.Outs) > 1 {
-			calls = append(calls, call{Func: "OneHotMax", Args: []graph.Operand{n.Outs[0], y, y.Shape.Rows(), y.Shape.Last()}})
+			calls = append(calls,
+				call{Func: "OneHotMax", Args: []graph.Operand{n.Outs[0], y, y.Shape.Rows(), y.Shape.Last()}})
 		}
 		return calls
 	},
 	Formula: func(n *node, name names) string {
 		y := n.Outs[len(n.Outs)-1]
-		text := fmt.Sprintf("%s = softmax(%s·(%s + g)), g from the standard Gumbel distribution", name(y), name(n.Args[1]), name(n.Args[0]))
+		text := fmt.Sprintf("%s = softmax(%s·(%s + g)), g from the standard Gumbel distribution", name(y),
+			name(n.Args[1]), name(n.Args[0]))
 		if len(n.Outs) > 1 {
 			text += fmt.Sprintf("; %s is 1 where a row of it is largest", name(n.Outs[0]))
 		}
@@ -94,7 +98,8 @@ var GumbelSoftmax = &graph.Op{
 	},
 }
 
-// SoftmaxGrad is s·y∘(dy − Σ y∘dy) of each row: the gradient of y = softmax(s·x) from y, dy and the number s, to which no gradient flows.
+// SoftmaxGrad is s·y∘(dy − Σ y∘dy) of each row: the gradient of y = softmax(s·x) from y, dy and the number s, to which
+// no gradient flows.
 var SoftmaxGrad = &graph.Op{
 	Name: "softmax_grad",
 	Infer: func(n *node) ([]graph.TypedShape, error) {
@@ -125,7 +130,9 @@ var SoftmaxGrad = &graph.Op{
 	},
 	Emit: func(n *node) []call {
 		y := n.Args[0].Shape
-		return []call{{Func: "SoftmaxPrefixGrad", Args: []graph.Operand{n.Outs[0], n.Args[0], n.Args[1], graph.Single{V: n.Args[2]}, graph.Nil{}, y.Rows(), y.Last()}}}
+		return []call{{Func: "SoftmaxPrefixGrad",
+			Args: []graph.Operand{n.Outs[0], n.Args[0], n.Args[1], graph.Single{V: n.Args[2]}, graph.Nil{}, y.Rows(),
+				y.Last()}}}
 	},
 	Formula: func(n *node, name names) string {
 		y, dy := name(n.Args[0]), name(n.Args[1])
@@ -143,9 +150,11 @@ func init() {
 				dy = c.Apply(Add, []string{d(n.Outs[1])}, nil, dy, g[0])[0]
 			}
 		}
-		return append(c.Apply(SoftmaxGrad, []string{d(n.Args[0])}, nil, c.Val(n.Outs[len(n.Outs)-1]), dy, c.Val(n.Args[1])), make([]*value, len(n.Args)-1)...)
+		return append(c.Apply(SoftmaxGrad, []string{d(n.Args[0])}, nil, c.Val(n.Outs[len(n.Outs)-1]), dy,
+			c.Val(n.Args[1])), make([]*value, len(n.Args)-1)...)
 	}
-	// f(y, dy) = s·(y∘dy − y·Σ y∘dy): ∂/∂dy is the operation itself on the incoming gradient h, ∂/∂y is s·(h∘dy − h·Σ y∘dy − dy·Σ y∘h).
+	// f(y, dy) = s·(y∘dy − y·Σ y∘dy): ∂/∂dy is the operation itself on the incoming gradient h, ∂/∂y is s·(h∘dy − h·Σ
+	// y∘dy − dy·Σ y∘h).
 	SoftmaxGrad.Grad = func(c *graph.Context, n *node, g []*value) []*value {
 		y, dy, s := n.Args[0], n.Args[1], n.Args[2]
 		r := make([]*value, 3)
@@ -188,7 +197,8 @@ var Times = &graph.Op{
 		return nil
 	},
 	Emit: func(n *node) []call {
-		return []call{{Func: "Scale", Args: []graph.Operand{n.Outs[0], n.Args[0], graph.Single{V: n.Args[1]}, n.Outs[0].Shape.Elems()}}}
+		return []call{{Func: "Scale",
+			Args: []graph.Operand{n.Outs[0], n.Args[0], graph.Single{V: n.Args[1]}, n.Outs[0].Shape.Elems()}}}
 	},
 	Formula: func(n *node, name names) string {
 		return fmt.Sprintf("%s = %s·%s", name(n.Outs[0]), name(n.Args[1]), name(n.Args[0]))

@@ -19,7 +19,8 @@ var Gather = &graph.Op{
 		return f32(append(append(graph.Shape{}, n.Args[1].Shape...), n.Args[0].Shape[1])), nil
 	},
 	Grad: func(c *graph.Context, n *node, g []*value) []*value {
-		return []*value{c.Apply(ScatterAdd, []string{d(n.Args[0])}, graph.Attrs{{Key: "rows", Val: n.Args[0].Shape[0]}}, c.Val(n.Args[1]), g[0])[0], nil}
+		return []*value{c.Apply(ScatterAdd, []string{d(n.Args[0])}, graph.Attrs{{Key: "rows", Val: n.Args[0].Shape[0]}},
+			c.Val(n.Args[1]), g[0])[0], nil}
 	},
 	Eval: func(n *node, in, out []*graph.Tensor) error {
 		w := in[0].Shape[1]
@@ -39,7 +40,8 @@ var Gather = &graph.Op{
 	Rowwise: func(n *node, stacked []bool) bool { return !stacked[0] && stacked[1] },
 }
 
-// ScatterAdd adds each row of dy to the row of the result that its id names; the result starts at zero, or at the third argument (acc).
+// ScatterAdd adds each row of dy to the row of the result that its id names; the result starts at zero, or at the
+// third argument (acc).
 var ScatterAdd = &graph.Op{
 	Name: "scatter_add",
 	Infer: func(n *node) ([]graph.TypedShape, error) {

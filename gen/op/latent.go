@@ -7,8 +7,9 @@ import (
 	"github.com/gradsmith/gradsmith/gen/graph"
 )
 
-// GaussianSample draws z = mean + e^(logvar/2)∘ε with ε from the standard normal distribution (Kingma and Welling 2014, section 2.4). ε comes from
-// a counter under a key of the attribute stream, and is not kept: its share of the gradient is that of z − mean.
+// GaussianSample draws z = mean + e^(logvar/2)∘ε with ε from the standard normal distribution (Kingma and Welling
+// 2014, section 2.4). ε comes from a counter under a key of the attribute stream, and is not kept: its share of the
+// gradient is that of z − mean.
 //
 // Evaluation in float64 takes ε from the attribute noise, which gen/eval sets; without it z is the mean.
 var GaussianSample = &graph.Op{
@@ -26,16 +27,19 @@ var GaussianSample = &graph.Op{
 		return nil
 	},
 	Emit: func(n *node) []call {
-		return []call{{Func: "GaussianSample", Args: []graph.Operand{n.Outs[0], n.Args[0], n.Args[1], graph.NoiseKey{Stream: n.Attrs.Int("stream")}, n.Outs[0].Shape.Elems()}}}
+		return []call{{Func: "GaussianSample",
+			Args: []graph.Operand{n.Outs[0], n.Args[0], n.Args[1], graph.NoiseKey{Stream: n.Attrs.Int("stream")},
+				n.Outs[0].Shape.Elems()}}}
 	},
 	Formula: func(n *node, name names) string {
 		return fmt.Sprintf("%s = %s + exp(½·%s) ∘ ε, ε from N(0, 1)", name(n.Outs[0]), name(n.Args[0]), name(n.Args[1]))
 	},
 }
 
-// GaussianKL is the divergence of N(mean, e^logvar) from N(0, 1) in nats, the mean over the rows: max(freeTotal, Σ max(free, dims)), where the second result,
-// dims, is that of each dimension, ½(mean² + e^logvar − 1 − logvar) (Kingma and Welling 2014, appendix B; free bits: Kingma et al. 2016, equation 15).
-// Free bits are for training; without it they are 0.
+// GaussianKL is the divergence of N(mean, e^logvar) from N(0, 1) in nats, the mean over the rows: max(freeTotal, Σ
+// max(free, dims)), where the second result, dims, is that of each dimension, ½(mean² + e^logvar − 1 − logvar) (Kingma
+// and Welling 2014, appendix B; free bits: Kingma et al. 2016, equation 15). Free bits are for training; without it
+// they are 0.
 var GaussianKL = &graph.Op{
 	Name: "gaussian_kl",
 	Infer: func(n *node) ([]graph.TypedShape, error) {
@@ -63,10 +67,13 @@ var GaussianKL = &graph.Op{
 			}
 			return graph.Float(0)
 		}
-		return []call{{Func: "GaussianKL", Result: n.Outs[0], Args: []graph.Operand{n.Outs[1], n.Args[0], n.Args[1], x.Rows(), x.Last(), free("free"), free("free_total")}}}
+		return []call{{Func: "GaussianKL", Result: n.Outs[0],
+			Args: []graph.Operand{n.Outs[1], n.Args[0], n.Args[1], x.Rows(), x.Last(), free("free"),
+				free("free_total")}}}
 	},
 	Formula: func(n *node, name names) string {
-		return fmt.Sprintf("%s = KL(N(%s, exp(%s)) ‖ N(0, 1)) = Σ ½(μ² + σ² − 1 − log σ²), %s that of each dimension", name(n.Outs[0]), name(n.Args[0]), name(n.Args[1]), name(n.Outs[1]))
+		return fmt.Sprintf("%s = KL(N(%s, exp(%s)) ‖ N(0, 1)) = Σ ½(μ² + σ² − 1 − log σ²), %s that of each dimension",
+			name(n.Outs[0]), name(n.Args[0]), name(n.Args[1]), name(n.Outs[1]))
 	},
 }
 
@@ -79,7 +86,8 @@ func freeSum(n *node, dims []float64) float64 {
 	return math.Max(n.Attrs.Float("free_total"), sum)
 }
 
-// GaussianKLGrad gives the gradients of mean and logvar from them, the divergence of each dimension, and that of the whole.
+// GaussianKLGrad gives the gradients of mean and logvar from them, the divergence of each dimension, and that of the
+// whole.
 var GaussianKLGrad = &graph.Op{
 	Name: "gaussian_kl_grad",
 	Infer: func(n *node) ([]graph.TypedShape, error) {
@@ -105,11 +113,13 @@ var GaussianKLGrad = &graph.Op{
 	},
 	Emit: func(n *node) []call {
 		x := n.Args[0].Shape
-		return []call{{Func: "GaussianKLGrad", Args: []graph.Operand{n.Outs[0], n.Outs[1], n.Args[0], n.Args[1], n.Args[2], n.Args[3], x.Rows(), x.Last(),
-			graph.Float(n.Attrs.Float("free")), graph.Float(n.Attrs.Float("free_total"))}}}
+		return []call{{Func: "GaussianKLGrad",
+			Args: []graph.Operand{n.Outs[0], n.Outs[1], n.Args[0], n.Args[1], n.Args[2], n.Args[3], x.Rows(), x.Last(),
+				graph.Float(n.Attrs.Float("free")), graph.Float(n.Attrs.Float("free_total"))}}}
 	},
 	Formula: func(n *node, name names) string {
-		return fmt.Sprintf("%s, %s = %s·(μ, ½(σ² − 1))/batch, 0 in dimensions with free bits", name(n.Outs[0]), name(n.Outs[1]), name(n.Args[3]))
+		return fmt.Sprintf("%s, %s = %s·(μ, ½(σ² − 1))/batch, 0 in dimensions with free bits", name(n.Outs[0]),
+			name(n.Outs[1]), name(n.Args[3]))
 	},
 }
 
@@ -127,19 +137,23 @@ func init() {
 		if g[0] == nil {
 			return nil
 		}
-		return c.Apply(GaussianKLGrad, []string{d(n.Args[0]), d(n.Args[1])}, n.Attrs, c.Val(n.Args[0]), c.Val(n.Args[1]), c.Val(n.Outs[1]), g[0])
+		return c.Apply(GaussianKLGrad, []string{d(n.Args[0]), d(n.Args[1])}, n.Attrs, c.Val(n.Args[0]),
+			c.Val(n.Args[1]), c.Val(n.Outs[1]), g[0])
 	}
 }
 
-// Likelihoods of vectors: the mean over the rows of −log p(x) in nats, from what a decoder gives and x. The second result is that of each row.
+// Likelihoods of vectors: the mean over the rows of −log p(x) in nats, from what a decoder gives and x. The second
+// result is that of each row.
 var (
 	// BernoulliLoss has the logits of numbers that are 0 or 1: Σ softplus(logit) − x·logit.
-	BernoulliLoss, BernoulliLossGrad, BernoulliLossFused = likelihood("bernoulli_loss", "BernoulliLoss", "−log Bernoulli(%[2]s; σ(%[1]s))",
+	BernoulliLoss, BernoulliLossGrad,
+	BernoulliLossFused = likelihood("bernoulli_loss", "BernoulliLoss", "−log Bernoulli(%[2]s; σ(%[1]s))",
 		func(_ *node, y, x float64) (loss, dy float64) {
 			return math.Max(y, 0) + math.Log1p(math.Exp(-math.Abs(y))) - x*y, sigmoid(y) - x
 		})
 	// GaussianLoss has the means of normal distributions of standard deviation `deviation`.
-	GaussianLoss, GaussianLossGrad, GaussianLossFused = likelihood("gaussian_loss", "GaussianLoss", "−log N(%[2]s; %[1]s, σ)",
+	GaussianLoss, GaussianLossGrad,
+	GaussianLossFused = likelihood("gaussian_loss", "GaussianLoss", "−log N(%[2]s; %[1]s, σ)",
 		func(n *node, y, x float64) (loss, dy float64) {
 			s := n.Attrs.Float("deviation")
 			return (x-y)*(x-y)/(2*s*s) + math.Log(s) + math.Log(2*math.Pi)/2, (y - x) / (s * s)
@@ -147,7 +161,8 @@ var (
 )
 
 // likelihood makes the operation of a loss, that of its gradient, and the one that the optimizer joins the two into.
-func likelihood(name, kernel, formula string, f func(n *node, y, x float64) (loss, dy float64)) (loss, grad, fused *graph.Op) {
+func likelihood(name, kernel, formula string, f func(n *node, y, x float64) (loss, dy float64)) (loss, grad,
+	fused *graph.Op) {
 	infer := func(outs int) func(n *node) ([]graph.TypedShape, error) {
 		return func(n *node) ([]graph.TypedShape, error) {
 			s, err := allSame(2)(n)
@@ -171,7 +186,8 @@ func likelihood(name, kernel, formula string, f func(n *node, y, x float64) (los
 	}
 	calls := func(n *node, dy graph.Operand) []call {
 		y := n.Args[0].Shape
-		c := call{Func: kernel, Result: n.Outs[0], Args: []graph.Operand{n.Outs[1], dy, n.Args[0], n.Args[1], y.Rows(), y.Last()}}
+		c := call{Func: kernel, Result: n.Outs[0],
+			Args: []graph.Operand{n.Outs[1], dy, n.Args[0], n.Args[1], y.Rows(), y.Last()}}
 		if s := n.Attrs.Float("deviation"); s > 0 {
 			c.Args = append(c.Args, graph.Float(s))
 		}
@@ -219,8 +235,9 @@ func likelihood(name, kernel, formula string, f func(n *node, y, x float64) (los
 	return loss, grad, fused
 }
 
-// BagOfWords is `weight` times the mean over the sequences of Σ −log softmax(logits)[target]: one row of logits for all targets [steps, batch] of a sequence
-// (Zhao et al. 2017, section 3.3). It is a loss of training; elsewhere its weight is 0.
+// BagOfWords is `weight` times the mean over the sequences of Σ −log softmax(logits)[target]: one row of logits for
+// all targets [steps, batch] of a sequence (Zhao et al. 2017, section 3.3). It is a loss of training; elsewhere its
+// weight is 0.
 var BagOfWords = &graph.Op{
 	Name: "bag_of_words", Infer: bagInfer(2), Flops: bagFlops,
 	Eval:    func(n *node, in, out []*graph.Tensor) error { bag(n, in, out[0].F, out[1].F, nil); return nil },
@@ -272,12 +289,15 @@ func bagInfer(outs int) func(n *node) ([]graph.TypedShape, error) {
 func bagFlops(n *node) dim { return graph.Mul(graph.Const(4, ""), n.Args[0].Shape.Elems()) }
 
 func bagFormula(n *node, name names) string {
-	return fmt.Sprintf("%s = %g·mean over the sequences of Σ −log softmax(%s)[%s], in training", name(n.Outs[0]), n.Attrs.Float("weight"), name(n.Args[0]), name(n.Args[1]))
+	return fmt.Sprintf("%s = %g·mean over the sequences of Σ −log softmax(%s)[%s], in training", name(n.Outs[0]),
+		n.Attrs.Float("weight"), name(n.Args[0]), name(n.Args[1]))
 }
 
 func bagCall(n *node, dlogits graph.Operand) []call {
 	x, t := n.Args[0].Shape, n.Args[1].Shape
-	return []call{{Func: "BagOfWords", Result: n.Outs[0], Args: []graph.Operand{n.Outs[1], dlogits, n.Args[0], n.Args[1], t[0], t[1], x[1], graph.InTraining(n.Attrs.Float("weight"))}}}
+	return []call{{Func: "BagOfWords", Result: n.Outs[0],
+		Args: []graph.Operand{n.Outs[1], dlogits, n.Args[0], n.Args[1], t[0], t[1], x[1],
+			graph.InTraining(n.Attrs.Float("weight"))}}}
 }
 
 // bag is the definition; loss, rows and grad may be nil.
@@ -309,15 +329,16 @@ func bag(n *node, in []*graph.Tensor, loss, rows, grad []float64) {
 
 func init() {
 	BagOfWords.Grad = func(c *graph.Context, n *node, g []*value) []*value {
-		return append(c.Apply(BagOfWordsGrad, []string{d(n.Args[0])}, n.Attrs, c.Val(n.Args[0]), c.Val(n.Args[1]), g[0]), nil)
+		return append(c.Apply(BagOfWordsGrad, []string{d(n.Args[0])}, n.Attrs, c.Val(n.Args[0]), c.Val(n.Args[1]),
+			g[0]), nil)
 	}
 }
 
 // Loss is a loss that the optimizer joins with its gradient, where it is what is differentiated.
 type Loss struct{ Loss, Grad, Fused *graph.Op }
 
-// Losses lists them. The first argument of a loss is logits, or what stands for them; its results are its value and that of each row. The gradient has the same
-// arguments, and the loss's gradient as a last one.
+// Losses lists them. The first argument of a loss is logits, or what stands for them; its results are its value and
+// that of each row. The gradient has the same arguments, and the loss's gradient as a last one.
 var Losses = []Loss{
 	{CrossEntropy, CrossEntropyGrad, CrossEntropyFused},
 	{WeightedCrossEntropy, WeightedCrossEntropyGrad, WeightedCrossEntropyFused},

@@ -8,22 +8,28 @@ import (
 )
 
 var (
-	// CrossEntropy is the mean, over all rows whose target is not negative, of −log softmax(logits)[target], in nats; with `smoothing` s the target
-	// distribution is 1−s on the target plus s/vocabulary everywhere (Szegedy et al. 2016, section 7). The second result is the loss of each row.
+	// CrossEntropy is the mean, over all rows whose target is not negative, of −log softmax(logits)[target], in nats;
+	// with `smoothing` s the target distribution is 1−s on the target plus s/vocabulary everywhere (Szegedy et al.
+	// 2016, section 7). The second result is the loss of each row.
 	//
-	// With `sequences` it is the sum over the tokens of each sequence, targets being [steps, batch], and the mean over these.
+	// With `sequences` it is the sum over the tokens of each sequence, targets being [steps, batch], and the mean over
+	// these.
 	//
-	// CrossEntropyGrad is the gradient of the logits from the loss's: (softmax(logits) − target distribution)/rows·dloss. The optimizer joins it with its loss into
-	// CrossEntropyFused: the loss, the loss of each row and the gradient of the logits in one pass over them; the probabilities are never stored twice.
+	// CrossEntropyGrad is the gradient of the logits from the loss's: (softmax(logits) − target
+	// distribution)/rows·dloss. The optimizer joins it with its loss into CrossEntropyFused: the loss, the loss of
+	// each row and the gradient of the logits in one pass over them; the probabilities are never stored twice.
 	CrossEntropy, CrossEntropyGrad, CrossEntropyFused = crossEntropies("cross_entropy", false)
 
-	// WeightedCrossEntropy is Σ weight·−log softmax(logits)[target] over all rows whose target is not negative, divided by their number: with the rewards of tokens
-	// that were drawn as weights, its gradient is that of a policy by the likelihood ratio (Williams 1992; Yu et al. 2017, equation 8). Weights are as many as
-	// targets, may be negative, and get no gradient. The second result is the loss of each row without its weight.
-	WeightedCrossEntropy, WeightedCrossEntropyGrad, WeightedCrossEntropyFused = crossEntropies("weighted_cross_entropy", true)
+	// WeightedCrossEntropy is Σ weight·−log softmax(logits)[target] over all rows whose target is not negative,
+	// divided by their number: with the rewards of tokens that were drawn as weights, its gradient is that of a policy
+	// by the likelihood ratio (Williams 1992; Yu et al. 2017, equation 8). Weights are as many as targets, may be
+	// negative, and get no gradient. The second result is the loss of each row without its weight.
+	WeightedCrossEntropy, WeightedCrossEntropyGrad,
+	WeightedCrossEntropyFused = crossEntropies("weighted_cross_entropy", true)
 )
 
-// crossEntropies makes the operation of the loss, that of its gradient, and the one that the optimizer joins the two into.
+// crossEntropies makes the operation of the loss, that of its gradient, and the one that the optimizer joins the two
+// into.
 func crossEntropies(name string, weighted bool) (loss, grad, fused *graph.Op) {
 	types := []graph.Type{graph.F32, graph.I32}
 	if weighted {
@@ -49,7 +55,8 @@ func crossEntropies(name string, weighted bool) (loss, grad, fused *graph.Op) {
 	}
 	calls := func(n *node, dlogits graph.Operand) []call {
 		x := n.Args[0].Shape
-		c := call{Func: "CrossEntropy", Result: n.Outs[0], Args: []graph.Operand{n.Outs[1], dlogits, n.Args[0], n.Args[1]}}
+		c := call{Func: "CrossEntropy", Result: n.Outs[0],
+			Args: []graph.Operand{n.Outs[1], dlogits, n.Args[0], n.Args[1]}}
 		smoothing := graph.Operand(graph.Float(0))
 		if s := n.Attrs.Float("smoothing"); s > 0 {
 			smoothing = graph.InTraining32(s)
@@ -58,7 +65,8 @@ func crossEntropies(name string, weighted bool) (loss, grad, fused *graph.Op) {
 		case weighted:
 			c.Func, c.Args = "WeightedCrossEntropy", append(c.Args, n.Args[2], x.Rows(), x.Last())
 		case n.Attrs.Bool("sequences"):
-			c.Func, c.Args = "SequenceCrossEntropy", append(c.Args, x.Rows(), x.Last(), smoothing, n.Args[1].Shape.Last())
+			c.Func, c.Args = "SequenceCrossEntropy", append(c.Args, x.Rows(), x.Last(), smoothing,
+				n.Args[1].Shape.Last())
 		default:
 			c.Args = append(c.Args, x.Rows(), x.Last(), smoothing)
 		}
@@ -69,7 +77,8 @@ func crossEntropies(name string, weighted bool) (loss, grad, fused *graph.Op) {
 		if weighted {
 			weight = name(n.Args[2]) + "·"
 		}
-		return fmt.Sprintf("%s = %s %s−log softmax(%s)[%s]", name(n.Outs[0]), over(n), weight, name(n.Args[0]), name(n.Args[1]))
+		return fmt.Sprintf("%s = %s %s−log softmax(%s)[%s]", name(n.Outs[0]), over(n), weight, name(n.Args[0]),
+			name(n.Args[1]))
 	}
 	loss = &graph.Op{
 		Name: name, Infer: infer(2), Flops: flops(4), Formula: text,
@@ -111,12 +120,14 @@ func crossEntropies(name string, weighted bool) (loss, grad, fused *graph.Op) {
 		for _, a := range n.Args {
 			args = append(args, c.Val(a))
 		}
-		return append(c.Apply(grad, []string{d(n.Args[0])}, n.Attrs, append(args, g[0])...), make([]*value, len(args)-1)...)
+		return append(c.Apply(grad, []string{d(n.Args[0])}, n.Attrs, append(args, g[0])...),
+			make([]*value, len(args)-1)...)
 	}
 	return loss, grad, fused
 }
 
-// crossEntropy is the definition, of logits, targets and, where there are three arguments, weights; rows and grad may be nil.
+// crossEntropy is the definition, of logits, targets and, where there are three arguments, weights; rows and grad may
+// be nil.
 func crossEntropy(n *node, in []*graph.Tensor, rows, grad []float64) float64 {
 	logits, target := in[0], in[1]
 	smoothing, targets := n.Attrs.Float("smoothing"), target.I
@@ -201,7 +212,8 @@ var Mean = &graph.Op{
 	Formula: func(n *node, name names) string { return name(n.Outs[0]) + " = mean of " + name(n.Args[0]) },
 }
 
-// MeanGrad gives every element of `shape` its share of the gradient of the mean, dmean divided by their number. In code dmean is 1, where a gradient starts.
+// MeanGrad gives every element of `shape` its share of the gradient of the mean, dmean divided by their number. In
+// code dmean is 1, where a gradient starts.
 var MeanGrad = &graph.Op{
 	Name: "mean_grad",
 	Infer: func(n *node) ([]graph.TypedShape, error) {

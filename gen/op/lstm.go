@@ -7,8 +7,8 @@ import (
 	"github.com/gradsmith/gradsmith/gen/graph"
 )
 
-// cellInfer checks the first argument [batch, gates·hidden] against state arguments [batch, hidden] and gives the batch's shape with each of
-// the widths, in units of hidden.
+// cellInfer checks the first argument [batch, gates·hidden] against state arguments [batch, hidden] and gives the
+// batch's shape with each of the widths, in units of hidden.
 func cellInfer(args int, gatesArg, gates, stateArg int, outs ...int) func(n *node) ([]graph.TypedShape, error) {
 	return func(n *node) ([]graph.TypedShape, error) {
 		if err := wantArgs(n, make([]graph.Type, args)...); err != nil {
@@ -34,9 +34,9 @@ func wide(k int, h dim) dim {
 	return graph.Mul(graph.Const(k, ""), h)
 }
 
-// LSTMCell is the pointwise part of a long short-term memory (Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000) from the gates'
-// pre-activations [batch, 4·hidden], in the order i, f, g, o, and the last cell state:
-// i, f, o = σ(…), g = tanh(…), c = f∘c′ + i∘g, h = o∘tanh(c). It gives h, c and the activated gates.
+// LSTMCell is the pointwise part of a long short-term memory (Hochreiter & Schmidhuber 1997, with the forget gate of
+// Gers et al. 2000) from the gates' pre-activations [batch, 4·hidden], in the order i, f, g, o, and the last cell
+// state: i, f, o = σ(…), g = tanh(…), c = f∘c′ + i∘g, h = o∘tanh(c). It gives h, c and the activated gates.
 var LSTMCell = &graph.Op{
 	Name:  "lstm_cell",
 	Infer: cellInfer(2, 0, 4, 1, 1, 1, 4),
@@ -45,7 +45,8 @@ var LSTMCell = &graph.Op{
 			panic("op: the activated gates of an LSTM are read by its gradient only")
 		}
 		dh, dc := or0(c, g[0], n.Outs[0], "dh"), or0(c, g[1], n.Outs[1], "dc")
-		return c.Apply(LSTMCellGrad, []string{d(n.Args[0]), d(n.Args[1])}, nil, dh, dc, c.Val(n.Outs[2]), c.Val(n.Outs[1]), c.Val(n.Args[1]))
+		return c.Apply(LSTMCellGrad, []string{d(n.Args[0]), d(n.Args[1])}, nil, dh, dc, c.Val(n.Outs[2]),
+			c.Val(n.Outs[1]), c.Val(n.Args[1]))
 	},
 	Flops: perElement(9), InPlace: [][2]int{{2, 0}}, Rowwise: allStacked,
 	Eval: func(n *node, in, out []*graph.Tensor) error {
@@ -62,14 +63,17 @@ var LSTMCell = &graph.Op{
 	},
 	Emit: func(n *node) []call {
 		s := n.Args[1].Shape
-		return []call{{Func: "LSTMCell", Args: []graph.Operand{n.Outs[0], n.Outs[1], n.Outs[2], n.Args[0], n.Args[1], s.Rows(), s.Last()}}}
+		return []call{{Func: "LSTMCell",
+			Args: []graph.Operand{n.Outs[0], n.Outs[1], n.Outs[2], n.Args[0], n.Args[1], s.Rows(), s.Last()}}}
 	},
 	Formula: func(n *node, name names) string {
-		return fmt.Sprintf("i, f, g, o = σ, σ, tanh, σ of %s;  %s = f∘%s + i∘g;  %s = o∘tanh(%[2]s)", name(n.Args[0]), name(n.Outs[1]), name(n.Args[1]), name(n.Outs[0]))
+		return fmt.Sprintf("i, f, g, o = σ, σ, tanh, σ of %s;  %s = f∘%s + i∘g;  %s = o∘tanh(%[2]s)", name(n.Args[0]),
+			name(n.Outs[1]), name(n.Args[1]), name(n.Outs[0]))
 	},
 }
 
-// LSTMCellGrad gives the gradients of the pre-activations and of the last cell state from dh, dc, the activated gates, c and c′.
+// LSTMCellGrad gives the gradients of the pre-activations and of the last cell state from dh, dc, the activated gates,
+// c and c′.
 var LSTMCellGrad = &graph.Op{
 	Name:  "lstm_cell_grad",
 	Infer: cellInfer(5, 2, 4, 0, 4, 1),
@@ -92,9 +96,12 @@ var LSTMCellGrad = &graph.Op{
 	},
 	Emit: func(n *node) []call {
 		s := n.Args[0].Shape
-		return []call{{Func: "LSTMCellGrad", Args: []graph.Operand{n.Outs[0], n.Outs[1], n.Args[0], n.Args[1], n.Args[2], n.Args[3], n.Args[4], s.Rows(), s.Last()}}}
+		return []call{{Func: "LSTMCellGrad",
+			Args: []graph.Operand{n.Outs[0], n.Outs[1], n.Args[0], n.Args[1], n.Args[2], n.Args[3], n.Args[4], s.Rows(),
+				s.Last()}}}
 	},
 	Formula: func(n *node, name names) string {
-		return fmt.Sprintf("%s, %s = gradients of the LSTM cell from %s, %s", name(n.Outs[0]), name(n.Outs[1]), name(n.Args[0]), name(n.Args[1]))
+		return fmt.Sprintf("%s, %s = gradients of the LSTM cell from %s, %s", name(n.Outs[0]), name(n.Outs[1]),
+			name(n.Args[0]), name(n.Args[1]))
 	},
 }

@@ -7,11 +7,13 @@ import (
 	"github.com/gradsmith/gradsmith/gen/graph"
 )
 
-// MatMul is the matrix product y = act(a·b + c + bias) of row-major matrices; all dimensions of a but the last are rows.
+// MatMul is the matrix product y = act(a·b + c + bias) of row-major matrices; all dimensions of a but the last are
+// rows.
 //
-// Attributes: tb reads b as [n, k]; ta sums over the rows of both, y[k, n] = Σ_r a[r, k]·b[r, n], which is the gradient of a weight. acc adds a third
-// argument c of y's shape, bias a last argument [n]; act is "tanh", "sigmoid" or "relu"; packed says that b comes from Pack, with n the
-// columns; laid says that b is a parameter that decoders read laid out. acc, bias, act, packed and laid are set by the optimizer, after which there is no gradient rule.
+// Attributes: tb reads b as [n, k]; ta sums over the rows of both, y[k, n] = Σ_r a[r, k]·b[r, n], which is the
+// gradient of a weight. acc adds a third argument c of y's shape, bias a last argument [n]; act is "tanh", "sigmoid"
+// or "relu"; packed says that b comes from Pack, with n the columns; laid says that b is a parameter that decoders
+// read laid out. acc, bias, act, packed and laid are set by the optimizer, after which there is no gradient rule.
 var MatMul = &graph.Op{
 	Name:    "matmul",
 	Infer:   matmulInfer,
@@ -182,7 +184,9 @@ func matmulEmit(n *node) []call {
 	case n.Attrs.Bool("packed"):
 		c.Func = "GemmPacked"
 	case n.Attrs.Bool("laid"):
-		c = call{Func: "GemmWeights", Args: []graph.Operand{n.Outs[0], n.Args[0], graph.Matrix{V: n.Args[1], Transpose: n.Attrs.Bool("tb")}, rows}}
+		c = call{Func: "GemmWeights",
+			Args: []graph.Operand{n.Outs[0], n.Args[0], graph.Matrix{V: n.Args[1], Transpose: n.Attrs.Bool("tb")},
+				rows}}
 	case n.Attrs.Bool("ta"):
 		c.Func = "GemmTN"
 	case n.Attrs.Bool("tb"):
@@ -197,7 +201,9 @@ func matmulEmit(n *node) []call {
 		c.Args = append(c.Args, graph.Option{Func: "Bias", Args: []graph.Operand{n.Args[i]}})
 	}
 	if f := n.Attrs.Str("act"); f != "" {
-		c.Args = append(c.Args, graph.Option{Func: map[string]string{"tanh": "ThenTanh", "sigmoid": "ThenSigmoid", "relu": "ThenReLU", "gelu": "ThenGELU", "gelu_erf": "ThenGELUErf", "silu": "ThenSiLU"}[f]})
+		c.Args = append(c.Args,
+			graph.Option{Func: map[string]string{"tanh": "ThenTanh", "sigmoid": "ThenSigmoid", "relu": "ThenReLU",
+				"gelu": "ThenGELU", "gelu_erf": "ThenGELUErf", "silu": "ThenSiLU"}[f]})
 	}
 	return []call{c}
 }
@@ -222,7 +228,8 @@ func matmulFormula(n *node, name names) string {
 	return name(n.Outs[0]) + " = " + s
 }
 
-// PanelColumns is the number of columns that a packed matrix is padded to a multiple of. It is part of the contract with the runtime's packed products.
+// PanelColumns is the number of columns that a packed matrix is padded to a multiple of. It is part of the contract
+// with the runtime's packed products.
 const PanelColumns = 32
 
 // Pack lays a matrix [k, n] (with tb: [n, k]) out in the order in which the product reads it, once for many products.

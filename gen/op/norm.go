@@ -7,8 +7,8 @@ import (
 	"github.com/gradsmith/gradsmith/gen/graph"
 )
 
-// LayerNorm is y = gain∘(x − mean)/√(variance + epsilon) + bias of each row (Ba et al. 2016, equations 3 and 4). It also gives the mean and the
-// reciprocal of the standard deviation, which the gradient reads.
+// LayerNorm is y = gain∘(x − mean)/√(variance + epsilon) + bias of each row (Ba et al. 2016, equations 3 and 4). It
+// also gives the mean and the reciprocal of the standard deviation, which the gradient reads.
 var LayerNorm = &graph.Op{
 	Name: "layernorm",
 	Infer: func(n *node) ([]graph.TypedShape, error) {
@@ -53,10 +53,13 @@ var LayerNorm = &graph.Op{
 	},
 	Emit: func(n *node) []call {
 		x := n.Args[0].Shape
-		return []call{{Func: "LayerNorm", Args: []graph.Operand{n.Outs[0], n.Outs[1], n.Outs[2], n.Args[0], n.Args[1], n.Args[2], x.Rows(), x.Last(), graph.Float(n.Attrs.Float("epsilon"))}}}
+		return []call{{Func: "LayerNorm",
+			Args: []graph.Operand{n.Outs[0], n.Outs[1], n.Outs[2], n.Args[0], n.Args[1], n.Args[2], x.Rows(), x.Last(),
+				graph.Float(n.Attrs.Float("epsilon"))}}}
 	},
 	Formula: func(n *node, name names) string {
-		return fmt.Sprintf("%s = %s ∘ (%s − mean)/√(var + %g) + %s", name(n.Outs[0]), name(n.Args[1]), name(n.Args[0]), n.Attrs.Float("epsilon"), name(n.Args[2]))
+		return fmt.Sprintf("%s = %s ∘ (%s − mean)/√(var + %g) + %s", name(n.Outs[0]), name(n.Args[1]), name(n.Args[0]),
+			n.Attrs.Float("epsilon"), name(n.Args[2]))
 	},
 }
 
@@ -97,15 +100,18 @@ var LayerNormGrad = &graph.Op{
 	},
 	Emit: func(n *node) []call {
 		x := n.Args[0].Shape
-		return []call{{Func: "LayerNormGrad", Args: []graph.Operand{n.Outs[0], n.Outs[1], n.Outs[2], n.Args[0], n.Args[1], n.Args[2], n.Args[3], n.Args[4], x.Rows(), x.Last()}}}
+		return []call{{Func: "LayerNormGrad",
+			Args: []graph.Operand{n.Outs[0], n.Outs[1], n.Outs[2], n.Args[0], n.Args[1], n.Args[2], n.Args[3],
+				n.Args[4], x.Rows(), x.Last()}}}
 	},
 	Formula: func(n *node, name names) string {
-		return fmt.Sprintf("%s, %s, %s = gradients of the layer norm from %s", name(n.Outs[0]), name(n.Outs[1]), name(n.Outs[2]), name(n.Args[0]))
+		return fmt.Sprintf("%s, %s, %s = gradients of the layer norm from %s", name(n.Outs[0]), name(n.Outs[1]),
+			name(n.Outs[2]), name(n.Args[0]))
 	},
 }
 
-// RMSNorm is y = gain∘x/√(mean(x²) + epsilon) of each row (Zhang and Sennrich 2019, equation 4). It also gives the reciprocal of the root, which the gradient
-// reads.
+// RMSNorm is y = gain∘x/√(mean(x²) + epsilon) of each row (Zhang and Sennrich 2019, equation 4). It also gives the
+// reciprocal of the root, which the gradient reads.
 var RMSNorm = &graph.Op{
 	Name: "rmsnorm",
 	Infer: func(n *node) ([]graph.TypedShape, error) {
@@ -137,14 +143,18 @@ var RMSNorm = &graph.Op{
 	},
 	Emit: func(n *node) []call {
 		x := n.Args[0].Shape
-		return []call{{Func: "RMSNorm", Args: []graph.Operand{n.Outs[0], n.Outs[1], n.Args[0], n.Args[1], x.Rows(), x.Last(), graph.Float(n.Attrs.Float("epsilon"))}}}
+		return []call{{Func: "RMSNorm",
+			Args: []graph.Operand{n.Outs[0], n.Outs[1], n.Args[0], n.Args[1], x.Rows(), x.Last(),
+				graph.Float(n.Attrs.Float("epsilon"))}}}
 	},
 	Formula: func(n *node, name names) string {
-		return fmt.Sprintf("%s = %s ∘ %s/√(mean of squares + %g)", name(n.Outs[0]), name(n.Args[1]), name(n.Args[0]), n.Attrs.Float("epsilon"))
+		return fmt.Sprintf("%s = %s ∘ %s/√(mean of squares + %g)", name(n.Outs[0]), name(n.Args[1]), name(n.Args[0]),
+			n.Attrs.Float("epsilon"))
 	},
 }
 
-// RMSNormGrad gives dx and dgain from dy, x, gain and rstd: with x̂ = x·rstd and s = gain∘dy, dx = rstd·(s − x̂·mean(s∘x̂)).
+// RMSNormGrad gives dx and dgain from dy, x, gain and rstd: with x̂ = x·rstd and s = gain∘dy, dx = rstd·(s −
+// x̂·mean(s∘x̂)).
 var RMSNormGrad = &graph.Op{
 	Name: "rmsnorm_grad",
 	Infer: func(n *node) ([]graph.TypedShape, error) {
@@ -174,7 +184,9 @@ var RMSNormGrad = &graph.Op{
 	},
 	Emit: func(n *node) []call {
 		x := n.Args[0].Shape
-		return []call{{Func: "RMSNormGrad", Args: []graph.Operand{n.Outs[0], n.Outs[1], n.Args[0], n.Args[1], n.Args[2], n.Args[3], x.Rows(), x.Last()}}}
+		return []call{{Func: "RMSNormGrad",
+			Args: []graph.Operand{n.Outs[0], n.Outs[1], n.Args[0], n.Args[1], n.Args[2], n.Args[3], x.Rows(),
+				x.Last()}}}
 	},
 	Formula: func(n *node, name names) string {
 		return fmt.Sprintf("%s, %s = gradients of the norm from %s", name(n.Outs[0]), name(n.Outs[1]), name(n.Args[0]))
@@ -186,6 +198,7 @@ func init() {
 		if g[1] != nil {
 			panic("op: the statistics of a norm are read by its gradient only")
 		}
-		return c.Apply(RMSNormGrad, []string{d(n.Args[0]), d(n.Args[1])}, nil, g[0], c.Val(n.Args[0]), c.Val(n.Args[1]), c.Val(n.Outs[1]))
+		return c.Apply(RMSNormGrad, []string{d(n.Args[0]), d(n.Args[1])}, nil, g[0], c.Val(n.Args[0]), c.Val(n.Args[1]),
+			c.Val(n.Outs[1]))
 	}
 }

@@ -6,7 +6,8 @@ import (
 	"github.com/gradsmith/gradsmith/gen/graph"
 )
 
-// MeanSteps is the mean over time of x [steps, batch, features], [batch, features], over the steps whose token, of tokens [steps, batch], is not negative; 0 where a sequence has none.
+// MeanSteps is the mean over time of x [steps, batch, features], [batch, features], over the steps whose token, of
+// tokens [steps, batch], is not negative; 0 where a sequence has none.
 var MeanSteps = &graph.Op{
 	Name: "mean_steps",
 	Infer: func(n *node) ([]graph.TypedShape, error) {
@@ -67,11 +68,13 @@ var MeanStepsGrad = &graph.Op{
 		return []call{{Func: "MeanStepsGrad", Args: []graph.Operand{n.Outs[0], n.Args[0], n.Args[1], x[0], x[1], x[2]}}}
 	},
 	Formula: func(n *node, name names) string {
-		return fmt.Sprintf("%s = %s over their number at the steps that have a token, 0 elsewhere", name(n.Outs[0]), name(n.Args[0]))
+		return fmt.Sprintf("%s = %s over their number at the steps that have a token, 0 elsewhere", name(n.Outs[0]),
+			name(n.Args[0]))
 	},
 }
 
-// eachPresent calls f for every step with a token: its share of its sequence, the place of its row of cols features, and that of its sequence's.
+// eachPresent calls f for every step with a token: its share of its sequence, the place of its row of cols features,
+// and that of its sequence's.
 func eachPresent(tokens *graph.Tensor, cols int, f func(share float64, at, y, cols int)) {
 	steps, batch := tokens.Shape[0], tokens.Shape[1]
 	for b := range batch {

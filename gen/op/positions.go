@@ -23,7 +23,8 @@ var AddPositions = &graph.Op{
 	Grad: func(c *graph.Context, n *node, g []*value) []*value {
 		r := []*value{g[0], nil}
 		if c.Need(1) {
-			r[1] = c.Apply(AddPositionsGrad, []string{d(n.Args[1])}, graph.Attrs{{Key: "capacity", Val: n.Args[1].Shape[0]}}, g[0])[0]
+			r[1] = c.Apply(AddPositionsGrad, []string{d(n.Args[1])},
+				graph.Attrs{{Key: "capacity", Val: n.Args[1].Shape[0]}}, g[0])[0]
 		}
 		return r
 	},
@@ -67,16 +68,18 @@ var AddPositionsGrad = &graph.Op{
 	},
 	Emit: func(n *node) []call {
 		x := n.Args[0].Shape
-		return []call{{Func: "AddPositionsGrad", Args: []graph.Operand{n.Outs[0], n.Args[0], x[0], x[1], x[2], n.Outs[0].Shape[0]}}}
+		return []call{{Func: "AddPositionsGrad",
+			Args: []graph.Operand{n.Outs[0], n.Args[0], x[0], x[1], x[2], n.Outs[0].Shape[0]}}}
 	},
 	Formula: func(n *node, name names) string {
 		return name(n.Outs[0]) + "[t] = Σ sequences of " + name(n.Args[0])
 	},
 }
 
-// Rope turns the first heads of each row by an angle that grows with the row's position (Su et al. 2021, equation 34): feature i of a head and feature
-// i + size/2 are the coordinates of a point that turns by position·base^(−2i/size). Arguments are x, the table of cosines and sines [positions, size], and, in
-// decoding, the positions of the rows; in training row r has position r/batch. Attributes: heads, size; inverse turns back, which is the gradient.
+// Rope turns the first heads of each row by an angle that grows with the row's position (Su et al. 2021, equation 34):
+// feature i of a head and feature i + size/2 are the coordinates of a point that turns by position·base^(−2i/size).
+// Arguments are x, the table of cosines and sines [positions, size], and, in decoding, the positions of the rows; in
+// training row r has position r/batch. Attributes: heads, size; inverse turns back, which is the gradient.
 var Rope = &graph.Op{
 	Name: "rope",
 	Infer: func(n *node) ([]graph.TypedShape, error) {
@@ -126,7 +129,10 @@ var Rope = &graph.Op{
 		}
 		return []call{
 			{Func: "Place", Args: []graph.Operand{n.Outs[0], n.Args[0], x.Elems()}},
-			{Func: "Rope", Args: []graph.Operand{n.Outs[0], n.Outs[0], n.Args[1], positions, x.Rows(), x[1], graph.Const(n.Attrs.Int("heads"), ""), graph.Const(n.Attrs.Int("size"), ""), x[2], graph.Bool(n.Attrs.Bool("inverse"))}},
+			{Func: "Rope",
+				Args: []graph.Operand{n.Outs[0], n.Outs[0], n.Args[1], positions, x.Rows(), x[1],
+					graph.Const(n.Attrs.Int("heads"), ""), graph.Const(n.Attrs.Int("size"), ""), x[2],
+					graph.Bool(n.Attrs.Bool("inverse"))}},
 		}
 	},
 	Formula: func(n *node, name names) string {
@@ -134,7 +140,8 @@ var Rope = &graph.Op{
 		if n.Attrs.Bool("inverse") {
 			how = "turned back"
 		}
-		return fmt.Sprintf("%s = %s, the first %d heads %s", name(n.Outs[0]), name(n.Args[0]), n.Attrs.Int("heads"), how)
+		return fmt.Sprintf("%s = %s, the first %d heads %s", name(n.Outs[0]), name(n.Args[0]), n.Attrs.Int("heads"),
+			how)
 	},
 }
 
@@ -150,7 +157,8 @@ func RopeAngles(positions, size int, base float64) []float64 {
 	return t
 }
 
-// Waves is the definition of the table of sinusoidal positions (Vaswani et al. 2017, section 3.5): sines in even columns, cosines in odd ones.
+// Waves is the definition of the table of sinusoidal positions (Vaswani et al. 2017, section 3.5): sines in even
+// columns, cosines in odd ones.
 func Waves(positions, width int) []float64 {
 	t := make([]float64, positions*width)
 	for p := range positions {
@@ -181,7 +189,8 @@ var LastStep = &graph.Op{
 		return nil
 	},
 	Emit: func(n *node) []call {
-		return []call{{Func: "Copy", Args: []graph.Operand{n.Outs[0], graph.Last{V: n.Args[0]}, n.Outs[0].Shape.Elems()}}}
+		return []call{{Func: "Copy",
+			Args: []graph.Operand{n.Outs[0], graph.Last{V: n.Args[0]}, n.Outs[0].Shape.Elems()}}}
 	},
 	Formula: func(n *node, name names) string {
 		return name(n.Outs[0]) + " = the last time step of " + name(n.Args[0])
@@ -194,6 +203,7 @@ func init() {
 		for _, x := range n.Args[2:] {
 			args = append(args, c.Val(x))
 		}
-		return append(c.Apply(Rope, []string{d(n.Args[0])}, n.Attrs.Set("inverse", !n.Attrs.Bool("inverse")), args...), make([]*value, len(n.Args)-1)...)
+		return append(c.Apply(Rope, []string{d(n.Args[0])}, n.Attrs.Set("inverse", !n.Attrs.Bool("inverse")), args...),
+			make([]*value, len(n.Args)-1)...)
 	}
 }

@@ -6,9 +6,10 @@ import (
 	"github.com/gradsmith/gradsmith/gen/graph"
 )
 
-// Dropout sets elements to zero with probability `rate` in training and scales the others by 1/(1−rate) (Srivastava et al. 2014, in
-// its inverted form). The mask is computed from a counter and a key, so the gradient is the same operation with the same key. Attribute stream
-// tells the places of a model apart; inside of a loop an argument gives the iteration.
+// Dropout sets elements to zero with probability `rate` in training and scales the others by 1/(1−rate) (Srivastava et
+// al. 2014, in its inverted form). The mask is computed from a counter and a key, so the gradient is the same
+// operation with the same key. Attribute stream tells the places of a model apart; inside of a loop an argument gives
+// the iteration.
 //
 // Evaluation in float64 is that of a trained model: the identity.
 var Dropout = &graph.Op{
@@ -30,15 +31,18 @@ var Dropout = &graph.Op{
 		if len(n.Args) > 1 {
 			key.Index = n.Args[1]
 		}
-		return []call{{Func: "Dropout", Args: []graph.Operand{n.Outs[0], n.Args[0], graph.DropRate(n.Attrs.Float("rate")), key, n.Outs[0].Shape.Elems()}}}
+		return []call{{Func: "Dropout",
+			Args: []graph.Operand{n.Outs[0], n.Args[0], graph.DropRate(n.Attrs.Float("rate")), key,
+				n.Outs[0].Shape.Elems()}}}
 	},
 	Formula: func(n *node, name names) string {
 		return fmt.Sprintf("%s = dropout(%s, %g)", name(n.Outs[0]), name(n.Args[0]), n.Attrs.Float("rate"))
 	},
 }
 
-// DropRows sets whole rows to zero with probability `rate` in training, and leaves the others as they are: word dropout, after which a decoder does not see a token
-// (Bowman et al. 2016, section 3.2). As with Dropout, the gradient is the same operation, and evaluation in float64 the identity, but for what gen/eval puts in.
+// DropRows sets whole rows to zero with probability `rate` in training, and leaves the others as they are: word
+// dropout, after which a decoder does not see a token (Bowman et al. 2016, section 3.2). As with Dropout, the gradient
+// is the same operation, and evaluation in float64 the identity, but for what gen/eval puts in.
 var DropRows = &graph.Op{
 	Name: "drop_rows", Infer: allSame(1), InPlace: [][2]int{{0, 0}},
 	Eval: func(n *node, in, out []*graph.Tensor) error {
@@ -54,10 +58,13 @@ var DropRows = &graph.Op{
 	Emit: func(n *node) []call {
 		x := n.Outs[0].Shape
 		key := graph.DropKey{Stream: n.Attrs.Int("stream")}
-		return []call{{Func: "DropRows", Args: []graph.Operand{n.Outs[0], n.Args[0], graph.DropRate(n.Attrs.Float("rate")), key, x.Rows(), x.Last()}}}
+		return []call{{Func: "DropRows",
+			Args: []graph.Operand{n.Outs[0], n.Args[0], graph.DropRate(n.Attrs.Float("rate")), key, x.Rows(),
+				x.Last()}}}
 	},
 	Formula: func(n *node, name names) string {
-		return fmt.Sprintf("%s = %s, each row 0 with probability %g", name(n.Outs[0]), name(n.Args[0]), n.Attrs.Float("rate"))
+		return fmt.Sprintf("%s = %s, each row 0 with probability %g", name(n.Outs[0]), name(n.Args[0]),
+			n.Attrs.Float("rate"))
 	},
 }
 

@@ -7,9 +7,10 @@ import (
 	"github.com/gradsmith/gradsmith/gen/graph"
 )
 
-// RelativeBias spreads a table [buckets, heads] over the distances of two tokens: row h of the result [heads, span] has, at column (span − 1)/2 + d, what head h adds
-// to the score of a key that stands d places behind its query (Raffel et al. 2020). Attributes: span; distance, from which on all are alike; both, whether the keys
-// behind a query have buckets of their own, or share the first one.
+// RelativeBias spreads a table [buckets, heads] over the distances of two tokens: row h of the result [heads, span]
+// has, at column (span − 1)/2 + d, what head h adds to the score of a key that stands d places behind its query
+// (Raffel et al. 2020). Attributes: span; distance, from which on all are alike; both, whether the keys behind a query
+// have buckets of their own, or share the first one.
 var RelativeBias = &graph.Op{
 	Name: "relative_bias",
 	Infer: func(n *node) ([]graph.TypedShape, error) {
@@ -62,7 +63,8 @@ var RelativeBiasGrad = &graph.Op{
 }
 
 func relativeOperands(n *node, to, from *value, buckets, heads dim) []graph.Operand {
-	return []graph.Operand{to, from, buckets, heads, n.Attrs.Get("span").(dim), graph.Const(n.Attrs.Int("distance"), ""), graph.Bool(n.Attrs.Bool("both"))}
+	return []graph.Operand{to, from, buckets, heads, n.Attrs.Get("span").(dim),
+		graph.Const(n.Attrs.Int("distance"), ""), graph.Bool(n.Attrs.Bool("both"))}
 }
 
 func eachDistance(n *node, table, bias *graph.Tensor, f func(table, bias *float64)) {
@@ -75,8 +77,9 @@ func eachDistance(n *node, table, bias *graph.Tensor, f func(table, bias *float6
 	}
 }
 
-// Bucket is the number of the range of distances that d belongs to, d being the key's place less the query's: with both, half of the buckets are for keys behind the
-// query. Of those for one side half are for one distance each, and the others for ranges that grow by the same factor up to distance (Raffel et al. 2020, section 2.1).
+// Bucket is the number of the range of distances that d belongs to, d being the key's place less the query's: with
+// both, half of the buckets are for keys behind the query. Of those for one side half are for one distance each, and
+// the others for ranges that grow by the same factor up to distance (Raffel et al. 2020, section 2.1).
 func Bucket(d, buckets, distance int, both bool) int {
 	first := 0
 	if both {
@@ -92,7 +95,8 @@ func Bucket(d, buckets, distance int, both bool) int {
 	if d < exact {
 		return first + d
 	}
-	b := exact + int(math.Log(float64(d)/float64(exact))/math.Log(float64(distance)/float64(exact))*float64(buckets-exact))
+	b := exact + int(math.Log(float64(d)/float64(exact))/math.Log(float64(distance)/float64(exact))*float64(
+		buckets-exact))
 	return first + min(b, buckets-1)
 }
 

@@ -129,8 +129,8 @@ var SpreadRows = &graph.Op{
 	},
 }
 
-// Normalize is x/‖x‖, the direction of all its elements together; it is a constant to gradients, as the estimate of a singular vector is (Miyato et al.
-// 2018, appendix A).
+// Normalize is x/‖x‖, the direction of all its elements together; it is a constant to gradients, as the estimate of a
+// singular vector is (Miyato et al. 2018, appendix A).
 var Normalize = &graph.Op{
 	Name: "normalize", Infer: allSame(1), Flops: perElement(3), InPlace: [][2]int{{0, 0}},
 	Eval: func(n *node, in, out []*graph.Tensor) error {

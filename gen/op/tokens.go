@@ -7,7 +7,8 @@ import (
 	"github.com/gradsmith/gradsmith/gen/graph"
 )
 
-// Operations over the tokens of a text, for formulas that sum over them. A value that differs from token to token is [tokens, batch, ...].
+// Operations over the tokens of a text, for formulas that sum over them. A value that differs from token to token is
+// [tokens, batch, ...].
 
 // SpreadSteps is x for every token: [tokens, ...], tokens being the attribute.
 var SpreadSteps = &graph.Op{
@@ -69,9 +70,10 @@ var SumSteps = &graph.Op{
 	},
 }
 
-// Seen is 1 for each token that a sum is over, and 0 for the others, [tokens, batch]. Arguments are the tokens [tokens, batch], of which a negative one is missing, where the
-// attribute missing is set, and behind them what the attribute upto says: "index", the place of the token that sees, the same for all sequences, or "places", that of each
-// sequence [batch], which is negative where there is none. Attributes tokens and batch are the sizes.
+// Seen is 1 for each token that a sum is over, and 0 for the others, [tokens, batch]. Arguments are the tokens
+// [tokens, batch], of which a negative one is missing, where the attribute missing is set, and behind them what the
+// attribute upto says: "index", the place of the token that sees, the same for all sequences, or "places", that of
+// each sequence [batch], which is negative where there is none. Attributes tokens and batch are the sizes.
 var Seen = &graph.Op{
 	Name: "seen",
 	Infer: func(n *node) ([]graph.TypedShape, error) {
@@ -120,7 +122,8 @@ var Seen = &graph.Op{
 		}
 		switch last := len(n.Args) - 1; n.Attrs.Str("upto") {
 		case "index":
-			return []call{{Func: "SeenUpTo", Args: []graph.Operand{n.Outs[0], tokens, graph.LoopIndex{V: n.Args[last]}, y[0], y[1]}}}
+			return []call{{Func: "SeenUpTo",
+				Args: []graph.Operand{n.Outs[0], tokens, graph.LoopIndex{V: n.Args[last]}, y[0], y[1]}}}
 		case "places":
 			places = n.Args[last]
 		}
@@ -138,7 +141,8 @@ var Seen = &graph.Op{
 	},
 }
 
-// SoftmaxSteps is the softmax of x [tokens, batch] over the tokens whose element of seen [tokens, batch] is not 0; the others have 0, as all have where none is seen.
+// SoftmaxSteps is the softmax of x [tokens, batch] over the tokens whose element of seen [tokens, batch] is not 0; the
+// others have 0, as all have where none is seen.
 var SoftmaxSteps = &graph.Op{
 	Name: "softmax_steps",
 	Infer: func(n *node) ([]graph.TypedShape, error) {
@@ -176,15 +180,17 @@ var SoftmaxSteps = &graph.Op{
 	},
 	Emit: func(n *node) []call {
 		x := n.Args[0].Shape
-		return []call{{Func: "SoftmaxSteps", Args: []graph.Operand{n.Outs[0], n.Args[0], n.Args[1], x[0], x[1:].Elems()}}}
+		return []call{{Func: "SoftmaxSteps",
+			Args: []graph.Operand{n.Outs[0], n.Args[0], n.Args[1], x[0], x[1:].Elems()}}}
 	},
 	Formula: func(n *node, name names) string {
 		return fmt.Sprintf("%s = softmax(%s) over the tokens that are seen", name(n.Outs[0]), name(n.Args[0]))
 	},
 }
 
-// CacheRows puts rows of x [steps, batch, width] into a cache [batch, 1, room, width], at the places of their tokens [steps, batch], of which a negative one is none, and
-// gives all of the cache, [room, batch, width], with zeros behind the last place.
+// CacheRows puts rows of x [steps, batch, width] into a cache [batch, 1, room, width], at the places of their tokens
+// [steps, batch], of which a negative one is none, and gives all of the cache, [room, batch, width], with zeros behind
+// the last place.
 var CacheRows = &graph.Op{
 	Name: "cache_rows",
 	Infer: func(n *node) ([]graph.TypedShape, error) {
@@ -192,7 +198,8 @@ var CacheRows = &graph.Op{
 			return nil, err
 		}
 		x, c := n.Args[0].Shape, n.Args[2].Shape
-		if len(x) != 3 || len(c) != 4 || c[1].N != 1 || !c[0].Same(x[1]) || !c[3].Same(x[2]) || !n.Args[1].Shape.Same(x[:2]) {
+		if len(x) != 3 || len(c) != 4 || c[1].N != 1 || !c[0].Same(x[1]) || !c[3].Same(x[2]) ||
+			!n.Args[1].Shape.Same(x[:2]) {
 			return nil, fmt.Errorf("keeps %s at places %s in a cache %s", x, n.Args[1].Shape, c)
 		}
 		return f32(graph.Shape{c[2], c[0], c[3]}), nil
@@ -216,7 +223,8 @@ var CacheRows = &graph.Op{
 	},
 	Emit: func(n *node) []call {
 		x, c := n.Args[0].Shape, n.Args[2].Shape
-		return []call{{Func: "CacheRows", Args: []graph.Operand{n.Outs[0], n.Args[0], n.Args[1], n.Args[2], x[0], x[1], c[2], x[2]}}}
+		return []call{{Func: "CacheRows",
+			Args: []graph.Operand{n.Outs[0], n.Args[0], n.Args[1], n.Args[2], x[0], x[1], c[2], x[2]}}}
 	},
 	Formula: func(n *node, name names) string {
 		return fmt.Sprintf("%s = %s of this and all earlier tokens", name(n.Outs[0]), name(n.Args[0]))
@@ -250,14 +258,16 @@ var Outer = &graph.Op{
 	},
 	Emit: func(n *node) []call {
 		a, b := n.Args[0].Shape, n.Args[1].Shape
-		return []call{{Func: "Outer", Args: []graph.Operand{n.Outs[0], n.Args[0], n.Args[1], a.Rows(), a.Last(), b.Last()}}}
+		return []call{{Func: "Outer",
+			Args: []graph.Operand{n.Outs[0], n.Args[0], n.Args[1], a.Rows(), a.Last(), b.Last()}}}
 	},
 	Formula: func(n *node, name names) string {
 		return fmt.Sprintf("%s = %s·%sᵀ of each row", name(n.Outs[0]), name(n.Args[0]), name(n.Args[1]))
 	},
 }
 
-// ApplyRows is M·v of each row: M [..., n·m], a matrix row by row, and v [..., m] give [..., n]. With the attribute transposed it is Mᵀ·v, of v [..., n].
+// ApplyRows is M·v of each row: M [..., n·m], a matrix row by row, and v [..., m] give [..., n]. With the attribute
+// transposed it is Mᵀ·v, of v [..., n].
 var ApplyRows = &graph.Op{
 	Name: "apply_rows",
 	Infer: func(n *node) ([]graph.TypedShape, error) {
@@ -265,7 +275,8 @@ var ApplyRows = &graph.Op{
 			return nil, err
 		}
 		a, v := n.Args[0].Shape, n.Args[1].Shape
-		if len(a) < 2 || len(a) != len(v) || !a[:len(a)-1].Same(v[:len(v)-1]) || v.Last().N == 0 || a.Last().N%v.Last().N != 0 {
+		if len(a) < 2 || len(a) != len(v) || !a[:len(a)-1].Same(v[:len(v)-1]) || v.Last().N == 0 ||
+			a.Last().N%v.Last().N != 0 {
 			return nil, fmt.Errorf("matrices %s do not fit vectors %s", a, v)
 		}
 		return f32(v.With(graph.Const(a.Last().N/v.Last().N, ""))), nil
@@ -289,9 +300,11 @@ var ApplyRows = &graph.Op{
 	Emit: func(n *node) []call {
 		v, y := n.Args[1].Shape, n.Outs[0].Shape
 		if n.Attrs.Bool("transposed") {
-			return []call{{Func: "ApplyRowsT", Args: []graph.Operand{n.Outs[0], n.Args[0], n.Args[1], v.Rows(), v.Last(), y.Last()}}}
+			return []call{{Func: "ApplyRowsT",
+				Args: []graph.Operand{n.Outs[0], n.Args[0], n.Args[1], v.Rows(), v.Last(), y.Last()}}}
 		}
-		return []call{{Func: "ApplyRows", Args: []graph.Operand{n.Outs[0], n.Args[0], n.Args[1], v.Rows(), y.Last(), v.Last()}}}
+		return []call{{Func: "ApplyRows",
+			Args: []graph.Operand{n.Outs[0], n.Args[0], n.Args[1], v.Rows(), y.Last(), v.Last()}}}
 	},
 	Formula: func(n *node, name names) string {
 		of := ""
@@ -321,7 +334,8 @@ func init() {
 			r[0] = c.Apply(ApplyRows, []string{d(n.Args[0])}, nil, g[0], c.Val(n.Args[1]))[0]
 		}
 		if c.Need(1) {
-			r[1] = c.Apply(ApplyRows, []string{d(n.Args[1])}, graph.Attrs{{Key: "transposed", Val: true}}, g[0], c.Val(n.Args[0]))[0]
+			r[1] = c.Apply(ApplyRows, []string{d(n.Args[1])}, graph.Attrs{{Key: "transposed", Val: true}}, g[0],
+				c.Val(n.Args[0]))[0]
 		}
 		return r
 	}

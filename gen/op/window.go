@@ -6,8 +6,8 @@ import (
 	"github.com/gradsmith/gradsmith/gen/graph"
 )
 
-// Operations over windows of time steps, of x [steps, batch, features]. A convolution over time (Kim 2014, equation 2) is Unfold and a product; several widths are several
-// of these, whose largest values over time stand side by side.
+// Operations over windows of time steps, of x [steps, batch, features]. A convolution over time (Kim 2014, equation 2)
+// is Unfold and a product; several widths are several of these, whose largest values over time stand side by side.
 
 func threeDims(n *node, arg int) (graph.Shape, error) {
 	x := n.Args[arg].Shape
@@ -17,8 +17,8 @@ func threeDims(n *node, arg int) (graph.Shape, error) {
 	return x, nil
 }
 
-// Unfold lays the `width` time steps that begin at each step side by side, zeros behind the last step: row (t, b) of the result [steps, batch, width·features] is x at
-// t, t+1, …, t+width−1 of sequence b.
+// Unfold lays the `width` time steps that begin at each step side by side, zeros behind the last step: row (t, b) of
+// the result [steps, batch, width·features] is x at t, t+1, …, t+width−1 of sequence b.
 var Unfold = &graph.Op{
 	Name: "unfold",
 	Infer: func(n *node) ([]graph.TypedShape, error) {
@@ -47,7 +47,8 @@ var Unfold = &graph.Op{
 	},
 	Emit: func(n *node) []call {
 		x := n.Args[0].Shape
-		return []call{{Func: "Unfold", Args: []graph.Operand{n.Outs[0], n.Args[0], x[0], x[1], x[2], graph.Const(n.Attrs.Int("width"), "")}}}
+		return []call{{Func: "Unfold",
+			Args: []graph.Operand{n.Outs[0], n.Args[0], x[0], x[1], x[2], graph.Const(n.Attrs.Int("width"), "")}}}
 	},
 	Formula: func(n *node, name names) string {
 		return fmt.Sprintf("%s = %d steps of %s side by side", name(n.Outs[0]), n.Attrs.Int("width"), name(n.Args[0]))
@@ -84,10 +85,12 @@ var Fold = &graph.Op{
 	},
 	Emit: func(n *node) []call {
 		x := n.Outs[0].Shape
-		return []call{{Func: "Fold", Args: []graph.Operand{n.Outs[0], n.Args[0], x[0], x[1], x[2], graph.Const(n.Attrs.Int("width"), "")}}}
+		return []call{{Func: "Fold",
+			Args: []graph.Operand{n.Outs[0], n.Args[0], x[0], x[1], x[2], graph.Const(n.Attrs.Int("width"), "")}}}
 	},
 	Formula: func(n *node, name names) string {
-		return fmt.Sprintf("%s = sums of the %d places of each step in %s", name(n.Outs[0]), n.Attrs.Int("width"), name(n.Args[0]))
+		return fmt.Sprintf("%s = sums of the %d places of each step in %s", name(n.Outs[0]), n.Attrs.Int("width"),
+			name(n.Args[0]))
 	},
 }
 
@@ -133,7 +136,8 @@ var MaxSteps = &graph.Op{
 	},
 }
 
-// MaxStepsGrad is the gradient of MaxSteps from its argument x, its result y and dy: dy at the first step where x is y, and 0 elsewhere.
+// MaxStepsGrad is the gradient of MaxSteps from its argument x, its result y and dy: dy at the first step where x is
+// y, and 0 elsewhere.
 var MaxStepsGrad = &graph.Op{
 	Name: "max_steps_grad",
 	Infer: func(n *node) ([]graph.TypedShape, error) {
@@ -160,14 +164,17 @@ var MaxStepsGrad = &graph.Op{
 	},
 	Emit: func(n *node) []call {
 		x := n.Args[0].Shape
-		return []call{{Func: "MaxStepsGrad", Args: []graph.Operand{n.Outs[0], n.Args[0], n.Args[1], n.Args[2], x[0], x[1], x[2]}}}
+		return []call{{Func: "MaxStepsGrad",
+			Args: []graph.Operand{n.Outs[0], n.Args[0], n.Args[1], n.Args[2], x[0], x[1], x[2]}}}
 	},
 	Formula: func(n *node, name names) string {
-		return fmt.Sprintf("%s = %s where %s was the largest, 0 elsewhere", name(n.Outs[0]), name(n.Args[2]), name(n.Args[0]))
+		return fmt.Sprintf("%s = %s where %s was the largest, 0 elsewhere", name(n.Outs[0]), name(n.Args[2]),
+			name(n.Args[0]))
 	},
 }
 
-// MaxStepsPick picks from g [steps, batch, features] what stands where x has its largest value y: what MaxStepsGrad does, the other way.
+// MaxStepsPick picks from g [steps, batch, features] what stands where x has its largest value y: what MaxStepsGrad
+// does, the other way.
 var MaxStepsPick = &graph.Op{
 	Name: "max_steps_pick",
 	Infer: func(n *node) ([]graph.TypedShape, error) {
@@ -194,7 +201,8 @@ var MaxStepsPick = &graph.Op{
 	},
 	Emit: func(n *node) []call {
 		x := n.Args[0].Shape
-		return []call{{Func: "MaxStepsPick", Args: []graph.Operand{n.Outs[0], n.Args[0], n.Args[1], n.Args[2], x[0], x[1], x[2]}}}
+		return []call{{Func: "MaxStepsPick",
+			Args: []graph.Operand{n.Outs[0], n.Args[0], n.Args[1], n.Args[2], x[0], x[1], x[2]}}}
 	},
 	Formula: func(n *node, name names) string {
 		return fmt.Sprintf("%s = %s where %s was the largest", name(n.Outs[0]), name(n.Args[2]), name(n.Args[0]))

@@ -5,8 +5,9 @@ import (
 	"github.com/gradsmith/gradsmith/gen/op"
 )
 
-// absorb moves the sum of something with what a loop over layers gives into that loop: each iteration adds an element. So meet the gradients of equal layers that were applied twice;
-// inside of the loop the sum becomes part of a product, and is made where the first gradient lies.
+// absorb moves the sum of something with what a loop over layers gives into that loop: each iteration adds an element.
+// So meet the gradients of equal layers that were applied twice; inside of the loop the sum becomes part of a product,
+// and is made where the first gradient lies.
 func absorb(g *graph.Graph) {
 	for _, n := range g.Nodes {
 		if n.Loop != nil {
@@ -26,7 +27,8 @@ func absorb(g *graph.Graph) {
 		for i, given := range sum.Args {
 			other := sum.Args[1-i]
 			n := given.Def
-			if n == nil || n.Loop == nil || n.Loop.Kind != graph.Repeat || given.Out < n.Loop.Carries || count[given] != 1 || !other.Shape.Same(given.Shape) {
+			if n == nil || n.Loop == nil || n.Loop.Kind != graph.Repeat || given.Out < n.Loop.Carries ||
+				count[given] != 1 || !other.Shape.Same(given.Shape) {
 				continue
 			}
 			if other.Def != nil && place[other.Def] >= place[n] {

@@ -5,8 +5,9 @@ import (
 	"github.com/gradsmith/gradsmith/gen/op"
 )
 
-// accumulate lets every gradient of a parameter to which several passes over a network add start from zeros, which the first of them adds to as the others do: then the passes come out the
-// same, and may share their code. The zeros have the attribute "gradient".
+// accumulate lets every gradient of a parameter to which several passes over a network add start from zeros, which the
+// first of them adds to as the others do: then the passes come out the same, and may share their code. The zeros have
+// the attribute "gradient".
 func accumulate(g *graph.Graph) {
 	place := map[*graph.Node]int{}
 	for i, n := range g.Nodes {
@@ -36,7 +37,8 @@ func accumulate(g *graph.Graph) {
 	settle(g, last)
 }
 
-// settle puts every term of a sum right behind the last of what it reads, those that read the same in the order of the sums: where passes read the same, they then do so in one order.
+// settle puts every term of a sum right behind the last of what it reads, those that read the same in the order of the
+// sums: where passes read the same, they then do so in one order.
 func settle(g *graph.Graph, sums []*graph.Value) {
 	place := map[*graph.Node]int{}
 	for i, n := range g.Nodes {
@@ -57,7 +59,8 @@ func settle(g *graph.Graph, sums []*graph.Value) {
 					anchor = a.Def
 				}
 			}
-			if anchor == nil || anchor.Phase != n.Phase || anchor.Pass != n.Pass || moved[anchor] || n.Args[before].Def != nil && place[n.Args[before].Def] > place[anchor] {
+			if anchor == nil || anchor.Phase != n.Phase || anchor.Pass != n.Pass || moved[anchor] ||
+				n.Args[before].Def != nil && place[n.Args[before].Def] > place[anchor] {
 				break
 			}
 			moved[n] = true
@@ -114,7 +117,8 @@ func start(g *graph.Graph, v *graph.Value) {
 		}
 	}
 	like := &graph.Node{Phase: graph.Backward, Scope: n.Scope}
-	zero := g.NewNode(like, op.Zeros, []string{v.Base}, graph.Attrs{{Key: "shape", Val: v.Shape}, {Key: "gradient", Val: true}})
+	zero := g.NewNode(like, op.Zeros, []string{v.Base},
+		graph.Attrs{{Key: "shape", Val: v.Shape}, {Key: "gradient", Val: true}})
 	insert(g, head, false, zero)
 	z := zero.Outs[0]
 	var sum *graph.Node

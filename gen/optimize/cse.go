@@ -6,9 +6,10 @@ import (
 	"github.com/gradsmith/gradsmith/gen/graph"
 )
 
-// cse makes one of nodes that apply the same operation to the same values, in the same stage of a forward pass, as a stage can run without the others. Loops are
-// left as they are, their bodies are not. Nodes that read nothing, such as zeros, stay as many as they are: one for all would be kept alive from the first reader to the last, and
-// copied by each that changes it, which costs more than to make it anew.
+// cse makes one of nodes that apply the same operation to the same values, in the same stage of a forward pass, as a
+// stage can run without the others. Loops are left as they are, their bodies are not. Nodes that read nothing, such as
+// zeros, stay as many as they are: one for all would be kept alive from the first reader to the last, and copied by
+// each that changes it, which costs more than to make it anew.
 func cse(g *graph.Graph) {
 	seen := map[string]*graph.Node{}
 	gone := map[*graph.Node]bool{}

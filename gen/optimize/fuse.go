@@ -38,8 +38,8 @@ func fuse(g *graph.Graph, l op.Loss) {
 	}
 }
 
-// fuseEpilogue makes sums, biases and activations part of the product whose result only they read, and a sum part of the scattering, or of the
-// sum of rows, whose result only it reads.
+// fuseEpilogue makes sums, biases and activations part of the product whose result only they read, and a sum part of
+// the scattering, or of the sum of rows, whose result only it reads.
 func fuseEpilogue(g *graph.Graph) {
 	for _, n := range g.Nodes {
 		if n.Loop != nil {
@@ -64,7 +64,8 @@ func fuseEpilogue(g *graph.Graph) {
 // fused gives the node that takes the place of n and of the product whose result n reads.
 func fused(g *graph.Graph, n *graph.Node, count map[*graph.Value]int) (f, gone *graph.Node) {
 	product := func(i int, o *graph.Op) *graph.Node {
-		if d := n.Args[i].Def; d != nil && d.Op == o && count[n.Args[i]] == 1 && d.Attrs.Str("act") == "" && d.Phase == n.Phase {
+		if d := n.Args[i].Def; d != nil && d.Op == o && count[n.Args[i]] == 1 && d.Attrs.Str("act") == "" &&
+			d.Phase == n.Phase {
 			return d
 		}
 		return nil

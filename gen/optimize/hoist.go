@@ -2,8 +2,9 @@ package optimize
 
 import "github.com/gradsmith/gradsmith/gen/graph"
 
-// hoist moves in front of a loop what does not depend on its carried values: what depends on invariants alone, and products of what the loop reads element
-// by element, with what follows on them, which become one large product over all iterations.
+// hoist moves in front of a loop what does not depend on its carried values: what depends on invariants alone, and
+// products of what the loop reads element by element, with what follows on them, which become one large product over
+// all iterations.
 //
 // Other work on elements stays in the loop, where its operands are in cache.
 func hoist(g *graph.Graph) { bodies(g, true, hoistLoop) }

@@ -35,8 +35,8 @@ func prepack(g *graph.Graph) {
 	dce(g)
 }
 
-// layOut marks the products of a decoder's graph whose right matrix is a parameter: it does not change while the decoder
-// lives, so that it can be laid out once for all steps.
+// layOut marks the products of a decoder's graph whose right matrix is a parameter: it does not change while the
+// decoder lives, so that it can be laid out once for all steps.
 func layOut(g *graph.Graph) {
 	var visit func(g *graph.Graph, loops []*graph.Node)
 	visit = func(g *graph.Graph, loops []*graph.Node) {
@@ -53,7 +53,8 @@ func layOut(g *graph.Graph) {
 	visit(g, nil)
 }
 
-// isParameter reports whether v, in the body of the innermost of loops, is a parameter or, in a loop over layers, the one of a layer.
+// isParameter reports whether v, in the body of the innermost of loops, is a parameter or, in a loop over layers, the
+// one of a layer.
 func isParameter(v *graph.Value, loops []*graph.Node) bool {
 	each := false
 	for i := len(loops) - 1; i >= 0 && v.Role == graph.Local; i-- {
@@ -76,8 +77,8 @@ func argument(n *graph.Node, v *graph.Value) (*graph.Value, bool) {
 	return nil, false
 }
 
-// giveOnce copies what a loop gives, or carries on, where that is an input of its body, the last value that an inner loop carried, another value under another
-// shape, or given already: every result then has memory of its own.
+// giveOnce copies what a loop gives, or carries on, where that is an input of its body, the last value that an inner
+// loop carried, another value under another shape, or given already: every result then has memory of its own.
 func giveOnce(g *graph.Graph) {
 	bodies(g, true, func(_ *graph.Graph, n *graph.Node, _ bool) {
 		l := n.Loop
@@ -86,8 +87,9 @@ func giveOnce(g *graph.Graph) {
 			if i < l.Carries && o.Def != nil && !o.Def.Op.Alias {
 				continue // a carry may be given as well
 			}
-			last := o.Def != nil && o.Def.Loop != nil && o.Out < o.Def.Loop.Carries // stands in the memory of the inner loop
-			alias := o.Def != nil && o.Def.Op != nil && o.Def.Op.Alias              // stands in the memory of its argument
+			// stands in the memory of the inner loop
+			last := o.Def != nil && o.Def.Loop != nil && o.Out < o.Def.Loop.Carries
+			alias := o.Def != nil && o.Def.Op != nil && o.Def.Op.Alias // stands in the memory of its argument
 			if o.Def != nil && !seen[o] && !last && !alias {
 				seen[o] = true
 				continue
@@ -103,8 +105,8 @@ func giveOnce(g *graph.Graph) {
 	})
 }
 
-// aimOnce copies what goes to two places outside of a graph, such as one sum of rows that is the gradient of two biases, and what stands in the memory of another value: then each place
-// is written where it is computed.
+// aimOnce copies what goes to two places outside of a graph, such as one sum of rows that is the gradient of two
+// biases, and what stands in the memory of another value: then each place is written where it is computed.
 func aimOnce(g *graph.Graph) {
 	seen := map[*graph.Value]bool{}
 	for i, o := range g.Outputs {

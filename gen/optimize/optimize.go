@@ -1,5 +1,5 @@
-// Package optimize rewrites a graph into a faster one that computes the same. Each pass has a file of its own; the table below says in which order
-// they run, and the constraints beside it why.
+// Package optimize rewrites a graph into a faster one that computes the same. Each pass has a file of its own; the
+// table below says in which order they run, and the constraints beside it why.
 //
 // The package must know nothing of specs or Go code.
 package optimize
@@ -32,9 +32,12 @@ var passes = []pass{
 	{"dce", false, false, dce, "what hoist and sink left"},
 	{"absorb", false, false, absorb, "sums with what a loop over layers gives move into it"},
 	{"fuse-loss", true, false, fuseLoss, "the loss and its gradient in one pass over the logits"},
-	{"fuse-epilogue", false, false, fuseEpilogue, "sums, biases and activations become part of the product before them"},
-	{"accumulate", false, false, accumulate, "gradients to which several passes add start from zero, so that each pass does the same"},
-	{"lay-out", false, true, layOut, "matrices that are parameters are laid out for the product once in the life of a decoder"},
+	{"fuse-epilogue", false, false, fuseEpilogue,
+		"sums, biases and activations become part of the product before them"},
+	{"accumulate", false, false, accumulate,
+		"gradients to which several passes add start from zero, so that each pass does the same"},
+	{"lay-out", false, true, layOut, "matrices that are parameters are laid out for the product once in the life of " +
+		"a decoder"},
 	{"prepack", false, false, prepack, "matrices that a loop reads in every step are laid out for the product once"},
 	{"dce", true, false, dce, "what fusion left"},
 	{"give-once", true, false, giveOnce, "what a loop gives is computed in its body, each value once"},
@@ -75,7 +78,8 @@ func init() {
 	}
 }
 
-// Run applies all passes to g, which a decoder runs or else a model that may be in training, and verifies it after each.
+// Run applies all passes to g, which a decoder runs or else a model that may be in training, and verifies it after
+// each.
 func Run(g *graph.Graph, decoding bool) error {
 	for _, p := range passes {
 		if p.decoding && !decoding {

@@ -65,7 +65,8 @@ func lookup(g *graph.Graph, n *graph.Node) *graph.Node {
 	hot := n.Args[0].Def
 	name := []string{n.Outs[0].Base}
 	if n.Attrs.Bool("ta") {
-		return g.NewNode(n, op.ScatterAdd, name, graph.Attrs{{Key: "rows", Val: hot.Outs[0].Shape.Last()}}, hot.Args[0], n.Args[1])
+		return g.NewNode(n, op.ScatterAdd, name, graph.Attrs{{Key: "rows", Val: hot.Outs[0].Shape.Last()}}, hot.Args[0],
+			n.Args[1])
 	}
 	return g.NewNode(n, op.Gather, name, nil, n.Args[1], hot.Args[0])
 }

@@ -5,8 +5,9 @@ import (
 	"github.com/gradsmith/gradsmith/gen/op"
 )
 
-// sink moves work behind a loop over time: products whose results only leave the loop become one product over all steps, and a carried sum of products, which
-// is the gradient of a weight that every step uses, becomes one product that sums over all steps.
+// sink moves work behind a loop over time: products whose results only leave the loop become one product over all
+// steps, and a carried sum of products, which is the gradient of a weight that every step uses, becomes one product
+// that sums over all steps.
 func sink(g *graph.Graph) { bodies(g, true, sinkLoop) }
 
 func sinkLoop(g *graph.Graph, n *graph.Node, top bool) {
@@ -62,7 +63,8 @@ func sinkSum(g *graph.Graph, n *graph.Node, top bool) bool {
 			continue
 		}
 		f := term.Def
-		if f == nil || f.Loop != nil || !f.Op.Contracts || count[term] != 1 || f.Op == op.MatMul && !f.Attrs.Bool("ta") {
+		if f == nil || f.Loop != nil || !f.Op.Contracts || count[term] != 1 ||
+			f.Op == op.MatMul && !f.Attrs.Bool("ta") {
 			continue
 		}
 		ok := true

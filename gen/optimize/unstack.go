@@ -2,8 +2,9 @@ package optimize
 
 import "github.com/gradsmith/gradsmith/gen/graph"
 
-// unstack takes from loops the results that are what the loop reads: elements of a stacked value, which is read where it is, and invariants, of which a loop that
-// reads the copies reads the one. They come of work that has moved in front of the loop while the gradient still asks the loop for it.
+// unstack takes from loops the results that are what the loop reads: elements of a stacked value, which is read where
+// it is, and invariants, of which a loop that reads the copies reads the one. They come of work that has moved in
+// front of the loop while the gradient still asks the loop for it.
 func unstack(g *graph.Graph) { bodies(g, true, unstackLoop) }
 
 func unstackLoop(g *graph.Graph, n *graph.Node, _ bool) {

@@ -1,9 +1,9 @@
-// Package plan decides where each value of a graph lives: which values share memory because one is computed in place of the other, and where in one
-// arena the rest lies.
+// Package plan decides where each value of a graph lives: which values share memory because one is computed in place
+// of the other, and where in one arena the rest lies.
 //
-// Time is counted in half steps over all nodes, bodies of loops included: node p reads at 2p and writes from 2p on, so that a result never overlaps an
-// argument unless its operation allows it. A loop is the interval from its start to its end; what its body reads of the outside lives to
-// its end, since every iteration reads it.
+// Time is counted in half steps over all nodes, bodies of loops included: node p reads at 2p and writes from 2p on, so
+// that a result never overlaps an argument unless its operation allows it. A loop is the interval from its start to
+// its end; what its body reads of the outside lives to its end, since every iteration reads it.
 //
 // The package must know nothing of specs or Go code.
 package plan
@@ -26,9 +26,10 @@ const (
 	Buffer  Kind = iota // a range of the arena
 	Element             // element of a stacked value, at the index of a loop
 	Outside             // memory of a parameter, a gradient, the data or the state
-	Rebound             // a carried value: first the initial value's place, then the place of what the last iteration gave
-	Number              // a Go variable
-	Nowhere             // never in memory: zeros that loops start from
+	// a carried value: first the initial value's place, then the place of what the last iteration gave
+	Rebound
+	Number  // a Go variable
+	Nowhere // never in memory: zeros that loops start from
 )
 
 // Place is where values live. Values that share memory share a Place, after Find.
@@ -81,7 +82,8 @@ type Plan struct {
 	Arena   int      // elements of the arena, at capacity
 	Naive   int      // elements that the values would take without sharing
 
-	// Assign lists, for each node, the outputs of the graph that are complete after it and are copied to their target then.
+	// Assign lists, for each node, the outputs of the graph that are complete after it and are copied to their target
+	// then.
 	Assign map[*graph.Node][]int
 
 	sizes map[string]int
@@ -92,7 +94,8 @@ type Plan struct {
 
 // Make plans g for run-time sizes of at most sizes.
 func Make(g *graph.Graph, sizes map[string]int) (*Plan, error) {
-	p := &Plan{Places: map[*graph.Value]*Place{}, Assign: map[*graph.Node][]int{}, sizes: sizes, time: map[*graph.Node][2]int{}, may: map[[2]*graph.Value]bool{}}
+	p := &Plan{Places: map[*graph.Value]*Place{}, Assign: map[*graph.Node][]int{}, sizes: sizes,
+		time: map[*graph.Node][2]int{}, may: map[[2]*graph.Value]bool{}}
 	p.clock(g)
 	last := map[*graph.Value]int{}
 	p.lastUses(g, last)
@@ -113,7 +116,8 @@ func Make(g *graph.Graph, sizes map[string]int) (*Plan, error) {
 // Of is the place of v.
 func (p *Plan) Of(v *graph.Value) *Place { return p.Places[v].Find() }
 
-// Dead lists the buffers whose life ends with node n: nothing reads or writes them from then on, until another value begins a life in their memory.
+// Dead lists the buffers whose life ends with node n: nothing reads or writes them from then on, until another value
+// begins a life in their memory.
 func (p *Plan) Dead(n *graph.Node) []*Place {
 	var dead []*Place
 	at := p.time[n][1]
@@ -128,7 +132,8 @@ func (p *Plan) Dead(n *graph.Node) []*Place {
 	return dead
 }
 
-// lives are the times in which something is in the place, from the first to the last: what is written over what was there goes on with its life.
+// lives are the times in which something is in the place, from the first to the last: what is written over what was
+// there goes on with its life.
 func (p *Place) lives() []span {
 	all := append([]span{}, p.spans...)
 	sort.Slice(all, func(i, j int) bool { return all[i].start < all[j].start })
@@ -154,7 +159,8 @@ func (p *Plan) Life(v *graph.Value) (start, end int) {
 	return start, end
 }
 
-// Survives reports whether v, which is in a buffer, is still there when all nodes up to those of a phase have run: nothing that they give lies where it does.
+// Survives reports whether v, which is in a buffer, is still there when all nodes up to those of a phase have run:
+// nothing that they give lies where it does.
 func (p *Plan) Survives(v *graph.Value, phase graph.Phase) bool {
 	pl := p.Of(v)
 	if pl.Kind != Buffer {
@@ -192,8 +198,8 @@ func unshaped(v *graph.Value) *graph.Value {
 	return v
 }
 
-// Alone lays out the buffers that nodes, which follow each other, use when nothing but them runs, and of which outputs are read behind them: where each begins, and how many elements they take. It
-// keeps which values share a place.
+// Alone lays out the buffers that nodes, which follow each other, use when nothing but them runs, and of which outputs
+// are read behind them: where each begins, and how many elements they take. It keeps which values share a place.
 func (p *Plan) Alone(nodes []*graph.Node, outputs ...*graph.Value) (offsets map[*Place]int, size int) {
 	q := &Plan{Places: map[*graph.Value]*Place{}, sizes: p.sizes}
 	own := map[*Place]*Place{}
@@ -249,8 +255,8 @@ func (p *Plan) clock(g *graph.Graph) {
 	}
 }
 
-// lastUses finds when each value is read for the last time. What a loop reads lives to its end, but for the initial values of carries, which are
-// taken at its start (or, where they are not copied, are kept by share).
+// lastUses finds when each value is read for the last time. What a loop reads lives to its end, but for the initial
+// values of carries, which are taken at its start (or, where they are not copied, are kept by share).
 func (p *Plan) lastUses(g *graph.Graph, last map[*graph.Value]int) {
 	for _, n := range g.Nodes {
 		t := p.time[n]
@@ -273,7 +279,8 @@ func (p *Plan) lastUses(g *graph.Graph, last map[*graph.Value]int) {
 	}
 }
 
-// rebound reports whether carry i of loop n need not be copied from one iteration to the next, because the loop gives it as well.
+// rebound reports whether carry i of loop n need not be copied from one iteration to the next, because the loop gives
+// it as well.
 func rebound(n *graph.Node, i int) bool { return given(n, i) >= 0 }
 
 func given(n *graph.Node, i int) int {
@@ -285,8 +292,8 @@ func given(n *graph.Node, i int) int {
 	return -1
 }
 
-// outputs decides after which node each output of the graph goes to its target, and keeps it until then. The next state is stored as soon as the last
-// one has been read.
+// outputs decides after which node each output of the graph goes to its target, and keeps it until then. The next
+// state is stored as soon as the last one has been read.
 func (p *Plan) outputs(g *graph.Graph, last map[*graph.Value]int) error {
 	inputs := map[graph.Target]*graph.Value{}
 	for _, in := range g.Inputs {
@@ -369,7 +376,8 @@ func (p *Plan) place(g *graph.Graph, last map[*graph.Value]int, target map[*grap
 			} else {
 				pl.spans = append(pl.spans, span{o, t[0], last[o]})
 			}
-			p.Places[l.Body.Outputs[j]] = &Place{Kind: Element, Of: pl, Loop: n, Shape: l.Body.Outputs[j].Shape, values: []*graph.Value{l.Body.Outputs[j]}}
+			p.Places[l.Body.Outputs[j]] = &Place{Kind: Element, Of: pl, Loop: n, Shape: l.Body.Outputs[j].Shape,
+				values: []*graph.Value{l.Body.Outputs[j]}}
 		}
 		for i, in := range l.Body.Inputs {
 			arg := p.Places[n.Args[i]]
@@ -388,7 +396,8 @@ func (p *Plan) place(g *graph.Graph, last map[*graph.Value]int, target map[*grap
 				}
 				pl := p.fresh(final, target[final], t[0], last[in])
 				pl.spans[0].v = in
-				// The next value is copied here at the end of an iteration, when the other carries' next values are still needed.
+				// The next value is copied here at the end of an iteration, when the other carries' next values are
+				// still needed.
 				pl.spans = append(pl.spans, span{final, t[1], max(t[1], last[final])})
 				p.Places[in], p.Places[final] = pl, pl
 			case i < l.Carries+l.Seqs:
@@ -418,7 +427,8 @@ func (p *Plan) size(s graph.Shape) int {
 	return (n + Align - 1) / Align * Align
 }
 
-// onlyStarts reports whether v is read only as the first value of carries that are copied, so that a loop can clear their memory instead.
+// onlyStarts reports whether v is read only as the first value of carries that are copied, so that a loop can clear
+// their memory instead.
 func onlyStarts(g *graph.Graph, v *graph.Value) bool {
 	if g.IsOutput(v) > 0 {
 		return false
@@ -433,13 +443,15 @@ func onlyStarts(g *graph.Graph, v *graph.Value) bool {
 	return true
 }
 
-// overwrites collects the pairs of values of which one may be written over the other: results over arguments that are read for the last time, where the
-// operation allows it; what a loop carries over what it started from; and what it carries last over what it carried before.
+// overwrites collects the pairs of values of which one may be written over the other: results over arguments that are
+// read for the last time, where the operation allows it; what a loop carries over what it started from; and what it
+// carries last over what it carried before.
 func (p *Plan) overwrites(g *graph.Graph, last map[*graph.Value]int) {
 	for _, n := range g.Nodes {
 		if n.Loop == nil {
 			for _, pair := range n.Op.InPlace {
-				if pair[1] < len(n.Args) && pair[0] < len(n.Outs) && !readElsewhere(n, pair) && last[n.Args[pair[1]]] <= p.time[n][0] {
+				if pair[1] < len(n.Args) && pair[0] < len(n.Outs) && !readElsewhere(n, pair) &&
+					last[n.Args[pair[1]]] <= p.time[n][0] {
 					p.may[[2]*graph.Value{n.Outs[pair[0]], n.Args[pair[1]]}] = true
 				}
 			}
@@ -479,7 +491,8 @@ func (p *Plan) share(g *graph.Graph, last map[*graph.Value]int) {
 		if n.Loop == nil {
 			for _, pair := range n.Op.InPlace {
 				if pair[1] < len(n.Args) && pair[0] < len(n.Outs) {
-					if out, arg := n.Outs[pair[0]], n.Args[pair[1]]; p.may[[2]*graph.Value{out, arg}] && out.Type == arg.Type {
+					if out, arg := n.Outs[pair[0]], n.Args[pair[1]]; p.may[[2]*graph.Value{out, arg}] &&
+						out.Type == arg.Type {
 						p.merge(out, arg, last)
 					}
 				}
@@ -501,7 +514,8 @@ func (p *Plan) share(g *graph.Graph, last map[*graph.Value]int) {
 	}
 }
 
-// merge makes one place of those of out and arg, if all that lives in one is dead while the other's is alive, or may be written over it.
+// merge makes one place of those of out and arg, if all that lives in one is dead while the other's is alive, or may
+// be written over it.
 func (p *Plan) merge(out, arg *graph.Value, last map[*graph.Value]int) bool {
 	a, b := p.Of(out), p.Of(arg)
 	if a == b {
@@ -511,7 +525,8 @@ func (p *Plan) merge(out, arg *graph.Value, last map[*graph.Value]int) bool {
 		return false
 	}
 	if a.Kind == Element && b.Kind == Element {
-		// Both are elements of stacked values, of the same loop: those must become one, where the one that is read is not needed after the loop.
+		// Both are elements of stacked values, of the same loop: those must become one, where the one that is read is
+		// not needed after the loop.
 		if a.Loop != b.Loop || a.Loop == nil || !p.mergeStacks(a, b, last) {
 			return false
 		}
@@ -529,7 +544,8 @@ func (p *Plan) mergeable(a, b *Place) bool {
 	if !ok(a) || !ok(b) || a.Kind == Outside && b.Kind == Outside {
 		return false
 	}
-	// An element's place exists within one iteration of its loop; a buffer that joins it must not be read outside of that.
+	// An element's place exists within one iteration of its loop; a buffer that joins it must not be read outside of
+	// that.
 	for _, pair := range [][2]*Place{{a, b}, {b, a}} {
 		if e, o := pair[0], pair[1]; e.Kind == Element && o.Kind != Element {
 			if o.Kind == Outside || e.Loop == nil {
@@ -546,14 +562,16 @@ func (p *Plan) mergeable(a, b *Place) bool {
 	return a.Shape.Elems().Same(b.Shape.Elems())
 }
 
-// apart reports whether nothing in a is alive together with anything in b. Two values may meet at a node where one may be written over the other.
+// apart reports whether nothing in a is alive together with anything in b. Two values may meet at a node where one may
+// be written over the other.
 func (p *Plan) apart(a, b *Place) bool {
 	for _, x := range a.spans {
 		for _, y := range b.spans {
 			if x.start > y.end || y.start > x.end {
 				continue
 			}
-			over := p.may[[2]*graph.Value{x.v, y.v}] && x.start == y.end || p.may[[2]*graph.Value{y.v, x.v}] && y.start == x.end
+			over := p.may[[2]*graph.Value{x.v, y.v}] && x.start == y.end ||
+				p.may[[2]*graph.Value{y.v, x.v}] && y.start == x.end
 			if !over {
 				return false
 			}
@@ -562,7 +580,8 @@ func (p *Plan) apart(a, b *Place) bool {
 	return true
 }
 
-// ownElement reports whether the element may be written to: it is given by its loop, or read from a value that nothing needs after the loop.
+// ownElement reports whether the element may be written to: it is given by its loop, or read from a value that nothing
+// needs after the loop.
 func (p *Plan) ownElement(e *Place, last map[*graph.Value]int) bool {
 	for i, o := range e.Loop.Loop.Body.Outputs {
 		if i >= e.Loop.Loop.Carries && p.Of(o) == e {
@@ -572,7 +591,8 @@ func (p *Plan) ownElement(e *Place, last map[*graph.Value]int) bool {
 	return p.seqDies(e, last)
 }
 
-// seqDies reports whether e is an element of an argument of its loop that is dead after the loop and read as that argument alone.
+// seqDies reports whether e is an element of an argument of its loop that is dead after the loop and read as that
+// argument alone.
 func (p *Plan) seqDies(e *Place, last map[*graph.Value]int) bool {
 	n := e.Loop
 	stack := e.Of.Find()
@@ -596,7 +616,8 @@ func (p *Plan) seqDies(e *Place, last map[*graph.Value]int) bool {
 	return true
 }
 
-// mergeStacks makes one place of the stacked values that a and b are elements of; one of them is given by the loop, the other read.
+// mergeStacks makes one place of the stacked values that a and b are elements of; one of them is given by the loop,
+// the other read.
 func (p *Plan) mergeStacks(a, b *Place, last map[*graph.Value]int) bool {
 	x, y := a.Of.Find(), b.Of.Find()
 	if x == y {
@@ -656,7 +677,8 @@ func (p *Plan) join(a, b *Place) {
 	b.merged = a
 }
 
-// reuse gives one place to the values of one name that a layer computes one after the other, such as the terms of a sum.
+// reuse gives one place to the values of one name that a layer computes one after the other, such as the terms of a
+// sum.
 func (p *Plan) reuse() {
 	type key struct{ base, scope, pass string }
 	type one struct {
@@ -710,7 +732,8 @@ func (p *Plan) disjoint(a, b *Place) bool {
 	return true
 }
 
-// allocate lays the buffers out in the arena: the largest first, each at the lowest offset where nothing that is alive at the same time lies.
+// allocate lays the buffers out in the arena: the largest first, each at the lowest offset where nothing that is alive
+// at the same time lies.
 func (p *Plan) allocate() {
 	seen := map[*Place]bool{}
 	for _, pl := range p.Places {
@@ -769,7 +792,8 @@ func (p *Plan) allocate() {
 // String is the plan as a table: what -dump plan prints.
 func (p *Plan) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "arena %d elements, %.1f %% of %d without sharing\n", p.Arena, 100*float64(p.Arena)/float64(max(p.Naive, 1)), p.Naive)
+	fmt.Fprintf(&b, "arena %d elements, %.1f %% of %d without sharing\n", p.Arena,
+		100*float64(p.Arena)/float64(max(p.Naive, 1)), p.Naive)
 	for _, pl := range p.Buffers {
 		s, e := pl.Hull()
 		var names []string

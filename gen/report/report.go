@@ -1,5 +1,5 @@
-// Package report counts what a model costs: parameters, operations a token, and the memory of training and decoding, layer by layer. Generated code, its
-// documentation and the command inspect say the same because all ask here.
+// Package report counts what a model costs: parameters, operations a token, and the memory of training and decoding,
+// layer by layer. Generated code, its documentation and the command inspect say the same because all ask here.
 //
 // It must know nothing of Go code.
 package report
@@ -50,14 +50,17 @@ type Report struct {
 	TrainBytes   int    `json:"train_bytes"`      // all of a training
 	DecodeBytes  int    `json:"decode_bytes"`     // parameters and a decoder of one sequence
 	FlatParams   int    `json:"-"`                // elements of the flat array of parameters, with padding
-	Encoder      int    `json:"-"`                // of these, the ones of an encoder that is updated alone, which come first
-	Generator    int    `json:"-"`                // of these, the ones of a generator that has a discriminator beside it, which come first
+	// of these, the ones of an encoder that is updated alone, which come first
+	Encoder   int `json:"-"`
+	Generator int `json:"-"` // of these, the ones of a generator that has a discriminator beside it, which come first
 }
 
-// Make counts, from the optimized graphs and their plans: of training for the spec's capacities, of encoding and decoding for one sequence.
+// Make counts, from the optimized graphs and their plans: of training for the spec's capacities, of encoding and
+// decoding for one sequence.
 func Make(m *build.Model, plans map[*graph.Graph]*plan.Plan) *Report {
 	s := m.Spec
-	r := &Report{Name: s.Name, Kind: s.Kind, Batch: s.Shape.Batch, Steps: s.Shape.Steps, Unit: "token", Vocab: s.Vocab()}
+	r := &Report{Name: s.Name, Kind: s.Kind, Batch: s.Shape.Batch, Steps: s.Shape.Steps, Unit: "token",
+		Vocab: s.Vocab()}
 	if s.Vectors != nil {
 		r.Unit, r.Vector = "vector", s.Vectors.Size
 	}
@@ -75,7 +78,8 @@ func Make(m *build.Model, plans map[*graph.Graph]*plan.Plan) *Report {
 			r.Rows = append(r.Rows, Row{Name: name, Kind: "block", Depth: l.Depth + same + i})
 		}
 		blocks = l.Blocks
-		row := Row{Name: l.Name, Kind: l.Kind, Depth: l.Depth + len(l.Blocks), Share: l.Share, Output: product(l.Output)}
+		row := Row{Name: l.Name, Kind: l.Kind, Depth: l.Depth + len(l.Blocks), Share: l.Share,
+			Output: product(l.Output)}
 		for _, p := range l.Params {
 			if !p.Fixed {
 				row.Params += p.Shape.Elems().N
@@ -120,7 +124,9 @@ func Make(m *build.Model, plans map[*graph.Graph]*plan.Plan) *Report {
 			r.SlotBytes += 4 * r.Generator
 		}
 		for _, in := range m.Discriminate.Inputs {
-			if in.Role == graph.Data && !slices.Contains([]string{"vectors", "targets", "tokens", build.LabelsInput}, in.Name) { // which are the caller's
+			// which are the caller's
+			if in.Role == graph.Data && !slices.Contains([]string{"vectors", "targets", "tokens", build.LabelsInput},
+				in.Name) {
 				r.ArenaBytes += 4 * in.Shape.Elems().At(full)
 			}
 		}
@@ -197,7 +203,8 @@ func slotBytes(o *spec.Optimizer, n int) int {
 	return b
 }
 
-// ProgramBytes is about what a program with the commands of a model takes before there is a model: code, the Go runtime, stacks. It was measured on Linux.
+// ProgramBytes is about what a program with the commands of a model takes before there is a model: code, the Go
+// runtime, stacks. It was measured on Linux.
 const ProgramBytes = 11 << 20
 
 // Slots is the number of arrays that an optimizer keeps, of the parameters' size.
@@ -300,18 +307,22 @@ func (r *Report) Text() string {
 	what := fmt.Sprintf("vocabulary %d, up to %d sequences × %d steps", r.Vocab, r.Batch, r.Steps)
 	text := "its text a byte a token"
 	if r.Vector > 0 {
-		what, text = fmt.Sprintf("vectors of %d, up to %d side by side", r.Vector, r.Batch), "its data four bytes a number"
+		what, text = fmt.Sprintf("vectors of %d, up to %d side by side", r.Vector,
+			r.Batch), "its data four bytes a number"
 	}
 	fmt.Fprintf(&b, "%s: %s, %s\n\n%s\n", r.Name, r.Kind, what, r.Table())
 	fmt.Fprintf(&b, "training   %s flops a %s\n", Count(r.TrainFlops), r.Unit)
 	fmt.Fprintf(&b, "           %s: parameters %s, gradients %s, optimizer %s, activations %s, state %s\n",
-		Bytes(r.TrainBytes), Bytes(r.ParamBytes), Bytes(r.GradBytes), Bytes(r.SlotBytes), Bytes(r.ArenaBytes), Bytes(r.StateBytes))
+		Bytes(r.TrainBytes), Bytes(r.ParamBytes), Bytes(r.GradBytes), Bytes(r.SlotBytes), Bytes(r.ArenaBytes),
+		Bytes(r.StateBytes))
 	fmt.Fprintf(&b, "           without the memory plan activations would take %s\n", Bytes(r.NaiveBytes))
 	fmt.Fprintf(&b, "           the program around it adds about %s, and %s\n", Bytes(ProgramBytes), text)
 	if r.Vector > 0 && r.DecoderBytes > 0 {
-		fmt.Fprintf(&b, "sampling   %s: parameters %s, a batch of vectors %s\n", Bytes(r.DecodeBytes), Bytes(r.ParamBytes), Bytes(r.DecoderBytes))
+		fmt.Fprintf(&b, "sampling   %s: parameters %s, a batch of vectors %s\n", Bytes(r.DecodeBytes),
+			Bytes(r.ParamBytes), Bytes(r.DecoderBytes))
 	} else if r.Vector == 0 {
-		fmt.Fprintf(&b, "decoding   %s: parameters %s, a sequence %s\n", Bytes(r.DecodeBytes), Bytes(r.ParamBytes), Bytes(r.DecoderBytes))
+		fmt.Fprintf(&b, "decoding   %s: parameters %s, a sequence %s\n", Bytes(r.DecodeBytes), Bytes(r.ParamBytes),
+			Bytes(r.DecoderBytes))
 	}
 	return b.String()
 }

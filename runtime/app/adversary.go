@@ -54,7 +54,8 @@ near 1. The discriminator's loss and its verdicts are shown beside.`,
 				return err
 			}
 			if set.Len() <= neighbours {
-				return fmt.Errorf("%s: %d vectors are too few to compare others with: give more than %d", set.Name, set.Len(), neighbours)
+				return fmt.Errorf("%s: %d vectors are too few to compare others with: give more than %d", set.Name,
+					set.Len(), neighbours)
 			}
 			batches, err := set.Whole(a.Info.Batch)
 			if err != nil {
@@ -89,9 +90,11 @@ near 1. The discriminator's loss and its verdicts are shown beside.`,
 			fit := metric.MeasureManifold(made, real, set.Width, neighbours)
 			work.End()
 			out := cmd.OutOrStdout()
-			fmt.Fprintf(out, "%s: %s vectors, of which %s are compared with as many made ones\n", set.Name, thousands(set.Len()), thousands(n))
+			fmt.Fprintf(out, "%s: %s vectors, of which %s are compared with as many made ones\n", set.Name,
+				thousands(set.Len()), thousands(n))
 			fmt.Fprintf(out, "generator      precision %.3f, coverage %.3f\n", fit.Precision, fit.Coverage)
-			fmt.Fprintf(out, "discriminator  loss %.4f, %.1f %% of its verdicts right; mean verdict %.3f on the data, %.3f on what is made\n", loss, 100*d.Accuracy, d.Real, d.Fake)
+			fmt.Fprintf(out, "discriminator  loss %.4f, %.1f %% of its verdicts right; mean verdict %.3f on the "+
+				"data, %.3f on what is made\n", loss, 100*d.Accuracy, d.Real, d.Fake)
 			return nil
 		},
 	}

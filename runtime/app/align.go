@@ -43,7 +43,8 @@ looked. It takes a recurrent decoder with additive or concat attention.
 			}
 			dec, ok := lm.(model.Writer).MakeDecoder(1).(model.Aligner)
 			if !ok {
-				return errors.New("this model does not show where it looks: that takes a recurrent decoder with additive or concat attention")
+				return errors.New("this model does not show where it looks: that takes a recurrent decoder with " +
+					"additive or concat attention")
 			}
 			var answer []int32
 			var weights [][]float32
@@ -62,7 +63,8 @@ looked. It takes a recurrent decoder with additive or concat attention.
 					break
 				}
 			}
-			if err := put(out, []byte(alignment(pieces(a.SourceTokenizer, source), pieces(a.Tokenizer, answer), weights))); err != nil {
+			if err := put(out, []byte(alignment(pieces(a.SourceTokenizer, source), pieces(a.Tokenizer, answer),
+				weights))); err != nil {
 				return err
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), a.line(answer))
@@ -97,7 +99,8 @@ func alignment(source, answer []string, weights [][]float32) string {
 	}
 	var b strings.Builder
 	width, height := left+cell*len(source)+8, top+cell*len(answer)+8
-	fmt.Fprintf(&b, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" font-family=\"monospace\" font-size=\"%d\">\n", width, height, width, height, font)
+	fmt.Fprintf(&b, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" "+
+		"font-family=\"monospace\" font-size=\"%d\">\n", width, height, width, height, font)
 	fmt.Fprintf(&b, "<rect width=\"%d\" height=\"%d\" fill=\"white\"/>\n", width, height)
 	for i, s := range source {
 		x := left + cell*i + cell/2 + font/3
@@ -105,11 +108,13 @@ func alignment(source, answer []string, weights [][]float32) string {
 	}
 	for i, s := range answer {
 		y := top + cell*i
-		fmt.Fprintf(&b, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">%s</text>\n", left-8, y+cell/2+font/3, html.EscapeString(s))
+		fmt.Fprintf(&b, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">%s</text>\n", left-8, y+cell/2+font/3,
+			html.EscapeString(s))
 		for j := range source {
 			w := weights[i][j]
 			shade := 255 - int(255*w+0.5)
-			fmt.Fprintf(&b, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"rgb(%d,%d,%d)\" stroke=\"#ddd\"><title>%s, %s: %.3f</title></rect>\n",
+			fmt.Fprintf(&b, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"rgb(%d,%d,%d)\" "+
+				"stroke=\"#ddd\"><title>%s, %s: %.3f</title></rect>\n",
 				left+cell*j, y, cell, cell, shade, shade, shade, html.EscapeString(s), html.EscapeString(source[j]), w)
 		}
 	}

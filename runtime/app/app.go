@@ -104,7 +104,8 @@ func newRoot(p Program) *cobra.Command {
 		},
 	}
 	cli.Prepare(root, elsewhere, acting)
-	root.PersistentFlags().IntVar(&a.threads, "threads", parallel.Threads(), "threads that compute; the result does not depend on it")
+	root.PersistentFlags().IntVar(&a.threads, "threads", parallel.Threads(),
+		"threads that compute; the result does not depend on it")
 	root.AddCommand(a.newTrain(), a.newInfo(), a.newExport(), a.newServe())
 	if a.Info.Vector == nil && a.Info.Masking == nil { // those that write
 		root.AddCommand(a.newSpeed())
@@ -117,7 +118,8 @@ func newRoot(p Program) *cobra.Command {
 	case p.Info.Vector != nil:
 		root.AddCommand(a.newEvalLatent(), a.newSampleVectors(), a.newReconstruct(), a.newInterpolate(), a.newEncode())
 	case p.Info.Latent != nil:
-		root.AddCommand(a.newEvalLatent(), a.newSampleSentences(), a.newReconstructSentences(), a.newInterpolateSentences(), a.newEncodeSentences())
+		root.AddCommand(a.newEvalLatent(), a.newSampleSentences(), a.newReconstructSentences(),
+			a.newInterpolateSentences(), a.newEncodeSentences())
 		if p.Info.Labels == 0 {
 			root.AddCommand(a.newMoveSentences())
 		}
@@ -205,7 +207,8 @@ func (a *program) data(ctx context.Context, flag string) (string, error) {
 	}
 	root, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
 	if err != nil {
-		return "", errors.New("no text: name one with --data FILE (the default text ships with Go, and there is no go command here)")
+		return "", errors.New("no text: name one with --data FILE (the default text ships with Go, and there is no " +
+			"go command here)")
 	}
 	path := filepath.Join(strings.TrimSpace(string(root)), filepath.FromSlash(opticks))
 	if _, err := os.Stat(path); err != nil {

@@ -34,7 +34,8 @@ func newBench(t *testing.T) *bench {
 
 func (b *bench) file(name, content string) {
 	b.t.Helper()
-	if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o777), os.WriteFile(name, []byte(content), 0o644)); err != nil {
+	if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o777),
+		os.WriteFile(name, []byte(content), 0o644)); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -87,9 +88,13 @@ func contains(t *testing.T, what, s string, wants ...string) {
 
 func TestTrain(t *testing.T) {
 	b := newBench(t)
-	out, lines := b.run("train", "--data", "book.txt", "--samples", "2", "--verbose", "--log", "log.jsonl", "--best", "best.safetensors")
-	contains(t, "the output", out, "step 106 of 106, done\n", "training    ", "validation  ", " nats a token, perplexity ", " bits a character", "checkpoint  bigram.safetensors\n", "--- sample 1 ---\n", "--- sample 2 ---\n")
-	contains(t, "the progress", lines, "bigram: 841 parameters; book.txt: 1,728 tokens to learn, 192 to validate\n", "step 53/106  pass 1  loss ", "  validation ", "  best\n", "step 106 saved in bigram.safetensors\n")
+	out, lines := b.run("train", "--data", "book.txt", "--samples", "2", "--verbose", "--log", "log.jsonl", "--best",
+		"best.safetensors")
+	contains(t, "the output", out, "step 106 of 106, done\n", "training    ", "validation  ",
+		" nats a token, perplexity ", " bits a character", "checkpoint  bigram.safetensors\n", "--- sample 1 ---\n",
+		"--- sample 2 ---\n")
+	contains(t, "the progress", lines, "bigram: 841 parameters; book.txt: 1,728 tokens to learn, 192 to validate\n",
+		"step 53/106  pass 1  loss ", "  validation ", "  best\n", "step 106 saved in bigram.safetensors\n")
 
 	// The log has a line a step and a validation.
 	steps, validations := 0, 0
@@ -126,7 +131,8 @@ func TestTrain(t *testing.T) {
 // A training that is interrupted and resumed, with the options of its beginning, ends with the same file.
 func TestResume(t *testing.T) {
 	b := newBench(t)
-	args := []string{"train", "--data", "book.txt", "--steps", "90", "--rate", "0.3", "--window", "7", "--batch", "3", "--validation", "0.2", "--eval-every", "20", "--samples", "0", "--seed", "9"}
+	args := []string{"train", "--data", "book.txt", "--steps", "90", "--rate", "0.3", "--window", "7", "--batch", "3",
+		"--validation", "0.2", "--eval-every", "20", "--samples", "0", "--seed", "9"}
 	b.run(append(args, "--out", "whole.safetensors")...)
 	for _, stop := range []int{1, 20, 47, 89} {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -171,8 +177,10 @@ func TestResumeKeepsFiles(t *testing.T) {
 	})
 	c.run(append(args, "--log", "log.jsonl", "--best", "best")...)
 	// As if it had been killed some steps later.
-	b.file("log.jsonl", b.read("log.jsonl")+`{"step":48,"seconds":9,"loss":1,"norm":1,"rate":1,"tokens":32}`+"\n"+`{"step":49,"sec`)
-	b.fails("log.jsonl exists: write over it with --overwrite", "train", "--data", "book.txt", "--out", "other", "--log", "log.jsonl")
+	b.file("log.jsonl", b.read("log.jsonl")+`{"step":48,"seconds":9,"loss":1,"norm":1,"rate":1,"tokens":32}`+"\n"+
+		`{"step":49,"sec`)
+	b.fails("log.jsonl exists: write over it with --overwrite", "train", "--data", "book.txt", "--out", "other",
+		"--log", "log.jsonl")
 	b.run("train", "--resume", "--samples", "0")
 	timeless := func(name string) string {
 		return regexp.MustCompile(`"seconds":[\d.]+`).ReplaceAllString(b.read(name), "")
@@ -193,7 +201,8 @@ func TestResumeKeepsFiles(t *testing.T) {
 func TestMaxTime(t *testing.T) {
 	b := newBench(t)
 	out, _ := b.run("train", "--data", "book.txt", "--passes", "1000000", "--max-time", "50ms", "--samples", "0")
-	contains(t, "the output", out, ", out of time\n", "warning     the cosine schedule was cut at a rate of 0.5, before its end at 0: with --steps ")
+	contains(t, "the output", out, ", out of time\n",
+		"warning     the cosine schedule was cut at a rate of 0.5, before its end at 0: with --steps ")
 }
 
 // Documents within a file; the separator is written as in Go.
@@ -211,7 +220,8 @@ func TestNothingIsLost(t *testing.T) {
 	b := newBench(t)
 	b.run("train", "--data", "book.txt", "--steps", "3")
 	before := b.read("bigram.safetensors")
-	b.fails("bigram.safetensors exists: go on from it with --resume, begin anew with --overwrite", "train", "--data", "book.txt")
+	b.fails("bigram.safetensors exists: go on from it with --resume, begin anew with --overwrite", "train", "--data",
+		"book.txt")
 	b.fails("contradict", "train", "--resume", "--overwrite")
 	b.fails("contradict", "train", "--resume", "--from", "x")
 	b.file("notes.txt", "notes")
@@ -228,7 +238,8 @@ func TestNothingIsLost(t *testing.T) {
 	b.fails("is not overwritten", "train", "--data", "book.txt", "--out", "foreign.safetensors", "--overwrite")
 	// Errors that come after the checkpoint was looked at.
 	b.fails("none.txt cannot be read", "train", "--data", "none.txt", "--overwrite")
-	b.fails("in step 1, at rate 1e+07, the loss became NaN: lower the optimizer's rate, or clip the gradient's norm; no checkpoint was written", "train", "--data", "book.txt", "--overwrite", "--rate", "1e7")
+	b.fails("in step 1, at rate 1e+07, the loss became NaN: lower the optimizer's rate, or clip the gradient's norm; "+
+		"no checkpoint was written", "train", "--data", "book.txt", "--overwrite", "--rate", "1e7")
 	b.fails("another text", "train", "--data", "book.txt", "--resume", "--validation", "0.3", "--steps", "9")
 	b.fails("was trained with seed 1, this training has 2", "train", "--resume", "--seed", "2")
 	if b.read("bigram.safetensors") != before {
@@ -243,7 +254,8 @@ func TestNothingIsLost(t *testing.T) {
 func TestTrainFrom(t *testing.T) {
 	b := newBench(t)
 	b.run("train", "--data", "book.txt", "--steps", "30", "--samples", "0")
-	out, _ := b.run("train", "--data", "book.txt", "--steps", "1", "--from", "bigram.safetensors", "--out", "more.safetensors", "--samples", "0")
+	out, _ := b.run("train", "--data", "book.txt", "--steps", "1", "--from", "bigram.safetensors", "--out",
+		"more.safetensors", "--samples", "0")
 	contains(t, "the output", out, "step 1 of 1")
 	m := b.program.New(1)
 	if err := checkpoint.LoadWeights("bigram.safetensors", m); err != nil {
@@ -252,7 +264,8 @@ func TestTrainFrom(t *testing.T) {
 	if err := checkpoint.SaveWeights("weights.safetensors", m); err != nil {
 		t.Fatal(err)
 	}
-	b.fails("holds parameters alone and cannot be resumed: begin with them through --from", "train", "--resume", "--out", "weights.safetensors")
+	b.fails("holds parameters alone and cannot be resumed: begin with them through --from", "train", "--resume",
+		"--out", "weights.safetensors")
 }
 
 func TestBadInput(t *testing.T) {
@@ -267,9 +280,11 @@ func TestBadInput(t *testing.T) {
 	for _, c := range []struct{ want, args string }{
 		{"none.txt cannot be read", "train --data none.txt"},
 		{"empty.txt: the text is empty", "train --data empty.txt"},
-		{"short.txt: the text has 21 tokens for training, one window of 4 sequences × 8 steps takes 33: give a longer text", "train --data short.txt"},
+		{"short.txt: the text has 21 tokens for training, one window of 4 sequences × 8 steps takes 33: give a " +
+			"longer text", "train --data short.txt"},
 		{`unknown.txt: line 2, column 5 (byte 12): the character "Ö" (U+00D6) is not in the vocabulary; add it to the vocabulary file`, "train --data unknown.txt"},
-		{`latin1.txt: line 1, column 8 (byte 7): "\xe9" is not valid UTF-8; convert the text to UTF-8`, "train --data latin1.txt"},
+		{`latin1.txt: line 1, column 8 (byte 7): "\xe9" is not valid UTF-8; convert the text to UTF-8`,
+			"train --data latin1.txt"},
 		{"folder: no file is in it", "train --data folder"},
 		{"a validation share of 1: it must be from 0 to below 1", "train --data book.txt --validation 1"},
 		{"--batch 0: give 1 or more", "train --data book.txt --batch 0"},
@@ -314,7 +329,8 @@ func TestBadSampling(t *testing.T) {
 	b.fails("--beam -1: give 0 or more", "sample", "--beam", "-1")
 	data := b.read("bigram.safetensors")
 	b.file("truncated.safetensors", data[:len(data)-5])
-	b.fails(`truncated.safetensors: is truncated: tensor "training/state"`, "sample", "--model", "truncated.safetensors")
+	b.fails(`truncated.safetensors: is truncated: tensor "training/state"`, "sample", "--model",
+		"truncated.safetensors")
 	b.fails("is truncated", "train", "--resume", "--out", "truncated.safetensors")
 	b.program.Info.Architecture = "another"
 	b.fails("is of another spec (model bigram)", "sample")
@@ -326,7 +342,8 @@ func TestSample(t *testing.T) {
 	b.run("train", "--data", "book.txt", "--passes", "20", "--samples", "0")
 	one, _ := b.run("sample", "--prompt", "the ", "--tokens", "40", "--seed", "3")
 	two, _ := b.run("sample", "--prompt", "the ", "--tokens", "40", "--seed", "3")
-	if one != two || !strings.HasPrefix(one, "the ") || !strings.HasSuffix(one, "\n") || len(strings.TrimSuffix(one, "\n")) < 43 {
+	if one != two || !strings.HasPrefix(one, "the ") || !strings.HasSuffix(one, "\n") ||
+		len(strings.TrimSuffix(one, "\n")) < 43 {
 		t.Errorf("samples %q and %q", one, two)
 	}
 	greedy, _ := b.run("sample", "--prompt", "the c", "--tokens", "8", "--temperature", "0")
@@ -335,7 +352,9 @@ func TestSample(t *testing.T) {
 	if strings.Count(stopped, "\n") != 1 {
 		t.Errorf("the sample is %q", stopped)
 	}
-	many, _ := b.run("sample", "--number", "2", "--tokens", "5", "--seed", "1", "--top-k", "3", "--top-p", "0.9", "--min-p", "0.1", "--typical", "0.9", "--repetition-penalty", "1.1", "--frequency-penalty", "0.1", "--presence-penalty", "0.1")
+	many, _ := b.run("sample", "--number", "2", "--tokens", "5", "--seed", "1", "--top-k", "3", "--top-p", "0.9",
+		"--min-p", "0.1", "--typical", "0.9", "--repetition-penalty", "1.1", "--frequency-penalty", "0.1",
+		"--presence-penalty", "0.1")
 	contains(t, "the samples", many, "--- sample 1 ---\n", "--- sample 2 ---\n")
 	beam, _ := b.run("sample", "--prompt", "the c", "--tokens", "3", "--beam", "2")
 	contains(t, "the beam", beam, "the c", "(log-probability -")
@@ -355,10 +374,14 @@ func TestSample(t *testing.T) {
 func TestInfo(t *testing.T) {
 	b := newBench(t)
 	out, _ := b.run("info")
-	contains(t, "info", out, "bigram, a model of kind rnn, from bigram.yaml\n", "table  dense  steps × batch × 29  841         29\n", "29 tokens; windows of up to 4 sequences × 8 steps\n", "memory: 9.9 KiB to train, 3.3 KiB to write text\n", "spec 0123456789ab,")
+	contains(t, "info", out, "bigram, a model of kind rnn, from bigram.yaml\n",
+		"table  dense  steps × batch × 29  841         29\n", "29 tokens; windows of up to 4 sequences × 8 steps\n",
+		"memory: 9.9 KiB to train, 3.3 KiB to write text\n", "spec 0123456789ab,")
 	b.run("train", "--data", "book.txt", "--steps", "3", "--samples", "0")
 	out, _ = b.run("info")
-	contains(t, "info", out, "bigram.safetensors: 1,686 numbers of type f32 in 3 tensors, of the model bigram, spec 0123456789ab\n", "step 3, seed 1\n", "  window 3\n", "  --steps 3\n", "whole: it has the digests that were written with it\n")
+	contains(t, "info", out, "bigram.safetensors: 1,686 numbers of type f32 in 3 tensors, of the model bigram, spec "+
+		"0123456789ab\n", "step 3, seed 1\n", "  window 3\n", "  --steps 3\n",
+		"whole: it has the digests that were written with it\n")
 	b.failsAfterwards("can't read the checkpoint", "info", "none")
 	b.program.Info.Architecture = "another"
 	b.failsAfterwards("is of another spec", "info", "bigram.safetensors")
@@ -397,7 +420,9 @@ func TestData(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 	a.Data = "none.txt"
-	if _, err := a.data(b.ctx, ""); err == nil || !strings.Contains(err.Error(), "the default text is missing (stat none.txt: no such file or directory): name a text with --data FILE") {
+	if _, err := a.data(b.ctx, ""); err == nil ||
+		!strings.Contains(err.Error(), "the default text is missing (stat none.txt: no such file or directory): name "+
+			"a text with --data FILE") {
 		t.Errorf("%v", err)
 	}
 	a.Data, a.Tokenizer = "", text.Bytes()
@@ -423,7 +448,8 @@ func TestProgressLines(t *testing.T) {
 		clock = clock.Add(time.Second)
 		if step == 110 {
 			clock = clock.Add(30 * time.Second)
-			p.Evaluated(train.Evaluation{Step: step, Total: 200, Pass: 1, Loss: 2.5, Best: true, Took: 30 * time.Second})
+			p.Evaluated(train.Evaluation{Step: step, Total: 200, Pass: 1, Loss: 2.5, Best: true,
+				Took: 30 * time.Second})
 		}
 	}
 	p.Saved("x", 3)
@@ -445,8 +471,11 @@ func TestFormats(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
 		{thousands(0), "0"}, {thousands(999), "999"}, {thousands(1000), "1,000"}, {thousands(-1234567), "-1,234,567"},
 		{short(950), "950"}, {short(12345), "12.3k"}, {short(123456), "123k"}, {short(4.56e6), "4.56M"},
-		{duration(1200 * time.Millisecond), "1.2s"}, {duration(59 * time.Second), "59s"}, {duration(200 * time.Second), "3m20s"}, {duration(7500 * time.Second), "2h05m"}, {duration(-time.Second), "0.0s"},
-		{bytesize(999), "999 B"}, {bytesize(1536), "1.5 KiB"}, {bytesize(52921856), "50.5 MiB"}, {bytesize(int64(3) << 30), "3.00 GiB"},
+		{duration(1200 * time.Millisecond), "1.2s"}, {duration(59 * time.Second), "59s"},
+		{duration(200 * time.Second), "3m20s"}, {duration(7500 * time.Second), "2h05m"},
+		{duration(-time.Second), "0.0s"},
+		{bytesize(999), "999 B"}, {bytesize(1536), "1.5 KiB"}, {bytesize(52921856), "50.5 MiB"},
+		{bytesize(int64(3) << 30), "3.00 GiB"},
 	} {
 		if c.got != c.want {
 			t.Errorf("got %q, want %q", c.got, c.want)

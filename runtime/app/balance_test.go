@@ -26,14 +26,16 @@ func TestBalance(t *testing.T) {
 	plain, _ := trained(t, p, "--source", "languages", "--shuffle")
 	one, _ := trained(t, p, "--source", "languages", "--shuffle", "--balance", "1")
 	three, _ := trained(t, p, "--source", "languages", "--shuffle", "--balance", "3")
-	named, said := trained(t, p, "--source", "languages/large.tsv", "--source", "languages/small.tsv", "--balance", "3", "--shuffle")
+	named, said := trained(t, p, "--source", "languages/large.tsv", "--source", "languages/small.tsv", "--balance", "3",
+		"--shuffle")
 	if !bytes.Equal(plain, one) || bytes.Equal(plain, three) {
 		t.Error("a temperature of 1 changes what is drawn, or one of 3 does not")
 	}
 	if !bytes.Equal(three, named) || strings.Contains(said, "warning") {
 		t.Errorf("files that are named are drawn from in another way than those of a folder: %s", said)
 	}
-	if _, said := trained(t, p, "--source", "languages", "--balance", "3", "--validation", "0.05"); !strings.Contains(said, "1 group of the data have no part") {
+	if _, said := trained(t, p, "--source", "languages", "--balance", "3", "--validation",
+		"0.05"); !strings.Contains(said, "1 group of the data have no part") {
 		t.Errorf("no word of the end, which is all of one file: %s", said)
 	}
 
@@ -47,7 +49,8 @@ func TestBalance(t *testing.T) {
 	}
 
 	status, out, errOut := start(p, "eval", "--model", "m.safetensors", "--source", "languages")
-	if status != 0 || !strings.Contains(out, "languages/large.tsv: 60 lines, ") || !strings.Contains(out, "\n65 lines, ") || !strings.Contains(out, "\nROUGE-1 ") {
+	if status != 0 || !strings.Contains(out, "languages/large.tsv: 60 lines, ") ||
+		!strings.Contains(out, "\n65 lines, ") || !strings.Contains(out, "\nROUGE-1 ") {
 		t.Errorf("%s%s", out, errOut)
 	}
 

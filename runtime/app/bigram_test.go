@@ -24,15 +24,19 @@ const letters = "abcdefghijklmnopqrstuvwxyz .\n"
 func bigramProgram(each func(*bigram)) Program {
 	n := len(letters)
 	info := &model.Info{
-		Name: "bigram", Kind: "rnn", Spec: "bigram.yaml", SpecDigest: "0123456789abcdef", Architecture: "fedcba9876543210", Vocab: n, Batch: 4, Steps: 8, Seed: 1,
-		Params: n * n, TrainBytes: int64(12 * n * n), DecodeBytes: int64(4 * n * n), Layers: []model.Layer{{Name: "table", Kind: "dense", Output: "steps × batch × 29", Params: n * n, Flops: int64(n)}},
+		Name: "bigram", Kind: "rnn", Spec: "bigram.yaml", SpecDigest: "0123456789abcdef",
+		Architecture: "fedcba9876543210", Vocab: n, Batch: 4, Steps: 8, Seed: 1,
+		Params: n * n, TrainBytes: int64(12 * n * n), DecodeBytes: int64(4 * n * n),
+		Layers: []model.Layer{{Name: "table", Kind: "dense", Output: "steps × batch × 29", Params: n * n,
+			Flops: int64(n)}},
 		Training: model.Training{Rate: 0.5, Schedule: "cosine", Passes: 2, Validation: 0.1},
 	}
 	return Program{
 		Info:      info,
 		Tokenizer: text.Chars(letters),
 		New: func(seed uint64) model.LanguageModel {
-			m := &bigram{info: info, w: make([]float32, n*n), g: make([]float32, n*n), velocity: make([]float32, n*n), state: make([]float32, 4)}
+			m := &bigram{info: info, w: make([]float32, n*n), g: make([]float32, n*n), velocity: make([]float32, n*n),
+				state: make([]float32, 4)}
 			for i := range m.w {
 				m.w[i] = float32(model.Key(seed, uint64(i))%1000) / 1e4
 			}

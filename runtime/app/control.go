@@ -45,7 +45,8 @@ func (f *constraintFlags) compile(t model.Tokenizer) (*constrain.Constraint, err
 	if !f.set() {
 		return nil, nil
 	}
-	spacing, ok := map[string]constrain.Spacing{"free": constrain.FreeSpacing, "single": constrain.SingleSpacing, "none": constrain.CompactSpacing}[f.spacing]
+	spacing, ok := map[string]constrain.Spacing{"free": constrain.FreeSpacing, "single": constrain.SingleSpacing,
+		"none": constrain.CompactSpacing}[f.spacing]
 	if !ok {
 		return nil, fmt.Errorf("--json-spacing %q: give free, single or none", f.spacing)
 	}
@@ -56,9 +57,11 @@ func (f *constraintFlags) compile(t model.Tokenizer) (*constrain.Constraint, err
 		make func() (*constrain.Language, error)
 	}{
 		{"--regex", f.regex != "", func() (*constrain.Language, error) { return constrain.Regexp(f.regex) }},
-		{"--json-schema", f.schema != "", func() (*constrain.Language, error) { return constrain.JSONSchemaFile(f.schema, spacing) }},
+		{"--json-schema", f.schema != "",
+			func() (*constrain.Language, error) { return constrain.JSONSchemaFile(f.schema, spacing) }},
 		{"--grammar", f.grammar != "", func() (*constrain.Language, error) { return constrain.GrammarFile(f.grammar) }},
-		{"--choices", len(f.choices) > 0, func() (*constrain.Language, error) { return constrain.Choices(f.choices...) }},
+		{"--choices", len(f.choices) > 0,
+			func() (*constrain.Language, error) { return constrain.Choices(f.choices...) }},
 		{"--ban and --require", len(f.ban)+len(f.require) > 0, func() (*constrain.Language, error) {
 			return constrain.Containing(constrain.Phrases{Required: f.require, Banned: f.ban})
 		}},
@@ -121,34 +124,51 @@ func (f *steeringFlags) add(fs *pflag.FlagSet, condition string) {
 		without = "what stands in place of a condition"
 	}
 	f.constraintFlags.add(fs)
-	cli.TextsVar(fs, &f.bias, "bias", "add a number to the logit of a token, given as `TEXT=NUMBER`; may be given several times")
-	fs.IntVar(&f.minTokens, "min-tokens", 0, "write this many tokens before a stop string or a constraint may end the text")
+	cli.TextsVar(fs, &f.bias, "bias", "add a number to the logit of a token, given as `TEXT=NUMBER`; may be given "+
+		"several times")
+	fs.IntVar(&f.minTokens, "min-tokens", 0,
+		"write this many tokens before a stop string or a constraint may end the text")
 	fs.IntVar(&f.noRepeat, "no-repeat", 0, "let no `N` tokens in a row come twice; 0 for no such rule")
-	fs.Float64Var(&f.dry, "dry", 0, "penalize tokens that would lengthen a repetition, by this `MULTIPLIER`; 0.8 is usual, 0 for none")
-	fs.Float64Var(&f.dryBase, "dry-base", sample.DefaultDRYBase, "what that penalty grows by for each token of the repetition")
-	fs.IntVar(&f.dryAllowed, "dry-allowed", sample.DefaultDRYAllowed, "length of a repetition from which it counts, in tokens")
+	fs.Float64Var(&f.dry, "dry", 0, "penalize tokens that would lengthen a repetition, by this `MULTIPLIER`; 0.8 is "+
+		"usual, 0 for none")
+	fs.Float64Var(&f.dryBase, "dry-base", sample.DefaultDRYBase,
+		"what that penalty grows by for each token of the repetition")
+	fs.IntVar(&f.dryAllowed, "dry-allowed", sample.DefaultDRYAllowed,
+		"length of a repetition from which it counts, in tokens")
 	fs.Float64Var(&f.epsilon, "epsilon", 0, "keep the tokens of this probability or more")
 	fs.Float64Var(&f.eta, "eta", 0, "as --epsilon, with a bound that falls where the model is unsure")
-	fs.Float64Var(&f.xtcChance, "xtc", 0, "with this `CHANCE` at each token, leave out the likeliest but for the last of them")
-	fs.Float64Var(&f.xtcThreshold, "xtc-threshold", sample.DefaultXTCThreshold, "probability from which a token is among those")
-	fs.Float64Var(&f.dynamic, "dynamic-temperature", 0, "let the temperature be up to `WIDTH` lower where the model is sure, and higher where it is not")
-	fs.Float64Var(&f.mirostat, "mirostat", 0, "hold the surprise of tokens at so many `BITS` on average; 5 is usual, 0 for not")
+	fs.Float64Var(&f.xtcChance, "xtc", 0,
+		"with this `CHANCE` at each token, leave out the likeliest but for the last of them")
+	fs.Float64Var(&f.xtcThreshold, "xtc-threshold", sample.DefaultXTCThreshold,
+		"probability from which a token is among those")
+	fs.Float64Var(&f.dynamic, "dynamic-temperature", 0,
+		"let the temperature be up to `WIDTH` lower where the model is sure, and higher where it is not")
+	fs.Float64Var(&f.mirostat, "mirostat", 0,
+		"hold the surprise of tokens at so many `BITS` on average; 5 is usual, 0 for not")
 	fs.Float64Var(&f.mirostatRate, "mirostat-rate", sample.DefaultMirostatRate, "how fast it learns")
 	fs.IntVar(&f.groups, "beam-groups", 1, "split the beam into `N` groups that keep apart")
 	fs.Float64Var(&f.diversity, "diversity", 1, "how far the groups keep apart, in nats a token")
 	fs.IntVar(&f.bestOf, "best-of", 0, "write `N` texts and print the one that is likeliest a token")
-	fs.Float64Var(&f.contrastive, "contrastive", 0, "search for a text that does not repeat itself, by this `ALPHA`; 0.6 is usual, 0 for not")
+	fs.Float64Var(&f.contrastive, "contrastive", 0,
+		"search for a text that does not repeat itself, by this `ALPHA`; 0.6 is usual, 0 for not")
 	fs.IntVar(&f.contrastiveK, "contrastive-tokens", 4, "tokens that this search looks at each time")
-	cli.TextVar(fs, &f.negative, "negative-prompt", "", condition, "`TEXT` to keep away from, with --guidance: "+without)
-	fs.Float64Var(&f.guidance, "guidance", 1, "how much the prompt counts beside the negative one; 1 for as much as it does alone")
+	cli.TextVar(fs, &f.negative, "negative-prompt", "", condition,
+		"`TEXT` to keep away from, with --guidance: "+without)
+	fs.Float64Var(&f.guidance, "guidance", 1,
+		"how much the prompt counts beside the negative one; 1 for as much as it does alone")
 	fs.StringVar(&f.other, "other-model", "", "checkpoint `FILE` of this model to mix with or to hold against")
 	fs.Float64Var(&f.mix, "mix", 0, "draw from the other model with this `SHARE`")
-	fs.Float64Var(&f.contrast, "contrast", 0, "draw what the other model, a weaker one, finds unlikely, of tokens that are at least `SHARE` times as likely as the likeliest; 0.1 is usual")
+	fs.Float64Var(&f.contrast, "contrast", 0,
+		"draw what the other model, a weaker one, finds unlikely, of tokens that are at least `SHARE` times as "+
+			"likely as the likeliest; 0.1 is usual")
 	fs.Float64Var(&f.contrastStrength, "contrast-strength", 1, "how much the other model counts then")
-	fs.StringVar(&f.toward, "toward", "", "checkpoint `FILE` of this model, trained on texts with an attribute, to write texts that have it; with --away")
+	fs.StringVar(&f.toward, "toward", "",
+		"checkpoint `FILE` of this model, trained on texts with an attribute, to write texts that have it; with --away")
 	fs.StringVar(&f.away, "away", "", "checkpoint `FILE` of this model, trained on texts without the attribute")
-	fs.Float64Var(&f.attribute, "attribute-weight", 1, "how much the attribute counts beside what the model finds likely")
-	fs.IntVar(&f.judged, "attribute-tokens", 50, "how many of the likeliest tokens are looked at each time; no others are written")
+	fs.Float64Var(&f.attribute, "attribute-weight", 1,
+		"how much the attribute counts beside what the model finds likely")
+	fs.IntVar(&f.judged, "attribute-tokens", 50,
+		"how many of the likeliest tokens are looked at each time; no others are written")
 }
 
 // noSteering is what the flags are where none is given.
@@ -172,7 +192,8 @@ func (a *program) steering(f *steeringFlags) ([]sample.Option, error) {
 		i := strings.LastIndexByte(s, '=')
 		x, err := strconv.ParseFloat(s[i+1:], 64)
 		if i < 1 || err != nil {
-			return nil, fmt.Errorf("--bias %q: give TEXT=NUMBER, such as the=2.5, or -inf for a token that must not come", s)
+			return nil, fmt.Errorf("--bias %q: give TEXT=NUMBER, such as the=2.5, or -inf for a token that must not "+
+				"come", s)
 		}
 		tokens, err := a.Tokenizer.Encode(s[:i])
 		if err != nil {
@@ -193,7 +214,8 @@ func (a *program) steering(f *steeringFlags) ([]sample.Option, error) {
 		return nil, errors.New("--mix and --contrast need another model: name its checkpoint with --other-model FILE")
 	}
 	if (f.toward == "") != (f.away == "") {
-		return nil, errors.New("give two checkpoints of this model: by --toward FILE one that was trained on texts with the attribute, by --away FILE one on texts without it")
+		return nil, errors.New("give two checkpoints of this model: by --toward FILE one that was trained on texts " +
+			"with the attribute, by --away FILE one on texts without it")
 	}
 	return opts, nil
 }
@@ -201,8 +223,10 @@ func (a *program) steering(f *steeringFlags) ([]sample.Option, error) {
 // drawing makes the options that count where tokens are drawn.
 func (a *program) drawing(f *steeringFlags, m model.Writer, prompt string) ([]sample.Option, error) {
 	opts := []sample.Option{
-		sample.MinTokens(f.minTokens), sample.NoRepeat(f.noRepeat), sample.DRY(f.dry, f.dryBase, f.dryAllowed), sample.EpsilonCutoff(f.epsilon), sample.EtaCutoff(f.eta),
-		sample.XTC(f.xtcChance, f.xtcThreshold), sample.DynamicTemperature(f.dynamic, 1), sample.Mirostat(f.mirostat, f.mirostatRate),
+		sample.MinTokens(f.minTokens), sample.NoRepeat(f.noRepeat), sample.DRY(f.dry, f.dryBase, f.dryAllowed),
+		sample.EpsilonCutoff(f.epsilon), sample.EtaCutoff(f.eta),
+		sample.XTC(f.xtcChance, f.xtcThreshold), sample.DynamicTemperature(f.dynamic, 1),
+		sample.Mirostat(f.mirostat, f.mirostatRate),
 	}
 	if f.guidance != 1 {
 		opts = append(opts, sample.Guidance(m.MakeDecoder(1), f.negative, f.guidance))

@@ -25,7 +25,8 @@ func untrained(t *testing.T, p app.Program) {
 	}
 }
 
-// TestConstraintFlags writes texts of languages with every family that yields tokens, none of which has learnt anything.
+// TestConstraintFlags writes texts of languages with every family that yields tokens, none of which has learnt
+// anything.
 func TestConstraintFlags(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, "g.gbnf", "root ::= word (\" \" word){1,3} \".\"\nword ::= [a-z]{2,5}\n")
@@ -47,7 +48,8 @@ func TestConstraintFlags(t *testing.T) {
 	} {
 		t.Run(c.p.Info.Name+" "+strings.Join(c.args, " "), func(t *testing.T) {
 			untrained(t, c.p)
-			for i, flag := range [][]string{{"--grammar", "g.gbnf"}, {"--regex", `[a-z]{2,5}( [a-z]{2,5}){1,3}\.`}, {"--choices", "it is.", "--choices", "so what."}} {
+			for i, flag := range [][]string{{"--grammar", "g.gbnf"}, {"--regex", `[a-z]{2,5}( [a-z]{2,5}){1,3}\.`},
+				{"--choices", "it is.", "--choices", "so what."}} {
 				if i > 0 && c.in != "" {
 					break // one will do for those that take longer
 				}
@@ -86,34 +88,38 @@ func TestConstraintFlags(t *testing.T) {
 	untrained(t, rnn.Program())
 	write(t, "s.json", `{"type":"object","properties":{"a":{"not":{}}}}`)
 	for want, args := range map[string][]string{
-		"--regex: ":                   {"--regex", "(a"},
-		"#/properties/a/not":          {"--json-schema", "s.json"},
-		"can't read the grammar":      {"--grammar", "none.gbnf"},
-		"tokens are too few":          {"--regex", "a{50}", "--tokens", "20"},
-		"give TEXT=NUMBER":            {"--bias", "x"},
-		"the text is 2 tokens":        {"--bias", "xy=3"},
-		"--json-spacing \"wide\"":     {"--json-schema", "s.json", "--json-spacing", "wide"},
-		"there is no guidance":        {"--negative-prompt", "x"},
-		"draws nothing":               {"--contrastive", "0.5", "--dry", "1"},
-		"there is no schema":          {"--json-spacing", "none"},
-		"need another model":          {"--mix", "0.5"},
-		"give two checkpoints":        {"--toward", "rnn.safetensors"},
-		"there is no attribute":       {"--attribute-weight", "2"},
-		"--away: ":                    {"--toward", "rnn.safetensors", "--away", "none.safetensors"},
-		"from 0 to 1000":              {"--toward", "rnn.safetensors", "--away", "rnn.safetensors", "--attribute-weight", "1e9"},
+		"--regex: ":               {"--regex", "(a"},
+		"#/properties/a/not":      {"--json-schema", "s.json"},
+		"can't read the grammar":  {"--grammar", "none.gbnf"},
+		"tokens are too few":      {"--regex", "a{50}", "--tokens", "20"},
+		"give TEXT=NUMBER":        {"--bias", "x"},
+		"the text is 2 tokens":    {"--bias", "xy=3"},
+		"--json-spacing \"wide\"": {"--json-schema", "s.json", "--json-spacing", "wide"},
+		"there is no guidance":    {"--negative-prompt", "x"},
+		"draws nothing":           {"--contrastive", "0.5", "--dry", "1"},
+		"there is no schema":      {"--json-spacing", "none"},
+		"need another model":      {"--mix", "0.5"},
+		"give two checkpoints":    {"--toward", "rnn.safetensors"},
+		"there is no attribute":   {"--attribute-weight", "2"},
+		"--away: ":                {"--toward", "rnn.safetensors", "--away", "none.safetensors"},
+		"from 0 to 1000": {"--toward", "rnn.safetensors", "--away", "rnn.safetensors",
+			"--attribute-weight", "1e9"},
 		"say what it is for":          {"--other-model", "rnn.safetensors"},
 		"into 2 equal groups":         {"--beam", "3", "--beam-groups", "2"},
 		"mirostat":                    {"--mirostat", "-1"},
 		"can't be split":              {"--beam", "4", "--beam-groups", "3"},
 		"contains a phrase that is b": {"--require", "abc", "--ban", "b"},
 	} {
-		if status, out, errOut := piped(t, rnn.Program(), "", append([]string{"sample"}, args...)...); status != 1 || !strings.Contains(errOut, want) || strings.Count(errOut, "\n") != 1 {
+		if status, out, errOut := piped(t, rnn.Program(), "", append([]string{"sample"}, args...)...); status != 1 ||
+			!strings.Contains(errOut, want) || strings.Count(errOut, "\n") != 1 {
 			t.Errorf("%v: status %d, %q, %q; want %q", args, status, out, errOut, want)
 		}
 	}
 	// All that steers, at once.
-	status, out, errOut := piped(t, rnn.Program(), "", "sample", "--tokens", "40", "--min-tokens", "40", "--stop", "a", "--no-repeat", "3", "--dry", "0.8", "--epsilon", "0.001", "--eta", "0.001", "--xtc", "0.2",
-		"--dynamic-temperature", "0.3", "--mirostat", "4", "--bias", "e=2", "--guidance", "1.5", "--negative-prompt", "x", "--other-model", "rnn.safetensors", "--mix", "0.3", "--seed", "3", "--prompt", "b")
+	status, out, errOut := piped(t, rnn.Program(), "", "sample", "--tokens", "40", "--min-tokens", "40", "--stop", "a",
+		"--no-repeat", "3", "--dry", "0.8", "--epsilon", "0.001", "--eta", "0.001", "--xtc", "0.2",
+		"--dynamic-temperature", "0.3", "--mirostat", "4", "--bias", "e=2", "--guidance", "1.5", "--negative-prompt",
+		"x", "--other-model", "rnn.safetensors", "--mix", "0.3", "--seed", "3", "--prompt", "b")
 	if status != 0 || len([]rune(out)) < 40 {
 		t.Errorf("status %d, %q, %s", status, out, errOut)
 	}
@@ -147,18 +153,21 @@ func TestAttribute(t *testing.T) {
 	// The first letter tells all; what comes behind it says no more.
 	none := with()
 	for _, letters := range []string{"ex", "xe"} {
-		got := with("--toward", letters[:1]+".safetensors", "--away", letters[1:]+".safetensors", "--attribute-tokens", "97", "--attribute-weight", "30")
+		got := with("--toward", letters[:1]+".safetensors", "--away", letters[1:]+".safetensors", "--attribute-tokens",
+			"97", "--attribute-weight", "30")
 		if !strings.HasPrefix(got, letters[:1]) || got == none {
 			t.Errorf("toward %q: %q", letters[:1], got)
 		}
 	}
-	if zero := with("--toward", "e.safetensors", "--away", "x.safetensors", "--attribute-tokens", "96", "--attribute-weight", "0"); zero != none {
+	if zero := with("--toward", "e.safetensors", "--away", "x.safetensors", "--attribute-tokens", "96",
+		"--attribute-weight", "0"); zero != none {
 		t.Errorf("with a weight of 0 %q, without %q", zero, none)
 	}
 	q := seqgan.Program()
 	untrained(t, q)
 	status, out, errOut := piped(t, q, "", "sample", "-n", "3", "--judge", "2", "--judge-tokens", "5")
-	if q.Info.Adversary.Text.End >= 0 && (status != 0 || strings.Count(out, "\n") != 3) || q.Info.Adversary.Text.End < 0 && !strings.Contains(errOut, "of one length only") {
+	if q.Info.Adversary.Text.End >= 0 && (status != 0 || strings.Count(out, "\n") != 3) ||
+		q.Info.Adversary.Text.End < 0 && !strings.Contains(errOut, "of one length only") {
 		t.Errorf("status %d, %q: %s", status, out, errOut)
 	}
 }
@@ -190,12 +199,14 @@ func TestScores(t *testing.T) {
 		fits = append(fits, f)
 	}
 	a, b := fits[0], fits[1]
-	if a.File != "a.txt" || a.Bytes != 12 || a.Tokens != 12 || math.Abs(a.BitsPerByte+a.LogProb/math.Ln2/12) > 1e-9 || math.Abs(a.Perplexity-math.Exp(-a.LogProb/12)) > 1e-9 || b.Tokens != 0 || b.Perplexity != 1 {
+	if a.File != "a.txt" || a.Bytes != 12 || a.Tokens != 12 || math.Abs(a.BitsPerByte+a.LogProb/math.Ln2/12) > 1e-9 ||
+		math.Abs(a.Perplexity-math.Exp(-a.LogProb/12)) > 1e-9 || b.Tokens != 0 || b.Perplexity != 1 {
 		t.Errorf("%+v", fits)
 	}
 	// A prompt and what follows it have together the probability of the whole.
 	in := ""
-	for _, q := range []string{`{"prompt":"","continuations":["to be or not","to be"]}`, `{"prompt":"\nto be","continuations":[" or not"]}`, `{"prompt":1}`, `{"continuations":[]}`} {
+	for _, q := range []string{`{"prompt":"","continuations":["to be or not","to be"]}`,
+		`{"prompt":"\nto be","continuations":[" or not"]}`, `{"prompt":1}`, `{"continuations":[]}`} {
 		in += q + "\n"
 	}
 	status, out, errOut = piped(t, p, in, "choose")
@@ -250,10 +261,12 @@ func TestMove(t *testing.T) {
 	if status != 0 || out != want {
 		t.Errorf("status %d, %q instead of %q: %s", status, out, want, errOut)
 	}
-	if status, out, errOut = piped(t, p, in, "move", "--toward", "a.txt", "--from", "b.txt"); status != 0 || strings.Count(out, "\n") != 2 {
+	if status, out, errOut = piped(t, p, in, "move", "--toward", "a.txt", "--from", "b.txt"); status != 0 ||
+		strings.Count(out, "\n") != 2 {
 		t.Errorf("status %d, %q: %s", status, out, errOut)
 	}
-	if status, _, errOut = piped(t, p, in, "move", "--toward", "a.txt"); status != 1 || !strings.Contains(errOut, "--from FILE") {
+	if status, _, errOut = piped(t, p, in, "move", "--toward", "a.txt"); status != 1 ||
+		!strings.Contains(errOut, "--from FILE") {
 		t.Errorf("status %d: %s", status, errOut)
 	}
 }

@@ -112,7 +112,8 @@ func (d *dataFlags) addText(a *program, fs *pflag.FlagSet, what string) {
 	fs.Var(&d.paths, "data", "text `FILE`"+what+", or a folder of them"+several+a.orOpticks())
 	fs.StringVar(&d.match, "match", a.Match, "of a folder, the files with names like `PATTERN`, such as '*.go'")
 	fs.StringVar(&d.field, "field", "", fieldUsage+": each is a document")
-	cli.TextVar(fs, &d.separator, "separator", "", a.Info.Training.Separator, "`TEXT` that ends a document within a file; \\n is a newline")
+	cli.TextVar(fs, &d.separator, "separator", "", a.Info.Training.Separator,
+		"`TEXT` that ends a document within a file; \\n is a newline")
 	if _, err := a.Tokenizer.Encode("\x00\xff"); err == nil {
 		fs.BoolVar(&d.raw, "raw", false, "read any files, byte by byte, even those that are no text")
 	}
@@ -124,8 +125,11 @@ func (d *dataFlags) addCondition(a *program, fs *pflag.FlagSet) {
 	if a.Info.Training.Condition == "" {
 		drop = 0.1
 	}
-	cli.TextVar(fs, &d.condition, "condition", "", a.Info.Training.Condition, "`TEXT` that ends the condition which each document begins with")
-	fs.Float64Var(&d.drop, "condition-drop", drop, "`SHARE` of the documents of which the condition is left out, all but its end, so that --guidance can be asked for later")
+	cli.TextVar(fs, &d.condition, "condition", "", a.Info.Training.Condition,
+		"`TEXT` that ends the condition which each document begins with")
+	fs.Float64Var(&d.drop, "condition-drop", drop,
+		"`SHARE` of the documents of which the condition is left out, all but its end, so that --guidance can be "+
+			"asked for later")
 }
 
 const fieldUsage = "read the field `NAME` of JSON objects, one a line, or the column of that number of lines with tabs"
@@ -143,8 +147,10 @@ func (d *dataFlags) addVectors(a *program, fs *pflag.FlagSet) {
 	d.paths = paths(a.Data)
 	fs.Var(&d.paths, "data", vectorData)
 	fs.StringVar(&d.match, "match", "", "of a folder, the files with names like `PATTERN`, such as '*.png'")
-	fs.Float64Var(&d.scale, "scale", 0, "divide all numbers by this `NUMBER`, such as 255 (default: bytes of NPY, IDX and PNG by 255)")
-	fs.StringVar(&d.missing, "missing", string(vector.MissingError), "`WHAT` stands in for a number that is missing: zero, mean (of the others at its place), or error for nothing")
+	fs.Float64Var(&d.scale, "scale", 0, "divide all numbers by this `NUMBER`, such as 255 (default: bytes of NPY, "+
+		"IDX and PNG by 255)")
+	fs.StringVar(&d.missing, "missing", string(vector.MissingError),
+		"`WHAT` stands in for a number that is missing: zero, mean (of the others at its place), or error for nothing")
 	fs.BoolVar(&d.header, "header", false, "the first line of CSV names the columns, even if with numbers")
 	usage := "of CSV, the column that is the label, by its `NAME` in the first line or its number from 1"
 	if a.Info.Labels == 0 {
@@ -161,12 +167,15 @@ func (d *dataFlags) addColumn(a *program, fs *pflag.FlagSet, usage string) {
 
 // addShuffle adds the flag of commands that keep the end of examples for validation.
 func (d *dataFlags) addShuffle(fs *pflag.FlagSet) {
-	fs.BoolVar(&d.shuffle, "shuffle", false, "put the data in another order first, the same one each time; of sorted data the end is not like the rest")
+	fs.BoolVar(&d.shuffle, "shuffle", false,
+		"put the data in another order first, the same one each time; of sorted data the end is not like the rest")
 }
 
 // addBalance adds the flag of trainings on examples that come in groups.
 func (d *dataFlags) addBalance(fs *pflag.FlagSet) {
-	fs.Float64Var(&d.balance, "balance", 1, "draw from each file, or from each part of the one folder that is named, as if its size were raised to the power 1/`T`: 1 leaves sizes as they are, and the larger T, the more equal they are")
+	fs.Float64Var(&d.balance, "balance", 1,
+		"draw from each file, or from each part of the one folder that is named, as if its size were raised to the "+
+			"power 1/`T`: 1 leaves sizes as they are, and the larger T, the more equal they are")
 }
 
 func (d *dataFlags) checkBalance() error {
@@ -211,7 +220,8 @@ func (d *dataFlags) labelled(a *program, what string) (lines []string, labels *v
 		return lines, nil, err
 	}
 	if d.field == "" {
-		return nil, nil, fmt.Errorf("--label-column %s: name the field or the column of the %s with --field", d.column, what)
+		return nil, nil, fmt.Errorf("--label-column %s: name the field or the column of the %s with --field", d.column,
+			what)
 	}
 	rows, places, err := in.Fields(d.field, d.column)
 	if err != nil {
@@ -221,7 +231,8 @@ func (d *dataFlags) labelled(a *program, what string) (lines []string, labels *v
 	for i, r := range rows {
 		n, err := strconv.ParseInt(strings.TrimSpace(r[1]), 10, 32)
 		if err != nil || n < 0 || int(n) >= a.Info.Labels {
-			return nil, nil, fmt.Errorf("%v: %.40q is not one of the model's labels, which are 0 to %d", places[i], r[1], a.Info.Labels-1)
+			return nil, nil, fmt.Errorf("%v: %.40q is not one of the model's labels, which are 0 to %d", places[i],
+				r[1], a.Info.Labels-1)
 		}
 		lines = append(lines, r[0])
 		values[i] = int32(n)
@@ -233,12 +244,15 @@ func (d *dataFlags) labelled(a *program, what string) (lines []string, labels *v
 // vectors reads the vectors that the flags name.
 func (d *dataFlags) vectors(cmd *cobra.Command, a *program) (*vector.Set, error) {
 	if len(d.paths.paths) == 0 {
-		return nil, fmt.Errorf("no vectors: name a CSV, NPY or IDX file of vectors of %d numbers, or a folder of PNG images, with --data FILE", a.Info.Vector.Width)
+		return nil, fmt.Errorf("no vectors: name a CSV, NPY or IDX file of vectors of %d numbers, or a folder of PNG "+
+			"images, with --data FILE", a.Info.Vector.Width)
 	}
 	if cmd.Flags().Changed("scale") && !(d.scale > 0) {
 		return nil, fmt.Errorf("--scale %v: give a number above 0", d.scale)
 	}
-	s, err := vector.Read(d.paths.paths, *a.Info.Vector, vector.Options{Match: d.match, Scale: d.scale, Header: d.header, Column: d.column, Classes: a.Info.Labels, Missing: vector.Missing(d.missing)})
+	s, err := vector.Read(d.paths.paths, *a.Info.Vector,
+		vector.Options{Match: d.match, Scale: d.scale, Header: d.header, Column: d.column, Classes: a.Info.Labels,
+			Missing: vector.Missing(d.missing)})
 	if err != nil {
 		return nil, err
 	}

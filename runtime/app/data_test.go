@@ -30,7 +30,8 @@ func start(p app.Program, args ...string) (status int, out, errOut string) {
 // trained runs a training of two steps and gives the checkpoint and what was printed on the way.
 func trained(t *testing.T, p app.Program, args ...string) (bits []byte, said string) {
 	t.Helper()
-	status, _, errOut := start(p, append([]string{"train", "--steps", "2", "--overwrite", "--out", "m.safetensors"}, args...)...)
+	status, _, errOut := start(p,
+		append([]string{"train", "--steps", "2", "--overwrite", "--out", "m.safetensors"}, args...)...)
 	if status != 0 {
 		t.Fatalf("%v: %s", args, errOut)
 	}
@@ -100,13 +101,15 @@ func TestFormsOfVectors(t *testing.T) {
 	}
 	// In folders of classes the images are sorted by them, which is said and can be mended.
 	_, said = trained(t, p, "--data", "classes")
-	if !strings.Contains(said, "warning: classes: the vectors are sorted by their labels") || !strings.Contains(said, "--shuffle") {
+	if !strings.Contains(said, "warning: classes: the vectors are sorted by their labels") ||
+		!strings.Contains(said, "--shuffle") {
 		t.Errorf("sorted images: %s", said)
 	}
 	if _, said = trained(t, p, "--data", "classes", "--shuffle"); strings.Contains(said, "warning") {
 		t.Errorf("shuffled images: %s", said)
 	}
-	if status, out, errOut := start(p, "eval", "--model", "m.safetensors", "--data", "classes", "--shuffle", "--last", "0.1", "--samples", "2"); status != 0 || !strings.Contains(out, "4 vectors") {
+	if status, out, errOut := start(p, "eval", "--model", "m.safetensors", "--data", "classes", "--shuffle", "--last",
+		"0.1", "--samples", "2"); status != 0 || !strings.Contains(out, "4 vectors") {
 		t.Errorf("eval: %s%s", out, errOut)
 	}
 	// A training that goes on reads the same in the same way.
@@ -128,11 +131,14 @@ func TestFormsOfVectors(t *testing.T) {
 		"as in Kaggle's digits: name it with --label-column label": {"--data", "kaggle.csv", "--labels", "labels"},
 		"no labels: the model is conditional":                      {"--data", "images"},
 		"classes has labels: leave out --labels":                   {"--data", "classes", "--labels", "labels"},
-		"--scale -1: it must not be negative":                      {"--data", "table.csv", "--labels", "labels", "--scale", "-1"},
-		"divide the data (--scale, such as 255 for bytes)":         {"--data", "kaggle.csv", "--label-column", "label"},
-		"no column is named \"class\"":                             {"--data", "kaggle.csv", "--label-column", "class"},
+		"--scale -1: it must not be negative": {"--data", "table.csv", "--labels", "labels",
+			"--scale", "-1"},
+		"divide the data (--scale, such as 255 for bytes)": {"--data", "kaggle.csv", "--label-column", "label"},
+		"no column is named \"class\"":                     {"--data", "kaggle.csv", "--label-column", "class"},
 	} {
-		if status, _, errOut := start(p, append([]string{"train", "--overwrite", "--out", "x"}, args...)...); status != 1 || !strings.Contains(errOut, want) || strings.Count(errOut, "\n") != 1 {
+		if status, _, errOut := start(p,
+			append([]string{"train", "--overwrite", "--out", "x"}, args...)...); status != 1 ||
+			!strings.Contains(errOut, want) || strings.Count(errOut, "\n") != 1 {
 			t.Errorf("%v: status %d, %s, want %q", args, status, errOut, want)
 		}
 	}
@@ -178,11 +184,14 @@ func TestFormsOfTexts(t *testing.T) {
 		fmt.Fprintf(&three, "%s\t%s\tCC-BY %d\n", s, back, i)
 		fmt.Fprintf(&translations, "{\"en\":%q,\"de\":%q}\n", s, back)
 	}
-	for name, s := range map[string]string{"text": text.String(), "text.jsonl": objects.String(), "sentences": sentences.String(), "labels": labels.String(), "tabs": tabs.String(),
-		"labelled.jsonl": labelled.String(), "pairs": pairs.String(), "three": three.String(), "pairs.jsonl": translations.String()} {
+	for name, s := range map[string]string{"text": text.String(), "text.jsonl": objects.String(),
+		"sentences": sentences.String(), "labels": labels.String(), "tabs": tabs.String(),
+		"labelled.jsonl": labelled.String(), "pairs": pairs.String(), "three": three.String(),
+		"pairs.jsonl": translations.String()} {
 		write(t, name, s)
 	}
-	for i, half := range [][]string{strings.SplitAfter(sentences.String(), "\n")[:13], strings.SplitAfter(sentences.String(), "\n")[13:]} {
+	for i, half := range [][]string{strings.SplitAfter(sentences.String(), "\n")[:13],
+		strings.SplitAfter(sentences.String(), "\n")[13:]} {
 		write(t, fmt.Sprintf("part%d", i), strings.Join(half, ""))
 	}
 	same := func(p app.Program, want []string, others ...[]string) {
@@ -211,7 +220,9 @@ func TestFormsOfTexts(t *testing.T) {
 		"two columns are needed":                 {"--source", "three", "--columns", "1,2,3"},
 		"there can be no answers in pairs as we": {"--source", "three", "--target", "pairs", "--columns", "1,2"},
 	} {
-		if status, _, errOut := start(answer.Program(), append([]string{"train", "--overwrite", "--out", "x"}, args...)...); status != 1 || !strings.Contains(errOut, want) || strings.Count(errOut, "\n") != 1 {
+		if status, _, errOut := start(answer.Program(),
+			append([]string{"train", "--overwrite", "--out", "x"}, args...)...); status != 1 ||
+			!strings.Contains(errOut, want) || strings.Count(errOut, "\n") != 1 {
 			t.Errorf("%v: status %d, %s, want %q", args, status, errOut, want)
 		}
 	}
@@ -220,11 +231,14 @@ func TestFormsOfTexts(t *testing.T) {
 		"the object has no field \"t\": it has id, me": {"--data", "text.jsonl", "--field", "t"},
 		"has no flag --raw":                            {"--data", "binary", "--raw"},
 	} {
-		if status, _, errOut := start(bert.Program(), append([]string{"train", "--overwrite", "--out", "x"}, args...)...); status != 1 || !strings.Contains(errOut, want) || strings.Count(errOut, "\n") != 1 {
+		if status, _, errOut := start(bert.Program(),
+			append([]string{"train", "--overwrite", "--out", "x"}, args...)...); status != 1 ||
+			!strings.Contains(errOut, want) || strings.Count(errOut, "\n") != 1 {
 			t.Errorf("%v: status %d, %s, want %q", args, status, errOut, want)
 		}
 	}
-	if status, _, errOut := start(labeltext.Program(), "train", "--out", "x", "--data", "sentences", "--label-column", "n"); status != 1 || !strings.Contains(errOut, "with --field") {
+	if status, _, errOut := start(labeltext.Program(), "train", "--out", "x", "--data", "sentences", "--label-column",
+		"n"); status != 1 || !strings.Contains(errOut, "with --field") {
 		t.Errorf("status %d, %s", status, errOut)
 	}
 }

@@ -70,7 +70,8 @@ func (a *program) newEval() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: %s tokens, %s characters\n%s\n", part.Name, thousands(tokens), thousands(part.Chars()), a.lossLine(loss, "", density(part)))
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: %s tokens, %s characters\n%s\n", part.Name, thousands(tokens),
+				thousands(part.Chars()), a.lossLine(loss, "", density(part)))
 			return nil
 		},
 	}

@@ -35,7 +35,8 @@ Load, Parse and all commands read it; only a training can't go on from it.`,
 			if info, err := os.Stat(out); err == nil {
 				size = ", " + bytesize(int(info.Size()))
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s parameters as %s%s\n", out, thousands(a.Info.Params), as, size)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s parameters as %s%s\n", out, thousands(a.Info.Params), as,
+				size)
 			return err
 		},
 	}

@@ -22,14 +22,16 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestTrainFaults lets every call fail that a training makes of the disk, as it begins and as it is resumed. It ends with one
-// line, and what is there is a checkpoint of before or of after, from which the training goes on to the same bits.
+// TestTrainFaults lets every call fail that a training makes of the disk, as it begins and as it is resumed. It ends
+// with one line, and what is there is a checkpoint of before or of after, from which the training goes on to the same
+// bits.
 func TestTrainFaults(t *testing.T) {
 	wait = func(time.Duration) bool { return true }
 	defer func() { wait = nil }()
 	b := newBench(t)
 	b.file("book.txt", b.read("book.txt")[:400])
-	begin := []string{"train", "--data", "book.txt", "--window", "4", "--batch", "2", "--eval-every", "2", "--validation", "0.2", "--samples", "0", "--log", "log", "--best", "best", "--steps", "4"}
+	begin := []string{"train", "--data", "book.txt", "--window", "4", "--batch", "2", "--eval-every", "2",
+		"--validation", "0.2", "--samples", "0", "--log", "log", "--best", "best", "--steps", "4"}
 	clean := func() {
 		for _, name := range []string{"bigram.safetensors", "log", "best"} {
 			os.Remove(name)
@@ -63,7 +65,8 @@ func TestTrainFaults(t *testing.T) {
 				return nil
 			})
 			lines := strings.Split(strings.TrimSpace(errOut.String()), "\n")
-			if last := lines[len(lines)-1]; status != 0 && (!strings.HasPrefix(last, "bigram: ") || strings.Contains(last, ".tmp")) {
+			if last := lines[len(lines)-1]; status != 0 &&
+				(!strings.HasPrefix(last, "bigram: ") || strings.Contains(last, ".tmp")) {
 				t.Errorf("%v: status %d, %q", fault, status, last)
 			}
 			if resumed {
@@ -121,8 +124,8 @@ func writerOf(p Program, cmd, flag string) (writer, bool) {
 	return writer{}, false
 }
 
-// TestOutputFaults lets every call fail of every command that writes, of every kind of model: what it writes is as it was or
-// as it is to be, and one line says what went wrong.
+// TestOutputFaults lets every call fail of every command that writes, of every kind of model: what it writes is as it
+// was or as it is to be, and one line says what went wrong.
 func TestOutputFaults(t *testing.T) {
 	wait = func(time.Duration) bool { return true }
 	defer func() { wait = nil }()
@@ -145,7 +148,8 @@ func TestOutputFaults(t *testing.T) {
 					continue
 				}
 				tried[what] = true
-				t.Run(strings.ReplaceAll(what, " --", "-"), func(t *testing.T) { w.faults(t, p, filepath.Join(base, fmt.Sprint(i)), cmd.Name(), flag) })
+				t.Run(strings.ReplaceAll(what, " --", "-"),
+					func(t *testing.T) { w.faults(t, p, filepath.Join(base, fmt.Sprint(i)), cmd.Name(), flag) })
 			}
 		}
 	}
@@ -212,7 +216,8 @@ func (w writer) faults(t *testing.T, p Program, from, cmd, flag string) {
 		})
 		lines := strings.Split(strings.TrimSuffix(said, "\n"), "\n")
 		last := lines[len(lines)-1]
-		if status != 0 && (!strings.HasPrefix(last, p.Info.Name+": ") || strings.Contains(said, ".tmp") || cmd != "train" && len(lines) != 1) {
+		if status != 0 && (!strings.HasPrefix(last, p.Info.Name+": ") || strings.Contains(said, ".tmp") ||
+			cmd != "train" && len(lines) != 1) {
 			t.Errorf("%v: status %d, %q", fault, status, said)
 		}
 		switch got := read(t); {

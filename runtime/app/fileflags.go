@@ -5,8 +5,9 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/fileflag"
 )
 
-// fileFlags says of the flags and arguments of all commands which name files, and whether they are read or written. What is
-// written is refused before anything is opened where it would destroy what is read, or something else that is written.
+// fileFlags says of the flags and arguments of all commands which name files, and whether they are read or written.
+// What is written is refused before anything is opened where it would destroy what is read, or something else that is
+// written.
 var fileFlags = fileflag.Table{
 	Flags: map[string]fileflag.Role{
 		"data":         fileflag.Input,

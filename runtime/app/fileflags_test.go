@@ -64,8 +64,10 @@ func TestNoFileTwice(t *testing.T) {
 						b.file("texts/b.txt", "kept")
 						args := []string{cmd.Name(), out, value, other, to}
 						var errOut strings.Builder
-						if status := Run(b.ctx, p, args, &errOut, &errOut); status != 1 || strings.Count(errOut.String(), "\n") != 1 ||
-							!strings.Contains(errOut.String(), "same file") && !strings.Contains(errOut.String(), "one of the files of") &&
+						if status := Run(b.ctx, p, args, &errOut, &errOut); status != 1 ||
+							strings.Count(errOut.String(), "\n") != 1 ||
+							!strings.Contains(errOut.String(), "same file") && !strings.Contains(errOut.String(),
+								"one of the files of") &&
 								!strings.Contains(errOut.String(), "has no effect here") { // which needs others
 							t.Errorf("%v: status %d, %q", args, status, errOut.String())
 						}
@@ -87,7 +89,8 @@ func TestNoFileTwice(t *testing.T) {
 func TestLinksAndSpellings(t *testing.T) {
 	b := newBench(t)
 	before := b.read("book.txt")
-	for _, err := range []error{os.Symlink("book.txt", "link"), os.Link("book.txt", "hard"), os.Mkdir("folder", 0o777), os.Symlink("../book.txt", "folder/deep"), os.Link("book.txt", "folder/hard")} {
+	for _, err := range []error{os.Symlink("book.txt", "link"), os.Link("book.txt", "hard"), os.Mkdir("folder", 0o777),
+		os.Symlink("../book.txt", "folder/deep"), os.Link("book.txt", "folder/hard")} {
 		if err != nil {
 			t.Skip("the file system has no links: ", err)
 		}
@@ -96,21 +99,28 @@ func TestLinksAndSpellings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"book.txt", "./folder/../book.txt", cwd + "/book.txt", "link", "hard", "folder/deep"} {
-		b.fails("--log "+name+" is the same file as --data book.txt, which would be lost", "train", "--data", "book.txt", "--log", name)
+	for _, name := range []string{"book.txt", "./folder/../book.txt", cwd + "/book.txt", "link", "hard",
+		"folder/deep"} {
+		b.fails("--log "+name+" is the same file as --data book.txt, which would be lost", "train", "--data",
+			"book.txt", "--log", name)
 		b.fails("which would be lost", "train", "--data", name, "--best", "book.txt")
 		b.fails("which would be lost", "train", "--data", name, "--out", "book.txt", "--overwrite")
 	}
-	b.fails("--out hard is one of the files of --data folder", "train", "--data", "folder", "--out", "hard", "--overwrite")
-	b.fails("--best new and --log ./NEW are the same file: name another", "train", "--data", "book.txt", "--log", "./NEW", "--best", "new")
-	b.fails("--out bigram.safetensors and --log", "train", "--data", "book.txt", "--log", "Bigram.safetensors") // the default counts
+	b.fails("--out hard is one of the files of --data folder", "train", "--data", "folder", "--out", "hard",
+		"--overwrite")
+	b.fails("--best new and --log ./NEW are the same file: name another", "train", "--data", "book.txt", "--log",
+		"./NEW", "--best", "new")
+	// the default counts
+	b.fails("--out bigram.safetensors and --log", "train", "--data", "book.txt", "--log", "Bigram.safetensors")
 	if b.read("book.txt") != before {
 		t.Error("the text has changed")
 	}
 	// A checkpoint in the folder of the texts is none of them.
 	b.file("texts/a.txt", before)
-	b.run("train", "--data", "texts", "--out", "texts/bigram.safetensors", "--log", "texts/log.jsonl", "--steps", "3", "--samples", "0")
-	b.run("train", "--data", "texts", "--match", "*.txt", "--out", "texts/bigram.safetensors", "--log", "texts/log.jsonl", "--steps", "3", "--samples", "0", "--overwrite")
+	b.run("train", "--data", "texts", "--out", "texts/bigram.safetensors", "--log", "texts/log.jsonl", "--steps", "3",
+		"--samples", "0")
+	b.run("train", "--data", "texts", "--match", "*.txt", "--out", "texts/bigram.safetensors", "--log",
+		"texts/log.jsonl", "--steps", "3", "--samples", "0", "--overwrite")
 	b.run("train", "--data", "book.txt", "--log", os.DevNull, "--steps", "3", "--samples", "0")
 	// What a training is resumed with counts too.
 	b.fails("--data book.txt", "train", "--resume", "--out", "bigram.safetensors", "--log", "hard")

@@ -8,8 +8,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/cli"
 )
 
-// elsewhere says what stands in for flags of programs of other kinds of models, and of other libraries: of each name the
-// first that a command has.
+// elsewhere says what stands in for flags of programs of other kinds of models, and of other libraries: of each name
+// the first that a command has.
 var elsewhere = map[string][]string{
 	"data":             {"--source FILE and --target FILE"},
 	"source":           {"--data FILE"},
@@ -58,18 +58,22 @@ var elsewhere = map[string][]string{
 	"jobs":             {"--threads N"},
 }
 
-// acting says of flags when they act. What is given where it does not is refused: a flag without effect lets its user believe
-// in one. A seed is none of them where nothing is drawn: what it promises, the same text again, is kept.
+// acting says of flags when they act. What is given where it does not is refused: a flag without effect lets its user
+// believe in one. A seed is none of them where nothing is drawn: what it promises, the same text again, is kept.
 var acting = []cli.Rule{
 	{
-		Flags: []string{"temperature", "top-k", "top-p", "min-p", "typical", "repetition-penalty", "frequency-penalty", "presence-penalty", "number",
-			"min-tokens", "no-repeat", "dry", "epsilon", "eta", "xtc", "dynamic-temperature", "mirostat", "best-of", "contrastive", "guidance", "mix", "contrast", "away", "interactive"},
+		Flags: []string{"temperature", "top-k", "top-p", "min-p", "typical", "repetition-penalty", "frequency-penalty",
+			"presence-penalty", "number",
+			"min-tokens", "no-repeat", "dry", "epsilon", "eta", "xtc", "dynamic-temperature", "mirostat", "best-of",
+			"contrastive", "guidance", "mix", "contrast", "away", "interactive"},
 		Acts: func(fs *pflag.FlagSet) bool { return fs.Lookup("top-k") == nil || cli.Number(fs, "beam", 0) == 0 },
 		Why:  "a beam searches for the likeliest text and draws nothing", Do: "leave out --beam",
 	},
 	{
-		Flags: []string{"temperature", "top-k", "top-p", "min-p", "typical", "repetition-penalty", "frequency-penalty", "presence-penalty", "number",
-			"no-repeat", "dry", "epsilon", "eta", "xtc", "dynamic-temperature", "mirostat", "best-of", "guidance", "mix", "contrast", "away"},
+		Flags: []string{"temperature", "top-k", "top-p", "min-p", "typical", "repetition-penalty", "frequency-penalty",
+			"presence-penalty", "number",
+			"no-repeat", "dry", "epsilon", "eta", "xtc", "dynamic-temperature", "mirostat", "best-of", "guidance",
+			"mix", "contrast", "away"},
 		Acts: func(fs *pflag.FlagSet) bool { return cli.Number(fs, "contrastive", 0) == 0 },
 		Why:  "contrastive search takes what is best each time and draws nothing", Do: "leave out --contrastive",
 	},
@@ -101,9 +105,10 @@ var acting = []cli.Rule{
 	},
 	needs("json-spacing", "json-schema", "there is no schema", "give --json-schema FILE"),
 	{
-		Flags: []string{"top-k", "top-p", "min-p", "typical", "epsilon", "eta", "xtc", "dynamic-temperature", "mirostat", "best-of"},
-		Acts:  func(fs *pflag.FlagSet) bool { return cli.Number(fs, "temperature", 1) != 0 },
-		Why:   "at a temperature of 0 the likeliest token is taken each time", Do: "give a --temperature above 0",
+		Flags: []string{"top-k", "top-p", "min-p", "typical", "epsilon", "eta", "xtc", "dynamic-temperature",
+			"mirostat", "best-of"},
+		Acts: func(fs *pflag.FlagSet) bool { return cli.Number(fs, "temperature", 1) != 0 },
+		Why:  "at a temperature of 0 the likeliest token is taken each time", Do: "give a --temperature above 0",
 	},
 	{
 		Flags: []string{"length-penalty", "coverage-penalty"},
@@ -170,7 +175,8 @@ var acting = []cli.Rule{
 		Flags: []string{"width", "columns"},
 		Acts: func(fs *pflag.FlagSet) bool {
 			out := fs.Lookup("out")
-			return out == nil || fs.Lookup("width") == nil || len(out.Value.String()) > 4 && out.Value.String()[len(out.Value.String())-4:] == ".png"
+			return out == nil || fs.Lookup("width") == nil ||
+				len(out.Value.String()) > 4 && out.Value.String()[len(out.Value.String())-4:] == ".png"
 		},
 		Why: "numbers have no pictures", Do: "write pictures with --out FILE.png",
 	},
@@ -183,5 +189,6 @@ var acting = []cli.Rule{
 
 // needs is the rule of a flag that acts together with another only.
 func needs(flag, other, why, do string) cli.Rule {
-	return cli.Rule{Flags: []string{flag}, Acts: func(fs *pflag.FlagSet) bool { return fs.Lookup(other) == nil || cli.Given(fs, other) }, Why: why, Do: do}
+	return cli.Rule{Flags: []string{flag},
+		Acts: func(fs *pflag.FlagSet) bool { return fs.Lookup(other) == nil || cli.Given(fs, other) }, Why: why, Do: do}
 }

@@ -28,7 +28,8 @@ import (
 
 // programs are one of each kind, whose commands differ.
 func programs() []Program {
-	return []Program{bigramProgram(nil), align.Program(), bert.Program(), gpt.Program(), labeltext.Program(), labelvae.Program(), sentence.Program(), verses.Program(), wgan.Program()}
+	return []Program{bigramProgram(nil), align.Program(), bert.Program(), gpt.Program(), labeltext.Program(),
+		labelvae.Program(), sentence.Program(), verses.Program(), wgan.Program()}
 }
 
 // fuzzData is data that each kind of program can read.
@@ -61,7 +62,8 @@ func dataOf(p Program) []string {
 }
 
 // hurtful are values that flags do not expect.
-var hurtful = []string{"", "-1", "0", "1", "NaN", "-Inf", "1e-300", "9223372036854775807", "99999999999999999999", "\x00", "text", "labels", "none", "é", "[\"a\"]", "1,2,3", "%s%n", "--", "\n"}
+var hurtful = []string{"", "-1", "0", "1", "NaN", "-Inf", "1e-300", "9223372036854775807", "99999999999999999999",
+	"\x00", "text", "labels", "none", "é", "[\"a\"]", "1,2,3", "%s%n", "--", "\n"}
 
 // trainedPrograms makes a folder for each of programs, named by its number, with data that it can read and a
 // checkpoint.
@@ -76,7 +78,8 @@ func trainedPrograms(t testing.TB) string {
 		data := fuzzData
 		if v := p.Info.Vector; v != nil {
 			row := func(x string) string { return strings.TrimSuffix(strings.Repeat(x+",", v.Width), ",") + "\n" }
-			data = map[string]string{"labels": fuzzData["labels"], "vectors": strings.Repeat(row("0.5")+row("0.25"), 40)}
+			data = map[string]string{"labels": fuzzData["labels"],
+				"vectors": strings.Repeat(row("0.5")+row("0.25"), 40)}
 		}
 		for name, content := range data {
 			if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
@@ -91,7 +94,8 @@ func trainedPrograms(t testing.TB) string {
 			}
 			args = append(args, arg)
 		}
-		args = append([]string{"train", "--steps", "1", "--out", filepath.Join(dir, p.Info.Name+".safetensors")}, args...)
+		args = append([]string{"train", "--steps", "1", "--out", filepath.Join(dir, p.Info.Name+".safetensors")},
+			args...)
 		if status := Run(context.Background(), p, args, &out, &errOut); status != 0 {
 			t.Fatalf("%s: %s", p.Info.Name, errOut.String())
 		}
@@ -105,7 +109,8 @@ func calls(p Program) map[string]call {
 	all := map[string]call{}
 	for _, cmd := range newRoot(p).Commands() {
 		c := call{flags: cmd.Flags(), args: []string{cmd.Name()}, input: "ab\nbc\n"}
-		if cmd.Flags().Lookup("data") != nil && cmd.Name() != "score" || cmd.Flags().Lookup("source") != nil || p.Info.Vector != nil && cmd.Name() == "score" {
+		if cmd.Flags().Lookup("data") != nil && cmd.Name() != "score" || cmd.Flags().Lookup("source") != nil ||
+			p.Info.Vector != nil && cmd.Name() == "score" {
 			c.args = append(c.args, dataOf(p)...)
 		}
 		labels, two := cmd.Flags().Lookup("label"), cmd.Flags().Lookup("steps") != nil
@@ -138,7 +143,8 @@ func calls(p Program) map[string]call {
 		case "eval":
 			c.args = append(c.args, few(cmd.Flags())...)
 		}
-		if labels != nil && (two || cmd.Name() == "reconstruct" || cmd.Name() == "encode") && !slices.Contains(c.args, "--labels") {
+		if labels != nil && (two || cmd.Name() == "reconstruct" || cmd.Name() == "encode") && !slices.Contains(c.args,
+			"--labels") {
 			c.args = append(c.args, "--label", "1")
 		}
 		all[cmd.Name()] = c
@@ -204,7 +210,8 @@ func attempt(t *testing.T, p Program, folder, input string, args []string) (stat
 		t.Errorf("%q: status %d", args, status)
 	default:
 		lines := strings.Split(strings.TrimSuffix(said, "\n"), "\n")
-		if last := lines[len(lines)-1]; !strings.HasSuffix(said, "\n") || !strings.HasPrefix(last, p.Info.Name+": ") || len(last) < len(p.Info.Name)+5 {
+		if last := lines[len(lines)-1]; !strings.HasSuffix(said, "\n") || !strings.HasPrefix(last, p.Info.Name+": ") ||
+			len(last) < len(p.Info.Name)+5 {
 			t.Errorf("%q fails and says %q", args, said)
 		}
 	}
@@ -224,7 +231,8 @@ func (end served) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-var everyFlag = flag.Bool("every-flag", false, "TestEveryFlag gives each flag of each command each hurtful value, not one")
+var everyFlag = flag.Bool("every-flag", false,
+	"TestEveryFlag gives each flag of each command each hurtful value, not one")
 
 // TestEveryFlag gives the flags of all commands, of programs of every kind, the values that they do not expect: with
 // -every-flag each of them, else one. Without them each command succeeds, of one program at least.

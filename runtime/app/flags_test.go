@@ -48,7 +48,8 @@ func kindsOf() map[string]Program {
 	return all
 }
 
-// TestActing checks that the table of flags that act names flags that there are, and that every command's help can be shown.
+// TestActing checks that the table of flags that act names flags that there are, and that every command's help can be
+// shown.
 func TestActing(t *testing.T) {
 	known := map[string]bool{}
 	var walk func(cmd *cobra.Command)
@@ -64,7 +65,8 @@ func TestActing(t *testing.T) {
 		walk(root)
 		for _, c := range root.Commands() {
 			var out, errOut bytes.Buffer
-			if status := Run(context.Background(), p, []string{c.Name(), "--help"}, &out, &errOut); status != 0 || out.Len() == 0 {
+			if status := Run(context.Background(), p, []string{c.Name(), "--help"}, &out, &errOut); status != 0 ||
+				out.Len() == 0 {
 				t.Errorf("%s %s --help: status %d, %s", name, c.Name(), status, errOut.String())
 			}
 			for _, line := range strings.Split(out.String(), "\n") {
@@ -88,18 +90,20 @@ func failsOf(t *testing.T, p Program, want string, args ...string) {
 	t.Helper()
 	var out, errOut bytes.Buffer
 	status := Run(context.Background(), p, args, &out, &errOut)
-	if status != 1 || out.Len() > 0 || strings.Count(errOut.String(), "\n") != 1 || !strings.Contains(errOut.String(), want) {
+	if status != 1 || out.Len() > 0 || strings.Count(errOut.String(), "\n") != 1 ||
+		!strings.Contains(errOut.String(), want) {
 		t.Errorf("%v: status %d, %q, %q; want one line with %q", args, status, out.String(), errOut.String(), want)
 	}
 }
 
-// Flags that would have no effect, numbers that float32 cannot hold, negative counts, flags of other programs and mistyped
-// ones: each is refused before anything else happens, in one line that says what to do.
+// Flags that would have no effect, numbers that float32 cannot hold, negative counts, flags of other programs and
+// mistyped ones: each is refused before anything else happens, in one line that says what to do.
 func TestRefusedFlags(t *testing.T) {
 	t.Chdir(t.TempDir())
 	all := kindsOf()
 	for _, c := range []struct{ kind, want, args string }{
-		{"text", "--top-k has no effect here: a beam searches for the likeliest text and draws nothing; leave it out, or leave out --beam", "sample --beam 3 --top-k 1 --repetition-penalty 2"},
+		{"text", "--top-k has no effect here: a beam searches for the likeliest text and draws nothing; leave it " +
+			"out, or leave out --beam", "sample --beam 3 --top-k 1 --repetition-penalty 2"},
 		{"text", "--repetition-penalty has no effect here", "sample --beam 3 --repetition-penalty 2"},
 		{"text", "--number has no effect here", "sample --beam 3 --number 2"},
 		{"text", "--top-p has no effect here: at a temperature of 0", "sample --temperature 0 --top-p 0.5"},
@@ -115,7 +119,8 @@ func TestRefusedFlags(t *testing.T) {
 		{"vectors", "--width has no effect here: numbers have no pictures", "sample --out x.csv --width 3"},
 		{"lines", "--curve has no effect here", "eval --curve x"},
 
-		{"text", "--rate 1e-46: models compute with numbers from 1.175e-38 on (float32), for which this is 0", "train --rate 1e-46"},
+		{"text", "--rate 1e-46: models compute with numbers from 1.175e-38 on (float32), for which this is 0",
+			"train --rate 1e-46"},
 		{"text", "--rate 1e+39: models compute with numbers up to 3.403e+38 (float32)", "train --rate 1e39"},
 		{"text", "--rate NaN: give a finite number", "train --rate nan"},
 		{"text", "--rate -1: it must not be negative", "train --rate -1"},
@@ -161,8 +166,8 @@ func TestEscapedText(t *testing.T) {
 	contains(t, "help", out, `In TEXT, \n is a newline, \t a tab, \\ a backslash`, `bigram sample --prompt "it was"`)
 }
 
-// A blank at the end of a prompt spoils what comes next where words have the blank before them in their first token, and only
-// there is it warned of.
+// A blank at the end of a prompt spoils what comes next where words have the blank before them in their first token,
+// and only there is it warned of.
 func TestBlanks(t *testing.T) {
 	a := &program{Program: Program{Info: &model.Info{Name: "m", Vocab: 258}, Tokenizer: text.BPE("Ġ t\nh e\n")}}
 	letters := &program{Program: Program{Info: &model.Info{Name: "m", Vocab: 256}, Tokenizer: text.Bytes()}}
@@ -177,7 +182,8 @@ func TestBlanks(t *testing.T) {
 			t.Errorf("%q: warning %q", c.s, errOut.String())
 		}
 	}
-	if help := a.aboutBlanks("before [MASK]"); !strings.Contains(help, "leave no blank before [MASK]") || letters.aboutBlanks("x") != "" {
+	if help := a.aboutBlanks("before [MASK]"); !strings.Contains(help, "leave no blank before [MASK]") ||
+		letters.aboutBlanks("x") != "" {
 		t.Errorf("help says %q", help)
 	}
 }
@@ -187,7 +193,8 @@ func TestExamples(t *testing.T) {
 	for _, c := range []struct {
 		tok  text.Tokenizer
 		want string
-	}{{text.ASCII(), "It was"}, {text.Chars("abc\n"), "abc"}, {text.Chars("\n 你好世界"), "你好世"}, {text.Chars("0123456789 \n"), "1 2 3"}, {text.Numbers(9), "1 2 3"}} {
+	}{{text.ASCII(), "It was"}, {text.Chars("abc\n"), "abc"}, {text.Chars("\n 你好世界"), "你好世"},
+		{text.Chars("0123456789 \n"), "1 2 3"}, {text.Numbers(9), "1 2 3"}} {
 		a := &program{Program: Program{Info: &model.Info{Name: "m", Vocab: c.tok.Vocab()}, Tokenizer: c.tok}}
 		if got := a.example(); got != c.want || !a.spells(got) {
 			t.Errorf("the example is %q, want %q", got, c.want)
@@ -219,10 +226,12 @@ func TestFillsWithText(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out, errOut bytes.Buffer
-	if status := Run(context.Background(), p, []string{"fill", "th[MASK] ca[MASK]", "--top", "27"}, &out, &errOut); status != 0 {
+	if status := Run(context.Background(), p, []string{"fill", "th[MASK] ca[MASK]", "--top", "27"}, &out,
+		&errOut); status != 0 {
 		t.Fatal(errOut.String())
 	}
-	if strings.Contains(out.String(), "[MASK]") || strings.Contains(out.String(), "[OTHER]") || strings.Contains(out.String(), " 0.0 %  \"a\" 0.0 %") {
+	if strings.Contains(out.String(), "[MASK]") || strings.Contains(out.String(), "[OTHER]") ||
+		strings.Contains(out.String(), " 0.0 %  \"a\" 0.0 %") {
 		t.Errorf("filled in is\n%s", out.String())
 	}
 	failsOf(t, p, "--top 28: give 1 to 27", "fill", "th[MASK]", "--top", "28")
@@ -293,14 +302,16 @@ func TestConverse(t *testing.T) {
 	if err := root.ExecuteContext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(out.String(), "the cat") || !strings.Contains(out.String(), "\nthe dog") || !strings.Contains(errOut.String(), `the character "É"`) {
+	if !strings.HasPrefix(out.String(), "the cat") || !strings.Contains(out.String(), "\nthe dog") ||
+		!strings.Contains(errOut.String(), `the character "É"`) {
 		t.Errorf("%q, %q", out.String(), errOut.String())
 	}
 }
 
 // A loss that says nothing, or too much, is printed in few digits.
 func TestPerplexity(t *testing.T) {
-	for nats, want := range map[float64]string{0: "1.000", 2: "7.389", 20: "4.85e+08", 709: "8.22e+307", 1e6: "beyond 1e308"} {
+	for nats, want := range map[float64]string{0: "1.000", 2: "7.389", 20: "4.85e+08", 709: "8.22e+307",
+		1e6: "beyond 1e308"} {
 		if got := perplexity(nats); got != want {
 			t.Errorf("the perplexity of %v nats is %s, want %s", nats, got, want)
 		}
@@ -313,7 +324,8 @@ func TestDoneAlready(t *testing.T) {
 	out, _ := b.run("train", "--data", "book.txt", "--steps", "60", "--samples", "0")
 	want := regexp.MustCompile(`validation  .*`).FindString(out)
 	out, lines := b.run("train", "--resume", "--samples", "0")
-	if got := regexp.MustCompile(`validation  .*`).FindString(out); got != want || strings.Contains(out+lines, "loss 0.0000") || strings.Contains(out, "training  ") {
+	if got := regexp.MustCompile(`validation  .*`).FindString(out); got != want ||
+		strings.Contains(out+lines, "loss 0.0000") || strings.Contains(out, "training  ") {
 		t.Errorf("a training that was done prints %q and %q, not %q", out, lines, want)
 	}
 }

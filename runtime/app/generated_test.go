@@ -56,7 +56,8 @@ func TestGenerated(t *testing.T) {
 		return out.String()
 	}
 	background := context.Background()
-	args := []string{"train", "--data", "book.txt", "--steps", "30", "--eval-every", "13", "--batch", "4", "--window", "12", "--rate", "0.005", "--samples", "0"}
+	args := []string{"train", "--data", "book.txt", "--steps", "30", "--eval-every", "13", "--batch", "4", "--window",
+		"12", "--rate", "0.005", "--samples", "0"}
 	out := run(background, rnn.Program(), append(args, "--threads", "1", "--out", "whole.safetensors")...)
 	loss := regexp.MustCompile(`validation  (\d+\.\d+) nats`).FindStringSubmatch(out)
 	if loss == nil {
@@ -78,7 +79,8 @@ func TestGenerated(t *testing.T) {
 			}}
 		}
 		run(ctx, p, append(args, "--threads", "2", "--out", "part.safetensors", "--overwrite")...)
-		run(background, rnn.Program(), "train", "--resume", "--threads", "2", "--out", "part.safetensors", "--samples", "0")
+		run(background, rnn.Program(), "train", "--resume", "--threads", "2", "--out", "part.safetensors", "--samples",
+			"0")
 		whole, err := os.ReadFile("whole.safetensors")
 		if err != nil {
 			t.Fatal(err)
@@ -106,7 +108,8 @@ func TestGenerated(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := func(m *rnn.Model) (s string) {
-		for part, err := range m.Generate(background, "1 bottles", sample.MaxTokens(30), sample.Temperature(0.5), sample.Seed(4)) {
+		for part, err := range m.Generate(background, "1 bottles", sample.MaxTokens(30), sample.Temperature(0.5),
+			sample.Seed(4)) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -114,17 +117,19 @@ func TestGenerated(t *testing.T) {
 		}
 		return s
 	}
-	printed := run(background, rnn.Program(), "sample", "--model", "whole.safetensors", "--prompt", "1 bottles", "--tokens", "30", "--temperature", "0.5", "--seed", "4")
+	printed := run(background, rnn.Program(), "sample", "--model", "whole.safetensors", "--prompt", "1 bottles",
+		"--tokens", "30", "--temperature", "0.5", "--seed", "4")
 	if a, b := text(parsed), text(loaded); a != b || printed != "1 bottles"+a+"\n" && printed != "1 bottles"+a {
 		t.Errorf("from memory %q, from a file %q, by the command %q", a, b, printed)
 	}
 }
 
-// TestScheduledSampling trains a model on some of its own tokens: not the same as without, and the same bits when it was
-// interrupted and resumed.
+// TestScheduledSampling trains a model on some of its own tokens: not the same as without, and the same bits when it
+// was interrupted and resumed.
 func TestScheduledSampling(t *testing.T) {
 	t.Chdir(t.TempDir())
-	if err := os.WriteFile("book.txt", []byte(strings.Repeat("To be, or not to be: that is the question.\n", 30)), 0o644); err != nil {
+	if err := os.WriteFile("book.txt", []byte(strings.Repeat("To be, or not to be: that is the question.\n", 30)),
+		0o644); err != nil {
 		t.Fatal(err)
 	}
 	train := func(stop int, out string, args ...string) []byte {
@@ -141,7 +146,8 @@ func TestScheduledSampling(t *testing.T) {
 			}}
 		}
 		var stdout, errOut bytes.Buffer
-		if status := app.Run(ctx, p, append([]string{"train", "--samples", "0", "--out", out}, args...), &stdout, &errOut); status != 0 {
+		if status := app.Run(ctx, p, append([]string{"train", "--samples", "0", "--out", out}, args...), &stdout,
+			&errOut); status != 0 {
 			t.Fatalf("%v: status %d, %s", args, status, errOut.String())
 		}
 		data, err := os.ReadFile(out)
@@ -162,11 +168,12 @@ func TestScheduledSampling(t *testing.T) {
 	}
 }
 
-// TestMasked evaluates a model that restores masked tokens: its figures stand beside those of the baselines, where there is
-// a text to count them from.
+// TestMasked evaluates a model that restores masked tokens: its figures stand beside those of the baselines, where
+// there is a text to count them from.
 func TestMasked(t *testing.T) {
 	t.Chdir(t.TempDir())
-	if err := os.WriteFile("book.txt", []byte(strings.Repeat("To be, or not to be: that is the question.\n", 60)), 0o644); err != nil {
+	if err := os.WriteFile("book.txt", []byte(strings.Repeat("To be, or not to be: that is the question.\n", 60)),
+		0o644); err != nil {
 		t.Fatal(err)
 	}
 	run := func(args ...string) string {
@@ -179,7 +186,8 @@ func TestMasked(t *testing.T) {
 	}
 	run("train", "--data", "book.txt", "--steps", "10", "--batch", "4", "--window", "24")
 	out := run("eval", "--data", "book.txt", "--last", "0.2", "--batch", "4")
-	lines := regexp.MustCompile(`(?m)^(.+?) {2,}(\d+\.\d+) {2,}(\d+\.\d+) {2,}(\d+\.\d+) %$`).FindAllStringSubmatch(out, -1)
+	lines := regexp.MustCompile(`(?m)^(.+?) {2,}(\d+\.\d+) {2,}(\d+\.\d+) {2,}(\d+\.\d+) %$`).FindAllStringSubmatch(out,
+		-1)
 	if len(lines) != 3 || lines[0][1] != "bertmini" {
 		t.Fatalf("eval prints\n%s", out)
 	}

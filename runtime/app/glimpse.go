@@ -12,8 +12,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/train"
 )
 
-// glimpses is a [train.Reporter] that shows what a model of text writes while it is trained. It draws from streams of its own
-// and touches nothing of the training, which computes the same bits with it and without.
+// glimpses is a [train.Reporter] that shows what a model of text writes while it is trained. It draws from streams of
+// its own and touches nothing of the training, which computes the same bits with it and without.
 type glimpses struct {
 	ctx     context.Context
 	a       *program

@@ -22,8 +22,8 @@ func squareSide(n int) int {
 	return 0
 }
 
-// grid draws vectors of size numbers as gray images of the given width, so many in a row, in PNG: black where a number is 0 and
-// white where it is 1, or the least and the largest of all where numbers have no bounds.
+// grid draws vectors of size numbers as gray images of the given width, so many in a row, in PNG: black where a number
+// is 0 and white where it is 1, or the least and the largest of all where numbers have no bounds.
 func grid(x []float32, size, width, columns int, v *model.Vector) ([]byte, error) {
 	low, high := float32(v.Low), float32(v.High)
 	if !v.Bounded {

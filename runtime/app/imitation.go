@@ -195,7 +195,8 @@ like what the model was trained on.`,
 	fs.Float64Var(&temperature, "temperature", 1, "what logits are divided by; below 1 lines are better and more alike")
 	fs.Uint64Var(&seed, "seed", 1, "of what is written")
 	fs.Float64Var(&weight, "judge", 0, "how much the discriminator counts beside the generator; 1 is usual, 0 for not")
-	fs.IntVar(&judged, "judge-tokens", 20, "how many of the likeliest tokens it looks at each time; no others are written")
+	fs.IntVar(&judged, "judge-tokens", 20,
+		"how many of the likeliest tokens it looks at each time; no others are written")
 	f.add(fs)
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	a.addWeights(fs)

@@ -25,7 +25,8 @@ func TestLines(t *testing.T) {
 		}
 		lines.WriteByte('\n')
 	}
-	for name, data := range map[string]string{"rising.txt": lines.String(), "short.txt": "1 2 3 4 5 6\n1 2 3\n", "wrong.txt": "1 2 3 4 5 23\n", "few.txt": "1 2 3 4 5 6\n2 3 4 5 6 7\n", "empty.txt": ""} {
+	for name, data := range map[string]string{"rising.txt": lines.String(), "short.txt": "1 2 3 4 5 6\n1 2 3\n",
+		"wrong.txt": "1 2 3 4 5 23\n", "few.txt": "1 2 3 4 5 6\n2 3 4 5 6 7\n", "empty.txt": ""} {
 		if err := os.WriteFile(name, []byte(data), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -45,7 +46,8 @@ func TestLines(t *testing.T) {
 		return out
 	}
 	args := []string{"train", "--data", "rising.txt", "--passes", "2", "--log", "log.json"}
-	if out := run(append(args, "--out", "verses.safetensors", "--threads", "1")...); !strings.Contains(out, "nats a token") {
+	if out := run(append(args, "--out", "verses.safetensors", "--threads", "1")...); !strings.Contains(out,
+		"nats a token") {
 		t.Errorf("train says\n%s", out)
 	}
 
@@ -61,7 +63,8 @@ func TestLines(t *testing.T) {
 				}
 			}}}
 		}
-		if status, _, errOut := start(ctx, p, append(args, "--out", "part.safetensors", "--overwrite", "--threads", "2")...); status != 0 {
+		if status, _, errOut := start(ctx, p,
+			append(args, "--out", "part.safetensors", "--overwrite", "--threads", "2")...); status != 0 {
 			t.Fatal(errOut)
 		}
 		run("train", "--resume", "--out", "part.safetensors")
@@ -78,7 +81,8 @@ func TestLines(t *testing.T) {
 	if nll := number(t, eval, `NLL-gen ([\d.]+)`); !(nll > 0 && nll < 3.2) || !strings.Contains(eval, "self-BLEU") {
 		t.Errorf("eval says\n%s", eval)
 	}
-	eval = run("eval", "--data", "rising.txt", "--samples", "200", "--temperatures", "0.2,1", "--plane", "plane.json", "--curve", "short")
+	eval = run("eval", "--data", "rising.txt", "--samples", "200", "--temperatures", "0.2,1", "--plane", "plane.json",
+		"--curve", "short")
 	cold, warm := number(t, eval, `temperature 0\.2 +([\d.]+)`), number(t, eval, `temperature 1 +([\d.]+)`)
 	if !(cold > warm) || strings.Count(eval, "NLL-gen") != 1 || !strings.Contains(eval, "the file") {
 		t.Errorf("eval at two temperatures says\n%s", eval)
@@ -95,11 +99,13 @@ func TestLines(t *testing.T) {
 			}
 		}
 	}
-	if data, err := os.ReadFile("plane.json"); err != nil || json.Unmarshal(data, &plane) != nil || len(plane.Curves) != 2 {
+	if data, err := os.ReadFile("plane.json"); err != nil || json.Unmarshal(data, &plane) != nil ||
+		len(plane.Curves) != 2 {
 		t.Fatalf("the curves are\n%s (%v)", data, err)
 	}
 	first, second := plane.Curves[0], plane.Curves[1]
-	if first.Name != "short" || len(first.Points) != 2 || second.Name != "verses" || len(second.Points) != 3 || second.Points[2].Label != "1.1" {
+	if first.Name != "short" || len(first.Points) != 2 || second.Name != "verses" || len(second.Points) != 3 ||
+		second.Points[2].Label != "1.1" {
 		t.Errorf("the curves are %+v", plane.Curves)
 	}
 	for _, p := range first.Points {
@@ -112,7 +118,8 @@ func TestLines(t *testing.T) {
 	}
 
 	sample := run("sample", "-n", "20")
-	if sample != run("sample", "-n", "20") || sample == run("sample", "-n", "20", "--seed", "2") || strings.Count(sample, "\n") != 20 {
+	if sample != run("sample", "-n", "20") || sample == run("sample", "-n", "20", "--seed", "2") ||
+		strings.Count(sample, "\n") != 20 {
 		t.Errorf("20 samples are\n%s", sample)
 	}
 	if err := os.WriteFile("samples.txt", []byte(sample), 0o644); err != nil {
@@ -144,7 +151,8 @@ func TestLines(t *testing.T) {
 		{[]string{"score", "--data", "wrong.txt"}, "wrong.txt:1: "},
 		{[]string{"score", "--data", "rising.txt", "--model", "none"}, "no checkpoint"},
 	} {
-		if status, _, errOut := start(background, verses.Program(), c.args...); status != 1 || !strings.Contains(errOut, c.want) {
+		if status, _, errOut := start(background, verses.Program(), c.args...); status != 1 ||
+			!strings.Contains(errOut, c.want) {
 			t.Errorf("%v: status %d, %q, want %q", c.args, status, errOut, c.want)
 		}
 	}

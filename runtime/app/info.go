@@ -60,13 +60,15 @@ func (a *program) describe(out io.Writer) {
 		fmt.Fprintf(out, "\nlabels 0 to %d\n", i.Labels-1)
 	}
 	if v := i.Vector; v != nil {
-		fmt.Fprintf(out, "\nvectors of %s numbers, up to %d side by side; memory: %s to train\n", thousands(v.Width), i.Batch, bytesize(i.TrainBytes))
+		fmt.Fprintf(out, "\nvectors of %s numbers, up to %d side by side; memory: %s to train\n", thousands(v.Width),
+			i.Batch, bytesize(i.TrainBytes))
 		fmt.Fprintf(out, "digests: spec %.12s, architecture %.12s\n", i.SpecDigest, i.Architecture)
 		return
 	}
 	fmt.Fprintf(out, "\n%s tokens; windows of up to %d sequences × %d steps\n", thousands(i.Vocab), i.Batch, i.Steps)
 	fmt.Fprintf(out, "memory: %s to train, %s to write text\n", bytesize(i.TrainBytes), bytesize(i.DecodeBytes))
-	fmt.Fprintf(out, "digests: spec %.12s, architecture %.12s, vocabulary %.12s\n", i.SpecDigest, i.Architecture, a.Tokenizer.Digest())
+	fmt.Fprintf(out, "digests: spec %.12s, architecture %.12s, vocabulary %.12s\n", i.SpecDigest, i.Architecture,
+		a.Tokenizer.Digest())
 }
 
 // describeCheckpoint prints what a checkpoint holds, and whether it fits.
@@ -75,7 +77,8 @@ func (a *program) describeCheckpoint(out io.Writer, path string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\n%s: %s numbers of type %s in %d tensors", path, thousands(c.Numbers), strings.ToLower(strings.Join(c.Types, " and ")), c.Tensors)
+	fmt.Fprintf(out, "\n%s: %s numbers of type %s in %d tensors", path, thousands(c.Numbers),
+		strings.ToLower(strings.Join(c.Types, " and ")), c.Tensors)
 	if c.Name == "" {
 		fmt.Fprint(out, ", written by another program")
 	} else {
@@ -112,7 +115,8 @@ func (a *program) describeCheckpoint(out io.Writer, path string) error {
 	case verified:
 		fmt.Fprintln(out, "whole: it has the digests that were written with it")
 	default:
-		fmt.Fprintln(out, "without digests, so that damage cannot be told: written by gradsmith 0.4.0 or before, or by another program")
+		fmt.Fprintln(out, "without digests, so that damage cannot be told: written by gradsmith 0.4.0 or before, or "+
+			"by another program")
 	}
 	return checkpoint.LoadWeights(path, a.New(a.Info.Seed))
 }

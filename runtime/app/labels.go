@@ -11,7 +11,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/vector"
 )
 
-// labelFlags say what the labels of examples are: those of a file, or one for all of them. Models that are not conditional have no such flags, and no labels.
+// labelFlags say what the labels of examples are: those of a file, or one for all of them. Models that are not
+// conditional have no such flags, and no labels.
 type labelFlags struct {
 	files pathList
 	one   int   // below 0 for none
@@ -112,7 +113,8 @@ func (s *labelStream) next(n int) ([]int32, error) {
 		return repeated(s.one, n), nil
 	}
 	if s.given > len(s.file.Values) {
-		return nil, fmt.Errorf("%s has %d labels, and %s has more %ss: one label must stand for each, in their order", s.file.Name, len(s.file.Values), s.name, s.what)
+		return nil, fmt.Errorf("%s has %d labels, and %s has more %ss: one label must stand for each, in their order",
+			s.file.Name, len(s.file.Values), s.name, s.what)
 	}
 	return s.file.Values[s.given-n : s.given], nil
 }
@@ -151,7 +153,8 @@ func (a *program) readLabels(paths []string) (*vector.Labels, error) {
 }
 
 func (a *program) noLabels(name, what string) error {
-	return fmt.Errorf("no labels: the model is conditional, so name a file with the label of each %s of %s, a whole number a line or IDX, with --labels FILE", what, name)
+	return fmt.Errorf("no labels: the model is conditional, so name a file with the label of each %s of %s, a whole "+
+		"number a line or IDX, with --labels FILE", what, name)
 }
 
 // repeated is n times the label.
@@ -218,7 +221,8 @@ func (a *program) eachLabel(what string) string {
 	if a.Info.Labels == 0 {
 		return ""
 	}
-	return " Without --label it does so\nfor each label in turn, with the same " + what + ", so that one sees what the label alone changes."
+	return " Without --label it does so\nfor each label in turn, with the same " + what +
+		", so that one sees what the label alone changes."
 }
 
 // rowALabel goes on with the help of the number of columns.
@@ -245,7 +249,8 @@ func (a *program) betweenLabels() string {
 	return "\n\nWith two labels, --label 3,7, the first half of the points has the first and the rest the second."
 }
 
-// between gives the labels of two ends, and those of the steps from one to the other; nil where the model is not conditional.
+// between gives the labels of two ends, and those of the steps from one to the other; nil where the model is not
+// conditional.
 func (f *labelFlags) between(a *program, steps int) (ends, along []int32, err error) {
 	if a.Info.Labels == 0 {
 		return nil, nil, nil
@@ -255,7 +260,8 @@ func (f *labelFlags) between(a *program, steps int) (ends, along []int32, err er
 		f.two = append(f.two, f.two[0])
 	case 2:
 	default:
-		return nil, nil, fmt.Errorf("no label: the model is conditional, so name one of 0 to %d with --label, or one for each end with a comma in between", a.Info.Labels-1)
+		return nil, nil, fmt.Errorf("no label: the model is conditional, so name one of 0 to %d with --label, or one "+
+			"for each end with a comma in between", a.Info.Labels-1)
 	}
 	for _, l := range f.two {
 		if l < 0 || l >= a.Info.Labels {
@@ -267,8 +273,8 @@ func (f *labelFlags) between(a *program, steps int) (ends, along []int32, err er
 	return ends, append(repeated(f.two[0], half), repeated(f.two[1], steps-half)...), nil
 }
 
-// examples reads vectors, with their labels where the model is conditional: those of a file or, where the vectors have come
-// with labels, these.
+// examples reads vectors, with their labels where the model is conditional: those of a file or, where the vectors have
+// come with labels, these.
 func (a *program) examples(cmd *cobra.Command, d *dataFlags, f labelFlags) (*vector.Set, error) {
 	set, err := d.vectors(cmd, a)
 	if err != nil {

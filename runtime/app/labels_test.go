@@ -28,8 +28,8 @@ func inTrained(t *testing.T, base, name string) (run func(args ...string) string
 	}
 }
 
-// TestBetweenLabels: a way from one label to another begins at the reconstruction under the first and ends at that under the
-// second, whether they come in one flag or in two; between two equal ones it is that of one label.
+// TestBetweenLabels: a way from one label to another begins at the reconstruction under the first and ends at that
+// under the second, whether they come in one flag or in two; between two equal ones it is that of one label.
 func TestBetweenLabels(t *testing.T) {
 	base := trainedPrograms(t)
 	run := inTrained(t, base, "labelvae")
@@ -52,7 +52,8 @@ func TestBetweenLabels(t *testing.T) {
 			t.Errorf("%v: the way is\n%q, want one from\n%q to\n%q", flags, way, first[0], second[1])
 		}
 	}
-	if one, two := rows("interpolate", "1", "2", "--label", "2"), rows("interpolate", "1", "2", "--label", "2,2"); !slices.Equal(one, two) || len(one) != 10 {
+	if one, two := rows("interpolate", "1", "2", "--label", "2"), rows("interpolate", "1", "2", "--label",
+		"2,2"); !slices.Equal(one, two) || len(one) != 10 {
 		t.Error("two equal labels are another way than one")
 	}
 
@@ -60,7 +61,8 @@ func TestBetweenLabels(t *testing.T) {
 	if out := run("interpolate", "ab", "bc", "--label", "1,3", "--steps", "6"); strings.Count(out, "\n") != 6 {
 		t.Errorf("a way of 6 sentences is %q", out)
 	}
-	if one, two := run("interpolate", "ab", "bc", "--label", "2"), run("interpolate", "ab", "bc", "--label", "2,2"); one != two {
+	if one, two := run("interpolate", "ab", "bc", "--label", "2"), run("interpolate", "ab", "bc", "--label",
+		"2,2"); one != two {
 		t.Errorf("%q between two equal labels, %q with one", two, one)
 	}
 }
@@ -68,13 +70,16 @@ func TestBetweenLabels(t *testing.T) {
 // TestReconstructMany: reconstruct shows as many as are asked for, in as many rows as they take.
 func TestReconstructMany(t *testing.T) {
 	run := inTrained(t, trainedPrograms(t), "labelvae")
-	for _, c := range []struct{ n, columns, rows int }{{1, 1, 2}, {16, 16, 2}, {17, 9, 4}, {20, 10, 4}, {33, 11, 6}, {80, 16, 10}, {1000, 16, 10}} {
+	for _, c := range []struct{ n, columns, rows int }{{1, 1, 2}, {16, 16, 2}, {17, 9, 4}, {20, 10, 4}, {33, 11, 6},
+		{80, 16, 10}, {1000, 16, 10}} {
 		n := fmt.Sprint(c.n)
 		all := min(c.n, 80) // that there are
-		if out := run("reconstruct", "-n", n, "--data", "vectors", "--labels", "labels", "--out", ""); strings.Count(out, "\n") != all {
+		if out := run("reconstruct", "-n", n, "--data", "vectors", "--labels", "labels", "--out",
+			""); strings.Count(out, "\n") != all {
 			t.Errorf("of %d vectors there are %d lines", c.n, strings.Count(out, "\n"))
 		}
-		out := run("reconstruct", "-n", n, "--data", "vectors", "--labels", "labels", "--out", "shown.png", "--width", "5")
+		out := run("reconstruct", "-n", n, "--data", "vectors", "--labels", "labels", "--out", "shown.png", "--width",
+			"5")
 		if !strings.Contains(out, fmt.Sprintf(": %d vectors in rows of %d", all, c.columns)) {
 			t.Errorf("of %d vectors reconstruct says %q", c.n, out)
 		}
@@ -90,8 +95,8 @@ func TestReconstructMany(t *testing.T) {
 	}
 }
 
-// TestBesideEachOther: trainings of every kind of model at the same time in one process end with the same bits as one after
-// the other.
+// TestBesideEachOther: trainings of every kind of model at the same time in one process end with the same bits as one
+// after the other.
 func TestBesideEachOther(t *testing.T) {
 	base := trainedPrograms(t)
 	train := func(i int, p Program, out string) error {

@@ -73,7 +73,8 @@ A model that does not use its latent vector at all is warned of.`,
 			}
 			found := evaluation{Report: r, Collapsed: r.Collapsed()}
 			if a.Info.Vector == nil {
-				if found.Tokens, found.Sentences, err = a.accuracy(cmd.Context(), m, batches, count, cmd.ErrOrStderr()); err != nil {
+				if found.Tokens, found.Sentences, err = a.accuracy(cmd.Context(), m, batches, count,
+					cmd.ErrOrStderr()); err != nil {
 					return err
 				}
 			}
@@ -94,7 +95,8 @@ A model that does not use its latent vector at all is warned of.`,
 	data.addShuffle(fs)
 	labels.add(a, fs)
 	fs.Float64Var(&last, "last", 1, "only the last `SHARE` of the data, such as what train kept for validation")
-	fs.IntVar(&o.Samples, "samples", 100, "latent vectors drawn for each of them: the more, the better the estimate of −log p(x)")
+	fs.IntVar(&o.Samples, "samples", 100,
+		"latent vectors drawn for each of them: the more, the better the estimate of −log p(x)")
 	fs.Uint64Var(&o.Seed, "seed", 1, "of the samples")
 	fs.BoolVar(&asJSON, "json", false, "print a line of JSON")
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
@@ -102,7 +104,8 @@ A model that does not use its latent vector at all is warned of.`,
 }
 
 // evaluated is data to evaluate on, its name, and the number of vectors or sentences in it.
-func (a *program) evaluated(cmd *cobra.Command, data *dataFlags, labels labelFlags, last float64) (latent.Batches, string, int, error) {
+func (a *program) evaluated(cmd *cobra.Command, data *dataFlags, labels labelFlags, last float64) (latent.Batches,
+	string, int, error) {
 	if a.Info.Vector == nil {
 		set, err := a.sentences(data, labels)
 		if err == nil && last < 1 {
@@ -136,7 +139,8 @@ type evaluation struct {
 func (a *program) reportLatent(out io.Writer, name string, r evaluation) {
 	unit := a.Info.Unit()
 	fmt.Fprintf(out, "%s: %s %ss; in nats a %s:\n", name, thousands(r.Rows), unit, unit)
-	fmt.Fprintf(out, "  reconstruction  %10.4f\n  divergence      %10.4f\n  bound (−ELBO)   %10.4f\n  −log p(x)       %10.4f  by importance weighting, %s samples\n",
+	fmt.Fprintf(out, "  reconstruction  %10.4f\n  divergence      %10.4f\n  bound (−ELBO)   %10.4f\n  −log p(x)      "+
+		" %10.4f  by importance weighting, %s samples\n",
 		r.Reconstruction, r.KL, r.Bound, r.NLL, thousands(r.Samples))
 	fmt.Fprintf(out, "  information     %10.4f  of data and latent vector\n", r.Information)
 	fmt.Fprintf(out, "  active units    %5d of %d\n  divergence by dimension", r.Active, len(r.Dims))
@@ -148,10 +152,13 @@ func (a *program) reportLatent(out io.Writer, name string, r evaluation) {
 	}
 	fmt.Fprintln(out)
 	if a.Info.Vector == nil {
-		fmt.Fprintf(out, "  written again from the mean: %.2f %% of tokens in their place, %.2f %% of sentences\n", 100*r.Tokens, 100*r.Sentences)
+		fmt.Fprintf(out, "  written again from the mean: %.2f %% of tokens in their place, %.2f %% of sentences\n",
+			100*r.Tokens, 100*r.Sentences)
 	}
 	if r.Collapsed {
-		fmt.Fprintf(out, "warning     the latent vector is not used (%d active units, a divergence of %.3f): the decoder has learnt the data without it; let the divergence's weight rise slowly (latent.annealing), give it free bits (latent.free_bits), or take a weaker decoder\n", r.Active, r.KL)
+		fmt.Fprintf(out, "warning     the latent vector is not used (%d active units, a divergence of %.3f): the "+
+			"decoder has learnt the data without it; let the divergence's weight rise slowly (latent.annealing), "+
+			"give it free bits (latent.free_bits), or take a weaker decoder\n", r.Active, r.KL)
 	}
 }
 
@@ -168,7 +175,8 @@ func (p *pictureFlags) add(a *program, name string) func(cmd *cobra.Command) {
 		if side == 0 {
 			name = ""
 		}
-		cmd.Flags().StringVarP(&p.out, "out", "o", name, "`FILE`.png for a grid of images, or .csv for numbers; nothing prints these")
+		cmd.Flags().StringVarP(&p.out, "out", "o", name,
+			"`FILE`.png for a grid of images, or .csv for numbers; nothing prints these")
 		cmd.Flags().IntVar(&p.width, "width", side, "pixels of a row of an image")
 	}
 }
@@ -194,7 +202,8 @@ func (p *pictureFlags) write(cmd *cobra.Command, x []float32, size, columns int,
 	case !strings.HasSuffix(p.out, ".png"):
 		return fmt.Errorf("--out %s: give the name of a .png or a .csv file", p.out)
 	case p.width < 1 || size%p.width != 0:
-		return fmt.Errorf("--width %d: the vectors have %d numbers, which are not whole rows of an image; give a divisor, or write numbers with --out FILE.csv", p.width, size)
+		return fmt.Errorf("--width %d: the vectors have %d numbers, which are not whole rows of an image; give a "+
+			"divisor, or write numbers with --out FILE.csv", p.width, size)
 	}
 	data, err := grid(x, size, p.width, columns, v)
 	if err != nil {
@@ -300,7 +309,8 @@ each is below the one that it is of, or the numbers alone as CSV.`,
 				set.Labels = set.Labels[:set.Len()]
 			}
 			var z []float32
-			if err := a.encoded(m, set, func(_ int, mean []float32) error { z = append(z, mean...); return nil }); err != nil {
+			if err := a.encoded(m, set,
+				func(_ int, mean []float32) error { z = append(z, mean...); return nil }); err != nil {
 				return err
 			}
 			x, err := inference.DecodeVectors(m, z, set.Labels)
@@ -312,7 +322,8 @@ each is below the one that it is of, or the numbers alone as CSV.`,
 			}
 			rows := (set.Len() + mostColumns - 1) / mostColumns
 			columns := (set.Len() + rows - 1) / rows
-			p.what = fmt.Sprintf("%d vectors in rows of %d, each with what the model makes of it below", set.Len(), columns)
+			p.what = fmt.Sprintf("%d vectors in rows of %d, each with what the model makes of it below", set.Len(),
+				columns)
 			return p.write(cmd, paired(set.Data, x, set.Width, columns), set.Width, columns, a.Info.Vector)
 		},
 	}
@@ -377,7 +388,8 @@ makes of the points on the straight line between their means.` + a.betweenLabels
 			for _, arg := range args {
 				n, err := strconv.Atoi(arg)
 				if err != nil || n < 1 || n > set.Len() {
-					return fmt.Errorf("%q is not the number of one of the %s vectors of %s, from 1", arg, thousands(set.Len()), set.Name)
+					return fmt.Errorf("%q is not the number of one of the %s vectors of %s, from 1", arg,
+						thousands(set.Len()), set.Name)
 				}
 				ends = append(ends, set.Row(n-1)...)
 			}
@@ -388,7 +400,8 @@ makes of the points on the straight line between their means.` + a.betweenLabels
 			two.Labels = of
 			width := a.Info.Latent.Width
 			var z []float32
-			if err := a.encoded(m, two, func(_ int, mean []float32) error { z = append(z, mean...); return nil }); err != nil {
+			if err := a.encoded(m, two,
+				func(_ int, mean []float32) error { z = append(z, mean...); return nil }); err != nil {
 				return err
 			}
 			way := make([]float32, steps*width)

@@ -85,7 +85,8 @@ func TestVectors(t *testing.T) {
 	if !(nll < bound && bound < 150) || strings.Contains(eval, "warning") {
 		t.Errorf("after training eval says\n%s", eval)
 	}
-	if sum := number(t, eval, `reconstruction +([\d.]+)`) + number(t, eval, `divergence +([\d.]+)`); sum-bound > 0.001 || bound-sum > 0.001 {
+	if sum := number(t, eval, `reconstruction +([\d.]+)`) + number(t, eval,
+		`divergence +([\d.]+)`); sum-bound > 0.001 || bound-sum > 0.001 {
 		t.Errorf("the bound %v is not the sum of its parts, %v", bound, sum)
 	}
 	if s := run("eval", "--data", "bars.idx", "--samples", "1", "--last", "0.1"); !strings.Contains(s, "30 vectors") {
@@ -106,12 +107,14 @@ func TestVectors(t *testing.T) {
 		}
 		img, err := png.Decode(f)
 		f.Close()
-		want := map[string][2]int{"samples.png": {4, 3}, "reconstructions.png": {5, 2}, "interpolation.png": {4, 1}}[name]
+		want := map[string][2]int{"samples.png": {4, 3}, "reconstructions.png": {5, 2},
+			"interpolation.png": {4, 1}}[name]
 		if err != nil || img.Bounds().Dx() != 29*want[0]+1 || img.Bounds().Dy() != 29*want[1]+1 {
 			t.Errorf("%s: %v, %v", name, err, img.Bounds())
 		}
 	}
-	if a, b := run("sample", "-n", "70", "--out", ""), run("sample", "-n", "70", "--out", ""); a != b || strings.Count(a, "\n") != 70 || strings.Count(a, ",") != 70*783 {
+	if a, b := run("sample", "-n", "70", "--out", ""), run("sample", "-n", "70", "--out", ""); a != b ||
+		strings.Count(a, "\n") != 70 || strings.Count(a, ",") != 70*783 {
 		t.Errorf("70 samples are %d lines", strings.Count(a, "\n"))
 	}
 	run("reconstruct", "--data", "bars.idx", "-n", "3", "--out", "three.csv")
@@ -121,7 +124,8 @@ func TestVectors(t *testing.T) {
 		Mean []float32
 	}
 	codes := strings.Split(strings.TrimSpace(run("encode", "--data", "bars.idx")), "\n")
-	if err := json.Unmarshal([]byte(codes[len(codes)-1]), &line); err != nil || len(codes) != 300 || line.Row != 300 || len(line.Mean) != 16 {
+	if err := json.Unmarshal([]byte(codes[len(codes)-1]), &line); err != nil || len(codes) != 300 || line.Row != 300 ||
+		len(line.Mean) != 16 {
 		t.Errorf("%d codes, the last %v, %v", len(codes), line, err)
 	}
 	if info := run("info"); !strings.Contains(info, "flops a vector") || !strings.Contains(info, "latent  gaussian") {
@@ -141,7 +145,8 @@ func TestVectors(t *testing.T) {
 		"--width 5":                                         {"sample", "--width", "5"},
 		"there is no checkpoint none":                       {"sample", "--model", "none"},
 		"has no flag --window":                              {"train", "--data", "bars.idx", "--window", "3"},
-		"leaves nothing for training or for validation":     {"train", "--out", "new.safetensors", "--data", "three.csv", "--validation", "0.9"},
+		"leaves nothing for training or for validation": {"train", "--out", "new.safetensors", "--data",
+			"three.csv", "--validation", "0.9"},
 	} {
 		status, out, errOut := start(background, vae.Program(), args...)
 		if status != 1 || !strings.Contains(errOut, want) || strings.Contains(errOut, "goroutine") || out != "" {
@@ -169,7 +174,8 @@ func TestCollapse(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out, errOut bytes.Buffer
-	for _, args := range [][]string{{"train", "--data", "rows.csv", "--steps", "1", "--rate", "1e-9"}, {"eval", "--data", "rows.csv", "--samples", "2"}} {
+	for _, args := range [][]string{{"train", "--data", "rows.csv", "--steps", "1", "--rate", "1e-9"},
+		{"eval", "--data", "rows.csv", "--samples", "2"}} {
 		if status := app.Run(context.Background(), p, args, &out, &errOut); status != 0 {
 			t.Fatal(errOut.String())
 		}

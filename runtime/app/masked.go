@@ -31,7 +31,8 @@ func (r *restored) add(logP float64, right bool) {
 
 // evalMasked prints how well a model restores the masked tokens of windows, beside the unigrams and bigrams of the text
 // that it learnt, if there is one. read is called when all windows have been read.
-func (a *program) evalMasked(ctx context.Context, out io.Writer, m model.Predictor, windows train.Windows, learnt *text.Part, read func()) error {
+func (a *program) evalMasked(ctx context.Context, out io.Writer, m model.Predictor, windows train.Windows,
+	learnt *text.Part, read func()) error {
 	counts, err := a.count(learnt)
 	if err != nil {
 		return err
@@ -75,7 +76,8 @@ func (a *program) evalMasked(ctx context.Context, out io.Writer, m model.Predict
 	line := func(name string, r restored) {
 		if r.tokens > 0 {
 			nats := r.nats / float64(r.tokens)
-			fmt.Fprintf(w, "%s\t%.4f\t%s\t%.1f %%\n", name, nats, perplexity(nats), 100*float64(r.right)/float64(r.tokens))
+			fmt.Fprintf(w, "%s\t%.4f\t%s\t%.1f %%\n", name, nats, perplexity(nats),
+				100*float64(r.right)/float64(r.tokens))
 		}
 	}
 	line(a.Info.Name, ours)

@@ -25,24 +25,30 @@ type pairFlags struct {
 
 func (p *pairFlags) add(fs *pflag.FlagSet, prefix, what, def string) {
 	p.source = paths(def)
-	fs.Var(&p.source, prefix+"source", "`FILE` with a "+what+" a line; with a tab and the answer behind it when there is no --"+prefix+"target"+several)
+	fs.Var(&p.source, prefix+"source", "`FILE` with a "+what+" a line; with a tab and the answer behind it when "+
+		"there is no --"+prefix+"target"+several)
 	fs.Var(&p.target, prefix+"target", "`FILE` with the answer to each line of --"+prefix+"source"+several)
-	fs.StringVar(&p.columns, prefix+"columns", "", "which two `COLUMNS` of lines with tabs, or which fields of JSON objects, one a line, are source and answer, such as 1,2 or en,de")
+	fs.StringVar(&p.columns, prefix+"columns", "",
+		"which two `COLUMNS` of lines with tabs, or which fields of JSON objects, one a line, are source and answer, "+
+			"such as 1,2 or en,de")
 }
 
 // input is what the flags name.
 func (p *pairFlags) input() text.PairInput {
-	return text.PairInput{Sources: text.Paths(p.source.paths...), Answers: text.Paths(p.target.paths...), Columns: p.columns}
+	return text.PairInput{Sources: text.Paths(p.source.paths...), Answers: text.Paths(p.target.paths...),
+		Columns: p.columns}
 }
 
-var errNoPairs = errors.New("no pairs: name a file of sources with --source FILE and one of their answers with --target FILE")
+var errNoPairs = errors.New("no pairs: name a file of sources with --source FILE and one of their answers with " +
+	"--target FILE")
 
 // pairs reads pairs of lines for the model, whose groups are balanced at a temperature.
 func (a *program) pairs(p *pairFlags, balance float64) (*text.Pairs, error) {
 	if len(p.source.paths) == 0 {
 		return nil, errNoPairs
 	}
-	return text.ReadPairs(p.input(), a.SourceTokenizer, a.Tokenizer, text.PairOptions{Source: *a.Info.Source, Steps: a.Info.Steps, Balance: balance})
+	return text.ReadPairs(p.input(), a.SourceTokenizer, a.Tokenizer,
+		text.PairOptions{Source: *a.Info.Source, Steps: a.Info.Steps, Balance: balance})
 }
 
 // answerFlags say how answers are searched for.
@@ -55,8 +61,10 @@ type answerFlags struct {
 
 func (f *answerFlags) add(fs *pflag.FlagSet, most int) {
 	fs.IntVar(&f.beam, "beam", 1, "keep this `MANY` beginnings of an answer; 1 takes the likeliest token each time")
-	fs.Float64Var(&f.rank.Length, "length-penalty", 1, "exponent of the length penalty by which a beam ranks answers; 0 favours short ones")
-	fs.Float64Var(&f.rank.Coverage, "coverage-penalty", 0, "weight of what a beam takes off answers that leave parts of the text out, such as 0.2 for summaries")
+	fs.Float64Var(&f.rank.Length, "length-penalty", 1,
+		"exponent of the length penalty by which a beam ranks answers; 0 favours short ones")
+	fs.Float64Var(&f.rank.Coverage, "coverage-penalty", 0,
+		"weight of what a beam takes off answers that leave parts of the text out, such as 0.2 for summaries")
 	fs.IntVar(&f.most, "tokens", most, "tokens of an answer, at the most")
 	f.constraintFlags.add(fs)
 }
@@ -72,7 +80,8 @@ func (f *answerFlags) check(steps int) error {
 }
 
 // answer gives the model's answers to sources, which are tokens. progress, if any, is told how many are done.
-func (a *program) answer(ctx context.Context, m model.Writer, sources [][]int32, f *answerFlags, progress func(done int)) ([]string, error) {
+func (a *program) answer(ctx context.Context, m model.Writer, sources [][]int32, f *answerFlags,
+	progress func(done int)) ([]string, error) {
 	answers := make([]string, 0, len(sources))
 	var opts []sample.Option
 	c, err := f.constraint(a)
@@ -95,7 +104,8 @@ func (a *program) answer(ctx context.Context, m model.Writer, sources [][]int32,
 			return nil, err
 		}
 		for i, x := range sources {
-			found, err := sample.BeamAnswers(ctx, dec, text.Pad(slices.Repeat([][]int32{x}, f.beam)), *a.Info.Source, f.most, f.rank, opts...)
+			found, err := sample.BeamAnswers(ctx, dec, text.Pad(slices.Repeat([][]int32{x}, f.beam)), *a.Info.Source,
+				f.most, f.rank, opts...)
 			if err != nil {
 				return nil, err
 			}
@@ -214,7 +224,8 @@ folder, it tells that share of each as well.`,
 						same++
 					}
 				}
-				fmt.Fprintf(out, "%s%s lines, %.2f %% answered exactly\n", of, thousands(len(at)), 100*float64(same)/float64(len(at)))
+				fmt.Fprintf(out, "%s%s lines, %.2f %% answered exactly\n", of, thousands(len(at)),
+					100*float64(same)/float64(len(at)))
 			}
 			all := make([]int, len(answers))
 			for i := range all {

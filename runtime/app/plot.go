@@ -10,7 +10,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/train"
 )
 
-// curves is a [train.Reporter] that draws the losses of a training as an SVG picture, anew at each validation and at the end.
+// curves is a [train.Reporter] that draws the losses of a training as an SVG picture, anew at each validation and at
+// the end.
 type curves struct {
 	path        string
 	title, unit string
@@ -105,16 +106,20 @@ func (c *curves) svg() string {
 		return left + x/last*(width-left-right), top + (high-scale(y))/(high-low)*(height-top-bottom)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="sans-serif" font-size="13">`+"\n", width, height, width, height)
+	fmt.Fprintf(&b,
+		`<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="sans-serif" font-size="13">`+"\n", width, height, width, height)
 	fmt.Fprintf(&b, `<rect width="%d" height="%d" fill="white"/>`+"\n", width, height)
-	fmt.Fprintf(&b, `<text x="%d" y="24" font-size="16">%s: loss, nats a %s</text>`+"\n", left, html.EscapeString(c.title), c.unit)
+	fmt.Fprintf(&b, `<text x="%d" y="24" font-size="16">%s: loss, nats a %s</text>`+"\n", left,
+		html.EscapeString(c.title), c.unit)
 	for _, y := range ticks(low, high, 6) {
 		_, v := at(0, unscale(y))
-		fmt.Fprintf(&b, `<line x1="%d" y1="%.1f" x2="%d" y2="%.1f" stroke="#ddd"/><text x="%d" y="%.1f" text-anchor="end">%.4g</text>`+"\n", left, v, width-right, v, left-8, v+4, unscale(y))
+		fmt.Fprintf(&b,
+			`<line x1="%d" y1="%.1f" x2="%d" y2="%.1f" stroke="#ddd"/><text x="%d" y="%.1f" text-anchor="end">%.4g</text>`+"\n", left, v, width-right, v, left-8, v+4, unscale(y))
 	}
 	for _, x := range ticks(0, last, 8) {
 		u, _ := at(x, unscale(low))
-		fmt.Fprintf(&b, `<line x1="%.1f" y1="%d" x2="%.1f" y2="%d" stroke="#ddd"/><text x="%.1f" y="%d" text-anchor="middle">%s</text>`+"\n", u, top, u, height-bottom, u, height-bottom+18, thousands(int(math.Round(x))))
+		fmt.Fprintf(&b,
+			`<line x1="%.1f" y1="%d" x2="%.1f" y2="%d" stroke="#ddd"/><text x="%.1f" y="%d" text-anchor="middle">%s</text>`+"\n", u, top, u, height-bottom, u, height-bottom+18, thousands(int(math.Round(x))))
 	}
 	fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="middle">step</text>`+"\n", (width+left-right)/2, height-10)
 	for i, t := range []struct {
@@ -130,7 +135,8 @@ func (c *curves) svg() string {
 			u, v := at(t.x[k], t.y[k])
 			points = append(points, fmt.Sprintf("%.1f,%.1f", u, v))
 		}
-		fmt.Fprintf(&b, `<polyline points="%s" fill="none" stroke="%s" stroke-width="%g"/>`+"\n", strings.Join(points, " "), t.colour, t.wide)
+		fmt.Fprintf(&b, `<polyline points="%s" fill="none" stroke="%s" stroke-width="%g"/>`+"\n",
+			strings.Join(points, " "), t.colour, t.wide)
 		if t.wide > 1 {
 			for _, p := range points {
 				u, v, _ := strings.Cut(p, ",")
@@ -138,7 +144,9 @@ func (c *curves) svg() string {
 			}
 		}
 		x := width - right - 220 + 110*i
-		fmt.Fprintf(&b, `<line x1="%d" y1="20" x2="%d" y2="20" stroke="%s" stroke-width="2"/><text x="%d" y="24">%s</text>`+"\n", x, x+20, t.colour, x+26, t.name)
+		fmt.Fprintf(&b,
+			`<line x1="%d" y1="20" x2="%d" y2="20" stroke="%s" stroke-width="2"/><text x="%d" y="24">%s</text>`+"\n", x,
+			x+20, t.colour, x+26, t.name)
 	}
 	b.WriteString("</svg>\n")
 	return b.String()

@@ -96,8 +96,8 @@ func (p *progress) line(s train.Progress, now time.Time) string {
 	return cli.Fit(p.parts(s, now), math.MaxInt)
 }
 
-// parts are those of the line, each with what may be left out before it where there is no room for all: the loss of a step
-// matters most, and then what else is learnt, how much is left, and how fast it goes.
+// parts are those of the line, each with what may be left out before it where there is no room for all: the loss of a
+// step matters most, and then what else is learnt, how much is left, and how fast it goes.
 func (p *progress) parts(s train.Progress, now time.Time) []cli.Part {
 	parts := append([]cli.Part{{Text: fmt.Sprintf("step %s/%s", thousands(s.Step), thousands(s.Total))}}, p.losses()...)
 	spent := (now.Sub(p.start) - p.aside).Seconds()
@@ -106,7 +106,8 @@ func (p *progress) parts(s train.Progress, now time.Time) []cli.Part {
 		if p.limit > 0 {
 			left = min(left, p.limit-now.Sub(p.made))
 		}
-		parts = append(parts, cli.Part{Text: fmt.Sprintf("%s %ss/s", short(float64(p.tokens)/spent), p.unit), Rank: cli.BarRank + 2},
+		parts = append(parts,
+			cli.Part{Text: fmt.Sprintf("%s %ss/s", short(float64(p.tokens)/spent), p.unit), Rank: cli.BarRank + 2},
 			cli.Part{Text: duration(left) + " left", Rank: cli.BarRank + 1})
 	}
 	return parts
@@ -124,7 +125,8 @@ func (p *progress) losses() []cli.Part {
 		}
 		return parts
 	}
-	return []cli.Part{{Text: fmt.Sprintf("generator %.4f", p.loss), Rank: 1}, {Text: fmt.Sprintf("discriminator %.4f, %.1f %% right", p.duel.Discriminator, 100*p.duel.Accuracy), Rank: 2}}
+	return []cli.Part{{Text: fmt.Sprintf("generator %.4f", p.loss), Rank: 1},
+		{Text: fmt.Sprintf("discriminator %.4f, %.1f %% right", p.duel.Discriminator, 100*p.duel.Accuracy), Rank: 2}}
 }
 
 // apart are the two parts of the loss of an autoencoder.
@@ -138,7 +140,8 @@ func (p *progress) Evaluated(e train.Evaluation) {
 	if e.Best {
 		mark = "  best"
 	}
-	parts := append([]cli.Part{{Text: fmt.Sprintf("step %s/%s  pass %d", thousands(e.Step), thousands(e.Total), e.Pass)}}, p.losses()...)
+	parts := append([]cli.Part{{Text: fmt.Sprintf("step %s/%s  pass %d", thousands(e.Step), thousands(e.Total),
+		e.Pass)}}, p.losses()...)
 	validation := fmt.Sprintf("validation %.4f", e.Loss)
 	if e.Bound != nil {
 		validation += " (" + apart(e.Bound) + ")"

@@ -83,13 +83,16 @@ else. With --tokens it always ends in time.
 	fs.SortFlags = false
 	cli.TextVar(fs, &f.prompt, "prompt", "p", a.Prompt, "`TEXT` to go on with; a newline when it is empty")
 	fs.IntVarP(&f.tokens, "tokens", "n", 500, "tokens to write; -1 until Ctrl-C or a stop string")
-	fs.Float64Var(&f.temperature, "temperature", 0.8, "below 1 plays it safe, above 1 dares; 0 takes the likeliest token each time")
+	fs.Float64Var(&f.temperature, "temperature", 0.8,
+		"below 1 plays it safe, above 1 dares; 0 takes the likeliest token each time")
 	fs.IntVar(&f.topK, "top-k", 0, "keep the `K` likeliest tokens, 0 for all")
 	fs.Float64Var(&f.topP, "top-p", 1, "keep the likeliest tokens that add up to a probability of `P`")
 	fs.Float64Var(&f.minP, "min-p", 0, "keep the tokens that are at least `P` times as likely as the likeliest")
-	fs.Float64Var(&f.typical, "typical", 1, "keep the tokens of typical information that add up to a probability of `P`")
+	fs.Float64Var(&f.typical, "typical", 1,
+		"keep the tokens of typical information that add up to a probability of `P`")
 	fs.Float64Var(&f.repetition, "repetition-penalty", 1, "divide the logits of the last 64 tokens; 1 for none")
-	fs.Float64Var(&f.frequency, "frequency-penalty", 0, "take off the logit for each time that a token is among the last 64")
+	fs.Float64Var(&f.frequency, "frequency-penalty", 0,
+		"take off the logit for each time that a token is among the last 64")
 	fs.Float64Var(&f.presence, "presence-penalty", 0, "take off the logit of a token that is among the last 64")
 	cli.TextsVar(fs, &f.stop, "stop", "end before this `TEXT`; may be given several times")
 	fs.Uint64Var(&f.seed, "seed", 0, "of the draw (default: another one each time)")
@@ -104,7 +107,8 @@ else. With --tokens it always ends in time.
 
 // shown are the flags of a sample that a training shows.
 func (a *program) shown(seed uint64, tokens int) sampleFlags {
-	return sampleFlags{prompt: a.Prompt, tokens: tokens, temperature: 0.8, topP: 1, typical: 1, repetition: 1, steeringFlags: noSteering(), seed: seed, seeded: true}
+	return sampleFlags{prompt: a.Prompt, tokens: tokens, temperature: 0.8, topP: 1, typical: 1, repetition: 1,
+		steeringFlags: noSteering(), seed: seed, seeded: true}
 }
 
 // converse goes on with each line that is typed, or read from the standard input.
@@ -141,7 +145,8 @@ func (a *program) converse(cmd *cobra.Command, m model.Writer, f sampleFlags, st
 }
 
 // write prints the prompt and what the model makes of it.
-func (a *program) write(ctx context.Context, out io.Writer, m model.Writer, f sampleFlags, steering []sample.Option) error {
+func (a *program) write(ctx context.Context, out io.Writer, m model.Writer, f sampleFlags,
+	steering []sample.Option) error {
 	opts := append([]sample.Option{sample.MaxTokens(f.tokens)}, steering...)
 	for _, s := range f.stop {
 		opts = append(opts, sample.Stop(s))
@@ -164,7 +169,8 @@ func (a *program) write(ctx context.Context, out io.Writer, m model.Writer, f sa
 		if !ok {
 			return errors.New("--contrastive: the model does not show what its logits are made from")
 		}
-		s, err := sample.Contrastive(ctx, dec, a.Tokenizer, f.prompt, f.contrastive, append(opts, sample.MinTokens(f.minTokens))...)
+		s, err := sample.Contrastive(ctx, dec, a.Tokenizer, f.prompt, f.contrastive,
+			append(opts, sample.MinTokens(f.minTokens))...)
 		if err != nil {
 			return err
 		}
@@ -176,8 +182,10 @@ func (a *program) write(ctx context.Context, out io.Writer, m model.Writer, f sa
 		return err
 	}
 	opts = append(opts, drawing...)
-	opts = append(opts, sample.Temperature(f.temperature), sample.TopK(f.topK), sample.TopP(f.topP), sample.MinP(f.minP), sample.Typical(f.typical),
-		sample.RepetitionPenalty(f.repetition), sample.FrequencyPenalty(f.frequency), sample.PresencePenalty(f.presence))
+	opts = append(opts, sample.Temperature(f.temperature), sample.TopK(f.topK), sample.TopP(f.topP),
+		sample.MinP(f.minP), sample.Typical(f.typical),
+		sample.RepetitionPenalty(f.repetition), sample.FrequencyPenalty(f.frequency),
+		sample.PresencePenalty(f.presence))
 	if f.seeded {
 		opts = append(opts, sample.Seed(f.seed))
 	}

@@ -82,7 +82,8 @@ is read on with the newer half of what it saw. eval reads the windows of trainin
 		},
 	}
 	cmd.Flags().SortFlags = false
-	cli.TextVar(cmd.Flags(), &prompt, "prompt", "p", "", "`TEXT` that is read first and not counted; a newline when it is empty")
+	cli.TextVar(cmd.Flags(), &prompt, "prompt", "p", "",
+		"`TEXT` that is read first and not counted; a newline when it is empty")
 	cmd.Flags().StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	a.addWeights(cmd.Flags())
 	return cmd
@@ -155,7 +156,8 @@ number of the likeliest, from 0. Prompt and continuation are turned into tokens 
 					d := json.NewDecoder(strings.NewReader(line))
 					d.DisallowUnknownFields()
 					if err := d.Decode(&q); err != nil {
-						return nil, fmt.Errorf("it is not JSON of the form {\"prompt\":\"…\",\"continuations\":[\"…\"]}: %w", err)
+						return nil, fmt.Errorf("it is not JSON of the form "+
+							"{\"prompt\":\"…\",\"continuations\":[\"…\"]}: %w", err)
 					}
 					if len(q.Continuations) == 0 {
 						return nil, errors.New("it has no continuations")
@@ -247,31 +249,34 @@ share of the way from the mean latent vector of the sentences of one file to tha
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if toward == "" || from == "" {
-				return errors.New("name two files of sentences, those with the attribute by --toward FILE and those without it by --from FILE")
+				return errors.New("name two files of sentences, those with the attribute by --toward FILE and those " +
+					"without it by --from FILE")
 			}
 			var way []float64
 			opts, err := w.options(a)
 			if err != nil {
 				return err
 			}
-			return a.encodeLines(cmd, path, "", labels, f, func(m model.Autoencoder, first int, _ []string, z []float32, kinds []int32) ([]string, error) {
-				if way == nil {
-					var err error
-					if way, err = a.direction(m, toward, from); err != nil {
-						return nil, err
+			return a.encodeLines(cmd, path, "", labels, f,
+				func(m model.Autoencoder, first int, _ []string, z []float32, kinds []int32) ([]string, error) {
+					if way == nil {
+						var err error
+						if way, err = a.direction(m, toward, from); err != nil {
+							return nil, err
+						}
 					}
-				}
-				moved := make([]float32, len(z))
-				for i, x := range z {
-					moved[i] = x + float32(by*way[i%len(way)])
-				}
-				answers, err := inference.Write(cmd.Context(), m.(inference.Sentences), moved, kinds, first, opts...)
-				var all []string
-				for _, x := range answers {
-					all = append(all, a.Tokenizer.Decode(x.Tokens))
-				}
-				return all, err
-			})
+					moved := make([]float32, len(z))
+					for i, x := range z {
+						moved[i] = x + float32(by*way[i%len(way)])
+					}
+					answers, err := inference.Write(cmd.Context(), m.(inference.Sentences), moved, kinds, first,
+						opts...)
+					var all []string
+					for _, x := range answers {
+						all = append(all, a.Tokenizer.Decode(x.Tokens))
+					}
+					return all, err
+				})
 		},
 	}
 	cmd.Flags().SortFlags = false

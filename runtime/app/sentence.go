@@ -20,8 +20,8 @@ import (
 
 const sentenceData = "`FILE` with a sentence a line"
 
-// sentences reads sentences as tokens: each is what the model reads and what it is to write. A conditional model is told their
-// labels.
+// sentences reads sentences as tokens: each is what the model reads and what it is to write. A conditional model is
+// told their labels.
 func (a *program) sentences(d *dataFlags, labels labelFlags) (*text.Pairs, error) {
 	lines, l, err := d.labelled(a, "sentences")
 	if err != nil {
@@ -33,7 +33,8 @@ func (a *program) sentences(d *dataFlags, labels labelFlags) (*text.Pairs, error
 		if l == nil {
 			l, err = labels.of(a, name, len(lines), "sentence", false)
 		} else if labels.files.given {
-			err = fmt.Errorf("--labels %s and --label-column %s contradict each other: give one of them", labels.files.String(), d.column)
+			err = fmt.Errorf("--labels %s and --label-column %s contradict each other: give one of them",
+				labels.files.String(), d.column)
 		}
 		if err != nil {
 			return nil, err
@@ -68,9 +69,11 @@ func (a *program) sentenceMaterial(cmd *cobra.Command, f *trainFlags) (*material
 	var valid *text.Pairs
 	if len(f.valid.paths) > 0 {
 		if a.Info.Labels > 0 && len(f.validLabels.files.paths) == 0 && f.data.column == "" {
-			return nil, errors.New("--valid: the model is conditional, so name the labels of these sentences with --valid-labels FILE")
+			return nil, errors.New("--valid: the model is conditional, so name the labels of these sentences with " +
+				"--valid-labels FILE")
 		}
-		if valid, err = a.sentences(&dataFlags{paths: f.valid, field: f.data.field, column: f.data.column}, f.validLabels); err != nil {
+		if valid, err = a.sentences(&dataFlags{paths: f.valid, field: f.data.field, column: f.data.column},
+			f.validLabels); err != nil {
 			return nil, err
 		}
 	}
@@ -90,7 +93,8 @@ type writingFlags struct {
 }
 
 func (w *writingFlags) add(cmd *cobra.Command) {
-	cmd.Flags().Float64Var(&w.temperature, "temperature", 0, "0 takes the likeliest token each time; 1 draws tokens as likely as the model says")
+	cmd.Flags().Float64Var(&w.temperature, "temperature", 0,
+		"0 takes the likeliest token each time; 1 draws tokens as likely as the model says")
 	cmd.Flags().Uint64Var(&w.seed, "seed", 1, "of what is drawn")
 	w.constraintFlags.add(cmd.Flags())
 }
@@ -143,7 +147,8 @@ same seed writes the same.` + a.eachLabel("latent vectors") + a.labelledLines(),
 			z := make([]float32, number*a.Info.Latent.Width)
 			latent.Prior(z, w.seed)
 			return labels.each(a, cmd.Flags().Changed("label"), func(label int) error {
-				answers, err := inference.Write(cmd.Context(), m.(inference.Sentences), z, repeated(label, number), 0, opts...)
+				answers, err := inference.Write(cmd.Context(), m.(inference.Sentences), z, repeated(label, number), 0,
+					opts...)
 				if err != nil {
 					return err
 				}
@@ -180,14 +185,15 @@ vector of each.
 			if err != nil {
 				return err
 			}
-			return a.encodeLines(cmd, path, data, labels, f, func(m model.Autoencoder, first int, _ []string, z []float32, kinds []int32) ([]string, error) {
-				answers, err := inference.Write(cmd.Context(), m.(inference.Sentences), z, kinds, first, opts...)
-				var all []string
-				for _, x := range answers {
-					all = append(all, a.Tokenizer.Decode(x.Tokens))
-				}
-				return all, err
-			})
+			return a.encodeLines(cmd, path, data, labels, f,
+				func(m model.Autoencoder, first int, _ []string, z []float32, kinds []int32) ([]string, error) {
+					answers, err := inference.Write(cmd.Context(), m.(inference.Sentences), z, kinds, first, opts...)
+					var all []string
+					for _, x := range answers {
+						all = append(all, a.Tokenizer.Decode(x.Tokens))
+					}
+					return all, err
+				})
 		},
 	}
 	cmd.Flags().SortFlags = false
@@ -200,8 +206,9 @@ vector of each.
 	return cmd
 }
 
-// encodeLines answers sentences, a line each, of a conditional model with their labels. answer gets the lines that the model
-// takes, the means of their latent vectors and their labels, and answers each; first is the number of the first of them, from 0.
+// encodeLines answers sentences, a line each, of a conditional model with their labels. answer gets the lines that the
+// model takes, the means of their latent vectors and their labels, and answers each; first is the number of the first
+// of them, from 0.
 func (a *program) encodeLines(cmd *cobra.Command, path, data string, labels labelFlags, f lineFlags,
 	answer func(m model.Autoencoder, first int, lines []string, z []float32, kinds []int32) ([]string, error)) error {
 	m, err := a.autoencoder(path)
@@ -362,9 +369,10 @@ on the standard error; the others are encoded all the same, and the exit status 
 	return cmd
 }
 
-// accuracy tells how much of the sentences the decoder writes again from the means: the share of tokens that stand in their place, the
-// end of a sentence included, and the share of sentences that are the same.
-func (a *program) accuracy(ctx context.Context, m model.Autoencoder, data latent.Batches, count int, errOut io.Writer) (tokens, same float64, err error) {
+// accuracy tells how much of the sentences the decoder writes again from the means: the share of tokens that stand in
+// their place, the end of a sentence included, and the share of sentences that are the same.
+func (a *program) accuracy(ctx context.Context, m model.Autoencoder, data latent.Batches, count int,
+	errOut io.Writer) (tokens, same float64, err error) {
 	var b model.Batch
 	right, all, exact, rows := 0, 0, 0, 0
 	bar := cli.NewCounter(errOut, count, "sentences written again")

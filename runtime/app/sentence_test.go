@@ -70,7 +70,8 @@ func TestSentences(t *testing.T) {
 
 	eval := run("eval", "--data", "words.txt", "--samples", "20")
 	bound, nll := number(t, eval, `bound \(−ELBO\) +([\d.]+)`), number(t, eval, `−log p\(x\) +([\d.]+)`)
-	if !(nll < bound && bound < 12) || !strings.Contains(eval, "200 sentences") || !strings.Contains(eval, "of tokens in their place") {
+	if !(nll < bound && bound < 12) || !strings.Contains(eval, "200 sentences") ||
+		!strings.Contains(eval, "of tokens in their place") {
 		t.Errorf("after training eval says\n%s", eval)
 	}
 	count := func(s string) int { return strings.Count(s, "\n") }
@@ -86,7 +87,8 @@ func TestSentences(t *testing.T) {
 // TestSentenceErrors holds what is said of input that does not fit.
 func TestSentenceErrors(t *testing.T) {
 	t.Chdir(t.TempDir())
-	for name, s := range map[string]string{"words.txt": "ab\nabc\nb\nbb\n", "bad.txt": "ab\nköln\n", "empty.txt": "", "long.txt": "ab\nmuch too long for it\n"} {
+	for name, s := range map[string]string{"words.txt": "ab\nabc\nb\nbb\n", "bad.txt": "ab\nköln\n", "empty.txt": "",
+		"long.txt": "ab\nmuch too long for it\n"} {
 		if err := os.WriteFile(name, []byte(s), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -98,10 +100,12 @@ func TestSentenceErrors(t *testing.T) {
 	}
 	if status, _, errOut := run("train", "--data", "words.txt", "--steps", "2", "--validation", "0.3"); status != 0 {
 		t.Fatal(errOut)
-	} else if !strings.Contains(errOut, "warning: the weight of the divergence rises over 200 steps, the training has 2") {
+	} else if !strings.Contains(errOut,
+		"warning: the weight of the divergence rises over 200 steps, the training has 2") {
 		t.Errorf("no warning of a short training: %s", errOut)
 	}
-	if status, out, errOut := run("interpolate", "ab", "bb", "--steps", "4"); status != 0 || strings.Count(out, "\n") != 4 {
+	if status, out, errOut := run("interpolate", "ab", "bb", "--steps", "4"); status != 0 ||
+		strings.Count(out, "\n") != 4 {
 		t.Errorf("four points are %q, %s", out, errOut)
 	}
 	status, out, errOut := run("encode", "--data", "words.txt")
@@ -109,10 +113,12 @@ func TestSentenceErrors(t *testing.T) {
 		Text string
 		Mean []float32
 	}
-	if status != 0 || json.Unmarshal([]byte(strings.Split(out, "\n")[3]), &line) != nil || line.Text != "bb" || len(line.Mean) != 5 {
+	if status != 0 || json.Unmarshal([]byte(strings.Split(out, "\n")[3]), &line) != nil || line.Text != "bb" ||
+		len(line.Mean) != 5 {
 		t.Errorf("encode prints %q, %s", out, errOut)
 	}
-	if status, out, errOut := run("reconstruct", "--data", "long.txt"); status != 1 || strings.Count(out, "\n") != 2 || !strings.Contains(errOut, "long.txt:2: the source has 20 tokens, the model takes") {
+	if status, out, errOut := run("reconstruct", "--data", "long.txt"); status != 1 || strings.Count(out, "\n") != 2 ||
+		!strings.Contains(errOut, "long.txt:2: the source has 20 tokens, the model takes") {
 		t.Errorf("status %d, %q, %s", status, out, errOut)
 	}
 	for want, args := range map[string][]string{

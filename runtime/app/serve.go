@@ -40,8 +40,9 @@ for llama.cpp's server speak: /v1/completions, /v1/chat/completions, /v1/embeddi
 It listens to this machine alone unless --address says otherwise; then set --keys, and --tls-cert with
 --tls-key, or put a server in front that does so. Ctrl-C lets the answers that have begun end. SIGHUP
 reads the checkpoint and the keys again, without dropping a request.`,
-		Example: fmt.Sprintf("  %s serve\n  curl localhost:8080/v1/completions -d '{\"prompt\": %q, \"stream\": true}'", a.Info.Name, a.example()),
-		Args:    noArgs,
+		Example: fmt.Sprintf("  %s serve\n  curl localhost:8080/v1/completions -d '{\"prompt\": %q, \"stream\": true}'",
+			a.Info.Name, a.example()),
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.serve(cmd, &f)
 		},
@@ -81,10 +82,11 @@ func (a *program) serve(cmd *cobra.Command, f *serveFlags) error {
 		if _, err := tls.LoadX509KeyPair(f.cert, f.key); err != nil {
 			return err
 		}
-		n.TLS = &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			c, err := tls.LoadX509KeyPair(f.cert, f.key) // which may have been renewed
-			return &c, err
-		}}
+		n.TLS = &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+				c, err := tls.LoadX509KeyPair(f.cert, f.key) // which may have been renewed
+				return &c, err
+			}}
 	}
 	var keys *serve.Keys
 	if f.keys != "" {
@@ -97,7 +99,8 @@ func (a *program) serve(cmd *cobra.Command, f *serveFlags) error {
 	if waiting == 0 {
 		waiting = -1
 	}
-	s := serve.New(serve.Options{Batch: batch.Options{Places: f.places, Waiting: waiting}, MaxTokens: f.tokens, Keys: keys, Log: log, Contents: f.contents})
+	s := serve.New(serve.Options{Batch: batch.Options{Places: f.places, Waiting: waiting}, MaxTokens: f.tokens,
+		Keys: keys, Log: log, Contents: f.contents})
 	load := func() error {
 		m, err := a.trained(f.model, checkpoint.LoadWeights)
 		if err != nil {

@@ -70,7 +70,8 @@ Read is what decoding reads of matrices, in bytes a token and, for the first bat
 					}
 					rate := t.median()
 					if first {
-						fmt.Fprintf(out, "%-6v %12s %7.1f GB/s", kind, bytesize(bytes), rate/float64(t.sequences)*float64(bytes)/1e9)
+						fmt.Fprintf(out, "%-6v %12s %7.1f GB/s", kind, bytesize(bytes),
+							rate/float64(t.sequences)*float64(bytes)/1e9)
 						first = false
 					}
 					fmt.Fprintf(out, " %14s", fmt.Sprintf("%s tokens/s", short(rate)))
@@ -99,7 +100,8 @@ type speedTest struct {
 	rates     []float64
 }
 
-func (a *program) speedTests(m model.Packer, kinds []weights.Kind, batches []int, prompt int) (tests []*speedTest, err error) {
+func (a *program) speedTests(m model.Packer, kinds []weights.Kind, batches []int, prompt int) (tests []*speedTest,
+	err error) {
 	add := func(kind weights.Kind, n, prompt int) error {
 		d := m.MakeDecoder(n)
 		t := &speedTest{kind: kind, d: d, sequences: n, tokens: make([]int32, n), prompt: prompt}

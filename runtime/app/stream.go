@@ -18,8 +18,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/text"
 )
 
-// stream gives the lines of a file, or of the standard input, as they come: as many at once as are there, for commands that
-// do the same with each.
+// stream gives the lines of a file, or of the standard input, as they come: as many at once as are there, for commands
+// that do the same with each.
 type stream struct {
 	name string
 	file bool // not the standard input
@@ -140,7 +140,8 @@ type lineFlags struct {
 }
 
 func (f *lineFlags) add(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&f.asJSON, "json", false, `print lines of JSON, such as {"line":1,"text":"…"} or {"line":2,"error":"…"}`)
+	cmd.Flags().BoolVar(&f.asJSON, "json", false,
+		`print lines of JSON, such as {"line":1,"text":"…"} or {"line":2,"error":"…"}`)
 }
 
 // linesHelp goes on with the help of a command that answers lines with lines.
@@ -172,10 +173,11 @@ var oneLine = strings.NewReplacer("\n", `\n`, "\r", `\r`).Replace
 // line is what a model has written where a line of output stands for it.
 func (a *program) line(tokens []int32) string { return oneLine(a.Tokenizer.Decode(tokens)) }
 
-// answerLines answers the lines of a file, or of the standard input, in their order. answer gives a reply to each of some lines,
-// of which the first is the one with that number, from 0; most is how many it takes at once. The error that it returns ends
-// the command.
-func (a *program) answerLines(cmd *cobra.Command, path string, f lineFlags, most int, answer func(first int, lines []string) ([]reply, error)) error {
+// answerLines answers the lines of a file, or of the standard input, in their order. answer gives a reply to each of
+// some lines, of which the first is the one with that number, from 0; most is how many it takes at once. The error
+// that it returns ends the command.
+func (a *program) answerLines(cmd *cobra.Command, path string, f lineFlags, most int,
+	answer func(first int, lines []string) ([]reply, error)) error {
 	ctx := cmd.Context()
 	s, err := newStream(ctx, cmd, path, most)
 	if err != nil {

@@ -70,14 +70,17 @@ func readers(t *testing.T) map[string]reader {
 	write(t, "numbers", strings.Repeat("1 2 3 4 5 6\n2 3 4 5 6 7\n", 40))
 	write(t, "labels", strings.Repeat("0\n1\n1\n0\n", 5))
 	rs := map[string]reader{
-		"translate":   {answer.Program(), []string{"--source", "pairs"}, []string{"translate"}, "abababababab"},
-		"beam":        {answer.Program(), []string{"--source", "pairs"}, []string{"translate", "--beam", "2"}, "abababababab"},
+		"translate": {answer.Program(), []string{"--source", "pairs"}, []string{"translate"}, "abababababab"},
+		"beam": {answer.Program(), []string{"--source", "pairs"}, []string{"translate", "--beam", "2"},
+			"abababababab"},
 		"reconstruct": {sentence.Program(), []string{"--data", "letters"}, []string{"reconstruct"}, "abababababab"},
-		"drawn":       {sentence.Program(), []string{"--data", "letters"}, []string{"reconstruct", "--temperature", "1"}, "abababababab"},
-		"encode":      {sentence.Program(), []string{"--data", "letters"}, []string{"encode"}, "abababababab"},
-		"labelled":    {labeltext.Program(), []string{"--data", "letters", "--labels", "labels"}, []string{"reconstruct", "--label", "1"}, "abababababab"},
-		"fill":        {bert.Program(), []string{"--data", "book"}, []string{"fill"}, "[MASK]abababababab"},
-		"score":       {verses.Program(), []string{"--data", "numbers"}, []string{"score"}, "1 2 3 4 5 6 7 8 9 10 11 12"},
+		"drawn": {sentence.Program(), []string{"--data", "letters"},
+			[]string{"reconstruct", "--temperature", "1"}, "abababababab"},
+		"encode": {sentence.Program(), []string{"--data", "letters"}, []string{"encode"}, "abababababab"},
+		"labelled": {labeltext.Program(), []string{"--data", "letters", "--labels", "labels"},
+			[]string{"reconstruct", "--label", "1"}, "abababababab"},
+		"fill":  {bert.Program(), []string{"--data", "book"}, []string{"fill"}, "[MASK]abababababab"},
+		"score": {verses.Program(), []string{"--data", "numbers"}, []string{"score"}, "1 2 3 4 5 6 7 8 9 10 11 12"},
 	}
 	trained := map[string]bool{}
 	for name, r := range rs {
@@ -145,7 +148,8 @@ func TestEachLineIsAnsweredAsItComes(t *testing.T) {
 		for i := range 5 {
 			fmt.Fprintln(&input, r.line(i))
 		}
-		if status, got, failed := piped(t, r.p, input.String(), r.args...); status != 0 || got != strings.Join(answers, "") {
+		if status, got, failed := piped(t, r.p, input.String(), r.args...); status != 0 ||
+			got != strings.Join(answers, "") {
 			t.Errorf("%s: at once %q, one by one %q: %d, %s", name, got, answers, status, failed)
 		}
 	}
@@ -171,7 +175,8 @@ func TestLinesThatAreRefused(t *testing.T) {
 			t.Fatalf("%s: %s", name, failed)
 		}
 		status, got, failed := piped(t, r.p, input.String(), r.args...)
-		if status != 1 || strings.Count(failed, "\n") != want+1 || !strings.Contains(failed, "input:3: ") || !strings.Contains(failed, "input:8: ") ||
+		if status != 1 || strings.Count(failed, "\n") != want+1 || !strings.Contains(failed, "input:3: ") ||
+			!strings.Contains(failed, "input:8: ") ||
 			!strings.HasSuffix(failed, fmt.Sprintf(": %d of 12 lines have no answer\n", want)) {
 			t.Errorf("%s: status %d, %s", name, status, failed)
 		}
@@ -207,7 +212,8 @@ func TestAnswersWithBreaks(t *testing.T) {
 	} {
 		p := all[name].p
 		p.Tokenizer = breaking{p.Tokenizer}
-		if status, out, errOut := piped(t, p, "", args...); status != 0 || strings.Count(out, "\n") != 3 || strings.Contains(out, "\r") {
+		if status, out, errOut := piped(t, p, "", args...); status != 0 || strings.Count(out, "\n") != 3 ||
+			strings.Contains(out, "\r") {
 			t.Errorf("%s %v: status %d, %q, %s", p.Info.Name, args, status, out, errOut)
 		}
 	}
@@ -218,7 +224,8 @@ func TestAnswersWithBreaks(t *testing.T) {
 		t.Errorf("status %d, %q, %s", status, out, errOut)
 	}
 	_, out, _ = piped(t, p, "ab\nabababababab\n", "translate", "--json")
-	if want := `{"line":1,"text":"one\ntwo\r\n"}` + "\n" + `{"line":2,"error":"the source has 12 tokens, the model takes 5: shorten it"}` + "\n"; out != want {
+	if want := `{"line":1,"text":"one\ntwo\r\n"}` + "\n" +
+		`{"line":2,"error":"the source has 12 tokens, the model takes 5: shorten it"}` + "\n"; out != want {
 		t.Errorf("%q, want %q", out, want)
 	}
 }
@@ -231,7 +238,9 @@ func (breaking) Decode([]int32) string { return "one\ntwo\r\n" }
 // Labels of a file go with lines in their order, and must be as many.
 func TestLabelsOfLines(t *testing.T) {
 	r := readers(t)["labelled"]
-	for want, labels := range map[string]string{"": "0\n1\n", "has 1 labels, and the standard input has more sentences": "1\n", "has 3 labels and the standard input has 2 sentences": "1\n1\n1\n"} {
+	for want, labels := range map[string]string{"": "0\n1\n",
+		"has 1 labels, and the standard input has more sentences": "1\n",
+		"has 3 labels and the standard input has 2 sentences":     "1\n1\n1\n"} {
 		write(t, "some", labels)
 		status, _, errOut := piped(t, r.p, "ab\nb\n", "reconstruct", "--labels", "some")
 		if (status == 0) != (want == "") || !strings.Contains(errOut, want) {

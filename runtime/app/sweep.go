@@ -57,7 +57,8 @@ better than another has a curve on the other's side of more BLEU and less self-B
 	})
 	f.data.addLines(a, fs, lineData+several, a.Data)
 	fs.IntVar(&f.samples, "samples", 1000, "lines to write")
-	fs.Float64SliceVar(&f.temperatures, "temperatures", []float64{1}, "`LIST` of what logits are divided by, such as 0.5,0.7,1; 1 writes tokens as likely as the model says")
+	fs.Float64SliceVar(&f.temperatures, "temperatures", []float64{1},
+		"`LIST` of what logits are divided by, such as 0.5,0.7,1; 1 writes tokens as likely as the model says")
 	fs.StringVar(&f.plane, "plane", "", "JSON `FILE` to add a curve of these temperatures to, which bench/plane draws")
 	fs.StringVar(&f.curve, "curve", a.Info.Name, "`NAME` of the curve, in place of one that has it already")
 	fs.Uint64Var(&f.seed, "seed", 1, "of what is written")
@@ -100,9 +101,11 @@ func (a *program) evalLines(cmd *cobra.Command, f *evalLinesFlags) error {
 		return err
 	}
 	out := cmd.OutOrStdout()
-	fmt.Fprintf(out, "%s: %s lines; NLL-gen %.4f nats a token, over %s tokens\n", set.Name, thousands(set.Len()), loss, thousands(tokens))
+	fmt.Fprintf(out, "%s: %s lines; NLL-gen %.4f nats a token, over %s tokens\n", set.Name, thousands(set.Len()), loss,
+		thousands(tokens))
 	fmt.Fprintf(out, "%s lines written at each temperature:\n", thousands(f.samples))
-	fmt.Fprintf(out, "%-16s %6s %7s %7s %7s  %11s %7s %7s %7s  %9s %7s\n", "", "BLEU-2", "-3", "-4", "-5", "self-BLEU-2", "-3", "-4", "-5", "verdict", "right")
+	fmt.Fprintf(out, "%-16s %6s %7s %7s %7s  %11s %7s %7s %7s  %9s %7s\n", "", "BLEU-2", "-3", "-4", "-5",
+		"self-BLEU-2", "-3", "-4", "-5", "verdict", "right")
 	all := a.known(set, set.Len())
 	real := all[:min(f.samples, len(all))]
 	onReal, err := a.verdicts(m, real)
@@ -132,7 +135,8 @@ func (a *program) evalLines(cmd *cobra.Command, f *evalLinesFlags) error {
 		}
 		n := min(len(onReal), len(onMade))
 		d.Judged(onReal[:n], onMade[:n], a.Info.Adversary)
-		fmt.Fprintf(out, "%-16s %s  %s  %9.3f %5.1f %%\n", fmt.Sprintf("temperature %v", t), shares(good, 6), shares(alike, 11), d.Fake, 100*d.Accuracy)
+		fmt.Fprintf(out, "%-16s %s  %s  %9.3f %5.1f %%\n", fmt.Sprintf("temperature %v", t), shares(good, 6),
+			shares(alike, 11), d.Fake, 100*d.Accuracy)
 		c.Points = append(c.Points, point{X: good[4], Y: alike[4], Label: fmt.Sprint(t)})
 	}
 	work := cli.NewWork(cmd.ErrOrStderr(), "comparing the lines of the file")

@@ -13,8 +13,8 @@ import (
 	"github.com/creack/pty"
 )
 
-// TestProgressOnTerminals trains at a pseudo-terminal, whose width changes while the training runs: the progress stays on one
-// line, and what is printed above it are whole lines.
+// TestProgressOnTerminals trains at a pseudo-terminal, whose width changes while the training runs: the progress stays
+// on one line, and what is printed above it are whole lines.
 func TestProgressOnTerminals(t *testing.T) {
 	t.Setenv("TERM", "xterm")
 	b := newBench(t)
@@ -40,14 +40,17 @@ func TestProgressOnTerminals(t *testing.T) {
 		var drawn strings.Builder
 		var read sync.WaitGroup
 		read.Go(func() { io.Copy(&drawn, ptm) }) // until the terminal is closed
-		status := Run(b.ctx, p, []string{"train", "--data", "book.txt", "--steps", "6000", "--eval-every", "2000", "--samples", "0", "--overwrite", "--sample-every", "2500"}, io.Discard, tty)
+		status := Run(b.ctx, p,
+			[]string{"train", "--data", "book.txt", "--steps", "6000", "--eval-every", "2000", "--samples", "0",
+				"--overwrite", "--sample-every", "2500"}, io.Discard, tty)
 		tty.Close()
 		read.Wait()
 		ptm.Close()
 		if status != 0 {
 			t.Fatalf("width %d: status %d, %s", width, status, drawn.String())
 		}
-		text := regexp.MustCompile(`\x1b\[[0-9;]*[A-Za-z]`).ReplaceAllString(strings.ReplaceAll(drawn.String(), "\r\n", "\n"), "")
+		text := regexp.MustCompile(`\x1b\[[0-9;]*[A-Za-z]`).ReplaceAllString(strings.ReplaceAll(drawn.String(), "\r\n",
+			"\n"), "")
 		pictures := 0
 		for _, line := range strings.Split(text, "\n") {
 			// Each picture is drawn over the one before; a line that was printed takes the place of the last.

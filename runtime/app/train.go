@@ -48,9 +48,12 @@ type trainFlags struct {
 // wait is nil in programs; tests do not wait for a disk to get better.
 var wait func(time.Duration) bool
 
-// kept are the flags that decide the bits of a training, or where they go: with --resume they are what they were, unless
-// they are given again.
-var kept = []string{"data", "match", "field", "separator", "condition", "condition-drop", "raw", "scale", "missing", "header", "label-column", "shuffle", "balance", "source", "target", "columns", "valid-source", "valid-target", "valid-columns", "valid", "labels", "valid-labels", "validation", "passes", "steps", "batch", "window", "rate", "eval-every", "save-every", "scheduled-sampling", "rise", "best", "log"}
+// kept are the flags that decide the bits of a training, or where they go: with --resume they are what they were,
+// unless they are given again.
+var kept = []string{"data", "match", "field", "separator", "condition", "condition-drop", "raw", "scale", "missing",
+	"header", "label-column", "shuffle", "balance", "source", "target", "columns", "valid-source", "valid-target",
+	"valid-columns", "valid", "labels", "valid-labels", "validation", "passes", "steps", "batch", "window", "rate",
+	"eval-every", "save-every", "scheduled-sampling", "rise", "best", "log"}
 
 func (a *program) newTrain() *cobra.Command {
 	var f trainFlags
@@ -70,7 +73,8 @@ Defaults are those of %[2]s.`, a.matter(), a.Info.Spec),
 	if a.ofLines() {
 		x := a.Info.Adversary.Text
 		cmd.Short = "Train the two networks on lines of text"
-		cmd.Long = fmt.Sprintf(`Train lets the generator learn from the lines of a file alone for %[1]s steps; then, for %[2]s steps, the
+		cmd.Long = fmt.Sprintf(
+			`Train lets the generator learn from the lines of a file alone for %[1]s steps; then, for %[2]s steps, the
 discriminator alone learns to tell what the generator writes from them, and after that both learn from
 each other: a step is one of the discriminator, and each step of %[3]s one of the generator as well. A
 checkpoint is kept, and both losses and the share of the discriminator's verdicts that are right are
@@ -83,7 +87,8 @@ and ends with the same bits as if it had never stopped.
 Defaults are those of %[5]s.`, thousands(x.Pretraining), thousands(x.HeadStart), thousands(a.Info.Adversary.Steps), thousands(train.WinningSteps), a.Info.Spec)
 	} else if a.Info.Adversary != nil {
 		cmd.Short = "Train the two networks on vectors"
-		cmd.Long = fmt.Sprintf(`Train lets the generator and the discriminator learn from each other and from the vectors of a file,
+		cmd.Long = fmt.Sprintf(
+			`Train lets the generator and the discriminator learn from each other and from the vectors of a file,
 keeps a checkpoint and shows both losses and the share of the discriminator's verdicts that are
 right; at a validation also the discriminator's loss on the end of the vectors, which it does not
 learn from. When a loss is no longer a number, or the discriminator is right about everything for
@@ -100,12 +105,14 @@ Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
 		f.data.addVectors(a, fs)
 		f.data.addShuffle(fs)
 		f.labels.add(a, fs)
-		fs.Float64Var(&f.validation, "validation", t.Validation, "`SHARE` of the vectors, at their end, that is kept for validation")
+		fs.Float64Var(&f.validation, "validation", t.Validation,
+			"`SHARE` of the vectors, at their end, that is kept for validation")
 	} else if a.ofLines() {
 		f.data.addLines(a, fs, lineData+several, a.Data)
 		f.data.addShuffle(fs)
 		fs.Var(&f.valid, "valid", "`FILE` of lines to validate on"+several)
-		fs.Float64Var(&f.validation, "validation", t.Validation, "`SHARE` of the lines, at their end, that is kept for validation when there is no --valid")
+		fs.Float64Var(&f.validation, "validation", t.Validation,
+			"`SHARE` of the lines, at their end, that is kept for validation when there is no --valid")
 	} else if a.Info.Latent != nil {
 		f.data.addLines(a, fs, sentenceData+several, a.Data)
 		f.data.addShuffle(fs)
@@ -115,19 +122,22 @@ Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
 		if f.validLabels.one = -1; a.Info.Labels > 0 {
 			fs.Var(&f.validLabels.files, "valid-labels", "`FILE` with the labels of --valid"+several)
 		}
-		fs.Float64Var(&f.validation, "validation", t.Validation, "`SHARE` of the sentences, at their end, that is kept for validation when there is no --valid")
+		fs.Float64Var(&f.validation, "validation", t.Validation,
+			"`SHARE` of the sentences, at their end, that is kept for validation when there is no --valid")
 	} else if a.Info.Source != nil {
 		f.pairs.add(fs, "", "source", a.Data)
 		f.data.addShuffle(fs)
 		f.data.addBalance(fs)
 		f.validPairs.add(fs, "valid-", "source for validation", "")
-		fs.Float64Var(&f.validation, "validation", t.Validation, "`SHARE` of the pairs, at their end, that is kept for validation when there is no --valid-source")
+		fs.Float64Var(&f.validation, "validation", t.Validation,
+			"`SHARE` of the pairs, at their end, that is kept for validation when there is no --valid-source")
 	} else {
 		f.data.addText(a, fs, " to learn")
 		if a.Info.Masking == nil {
 			f.data.addCondition(a, fs)
 		}
-		fs.Float64Var(&f.validation, "validation", t.Validation, "`SHARE` of the text, at its end, that is kept for validation")
+		fs.Float64Var(&f.validation, "validation", t.Validation,
+			"`SHARE` of the text, at its end, that is kept for validation")
 	}
 	fs.StringVarP(&f.out, "out", "o", a.checkpointPath(), "checkpoint `FILE`")
 	fs.BoolVar(&f.resume, "resume", false, "go on from the checkpoint")
@@ -139,7 +149,8 @@ Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
 	fs.DurationVar(&f.maxTime, "max-time", 0, "end after this `TIME`, such as 90s or 2h, with a checkpoint")
 	fs.Float64Var(&f.rate, "rate", t.Rate, "learning rate, before the schedule")
 	if a.Info.Kind == "attention" && a.Info.Masking == nil {
-		fs.Float64Var(&f.sampling.Share, "scheduled-sampling", t.Sampling, "`SHARE` of the tokens that the model reads which it draws itself")
+		fs.Float64Var(&f.sampling.Share, "scheduled-sampling", t.Sampling,
+			"`SHARE` of the tokens that the model reads which it draws itself")
 		fs.IntVar(&f.sampling.Rise, "rise", t.Rise, "steps in which that share rises from 0")
 	}
 	fs.Uint64Var(&f.seed, "seed", a.Info.Seed, "of the initial parameters and of dropout")
@@ -234,13 +245,15 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 	schedule := optim.NewSchedule(a.Info.Training)
 	schedule.Rate = f.rate
 	o := train.Options{
-		Schedule: schedule, Sampling: f.sampling, Passes: f.passes, Steps: f.steps, EvalEvery: f.evalEvery, SaveEvery: f.saveEvery, MaxTime: f.maxTime,
+		Schedule: schedule, Sampling: f.sampling, Passes: f.passes, Steps: f.steps, EvalEvery: f.evalEvery,
+		SaveEvery: f.saveEvery, MaxTime: f.maxTime,
 		Path: f.out, Best: f.best, Resume: f.resume, Seed: f.seed, Keep: keep, Wait: wait,
 	}
 	fmt.Fprintf(errOut, "%s: %s parameters; %s\n", a.Info.Name, thousands(a.Info.Params), data.text)
 
 	if l := a.Info.Latent; l != nil && !f.resume && f.steps > 0 && f.steps < l.Annealed {
-		fmt.Fprintf(errOut, "%s: warning: the weight of the divergence rises over %s steps, the training has %s: its samples will not look like the prior's\n", a.Info.Name, thousands(l.Annealed), thousands(f.steps))
+		fmt.Fprintf(errOut, "%s: warning: the weight of the divergence rises over %s steps, the training has %s: its "+
+			"samples will not look like the prior's\n", a.Info.Name, thousands(l.Annealed), thousands(f.steps))
 	}
 	show := newProgress(errOut, f.verbose, f.maxTime)
 	show.unit, show.pair = a.Info.Unit(), a.Info.Adversary != nil
@@ -251,7 +264,8 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 		o.Reporter = train.Reporters(show, log)
 	}
 	if f.sampleEvery > 0 {
-		o.Reporter = train.Reporters(o.Reporter, &glimpses{ctx: ctx, a: a, m: m, every: f.sampleEvery, samples: a.shown(1, 200), show: show})
+		o.Reporter = train.Reporters(o.Reporter,
+			&glimpses{ctx: ctx, a: a, m: m, every: f.sampleEvery, samples: a.shown(1, 200), show: show})
 	}
 	var picture *curves
 	if f.plot != "" {
@@ -294,11 +308,13 @@ func (a *program) prepare(flags *pflag.FlagSet, f *trainFlags) (map[string]strin
 	case f.resume && !exists:
 		return nil, fmt.Errorf("there is no checkpoint %s to resume: leave out --resume, or name one with --out", f.out)
 	case exists && !f.resume && !f.overwrite:
-		return nil, fmt.Errorf("%s exists: go on from it with --resume, begin anew with --overwrite, or name another file with --out", f.out)
+		return nil, fmt.Errorf("%s exists: go on from it with --resume, begin anew with --overwrite, or name another "+
+			"file with --out", f.out)
 	case exists:
 		info, err := checkpoint.Describe(f.out)
 		if !f.resume && (err != nil || info.Name == "") {
-			return nil, fmt.Errorf("%s is not a checkpoint of gradsmith and is not overwritten: name another file with --out, or remove it", f.out)
+			return nil, fmt.Errorf("%s is not a checkpoint of gradsmith and is not overwritten: name another file "+
+				"with --out, or remove it", f.out)
 		}
 		if err != nil {
 			return nil, err
@@ -307,7 +323,8 @@ func (a *program) prepare(flags *pflag.FlagSet, f *trainFlags) (map[string]strin
 			break
 		}
 		if info.Training == nil {
-			return nil, fmt.Errorf("%s holds parameters alone and cannot be resumed: begin with them through --from %s and another --out", f.out, f.out)
+			return nil, fmt.Errorf("%s holds parameters alone and cannot be resumed: begin with them through --from "+
+				"%s and another --out", f.out, f.out)
 		}
 		length := flags.Changed("passes") || flags.Changed("steps") // either says how long to train
 		for name, value := range train.Kept(info.Training) {
@@ -316,7 +333,8 @@ func (a *program) prepare(flags *pflag.FlagSet, f *trainFlags) (map[string]strin
 			}
 			if slices.Contains(kept, name) && !flags.Changed(name) {
 				if err := restore(flags, name, value); err != nil {
-					return nil, fmt.Errorf("checkpoint %s: its option --%s %q is not valid: %w", f.out, name, value, err)
+					return nil, fmt.Errorf("checkpoint %s: its option --%s %q is not valid: %w", f.out, name, value,
+						err)
 				}
 			}
 		}
@@ -336,8 +354,8 @@ func (a *program) prepare(flags *pflag.FlagSet, f *trainFlags) (map[string]strin
 	return keep, nil
 }
 
-// checkOutputs refuses to write over a file that may be worth something: what is no log or no checkpoint of this project,
-// and, where neither --resume nor --overwrite says so, what is one.
+// checkOutputs refuses to write over a file that may be worth something: what is no log or no checkpoint of this
+// project, and, where neither --resume nor --overwrite says so, what is one.
 func (f *trainFlags) checkOutputs() error {
 	for _, x := range []struct{ flag, path, what string }{{"best", f.best, "checkpoint"}, {"log", f.log, "log"}} {
 		if x.path == "" {
@@ -347,9 +365,11 @@ func (f *trainFlags) checkOutputs() error {
 		switch {
 		case err != nil || !info.Mode().IsRegular() || info.Size() == 0:
 		case files.Own(x.path) != x.what:
-			return fmt.Errorf("%s is not a %s of gradsmith and is not overwritten: name another file with --%s, or remove it", x.path, x.what, x.flag)
+			return fmt.Errorf("%s is not a %s of gradsmith and is not overwritten: name another file with --%s, or "+
+				"remove it", x.path, x.what, x.flag)
 		case !f.resume && !f.overwrite:
-			return fmt.Errorf("%s exists: write over it with --overwrite, or name another file with --%s", x.path, x.flag)
+			return fmt.Errorf("%s exists: write over it with --overwrite, or name another file with --%s", x.path,
+				x.flag)
 		}
 	}
 	if f.log != "" {
@@ -367,14 +387,16 @@ func (a *program) checkTrain(f *trainFlags) error {
 		value, low int
 		high       int // 0 is no bound
 	}{
-		{"sample-every", f.sampleEvery, 0, 0}, {"passes", f.passes, 0, 0}, {"steps", f.steps, 0, 0}, {"eval-every", f.evalEvery, 0, 0}, {"save-every", f.saveEvery, 0, 0}, {"samples", f.samples, 0, 0},
+		{"sample-every", f.sampleEvery, 0, 0}, {"passes", f.passes, 0, 0}, {"steps", f.steps, 0, 0},
+		{"eval-every", f.evalEvery, 0, 0}, {"save-every", f.saveEvery, 0, 0}, {"samples", f.samples, 0, 0},
 		{"batch", f.batch, 1, a.Info.Batch}, {"window", f.window, 1, max(1, a.Info.Steps)},
 	} {
 		if x.value < x.low {
 			return fmt.Errorf("--%s %d: give %d or more", x.name, x.value, x.low)
 		}
 		if x.high > 0 && x.value > x.high {
-			return fmt.Errorf("--%s %d: the model was made for at most %d, the shape in %s", x.name, x.value, x.high, a.Info.Spec)
+			return fmt.Errorf("--%s %d: the model was made for at most %d, the shape in %s", x.name, x.value, x.high,
+				a.Info.Spec)
 		}
 	}
 	if f.passes == 0 && f.steps == 0 {
@@ -387,7 +409,8 @@ func (a *program) checkTrain(f *trainFlags) error {
 }
 
 // report prints what came of a training, and samples. base is the memory that was used before the model was made.
-func (a *program) report(ctx context.Context, out io.Writer, m model.LanguageModel, data *material, f *trainFlags, r train.Result, s optim.Schedule, base int) error {
+func (a *program) report(ctx context.Context, out io.Writer, m model.LanguageModel, data *material, f *trainFlags,
+	r train.Result, s optim.Schedule, base int) error {
 	how := "done"
 	switch {
 	case r.Interrupted:
@@ -400,9 +423,12 @@ func (a *program) report(ctx context.Context, out io.Writer, m model.LanguageMod
 	}
 	fmt.Fprintf(out, "step %s of %s, %s\n", thousands(r.Steps), thousands(r.Total), how)
 	if r.Tokens > 0 && a.ofLines() { // whose steps have losses of two kinds
-		fmt.Fprintf(out, "training    %s tokens in %s, %s tokens/s\n", thousands(r.Tokens), duration(r.Took), thousands(int(float64(r.Tokens)/max(r.Took.Seconds(), 1e-9))))
+		fmt.Fprintf(out, "training    %s tokens in %s, %s tokens/s\n", thousands(r.Tokens), duration(r.Took),
+			thousands(int(float64(r.Tokens)/max(r.Took.Seconds(), 1e-9))))
 	} else if r.Tokens > 0 {
-		fmt.Fprintf(out, "training    %[1]s; %[2]s %[5]ss in %[3]s, %[4]s %[5]ss/s\n", a.objective(r.TrainLoss, data.density), thousands(r.Tokens), duration(r.Took), thousands(int(float64(r.Tokens)/max(r.Took.Seconds(), 1e-9))), a.Info.Unit())
+		fmt.Fprintf(out, "training    %[1]s; %[2]s %[5]ss in %[3]s, %[4]s %[5]ss/s\n",
+			a.objective(r.TrainLoss, data.density), thousands(r.Tokens), duration(r.Took),
+			thousands(int(float64(r.Tokens)/max(r.Took.Seconds(), 1e-9))), a.Info.Unit())
 	}
 	if r.Encoder > 0 {
 		fmt.Fprintf(out, "encoder     %s updates alone, before steps in which it lagged behind\n", thousands(r.Encoder))
@@ -415,12 +441,14 @@ func (a *program) report(ctx context.Context, out io.Writer, m model.LanguageMod
 		fmt.Fprintln(out)
 	}
 	if r.OutOfTime && s.Kind == "cosine" && r.Steps < r.Total {
-		fmt.Fprintf(out, "warning     the cosine schedule was cut at a rate of %.2g, before its end at %.2g: with --steps %d or so the model would get further\n",
+		fmt.Fprintf(out, "warning     the cosine schedule was cut at a rate of %.2g, before its end at %.2g: with "+
+			"--steps %d or so the model would get further\n",
 			s.At(r.Steps, r.Total), s.Floor, r.Steps)
 	}
 	fmt.Fprintf(out, "checkpoint  %s\n", f.out)
 	if peak := peakMemory(); peak > 0 && f.verbose {
-		fmt.Fprintf(out, "memory      %s at its peak, %s of them before the model was made; %s were planned for the model\n", bytesize(peak), bytesize(base), bytesize(a.Info.TrainBytes))
+		fmt.Fprintf(out, "memory      %s at its peak, %s of them before the model was made; %s were planned for the "+
+			"model\n", bytesize(peak), bytesize(base), bytesize(a.Info.TrainBytes))
 	}
 	if r.Interrupted {
 		return nil
@@ -437,7 +465,8 @@ func (a *program) report(ctx context.Context, out io.Writer, m model.LanguageMod
 	return nil
 }
 
-// objective shows the loss that a training makes smaller, which may have a part that says nothing of what the model knows.
+// objective shows the loss that a training makes smaller, which may have a part that says nothing of what the model
+// knows.
 func (a *program) objective(nats, density float64) string {
 	if s := a.Info.Training.Smoothing; s > 0 {
 		return fmt.Sprintf("%.4f nats a token with label smoothing of %v", nats, s)
@@ -457,7 +486,8 @@ func perplexity(nats float64) string {
 	}
 }
 
-// lossLine shows a loss in the units that people compare; of a pair of adversarial networks it is that of the one named. density is the number of tokens a character, or 0 where characters do not matter.
+// lossLine shows a loss in the units that people compare; of a pair of adversarial networks it is that of the one
+// named. density is the number of tokens a character, or 0 where characters do not matter.
 func (a *program) lossLine(nats float64, network string, density float64) string {
 	if a.Info.Adversary != nil && a.Info.Vector != nil {
 		return fmt.Sprintf("%s's loss %.4f", network, nats)

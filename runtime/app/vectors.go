@@ -22,7 +22,8 @@ func (v *vectorFlags) add(a *program, fs *pflag.FlagSet) {
 	if len(names) == 0 {
 		return
 	}
-	fs.StringVar(&v.file, "vectors", "", "begin an embedding with the word vectors of `FILE`, of word2vec, GloVe or fastText")
+	fs.StringVar(&v.file, "vectors", "",
+		"begin an embedding with the word vectors of `FILE`, of word2vec, GloVe or fastText")
 	of := "the `NAME` of the embedding that begins with them"
 	if len(names) > 1 {
 		of += ": " + strings.Join(names, " or ")
@@ -46,7 +47,8 @@ func (v *vectorFlags) table(a *program, m model.LanguageModel) (model.Tensor, mo
 	names := a.embeddings()
 	if v.of == "" {
 		if len(names) > 1 {
-			return model.Tensor{}, nil, fmt.Errorf("--vectors %s: the model has the embeddings %s: say with --vectors-of which one begins with them", v.file, strings.Join(names, " and "))
+			return model.Tensor{}, nil, fmt.Errorf("--vectors %s: the model has the embeddings %s: say with "+
+				"--vectors-of which one begins with them", v.file, strings.Join(names, " and "))
 		}
 		v.of = names[0]
 	}
@@ -63,9 +65,11 @@ func (v *vectorFlags) table(a *program, m model.LanguageModel) (model.Tensor, mo
 				return x, tokens, nil
 			}
 		}
-		return model.Tensor{}, nil, fmt.Errorf("--vectors-of %s: the embedding has the table of another one: name that", v.of)
+		return model.Tensor{}, nil, fmt.Errorf("--vectors-of %s: the embedding has the table of another one: name that",
+			v.of)
 	}
-	return model.Tensor{}, nil, fmt.Errorf("--vectors-of %s: the model has no such embedding: it has %s", v.of, strings.Join(names, ", "))
+	return model.Tensor{}, nil, fmt.Errorf("--vectors-of %s: the model has no such embedding: it has %s", v.of,
+		strings.Join(names, ", "))
 }
 
 // fill puts the vectors into the table, and says what was found. A token that is no word of the file keeps what it
@@ -97,7 +101,8 @@ func (v *vectorFlags) fill(a *program, m model.LanguageModel, errOut io.Writer) 
 	}
 	defer r.Close()
 	work := cli.NewWork(errOut, "reading "+v.file)
-	found, err := wordvector.Read(r, table.Shape[1], func(word string) bool { return of[word] != nil || lower[word] }, words)
+	found, err := wordvector.Read(r, table.Shape[1], func(word string) bool { return of[word] != nil || lower[word] },
+		words)
 	if err == nil { // a compressed file is checked to its end, which a model of fastText has behind what is read
 		if _, err = io.Copy(io.Discard, r); err == nil {
 			err = r.End()
@@ -129,9 +134,11 @@ func (v *vectorFlags) fill(a *program, m model.LanguageModel, errOut io.Writer) 
 		}
 	}
 	if direct+folded+made == 0 {
-		return fmt.Errorf("%s has %s words, and none is a token of %s, such as %s", v.file, thousands(found.Words), v.of, someOf(words))
+		return fmt.Errorf("%s has %s words, and none is a token of %s, such as %s", v.file, thousands(found.Words),
+			v.of, someOf(words))
 	}
-	s := fmt.Sprintf("%s: %s of %s tokens of %s begin with vectors of %s (%s)", a.Info.Name, thousands(direct+folded+made), thousands(total), v.of, v.file, found.Form)
+	s := fmt.Sprintf("%s: %s of %s tokens of %s begin with vectors of %s (%s)", a.Info.Name,
+		thousands(direct+folded+made), thousands(total), v.of, v.file, found.Form)
 	if folded > 0 {
 		s += fmt.Sprintf(", %s of them with that of the word in lower case", thousands(folded))
 	}
@@ -163,7 +170,8 @@ func someOf(words []string) string {
 
 func (v *vectorFlags) check(f *trainFlags) error {
 	if v.file != "" && f.from != "" {
-		return errors.New("--vectors and --from contradict each other: parameters of a checkpoint have the embedding already; give one of them")
+		return errors.New("--vectors and --from contradict each other: parameters of a checkpoint have the embedding " +
+			"already; give one of them")
 	}
 	return nil
 }

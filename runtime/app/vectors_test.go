@@ -47,12 +47,14 @@ func TestWordVectors(t *testing.T) {
 	f.Close()
 	for _, file := range []string{"glove.txt", "glove.gz"} {
 		// At a rate next to 0 the parameters stay what they were.
-		args := []string{"train", "--data", "letters", "--steps", "1", "--rate", "1e-30", "--batch", "2", "--overwrite", "--out", "m.safetensors", "--vectors", file}
+		args := []string{"train", "--data", "letters", "--steps", "1", "--rate", "1e-30", "--batch", "2", "--overwrite",
+			"--out", "m.safetensors", "--vectors", file}
 		if len(names) > 1 {
 			args = append(args, "--vectors-of", name)
 		}
 		status, _, errOut := start(p, args...)
-		if status != 0 || !strings.Contains(errOut, " begin with vectors of "+file+" (GloVe, text)") || !strings.Contains(errOut, "1 of them with that of the word in lower case; not in it: !, ") {
+		if status != 0 || !strings.Contains(errOut, " begin with vectors of "+file+" (GloVe, text)") ||
+			!strings.Contains(errOut, "1 of them with that of the word in lower case; not in it: !, ") {
 			t.Fatalf("status %d, %s", status, errOut)
 		}
 		m, plain := p.New(1), p.New(1)
@@ -89,13 +91,15 @@ func TestWordVectors(t *testing.T) {
 		"--vectors-of has no effect here":    "--vectors-of " + name,
 		"--vectors has no effect here: the ": "--vectors glove.txt --resume",
 	} {
-		status, _, errOut := start(p, append([]string{"train", "--data", "letters", "--out", "n.safetensors"}, strings.Fields(args)...)...)
+		status, _, errOut := start(p,
+			append([]string{"train", "--data", "letters", "--out", "n.safetensors"}, strings.Fields(args)...)...)
 		if status != 1 || !strings.Contains(errOut, want) || strings.Count(errOut, "\n") != 1 {
 			t.Errorf("%s: status %d, %s", args, status, errOut)
 		}
 	}
 	write(t, "pairs", strings.Repeat("ab\tba\n", 20))
-	if status, _, errOut := start(answer.Program(), "train", "--source", "pairs", "--vectors", "glove.txt", "--out", "n.safetensors"); status != 1 || !strings.Contains(errOut, "say with --vectors-of which one") {
+	if status, _, errOut := start(answer.Program(), "train", "--source", "pairs", "--vectors", "glove.txt", "--out",
+		"n.safetensors"); status != 1 || !strings.Contains(errOut, "say with --vectors-of which one") {
 		t.Errorf("two embeddings: %s", errOut)
 	}
 }

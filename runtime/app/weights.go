@@ -10,7 +10,8 @@ import (
 // addWeights adds the flag that says in which form decoders read matrices, which trained then makes.
 func (a *program) addWeights(fs *pflag.FlagSet) {
 	a.weights = weights.F32
-	fs.TextVar(&a.weights, "weights", weights.F32, "`KIND` of numbers that matrices are read as: f32, bf16, q8 or q4; the smaller, the faster and the less exact")
+	fs.TextVar(&a.weights, "weights", weights.F32,
+		"`KIND` of numbers that matrices are read as: f32, bf16, q8 or q4; the smaller, the faster and the less exact")
 }
 
 // pack lays the matrices of m out for decoders, where the command has decoders.

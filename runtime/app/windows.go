@@ -34,12 +34,15 @@ func (a *program) material(cmd *cobra.Command, f *trainFlags) (*material, error)
 	if err != nil {
 		return nil, err
 	}
-	corpus, err := text.Read(in, a.Tokenizer, text.Options{Validation: f.validation, Separator: f.data.separator, Condition: f.data.condition, Drop: f.data.drop})
+	corpus, err := text.Read(in, a.Tokenizer,
+		text.Options{Validation: f.validation, Separator: f.data.separator, Condition: f.data.condition,
+			Drop: f.data.drop})
 	if err != nil {
 		return nil, err
 	}
 	if corpus.Sorted != "" && f.validation > 0 {
-		a.warn(cmd, fmt.Sprintf("%s: its lines are in alphabetical order, so that the end of the text, which is kept for validation, is not like the rest: put them in another order first", corpus.Sorted))
+		a.warn(cmd, fmt.Sprintf("%s: its lines are in alphabetical order, so that the end of the text, which is kept "+
+			"for validation, is not like the rest: put them in another order first", corpus.Sorted))
 	}
 	m := &material{text: fmt.Sprintf("%s: %s tokens to learn", in.Name(), thousands(corpus.Train.Tokens()))}
 	m.Digest = fmt.Sprintf("%s %d×%d", corpus.Digest, f.batch, f.window)
@@ -61,7 +64,8 @@ func (a *program) material(cmd *cobra.Command, f *trainFlags) (*material, error)
 	return m, nil
 }
 
-// encoderFirst reports whether the encoder is updated alone before a step, for which it reads the training data in an order of its own, that of the seed and encoderOrder.
+// encoderFirst reports whether the encoder is updated alone before a step, for which it reads the training data in an
+// order of its own, that of the seed and encoderOrder.
 func (a *program) encoderFirst() bool {
 	return a.Info.Latent != nil && a.Info.Latent.EncoderFirst != nil
 }
@@ -121,7 +125,8 @@ func (a *program) pairMaterial(cmd *cobra.Command, f *trainFlags) (*material, er
 }
 
 // pairMaterialOf is what a training on pairs reads: all of them where there are others to validate on.
-func (a *program) pairMaterialOf(cmd *cobra.Command, f *trainFlags, pairs, valid *text.Pairs, what string) (m *material, err error) {
+func (a *program) pairMaterialOf(cmd *cobra.Command, f *trainFlags, pairs, valid *text.Pairs, what string) (m *material,
+	err error) {
 	m = &material{}
 	m.Digest = fmt.Sprintf("%s %d", pairs.Digest, f.batch)
 	skipped := pairs.Skipped
@@ -156,8 +161,8 @@ func (a *program) pairMaterialOf(cmd *cobra.Command, f *trainFlags, pairs, valid
 	return m, nil
 }
 
-// learning cuts a text as the kind of the model is trained: a recurrent one reads it in order and carries its state along, others see
-// windows in random order, and some of their tokens hidden where the model fills them in.
+// learning cuts a text as the kind of the model is trained: a recurrent one reads it in order and carries its state
+// along, others see windows in random order, and some of their tokens hidden where the model fills them in.
 func (a *program) learning(p *text.Part, batch, steps int, seed uint64) (train.Windows, error) {
 	if a.Info.Kind == "rnn" {
 		return p.Windows(batch, steps)

@@ -31,7 +31,8 @@ func (a *program) example() string {
 	var b strings.Builder
 	for t := range a.ordinary() {
 		p := strings.TrimSpace(a.Tokenizer.Piece(int32(t)))
-		if r, _ := utf8.DecodeRuneInString(p); p != "" && utf8.ValidString(p) && (unicode.IsLetter(r) || unicode.IsDigit(r)) {
+		if r, _ := utf8.DecodeRuneInString(p); p != "" && utf8.ValidString(p) &&
+			(unicode.IsLetter(r) || unicode.IsDigit(r)) {
 			b.WriteString(p)
 		}
 		if utf8.RuneCountInString(b.String()) >= 3 {
@@ -49,8 +50,8 @@ func (a *program) ordinary() int {
 	return a.Info.Vocab
 }
 
-// leads reports whether words have the blank before them in their first token, as in byte-pair encoding: then a text that
-// ends in a blank goes on with a word that has none, of which the model has seen few.
+// leads reports whether words have the blank before them in their first token, as in byte-pair encoding: then a text
+// that ends in a blank goes on with a word that has none, of which the model has seen few.
 func (a *program) leads() bool {
 	for t := range a.ordinary() {
 		p := a.Tokenizer.Piece(int32(t))
@@ -67,7 +68,8 @@ func (a *program) leads() bool {
 // warnBlank warns of a blank at the end of a text that the model goes on with, or fills in something behind.
 func (a *program) warnBlank(errOut io.Writer, s, where string) {
 	if strings.HasSuffix(s, " ") && a.leads() {
-		fmt.Fprintf(errOut, "%s: warning: a blank stands %s, and to this model a word begins with the blank before it: leave it out\n", a.Info.Name, where)
+		fmt.Fprintf(errOut, "%s: warning: a blank stands %s, and to this model a word begins with the blank before "+
+			"it: leave it out\n", a.Info.Name, where)
 	}
 }
 

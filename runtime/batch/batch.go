@@ -64,8 +64,8 @@ type Stats struct {
 	Cancelled    int64 // of those, by their context
 }
 
-// Batch writes texts with one model. Its methods may be called from many goroutines. While it is open, the model must not
-// be trained.
+// Batch writes texts with one model. Its methods may be called from many goroutines. While it is open, the model must
+// not be trained.
 type Batch struct {
 	options Options
 	m       model.Writer
@@ -97,7 +97,8 @@ func New(m model.Writer, tok model.Tokenizer, options Options) (*Batch, error) {
 	}
 	first, ok := m.MakeDecoder(1).(joinable)
 	if !ok {
-		return nil, fmt.Errorf("batch: the decoders of %s let no text begin while others go on: generate its code again", info.Name)
+		return nil, fmt.Errorf(
+			"batch: the decoders of %s let no text begin while others go on: generate its code again", info.Name)
 	}
 	b := &Batch{
 		options: options.complete(),
@@ -132,9 +133,10 @@ func (b *Batch) Stats() Stats {
 	return b.stats
 }
 
-// Start begins a text behind the tokens of a prompt, of which there must be one; see [sample.Prompt] for an empty one. The
-// text is that of [sample.Tokens] with the same prompt, options and seed. The error is ErrBusy, ErrClosed, or what is wrong
-// with the options. The text keeps its place until it has ended, the context is done or Close is called, whichever is first.
+// Start begins a text behind the tokens of a prompt, of which there must be one; see [sample.Prompt] for an empty one.
+// The text is that of [sample.Tokens] with the same prompt, options and seed. The error is ErrBusy, ErrClosed, or what
+// is wrong with the options. The text keeps its place until it has ended, the context is done or Close is called,
+// whichever is first.
 func (b *Batch) Start(ctx context.Context, prompt []int32, opts ...sample.Option) (*Text, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
@@ -191,8 +193,8 @@ func (b *Batch) Tokens(ctx context.Context, prompt string, opts ...sample.Option
 	}
 }
 
-// Close ends the batch: no text begins any more, those that have begun are written to their end. When the context is done
-// before that, the rest ends with ErrClosed. Close returns when nothing runs any more.
+// Close ends the batch: no text begins any more, those that have begun are written to their end. When the context is
+// done before that, the rest ends with ErrClosed. Close returns when nothing runs any more.
 func (b *Batch) Close(ctx context.Context) error {
 	b.mu.Lock()
 	if !b.closed {

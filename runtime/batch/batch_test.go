@@ -40,7 +40,8 @@ type order struct {
 }
 
 // beginning is what prompts share.
-const beginning = "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness, "
+const beginning = "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of " +
+	"foolishness, "
 
 // orders draws texts of all sorts: with prompts that share beginnings, constraints, stop strings and limits.
 func orders(s subject, rng *rand.Rand, n int) ([]order, error) {
@@ -54,7 +55,9 @@ func orders(s subject, rng *rand.Rand, n int) ([]order, error) {
 	}
 	var all []order
 	for i := range n {
-		o := order{prompt: "The", opts: []sample.Option{sample.Seed(rng.Uint64()), sample.MaxTokens(rng.IntN(40)), sample.Temperature(0.5 + rng.Float64())}}
+		o := order{prompt: "The",
+			opts: []sample.Option{sample.Seed(rng.Uint64()), sample.MaxTokens(rng.IntN(40)),
+				sample.Temperature(0.5 + rng.Float64())}}
 		switch rng.IntN(4) {
 		case 0:
 			o.prompt = beginning + fmt.Sprint("and so on"[:rng.IntN(9)])
@@ -97,7 +100,8 @@ func TestSameAsAlone(t *testing.T) {
 	for name, s := range subjects() {
 		t.Run(name, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(1, uint64(len(name))))
-			n, settings := 24, []Options{{Places: 1}, {Places: 5, Ahead: 3}, {Places: 8, Prefixes: 1}, {Places: 4, Prefixes: -1}}
+			n, settings := 24, []Options{{Places: 1}, {Places: 5, Ahead: 3}, {Places: 8, Prefixes: 1},
+				{Places: 4, Prefixes: -1}}
 			if name != "rnn" { // which is the fastest
 				n, settings = 12, settings[1:3]
 			}
@@ -133,7 +137,8 @@ func TestSameAsAlone(t *testing.T) {
 							cancel()
 						}
 						if got := written(b.Tokens(context.Background(), o.prompt, o.opts...)); got != want[i] {
-							t.Errorf("%+v: text %d, behind %q, is not what it is alone:\n%s\nalone\n%s", options, i, o.prompt, got, want[i])
+							t.Errorf("%+v: text %d, behind %q, is not what it is alone:\n%s\nalone\n%s", options, i,
+								o.prompt, got, want[i])
 						}
 					})
 				}
@@ -213,7 +218,8 @@ func TestSlowReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 { // each needs the only place
-		if got, want := written(b.Tokens(context.Background(), "It", sample.Seed(2), sample.MaxTokens(20))), alone(s, order{"It", []sample.Option{sample.Seed(2), sample.MaxTokens(20)}}); got == "" || len(got) < len(want)/2 {
+		if got, want := written(b.Tokens(context.Background(), "It", sample.Seed(2), sample.MaxTokens(20))), alone(s,
+			order{"It", []sample.Option{sample.Seed(2), sample.MaxTokens(20)}}); got == "" || len(got) < len(want)/2 {
 			t.Fatalf("another text: %s", got)
 		}
 	}
@@ -253,7 +259,9 @@ func TestCancel(t *testing.T) {
 			t.Errorf("a cancelled text: %v", err)
 		}
 	}
-	if got, want := written(b.Tokens(context.Background(), "It", sample.Seed(2), sample.MaxTokens(5))), alone(s, order{"It", []sample.Option{sample.Seed(2), sample.MaxTokens(5)}}); got != want && !strings.Contains(got, ErrBusy.Error()) {
+	if got, want := written(b.Tokens(context.Background(), "It", sample.Seed(2), sample.MaxTokens(5))), alone(s,
+		order{"It", []sample.Option{sample.Seed(2), sample.MaxTokens(5)}}); got != want && !strings.Contains(got,
+		ErrBusy.Error()) {
 		t.Errorf("behind them: %s, alone %s", got, want)
 	}
 	for b.Stats().Cancelled < 3 {
@@ -280,7 +288,8 @@ func TestFaults(t *testing.T) {
 	if _, err := b.Start(context.Background(), []int32{-1}); err == nil {
 		t.Error("a token that there is not is no error")
 	}
-	if got := written(b.Tokens(context.Background(), "It", sample.With(panicking{}), sample.RepetitionPenalty(1.1))); !strings.Contains(got, "panicked") {
+	if got := written(b.Tokens(context.Background(), "It", sample.With(panicking{}),
+		sample.RepetitionPenalty(1.1))); !strings.Contains(got, "panicked") {
 		t.Errorf("an option that panics: %s", got)
 	}
 	endless, err := b.Start(context.Background(), []int32{1}, sample.MaxTokens(-1))

@@ -263,8 +263,8 @@ func (b *Batch) read() bool {
 	return false
 }
 
-// begin gets a text ready to read. It tells whether the text can: it waits while another one reads a beginning that they
-// share.
+// begin gets a text ready to read. It tells whether the text can: it waits while another one reads a beginning that
+// they share.
 func (b *Batch) begin(t *Text) bool {
 	if t.own != nil {
 		return true

@@ -4,8 +4,8 @@ import "slices"
 
 // prefixes are beginnings of prompts that were read, each with a decoder that has read it and nothing else.
 //
-// A beginning can be shared where it ends with a chunk, so that what is read is cut as it is for a text alone, or where it
-// is a whole prompt.
+// A beginning can be shared where it ends with a chunk, so that what is read is cut as it is for a text alone, or
+// where it is a whole prompt.
 type prefixes struct {
 	most  int
 	chunk int

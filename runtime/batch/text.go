@@ -52,8 +52,8 @@ func newText(ctx context.Context, b *Batch, draft *sample.Draft) *Text {
 	return t
 }
 
-// All gives the tokens as they are written. The last element has no token and says why the text ended; or an error comes
-// in its place, which is the context's when that is done. When the loop over it is left, the text is closed.
+// All gives the tokens as they are written. The last element has no token and says why the text ended; or an error
+// comes in its place, which is the context's when that is done. When the loop over it is left, the text is closed.
 func (t *Text) All() iter.Seq2[sample.Token, error] {
 	return func(yield func(sample.Token, error) bool) {
 		defer t.Close()
@@ -75,8 +75,8 @@ func (t *Text) All() iter.Seq2[sample.Token, error] {
 	}
 }
 
-// Next waits for tokens that were written and gives all there are; none when the text is over. The slice is overwritten by
-// the next call. A text whose context is done ends with its error at once, whatever has been written.
+// Next waits for tokens that were written and gives all there are; none when the text is over. The slice is
+// overwritten by the next call. A text whose context is done ends with its error at once, whatever has been written.
 func (t *Text) Next() ([]sample.Token, error) {
 	for {
 		if err := context.Cause(t.ctx); err != nil {

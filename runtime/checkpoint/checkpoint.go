@@ -1,4 +1,5 @@
-// Package checkpoint keeps models in safetensors files: parameters alone, or all that a training needs to go on as if it had never stopped.
+// Package checkpoint keeps models in safetensors files: parameters alone, or all that a training needs to go on as if
+// it had never stopped.
 //
 // It must not know how a training is run: what its loop wants kept comes as strings in Training.Loop.
 package checkpoint
@@ -103,7 +104,8 @@ type Info struct {
 // Describe reads what can be said of the file at path, from its header alone.
 func Describe(path string) (i *Info, err error) {
 	err = read(path, func(s *source) error {
-		i = &Info{Name: s.metadata[keyName], Spec: s.metadata[keySpec], Tensors: len(s.entries), Digest: s.metadata[keyDigest]}
+		i = &Info{Name: s.metadata[keyName], Spec: s.metadata[keySpec], Tensors: len(s.entries),
+			Digest: s.metadata[keyDigest]}
 		for _, e := range s.entries {
 			i.Numbers += e.numbers()
 			if !slices.Contains(i.Types, e.DType) {
@@ -119,8 +121,9 @@ func Describe(path string) (i *Info, err error) {
 	return i, nil
 }
 
-// LoadWeights reads the parameters of m from the file at path, and verifies them where the file has digests. Files of other programs are welcome when their tensors have the names and shapes of m's. On an
-// error m is as it was, unless the file can no longer be read after its beginning could.
+// LoadWeights reads the parameters of m from the file at path, and verifies them where the file has digests. Files of
+// other programs are welcome when their tensors have the names and shapes of m's. On an error m is as it was, unless
+// the file can no longer be read after its beginning could.
 func LoadWeights(path string, m model.LanguageModel) error {
 	return read(path, func(s *source) error { return s.weightsInto(m) })
 }
@@ -139,8 +142,9 @@ func ReadWeights(r io.ReaderAt, size int64, m model.LanguageModel) error {
 	return wrap("in memory", err)
 }
 
-// Load reads all that Save has written, and verifies it. Where the checkpoint was written under another spec that has the same parameters, it is loaded and changed is true: then
-// the training goes on with the new spec's rates and data. On an error m is as it was, as with LoadWeights.
+// Load reads all that Save has written, and verifies it. Where the checkpoint was written under another spec that has
+// the same parameters, it is loaded and changed is true: then the training goes on with the new spec's rates and data.
+// On an error m is as it was, as with LoadWeights.
 func Load(path string, m model.LanguageModel) (t Training, changed bool, err error) {
 	err = read(path, func(s *source) error {
 		tp, err := s.training()
@@ -252,7 +256,8 @@ func (s *source) copyWeights(m model.LanguageModel) error {
 func (s *source) fits(m model.LanguageModel) error {
 	info := m.Info()
 	if v, ok := s.metadata[keyFormat]; ok && v != format {
-		return fmt.Errorf("has format %s, this program reads format %s: use the version of gradsmith that wrote it", strconv.Quote(v), format)
+		return fmt.Errorf("has format %s, this program reads format %s: use the version of gradsmith that wrote it",
+			strconv.Quote(v), format)
 	}
 	other := ""
 	if name := s.metadata[keyName]; name != "" && s.metadata[keyArchitecture] != info.Architecture {
@@ -273,7 +278,8 @@ func (s *source) fits(m model.LanguageModel) error {
 			return fmt.Errorf("%sits tensor %s is not in %s", other, t.name, info.Spec)
 		}
 	}
-	return fmt.Errorf("%sits tensors have the shapes of %s, but its vocabulary or its layers mean something else", other, info.Spec)
+	return fmt.Errorf("%sits tensors have the shapes of %s, but its vocabulary or its layers mean something else",
+		other, info.Spec)
 }
 
 // has reports why the file does not have a tensor of that name and shape.

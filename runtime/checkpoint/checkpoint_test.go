@@ -25,12 +25,14 @@ type tiny struct {
 
 func newTiny() *tiny {
 	return &tiny{info: model.Info{Name: "tiny", Architecture: "one", SpecDigest: "spec", Spec: "tiny.yaml"},
-		a: []float32{1, 2, 3, 4, 5, 6}, b: []float32{float32(math.Inf(1)), -0.5}, slot: []float32{7, 8}, state: []float32{9}, step: 12}
+		a: []float32{1, 2, 3, 4, 5, 6}, b: []float32{float32(math.Inf(1)), -0.5}, slot: []float32{7, 8},
+		state: []float32{9}, step: 12}
 }
 
 func (t *tiny) Info() *model.Info { return &t.info }
 func (t *tiny) Tensors() []model.Tensor {
-	return []model.Tensor{{Name: "layer.w", Shape: []int{2, 3}, Value: t.a}, {Name: "layer.b", Shape: []int{2}, Value: t.b}}
+	return []model.Tensor{{Name: "layer.w", Shape: []int{2, 3}, Value: t.a},
+		{Name: "layer.b", Shape: []int{2}, Value: t.b}}
 }
 func (t *tiny) Slots() []model.Slot { return []model.Slot{{Name: "adam.first", Value: t.slot}} }
 func (t *tiny) State() []float32    { return t.state }
@@ -57,7 +59,8 @@ func TestRoundTrip(t *testing.T) {
 	if err != nil || changed {
 		t.Fatal(err, changed)
 	}
-	if fmt.Sprint(got) != fmt.Sprint(want) || n.step != 12 || fmt.Sprint(n.a, n.b, n.slot, n.state) != fmt.Sprint(m.a, m.b, m.slot, m.state) {
+	if fmt.Sprint(got) != fmt.Sprint(want) || n.step != 12 ||
+		fmt.Sprint(n.a, n.b, n.slot, n.state) != fmt.Sprint(m.a, m.b, m.slot, m.state) {
 		t.Errorf("loaded %v %v, want %v %v", got, n, want, m)
 	}
 	n.info.SpecDigest = "other"
@@ -130,17 +133,21 @@ func TestErrors(t *testing.T) {
 		{"no JSON", raw("[1]", 0), "not a JSON object"},
 		{"broken JSON", raw(`{"a":`, 0), "header is not valid"},
 		{"two headers", raw(`{}{}`, 0), "something follows the JSON object"},
-		{"not all of it", raw(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 8), "4 bytes after the last tensor"},
+		{"not all of it", raw(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 8),
+			"4 bytes after the last tensor"},
 		{"metadata", raw(`{"__metadata__":{"a":1}}`, 0), "metadata: json"},
 		{"huge header", append([]byte{0, 0, 0, 0, 0, 0, 0, 255}, make([]byte, 50)...), "at most 100000000 are allowed"},
 		{"gap", raw(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`, 8), `"a" begins at byte 4`},
-		{"overlap", raw(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`, 8), `"b" begins at byte 4`},
+		{"overlap",
+			raw(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`, 8), `"b" begins at byte 4`},
 		{"backwards", raw(`{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,-4]}}`, 0), "truncated"},
 		{"twice", raw(`{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}`, 0), "twice"},
 		{"dtype", raw(`{"a":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}}`, 8), `dtype "I64" is not supported`},
 		{"shape", raw(`{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}`, 8), "takes 12 bytes, it has 8"},
-		{"huge shape", raw(`{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,8]}}`, 8), "does not fit"},
-		{"foreign names", raw(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 4), "has no tensor layer.w of shape [2 3]"},
+		{"huge shape", raw(`{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,8]}}`, 8),
+			"does not fit"},
+		{"foreign names", raw(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 4),
+			"has no tensor layer.w of shape [2 3]"},
 		{"other spec", otherData, "is of another spec (model tiny): its tensors have the shapes of tiny.yaml, but"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -159,7 +166,8 @@ func TestErrors(t *testing.T) {
 			}
 		})
 	}
-	if err := Save(filepath.Join(dir, "no such folder", "x"), newTiny(), Training{}); err == nil || !strings.Contains(err.Error(), "can't write the checkpoint") {
+	if err := Save(filepath.Join(dir, "no such folder", "x"), newTiny(), Training{}); err == nil ||
+		!strings.Contains(err.Error(), "can't write the checkpoint") {
 		t.Errorf("an unwritable folder gives %v", err)
 	}
 	if err := LoadWeights(filepath.Join(dir, "nothing"), newTiny()); err == nil {
@@ -187,7 +195,8 @@ func TestForeign(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	var b bytes.Buffer
-	file := &File{Metadata: map[string]string{"k": "v"}, Tensors: []Tensor{{"a", []int{2}, []float32{1, 2}}, {"b", nil, []float32{3}}}}
+	file := &File{Metadata: map[string]string{"k": "v"},
+		Tensors: []Tensor{{"a", []int{2}, []float32{1, 2}}, {"b", nil, []float32{3}}}}
 	if err := file.Write(&b); err != nil {
 		f.Fatal(err)
 	}
@@ -221,7 +230,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// A checkpoint of a model that is larger than the buffer comes back whole, from a file and from memory, and into a model without garbage in proportion.
+// A checkpoint of a model that is larger than the buffer comes back whole, from a file and from memory, and into a
+// model without garbage in proportion.
 func TestLarge(t *testing.T) {
 	big := func() *tiny {
 		m := newTiny()

@@ -33,8 +33,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestEveryByte turns a bit of every byte of a checkpoint, one at a time. What is loaded is what was saved, or an error says that it is
-// not, and then the model is as it was.
+// TestEveryByte turns a bit of every byte of a checkpoint, one at a time. What is loaded is what was saved, or an
+// error says that it is not, and then the model is as it was.
 func TestEveryByte(t *testing.T) {
 	path, good := saved(t)
 	body := 8 + int(binary.LittleEndian.Uint64(good))
@@ -50,7 +50,8 @@ func TestEveryByte(t *testing.T) {
 		m := newTiny().clear()
 		_, _, err := Load(path, m)
 		switch {
-		case err == nil && (fmt.Sprint(m) != fmt.Sprint(whole) || i >= body): // the case of a key does not matter to JSON
+		// the case of a key does not matter to JSON
+		case err == nil && (fmt.Sprint(m) != fmt.Sprint(whole) || i >= body):
 			t.Fatalf("byte %d: the checkpoint is loaded, as %v", i, m)
 		case err != nil && fmt.Sprint(m) != fmt.Sprint(before):
 			t.Fatalf("byte %d: %v, and the model has changed", i, err)
@@ -58,12 +59,14 @@ func TestEveryByte(t *testing.T) {
 			refused++
 		}
 		w := newTiny().clear()
-		if err := LoadWeights(path, w); err == nil && fmt.Sprint(w.a, w.b) != fmt.Sprint(whole.a, whole.b) || err != nil && fmt.Sprint(w) != fmt.Sprint(before) {
+		if err := LoadWeights(path, w); err == nil && fmt.Sprint(w.a, w.b) != fmt.Sprint(whole.a, whole.b) ||
+			err != nil && fmt.Sprint(w) != fmt.Sprint(before) {
 			t.Fatalf("byte %d: %v, the parameters are %v", i, err, w)
 		}
 		_, parseErr := Parse(data)
 		_, verifyErr := Verify(path)
-		if err != nil && (parseErr == nil || verifyErr == nil) && !strings.Contains(err.Error(), "parameters alone") && !strings.Contains(err.Error(), "format") {
+		if err != nil && (parseErr == nil || verifyErr == nil) && !strings.Contains(err.Error(), "parameters alone") &&
+			!strings.Contains(err.Error(), "format") {
 			t.Fatalf("byte %d: Load says %v, Parse %v, Verify %v", i, err, parseErr, verifyErr)
 		}
 	}
@@ -72,7 +75,8 @@ func TestEveryByte(t *testing.T) {
 	}
 	data := bytes.Clone(good)
 	data[body] ^= 1
-	if err := ParseWeights(data, newTiny()); err == nil || !strings.Contains(err.Error(), `tensor "layer.w" does not have the digest`) {
+	if err := ParseWeights(data, newTiny()); err == nil ||
+		!strings.Contains(err.Error(), `tensor "layer.w" does not have the digest`) {
 		t.Errorf("%v", err)
 	}
 }
@@ -101,7 +105,8 @@ func TestWithoutDigests(t *testing.T) {
 	}
 	m := newTiny().clear()
 	got, _, err := Load(path, m)
-	if err != nil || got.Step != 3 || fmt.Sprint(m.a, m.b, m.slot) != fmt.Sprint(newTiny().a, newTiny().b, newTiny().slot) {
+	if err != nil || got.Step != 3 ||
+		fmt.Sprint(m.a, m.b, m.slot) != fmt.Sprint(newTiny().a, newTiny().b, newTiny().slot) {
 		t.Errorf("%+v, %v, %v", got, m, err)
 	}
 	if i, err := Describe(path); err != nil || i.Digest != "" {
@@ -129,8 +134,8 @@ func TestWithoutDigests(t *testing.T) {
 	}
 }
 
-// TestFaults lets every call of saving and of loading fail. A checkpoint is the old one or the new one, and what is loaded
-// without an error is what was saved.
+// TestFaults lets every call of saving and of loading fail. A checkpoint is the old one or the new one, and what is
+// loaded without an error is what was saved.
 func TestFaults(t *testing.T) {
 	other := newTiny()
 	other.a[0] = 17
@@ -143,7 +148,8 @@ func TestFaults(t *testing.T) {
 		if loadErr != nil || !(isOld && err != nil || isNew && (err == nil || fault.Way.After)) {
 			t.Errorf("%v: saving gives %v; loading gives step %d and %v", fault, err, training.Step, loadErr)
 		}
-		if err != nil && (strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "can't write the checkpoint "+path+": ")) {
+		if err != nil && (strings.Contains(err.Error(), "\n") ||
+			!strings.Contains(err.Error(), "can't write the checkpoint "+path+": ")) {
 			t.Errorf("%v: the error is %q", fault, err)
 		}
 	})
@@ -154,7 +160,8 @@ func TestFaults(t *testing.T) {
 			_, _, err := Load(path, m)
 			return err
 		})
-		if err == nil && fmt.Sprint(m.a, m.b, m.slot, m.state) != fmt.Sprint(newTiny().a, newTiny().b, newTiny().slot, newTiny().state) || err != nil && strings.Contains(err.Error(), "\n") {
+		if err == nil && fmt.Sprint(m.a, m.b, m.slot, m.state) != fmt.Sprint(newTiny().a, newTiny().b, newTiny().slot,
+			newTiny().state) || err != nil && strings.Contains(err.Error(), "\n") {
 			t.Errorf("%v: %v, loaded %v", fault, err, m)
 		}
 	})

@@ -11,9 +11,9 @@ import (
 	"strings"
 )
 
-// A file has the SHA-256 of the bytes of each tensor in its metadata, and one of all else that its header says. So what
-// is read can be verified without the rest, and an error can name the tensor. Files of other programs have none, nor do those
-// that were written by gradsmith 0.4.0 and before.
+// A file has the SHA-256 of the bytes of each tensor in its metadata, and one of all else that its header says. So
+// what is read can be verified without the rest, and an error can name the tensor. Files of other programs have none,
+// nor do those that were written by gradsmith 0.4.0 and before.
 
 // Keys of the metadata.
 const (
@@ -21,8 +21,8 @@ const (
 	digestPrefix = "gradsmith.digest/" // and then the name of a tensor
 )
 
-// headerDigest is the hex SHA-256 of the metadata but for itself, in the order of their keys, and of the names, types and
-// shapes of the tensors, in the order of their bytes.
+// headerDigest is the hex SHA-256 of the metadata but for itself, in the order of their keys, and of the names, types
+// and shapes of the tensors, in the order of their bytes.
 func headerDigest(metadata map[string]string, entries []namedEntry) string {
 	h := sha256.New()
 	for _, k := range slices.Sorted(maps.Keys(metadata)) {
@@ -45,7 +45,8 @@ func (s *source) checkHeader() error {
 		return nil
 	}
 	if headerDigest(s.metadata, s.entries) != want {
-		return fmt.Errorf("is damaged: its header does not have the digest that it gives; take another copy of the file (a program that changes a checkpoint must leave out the metadata that begin with %s)", keyDigest)
+		return fmt.Errorf("is damaged: its header does not have the digest that it gives; take another copy of the "+
+			"file (a program that changes a checkpoint must leave out the metadata that begin with %s)", keyDigest)
 	}
 	return nil
 }
@@ -59,11 +60,13 @@ func (s *source) verify(e *namedEntry) error {
 	if s.buffer == nil {
 		s.buffer = make([]byte, chunk)
 	}
-	if _, err := io.CopyBuffer(h, io.NewSectionReader(s.body, int64(e.Offsets[0]), int64(e.Offsets[1]-e.Offsets[0])), s.buffer); err != nil {
+	if _, err := io.CopyBuffer(h, io.NewSectionReader(s.body, int64(e.Offsets[0]), int64(e.Offsets[1]-e.Offsets[0])),
+		s.buffer); err != nil {
 		return fmt.Errorf("tensor %q can't be read: %w", e.name, err)
 	}
 	if sum(h) != s.metadata[digestPrefix+e.name] {
-		return fmt.Errorf("is damaged: tensor %q does not have the digest that the file gives; take another copy of the file", e.name)
+		return fmt.Errorf("is damaged: tensor %q does not have the digest that the file gives; take another copy of "+
+			"the file", e.name)
 	}
 	return nil
 }
@@ -92,8 +95,8 @@ func withoutDigests(metadata map[string]string) map[string]string {
 	return m
 }
 
-// Verify reads all of the file at path and compares it with its digests. It reports false for a file that has none: one of
-// another program or of gradsmith 0.4.0 and before.
+// Verify reads all of the file at path and compares it with its digests. It reports false for a file that has none:
+// one of another program or of gradsmith 0.4.0 and before.
 func Verify(path string) (hasDigest bool, err error) {
 	err = read(path, func(s *source) error {
 		hasDigest = s.metadata[keyDigest] != ""

@@ -16,8 +16,9 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/files"
 )
 
-// The format is small and the one Go library for it has no release, so it is read and written here. It is safetensors: eight bytes with the length of the header, little-endian; the header, a JSON object that gives dtype, shape and the range of bytes
-// of each tensor, and strings under "__metadata__"; then the tensors' bytes without gaps or overlaps.
+// The format is small and the one Go library for it has no release, so it is read and written here. It is safetensors:
+// eight bytes with the length of the header, little-endian; the header, a JSON object that gives dtype, shape and the
+// range of bytes of each tensor, and strings under "__metadata__"; then the tensors' bytes without gaps or overlaps.
 
 // maxHeader is the largest header that readers of the format accept.
 const maxHeader = 100_000_000
@@ -73,8 +74,8 @@ type source struct {
 	buffer   []byte
 }
 
-// open reads the header of a safetensors file of the given size, and checks it against the size. Errors say which byte or tensor is wrong; no input makes it
-// panic or allocate more than a small multiple of its length.
+// open reads the header of a safetensors file of the given size, and checks it against the size. Errors say which byte
+// or tensor is wrong; no input makes it panic or allocate more than a small multiple of its length.
 func open(r io.ReaderAt, size int64) (*source, error) {
 	if size < 8 {
 		return nil, fmt.Errorf("has %d bytes, a safetensors file begins with 8 for the length of its header", size)
@@ -85,10 +86,12 @@ func open(r io.ReaderAt, size int64) (*source, error) {
 	}
 	n := binary.LittleEndian.Uint64(length[:])
 	if n > maxHeader {
-		return nil, fmt.Errorf("is not a safetensors file: its first 8 bytes give a header of %d bytes, at most %d are allowed", n, maxHeader)
+		return nil, fmt.Errorf("is not a safetensors file: its first 8 bytes give a header of %d bytes, at most %d "+
+			"are allowed", n, maxHeader)
 	}
 	if n > uint64(size-8) {
-		return nil, fmt.Errorf("is truncated or not a safetensors file: its header should have %d bytes, %d follow", n, size-8)
+		return nil, fmt.Errorf("is truncated or not a safetensors file: its header should have %d bytes, %d follow", n,
+			size-8)
 	}
 	header := make([]byte, n)
 	if _, err := io.ReadFull(io.NewSectionReader(r, 8, int64(n)), header); err != nil {
@@ -102,10 +105,12 @@ func open(r io.ReaderAt, size int64) (*source, error) {
 	at := 0
 	for _, e := range entries {
 		if e.Offsets[0] != at {
-			return nil, fmt.Errorf("tensor %q begins at byte %d of the data, the one before it ends at %d", e.name, e.Offsets[0], at)
+			return nil, fmt.Errorf("tensor %q begins at byte %d of the data, the one before it ends at %d", e.name,
+				e.Offsets[0], at)
 		}
 		if e.Offsets[1] < at || e.Offsets[1] > rest {
-			return nil, fmt.Errorf("is truncated: tensor %q ends at byte %d of the data, which has %d", e.name, e.Offsets[1], rest)
+			return nil, fmt.Errorf("is truncated: tensor %q ends at byte %d of the data, which has %d", e.name,
+				e.Offsets[1], rest)
 		}
 		at = e.Offsets[1]
 		if err := e.check(); err != nil {
@@ -154,7 +159,8 @@ func (s *source) read(e *namedEntry, dst []float32) error {
 	return nil
 }
 
-// Parse reads a safetensors file from memory, with all its tensors. They may be F32, or F64, F16 and BF16, which are converted.
+// Parse reads a safetensors file from memory, with all its tensors. They may be F32, or F64, F16 and BF16, which are
+// converted.
 func Parse(data []byte) (*File, error) {
 	s, err := open(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
@@ -287,8 +293,8 @@ func half(h uint16) float32 {
 	return math.Float32frombits(sign | (exp+112)<<23 | frac<<13)
 }
 
-// Write writes f in the safetensors format, metadata in the order of its keys, tensors in theirs. To the metadata it adds
-// the digests by which readers know a damaged file.
+// Write writes f in the safetensors format, metadata in the order of its keys, tensors in theirs. To the metadata it
+// adds the digests by which readers know a damaged file.
 func (f *File) Write(w io.Writer) error {
 	entries := make([]namedEntry, len(f.Tensors))
 	metadata := maps.Clone(withoutDigests(f.Metadata))
@@ -297,7 +303,8 @@ func (f *File) Write(w io.Writer) error {
 	}
 	at := 0
 	for i, t := range f.Tensors {
-		e := namedEntry{entry{f.Type.String(), append([]int{}, t.Shape...), [2]int{at, at + widths[f.Type.String()]*len(t.Value)}}, t.Name}
+		e := namedEntry{entry{f.Type.String(), append([]int{}, t.Shape...),
+			[2]int{at, at + widths[f.Type.String()]*len(t.Value)}}, t.Name}
 		entries[i], at = e, e.Offsets[1]
 		h := sha256.New()
 		t.bytes(h, f.Type) // a hash has no errors
@@ -366,8 +373,8 @@ func (t Tensor) bytes(w io.Writer, as Type) error {
 	return nil
 }
 
-// Writable reports why no file can be written at one of the paths, before hours of training are lost to it. It writes nothing that stays. Empty paths are left
-// out.
+// Writable reports why no file can be written at one of the paths, before hours of training are lost to it. It writes
+// nothing that stays. Empty paths are left out.
 func Writable(paths ...string) error {
 	for _, path := range paths {
 		if path == "" {

@@ -7,8 +7,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Args checks the number of a command's arguments, which names are those of: "SPEC", or "TEXT..." for one or more, or "[NAME]"
-// for one that may be left out. Its errors say which one is missing or too many, and show the command's example.
+// Args checks the number of a command's arguments, which names are those of: "SPEC", or "TEXT..." for one or more, or
+// "[NAME]" for one that may be left out. Its errors say which one is missing or too many, and show the command's
+// example.
 func Args(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		least, most := 0, len(names)

@@ -13,9 +13,9 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Prepare makes a program's commands check what their flags say before they run, and help with flags that there are not.
-// elsewhere says what stands in for flags of sister programs and of others, by their names: of each the first is meant that
-// the command has, such as "--source FILE" for "data". rules are those of all commands.
+// Prepare makes a program's commands check what their flags say before they run, and help with flags that there are
+// not. elsewhere says what stands in for flags of sister programs and of others, by their names: of each the first is
+// meant that the command has, such as "--source FILE" for "data". rules are those of all commands.
 func Prepare(root *cobra.Command, elsewhere map[string][]string, rules []Rule) {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return mistyped(cmd, err, elsewhere) })
 	before := root.PersistentPreRunE
@@ -85,7 +85,8 @@ func Nearest(s string, names []string) string {
 	best, at := "", 0
 	for _, name := range names {
 		d := distance(s, name)
-		if (d <= max(1, min(len(name), len(s))/3) || len(s) > 2 && strings.HasPrefix(name, s)) && (best == "" || d < at) {
+		if (d <= max(1, min(len(name), len(s))/3) || len(s) > 2 && strings.HasPrefix(name, s)) &&
+			(best == "" || d < at) {
 			best, at = name, d
 		}
 	}
@@ -148,13 +149,14 @@ func Number(fs *pflag.FlagSet, name string, other float64) float64 {
 }
 
 // negative are the numbers below 0 that have a meaning, by their flags.
-var negative = map[string]string{"tokens": "-1", "label": "-1", "frequency-penalty": "any", "presence-penalty": "any", "length-penalty": "any", "by": "any"}
+var negative = map[string]string{"tokens": "-1", "label": "-1", "frequency-penalty": "any", "presence-penalty": "any",
+	"length-penalty": "any", "by": "any"}
 
 // largest are the counts that memory is set aside for, by their flags. No other count may be above what fits 31 bits.
 var largest = map[string]int{"beam": 1024, "columns": 1_000_000}
 
-// Check looks at the flags that were given: numbers must be finite and, as float32, in which models compute, not turn into 0
-// or infinity; counts must not be negative, nor larger than any that makes sense; and each must have an effect.
+// Check looks at the flags that were given: numbers must be finite and, as float32, in which models compute, not turn
+// into 0 or infinity; counts must not be negative, nor larger than any that makes sense; and each must have an effect.
 func Check(fs *pflag.FlagSet, rules []Rule) error {
 	var err error
 	fs.Visit(func(f *pflag.Flag) {
@@ -186,9 +188,11 @@ func checkNumber(f *pflag.Flag) error {
 		case math.IsNaN(x) || math.IsInf(x, 0):
 			return fmt.Errorf("--%s %s: give a finite number", f.Name, text)
 		case math.IsInf(y, 0):
-			return fmt.Errorf("--%s %s: models compute with numbers up to %.4g (float32)", f.Name, text, math.MaxFloat32)
+			return fmt.Errorf("--%s %s: models compute with numbers up to %.4g (float32)", f.Name, text,
+				math.MaxFloat32)
 		case x != 0 && y == 0 && f.Name != "temperature": // whose limit at 0 has a meaning
-			return fmt.Errorf("--%s %s: models compute with numbers from %.4g on (float32), for which this is 0", f.Name, text, 0x1p-126)
+			return fmt.Errorf("--%s %s: models compute with numbers from %.4g on (float32), for which this is 0",
+				f.Name, text, 0x1p-126)
 		case x < 0 && negative[f.Name] == "":
 			return fmt.Errorf("--%s %s: it must not be negative", f.Name, text)
 		}

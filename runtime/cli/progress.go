@@ -33,8 +33,8 @@ type Part struct {
 	Rank int // the higher, the sooner it is left out
 }
 
-// Fit joins parts with two blanks between them to a line of at most width columns: it leaves out those that matter least,
-// and cuts what is left when it is still too long.
+// Fit joins parts with two blanks between them to a line of at most width columns: it leaves out those that matter
+// least, and cuts what is left when it is still too long.
 func Fit(parts []Part, width int) string {
 	parts = append([]Part{}, parts...)
 	for {
@@ -64,15 +64,15 @@ func Fit(parts []Part, width int) string {
 	}
 }
 
-// The bar of a line: the least that it takes, with its percentage and the blanks around it, and the rank that it has among the
-// parts.
+// The bar of a line: the least that it takes, with its percentage and the blanks around it, and the rank that it has
+// among the parts.
 const (
 	barWidth = 14
 	BarRank  = 3
 )
 
-// Line is one line on a terminal, a text and a bar, that shows how far some work is. It fits the terminal as wide as it is
-// when it is drawn. The nil Line, for what is no terminal, draws nothing.
+// Line is one line on a terminal, a text and a bar, that shows how far some work is. It fits the terminal as wide as
+// it is when it is drawn. The nil Line, for what is no terminal, draws nothing.
 type Line struct {
 	w     io.Writer
 	total int
@@ -112,9 +112,11 @@ func (l *Line) Show(done int, parts ...Part) {
 	}
 	if l.bar == nil {
 		l.bar = progressbar.NewOptions(l.total, progressbar.OptionSetWriter(l.w), progressbar.OptionFullWidth(),
-			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false), progressbar.OptionSetRenderBlankState(false),
+			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false),
+			progressbar.OptionSetRenderBlankState(false),
 			progressbar.OptionClearOnFinish(), progressbar.OptionUseANSICodes(ansi()),
-			progressbar.OptionSetTheme(progressbar.Theme{Saucer: "━", SaucerHead: "━", SaucerPadding: " ", BarStart: "", BarEnd: ""}))
+			progressbar.OptionSetTheme(progressbar.Theme{Saucer: "━", SaucerHead: "━", SaucerPadding: " ", BarStart: "",
+				BarEnd: ""}))
 	}
 	l.shown = true
 	l.bar.Describe(text)
@@ -146,8 +148,8 @@ func (l *Line) Clear() {
 
 func ansi() bool { return os.Getenv("TERM") != "dumb" }
 
-// Counter shows how much of some work is done once it has taken a while: as a line on a terminal, and as a line of its own
-// from time to time elsewhere.
+// Counter shows how much of some work is done once it has taken a while: as a line on a terminal, and as a line of its
+// own from time to time elsewhere.
 type Counter struct {
 	w     io.Writer
 	line  *Line

@@ -82,7 +82,8 @@ func oneLine(t *testing.T, drawn string, width int) string {
 func TestLine(t *testing.T) {
 	t.Setenv("TERM", "xterm")
 	parts := func(i int) []Part {
-		return []Part{{fmt.Sprintf("step %d/12,345", i), 0}, {"generator 1.2345", 1}, {"discriminator 0.4321, 73.2 % right", 2}, {"123k tokens/s", 5}, {"3m20s left", 4}}
+		return []Part{{fmt.Sprintf("step %d/12,345", i), 0}, {"generator 1.2345", 1},
+			{"discriminator 0.4321, 73.2 % right", 2}, {"123k tokens/s", 5}, {"3m20s left", 4}}
 	}
 	s := newScreen(t, 200)
 	l := NewLine(s.file, 12345)

@@ -11,8 +11,8 @@ import (
 // Escapes says, for help, what Unescape does.
 const Escapes = `In TEXT, \n is a newline, \t a tab, \\ a backslash and \u4f60 the character of that number in hexadecimal.`
 
-// Unescape reads text of a command line: the escapes of Go's strings stand for what they mean there, and a backslash before
-// anything else is an error. It is the one rule for every flag and argument that takes text of a model.
+// Unescape reads text of a command line: the escapes of Go's strings stand for what they mean there, and a backslash
+// before anything else is an error. It is the one rule for every flag and argument that takes text of a model.
 func Unescape(s string) (string, error) {
 	var b strings.Builder
 	for rest := s; rest != ""; {

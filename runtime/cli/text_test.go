@@ -9,7 +9,8 @@ import (
 
 func TestUnescape(t *testing.T) {
 	for s, want := range map[string]string{
-		"": "", "plain": "plain", `a\nb`: "a\nb", `\n\n`: "\n\n", `a\\nb`: `a\nb`, `\t\r\\`: "\t\r\\", `\u4f60\u597d`: "你好", "你好": "你好", `say "hi"`: `say "hi"`,
+		"": "", "plain": "plain", `a\nb`: "a\nb", `\n\n`: "\n\n", `a\\nb`: `a\nb`, `\t\r\\`: "\t\r\\",
+		`\u4f60\u597d`: "你好", "你好": "你好", `say "hi"`: `say "hi"`,
 		`it's`: "it's", `\x41`: "A", "a\xffb": "a\xffb", "a\nb": "a\nb",
 	} {
 		if got, err := Unescape(s); err != nil || got != want {

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// Work shows that something is being done of which nobody knows how long it takes: what it is and for how long it has gone on.
+// Work shows that something is being done of which nobody knows how long it takes: what it is and for how long it has
+// gone on.
 type Work struct {
 	w     io.Writer
 	line  *Line
@@ -19,10 +20,11 @@ type Work struct {
 	ended chan struct{}
 }
 
-// NewWork begins to show what is being done, once that takes longer than a second: on a terminal, and as a line from time to
-// time elsewhere. Until End nothing else may be written to w.
+// NewWork begins to show what is being done, once that takes longer than a second: on a terminal, and as a line from
+// time to time elsewhere. Until End nothing else may be written to w.
 func NewWork(w io.Writer, what string) *Work {
-	k := &Work{w: w, line: NewLine(w, 1), begun: time.Now(), what: what, stop: make(chan struct{}), ended: make(chan struct{})}
+	k := &Work{w: w, line: NewLine(w, 1), begun: time.Now(), what: what, stop: make(chan struct{}),
+		ended: make(chan struct{})}
 	go k.run()
 	return k
 }

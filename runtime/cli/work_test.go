@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestWork holds what is shown, by a clock of its own: nothing of what is done soon, and elsewhere than on a terminal a line
-// from time to time.
+// TestWork holds what is shown, by a clock of its own: nothing of what is done soon, and elsewhere than on a terminal
+// a line from time to time.
 func TestWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
@@ -36,7 +36,8 @@ func TestWork(t *testing.T) {
 			time.Sleep(200 * time.Millisecond)
 		}
 		c.End()
-		if lines := strings.Split(strings.TrimSpace(out.String()), "\n"); len(lines) != 3 || lines[0] != "50 of 200 lines  30s left" {
+		if lines := strings.Split(strings.TrimSpace(out.String()), "\n"); len(lines) != 3 ||
+			lines[0] != "50 of 200 lines  30s left" {
 			t.Errorf("%q is shown", lines)
 		}
 	})

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// And is the language of the texts that are in both languages. Whether a text can be finished is then looked for among a
-// bounded number of ways; where none is found the token is not allowed.
+// And is the language of the texts that are in both languages. Whether a text can be finished is then looked for among
+// a bounded number of ways; where none is found the token is not allowed.
 func And(a, b *Language) *Language { return &Language{both: &[2]*Language{a, b}} }
 
 // pair is the machine of two languages at once. Its payloads are pairs of states.
@@ -37,7 +37,8 @@ func (p pair) distance(payload any) int32 {
 // bars reports whether those of the two that do not allow b bar it.
 func (p pair) bars(payload any, b byte) bool {
 	at := payload.(places)
-	return (p.a.step(at.a, b) != p.a.dead || p.a.barred(at.a, b)) && (p.b.step(at.b, b) != p.b.dead || p.b.barred(at.b, b))
+	return (p.a.step(at.a, b) != p.a.dead || p.a.barred(at.a, b)) &&
+		(p.b.step(at.b, b) != p.b.dead || p.b.barred(at.b, b))
 }
 
 // trouble gives what was too much in one of the two.
@@ -81,9 +82,9 @@ type Phrases struct {
 	Banned   []string // none may be there
 }
 
-// Containing is the language of the texts that contain all required phrases and no banned one. Phrases are compared byte by
-// byte. An empty phrase is an error, as is a required one that contains a banned one. A text does not end where it would go on
-// with a banned phrase: see [Mask.Barred].
+// Containing is the language of the texts that contain all required phrases and no banned one. Phrases are compared
+// byte by byte. An empty phrase is an error, as is a required one that contains a banned one. A text does not end
+// where it would go on with a banned phrase: see [Mask.Barred].
 func Containing(p Phrases) (*Language, error) {
 	if len(p.Required) > 16 {
 		return nil, fmt.Errorf("constrain: %d phrases are required: give 16 at the most", len(p.Required))

@@ -47,7 +47,8 @@ type automata struct {
 	names  []string
 	root   int32
 
-	// The shortest way from each node to the end of its rule, in bytes, and its first step. far means that there is none.
+	// The shortest way from each node to the end of its rule, in bytes, and its first step. far means that there is
+	// none.
 	distance []int32
 	step     []step
 }
@@ -100,7 +101,8 @@ func (b *builder) node(n node) int32 {
 	b.edges += len(n.edges) + len(n.moves)
 	if len(b.a.nodes) >= MostNodes || b.edges > 5*MostNodes {
 		if b.err == nil {
-			b.err = fmt.Errorf("constrain: the language is too large: it takes more than %d nodes; shorten it, or its repetitions", MostNodes)
+			b.err = fmt.Errorf("constrain: the language is too large: it takes more than %d nodes; shorten it, or "+
+				"its repetitions", MostNodes)
 		}
 		return 0
 	}
@@ -299,7 +301,8 @@ func (a *automata) refuseLeftRecursion() error {
 				for i := len(path) - 1; name == "" && i >= 0; i-- {
 					name = a.names[path[i]]
 				}
-				return fmt.Errorf("constrain: rule %q is left-recursive: it can begin with itself; write it as a repetition, such as a (b a)* for a | itself b a", name)
+				return fmt.Errorf("constrain: rule %q is left-recursive: it can begin with itself; write it as a "+
+					"repetition, such as a (b a)* for a | itself b a", name)
 			}
 			if mark[f] == 0 {
 				if err := visit(f); err != nil {

@@ -29,14 +29,15 @@ var learnt = func() func(t testing.TB, size int) *Vocabulary {
 				t.Skip("there is no go command to tell where the toolchain's source is:", err)
 			}
 			p := text.Pieces{}
-			err = filepath.WalkDir(filepath.Join(strings.TrimSpace(string(root)), "src"), func(path string, d fs.DirEntry, err error) error {
-				if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") {
+			err = filepath.WalkDir(filepath.Join(strings.TrimSpace(string(root)), "src"),
+				func(path string, d fs.DirEntry, err error) error {
+					if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") {
+						return err
+					}
+					b, err := os.ReadFile(path)
+					p.Add(string(b))
 					return err
-				}
-				b, err := os.ReadFile(path)
-				p.Add(string(b))
-				return err
-			})
+				})
 			if err != nil {
 				t.Skip(err)
 			}

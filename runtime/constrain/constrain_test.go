@@ -20,7 +20,8 @@ var bytesAlone = func() *Vocabulary {
 	return vocabularyOf(pieces)
 }()
 
-// pieced is a vocabulary of random pieces, which cross all borders: halves of characters, quotes with commas, repeated texts.
+// pieced is a vocabulary of random pieces, which cross all borders: halves of characters, quotes with commas, repeated
+// texts.
 func pieced(size int, seed uint64, bytes bool) *Vocabulary {
 	r := rand.New(rand.NewPCG(seed, 1))
 	var pieces [][]byte
@@ -88,15 +89,16 @@ func TestPhrases(t *testing.T) {
 			}
 		}
 	}
-	for _, p := range []Phrases{{Required: []string{""}}, {Banned: []string{""}}, {Required: []string{"abc"}, Banned: []string{"b"}}, {Required: make([]string, 17)}} {
+	for _, p := range []Phrases{{Required: []string{""}}, {Banned: []string{""}},
+		{Required: []string{"abc"}, Banned: []string{"b"}}, {Required: make([]string, 17)}} {
 		if _, err := Containing(p); err == nil {
 			t.Errorf("%+v is no error", p)
 		}
 	}
 }
 
-// TestBarred tells what a text must not contain from what ends it: a token is barred if the first byte that may not follow makes a banned
-// phrase, and leaves no other language.
+// TestBarred tells what a text must not contain from what ends it: a token is barred if the first byte that may not
+// follow makes a banned phrase, and leaves no other language.
 func TestBarred(t *testing.T) {
 	phrases := Phrases{Required: []string{"a"}, Banned: []string{"fox", "ab", ", "}}
 	closed := must(t)(Regexp(`[a-z ]{0,30}`))
@@ -117,10 +119,12 @@ func TestBarred(t *testing.T) {
 						want := false
 						for n := 1; n <= len(v.bytes[token]) && l != closed; n++ {
 							begins := text + string(v.bytes[token][:n])
-							if slices.ContainsFunc(phrases.Banned, func(x string) bool { return strings.HasSuffix(begins, x) }) {
+							if slices.ContainsFunc(phrases.Banned,
+								func(x string) bool { return strings.HasSuffix(begins, x) }) {
 								want = true
 							}
-							if l != open && (len(begins) > 30 || strings.Trim(begins, "abcdefghijklmnopqrstuvwxyz ") != "") {
+							if l != open && (len(begins) > 30 ||
+								strings.Trim(begins, "abcdefghijklmnopqrstuvwxyz ") != "") {
 								want = false
 								break
 							}
@@ -170,7 +174,8 @@ func accepts(c *Constraint, text string) (whole, begins bool) {
 	return at.end, true
 }
 
-// write draws a text of tokens that the masks allow, at most most, and ends it where it may end with a chance of 1 in 4.
+// write draws a text of tokens that the masks allow, at most most, and ends it where it may end with a chance of 1 in
+// 4.
 func write(t testing.TB, c *Constraint, most int, r *rand.Rand) (string, bool) {
 	t.Helper()
 	s := c.Start()
@@ -207,8 +212,10 @@ func tokensOf(m *Mask) []int32 {
 }
 
 var patterns = []string{
-	`a`, ``, `abc|abd|xyz`, `[0-9]{4}-[0-9]{2}-[0-9]{2}`, `(a|ab)(c|bcd)*`, `(ab)+`, `a{2,5}b?`, `[^a-z"]{0,3}x`, `.{1,4}`, `(?s).{2}`, `(?i)hello wörld`,
-	`(\w+ ){2,3}\w+`, `\p{L}+|\d+`, `[äöü€𝄞]{2}`, `((a{2,3}b){2,3}c){1,2}`, `(a*)*b`, `(a|b|ab)*`, `^abc$`, `(^a|b$)`, `\x{10FFFF}?[\x00-\x1f]`, `[ab]*a[ab]{3}`, `(x+x+)+y`,
+	`a`, ``, `abc|abd|xyz`, `[0-9]{4}-[0-9]{2}-[0-9]{2}`, `(a|ab)(c|bcd)*`, `(ab)+`, `a{2,5}b?`, `[^a-z"]{0,3}x`,
+	`.{1,4}`, `(?s).{2}`, `(?i)hello wörld`,
+	`(\w+ ){2,3}\w+`, `\p{L}+|\d+`, `[äöü€𝄞]{2}`, `((a{2,3}b){2,3}c){1,2}`, `(a*)*b`, `(a|b|ab)*`, `^abc$`, `(^a|b$)`,
+	`\x{10FFFF}?[\x00-\x1f]`, `[ab]*a[ab]{3}`, `(x+x+)+y`,
 }
 
 // TestRegexp compares with package regexp on random texts that look like what is matched.
@@ -276,7 +283,8 @@ func TestMasks(t *testing.T) {
 		"any json":   must(t)(JSONSchema([]byte(`{}`), FreeSpacing)),
 		"schema":     must(t)(JSONSchema([]byte(person), FreeSpacing)),
 		"func":       brackets(),
-		"phrases":    must(t)(Containing(Phrases{Required: []string{"quick", "abab"}, Banned: []string{"fox", "x", "name"}})),
+		"phrases": must(t)(Containing(Phrases{Required: []string{"quick", "abab"},
+			Banned: []string{"fox", "x", "name"}})),
 		// Any plain character up to some number of them, none after that, and some after that.
 		"short string": must(t)(JSONSchema([]byte(`{"type":"string","minLength":2,"maxLength":6}`), FreeSpacing)),
 		"short list": must(t)(JSONSchema(
@@ -304,7 +312,8 @@ func TestMasks(t *testing.T) {
 						for token := range v.Size() {
 							_, want := accepts(c, text+string(v.bytes[token]))
 							if m.Has(int32(token)) != want {
-								t.Fatalf("behind %q token %q is allowed: %v, by definition %v", text, v.bytes[token], !want, want)
+								t.Fatalf("behind %q token %q is allowed: %v, by definition %v", text, v.bytes[token],
+									!want, want)
 							}
 						}
 						tokens := tokensOf(m)
@@ -374,16 +383,20 @@ func TestLimit(t *testing.T) {
 		"date":       must(t)(Regexp(`[0-9]{4}-[0-9]{2}-[0-9]{2}`)),
 		"long":       must(t)(Regexp(`(abc|the quick brown fox){3,9}ä`)),
 		"func":       brackets(),
-		"phrases":    must(t)(Containing(Phrases{Required: []string{"quick", "abab"}, Banned: []string{"fox", "x", "name"}})),
-		"both":       And(must(t)(Regexp(`[a-z ]{5,40}`)), must(t)(Containing(Phrases{Required: []string{"quick b"}, Banned: []string{"ab", "  "}}))),
-		"both json":  And(must(t)(JSONSchema([]byte(person), FreeSpacing)), must(t)(Containing(Phrases{Banned: []string{"  ", "\\", "e1"}}))),
+		"phrases": must(t)(Containing(Phrases{Required: []string{"quick", "abab"},
+			Banned: []string{"fox", "x", "name"}})),
+		"both": And(must(t)(Regexp(`[a-z ]{5,40}`)),
+			must(t)(Containing(Phrases{Required: []string{"quick b"}, Banned: []string{"ab", "  "}}))),
+		"both json": And(must(t)(JSONSchema([]byte(person), FreeSpacing)),
+			must(t)(Containing(Phrases{Banned: []string{"  ", "\\", "e1"}}))),
 	} {
 		t.Run(name, func(t *testing.T) {
 			for i, v := range []*Vocabulary{bytesAlone, pieced(700, 1, true), pieced(1500, 2, true)} {
 				c := compile(t, l, v)
 				shortest := int(c.tokensToEnd(c.engine.first))
 				if m, err := c.Start().Allowed(shortest - 1); err != nil || shortest > 1 && m.Len != 0 && i == 0 {
-					t.Errorf("with %d tokens left %d are allowed, and the shortest text takes %d: %v", shortest-1, m.Len, shortest, err)
+					t.Errorf("with %d tokens left %d are allowed, and the shortest text takes %d: %v", shortest-1,
+						m.Len, shortest, err)
 				}
 				for k := range 80 {
 					if s, ended := write(t, c, shortest+k/2, r); !ended {
@@ -404,7 +417,8 @@ func TestVocabularies(t *testing.T) {
 		}
 		return vocabularyOf(p)
 	}
-	ascii := strings.Split("\n !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~", "")
+	ascii := strings.Split(
+		"\n !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~", "")
 	chars := append(slices.Clone(ascii), "ä", "ö", "€")
 	r := rand.New(rand.NewPCG(7, 8))
 	for _, c := range []struct {
@@ -422,7 +436,8 @@ func TestVocabularies(t *testing.T) {
 		{"characters, one that is not there", must(t)(Regexp(`aü+`)), words(chars...), true},
 		{"a way that ends nowhere", must(t)(Regexp(`ab*ü|xy`)), words(chars...), false},
 		{"halves", must(t)(Regexp(`(ä|ü|x)+y`)), words("\xc3", "\xc3\xa4", "x", "y", "\xbc\xc3", "xx"), false},
-		{"words", must(t)(Regexp(`the (quick|slow) fox( ran)*`)), words("the", " quick", " fox", " ran", " ", "q"), false},
+		{"words", must(t)(Regexp(`the (quick|slow) fox( ran)*`)), words("the", " quick", " fox", " ran", " ", "q"),
+			false},
 		{"words lack one", must(t)(Choices("the end", "the beginning")), words("the", " end", " begin"), false},
 		{"words lack all", must(t)(Choices("the ends", "the beginning")), words("the", " end", " begin"), true},
 		{"grammar of words", must(t)(Grammar(`root ::= "a" root "b" | "c"`)), words("aa", "c", "b", "cb"), false},
@@ -481,15 +496,21 @@ func TestUntrusted(t *testing.T) {
 		}
 	}
 	for name, make := range map[string]func() (*Language, error){
-		"repeated regexp":  func() (*Language, error) { return Regexp(`(((a{1,30}b){1,30}c){1,30}d){1,30}`) },
-		"many repetitions": func() (*Language, error) { return Grammar(`root ::= ((([ab]{200000}){200000}){200000}){200000}`) },
+		"repeated regexp": func() (*Language, error) { return Regexp(`(((a{1,30}b){1,30}c){1,30}d){1,30}`) },
+		"many repetitions": func() (*Language, error) {
+			return Grammar(`root ::= ((([ab]{200000}){200000}){200000}){200000}`)
+		},
 		"deep parentheses": func() (*Language, error) { return Grammar("root ::= " + strings.Repeat("(", 1e6)) },
-		"deep schema":      func() (*Language, error) { return JSONSchema([]byte(strings.Repeat(`{"items":`, 1e6)), FreeSpacing) },
+		"deep schema": func() (*Language, error) {
+			return JSONSchema([]byte(strings.Repeat(`{"items":`, 1e6)), FreeSpacing)
+		},
 		"merged in circles": func() (*Language, error) {
 			return JSONSchema([]byte(`{"allOf":[{"$ref":"#"},{"minimum":1}]}`), FreeSpacing)
 		},
-		"left recursion": func() (*Language, error) { return Grammar(`root ::= x? root "a" | "b"` + "\n" + `x ::= "c"`) },
-		"endless text":   func() (*Language, error) { return Grammar(doubling(60)) },
+		"left recursion": func() (*Language, error) {
+			return Grammar(`root ::= x? root "a" | "b"` + "\n" + `x ::= "c"`)
+		},
+		"endless text": func() (*Language, error) { return Grammar(doubling(60)) },
 		"ambiguous": func() (*Language, error) {
 			return Grammar(`root ::= root2 | ""` + "\n" + `root2 ::= "a" root2 root2 | "a" root2 "a" | "a"`)
 		},

@@ -22,8 +22,8 @@ type Constraint struct {
 	seen *trie    // of the vocabulary, as the language sees it; nil before it is asked for
 }
 
-// Compile makes the constraint of a language. It tells what is wrong: a rule that begins with itself, a language that is
-// too large, or one of which the vocabulary can write no text.
+// Compile makes the constraint of a language. It tells what is wrong: a rule that begins with itself, a language that
+// is too large, or one of which the vocabulary can write no text.
 func (l *Language) Compile(v *Vocabulary) (*Constraint, error) {
 	if v.before != "" || v.behind != "" {
 		var err error
@@ -48,7 +48,8 @@ func (l *Language) Compile(v *Vocabulary) (*Constraint, error) {
 	c.path = make([]*state, max(v.all.depth, v.other.depth)+2)
 	if !c.free {
 		if c.tokensToEnd(c.engine.first) >= far {
-			return nil, fmt.Errorf("constrain: no text of the language was found that can be written with the tokens of this vocabulary")
+			return nil, fmt.Errorf("constrain: no text of the language was found that can be written with the tokens " +
+				"of this vocabulary")
 		}
 	}
 	return c, nil
@@ -93,8 +94,9 @@ func (m *Mask) Has(token int32) bool {
 	return token >= 0 && int(token)/64 < len(m.Bits) && m.Bits[token/64]>>(token%64)&1 != 0
 }
 
-// Barred reports whether a token is not allowed for what the text must not contain, and not because the language has its end in front
-// of it: see [Containing]. Where a text ends before a token that leaves the language, it does not end before this one.
+// Barred reports whether a token is not allowed for what the text must not contain, and not because the language has
+// its end in front of it: see [Containing]. Where a text ends before a token that leaves the language, it does not end
+// before this one.
 func (m *Mask) Barred(token int32) bool {
 	return token >= 0 && int(token)/64 < len(m.barred) && m.barred[token/64]>>(token%64)&1 != 0
 }
@@ -117,8 +119,8 @@ func (m *Mask) seal() *Mask {
 // CanEnd reports whether the text may end here.
 func (s State) CanEnd() bool { return s.s.end }
 
-// Left is the most bytes that it takes to end the text from here, the shortest way, or −1 where that is not known, as for
-// the language of a function.
+// Left is the most bytes that it takes to end the text from here, the shortest way, or −1 where that is not known, as
+// for the language of a function.
 func (s State) Left() int {
 	if s.s.distance >= far {
 		return -1
@@ -149,8 +151,8 @@ func (s State) Next(token int32) (State, error) {
 }
 
 // Allowed gives the tokens that may come next. left is how many tokens may still be written, this one included: only
-// tokens are allowed after which the rest of a text fits. Below 0 there is no limit. An empty mask means that the text is
-// at its end, or, where [State.CanEnd] does not hold, that left is too few.
+// tokens are allowed after which the rest of a text fits. Below 0 there is no limit. An empty mask means that the text
+// is at its end, or, where [State.CanEnd] does not hold, that left is too few.
 func (s State) Allowed(left int) (*Mask, error) {
 	c := s.c
 	c.mu.Lock()
@@ -163,8 +165,8 @@ func (s State) Allowed(left int) (*Mask, error) {
 	return c.near(s.s, left)
 }
 
-// TokensLeft is the most tokens that it takes to end the text from here, the shortest way that was found, or −1 where none was.
-// As long as Allowed is told that many or more, it allows tokens.
+// TokensLeft is the most tokens that it takes to end the text from here, the shortest way that was found, or −1 where
+// none was. As long as Allowed is told that many or more, it allows tokens.
 func (s State) TokensLeft() int {
 	c := s.c
 	c.mu.Lock()
@@ -456,8 +458,8 @@ func (c *Constraint) afterChar(s *state) ([]*state, bool) {
 // searched bounds how many states are looked through for a way to the end.
 const searched = 2000
 
-// tokensToEnd is how many tokens it takes at most to end behind s; far where no way was found. The states on the way that
-// was found know that they are on it, so that a text that follows masks step by step can always take it.
+// tokensToEnd is how many tokens it takes at most to end behind s; far where no way was found. The states on the way
+// that was found know that they are on it, so that a text that follows masks step by step can always take it.
 func (c *Constraint) tokensToEnd(s *state) int32 {
 	if s.end {
 		return 0

@@ -1,5 +1,5 @@
-// Package constrain says which tokens may come next, so that what a model writes is a text of a given language: one that
-// a regular expression, a JSON Schema, a grammar, a list or a function of the caller's describes.
+// Package constrain says which tokens may come next, so that what a model writes is a text of a given language: one
+// that a regular expression, a JSON Schema, a grammar, a list or a function of the caller's describes.
 //
 // A [Language] is a set of texts, as bytes. [Language.Compile] makes a [Constraint] of it for the tokens of a
 // [Vocabulary]; a [State] is how far a text has come. A state is two words long, so that beams and batches copy it:
@@ -17,8 +17,8 @@
 // first asked for, by one walk over a trie of the vocabulary, and remembered. So a token may end anywhere: within a
 // character, or across the borders of rules.
 //
-// No mask leads into a dead end: a token is allowed where a text of the language can be finished from there with the tokens
-// of the vocabulary. Told how many tokens are left, [State.Allowed] keeps to those from which the rest fits.
+// No mask leads into a dead end: a token is allowed where a text of the language can be finished from there with the
+// tokens of the vocabulary. Told how many tokens are left, [State.Allowed] keeps to those from which the rest fits.
 //
 // Patterns may come from anybody: a language has at most [MostNodes] nodes, and what is remembered is bounded
 // ([Constraint.SetMemory]). A grammar whose stacks would grow beyond that is an error when it happens.

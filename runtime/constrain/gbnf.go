@@ -9,9 +9,10 @@ import (
 )
 
 // Grammar is the language of rule root of a grammar in GBNF, as llama.cpp reads it: rules name ::= alternatives, with
-// literals in double quotes, classes of characters in brackets, . for any character, parentheses, the repetitions * + ?
-// {n} {n,} {n,m}, and comments from # to the end of the line. A literal of a token's number, <[7]>, is an error, as
-// is a rule that can begin with itself. The number of repetitions is exact, where llama.cpp takes more than 2,000 for any number.
+// literals in double quotes, classes of characters in brackets, . for any character, parentheses, the repetitions * +
+// ? {n} {n,} {n,m}, and comments from # to the end of the line. A literal of a token's number, <[7]>, is an error, as
+// is a rule that can begin with itself. The number of repetitions is exact, where llama.cpp takes more than 2,000 for
+// any number.
 func Grammar(source string) (*Language, error) {
 	p := &gbnf{text: source, numbers: map[string]int{}, language: &Language{}}
 	p.rule("root") // the first

@@ -221,7 +221,9 @@ ident ::= [a-z] [a-z0-9_]* ws
 num   ::= [0-9]+ ws
 ws    ::= [ \t\n]*
 `, "(a1 +2)*3 = x\n", "a + = 3\n"},
-	{"root ::= \"1. \" move \" \" move \"\\n\" ([1-9] [0-9]? \". \" move \" \" move \"\\n\")+\nmove ::= (pawn | nonpawn | castle) [+#]?\n\nnonpawn ::= [NBKQR] [a-h]? [1-8]? \"x\"? [a-h] [1-8]\npawn ::= ([a-h] \"x\")? [a-h] [1-8] (\"=\" [NBKQR])?\ncastle ::= \"O-O\" \"-O\"?\n",
+	{"root ::= \"1. \" move \" \" move \"\\n\" ([1-9] [0-9]? \". \" move \" \" move \"\\n\")+\nmove ::= (pawn | " +
+		"nonpawn | castle) [+#]?\n\nnonpawn ::= [NBKQR] [a-h]? [1-8]? \"x\"? [a-h] [1-8]\npawn ::= ([a-h] \"x\")? " +
+		"[a-h] [1-8] (\"=\" [NBKQR])?\ncastle ::= \"O-O\" \"-O\"?\n",
 		"1. e4 e5\n2. Nf3 Nc6\n", "1. e9 e5\n2. Nf3 Nc6\n"},
 }
 
@@ -237,7 +239,8 @@ func TestLlamaGrammars(t *testing.T) {
 	}
 }
 
-// The fuzz targets compile what they are given and write a text under it: no panic, no endless work, and the text parses.
+// The fuzz targets compile what they are given and write a text under it: no panic, no endless work, and the text
+// parses.
 func FuzzGrammar(f *testing.F) {
 	f.Add(arithmetic)
 	f.Add(ambiguous)

@@ -120,7 +120,8 @@ func Join(languages ...*Language) (*Language, error) {
 	var body sequence
 	for _, l := range languages {
 		if l.rules == nil {
-			return nil, errors.New("constrain: a language of a function, of phrases or of two others can't be joined with others")
+			return nil, errors.New("constrain: a language of a function, of phrases or of two others can't be joined " +
+				"with others")
 		}
 		offset := len(joined.rules)
 		for _, r := range l.rules {
@@ -148,7 +149,8 @@ func framed(l *Language, before, behind string) (*Language, error) {
 	if _, ok := l.machine.(*phraseMachine); ok {
 		return l, nil // phrases are looked for anywhere
 	}
-	return nil, fmt.Errorf("constrain: pieces of this tokenizer have %q in front of a text and %q behind it, which the function of a language can't be told", before, behind)
+	return nil, fmt.Errorf("constrain: pieces of this tokenizer have %q in front of a text and %q behind it, which "+
+		"the function of a language can't be told", before, behind)
 }
 
 // Text is the language of one text, for [Join].

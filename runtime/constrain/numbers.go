@@ -19,7 +19,8 @@ func (c *schemaCompiler) anyNumber(integer bool) expr {
 		name = "integer"
 	}
 	return c.part(name, func() expr {
-		whole := sequence{optional(literal("-")), choice{literal("0"), sequence{newClass(runes{'1', '9'}), repeat{digit, 0, mostDigits - 1}}}}
+		whole := sequence{optional(literal("-")),
+			choice{literal("0"), sequence{newClass(runes{'1', '9'}), repeat{digit, 0, mostDigits - 1}}}}
 		if integer {
 			return whole
 		}
@@ -42,7 +43,8 @@ func bounds(o *object, at string) (low, high *bound, err error) {
 		key    string
 		upper  bool
 		strict bool
-	}{{"minimum", false, false}, {"exclusiveMinimum", false, true}, {"maximum", true, false}, {"exclusiveMaximum", true, true}} {
+	}{{"minimum", false, false}, {"exclusiveMinimum", false, true}, {"maximum", true, false},
+		{"exclusiveMaximum", true, true}} {
 		if !o.has(b.key) {
 			continue
 		}
@@ -55,7 +57,8 @@ func bounds(o *object, at string) (low, high *bound, err error) {
 			return nil, nil, fmt.Errorf("%s/%s: %w", at, b.key, err)
 		}
 		if len(r.Denom().String()) > mostDigits || len(new(big.Int).Quo(r.Num(), r.Denom()).String()) > mostDigits+1 {
-			return nil, nil, fmt.Errorf("%s/%s: %s has more than %d digits before or behind the point", at, b.key, n, mostDigits)
+			return nil, nil, fmt.Errorf("%s/%s: %s has more than %d digits before or behind the point", at, b.key, n,
+				mostDigits)
 		}
 		side := &low
 		if b.upper {
@@ -119,8 +122,8 @@ func (c *schemaCompiler) numberOf(o *object, at string, integer bool) (expr, err
 
 func pow10(n int) *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil) }
 
-// between is the numbers from low, which is not negative, to high: in units of the last digit that the bounds have, those from
-// one integer to another, each, but for the last, with any further digits.
+// between is the numbers from low, which is not negative, to high: in units of the last digit that the bounds have,
+// those from one integer to another, each, but for the last, with any further digits.
 func between(low, high bound, integer bool) expr {
 	places := 0
 	if !integer {

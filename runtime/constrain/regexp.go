@@ -9,9 +9,9 @@ import (
 	"unicode/utf8"
 )
 
-// Regexp is the language of the texts that a regular expression matches as a whole, from the first character to the last,
-// in the syntax of package regexp. ^, $, \A and \z may stand where they mean the begin and the end of the text; word
-// boundaries and the begin and end of lines within it are errors.
+// Regexp is the language of the texts that a regular expression matches as a whole, from the first character to the
+// last, in the syntax of package regexp. ^, $, \A and \z may stand where they mean the begin and the end of the text;
+// word boundaries and the begin and end of lines within it are errors.
 func Regexp(pattern string) (*Language, error) {
 	re, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
@@ -151,7 +151,8 @@ func (c regexpCompiler) expr(re *syntax.Regexp) (expr, error) {
 		}
 		return out, nil
 	case syntax.OpBeginText, syntax.OpEndText:
-		return nil, fmt.Errorf("%s stands within it: only what is matched first or last may be the begin or the end of the text", re)
+		return nil, fmt.Errorf("%s stands within it: only what is matched first or last may be the begin or the end "+
+			"of the text", re)
 	case syntax.OpBeginLine, syntax.OpEndLine:
 		return nil, errors.New("the begin and the end of a line are not supported: write the newline")
 	case syntax.OpWordBoundary, syntax.OpNoWordBoundary:
@@ -175,7 +176,8 @@ func (c regexpCompiler) repeat(sub *syntax.Regexp, low, high int) (expr, error) 
 	return repeat{e, low, high}, nil
 }
 
-// jsonChars is what stands for a character of a class in a string of JSON: itself, or its shortest escape where it needs one.
+// jsonChars is what stands for a character of a class in a string of JSON: itself, or its shortest escape where it
+// needs one.
 func jsonChars(c class) expr {
 	var out choice
 	if plain := c.and(jsonPlain); len(plain) > 0 {

@@ -24,20 +24,24 @@ const (
 )
 
 // JSONSchema is the language of the JSON texts that a JSON Schema (draft 2020-12; of older drafts what means the same)
-// describes. It writes the properties of an object in the order of the schema, those that it names first, and no other ones
-// where properties are named, unless additionalProperties says so. All that it allows is valid; not all that is valid is allowed.
+// describes. It writes the properties of an object in the order of the schema, those that it names first, and no other
+// ones where properties are named, unless additionalProperties says so. All that it allows is valid; not all that is
+// valid is allowed.
 //
 // Supported are:
 //
-//   - any type: type (one or several), enum, const, $ref to #, #/$defs/… and any other place of the same schema, anyOf,
-//     oneOf whose branches exclude each other by their types, values or a required property, allOf of what can be merged
-//   - objects: properties, required, additionalProperties, maxProperties and a minProperties of 1 where no properties are named
+//   - any type: type (one or several), enum, const, $ref to #, #/$defs/… and any other place of the same schema,
+//     anyOf, oneOf whose branches exclude each other by their types, values or a required property, allOf of what
+//     can be merged
+//   - objects: properties, required, additionalProperties, maxProperties and a minProperties of 1 where no
+//     properties are named
 //   - arrays: items, prefixItems, minItems, maxItems
 //   - strings: minLength, maxLength, or pattern, or format, which is one of date, time, date-time, duration, email,
 //     hostname, ipv4, ipv6, uri and uuid
-//   - numbers: minimum, maximum, exclusiveMinimum, exclusiveMaximum; integers have at most 15 digits, numbers 15 before and
-//     15 behind the point and an exponent of two
-//   - annotations: $schema, $id (of the root), $comment, title, description, default, examples, deprecated, readOnly, writeOnly
+//   - numbers: minimum, maximum, exclusiveMinimum, exclusiveMaximum; integers have at most 15 digits, numbers 15
+//     before and 15 behind the point and an exponent of two
+//   - annotations: $schema, $id (of the root), $comment, title, description, default, examples, deprecated,
+//     readOnly, writeOnly
 //
 // Any other keyword is an error that names its place, as is a combination of these that is not supported.
 func JSONSchema(schema []byte, spacing Spacing) (*Language, error) {
@@ -45,7 +49,8 @@ func JSONSchema(schema []byte, spacing Spacing) (*Language, error) {
 	if err != nil {
 		return nil, fmt.Errorf("constrain: JSON schema: %w", err)
 	}
-	c := &schemaCompiler{doc: doc, language: &Language{}, refs: map[string]int{}, shared: map[string]int{}, spacing: spacing}
+	c := &schemaCompiler{doc: doc, language: &Language{}, refs: map[string]int{}, shared: map[string]int{},
+		spacing: spacing}
 	c.add("root") // the first
 	e, err := c.schema(doc, "#")
 	if err == nil && e == nil {
@@ -274,7 +279,8 @@ func (c *schemaCompiler) part(name string, body func() expr) expr {
 }
 
 // annotations say nothing about what is valid.
-var annotations = []string{"$schema", "$comment", "$defs", "definitions", "title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"}
+var annotations = []string{"$schema", "$comment", "$defs", "definitions", "title", "description", "default", "examples",
+	"deprecated", "readOnly", "writeOnly"}
 
 // keywords of each type, and what they need.
 var keywords = map[string][]string{
@@ -288,7 +294,8 @@ var keywords = map[string][]string{
 var types = []string{"object", "array", "string", "number", "integer", "boolean", "null"}
 
 // neutral keywords are those that are taken where they say nothing.
-var neutral = map[string]string{"uniqueItems": "false", "minContains": "0", "unevaluatedProperties": "true", "unevaluatedItems": "true", "additionalItems": "true"}
+var neutral = map[string]string{"uniqueItems": "false", "minContains": "0", "unevaluatedProperties": "true",
+	"unevaluatedItems": "true", "additionalItems": "true"}
 
 // schema compiles what stands at a place. It gives nil for a schema that allows nothing.
 func (c *schemaCompiler) schema(v any, at string) (expr, error) {
@@ -365,7 +372,9 @@ func (c *schemaCompiler) schema(v any, at string) (expr, error) {
 // check makes an error of keywords that are not supported.
 func (c *schemaCompiler) check(o *object, at string) error {
 	for _, k := range o.keys {
-		if slices.Contains(annotations, k) || slices.Contains([]string{"type", "enum", "const", "$ref", "anyOf", "oneOf", "allOf"}, k) || k == "$id" && at == "#" {
+		if slices.Contains(annotations, k) ||
+			slices.Contains([]string{"type", "enum", "const", "$ref", "anyOf", "oneOf", "allOf"}, k) ||
+			k == "$id" && at == "#" {
 			continue
 		}
 		if want, ok := neutral[k]; ok && marshal(o.values[k]) == want {
@@ -404,7 +413,8 @@ func (c *schemaCompiler) resolve(o *object, at string) (any, string, error) {
 	}
 	rest, ok := strings.CutPrefix(name, "#")
 	if !ok || rest != "" && rest[0] != '/' {
-		return nil, "", fmt.Errorf("%s/$ref: %q is not supported: only places of the same schema are, such as #/$defs/name", at, name)
+		return nil, "", fmt.Errorf("%s/$ref: %q is not supported: only places of the same schema are, such as "+
+			"#/$defs/name", at, name)
 	}
 	v := c.doc
 	for rest != "" {
@@ -526,7 +536,8 @@ func (c *schemaCompiler) merge(a, b *object, at string) (*object, error) {
 		}
 		for _, k := range names(pair[1]).keys {
 			if !names(pair[0]).has(k) {
-				return nil, fmt.Errorf("%s: property %q is named here, and another part of allOf has additionalProperties, which would decide on it: this is not supported", at, k)
+				return nil, fmt.Errorf("%s: property %q is named here, and another part of allOf has "+
+					"additionalProperties, which would decide on it: this is not supported", at, k)
 			}
 		}
 	}
@@ -557,7 +568,8 @@ func (c *schemaCompiler) merge(a, b *object, at string) (*object, error) {
 			both := x.clone()
 			for _, name := range y.keys {
 				if both.has(name) {
-					both.set(name, &object{keys: []string{"allOf"}, values: map[string]any{"allOf": []any{both.values[name], y.values[name]}}})
+					both.set(name, &object{keys: []string{"allOf"},
+						values: map[string]any{"allOf": []any{both.values[name], y.values[name]}}})
 				} else {
 					both.set(name, y.values[name])
 				}
@@ -576,7 +588,8 @@ func (c *schemaCompiler) merge(a, b *object, at string) (*object, error) {
 				}
 			}
 			out.set(k, types)
-		case "minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties", "maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties":
+		case "minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties", "maximum", "exclusiveMaximum",
+			"maxLength", "maxItems", "maxProperties":
 			n, okX := x.(json.Number)
 			m, okY := y.(json.Number)
 			if !okX || !okY {
@@ -665,7 +678,9 @@ func (c *schemaCompiler) branches(o *object, word, at string) ([]any, error) {
 		for i := range parts {
 			for j := range i {
 				if !c.disjoint(parts[i], parts[j], 0) {
-					return nil, fmt.Errorf("%s/oneOf: branches %d and %d may both be valid, and then none is: give them different types, values, or a required property of different values, or write anyOf", at, j, i)
+					return nil, fmt.Errorf("%s/oneOf: branches %d and %d may both be valid, and then none is: give "+
+						"them different types, values, or a required property of different values, or write anyOf", at,
+						j, i)
 				}
 			}
 		}
@@ -755,12 +770,14 @@ func (c *schemaCompiler) disjoint(a, b *object, depth int) bool {
 			}
 			other := property(pair[1], name)
 			if other == nil {
-				if p, ok := pair[1].get("properties").(*object); pair[1].get("additionalProperties") == false && !(ok && p.has(name)) {
+				if p, ok := pair[1].get("properties").(*object); pair[1].get("additionalProperties") == false &&
+					!(ok && p.has(name)) {
 					return true
 				}
 				continue
 			}
-			if mine := property(pair[0], name); mine != nil && required(pair[1], name) && c.disjoint(mine, other, depth+1) {
+			if mine := property(pair[0], name); mine != nil && required(pair[1], name) && c.disjoint(mine, other,
+				depth+1) {
 				return true
 			}
 		}
@@ -829,7 +846,8 @@ func (c *schemaCompiler) values(o *object, at string) (expr, error) {
 	}
 	for _, k := range o.keys {
 		if k != "enum" && k != "const" && k != "type" && !slices.Contains(annotations, k) && k != "$id" {
-			return nil, fmt.Errorf("%s/%s: beside enum or const the keyword is not supported: leave out the values that it forbids", at, k)
+			return nil, fmt.Errorf("%s/%s: beside enum or const the keyword is not supported: leave out the values "+
+				"that it forbids", at, k)
 		}
 	}
 	allowed := types
@@ -876,7 +894,8 @@ func count(o *object, key, at string, otherwise int) (int, error) {
 	}
 	n, ok := o.get(key).(json.Number)
 	if ok {
-		if r, err := rational(n); err == nil && r.IsInt() && r.Sign() >= 0 && r.Num().IsInt64() && r.Num().Int64() <= MostNodes {
+		if r, err := rational(n); err == nil && r.IsInt() && r.Sign() >= 0 && r.Num().IsInt64() &&
+			r.Num().Int64() <= MostNodes {
 			return int(r.Num().Int64()), nil
 		}
 	}
@@ -888,7 +907,8 @@ func (c *schemaCompiler) space(separator bool) expr {
 	switch {
 	case c.spacing == FreeSpacing:
 		return c.part("space", func() expr {
-			return choice{empty, literal(" "), sequence{literal("\n"), repeat{newClass(runes{' ', ' '}, runes{'\t', '\t'}), 0, 20}}}
+			return choice{empty, literal(" "),
+				sequence{literal("\n"), repeat{newClass(runes{' ', ' '}, runes{'\t', '\t'}), 0, 20}}}
 		})
 	case c.spacing == SingleSpacing && separator:
 		return literal(" ")
@@ -945,10 +965,12 @@ func (c *schemaCompiler) objectOf(o *object, at string) (expr, error) {
 		return nil, err
 	}
 	if len(names) > 0 && (o.has("minProperties") || high >= 0 && high < len(names)) || high >= 0 && high < low {
-		return nil, fmt.Errorf("%s: minProperties and maxProperties are supported where no properties are named, and minProperties is at most maxProperties", at)
+		return nil, fmt.Errorf("%s: minProperties and maxProperties are supported where no properties are named, and "+
+			"minProperties is at most maxProperties", at)
 	}
 	if len(names) > 0 && high >= 0 && additional != false {
-		return nil, fmt.Errorf("%s/maxProperties: it is not supported where properties are named and others may follow", at)
+		return nil, fmt.Errorf("%s/maxProperties: it is not supported where properties are named and others may follow",
+			at)
 	}
 	if low > 1 {
 		return nil, fmt.Errorf("%s/minProperties: only 0 and 1 are supported", at)
@@ -1177,7 +1199,8 @@ func (c *schemaCompiler) char() expr {
 			// Four digits that are no half of a surrogate pair, or a pair.
 			sequence{literal(`\u`), digits("0123456789abcefABCEF"), hex, hex, hex},
 			sequence{literal(`\u`), digits("dD"), digits("01234567"), hex, hex},
-			sequence{literal(`\u`), digits("dD"), digits("89abAB"), hex, hex, literal(`\u`), digits("dD"), digits("cdefCDEF"), hex, hex},
+			sequence{literal(`\u`), digits("dD"), digits("89abAB"), hex, hex, literal(`\u`), digits("dD"),
+				digits("cdefCDEF"), hex, hex},
 		}
 	})
 }
@@ -1197,7 +1220,8 @@ func (c *schemaCompiler) stringOf(o *object, at string) (expr, error) {
 			continue
 		}
 		if lengths || word == "pattern" && o.has("format") {
-			return nil, fmt.Errorf("%s/%s: beside minLength, maxLength or format it is not supported: say it all in the pattern", at, word)
+			return nil, fmt.Errorf("%s/%s: beside minLength, maxLength or format it is not supported: say it all in "+
+				"the pattern", at, word)
 		}
 		s, ok := o.get(word).(string)
 		if !ok {
@@ -1235,10 +1259,13 @@ func (c *schemaCompiler) anyValue() expr {
 		c.shared["value"] = i
 		str := sequence{literal(`"`), repeat{c.char(), 0, unbounded}, literal(`"`)}
 		of := func(left string, part expr, right string) expr {
-			return sequence{literal(left), c.space(false), optional(sequence{part, repeat{sequence{c.comma(), part}, 0, unbounded}}), c.space(false), literal(right)}
+			return sequence{literal(left), c.space(false),
+				optional(sequence{part, repeat{sequence{c.comma(), part}, 0, unbounded}}), c.space(false),
+				literal(right)}
 		}
 		c.language.rules[i].body = choice{
-			of("{", c.member(str, ref(i)), "}"), of("[", ref(i), "]"), str, c.anyNumber(false), literal("true"), literal("false"), literal("null"),
+			of("{", c.member(str, ref(i)), "}"), of("[", ref(i), "]"), str, c.anyNumber(false), literal("true"),
+			literal("false"), literal("null"),
 		}
 	}
 	return ref(i)

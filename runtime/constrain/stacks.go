@@ -6,19 +6,21 @@ import (
 	"slices"
 )
 
-// MostStacks is the number of places of a grammar that a text may be at all at once, and mostWork that of the places that
-// may be looked at for a mask: a second's work, where ordinary grammars take a few thousand.
+// MostStacks is the number of places of a grammar that a text may be at all at once, and mostWork that of the places
+// that may be looked at for a mask: a second's work, where ordinary grammars take a few thousand.
 const (
 	MostStacks = 20_000
 	mostWork   = 2_000_000
 )
 
-// ErrTooAmbiguous is what a grammar gives that could be at more than [MostStacks] places of its rules at once, or at so many
-// that a mask would take too long to find.
-var ErrTooAmbiguous = errors.New("constrain: the grammar is too ambiguous: the text could be at too many places of it at once; let fewer of its alternatives begin alike")
+// ErrTooAmbiguous is what a grammar gives that could be at more than [MostStacks] places of its rules at once, or at
+// so many that a mask would take too long to find.
+var ErrTooAmbiguous = errors.New("constrain: the grammar is too ambiguous: the text could be at too many places of " +
+	"it at once; let fewer of its alternatives begin alike")
 
-// state is what may follow a text: a set of stacks of nodes. Stacks that end alike share that part, and equal sets are the
-// same state. In a state that a text can be in all nodes at the top read bytes; below are those that calls return to.
+// state is what may follow a text: a set of stacks of nodes. Stacks that end alike share that part, and equal sets are
+// the same state. In a state that a text can be in all nodes at the top read bytes; below are those that calls return
+// to.
 type state struct {
 	items   []item // sorted by node, each once
 	payload any    // of a function's language, in place of items
@@ -354,7 +356,8 @@ func (e *engine) shortest(s *state) []byte {
 	for at := s; len(text) < int(s.distance); {
 		best := -1
 		for i, x := range at.items {
-			if best < 0 || e.automata.distance[x.node]+x.rest.distance < e.automata.distance[at.items[best].node]+at.items[best].rest.distance {
+			if best < 0 || e.automata.distance[x.node]+x.rest.distance < e.automata.distance[at.items[best].node]+
+				at.items[best].rest.distance {
 				best = i
 			}
 		}

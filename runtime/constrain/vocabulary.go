@@ -37,15 +37,15 @@ type plain struct {
 // mostLengths is how many lengths of plain tokens are told apart; what is longer is taken together.
 const mostLengths = 40
 
-// Special is what a tokenizer has some of whose tokens stand for no text, such as those that begin and end an answer, or
-// the one for what the vocabulary does not know. No constraint allows them.
+// Special is what a tokenizer has some of whose tokens stand for no text, such as those that begin and end an answer,
+// or the one for what the vocabulary does not know. No constraint allows them.
 type Special interface {
 	// Special reports whether the token stands for no text.
 	Special(token int32) bool
 }
 
-// Framed is what a tokenizer has whose pieces, one behind the other, are more than the text that they decode to, such as
-// numbers that each have a blank behind them.
+// Framed is what a tokenizer has whose pieces, one behind the other, are more than the text that they decode to, such
+// as numbers that each have a blank behind them.
 type Framed interface {
 	// Frame gives what the pieces of every text have in front of it and behind it.
 	Frame() (before, behind string)

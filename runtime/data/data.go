@@ -3,9 +3,9 @@
 //
 // It also tells when examples are sorted, so that the end of them is not like the rest.
 //
-// It is the only place that decides what a file is. It must not know what the content says: tokens, vectors and labels are
-// the business of packages text and vector. Like these it depends on the standard library alone; a program that is to read
-// zstd imports the package zstd below this one.
+// It is the only place that decides what a file is. It must not know what the content says: tokens, vectors and labels
+// are the business of packages text and vector. Like these it depends on the standard library alone; a program that is
+// to read zstd imports the package zstd below this one.
 package data
 
 import (
@@ -67,8 +67,8 @@ func unreadable(path string, err error) error {
 	return fmt.Errorf("%s cannot be read: %w", path, err)
 }
 
-// New makes a Reader of the content that from gives, such as the standard input, and uncompresses it as it says. Closing
-// the Reader does not close from.
+// New makes a Reader of the content that from gives, such as the standard input, and uncompresses it as it says.
+// Closing the Reader does not close from.
 func New(name string, from io.Reader) (*Reader, error) {
 	r := &Reader{Name: name, in: bufio.NewReaderSize(from, bufferSize)}
 	f := compression(r.in)
@@ -76,7 +76,8 @@ func New(name string, from io.Reader) (*Reader, error) {
 		return r, nil
 	}
 	if f.open == nil {
-		return nil, fmt.Errorf("is compressed with %s, which this program cannot read: uncompress it, or import %s", f.name, f.from)
+		return nil, fmt.Errorf("is compressed with %s, which this program cannot read: uncompress it, or import %s",
+			f.name, f.from)
 	}
 	in := &unpacked{name: f.name}
 	z, err := f.open(r.in)
@@ -148,8 +149,8 @@ func (r *Reader) all(in io.Reader) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// End is nil when the content ends here and was sound up to its end: the checksums of compressed files stand behind their
-// content. More of it is an error that says so.
+// End is nil when the content ends here and was sound up to its end: the checksums of compressed files stand behind
+// their content. More of it is an error that says so.
 func (r *Reader) End() error {
 	switch _, err := r.in.ReadByte(); {
 	case err == nil:
@@ -172,7 +173,8 @@ type format struct {
 var (
 	formatsMutex sync.RWMutex
 	formats      = []*format{
-		{name: "gzip", magic: "\x1f\x8b\x08", open: func(r io.Reader) (io.ReadCloser, error) { return gzip.NewReader(r) }},
+		{name: "gzip", magic: "\x1f\x8b\x08",
+			open: func(r io.Reader) (io.ReadCloser, error) { return gzip.NewReader(r) }},
 		{name: "zstd", magic: "\x28\xb5\x2f\xfd", from: "github.com/gradsmith/gradsmith/runtime/data/zstd"},
 	}
 )

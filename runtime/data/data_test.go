@@ -69,7 +69,8 @@ func utf32Of(o binary.AppendByteOrder, s string) (b []byte) {
 	return b
 }
 
-var compressions = map[string]func([]byte) []byte{"plain": func(b []byte) []byte { return b }, "gzip": zip, "zstd": zstd}
+var compressions = map[string]func([]byte) []byte{"plain": func(b []byte) []byte { return b }, "gzip": zip,
+	"zstd": zstd}
 
 func readText(path string) (string, error) {
 	r, err := data.Open(path)
@@ -112,8 +113,8 @@ func TestText(t *testing.T) {
 	}
 }
 
-// A compressed file of which any byte is changed, or the end cut off, is an error or still the same content: the header has
-// bytes that do not matter, such as the time.
+// A compressed file of which any byte is changed, or the end cut off, is an error or still the same content: the
+// header has bytes that do not matter, such as the time.
 func TestDamage(t *testing.T) {
 	want := strings.Repeat("It was a dark and stormy night. ", 20)
 	dir := t.TempDir()
@@ -196,7 +197,8 @@ func TestNotText(t *testing.T) {
 		}
 	}
 	// Letters of a format alone do not make a text one.
-	for _, s := range []string{"MZ and other letters", "GIF89a is a version", "BZh\xe9 in Latin-1", "ID3", "%PDF-1.4 is how it begins", "{\"step\":1}", "dos\x1a"} {
+	for _, s := range []string{"MZ and other letters", "GIF89a is a version", "BZh\xe9 in Latin-1", "ID3",
+		"%PDF-1.4 is how it begins", "{\"step\":1}", "dos\x1a"} {
 		path := write(t, filepath.Join(dir, "x"), []byte(s))
 		if got, err := readText(path); err != nil || got != s {
 			t.Errorf("%q: %q, %v", s, got, err)
@@ -207,7 +209,8 @@ func TestNotText(t *testing.T) {
 // Errors of the disk come through, whatever the file is.
 func TestDiskError(t *testing.T) {
 	broken := errors.New("broken disk")
-	for name, content := range map[string][]byte{"plain": []byte("abc"), "gzip": zip([]byte("abc"))[:15], "UTF-16": {0xff, 0xfe, 'a', 0}} {
+	for name, content := range map[string][]byte{"plain": []byte("abc"), "gzip": zip([]byte("abc"))[:15],
+		"UTF-16": {0xff, 0xfe, 'a', 0}} {
 		r, err := data.New("x", io.MultiReader(bytes.NewReader(content), iotest.ErrReader(broken)))
 		if err == nil {
 			_, err = r.AllText()
@@ -227,7 +230,8 @@ func TestFiles(t *testing.T) {
 	write(t, filepath.Join(other, "e.txt"), []byte("text"))
 	write(t, filepath.Join(real, "log.txt"), []byte(log))
 	header := `{"__metadata__":{"gradsmith.format":"1"}}`
-	write(t, filepath.Join(real, "best.txt"), append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header...))
+	write(t, filepath.Join(real, "best.txt"),
+		append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header...))
 	link := func(old, new string) {
 		t.Helper()
 		if err := os.Symlink(old, new); err != nil {
@@ -277,8 +281,8 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// FuzzOpen checks that no content makes a Reader panic, that what it calls text has neither a mark nor a zero byte, and that an
-// error is one line.
+// FuzzOpen checks that no content makes a Reader panic, that what it calls text has neither a mark nor a zero byte,
+// and that an error is one line.
 func FuzzOpen(f *testing.F) {
 	for _, encode := range encodings {
 		f.Add(encode("aé中😀\n"))

@@ -73,7 +73,8 @@ func binaryKind(head []byte) string {
 	return ""
 }
 
-// looksLikeText reports whether head has none of the control characters that no text has, in UTF-8 or in another encoding.
+// looksLikeText reports whether head has none of the control characters that no text has, in UTF-8 or in another
+// encoding.
 func looksLikeText(head []byte) bool {
 	for _, c := range head {
 		if c < ' ' && !strings.ContainsRune("\t\n\r\f\v\b\x1a\x1b", rune(c)) {

@@ -39,8 +39,8 @@ func lgamma(n int) float64 {
 	return x
 }
 
-// OneClass reports whether all labels from number cut on are the same, though others stand before them, and are too many for
-// that to be chance.
+// OneClass reports whether all labels from number cut on are the same, though others stand before them, and are too
+// many for that to be chance.
 func OneClass(labels []int32, cut int) (class int32, ok bool) {
 	if cut < 1 || cut >= len(labels) {
 		return 0, false

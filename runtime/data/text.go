@@ -12,10 +12,10 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/files"
 )
 
-// Text reads the content as UTF-8 without a byte order mark. UTF-16 and UTF-32 with one are decoded. Content that is not
-// text is an error that says what it is: it has a zero byte, or begins as a known format does. So are the files that a
-// training writes, which are never data. Bytes that are not UTF-8 but might be text of another encoding are left to the
-// reader, as some take any bytes.
+// Text reads the content as UTF-8 without a byte order mark. UTF-16 and UTF-32 with one are decoded. Content that is
+// not text is an error that says what it is: it has a zero byte, or begins as a known format does. So are the files
+// that a training writes, which are never data. Bytes that are not UTF-8 but might be text of another encoding are
+// left to the reader, as some take any bytes.
 func (r *Reader) Text() (io.Reader, error) {
 	head, err := r.head()
 	if err != nil && err != io.EOF {

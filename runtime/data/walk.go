@@ -12,11 +12,11 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/files"
 )
 
-// Files is the files that paths name, in their order: a file itself, and of a folder all files in it whose names match a
-// pattern, such as "*.go", in the order of their names, folders in it included. An empty pattern matches all. Links are
-// followed; one that leads back into a folder that holds it is an error that names it. Of a folder, files and folders whose
-// names begin with a dot are left out, and so are the files that trainings write: checkpoints and logs. It is an error
-// when there is no file.
+// Files is the files that paths name, in their order: a file itself, and of a folder all files in it whose names match
+// a pattern, such as "*.go", in the order of their names, folders in it included. An empty pattern matches all. Links
+// are followed; one that leads back into a folder that holds it is an error that names it. Of a folder, files and
+// folders whose names begin with a dot are left out, and so are the files that trainings write: checkpoints and logs.
+// It is an error when there is no file.
 func Files(match string, paths ...string) ([]string, error) {
 	if _, err := filepath.Match(match, ""); err != nil {
 		return nil, fmt.Errorf("the pattern %q for names of files is not valid: %w", match, err)
@@ -75,10 +75,10 @@ func (e *CycleError) Error() string {
 	return fmt.Sprintf("%s is a link that leads back to %s, which holds it: remove it", e.Link, e.Folder)
 }
 
-// Walk calls each for the files below root, in the order of their names, folders included. Links are followed, a root that
-// is one too; what is neither a file nor a folder, such as a socket, is left out. Files and folders for which skip holds are
-// left out, root never. A link that leads back is not followed: cycle is told of it, and its error, as that of each, ends the
-// walk.
+// Walk calls each for the files below root, in the order of their names, folders included. Links are followed, a root
+// that is one too; what is neither a file nor a folder, such as a socket, is left out. Files and folders for which
+// skip holds are left out, root never. A link that leads back is not followed: cycle is told of it, and its error, as
+// that of each, ends the walk.
 func Walk(root string, skip func(path string) bool, each func(path string) error, cycle func(*CycleError) error) error {
 	info, err := os.Stat(root)
 	if err != nil {

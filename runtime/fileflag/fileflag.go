@@ -1,6 +1,6 @@
-// Package fileflag refuses a command that would write over what it reads, or write two things to one file. A [Table] says
-// of every flag and of every command's arguments whether they name files that are read or written; [Table.Missing], for
-// tests, finds what a table does not know, so that no command can be forgotten.
+// Package fileflag refuses a command that would write over what it reads, or write two things to one file. A [Table]
+// says of every flag and of every command's arguments whether they name files that are read or written;
+// [Table.Missing], for tests, finds what a table does not know, so that no command can be forgotten.
 //
 // It must not know what a command does.
 package fileflag
@@ -38,7 +38,8 @@ func (r Role) writes() bool { return r == Output || r == Update }
 type Table struct {
 	Flags map[string]Role
 	Args  map[string]Role // by the command's name, without those of its parents
-	// List gives the files that are read of paths, of which some may be folders, for a pattern of names, which may be empty.
+	// List gives the files that are read of paths, of which some may be folders, for a pattern of names, which may be
+	// empty.
 	List func(pattern string, paths ...string) ([]string, error)
 }
 
@@ -122,8 +123,8 @@ func (t *Table) Of(cmd *cobra.Command) (written, all []string) {
 	return written, all
 }
 
-// within tells whether the file at path, which must be there, would be read as one of a folder. Files that programs of this
-// project write for themselves are not.
+// within tells whether the file at path, which must be there, would be read as one of a folder. Files that programs of
+// this project write for themselves are not.
 func (t *Table) within(path, dir, pattern string) bool {
 	info, err := files.Stat(dir)
 	if err != nil || !info.IsDir() || t.List == nil {
@@ -142,8 +143,8 @@ func (t *Table) within(path, dir, pattern string) bool {
 // number matches the types of flags that cannot name a file.
 var number = regexp.MustCompile(`^(bool|count|u?int[0-9]*|float(32|64)|duration)(Slice)?$`)
 
-// Missing reports the flags that take text and the commands that take arguments, below root, of which the table does not say
-// what they name.
+// Missing reports the flags that take text and the commands that take arguments, below root, of which the table does
+// not say what they name.
 func (t *Table) Missing(root *cobra.Command) error {
 	missing := map[string]bool{}
 	var look func(cmd *cobra.Command)
@@ -164,5 +165,6 @@ func (t *Table) Missing(root *cobra.Command) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	return errors.New("the table of file flags does not say whether these name files: " + strings.Join(slices.Sorted(maps.Keys(missing)), ", "))
+	return errors.New("the table of file flags does not say whether these name files: " +
+		strings.Join(slices.Sorted(maps.Keys(missing)), ", "))
 }

@@ -77,7 +77,8 @@ func TestSame(t *testing.T) {
 			if name == "new" {
 				continue // which cannot be read
 			}
-			for _, args := range [][]string{{"--out", one, "--in", "b," + two}, {"--add", one, "--in", two}, {"--out", one, two}, {"--out", one, "b", two}} {
+			for _, args := range [][]string{{"--out", one, "--in", "b," + two}, {"--add", one, "--in", two},
+				{"--out", one, two}, {"--out", one, "b", two}} {
 				if err := check(args...); err == nil || !strings.Contains(err.Error(), "would be lost") {
 					t.Fatalf("%v: %v", args, err)
 				}

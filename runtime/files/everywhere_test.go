@@ -14,12 +14,13 @@ import (
 
 // writes are the functions of package os by which a file or a folder changes.
 var writes = []string{
-	"Chmod", "Chown", "Create", "CreateTemp", "Link", "Mkdir", "MkdirAll", "MkdirTemp", "OpenFile", "OpenRoot", "Remove", "RemoveAll",
+	"Chmod", "Chown", "Create", "CreateTemp", "Link", "Mkdir", "MkdirAll", "MkdirTemp", "OpenFile", "OpenRoot",
+	"Remove", "RemoveAll",
 	"Rename", "Symlink", "Truncate", "WriteFile",
 }
 
-// TestEveryWriteGoesThroughThisPackage looks for other ways of writing files in all that users run: what they write could be
-// lost half way, and no test could let it fail.
+// TestEveryWriteGoesThroughThisPackage looks for other ways of writing files in all that users run: what they write
+// could be lost half way, and no test could let it fail.
 func TestEveryWriteGoesThroughThisPackage(t *testing.T) {
 	seen := 0
 	for _, top := range []string{"../../runtime", "../../cmd", "../../gen", "../../spec", "../../generated"} {
@@ -27,7 +28,9 @@ func TestEveryWriteGoesThroughThisPackage(t *testing.T) {
 			switch {
 			case err != nil:
 				return err
-			case d.IsDir() && (d.Name() == "testdata" || path == filepath.FromSlash("../../runtime/files") || path == filepath.FromSlash("../../runtime/filestest")):
+			case d.IsDir() &&
+				(d.Name() == "testdata" || path == filepath.FromSlash("../../runtime/files") ||
+					path == filepath.FromSlash("../../runtime/filestest")):
 				return filepath.SkipDir
 			case d.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go"):
 				return nil

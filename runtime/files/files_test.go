@@ -73,8 +73,8 @@ func oneLine(t *testing.T, f filestest.Fault, err error) {
 	}
 }
 
-// TestWriteFaults lets every call of Write fail in every way: the file is the old one or the new one, a reader at any time
-// sees one of them, and the next Write removes what a killed one left.
+// TestWriteFaults lets every call of Write fail in every way: the file is the old one or the new one, a reader at any
+// time sees one of them, and the next Write removes what a killed one left.
 func TestWriteFaults(t *testing.T) {
 	old, new := strings.Repeat("old ", 40000), strings.Repeat("new! ", 50000)
 	for _, there := range []bool{true, false} {
@@ -97,10 +97,12 @@ func TestWriteFaults(t *testing.T) {
 				t.Errorf("%v: error %v, but the file is another", fault, err)
 			}
 			oneLine(t, fault, err)
-			if info, err := os.Stat(path); there && (err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o640) {
+			if info, err := os.Stat(path); there &&
+				(err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o640) {
 				t.Errorf("%v: the permissions are %v", fault, info.Mode())
 			}
-			if left := hidden(got); len(left) > 0 && !fault.Way.Rest && !fault.Way.After && !strings.HasPrefix(fault.Call, "remove") {
+			if left := hidden(got); len(left) > 0 && !fault.Way.Rest && !fault.Way.After &&
+				!strings.HasPrefix(fault.Call, "remove") {
 				t.Errorf("%v: %v stays", fault, left)
 			}
 			if err := files.WriteFile(filepath.Join(dir, "other"), nil); err != nil {
@@ -156,7 +158,8 @@ func TestWrite(t *testing.T) {
 	}
 	// What is not written whole is not written.
 	full := errors.New("full")
-	if err := files.Write(at("new"), func(w io.Writer) error { io.WriteString(w, "half"); return full }); !errors.Is(err, full) {
+	if err := files.Write(at("new"),
+		func(w io.Writer) error { io.WriteString(w, "half"); return full }); !errors.Is(err, full) {
 		t.Error(err)
 	}
 	put(t, at("kept"), "kept")
@@ -229,7 +232,8 @@ func TestTempsInUse(t *testing.T) {
 	if err := files.WriteFile(inner, nil); err != nil {
 		t.Fatal(err)
 	}
-	if got := slices.Sorted(maps.Keys(tree(t, dir))); !slices.Equal(got, []string{".gradsmith-notes.tmp", "inner", "outer"}) {
+	if got := slices.Sorted(maps.Keys(tree(t, dir))); !slices.Equal(got,
+		[]string{".gradsmith-notes.tmp", "inner", "outer"}) {
 		t.Errorf("files %v", got)
 	}
 }
@@ -240,15 +244,18 @@ func changes(t *testing.T, dir string) (list []files.Change, old, new map[string
 		put(t, filepath.Join(dir, name), data)
 	}
 	old = tree(t, dir)
-	new = map[string]string{"replaced": "new", "same": "3", "other": "4", "created": "c", "a": "/", "a/b": "/", "a/b/deep": "d", "a/file": "f"}
+	new = map[string]string{"replaced": "new", "same": "3", "other": "4", "created": "c", "a": "/", "a/b": "/",
+		"a/b/deep": "d", "a/file": "f"}
 	return []files.Change{
-		{Name: "created", Data: []byte("c")}, {Name: "replaced", Data: []byte("new")}, {Name: "same", Data: []byte("3")},
-		{Name: "a/b/deep", Data: []byte("d")}, {Name: "a/file", Data: []byte("f")}, {Name: "removed", Remove: true}, {Name: "gone", Remove: true},
+		{Name: "created", Data: []byte("c")}, {Name: "replaced", Data: []byte("new")},
+		{Name: "same", Data: []byte("3")},
+		{Name: "a/b/deep", Data: []byte("d")}, {Name: "a/file", Data: []byte("f")}, {Name: "removed", Remove: true},
+		{Name: "gone", Remove: true},
 	}, old, new
 }
 
-// TestStageFaults lets every call of a change of several files fail in every way: all of them are old, or all are new, at
-// once or, where the process was killed or the disk is gone, as soon as somebody comes for the next change.
+// TestStageFaults lets every call of a change of several files fail in every way: all of them are old, or all are new,
+// at once or, where the process was killed or the disk is gone, as soon as somebody comes for the next change.
 func TestStageFaults(t *testing.T) {
 	ended := map[string]int{}
 	filestest.Each(t, func(t *testing.T, do func(func() error) (filestest.Fault, error)) {
@@ -319,7 +326,9 @@ func TestStageFolder(t *testing.T) {
 				delete(got, name)
 			}
 		}
-		if err == nil && got["x/y/f"] != "f" || err != nil && !(len(got) == 0 || got["x/y/f"] == "f" || fault.Way.After || strings.HasPrefix(fault.Call, "remove")) {
+		if err == nil && got["x/y/f"] != "f" ||
+			err != nil && !(len(got) == 0 || got["x/y/f"] == "f" || fault.Way.After ||
+				strings.HasPrefix(fault.Call, "remove")) {
 			t.Errorf("%v: %v, the folder holds %v", fault, err, got)
 		}
 	})
@@ -337,11 +346,13 @@ func TestStageErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Commit(append(list, files.Change{Name: "folder", Data: []byte("x")})); !errors.Is(err, files.ErrFolder) {
+	if err := s.Commit(append(list, files.Change{Name: "folder", Data: []byte("x")})); !errors.Is(err,
+		files.ErrFolder) {
 		t.Errorf("a folder: %v", err)
 	}
 	// Two at once.
-	if _, err := files.Begin(dir); runtime.GOOS != "js" && (err == nil || !strings.Contains(err.Error(), "another process")) {
+	if _, err := files.Begin(dir); runtime.GOOS != "js" &&
+		(err == nil || !strings.Contains(err.Error(), "another process")) {
 		t.Errorf("a second change: %v", err)
 	}
 	s.Close()
@@ -353,12 +364,14 @@ func TestStageErrors(t *testing.T) {
 	}
 	// A journal that is not one, or that leads elsewhere, is named, and nothing follows it.
 	stage := filepath.Join(dir, files.StageName)
-	for data, want := range map[string]string{"{": "is not a journal", `{"changes":[{"name":"../x","old":"y"}]}`: "outside"} {
+	for data, want := range map[string]string{"{": "is not a journal",
+		`{"changes":[{"name":"../x","old":"y"}]}`: "outside"} {
 		if err := os.MkdirAll(stage, 0o777); err != nil {
 			t.Fatal(err)
 		}
 		put(t, filepath.Join(stage, "journal"), data)
-		if _, err := files.Begin(dir); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "remove "+stage) {
+		if _, err := files.Begin(dir); err == nil || !strings.Contains(err.Error(), want) ||
+			!strings.Contains(err.Error(), "remove "+stage) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
@@ -388,7 +401,8 @@ func TestStageLeavesOthers(t *testing.T) {
 			t.Fatalf("%v: %v", fault, err)
 		}
 		s.Close()
-		if got := tree(t, dir); got["replaced"] != "by hand" || got["removed"] != "by hand" || got["created"] != "by hand" {
+		if got := tree(t, dir); got["replaced"] != "by hand" || got["removed"] != "by hand" ||
+			got["created"] != "by hand" {
 			t.Errorf("%v: the folder holds %v", fault, got)
 		}
 	}, "killed")
@@ -427,7 +441,8 @@ func TestOwn(t *testing.T) {
 
 func TestCause(t *testing.T) {
 	inner := syscall.ENOSPC
-	for _, err := range []error{inner, &fs.PathError{Op: "a", Path: "b", Err: inner}, fmt.Errorf("x: %w", &os.LinkError{Op: "a", Err: inner})} {
+	for _, err := range []error{inner, &fs.PathError{Op: "a", Path: "b", Err: inner},
+		fmt.Errorf("x: %w", &os.LinkError{Op: "a", Err: inner})} {
 		if got := files.Cause(err); got != inner {
 			t.Errorf("%v", got)
 		}

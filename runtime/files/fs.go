@@ -30,8 +30,8 @@ type File interface {
 	Truncate(size int64) error
 	// Like gives the file the permissions of another, and its owner where the process may do that.
 	Like(info fs.FileInfo) error
-	// Lock takes the file for this process until it is closed. It does not wait: it returns ErrLocked where another has it,
-	// and errors.ErrUnsupported where the file system has no locks.
+	// Lock takes the file for this process until it is closed. It does not wait: it returns ErrLocked where another
+	// has it, and errors.ErrUnsupported where the file system has no locks.
 	Lock() error
 }
 
@@ -48,8 +48,8 @@ func sys() FS {
 	return OS{}
 }
 
-// Use puts another file system in place of the operating system's, for all of the process, until restore is called. It is
-// for tests.
+// Use puts another file system in place of the operating system's, for all of the process, until restore is called. It
+// is for tests.
 func Use(other FS) (restore func()) {
 	before := current.Swap(&other)
 	return func() { current.Store(before) }

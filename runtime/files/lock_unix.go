@@ -12,7 +12,8 @@ import (
 // renameOpen says that a file may be renamed and removed while it is open.
 const renameOpen = true
 
-// lock uses flock, whose locks belong to the open file: the system gives them back when the process ends, however it ends.
+// lock uses flock, whose locks belong to the open file: the system gives them back when the process ends, however it
+// ends.
 func lock(f *os.File) error {
 	for {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)

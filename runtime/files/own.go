@@ -12,8 +12,8 @@ import (
 const HeadSize = 4096
 
 // Own tells what a file is that a program of this project has written for itself: "checkpoint", "log" or "temporary
-// file"; "" for any other. Readers of a folder leave such files out: a model does not learn from its own checkpoints. It
-// goes by content, and not by names. A file that cannot be read is nobody's.
+// file"; "" for any other. Readers of a folder leave such files out: a model does not learn from its own checkpoints.
+// It goes by content, and not by names. A file that cannot be read is nobody's.
 func Own(path string) string {
 	f, err := Open(path)
 	if err != nil {

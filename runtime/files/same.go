@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// Same tells whether two paths lead to one file, or would when something is written at them: through links of both kinds,
-// in other spellings, and in other letter cases where the file system makes no difference or nothing is there yet to tell.
-// Devices and pipes are nobody's file, so that they are never the same.
+// Same tells whether two paths lead to one file, or would when something is written at them: through links of both
+// kinds, in other spellings, and in other letter cases where the file system makes no difference or nothing is there
+// yet to tell. Devices and pipes are nobody's file, so that they are never the same.
 func Same(a, b string) bool {
 	ia, errA := sys().Stat(a)
 	ib, errB := sys().Stat(b)

@@ -23,9 +23,9 @@ type Change struct {
 
 // Stage is the right to change files of a folder, together: all of them or none. It is made by [Begin].
 //
-// New files are written into a folder beside them, .gradsmith-stage, with copies of those that they replace and a journal
-// that names them. Once the journal has its name the change is decided: whoever comes next, after a crash at any point, goes on
-// from it. Before that, nothing has happened.
+// New files are written into a folder beside them, .gradsmith-stage, with copies of those that they replace and a
+// journal that names them. Once the journal has its name the change is decided: whoever comes next, after a crash at
+// any point, goes on from it. Before that, nothing has happened.
 type Stage struct {
 	dir     string
 	lock    File
@@ -64,8 +64,8 @@ func Interrupted(dir string) bool {
 }
 
 // Begin takes a folder for a change of its files, makes the folder if it is not there, and ends a change that was
-// interrupted: one that was decided is completed, any other leaves nothing. The caller looks at the files after that, calls
-// Commit at most once, and Close.
+// interrupted: one that was decided is completed, any other leaves nothing. The caller looks at the files after that,
+// calls Commit at most once, and Close.
 func Begin(dir string) (*Stage, error) {
 	s := &Stage{dir: dir}
 	var err error
@@ -135,8 +135,9 @@ func (s *Stage) take() (File, error) {
 	return nil, fail(errors.New("it cannot be taken"))
 }
 
-// Commit makes the changes. Files that hold their data already are left alone, with their times, and files to remove may be
-// gone. On an error all is as it was; when even that fails, the error says that the next change of the folder ends this one.
+// Commit makes the changes. Files that hold their data already are left alone, with their times, and files to remove
+// may be gone. On an error all is as it was; when even that fails, the error says that the next change of the folder
+// ends this one.
 func (s *Stage) Commit(changes []Change) error {
 	j, infos, err := s.plan(changes)
 	if err != nil || len(j.Changes) == 0 {
@@ -215,7 +216,8 @@ func (s *Stage) prepare(j *journal, infos map[string]fs.FileInfo, changes []Chan
 			}
 		}
 		for dir := filepath.Dir(e.Name); dir != "."; dir = filepath.Dir(dir) {
-			if _, err := sys().Lstat(s.path(dir)); errors.Is(err, fs.ErrNotExist) && !slices.Contains(j.Folders, filepath.ToSlash(dir)) {
+			if _, err := sys().Lstat(s.path(dir)); errors.Is(err, fs.ErrNotExist) && !slices.Contains(j.Folders,
+				filepath.ToSlash(dir)) {
 				j.Folders = append(j.Folders, filepath.ToSlash(dir))
 			}
 		}
@@ -248,8 +250,8 @@ func (s *Stage) put(name string, data []byte, info fs.FileInfo) error {
 // apply does what the journal says, or what is left of it. A file that holds neither what it held when the journal was
 // written nor what it is to hold has been changed since, and is left alone.
 //
-// late says that the journal is of another process, which may have done all of it: what is gone from the stage stands in
-// its place, or did.
+// late says that the journal is of another process, which may have done all of it: what is gone from the stage stands
+// in its place, or did.
 func (s *Stage) apply(j *journal, late bool) error {
 	for _, dir := range j.Folders {
 		if err := sys().Mkdir(s.path(dir), 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -342,11 +344,13 @@ func (s *Stage) recover() error {
 		}
 		var j journal
 		if err := json.Unmarshal(data, &j); err != nil {
-			return fmt.Errorf("%s is not a journal: %w; remove %s", s.at(way.name), err, filepath.Join(s.dir, StageName))
+			return fmt.Errorf("%s is not a journal: %w; remove %s", s.at(way.name), err,
+				filepath.Join(s.dir, StageName))
 		}
 		for _, e := range j.Changes {
 			if !filepath.IsLocal(filepath.FromSlash(e.Name)) {
-				return fmt.Errorf("%s names %q, which lies outside of the folder; remove %s", s.at(way.name), e.Name, filepath.Join(s.dir, StageName))
+				return fmt.Errorf("%s names %q, which lies outside of the folder; remove %s", s.at(way.name), e.Name,
+					filepath.Join(s.dir, StageName))
 			}
 		}
 		if err := way.do(&j); err != nil {

@@ -26,9 +26,10 @@ func WriteFile(path string, data []byte) error {
 	})
 }
 
-// Write puts what the function writes in place of the file at path: into a temporary file beside it, which is synced and
-// then takes its place. On an error the file is as it was. A file that is replaced keeps its permissions; a new one gets those
-// that the process's mask leaves of 0666. A symbolic link is followed; a device or a pipe is written to as it is.
+// Write puts what the function writes in place of the file at path: into a temporary file beside it, which is synced
+// and then takes its place. On an error the file is as it was. A file that is replaced keeps its permissions; a new
+// one gets those that the process's mask leaves of 0666. A symbolic link is followed; a device or a pipe is written to
+// as it is.
 //
 // Before that it removes the temporary files beside it that processes have left which were killed.
 func Write(path string, write func(io.Writer) error) error {
@@ -156,8 +157,8 @@ func follow(path string) (string, error) {
 	return "", errors.New("too many symbolic links")
 }
 
-// tempName matches the names of temporary files. They do not have the name of the file in them, which may be as long as a
-// name can be; they begin with a dot, so that no reader of a folder takes them for data.
+// tempName matches the names of temporary files. They do not have the name of the file in them, which may be as long
+// as a name can be; they begin with a dot, so that no reader of a folder takes them for data.
 var tempName = regexp.MustCompile(`^\.gradsmith-[0-9a-f]{16}\.tmp$`)
 
 // createTemp makes a temporary file in dir, which no sweep removes as long as it is open.

@@ -1,5 +1,5 @@
-// Package filestest has file systems that fail, for tests of what writes files: [Each] runs a command again and again and
-// lets each of its calls fail in each of the ways that disks have.
+// Package filestest has file systems that fail, for tests of what writes files: [Each] runs a command again and again
+// and lets each of its calls fail in each of the ways that disks have.
 //
 // It must not know what a command writes.
 package filestest
@@ -37,7 +37,8 @@ func every(string) bool { return true }
 
 // changing calls do something to the disk: between two of them, a process that is killed leaves the same.
 func changing(op string) bool {
-	return slices.Contains([]string{"open", "write", "sync", "chmod", "truncate", "mkdir", "rename", "remove", "close", "lock"}, op)
+	return slices.Contains([]string{"open", "write", "sync", "chmod", "truncate", "mkdir", "rename", "remove", "close",
+		"lock"}, op)
 }
 
 // growing calls need room on the disk.
@@ -291,9 +292,9 @@ type Fault struct {
 // String names the fault, for messages of tests.
 func (f Fault) String() string { return fmt.Sprintf("%s at: %s", f.Way.Name, f.Call) }
 
-// Each calls run once with a disk that does not fail, and then once for each call that it has made and each way in which
-// that call may fail. run sets up the files itself, before and after it calls do, in which the disk fails, and checks what
-// came of it. A Fault without a Call is none. With names of ways it tries these alone.
+// Each calls run once with a disk that does not fail, and then once for each call that it has made and each way in
+// which that call may fail. run sets up the files itself, before and after it calls do, in which the disk fails, and
+// checks what came of it. A Fault without a Call is none. With names of ways it tries these alone.
 func Each(t *testing.T, run func(t *testing.T, do func(command func() error) (Fault, error)), only ...string) {
 	t.Helper()
 	var calls []string

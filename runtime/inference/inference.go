@@ -30,7 +30,8 @@ func encoder(m model.Writer, n int) (model.Encoder, error) {
 
 // Answer answers a source, which is tokens with their end, by a beam of the given width; 1 takes the likeliest token
 // each time. most is the number of tokens of an answer, at the most.
-func Answer(ctx context.Context, m model.Writer, source []int32, width, most int, rank sample.Ranking) (sample.Answer, error) {
+func Answer(ctx context.Context, m model.Writer, source []int32, width, most int, rank sample.Ranking) (sample.Answer,
+	error) {
 	if width < 1 {
 		return sample.Answer{}, fmt.Errorf("a beam of %d: give 1 or more", width)
 	}
@@ -54,7 +55,8 @@ func Answer(ctx context.Context, m model.Writer, source []int32, width, most int
 }
 
 // Translate answers a text. The beam is that of [Answer]; it ranks answers with a length penalty of 1.
-func Translate(ctx context.Context, m model.Writer, from, to model.Tokenizer, source string, width int) (string, error) {
+func Translate(ctx context.Context, m model.Writer, from, to model.Tokenizer, source string, width int) (string,
+	error) {
 	info := m.Info()
 	tokens, err := text.EncodeSource(source, from, *info.Source)
 	if err != nil {
@@ -68,7 +70,8 @@ func Translate(ctx context.Context, m model.Writer, from, to model.Tokenizer, so
 }
 
 // ScoreAnswer gives the natural logarithm of the probability of an answer to a source, its end included.
-func ScoreAnswer(ctx context.Context, m model.Writer, from, to model.Tokenizer, source, answer string) (float64, error) {
+func ScoreAnswer(ctx context.Context, m model.Writer, from, to model.Tokenizer, source, answer string) (float64,
+	error) {
 	info := m.Info()
 	tokens, err := text.EncodeSource(source, from, *info.Source)
 	if err != nil {
@@ -124,7 +127,8 @@ func Fill(m model.Predictor, tok model.Tokenizer, s string, top int) (string, []
 	if err != nil {
 		return "", nil, err
 	}
-	b := &model.Batch{Steps: len(tokens), Batch: 1, Tokens: tokens, Targets: make([]int32, len(tokens)), Reset: make([]int32, len(tokens))}
+	b := &model.Batch{Steps: len(tokens), Batch: 1, Tokens: tokens, Targets: make([]int32, len(tokens)),
+		Reset: make([]int32, len(tokens))}
 	logits, err := m.Logits(b)
 	if err != nil {
 		return "", nil, err
@@ -197,7 +201,8 @@ func ScoreMasked(ctx context.Context, m model.Predictor, tok model.Tokenizer, s 
 		// A copy of the text for each of some tokens, which is masked in it.
 		n := min(info.Batch, len(tokens)-from)
 		size := len(tokens) * n
-		b := &model.Batch{Steps: len(tokens), Batch: n, Tokens: make([]int32, size), Targets: make([]int32, size), Reset: make([]int32, size)}
+		b := &model.Batch{Steps: len(tokens), Batch: n, Tokens: make([]int32, size), Targets: make([]int32, size),
+			Reset: make([]int32, size)}
 		for i := range b.Tokens {
 			b.Tokens[i] = tokens[i/n]
 		}
@@ -244,7 +249,8 @@ func Means(m model.Autoencoder, sentences [][]int32, labels []int32) ([]float32,
 	}
 	for part := range slices.Chunk(sentences, info.Batch) {
 		source, n := text.Pad(part), len(part)
-		b := &model.Batch{Steps: 1, Batch: n, Tokens: make([]int32, n), Targets: make([]int32, n), Reset: make([]int32, n), SourceSteps: len(source) / n, Source: source}
+		b := &model.Batch{Steps: 1, Batch: n, Tokens: make([]int32, n), Targets: make([]int32, n),
+			Reset: make([]int32, n), SourceSteps: len(source) / n, Source: source}
 		if info.Labels > 0 {
 			b.Labels, labels = labels[:n], labels[n:]
 		}
@@ -260,7 +266,8 @@ func Means(m model.Autoencoder, sentences [][]int32, labels []int32) ([]float32,
 // Write gives what the decoder writes from latent vectors z [n, Latent.Width], a sentence each: the likeliest token
 // each time, or what the options say. Labels [n] are read where the model is conditional. first is the number of the
 // first of them, which decides what is drawn for it.
-func Write(ctx context.Context, m Sentences, z []float32, labels []int32, first int, opts ...sample.Option) ([]sample.Answer, error) {
+func Write(ctx context.Context, m Sentences, z []float32, labels []int32, first int,
+	opts ...sample.Option) ([]sample.Answer, error) {
 	info := m.Info()
 	width := info.Latent.Width
 	if err := rows(info, z, width, "latent vector", labels); err != nil {
@@ -273,7 +280,8 @@ func Write(ctx context.Context, m Sentences, z []float32, labels []int32, first 
 		if info.Labels > 0 {
 			these, labels = labels[:n], labels[n:]
 		}
-		found, err := sample.LatentAnswers(ctx, m.MakeDecoder(n), part, these, *info.Source, info.Steps-1, first, opts...)
+		found, err := sample.LatentAnswers(ctx, m.MakeDecoder(n), part, these, *info.Source, info.Steps-1, first,
+			opts...)
 		if err != nil {
 			return nil, err
 		}
@@ -308,7 +316,8 @@ func EncodeSentences(m model.Autoencoder, tok model.Tokenizer, sentences []strin
 }
 
 // DecodeSentences is [Write], as texts.
-func DecodeSentences(ctx context.Context, m Sentences, tok model.Tokenizer, z []float32, labels []int32, opts ...sample.Option) ([]string, error) {
+func DecodeSentences(ctx context.Context, m Sentences, tok model.Tokenizer, z []float32, labels []int32,
+	opts ...sample.Option) ([]string, error) {
 	found, err := Write(ctx, m, z, labels, 0, opts...)
 	if err != nil {
 		return nil, err
@@ -321,7 +330,8 @@ func DecodeSentences(ctx context.Context, m Sentences, tok model.Tokenizer, z []
 }
 
 // SampleSentences writes n sentences from latent vectors of the prior, which the seed decides.
-func SampleSentences(ctx context.Context, m Sentences, tok model.Tokenizer, n int, labels []int32, seed uint64, opts ...sample.Option) ([]string, error) {
+func SampleSentences(ctx context.Context, m Sentences, tok model.Tokenizer, n int, labels []int32, seed uint64,
+	opts ...sample.Option) ([]string, error) {
 	z, err := prior(m, n, seed)
 	if err != nil {
 		return nil, err
@@ -330,7 +340,8 @@ func SampleSentences(ctx context.Context, m Sentences, tok model.Tokenizer, n in
 }
 
 // ReconstructSentences writes each sentence again, from the mean of its latent vector.
-func ReconstructSentences(ctx context.Context, m Sentences, tok model.Tokenizer, sentences []string, labels []int32, opts ...sample.Option) ([]string, error) {
+func ReconstructSentences(ctx context.Context, m Sentences, tok model.Tokenizer, sentences []string, labels []int32,
+	opts ...sample.Option) ([]string, error) {
 	z, err := EncodeSentences(m, tok, sentences, labels)
 	if err != nil {
 		return nil, err
@@ -340,7 +351,8 @@ func ReconstructSentences(ctx context.Context, m Sentences, tok model.Tokenizer,
 
 // InterpolateSentences writes sentences from points on the straight line between the means of two sentences, both
 // included.
-func InterpolateSentences(ctx context.Context, m Sentences, tok model.Tokenizer, a, b string, steps int, label int32, opts ...sample.Option) ([]string, error) {
+func InterpolateSentences(ctx context.Context, m Sentences, tok model.Tokenizer, a, b string, steps int, label int32,
+	opts ...sample.Option) ([]string, error) {
 	ends, err := EncodeSentences(m, tok, []string{a, b}, repeated(m, label, 2))
 	if err != nil {
 		return nil, err
@@ -353,7 +365,8 @@ func InterpolateSentences(ctx context.Context, m Sentences, tok model.Tokenizer,
 }
 
 // ScoreSentences gives the evidence lower bound of each sentence, its end included, as [latent.Bounds] has it.
-func ScoreSentences(ctx context.Context, m model.Autoencoder, tok model.Tokenizer, sentences []string, labels []int32, samples int, seed uint64) ([]float64, error) {
+func ScoreSentences(ctx context.Context, m model.Autoencoder, tok model.Tokenizer, sentences []string, labels []int32,
+	samples int, seed uint64) ([]float64, error) {
 	info := m.Info()
 	for i, s := range sentences {
 		x, err := text.EncodeSource(s, tok, *info.Source)
@@ -390,7 +403,8 @@ func ScoreSentences(ctx context.Context, m model.Autoencoder, tok model.Tokenize
 }
 
 // bounds are those of all parts, of which batch makes batches.
-func bounds[T any](ctx context.Context, m model.Autoencoder, parts iter.Seq[T], samples int, seed uint64, batch func(part T) *model.Batch) ([]float64, error) {
+func bounds[T any](ctx context.Context, m model.Autoencoder, parts iter.Seq[T], samples int, seed uint64,
+	batch func(part T) *model.Batch) ([]float64, error) {
 	var all []float64
 	number := uint64(0)
 	for part := range parts {
@@ -456,7 +470,8 @@ func EncodeVectors(m model.Autoencoder, x []float32, labels []int32) ([]float32,
 }
 
 // ScoreVectors gives the evidence lower bound of each of the vectors x [n, Vector.Width], as [latent.Bounds] has it.
-func ScoreVectors(ctx context.Context, m model.Autoencoder, x []float32, labels []int32, samples int, seed uint64) ([]float64, error) {
+func ScoreVectors(ctx context.Context, m model.Autoencoder, x []float32, labels []int32, samples int,
+	seed uint64) ([]float64, error) {
 	info := m.Info()
 	width := info.Vector.Width
 	if err := rows(info, x, width, "vector", labels); err != nil {

@@ -1,5 +1,5 @@
-// Package initialize draws the initial parameters of models. Numbers come from Philox streams, one a tensor, so that the same seed gives the same bits on
-// every machine and in any order.
+// Package initialize draws the initial parameters of models. Numbers come from Philox streams, one a tensor, so that
+// the same seed gives the same bits on every machine and in any order.
 //
 // It must know nothing of layers: generated code says which tensor starts how.
 package initialize
@@ -40,13 +40,15 @@ func AddConstant(dst []float32, x float32) {
 	}
 }
 
-// Orthogonal fills the matrix dst [rows, cols], which is `blocks` matrices side by side (the gates of a recurrent layer; 1 otherwise), each with orthonormal rows, or
-// columns where there are fewer of them, times gain (Saxe et al. 2014): the Q of a normal matrix's QR decomposition, by modified Gram-Schmidt in float64,
-// run twice for full precision. The diagonal of R is positive, so that the matrix is uniform among all such (Mezzadri 2007). A dst of another length than
-// rows·cols panics, and so do blocks that do not divide cols.
+// Orthogonal fills the matrix dst [rows, cols], which is `blocks` matrices side by side (the gates of a recurrent
+// layer; 1 otherwise), each with orthonormal rows, or columns where there are fewer of them, times gain (Saxe et al.
+// 2014): the Q of a normal matrix's QR decomposition, by modified Gram-Schmidt in float64, run twice for full
+// precision. The diagonal of R is positive, so that the matrix is uniform among all such (Mezzadri 2007). A dst of
+// another length than rows·cols panics, and so do blocks that do not divide cols.
 func Orthogonal(dst []float32, rows, cols, blocks int, seed, stream uint64, gain float64) {
 	if len(dst) != rows*cols || blocks < 1 || cols%blocks != 0 {
-		panic(fmt.Sprintf("initialize: Orthogonal of %d × %d needs %d numbers, dst has %d, and blocks that divide its columns, not %d", rows, cols, rows*cols, len(dst), blocks))
+		panic(fmt.Sprintf("initialize: Orthogonal of %d × %d needs %d numbers, dst has %d, and blocks that divide "+
+			"its columns, not %d", rows, cols, rows*cols, len(dst), blocks))
 	}
 	Normal(dst, seed, stream, 1)
 	width := cols / blocks
@@ -55,8 +57,8 @@ func Orthogonal(dst []float32, rows, cols, blocks int, seed, stream uint64, gain
 	}
 }
 
-// orthonormalize makes the rows, or the columns where there are fewer of them, of the matrix x [rows, cols], whose rows are stride apart, orthonormal, and
-// multiplies them by gain.
+// orthonormalize makes the rows, or the columns where there are fewer of them, of the matrix x [rows, cols], whose
+// rows are stride apart, orthonormal, and multiplies them by gain.
 func orthonormalize(x []float32, rows, cols, stride int, gain float64) {
 	count, length := rows, cols
 	at := func(v, i int) int { return v*stride + i }

@@ -18,14 +18,16 @@ func AdditiveAttention(c, w, q, keys, memory, v []float32, present []int32, step
 	need(name, "c", len(c), batch*width)
 	need(name, "w", len(w), batch*steps)
 	j := additiveJobs.get()
-	*j = additiveJob{c: c, w: w, q: q, keys: keys, memory: memory, v: v, present: present, steps: steps, batch: batch, hidden: hidden, width: width}
+	*j = additiveJob{c: c, w: w, q: q, keys: keys, memory: memory, v: v, present: present, steps: steps, batch: batch,
+		hidden: hidden, width: width}
 	j.run()
 }
 
-// AdditiveAttentionGrad computes the gradients of [AdditiveAttention] from dc, its arguments and its w: dq [batch, hidden],
-// dkeys and dmemory, of the form of keys and memory, and dv [batch, hidden], whose sum over the sequences is the gradient
-// of v. Steps that take no part get zeros.
-func AdditiveAttentionGrad(dq, dkeys, dmemory, dv, dc, q, keys, memory, v, w []float32, present []int32, steps, batch, hidden, width int) {
+// AdditiveAttentionGrad computes the gradients of [AdditiveAttention] from dc, its arguments and its w: dq [batch,
+// hidden], dkeys and dmemory, of the form of keys and memory, and dv [batch, hidden], whose sum over the sequences is
+// the gradient of v. Steps that take no part get zeros.
+func AdditiveAttentionGrad(dq, dkeys, dmemory, dv, dc, q, keys, memory, v, w []float32, present []int32, steps, batch,
+	hidden, width int) {
 	const name = "AdditiveAttentionGrad"
 	if !additiveSizes(name, q, keys, memory, v, present, steps, batch, hidden, width) {
 		return
@@ -38,8 +40,9 @@ func AdditiveAttentionGrad(dq, dkeys, dmemory, dv, dc, q, keys, memory, v, w []f
 	need(name, "w", len(w), batch*steps)
 	j := additiveJobs.get()
 	*j = additiveJob{
-		dq: dq, dkeys: dkeys, dmemory: dmemory, dv: dv, dc: dc, q: q, keys: keys, memory: memory, v: v, w: w, present: present,
-		steps: steps, batch: batch, hidden: hidden, width: width,
+		dq: dq, dkeys: dkeys, dmemory: dmemory, dv: dv, dc: dc, q: q, keys: keys, memory: memory, v: v, w: w,
+		present: present,
+		steps:   steps, batch: batch, hidden: hidden, width: width,
 	}
 	j.run()
 }

@@ -40,8 +40,8 @@ func additive64(q, keys, memory, v []float64, present []int32, steps, batch, hid
 	return c, w
 }
 
-// TestAdditiveAttention compares context, weights and gradients with the definition in float64 and its differences, at every level and number of threads, with
-// steps that hold NaN and take no part.
+// TestAdditiveAttention compares context, weights and gradients with the definition in float64 and its differences, at
+// every level and number of threads, with steps that hold NaN and take no part.
 func TestAdditiveAttention(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for _, n := range [][4]int{{1, 1, 1, 1}, {3, 2, 5, 7}, {7, 5, 33, 18}, {12, 9, 64, 130}} {
@@ -100,11 +100,14 @@ func TestAdditiveAttention(t *testing.T) {
 			for _, threads := range []int{1, 2} {
 				parallel.SetThreads(threads)
 				got := map[string][]float32{
-					"c": make([]float32, batch*width), "w": make([]float32, batch*steps), "dq": make([]float32, batch*hidden),
-					"dkeys": make([]float32, len(keys)), "dmemory": make([]float32, len(memory)), "rows": make([]float32, batch*hidden), "dv": make([]float32, hidden),
+					"c": make([]float32, batch*width), "w": make([]float32, batch*steps),
+					"dq":    make([]float32, batch*hidden),
+					"dkeys": make([]float32, len(keys)), "dmemory": make([]float32, len(memory)),
+					"rows": make([]float32, batch*hidden), "dv": make([]float32, hidden),
 				}
 				AdditiveAttention(got["c"], got["w"], q, keys, memory, v, present, steps, batch, hidden, width)
-				AdditiveAttentionGrad(got["dq"], got["dkeys"], got["dmemory"], got["rows"], dc, q, keys, memory, v, got["w"], present, steps, batch, hidden, width)
+				AdditiveAttentionGrad(got["dq"], got["dkeys"], got["dmemory"], got["rows"], dc, q, keys, memory, v,
+					got["w"], present, steps, batch, hidden, width)
 				SumRows(got["dv"], got["rows"], batch, hidden)
 				for name, w := range want {
 					for i, x := range got[name] {

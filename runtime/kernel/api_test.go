@@ -15,7 +15,8 @@ var somePresent, somePositions, someTokens = []int32{0, -1, 0, 0, 1, 2}, []int32
 // enough for each.
 func calls(x func(i int) []float32, ids []int32) map[string]func() {
 	const n = 96
-	h := Heads{Count: 4, KV: 2, Size: 8, LDQ: 32, LDK: 16, Scale: 0.3, Causal: true, Slopes: []float32{1, 2, 3, 4}, Rate: 0.2}
+	h := Heads{Count: 4, KV: 2, Size: 8, LDQ: 32, LDK: 16, Scale: 0.3, Causal: true, Slopes: []float32{1, 2, 3, 4},
+		Rate: 0.2}
 	return map[string]func(){
 		"Tanh":                 func() { Tanh(x(0), x(1), n) },
 		"Sigmoid":              func() { Sigmoid(x(0), x(1), n) },
@@ -139,8 +140,10 @@ func TestShortSlices(t *testing.T) {
 			}()
 			switch {
 			case !used:
-			case name == "Gather" && short == 1 || name == "ScatterAdd" && short == 0 || name == "Rope" && short == 2: // a table without rows
-				if !strings.Contains(text, "kernel."+name+": ") || !strings.Contains(text, " holds 0, need less than 0") {
+			// a table without rows
+			case name == "Gather" && short == 1 || name == "ScatterAdd" && short == 0 || name == "Rope" && short == 2:
+				if !strings.Contains(text, "kernel."+name+": ") ||
+					!strings.Contains(text, " holds 0, need less than 0") {
 					t.Errorf("%s with an empty table: %q", name, text)
 				}
 			case !strings.HasPrefix(text, "kernel."+name+": ") || !strings.Contains(text, " has length 2, need "):
@@ -155,7 +158,8 @@ func TestShortSlices(t *testing.T) {
 	} {
 		func() {
 			defer func() {
-				if r := fmt.Sprint(recover()); !strings.Contains(r, "kernel."+name) || !strings.Contains(r, "need less than") {
+				if r := fmt.Sprint(recover()); !strings.Contains(r, "kernel."+name) ||
+					!strings.Contains(r, "need less than") {
 					t.Errorf("%s with an index beyond the table: %q", name, r)
 				}
 			}()
@@ -206,7 +210,8 @@ func TestZeroSizes(t *testing.T) {
 		SwiGLU(nil, nil, 0, 3)
 		Attention(nil, nil, nil, nil, nil, nil, 0, 0, 0, Heads{})
 		Attention(nil, nil, nil, nil, nil, nil, 3, 0, 1, Heads{KV: 1})
-		AttentionGrad(nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, 0, 0, 2, Heads{Count: 1, KV: 1, Size: 4, LDQ: 4, LDK: 4})
+		AttentionGrad(nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, 0, 0, 2,
+			Heads{Count: 1, KV: 1, Size: 4, LDQ: 4, LDK: 4})
 		AttentionCached(nil, nil, nil, nil, nil, 0, 2, 0, Heads{Count: 1, KV: 1, Size: 4, LDQ: 4, LDK: 4})
 		CacheStore(nil, nil, nil, 0, 0, 0, Heads{})
 		Positions(nil, nil, nil, 0, 3)

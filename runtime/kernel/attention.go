@@ -5,25 +5,30 @@ import "github.com/gradsmith/gradsmith/runtime/parallel"
 // Heads describes the heads of an attention: sizes, where rows lie, and which keys a query sees. Query i stands at
 // position i + keys - queries: the last query and the last key stand at the same one.
 type Heads struct {
-	Count  int       // heads of the queries
-	KV     int       // heads of the keys and values, of which Count is a multiple (Ainslie et al. 2023): query head h reads h/(Count/KV)
-	Size   int       // features of a head
-	LDQ    int       // distance between rows of q, and of dq
-	LDK    int       // distance between rows of k and of v, and of dk and dv
-	Scale  float32   // of the scores, 1/√Size as published (Vaswani et al. 2017)
-	Causal bool      // a query sees the keys up to its own position
-	Window int       // above 0, with Causal: of those only the last Window, its own included
-	Prefix int       // above 0, with Causal: every query sees the keys before Prefix as well
-	Cap    float32   // above 0: a score s becomes Cap·tanh(s/Cap) (Gemma Team 2024)
-	Bias   []float32 // [Count, span] with span odd: what is added to the score of a key d places behind its query, at column (span-1)/2 + d; nil for none
-	Slopes []float32 // of ALiBi (Press et al. 2022): a score loses Slopes[h] times the distance of the positions; nil for none
-	Rate   float32   // of the dropout of probabilities; 0 for none
-	Key    uint64    // of the dropout: see Attention
+	Count int // heads of the queries
+	// heads of the keys and values, of which Count is a multiple (Ainslie et al. 2023): query head h reads h/(Count/KV)
+	KV     int
+	Size   int     // features of a head
+	LDQ    int     // distance between rows of q, and of dq
+	LDK    int     // distance between rows of k and of v, and of dk and dv
+	Scale  float32 // of the scores, 1/√Size as published (Vaswani et al. 2017)
+	Causal bool    // a query sees the keys up to its own position
+	Window int     // above 0, with Causal: of those only the last Window, its own included
+	Prefix int     // above 0, with Causal: every query sees the keys before Prefix as well
+	Cap    float32 // above 0: a score s becomes Cap·tanh(s/Cap) (Gemma Team 2024)
+	// [Count, span] with span odd: what is added to the score of a key d places behind its query, at column (span-1)/2
+	// + d; nil for none
+	Bias []float32
+	// of ALiBi (Press et al. 2022): a score loses Slopes[h] times the distance of the positions; nil for none
+	Slopes []float32
+	Rate   float32 // of the dropout of probabilities; 0 for none
+	Key    uint64  // of the dropout: see Attention
 }
 
 // Attention computes scaled dot-product attention (Vaswani et al. 2017) of all heads of batch sequences,
 //
-//	y[i, b, h] = Σ_j softmax_j(cap(scale·q[i, b, h]·k[j, b, g]) + bias[h, j-i] - slope[h]·distance(i, j))·v[j, b, g],  g = h/(Count/KV)
+//	y[i, b, h] = Σ_j softmax_j(cap(scale·q[i, b, h]·k[j, b, g]) + bias[h, j-i] - slope[h]·distance(i, j))·v[j, b, g]
+//	g = h/(Count/KV)
 //
 // over the keys j that query i sees. Sequences are time-major: row t of sequence b is row t·batch + b of a matrix. q
 // has queries·batch rows, LDQ apart, of which it reads the first Count·Size columns; k and v have keys·batch rows, LDK
@@ -31,10 +36,11 @@ type Heads struct {
 //
 // present [keys·batch] tells which keys take part: those that are not negative, as token ids are with -1 for padding.
 // Nil takes all. What a key holds that a query does not see, be it NaN, changes nothing for that query. A query that
-// sees no key gives zeros. The memory that it works in is linear in keys for each thread, and is kept for the next call.
+// sees no key gives zeros. The memory that it works in is linear in keys for each thread, and is kept for the next
+// call.
 //
-// lse [batch, Count, queries] gets the logarithm of the sum of exponentials, which the gradient needs; -Inf where no key
-// is seen. It may be nil.
+// lse [batch, Count, queries] gets the logarithm of the sum of exponentials, which the gradient needs; -Inf where no
+// key is seen. It may be nil.
 //
 // With Rate above 0 probabilities are dropped as in [Dropout]: that of key j for query i is element
 // ((b·Count + h)·queries + i)·K + j of the stream of Key, K being keys rounded up to a multiple of 64.
@@ -55,22 +61,26 @@ func Attention(y, lse, q, k, v []float32, present []int32, queries, keys, batch 
 	attentionJobs.put(j)
 }
 
-// AttentionGrad is the gradient of [Attention]: dq, dk and dv, laid out as q, k and v, from dy, laid out as y. y and lse
-// are what Attention gave for the same arguments, of which nothing is kept besides: probabilities and the mask of the
-// dropout are computed anew. The columns of the heads are overwritten; dq, dk and dv may not overlap anything else.
+// AttentionGrad is the gradient of [Attention]: dq, dk and dv, laid out as q, k and v, from dy, laid out as y. y and
+// lse are what Attention gave for the same arguments, of which nothing is kept besides: probabilities and the mask of
+// the dropout are computed anew. The columns of the heads are overwritten; dq, dk and dv may not overlap anything
+// else.
 func AttentionGrad(dq, dk, dv, dy, q, k, v, y, lse []float32, present []int32, queries, keys, batch int, h Heads) {
 	attentionGrad("AttentionGrad", nil, dq, dk, dv, dy, q, k, v, y, lse, present, queries, keys, batch, h)
 }
 
-// AttentionBiasGrad is [AttentionGrad] of heads with a Bias, and gives the gradient of that too, for each sequence: dbias is [batch, Count, span].
-func AttentionBiasGrad(dbias, dq, dk, dv, dy, q, k, v, y, lse []float32, present []int32, queries, keys, batch int, h Heads) {
+// AttentionBiasGrad is [AttentionGrad] of heads with a Bias, and gives the gradient of that too, for each sequence:
+// dbias is [batch, Count, span].
+func AttentionBiasGrad(dbias, dq, dk, dv, dy, q, k, v, y, lse []float32, present []int32, queries, keys, batch int,
+	h Heads) {
 	const name = "AttentionBiasGrad"
 	need(name, "dbias", len(dbias), batch*len(h.Bias))
 	clear(dbias[:batch*len(h.Bias)])
 	attentionGrad(name, dbias, dq, dk, dv, dy, q, k, v, y, lse, present, queries, keys, batch, h)
 }
 
-func attentionGrad(name string, dbias, dq, dk, dv, dy, q, k, v, y, lse []float32, present []int32, queries, keys, batch int, h Heads) {
+func attentionGrad(name string, dbias, dq, dk, dv, dy, q, k, v, y, lse []float32, present []int32, queries, keys,
+	batch int, h Heads) {
 	if !h.check(name, q, k, v, present, queries, keys, batch) {
 		return
 	}

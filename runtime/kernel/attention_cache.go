@@ -2,8 +2,8 @@ package kernel
 
 import "fmt"
 
-// Positions numbers the tokens of a chunk, as it follows on sequences that are length [batch] long. tokens and positions
-// are [steps, batch]:
+// Positions numbers the tokens of a chunk, as it follows on sequences that are length [batch] long. tokens and
+// positions are [steps, batch]:
 //
 //	positions[t, b] = length[b] + the number of tokens s < t of sequence b that are not negative
 //
@@ -76,9 +76,9 @@ func CacheStore(cache, x []float32, positions []int32, steps, batch, capacity in
 //
 // Attention is causal, whatever h says: a query at position p sees the keys at positions p-capacity+1 to p, of which
 // Window leaves the last, and those before Prefix. A chunk overwrites the oldest keys in the cache, and what is
-// overwritten is seen by no query of the chunk; so for the same result as token by token, either all positions are below
-// capacity, or capacity is at least Window + steps - 1, or the caller cuts the chunk. A prefix that is to be seen by its
-// own tokens comes in one chunk. Dropout does not apply.
+// overwritten is seen by no query of the chunk; so for the same result as token by token, either all positions are
+// below capacity, or capacity is at least Window + steps - 1, or the caller cuts the chunk. A prefix that is to be
+// seen by its own tokens comes in one chunk. Dropout does not apply.
 func AttentionCached(y, q, keys, values []float32, positions []int32, steps, batch, capacity int, h Heads) {
 	const name = "AttentionCached"
 	if !h.checkCache(name, positions, steps, batch, capacity) {
@@ -185,8 +185,8 @@ func (w *attentionWork) unroll(x []float32, capacity int) []float32 {
 	return w.gather[:w.n*w.Size]
 }
 
-// decode computes heads first to first+group-1 of one query at position p, whose features lie beside each other in q and
-// y, straight from the caches.
+// decode computes heads first to first+group-1 of one query at position p, whose features lie beside each other in q
+// and y, straight from the caches.
 func (w *attentionWork) decode(y, q, keys, values []float32, p, first, group, capacity int) {
 	w.block(p, 1)
 	from, to, gap := w.hull(0, 0, w.n)
@@ -232,7 +232,8 @@ func (w *attentionWork) decode(y, q, keys, values []float32, p, first, group, ca
 				s -= capacity
 			}
 			g := product{
-				c: y, a: w.row[at:], b: values[s*w.Size:], m: group, n: w.Size, k: end - at, ldc: w.Size, lda: ld, ldb: w.Size, accumulate: true,
+				c: y, a: w.row[at:], b: values[s*w.Size:], m: group, n: w.Size, k: end - at, ldc: w.Size, lda: ld,
+				ldb: w.Size, accumulate: true,
 			}
 			g.block(0, group, 0, w.Size)
 			r[0] = end

@@ -2,9 +2,9 @@ package kernel
 
 import "unsafe"
 
-// scoreRows are rows of scores ld bytes apart, of which columns from to to-1 are worked on and the others from zeroFrom
-// to zeroTo-1, at least one, are cleared. Assembly reads it at these offsets; it works on whole vectors, from the multiple
-// of 64 at or before zeroFrom on.
+// scoreRows are rows of scores ld bytes apart, of which columns from to to-1 are worked on and the others from
+// zeroFrom to zeroTo-1, at least one, are cleared. Assembly reads it at these offsets; it works on whole vectors, from
+// the multiple of 64 at or before zeroFrom on.
 type scoreRows struct {
 	s, ds            unsafe.Pointer
 	ld               uintptr
@@ -28,8 +28,8 @@ func (t *scoreRows) row(x unsafe.Pointer, r int) (part, before, after []float32)
 	return y[from:to], before, after
 }
 
-// attendRowsGeneric raises m to the largest of each row, and sets the row to e**(s - m) and sum to its sum, column c going
-// to lane c mod 64.
+// attendRowsGeneric raises m to the largest of each row, and sets the row to e**(s - m) and sum to its sum, column c
+// going to lane c mod 64.
 func attendRowsGeneric(t *scoreRows) {
 	m, sum := unsafe.Slice((*float32)(t.m), t.rows), unsafe.Slice((*float32)(t.sum), t.rows)
 	for r := range t.rows {
@@ -83,7 +83,8 @@ func dotRowsGeneric(dst, x, y []float32, ldx, ldy, rows, n int) {
 
 // mulPanelsGeneric is c = a·b, or c += a·b: c [m, n] with rows ldc apart, a [m, k] or, if leftT, [k, m] with rows lda
 // apart, b packed in panels that are panel elements apart.
-func mulPanelsGeneric(c []float32, ldc int, a []float32, lda int, leftT bool, b []float32, panel, m, n, k int, accumulate bool) {
+func mulPanelsGeneric(c []float32, ldc int, a []float32, lda int, leftT bool, b []float32, panel, m, n, k int,
+	accumulate bool) {
 	row, step := lda, 1
 	if leftT {
 		row, step = 1, lda

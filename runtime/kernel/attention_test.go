@@ -19,7 +19,8 @@ type attentionCase struct {
 func (c *attentionCase) String() string {
 	h := c.h
 	h.Slopes, h.Bias = nil, nil
-	return fmt.Sprintf("%d queries %d keys batch %d present %v alibi %v bias %v %+v", c.queries, c.keys, c.batch, c.present != nil, c.h.Slopes != nil, c.h.Bias != nil, h)
+	return fmt.Sprintf("%d queries %d keys batch %d present %v alibi %v bias %v %+v", c.queries, c.keys, c.batch,
+		c.present != nil, c.h.Slopes != nil, c.h.Bias != nil, h)
 }
 
 func (c *attentionCase) sees(i, j, b int) bool {
@@ -259,12 +260,15 @@ func (c *attentionCase) attend(t *testing.T) (y, lse, dq, dk, dv, dbias []float3
 	t.Helper()
 	gy, gl := guard(len(c.dy), 1), guard(c.batch*c.h.Count*c.queries, 2)
 	in := []*guarded{guardOf(c.q, 3), guardOf(c.k, 4), guardOf(c.v, 5), guardOf(c.dy, 6)}
-	out := []*guarded{gy, gl, guard(len(c.q), 7), guard(len(c.k), 8), guard(len(c.v), 9), guard(c.batch*len(c.h.Bias), 10)}
+	out := []*guarded{gy, gl, guard(len(c.q), 7), guard(len(c.k), 8), guard(len(c.v), 9),
+		guard(c.batch*len(c.h.Bias), 10)}
 	Attention(gy.x, gl.x, in[0].x, in[1].x, in[2].x, c.present, c.queries, c.keys, c.batch, c.h)
 	if c.h.Bias != nil {
-		AttentionBiasGrad(out[5].x, out[2].x, out[3].x, out[4].x, in[3].x, in[0].x, in[1].x, in[2].x, gy.x, gl.x, c.present, c.queries, c.keys, c.batch, c.h)
+		AttentionBiasGrad(out[5].x, out[2].x, out[3].x, out[4].x, in[3].x, in[0].x, in[1].x, in[2].x, gy.x, gl.x,
+			c.present, c.queries, c.keys, c.batch, c.h)
 	} else {
-		AttentionGrad(out[2].x, out[3].x, out[4].x, in[3].x, in[0].x, in[1].x, in[2].x, gy.x, gl.x, c.present, c.queries, c.keys, c.batch, c.h)
+		AttentionGrad(out[2].x, out[3].x, out[4].x, in[3].x, in[0].x, in[1].x, in[2].x, gy.x, gl.x, c.present,
+			c.queries, c.keys, c.batch, c.h)
 	}
 	for i, g := range in {
 		diff(t, "input "+fmt.Sprint(i), g.x, [][]float32{c.q, c.k, c.v, c.dy}[i])
@@ -303,7 +307,8 @@ func TestAttention(t *testing.T) {
 	r := rng(20)
 	cases := someAttentions(r, shrink(100))
 	// More keys than a block, and more queries.
-	for n, o := range []Heads{{Causal: true}, {}, {Causal: true, Window: 200}, {Causal: true, Prefix: 30, Window: 40, Slopes: []float32{0.01, 0.02}}} {
+	for n, o := range []Heads{{Causal: true}, {}, {Causal: true, Window: 200},
+		{Causal: true, Prefix: 30, Window: 40, Slopes: []float32{0.01, 0.02}}} {
 		c := &attentionCase{queries: 80, keys: 600 + 500*(n%2), batch: 1, h: o}
 		c.h.Count, c.h.KV, c.h.Size = 2, 1+n%2, 8
 		c.fill(r)
@@ -331,7 +336,8 @@ func TestAttention(t *testing.T) {
 					if want[i] == nil {
 						want[i] = got[i]
 					}
-					diff(t, fmt.Sprintf("%v: output %d at %s on %d threads", c, i, levelNames[l], threads), got[i], want[i])
+					diff(t, fmt.Sprintf("%v: output %d at %s on %d threads", c, i, levelNames[l], threads), got[i],
+						want[i])
 				}
 			}
 		}
@@ -362,7 +368,8 @@ func TestAttentionGradFormula(t *testing.T) {
 	r := rng(21)
 	for range 20 {
 		c := &attentionCase{queries: 1 + r.IntN(4), keys: 1 + r.IntN(5), batch: 2}
-		c.h = Heads{KV: 2, Count: 4, Size: 1 + r.IntN(3), Causal: r.IntN(2) == 0, Window: r.IntN(3), Prefix: r.IntN(3), Rate: 0.25, Key: r.Uint64()}
+		c.h = Heads{KV: 2, Count: 4, Size: 1 + r.IntN(3), Causal: r.IntN(2) == 0, Window: r.IntN(3), Prefix: r.IntN(3),
+			Rate: 0.25, Key: r.Uint64()}
 		c.h.Slopes = []float32{0.1, 0.2, 0.3, 0.4}
 		c.h.Cap = 0.7
 		c.biased(r)
@@ -455,7 +462,8 @@ func TestAttentionCausal(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		r := rng(24)
 		for _, steps := range []int{5, 40, shrink(200)} {
-			c := &attentionCase{queries: steps, keys: steps, batch: 2, h: Heads{Count: 2, KV: 1, Size: 32, Causal: true}}
+			c := &attentionCase{queries: steps, keys: steps, batch: 2,
+				h: Heads{Count: 2, KV: 1, Size: 32, Causal: true}}
 			c.fill(r)
 			y, lse, _, _, _, _ := c.attend(t)
 			cut := steps / 2
@@ -472,7 +480,8 @@ func TestAttentionCausal(t *testing.T) {
 				t.Error("a NaN among the keys of a query does not show")
 			}
 			c.queries, c.keys = cut, cut
-			c.q, c.k, c.v, c.dy = c.q[:cut*c.batch*c.h.LDQ], c.k[:cut*c.batch*c.h.LDK], c.v[:cut*c.batch*c.h.LDK], c.dy[:cut*w]
+			c.q, c.k, c.v, c.dy = c.q[:cut*c.batch*c.h.LDQ], c.k[:cut*c.batch*c.h.LDK], c.v[:cut*c.batch*c.h.LDK],
+				c.dy[:cut*w]
 			y3, _, _, _, _, _ := c.attend(t)
 			diff(t, "y of a part", y3, y[:cut*w])
 		}
@@ -486,7 +495,8 @@ func TestAttentionCached(t *testing.T) {
 		for n := range 40 {
 			const batch = 3
 			length := 2 + r.IntN(shrink(90))
-			c := &attentionCase{queries: length, keys: length, batch: batch, h: Heads{KV: 1 + r.IntN(2), Size: []int{5, 16, 32, 48, 64}[r.IntN(5)], Causal: true}}
+			c := &attentionCase{queries: length, keys: length, batch: batch,
+				h: Heads{KV: 1 + r.IntN(2), Size: []int{5, 16, 32, 48, 64}[r.IntN(5)], Causal: true}}
 			h := &c.h
 			h.Count = h.KV * (1 + r.IntN(3))
 			capacity := length + r.IntN(5)
@@ -551,7 +561,8 @@ func TestAttentionCached(t *testing.T) {
 						if at := t0 + s - pad[b]; at >= 0 && at < length {
 							copy(want, wy[(at*batch+b)*w:])
 						}
-						near(t, fmt.Sprintf("step %d of %d, capacity %d, %v", t0+s, steps, capacity, c), row, want, 3e-6, 3e-6)
+						near(t, fmt.Sprintf("step %d of %d, capacity %d, %v", t0+s, steps, capacity, c), row, want,
+							3e-6, 3e-6)
 					}
 				}
 				t0 += steps
@@ -569,7 +580,8 @@ func TestAttentionCached(t *testing.T) {
 func TestAttentionCachedPrefix(t *testing.T) {
 	r := rng(26)
 	for _, window := range []int{0, 7} {
-		c := &attentionCase{queries: 40, keys: 40, batch: 1, h: Heads{Count: 4, KV: 2, Size: 16, Causal: true, Prefix: 9, Window: window}}
+		c := &attentionCase{queries: 40, keys: 40, batch: 1,
+			h: Heads{Count: 4, KV: 2, Size: 16, Causal: true, Prefix: 9, Window: window}}
 		c.fill(r)
 		h := c.h
 		want, _ := c.forward(widen(c.q), widen(c.k), widen(c.v))
@@ -658,7 +670,8 @@ func TestRopeSteps(t *testing.T) {
 
 // TestALiBiSlopes holds the slopes that the paper gives.
 func TestALiBiSlopes(t *testing.T) {
-	for count, want := range map[int][]float32{1: {1. / 256}, 2: {1. / 16, 1. / 256}, 3: {1. / 16, 1. / 256, 1. / 4}, 8: {1. / 2, 1. / 4, 1. / 8, 1. / 16, 1. / 32, 1. / 64, 1. / 128, 1. / 256}} {
+	for count, want := range map[int][]float32{1: {1. / 256}, 2: {1. / 16, 1. / 256}, 3: {1. / 16, 1. / 256, 1. / 4},
+		8: {1. / 2, 1. / 4, 1. / 8, 1. / 16, 1. / 32, 1. / 64, 1. / 128, 1. / 256}} {
 		for h, x := range ALiBiSlopes(count) {
 			if x != want[h] {
 				t.Errorf("slope %d of %d is %v, want %v", h, count, x, want[h])

@@ -29,7 +29,8 @@ func (w *attentionWork) forwardUnit(j *attentionJob, b, g, q0, q1 int) {
 		w.block(i+off, rows)
 		for h := g * group; h < (g+1)*group; h++ {
 			at := b*j.Count*j.Size + h*j.Size
-			w.forward(j.y[i*ldy+at:], j.q[i*ldq+b*j.LDQ+h*j.Size:], ldy, ldq, rows, h, uint64((b*j.Count+h)*j.queries+i), j.keys)
+			w.forward(j.y[i*ldy+at:], j.q[i*ldq+b*j.LDQ+h*j.Size:], ldy, ldq, rows, h,
+				uint64((b*j.Count+h)*j.queries+i), j.keys)
 			if j.lse != nil {
 				w.logSums(j.lse[(b*j.Count+h)*j.queries+i:][:rows])
 			}
@@ -265,7 +266,8 @@ func (w *attentionWork) grad(dq, q, dy, lse []float32, ldq, ldy, p, rows, head i
 				// Further from what these queries see nothing is read: tiles of keys are as high as those of queries.
 				from, to := ends(p, k0)
 				first, last := t.zeroFrom, t.zeroTo-1
-				t.zeroFrom, t.zeroTo = max(first, min(from, last)-attentionRows()), 1+min(last, max(to, first)+attentionRows())
+				t.zeroFrom, t.zeroTo = max(first, min(from, last)-attentionRows()), 1+min(last,
+					max(to, first)+attentionRows())
 			}
 			t.ds, t.m, t.sum = unsafe.Pointer(&w.ds[r0*ldS]), unsafe.Pointer(&lse[r0]), unsafe.Pointer(&w.sum[r0])
 			attendGradRows(&t)
@@ -309,7 +311,9 @@ func (w *attentionWork) addT(k0 int, p [2]int, rows int) {
 			continue
 		}
 		at := r0*ldS + c0 - k0
-		mulPanels(w.dV[c0*w.Size:], w.Size, w.s[at:], ldS, true, w.dyN[r0*PanelCols:], rows*PanelCols, c1-c0, w.Size, r1-r0, true)
-		mulPanels(w.dK[c0*w.Size:], w.Size, w.ds[at:], ldS, true, w.qN[r0*PanelCols:], rows*PanelCols, c1-c0, w.Size, r1-r0, true)
+		mulPanels(w.dV[c0*w.Size:], w.Size, w.s[at:], ldS, true, w.dyN[r0*PanelCols:], rows*PanelCols, c1-c0, w.Size,
+			r1-r0, true)
+		mulPanels(w.dK[c0*w.Size:], w.Size, w.ds[at:], ldS, true, w.qN[r0*PanelCols:], rows*PanelCols, c1-c0, w.Size,
+			r1-r0, true)
 	}
 }

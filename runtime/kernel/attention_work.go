@@ -7,11 +7,12 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/kernel/internal/hook"
 )
 
-// attentionWork is what a thread needs to compute the heads that share keys: everything is linear in the number of keys.
+// attentionWork is what a thread needs to compute the heads that share keys: everything is linear in the number of
+// keys.
 type attentionWork struct {
 	Heads
-	// The keys that take part, in order. The mask follows from their positions: without holes that of key c is base + c,
-	// with holes it is at[c], and count[p] keys stand before p.
+	// The keys that take part, in order. The mask follows from their positions: without holes that of key c is base +
+	// c, with holes it is at[c], and count[p] keys stand before p.
 	n, base   int
 	holes     bool
 	at, count []int32
@@ -60,7 +61,8 @@ func init() {
 		attentionWorks.mu.Lock()
 		for _, w := range attentionWorks.free {
 			for _, x := range [][]float32{
-				w.kT, w.vT, w.kN, w.vN, w.gather, w.dK, w.dV, w.s, w.ds, w.row, w.q, w.dy, w.out, w.qN, w.dyN, w.distances, w.drop, w.pad,
+				w.kT, w.vT, w.kN, w.vN, w.gather, w.dK, w.dV, w.s, w.ds, w.row, w.q, w.dy, w.out, w.qN, w.dyN,
+				w.distances, w.drop, w.pad,
 			} {
 				n += 4 * cap(x)
 			}
@@ -244,13 +246,15 @@ func (w *attentionWork) height() int {
 	return attentionRows()
 }
 
-// scores computes q·kᵀ for rows r0 to r1-1 of the block and keys from to to-1, into columns of dst that begin with key k0.
+// scores computes q·kᵀ for rows r0 to r1-1 of the block and keys from to to-1, into columns of dst that begin with key
+// k0.
 func (w *attentionWork) scores(dst, q, kT []float32, r0, r1, k0, from, to int) {
 	if from >= to {
 		return
 	}
 	from &^= PanelCols - 1
-	mulPanels(dst[r0*ldS+from-k0:], ldS, q[r0*w.ld:], w.ld, false, kT[from*w.Size:], PanelCols*w.Size, r1-r0, to-from, w.Size, false)
+	mulPanels(dst[r0*ldS+from-k0:], ldS, q[r0*w.ld:], w.ld, false, kT[from*w.Size:], PanelCols*w.Size, r1-r0, to-from,
+		w.Size, false)
 }
 
 // block sets w up for rows queries at positions p, p+1, ....
@@ -329,15 +333,16 @@ func (w *attentionWork) rowsOf(t *scoreRows, r0, r1 int, all [2][2]int, k0 int) 
 	t.lanes = unsafe.Pointer(&w.lanes[0])
 }
 
-// copyRows copies rows of Size elements. The rows of a head often lie a multiple of 4096 bytes apart, and then fall on the
-// same few places of the first cache: what is used more than once is copied to where it does not.
+// copyRows copies rows of Size elements. The rows of a head often lie a multiple of 4096 bytes apart, and then fall on
+// the same few places of the first cache: what is used more than once is copied to where it does not.
 func (w *attentionWork) copyRows(dst, x []float32, ldd, ldx, rows int) {
 	for r := 0; r < rows; r += len(w.ones) {
 		scaleRows(dst[r*ldd:], x[r*ldx:], w.ones, ldd, ldx, min(len(w.ones), rows-r), w.Size)
 	}
 }
 
-// adjust caps the scores of rows r0 to r1-1 of the block and adds the bias of the head; with keep it keeps the derivative of the cap.
+// adjust caps the scores of rows r0 to r1-1 of the block and adds the bias of the head; with keep it keeps the
+// derivative of the cap.
 func (w *attentionWork) adjust(head, r0, r1, k0 int, keep bool) {
 	if w.Cap == 0 && w.Bias == nil {
 		return
@@ -452,8 +457,8 @@ func (w *attentionWork) alibiRow(s []float32, slope float32, p, from int) {
 	vecRange(opAddScaled, &v, 0, len(s))
 }
 
-// dropout drops probabilities, or what is like them, in rows r0 to r1-1 of x. Row 0 of the block is number row of all, and
-// element 0 of a row is key k0, a multiple of 64.
+// dropout drops probabilities, or what is like them, in rows r0 to r1-1 of x. Row 0 of the block is number row of all,
+// and element 0 of a row is key k0, a multiple of 64.
 func (w *attentionWork) dropout(x []float32, r0, r1 int, row uint64, keys, k0 int) {
 	var v vec
 	v.s[0], v.key, v.limit = 1/(1-w.Rate), w.Key, uint32(math.Round(float64(w.Rate)*(1<<24)))

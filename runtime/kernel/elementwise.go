@@ -1,7 +1,8 @@
 package kernel
 
 // The elementwise kernels work on the first n elements of their slices. The destination may be any of the inputs, but
-// may not overlap one partly. Errors in ulp are the worst over the float32 values that TestUlp visits; a NaN gives a NaN.
+// may not overlap one partly. Errors in ulp are the worst over the float32 values that TestUlp visits; a NaN gives a
+// NaN.
 
 func unary(kernel string, o op, dst, x []float32, n int) {
 	size(kernel, "n", n)
@@ -47,9 +48,9 @@ func Sigmoid(dst, x []float32, n int) { unary("Sigmoid", opSigmoid, dst, x, n) }
 // It is exact; a NaN stays a NaN.
 func ReLU(dst, x []float32, n int) { unary("ReLU", opReLU, dst, x, n) }
 
-// GELU computes dst = x·Φ(x) in its tanh form, 0.5·x·(1 + tanh(√(2/π)·(x + 0.044715·x³))), as GPT-2 has it (Hendrycks and Gimpel 2016).
-// It is computed as x·sigmoid(2u), which keeps the left tail. GELU(-Inf) is NaN.
-// The error is below 3.1 ulp, |2u|-fold in the left tail.
+// GELU computes dst = x·Φ(x) in its tanh form, 0.5·x·(1 + tanh(√(2/π)·(x + 0.044715·x³))), as GPT-2 has it (Hendrycks
+// and Gimpel 2016). It is computed as x·sigmoid(2u), which keeps the left tail. GELU(-Inf) is NaN. The error is below
+// 3.1 ulp, |2u|-fold in the left tail.
 func GELU(dst, x []float32, n int) { unary("GELU", opGELU, dst, x, n) }
 
 // GELUErf computes dst = x·Φ(x) in its exact form, 0.5·x·(1 + erf(x/√2)), as BERT has it (Hendrycks and Gimpel 2016).
@@ -205,8 +206,8 @@ func LeakyReLUGrad(dx, x, dy []float32, slope float32, n int) {
 	binary("LeakyReLUGrad", opLeakyReLUGrad, dx, x, dy, n, "dx", "x", "dy", slope)
 }
 
-// SwiGLU is the gated unit of Shazeer 2020, y = SiLU(gate)∘up: x [rows, 2·cols] holds in each row the gate and then up; y
-// is [rows, cols] and may not overlap x.
+// SwiGLU is the gated unit of Shazeer 2020, y = SiLU(gate)∘up: x [rows, 2·cols] holds in each row the gate and then
+// up; y is [rows, cols] and may not overlap x.
 func SwiGLU(y, x []float32, rows, cols int) {
 	if !matrix("SwiGLU", rows, cols) {
 		return

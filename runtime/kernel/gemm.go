@@ -174,8 +174,8 @@ func packPanelGeneric(dst, b []float32, ldb, k, w int) {
 	}
 }
 
-// packPanelTGeneric copies rows from to w-1 of b, ldb apart and k long, into the same columns of a panel, and clears the
-// columns from w on.
+// packPanelTGeneric copies rows from to w-1 of b, ldb apart and k long, into the same columns of a panel, and clears
+// the columns from w on.
 func packPanelTGeneric(dst, b []float32, ldb, k, from, w int) {
 	for r := range k {
 		clear(dst[r*PanelCols+w : (r+1)*PanelCols])

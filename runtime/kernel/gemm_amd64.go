@@ -8,8 +8,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/parallel"
 )
 
-// tile is one call of a matrix kernel: rows of a times up to one, two or four vectors of columns of b; how many rows and
-// vectors is in the kernel's name. Distances are in bytes. Assembly reads it at these offsets.
+// tile is one call of a matrix kernel: rows of a times up to one, two or four vectors of columns of b; how many rows
+// and vectors is in the kernel's name. Distances are in bytes. Assembly reads it at these offsets.
 type tile struct {
 	a, b, c unsafe.Pointer
 	// The sums start from init + init2; a nil init stands for zero, a nil init2 for nothing more.
@@ -37,8 +37,8 @@ type blocks struct {
 	right int // a b with fewer elements than this is in the second cache, or nearly
 }
 
-// Steps along k of a block. A matrix that comes packed streams well from the second cache, and twice the steps halve the
-// traffic to c.
+// Steps along k of a block. A matrix that comes packed streams well from the second cache, and twice the steps halve
+// the traffic to c.
 const (
 	stepsK      = 256
 	stepsPacked = 512
@@ -58,9 +58,9 @@ func blocksFor(l2 int) blocks {
 }
 
 var (
-	// A matrix whose rows are farLd elements apart or more has every row on another page, and powers of two fall on the
-	// same sets of the cache. From packRightTiles tiles on it pays to copy a panel of such a b [k, n] first; from packLeftRows
-	// rows and packLeftCols columns on, a block of such an a.
+	// A matrix whose rows are farLd elements apart or more has every row on another page, and powers of two fall on
+	// the same sets of the cache. From packRightTiles tiles on it pays to copy a panel of such a b [k, n] first; from
+	// packLeftRows rows and packLeftCols columns on, a block of such an a.
 	packRightTiles = 4
 	packLeftRows   = 48
 	packLeftCols   = 128
@@ -95,8 +95,8 @@ type panels struct{ x []float32 }
 
 var packs jobs[panels]
 
-// runPacked packs b, and multiplies with the panels: what packing costs, many rows pay back. A b that is too large for the
-// memory that this may take goes in parts of its columns.
+// runPacked packs b, and multiplies with the panels: what packing costs, many rows pay back. A b that is too large for
+// the memory that this may take goes in parts of its columns.
 func (p *product) runPacked() {
 	s := packs.get()
 	most := packAllMost / p.k / PanelCols * PanelCols
@@ -153,9 +153,9 @@ func even(n, limit int) int {
 	return min(n, ((n+blocks-1)/blocks+tile-1)/tile*tile)
 }
 
-// split chooses the blocks of c that are handed to threads: some more than threads, so that one that loses its processor
-// for a while does not hold up the others. Few rows are split over columns, so that each thread reads its own part of b
-// once; many rows over rows.
+// split chooses the blocks of c that are handed to threads: some more than threads, so that one that loses its
+// processor for a while does not hold up the others. Few rows are split over columns, so that each thread reads its
+// own part of b once; many rows over rows.
 func (p *product) split(threads, panels, maxRows int) {
 	if p.m >= 8*maxTileRows()*threads || panels < threads {
 		// Tiles have any number of rows, so blocks need not be multiples of the tallest.
@@ -196,7 +196,8 @@ func (p *product) block(r0, r1, c0, c1 int) {
 	}
 	tiles := (rows + maxTileRows() - 1) / maxTileRows()
 	packB := p.right == rightT || p.right == rightN && tiles >= packRightTiles && p.ldb >= farLd
-	packA := rows >= packLeftRows && c1-c0 >= packLeftCols && (p.lda >= farLd || p.leftT && level == avx2 && p.lda >= packLeftCols)
+	packA := rows >= packLeftRows && c1-c0 >= packLeftCols &&
+		(p.lda >= farLd || p.leftT && level == avx2 && p.lda >= packLeftCols)
 	s := scratches.get()
 	var t tile
 	t.ldc = uintptr(4 * p.ldc)
@@ -227,7 +228,8 @@ func (p *product) block(r0, r1, c0, c1 int) {
 		for c, span := c0, 0; c < c1; c += span {
 			// Few rows take two panels at a time.
 			span = PanelCols
-			if rows <= wideRows() && level == avx512 && (c+2*PanelCols <= c1 || p.right == rightPacked && c+PanelCols < c1) {
+			if rows <= wideRows() && level == avx512 &&
+				(c+2*PanelCols <= c1 || p.right == rightPacked && c+PanelCols < c1) {
 				span = 2 * PanelCols
 			}
 			w := min(span, c1-c)
@@ -436,7 +438,8 @@ func (p *product) tileStart(t *tile, r, c, k0, rows int) {
 }
 
 // mulPanels is mulPanelsGeneric with tiles, on the thread that calls it.
-func mulPanels(c []float32, ldc int, a []float32, lda int, leftT bool, b []float32, panel, m, n, k int, accumulate bool) {
+func mulPanels(c []float32, ldc int, a []float32, lda int, leftT bool, b []float32, panel, m, n, k int,
+	accumulate bool) {
 	if level == generic {
 		mulPanelsGeneric(c, ldc, a, lda, leftT, b, panel, m, n, k, accumulate)
 		return

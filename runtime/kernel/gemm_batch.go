@@ -11,15 +11,18 @@ const (
 	TN             // a [k, m], b [k, n]
 )
 
-// A Layout says where the matrices of a batch lie in a slice, in elements. Matrix (o, i) begins at o·Outer + i·Inner, and
-// its rows are Ld apart. The heads of attention are such a batch without any copy: in x [sequences, steps, heads·size],
-// head i of sequence o is the matrix [steps, size] of Layout{Ld: heads·size, Outer: steps·heads·size, Inner: size}.
+// A Layout says where the matrices of a batch lie in a slice, in elements. Matrix (o, i) begins at o·Outer + i·Inner,
+// and its rows are Ld apart. The heads of attention are such a batch without any copy: in x [sequences, steps,
+// heads·size], head i of sequence o is the matrix [steps, size] of Layout{Ld: heads·size, Outer: steps·heads·size,
+// Inner: size}.
 type Layout struct{ Ld, Outer, Inner int }
 
-// GemmBatch computes outer·inner products c = a·b of the same size, which of a and b are transposed being said by form;
-// the matrices lie as lc, la and lb say. Matrices of c must not overlap each other, a or b. The epilogues [Accumulate]
-// and [Bias], one bias for all, and the activations may be given. Each product gives the bits of the same product alone.
-func GemmBatch(form Form, c []float32, lc Layout, a []float32, la Layout, b []float32, lb Layout, outer, inner, m, n, k int, ep ...Epilogue) {
+// GemmBatch computes outer·inner products c = a·b of the same size, which of a and b are transposed being said by
+// form; the matrices lie as lc, la and lb say. Matrices of c must not overlap each other, a or b. The epilogues
+// [Accumulate] and [Bias], one bias for all, and the activations may be given. Each product gives the bits of the same
+// product alone.
+func GemmBatch(form Form, c []float32, lc Layout, a []float32, la Layout, b []float32, lb Layout, outer, inner, m, n,
+	k int, ep ...Epilogue) {
 	const name = "GemmBatch"
 	size(name, "outer", outer)
 	size(name, "inner", inner)
@@ -39,7 +42,8 @@ func GemmBatch(form Form, c []float32, lc Layout, a []float32, la Layout, b []fl
 	need(name, "a", len(a), la.need(outer, inner, ar, ac))
 	need(name, "b", len(b), lb.need(outer, inner, br, bc))
 	j := batchJobs.get()
-	j.p = product{m: m, n: n, k: k, ldc: lc.Ld, lda: la.Ld, ldb: lb.Ld, leftT: form == TN, rowBlock: m, colBlock: n, colBlocks: 1}
+	j.p = product{m: m, n: n, k: k, ldc: lc.Ld, lda: la.Ld, ldb: lb.Ld, leftT: form == TN, rowBlock: m, colBlock: n,
+		colBlocks: 1}
 	if form == NT {
 		j.p.right = rightT
 	}

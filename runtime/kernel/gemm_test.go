@@ -119,7 +119,8 @@ func reference(a, b []float32, m, n, k int) (c, abs []float64) {
 // Every form gives the same bits at every level and with any number of threads: those of the definition.
 func TestGemmBits(t *testing.T) {
 	r := rng(2)
-	for _, s := range [][3]int{{1, 64, 40}, {2, 100, 300}, {5, 33, 65}, {12, 32, 256}, {32, 256, 64}, {37, 130, 270}, {64, 64, 64}, {100, 96, 530}, {8, 515, 530}} {
+	for _, s := range [][3]int{{1, 64, 40}, {2, 100, 300}, {5, 33, 65}, {12, 32, 256}, {32, 256, 64}, {37, 130, 270},
+		{64, 64, 64}, {100, 96, 530}, {8, 515, 530}} {
 		m, n, k := s[0], s[1], s[2]
 		a, b := floats(r, m*k), floats(r, k*n)
 		bias, res, c0 := floats(r, n), floats(r, m*n), floats(r, m*n)
@@ -158,7 +159,8 @@ func TestGemmBits(t *testing.T) {
 					for _, p := range products {
 						c := guardOf(c0, 3)
 						p.run(c.x, a, b, m, n, k, ep...)
-						diff(t, fmt.Sprintf("%s %s %d×%d×%d epilogue %d threads %d", levelNames[l], p.name, m, n, k, e, threads), c.x, want)
+						diff(t, fmt.Sprintf("%s %s %d×%d×%d epilogue %d threads %d", levelNames[l], p.name, m, n, k, e,
+							threads), c.x, want)
 						c.check(t, p.name)
 					}
 				}

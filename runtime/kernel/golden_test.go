@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// TestGolden holds the promise that the bits are the same on every machine: the sums below were computed once, and every
-// architecture, level and number of threads has to reach them. A change of a kernel's definition changes them, and with
-// them every model that was ever trained with a fixed seed: say so in the commit.
+// TestGolden holds the promise that the bits are the same on every machine: the sums below were computed once, and
+// every architecture, level and number of threads has to reach them. A change of a kernel's definition changes them,
+// and with them every model that was ever trained with a fixed seed: say so in the commit.
 func TestGolden(t *testing.T) {
 	const n = 3000
 	x, y, z := make([]float32, n), make([]float32, n), make([]float32, n)
@@ -68,7 +68,8 @@ func TestGolden(t *testing.T) {
 		{"product", 0xc787b33038d6df80, func(o []float32) { GemmNN(o, x, y, 50, 60, 50, Bias(z), ThenTanh()) }},
 		{"long product", 0x4a75057261181c64, func(o []float32) { GemmTN(o, x, y, 3, 3, 1000) }},
 		{"attention", 0xa63bedaa926d668c, func(o []float32) {
-			h := Heads{Count: 4, KV: 2, Size: 12, LDQ: 48, LDK: 24, Scale: 0.3, Causal: true, Window: 9, Prefix: 2, Slopes: []float32{0.1, 0.2, 0.3, 0.4}, Rate: 0.1, Key: 7}
+			h := Heads{Count: 4, KV: 2, Size: 12, LDQ: 48, LDK: 24, Scale: 0.3, Causal: true, Window: 9, Prefix: 2,
+				Slopes: []float32{0.1, 0.2, 0.3, 0.4}, Rate: 0.1, Key: 7}
 			Attention(o, o[15*2*48:], x, y, z, nil, 15, 20, 2, h)
 		}},
 		{"attention gradient", 0xf02fabb6a3be72a9, func(o []float32) {

@@ -2,13 +2,15 @@ package kernel
 
 import "math"
 
-// GumbelSoftmax draws from the distribution softmax(logits) of each row in its relaxed form (Jang, Gu and Poole 2017, equation 2): y = softmax(β·(logits + g)),
-// β being inverse, one over the temperature, and g elements 0 to rows·cols-1 of the Gumbel stream of key, as [Gumbel] gives them. The larger β, the nearer y is to
-// the one-hot row of a category, and that category has the probability that softmax(logits) gives it, whatever β. Nothing of g is kept: with the same key the sample
-// is the same. y and logits are [rows, cols]; y may be logits.
+// GumbelSoftmax draws from the distribution softmax(logits) of each row in its relaxed form (Jang, Gu and Poole 2017,
+// equation 2): y = softmax(β·(logits + g)), β being inverse, one over the temperature, and g elements 0 to rows·cols-1
+// of the Gumbel stream of key, as [Gumbel] gives them. The larger β, the nearer y is to the one-hot row of a category,
+// and that category has the probability that softmax(logits) gives it, whatever β. Nothing of g is kept: with the same
+// key the sample is the same. y and logits are [rows, cols]; y may be logits.
 //
-// As in [Softmax], -Inf marks a category that takes no part: it gets 0, and a row of nothing else becomes zeros. A row with a NaN or +Inf becomes NaN. With β = 0
-// all categories that take part get the same. A β that is negative or not finite panics.
+// As in [Softmax], -Inf marks a category that takes no part: it gets 0, and a row of nothing else becomes zeros. A row
+// with a NaN or +Inf becomes NaN. With β = 0 all categories that take part get the same. A β that is negative or not
+// finite panics.
 func GumbelSoftmax(y, logits []float32, inverse float64, key uint64, rows, cols int) {
 	const name = "GumbelSoftmax"
 	if !(inverse >= 0 && inverse <= math.MaxFloat32) {
@@ -49,19 +51,20 @@ func gumbelSoftmaxRows(j *rowJob, lo, hi int) {
 	}
 }
 
-// gumbelChunk fills g with up to n elements of the Gumbel stream from first on, and gives their number. What comes behind them is a multiple of 64, where drawing
-// costs less.
+// gumbelChunk fills g with up to n elements of the Gumbel stream from first on, and gives their number. What comes
+// behind them is a multiple of 64, where drawing costs less.
 func gumbelChunk(g *[chunk]float32, key, first uint64, n int) int {
 	n = min(n, chunk-int(first%64))
 	drawRange(opGumbel, g[:n], key, first)
 	return n
 }
 
-// SampleRows draws a category for each row of logits [rows, cols] into tokens [rows], with the probabilities softmax(logits/temperature): the largest of
-// logits/temperature + g, g being elements offset to offset+rows·cols-1 of the Gumbel stream of key, as [Gumbel] gives them (the Gumbel-max trick: Maddison, Tarlow
-// and Minka 2014, section 2). A temperature of 0, as any below 1e-30, takes the largest logit, the first of equal ones, and draws nothing; one that is negative or
-// not finite panics. -Inf marks a category that takes no part, and a row of nothing else gives -1. In a row with NaN or +Inf it is the first of these, NaN
-// before +Inf, that is taken, as [Argmax] would.
+// SampleRows draws a category for each row of logits [rows, cols] into tokens [rows], with the probabilities
+// softmax(logits/temperature): the largest of logits/temperature + g, g being elements offset to offset+rows·cols-1 of
+// the Gumbel stream of key, as [Gumbel] gives them (the Gumbel-max trick: Maddison, Tarlow and Minka 2014, section 2).
+// A temperature of 0, as any below 1e-30, takes the largest logit, the first of equal ones, and draws nothing; one
+// that is negative or not finite panics. -Inf marks a category that takes no part, and a row of nothing else gives -1.
+// In a row with NaN or +Inf it is the first of these, NaN before +Inf, that is taken, as [Argmax] would.
 func SampleRows(tokens []int32, logits []float32, temperature float64, key, offset uint64, rows, cols int) {
 	const name = "SampleRows"
 	if !(temperature >= 0 && temperature <= math.MaxFloat64) {
@@ -129,8 +132,9 @@ func sampleRows(j *rowJob, lo, hi int) {
 	}
 }
 
-// OneHotMax sets dst to 1 at the largest element of each row of the probabilities p [rows, cols], the first of equal ones, and to 0 elsewhere: what a relaxed sample
-// comes to. A row in which nothing is above 0 becomes zeros, one with a NaN becomes NaN. dst may be p.
+// OneHotMax sets dst to 1 at the largest element of each row of the probabilities p [rows, cols], the first of equal
+// ones, and to 0 elsewhere: what a relaxed sample comes to. A row in which nothing is above 0 becomes zeros, one with
+// a NaN becomes NaN. dst may be p.
 func OneHotMax(dst, p []float32, rows, cols int) {
 	rowKernel("OneHotMax", oneHotMaxRows, dst, p, nil, rows, cols, "dst", "p", "")
 }

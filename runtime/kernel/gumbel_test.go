@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// The noise has the moments of the standard Gumbel distribution, its distribution function, and stays within its bounds.
+// The noise has the moments of the standard Gumbel distribution, its distribution function, and stays within its
+// bounds.
 func TestGumbelNoise(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		const n = 1 << 18
@@ -46,7 +47,8 @@ func TestGumbelNoise(t *testing.T) {
 	}
 }
 
-// chiSquare99999 bounds the statistic of a chi-square test at a level of 1e-5, by the approximation of Wilson and Hilferty (1931).
+// chiSquare99999 bounds the statistic of a chi-square test at a level of 1e-5, by the approximation of Wilson and
+// Hilferty (1931).
 func chiSquare99999(freedom float64) float64 {
 	const z = 4.2649 // of the normal distribution
 	c := 1 - 2/(9*freedom) + z*math.Sqrt(2/(9*freedom))
@@ -202,7 +204,8 @@ func TestSampleRows(t *testing.T) {
 					chi += (c - e) * (c - e) / e
 				}
 				if bound := chiSquare99999(float64(cols - 1)); !(chi <= bound) {
-					t.Errorf("%d categories at temperature %v: the statistic is %v, above %v", cols, temperature, chi, bound)
+					t.Errorf("%d categories at temperature %v: the statistic is %v, above %v", cols, temperature, chi,
+						bound)
 				}
 			}
 		}
@@ -234,7 +237,8 @@ func TestSampleRows(t *testing.T) {
 					}
 					for c := range cols {
 						if s := sum(c); s > sum(int(token))+1e-5*math.Abs(s) {
-							t.Errorf("%d×%d at temperature %v: row %d gives %d, but %d has %v, not %v", rows, cols, temperature, row, token, c, s, sum(int(token)))
+							t.Errorf("%d×%d at temperature %v: row %d gives %d, but %d has %v, not %v", rows, cols,
+								temperature, row, token, c, s, sum(int(token)))
 						}
 					}
 				}

@@ -14,9 +14,9 @@ func (h Heads) Biased(bias []float32, span int) Heads {
 	return h
 }
 
-// ALiBiSlopes gives what each of count heads takes off a score for each step of distance (Press et al. 2022, section 3):
-// powers of 2^(-8/count) where count is a power of two; otherwise those of the next lower power of two, and every other
-// one of the next higher power in between.
+// ALiBiSlopes gives what each of count heads takes off a score for each step of distance (Press et al. 2022, section
+// 3): powers of 2^(-8/count) where count is a power of two; otherwise those of the next lower power of two, and every
+// other one of the next higher power in between.
 func ALiBiSlopes(count int) []float32 {
 	n := 1
 	for 2*n <= count {

@@ -31,7 +31,8 @@ func diff(t *testing.T, what string, got, want []float32) {
 	}
 	for i := range got {
 		if !same(got[i], want[i]) {
-			t.Fatalf("%s: element %d is %v (%#x), want %v (%#x)", what, i, got[i], math.Float32bits(got[i]), want[i], math.Float32bits(want[i]))
+			t.Fatalf("%s: element %d is %v (%#x), want %v (%#x)", what, i, got[i], math.Float32bits(got[i]), want[i],
+				math.Float32bits(want[i]))
 		}
 	}
 }

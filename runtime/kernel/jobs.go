@@ -6,10 +6,10 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/parallel"
 )
 
-// jobs is a free list of what calls of kernels need while they run: a job outlives the stack of its caller, and must not
-// be allocated anew each call. It keeps two for each thread, which is what one caller needs, if now and then. Of what
-// many callers at once have needed it lets go what none of the last jobsWatched calls did, and it never keeps more than
-// jobsMost.
+// jobs is a free list of what calls of kernels need while they run: a job outlives the stack of its caller, and must
+// not be allocated anew each call. It keeps two for each thread, which is what one caller needs, if now and then. Of
+// what many callers at once have needed it lets go what none of the last jobsWatched calls did, and it never keeps
+// more than jobsMost.
 //
 // A call that panics does not give its job back, as workers may have left it in any state.
 type jobs[T any] struct {

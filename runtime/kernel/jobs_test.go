@@ -18,7 +18,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// What many calls at once needed is let go when it is no longer needed, and calls one after the other get the same job each time.
+// What many calls at once needed is let go when it is no longer needed, and calls one after the other get the same job
+// each time.
 func TestJobsShrink(t *testing.T) {
 	old := parallel.Threads()
 	parallel.SetThreads(2)
@@ -87,7 +88,8 @@ func TestChooseLevel(t *testing.T) {
 			t.Errorf("%q is level %d, %v", env, l, err)
 		}
 	}
-	for env, what := range map[string]string{"avx512": "has avx2 at best", "AVX2": "want generic", "sse": "want generic", " ": "want generic"} {
+	for env, what := range map[string]string{"avx512": "has avx2 at best", "AVX2": "want generic",
+		"sse": "want generic", " ": "want generic"} {
 		if l, err := chooseLevel(avx2, env); l != avx2 || err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("%q is level %d, %v", env, l, err)
 		}

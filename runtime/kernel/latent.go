@@ -2,15 +2,15 @@ package kernel
 
 import "math"
 
-// Kernels of variational autoencoders (Kingma and Welling 2014): a diagonal Gaussian of which a network gives the mean and
-// the logarithm of the variance, and likelihoods of vectors, each with its gradient.
+// Kernels of variational autoencoders (Kingma and Welling 2014): a diagonal Gaussian of which a network gives the mean
+// and the logarithm of the variance, and likelihoods of vectors, each with its gradient.
 
 // chunk is the number of elements that these kernels hold on the stack at a time.
 const chunk = 256
 
-// GaussianSample draws z = mean + e**(logvar/2)∘ε into the first n elements of z, ε being elements 0 to n-1 of the normal
-// stream of key, as [Normal] gives them (Kingma and Welling 2014, section 2.4). Nothing of ε is kept: with the same key the
-// sample is the same. z may be mean or logvar.
+// GaussianSample draws z = mean + e**(logvar/2)∘ε into the first n elements of z, ε being elements 0 to n-1 of the
+// normal stream of key, as [Normal] gives them (Kingma and Welling 2014, section 2.4). Nothing of ε is kept: with the
+// same key the sample is the same. z may be mean or logvar.
 func GaussianSample(z, mean, logvar []float32, key uint64, n int) {
 	const name = "GaussianSample"
 	size(name, "n", n)
@@ -80,7 +80,8 @@ func GaussianKL(dims, mean, logvar []float32, rows, cols int, free, freeTotal fl
 // GaussianKLGrad is the gradient of [GaussianKL], times dkl, into dmean and dlogvar [rows, cols], which may be mean and
 // logvar: dkl·mean/rows and dkl·(e**logvar − 1)/(2·rows), 0 in the dimensions whose divergence is not above free, and
 // everywhere when their sum is not above freeTotal. dims [cols] is what GaussianKL has left there.
-func GaussianKLGrad(dmean, dlogvar, mean, logvar, dims []float32, dkl float64, rows, cols int, free, freeTotal float64) {
+func GaussianKLGrad(dmean, dlogvar, mean, logvar, dims []float32, dkl float64, rows, cols int, free,
+	freeTotal float64) {
 	const name = "GaussianKLGrad"
 	size(name, "rows", rows)
 	size(name, "cols", cols)
@@ -122,9 +123,9 @@ func GaussianKLGrad(dmean, dlogvar, mean, logvar, dims []float32, dkl float64, r
 }
 
 // BernoulliLoss returns the mean over the rows of −log p(x) in nats, each element of x [rows, cols] being 1 with the
-// probability sigmoid(logit) of the same element of logits: per row Σ softplus(logit) − x·logit. Elements of x between 0
-// and 1 give the cross-entropy. rowLoss [rows] receives the sum of each row, which the mean adds in order. Unless nil,
-// dlogits [rows, cols] receives the gradient of the mean, (sigmoid(logit) − x)/rows; it may be logits.
+// probability sigmoid(logit) of the same element of logits: per row Σ softplus(logit) − x·logit. Elements of x between
+// 0 and 1 give the cross-entropy. rowLoss [rows] receives the sum of each row, which the mean adds in order. Unless
+// nil, dlogits [rows, cols] receives the gradient of the mean, (sigmoid(logit) − x)/rows; it may be logits.
 func BernoulliLoss(rowLoss, dlogits, logits, x []float32, rows, cols int) float64 {
 	return likelihood("BernoulliLoss", bernoulliRows, rowLoss, dlogits, logits, x, "dlogits", "logits", rows, cols, 0)
 }
@@ -135,10 +136,12 @@ func GaussianLoss(rowLoss, dmean, mean, x []float32, rows, cols int, deviation f
 	if !(deviation > 0) {
 		panic("kernel.GaussianLoss: deviation is not above 0")
 	}
-	return likelihood("GaussianLoss", gaussianRows, rowLoss, dmean, mean, x, "dmean", "mean", rows, cols, float32(deviation))
+	return likelihood("GaussianLoss", gaussianRows, rowLoss, dmean, mean, x, "dmean", "mean", rows, cols,
+		float32(deviation))
 }
 
-func likelihood(name string, f func(*rowJob, int, int), rowLoss, dy, y, x []float32, argDY, argY string, rows, cols int, s float32) float64 {
+func likelihood(name string, f func(*rowJob, int, int), rowLoss, dy, y, x []float32, argDY, argY string, rows, cols int,
+	s float32) float64 {
 	if !matrix(name, rows, cols) {
 		return 0
 	}
@@ -212,9 +215,10 @@ func subScaled(v *vec, x []float32, s float32, k int) {
 	vecRange(opScale, v, 0, k)
 }
 
-// DropRows copies x [rows, cols] to dst, with zeros in every row that is dropped: row i is when element i of the random
-// stream of key, as [Uniform] gives it, is below rate. Other rows stay as they are. Called on the gradient with the same
-// key it is its own backward pass. dst may be x. (Word dropout, Bowman et al. 2016: the decoder does not see the word.)
+// DropRows copies x [rows, cols] to dst, with zeros in every row that is dropped: row i is when element i of the
+// random stream of key, as [Uniform] gives it, is below rate. Other rows stay as they are. Called on the gradient with
+// the same key it is its own backward pass. dst may be x. (Word dropout, Bowman et al. 2016: the decoder does not see
+// the word.)
 func DropRows(dst, x []float32, rate float32, key uint64, rows, cols int) {
 	if !matrix("DropRows", rows, cols) {
 		return
@@ -239,11 +243,13 @@ func DropRows(dst, x []float32, rate float32, key uint64, rows, cols int) {
 	}
 }
 
-// BagOfWords returns weight times the mean over the sequences of Σ −log softmax(logits)[target] in nats, over the targets [steps,
-// sequences] of each, negative ones being padding: how well one row of logits [sequences, vocab] tells which tokens a sequence has,
-// in whatever order (Zhao et al. 2017, section 3.3). rowLoss [sequences] receives the sum of each sequence, without the weight. Unless
-// nil, dlogits receives the gradient; it may be logits. A target of vocab or more panics.
-func BagOfWords(rowLoss, dlogits, logits []float32, targets []int32, steps, sequences, vocab int, weight float64) float64 {
+// BagOfWords returns weight times the mean over the sequences of Σ −log softmax(logits)[target] in nats, over the
+// targets [steps, sequences] of each, negative ones being padding: how well one row of logits [sequences, vocab] tells
+// which tokens a sequence has, in whatever order (Zhao et al. 2017, section 3.3). rowLoss [sequences] receives the sum
+// of each sequence, without the weight. Unless nil, dlogits receives the gradient; it may be logits. A target of vocab
+// or more panics.
+func BagOfWords(rowLoss, dlogits, logits []float32, targets []int32, steps, sequences, vocab int,
+	weight float64) float64 {
 	const name = "BagOfWords"
 	size(name, "steps", steps)
 	if !matrix(name, sequences, vocab) {

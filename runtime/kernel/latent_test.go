@@ -24,19 +24,22 @@ func nearly(t *testing.T, what string, got, want, tolerance float64) {
 }
 
 // latentShapes have columns around the lengths of chunks and of vectors.
-var latentShapes = [][2]int{{1, 1}, {3, 2}, {2, 15}, {5, 16}, {4, 63}, {3, 64}, {2, 65}, {7, 100}, {3, 255}, {2, 256}, {2, 257}, {64, 784}}
+var latentShapes = [][2]int{{1, 1}, {3, 2}, {2, 15}, {5, 16}, {4, 63}, {3, 64}, {2, 65}, {7, 100}, {3, 255}, {2, 256},
+	{2, 257}, {64, 784}}
 
 func TestGaussianSample(t *testing.T) { eachLevel(t, testGaussianSample) }
 
 func testGaussianSample(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	for _, n := range []int{0, 1, 15, 16, 64, 255, 256, 257, 1000} {
-		mean, logvar, z, noise := guardOf(normals(r, n, 1), 1), guardOf(normals(r, n, 1), 1), guard(n, 1), make([]float32, n)
+		mean, logvar, z, noise := guardOf(normals(r, n, 1), 1), guardOf(normals(r, n, 1), 1), guard(n,
+			1), make([]float32, n)
 		GaussianSample(z.x, mean.x, logvar.x, 99, n)
 		z.check(t, "GaussianSample")
 		Normal(noise, 99, 0, n)
 		for i, x := range z.x {
-			nearly(t, "a sample", float64(x), float64(mean.x[i])+math.Exp(float64(logvar.x[i])/2)*float64(noise[i]), 1e-6)
+			nearly(t, "a sample", float64(x), float64(mean.x[i])+math.Exp(float64(logvar.x[i])/2)*float64(noise[i]),
+				1e-6)
 		}
 		same := append([]float32{}, mean.x...)
 		GaussianSample(same, same, logvar.x, 99, n)
@@ -108,7 +111,8 @@ func testLikelihoods(t *testing.T) {
 		loss  func(y, x float64) float64
 		slope func(y, x float64) float64
 	}{
-		"Bernoulli": {BernoulliLoss, func(y, x float64) float64 { return math.Max(y, 0) + math.Log1p(math.Exp(-math.Abs(y))) - x*y },
+		"Bernoulli": {BernoulliLoss,
+			func(y, x float64) float64 { return math.Max(y, 0) + math.Log1p(math.Exp(-math.Abs(y))) - x*y },
 			func(y, x float64) float64 { return 1/(1+math.Exp(-y)) - x }},
 		"Gaussian": {func(rowLoss, dy, y, x []float32, rows, cols int) float64 {
 			return GaussianLoss(rowLoss, dy, y, x, rows, cols, deviation)
@@ -129,7 +133,8 @@ func testLikelihoods(t *testing.T) {
 				want := 0.0
 				for k := i * cols; k < (i+1)*cols; k++ {
 					want += f.loss(float64(y.x[k]), float64(x.x[k]))
-					nearly(t, name+"'s gradient", float64(dy.x[k]), f.slope(float64(y.x[k]), float64(x.x[k]))/float64(rows), 1e-6)
+					nearly(t, name+"'s gradient", float64(dy.x[k]),
+						f.slope(float64(y.x[k]), float64(x.x[k]))/float64(rows), 1e-6)
 				}
 				nearly(t, name+"'s loss of a row", float64(rowLoss.x[i]), want, 1e-5)
 				total += want

@@ -179,8 +179,8 @@ func tanh32(x float32) float32 {
 	return copysign32(q, x)
 }
 
-// gate32 is 1/(1 + e**-x), written with e**-|x| so that it neither overflows nor loses the left tail. Its error is below
-// 2.6 ulp, which is enough for what is made from it: the gates of cells, GELU, SiLU.
+// gate32 is 1/(1 + e**-x), written with e**-|x| so that it neither overflows nor loses the left tail. Its error is
+// below 2.6 ulp, which is enough for what is made from it: the gates of cells, GELU, SiLU.
 func gate32(x float32) float32 {
 	z := exp32(-abs32(x))
 	n := float32(1)
@@ -190,8 +190,8 @@ func gate32(x float32) float32 {
 	return n / float32(1+z)
 }
 
-// sigmoid32 is 1/(1 + e**-x) as gate32 has it, with the rounding errors of the exponential, of the denominator and of the
-// quotient carried along and corrected at the end.
+// sigmoid32 is 1/(1 + e**-x) as gate32 has it, with the rounding errors of the exponential, of the denominator and of
+// the quotient carried along and corrected at the end.
 func sigmoid32(x float32) float32 {
 	z, zl := exp32Pair(-abs32(x))
 	d := 1 + z
@@ -235,8 +235,8 @@ func erf32(x float32) float32 {
 	return copysign32(r, x)
 }
 
-// normal32 is erf(x/√2), to an absolute error of 2**-22: a rational function of degrees 13 and 8 (Eigen's), which is what
-// GELU needs, at half the cost of erf32.
+// normal32 is erf(x/√2), to an absolute error of 2**-22: a rational function of degrees 13 and 8 (Eigen's), which is
+// what GELU needs, at half the cost of erf32.
 func normal32(x float32) float32 {
 	t := max32(-4, min32(4, x*rsqrt2))
 	s := float32(t * t)

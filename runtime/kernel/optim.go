@@ -24,7 +24,8 @@ func SGD(p, g []float32, lr, weightDecay, gscale float32, n int) {
 // SGDMomentum is [SGD] with momentum, its velocity kept in buf: with d as there, buf = momentum·buf + (1-dampening)·d
 // and p = p - lr·buf, or for Nesterov's form p = p - lr·(d + momentum·buf). PyTorch starts buf with the first d instead
 // of (1-dampening)·d: for the same steps pass dampening 0 on the first call.
-func SGDMomentum(p, g, buf []float32, lr, momentum, dampening, weightDecay float32, nesterov bool, gscale float32, n int) {
+func SGDMomentum(p, g, buf []float32, lr, momentum, dampening, weightDecay float32, nesterov bool, gscale float32,
+	n int) {
 	size("SGDMomentum", "n", n)
 	need("SGDMomentum", "p", len(p), n)
 	need("SGDMomentum", "buf", len(buf), n)

@@ -37,7 +37,8 @@ func (f *fence) slice(n int, atEnd bool) []float32 {
 	return x[:n:n]
 }
 
-// Kernels touch nothing before or after their slices: neither writes nor reads go beyond them, or this test would crash.
+// Kernels touch nothing before or after their slices: neither writes nor reads go beyond them, or this test would
+// crash.
 func TestFences(t *testing.T) {
 	const most = 1 << 16
 	var f []*fence
@@ -75,7 +76,8 @@ func TestFences(t *testing.T) {
 				for _, steps := range []int{1, 3, 17, 40} {
 					h := Heads{Count: 2, KV: 1, Size: size, LDQ: 2 * size, LDK: size, Scale: 1, Causal: steps != 17}
 					n := steps * size
-					y, lse, q, k, v := f[0].slice(2*n, atEnd), f[1].slice(2*steps, atEnd), f[2].slice(2*n, atEnd), f[3].slice(n, atEnd), f[4].slice(n, atEnd)
+					y, lse, q, k, v := f[0].slice(2*n, atEnd), f[1].slice(2*steps, atEnd), f[2].slice(2*n,
+						atEnd), f[3].slice(n, atEnd), f[4].slice(n, atEnd)
 					dq, dk, dv := f[5].slice(2*n, atEnd), f[6].slice(n, atEnd), f[7].slice(n, atEnd)
 					for _, x := range [][]float32{q, k, v} {
 						copy(x, floats(r, len(x)))

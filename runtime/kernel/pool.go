@@ -1,7 +1,8 @@
 package kernel
 
-// MeanSteps sets y [batch, cols] to the mean over those time steps of x [steps, batch, cols] whose token, of tokens [steps, batch], is not negative, and to 0 for a
-// sequence that has none. Steps are added in their order. y may not overlap x.
+// MeanSteps sets y [batch, cols] to the mean over those time steps of x [steps, batch, cols] whose token, of tokens
+// [steps, batch], is not negative, and to 0 for a sequence that has none. Steps are added in their order. y may not
+// overlap x.
 func MeanSteps(y, x []float32, tokens []int32, steps, batch, cols int) {
 	pooled("MeanSteps", steps, batch, cols)
 	need("MeanSteps", "y", len(y), batch*cols)
@@ -21,8 +22,8 @@ func MeanSteps(y, x []float32, tokens []int32, steps, batch, cols int) {
 	}
 }
 
-// MeanStepsGrad is the gradient of [MeanSteps]: dx [steps, batch, cols] is dy [batch, cols] over the number of the sequence's tokens at steps with one, and 0 elsewhere. dx may
-// not overlap dy.
+// MeanStepsGrad is the gradient of [MeanSteps]: dx [steps, batch, cols] is dy [batch, cols] over the number of the
+// sequence's tokens at steps with one, and 0 elsewhere. dx may not overlap dy.
 func MeanStepsGrad(dx, dy []float32, tokens []int32, steps, batch, cols int) {
 	pooled("MeanStepsGrad", steps, batch, cols)
 	need("MeanStepsGrad", "dx", len(dx), steps*batch*cols)

@@ -31,8 +31,8 @@ func halfOf(name string, n int) int {
 }
 
 // Rope rotates the heads of x by their positions: dst and x have rows rows, ld apart, of heads·size columns, and row r
-// stands at positions[r] or, where positions is nil, at time step r/batch of batch sequences side by side. Feature i of a
-// head pairs with feature i + size/2, as in Llama and GPT-NeoX:
+// stands at positions[r] or, where positions is nil, at time step r/batch of batch sequences side by side. Feature i
+// of a head pairs with feature i + size/2, as in Llama and GPT-NeoX:
 //
 //	dst[i] = x[i]·cos - x[i+size/2]·sin;  dst[i+size/2] = x[i+size/2]·cos + x[i]·sin
 //
@@ -142,8 +142,8 @@ func addPositionsRows(j *rowJob, lo, hi int) {
 	}
 }
 
-// AddPositionsGrad is the gradient of the table of [AddPositions]: row t of dtable [capacity, cols] is the sum of dy[t, b]
-// over b, in that order, and zero from steps on.
+// AddPositionsGrad is the gradient of the table of [AddPositions]: row t of dtable [capacity, cols] is the sum of
+// dy[t, b] over b, in that order, and zero from steps on.
 func AddPositionsGrad(dtable, dy []float32, steps, batch, cols, capacity int) {
 	const name = "AddPositionsGrad"
 	size(name, "batch", batch)

@@ -2,10 +2,10 @@ package kernel
 
 import "math"
 
-// Random numbers are Philox4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", 2011):
-// a function from a 64-bit key and a 128-bit counter to four 32-bit words, without state. Element i of a stream takes
-// word (i/16) mod 4 of counter 16·(i/64) + i mod 16, so that a vector of any width up to 16 computes whole groups of
-// 64 elements without a shuffle, and every element can be had on its own.
+// Random numbers are Philox4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3",
+// 2011): a function from a 64-bit key and a 128-bit counter to four 32-bit words, without state. Element i of a stream
+// takes word (i/16) mod 4 of counter 16·(i/64) + i mod 16, so that a vector of any width up to 16 computes whole
+// groups of 64 elements without a shuffle, and every element can be had on its own.
 
 const (
 	philoxM0 = 0xD2511F53
@@ -94,7 +94,8 @@ func drawRange(o op, d []float32, key, first uint64) {
 	vecRange(o, &v, 0, len(d))
 }
 
-// drawHead does the elements of d up to the next multiple of 64, where assembly begins: the group that they belong to is drawn as a whole. It gives the others.
+// drawHead does the elements of d up to the next multiple of 64, where assembly begins: the group that they belong to
+// is drawn as a whole. It gives the others.
 func drawHead(o op, d []float32, key, first uint64) ([]float32, uint64) {
 	skip := int(first % 64)
 	if skip == 0 || len(d) == 0 {
@@ -130,9 +131,10 @@ func Uniform(dst []float32, key, offset uint64, n int) {
 // words cut to their top 24 bits. The largest value that can appear is 5.77.
 func Normal(dst []float32, key, offset uint64, n int) { draw("Normal", opNormal, dst, key, offset, n) }
 
-// Gumbel fills the first n elements of dst with elements offset, offset+1, ... of the Gumbel stream of key: g = -log(-log u), of the standard Gumbel distribution
-// (Gumbel 1954). With the word w of an element, u = (k + ½)·2**-23, k being the top 23 bits of w, so that g lies between -2.82 and 16.64. The largest of numbers
-// x + g, each with a g of its own, is each with the probability that softmax(x) gives it.
+// Gumbel fills the first n elements of dst with elements offset, offset+1, ... of the Gumbel stream of key: g =
+// -log(-log u), of the standard Gumbel distribution (Gumbel 1954). With the word w of an element, u = (k + ½)·2**-23,
+// k being the top 23 bits of w, so that g lies between -2.82 and 16.64. The largest of numbers x + g, each with a g of
+// its own, is each with the probability that softmax(x) gives it.
 func Gumbel(dst []float32, key, offset uint64, n int) { draw("Gumbel", opGumbel, dst, key, offset, n) }
 
 // openUnit is a float32 in (0, 1) from the top 23 bits of w, exactly: an odd multiple of 2**-24.

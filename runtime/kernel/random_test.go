@@ -111,7 +111,8 @@ func TestNormalDistribution(t *testing.T) {
 			c, squares := 0.0, 0.0
 			for i := range n - lag {
 				c += float64(x[i]) * float64(x[i+lag])
-				squares += float64(x[i]) * float64(x[i]) * float64(x[i+lag]) * float64(x[i+lag]) // of squares that are independent the mean is 1
+				// of squares that are independent the mean is 1
+				squares += float64(x[i]) * float64(x[i]) * float64(x[i+lag]) * float64(x[i+lag])
 			}
 			if !(math.Abs(c) <= 5*math.Sqrt(n)) || !(math.Abs(squares/n-1) <= 5*math.Sqrt(8.0/n)) {
 				t.Errorf("at distance %d the correlation is %v, that of squares %v", lag, c/n, squares/n-1)
@@ -120,7 +121,8 @@ func TestNormalDistribution(t *testing.T) {
 	})
 }
 
-// TestDrawAccuracy compares what becomes of a random word with float64: the errors are those that docs/kernels.md states.
+// TestDrawAccuracy compares what becomes of a random word with float64: the errors are those that docs/kernels.md
+// states.
 func TestDrawAccuracy(t *testing.T) {
 	worst := map[string]float64{}
 	note := func(what string, got float32, want, unit float64) {

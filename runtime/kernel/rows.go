@@ -170,8 +170,8 @@ func scaleRowsRows(j *rowJob, lo, hi int) {
 	}
 }
 
-// DotRows sets dst [rows] to the product of each row of a with that row of b, Σ a·b; a and b are [rows, cols] and may be
-// the same. With no columns dst is 0.
+// DotRows sets dst [rows] to the product of each row of a with that row of b, Σ a·b; a and b are [rows, cols] and may
+// be the same. With no columns dst is 0.
 func DotRows(dst, a, b []float32, rows, cols int) {
 	size("DotRows", "rows", rows)
 	size("DotRows", "cols", cols)

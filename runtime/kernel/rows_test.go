@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-var rowSizes = []int{1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65, 80, 96, 100, 127, 128, 129, 191, 200, 256, 300, 1000}
+var rowSizes = []int{1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65, 80, 96, 100, 127, 128, 129, 191, 200,
+	256, 300, 1000}
 
 // run is one kernel over rows with outputs that can be compared: every output slice is filled with canaries first.
 type rowCase struct {
@@ -59,11 +60,13 @@ var rowCases = []rowCase{
 	}},
 	{"LogSoftmax", lens(rc), lens(rc), func(o, x [][]float32, r, c int) { LogSoftmax(o[0], x[0], r, c) }},
 	{"SoftmaxGrad", lens(rc), lens(rc, rc), func(o, x [][]float32, r, c int) { SoftmaxGrad(o[0], x[0], x[1], r, c) }},
-	{"LogSoftmaxGrad", lens(rc), lens(rc, rc), func(o, x [][]float32, r, c int) { LogSoftmaxGrad(o[0], x[0], x[1], r, c) }},
+	{"LogSoftmaxGrad", lens(rc), lens(rc, rc),
+		func(o, x [][]float32, r, c int) { LogSoftmaxGrad(o[0], x[0], x[1], r, c) }},
 	{"LayerNorm", lens(rc, rr, rr), lens(rc, cc, cc), func(o, x [][]float32, r, c int) {
 		LayerNorm(o[0], o[1], o[2], x[0], x[1], x[2], r, c, 1e-5)
 	}},
-	{"RMSNorm", lens(rc, rr), lens(rc, cc), func(o, x [][]float32, r, c int) { RMSNorm(o[0], o[1], x[0], x[1], r, c, 1e-6) }},
+	{"RMSNorm", lens(rc, rr), lens(rc, cc),
+		func(o, x [][]float32, r, c int) { RMSNorm(o[0], o[1], x[0], x[1], r, c, 1e-6) }},
 	{"LayerNormGrad", lens(rc, cc, cc), lens(rc, rc, cc, rr, rr), func(o, x [][]float32, r, c int) {
 		LayerNormGrad(o[0], o[1], o[2], x[0], x[1], x[2], x[3], x[4], r, c)
 	}},
@@ -143,7 +146,8 @@ func TestRowBits(t *testing.T) {
 							want = got
 						}
 						for i := range got {
-							what := fmt.Sprintf("%s %d×%d %s threads %d output %d", k.name, rows, cols, levelNames[l], threads, i)
+							what := fmt.Sprintf("%s %d×%d %s threads %d output %d", k.name, rows, cols, levelNames[l],
+								threads, i)
 							diff(t, what, got[i].x, want[i].x)
 							got[i].check(t, what)
 						}
@@ -363,7 +367,8 @@ func TestNorm(t *testing.T) {
 			const rows, eps = 9, 1e-5
 			x, gain, bias, dy := floats(r, rows*cols), floats(r, cols), floats(r, cols), floats(r, rows*cols)
 			y, dx := make([]float32, rows*cols), make([]float32, rows*cols)
-			mean, rstd, dgain, dbias := make([]float32, rows), make([]float32, rows), make([]float32, cols), make([]float32, cols)
+			mean, rstd, dgain, dbias := make([]float32, rows), make([]float32, rows), make([]float32,
+				cols), make([]float32, cols)
 			wy, wdx := make([]float64, rows*cols), make([]float64, rows*cols)
 			wgain, wbias := make([]float64, cols), make([]float64, cols)
 			for i := range rows {

@@ -7,7 +7,8 @@ func Softmax(dst, x []float32, rows, cols int) {
 	rowKernel("Softmax", softmaxRows, dst, x, nil, rows, cols, "dst", "x", "")
 }
 
-func rowKernel(kernel string, f func(*rowJob, int, int), dst, x, y []float32, rows, cols int, argDst, argX, argY string) {
+func rowKernel(kernel string, f func(*rowJob, int, int), dst, x, y []float32, rows, cols int, argDst, argX,
+	argY string) {
 	if !matrix(kernel, rows, cols) {
 		return
 	}
@@ -43,10 +44,10 @@ func softmaxRow(dst, x []float32) {
 	vecRange(opScale, &v, 0, len(x))
 }
 
-// SoftmaxPrefix is the softmax of attention: over each row r of scale·x [rows, cols] it computes [Softmax] of the first
-// valid[r mod len(valid)] columns and sets the others to 0, which no later step must read as a score. A causal mask over
-// steps is valid = 1, 2, ..., steps; padding at the end of a sequence makes entries smaller. A row with nothing valid
-// becomes zeros. A nil valid takes whole rows. dst may be x.
+// SoftmaxPrefix is the softmax of attention: over each row r of scale·x [rows, cols] it computes [Softmax] of the
+// first valid[r mod len(valid)] columns and sets the others to 0, which no later step must read as a score. A causal
+// mask over steps is valid = 1, 2, ..., steps; padding at the end of a sequence makes entries smaller. A row with
+// nothing valid becomes zeros. A nil valid takes whole rows. dst may be x.
 func SoftmaxPrefix(dst, x []float32, scale float32, valid []int32, rows, cols int) {
 	if !matrix("SoftmaxPrefix", rows, cols) {
 		return
@@ -189,19 +190,23 @@ func CrossEntropy(rowLoss, dlogits, logits []float32, targets []int32, rows, voc
 	return crossEntropyOf("CrossEntropy", rowLoss, dlogits, logits, targets, nil, rows, vocab, smoothing, 0)
 }
 
-// SequenceCrossEntropy is [CrossEntropy] of sequences: the sum of the losses of all rows over the number of sequences, in place of
-// the mean over the rows.
-func SequenceCrossEntropy(rowLoss, dlogits, logits []float32, targets []int32, rows, vocab int, smoothing float32, sequences int) float64 {
+// SequenceCrossEntropy is [CrossEntropy] of sequences: the sum of the losses of all rows over the number of sequences,
+// in place of the mean over the rows.
+func SequenceCrossEntropy(rowLoss, dlogits, logits []float32, targets []int32, rows, vocab int, smoothing float32,
+	sequences int) float64 {
 	if sequences < 1 {
 		panic("kernel.SequenceCrossEntropy: sequences is below 1")
 	}
-	return crossEntropyOf("SequenceCrossEntropy", rowLoss, dlogits, logits, targets, nil, rows, vocab, smoothing, sequences)
+	return crossEntropyOf("SequenceCrossEntropy", rowLoss, dlogits, logits, targets, nil, rows, vocab, smoothing,
+		sequences)
 }
 
-// WeightedCrossEntropy is [CrossEntropy], without smoothing, with a weight for each row: Σ weight·(lse - x[target]) over the number of targets that are not
-// negative. With the rewards of drawn tokens as weights [rows] its gradient is that of REINFORCE (Williams 1992; Yu et al. 2017, equation 8). Weights may be
-// negative; those of padding are not read. rowLoss receives the losses without their weights.
-func WeightedCrossEntropy(rowLoss, dlogits, logits []float32, targets []int32, weights []float32, rows, vocab int) float64 {
+// WeightedCrossEntropy is [CrossEntropy], without smoothing, with a weight for each row: Σ weight·(lse - x[target])
+// over the number of targets that are not negative. With the rewards of drawn tokens as weights [rows] its gradient is
+// that of REINFORCE (Williams 1992; Yu et al. 2017, equation 8). Weights may be negative; those of padding are not
+// read. rowLoss receives the losses without their weights.
+func WeightedCrossEntropy(rowLoss, dlogits, logits []float32, targets []int32, weights []float32, rows,
+	vocab int) float64 {
 	const name = "WeightedCrossEntropy"
 	if !matrix(name, rows, vocab) {
 		return 0
@@ -214,7 +219,8 @@ func WeightedCrossEntropy(rowLoss, dlogits, logits []float32, targets []int32, w
 }
 
 // crossEntropyOf divides by the number of targets where per is 0. Without weights they are 1.
-func crossEntropyOf(name string, rowLoss, dlogits, logits []float32, targets []int32, weights []float32, rows, vocab int, smoothing float32, per int) float64 {
+func crossEntropyOf(name string, rowLoss, dlogits, logits []float32, targets []int32, weights []float32, rows,
+	vocab int, smoothing float32, per int) float64 {
 	if !matrix(name, rows, vocab) {
 		return 0
 	}

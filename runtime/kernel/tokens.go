@@ -2,8 +2,9 @@ package kernel
 
 import "math"
 
-// Seen sets dst [tokens, batch] to 1 for each token that a sum over tokens is over, and to 0 for the others: those that are missing, whose element of
-// ids [tokens, batch] is negative, and those behind the place of their sequence, of places [batch]. ids or places may be nil, and then exclude nothing.
+// Seen sets dst [tokens, batch] to 1 for each token that a sum over tokens is over, and to 0 for the others: those
+// that are missing, whose element of ids [tokens, batch] is negative, and those behind the place of their sequence, of
+// places [batch]. ids or places may be nil, and then exclude nothing.
 func Seen(dst []float32, ids, places []int32, tokens, batch int) {
 	const name = "Seen"
 	size(name, "tokens", tokens)
@@ -35,8 +36,9 @@ func SeenUpTo(dst []float32, ids []int32, place, tokens, batch int) {
 	clear(dst[n : tokens*batch])
 }
 
-// SoftmaxSteps sets dst [tokens, batch] to the softmax of x [tokens, batch] over the tokens of each sequence whose element of seen [tokens, batch] is not 0. The
-// others get 0, and so do all of a sequence that sees none. Sums are in the order of the tokens, in float64. dst may be x.
+// SoftmaxSteps sets dst [tokens, batch] to the softmax of x [tokens, batch] over the tokens of each sequence whose
+// element of seen [tokens, batch] is not 0. The others get 0, and so do all of a sequence that sees none. Sums are in
+// the order of the tokens, in float64. dst may be x.
 func SoftmaxSteps(dst, x, seen []float32, tokens, batch int) {
 	const name = "SoftmaxSteps"
 	size(name, "tokens", tokens)
@@ -68,8 +70,9 @@ func SoftmaxSteps(dst, x, seen []float32, tokens, batch int) {
 	}
 }
 
-// CacheRows puts the rows of x [steps, batch, cols] into cache [batch, room, cols] at the places [steps, batch] of their tokens, of which a negative one is none,
-// and sets dst [room, batch, cols] to the rows of each sequence up to the last of these places, with zeros behind it. Places are below room.
+// CacheRows puts the rows of x [steps, batch, cols] into cache [batch, room, cols] at the places [steps, batch] of
+// their tokens, of which a negative one is none, and sets dst [room, batch, cols] to the rows of each sequence up to
+// the last of these places, with zeros behind it. Places are below room.
 func CacheRows(dst, x []float32, places []int32, cache []float32, steps, batch, room, cols int) {
 	const name = "CacheRows"
 	size(name, "steps", steps)
@@ -114,7 +117,8 @@ func Outer(dst, a, b []float32, rows, n, m int) {
 	}
 }
 
-// ApplyRows sets dst [rows, n] to the product of each matrix of x [rows, n, m] with its row of v [rows, m]. dst may not overlap x or v.
+// ApplyRows sets dst [rows, n] to the product of each matrix of x [rows, n, m] with its row of v [rows, m]. dst may
+// not overlap x or v.
 func ApplyRows(dst, x, v []float32, rows, n, m int) {
 	const name = "ApplyRows"
 	matrices(name, rows, n, m)
@@ -128,8 +132,8 @@ func ApplyRows(dst, x, v []float32, rows, n, m int) {
 	}
 }
 
-// ApplyRowsT sets dst [rows, m] to the product of the transpose of each matrix of x [rows, n, m] with its row of v [rows, n], added in the order of v's elements. dst
-// may not overlap x or v.
+// ApplyRowsT sets dst [rows, m] to the product of the transpose of each matrix of x [rows, n, m] with its row of v
+// [rows, n], added in the order of v's elements. dst may not overlap x or v.
 func ApplyRowsT(dst, x, v []float32, rows, n, m int) {
 	const name = "ApplyRowsT"
 	matrices(name, rows, n, m)

@@ -49,7 +49,8 @@ func TestTokens(t *testing.T) {
 								sum += math.Exp(float64(score[i*batch+b]) - most)
 							}
 							if seen.x[i*batch+b] != 0 != there(i, last) || index.x[i*batch+b] != 0 != there(i, 3) {
-								t.Fatalf("token %d of sequence %d of %d: seen %v, up to 3 %v", i, b, tokens, seen.x[i*batch+b], index.x[i*batch+b])
+								t.Fatalf("token %d of sequence %d of %d: seen %v, up to 3 %v", i, b, tokens,
+									seen.x[i*batch+b], index.x[i*batch+b])
 							}
 						}
 						for i := range tokens {

@@ -50,14 +50,16 @@ var ulpCases = []struct {
 	{"tanh", Tanh, math.Tanh, 1.5, nil},
 	{"sigmoid", Sigmoid, sigmoid64, 2, nil},
 	{"erf", Erf, math.Erf, 1.1, nil},
-	{"softplus", Softplus, func(x float64) float64 { return math.Max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }, 3, nil},
+	{"softplus", Softplus, func(x float64) float64 { return math.Max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }, 3,
+		nil},
 	{"silu", SiLU, func(x float64) float64 { return x * sigmoid64(x) }, 3.5, nil},
 	{"gelu", GELU, func(x float64) float64 { return x * sigmoid64(2*geluU64(x)) }, 3.5, func(x float64) float64 {
 		// In the left tail the rounding of 2u, whose exponential is taken, counts |2u|-fold.
 		y := math.Abs(x * sigmoid64(2*geluU64(x)))
 		return y * math.Max(1, 2*math.Abs(geluU64(x))*sigmoid64(-2*geluU64(x)))
 	}},
-	{"gelu erf", GELUErf, func(x float64) float64 { return 0.5 * x * math.Erfc(-x/math.Sqrt2) }, 3, func(x float64) float64 { return x }},
+	{"gelu erf", GELUErf, func(x float64) float64 { return 0.5 * x * math.Erfc(-x/math.Sqrt2) }, 3,
+		func(x float64) float64 { return x }},
 	{"sqrt", Sqrt, math.Sqrt, 0.5, nil},
 }
 
@@ -86,7 +88,8 @@ func TestUlp(t *testing.T) {
 					}
 					continue
 				case math.Abs(ref) > math.MaxFloat32 || math.IsInf(got, 0):
-					if math.Abs(ref) < math.MaxFloat32*(1-0x1p-23) || float32(ref) != y[i] && math.Abs(got) < math.MaxFloat32 {
+					if math.Abs(ref) < math.MaxFloat32*(1-0x1p-23) ||
+						float32(ref) != y[i] && math.Abs(got) < math.MaxFloat32 {
 						t.Fatalf("%s(%v) = %v, want %v", c.name, v, got, ref)
 					}
 					continue

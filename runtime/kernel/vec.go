@@ -11,66 +11,67 @@ import (
 type op uint8
 
 const (
-	opAdd            op = iota // dst, a, b
-	opSub                      // dst, a, b
-	opMul                      // dst, a, b
-	opDiv                      // dst, a, b
-	opScale                    // dst, a; s
-	opAddScaled                // dst, a, b; s
-	opExp                      // dst, x
-	opLog                      // dst, x
-	opTanh                     // dst, x
-	opSigmoid                  // dst, x
-	opReLU                     // dst, x
-	opLeakyReLU                // dst, x; slope
-	opGELU                     // dst, x
-	opGELUErf                  // dst, x
-	opSiLU                     // dst, x
-	opSoftplus                 // dst, x
-	opErf                      // dst, x
-	opTanhGrad                 // dx, y, dy
-	opSigmoidGrad              // dx, y, dy
-	opReLUGrad                 // dx, y, dy
-	opLeakyReLUGrad            // dx, x, dy; slope
-	opGELUGrad                 // dx, x, dy
-	opGELUErfGrad              // dx, x, dy
-	opSiLUGrad                 // dx, x, dy
-	opSoftplusGrad             // dx, x, dy
-	opErfGrad                  // dx, x, dy
-	opClamp                    // x, x; -limit, limit
-	opCopy                     // dst, x
-	opClear                    // dst
-	opFill                     // dst; value
-	opSqrt                     // dst, x
-	opLSTMCell                 // h, c, ai, af, ag, ao, gi, gf, gg, go, cPrev
-	opLSTMCellGrad             // dgi, dgf, dgg, dgo, dcPrev, dh, dc, ai, af, ag, ao, c, cPrev
-	opGRUCell                  // h, r, z, n, xr, xz, xn, hr, hz, hn, hPrev
-	opGRUCellGrad              // xr, xz, xn, hr, hz, hn, dhPrev, dh, r, z, n, ghn, hPrev
-	opGRUReset                 // r, z, rh, gr, gz, hPrev
-	opGRUResetGrad             // dgr, dgz, dhPrev, drr, drz, drh, r, z, hPrev
-	opGRUUpdate                // h, n, gn, z, hPrev
-	opGRUUpdateGrad            // dgn, drr, drz, dhPrev, dh, n, z, hPrev
-	opSGD                      // p, g; lr, weightDecay, gscale
-	opMomentum                 // p, v, g; lr, weightDecay, gscale, momentum, 1-dampening
-	opNesterov                 // as opMomentum
-	opRMSprop                  // p, v, g; lr, weightDecay, gscale, alpha, 1-alpha, eps
-	opAdagrad                  // p, v, g; lr, weightDecay, gscale, eps
-	opAdam                     // p, m, v, g; lr/bias1, 1-lr·decay, gscale, beta1, 1-beta1, beta2, 1-beta2, 1/√bias2, eps
-	opAdamL2                   // as opAdam, s[1] the decay added to the gradient
-	opNorm                     // y, x, gain, bias; mean, rstd
-	opNormGain                 // y, x, gain; mean, rstd
-	opNormGrad                 // dx, dy, x, gain; mean, rstd, mean of dy·gain, mean of dy·gain·x̂
-	opAxpb                     // dst, x; a, b
-	opLogSoftmax               // dst, x; max, log of the sum
-	opSoftmaxGrad              // dx, y, dy; Σ y·dy
-	opLogSoftmaxGrad           // dx, y, dy; Σ dy
-	opSwiGLU                   // dst, gate, up
-	opSwiGLUGrad               // dgate, dup, gate, up, dy
-	opRotate                   // dst1, dst2, x1, x2, cos, sin; 1 or, for the inverse, -1
-	opDropout                  // dst, x; scale, and the key and first element
-	opNormal                   // dst; key, offset
-	opGumbel                   // dst; key, offset
-	opUniform                  // dst; key, offset
+	opAdd           op = iota // dst, a, b
+	opSub                     // dst, a, b
+	opMul                     // dst, a, b
+	opDiv                     // dst, a, b
+	opScale                   // dst, a; s
+	opAddScaled               // dst, a, b; s
+	opExp                     // dst, x
+	opLog                     // dst, x
+	opTanh                    // dst, x
+	opSigmoid                 // dst, x
+	opReLU                    // dst, x
+	opLeakyReLU               // dst, x; slope
+	opGELU                    // dst, x
+	opGELUErf                 // dst, x
+	opSiLU                    // dst, x
+	opSoftplus                // dst, x
+	opErf                     // dst, x
+	opTanhGrad                // dx, y, dy
+	opSigmoidGrad             // dx, y, dy
+	opReLUGrad                // dx, y, dy
+	opLeakyReLUGrad           // dx, x, dy; slope
+	opGELUGrad                // dx, x, dy
+	opGELUErfGrad             // dx, x, dy
+	opSiLUGrad                // dx, x, dy
+	opSoftplusGrad            // dx, x, dy
+	opErfGrad                 // dx, x, dy
+	opClamp                   // x, x; -limit, limit
+	opCopy                    // dst, x
+	opClear                   // dst
+	opFill                    // dst; value
+	opSqrt                    // dst, x
+	opLSTMCell                // h, c, ai, af, ag, ao, gi, gf, gg, go, cPrev
+	opLSTMCellGrad            // dgi, dgf, dgg, dgo, dcPrev, dh, dc, ai, af, ag, ao, c, cPrev
+	opGRUCell                 // h, r, z, n, xr, xz, xn, hr, hz, hn, hPrev
+	opGRUCellGrad             // xr, xz, xn, hr, hz, hn, dhPrev, dh, r, z, n, ghn, hPrev
+	opGRUReset                // r, z, rh, gr, gz, hPrev
+	opGRUResetGrad            // dgr, dgz, dhPrev, drr, drz, drh, r, z, hPrev
+	opGRUUpdate               // h, n, gn, z, hPrev
+	opGRUUpdateGrad           // dgn, drr, drz, dhPrev, dh, n, z, hPrev
+	opSGD                     // p, g; lr, weightDecay, gscale
+	opMomentum                // p, v, g; lr, weightDecay, gscale, momentum, 1-dampening
+	opNesterov                // as opMomentum
+	opRMSprop                 // p, v, g; lr, weightDecay, gscale, alpha, 1-alpha, eps
+	opAdagrad                 // p, v, g; lr, weightDecay, gscale, eps
+	// p, m, v, g; lr/bias1, 1-lr·decay, gscale, beta1, 1-beta1, beta2, 1-beta2, 1/√bias2, eps
+	opAdam
+	opAdamL2         // as opAdam, s[1] the decay added to the gradient
+	opNorm           // y, x, gain, bias; mean, rstd
+	opNormGain       // y, x, gain; mean, rstd
+	opNormGrad       // dx, dy, x, gain; mean, rstd, mean of dy·gain, mean of dy·gain·x̂
+	opAxpb           // dst, x; a, b
+	opLogSoftmax     // dst, x; max, log of the sum
+	opSoftmaxGrad    // dx, y, dy; Σ y·dy
+	opLogSoftmaxGrad // dx, y, dy; Σ dy
+	opSwiGLU         // dst, gate, up
+	opSwiGLUGrad     // dgate, dup, gate, up, dy
+	opRotate         // dst1, dst2, x1, x2, cos, sin; 1 or, for the inverse, -1
+	opDropout        // dst, x; scale, and the key and first element
+	opNormal         // dst; key, offset
+	opGumbel         // dst; key, offset
+	opUniform        // dst; key, offset
 )
 
 // vec is what an elementwise kernel works on. Assembly reads it at these offsets.

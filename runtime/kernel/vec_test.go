@@ -17,7 +17,8 @@ var vecShapes = map[op]struct {
 	opScale: {1, 2, false, []float32{1.7}}, opAddScaled: {1, 3, false, []float32{-0.3}},
 	opExp: {1, 2, false, nil}, opLog: {1, 2, false, nil}, opTanh: {1, 2, false, nil}, opSigmoid: {1, 2, false, nil},
 	opReLU: {1, 2, false, nil}, opLeakyReLU: {1, 2, false, []float32{0.1}}, opGELU: {1, 2, false, nil},
-	opGELUErf: {1, 2, false, nil}, opSiLU: {1, 2, false, nil}, opSoftplus: {1, 2, false, nil}, opErf: {1, 2, false, nil},
+	opGELUErf: {1, 2, false, nil}, opSiLU: {1, 2, false, nil}, opSoftplus: {1, 2, false, nil},
+	opErf:      {1, 2, false, nil},
 	opTanhGrad: {1, 3, false, nil}, opSigmoidGrad: {1, 3, false, nil}, opReLUGrad: {1, 3, false, nil},
 	opLeakyReLUGrad: {1, 3, false, []float32{0.1}}, opGELUGrad: {1, 3, false, nil}, opGELUErfGrad: {1, 3, false, nil},
 	opSiLUGrad: {1, 3, false, nil}, opSoftplusGrad: {1, 3, false, nil}, opErfGrad: {1, 3, false, nil},
@@ -28,23 +29,28 @@ var vecShapes = map[op]struct {
 	opGRUReset: {3, 6, false, nil}, opGRUResetGrad: {3, 9, false, nil},
 	opGRUUpdate: {2, 5, false, nil}, opGRUUpdateGrad: {4, 8, false, nil},
 	opSGD:      {1, 2, true, []float32{0.1, 0.01, 0.5}},
-	opMomentum: {2, 3, true, []float32{0.1, 0.01, 0.5, 0.9, 0.8}}, opNesterov: {2, 3, true, []float32{0.1, 0.01, 0.5, 0.9, 0.8}},
-	opRMSprop: {2, 3, true, []float32{0.1, 0.01, 0.5, 0.9, 0.1, 1e-8}}, opAdagrad: {2, 3, true, []float32{0.1, 0.01, 0.5, 1e-8}},
-	opAdam:   {3, 4, true, []float32{0.1, 0.99, 0.5, 0.9, 0.1, 0.99, 0.01, 1.3, 1e-8}},
-	opAdamL2: {3, 4, true, []float32{0.1, 0.01, 0.5, 0.9, 0.1, 0.99, 0.01, 1.3, 1e-8}},
-	opNorm:   {1, 4, false, []float32{0.2, 1.1}}, opNormGain: {1, 3, false, []float32{0, 1.1}},
+	opMomentum: {2, 3, true, []float32{0.1, 0.01, 0.5, 0.9, 0.8}},
+	opNesterov: {2, 3, true, []float32{0.1, 0.01, 0.5, 0.9, 0.8}},
+	opRMSprop:  {2, 3, true, []float32{0.1, 0.01, 0.5, 0.9, 0.1, 1e-8}},
+	opAdagrad:  {2, 3, true, []float32{0.1, 0.01, 0.5, 1e-8}},
+	opAdam:     {3, 4, true, []float32{0.1, 0.99, 0.5, 0.9, 0.1, 0.99, 0.01, 1.3, 1e-8}},
+	opAdamL2:   {3, 4, true, []float32{0.1, 0.01, 0.5, 0.9, 0.1, 0.99, 0.01, 1.3, 1e-8}},
+	opNorm:     {1, 4, false, []float32{0.2, 1.1}}, opNormGain: {1, 3, false, []float32{0, 1.1}},
 	opNormGrad: {1, 4, false, []float32{0.2, 1.1, 0.3, -0.4}}, opAxpb: {1, 2, false, []float32{0.3, 0.5}},
 	opLogSoftmax: {1, 2, false, []float32{0.3, 0.5}}, opSoftmaxGrad: {1, 3, false, []float32{0.3}},
 	opLogSoftmaxGrad: {1, 3, false, []float32{0.3}},
 	opSwiGLU:         {1, 3, false, nil}, opSwiGLUGrad: {2, 5, false, nil}, opRotate: {2, 6, false, []float32{-1}},
-	opDropout: {1, 2, false, []float32{1.25}}, opUniform: {1, 1, false, nil}, opNormal: {1, 1, false, nil}, opGumbel: {1, 1, false, nil},
+	opDropout: {1, 2, false, []float32{1.25}}, opUniform: {1, 1, false, nil}, opNormal: {1, 1, false, nil},
+	opGumbel: {1, 1, false, nil},
 }
 
 // Every elementwise kernel gives the bits of its definition at every level, for every length and alignment, and writes
 // nothing else.
 func TestVecBits(t *testing.T) {
-	special := []float32{0, float32(math.Copysign(0, -1)), 1, -1, float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN()),
-		math.MaxFloat32, -math.MaxFloat32, math.SmallestNonzeroFloat32, 1e-40, -1e-40, 88.7, 88.8, -87.4, -103.9, -104, 9, -9, 0.625}
+	special := []float32{0, float32(math.Copysign(0, -1)), 1, -1, float32(math.Inf(1)), float32(math.Inf(-1)),
+		float32(math.NaN()),
+		math.MaxFloat32, -math.MaxFloat32, math.SmallestNonzeroFloat32, 1e-40, -1e-40, 88.7, 88.8, -87.4, -103.9, -104,
+		9, -9, 0.625}
 	r := rng(4)
 	for o := op(0); o <= opUniform; o++ {
 		shape, ok := vecShapes[o]
@@ -97,7 +103,8 @@ func TestVecBits(t *testing.T) {
 				}
 				got = run(l, true)
 				for i := range min(shape.out, shape.n-shape.out) {
-					diff(t, fmt.Sprintf("%s op %d aliased output %d n %d", levelNames[l], o, i, n), got[shape.out+i].x, want[i].x)
+					diff(t, fmt.Sprintf("%s op %d aliased output %d n %d", levelNames[l], o, i, n), got[shape.out+i].x,
+						want[i].x)
 				}
 			}
 		}

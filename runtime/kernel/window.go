@@ -12,9 +12,9 @@ func window(kernel string, steps, batch, cols, width int) bool {
 	return steps > 0 && batch > 0 && cols > 0
 }
 
-// Unfold lays the width time steps that begin at each step side by side: dst [steps, batch, width·cols] holds in the row
-// of step t and sequence b those of steps t to t+width-1 of x [steps, batch, cols], and zeros for steps behind the last.
-// A convolution over time is a product of these rows. dst may not overlap x.
+// Unfold lays the width time steps that begin at each step side by side: dst [steps, batch, width·cols] holds in the
+// row of step t and sequence b those of steps t to t+width-1 of x [steps, batch, cols], and zeros for steps behind the
+// last. A convolution over time is a product of these rows. dst may not overlap x.
 func Unfold(dst, x []float32, steps, batch, cols, width int) {
 	if !window("Unfold", steps, batch, cols, width) {
 		return
@@ -86,8 +86,8 @@ func MaxSteps(y, x []float32, steps, batch, cols int) {
 	}
 }
 
-// MaxStepsGrad is the gradient of [MaxSteps] from its input x and its result y: dx [steps, batch, cols] is dy [batch, cols]
-// at the first step where x is y, and 0 elsewhere. dx may not overlap the others.
+// MaxStepsGrad is the gradient of [MaxSteps] from its input x and its result y: dx [steps, batch, cols] is dy [batch,
+// cols] at the first step where x is y, and 0 elsewhere. dx may not overlap the others.
 func MaxStepsGrad(dx, x, y, dy []float32, steps, batch, cols int) {
 	if !window("MaxStepsGrad", steps, batch, cols, 1) {
 		return
@@ -105,8 +105,8 @@ func MaxStepsGrad(dx, x, y, dy []float32, steps, batch, cols int) {
 	}
 }
 
-// MaxStepsPick picks from g [steps, batch, cols] what stands where [MaxSteps] of x found y: into dst [batch, cols], which is
-// what [MaxStepsGrad] does to gradients, the other way. Where x never is y, which a NaN does, dst is 0.
+// MaxStepsPick picks from g [steps, batch, cols] what stands where [MaxSteps] of x found y: into dst [batch, cols],
+// which is what [MaxStepsGrad] does to gradients, the other way. Where x never is y, which a NaN does, dst is 0.
 func MaxStepsPick(dst, x, y, g []float32, steps, batch, cols int) {
 	if !window("MaxStepsPick", steps, batch, cols, 1) {
 		return

@@ -4,7 +4,8 @@ import (
 	"testing"
 )
 
-// Windows are laid side by side and added up as the loops that define them do, at every level and with any number of threads.
+// Windows are laid side by side and added up as the loops that define them do, at every level and with any number of
+// threads.
 func TestWindows(t *testing.T) {
 	r := rng(21)
 	for _, cols := range []int{1, 3, 16, 33} {

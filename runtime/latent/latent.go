@@ -23,7 +23,8 @@ type Batches interface {
 
 // Options say how to evaluate.
 type Options struct {
-	Samples  int            // latent vectors drawn for each row, 1 or more; the estimate of the likelihood gets tighter with them
+	// latent vectors drawn for each row, 1 or more; the estimate of the likelihood gets tighter with them
+	Samples  int
 	Seed     uint64         // of the samples
 	Progress func(rows int) // told how many rows are done; may be nil
 }
@@ -35,10 +36,13 @@ type Report struct {
 	KL             float64   `json:"divergence"`     // mean of KL(q(z|x) ‖ p(z))
 	Dims           []float64 `json:"divergence_by_dimension"`
 	Bound          float64   `json:"bound"` // Reconstruction + KL: the negative evidence lower bound
-	NLL            float64   `json:"nll"`   // estimate of −log p(x) from Samples by importance weighting (Burda et al. 2016, equation 8)
-	Samples        int       `json:"samples"`
-	Active         int       `json:"active_units"` // dimensions whose mean has a variance above 0.01 over the rows (Burda et al. 2016, section 5.2)
-	Information    float64   `json:"information"`  // mutual information of x and z, from at most MostPairs rows (Hoffman and Johnson 2016)
+	// estimate of −log p(x) from Samples by importance weighting (Burda et al. 2016, equation 8)
+	NLL     float64 `json:"nll"`
+	Samples int     `json:"samples"`
+	// dimensions whose mean has a variance above 0.01 over the rows (Burda et al. 2016, section 5.2)
+	Active int `json:"active_units"`
+	// mutual information of x and z, from at most MostPairs rows (Hoffman and Johnson 2016)
+	Information float64 `json:"information"`
 }
 
 // MostPairs is the number of rows that the mutual information is estimated from: its cost grows with the square. An
@@ -148,7 +152,8 @@ func Bounds(ctx context.Context, m model.Autoencoder, b *model.Batch, number uin
 
 // draw calls each with −log p(x|z) of each row x of b, the batch of that number, for o.Samples latent vectors z from
 // q(z|x), which has these means and logarithms of variances.
-func draw(ctx context.Context, m model.Autoencoder, b *model.Batch, number uint64, o Options, z, mean, logvar []float32, each func(row int, loss float64)) error {
+func draw(ctx context.Context, m model.Autoencoder, b *model.Batch, number uint64, o Options, z, mean, logvar []float32,
+	each func(row int, loss float64)) error {
 	for s := range o.Samples {
 		if err := ctx.Err(); err != nil {
 			return err

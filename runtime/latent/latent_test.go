@@ -28,7 +28,8 @@ func (m *linear) Posterior(b *model.Batch) (mean, logvar []float32, err error) {
 			v = 1 / (1 + m.slope*m.slope)
 			u = m.slope * float64(b.Vectors[i]) * v
 		}
-		m.mean, m.logvar = append(m.mean, float32(u), 0), append(m.logvar, float32(math.Log(v)), 0) // the second dimension is not used
+		// the second dimension is not used
+		m.mean, m.logvar = append(m.mean, float32(u), 0), append(m.logvar, float32(math.Log(v)), 0)
 	}
 	return m.mean, m.logvar, nil
 }

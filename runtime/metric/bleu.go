@@ -1,5 +1,5 @@
-// Package metric measures what models make against what people wrote or the data holds, and counts what the simplest models
-// of a text know, which a model has to beat.
+// Package metric measures what models make against what people wrote or the data holds, and counts what the simplest
+// models of a text know, which a model has to beat.
 //
 // It must know nothing of models: it compares texts or vectors, and counts tokens.
 package metric
@@ -27,13 +27,15 @@ const Signature = "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp"
 // String shows the score with its parts, as sacreBLEU does.
 func (b BLEU) String() string {
 	p := b.Precisions
-	return fmt.Sprintf("BLEU %.1f %.1f/%.1f/%.1f/%.1f (BP %.3f, %d tokens for %d) %s", b.Score, p[0], p[1], p[2], p[3], b.Brevity, b.Length, b.Reference, Signature)
+	return fmt.Sprintf("BLEU %.1f %.1f/%.1f/%.1f/%.1f (BP %.3f, %d tokens for %d) %s", b.Score, p[0], p[1], p[2], p[3],
+		b.Brevity, b.Length, b.Reference, Signature)
 }
 
 // Corpus scores answers against one reference each.
 func Corpus(answers, references []string) (BLEU, error) {
 	if len(answers) != len(references) || len(answers) == 0 {
-		return BLEU{}, fmt.Errorf("metric: %d answers for %d references: give as many of each, and one at least", len(answers), len(references))
+		return BLEU{}, fmt.Errorf("metric: %d answers for %d references: give as many of each, and one at least",
+			len(answers), len(references))
 	}
 	var b BLEU
 	var match, total [4]int
@@ -85,11 +87,12 @@ func ngrams(words []string, n int) map[string]int {
 }
 
 var (
-	entities = strings.NewReplacer("<skipped>", "", "-\n", "", "\n", " ", "&quot;", `"`, "&amp;", "&", "&lt;", "<", "&gt;", ">")
-	symbols  = regexp.MustCompile(`([\x7b-\x7e\x5b-\x60\x20-\x26\x28-\x2b\x3a-\x40/])`)
-	before   = regexp.MustCompile(`([^0-9])([.,])`)
-	after    = regexp.MustCompile(`([.,])([^0-9])`)
-	dash     = regexp.MustCompile(`([0-9])(-)`)
+	entities = strings.NewReplacer("<skipped>", "", "-\n", "", "\n", " ", "&quot;", `"`, "&amp;", "&", "&lt;", "<",
+		"&gt;", ">")
+	symbols = regexp.MustCompile(`([\x7b-\x7e\x5b-\x60\x20-\x26\x28-\x2b\x3a-\x40/])`)
+	before  = regexp.MustCompile(`([^0-9])([.,])`)
+	after   = regexp.MustCompile(`([.,])([^0-9])`)
+	dash    = regexp.MustCompile(`([0-9])(-)`)
 )
 
 // Tokenize13a splits a text into words and punctuation as mteval-v13a does.

@@ -29,12 +29,15 @@ func TestCorpus(t *testing.T) {
 	if b, err := Corpus(same, same); err != nil || math.Abs(b.Score-100) > 1e-9 || b.Brevity != 1 {
 		t.Errorf("a text against itself: %v, %v", b, err)
 	}
-	// One word of six is another one: 5 of 6 words, 3 of 5 pairs, 1 of 4 triples; none of 3 fours, which counts as half of one.
+	// One word of six is another one: 5 of 6 words, 3 of 5 pairs, 1 of 4 triples; none of 3 fours, which counts as
+	// half of one.
 	b, err := Corpus([]string{"the cat sat in the mat"}, []string{"the cat sat on the mat"})
-	if err != nil || math.Abs(b.Precisions[0]-500./6) > 1e-9 || math.Abs(b.Precisions[1]-300./5) > 1e-9 || math.Abs(b.Precisions[2]-100./4) > 1e-9 || math.Abs(b.Precisions[3]-100./6) > 1e-9 {
+	if err != nil || math.Abs(b.Precisions[0]-500./6) > 1e-9 || math.Abs(b.Precisions[1]-300./5) > 1e-9 ||
+		math.Abs(b.Precisions[2]-100./4) > 1e-9 || math.Abs(b.Precisions[3]-100./6) > 1e-9 {
 		t.Errorf("%v, %v", b, err)
 	}
-	if exact := math.Exp((math.Log(500./6) + math.Log(300./5) + math.Log(100./4) + math.Log(100./6)) / 4); math.Abs(b.Score-exact) > 1e-9 {
+	if exact := math.Exp((math.Log(500./6) + math.Log(300./5) + math.Log(100./4) + math.Log(100./6)) / 4); math.Abs(
+		b.Score-exact) > 1e-9 {
 		t.Errorf("the score is %v, want %v", b.Score, exact)
 	}
 	// Half the length: the brevity penalty is e^(1-2).

@@ -7,21 +7,24 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/parallel"
 )
 
-// Manifold says how much made vectors and those of the data are in the same places. Around each vector of the data lies a ball that reaches to its k-th nearest
-// neighbour in the data; together they are where the data is.
+// Manifold says how much made vectors and those of the data are in the same places. Around each vector of the data
+// lies a ball that reaches to its k-th nearest neighbour in the data; together they are where the data is.
 type Manifold struct {
-	Precision float64 // share of the made vectors that lie in a ball: the quality of what is made (Kynkäänniemi et al. 2019, section 2)
+	// share of the made vectors that lie in a ball: the quality of what is made (Kynkäänniemi et al. 2019, section 2)
+	Precision float64
 	Coverage  float64 // share of the balls that a made vector lies in: its diversity (Naeem et al. 2020, equation 3)
 }
 
-// MeasureManifold compares made vectors with those of the data, both rows of width numbers, by Euclidean distance. It takes time in the product of
-// their numbers. With no more than k vectors of the data, or none made, both shares are 0.
+// MeasureManifold compares made vectors with those of the data, both rows of width numbers, by Euclidean distance. It
+// takes time in the product of their numbers. With no more than k vectors of the data, or none made, both shares are
+// 0.
 func MeasureManifold(made, data []float32, width, k int) Manifold {
 	rows, count := len(data)/max(1, width), len(made)/max(1, width)
 	if width < 1 || k < 1 || rows <= k || count == 0 {
 		return Manifold{}
 	}
-	j := &balls{made: made, data: data, width: width, k: k, rows: rows, radius: make([]float64, rows), in: make([]bool, rows), seen: make([][]bool, rows)}
+	j := &balls{made: made, data: data, width: width, k: k, rows: rows, radius: make([]float64, rows),
+		in: make([]bool, rows), seen: make([][]bool, rows)}
 	parallel.Run(rows, j)
 	m := Manifold{}
 	good := make([]bool, count)

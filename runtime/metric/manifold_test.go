@@ -6,7 +6,8 @@ import (
 )
 
 func TestManifold(t *testing.T) {
-	// Two clusters of four on a line, 1 apart: the ball to the second neighbour reaches 2 for the outer ones, 1 for the inner ones.
+	// Two clusters of four on a line, 1 apart: the ball to the second neighbour reaches 2 for the outer ones, 1 for
+	// the inner ones.
 	data := []float32{0, 1, 2, 3, 100, 101, 102, 103}
 	near := func(what string, got Manifold, precision, coverage float64) {
 		t.Helper()

@@ -16,7 +16,8 @@ type Counts struct {
 
 // NewCounts makes counts of nothing, for tokens from 0 to vocab-1.
 func NewCounts(vocab int) *Counts {
-	return &Counts{vocab: vocab, single: make([]int, vocab), pairs: map[uint64]int{}, before: make([]int, vocab), kinds: make([]int, vocab)}
+	return &Counts{vocab: vocab, single: make([]int, vocab), pairs: map[uint64]int{}, before: make([]int, vocab),
+		kinds: make([]int, vocab)}
 }
 
 // Add counts a token and the one before it, which is negative where there is none.
@@ -66,7 +67,8 @@ func (c *Counts) Likeliest(before int32) (unigram, bigram int32) {
 	return c.top, c.best[before]
 }
 
-// find fills best and top. Each token is compared with what is best so far, so that the order of the map does not matter.
+// find fills best and top. Each token is compared with what is best so far, so that the order of the map does not
+// matter.
 func (c *Counts) find() {
 	c.top = 0
 	for t, n := range c.single {
@@ -78,7 +80,8 @@ func (c *Counts) find() {
 	for t := range c.best {
 		c.best[t] = -1
 	}
-	// The share of a token is n(b,t) + kinds(b)·p(t): of two that were seen as often, the more frequent one is likelier.
+	// The share of a token is n(b,t) + kinds(b)·p(t): of two that were seen as often, the more frequent one is
+	// likelier.
 	likelier := func(b uint64, t, than int32) bool {
 		if than < 0 {
 			return true

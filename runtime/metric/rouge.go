@@ -16,14 +16,16 @@ type ROUGE struct {
 
 // String shows the three, and how they are computed.
 func (r ROUGE) String() string {
-	return fmt.Sprintf("ROUGE-1 %.1f, ROUGE-2 %.1f, ROUGE-L %.1f (F1, words in lower case, not stemmed)", r.One, r.Two, r.Longest)
+	return fmt.Sprintf("ROUGE-1 %.1f, ROUGE-2 %.1f, ROUGE-L %.1f (F1, words in lower case, not stemmed)", r.One, r.Two,
+		r.Longest)
 }
 
 // Overlap computes ROUGE of answers against one reference each. Words are letters, marks and digits in lower case; of
 // ASCII texts these are the words of Google's rouge_score without its stemmer.
 func Overlap(answers, references []string) (ROUGE, error) {
 	if len(answers) != len(references) || len(answers) == 0 {
-		return ROUGE{}, fmt.Errorf("metric: %d answers for %d references: give as many of each, and one at least", len(answers), len(references))
+		return ROUGE{}, fmt.Errorf("metric: %d answers for %d references: give as many of each, and one at least",
+			len(answers), len(references))
 	}
 	var r ROUGE
 	for i, s := range answers {
@@ -38,7 +40,8 @@ func Overlap(answers, references []string) (ROUGE, error) {
 }
 
 func plainWords(s string) []string {
-	return strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return !unicode.In(r, unicode.L, unicode.M, unicode.N) })
+	return strings.FieldsFunc(strings.ToLower(s),
+		func(r rune) bool { return !unicode.In(r, unicode.L, unicode.M, unicode.N) })
 }
 
 // shared is the F1 of the n-grams.

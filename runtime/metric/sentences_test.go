@@ -51,7 +51,8 @@ func naiveBLEU(sentence []int32, references [][]int32, order int) float64 {
 	return penalty * math.Exp(sum)
 }
 
-// randomSentences have few words, so that n-grams come back within a sentence and in others; one is empty, one is there twice.
+// randomSentences have few words, so that n-grams come back within a sentence and in others; one is empty, one is
+// there twice.
 func randomSentences(r *rand.Rand, count, words, longest int) [][]int32 {
 	s := make([][]int32, count)
 	for i := range s {
@@ -91,7 +92,8 @@ func TestSentenceBLEUDefinition(t *testing.T) {
 				}
 			}
 			if !(math.Abs(got[n-1]-want) <= 1e-12) || !(math.Abs(self[n-1]-wantSelf) <= 1e-12) {
-				t.Errorf("%v: BLEU-%d is %v, want %v; self-BLEU-%d is %v, want %v", c, n, got[n-1], want, n, self[n-1], wantSelf)
+				t.Errorf("%v: BLEU-%d is %v, want %v; self-BLEU-%d is %v, want %v", c, n, got[n-1], want, n, self[n-1],
+					wantSelf)
 			}
 		}
 	}
@@ -116,10 +118,12 @@ func TestSentenceBLEU(t *testing.T) {
 		}
 	}
 	root := func(x float64, n int) float64 { return math.Pow(x, 1/float64(n)) }
-	// All words, pairs and triples are in one reference or the other, the four in none, and a sentence of four has no five.
+	// All words, pairs and triples are in one reference or the other, the four in none, and a sentence of four has no
+	// five.
 	b, _ := SentenceBLEU(texts("a b c d"), texts("a b c e", "x b c d f"), 5)
 	near("two references", b, 1, 1, 1, root(0.1, 4), root(0.1*0.1, 5))
-	// Two of three "a" count, as a reference has two; of the pairs one of two. Nearest is the length 2, of lengths 2 and 4.
+	// Two of three "a" count, as a reference has two; of the pairs one of two. Nearest is the length 2, of lengths 2
+	// and 4.
 	b, _ = SentenceBLEU(texts("a a a"), texts("a a", "a b a c"), 2)
 	near("clipped", b, 2.0/3, root(2.0/3*0.5, 2))
 	// The references are longer: e^(1-4/2).
@@ -138,7 +142,8 @@ func TestSentenceBLEU(t *testing.T) {
 	// "a b c" has two of its words and one of its two pairs in "a b d", and the other way round; "e" has nothing.
 	b, _ = SelfBLEU(texts("a b c", "a b d", "e"), 3)
 	near("a pair", b, 2*2.0/3/3, 2*root(2.0/3*0.5, 2)/3, 2*root(2.0/3*0.5*0.1, 3)/3)
-	// "a a a b" has its three "a" alone: the other has two. Its own length is left out: 4 words against 2; the other's penalty is e^(1-4/2).
+	// "a a a b" has its three "a" alone: the other has two. Its own length is left out: 4 words against 2; the other's
+	// penalty is e^(1-4/2).
 	b, _ = SelfBLEU(texts("a a a b", "a a"), 1)
 	near("its own count", b, (2.0/4+math.Exp(-1))/2)
 
@@ -158,7 +163,8 @@ func TestSentenceBLEU(t *testing.T) {
 // A thousand sentences against a thousand: more like each other than another thousand of other words.
 func TestSentenceBLEUMany(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 5))
-	made, references, other := randomSentences(r, 1000, 500, 40), randomSentences(r, 1000, 500, 40), randomSentences(r, 1000, 5000, 40)
+	made, references, other := randomSentences(r, 1000, 500, 40), randomSentences(r, 1000, 500, 40), randomSentences(r,
+		1000, 5000, 40)
 	near, err := SentenceBLEU(made, references, 5)
 	if err != nil {
 		t.Fatal(err)
@@ -167,7 +173,8 @@ func TestSentenceBLEUMany(t *testing.T) {
 	self, _ := SelfBLEU(made, 5)
 	for n := range near {
 		if !(near[n] > far[n] && far[n] > 0 && near[n] <= 1 && self[n] > far[n] && self[n] <= 1) {
-			t.Errorf("BLEU-%d is %v against the same words, %v against others, %v among themselves", n+1, near[n], far[n], self[n])
+			t.Errorf("BLEU-%d is %v against the same words, %v against others, %v among themselves", n+1, near[n],
+				far[n], self[n])
 		}
 	}
 }

@@ -7,7 +7,9 @@ type Adversary struct {
 	Loss   string // as in the spec: "non_saturating"
 	Middle float64
 	Text   *Imitation // of networks of text; nil for networks of vectors
-	Pairs  bool       // a verdict alone means nothing, only whether it is above that of another vector; otherwise it is for the data where it is above Middle
+	// a verdict alone means nothing, only whether it is above that of another vector; otherwise it is for the data
+	// where it is above Middle
+	Pairs bool
 }
 
 // Imitation says how networks of text are trained, and what their lines are.
@@ -21,8 +23,9 @@ type Imitation struct {
 // Duel is how a training step of adversarial networks went.
 type Duel struct {
 	Discriminator, Generator float64 // mean losses before the updates
-	Accuracy                 float64 // share of the discriminator's verdicts that were right: with Adversary.Pairs, of the pairs
-	Real, Fake               float64 // mean verdicts on the data and on what the generator made
+	// share of the discriminator's verdicts that were right: with Adversary.Pairs, of the pairs
+	Accuracy   float64
+	Real, Fake float64 // mean verdicts on the data and on what the generator made
 }
 
 // Judged sets what the verdicts on as many vectors of the data as of the generator tell.
@@ -52,9 +55,10 @@ func (d *Duel) Judged(real, fake []float32, a *Adversary) {
 
 // Dueling is what every pair of adversarial networks gives to training and evaluation.
 //
-// TrainStep makes a step of the generator, and before it Adversary.Steps of the discriminator, each on its share of the batch. It returns the generator's mean loss
-// before the update and the norm of its gradient before clipping; when a loss or a norm of either network is not finite, that is an error (*NotFinite), and
-// that network's parameters are left as they were. Loss is the discriminator's.
+// TrainStep makes a step of the generator, and before it Adversary.Steps of the discriminator, each on its share of
+// the batch. It returns the generator's mean loss before the update and the norm of its gradient before clipping; when
+// a loss or a norm of either network is not finite, that is an error (*NotFinite), and that network's parameters are
+// left as they were. Loss is the discriminator's.
 type Dueling interface {
 	LanguageModel
 
@@ -62,27 +66,31 @@ type Dueling interface {
 	Duel() *Duel
 }
 
-// Adversaries is what a generated package of kind gan is, for batches of vectors. Labels [n] are read where the pair is conditional.
+// Adversaries is what a generated package of kind gan is, for batches of vectors. Labels [n] are read where the pair
+// is conditional.
 type Adversaries interface {
 	Dueling
 
-	// Generate makes n vectors of a seed, [n, Vector.Width]. Vector i of a seed is the same for any n, and made of the same noise whatever its label is.
+	// Generate makes n vectors of a seed, [n, Vector.Width]. Vector i of a seed is the same for any n, and made of the
+	// same noise whatever its label is.
 	Generate(n int, labels []int32, seed uint64) ([]float32, error)
-	// Judge judges vectors [n, Vector.Width] and fills verdicts [n]: the higher the verdict, the more a vector is like those that the model was trained on.
+	// Judge judges vectors [n, Vector.Width] and fills verdicts [n]: the higher the verdict, the more a vector is like
+	// those that the model was trained on.
 	Judge(verdicts, vectors []float32, labels []int32) error
 }
 
 // Imitators is what a generated package of kind gan gives to training and evaluation, for lines of text.
 //
-// TrainStep makes a step of one network or of both, as Adversary.Text and the number of the step say; it returns the loss and the norm of the one that moved, of the generator
-// where both did. Loss is the generator's on text, in nats a token: how likely it is to write it.
+// TrainStep makes a step of one network or of both, as Adversary.Text and the number of the step say; it returns the
+// loss and the norm of the one that moved, of the generator where both did. Loss is the generator's on text, in nats a
+// token: how likely it is to write it.
 type Imitators interface {
 	Writer
 
 	// Duel tells more of the last step of each network.
 	Duel() *Duel
-	// Judge judges the lines of b.Targets [Steps, Batch] and fills verdicts [Batch]: the higher the verdict, the more a line is like those that the model was
-	// trained on.
+	// Judge judges the lines of b.Targets [Steps, Batch] and fills verdicts [Batch]: the higher the verdict, the more
+	// a line is like those that the model was trained on.
 	Judge(verdicts []float32, b *Batch) error
 }
 

@@ -6,12 +6,15 @@ import (
 	"math"
 )
 
-// ErrFull is in the error of a decoder whose window has no room for what it is fed: Reset it, and feed it the end of the text.
+// ErrFull is in the error of a decoder whose window has no room for what it is fed: Reset it, and feed it the end of
+// the text.
 var ErrFull = errors.New("the decoder's window is full")
 
-// What generated code is called with is checked by the functions of this file and by no others, before anything is computed or changed.
+// What generated code is called with is checked by the functions of this file and by no others, before anything is
+// computed or changed.
 
-// Check reports what of the batch does not fit a model of the given capacities: its sizes, or a token that is not in the vocabulary.
+// Check reports what of the batch does not fit a model of the given capacities: its sizes, or a token that is not in
+// the vocabulary.
 func (b *Batch) Check(maxSteps, maxBatch, vocab int) error {
 	return b.check(maxSteps, maxBatch, vocab, 0)
 }
@@ -28,7 +31,8 @@ func (b *Batch) check(maxSteps, maxBatch, vocab int, least int32) error {
 	n := b.Steps * b.Batch
 	switch {
 	case len(b.Tokens) < n || len(b.Targets) < n || len(b.Reset) < n:
-		return fmt.Errorf("a batch of %d × %d has %d tokens, %d targets and %d resets", b.Steps, b.Batch, len(b.Tokens), len(b.Targets), len(b.Reset))
+		return fmt.Errorf("a batch of %d × %d has %d tokens, %d targets and %d resets", b.Steps, b.Batch, len(b.Tokens),
+			len(b.Targets), len(b.Reset))
 	case len(b.Weights) > 0 && len(b.Weights) < n:
 		return fmt.Errorf("a batch of %d × %d has %d weights", b.Steps, b.Batch, len(b.Weights))
 	}
@@ -54,7 +58,8 @@ func (b *Batch) size(maxSteps, maxBatch int) error {
 func inVocabulary(what string, tokens []int32, batch, vocab int, least int32) error {
 	for i, t := range tokens {
 		if t < least || int(t) >= vocab {
-			return fmt.Errorf("%s %d at step %d of sequence %d is not one of 0 to %d", what, t, i/batch, i%batch, vocab-1)
+			return fmt.Errorf("%s %d at step %d of sequence %d is not one of 0 to %d", what, t, i/batch, i%batch,
+				vocab-1)
 		}
 	}
 	return nil
@@ -88,7 +93,8 @@ func (b *Batch) lines(made bool, maxSteps, maxBatch, vocab int) error {
 	return inVocabulary(what, tokens[:n], b.Batch, vocab, 0)
 }
 
-// CheckSource reports why the source of the batch does not fit an encoder of the given capacities. The batch has been checked before.
+// CheckSource reports why the source of the batch does not fit an encoder of the given capacities. The batch has been
+// checked before.
 func (b *Batch) CheckSource(maxSteps, vocab int) error {
 	n := b.SourceSteps * b.Batch
 	switch {
@@ -113,7 +119,8 @@ func (b *Batch) CheckVectors(maxBatch, width int) error {
 	return nil
 }
 
-// CheckNoise reports why the batch has not what a generator makes its vectors of: noise of the given width for each, and, where a penalty asks for it, Mix.
+// CheckNoise reports why the batch has not what a generator makes its vectors of: noise of the given width for each,
+// and, where a penalty asks for it, Mix.
 func (b *Batch) CheckNoise(width int, mixes bool) error {
 	switch {
 	case len(b.Noise) < b.Batch*width:
@@ -177,21 +184,26 @@ func CheckStep(tokens []int32, batch, vocab int) error {
 	return inVocabulary("token", tokens, batch, vocab, 0)
 }
 
-// CheckFeed reports why tokens [steps, batch] cannot be fed to a decoder that takes up to chunk for each sequence and has room for some more. A negative token is none.
+// CheckFeed reports why tokens [steps, batch] cannot be fed to a decoder that takes up to chunk for each sequence and
+// has room for some more. A negative token is none.
 func CheckFeed(tokens []int32, batch, chunk, room, vocab int) error {
 	switch n := len(tokens) / batch; {
 	case n == 0 || n > chunk || n*batch != len(tokens):
-		return fmt.Errorf("the decoder takes 1 to %d tokens for each of %d sequences and got %d in all", chunk, batch, len(tokens))
+		return fmt.Errorf("the decoder takes 1 to %d tokens for each of %d sequences and got %d in all", chunk, batch,
+			len(tokens))
 	case n > room:
-		return fmt.Errorf("%w: it has room for %d more tokens and got %d: Reset it, and feed it the end of the text", ErrFull, room, n)
+		return fmt.Errorf("%w: it has room for %d more tokens and got %d: Reset it, and feed it the end of the text",
+			ErrFull, room, n)
 	}
 	return inVocabulary("token", tokens, batch, vocab, math.MinInt32)
 }
 
-// CheckSources reports why source [steps, batch] cannot be read by a decoder of batch sequences. A negative token is none.
+// CheckSources reports why source [steps, batch] cannot be read by a decoder of batch sequences. A negative token is
+// none.
 func CheckSources(source []int32, batch, maxSteps, vocab int) error {
 	if n := len(source) / batch; n == 0 || n > maxSteps || n*batch != len(source) {
-		return fmt.Errorf("the decoder reads 1 to %d tokens of each of %d sources and got %d in all", maxSteps, batch, len(source))
+		return fmt.Errorf("the decoder reads 1 to %d tokens of each of %d sources and got %d in all", maxSteps, batch,
+			len(source))
 	}
 	return inVocabulary("source token", source, batch, vocab, math.MinInt32)
 }
@@ -217,8 +229,8 @@ func CheckSequence(i, batch int) error {
 	return nil
 }
 
-// CheckAdoption says why sequence i of a decoder of batch sequences cannot go on from sequence j of another one: same tells whether that is a decoder of the same
-// model.
+// CheckAdoption says why sequence i of a decoder of batch sequences cannot go on from sequence j of another one: same
+// tells whether that is a decoder of the same model.
 func CheckAdoption(i, batch int, from Decoder, same bool, j int) error {
 	if !same {
 		return errors.New("the other decoder is not one of the same model")
@@ -226,7 +238,8 @@ func CheckAdoption(i, batch int, from Decoder, same bool, j int) error {
 	return First(CheckSequence(i, batch), func() error { return CheckSequence(j, from.Batch()) })
 }
 
-// First is the first error of several checks, so that they can be written one behind the other. Checks that read what an earlier one looks at take a function.
+// First is the first error of several checks, so that they can be written one behind the other. Checks that read what
+// an earlier one looks at take a function.
 func First(fault error, more ...func() error) error {
 	for _, f := range more {
 		if fault != nil {

@@ -27,12 +27,14 @@ type Output struct {
 	Each   int // of a stack of equal layers: the numbers of one of them; 0 for a single layer
 }
 
-// CheckLoss reports a loss that is not finite, with the first of the outputs, which are in the order of the layers, that holds such a number.
+// CheckLoss reports a loss that is not finite, with the first of the outputs, which are in the order of the layers,
+// that holds such a number.
 func CheckLoss(loss float64, outputs func() []Output) error {
 	if !math.IsNaN(loss) && !math.IsInf(loss, 0) {
 		return nil
 	}
-	e := &NotFinite{What: "loss", Value: loss, Where: "the loss itself, or behind the last of the layers whose output is kept"}
+	e := &NotFinite{What: "loss", Value: loss,
+		Where: "the loss itself, or behind the last of the layers whose output is kept"}
 	for _, o := range outputs() {
 		i := firstNotFinite(o.Values)
 		if i < 0 {
@@ -48,8 +50,8 @@ func CheckLoss(loss float64, outputs func() []Output) error {
 	return e
 }
 
-// NotFiniteGradient is the error of a gradient with a norm that is not finite. Gradients are computed from the last layer to the first, so it began in the last tensor that
-// has such a number.
+// NotFiniteGradient is the error of a gradient with a norm that is not finite. Gradients are computed from the last
+// layer to the first, so it began in the last tensor that has such a number.
 func NotFiniteGradient(norm float64, tensors func() []Tensor) error {
 	e := &NotFinite{What: "norm of the gradient", Value: norm}
 	if tensors == nil {

@@ -10,7 +10,8 @@ func Floats(n int) []float32 {
 	return x[skip : skip+n : skip+n]
 }
 
-// Arena makes memory for n numbers, times over, and gives what cuts parts of it: from a number on, so many of them, with no room behind them. Both are times as many too.
+// Arena makes memory for n numbers, times over, and gives what cuts parts of it: from a number on, so many of them,
+// with no room behind them. Both are times as many too.
 func Arena(n, times int) (part func(from, n int) []float32) {
 	arena := Floats(n * times)
 	return func(from, n int) []float32 {
@@ -19,8 +20,8 @@ func Arena(n, times int) (part func(from, n int) []float32) {
 	}
 }
 
-// Key mixes numbers into the key of a stream of random numbers: streams of different numbers are independent for all that dropout can tell. The
-// mixing is SplitMix64 (Steele, Lea & Flood 2014).
+// Key mixes numbers into the key of a stream of random numbers: streams of different numbers are independent for all
+// that dropout can tell. The mixing is SplitMix64 (Steele, Lea & Flood 2014).
 func Key(parts ...uint64) uint64 {
 	h := uint64(0x9e3779b97f4a7c15)
 	for _, p := range parts {

@@ -40,7 +40,8 @@ func TestKey(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	good := func() *Batch {
-		return &Batch{Steps: 2, Batch: 3, Tokens: make([]int32, 6), Targets: []int32{-1, 0, 1, 2, 3, 4}, Reset: make([]int32, 6)}
+		return &Batch{Steps: 2, Batch: 3, Tokens: make([]int32, 6), Targets: []int32{-1, 0, 1, 2, 3, 4},
+			Reset: make([]int32, 6)}
 	}
 	if err := good().Check(2, 3, 5); err != nil {
 		t.Error(err)

@@ -76,11 +76,12 @@ type Info struct {
 	DecodeBytes  int64 // memory of parameters and of a decoder for one sequence
 	Layers       []Layer
 	Training     Training
-	Prefix       int      // above 0: the first Prefix tokens of a text see each other, so that a decoder must read them in one call of Feed
-	Source       *Source  // for a model that answers a source text, such as a translation; nil for others
-	Latent       *Latent  // for a variational autoencoder; nil for others
-	Vector       *Vector  // for a model of vectors; nil for one of text
-	Masking      *Masking // for a model that fills in masked tokens; nil for one that writes from left to right
+	// above 0: the first Prefix tokens of a text see each other, so that a decoder must read them in one call of Feed
+	Prefix  int
+	Source  *Source  // for a model that answers a source text, such as a translation; nil for others
+	Latent  *Latent  // for a variational autoencoder; nil for others
+	Vector  *Vector  // for a model of vectors; nil for one of text
+	Masking *Masking // for a model that fills in masked tokens; nil for one that writes from left to right
 
 	Labels    int        // of a conditional model: its labels are the numbers from 0 to Labels−1; 0 for others
 	Adversary *Adversary // for a pair of adversarial networks; nil for others
@@ -167,8 +168,8 @@ type Vector struct {
 	Deviation float64 // of a normal likelihood; 0 for that of Bernoulli
 }
 
-// Latent says what the latent vector of a variational autoencoder is (Kingma and Welling 2014). Its prior is the standard
-// normal distribution.
+// Latent says what the latent vector of a variational autoencoder is (Kingma and Welling 2014). Its prior is the
+// standard normal distribution.
 type Latent struct {
 	Width    int
 	Beta     float64 // weight of the divergence in the loss of training
@@ -218,19 +219,26 @@ type Batch struct {
 	Reset        []int32 // [Steps, Batch] not 0 where a text begins: the state is zero before that token
 
 	SourceSteps int
-	Source      []int32 // [SourceSteps, Batch] of a model with an encoder: what it reads, with -1 behind the end of shorter ones
+	// [SourceSteps, Batch] of a model with an encoder: what it reads, with -1 behind the end of shorter ones
+	Source []int32
 
-	Weights []float32 // [Steps, Batch] of adversarial networks of text: what the generator's loss of each target is multiplied with; empty for 1
-	Made    []int32   // [Steps, Batch] of these too: lines that the generator wrote, which the discriminator tells from Targets
+	// [Steps, Batch] of adversarial networks of text: what the generator's loss of each target is multiplied with;
+	// empty for 1
+	Weights []float32
+	// [Steps, Batch] of these too: lines that the generator wrote, which the discriminator tells from Targets
+	Made []int32
 
 	Labels []int32 // [Batch] of a conditional model: the label of each example
 
 	Vectors []float32 // [Batch, width] of a model of vectors, which has no tokens; Steps is 1
 	Noise   []float32 // [Batch, noise] what a generator makes vectors of; training draws it
-	Mix     []float32 // [Batch] numbers in [0, 1): where on the line from what is made to a vector of the data a gradient penalty is taken; drawn too
+	// [Batch] numbers in [0, 1): where on the line from what is made to a vector of the data a gradient penalty is
+	// taken; drawn too
+	Mix []float32
 }
 
-// Share is share k of n of the vectors of b, which are width wide, and of their labels, each of as many examples. Where there are fewer examples than shares, shares begin again.
+// Share is share k of n of the vectors of b, which are width wide, and of their labels, each of as many examples.
+// Where there are fewer examples than shares, shares begin again.
 func (b *Batch) Share(k, n, width int) Batch {
 	s := Batch{Batch: max(1, b.Batch/n)}
 	from := k * s.Batch % b.Batch
@@ -241,8 +249,9 @@ func (b *Batch) Share(k, n, width int) Batch {
 	return s
 }
 
-// LanguageModel is what every generated package gives to training and evaluation. Its methods are not safe for concurrent use, which they notice: the second of two
-// calls at once returns [ErrInUse]. Decoders of one model are, as long as no training step runs. A batch that does not fit the model is an error, and changes nothing.
+// LanguageModel is what every generated package gives to training and evaluation. Its methods are not safe for
+// concurrent use, which they notice: the second of two calls at once returns [ErrInUse]. Decoders of one model are, as
+// long as no training step runs. A batch that does not fit the model is an error, and changes nothing.
 type LanguageModel interface {
 	// Info tells what the model is. It is a copy.
 	Info() *Info
@@ -269,15 +278,17 @@ type LanguageModel interface {
 // Predictor is a model of tokens that shows what it expects where.
 type Predictor interface {
 	LanguageModel
-	// Logits returns the logits [Steps, Batch, vocabulary] of what follows each token, or of what each token is where the
-	// model fills in masked ones, without dropout, and carries the state on. The slice is overwritten by the next call.
+	// Logits returns the logits [Steps, Batch, vocabulary] of what follows each token, or of what each token is where
+	// the model fills in masked ones, without dropout, and carries the state on. The slice is overwritten by the next
+	// call.
 	Logits(b *Batch) ([]float32, error)
 }
 
 // Writer is a model that writes text from left to right.
 type Writer interface {
 	LanguageModel
-	// MakeDecoder makes a decoder for batch sequences side by side, at the start of a text. A batch below 1 counts as 1. It may be called from many goroutines.
+	// MakeDecoder makes a decoder for batch sequences side by side, at the start of a text. A batch below 1 counts as
+	// 1. It may be called from many goroutines.
 	MakeDecoder(batch int) Decoder
 }
 
@@ -285,7 +296,8 @@ type Writer interface {
 type Packer interface {
 	Writer
 	// Pack makes the decoders that are made from now on share copies of the matrices, of one kind, until the next
-	// training step; weights.Live makes them read the parameters themselves. An error names the tensor that is not finite.
+	// training step; weights.Live makes them read the parameters themselves. An error names the tensor that is not
+	// finite.
 	Pack(kind weights.Kind) error
 	// MatrixBytes is the number of bytes that a decoding step reads of matrices of a kind.
 	MatrixBytes(kind weights.Kind) int
@@ -294,19 +306,19 @@ type Packer interface {
 // Autoencoder is a model with a latent vector: what a generated package of kind vae gives.
 type Autoencoder interface {
 	LanguageModel
-	// Posterior gives the distributions q(z|x) of the latent vectors of b: their means and the logarithms of their variances, each
-	// [Batch, Latent.Width]. The slices are overwritten by the next call of a method.
+	// Posterior gives the distributions q(z|x) of the latent vectors of b: their means and the logarithms of their
+	// variances, each [Batch, Latent.Width]. The slices are overwritten by the next call of a method.
 	Posterior(b *Batch) (mean, logvar []float32, err error)
-	// Reconstruction gives −log p(x|z) in nats of each row x of b, for the latent vectors z [Batch, Latent.Width]. The slice is
-	// overwritten by the next call of a method.
+	// Reconstruction gives −log p(x|z) in nats of each row x of b, for the latent vectors z [Batch, Latent.Width]. The
+	// slice is overwritten by the next call of a method.
 	Reconstruction(b *Batch, z []float32) ([]float32, error)
 }
 
 // Parted is an autoencoder that tells the parts of its loss.
 type Parted interface {
 	Autoencoder
-	// Bound gives the two parts of the negative evidence lower bound of b, the batch of the last TrainStep or Loss, in nats a
-	// row: the mean of −log p(x|z), and the divergence of the latent vectors from their prior, all of it.
+	// Bound gives the two parts of the negative evidence lower bound of b, the batch of the last TrainStep or Loss, in
+	// nats a row: the mean of −log p(x|z), and the divergence of the latent vectors from their prior, all of it.
 	Bound(b *Batch) (reconstruction, divergence float64)
 }
 
@@ -325,13 +337,14 @@ type LeadingEncoder interface {
 type VectorAutoencoder interface {
 	Autoencoder
 	// Likelihood gives the mean of p(x|z) for latent vectors z [n, Latent.Width], n being 1 to the batch of Info: [n,
-	// Vector.Width]. Labels [n] are read where the model is conditional. The slice is overwritten by the next call of a method.
+	// Vector.Width]. Labels [n] are read where the model is conditional. The slice is overwritten by the next call of
+	// a method.
 	Likelihood(z []float32, labels []int32) ([]float32, error)
 }
 
-// Decoder runs a model one token at a time, for a number of sequences side by side. It begins at the start of a text. It serves one goroutine at a time; several
-// decoders of one model run beside each other. A token that is not in the vocabulary, too many or too few of them, and a window that is full are errors, and
-// leave the decoder as it was.
+// Decoder runs a model one token at a time, for a number of sequences side by side. It begins at the start of a text.
+// It serves one goroutine at a time; several decoders of one model run beside each other. A token that is not in the
+// vocabulary, too many or too few of them, and a window that is full are errors, and leave the decoder as it was.
 type Decoder interface {
 	// Batch is the number of sequences.
 	Batch() int
@@ -372,8 +385,8 @@ type Restarter interface {
 // Adopter is a decoder whose sequences can go on from where a sequence of another decoder is.
 type Adopter interface {
 	Decoder
-	// Adopt makes sequence i go on from where sequence j of another decoder of the same model is. Both must be at rest. The
-	// other decoder stays as it is.
+	// Adopt makes sequence i go on from where sequence j of another decoder of the same model is. Both must be at
+	// rest. The other decoder stays as it is.
 	Adopt(i int, from Decoder, j int) error
 }
 
@@ -388,15 +401,16 @@ type Encoder interface {
 // LatentDecoder is a decoder of a model that writes from a latent vector.
 type LatentDecoder interface {
 	Decoder
-	// Begin begins the texts that are written from latent vectors [Batch, Latent.Width]. Labels [Batch] are read where the model is conditional.
+	// Begin begins the texts that are written from latent vectors [Batch, Latent.Width]. Labels [Batch] are read where
+	// the model is conditional.
 	Begin(z []float32, labels []int32) error
 }
 
 // Representer is a decoder that shows what its logits are made from.
 type Representer interface {
 	Decoder
-	// Hidden gives what the logits of the last step were made from, [Batch, width]: a representation of the text so far. The
-	// slice is overwritten by the next step.
+	// Hidden gives what the logits of the last step were made from, [Batch, width]: a representation of the text so
+	// far. The slice is overwritten by the next step.
 	Hidden() []float32
 }
 

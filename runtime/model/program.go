@@ -27,7 +27,8 @@ type Program struct {
 	SourceTokenizer Tokenizer
 	// Data is the text, or folder of texts, to train on when the command line names none. It may be empty.
 	Data string
-	// Labels is the file of the labels of that data when the command line names none, of a conditional model. It may be empty.
+	// Labels is the file of the labels of that data when the command line names none, of a conditional model. It may
+	// be empty.
 	Labels string
 	// Match is the pattern of the names of files that are read when Data is a folder, such as "*.go". It may be empty.
 	Match string

@@ -14,14 +14,16 @@ import (
 // Adversaries is a pair of adversarial networks that also shows its gradients.
 type Adversaries interface {
 	model.Adversaries
-	// DiscriminatorGradients and GeneratorGradients compute the loss of a network on b, noise included, and its gradient.
+	// DiscriminatorGradients and GeneratorGradients compute the loss of a network on b, noise included, and its
+	// gradient.
 	DiscriminatorGradients(b *model.Batch) (float64, error)
 	GeneratorGradients(b *model.Batch) (float64, error)
 }
 
 // vectors makes a batch of pseudo-random vectors and noise, and of labels where the pair is conditional.
 func vectors(info *model.Info, batch int, seed uint64) *model.Batch {
-	b := &model.Batch{Batch: batch, Vectors: make([]float32, batch*info.Vector.Width), Noise: make([]float32, batch*info.Adversary.Noise), Mix: make([]float32, batch)}
+	b := &model.Batch{Batch: batch, Vectors: make([]float32, batch*info.Vector.Width),
+		Noise: make([]float32, batch*info.Adversary.Noise), Mix: make([]float32, batch)}
 	kernel.Uniform(b.Vectors, model.Key(seed, 1), 0, len(b.Vectors))
 	kernel.Normal(b.Noise, model.Key(seed, 2), 0, len(b.Noise))
 	kernel.Uniform(b.Mix, model.Key(seed, 3), 0, len(b.Mix))
@@ -37,8 +39,9 @@ func largest(info *model.Info) int {
 	return info.Batch
 }
 
-// AdversarialGradients compares the gradient of every tensor that a network's step trains with a central difference of the network's loss, as Gradients does. With a
-// gradient penalty that of the discriminator is a gradient of a gradient.
+// AdversarialGradients compares the gradient of every tensor that a network's step trains with a central difference of
+// the network's loss, as Gradients does. With a gradient penalty that of the discriminator is a gradient of a
+// gradient.
 func AdversarialGradients(t *testing.T, make func(seed uint64) Adversaries) {
 	m := shake(make(3))
 	large(t, m.Info())
@@ -64,7 +67,8 @@ func AdversarialGradients(t *testing.T, make func(seed uint64) Adversaries) {
 	}
 }
 
-// networkGradients compares the gradients that loss computes with what it does along them; tensors whose gradient is 0 are those of the other network.
+// networkGradients compares the gradients that loss computes with what it does along them; tensors whose gradient is 0
+// are those of the other network.
 func networkGradients(t *testing.T, m model.LanguageModel, loss func() float64) {
 	t.Helper()
 	kept := map[string][]float32{}
@@ -79,8 +83,8 @@ func networkGradients(t *testing.T, m model.LanguageModel, loss func() float64) 
 	}, func(string) bool { return true })
 }
 
-// settle runs the power iteration of spectral norms, by steps that change nothing else, until it stands: the gradient takes its vectors for constants, which is right where
-// they are singular vectors.
+// settle runs the power iteration of spectral norms, by steps that change nothing else, until it stands: the gradient
+// takes its vectors for constants, which is right where they are singular vectors.
 func settle(m Adversaries, b *model.Batch) {
 	last := map[string][]float32{}
 	for range 1000 {
@@ -141,8 +145,8 @@ func AdversarialAllocations(t *testing.T, make func(seed uint64) Adversaries) {
 	}
 }
 
-// AdversarialSamples compares samples and verdicts of one number with those of another, more than fit a batch, and, where the pair is conditional, those of one label
-// with those of another.
+// AdversarialSamples compares samples and verdicts of one number with those of another, more than fit a batch, and,
+// where the pair is conditional, those of one label with those of another.
 func AdversarialSamples(t *testing.T, make func(seed uint64) Adversaries) {
 	m := shake(make(2))
 	info := m.Info()

@@ -8,8 +8,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
-// EncoderFirst checks that an update of the encoder alone moves the parameters that the distributions of latent vectors depend on, and no others; that it
-// allocates nothing; and that a training step moves all.
+// EncoderFirst checks that an update of the encoder alone moves the parameters that the distributions of latent
+// vectors depend on, and no others; that it allocates nothing; and that a training step moves all.
 func EncoderFirst(t *testing.T, make func(seed uint64) Model) {
 	m := shake(make(6)).(model.LeadingEncoder)
 	info := m.Info()
@@ -45,13 +45,15 @@ func EncoderFirst(t *testing.T, make func(seed uint64) Model) {
 		t.Fatal(err)
 	}
 	if math.IsNaN(loss) || !(norm > 0) || m.Step() != 0 || m.EncoderSteps() != updates {
-		t.Errorf("an update of the encoder has a loss of %v, a gradient of norm %v, and makes %d steps and %d of the encoder", loss, norm, m.Step(), m.EncoderSteps())
+		t.Errorf("an update of the encoder has a loss of %v, a gradient of norm %v, and makes %d steps and %d of the "+
+			"encoder", loss, norm, m.Step(), m.EncoderSteps())
 	}
 	both := 0
 	for _, ts := range m.Tensors() {
 		moved := !slices.Equal(ts.Value, before[ts.Name])
 		if moved != encodes[ts.Name] {
-			t.Errorf("%s: an update of the encoder moves it: %t; latent vectors depend on it: %t", ts.Name, moved, encodes[ts.Name])
+			t.Errorf("%s: an update of the encoder moves it: %t; latent vectors depend on it: %t", ts.Name, moved,
+				encodes[ts.Name])
 		}
 		if !moved {
 			both++

@@ -12,9 +12,10 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
-// Faults calls every method of a model with what does not fit it, of every kind there is, and holds that each call returns an error, leaves the parameters as they
-// were, and does not keep the next call from succeeding; and that a loss that is not finite is an error that says where it began, and moves nothing. It does the same with a decoder. Then it uses one model from several goroutines at once: each
-// call either does its work or returns [model.ErrInUse].
+// Faults calls every method of a model with what does not fit it, of every kind there is, and holds that each call
+// returns an error, leaves the parameters as they were, and does not keep the next call from succeeding; and that a
+// loss that is not finite is an error that says where it began, and moves nothing. It does the same with a decoder.
+// Then it uses one model from several goroutines at once: each call either does its work or returns [model.ErrInUse].
 func Faults[M model.LanguageModel](t *testing.T, make func(seed uint64) M) {
 	m := make(9)
 	info := m.Info()
@@ -23,7 +24,8 @@ func Faults[M model.LanguageModel](t *testing.T, make func(seed uint64) M) {
 	before := copies(m)
 	for name, b := range unsound(info) {
 		for call, f := range calls(m) {
-			if err := f(b); err == nil && (call != "GeneratorGradients" || name != fewNumbers) { // whether it reads any the loss says
+			// whether it reads any the loss says
+			if err := f(b); err == nil && (call != "GeneratorGradients" || name != fewNumbers) {
 				t.Errorf("%s takes %s", call, name)
 			}
 		}
@@ -151,7 +153,8 @@ func calls(m model.LanguageModel) map[string]func(*model.Batch) error {
 	return all
 }
 
-// notFinite makes a training step with a parameter that is no number: it says so, and where that began, and moves nothing.
+// notFinite makes a training step with a parameter that is no number: it says so, and where that began, and moves
+// nothing.
 func notFinite(t *testing.T, m model.LanguageModel) {
 	t.Helper()
 	first := m.Tensors()[0]
@@ -185,7 +188,8 @@ func notFinite(t *testing.T, m model.LanguageModel) {
 	clear(m.State())
 }
 
-// decoderFaults feeds a decoder what does not fit between what does, and compares it with one that is fed the latter alone.
+// decoderFaults feeds a decoder what does not fit between what does, and compares it with one that is fed the latter
+// alone.
 func decoderFaults(t *testing.T, m model.Writer) {
 	info := m.Info()
 	const n = 2
@@ -208,7 +212,9 @@ func decoderFaults(t *testing.T, m model.Writer) {
 		}
 		if c, ok := d.(model.Chunked); ok {
 			for what, tokens := range map[string][]int32{
-				"no tokens": nil, "tokens that are not whole steps": {0, 0, 0}, "too many tokens": slices.Repeat([]int32{0}, n*c.Chunk()+n), "a token outside of the vocabulary": {0, vocab},
+				"no tokens": nil, "tokens that are not whole steps": {0, 0, 0},
+				"too many tokens":                   slices.Repeat([]int32{0}, n*c.Chunk()+n),
+				"a token outside of the vocabulary": {0, vocab},
 			} {
 				_, err := c.Feed(tokens)
 				refused("a chunk of "+what, err)
@@ -232,7 +238,8 @@ func decoderFaults(t *testing.T, m model.Writer) {
 	}
 	wrong()
 	if e, ok := d.(model.Encoder); ok {
-		for _, source := range [][]int32{nil, {0}, {0, 0, 0}, {0, int32(info.Source.Vocab)}, slices.Repeat([]int32{0}, n*info.Source.Steps+n)} {
+		for _, source := range [][]int32{nil, {0}, {0, 0, 0}, {0, int32(info.Source.Vocab)},
+			slices.Repeat([]int32{0}, n*info.Source.Steps+n)} {
 			refused("a source that does not fit", e.Encode(source))
 		}
 	}
@@ -240,7 +247,8 @@ func decoderFaults(t *testing.T, m model.Writer) {
 		refused("a latent vector too few", e.Begin(model.Floats((n-1)*info.Latent.Width), labels(info, n, 1)))
 		if info.Labels > 0 {
 			refused("no labels", e.Begin(model.Floats(n*info.Latent.Width), nil))
-			refused("a label that there is not", e.Begin(model.Floats(n*info.Latent.Width), []int32{0, int32(info.Labels)}))
+			refused("a label that there is not",
+				e.Begin(model.Floats(n*info.Latent.Width), []int32{0, int32(info.Labels)}))
 		}
 	}
 	for step := range 3 {

@@ -9,7 +9,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
-// shake moves every parameter a little, by up to 0.05. Where a spec lets parameters begin at zero, or all alike, most gradients are zero there, and say nothing.
+// shake moves every parameter a little, by up to 0.05. Where a spec lets parameters begin at zero, or all alike, most
+// gradients are zero there, and say nothing.
 func shake[M model.LanguageModel](m M) M {
 	for i, ts := range m.Tensors() {
 		moves := make([]float32, len(ts.Value))
@@ -21,9 +22,11 @@ func shake[M model.LanguageModel](m M) M {
 	return m
 }
 
-// derivatives compares the gradient of every tensor that loss computes with what the loss does along it. prepare puts parameters back that a call of loss changes by itself; it may
-// be nil. Where the gradient of a tensor is zero, alone says whether it must not be.
-func derivatives(t *testing.T, m model.LanguageModel, loss func() float64, prepare func(), zero func(name string) bool) {
+// derivatives compares the gradient of every tensor that loss computes with what the loss does along it. prepare puts
+// parameters back that a call of loss changes by itself; it may be nil. Where the gradient of a tensor is zero, alone
+// says whether it must not be.
+func derivatives(t *testing.T, m model.LanguageModel, loss func() float64, prepare func(),
+	zero func(name string) bool) {
 	t.Helper()
 	loss()
 	directions := map[string][]float32{}
@@ -37,7 +40,8 @@ func derivatives(t *testing.T, m model.LanguageModel, loss func() float64, prepa
 			if zero(ts.Name) {
 				continue
 			}
-			// A unit that is shut off has no gradient, which is right where the loss does not change either: along any direction.
+			// A unit that is shut off has no gradient, which is right where the loss does not change either: along any
+			// direction.
 			direction = make([]float32, len(ts.Value))
 			kernel.Normal(direction, model.Key(78, uint64(k)), 0, len(direction))
 		}
@@ -47,11 +51,13 @@ func derivatives(t *testing.T, m model.LanguageModel, loss func() float64, prepa
 	}
 }
 
-// compare holds the gradient of one tensor against the loss, along a direction. norm is that of the gradient, if the direction is its own; 0 elsewhere.
+// compare holds the gradient of one tensor against the loss, along a direction. norm is that of the gradient, if the
+// direction is its own; 0 elsewhere.
 //
-// A central difference (L(p + εv) − L(p − εv))/2ε is ‖g‖ for v = g/‖g‖ where the loss has no kinks in between. Long steps lose to curvature, short ones to the rounding of the loss,
-// which is computed in float32: one of a few must agree. With ReLU and maxima there may be none. Then the difference is compared with the gradient's integral from one end to the other,
-// which kinks leave as it is: a wrong gradient has another one.
+// A central difference (L(p + εv) − L(p − εv))/2ε is ‖g‖ for v = g/‖g‖ where the loss has no kinks in between. Long
+// steps lose to curvature, short ones to the rounding of the loss, which is computed in float32: one of a few must
+// agree. With ReLU and maxima there may be none. Then the difference is compared with the gradient's integral from one
+// end to the other, which kinks leave as it is: a wrong gradient has another one.
 func compare(ts model.Tensor, direction []float32, norm float64, loss func() float64, prepare func()) error {
 	length := math.Sqrt(kernel.SquaredNorm(direction, len(direction)))
 	kept := append([]float32{}, ts.Value...)
@@ -101,5 +107,6 @@ func compare(ts model.Tensor, direction []float32, norm float64, loss func() flo
 			best = min(best, off/max(size, math.Abs(up-down)))
 		}
 	}
-	return fmt.Errorf("%s: the gradient's norm is %g; what the loss does along it is %.1f %% away", ts.Name, norm, 100*best)
+	return fmt.Errorf("%s: the gradient's norm is %g; what the loss does along it is %.1f %% away", ts.Name, norm,
+		100*best)
 }

@@ -14,7 +14,8 @@ type Imitation interface {
 	model.Imitators
 	// Gradients computes the generator's loss on the lines of b, weights included, and its gradient.
 	Gradients(b *model.Batch) (float64, error)
-	// DiscriminatorGradients computes the discriminator's loss on the lines of b, those that were made included, and its gradient.
+	// DiscriminatorGradients computes the discriminator's loss on the lines of b, those that were made included, and
+	// its gradient.
 	DiscriminatorGradients(b *model.Batch) (float64, error)
 }
 
@@ -31,10 +32,12 @@ type Sampler interface {
 	Sample(ctx context.Context, n int, temperature float64, seed uint64) ([]string, error)
 }
 
-// lines makes a batch of pseudo-random lines, and of as many that a generator might have written, with rewards above and below 0.
+// lines makes a batch of pseudo-random lines, and of as many that a generator might have written, with rewards above
+// and below 0.
 func lines(info *model.Info, steps, batch int, seed uint64) *model.Batch {
 	n := steps * batch
-	b := &model.Batch{Steps: steps, Batch: batch, Tokens: make([]int32, n), Targets: make([]int32, n), Reset: make([]int32, n), Made: make([]int32, n), Weights: make([]float32, n)}
+	b := &model.Batch{Steps: steps, Batch: batch, Tokens: make([]int32, n), Targets: make([]int32, n),
+		Reset: make([]int32, n), Made: make([]int32, n), Weights: make([]float32, n)}
 	for i := range n {
 		b.Targets[i] = int32(model.Key(seed, uint64(i)) % uint64(info.Vocab))
 		b.Made[i] = int32(model.Key(seed, uint64(i), 1) % uint64(info.Vocab))
@@ -49,8 +52,8 @@ func lines(info *model.Info, steps, batch int, seed uint64) *model.Batch {
 	return b
 }
 
-// ImitationGradients compares the gradients of the generator's step, with weights as rewards have them, and of the discriminator's with central differences, as
-// AdversarialGradients does.
+// ImitationGradients compares the gradients of the generator's step, with weights as rewards have them, and of the
+// discriminator's with central differences, as AdversarialGradients does.
 func ImitationGradients(t *testing.T, make func(seed uint64) Imitation) {
 	m := shake(make(3))
 	large(t, m.Info())
@@ -60,7 +63,8 @@ func ImitationGradients(t *testing.T, make func(seed uint64) Imitation) {
 	networkGradients(t, m, func() float64 { return must(m.DiscriminatorGradients(b)) })
 }
 
-// RelaxedGradients is ImitationGradients for a generator that has a step on relaxed lines too; the noise of all calls is the same, as no step is made between them.
+// RelaxedGradients is ImitationGradients for a generator that has a step on relaxed lines too; the noise of all calls
+// is the same, as no step is made between them.
 func RelaxedGradients(t *testing.T, make func(seed uint64) Relaxers) {
 	ImitationGradients(t, func(seed uint64) Imitation { return make(seed) })
 	m := shake(make(3))
@@ -87,13 +91,15 @@ func ImitationSamples(t *testing.T, make func(seed uint64) Sampler) {
 	}
 }
 
-// stages are numbers of training steps at which other networks move: the generator by likelihood, the discriminator alone, and both.
+// stages are numbers of training steps at which other networks move: the generator by likelihood, the discriminator
+// alone, and both.
 func stages(info *model.Info) []int {
 	x := info.Adversary.Text
 	return []int{0, x.Pretraining, x.Pretraining + x.HeadStart, x.Pretraining + x.HeadStart + info.Adversary.Steps}
 }
 
-// ImitationDeterminism makes some training steps of each stage with two models from one seed, the second on two threads, and compares every bit.
+// ImitationDeterminism makes some training steps of each stage with two models from one seed, the second on two
+// threads, and compares every bit.
 func ImitationDeterminism(t *testing.T, make func(seed uint64) Imitation) {
 	defer parallel.SetThreads(parallel.Threads())
 	var first Imitation

@@ -8,9 +8,9 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
-// Latent checks the parts of a variational autoencoder against each other: the loss of each row is that of what the decoder writes from the same latent vector,
-// and the bound is the mean of those plus the divergence. It also counts what the parts allocate. Where the
-// model is conditional, encoder and decoder ask the label.
+// Latent checks the parts of a variational autoencoder against each other: the loss of each row is that of what the
+// decoder writes from the same latent vector, and the bound is the mean of those plus the divergence. It also counts
+// what the parts allocate. Where the model is conditional, encoder and decoder ask the label.
 func Latent(t *testing.T, make func(seed uint64) Model) {
 	m := shake(make(4)).(model.Autoencoder)
 	info := m.Info()
@@ -29,7 +29,8 @@ func Latent(t *testing.T, make func(seed uint64) Model) {
 		kl += (u*u + math.Exp(v) - 1 - v) / 2 / float64(rows)
 	}
 	if len(mean) != n || len(logvar) != n || !(kl >= 0) || math.IsInf(kl, 0) {
-		t.Fatalf("%d means and %d variances of %d latent vectors, with a divergence of %v", len(mean), len(logvar), rows, kl)
+		t.Fatalf("%d means and %d variances of %d latent vectors, with a divergence of %v", len(mean), len(logvar),
+			rows, kl)
 	}
 	losses := append([]float32{}, must(m.Reconstruction(b, z))...)
 	if len(losses) != rows {
@@ -67,7 +68,8 @@ func Latent(t *testing.T, make func(seed uint64) Model) {
 		kept := b.Labels[i]
 		b.Labels[i] = (kept + 1) % int32(info.Labels)
 		other, _, _ := m.Posterior(b)
-		if slices.Equal(other[i*info.Latent.Width:(i+1)*info.Latent.Width], z[i*info.Latent.Width:(i+1)*info.Latent.Width]) {
+		if slices.Equal(other[i*info.Latent.Width:(i+1)*info.Latent.Width],
+			z[i*info.Latent.Width:(i+1)*info.Latent.Width]) {
 			t.Errorf("two labels of row %d give the same latent vector", i)
 		}
 		if must(m.Reconstruction(b, z))[i] == losses[i] {
@@ -76,7 +78,8 @@ func Latent(t *testing.T, make func(seed uint64) Model) {
 		b.Labels[i] = kept
 	}
 
-	// Where nothing is random the loss of evaluation is the bound. Of heads by formula no parameter is known that makes it so; their divergence is that of what they give.
+	// Where nothing is random the loss of evaluation is the bound. Of heads by formula no parameter is known that
+	// makes it so; their divergence is that of what they give.
 	still := false
 	for _, ts := range m.Tensors() {
 		switch ts.Name {

@@ -1,5 +1,6 @@
-// Package modeltest holds the checks that every generated package runs on itself: gradients against finite differences, the same bits from the same seed on
-// any number of threads, no allocations, and a decoder that agrees with the forward pass.
+// Package modeltest holds the checks that every generated package runs on itself: gradients against finite
+// differences, the same bits from the same seed on any number of threads, no allocations, and a decoder that agrees
+// with the forward pass.
 //
 // It is for tests only, and knows of models no more than the interfaces of package model.
 package modeltest
@@ -20,18 +21,20 @@ type Model interface {
 	Gradients(b *model.Batch) (float64, error)
 }
 
-// batch makes a window of pseudo-random tokens, with a text that begins in the middle and a target that is padding, or of
-// vectors of numbers from 0 to 1.
+// batch makes a window of pseudo-random tokens, with a text that begins in the middle and a target that is padding, or
+// of vectors of numbers from 0 to 1.
 func batch(info *model.Info, steps, batch int, seed uint64) *model.Batch {
 	n := steps * batch
 	if v := info.Vector; v != nil {
-		b := &model.Batch{Steps: 1, Batch: batch, Vectors: make([]float32, batch*v.Width), Labels: labels(info, batch, seed)}
+		b := &model.Batch{Steps: 1, Batch: batch, Vectors: make([]float32, batch*v.Width),
+			Labels: labels(info, batch, seed)}
 		for i := range b.Vectors {
 			b.Vectors[i] = float32(model.Key(seed, uint64(i))>>40) / (1 << 24)
 		}
 		return b
 	}
-	b := &model.Batch{Steps: steps, Batch: batch, Tokens: make([]int32, n), Targets: make([]int32, n), Reset: make([]int32, n), Labels: labels(info, batch, seed)}
+	b := &model.Batch{Steps: steps, Batch: batch, Tokens: make([]int32, n), Targets: make([]int32, n),
+		Reset: make([]int32, n), Labels: labels(info, batch, seed)}
 	for i := range n {
 		b.Tokens[i] = int32(model.Key(seed, uint64(i)) % uint64(info.Vocab))
 		b.Targets[i] = int32(model.Key(seed, uint64(i), 1) % uint64(info.Vocab))
@@ -77,15 +80,17 @@ func whole(info *model.Info) (steps, batch int) {
 	return info.Steps, info.Batch
 }
 
-// large skips a check of a large model where the kernels have no assembly: it would take many minutes, and says nothing that the smaller models' do not.
+// large skips a check of a large model where the kernels have no assembly: it would take many minutes, and says
+// nothing that the smaller models' do not.
 func large(t *testing.T, info *model.Info) {
 	if kernel.Level() == "generic" && info.Params > 300_000 {
 		t.Skipf("%d parameters without assembly", info.Params)
 	}
 }
 
-// Gradients compares the gradient of every tensor with what the loss does along it. The loss is computed in float32, so steps are wide and the bound loose; that each single number is
-// right is checked in float64 where the compiler is tested. Dropout masks are the same in all calls, as no step is made between them.
+// Gradients compares the gradient of every tensor with what the loss does along it. The loss is computed in float32,
+// so steps are wide and the bound loose; that each single number is right is checked in float64 where the compiler is
+// tested. Dropout masks are the same in all calls, as no step is made between them.
 func Gradients(t *testing.T, make func(seed uint64) Model) {
 	m := shake(make(3))
 	large(t, m.Info())
@@ -98,7 +103,8 @@ func Gradients(t *testing.T, make func(seed uint64) Model) {
 	}, nil, func(string) bool { return false })
 }
 
-// Poison fills x with NaN. Code that the tests of the compiler generate calls it on memory that nothing may read any more.
+// Poison fills x with NaN. Code that the tests of the compiler generate calls it on memory that nothing may read any
+// more.
 func Poison(x []float32) {
 	nan := float32(math.NaN())
 	for i := range x {
@@ -106,7 +112,8 @@ func Poison(x []float32) {
 	}
 }
 
-// knows checks that Loss is what the model knows, the mean of −log p(target), whatever the objective of its training adds.
+// knows checks that Loss is what the model knows, the mean of −log p(target), whatever the objective of its training
+// adds.
 func knows(t *testing.T, m model.LanguageModel, b *model.Batch) {
 	t.Helper()
 	p, ok := m.(model.Predictor)
@@ -216,8 +223,9 @@ func Allocations(t *testing.T, make func(seed uint64) Model) {
 	}
 }
 
-// Decoding feeds a window to a decoder and compares the logits with those of the forward pass: token by token, with sequences that change their
-// places half-way, and, where the decoder takes them, in chunks, one of which begins with padding.
+// Decoding feeds a window to a decoder and compares the logits with those of the forward pass: token by token, with
+// sequences that change their places half-way, and, where the decoder takes them, in chunks, one of which begins with
+// padding.
 func Decoding(t *testing.T, make func(seed uint64) Model) {
 	m := make(2)
 	large(t, m.Info())
@@ -232,7 +240,8 @@ func Decoding(t *testing.T, make func(seed uint64) Model) {
 		for i, x := range got {
 			w := want[s*n*info.Vocab+i]
 			if diff := math.Abs(float64(x - w)); !(diff <= 1e-4*(1+math.Abs(float64(w)))) {
-				t.Fatalf("%s: step %d, sequence %d, token %d: the decoder's logit is %v, the forward pass gives %v", how, s, i/info.Vocab, i%info.Vocab, x, w)
+				t.Fatalf("%s: step %d, sequence %d, token %d: the decoder's logit is %v, the forward pass gives %v",
+					how, s, i/info.Vocab, i%info.Vocab, x, w)
 			}
 		}
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/weights"
 )
 
-// Sequences holds what a decoder gives for a sequence to the same bits whatever the other sequences do: where they begin, what they are fed, how many there are, and in which
-// decoder the sequence was before.
+// Sequences holds what a decoder gives for a sequence to the same bits whatever the other sequences do: where they
+// begin, what they are fed, how many there are, and in which decoder the sequence was before.
 func Sequences(t *testing.T, make func(seed uint64) Model) {
 	m := make(3).(model.Writer)
 	large(t, m.Info())
@@ -60,7 +60,8 @@ func Sequences(t *testing.T, make func(seed uint64) Model) {
 		logits := must(d.Step([]int32{0, 0, text[s]}))
 		sameRow(t, "after Adopt", s, logits[2*info.Vocab:], alone[s])
 	}
-	for _, err := range []error{d.(model.Restarter).Restart(3), d.(model.Restarter).Restart(-1), d.(model.Adopter).Adopt(0, first, 2), d.(model.Adopter).Adopt(3, first, 0),
+	for _, err := range []error{d.(model.Restarter).Restart(3), d.(model.Restarter).Restart(-1),
+		d.(model.Adopter).Adopt(0, first, 2), d.(model.Adopter).Adopt(3, first, 0),
 		d.(model.Adopter).Adopt(0, make(3).(model.Writer).MakeDecoder(1), 0), d.(model.Adopter).Adopt(0, nil, 0)} {
 		if err == nil {
 			t.Error("a sequence that is not there is not refused")
@@ -84,13 +85,14 @@ func sameRow(t *testing.T, how string, step int, got, want []float32) {
 	t.Helper()
 	for i, x := range got {
 		if math.Float32bits(x) != math.Float32bits(want[i]) {
-			t.Fatalf("%s: step %d: the logit of token %d is %v, and %v where the sequence is alone", how, step, i, x, want[i])
+			t.Fatalf("%s: step %d: the logit of token %d is %v, and %v where the sequence is alone", how, step, i, x,
+				want[i])
 		}
 	}
 }
 
-// Weights holds decoders of packed matrices to those that read the parameters: the same bits as float32, about the same numbers as bf16 and in 8 bits, and none of it after a
-// training step.
+// Weights holds decoders of packed matrices to those that read the parameters: the same bits as float32, about the
+// same numbers as bf16 and in 8 bits, and none of it after a training step.
 func Weights(t *testing.T, make func(seed uint64) Model) {
 	m := make(4)
 	large(t, m.Info())
@@ -150,7 +152,8 @@ func Weights(t *testing.T, make func(seed uint64) Model) {
 	}
 	for _, kind := range weights.Kinds() {
 		err := p.Pack(kind)
-		if err == nil || !slices.ContainsFunc(names, func(name string) bool { return strings.Contains(err.Error(), name) }) {
+		if err == nil || !slices.ContainsFunc(names,
+			func(name string) bool { return strings.Contains(err.Error(), name) }) {
 			t.Errorf("%v: a tensor that is not finite: %v", kind, err)
 		}
 	}

@@ -1,5 +1,5 @@
-// Package normalize brings texts to one of Unicode's normal forms (Unicode Standard Annex 15), and makes a tokenizer read
-// texts in one. It must not know what tokens are.
+// Package normalize brings texts to one of Unicode's normal forms (Unicode Standard Annex 15), and makes a tokenizer
+// read texts in one. It must not know what tokens are.
 package normalize
 
 import (
@@ -19,8 +19,8 @@ import (
 // Form is a normal form.
 type Form = norm.Form
 
-// The normal forms: of characters that mean the same, NFC has the composed and NFD the decomposed ones; NFKC and NFKD also
-// replace what only looks different, such as ﬁ, ² and full-width letters.
+// The normal forms: of characters that mean the same, NFC has the composed and NFD the decomposed ones; NFKC and NFKD
+// also replace what only looks different, such as ﬁ, ² and full-width letters.
 const (
 	NFC  = norm.NFC
 	NFD  = norm.NFD
@@ -122,7 +122,8 @@ func slowly(f Form, s string) string {
 		for _, c := range chars {
 			// A character is blocked from the starter by one of the same or a higher class between them.
 			if starter >= 0 && (n == starter+1 || last != 0 && last < c.class) {
-				if both := norm.NFC.String(chars[starter].text + c.text); utf8.RuneCountInString(both) == 1 && c.text != "" {
+				if both := norm.NFC.String(chars[starter].text + c.text); utf8.RuneCountInString(both) == 1 &&
+					c.text != "" {
 					chars[starter].text = both
 					continue
 				}

@@ -26,13 +26,15 @@ func texts(r *rand.Rand, most int) string {
 		case 4:
 			b.WriteRune(0x900 + r.Int32N(0x80))
 		default:
-			b.WriteRune(rune([]int{0xAC00, 0xAC01, 0x1E69, 0x0344, 0xFB01, 0x2126, 0x0F73, 0x1D15E, 0x302A, 0x3099, 0xFF76}[r.IntN(11)]))
+			b.WriteRune(rune([]int{0xAC00, 0xAC01, 0x1E69, 0x0344, 0xFB01, 0x2126, 0x0F73, 0x1D15E, 0x302A, 0x3099,
+				0xFF76}[r.IntN(11)]))
 		}
 	}
 	return b.String()
 }
 
-// TestDefinition compares the definition, which long runs take, with the library where both apply, and String with both.
+// TestDefinition compares the definition, which long runs take, with the library where both apply, and String with
+// both.
 func TestDefinition(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 20000 {
@@ -53,7 +55,8 @@ func TestDefinition(t *testing.T) {
 func TestLongRuns(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 3000 {
-		s := texts(r, 6) + strings.Repeat(string(0x300+r.Int32N(0x50)), r.IntN(100)) + texts(r, 6) + strings.Repeat("\u0344", r.IntN(30)) + texts(r, 6)
+		s := texts(r, 6) + strings.Repeat(string(0x300+r.Int32N(0x50)), r.IntN(100)) + texts(r,
+			6) + strings.Repeat("\u0344", r.IntN(30)) + texts(r, 6)
 		for _, f := range forms {
 			got, want := String(f, s), slowly(f, s)
 			if got != want {
@@ -71,7 +74,8 @@ func TestLongRuns(t *testing.T) {
 
 // TestLeftAlone: scripts from right to left, joiners and variation selectors have no other form.
 func TestLeftAlone(t *testing.T) {
-	for _, s := range []string{"שלום עולם", "مرحبا بالعالم", "\u202Bאב\u202C", "👩\u200d👩\u200d👧\u200d👦 🏳️\u200d🌈", "می\u200cخواهم", "\xff\xfea\x80"} {
+	for _, s := range []string{"שלום עולם", "مرحبا بالعالم", "\u202Bאב\u202C", "👩\u200d👩\u200d👧\u200d👦 🏳️\u200d🌈",
+		"می\u200cخواهم", "\xff\xfea\x80"} {
 		for _, f := range forms {
 			if got := String(f, s); got != s {
 				t.Errorf("form %d of %+q is %+q", f, s, got)

@@ -9,8 +9,9 @@ import (
 // Norm is the Euclidean norm of all gradients together.
 func Norm(grads []float32) float64 { return math.Sqrt(kernel.SquaredNorm(grads, len(grads))) }
 
-// ClipNorm gives the Euclidean norm of all gradients together and the factor that brings it down to limit, or 1 where it is below (Pascanu et al. 2013,
-// algorithm 1). The factor is limit/(norm + 1e-6), as torch.nn.utils.clip_grad_norm_ has it; grads is not changed.
+// ClipNorm gives the Euclidean norm of all gradients together and the factor that brings it down to limit, or 1 where
+// it is below (Pascanu et al. 2013, algorithm 1). The factor is limit/(norm + 1e-6), as torch.nn.utils.clip_grad_norm_
+// has it; grads is not changed.
 func ClipNorm(grads []float32, limit float64) (norm float64, scale float32) {
 	norm = Norm(grads)
 	return norm, float32(min(1, limit/(norm+1e-6)))

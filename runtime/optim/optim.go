@@ -1,4 +1,5 @@
-// Package optim holds the update rules, clipping and schedules of training, over the flat arrays that generated models keep their parameters in.
+// Package optim holds the update rules, clipping and schedules of training, over the flat arrays that generated models
+// keep their parameters in.
 //
 // Formulas and names are PyTorch's. The package must know nothing of models, layers or data.
 package optim
@@ -10,17 +11,18 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
-// All Step methods update params from grads, which have the length that the optimizer was made for. gscale multiplies the gradient first: the factor of
-// ClipNorm. step is the number of the update, from 1. They allocate nothing.
+// All Step methods update params from grads, which have the length that the optimizer was made for. gscale multiplies
+// the gradient first: the factor of ClipNorm. step is the number of the update, from 1. They allocate nothing.
 
-// Average moves an average of parameters on by a step: average = decay·average + (1−decay)·params, in the first len(average) of them.
+// Average moves an average of parameters on by a step: average = decay·average + (1−decay)·params, in the first
+// len(average) of them.
 func Average(average, params []float32, decay float64) {
 	kernel.Scale(average, average, float32(decay), len(average))
 	kernel.AddScaled(average, average, params, float32(1-decay), len(average))
 }
 
-// SGD is stochastic gradient descent with optional momentum, in Polyak's form or Nesterov's: d = g + decay·p, v = momentum·v + d (v = d in step 1),
-// p = p − rate·v, or p = p − rate·(d + momentum·v) for Nesterov's.
+// SGD is stochastic gradient descent with optional momentum, in Polyak's form or Nesterov's: d = g + decay·p, v =
+// momentum·v + d (v = d in step 1), p = p − rate·v, or p = p − rate·(d + momentum·v) for Nesterov's.
 type SGD struct {
 	velocity        []float32
 	momentum, decay float32
@@ -42,7 +44,8 @@ func (s *SGD) Step(params, grads []float32, rate float64, gscale float32, step i
 		kernel.SGD(params, grads, float32(rate), s.decay, gscale, len(params))
 		return
 	}
-	kernel.SGDMomentum(params, grads, s.velocity, float32(rate), s.momentum, 0, s.decay, s.nesterov, gscale, len(params))
+	kernel.SGDMomentum(params, grads, s.velocity, float32(rate), s.momentum, 0, s.decay, s.nesterov, gscale,
+		len(params))
 }
 
 // Slots lists the optimizer's arrays.
@@ -53,8 +56,8 @@ func (s *SGD) Slots() []model.Slot {
 	return []model.Slot{{Name: "sgd.velocity", Value: s.velocity}}
 }
 
-// RMSprop is Hinton's rule (Coursera, lecture 6e, 2012): a = alpha·a + (1−alpha)·d², p = p − rate·d/(√a + eps), with d = g + decay·p; with momentum,
-// b = momentum·b + d/(√a + eps) and p = p − rate·b.
+// RMSprop is Hinton's rule (Coursera, lecture 6e, 2012): a = alpha·a + (1−alpha)·d², p = p − rate·d/(√a + eps), with d
+// = g + decay·p; with momentum, b = momentum·b + d/(√a + eps) and p = p − rate·b.
 type RMSprop struct {
 	average, velocity           []float32
 	alpha, momentum, eps, decay float32
@@ -62,7 +65,8 @@ type RMSprop struct {
 
 // NewRMSprop makes the rule for n parameters.
 func NewRMSprop(n int, alpha, momentum, eps, decay float64) *RMSprop {
-	r := &RMSprop{average: model.Floats(n), alpha: float32(alpha), momentum: float32(momentum), eps: float32(eps), decay: float32(decay)}
+	r := &RMSprop{average: model.Floats(n), alpha: float32(alpha), momentum: float32(momentum), eps: float32(eps),
+		decay: float32(decay)}
 	if momentum != 0 {
 		r.velocity = model.Floats(n)
 	}
@@ -146,7 +150,8 @@ func (m *moments) bias(step int) (b1, b2 float32) {
 // Step makes one update.
 func (a *Adam) Step(params, grads []float32, rate float64, gscale float32, step int) {
 	b1, b2 := a.bias(step)
-	kernel.AdamL2(params, grads, a.first, a.second, float32(rate), float32(a.beta1), float32(a.beta2), float32(a.eps), float32(a.decay), b1, b2, gscale, len(params))
+	kernel.AdamL2(params, grads, a.first, a.second, float32(rate), float32(a.beta1), float32(a.beta2), float32(a.eps),
+		float32(a.decay), b1, b2, gscale, len(params))
 }
 
 // Slots lists the optimizer's arrays.
@@ -157,7 +162,8 @@ func (a *Adam) Slots() []model.Slot {
 // Step makes one update.
 func (a *AdamW) Step(params, grads []float32, rate float64, gscale float32, step int) {
 	b1, b2 := a.bias(step)
-	kernel.Adam(params, grads, a.first, a.second, float32(rate), float32(a.beta1), float32(a.beta2), float32(a.eps), float32(a.decay), b1, b2, gscale, len(params))
+	kernel.Adam(params, grads, a.first, a.second, float32(rate), float32(a.beta1), float32(a.beta2), float32(a.eps),
+		float32(a.decay), b1, b2, gscale, len(params))
 }
 
 // Slots lists the optimizer's arrays.

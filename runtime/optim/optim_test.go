@@ -10,7 +10,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
-// rule is an update in float64, written from the paper, on one number: state has as many numbers as the optimizer has arrays.
+// rule is an update in float64, written from the paper, on one number: state has as many numbers as the optimizer has
+// arrays.
 type rule func(p, g, rate float64, t int, state []float64) float64
 
 type optimizer interface {
@@ -44,7 +45,8 @@ func TestRules(t *testing.T) {
 		o    optimizer
 		want rule
 	}{
-		{"sgd", NewSGD(n, 0, false, 0.1), func(p, g, rate float64, t int, s []float64) float64 { return p - rate*(g+0.1*p) }},
+		{"sgd", NewSGD(n, 0, false, 0.1),
+			func(p, g, rate float64, t int, s []float64) float64 { return p - rate*(g+0.1*p) }},
 		{"momentum", NewSGD(n, 0.9, false, 0.1), momentum(false)},
 		{"nesterov", NewSGD(n, 0.9, true, 0.1), momentum(true)},
 		{"rmsprop", NewRMSprop(n, 0.95, 0, 1e-6, 0.1), func(p, g, rate float64, t int, s []float64) float64 {
@@ -52,12 +54,13 @@ func TestRules(t *testing.T) {
 			s[0] = 0.95*s[0] + 0.05*d*d
 			return p - rate*d/(math.Sqrt(s[0])+1e-6)
 		}},
-		{"rmsprop with momentum", NewRMSprop(n, 0.95, 0.9, 1e-6, 0.1), func(p, g, rate float64, t int, s []float64) float64 {
-			d := g + 0.1*p
-			s[0] = 0.95*s[0] + 0.05*d*d
-			s[1] = 0.9*s[1] + d/(math.Sqrt(s[0])+1e-6)
-			return p - rate*s[1]
-		}},
+		{"rmsprop with momentum", NewRMSprop(n, 0.95, 0.9, 1e-6, 0.1),
+			func(p, g, rate float64, t int, s []float64) float64 {
+				d := g + 0.1*p
+				s[0] = 0.95*s[0] + 0.05*d*d
+				s[1] = 0.9*s[1] + d/(math.Sqrt(s[0])+1e-6)
+				return p - rate*s[1]
+			}},
 		{"adagrad", NewAdagrad(n, 1e-6, 0.1), func(p, g, rate float64, t int, s []float64) float64 {
 			d := g + 0.1*p
 			s[0] += d * d

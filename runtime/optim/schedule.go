@@ -19,8 +19,9 @@ type Schedule struct {
 
 // At is the rate of step, from 0, of a training of total steps.
 //
-// The warm-up goes from Rate/(Warmup+1) to Rate. After it, "step" multiplies by Factor after every Every steps, and "cosine" falls to Floor at the last
-// step along Floor + (Rate − Floor)·(1 + cos πx)/2 with x from 0 to 1 (Loshchilov & Hutter 2017, equation 5, without restarts).
+// The warm-up goes from Rate/(Warmup+1) to Rate. After it, "step" multiplies by Factor after every Every steps, and
+// "cosine" falls to Floor at the last step along Floor + (Rate − Floor)·(1 + cos πx)/2 with x from 0 to 1 (Loshchilov
+// & Hutter 2017, equation 5, without restarts).
 func (s Schedule) At(step, total int) float64 {
 	if step < s.Warmup {
 		return s.Rate * float64(step+1) / float64(s.Warmup+1)
@@ -57,7 +58,8 @@ func (s Schedule) Check() error {
 	case "", "constant":
 	case "step":
 		if s.Every < 1 || !(s.Factor > 0) {
-			return fmt.Errorf("the schedule multiplies the rate by %v every %d steps; both must be above 0", s.Factor, s.Every)
+			return fmt.Errorf("the schedule multiplies the rate by %v every %d steps; both must be above 0", s.Factor,
+				s.Every)
 		}
 	case "cosine":
 		if !(s.Floor >= 0) || s.Floor > s.Rate {

@@ -29,7 +29,8 @@ func (p *Panic) Unwrap() error {
 	return err
 }
 
-// fail keeps the first panic of a task of c, and keeps further tasks from beginning. It is called where the stack is still that of the task.
+// fail keeps the first panic of a task of c, and keeps further tasks from beginning. It is called where the stack is
+// still that of the task.
 func (c *call) fail(value any) {
 	c.fault.CompareAndSwap(nil, &Panic{Value: value, Stack: debug.Stack()})
 	c.next.Store(c.tasks)

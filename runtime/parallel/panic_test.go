@@ -64,7 +64,8 @@ func (f *fragile) Do(task int) {
 	f.done[task].Add(1)
 }
 
-// TestPanic lets random tasks panic: the panic reaches the caller, no task runs when it does, and the next calls run every task once and on all threads.
+// TestPanic lets random tasks panic: the panic reaches the caller, no task runs when it does, and the next calls run
+// every task once and on all threads.
 func TestPanic(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 300 {
@@ -80,7 +81,8 @@ func TestPanic(t *testing.T) {
 		if n := f.running.Load(); n != 0 {
 			t.Fatalf("%d tasks still run when the panic reaches the caller", n)
 		}
-		if p, ok := value.(*Panic); ok && (!strings.Contains(string(p.Stack), "(*fragile).Do") || !strings.Contains(p.Error(), errTask.Error())) {
+		if p, ok := value.(*Panic); ok &&
+			(!strings.Contains(string(p.Stack), "(*fragile).Do") || !strings.Contains(p.Error(), errTask.Error())) {
 			t.Fatalf("a panic of another thread says %v", p)
 		}
 		Run(threads, newMeeting(threads)) // all threads at once
@@ -90,7 +92,8 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// TestPanicOfWorker holds where a panic comes from: of the two tasks, which run on two threads, the one that is not in the caller's goroutine panics.
+// TestPanicOfWorker holds where a panic comes from: of the two tasks, which run on two threads, the one that is not in
+// the caller's goroutine panics.
 func TestPanicOfWorker(t *testing.T) {
 	withThreads(t, 2)
 	stack := func() string { b := make([]byte, 1<<16); return string(b[:runtime.Stack(b, false)]) }
@@ -101,7 +104,8 @@ func TestPanicOfWorker(t *testing.T) {
 		}
 	}
 	var p *Panic
-	if err, _ := panicOf(func() { Run(2, m) }).(error); !errors.As(err, &p) || !errors.Is(err, errTask) || !strings.Contains(string(p.Stack), "(*meeting).Do") {
+	if err, _ := panicOf(func() { Run(2, m) }).(error); !errors.As(err, &p) || !errors.Is(err, errTask) ||
+		!strings.Contains(string(p.Stack), "(*meeting).Do") {
 		t.Errorf("the caller gets %v", err)
 	}
 	m = newMeeting(2)
@@ -115,7 +119,8 @@ func TestPanicOfWorker(t *testing.T) {
 	}
 }
 
-// TestGoexit lets tasks end their goroutine, as FailNow of a test does: the caller is told, and the pool has as many workers as before.
+// TestGoexit lets tasks end their goroutine, as FailNow of a test does: the caller is told, and the pool has as many
+// workers as before.
 func TestGoexit(t *testing.T) {
 	withThreads(t, 3)
 	for range 20 {
@@ -135,7 +140,8 @@ func TestGoexit(t *testing.T) {
 	}
 }
 
-// TestShares holds that two calls at once share the workers: while the first one holds its share, the second one runs on several threads as well.
+// TestShares holds that two calls at once share the workers: while the first one holds its share, the second one runs
+// on several threads as well.
 func TestShares(t *testing.T) {
 	withThreads(t, 4)
 	began, end := make(chan struct{}, 2), make(chan struct{})
@@ -216,7 +222,8 @@ func TestEnvironment(t *testing.T) {
 		}
 	}
 	for _, s := range []string{"0", "-1", "two", "1.5", " 2", "99999999999999999999"} {
-		if n, err := threadsOf(s); n != usual || err == nil || !strings.Contains(err.Error(), fmt.Sprintf("GRADSMITH_THREADS=%q", s)) {
+		if n, err := threadsOf(s); n != usual || err == nil ||
+			!strings.Contains(err.Error(), fmt.Sprintf("GRADSMITH_THREADS=%q", s)) {
 			t.Errorf("%q is %d threads, %v", s, n, err)
 		}
 	}

@@ -7,8 +7,8 @@
 // The pool is built for calls that follow each other closely, as the time steps of a recurrent network do. A worker
 // that has run out of work spins for some tens of microseconds, because waking a sleeping thread costs several, and
 // then parks: an idle process uses no processor time. Calls that run at the same time, such as those of two trainings,
-// share the workers: each gets as many of those that are free as there are threads for each call. A call never waits for
-// a worker that has not begun, so calls from inside of a piece cannot deadlock.
+// share the workers: each gets as many of those that are free as there are threads for each call. A call never waits
+// for a worker that has not begun, so calls from inside of a piece cannot deadlock.
 package parallel
 
 import (
@@ -73,8 +73,9 @@ type asked struct {
 
 // worker is a goroutine that takes part in calls, one after the other.
 //
-// Its state is one word, in which it and those who ask it agree on what it does: a number that grows with each call (58 bits), the number of the call (4), and what the
-// worker does about it (2). So nobody mistakes a later call for an earlier one.
+// Its state is one word, in which it and those who ask it agree on what it does: a number that grows with each call
+// (58 bits), the number of the call (4), and what the worker does about it (2). So nobody mistakes a later call for an
+// earlier one.
 type worker struct {
 	_      [line]byte
 	state  atomic.Uint64
@@ -125,7 +126,8 @@ func threadsOf(s string) (int, error) {
 func Environment() error { return environment }
 
 // SetThreads sets the number of threads that a Run uses, the caller's included. A number below 1 counts as 1. It may
-// be called at any time; a call that is running keeps the number that it began with. Workers that are no longer needed end.
+// be called at any time; a call that is running keeps the number that it began with. Workers that are no longer needed
+// end.
 func SetThreads(n int) {
 	n = max(1, min(n, maxThreads))
 	p := &shared
@@ -142,8 +144,8 @@ func Threads() int { return int(shared.threads.Load()) }
 // Run runs tasks 0 to tasks-1 of body and returns when all are done. The caller works too. No tasks is a no-op. It
 // allocates nothing, but for starting workers the first time.
 //
-// When a task panics, Run panics when no other task runs any more: with the same value where the task ran in the caller's
-// goroutine, else with a [*Panic] that holds it and its stack. The pool is then as it was before.
+// When a task panics, Run panics when no other task runs any more: with the same value where the task ran in the
+// caller's goroutine, else with a [*Panic] that holds it and its stack. The pool is then as it was before.
 func Run(tasks int, body Body) {
 	p := &shared
 	if threads := int(p.threads.Load()); tasks > 1 && threads > 1 {
@@ -179,8 +181,8 @@ func (p *pool) run(i, tasks, threads, active int, body Body) {
 	whole = true
 }
 
-// ask asks n of the first most workers to take part in call number i, those that are free, from number first on: so calls that share
-// the workers ask each the same ones again and again.
+// ask asks n of the first most workers to take part in call number i, those that are free, from number first on: so
+// calls that share the workers ask each the same ones again and again.
 func (p *pool) ask(i, first, n, most int) {
 	c, ws := &p.calls[i], p.started(most)
 	for k := range ws {
@@ -199,8 +201,8 @@ func (p *pool) ask(i, first, n, most int) {
 	}
 }
 
-// leave ends call number i: it waits for the workers that take part, and panics when a task of one has. whole is whether the caller
-// has run its share to the end, and not panicked itself.
+// leave ends call number i: it waits for the workers that take part, and panics when a task of one has. whole is
+// whether the caller has run its share to the end, and not panicked itself.
 func (p *pool) leave(i int, whole bool) {
 	c := &p.calls[i]
 	if !whole {

@@ -1,5 +1,6 @@
-// Package param lists the parameters of a model: what each is called in checkpoints, where its values go, its shape, and what it starts from. The list decides the layout of the
-// flat arrays, in which every tensor starts at a cache line.
+// Package param lists the parameters of a model: what each is called in checkpoints, where its values go, its shape,
+// and what it starts from. The list decides the layout of the flat arrays, in which every tensor starts at a cache
+// line.
 //
 // It must know nothing of layers.
 package param
@@ -9,7 +10,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
-// Start sets what a parameter of a shape starts from. next gives the number of a stream of random numbers, another one each time.
+// Start sets what a parameter of a shape starts from. next gives the number of a stream of random numbers, another one
+// each time.
 type Start func(x []float32, shape []int, seed uint64, next func() uint64)
 
 // Uniform draws from [-bound, bound).
@@ -109,8 +111,8 @@ func (l List) Initialize(seed uint64) {
 	}
 }
 
-// Tensors are the parameters for the runtime, with the gradients of the same model, and with prefix in front of their names. Of parameters that no gradient changes the gradients
-// are nil.
+// Tensors are the parameters for the runtime, with the gradients of the same model, and with prefix in front of their
+// names. Of parameters that no gradient changes the gradients are nil.
 func (l List) Tensors(prefix string, gradients List) []model.Tensor {
 	ts := make([]model.Tensor, len(l))
 	for i, t := range l {

@@ -8,7 +8,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
-// Tensors begin at cache lines of the flat array, in the order of the list; each that is drawn has a stream of its own, whatever stands between them.
+// Tensors begin at cache lines of the flat array, in the order of the list; each that is drawn has a stream of its
+// own, whatever stands between them.
 func TestList(t *testing.T) {
 	var a, b, c, d []float32
 	var l List
@@ -44,7 +45,8 @@ func TestList(t *testing.T) {
 		}
 	}
 	ts := l.Tensors("average.", nil)
-	if ts[2].Name != "average.c" || &ts[2].Value[0] != &c[0] || ts[2].Grad != nil || !slices.Equal(ts[0].Shape, []int{3, 5}) {
+	if ts[2].Name != "average.c" || &ts[2].Value[0] != &c[0] || ts[2].Grad != nil ||
+		!slices.Equal(ts[0].Shape, []int{3, 5}) {
 		t.Errorf("the tensors are %v", ts)
 	}
 }

@@ -1,5 +1,6 @@
-// Package policy is what a generator of text needs to learn from verdicts on what it wrote: it draws lines, and says what each of their tokens is worth. A generated
-// package of adversarial networks calls it in its training step, and programs draw many lines at once with it.
+// Package policy is what a generator of text needs to learn from verdicts on what it wrote: it draws lines, and says
+// what each of their tokens is worth. A generated package of adversarial networks calls it in its training step, and
+// programs draw many lines at once with it.
 //
 // It must not know how a generator or a discriminator computes.
 package policy
@@ -19,8 +20,8 @@ type Decoder interface {
 	State() []float32
 }
 
-// Lines draws lines of tokens from a model, many side by side, and finishes lines that have a beginning. It owns the memory that this takes, and is not safe
-// for concurrent use.
+// Lines draws lines of tokens from a model, many side by side, and finishes lines that have a beginning. It owns the
+// memory that this takes, and is not safe for concurrent use.
 type Lines struct {
 	decoder     Decoder
 	begin       int32
@@ -35,8 +36,8 @@ type Lines struct {
 	drawn   model.Batch
 }
 
-// NewLines makes the memory of lines of a decoder's batch. begin is the token before each line; temperature divides the logits, and 1 draws tokens as likely as the
-// model says. It panics when the temperature is not above 0.
+// NewLines makes the memory of lines of a decoder's batch. begin is the token before each line; temperature divides
+// the logits, and 1 draws tokens as likely as the model says. It panics when the temperature is not above 0.
 func NewLines(d Decoder, begin int32, vocab int, temperature float64) *Lines {
 	if !(temperature > 0) {
 		panic(fmt.Sprintf("policy: a temperature of %v: give one above 0", temperature))
@@ -48,7 +49,8 @@ func NewLines(d Decoder, begin int32, vocab int, temperature float64) *Lines {
 // Batch is the number of lines side by side.
 func (l *Lines) Batch() int { return l.decoder.Batch() }
 
-// Draw fills tokens [steps, Batch] with lines, drawn token by token from the model (ancestral sampling); the key decides all of them.
+// Draw fills tokens [steps, Batch] with lines, drawn token by token from the model (ancestral sampling); the key
+// decides all of them.
 func (l *Lines) Draw(tokens []int32, key uint64) error {
 	n := l.Batch()
 	l.decoder.Reset()
@@ -66,12 +68,14 @@ func (l *Lines) Draw(tokens []int32, key uint64) error {
 	return nil
 }
 
-// Write draws Batch lines of steps tokens for a step of training, with room for their rewards in Weights: Targets [steps, Batch] are the lines, Tokens what a model reads to
-// predict them. The key decides them. The batch is overwritten by the next call.
+// Write draws Batch lines of steps tokens for a step of training, with room for their rewards in Weights: Targets
+// [steps, Batch] are the lines, Tokens what a model reads to predict them. The key decides them. The batch is
+// overwritten by the next call.
 func (l *Lines) Write(steps int, key uint64) (*model.Batch, error) {
 	d, batch := &l.drawn, l.Batch()
 	if n := steps * batch; len(d.Targets) != n {
-		*d = model.Batch{Steps: steps, Batch: batch, Tokens: make([]int32, n), Targets: make([]int32, n), Reset: make([]int32, n), Weights: make([]float32, n)}
+		*d = model.Batch{Steps: steps, Batch: batch, Tokens: make([]int32, n), Targets: make([]int32, n),
+			Reset: make([]int32, n), Weights: make([]float32, n)}
 		for i := range batch {
 			d.Reset[i] = 1
 		}
@@ -83,8 +87,8 @@ func (l *Lines) Write(steps int, key uint64) (*model.Batch, error) {
 	return d, nil
 }
 
-// Sample draws n lines from a model at a temperature above 0, each the tokens in front of its end. Line i of a seed is the same for any n. The context ends it
-// between two batches of lines.
+// Sample draws n lines from a model at a temperature above 0, each the tokens in front of its end. Line i of a seed is
+// the same for any n. The context ends it between two batches of lines.
 func Sample(ctx context.Context, m model.Imitators, n int, temperature float64, seed uint64) ([][]int32, error) {
 	if !(temperature > 0) || math.IsInf(temperature, 0) {
 		return nil, fmt.Errorf("a temperature of %v: give one above 0", temperature)
@@ -131,16 +135,18 @@ func Shift(inputs, lines []int32, begin int32, batch int) {
 // Value is what a verdict is worth. A verdict is the logarithm of the odds that what was judged is of the data.
 type Value func(verdict float32) float32
 
-// Odds is the verdict itself. Expected over what a generator writes it falls with the divergence of that from the data, where the discriminator is the best there
-// is, and it does not fade where that is sure of itself.
+// Odds is the verdict itself. Expected over what a generator writes it falls with the divergence of that from the
+// data, where the discriminator is the best there is, and it does not fade where that is sure of itself.
 func Odds(verdict float32) float32 { return verdict }
 
 // Probability is σ(verdict), as in SeqGAN (Yu et al. 2017).
 func Probability(verdict float32) float32 { return float32(1 / (1 + math.Exp(-float64(verdict)))) }
 
-// Rollouts sets rewards [steps, Batch] to what each token of lines [steps, Batch] is worth (Yu et al. 2017, equation 4): the value of the verdict on the line for its last token, and
-// for the others the mean over n lines that the model finishes behind it. judge gives a verdict for each of Batch lines. The key decides the lines that are drawn.
-func (l *Lines) Rollouts(rewards []float32, lines []int32, n int, key uint64, value Value, judge func(verdicts []float32, lines []int32)) error {
+// Rollouts sets rewards [steps, Batch] to what each token of lines [steps, Batch] is worth (Yu et al. 2017, equation
+// 4): the value of the verdict on the line for its last token, and for the others the mean over n lines that the model
+// finishes behind it. judge gives a verdict for each of Batch lines. The key decides the lines that are drawn.
+func (l *Lines) Rollouts(rewards []float32, lines []int32, n int, key uint64, value Value,
+	judge func(verdicts []float32, lines []int32)) error {
 	batch := l.Batch()
 	steps := len(lines) / batch
 	if len(l.line) < len(lines) {
@@ -177,7 +183,8 @@ func (l *Lines) Rollouts(rewards []float32, lines []int32, n int, key uint64, va
 			logits := l.logits
 			for s := t + 1; s < steps; s++ {
 				tokens := line[s*batch : (s+1)*batch]
-				kernel.SampleRows(tokens, logits, l.temperature, model.Key(key, uint64(t), uint64(r), uint64(s)), 0, batch, l.vocab)
+				kernel.SampleRows(tokens, logits, l.temperature, model.Key(key, uint64(t), uint64(r), uint64(s)), 0,
+					batch, l.vocab)
 				if s < steps-1 {
 					if logits, err = l.decoder.Step(tokens); err != nil {
 						return err
@@ -194,9 +201,10 @@ func (l *Lines) Rollouts(rewards []float32, lines []int32, n int, key uint64, va
 	return nil
 }
 
-// Returns sets rewards [steps, batch] to Σ_k discount^k·(value at t+k − value at t+k−1) of verdicts [steps, batch], each on a token and what stands before it, the verdict being 0 in
-// front of a line: a token is worth what it and those behind it add. Without the difference each token would be praised for those before it (Ng, Harada and Russell 1999,
-// on rewards that are differences of a potential).
+// Returns sets rewards [steps, batch] to Σ_k discount^k·(value at t+k − value at t+k−1) of verdicts [steps, batch],
+// each on a token and what stands before it, the verdict being 0 in front of a line: a token is worth what it and
+// those behind it add. Without the difference each token would be praised for those before it (Ng, Harada and Russell
+// 1999, on rewards that are differences of a potential).
 func Returns(rewards, verdicts []float32, discount float64, value Value, batch int) {
 	steps := len(rewards) / batch
 	for t := steps - 1; t >= 0; t-- {
@@ -208,14 +216,15 @@ func Returns(rewards, verdicts []float32, discount float64, value Value, batch i
 			}
 			rewards[at] = value(verdicts[at]) - value(before)
 			if t < steps-1 {
-				rewards[at] += float32(discount * float64(rewards[at+batch])) // the conversion keeps product and sum apart on every machine
+				// the conversion keeps product and sum apart on every machine
+				rewards[at] += float32(discount * float64(rewards[at+batch]))
 			}
 		}
 	}
 }
 
-// Baseline takes off each reward [steps, batch] the mean over the batch at its step, which leaves the expected gradient as it is but for a factor of 1−1/batch, and
-// lowers its variance (Williams 1992).
+// Baseline takes off each reward [steps, batch] the mean over the batch at its step, which leaves the expected
+// gradient as it is but for a factor of 1−1/batch, and lowers its variance (Williams 1992).
 func Baseline(rewards []float32, batch int) {
 	for at := 0; at < len(rewards); at += batch {
 		row, sum := rewards[at:at+batch], 0.0
@@ -229,8 +238,8 @@ func Baseline(rewards []float32, batch int) {
 	}
 }
 
-// PrefixBaseline takes off each reward [steps, batch] that of the token before, which is what the line was worth up to there, and off those of the first tokens their mean: what is
-// left is what the choice of a token has changed.
+// PrefixBaseline takes off each reward [steps, batch] that of the token before, which is what the line was worth up to
+// there, and off those of the first tokens their mean: what is left is what the choice of a token has changed.
 func PrefixBaseline(rewards []float32, batch int) {
 	for at := len(rewards) - 1; at >= batch; at-- {
 		rewards[at] -= rewards[at-batch]
@@ -238,7 +247,8 @@ func PrefixBaseline(rewards []float32, batch int) {
 	Baseline(rewards[:batch], batch)
 }
 
-// Temperature is that of step t, from 0, of a relaxation that cools from hot to cold in a number of steps, by the same factor in each.
+// Temperature is that of step t, from 0, of a relaxation that cools from hot to cold in a number of steps, by the same
+// factor in each.
 func Temperature(hot, cold float64, steps, t int) float64 {
 	return hot * math.Pow(cold/hot, min(1, float64(t)/float64(steps)))
 }

@@ -79,7 +79,8 @@ func TestDraw(t *testing.T) {
 // The reward of a token is the mean of the verdicts on lines that go on behind it, as their definition says.
 func TestRollouts(t *testing.T) {
 	const batch, steps, n = 2, 4, 6000
-	judge := func(verdicts []float32, lines []int32) { // the logarithm of the odds that a line with so many ones is of the data
+	// the logarithm of the odds that a line with so many ones is of the data
+	judge := func(verdicts []float32, lines []int32) {
 		for i := range verdicts {
 			verdicts[i] = -1
 			for s := range steps {
@@ -107,7 +108,8 @@ func TestRollouts(t *testing.T) {
 			return 1 / (1 + math.Exp(-v))
 		}
 		p := one(ones, 1)
-		return p*expected(append(prefix[:len(prefix):len(prefix)], 1)) + (1-p)*expected(append(prefix[:len(prefix):len(prefix)], 0))
+		return p*expected(append(prefix[:len(prefix):len(prefix)], 1)) +
+			(1-p)*expected(append(prefix[:len(prefix):len(prefix)], 0))
 	}
 	for i := range batch {
 		var prefix []int32
@@ -130,7 +132,8 @@ func TestRollouts(t *testing.T) {
 			t.Fatal("the same key gives other rewards")
 		}
 	}
-	if a := testing.AllocsPerRun(2, func() { l.Rollouts(rewards, lines, 2, 4, Probability, judge); l.Draw(lines, 1) }); a != 0 {
+	if a := testing.AllocsPerRun(2,
+		func() { l.Rollouts(rewards, lines, 2, 4, Probability, judge); l.Draw(lines, 1) }); a != 0 {
 		t.Errorf("%v allocations", a)
 	}
 }

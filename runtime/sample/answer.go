@@ -30,8 +30,10 @@ type Answer struct {
 //
 // where pᵢⱼ is the weight by which token j of the answer looked at token i of the source.
 type Ranking struct {
-	Length   float64 // from -100 to 100; 0 ranks by probability, which favours short answers
-	Coverage float64 // 0 or more, up to 1e6; above 0 favours answers that leave nothing of the source out, as a summary should; it takes a decoder that shows where it looks
+	Length float64 // from -100 to 100; 0 ranks by probability, which favours short answers
+	// 0 or more, up to 1e6; above 0 favours answers that leave nothing of the source out, as a summary should; it
+	// takes a decoder that shows where it looks
+	Coverage float64
 }
 
 // check finds what cannot rank answers.
@@ -57,10 +59,12 @@ func (r Ranking) score(a Answer, length int) float64 {
 // leastLooked keeps the penalty of a token that was not looked at finite.
 const leastLooked = 1e-10
 
-// GreedyAnswers answers the sources, [steps, dec.Batch()] with -1 behind their ends, with the likeliest token at each step.
-// Answers are written side by side until all have ended, have most tokens, or the model has no room. Options, such as
-// [Constrain], change what is likeliest; with a [Temperature] tokens are drawn, for each answer with a seed of its own.
-func GreedyAnswers(ctx context.Context, dec model.Encoder, source []int32, f model.Source, most int, opts ...Option) ([]Answer, error) {
+// GreedyAnswers answers the sources, [steps, dec.Batch()] with -1 behind their ends, with the likeliest token at each
+// step. Answers are written side by side until all have ended, have most tokens, or the model has no room. Options,
+// such as [Constrain], change what is likeliest; with a [Temperature] tokens are drawn, for each answer with a seed of
+// its own.
+func GreedyAnswers(ctx context.Context, dec model.Encoder, source []int32, f model.Source, most int,
+	opts ...Option) ([]Answer, error) {
 	if err := dec.Encode(source); err != nil {
 		return nil, err
 	}
@@ -70,9 +74,11 @@ func GreedyAnswers(ctx context.Context, dec model.Encoder, source []int32, f mod
 	return sampled(ctx, dec, f, most, 0, opts)
 }
 
-// LatentAnswers writes a text from each of the latent vectors z [dec.Batch(), width], of a conditional model with labels [dec.Batch()], as [GreedyAnswers] does; with options tokens are
-// drawn as these say, each text with a seed of its own: the options' seed and first plus its number.
-func LatentAnswers(ctx context.Context, dec model.Decoder, z []float32, labels []int32, f model.Source, most, first int, opts ...Option) ([]Answer, error) {
+// LatentAnswers writes a text from each of the latent vectors z [dec.Batch(), width], of a conditional model with
+// labels [dec.Batch()], as [GreedyAnswers] does; with options tokens are drawn as these say, each text with a seed of
+// its own: the options' seed and first plus its number.
+func LatentAnswers(ctx context.Context, dec model.Decoder, z []float32, labels []int32, f model.Source, most, first int,
+	opts ...Option) ([]Answer, error) {
 	begins, ok := dec.(model.LatentDecoder)
 	if !ok {
 		return nil, errors.New("the decoder does not write from latent vectors")
@@ -83,11 +89,13 @@ func LatentAnswers(ctx context.Context, dec model.Decoder, z []float32, labels [
 	return sampled(ctx, dec, f, most, first, opts)
 }
 
-// Lines draws lines from a generator of text that was trained by an adversary, as many as the decoder has sequences, each with
-// a seed of its own as in [LatentAnswers]. most is the number of tokens of the longest.
-func Lines(ctx context.Context, dec model.Decoder, f model.Imitation, most, first int, opts ...Option) ([]Answer, error) {
+// Lines draws lines from a generator of text that was trained by an adversary, as many as the decoder has sequences,
+// each with a seed of its own as in [LatentAnswers]. most is the number of tokens of the longest.
+func Lines(ctx context.Context, dec model.Decoder, f model.Imitation, most, first int, opts ...Option) ([]Answer,
+	error) {
 	dec.Reset()
-	return sampled(ctx, dec, model.Source{AnswerBegin: f.Begin, AnswerEnd: f.End}, most, first, append([]Option{Temperature(1)}, opts...))
+	return sampled(ctx, dec, model.Source{AnswerBegin: f.Begin, AnswerEnd: f.End}, most, first,
+		append([]Option{Temperature(1)}, opts...))
 }
 
 // sampled writes texts that the decoder has begun: the likeliest, or with options what these say.
@@ -108,7 +116,8 @@ func sampled(ctx context.Context, dec model.Decoder, f model.Source, most, first
 				return 0, err
 			}
 			if len(c.voices) > 0 {
-				return 0, errors.New("sample: answers, lines and sentences are written without another decoder beside the model; those options are for Generate")
+				return 0, errors.New("sample: answers, lines and sentences are written without another decoder " +
+					"beside the model; those options are for Generate")
 			}
 			c.seed = model.Key(c.seed, uint64(first+i))
 			c.end, c.maxTokens = f.AnswerEnd, most
@@ -137,7 +146,8 @@ func sampled(ctx context.Context, dec model.Decoder, f model.Source, most, first
 func likeliest(_ int, row []float32) (int32, error) { return int32(kernel.Argmax(row)), nil }
 
 // answers writes texts that the decoder has begun, pick being told the logarithms of the probabilities for text i.
-func answers(ctx context.Context, dec model.Decoder, f model.Source, most int, pick func(i int, row []float32) (int32, error)) ([]Answer, error) {
+func answers(ctx context.Context, dec model.Decoder, f model.Source, most int,
+	pick func(i int, row []float32) (int32, error)) ([]Answer, error) {
 	n := dec.Batch()
 	answers := make([]Answer, n)
 	tokens := make([]int32, n)
@@ -196,10 +206,11 @@ func answers(ctx context.Context, dec model.Decoder, f model.Source, most int, p
 }
 
 // BeamAnswers answers one source, which every sequence of the decoder has read: it keeps the dec.Batch() likeliest
-// beginnings and gives the ended ones, the best first, and behind them, where there are fewer, beginnings of most tokens that
-// have not ended. Of the options it takes [Constrain]; probabilities are the model's,
-// not shared anew among what is allowed.
-func BeamAnswers(ctx context.Context, dec model.Encoder, source []int32, f model.Source, most int, rank Ranking, opts ...Option) ([]Answer, error) {
+// beginnings and gives the ended ones, the best first, and behind them, where there are fewer, beginnings of most
+// tokens that have not ended. Of the options it takes [Constrain]; probabilities are the model's, not shared anew
+// among what is allowed.
+func BeamAnswers(ctx context.Context, dec model.Encoder, source []int32, f model.Source, most int, rank Ranking,
+	opts ...Option) ([]Answer, error) {
 	c, err := newConfig(opts)
 	if err != nil {
 		return nil, err
@@ -221,7 +232,8 @@ func BeamAnswers(ctx context.Context, dec model.Encoder, source []int32, f model
 	aligner, ok := dec.(model.Aligner)
 	if rank.Coverage != 0 {
 		if !ok {
-			return nil, errors.New("sample: a coverage penalty takes a decoder that shows where it looks: a recurrent one with additive or concat attention")
+			return nil, errors.New("sample: a coverage penalty takes a decoder that shows where it looks: a " +
+				"recurrent one with additive or concat attention")
 		}
 		for i := 0; i < len(source) && source[i] >= 0; i += width {
 			live[0].looked = append(live[0].looked, 0)
@@ -299,7 +311,8 @@ func BeamAnswers(ctx context.Context, dec model.Encoder, source []int32, f model
 		for _, x := range cs {
 			if x.token == f.AnswerEnd {
 				// What ended below the width is kept as well as what ended within.
-				a := Answer{Tokens: live[x.parent].Tokens, LogProb: x.p, Ended: true, looked: look(x.parent, live[x.parent].looked)}
+				a := Answer{Tokens: live[x.parent].Tokens, LogProb: x.p, Ended: true,
+					looked: look(x.parent, live[x.parent].looked)}
 				a.Score = rank.score(a, length+1)
 				done = append(done, a)
 				ended[x.parent] = true
@@ -309,7 +322,8 @@ func BeamAnswers(ctx context.Context, dec model.Encoder, source []int32, f model
 				break
 			}
 			from[len(grown)], tokens[len(grown)] = x.parent, x.token
-			next := Answer{Tokens: append(slices.Clip(live[x.parent].Tokens), x.token), LogProb: x.p, looked: look(x.parent, live[x.parent].looked)}
+			next := Answer{Tokens: append(slices.Clip(live[x.parent].Tokens), x.token), LogProb: x.p,
+				looked: look(x.parent, live[x.parent].looked)}
 			if c.constraint != nil {
 				if next.state, err = live[x.parent].state.Next(x.token); err != nil {
 					return nil, err

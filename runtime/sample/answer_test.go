@@ -11,7 +11,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
-// speller is an encoder whose answers follow from probabilities given the last token: 0, 1, 2, then begin 3 and end 4. A source shifts them.
+// speller is an encoder whose answers follow from probabilities given the last token: 0, 1, 2, then begin 3 and end 4.
+// A source shifts them.
 type speller struct {
 	next  [][]float64 // probabilities after each token
 	batch int
@@ -49,12 +50,14 @@ var spelling = [][]float64{
 var format = model.Source{Steps: 5, Vocab: 4, End: 3, AnswerBegin: 3, AnswerEnd: 4}
 
 func TestGreedyAnswers(t *testing.T) {
-	found, err := GreedyAnswers(context.Background(), &speller{next: spelling, batch: 2, room: 10}, []int32{0, 1}, format, 8)
+	found, err := GreedyAnswers(context.Background(), &speller{next: spelling, batch: 2, room: 10}, []int32{0, 1},
+		format, 8)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, a := range found {
-		if !slices.Equal(a.Tokens, []int32{0, 1, 2}) || !a.Ended || math.Abs(a.LogProb-math.Log(0.6*0.5*0.9*0.8)) > 1e-6 {
+		if !slices.Equal(a.Tokens, []int32{0, 1, 2}) || !a.Ended ||
+			math.Abs(a.LogProb-math.Log(0.6*0.5*0.9*0.8)) > 1e-6 {
 			t.Errorf("answers %+v", a)
 		}
 	}
@@ -93,7 +96,8 @@ func TestBeamAnswers(t *testing.T) {
 		}
 		return 1
 	})
-	got, err := BeamAnswers(context.Background(), &speller{next: spelling, batch: 6, room: 20}, make([]int32, 6), format, 5, Ranking{})
+	got, err := BeamAnswers(context.Background(), &speller{next: spelling, batch: 6, room: 20}, make([]int32, 6),
+		format, 5, Ranking{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,11 +107,13 @@ func TestBeamAnswers(t *testing.T) {
 		}
 	}
 	// A beam of one is greedy.
-	got, err = BeamAnswers(context.Background(), &speller{next: spelling, batch: 1, room: 20}, []int32{0}, format, 5, Ranking{Length: 1})
+	got, err = BeamAnswers(context.Background(), &speller{next: spelling, batch: 1, room: 20}, []int32{0}, format, 5,
+		Ranking{Length: 1})
 	if err != nil || !slices.Equal(got[0].Tokens, []int32{0, 1, 2}) {
 		t.Errorf("a beam of one gives %v, %v", got, err)
 	}
-	if got, err := BeamAnswers(context.Background(), &speller{next: spelling, batch: 2, room: 1}, []int32{0, 0}, format, 5, Ranking{Length: 1}); err != nil || len(got) == 0 {
+	if got, err := BeamAnswers(context.Background(), &speller{next: spelling, batch: 2, room: 1}, []int32{0, 0}, format,
+		5, Ranking{Length: 1}); err != nil || len(got) == 0 {
 		t.Errorf("without room: %v, %v", got, err)
 	}
 }
@@ -150,7 +156,8 @@ func exhausted(next [][]float64, width, most int, rank Ranking) float64 {
 	return best
 }
 
-// TestBeamEnds holds the end of a search against one that goes on to the last token, for length penalties of both signs.
+// TestBeamEnds holds the end of a search against one that goes on to the last token, for length penalties of both
+// signs.
 func TestBeamEnds(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for n := range 3000 {
@@ -165,12 +172,14 @@ func TestBeamEnds(t *testing.T) {
 			next[i] = row
 		}
 		rank, width := Ranking{Length: []float64{-3, -1, -0.3, 0, 0.5, 1, 2}[n%7]}, 2+n%3
-		got, err := BeamAnswers(t.Context(), &speller{next: next, batch: width, room: 20}, make([]int32, width), format, 7, rank)
+		got, err := BeamAnswers(t.Context(), &speller{next: next, batch: width, room: 20}, make([]int32, width), format,
+			7, rank)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if want := exhausted(next, width, 7, rank); math.Abs(got[0].Score-want) > 1e-4*math.Abs(want) {
-			t.Errorf("%d, length penalty %v, width %d: the best answer found has a score of %v, the best there is %v", n, rank.Length, width, got[0].Score, want)
+			t.Errorf("%d, length penalty %v, width %d: the best answer found has a score of %v, the best there is %v",
+				n, rank.Length, width, got[0].Score, want)
 		}
 		for _, a := range got {
 			if len(a.Tokens) > 7 || !a.Ended && len(a.Tokens) < 7 {
@@ -179,14 +188,15 @@ func TestBeamEnds(t *testing.T) {
 		}
 	}
 	for _, bad := range []Ranking{{Length: math.NaN()}, {Length: 1e3}, {Coverage: -1}, {Coverage: math.Inf(1)}} {
-		if _, err := BeamAnswers(t.Context(), &speller{next: spelling, batch: 1, room: 9}, []int32{0}, format, 5, bad); err == nil {
+		if _, err := BeamAnswers(t.Context(), &speller{next: spelling, batch: 1, room: 9}, []int32{0}, format, 5,
+			bad); err == nil {
 			t.Errorf("%+v is no error", bad)
 		}
 	}
 }
 
-// gazer is a speller that looks at one token of its source for each of its own: at token 0, which is of the likelier answer,
-// it looks at source token 0 again and again, at others at a source token of their own.
+// gazer is a speller that looks at one token of its source for each of its own: at token 0, which is of the likelier
+// answer, it looks at source token 0 again and again, at others at a source token of their own.
 type gazer struct {
 	speller
 	steps int
@@ -249,7 +259,8 @@ func TestCoverage(t *testing.T) {
 			}
 		}
 	}
-	if _, err := BeamAnswers(context.Background(), &speller{next: spelling, batch: 1, room: 20}, []int32{0}, format, 5, Ranking{Coverage: 0.2}); err == nil {
+	if _, err := BeamAnswers(context.Background(), &speller{next: spelling, batch: 1, room: 20}, []int32{0}, format, 5,
+		Ranking{Coverage: 0.2}); err == nil {
 		t.Error("a decoder that does not show where it looks: no error")
 	}
 }

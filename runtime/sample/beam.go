@@ -34,12 +34,13 @@ type beam struct {
 	ends  float64         // log-probability that it ends here, under a constraint
 }
 
-// Beam searches for the likeliest continuations of the prompt, keeping the width best at each step, and returns at most
-// width of them, the best first. The decoder is for width sequences, and the search begins at their state. It ends after
-// MaxTokens, when the decoder has no room left, or when width texts have ended, with a stop string or under a constraint, which
-// none that goes on can outrank any more. Of the options it uses MaxTokens, Stop, LogitBias, Banned, Constrain,
-// DiverseBeams, DynamicBeams and LengthPenalty; the others are for drawing and are errors.
-func Beam(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt string, width int, opts ...Option) ([]Hypothesis, error) {
+// Beam searches for the likeliest continuations of the prompt, keeping the width best at each step, and returns at
+// most width of them, the best first. The decoder is for width sequences, and the search begins at their state. It
+// ends after MaxTokens, when the decoder has no room left, or when width texts have ended, with a stop string or under
+// a constraint, which none that goes on can outrank any more. Of the options it uses MaxTokens, Stop, LogitBias,
+// Banned, Constrain, DiverseBeams, DynamicBeams and LengthPenalty; the others are for drawing and are errors.
+func Beam(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt string, width int,
+	opts ...Option) ([]Hypothesis, error) {
 	c, err := newConfig(opts)
 	if err != nil {
 		return nil, err
@@ -49,15 +50,18 @@ func Beam(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt str
 	case width < 1:
 		return nil, fmt.Errorf("sample: a beam of width %d: it must be 1 or more", width)
 	case dec.Batch() != width:
-		return nil, fmt.Errorf("sample: a beam of width %d needs a decoder for as many sequences, this one is for %d", width, dec.Batch())
+		return nil, fmt.Errorf("sample: a beam of width %d needs a decoder for as many sequences, this one is for %d",
+			width, dec.Batch())
 	case width%c.groups != 0:
 		return nil, fmt.Errorf("sample: a beam of width %d can't be split into %d equal groups", width, c.groups)
 	case c.maxTokens < 0:
 		return nil, errors.New("sample: beam search needs MaxTokens")
 	case c.banks && c.constraint == nil:
 		return nil, errors.New("sample: DynamicBeams is for a constraint, and there is none")
-	case c.temperature != 1 || c.topK != 0 || c.topP != 1 || c.minP != 0 || c.typical != 1 || c.repetition != 1 || c.frequency != 0 || c.presence != 0 || len(c.custom) > 0 || c.draws():
-		return nil, errors.New("sample: beam search takes MaxTokens, Stop, LogitBias, Banned, Constrain, DiverseBeams, DynamicBeams and LengthPenalty; other options are for drawing")
+	case c.temperature != 1 || c.topK != 0 || c.topP != 1 || c.minP != 0 || c.typical != 1 || c.repetition != 1 ||
+		c.frequency != 0 || c.presence != 0 || len(c.custom) > 0 || c.draws():
+		return nil, errors.New("sample: beam search takes MaxTokens, Stop, LogitBias, Banned, Constrain, " +
+			"DiverseBeams, DynamicBeams and LengthPenalty; other options are for drawing")
 	}
 	s, err := c.sampler(vocab)
 	if err != nil {
@@ -174,7 +178,8 @@ func Beam(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt str
 					}
 				}
 				if c.constraint != nil && !math.IsInf(b.ends, -1) {
-					cs = append(cs, candidate{parent: i, token: -1, logProb: b.logProb + b.ends, rank: b.logProb + b.ends})
+					cs = append(cs, candidate{parent: i, token: -1, logProb: b.logProb + b.ends,
+						rank: b.logProb + b.ends})
 				}
 				if c.banks && !b.state.CanEnd() {
 					// The likeliest of those that come nearer to the end.
@@ -197,7 +202,8 @@ func Beam(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt str
 			}
 			any = any || len(cs) > 0
 			slices.SortFunc(cs, func(a, b candidate) int {
-				return cmp.Or(cmp.Compare(b.rank, a.rank), cmp.Compare(a.parent, b.parent), cmp.Compare(a.token, b.token))
+				return cmp.Or(cmp.Compare(b.rank, a.rank), cmp.Compare(a.parent, b.parent),
+					cmp.Compare(a.token, b.token))
 			})
 			if c.banks {
 				// In turns, the best of each distance.
@@ -223,7 +229,8 @@ func Beam(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt str
 					continue
 				}
 				chosen[x.token]++
-				b := beam{tokens: append(slices.Clip(live[x.parent].tokens), x.token), logProb: x.logProb, group: g, state: x.state}
+				b := beam{tokens: append(slices.Clip(live[x.parent].tokens), x.token), logProb: x.logProb, group: g,
+					state: x.state}
 				if h, ended := c.ended(tok, b); ended {
 					done = append(done, h)
 					continue
@@ -239,8 +246,8 @@ func Beam(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt str
 		if len(live) == 0 || len(live[0].tokens) == c.maxTokens || model.Room(dec) == 0 {
 			break
 		}
-		// No live text can catch up with the width best that have ended: probabilities only fall, and of the lengths that a
-		// text can come to the best is one of the two ends.
+		// No live text can catch up with the width best that have ended: probabilities only fall, and of the lengths
+		// that a text can come to the best is one of the two ends.
 		if len(done) >= width {
 			sortHypotheses(done)
 			most := math.Inf(-1)
@@ -286,7 +293,8 @@ func (c *config) draws() bool { return c.shapes() || c.minTokens != 0 }
 
 // shapes is draws but for [MinTokens].
 func (c *config) shapes() bool {
-	return c.dry != 0 || c.noRepeat != 0 || c.epsilon != 0 || c.eta != 0 || c.xtcChance != 0 || c.dynamic != 0 || c.tau != 0 || len(c.voices)+len(c.judges) > 0
+	return c.dry != 0 || c.noRepeat != 0 || c.epsilon != 0 || c.eta != 0 || c.xtcChance != 0 || c.dynamic != 0 ||
+		c.tau != 0 || len(c.voices)+len(c.judges) > 0
 }
 
 // ended reports whether a stop string ends b.

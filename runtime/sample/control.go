@@ -43,7 +43,8 @@ type control struct {
 }
 
 func newControl() control {
-	return control{end: -1, dryBase: DefaultDRYBase, dryAllowed: DefaultDRYAllowed, dryBreakers: []string{"\n", ":", "\"", "*"}, exponent: 1, rate: DefaultMirostatRate, groups: 1}
+	return control{end: -1, dryBase: DefaultDRYBase, dryAllowed: DefaultDRYAllowed,
+		dryBreakers: []string{"\n", ":", "\"", "*"}, exponent: 1, rate: DefaultMirostatRate, groups: 1}
 }
 
 // Defaults of options that take several numbers.
@@ -57,24 +58,24 @@ const (
 // mostKept is how many of the last tokens dry and no-repeat look at.
 const mostKept = 4096
 
-// Constrain keeps what is written to the language of a constraint, which was made for the same vocabulary. The constraint
-// does not see the prompt.
+// Constrain keeps what is written to the language of a constraint, which was made for the same vocabulary. The
+// constraint does not see the prompt.
 //
-// Of a model whose texts end with a token that token may come where the language may end, and nowhere else. Of others, such
-// as language models, the text ends where nothing can follow, and before a token that leaves the language where that may
-// end: so the end is as likely as the model takes it to be that something else comes. With [MaxTokens] only tokens are
-// allowed from which the rest fits; a limit that is too small for any text is an error.
+// Of a model whose texts end with a token that token may come where the language may end, and nowhere else. Of others,
+// such as language models, the text ends where nothing can follow, and before a token that leaves the language where
+// that may end: so the end is as likely as the model takes it to be that something else comes. With [MaxTokens] only
+// tokens are allowed from which the rest fits; a limit that is too small for any text is an error.
 //
 // Where a single token is allowed, it is written without asking the model.
 //
-// Each token is drawn from the model's distribution over the tokens that are allowed. That is not the model's distribution
-// over the texts of the language: one that the model thinks likely may begin with an unlikely token.
+// Each token is drawn from the model's distribution over the tokens that are allowed. That is not the model's
+// distribution over the texts of the language: one that the model thinks likely may begin with an unlikely token.
 func Constrain(c *constrain.Constraint) Option {
 	return func(o *config) { o.constraint = c }
 }
 
-// MinTokens keeps a text from ending before it has n tokens: no token that ends it is drawn, and stop strings are text. A
-// constraint's end counts where something else can follow.
+// MinTokens keeps a text from ending before it has n tokens: no token that ends it is drawn, and stop strings are
+// text. A constraint's end counts where something else can follow.
 func MinTokens(n int) Option {
 	return func(c *config) {
 		if n < 0 {
@@ -84,25 +85,28 @@ func MinTokens(n int) Option {
 	}
 }
 
-// DRY ("don't repeat yourself") takes multiplier·base^(n − allowed) off the logit of a token that would lengthen a repetition
-// of n tokens, n being allowed or more (p-e-w, text-generation-webui pull request 5677). A multiplier of 0, the default, turns it off; base
-// is 1.75 and allowed 2 unless told. It looks at the last 4,096 tokens, back to a breaker: see [DRYBreakers].
+// DRY ("don't repeat yourself") takes multiplier·base^(n − allowed) off the logit of a token that would lengthen a
+// repetition of n tokens, n being allowed or more (p-e-w, text-generation-webui pull request 5677). A multiplier of 0,
+// the default, turns it off; base is 1.75 and allowed 2 unless told. It looks at the last 4,096 tokens, back to a
+// breaker: see [DRYBreakers].
 func DRY(multiplier, base float64, allowed int) Option {
 	return func(c *config) {
 		if !finite(multiplier, 0, 1e6) || !finite(base, 1, 1e6) || allowed < 1 {
-			c.fail("dry of %v, %v and %d: the multiplier must be 0 or above, the base 1 or above, and the length that is allowed 1 or more", multiplier, base, allowed)
+			c.fail("dry of %v, %v and %d: the multiplier must be 0 or above, the base 1 or above, and the length "+
+				"that is allowed 1 or more", multiplier, base, allowed)
 		}
 		c.dry, c.dryBase, c.dryAllowed = multiplier, base, allowed
 	}
 }
 
-// DRYBreakers are texts across which [DRY] sees no repetition; a token that contains one breaks it. The default is a newline,
-// colon, double quote and asterisk. It takes a tokenizer, so not [NewSampler].
+// DRYBreakers are texts across which [DRY] sees no repetition; a token that contains one breaks it. The default is a
+// newline, colon, double quote and asterisk. It takes a tokenizer, so not [NewSampler].
 func DRYBreakers(texts ...string) Option {
 	return func(c *config) { c.dryBreakers = texts }
 }
 
-// NoRepeat lets no n tokens in a row come twice within the last 4,096 (Paulus, Xiong and Socher 2018). 0, the default, turns it off.
+// NoRepeat lets no n tokens in a row come twice within the last 4,096 (Paulus, Xiong and Socher 2018). 0, the default,
+// turns it off.
 func NoRepeat(n int) Option {
 	return func(c *config) {
 		if n < 0 || n == 1 {
@@ -112,8 +116,8 @@ func NoRepeat(n int) Option {
 	}
 }
 
-// EpsilonCutoff keeps the tokens of a probability of e or more, and always the likeliest (Hewitt, Manning and Liang 2022,
-// section 3.2). Default 0, which keeps all.
+// EpsilonCutoff keeps the tokens of a probability of e or more, and always the likeliest (Hewitt, Manning and Liang
+// 2022, section 3.2). Default 0, which keeps all.
 func EpsilonCutoff(e float64) Option {
 	return func(c *config) {
 		if !finite(e, 0, 1) {
@@ -134,36 +138,40 @@ func EtaCutoff(e float64) Option {
 	}
 }
 
-// XTC ("exclude top choices") takes, with a chance of probability at each token, all tokens away whose probability is at least
-// threshold, but for the least likely of them (p-e-w, text-generation-webui pull request 6335). Default 0, never.
+// XTC ("exclude top choices") takes, with a chance of probability at each token, all tokens away whose probability is
+// at least threshold, but for the least likely of them (p-e-w, text-generation-webui pull request 6335). Default 0,
+// never.
 func XTC(probability, threshold float64) Option {
 	return func(c *config) {
 		if !finite(probability, 0, 1) || !(threshold > 0 && threshold <= 1) {
-			c.fail("xtc of %v and %v: the chance must be from 0 to 1, the threshold above 0 and at most 1", probability, threshold)
+			c.fail("xtc of %v and %v: the chance must be from 0 to 1, the threshold above 0 and at most 1", probability,
+				threshold)
 		}
 		c.xtcChance, c.xtcLimit = probability, threshold
 	}
 }
 
-// DynamicTemperature makes the temperature T one from max(0, T − width) to T + width, the higher the less sure the model is:
+// DynamicTemperature makes the temperature T one from max(0, T − width) to T + width, the higher the less sure the
+// model is:
 //
 //	low + (high − low)·(H/log n)^exponent
 //
-// where H is the entropy of the distribution over its n candidates, as in llama.cpp. A width of 0, the default, leaves T as
-// it is; the usual exponent is 1.
+// where H is the entropy of the distribution over its n candidates, as in llama.cpp. A width of 0, the default, leaves
+// T as it is; the usual exponent is 1.
 func DynamicTemperature(width, exponent float64) Option {
 	return func(c *config) {
 		if !finite(width, 0, math.MaxFloat32) || !finite(exponent, 0, 100) {
-			c.fail("dynamic temperature of %v and %v: the width must be 0 or above, the exponent from 0 to 100", width, exponent)
+			c.fail("dynamic temperature of %v and %v: the width must be 0 or above, the exponent from 0 to 100", width,
+				exponent)
 		}
 		c.dynamic, c.exponent = width, exponent
 	}
 }
 
-// Mirostat is the second algorithm of Basu et al. 2021 (appendix): it holds the surprise of the tokens, −log₂ p, at tau on
-// average, by cutting tokens whose surprise is above a bound μ, which begins at 2·tau and moves by rate·(surprise − tau)
-// the other way after each token. It comes last; cuts and temperature before it change what it sees. A tau of 0, the
-// default, turns it off; the usual rate is 0.1.
+// Mirostat is the second algorithm of Basu et al. 2021 (appendix): it holds the surprise of the tokens, −log₂ p, at
+// tau on average, by cutting tokens whose surprise is above a bound μ, which begins at 2·tau and moves by
+// rate·(surprise − tau) the other way after each token. It comes last; cuts and temperature before it change what it
+// sees. A tau of 0, the default, turns it off; the usual rate is 0.1.
 func Mirostat(tau, rate float64) Option {
 	return func(c *config) {
 		if !finite(tau, 0, 100) || !finite(rate, 0, 10) {
@@ -179,15 +187,16 @@ func Mirostat(tau, rate float64) Option {
 func DiverseBeams(groups int, strength float64) Option {
 	return func(c *config) {
 		if groups < 1 || !finite(strength, 0, 1e6) {
-			c.fail("%d groups of beams, %v apart: there must be 1 or more, and the strength 0 or above", groups, strength)
+			c.fail("%d groups of beams, %v apart: there must be 1 or more, and the strength 0 or above", groups,
+				strength)
 		}
 		c.groups, c.diversity = groups, strength
 	}
 }
 
 // DynamicBeams shares a beam among hypotheses at different distances from where the constraint lets them end, so that
-// those that have written what it asks for are not outrun by those that put it off (after Post and Vilar 2018). It is for
-// constraints with required phrases: see [constrain.Containing].
+// those that have written what it asks for are not outrun by those that put it off (after Post and Vilar 2018). It is
+// for constraints with required phrases: see [constrain.Containing].
 func DynamicBeams() Option { return func(c *config) { c.banks = true } }
 
 // shape makes the processors of these options.
@@ -199,7 +208,8 @@ func (c *config) shape(s *Sampler, set map[string][]Processor, vocab int) error 
 		s.under = &under{state: c.constraint.Start(), left: c.maxTokens}
 	}
 	if c.dry > 0 {
-		d := &dry{multiplier: c.dry, base: c.dryBase, allowed: c.dryAllowed, penalty: make([]float32, vocab), breaks: make([]bool, vocab)}
+		d := &dry{multiplier: c.dry, base: c.dryBase, allowed: c.dryAllowed, penalty: make([]float32, vocab),
+			breaks: make([]bool, vocab)}
 		if c.pieces != nil {
 			for t := range vocab {
 				for _, b := range c.dryBreakers {
@@ -225,7 +235,8 @@ func (c *config) shape(s *Sampler, set map[string][]Processor, vocab int) error 
 		set["xtc"] = []Processor{&xtc{chance: c.xtcChance, limit: c.xtcLimit, draw: s.uniform}}
 	}
 	if c.dynamic > 0 && !s.greedy {
-		set["temperature"] = []Processor{&dynamicTemperature{max(0, c.temperature-c.dynamic), c.temperature + c.dynamic, c.exponent}}
+		set["temperature"] = []Processor{&dynamicTemperature{max(0, c.temperature-c.dynamic), c.temperature + c.dynamic,
+			c.exponent}}
 	}
 	if c.tau > 0 {
 		if s.greedy {
@@ -340,8 +351,8 @@ func (s *Sampler) forcedRun(dst []int32, n int) []int32 {
 	return dst
 }
 
-// narrow makes the log-probabilities of a row −∞ for tokens that are not allowed, and tells the logarithm of the probability that the
-// text ends here where its model has no token for that: of all that leaves the language.
+// narrow makes the log-probabilities of a row −∞ for tokens that are not allowed, and tells the logarithm of the
+// probability that the text ends here where its model has no token for that: of all that leaves the language.
 func narrow(row []float32, state constrain.State, left int, end int32) (ends float64, err error) {
 	mask, err := state.Allowed(left)
 	if err != nil {

@@ -146,22 +146,26 @@ func TestReferences(t *testing.T) {
 		naive func(x []float64, recent []int32) []float64
 	}{
 		{"temperature", []Option{Temperature(0.6)}, each(func(x float64, _ []int32, _ int) float64 { return x / 0.6 })},
-		{"bias", []Option{LogitBias(3, 2.5), Banned(5)}, each(func(x float64, _ []int32, i int) float64 { return x + map[int]float64{3: 2.5, 5: math.Inf(-1)}[i] })},
-		{"repetition", []Option{RepetitionPenalty(1.3), PenaltyWindow(8)}, each(func(x float64, r []int32, i int) float64 {
-			if counts(r, i) == 0 {
-				return x
-			}
-			return min(x/1.3, x*1.3)
-		})},
-		{"frequency and presence", []Option{FrequencyPenalty(0.4), PresencePenalty(0.7), PenaltyWindow(8)}, each(func(x float64, r []int32, i int) float64 {
-			return x - 0.4*counts(r, i) - 0.7*min(1, counts(r, i))
-		})},
+		{"bias", []Option{LogitBias(3, 2.5), Banned(5)},
+			each(func(x float64, _ []int32, i int) float64 { return x + map[int]float64{3: 2.5, 5: math.Inf(-1)}[i] })},
+		{"repetition", []Option{RepetitionPenalty(1.3), PenaltyWindow(8)},
+			each(func(x float64, r []int32, i int) float64 {
+				if counts(r, i) == 0 {
+					return x
+				}
+				return min(x/1.3, x*1.3)
+			})},
+		{"frequency and presence", []Option{FrequencyPenalty(0.4), PresencePenalty(0.7), PenaltyWindow(8)},
+			each(func(x float64, r []int32, i int) float64 {
+				return x - 0.4*counts(r, i) - 0.7*min(1, counts(r, i))
+			})},
 		{"top-k", []Option{TopK(7)}, by(func(x []float64) []float64 {
 			p := naiveSoftmax(x)
 			limit := slices.Sorted(slices.Values(p))[vocab-7]
 			return keepIf(x, func(p float64) bool { return p >= limit })
 		})},
-		{"top-p", []Option{TopP(0.7)}, by(func(x []float64) []float64 { return inOrder(x, 0.7, func(p float64) float64 { return -p }) })},
+		{"top-p", []Option{TopP(0.7)},
+			by(func(x []float64) []float64 { return inOrder(x, 0.7, func(p float64) float64 { return -p }) })},
 		{"min-p", []Option{MinP(0.2)}, by(func(x []float64) []float64 {
 			top := slices.Max(naiveSoftmax(x))
 			return keepIf(x, func(p float64) bool { return p >= 0.2*top })
@@ -170,8 +174,10 @@ func TestReferences(t *testing.T) {
 			h, _ := naiveEntropy(naiveSoftmax(x))
 			return inOrder(x, 0.6, func(p float64) float64 { return math.Abs(-math.Log(p) - h) })
 		})},
-		{"epsilon", []Option{EpsilonCutoff(0.02)}, by(func(x []float64) []float64 { return keepIf(x, func(p float64) bool { return p >= 0.02 }) })},
-		{"epsilon that none has", []Option{EpsilonCutoff(1)}, by(func(x []float64) []float64 { return keepIf(x, func(p float64) bool { return p >= 1 }) })},
+		{"epsilon", []Option{EpsilonCutoff(0.02)},
+			by(func(x []float64) []float64 { return keepIf(x, func(p float64) bool { return p >= 0.02 }) })},
+		{"epsilon that none has", []Option{EpsilonCutoff(1)},
+			by(func(x []float64) []float64 { return keepIf(x, func(p float64) bool { return p >= 1 }) })},
 		{"eta", []Option{EtaCutoff(0.09)}, by(func(x []float64) []float64 {
 			h, _ := naiveEntropy(naiveSoftmax(x))
 			return keepIf(x, func(p float64) bool { return p >= min(0.09, 0.3*math.Exp(-h)) })
@@ -195,23 +201,25 @@ func TestReferences(t *testing.T) {
 			}
 			return out
 		})},
-		{"dry", []Option{DRY(0.8, 1.75, 2)}, func(x []float64, r []int32) []float64 { return naiveDRY(x, r, 0.8, 1.75, 2, none) }},
+		{"dry", []Option{DRY(0.8, 1.75, 2)},
+			func(x []float64, r []int32) []float64 { return naiveDRY(x, r, 0.8, 1.75, 2, none) }},
 		{"no-repeat", []Option{NoRepeat(3)}, func(x []float64, r []int32) []float64 { return naiveNoRepeat(x, r, 3) }},
-		{"all in order", []Option{NoRepeat(2), TopK(20), EpsilonCutoff(0.01), Temperature(0.8)}, func(x []float64, r []int32) []float64 {
-			x = naiveNoRepeat(x, r, 2)
-			limit := slices.Sorted(slices.Values(x))[vocab-20]
-			x = keepIf(keepIf(x, func(float64) bool { return true }), func(float64) bool { return true })
-			for i := range x {
-				if x[i] < limit {
-					x[i] = math.Inf(-1)
+		{"all in order", []Option{NoRepeat(2), TopK(20), EpsilonCutoff(0.01), Temperature(0.8)},
+			func(x []float64, r []int32) []float64 {
+				x = naiveNoRepeat(x, r, 2)
+				limit := slices.Sorted(slices.Values(x))[vocab-20]
+				x = keepIf(keepIf(x, func(float64) bool { return true }), func(float64) bool { return true })
+				for i := range x {
+					if x[i] < limit {
+						x[i] = math.Inf(-1)
+					}
 				}
-			}
-			x = keepIf(x, func(p float64) bool { return p >= 0.01 })
-			for i := range x {
-				x[i] /= 0.8
-			}
-			return x
-		}},
+				x = keepIf(x, func(p float64) bool { return p >= 0.01 })
+				for i := range x {
+					x[i] /= 0.8
+				}
+				return x
+			}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(1, 2))
@@ -457,7 +465,8 @@ func TestConstrainGenerate(t *testing.T) {
 				dec := newNoise(tok.Vocab(), 1)
 				dec.window = 50
 				var b strings.Builder
-				for part, err := range Generate(context.Background(), dec, tok, "x", Constrain(c), Seed(seed), MaxTokens(most)) {
+				for part, err := range Generate(context.Background(), dec, tok, "x", Constrain(c), Seed(seed),
+					MaxTokens(most)) {
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -472,7 +481,8 @@ func TestConstrainGenerate(t *testing.T) {
 			}
 		}
 	}
-	for _, err := range Generate(context.Background(), newNoise(tok.Vocab(), 1), tok, "x", Constrain(json1), MaxTokens(3)) {
+	for _, err := range Generate(context.Background(), newNoise(tok.Vocab(), 1), tok, "x", Constrain(json1),
+		MaxTokens(3)) {
 		if err == nil || !strings.Contains(err.Error(), "3 more tokens are too few") {
 			t.Fatalf("error %v", err)
 		}
@@ -503,7 +513,8 @@ func TestForced(t *testing.T) {
 	}
 }
 
-// TestConstrainedDistribution compares how often each text of a small language is drawn with the product of what the masks leave.
+// TestConstrainedDistribution compares how often each text of a small language is drawn with the product of what the
+// masks leave.
 func TestConstrainedDistribution(t *testing.T) {
 	words := []string{"a", "ab", "abc", "b", "ba", "cab", "cc"}
 	for _, end := range []bool{false, true} {
@@ -515,7 +526,8 @@ func TestConstrainedDistribution(t *testing.T) {
 			endToken = 6
 		}
 		dec := newNoise(tok.Vocab(), 1)
-		// By definition: at each place the tokens that lead to a word, and the end where there is one, share the probability of what is allowed.
+		// By definition: at each place the tokens that lead to a word, and the end where there is one, share the
+		// probability of what is allowed.
 		want := map[string]float64{}
 		var walk func(text string, last [2]int32, p float64)
 		walk = func(text string, last [2]int32, p float64) {
@@ -526,7 +538,8 @@ func TestConstrainedDistribution(t *testing.T) {
 			q := naiveSoftmax(x)
 			in, stays := slices.Contains(words, text), 0.0
 			allowed := func(token int32) bool {
-				return token != endToken && slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(w, text+tok.Piece(token)) })
+				return token != endToken && slices.ContainsFunc(words,
+					func(w string) bool { return strings.HasPrefix(w, text+tok.Piece(token)) })
 			}
 			for token := range int32(dec.vocab) {
 				if allowed(token) {
@@ -559,7 +572,8 @@ func TestConstrainedDistribution(t *testing.T) {
 			dec.Reset()
 			s := ""
 			if end {
-				found, err := sampled(context.Background(), dec, model.Source{AnswerBegin: 0, AnswerEnd: endToken}, 10, 0, []Option{Constrain(c), Seed(seed)})
+				found, err := sampled(context.Background(), dec, model.Source{AnswerBegin: 0, AnswerEnd: endToken}, 10,
+					0, []Option{Constrain(c), Seed(seed)})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -587,7 +601,8 @@ func TestConstrainedDistribution(t *testing.T) {
 	}
 }
 
-// TestBanned writes as many tokens as without banned phrases: what would make one is not drawn, and does not end the text.
+// TestBanned writes as many tokens as without banned phrases: what would make one is not drawn, and does not end the
+// text.
 func TestBanned(t *testing.T) {
 	tok := pairsOf{pieces: []string{"a", "b", "c", "ab", "bc", "ca"}}
 	l, err := constrain.Containing(constrain.Phrases{Banned: []string{"cc", "ab", "bab"}})
@@ -604,7 +619,8 @@ func TestBanned(t *testing.T) {
 			}
 		}
 		s := ""
-		for part, err := range Generate(context.Background(), d, tok, "a", Constrain(c), MaxTokens(30), Seed(seed), note) {
+		for part, err := range Generate(context.Background(), d, tok, "a", Constrain(c), MaxTokens(30), Seed(seed),
+			note) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -643,7 +659,8 @@ func TestConstrainedBeams(t *testing.T) {
 		}
 	}
 	walk(nil, [2]int32{0, 0}, 0)
-	found, err := BeamAnswers(context.Background(), newNoise(7, 40), make([]int32, 40), model.Source{AnswerEnd: 6}, most, Ranking{}, Constrain(c))
+	found, err := BeamAnswers(context.Background(), newNoise(7, 40), make([]int32, 40), model.Source{AnswerEnd: 6},
+		most, Ranking{}, Constrain(c))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -660,7 +677,8 @@ func TestConstrainedBeams(t *testing.T) {
 	l, err = constrain.Choices("ab", "abca", "cc")
 	c = constraint(t, plain, l, err)
 	for _, groups := range []int{1, 2} {
-		hyps, err := Beam(context.Background(), newNoise(6, 8), plain, "a", 8, Constrain(c), MaxTokens(6), DiverseBeams(groups, 0.5))
+		hyps, err := Beam(context.Background(), newNoise(6, 8), plain, "a", 8, Constrain(c), MaxTokens(6),
+			DiverseBeams(groups, 0.5))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -675,13 +693,15 @@ func TestConstrainedBeams(t *testing.T) {
 	}
 }
 
-// TestRequired finds texts with required phrases: with dynamic beams better ones than where only the limit makes them come.
+// TestRequired finds texts with required phrases: with dynamic beams better ones than where only the limit makes them
+// come.
 func TestRequired(t *testing.T) {
 	tok := pairsOf{pieces: bytesAnd("the ", "quick", "fox")}
 	l, err := constrain.Containing(constrain.Phrases{Required: []string{"quick", "fox"}, Banned: []string{"z"}})
 	c := constraint(t, tok, l, err)
 	for range 1 {
-		found, err := Beam(context.Background(), newNoise(tok.Vocab(), 6), tok, "a", 6, Constrain(c), MaxTokens(30), DynamicBeams())
+		found, err := Beam(context.Background(), newNoise(tok.Vocab(), 6), tok, "a", 6, Constrain(c), MaxTokens(30),
+			DynamicBeams())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -729,7 +749,8 @@ func TestMinTokens(t *testing.T) {
 	tok := pairsOf{pieces: []string{"a", "b"}, end: true}
 	for seed := range uint64(50) {
 		n := 0
-		for _, err := range Generate(context.Background(), newNoise(3, 1), pairsOf{pieces: []string{"a", "b", "c"}}, "a", MinTokens(9), Stop("a", "b", "c"), Seed(seed)) {
+		for _, err := range Generate(context.Background(), newNoise(3, 1), pairsOf{pieces: []string{"a", "b", "c"}},
+			"a", MinTokens(9), Stop("a", "b", "c"), Seed(seed)) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -738,7 +759,8 @@ func TestMinTokens(t *testing.T) {
 		if n != 9 {
 			t.Errorf("%d tokens, there must be 9", n)
 		}
-		found, err := sampled(context.Background(), newNoise(3, 1), model.Source{AnswerEnd: 2}, 20, 0, []Option{MinTokens(7), Seed(seed)})
+		found, err := sampled(context.Background(), newNoise(3, 1), model.Source{AnswerEnd: 2}, 20, 0,
+			[]Option{MinTokens(7), Seed(seed)})
 		if err != nil || len(found[0].Tokens) < 7 {
 			t.Errorf("%v: %v", found, err)
 		}
@@ -746,7 +768,8 @@ func TestMinTokens(t *testing.T) {
 	l, err := constrain.Regexp(`a*|b`)
 	c := constraint(t, tok, l, err)
 	for seed := range uint64(50) {
-		found, err := sampled(context.Background(), newNoise(3, 1), model.Source{AnswerEnd: 2}, 20, 0, []Option{MinTokens(7), Constrain(c), Seed(seed)})
+		found, err := sampled(context.Background(), newNoise(3, 1), model.Source{AnswerEnd: 2}, 20, 0,
+			[]Option{MinTokens(7), Constrain(c), Seed(seed)})
 		if s := tok.Decode(found[0].Tokens); err != nil || len(s) < 7 && s != "b" {
 			t.Errorf("%q: %v", s, err)
 		}

@@ -39,9 +39,10 @@ type Alternative struct {
 	LogProb float64 // natural logarithm of its probability under the model alone
 }
 
-// LogProbs asks for the log-probability of each token, and for those of the best likeliest in its place. They are those
-// of the model, before any option shapes them. It changes nothing of a text, but that tokens to which a constraint leaves
-// no choice are read one by one, so that what follows them may be rounded otherwise. It is for [Tokens] and [Draft].
+// LogProbs asks for the log-probability of each token, and for those of the best likeliest in its place. They are
+// those of the model, before any option shapes them. It changes nothing of a text, but that tokens to which a
+// constraint leaves no choice are read one by one, so that what follows them may be rounded otherwise. It is for
+// [Tokens] and [Draft].
 func LogProbs(best int) Option {
 	return func(c *config) {
 		if best < 0 {
@@ -51,8 +52,8 @@ func LogProbs(best int) Option {
 	}
 }
 
-// EndToken ends the text before a token, such as the one that stands between the texts which a model learnt from. Under a
-// constraint it may come where the language may end, and nowhere else. The default is none.
+// EndToken ends the text before a token, such as the one that stands between the texts which a model learnt from.
+// Under a constraint it may come where the language may end, and nowhere else. The default is none.
 func EndToken(token int32) Option {
 	return func(c *config) {
 		if token < 0 {
@@ -64,7 +65,8 @@ func EndToken(token int32) Option {
 
 // Tokens is [Generate] with all that is known of each token. The last element has no token and says why the text ended.
 // An error comes as the last element in its place. The alternatives of an element are the caller's.
-func Tokens(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt string, opts ...Option) iter.Seq2[Token, error] {
+func Tokens(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt string,
+	opts ...Option) iter.Seq2[Token, error] {
 	return func(yield func(Token, error) bool) {
 		if err := generate(ctx, dec, tok, prompt, opts, func(t *Token) bool { return yield(*t, nil) }); err != nil {
 			yield(Token{ID: -1}, err)
@@ -72,9 +74,9 @@ func Tokens(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt s
 	}
 }
 
-// Draft is a text that is being written by a caller who runs the model: it says which tokens the model reads, and makes of
-// the logits behind them what is written next. [Generate] runs one draft on one decoder; a scheduler many drafts on the
-// sequences of one.
+// Draft is a text that is being written by a caller who runs the model: it says which tokens the model reads, and
+// makes of the logits behind them what is written next. [Generate] runs one draft on one decoder; a scheduler many
+// drafts on the sequences of one.
 //
 //	tokens := d.Prompt()
 //	for {
@@ -112,8 +114,8 @@ type Draft struct {
 }
 
 // NewDraft begins a text behind a prompt, which must have a token: see [Generate] for an empty one. window is how many
-// tokens the model sees at the most, 0 for a model without bounds. Of a longer prompt the model reads the end. The context
-// is for the decoders of options such as [Guidance], which read the prompt.
+// tokens the model sees at the most, 0 for a model without bounds. Of a longer prompt the model reads the end. The
+// context is for the decoders of options such as [Guidance], which read the prompt.
 func NewDraft(ctx context.Context, tok text.Tokenizer, prompt []int32, window int, opts ...Option) (*Draft, error) {
 	c, err := newConfig(opts)
 	if err != nil {
@@ -130,7 +132,8 @@ func NewDraft(ctx context.Context, tok text.Tokenizer, prompt []int32, window in
 	return c.draft(ctx, s, tok, prompt, window)
 }
 
-func (c *config) draft(ctx context.Context, s *Sampler, tok text.Tokenizer, prompt []int32, window int) (*Draft, error) {
+func (c *config) draft(ctx context.Context, s *Sampler, tok text.Tokenizer, prompt []int32, window int) (*Draft,
+	error) {
 	for _, t := range prompt {
 		if t < 0 || int(t) >= tok.Vocab() {
 			return nil, fmt.Errorf("sample: token %d of the prompt: tokens are 0 to %d", t, tok.Vocab()-1)
@@ -139,7 +142,8 @@ func (c *config) draft(ctx context.Context, s *Sampler, tok text.Tokenizer, prom
 	if c.end >= int32(tok.Vocab()) {
 		return nil, fmt.Errorf("sample: end token %d: tokens are 0 to %d", c.end, tok.Vocab()-1)
 	}
-	d := &Draft{config: c, tok: tok, sampler: s, stream: text.NewStream(tok), held: holder{stops: c.stop, after: c.minTokens}, past: newHistory(window)}
+	d := &Draft{config: c, tok: tok, sampler: s, stream: text.NewStream(tok),
+		held: holder{stops: c.stop, after: c.minTokens}, past: newHistory(window)}
 	d.past.add(prompt...)
 	d.prompt = d.past.fitting(prompt)
 	var err error
@@ -261,8 +265,9 @@ func (d *Draft) close(why Reason) []Token {
 	return d.out
 }
 
-// Read gives what the model reads next, where its decoder has room for as many more tokens. Where they do not fit restart
-// is true: the decoder begins anew, and reads the newer half of what it saw. The slice is overwritten by the next call.
+// Read gives what the model reads next, where its decoder has room for as many more tokens. Where they do not fit
+// restart is true: the decoder begins anew, and reads the newer half of what it saw. The slice is overwritten by the
+// next call.
 func (d *Draft) Read(room int) (tokens []int32, restart bool) {
 	d.reading, restart = d.past.plan(d.reading[:0], room, d.unread)
 	d.unread = d.unread[:0]

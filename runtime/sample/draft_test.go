@@ -13,8 +13,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/text"
 )
 
-// TestTokens holds what is told of each token to its definition, and the text to that of Generate, with characters, stop
-// strings and windows that are cut anywhere.
+// TestTokens holds what is told of each token to its definition, and the text to that of Generate, with characters,
+// stop strings and windows that are cut anywhere.
 func TestTokens(t *testing.T) {
 	language, err := constrain.Regexp(`(yes|no|perhaps), as (far|long) as I (know|can see)[.] [a-z]*`)
 	if err != nil {
@@ -75,12 +75,14 @@ func TestTokens(t *testing.T) {
 					copy(before[2-min(2, len(read)):], read[len(read)-min(2, len(read)):])
 					kernel.LogSoftmax(row, dec.logits(before), 1, 256)
 					if want := float64(row[x.ID]); dec.window > 5 && len(read) > 1 && x.LogProb != want {
-						t.Fatalf("window %d: token %d has the log-probability %v, want %v", dec.window, x.ID, x.LogProb, want)
+						t.Fatalf("window %d: token %d has the log-probability %v, want %v", dec.window, x.ID, x.LogProb,
+							want)
 					}
 					if len(x.Best) != max(0, best) {
 						t.Fatalf("%d alternatives, want %d", len(x.Best), best)
 					}
-					if !slices.IsSortedFunc(x.Best, func(a, b Alternative) int { return int(math.Copysign(1, b.LogProb-a.LogProb)) }) {
+					if !slices.IsSortedFunc(x.Best,
+						func(a, b Alternative) int { return int(math.Copysign(1, b.LogProb-a.LogProb)) }) {
 						t.Fatalf("alternatives %v", x.Best)
 					}
 				} else if x.LogProb != 0 || x.Best != nil {

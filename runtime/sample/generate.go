@@ -15,10 +15,11 @@ import (
 // while a character or a stop string may still be incomplete. It begins at the state that the decoder has, which is for
 // one sequence. An empty prompt stands for a newline, or for token 0 where the vocabulary has none.
 //
-// What ends it early comes as the last element, with an empty string: a wrong option, a character of the prompt that the
-// model does not know, logits that are not finite, or the context's error. Within the loop nothing is allocated but
-// characters that are put together from several tokens.
-func Generate(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt string, opts ...Option) iter.Seq2[string, error] {
+// What ends it early comes as the last element, with an empty string: a wrong option, a character of the prompt that
+// the model does not know, logits that are not finite, or the context's error. Within the loop nothing is allocated
+// but characters that are put together from several tokens.
+func Generate(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt string,
+	opts ...Option) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		err := generate(ctx, dec, tok, prompt, opts, func(t *Token) bool { return t.Text == "" || yield(t.Text, nil) })
 		if err != nil {
@@ -27,7 +28,8 @@ func Generate(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt
 	}
 }
 
-func generate(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt string, opts []Option, yield func(*Token) bool) error {
+func generate(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt string, opts []Option,
+	yield func(*Token) bool) error {
 	c, err := newConfig(opts)
 	if err != nil {
 		return err
@@ -142,7 +144,8 @@ func feed(ctx context.Context, dec model.Decoder, tokens []int32) ([]float32, er
 	return logits, nil
 }
 
-// history is the newest tokens of a text, as many as a model with a bounded window sees. A model without bounds needs none.
+// history is the newest tokens of a text, as many as a model with a bounded window sees. A model without bounds needs
+// none.
 type history struct {
 	tokens []int32
 	window int // 0: no bounds
@@ -185,8 +188,9 @@ func (h *history) fitting(tokens []int32) []int32 {
 	return tokens[max(0, len(tokens)-max(1, h.window-1)):]
 }
 
-// plan adds to dst what a decoder with some room reads so that it has read tokens. Where they do not fit it restarts, and
-// reads the newer half of what it saw up to the token that did not. Token by token or all at once, it comes to the same.
+// plan adds to dst what a decoder with some room reads so that it has read tokens. Where they do not fit it restarts,
+// and reads the newer half of what it saw up to the token that did not. Token by token or all at once, it comes to the
+// same.
 func (h *history) plan(dst []int32, room int, tokens []int32) (reading []int32, restart bool) {
 	for _, t := range tokens {
 		h.add(t)
@@ -289,7 +293,8 @@ func Score(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt, s
 		}
 		if i > 0 {
 			if one[0] = tokens[i-1]; model.Room(dec) == 0 {
-				return out, fmt.Errorf("sample: the text is longer than the model's window: %d of %d tokens are scored", i, len(tokens))
+				return out, fmt.Errorf("sample: the text is longer than the model's window: %d of %d tokens are scored",
+					i, len(tokens))
 			}
 			if logits, err = dec.Step(one); err != nil {
 				return out, err

@@ -31,8 +31,8 @@ type judging struct {
 //
 //	log p(token | negative) + scale·(log p(token | prompt) − log p(token | negative))
 //
-// A scale of 1 changes nothing; above it the prompt counts for more. Negative is a prompt of what is not wanted, or an empty
-// one for the text without its prompt. The decoder is another one of the same model. It is for [Generate].
+// A scale of 1 changes nothing; above it the prompt counts for more. Negative is a prompt of what is not wanted, or an
+// empty one for the text without its prompt. The decoder is another one of the same model. It is for [Generate].
 func Guidance(dec model.Decoder, negative string, scale float64) Option {
 	return func(c *config) {
 		if !finite(scale, 0, 1000) {
@@ -54,8 +54,8 @@ func Guidance(dec model.Decoder, negative string, scale float64) Option {
 	}
 }
 
-// Mixed draws from both models: (1 − weight)·p + weight·q, q being the other model's distribution behind the same text. Both
-// have the same tokens. It is for [Generate].
+// Mixed draws from both models: (1 − weight)·p + weight·q, q being the other model's distribution behind the same
+// text. Both have the same tokens. It is for [Generate].
 func Mixed(dec model.Decoder, weight float64) Option {
 	return func(c *config) {
 		if !finite(weight, 0, 1) {
@@ -76,8 +76,8 @@ func Mixed(dec model.Decoder, weight float64) Option {
 	}
 }
 
-// Contrasted draws what the model finds likelier than another, weaker one does (contrastive decoding, Li et al. 2023): of the
-// tokens that are at least plausible times as likely as the likeliest those with a high
+// Contrasted draws what the model finds likelier than another, weaker one does (contrastive decoding, Li et al. 2023):
+// of the tokens that are at least plausible times as likely as the likeliest those with a high
 //
 //	log p(token) − strength·log q(token)
 //
@@ -85,7 +85,8 @@ func Mixed(dec model.Decoder, weight float64) Option {
 func Contrasted(dec model.Decoder, plausible, strength float64) Option {
 	return func(c *config) {
 		if !(plausible > 0 && plausible <= 1) || !finite(strength, 0, 100) {
-			c.fail("a contrast of %v and %v: the share must be above 0 and at most 1, the strength from 0 to 100", plausible, strength)
+			c.fail("a contrast of %v and %v: the share must be above 0 and at most 1, the strength from 0 to 100",
+				plausible, strength)
 		}
 		if dec == nil {
 			c.fail("a contrast needs a decoder of the other model")
@@ -106,21 +107,24 @@ func Contrasted(dec model.Decoder, plausible, strength float64) Option {
 
 // A Judge tells how likely it is that a text has an attribute.
 type Judge interface {
-	// Judge sets dst[i] to log P(attribute | text, next[i]), the natural logarithm of the probability that a text which
-	// begins with these tokens, and then next[i], has the attribute. Texts are told in the order in which they are written.
+	// Judge sets dst[i] to log P(attribute | text, next[i]), the natural logarithm of the probability that a text
+	// which begins with these tokens, and then next[i], has the attribute. Texts are told in the order in which they
+	// are written.
 	Judge(ctx context.Context, dst []float64, text, next []int32) error
 }
 
-// Judged draws texts with an attribute that a judge knows, without training the model again (FUDGE, Yang and Klein 2021): of
-// the best likeliest tokens, of which the paper takes 200, with
+// Judged draws texts with an attribute that a judge knows, without training the model again (FUDGE, Yang and Klein
+// 2021): of the best likeliest tokens, of which the paper takes 200, with
 //
 //	log p(token | text) + weight·log P(attribute | text, token)
 //
-// Judges are [Classifier], [Classes], [Discriminator], and what a program makes itself. It is for [Generate] and [Lines].
+// Judges are [Classifier], [Classes], [Discriminator], and what a program makes itself. It is for [Generate] and
+// [Lines].
 func Judged(j Judge, best int, weight float64) Option {
 	return func(c *config) {
 		if j == nil || best < 1 || !finite(weight, 0, 1000) {
-			c.fail("a judge of %d tokens and weight %v: there must be a judge, 1 token or more, and a weight from 0 to 1000", best, weight)
+			c.fail("a judge of %d tokens and weight %v: there must be a judge, 1 token or more, and a weight from 0 "+
+				"to 1000", best, weight)
 		}
 		c.judges = append(c.judges, judging{j, best, weight})
 	}
@@ -144,7 +148,8 @@ func (c *config) chorus(ctx context.Context, tok text.Tokenizer, tokens []int32)
 		return nil, nil
 	}
 	n := tok.Vocab()
-	h := &chorus{judges: c.judges, row: make([]float32, n), beside: make([]float32, n), text: append([]int32(nil), tokens...)}
+	h := &chorus{judges: c.judges, row: make([]float32, n), beside: make([]float32, n),
+		text: append([]int32(nil), tokens...)}
 	for _, o := range c.voices {
 		if o.dec.Batch() != 1 {
 			return nil, fmt.Errorf("sample: Generate writes one text, the other decoder is for %d", o.dec.Batch())
@@ -161,7 +166,8 @@ func (c *config) chorus(ctx context.Context, tok text.Tokenizer, tokens []int32)
 			return nil, err
 		}
 		if len(v.logits) != n {
-			return nil, fmt.Errorf("sample: the other model has %d tokens, this one has %d: they must have the same ones", len(v.logits), n)
+			return nil, fmt.Errorf("sample: the other model has %d tokens, this one has %d: they must have the same "+
+				"ones", len(v.logits), n)
 		}
 		h.voices, h.combine = append(h.voices, v), append(h.combine, o.combine)
 	}
@@ -176,7 +182,8 @@ func (c *config) judgesOf(vocab int, first int32) *chorus {
 	return &chorus{judges: c.judges, row: make([]float32, vocab), beside: make([]float32, vocab), text: []int32{first}}
 }
 
-// sing makes one row of log-probabilities of the model's logits, those of the other voices, which first read on, and the verdicts.
+// sing makes one row of log-probabilities of the model's logits, those of the other voices, which first read on, and
+// the verdicts.
 func (h *chorus) sing(ctx context.Context, logits []float32, unread []int32) ([]float32, error) {
 	n := len(h.row)
 	h.text = append(h.text, unread...)
@@ -213,17 +220,18 @@ func (h *chorus) sing(ctx context.Context, logits []float32, unread []int32) ([]
 	return h.row, nil
 }
 
-// Classes judges by language models that were trained each on the texts of one class, all with the same tokens (GeDi, Krause
-// et al. 2021): by Bayes' rule
+// Classes judges by language models that were trained each on the texts of one class, all with the same tokens (GeDi,
+// Krause et al. 2021): by Bayes' rule
 //
 //	P(class | text) = p(text | class) / Σ p(text | other class)
 //
-// where all classes are as likely before anything is read. The attribute is class number want. The text of a class begins
-// behind first, such as a newline; skip is how many tokens of the prompt are not part of it. A judge is for one text at a time; another one
-// begins anew.
+// where all classes are as likely before anything is read. The attribute is class number want. The text of a class
+// begins behind first, such as a newline; skip is how many tokens of the prompt are not part of it. A judge is for one
+// text at a time; another one begins anew.
 func Classes(want int, first int32, skip int, classes ...model.Decoder) (Judge, error) {
 	if len(classes) < 2 || want < 0 || want >= len(classes) {
-		return nil, fmt.Errorf("sample: class %d of %d: there must be two or more, and the one that is wanted among them", want, len(classes))
+		return nil, fmt.Errorf("sample: class %d of %d: there must be two or more, and the one that is wanted among "+
+			"them", want, len(classes))
 	}
 	return &classJudge{want: want, first: first, skip: skip, decoders: classes}, nil
 }
@@ -258,7 +266,8 @@ func (c *classJudge) Judge(ctx context.Context, dst []float64, text, next []int3
 	for _, t := range line[len(c.line):] {
 		for i, v := range c.voices {
 			if int(t) >= len(c.rows[i]) {
-				return fmt.Errorf("sample: the model of class %d has %d tokens, and token %d was written: the tokens must be the same", i, len(c.rows[i]), t)
+				return fmt.Errorf("sample: the model of class %d has %d tokens, and token %d was written: the tokens "+
+					"must be the same", i, len(c.rows[i]), t)
 			}
 			c.sums[i] += float64(c.rows[i][t])
 			if err := v.read(ctx, []int32{t}); err != nil {
@@ -282,9 +291,10 @@ func (c *classJudge) Judge(ctx context.Context, dst []float64, text, next []int3
 	return nil
 }
 
-// Discriminator judges by the discriminator of adversarial networks of text, whose verdict on a line is the logarithm of the
-// odds that it is of the data: so the attribute is that of the lines that they were trained on. What is judged is the text
-// from token number skip on, with next behind it, filled up with the token that ends lines; longer ones are judged by their last tokens.
+// Discriminator judges by the discriminator of adversarial networks of text, whose verdict on a line is the logarithm
+// of the odds that it is of the data: so the attribute is that of the lines that they were trained on. What is judged
+// is the text from token number skip on, with next behind it, filled up with the token that ends lines; longer ones
+// are judged by their last tokens.
 func Discriminator(m model.Imitators, skip int) Judge { return &discriminator{m, skip} }
 
 type discriminator struct {
@@ -313,7 +323,8 @@ func (d *discriminator) Judge(ctx context.Context, dst []float64, text, next []i
 				case t == len(text):
 					token = next[at+i]
 				case end < 0:
-					return errors.New("sample: the discriminator judges lines of one length only, so not the beginning of one")
+					return errors.New("sample: the discriminator judges lines of one length only, so not the " +
+						"beginning of one")
 				}
 				b.Targets[t*n+i] = token
 			}
@@ -329,14 +340,16 @@ func (d *discriminator) Judge(ctx context.Context, dst []float64, text, next []i
 	return nil
 }
 
-// Classifier judges by a model that tells of each beginning of a text which class the text is of: one whose target, at each place of the
-// texts that it was trained on, was the token of the text's class (the classifier of FUDGE; Yang and Klein 2021, section 3.1).
-// The attribute is the class of token want; classes are all tokens of classes, among which probabilities are shared. Texts begin behind
-// first and without the first skip tokens, as in [Classes]. The decoder has as many sequences as tokens are judged at a time, or more. A
-// judge is for one text at a time; another one begins anew.
+// Classifier judges by a model that tells of each beginning of a text which class the text is of: one whose target, at
+// each place of the texts that it was trained on, was the token of the text's class (the classifier of FUDGE; Yang and
+// Klein 2021, section 3.1). The attribute is the class of token want; classes are all tokens of classes, among which
+// probabilities are shared. Texts begin behind first and without the first skip tokens, as in [Classes]. The decoder
+// has as many sequences as tokens are judged at a time, or more. A judge is for one text at a time; another one begins
+// anew.
 func Classifier(dec model.Decoder, want int32, classes []int32, first int32, skip int) (Judge, error) {
 	if dec == nil || len(classes) < 2 || !slices.Contains(classes, want) {
-		return nil, fmt.Errorf("sample: a classifier of %d classes, of which token %d is wanted: there must be a decoder, two classes or more, and the one that is wanted among them", len(classes), want)
+		return nil, fmt.Errorf("sample: a classifier of %d classes, of which token %d is wanted: there must be a "+
+			"decoder, two classes or more, and the one that is wanted among them", len(classes), want)
 	}
 	return &classifier{dec: dec, want: want, classes: slices.Clone(classes), first: first, skip: skip}, nil
 }
@@ -417,9 +430,10 @@ func (c *classifier) Judge(ctx context.Context, dst []float64, text, next []int3
 	return nil
 }
 
-// BestOf draws n texts as [Generate] does, each with a seed of its own, and gives them with their log-probabilities under the model alone, the
-// one with the highest mean a token first. The decoder is reset before each.
-func BestOf(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt string, n int, opts ...Option) ([]Hypothesis, error) {
+// BestOf draws n texts as [Generate] does, each with a seed of its own, and gives them with their log-probabilities
+// under the model alone, the one with the highest mean a token first. The decoder is reset before each.
+func BestOf(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt string, n int,
+	opts ...Option) ([]Hypothesis, error) {
 	if n < 1 {
 		return nil, fmt.Errorf("sample: the best of %d texts: give 1 or more", n)
 	}
@@ -458,15 +472,16 @@ func BestOf(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt s
 	return all, nil
 }
 
-// Contrastive goes on with the prompt by contrastive search (Su et al. 2022): of the k likeliest tokens, k being dec.Batch(), it
-// takes the one with the highest
+// Contrastive goes on with the prompt by contrastive search (Su et al. 2022): of the k likeliest tokens, k being
+// dec.Batch(), it takes the one with the highest
 //
 //	(1 − alpha)·p(token) − alpha·max cos(h, hⱼ)
 //
 // where h is the representation of the text with that token and hⱼ are those of all its beginnings, so that it does not
 // repeat itself. The paper has an alpha of 0.6 and a k of 4 to 10. Of the options it uses MaxTokens, MinTokens, Stop,
 // LogitBias, Banned and Constrain. The same text comes each time.
-func Contrastive(ctx context.Context, dec model.Representer, tok text.Tokenizer, prompt string, alpha float64, opts ...Option) (string, error) {
+func Contrastive(ctx context.Context, dec model.Representer, tok text.Tokenizer, prompt string, alpha float64,
+	opts ...Option) (string, error) {
 	c, err := newConfig(opts)
 	if err != nil {
 		return "", err
@@ -475,7 +490,8 @@ func Contrastive(ctx context.Context, dec model.Representer, tok text.Tokenizer,
 		return "", fmt.Errorf("sample: contrastive search with an alpha of %v: it must be from 0 to 1", alpha)
 	}
 	if c.temperature != 1 || c.shapes() {
-		return "", errors.New("sample: contrastive search takes MaxTokens, MinTokens, Stop, LogitBias, Banned and Constrain; other options are for drawing")
+		return "", errors.New("sample: contrastive search takes MaxTokens, MinTokens, Stop, LogitBias, Banned and " +
+			"Constrain; other options are for drawing")
 	}
 	if c.maxTokens < 0 {
 		return "", errors.New("sample: contrastive search needs MaxTokens")

@@ -87,7 +87,8 @@ func (v *verdicts) Judge(dst []float32, b *model.Batch) error {
 	return nil
 }
 
-// TestGuides compares what is heard beside a model with its definition in float64, along random texts, which are read in pieces.
+// TestGuides compares what is heard beside a model with its definition in float64, along random texts, which are read
+// in pieces.
 func TestGuides(t *testing.T) {
 	const vocab = 30
 	letters := pairsOf{pieces: bytesAnd()[:vocab]}
@@ -171,7 +172,8 @@ func TestGuides(t *testing.T) {
 		return j
 	}
 	const steps, end = 9, 2
-	critic := &verdicts{info: model.Info{Batch: 4, Steps: steps, Adversary: &model.Adversary{Text: &model.Imitation{End: end}}}}
+	critic := &verdicts{info: model.Info{Batch: 4, Steps: steps,
+		Adversary: &model.Adversary{Text: &model.Imitation{End: end}}}}
 	odds := func(skip int) func(text []int32, next int32) float64 {
 		return func(text []int32, next int32) float64 {
 			line := append(slices.Clone(text[skip:]), next)
@@ -187,37 +189,47 @@ func TestGuides(t *testing.T) {
 		opts  func() []Option
 		naive func(text, written []int32) []float64
 	}{
-		{"guidance", func() []Option { return []Option{Guidance(newNoise(vocab, 1), letters.Decode(negative), 2.5)} }, func(text, written []int32) []float64 {
-			return guided(main.naiveLog(text), main.naiveLog(append(slices.Clone(negative), written...)), 2.5)
-		}},
-		{"guidance of 0 is the negative prompt", func() []Option { return []Option{Guidance(newNoise(vocab, 1), letters.Decode(negative), 0)} }, func(text, written []int32) []float64 {
-			return main.naiveLog(append(slices.Clone(negative), written...))
-		}},
-		{"guidance of 1 is the model", func() []Option { return []Option{Guidance(newNoise(vocab, 1), "", 1)} }, func(text, _ []int32) []float64 {
-			return main.naiveLog(text)
-		}},
-		{"mixed", func() []Option { return []Option{Mixed(scaled(vocab, 1, -2), 0.3)} }, func(text, _ []int32) []float64 {
-			return mixed(main.naiveLog(text), other.naiveLog(text), 0.3)
-		}},
-		{"contrasted", func() []Option { return []Option{Contrasted(scaled(vocab, 1, -2), 0.1, 0.8)} }, func(text, _ []int32) []float64 {
-			return contrasted(main.naiveLog(text), other.naiveLog(text), 0.1, 0.8)
-		}},
+		{"guidance", func() []Option { return []Option{Guidance(newNoise(vocab, 1), letters.Decode(negative), 2.5)} },
+			func(text, written []int32) []float64 {
+				return guided(main.naiveLog(text), main.naiveLog(append(slices.Clone(negative), written...)), 2.5)
+			}},
+		{"guidance of 0 is the negative prompt",
+			func() []Option { return []Option{Guidance(newNoise(vocab, 1), letters.Decode(negative), 0)} },
+			func(text, written []int32) []float64 {
+				return main.naiveLog(append(slices.Clone(negative), written...))
+			}},
+		{"guidance of 1 is the model", func() []Option { return []Option{Guidance(newNoise(vocab, 1), "", 1)} },
+			func(text, _ []int32) []float64 {
+				return main.naiveLog(text)
+			}},
+		{"mixed", func() []Option { return []Option{Mixed(scaled(vocab, 1, -2), 0.3)} },
+			func(text, _ []int32) []float64 {
+				return mixed(main.naiveLog(text), other.naiveLog(text), 0.3)
+			}},
+		{"contrasted", func() []Option { return []Option{Contrasted(scaled(vocab, 1, -2), 0.1, 0.8)} },
+			func(text, _ []int32) []float64 {
+				return contrasted(main.naiveLog(text), other.naiveLog(text), 0.1, 0.8)
+			}},
 		{"judged", func() []Option { return []Option{Judged(&taste{}, 12, 1.5)} }, func(text, _ []int32) []float64 {
 			j := &taste{}
 			return best(main.naiveLog(text), 12, func(next int32) float64 { return 1.5 * j.verdict(text, next) })
 		}},
-		{"judged by classes", func() []Option { return []Option{Judged(judged(2), 10, 0.7)} }, func(text, _ []int32) []float64 {
-			return best(main.naiveLog(text), 10, func(next int32) float64 { return 0.7 * class(2)(text, next) })
-		}},
-		{"judged by a classifier", func() []Option { return []Option{Judged(classifier(1, 9), 9, 1.2)} }, func(text, _ []int32) []float64 {
-			return best(main.naiveLog(text), 9, func(next int32) float64 { return 1.2 * kind(text, next) })
-		}},
-		{"judged by a discriminator", func() []Option { return []Option{Judged(Discriminator(critic, 3), 11, 2)} }, func(text, _ []int32) []float64 {
-			return best(main.naiveLog(text), 11, func(next int32) float64 { return 2 * odds(3)(text, next) })
-		}},
+		{"judged by classes", func() []Option { return []Option{Judged(judged(2), 10, 0.7)} },
+			func(text, _ []int32) []float64 {
+				return best(main.naiveLog(text), 10, func(next int32) float64 { return 0.7 * class(2)(text, next) })
+			}},
+		{"judged by a classifier", func() []Option { return []Option{Judged(classifier(1, 9), 9, 1.2)} },
+			func(text, _ []int32) []float64 {
+				return best(main.naiveLog(text), 9, func(next int32) float64 { return 1.2 * kind(text, next) })
+			}},
+		{"judged by a discriminator", func() []Option { return []Option{Judged(Discriminator(critic, 3), 11, 2)} },
+			func(text, _ []int32) []float64 {
+				return best(main.naiveLog(text), 11, func(next int32) float64 { return 2 * odds(3)(text, next) })
+			}},
 		{"all", func() []Option {
 			return []Option{
-				Mixed(scaled(vocab, 1, -2), 0.4), Guidance(newNoise(vocab, 1), letters.Decode(negative), 1.4), Contrasted(scaled(vocab, 1, 1.3), 0.01, 0.5),
+				Mixed(scaled(vocab, 1, -2), 0.4), Guidance(newNoise(vocab, 1), letters.Decode(negative), 1.4),
+				Contrasted(scaled(vocab, 1, 1.3), 0.01, 0.5),
 				Judged(&taste{}, 20, 1), Judged(judged(0), 5, 1),
 			}
 		}, func(text, written []int32) []float64 {
@@ -270,7 +282,8 @@ func TestGuides(t *testing.T) {
 					p, q := naiveSoftmax(got), naiveSoftmax(c.naive(text, written))
 					for i := range p {
 						if math.Abs(p[i]-q[i]) > 2e-5 {
-							t.Fatalf("behind %v and %v token %d has probability %g, by definition %g", prompt, written, i, p[i], q[i])
+							t.Fatalf("behind %v and %v token %d has probability %g, by definition %g", prompt, written,
+								i, p[i], q[i])
 						}
 					}
 					unread = unread[:0]
@@ -287,7 +300,8 @@ func TestGuides(t *testing.T) {
 	}
 }
 
-// TestJudges lets judges read one text after the other, and texts side by side, as the lines of a generator: each as if it were alone.
+// TestJudges lets judges read one text after the other, and texts side by side, as the lines of a generator: each as
+// if it were alone.
 func TestJudges(t *testing.T) {
 	const vocab = 14
 	j, err := Classes(0, 3, 1, scaled(vocab, 1, 2), scaled(vocab, 1, -1))
@@ -320,21 +334,25 @@ func TestJudges(t *testing.T) {
 			t.Errorf("line %d is %v, alone %v", i, line.Tokens, alone[0].Tokens)
 		}
 		d, sum := newNoise(vocab, 1), 0.0
-		for n, x := range append(slices.Clone(line.Tokens), format.End)[:len(line.Tokens)+map[bool]int{true: 1}[line.Ended]] {
+		for n, x := range append(slices.Clone(line.Tokens),
+			format.End)[:len(line.Tokens)+map[bool]int{true: 1}[line.Ended]] {
 			sum += d.naiveLog(append([]int32{1}, line.Tokens[:n]...))[x]
 		}
 		if len(line.Tokens) < 12 && math.Abs(sum-line.LogProb) > 1e-4 {
 			t.Errorf("line %d has log-probability %v under the model, told is %v", i, sum, line.LogProb)
 		}
 	}
-	if _, err := Lines(context.Background(), newNoise(vocab, 1), format, 12, 0, Mixed(newNoise(vocab, 1), 0.5)); err == nil {
+	if _, err := Lines(context.Background(), newNoise(vocab, 1), format, 12, 0,
+		Mixed(newNoise(vocab, 1), 0.5)); err == nil {
 		t.Error("another decoder beside that of lines is no error")
 	}
 	for _, opt := range []Option{Judged(j, 8, 1), Mixed(newNoise(256, 1), 0.5)} {
-		if _, err := Beam(context.Background(), newNoise(256, 2), pairsOf{pieces: bytesAnd()}, "a", 2, opt); err == nil {
+		if _, err := Beam(context.Background(), newNoise(256, 2), pairsOf{pieces: bytesAnd()}, "a", 2,
+			opt); err == nil {
 			t.Error("a beam that is guided is no error")
 		}
-		if _, err := Contrastive(context.Background(), seer{newNoise(256, 2)}, pairsOf{pieces: bytesAnd()}, "a", 0.5, opt, MinTokens(2)); err == nil {
+		if _, err := Contrastive(context.Background(), seer{newNoise(256, 2)}, pairsOf{pieces: bytesAnd()}, "a", 0.5,
+			opt, MinTokens(2)); err == nil {
 			t.Error("contrastive search that is guided is no error")
 		}
 	}
@@ -350,18 +368,21 @@ func TestGuideErrors(t *testing.T) {
 		}
 		return j
 	}
-	unending := &verdicts{info: model.Info{Batch: 4, Steps: 9, Adversary: &model.Adversary{Text: &model.Imitation{End: -1}}}}
+	unending := &verdicts{info: model.Info{Batch: 4, Steps: 9,
+		Adversary: &model.Adversary{Text: &model.Imitation{End: -1}}}}
 	for want, opt := range map[string]Option{
-		"from 0 to 1000":              Guidance(newNoise(256, 1), "", -1),
-		"a decoder of its own":        Guidance(nil, "", 2),
-		"the other model has 5":       Mixed(newNoise(5, 1), 0.5),
-		"from 0 to 1":                 Mixed(newNoise(256, 1), 2),
-		"the other decoder is for 2":  Mixed(newNoise(256, 2), 0.5),
-		"decoder of the other model":  Contrasted(nil, 0.1, 1),
-		"above 0 and at most 1":       Contrasted(newNoise(256, 1), 0, 1),
-		"there must be a judge":       Judged(nil, 5, 1),
-		"not a number":                Judged(judge(func(dst []float64) error { dst[0] = math.NaN(); return nil }), 5, 1),
-		"has no opinion":              Judged(judge(func([]float64) error { return errors.New("it has no opinion") }), 5, 1),
+		"from 0 to 1000":             Guidance(newNoise(256, 1), "", -1),
+		"a decoder of its own":       Guidance(nil, "", 2),
+		"the other model has 5":      Mixed(newNoise(5, 1), 0.5),
+		"from 0 to 1":                Mixed(newNoise(256, 1), 2),
+		"the other decoder is for 2": Mixed(newNoise(256, 2), 0.5),
+		"decoder of the other model": Contrasted(nil, 0.1, 1),
+		"above 0 and at most 1":      Contrasted(newNoise(256, 1), 0, 1),
+		"there must be a judge":      Judged(nil, 5, 1),
+		"not a number": Judged(judge(func(dst []float64) error { dst[0] = math.NaN(); return nil }), 5,
+			1),
+		"has no opinion": Judged(judge(func([]float64) error { return errors.New("it has no opinion") }),
+			5, 1),
 		"the tokens must be the same": Judged(classes(0, newNoise(5, 1), newNoise(5, 1)), 5, 1),
 		"decoder is for 4":            Judged(just(Classifier(newNoise(256, 4), 1, []int32{1, 2}, 0, 0)), 5, 1),
 		"class token 300":             Judged(just(Classifier(newNoise(256, 5), 1, []int32{1, 300}, 0, 0)), 5, 1),
@@ -414,7 +435,8 @@ func written(t *testing.T, tok text.Tokenizer, prompt string, opts ...Option) st
 	return b.String()
 }
 
-// TestEnds compares lengths and stop strings, also such as lie across the borders of tokens, with what they make of the text without them.
+// TestEnds compares lengths and stop strings, also such as lie across the borders of tokens, with what they make of
+// the text without them.
 func TestEnds(t *testing.T) {
 	pieces := []string{"a", "b", "c", "ab", "bc", "ca", "abc", "é", "\xc3", "\xa9"}
 	tok := pairsOf{pieces: pieces}
@@ -437,8 +459,8 @@ func TestEnds(t *testing.T) {
 		if r.IntN(2) == 0 {
 			least = 0
 		}
-		// By definition: the text ends with the token that completes a stop string, of which nothing was written before there are least
-		// tokens, in front of the first stop string that is in it then; or after most tokens.
+		// By definition: the text ends with the token that completes a stop string, of which nothing was written
+		// before there are least tokens, in front of the first stop string that is in it then; or after most tokens.
 		want := strings.ToValidUTF8(tok.Decode(tokens[:min(most, 40)]), "\uFFFD")
 		for n := range min(most, 40) {
 			rest := tok.Decode(tokens[min(least, n+1) : n+1])
@@ -492,7 +514,8 @@ func TestBestOf(t *testing.T) {
 				sum += d.naiveLog(append([]int32{0}, h.Tokens[:k]...))[x]
 			}
 			if math.Abs(sum-h.LogProb) > 1e-4 || math.Abs(h.Score-sum/float64(len(h.Tokens))) > 1e-4 {
-				t.Errorf("%q has log-probability %v and score %v, by definition %v over %d tokens", h.Text, h.LogProb, h.Score, sum, len(h.Tokens))
+				t.Errorf("%q has log-probability %v and score %v, by definition %v over %d tokens", h.Text, h.LogProb,
+					h.Score, sum, len(h.Tokens))
 			}
 			if i > 0 && h.Score > found[i-1].Score {
 				t.Errorf("number %d is better than the one before", i)
@@ -528,7 +551,8 @@ type seer struct{ *noise }
 func (s seer) hidden(last [2]int32) []float64 {
 	out := make([]float64, 3)
 	for i := range out {
-		out[i] = float64(float32(float64(model.Key(uint64(last[0]+1), uint64(last[1]+1), uint64(i), 5)>>11)/(1<<53) - 0.3))
+		out[i] = float64(float32(float64(model.Key(uint64(last[0]+1), uint64(last[1]+1), uint64(i),
+			5)>>11)/(1<<53) - 0.3))
 	}
 	return out
 }
@@ -628,7 +652,8 @@ func TestGroupedBeams(t *testing.T) {
 				var all []candidate
 				for _, h := range live[g] {
 					for x, p := range d.naiveLog(append([]int32{3}, h.tokens...)) {
-						all = append(all, candidate{hypothesis{append(slices.Clone(h.tokens), int32(x)), h.p + p}, h.p + p - strength*taken[x]})
+						all = append(all, candidate{hypothesis{append(slices.Clone(h.tokens), int32(x)), h.p + p},
+							h.p + p - strength*taken[x]})
 					}
 				}
 				slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(b.rank, a.rank) })
@@ -643,7 +668,8 @@ func TestGroupedBeams(t *testing.T) {
 		for _, h := range slices.Concat(live...) {
 			want = append(want, fmt.Sprintf("%s %.3f", tok.Decode(h.tokens), h.p))
 		}
-		found, err := Beam(context.Background(), d, tok, "d", groups*size, MaxTokens(length), DiverseBeams(groups, strength))
+		found, err := Beam(context.Background(), d, tok, "d", groups*size, MaxTokens(length),
+			DiverseBeams(groups, strength))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -654,17 +680,20 @@ func TestGroupedBeams(t *testing.T) {
 		slices.Sort(got)
 		slices.Sort(want)
 		if !slices.Equal(got, want) {
-			t.Fatalf("%d groups of %d, %v apart, %d tokens:\n%q, by definition\n%q", groups, size, strength, length, got, want)
+			t.Fatalf("%d groups of %d, %v apart, %d tokens:\n%q, by definition\n%q", groups, size, strength, length,
+				got, want)
 		}
 	}
 }
 
-// TestRequiredBeams finds the likeliest text with all required phrases and none that is banned, which is known by looking at all.
+// TestRequiredBeams finds the likeliest text with all required phrases and none that is banned, which is known by
+// looking at all.
 func TestRequiredBeams(t *testing.T) {
 	tok := pairsOf{pieces: []string{"a", "b", "c", "ab", "bc"}}
 	const vocab, length = 5, 5
 	for i, p := range []constrain.Phrases{
-		{Required: []string{"ba"}}, {Required: []string{"abc", "cab"}}, {Banned: []string{"ab", "cc"}}, {Required: []string{"ca", "bb"}, Banned: []string{"ac", "bc"}},
+		{Required: []string{"ba"}}, {Required: []string{"abc", "cab"}}, {Banned: []string{"ab", "cc"}},
+		{Required: []string{"ca", "bb"}, Banned: []string{"ac", "bc"}},
 	} {
 		l, err := constrain.Containing(p)
 		c := constraint(t, tok, l, err)
@@ -702,12 +731,14 @@ func TestRequiredBeams(t *testing.T) {
 					t.Fatal(err)
 				}
 				if math.Abs(found[0].LogProb-best) > 1e-4 {
-					t.Errorf("phrases %d, scale %v, dynamic %v: %q with %v, the likeliest is %q with %v", i, scale, dynamic, found[0].Text, found[0].LogProb, likeliest, best)
+					t.Errorf("phrases %d, scale %v, dynamic %v: %q with %v, the likeliest is %q with %v", i, scale,
+						dynamic, found[0].Text, found[0].LogProb, likeliest, best)
 				}
 			}
 			// A beam that is too narrow to hold all still keeps to the phrases.
 			for width := 1; width <= 6; width++ {
-				found, err := Beam(context.Background(), scaled(vocab, width, scale), tok, "b", width, Constrain(c), MaxTokens(9), DynamicBeams())
+				found, err := Beam(context.Background(), scaled(vocab, width, scale), tok, "b", width, Constrain(c),
+					MaxTokens(9), DynamicBeams())
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -12,8 +12,8 @@ const (
 	DefaultPenaltyWindow = 64
 )
 
-// Option sets one thing about how text is written. Options may be given in any order; of two that set the same thing the
-// later one counts.
+// Option sets one thing about how text is written. Options may be given in any order; of two that set the same thing
+// the later one counts.
 type Option func(*config)
 
 // config is what the options add up to.
@@ -41,7 +41,8 @@ type config struct {
 }
 
 func newConfig(opts []Option) (*config, error) {
-	c := &config{temperature: 1, topP: 1, typical: 1, repetition: 1, window: DefaultPenaltyWindow, maxTokens: DefaultMaxTokens, control: newControl()}
+	c := &config{temperature: 1, topP: 1, typical: 1, repetition: 1, window: DefaultPenaltyWindow,
+		maxTokens: DefaultMaxTokens, control: newControl()}
 	for _, o := range opts {
 		if o != nil {
 			o(c)
@@ -139,7 +140,8 @@ func RepetitionPenalty(p float64) Option {
 func FrequencyPenalty(p float64) Option {
 	return func(c *config) {
 		if !finite(p, -mostPenalty, mostPenalty) {
-			c.fail("frequency penalty %v: it must be from %v to %v, and 0 or a number that float32 can hold", p, -mostPenalty, mostPenalty)
+			c.fail("frequency penalty %v: it must be from %v to %v, and 0 or a number that float32 can hold", p,
+				-mostPenalty, mostPenalty)
 		}
 		c.frequency = p
 	}
@@ -149,7 +151,8 @@ func FrequencyPenalty(p float64) Option {
 func PresencePenalty(p float64) Option {
 	return func(c *config) {
 		if !finite(p, -mostPenalty, mostPenalty) {
-			c.fail("presence penalty %v: it must be from %v to %v, and 0 or a number that float32 can hold", p, -mostPenalty, mostPenalty)
+			c.fail("presence penalty %v: it must be from %v to %v, and 0 or a number that float32 can hold", p,
+				-mostPenalty, mostPenalty)
 		}
 		c.presence = p
 	}
@@ -189,7 +192,8 @@ func With(p Processor) Option {
 }
 
 // names are the processors in their usual order.
-var names = []string{"bias", "penalties", "dry", "no_repeat", "top_k", "typical", "top_p", "min_p", "epsilon", "eta", "xtc", "custom", "temperature"}
+var names = []string{"bias", "penalties", "dry", "no_repeat", "top_k", "typical", "top_p", "min_p", "epsilon", "eta",
+	"xtc", "custom", "temperature"}
 
 // Order changes the order of the chain. It takes the names bias (and banned tokens), penalties, dry, no_repeat, top_k,
 // typical, top_p, min_p, epsilon, eta, xtc, custom and temperature, which is the usual order; what it leaves out is not

@@ -39,7 +39,8 @@ func (c *Candidates) keep(f func(y *Candidate) bool) {
 	c.List = kept
 }
 
-// entropy is that of the probabilities, in nats. Kernels compute the logarithms, so the bits are the same on every machine.
+// entropy is that of the probabilities, in nats. Kernels compute the logarithms, so the bits are the same on every
+// machine.
 func (c *Candidates) entropy() float64 {
 	x := c.logits[:len(c.List)]
 	for i, y := range c.List {
@@ -104,8 +105,8 @@ type dry struct {
 
 func (d *dry) Apply(c *Candidates, recent []int32) {
 	n := len(recent)
-	// lengths[i] is how many tokens in front of position i are those at the end of the text, as Z's algorithm finds them
-	// from the end; quadratic only in texts that repeat themselves all over, which is what this is against.
+	// lengths[i] is how many tokens in front of position i are those at the end of the text, as Z's algorithm finds
+	// them from the end; quadratic only in texts that repeat themselves all over, which is what this is against.
 	touched := false
 	longest := make([]int, 0)
 	var tokens []int32

@@ -55,7 +55,8 @@ func TestProcessors(t *testing.T) {
 		{"none", five, nil, []float64{0.4, 0.1, 0.3, 0.15, 0.05}},
 		{"nil", five, []Option{nil}, []float64{0.4, 0.1, 0.3, 0.15, 0.05}},
 		{"cold", five, []Option{Temperature(0.5)}, []float64{0.16, 0.01, 0.09, 0.0225, 0.0025}},
-		{"hot", five, []Option{Temperature(2)}, []float64{math.Sqrt(0.4), math.Sqrt(0.1), math.Sqrt(0.3), math.Sqrt(0.15), math.Sqrt(0.05)}},
+		{"hot", five, []Option{Temperature(2)},
+			[]float64{math.Sqrt(0.4), math.Sqrt(0.1), math.Sqrt(0.3), math.Sqrt(0.15), math.Sqrt(0.05)}},
 		{"greedy", five, []Option{Greedy()}, []float64{1, 0, 0, 0, 0}},
 		{"top-k", five, []Option{TopK(2)}, []float64{0.4, 0, 0.3, 0, 0}},
 		{"top-k of all", five, []Option{TopK(9)}, []float64{0.4, 0.1, 0.3, 0.15, 0.05}},
@@ -63,7 +64,8 @@ func TestProcessors(t *testing.T) {
 		{"top-p keeps one", five, []Option{TopP(0.01)}, []float64{1, 0, 0, 0, 0}},
 		{"min-p", five, []Option{MinP(0.3)}, []float64{0.4, 0, 0.3, 0.15, 0}},
 		{"min-p of one", five, []Option{MinP(1)}, []float64{1, 0, 0, 0, 0}},
-		// The entropy is 1.393; the informations are 0.916, 2.303, 1.204, 1.897, 2.996: nearest are 0.3, then 0.4, then 0.15.
+		// The entropy is 1.393; the informations are 0.916, 2.303, 1.204, 1.897, 2.996: nearest are 0.3, then 0.4,
+		// then 0.15.
 		{"typical", five, []Option{Typical(0.25)}, []float64{0, 0, 1, 0, 0}},
 		{"typical of more", five, []Option{Typical(0.6)}, []float64{0.4, 0, 0.3, 0, 0}},
 		{"bias", five, []Option{LogitBias(4, math.Log(8))}, []float64{0.4, 0.1, 0.3, 0.15, 0.4}},
@@ -71,7 +73,9 @@ func TestProcessors(t *testing.T) {
 		{"banned", five, []Option{Banned(0, 2)}, []float64{0, 0.1, 0, 0.15, 0.05}},
 		{"banned before top-k", five, []Option{TopK(1), Banned(0)}, []float64{0, 0, 1, 0, 0}},
 		{"cuts before temperature", five, []Option{Temperature(100), TopP(0.65)}, []float64{1, 0, 1, 0, 0}},
-		{"order", five, []Option{Temperature(100), TopP(0.65), Order("temperature", "top_p")}, []float64{1, 0, 1, 1, 1}}, // all are about alike: four make 0.65, the last to go is token 4
+		// all are about alike: four make 0.65, the last to go is token 4
+		{"order", five, []Option{Temperature(100), TopP(0.65), Order("temperature", "top_p")},
+			[]float64{1, 0, 1, 1, 1}},
 		{"order leaves out", five, []Option{Temperature(100), TopK(1), Order("top_k")}, []float64{1, 0, 0, 0, 0}},
 		{"impossible tokens", []float32{0, float32(math.Inf(-1)), 0}, nil, []float64{1, 0, 1}},
 	} {
@@ -107,11 +111,16 @@ func TestPenalties(t *testing.T) {
 		opts   []Option
 		want   []float32 // logits
 	}{
-		{"repetition", []float32{2, 2, -2, -2}, []int32{0, 2, 0}, []Option{RepetitionPenalty(2)}, []float32{1, 2, -4, -2}},
-		{"frequency", []float32{2, 2, -2, -2}, []int32{0, 2, 0}, []Option{FrequencyPenalty(0.5)}, []float32{1, 2, -2.5, -2}},
-		{"presence", []float32{2, 2, -2, -2}, []int32{0, 2, 0}, []Option{PresencePenalty(0.5)}, []float32{1.5, 2, -2.5, -2}},
-		{"window", []float32{2, 2, -2, -2}, []int32{0, 2, 0, 3, 3}, []Option{FrequencyPenalty(0.5), PenaltyWindow(3)}, []float32{1.5, 2, -2, -3}},
-		{"long history", []float32{0, 0}, append(make([]int32, 1000), 1), []Option{FrequencyPenalty(1), PenaltyWindow(4)}, []float32{-3, -1}},
+		{"repetition", []float32{2, 2, -2, -2}, []int32{0, 2, 0}, []Option{RepetitionPenalty(2)},
+			[]float32{1, 2, -4, -2}},
+		{"frequency", []float32{2, 2, -2, -2}, []int32{0, 2, 0}, []Option{FrequencyPenalty(0.5)},
+			[]float32{1, 2, -2.5, -2}},
+		{"presence", []float32{2, 2, -2, -2}, []int32{0, 2, 0}, []Option{PresencePenalty(0.5)},
+			[]float32{1.5, 2, -2.5, -2}},
+		{"window", []float32{2, 2, -2, -2}, []int32{0, 2, 0, 3, 3}, []Option{FrequencyPenalty(0.5), PenaltyWindow(3)},
+			[]float32{1.5, 2, -2, -3}},
+		{"long history", []float32{0, 0}, append(make([]int32, 1000), 1),
+			[]Option{FrequencyPenalty(1), PenaltyWindow(4)}, []float32{-3, -1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var got []float32
@@ -157,11 +166,15 @@ func TestTopKOfLargeVocabulary(t *testing.T) {
 	}{
 		{&a, topK(50)},
 		{&b, processor(func(c *Candidates, _ []int32) {
-			slices.SortFunc(c.List, func(a, b Candidate) int { return cmp.Or(cmp.Compare(b.Logit, a.Logit), cmp.Compare(a.Token, b.Token)) })
+			slices.SortFunc(c.List,
+				func(a, b Candidate) int {
+					return cmp.Or(cmp.Compare(b.Logit, a.Logit), cmp.Compare(a.Token, b.Token))
+				})
 			c.List = c.List[:50]
 		})},
 	} {
-		s, err := NewSampler(len(logits), With(c.cut), With(processor(func(cs *Candidates, _ []int32) { *c.list = slices.Clone(cs.List) })))
+		s, err := NewSampler(len(logits), With(c.cut),
+			With(processor(func(cs *Candidates, _ []int32) { *c.list = slices.Clone(cs.List) })))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -215,10 +228,12 @@ func TestNextErrors(t *testing.T) {
 		{"infinity", []float32{0, inf}, nil, ErrNotFinite},
 		{"NaN, greedy", []float32{0, nan}, []Option{Greedy()}, ErrNotFinite},
 		{"infinity, greedy", []float32{0, inf}, []Option{Greedy()}, ErrNotFinite},
-		{"NaN, all processors", []float32{0, nan}, []Option{TopK(1), TopP(0.5), Typical(0.5), Temperature(2)}, ErrNotFinite},
+		{"NaN, all processors", []float32{0, nan}, []Option{TopK(1), TopP(0.5), Typical(0.5), Temperature(2)},
+			ErrNotFinite},
 		{"all banned", []float32{0, 1}, []Option{Banned(0, 1)}, ErrNoCandidate},
 		{"all banned, greedy", []float32{0, 1}, []Option{Banned(0, 1), Greedy()}, ErrNoCandidate},
-		{"nothing left", []float32{0, 1}, []Option{With(processor(func(c *Candidates, _ []int32) { c.List = c.List[:0] }))}, ErrNoCandidate},
+		{"nothing left", []float32{0, 1},
+			[]Option{With(processor(func(c *Candidates, _ []int32) { c.List = c.List[:0] }))}, ErrNoCandidate},
 	} {
 		s, err := NewSampler(2, c.opts...)
 		if err != nil {
@@ -229,7 +244,8 @@ func TestNextErrors(t *testing.T) {
 		}
 	}
 	s, _ := NewSampler(2)
-	if _, err := s.Next(make([]float32, 3)); err == nil || !strings.Contains(err.Error(), "3 logits, the sampler is for a vocabulary of 2") {
+	if _, err := s.Next(make([]float32, 3)); err == nil ||
+		!strings.Contains(err.Error(), "3 logits, the sampler is for a vocabulary of 2") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -259,7 +275,8 @@ func TestOptionErrors(t *testing.T) {
 		`order names "top_k" twice`:         Order("top_k", "top_k"),
 		"length penalty NaN":                LengthPenalty(math.NaN()),
 	} {
-		if _, err := NewSampler(5, o); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+		if _, err := NewSampler(5, o); err == nil || !strings.Contains(err.Error(), want) ||
+			strings.Contains(err.Error(), "\n") {
 			t.Errorf("error %v, want one with %q", err, want)
 		}
 	}
@@ -271,7 +288,8 @@ func TestOptionErrors(t *testing.T) {
 // A temperature that comes ever nearer to 0 takes the likeliest token, whatever the logits are.
 func TestColdIsGreedy(t *testing.T) {
 	inf := float32(math.Inf(-1))
-	for _, logits := range [][]float32{{1, 3, 2}, {-1, 3e38, 2e38}, {-3e38, -1e38, -2e38}, {0, 1e-30, 0}, {inf, 5, inf}, {-5, -1e-38, -3}, {-7, 0, -1e-44}} {
+	for _, logits := range [][]float32{{1, 3, 2}, {-1, 3e38, 2e38}, {-3e38, -1e38, -2e38}, {0, 1e-30, 0}, {inf, 5, inf},
+		{-5, -1e-38, -3}, {-7, 0, -1e-44}} {
 		for _, temperature := range []float64{0, 5e-324, 1e-46, 1e-45, 1e-44, 1e-40, 1e-38, 1e-37} {
 			if logits[1]-logits[2] < 1e-20 && temperature > 1e-46 {
 				continue // so near to each other that the other one may be drawn
@@ -294,7 +312,8 @@ func TestNextAllocatesNothing(t *testing.T) {
 	for i := range logits {
 		logits[i] = float32(i % 37)
 	}
-	s, err := NewSampler(500, TopK(100), TopP(0.9), MinP(0.01), Typical(0.95), Temperature(0.8), RepetitionPenalty(1.1), FrequencyPenalty(0.1), LogitBias(3, 1), Banned(4))
+	s, err := NewSampler(500, TopK(100), TopP(0.9), MinP(0.01), Typical(0.95), Temperature(0.8), RepetitionPenalty(1.1),
+		FrequencyPenalty(0.1), LogitBias(3, 1), Banned(4))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -385,7 +404,8 @@ func TestWindow(t *testing.T) {
 	if want := []int32{3, 4, 5, 6, 7, 0, 7, 0, 1, 2, 3, 4, 3, 4, 5, 6, 7, 0}; !slices.Equal(m.fed, want) {
 		t.Errorf("was fed %v, want %v", m.fed, want)
 	}
-	if _, err := Score(context.Background(), bounded{&table{rows: m.rows, window: 6}}, tok, "a", "bcdefghab"); err == nil || !strings.Contains(err.Error(), "longer than the model's window") {
+	if _, err := Score(context.Background(), bounded{&table{rows: m.rows, window: 6}}, tok, "a",
+		"bcdefghab"); err == nil || !strings.Contains(err.Error(), "longer than the model's window") {
 		t.Errorf("scoring a long text: %v", err)
 	}
 }
@@ -434,7 +454,8 @@ func TestGenerate(t *testing.T) {
 	if len(parts) != DefaultMaxTokens || err != nil {
 		t.Errorf("%d parts by default, error %v", len(parts), err)
 	}
-	if _, err := collect(t, cycle(8), abc, "ax"); err == nil || !strings.Contains(err.Error(), `prompt: line 1, column 2 (byte 1): the character "x"`) {
+	if _, err := collect(t, cycle(8), abc, "ax"); err == nil ||
+		!strings.Contains(err.Error(), `prompt: line 1, column 2 (byte 1): the character "x"`) {
 		t.Errorf("error %v", err)
 	}
 	if _, err := collect(t, cycle(8), abc, "a", TopP(2)); err == nil {
@@ -566,7 +587,8 @@ func TestBeam(t *testing.T) {
 		t.Fatalf("%d texts, error %v", len(found), err)
 	}
 	for i, h := range found {
-		if math.Abs(h.LogProb-all[h.Text]) > 1e-5 || i > 0 && h.LogProb > found[i-1].LogProb+1e-9 || h.Score != h.LogProb {
+		if math.Abs(h.LogProb-all[h.Text]) > 1e-5 || i > 0 && h.LogProb > found[i-1].LogProb+1e-9 ||
+			h.Score != h.LogProb {
 			t.Errorf("%d: %+v, want %v", i, h, all[h.Text])
 		}
 	}
@@ -586,7 +608,8 @@ func TestBeam(t *testing.T) {
 		t.Errorf("%+v, %v", found, err)
 	}
 	// The length penalty turns the order round: long texts lose less.
-	found, err = Beam(context.Background(), m.beside(100), tok, "a", 100, MaxTokens(length), Stop("c"), LengthPenalty(50))
+	found, err = Beam(context.Background(), m.beside(100), tok, "a", 100, MaxTokens(length), Stop("c"),
+		LengthPenalty(50))
 	if err != nil || len(found[0].Tokens) != length {
 		t.Errorf("%+v, %v", found[0], err)
 	}
@@ -596,8 +619,8 @@ func TestBeam(t *testing.T) {
 	}
 }
 
-// unpruned is the best score that a beam of the width comes across when it goes on to the last token. Texts end with the
-// last token of the vocabulary.
+// unpruned is the best score that a beam of the width comes across when it goes on to the last token. Texts end with
+// the last token of the vocabulary.
 func unpruned(rows [][]float32, width, most int, penalty float64) float64 {
 	type found struct {
 		tokens  int
@@ -626,7 +649,8 @@ func unpruned(rows [][]float32, width, most int, penalty float64) float64 {
 	return best
 }
 
-// TestBeamStops holds the end of a search against one that goes on to the last token, for length penalties of both signs.
+// TestBeamStops holds the end of a search against one that goes on to the last token, for length penalties of both
+// signs.
 func TestBeamStops(t *testing.T) {
 	r, tok := rand.New(rand.NewPCG(5, 6)), text.Chars("abcs")
 	const most = 7
@@ -645,12 +669,14 @@ func TestBeamStops(t *testing.T) {
 		}
 		width, penalty := 1+n%5, []float64{-3, -1, -0.3, 0, 0.5, 1, 2}[n%7]
 		m := &table{rows: rows}
-		found, err := Beam(t.Context(), m.beside(width), tok, "a", width, MaxTokens(most), Stop("s"), LengthPenalty(penalty))
+		found, err := Beam(t.Context(), m.beside(width), tok, "a", width, MaxTokens(most), Stop("s"),
+			LengthPenalty(penalty))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if want := unpruned(rows, width, most, penalty); math.Abs(found[0].Score-want) > 1e-5*(1+math.Abs(want)) {
-			t.Errorf("%d, length penalty %v, width %d: the best text found has a score of %v, the best there is %v", n, penalty, width, found[0].Score, want)
+			t.Errorf("%d, length penalty %v, width %d: the best text found has a score of %v, the best there is %v", n,
+				penalty, width, found[0].Score, want)
 		}
 	}
 }
@@ -658,9 +684,11 @@ func TestBeamStops(t *testing.T) {
 func TestBeamErrors(t *testing.T) {
 	ctx, tok := context.Background(), text.Chars("abcdefgh")
 	for want, f := range map[string]func() ([]Hypothesis, error){
-		"width 0":         func() ([]Hypothesis, error) { return Beam(ctx, cycle(8), tok, "a", 0) },
-		"for as many":     func() ([]Hypothesis, error) { return Beam(ctx, cycle(8).beside(3), tok, "a", 2) },
-		"needs MaxTokens": func() ([]Hypothesis, error) { return Beam(ctx, cycle(8).beside(2), tok, "a", 2, MaxTokens(-1)) },
+		"width 0":     func() ([]Hypothesis, error) { return Beam(ctx, cycle(8), tok, "a", 0) },
+		"for as many": func() ([]Hypothesis, error) { return Beam(ctx, cycle(8).beside(3), tok, "a", 2) },
+		"needs MaxTokens": func() ([]Hypothesis, error) {
+			return Beam(ctx, cycle(8).beside(2), tok, "a", 2, MaxTokens(-1))
+		},
 		"are for drawing": func() ([]Hypothesis, error) { return Beam(ctx, cycle(8).beside(2), tok, "a", 2, TopK(3)) },
 		"prompt: ":        func() ([]Hypothesis, error) { return Beam(ctx, cycle(8).beside(2), tok, "x", 2) },
 		"no token is left": func() ([]Hypothesis, error) {

@@ -14,8 +14,8 @@ import (
 // safe for concurrent use.
 //
 // The processors run in this order, those that are not set being left out: the constraint, bias and banned tokens,
-// penalties, dry, no-repeat, top-k, typical, top-p, min-p, epsilon, eta, xtc, the caller's own, temperature, mirostat. So
-// the cuts look at the model's own probabilities, and the temperature shapes what they leave. [Order] changes it.
+// penalties, dry, no-repeat, top-k, typical, top-p, min-p, epsilon, eta, xtc, the caller's own, temperature, mirostat.
+// So the cuts look at the model's own probabilities, and the temperature shapes what they leave. [Order] changes it.
 type Sampler struct {
 	chain      []Processor
 	whole      []bool // of the chain: the processor looks at all that is kept and not at the penalty window
@@ -71,7 +71,8 @@ func (c *config) sampler(vocab int) (*Sampler, error) {
 	}
 	penalise := c.repetition != 1 || c.frequency != 0 || c.presence != 0
 	if penalise {
-		set["penalties"] = []Processor{&penalties{float32(c.repetition), float32(c.frequency), float32(c.presence), make([]int32, vocab)}}
+		set["penalties"] = []Processor{&penalties{float32(c.repetition), float32(c.frequency), float32(c.presence),
+			make([]int32, vocab)}}
 	}
 	if penalise || len(c.custom) > 0 {
 		s.window = c.window
@@ -124,7 +125,8 @@ func (s *Sampler) Accept(token int32) {
 
 // Errors of Next.
 var (
-	ErrNotFinite   = errors.New("sample: the model's logits are not finite; its parameters are damaged or its training went wrong")
+	ErrNotFinite = errors.New("sample: the model's logits are not finite; its parameters are damaged or its " +
+		"training went wrong")
 	ErrNoCandidate = errors.New("sample: no token is left to choose from; ban fewer, or loosen the processors")
 )
 

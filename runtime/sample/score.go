@@ -35,10 +35,11 @@ func (f Fit) Perplexity() float64 {
 	return math.Exp(-f.LogProb / float64(f.Tokens))
 }
 
-// Measure tells how well a model predicts s behind a prompt, from the start of a text; an empty prompt stands for a newline. A text
-// that is longer than the model's window is read on with the newer half of what it saw, as in [Generate]. progress, if there is one, is
-// told how many tokens are done.
-func Measure(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt, s string, progress func(tokens int)) (Fit, error) {
+// Measure tells how well a model predicts s behind a prompt, from the start of a text; an empty prompt stands for a
+// newline. A text that is longer than the model's window is read on with the newer half of what it saw, as in
+// [Generate]. progress, if there is one, is told how many tokens are done.
+func Measure(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt, s string,
+	progress func(tokens int)) (Fit, error) {
 	before, err := Prompt(tok, prompt)
 	if err != nil {
 		return Fit{}, err
@@ -80,9 +81,9 @@ func Measure(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt,
 	return f, nil
 }
 
-// Embed gives a representation of a text: the mean over its tokens of what the model's logits are made from, at each of
-// them, of length 1 unless it is zero. It begins behind a newline, as in [Generate]; texts that mean alike have a cosine near 1, the more the
-// better the model is.
+// Embed gives a representation of a text: the mean over its tokens of what the model's logits are made from, at each
+// of them, of length 1 unless it is zero. It begins behind a newline, as in [Generate]; texts that mean alike have a
+// cosine near 1, the more the better the model is.
 func Embed(ctx context.Context, dec model.Representer, tok text.Tokenizer, s string) ([]float32, error) {
 	before, err := Prompt(tok, "")
 	if err != nil {
@@ -126,9 +127,11 @@ func Embed(ctx context.Context, dec model.Representer, tok text.Tokenizer, s str
 	return unit(mean), nil
 }
 
-// ScoreTokens tells of each token but the first its log-probability behind those before it, and the best likeliest in its
-// place, as [Tokens] does of tokens that are written. The decoder is at the start of a text, for one sequence, and has room for all.
-func ScoreTokens(ctx context.Context, dec model.Decoder, tok text.Tokenizer, tokens []int32, best int) iter.Seq2[Token, error] {
+// ScoreTokens tells of each token but the first its log-probability behind those before it, and the best likeliest in
+// its place, as [Tokens] does of tokens that are written. The decoder is at the start of a text, for one sequence, and
+// has room for all.
+func ScoreTokens(ctx context.Context, dec model.Decoder, tok text.Tokenizer, tokens []int32,
+	best int) iter.Seq2[Token, error] {
 	return func(yield func(Token, error) bool) {
 		row, likeliest := make([]float32, tok.Vocab()), make([]int32, min(max(0, best), tok.Vocab()))
 		for i, t := range tokens {
@@ -156,7 +159,8 @@ func ScoreTokens(ctx context.Context, dec model.Decoder, tok text.Tokenizer, tok
 	}
 }
 
-// told is a token with what its row of log-probabilities tells; likeliest is working space, as long as alternatives are told.
+// told is a token with what its row of log-probabilities tells; likeliest is working space, as long as alternatives
+// are told.
 func told(tok text.Tokenizer, token int32, row []float32, likeliest []int32) Token {
 	t := Token{ID: token, Piece: tok.Piece(token), LogProb: float64(row[token])}
 	if len(likeliest) > 0 {

@@ -1,5 +1,6 @@
-// Package schedule makes the training steps of a model from data: which kinds of steps there are, when each has its turn, and which parameters it moves. A model of one loss has
-// one kind; networks that are trained against each other have one for each of them, and perhaps one for the time before.
+// Package schedule makes the training steps of a model from data: which kinds of steps there are, when each has its
+// turn, and which parameters it moves. A model of one loss has one kind; networks that are trained against each other
+// have one for each of them, and perhaps one for the time before.
 //
 // It must know nothing of what a step computes: the model gives it a function for that.
 package schedule
@@ -37,8 +38,8 @@ type Step struct {
 	// Gradients computes the mean loss of a batch and the gradient of the parts that the step moves.
 	Gradients func(b *model.Batch) (loss float64, err error)
 
-	// In which training steps it has its turn: from number From on, which is counted from 0, up to number Until, which is no more, or for good where that is 0; of these every
-	// Every-th, or each where that is 0.
+	// In which training steps it has its turn: from number From on, which is counted from 0, up to number Until, which
+	// is no more, or for good where that is 0; of these every Every-th, or each where that is 0.
 	From, Until, Every int
 
 	Times int     // how often in one training step, each time on its share of the batch; 0 for once, on all of it
@@ -74,14 +75,16 @@ type Training struct {
 	Count int     // training steps done
 	Width int     // of the vectors that are cut into shares
 
-	// Tensors lists the parameters and their gradients in the order of the flat arrays, for the error of a gradient that is not finite.
+	// Tensors lists the parameters and their gradients in the order of the flat arrays, for the error of a gradient
+	// that is not finite.
 	Tensors func() []model.Tensor
 
 	whole, part model.Batch // what is cut into shares, and a share
 }
 
-// TrainStep makes the steps of a training step, at a rate that each multiplies with its own factor. It returns the loss and the norm of the gradient of the last one, before its
-// update and before clipping. An error ends the training step: what the step that failed would have moved is as it was.
+// TrainStep makes the steps of a training step, at a rate that each multiplies with its own factor. It returns the
+// loss and the norm of the gradient of the last one, before its update and before clipping. An error ends the training
+// step: what the step that failed would have moved is as it was.
 func (t *Training) TrainStep(b *model.Batch, rate float64) (loss, norm float64, err error) {
 	for _, s := range t.Steps {
 		if !s.turn(t.Count) {
@@ -183,7 +186,8 @@ func (t *Training) Made() int {
 	return n
 }
 
-// SetCount goes on from training step n, as if all before it had been made. Steps that are asked for stay what they are.
+// SetCount goes on from training step n, as if all before it had been made. Steps that are asked for stay what they
+// are.
 func (t *Training) SetCount(n int) {
 	t.Count = n
 	for _, s := range t.Steps {

@@ -28,10 +28,12 @@ func pair(made *[]string, steps ...*Step) *Training {
 }
 
 func parts() (a, b *Part) {
-	return &Part{Name: "a", To: 2, Rule: optim.NewSGD(2, 0.5, false, 0)}, &Part{Name: "b", From: 2, To: 4, Rule: optim.NewSGD(2, 0, false, 0)}
+	return &Part{Name: "a", To: 2, Rule: optim.NewSGD(2, 0.5, false, 0)}, &Part{Name: "b", From: 2, To: 4,
+		Rule: optim.NewSGD(2, 0, false, 0)}
 }
 
-// Every schedule, run from its start, makes the steps that its rules say one by one, and going on from any step makes the same as running through does.
+// Every schedule, run from its start, makes the steps that its rules say one by one, and going on from any step makes
+// the same as running through does.
 func TestTurns(t *testing.T) {
 	for trial := range 300 {
 		draw := func(what uint64, n int) int { return int(model.Key(uint64(trial), what) % uint64(n)) }
@@ -55,7 +57,8 @@ func TestTurns(t *testing.T) {
 			again.SetCount(n)
 			for i, s := range again.Steps {
 				if s.Made != through.Steps[i].Made {
-					t.Fatalf("trial %d: before step %d, %s has been made %d times, or %d going on", trial, n, s.Name, through.Steps[i].Made, s.Made)
+					t.Fatalf("trial %d: before step %d, %s has been made %d times, or %d going on", trial, n, s.Name,
+						through.Steps[i].Made, s.Made)
 				}
 			}
 			if _, _, err := through.TrainStep(batch, 0); err != nil {
@@ -83,7 +86,8 @@ func TestTurns(t *testing.T) {
 			}
 		}
 		a, b := through.Steps[0].Moves[0], through.Steps[1].Moves[0]
-		if through.Updates(a) != count["a"]+count["c"] || through.Updates(b) != count["b"]+count["c"] || through.Made() != count["a"]+count["b"]+count["c"] {
+		if through.Updates(a) != count["a"]+count["c"] || through.Updates(b) != count["b"]+count["c"] ||
+			through.Made() != count["a"]+count["b"]+count["c"] {
 			t.Fatalf("trial %d: %d and %d updates of %v", trial, through.Updates(a), through.Updates(b), count)
 		}
 	}
@@ -95,10 +99,12 @@ func TestShares(t *testing.T) {
 	var made []string
 	tr := pair(&made, &Step{Name: "critic", Moves: []*Part{b}, Times: 3}, &Step{Name: "maker", Moves: []*Part{a}})
 	for vectors, want := range map[int]string{
-		6: "critic[1 2] critic[3 4] critic[5 6] maker[5 6]", 7: "critic[1 2] critic[3 4] critic[5 6] maker[5 6]", 2: "critic[1] critic[2] critic[1] maker[1]",
+		6: "critic[1 2] critic[3 4] critic[5 6] maker[5 6]", 7: "critic[1 2] critic[3 4] critic[5 6] maker[5 6]",
+		2: "critic[1] critic[2] critic[1] maker[1]",
 	} {
 		made = nil
-		if _, _, err := tr.TrainStep(&model.Batch{Batch: vectors, Vectors: []float32{1, 2, 3, 4, 5, 6, 7}}, 0); err != nil {
+		if _, _, err := tr.TrainStep(&model.Batch{Batch: vectors, Vectors: []float32{1, 2, 3, 4, 5, 6, 7}},
+			0); err != nil {
 			t.Fatal(err)
 		}
 		if got := strings.Join(made, " "); got != want {
@@ -113,7 +119,8 @@ func TestUpdate(t *testing.T) {
 	b.Average, b.Decay = make([]float32, 2), 0.5
 	var made []string
 	last := 0.0
-	tr := pair(&made, &Step{Name: "b", Moves: []*Part{b}, Rate: 0.5, Last: &last}, &Step{Name: "a", Moves: []*Part{a}, Asked: true})
+	tr := pair(&made, &Step{Name: "b", Moves: []*Part{b}, Rate: 0.5, Last: &last},
+		&Step{Name: "a", Moves: []*Part{a}, Asked: true})
 	tr.Norm, tr.Value = 1, 0.25 // of (1, 1), whose norm is above
 	one := &model.Batch{Batch: 1, Vectors: []float32{1}}
 	loss, norm, err := tr.TrainStep(one, 2)
@@ -152,20 +159,25 @@ func TestNotFinite(t *testing.T) {
 		err   error
 		want  string
 	}{
-		{[]float32{1, float32(math.Inf(1))}, nil, "the norm of the gradient became +Inf, which began in the gradient of second (+Inf)"},
-		{[]float32{float32(math.NaN()), float32(math.NaN())}, nil, "the norm of the gradient became NaN, which began in the gradient of second (NaN)"},
+		{[]float32{1, float32(math.Inf(1))}, nil,
+			"the norm of the gradient became +Inf, which began in the gradient of second (+Inf)"},
+		{[]float32{float32(math.NaN()), float32(math.NaN())}, nil,
+			"the norm of the gradient became NaN, which began in the gradient of second (NaN)"},
 		{[]float32{1, 1}, fault, "no lines"},
 	} {
 		step.Gradients = func(*model.Batch) (float64, error) { copy(tr.Grads, c.grads); return 1, c.err }
 		_, _, err := tr.TrainStep(&model.Batch{}, 1)
-		if err == nil || err.Error() != c.want || tr.Count != 0 || step.Made != 0 || !slices.Equal(tr.Params, []float32{0, 0}) {
+		if err == nil || err.Error() != c.want || tr.Count != 0 || step.Made != 0 ||
+			!slices.Equal(tr.Params, []float32{0, 0}) {
 			t.Errorf("%v: error %v, want %s; %d steps, parameters %v", c.grads, err, c.want, tr.Count, tr.Params)
 		}
 	}
 	outputs := func() []model.Output {
-		return []model.Output{{Layer: "in", Values: []float32{1, 2}}, {Layer: "stack", Values: []float32{1, 2, 3, 4, 5, float32(math.Inf(-1))}, Each: 2}}
+		return []model.Output{{Layer: "in", Values: []float32{1, 2}},
+			{Layer: "stack", Values: []float32{1, 2, 3, 4, 5, float32(math.Inf(-1))}, Each: 2}}
 	}
-	if err := model.CheckLoss(math.NaN(), outputs); err == nil || err.Error() != "the loss became NaN, which began in the output of layer 3 of stack (-Inf)" {
+	if err := model.CheckLoss(math.NaN(), outputs); err == nil ||
+		err.Error() != "the loss became NaN, which began in the output of layer 3 of stack (-Inf)" {
 		t.Error(err)
 	}
 	if err := model.CheckLoss(1, nil); err != nil {

@@ -63,7 +63,8 @@ func plain(messages []message) (prompt string, stops []string, err error) {
 	for i := range messages {
 		role, ok := roles[messages[i].Role]
 		if !ok {
-			return "", nil, wrong("messages", "role %q of message %d: give system, user or assistant", messages[i].Role, i)
+			return "", nil, wrong("messages", "role %q of message %d: give system, user or assistant", messages[i].Role,
+				i)
 		}
 		s, err := messages[i].text()
 		if err != nil {
@@ -255,7 +256,9 @@ func (s *Server) chats(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	for i := range n {
-		head.Choices = append(head.Choices, chatChoice{Index: i, Message: &chatMessage{Role: "assistant", Content: written[i].String()}, LogProbs: logs[i], Finish: ends[i]})
+		head.Choices = append(head.Choices,
+			chatChoice{Index: i, Message: &chatMessage{Role: "assistant", Content: written[i].String()},
+				LogProbs: logs[i], Finish: ends[i]})
 	}
 	head.Usage = job.total()
 	answer(w, http.StatusOK, head)

@@ -49,8 +49,8 @@ type completionChoice struct {
 	Finish   *string             `json:"finish_reason"`
 }
 
-// completionLogProbs tells of each token its text, log-probability, alternatives, and where in the text of the choice it
-// begins, in characters.
+// completionLogProbs tells of each token its text, log-probability, alternatives, and where in the text of the choice
+// it begins, in characters.
 type completionLogProbs struct {
 	Tokens   []string             `json:"tokens"`
 	LogProbs []*float64           `json:"token_logprobs"`
@@ -93,7 +93,8 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) error {
 	case best > n && q.Stream:
 		return wrong("best_of", "the best of %d texts are known when all are written, so they cannot be streamed", best)
 	case best*len(tokens) > s.options.MaxChoices:
-		return wrong("prompt", "%d texts for each of %d prompts: a request may ask for %d in all", best, len(tokens), s.options.MaxChoices)
+		return wrong("prompt", "%d texts for each of %d prompts: a request may ask for %d in all", best, len(tokens),
+			s.options.MaxChoices)
 	}
 	most, err := s.limit("max_tokens", q.MaxTokens, defaultCompletion)
 	if err != nil {
@@ -119,7 +120,8 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) error {
 	defer job.close()
 	for i, p := range tokens {
 		for k := range best {
-			if err := job.start(ctx, i*best+k, p, append(slices.Clone(opts), sample.MaxTokens(most), sample.Seed(seed+uint64(k)))...); err != nil {
+			if err := job.start(ctx, i*best+k, p,
+				append(slices.Clone(opts), sample.MaxTokens(most), sample.Seed(seed+uint64(k)))...); err != nil {
 				return err
 			}
 		}
@@ -217,7 +219,8 @@ func (x *shownText) add(t *sample.Token) {
 
 func (x *shownText) note(piece string, p *float64, best []sample.Alternative) {
 	if x.probs == nil {
-		x.probs = &completionLogProbs{Tokens: []string{}, LogProbs: []*float64{}, Top: []map[string]float64{}, Offsets: []int{}}
+		x.probs = &completionLogProbs{Tokens: []string{}, LogProbs: []*float64{}, Top: []map[string]float64{},
+			Offsets: []int{}}
 	}
 	var top map[string]float64
 	if p != nil {

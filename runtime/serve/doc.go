@@ -1,5 +1,6 @@
 // Package serve answers HTTP requests with trained models, in the form that programs for the API of OpenAI and for
-// llama.cpp's server already speak: completions, chats, embeddings, streams, and what the other families of models make.
+// llama.cpp's server already speak: completions, chats, embeddings, streams, and what the other families of models
+// make.
 //
 //	srv := serve.New(serve.Options{})
 //	err := srv.Load(serve.Model{Program: poet.Program(), Model: m})

@@ -24,12 +24,17 @@ func newMetrics(s *Server) *metrics {
 	buckets := prometheus.ExponentialBuckets(0.001, 2, 16)
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gradsmith_requests_total", Help: "Requests that were answered."}, []string{"path", "status"}),
-		seconds:  prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "gradsmith_request_seconds", Help: "Time from a request to the end of its answer.", Buckets: buckets}, []string{"path"}),
-		first:    prometheus.NewHistogram(prometheus.HistogramOpts{Name: "gradsmith_first_token_seconds", Help: "Time from a request to the first token of a text.", Buckets: buckets}),
-		between:  prometheus.NewHistogram(prometheus.HistogramOpts{Name: "gradsmith_between_tokens_seconds", Help: "Time between two tokens of a text, as its reader gets them.", Buckets: buckets}),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gradsmith_requests_total",
+			Help: "Requests that were answered."}, []string{"path", "status"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "gradsmith_request_seconds",
+			Help: "Time from a request to the end of its answer.", Buckets: buckets}, []string{"path"}),
+		first: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "gradsmith_first_token_seconds",
+			Help: "Time from a request to the first token of a text.", Buckets: buckets}),
+		between: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "gradsmith_between_tokens_seconds",
+			Help: "Time between two tokens of a text, as its reader gets them.", Buckets: buckets}),
 	}
-	m.registry.MustRegister(m.requests, m.seconds, m.first, m.between, &batches{s}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.requests, m.seconds, m.first, m.between, &batches{s}, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -54,17 +59,28 @@ var gauges = []struct {
 	kind prometheus.ValueType
 	of   func(batch.Stats) float64
 }{
-	{told("places", "Texts that can be written at the same time."), prometheus.GaugeValue, func(s batch.Stats) float64 { return float64(s.Places) }},
-	{told("writing", "Texts that are written."), prometheus.GaugeValue, func(s batch.Stats) float64 { return float64(s.Writing) }},
-	{told("reading", "Texts whose prompts are read."), prometheus.GaugeValue, func(s batch.Stats) float64 { return float64(s.Reading) }},
-	{told("waiting", "Texts that wait for a place."), prometheus.GaugeValue, func(s batch.Stats) float64 { return float64(s.Waiting) }},
-	{told("parked", "Texts that wait for a slow reader."), prometheus.GaugeValue, func(s batch.Stats) float64 { return float64(s.Parked) }},
-	{told("steps_total", "Steps for all texts together."), prometheus.CounterValue, func(s batch.Stats) float64 { return float64(s.Steps) }},
-	{told("tokens_written_total", "Tokens that were written."), prometheus.CounterValue, func(s batch.Stats) float64 { return float64(s.Written) }},
-	{told("prompt_tokens_total", "Tokens of prompts."), prometheus.CounterValue, func(s batch.Stats) float64 { return float64(s.PromptTokens) }},
-	{told("prompt_tokens_shared_total", "Tokens of prompts that had been read for others."), prometheus.CounterValue, func(s batch.Stats) float64 { return float64(s.SharedTokens) }},
-	{told("texts_total", "Texts that have ended."), prometheus.CounterValue, func(s batch.Stats) float64 { return float64(s.Texts) }},
-	{told("texts_cancelled_total", "Texts that were given up."), prometheus.CounterValue, func(s batch.Stats) float64 { return float64(s.Cancelled) }},
+	{told("places", "Texts that can be written at the same time."), prometheus.GaugeValue,
+		func(s batch.Stats) float64 { return float64(s.Places) }},
+	{told("writing", "Texts that are written."), prometheus.GaugeValue,
+		func(s batch.Stats) float64 { return float64(s.Writing) }},
+	{told("reading", "Texts whose prompts are read."), prometheus.GaugeValue,
+		func(s batch.Stats) float64 { return float64(s.Reading) }},
+	{told("waiting", "Texts that wait for a place."), prometheus.GaugeValue,
+		func(s batch.Stats) float64 { return float64(s.Waiting) }},
+	{told("parked", "Texts that wait for a slow reader."), prometheus.GaugeValue,
+		func(s batch.Stats) float64 { return float64(s.Parked) }},
+	{told("steps_total", "Steps for all texts together."), prometheus.CounterValue,
+		func(s batch.Stats) float64 { return float64(s.Steps) }},
+	{told("tokens_written_total", "Tokens that were written."), prometheus.CounterValue,
+		func(s batch.Stats) float64 { return float64(s.Written) }},
+	{told("prompt_tokens_total", "Tokens of prompts."), prometheus.CounterValue,
+		func(s batch.Stats) float64 { return float64(s.PromptTokens) }},
+	{told("prompt_tokens_shared_total", "Tokens of prompts that had been read for others."), prometheus.CounterValue,
+		func(s batch.Stats) float64 { return float64(s.SharedTokens) }},
+	{told("texts_total", "Texts that have ended."), prometheus.CounterValue,
+		func(s batch.Stats) float64 { return float64(s.Texts) }},
+	{told("texts_cancelled_total", "Texts that were given up."), prometheus.CounterValue,
+		func(s batch.Stats) float64 { return float64(s.Cancelled) }},
 }
 
 func told(name, help string) *prometheus.Desc {

@@ -7,31 +7,37 @@ import (
 	"strings"
 )
 
-// openAPI describes the API in the form of OpenAPI 3.1. The bodies are those of the table, so that the description cannot
-// tell other members than what is decoded.
+// openAPI describes the API in the form of OpenAPI 3.1. The bodies are those of the table, so that the description
+// cannot tell other members than what is decoded.
 func (s *Server) openAPI(w http.ResponseWriter, r *http.Request) error {
 	paths := map[string]any{}
 	for _, x := range s.table() {
 		method, path, _ := strings.Cut(x.pattern, " ")
-		failure := map[string]any{"description": "an error", "content": content(map[string]any{"$ref": "#/components/schemas/Error"})}
+		failure := map[string]any{"description": "an error",
+			"content": content(map[string]any{"$ref": "#/components/schemas/Error"})}
 		op := map[string]any{
-			"summary":   x.about,
-			"responses": map[string]any{"200": map[string]any{"description": "the answer", "content": content(map[string]any{"type": "object"})}, "default": failure},
+			"summary": x.about,
+			"responses": map[string]any{"200": map[string]any{"description": "the answer",
+				"content": content(map[string]any{"type": "object"})}, "default": failure},
 		}
 		if x.body != nil {
 			op["requestBody"] = map[string]any{"required": true, "content": content(schemaOf(reflect.TypeOf(x.body)))}
 		}
 		if strings.Contains(path, "{name}") {
-			op["parameters"] = []any{map[string]any{"name": "name", "in": "path", "required": true, "schema": map[string]any{"type": "string"}}}
+			op["parameters"] = []any{map[string]any{"name": "name", "in": "path", "required": true,
+				"schema": map[string]any{"type": "string"}}}
 		}
 		paths[path] = map[string]any{strings.ToLower(method): op}
 	}
 	answer(w, http.StatusOK, map[string]any{
 		"openapi": "3.1.0",
-		"info":    map[string]any{"title": "gradsmith", "version": "1", "description": "Models that gradsmith compiled, in the API of OpenAI and with extensions of llama.cpp's server."},
-		"paths":   paths,
+		"info": map[string]any{"title": "gradsmith", "version": "1",
+			"description": "Models that gradsmith compiled, in the API of OpenAI and with extensions of llama.cpp's " +
+				"server."},
+		"paths": paths,
 		"components": map[string]any{
-			"schemas":         map[string]any{"Error": map[string]any{"type": "object", "properties": map[string]any{"error": schemaOf(reflect.TypeFor[Problem]())}}},
+			"schemas": map[string]any{"Error": map[string]any{"type": "object",
+				"properties": map[string]any{"error": schemaOf(reflect.TypeFor[Problem]())}}},
 			"securitySchemes": map[string]any{"key": map[string]any{"type": "http", "scheme": "bearer"}},
 		},
 	})
@@ -47,7 +53,8 @@ func schemaOf(t reflect.Type) map[string]any {
 	switch t {
 	case reflect.TypeFor[texts]():
 		text := map[string]any{"type": "string"}
-		return map[string]any{"anyOf": []any{text, map[string]any{"type": "array", "items": text}, map[string]any{"type": "null"}}}
+		return map[string]any{"anyOf": []any{text, map[string]any{"type": "array", "items": text},
+			map[string]any{"type": "null"}}}
 	case reflect.TypeFor[json.RawMessage]():
 		return map[string]any{}
 	}

@@ -12,11 +12,13 @@ import (
 var files embed.FS
 
 // policy lets the page load nothing and talk to nobody but the server.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // page answers with a file of the page; an empty name is for the one that the path names.
 func page(name string) func(http.ResponseWriter, *http.Request) error {
-	kinds := map[string]string{".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+	kinds := map[string]string{".html": "text/html", ".css": "text/css", ".js": "text/javascript",
+		".svg": "image/svg+xml"}
 	return func(w http.ResponseWriter, r *http.Request) error {
 		file := name
 		if file == "" {

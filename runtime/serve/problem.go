@@ -123,7 +123,8 @@ func parse(body []byte, into any) error {
 			name, _ := strconv.Unquote(field)
 			return wrong(name, "there is no member %s: /openapi.json lists those there are", field)
 		}
-		return problem(http.StatusBadRequest, "the request is no JSON object of this kind: "+strings.TrimPrefix(err.Error(), "json: "))
+		return problem(http.StatusBadRequest,
+			"the request is no JSON object of this kind: "+strings.TrimPrefix(err.Error(), "json: "))
 	}
 	return nil
 }

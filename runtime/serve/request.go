@@ -14,8 +14,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/sample"
 )
 
-// drawing are the members that say how texts are drawn, of completions and chats alike. Those from TopK on are extensions
-// that users of llama.cpp know.
+// drawing are the members that say how texts are drawn, of completions and chats alike. Those from TopK on are
+// extensions that users of llama.cpp know.
 type drawing struct {
 	Model         string             `json:"model"`
 	Stream        bool               `json:"stream"`
@@ -163,10 +163,12 @@ func (d *drawing) sampling(s *Server, m *served, logProbs int) (opts []sample.Op
 	for key, bias := range d.LogitBias {
 		token, fault := strconv.ParseInt(key, 10, 32)
 		if fault != nil || token < 0 || int(token) >= m.info.Vocab {
-			return nil, 0, wrong("logit_bias", "logit_bias of %q: tokens are the numbers 0 to %d, see /tokenize", key, m.info.Vocab-1)
+			return nil, 0, wrong("logit_bias", "logit_bias of %q: tokens are the numbers 0 to %d, see /tokenize", key,
+				m.info.Vocab-1)
 		}
 		if !(math.Abs(bias) <= 100) {
-			return nil, 0, wrong("logit_bias", "logit_bias %v of token %d: give -100, which bans it, to 100", bias, token)
+			return nil, 0, wrong("logit_bias", "logit_bias %v of token %d: give -100, which bans it, to 100", bias,
+				token)
 		}
 		if bias == -100 {
 			bias = math.Inf(-1)
@@ -224,13 +226,14 @@ func (d *drawing) constraint(m *served) (*constrain.Constraint, error) {
 		kind, schema, param = "grammar", []byte(d.Grammar), "grammar"
 		make = func() (*constrain.Language, error) { return constrain.Grammar(d.Grammar) }
 	}
-	c, err := m.constraints.get(sha256.Sum256(append([]byte(kind+"\n"), schema...)), func() (*constrain.Constraint, error) {
-		l, err := make()
-		if err != nil {
-			return nil, err
-		}
-		return l.Compile(m.vocabulary())
-	})
+	c, err := m.constraints.get(sha256.Sum256(append([]byte(kind+"\n"), schema...)),
+		func() (*constrain.Constraint, error) {
+			l, err := make()
+			if err != nil {
+				return nil, err
+			}
+			return l.Compile(m.vocabulary())
+		})
 	if err != nil {
 		return nil, wrong(param, "%s cannot be compiled: %v", param, err)
 	}
@@ -287,7 +290,8 @@ func prompts(m *served, raw json.RawMessage) ([][]int32, []string, error) {
 	case json.Unmarshal(raw, &lists) == nil && len(lists) > 0:
 		many = nil
 	default:
-		return nil, nil, wrong("prompt", "prompt must be a text, an array of texts, an array of tokens, or an array of those")
+		return nil, nil, wrong("prompt",
+			"prompt must be a text, an array of texts, an array of tokens, or an array of those")
 	}
 	for i, s := range many {
 		t, err := sample.Prompt(tok, s)
@@ -318,7 +322,8 @@ func prompts(m *served, raw json.RawMessage) ([][]int32, []string, error) {
 // fits reports a prompt that leaves no room for an answer.
 func (m *served) fits(prompt []int32) error {
 	if w := m.batch.Window(); w > 0 && len(prompt) >= w {
-		return wrong("prompt", "the prompt has %d tokens, the model sees %d with an answer of one or more: shorten it", len(prompt), w).named("context_length_exceeded")
+		return wrong("prompt", "the prompt has %d tokens, the model sees %d with an answer of one or more: shorten it",
+			len(prompt), w).named("context_length_exceeded")
 	}
 	return nil
 }

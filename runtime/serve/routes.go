@@ -65,12 +65,15 @@ func (s *Server) routes() {
 	handle("GET /page/{file}", page(""))
 	handle("/", func(w http.ResponseWriter, r *http.Request) error {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
-			if _, pattern := s.mux.Handler(&http.Request{Method: method, URL: r.URL, Host: r.Host}); method != r.Method && pattern != "/" {
+			if _, pattern := s.mux.Handler(&http.Request{Method: method, URL: r.URL,
+				Host: r.Host}); method != r.Method && pattern != "/" {
 				w.Header().Set("Allow", method)
-				return problem(http.StatusMethodNotAllowed, fmt.Sprintf("%s takes %s, not %s", r.URL.Path, method, r.Method))
+				return problem(http.StatusMethodNotAllowed,
+					fmt.Sprintf("%s takes %s, not %s", r.URL.Path, method, r.Method))
 			}
 		}
-		return problem(http.StatusNotFound, fmt.Sprintf("there is no %s: /openapi.json lists what there is", r.URL.Path))
+		return problem(http.StatusNotFound,
+			fmt.Sprintf("there is no %s: /openapi.json lists what there is", r.URL.Path))
 	})
 }
 
@@ -114,8 +117,10 @@ type layer struct {
 
 func (m *served) card(layers bool) card {
 	i := m.info
-	c := card{ID: i.Name, Object: "model", Created: m.created, Owner: "gradsmith", Kind: i.Kind, About: i.Description, Params: i.Params,
-		Vocab: i.Vocab, Digest: i.SpecDigest, Spec: i.Spec, Steps: m.Model.Model.Step(), Paths: m.paths(), Prompt: m.Program.Prompt, Labels: i.Labels}
+	c := card{ID: i.Name, Object: "model", Created: m.created, Owner: "gradsmith", Kind: i.Kind, About: i.Description,
+		Params: i.Params,
+		Vocab:  i.Vocab, Digest: i.SpecDigest, Spec: i.Spec, Steps: m.Model.Model.Step(), Paths: m.paths(),
+		Prompt: m.Program.Prompt, Labels: i.Labels}
 	if m.batch != nil {
 		c.Window = m.batch.Window()
 	}
@@ -277,7 +282,8 @@ func (s *Server) embeddings(w http.ResponseWriter, r *http.Request) error {
 		count += len(tokens)
 		var x []float32
 		if m.info.Latent != nil {
-			x, err = inference.EncodeSentences(m.Model.Model.(model.Autoencoder), m.Program.Tokenizer, []string{text}, make([]int32, 1))
+			x, err = inference.EncodeSentences(m.Model.Model.(model.Autoencoder), m.Program.Tokenizer, []string{text},
+				make([]int32, 1))
 		} else if dec, ok := m.Model.Model.(model.Writer).MakeDecoder(1).(model.Representer); ok {
 			x, err = sample.Embed(r.Context(), dec, m.Program.Tokenizer, text)
 		} else {
@@ -296,7 +302,9 @@ func (s *Server) embeddings(w http.ResponseWriter, r *http.Request) error {
 		}
 		data = append(data, it)
 	}
-	answer(w, http.StatusOK, map[string]any{"object": "list", "model": m.info.Name, "data": data, "usage": map[string]int{"prompt_tokens": count, "total_tokens": count}})
+	answer(w, http.StatusOK,
+		map[string]any{"object": "list", "model": m.info.Name, "data": data,
+			"usage": map[string]int{"prompt_tokens": count, "total_tokens": count}})
 	return nil
 }
 
@@ -324,7 +332,8 @@ func (s *Server) translate(w http.ResponseWriter, r *http.Request) error {
 	for i, text := range q.Input {
 		var out string
 		err := m.do(r.Context(), func() (err error) {
-			out, err = inference.Translate(r.Context(), m.Model.Model.(model.Writer), m.Program.SourceTokenizer, m.Program.Tokenizer, text, width)
+			out, err = inference.Translate(r.Context(), m.Model.Model.(model.Writer), m.Program.SourceTokenizer,
+				m.Program.Tokenizer, text, width)
 			return err
 		})
 		if err != nil {
@@ -448,10 +457,12 @@ func (s *Server) encode(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-	} else if z, err = inference.EncodeSentences(m.Model.Model.(model.Autoencoder), m.Program.Tokenizer, q.Input, labels); err != nil {
+	} else if z, err = inference.EncodeSentences(m.Model.Model.(model.Autoencoder), m.Program.Tokenizer, q.Input,
+		labels); err != nil {
 		return err
 	}
-	answer(w, http.StatusOK, map[string]any{"object": "list", "model": m.info.Name, "latent": rowsOf(z, m.info.Latent.Width)})
+	answer(w, http.StatusOK,
+		map[string]any{"object": "list", "model": m.info.Name, "latent": rowsOf(z, m.info.Latent.Width)})
 	return nil
 }
 
@@ -482,14 +493,16 @@ func (s *Server) decodeLatent(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		answer(w, http.StatusOK, map[string]any{"object": "list", "model": m.info.Name, "vectors": rowsOf(x, m.info.Vector.Width)})
+		answer(w, http.StatusOK,
+			map[string]any{"object": "list", "model": m.info.Name, "vectors": rowsOf(x, m.info.Vector.Width)})
 		return nil
 	}
 	var opts []sample.Option
 	if q.Temperature != nil {
 		opts = append(opts, sample.Temperature(*q.Temperature), sample.Seed(uint64(seedOf(q.Seed))))
 	}
-	lines, err := inference.DecodeSentences(r.Context(), m.Model.Model.(inference.Sentences), m.Program.Tokenizer, z, labels, opts...)
+	lines, err := inference.DecodeSentences(r.Context(), m.Model.Model.(inference.Sentences), m.Program.Tokenizer, z,
+		labels, opts...)
 	if err != nil {
 		return err
 	}
@@ -529,17 +542,20 @@ func (s *Server) interpolate(w http.ResponseWriter, r *http.Request) error {
 		if len(q.Vectors) != 2 {
 			return wrong("vectors", "%d vectors: give two", len(q.Vectors))
 		}
-		x, err := inference.InterpolateVectors(m.Model.Model.(model.Autoencoder), q.Vectors[0], q.Vectors[1], steps, q.Label)
+		x, err := inference.InterpolateVectors(m.Model.Model.(model.Autoencoder), q.Vectors[0], q.Vectors[1], steps,
+			q.Label)
 		if err != nil {
 			return err
 		}
-		answer(w, http.StatusOK, map[string]any{"object": "list", "model": m.info.Name, "vectors": rowsOf(x, m.info.Vector.Width)})
+		answer(w, http.StatusOK,
+			map[string]any{"object": "list", "model": m.info.Name, "vectors": rowsOf(x, m.info.Vector.Width)})
 		return nil
 	}
 	if len(q.Input) != 2 {
 		return wrong("input", "%d texts: give two", len(q.Input))
 	}
-	lines, err := inference.InterpolateSentences(r.Context(), m.Model.Model.(inference.Sentences), m.Program.Tokenizer, q.Input[0], q.Input[1], steps, q.Label)
+	lines, err := inference.InterpolateSentences(r.Context(), m.Model.Model.(inference.Sentences), m.Program.Tokenizer,
+		q.Input[0], q.Input[1], steps, q.Label)
 	if err != nil {
 		return err
 	}
@@ -570,7 +586,8 @@ func (s *Server) images(w http.ResponseWriter, r *http.Request) error {
 		width = *q.Width
 	}
 	if width < 1 || width > size || size%width != 0 {
-		return wrong("width", "a width of %d: the model makes %d numbers, which are no rows of that; give another width", width, size)
+		return wrong("width",
+			"a width of %d: the model makes %d numbers, which are no rows of that; give another width", width, size)
 	}
 	seed := seedOf(q.Seed)
 	var x []float32
@@ -593,7 +610,8 @@ func (s *Server) images(w http.ResponseWriter, r *http.Request) error {
 		s, _ := json.Marshal(b)
 		data = append(data, item{s})
 	}
-	answer(w, http.StatusOK, map[string]any{"created": time.Now().Unix(), "model": m.info.Name, "seed": seed, "data": data})
+	answer(w, http.StatusOK,
+		map[string]any{"created": time.Now().Unix(), "model": m.info.Name, "seed": seed, "data": data})
 	return nil
 }
 

@@ -141,8 +141,11 @@ func TestStreamingChangesNothing(t *testing.T) {
 	}{
 		{`"max_tokens":40`, []sample.Option{sample.MaxTokens(40)}, "length"},
 		{`"max_tokens":0`, []sample.Option{sample.MaxTokens(0)}, "length"},
-		{`"max_tokens":200,"stop":["C","zzz"]`, []sample.Option{sample.MaxTokens(200), sample.Stop("C", "zzz")}, "stop"},
-		{`"max_tokens":30,"temperature":0.5,"top_p":0.9,"top_k":20,"min_p":0.01`, []sample.Option{sample.MaxTokens(30), sample.Temperature(0.5), sample.TopP(0.9), sample.TopK(20), sample.MinP(0.01)}, "length"},
+		{`"max_tokens":200,"stop":["C","zzz"]`, []sample.Option{sample.MaxTokens(200), sample.Stop("C", "zzz")},
+			"stop"},
+		{`"max_tokens":30,"temperature":0.5,"top_p":0.9,"top_k":20,"min_p":0.01`,
+			[]sample.Option{sample.MaxTokens(30), sample.Temperature(0.5), sample.TopP(0.9), sample.TopK(20),
+				sample.MinP(0.01)}, "length"},
 		{`"max_tokens":60,"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{"type":"object","properties":{"a":{"type":"boolean"}},"required":["a"],"additionalProperties":false}}}`, nil, "stop"},
 	} {
 		body := `{"prompt":"It was","seed":7,` + c.body
@@ -152,7 +155,8 @@ func TestStreamingChangesNothing(t *testing.T) {
 		}
 		var want strings.Builder
 		if c.opts != nil {
-			for x, err := range sample.Tokens(context.Background(), m.Model.(model.Writer).MakeDecoder(1), rnn.Tokenizer, "It was", append(c.opts, sample.Seed(7))...) {
+			for x, err := range sample.Tokens(context.Background(), m.Model.(model.Writer).MakeDecoder(1),
+				rnn.Tokenizer, "It was", append(c.opts, sample.Seed(7))...) {
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -177,7 +181,8 @@ func TestStreamingChangesNothing(t *testing.T) {
 				}
 			}
 			if text.String() != at(whole, "choices.0.text") || len(finish) != 1 || finish[0] != c.finish {
-				t.Errorf("%s%s: streamed %q and ended by %v, otherwise %q", body, more, text.String(), finish, at(whole, "choices.0.text"))
+				t.Errorf("%s%s: streamed %q and ended by %v, otherwise %q", body, more, text.String(), finish,
+					at(whole, "choices.0.text"))
 			}
 		}
 	}
@@ -187,13 +192,15 @@ func TestStreamingChangesNothing(t *testing.T) {
 func TestOffsets(t *testing.T) {
 	b := newBench(t, Options{}, modelOf(gptnano.Program()))
 	for _, echo := range []bool{false, true} {
-		_, x := b.post("/v1/completions", fmt.Sprintf(`{"prompt":"KING: ","seed":1,"max_tokens":12,"logprobs":1,"echo":%v}`, echo))
+		_, x := b.post("/v1/completions",
+			fmt.Sprintf(`{"prompt":"KING: ","seed":1,"max_tokens":12,"logprobs":1,"echo":%v}`, echo))
 		text := at(x, "choices.0.text").(string)
 		tokens, offsets := at(x, "choices.0.logprobs.tokens").([]any), at(x, "choices.0.logprobs.text_offset").([]any)
 		want := 12
 		if echo {
 			want += len("KING: ")
-			if !strings.HasPrefix(text, "KING: ") || at(x, "choices.0.logprobs.token_logprobs.0") != nil || at(x, "choices.0.logprobs.token_logprobs.1") == nil {
+			if !strings.HasPrefix(text, "KING: ") || at(x, "choices.0.logprobs.token_logprobs.0") != nil ||
+				at(x, "choices.0.logprobs.token_logprobs.1") == nil {
 				t.Errorf("echo: %v", x)
 			}
 		}
@@ -214,10 +221,12 @@ func TestChat(t *testing.T) {
 	body := `{"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":[{"type":"text","text":"Hello"}]}],"seed":3,"max_tokens":30`
 	_, whole := b.post("/v1/chat/completions", body+`,"n":2,"logprobs":true}`)
 	for i := range 2 {
-		if p := at(whole, fmt.Sprintf("choices.%d.logprobs.content.0", i)); at(p, "logprob") == nil || len(at(p, "top_logprobs").([]any)) != 0 || len(at(p, "bytes").([]any)) == 0 {
+		if p := at(whole, fmt.Sprintf("choices.%d.logprobs.content.0", i)); at(p, "logprob") == nil ||
+			len(at(p, "top_logprobs").([]any)) != 0 || len(at(p, "bytes").([]any)) == 0 {
 			t.Errorf("log-probabilities without top_logprobs: %v", p)
 		}
-		if at(whole, fmt.Sprintf("choices.%d.finish_reason", i)) == nil || at(whole, fmt.Sprintf("choices.%d.message.role", i)) != "assistant" {
+		if at(whole, fmt.Sprintf("choices.%d.finish_reason", i)) == nil ||
+			at(whole, fmt.Sprintf("choices.%d.message.role", i)) != "assistant" {
 			t.Errorf("choice %d: %v", i, at(whole, fmt.Sprintf("choices.%d", i)))
 		}
 	}
@@ -228,10 +237,13 @@ func TestChat(t *testing.T) {
 			text.WriteString(s)
 		}
 	}
-	if at(events[0], "choices.0.delta.role") != "assistant" || at(events[len(events)-2], "choices.0.finish_reason") == nil {
+	if at(events[0], "choices.0.delta.role") != "assistant" ||
+		at(events[len(events)-2], "choices.0.finish_reason") == nil {
 		t.Errorf("the stream begins with %v and ends with %v", events[0], events[len(events)-2])
 	}
-	if last := events[len(events)-1]; len(last["choices"].([]any)) != 0 || at(last, "usage.total_tokens") != at(last, "usage.prompt_tokens").(float64)+at(last, "usage.completion_tokens").(float64) {
+	if last := events[len(events)-1]; len(last["choices"].([]any)) != 0 ||
+		at(last, "usage.total_tokens") != at(last, "usage.prompt_tokens").(float64)+at(last,
+			"usage.completion_tokens").(float64) {
 		t.Errorf("usage: %v", last)
 	}
 	if text.String() != at(whole, "choices.0.message.content") {
@@ -274,7 +286,8 @@ func TestWrongRequests(t *testing.T) {
 		{"/v1/completions", `{"prompt":"a","logprobs":1000}`, 400, "logprobs", nil},
 		{"/v1/completions", `{"prompt":"a","logit_bias":{"x":1}}`, 400, "logit_bias", nil},
 		{"/v1/completions", `{"prompt":"a","logit_bias":{"5":1000}}`, 400, "logit_bias", nil},
-		{"/v1/completions", `{"prompt":"a","stream":true,"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{"type":"nonsense"}}}}`, 400, "response_format", nil},
+		{"/v1/completions",
+			`{"prompt":"a","stream":true,"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{"type":"nonsense"}}}}`, 400, "response_format", nil},
 		{"/v1/completions", `{"prompt":"a","response_format":{"type":"json_schema"}}`, 400, "response_format", nil},
 		{"/v1/completions", `{"prompt":"a","response_format":{"type":"xml"}}`, 400, "response_format", nil},
 		{"/v1/completions", `{"prompt":"a","grammar":"root ::= nothing"}`, 400, "grammar", nil},
@@ -282,7 +295,8 @@ func TestWrongRequests(t *testing.T) {
 		{"/v1/completions", `{"prompt":"` + strings.Repeat("a", 200<<10) + `"}`, 413, "", []string{"102400"}},
 		{"/v1/chat/completions", `{"messages":[]}`, 400, "messages", nil},
 		{"/v1/chat/completions", `{"messages":[{"role":"robot","content":"a"}]}`, 400, "messages", nil},
-		{"/v1/chat/completions", `{"messages":[{"role":"user","content":"a"}],"top_logprobs":3}`, 400, "top_logprobs", nil},
+		{"/v1/chat/completions", `{"messages":[{"role":"user","content":"a"}],"top_logprobs":3}`, 400, "top_logprobs",
+			nil},
 		{"/v1/translate", `{"input":"a"}`, 400, "model", nil},
 		{"/detokenize", `{"tokens":[-1]}`, 400, "tokens", nil},
 		{"/v1/nothing", `{}`, 404, "", nil},
@@ -315,7 +329,8 @@ func TestWrongRequests(t *testing.T) {
 
 // Every family answers what it is for.
 func TestFamilies(t *testing.T) {
-	b := newBench(t, Options{}, modelOf(rnn.Program()), modelOf(translate.Program()), modelOf(bertmini.Program()), modelOf(textvae.Program()), modelOf(vae.Program()), modelOf(gan.Program()))
+	b := newBench(t, Options{}, modelOf(rnn.Program()), modelOf(translate.Program()), modelOf(bertmini.Program()),
+		modelOf(textvae.Program()), modelOf(vae.Program()), modelOf(gan.Program()))
 	latent := func(n int) string {
 		z, _ := json.Marshal([][]float64{make([]float64, n)})
 		return string(z)
@@ -334,9 +349,12 @@ func TestFamilies(t *testing.T) {
 		{"/v1/translate", `{"model":"translate","input":` + fixed(from) + `,"beam":2}`, "data.0.text"},
 		{"/v1/fill", `{"model":"bertmini","input":` + fixed(mask+mask) + `,"top":3}`, "blanks.1.2.probability"},
 		{"/v1/latent/encode", `{"model":"textvae","input":` + fixed(text) + `}`, "latent.0.0"},
-		{"/v1/latent/decode", `{"model":"textvae","latent":` + latent(textvae.Program().Info.Latent.Width) + `}`, "texts.0"},
-		{"/v1/latent/interpolate", `{"model":"textvae","input":[` + fixed(text) + "," + fixed(text) + `],"steps":3}`, "texts.2"},
-		{"/v1/latent/decode", `{"model":"vae","latent":` + latent(vae.Program().Info.Latent.Width) + `}`, "vectors.0.0"},
+		{"/v1/latent/decode", `{"model":"textvae","latent":` + latent(textvae.Program().Info.Latent.Width) + `}`,
+			"texts.0"},
+		{"/v1/latent/interpolate", `{"model":"textvae","input":[` + fixed(text) + "," + fixed(text) + `],"steps":3}`,
+			"texts.2"},
+		{"/v1/latent/decode", `{"model":"vae","latent":` + latent(vae.Program().Info.Latent.Width) + `}`,
+			"vectors.0.0"},
 		{"/v1/images", `{"model":"vae","n":2,"seed":1}`, "data.1.b64_json"},
 		{"/v1/images", `{"model":"gan","n":2,"seed":1}`, "data.1.b64_json"},
 	} {
@@ -345,7 +363,8 @@ func TestFamilies(t *testing.T) {
 			t.Errorf("%s %s: status %d, no %s in %.300v", c.path, c.body, status, c.member, x)
 		}
 	}
-	for _, path := range []string{"/v1/models", "/v1/models/gan", "/openapi.json", "/health", "/metrics", "/", "/page/page.js"} {
+	for _, path := range []string{"/v1/models", "/v1/models/gan", "/openapi.json", "/health", "/metrics", "/",
+		"/page/page.js"} {
 		r, err := http.Get(b.url + path)
 		if err != nil {
 			t.Fatal(err)
@@ -358,7 +377,9 @@ func TestFamilies(t *testing.T) {
 		if path == "/metrics" && !bytes.Contains(text, []byte(`gradsmith_places{model="rnn"}`)) {
 			t.Errorf("/metrics: %s", text)
 		}
-		if path == "/" && (!strings.Contains(r.Header.Get("Content-Security-Policy"), "default-src 'none'") || bytes.Contains(text, []byte("http:")) || bytes.Contains(text, []byte("https:"))) {
+		if path == "/" &&
+			(!strings.Contains(r.Header.Get("Content-Security-Policy"), "default-src 'none'") ||
+				bytes.Contains(text, []byte("http:")) || bytes.Contains(text, []byte("https:"))) {
 			t.Error("/: the page names another host, or has no policy")
 		}
 	}
@@ -399,23 +420,27 @@ func TestClientsThatGo(t *testing.T) {
 	until("another, whose prompt is read", func(s batch.Stats) bool { return s.Reading == 1 })
 	leave = append(leave, ask(`{"prompt":"So"`+endless))
 	until("one that waits", func(s batch.Stats) bool { return s.Waiting == 1 })
-	if status, x := b.post("/v1/completions", `{"prompt":"a"}`); status != 429 || at(x, "error.type") != "rate_limit_exceeded" {
+	if status, x := b.post("/v1/completions", `{"prompt":"a"}`); status != 429 ||
+		at(x, "error.type") != "rate_limit_exceeded" {
 		t.Errorf("one text too many: status %d, %v", status, x)
 	}
 	for _, l := range leave {
 		l()
 	}
-	until("three that have left", func(s batch.Stats) bool { return s.Cancelled == 3 && s.Reading+s.Writing+s.Waiting == 0 })
+	until("three that have left",
+		func(s batch.Stats) bool { return s.Cancelled == 3 && s.Reading+s.Writing+s.Waiting == 0 })
 	want := alone(t, m, "It was", 9, 50)
 	go ask(`{"prompt":"It"` + endless)()
-	if _, x := b.post("/v1/completions", `{"prompt":"It was","seed":9,"max_tokens":50}`); at(x, "choices.0.text") != want {
+	if _, x := b.post("/v1/completions", `{"prompt":"It was","seed":9,"max_tokens":50}`); at(x,
+		"choices.0.text") != want {
 		t.Errorf("beside one that left: %v, alone %q", at(x, "choices.0.text"), want)
 	}
 }
 
 func alone(t *testing.T, m Model, prompt string, seed uint64, n int) string {
 	var text strings.Builder
-	for s, err := range sample.Generate(context.Background(), m.Model.(model.Writer).MakeDecoder(1), m.Program.Tokenizer, prompt, sample.Seed(seed), sample.MaxTokens(n)) {
+	for s, err := range sample.Generate(context.Background(), m.Model.(model.Writer).MakeDecoder(1),
+		m.Program.Tokenizer, prompt, sample.Seed(seed), sample.MaxTokens(n)) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -443,7 +468,8 @@ func TestLifecycle(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := alone(t, m, "It was", 5, 600)
-	r, err := http.Post(b.url+"/v1/completions", "", strings.NewReader(`{"prompt":"It was","seed":5,"max_tokens":600,"stream":true}`))
+	r, err := http.Post(b.url+"/v1/completions", "",
+		strings.NewReader(`{"prompt":"It was","seed":5,"max_tokens":600,"stream":true}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -487,7 +513,8 @@ func TestReload(t *testing.T) {
 					return
 				default:
 				}
-				if status, x := b.post("/v1/completions", `{"prompt":"It","max_tokens":3}`); status != 200 || at(x, "choices.0.finish_reason") != "length" {
+				if status, x := b.post("/v1/completions", `{"prompt":"It","max_tokens":3}`); status != 200 ||
+					at(x, "choices.0.finish_reason") != "length" {
 					t.Errorf("while models are loaded: %d %v", status, x)
 					return
 				}
@@ -530,7 +557,8 @@ func TestKeysAndLog(t *testing.T) {
 		answer.Body.Close()
 		return answer.StatusCode
 	}
-	for key, want := range map[string]int{"": 401, "secret-key-on": 401, "secret-key-one ": 200, "secret-key-two": 200, "x": 401} {
+	for key, want := range map[string]int{"": 401, "secret-key-on": 401, "secret-key-one ": 200, "secret-key-two": 200,
+		"x": 401} {
 		if got := ask("/v1/completions", key); got != want {
 			t.Errorf("key %q: status %d, want %d", key, got, want)
 		}
@@ -553,7 +581,8 @@ func TestKeysAndLog(t *testing.T) {
 			t.Errorf("the log has %q: %s", s, log.String())
 		}
 	}
-	if !strings.Contains(log.String(), "path=/v1/completions status=200") || !strings.Contains(log.String(), "id=req-") {
+	if !strings.Contains(log.String(), "path=/v1/completions status=200") ||
+		!strings.Contains(log.String(), "id=req-") {
 		t.Errorf("the log: %s", log.String())
 	}
 }
@@ -646,7 +675,8 @@ func TestNothingStays(t *testing.T) {
 
 // No body makes a handler panic or answer with anything but JSON.
 func FuzzRequests(f *testing.F) {
-	paths := []string{"/v1/completions", "/v1/chat/completions", "/v1/embeddings", "/tokenize", "/detokenize", "/v1/translate", "/v1/fill", "/v1/latent/encode", "/v1/latent/decode", "/v1/latent/interpolate", "/v1/images"}
+	paths := []string{"/v1/completions", "/v1/chat/completions", "/v1/embeddings", "/tokenize", "/detokenize",
+		"/v1/translate", "/v1/fill", "/v1/latent/encode", "/v1/latent/decode", "/v1/latent/interpolate", "/v1/images"}
 	for i := range paths {
 		f.Add(i, `{"prompt":"It was","max_tokens":2,"logit_bias":{"3":1},"stop":["a"],"response_format":{"type":"json_object"},"input":["a"],"tokens":[1]}`)
 		f.Add(i, `{"messages":[{"role":"user","content":"a"}],"max_tokens":1,"stream":true}`)

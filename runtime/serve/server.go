@@ -77,8 +77,8 @@ type Server struct {
 	retired sync.WaitGroup
 }
 
-// generation is the models of one call of Load. Requests hold the one that they began with, which ends when the last has
-// let go of it.
+// generation is the models of one call of Load. Requests hold the one that they began with, which ends when the last
+// has let go of it.
 type generation struct {
 	models []*served
 	users  int           // requests that hold it; under the server's mu
@@ -131,7 +131,9 @@ func (s *Server) Load(models ...Model) error {
 				return err
 			}
 			x.batch = b
-			x.vocabulary = sync.OnceValue(func() *constrain.Vocabulary { return constrain.NewVocabulary(m.Program.Tokenizer) })
+			x.vocabulary = sync.OnceValue(func() *constrain.Vocabulary {
+				return constrain.NewVocabulary(m.Program.Tokenizer)
+			})
 		}
 		all = append(all, x)
 	}
@@ -231,18 +233,22 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out, pattern := &recorder{ResponseWriter: w}, ""
 	defer func() {
 		if fault := recover(); fault != nil {
-			s.options.Log.Error("panic", "id", id, "path", r.URL.Path, "fault", fmt.Sprint(fault), "stack", string(debug.Stack()))
+			s.options.Log.Error("panic", "id", id, "path", r.URL.Path, "fault", fmt.Sprint(fault), "stack",
+				string(debug.Stack()))
 			if out.status == 0 {
-				fail(out, problem(http.StatusInternalServerError, "the server made a mistake; its log tells more under "+id))
+				fail(out, problem(http.StatusInternalServerError,
+					"the server made a mistake; its log tells more under "+id))
 			}
 		}
 		s.metrics.answered(pattern, out.status, time.Since(began))
-		s.options.Log.Info("request", "id", id, "method", r.Method, "path", r.URL.Path, "status", out.status, "bytes", out.bytes,
+		s.options.Log.Info("request", "id", id, "method", r.Method, "path", r.URL.Path, "status", out.status, "bytes",
+			out.bytes,
 			"seconds", time.Since(began).Seconds(), "cancelled", r.Context().Err() != nil)
 	}()
 	if !s.options.Keys.admit(r) {
 		out.Header().Set("WWW-Authenticate", "Bearer")
-		fail(out, problem(http.StatusUnauthorized, "an API key is needed: send it as Authorization: Bearer KEY").named("invalid_api_key"))
+		fail(out, problem(http.StatusUnauthorized,
+			"an API key is needed: send it as Authorization: Bearer KEY").named("invalid_api_key"))
 		return
 	}
 	if err := s.receive(out, r); err != nil {
@@ -259,8 +265,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // held is the key of the generation that a request holds.
 type held struct{}
 
-// receive reads the body of a request, as far as it may go and as long as it may take, so that a handler never waits for it.
-// The deadline does not stay: beyond it the connection would count as broken.
+// receive reads the body of a request, as far as it may go and as long as it may take, so that a handler never waits
+// for it. The deadline does not stay: beyond it the connection would count as broken.
 func (s *Server) receive(w http.ResponseWriter, r *http.Request) error {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil
@@ -342,7 +348,9 @@ func (s *Server) pick(r *http.Request, name string) (*served, error) {
 			return m, nil
 		}
 	}
-	return nil, problem(http.StatusNotFound, fmt.Sprintf("there is no model %q: GET /v1/models lists those there are", name)).of("model").named("model_not_found")
+	return nil, problem(http.StatusNotFound,
+		fmt.Sprintf("there is no model %q: GET /v1/models lists those there are",
+			name)).of("model").named("model_not_found")
 }
 
 // all are the models of a request.

@@ -3,10 +3,11 @@ package subword
 // Pair is a merge that was learnt: of a token with the one behind it.
 type Pair struct{ Left, Right int32 }
 
-// Learn learns byte-pair encoding (Sennrich et al. 2016): again and again the most frequent pair of tokens that stand side
-// by side in a word becomes a token, of equally frequent ones that of the smaller numbers. Words are sequences of symbols
-// below first, counts says how often each word occurs; the merges' tokens have the numbers from first on. It ends when there
-// are limit merges, or no pair is left that occurs at least least times. A pair that accept does not take stays two tokens.
+// Learn learns byte-pair encoding (Sennrich et al. 2016): again and again the most frequent pair of tokens that stand
+// side by side in a word becomes a token, of equally frequent ones that of the smaller numbers. Words are sequences of
+// symbols below first, counts says how often each word occurs; the merges' tokens have the numbers from first on. It
+// ends when there are limit merges, or no pair is left that occurs at least least times. A pair that accept does not
+// take stays two tokens.
 //
 // Words are changed. The time grows with the symbols and the pairs, not with the square of a word's length.
 func Learn(words [][]int32, counts []int, first int32, limit, least int, accept func(left, right int32) bool) []Pair {
@@ -15,7 +16,8 @@ func Learn(words [][]int32, counts []int, first int32, limit, least int, accept 
 	for _, w := range words {
 		size += len(w) + 1
 	}
-	l.symbols, l.prev, l.next, l.weight = make([]int32, 0, size), make([]int32, 0, size), make([]int32, 0, size), make([]int, 0, size)
+	l.symbols, l.prev, l.next, l.weight = make([]int32, 0, size), make([]int32, 0, size), make([]int32, 0,
+		size), make([]int, 0, size)
 	for i, w := range words {
 		for j, x := range w {
 			at := int32(len(l.symbols))
@@ -65,9 +67,10 @@ type learner struct {
 	symbols, prev, next []int32
 	weight              []int // how often the word of a symbol occurs
 	counts              map[uint64]int
-	where               map[uint64][]int32 // places of the left symbols of pairs that stand or stood there, rising for a token with itself
-	heap                []entry
-	fresh               []uint64 // pairs with the token of the last merge
+	// places of the left symbols of pairs that stand or stood there, rising for a token with itself
+	where map[uint64][]int32
+	heap  []entry
+	fresh []uint64 // pairs with the token of the last merge
 }
 
 type entry struct {

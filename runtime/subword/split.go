@@ -9,8 +9,8 @@ import (
 // takes any text apart: no characters are left out.
 type Split func(s string) int
 
-// The expressions that published tokenizers split with, as their files have them. GPT2 is that of GPT-2 and RoBERTa, CL100K
-// that of GPT-4 and of Llama 3, Qwen2 that of Qwen 2 and 3, and O200K that of GPT-4o.
+// The expressions that published tokenizers split with, as their files have them. GPT2 is that of GPT-2 and RoBERTa,
+// CL100K that of GPT-4 and of Llama 3, Qwen2 that of Qwen 2 and 3, and O200K that of GPT-4o.
 const (
 	GPT2   = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
 	CL100K = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
@@ -26,8 +26,12 @@ var splits = map[string]Split{
 	`'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`:         SplitGPT2,
 	`'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s`: SplitGPT2,
 	CL100K: SplitCL100K,
-	`(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`:      func(s string) int { return splitWords(s, 1, asciiEndings) },
-	`(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`: func(s string) int { return splitWords(s, 3, asciiEndings) },
+	`(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`: func(s string) int {
+		return splitWords(s, 1, asciiEndings)
+	},
+	`(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`: func(s string) int {
+		return splitWords(s, 3, asciiEndings)
+	},
 	`'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s`: func(s string) int {
 		if n := run(s, isSpace); n == len(s) {
 			return n // \s++$
@@ -44,8 +48,8 @@ func FindSplit(expression string) (Split, bool) {
 	return s, ok
 }
 
-// SplitGPT2 is the split of the expression [GPT2]: a run of letters, of digits or of other characters, each with the blank
-// before it, a run of white space, or one of the endings 's, 't, 're, 've, 'm, 'll and 'd.
+// SplitGPT2 is the split of the expression [GPT2]: a run of letters, of digits or of other characters, each with the
+// blank before it, a run of white space, or one of the endings 's, 't, 're, 've, 'm, 'll and 'd.
 func SplitGPT2(s string) int {
 	if s[0] == '\'' {
 		for _, ending := range [...]string{"'s", "'t", "'re", "'ve", "'m", "'ll", "'d"} {
@@ -71,8 +75,8 @@ func SplitGPT2(s string) int {
 	return spaces(s)
 }
 
-// spaces is the length of \s+(?!\S)|\s+ in a text that begins with white space: the last character of a run belongs to what
-// follows, unless it is the only one.
+// spaces is the length of \s+(?!\S)|\s+ in a text that begins with white space: the last character of a run belongs to
+// what follows, unless it is the only one.
 func spaces(s string) int {
 	n := run(s, isSpace)
 	if n == len(s) {
@@ -90,7 +94,8 @@ func SplitCL100K(s string) int { return splitWords(s, 3, foldedEndings) }
 // SplitQwen2 is the split of the expression [Qwen2].
 func SplitQwen2(s string) int { return splitWords(s, 1, foldedEndings) }
 
-// foldedEndings is the length of (?i:'s|'t|'re|'ve|'m|'ll|'d) at the beginning of s, or 0. The long s, ſ, is an s there.
+// foldedEndings is the length of (?i:'s|'t|'re|'ve|'m|'ll|'d) at the beginning of s, or 0. The long s, ſ, is an s
+// there.
 func foldedEndings(s string) int {
 	if n := asciiEndings(s); n > 0 {
 		return n

@@ -79,7 +79,8 @@ func naiveLearn(words [][]int32, counts []int, first int32, limit, least int, ac
 		}
 		best, most := Pair{}, 0
 		for p, c := range n {
-			if !refused[p] && (c > most || c == most && (p.Left < best.Left || p.Left == best.Left && p.Right < best.Right)) {
+			if !refused[p] && (c > most ||
+				c == most && (p.Left < best.Left || p.Left == best.Left && p.Right < best.Right)) {
 				best, most = p, c
 			}
 		}
@@ -131,8 +132,10 @@ func TestLearn(t *testing.T) {
 }
 
 // fragments are what the expressions ask for.
-var fragments = []string{"a", "B", "ß", "ſ", "ǅ", "ʰ", "語", "é", "e\u0301", "\u0301", "\u0903", "\u20dd", "5", "²", "Ⅷ", "٣", " ", "  ", "\t", "\n", "\r\n", "\r", "\u00a0", "\u0085", "\u3000", ".", "/", "-", "_", "€", "😀",
-	"'s", "'S", "'ſ", "'t", "'re", "'RE", "'rE", "'ve", "'m", "'ll", "'lL", "'d", "'", "'l", "'r", "'K", "\u200b", "\u00ad", "\x00", "\u2028", "Ab", "AB", "aB"}
+var fragments = []string{"a", "B", "ß", "ſ", "ǅ", "ʰ", "語", "é", "e\u0301", "\u0301", "\u0903", "\u20dd", "5", "²", "Ⅷ",
+	"٣", " ", "  ", "\t", "\n", "\r\n", "\r", "\u00a0", "\u0085", "\u3000", ".", "/", "-", "_", "€", "😀",
+	"'s", "'S", "'ſ", "'t", "'re", "'RE", "'rE", "'ve", "'m", "'ll", "'lL", "'d", "'", "'l", "'r", "'K", "\u200b",
+	"\u00ad", "\x00", "\u2028", "Ab", "AB", "aB"}
 
 func randomText(r *rand.Rand) string {
 	var b strings.Builder
@@ -149,7 +152,8 @@ func randomText(r *rand.Rand) string {
 	return b.String()
 }
 
-// TestSplits compares the splits with their expressions, in an engine that looks ahead and takes its classes from the same tables.
+// TestSplits compares the splits with their expressions, in an engine that looks ahead and takes its classes from the
+// same tables.
 func TestSplits(t *testing.T) {
 	possessive := regexp.MustCompile(`([+*?]|\d})\+`) // which changes no match of these expressions
 	// ſ folds to s in the engines of the publishers.

@@ -91,7 +91,8 @@ func newWalker(m *Merges) *walker {
 	}
 	for _, l := range lines {
 		t := &w.tokens[l.token]
-		known := max(last[l.left], last[l.right]) < l.rank && min(w.tokens[l.left].rank, w.tokens[l.right].rank) >= symbol
+		known := max(last[l.left], last[l.right]) < l.rank && min(w.tokens[l.left].rank,
+			w.tokens[l.right].rank) >= symbol
 		if t.rank == never && known && w.stays(l.left, l.right, int(l.rank)) {
 			t.rank, t.left, t.right = l.rank, l.left, l.right
 		}
@@ -236,7 +237,8 @@ func (w *walker) apply(symbols []int32, s *scratch) ([]int32, bool) {
 			return symbols, false
 		}
 	}
-	given := slices.Grow(s.given[:0], len(symbols)/64+1)[:len(symbols)/64+1] // bits of the places that no token can begin at
+	// bits of the places that no token can begin at
+	given := slices.Grow(s.given[:0], len(symbols)/64+1)[:len(symbols)/64+1]
 	clear(given)
 	tokens := s.tokens[:0]
 	for at := 0; at < len(symbols); {

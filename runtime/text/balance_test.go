@@ -56,7 +56,8 @@ func TestDrawer(t *testing.T) {
 				t.Fatalf("an example of group %d came %d times, another one %d times", g, most, least)
 			}
 			if want := passes * shares[g] * float64(n); float64(sum) > want+passes || float64(sum) < want-passes {
-				t.Fatalf("group %d of %d of %d came %d times in %d passes at temperature %v, want %v", g, len(all), n, sum, passes, temperature, want)
+				t.Fatalf("group %d of %d of %d came %d times in %d passes at temperature %v, want %v", g, len(all), n,
+					sum, passes, temperature, want)
 			}
 		}
 	}
@@ -79,7 +80,8 @@ func TestBalancedPairs(t *testing.T) {
 	write("b/one.tsv", 4)
 	write("b/two.tsv", 5)
 	from := WithSpecials(Chars("abc"), "</s>")
-	o := PairOptions{Source: model.Source{Steps: 6, Vocab: 4, End: 3, AnswerBegin: 3, AnswerEnd: 4}, Steps: 7, Balance: 1e9}
+	o := PairOptions{Source: model.Source{Steps: 6, Vocab: 4, End: 3, AnswerBegin: 3, AnswerEnd: 4}, Steps: 7,
+		Balance: 1e9}
 	for _, paths := range [][]string{{dir}, {filepath.Join(dir, "a.tsv"), filepath.Join(dir, "b")}} {
 		p, err := ReadPairs(PairInput{Sources: Paths(paths...)}, from, WithSpecials(Chars("abc"), "<s>", "</s>"), o)
 		if err != nil {
@@ -108,7 +110,8 @@ func TestBalancedPairs(t *testing.T) {
 			t.Errorf("%v: groups came %v times in a pass of %d", paths, seen, train.Len())
 		}
 	}
-	if _, err := ReadPairs(PairInput{Sources: Paths(filepath.Join(dir, "a.tsv"))}, from, from, o); err == nil || !strings.Contains(err.Error(), "one group") {
+	if _, err := ReadPairs(PairInput{Sources: Paths(filepath.Join(dir, "a.tsv"))}, from, from, o); err == nil ||
+		!strings.Contains(err.Error(), "one group") {
 		t.Errorf("one file alone is balanced: %v", err)
 	}
 }

@@ -96,7 +96,8 @@ func BPE(merges string) Tokenizer {
 		to, knownB := byPiece[b]
 		_, _, twice := t.merges.Find(from, to)
 		if !ok || !okA || !okB || !knownA || !knownB || twice {
-			panic(fmt.Sprintf("text: line %d of the merges, %q, is not two tokens that are known, with a blank in between, whose merge is new", line, text))
+			panic(fmt.Sprintf("text: line %d of the merges, %q, is not two tokens that are known, with a blank in "+
+				"between, whose merge is new", line, text))
 		}
 		token, again := byPiece[a+b]
 		list = append(list, text)

@@ -155,7 +155,8 @@ func TestMerges(t *testing.T) {
 }
 
 func TestBPEPanics(t *testing.T) {
-	for _, merges := range []string{"ab", "a bc", "a b\na b", "a b\nb c\nab c\na bc\na bc", "a  b", "a \x01", "\u3042 a", "a b\n# c d"} {
+	for _, merges := range []string{"ab", "a bc", "a b\na b", "a b\nb c\nab c\na bc\na bc", "a  b", "a \x01",
+		"\u3042 a", "a b\n# c d"} {
 		func() {
 			defer func() {
 				if recover() == nil {

@@ -16,9 +16,13 @@ import (
 // Options say how texts become a corpus.
 type Options struct {
 	Validation float64 // share of the text, at its end, that is kept for validation, from 0 to below 1
-	Condition  string  // text that ends the condition which a document begins with, in which \n stands for \r\n as well; empty when there is none
-	Drop       float64 // share of the documents that are read without their condition, all but its end; which ones is always the same
-	Separator  string  // text that ends a document within a file, in which \n stands for \r\n as well; empty when a file is one document
+	// text that ends the condition which a document begins with, in which \n stands for \r\n as well; empty when there
+	// is none
+	Condition string
+	// share of the documents that are read without their condition, all but its end; which ones is always the same
+	Drop float64
+	// text that ends a document within a file, in which \n stands for \r\n as well; empty when a file is one document
+	Separator string
 }
 
 // Source is a text with the name that errors give it.
@@ -30,9 +34,10 @@ type Source struct {
 // Corpus is text as tokens, split into what a model learns from and what shows how well it does on new text.
 type Corpus struct {
 	Train      *Part
-	Validation *Part  // nil where the share is 0
-	Sorted     string // name of a file whose lines are in alphabetical order, so that its end is not like the rest, or empty
-	Digest     string // hex SHA-256 of the text, of how it becomes tokens, and of the split
+	Validation *Part // nil where the share is 0
+	// name of a file whose lines are in alphabetical order, so that its end is not like the rest, or empty
+	Sorted string
+	Digest string // hex SHA-256 of the text, of how it becomes tokens, and of the split
 }
 
 // Part is a run of tokens, of one document or several. It is immutable.
@@ -156,7 +161,8 @@ func behind(s, separator string) int {
 	return -1
 }
 
-// conditionLength is how many bytes stand in front of the first end of a condition in a document; 0 where there is none.
+// conditionLength is how many bytes stand in front of the first end of a condition in a document; 0 where there is
+// none.
 func conditionLength(document, end string) int {
 	for at := range len(document) {
 		if matched(document, at, end) >= 0 {
@@ -230,7 +236,8 @@ func (b *builder) corpus(name string) (*Corpus, error) {
 		return nil, fmt.Errorf("%s: the text is empty", name)
 	}
 	if !(b.o.Drop >= 0 && b.o.Drop < 1) {
-		return nil, fmt.Errorf("a share of %v of the documents without their condition: it must be from 0 to below 1", b.o.Drop)
+		return nil, fmt.Errorf("a share of %v of the documents without their condition: it must be from 0 to below 1",
+			b.o.Drop)
 	}
 	if !(b.o.Validation >= 0 && b.o.Validation < 1) {
 		return nil, fmt.Errorf("a validation share of %v: it must be from 0 to below 1", b.o.Validation)
@@ -240,12 +247,14 @@ func (b *builder) corpus(name string) (*Corpus, error) {
 	if b.o.Validation > 0 {
 		cut = int(float64(n) * (1 - b.o.Validation))
 		if n-cut < 2 {
-			return nil, fmt.Errorf("%s: a share of %v of its %s leaves too little for validation: give a longer text or a larger share", name, b.o.Validation, count(n, "token"))
+			return nil, fmt.Errorf("%s: a share of %v of its %s leaves too little for validation: give a longer text "+
+				"or a larger share", name, b.o.Validation, count(n, "token"))
 		}
 		c.Validation = b.slice(name, cut, n)
 	}
 	if cut < 2 {
-		return nil, fmt.Errorf("%s: the text has %s for training: that is not enough to predict one from another", name, count(cut, "token"))
+		return nil, fmt.Errorf("%s: the text has %s for training: that is not enough to predict one from another", name,
+			count(cut, "token"))
 	}
 	c.Train = b.slice(name, 0, cut)
 	return c, nil

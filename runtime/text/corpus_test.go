@@ -199,7 +199,8 @@ func TestWholeIsComplete(t *testing.T) {
 					all += rows[r]
 				}
 				if all != s.String()[1:] || count != w.Windows() || w.Tokens() != n-1 {
-					t.Fatalf("%d tokens in %d × %d: %q in %d windows of %d, %d tokens", n, batch, steps, all, count, w.Windows(), w.Tokens())
+					t.Fatalf("%d tokens in %d × %d: %q in %d windows of %d, %d tokens", n, batch, steps, all, count,
+						w.Windows(), w.Tokens())
 				}
 			}
 		}
@@ -266,7 +267,8 @@ func TestSplit(t *testing.T) {
 func TestCorpusDigest(t *testing.T) {
 	seen := map[string]int{}
 	for i, c := range []*Corpus{
-		corpus(t, Options{}, "abc"), corpus(t, Options{}, "abd"), corpus(t, Options{}, "ab", "c"), corpus(t, Options{Separator: "b"}, "abc"),
+		corpus(t, Options{}, "abc"), corpus(t, Options{}, "abd"), corpus(t, Options{}, "ab", "c"),
+		corpus(t, Options{Separator: "b"}, "abc"),
 		corpus(t, Options{}, "abcdefgh"), corpus(t, Options{Validation: 0.5}, "abcdefgh"),
 	} {
 		if j, ok := seen[c.Digest]; ok {
@@ -313,14 +315,16 @@ func TestLongText(t *testing.T) {
 		}
 	}
 	_, err = NewCorpus(tok, Options{}, Source{"x", s + "\n b"})
-	if want := `x: line 60002, column 1 (byte 240002): the character " "`; err == nil || !strings.HasPrefix(err.Error(), want) {
+	if want := `x: line 60002, column 1 (byte 240002): the character " "`; err == nil ||
+		!strings.HasPrefix(err.Error(), want) {
 		t.Errorf("the error is %v, want one that begins %s", err, want)
 	}
 }
 
 func TestRead(t *testing.T) {
 	dir := t.TempDir()
-	for name, s := range map[string]string{"b.txt": "defg", "a.txt": "abc", "sub/c.txt": "hij", ".hidden": "zzz", ".git/x.txt": "zzz", "d.md": "xyz", "empty.txt": ""} {
+	for name, s := range map[string]string{"b.txt": "defg", "a.txt": "abc", "sub/c.txt": "hij", ".hidden": "zzz",
+		".git/x.txt": "zzz", "d.md": "xyz", "empty.txt": ""} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
@@ -359,14 +363,17 @@ func TestRead(t *testing.T) {
 	bad(`no file in it has a name like "*.go"`, dir, "*.go", letters, Options{})
 	bad("the text is empty", filepath.Join(dir, "empty.txt"), "", letters, Options{})
 	bad("a validation share of 1", filepath.Join(dir, "a.txt"), "", letters, Options{Validation: 1})
-	bad("a share of 0.1 of its 3 tokens leaves too little", filepath.Join(dir, "a.txt"), "", letters, Options{Validation: 0.1})
+	bad("a share of 0.1 of its 3 tokens leaves too little", filepath.Join(dir, "a.txt"), "", letters,
+		Options{Validation: 0.1})
 	bad("1 token for training", filepath.Join(dir, "a.txt"), "", letters, Options{Validation: 0.5})
-	bad(filepath.Join(dir, "a.txt")+`: line 1, column 3 (byte 2): the character "c" (U+0063)`, filepath.Join(dir, "a.txt"), "", Chars("ab"), Options{})
+	bad(filepath.Join(dir, "a.txt")+`: line 1, column 3 (byte 2): the character "c" (U+0063)`,
+		filepath.Join(dir, "a.txt"), "", Chars("ab"), Options{})
 }
 
 func TestTooShort(t *testing.T) {
 	_, err := corpus(t, Options{}, "abcd").Train.Windows(2, 2)
-	if want := "text0: the text has 4 tokens for training, one window of 2 sequences × 2 steps takes 5"; err == nil || !strings.HasPrefix(err.Error(), want) {
+	if want := "text0: the text has 4 tokens for training, one window of 2 sequences × 2 steps takes 5"; err == nil ||
+		!strings.HasPrefix(err.Error(), want) {
 		t.Errorf("the error is %v, want %s", err, want)
 	}
 	if _, err := corpus(t, Options{}, "abcd").Train.Windows(0, 2); err == nil {
@@ -416,7 +423,8 @@ func TestConditions(t *testing.T) {
 		if share := float64(dropped) / 1800; math.Abs(share-drop) > 0.04 || drop == 0 && dropped > 0 {
 			t.Errorf("%.3f of the conditions are left out, it should be %v", share, drop)
 		}
-		if again, _ := NewCorpus(ASCII(), Options{Separator: "\n", Condition: ": ", Drop: drop + 0.01}, Source{"x", whole.String()}); again.Digest == c.Digest {
+		if again, _ := NewCorpus(ASCII(), Options{Separator: "\n", Condition: ": ", Drop: drop + 0.01},
+			Source{"x", whole.String()}); again.Digest == c.Digest {
 			t.Error("the digest does not say how many")
 		}
 	}

@@ -143,7 +143,8 @@ func (in Input) Fields(columns ...string) ([][]string, []Place, error) {
 			row := make([]string, len(numbers))
 			for k, n := range numbers {
 				if n > len(all) {
-					return nil, nil, fmt.Errorf("%v: there is no column %d: the line has %s with tabs in between", places[i], n, count(len(all), "column"))
+					return nil, nil, fmt.Errorf("%v: there is no column %d: the line has %s with tabs in between",
+						places[i], n, count(len(all), "column"))
 				}
 				row[k] = all[n-1]
 			}
@@ -254,7 +255,8 @@ func Columns(s string) (source, answer string, err error) {
 	source, answer, ok := strings.Cut(s, ",")
 	source, answer = strings.TrimSpace(source), strings.TrimSpace(answer)
 	if !ok || source == "" || answer == "" || strings.Contains(answer, ",") {
-		return "", "", errors.New("two columns are needed, that of a source and that of its answer, such as 1,2 of tab-separated lines or en,de of JSON objects")
+		return "", "", errors.New("two columns are needed, that of a source and that of its answer, such as 1,2 of " +
+			"tab-separated lines or en,de of JSON objects")
 	}
 	return source, answer, nil
 }

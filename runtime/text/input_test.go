@@ -119,7 +119,8 @@ func TestSeparators(t *testing.T) {
 }
 
 func TestFields(t *testing.T) {
-	path := writeTo(t, "x.jsonl", []byte("\ufeff{\"text\":\"ab\",\"meta\":{\"n\":7,\"a.b\":\"c\"}}\r\n\n{\"meta\":{\"n\":8,\"a.b\":\"d\"},\"text\":\"b\\na\"}\n"))
+	path := writeTo(t, "x.jsonl",
+		[]byte("\ufeff{\"text\":\"ab\",\"meta\":{\"n\":7,\"a.b\":\"c\"}}\r\n\n{\"meta\":{\"n\":8,\"a.b\":\"d\"},\"text\":\"b\\na\"}\n"))
 	for f, want := range map[string][]string{"text": {"ab", "b\na"}, "meta.n": {"7", "8"}, "meta.a.b": {"c", "d"}} {
 		if got, err := (Input{Paths: []string{path}, Field: f}).Lines(); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s: %q, %v", f, got, err)
@@ -144,7 +145,8 @@ func TestFields(t *testing.T) {
 		if err == nil {
 			_, err = Read(in, Chars("ab"), Options{})
 		}
-		if err == nil || !strings.HasPrefix(err.Error(), filepath.Dir(path)+string(filepath.Separator)+want) || strings.Contains(err.Error(), "\n") {
+		if err == nil || !strings.HasPrefix(err.Error(), filepath.Dir(path)+string(filepath.Separator)+want) ||
+			strings.Contains(err.Error(), "\n") {
 			t.Errorf("the error is %v, want %q", err, want)
 		}
 	}
@@ -199,14 +201,16 @@ func FuzzText(f *testing.F) {
 	f.Fuzz(func(t *testing.T, content []byte, separator, columns string) {
 		path := writeTo(t, "text", content)
 		check := func(err error) {
-			if err != nil && (strings.ContainsAny(err.Error(), "\n\r\x00") || !strings.HasPrefix(err.Error(), path)) && !strings.HasPrefix(err.Error(), "two columns") && !strings.HasPrefix(err.Error(), "column") {
+			if err != nil && (strings.ContainsAny(err.Error(), "\n\r\x00") || !strings.HasPrefix(err.Error(), path)) &&
+				!strings.HasPrefix(err.Error(), "two columns") && !strings.HasPrefix(err.Error(), "column") {
 				t.Errorf("an error that is not one line, or does not name the file: %q", err)
 			}
 		}
 		in := Paths(path)
 		c, err := Read(in, Bytes(), Options{Separator: separator, Validation: 0.3})
 		check(err)
-		if err == nil && c.Train.Tokens()+c.Validation.Tokens() > 4*len(content)+4 && content[0] != 0x1f && content[0] != 0x28 {
+		if err == nil && c.Train.Tokens()+c.Validation.Tokens() > 4*len(content)+4 && content[0] != 0x1f &&
+			content[0] != 0x28 {
 			t.Errorf("%d tokens of %d bytes", c.Train.Tokens(), len(content))
 		}
 		_, err = in.Lines()

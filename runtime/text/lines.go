@@ -43,7 +43,8 @@ func NewLineSet(name string, lines []string, t Tokenizer, format model.Imitation
 		s.tokens = append(s.tokens, x...)
 	}
 	if len(s.tokens) == 0 {
-		return nil, fmt.Errorf("%s: there is no line that the model takes: %d are longer than %d tokens", name, s.Skipped, steps-1)
+		return nil, fmt.Errorf("%s: there is no line that the model takes: %d are longer than %d tokens", name,
+			s.Skipped, steps-1)
 	}
 	s.Digest = hex.EncodeToString(hash.Sum(nil))
 	return s, nil
@@ -103,7 +104,8 @@ func (s *LineSet) Line(i int) []int32 { return s.tokens[i*s.steps : (i+1)*s.step
 func (s *LineSet) Split(share float64) (train, validation *LineSet, err error) {
 	cut := int(float64(s.Len()) * (1 - share))
 	if cut < 1 || cut >= s.Len() {
-		return nil, nil, fmt.Errorf("%s: a share of %v of its %s leaves nothing for training or for validation", s.Name, share, count(s.Len(), "line"))
+		return nil, nil, fmt.Errorf("%s: a share of %v of its %s leaves nothing for training or for validation", s.Name,
+			share, count(s.Len(), "line"))
 	}
 	a, b := *s, *s
 	a.tokens, b.tokens = s.tokens[:cut*s.steps], s.tokens[cut*s.steps:]
@@ -142,7 +144,8 @@ type LineBatches struct {
 // do not fill a batch.
 func (s *LineSet) Shuffled(batch int, seed uint64) (*LineBatches, error) {
 	if batch < 1 || batch > s.Len() {
-		return nil, fmt.Errorf("%s: %s do not fill a batch of %d: give more lines, or a smaller batch", s.Name, count(s.Len(), "line"), batch)
+		return nil, fmt.Errorf("%s: %s do not fill a batch of %d: give more lines, or a smaller batch", s.Name,
+			count(s.Len(), "line"), batch)
 	}
 	b := &LineBatches{s: s, rows: batch, shuffled: true, seed: seed, windows: s.Len() / batch}
 	b.arrange()

@@ -46,7 +46,9 @@ func TestLineSet(t *testing.T) {
 	}
 	var b model.Batch
 	w.Next(&b)
-	if !slices.Equal(b.Tokens, []int32{8, 8, 1, 7, 2, 9, 9, 9}) || !slices.Equal(b.Targets, []int32{1, 7, 2, 9, 9, -1, -1, -1}) || !slices.Equal(b.Reset, []int32{1, 1, 0, 0, 0, 0, 0, 0}) {
+	if !slices.Equal(b.Tokens, []int32{8, 8, 1, 7, 2, 9, 9, 9}) ||
+		!slices.Equal(b.Targets, []int32{1, 7, 2, 9, 9, -1, -1, -1}) ||
+		!slices.Equal(b.Reset, []int32{1, 1, 0, 0, 0, 0, 0, 0}) {
 		t.Errorf("the first batch reads %v, predicts %v, resets %v", b.Tokens, b.Targets, b.Reset)
 	}
 	if !w.Next(&b) || b.Batch != 1 || w.Next(&b) || w.Tokens() != 12 {
@@ -54,10 +56,12 @@ func TestLineSet(t *testing.T) {
 	}
 
 	fixed := model.Imitation{Begin: 0, End: -1}
-	if _, err := NewLineSet("f", []string{"1 2", "1 2 3"}, Numbers(8), fixed, 2); err == nil || !strings.HasPrefix(err.Error(), "f:2: ") {
+	if _, err := NewLineSet("f", []string{"1 2", "1 2 3"}, Numbers(8), fixed, 2); err == nil ||
+		!strings.HasPrefix(err.Error(), "f:2: ") {
 		t.Errorf("a line of another length: %v", err)
 	}
-	if _, err := NewLineSet("f", []string{"1 2", "1 9"}, Numbers(8), fixed, 2); err == nil || !strings.HasPrefix(err.Error(), "f:2: ") {
+	if _, err := NewLineSet("f", []string{"1 2", "1 9"}, Numbers(8), fixed, 2); err == nil ||
+		!strings.HasPrefix(err.Error(), "f:2: ") {
 		t.Errorf("a line with another number: %v", err)
 	}
 	if _, err := NewLineSet("f", []string{"1 2"}, WithSpecials(Numbers(8), "<s>", "</s>"), end, 2); err == nil {
@@ -115,7 +119,8 @@ func TestLineBatches(t *testing.T) {
 	second := pass()
 	sorted := slices.Clone(first)
 	slices.Sort(sorted)
-	if len(first) != 6 || len(slices.Compact(sorted)) != 6 || slices.Equal(first, second) || w.Windows() != 2 || w.Tokens() != 12 {
+	if len(first) != 6 || len(slices.Compact(sorted)) != 6 || slices.Equal(first, second) || w.Windows() != 2 ||
+		w.Tokens() != 12 {
 		t.Errorf("the passes are %v and %v", first, second)
 	}
 	w.SetPosition(0, 1)

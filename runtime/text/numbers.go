@@ -29,7 +29,8 @@ func (t *numbers) Encode(s string) ([]int32, error) {
 	for i, f := range fields {
 		n, err := strconv.Atoi(f)
 		if err != nil || n < 0 || n >= t.size {
-			return nil, fmt.Errorf("number %d, %q, is not one of 0 to %d: the tokens of this model are whole numbers with blanks in between", i+1, f, t.size-1)
+			return nil, fmt.Errorf("number %d, %q, is not one of 0 to %d: the tokens of this model are whole numbers "+
+				"with blanks in between", i+1, f, t.size-1)
 		}
 		tokens[i] = int32(n)
 	}

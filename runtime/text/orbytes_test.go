@@ -21,7 +21,8 @@ func TestOrBytes(t *testing.T) {
 			t.Errorf("%s: the last token is not the last byte", name)
 		}
 	}
-	if Chars("ab", OrBytes()).Digest() == Chars("ab").Digest() || WordsOrBytes("\"a\"\n").Digest() == Words("\"a\"\n").Digest() {
+	if Chars("ab", OrBytes()).Digest() == Chars("ab").Digest() ||
+		WordsOrBytes("\"a\"\n").Digest() == Words("\"a\"\n").Digest() {
 		t.Error("bytes leave the digest as it is")
 	}
 }

@@ -31,13 +31,16 @@ func sortedText(s string) bool {
 func tail(name, what string, sorted bool, labels []int32, n int, share float64) string {
 	label := func(i int) int32 { return labels[i] }
 	if class, ok := data.OneClass(labels, int(float64(n)*(1-share))); ok {
-		return fmt.Sprintf("%s: all of the last %ss, which are kept for validation, have the label %d, others have other labels", name, what, class)
+		return fmt.Sprintf("%s: all of the last %ss, which are kept for validation, have the label %d, others have "+
+			"other labels", name, what, class)
 	}
 	if labels != nil && data.Sorted(n, label, 1) {
-		return fmt.Sprintf("%s: the %ss are sorted by their labels, so that the last of them, which are kept for validation, are not like the others", name, what)
+		return fmt.Sprintf("%s: the %ss are sorted by their labels, so that the last of them, which are kept for "+
+			"validation, are not like the others", name, what)
 	}
 	if sorted {
-		return fmt.Sprintf("%s: the %ss are in alphabetical order, so that the last of them, which are kept for validation, are not like the others", name, what)
+		return fmt.Sprintf("%s: the %ss are in alphabetical order, so that the last of them, which are kept for "+
+			"validation, are not like the others", name, what)
 	}
 	return ""
 }

@@ -44,8 +44,10 @@ type PairOptions struct {
 // PairInput names the files that pairs are read from.
 type PairInput struct {
 	Sources Input
-	Answers Input  // where it names no file, a line of Sources has both, with a tab in between
-	Columns string // of lines that have both: which columns, or which fields of JSON objects, are the source and the answer, such as "1,2"
+	Answers Input // where it names no file, a line of Sources has both, with a tab in between
+	// of lines that have both: which columns, or which fields of JSON objects, are the source and the answer, such as
+	// "1,2"
+	Columns string
 }
 
 // Name is what errors and reports call the pairs.
@@ -97,7 +99,8 @@ func (in PairInput) Lines() (sources, answers []string, err error) {
 			return nil, nil, fmt.Errorf("%v: there is no tab between a source and its answer", places[i])
 		}
 		if more := strings.Count(right, "\t"); more > 0 {
-			return nil, nil, fmt.Errorf("%v: the line has %d columns with tabs in between: say which two are the source and its answer, such as 1,2 (--columns)", places[i], more+2)
+			return nil, nil, fmt.Errorf("%v: the line has %d columns with tabs in between: say which two are the "+
+				"source and its answer, such as 1,2 (--columns)", places[i], more+2)
 		}
 		sources[i], answers[i] = left, right
 	}
@@ -126,7 +129,8 @@ func (in PairInput) Parts() (names []string, of []int32, err error) {
 // columns reads two columns.
 func (in PairInput) columns() (sources, answers []string, err error) {
 	if len(in.Answers.Paths) > 0 {
-		return nil, nil, fmt.Errorf("columns %s of %s are both sides of pairs: there can be no answers in %s as well", in.Columns, in.Sources.Name(), in.Answers.Name())
+		return nil, nil, fmt.Errorf("columns %s of %s are both sides of pairs: there can be no answers in %s as well",
+			in.Columns, in.Sources.Name(), in.Answers.Name())
 	}
 	source, answer, err := Columns(in.Columns)
 	if err != nil {
@@ -184,7 +188,8 @@ func NewPairs(name string, sources, answers []string, from, to Tokenizer, o Pair
 		}
 	}
 	if len(p.sources) == 0 {
-		return nil, fmt.Errorf("%s: there is no pair that the model takes: %d are longer than %d tokens of a source or %d of an answer", name, p.Skipped, o.Source.Steps-1, o.Steps-1)
+		return nil, fmt.Errorf("%s: there is no pair that the model takes: %d are longer than %d tokens of a source "+
+			"or %d of an answer", name, p.Skipped, o.Source.Steps-1, o.Steps-1)
 	}
 	if o.Balance > 1 {
 		p.balance = o.Balance
@@ -201,7 +206,8 @@ func (p *Pairs) Len() int { return len(p.sources) }
 func (p *Pairs) Split(share float64) (train, validation *Pairs, err error) {
 	cut := int(float64(p.Len()) * (1 - share))
 	if cut < 1 || cut >= p.Len() {
-		return nil, nil, fmt.Errorf("%s: a share of %v of its %s leaves nothing for training or for validation", p.Name, share, count(p.Len(), "pair"))
+		return nil, nil, fmt.Errorf("%s: a share of %v of its %s leaves nothing for training or for validation", p.Name,
+			share, count(p.Len(), "pair"))
 	}
 	a, b := *p, *p
 	a.sources, a.answers = p.sources[:cut], p.answers[:cut]
@@ -218,7 +224,8 @@ func (p *Pairs) Split(share float64) (train, validation *Pairs, err error) {
 // Tail says why the last share of the pairs may not be like the others, or is empty: they are sorted.
 func (p *Pairs) Tail(share float64) string {
 	if missing := missingGroups(p.groups, int(float64(p.Len())*(1-share))); missing > 0 && !p.shuffled {
-		return fmt.Sprintf("%s: %s of the data have no part in the last of the pairs, which are kept for validation", p.Name, count(missing, "group"))
+		return fmt.Sprintf("%s: %s of the data have no part in the last of the pairs, which are kept for validation",
+			p.Name, count(missing, "group"))
 	}
 	return tail(p.Name, "sentence", p.sorted, p.labels, p.Len(), share)
 }
@@ -294,7 +301,8 @@ func (b *Batches) arrange() {
 	}
 	for at := 0; at < len(b.order); at += size {
 		slices.SortStableFunc(b.order[at:min(at+size, len(b.order))], func(i, j int32) int {
-			return cmp.Or(cmp.Compare(len(b.p.sources[i]), len(b.p.sources[j])), cmp.Compare(len(b.p.answers[i]), len(b.p.answers[j])))
+			return cmp.Or(cmp.Compare(len(b.p.sources[i]), len(b.p.sources[j])),
+				cmp.Compare(len(b.p.answers[i]), len(b.p.answers[j])))
 		})
 	}
 	if b.shuffled {
@@ -355,7 +363,8 @@ func (p *Pairs) Batch(w *model.Batch, pairs []int32) {
 		w.Steps = max(w.Steps, len(p.answers[i])+1)
 	}
 	n := w.Steps * w.Batch
-	w.Tokens, w.Targets, w.Reset, w.Source = resize(w.Tokens, n), resize(w.Targets, n), resize(w.Reset, n), resize(w.Source, w.SourceSteps*w.Batch)
+	w.Tokens, w.Targets, w.Reset, w.Source = resize(w.Tokens, n), resize(w.Targets, n), resize(w.Reset,
+		n), resize(w.Source, w.SourceSteps*w.Batch)
 	clear(w.Reset)
 	if p.labels != nil {
 		w.Labels = resize(w.Labels, w.Batch)

@@ -23,7 +23,8 @@ func somePairs(t *testing.T, n int) *Pairs {
 		}
 		a, b = append(a, s), append(b, strings.ToLower(s)+"c")
 	}
-	p, err := NewPairs("test", a, b, from, to, PairOptions{Source: model.Source{Steps: 6, Vocab: 4, End: 3, AnswerBegin: 3, AnswerEnd: 4}, Steps: 7})
+	p, err := NewPairs("test", a, b, from, to,
+		PairOptions{Source: model.Source{Steps: 6, Vocab: 4, End: 3, AnswerBegin: 3, AnswerEnd: 4}, Steps: 7})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +142,8 @@ func TestReadPairs(t *testing.T) {
 		"s,t.t": write("json", `{"s":"ab","t":{"t":"ba"},"u":1}`+"\n\n"+`{"t":{"t":"a"},"s":"b"}`),
 	} {
 		p, err := ReadPairs(PairInput{Sources: Paths(name), Columns: columns}, from, to, o)
-		if err != nil || p.Len() != 2 || !slices.Equal(p.sources[0], []int32{0, 1, 2}) || !slices.Equal(p.answers[0], []int32{1, 0}) || !slices.Equal(p.answers[1], []int32{0}) {
+		if err != nil || p.Len() != 2 || !slices.Equal(p.sources[0], []int32{0, 1, 2}) ||
+			!slices.Equal(p.answers[0], []int32{1, 0}) || !slices.Equal(p.answers[1], []int32{0}) {
 			t.Errorf("columns %s: %v, %v", columns, p, err)
 		}
 	}
@@ -154,9 +156,15 @@ func TestReadPairs(t *testing.T) {
 		"source 1: ":              func() (*Pairs, error) { return read(write("other", "x\nb\nb\n"), b) },
 		"no pair that":            func() (*Pairs, error) { return read(write("long", "aaaaa"), write("one", "a")) },
 		"more:2: the line has 3 ": func() (*Pairs, error) { return read(write("more", "a\tb\na\tb\tb\n"), "") },
-		"two columns are needed":  func() (*Pairs, error) { return ReadPairs(PairInput{Sources: Paths(a), Columns: "1"}, from, to, o) },
-		"columns are counted":     func() (*Pairs, error) { return ReadPairs(PairInput{Sources: Paths(a), Columns: "0,1"}, from, to, o) },
-		"a:1: there is no column": func() (*Pairs, error) { return ReadPairs(PairInput{Sources: Paths(a), Columns: "1,2"}, from, to, o) },
+		"two columns are needed": func() (*Pairs, error) {
+			return ReadPairs(PairInput{Sources: Paths(a), Columns: "1"}, from, to, o)
+		},
+		"columns are counted": func() (*Pairs, error) {
+			return ReadPairs(PairInput{Sources: Paths(a), Columns: "0,1"}, from, to, o)
+		},
+		"a:1: there is no column": func() (*Pairs, error) {
+			return ReadPairs(PairInput{Sources: Paths(a), Columns: "1,2"}, from, to, o)
+		},
 		"there can be no answers": func() (*Pairs, error) {
 			return ReadPairs(PairInput{Sources: Paths(a), Answers: Paths(b), Columns: "1,2"}, from, to, o)
 		},
@@ -168,10 +176,12 @@ func TestReadPairs(t *testing.T) {
 			t.Errorf("the error is %v, want one with %q", err, want)
 		}
 	}
-	if _, err := Fill([]string{"a", "abab"}, from, o.Source); err == nil || !strings.Contains(err.Error(), "source 2: the source has 4 tokens, the model takes 3") {
+	if _, err := Fill([]string{"a", "abab"}, from, o.Source); err == nil ||
+		!strings.Contains(err.Error(), "source 2: the source has 4 tokens, the model takes 3") {
 		t.Errorf("a long source gives %v", err)
 	}
-	if got, err := Fill([]string{"a", "ab"}, from, o.Source); err != nil || !slices.Equal(got, []int32{0, 0, 2, 1, -1, 2}) {
+	if got, err := Fill([]string{"a", "ab"}, from, o.Source); err != nil ||
+		!slices.Equal(got, []int32{0, 0, 2, 1, -1, 2}) {
 		t.Errorf("%v, %v", got, err)
 	}
 }

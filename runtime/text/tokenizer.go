@@ -157,13 +157,16 @@ var asciiChars = func() string {
 
 // ASCII is the tokenizer of 96 tokens: newline is 0, and the printable ASCII characters, space to tilde, are 1 to 95.
 func ASCII(options ...Option) Tokenizer {
-	return newChars("ascii", asciiChars, "give the tokenizer a character for unknown ones, such as {ascii: {unknown: \"?\"}}, or use bytes, which takes any text", options)
+	return newChars("ascii", asciiChars,
+		"give the tokenizer a character for unknown ones, such as {ascii: {unknown: \"?\"}}, or use bytes, which "+
+			"takes any text", options)
 }
 
 // Chars is the tokenizer whose tokens are the characters of chars, in their order. Empty, repeated and invalid
 // characters panic: the characters are constants of generated code. Where they have \n but no \r, \r\n is read as \n.
 func Chars(chars string, options ...Option) Tokenizer {
-	return newChars("chars", chars, "add it to the vocabulary file, or give the tokenizer a character for unknown ones", options)
+	return newChars("chars", chars, "add it to the vocabulary file, or give the tokenizer a character for unknown ones",
+		options)
 }
 
 func newChars(kind, chars, advice string, options []Option) *charTokens {

@@ -87,13 +87,17 @@ func TestEncodeError(t *testing.T) {
 		in   string
 		want string
 	}{
-		{ASCII(), "ab\nc\tx", `line 2, column 2 (byte 4): the character "\t" (U+0009) is not in the vocabulary; give the tokenizer a character for unknown ones`},
+		{ASCII(), "ab\nc\tx",
+			`line 2, column 2 (byte 4): the character "\t" (U+0009) is not in the vocabulary; give the tokenizer a character for unknown ones`},
 		{ASCII(), "é", `line 1, column 1 (byte 0): the character "é" (U+00E9) is not in the vocabulary; `},
-		{Chars("é\n"), "éé\néx", `line 2, column 2 (byte 7): the character "x" (U+0078) is not in the vocabulary; add it to the vocabulary file`},
-		{Chars("é\n\ufffd"), "é\xc3", `line 1, column 2 (byte 2): "\xc3" is not valid UTF-8; convert the text to UTF-8, or use the tokenizer bytes`},
+		{Chars("é\n"), "éé\néx",
+			`line 2, column 2 (byte 7): the character "x" (U+0078) is not in the vocabulary; add it to the vocabulary file`},
+		{Chars("é\n\ufffd"), "é\xc3",
+			`line 1, column 2 (byte 2): "\xc3" is not valid UTF-8; convert the text to UTF-8, or use the tokenizer bytes`},
 	} {
 		tokens, err := c.tok.Encode(c.in)
-		if err == nil || tokens != nil || !strings.HasPrefix(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+		if err == nil || tokens != nil || !strings.HasPrefix(err.Error(), c.want) ||
+			strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: tokens %v, error %v, want one line that begins %s", c.in, tokens, err, c.want)
 		}
 		var e *EncodeError
@@ -125,7 +129,8 @@ func TestMistakes(t *testing.T) {
 
 func TestDigest(t *testing.T) {
 	seen := map[string]int{}
-	for i, tok := range []Tokenizer{Bytes(), ASCII(), ASCII(Unknown('?')), Chars("ab"), Chars("ba"), Chars("ab", Unknown('a'))} {
+	for i, tok := range []Tokenizer{Bytes(), ASCII(), ASCII(Unknown('?')), Chars("ab"), Chars("ba"),
+		Chars("ab", Unknown('a'))} {
 		if j, ok := seen[tok.Digest()]; ok {
 			t.Errorf("tokenizers %d and %d have the same digest", i, j)
 		}
@@ -197,12 +202,14 @@ func FuzzStream(f *testing.F) {
 		if utf8.ValidString(s) && got != s {
 			t.Fatalf("%q comes out as %q", s, got)
 		}
-		if tokens, err := ASCII(Unknown('?')).Encode(s); err != nil || len(tokens) != utf8.RuneCountInString(strings.ReplaceAll(s, "\r\n", "\n")) {
+		if tokens, err := ASCII(Unknown('?')).Encode(s); err != nil ||
+			len(tokens) != utf8.RuneCountInString(strings.ReplaceAll(s, "\r\n", "\n")) {
 			t.Fatalf("%q has %d tokens, %v", s, len(tokens), err)
 		}
 		if _, err := ASCII().Encode(s); err != nil {
 			var e *EncodeError
-			if !errors.As(err, &e) || e.Offset >= len(s) || e.Line != 1+strings.Count(s[:e.Offset], "\n") || strings.Contains(err.Error(), "\n") {
+			if !errors.As(err, &e) || e.Offset >= len(s) || e.Line != 1+strings.Count(s[:e.Offset], "\n") ||
+				strings.Contains(err.Error(), "\n") {
 				t.Fatalf("%q: %v", s, err)
 			}
 		}
@@ -220,7 +227,8 @@ func TestLineBreaks(t *testing.T) {
 	unix := b.String()
 	windows := strings.ReplaceAll(unix, "\n", "\r\n")
 	for name, tok := range map[string]Tokenizer{
-		"chars": Chars("ab é\n"), "unknown": Chars("ab\n?", Unknown('?')), "ascii": ASCII(Unknown('?')), "words": Words("\"\\n\"\n\" a\"\n\"bb\"\n"),
+		"chars": Chars("ab é\n"), "unknown": Chars("ab\n?", Unknown('?')), "ascii": ASCII(Unknown('?')),
+		"words": Words("\"\\n\"\n\" a\"\n\"bb\"\n"),
 	} {
 		want, err := tok.Encode(unix)
 		if err != nil {
@@ -238,7 +246,8 @@ func TestLineBreaks(t *testing.T) {
 		}
 	}
 	for name, tok := range map[string]Tokenizer{
-		"chars": Chars("ab é\n\r"), "or bytes": Chars("ab\n", OrBytes()), "bytes": Bytes(), "words": WordsOrBytes("\"\\n\"\n\" a\"\n"),
+		"chars": Chars("ab é\n\r"), "or bytes": Chars("ab\n", OrBytes()), "bytes": Bytes(),
+		"words": WordsOrBytes("\"\\n\"\n\" a\"\n"),
 	} {
 		tokens, err := tok.Encode(windows)
 		if err != nil || tok.Decode(tokens) != windows {

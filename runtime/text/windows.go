@@ -41,7 +41,8 @@ func (p *Part) Windows(batch, steps int) (*Windows, error) {
 	w.track = w.windows * steps
 	w.inputs = p.Tokens() - 1
 	if w.windows == 0 {
-		return nil, fmt.Errorf("%s: the text has %s for training, one window of %d sequences × %d steps takes %d: give a longer text, or train with a smaller batch or window",
+		return nil, fmt.Errorf("%s: the text has %s for training, one window of %d sequences × %d steps takes %d: "+
+			"give a longer text, or train with a smaller batch or window",
 			p.Name, count(p.Tokens(), "token"), batch, steps, batch*steps+1)
 	}
 	return w, nil
@@ -60,7 +61,8 @@ func (p *Part) Whole(batch, steps int) (*Windows, error) {
 	}
 	rows := max(1, min(batch, inputs/steps))
 	track := (inputs + rows - 1) / rows
-	return &Windows{part: p, rows: rows, steps: steps, track: track, inputs: inputs, windows: (track + steps - 1) / steps}, nil
+	return &Windows{part: p, rows: rows, steps: steps, track: track, inputs: inputs,
+		windows: (track + steps - 1) / steps}, nil
 }
 
 // Shuffled cuts the part for the training of a model that carries no state from window to window: each pass cuts the

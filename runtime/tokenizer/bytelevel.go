@@ -8,17 +8,19 @@ import (
 	"slices"
 )
 
-// NewByteLevel makes byte-pair encoding over bytes, as GPT-2, Llama 3 and Qwen have it. Split is the expression that takes a text
-// apart; tokens are the numbers of the tokens, as bytes; merges are the pairs that become tokens, the first merged first. Without
-// merges any two tokens become the one that both make together, that of the smallest number first, and a piece that is a token
-// is left whole: the order of tiktoken. Special tokens are in no text.
-func NewByteLevel(split string, tokens map[string]int32, merges [][2]string, special map[string]int32) (*Tokenizer, error) {
+// NewByteLevel makes byte-pair encoding over bytes, as GPT-2, Llama 3 and Qwen have it. Split is the expression that
+// takes a text apart; tokens are the numbers of the tokens, as bytes; merges are the pairs that become tokens, the
+// first merged first. Without merges any two tokens become the one that both make together, that of the smallest
+// number first, and a piece that is a token is left whole: the order of tiktoken. Special tokens are in no text.
+func NewByteLevel(split string, tokens map[string]int32, merges [][2]string, special map[string]int32) (*Tokenizer,
+	error) {
 	return NewByteLevelIn("", split, tokens, merges, special)
 }
 
-// NewByteLevelIn is [NewByteLevel] of texts that are brought to a normal form first: NFC, NFD, NFKC or NFKD; "" takes them as
-// they are.
-func NewByteLevelIn(form, split string, tokens map[string]int32, merges [][2]string, special map[string]int32) (*Tokenizer, error) {
+// NewByteLevelIn is [NewByteLevel] of texts that are brought to a normal form first: NFC, NFD, NFKC or NFKD; "" takes
+// them as they are.
+func NewByteLevelIn(form, split string, tokens map[string]int32, merges [][2]string,
+	special map[string]int32) (*Tokenizer, error) {
 	set := bpeSettings{Type: "BPE"}
 	if merges == nil {
 		set.IgnoreMerges = true
@@ -44,8 +46,10 @@ func NewByteLevelIn(form, split string, tokens map[string]int32, merges [][2]str
 	null := json.RawMessage("null")
 	t := &Tokenizer{special: map[int32]bool{}, ofAdded: map[int32]bool{}, content: map[int32]string{}, byteLevel: true}
 	t.raw = rawFile{
-		Version: "1.0", Truncation: null, Padding: null, Normalizer: null, PostProcessor: null, Decoder: json.RawMessage(bytewise),
-		PreTokenizer: json.RawMessage(`{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":` + string(pattern) + `},"behavior":"Isolated","invert":false},` + bytewise + `]}`),
+		Version: "1.0", Truncation: null, Padding: null, Normalizer: null, PostProcessor: null,
+		Decoder: json.RawMessage(bytewise),
+		PreTokenizer: json.RawMessage(`{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":` +
+			string(pattern) + `},"behavior":"Isolated","invert":false},` + bytewise + `]}`),
 	}
 	if form != "" {
 		t.raw.Normalizer = json.RawMessage(`{"type":"` + form + `"}`)
@@ -90,8 +94,8 @@ func allMerges(tokens map[string]int32) [][2]string {
 	return merges
 }
 
-// ByteTokens is the vocabulary of byte-pair encoding over bytes whose tokens alone say which merge comes first: for each
-// token, as bytes, its number. Other tokenizers are errors.
+// ByteTokens is the vocabulary of byte-pair encoding over bytes whose tokens alone say which merge comes first: for
+// each token, as bytes, its number. Other tokenizers are errors.
 func (t *Tokenizer) ByteTokens() (map[string]int32, error) {
 	m, ok := t.model.(*bpe)
 	if !ok || !m.bytewise {

@@ -78,7 +78,8 @@ func parseDecoder(path string, raw json.RawMessage) (decoder, error) {
 		err := settings(path, raw, &d)
 		return d, err
 	}
-	return nil, unsupported(path, "decoder", kind, "BPEDecoder, ByteFallback, ByteLevel, Fuse, Metaspace, Replace, Sequence, Strip, WordPiece")
+	return nil, unsupported(path, "decoder", kind,
+		"BPEDecoder, ByteFallback, ByteLevel, Fuse, Metaspace, Replace, Sequence, Strip, WordPiece")
 }
 
 // byteDecoder makes bytes of the characters that stand for them.
@@ -190,7 +191,8 @@ func cleanup(s string) string {
 	if !strings.Contains(s, " ") {
 		return s
 	}
-	for _, r := range [...][2]string{{" .", "."}, {" ?", "?"}, {" !", "!"}, {" ,", ","}, {" ' ", "'"}, {" n't", "n't"}, {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}} {
+	for _, r := range [...][2]string{{" .", "."}, {" ?", "?"}, {" !", "!"}, {" ,", ","}, {" ' ", "'"}, {" n't", "n't"},
+		{" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}} {
 		s = strings.ReplaceAll(s, r[0], r[1])
 	}
 	return s

@@ -111,7 +111,8 @@ func endsInBytes(s splitter) (bool, error) {
 			}
 			if is {
 				if i < len(s)-1 {
-					return false, fmt.Errorf("pre_tokenizer.pretokenizers[%d]: another one behind ByteLevel is not supported", i+1)
+					return false, fmt.Errorf("pre_tokenizer.pretokenizers[%d]: another one behind ByteLevel is not "+
+						"supported", i+1)
 				}
 				return true, nil
 			}
@@ -224,7 +225,8 @@ func (t *Tokenizer) parseModel(raw json.RawMessage) error {
 			return fmt.Errorf("model: %w", err)
 		}
 		if len(f.Vocab) > maxTokens {
-			return fmt.Errorf("model.vocab: it has %d tokens, more than the %d that are supported", len(f.Vocab), maxTokens)
+			return fmt.Errorf("model.vocab: it has %d tokens, more than the %d that are supported", len(f.Vocab),
+				maxTokens)
 		}
 		t.numbers = make(map[string]int32, len(f.Vocab))
 		scores := make([]float64, len(f.Vocab))
@@ -259,7 +261,8 @@ func (t *Tokenizer) list(vocab map[string]int32) error {
 	largest := int32(-1)
 	for s, x := range vocab {
 		if x < 0 || x >= maxTokens {
-			return fmt.Errorf("model.vocab: %s has the number %d, and numbers go from 0 to %d", quote(s), x, maxTokens-1)
+			return fmt.Errorf("model.vocab: %s has the number %d, and numbers go from 0 to %d", quote(s), x,
+				maxTokens-1)
 		}
 		largest = max(largest, x)
 	}
@@ -271,7 +274,8 @@ func (t *Tokenizer) list(vocab map[string]int32) error {
 	taken := make([]bool, largest+1)
 	for s, x := range vocab {
 		if taken[x] {
-			return fmt.Errorf("model.vocab: %s and %s have the same number %d", quote(min(s, t.tokens[x])), quote(max(s, t.tokens[x])), x)
+			return fmt.Errorf("model.vocab: %s and %s have the same number %d", quote(min(s, t.tokens[x])),
+				quote(max(s, t.tokens[x])), x)
 		}
 		t.tokens[x], taken[x] = s, true
 	}
@@ -282,7 +286,8 @@ func (t *Tokenizer) list(vocab map[string]int32) error {
 type mergeList [][2]string
 
 func (m *mergeList) UnmarshalJSON(data []byte) error {
-	if rest := bytes.TrimLeft(data, "[ \t\r\n"); len(rest) > 0 && rest[0] == '"' && !bytes.HasPrefix(bytes.TrimSpace(data[1:]), []byte("[")) {
+	if rest := bytes.TrimLeft(data, "[ \t\r\n"); len(rest) > 0 && rest[0] == '"' &&
+		!bytes.HasPrefix(bytes.TrimSpace(data[1:]), []byte("[")) {
 		var lines []string
 		if err := json.Unmarshal(data, &lines); err != nil {
 			return err
@@ -343,7 +348,8 @@ func (t *Tokenizer) JSON() ([]byte, error) {
 		key   string
 		value any
 	}{
-		{"truncation", t.raw.Truncation}, {"padding", t.raw.Padding}, {"added_tokens", t.added}, {"normalizer", t.raw.Normalizer},
+		{"truncation", t.raw.Truncation}, {"padding", t.raw.Padding}, {"added_tokens", t.added},
+		{"normalizer", t.raw.Normalizer},
 		{"pre_tokenizer", t.raw.PreTokenizer}, {"post_processor", t.raw.PostProcessor}, {"decoder", t.raw.Decoder},
 	} {
 		data, err := encode(part.value)
@@ -457,7 +463,8 @@ func settings(path string, raw json.RawMessage, v any) error {
 }
 
 // sequence reads the parts of a sequence, which stand under key.
-func sequence[T any](path string, raw json.RawMessage, key string, parse func(string, json.RawMessage) (T, error)) ([]T, error) {
+func sequence[T any](path string, raw json.RawMessage, key string, parse func(string, json.RawMessage) (T, error)) ([]T,
+	error) {
 	var parts map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &parts); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

@@ -17,7 +17,8 @@ import (
 
 // file is a tokenizer.json with some parts in place of those of a small one.
 func file(parts map[string]string) string {
-	all := map[string]string{"version": `"1.0"`, "added_tokens": "[]", "normalizer": "null", "pre_tokenizer": "null", "post_processor": "null", "decoder": "null",
+	all := map[string]string{"version": `"1.0"`, "added_tokens": "[]", "normalizer": "null", "pre_tokenizer": "null",
+		"post_processor": "null", "decoder": "null",
 		"model": `{"type":"WordLevel","vocab":{"a":0,"[UNK]":1},"unk_token":"[UNK]"}`}
 	for k, v := range parts {
 		all[k] = v
@@ -36,18 +37,26 @@ func TestErrors(t *testing.T) {
 	}{
 		{"version", `"2.0"`, `version: expected 1.0, found "2.0"`},
 		{"extra", `1`, `unknown field "extra"`},
-		{"normalizer", `{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Unidecode"}]}`, "normalizer.normalizers[1]: the normalizer Unidecode is not supported"},
+		{"normalizer", `{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Unidecode"}]}`,
+			"normalizer.normalizers[1]: the normalizer Unidecode is not supported"},
 		{"normalizer", `{"type":"BertNormalizer","lowercase":true,"odd":1}`, `normalizer: json: unknown field "odd"`},
 		{"normalizer", `{"type":"Precompiled","precompiled_charsmap":"/////w=="}`, "precompiled_charsmap: its trie"},
-		{"pre_tokenizer", `{"type":"UnicodeScripts"}`, "the pre-tokenizer UnicodeScripts is not supported; supported are"},
-		{"pre_tokenizer", `{"type":"Split","pattern":{"Regex":"("},"behavior":"Isolated","invert":false}`, `pre_tokenizer: pattern:`},
-		{"pre_tokenizer", `{"type":"Split","pattern":{"String":"a"},"behavior":"Odd","invert":false}`, `behavior: expected Removed`},
+		{"pre_tokenizer", `{"type":"UnicodeScripts"}`,
+			"the pre-tokenizer UnicodeScripts is not supported; supported are"},
+		{"pre_tokenizer", `{"type":"Split","pattern":{"Regex":"("},"behavior":"Isolated","invert":false}`,
+			`pre_tokenizer: pattern:`},
+		{"pre_tokenizer", `{"type":"Split","pattern":{"String":"a"},"behavior":"Odd","invert":false}`,
+			`behavior: expected Removed`},
 		{"decoder", `{"type":"CTC"}`, "the decoder CTC is not supported"},
-		{"post_processor", `{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"[X]","type_id":0}}],"pair":[],"special_tokens":{}}`, `post_processor.single[0]: the token "[X]" is not one of special_tokens`},
-		{"model", `{"type":"Neural"}`, "the model Neural is not supported; supported are BPE, Unigram, WordLevel, WordPiece"},
-		{"model", `{"type":"BPE","vocab":{"a":0},"merges":["a b"]}`, `model.merges[0]: the token "b" is not in the vocabulary`},
+		{"post_processor",
+			`{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"[X]","type_id":0}}],"pair":[],"special_tokens":{}}`, `post_processor.single[0]: the token "[X]" is not one of special_tokens`},
+		{"model", `{"type":"Neural"}`, "the model Neural is not supported; supported are BPE, Unigram, WordLevel, " +
+			"WordPiece"},
+		{"model", `{"type":"BPE","vocab":{"a":0},"merges":["a b"]}`,
+			`model.merges[0]: the token "b" is not in the vocabulary`},
 		{"model", `{"type":"BPE","vocab":{"a":0},"merges":[],"dropout":0.1}`, "model.dropout"},
-		{"model", `{"type":"BPE","vocab":{"a":0,"b":0},"merges":[]}`, `model.vocab: "a" and "b" have the same number 0`},
+		{"model", `{"type":"BPE","vocab":{"a":0,"b":0},"merges":[]}`,
+			`model.vocab: "a" and "b" have the same number 0`},
 		{"model", `{"type":"BPE","vocab":{"a":99999999},"merges":[]}`, "the number 99999999"},
 		{"model", `{"type":"WordPiece","vocab":{"a":0}}`, `model.unk_token: "[UNK]" is not in the vocabulary`},
 		{"model", `{"type":"Unigram","vocab":[["a",0]],"unk_id":5}`, "model.unk_id: 5 is not one of the 1 tokens"},
@@ -142,7 +151,8 @@ func TestBalance(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.Add(strings.Repeat("the quick brown fox jumps over the lazy dog and reads many other words besides them\n", 200))
+		l.Add(strings.Repeat("the quick brown fox jumps over the lazy dog and reads many other words besides them\n",
+			200))
 		l.Group()
 		l.Add(strings.Repeat("быстрая лиса\n", 3))
 		tok, err := l.Learn(temperature)
@@ -232,8 +242,8 @@ func FuzzEncode(f *testing.F) {
 	})
 }
 
-// BenchmarkEncode reads text of many words, one run without a blank that repeats itself, and one of random letters, of a million
-// bytes. With published files (see make tokenizers) it reads theirs.
+// BenchmarkEncode reads text of many words, one run without a blank that repeats itself, and one of random letters, of
+// a million bytes. With published files (see make tokenizers) it reads theirs.
 func BenchmarkEncode(b *testing.B) {
 	sample, err := os.ReadFile("testdata/sample.txt")
 	if err != nil {

@@ -45,27 +45,34 @@ var kinds = []struct {
 	{"white space", func(r *rand.Rand) string {
 		var b strings.Builder
 		for range r.IntN(20) {
-			b.WriteString(pick(r, " ", "  ", "\n", "\r\n", "\t", "\u00a0", "\u2003", "\u3000", "\u0085", "\u200b", "a", "B", "7", ".", "/"))
+			b.WriteString(pick(r, " ", "  ", "\n", "\r\n", "\t", "\u00a0", "\u2003", "\u3000", "\u0085", "\u200b", "a",
+				"B", "7", ".", "/"))
 		}
 		return b.String()
 	}},
 	{"words", func(r *rand.Rand) string {
 		var b strings.Builder
 		for range r.IntN(12) {
-			b.WriteString(pick(r, "the", " The", " don't", "we'LL", " I'm", "they'd", "x'ſ", " HTTPServer", "camelCase", "naïve", " Straße", "ǅungla", "İstanbul", "ﬁ", "ｗｉｄｅ", "²", " 1234567", "3.14", "½", "e\u0301", "\u0301", " <s>", "</s>", "<|endoftext|>", "[MASK]", "<unk>", "▁", "▁▁▁▁", "<0x41>", "\t", "\n\n", "，", "你好", "한국어", "हिन्दी", "👩‍👩‍👧‍👦", "🇩🇪", "#", "##ing", " 's", "'"))
+			b.WriteString(pick(r, "the", " The", " don't", "we'LL", " I'm", "they'd", "x'ſ", " HTTPServer", "camelCase",
+				"naïve", " Straße", "ǅungla", "İstanbul", "ﬁ", "ｗｉｄｅ", "²", " 1234567", "3.14", "½", "e\u0301",
+				"\u0301", " <s>", "</s>", "<|endoftext|>", "[MASK]", "<unk>", "▁", "▁▁▁▁", "<0x41>", "\t", "\n\n", "，",
+				"你好", "한국어", "हिन्दी", "👩‍👩‍👧‍👦", "🇩🇪", "#", "##ing", " 's", "'"))
 		}
 		return b.String()
 	}},
 	{"runs", func(r *rand.Rand) string {
 		var b strings.Builder
 		for range 1 + r.IntN(4) {
-			b.WriteString(strings.Repeat(pick(r, "a", "ab", " ", "\n", "0", "é", "語", "-=", "\u0300", "▁", "Ab"), 1+r.IntN(200)))
+			b.WriteString(strings.Repeat(pick(r, "a", "ab", " ", "\n", "0", "é", "語", "-=", "\u0300", "▁", "Ab"),
+				1+r.IntN(200)))
 		}
 		return b.String()
 	}},
 }
 
-var scripts = [][2]rune{{'a', 'z'}, {'A', 'Z'}, {'à', 'ÿ'}, {'α', 'ω'}, {'а', 'я'}, {'א', 'ת'}, {'ا', 'ي'}, {'अ', 'ह'}, {'ก', 'ฮ'}, {'가', '힣'}, {'一', '鿕'}, {'ぁ', 'ゖ'}, {'ァ', 'ヺ'}, {'0', '9'}, {0x300, 0x36F}, {0x1F600, 0x1F64F}, {0x1D400, 0x1D433}, {'Ａ', 'Ｚ'}, {0x2100, 0x2189}, {'!', '/'}}
+var scripts = [][2]rune{{'a', 'z'}, {'A', 'Z'}, {'à', 'ÿ'}, {'α', 'ω'}, {'а', 'я'}, {'א', 'ת'}, {'ا', 'ي'}, {'अ', 'ह'},
+	{'ก', 'ฮ'}, {'가', '힣'}, {'一', '鿕'}, {'ぁ', 'ゖ'}, {'ァ', 'ヺ'}, {'0', '9'}, {0x300, 0x36F}, {0x1F600, 0x1F64F},
+	{0x1D400, 0x1D433}, {'Ａ', 'Ｚ'}, {0x2100, 0x2189}, {'!', '/'}}
 
 func pick(r *rand.Rand, of ...string) string { return of[r.IntN(len(of))] }
 
@@ -155,7 +162,8 @@ func library(t *testing.T, node, dir, path string, texts []string) []answer {
 	return ask(t, cmd, texts)
 }
 
-// TestAgainstSentencePiece compares the tokens of model files, as they are and written again, with those of their library.
+// TestAgainstSentencePiece compares the tokens of model files, as they are and written again, with those of their
+// library.
 func TestAgainstSentencePiece(t *testing.T) {
 	dir := files(t)
 	python := ""

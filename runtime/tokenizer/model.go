@@ -26,8 +26,8 @@ type vocabulary interface {
 	write(w io.Writer)
 }
 
-// byteChars has the character that stands for each byte in the vocabularies of GPT-2 and its descendants, and charBytes the
-// way back: bytes that print stand for themselves, the others are the characters from U+0100 on.
+// byteChars has the character that stands for each byte in the vocabularies of GPT-2 and its descendants, and
+// charBytes the way back: bytes that print stand for themselves, the others are the characters from U+0100 on.
 var byteChars, charBytes = func() (chars [256]rune, back [512]int16) {
 	for i := range back {
 		back[i] = -1
@@ -67,17 +67,18 @@ func charsOf(s string) string {
 
 // bpe is byte-pair encoding, over bytes or over characters.
 type bpe struct {
-	set       bpeSettings
-	bytewise  bool
-	pairs     []subword.Pair // the merges in their order
-	merges    *subword.Merges
-	whole     map[string]int32 // pieces that are a token, where merges may be passed by
-	bytes     [256]int32       // of a byte, or of a character that is not in the vocabulary; -1 where there is none
-	ascii     [utf8.RuneSelf]int32
-	wide      map[rune]int32
-	spelt     map[string]int32 // characters with a prefix or a suffix
-	unknown   int32
-	joined    map[uint64]struct{} // pairs of characters that stand side by side in a token; nil: texts are not cut between them
+	set      bpeSettings
+	bytewise bool
+	pairs    []subword.Pair // the merges in their order
+	merges   *subword.Merges
+	whole    map[string]int32 // pieces that are a token, where merges may be passed by
+	bytes    [256]int32       // of a byte, or of a character that is not in the vocabulary; -1 where there is none
+	ascii    [utf8.RuneSelf]int32
+	wide     map[rune]int32
+	spelt    map[string]int32 // characters with a prefix or a suffix
+	unknown  int32
+	// pairs of characters that stand side by side in a token; nil: texts are not cut between them
+	joined    map[uint64]struct{}
 	joinASCII [utf8.RuneSelf][2]uint64
 }
 
@@ -100,16 +101,20 @@ func text(s *string) string {
 	return *s
 }
 
-// newBPE makes a model of a list of tokens and of merges. No text becomes a special token, here and in the other models.
-func newBPE(set bpeSettings, tokens []string, numbers map[string]int32, merges [][2]string, bytewise bool, special func(int32) bool) (*bpe, error) {
+// newBPE makes a model of a list of tokens and of merges. No text becomes a special token, here and in the other
+// models.
+func newBPE(set bpeSettings, tokens []string, numbers map[string]int32, merges [][2]string, bytewise bool,
+	special func(int32) bool) (*bpe, error) {
 	set.Type = "BPE"
 	m := &bpe{set: set, bytewise: bytewise, merges: subword.NewMerges(len(merges)), wide: map[rune]int32{}, unknown: -1}
 	prefix, suffix := text(set.Prefix), text(set.Suffix)
 	if set.Dropout != nil && *set.Dropout != 0 {
-		return nil, fmt.Errorf("model.dropout: a dropout of %v makes other tokens each time, which is not supported", *set.Dropout)
+		return nil, fmt.Errorf("model.dropout: a dropout of %v makes other tokens each time, which is not supported",
+			*set.Dropout)
 	}
 	if bytewise && prefix+suffix != "" {
-		return nil, fmt.Errorf("model: continuing_subword_prefix and end_of_word_suffix are not supported where pieces are bytes")
+		return nil, fmt.Errorf("model: continuing_subword_prefix and end_of_word_suffix are not supported where " +
+			"pieces are bytes")
 	}
 	if set.Unknown != nil && *set.Unknown != "" {
 		x, ok := numbers[*set.Unknown]
@@ -163,7 +168,8 @@ func newBPE(set bpeSettings, tokens []string, numbers map[string]int32, merges [
 		whole, okWhole := numbers[pair[0]+strings.TrimPrefix(pair[1], prefix)]
 		for i, ok := range []bool{okA, okB, okWhole} {
 			if !ok {
-				return nil, fmt.Errorf("model.merges[%d]: the token %q is not in the vocabulary", rank, []string{pair[0], pair[1], pair[0] + strings.TrimPrefix(pair[1], prefix)}[i])
+				return nil, fmt.Errorf("model.merges[%d]: the token %q is not in the vocabulary", rank,
+					[]string{pair[0], pair[1], pair[0] + strings.TrimPrefix(pair[1], prefix)}[i])
 			}
 		}
 		if !special(whole) {
@@ -177,8 +183,8 @@ func newBPE(set bpeSettings, tokens []string, numbers map[string]int32, merges [
 	return m, nil
 }
 
-// findJoins lists the pairs of characters that stand side by side in a token that a merge makes. No merge reaches across
-// two others, so that a text may be cut between them: the parts repeat themselves, and each is short.
+// findJoins lists the pairs of characters that stand side by side in a token that a merge makes. No merge reaches
+// across two others, so that a text may be cut between them: the parts repeat themselves, and each is short.
 func (m *bpe) findJoins(tokens []string) {
 	fallback := map[int32]bool{m.unknown: true}
 	for _, x := range m.bytes {
@@ -476,8 +482,8 @@ func (m *wordLevel) encode(e *encoder, s string) {
 	e.dst = append(e.dst, x)
 }
 
-// unigram takes the tokens whose scores, the logarithms of their probabilities, have the largest sum (Kudo 2018): the path
-// that Viterbi's algorithm finds. The time is that of the text's length times that of the longest token.
+// unigram takes the tokens whose scores, the logarithms of their probabilities, have the largest sum (Kudo 2018): the
+// path that Viterbi's algorithm finds. The time is that of the text's length times that of the longest token.
 type unigram struct {
 	set     unigramSettings
 	scores  []float64
@@ -499,7 +505,8 @@ type unigramSettings struct {
 // unknownPenalty is how much less likely than the least likely token a character is that is none, as in SentencePiece.
 const unknownPenalty = 10
 
-func newUnigram(set unigramSettings, tokens []string, numbers map[string]int32, scores []float64, special func(int32) bool) (*unigram, error) {
+func newUnigram(set unigramSettings, tokens []string, numbers map[string]int32, scores []float64,
+	special func(int32) bool) (*unigram, error) {
 	set.Type = "Unigram"
 	m := &unigram{set: set, scores: scores, numbers: numbers, special: special}
 	if set.Unknown != nil && (*set.Unknown < 0 || int(*set.Unknown) >= len(tokens)) {

@@ -41,17 +41,19 @@ type SentencePiece struct {
 	Charsmap []byte // the rules, compiled; empty changes no character
 	Prefix   bool   // a blank is put in front of a text
 	Collapse bool   // blanks at the ends go, and of several only one is left
-	Form     string // a normal form that texts are brought to first, such as NFKC, which a model file cannot say; "" is none
+	// a normal form that texts are brought to first, such as NFKC, which a model file cannot say; "" is none
+	Form string
 }
 
-// New makes the tokenizer of a SentencePiece model. Of characters that its normalization maps, the longest sequence is mapped
-// as a whole, as that library does; a tokenizer.json that is written of the model maps clusters, as the Hugging Face library
-// does, which differs where rules overlap.
+// New makes the tokenizer of a SentencePiece model. Of characters that its normalization maps, the longest sequence is
+// mapped as a whole, as that library does; a tokenizer.json that is written of the model maps clusters, as the Hugging
+// Face library does, which differs where rules overlap.
 func (m *SentencePiece) New() (*Tokenizer, error) {
 	if len(m.Pieces) == 0 || len(m.Pieces) > maxTokens {
 		return nil, fmt.Errorf("the model has %d pieces; 1 to %d are supported", len(m.Pieces), maxTokens)
 	}
-	t := &Tokenizer{special: map[int32]bool{}, ofAdded: map[int32]bool{}, content: map[int32]string{}, numbers: make(map[string]int32, len(m.Pieces)), origin: m}
+	t := &Tokenizer{special: map[int32]bool{}, ofAdded: map[int32]bool{}, content: map[int32]string{},
+		numbers: make(map[string]int32, len(m.Pieces)), origin: m}
 	n := &spmNormalizer{prefix: m.Prefix, collapse: m.Collapse}
 	if len(m.Charsmap) > 0 {
 		var err error
@@ -127,7 +129,8 @@ func (m *SentencePiece) New() (*Tokenizer, error) {
 			}
 		}
 		var u *unigram
-		u, err = newUnigram(unigramSettings{Unknown: &unknown, Fallback: m.Fallback}, t.tokens, t.numbers, scores, reserved)
+		u, err = newUnigram(unigramSettings{Unknown: &unknown, Fallback: m.Fallback}, t.tokens, t.numbers, scores,
+			reserved)
 		if err == nil {
 			// Of two ways with the same sum the library takes what its rounding says, so that a text is not cut either.
 			u.least, u.single, u.cut = least, true, ""
@@ -142,9 +145,11 @@ func (m *SentencePiece) New() (*Tokenizer, error) {
 		strip = `,{"type":"Strip","content":" ","start":1,"stop":0}`
 	}
 	t.raw = rawFile{
-		Version: "1.0", Truncation: json.RawMessage("null"), Padding: json.RawMessage("null"), PreTokenizer: json.RawMessage("null"),
+		Version: "1.0", Truncation: json.RawMessage("null"), Padding: json.RawMessage("null"),
+		PreTokenizer:  json.RawMessage("null"),
 		PostProcessor: json.RawMessage("null"), Normalizer: m.normalizerJSON(),
-		Decoder: json.RawMessage(`{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"}` + strip + `]}`),
+		Decoder: json.RawMessage(
+			`{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"}` + strip + `]}`),
 	}
 	if t.decoder, err = parseDecoder("decoder", t.raw.Decoder); err != nil {
 		return nil, err
@@ -163,12 +168,14 @@ func (m *SentencePiece) normalizerJSON() json.RawMessage {
 		parts = append(parts, map[string]any{"type": "Precompiled", "precompiled_charsmap": m.Charsmap})
 	}
 	if m.Collapse {
-		parts = append(parts, strip{"Strip", true, true}, map[string]any{"type": "Replace", "pattern": map[string]string{"Regex": " {2,}"}, "content": " "})
+		parts = append(parts, strip{"Strip", true, true},
+			map[string]any{"type": "Replace", "pattern": map[string]string{"Regex": " {2,}"}, "content": " "})
 	}
 	if m.Prefix {
 		parts = append(parts, prepend{"Prepend", "▁"})
 	}
-	parts = append(parts, map[string]any{"type": "Replace", "pattern": map[string]string{"String": " "}, "content": "▁"})
+	parts = append(parts,
+		map[string]any{"type": "Replace", "pattern": map[string]string{"String": " "}, "content": "▁"})
 	data, err := encode(map[string]any{"type": "Sequence", "normalizers": parts})
 	if err != nil {
 		panic(err)
@@ -176,9 +183,10 @@ func (m *SentencePiece) normalizerJSON() json.RawMessage {
 	return data
 }
 
-// merges makes byte-pair encoding of the pieces: two that stand side by side become a piece that is spelt like both, that of the
-// highest score first.
-func (m *SentencePiece) merges(tokens []string, numbers map[string]int32, unknown int32, reserved func(int32) bool) (*bpe, error) {
+// merges makes byte-pair encoding of the pieces: two that stand side by side become a piece that is spelt like both,
+// that of the highest score first.
+func (m *SentencePiece) merges(tokens []string, numbers map[string]int32, unknown int32,
+	reserved func(int32) bool) (*bpe, error) {
 	set := bpeSettings{Unknown: &tokens[unknown], FuseUnknown: true, Fallback: m.Fallback}
 	b, err := newBPE(set, tokens, numbers, nil, false, reserved)
 	if err != nil {
@@ -329,7 +337,8 @@ func (t *Tokenizer) SentencePiece() (*SentencePiece, error) {
 		}
 	case *bpe:
 		if v.bytewise || v.spelt != nil || v.whole != nil {
-			return nil, errors.New("a SentencePiece model cannot hold byte-pair encoding over bytes, with prefixes or suffixes, or past its merges")
+			return nil, errors.New("a SentencePiece model cannot hold byte-pair encoding over bytes, with prefixes " +
+				"or suffixes, or past its merges")
 		}
 		m.BPE, m.Fallback, unknown = true, v.set.Fallback, v.unknown
 		for i := range m.Pieces {

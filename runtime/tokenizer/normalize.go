@@ -82,7 +82,9 @@ func parseNormalizer(path string, raw json.RawMessage) (normalizer, error) {
 		}
 		return c, nil
 	}
-	return nil, unsupported(path, "normalizer", kind, "BertNormalizer, Lowercase, NFC, NFD, NFKC, NFKD, Nmt, Precompiled, Prepend, Replace, Sequence, Strip, StripAccents")
+	return nil, unsupported(path, "normalizer", kind,
+		"BertNormalizer, Lowercase, NFC, NFD, NFKC, NFKD, Nmt, Precompiled, Prepend, Replace, Sequence, Strip, "+
+			"StripAccents")
 }
 
 func form(f normalize.Form) normalizer {
@@ -116,7 +118,8 @@ func nmt(s string) string {
 		switch {
 		case r >= 1 && r <= 8, r == 0x0B, r >= 0x0E && r <= 0x1F, r == 0x7F, r == 0x8F, r == 0x9F:
 			return -1
-		case r == 9, r == 0x0A, r == 0x0C, r == 0x0D, r == 0x1680, r >= 0x200B && r <= 0x200F, r == 0x2028, r == 0x2029, r == 0x2581, r == 0xFEFF, r == utf8.RuneError:
+		case r == 9, r == 0x0A, r == 0x0C, r == 0x0D, r == 0x1680, r >= 0x200B &&
+			r <= 0x200F, r == 0x2028, r == 0x2029, r == 0x2581, r == 0xFEFF, r == utf8.RuneError:
 			return ' '
 		}
 		return r
@@ -247,12 +250,14 @@ func (n bertNormalizer) normalize(s string) string {
 
 // isChinese tells whether BERT takes a character for a word of its own: the blocks of ideographs.
 func isChinese(r rune) bool {
-	return r >= 0x4E00 && r <= 0x9FFF || r >= 0x3400 && r <= 0x4DBF || r >= 0x20000 && r <= 0x2A6DF || r >= 0x2A700 && r <= 0x2B73F ||
-		r >= 0x2B740 && r <= 0x2B81F || r >= 0x2B920 && r <= 0x2CEAF || r >= 0xF900 && r <= 0xFAFF || r >= 0x2F800 && r <= 0x2FA1F
+	return r >= 0x4E00 && r <= 0x9FFF || r >= 0x3400 && r <= 0x4DBF || r >= 0x20000 && r <= 0x2A6DF ||
+		r >= 0x2A700 && r <= 0x2B73F ||
+		r >= 0x2B740 && r <= 0x2B81F || r >= 0x2B920 && r <= 0x2CEAF || r >= 0xF900 && r <= 0xFAFF ||
+		r >= 0x2F800 && r <= 0x2FA1F
 }
 
-// charsmap is the table of rules that a SentencePiece model carries: a trie in a double array, as darts-clone writes it,
-// whose values are places in a list of texts that end with a zero byte.
+// charsmap is the table of rules that a SentencePiece model carries: a trie in a double array, as darts-clone writes
+// it, whose values are places in a list of texts that end with a zero byte.
 type charsmap struct {
 	units []uint32
 	texts string
@@ -282,8 +287,8 @@ func (c *charsmap) bytes() []byte {
 	return append(data, c.texts...)
 }
 
-// match is the length of a prefix of s that a rule replaces, and by what: the longest or the shortest one. The length is
-// 0 where there is none.
+// match is the length of a prefix of s that a rule replaces, and by what: the longest or the shortest one. The length
+// is 0 where there is none.
 func (c *charsmap) match(s string, longest bool) (length int, by string) {
 	offset := func(u uint32) uint32 { return u >> 10 << (u >> 6 & 8) }
 	if len(c.units) == 0 {
@@ -313,8 +318,8 @@ func (c *charsmap) match(s string, longest bool) (length int, by string) {
 	return length, by
 }
 
-// normalize does what the Hugging Face library does with the table: a cluster of up to five bytes is replaced as a whole by the
-// rule of its first characters, other clusters character by character.
+// normalize does what the Hugging Face library does with the table: a cluster of up to five bytes is replaced as a
+// whole by the rule of its first characters, other clusters character by character.
 func (c *charsmap) normalize(s string) string {
 	var b strings.Builder
 	b.Grow(len(s))

@@ -33,7 +33,8 @@ func (l splitters) split(s string, start bool, give func(string, bool)) {
 	l[0].split(s, start, func(s string, start bool) { l[1:].split(s, start, give) })
 }
 
-const supportedSplits = "BertPreTokenizer, ByteLevel, CharDelimiterSplit, Digits, Metaspace, Punctuation, Sequence, Split, Whitespace, WhitespaceSplit"
+const supportedSplits = "BertPreTokenizer, ByteLevel, CharDelimiterSplit, Digits, Metaspace, Punctuation, Sequence, " +
+	"Split, Whitespace, WhitespaceSplit"
 
 // parseSplitter makes the pre-tokenizer of the value at a path of the file.
 func parseSplitter(path string, raw json.RawMessage) (splitter, error) {
@@ -226,7 +227,8 @@ func checkBehavior(path, behavior string) error {
 	case "Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous":
 		return nil
 	}
-	return fmt.Errorf("%s: behavior: expected Removed, Isolated, MergedWithPrevious, MergedWithNext or Contiguous, found %q", path, behavior)
+	return fmt.Errorf("%s: behavior: expected Removed, Isolated, MergedWithPrevious, MergedWithNext or Contiguous, "+
+		"found %q", path, behavior)
 }
 
 func (d delimiters) split(s string, start bool, give func(string, bool)) {
@@ -343,7 +345,8 @@ func parseSplit(path string, raw json.RawMessage) (splitter, error) {
 		return delimiters{next, p.Behavior}, nil
 	}
 	expression := *p.Pattern.Regex
-	if next, ok := subword.FindSplit(expression); ok && (p.Behavior == "Isolated" && !p.Invert || p.Behavior == "Removed" && p.Invert) {
+	if next, ok := subword.FindSplit(expression); ok &&
+		(p.Behavior == "Isolated" && !p.Invert || p.Behavior == "Removed" && p.Invert) {
 		return pieces{next}, nil
 	}
 	search, err := compile(expression)
@@ -369,7 +372,8 @@ func compile(expression string) (Search, error) {
 		}, nil
 	}
 	if Expressions == nil {
-		return nil, fmt.Errorf("the expression %q needs an engine that looks ahead: import github.com/gradsmith/gradsmith/runtime/tokenizer/lookahead (%w)", expression, err)
+		return nil, fmt.Errorf("the expression %q needs an engine that looks ahead: import "+
+			"github.com/gradsmith/gradsmith/runtime/tokenizer/lookahead (%w)", expression, err)
 	}
 	return Expressions(expression)
 }

@@ -16,7 +16,8 @@ type slot struct {
 }
 
 // apply fills a template.
-func (t *template) apply(dst []int32, slots []slot, text func(dst []int32, second bool) ([]int32, error)) ([]int32, error) {
+func (t *template) apply(dst []int32, slots []slot, text func(dst []int32, second bool) ([]int32, error)) ([]int32,
+	error) {
 	var err error
 	for _, s := range slots {
 		if !s.text {
@@ -42,7 +43,8 @@ func parseTemplate(path string, raw json.RawMessage, t *Tokenizer) (*template, e
 		var b byteLevel
 		return nil, settings(path, raw, &b)
 	case "Sequence":
-		list, err := sequence(path, raw, "processors", func(path string, raw json.RawMessage) (*template, error) { return parseTemplate(path, raw, t) })
+		list, err := sequence(path, raw, "processors",
+			func(path string, raw json.RawMessage) (*template, error) { return parseTemplate(path, raw, t) })
 		var found *template
 		for i, x := range list {
 			if x == nil {
@@ -100,7 +102,8 @@ func parseTemplate(path string, raw json.RawMessage, t *Tokenizer) (*template, e
 				case x.Special != nil:
 					s, ok := p.Special[x.Special.ID]
 					if !ok {
-						return nil, fmt.Errorf("%s.%s[%d]: the token %s is not one of special_tokens", path, key, i, quote(x.Special.ID))
+						return nil, fmt.Errorf("%s.%s[%d]: the token %s is not one of special_tokens", path, key, i,
+							quote(x.Special.ID))
 					}
 					for _, id := range s.IDs {
 						if err := t.inRange(path, id); err != nil {
@@ -109,7 +112,8 @@ func parseTemplate(path string, raw json.RawMessage, t *Tokenizer) (*template, e
 					}
 					list = append(list, slot{tokens: s.IDs})
 				default:
-					return nil, fmt.Errorf("%s.%s[%d]: expected a SpecialToken or the Sequence A or, in a pair, B", path, key, i)
+					return nil, fmt.Errorf("%s.%s[%d]: expected a SpecialToken or the Sequence A or, in a pair, B",
+						path, key, i)
 				}
 			}
 			return list, nil
@@ -121,7 +125,8 @@ func parseTemplate(path string, raw json.RawMessage, t *Tokenizer) (*template, e
 		pair, err := slots("pair", p.Pair)
 		return &template{single, pair}, err
 	}
-	return nil, unsupported(path, "post-processor", kind, "BertProcessing, ByteLevel, RobertaProcessing, Sequence, TemplateProcessing")
+	return nil, unsupported(path, "post-processor", kind,
+		"BertProcessing, ByteLevel, RobertaProcessing, Sequence, TemplateProcessing")
 }
 
 func (t *Tokenizer) inRange(path string, x int32) error {

@@ -1,12 +1,12 @@
-// Package tokenizer is the tokenizers of published models: byte-pair encoding (Sennrich et al. 2016), WordPiece (Schuster
-// and Nakajima 2012) and Unigram (Kudo 2018), between the normalizers, splits, templates and decoders that the file
-// tokenizer.json of the Hugging Face library names. [Parse] reads such a file, [Tokenizer.JSON] writes one; the packages
-// below this one read SentencePiece models and tiktoken files and learn vocabularies.
+// Package tokenizer is the tokenizers of published models: byte-pair encoding (Sennrich et al. 2016), WordPiece
+// (Schuster and Nakajima 2012) and Unigram (Kudo 2018), between the normalizers, splits, templates and decoders that
+// the file tokenizer.json of the Hugging Face library names. [Parse] reads such a file, [Tokenizer.JSON] writes one;
+// the packages below this one read SentencePiece models and tiktoken files and learn vocabularies.
 //
 // A part that the package does not know is an error that names it: a tokenizer that is read gives the tokens that its
-// publisher's library gives. Two things differ on purpose. A special token that is spelt out in a text stays text unless
-// the caller asks for it, so that a text cannot pretend to be a part of a prompt. And decoding gives the bytes of tokens
-// as they are, where that library puts U+FFFD for those that are not UTF-8: see text.Stream.
+// publisher's library gives. Two things differ on purpose. A special token that is spelt out in a text stays text
+// unless the caller asks for it, so that a text cannot pretend to be a part of a prompt. And decoding gives the bytes
+// of tokens as they are, where that library puts U+FFFD for those that are not UTF-8: see text.Stream.
 //
 // The package must not know what a model does with tokens.
 package tokenizer
@@ -23,8 +23,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
-// Tokenizer turns text into tokens and back. It is immutable and safe for concurrent use. It is a model.Tokenizer, whose
-// tokens are the numbers of the file.
+// Tokenizer turns text into tokens and back. It is immutable and safe for concurrent use. It is a model.Tokenizer,
+// whose tokens are the numbers of the file.
 type Tokenizer struct {
 	normalizer normalizer // nil where text is taken as it is
 	splitter   splitter   // nil where a text is one piece
@@ -79,7 +79,8 @@ func (t *Tokenizer) EncodeWith(s string, o Options) ([]int32, error) {
 	defer t.encoders.Put(e)
 	tokens := make([]int32, 0, len(s)/3+8)
 	if o.Template && t.template != nil {
-		return t.template.apply(tokens, t.template.single, func(dst []int32, second bool) ([]int32, error) { return e.encode(dst, s) })
+		return t.template.apply(tokens, t.template.single,
+			func(dst []int32, second bool) ([]int32, error) { return e.encode(dst, s) })
 	}
 	return e.encode(tokens, s)
 }
@@ -92,12 +93,13 @@ func (t *Tokenizer) EncodePair(first, second string, o Options) ([]int32, error)
 	}
 	e := t.encoder(o)
 	defer t.encoders.Put(e)
-	return t.template.apply(make([]int32, 0, (len(first)+len(second))/3+8), t.template.pair, func(dst []int32, isSecond bool) ([]int32, error) {
-		if isSecond {
-			return e.encode(dst, second)
-		}
-		return e.encode(dst, first)
-	})
+	return t.template.apply(make([]int32, 0, (len(first)+len(second))/3+8), t.template.pair,
+		func(dst []int32, isSecond bool) ([]int32, error) {
+			if isSecond {
+				return e.encode(dst, second)
+			}
+			return e.encode(dst, first)
+		})
 }
 
 // Decode turns tokens into text and leaves special tokens out. A token outside of the vocabulary is a mistake of the
@@ -312,9 +314,8 @@ func (t *Tokenizer) sum() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// Embedded is the tokenizer of a file that a program holds, behind a line that begins with # if there is one, which is read when
-// it is first needed. A file that cannot be
-// read panics then: it is a constant of generated code.
+// Embedded is the tokenizer of a file that a program holds, behind a line that begins with # if there is one, which is
+// read when it is first needed. A file that cannot be read panics then: it is a constant of generated code.
 func Embedded(data string, parse func([]byte) (*Tokenizer, error)) model.Tokenizer {
 	return embedded{sync.OnceValue(func() *Tokenizer {
 		if strings.HasPrefix(data, "# ") { // the generator's own line

@@ -16,14 +16,19 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/tokenizer/train"
 )
 
-var update = flag.Bool("update", false, "write testdata/*.json and the library's answers, testdata/*.jsonl, anew; needs TOKENIZER_FILES and node")
+var update = flag.Bool("update", false, "write testdata/*.json and the library's answers, testdata/*.jsonl, anew; "+
+	"needs TOKENIZER_FILES and node")
 
 // vectors are texts in which something goes wrong easily.
 var vectors = []string{
-	"", "a", " a", "a ", "  two  spaces  ", "line\nbreak\r\nand\r", "\t\ttabs", "Hello, world!", "It's we'll I'VE don’t x'ſ", "1234567890 3.14159 1,000,000",
-	"naïve café résumé", "e\u0301 vs é", "Größe STRASSE straße", "Привет, мир", "你好,世界", "日本語のテキスト", "한국어 문장", "שלום עולם", "مرحبا بالعالم", "हिन्दी में",
-	"👩‍👩‍👧‍👦 🏳️‍🌈 🇩🇪", "\u200b zero\u200bwidth", "\ufeffbom", "nbsp\u00a0here", "İstanbul ǅungla ﬁ ² ｗｉｄｅ", "<s> </s> <unk> <|endoftext|> [MASK] <0x41>", "▁a▁▁b",
-	"x[i] += 1.5e-3 * y[i]", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "\x00\x01\x7f", "ภาษาไทย", "a\u0300\u0316\u0301b", "\n\n\n   \n x", "ÀÉÎ Åå", "HTTPServer camelCase snake_case",
+	"", "a", " a", "a ", "  two  spaces  ", "line\nbreak\r\nand\r", "\t\ttabs", "Hello, world!",
+	"It's we'll I'VE don’t x'ſ", "1234567890 3.14159 1,000,000",
+	"naïve café résumé", "e\u0301 vs é", "Größe STRASSE straße", "Привет, мир", "你好,世界", "日本語のテキスト", "한국어 문장",
+	"שלום עולם", "مرحبا بالعالم", "हिन्दी में",
+	"👩‍👩‍👧‍👦 🏳️‍🌈 🇩🇪", "\u200b zero\u200bwidth", "\ufeffbom", "nbsp\u00a0here", "İstanbul ǅungla ﬁ ² ｗｉｄｅ",
+	"<s> </s> <unk> <|endoftext|> [MASK] <0x41>", "▁a▁▁b",
+	"x[i] += 1.5e-3 * y[i]", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "\x00\x01\x7f", "ภาษาไทย",
+	"a\u0300\u0316\u0301b", "\n\n\n   \n x", "ÀÉÎ Åå", "HTTPServer camelCase snake_case",
 	strings.Repeat("the text ", 40),
 }
 
@@ -45,10 +50,11 @@ func trained(t *testing.T, style train.Style, size int) *tokenizer.Tokenizer {
 	return tok
 }
 
-var sizes = map[train.Style]int{train.GPT2: 400, train.Llama3: 400, train.Qwen: 400, train.Llama2: 600, train.T5: 600, train.BERT: 400}
+var sizes = map[train.Style]int{train.GPT2: 400, train.Llama3: 400, train.Qwen: 400, train.Llama2: 600, train.T5: 600,
+	train.BERT: 400}
 
-// TestVectors compares small tokenizers of every style with what the Hugging Face library made of their files, and what is
-// learnt today with the files.
+// TestVectors compares small tokenizers of every style with what the Hugging Face library made of their files, and
+// what is learnt today with the files.
 func TestVectors(t *testing.T) {
 	for _, style := range train.Styles {
 		t.Run(string(style), func(t *testing.T) {
@@ -117,8 +123,8 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// TestRoundTrip: tokenizers over bytes give every text back, whatever its bytes; those with byte fallback too, but for what
-// they normalize.
+// TestRoundTrip: tokenizers over bytes give every text back, whatever its bytes; those with byte fallback too, but for
+// what they normalize.
 func TestRoundTrip(t *testing.T) {
 	for _, style := range []train.Style{train.GPT2, train.Llama3, train.Llama2} {
 		tok := load(t, filepath.Join("testdata", string(style)+".json"))

@@ -6,8 +6,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
-// Bound is the two parts of the negative evidence lower bound, in nats a row: what an autoencoder fails to write again, and
-// what its latent vectors say, all of it, whatever weight the objective gives it.
+// Bound is the two parts of the negative evidence lower bound, in nats a row: what an autoencoder fails to write
+// again, and what its latent vectors say, all of it, whatever weight the objective gives it.
 type Bound struct {
 	Reconstruction float64 // mean of −log p(x|z)
 	Divergence     float64 // of the latent vectors from their prior
@@ -43,7 +43,8 @@ func (s *bounds) step(b *model.Batch) *Bound {
 	return &s.last
 }
 
-// least is the divergence below which a latent vector says nothing, in nats; package latent calls a model with less collapsed.
+// least is the divergence below which a latent vector says nothing, in nats; package latent calls a model with less
+// collapsed.
 const least = 0.1
 
 // collapsed is a warning, once, when after some steps the latent vector says next to nothing though the weight of its
@@ -53,7 +54,10 @@ func (s *bounds) collapsed(step int) string {
 		return ""
 	}
 	s.warned = true
-	return fmt.Sprintf("the latent vector says next to nothing, a divergence of %.3f nats: the decoder learns the data without it (posterior collapse); let the divergence's weight rise slowly (latent.annealing), give it free bits (latent.free_bits), update the encoder first (latent.encoder_first), or take a weaker decoder", s.mean)
+	return fmt.Sprintf("the latent vector says next to nothing, a divergence of %.3f nats: the decoder learns the "+
+		"data without it (posterior collapse); let the divergence's weight rise slowly (latent.annealing), give it "+
+		"free bits (latent.free_bits), update the encoder first (latent.encoder_first), or take a weaker decoder",
+		s.mean)
 }
 
 // boundOf adds up the parts over batches.

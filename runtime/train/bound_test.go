@@ -36,8 +36,9 @@ type told struct {
 func (r *told) Step(p Progress)        { r.steps = append(r.steps, *p.Bound) }
 func (r *told) Evaluated(e Evaluation) { r.evals = append(r.evals, *e.Bound) }
 
-// TestBounds holds that a training of an autoencoder tells both parts of its loss, and warns once, while it runs, of a latent
-// vector that says nothing: not before the weight of the divergence has risen, and not of one that says something.
+// TestBounds holds that a training of an autoencoder tells both parts of its loss, and warns once, while it runs, of a
+// latent vector that says nothing: not before the weight of the divergence has risen, and not of one that says
+// something.
 func TestBounds(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -70,7 +71,8 @@ func TestBounds(t *testing.T) {
 		if want := map[bool]int{true: 1}[c.warned]; collapses != want {
 			t.Errorf("%s: %d warnings, want %d: %q", c.name, collapses, want, rec.warned)
 		}
-		if len(rec.steps) != 120 || rec.steps[7] != (Bound{3, c.at(8)}) || len(rec.evals) != 6 || rec.evals[0].Reconstruction != 3 {
+		if len(rec.steps) != 120 || rec.steps[7] != (Bound{3, c.at(8)}) || len(rec.evals) != 6 ||
+			rec.evals[0].Reconstruction != 3 {
 			t.Errorf("%s: told of %d steps, %d validations", c.name, len(rec.steps), len(rec.evals))
 		}
 	}

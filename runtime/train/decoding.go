@@ -15,7 +15,8 @@ import (
 // tokens see each other are an error: a decoder reads those together.
 func EvaluateDecoder(ctx context.Context, m model.Writer, s Windows) (loss float64, tokens int, err error) {
 	if info := m.Info(); info.Prefix > 0 {
-		return 0, 0, fmt.Errorf("%s: the first %d tokens of a text see each other, so that the text cannot be evaluated token by token", info.Name, info.Prefix)
+		return 0, 0, fmt.Errorf("%s: the first %d tokens of a text see each other, so that the text cannot be "+
+			"evaluated token by token", info.Name, info.Prefix)
 	}
 	s.Rewind()
 	var b model.Batch

@@ -11,8 +11,9 @@ import (
 // WinningSteps is how many steps in a row the discriminator must be right about everything to have won.
 const WinningSteps = 1000
 
-// A discriminator that is right about everything leaves its generator without a direction (Arjovsky and Bottou 2017). It happens for some steps in many good
-// trainings, mostly at their beginning: only a long row of such steps is an end.
+// A discriminator that is right about everything leaves its generator without a direction (Arjovsky and Bottou 2017).
+// It happens for some steps in many good trainings, mostly at their beginning: only a long row of such steps is an
+// end.
 const (
 	losingSteps = 100  // after which a checkpoint is no longer a good one
 	winningLoss = 0.02 // mean loss of the discriminator in these steps, below which it is sure of itself

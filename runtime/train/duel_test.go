@@ -22,7 +22,8 @@ func (d duelist) Duel() *model.Duel {
 	return &model.Duel{Accuracy: 1, Discriminator: 0.01}
 }
 
-// TestDuelResumed holds that a training which is interrupted and resumed ends at the step at which one that runs through does, where the discriminator has won.
+// TestDuelResumed holds that a training which is interrupted and resumed ends at the step at which one that runs
+// through does, where the discriminator has won.
 func TestDuelResumed(t *testing.T) {
 	won := func(o Options) string {
 		_, err := Run(context.Background(), duelist{newBigram(4), 50}, data(), o)
@@ -39,7 +40,8 @@ func TestDuelResumed(t *testing.T) {
 	dir := t.TempDir()
 	whole, parts := filepath.Join(dir, "whole"), filepath.Join(dir, "parts")
 	const at = "to step 1050,"
-	if err := won(end(whole, 1200, false)); !strings.Contains(err, "discriminator has won") || !strings.Contains(err, at) {
+	if err := won(end(whole, 1200, false)); !strings.Contains(err, "discriminator has won") ||
+		!strings.Contains(err, at) {
 		t.Fatalf("a training of which the discriminator is right from step 51 on ends with %q", err)
 	}
 	for i, steps := range []int{30, 60, 700, 1040} {

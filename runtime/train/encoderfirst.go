@@ -11,7 +11,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
-// encoderFirst makes updates of an autoencoder's encoder alone before each step, for as long as that makes the latent vector say more (He et al. 2019, algorithm 1).
+// encoderFirst makes updates of an autoencoder's encoder alone before each step, for as long as that makes the latent
+// vector say more (He et al. 2019, algorithm 1).
 type encoderFirst struct {
 	m           model.LeadingEncoder
 	rule        model.EncoderFirst
@@ -31,7 +32,8 @@ func newEncoderFirst(m model.LanguageModel, d Data) (*encoderFirst, error) {
 	}
 	leading, ok := m.(model.LeadingEncoder)
 	if !ok {
-		return nil, errors.New("the model's encoder cannot be updated alone, as its info asks for: generate its code anew")
+		return nil, errors.New("the model's encoder cannot be updated alone, as its info asks for: generate its code " +
+			"anew")
 	}
 	if d.Encoder == nil || d.Encoder.Windows() == 0 {
 		return nil, errors.New("the encoder is to be updated alone, but there is no data for it")
@@ -39,8 +41,8 @@ func newEncoderFirst(m model.LanguageModel, d Data) (*encoderFirst, error) {
 	return &encoderFirst{m: leading, rule: *l.EncoderFirst, data: d.Encoder, on: true, information: math.Inf(-1)}, nil
 }
 
-// before makes the updates before a step: up to rule.Steps of them, until the mean loss of the last rule.Check is not below that of as many before. A loss or norm that is
-// not finite ends them.
+// before makes the updates before a step: up to rule.Steps of them, until the mean loss of the last rule.Check is not
+// below that of as many before. A loss or norm that is not finite ends them.
 func (e *encoderFirst) before(rate float64) error {
 	sum, rows, last := 0.0, 0, math.Inf(1)
 	for e.last = 0; e.on && e.last < e.rule.Steps; {
@@ -66,8 +68,9 @@ func (e *encoderFirst) before(rate float64) error {
 	return nil
 }
 
-// after takes note of the end of a pass: where the mutual information of data and latent vectors has not risen, the encoder has caught up, and there are no
-// more updates of it alone. Without validation data it is that of training data.
+// after takes note of the end of a pass: where the mutual information of data and latent vectors has not risen, the
+// encoder has caught up, and there are no more updates of it alone. Without validation data it is that of training
+// data.
 func (e *encoderFirst) after(ctx context.Context, validation Windows) error {
 	if !e.on {
 		return nil
@@ -119,7 +122,8 @@ func (e *encoderFirst) resume(m map[string]string) error {
 		return fmt.Errorf("does not say how far its encoder was trained alone: %w", err)
 	}
 	if steps < 0 || pass < 0 || window < 0 || window > int64(e.data.Windows()) {
-		return fmt.Errorf("stands after %d updates of the encoder, at batch %d of pass %d of %d batches", steps, window, pass, e.data.Windows())
+		return fmt.Errorf("stands after %d updates of the encoder, at batch %d of pass %d of %d batches", steps, window,
+			pass, e.data.Windows())
 	}
 	e.m.SetEncoderSteps(steps)
 	e.data.SetPosition(pass, window)

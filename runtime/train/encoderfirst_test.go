@@ -11,7 +11,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
-// leader is a bigram that plays an autoencoder: its encoder's updates have the losses that a script tells, and its latent vectors say as much as another tells.
+// leader is a bigram that plays an autoencoder: its encoder's updates have the losses that a script tells, and its
+// latent vectors say as much as another tells.
 type leader struct {
 	*bigram
 	rule    model.EncoderFirst
@@ -79,12 +80,13 @@ func TestEncoderFirstRounds(t *testing.T) {
 		{[]float64{9, 8, 7, 6, 5, 4, math.Inf(-1)}, -1}, // not finite
 		{[]float64{math.NaN()}, -1},
 	} {
-		l := &leader{bigram: newBigram(4), rule: model.EncoderFirst{Steps: 7, Check: 2}, spread: falls, losses: func(i int) float64 {
-			if i < len(c.losses) {
-				return c.losses[i]
-			}
-			return -float64(i)
-		}}
+		l := &leader{bigram: newBigram(4), rule: model.EncoderFirst{Steps: 7, Check: 2}, spread: falls,
+			losses: func(i int) float64 {
+				if i < len(c.losses) {
+					return c.losses[i]
+				}
+				return -float64(i)
+			}}
 		d := data()
 		d.Encoder = text(21)
 		updates, r, err := run(t, l, d, Options{Schedule: options("").Schedule, Steps: 2})
@@ -106,11 +108,14 @@ func TestEncoderFirstRounds(t *testing.T) {
 	}
 }
 
-// Updates of the encoder end for good after the first pass in which the mutual information has not risen, on validation data or without.
+// Updates of the encoder end for good after the first pass in which the mutual information has not risen, on
+// validation data or without.
 func TestEncoderFirstEnds(t *testing.T) {
 	for _, valid := range []bool{true, false} {
-		l := &leader{bigram: newBigram(4), rule: model.EncoderFirst{Steps: 3, Check: 1}, losses: func(i int) float64 { return -float64(i) }}
-		l.spread = func(step int) float64 { return []float64{0, 0.5, 2, 1, 5, 6}[step/20] } // after each of the passes of 20 steps
+		l := &leader{bigram: newBigram(4), rule: model.EncoderFirst{Steps: 3, Check: 1},
+			losses: func(i int) float64 { return -float64(i) }}
+		// after each of the passes of 20 steps
+		l.spread = func(step int) float64 { return []float64{0, 0.5, 2, 1, 5, 6}[step/20] }
 		d := data()
 		d.Encoder = text(41)
 		if !valid {
@@ -134,7 +139,8 @@ func TestEncoderFirstEnds(t *testing.T) {
 // A training that stops anywhere makes the same updates when it goes on.
 func TestEncoderFirstResume(t *testing.T) {
 	make := func() (*leader, Data) {
-		l := &leader{bigram: newBigram(4), rule: model.EncoderFirst{Steps: 5, Check: 2}, losses: func(i int) float64 { return float64(i * i % 7) }}
+		l := &leader{bigram: newBigram(4), rule: model.EncoderFirst{Steps: 5, Check: 2},
+			losses: func(i int) float64 { return float64(i * i % 7) }}
 		l.spread = func(step int) float64 { return []float64{0, 0.5, 2, 1}[step/20] }
 		d := data()
 		d.Validation = nil
@@ -183,7 +189,8 @@ func TestEncoderFirstResume(t *testing.T) {
 	if err := e.resume(kept); err != nil {
 		t.Error(err)
 	}
-	for key, value := range map[string]string{encoderSteps: "-1", encoderPass: "x", encoderWindow: "17", encoderOn: "", encoderInformation: "much"} {
+	for key, value := range map[string]string{encoderSteps: "-1", encoderPass: "x", encoderWindow: "17", encoderOn: "",
+		encoderInformation: "much"} {
 		old := kept[key]
 		kept[key] = value
 		if err := e.resume(kept); err == nil {
@@ -192,7 +199,8 @@ func TestEncoderFirstResume(t *testing.T) {
 		kept[key] = old
 	}
 	d.Encoder = nil
-	if _, err := Run(context.Background(), l, d, o); err == nil || !strings.Contains(err.Error(), "there is no data for it") {
+	if _, err := Run(context.Background(), l, d, o); err == nil ||
+		!strings.Contains(err.Error(), "there is no data for it") {
 		t.Errorf("without data for the encoder: %v", err)
 	}
 }

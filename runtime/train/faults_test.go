@@ -89,8 +89,8 @@ func whole(t *testing.T, dir string, o Options) []int {
 	return all
 }
 
-// TestFullDisk fills the disk for a part of a training: it goes on, with a warning, and what is written in the end is what
-// a training has written whose disk was never full. Where the disk stays full it fails in the end.
+// TestFullDisk fills the disk for a part of a training: it goes on, with a warning, and what is written in the end is
+// what a training has written whose disk was never full. Where the disk stays full it fails in the end.
 func TestFullDisk(t *testing.T) {
 	for _, c := range []struct{ from, to int }{{5, 8}, {1, 59}, {50, 60}, {30, 31}, {20, 1000}} {
 		dir := t.TempDir()
@@ -116,7 +116,8 @@ func TestFullDisk(t *testing.T) {
 		closed := l.Close()
 		restore()
 		if c.to > 60 {
-			if err == nil || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "no space left") || waits != 5 || closed == nil {
+			if err == nil || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "no space left") ||
+				waits != 5 || closed == nil {
 				t.Errorf("a disk that stays full: %v, %v, after %d attempts", err, closed, waits)
 			}
 			continue
@@ -128,7 +129,8 @@ func TestFullDisk(t *testing.T) {
 			t.Errorf("full from step %d to %d: the log has the steps %v", c.from, c.to, got)
 		}
 		if read(t, o.Best) != wholeBest || read(t, o.Path) != read(t, filepath.Join(dir, "whole.c")) {
-			t.Errorf("full from step %d to %d: other files than those of a training whose disk was not full", c.from, c.to)
+			t.Errorf("full from step %d to %d: other files than those of a training whose disk was not full", c.from,
+				c.to)
 		}
 	}
 }
@@ -142,8 +144,8 @@ func read(t *testing.T, path string) string {
 	return string(data)
 }
 
-// TestRunFaults lets every call that a training makes of the disk fail in every way. What it leaves is a checkpoint, from
-// which a training goes on to the same bits, and a log in which every step stands once.
+// TestRunFaults lets every call that a training makes of the disk fail in every way. What it leaves is a checkpoint,
+// from which a training goes on to the same bits, and a log in which every step stands once.
 func TestRunFaults(t *testing.T) {
 	short := func(path string) Options {
 		o := options(path)
@@ -170,7 +172,8 @@ func TestRunFaults(t *testing.T) {
 		if err != nil && strings.Contains(err.Error(), "\n") {
 			t.Errorf("%v: the error is %q", fault, err)
 		}
-		if !fault.Way.Rest && err != nil && !strings.Contains(err.Error(), "can't write the checkpoint") && !strings.Contains(err.Error(), log) {
+		if !fault.Way.Rest && err != nil && !strings.Contains(err.Error(), "can't write the checkpoint") &&
+			!strings.Contains(err.Error(), log) {
 			t.Errorf("%v: a single fault ends the training: %v", fault, err)
 		}
 		_, statErr := os.Stat(path)
@@ -178,7 +181,8 @@ func TestRunFaults(t *testing.T) {
 			t.Fatalf("%v: going on: %v", fault, err)
 		}
 		m := newBigram(4)
-		if _, _, err := checkpoint.Load(path, m); err != nil || fmt.Sprint(m.w, m.state, m.step) != fmt.Sprint(want.w, want.state, want.step) {
+		if _, _, err := checkpoint.Load(path, m); err != nil ||
+			fmt.Sprint(m.w, m.state, m.step) != fmt.Sprint(want.w, want.state, want.step) {
 			t.Errorf("%v: %v, other bits", fault, err)
 		}
 		if err := checkpoint.LoadWeights(best, newBigram(4)); err != nil {
@@ -306,7 +310,8 @@ func TestDeadline(t *testing.T) {
 			if _, err := Run(context.Background(), m, data(), o); err != nil {
 				t.Fatal(err)
 			}
-			if fmt.Sprint(m.w, m.momentum, m.state, m.step) != fmt.Sprint(want.w, want.momentum, want.state, want.step) {
+			if fmt.Sprint(m.w, m.momentum, m.state, m.step) != fmt.Sprint(want.w, want.momentum, want.state,
+				want.step) {
 				t.Fatalf("ended after %d looks by %v and resumed, it has other bits", left, reason)
 			}
 		}

@@ -84,7 +84,8 @@ func (l *Log) Resumed(step, total int) {}
 
 // Step writes a line.
 func (l *Log) Step(p Progress) {
-	s := logStep{Step: p.Step, Seconds: l.seconds(), Loss: p.Loss, Norm: p.Norm, Rate: p.Rate, Tokens: p.Tokens, Encoder: p.Encoder}
+	s := logStep{Step: p.Step, Seconds: l.seconds(), Loss: p.Loss, Norm: p.Norm, Rate: p.Rate, Tokens: p.Tokens,
+		Encoder: p.Encoder}
 	if d := p.Duel; d != nil {
 		s.logDuel = &logDuel{d.Discriminator, d.Accuracy, d.Real, d.Fake}
 	}

@@ -13,11 +13,12 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/files"
 )
 
-// LogFile is a [Log] in a file. A training that begins empties the file with its first line; one that is resumed goes on behind
-// the step of its checkpoint, and drops what a run that was killed wrote behind that, so that no step stands in it twice.
+// LogFile is a [Log] in a file. A training that begins empties the file with its first line; one that is resumed goes
+// on behind the step of its checkpoint, and drops what a run that was killed wrote behind that, so that no step stands
+// in it twice.
 //
-// A line that cannot be written, because the disk is full, is kept and written with the next one; what stands in the file is
-// whole lines at any time. Close reports what could not be written to the end.
+// A line that cannot be written, because the disk is full, is kept and written with the next one; what stands in the
+// file is whole lines at any time. Close reports what could not be written to the end.
 type LogFile struct {
 	Log
 	path      string
@@ -36,8 +37,8 @@ type LogFile struct {
 // maxPending bounds the memory for lines that cannot be written: some days of steps.
 const maxPending = 64 << 20
 
-// NewLogFile makes a log that goes to the file at path, and tells warn, which may be nil, when a line cannot be written for
-// now. It opens nothing yet: a training that does not come to its first step leaves the file as it was.
+// NewLogFile makes a log that goes to the file at path, and tells warn, which may be nil, when a line cannot be
+// written for now. It opens nothing yet: a training that does not come to its first step leaves the file as it was.
 func NewLogFile(path string, warn func(text string)) *LogFile {
 	l := &LogFile{path: path, warn: warn, cut: -1, validated: -1}
 	l.Log = Log{w: writerFunc(l.add), start: time.Now()}
@@ -81,7 +82,8 @@ func (l *LogFile) add(line []byte) (int, error) {
 		l.warned = false
 	case !l.warned && l.warn != nil:
 		l.warned = true
-		l.warn(fmt.Sprintf("can't write the log %s: %v; its lines are kept until it can be written", l.path, files.Cause(l.fault)))
+		l.warn(fmt.Sprintf("can't write the log %s: %v; its lines are kept until it can be written", l.path,
+			files.Cause(l.fault)))
 	}
 	return len(line), nil
 }
@@ -139,8 +141,8 @@ func (l *LogFile) open() error {
 	return nil
 }
 
-// last finds where the lines of a log end that stand no further than at the step to go on behind, and the seconds of the
-// last of them.
+// last finds where the lines of a log end that stand no further than at the step to go on behind, and the seconds of
+// the last of them.
 func (l *LogFile) last(r io.Reader) (end int64, seconds float64, err error) {
 	b := bufio.NewReaderSize(r, 1<<16)
 	for {

@@ -7,12 +7,12 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
-// Sampling is scheduled sampling (Bengio et al. 2015): a share of the tokens that a model reads in training are its own in
-// place of the text's, so that it learns to go on from what it wrote, mistakes included.
+// Sampling is scheduled sampling (Bengio et al. 2015): a share of the tokens that a model reads in training are its
+// own in place of the text's, so that it learns to go on from what it wrote, mistakes included.
 //
-// The model's tokens come from a pass over the text's, without dropout, which gives the distribution of every place at once
-// (Mihaylova and Martins 2019); a step then takes about a third longer. It is for models that carry no state from window
-// to window, as that pass would carry it on.
+// The model's tokens come from a pass over the text's, without dropout, which gives the distribution of every place at
+// once (Mihaylova and Martins 2019); a step then takes about a third longer. It is for models that carry no state from
+// window to window, as that pass would carry it on.
 type Sampling struct {
 	Share float64 // of the tokens that are the model's own, in [0, 1]; 0 reads the text alone
 	Rise  int     // steps in which the share rises from 0 in a straight line
@@ -34,7 +34,8 @@ func (s Sampling) check(m model.LanguageModel) error {
 	case s.Rise < 0:
 		return fmt.Errorf("the share of scheduled sampling rises in %d steps: give 0 or more", s.Rise)
 	case s.Share > 0 && !samples(m):
-		return fmt.Errorf("scheduled sampling is for models of kind attention that write text, not for %s", m.Info().Name)
+		return fmt.Errorf("scheduled sampling is for models of kind attention that write text, not for %s",
+			m.Info().Name)
 	}
 	return nil
 }
@@ -45,10 +46,10 @@ func samples(m model.LanguageModel) bool {
 	return ok && len(m.State()) == 0 && m.Info().Masking == nil
 }
 
-// mix replaces a share of the tokens of b by tokens drawn from logits [Steps, Batch, vocab], which follow from b as it is.
-// Only a token that is also the target of the one before it is replaced: neither the first of a text nor padding; and what
-// the model would have ended with, or begun with, leaves the text's token. Each draw comes from a counter under key. row
-// has vocab elements to work in.
+// mix replaces a share of the tokens of b by tokens drawn from logits [Steps, Batch, vocab], which follow from b as it
+// is. Only a token that is also the target of the one before it is replaced: neither the first of a text nor padding;
+// and what the model would have ended with, or begun with, leaves the text's token. Each draw comes from a counter
+// under key. row has vocab elements to work in.
 func mix(b *model.Batch, logits, row []float32, source *model.Source, share float64, key uint64) {
 	draw := func(i int, what uint64) float64 { return float64(model.Key(key, uint64(i), what)>>11) / (1 << 53) }
 	vocab := len(row)

@@ -93,7 +93,8 @@ func TestPick(t *testing.T) {
 }
 
 func TestSamplingRefused(t *testing.T) {
-	for _, s := range []Sampling{{Share: -0.1}, {Share: 1.5}, {Share: math.NaN()}, {Share: 0.1, Rise: -1}, {Share: 0.1}} {
+	for _, s := range []Sampling{{Share: -0.1}, {Share: 1.5}, {Share: math.NaN()}, {Share: 0.1, Rise: -1},
+		{Share: 0.1}} {
 		o := options("")
 		o.Sampling = s
 		if _, err := Run(t.Context(), newBigram(4), data(), o); err == nil {

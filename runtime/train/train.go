@@ -35,8 +35,10 @@ type Windows interface {
 type Data struct {
 	Train      Windows
 	Validation Windows // nil trains without validation
-	Encoder    Windows // the training data once more, in an order of its own: for a model whose encoder is updated alone; nil for others
-	Digest     string  // of the text and the size of its windows, by which a training that goes on knows that they are the same
+	// the training data once more, in an order of its own: for a model whose encoder is updated alone; nil for others
+	Encoder Windows
+	// of the text and the size of its windows, by which a training that goes on knows that they are the same
+	Digest string
 }
 
 // Options say how a training runs. The zero value of a field means what its comment says.
@@ -57,8 +59,8 @@ type Options struct {
 	Keep     map[string]string
 	Reporter Reporter // nil reports nothing
 
-	// Wait is called in place of waiting before another attempt to write the last checkpoint, and returns false when there
-	// is to be none; nil waits, as long as the context lasts.
+	// Wait is called in place of waiting before another attempt to write the last checkpoint, and returns false when
+	// there is to be none; nil waits, as long as the context lasts.
 	Wait func(time.Duration) bool
 }
 
@@ -148,10 +150,14 @@ const digests = "2"
 
 func parsePosition(m map[string]string, digest string) (p position, err error) {
 	if m["data"] != digest && m["digests"] == "" {
-		return p, errors.New("was written in a training on another text, or on one that was cut up otherwise, or by gradsmith 0.5.0 or before with byte-pair encoding, whose merges its digest does not cover: begin a new training from its parameters (--from)")
+		return p, errors.New("was written in a training on another text, or on one that was cut up otherwise, or by " +
+			"gradsmith 0.5.0 or before with byte-pair encoding, whose merges its digest does not cover: begin a new " +
+			"training from its parameters (--from)")
 	}
 	if m["data"] != digest {
-		return p, errors.New("was written in a training on another text, or on one that was cut up otherwise: go on with the same text, validation share, separator, batch and window, or begin a new training from its parameters")
+		return p, errors.New("was written in a training on another text, or on one that was cut up otherwise: go on " +
+			"with the same text, validation share, separator, batch and window, or begin a new training from its " +
+			"parameters")
 	}
 	var e1, e2, e3 error
 	p.pass, e1 = strconv.Atoi(m["pass"])
@@ -163,8 +169,9 @@ func parsePosition(m map[string]string, digest string) (p position, err error) {
 	return p, nil
 }
 
-// Run trains m until the steps are done, the context is cancelled or the time is over. A training that is stopped and resumed gives the same bits as one that
-// runs through. Memory is made before the first step; after that a step allocates nothing.
+// Run trains m until the steps are done, the context is cancelled or the time is over. A training that is stopped and
+// resumed gives the same bits as one that runs through. Memory is made before the first step; after that a step
+// allocates nothing.
 func Run(ctx context.Context, m model.LanguageModel, d Data, o Options) (Result, error) {
 	r := &runner{m: m, info: m.Info(), d: d, o: o, at: position{best: math.Inf(1)}, start: time.Now()}
 	r.guess = r.info.Guess()
@@ -187,7 +194,8 @@ func Run(ctx context.Context, m model.LanguageModel, d Data, o Options) (Result,
 		r.total = o.Passes * windows
 	}
 	if r.total <= 0 {
-		return Result{}, fmt.Errorf("a training of %d steps and %d passes does nothing: give one of them", o.Steps, o.Passes)
+		return Result{}, fmt.Errorf("a training of %d steps and %d passes does nothing: give one of them", o.Steps,
+			o.Passes)
 	}
 	r.result = Result{Total: r.total, Loss: math.NaN(), Best: math.Inf(1)}
 	if a, ok := m.(model.Dueling); ok {
@@ -252,13 +260,15 @@ func (r *runner) resume() error {
 		return err
 	}
 	if t.Seed != r.o.Seed {
-		return fmt.Errorf("checkpoint %s: was trained with seed %d, this training has %d: the dropout masks would differ", r.o.Path, t.Seed, r.o.Seed)
+		return fmt.Errorf("checkpoint %s: was trained with seed %d, this training has %d: the dropout masks would "+
+			"differ", r.o.Path, t.Seed, r.o.Seed)
 	}
 	if r.at, err = parsePosition(t.Loop, r.d.Digest); err != nil {
 		return fmt.Errorf("checkpoint %s: %w", r.o.Path, err)
 	}
 	if r.at.window > int64(r.d.Train.Windows()) {
-		return fmt.Errorf("checkpoint %s: stands at window %d of the text, which has %d", r.o.Path, r.at.window, r.d.Train.Windows())
+		return fmt.Errorf("checkpoint %s: stands at window %d of the text, which has %d", r.o.Path, r.at.window,
+			r.d.Train.Windows())
 	}
 	if r.first != nil {
 		if err := r.first.resume(t.Loop); err != nil {
@@ -328,7 +338,8 @@ func (r *runner) loop(ctx context.Context) error {
 		n := r.info.Items(&r.batch)
 		r.result.Tokens += n
 		r.result.Steps = r.step
-		p := Progress{Step: r.step, Total: r.total, Pass: r.at.pass + 1, Loss: loss, Norm: norm, Rate: rate, Tokens: n, TokensPerStep: perStep}
+		p := Progress{Step: r.step, Total: r.total, Pass: r.at.pass + 1, Loss: loss, Norm: norm, Rate: rate, Tokens: n,
+			TokensPerStep: perStep}
 		if r.duel != nil {
 			p.Duel = r.duel.of()
 		}
@@ -338,7 +349,10 @@ func (r *runner) loop(ctx context.Context) error {
 		}
 		r.o.Reporter.Step(p)
 		if r.duel != nil && r.duel.won() {
-			return fmt.Errorf("the discriminator has won: in the last %d steps, to step %d, each of its verdicts was right and its mean loss %.2g, so that the generator has nothing to learn from: lower the discriminator's rate, or add gradient_penalty, spectral_norm or label_smoothing to the spec, or give the discriminator fewer critic_steps; %s", WinningSteps, r.step, r.duel.loss, r.kept())
+			return fmt.Errorf("the discriminator has won: in the last %d steps, to step %d, each of its verdicts was "+
+				"right and its mean loss %.2g, so that the generator has nothing to learn from: lower the "+
+				"discriminator's rate, or add gradient_penalty, spectral_norm or label_smoothing to the spec, or "+
+				"give the discriminator fewer critic_steps; %s", WinningSteps, r.step, r.duel.loss, r.kept())
 		}
 
 		if r.first != nil && endOfPass {
@@ -442,7 +456,8 @@ func (r *runner) diverged(err error, rate float64) error {
 	}
 	advice := "lower the optimizer's rate, or clip the gradient's norm"
 	if r.duel != nil {
-		advice = "lower the rates of the optimizers, clip the gradient's norm, or add gradient_penalty or spectral_norm to the spec"
+		advice = "lower the rates of the optimizers, clip the gradient's norm, or add gradient_penalty or " +
+			"spectral_norm to the spec"
 	}
 	return fmt.Errorf("in step %d, at rate %.3g, %w: %s; %s", r.step+1, rate, err, advice, r.kept())
 }
@@ -484,9 +499,11 @@ func (r *runner) validate(ctx context.Context) error {
 	r.result.Loss = loss
 	if loss > 2*r.guess && !r.warned {
 		r.warned = true
-		r.o.Reporter.Warn(fmt.Sprintf("the validation loss is %.4g, guessing gives %.4g: the training goes astray; lower the optimizer's rate, or clip the gradient's norm", loss, r.guess))
+		r.o.Reporter.Warn(fmt.Sprintf("the validation loss is %.4g, guessing gives %.4g: the training goes astray; "+
+			"lower the optimizer's rate, or clip the gradient's norm", loss, r.guess))
 	}
-	r.o.Reporter.Evaluated(Evaluation{Step: r.step, Total: r.total, Pass: r.at.pass + 1, Loss: loss, Bound: parts.mean(rows), Best: best, Took: time.Since(start)})
+	r.o.Reporter.Evaluated(Evaluation{Step: r.step, Total: r.total, Pass: r.at.pass + 1, Loss: loss,
+		Bound: parts.mean(rows), Best: best, Took: time.Since(start)})
 	if best && r.o.Best != "" {
 		r.unsaved, r.unsavedStep = nil, 0
 		if err := checkpoint.SaveWeights(r.o.Best, r.m); err != nil {
@@ -541,15 +558,16 @@ func fileExists(path string) bool {
 	return err == nil
 }
 
-// Evaluate gives the mean loss over all of the text, in nats a token, and the number of tokens predicted. The state starts at zero and is carried through the
-// text.
+// Evaluate gives the mean loss over all of the text, in nats a token, and the number of tokens predicted. The state
+// starts at zero and is carried through the text.
 func Evaluate(ctx context.Context, m model.LanguageModel, s Windows) (loss float64, tokens int, err error) {
 	var b model.Batch
 	return evaluate(ctx, m, m.Info(), s, &b, func(*model.Batch, int) {})
 }
 
 // evaluate calls each after the loss of each batch, with the number of its units.
-func evaluate(ctx context.Context, m model.LanguageModel, info *model.Info, s Windows, b *model.Batch, each func(b *model.Batch, n int)) (float64, int, error) {
+func evaluate(ctx context.Context, m model.LanguageModel, info *model.Info, s Windows, b *model.Batch,
+	each func(b *model.Batch, n int)) (float64, int, error) {
 	s.Rewind()
 	sum, count := 0.0, 0
 	for s.Next(b) {

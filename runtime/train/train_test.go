@@ -18,7 +18,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/optim"
 )
 
-// bigram is a language model of one table of logits: small enough to be obviously right. Its state counts windows, so that a state that is lost shows.
+// bigram is a language model of one table of logits: small enough to be obviously right. Its state counts windows, so
+// that a state that is lost shows.
 type bigram struct {
 	vocab    int
 	w, g     []float32
@@ -31,7 +32,8 @@ type bigram struct {
 
 func newBigram(vocab int) *bigram {
 	n := vocab * vocab
-	return &bigram{vocab: vocab, w: make([]float32, n), g: make([]float32, n), momentum: make([]float32, n), state: make([]float32, 1), poison: -1}
+	return &bigram{vocab: vocab, w: make([]float32, n), g: make([]float32, n), momentum: make([]float32, n),
+		state: make([]float32, 1), poison: -1}
 }
 
 func (m *bigram) Info() *model.Info {
@@ -135,10 +137,12 @@ func text(n int) *windows {
 func data() Data { return Data{Train: text(41), Validation: text(15), Digest: "d"} }
 
 func options(path string) Options {
-	return Options{Schedule: optim.Schedule{Kind: "cosine", Rate: 0.05, Warmup: 3, Floor: 0.001}, Passes: 3, Path: path, EvalEvery: 7}
+	return Options{Schedule: optim.Schedule{Kind: "cosine", Rate: 0.05, Warmup: 3, Floor: 0.001}, Passes: 3, Path: path,
+		EvalEvery: 7}
 }
 
-// TestResume stops a training after every number of steps and goes on: the bits must be those of a training that ran through.
+// TestResume stops a training after every number of steps and goes on: the bits must be those of a training that ran
+// through.
 func TestResume(t *testing.T) {
 	whole := newBigram(4)
 	want, err := Run(context.Background(), whole, data(), options(filepath.Join(t.TempDir(), "whole")))
@@ -167,7 +171,8 @@ func TestResume(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if fmt.Sprint(n.w, n.momentum, n.state, n.step) != fmt.Sprint(whole.w, whole.momentum, whole.state, whole.step) || got.Loss != want.Loss || got.Best != want.Best {
+		if fmt.Sprint(n.w, n.momentum, n.state, n.step) != fmt.Sprint(whole.w, whole.momentum, whole.state,
+			whole.step) || got.Loss != want.Loss || got.Best != want.Best {
 			t.Fatalf("stopped at step %d and resumed, the training ends elsewhere", stop)
 		}
 	}
@@ -202,7 +207,8 @@ func TestErrors(t *testing.T) {
 	m := newBigram(4)
 	m.poison = 30
 	_, err := Run(context.Background(), m, data(), options(path))
-	expect(err, "in step 31, at rate ", "the loss became NaN", "lower the optimizer's rate", "the checkpoint of step 28 is kept in "+path)
+	expect(err, "in step 31, at rate ", "the loss became NaN", "lower the optimizer's rate",
+		"the checkpoint of step 28 is kept in "+path)
 	n := newBigram(4)
 	if tr, _, err := checkpoint.Load(path, n); err != nil || tr.Step != 28 {
 		t.Errorf("the last checkpoint: %+v, %v", tr, err)
@@ -305,10 +311,12 @@ func TestLog(t *testing.T) {
 		t.Fatalf("%+v, %d lines", rec, len(lines))
 	}
 	var first struct{ Step, Tokens, Loss, Norm, Rate, Seconds float64 }
-	if err := json.Unmarshal([]byte(lines[0]), &first); err != nil || first.Step != 1 || first.Tokens != 2 || !(first.Loss > 1) || first.Rate != 0.0125 {
+	if err := json.Unmarshal([]byte(lines[0]), &first); err != nil || first.Step != 1 || first.Tokens != 2 ||
+		!(first.Loss > 1) || first.Rate != 0.0125 {
 		t.Errorf("%s: %+v, %v", lines[0], first, err)
 	}
-	if !strings.HasPrefix(lines[10], `{"step":10,"seconds":`) || !strings.Contains(lines[10], `"validation":`) || !strings.HasSuffix(lines[10], `,"best":true}`) {
+	if !strings.HasPrefix(lines[10], `{"step":10,"seconds":`) || !strings.Contains(lines[10], `"validation":`) ||
+		!strings.HasSuffix(lines[10], `,"best":true}`) {
 		t.Errorf("%s", lines[10])
 	}
 	// An error of the writer is kept and does not end the training.
@@ -348,7 +356,8 @@ func TestAstray(t *testing.T) {
 	if _, err := Run(context.Background(), newBigram(4), data(), o); err != nil {
 		t.Fatal(err)
 	}
-	if len(rec.warned) != 1 || !strings.Contains(rec.warned[0], "guessing gives 1.386: the training goes astray; lower the optimizer's rate") {
+	if len(rec.warned) != 1 || !strings.Contains(rec.warned[0], "guessing gives 1.386: the training goes astray; "+
+		"lower the optimizer's rate") {
 		t.Errorf("warned %q", rec.warned)
 	}
 }

@@ -76,7 +76,8 @@ func (t *table) header(fields []string) (bool, error) {
 	}
 	if n, err := strconv.Atoi(t.Column); err == nil {
 		if n < 1 || n > len(fields) {
-			return false, fmt.Errorf("there is no column %d for labels: the line has %s, counted from 1", n, count(len(fields), "column"))
+			return false, fmt.Errorf("there is no column %d for labels: the line has %s, counted from 1", n,
+				count(len(fields), "column"))
 		}
 		t.label = n - 1
 		if !isNumber(fields[t.label]) {
@@ -93,7 +94,8 @@ func (t *table) header(fields []string) (bool, error) {
 			if len(found) > 5 {
 				found = append(found[:5], "…")
 			}
-			return false, fmt.Errorf("no column is named %q, as that of the labels should be: the line reads %s; a column can also be given by its number, from 1", t.Column, quote(strings.Join(found, ",")))
+			return false, fmt.Errorf("no column is named %q, as that of the labels should be: the line reads %s; a "+
+				"column can also be given by its number, from 1", t.Column, quote(strings.Join(found, ",")))
 		}
 		names = true
 	}
@@ -130,7 +132,8 @@ func (t *table) warn(line int, fields []string) {
 			return
 		}
 	}
-	t.Warnings = append(t.Warnings, fmt.Sprintf("%s: line %d, which reads %s,%s,%s,…, is read as a vector: if it numbers the columns, say that it is a header (--header)",
+	t.Warnings = append(t.Warnings, fmt.Sprintf("%s: line %d, which reads %s,%s,%s,…, is read as a vector: if it "+
+		"numbers the columns, say that it is a header (--header)",
 		t.parts[len(t.parts)-1].name, line, fields[0], fields[1], fields[2]))
 }
 
@@ -151,7 +154,8 @@ func (t *table) row(line int, fields []string) error {
 		}
 		if isMissing(f) {
 			if t.Missing.refused() {
-				return fmt.Errorf("line %d, column %d: the number is missing (%s): say what stands in for it with --missing zero or --missing mean, or leave the line out", line, i+1, quote(f))
+				return fmt.Errorf("line %d, column %d: the number is missing (%s): say what stands in for it with "+
+					"--missing zero or --missing mean, or leave the line out", line, i+1, quote(f))
 			}
 			t.Data = append(t.Data, float32(math.NaN()))
 			continue
@@ -180,10 +184,12 @@ func (t *table) class(line int, f string) error {
 	}
 	x, err := strconv.ParseFloat(f, 64) // tables of numbers are often written with a point in each, as 7.0
 	if err != nil || x != float64(int32(x)) {
-		return fmt.Errorf("line %d, column %d: %s is not a label: labels are whole numbers from 0 on", line, t.label+1, quote(f))
+		return fmt.Errorf("line %d, column %d: %s is not a label: labels are whole numbers from 0 on", line, t.label+1,
+			quote(f))
 	}
 	if x < 0 || x >= float64(t.Classes) {
-		return fmt.Errorf("line %d, column %d: %s is not one of the model's labels, which are 0 to %d: number the labels from 0 on, or give the spec a larger labels.count", line, t.label+1, quote(f), t.Classes-1)
+		return fmt.Errorf("line %d, column %d: %s is not one of the model's labels, which are 0 to %d: number the "+
+			"labels from 0 on, or give the spec a larger labels.count", line, t.label+1, quote(f), t.Classes-1)
 	}
 	t.labels = append(t.labels, int32(x))
 	return nil
@@ -192,13 +198,15 @@ func (t *table) class(line int, f string) error {
 // width is the error for a line of another number of columns.
 func (t *table) width(line, got, want int) error {
 	if t.label >= 0 {
-		return fmt.Errorf("line %d has %s, the model's vectors have %d and a label", line, count(got, "column"), t.Width)
+		return fmt.Errorf("line %d has %s, the model's vectors have %d and a label", line, count(got, "column"),
+			t.Width)
 	}
 	advice := ""
 	if got == want+1 {
 		advice = "; if one column is a label, name it (--label-column NAME or its number, from 1)"
 		if len(t.names) > 0 && strings.EqualFold(t.names[0], "label") {
-			advice = "; the first column is named label, as in Kaggle's digits: name it with --label-column label, and where the others are pixels from 0 to 255 add --scale 255"
+			advice = "; the first column is named label, as in Kaggle's digits: name it with --label-column label, " +
+				"and where the others are pixels from 0 to 255 add --scale 255"
 		}
 	}
 	return fmt.Errorf("line %d has %s, the model's vectors have %d%s", line, count(got, "number"), want, advice)

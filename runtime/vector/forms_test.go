@@ -60,7 +60,8 @@ func TestTables(t *testing.T) {
 		"a mark, numbers": {"\ufeff2,0,255\n0,51,153", Options{Column: "1"}},
 		"UTF-16":          {string(utf16le), Options{Column: "label"}},
 		"gzip":            {string(zip(t, []byte("label,a,b\n2,0,255\n0,51,153\n"))), Options{Column: "label"}},
-		"zstd":            {string(z.EncodeAll([]byte("label,a,b\n2,0,255\n0,51,153\n"), nil)), Options{Column: "label"}},
+		"zstd": {string(z.EncodeAll([]byte("label,a,b\n2,0,255\n0,51,153\n"), nil)),
+			Options{Column: "label"}},
 	} {
 		for _, classes := range []int{0, 3} {
 			c.o.Scale, c.o.Classes = 255, classes
@@ -84,16 +85,22 @@ func TestTablesBad(t *testing.T) {
 		content string
 		o       Options
 	}{
-		"named label, as in Kaggle's digits: name it with --label-column label":    {"label,pixel0,pixel1\n2,0,1\n", Options{}},
-		"if one column is a label, name it (--label-column":                        {"2,0,1\n", Options{}},
-		`no column is named "class", as that of the labels should be: the line re`: {"a,b,c\n1,2,3\n", Options{Column: "class"}},
-		"there is no column 4 for labels: the line has 3 columns":                  {"1,2,3\n", Options{Column: "4"}},
-		"line 2, column 1: \"x\" is not a label":                                   {"l,a,b\nx,0,1\n", Options{Column: "l", Classes: 2}},
-		"line 2, column 1: \"0.5\" is not a label":                                 {"l,a,b\n0.5,0,1\n", Options{Column: "l", Classes: 2}},
-		"line 2, column 1: \"2\" is not one of the model's labels, which are 0":    {"l,a,b\n2,0,1\n", Options{Column: "l", Classes: 2}},
-		"line 3 has 2 columns, the model's vectors have 2 and a label":             {"l,a,b\n1,0,1\n1,1\n", Options{Column: "l", Classes: 2}},
-		"line 1, column 1: \"name\" is not a number; if the line names the colum":  {"name,1\n0,1\n", Options{}},
-		"255 in line 2, column 1 is outside of [0, 1], which the model's vectors":  {"a,b\n255,1\n", Options{}},
+		"named label, as in Kaggle's digits: name it with --label-column label": {"label,pixel0,pixel1\n2,0,1\n",
+			Options{}},
+		"if one column is a label, name it (--label-column": {"2,0,1\n", Options{}},
+		`no column is named "class", as that of the labels should be: the line re`: {"a,b,c\n1,2,3\n",
+			Options{Column: "class"}},
+		"there is no column 4 for labels: the line has 3 columns": {"1,2,3\n", Options{Column: "4"}},
+		"line 2, column 1: \"x\" is not a label": {"l,a,b\nx,0,1\n",
+			Options{Column: "l", Classes: 2}},
+		"line 2, column 1: \"0.5\" is not a label": {"l,a,b\n0.5,0,1\n",
+			Options{Column: "l", Classes: 2}},
+		"line 2, column 1: \"2\" is not one of the model's labels, which are 0": {"l,a,b\n2,0,1\n",
+			Options{Column: "l", Classes: 2}},
+		"line 3 has 2 columns, the model's vectors have 2 and a label": {"l,a,b\n1,0,1\n1,1\n",
+			Options{Column: "l", Classes: 2}},
+		"line 1, column 1: \"name\" is not a number; if the line names the colum": {"name,1\n0,1\n", Options{}},
+		"255 in line 2, column 1 is outside of [0, 1], which the model's vectors": {"a,b\n255,1\n", Options{}},
 		"a scale of -1": {"0,1\n", Options{Scale: -1}},
 		"is a ZIP archive, or a document that is one, not text": {"PK\x03\x04\x00", Options{}},
 	} {
@@ -107,7 +114,8 @@ func TestTablesBad(t *testing.T) {
 // A first line that looks like numbers of columns is read, and said.
 func TestColumnNumbers(t *testing.T) {
 	three := model.Vector{Width: 3}
-	for content, warned := range map[string]bool{"0,1,2\n5,5,5\n": true, "1,2,3\n": true, "2,3,4\n": false, "0,1,3\n": false, "0,0,0\n0,1,2\n": false} {
+	for content, warned := range map[string]bool{"0,1,2\n5,5,5\n": true, "1,2,3\n": true, "2,3,4\n": false,
+		"0,1,3\n": false, "0,0,0\n0,1,2\n": false} {
 		s, err := Read([]string{write(t, t.TempDir(), "data", []byte(content))}, three, Options{})
 		if err != nil || (len(s.Warnings) > 0) != warned || s.Len() != strings.Count(content, "\n") {
 			t.Errorf("%q: %v, %v", content, s, err)
@@ -128,8 +136,10 @@ func imageOf(t *testing.T, m image.Image) []byte {
 func TestImages(t *testing.T) {
 	four := model.Vector{Width: 4, Bounded: true, Low: 0, High: 1}
 	shades := []uint8{0, 51, 153, 255}
-	grey, wide, colour := image.NewGray(image.Rect(0, 0, 2, 2)), image.NewGray16(image.Rect(0, 0, 2, 2)), image.NewNRGBA(image.Rect(0, 0, 2, 2))
-	palette := image.NewPaletted(image.Rect(0, 0, 2, 2), color.Palette{color.Gray{0}, color.Gray{51}, color.Gray{153}, color.Gray{255}})
+	grey, wide, colour := image.NewGray(image.Rect(0, 0, 2, 2)), image.NewGray16(image.Rect(0, 0, 2,
+		2)), image.NewNRGBA(image.Rect(0, 0, 2, 2))
+	palette := image.NewPaletted(image.Rect(0, 0, 2, 2),
+		color.Palette{color.Gray{0}, color.Gray{51}, color.Gray{153}, color.Gray{255}})
 	for i, x := range shades {
 		grey.Set(i%2, i/2, color.Gray{x})
 		wide.Set(i%2, i/2, color.Gray16{uint16(x) * 257})
@@ -167,7 +177,8 @@ func TestImages(t *testing.T) {
 		"is a PNG image, but damaged:": whole[:len(whole)-15],
 	} {
 		path := write(t, dir, "bad.png", content)
-		if _, err := Read([]string{path}, four, Options{}); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), path+": ") {
+		if _, err := Read([]string{path}, four, Options{}); err == nil || !strings.Contains(err.Error(), want) ||
+			!strings.HasPrefix(err.Error(), path+": ") {
 			t.Errorf("the error is %v, want %q", err, want)
 		}
 	}
@@ -176,11 +187,13 @@ func TestImages(t *testing.T) {
 // Several files are one set, and errors name the one that is meant.
 func TestSeveral(t *testing.T) {
 	dir := t.TempDir()
-	a, b := write(t, dir, "a.csv", []byte("x,y\n0,1\n")), write(t, dir, "b.npy", npy("<f4", "False", "(2, 2)", floats(0.5, 1, 0, 2)))
+	a, b := write(t, dir, "a.csv", []byte("x,y\n0,1\n")), write(t, dir, "b.npy",
+		npy("<f4", "False", "(2, 2)", floats(0.5, 1, 0, 2)))
 	if s, err := Read([]string{a, a}, pair, Options{}); err != nil || s.Len() != 2 {
 		t.Errorf("%v, %v", s, err)
 	}
-	if _, err := Read([]string{a, b}, pair, Options{}); err == nil || !strings.HasPrefix(err.Error(), b+": 2 in row 2, column 2 is outside") {
+	if _, err := Read([]string{a, b}, pair, Options{}); err == nil ||
+		!strings.HasPrefix(err.Error(), b+": 2 in row 2, column 2 is outside") {
 		t.Errorf("the error is %v", err)
 	}
 }
@@ -195,7 +208,8 @@ func TestDamage(t *testing.T) {
 			changed[at] ^= 0x08
 			path := write(t, dir, "data", changed)
 			if i == 0 {
-				if s, err := Read([]string{path}, pair, Options{}); err == nil && !slices.Equal(s.Data, []float32{0, 1, 0.2, 0.6}) {
+				if s, err := Read([]string{path}, pair, Options{}); err == nil && !slices.Equal(s.Data,
+					[]float32{0, 1, 0.2, 0.6}) {
 					t.Errorf("byte %d was changed, and the vectors are %v", at, s.Data)
 				}
 			} else if l, err := ReadLabels(path, 4); err == nil && !slices.Equal(l.Values, []int32{3, 0, 2}) {

@@ -22,7 +22,8 @@ func (s *reading) png(r *data.Reader) error {
 	}
 	size := c.Width * c.Height // of at most 2³¹−1 each
 	if size != s.Width && size*3 != s.Width {
-		return fmt.Errorf("has %d×%d pixels, %d in all, and the model's vectors have %d numbers: that takes as many shades of grey, or three numbers a pixel", c.Width, c.Height, size, s.Width)
+		return fmt.Errorf("has %d×%d pixels, %d in all, and the model's vectors have %d numbers: that takes as many "+
+			"shades of grey, or three numbers a pixel", c.Width, c.Height, size, s.Width)
 	}
 	m, err := png.Decode(bytes.NewReader(content))
 	if err != nil {

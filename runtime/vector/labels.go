@@ -23,11 +23,12 @@ type Labels struct {
 	places []int // of labels from a text: the line of each, from 1; nil where the label's number says it
 }
 
-// ReadLabels reads the labels of a file, of which the content tells the format: IDX of one dimension of bytes, as the MNIST database has it, or otherwise
-// text with a whole number a line. Empty lines are left out. It may be compressed with gzip or zstd, and text be in UTF-16 or UTF-32 with a byte
-// order mark.
+// ReadLabels reads the labels of a file, of which the content tells the format: IDX of one dimension of bytes, as the
+// MNIST database has it, or otherwise text with a whole number a line. Empty lines are left out. It may be compressed
+// with gzip or zstd, and text be in UTF-16 or UTF-32 with a byte order mark.
 //
-// Errors name the file and the line, or the number of the label: of what is not a whole number, and of labels that are not from 0 to count−1.
+// Errors name the file and the line, or the number of the label: of what is not a whole number, and of labels that are
+// not from 0 to count−1.
 func ReadLabels(path string, count int) (*Labels, error) {
 	r, err := data.Open(path)
 	if err != nil {
@@ -44,7 +45,8 @@ func ReadLabels(path string, count int) (*Labels, error) {
 	return l, nil
 }
 
-// NewLabels are labels in memory, which are not copied. It is an error when there are none, or one is not from 0 to count−1.
+// NewLabels are labels in memory, which are not copied. It is an error when there are none, or one is not from 0 to
+// count−1.
 func NewLabels(name string, values []int32, count int) (*Labels, error) {
 	l := &Labels{Name: name, Values: values}
 	if err := l.check(count); err != nil {
@@ -112,7 +114,8 @@ func (l *Labels) check(most int) error {
 			if l.places != nil {
 				at = fmt.Sprintf("line %d", l.places[i])
 			}
-			return fmt.Errorf("%s: %s: %d is not one of the model's labels, which are 0 to %d: number the labels from 0 on, or give the spec a larger labels.count", l.Name, at, x, most-1)
+			return fmt.Errorf("%s: %s: %d is not one of the model's labels, which are 0 to %d: number the labels "+
+				"from 0 on, or give the spec a larger labels.count", l.Name, at, x, most-1)
 		}
 		hash.Write(binary.LittleEndian.AppendUint32(nil, uint32(x)))
 	}
@@ -123,7 +126,8 @@ func (l *Labels) check(most int) error {
 // Of says that the labels are those of n examples of a file: it is an error when they are not as many.
 func (l *Labels) Of(name string, n int, what string) error {
 	if len(l.Values) != n {
-		return fmt.Errorf("%s has %s and %s has %s: one label must stand for each, in their order", l.Name, count(len(l.Values), "label"), name, count(n, what))
+		return fmt.Errorf("%s has %s and %s has %s: one label must stand for each, in their order", l.Name,
+			count(len(l.Values), "label"), name, count(n, what))
 	}
 	return nil
 }

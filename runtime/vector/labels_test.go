@@ -55,17 +55,19 @@ func TestReadLabels(t *testing.T) {
 // Errors say where they are and what to do.
 func TestReadLabelsErrors(t *testing.T) {
 	for want, data := range map[string][]byte{
-		"line 3: 4 is not one of the model's labels, which are 0 to 3: number the labels from 0 on, or give the spec a larger labels.count": []byte("1\n\n4\n"),
-		"line 1: -1 is not one of":                                        []byte("-1\n"),
-		"line 2: \"cat\" is not a label: write one whole number a line":   []byte("1\ncat\n"),
-		"line 1: \"1.5\" is not a label":                                  []byte("1.5\n"),
-		"line 1: \"1,2\" is not a label":                                  []byte("1,2\n"),
-		"line 1: \"99999999999\" is not a label":                          []byte("99999999999\n"),
-		"there are no labels":                                             []byte("\n"),
-		"label 2: 7 is not one of":                                        {0, 0, 8, 1, 0, 0, 0, 2, 1, 7},
-		"ends in label 2 of the 2 that its header tells of":               {0, 0, 8, 1, 0, 0, 0, 2, 1},
-		"goes on behind its end":                                          {0, 0, 8, 1, 0, 0, 0, 1, 1, 1},
-		"is IDX of shape [2 2]: labels have one dimension":                {0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 2, 1, 1, 1, 1},
+		"line 3: 4 is not one of the model's labels, which are 0 to 3: number the labels from 0 on, or give the spec " +
+			"a larger labels.count": []byte("1\n\n4\n"),
+		"line 1: -1 is not one of":                                      []byte("-1\n"),
+		"line 2: \"cat\" is not a label: write one whole number a line": []byte("1\ncat\n"),
+		"line 1: \"1.5\" is not a label":                                []byte("1.5\n"),
+		"line 1: \"1,2\" is not a label":                                []byte("1,2\n"),
+		"line 1: \"99999999999\" is not a label":                        []byte("99999999999\n"),
+		"there are no labels":                                           []byte("\n"),
+		"label 2: 7 is not one of":                                      {0, 0, 8, 1, 0, 0, 0, 2, 1, 7},
+		"ends in label 2 of the 2 that its header tells of":             {0, 0, 8, 1, 0, 0, 0, 2, 1},
+		"goes on behind its end":                                        {0, 0, 8, 1, 0, 0, 0, 1, 1, 1},
+		"is IDX of shape [2 2]: labels have one dimension": {0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 2, 1, 1, 1,
+			1},
 		"is IDX of float32: labels are bytes":                             {0, 0, 13, 1, 0, 0, 0, 1, 0, 0, 0, 0},
 		"ends in the header of IDX":                                       {0, 0, 8, 1, 0},
 		"says that it has 4294967295 labels: it can have at most 2147483": {0, 0, 8, 1, 255, 255, 255, 255},
@@ -74,7 +76,8 @@ func TestReadLabelsErrors(t *testing.T) {
 			t.Errorf("%q gives %v, %s, want %s", data, l, failed, want)
 		}
 	}
-	if _, err := ReadLabels(filepath.Join(t.TempDir(), "none"), 3); err == nil || !strings.Contains(err.Error(), "none cannot be read") {
+	if _, err := ReadLabels(filepath.Join(t.TempDir(), "none"), 3); err == nil ||
+		!strings.Contains(err.Error(), "none cannot be read") {
 		t.Errorf("a file that is missing gives %v", err)
 	}
 }
@@ -95,7 +98,8 @@ func TestLabelled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Label(short); err == nil || err.Error() != "short has 22 labels and made has 23 vectors: one label must stand for each, in their order" {
+	if err := s.Label(short); err == nil ||
+		err.Error() != "short has 22 labels and made has 23 vectors: one label must stand for each, in their order" {
 		t.Errorf("too few labels give %v", err)
 	}
 	l, err := NewLabels("all", values, 5)

@@ -60,7 +60,8 @@ func (s *reading) fill() error {
 			continue
 		}
 		if known == 0 {
-			return fmt.Errorf("%s: no vector has a number at place %d, so that there is no mean: leave the column out, or say --missing zero", s.Name, k+1)
+			return fmt.Errorf("%s: no vector has a number at place %d, so that there is no mean: leave the column "+
+				"out, or say --missing zero", s.Name, k+1)
 		}
 		with[k] = float32(sum / float64(known))
 	}
@@ -76,6 +77,8 @@ func (s *reading) fill() error {
 	if s.Missing == MissingMean {
 		what = "the mean of the others at its place stands in for each"
 	}
-	s.Warnings = append(s.Warnings, fmt.Sprintf("%s: %d of %s missing, at %s of the vectors: %s", s.Name, missing, count(len(s.Data), "number"), count(columns, "place"), what))
+	s.Warnings = append(s.Warnings,
+		fmt.Sprintf("%s: %d of %s missing, at %s of the vectors: %s", s.Name, missing, count(len(s.Data), "number"),
+			count(columns, "place"), what))
 	return nil
 }

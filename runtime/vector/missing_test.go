@@ -31,7 +31,8 @@ func TestMissing(t *testing.T) {
 		want    string
 		said    string
 	}{
-		{table, Options{Missing: MissingZero}, "[1 2 3 0 0 5 3 0 0]", "4 of 9 numbers missing, at 3 places of the vectors: 0 stands in"},
+		{table, Options{Missing: MissingZero}, "[1 2 3 0 0 5 3 0 0]",
+			"4 of 9 numbers missing, at 3 places of the vectors: 0 stands in"},
 		{table, Options{Missing: MissingMean}, "[1 2 3 2 2 5 3 2 4]", "the mean of the others"},
 		{table, Options{Missing: MissingMean, Scale: 2}, "[0.5 1 1.5 1 1 2.5 1.5 1 2]", "the mean of the others"},
 		{array.String(), Options{Missing: MissingMean}, "[1 2 2 0 2 2]", "2 of 6 numbers missing, at 2 places"},
@@ -53,12 +54,14 @@ func TestMissing(t *testing.T) {
 		content string
 		o       Options
 	}{
-		"line 2, column 1: the number is missing (\"\"): say what stands in":                  {table, Options{}},
-		"line 3, column 2: the number is missing (\"nan\")":                                   {"1,2,3\n4,5,6\n3, nan ,7\n", Options{Missing: MissingError}},
-		"NaN in row 1, column 2 is not a finite number: if it stands for one that is missing": {array.String(), Options{}},
-		"no vector has a number at place 2":                                                   {"1,,3\n4,,6\n", Options{Missing: MissingMean}},
-		"Inf":                                                                                 {"1,inf,3\n", Options{Missing: MissingZero}},
-		`"median" does not stand in`:                                                          {table, Options{Missing: "median"}},
+		"line 2, column 1: the number is missing (\"\"): say what stands in": {table, Options{}},
+		"line 3, column 2: the number is missing (\"nan\")": {"1,2,3\n4,5,6\n3, nan ,7\n",
+			Options{Missing: MissingError}},
+		"NaN in row 1, column 2 is not a finite number: if it stands for one that is missing": {array.String(),
+			Options{}},
+		"no vector has a number at place 2": {"1,,3\n4,,6\n", Options{Missing: MissingMean}},
+		"Inf":                               {"1,inf,3\n", Options{Missing: MissingZero}},
+		`"median" does not stand in`:        {table, Options{Missing: "median"}},
 	} {
 		if _, err := read(x.content, x.o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q, %+v: %v, want %s", x.content, x.o, err, want)

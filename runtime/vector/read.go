@@ -17,10 +17,12 @@ import (
 
 // Options say how files are read.
 type Options struct {
-	Match   string  // of the files of a folder, those whose names match this pattern, such as "*.png"; empty takes all
-	Scale   float64 // what all numbers are divided by; 0 divides bytes by 255, 16-bit pixels by 65535, and leaves others as they are
-	Header  bool    // the first line of CSV names the columns, whatever it says
-	Column  string  // of CSV: the column that is not part of a vector but its label, by its name in the first line or its number from 1
+	Match string // of the files of a folder, those whose names match this pattern, such as "*.png"; empty takes all
+	// what all numbers are divided by; 0 divides bytes by 255, 16-bit pixels by 65535, and leaves others as they are
+	Scale  float64
+	Header bool // the first line of CSV names the columns, whatever it says
+	// of CSV: the column that is not part of a vector but its label, by its name in the first line or its number from 1
+	Column  string
 	Classes int     // how many labels the model knows; 0 where it knows none, and the labels are left out
 	Missing Missing // what stands in for a number that is missing; empty is [MissingError]
 }
@@ -29,19 +31,20 @@ type Options struct {
 //
 //   - NPY, as numpy.save writes it: an array of float32, float64 or bytes, in C order;
 //   - IDX, as the MNIST database has it: bytes or float32;
-//   - PNG: an image is a vector, its pixels row by row, shades of grey or, where the vectors have three numbers a pixel, the
-//     red, green and blue of each;
-//   - otherwise CSV: a vector a line, numbers with commas between them; a first line without any number names the columns
-//     and is left out.
+//   - PNG: an image is a vector, its pixels row by row, shades of grey or, where the vectors have three numbers a
+//     pixel, the red, green and blue of each;
+//   - otherwise CSV: a vector a line, numbers with commas between them; a first line without any number names the
+//     columns and is left out.
 //
-// A number is missing where a field of CSV is empty or says so (NA, N/A, NaN, null, ?), and where one of an array is not a number.
+// A number is missing where a field of CSV is empty or says so (NA, N/A, NaN, null, ?), and where one of an array is
+// not a number.
 //
-// The first dimension of an array numbers the vectors, all others together are a vector. Bytes are divided by 255, so that
-// images go from 0 to 1; see [Options]. Any file may be compressed with gzip or zstd, and CSV be in UTF-16 or UTF-32 with
-// a byte order mark.
+// The first dimension of an array numbers the vectors, all others together are a vector. Bytes are divided by 255, so
+// that images go from 0 to 1; see [Options]. Any file may be compressed with gzip or zstd, and CSV be in UTF-16 or
+// UTF-32 with a byte order mark.
 //
-// The set has labels where the options name a column of them, or where all files are images in folders that are named by
-// numbers, as in digits/7/0123.png.
+// The set has labels where the options name a column of them, or where all files are images in folders that are named
+// by numbers, as in digits/7/0123.png.
 //
 // Errors name the file and the line, or the row, and the column: of numbers that are not finite or that format does not
 // take, of vectors of another width, of files that end too early or too late.
@@ -97,7 +100,8 @@ func (s *reading) file(name string) error {
 	case r.Starts(idxMagic) && !r.Starts("\x00\x00\xfe\xff"): // which marks UTF-32
 		return s.idx(r)
 	case r.Starts(pngMagic):
-		if class, err := strconv.Atoi(filepath.Base(filepath.Dir(name))); err == nil && s.Classes > 0 && class >= 0 && class < s.Classes {
+		if class, err := strconv.Atoi(filepath.Base(filepath.Dir(name))); err == nil && s.Classes > 0 && class >= 0 &&
+			class < s.Classes {
 			s.labels = append(s.labels, int32(class))
 			s.folders++
 		}
@@ -112,7 +116,8 @@ func (s *reading) label() error {
 		return nil
 	}
 	if len(s.labels) != s.Len() {
-		return fmt.Errorf("%s: of %s %d have a label in a column %s", s.Name, count(s.Len(), "vector"), len(s.labels), s.Column)
+		return fmt.Errorf("%s: of %s %d have a label in a column %s", s.Name, count(s.Len(), "vector"), len(s.labels),
+			s.Column)
 	}
 	l, err := NewLabels(s.Name, s.labels, s.Classes)
 	if err != nil {
@@ -141,9 +146,12 @@ type element struct {
 
 var (
 	bytesElement = element{"bytes", 1, func(b []byte) float32 { return float32(b[0]) }, 255}
-	littleFloat  = element{"float32", 4, func(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b)) }, 0}
-	bigFloat     = element{"float32", 4, func(b []byte) float32 { return math.Float32frombits(binary.BigEndian.Uint32(b)) }, 0}
-	littleDouble = element{"float64", 8, func(b []byte) float32 { return float32(math.Float64frombits(binary.LittleEndian.Uint64(b))) }, 0}
+	littleFloat  = element{"float32", 4,
+		func(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b)) }, 0}
+	bigFloat = element{"float32", 4,
+		func(b []byte) float32 { return math.Float32frombits(binary.BigEndian.Uint32(b)) }, 0}
+	littleDouble = element{"float64", 8,
+		func(b []byte) float32 { return float32(math.Float64frombits(binary.LittleEndian.Uint64(b))) }, 0}
 )
 
 // scaled is a number divided by the scale or, where none is given, by unit; 0 leaves it as it is.
@@ -188,7 +196,8 @@ func (s *reading) array(r *data.Reader, e element, shape []int) error {
 }
 
 // npyHeader is the header of an NPY file (numpy.lib.format): a dictionary of Python.
-var npyHeader = regexp.MustCompile(`^\{\s*'descr':\s*'([^']*)',\s*'fortran_order':\s*(True|False),\s*'shape':\s*\(([0-9, ]*)\),?\s*\}\s*$`)
+var npyHeader = regexp.MustCompile(
+	`^\{\s*'descr':\s*'([^']*)',\s*'fortran_order':\s*(True|False),\s*'shape':\s*\(([0-9, ]*)\),?\s*\}\s*$`)
 
 func (s *reading) npy(r *data.Reader) error {
 	head := make([]byte, 8)
@@ -218,7 +227,8 @@ func (s *reading) npy(r *data.Reader) error {
 	}
 	e, ok := map[string]element{"|u1": bytesElement, "<f4": littleFloat, "<f8": littleDouble}[m[1]]
 	if !ok {
-		return fmt.Errorf("its numbers are of type %q: save it as float32 ('<f4'), float64 ('<f8') or bytes ('|u1')", m[1])
+		return fmt.Errorf("its numbers are of type %q: save it as float32 ('<f4'), float64 ('<f8') or bytes ('|u1')",
+			m[1])
 	}
 	if m[2] == "True" {
 		return errors.New("is in Fortran order: save it in C order, as numpy.ascontiguousarray makes it")
@@ -246,7 +256,8 @@ func (s *reading) idx(r *data.Reader) error {
 	return s.array(r, e, shape)
 }
 
-// idxHeader reads what stands in front of the numbers of that format: two zeros, the type, the number of dimensions, and these, big-endian.
+// idxHeader reads what stands in front of the numbers of that format: two zeros, the type, the number of dimensions,
+// and these, big-endian.
 func idxHeader(r io.Reader) (element, []int, error) {
 	head := make([]byte, 4)
 	if _, err := io.ReadFull(r, head); err != nil {
@@ -254,7 +265,8 @@ func idxHeader(r io.Reader) (element, []int, error) {
 	}
 	e, ok := map[byte]element{0x08: bytesElement, 0x0d: bigFloat}[head[2]]
 	if !ok {
-		return element{}, nil, fmt.Errorf("is IDX with numbers of type %#02x: bytes (0x08) and float32 (0x0d) can be read", head[2])
+		return element{}, nil, fmt.Errorf("is IDX with numbers of type %#02x: bytes (0x08) and float32 (0x0d) can be "+
+			"read", head[2])
 	}
 	shape := make([]int, head[3])
 	for i := range shape {

@@ -34,8 +34,8 @@ type part struct {
 	first int
 }
 
-// New makes a set of vectors in memory, which is not copied. It is an error when data is not whole vectors, is empty, or
-// holds a number that format does not take.
+// New makes a set of vectors in memory, which is not copied. It is an error when data is not whole vectors, is empty,
+// or holds a number that format does not take.
 func New(name string, data []float32, format model.Vector) (*Set, error) {
 	s := &Set{Name: name, Width: format.Width, Data: data}
 	if err := s.check(format); err != nil {
@@ -60,17 +60,20 @@ func (s *Set) check(format model.Vector) error {
 	for i, x := range s.Data {
 		v := float64(x)
 		if bad := math.IsNaN(v) || math.IsInf(v, 0); bad || format.Bounded && !(v >= format.Low && v <= format.High) {
-			what := fmt.Sprintf("is outside of [%v, %v], which the model's vectors lie in: divide the data (--scale, such as 255 for bytes)", format.Low, format.High)
+			what := fmt.Sprintf("is outside of [%v, %v], which the model's vectors lie in: divide the data (--scale, "+
+				"such as 255 for bytes)", format.Low, format.High)
 			if bad {
 				what = "is not a finite number"
 			}
 			if math.IsNaN(v) {
-				what += ": if it stands for one that is missing, say what is to stand in for it (--missing zero or --missing mean)"
+				what += ": if it stands for one that is missing, say what is to stand in for it (--missing zero or " +
+					"--missing mean)"
 			}
 			file, at := s.at(i)
 			return fmt.Errorf("%s: %v in %s %s", file, x, at, what)
 		}
-		if line = binary.LittleEndian.AppendUint32(line, math.Float32bits(x)); len(line) == 1<<12 || i == len(s.Data)-1 {
+		if line = binary.LittleEndian.AppendUint32(line, math.Float32bits(x)); len(line) == 1<<12 ||
+			i == len(s.Data)-1 {
 			hash.Write(line)
 			line = line[:0]
 		}
@@ -123,7 +126,8 @@ func (s *Set) Split(share float64) (train, validation *Set, err error) {
 	n := s.Len()
 	cut := int(float64(n) * (1 - share))
 	if cut < 1 || cut >= n {
-		return nil, nil, fmt.Errorf("%s: a share of %v of its %s leaves nothing for training or for validation", s.Name, share, count(n, "vector"))
+		return nil, nil, fmt.Errorf("%s: a share of %v of its %s leaves nothing for training or for validation", s.Name,
+			share, count(n, "vector"))
 	}
 	a, b := *s, *s
 	a.Data, b.Data = s.Data[:cut*s.Width], s.Data[cut*s.Width:]
@@ -134,26 +138,29 @@ func (s *Set) Split(share float64) (train, validation *Set, err error) {
 	return &a, &b, nil
 }
 
-// Tail says why the last share of the vectors may not be like the others, or is empty: they are sorted by their labels, or by one
-// of their numbers.
+// Tail says why the last share of the vectors may not be like the others, or is empty: they are sorted by their
+// labels, or by one of their numbers.
 func (s *Set) Tail(share float64) string {
 	n := s.Len()
 	if class, ok := data.OneClass(s.Labels, int(float64(n)*(1-share))); ok {
-		return fmt.Sprintf("%s: all of the last vectors, which are kept for validation, have the label %d, others have other labels", s.Name, class)
+		return fmt.Sprintf("%s: all of the last vectors, which are kept for validation, have the label %d, others "+
+			"have other labels", s.Name, class)
 	}
 	if s.Labels != nil && data.Sorted(n, func(i int) int32 { return s.Labels[i] }, 1) {
-		return fmt.Sprintf("%s: the vectors are sorted by their labels, so that the last of them, which are kept for validation, are not like the others", s.Name)
+		return fmt.Sprintf("%s: the vectors are sorted by their labels, so that the last of them, which are kept for "+
+			"validation, are not like the others", s.Name)
 	}
 	for k := range s.Width {
 		if data.Sorted(n, func(i int) float32 { return s.Data[i*s.Width+k] }, s.Width) {
-			return fmt.Sprintf("%s: the vectors are sorted by number %d of each, so that the last of them, which are kept for validation, are not like the others", s.Name, k+1)
+			return fmt.Sprintf("%s: the vectors are sorted by number %d of each, so that the last of them, which are "+
+				"kept for validation, are not like the others", s.Name, k+1)
 		}
 	}
 	return ""
 }
 
-// Shuffle puts the vectors in an order that is drawn, the same one each time, so that what is kept for validation in training
-// can be kept in an evaluation.
+// Shuffle puts the vectors in an order that is drawn, the same one each time, so that what is kept for validation in
+// training can be kept in an evaluation.
 func (s *Set) Shuffle() {
 	order := make([]int32, s.Len())
 	for i := range order {
@@ -172,8 +179,8 @@ func (s *Set) Shuffle() {
 	s.Digest += " shuffled"
 }
 
-// Batches gives vectors in batches, for training in an order of its own for each pass. The last batch of a pass may have
-// fewer vectors than the others.
+// Batches gives vectors in batches, for training in an order of its own for each pass. The last batch of a pass may
+// have fewer vectors than the others.
 type Batches struct {
 	s        *Set
 	rows     int
@@ -223,8 +230,8 @@ func (b *Batches) NextPass() { b.SetPosition(b.pass+1, 0) }
 // Position is the number of batches that Next has given since the start of the pass.
 func (b *Batches) Position() int64 { return int64(b.next) }
 
-// SetPosition makes Next go on after that number of batches of a pass, the first of which is 0. A position outside of the
-// pass is a mistake of the program and panics.
+// SetPosition makes Next go on after that number of batches of a pass, the first of which is 0. A position outside of
+// the pass is a mistake of the program and panics.
 func (b *Batches) SetPosition(pass int, position int64) {
 	if pass < 0 || position < 0 || position > int64(b.Windows()) {
 		panic(fmt.Sprintf("vector: position %d of pass %d in %d batches", position, pass, b.Windows()))

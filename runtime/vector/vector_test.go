@@ -103,40 +103,45 @@ func TestRead(t *testing.T) {
 
 func TestBad(t *testing.T) {
 	for want, data := range map[string][]byte{
-		"there are no vectors":                                                         nil,
-		"line 2, column 1: \"x\" is not a number":                                      []byte("0,1\nx,1\n"),
-		"line 1, column 2: \"y\" is not a number":                                      []byte("0,y\n"),
-		"line 3 has 1 number, the model's vectors have 2":                              []byte("0,1\n\n1\n"),
-		"1.5 in line 3, column 2 is outside of [0, 1], which the model's":              []byte("a,b\n0,1\n0,1.5\n"),
-		"line 1, column 1: the number is missing (\"nan\")":                            []byte("nan,1\n"),
-		"+Inf in line 1, column 2 is not a finite number":                              []byte("0,1e99\n"),
-		"-0.5 in row 2, column 1 is outside of [0, 1]":                                 npy("<f4", "False", "(2, 2)", floats(0, 1, -0.5, 1)),
-		"ends in vector 2 of the 2 that its header tells of":                           npy("<f4", "False", "(2, 2)", floats(0, 1, 0.5)),
-		"goes on behind its end":                                                       npy("<f4", "False", "(1, 2)", floats(0, 1, 0.5)),
-		"its vectors have 3 numbers (shape [1 3]), the model takes 2":                  npy("<f4", "False", "(1, 3)", floats(0, 1, 0.5)),
-		"its numbers are of type \"<i8\": save it as float32":                          npy("<i8", "False", "(1, 2)", make([]byte, 16)),
-		"is in Fortran order":                                                          npy("<f4", "True", "(1, 2)", floats(0, 1)),
-		"does not describe an array of numbers":                                        npy("<f4", "Maybe", "(1, 2)", floats(0, 1)),
-		"holds a single number":                                                        npy("<f4", "False", "()", floats(0)),
-		"a vector has at most 16777216 numbers":                                        npy("<f4", "False", "(1, 9999999999)", nil),
-		"it can have at most 2147483647 vectors":                                       npy("<f4", "False", "(9999999999, 2)", nil),
-		"is NPY of version 9":                                                          []byte("\x93NUMPY\x09\x00\x00\x00"),
-		"ends in the header of NPY":                                                    []byte("\x93NUMPY\x01\x00\xff"),
-		"is IDX with numbers of type 0x0b":                                             {0, 0, 0x0b, 1, 0, 0, 0, 0},
-		"ends in the header of IDX":                                                    {0, 0, 8, 3, 0, 0},
-		"is compressed with gzip, but cut":                                             []byte("\x1f\x8b\x08xxxxxxxxx"),
-		"is compressed twice":                                                          zip(t, zip(t, []byte("0,1\n"))),
-		"is compressed with gzip, but cut off":                                         zip(t, []byte("0,1\n0.2,0.6\n"))[:20],
-		"line 1, column 1: \"0123456789012345678901234567890123456789…\" is not a num": []byte(strings.Repeat("0123456789", 5) + "x,1\n"),
+		"there are no vectors":                                            nil,
+		"line 2, column 1: \"x\" is not a number":                         []byte("0,1\nx,1\n"),
+		"line 1, column 2: \"y\" is not a number":                         []byte("0,y\n"),
+		"line 3 has 1 number, the model's vectors have 2":                 []byte("0,1\n\n1\n"),
+		"1.5 in line 3, column 2 is outside of [0, 1], which the model's": []byte("a,b\n0,1\n0,1.5\n"),
+		"line 1, column 1: the number is missing (\"nan\")":               []byte("nan,1\n"),
+		"+Inf in line 1, column 2 is not a finite number":                 []byte("0,1e99\n"),
+		"-0.5 in row 2, column 1 is outside of [0, 1]": npy("<f4", "False", "(2, 2)",
+			floats(0, 1, -0.5, 1)),
+		"ends in vector 2 of the 2 that its header tells of": npy("<f4", "False", "(2, 2)",
+			floats(0, 1, 0.5)),
+		"goes on behind its end": npy("<f4", "False", "(1, 2)", floats(0, 1, 0.5)),
+		"its vectors have 3 numbers (shape [1 3]), the model takes 2": npy("<f4", "False", "(1, 3)", floats(0, 1, 0.5)),
+		"its numbers are of type \"<i8\": save it as float32":         npy("<i8", "False", "(1, 2)", make([]byte, 16)),
+		"is in Fortran order":                    npy("<f4", "True", "(1, 2)", floats(0, 1)),
+		"does not describe an array of numbers":  npy("<f4", "Maybe", "(1, 2)", floats(0, 1)),
+		"holds a single number":                  npy("<f4", "False", "()", floats(0)),
+		"a vector has at most 16777216 numbers":  npy("<f4", "False", "(1, 9999999999)", nil),
+		"it can have at most 2147483647 vectors": npy("<f4", "False", "(9999999999, 2)", nil),
+		"is NPY of version 9":                    []byte("\x93NUMPY\x09\x00\x00\x00"),
+		"ends in the header of NPY":              []byte("\x93NUMPY\x01\x00\xff"),
+		"is IDX with numbers of type 0x0b":       {0, 0, 0x0b, 1, 0, 0, 0, 0},
+		"ends in the header of IDX":              {0, 0, 8, 3, 0, 0},
+		"is compressed with gzip, but cut":       []byte("\x1f\x8b\x08xxxxxxxxx"),
+		"is compressed twice":                    zip(t, zip(t, []byte("0,1\n"))),
+		"is compressed with gzip, but cut off":   zip(t, []byte("0,1\n0.2,0.6\n"))[:20],
+		"line 1, column 1: \"0123456789012345678901234567890123456789…\" is not a num": []byte(
+			strings.Repeat("0123456789", 5) + "x,1\n"),
 	} {
 		if _, err := read(t, data, pair); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
-	if _, err := Read([]string{filepath.Join(t.TempDir(), "nothing")}, pair, Options{}); err == nil || !strings.Contains(err.Error(), "nothing cannot be read") {
+	if _, err := Read([]string{filepath.Join(t.TempDir(), "nothing")}, pair, Options{}); err == nil ||
+		!strings.Contains(err.Error(), "nothing cannot be read") {
 		t.Errorf("a file that is not there: %v", err)
 	}
-	if _, err := New("three", make([]float32, 3), pair); err == nil || !strings.Contains(err.Error(), "3 numbers are not whole vectors of 2") {
+	if _, err := New("three", make([]float32, 3), pair); err == nil ||
+		!strings.Contains(err.Error(), "3 numbers are not whole vectors of 2") {
 		t.Errorf("three numbers: %v", err)
 	}
 	if _, err := read(t, []byte("7,-3\n"), model.Vector{Width: 2}); err != nil {
@@ -227,8 +232,8 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// FuzzRead reads any content as vectors, with and without a column of labels, and as labels: no panic, errors of one line that
-// name the file, and what is read is whole.
+// FuzzRead reads any content as vectors, with and without a column of labels, and as labels: no panic, errors of one
+// line that name the file, and what is read is whole.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte("0,1\n"), "", 0.0)
 	f.Add([]byte("label,a,b\n1,0,255\n"), "label", 255.0)
@@ -246,7 +251,8 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, content []byte, column string, scale float64) {
 		path := write(t, t.TempDir(), "data", content)
 		check := func(err error) {
-			if strings.ContainsAny(err.Error(), "\n\r\x00") || !strings.HasPrefix(err.Error(), path) && !strings.HasPrefix(err.Error(), "a scale of") {
+			if strings.ContainsAny(err.Error(), "\n\r\x00") ||
+				!strings.HasPrefix(err.Error(), path) && !strings.HasPrefix(err.Error(), "a scale of") {
 				t.Errorf("an error that is not one line, or does not name the file: %q", err)
 			}
 		}

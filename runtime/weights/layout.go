@@ -21,7 +21,8 @@ func (l *Layout) Transpose(b []float32, n, k int, name string, numbers ...any) *
 	return l.make(NewT, b, n, k, k, n, name, numbers)
 }
 
-func (l *Layout) make(make func(Kind, []float32, int, int) (*Matrix, error), b []float32, rows, cols, k, n int, name string, numbers []any) *Matrix {
+func (l *Layout) make(make func(Kind, []float32, int, int) (*Matrix, error), b []float32, rows, cols, k, n int,
+	name string, numbers []any) *Matrix {
 	if l.err != nil {
 		return nil
 	}

@@ -14,8 +14,8 @@
 //	F32   for each k, 32 float32: 128 bytes.
 //	BF16  for each k, 16 words of 32 bits: 64 bytes. Word j has column j in its low half and column j+16 in its
 //	      high half.
-//	Q8    for each block of 32 k, the last one filled up with zeros, 1088 bytes: 32 scales, one a column, as bf16; then
-//	      1024 bytes, of which number 128·g + 4·j + i is 128 plus the value of step 4·g+i and column j.
+//	Q8    for each block of 32 k, the last one filled up with zeros, 1088 bytes: 32 scales, one a column, as bf16;
+//	      then 1024 bytes, of which number 128·g + 4·j + i is 128 plus the value of step 4·g+i and column j.
 //	Q4    for each such block 576 bytes: 32 scales, one a column, as bf16; then 512 bytes, of which number
 //	      128·p + 4·j + i has the code of step 8·p+i and column j in its low half and that of step 8·p+4+i in its
 //	      high half.

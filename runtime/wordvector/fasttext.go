@@ -49,10 +49,12 @@ func readFastText(in *bufio.Reader, width int, want func(string) bool, parts []s
 	if err := read("its list of words", &sizes); err != nil {
 		return err
 	}
-	if sizes.Words < 0 || sizes.Labels < 0 || int64(sizes.Size) != int64(sizes.Words)+int64(sizes.Labels) || args.Bucket < 0 || args.Minn < 0 || args.Maxn < 0 {
+	if sizes.Words < 0 || sizes.Labels < 0 || int64(sizes.Size) != int64(sizes.Words)+int64(sizes.Labels) ||
+		args.Bucket < 0 || args.Minn < 0 || args.Maxn < 0 {
 		return errors.New("its head contradicts itself: it is damaged")
 	}
-	f := &fastText{args: args, words: int64(sizes.Words), rows: map[string]*fastTextWord{}, pruned: sizes.Pruned, kept: map[int32]int32{}}
+	f := &fastText{args: args, words: int64(sizes.Words), rows: map[string]*fastTextWord{}, pruned: sizes.Pruned,
+		kept: map[int32]int32{}}
 	for i := range sizes.Size {
 		what := fmt.Sprintf("word %d of %d", i+1, sizes.Size)
 		word, err := readWord(in, 0)
@@ -90,7 +92,8 @@ func readFastText(in *bufio.Reader, width int, want func(string) bool, parts []s
 		return err
 	}
 	if quantized {
-		return errors.New("it is a quantized fastText model (.ftz), which has no vectors of its own: take the .bin or the .vec file")
+		return errors.New("it is a quantized fastText model (.ftz), which has no vectors of its own: take the .bin " +
+			"or the .vec file")
 	}
 	var shape struct{ Rows, Width int64 }
 	if err := read("its matrix", &shape); err != nil {
@@ -101,7 +104,8 @@ func readFastText(in *bufio.Reader, width int, want func(string) bool, parts []s
 		buckets = sizes.Pruned
 	}
 	if shape.Width != int64(width) || shape.Rows != f.words+buckets {
-		return fmt.Errorf("its matrix is %d × %d, and %d × %d for its words and their parts: it is damaged", shape.Rows, shape.Width, f.words+buckets, width)
+		return fmt.Errorf("its matrix is %d × %d, and %d × %d for its words and their parts: it is damaged", shape.Rows,
+			shape.Width, f.words+buckets, width)
 	}
 	v.Words = int(f.words)
 	return f.sum(in, shape.Rows, width, v)

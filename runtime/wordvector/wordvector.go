@@ -31,10 +31,11 @@ const (
 
 // Vectors are what was found.
 type Vectors struct {
-	Form    Form
-	Words   int // that the file has
-	Found   map[string][]float32
-	Derived map[string]bool // of fastText models: words that the file has no vector of their own for, made of their parts
+	Form  Form
+	Words int // that the file has
+	Found map[string][]float32
+	// of fastText models: words that the file has no vector of their own for, made of their parts
+	Derived map[string]bool
 }
 
 const (
@@ -77,7 +78,8 @@ func Read(r io.Reader, width int, want func(word string) bool, parts []string) (
 }
 
 func wrongWidth(has, width int) error {
-	return fmt.Errorf("its vectors have %d numbers, and %d are needed: take another file, or give the embedding a size of %d", has, width, has)
+	return fmt.Errorf("its vectors have %d numbers, and %d are needed: take another file, or give the embedding a "+
+		"size of %d", has, width, has)
 }
 
 // header is the first line of word2vec's files: the numbers of words, and of the numbers of each.
@@ -147,7 +149,8 @@ func readText(in *bufio.Reader, line []byte, words, width int, want func(string)
 		case number == 1 && (n < width || n > width && numeric(fields[1:])):
 			return wrongWidth(n, width)
 		case n < width:
-			return fmt.Errorf("line %d has %d numbers behind its word, not %d: the line, or the file, is cut off", number, max(0, n), width)
+			return fmt.Errorf("line %d has %d numbers behind its word, not %d: the line, or the file, is cut off",
+				number, max(0, n), width)
 		}
 		// All numbers are looked at, so that a file that is damaged is found whatever is asked of it.
 		numbers := make([]float32, width)
@@ -165,7 +168,8 @@ func readText(in *bufio.Reader, line []byte, words, width int, want func(string)
 		v.add(string(bytes.Join(fields[:len(fields)-width], []byte(" "))), numbers, want)
 	}
 	if words >= 0 && v.Words != words {
-		return fmt.Errorf("it says that it has %d words, and has %d: it is cut off, or put together of others", words, v.Words)
+		return fmt.Errorf("it says that it has %d words, and has %d: it is cut off, or put together of others", words,
+			v.Words)
 	}
 	return nil
 }

@@ -57,7 +57,8 @@ func TestForms(t *testing.T) {
 			}
 		}
 		for _, width := range []int{2, 4} {
-			if _, err := Read(bytes.NewReader(file), width, all, nil); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("have 3 numbers, and %d are needed", width)) {
+			if _, err := Read(bytes.NewReader(file), width, all, nil); err == nil ||
+				!strings.Contains(err.Error(), fmt.Sprintf("have 3 numbers, and %d are needed", width)) {
 				t.Errorf("%s: %d numbers: %v", form, width, err)
 			}
 		}
@@ -119,7 +120,8 @@ func TestFastText(t *testing.T) {
 			}
 		}
 	}
-	if _, err := Read(bytes.NewReader(model), 4, all, nil); err == nil || !strings.Contains(err.Error(), "have 3 numbers") {
+	if _, err := Read(bytes.NewReader(model), 4, all, nil); err == nil ||
+		!strings.Contains(err.Error(), "have 3 numbers") {
 		t.Errorf("another width: %v", err)
 	}
 	quantized := bytes.Clone(model)
@@ -142,10 +144,12 @@ func TestCut(t *testing.T) {
 	files[FastText] = model[:len(model)-output]
 	for form, file := range files {
 		for n := range len(file) {
-			if form == GloVe && (n == 0 || file[n-1] == '\n' || bytes.Count(file[bytes.LastIndexByte(file[:n], '\n')+1:n], []byte(" ")) == 3) {
+			if form == GloVe && (n == 0 || file[n-1] == '\n' ||
+				bytes.Count(file[bytes.LastIndexByte(file[:n], '\n')+1:n], []byte(" ")) == 3) {
 				continue
 			}
-			if form == Word2VecText && bytes.Count(file[:n], []byte("\n")) == 5 && bytes.Count(file[bytes.LastIndexByte(file[:n], '\n')+1:n], []byte(" ")) == 3 {
+			if form == Word2VecText && bytes.Count(file[:n], []byte("\n")) == 5 &&
+				bytes.Count(file[bytes.LastIndexByte(file[:n], '\n')+1:n], []byte(" ")) == 3 {
 				continue // its last number may be cut
 			}
 			if form == Word2VecBinary && n == len(file)-1 {

@@ -1,6 +1,6 @@
-// Command draw renders the letters and digits of Go's fonts as images of 28 by 28 pixels, and writes them to a file in the
-// format of the MNIST database: what the autoencoder beside it is trained on. Which of them each image shows it writes to another file, of the same format: the
-// labels that a conditional model is told.
+// Command draw renders the letters and digits of Go's fonts as images of 28 by 28 pixels, and writes them to a file in
+// the format of the MNIST database: what the autoencoder beside it is trained on. Which of them each image shows it
+// writes to another file, of the same format: the labels that a conditional model is told.
 //
 //	go run . -o ../glyphs.idx -labels ../glyphs.labels.idx
 //
@@ -51,7 +51,8 @@ var (
 
 func main() {
 	out := flag.String("o", "glyphs.idx", "`FILE` for the images")
-	names := flag.String("labels", "", "`FILE` for the place of each image's letter in "+chars+", from 0 on; none where it is empty")
+	names := flag.String("labels", "",
+		"`FILE` for the place of each image's letter in "+chars+", from 0 on; none where it is empty")
 	flag.Parse()
 	images, err := draw()
 	if err != nil {
@@ -113,7 +114,8 @@ func draw() ([]picture, error) {
 				middle := bounds.Min.Add(bounds.Max).Div(fixed.I(2))
 				for _, shift := range shifts {
 					img := image.NewGray(image.Rect(0, 0, side, side))
-					d := font.Drawer{Dst: img, Src: image.White, Face: face, Dot: fixed.P(side/2+shift.X, side/2+shift.Y).Sub(middle)}
+					d := font.Drawer{Dst: img, Src: image.White, Face: face,
+						Dot: fixed.P(side/2+shift.X, side/2+shift.Y).Sub(middle)}
 					d.DrawString(string(c))
 					images = append(images, picture{img.Pix, byte(label)})
 				}

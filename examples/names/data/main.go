@@ -25,8 +25,9 @@ import (
 
 // languages are learnt, the little ones from this many pairs each.
 var (
-	languages = strings.Fields("de nl sv da nb fr es it pt ro pl cs sk sl hr ru uk bg el tr fi hu et lv lt he ar fa hi ja zh ko vi id")
-	little    = strings.Fields("nb pt sk uk et")
+	languages = strings.Fields("de nl sv da nb fr es it pt ro pl cs sk sl hr ru uk bg el tr fi hu et lv lt he ar fa " +
+		"hi ja zh ko vi id")
+	little = strings.Fields("nb pt sk uk et")
 )
 
 const few = 60
@@ -44,12 +45,14 @@ func main() {
 		if err := write(filepath.Join(*out, "held", l+".tsv"), ask); err != nil {
 			log.Fatal(err)
 		}
-		if err := write(filepath.Join(*out, "texts", l+".txt"), strings.Split(strings.Join(learn, "\t"), "\t")); err != nil {
+		if err := write(filepath.Join(*out, "texts", l+".txt"),
+			strings.Split(strings.Join(learn, "\t"), "\t")); err != nil {
 			log.Fatal(err)
 		}
 		learnt, held = learnt+len(learn), held+len(ask)
 	}
-	fmt.Printf("%d pairs to learn from and %d held out, of %d languages, %d of them with %d pairs to learn from\n", learnt, held, len(languages), len(little), few)
+	fmt.Printf("%d pairs to learn from and %d held out, of %d languages, %d of them with %d pairs to learn from\n",
+		learnt, held, len(languages), len(little), few)
 }
 
 // pairs lists the lines of a language, without those of which one source has two answers.

@@ -62,5 +62,6 @@ func name(function string) string {
 	if strings.HasPrefix(rest, "(") { // of a method
 		_, rest, _ = strings.Cut(rest, ") ")
 	}
-	return rest[:len(rest)-len(strings.TrimLeft(rest, "_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"))]
+	return rest[:len(rest)-len(strings.TrimLeft(rest,
+		"_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"))]
 }

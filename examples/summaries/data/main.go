@@ -72,7 +72,8 @@ func main() {
 		log.Fatal(err)
 	}
 	learn, held = distinct(learn, nil), distinct(held, learn)
-	for name, lines := range map[string][]string{"train.tsv": learn, "held.tsv": held, filepath.Join("texts", "train.txt"): texts(learn)} {
+	for name, lines := range map[string][]string{"train.tsv": learn, "held.tsv": held,
+		filepath.Join("texts", "train.txt"): texts(learn)} {
 		path := filepath.Join(*out, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 			log.Fatal(err)
@@ -101,7 +102,8 @@ func functions(path string) ([]string, error) {
 			continue
 		}
 		sentence := strings.Join(strings.Fields(new(doc.Package).Synopsis(f.Doc.Text())), " ")
-		if len(strings.Fields(sentence)) < fewest || len(sentence) > longest || strings.HasPrefix(sentence, "TODO") || strings.HasPrefix(sentence, "Deprecated") {
+		if len(strings.Fields(sentence)) < fewest || len(sentence) > longest || strings.HasPrefix(sentence, "TODO") ||
+			strings.HasPrefix(sentence, "Deprecated") {
 			continue
 		}
 		f.Doc = nil

@@ -1,5 +1,6 @@
-// Package anyspec makes valid specs at random, from the schema of the language: what a key takes is read there, so that a new layer or setting is used as soon as it is in
-// the language. Names are chosen to hurt. What does not fit together is found by the checks of package spec, whose errors say where it stands: that part is taken out.
+// Package anyspec makes valid specs at random, from the schema of the language: what a key takes is read there, so
+// that a new layer or setting is used as soon as it is in the language. Names are chosen to hurt. What does not fit
+// together is found by the checks of package spec, whose errors say where it stands: that part is taken out.
 //
 // It is for tests of the compiler, and knows nothing of how specs are compiled.
 package anyspec
@@ -35,7 +36,8 @@ func New(seed uint64) *Spec {
 	for try := range uint64(1000) {
 		r := rand.New(rand.NewPCG(seed, try))
 		kinds := Kinds()
-		w := &writer{Rand: r, kind: kinds[seed%uint64(len(kinds))], hurt: r.IntN(2) == 0, width: []int{4, 8, 12}[r.IntN(3)]}
+		w := &writer{Rand: r, kind: kinds[seed%uint64(len(kinds))], hurt: r.IntN(2) == 0,
+			width: []int{4, 8, 12}[r.IntN(3)]}
 		if source, m := w.repaired(w.spec()); m != nil {
 			return &Spec{seed, source, m}
 		}
@@ -56,7 +58,8 @@ func Read(name string) ([]byte, error) {
 	return nil, os.ErrNotExist
 }
 
-// repaired is the spec without what does not fit, or nil where too little is left. A list of layers that is wrong as a whole is made anew.
+// repaired is the spec without what does not fit, or nil where too little is left. A list of layers that is wrong as a
+// whole is made anew.
 func (w *writer) repaired(value node) ([]byte, *spec.Model) {
 	source, err := yaml.Marshal(value)
 	if err != nil {
@@ -364,13 +367,20 @@ func (w *writer) layer(word string, of node) any {
 
 // hurtful are names that mean something in Go, in generated code, or in what it is made of.
 var hurtful = []string{
-	"map", "type", "func", "chan", "range", "select", "go", "var", "const", "import", "package", "return", "interface", "struct", "if", "for", "switch", "defer", "fallthrough",
-	"new", "len", "cap", "copy", "append", "nil", "true", "string", "int", "float32", "error", "max", "min", "clear", "real", "make", "any", "iota", "print", "panic",
-	"kernel", "model", "optim", "initialize", "checkpoint", "sample", "text", "policy", "fmt", "slices", "sync", "testing",
-	"param", "params", "grads", "acts", "state", "kv", "at", "info", "chunk", "noise", "noise_size", "vocab", "batch", "steps", "rows", "source", "positions", "tokens", "label", "labels", "vector",
-	"latent_size", "decode", "encode", "decoder", "encoder", "generator", "discriminator", "relaxed", "judge", "maker", "forward", "backward", "loss", "train", "training", "draw", "check", "step",
-	"seed", "default", "flat", "optimizer", "a", "b", "d", "g", "l", "m", "p", "s", "t", "x", "y", "z", "h", "c", "i", "n", "x2", "dx", "n1", "wx", "w", "u", "lse", "ln", "lstm", "lstm1", "lstm2", "lstm3", "gru1",
-	"gru2", "rnn2", "dense2", "embedding1", "transformer2", "dropout2", "positions2", "init", "string_2", "r", "decode_acts", "new_acts", "words", "merges",
+	"map", "type", "func", "chan", "range", "select", "go", "var", "const", "import", "package", "return", "interface",
+	"struct", "if", "for", "switch", "defer", "fallthrough",
+	"new", "len", "cap", "copy", "append", "nil", "true", "string", "int", "float32", "error", "max", "min", "clear",
+	"real", "make", "any", "iota", "print", "panic",
+	"kernel", "model", "optim", "initialize", "checkpoint", "sample", "text", "policy", "fmt", "slices", "sync",
+	"testing",
+	"param", "params", "grads", "acts", "state", "kv", "at", "info", "chunk", "noise", "noise_size", "vocab", "batch",
+	"steps", "rows", "source", "positions", "tokens", "label", "labels", "vector",
+	"latent_size", "decode", "encode", "decoder", "encoder", "generator", "discriminator", "relaxed", "judge", "maker",
+	"forward", "backward", "loss", "train", "training", "draw", "check", "step",
+	"seed", "default", "flat", "optimizer", "a", "b", "d", "g", "l", "m", "p", "s", "t", "x", "y", "z", "h", "c", "i",
+	"n", "x2", "dx", "n1", "wx", "w", "u", "lse", "ln", "lstm", "lstm1", "lstm2", "lstm3", "gru1",
+	"gru2", "rnn2", "dense2", "embedding1", "transformer2", "dropout2", "positions2", "init", "string_2", "r",
+	"decode_acts", "new_acts", "words", "merges",
 }
 
 func (w *writer) name() string {
@@ -496,9 +506,11 @@ func (w *writer) integer(key string, n node) int {
 }
 
 func (w *writer) number(n node) float64 {
-	low, high := bound(n, "minimum", bound(n, "exclusiveMinimum", 0)), bound(n, "maximum", bound(n, "exclusiveMaximum", math.Inf(1)))
+	low, high := bound(n, "minimum", bound(n, "exclusiveMinimum", 0)), bound(n, "maximum",
+		bound(n, "exclusiveMaximum", math.Inf(1)))
 	holds := func(x float64) bool {
-		return x >= low && x <= high && !(x == low && n["exclusiveMinimum"] != nil) && !(x == high && n["exclusiveMaximum"] != nil)
+		return x >= low && x <= high && !(x == low && n["exclusiveMinimum"] != nil) &&
+			!(x == high && n["exclusiveMaximum"] != nil)
 	}
 	for {
 		x := low + w.Float64()*min(high-low, 1)

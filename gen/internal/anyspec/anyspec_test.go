@@ -9,8 +9,8 @@ import (
 	"github.com/gradsmith/gradsmith/spec"
 )
 
-// TestNew makes some specs: that they are valid is how they are made, so the test holds that they are the same each time, of all kinds, and use every layer that a spec can have in
-// a list of layers.
+// TestNew makes some specs: that they are valid is how they are made, so the test holds that they are the same each
+// time, of all kinds, and use every layer that a spec can have in a list of layers.
 func TestNew(t *testing.T) {
 	used := Everything()
 	kinds := map[string]bool{}

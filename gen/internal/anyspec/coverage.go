@@ -19,7 +19,8 @@ func Everything() Coverage {
 	return c
 }
 
-// all adds what the part of the schema at path can have. Inside of a layer a path begins with its word, wherever it stands.
+// all adds what the part of the schema at path can have. Inside of a layer a path begins with its word, wherever it
+// stands.
 func (c Coverage) all(path string, n node, seen map[string]bool) {
 	n = resolve(n)
 	if k, ok := n["const"]; ok {

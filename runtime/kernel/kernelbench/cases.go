@@ -96,7 +96,8 @@ func naiveProduct(c, a, b []float32, m, n, k int) {
 
 func matrixVector(n, k int) *benchmark {
 	return &benchmark{
-		kernel: "GemmNN", size: fmt.Sprintf("1x%dx%d", n, k), flops: 2 * float64(n) * float64(k), read: 4 * float64(n) * float64(k),
+		kernel: "GemmNN", size: fmt.Sprintf("1x%dx%d", n, k), flops: 2 * float64(n) * float64(k),
+		read: 4 * float64(n) * float64(k),
 		run: lazy(func() func() {
 			c, x, y := make([]float32, n), numbers(k), numbers(n*k)
 			return func() { kernel.GemmNN(c, x, y, 1, n, k) }
@@ -106,7 +107,8 @@ func matrixVector(n, k int) *benchmark {
 
 func matrixVectorT(n, k int) *benchmark {
 	return &benchmark{
-		kernel: "GemmPacked", size: fmt.Sprintf("1x%dx%d", n, k), flops: 2 * float64(n) * float64(k), read: 4 * float64(n) * float64(k),
+		kernel: "GemmPacked", size: fmt.Sprintf("1x%dx%d", n, k), flops: 2 * float64(n) * float64(k),
+		read: 4 * float64(n) * float64(k),
 		run: lazy(func() func() {
 			c, x, p := make([]float32, n), numbers(k), make([]float32, kernel.PackedLen(k, n))
 			kernel.Pack(p, numbers(n*k), k, n)
@@ -190,8 +192,10 @@ func elementwise(n int) []*benchmark {
 		f     func(dst, x []float32, n int)
 		naive func(float64) float64
 	}{
-		{"Exp", kernel.Exp, math.Exp}, {"Tanh", kernel.Tanh, math.Tanh}, {"Sigmoid", kernel.Sigmoid, nil}, {"Log", kernel.Log, nil},
-		{"Erf", kernel.Erf, math.Erf}, {"GELU", kernel.GELU, nil}, {"GELUErf", kernel.GELUErf, nil}, {"SiLU", kernel.SiLU, nil},
+		{"Exp", kernel.Exp, math.Exp}, {"Tanh", kernel.Tanh, math.Tanh}, {"Sigmoid", kernel.Sigmoid, nil},
+		{"Log", kernel.Log, nil},
+		{"Erf", kernel.Erf, math.Erf}, {"GELU", kernel.GELU, nil}, {"GELUErf", kernel.GELUErf, nil},
+		{"SiLU", kernel.SiLU, nil},
 		{"ReLU", kernel.ReLU, nil}, {"Softplus", kernel.Softplus, nil},
 	} {
 		b := stream(u.name, size, n, 1, 1, func() func() {
@@ -264,7 +268,8 @@ func rowKernels(rows, cols int) []*benchmark {
 
 func crossEntropy(rows, vocab int) *benchmark {
 	return stream("CrossEntropy", fmt.Sprintf("%dx%d", rows, vocab), rows*vocab, 1, 1, func() func() {
-		x, dx, loss, targets := numbers(rows*vocab), make([]float32, rows*vocab), make([]float32, rows), make([]int32, rows)
+		x, dx, loss, targets := numbers(rows*vocab), make([]float32, rows*vocab), make([]float32, rows), make([]int32,
+			rows)
 		for i := range targets {
 			targets[i] = int32(i % vocab)
 		}
@@ -291,11 +296,13 @@ func cells(batch, hidden int) []*benchmark {
 	size, n := fmt.Sprintf("%dx%d", batch, hidden), batch*hidden
 	return []*benchmark{
 		stream("LSTMCell", size, n, 5, 6, func() func() {
-			h, c, acts, gates, prev := make([]float32, n), make([]float32, n), make([]float32, 4*n), numbers(4*n), numbers(n)
+			h, c, acts, gates, prev := make([]float32, n), make([]float32, n), make([]float32,
+				4*n), numbers(4*n), numbers(n)
 			return func() { kernel.LSTMCell(h, c, acts, gates, prev, batch, hidden) }
 		}),
 		stream("LSTMCellGrad", size, n, 8, 5, func() func() {
-			dg, dp, dh, dc, acts, c, prev := make([]float32, 4*n), make([]float32, n), numbers(n), numbers(n), numbers(4*n), numbers(n), numbers(n)
+			dg, dp, dh, dc, acts, c, prev := make([]float32, 4*n), make([]float32,
+				n), numbers(n), numbers(n), numbers(4*n), numbers(n), numbers(n)
 			return func() { kernel.LSTMCellGrad(dg, dp, dh, dc, acts, c, prev, batch, hidden) }
 		}),
 		stream("GRUCell", size, n, 7, 4, func() func() {
@@ -303,7 +310,8 @@ func cells(batch, hidden int) []*benchmark {
 			return func() { kernel.GRUCell(h, acts, gx, gh, prev, batch, hidden) }
 		}),
 		stream("GRUCellGrad", size, n, 6, 7, func() func() {
-			dgx, dgh, dp, dh, acts, gh, prev := make([]float32, 3*n), make([]float32, 3*n), make([]float32, n), numbers(n), numbers(3*n), numbers(3*n), numbers(n)
+			dgx, dgh, dp, dh, acts, gh, prev := make([]float32, 3*n), make([]float32, 3*n), make([]float32,
+				n), numbers(n), numbers(3*n), numbers(3*n), numbers(n)
 			return func() { kernel.GRUCellGrad(dgx, dgh, dp, dh, acts, gh, prev, batch, hidden) }
 		}),
 	}
@@ -316,7 +324,8 @@ func attention(batch, heads, size, steps int) []*benchmark {
 	cols := heads * size
 	n := steps * batch * cols
 	pairs := float64(batch) * float64(heads) * float64(steps) * float64(steps+1) / 2
-	h := kernel.Heads{Count: heads, KV: heads, Size: size, LDQ: 3 * cols, LDK: 3 * cols, Scale: float32(1 / math.Sqrt(float64(size))), Causal: true}
+	h := kernel.Heads{Count: heads, KV: heads, Size: size, LDQ: 3 * cols, LDK: 3 * cols,
+		Scale: float32(1 / math.Sqrt(float64(size))), Causal: true}
 	var y, lse, x []float32
 	prepare := func() {
 		if x == nil {
@@ -325,20 +334,23 @@ func attention(batch, heads, size, steps int) []*benchmark {
 	}
 	list := []*benchmark{
 		{
-			kernel: "Attention", size: name, flops: 4 * float64(size) * pairs, read: 12 * float64(n), write: 4 * float64(n), fresh: 4 * float64(n),
+			kernel: "Attention", size: name, flops: 4 * float64(size) * pairs, read: 12 * float64(n),
+			write: 4 * float64(n), fresh: 4 * float64(n),
 			run: lazy(func() func() {
 				prepare()
 				return func() { kernel.Attention(y, lse, x, x[cols:], x[2*cols:], nil, steps, steps, batch, h) }
 			}),
 		},
 		{
-			kernel: "AttentionGrad", size: name, flops: 10 * float64(size) * pairs, read: 20 * float64(n), write: 12 * float64(n), fresh: 12 * float64(n),
+			kernel: "AttentionGrad", size: name, flops: 10 * float64(size) * pairs, read: 20 * float64(n),
+			write: 12 * float64(n), fresh: 12 * float64(n),
 			run: lazy(func() func() {
 				prepare()
 				kernel.Attention(y, lse, x, x[cols:], x[2*cols:], nil, steps, steps, batch, h)
 				dx, dy := make([]float32, 3*n), numbers(n)
 				return func() {
-					kernel.AttentionGrad(dx, dx[cols:], dx[2*cols:], dy, x, x[cols:], x[2*cols:], y, lse, nil, steps, steps, batch, h)
+					kernel.AttentionGrad(dx, dx[cols:], dx[2*cols:], dy, x, x[cols:], x[2*cols:], y, lse, nil, steps,
+						steps, batch, h)
 				}
 			}),
 		},
@@ -359,8 +371,9 @@ func plainAttention(batch, heads, size, steps int) *benchmark {
 	n := steps * batch * cols
 	pairs := float64(batch) * float64(heads) * float64(steps) * float64(steps+1) / 2
 	return &benchmark{
-		kernel: "AttentionPlain", size: fmt.Sprintf("%dx%dx%dx%d", batch, heads, size, steps), flops: 4 * float64(size) * pairs,
-		read: 12 * float64(n), write: 4 * float64(n), fresh: 4 * float64(n),
+		kernel: "AttentionPlain", size: fmt.Sprintf("%dx%dx%dx%d", batch, heads, size, steps),
+		flops: 4 * float64(size) * pairs,
+		read:  12 * float64(n), write: 4 * float64(n), fresh: 4 * float64(n),
 		memory: func() int { return 4 * batch * heads * steps * steps },
 		run: lazy(func() func() {
 			x, y, scores := numbers(3*n), make([]float32, n), make([]float32, batch*heads*steps*steps)
@@ -385,7 +398,8 @@ func plainAttention(batch, heads, size, steps int) *benchmark {
 func decoding(batch, heads, size, capacity int) *benchmark {
 	n := batch * heads * size * capacity
 	return &benchmark{
-		kernel: "AttentionCached", size: fmt.Sprintf("%dx%dx%dx%d", batch, heads, size, capacity), flops: 4 * float64(n), read: 8 * float64(n),
+		kernel: "AttentionCached", size: fmt.Sprintf("%dx%dx%dx%d", batch, heads, size, capacity),
+		flops: 4 * float64(n), read: 8 * float64(n),
 		run: lazy(func() func() {
 			q, y, k, v := numbers(batch*heads*size), make([]float32, batch*heads*size), numbers(n), numbers(n)
 			h := kernel.Heads{Count: heads, KV: heads, Size: size, LDQ: heads * size, LDK: heads * size, Scale: 0.125}

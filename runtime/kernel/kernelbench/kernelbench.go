@@ -35,9 +35,10 @@ type Result struct {
 	Unit        string  `json:"unit"`            // of Rate: GFLOP/s, GB/s or G elements/s
 	Limit       string  `json:"limit,omitempty"` // what bounds the kernel: peak or memory
 	LimitRate   float64 `json:"limitRate,omitempty"`
-	Share       float64 `json:"share,omitempty"`  // of the limit, the median over the rounds
-	Best        float64 `json:"best,omitempty"`   // of the limit, in the best round of each: what a busy machine hides
-	Memory      int     `json:"memory,omitempty"` // bytes that the kernel works in besides its arguments, where that is much
+	Share       float64 `json:"share,omitempty"` // of the limit, the median over the rounds
+	Best        float64 `json:"best,omitempty"`  // of the limit, in the best round of each: what a busy machine hides
+	// bytes that the kernel works in besides its arguments, where that is much
+	Memory int `json:"memory,omitempty"`
 }
 
 // A benchmark is one kernel at one size.
@@ -45,11 +46,12 @@ type benchmark struct {
 	kernel, size string
 	flops        float64 // multiplications and additions, 0 if the kernel is not bound by them
 	read, write  float64 // bytes that must be read and written
-	fresh        float64 // bytes of those written that are not read as well; the machine reads their lines before it writes
-	elements     float64 // the unit of the rate, if flops is 0
-	run          func()
-	naive        func()     // nil if there is none
-	memory       func() int // bytes to work in; nil if there are few
+	// bytes of those written that are not read as well; the machine reads their lines before it writes
+	fresh    float64
+	elements float64 // the unit of the rate, if flops is 0
+	run      func()
+	naive    func()     // nil if there is none
+	memory   func() int // bytes to work in; nil if there are few
 }
 
 // Run measures every kernel that o names and prints the results to w. On one thread it counts the time that the thread
@@ -81,7 +83,8 @@ func Run(w io.Writer, o Options) error {
 	}
 	var all []Result
 	if !o.JSON {
-		fmt.Fprintf(w, "%-16s %-16s %-8s %12s %9s %-11s %s\n", "kernel", "size", "level", "ns", "rate", "unit", "share of the limit")
+		fmt.Fprintf(w, "%-16s %-16s %-8s %12s %9s %-11s %s\n", "kernel", "size", "level", "ns", "rate", "unit",
+			"share of the limit")
 	}
 	for _, b := range list {
 		for _, r := range b.measure(levels, o) {
@@ -113,7 +116,8 @@ func named(s string) ([]*benchmark, error) {
 	}
 	if len(list) == 0 {
 		sort.Strings(names)
-		return nil, fmt.Errorf("no kernel has %q in its name and size; the kernels are %s", s, strings.Join(names, ", "))
+		return nil, fmt.Errorf("no kernel has %q in its name and size; the kernels are %s", s,
+			strings.Join(names, ", "))
 	}
 	return list, nil
 }

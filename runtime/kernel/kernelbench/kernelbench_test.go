@@ -13,7 +13,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/parallel"
 )
 
-// BenchmarkKernels is the same as Run, through Go's own tools: one sub-benchmark a kernel, size and level, for benchstat.
+// BenchmarkKernels is the same as Run, through Go's own tools: one sub-benchmark a kernel, size and level, for
+// benchstat.
 func BenchmarkKernels(b *testing.B) {
 	before, threads := kernel.Level(), parallel.Threads()
 	defer hook.SetLevel(before)
@@ -43,7 +44,8 @@ func BenchmarkKernels(b *testing.B) {
 	}
 }
 
-var table = flag.String("table", "", "print the table of the kernels whose name and size contain this; all for every kernel")
+var table = flag.String("table", "", "print the table of the kernels whose name and size contain this; all for every "+
+	"kernel")
 var tableThreads = flag.Int("threads", 1, "threads for -table")
 var rounds = flag.Int("rounds", 11, "measurements of which the median counts, for -table and -report")
 var tableLevels = flag.String("levels", "", "levels for -table")
@@ -56,7 +58,8 @@ func TestTable(t *testing.T) {
 	if *table == "all" {
 		*table = ""
 	}
-	if err := Run(os.Stdout, Options{Kernels: *table, Threads: *tableThreads, Levels: *tableLevels, Rounds: *rounds}); err != nil {
+	if err := Run(os.Stdout,
+		Options{Kernels: *table, Threads: *tableThreads, Levels: *tableLevels, Rounds: *rounds}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -86,7 +89,9 @@ func TestRun(t *testing.T) {
 	}
 	text.Reset()
 	err := Run(&text, Options{Kernels: "Gem64"})
-	if err == nil || !strings.Contains(err.Error(), `"Gem64"`) || !strings.Contains(err.Error(), "GELU, GELUErf, GELUGrad, GRUCell, GRUCellGrad, GemmBF16, GemmF32, GemmNN, ") || text.Len() > 0 {
+	if err == nil || !strings.Contains(err.Error(), `"Gem64"`) ||
+		!strings.Contains(err.Error(), "GELU, GELUErf, GELUGrad, GRUCell, GRUCellGrad, GemmBF16, GemmF32, GemmNN, ") ||
+		text.Len() > 0 {
 		t.Errorf("a name that nothing has: %v, and prints %q", err, &text)
 	}
 	if err := Run(&js, Options{Levels: "sse"}); err == nil {

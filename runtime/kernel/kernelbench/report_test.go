@@ -29,8 +29,10 @@ var sections = []struct {
 }{
 	{"products", []string{"GemmNN", "GemmNT", "GemmTN", "GemmPacked"}},
 	{"attention", []string{"Attention", "AttentionGrad", "AttentionPlain", "AttentionCached"}},
-	{"rows", []string{"Softmax", "SoftmaxGrad", "CrossEntropy", "GumbelSoftmax", "SampleRows", "LayerNorm", "LayerNormGrad", "SumRows"}},
-	{"cells and optimizers", []string{"LSTMCell", "LSTMCellGrad", "GRUCell", "GRUCellGrad", "Adam", "SGD", "SquaredNorm"}},
+	{"rows", []string{"Softmax", "SoftmaxGrad", "CrossEntropy", "GumbelSoftmax", "SampleRows", "LayerNorm",
+		"LayerNormGrad", "SumRows"}},
+	{"cells and optimizers",
+		[]string{"LSTMCell", "LSTMCellGrad", "GRUCell", "GRUCellGrad", "Adam", "SGD", "SquaredNorm"}},
 	{"elementwise", nil},
 }
 
@@ -93,7 +95,8 @@ func fill(t *testing.T, text []byte, name string, table []byte) []byte {
 func machineTable(levels []string) *bytes.Buffer {
 	w := new(bytes.Buffer)
 	c := &cpuid.CPU.Cache
-	fmt.Fprintf(w, "%s, first cache %d KiB, second %d KiB; %s %s/%s; %s. One thread.\n\n", cpuid.CPU.BrandName, c.L1D>>10, c.L2>>10,
+	fmt.Fprintf(w, "%s, first cache %d KiB, second %d KiB; %s %s/%s; %s. One thread.\n\n", cpuid.CPU.BrandName,
+		c.L1D>>10, c.L2>>10,
 		runtime.Version(), runtime.GOOS, runtime.GOARCH, time.Now().UTC().Format("2006-01-02"))
 	fmt.Fprintln(w, "| | "+strings.Join(levels, " | ")+" |\n|---|"+strings.Repeat("---:|", len(levels)))
 	row := func(name string, f func(l string) float64) {
@@ -115,7 +118,8 @@ func machineTable(levels []string) *bytes.Buffer {
 	})
 	for _, size := range []int{16 << 10, 512 << 10, 256 << 20} {
 		buf := buffer(size)
-		row(fmt.Sprintf("reading %d KiB, GB/s", size>>10), func(l string) float64 { return float64(size) / measure(func() { read(l, buf) }) })
+		row(fmt.Sprintf("reading %d KiB, GB/s", size>>10),
+			func(l string) float64 { return float64(size) / measure(func() { read(l, buf) }) })
 	}
 	return w
 }
@@ -169,7 +173,8 @@ func duration(ns float64) string {
 }
 
 func TestDuration(t *testing.T) {
-	for ns, want := range map[float64]string{1.25: "1.25 ns", 999.6: "1 µs", 14567: "14.6 µs", 2.5e8: "250 ms", 3e9: "3 s"} {
+	for ns, want := range map[float64]string{1.25: "1.25 ns", 999.6: "1 µs", 14567: "14.6 µs", 2.5e8: "250 ms",
+		3e9: "3 s"} {
 		if got := duration(ns); got != want {
 			t.Errorf("%v ns is %q, want %q", ns, got, want)
 		}

@@ -33,8 +33,8 @@ func Detect(data []byte) Form {
 	return SentencePiece
 }
 
-// Parse reads a tokenizer. Encoding is the name of a tiktoken file's encoding, see tiktoken.Encodings; "" recognises published
-// ones, and files of other forms have none.
+// Parse reads a tokenizer. Encoding is the name of a tiktoken file's encoding, see tiktoken.Encodings; "" recognises
+// published ones, and files of other forms have none.
 func Parse(data []byte, encoding string) (*tokenizer.Tokenizer, Form, error) {
 	form := Detect(data)
 	if encoding != "" && form != TikToken {
@@ -47,7 +47,8 @@ func Parse(data []byte, encoding string) (*tokenizer.Tokenizer, Form, error) {
 		t, err = tokenizer.Parse(data)
 	case SentencePiece:
 		if t, err = sentencepiece.Parse(data); err != nil {
-			err = fmt.Errorf("the file is no tokenizer.json, tiktoken file or SentencePiece model that can be read: %w", err)
+			err = fmt.Errorf("the file is no tokenizer.json, tiktoken file or SentencePiece model that can be read: %w",
+				err)
 		}
 	case TikToken:
 		if encoding == "" {

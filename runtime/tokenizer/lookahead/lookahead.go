@@ -1,5 +1,6 @@
-// Package lookahead gives the package tokenizer an engine for the expressions of a tokenizer.json that look ahead or behind
-// and that are not written out in the package subword. A program that may meet such a file imports it for its effect:
+// Package lookahead gives the package tokenizer an engine for the expressions of a tokenizer.json that look ahead or
+// behind and that are not written out in the package subword. A program that may meet such a file imports it for its
+// effect:
 //
 //	import _ "github.com/gradsmith/gradsmith/runtime/tokenizer/lookahead"
 //

@@ -1,5 +1,5 @@
-// Package sentencepiece reads and writes the model files of the SentencePiece library (Kudo and Richardson 2018), which are
-// protocol buffers. What a model does stands in the package tokenizer; this one must not know it.
+// Package sentencepiece reads and writes the model files of the SentencePiece library (Kudo and Richardson 2018),
+// which are protocol buffers. What a model does stands in the package tokenizer; this one must not know it.
 package sentencepiece
 
 import (
@@ -34,8 +34,8 @@ func Parse(data []byte) (*tokenizer.Tokenizer, error) {
 	return m.New()
 }
 
-// Read reads a model file. Models of the kinds word and char, with blanks at the ends of words or with blanks that are not
-// escaped are errors.
+// Read reads a model file. Models of the kinds word and char, with blanks at the ends of words or with blanks that are
+// not escaped are errors.
 func Read(data []byte) (*tokenizer.SentencePiece, error) {
 	m := &tokenizer.SentencePiece{Prefix: true, Collapse: true}
 	kind := uint64(typeUnigram)
@@ -148,8 +148,8 @@ func each(data []byte, give func(protowire.Number, value) error) error {
 	return nil
 }
 
-// Format writes a model file, which the SentencePiece library reads as well. A normal form that is not written out as rules
-// cannot be written.
+// Format writes a model file, which the SentencePiece library reads as well. A normal form that is not written out as
+// rules cannot be written.
 func Format(m *tokenizer.SentencePiece) ([]byte, error) {
 	if m.Form != "" {
 		return nil, fmt.Errorf("a SentencePiece model cannot say that texts are brought to the form %s", m.Form)

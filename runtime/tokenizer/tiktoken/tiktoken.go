@@ -1,6 +1,6 @@
-// Package tiktoken reads and writes the vocabularies of the tiktoken library: a line a token, its bytes in base64 and its
-// number. The files say neither how a text is split nor which tokens are special; an [Encoding] does. The package must
-// not know how merges are made.
+// Package tiktoken reads and writes the vocabularies of the tiktoken library: a line a token, its bytes in base64 and
+// its number. The files say neither how a text is split nor which tokens are special; an [Encoding] does. The package
+// must not know how merges are made.
 package tiktoken
 
 import (
@@ -28,15 +28,19 @@ type Encoding struct {
 var Encodings = []Encoding{
 	{"r50k_base", 50256, subword.GPT2, map[string]int32{"<|endoftext|>": 50256}},
 	{"p50k_base", 50280, subword.GPT2, map[string]int32{"<|endoftext|>": 50256}},
-	{"cl100k_base", 100256, subword.CL100K, map[string]int32{"<|endoftext|>": 100257, "<|fim_prefix|>": 100258, "<|fim_middle|>": 100259, "<|fim_suffix|>": 100260, "<|endofprompt|>": 100276}},
+	{"cl100k_base", 100256, subword.CL100K,
+		map[string]int32{"<|endoftext|>": 100257, "<|fim_prefix|>": 100258, "<|fim_middle|>": 100259,
+			"<|fim_suffix|>": 100260, "<|endofprompt|>": 100276}},
 	{"o200k_base", 199998, subword.O200K, map[string]int32{"<|endoftext|>": 199999, "<|endofprompt|>": 200018}},
 	{"llama3", 128000, subword.CL100K, llama3()},
-	{"qwen", 151643, subword.Qwen2, map[string]int32{"<|endoftext|>": 151643, "<|im_start|>": 151644, "<|im_end|>": 151645}},
+	{"qwen", 151643, subword.Qwen2,
+		map[string]int32{"<|endoftext|>": 151643, "<|im_start|>": 151644, "<|im_end|>": 151645}},
 }
 
 // llama3 is the special tokens of Llama 3, most of them reserved.
 func llama3() map[string]int32 {
-	names := []string{"<|begin_of_text|>", "<|end_of_text|>", "<|reserved_special_token_0|>", "<|reserved_special_token_1|>", "<|finetune_right_pad_id|>", "<|step_id|>",
+	names := []string{"<|begin_of_text|>", "<|end_of_text|>", "<|reserved_special_token_0|>",
+		"<|reserved_special_token_1|>", "<|finetune_right_pad_id|>", "<|step_id|>",
 		"<|start_header_id|>", "<|end_header_id|>", "<|eom_id|>", "<|eot_id|>", "<|python_tag|>"}
 	special := map[string]int32{}
 	for i := range 256 {
@@ -75,7 +79,8 @@ func Parse(data []byte) (*tokenizer.Tokenizer, error) {
 			return e.make(tokens)
 		}
 	}
-	return nil, fmt.Errorf("the file has %d tokens, as no published encoding has: name the encoding that says how it splits", len(tokens))
+	return nil, fmt.Errorf("the file has %d tokens, as no published encoding has: name the encoding that says how it "+
+		"splits", len(tokens))
 }
 
 // Parse reads a file of an encoding.
@@ -142,8 +147,8 @@ func (e Encoding) make(tokens map[string]int32) (*tokenizer.Tokenizer, error) {
 	return t, nil
 }
 
-// Format writes the vocabulary of a tokenizer. It is an error where the form cannot hold it: byte-pair encoding over bytes,
-// whose merges come in the order of their tokens, can be written.
+// Format writes the vocabulary of a tokenizer. It is an error where the form cannot hold it: byte-pair encoding over
+// bytes, whose merges come in the order of their tokens, can be written.
 func Format(t *tokenizer.Tokenizer) ([]byte, error) {
 	tokens, err := t.ByteTokens()
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package train learns the vocabularies of tokenizers from texts: byte-pair encoding, WordPiece and Unigram. A program that
-// only uses a tokenizer does not need it. It must not know where texts come from.
+// Package train learns the vocabularies of tokenizers from texts: byte-pair encoding, WordPiece and Unigram. A program
+// that only uses a tokenizer does not need it. It must not know where texts come from.
 package train
 
 import (
@@ -40,15 +40,16 @@ type Options struct {
 	Least   int      // pairs that occur fewer times are not merged; at least 2
 	Special []string // special tokens besides those of the style
 	Cased   bool     // BERT: letters and accents stay as they are
-	// Coverage is the share of the texts' characters that have tokens of their own, the most frequent ones; 0 is 0.9995. In styles
-	// over bytes all do.
+	// Coverage is the share of the texts' characters that have tokens of their own, the most frequent ones; 0 is
+	// 0.9995. In styles over bytes all do.
 	Coverage float64
 }
 
 // special is the special tokens of each style, in the order of their numbers.
 var special = map[Style][]string{
 	GPT2: {"<|endoftext|>"}, Llama3: {"<|begin_of_text|>", "<|end_of_text|>"}, Qwen: {"<|endoftext|>"},
-	Llama2: {"<unk>", "<s>", "</s>"}, T5: {"<pad>", "</s>", "<unk>"}, BERT: {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"},
+	Llama2: {"<unk>", "<s>", "</s>"}, T5: {"<pad>", "</s>", "<unk>"},
+	BERT: {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"},
 }
 
 var splits = map[Style]string{GPT2: subword.GPT2, Llama3: subword.CL100K, Qwen: subword.Qwen2}
@@ -82,7 +83,8 @@ func New(o Options) (*Learner, error) {
 	o.Least = max(o.Least, 2)
 	l := &Learner{o: o}
 	if least := l.least(); o.Size < least {
-		return nil, fmt.Errorf("%d tokens: the style %s needs %d at least, its special tokens and bytes included", o.Size, o.Style, least)
+		return nil, fmt.Errorf("%d tokens: the style %s needs %d at least, its special tokens and bytes included",
+			o.Size, o.Style, least)
 	}
 	var err error
 	switch o.Style {
@@ -127,7 +129,8 @@ func (l *Learner) Add(text string) {
 	})
 }
 
-// Learn makes the tokenizer of what was counted. Groups count as data.Shares says; a temperature of 1 leaves them as they are.
+// Learn makes the tokenizer of what was counted. Groups count as data.Shares says; a temperature of 1 leaves them as
+// they are.
 func (l *Learner) Learn(temperature float64) (*tokenizer.Tokenizer, error) {
 	if err := data.CheckTemperature(temperature); err != nil {
 		return nil, err
@@ -303,12 +306,14 @@ func numbered(chars []rune) map[rune]int32 {
 	return m
 }
 
-// learnCharacters learns byte-pair encoding over characters, as SentencePiece does: what is merged first has the highest score.
+// learnCharacters learns byte-pair encoding over characters, as SentencePiece does: what is merged first has the
+// highest score.
 func (l *Learner) learnCharacters(counts map[string]int) (*tokenizer.Tokenizer, error) {
 	room := l.o.Size - l.least() + 1
 	chars := l.alphabet(counts)
 	if len(chars) > room {
-		return nil, fmt.Errorf("%d tokens: the texts have %d characters that are to have tokens of their own; give more tokens, or a lower coverage", l.o.Size, len(chars))
+		return nil, fmt.Errorf("%d tokens: the texts have %d characters that are to have tokens of their own; give "+
+			"more tokens, or a lower coverage", l.o.Size, len(chars))
 	}
 	numbers := numbered(chars)
 	texts, weights := runs(counts, numbers)
@@ -328,7 +333,8 @@ func (l *Learner) learnCharacters(counts map[string]int) (*tokenizer.Tokenizer, 
 		pieces = append(pieces, tokenizer.ScoredPiece{Text: m[0] + m[1], Score: -float32(i), Type: tokenizer.Normal})
 	}
 	for i, c := range chars {
-		pieces = append(pieces, tokenizer.ScoredPiece{Text: string(c), Score: -float32(len(merges) + i), Type: tokenizer.Normal})
+		pieces = append(pieces,
+			tokenizer.ScoredPiece{Text: string(c), Score: -float32(len(merges) + i), Type: tokenizer.Normal})
 	}
 	return l.sentencePiece(pieces).New()
 }
@@ -388,7 +394,8 @@ func (l *Learner) learnWordPiece(counts map[string]int) (*tokenizer.Tokenizer, e
 	}
 	room := l.o.Size - len(l.o.Special)
 	if len(spelt) > room {
-		return nil, fmt.Errorf("%d tokens: the texts have %d characters that are to have tokens of their own, at the beginning of words and within them; give more tokens, or a lower coverage", l.o.Size, len(spelt))
+		return nil, fmt.Errorf("%d tokens: the texts have %d characters that are to have tokens of their own, at the "+
+			"beginning of words and within them; give more tokens, or a lower coverage", l.o.Size, len(spelt))
 	}
 	vocab := map[string]int32{}
 	for _, s := range slices.Concat(l.o.Special, spelt) {
@@ -415,15 +422,19 @@ func (l *Learner) bert(vocab map[string]int32) (*tokenizer.Tokenizer, error) {
 	added := []object{}
 	for _, s := range l.o.Special {
 		if x, ok := vocab[s]; ok {
-			added = append(added, object{"id": x, "content": s, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true})
+			added = append(added,
+				object{"id": x, "content": s, "single_word": false, "lstrip": false, "rstrip": false,
+					"normalized": false, "special": true})
 		}
 	}
 	file := object{
 		"version": "1.0", "truncation": nil, "padding": nil, "added_tokens": added,
-		"normalizer":    object{"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": nil, "lowercase": !l.o.Cased},
+		"normalizer": object{"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
+			"strip_accents": nil, "lowercase": !l.o.Cased},
 		"pre_tokenizer": object{"type": "BertPreTokenizer"}, "post_processor": nil,
 		"decoder": object{"type": "WordPiece", "prefix": later, "cleanup": true},
-		"model":   object{"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": later, "max_input_chars_per_word": 100, "vocab": vocab},
+		"model": object{"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": later,
+			"max_input_chars_per_word": 100, "vocab": vocab},
 	}
 	if cls, ok := vocab["[CLS]"]; ok {
 		token := func(s string, kind int) object { return object{"SpecialToken": object{"id": s, "type_id": kind}} }

@@ -24,13 +24,14 @@ type candidate struct {
 	score float64 // logarithm of its probability
 }
 
-// learnUnigram learns the vocabulary of Unigram (Kudo 2018): from all frequent strings, those whose loss makes the texts least
-// likely are kept, until there are as many as asked for. Characters are always kept.
+// learnUnigram learns the vocabulary of Unigram (Kudo 2018): from all frequent strings, those whose loss makes the
+// texts least likely are kept, until there are as many as asked for. Characters are always kept.
 func (l *Learner) learnUnigram(counts map[string]int) (*tokenizer.Tokenizer, error) {
 	room := l.o.Size - l.least() + 1
 	chars := l.alphabet(counts)
 	if len(chars) > room {
-		return nil, fmt.Errorf("%d tokens: the texts have %d characters that are to have tokens of their own; give more tokens, or a lower coverage", l.o.Size, len(chars))
+		return nil, fmt.Errorf("%d tokens: the texts have %d characters that are to have tokens of their own; give "+
+			"more tokens, or a lower coverage", l.o.Size, len(chars))
 	}
 	words, weights := runs(counts, numbered(chars))
 	u := newLattice(seeds(words, weights, chars))
@@ -72,14 +73,15 @@ func (l *Learner) learnUnigram(counts map[string]int) (*tokenizer.Tokenizer, err
 	for _, c := range chars {
 		if !found[string(c)] {
 			least -= 1e-4
-			pieces = append(pieces, tokenizer.ScoredPiece{Text: string(c), Score: float32(least), Type: tokenizer.Normal})
+			pieces = append(pieces,
+				tokenizer.ScoredPiece{Text: string(c), Score: float32(least), Type: tokenizer.Normal})
 		}
 	}
 	return l.sentencePiece(pieces).New()
 }
 
-// seeds lists the strings to begin with: all characters, and the strings within words that occur twice at least, those that
-// make up most of the texts first.
+// seeds lists the strings to begin with: all characters, and the strings within words that occur twice at least, those
+// that make up most of the texts first.
 func seeds(words [][]rune, weights []int, chars []rune) []candidate {
 	counts := map[string]int{}
 	for i, w := range words {
@@ -109,7 +111,8 @@ func seeds(words [][]rune, weights []int, chars []rune) []candidate {
 			list = append(list, seed{s, n * size})
 		}
 	}
-	slices.SortFunc(list, func(a, b seed) int { return cmp.Or(cmp.Compare(b.mass, a.mass), cmp.Compare(a.text, b.text)) })
+	slices.SortFunc(list,
+		func(a, b seed) int { return cmp.Or(cmp.Compare(b.mass, a.mass), cmp.Compare(a.text, b.text)) })
 	list = list[:min(len(list), seedsMost)]
 	for _, c := range chars {
 		list = append(list, seed{string(c), max(1, counts[string(c)])})
@@ -200,8 +203,8 @@ func (u *lattice) expect(words []string, weights []int) []float64 {
 	return used
 }
 
-// maximize makes probabilities of what was counted, with the digamma function in place of the logarithm: a sparse prior (Liang and
-// Klein 2007). What is hardly used goes, characters apart.
+// maximize makes probabilities of what was counted, with the digamma function in place of the logarithm: a sparse
+// prior (Liang and Klein 2007). What is hardly used goes, characters apart.
 func (u *lattice) maximize(used []float64) {
 	var kept []candidate
 	var counts []float64
@@ -259,8 +262,8 @@ func (u *lattice) best(dst []int, word string, without int) ([]int, bool) {
 	return dst, true
 }
 
-// prune keeps that many pieces: those whose loss, with the next best way to write them in their place, would make the texts least
-// likely. Characters are kept.
+// prune keeps that many pieces: those whose loss, with the next best way to write them in their place, would make the
+// texts least likely. Characters are kept.
 func (u *lattice) prune(words []string, weights []int, size int) []candidate {
 	used := make([]float64, len(u.pieces))
 	sum := 0.0
@@ -300,7 +303,8 @@ func (u *lattice) prune(words []string, weights []int, size int) []candidate {
 		}
 		losses = append(losses, loss{i, used[i] * (with - instead)})
 	}
-	slices.SortStableFunc(losses, func(a, b loss) int { return cmp.Or(cmp.Compare(b.loss, a.loss), cmp.Compare(a.piece, b.piece)) })
+	slices.SortStableFunc(losses,
+		func(a, b loss) int { return cmp.Or(cmp.Compare(b.loss, a.loss), cmp.Compare(a.piece, b.piece)) })
 	for _, x := range losses {
 		if len(kept) >= size {
 			break

@@ -1,4 +1,5 @@
-// Command captions trains networks of captions on lines of text, writes lines, tells how good and how varied they are, and judges lines.
+// Command captions trains networks of captions on lines of text, writes lines, tells how good and how varied they are,
+// and judges lines.
 //
 //	captions train --data train.en --valid val.en
 //	captions sample

@@ -58,7 +58,8 @@ func complete(args []string) error {
 		return fmt.Errorf("%w; train one with: gocode train", err)
 	}
 	// A line stands after a line: the newline tells the model where it is.
-	found, err := sample.Beam(context.Background(), m.NewDecoder(*width), gocode.Tokenizer, "\n"+flags.Arg(0), *width, sample.Stop("\n"), sample.MaxTokens(*length))
+	found, err := sample.Beam(context.Background(), m.NewDecoder(*width), gocode.Tokenizer, "\n"+flags.Arg(0), *width,
+		sample.Stop("\n"), sample.MaxTokens(*length))
 	if err != nil {
 		return err
 	}
