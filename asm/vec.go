@@ -123,6 +123,7 @@ func emitVec(ctx *build.Context) {
 		a.rows()
 		a.pairs()
 		a.optimizers()
+		a.lion()
 		a.cells()
 		a.random()
 		vecOps = a.ops
@@ -354,6 +355,24 @@ func (a *asm) optimizers() {
 			l.put(0, p)
 		})
 	}
+}
+
+// lion emits the update whose step is a sign; see runtime/kernel/vec.go.
+func (a *asm) lion() {
+	huge := f32(0x1p127) // twice, so that the smallest number becomes more than 1
+	a.elementwise("Lion", 3, 7, 2, []konst{huge, f32(1), f32(-1)}, func(l *loop) {
+		p := l.mul(l.get(0), l.scalars[1])
+		d := l.mul(l.get(2), l.scalars[2])
+		m := l.get(1)
+		u := l.mul(d, l.scalars[4])
+		l.fma231(u, m, l.scalars[3])
+		next := l.mul(d, l.scalars[6])
+		l.fma231(next, m, l.scalars[5])
+		l.put(1, next)
+		sign := l.max(f32(-1), l.min(f32(1), l.mul(l.mul(u, huge), huge)))
+		l.fnma231(p, sign, l.scalars[0])
+		l.put(0, p)
+	})
 }
 
 // cells emits the pointwise part of the recurrent cells; the pointers are listed in runtime/kernel/vec.go.

@@ -73,6 +73,7 @@ func calls(x func(i int) []float32, ids []int32) map[string]func() {
 		"RMSprop":              func() { RMSprop(x(0), x(1), x(2), 1, 0.9, 1e-8, 0, 1, n) },
 		"Adagrad":              func() { Adagrad(x(0), x(1), x(2), 1, 1e-8, 0, 1, n) },
 		"Adam":                 func() { Adam(x(0), x(1), x(2), x(3), 1, 0.9, 0.99, 1e-8, 0, 0.1, 0.01, 1, n) },
+		"Lion":                 func() { Lion(x(0), x(1), x(2), 1, 0.9, 0.99, 0, 1, n) },
 		"AdamL2":               func() { AdamL2(x(0), x(1), x(2), x(3), 1, 0.9, 0.99, 1e-8, 0, 0.1, 0.01, 1, n) },
 		"SquaredNorm":          func() { SquaredNorm(x(0), n) },
 		"Gather":               func() { Gather(x(0), x(1), ids, 32) },

@@ -114,6 +114,8 @@ func vecAVX512(o op, v *vec, lo, hi int) {
 		vecAdamAVX512(v, lo, hi)
 	case opAdamL2:
 		vecAdamL2AVX512(v, lo, hi)
+	case opLion:
+		vecLionAVX512(v, lo, hi)
 	case opLSTMCell:
 		vecLSTMCellAVX512(v, lo, hi)
 	case opLSTMCellGrad:
@@ -241,6 +243,8 @@ func vecAVX2(o op, v *vec, lo, hi int) {
 		vecAdamAVX2(v, lo, hi)
 	case opAdamL2:
 		vecAdamL2AVX2(v, lo, hi)
+	case opLion:
+		vecLionAVX2(v, lo, hi)
 	case opLSTMCell:
 		vecLSTMCellAVX2(v, lo, hi)
 	case opLSTMCellGrad:

@@ -100,6 +100,24 @@ func AdamL2(p, g, m, v []float32, lr, beta1, beta2, eps, weightDecay, bias1, bia
 	elementwise(opAdamL2, &a, n)
 }
 
+// Lion is Chen et al. 2023, algorithm 2: a step of one length in the direction of the sign of an average. With
+// d = gscale·g:
+//
+//	u = beta1·m + (1-beta1)·d
+//	p = p·(1 - lr·weightDecay) - lr·sign(u)
+//	m = beta2·m + (1-beta2)·d
+func Lion(p, g, m []float32, lr, beta1, beta2, weightDecay, gscale float32, n int) {
+	size("Lion", "n", n)
+	need("Lion", "p", len(p), n)
+	need("Lion", "m", len(m), n)
+	need("Lion", "g", len(g), n)
+	var v vec
+	v.p[0], v.p[1], v.p[2] = ptr(p), ptr(m), ptr(g)
+	v.s[0], v.s[1], v.s[2] = lr, 1-float32(lr*weightDecay), gscale
+	v.s[3], v.s[4], v.s[5], v.s[6] = beta1, 1-beta1, beta2, 1-beta2
+	elementwise(opLion, &v, n)
+}
+
 // normChunk is the number of elements whose squares are added in one call; the sums of the chunks are added in order.
 const normChunk = 16384
 

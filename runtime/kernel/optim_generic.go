@@ -57,3 +57,15 @@ func adamGeneric(v *vec, p, m, sq, g []float32, coupled bool) {
 		p[i] = fma(-step, mt/den, w)
 	}
 }
+
+func lionGeneric(v *vec, p, m, g []float32) {
+	const huge = 0x1p127 // twice, so that the smallest number becomes more than 1
+	lr, decay, gs, b1, r1, b2, r2 := v.s[0], v.s[1], v.s[2], v.s[3], v.s[4], v.s[5], v.s[6]
+	for i := range p {
+		d := float32(g[i] * gs)
+		u := fma(b1, m[i], float32(d*r1))
+		m[i] = fma(b2, m[i], float32(d*r2))
+		sign := max32(-1, min32(1, float32(float32(u*huge)*huge)))
+		p[i] = fma(-lr, sign, float32(p[i]*decay))
+	}
+}

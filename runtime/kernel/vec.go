@@ -58,6 +58,7 @@ const (
 	// p, m, v, g; lr/bias1, 1-lr·decay, gscale, beta1, 1-beta1, beta2, 1-beta2, 1/√bias2, eps
 	opAdam
 	opAdamL2         // as opAdam, s[1] the decay added to the gradient
+	opLion           // p, m, g; lr, 1-lr·decay, gscale, beta1, 1-beta1, beta2, 1-beta2
 	opNorm           // y, x, gain, bias; mean, rstd
 	opNormGain       // y, x, gain; mean, rstd
 	opNormGrad       // dx, dy, x, gain; mean, rstd, mean of dy·gain, mean of dy·gain·x̂
@@ -96,7 +97,7 @@ func (o op) grain() int {
 	switch o {
 	case opAdd, opSub, opMul, opDiv, opScale, opAddScaled, opReLU, opLeakyReLU, opTanhGrad, opSigmoidGrad, opReLUGrad,
 		opLeakyReLUGrad, opClamp, opCopy, opClear, opFill, opSGD, opMomentum, opNesterov, opRMSprop, opAdagrad, opAdam,
-		opAdamL2, opSqrt:
+		opAdamL2, opLion, opSqrt:
 		return 16384
 	}
 	return 4096

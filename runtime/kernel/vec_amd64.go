@@ -244,6 +244,11 @@ func vecAdamAVX512(v *vec, lo, hi int)
 //go:noescape
 func vecAdamL2AVX512(v *vec, lo, hi int)
 
+// vecLionAVX512 is opLion on elements lo to hi.
+//
+//go:noescape
+func vecLionAVX512(v *vec, lo, hi int)
+
 // vecLSTMCellAVX512 is opLSTMCell on elements lo to hi.
 //
 //go:noescape
@@ -543,6 +548,11 @@ func vecAdamAVX2(v *vec, lo, hi int)
 //
 //go:noescape
 func vecAdamL2AVX2(v *vec, lo, hi int)
+
+// vecLionAVX2 is opLion on elements lo to hi.
+//
+//go:noescape
+func vecLionAVX2(v *vec, lo, hi int)
 
 // vecLSTMCellAVX2 is opLSTMCell on elements lo to hi.
 //

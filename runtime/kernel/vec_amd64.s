@@ -4576,6 +4576,106 @@ done4:
 	VZEROUPPER
 	RET
 
+// func vecLionAVX512(v *byte, lo int, hi int)
+// Requires: AVX, AVX512F, BMI2, CMOV
+TEXT ·vecLionAVX512(SB), NOSPLIT, $0-24
+	MOVQ         v+0(FP), AX
+	MOVQ         lo+8(FP), CX
+	MOVQ         hi+16(FP), DX
+	SUBQ         CX, DX
+	MOVQ         (AX), BX
+	MOVQ         8(AX), SI
+	MOVQ         16(AX), DI
+	VBROADCASTSS 112(AX), Z0
+	VBROADCASTSS 116(AX), Z1
+	VBROADCASTSS 120(AX), Z2
+	VBROADCASTSS 124(AX), Z3
+	VBROADCASTSS 128(AX), Z4
+	VBROADCASTSS 132(AX), Z5
+	VBROADCASTSS 136(AX), Z6
+	VBROADCASTSS constants<>+2592(SB), Z7
+	VBROADCASTSS constants<>+32(SB), Z8
+	VBROADCASTSS constants<>+2624(SB), Z9
+	SUBQ         $0x00000020, DX
+	JL           tail2
+	PCALIGN      $0x20
+
+loop1:
+	VMOVUPS      (BX)(CX*4), Z10
+	VMULPS       Z1, Z10, Z10
+	VMOVUPS      (DI)(CX*4), Z11
+	VMULPS       Z2, Z11, Z11
+	VMOVUPS      (SI)(CX*4), Z12
+	VMULPS       Z4, Z11, Z13
+	VFMADD231PS  Z3, Z12, Z13
+	VMULPS       Z6, Z11, Z11
+	VFMADD231PS  Z5, Z12, Z11
+	VMOVUPS      Z11, (SI)(CX*4)
+	VMULPS       Z7, Z13, Z11
+	VMULPS       Z7, Z11, Z11
+	VMINPS       Z11, Z8, Z11
+	VMAXPS       Z11, Z9, Z11
+	VFNMADD231PS Z0, Z11, Z10
+	VMOVUPS      Z10, (BX)(CX*4)
+	VMOVUPS      64(BX)(CX*4), Z10
+	VMULPS       Z1, Z10, Z10
+	VMOVUPS      64(DI)(CX*4), Z11
+	VMULPS       Z2, Z11, Z11
+	VMOVUPS      64(SI)(CX*4), Z12
+	VMULPS       Z4, Z11, Z13
+	VFMADD231PS  Z3, Z12, Z13
+	VMULPS       Z6, Z11, Z11
+	VFMADD231PS  Z5, Z12, Z11
+	VMOVUPS      Z11, 64(SI)(CX*4)
+	VMULPS       Z7, Z13, Z11
+	VMULPS       Z7, Z11, Z11
+	VMINPS       Z11, Z8, Z11
+	VMAXPS       Z11, Z9, Z11
+	VFNMADD231PS Z0, Z11, Z10
+	VMOVUPS      Z10, 64(BX)(CX*4)
+	ADDQ         $0x00000020, CX
+	SUBQ         $0x00000020, DX
+	JGE          loop1
+
+tail2:
+	ADDQ $0x00000020, DX
+	JZ   done4
+
+part3:
+	MOVQ         DX, AX
+	XORQ         R8, R8
+	CMPQ         AX, R8
+	CMOVQLT      R8, AX
+	MOVQ         $0x00000010, R8
+	CMPQ         AX, R8
+	CMOVQGT      R8, AX
+	MOVQ         $-1, R8
+	BZHIQ        AX, R8, R8
+	KMOVW        R8, K1
+	VMOVUPS.Z    (BX)(CX*4), K1, Z10
+	VMULPS       Z1, Z10, Z10
+	VMOVUPS.Z    (DI)(CX*4), K1, Z11
+	VMULPS       Z2, Z11, Z11
+	VMOVUPS.Z    (SI)(CX*4), K1, Z12
+	VMULPS       Z4, Z11, Z13
+	VFMADD231PS  Z3, Z12, Z13
+	VMULPS       Z6, Z11, Z11
+	VFMADD231PS  Z5, Z12, Z11
+	VMOVUPS      Z11, K1, (SI)(CX*4)
+	VMULPS       Z7, Z13, Z11
+	VMULPS       Z7, Z11, Z11
+	VMINPS       Z11, Z8, Z11
+	VMAXPS       Z11, Z9, Z11
+	VFNMADD231PS Z0, Z11, Z10
+	VMOVUPS      Z10, K1, (BX)(CX*4)
+	ADDQ         $0x00000010, CX
+	SUBQ         $0x00000010, DX
+	JG           part3
+
+done4:
+	VZEROUPPER
+	RET
+
 // func vecLSTMCellAVX512(v *byte, lo int, hi int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
 TEXT ·vecLSTMCellAVX512(SB), NOSPLIT, $0-24
@@ -6016,178 +6116,178 @@ loop1:
 	VXORPS        Z14, Z14, Z14
 	VBROADCASTSS  152(AX), Z15
 	VBROADCASTSS  156(AX), Z16
-	VPMULUDQ.BCST constants<>+2592(SB), Z10, Z10
-	VPMULUDQ.BCST constants<>+2624(SB), Z11, Z11
+	VPMULUDQ.BCST constants<>+2656(SB), Z10, Z10
+	VPMULUDQ.BCST constants<>+2688(SB), Z11, Z11
 	VPSRLQ        $0x20, Z10, Z17
 	VPSRLQ        $0x20, Z11, Z18
 	VXORPS        Z0, Z18, Z18
 	VXORPS        Z15, Z18, Z18
 	VXORPS        Z12, Z17, Z12
 	VXORPS        Z16, Z12, Z12
-	VPMULUDQ.BCST constants<>+2592(SB), Z1, Z1
-	VPMULUDQ.BCST constants<>+2624(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2656(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2688(SB), Z13, Z13
 	VPSRLQ        $0x20, Z1, Z17
 	VPSRLQ        $0x20, Z13, Z19
 	VXORPS        Z0, Z19, Z0
 	VXORPS        Z15, Z0, Z0
 	VXORPS        Z14, Z17, Z14
 	VXORPS        Z16, Z14, Z14
-	VPADDD.BCST   constants<>+2656(SB), Z15, Z15
-	VPADDD.BCST   constants<>+2688(SB), Z16, Z16
-	VPMULUDQ.BCST constants<>+2592(SB), Z18, Z17
-	VPMULUDQ.BCST constants<>+2624(SB), Z12, Z12
+	VPADDD.BCST   constants<>+2720(SB), Z15, Z15
+	VPADDD.BCST   constants<>+2752(SB), Z16, Z16
+	VPMULUDQ.BCST constants<>+2656(SB), Z18, Z17
+	VPMULUDQ.BCST constants<>+2688(SB), Z12, Z12
 	VPSRLQ        $0x20, Z17, Z18
 	VPSRLQ        $0x20, Z12, Z19
 	VXORPS        Z11, Z19, Z11
 	VXORPS        Z15, Z11, Z11
 	VXORPS        Z10, Z18, Z10
 	VXORPS        Z16, Z10, Z10
-	VPMULUDQ.BCST constants<>+2592(SB), Z0, Z0
-	VPMULUDQ.BCST constants<>+2624(SB), Z14, Z14
+	VPMULUDQ.BCST constants<>+2656(SB), Z0, Z0
+	VPMULUDQ.BCST constants<>+2688(SB), Z14, Z14
 	VPSRLQ        $0x20, Z0, Z18
 	VPSRLQ        $0x20, Z14, Z19
 	VXORPS        Z13, Z19, Z13
 	VXORPS        Z15, Z13, Z13
 	VXORPS        Z1, Z18, Z1
 	VXORPS        Z16, Z1, Z1
-	VPADDD.BCST   constants<>+2656(SB), Z15, Z15
-	VPADDD.BCST   constants<>+2688(SB), Z16, Z16
-	VPMULUDQ.BCST constants<>+2592(SB), Z11, Z11
-	VPMULUDQ.BCST constants<>+2624(SB), Z10, Z10
+	VPADDD.BCST   constants<>+2720(SB), Z15, Z15
+	VPADDD.BCST   constants<>+2752(SB), Z16, Z16
+	VPMULUDQ.BCST constants<>+2656(SB), Z11, Z11
+	VPMULUDQ.BCST constants<>+2688(SB), Z10, Z10
 	VPSRLQ        $0x20, Z11, Z18
 	VPSRLQ        $0x20, Z10, Z19
 	VXORPS        Z12, Z19, Z12
 	VXORPS        Z15, Z12, Z12
 	VXORPS        Z17, Z18, Z17
 	VXORPS        Z16, Z17, Z17
-	VPMULUDQ.BCST constants<>+2592(SB), Z13, Z13
-	VPMULUDQ.BCST constants<>+2624(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2656(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2688(SB), Z1, Z1
 	VPSRLQ        $0x20, Z13, Z18
 	VPSRLQ        $0x20, Z1, Z19
 	VXORPS        Z14, Z19, Z14
 	VXORPS        Z15, Z14, Z14
 	VXORPS        Z0, Z18, Z0
 	VXORPS        Z16, Z0, Z0
-	VPADDD.BCST   constants<>+2656(SB), Z15, Z15
-	VPADDD.BCST   constants<>+2688(SB), Z16, Z16
-	VPMULUDQ.BCST constants<>+2592(SB), Z12, Z12
-	VPMULUDQ.BCST constants<>+2624(SB), Z17, Z17
+	VPADDD.BCST   constants<>+2720(SB), Z15, Z15
+	VPADDD.BCST   constants<>+2752(SB), Z16, Z16
+	VPMULUDQ.BCST constants<>+2656(SB), Z12, Z12
+	VPMULUDQ.BCST constants<>+2688(SB), Z17, Z17
 	VPSRLQ        $0x20, Z12, Z18
 	VPSRLQ        $0x20, Z17, Z19
 	VXORPS        Z10, Z19, Z10
 	VXORPS        Z15, Z10, Z10
 	VXORPS        Z11, Z18, Z11
 	VXORPS        Z16, Z11, Z11
-	VPMULUDQ.BCST constants<>+2592(SB), Z14, Z14
-	VPMULUDQ.BCST constants<>+2624(SB), Z0, Z0
+	VPMULUDQ.BCST constants<>+2656(SB), Z14, Z14
+	VPMULUDQ.BCST constants<>+2688(SB), Z0, Z0
 	VPSRLQ        $0x20, Z14, Z18
 	VPSRLQ        $0x20, Z0, Z19
 	VXORPS        Z1, Z19, Z1
 	VXORPS        Z15, Z1, Z1
 	VXORPS        Z13, Z18, Z13
 	VXORPS        Z16, Z13, Z13
-	VPADDD.BCST   constants<>+2656(SB), Z15, Z15
-	VPADDD.BCST   constants<>+2688(SB), Z16, Z16
-	VPMULUDQ.BCST constants<>+2592(SB), Z10, Z10
-	VPMULUDQ.BCST constants<>+2624(SB), Z11, Z11
+	VPADDD.BCST   constants<>+2720(SB), Z15, Z15
+	VPADDD.BCST   constants<>+2752(SB), Z16, Z16
+	VPMULUDQ.BCST constants<>+2656(SB), Z10, Z10
+	VPMULUDQ.BCST constants<>+2688(SB), Z11, Z11
 	VPSRLQ        $0x20, Z10, Z18
 	VPSRLQ        $0x20, Z11, Z19
 	VXORPS        Z17, Z19, Z17
 	VXORPS        Z15, Z17, Z17
 	VXORPS        Z12, Z18, Z12
 	VXORPS        Z16, Z12, Z12
-	VPMULUDQ.BCST constants<>+2592(SB), Z1, Z1
-	VPMULUDQ.BCST constants<>+2624(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2656(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2688(SB), Z13, Z13
 	VPSRLQ        $0x20, Z1, Z18
 	VPSRLQ        $0x20, Z13, Z19
 	VXORPS        Z0, Z19, Z0
 	VXORPS        Z15, Z0, Z0
 	VXORPS        Z14, Z18, Z14
 	VXORPS        Z16, Z14, Z14
-	VPADDD.BCST   constants<>+2656(SB), Z15, Z15
-	VPADDD.BCST   constants<>+2688(SB), Z16, Z16
-	VPMULUDQ.BCST constants<>+2592(SB), Z17, Z17
-	VPMULUDQ.BCST constants<>+2624(SB), Z12, Z12
+	VPADDD.BCST   constants<>+2720(SB), Z15, Z15
+	VPADDD.BCST   constants<>+2752(SB), Z16, Z16
+	VPMULUDQ.BCST constants<>+2656(SB), Z17, Z17
+	VPMULUDQ.BCST constants<>+2688(SB), Z12, Z12
 	VPSRLQ        $0x20, Z17, Z18
 	VPSRLQ        $0x20, Z12, Z19
 	VXORPS        Z11, Z19, Z11
 	VXORPS        Z15, Z11, Z11
 	VXORPS        Z10, Z18, Z10
 	VXORPS        Z16, Z10, Z10
-	VPMULUDQ.BCST constants<>+2592(SB), Z0, Z0
-	VPMULUDQ.BCST constants<>+2624(SB), Z14, Z14
+	VPMULUDQ.BCST constants<>+2656(SB), Z0, Z0
+	VPMULUDQ.BCST constants<>+2688(SB), Z14, Z14
 	VPSRLQ        $0x20, Z0, Z18
 	VPSRLQ        $0x20, Z14, Z19
 	VXORPS        Z13, Z19, Z13
 	VXORPS        Z15, Z13, Z13
 	VXORPS        Z1, Z18, Z1
 	VXORPS        Z16, Z1, Z1
-	VPADDD.BCST   constants<>+2656(SB), Z15, Z15
-	VPADDD.BCST   constants<>+2688(SB), Z16, Z16
-	VPMULUDQ.BCST constants<>+2592(SB), Z11, Z11
-	VPMULUDQ.BCST constants<>+2624(SB), Z10, Z10
+	VPADDD.BCST   constants<>+2720(SB), Z15, Z15
+	VPADDD.BCST   constants<>+2752(SB), Z16, Z16
+	VPMULUDQ.BCST constants<>+2656(SB), Z11, Z11
+	VPMULUDQ.BCST constants<>+2688(SB), Z10, Z10
 	VPSRLQ        $0x20, Z11, Z18
 	VPSRLQ        $0x20, Z10, Z19
 	VXORPS        Z12, Z19, Z12
 	VXORPS        Z15, Z12, Z12
 	VXORPS        Z17, Z18, Z17
 	VXORPS        Z16, Z17, Z17
-	VPMULUDQ.BCST constants<>+2592(SB), Z13, Z13
-	VPMULUDQ.BCST constants<>+2624(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2656(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2688(SB), Z1, Z1
 	VPSRLQ        $0x20, Z13, Z18
 	VPSRLQ        $0x20, Z1, Z19
 	VXORPS        Z14, Z19, Z14
 	VXORPS        Z15, Z14, Z14
 	VXORPS        Z0, Z18, Z0
 	VXORPS        Z16, Z0, Z0
-	VPADDD.BCST   constants<>+2656(SB), Z15, Z15
-	VPADDD.BCST   constants<>+2688(SB), Z16, Z16
-	VPMULUDQ.BCST constants<>+2592(SB), Z12, Z12
-	VPMULUDQ.BCST constants<>+2624(SB), Z17, Z17
+	VPADDD.BCST   constants<>+2720(SB), Z15, Z15
+	VPADDD.BCST   constants<>+2752(SB), Z16, Z16
+	VPMULUDQ.BCST constants<>+2656(SB), Z12, Z12
+	VPMULUDQ.BCST constants<>+2688(SB), Z17, Z17
 	VPSRLQ        $0x20, Z12, Z18
 	VPSRLQ        $0x20, Z17, Z19
 	VXORPS        Z10, Z19, Z10
 	VXORPS        Z15, Z10, Z10
 	VXORPS        Z11, Z18, Z11
 	VXORPS        Z16, Z11, Z11
-	VPMULUDQ.BCST constants<>+2592(SB), Z14, Z14
-	VPMULUDQ.BCST constants<>+2624(SB), Z0, Z0
+	VPMULUDQ.BCST constants<>+2656(SB), Z14, Z14
+	VPMULUDQ.BCST constants<>+2688(SB), Z0, Z0
 	VPSRLQ        $0x20, Z14, Z18
 	VPSRLQ        $0x20, Z0, Z19
 	VXORPS        Z1, Z19, Z1
 	VXORPS        Z15, Z1, Z1
 	VXORPS        Z13, Z18, Z13
 	VXORPS        Z16, Z13, Z13
-	VPADDD.BCST   constants<>+2656(SB), Z15, Z15
-	VPADDD.BCST   constants<>+2688(SB), Z16, Z16
-	VPMULUDQ.BCST constants<>+2592(SB), Z10, Z10
-	VPMULUDQ.BCST constants<>+2624(SB), Z11, Z11
+	VPADDD.BCST   constants<>+2720(SB), Z15, Z15
+	VPADDD.BCST   constants<>+2752(SB), Z16, Z16
+	VPMULUDQ.BCST constants<>+2656(SB), Z10, Z10
+	VPMULUDQ.BCST constants<>+2688(SB), Z11, Z11
 	VPSRLQ        $0x20, Z10, Z18
 	VPSRLQ        $0x20, Z11, Z19
 	VXORPS        Z17, Z19, Z17
 	VXORPS        Z15, Z17, Z17
 	VXORPS        Z12, Z18, Z12
 	VXORPS        Z16, Z12, Z12
-	VPMULUDQ.BCST constants<>+2592(SB), Z1, Z1
-	VPMULUDQ.BCST constants<>+2624(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2656(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2688(SB), Z13, Z13
 	VPSRLQ        $0x20, Z1, Z18
 	VPSRLQ        $0x20, Z13, Z19
 	VXORPS        Z0, Z19, Z0
 	VXORPS        Z15, Z0, Z0
 	VXORPS        Z14, Z18, Z14
 	VXORPS        Z16, Z14, Z14
-	VPADDD.BCST   constants<>+2656(SB), Z15, Z15
-	VPADDD.BCST   constants<>+2688(SB), Z16, Z16
-	VPMULUDQ.BCST constants<>+2592(SB), Z17, Z17
-	VPMULUDQ.BCST constants<>+2624(SB), Z12, Z12
+	VPADDD.BCST   constants<>+2720(SB), Z15, Z15
+	VPADDD.BCST   constants<>+2752(SB), Z16, Z16
+	VPMULUDQ.BCST constants<>+2656(SB), Z17, Z17
+	VPMULUDQ.BCST constants<>+2688(SB), Z12, Z12
 	VPSRLQ        $0x20, Z17, Z18
 	VPSRLQ        $0x20, Z12, Z19
 	VXORPS        Z11, Z19, Z11
 	VXORPS        Z15, Z11, Z11
 	VXORPS        Z10, Z18, Z10
 	VXORPS        Z16, Z10, Z10
-	VPMULUDQ.BCST constants<>+2592(SB), Z0, Z0
-	VPMULUDQ.BCST constants<>+2624(SB), Z14, Z14
+	VPMULUDQ.BCST constants<>+2656(SB), Z0, Z0
+	VPMULUDQ.BCST constants<>+2688(SB), Z14, Z14
 	VPSRLQ        $0x20, Z0, Z18
 	VPSRLQ        $0x20, Z14, Z19
 	VXORPS        Z13, Z19, Z13
@@ -6212,19 +6312,19 @@ loop1:
 	VPBLENDMD     Z0, Z17, K1, Z5
 	VPSRLD        $0x08, Z2, Z0
 	VCVTDQ2PS     Z0, Z0
-	VMULPS.BCST   constants<>+2720(SB), Z0, Z0
+	VMULPS.BCST   constants<>+2784(SB), Z0, Z0
 	VMOVUPS       Z0, (BX)(CX*4)
 	VPSRLD        $0x08, Z3, Z0
 	VCVTDQ2PS     Z0, Z0
-	VMULPS.BCST   constants<>+2720(SB), Z0, Z0
+	VMULPS.BCST   constants<>+2784(SB), Z0, Z0
 	VMOVUPS       Z0, 64(BX)(CX*4)
 	VPSRLD        $0x08, Z4, Z0
 	VCVTDQ2PS     Z0, Z0
-	VMULPS.BCST   constants<>+2720(SB), Z0, Z0
+	VMULPS.BCST   constants<>+2784(SB), Z0, Z0
 	VMOVUPS       Z0, 128(BX)(CX*4)
 	VPSRLD        $0x08, Z5, Z0
 	VCVTDQ2PS     Z0, Z0
-	VMULPS.BCST   constants<>+2720(SB), Z0, Z0
+	VMULPS.BCST   constants<>+2784(SB), Z0, Z0
 	VMOVUPS       Z0, 192(BX)(CX*4)
 	ADDQ          $0x10, SI
 	ADDQ          $0x00000040, CX
@@ -6248,178 +6348,178 @@ tail2:
 	VXORPS        Z10, Z10, Z10
 	VBROADCASTSS  152(AX), Z11
 	VBROADCASTSS  156(AX), Z12
-	VPMULUDQ.BCST constants<>+2592(SB), Z2, Z2
-	VPMULUDQ.BCST constants<>+2624(SB), Z3, Z3
+	VPMULUDQ.BCST constants<>+2656(SB), Z2, Z2
+	VPMULUDQ.BCST constants<>+2688(SB), Z3, Z3
 	VPSRLQ        $0x20, Z2, Z13
 	VPSRLQ        $0x20, Z3, Z14
 	VXORPS        Z0, Z14, Z14
 	VXORPS        Z11, Z14, Z14
 	VXORPS        Z4, Z13, Z4
 	VXORPS        Z12, Z4, Z4
-	VPMULUDQ.BCST constants<>+2592(SB), Z1, Z1
-	VPMULUDQ.BCST constants<>+2624(SB), Z5, Z5
+	VPMULUDQ.BCST constants<>+2656(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2688(SB), Z5, Z5
 	VPSRLQ        $0x20, Z1, Z13
 	VPSRLQ        $0x20, Z5, Z15
 	VXORPS        Z0, Z15, Z0
 	VXORPS        Z11, Z0, Z0
 	VXORPS        Z10, Z13, Z10
 	VXORPS        Z12, Z10, Z10
-	VPADDD.BCST   constants<>+2656(SB), Z11, Z11
-	VPADDD.BCST   constants<>+2688(SB), Z12, Z12
-	VPMULUDQ.BCST constants<>+2592(SB), Z14, Z13
-	VPMULUDQ.BCST constants<>+2624(SB), Z4, Z4
+	VPADDD.BCST   constants<>+2720(SB), Z11, Z11
+	VPADDD.BCST   constants<>+2752(SB), Z12, Z12
+	VPMULUDQ.BCST constants<>+2656(SB), Z14, Z13
+	VPMULUDQ.BCST constants<>+2688(SB), Z4, Z4
 	VPSRLQ        $0x20, Z13, Z14
 	VPSRLQ        $0x20, Z4, Z15
 	VXORPS        Z3, Z15, Z3
 	VXORPS        Z11, Z3, Z3
 	VXORPS        Z2, Z14, Z2
 	VXORPS        Z12, Z2, Z2
-	VPMULUDQ.BCST constants<>+2592(SB), Z0, Z0
-	VPMULUDQ.BCST constants<>+2624(SB), Z10, Z10
+	VPMULUDQ.BCST constants<>+2656(SB), Z0, Z0
+	VPMULUDQ.BCST constants<>+2688(SB), Z10, Z10
 	VPSRLQ        $0x20, Z0, Z14
 	VPSRLQ        $0x20, Z10, Z15
 	VXORPS        Z5, Z15, Z5
 	VXORPS        Z11, Z5, Z5
 	VXORPS        Z1, Z14, Z1
 	VXORPS        Z12, Z1, Z1
-	VPADDD.BCST   constants<>+2656(SB), Z11, Z11
-	VPADDD.BCST   constants<>+2688(SB), Z12, Z12
-	VPMULUDQ.BCST constants<>+2592(SB), Z3, Z3
-	VPMULUDQ.BCST constants<>+2624(SB), Z2, Z2
+	VPADDD.BCST   constants<>+2720(SB), Z11, Z11
+	VPADDD.BCST   constants<>+2752(SB), Z12, Z12
+	VPMULUDQ.BCST constants<>+2656(SB), Z3, Z3
+	VPMULUDQ.BCST constants<>+2688(SB), Z2, Z2
 	VPSRLQ        $0x20, Z3, Z14
 	VPSRLQ        $0x20, Z2, Z15
 	VXORPS        Z4, Z15, Z4
 	VXORPS        Z11, Z4, Z4
 	VXORPS        Z13, Z14, Z13
 	VXORPS        Z12, Z13, Z13
-	VPMULUDQ.BCST constants<>+2592(SB), Z5, Z5
-	VPMULUDQ.BCST constants<>+2624(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2656(SB), Z5, Z5
+	VPMULUDQ.BCST constants<>+2688(SB), Z1, Z1
 	VPSRLQ        $0x20, Z5, Z14
 	VPSRLQ        $0x20, Z1, Z15
 	VXORPS        Z10, Z15, Z10
 	VXORPS        Z11, Z10, Z10
 	VXORPS        Z0, Z14, Z0
 	VXORPS        Z12, Z0, Z0
-	VPADDD.BCST   constants<>+2656(SB), Z11, Z11
-	VPADDD.BCST   constants<>+2688(SB), Z12, Z12
-	VPMULUDQ.BCST constants<>+2592(SB), Z4, Z4
-	VPMULUDQ.BCST constants<>+2624(SB), Z13, Z13
+	VPADDD.BCST   constants<>+2720(SB), Z11, Z11
+	VPADDD.BCST   constants<>+2752(SB), Z12, Z12
+	VPMULUDQ.BCST constants<>+2656(SB), Z4, Z4
+	VPMULUDQ.BCST constants<>+2688(SB), Z13, Z13
 	VPSRLQ        $0x20, Z4, Z14
 	VPSRLQ        $0x20, Z13, Z15
 	VXORPS        Z2, Z15, Z2
 	VXORPS        Z11, Z2, Z2
 	VXORPS        Z3, Z14, Z3
 	VXORPS        Z12, Z3, Z3
-	VPMULUDQ.BCST constants<>+2592(SB), Z10, Z10
-	VPMULUDQ.BCST constants<>+2624(SB), Z0, Z0
+	VPMULUDQ.BCST constants<>+2656(SB), Z10, Z10
+	VPMULUDQ.BCST constants<>+2688(SB), Z0, Z0
 	VPSRLQ        $0x20, Z10, Z14
 	VPSRLQ        $0x20, Z0, Z15
 	VXORPS        Z1, Z15, Z1
 	VXORPS        Z11, Z1, Z1
 	VXORPS        Z5, Z14, Z5
 	VXORPS        Z12, Z5, Z5
-	VPADDD.BCST   constants<>+2656(SB), Z11, Z11
-	VPADDD.BCST   constants<>+2688(SB), Z12, Z12
-	VPMULUDQ.BCST constants<>+2592(SB), Z2, Z2
-	VPMULUDQ.BCST constants<>+2624(SB), Z3, Z3
+	VPADDD.BCST   constants<>+2720(SB), Z11, Z11
+	VPADDD.BCST   constants<>+2752(SB), Z12, Z12
+	VPMULUDQ.BCST constants<>+2656(SB), Z2, Z2
+	VPMULUDQ.BCST constants<>+2688(SB), Z3, Z3
 	VPSRLQ        $0x20, Z2, Z14
 	VPSRLQ        $0x20, Z3, Z15
 	VXORPS        Z13, Z15, Z13
 	VXORPS        Z11, Z13, Z13
 	VXORPS        Z4, Z14, Z4
 	VXORPS        Z12, Z4, Z4
-	VPMULUDQ.BCST constants<>+2592(SB), Z1, Z1
-	VPMULUDQ.BCST constants<>+2624(SB), Z5, Z5
+	VPMULUDQ.BCST constants<>+2656(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2688(SB), Z5, Z5
 	VPSRLQ        $0x20, Z1, Z14
 	VPSRLQ        $0x20, Z5, Z15
 	VXORPS        Z0, Z15, Z0
 	VXORPS        Z11, Z0, Z0
 	VXORPS        Z10, Z14, Z10
 	VXORPS        Z12, Z10, Z10
-	VPADDD.BCST   constants<>+2656(SB), Z11, Z11
-	VPADDD.BCST   constants<>+2688(SB), Z12, Z12
-	VPMULUDQ.BCST constants<>+2592(SB), Z13, Z13
-	VPMULUDQ.BCST constants<>+2624(SB), Z4, Z4
+	VPADDD.BCST   constants<>+2720(SB), Z11, Z11
+	VPADDD.BCST   constants<>+2752(SB), Z12, Z12
+	VPMULUDQ.BCST constants<>+2656(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2688(SB), Z4, Z4
 	VPSRLQ        $0x20, Z13, Z14
 	VPSRLQ        $0x20, Z4, Z15
 	VXORPS        Z3, Z15, Z3
 	VXORPS        Z11, Z3, Z3
 	VXORPS        Z2, Z14, Z2
 	VXORPS        Z12, Z2, Z2
-	VPMULUDQ.BCST constants<>+2592(SB), Z0, Z0
-	VPMULUDQ.BCST constants<>+2624(SB), Z10, Z10
+	VPMULUDQ.BCST constants<>+2656(SB), Z0, Z0
+	VPMULUDQ.BCST constants<>+2688(SB), Z10, Z10
 	VPSRLQ        $0x20, Z0, Z14
 	VPSRLQ        $0x20, Z10, Z15
 	VXORPS        Z5, Z15, Z5
 	VXORPS        Z11, Z5, Z5
 	VXORPS        Z1, Z14, Z1
 	VXORPS        Z12, Z1, Z1
-	VPADDD.BCST   constants<>+2656(SB), Z11, Z11
-	VPADDD.BCST   constants<>+2688(SB), Z12, Z12
-	VPMULUDQ.BCST constants<>+2592(SB), Z3, Z3
-	VPMULUDQ.BCST constants<>+2624(SB), Z2, Z2
+	VPADDD.BCST   constants<>+2720(SB), Z11, Z11
+	VPADDD.BCST   constants<>+2752(SB), Z12, Z12
+	VPMULUDQ.BCST constants<>+2656(SB), Z3, Z3
+	VPMULUDQ.BCST constants<>+2688(SB), Z2, Z2
 	VPSRLQ        $0x20, Z3, Z14
 	VPSRLQ        $0x20, Z2, Z15
 	VXORPS        Z4, Z15, Z4
 	VXORPS        Z11, Z4, Z4
 	VXORPS        Z13, Z14, Z13
 	VXORPS        Z12, Z13, Z13
-	VPMULUDQ.BCST constants<>+2592(SB), Z5, Z5
-	VPMULUDQ.BCST constants<>+2624(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2656(SB), Z5, Z5
+	VPMULUDQ.BCST constants<>+2688(SB), Z1, Z1
 	VPSRLQ        $0x20, Z5, Z14
 	VPSRLQ        $0x20, Z1, Z15
 	VXORPS        Z10, Z15, Z10
 	VXORPS        Z11, Z10, Z10
 	VXORPS        Z0, Z14, Z0
 	VXORPS        Z12, Z0, Z0
-	VPADDD.BCST   constants<>+2656(SB), Z11, Z11
-	VPADDD.BCST   constants<>+2688(SB), Z12, Z12
-	VPMULUDQ.BCST constants<>+2592(SB), Z4, Z4
-	VPMULUDQ.BCST constants<>+2624(SB), Z13, Z13
+	VPADDD.BCST   constants<>+2720(SB), Z11, Z11
+	VPADDD.BCST   constants<>+2752(SB), Z12, Z12
+	VPMULUDQ.BCST constants<>+2656(SB), Z4, Z4
+	VPMULUDQ.BCST constants<>+2688(SB), Z13, Z13
 	VPSRLQ        $0x20, Z4, Z14
 	VPSRLQ        $0x20, Z13, Z15
 	VXORPS        Z2, Z15, Z2
 	VXORPS        Z11, Z2, Z2
 	VXORPS        Z3, Z14, Z3
 	VXORPS        Z12, Z3, Z3
-	VPMULUDQ.BCST constants<>+2592(SB), Z10, Z10
-	VPMULUDQ.BCST constants<>+2624(SB), Z0, Z0
+	VPMULUDQ.BCST constants<>+2656(SB), Z10, Z10
+	VPMULUDQ.BCST constants<>+2688(SB), Z0, Z0
 	VPSRLQ        $0x20, Z10, Z14
 	VPSRLQ        $0x20, Z0, Z15
 	VXORPS        Z1, Z15, Z1
 	VXORPS        Z11, Z1, Z1
 	VXORPS        Z5, Z14, Z5
 	VXORPS        Z12, Z5, Z5
-	VPADDD.BCST   constants<>+2656(SB), Z11, Z11
-	VPADDD.BCST   constants<>+2688(SB), Z12, Z12
-	VPMULUDQ.BCST constants<>+2592(SB), Z2, Z2
-	VPMULUDQ.BCST constants<>+2624(SB), Z3, Z3
+	VPADDD.BCST   constants<>+2720(SB), Z11, Z11
+	VPADDD.BCST   constants<>+2752(SB), Z12, Z12
+	VPMULUDQ.BCST constants<>+2656(SB), Z2, Z2
+	VPMULUDQ.BCST constants<>+2688(SB), Z3, Z3
 	VPSRLQ        $0x20, Z2, Z14
 	VPSRLQ        $0x20, Z3, Z15
 	VXORPS        Z13, Z15, Z13
 	VXORPS        Z11, Z13, Z13
 	VXORPS        Z4, Z14, Z4
 	VXORPS        Z12, Z4, Z4
-	VPMULUDQ.BCST constants<>+2592(SB), Z1, Z1
-	VPMULUDQ.BCST constants<>+2624(SB), Z5, Z5
+	VPMULUDQ.BCST constants<>+2656(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2688(SB), Z5, Z5
 	VPSRLQ        $0x20, Z1, Z14
 	VPSRLQ        $0x20, Z5, Z15
 	VXORPS        Z0, Z15, Z0
 	VXORPS        Z11, Z0, Z0
 	VXORPS        Z10, Z14, Z10
 	VXORPS        Z12, Z10, Z10
-	VPADDD.BCST   constants<>+2656(SB), Z11, Z11
-	VPADDD.BCST   constants<>+2688(SB), Z12, Z12
-	VPMULUDQ.BCST constants<>+2592(SB), Z13, Z13
-	VPMULUDQ.BCST constants<>+2624(SB), Z4, Z4
+	VPADDD.BCST   constants<>+2720(SB), Z11, Z11
+	VPADDD.BCST   constants<>+2752(SB), Z12, Z12
+	VPMULUDQ.BCST constants<>+2656(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2688(SB), Z4, Z4
 	VPSRLQ        $0x20, Z13, Z14
 	VPSRLQ        $0x20, Z4, Z15
 	VXORPS        Z3, Z15, Z3
 	VXORPS        Z11, Z3, Z3
 	VXORPS        Z2, Z14, Z2
 	VXORPS        Z12, Z2, Z2
-	VPMULUDQ.BCST constants<>+2592(SB), Z0, Z0
-	VPMULUDQ.BCST constants<>+2624(SB), Z10, Z10
+	VPMULUDQ.BCST constants<>+2656(SB), Z0, Z0
+	VPMULUDQ.BCST constants<>+2688(SB), Z10, Z10
 	VPSRLQ        $0x20, Z0, Z14
 	VPSRLQ        $0x20, Z10, Z15
 	VXORPS        Z5, Z15, Z5
@@ -6454,7 +6554,7 @@ tail2:
 	KMOVW         SI, K1
 	VPSRLD        $0x08, Z6, Z0
 	VCVTDQ2PS     Z0, Z0
-	VMULPS.BCST   constants<>+2720(SB), Z0, Z0
+	VMULPS.BCST   constants<>+2784(SB), Z0, Z0
 	VMOVUPS       Z0, K1, (BX)(CX*4)
 	MOVQ          DX, AX
 	SUBQ          $0x00000010, AX
@@ -6469,7 +6569,7 @@ tail2:
 	KMOVW         SI, K1
 	VPSRLD        $0x08, Z7, Z0
 	VCVTDQ2PS     Z0, Z0
-	VMULPS.BCST   constants<>+2720(SB), Z0, Z0
+	VMULPS.BCST   constants<>+2784(SB), Z0, Z0
 	VMOVUPS       Z0, K1, 64(BX)(CX*4)
 	MOVQ          DX, AX
 	SUBQ          $0x00000020, AX
@@ -6484,7 +6584,7 @@ tail2:
 	KMOVW         SI, K1
 	VPSRLD        $0x08, Z8, Z0
 	VCVTDQ2PS     Z0, Z0
-	VMULPS.BCST   constants<>+2720(SB), Z0, Z0
+	VMULPS.BCST   constants<>+2784(SB), Z0, Z0
 	VMOVUPS       Z0, K1, 128(BX)(CX*4)
 	MOVQ          DX, AX
 	SUBQ          $0x00000030, AX
@@ -6499,7 +6599,7 @@ tail2:
 	KMOVW         DX, K1
 	VPSRLD        $0x08, Z9, Z0
 	VCVTDQ2PS     Z0, Z0
-	VMULPS.BCST   constants<>+2720(SB), Z0, Z0
+	VMULPS.BCST   constants<>+2784(SB), Z0, Z0
 	VMOVUPS       Z0, K1, 192(BX)(CX*4)
 
 done3:
@@ -6537,178 +6637,178 @@ loop1:
 	VXORPS        Z15, Z15, Z15
 	VBROADCASTSS  152(AX), Z16
 	VBROADCASTSS  156(AX), Z17
-	VPMULUDQ.BCST constants<>+2592(SB), Z11, Z11
-	VPMULUDQ.BCST constants<>+2624(SB), Z12, Z12
+	VPMULUDQ.BCST constants<>+2656(SB), Z11, Z11
+	VPMULUDQ.BCST constants<>+2688(SB), Z12, Z12
 	VPSRLQ        $0x20, Z11, Z18
 	VPSRLQ        $0x20, Z12, Z19
 	VXORPS        Z1, Z19, Z19
 	VXORPS        Z16, Z19, Z19
 	VXORPS        Z13, Z18, Z13
 	VXORPS        Z17, Z13, Z13
-	VPMULUDQ.BCST constants<>+2592(SB), Z2, Z2
-	VPMULUDQ.BCST constants<>+2624(SB), Z14, Z14
+	VPMULUDQ.BCST constants<>+2656(SB), Z2, Z2
+	VPMULUDQ.BCST constants<>+2688(SB), Z14, Z14
 	VPSRLQ        $0x20, Z2, Z18
 	VPSRLQ        $0x20, Z14, Z20
 	VXORPS        Z1, Z20, Z1
 	VXORPS        Z16, Z1, Z1
 	VXORPS        Z15, Z18, Z15
 	VXORPS        Z17, Z15, Z15
-	VPADDD.BCST   constants<>+2656(SB), Z16, Z16
-	VPADDD.BCST   constants<>+2688(SB), Z17, Z17
-	VPMULUDQ.BCST constants<>+2592(SB), Z19, Z18
-	VPMULUDQ.BCST constants<>+2624(SB), Z13, Z13
+	VPADDD.BCST   constants<>+2720(SB), Z16, Z16
+	VPADDD.BCST   constants<>+2752(SB), Z17, Z17
+	VPMULUDQ.BCST constants<>+2656(SB), Z19, Z18
+	VPMULUDQ.BCST constants<>+2688(SB), Z13, Z13
 	VPSRLQ        $0x20, Z18, Z19
 	VPSRLQ        $0x20, Z13, Z20
 	VXORPS        Z12, Z20, Z12
 	VXORPS        Z16, Z12, Z12
 	VXORPS        Z11, Z19, Z11
 	VXORPS        Z17, Z11, Z11
-	VPMULUDQ.BCST constants<>+2592(SB), Z1, Z1
-	VPMULUDQ.BCST constants<>+2624(SB), Z15, Z15
+	VPMULUDQ.BCST constants<>+2656(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2688(SB), Z15, Z15
 	VPSRLQ        $0x20, Z1, Z19
 	VPSRLQ        $0x20, Z15, Z20
 	VXORPS        Z14, Z20, Z14
 	VXORPS        Z16, Z14, Z14
 	VXORPS        Z2, Z19, Z2
 	VXORPS        Z17, Z2, Z2
-	VPADDD.BCST   constants<>+2656(SB), Z16, Z16
-	VPADDD.BCST   constants<>+2688(SB), Z17, Z17
-	VPMULUDQ.BCST constants<>+2592(SB), Z12, Z12
-	VPMULUDQ.BCST constants<>+2624(SB), Z11, Z11
+	VPADDD.BCST   constants<>+2720(SB), Z16, Z16
+	VPADDD.BCST   constants<>+2752(SB), Z17, Z17
+	VPMULUDQ.BCST constants<>+2656(SB), Z12, Z12
+	VPMULUDQ.BCST constants<>+2688(SB), Z11, Z11
 	VPSRLQ        $0x20, Z12, Z19
 	VPSRLQ        $0x20, Z11, Z20
 	VXORPS        Z13, Z20, Z13
 	VXORPS        Z16, Z13, Z13
 	VXORPS        Z18, Z19, Z18
 	VXORPS        Z17, Z18, Z18
-	VPMULUDQ.BCST constants<>+2592(SB), Z14, Z14
-	VPMULUDQ.BCST constants<>+2624(SB), Z2, Z2
+	VPMULUDQ.BCST constants<>+2656(SB), Z14, Z14
+	VPMULUDQ.BCST constants<>+2688(SB), Z2, Z2
 	VPSRLQ        $0x20, Z14, Z19
 	VPSRLQ        $0x20, Z2, Z20
 	VXORPS        Z15, Z20, Z15
 	VXORPS        Z16, Z15, Z15
 	VXORPS        Z1, Z19, Z1
 	VXORPS        Z17, Z1, Z1
-	VPADDD.BCST   constants<>+2656(SB), Z16, Z16
-	VPADDD.BCST   constants<>+2688(SB), Z17, Z17
-	VPMULUDQ.BCST constants<>+2592(SB), Z13, Z13
-	VPMULUDQ.BCST constants<>+2624(SB), Z18, Z18
+	VPADDD.BCST   constants<>+2720(SB), Z16, Z16
+	VPADDD.BCST   constants<>+2752(SB), Z17, Z17
+	VPMULUDQ.BCST constants<>+2656(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2688(SB), Z18, Z18
 	VPSRLQ        $0x20, Z13, Z19
 	VPSRLQ        $0x20, Z18, Z20
 	VXORPS        Z11, Z20, Z11
 	VXORPS        Z16, Z11, Z11
 	VXORPS        Z12, Z19, Z12
 	VXORPS        Z17, Z12, Z12
-	VPMULUDQ.BCST constants<>+2592(SB), Z15, Z15
-	VPMULUDQ.BCST constants<>+2624(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2656(SB), Z15, Z15
+	VPMULUDQ.BCST constants<>+2688(SB), Z1, Z1
 	VPSRLQ        $0x20, Z15, Z19
 	VPSRLQ        $0x20, Z1, Z20
 	VXORPS        Z2, Z20, Z2
 	VXORPS        Z16, Z2, Z2
 	VXORPS        Z14, Z19, Z14
 	VXORPS        Z17, Z14, Z14
-	VPADDD.BCST   constants<>+2656(SB), Z16, Z16
-	VPADDD.BCST   constants<>+2688(SB), Z17, Z17
-	VPMULUDQ.BCST constants<>+2592(SB), Z11, Z11
-	VPMULUDQ.BCST constants<>+2624(SB), Z12, Z12
+	VPADDD.BCST   constants<>+2720(SB), Z16, Z16
+	VPADDD.BCST   constants<>+2752(SB), Z17, Z17
+	VPMULUDQ.BCST constants<>+2656(SB), Z11, Z11
+	VPMULUDQ.BCST constants<>+2688(SB), Z12, Z12
 	VPSRLQ        $0x20, Z11, Z19
 	VPSRLQ        $0x20, Z12, Z20
 	VXORPS        Z18, Z20, Z18
 	VXORPS        Z16, Z18, Z18
 	VXORPS        Z13, Z19, Z13
 	VXORPS        Z17, Z13, Z13
-	VPMULUDQ.BCST constants<>+2592(SB), Z2, Z2
-	VPMULUDQ.BCST constants<>+2624(SB), Z14, Z14
+	VPMULUDQ.BCST constants<>+2656(SB), Z2, Z2
+	VPMULUDQ.BCST constants<>+2688(SB), Z14, Z14
 	VPSRLQ        $0x20, Z2, Z19
 	VPSRLQ        $0x20, Z14, Z20
 	VXORPS        Z1, Z20, Z1
 	VXORPS        Z16, Z1, Z1
 	VXORPS        Z15, Z19, Z15
 	VXORPS        Z17, Z15, Z15
-	VPADDD.BCST   constants<>+2656(SB), Z16, Z16
-	VPADDD.BCST   constants<>+2688(SB), Z17, Z17
-	VPMULUDQ.BCST constants<>+2592(SB), Z18, Z18
-	VPMULUDQ.BCST constants<>+2624(SB), Z13, Z13
+	VPADDD.BCST   constants<>+2720(SB), Z16, Z16
+	VPADDD.BCST   constants<>+2752(SB), Z17, Z17
+	VPMULUDQ.BCST constants<>+2656(SB), Z18, Z18
+	VPMULUDQ.BCST constants<>+2688(SB), Z13, Z13
 	VPSRLQ        $0x20, Z18, Z19
 	VPSRLQ        $0x20, Z13, Z20
 	VXORPS        Z12, Z20, Z12
 	VXORPS        Z16, Z12, Z12
 	VXORPS        Z11, Z19, Z11
 	VXORPS        Z17, Z11, Z11
-	VPMULUDQ.BCST constants<>+2592(SB), Z1, Z1
-	VPMULUDQ.BCST constants<>+2624(SB), Z15, Z15
+	VPMULUDQ.BCST constants<>+2656(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2688(SB), Z15, Z15
 	VPSRLQ        $0x20, Z1, Z19
 	VPSRLQ        $0x20, Z15, Z20
 	VXORPS        Z14, Z20, Z14
 	VXORPS        Z16, Z14, Z14
 	VXORPS        Z2, Z19, Z2
 	VXORPS        Z17, Z2, Z2
-	VPADDD.BCST   constants<>+2656(SB), Z16, Z16
-	VPADDD.BCST   constants<>+2688(SB), Z17, Z17
-	VPMULUDQ.BCST constants<>+2592(SB), Z12, Z12
-	VPMULUDQ.BCST constants<>+2624(SB), Z11, Z11
+	VPADDD.BCST   constants<>+2720(SB), Z16, Z16
+	VPADDD.BCST   constants<>+2752(SB), Z17, Z17
+	VPMULUDQ.BCST constants<>+2656(SB), Z12, Z12
+	VPMULUDQ.BCST constants<>+2688(SB), Z11, Z11
 	VPSRLQ        $0x20, Z12, Z19
 	VPSRLQ        $0x20, Z11, Z20
 	VXORPS        Z13, Z20, Z13
 	VXORPS        Z16, Z13, Z13
 	VXORPS        Z18, Z19, Z18
 	VXORPS        Z17, Z18, Z18
-	VPMULUDQ.BCST constants<>+2592(SB), Z14, Z14
-	VPMULUDQ.BCST constants<>+2624(SB), Z2, Z2
+	VPMULUDQ.BCST constants<>+2656(SB), Z14, Z14
+	VPMULUDQ.BCST constants<>+2688(SB), Z2, Z2
 	VPSRLQ        $0x20, Z14, Z19
 	VPSRLQ        $0x20, Z2, Z20
 	VXORPS        Z15, Z20, Z15
 	VXORPS        Z16, Z15, Z15
 	VXORPS        Z1, Z19, Z1
 	VXORPS        Z17, Z1, Z1
-	VPADDD.BCST   constants<>+2656(SB), Z16, Z16
-	VPADDD.BCST   constants<>+2688(SB), Z17, Z17
-	VPMULUDQ.BCST constants<>+2592(SB), Z13, Z13
-	VPMULUDQ.BCST constants<>+2624(SB), Z18, Z18
+	VPADDD.BCST   constants<>+2720(SB), Z16, Z16
+	VPADDD.BCST   constants<>+2752(SB), Z17, Z17
+	VPMULUDQ.BCST constants<>+2656(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2688(SB), Z18, Z18
 	VPSRLQ        $0x20, Z13, Z19
 	VPSRLQ        $0x20, Z18, Z20
 	VXORPS        Z11, Z20, Z11
 	VXORPS        Z16, Z11, Z11
 	VXORPS        Z12, Z19, Z12
 	VXORPS        Z17, Z12, Z12
-	VPMULUDQ.BCST constants<>+2592(SB), Z15, Z15
-	VPMULUDQ.BCST constants<>+2624(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2656(SB), Z15, Z15
+	VPMULUDQ.BCST constants<>+2688(SB), Z1, Z1
 	VPSRLQ        $0x20, Z15, Z19
 	VPSRLQ        $0x20, Z1, Z20
 	VXORPS        Z2, Z20, Z2
 	VXORPS        Z16, Z2, Z2
 	VXORPS        Z14, Z19, Z14
 	VXORPS        Z17, Z14, Z14
-	VPADDD.BCST   constants<>+2656(SB), Z16, Z16
-	VPADDD.BCST   constants<>+2688(SB), Z17, Z17
-	VPMULUDQ.BCST constants<>+2592(SB), Z11, Z11
-	VPMULUDQ.BCST constants<>+2624(SB), Z12, Z12
+	VPADDD.BCST   constants<>+2720(SB), Z16, Z16
+	VPADDD.BCST   constants<>+2752(SB), Z17, Z17
+	VPMULUDQ.BCST constants<>+2656(SB), Z11, Z11
+	VPMULUDQ.BCST constants<>+2688(SB), Z12, Z12
 	VPSRLQ        $0x20, Z11, Z19
 	VPSRLQ        $0x20, Z12, Z20
 	VXORPS        Z18, Z20, Z18
 	VXORPS        Z16, Z18, Z18
 	VXORPS        Z13, Z19, Z13
 	VXORPS        Z17, Z13, Z13
-	VPMULUDQ.BCST constants<>+2592(SB), Z2, Z2
-	VPMULUDQ.BCST constants<>+2624(SB), Z14, Z14
+	VPMULUDQ.BCST constants<>+2656(SB), Z2, Z2
+	VPMULUDQ.BCST constants<>+2688(SB), Z14, Z14
 	VPSRLQ        $0x20, Z2, Z19
 	VPSRLQ        $0x20, Z14, Z20
 	VXORPS        Z1, Z20, Z1
 	VXORPS        Z16, Z1, Z1
 	VXORPS        Z15, Z19, Z15
 	VXORPS        Z17, Z15, Z15
-	VPADDD.BCST   constants<>+2656(SB), Z16, Z16
-	VPADDD.BCST   constants<>+2688(SB), Z17, Z17
-	VPMULUDQ.BCST constants<>+2592(SB), Z18, Z18
-	VPMULUDQ.BCST constants<>+2624(SB), Z13, Z13
+	VPADDD.BCST   constants<>+2720(SB), Z16, Z16
+	VPADDD.BCST   constants<>+2752(SB), Z17, Z17
+	VPMULUDQ.BCST constants<>+2656(SB), Z18, Z18
+	VPMULUDQ.BCST constants<>+2688(SB), Z13, Z13
 	VPSRLQ        $0x20, Z18, Z19
 	VPSRLQ        $0x20, Z13, Z20
 	VXORPS        Z12, Z20, Z12
 	VXORPS        Z16, Z12, Z12
 	VXORPS        Z11, Z19, Z11
 	VXORPS        Z17, Z11, Z11
-	VPMULUDQ.BCST constants<>+2592(SB), Z1, Z1
-	VPMULUDQ.BCST constants<>+2624(SB), Z15, Z15
+	VPMULUDQ.BCST constants<>+2656(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2688(SB), Z15, Z15
 	VPSRLQ        $0x20, Z1, Z19
 	VPSRLQ        $0x20, Z15, Z20
 	VXORPS        Z14, Z20, Z14
@@ -6781,178 +6881,178 @@ tail2:
 	VXORPS        Z11, Z11, Z11
 	VBROADCASTSS  152(AX), Z12
 	VBROADCASTSS  156(AX), Z13
-	VPMULUDQ.BCST constants<>+2592(SB), Z3, Z3
-	VPMULUDQ.BCST constants<>+2624(SB), Z4, Z4
+	VPMULUDQ.BCST constants<>+2656(SB), Z3, Z3
+	VPMULUDQ.BCST constants<>+2688(SB), Z4, Z4
 	VPSRLQ        $0x20, Z3, Z14
 	VPSRLQ        $0x20, Z4, Z15
 	VXORPS        Z1, Z15, Z15
 	VXORPS        Z12, Z15, Z15
 	VXORPS        Z5, Z14, Z5
 	VXORPS        Z13, Z5, Z5
-	VPMULUDQ.BCST constants<>+2592(SB), Z2, Z2
-	VPMULUDQ.BCST constants<>+2624(SB), Z6, Z6
+	VPMULUDQ.BCST constants<>+2656(SB), Z2, Z2
+	VPMULUDQ.BCST constants<>+2688(SB), Z6, Z6
 	VPSRLQ        $0x20, Z2, Z14
 	VPSRLQ        $0x20, Z6, Z16
 	VXORPS        Z1, Z16, Z1
 	VXORPS        Z12, Z1, Z1
 	VXORPS        Z11, Z14, Z11
 	VXORPS        Z13, Z11, Z11
-	VPADDD.BCST   constants<>+2656(SB), Z12, Z12
-	VPADDD.BCST   constants<>+2688(SB), Z13, Z13
-	VPMULUDQ.BCST constants<>+2592(SB), Z15, Z14
-	VPMULUDQ.BCST constants<>+2624(SB), Z5, Z5
+	VPADDD.BCST   constants<>+2720(SB), Z12, Z12
+	VPADDD.BCST   constants<>+2752(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2656(SB), Z15, Z14
+	VPMULUDQ.BCST constants<>+2688(SB), Z5, Z5
 	VPSRLQ        $0x20, Z14, Z15
 	VPSRLQ        $0x20, Z5, Z16
 	VXORPS        Z4, Z16, Z4
 	VXORPS        Z12, Z4, Z4
 	VXORPS        Z3, Z15, Z3
 	VXORPS        Z13, Z3, Z3
-	VPMULUDQ.BCST constants<>+2592(SB), Z1, Z1
-	VPMULUDQ.BCST constants<>+2624(SB), Z11, Z11
+	VPMULUDQ.BCST constants<>+2656(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2688(SB), Z11, Z11
 	VPSRLQ        $0x20, Z1, Z15
 	VPSRLQ        $0x20, Z11, Z16
 	VXORPS        Z6, Z16, Z6
 	VXORPS        Z12, Z6, Z6
 	VXORPS        Z2, Z15, Z2
 	VXORPS        Z13, Z2, Z2
-	VPADDD.BCST   constants<>+2656(SB), Z12, Z12
-	VPADDD.BCST   constants<>+2688(SB), Z13, Z13
-	VPMULUDQ.BCST constants<>+2592(SB), Z4, Z4
-	VPMULUDQ.BCST constants<>+2624(SB), Z3, Z3
+	VPADDD.BCST   constants<>+2720(SB), Z12, Z12
+	VPADDD.BCST   constants<>+2752(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2656(SB), Z4, Z4
+	VPMULUDQ.BCST constants<>+2688(SB), Z3, Z3
 	VPSRLQ        $0x20, Z4, Z15
 	VPSRLQ        $0x20, Z3, Z16
 	VXORPS        Z5, Z16, Z5
 	VXORPS        Z12, Z5, Z5
 	VXORPS        Z14, Z15, Z14
 	VXORPS        Z13, Z14, Z14
-	VPMULUDQ.BCST constants<>+2592(SB), Z6, Z6
-	VPMULUDQ.BCST constants<>+2624(SB), Z2, Z2
+	VPMULUDQ.BCST constants<>+2656(SB), Z6, Z6
+	VPMULUDQ.BCST constants<>+2688(SB), Z2, Z2
 	VPSRLQ        $0x20, Z6, Z15
 	VPSRLQ        $0x20, Z2, Z16
 	VXORPS        Z11, Z16, Z11
 	VXORPS        Z12, Z11, Z11
 	VXORPS        Z1, Z15, Z1
 	VXORPS        Z13, Z1, Z1
-	VPADDD.BCST   constants<>+2656(SB), Z12, Z12
-	VPADDD.BCST   constants<>+2688(SB), Z13, Z13
-	VPMULUDQ.BCST constants<>+2592(SB), Z5, Z5
-	VPMULUDQ.BCST constants<>+2624(SB), Z14, Z14
+	VPADDD.BCST   constants<>+2720(SB), Z12, Z12
+	VPADDD.BCST   constants<>+2752(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2656(SB), Z5, Z5
+	VPMULUDQ.BCST constants<>+2688(SB), Z14, Z14
 	VPSRLQ        $0x20, Z5, Z15
 	VPSRLQ        $0x20, Z14, Z16
 	VXORPS        Z3, Z16, Z3
 	VXORPS        Z12, Z3, Z3
 	VXORPS        Z4, Z15, Z4
 	VXORPS        Z13, Z4, Z4
-	VPMULUDQ.BCST constants<>+2592(SB), Z11, Z11
-	VPMULUDQ.BCST constants<>+2624(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2656(SB), Z11, Z11
+	VPMULUDQ.BCST constants<>+2688(SB), Z1, Z1
 	VPSRLQ        $0x20, Z11, Z15
 	VPSRLQ        $0x20, Z1, Z16
 	VXORPS        Z2, Z16, Z2
 	VXORPS        Z12, Z2, Z2
 	VXORPS        Z6, Z15, Z6
 	VXORPS        Z13, Z6, Z6
-	VPADDD.BCST   constants<>+2656(SB), Z12, Z12
-	VPADDD.BCST   constants<>+2688(SB), Z13, Z13
-	VPMULUDQ.BCST constants<>+2592(SB), Z3, Z3
-	VPMULUDQ.BCST constants<>+2624(SB), Z4, Z4
+	VPADDD.BCST   constants<>+2720(SB), Z12, Z12
+	VPADDD.BCST   constants<>+2752(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2656(SB), Z3, Z3
+	VPMULUDQ.BCST constants<>+2688(SB), Z4, Z4
 	VPSRLQ        $0x20, Z3, Z15
 	VPSRLQ        $0x20, Z4, Z16
 	VXORPS        Z14, Z16, Z14
 	VXORPS        Z12, Z14, Z14
 	VXORPS        Z5, Z15, Z5
 	VXORPS        Z13, Z5, Z5
-	VPMULUDQ.BCST constants<>+2592(SB), Z2, Z2
-	VPMULUDQ.BCST constants<>+2624(SB), Z6, Z6
+	VPMULUDQ.BCST constants<>+2656(SB), Z2, Z2
+	VPMULUDQ.BCST constants<>+2688(SB), Z6, Z6
 	VPSRLQ        $0x20, Z2, Z15
 	VPSRLQ        $0x20, Z6, Z16
 	VXORPS        Z1, Z16, Z1
 	VXORPS        Z12, Z1, Z1
 	VXORPS        Z11, Z15, Z11
 	VXORPS        Z13, Z11, Z11
-	VPADDD.BCST   constants<>+2656(SB), Z12, Z12
-	VPADDD.BCST   constants<>+2688(SB), Z13, Z13
-	VPMULUDQ.BCST constants<>+2592(SB), Z14, Z14
-	VPMULUDQ.BCST constants<>+2624(SB), Z5, Z5
+	VPADDD.BCST   constants<>+2720(SB), Z12, Z12
+	VPADDD.BCST   constants<>+2752(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2656(SB), Z14, Z14
+	VPMULUDQ.BCST constants<>+2688(SB), Z5, Z5
 	VPSRLQ        $0x20, Z14, Z15
 	VPSRLQ        $0x20, Z5, Z16
 	VXORPS        Z4, Z16, Z4
 	VXORPS        Z12, Z4, Z4
 	VXORPS        Z3, Z15, Z3
 	VXORPS        Z13, Z3, Z3
-	VPMULUDQ.BCST constants<>+2592(SB), Z1, Z1
-	VPMULUDQ.BCST constants<>+2624(SB), Z11, Z11
+	VPMULUDQ.BCST constants<>+2656(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2688(SB), Z11, Z11
 	VPSRLQ        $0x20, Z1, Z15
 	VPSRLQ        $0x20, Z11, Z16
 	VXORPS        Z6, Z16, Z6
 	VXORPS        Z12, Z6, Z6
 	VXORPS        Z2, Z15, Z2
 	VXORPS        Z13, Z2, Z2
-	VPADDD.BCST   constants<>+2656(SB), Z12, Z12
-	VPADDD.BCST   constants<>+2688(SB), Z13, Z13
-	VPMULUDQ.BCST constants<>+2592(SB), Z4, Z4
-	VPMULUDQ.BCST constants<>+2624(SB), Z3, Z3
+	VPADDD.BCST   constants<>+2720(SB), Z12, Z12
+	VPADDD.BCST   constants<>+2752(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2656(SB), Z4, Z4
+	VPMULUDQ.BCST constants<>+2688(SB), Z3, Z3
 	VPSRLQ        $0x20, Z4, Z15
 	VPSRLQ        $0x20, Z3, Z16
 	VXORPS        Z5, Z16, Z5
 	VXORPS        Z12, Z5, Z5
 	VXORPS        Z14, Z15, Z14
 	VXORPS        Z13, Z14, Z14
-	VPMULUDQ.BCST constants<>+2592(SB), Z6, Z6
-	VPMULUDQ.BCST constants<>+2624(SB), Z2, Z2
+	VPMULUDQ.BCST constants<>+2656(SB), Z6, Z6
+	VPMULUDQ.BCST constants<>+2688(SB), Z2, Z2
 	VPSRLQ        $0x20, Z6, Z15
 	VPSRLQ        $0x20, Z2, Z16
 	VXORPS        Z11, Z16, Z11
 	VXORPS        Z12, Z11, Z11
 	VXORPS        Z1, Z15, Z1
 	VXORPS        Z13, Z1, Z1
-	VPADDD.BCST   constants<>+2656(SB), Z12, Z12
-	VPADDD.BCST   constants<>+2688(SB), Z13, Z13
-	VPMULUDQ.BCST constants<>+2592(SB), Z5, Z5
-	VPMULUDQ.BCST constants<>+2624(SB), Z14, Z14
+	VPADDD.BCST   constants<>+2720(SB), Z12, Z12
+	VPADDD.BCST   constants<>+2752(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2656(SB), Z5, Z5
+	VPMULUDQ.BCST constants<>+2688(SB), Z14, Z14
 	VPSRLQ        $0x20, Z5, Z15
 	VPSRLQ        $0x20, Z14, Z16
 	VXORPS        Z3, Z16, Z3
 	VXORPS        Z12, Z3, Z3
 	VXORPS        Z4, Z15, Z4
 	VXORPS        Z13, Z4, Z4
-	VPMULUDQ.BCST constants<>+2592(SB), Z11, Z11
-	VPMULUDQ.BCST constants<>+2624(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2656(SB), Z11, Z11
+	VPMULUDQ.BCST constants<>+2688(SB), Z1, Z1
 	VPSRLQ        $0x20, Z11, Z15
 	VPSRLQ        $0x20, Z1, Z16
 	VXORPS        Z2, Z16, Z2
 	VXORPS        Z12, Z2, Z2
 	VXORPS        Z6, Z15, Z6
 	VXORPS        Z13, Z6, Z6
-	VPADDD.BCST   constants<>+2656(SB), Z12, Z12
-	VPADDD.BCST   constants<>+2688(SB), Z13, Z13
-	VPMULUDQ.BCST constants<>+2592(SB), Z3, Z3
-	VPMULUDQ.BCST constants<>+2624(SB), Z4, Z4
+	VPADDD.BCST   constants<>+2720(SB), Z12, Z12
+	VPADDD.BCST   constants<>+2752(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2656(SB), Z3, Z3
+	VPMULUDQ.BCST constants<>+2688(SB), Z4, Z4
 	VPSRLQ        $0x20, Z3, Z15
 	VPSRLQ        $0x20, Z4, Z16
 	VXORPS        Z14, Z16, Z14
 	VXORPS        Z12, Z14, Z14
 	VXORPS        Z5, Z15, Z5
 	VXORPS        Z13, Z5, Z5
-	VPMULUDQ.BCST constants<>+2592(SB), Z2, Z2
-	VPMULUDQ.BCST constants<>+2624(SB), Z6, Z6
+	VPMULUDQ.BCST constants<>+2656(SB), Z2, Z2
+	VPMULUDQ.BCST constants<>+2688(SB), Z6, Z6
 	VPSRLQ        $0x20, Z2, Z15
 	VPSRLQ        $0x20, Z6, Z16
 	VXORPS        Z1, Z16, Z1
 	VXORPS        Z12, Z1, Z1
 	VXORPS        Z11, Z15, Z11
 	VXORPS        Z13, Z11, Z11
-	VPADDD.BCST   constants<>+2656(SB), Z12, Z12
-	VPADDD.BCST   constants<>+2688(SB), Z13, Z13
-	VPMULUDQ.BCST constants<>+2592(SB), Z14, Z14
-	VPMULUDQ.BCST constants<>+2624(SB), Z5, Z5
+	VPADDD.BCST   constants<>+2720(SB), Z12, Z12
+	VPADDD.BCST   constants<>+2752(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2656(SB), Z14, Z14
+	VPMULUDQ.BCST constants<>+2688(SB), Z5, Z5
 	VPSRLQ        $0x20, Z14, Z15
 	VPSRLQ        $0x20, Z5, Z16
 	VXORPS        Z4, Z16, Z4
 	VXORPS        Z12, Z4, Z4
 	VXORPS        Z3, Z15, Z3
 	VXORPS        Z13, Z3, Z3
-	VPMULUDQ.BCST constants<>+2592(SB), Z1, Z1
-	VPMULUDQ.BCST constants<>+2624(SB), Z11, Z11
+	VPMULUDQ.BCST constants<>+2656(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2688(SB), Z11, Z11
 	VPSRLQ        $0x20, Z1, Z15
 	VPSRLQ        $0x20, Z11, Z16
 	VXORPS        Z6, Z16, Z6
@@ -7079,178 +7179,178 @@ loop1:
 	VXORPS            Z22, Z22, Z22
 	VBROADCASTSS      152(AX), Z23
 	VBROADCASTSS      156(AX), Z24
-	VPMULUDQ.BCST     constants<>+2592(SB), Z18, Z18
-	VPMULUDQ.BCST     constants<>+2624(SB), Z19, Z19
+	VPMULUDQ.BCST     constants<>+2656(SB), Z18, Z18
+	VPMULUDQ.BCST     constants<>+2688(SB), Z19, Z19
 	VPSRLQ            $0x20, Z18, Z25
 	VPSRLQ            $0x20, Z19, Z26
 	VXORPS            Z0, Z26, Z26
 	VXORPS            Z23, Z26, Z26
 	VXORPS            Z20, Z25, Z20
 	VXORPS            Z24, Z20, Z20
-	VPMULUDQ.BCST     constants<>+2592(SB), Z1, Z1
-	VPMULUDQ.BCST     constants<>+2624(SB), Z21, Z21
+	VPMULUDQ.BCST     constants<>+2656(SB), Z1, Z1
+	VPMULUDQ.BCST     constants<>+2688(SB), Z21, Z21
 	VPSRLQ            $0x20, Z1, Z25
 	VPSRLQ            $0x20, Z21, Z27
 	VXORPS            Z0, Z27, Z0
 	VXORPS            Z23, Z0, Z0
 	VXORPS            Z22, Z25, Z22
 	VXORPS            Z24, Z22, Z22
-	VPADDD.BCST       constants<>+2656(SB), Z23, Z23
-	VPADDD.BCST       constants<>+2688(SB), Z24, Z24
-	VPMULUDQ.BCST     constants<>+2592(SB), Z26, Z25
-	VPMULUDQ.BCST     constants<>+2624(SB), Z20, Z20
+	VPADDD.BCST       constants<>+2720(SB), Z23, Z23
+	VPADDD.BCST       constants<>+2752(SB), Z24, Z24
+	VPMULUDQ.BCST     constants<>+2656(SB), Z26, Z25
+	VPMULUDQ.BCST     constants<>+2688(SB), Z20, Z20
 	VPSRLQ            $0x20, Z25, Z26
 	VPSRLQ            $0x20, Z20, Z27
 	VXORPS            Z19, Z27, Z19
 	VXORPS            Z23, Z19, Z19
 	VXORPS            Z18, Z26, Z18
 	VXORPS            Z24, Z18, Z18
-	VPMULUDQ.BCST     constants<>+2592(SB), Z0, Z0
-	VPMULUDQ.BCST     constants<>+2624(SB), Z22, Z22
+	VPMULUDQ.BCST     constants<>+2656(SB), Z0, Z0
+	VPMULUDQ.BCST     constants<>+2688(SB), Z22, Z22
 	VPSRLQ            $0x20, Z0, Z26
 	VPSRLQ            $0x20, Z22, Z27
 	VXORPS            Z21, Z27, Z21
 	VXORPS            Z23, Z21, Z21
 	VXORPS            Z1, Z26, Z1
 	VXORPS            Z24, Z1, Z1
-	VPADDD.BCST       constants<>+2656(SB), Z23, Z23
-	VPADDD.BCST       constants<>+2688(SB), Z24, Z24
-	VPMULUDQ.BCST     constants<>+2592(SB), Z19, Z19
-	VPMULUDQ.BCST     constants<>+2624(SB), Z18, Z18
+	VPADDD.BCST       constants<>+2720(SB), Z23, Z23
+	VPADDD.BCST       constants<>+2752(SB), Z24, Z24
+	VPMULUDQ.BCST     constants<>+2656(SB), Z19, Z19
+	VPMULUDQ.BCST     constants<>+2688(SB), Z18, Z18
 	VPSRLQ            $0x20, Z19, Z26
 	VPSRLQ            $0x20, Z18, Z27
 	VXORPS            Z20, Z27, Z20
 	VXORPS            Z23, Z20, Z20
 	VXORPS            Z25, Z26, Z25
 	VXORPS            Z24, Z25, Z25
-	VPMULUDQ.BCST     constants<>+2592(SB), Z21, Z21
-	VPMULUDQ.BCST     constants<>+2624(SB), Z1, Z1
+	VPMULUDQ.BCST     constants<>+2656(SB), Z21, Z21
+	VPMULUDQ.BCST     constants<>+2688(SB), Z1, Z1
 	VPSRLQ            $0x20, Z21, Z26
 	VPSRLQ            $0x20, Z1, Z27
 	VXORPS            Z22, Z27, Z22
 	VXORPS            Z23, Z22, Z22
 	VXORPS            Z0, Z26, Z0
 	VXORPS            Z24, Z0, Z0
-	VPADDD.BCST       constants<>+2656(SB), Z23, Z23
-	VPADDD.BCST       constants<>+2688(SB), Z24, Z24
-	VPMULUDQ.BCST     constants<>+2592(SB), Z20, Z20
-	VPMULUDQ.BCST     constants<>+2624(SB), Z25, Z25
+	VPADDD.BCST       constants<>+2720(SB), Z23, Z23
+	VPADDD.BCST       constants<>+2752(SB), Z24, Z24
+	VPMULUDQ.BCST     constants<>+2656(SB), Z20, Z20
+	VPMULUDQ.BCST     constants<>+2688(SB), Z25, Z25
 	VPSRLQ            $0x20, Z20, Z26
 	VPSRLQ            $0x20, Z25, Z27
 	VXORPS            Z18, Z27, Z18
 	VXORPS            Z23, Z18, Z18
 	VXORPS            Z19, Z26, Z19
 	VXORPS            Z24, Z19, Z19
-	VPMULUDQ.BCST     constants<>+2592(SB), Z22, Z22
-	VPMULUDQ.BCST     constants<>+2624(SB), Z0, Z0
+	VPMULUDQ.BCST     constants<>+2656(SB), Z22, Z22
+	VPMULUDQ.BCST     constants<>+2688(SB), Z0, Z0
 	VPSRLQ            $0x20, Z22, Z26
 	VPSRLQ            $0x20, Z0, Z27
 	VXORPS            Z1, Z27, Z1
 	VXORPS            Z23, Z1, Z1
 	VXORPS            Z21, Z26, Z21
 	VXORPS            Z24, Z21, Z21
-	VPADDD.BCST       constants<>+2656(SB), Z23, Z23
-	VPADDD.BCST       constants<>+2688(SB), Z24, Z24
-	VPMULUDQ.BCST     constants<>+2592(SB), Z18, Z18
-	VPMULUDQ.BCST     constants<>+2624(SB), Z19, Z19
+	VPADDD.BCST       constants<>+2720(SB), Z23, Z23
+	VPADDD.BCST       constants<>+2752(SB), Z24, Z24
+	VPMULUDQ.BCST     constants<>+2656(SB), Z18, Z18
+	VPMULUDQ.BCST     constants<>+2688(SB), Z19, Z19
 	VPSRLQ            $0x20, Z18, Z26
 	VPSRLQ            $0x20, Z19, Z27
 	VXORPS            Z25, Z27, Z25
 	VXORPS            Z23, Z25, Z25
 	VXORPS            Z20, Z26, Z20
 	VXORPS            Z24, Z20, Z20
-	VPMULUDQ.BCST     constants<>+2592(SB), Z1, Z1
-	VPMULUDQ.BCST     constants<>+2624(SB), Z21, Z21
+	VPMULUDQ.BCST     constants<>+2656(SB), Z1, Z1
+	VPMULUDQ.BCST     constants<>+2688(SB), Z21, Z21
 	VPSRLQ            $0x20, Z1, Z26
 	VPSRLQ            $0x20, Z21, Z27
 	VXORPS            Z0, Z27, Z0
 	VXORPS            Z23, Z0, Z0
 	VXORPS            Z22, Z26, Z22
 	VXORPS            Z24, Z22, Z22
-	VPADDD.BCST       constants<>+2656(SB), Z23, Z23
-	VPADDD.BCST       constants<>+2688(SB), Z24, Z24
-	VPMULUDQ.BCST     constants<>+2592(SB), Z25, Z25
-	VPMULUDQ.BCST     constants<>+2624(SB), Z20, Z20
+	VPADDD.BCST       constants<>+2720(SB), Z23, Z23
+	VPADDD.BCST       constants<>+2752(SB), Z24, Z24
+	VPMULUDQ.BCST     constants<>+2656(SB), Z25, Z25
+	VPMULUDQ.BCST     constants<>+2688(SB), Z20, Z20
 	VPSRLQ            $0x20, Z25, Z26
 	VPSRLQ            $0x20, Z20, Z27
 	VXORPS            Z19, Z27, Z19
 	VXORPS            Z23, Z19, Z19
 	VXORPS            Z18, Z26, Z18
 	VXORPS            Z24, Z18, Z18
-	VPMULUDQ.BCST     constants<>+2592(SB), Z0, Z0
-	VPMULUDQ.BCST     constants<>+2624(SB), Z22, Z22
+	VPMULUDQ.BCST     constants<>+2656(SB), Z0, Z0
+	VPMULUDQ.BCST     constants<>+2688(SB), Z22, Z22
 	VPSRLQ            $0x20, Z0, Z26
 	VPSRLQ            $0x20, Z22, Z27
 	VXORPS            Z21, Z27, Z21
 	VXORPS            Z23, Z21, Z21
 	VXORPS            Z1, Z26, Z1
 	VXORPS            Z24, Z1, Z1
-	VPADDD.BCST       constants<>+2656(SB), Z23, Z23
-	VPADDD.BCST       constants<>+2688(SB), Z24, Z24
-	VPMULUDQ.BCST     constants<>+2592(SB), Z19, Z19
-	VPMULUDQ.BCST     constants<>+2624(SB), Z18, Z18
+	VPADDD.BCST       constants<>+2720(SB), Z23, Z23
+	VPADDD.BCST       constants<>+2752(SB), Z24, Z24
+	VPMULUDQ.BCST     constants<>+2656(SB), Z19, Z19
+	VPMULUDQ.BCST     constants<>+2688(SB), Z18, Z18
 	VPSRLQ            $0x20, Z19, Z26
 	VPSRLQ            $0x20, Z18, Z27
 	VXORPS            Z20, Z27, Z20
 	VXORPS            Z23, Z20, Z20
 	VXORPS            Z25, Z26, Z25
 	VXORPS            Z24, Z25, Z25
-	VPMULUDQ.BCST     constants<>+2592(SB), Z21, Z21
-	VPMULUDQ.BCST     constants<>+2624(SB), Z1, Z1
+	VPMULUDQ.BCST     constants<>+2656(SB), Z21, Z21
+	VPMULUDQ.BCST     constants<>+2688(SB), Z1, Z1
 	VPSRLQ            $0x20, Z21, Z26
 	VPSRLQ            $0x20, Z1, Z27
 	VXORPS            Z22, Z27, Z22
 	VXORPS            Z23, Z22, Z22
 	VXORPS            Z0, Z26, Z0
 	VXORPS            Z24, Z0, Z0
-	VPADDD.BCST       constants<>+2656(SB), Z23, Z23
-	VPADDD.BCST       constants<>+2688(SB), Z24, Z24
-	VPMULUDQ.BCST     constants<>+2592(SB), Z20, Z20
-	VPMULUDQ.BCST     constants<>+2624(SB), Z25, Z25
+	VPADDD.BCST       constants<>+2720(SB), Z23, Z23
+	VPADDD.BCST       constants<>+2752(SB), Z24, Z24
+	VPMULUDQ.BCST     constants<>+2656(SB), Z20, Z20
+	VPMULUDQ.BCST     constants<>+2688(SB), Z25, Z25
 	VPSRLQ            $0x20, Z20, Z26
 	VPSRLQ            $0x20, Z25, Z27
 	VXORPS            Z18, Z27, Z18
 	VXORPS            Z23, Z18, Z18
 	VXORPS            Z19, Z26, Z19
 	VXORPS            Z24, Z19, Z19
-	VPMULUDQ.BCST     constants<>+2592(SB), Z22, Z22
-	VPMULUDQ.BCST     constants<>+2624(SB), Z0, Z0
+	VPMULUDQ.BCST     constants<>+2656(SB), Z22, Z22
+	VPMULUDQ.BCST     constants<>+2688(SB), Z0, Z0
 	VPSRLQ            $0x20, Z22, Z26
 	VPSRLQ            $0x20, Z0, Z27
 	VXORPS            Z1, Z27, Z1
 	VXORPS            Z23, Z1, Z1
 	VXORPS            Z21, Z26, Z21
 	VXORPS            Z24, Z21, Z21
-	VPADDD.BCST       constants<>+2656(SB), Z23, Z23
-	VPADDD.BCST       constants<>+2688(SB), Z24, Z24
-	VPMULUDQ.BCST     constants<>+2592(SB), Z18, Z18
-	VPMULUDQ.BCST     constants<>+2624(SB), Z19, Z19
+	VPADDD.BCST       constants<>+2720(SB), Z23, Z23
+	VPADDD.BCST       constants<>+2752(SB), Z24, Z24
+	VPMULUDQ.BCST     constants<>+2656(SB), Z18, Z18
+	VPMULUDQ.BCST     constants<>+2688(SB), Z19, Z19
 	VPSRLQ            $0x20, Z18, Z26
 	VPSRLQ            $0x20, Z19, Z27
 	VXORPS            Z25, Z27, Z25
 	VXORPS            Z23, Z25, Z25
 	VXORPS            Z20, Z26, Z20
 	VXORPS            Z24, Z20, Z20
-	VPMULUDQ.BCST     constants<>+2592(SB), Z1, Z1
-	VPMULUDQ.BCST     constants<>+2624(SB), Z21, Z21
+	VPMULUDQ.BCST     constants<>+2656(SB), Z1, Z1
+	VPMULUDQ.BCST     constants<>+2688(SB), Z21, Z21
 	VPSRLQ            $0x20, Z1, Z26
 	VPSRLQ            $0x20, Z21, Z27
 	VXORPS            Z0, Z27, Z0
 	VXORPS            Z23, Z0, Z0
 	VXORPS            Z22, Z26, Z22
 	VXORPS            Z24, Z22, Z22
-	VPADDD.BCST       constants<>+2656(SB), Z23, Z23
-	VPADDD.BCST       constants<>+2688(SB), Z24, Z24
-	VPMULUDQ.BCST     constants<>+2592(SB), Z25, Z25
-	VPMULUDQ.BCST     constants<>+2624(SB), Z20, Z20
+	VPADDD.BCST       constants<>+2720(SB), Z23, Z23
+	VPADDD.BCST       constants<>+2752(SB), Z24, Z24
+	VPMULUDQ.BCST     constants<>+2656(SB), Z25, Z25
+	VPMULUDQ.BCST     constants<>+2688(SB), Z20, Z20
 	VPSRLQ            $0x20, Z25, Z26
 	VPSRLQ            $0x20, Z20, Z27
 	VXORPS            Z19, Z27, Z19
 	VXORPS            Z23, Z19, Z19
 	VXORPS            Z18, Z26, Z18
 	VXORPS            Z24, Z18, Z18
-	VPMULUDQ.BCST     constants<>+2592(SB), Z0, Z0
-	VPMULUDQ.BCST     constants<>+2624(SB), Z22, Z22
+	VPMULUDQ.BCST     constants<>+2656(SB), Z0, Z0
+	VPMULUDQ.BCST     constants<>+2688(SB), Z22, Z22
 	VPSRLQ            $0x20, Z0, Z26
 	VPSRLQ            $0x20, Z22, Z27
 	VXORPS            Z21, Z27, Z21
@@ -7275,7 +7375,7 @@ loop1:
 	VPBLENDMD         Z0, Z25, K1, Z5
 	VPSRLD            $0x08, Z2, Z0
 	VCVTDQ2PS         Z0, Z0
-	VMULPS.BCST       constants<>+2720(SB), Z0, Z0
+	VMULPS.BCST       constants<>+2784(SB), Z0, Z0
 	VBROADCASTSS      constants<>+32(SB), Z1
 	VSUBPS            Z0, Z1, Z0
 	VPSUBD.BCST       constants<>+544(SB), Z0, Z1
@@ -7297,26 +7397,26 @@ loop1:
 	VFMADD213PS.BCST  constants<>+896(SB), Z0, Z19
 	VFMADD213PS       Z0, Z18, Z19
 	VFMADD231PS.BCST  constants<>+928(SB), Z1, Z19
-	VMULPS.BCST       constants<>+2752(SB), Z19, Z0
+	VMULPS.BCST       constants<>+2816(SB), Z19, Z0
 	VSQRTPS           Z0, Z0
 	VPSRLD            $0x08, Z3, Z1
 	VCVTDQ2PS         Z1, Z1
-	VMULPS.BCST       constants<>+2720(SB), Z1, Z1
+	VMULPS.BCST       constants<>+2784(SB), Z1, Z1
 	VBROADCASTSS      constants<>+128(SB), Z18
 	VFMADD231PS.BCST  constants<>+1408(SB), Z1, Z18
 	VSUBPS.BCST       constants<>+128(SB), Z18, Z19
 	VMOVAPS           Z1, Z1
-	VFNMADD231PS.BCST constants<>+2784(SB), Z19, Z1
-	VMULPS.BCST       constants<>+2816(SB), Z1, Z1
+	VFNMADD231PS.BCST constants<>+2848(SB), Z19, Z1
+	VMULPS.BCST       constants<>+2880(SB), Z1, Z1
 	VMULPS            Z1, Z1, Z19
-	VBROADCASTSS      constants<>+2848(SB), Z20
-	VFMADD213PS.BCST  constants<>+2880(SB), Z19, Z20
-	VFMADD213PS.BCST  constants<>+2912(SB), Z19, Z20
+	VBROADCASTSS      constants<>+2912(SB), Z20
+	VFMADD213PS.BCST  constants<>+2944(SB), Z19, Z20
+	VFMADD213PS.BCST  constants<>+2976(SB), Z19, Z20
 	VMULPS            Z19, Z20, Z20
 	VFMADD213PS       Z1, Z1, Z20
-	VBROADCASTSS      constants<>+2944(SB), Z1
-	VFMADD213PS.BCST  constants<>+2976(SB), Z19, Z1
-	VFMADD213PS.BCST  constants<>+3008(SB), Z19, Z1
+	VBROADCASTSS      constants<>+3008(SB), Z1
+	VFMADD213PS.BCST  constants<>+3040(SB), Z19, Z1
+	VFMADD213PS.BCST  constants<>+3072(SB), Z19, Z1
 	VFMADD213PS.BCST  constants<>+896(SB), Z19, Z1
 	VFMADD213PS.BCST  constants<>+32(SB), Z19, Z1
 	VPSLLD            $0x1f, Z18, Z19
@@ -7326,7 +7426,7 @@ loop1:
 	VPSLLD            $0x1e, Z18, Z1
 	VANDPS.BCST       constants<>+1088(SB), Z1, Z1
 	VXORPS            Z1, Z6, Z1
-	VPADDD.BCST       constants<>+3040(SB), Z18, Z18
+	VPADDD.BCST       constants<>+3104(SB), Z18, Z18
 	VPSLLD            $0x1e, Z18, Z18
 	VANDPS.BCST       constants<>+1088(SB), Z18, Z18
 	VXORPS            Z18, Z7, Z18
@@ -7336,7 +7436,7 @@ loop1:
 	VMOVUPS           Z0, 64(BX)(CX*4)
 	VPSRLD            $0x08, Z4, Z0
 	VCVTDQ2PS         Z0, Z0
-	VMULPS.BCST       constants<>+2720(SB), Z0, Z0
+	VMULPS.BCST       constants<>+2784(SB), Z0, Z0
 	VBROADCASTSS      constants<>+32(SB), Z1
 	VSUBPS            Z0, Z1, Z0
 	VPSUBD.BCST       constants<>+544(SB), Z0, Z1
@@ -7358,26 +7458,26 @@ loop1:
 	VFMADD213PS.BCST  constants<>+896(SB), Z0, Z19
 	VFMADD213PS       Z0, Z18, Z19
 	VFMADD231PS.BCST  constants<>+928(SB), Z1, Z19
-	VMULPS.BCST       constants<>+2752(SB), Z19, Z0
+	VMULPS.BCST       constants<>+2816(SB), Z19, Z0
 	VSQRTPS           Z0, Z0
 	VPSRLD            $0x08, Z5, Z1
 	VCVTDQ2PS         Z1, Z1
-	VMULPS.BCST       constants<>+2720(SB), Z1, Z1
+	VMULPS.BCST       constants<>+2784(SB), Z1, Z1
 	VBROADCASTSS      constants<>+128(SB), Z18
 	VFMADD231PS.BCST  constants<>+1408(SB), Z1, Z18
 	VSUBPS.BCST       constants<>+128(SB), Z18, Z19
 	VMOVAPS           Z1, Z1
-	VFNMADD231PS.BCST constants<>+2784(SB), Z19, Z1
-	VMULPS.BCST       constants<>+2816(SB), Z1, Z1
+	VFNMADD231PS.BCST constants<>+2848(SB), Z19, Z1
+	VMULPS.BCST       constants<>+2880(SB), Z1, Z1
 	VMULPS            Z1, Z1, Z19
-	VBROADCASTSS      constants<>+2848(SB), Z20
-	VFMADD213PS.BCST  constants<>+2880(SB), Z19, Z20
-	VFMADD213PS.BCST  constants<>+2912(SB), Z19, Z20
+	VBROADCASTSS      constants<>+2912(SB), Z20
+	VFMADD213PS.BCST  constants<>+2944(SB), Z19, Z20
+	VFMADD213PS.BCST  constants<>+2976(SB), Z19, Z20
 	VMULPS            Z19, Z20, Z20
 	VFMADD213PS       Z1, Z1, Z20
-	VBROADCASTSS      constants<>+2944(SB), Z1
-	VFMADD213PS.BCST  constants<>+2976(SB), Z19, Z1
-	VFMADD213PS.BCST  constants<>+3008(SB), Z19, Z1
+	VBROADCASTSS      constants<>+3008(SB), Z1
+	VFMADD213PS.BCST  constants<>+3040(SB), Z19, Z1
+	VFMADD213PS.BCST  constants<>+3072(SB), Z19, Z1
 	VFMADD213PS.BCST  constants<>+896(SB), Z19, Z1
 	VFMADD213PS.BCST  constants<>+32(SB), Z19, Z1
 	VPSLLD            $0x1f, Z18, Z19
@@ -7387,7 +7487,7 @@ loop1:
 	VPSLLD            $0x1e, Z18, Z1
 	VANDPS.BCST       constants<>+1088(SB), Z1, Z1
 	VXORPS            Z1, Z8, Z1
-	VPADDD.BCST       constants<>+3040(SB), Z18, Z18
+	VPADDD.BCST       constants<>+3104(SB), Z18, Z18
 	VPSLLD            $0x1e, Z18, Z18
 	VANDPS.BCST       constants<>+1088(SB), Z18, Z18
 	VXORPS            Z18, Z9, Z18
@@ -7417,178 +7517,178 @@ tail2:
 	VXORPS            Z6, Z6, Z6
 	VBROADCASTSS      152(AX), Z7
 	VBROADCASTSS      156(AX), Z8
-	VPMULUDQ.BCST     constants<>+2592(SB), Z2, Z2
-	VPMULUDQ.BCST     constants<>+2624(SB), Z3, Z3
+	VPMULUDQ.BCST     constants<>+2656(SB), Z2, Z2
+	VPMULUDQ.BCST     constants<>+2688(SB), Z3, Z3
 	VPSRLQ            $0x20, Z2, Z9
 	VPSRLQ            $0x20, Z3, Z18
 	VXORPS            Z0, Z18, Z18
 	VXORPS            Z7, Z18, Z18
 	VXORPS            Z4, Z9, Z4
 	VXORPS            Z8, Z4, Z4
-	VPMULUDQ.BCST     constants<>+2592(SB), Z1, Z1
-	VPMULUDQ.BCST     constants<>+2624(SB), Z5, Z5
+	VPMULUDQ.BCST     constants<>+2656(SB), Z1, Z1
+	VPMULUDQ.BCST     constants<>+2688(SB), Z5, Z5
 	VPSRLQ            $0x20, Z1, Z9
 	VPSRLQ            $0x20, Z5, Z19
 	VXORPS            Z0, Z19, Z0
 	VXORPS            Z7, Z0, Z0
 	VXORPS            Z6, Z9, Z6
 	VXORPS            Z8, Z6, Z6
-	VPADDD.BCST       constants<>+2656(SB), Z7, Z7
-	VPADDD.BCST       constants<>+2688(SB), Z8, Z8
-	VPMULUDQ.BCST     constants<>+2592(SB), Z18, Z9
-	VPMULUDQ.BCST     constants<>+2624(SB), Z4, Z4
+	VPADDD.BCST       constants<>+2720(SB), Z7, Z7
+	VPADDD.BCST       constants<>+2752(SB), Z8, Z8
+	VPMULUDQ.BCST     constants<>+2656(SB), Z18, Z9
+	VPMULUDQ.BCST     constants<>+2688(SB), Z4, Z4
 	VPSRLQ            $0x20, Z9, Z18
 	VPSRLQ            $0x20, Z4, Z19
 	VXORPS            Z3, Z19, Z3
 	VXORPS            Z7, Z3, Z3
 	VXORPS            Z2, Z18, Z2
 	VXORPS            Z8, Z2, Z2
-	VPMULUDQ.BCST     constants<>+2592(SB), Z0, Z0
-	VPMULUDQ.BCST     constants<>+2624(SB), Z6, Z6
+	VPMULUDQ.BCST     constants<>+2656(SB), Z0, Z0
+	VPMULUDQ.BCST     constants<>+2688(SB), Z6, Z6
 	VPSRLQ            $0x20, Z0, Z18
 	VPSRLQ            $0x20, Z6, Z19
 	VXORPS            Z5, Z19, Z5
 	VXORPS            Z7, Z5, Z5
 	VXORPS            Z1, Z18, Z1
 	VXORPS            Z8, Z1, Z1
-	VPADDD.BCST       constants<>+2656(SB), Z7, Z7
-	VPADDD.BCST       constants<>+2688(SB), Z8, Z8
-	VPMULUDQ.BCST     constants<>+2592(SB), Z3, Z3
-	VPMULUDQ.BCST     constants<>+2624(SB), Z2, Z2
+	VPADDD.BCST       constants<>+2720(SB), Z7, Z7
+	VPADDD.BCST       constants<>+2752(SB), Z8, Z8
+	VPMULUDQ.BCST     constants<>+2656(SB), Z3, Z3
+	VPMULUDQ.BCST     constants<>+2688(SB), Z2, Z2
 	VPSRLQ            $0x20, Z3, Z18
 	VPSRLQ            $0x20, Z2, Z19
 	VXORPS            Z4, Z19, Z4
 	VXORPS            Z7, Z4, Z4
 	VXORPS            Z9, Z18, Z9
 	VXORPS            Z8, Z9, Z9
-	VPMULUDQ.BCST     constants<>+2592(SB), Z5, Z5
-	VPMULUDQ.BCST     constants<>+2624(SB), Z1, Z1
+	VPMULUDQ.BCST     constants<>+2656(SB), Z5, Z5
+	VPMULUDQ.BCST     constants<>+2688(SB), Z1, Z1
 	VPSRLQ            $0x20, Z5, Z18
 	VPSRLQ            $0x20, Z1, Z19
 	VXORPS            Z6, Z19, Z6
 	VXORPS            Z7, Z6, Z6
 	VXORPS            Z0, Z18, Z0
 	VXORPS            Z8, Z0, Z0
-	VPADDD.BCST       constants<>+2656(SB), Z7, Z7
-	VPADDD.BCST       constants<>+2688(SB), Z8, Z8
-	VPMULUDQ.BCST     constants<>+2592(SB), Z4, Z4
-	VPMULUDQ.BCST     constants<>+2624(SB), Z9, Z9
+	VPADDD.BCST       constants<>+2720(SB), Z7, Z7
+	VPADDD.BCST       constants<>+2752(SB), Z8, Z8
+	VPMULUDQ.BCST     constants<>+2656(SB), Z4, Z4
+	VPMULUDQ.BCST     constants<>+2688(SB), Z9, Z9
 	VPSRLQ            $0x20, Z4, Z18
 	VPSRLQ            $0x20, Z9, Z19
 	VXORPS            Z2, Z19, Z2
 	VXORPS            Z7, Z2, Z2
 	VXORPS            Z3, Z18, Z3
 	VXORPS            Z8, Z3, Z3
-	VPMULUDQ.BCST     constants<>+2592(SB), Z6, Z6
-	VPMULUDQ.BCST     constants<>+2624(SB), Z0, Z0
+	VPMULUDQ.BCST     constants<>+2656(SB), Z6, Z6
+	VPMULUDQ.BCST     constants<>+2688(SB), Z0, Z0
 	VPSRLQ            $0x20, Z6, Z18
 	VPSRLQ            $0x20, Z0, Z19
 	VXORPS            Z1, Z19, Z1
 	VXORPS            Z7, Z1, Z1
 	VXORPS            Z5, Z18, Z5
 	VXORPS            Z8, Z5, Z5
-	VPADDD.BCST       constants<>+2656(SB), Z7, Z7
-	VPADDD.BCST       constants<>+2688(SB), Z8, Z8
-	VPMULUDQ.BCST     constants<>+2592(SB), Z2, Z2
-	VPMULUDQ.BCST     constants<>+2624(SB), Z3, Z3
+	VPADDD.BCST       constants<>+2720(SB), Z7, Z7
+	VPADDD.BCST       constants<>+2752(SB), Z8, Z8
+	VPMULUDQ.BCST     constants<>+2656(SB), Z2, Z2
+	VPMULUDQ.BCST     constants<>+2688(SB), Z3, Z3
 	VPSRLQ            $0x20, Z2, Z18
 	VPSRLQ            $0x20, Z3, Z19
 	VXORPS            Z9, Z19, Z9
 	VXORPS            Z7, Z9, Z9
 	VXORPS            Z4, Z18, Z4
 	VXORPS            Z8, Z4, Z4
-	VPMULUDQ.BCST     constants<>+2592(SB), Z1, Z1
-	VPMULUDQ.BCST     constants<>+2624(SB), Z5, Z5
+	VPMULUDQ.BCST     constants<>+2656(SB), Z1, Z1
+	VPMULUDQ.BCST     constants<>+2688(SB), Z5, Z5
 	VPSRLQ            $0x20, Z1, Z18
 	VPSRLQ            $0x20, Z5, Z19
 	VXORPS            Z0, Z19, Z0
 	VXORPS            Z7, Z0, Z0
 	VXORPS            Z6, Z18, Z6
 	VXORPS            Z8, Z6, Z6
-	VPADDD.BCST       constants<>+2656(SB), Z7, Z7
-	VPADDD.BCST       constants<>+2688(SB), Z8, Z8
-	VPMULUDQ.BCST     constants<>+2592(SB), Z9, Z9
-	VPMULUDQ.BCST     constants<>+2624(SB), Z4, Z4
+	VPADDD.BCST       constants<>+2720(SB), Z7, Z7
+	VPADDD.BCST       constants<>+2752(SB), Z8, Z8
+	VPMULUDQ.BCST     constants<>+2656(SB), Z9, Z9
+	VPMULUDQ.BCST     constants<>+2688(SB), Z4, Z4
 	VPSRLQ            $0x20, Z9, Z18
 	VPSRLQ            $0x20, Z4, Z19
 	VXORPS            Z3, Z19, Z3
 	VXORPS            Z7, Z3, Z3
 	VXORPS            Z2, Z18, Z2
 	VXORPS            Z8, Z2, Z2
-	VPMULUDQ.BCST     constants<>+2592(SB), Z0, Z0
-	VPMULUDQ.BCST     constants<>+2624(SB), Z6, Z6
+	VPMULUDQ.BCST     constants<>+2656(SB), Z0, Z0
+	VPMULUDQ.BCST     constants<>+2688(SB), Z6, Z6
 	VPSRLQ            $0x20, Z0, Z18
 	VPSRLQ            $0x20, Z6, Z19
 	VXORPS            Z5, Z19, Z5
 	VXORPS            Z7, Z5, Z5
 	VXORPS            Z1, Z18, Z1
 	VXORPS            Z8, Z1, Z1
-	VPADDD.BCST       constants<>+2656(SB), Z7, Z7
-	VPADDD.BCST       constants<>+2688(SB), Z8, Z8
-	VPMULUDQ.BCST     constants<>+2592(SB), Z3, Z3
-	VPMULUDQ.BCST     constants<>+2624(SB), Z2, Z2
+	VPADDD.BCST       constants<>+2720(SB), Z7, Z7
+	VPADDD.BCST       constants<>+2752(SB), Z8, Z8
+	VPMULUDQ.BCST     constants<>+2656(SB), Z3, Z3
+	VPMULUDQ.BCST     constants<>+2688(SB), Z2, Z2
 	VPSRLQ            $0x20, Z3, Z18
 	VPSRLQ            $0x20, Z2, Z19
 	VXORPS            Z4, Z19, Z4
 	VXORPS            Z7, Z4, Z4
 	VXORPS            Z9, Z18, Z9
 	VXORPS            Z8, Z9, Z9
-	VPMULUDQ.BCST     constants<>+2592(SB), Z5, Z5
-	VPMULUDQ.BCST     constants<>+2624(SB), Z1, Z1
+	VPMULUDQ.BCST     constants<>+2656(SB), Z5, Z5
+	VPMULUDQ.BCST     constants<>+2688(SB), Z1, Z1
 	VPSRLQ            $0x20, Z5, Z18
 	VPSRLQ            $0x20, Z1, Z19
 	VXORPS            Z6, Z19, Z6
 	VXORPS            Z7, Z6, Z6
 	VXORPS            Z0, Z18, Z0
 	VXORPS            Z8, Z0, Z0
-	VPADDD.BCST       constants<>+2656(SB), Z7, Z7
-	VPADDD.BCST       constants<>+2688(SB), Z8, Z8
-	VPMULUDQ.BCST     constants<>+2592(SB), Z4, Z4
-	VPMULUDQ.BCST     constants<>+2624(SB), Z9, Z9
+	VPADDD.BCST       constants<>+2720(SB), Z7, Z7
+	VPADDD.BCST       constants<>+2752(SB), Z8, Z8
+	VPMULUDQ.BCST     constants<>+2656(SB), Z4, Z4
+	VPMULUDQ.BCST     constants<>+2688(SB), Z9, Z9
 	VPSRLQ            $0x20, Z4, Z18
 	VPSRLQ            $0x20, Z9, Z19
 	VXORPS            Z2, Z19, Z2
 	VXORPS            Z7, Z2, Z2
 	VXORPS            Z3, Z18, Z3
 	VXORPS            Z8, Z3, Z3
-	VPMULUDQ.BCST     constants<>+2592(SB), Z6, Z6
-	VPMULUDQ.BCST     constants<>+2624(SB), Z0, Z0
+	VPMULUDQ.BCST     constants<>+2656(SB), Z6, Z6
+	VPMULUDQ.BCST     constants<>+2688(SB), Z0, Z0
 	VPSRLQ            $0x20, Z6, Z18
 	VPSRLQ            $0x20, Z0, Z19
 	VXORPS            Z1, Z19, Z1
 	VXORPS            Z7, Z1, Z1
 	VXORPS            Z5, Z18, Z5
 	VXORPS            Z8, Z5, Z5
-	VPADDD.BCST       constants<>+2656(SB), Z7, Z7
-	VPADDD.BCST       constants<>+2688(SB), Z8, Z8
-	VPMULUDQ.BCST     constants<>+2592(SB), Z2, Z2
-	VPMULUDQ.BCST     constants<>+2624(SB), Z3, Z3
+	VPADDD.BCST       constants<>+2720(SB), Z7, Z7
+	VPADDD.BCST       constants<>+2752(SB), Z8, Z8
+	VPMULUDQ.BCST     constants<>+2656(SB), Z2, Z2
+	VPMULUDQ.BCST     constants<>+2688(SB), Z3, Z3
 	VPSRLQ            $0x20, Z2, Z18
 	VPSRLQ            $0x20, Z3, Z19
 	VXORPS            Z9, Z19, Z9
 	VXORPS            Z7, Z9, Z9
 	VXORPS            Z4, Z18, Z4
 	VXORPS            Z8, Z4, Z4
-	VPMULUDQ.BCST     constants<>+2592(SB), Z1, Z1
-	VPMULUDQ.BCST     constants<>+2624(SB), Z5, Z5
+	VPMULUDQ.BCST     constants<>+2656(SB), Z1, Z1
+	VPMULUDQ.BCST     constants<>+2688(SB), Z5, Z5
 	VPSRLQ            $0x20, Z1, Z18
 	VPSRLQ            $0x20, Z5, Z19
 	VXORPS            Z0, Z19, Z0
 	VXORPS            Z7, Z0, Z0
 	VXORPS            Z6, Z18, Z6
 	VXORPS            Z8, Z6, Z6
-	VPADDD.BCST       constants<>+2656(SB), Z7, Z7
-	VPADDD.BCST       constants<>+2688(SB), Z8, Z8
-	VPMULUDQ.BCST     constants<>+2592(SB), Z9, Z9
-	VPMULUDQ.BCST     constants<>+2624(SB), Z4, Z4
+	VPADDD.BCST       constants<>+2720(SB), Z7, Z7
+	VPADDD.BCST       constants<>+2752(SB), Z8, Z8
+	VPMULUDQ.BCST     constants<>+2656(SB), Z9, Z9
+	VPMULUDQ.BCST     constants<>+2688(SB), Z4, Z4
 	VPSRLQ            $0x20, Z9, Z18
 	VPSRLQ            $0x20, Z4, Z19
 	VXORPS            Z3, Z19, Z3
 	VXORPS            Z7, Z3, Z3
 	VXORPS            Z2, Z18, Z2
 	VXORPS            Z8, Z2, Z2
-	VPMULUDQ.BCST     constants<>+2592(SB), Z0, Z0
-	VPMULUDQ.BCST     constants<>+2624(SB), Z6, Z6
+	VPMULUDQ.BCST     constants<>+2656(SB), Z0, Z0
+	VPMULUDQ.BCST     constants<>+2688(SB), Z6, Z6
 	VPSRLQ            $0x20, Z0, Z18
 	VPSRLQ            $0x20, Z6, Z19
 	VXORPS            Z5, Z19, Z5
@@ -7613,7 +7713,7 @@ tail2:
 	VPBLENDMD         Z0, Z9, K1, Z13
 	VPSRLD            $0x08, Z10, Z0
 	VCVTDQ2PS         Z0, Z0
-	VMULPS.BCST       constants<>+2720(SB), Z0, Z0
+	VMULPS.BCST       constants<>+2784(SB), Z0, Z0
 	VBROADCASTSS      constants<>+32(SB), Z1
 	VSUBPS            Z0, Z1, Z0
 	VPSUBD.BCST       constants<>+544(SB), Z0, Z1
@@ -7635,26 +7735,26 @@ tail2:
 	VFMADD213PS.BCST  constants<>+896(SB), Z0, Z3
 	VFMADD213PS       Z0, Z2, Z3
 	VFMADD231PS.BCST  constants<>+928(SB), Z1, Z3
-	VMULPS.BCST       constants<>+2752(SB), Z3, Z0
+	VMULPS.BCST       constants<>+2816(SB), Z3, Z0
 	VSQRTPS           Z0, Z0
 	VPSRLD            $0x08, Z11, Z1
 	VCVTDQ2PS         Z1, Z1
-	VMULPS.BCST       constants<>+2720(SB), Z1, Z1
+	VMULPS.BCST       constants<>+2784(SB), Z1, Z1
 	VBROADCASTSS      constants<>+128(SB), Z2
 	VFMADD231PS.BCST  constants<>+1408(SB), Z1, Z2
 	VSUBPS.BCST       constants<>+128(SB), Z2, Z3
 	VMOVAPS           Z1, Z1
-	VFNMADD231PS.BCST constants<>+2784(SB), Z3, Z1
-	VMULPS.BCST       constants<>+2816(SB), Z1, Z1
+	VFNMADD231PS.BCST constants<>+2848(SB), Z3, Z1
+	VMULPS.BCST       constants<>+2880(SB), Z1, Z1
 	VMULPS            Z1, Z1, Z3
-	VBROADCASTSS      constants<>+2848(SB), Z4
-	VFMADD213PS.BCST  constants<>+2880(SB), Z3, Z4
-	VFMADD213PS.BCST  constants<>+2912(SB), Z3, Z4
+	VBROADCASTSS      constants<>+2912(SB), Z4
+	VFMADD213PS.BCST  constants<>+2944(SB), Z3, Z4
+	VFMADD213PS.BCST  constants<>+2976(SB), Z3, Z4
 	VMULPS            Z3, Z4, Z4
 	VFMADD213PS       Z1, Z1, Z4
-	VBROADCASTSS      constants<>+2944(SB), Z1
-	VFMADD213PS.BCST  constants<>+2976(SB), Z3, Z1
-	VFMADD213PS.BCST  constants<>+3008(SB), Z3, Z1
+	VBROADCASTSS      constants<>+3008(SB), Z1
+	VFMADD213PS.BCST  constants<>+3040(SB), Z3, Z1
+	VFMADD213PS.BCST  constants<>+3072(SB), Z3, Z1
 	VFMADD213PS.BCST  constants<>+896(SB), Z3, Z1
 	VFMADD213PS.BCST  constants<>+32(SB), Z3, Z1
 	VPSLLD            $0x1f, Z2, Z3
@@ -7664,7 +7764,7 @@ tail2:
 	VPSLLD            $0x1e, Z2, Z1
 	VANDPS.BCST       constants<>+1088(SB), Z1, Z1
 	VXORPS            Z1, Z14, Z1
-	VPADDD.BCST       constants<>+3040(SB), Z2, Z2
+	VPADDD.BCST       constants<>+3104(SB), Z2, Z2
 	VPSLLD            $0x1e, Z2, Z2
 	VANDPS.BCST       constants<>+1088(SB), Z2, Z2
 	VXORPS            Z2, Z15, Z2
@@ -7695,7 +7795,7 @@ tail2:
 	VMOVUPS           Z0, K1, 64(BX)(CX*4)
 	VPSRLD            $0x08, Z12, Z0
 	VCVTDQ2PS         Z0, Z0
-	VMULPS.BCST       constants<>+2720(SB), Z0, Z0
+	VMULPS.BCST       constants<>+2784(SB), Z0, Z0
 	VBROADCASTSS      constants<>+32(SB), Z1
 	VSUBPS            Z0, Z1, Z0
 	VPSUBD.BCST       constants<>+544(SB), Z0, Z1
@@ -7717,26 +7817,26 @@ tail2:
 	VFMADD213PS.BCST  constants<>+896(SB), Z0, Z3
 	VFMADD213PS       Z0, Z2, Z3
 	VFMADD231PS.BCST  constants<>+928(SB), Z1, Z3
-	VMULPS.BCST       constants<>+2752(SB), Z3, Z0
+	VMULPS.BCST       constants<>+2816(SB), Z3, Z0
 	VSQRTPS           Z0, Z0
 	VPSRLD            $0x08, Z13, Z1
 	VCVTDQ2PS         Z1, Z1
-	VMULPS.BCST       constants<>+2720(SB), Z1, Z1
+	VMULPS.BCST       constants<>+2784(SB), Z1, Z1
 	VBROADCASTSS      constants<>+128(SB), Z2
 	VFMADD231PS.BCST  constants<>+1408(SB), Z1, Z2
 	VSUBPS.BCST       constants<>+128(SB), Z2, Z3
 	VMOVAPS           Z1, Z1
-	VFNMADD231PS.BCST constants<>+2784(SB), Z3, Z1
-	VMULPS.BCST       constants<>+2816(SB), Z1, Z1
+	VFNMADD231PS.BCST constants<>+2848(SB), Z3, Z1
+	VMULPS.BCST       constants<>+2880(SB), Z1, Z1
 	VMULPS            Z1, Z1, Z3
-	VBROADCASTSS      constants<>+2848(SB), Z4
-	VFMADD213PS.BCST  constants<>+2880(SB), Z3, Z4
-	VFMADD213PS.BCST  constants<>+2912(SB), Z3, Z4
+	VBROADCASTSS      constants<>+2912(SB), Z4
+	VFMADD213PS.BCST  constants<>+2944(SB), Z3, Z4
+	VFMADD213PS.BCST  constants<>+2976(SB), Z3, Z4
 	VMULPS            Z3, Z4, Z4
 	VFMADD213PS       Z1, Z1, Z4
-	VBROADCASTSS      constants<>+2944(SB), Z1
-	VFMADD213PS.BCST  constants<>+2976(SB), Z3, Z1
-	VFMADD213PS.BCST  constants<>+3008(SB), Z3, Z1
+	VBROADCASTSS      constants<>+3008(SB), Z1
+	VFMADD213PS.BCST  constants<>+3040(SB), Z3, Z1
+	VFMADD213PS.BCST  constants<>+3072(SB), Z3, Z1
 	VFMADD213PS.BCST  constants<>+896(SB), Z3, Z1
 	VFMADD213PS.BCST  constants<>+32(SB), Z3, Z1
 	VPSLLD            $0x1f, Z2, Z3
@@ -7746,7 +7846,7 @@ tail2:
 	VPSLLD            $0x1e, Z2, Z1
 	VANDPS.BCST       constants<>+1088(SB), Z1, Z1
 	VXORPS            Z1, Z16, Z1
-	VPADDD.BCST       constants<>+3040(SB), Z2, Z2
+	VPADDD.BCST       constants<>+3104(SB), Z2, Z2
 	VPSLLD            $0x1e, Z2, Z2
 	VANDPS.BCST       constants<>+1088(SB), Z2, Z2
 	VXORPS            Z2, Z17, Z2
@@ -7810,178 +7910,178 @@ loop1:
 	VXORPS           Z14, Z14, Z14
 	VBROADCASTSS     152(AX), Z15
 	VBROADCASTSS     156(AX), Z16
-	VPMULUDQ.BCST    constants<>+2592(SB), Z10, Z10
-	VPMULUDQ.BCST    constants<>+2624(SB), Z11, Z11
+	VPMULUDQ.BCST    constants<>+2656(SB), Z10, Z10
+	VPMULUDQ.BCST    constants<>+2688(SB), Z11, Z11
 	VPSRLQ           $0x20, Z10, Z17
 	VPSRLQ           $0x20, Z11, Z18
 	VXORPS           Z0, Z18, Z18
 	VXORPS           Z15, Z18, Z18
 	VXORPS           Z12, Z17, Z12
 	VXORPS           Z16, Z12, Z12
-	VPMULUDQ.BCST    constants<>+2592(SB), Z1, Z1
-	VPMULUDQ.BCST    constants<>+2624(SB), Z13, Z13
+	VPMULUDQ.BCST    constants<>+2656(SB), Z1, Z1
+	VPMULUDQ.BCST    constants<>+2688(SB), Z13, Z13
 	VPSRLQ           $0x20, Z1, Z17
 	VPSRLQ           $0x20, Z13, Z19
 	VXORPS           Z0, Z19, Z0
 	VXORPS           Z15, Z0, Z0
 	VXORPS           Z14, Z17, Z14
 	VXORPS           Z16, Z14, Z14
-	VPADDD.BCST      constants<>+2656(SB), Z15, Z15
-	VPADDD.BCST      constants<>+2688(SB), Z16, Z16
-	VPMULUDQ.BCST    constants<>+2592(SB), Z18, Z17
-	VPMULUDQ.BCST    constants<>+2624(SB), Z12, Z12
+	VPADDD.BCST      constants<>+2720(SB), Z15, Z15
+	VPADDD.BCST      constants<>+2752(SB), Z16, Z16
+	VPMULUDQ.BCST    constants<>+2656(SB), Z18, Z17
+	VPMULUDQ.BCST    constants<>+2688(SB), Z12, Z12
 	VPSRLQ           $0x20, Z17, Z18
 	VPSRLQ           $0x20, Z12, Z19
 	VXORPS           Z11, Z19, Z11
 	VXORPS           Z15, Z11, Z11
 	VXORPS           Z10, Z18, Z10
 	VXORPS           Z16, Z10, Z10
-	VPMULUDQ.BCST    constants<>+2592(SB), Z0, Z0
-	VPMULUDQ.BCST    constants<>+2624(SB), Z14, Z14
+	VPMULUDQ.BCST    constants<>+2656(SB), Z0, Z0
+	VPMULUDQ.BCST    constants<>+2688(SB), Z14, Z14
 	VPSRLQ           $0x20, Z0, Z18
 	VPSRLQ           $0x20, Z14, Z19
 	VXORPS           Z13, Z19, Z13
 	VXORPS           Z15, Z13, Z13
 	VXORPS           Z1, Z18, Z1
 	VXORPS           Z16, Z1, Z1
-	VPADDD.BCST      constants<>+2656(SB), Z15, Z15
-	VPADDD.BCST      constants<>+2688(SB), Z16, Z16
-	VPMULUDQ.BCST    constants<>+2592(SB), Z11, Z11
-	VPMULUDQ.BCST    constants<>+2624(SB), Z10, Z10
+	VPADDD.BCST      constants<>+2720(SB), Z15, Z15
+	VPADDD.BCST      constants<>+2752(SB), Z16, Z16
+	VPMULUDQ.BCST    constants<>+2656(SB), Z11, Z11
+	VPMULUDQ.BCST    constants<>+2688(SB), Z10, Z10
 	VPSRLQ           $0x20, Z11, Z18
 	VPSRLQ           $0x20, Z10, Z19
 	VXORPS           Z12, Z19, Z12
 	VXORPS           Z15, Z12, Z12
 	VXORPS           Z17, Z18, Z17
 	VXORPS           Z16, Z17, Z17
-	VPMULUDQ.BCST    constants<>+2592(SB), Z13, Z13
-	VPMULUDQ.BCST    constants<>+2624(SB), Z1, Z1
+	VPMULUDQ.BCST    constants<>+2656(SB), Z13, Z13
+	VPMULUDQ.BCST    constants<>+2688(SB), Z1, Z1
 	VPSRLQ           $0x20, Z13, Z18
 	VPSRLQ           $0x20, Z1, Z19
 	VXORPS           Z14, Z19, Z14
 	VXORPS           Z15, Z14, Z14
 	VXORPS           Z0, Z18, Z0
 	VXORPS           Z16, Z0, Z0
-	VPADDD.BCST      constants<>+2656(SB), Z15, Z15
-	VPADDD.BCST      constants<>+2688(SB), Z16, Z16
-	VPMULUDQ.BCST    constants<>+2592(SB), Z12, Z12
-	VPMULUDQ.BCST    constants<>+2624(SB), Z17, Z17
+	VPADDD.BCST      constants<>+2720(SB), Z15, Z15
+	VPADDD.BCST      constants<>+2752(SB), Z16, Z16
+	VPMULUDQ.BCST    constants<>+2656(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2688(SB), Z17, Z17
 	VPSRLQ           $0x20, Z12, Z18
 	VPSRLQ           $0x20, Z17, Z19
 	VXORPS           Z10, Z19, Z10
 	VXORPS           Z15, Z10, Z10
 	VXORPS           Z11, Z18, Z11
 	VXORPS           Z16, Z11, Z11
-	VPMULUDQ.BCST    constants<>+2592(SB), Z14, Z14
-	VPMULUDQ.BCST    constants<>+2624(SB), Z0, Z0
+	VPMULUDQ.BCST    constants<>+2656(SB), Z14, Z14
+	VPMULUDQ.BCST    constants<>+2688(SB), Z0, Z0
 	VPSRLQ           $0x20, Z14, Z18
 	VPSRLQ           $0x20, Z0, Z19
 	VXORPS           Z1, Z19, Z1
 	VXORPS           Z15, Z1, Z1
 	VXORPS           Z13, Z18, Z13
 	VXORPS           Z16, Z13, Z13
-	VPADDD.BCST      constants<>+2656(SB), Z15, Z15
-	VPADDD.BCST      constants<>+2688(SB), Z16, Z16
-	VPMULUDQ.BCST    constants<>+2592(SB), Z10, Z10
-	VPMULUDQ.BCST    constants<>+2624(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2720(SB), Z15, Z15
+	VPADDD.BCST      constants<>+2752(SB), Z16, Z16
+	VPMULUDQ.BCST    constants<>+2656(SB), Z10, Z10
+	VPMULUDQ.BCST    constants<>+2688(SB), Z11, Z11
 	VPSRLQ           $0x20, Z10, Z18
 	VPSRLQ           $0x20, Z11, Z19
 	VXORPS           Z17, Z19, Z17
 	VXORPS           Z15, Z17, Z17
 	VXORPS           Z12, Z18, Z12
 	VXORPS           Z16, Z12, Z12
-	VPMULUDQ.BCST    constants<>+2592(SB), Z1, Z1
-	VPMULUDQ.BCST    constants<>+2624(SB), Z13, Z13
+	VPMULUDQ.BCST    constants<>+2656(SB), Z1, Z1
+	VPMULUDQ.BCST    constants<>+2688(SB), Z13, Z13
 	VPSRLQ           $0x20, Z1, Z18
 	VPSRLQ           $0x20, Z13, Z19
 	VXORPS           Z0, Z19, Z0
 	VXORPS           Z15, Z0, Z0
 	VXORPS           Z14, Z18, Z14
 	VXORPS           Z16, Z14, Z14
-	VPADDD.BCST      constants<>+2656(SB), Z15, Z15
-	VPADDD.BCST      constants<>+2688(SB), Z16, Z16
-	VPMULUDQ.BCST    constants<>+2592(SB), Z17, Z17
-	VPMULUDQ.BCST    constants<>+2624(SB), Z12, Z12
+	VPADDD.BCST      constants<>+2720(SB), Z15, Z15
+	VPADDD.BCST      constants<>+2752(SB), Z16, Z16
+	VPMULUDQ.BCST    constants<>+2656(SB), Z17, Z17
+	VPMULUDQ.BCST    constants<>+2688(SB), Z12, Z12
 	VPSRLQ           $0x20, Z17, Z18
 	VPSRLQ           $0x20, Z12, Z19
 	VXORPS           Z11, Z19, Z11
 	VXORPS           Z15, Z11, Z11
 	VXORPS           Z10, Z18, Z10
 	VXORPS           Z16, Z10, Z10
-	VPMULUDQ.BCST    constants<>+2592(SB), Z0, Z0
-	VPMULUDQ.BCST    constants<>+2624(SB), Z14, Z14
+	VPMULUDQ.BCST    constants<>+2656(SB), Z0, Z0
+	VPMULUDQ.BCST    constants<>+2688(SB), Z14, Z14
 	VPSRLQ           $0x20, Z0, Z18
 	VPSRLQ           $0x20, Z14, Z19
 	VXORPS           Z13, Z19, Z13
 	VXORPS           Z15, Z13, Z13
 	VXORPS           Z1, Z18, Z1
 	VXORPS           Z16, Z1, Z1
-	VPADDD.BCST      constants<>+2656(SB), Z15, Z15
-	VPADDD.BCST      constants<>+2688(SB), Z16, Z16
-	VPMULUDQ.BCST    constants<>+2592(SB), Z11, Z11
-	VPMULUDQ.BCST    constants<>+2624(SB), Z10, Z10
+	VPADDD.BCST      constants<>+2720(SB), Z15, Z15
+	VPADDD.BCST      constants<>+2752(SB), Z16, Z16
+	VPMULUDQ.BCST    constants<>+2656(SB), Z11, Z11
+	VPMULUDQ.BCST    constants<>+2688(SB), Z10, Z10
 	VPSRLQ           $0x20, Z11, Z18
 	VPSRLQ           $0x20, Z10, Z19
 	VXORPS           Z12, Z19, Z12
 	VXORPS           Z15, Z12, Z12
 	VXORPS           Z17, Z18, Z17
 	VXORPS           Z16, Z17, Z17
-	VPMULUDQ.BCST    constants<>+2592(SB), Z13, Z13
-	VPMULUDQ.BCST    constants<>+2624(SB), Z1, Z1
+	VPMULUDQ.BCST    constants<>+2656(SB), Z13, Z13
+	VPMULUDQ.BCST    constants<>+2688(SB), Z1, Z1
 	VPSRLQ           $0x20, Z13, Z18
 	VPSRLQ           $0x20, Z1, Z19
 	VXORPS           Z14, Z19, Z14
 	VXORPS           Z15, Z14, Z14
 	VXORPS           Z0, Z18, Z0
 	VXORPS           Z16, Z0, Z0
-	VPADDD.BCST      constants<>+2656(SB), Z15, Z15
-	VPADDD.BCST      constants<>+2688(SB), Z16, Z16
-	VPMULUDQ.BCST    constants<>+2592(SB), Z12, Z12
-	VPMULUDQ.BCST    constants<>+2624(SB), Z17, Z17
+	VPADDD.BCST      constants<>+2720(SB), Z15, Z15
+	VPADDD.BCST      constants<>+2752(SB), Z16, Z16
+	VPMULUDQ.BCST    constants<>+2656(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2688(SB), Z17, Z17
 	VPSRLQ           $0x20, Z12, Z18
 	VPSRLQ           $0x20, Z17, Z19
 	VXORPS           Z10, Z19, Z10
 	VXORPS           Z15, Z10, Z10
 	VXORPS           Z11, Z18, Z11
 	VXORPS           Z16, Z11, Z11
-	VPMULUDQ.BCST    constants<>+2592(SB), Z14, Z14
-	VPMULUDQ.BCST    constants<>+2624(SB), Z0, Z0
+	VPMULUDQ.BCST    constants<>+2656(SB), Z14, Z14
+	VPMULUDQ.BCST    constants<>+2688(SB), Z0, Z0
 	VPSRLQ           $0x20, Z14, Z18
 	VPSRLQ           $0x20, Z0, Z19
 	VXORPS           Z1, Z19, Z1
 	VXORPS           Z15, Z1, Z1
 	VXORPS           Z13, Z18, Z13
 	VXORPS           Z16, Z13, Z13
-	VPADDD.BCST      constants<>+2656(SB), Z15, Z15
-	VPADDD.BCST      constants<>+2688(SB), Z16, Z16
-	VPMULUDQ.BCST    constants<>+2592(SB), Z10, Z10
-	VPMULUDQ.BCST    constants<>+2624(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2720(SB), Z15, Z15
+	VPADDD.BCST      constants<>+2752(SB), Z16, Z16
+	VPMULUDQ.BCST    constants<>+2656(SB), Z10, Z10
+	VPMULUDQ.BCST    constants<>+2688(SB), Z11, Z11
 	VPSRLQ           $0x20, Z10, Z18
 	VPSRLQ           $0x20, Z11, Z19
 	VXORPS           Z17, Z19, Z17
 	VXORPS           Z15, Z17, Z17
 	VXORPS           Z12, Z18, Z12
 	VXORPS           Z16, Z12, Z12
-	VPMULUDQ.BCST    constants<>+2592(SB), Z1, Z1
-	VPMULUDQ.BCST    constants<>+2624(SB), Z13, Z13
+	VPMULUDQ.BCST    constants<>+2656(SB), Z1, Z1
+	VPMULUDQ.BCST    constants<>+2688(SB), Z13, Z13
 	VPSRLQ           $0x20, Z1, Z18
 	VPSRLQ           $0x20, Z13, Z19
 	VXORPS           Z0, Z19, Z0
 	VXORPS           Z15, Z0, Z0
 	VXORPS           Z14, Z18, Z14
 	VXORPS           Z16, Z14, Z14
-	VPADDD.BCST      constants<>+2656(SB), Z15, Z15
-	VPADDD.BCST      constants<>+2688(SB), Z16, Z16
-	VPMULUDQ.BCST    constants<>+2592(SB), Z17, Z17
-	VPMULUDQ.BCST    constants<>+2624(SB), Z12, Z12
+	VPADDD.BCST      constants<>+2720(SB), Z15, Z15
+	VPADDD.BCST      constants<>+2752(SB), Z16, Z16
+	VPMULUDQ.BCST    constants<>+2656(SB), Z17, Z17
+	VPMULUDQ.BCST    constants<>+2688(SB), Z12, Z12
 	VPSRLQ           $0x20, Z17, Z18
 	VPSRLQ           $0x20, Z12, Z19
 	VXORPS           Z11, Z19, Z11
 	VXORPS           Z15, Z11, Z11
 	VXORPS           Z10, Z18, Z10
 	VXORPS           Z16, Z10, Z10
-	VPMULUDQ.BCST    constants<>+2592(SB), Z0, Z0
-	VPMULUDQ.BCST    constants<>+2624(SB), Z14, Z14
+	VPMULUDQ.BCST    constants<>+2656(SB), Z0, Z0
+	VPMULUDQ.BCST    constants<>+2688(SB), Z14, Z14
 	VPSRLQ           $0x20, Z0, Z18
 	VPSRLQ           $0x20, Z14, Z19
 	VXORPS           Z13, Z19, Z13
@@ -8206,178 +8306,178 @@ tail2:
 	VXORPS           Z10, Z10, Z10
 	VBROADCASTSS     152(AX), Z11
 	VBROADCASTSS     156(AX), Z12
-	VPMULUDQ.BCST    constants<>+2592(SB), Z2, Z2
-	VPMULUDQ.BCST    constants<>+2624(SB), Z3, Z3
+	VPMULUDQ.BCST    constants<>+2656(SB), Z2, Z2
+	VPMULUDQ.BCST    constants<>+2688(SB), Z3, Z3
 	VPSRLQ           $0x20, Z2, Z13
 	VPSRLQ           $0x20, Z3, Z14
 	VXORPS           Z0, Z14, Z14
 	VXORPS           Z11, Z14, Z14
 	VXORPS           Z4, Z13, Z4
 	VXORPS           Z12, Z4, Z4
-	VPMULUDQ.BCST    constants<>+2592(SB), Z1, Z1
-	VPMULUDQ.BCST    constants<>+2624(SB), Z5, Z5
+	VPMULUDQ.BCST    constants<>+2656(SB), Z1, Z1
+	VPMULUDQ.BCST    constants<>+2688(SB), Z5, Z5
 	VPSRLQ           $0x20, Z1, Z13
 	VPSRLQ           $0x20, Z5, Z15
 	VXORPS           Z0, Z15, Z0
 	VXORPS           Z11, Z0, Z0
 	VXORPS           Z10, Z13, Z10
 	VXORPS           Z12, Z10, Z10
-	VPADDD.BCST      constants<>+2656(SB), Z11, Z11
-	VPADDD.BCST      constants<>+2688(SB), Z12, Z12
-	VPMULUDQ.BCST    constants<>+2592(SB), Z14, Z13
-	VPMULUDQ.BCST    constants<>+2624(SB), Z4, Z4
+	VPADDD.BCST      constants<>+2720(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2752(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2656(SB), Z14, Z13
+	VPMULUDQ.BCST    constants<>+2688(SB), Z4, Z4
 	VPSRLQ           $0x20, Z13, Z14
 	VPSRLQ           $0x20, Z4, Z15
 	VXORPS           Z3, Z15, Z3
 	VXORPS           Z11, Z3, Z3
 	VXORPS           Z2, Z14, Z2
 	VXORPS           Z12, Z2, Z2
-	VPMULUDQ.BCST    constants<>+2592(SB), Z0, Z0
-	VPMULUDQ.BCST    constants<>+2624(SB), Z10, Z10
+	VPMULUDQ.BCST    constants<>+2656(SB), Z0, Z0
+	VPMULUDQ.BCST    constants<>+2688(SB), Z10, Z10
 	VPSRLQ           $0x20, Z0, Z14
 	VPSRLQ           $0x20, Z10, Z15
 	VXORPS           Z5, Z15, Z5
 	VXORPS           Z11, Z5, Z5
 	VXORPS           Z1, Z14, Z1
 	VXORPS           Z12, Z1, Z1
-	VPADDD.BCST      constants<>+2656(SB), Z11, Z11
-	VPADDD.BCST      constants<>+2688(SB), Z12, Z12
-	VPMULUDQ.BCST    constants<>+2592(SB), Z3, Z3
-	VPMULUDQ.BCST    constants<>+2624(SB), Z2, Z2
+	VPADDD.BCST      constants<>+2720(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2752(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2656(SB), Z3, Z3
+	VPMULUDQ.BCST    constants<>+2688(SB), Z2, Z2
 	VPSRLQ           $0x20, Z3, Z14
 	VPSRLQ           $0x20, Z2, Z15
 	VXORPS           Z4, Z15, Z4
 	VXORPS           Z11, Z4, Z4
 	VXORPS           Z13, Z14, Z13
 	VXORPS           Z12, Z13, Z13
-	VPMULUDQ.BCST    constants<>+2592(SB), Z5, Z5
-	VPMULUDQ.BCST    constants<>+2624(SB), Z1, Z1
+	VPMULUDQ.BCST    constants<>+2656(SB), Z5, Z5
+	VPMULUDQ.BCST    constants<>+2688(SB), Z1, Z1
 	VPSRLQ           $0x20, Z5, Z14
 	VPSRLQ           $0x20, Z1, Z15
 	VXORPS           Z10, Z15, Z10
 	VXORPS           Z11, Z10, Z10
 	VXORPS           Z0, Z14, Z0
 	VXORPS           Z12, Z0, Z0
-	VPADDD.BCST      constants<>+2656(SB), Z11, Z11
-	VPADDD.BCST      constants<>+2688(SB), Z12, Z12
-	VPMULUDQ.BCST    constants<>+2592(SB), Z4, Z4
-	VPMULUDQ.BCST    constants<>+2624(SB), Z13, Z13
+	VPADDD.BCST      constants<>+2720(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2752(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2656(SB), Z4, Z4
+	VPMULUDQ.BCST    constants<>+2688(SB), Z13, Z13
 	VPSRLQ           $0x20, Z4, Z14
 	VPSRLQ           $0x20, Z13, Z15
 	VXORPS           Z2, Z15, Z2
 	VXORPS           Z11, Z2, Z2
 	VXORPS           Z3, Z14, Z3
 	VXORPS           Z12, Z3, Z3
-	VPMULUDQ.BCST    constants<>+2592(SB), Z10, Z10
-	VPMULUDQ.BCST    constants<>+2624(SB), Z0, Z0
+	VPMULUDQ.BCST    constants<>+2656(SB), Z10, Z10
+	VPMULUDQ.BCST    constants<>+2688(SB), Z0, Z0
 	VPSRLQ           $0x20, Z10, Z14
 	VPSRLQ           $0x20, Z0, Z15
 	VXORPS           Z1, Z15, Z1
 	VXORPS           Z11, Z1, Z1
 	VXORPS           Z5, Z14, Z5
 	VXORPS           Z12, Z5, Z5
-	VPADDD.BCST      constants<>+2656(SB), Z11, Z11
-	VPADDD.BCST      constants<>+2688(SB), Z12, Z12
-	VPMULUDQ.BCST    constants<>+2592(SB), Z2, Z2
-	VPMULUDQ.BCST    constants<>+2624(SB), Z3, Z3
+	VPADDD.BCST      constants<>+2720(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2752(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2656(SB), Z2, Z2
+	VPMULUDQ.BCST    constants<>+2688(SB), Z3, Z3
 	VPSRLQ           $0x20, Z2, Z14
 	VPSRLQ           $0x20, Z3, Z15
 	VXORPS           Z13, Z15, Z13
 	VXORPS           Z11, Z13, Z13
 	VXORPS           Z4, Z14, Z4
 	VXORPS           Z12, Z4, Z4
-	VPMULUDQ.BCST    constants<>+2592(SB), Z1, Z1
-	VPMULUDQ.BCST    constants<>+2624(SB), Z5, Z5
+	VPMULUDQ.BCST    constants<>+2656(SB), Z1, Z1
+	VPMULUDQ.BCST    constants<>+2688(SB), Z5, Z5
 	VPSRLQ           $0x20, Z1, Z14
 	VPSRLQ           $0x20, Z5, Z15
 	VXORPS           Z0, Z15, Z0
 	VXORPS           Z11, Z0, Z0
 	VXORPS           Z10, Z14, Z10
 	VXORPS           Z12, Z10, Z10
-	VPADDD.BCST      constants<>+2656(SB), Z11, Z11
-	VPADDD.BCST      constants<>+2688(SB), Z12, Z12
-	VPMULUDQ.BCST    constants<>+2592(SB), Z13, Z13
-	VPMULUDQ.BCST    constants<>+2624(SB), Z4, Z4
+	VPADDD.BCST      constants<>+2720(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2752(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2656(SB), Z13, Z13
+	VPMULUDQ.BCST    constants<>+2688(SB), Z4, Z4
 	VPSRLQ           $0x20, Z13, Z14
 	VPSRLQ           $0x20, Z4, Z15
 	VXORPS           Z3, Z15, Z3
 	VXORPS           Z11, Z3, Z3
 	VXORPS           Z2, Z14, Z2
 	VXORPS           Z12, Z2, Z2
-	VPMULUDQ.BCST    constants<>+2592(SB), Z0, Z0
-	VPMULUDQ.BCST    constants<>+2624(SB), Z10, Z10
+	VPMULUDQ.BCST    constants<>+2656(SB), Z0, Z0
+	VPMULUDQ.BCST    constants<>+2688(SB), Z10, Z10
 	VPSRLQ           $0x20, Z0, Z14
 	VPSRLQ           $0x20, Z10, Z15
 	VXORPS           Z5, Z15, Z5
 	VXORPS           Z11, Z5, Z5
 	VXORPS           Z1, Z14, Z1
 	VXORPS           Z12, Z1, Z1
-	VPADDD.BCST      constants<>+2656(SB), Z11, Z11
-	VPADDD.BCST      constants<>+2688(SB), Z12, Z12
-	VPMULUDQ.BCST    constants<>+2592(SB), Z3, Z3
-	VPMULUDQ.BCST    constants<>+2624(SB), Z2, Z2
+	VPADDD.BCST      constants<>+2720(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2752(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2656(SB), Z3, Z3
+	VPMULUDQ.BCST    constants<>+2688(SB), Z2, Z2
 	VPSRLQ           $0x20, Z3, Z14
 	VPSRLQ           $0x20, Z2, Z15
 	VXORPS           Z4, Z15, Z4
 	VXORPS           Z11, Z4, Z4
 	VXORPS           Z13, Z14, Z13
 	VXORPS           Z12, Z13, Z13
-	VPMULUDQ.BCST    constants<>+2592(SB), Z5, Z5
-	VPMULUDQ.BCST    constants<>+2624(SB), Z1, Z1
+	VPMULUDQ.BCST    constants<>+2656(SB), Z5, Z5
+	VPMULUDQ.BCST    constants<>+2688(SB), Z1, Z1
 	VPSRLQ           $0x20, Z5, Z14
 	VPSRLQ           $0x20, Z1, Z15
 	VXORPS           Z10, Z15, Z10
 	VXORPS           Z11, Z10, Z10
 	VXORPS           Z0, Z14, Z0
 	VXORPS           Z12, Z0, Z0
-	VPADDD.BCST      constants<>+2656(SB), Z11, Z11
-	VPADDD.BCST      constants<>+2688(SB), Z12, Z12
-	VPMULUDQ.BCST    constants<>+2592(SB), Z4, Z4
-	VPMULUDQ.BCST    constants<>+2624(SB), Z13, Z13
+	VPADDD.BCST      constants<>+2720(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2752(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2656(SB), Z4, Z4
+	VPMULUDQ.BCST    constants<>+2688(SB), Z13, Z13
 	VPSRLQ           $0x20, Z4, Z14
 	VPSRLQ           $0x20, Z13, Z15
 	VXORPS           Z2, Z15, Z2
 	VXORPS           Z11, Z2, Z2
 	VXORPS           Z3, Z14, Z3
 	VXORPS           Z12, Z3, Z3
-	VPMULUDQ.BCST    constants<>+2592(SB), Z10, Z10
-	VPMULUDQ.BCST    constants<>+2624(SB), Z0, Z0
+	VPMULUDQ.BCST    constants<>+2656(SB), Z10, Z10
+	VPMULUDQ.BCST    constants<>+2688(SB), Z0, Z0
 	VPSRLQ           $0x20, Z10, Z14
 	VPSRLQ           $0x20, Z0, Z15
 	VXORPS           Z1, Z15, Z1
 	VXORPS           Z11, Z1, Z1
 	VXORPS           Z5, Z14, Z5
 	VXORPS           Z12, Z5, Z5
-	VPADDD.BCST      constants<>+2656(SB), Z11, Z11
-	VPADDD.BCST      constants<>+2688(SB), Z12, Z12
-	VPMULUDQ.BCST    constants<>+2592(SB), Z2, Z2
-	VPMULUDQ.BCST    constants<>+2624(SB), Z3, Z3
+	VPADDD.BCST      constants<>+2720(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2752(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2656(SB), Z2, Z2
+	VPMULUDQ.BCST    constants<>+2688(SB), Z3, Z3
 	VPSRLQ           $0x20, Z2, Z14
 	VPSRLQ           $0x20, Z3, Z15
 	VXORPS           Z13, Z15, Z13
 	VXORPS           Z11, Z13, Z13
 	VXORPS           Z4, Z14, Z4
 	VXORPS           Z12, Z4, Z4
-	VPMULUDQ.BCST    constants<>+2592(SB), Z1, Z1
-	VPMULUDQ.BCST    constants<>+2624(SB), Z5, Z5
+	VPMULUDQ.BCST    constants<>+2656(SB), Z1, Z1
+	VPMULUDQ.BCST    constants<>+2688(SB), Z5, Z5
 	VPSRLQ           $0x20, Z1, Z14
 	VPSRLQ           $0x20, Z5, Z15
 	VXORPS           Z0, Z15, Z0
 	VXORPS           Z11, Z0, Z0
 	VXORPS           Z10, Z14, Z10
 	VXORPS           Z12, Z10, Z10
-	VPADDD.BCST      constants<>+2656(SB), Z11, Z11
-	VPADDD.BCST      constants<>+2688(SB), Z12, Z12
-	VPMULUDQ.BCST    constants<>+2592(SB), Z13, Z13
-	VPMULUDQ.BCST    constants<>+2624(SB), Z4, Z4
+	VPADDD.BCST      constants<>+2720(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2752(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2656(SB), Z13, Z13
+	VPMULUDQ.BCST    constants<>+2688(SB), Z4, Z4
 	VPSRLQ           $0x20, Z13, Z14
 	VPSRLQ           $0x20, Z4, Z15
 	VXORPS           Z3, Z15, Z3
 	VXORPS           Z11, Z3, Z3
 	VXORPS           Z2, Z14, Z2
 	VXORPS           Z12, Z2, Z2
-	VPMULUDQ.BCST    constants<>+2592(SB), Z0, Z0
-	VPMULUDQ.BCST    constants<>+2624(SB), Z10, Z10
+	VPMULUDQ.BCST    constants<>+2656(SB), Z0, Z0
+	VPMULUDQ.BCST    constants<>+2688(SB), Z10, Z10
 	VPSRLQ           $0x20, Z0, Z14
 	VPSRLQ           $0x20, Z10, Z15
 	VXORPS           Z5, Z15, Z5
@@ -9761,10 +9861,10 @@ loop1:
 	VFMADD213PS Y0, Y4, Y3
 	VPSUBD      constants<>+128(SB), Y2, Y0
 	VPSRAD      $0x01, Y0, Y2
-	VPADDD      constants<>+3072(SB), Y2, Y4
+	VPADDD      constants<>+3136(SB), Y2, Y4
 	VPSLLD      $0x17, Y4, Y4
 	VPSUBD      Y2, Y0, Y0
-	VPADDD      constants<>+3072(SB), Y0, Y0
+	VPADDD      constants<>+3136(SB), Y0, Y0
 	VPSLLD      $0x17, Y0, Y0
 	VANDPS      Y1, Y0, Y0
 	VADDPS      constants<>+32(SB), Y3, Y1
@@ -9792,10 +9892,10 @@ loop1:
 	VFMADD213PS Y0, Y4, Y3
 	VPSUBD      constants<>+128(SB), Y2, Y0
 	VPSRAD      $0x01, Y0, Y2
-	VPADDD      constants<>+3072(SB), Y2, Y4
+	VPADDD      constants<>+3136(SB), Y2, Y4
 	VPSLLD      $0x17, Y4, Y4
 	VPSUBD      Y2, Y0, Y0
-	VPADDD      constants<>+3072(SB), Y0, Y0
+	VPADDD      constants<>+3136(SB), Y0, Y0
 	VPSLLD      $0x17, Y0, Y0
 	VANDPS      Y1, Y0, Y0
 	VADDPS      constants<>+32(SB), Y3, Y1
@@ -9842,10 +9942,10 @@ part3:
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+3072(SB), Y3, Y5
+	VPADDD      constants<>+3136(SB), Y3, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+3072(SB), Y1, Y1
+	VPADDD      constants<>+3136(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
@@ -10040,10 +10140,10 @@ loop1:
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+3072(SB), Y4, Y6
+	VPADDD      constants<>+3136(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+3072(SB), Y2, Y2
+	VPADDD      constants<>+3136(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -10090,10 +10190,10 @@ loop1:
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+3072(SB), Y4, Y6
+	VPADDD      constants<>+3136(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+3072(SB), Y2, Y2
+	VPADDD      constants<>+3136(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -10159,10 +10259,10 @@ part3:
 	VFMADD213PS Y3, Y7, Y6
 	VPSUBD      constants<>+128(SB), Y5, Y3
 	VPSRAD      $0x01, Y3, Y5
-	VPADDD      constants<>+3072(SB), Y5, Y7
+	VPADDD      constants<>+3136(SB), Y5, Y7
 	VPSLLD      $0x17, Y7, Y7
 	VPSUBD      Y5, Y3, Y3
-	VPADDD      constants<>+3072(SB), Y3, Y3
+	VPADDD      constants<>+3136(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
 	VANDPS      Y4, Y3, Y3
 	VADDPS      constants<>+32(SB), Y6, Y4
@@ -10230,10 +10330,10 @@ loop1:
 	VFMADD213PS  Y1, Y5, Y4
 	VPSUBD       constants<>+128(SB), Y3, Y1
 	VPSRAD       $0x01, Y1, Y3
-	VPADDD       constants<>+3072(SB), Y3, Y5
+	VPADDD       constants<>+3136(SB), Y3, Y5
 	VPSLLD       $0x17, Y5, Y5
 	VPSUBD       Y3, Y1, Y1
-	VPADDD       constants<>+3072(SB), Y1, Y1
+	VPADDD       constants<>+3136(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
 	VANDPS       Y2, Y1, Y1
 	VADDPS       constants<>+32(SB), Y4, Y2
@@ -10282,10 +10382,10 @@ loop1:
 	VFMADD213PS  Y1, Y5, Y4
 	VPSUBD       constants<>+128(SB), Y3, Y1
 	VPSRAD       $0x01, Y1, Y3
-	VPADDD       constants<>+3072(SB), Y3, Y5
+	VPADDD       constants<>+3136(SB), Y3, Y5
 	VPSLLD       $0x17, Y5, Y5
 	VPSUBD       Y3, Y1, Y1
-	VPADDD       constants<>+3072(SB), Y1, Y1
+	VPADDD       constants<>+3136(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
 	VANDPS       Y2, Y1, Y1
 	VADDPS       constants<>+32(SB), Y4, Y2
@@ -10353,10 +10453,10 @@ part3:
 	VFMADD213PS  Y2, Y6, Y5
 	VPSUBD       constants<>+128(SB), Y4, Y2
 	VPSRAD       $0x01, Y2, Y4
-	VPADDD       constants<>+3072(SB), Y4, Y6
+	VPADDD       constants<>+3136(SB), Y4, Y6
 	VPSLLD       $0x17, Y6, Y6
 	VPSUBD       Y4, Y2, Y2
-	VPADDD       constants<>+3072(SB), Y2, Y2
+	VPADDD       constants<>+3136(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
 	VANDPS       Y3, Y2, Y2
 	VADDPS       constants<>+32(SB), Y5, Y3
@@ -10431,10 +10531,10 @@ loop1:
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+3072(SB), Y4, Y6
+	VPADDD      constants<>+3136(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+3072(SB), Y2, Y2
+	VPADDD      constants<>+3136(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -10473,10 +10573,10 @@ loop1:
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+3072(SB), Y4, Y6
+	VPADDD      constants<>+3136(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+3072(SB), Y2, Y2
+	VPADDD      constants<>+3136(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -10534,10 +10634,10 @@ part3:
 	VFMADD213PS Y3, Y7, Y6
 	VPSUBD      constants<>+128(SB), Y5, Y3
 	VPSRAD      $0x01, Y3, Y5
-	VPADDD      constants<>+3072(SB), Y5, Y7
+	VPADDD      constants<>+3136(SB), Y5, Y7
 	VPSLLD      $0x17, Y7, Y7
 	VPSUBD      Y5, Y3, Y3
-	VPADDD      constants<>+3072(SB), Y3, Y3
+	VPADDD      constants<>+3136(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
 	VANDPS      Y4, Y3, Y3
 	VADDPS      constants<>+32(SB), Y6, Y4
@@ -10707,10 +10807,10 @@ loop1:
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+3072(SB), Y3, Y5
+	VPADDD      constants<>+3136(SB), Y3, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+3072(SB), Y1, Y1
+	VPADDD      constants<>+3136(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
@@ -10745,10 +10845,10 @@ loop1:
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+3072(SB), Y3, Y5
+	VPADDD      constants<>+3136(SB), Y3, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+3072(SB), Y1, Y1
+	VPADDD      constants<>+3136(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
@@ -10802,10 +10902,10 @@ part3:
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+3072(SB), Y4, Y6
+	VPADDD      constants<>+3136(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+3072(SB), Y2, Y2
+	VPADDD      constants<>+3136(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -10862,10 +10962,10 @@ loop1:
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+3072(SB), Y3, Y5
+	VPADDD      constants<>+3136(SB), Y3, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+3072(SB), Y1, Y1
+	VPADDD      constants<>+3136(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
@@ -10910,10 +11010,10 @@ loop1:
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+3072(SB), Y3, Y5
+	VPADDD      constants<>+3136(SB), Y3, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+3072(SB), Y1, Y1
+	VPADDD      constants<>+3136(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
@@ -10977,10 +11077,10 @@ part3:
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+3072(SB), Y4, Y6
+	VPADDD      constants<>+3136(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+3072(SB), Y2, Y2
+	VPADDD      constants<>+3136(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -11060,10 +11160,10 @@ loop1:
 	VFMADD213PS Y3, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y3
 	VPSRAD      $0x01, Y3, Y4
-	VPADDD      constants<>+3072(SB), Y4, Y6
+	VPADDD      constants<>+3136(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y3, Y3
-	VPADDD      constants<>+3072(SB), Y3, Y3
+	VPADDD      constants<>+3136(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
 	VANDPS      Y2, Y3, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -11119,10 +11219,10 @@ loop1:
 	VFMADD213PS Y3, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y3
 	VPSRAD      $0x01, Y3, Y4
-	VPADDD      constants<>+3072(SB), Y4, Y6
+	VPADDD      constants<>+3136(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y3, Y3
-	VPADDD      constants<>+3072(SB), Y3, Y3
+	VPADDD      constants<>+3136(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
 	VANDPS      Y2, Y3, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -11197,10 +11297,10 @@ part3:
 	VFMADD213PS Y4, Y7, Y6
 	VPSUBD      constants<>+128(SB), Y5, Y4
 	VPSRAD      $0x01, Y4, Y5
-	VPADDD      constants<>+3072(SB), Y5, Y7
+	VPADDD      constants<>+3136(SB), Y5, Y7
 	VPSLLD      $0x17, Y7, Y7
 	VPSUBD      Y5, Y4, Y4
-	VPADDD      constants<>+3072(SB), Y4, Y4
+	VPADDD      constants<>+3136(SB), Y4, Y4
 	VPSLLD      $0x17, Y4, Y4
 	VANDPS      Y3, Y4, Y3
 	VADDPS      constants<>+32(SB), Y6, Y4
@@ -11270,10 +11370,10 @@ loop1:
 	VFMADD213PS  Y2, Y6, Y5
 	VPSUBD       constants<>+128(SB), Y4, Y2
 	VPSRAD       $0x01, Y2, Y4
-	VPADDD       constants<>+3072(SB), Y4, Y6
+	VPADDD       constants<>+3136(SB), Y4, Y6
 	VPSLLD       $0x17, Y6, Y6
 	VPSUBD       Y4, Y2, Y2
-	VPADDD       constants<>+3072(SB), Y2, Y2
+	VPADDD       constants<>+3136(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
 	VANDPS       Y3, Y2, Y2
 	VADDPS       constants<>+32(SB), Y5, Y3
@@ -11320,10 +11420,10 @@ loop1:
 	VFMADD213PS  Y2, Y6, Y5
 	VPSUBD       constants<>+128(SB), Y4, Y2
 	VPSRAD       $0x01, Y2, Y4
-	VPADDD       constants<>+3072(SB), Y4, Y6
+	VPADDD       constants<>+3136(SB), Y4, Y6
 	VPSLLD       $0x17, Y6, Y6
 	VPSUBD       Y4, Y2, Y2
-	VPADDD       constants<>+3072(SB), Y2, Y2
+	VPADDD       constants<>+3136(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
 	VANDPS       Y3, Y2, Y2
 	VADDPS       constants<>+32(SB), Y5, Y3
@@ -11389,10 +11489,10 @@ part3:
 	VFMADD213PS  Y3, Y7, Y6
 	VPSUBD       constants<>+128(SB), Y5, Y3
 	VPSRAD       $0x01, Y3, Y5
-	VPADDD       constants<>+3072(SB), Y5, Y7
+	VPADDD       constants<>+3136(SB), Y5, Y7
 	VPSLLD       $0x17, Y7, Y7
 	VPSUBD       Y5, Y3, Y3
-	VPADDD       constants<>+3072(SB), Y3, Y3
+	VPADDD       constants<>+3136(SB), Y3, Y3
 	VPSLLD       $0x17, Y3, Y3
 	VANDPS       Y4, Y3, Y3
 	VADDPS       constants<>+32(SB), Y6, Y4
@@ -11481,10 +11581,10 @@ loop1:
 	VFMADD213PS Y1, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y1
 	VPSRAD      $0x01, Y1, Y4
-	VPADDD      constants<>+3072(SB), Y4, Y6
+	VPADDD      constants<>+3136(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y1, Y1
-	VPADDD      constants<>+3072(SB), Y1, Y1
+	VPADDD      constants<>+3136(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y3, Y1, Y1
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -11540,10 +11640,10 @@ loop1:
 	VFMADD213PS Y1, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y1
 	VPSRAD      $0x01, Y1, Y4
-	VPADDD      constants<>+3072(SB), Y4, Y6
+	VPADDD      constants<>+3136(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y1, Y1
-	VPADDD      constants<>+3072(SB), Y1, Y1
+	VPADDD      constants<>+3136(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y3, Y1, Y1
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -11618,10 +11718,10 @@ part3:
 	VFMADD213PS Y2, Y7, Y6
 	VPSUBD      constants<>+128(SB), Y5, Y2
 	VPSRAD      $0x01, Y2, Y5
-	VPADDD      constants<>+3072(SB), Y5, Y7
+	VPADDD      constants<>+3136(SB), Y5, Y7
 	VPSLLD      $0x17, Y7, Y7
 	VPSUBD      Y5, Y2, Y2
-	VPADDD      constants<>+3072(SB), Y2, Y2
+	VPADDD      constants<>+3136(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y4, Y2, Y2
 	VADDPS      constants<>+32(SB), Y6, Y4
@@ -11677,10 +11777,10 @@ loop1:
 	VFMADD213PS  Y1, Y5, Y4
 	VPSUBD       constants<>+128(SB), Y3, Y1
 	VPSRAD       $0x01, Y1, Y3
-	VPADDD       constants<>+3072(SB), Y3, Y5
+	VPADDD       constants<>+3136(SB), Y3, Y5
 	VPSLLD       $0x17, Y5, Y5
 	VPSUBD       Y3, Y1, Y1
-	VPADDD       constants<>+3072(SB), Y1, Y1
+	VPADDD       constants<>+3136(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
 	VANDPS       Y2, Y1, Y1
 	VADDPS       constants<>+32(SB), Y4, Y2
@@ -11719,10 +11819,10 @@ loop1:
 	VFMADD213PS  Y1, Y5, Y4
 	VPSUBD       constants<>+128(SB), Y3, Y1
 	VPSRAD       $0x01, Y1, Y3
-	VPADDD       constants<>+3072(SB), Y3, Y5
+	VPADDD       constants<>+3136(SB), Y3, Y5
 	VPSLLD       $0x17, Y5, Y5
 	VPSUBD       Y3, Y1, Y1
-	VPADDD       constants<>+3072(SB), Y1, Y1
+	VPADDD       constants<>+3136(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
 	VANDPS       Y2, Y1, Y1
 	VADDPS       constants<>+32(SB), Y4, Y2
@@ -11780,10 +11880,10 @@ part3:
 	VFMADD213PS  Y2, Y6, Y5
 	VPSUBD       constants<>+128(SB), Y4, Y2
 	VPSRAD       $0x01, Y2, Y4
-	VPADDD       constants<>+3072(SB), Y4, Y6
+	VPADDD       constants<>+3136(SB), Y4, Y6
 	VPSLLD       $0x17, Y6, Y6
 	VPSUBD       Y4, Y2, Y2
-	VPADDD       constants<>+3072(SB), Y2, Y2
+	VPADDD       constants<>+3136(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
 	VANDPS       Y3, Y2, Y2
 	VADDPS       constants<>+32(SB), Y5, Y3
@@ -11845,10 +11945,10 @@ loop1:
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+3072(SB), Y3, Y5
+	VPADDD      constants<>+3136(SB), Y3, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+3072(SB), Y1, Y1
+	VPADDD      constants<>+3136(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
@@ -11884,10 +11984,10 @@ loop1:
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+3072(SB), Y3, Y5
+	VPADDD      constants<>+3136(SB), Y3, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+3072(SB), Y1, Y1
+	VPADDD      constants<>+3136(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
@@ -11942,10 +12042,10 @@ part3:
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+3072(SB), Y4, Y6
+	VPADDD      constants<>+3136(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+3072(SB), Y2, Y2
+	VPADDD      constants<>+3136(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -12005,10 +12105,10 @@ loop1:
 	VFMADD213PS Y0, Y4, Y3
 	VPSUBD      constants<>+128(SB), Y2, Y0
 	VPSRAD      $0x01, Y0, Y2
-	VPADDD      constants<>+3072(SB), Y2, Y4
+	VPADDD      constants<>+3136(SB), Y2, Y4
 	VPSLLD      $0x17, Y4, Y4
 	VPSUBD      Y2, Y0, Y0
-	VPADDD      constants<>+3072(SB), Y0, Y0
+	VPADDD      constants<>+3136(SB), Y0, Y0
 	VPSLLD      $0x17, Y0, Y0
 	VANDPS      Y1, Y0, Y0
 	VADDPS      constants<>+32(SB), Y3, Y1
@@ -12041,10 +12141,10 @@ loop1:
 	VFMADD213PS Y0, Y4, Y3
 	VPSUBD      constants<>+128(SB), Y2, Y0
 	VPSRAD      $0x01, Y0, Y2
-	VPADDD      constants<>+3072(SB), Y2, Y4
+	VPADDD      constants<>+3136(SB), Y2, Y4
 	VPSLLD      $0x17, Y4, Y4
 	VPSUBD      Y2, Y0, Y0
-	VPADDD      constants<>+3072(SB), Y0, Y0
+	VPADDD      constants<>+3136(SB), Y0, Y0
 	VPSLLD      $0x17, Y0, Y0
 	VANDPS      Y1, Y0, Y0
 	VADDPS      constants<>+32(SB), Y3, Y1
@@ -12096,10 +12196,10 @@ part3:
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+3072(SB), Y3, Y5
+	VPADDD      constants<>+3136(SB), Y3, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+3072(SB), Y1, Y1
+	VPADDD      constants<>+3136(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
@@ -12516,10 +12616,10 @@ loop1:
 	VFMADD213PS  Y1, Y5, Y4
 	VPSUBD       constants<>+128(SB), Y3, Y1
 	VPSRAD       $0x01, Y1, Y3
-	VPADDD       constants<>+3072(SB), Y3, Y5
+	VPADDD       constants<>+3136(SB), Y3, Y5
 	VPSLLD       $0x17, Y5, Y5
 	VPSUBD       Y3, Y1, Y1
-	VPADDD       constants<>+3072(SB), Y1, Y1
+	VPADDD       constants<>+3136(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
 	VANDPS       Y2, Y1, Y1
 	VADDPS       constants<>+32(SB), Y4, Y2
@@ -12550,10 +12650,10 @@ loop1:
 	VFMADD213PS  Y1, Y5, Y4
 	VPSUBD       constants<>+128(SB), Y3, Y1
 	VPSRAD       $0x01, Y1, Y3
-	VPADDD       constants<>+3072(SB), Y3, Y5
+	VPADDD       constants<>+3136(SB), Y3, Y5
 	VPSLLD       $0x17, Y5, Y5
 	VPSUBD       Y3, Y1, Y1
-	VPADDD       constants<>+3072(SB), Y1, Y1
+	VPADDD       constants<>+3136(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
 	VANDPS       Y2, Y1, Y1
 	VADDPS       constants<>+32(SB), Y4, Y2
@@ -12603,10 +12703,10 @@ part3:
 	VFMADD213PS  Y2, Y6, Y5
 	VPSUBD       constants<>+128(SB), Y4, Y2
 	VPSRAD       $0x01, Y2, Y4
-	VPADDD       constants<>+3072(SB), Y4, Y6
+	VPADDD       constants<>+3136(SB), Y4, Y6
 	VPSLLD       $0x17, Y6, Y6
 	VPSUBD       Y4, Y2, Y2
-	VPADDD       constants<>+3072(SB), Y2, Y2
+	VPADDD       constants<>+3136(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
 	VANDPS       Y3, Y2, Y2
 	VADDPS       constants<>+32(SB), Y5, Y3
@@ -12661,10 +12761,10 @@ loop1:
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+3072(SB), Y3, Y5
+	VPADDD      constants<>+3136(SB), Y3, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+3072(SB), Y1, Y1
+	VPADDD      constants<>+3136(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
@@ -12720,10 +12820,10 @@ part3:
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+3072(SB), Y4, Y6
+	VPADDD      constants<>+3136(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+3072(SB), Y2, Y2
+	VPADDD      constants<>+3136(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -12785,10 +12885,10 @@ loop1:
 	VFMADD213PS  Y1, Y5, Y4
 	VPSUBD       constants<>+128(SB), Y3, Y1
 	VPSRAD       $0x01, Y1, Y3
-	VPADDD       constants<>+3072(SB), Y3, Y5
+	VPADDD       constants<>+3136(SB), Y3, Y5
 	VPSLLD       $0x17, Y5, Y5
 	VPSUBD       Y3, Y1, Y1
-	VPADDD       constants<>+3072(SB), Y1, Y1
+	VPADDD       constants<>+3136(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
 	VANDPS       Y2, Y1, Y1
 	VADDPS       constants<>+32(SB), Y4, Y2
@@ -12851,10 +12951,10 @@ part3:
 	VFMADD213PS  Y2, Y6, Y5
 	VPSUBD       constants<>+128(SB), Y4, Y2
 	VPSRAD       $0x01, Y2, Y4
-	VPADDD       constants<>+3072(SB), Y4, Y6
+	VPADDD       constants<>+3136(SB), Y4, Y6
 	VPSLLD       $0x17, Y6, Y6
 	VPSUBD       Y4, Y2, Y2
-	VPADDD       constants<>+3072(SB), Y2, Y2
+	VPADDD       constants<>+3136(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
 	VANDPS       Y3, Y2, Y2
 	VADDPS       constants<>+32(SB), Y5, Y3
@@ -13530,6 +13630,109 @@ done4:
 	VZEROUPPER
 	RET
 
+// func vecLionAVX2(v *byte, lo int, hi int)
+// Requires: AVX, CMOV, FMA3
+TEXT ·vecLionAVX2(SB), NOSPLIT, $0-24
+	MOVQ         v+0(FP), AX
+	MOVQ         lo+8(FP), CX
+	MOVQ         hi+16(FP), DX
+	SUBQ         CX, DX
+	MOVQ         (AX), BX
+	MOVQ         8(AX), SI
+	MOVQ         16(AX), DI
+	VBROADCASTSS 112(AX), Y0
+	VBROADCASTSS 116(AX), Y1
+	VBROADCASTSS 120(AX), Y2
+	VBROADCASTSS 124(AX), Y3
+	VBROADCASTSS 128(AX), Y4
+	VBROADCASTSS 132(AX), Y5
+	VBROADCASTSS 136(AX), Y6
+	SUBQ         $0x00000010, DX
+	JL           tail2
+	PCALIGN      $0x20
+
+loop1:
+	VMOVUPS      (BX)(CX*4), Y7
+	VMULPS       Y1, Y7, Y7
+	VMOVUPS      (DI)(CX*4), Y8
+	VMULPS       Y2, Y8, Y8
+	VMOVUPS      (SI)(CX*4), Y9
+	VMULPS       Y4, Y8, Y10
+	VFMADD231PS  Y3, Y9, Y10
+	VMULPS       Y6, Y8, Y8
+	VFMADD231PS  Y5, Y9, Y8
+	VMOVUPS      Y8, (SI)(CX*4)
+	VMULPS       constants<>+2592(SB), Y10, Y8
+	VMULPS       constants<>+2592(SB), Y8, Y8
+	VMOVUPS      constants<>+32(SB), Y9
+	VMINPS       Y8, Y9, Y8
+	VMOVUPS      constants<>+2624(SB), Y9
+	VMAXPS       Y8, Y9, Y8
+	VFNMADD231PS Y0, Y8, Y7
+	VMOVUPS      Y7, (BX)(CX*4)
+	VMOVUPS      32(BX)(CX*4), Y7
+	VMULPS       Y1, Y7, Y7
+	VMOVUPS      32(DI)(CX*4), Y8
+	VMULPS       Y2, Y8, Y8
+	VMOVUPS      32(SI)(CX*4), Y9
+	VMULPS       Y4, Y8, Y10
+	VFMADD231PS  Y3, Y9, Y10
+	VMULPS       Y6, Y8, Y8
+	VFMADD231PS  Y5, Y9, Y8
+	VMOVUPS      Y8, 32(SI)(CX*4)
+	VMULPS       constants<>+2592(SB), Y10, Y8
+	VMULPS       constants<>+2592(SB), Y8, Y8
+	VMOVUPS      constants<>+32(SB), Y9
+	VMINPS       Y8, Y9, Y8
+	VMOVUPS      constants<>+2624(SB), Y9
+	VMAXPS       Y8, Y9, Y8
+	VFNMADD231PS Y0, Y8, Y7
+	VMOVUPS      Y7, 32(BX)(CX*4)
+	ADDQ         $0x00000010, CX
+	SUBQ         $0x00000010, DX
+	JGE          loop1
+
+tail2:
+	ADDQ $0x00000010, DX
+	JZ   done4
+
+part3:
+	MOVQ         DX, AX
+	XORQ         R8, R8
+	CMPQ         AX, R8
+	CMOVQLT      R8, AX
+	MOVQ         $0x00000008, R8
+	CMPQ         AX, R8
+	CMOVQGT      R8, AX
+	LEAQ         laneMasks<>+32(SB), R8
+	NEGQ         AX
+	VMOVDQU      (R8)(AX*4), Y7
+	VMASKMOVPS   (BX)(CX*4), Y7, Y8
+	VMULPS       Y1, Y8, Y8
+	VMASKMOVPS   (DI)(CX*4), Y7, Y9
+	VMULPS       Y2, Y9, Y9
+	VMASKMOVPS   (SI)(CX*4), Y7, Y10
+	VMULPS       Y4, Y9, Y11
+	VFMADD231PS  Y3, Y10, Y11
+	VMULPS       Y6, Y9, Y9
+	VFMADD231PS  Y5, Y10, Y9
+	VMASKMOVPS   Y9, Y7, (SI)(CX*4)
+	VMULPS       constants<>+2592(SB), Y11, Y9
+	VMULPS       constants<>+2592(SB), Y9, Y9
+	VMOVUPS      constants<>+32(SB), Y10
+	VMINPS       Y9, Y10, Y9
+	VMOVUPS      constants<>+2624(SB), Y10
+	VMAXPS       Y9, Y10, Y9
+	VFNMADD231PS Y0, Y9, Y8
+	VMASKMOVPS   Y8, Y7, (BX)(CX*4)
+	ADDQ         $0x00000008, CX
+	SUBQ         $0x00000008, DX
+	JG           part3
+
+done4:
+	VZEROUPPER
+	RET
+
 // func vecLSTMCellAVX2(v *byte, lo int, hi int)
 // Requires: AVX, AVX2, CMOV, FMA3
 TEXT ·vecLSTMCellAVX2(SB), NOSPLIT, $0-24
@@ -13573,10 +13776,10 @@ loop1:
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+3072(SB), Y3, Y5
+	VPADDD      constants<>+3136(SB), Y3, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+3072(SB), Y1, Y1
+	VPADDD      constants<>+3136(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
@@ -13610,10 +13813,10 @@ loop1:
 	VFMADD213PS Y3, Y7, Y6
 	VPSUBD      constants<>+128(SB), Y5, Y3
 	VPSRAD      $0x01, Y3, Y5
-	VPADDD      constants<>+3072(SB), Y5, Y7
+	VPADDD      constants<>+3136(SB), Y5, Y7
 	VPSLLD      $0x17, Y7, Y7
 	VPSUBD      Y5, Y3, Y3
-	VPADDD      constants<>+3072(SB), Y3, Y3
+	VPADDD      constants<>+3136(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
 	VANDPS      Y4, Y3, Y3
 	VADDPS      constants<>+32(SB), Y6, Y4
@@ -13658,10 +13861,10 @@ loop1:
 	VFMADD213PS Y3, Y7, Y6
 	VPSUBD      constants<>+128(SB), Y5, Y3
 	VPSRAD      $0x01, Y3, Y5
-	VPADDD      constants<>+3072(SB), Y5, Y7
+	VPADDD      constants<>+3136(SB), Y5, Y7
 	VPSLLD      $0x17, Y7, Y7
 	VPSUBD      Y5, Y3, Y3
-	VPADDD      constants<>+3072(SB), Y3, Y3
+	VPADDD      constants<>+3136(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
 	VANDPS      Y4, Y3, Y3
 	VADDPS      constants<>+32(SB), Y6, Y4
@@ -13699,10 +13902,10 @@ loop1:
 	VFMADD213PS Y5, Y9, Y8
 	VPSUBD      constants<>+128(SB), Y7, Y5
 	VPSRAD      $0x01, Y5, Y7
-	VPADDD      constants<>+3072(SB), Y7, Y9
+	VPADDD      constants<>+3136(SB), Y7, Y9
 	VPSLLD      $0x17, Y9, Y9
 	VPSUBD      Y7, Y5, Y5
-	VPADDD      constants<>+3072(SB), Y5, Y5
+	VPADDD      constants<>+3136(SB), Y5, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VANDPS      Y6, Y5, Y5
 	VADDPS      constants<>+32(SB), Y8, Y6
@@ -13740,10 +13943,10 @@ loop1:
 	VFMADD213PS Y1, Y7, Y6
 	VPSUBD      constants<>+128(SB), Y5, Y1
 	VPSRAD      $0x01, Y1, Y5
-	VPADDD      constants<>+3072(SB), Y5, Y7
+	VPADDD      constants<>+3136(SB), Y5, Y7
 	VPSLLD      $0x17, Y7, Y7
 	VPSUBD      Y5, Y1, Y1
-	VPADDD      constants<>+3072(SB), Y1, Y1
+	VPADDD      constants<>+3136(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y6, Y2
@@ -13809,10 +14012,10 @@ part3:
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+3072(SB), Y4, Y6
+	VPADDD      constants<>+3136(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+3072(SB), Y2, Y2
+	VPADDD      constants<>+3136(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -13846,10 +14049,10 @@ part3:
 	VFMADD213PS Y4, Y8, Y7
 	VPSUBD      constants<>+128(SB), Y6, Y4
 	VPSRAD      $0x01, Y4, Y6
-	VPADDD      constants<>+3072(SB), Y6, Y8
+	VPADDD      constants<>+3136(SB), Y6, Y8
 	VPSLLD      $0x17, Y8, Y8
 	VPSUBD      Y6, Y4, Y4
-	VPADDD      constants<>+3072(SB), Y4, Y4
+	VPADDD      constants<>+3136(SB), Y4, Y4
 	VPSLLD      $0x17, Y4, Y4
 	VANDPS      Y5, Y4, Y4
 	VADDPS      constants<>+32(SB), Y7, Y5
@@ -13894,10 +14097,10 @@ part3:
 	VFMADD213PS Y4, Y8, Y7
 	VPSUBD      constants<>+128(SB), Y6, Y4
 	VPSRAD      $0x01, Y4, Y6
-	VPADDD      constants<>+3072(SB), Y6, Y8
+	VPADDD      constants<>+3136(SB), Y6, Y8
 	VPSLLD      $0x17, Y8, Y8
 	VPSUBD      Y6, Y4, Y4
-	VPADDD      constants<>+3072(SB), Y4, Y4
+	VPADDD      constants<>+3136(SB), Y4, Y4
 	VPSLLD      $0x17, Y4, Y4
 	VANDPS      Y5, Y4, Y4
 	VADDPS      constants<>+32(SB), Y7, Y5
@@ -13935,10 +14138,10 @@ part3:
 	VFMADD213PS Y6, Y10, Y9
 	VPSUBD      constants<>+128(SB), Y8, Y6
 	VPSRAD      $0x01, Y6, Y8
-	VPADDD      constants<>+3072(SB), Y8, Y10
+	VPADDD      constants<>+3136(SB), Y8, Y10
 	VPSLLD      $0x17, Y10, Y10
 	VPSUBD      Y8, Y6, Y6
-	VPADDD      constants<>+3072(SB), Y6, Y6
+	VPADDD      constants<>+3136(SB), Y6, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VANDPS      Y7, Y6, Y6
 	VADDPS      constants<>+32(SB), Y9, Y7
@@ -13976,10 +14179,10 @@ part3:
 	VFMADD213PS Y2, Y8, Y7
 	VPSUBD      constants<>+128(SB), Y6, Y2
 	VPSRAD      $0x01, Y2, Y6
-	VPADDD      constants<>+3072(SB), Y6, Y8
+	VPADDD      constants<>+3136(SB), Y6, Y8
 	VPSLLD      $0x17, Y8, Y8
 	VPSUBD      Y6, Y2, Y2
-	VPADDD      constants<>+3072(SB), Y2, Y2
+	VPADDD      constants<>+3136(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y7, Y3
@@ -14057,10 +14260,10 @@ loop1:
 	VFMADD213PS  Y2, Y6, Y5
 	VPSUBD       constants<>+128(SB), Y4, Y2
 	VPSRAD       $0x01, Y2, Y4
-	VPADDD       constants<>+3072(SB), Y4, Y6
+	VPADDD       constants<>+3136(SB), Y4, Y6
 	VPSLLD       $0x17, Y6, Y6
 	VPSUBD       Y4, Y2, Y2
-	VPADDD       constants<>+3072(SB), Y2, Y2
+	VPADDD       constants<>+3136(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
 	VANDPS       Y3, Y2, Y2
 	VADDPS       constants<>+32(SB), Y5, Y3
@@ -14162,10 +14365,10 @@ part3:
 	VFMADD213PS  Y3, Y7, Y6
 	VPSUBD       constants<>+128(SB), Y5, Y3
 	VPSRAD       $0x01, Y3, Y5
-	VPADDD       constants<>+3072(SB), Y5, Y7
+	VPADDD       constants<>+3136(SB), Y5, Y7
 	VPSLLD       $0x17, Y7, Y7
 	VPSUBD       Y5, Y3, Y3
-	VPADDD       constants<>+3072(SB), Y3, Y3
+	VPADDD       constants<>+3136(SB), Y3, Y3
 	VPSLLD       $0x17, Y3, Y3
 	VANDPS       Y4, Y3, Y3
 	VADDPS       constants<>+32(SB), Y6, Y4
@@ -14277,10 +14480,10 @@ loop1:
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+3072(SB), Y3, Y5
+	VPADDD      constants<>+3136(SB), Y3, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+3072(SB), Y1, Y1
+	VPADDD      constants<>+3136(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
@@ -14315,10 +14518,10 @@ loop1:
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+3072(SB), Y4, Y6
+	VPADDD      constants<>+3136(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+3072(SB), Y2, Y2
+	VPADDD      constants<>+3136(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -14355,10 +14558,10 @@ loop1:
 	VFMADD213PS Y4, Y8, Y7
 	VPSUBD      constants<>+128(SB), Y6, Y4
 	VPSRAD      $0x01, Y4, Y6
-	VPADDD      constants<>+3072(SB), Y6, Y8
+	VPADDD      constants<>+3136(SB), Y6, Y8
 	VPSLLD      $0x17, Y8, Y8
 	VPSUBD      Y6, Y4, Y4
-	VPADDD      constants<>+3072(SB), Y4, Y4
+	VPADDD      constants<>+3136(SB), Y4, Y4
 	VPSLLD      $0x17, Y4, Y4
 	VANDPS      Y5, Y4, Y4
 	VADDPS      constants<>+32(SB), Y7, Y5
@@ -14432,10 +14635,10 @@ part3:
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+3072(SB), Y4, Y6
+	VPADDD      constants<>+3136(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+3072(SB), Y2, Y2
+	VPADDD      constants<>+3136(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -14470,10 +14673,10 @@ part3:
 	VFMADD213PS Y3, Y7, Y6
 	VPSUBD      constants<>+128(SB), Y5, Y3
 	VPSRAD      $0x01, Y3, Y5
-	VPADDD      constants<>+3072(SB), Y5, Y7
+	VPADDD      constants<>+3136(SB), Y5, Y7
 	VPSLLD      $0x17, Y7, Y7
 	VPSUBD      Y5, Y3, Y3
-	VPADDD      constants<>+3072(SB), Y3, Y3
+	VPADDD      constants<>+3136(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
 	VANDPS      Y4, Y3, Y3
 	VADDPS      constants<>+32(SB), Y6, Y4
@@ -14510,10 +14713,10 @@ part3:
 	VFMADD213PS Y5, Y9, Y8
 	VPSUBD      constants<>+128(SB), Y7, Y5
 	VPSRAD      $0x01, Y5, Y7
-	VPADDD      constants<>+3072(SB), Y7, Y9
+	VPADDD      constants<>+3136(SB), Y7, Y9
 	VPSLLD      $0x17, Y9, Y9
 	VPSUBD      Y7, Y5, Y5
-	VPADDD      constants<>+3072(SB), Y5, Y5
+	VPADDD      constants<>+3136(SB), Y5, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VANDPS      Y6, Y5, Y5
 	VADDPS      constants<>+32(SB), Y8, Y6
@@ -14708,10 +14911,10 @@ loop1:
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+3072(SB), Y3, Y5
+	VPADDD      constants<>+3136(SB), Y3, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+3072(SB), Y1, Y1
+	VPADDD      constants<>+3136(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
@@ -14744,10 +14947,10 @@ loop1:
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+3072(SB), Y4, Y6
+	VPADDD      constants<>+3136(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+3072(SB), Y2, Y2
+	VPADDD      constants<>+3136(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -14804,10 +15007,10 @@ part3:
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+3072(SB), Y4, Y6
+	VPADDD      constants<>+3136(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+3072(SB), Y2, Y2
+	VPADDD      constants<>+3136(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -14840,10 +15043,10 @@ part3:
 	VFMADD213PS Y3, Y7, Y6
 	VPSUBD      constants<>+128(SB), Y5, Y3
 	VPSRAD      $0x01, Y3, Y5
-	VPADDD      constants<>+3072(SB), Y5, Y7
+	VPADDD      constants<>+3136(SB), Y5, Y7
 	VPSLLD      $0x17, Y7, Y7
 	VPSUBD      Y5, Y3, Y3
-	VPADDD      constants<>+3072(SB), Y3, Y3
+	VPADDD      constants<>+3136(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
 	VANDPS      Y4, Y3, Y3
 	VADDPS      constants<>+32(SB), Y6, Y4
@@ -14989,10 +15192,10 @@ loop1:
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+3072(SB), Y4, Y6
+	VPADDD      constants<>+3136(SB), Y4, Y6
 	VPSLLD      $0x17, Y6, Y6
 	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+3072(SB), Y2, Y2
+	VPADDD      constants<>+3136(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
@@ -15063,10 +15266,10 @@ part3:
 	VFMADD213PS Y3, Y7, Y6
 	VPSUBD      constants<>+128(SB), Y5, Y3
 	VPSRAD      $0x01, Y3, Y5
-	VPADDD      constants<>+3072(SB), Y5, Y7
+	VPADDD      constants<>+3136(SB), Y5, Y7
 	VPSLLD      $0x17, Y7, Y7
 	VPSUBD      Y5, Y3, Y3
-	VPADDD      constants<>+3072(SB), Y3, Y3
+	VPADDD      constants<>+3136(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
 	VANDPS      Y4, Y3, Y3
 	VADDPS      constants<>+32(SB), Y6, Y4
@@ -15215,178 +15418,178 @@ loop1:
 	VXORPS       Y6, Y6, Y6
 	VBROADCASTSS 152(AX), Y7
 	VBROADCASTSS 156(AX), Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
 	VPSRLQ       $0x20, Y3, Y10
 	VXORPS       Y0, Y10, Y10
 	VXORPS       Y7, Y10, Y10
 	VXORPS       Y4, Y9, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y9
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y9, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y10, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y10, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y9, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y9, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
@@ -15403,19 +15606,19 @@ loop1:
 	VPBLENDD     $0xaa, Y0, Y9, Y0
 	VPSRLD       $0x08, Y3, Y2
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       constants<>+2720(SB), Y2, Y2
+	VMULPS       constants<>+2784(SB), Y2, Y2
 	VMOVUPS      Y2, (BX)(CX*4)
 	VPSRLD       $0x08, Y4, Y2
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       constants<>+2720(SB), Y2, Y2
+	VMULPS       constants<>+2784(SB), Y2, Y2
 	VMOVUPS      Y2, 64(BX)(CX*4)
 	VPSRLD       $0x08, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       constants<>+2720(SB), Y1, Y1
+	VMULPS       constants<>+2784(SB), Y1, Y1
 	VMOVUPS      Y1, 128(BX)(CX*4)
 	VPSRLD       $0x08, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
-	VMULPS       constants<>+2720(SB), Y0, Y0
+	VMULPS       constants<>+2784(SB), Y0, Y0
 	VMOVUPS      Y0, 192(BX)(CX*4)
 	MOVQ         SI, DI
 	SHRQ         $0x20, DI
@@ -15431,178 +15634,178 @@ loop1:
 	VXORPS       Y6, Y6, Y6
 	VBROADCASTSS 152(AX), Y7
 	VBROADCASTSS 156(AX), Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
 	VPSRLQ       $0x20, Y3, Y10
 	VXORPS       Y0, Y10, Y10
 	VXORPS       Y7, Y10, Y10
 	VXORPS       Y4, Y9, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y9
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y9, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y10, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y10, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y9, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y9, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
@@ -15619,19 +15822,19 @@ loop1:
 	VPBLENDD     $0xaa, Y0, Y9, Y0
 	VPSRLD       $0x08, Y3, Y2
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       constants<>+2720(SB), Y2, Y2
+	VMULPS       constants<>+2784(SB), Y2, Y2
 	VMOVUPS      Y2, 32(BX)(CX*4)
 	VPSRLD       $0x08, Y4, Y2
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       constants<>+2720(SB), Y2, Y2
+	VMULPS       constants<>+2784(SB), Y2, Y2
 	VMOVUPS      Y2, 96(BX)(CX*4)
 	VPSRLD       $0x08, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       constants<>+2720(SB), Y1, Y1
+	VMULPS       constants<>+2784(SB), Y1, Y1
 	VMOVUPS      Y1, 160(BX)(CX*4)
 	VPSRLD       $0x08, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
-	VMULPS       constants<>+2720(SB), Y0, Y0
+	VMULPS       constants<>+2784(SB), Y0, Y0
 	VMOVUPS      Y0, 224(BX)(CX*4)
 	ADDQ         $0x10, SI
 	ADDQ         $0x00000040, CX
@@ -15655,178 +15858,178 @@ tail2:
 	VXORPS       Y6, Y6, Y6
 	VBROADCASTSS 152(AX), Y7
 	VBROADCASTSS 156(AX), Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
 	VPSRLQ       $0x20, Y3, Y10
 	VXORPS       Y0, Y10, Y10
 	VXORPS       Y7, Y10, Y10
 	VXORPS       Y4, Y9, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y9
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y9, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y10, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y10, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y9, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y9, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
@@ -15853,7 +16056,7 @@ tail2:
 	VMOVDQU      (R8)(DI*4), Y2
 	VPSRLD       $0x08, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       constants<>+2720(SB), Y3, Y3
+	VMULPS       constants<>+2784(SB), Y3, Y3
 	VMASKMOVPS   Y3, Y2, (BX)(CX*4)
 	MOVQ         DX, DI
 	SUBQ         $0x00000010, DI
@@ -15868,7 +16071,7 @@ tail2:
 	VMOVDQU      (R8)(DI*4), Y2
 	VPSRLD       $0x08, Y4, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       constants<>+2720(SB), Y3, Y3
+	VMULPS       constants<>+2784(SB), Y3, Y3
 	VMASKMOVPS   Y3, Y2, 64(BX)(CX*4)
 	MOVQ         DX, DI
 	SUBQ         $0x00000020, DI
@@ -15883,7 +16086,7 @@ tail2:
 	VMOVDQU      (R8)(DI*4), Y2
 	VPSRLD       $0x08, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       constants<>+2720(SB), Y1, Y1
+	VMULPS       constants<>+2784(SB), Y1, Y1
 	VMASKMOVPS   Y1, Y2, 128(BX)(CX*4)
 	MOVQ         DX, DI
 	SUBQ         $0x00000030, DI
@@ -15898,7 +16101,7 @@ tail2:
 	VMOVDQU      (R8)(DI*4), Y1
 	VPSRLD       $0x08, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
-	VMULPS       constants<>+2720(SB), Y0, Y0
+	VMULPS       constants<>+2784(SB), Y0, Y0
 	VMASKMOVPS   Y0, Y1, 192(BX)(CX*4)
 	MOVQ         SI, DI
 	SHRQ         $0x20, DI
@@ -15914,178 +16117,178 @@ tail2:
 	VXORPS       Y6, Y6, Y6
 	VBROADCASTSS 152(AX), Y7
 	VBROADCASTSS 156(AX), Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
 	VPSRLQ       $0x20, Y3, Y10
 	VXORPS       Y0, Y10, Y10
 	VXORPS       Y7, Y10, Y10
 	VXORPS       Y4, Y9, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y9
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y9, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y10, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y10, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y9, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y9, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
@@ -16113,7 +16316,7 @@ tail2:
 	VMOVDQU      (SI)(AX*4), Y2
 	VPSRLD       $0x08, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       constants<>+2720(SB), Y3, Y3
+	VMULPS       constants<>+2784(SB), Y3, Y3
 	VMASKMOVPS   Y3, Y2, 32(BX)(CX*4)
 	MOVQ         DX, AX
 	SUBQ         $0x00000018, AX
@@ -16128,7 +16331,7 @@ tail2:
 	VMOVDQU      (SI)(AX*4), Y2
 	VPSRLD       $0x08, Y4, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       constants<>+2720(SB), Y3, Y3
+	VMULPS       constants<>+2784(SB), Y3, Y3
 	VMASKMOVPS   Y3, Y2, 96(BX)(CX*4)
 	MOVQ         DX, AX
 	SUBQ         $0x00000028, AX
@@ -16143,7 +16346,7 @@ tail2:
 	VMOVDQU      (SI)(AX*4), Y2
 	VPSRLD       $0x08, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       constants<>+2720(SB), Y1, Y1
+	VMULPS       constants<>+2784(SB), Y1, Y1
 	VMASKMOVPS   Y1, Y2, 160(BX)(CX*4)
 	MOVQ         DX, AX
 	SUBQ         $0x00000038, AX
@@ -16158,7 +16361,7 @@ tail2:
 	VMOVDQU      (DX)(AX*4), Y1
 	VPSRLD       $0x08, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
-	VMULPS       constants<>+2720(SB), Y0, Y0
+	VMULPS       constants<>+2784(SB), Y0, Y0
 	VMASKMOVPS   Y0, Y1, 224(BX)(CX*4)
 
 done3:
@@ -16196,178 +16399,178 @@ loop1:
 	VXORPS       Y7, Y7, Y7
 	VBROADCASTSS 152(AX), Y8
 	VBROADCASTSS 156(AX), Y9
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y1, Y11, Y11
 	VXORPS       Y8, Y11, Y11
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y9, Y5, Y5
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y6, Y12
 	VXORPS       Y1, Y12, Y1
 	VXORPS       Y8, Y1, Y1
 	VXORPS       Y7, Y10, Y7
 	VXORPS       Y9, Y7, Y7
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y11, Y10
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y11, Y10
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y10, Y11
 	VPSRLQ       $0x20, Y5, Y12
 	VXORPS       Y4, Y12, Y4
 	VXORPS       Y8, Y4, Y4
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y9, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y7, Y7
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y7, Y7
 	VPSRLQ       $0x20, Y1, Y11
 	VPSRLQ       $0x20, Y7, Y12
 	VXORPS       Y6, Y12, Y6
 	VXORPS       Y8, Y6, Y6
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y9, Y2, Y2
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y4, Y11
 	VPSRLQ       $0x20, Y3, Y12
 	VXORPS       Y5, Y12, Y5
 	VXORPS       Y8, Y5, Y5
 	VXORPS       Y10, Y11, Y10
 	VXORPS       Y9, Y10, Y10
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y6, Y11
 	VPSRLQ       $0x20, Y2, Y12
 	VXORPS       Y7, Y12, Y7
 	VXORPS       Y8, Y7, Y7
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y9, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y10, Y10
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y10, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VPSRLQ       $0x20, Y10, Y12
 	VXORPS       Y3, Y12, Y3
 	VXORPS       Y8, Y3, Y3
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y9, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y7, Y7
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y7, Y7
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y7, Y11
 	VPSRLQ       $0x20, Y1, Y12
 	VXORPS       Y2, Y12, Y2
 	VXORPS       Y8, Y2, Y2
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y9, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y11
 	VPSRLQ       $0x20, Y4, Y12
 	VXORPS       Y10, Y12, Y10
 	VXORPS       Y8, Y10, Y10
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y9, Y5, Y5
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y2, Y11
 	VPSRLQ       $0x20, Y6, Y12
 	VXORPS       Y1, Y12, Y1
 	VXORPS       Y8, Y1, Y1
 	VXORPS       Y7, Y11, Y7
 	VXORPS       Y9, Y7, Y7
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y10, Y10
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y10, Y10
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y10, Y11
 	VPSRLQ       $0x20, Y5, Y12
 	VXORPS       Y4, Y12, Y4
 	VXORPS       Y8, Y4, Y4
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y9, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y7, Y7
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y7, Y7
 	VPSRLQ       $0x20, Y1, Y11
 	VPSRLQ       $0x20, Y7, Y12
 	VXORPS       Y6, Y12, Y6
 	VXORPS       Y8, Y6, Y6
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y9, Y2, Y2
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y4, Y11
 	VPSRLQ       $0x20, Y3, Y12
 	VXORPS       Y5, Y12, Y5
 	VXORPS       Y8, Y5, Y5
 	VXORPS       Y10, Y11, Y10
 	VXORPS       Y9, Y10, Y10
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y6, Y11
 	VPSRLQ       $0x20, Y2, Y12
 	VXORPS       Y7, Y12, Y7
 	VXORPS       Y8, Y7, Y7
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y9, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y10, Y10
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y10, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VPSRLQ       $0x20, Y10, Y12
 	VXORPS       Y3, Y12, Y3
 	VXORPS       Y8, Y3, Y3
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y9, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y7, Y7
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y7, Y7
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y7, Y11
 	VPSRLQ       $0x20, Y1, Y12
 	VXORPS       Y2, Y12, Y2
 	VXORPS       Y8, Y2, Y2
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y9, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y11
 	VPSRLQ       $0x20, Y4, Y12
 	VXORPS       Y10, Y12, Y10
 	VXORPS       Y8, Y10, Y10
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y9, Y5, Y5
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y2, Y11
 	VPSRLQ       $0x20, Y6, Y12
 	VXORPS       Y1, Y12, Y1
 	VXORPS       Y8, Y1, Y1
 	VXORPS       Y7, Y11, Y7
 	VXORPS       Y9, Y7, Y7
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y10, Y10
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y10, Y10
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y10, Y11
 	VPSRLQ       $0x20, Y5, Y12
 	VXORPS       Y4, Y12, Y4
 	VXORPS       Y8, Y4, Y4
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y9, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y7, Y7
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y7, Y7
 	VPSRLQ       $0x20, Y1, Y11
 	VPSRLQ       $0x20, Y7, Y12
 	VXORPS       Y6, Y12, Y6
@@ -16424,178 +16627,178 @@ loop1:
 	VXORPS       Y7, Y7, Y7
 	VBROADCASTSS 152(AX), Y8
 	VBROADCASTSS 156(AX), Y9
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y1, Y11, Y11
 	VXORPS       Y8, Y11, Y11
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y9, Y5, Y5
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y6, Y12
 	VXORPS       Y1, Y12, Y1
 	VXORPS       Y8, Y1, Y1
 	VXORPS       Y7, Y10, Y7
 	VXORPS       Y9, Y7, Y7
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y11, Y10
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y11, Y10
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y10, Y11
 	VPSRLQ       $0x20, Y5, Y12
 	VXORPS       Y4, Y12, Y4
 	VXORPS       Y8, Y4, Y4
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y9, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y7, Y7
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y7, Y7
 	VPSRLQ       $0x20, Y1, Y11
 	VPSRLQ       $0x20, Y7, Y12
 	VXORPS       Y6, Y12, Y6
 	VXORPS       Y8, Y6, Y6
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y9, Y2, Y2
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y4, Y11
 	VPSRLQ       $0x20, Y3, Y12
 	VXORPS       Y5, Y12, Y5
 	VXORPS       Y8, Y5, Y5
 	VXORPS       Y10, Y11, Y10
 	VXORPS       Y9, Y10, Y10
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y6, Y11
 	VPSRLQ       $0x20, Y2, Y12
 	VXORPS       Y7, Y12, Y7
 	VXORPS       Y8, Y7, Y7
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y9, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y10, Y10
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y10, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VPSRLQ       $0x20, Y10, Y12
 	VXORPS       Y3, Y12, Y3
 	VXORPS       Y8, Y3, Y3
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y9, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y7, Y7
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y7, Y7
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y7, Y11
 	VPSRLQ       $0x20, Y1, Y12
 	VXORPS       Y2, Y12, Y2
 	VXORPS       Y8, Y2, Y2
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y9, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y11
 	VPSRLQ       $0x20, Y4, Y12
 	VXORPS       Y10, Y12, Y10
 	VXORPS       Y8, Y10, Y10
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y9, Y5, Y5
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y2, Y11
 	VPSRLQ       $0x20, Y6, Y12
 	VXORPS       Y1, Y12, Y1
 	VXORPS       Y8, Y1, Y1
 	VXORPS       Y7, Y11, Y7
 	VXORPS       Y9, Y7, Y7
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y10, Y10
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y10, Y10
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y10, Y11
 	VPSRLQ       $0x20, Y5, Y12
 	VXORPS       Y4, Y12, Y4
 	VXORPS       Y8, Y4, Y4
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y9, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y7, Y7
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y7, Y7
 	VPSRLQ       $0x20, Y1, Y11
 	VPSRLQ       $0x20, Y7, Y12
 	VXORPS       Y6, Y12, Y6
 	VXORPS       Y8, Y6, Y6
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y9, Y2, Y2
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y4, Y11
 	VPSRLQ       $0x20, Y3, Y12
 	VXORPS       Y5, Y12, Y5
 	VXORPS       Y8, Y5, Y5
 	VXORPS       Y10, Y11, Y10
 	VXORPS       Y9, Y10, Y10
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y6, Y11
 	VPSRLQ       $0x20, Y2, Y12
 	VXORPS       Y7, Y12, Y7
 	VXORPS       Y8, Y7, Y7
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y9, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y10, Y10
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y10, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VPSRLQ       $0x20, Y10, Y12
 	VXORPS       Y3, Y12, Y3
 	VXORPS       Y8, Y3, Y3
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y9, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y7, Y7
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y7, Y7
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y7, Y11
 	VPSRLQ       $0x20, Y1, Y12
 	VXORPS       Y2, Y12, Y2
 	VXORPS       Y8, Y2, Y2
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y9, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y11
 	VPSRLQ       $0x20, Y4, Y12
 	VXORPS       Y10, Y12, Y10
 	VXORPS       Y8, Y10, Y10
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y9, Y5, Y5
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y2, Y11
 	VPSRLQ       $0x20, Y6, Y12
 	VXORPS       Y1, Y12, Y1
 	VXORPS       Y8, Y1, Y1
 	VXORPS       Y7, Y11, Y7
 	VXORPS       Y9, Y7, Y7
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y10, Y10
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y10, Y10
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y10, Y11
 	VPSRLQ       $0x20, Y5, Y12
 	VXORPS       Y4, Y12, Y4
 	VXORPS       Y8, Y4, Y4
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y9, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y7, Y7
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y7, Y7
 	VPSRLQ       $0x20, Y1, Y11
 	VPSRLQ       $0x20, Y7, Y12
 	VXORPS       Y6, Y12, Y6
@@ -16660,178 +16863,178 @@ tail2:
 	VXORPS       Y7, Y7, Y7
 	VBROADCASTSS 152(AX), Y8
 	VBROADCASTSS 156(AX), Y9
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y1, Y11, Y11
 	VXORPS       Y8, Y11, Y11
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y9, Y5, Y5
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y6, Y12
 	VXORPS       Y1, Y12, Y1
 	VXORPS       Y8, Y1, Y1
 	VXORPS       Y7, Y10, Y7
 	VXORPS       Y9, Y7, Y7
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y11, Y10
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y11, Y10
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y10, Y11
 	VPSRLQ       $0x20, Y5, Y12
 	VXORPS       Y4, Y12, Y4
 	VXORPS       Y8, Y4, Y4
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y9, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y7, Y7
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y7, Y7
 	VPSRLQ       $0x20, Y1, Y11
 	VPSRLQ       $0x20, Y7, Y12
 	VXORPS       Y6, Y12, Y6
 	VXORPS       Y8, Y6, Y6
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y9, Y2, Y2
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y4, Y11
 	VPSRLQ       $0x20, Y3, Y12
 	VXORPS       Y5, Y12, Y5
 	VXORPS       Y8, Y5, Y5
 	VXORPS       Y10, Y11, Y10
 	VXORPS       Y9, Y10, Y10
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y6, Y11
 	VPSRLQ       $0x20, Y2, Y12
 	VXORPS       Y7, Y12, Y7
 	VXORPS       Y8, Y7, Y7
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y9, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y10, Y10
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y10, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VPSRLQ       $0x20, Y10, Y12
 	VXORPS       Y3, Y12, Y3
 	VXORPS       Y8, Y3, Y3
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y9, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y7, Y7
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y7, Y7
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y7, Y11
 	VPSRLQ       $0x20, Y1, Y12
 	VXORPS       Y2, Y12, Y2
 	VXORPS       Y8, Y2, Y2
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y9, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y11
 	VPSRLQ       $0x20, Y4, Y12
 	VXORPS       Y10, Y12, Y10
 	VXORPS       Y8, Y10, Y10
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y9, Y5, Y5
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y2, Y11
 	VPSRLQ       $0x20, Y6, Y12
 	VXORPS       Y1, Y12, Y1
 	VXORPS       Y8, Y1, Y1
 	VXORPS       Y7, Y11, Y7
 	VXORPS       Y9, Y7, Y7
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y10, Y10
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y10, Y10
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y10, Y11
 	VPSRLQ       $0x20, Y5, Y12
 	VXORPS       Y4, Y12, Y4
 	VXORPS       Y8, Y4, Y4
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y9, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y7, Y7
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y7, Y7
 	VPSRLQ       $0x20, Y1, Y11
 	VPSRLQ       $0x20, Y7, Y12
 	VXORPS       Y6, Y12, Y6
 	VXORPS       Y8, Y6, Y6
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y9, Y2, Y2
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y4, Y11
 	VPSRLQ       $0x20, Y3, Y12
 	VXORPS       Y5, Y12, Y5
 	VXORPS       Y8, Y5, Y5
 	VXORPS       Y10, Y11, Y10
 	VXORPS       Y9, Y10, Y10
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y6, Y11
 	VPSRLQ       $0x20, Y2, Y12
 	VXORPS       Y7, Y12, Y7
 	VXORPS       Y8, Y7, Y7
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y9, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y10, Y10
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y10, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VPSRLQ       $0x20, Y10, Y12
 	VXORPS       Y3, Y12, Y3
 	VXORPS       Y8, Y3, Y3
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y9, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y7, Y7
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y7, Y7
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y7, Y11
 	VPSRLQ       $0x20, Y1, Y12
 	VXORPS       Y2, Y12, Y2
 	VXORPS       Y8, Y2, Y2
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y9, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y11
 	VPSRLQ       $0x20, Y4, Y12
 	VXORPS       Y10, Y12, Y10
 	VXORPS       Y8, Y10, Y10
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y9, Y5, Y5
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y2, Y11
 	VPSRLQ       $0x20, Y6, Y12
 	VXORPS       Y1, Y12, Y1
 	VXORPS       Y8, Y1, Y1
 	VXORPS       Y7, Y11, Y7
 	VXORPS       Y9, Y7, Y7
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y10, Y10
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y10, Y10
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y10, Y11
 	VPSRLQ       $0x20, Y5, Y12
 	VXORPS       Y4, Y12, Y4
 	VXORPS       Y8, Y4, Y4
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y9, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y7, Y7
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y7, Y7
 	VPSRLQ       $0x20, Y1, Y11
 	VPSRLQ       $0x20, Y7, Y12
 	VXORPS       Y6, Y12, Y6
@@ -16931,178 +17134,178 @@ tail2:
 	VXORPS       Y7, Y7, Y7
 	VBROADCASTSS 152(AX), Y8
 	VBROADCASTSS 156(AX), Y9
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y1, Y11, Y11
 	VXORPS       Y8, Y11, Y11
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y9, Y5, Y5
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y6, Y12
 	VXORPS       Y1, Y12, Y1
 	VXORPS       Y8, Y1, Y1
 	VXORPS       Y7, Y10, Y7
 	VXORPS       Y9, Y7, Y7
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y11, Y10
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y11, Y10
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y10, Y11
 	VPSRLQ       $0x20, Y5, Y12
 	VXORPS       Y4, Y12, Y4
 	VXORPS       Y8, Y4, Y4
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y9, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y7, Y7
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y7, Y7
 	VPSRLQ       $0x20, Y1, Y11
 	VPSRLQ       $0x20, Y7, Y12
 	VXORPS       Y6, Y12, Y6
 	VXORPS       Y8, Y6, Y6
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y9, Y2, Y2
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y4, Y11
 	VPSRLQ       $0x20, Y3, Y12
 	VXORPS       Y5, Y12, Y5
 	VXORPS       Y8, Y5, Y5
 	VXORPS       Y10, Y11, Y10
 	VXORPS       Y9, Y10, Y10
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y6, Y11
 	VPSRLQ       $0x20, Y2, Y12
 	VXORPS       Y7, Y12, Y7
 	VXORPS       Y8, Y7, Y7
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y9, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y10, Y10
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y10, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VPSRLQ       $0x20, Y10, Y12
 	VXORPS       Y3, Y12, Y3
 	VXORPS       Y8, Y3, Y3
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y9, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y7, Y7
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y7, Y7
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y7, Y11
 	VPSRLQ       $0x20, Y1, Y12
 	VXORPS       Y2, Y12, Y2
 	VXORPS       Y8, Y2, Y2
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y9, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y11
 	VPSRLQ       $0x20, Y4, Y12
 	VXORPS       Y10, Y12, Y10
 	VXORPS       Y8, Y10, Y10
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y9, Y5, Y5
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y2, Y11
 	VPSRLQ       $0x20, Y6, Y12
 	VXORPS       Y1, Y12, Y1
 	VXORPS       Y8, Y1, Y1
 	VXORPS       Y7, Y11, Y7
 	VXORPS       Y9, Y7, Y7
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y10, Y10
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y10, Y10
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y10, Y11
 	VPSRLQ       $0x20, Y5, Y12
 	VXORPS       Y4, Y12, Y4
 	VXORPS       Y8, Y4, Y4
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y9, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y7, Y7
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y7, Y7
 	VPSRLQ       $0x20, Y1, Y11
 	VPSRLQ       $0x20, Y7, Y12
 	VXORPS       Y6, Y12, Y6
 	VXORPS       Y8, Y6, Y6
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y9, Y2, Y2
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y4, Y11
 	VPSRLQ       $0x20, Y3, Y12
 	VXORPS       Y5, Y12, Y5
 	VXORPS       Y8, Y5, Y5
 	VXORPS       Y10, Y11, Y10
 	VXORPS       Y9, Y10, Y10
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y6, Y11
 	VPSRLQ       $0x20, Y2, Y12
 	VXORPS       Y7, Y12, Y7
 	VXORPS       Y8, Y7, Y7
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y9, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y10, Y10
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y10, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VPSRLQ       $0x20, Y10, Y12
 	VXORPS       Y3, Y12, Y3
 	VXORPS       Y8, Y3, Y3
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y9, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y7, Y7
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y7, Y7
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y7, Y11
 	VPSRLQ       $0x20, Y1, Y12
 	VXORPS       Y2, Y12, Y2
 	VXORPS       Y8, Y2, Y2
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y9, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y11
 	VPSRLQ       $0x20, Y4, Y12
 	VXORPS       Y10, Y12, Y10
 	VXORPS       Y8, Y10, Y10
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y9, Y5, Y5
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y2, Y11
 	VPSRLQ       $0x20, Y6, Y12
 	VXORPS       Y1, Y12, Y1
 	VXORPS       Y8, Y1, Y1
 	VXORPS       Y7, Y11, Y7
 	VXORPS       Y9, Y7, Y7
-	VPADDD       constants<>+2656(SB), Y8, Y8
-	VPADDD       constants<>+2688(SB), Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y10, Y10
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPADDD       constants<>+2720(SB), Y8, Y8
+	VPADDD       constants<>+2752(SB), Y9, Y9
+	VPMULUDQ     constants<>+2656(SB), Y10, Y10
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y10, Y11
 	VPSRLQ       $0x20, Y5, Y12
 	VXORPS       Y4, Y12, Y4
 	VXORPS       Y8, Y4, Y4
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y9, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y7, Y7
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y7, Y7
 	VPSRLQ       $0x20, Y1, Y11
 	VPSRLQ       $0x20, Y7, Y12
 	VXORPS       Y6, Y12, Y6
@@ -17222,178 +17425,178 @@ loop1:
 	VXORPS       Y6, Y6, Y6
 	VBROADCASTSS 152(AX), Y7
 	VBROADCASTSS 156(AX), Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
 	VPSRLQ       $0x20, Y3, Y10
 	VXORPS       Y0, Y10, Y10
 	VXORPS       Y7, Y10, Y10
 	VXORPS       Y4, Y9, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y9
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y9, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y10, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y10, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y9, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y9, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
@@ -17410,7 +17613,7 @@ loop1:
 	VPBLENDD     $0xaa, Y0, Y9, Y0
 	VPSRLD       $0x08, Y3, Y2
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       constants<>+2720(SB), Y2, Y2
+	VMULPS       constants<>+2784(SB), Y2, Y2
 	VMOVUPS      constants<>+32(SB), Y3
 	VSUBPS       Y2, Y3, Y2
 	VPSUBD       constants<>+544(SB), Y2, Y3
@@ -17432,26 +17635,26 @@ loop1:
 	VFMADD213PS  constants<>+896(SB), Y2, Y6
 	VFMADD213PS  Y2, Y5, Y6
 	VFMADD231PS  constants<>+928(SB), Y3, Y6
-	VMULPS       constants<>+2752(SB), Y6, Y2
+	VMULPS       constants<>+2816(SB), Y6, Y2
 	VSQRTPS      Y2, Y2
 	VPSRLD       $0x08, Y4, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       constants<>+2720(SB), Y3, Y3
+	VMULPS       constants<>+2784(SB), Y3, Y3
 	VMOVUPS      constants<>+128(SB), Y4
 	VFMADD231PS  constants<>+1408(SB), Y3, Y4
 	VSUBPS       constants<>+128(SB), Y4, Y5
 	VMOVAPS      Y3, Y3
-	VFNMADD231PS constants<>+2784(SB), Y5, Y3
-	VMULPS       constants<>+2816(SB), Y3, Y3
+	VFNMADD231PS constants<>+2848(SB), Y5, Y3
+	VMULPS       constants<>+2880(SB), Y3, Y3
 	VMULPS       Y3, Y3, Y5
-	VMOVUPS      constants<>+2848(SB), Y6
-	VFMADD213PS  constants<>+2880(SB), Y5, Y6
-	VFMADD213PS  constants<>+2912(SB), Y5, Y6
+	VMOVUPS      constants<>+2912(SB), Y6
+	VFMADD213PS  constants<>+2944(SB), Y5, Y6
+	VFMADD213PS  constants<>+2976(SB), Y5, Y6
 	VMULPS       Y5, Y6, Y6
 	VFMADD213PS  Y3, Y3, Y6
-	VMOVUPS      constants<>+2944(SB), Y3
-	VFMADD213PS  constants<>+2976(SB), Y5, Y3
-	VFMADD213PS  constants<>+3008(SB), Y5, Y3
+	VMOVUPS      constants<>+3008(SB), Y3
+	VFMADD213PS  constants<>+3040(SB), Y5, Y3
+	VFMADD213PS  constants<>+3072(SB), Y5, Y3
 	VFMADD213PS  constants<>+896(SB), Y5, Y3
 	VFMADD213PS  constants<>+32(SB), Y5, Y3
 	VPSLLD       $0x1f, Y4, Y5
@@ -17460,7 +17663,7 @@ loop1:
 	VPSLLD       $0x1e, Y4, Y5
 	VANDPS       constants<>+1088(SB), Y5, Y5
 	VXORPS       Y5, Y7, Y5
-	VPADDD       constants<>+3040(SB), Y4, Y4
+	VPADDD       constants<>+3104(SB), Y4, Y4
 	VPSLLD       $0x1e, Y4, Y4
 	VANDPS       constants<>+1088(SB), Y4, Y4
 	VXORPS       Y4, Y3, Y3
@@ -17470,7 +17673,7 @@ loop1:
 	VMOVUPS      Y2, 64(BX)(CX*4)
 	VPSRLD       $0x08, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       constants<>+2720(SB), Y1, Y1
+	VMULPS       constants<>+2784(SB), Y1, Y1
 	VMOVUPS      constants<>+32(SB), Y2
 	VSUBPS       Y1, Y2, Y1
 	VPSUBD       constants<>+544(SB), Y1, Y2
@@ -17492,26 +17695,26 @@ loop1:
 	VFMADD213PS  constants<>+896(SB), Y1, Y4
 	VFMADD213PS  Y1, Y3, Y4
 	VFMADD231PS  constants<>+928(SB), Y2, Y4
-	VMULPS       constants<>+2752(SB), Y4, Y1
+	VMULPS       constants<>+2816(SB), Y4, Y1
 	VSQRTPS      Y1, Y1
 	VPSRLD       $0x08, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
-	VMULPS       constants<>+2720(SB), Y0, Y0
+	VMULPS       constants<>+2784(SB), Y0, Y0
 	VMOVUPS      constants<>+128(SB), Y2
 	VFMADD231PS  constants<>+1408(SB), Y0, Y2
 	VSUBPS       constants<>+128(SB), Y2, Y3
 	VMOVAPS      Y0, Y0
-	VFNMADD231PS constants<>+2784(SB), Y3, Y0
-	VMULPS       constants<>+2816(SB), Y0, Y0
+	VFNMADD231PS constants<>+2848(SB), Y3, Y0
+	VMULPS       constants<>+2880(SB), Y0, Y0
 	VMULPS       Y0, Y0, Y3
-	VMOVUPS      constants<>+2848(SB), Y4
-	VFMADD213PS  constants<>+2880(SB), Y3, Y4
-	VFMADD213PS  constants<>+2912(SB), Y3, Y4
+	VMOVUPS      constants<>+2912(SB), Y4
+	VFMADD213PS  constants<>+2944(SB), Y3, Y4
+	VFMADD213PS  constants<>+2976(SB), Y3, Y4
 	VMULPS       Y3, Y4, Y4
 	VFMADD213PS  Y0, Y0, Y4
-	VMOVUPS      constants<>+2944(SB), Y0
-	VFMADD213PS  constants<>+2976(SB), Y3, Y0
-	VFMADD213PS  constants<>+3008(SB), Y3, Y0
+	VMOVUPS      constants<>+3008(SB), Y0
+	VFMADD213PS  constants<>+3040(SB), Y3, Y0
+	VFMADD213PS  constants<>+3072(SB), Y3, Y0
 	VFMADD213PS  constants<>+896(SB), Y3, Y0
 	VFMADD213PS  constants<>+32(SB), Y3, Y0
 	VPSLLD       $0x1f, Y2, Y3
@@ -17520,7 +17723,7 @@ loop1:
 	VPSLLD       $0x1e, Y2, Y3
 	VANDPS       constants<>+1088(SB), Y3, Y3
 	VXORPS       Y3, Y5, Y3
-	VPADDD       constants<>+3040(SB), Y2, Y2
+	VPADDD       constants<>+3104(SB), Y2, Y2
 	VPSLLD       $0x1e, Y2, Y2
 	VANDPS       constants<>+1088(SB), Y2, Y2
 	VXORPS       Y2, Y0, Y0
@@ -17542,178 +17745,178 @@ loop1:
 	VXORPS       Y6, Y6, Y6
 	VBROADCASTSS 152(AX), Y7
 	VBROADCASTSS 156(AX), Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
 	VPSRLQ       $0x20, Y3, Y10
 	VXORPS       Y0, Y10, Y10
 	VXORPS       Y7, Y10, Y10
 	VXORPS       Y4, Y9, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y9
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y9, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y10, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y10, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y9, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y9, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
@@ -17730,7 +17933,7 @@ loop1:
 	VPBLENDD     $0xaa, Y0, Y9, Y0
 	VPSRLD       $0x08, Y3, Y2
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       constants<>+2720(SB), Y2, Y2
+	VMULPS       constants<>+2784(SB), Y2, Y2
 	VMOVUPS      constants<>+32(SB), Y3
 	VSUBPS       Y2, Y3, Y2
 	VPSUBD       constants<>+544(SB), Y2, Y3
@@ -17752,26 +17955,26 @@ loop1:
 	VFMADD213PS  constants<>+896(SB), Y2, Y6
 	VFMADD213PS  Y2, Y5, Y6
 	VFMADD231PS  constants<>+928(SB), Y3, Y6
-	VMULPS       constants<>+2752(SB), Y6, Y2
+	VMULPS       constants<>+2816(SB), Y6, Y2
 	VSQRTPS      Y2, Y2
 	VPSRLD       $0x08, Y4, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       constants<>+2720(SB), Y3, Y3
+	VMULPS       constants<>+2784(SB), Y3, Y3
 	VMOVUPS      constants<>+128(SB), Y4
 	VFMADD231PS  constants<>+1408(SB), Y3, Y4
 	VSUBPS       constants<>+128(SB), Y4, Y5
 	VMOVAPS      Y3, Y3
-	VFNMADD231PS constants<>+2784(SB), Y5, Y3
-	VMULPS       constants<>+2816(SB), Y3, Y3
+	VFNMADD231PS constants<>+2848(SB), Y5, Y3
+	VMULPS       constants<>+2880(SB), Y3, Y3
 	VMULPS       Y3, Y3, Y5
-	VMOVUPS      constants<>+2848(SB), Y6
-	VFMADD213PS  constants<>+2880(SB), Y5, Y6
-	VFMADD213PS  constants<>+2912(SB), Y5, Y6
+	VMOVUPS      constants<>+2912(SB), Y6
+	VFMADD213PS  constants<>+2944(SB), Y5, Y6
+	VFMADD213PS  constants<>+2976(SB), Y5, Y6
 	VMULPS       Y5, Y6, Y6
 	VFMADD213PS  Y3, Y3, Y6
-	VMOVUPS      constants<>+2944(SB), Y3
-	VFMADD213PS  constants<>+2976(SB), Y5, Y3
-	VFMADD213PS  constants<>+3008(SB), Y5, Y3
+	VMOVUPS      constants<>+3008(SB), Y3
+	VFMADD213PS  constants<>+3040(SB), Y5, Y3
+	VFMADD213PS  constants<>+3072(SB), Y5, Y3
 	VFMADD213PS  constants<>+896(SB), Y5, Y3
 	VFMADD213PS  constants<>+32(SB), Y5, Y3
 	VPSLLD       $0x1f, Y4, Y5
@@ -17780,7 +17983,7 @@ loop1:
 	VPSLLD       $0x1e, Y4, Y5
 	VANDPS       constants<>+1088(SB), Y5, Y5
 	VXORPS       Y5, Y7, Y5
-	VPADDD       constants<>+3040(SB), Y4, Y4
+	VPADDD       constants<>+3104(SB), Y4, Y4
 	VPSLLD       $0x1e, Y4, Y4
 	VANDPS       constants<>+1088(SB), Y4, Y4
 	VXORPS       Y4, Y3, Y3
@@ -17790,7 +17993,7 @@ loop1:
 	VMOVUPS      Y2, 96(BX)(CX*4)
 	VPSRLD       $0x08, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       constants<>+2720(SB), Y1, Y1
+	VMULPS       constants<>+2784(SB), Y1, Y1
 	VMOVUPS      constants<>+32(SB), Y2
 	VSUBPS       Y1, Y2, Y1
 	VPSUBD       constants<>+544(SB), Y1, Y2
@@ -17812,26 +18015,26 @@ loop1:
 	VFMADD213PS  constants<>+896(SB), Y1, Y4
 	VFMADD213PS  Y1, Y3, Y4
 	VFMADD231PS  constants<>+928(SB), Y2, Y4
-	VMULPS       constants<>+2752(SB), Y4, Y1
+	VMULPS       constants<>+2816(SB), Y4, Y1
 	VSQRTPS      Y1, Y1
 	VPSRLD       $0x08, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
-	VMULPS       constants<>+2720(SB), Y0, Y0
+	VMULPS       constants<>+2784(SB), Y0, Y0
 	VMOVUPS      constants<>+128(SB), Y2
 	VFMADD231PS  constants<>+1408(SB), Y0, Y2
 	VSUBPS       constants<>+128(SB), Y2, Y3
 	VMOVAPS      Y0, Y0
-	VFNMADD231PS constants<>+2784(SB), Y3, Y0
-	VMULPS       constants<>+2816(SB), Y0, Y0
+	VFNMADD231PS constants<>+2848(SB), Y3, Y0
+	VMULPS       constants<>+2880(SB), Y0, Y0
 	VMULPS       Y0, Y0, Y3
-	VMOVUPS      constants<>+2848(SB), Y4
-	VFMADD213PS  constants<>+2880(SB), Y3, Y4
-	VFMADD213PS  constants<>+2912(SB), Y3, Y4
+	VMOVUPS      constants<>+2912(SB), Y4
+	VFMADD213PS  constants<>+2944(SB), Y3, Y4
+	VFMADD213PS  constants<>+2976(SB), Y3, Y4
 	VMULPS       Y3, Y4, Y4
 	VFMADD213PS  Y0, Y0, Y4
-	VMOVUPS      constants<>+2944(SB), Y0
-	VFMADD213PS  constants<>+2976(SB), Y3, Y0
-	VFMADD213PS  constants<>+3008(SB), Y3, Y0
+	VMOVUPS      constants<>+3008(SB), Y0
+	VFMADD213PS  constants<>+3040(SB), Y3, Y0
+	VFMADD213PS  constants<>+3072(SB), Y3, Y0
 	VFMADD213PS  constants<>+896(SB), Y3, Y0
 	VFMADD213PS  constants<>+32(SB), Y3, Y0
 	VPSLLD       $0x1f, Y2, Y3
@@ -17840,7 +18043,7 @@ loop1:
 	VPSLLD       $0x1e, Y2, Y3
 	VANDPS       constants<>+1088(SB), Y3, Y3
 	VXORPS       Y3, Y5, Y3
-	VPADDD       constants<>+3040(SB), Y2, Y2
+	VPADDD       constants<>+3104(SB), Y2, Y2
 	VPSLLD       $0x1e, Y2, Y2
 	VANDPS       constants<>+1088(SB), Y2, Y2
 	VXORPS       Y2, Y0, Y0
@@ -17870,178 +18073,178 @@ tail2:
 	VXORPS       Y6, Y6, Y6
 	VBROADCASTSS 152(AX), Y7
 	VBROADCASTSS 156(AX), Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
 	VPSRLQ       $0x20, Y3, Y10
 	VXORPS       Y0, Y10, Y10
 	VXORPS       Y7, Y10, Y10
 	VXORPS       Y4, Y9, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y9
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y9, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y10, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y10, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y9, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y9, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
@@ -18058,7 +18261,7 @@ tail2:
 	VPBLENDD     $0xaa, Y0, Y9, Y0
 	VPSRLD       $0x08, Y3, Y2
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       constants<>+2720(SB), Y2, Y2
+	VMULPS       constants<>+2784(SB), Y2, Y2
 	VMOVUPS      constants<>+32(SB), Y3
 	VSUBPS       Y2, Y3, Y2
 	VPSUBD       constants<>+544(SB), Y2, Y3
@@ -18080,26 +18283,26 @@ tail2:
 	VFMADD213PS  constants<>+896(SB), Y2, Y6
 	VFMADD213PS  Y2, Y5, Y6
 	VFMADD231PS  constants<>+928(SB), Y3, Y6
-	VMULPS       constants<>+2752(SB), Y6, Y2
+	VMULPS       constants<>+2816(SB), Y6, Y2
 	VSQRTPS      Y2, Y2
 	VPSRLD       $0x08, Y4, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       constants<>+2720(SB), Y3, Y3
+	VMULPS       constants<>+2784(SB), Y3, Y3
 	VMOVUPS      constants<>+128(SB), Y4
 	VFMADD231PS  constants<>+1408(SB), Y3, Y4
 	VSUBPS       constants<>+128(SB), Y4, Y5
 	VMOVAPS      Y3, Y3
-	VFNMADD231PS constants<>+2784(SB), Y5, Y3
-	VMULPS       constants<>+2816(SB), Y3, Y3
+	VFNMADD231PS constants<>+2848(SB), Y5, Y3
+	VMULPS       constants<>+2880(SB), Y3, Y3
 	VMULPS       Y3, Y3, Y5
-	VMOVUPS      constants<>+2848(SB), Y6
-	VFMADD213PS  constants<>+2880(SB), Y5, Y6
-	VFMADD213PS  constants<>+2912(SB), Y5, Y6
+	VMOVUPS      constants<>+2912(SB), Y6
+	VFMADD213PS  constants<>+2944(SB), Y5, Y6
+	VFMADD213PS  constants<>+2976(SB), Y5, Y6
 	VMULPS       Y5, Y6, Y6
 	VFMADD213PS  Y3, Y3, Y6
-	VMOVUPS      constants<>+2944(SB), Y3
-	VFMADD213PS  constants<>+2976(SB), Y5, Y3
-	VFMADD213PS  constants<>+3008(SB), Y5, Y3
+	VMOVUPS      constants<>+3008(SB), Y3
+	VFMADD213PS  constants<>+3040(SB), Y5, Y3
+	VFMADD213PS  constants<>+3072(SB), Y5, Y3
 	VFMADD213PS  constants<>+896(SB), Y5, Y3
 	VFMADD213PS  constants<>+32(SB), Y5, Y3
 	VPSLLD       $0x1f, Y4, Y5
@@ -18108,7 +18311,7 @@ tail2:
 	VPSLLD       $0x1e, Y4, Y5
 	VANDPS       constants<>+1088(SB), Y5, Y5
 	VXORPS       Y5, Y7, Y5
-	VPADDD       constants<>+3040(SB), Y4, Y4
+	VPADDD       constants<>+3104(SB), Y4, Y4
 	VPSLLD       $0x1e, Y4, Y4
 	VANDPS       constants<>+1088(SB), Y4, Y4
 	VXORPS       Y4, Y3, Y3
@@ -18139,7 +18342,7 @@ tail2:
 	VMASKMOVPS   Y2, Y3, 64(BX)(CX*4)
 	VPSRLD       $0x08, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       constants<>+2720(SB), Y1, Y1
+	VMULPS       constants<>+2784(SB), Y1, Y1
 	VMOVUPS      constants<>+32(SB), Y2
 	VSUBPS       Y1, Y2, Y1
 	VPSUBD       constants<>+544(SB), Y1, Y2
@@ -18161,26 +18364,26 @@ tail2:
 	VFMADD213PS  constants<>+896(SB), Y1, Y4
 	VFMADD213PS  Y1, Y3, Y4
 	VFMADD231PS  constants<>+928(SB), Y2, Y4
-	VMULPS       constants<>+2752(SB), Y4, Y1
+	VMULPS       constants<>+2816(SB), Y4, Y1
 	VSQRTPS      Y1, Y1
 	VPSRLD       $0x08, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
-	VMULPS       constants<>+2720(SB), Y0, Y0
+	VMULPS       constants<>+2784(SB), Y0, Y0
 	VMOVUPS      constants<>+128(SB), Y2
 	VFMADD231PS  constants<>+1408(SB), Y0, Y2
 	VSUBPS       constants<>+128(SB), Y2, Y3
 	VMOVAPS      Y0, Y0
-	VFNMADD231PS constants<>+2784(SB), Y3, Y0
-	VMULPS       constants<>+2816(SB), Y0, Y0
+	VFNMADD231PS constants<>+2848(SB), Y3, Y0
+	VMULPS       constants<>+2880(SB), Y0, Y0
 	VMULPS       Y0, Y0, Y3
-	VMOVUPS      constants<>+2848(SB), Y4
-	VFMADD213PS  constants<>+2880(SB), Y3, Y4
-	VFMADD213PS  constants<>+2912(SB), Y3, Y4
+	VMOVUPS      constants<>+2912(SB), Y4
+	VFMADD213PS  constants<>+2944(SB), Y3, Y4
+	VFMADD213PS  constants<>+2976(SB), Y3, Y4
 	VMULPS       Y3, Y4, Y4
 	VFMADD213PS  Y0, Y0, Y4
-	VMOVUPS      constants<>+2944(SB), Y0
-	VFMADD213PS  constants<>+2976(SB), Y3, Y0
-	VFMADD213PS  constants<>+3008(SB), Y3, Y0
+	VMOVUPS      constants<>+3008(SB), Y0
+	VFMADD213PS  constants<>+3040(SB), Y3, Y0
+	VFMADD213PS  constants<>+3072(SB), Y3, Y0
 	VFMADD213PS  constants<>+896(SB), Y3, Y0
 	VFMADD213PS  constants<>+32(SB), Y3, Y0
 	VPSLLD       $0x1f, Y2, Y3
@@ -18189,7 +18392,7 @@ tail2:
 	VPSLLD       $0x1e, Y2, Y3
 	VANDPS       constants<>+1088(SB), Y3, Y3
 	VXORPS       Y3, Y5, Y3
-	VPADDD       constants<>+3040(SB), Y2, Y2
+	VPADDD       constants<>+3104(SB), Y2, Y2
 	VPSLLD       $0x1e, Y2, Y2
 	VANDPS       constants<>+1088(SB), Y2, Y2
 	VXORPS       Y2, Y0, Y0
@@ -18233,178 +18436,178 @@ tail2:
 	VXORPS       Y6, Y6, Y6
 	VBROADCASTSS 152(AX), Y7
 	VBROADCASTSS 156(AX), Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
 	VPSRLQ       $0x20, Y3, Y10
 	VXORPS       Y0, Y10, Y10
 	VXORPS       Y7, Y10, Y10
 	VXORPS       Y4, Y9, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y9
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y9, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y10, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y10, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y9, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y9, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
@@ -18421,7 +18624,7 @@ tail2:
 	VPBLENDD     $0xaa, Y0, Y9, Y0
 	VPSRLD       $0x08, Y3, Y2
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       constants<>+2720(SB), Y2, Y2
+	VMULPS       constants<>+2784(SB), Y2, Y2
 	VMOVUPS      constants<>+32(SB), Y3
 	VSUBPS       Y2, Y3, Y2
 	VPSUBD       constants<>+544(SB), Y2, Y3
@@ -18443,26 +18646,26 @@ tail2:
 	VFMADD213PS  constants<>+896(SB), Y2, Y6
 	VFMADD213PS  Y2, Y5, Y6
 	VFMADD231PS  constants<>+928(SB), Y3, Y6
-	VMULPS       constants<>+2752(SB), Y6, Y2
+	VMULPS       constants<>+2816(SB), Y6, Y2
 	VSQRTPS      Y2, Y2
 	VPSRLD       $0x08, Y4, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       constants<>+2720(SB), Y3, Y3
+	VMULPS       constants<>+2784(SB), Y3, Y3
 	VMOVUPS      constants<>+128(SB), Y4
 	VFMADD231PS  constants<>+1408(SB), Y3, Y4
 	VSUBPS       constants<>+128(SB), Y4, Y5
 	VMOVAPS      Y3, Y3
-	VFNMADD231PS constants<>+2784(SB), Y5, Y3
-	VMULPS       constants<>+2816(SB), Y3, Y3
+	VFNMADD231PS constants<>+2848(SB), Y5, Y3
+	VMULPS       constants<>+2880(SB), Y3, Y3
 	VMULPS       Y3, Y3, Y5
-	VMOVUPS      constants<>+2848(SB), Y6
-	VFMADD213PS  constants<>+2880(SB), Y5, Y6
-	VFMADD213PS  constants<>+2912(SB), Y5, Y6
+	VMOVUPS      constants<>+2912(SB), Y6
+	VFMADD213PS  constants<>+2944(SB), Y5, Y6
+	VFMADD213PS  constants<>+2976(SB), Y5, Y6
 	VMULPS       Y5, Y6, Y6
 	VFMADD213PS  Y3, Y3, Y6
-	VMOVUPS      constants<>+2944(SB), Y3
-	VFMADD213PS  constants<>+2976(SB), Y5, Y3
-	VFMADD213PS  constants<>+3008(SB), Y5, Y3
+	VMOVUPS      constants<>+3008(SB), Y3
+	VFMADD213PS  constants<>+3040(SB), Y5, Y3
+	VFMADD213PS  constants<>+3072(SB), Y5, Y3
 	VFMADD213PS  constants<>+896(SB), Y5, Y3
 	VFMADD213PS  constants<>+32(SB), Y5, Y3
 	VPSLLD       $0x1f, Y4, Y5
@@ -18471,7 +18674,7 @@ tail2:
 	VPSLLD       $0x1e, Y4, Y5
 	VANDPS       constants<>+1088(SB), Y5, Y5
 	VXORPS       Y5, Y7, Y5
-	VPADDD       constants<>+3040(SB), Y4, Y4
+	VPADDD       constants<>+3104(SB), Y4, Y4
 	VPSLLD       $0x1e, Y4, Y4
 	VANDPS       constants<>+1088(SB), Y4, Y4
 	VXORPS       Y4, Y3, Y3
@@ -18503,7 +18706,7 @@ tail2:
 	VMASKMOVPS   Y2, Y3, 96(BX)(CX*4)
 	VPSRLD       $0x08, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       constants<>+2720(SB), Y1, Y1
+	VMULPS       constants<>+2784(SB), Y1, Y1
 	VMOVUPS      constants<>+32(SB), Y2
 	VSUBPS       Y1, Y2, Y1
 	VPSUBD       constants<>+544(SB), Y1, Y2
@@ -18525,26 +18728,26 @@ tail2:
 	VFMADD213PS  constants<>+896(SB), Y1, Y4
 	VFMADD213PS  Y1, Y3, Y4
 	VFMADD231PS  constants<>+928(SB), Y2, Y4
-	VMULPS       constants<>+2752(SB), Y4, Y1
+	VMULPS       constants<>+2816(SB), Y4, Y1
 	VSQRTPS      Y1, Y1
 	VPSRLD       $0x08, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
-	VMULPS       constants<>+2720(SB), Y0, Y0
+	VMULPS       constants<>+2784(SB), Y0, Y0
 	VMOVUPS      constants<>+128(SB), Y2
 	VFMADD231PS  constants<>+1408(SB), Y0, Y2
 	VSUBPS       constants<>+128(SB), Y2, Y3
 	VMOVAPS      Y0, Y0
-	VFNMADD231PS constants<>+2784(SB), Y3, Y0
-	VMULPS       constants<>+2816(SB), Y0, Y0
+	VFNMADD231PS constants<>+2848(SB), Y3, Y0
+	VMULPS       constants<>+2880(SB), Y0, Y0
 	VMULPS       Y0, Y0, Y3
-	VMOVUPS      constants<>+2848(SB), Y4
-	VFMADD213PS  constants<>+2880(SB), Y3, Y4
-	VFMADD213PS  constants<>+2912(SB), Y3, Y4
+	VMOVUPS      constants<>+2912(SB), Y4
+	VFMADD213PS  constants<>+2944(SB), Y3, Y4
+	VFMADD213PS  constants<>+2976(SB), Y3, Y4
 	VMULPS       Y3, Y4, Y4
 	VFMADD213PS  Y0, Y0, Y4
-	VMOVUPS      constants<>+2944(SB), Y0
-	VFMADD213PS  constants<>+2976(SB), Y3, Y0
-	VFMADD213PS  constants<>+3008(SB), Y3, Y0
+	VMOVUPS      constants<>+3008(SB), Y0
+	VFMADD213PS  constants<>+3040(SB), Y3, Y0
+	VFMADD213PS  constants<>+3072(SB), Y3, Y0
 	VFMADD213PS  constants<>+896(SB), Y3, Y0
 	VFMADD213PS  constants<>+32(SB), Y3, Y0
 	VPSLLD       $0x1f, Y2, Y3
@@ -18553,7 +18756,7 @@ tail2:
 	VPSLLD       $0x1e, Y2, Y3
 	VANDPS       constants<>+1088(SB), Y3, Y3
 	VXORPS       Y3, Y5, Y3
-	VPADDD       constants<>+3040(SB), Y2, Y2
+	VPADDD       constants<>+3104(SB), Y2, Y2
 	VPSLLD       $0x1e, Y2, Y2
 	VANDPS       constants<>+1088(SB), Y2, Y2
 	VXORPS       Y2, Y0, Y0
@@ -18617,178 +18820,178 @@ loop1:
 	VXORPS       Y6, Y6, Y6
 	VBROADCASTSS 152(AX), Y7
 	VBROADCASTSS 156(AX), Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
 	VPSRLQ       $0x20, Y3, Y10
 	VXORPS       Y0, Y10, Y10
 	VXORPS       Y7, Y10, Y10
 	VXORPS       Y4, Y9, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y9
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y9, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y10, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y10, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y9, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y9, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
@@ -18997,178 +19200,178 @@ loop1:
 	VXORPS       Y6, Y6, Y6
 	VBROADCASTSS 152(AX), Y7
 	VBROADCASTSS 156(AX), Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
 	VPSRLQ       $0x20, Y3, Y10
 	VXORPS       Y0, Y10, Y10
 	VXORPS       Y7, Y10, Y10
 	VXORPS       Y4, Y9, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y9
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y9, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y10, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y10, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y9, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y9, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
@@ -19385,178 +19588,178 @@ tail2:
 	VXORPS       Y6, Y6, Y6
 	VBROADCASTSS 152(AX), Y7
 	VBROADCASTSS 156(AX), Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
 	VPSRLQ       $0x20, Y3, Y10
 	VXORPS       Y0, Y10, Y10
 	VXORPS       Y7, Y10, Y10
 	VXORPS       Y4, Y9, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y9
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y9, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y10, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y10, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y9, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y9, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
@@ -19808,178 +20011,178 @@ tail2:
 	VXORPS       Y6, Y6, Y6
 	VBROADCASTSS 152(AX), Y7
 	VBROADCASTSS 156(AX), Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
 	VPSRLQ       $0x20, Y3, Y10
 	VXORPS       Y0, Y10, Y10
 	VXORPS       Y7, Y10, Y10
 	VXORPS       Y4, Y9, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y9
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y9, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y10, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y10, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y9, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y3, Y3
-	VPMULUDQ     constants<>+2624(SB), Y2, Y2
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2592(SB), Y5, Y5
-	VPMULUDQ     constants<>+2624(SB), Y1, Y1
+	VPMULUDQ     constants<>+2656(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y4, Y4
-	VPMULUDQ     constants<>+2624(SB), Y9, Y9
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2592(SB), Y6, Y6
-	VPMULUDQ     constants<>+2624(SB), Y0, Y0
+	VPMULUDQ     constants<>+2656(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y2, Y2
-	VPMULUDQ     constants<>+2624(SB), Y3, Y3
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2592(SB), Y1, Y1
-	VPMULUDQ     constants<>+2624(SB), Y5, Y5
+	VPMULUDQ     constants<>+2656(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2656(SB), Y7, Y7
-	VPADDD       constants<>+2688(SB), Y8, Y8
-	VPMULUDQ     constants<>+2592(SB), Y9, Y9
-	VPMULUDQ     constants<>+2624(SB), Y4, Y4
+	VPADDD       constants<>+2720(SB), Y7, Y7
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPMULUDQ     constants<>+2656(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2592(SB), Y0, Y0
-	VPMULUDQ     constants<>+2624(SB), Y6, Y6
+	VPMULUDQ     constants<>+2656(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
@@ -20871,132 +21074,148 @@ DATA constants<>+2576(SB)/4, $0x3f906ebb
 DATA constants<>+2580(SB)/4, $0x3f906ebb
 DATA constants<>+2584(SB)/4, $0x3f906ebb
 DATA constants<>+2588(SB)/4, $0x3f906ebb
-DATA constants<>+2592(SB)/4, $0xd2511f53
-DATA constants<>+2596(SB)/4, $0xd2511f53
-DATA constants<>+2600(SB)/4, $0xd2511f53
-DATA constants<>+2604(SB)/4, $0xd2511f53
-DATA constants<>+2608(SB)/4, $0xd2511f53
-DATA constants<>+2612(SB)/4, $0xd2511f53
-DATA constants<>+2616(SB)/4, $0xd2511f53
-DATA constants<>+2620(SB)/4, $0xd2511f53
-DATA constants<>+2624(SB)/4, $0xcd9e8d57
-DATA constants<>+2628(SB)/4, $0xcd9e8d57
-DATA constants<>+2632(SB)/4, $0xcd9e8d57
-DATA constants<>+2636(SB)/4, $0xcd9e8d57
-DATA constants<>+2640(SB)/4, $0xcd9e8d57
-DATA constants<>+2644(SB)/4, $0xcd9e8d57
-DATA constants<>+2648(SB)/4, $0xcd9e8d57
-DATA constants<>+2652(SB)/4, $0xcd9e8d57
-DATA constants<>+2656(SB)/4, $0x9e3779b9
-DATA constants<>+2660(SB)/4, $0x9e3779b9
-DATA constants<>+2664(SB)/4, $0x9e3779b9
-DATA constants<>+2668(SB)/4, $0x9e3779b9
-DATA constants<>+2672(SB)/4, $0x9e3779b9
-DATA constants<>+2676(SB)/4, $0x9e3779b9
-DATA constants<>+2680(SB)/4, $0x9e3779b9
-DATA constants<>+2684(SB)/4, $0x9e3779b9
-DATA constants<>+2688(SB)/4, $0xbb67ae85
-DATA constants<>+2692(SB)/4, $0xbb67ae85
-DATA constants<>+2696(SB)/4, $0xbb67ae85
-DATA constants<>+2700(SB)/4, $0xbb67ae85
-DATA constants<>+2704(SB)/4, $0xbb67ae85
-DATA constants<>+2708(SB)/4, $0xbb67ae85
-DATA constants<>+2712(SB)/4, $0xbb67ae85
-DATA constants<>+2716(SB)/4, $0xbb67ae85
-DATA constants<>+2720(SB)/4, $0x33800000
-DATA constants<>+2724(SB)/4, $0x33800000
-DATA constants<>+2728(SB)/4, $0x33800000
-DATA constants<>+2732(SB)/4, $0x33800000
-DATA constants<>+2736(SB)/4, $0x33800000
-DATA constants<>+2740(SB)/4, $0x33800000
-DATA constants<>+2744(SB)/4, $0x33800000
-DATA constants<>+2748(SB)/4, $0x33800000
-DATA constants<>+2752(SB)/4, $0xc0000000
-DATA constants<>+2756(SB)/4, $0xc0000000
-DATA constants<>+2760(SB)/4, $0xc0000000
-DATA constants<>+2764(SB)/4, $0xc0000000
-DATA constants<>+2768(SB)/4, $0xc0000000
-DATA constants<>+2772(SB)/4, $0xc0000000
-DATA constants<>+2776(SB)/4, $0xc0000000
-DATA constants<>+2780(SB)/4, $0xc0000000
-DATA constants<>+2784(SB)/4, $0x3e800000
-DATA constants<>+2788(SB)/4, $0x3e800000
-DATA constants<>+2792(SB)/4, $0x3e800000
-DATA constants<>+2796(SB)/4, $0x3e800000
-DATA constants<>+2800(SB)/4, $0x3e800000
-DATA constants<>+2804(SB)/4, $0x3e800000
-DATA constants<>+2808(SB)/4, $0x3e800000
-DATA constants<>+2812(SB)/4, $0x3e800000
-DATA constants<>+2816(SB)/4, $0x40c90fdb
-DATA constants<>+2820(SB)/4, $0x40c90fdb
-DATA constants<>+2824(SB)/4, $0x40c90fdb
-DATA constants<>+2828(SB)/4, $0x40c90fdb
-DATA constants<>+2832(SB)/4, $0x40c90fdb
-DATA constants<>+2836(SB)/4, $0x40c90fdb
-DATA constants<>+2840(SB)/4, $0x40c90fdb
-DATA constants<>+2844(SB)/4, $0x40c90fdb
-DATA constants<>+2848(SB)/4, $0xb94ca1f9
-DATA constants<>+2852(SB)/4, $0xb94ca1f9
-DATA constants<>+2856(SB)/4, $0xb94ca1f9
-DATA constants<>+2860(SB)/4, $0xb94ca1f9
-DATA constants<>+2864(SB)/4, $0xb94ca1f9
-DATA constants<>+2868(SB)/4, $0xb94ca1f9
-DATA constants<>+2872(SB)/4, $0xb94ca1f9
-DATA constants<>+2876(SB)/4, $0xb94ca1f9
-DATA constants<>+2880(SB)/4, $0x3c08839e
-DATA constants<>+2884(SB)/4, $0x3c08839e
-DATA constants<>+2888(SB)/4, $0x3c08839e
-DATA constants<>+2892(SB)/4, $0x3c08839e
-DATA constants<>+2896(SB)/4, $0x3c08839e
-DATA constants<>+2900(SB)/4, $0x3c08839e
-DATA constants<>+2904(SB)/4, $0x3c08839e
-DATA constants<>+2908(SB)/4, $0x3c08839e
-DATA constants<>+2912(SB)/4, $0xbe2aaaa3
-DATA constants<>+2916(SB)/4, $0xbe2aaaa3
-DATA constants<>+2920(SB)/4, $0xbe2aaaa3
-DATA constants<>+2924(SB)/4, $0xbe2aaaa3
-DATA constants<>+2928(SB)/4, $0xbe2aaaa3
-DATA constants<>+2932(SB)/4, $0xbe2aaaa3
-DATA constants<>+2936(SB)/4, $0xbe2aaaa3
-DATA constants<>+2940(SB)/4, $0xbe2aaaa3
-DATA constants<>+2944(SB)/4, $0x37ccf5ce
-DATA constants<>+2948(SB)/4, $0x37ccf5ce
-DATA constants<>+2952(SB)/4, $0x37ccf5ce
-DATA constants<>+2956(SB)/4, $0x37ccf5ce
-DATA constants<>+2960(SB)/4, $0x37ccf5ce
-DATA constants<>+2964(SB)/4, $0x37ccf5ce
-DATA constants<>+2968(SB)/4, $0x37ccf5ce
-DATA constants<>+2972(SB)/4, $0x37ccf5ce
-DATA constants<>+2976(SB)/4, $0xbab6061a
-DATA constants<>+2980(SB)/4, $0xbab6061a
-DATA constants<>+2984(SB)/4, $0xbab6061a
-DATA constants<>+2988(SB)/4, $0xbab6061a
-DATA constants<>+2992(SB)/4, $0xbab6061a
-DATA constants<>+2996(SB)/4, $0xbab6061a
-DATA constants<>+3000(SB)/4, $0xbab6061a
-DATA constants<>+3004(SB)/4, $0xbab6061a
-DATA constants<>+3008(SB)/4, $0x3d2aaaa5
-DATA constants<>+3012(SB)/4, $0x3d2aaaa5
-DATA constants<>+3016(SB)/4, $0x3d2aaaa5
-DATA constants<>+3020(SB)/4, $0x3d2aaaa5
-DATA constants<>+3024(SB)/4, $0x3d2aaaa5
-DATA constants<>+3028(SB)/4, $0x3d2aaaa5
-DATA constants<>+3032(SB)/4, $0x3d2aaaa5
-DATA constants<>+3036(SB)/4, $0x3d2aaaa5
-DATA constants<>+3040(SB)/4, $0x00000001
-DATA constants<>+3044(SB)/4, $0x00000001
-DATA constants<>+3048(SB)/4, $0x00000001
-DATA constants<>+3052(SB)/4, $0x00000001
-DATA constants<>+3056(SB)/4, $0x00000001
-DATA constants<>+3060(SB)/4, $0x00000001
-DATA constants<>+3064(SB)/4, $0x00000001
-DATA constants<>+3068(SB)/4, $0x00000001
-DATA constants<>+3072(SB)/4, $0x0000007f
-DATA constants<>+3076(SB)/4, $0x0000007f
-DATA constants<>+3080(SB)/4, $0x0000007f
-DATA constants<>+3084(SB)/4, $0x0000007f
-DATA constants<>+3088(SB)/4, $0x0000007f
-DATA constants<>+3092(SB)/4, $0x0000007f
-DATA constants<>+3096(SB)/4, $0x0000007f
-DATA constants<>+3100(SB)/4, $0x0000007f
-GLOBL constants<>(SB), RODATA|NOPTR, $3104
+DATA constants<>+2592(SB)/4, $0x7f000000
+DATA constants<>+2596(SB)/4, $0x7f000000
+DATA constants<>+2600(SB)/4, $0x7f000000
+DATA constants<>+2604(SB)/4, $0x7f000000
+DATA constants<>+2608(SB)/4, $0x7f000000
+DATA constants<>+2612(SB)/4, $0x7f000000
+DATA constants<>+2616(SB)/4, $0x7f000000
+DATA constants<>+2620(SB)/4, $0x7f000000
+DATA constants<>+2624(SB)/4, $0xbf800000
+DATA constants<>+2628(SB)/4, $0xbf800000
+DATA constants<>+2632(SB)/4, $0xbf800000
+DATA constants<>+2636(SB)/4, $0xbf800000
+DATA constants<>+2640(SB)/4, $0xbf800000
+DATA constants<>+2644(SB)/4, $0xbf800000
+DATA constants<>+2648(SB)/4, $0xbf800000
+DATA constants<>+2652(SB)/4, $0xbf800000
+DATA constants<>+2656(SB)/4, $0xd2511f53
+DATA constants<>+2660(SB)/4, $0xd2511f53
+DATA constants<>+2664(SB)/4, $0xd2511f53
+DATA constants<>+2668(SB)/4, $0xd2511f53
+DATA constants<>+2672(SB)/4, $0xd2511f53
+DATA constants<>+2676(SB)/4, $0xd2511f53
+DATA constants<>+2680(SB)/4, $0xd2511f53
+DATA constants<>+2684(SB)/4, $0xd2511f53
+DATA constants<>+2688(SB)/4, $0xcd9e8d57
+DATA constants<>+2692(SB)/4, $0xcd9e8d57
+DATA constants<>+2696(SB)/4, $0xcd9e8d57
+DATA constants<>+2700(SB)/4, $0xcd9e8d57
+DATA constants<>+2704(SB)/4, $0xcd9e8d57
+DATA constants<>+2708(SB)/4, $0xcd9e8d57
+DATA constants<>+2712(SB)/4, $0xcd9e8d57
+DATA constants<>+2716(SB)/4, $0xcd9e8d57
+DATA constants<>+2720(SB)/4, $0x9e3779b9
+DATA constants<>+2724(SB)/4, $0x9e3779b9
+DATA constants<>+2728(SB)/4, $0x9e3779b9
+DATA constants<>+2732(SB)/4, $0x9e3779b9
+DATA constants<>+2736(SB)/4, $0x9e3779b9
+DATA constants<>+2740(SB)/4, $0x9e3779b9
+DATA constants<>+2744(SB)/4, $0x9e3779b9
+DATA constants<>+2748(SB)/4, $0x9e3779b9
+DATA constants<>+2752(SB)/4, $0xbb67ae85
+DATA constants<>+2756(SB)/4, $0xbb67ae85
+DATA constants<>+2760(SB)/4, $0xbb67ae85
+DATA constants<>+2764(SB)/4, $0xbb67ae85
+DATA constants<>+2768(SB)/4, $0xbb67ae85
+DATA constants<>+2772(SB)/4, $0xbb67ae85
+DATA constants<>+2776(SB)/4, $0xbb67ae85
+DATA constants<>+2780(SB)/4, $0xbb67ae85
+DATA constants<>+2784(SB)/4, $0x33800000
+DATA constants<>+2788(SB)/4, $0x33800000
+DATA constants<>+2792(SB)/4, $0x33800000
+DATA constants<>+2796(SB)/4, $0x33800000
+DATA constants<>+2800(SB)/4, $0x33800000
+DATA constants<>+2804(SB)/4, $0x33800000
+DATA constants<>+2808(SB)/4, $0x33800000
+DATA constants<>+2812(SB)/4, $0x33800000
+DATA constants<>+2816(SB)/4, $0xc0000000
+DATA constants<>+2820(SB)/4, $0xc0000000
+DATA constants<>+2824(SB)/4, $0xc0000000
+DATA constants<>+2828(SB)/4, $0xc0000000
+DATA constants<>+2832(SB)/4, $0xc0000000
+DATA constants<>+2836(SB)/4, $0xc0000000
+DATA constants<>+2840(SB)/4, $0xc0000000
+DATA constants<>+2844(SB)/4, $0xc0000000
+DATA constants<>+2848(SB)/4, $0x3e800000
+DATA constants<>+2852(SB)/4, $0x3e800000
+DATA constants<>+2856(SB)/4, $0x3e800000
+DATA constants<>+2860(SB)/4, $0x3e800000
+DATA constants<>+2864(SB)/4, $0x3e800000
+DATA constants<>+2868(SB)/4, $0x3e800000
+DATA constants<>+2872(SB)/4, $0x3e800000
+DATA constants<>+2876(SB)/4, $0x3e800000
+DATA constants<>+2880(SB)/4, $0x40c90fdb
+DATA constants<>+2884(SB)/4, $0x40c90fdb
+DATA constants<>+2888(SB)/4, $0x40c90fdb
+DATA constants<>+2892(SB)/4, $0x40c90fdb
+DATA constants<>+2896(SB)/4, $0x40c90fdb
+DATA constants<>+2900(SB)/4, $0x40c90fdb
+DATA constants<>+2904(SB)/4, $0x40c90fdb
+DATA constants<>+2908(SB)/4, $0x40c90fdb
+DATA constants<>+2912(SB)/4, $0xb94ca1f9
+DATA constants<>+2916(SB)/4, $0xb94ca1f9
+DATA constants<>+2920(SB)/4, $0xb94ca1f9
+DATA constants<>+2924(SB)/4, $0xb94ca1f9
+DATA constants<>+2928(SB)/4, $0xb94ca1f9
+DATA constants<>+2932(SB)/4, $0xb94ca1f9
+DATA constants<>+2936(SB)/4, $0xb94ca1f9
+DATA constants<>+2940(SB)/4, $0xb94ca1f9
+DATA constants<>+2944(SB)/4, $0x3c08839e
+DATA constants<>+2948(SB)/4, $0x3c08839e
+DATA constants<>+2952(SB)/4, $0x3c08839e
+DATA constants<>+2956(SB)/4, $0x3c08839e
+DATA constants<>+2960(SB)/4, $0x3c08839e
+DATA constants<>+2964(SB)/4, $0x3c08839e
+DATA constants<>+2968(SB)/4, $0x3c08839e
+DATA constants<>+2972(SB)/4, $0x3c08839e
+DATA constants<>+2976(SB)/4, $0xbe2aaaa3
+DATA constants<>+2980(SB)/4, $0xbe2aaaa3
+DATA constants<>+2984(SB)/4, $0xbe2aaaa3
+DATA constants<>+2988(SB)/4, $0xbe2aaaa3
+DATA constants<>+2992(SB)/4, $0xbe2aaaa3
+DATA constants<>+2996(SB)/4, $0xbe2aaaa3
+DATA constants<>+3000(SB)/4, $0xbe2aaaa3
+DATA constants<>+3004(SB)/4, $0xbe2aaaa3
+DATA constants<>+3008(SB)/4, $0x37ccf5ce
+DATA constants<>+3012(SB)/4, $0x37ccf5ce
+DATA constants<>+3016(SB)/4, $0x37ccf5ce
+DATA constants<>+3020(SB)/4, $0x37ccf5ce
+DATA constants<>+3024(SB)/4, $0x37ccf5ce
+DATA constants<>+3028(SB)/4, $0x37ccf5ce
+DATA constants<>+3032(SB)/4, $0x37ccf5ce
+DATA constants<>+3036(SB)/4, $0x37ccf5ce
+DATA constants<>+3040(SB)/4, $0xbab6061a
+DATA constants<>+3044(SB)/4, $0xbab6061a
+DATA constants<>+3048(SB)/4, $0xbab6061a
+DATA constants<>+3052(SB)/4, $0xbab6061a
+DATA constants<>+3056(SB)/4, $0xbab6061a
+DATA constants<>+3060(SB)/4, $0xbab6061a
+DATA constants<>+3064(SB)/4, $0xbab6061a
+DATA constants<>+3068(SB)/4, $0xbab6061a
+DATA constants<>+3072(SB)/4, $0x3d2aaaa5
+DATA constants<>+3076(SB)/4, $0x3d2aaaa5
+DATA constants<>+3080(SB)/4, $0x3d2aaaa5
+DATA constants<>+3084(SB)/4, $0x3d2aaaa5
+DATA constants<>+3088(SB)/4, $0x3d2aaaa5
+DATA constants<>+3092(SB)/4, $0x3d2aaaa5
+DATA constants<>+3096(SB)/4, $0x3d2aaaa5
+DATA constants<>+3100(SB)/4, $0x3d2aaaa5
+DATA constants<>+3104(SB)/4, $0x00000001
+DATA constants<>+3108(SB)/4, $0x00000001
+DATA constants<>+3112(SB)/4, $0x00000001
+DATA constants<>+3116(SB)/4, $0x00000001
+DATA constants<>+3120(SB)/4, $0x00000001
+DATA constants<>+3124(SB)/4, $0x00000001
+DATA constants<>+3128(SB)/4, $0x00000001
+DATA constants<>+3132(SB)/4, $0x00000001
+DATA constants<>+3136(SB)/4, $0x0000007f
+DATA constants<>+3140(SB)/4, $0x0000007f
+DATA constants<>+3144(SB)/4, $0x0000007f
+DATA constants<>+3148(SB)/4, $0x0000007f
+DATA constants<>+3152(SB)/4, $0x0000007f
+DATA constants<>+3156(SB)/4, $0x0000007f
+DATA constants<>+3160(SB)/4, $0x0000007f
+DATA constants<>+3164(SB)/4, $0x0000007f
+GLOBL constants<>(SB), RODATA|NOPTR, $3168

@@ -215,6 +215,8 @@ func vecGeneric3(o op, v *vec, d, x []float32, lo, hi int) {
 		adagradGeneric(v, d, x, y)
 	case opAdam, opAdamL2:
 		adamGeneric(v, d, x, y, v.at(3, lo, hi), o == opAdamL2)
+	case opLion:
+		lionGeneric(v, d, x, y)
 	default:
 		cellGeneric(o, v, lo, hi)
 	}
