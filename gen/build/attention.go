@@ -168,9 +168,13 @@ func (k *block) kvWidth() graph.Dim {
 
 // crossKeys computes the keys and values of the memory for every layer, for a decoder to keep.
 func (b *builder) crossKeys(l *spec.Transformer) {
+	home := l.Name // of the parameters, which may be those of another layer
+	if base := b.shared[l.Name]; base != nil {
+		home = base.Share
+	}
 	var ps []*Param
 	for _, p := range b.r.Params {
-		if p.Scope == l.Name && (p.Field == "wkv" || p.Field == "bkv") {
+		if p.Scope == home && (p.Field == "wkv" || p.Field == "bkv") {
 			ps = append(ps, p)
 		}
 	}
@@ -184,10 +188,10 @@ func (b *builder) crossKeys(l *spec.Transformer) {
 	var args, ws []*graph.Value
 	for _, p := range ps {
 		shape := p.Shape
-		if b.site != nil { // where the parameter is one of each repetition
+		if l.Layers == 1 && p.Stack > 0 { // one of each repetition
 			shape = shape[1:]
 		}
-		args = append(args, b.param(p.Scope, p.Field, shape, p.Stack, p.First, p.Layer, p.Init))
+		args = append(args, b.param(l.Name, p.Field, shape, p.Stack, p.First, l.Name, p.Init))
 	}
 	if l.Layers == 1 {
 		b.output(kv(b.Builder, l.Name+".", b.memory, args), "cache:"+l.Name+".memory")

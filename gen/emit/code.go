@@ -310,11 +310,19 @@ func givenAs(v *graph.Value) int {
 
 // bind declares a local variable for the element of a stacked value that v is, at the loop's index.
 func (f *function) bind(fr *frame, v *graph.Value, pl *plan.Place) *jen.Statement {
-	if stack := f.stackOf(fr, v); stack != nil {
-		if st := f.w.plan.Of(stack); st.Kind == plan.Outside &&
-			(st.Target != nil || f.outerInput(stack) && stack.Role != graph.Cache) {
-			return f.element(stack, fr.variable(), v) // parameters, data and state read well where they are used
+	stack := f.stackOf(fr, v)
+	own := stack != nil
+	if !own { // v is on the way to another value in its place, which is an element
+		for _, o := range pl.Values() {
+			if s := f.stackOf(fr, o); s != nil {
+				stack = s
+				break
+			}
 		}
+	}
+	if st := f.w.plan.Of(stack); st.Kind == plan.Outside &&
+		(st.Target != nil || own && f.outerInput(stack) && stack.Role != graph.Cache) {
+		return f.element(stack, fr.variable(), v) // parameters, data and state read well where they are used
 	}
 	base := local(v.Base)
 	if f.w.steps[v] {
@@ -325,15 +333,6 @@ func (f *function) bind(fr *frame, v *graph.Value, pl *plan.Place) *jen.Statemen
 	if other := fr.bound[pl]; other != nil {
 		fr.out = append(fr.out, jen.Id(name).Op(":=").Id(fr.vars[other]).Comment("in place"))
 		return jen.Id(name)
-	}
-	stack := f.stackOf(fr, v)
-	if stack == nil {
-		for _, o := range pl.Values() {
-			if s := f.stackOf(fr, o); s != nil {
-				stack = s
-				break
-			}
-		}
 	}
 	fr.bound[pl] = v
 	// The declaration belongs to this loop's block even when a loop inside of it asks for the value.
