@@ -43,50 +43,6 @@ func gain() *typ {
 var nameType = matching(`[a-z][a-z0-9_]*`, "a name",
 	"a name of lower-case letters, digits and underscores, a letter first, at most 64 in all")
 
-func rate(def float64) *key {
-	return with("rate", above(0, 100), def, "The learning rate, before the schedule.").called("lr", "learning_rate",
-		"eta", "step_size")
-}
-
-func decay(def float64, doc string) *key {
-	return with("weight_decay", from(0, 10), def, doc).called("decay", "l2", "lambda")
-}
-
-const coupled = "Times the parameter, added to the gradient."
-
-func momentumKey(def float64) *key {
-	return with("momentum", share(), def, "Share of the last update that is kept.").called("mu", "beta")
-}
-
-func epsilon(def float64) *key {
-	return with("epsilon", above(0, 1), def, "Added to the root of the squared average.").called("eps")
-}
-
-func betas() *key {
-	return with("betas", list(share(), 2, 2), []float64{0.9, 0.999},
-		"Decay of the average of gradients and of their squares.").called("beta1", "beta2", "beta", "beta_1", "beta_2",
-		"momentum")
-}
-
-var optimizerType = choice("optimizer", "The rule of the update. The constants mean what they mean in PyTorch.",
-	word{name: "sgd", doc: "p −= rate·g.", typ: object("", rate(0.1), decay(0, coupled)).shortFor("rate")},
-	word{name: "momentum", doc: "v = momentum·v + g; p −= rate·v.",
-		typ: object("", rate(0.1), momentumKey(0.9), decay(0, coupled)).shortFor("rate")},
-	word{name: "nesterov", doc: "v = momentum·v + g; p −= rate·(g + momentum·v).",
-		typ: object("", rate(0.1), momentumKey(0.9), decay(0, coupled)).shortFor("rate")},
-	word{name: "rmsprop", doc: "s = alpha·s + (1−alpha)·g²; p −= rate·g/(√s + epsilon), with momentum if it is above " +
-		"0 (Hinton 2012).", typ: object("", rate(0.01),
-		with("alpha", share(), 0.99, "Decay of the squared average.").called("rho", "beta"), momentumKey(0),
-		epsilon(1e-8), decay(0, coupled)).shortFor("rate")},
-	word{name: "adagrad", doc: "s += g²; p −= rate·g/(√s + epsilon) (Duchi et al. 2011).",
-		typ: object("", rate(0.01), epsilon(1e-10), decay(0, coupled)).shortFor("rate")},
-	word{name: "adam", doc: "Averages of the gradient and of its square, both corrected for their start (Kingma and " +
-		"Ba 2015).", typ: object("", rate(0.001), betas(), epsilon(1e-8), decay(0, coupled)).shortFor("rate")},
-	word{name: "adamw", doc: "Adam with the decay taken out of the gradient (Loshchilov and Hutter 2019).",
-		typ: object("", rate(0.001), betas(), epsilon(1e-8),
-			decay(0.01, "Times rate times the parameter, taken off the parameter.")).shortFor("rate")},
-)
-
 func warmup() *key {
 	return with("warmup", integer(0, maxCount), 0,
 		"Steps in which the rate rises from 0 in a straight line.").called("warm_up", "warmup_steps")

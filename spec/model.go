@@ -298,19 +298,6 @@ type Loss struct {
 	LabelSmoothing float64 // kind gan: of the data's label alone, which is 1 less this much
 }
 
-// Optimizer holds the update rule and its constants, named as PyTorch names them.
-type Optimizer struct {
-	Pos
-	Kind        string // "sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adam", "adamw"
-	Rate        float64
-	Momentum    float64 // momentum, nesterov, rmsprop
-	Alpha       float64 // rmsprop: decay of the squared average
-	Beta1       float64 // adam, adamw
-	Beta2       float64 // adam, adamw
-	Epsilon     float64 // rmsprop, adagrad, adam, adamw
-	WeightDecay float64 // decoupled for adamw, added to the gradient for the others
-}
-
 // Schedule scales the optimizer's rate over the steps of a training.
 type Schedule struct {
 	Pos

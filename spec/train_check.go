@@ -24,20 +24,6 @@ func (c *checker) training(root *value, m *Model) {
 	m.Train = c.train(root.key("train"), m)
 }
 
-func (c *checker) optimizer(v *value) Optimizer {
-	o := Optimizer{Pos: v.Pos, Kind: v.word}
-	set := v.set
-	o.Rate = set.key("rate").number
-	o.Momentum = set.key("momentum").number
-	o.Alpha = set.key("alpha").number
-	if b := set.key("betas"); len(b.list) == 2 {
-		o.Beta1, o.Beta2 = b.list[0].number, b.list[1].number
-	}
-	o.Epsilon = set.key("epsilon").number
-	o.WeightDecay = set.key("weight_decay").number
-	return o
-}
-
 func (c *checker) schedule(v *value, o *Optimizer) Schedule {
 	s := Schedule{
 		Pos:    v.Pos,

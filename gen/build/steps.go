@@ -2,6 +2,7 @@ package build
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/gradsmith/gradsmith/gen/graph"
 	"github.com/gradsmith/gradsmith/spec"
@@ -152,6 +153,55 @@ func (m *Model) networks() (generator, discriminator *Part) {
 	discriminator = &Part{Name: "discriminator", From: "generatorParams", To: "flatParams", Optimizer: &s.GAN.Optimizer}
 	m.Parts = []*Part{generator, discriminator}
 	return generator, discriminator
+}
+
+// holds reports whether a parameter belongs to the part.
+func (p *Part) holds(x *Param) bool {
+	switch p.Name {
+	case "generator":
+		return !x.Discriminator
+	case "discriminator":
+		return x.Discriminator
+	case "encoder":
+		return x.Encoder
+	case "decoder":
+		return !x.Encoder
+	}
+	return true
+}
+
+// Sizes are the sizes of the tensors of a part, in their order.
+func (m *Model) TensorSizes(p *Part) []spec.TensorSize {
+	apart := m.Apart(p)
+	var all []spec.TensorSize
+	for _, l := range m.Layers {
+		for _, x := range l.Params {
+			if !p.holds(x) {
+				continue
+			}
+			n, columns := x.Shape.Elems().N, x.Shape[len(x.Shape)-1].N
+			for range max(x.Stack, 1) {
+				all = append(all, spec.TensorSize{Rows: n / max(x.Stack, 1) / max(1, columns), Columns: columns,
+					Apart: slices.Contains(apart, x.Layer)})
+			}
+		}
+	}
+	return all
+}
+
+// Apart names the layers of a part whose matrices rules for matrices leave to others: tables of tokens and positions,
+// and the layer that gives the logits.
+func (m *Model) Apart(p *Part) []string {
+	var names []string
+	for _, l := range m.Layers {
+		table := l.Kind == "embedding" || l.Kind == "positions"
+		logits := l.Kind == "dense" && m.Spec.Vectors == nil && len(l.Output) > 0 &&
+			l.Output[len(l.Output)-1].N == m.Spec.Vocab()
+		if (table || logits) && slices.ContainsFunc(l.Params, p.holds) {
+			names = append(names, l.Name)
+		}
+	}
+	return names
 }
 
 // verdicts are the passes that go through a discriminator.

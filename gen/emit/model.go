@@ -276,7 +276,6 @@ func (e *emitter) allocate(f *jen.File) {
 			if p.From != "" {
 				size = size.Op("-").Id(p.From)
 			}
-			opt := newOptimizer(p.Optimizer)
 			var values []jen.Code
 			set := func(name string, v jen.Code) { values = append(values, jen.Id(name).Op(":").Add(v)) }
 			if p.Name != "" {
@@ -286,7 +285,14 @@ func (e *emitter) allocate(f *jen.File) {
 				set("From", jen.Id(p.From))
 			}
 			set("To", jen.Id(p.To))
-			set("Rule", jen.Qual(e.path("optim"), "New"+opt.typ).Call(append([]jen.Code{size}, opt.args...)...))
+			arguments := []jen.Code{size}
+			if p.Optimizer.Shapes {
+				arguments = append(arguments, e.extents(p))
+			}
+			for _, a := range p.Optimizer.Arguments {
+				arguments = append(arguments, jen.Lit(a))
+			}
+			set("Rule", jen.Qual(e.path("optim"), "New"+p.Optimizer.New).Call(arguments...))
 			if p.Decay > 0 {
 				set("Average", m().Dot("average"))
 				set("Decay", jen.Lit(p.Decay))
@@ -320,6 +326,19 @@ func (e *emitter) allocate(f *jen.File) {
 		})
 	})
 	f.Line()
+}
+
+// extents tells where the tensors of a part lie, for a rule of update that asks.
+func (e *emitter) extents(p *build.Part) jen.Code {
+	from := jen.Code(jen.Lit(0))
+	if p.From != "" {
+		from = jen.Id(p.From)
+	}
+	arguments := []jen.Code{from, jen.Id(p.To)}
+	for _, name := range e.Model.Apart(p) {
+		arguments = append(arguments, jen.Lit(name))
+	}
+	return jen.Id("m").Dot("weights").Dot("tensors").Call().Dot("Extents").Call(arguments...)
 }
 
 func partVariable(p *build.Part) string {

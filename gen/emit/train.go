@@ -12,39 +12,6 @@ import (
 	"github.com/gradsmith/gradsmith/spec"
 )
 
-// optimizer is the type of package optim and the arguments of its constructor.
-type optimizer struct {
-	typ  string
-	args []jen.Code
-}
-
-func newOptimizer(o *spec.Optimizer) optimizer {
-	lit := func(xs ...float64) []jen.Code {
-		var r []jen.Code
-		for _, x := range xs {
-			r = append(r, jen.Lit(x))
-		}
-		return r
-	}
-	switch o.Kind {
-	case "sgd":
-		return optimizer{"SGD", append(lit(0), jen.False(), jen.Lit(o.WeightDecay))}
-	case "momentum":
-		return optimizer{"SGD", append(lit(o.Momentum), jen.False(), jen.Lit(o.WeightDecay))}
-	case "nesterov":
-		return optimizer{"SGD", append(lit(o.Momentum), jen.True(), jen.Lit(o.WeightDecay))}
-	case "rmsprop":
-		return optimizer{"RMSprop", lit(o.Alpha, o.Momentum, o.Epsilon, o.WeightDecay)}
-	case "adagrad":
-		return optimizer{"Adagrad", lit(o.Epsilon, o.WeightDecay)}
-	case "adam":
-		return optimizer{"Adam", lit(o.Beta1, o.Beta2, o.Epsilon, o.WeightDecay)}
-	case "adamw":
-		return optimizer{"AdamW", lit(o.Beta1, o.Beta2, o.Epsilon, o.WeightDecay)}
-	}
-	panic("emit: no optimizer " + o.Kind)
-}
-
 func (e *emitter) dropout() bool {
 	found := false
 	for _, g := range e.Model.Trained() {

@@ -13,7 +13,6 @@ import (
 	"github.com/gradsmith/gradsmith/gen/build"
 	"github.com/gradsmith/gradsmith/gen/graph"
 	"github.com/gradsmith/gradsmith/gen/plan"
-	"github.com/gradsmith/gradsmith/spec"
 )
 
 // Row is a layer, or a use of a block, whose layers follow.
@@ -118,8 +117,9 @@ func Make(m *build.Model, plans map[*graph.Graph]*plan.Plan) *Report {
 	r.TrainFlops = total / (s.Shape.Batch * s.Shape.Steps)
 	r.ParamBytes = 4 * r.FlatParams
 	r.GradBytes = r.ParamBytes
+	r.SlotBytes = slotBytes(m, map[string]int{"": r.FlatParams, "generator": r.Generator,
+		"discriminator": r.FlatParams - r.Generator, "encoder": r.Encoder, "decoder": r.FlatParams - r.Encoder})
 	if s.GAN != nil {
-		r.SlotBytes = slotBytes(&s.Optimizer, r.Generator) + slotBytes(&s.GAN.Optimizer, r.FlatParams-r.Generator)
 		if s.GAN.EMA > 0 {
 			r.SlotBytes += 4 * r.Generator
 		}
@@ -130,8 +130,6 @@ func Make(m *build.Model, plans map[*graph.Graph]*plan.Plan) *Report {
 				r.ArenaBytes += 4 * in.Shape.Elems().At(full)
 			}
 		}
-	} else {
-		r.SlotBytes = slotBytes(&s.Optimizer, r.FlatParams)
 	}
 	for _, st := range m.States {
 		if s.Kind == "rnn" || s.GAN != nil { // otherwise a decoder alone has them
@@ -194,28 +192,18 @@ func forwardFlops(m *build.Model, one map[string]int) map[string]int {
 	return byScope
 }
 
-// slotBytes is the memory of an optimizer for n parameters.
-func slotBytes(o *spec.Optimizer, n int) int {
-	b := 4 * n * Slots(o.Kind)
-	if o.Kind == "rmsprop" && o.Momentum != 0 {
-		b += 4 * n
-	}
-	return b
-}
-
 // ProgramBytes is about what a program with the commands of a model takes before there is a model: code, the Go
 // runtime, stacks. It was measured on Linux.
 const ProgramBytes = 11 << 20
 
-// Slots is the number of arrays that an optimizer keeps, of the parameters' size.
-func Slots(optimizer string) int {
-	switch optimizer {
-	case "momentum", "nesterov", "adagrad", "rmsprop":
-		return 1
-	case "adam", "adamw":
-		return 2
+// slotBytes is the memory of the optimizers: what they keep and what they work in.
+func slotBytes(m *build.Model, lengths map[string]int) int {
+	n := 0
+	for _, p := range m.Parts {
+		kept, scratch := p.Optimizer.Numbers(lengths[p.Name], m.TensorSizes(p))
+		n += 4 * (kept + scratch)
 	}
-	return 0
+	return n
 }
 
 // padded is the length of a parameter in the flat array: each layer's tensor starts at a cache line.

@@ -61,6 +61,18 @@ func TestRules(t *testing.T) {
 				s[1] = 0.9*s[1] + d/(math.Sqrt(s[0])+1e-6)
 				return p - rate*s[1]
 			}},
+		{"lion", NewLion(n, 0.9, 0.99, 0.1), func(p, g, rate float64, t int, s []float64) float64 {
+			u := 0.9*s[0] + 0.1*g
+			s[0] = 0.99*s[0] + 0.01*g
+			p *= 1 - 0.1*rate
+			switch {
+			case u > 0:
+				return p - rate
+			case u < 0:
+				return p + rate
+			}
+			return p
+		}},
 		{"adagrad", NewAdagrad(n, 1e-6, 0.1), func(p, g, rate float64, t int, s []float64) float64 {
 			d := g + 0.1*p
 			s[0] += d * d

@@ -6,6 +6,8 @@
 package param
 
 import (
+	"strings"
+
 	"github.com/gradsmith/gradsmith/runtime/initialize"
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
@@ -97,6 +99,39 @@ func (l List) Bind(flat []float32) {
 		*l[i].Values = flat[:n:n]
 		flat = flat[(n+align-1)/align*align:]
 	}
+}
+
+// Extent is where a tensor lies in a flat array, or in a part of one: Rows rows of Columns numbers, row by row, from
+// From on. A vector is one row; a tensor of more dimensions is a matrix whose columns are the last of them.
+type Extent struct {
+	From, Rows, Columns int
+	Apart               bool // as [List.Extents] was told
+}
+
+// Len is how many numbers the tensor has.
+func (e Extent) Len() int { return e.Rows * e.Columns }
+
+// Matrix reports whether it has more than one row and column.
+func (e Extent) Matrix() bool { return e.Rows > 1 && e.Columns > 1 }
+
+// Extents tells where the tensors of elements from to to of the flat arrays lie, counted from from. Those of the layers
+// apart are marked.
+func (l List) Extents(from, to int, apart ...string) []Extent {
+	var all []Extent
+	at := 0
+	for i := range l {
+		n := l[i].size()
+		if at >= from && at < to {
+			e := Extent{From: at - from, Rows: 1, Columns: l[i].Shape[len(l[i].Shape)-1]}
+			e.Rows = n / max(1, e.Columns)
+			for _, layer := range apart {
+				e.Apart = e.Apart || strings.HasPrefix(l[i].Name, layer+".")
+			}
+			all = append(all, e)
+		}
+		at += (n + align - 1) / align * align
+	}
+	return all
 }
 
 // Initialize sets what the parameters start from. Each that is drawn has a stream of random numbers of its own.

@@ -8,6 +8,27 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
+// Extents are counted from the beginning of a part, and those of layers that are named stand apart.
+func TestExtents(t *testing.T) {
+	var a, b, c, d []float32
+	var l List
+	l.Add("tok.w", &a, Constant(0), 3, 5)
+	l.Add("token.b", &b, Constant(0), 4)
+	l.Add("conv.w", &c, Constant(0), 2, 3, 3)
+	l.Add("tok.b", &d, Constant(0), 4, 2)
+	want := []Extent{{0, 3, 5, true}, {16, 1, 4, false}, {32, 6, 3, false}, {64, 4, 2, true}}
+	if got := l.Extents(0, 80, "tok"); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	want = []Extent{{0, 1, 4, false}, {16, 6, 3, false}}
+	if got := l.Extents(16, 64); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if e := want[0]; e.Matrix() || e.Len() != 4 || !want[1].Matrix() || want[1].Len() != 18 {
+		t.Errorf("a vector %v, a matrix %v", want[0], want[1])
+	}
+}
+
 // Tensors begin at cache lines of the flat array, in the order of the list; each that is drawn has a stream of its
 // own, whatever stands between them.
 func TestList(t *testing.T) {
