@@ -90,9 +90,23 @@ type engine struct {
 	used, most int // bytes that are remembered, about
 
 	// working space
+	round   uint32 // number of the call of close
+	marks   []mark // by node
 	visited map[item]bool
 	visit   []item
 	found   []item
+
+	// memory for what is to be remembered, taken many at a time
+	states []state
+	nexts  []*state
+	items  []item
+}
+
+// mark tells that close has come to a node, and with what below it the first time. It has come to most nodes with one
+// set alone; others are in engine.visited.
+type mark struct {
+	rest  *state
+	round uint32
 }
 
 func newEngine(a *automata, m machine) *engine {
@@ -124,7 +138,7 @@ func newEngine(a *automata, m machine) *engine {
 // forget drops all that is remembered. States that are in use stay usable.
 func (e *engine) forget() {
 	e.known, e.unions, e.loads, e.used = map[uint64]*state{}, map[[2]*state]*state{}, map[any]*state{}, 0
-	e.visited = map[item]bool{} // a map does not shrink
+	e.visited, e.marks = map[item]bool{}, nil // a map does not shrink
 	if e.machine != nil {
 		e.first = e.load(e.machine.start())
 		return
@@ -166,7 +180,9 @@ func (e *engine) intern(items []item, end bool) *state {
 		}
 	}
 	e.ids++
-	s := &state{items: slices.Clone(items), end: end, id: e.ids, plain: -1, link: e.known[h]}
+	s := &take(&e.states, 1, 64)[0]
+	*s = state{items: take(&e.items, len(items), 256), end: end, id: e.ids, plain: -1, link: e.known[h]}
+	copy(s.items, items)
 	s.distance = far
 	if end {
 		s.distance = 0
@@ -177,6 +193,16 @@ func (e *engine) intern(items []item, end bool) *state {
 	e.known[h] = s
 	e.used += 200 + 16*len(items)
 	return s
+}
+
+// take cuts n elements off a supply, which is filled with at least some when it is used up.
+func take[T any](supply *[]T, n, some int) []T {
+	if len(*supply) < n {
+		*supply = make([]T, max(n, some))
+	}
+	out := (*supply)[:n:n]
+	*supply = (*supply)[n:]
+	return out
 }
 
 // union is the set of the stacks of both.
@@ -216,22 +242,53 @@ func (e *engine) union(a, b *state) *state {
 	return s
 }
 
+// unmark forgets where close has come to.
+func (e *engine) unmark() {
+	if len(e.visited) > 0 {
+		clear(e.visited)
+	}
+	if e.round++; e.round == 0 || len(e.marks) < len(e.automata.nodes) {
+		e.marks, e.round = make([]mark, len(e.automata.nodes)), 1
+	}
+}
+
+// mark notes that close has come to x, and reports whether that is new.
+func (e *engine) mark(x item) bool {
+	m := &e.marks[x.node]
+	if m.round != e.round {
+		*m = mark{x.rest, e.round}
+		return true
+	}
+	if m.rest == x.rest || e.visited[x] {
+		return false
+	}
+	e.visited[x] = true
+	return true
+}
+
 // close follows moves, calls and returns from the items of e.visit until all nodes at the top read bytes.
 func (e *engine) close() *state {
-	clear(e.visited)
+	// Within words and characters there is one place, and nothing to follow.
+	if len(e.visit) == 1 {
+		if n := &e.automata.nodes[e.visit[0].node]; !n.accept && len(n.moves)+len(n.calls) == 0 && len(n.edges) > 0 {
+			e.work++
+			return e.intern(e.visit, false)
+		}
+	}
+	e.unmark()
 	e.found = e.found[:0]
-	end := false
+	end, seen := false, len(e.visit)
 	for _, x := range e.visit {
-		e.visited[x] = true
+		e.mark(x)
 	}
 	push := func(x item) {
-		if !e.visited[x] {
-			e.visited[x] = true
+		if e.mark(x) {
+			seen++
 			e.visit = append(e.visit, x)
 		}
 	}
 	for len(e.visit) > 0 {
-		if e.work++; len(e.visited) > MostStacks || e.work > mostWork {
+		if e.work++; seen > MostStacks || e.work > mostWork {
 			e.err = ErrTooAmbiguous
 			e.visit = e.visit[:0]
 			return e.dead
@@ -260,9 +317,11 @@ func (e *engine) close() *state {
 			}
 		}
 	}
-	slices.SortFunc(e.found, func(a, b item) int {
-		return cmp.Or(cmp.Compare(a.node, b.node), cmp.Compare(a.rest.id, b.rest.id))
-	})
+	if len(e.found) > 1 {
+		slices.SortFunc(e.found, func(a, b item) int {
+			return cmp.Or(cmp.Compare(a.node, b.node), cmp.Compare(a.rest.id, b.rest.id))
+		})
+	}
 	out := e.found[:0]
 	for _, x := range e.found {
 		if n := len(out); n > 0 && out[n-1].node == x.node {
@@ -302,7 +361,7 @@ func (e *engine) plainStep(s *state) (to *state, ok bool) {
 // step gives the state after a byte, e.dead where there is none.
 func (e *engine) step(s *state, b byte) *state {
 	if s.next == nil {
-		s.next = make([]*state, e.classes)
+		s.next = take(&e.nexts, e.classes, 32*e.classes)
 		e.used += 8 * e.classes
 	}
 	next := &s.next[e.classOf[b]]
