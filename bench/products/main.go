@@ -9,20 +9,10 @@ import (
 	"runtime"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/gradsmith/gradsmith/runtime/cputime"
 	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/parallel"
 )
-
-// processorTime is the time that this thread has had a processor.
-func processorTime() time.Duration {
-	var t unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
-		panic(err)
-	}
-	return time.Duration(t.Nano())
-}
 
 func main() {
 	runtime.LockOSThread()
@@ -48,11 +38,11 @@ func measure(form string, m, n, k int) float64 {
 	}[form]
 	f(c, a, b, m, n, k)
 	for calls := 1; ; calls *= 2 {
-		start := processorTime()
+		start := cputime.Thread()
 		for range calls {
 			f(c, a, b, m, n, k)
 		}
-		if d := processorTime() - start; d > 2*time.Millisecond {
+		if d := cputime.Thread() - start; d > 2*time.Millisecond {
 			return d.Seconds() / float64(calls)
 		}
 	}

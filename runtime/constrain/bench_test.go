@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gradsmith/gradsmith/runtime/cputime"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/text"
 )
@@ -193,9 +194,9 @@ type watch struct {
 }
 
 func (w *watch) allowed(t testing.TB, s State, left int) *Mask {
-	start := threadTime()
+	start := cputime.Thread()
 	m, err := s.Allowed(left)
-	w.spent += threadTime() - start
+	w.spent += cputime.Thread() - start
 	w.tokens++
 	if err != nil {
 		t.Fatal(err)
@@ -204,9 +205,9 @@ func (w *watch) allowed(t testing.TB, s State, left int) *Mask {
 }
 
 func (w *watch) next(t testing.TB, s State, token int32) State {
-	start := threadTime()
+	start := cputime.Thread()
 	s, err := s.Next(token)
-	w.spent += threadTime() - start
+	w.spent += cputime.Thread() - start
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,8 @@ package kernelbench
 import (
 	"sort"
 	"time"
+
+	"github.com/gradsmith/gradsmith/runtime/cputime"
 )
 
 // timer calls functions in turn, so that a machine that is slow for a while is slow for all of them, and keeps the time
@@ -46,14 +48,14 @@ func (t *timer) run(rounds int) {
 }
 
 func (t *timer) elapsed(f func(), n int) time.Duration {
-	wall, processor := time.Now(), processorTime()
+	wall, processor := time.Now(), cputime.Thread()
 	for range n {
 		f()
 	}
 	if t.wall {
 		return time.Since(wall)
 	}
-	return processorTime() - processor
+	return cputime.Thread() - processor
 }
 
 // Rounds that are not one round.
