@@ -68,8 +68,8 @@ oracle: ## the synthetic experiment of SeqGAN, three seeds and about an hour: OR
 attribute: ## train six models of Go's statements and control an attribute of what they write in ten ways
 	cd bench && $(GO) run ./attribute
 
-constrain: ## write 10,000 texts for each of ten grammars and schemas, with two models, and have them read by independent parsers
-	cd bench && $(GO) run ./constrain
+constrain: ## write 10,000 texts for each of ten grammars and schemas, with two models, 1,000 with other tokenizers, and have them read by independent parsers
+	$(GO) test ./generated -run TestConstrained -count 1 -timeout 0 -args -constrained 10000
 
 test: ## run every test
 	$(GO) test ./...

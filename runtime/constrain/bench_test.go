@@ -64,20 +64,25 @@ var benchLanguages = []struct {
 	make    func() (*Language, error)
 	natural func(r *rand.Rand) string
 }{
-	{"regexp", func() (*Language, error) { return Regexp(`[A-Z][a-z]+( [A-Za-z0-9]+){2,40}\.`) },
+	{"regexp",
+		func() (*Language, error) { return Regexp(`[A-Z][a-z]+( [A-Za-z0-9]+){2,40}\.`) },
 		func(r *rand.Rand) string { return "The " + words(r, 2+r.IntN(20)) + "." }},
-	{"grammar", func() (*Language, error) { return Grammar(arithmetic) }, func(r *rand.Rand) string { return sum(r, 3) }},
-	{"json", func() (*Language, error) { return JSONSchema([]byte(`{}`), FreeSpacing) },
+	{"grammar",
+		func() (*Language, error) { return Grammar(arithmetic) },
+		func(r *rand.Rand) string { return sum(r, 3) }},
+	{"json",
+		func() (*Language, error) { return JSONSchema([]byte(`{}`), FreeSpacing) },
 		func(r *rand.Rand) string { return indented(record(r, 3)) }},
-	{"schema", func() (*Language, error) { return JSONSchema([]byte(person), FreeSpacing) },
+	{"schema",
+		func() (*Language, error) { return JSONSchema([]byte(person), FreeSpacing) },
 		func(r *rand.Rand) string { return indented(someone(r, 2)) }},
 }
 
 func words(r *rand.Rand, n int) string {
 	all := strings.Fields(`the rays of light which differ in colour are also in degrees of refrangibility and that
-		sun consists by experiments glass prism was placed hole made shut window might be refracted upwards towards
-		opposite wall chamber there form coloured image its axis perpendicular beam this motion I about slowly saw
-		descend then to ascend between two when it seemed stationary stopped 3 12 250 feet inches`)
+		sun consists by experiments glass prism was placed hole made shut window might be refracted upwards
+		towards opposite wall chamber there form coloured image its axis perpendicular beam this motion I about
+		slowly saw descend then to ascend between two when it seemed stationary stopped 3 12 250 feet inches`)
 	list := make([]string, n)
 	for i := range list {
 		list[i] = all[r.IntN(len(all))]

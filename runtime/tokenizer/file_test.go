@@ -249,9 +249,9 @@ func FuzzEncode(f *testing.F) {
 	})
 }
 
-// BenchmarkEncode encodes English, code, and Chinese names in a row, none of which repeats itself, and runs of a million
-// bytes without a blank; in megabytes a second of processor time, and of that of the first time, when no word is known
-// yet. With published files (see make tokenizers) it reads theirs.
+// BenchmarkEncode encodes English, code, and Chinese names in a row, none of which repeats itself, and runs of a
+// million bytes without a blank; in megabytes a second of processor time, and of that of the first time, when no word
+// is known yet. With published files (see make tokenizers) it reads theirs.
 func BenchmarkEncode(b *testing.B) {
 	var names []string
 	for _, style := range train.Styles {
