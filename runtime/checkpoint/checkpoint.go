@@ -81,13 +81,17 @@ func Snapshot(m model.LanguageModel) *File {
 
 func weights(m model.LanguageModel) *File {
 	info := m.Info()
-	f := &File{Metadata: map[string]string{
-		keyFormat: format, keyName: info.Name, keyArchitecture: info.Architecture, keySpec: info.SpecDigest,
-	}}
+	f := &File{Metadata: Describing(info.Name, info.Architecture, info.SpecDigest)}
 	for _, t := range m.Tensors() {
 		f.Tensors = append(f.Tensors, Tensor{t.Name, t.Shape, t.Value})
 	}
 	return f
+}
+
+// Describing gives the metadata of a checkpoint of a model: its name, and the digests of its architecture and of its
+// spec, as the model's Info has them.
+func Describing(name, architecture, specDigest string) map[string]string {
+	return map[string]string{keyFormat: format, keyName: name, keyArchitecture: architecture, keySpec: specDigest}
 }
 
 // Info is what can be said of a checkpoint without a model.
@@ -290,6 +294,9 @@ func (s *source) has(name string, shape []int) error {
 	}
 	if !slices.Equal(t.Shape, shape) {
 		return fmt.Errorf("tensor %s has shape %v, the model's is %v", name, t.Shape, shape)
+	}
+	if widths[t.DType] == 0 {
+		return fmt.Errorf("tensor %s has dtype %s: use F32, F64, F16 or BF16", name, t.DType)
 	}
 	return nil
 }

@@ -141,12 +141,20 @@ func (s *source) entry(name string) *namedEntry {
 const chunk = 1 << 16
 
 // read reads the numbers of a tensor into dst, which has its length.
-func (s *source) read(e *namedEntry, dst []float32) error {
+func (s *source) read(e *namedEntry, dst []float32) error { return s.readFrom(e, 0, dst) }
+
+// readFrom reads as many numbers of a tensor as dst has, from number from on.
+func (s *source) readFrom(e *namedEntry, from int, dst []float32) error {
+	width := widths[e.DType]
+	if width == 0 {
+		return fmt.Errorf("tensor %q has dtype %s, which is not read as numbers: use F32, F64, F16 or BF16", e.name,
+			e.DType)
+	}
 	if s.buffer == nil {
 		s.buffer = make([]byte, chunk)
 	}
-	r := io.NewSectionReader(s.body, int64(e.Offsets[0]), int64(e.Offsets[1]-e.Offsets[0]))
-	width := widths[e.DType]
+	begin := e.Offsets[0] + from*width
+	r := io.NewSectionReader(s.body, int64(begin), int64(e.Offsets[1]-begin))
 	for len(dst) > 0 {
 		n := min(len(dst), chunk/width)
 		part := s.buffer[:n*width]
@@ -236,9 +244,14 @@ func parseHeader(header []byte) ([]namedEntry, map[string]string, error) {
 // widths are the bytes a number of each dtype that can be read.
 var widths = map[string]int{"F32": 4, "F64": 8, "F16": 2, "BF16": 2}
 
+// sizes are the bytes an element of each dtype that a file may have: besides numbers that are read, those of tensors that
+// models do not need, such as positions and masks.
+var sizes = map[string]int{"F32": 4, "F64": 8, "F16": 2, "BF16": 2, "I64": 8, "U64": 8, "I32": 4, "U32": 4, "I16": 2,
+	"U16": 2, "I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1}
+
 // check finds a dtype that can't be read, and a shape that does not fit the bytes.
 func (e entry) check() error {
-	width, size := widths[e.DType], e.Offsets[1]-e.Offsets[0]
+	width, size := sizes[e.DType], e.Offsets[1]-e.Offsets[0]
 	if width == 0 {
 		return fmt.Errorf("dtype %q is not supported: use F32, F64, F16 or BF16", e.DType)
 	}
@@ -256,7 +269,7 @@ func (e entry) check() error {
 }
 
 // numbers is how many numbers a tensor has.
-func (e entry) numbers() int { return (e.Offsets[1] - e.Offsets[0]) / widths[e.DType] }
+func (e entry) numbers() int { return (e.Offsets[1] - e.Offsets[0]) / sizes[e.DType] }
 
 // convert fills x from the bytes of numbers of a dtype.
 func convert(x []float32, dtype string, data []byte) {
@@ -296,22 +309,59 @@ func half(h uint16) float32 {
 // Write writes f in the safetensors format, metadata in the order of its keys, tensors in theirs. To the metadata it
 // adds the digests by which readers know a damaged file.
 func (f *File) Write(w io.Writer) error {
-	entries := make([]namedEntry, len(f.Tensors))
-	metadata := maps.Clone(withoutDigests(f.Metadata))
+	parts := make([]Part, len(f.Tensors))
+	for i, t := range f.Tensors {
+		parts[i] = Part{t.Name, t.Shape, func() ([]float32, error) { return t.Value, nil }}
+	}
+	return WriteParts(w, f.Metadata, f.Type, parts)
+}
+
+// Part is a tensor whose numbers are made while a file is written, so that no more than one has to be in memory.
+type Part struct {
+	Name  string
+	Shape []int
+	// Make gives the numbers. It is called twice, for the digest and for the bytes, and gives the same both times. They
+	// are read before the next call of any part.
+	Make func() ([]float32, error)
+}
+
+// WriteParts is [File.Write] of tensors that are made one by one.
+func WriteParts(w io.Writer, metadata map[string]string, as Type, parts []Part) error {
+	entries := make([]namedEntry, len(parts))
+	metadata = maps.Clone(withoutDigests(metadata))
 	if metadata == nil {
 		metadata = map[string]string{}
 	}
 	at := 0
-	for i, t := range f.Tensors {
-		e := namedEntry{entry{f.Type.String(), append([]int{}, t.Shape...),
-			[2]int{at, at + widths[f.Type.String()]*len(t.Value)}}, t.Name}
-		entries[i], at = e, e.Offsets[1]
+	for i, p := range parts {
+		x, err := p.Make()
+		if err != nil {
+			return err
+		}
+		end := at + widths[as.String()]*len(x)
+		entries[i] = namedEntry{entry{as.String(), append([]int{}, p.Shape...), [2]int{at, end}}, p.Name}
+		at = end
 		h := sha256.New()
-		t.bytes(h, f.Type) // a hash has no errors
-		metadata[digestPrefix+t.Name] = sum(h)
+		writeNumbers(h, x, as) // a hash has no errors
+		metadata[digestPrefix+p.Name] = sum(h)
 	}
 	metadata[keyDigest] = headerDigest(metadata, entries)
+	if err := writeHeader(w, metadata, entries); err != nil {
+		return err
+	}
+	for _, p := range parts {
+		x, err := p.Make()
+		if err != nil {
+			return err
+		}
+		if err := writeNumbers(w, x, as); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
+func writeHeader(w io.Writer, metadata map[string]string, entries []namedEntry) error {
 	var header bytes.Buffer
 	add := func(v any) error {
 		b, err := json.Marshal(v)
@@ -341,22 +391,15 @@ func (f *File) Write(w io.Writer) error {
 	if _, err := w.Write(length[:]); err != nil {
 		return err
 	}
-	if _, err := header.WriteTo(w); err != nil {
-		return err
-	}
-	for _, t := range f.Tensors {
-		if err := t.bytes(w, f.Type); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := header.WriteTo(w)
+	return err
 }
 
-// bytes writes the numbers of a tensor as a file has them.
-func (t Tensor) bytes(w io.Writer, as Type) error {
+// writeNumbers writes numbers as a file has them.
+func writeNumbers(w io.Writer, x []float32, as Type) error {
 	var part [chunk]byte
 	width := widths[as.String()]
-	for x := t.Value; len(x) > 0; {
+	for len(x) > 0 {
 		n := min(len(x), chunk/width)
 		for i, v := range x[:n] {
 			if as == BF16 {

@@ -245,12 +245,16 @@ func changes(t *testing.T, dir string) (list []files.Change, old, new map[string
 	}
 	old = tree(t, dir)
 	new = map[string]string{"replaced": "new", "same": "3", "other": "4", "created": "c", "a": "/", "a/b": "/",
-		"a/b/deep": "d", "a/file": "f"}
+		"a/b/deep": "d", "a/file": "f", "streamed": "s"}
 	return []files.Change{
 		{Name: "created", Data: []byte("c")}, {Name: "replaced", Data: []byte("new")},
 		{Name: "same", Data: []byte("3")},
 		{Name: "a/b/deep", Data: []byte("d")}, {Name: "a/file", Data: []byte("f")}, {Name: "removed", Remove: true},
 		{Name: "gone", Remove: true},
+		{Name: "streamed", Write: func(w io.Writer) error {
+			_, err := io.WriteString(w, "s")
+			return err
+		}},
 	}, old, new
 }
 

@@ -19,6 +19,10 @@ type Change struct {
 	Name   string // within the folder, with slashes
 	Data   []byte // what the file holds then
 	Remove bool   // or it is removed
+
+	// Write, where it is not nil, writes what the file holds then, in place of Data: for files that are too large to be
+	// held in memory.
+	Write func(io.Writer) error
 }
 
 // Stage is the right to change files of a folder, together: all of them or none. It is made by [Begin].
@@ -178,7 +182,7 @@ func (s *Stage) plan(changes []Change) (*journal, map[string]fs.FileInfo, error)
 				return nil, nil, writeError(path, err)
 			}
 		}
-		if e := (journalEntry{c.Name, newDigest(c), old}); e.New != e.Old {
+		if e := (journalEntry{c.Name, newDigest(c), old}); c.Write != nil || e.New != e.Old {
 			j.Changes = append(j.Changes, e)
 			infos[c.Name] = info
 		}
@@ -187,7 +191,7 @@ func (s *Stage) plan(changes []Change) (*journal, map[string]fs.FileInfo, error)
 }
 
 func newDigest(c Change) string {
-	if c.Remove {
+	if c.Remove || c.Write != nil { // prepare knows the digest of what is written
 		return ""
 	}
 	return digest(c.Data)
@@ -197,19 +201,28 @@ func newDigest(c Change) string {
 func (s *Stage) prepare(j *journal, infos map[string]fs.FileInfo, changes []Change) error {
 	for i, e := range j.Changes {
 		path := s.path(e.Name)
-		if e.New != "" {
-			at := slices.IndexFunc(changes, func(c Change) bool { return c.Name == e.Name })
-			if err := s.put(fmt.Sprintf("new-%d", i), changes[at].Data, infos[e.Name]); err != nil {
+		c := changes[slices.IndexFunc(changes, func(c Change) bool { return c.Name == e.Name })]
+		if !c.Remove {
+			h := sha256.New()
+			write := func(w io.Writer) error {
+				w = io.MultiWriter(w, h)
+				if c.Write != nil {
+					return c.Write(w)
+				}
+				_, err := w.Write(c.Data)
+				return err
+			}
+			if err := s.put(fmt.Sprintf("new-%d", i), write, infos[e.Name]); err != nil {
 				return writeError(path, err)
 			}
+			j.Changes[i].New = hex.EncodeToString(h.Sum(nil))
 		}
 		if e.Old != "" {
-			data, err := ReadFile(path)
-			if err == nil && digest(data) != e.Old {
+			h := sha256.New()
+			err := s.put(fmt.Sprintf("old-%d", i), func(w io.Writer) error { return read(path, io.MultiWriter(w, h)) },
+				infos[e.Name])
+			if err == nil && hex.EncodeToString(h.Sum(nil)) != e.Old {
 				err = errors.New("it has just been changed by somebody else")
-			}
-			if err == nil {
-				err = s.put(fmt.Sprintf("old-%d", i), data, infos[e.Name])
 			}
 			if err != nil {
 				return writeError(path, err)
@@ -227,7 +240,11 @@ func (s *Stage) prepare(j *journal, infos map[string]fs.FileInfo, changes []Chan
 	if err != nil {
 		return err
 	}
-	if err := s.put(journalName+".tmp", data, nil); err != nil {
+	write := func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	}
+	if err := s.put(journalName+".tmp", write, nil); err != nil {
 		return writeError(s.dir, err)
 	}
 	syncFolder(filepath.Join(s.dir, StageName))
@@ -235,16 +252,12 @@ func (s *Stage) prepare(j *journal, infos map[string]fs.FileInfo, changes []Chan
 }
 
 // put writes a file of the stage, for one that info describes, if any.
-func (s *Stage) put(name string, data []byte, info fs.FileInfo) error {
+func (s *Stage) put(name string, write func(io.Writer) error, info fs.FileInfo) error {
 	f, err := sys().OpenFile(s.at(name), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
 	if err != nil {
 		return err
 	}
-	err = fill(f, info, func(w io.Writer) error {
-		_, err := w.Write(data)
-		return err
-	})
-	return errors.Join(err, f.Close())
+	return errors.Join(fill(f, info, write), f.Close())
 }
 
 // apply does what the journal says, or what is left of it. A file that holds neither what it held when the journal was
@@ -459,12 +472,24 @@ func digest(data []byte) string {
 
 // digestOf is the digest of a file, or "" where there is none.
 func digestOf(path string) (string, error) {
-	data, err := ReadFile(path)
+	h := sha256.New()
+	err := read(path, h)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
 	if err != nil {
 		return "", err
 	}
-	return digest(data), nil
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// read writes the content of a file to w.
+func read(path string, w io.Writer) error {
+	f, err := Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(w, f)
+	return err
 }
