@@ -73,6 +73,11 @@ func (t *Tokenizer) architecture(b *strings.Builder) {
 	if t.OrBytes {
 		b.WriteString(" or bytes")
 	}
+	for _, s := range []string{BeginToken, EndToken} {
+		if own, ok := t.Own[s]; ok {
+			fmt.Fprintf(b, " %s=%d", s, own.Number)
+		}
+	}
 	for _, s := range t.Specials {
 		fmt.Fprintf(b, " %s", s)
 	}

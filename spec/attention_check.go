@@ -73,18 +73,13 @@ func (c *checker) encoderDecoder(root *value, m *Model) {
 	var tie *value // the decoder's embedding that shares the table of the encoder's
 	for _, v := range leaves(decoder) {
 		if t := v.set.key("tie"); v.word == "embedding" && t.given && !t.bad {
-			tie, specials = t, m.Tokenizer.Specials // one table has the same tokens on both sides
+			tie, specials = t, []string{BeginToken, EndToken} // one table has the same tokens on both sides
 		}
 	}
 	if own.given {
 		m.Source.Tokenizer = c.tokenizer(own, "source.tokenizer", specials...)
 	} else {
-		t := m.Tokenizer
-		if t.Vocab > 0 {
-			t.Vocab += len(specials) - len(t.Specials)
-		}
-		t.Specials = specials
-		m.Source.Tokenizer = t
+		m.Source.Tokenizer = m.Tokenizer.with(specials...)
 	}
 	if tie != nil && m.Tokenizer.Vocab > 0 && m.Source.Tokenizer.Vocab > 0 && !m.Tokenizer.same(&m.Source.Tokenizer) {
 		c.errorf(tie.Pos, "embedding.tie: one table needs the same tokens on both sides, but source.tokenizer is not "+

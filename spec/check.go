@@ -11,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/gradsmith/gradsmith/runtime/tokenizer"
 	"github.com/gradsmith/gradsmith/runtime/tokenizer/formats"
 )
 
@@ -60,11 +61,43 @@ func (c *checker) description(v *value) string {
 // tokenizer makes a Tokenizer of the value at path, with the special tokens that the model needs.
 func (c *checker) tokenizer(v *value, path string, specials ...string) Tokenizer {
 	t := c.text(v, path)
-	t.Specials = specials
+	return t.with(specials...)
+}
+
+// with is the tokenizer with the special tokens that a model needs. Those that its file has are not added.
+func (t Tokenizer) with(specials ...string) Tokenizer {
 	if t.Vocab > 0 {
-		t.Vocab += len(specials)
+		t.Vocab -= len(t.Specials)
+	}
+	t.Specials = nil
+	for _, s := range specials {
+		if _, own := t.Own[s]; !own {
+			t.Specials = append(t.Specials, s)
+		}
+	}
+	if t.Vocab > 0 {
+		t.Vocab += len(t.Specials)
 	}
 	return t
+}
+
+// own finds the tokens of a tokenizer's file that are the special ones of the model.
+func (c *checker) own(t *Tokenizer, v *value, path string, tok *tokenizer.Tokenizer) {
+	for _, o := range []struct{ key, special string }{{"begin", BeginToken}, {"end", EndToken}} {
+		k := v.set.key(o.key)
+		if !k.given || k.bad {
+			continue
+		}
+		n, ok := tok.Token(k.text)
+		if !ok {
+			c.errorf(k.Pos, "%s.file.%s: %s has no token %s", path, o.key, t.File, quote(k.text))
+			continue
+		}
+		if t.Own == nil {
+			t.Own = map[string]OwnToken{}
+		}
+		t.Own[o.special] = OwnToken{k.text, int(n)}
+	}
 }
 
 func (c *checker) text(v *value, path string) Tokenizer {
@@ -138,6 +171,7 @@ func (c *checker) text(v *value, path string) Tokenizer {
 				return t
 			}
 			t.Data, t.Form, t.Ahead, t.Vocab = src, string(form), tok.LooksAhead(), tok.Vocab()
+			c.own(&t, v, path, tok)
 			if t.Vocab > maxVocab {
 				c.errorf(file.Pos, "%s.file: %s: it has %d tokens, more than the %d that are supported", path, name,
 					t.Vocab, maxVocab)

@@ -85,14 +85,19 @@ var tokenizerType = choice("tokenizer", "How text becomes tokens. The number of 
 		vocabularyFile(), normalizeKey()).shortFor("file")},
 	word{name: "file", doc: "The tokenizer of a published model: a tokenizer.json, a SentencePiece model or a " +
 		"tiktoken file, as `gradsmith tokenizer train` makes them too. What a text spells never becomes one of its " +
-		"special tokens; those that the model needs come behind its own.",
+		"special tokens; those that the model needs come behind its own, unless `begin` and `end` say which of its own they are.",
 		also: []string{"tokenizer.json", "huggingface", "wordpiece", "unigram", "sentencepiece", "spm", "tiktoken"},
 		typ: object("",
 			need("file", text(1, 1000), "The tokenizer's file, relative to the spec.").called("path", "model",
 				"vocabulary"),
 			may("encoding", text(1, 100), "published files are recognised",
 				"Of a tiktoken file: the encoding that says how it splits, such as cl100k_base.").called("pattern",
-				"name")).shortFor("file")},
+				"name"),
+			may("begin", text(1, 100), "there is none", "The token of the file that stands in front of every text: in "+
+				"front of prompts, and alone in place of an empty one; of an encoder and a decoder, in front of answers.").
+				called("bos", "bos_token", "start", "decoder_start_token"),
+			may("end", text(1, 100), "there is none", "The token of the file that ends a text. A model that has one "+
+				"stops there.").called("eos", "eos_token", "stop", "sep_token")).shortFor("file")},
 	word{name: "numbers", doc: "A token is a whole number from 0 to `size` − 1, written in digits with blanks in " +
 		"between: of sequences that are not text.", also: []string{"ids", "integers", "tokens"}, typ: object("",
 		need("size", integer(2, maxVocab), "How many numbers there are.").called("vocab", "count",

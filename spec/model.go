@@ -89,9 +89,18 @@ type Tokenizer struct {
 	OrBytes bool   // kinds ascii, chars and words: what the vocabulary has not is its bytes
 	Unknown rune   // what stands in for a character outside the vocabulary; 0 makes that an error
 
-	// Specials are tokens that no text contains, in the order of their numbers, which are the last of the vocabulary.
+	// Own are the tokens of the file that are special tokens of the model, by what those are called.
+	Own map[string]OwnToken
+	// Specials are the other tokens that no text contains, in the order of their numbers, which are the last of the
+	// vocabulary.
 	Specials []string
 	Vocab    int // number of tokens, Specials included
+}
+
+// OwnToken is a token of a tokenizer's file.
+type OwnToken struct {
+	Name   string // as the file spells it
+	Number int
 }
 
 // The special tokens.
@@ -103,6 +112,9 @@ const (
 
 // Special returns the number of a special token, or -1 when the vocabulary does not have it.
 func (t *Tokenizer) Special(name string) int {
+	if own, ok := t.Own[name]; ok {
+		return own.Number
+	}
 	for i, s := range t.Specials {
 		if s == name {
 			return t.Vocab - len(t.Specials) + i

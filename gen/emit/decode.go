@@ -591,7 +591,13 @@ func (e *emitter) tokenizer(f *jen.File, name, what string, t spec.Tokenizer) {
 		}
 		switch {
 		case t.Kind == "file":
-			tok = jen.Qual(e.path("tokenizer"), "Embedded").Call(jen.Id(list), e.reader(f, t))
+			args := []jen.Code{jen.Id(list), e.reader(f, t)}
+			for _, o := range []struct{ special, option string }{{spec.BeginToken, "Begin"}, {spec.EndToken, "End"}} {
+				if own, ok := t.Own[o.special]; ok {
+					args = append(args, jen.Qual(e.path("tokenizer"), o.option).Call(jen.Lit(own.Name)))
+				}
+			}
+			tok = jen.Qual(e.path("tokenizer"), "Embedded").Call(args...)
 		case t.OrBytes:
 			tok = jen.Qual(tp, "WordsOrBytes").Call(jen.Id(list))
 		default:

@@ -248,7 +248,12 @@ func (c *config) shape(s *Sampler, set map[string][]Processor, vocab int) error 
 }
 
 // tokenized tells the options of the tokenizer.
-func (c *config) tokenized(t text.Tokenizer) { c.pieces = t.Piece }
+func (c *config) tokenized(t text.Tokenizer) {
+	c.pieces = t.Piece
+	if end, ok := text.End(t); ok && c.end < 0 {
+		c.end = end
+	}
+}
 
 // ErrEnd is what [Sampler.Next] gives under a constraint where the text is at its end.
 var ErrEnd = errors.New("sample: the text is at its end")

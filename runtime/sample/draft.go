@@ -53,7 +53,8 @@ func LogProbs(best int) Option {
 }
 
 // EndToken ends the text before a token, such as the one that stands between the texts which a model learnt from.
-// Under a constraint it may come where the language may end, and nowhere else. The default is none.
+// Under a constraint it may come where the language may end, and nowhere else. The default is the token that ends a text of the tokenizer, where it
+// has one.
 func EndToken(token int32) Option {
 	return func(c *config) {
 		if token < 0 {
@@ -142,7 +143,7 @@ func (c *config) draft(ctx context.Context, s *Sampler, tok text.Tokenizer, prom
 	if c.end >= int32(tok.Vocab()) {
 		return nil, fmt.Errorf("sample: end token %d: tokens are 0 to %d", c.end, tok.Vocab()-1)
 	}
-	d := &Draft{config: c, tok: tok, sampler: s, stream: text.NewStream(tok),
+	d := &Draft{config: c, tok: tok, sampler: s, stream: streamBehind(tok, prompt),
 		held: holder{stops: c.stop, after: c.minTokens}, past: newHistory(window)}
 	d.past.add(prompt...)
 	d.prompt = d.past.fitting(prompt)

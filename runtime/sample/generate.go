@@ -13,7 +13,8 @@ import (
 
 // Generate goes on with the prompt and yields the text in parts, as it is written: after most tokens one part, none
 // while a character or a stop string may still be incomplete. It begins at the state that the decoder has, which is for
-// one sequence. An empty prompt stands for a newline, or for token 0 where the vocabulary has none.
+// one sequence. An empty prompt stands for the token that the tokenizer has in front of
+// every text, else for a newline, or for token 0 where the vocabulary has none.
 //
 // What ends it early comes as the last element, with an empty string: a wrong option, a character of the prompt that
 // the model does not know, logits that are not finite, or the context's error. Within the loop nothing is allocated
@@ -205,9 +206,14 @@ func (h *history) plan(dst []int32, room int, tokens []int32) (reading []int32, 
 	return dst, restart
 }
 
-// Prompt gives the tokens that stand for a prompt, as in [Generate]: never none.
+// Prompt gives the tokens that stand for a prompt, as in [Generate]: never none. Where the tokenizer has a token in front
+// of every text, it is the first, and the only one of an empty prompt.
 func Prompt(tok text.Tokenizer, prompt string) ([]int32, error) {
-	if prompt == "" {
+	begin, begins := text.Begin(tok)
+	switch {
+	case prompt == "" && begins:
+		return []int32{begin}, nil
+	case prompt == "":
 		if tokens, err := tok.Encode("\n"); err == nil && len(tokens) > 0 {
 			return tokens, nil
 		}
@@ -217,7 +223,18 @@ func Prompt(tok text.Tokenizer, prompt string) ([]int32, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prompt: %w", err)
 	}
+	if begins {
+		tokens = append([]int32{begin}, tokens...)
+	}
 	return tokens, nil
+}
+
+// streamBehind is the stream of what is written behind a prompt.
+func streamBehind(tok text.Tokenizer, prompt []int32) *text.Stream {
+	if begin, ok := text.Begin(tok); ok && len(prompt) == 1 && prompt[0] == begin {
+		return text.NewText(tok)
+	}
+	return text.NewStream(tok)
 }
 
 // holder keeps back text that may be the beginning of a stop string.

@@ -537,7 +537,7 @@ func Contrastive(ctx context.Context, dec model.Representer, tok text.Tokenizer,
 	if err := read(past.fitting(tokens)); err != nil {
 		return "", err
 	}
-	stream, held := text.NewStream(tok), holder{stops: c.stop, after: c.minTokens}
+	stream, held := streamBehind(tok, tokens), holder{stops: c.stop, after: c.minTokens}
 	out := ""
 	best, from := make([]int32, 0, k), make([]int, k)
 	probs := make([]float32, vocab)
@@ -584,6 +584,9 @@ func Contrastive(ctx context.Context, dec model.Representer, tok text.Tokenizer,
 			}
 		}
 		token := best[chosen]
+		if token == c.end {
+			break
+		}
 		s.written++
 		if err := s.under.take(s, token); errors.Is(err, ErrEnd) {
 			break

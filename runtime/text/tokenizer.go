@@ -286,23 +286,57 @@ func digest(kind string, pieces []string, unknown int32) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
+// Begin is the token in front of every text of a tokenizer, where it has one.
+func Begin(t Tokenizer) (int32, bool) {
+	if b, ok := t.(interface{ Begin() (int32, bool) }); ok {
+		return b.Begin()
+	}
+	return 0, false
+}
+
+// End is the token that ends a text of a tokenizer, where it has one.
+func End(t Tokenizer) (int32, bool) {
+	if e, ok := t.(interface{ End() (int32, bool) }); ok {
+		return e.End()
+	}
+	return 0, false
+}
+
 // Stream puts the pieces of tokens together to whole characters, as they come. What can no longer become valid UTF-8
 // comes out as U+FFFD, so that the parts are valid text; Decode gives the bytes as they are. The zero value is not
 // usable: see [NewStream].
 type Stream struct {
 	tokenizer Tokenizer
 	rest      []byte // the beginning of a character
+	start     bool   // no token of the text has come
 }
 
-// NewStream makes a Stream of a tokenizer's tokens.
+// NewStream makes a Stream of a tokenizer's tokens, which go on with a text.
 func NewStream(t Tokenizer) *Stream {
 	return &Stream{tokenizer: t, rest: make([]byte, 0, 64)}
 }
 
+// NewText is NewStream of tokens that begin a text, where some tokenizers leave a blank out.
+func NewText(t Tokenizer) *Stream {
+	s := NewStream(t)
+	s.start = true
+	return s
+}
+
 // Next takes a token and returns the text that is now complete, often none. It allocates only where a character is put
-// together from several tokens.
+// together from several tokens, and for the first token of a text.
 func (s *Stream) Next(token int32) string {
+	if special, ok := s.tokenizer.(interface{ Special(token int32) bool }); ok && special.Special(token) {
+		return "" // as Decode leaves it out
+	}
 	piece := s.tokenizer.Piece(token)
+	if s.start {
+		s.start = false
+		// Decode begins a text; where it gives the end of the piece, it has left out what is in front of that.
+		if begun := s.tokenizer.Decode([]int32{token}); strings.HasSuffix(piece, begun) {
+			piece = begun
+		}
+	}
 	if len(s.rest) == 0 && utf8.ValidString(piece) {
 		return piece
 	}

@@ -314,10 +314,20 @@ func (t *Tokenizer) sum() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
+// Option says which tokens of its file a tokenizer puts around texts.
+type Option func(*embedded)
+
+// Begin is the token in front of every text, as the file spells it.
+func Begin(name string) Option { return func(e *embedded) { e.begin = name } }
+
+// End is the token that ends a text, as the file spells it.
+func End(name string) Option { return func(e *embedded) { e.end = name } }
+
 // Embedded is the tokenizer of a file that a program holds, behind a line that begins with # if there is one, which is
-// read when it is first needed. A file that cannot be read panics then: it is a constant of generated code.
-func Embedded(data string, parse func([]byte) (*Tokenizer, error)) model.Tokenizer {
-	return embedded{sync.OnceValue(func() *Tokenizer {
+// read when it is first needed. A file that cannot be read, or has not the tokens of the options, panics then: it is a
+// constant of generated code.
+func Embedded(data string, parse func([]byte) (*Tokenizer, error), options ...Option) model.Tokenizer {
+	e := embedded{get: sync.OnceValue(func() *Tokenizer {
 		if strings.HasPrefix(data, "# ") { // the generator's own line
 			_, data, _ = strings.Cut(data, "\n")
 		}
@@ -327,10 +337,17 @@ func Embedded(data string, parse func([]byte) (*Tokenizer, error)) model.Tokeniz
 		}
 		return t
 	})}
+	for _, o := range options {
+		o(&e)
+	}
+	return e
 }
 
 // embedded is a tokenizer that is read when it is first needed.
-type embedded struct{ get func() *Tokenizer }
+type embedded struct {
+	get        func() *Tokenizer
+	begin, end string // tokens; empty for none
+}
 
 func (e embedded) Encode(s string) ([]int32, error) { return e.get().Encode(s) }
 func (e embedded) Decode(tokens []int32) string     { return e.get().Decode(tokens) }
@@ -338,6 +355,23 @@ func (e embedded) Piece(token int32) string         { return e.get().Piece(token
 func (e embedded) Vocab() int                       { return e.get().Vocab() }
 func (e embedded) Digest() string                   { return e.get().Digest() }
 func (e embedded) Special(token int32) bool         { return e.get().Special(token) }
+
+// Begin is the token in front of every text, where there is one.
+func (e embedded) Begin() (int32, bool) { return e.named(e.begin) }
+
+// End is the token that ends a text, where there is one.
+func (e embedded) End() (int32, bool) { return e.named(e.end) }
+
+func (e embedded) named(name string) (int32, bool) {
+	if name == "" {
+		return 0, false
+	}
+	x, ok := e.get().Token(name)
+	if !ok {
+		panic(fmt.Sprintf("tokenizer: the tokenizer that the program embeds has no token %s", quote(name)))
+	}
+	return x, true
+}
 
 // Of is the Tokenizer behind one that [Embedded] made, for what a model.Tokenizer does not offer.
 func Of(t model.Tokenizer) (*Tokenizer, bool) {
