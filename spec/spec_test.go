@@ -125,7 +125,9 @@ func dump(m *Model) string {
 	if m.Vectors != nil {
 		line("vectors", *m.Vectors)
 	} else {
-		line("tokenizer", m.Tokenizer)
+		tokenizer := m.Tokenizer
+	tokenizer.Data = tokenizer.Data[:min(len(tokenizer.Data), 16)] // of a whole file, enough to see that it is there
+	line("tokenizer", tokenizer)
 	}
 	if m.Labels != nil {
 		line("labels", *m.Labels)

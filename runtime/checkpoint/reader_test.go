@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestReader holds that tensors are read in parts, that others than numbers are listed, and that what is not there is an
-// error.
+// TestReader holds that tensors are read in parts, that others than numbers are listed, and that what is not there is
+// an error.
 func TestReader(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.safetensors")
 	var b bytes.Buffer
@@ -27,7 +27,8 @@ func TestReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if e := r.Entries(); len(e) != 2 || e[0].Name != "a" || e[0].Numbers() != 6 || !e[0].Float() || e[1].Numbers() != 1 {
+	if e := r.Entries(); len(e) != 2 || e[0].Name != "a" || e[0].Numbers() != 6 || !e[0].Float() ||
+		e[1].Numbers() != 1 {
 		t.Errorf("entries %v", e)
 	}
 	x := make([]float32, 3)

@@ -244,8 +244,8 @@ func parseHeader(header []byte) ([]namedEntry, map[string]string, error) {
 // widths are the bytes a number of each dtype that can be read.
 var widths = map[string]int{"F32": 4, "F64": 8, "F16": 2, "BF16": 2}
 
-// sizes are the bytes an element of each dtype that a file may have: besides numbers that are read, those of tensors that
-// models do not need, such as positions and masks.
+// sizes are the bytes an element of each dtype that a file may have: besides numbers that are read, those of tensors
+// that models do not need, such as positions and masks.
 var sizes = map[string]int{"F32": 4, "F64": 8, "F16": 2, "BF16": 2, "I64": 8, "U64": 8, "I32": 4, "U32": 4, "I16": 2,
 	"U16": 2, "I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1}
 

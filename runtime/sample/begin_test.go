@@ -10,8 +10,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/tokenizer"
 )
 
-// TestBeginAndEnd holds that a text begins with the token that its tokenizer puts there, whose text begins as Decode has
-// it, and ends before the token that ends one.
+// TestBeginAndEnd holds that a text begins with the token that its tokenizer puts there, whose text begins as Decode
+// has it, and ends before the token that ends one.
 func TestBeginAndEnd(t *testing.T) {
 	data, err := os.ReadFile("../tokenizer/testdata/llama2.json")
 	if err != nil {

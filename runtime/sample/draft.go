@@ -53,8 +53,8 @@ func LogProbs(best int) Option {
 }
 
 // EndToken ends the text before a token, such as the one that stands between the texts which a model learnt from.
-// Under a constraint it may come where the language may end, and nowhere else. The default is the token that ends a text of the tokenizer, where it
-// has one.
+// Under a constraint it may come where the language may end, and nowhere else. The default is the token that ends a
+// text of the tokenizer, where it has one.
 func EndToken(token int32) Option {
 	return func(c *config) {
 		if token < 0 {

@@ -206,8 +206,8 @@ func (h *history) plan(dst []int32, room int, tokens []int32) (reading []int32, 
 	return dst, restart
 }
 
-// Prompt gives the tokens that stand for a prompt, as in [Generate]: never none. Where the tokenizer has a token in front
-// of every text, it is the first, and the only one of an empty prompt.
+// Prompt gives the tokens that stand for a prompt, as in [Generate]: never none. Where the tokenizer has a token in
+// front of every text, it is the first, and the only one of an empty prompt.
 func Prompt(tok text.Tokenizer, prompt string) ([]int32, error) {
 	begin, begins := text.Begin(tok)
 	switch {
