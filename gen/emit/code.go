@@ -757,6 +757,8 @@ func (f *function) operand(x graph.Operand) jen.Code {
 		return jen.Lit(1).Op("/").Float32().Call(f.dim(x.Size))
 	case graph.Single:
 		return jen.Float32().Call(f.mem(x.V))
+	case graph.RowFunc:
+		return jen.Id(f.w.e.elements[x.N].name)
 	case graph.Columns:
 		return f.mem(x.V).Clone().Index(f.dim(x.From), jen.Empty())
 	case graph.Last:

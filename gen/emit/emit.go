@@ -60,11 +60,13 @@ type emitter struct {
 	encoding *writer                  // nil without an encoder
 	decoding *writer                  // nil without a decoder
 
-	ids     identifiers
-	stacked bool              // whether code takes elements of stacked values
-	shares  map[string]string // layers that share functions, and the name that they share
-	lists   map[string]string // vocabulary files, by name
-	listed  map[string]bool   // those that a variable embeds
+	ids      identifiers
+	elements map[*graph.Node]*rowFunction // of operations on elements
+	rows     []*rowFunction               // all of them, in the order in which they are written
+	stacked  bool                         // whether code takes elements of stacked values
+	shares   map[string]string            // layers that share functions, and the name that they share
+	lists    map[string]string            // vocabulary files, by name
+	listed   map[string]bool              // those that a variable embeds
 
 	multiplies map[laid]bool // the parameters by which decoders multiply; known once their functions are written
 }
@@ -104,6 +106,9 @@ func Package(in Input) ([]File, error) {
 	parts = append(parts, part{"train.go", e.train}, part{e.usesFile(), e.uses}, part{"model.go", e.model})
 	if e.decoding != nil {
 		parts = append(parts, part{"decode.go", e.decode})
+	}
+	if len(e.rows) > 0 {
+		parts = append(parts, part{"elements.go", e.elementsFile})
 	}
 	parts = append(parts, part{"model_test.go", e.tests})
 	var files []File

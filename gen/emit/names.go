@@ -108,6 +108,7 @@ func (e *emitter) identify() {
 		e.variable(t.Name)
 	}
 	e.eachHeads(func(_ string, h graph.Heads) { e.variable(h.Name) })
+	e.nameElements()
 	n.functions = n.pkg.Without(packages...).Inner()
 	n.functions.Reserve("fmt", "kernel", "model") // the packages that functions with local variables of a graph use
 	n.functions.Reserve(inFunctions...)

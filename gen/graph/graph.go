@@ -177,6 +177,14 @@ func (g *Graph) Reads(name string) bool {
 	return false
 }
 
+// InPlace lists pairs (result, argument) that may share memory.
+func (n *Node) InPlace() [][2]int {
+	if n.Op.Replaces != nil {
+		return n.Op.Replaces(n)
+	}
+	return n.Op.InPlace
+}
+
 // Users lists, for every value of the graph, the nodes that read it, without those inside of bodies.
 func (g *Graph) Users() map[*Value][]*Node {
 	u := map[*Value][]*Node{}

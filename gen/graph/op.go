@@ -26,6 +26,13 @@ type Op struct {
 	// InPlace lists pairs (result, argument) that may share memory.
 	InPlace [][2]int
 
+	// Replaces gives such pairs of a node, where they depend on it.
+	Replaces func(n *Node) [][2]int
+
+	// Elements means that each element of the one result is made of the elements of the arguments at its place, all of
+	// one shape.
+	Elements bool
+
 	// Alias means that the one result is the argument under another shape: no code, no memory.
 	Alias bool
 
@@ -89,8 +96,9 @@ type Call struct {
 	Result *Value // the number that the call returns, if any
 }
 
-// Operand is an argument of a Call: *Value (its memory), Dim, Float, Nil, Option, Onto, OneOver, Single, Columns,
-// Last, Matrix, Bool, Heads, DropRate, DropKey, NoiseKey, LoopIndex, InTraining, InTraining32 or IfTraining.
+// Operand is an argument of a Call: *Value (its memory), Dim, Float, Nil, Option, Onto, OneOver, Single, RowFunc,
+// Columns, Last, Matrix, Bool, Heads, DropRate, DropKey, NoiseKey, LoopIndex, InTraining, InTraining32 or
+// IfTraining.
 type Operand any
 
 type (
@@ -135,6 +143,9 @@ type OneOver struct{ Size Dim }
 
 // Single is the number V, which code has in double precision, in single precision.
 type Single struct{ V *Value }
+
+// RowFunc is the function that computes a row of the results of N, which is made of operations on elements.
+type RowFunc struct{ N *Node }
 
 // Columns is the memory of V from column From of its first row on.
 type Columns struct {

@@ -19,7 +19,8 @@ func zip(name, kernel string, args, flops int, f func(x []float64) float64, form
 		inPlace[i] = [2]int{0, i}
 	}
 	return &graph.Op{
-		Name: name, Infer: allSame(args), Grad: grad, Flops: perElement(flops), InPlace: inPlace, Rowwise: allStacked,
+		Name: name, Infer: allSame(args), Grad: grad, Flops: perElement(flops), InPlace: inPlace,
+		Rowwise: allStacked, Elements: true,
 		Eval: func(n *node, in, out []*graph.Tensor) error {
 			x := make([]float64, args)
 			for i := range out[0].F {
@@ -368,7 +369,7 @@ func neg(c *graph.Context, x *value, name string) *value {
 
 // Scale is x times the number `by`.
 var Scale = &graph.Op{
-	Name: "scale", Infer: allSame(1), Flops: perElement(1), InPlace: [][2]int{{0, 0}}, Rowwise: always,
+	Name: "scale", Elements: true, Infer: allSame(1), Flops: perElement(1), InPlace: [][2]int{{0, 0}}, Rowwise: always,
 	Eval: func(n *node, in, out []*graph.Tensor) error {
 		for i, x := range in[0].F {
 			out[0].F[i] = n.Attrs.Float("by") * x
@@ -386,7 +387,7 @@ var Scale = &graph.Op{
 
 // Affine is `by`·x + `plus`.
 var Affine = &graph.Op{
-	Name: "affine", Infer: allSame(1), Flops: perElement(2), InPlace: [][2]int{{0, 0}}, Rowwise: always,
+	Name: "affine", Elements: true, Infer: allSame(1), Flops: perElement(2), InPlace: [][2]int{{0, 0}}, Rowwise: always,
 	Eval: func(n *node, in, out []*graph.Tensor) error {
 		for i, x := range in[0].F {
 			out[0].F[i] = n.Attrs.Float("by")*x + n.Attrs.Float("plus")

@@ -37,6 +37,7 @@ var All = []*graph.Op{
 	BernoulliLoss, BernoulliLossGrad, BernoulliLossFused, GaussianLoss, GaussianLossGrad, GaussianLossFused,
 	BagOfWords, BagOfWordsGrad, BagOfWordsFused,
 	LSTMCell, LSTMCellGrad,
+	Elementwise,
 	GRUCell, GRUCellGrad, GRUReset, GRUResetGrad, GRUUpdate, GRUUpdateGrad,
 }
 

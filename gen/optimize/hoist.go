@@ -1,6 +1,9 @@
 package optimize
 
-import "github.com/gradsmith/gradsmith/gen/graph"
+import (
+	"github.com/gradsmith/gradsmith/gen/graph"
+	"github.com/gradsmith/gradsmith/gen/op"
+)
 
 // hoist moves in front of a loop what does not depend on its carried values: what depends on invariants alone, and
 // products of what the loop reads element by element, with what follows on them, which become one large product over
@@ -26,6 +29,13 @@ func hoistLoop(g *graph.Graph, n *graph.Node, top bool) {
 		if m.Loop != nil || len(m.Args) == 0 {
 			continue
 		}
+		if m.Op == op.AddBias && is(m.Args[0], op.Zeros) && fixed[m.Args[1]] != nil && fixed[m.Args[0]] == nil {
+			// A vector in each row: the zeros go along.
+			z := m.Args[0].Def
+			zeros := g.NewNode(z, z.Op, outNames(n, z, top), z.Attrs)
+			insert(g, n, false, zeros)
+			fixed[m.Args[0]] = zeros.Outs[0]
+		}
 		args := make([]*graph.Value, len(m.Args))
 		each := make([]bool, len(m.Args))
 		ok, any, follows := true, false, false
@@ -39,6 +49,9 @@ func hoistLoop(g *graph.Graph, n *graph.Node, top bool) {
 			default:
 				ok = false
 			}
+		}
+		if any && m.Op == op.SplitColumns {
+			continue // costs nothing where its parts are read one by one
 		}
 		if !ok || any && !(m.Op.Rowwise != nil && m.Op.Rowwise(m, each) && (m.Op.Heavy || follows)) {
 			continue

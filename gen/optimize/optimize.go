@@ -42,6 +42,8 @@ var passes = []pass{
 	{"dce", true, false, dce, "what fusion left"},
 	{"give-once", true, false, giveOnce, "what a loop gives is computed in its body, each value once"},
 	{"aim-once", true, false, aimOnce, "what goes to two places outside is computed for each"},
+	{"fuse-elements", false, false, fuseElements, "operations on elements become one pass over memory"},
+	{"keep-together", false, false, keepTogether, "what a loop keeps lies side by side where it was computed from"},
 	{"names", false, false, tidyNames, "numbers that told names apart go where the other is gone"},
 }
 
@@ -58,6 +60,9 @@ var order = []struct{ before, after, why string }{
 	{"fuse-loss", "fuse-epilogue", "the loss reads the logits, whatever computes them"},
 	{"absorb", "fuse-epilogue", "a sum inside of the loop becomes part of a product"},
 	{"fuse-epilogue", "accumulate", "what a pass adds to is part of the product"},
+	{"fuse-epilogue", "fuse-elements", "what a product does by itself needs no pass over memory"},
+	{"aim-once", "fuse-elements", "what is written to two places is copied from one"},
+	{"fuse-elements", "keep-together", "only nodes of elements read parts of rows"},
 	{"fuse-epilogue", "give-once", "fusion changes which node computes a value"},
 }
 

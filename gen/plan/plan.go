@@ -449,7 +449,7 @@ func onlyStarts(g *graph.Graph, v *graph.Value) bool {
 func (p *Plan) overwrites(g *graph.Graph, last map[*graph.Value]int) {
 	for _, n := range g.Nodes {
 		if n.Loop == nil {
-			for _, pair := range n.Op.InPlace {
+			for _, pair := range n.InPlace() {
 				if pair[1] < len(n.Args) && pair[0] < len(n.Outs) && !readElsewhere(n, pair) &&
 					last[n.Args[pair[1]]] <= p.time[n][0] {
 					p.may[[2]*graph.Value{n.Outs[pair[0]], n.Args[pair[1]]}] = true
@@ -475,7 +475,7 @@ func readElsewhere(n *graph.Node, pair [2]int) bool {
 			continue
 		}
 		ok := false
-		for _, q := range n.Op.InPlace {
+		for _, q := range n.InPlace() {
 			ok = ok || q[0] == pair[0] && q[1] == k
 		}
 		if !ok {
@@ -489,7 +489,7 @@ func readElsewhere(n *graph.Node, pair [2]int) bool {
 func (p *Plan) share(g *graph.Graph, last map[*graph.Value]int) {
 	for _, n := range g.Nodes {
 		if n.Loop == nil {
-			for _, pair := range n.Op.InPlace {
+			for _, pair := range n.InPlace() {
 				if pair[1] < len(n.Args) && pair[0] < len(n.Outs) {
 					if out, arg := n.Outs[pair[0]], n.Args[pair[1]]; p.may[[2]*graph.Value{out, arg}] &&
 						out.Type == arg.Type {
