@@ -12,6 +12,7 @@ BEFORE     ?= a650f6e
 SEED       ?= 0
 BENCHFLAGS ?=
 GOLDEN     ?=
+STORIES    ?=
 BASE       ?=
 TESTFLAGS  ?=
 GRADSMITH   = $(GO) run ./cmd/gradsmith
@@ -23,7 +24,7 @@ PUBLISHED = qwen3 llama3 gemma3
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help attribute digest steps constrain demo gpt2 plain sentences oracle test random generate check bench fuzz exhaustive race journeys tokenizers format vet staticcheck verify fresh cross levels same
+.PHONY: help attribute digest steps constrain demo gpt2 plain sentences oracle test random generate check bench fuzz imports exhaustive race journeys tokenizers format vet staticcheck verify fresh cross levels same
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -85,6 +86,10 @@ bench: ## measure every kernel against the limits of this machine and beside gon
 exhaustive: ## run tests over all float32 values and other long ones, some minutes
 	$(GO) test ./runtime/kernel -run TestUlp -exhaustive -timeout 0
 	$(GO) test -count 1 $(if $(shell command -v cc),-race) ./runtime/... ./generated/... ./cmd/...
+
+imports: ## import a real checkpoint and hold it to its published text: STORIES=DIR is its folder, with reference.json; a minute
+	$(GO) test ./cmd/gradsmith/internal/interchange -count 1
+	$(GO) test ./cmd/gradsmith -run 'TestImport|TestStories' -count 1 -v -timeout 30m -args $(if $(STORIES),-stories "$(abspath $(STORIES))")
 
 tokenizers: ## hold tokenizers to those of three published models, by npm's package tokenizers; needs node and npm, an hour; GOLDEN=FILE has known answers
 	@mkdir -p demo/tokenizers

@@ -154,3 +154,30 @@ func Dot(m *spec.Model) (text string, err error) {
 	err = compile(m, "build", func(c *compilation) error { text = c.model.Train.Dot(); return nil })
 	return text, err
 }
+
+// Parameter is a tensor of a model's parameters, as checkpoints have it.
+type Parameter struct {
+	Name  string
+	Shape []int
+}
+
+// Parameters lists the tensors of m in the order of their definition.
+func Parameters(m *spec.Model) (all []Parameter, err error) {
+	err = compile(m, "build", func(c *compilation) error {
+		for _, p := range c.model.Params {
+			dims := p.Shape
+			if p.Stack > 0 {
+				dims = dims[1:]
+			}
+			shape := make([]int, len(dims))
+			for i, d := range dims {
+				shape[i] = d.N
+			}
+			for _, name := range p.Tensors() {
+				all = append(all, Parameter{name, shape})
+			}
+		}
+		return nil
+	})
+	return all, err
+}

@@ -4,7 +4,7 @@ package spec
 // anything that trains in reasonable time; a spec that meets one has a slip of the pen in it.
 const (
 	maxWidth  = 1 << 16 // features of a layer
-	maxVocab  = 1 << 17 // characters of a vocabulary
+	maxVocab  = 1 << 19 // characters of a vocabulary
 	maxStack  = 1000    // layers of a stack, and entries of the list of layers
 	maxShape  = 1 << 16 // sequences of a batch, time steps of a window
 	maxCount  = 1e9     // training steps and passes

@@ -79,15 +79,15 @@ func (es Errors) sorted() Errors {
 
 // Load reads the spec at path and the files that it names, which are looked up beside it.
 func Load(path string) (*Model, error) {
-	src, err := readSmall(path)
+	src, err := readSmall(path, maxFile)
 	if err != nil {
 		return nil, Errors{{File: path, Msg: "the spec cannot be read: " + reason(err)}}
 	}
 	return Parse(path, src, func(name string) ([]byte, error) {
 		if filepath.IsAbs(name) {
-			return readSmall(name)
+			return readSmall(name, maxTokenizer)
 		}
-		return readSmall(filepath.Join(filepath.Dir(path), name))
+		return readSmall(filepath.Join(filepath.Dir(path), name), maxTokenizer)
 	})
 }
 
@@ -132,10 +132,14 @@ func digest(files ...[]byte) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// maxFile bounds what is read of a spec or a vocabulary: a mistaken path should not fill the memory.
-const maxFile = 4 << 20
+// Bounds of what is read of a spec or a vocabulary, and of a published tokenizer, which may have some 30 MB: a mistaken
+// path should not fill the memory.
+const (
+	maxFile      = 4 << 20
+	maxTokenizer = 64 << 20
+)
 
-func readSmall(path string) ([]byte, error) {
+func readSmall(path string, most int64) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -143,8 +147,8 @@ func readSmall(path string) ([]byte, error) {
 	if info.IsDir() {
 		return nil, errors.New("it is a folder")
 	}
-	if info.Size() > maxFile {
-		return nil, fmt.Errorf("it has %d bytes, more than the %d that are allowed", info.Size(), maxFile)
+	if info.Size() > most {
+		return nil, fmt.Errorf("it has %d bytes, more than the %d that are allowed", info.Size(), most)
 	}
 	return os.ReadFile(path)
 }

@@ -65,6 +65,7 @@ func TestCommandFaults(t *testing.T) {
 		{"learn", []string{"tokenizer", "train", "text", "--size", "270", "-o", "out"}, nil},
 		{"convert", []string{"tokenizer", "convert", "learnt.json", "-o", "out"}, nil},
 		{"init", []string{"init", "rnn", "poet"}, nil},
+		{"import", []string{"import", "published", "-o", "own"}, []string{"disk full"}}, // as init, and slower
 	}
 	// Each command with a flag of a file that is written is one of them.
 	var look func(cmd *cobra.Command)
@@ -89,6 +90,9 @@ func TestCommandFaults(t *testing.T) {
 				write(t, filepath.Join(dir, "text"), "the cat and the dog and the end\nthe cat\n")
 				write(t, filepath.Join(dir, "learnt.json"), tokenizer)
 				write(t, filepath.Join(dir, "out"), "old")
+				for name, content := range published(t, tokenizer) {
+					write(t, filepath.Join(dir, name), content)
+				}
 				return dir, contents(t, dir)
 			}
 			dir, _ := setUp(t)
@@ -110,7 +114,7 @@ func TestCommandFaults(t *testing.T) {
 					t.Errorf("%v: exit code %d, %q", fault, code, text)
 				}
 				got := contents(t, dir)
-				if fault.Way.Rest && fault.Call != "" && c.args[0] == "init" {
+				if fault.Way.Rest && fault.Call != "" && (c.args[0] == "init" || c.args[0] == "import") {
 					code, _, _ = command(t, dir, c.args...) // which ends what was begun, and may then find it there
 					if got = contents(t, dir); !maps.Equal(got, new) {
 						t.Errorf("%v: the next run ends with exit code %d and the files %v", fault, code,

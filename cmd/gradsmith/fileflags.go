@@ -25,12 +25,15 @@ var fileFlags = fileflag.Table{
 		"like":     fileflag.Text,
 		"special":  fileflag.Text,
 		"field":    fileflag.Text,
+		"ignore":   fileflag.Text,
+		"type":     fileflag.Text,
 	},
 	Args: map[string]fileflag.Role{
 		"check":    fileflag.Input,
 		"inspect":  fileflag.Input,
 		"generate": fileflag.Input, // --out is then a folder, in which it touches generated code alone
 		"verify":   fileflag.Input,
+		"import":   fileflag.Input, // --out is then a new folder
 		"vocab":    fileflag.Input,
 		"init":     fileflag.Text, // DIR, in which it overwrites nothing
 		"kernels":  fileflag.Text,

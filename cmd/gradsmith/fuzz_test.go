@@ -30,7 +30,7 @@ func calls() map[*cobra.Command][]string {
 		"generate": {"model.yaml"}, "inspect": {"model.yaml"}, "schema": {}, "docs": {}, "version": {},
 		"tokenizer train": {"text", "--size", "260"}, "tokenizer encode": {"learnt.json", "text"},
 		"tokenizer decode": {"learnt.json", "numbers"}, "tokenizer stats": {"learnt.json", "text"},
-		"tokenizer convert": {"learnt.json"},
+		"tokenizer convert": {"learnt.json"}, "import": {"published", "-o", "own"},
 	}
 	all := map[*cobra.Command][]string{}
 	var look func(cmd *cobra.Command)
@@ -61,6 +61,7 @@ func lay(t testing.TB, dir string) {
 	} {
 		all[name] = content
 	}
+	maps.Copy(all, published(t, learntOnce(t)))
 	for name, content := range all {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o777); err != nil {
 			t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"go/format"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -170,8 +171,10 @@ type start struct {
 	dir       string // as the user wrote it
 	newModule string // path of the module that dir becomes; empty when it lies in one
 	required  bool   // the module has gradsmith as a tool already
+	command   string // that writes it
+	generated bool   // the generated code is among the files
 	files     []file
-	notes     []string // what each file is for
+	notes     []string // what each file is for; empty for one that is not listed
 
 	// What templates use.
 	Name     string // of the package
@@ -181,16 +184,45 @@ type start struct {
 	Generate string // argument of go generate, with a blank before it
 	Does     string // what the program does beside training
 	Use      []string
+	// Checkpoint is the file of parameters that the model comes with; empty without one.
+	Checkpoint string
 }
 
-// newStart works out what to write; it writes nothing.
+// newStart works out what init writes; it writes nothing.
 func newStart(b *beginning, dir, name, modulePath string) (*start, error) {
+	s, err := locate(dir, name, modulePath)
+	if err != nil {
+		return nil, err
+	}
+	s.command, s.Does, s.Use = "init", b.does, b.use
+	model, err := s.execute(b.template())
+	if err != nil {
+		return nil, err
+	}
+	s.add(s.Name+".yaml", "the model and its training", model)
+	if err := s.around(); err != nil {
+		return nil, err
+	}
+	// A name that cannot be a package's is found by the language itself.
+	if _, err := spec.Parse(s.files[0].path, s.files[0].data, nil); err != nil {
+		return nil, badName(s.Name)
+	}
+	return s, nil
+}
+
+func badName(name string) error {
+	return fmt.Errorf(
+		"%q cannot be the name of a package; choose another one with --name, of lower-case letters, digits "+
+			"and underscores, a letter first", name)
+}
+
+// locate finds the module that a new package lies in, or is to become.
+func locate(dir, name, modulePath string) (*start, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
 	}
-	s := &start{dir: filepath.Clean(dir), Name: name, Schema: "spec.schema.json", newModule: modulePath, Does: b.does,
-		Use: b.use}
+	s := &start{dir: filepath.Clean(dir), Name: name, Schema: "spec.schema.json", newModule: modulePath}
 	if s.Name == "" {
 		s.Name = filepath.Base(abs)
 	}
@@ -227,33 +259,32 @@ func newStart(b *beginning, dir, name, modulePath string) (*start, error) {
 		s.Generate = " ./..."
 	}
 
-	add := func(name, note, tmpl string) error {
-		data, err := s.execute(tmpl)
-		s.files = append(s.files, file{filepath.Join(s.dir, filepath.FromSlash(name)), data})
-		s.notes = append(s.notes, note)
+	return s, nil
+}
+
+// add adds a file, by its name in the package's folder.
+func (s *start) add(name, note string, data []byte) {
+	s.files = append(s.files, file{path: filepath.Join(s.dir, filepath.FromSlash(name)), data: data})
+	s.notes = append(s.notes, note)
+}
+
+// around adds what stands around a spec: the line of go generate, the program, the schema, the module.
+func (s *start) around() error {
+	generate, err := s.execute("templates/generate.go.tmpl")
+	if err != nil {
 		return err
 	}
-	err = errors.Join(
-		add(s.Name+".yaml", "the model and its training", b.template()),
-		add("generate.go", "the line that go generate runs", "templates/generate.go.tmpl"),
-		add("cmd/"+s.Name+"/main.go", "the program that trains it and "+b.does, "templates/main.go.tmpl"),
-	)
+	s.add("generate.go", "the line that go generate runs", generate)
+	program, err := s.execute("templates/main.go.tmpl")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s.files = append(s.files, file{filepath.Join(s.dir, s.Schema), spec.Schema()})
-	s.notes = append(s.notes, "for editors, which complete and check the spec")
+	s.add("cmd/"+s.Name+"/main.go", "the program that trains it and "+s.Does, program)
+	s.add(s.Schema, "for editors, which complete and check the spec", spec.Schema())
 	if s.newModule != "" {
-		s.files = append(s.files,
-			file{filepath.Join(s.dir, "go.mod"), fmt.Appendf(nil, "module %s\n\ngo %s\n", s.newModule, goVersion)})
-		s.notes = append(s.notes, "the module")
+		s.add("go.mod", "the module", fmt.Appendf(nil, "module %s\n\ngo %s\n", s.newModule, goVersion))
 	}
-	// A name that cannot be a package's is found by the language itself.
-	if _, err := spec.Parse(s.files[0].path, s.files[0].data, nil); err != nil {
-		return nil, fmt.Errorf("%q cannot be the name of a package; choose another one with --name, of lower-case "+
-			"letters, digits and underscores, a letter first", s.Name)
-	}
-	return s, nil
+	return nil
 }
 
 func (s *start) execute(name string) ([]byte, error) {
@@ -284,7 +315,8 @@ func (s *start) write() error {
 	var changes []files.Change
 	for _, f := range s.files {
 		if _, err := os.Lstat(f.path); err == nil {
-			return fmt.Errorf("%s exists; init overwrites nothing, so choose another folder or move it away", f.path)
+			return fmt.Errorf("%s exists; %s overwrites nothing, so choose another folder or move it away", f.path,
+				s.command)
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("%s cannot be written: %w", f.path, cause(err))
 		}
@@ -292,15 +324,16 @@ func (s *start) write() error {
 		if err != nil {
 			return err
 		}
-		changes = append(changes, files.Change{Name: filepath.ToSlash(name), Data: f.data})
+		changes = append(changes, files.Change{Name: filepath.ToSlash(name), Data: f.data, Write: f.write})
 	}
 	return written(stage.Commit(changes))
 }
 
 // file is a file to be written.
 type file struct {
-	path string
-	data []byte
+	path  string
+	data  []byte
+	write func(io.Writer) error // in place of data, of a large file
 }
 
 // local is a path in the package as the go command takes it: with ./ before it, so that it is not an import path.
@@ -319,11 +352,15 @@ func (s *start) local(inside string) string {
 func (s *start) explanation() string {
 	var b strings.Builder
 	width := 0
-	for _, f := range s.files {
-		width = max(width, len(f.path))
+	for i, f := range s.files {
+		if s.notes[i] != "" {
+			width = max(width, len(f.path))
+		}
 	}
 	for i, f := range s.files {
-		fmt.Fprintf(&b, "%-*s  %s\n", width, f.path, s.notes[i])
+		if s.notes[i] != "" {
+			fmt.Fprintf(&b, "%-*s  %s\n", width, f.path, s.notes[i])
+		}
 	}
 	b.WriteString("\nNext:\n")
 	if s.newModule != "" {
@@ -332,7 +369,9 @@ func (s *start) explanation() string {
 	if !s.required {
 		fmt.Fprintf(&b, "  go get -tool %s/cmd/gradsmith\n", self)
 	}
-	fmt.Fprintf(&b, "  go generate%s\n", s.Generate)
+	if !s.generated {
+		fmt.Fprintf(&b, "  go generate%s\n", s.Generate)
+	}
 	program := s.local("cmd/" + s.Name)
 	for _, use := range s.Use {
 		fmt.Fprintf(&b, "  go run %s %s\n", program, use)

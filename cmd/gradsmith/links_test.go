@@ -99,10 +99,10 @@ func TestVocabTooLarge(t *testing.T) {
 	write(t, filepath.Join(dir, "text"), b.String())
 	fails(t, dir, []string{"vocab", "text", "--words", "60000", "-o", "v"}, "text: the vocabulary has 5",
 		"more than the 4194304 that are allowed")
-	fails(t, dir, []string{"vocab", "text", "--words", "200000", "-o", "v"},
-		"--words 200000: a spec takes at most 131072")
-	fails(t, dir, []string{"vocab", "text", "--bpe", "200000", "-o", "v"},
-		"--bpe 200000: a spec takes at most 131072 tokens")
+	fails(t, dir, []string{"vocab", "text", "--words", "600000", "-o", "v"},
+		"--words 600000: a spec takes at most 524288")
+	fails(t, dir, []string{"vocab", "text", "--bpe", "600000", "-o", "v"},
+		"--bpe 600000: a spec takes at most 524288 tokens")
 	if got := tree(t, dir); len(got) != 1 {
 		t.Errorf("files %v", got)
 	}

@@ -4,6 +4,7 @@
 //	gradsmith check poet.yaml      # what is wrong with a spec, all of it
 //	gradsmith generate poet.yaml   # the package
 //	gradsmith inspect poet.yaml    # its layers, shapes, parameters, flops and memory
+//	gradsmith import DIR -o smol   # a published checkpoint as a spec, its weights and a program
 //	gradsmith show lstm            # an LSTM by formula, to copy into a spec
 //	gradsmith verify .             # is all generated code fresh?
 //
@@ -74,6 +75,7 @@ Begin with:  gradsmith init rnn poet`,
 		newGenerate(),
 		newInspect(),
 		newVerify(),
+		newImport(),
 		newShow(),
 		newSchema(),
 		newVocab(),

@@ -159,8 +159,17 @@ func (a *program) begin() string {
 	return info.Name + " " + strings.Join(lines, "\n  "+info.Name+" ")
 }
 
-// checkpointPath is where the commands keep the model when no flag says otherwise.
-func (a *program) checkpointPath() string { return a.Info.Name + ".safetensors" }
+// outPath is where a training keeps the model when no flag says otherwise.
+func (a *program) outPath() string { return a.Info.Name + ".safetensors" }
+
+// checkpointPath is where the commands find the model when no flag says otherwise: what a training has made or, before
+// there is one, what the model comes with.
+func (a *program) checkpointPath() string {
+	if _, err := os.Stat(a.outPath()); err != nil && a.Checkpoint != "" {
+		return a.Checkpoint
+	}
+	return a.outPath()
+}
 
 // trained makes a model with the parameters of a checkpoint.
 func (a *program) trained(path string, load func(string, model.LanguageModel) error) (model.LanguageModel, error) {

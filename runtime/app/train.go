@@ -139,10 +139,14 @@ Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
 		fs.Float64Var(&f.validation, "validation", t.Validation,
 			"`SHARE` of the text, at its end, that is kept for validation")
 	}
-	fs.StringVarP(&f.out, "out", "o", a.checkpointPath(), "checkpoint `FILE`")
+	fs.StringVarP(&f.out, "out", "o", a.outPath(), "checkpoint `FILE`")
 	fs.BoolVar(&f.resume, "resume", false, "go on from the checkpoint")
 	fs.BoolVar(&f.overwrite, "overwrite", false, "begin anew where there is a checkpoint already")
-	fs.StringVar(&f.from, "from", "", "begin with the parameters of another checkpoint `FILE`")
+	from := "begin with the parameters of another checkpoint `FILE`"
+	if a.Checkpoint != "" {
+		from += fmt.Sprintf(" (default %q)", a.Checkpoint)
+	}
+	fs.StringVar(&f.from, "from", "", from)
 	f.vectors.add(a, fs)
 	fs.IntVar(&f.passes, "passes", t.Passes, "passes over the "+a.matter())
 	fs.IntVar(&f.steps, "steps", t.Steps, "training steps, in place of passes")
@@ -216,6 +220,9 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 	}
 	if err := f.checkOutputs(); err != nil {
 		return err
+	}
+	if f.from == "" && !f.resume {
+		f.from = a.Checkpoint
 	}
 	if f.plot != "" {
 		if !strings.HasSuffix(f.plot, ".svg") {
@@ -415,7 +422,7 @@ func (a *program) report(ctx context.Context, out io.Writer, m model.LanguageMod
 	switch {
 	case r.Interrupted:
 		how = fmt.Sprintf("interrupted; go on with %s train --resume", a.Info.Name)
-		if f.out != a.checkpointPath() {
+		if f.out != a.outPath() {
 			how += " --out " + f.out
 		}
 	case r.OutOfTime:

@@ -141,7 +141,8 @@ func TestErrors(t *testing.T) {
 		{"overlap",
 			raw(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`, 8), `"b" begins at byte 4`},
 		{"backwards", raw(`{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,-4]}}`, 0), "truncated"},
-		{"twice", raw(`{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}`, 0), "twice"},
+		{"twice", raw(
+			`{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}`, 0), "twice"},
 		{"dtype", raw(`{"a":{"dtype":"X64","shape":[1],"data_offsets":[0,8]}}`, 8), `dtype "X64" is not supported`},
 		{"whole numbers", raw(`{"layer.w":{"dtype":"I32","shape":[2,3],"data_offsets":[0,24]}}`, 24),
 			"tensor layer.w has dtype I32"},

@@ -25,6 +25,9 @@ type Program struct {
 	Tokenizer Tokenizer
 	// SourceTokenizer is what a model with an encoder reads sources with; nil for others.
 	SourceTokenizer Tokenizer
+	// Checkpoint is the file of parameters that the model comes with: a training begins with them, and other commands
+	// use them where no training has made others. It may be empty.
+	Checkpoint string
 	// Data is the text, or folder of texts, to train on when the command line names none. It may be empty.
 	Data string
 	// Labels is the file of the labels of that data when the command line names none, of a conditional model. It may

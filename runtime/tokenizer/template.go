@@ -163,3 +163,22 @@ func (n *named) UnmarshalJSON(data []byte) error {
 	}
 	return nil
 }
+
+// Around gives the tokens that the file puts in front of a text and behind it.
+func (t *Tokenizer) Around() (before, behind []int32) {
+	if t.template == nil {
+		return nil, nil
+	}
+	within := false
+	for _, s := range t.template.single {
+		switch {
+		case s.text:
+			within = true
+		case within:
+			behind = append(behind, s.tokens...)
+		default:
+			before = append(before, s.tokens...)
+		}
+	}
+	return before, behind
+}

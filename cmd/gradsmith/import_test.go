@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/model"
+)
+
+// published is a small random checkpoint of Llama's shape, as a hub has it, by the names of its files.
+func published(t testing.TB, tokenizer string) map[string]string {
+	t.Helper()
+	const width, hidden, layers, heads, vocab = 8, 12, 2, 2, 270
+	config, err := json.Marshal(map[string]any{"model_type": "llama", "architectures": []string{"LlamaForCausalLM"},
+		"hidden_size": width, "intermediate_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads,
+		"vocab_size": vocab, "max_position_embeddings": 64, "rms_norm_eps": 1e-5, "tie_word_embeddings": true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &checkpoint.File{Metadata: map[string]string{"format": "pt"}}
+	add := func(name string, shape ...int) {
+		n := 1
+		for _, d := range shape {
+			n *= d
+		}
+		x := make([]float32, n)
+		for i := range x {
+			x[i] = float32(model.Key(uint64(len(f.Tensors)), uint64(i))>>40)/(1<<23) - 1
+		}
+		f.Tensors = append(f.Tensors, checkpoint.Tensor{Name: name, Shape: shape, Value: x})
+	}
+	add("model.embed_tokens.weight", vocab, width)
+	for i := range layers {
+		in := fmt.Sprintf("model.layers.%d.", i)
+		add(in+"input_layernorm.weight", width)
+		for _, name := range []string{"q", "k", "v", "o"} {
+			add(in+"self_attn."+name+"_proj.weight", width, width)
+		}
+		add(in+"post_attention_layernorm.weight", width)
+		add(in+"mlp.gate_proj.weight", hidden, width)
+		add(in+"mlp.up_proj.weight", hidden, width)
+		add(in+"mlp.down_proj.weight", width, hidden)
+	}
+	add("model.norm.weight", width)
+	var b bytes.Buffer
+	if err := f.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	return map[string]string{"published/config.json": string(config), "published/model.safetensors": b.String(),
+		"published/tokenizer.json": tokenizer}
+}
+
+// TestImport imports a checkpoint into an empty module, builds the program and runs it: it writes, and it is trained
+// further from there.
+func TestImport(t *testing.T) {
+	u := newUser(t)
+	u.run("go get -tool " + self + "/cmd/gradsmith@latest")
+	for name, content := range published(t, learnt(t)) {
+		u.file(name, content)
+	}
+	said := u.run("go tool gradsmith import published -o own --steps 32")
+	for _, want := range []string{"20 tensors", "own/own.yaml", "own/own.import.txt", "go run ./own/cmd/own sample"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("it says nothing of %s:\n%s", want, said)
+		}
+	}
+	if _, errOut, err := u.try("go tool gradsmith import published -o own"); err == nil ||
+		!strings.Contains(errOut, "import overwrites nothing") {
+		t.Errorf("again: %v, %s", err, errOut)
+	}
+	u.run("go tool gradsmith verify own && go vet ./own/...")
+	u.run("go build -o bin/ ./own/cmd/own")
+	first := u.run("bin/own sample --prompt 'the cat' --tokens 10 --seed 1")
+	u.file("text", strings.Repeat("the cat and the dog and the end\n", 20))
+	u.run("bin/own train --data text --steps 2 --samples 0")
+	if again := u.run(
+		"bin/own sample --prompt 'the cat' --tokens 10 --seed 1 --model own/pretrained.safetensors"); again != first {
+		t.Errorf("the parameters that came with the model write %q, and once %q", again, first)
+	}
+}
+
+var stories = flag.String("stories", "",
+	"`FOLDER` of a checkpoint of Llama's shape with reference.json for TestStories")
+
+// TestStories imports a real model: it writes the text that was published with it, to the byte, and has its logits.
+func TestStories(t *testing.T) {
+	if *stories == "" {
+		t.Skip("make imports takes it: it needs the folder of a published checkpoint")
+	}
+	dir, err := filepath.Abs(*stories)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "reference.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want struct {
+		IDs    []int32   `json:"greedy_ids"`
+		Text   string    `json:"greedy_text"`
+		Logits []float64 `json:"logits_after_bos"`
+	}
+	if err := json.Unmarshal(data, &want); err != nil {
+		t.Fatal(err)
+	}
+	u := newUser(t)
+	u.run("go get -tool " + self + "/cmd/gradsmith@latest")
+	u.run("go tool gradsmith import " + dir + " -o stories")
+	u.run("go build -o bin/ ./stories/cmd/stories")
+	got := u.run(fmt.Sprintf("bin/stories sample --temperature 0 --tokens %d", len(want.IDs)-1))
+	if got != want.Text+"\n" {
+		t.Errorf("it writes %q, published is %q", got, want.Text)
+	}
+	u.run("go test ./stories/...")
+	u.file("logits/main.go", `package main
+
+import (
+	"encoding/json"
+	"log"
+	"os"
+
+	"example.com/mine/stories"
+)
+
+func main() {
+	m, err := stories.Load("stories/pretrained.safetensors")
+	if err != nil {
+		log.Fatal(err)
+	}
+	logits, err := m.NewDecoder(1).Step([]int32{1})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(logits); err != nil {
+		log.Fatal(err)
+	}
+}
+`)
+	var logits []float64
+	if err := json.Unmarshal([]byte(u.run("go run ./logits")), &logits); err != nil {
+		t.Fatal(err)
+	}
+	worst := 0.0
+	for i, x := range want.Logits {
+		worst = max(worst, math.Abs(logits[i]-x))
+	}
+	t.Logf("the text is the same; logits differ by %.2g at the most", worst)
+	if !(worst <= 1e-4) || len(logits) != len(want.Logits) {
+		t.Errorf("%d logits differ by %.2g, of %d", len(logits), worst, len(want.Logits))
+	}
+}

@@ -1,0 +1,227 @@
+package interchange
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/gradsmith/gradsmith/gen"
+	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/spec"
+)
+
+// Options say how a checkpoint is imported.
+type Options struct {
+	Name   string          // of the package
+	Steps  int             // tokens of a window; 0: what the model was made for, at most DefaultSteps
+	Ignore []string        // keys of config.json that are left aside though nobody knows them
+	Type   checkpoint.Type // of the numbers that are written
+}
+
+// DefaultSteps bounds the window of a model whose positions need no table: the memory of a training grows with it.
+const DefaultSteps = 2048
+
+// Import is a published checkpoint, read and checked, in the forms of this project.
+type Import struct {
+	Model  *spec.Model
+	Spec   []byte
+	Report []byte // what became of each tensor
+
+	Tokenizer     []byte // the tokenizer's file, as it was
+	TokenizerFile string // its name beside the spec
+
+	Tensors, Aside, Params int // read; left aside; numbers of the model
+
+	options Options
+	folder  *folder
+	parts   []checkpoint.Part
+}
+
+// Close closes the files of the checkpoint.
+func (m *Import) Close() { m.folder.close() }
+
+// Weights writes the parameters as a checkpoint of the model, a tensor at a time.
+func (m *Import) Weights(w io.Writer) error {
+	meta := checkpoint.Describing(m.Model.Name, m.Model.Architecture(), m.Model.Digest)
+	return checkpoint.WriteParts(w, meta, m.options.Type, m.parts)
+}
+
+// Read reads the checkpoint in a folder. It finds all that is wrong before anything is written; of the numbers it reads
+// none.
+func Read(dir string, o Options) (_ *Import, err error) {
+	f, err := openFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			f.close()
+		}
+	}()
+	if f.arch, err = architectureOf(f.config); err != nil {
+		return nil, err
+	}
+	if err := f.readTokenizer(); err != nil {
+		return nil, err
+	}
+	print := f.arch.read(f, f.config)
+	if err := f.config.check(f.arch, o.Ignore); err != nil {
+		return nil, err
+	}
+	if o.Steps > print.steps {
+		return nil, fmt.Errorf("--steps %d: the model was made for %d tokens at the most", o.Steps, print.steps)
+	}
+	m := &Import{options: o, folder: f, Tokenizer: f.tokenizerData, TokenizerFile: f.tokenizerFile}
+	text, params := print.spec(f.head(print, o))
+	m.Spec = []byte(text)
+	m.Model, err = spec.Parse(o.Name+".yaml", m.Spec, func(name string) ([]byte, error) {
+		if name != m.TokenizerFile {
+			return nil, fs.ErrNotExist
+		}
+		return m.Tokenizer, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: the spec that its %s gives is not a model: %w", dir, configFile, err)
+	}
+	if err := m.match(params); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// head is what stands above the layers of a spec.
+func (f *folder) head(p *blueprint, o Options) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# %s, imported from %s by gradsmith. What became of each tensor is in %s.\n", p.about,
+		line(filepath.Base(f.dir)), ReportFile(o.Name))
+	fmt.Fprintf(&b, "kind: attention\nname: %s\ndescription: %s\n", o.Name, p.description)
+	file := []set{{"file", f.tokenizerFile}}
+	begin, end := f.around()
+	for _, t := range []struct {
+		key    string
+		number int
+	}{{"begin", begin}, {"end", end}} {
+		if t.number < 0 || t.number >= f.tokenizer.Vocab() {
+			continue
+		}
+		if name := f.tokenizer.Name(int32(t.number)); name != "" {
+			file = append(file, set{t.key, fmt.Sprintf("%q", name)})
+		}
+	}
+	fmt.Fprintf(&b, "tokenizer: %s\n", plain([]set{{"file", file}}))
+	steps := o.Steps
+	if steps == 0 {
+		steps = min(p.steps, DefaultSteps)
+	}
+	fmt.Fprintf(&b, "shape: {batch: 1, steps: %d} # what memory is planned for; the model was made for %d tokens\n",
+		steps,
+		p.steps)
+	b.WriteString("# For training it further: a rate that does not undo what it has learnt.\n")
+	b.WriteString("optimizer: {adamw: {rate: 5e-5, weight_decay: 0}}\nclip: 1\ntrain: {passes: 1}\n")
+	return b.String()
+}
+
+// line is text within a comment.
+func line(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// around is the token in front of every text and the one that ends a text, or −1: what the tokenizer's file says,
+// else the config. A SentencePiece model does not say that there is one in front, as its library is told that by the
+// program.
+func (f *folder) around() (begin, end int) {
+	begin, end = -1, f.config.token("eos_token_id")
+	before, behind := f.tokenizer.Around()
+	if len(before) > 0 {
+		begin = int(before[len(before)-1])
+	} else if f.tokenizerFile != tokenizers[0] {
+		begin = f.config.token("bos_token_id")
+	}
+	if len(behind) > 0 {
+		end = int(behind[0])
+	}
+	return begin, end
+}
+
+// ReportFile is the name of the report.
+func ReportFile(name string) string { return name + ".import.txt" }
+
+// match holds the parameters of the spec against what they are made of, both ways, and the tensors of the checkpoint
+// against what was needed of them.
+func (m *Import) match(params []parameter) error {
+	want, err := gen.Parameters(m.Model)
+	if err != nil {
+		return err
+	}
+	made := map[string]parameter{}
+	for _, p := range params {
+		if _, twice := made[p.name]; twice {
+			return fmt.Errorf("interchange: %s is made twice", p.name)
+		}
+		made[p.name] = p
+	}
+	f := m.folder
+	var report bytes.Buffer
+	fmt.Fprintf(&report, "%s, of architecture %s, as %s.yaml.\n\n", line(filepath.Base(f.dir)), f.arch.types[0],
+		m.options.Name)
+	t := tabwriter.NewWriter(&report, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "tensor\tshape\ttype\tparameter\tshape\thow")
+	for _, w := range want {
+		p, ok := made[w.Name]
+		if !ok {
+			return fmt.Errorf("interchange: nothing is said of where the parameter %s comes from", w.Name)
+		}
+		delete(made, w.Name)
+		if err := check(p, w.Shape, f); err != nil {
+			return err
+		}
+		rows, columns := matrixOf(w.Shape)
+		from := 0
+		for i := range p.parts {
+			part := &p.parts[i]
+			x, err := f.find(part.tensor)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(t, "%s\t%v\t%s\t%s\t%v\t%s\n", x.Name, x.Shape, x.Type, w.Name, w.Shape,
+				part.says(from, columns, rows, x))
+			from += part.width
+		}
+		m.Params += rows * columns
+		m.parts = append(m.parts, checkpoint.Part{Name: w.Name, Shape: w.Shape,
+			Make: func() ([]float32, error) { return f.numbers(p, w.Shape) }})
+	}
+	for name := range made {
+		return fmt.Errorf("interchange: the spec has no parameter %s", name)
+	}
+	aside, unknown := f.rest()
+	if len(unknown) > 0 {
+		var names []string
+		for _, x := range unknown {
+			names = append(names, fmt.Sprintf("%s %v", x.Name, x.Shape))
+		}
+		more := ""
+		if len(names) > 5 {
+			more = fmt.Sprintf(", and %d more", len(names)-5)
+			names = names[:5]
+		}
+		return fmt.Errorf(
+			"%s: architecture %s has no place for the tensors %s%s: the checkpoint is of another form, which "+
+				"this would compute otherwise", f.dir, f.arch.types[0], strings.Join(names, ", "), more)
+	}
+	for _, x := range aside {
+		fmt.Fprintf(t, "%s\t%v\t%s\t\t\tnot needed\n", x.Name, x.Shape, x.Type)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	lines := strings.Split(report.String(), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " ")
+	}
+	m.Report = []byte(strings.Join(lines, "\n"))
+	m.Aside, m.Tensors = len(aside), len(f.tensors)-len(aside)
+	return nil
+}
