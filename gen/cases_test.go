@@ -33,6 +33,7 @@ import (
 	"github.com/gradsmith/gradsmith/gen/cases/scores"
 	"github.com/gradsmith/gradsmith/gen/cases/sentence"
 	"github.com/gradsmith/gradsmith/gen/cases/stack"
+	"github.com/gradsmith/gradsmith/gen/cases/stretched"
 	"github.com/gradsmith/gradsmith/gen/cases/t5"
 	"github.com/gradsmith/gradsmith/gen/cases/textbookattention"
 	"github.com/gradsmith/gradsmith/gen/cases/tied"
@@ -91,6 +92,7 @@ func TestCompiled(t *testing.T) {
 		{"cases/llama/model.yaml", llama.New()},
 		{"cases/mixture/model.yaml", mixture.New()},
 		{"cases/qwen/model.yaml", qwen.New()},
+		{"cases/stretched/model.yaml", stretched.New()},
 		{"cases/t5/model.yaml", t5.New()},
 		{"cases/elman/model.yaml", elman.New()},
 		{"cases/gla/model.yaml", gla.New()},

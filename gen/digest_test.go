@@ -65,7 +65,7 @@ func meaning(m *build.Model) (tensors, computes string) {
 		tensors += fmt.Sprintln(p.Tensors(), p.Shape)
 	}
 	for _, t := range m.Tables {
-		fmt.Fprintln(&b, t.Name, t.Scheme, t.Columns, t.Base)
+		fmt.Fprintln(&b, t.Name, t.Scheme, t.Columns, t.Turns)
 	}
 	for _, g := range m.Graphs() {
 		ids := map[*graph.Value]string{}

@@ -56,11 +56,12 @@ func attentionLayerType(more []*key) *typ {
 			"none",
 			"Adds to the scores a learnt number of the head and of the distance (Raffel et al. 2020).").called(
 			"relative_bias", "relative_positions", "t5", "position_bias"),
-		with("query_norm", enum(
+		with("query_norm", choice("query_norm", "Whether queries and keys are normalised.",
 			word{name: "none", doc: "Queries and keys are as they are.", also: []string{"off"}},
 			word{name: "rmsnorm", doc: "Each head's features are divided by their root mean square and multiplied " +
 				"with a learnt gain, one of queries and one of keys (Henry et al. 2020), before they are turned by " +
-				"`rotary`.", also: []string{"rms", "true", "on"}},
+				"`rotary`.", also: []string{"rms", "true", "on"}, typ: object("",
+				with("epsilon", above(0, 1), 1e-6, "Added to the mean square under the root.").called("eps"))},
 		), "none", "Whether queries and keys are normalised.").called("qk_norm", "q_norm", "qk_layernorm", "norm_qk"),
 		may("scale", above(0, 1e6), "1/√`head_size`", "What scores are multiplied with.").called("softmax_scale",
 			"scaling"),
@@ -68,6 +69,8 @@ func attentionLayerType(more []*key) *typ {
 			"A bound c of the scores: c·tanh(score/c) (Gemma Team 2024).").called("softcap", "logit_cap",
 			"attn_logit_softcapping", "cap"),
 		with("bias", boolean(), true, "Whether the products add a bias.").called("use_bias", "biases"),
+		may("bias_out", boolean(), "`bias`",
+			"Whether the last product adds a bias, which in Qwen 2 it alone does not."),
 		with("dropout", share(), 0.0,
 			"Probability with which a weight of the attention is dropped in training.").called("attention_dropout",
 			"attn_dropout", "rate"),
@@ -85,18 +88,19 @@ type Attention struct {
 	Heads     int
 	KVHeads   int
 	HeadSize  int
-	Cross     bool    // keys and values are of the encoder's output
-	Causal    bool    // a token sees itself and those before it
-	Window    int     // a token sees no more than this many tokens, itself included; 0: all
-	Prefix    int     // this many tokens at the start are seen by all of them; 0: none
-	Rotary    float64 // base of rotary positions; 0: none
+	Cross     bool // keys and values are of the encoder's output
+	Causal    bool // a token sees itself and those before it
+	Window    int  // a token sees no more than this many tokens, itself included; 0: all
+	Prefix    int  // this many tokens at the start are seen by all of them; 0: none
+	Rotary    Rotation
 	ALiBi     bool
 	Relative  *Relative // or nil
-	QueryNorm bool      // queries and keys are normalised
+	QueryNorm float64   // epsilon of the norms of queries and keys; 0: they are not normalised
 	Scale     float64   // 0: 1/√HeadSize
 	SoftCap   float64   // 0: none
-	Bias      bool
-	Dropout   float64 // on the probabilities
+	Bias      bool      // of all products but the last
+	BiasOut   bool      // of the last
+	Dropout   float64   // on the probabilities
 	Init      Init
 	InitOut   Init
 	BiasInit  Init
@@ -124,7 +128,6 @@ func (c *layers) attention(v *value, base LayerBase, in int, _ bool) Layer {
 		Window:    int(set.key("window").integer),
 		Prefix:    int(set.key("prefix").integer),
 		ALiBi:     set.key("alibi").flag,
-		QueryNorm: set.key("query_norm").word == "rmsnorm",
 		Scale:     set.key("scale").number,
 		SoftCap:   set.key("soft_cap").number,
 		Bias:      set.key("bias").flag,
@@ -135,8 +138,11 @@ func (c *layers) attention(v *value, base LayerBase, in int, _ bool) Layer {
 	if !set.key("kv_heads").given {
 		l.KVHeads = l.Heads
 	}
-	if r := set.key("rotary"); r.given {
-		l.Rotary = r.key("base").number
+	if n := set.key("query_norm"); n.word == "rmsnorm" {
+		l.QueryNorm = n.set.key("epsilon").number
+	}
+	if l.BiasOut = l.Bias; set.key("bias_out").given {
+		l.BiasOut = set.key("bias_out").flag
 	}
 	if !set.key("head_size").given && l.Heads > 0 {
 		if in%l.Heads != 0 {
@@ -146,6 +152,7 @@ func (c *layers) attention(v *value, base LayerBase, in int, _ bool) Layer {
 		}
 		l.HeadSize = in / l.Heads
 	}
+	l.Rotary = c.rotation(set.key("rotary"), "attention", l.HeadSize)
 	c.looks("attention",
 		&look{l.Width, l.Heads, l.KVHeads, l.HeadSize, l.Causal, l.Window, l.Prefix, l.Rotary, l.ALiBi}, set)
 	if l.Cross {
@@ -162,7 +169,7 @@ func (c *layers) attention(v *value, base LayerBase, in int, _ bool) Layer {
 		if k := set.key("alibi"); l.ALiBi {
 			c.errorf(k.Pos, "attention.alibi: with `cross` queries and keys are of different texts; leave it out")
 		}
-		if k := set.key("query_norm"); l.QueryNorm {
+		if k := set.key("query_norm"); l.QueryNorm > 0 {
 			c.errorf(k.Pos, "attention.query_norm: it is for attention within a text; leave it out of `cross`")
 		}
 	}
@@ -174,7 +181,7 @@ func (c *layers) attention(v *value, base LayerBase, in int, _ bool) Layer {
 	l.InitOut = c.initial(set.key("init_out"), c.shrunk(l.Init))
 	bias := set.key("init_bias")
 	l.BiasInit = c.initial(bias, Init{Pos: v.Pos, Scheme: "zeros"})
-	if bias.given && !bias.bad && !l.Bias && !set.key("bias").bad {
+	if bias.given && !bias.bad && !l.Bias && !l.BiasOut && !set.key("bias").bad {
 		c.errorf(bias.Pos, "attention.init_bias: the layer has no biases")
 	}
 	w, q, kv := int64(in), int64(l.Heads)*int64(l.HeadSize), int64(l.KVHeads)*int64(l.HeadSize)
@@ -232,7 +239,13 @@ func (l *Attention) architecture() string {
 	s := fmt.Sprintf("attention %s size=%d heads=%d kv_heads=%d head_size=%d bias=%t causal=%t cross=%t window=%d "+
 		"prefix=%d rotary=%v alibi=%t norm=%t scale=%v cap=%v",
 		l.Name, l.Width, l.Heads, l.KVHeads, l.HeadSize, l.Bias, l.Causal, l.Cross, l.Window, l.Prefix, l.Rotary,
-		l.ALiBi, l.QueryNorm, l.Scale, l.SoftCap)
+		l.ALiBi, l.QueryNorm > 0, l.Scale, l.SoftCap)
+	if l.BiasOut != l.Bias {
+		s += fmt.Sprintf(" bias_out=%t", l.BiasOut)
+	}
+	if l.QueryNorm > 0 && l.QueryNorm != 1e-6 {
+		s += fmt.Sprintf(" epsilon=%v", l.QueryNorm)
+	}
 	if r := l.Relative; r != nil {
 		s += fmt.Sprintf(" relative=%d,%d,%t,%q", r.Buckets, r.Distance, r.Both, r.Table)
 	}

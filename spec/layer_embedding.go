@@ -18,6 +18,10 @@ func init() {
 			case inAttention:
 				return embeddingWord(tableStart+", and in others normal 1, or normal 1/√size when a `dense` layer "+
 					"ties the table",
+					may("scale", above(0, 1e6), "1",
+						"What the rows are multiplied with: √size in Vaswani et al. 2017, "+
+							"section 3.4, and in Gemma. A `dense` that ties the table reads it as it is.").called(
+						"multiplier"),
 					tie("In a decoder behind an encoder: name of the encoder's embedding whose table this is. Both "+
 						"have the same tokenizer and `size`."))
 			case inVAE:
@@ -39,8 +43,10 @@ const tableStart = "the model's `init`; else normal 0.02 in a stack with a `tran
 // Embedding looks up a row of a [vocabulary, Width] table a token.
 type Embedding struct {
 	LayerBase
-	Tie  string // decoder of an encoder-decoder model: name of the encoder's embedding whose table it shares; or empty
-	Init Init   // not used when Tie is set
+	Scale float64 // what the rows are multiplied with; 0: they are as they are
+	// decoder of an encoder-decoder model: name of the encoder's embedding whose table it shares; or empty
+	Tie  string
+	Init Init // not used when Tie is set
 }
 
 func embeddingWord(initDefault string, more ...*key) *word {
@@ -59,6 +65,7 @@ func (c *layers) embedding(v *value, base LayerBase, _ int, _ bool) Layer {
 	own, tie := v.set.key("init"), v.set.key("tie")
 	e := &Embedding{LayerBase: base, Tie: tie.text}
 	e.Width = int(v.set.key("size").integer)
+	e.Scale = v.set.key("scale").number
 	standard := Init{Pos: v.Pos, Scheme: "normal", Scale: 1}
 	switch {
 	case c.transformers && !c.sinusoidal:
@@ -96,5 +103,9 @@ func (c *layers) embedding(v *value, base LayerBase, _ int, _ bool) Layer {
 func small(v *value) Init { return Init{Pos: v.Pos, Scheme: "normal", Scale: 0.02} }
 
 func (l *Embedding) architecture() string {
-	return fmt.Sprintf("embedding %s size=%d", l.Name, l.Width)
+	s := fmt.Sprintf("embedding %s size=%d", l.Name, l.Width)
+	if l.Scale > 0 {
+		s += fmt.Sprintf(" scale=%v", l.Scale)
+	}
+	return s
 }

@@ -36,7 +36,7 @@ type Transformer struct {
 	Window     int     // a token sees no more than this many tokens, itself included; 0: all. Only with Causal
 	// decoder-only: this many tokens at the start are seen by all of them (Raffel et al. 2020); 0: none
 	Prefix           int
-	Rotary           float64 // base of rotary positions (Su et al. 2021); 0: none
+	Rotary           Rotation
 	ALiBi            bool    // scores fall with the distance (Press et al. 2022)
 	Cross            bool    // attends over the encoder's output as well: in the decoder of an encoder-decoder model
 	Bias             bool    // of all products
@@ -88,13 +88,11 @@ var transformerType = object("",
 	may("prefix", integer(1, maxShape), "none",
 		"In a decoder without an encoder: how many tokens at the start are seen by every token, those before them "+
 			"included (Raffel et al. 2020).").called("prefix_length", "prefix_lm"),
-	may("rotary", &typ{form: objectForm, switched: true, cell: "`true`, or a map with the key `base`, from 1 to 1e9",
-		keys: []*key{
-			with("base", from(1, 1e9), 10000.0,
-				"Base of the wavelengths, which rise from 2π to almost base·2π.").called("theta", "rope_theta"),
-		}}, "no rotation", "Turns queries and keys by angles that grow with the token's place, so that scores depend "+
-		"on distances (Su et al. 2021). `base`, 10000 unless it is given, sets the longest wavelength.").called("rope",
-		"rotary_embedding", "rotation"),
+	may("rotary", rotaryType, "no rotation",
+		"Turns queries and keys by angles that grow with the token's place, so that "+
+			"scores depend on distances (Su et al. 2021). `base`, 10000 unless it is given, sets the longest wavelength; "+
+			"`features` turns a part of a head; `scaling` is for texts that are longer than those of the training: "+
+			"see [language.md](language.md#rotary-positions).").called("rope", "rotary_embedding", "rotation"),
 	with("alibi", boolean(), false, "Takes a distance, times a constant of the head, off the scores (Press et al. "+
 		"2022).").called("linear_bias"),
 	with("bias", boolean(), true, "Whether the products add a bias.").called("use_bias", "biases"),
@@ -138,9 +136,6 @@ func (c *layers) transformer(v *value, base LayerBase, in int, _ bool) Layer {
 	if !set.key("kv_heads").given {
 		t.KVHeads = t.Heads
 	}
-	if rotary := set.key("rotary"); rotary.given {
-		t.Rotary = rotary.key("base").number
-	}
 	if !set.key("hidden").given {
 		t.Hidden = 4 * in
 		if t.Activation == "swiglu" {
@@ -159,6 +154,7 @@ func (c *layers) transformer(v *value, base LayerBase, in int, _ bool) Layer {
 			size = t.Width / t.Heads
 		}
 	}
+	t.Rotary = c.rotation(set.key("rotary"), "transformer", size)
 	c.looks("transformer", &look{t.Width, t.Heads, t.KVHeads, size, t.Causal, t.Window, t.Prefix, t.Rotary, t.ALiBi},
 		set)
 
@@ -205,7 +201,7 @@ type look struct {
 	width, heads, kv, size int
 	causal                 bool
 	window, prefix         int
-	rotary                 float64
+	rotary                 Rotation
 	alibi                  bool
 }
 
@@ -218,7 +214,7 @@ func (c *layers) looks(word string, l *look, set *value) {
 				"queries; %s", word, l.kv, l.heads, divisors(l.heads, l.kv))
 		}
 		rotary, alibi := set.key("rotary"), set.key("alibi")
-		if l.rotary > 0 && l.size%2 != 0 {
+		if l.rotary.On() && l.size%2 != 0 {
 			c.errorf(rotary.Pos, "%s.rotary: it turns pairs of features, but a head has %d, an odd number; change "+
 				"heads or the width of %d", word, l.size, l.width)
 		}

@@ -222,10 +222,10 @@ func (k *block) qkvWidth() graph.Dim {
 func (b *builder) transformer(l *spec.Transformer, x *graph.Value) *graph.Value {
 	width := x.Shape.Last()
 	var angles *graph.Value
-	if l.Rotary > 0 {
+	if l.Rotary.On() {
 		size := graph.Const(l.Width/l.Heads, "")
 		angles = b.table(&Table{Name: l.Name + ".angles", Scheme: "angles", Rows: b.turns(), Columns: size,
-			Base: l.Rotary, Comment: "cosines and sines of the rotary positions of " + l.Name})
+			Turns: turns(l.Rotary), Comment: "cosines and sines of the rotary positions of " + l.Name})
 	}
 	var masks [5]int
 	if b.training {

@@ -55,16 +55,22 @@ type Table struct {
 	Name          string // of the graphs' input: "pos.waves"
 	Scheme        string // "waves" or "angles"
 	Rows, Columns graph.Dim
-	Base          float64 // of angles
+	Turns         op.Rotation // of angles
 	Comment       string
 }
 
 // Values are the numbers of the table, by definition.
 func (t *Table) Values() []float64 {
 	if t.Scheme == "angles" {
-		return op.RopeAngles(t.Rows.N, t.Columns.N, t.Base)
+		return op.RopeAngles(t.Rows.N, t.Columns.N, t.Turns)
 	}
 	return op.Waves(t.Rows.N, t.Columns.N)
+}
+
+// turns is a rotation for the operation.
+func turns(r spec.Rotation) op.Rotation {
+	return op.Rotation{Base: r.Base, Features: r.Features, Scaling: r.Scaling, Factor: r.Factor, Original: r.Original,
+		Low: r.Low, High: r.High, Gain: r.Gain}
 }
 
 // Constant is a size of the spec that generated code names.

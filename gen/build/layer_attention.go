@@ -59,7 +59,7 @@ func (k *heads) product(part, field string, x *graph.Value, out graph.Dim, init 
 func (k *heads) weights(field string, in, out graph.Dim, init spec.Init) (w, b *graph.Value) {
 	l := k.l
 	w = k.param(l.Name, "w"+field, graph.Shape{in, out}, 0, 0, l.Name, matrix(init, in.N, out.N))
-	if l.Bias {
+	if field == "o" && l.BiasOut || field != "o" && l.Bias {
 		b = k.param(l.Name, "b"+field, graph.Shape{out}, 0, 0, l.Name, matrix(l.BiasInit, in.N, out.N))
 	}
 	return w, b
@@ -112,12 +112,12 @@ func (k *heads) layer(x *graph.Value) *graph.Value {
 			fmt.Sprintf("queries, keys and values of %s side by side", l.Name))
 	}
 	qkv := k.product("qkv", "qkv", x, three, l.Init)
-	if l.QueryNorm {
+	if l.QueryNorm > 0 {
 		qkv = k.normed(qkv, three)
 	}
-	if l.Rotary > 0 {
+	if l.Rotary.On() {
 		angles := k.table(&Table{Name: l.Name + ".angles", Scheme: "angles", Rows: k.turns(),
-			Columns: graph.Const(l.HeadSize, ""), Base: l.Rotary,
+			Columns: graph.Const(l.HeadSize, ""), Turns: turns(l.Rotary),
 			Comment: "cosines and sines of the rotary positions of " + l.Name})
 		args := []*graph.Value{qkv, angles}
 		if k.places != nil {
@@ -202,7 +202,7 @@ func (k *heads) normed(qkv *graph.Value, width graph.Dim) *graph.Value {
 		x = k.one(op.Reshape, part, graph.Attrs{{Key: "shape", Val: rows}}, x)
 		gain := k.param(l.Name, part+"_gain", graph.Shape{size}, 0, 0, l.Name, Init{Scheme: "ones"})
 		y := k.Apply(op.RMSNorm, []string{k.called(part + "Normed"), k.called(part + "Rstd")},
-			graph.Attrs{{Key: "epsilon", Val: 1e-6}}, x, gain)[0]
+			graph.Attrs{{Key: "epsilon", Val: l.QueryNorm}}, x, gain)[0]
 		return k.one(op.Reshape, part+"Normed", graph.Attrs{{Key: "shape", Val: shape}}, y)
 	}
 	q, keys = norm(q, l.Heads, "queries"), norm(keys, l.KVHeads, "keys")

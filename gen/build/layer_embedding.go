@@ -28,5 +28,13 @@ func (b *builder) embedding(l *spec.Embedding, x *graph.Value, _ bool) *graph.Va
 	case b.judging:
 		return b.Apply(op.Gather, []string{b.called(l, "x")}, nil, table, b.tokens)[0]
 	}
-	return b.dropWords(b.Apply(op.Gather, []string{l.Name + ".x"}, nil, table, b.tokens)[0], l.Name+".seen")
+	name := l.Name + ".x"
+	if l.Scale > 0 {
+		name = l.Name + ".row"
+	}
+	y := b.Apply(op.Gather, []string{name}, nil, table, b.tokens)[0]
+	if l.Scale > 0 {
+		y = b.Apply(op.Scale, []string{l.Name + ".x"}, graph.Attrs{{Key: "by", Val: l.Scale}}, y)[0]
+	}
+	return b.dropWords(y, l.Name+".seen")
 }

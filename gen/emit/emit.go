@@ -16,6 +16,7 @@ import (
 	"github.com/gradsmith/gradsmith/gen/build"
 	"github.com/gradsmith/gradsmith/gen/graph"
 	"github.com/gradsmith/gradsmith/gen/names"
+	"github.com/gradsmith/gradsmith/gen/op"
 	"github.com/gradsmith/gradsmith/gen/plan"
 	"github.com/gradsmith/gradsmith/gen/report"
 	"github.com/gradsmith/gradsmith/spec"
@@ -643,9 +644,12 @@ func (e *emitter) tables(f *jen.File) {
 			"OnceValue").Call(jen.Func().Params().Index().Float32().BlockFunc(func(g *jen.Group) {
 			g.Id("table").Op(":=").Qual(e.modelPkg(),
 				"Floats").Call(jen.Add(e.product(t.Rows)).Op("*").Add(e.product(t.Columns)))
-			if t.Scheme == "angles" {
+			if t.Scheme == "angles" && !t.Turns.Plain() {
+				g.Qual(e.kernel(), "RopeTableOf").Call(jen.Id("table"), e.product(t.Rows), e.product(t.Columns),
+					e.rotation(t.Turns))
+			} else if t.Scheme == "angles" {
 				g.Qual(e.kernel(), "RopeTable").Call(jen.Id("table"), e.product(t.Rows), e.product(t.Columns),
-					jen.Lit(t.Base))
+					jen.Lit(t.Turns.Base))
 			} else {
 				g.Qual(e.kernel(), "Sinusoids").Call(jen.Id("table"), e.product(t.Rows), e.product(t.Columns))
 			}
@@ -653,6 +657,31 @@ func (e *emitter) tables(f *jen.File) {
 		}))
 		f.Line()
 	}
+}
+
+// rotation is the literal of a rotation.
+func (e *emitter) rotation(r op.Rotation) jen.Code {
+	values := []jen.Code{jen.Id("Base").Op(":").Lit(r.Base)}
+	if r.Features > 0 {
+		values = append(values, jen.Id("Features").Op(":").Lit(r.Features))
+	}
+	field := func(name string, x any) jen.Code { return jen.Id(name).Op(":").Lit(x) }
+	scaling := func(name string, fields ...jen.Code) {
+		values = append(values, jen.Id(name).Op(":").Op("&").Qual(e.kernel(), name).Values(fields...))
+	}
+	switch factor, original := field("Factor", r.Factor), field("Original", r.Original); r.Scaling {
+	case "linear":
+		scaling("Linear", factor)
+	case "llama3":
+		scaling("Llama3", factor, field("Low", r.Low), field("High", r.High), original)
+	case "yarn":
+		fields := []jen.Code{factor, field("Slow", r.Low), field("Fast", r.High)}
+		if r.Gain > 0 {
+			fields = append(fields, field("Gain", r.Gain))
+		}
+		scaling("YaRN", append(fields, original)...)
+	}
+	return jen.Qual(e.kernel(), "Rotation").Values(values...)
 }
 
 // stateType emits the struct of the carried state.

@@ -145,16 +145,68 @@ var Rope = &graph.Op{
 	},
 }
 
-// RopeAngles is the definition of the table that Rope reads: [positions, size], half of each row cosines, half sines.
-func RopeAngles(positions, size int, base float64) []float64 {
+// Rotation says how far each pair of features turns from one place to the next: a base, how many features of a head are
+// turned, and how longer texts are fitted in ("linear", "llama3", "yarn"), as spec.Rotation has it.
+type Rotation struct {
+	Base      float64
+	Features  int
+	Scaling   string
+	Factor    float64
+	Original  int
+	Low, High float64
+	Gain      float64
+}
+
+// Plain tells whether the base says all.
+func (r Rotation) Plain() bool { return r == Rotation{Base: r.Base} }
+
+// RopeAngles is the definition of the table that Rope reads: [positions, size], half of each row cosines, half sines. A
+// pair that does not turn has an angle of 0.
+func RopeAngles(positions, size int, r Rotation) []float64 {
+	turned := size
+	if r.Features > 0 {
+		turned = r.Features
+	}
 	t := make([]float64, positions*size)
-	for p := range positions {
-		for i := range size / 2 {
-			a := float64(p) * math.Pow(base, -2*float64(i)/float64(size))
-			t[p*size+i], t[p*size+size/2+i] = math.Cos(a), math.Sin(a)
+	for i := range size / 2 {
+		frequency, gain := 0.0, 1.0
+		if i < turned/2 {
+			frequency, gain = r.scaled(math.Pow(r.Base, -2*float64(i)/float64(turned)), i, turned)
+		}
+		for p := range positions {
+			a := float64(p) * frequency
+			t[p*size+i], t[p*size+size/2+i] = gain*math.Cos(a), gain*math.Sin(a)
 		}
 	}
 	return t
+}
+
+// scaled is the frequency f of pair i, of d features that are turned, for longer texts, and what cosines and sines are
+// multiplied with.
+func (r Rotation) scaled(f float64, i, d int) (frequency, gain float64) {
+	mix := func(share float64) float64 { return share*f + (1-share)*f/r.Factor } // share of the frequency as it was
+	turns := float64(r.Original) * f / (2 * math.Pi)                             // in a text of the training
+	switch r.Scaling {
+	case "linear":
+		return f / r.Factor, 1
+	case "llama3": // in a text of Original tokens
+		return mix(min(1, max(0, (turns-r.Low)/(r.High-r.Low)))), 1
+	case "yarn": // Peng et al. 2024, equations 17 to 23, the ends of the ramp rounded outwards, as they publish it
+		pair := func(turns float64) float64 {
+			return float64(d) * math.Log(float64(r.Original)/(turns*2*math.Pi)) / (2 * math.Log(r.Base))
+		}
+		first := max(0, math.Floor(pair(r.High)))
+		last := min(float64(d-1), math.Ceil(pair(r.Low)))
+		if first == last {
+			last += 0.001
+		}
+		gain := r.Gain
+		if gain == 0 {
+			gain = 1 + 0.1*math.Log(max(1, r.Factor))
+		}
+		return mix(1 - min(1, max(0, (float64(i)-first)/(last-first)))), gain
+	}
+	return f, 1
 }
 
 // Waves is the definition of the table of sinusoidal positions (Vaswani et al. 2017, section 3.5): sines in even

@@ -111,6 +111,7 @@ func calls(x func(i int) []float32, ids []int32) map[string]func() {
 		"Rope":             func() { Rope(x(0), x(1), x(2), ids, 3, 1, 4, 8, 32, false) },
 		"Sinusoids":        func() { Sinusoids(x(0), 3, 32) },
 		"RopeTable":        func() { RopeTable(x(0), 3, 32, 10000) },
+		"RopeTableOf":      func() { RopeTableOf(x(0), 3, 32, Rotation{Base: 10000, Features: 16}) },
 		"AddPositions":     func() { AddPositions(x(0), x(1), x(2), 3, 2, 32) },
 		"AddPositionsGrad": func() { AddPositionsGrad(x(0), x(1), 3, 2, 32, 4) },
 	}

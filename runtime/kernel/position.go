@@ -10,16 +10,96 @@ import (
 // RopeTable fills table [positions, size] with the cosines and the sines of rotary positions (Su et al. 2021), computed
 // in float64: row p holds cos(p·θᵢ) for the size/2 frequencies θᵢ = base**(-2i/size), then sin(p·θᵢ). size is even.
 func RopeTable(table []float32, positions, size int, base float64) {
-	const name = "RopeTable"
+	Rotation{Base: base}.table("RopeTable", table, positions, size)
+}
+
+// Rotation says how the features of a head are turned, where a base does not say all.
+type Rotation struct {
+	Base float64
+	// Features of a head are turned, the pairs i and i + size/2 for i below Features/2, with θᵢ =
+	// Base**(-2i/Features); the others are left as they are. 0 turns all.
+	Features int
+	Linear   *Linear // at most one of the three is not nil
+	Llama3   *Llama3
+	YaRN     *YaRN
+}
+
+// Linear divides places by a factor (Chen et al. 2023).
+type Linear struct{ Factor float64 }
+
+// Llama3 divides the frequencies of features that turn less than Low times in Original tokens by Factor, leaves those
+// that turn more than High times, and mixes both in between (Grattafiori et al. 2024, as published with Llama 3.1).
+type Llama3 struct {
+	Factor, Low, High float64
+	Original          int
+}
+
+// YaRN does so with a ramp over the numbers of the features, from those that turn Fast times to those that turn Slow
+// times (Peng et al. 2024). Cosines and sines are multiplied with Gain; 0 is 0.1·ln(Factor) + 1.
+type YaRN struct {
+	Factor, Slow, Fast, Gain float64
+	Original                 int
+}
+
+// RopeTableOf is [RopeTable] of a rotation.
+func RopeTableOf(table []float32, positions, size int, r Rotation) {
+	r.table("RopeTableOf", table, positions, size)
+}
+
+func (r Rotation) table(name string, table []float32, positions, size int) {
 	half := halfOf(name, size)
 	need(name, "table", len(table), positions*size)
+	turned := size
+	if r.Features > 0 {
+		turned = min(size, r.Features)
+	}
 	for i := range half {
-		f := math.Pow(base, -float64(2*i)/float64(size))
+		f, gain := 0.0, 1.0
+		if i < turned/2 {
+			f = math.Pow(r.Base, -float64(2*i)/float64(turned))
+			f, gain = r.fit(f, i, turned)
+		}
 		for p := range positions {
 			s, c := math.Sincos(float64(p) * f)
-			table[p*size+i], table[p*size+half+i] = float32(c), float32(s)
+			table[p*size+i], table[p*size+half+i] = float32(gain*c), float32(gain*s)
 		}
 	}
+}
+
+// fit is the frequency f of pair i of n turned features for longer texts, and the gain.
+func (r Rotation) fit(f float64, i, n int) (frequency, gain float64) {
+	switch {
+	case r.Linear != nil:
+		return f / r.Linear.Factor, 1
+	case r.Llama3 != nil:
+		k := r.Llama3
+		wavelength := 2 * math.Pi / f
+		switch original := float64(k.Original); {
+		case wavelength < original/k.High:
+			return f, 1
+		case wavelength > original/k.Low:
+			return f / k.Factor, 1
+		default:
+			smooth := (original/wavelength - k.Low) / (k.High - k.Low)
+			return (1-smooth)*f/k.Factor + smooth*f, 1
+		}
+	case r.YaRN != nil:
+		k := r.YaRN
+		at := func(turns float64) float64 { // the feature that turns so often
+			return float64(n) * math.Log(float64(k.Original)/(turns*2*math.Pi)) / (2 * math.Log(r.Base))
+		}
+		low, high := max(math.Floor(at(k.Fast)), 0), min(math.Ceil(at(k.Slow)), float64(n-1))
+		if low == high {
+			high += 0.001
+		}
+		ramp := min(max((float64(i)-low)/(high-low), 0), 1)
+		gain := k.Gain
+		if gain == 0 {
+			gain = 0.1*math.Log(max(k.Factor, 1)) + 1
+		}
+		return f/k.Factor*ramp + f*(1-ramp), gain
+	}
+	return f, 1
 }
 
 func halfOf(name string, n int) int {

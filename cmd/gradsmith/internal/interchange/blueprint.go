@@ -11,8 +11,9 @@ type blueprint struct {
 	about string // the architecture, in a few words
 	// description is what the package is: "Package NAME is …"
 	description string
-	vocab       int // rows of its table of tokens
-	steps       int // tokens of a text, at the most
+	vocab       int  // rows of its table of tokens
+	steps       int  // tokens of a text, at the most
+	whole       bool // places have a table, of which an import takes all rows unless it is told otherwise
 	encoder     []*layer
 	decoder     []*layer
 }

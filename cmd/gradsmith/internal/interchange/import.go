@@ -98,7 +98,7 @@ func (f *folder) head(p *blueprint, o Options) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s, imported from %s by gradsmith. What became of each tensor is in %s.\n", p.about,
 		line(filepath.Base(f.dir)), ReportFile(o.Name))
-	fmt.Fprintf(&b, "kind: attention\nname: %s\ndescription: %s\n", o.Name, p.description)
+	fmt.Fprintf(&b, "kind: attention\nname: %s\ndescription: %q\n", o.Name, p.description)
 	file := []set{{"file", f.tokenizerFile}}
 	begin, end := f.around()
 	for _, t := range []struct {
@@ -115,7 +115,9 @@ func (f *folder) head(p *blueprint, o Options) string {
 	fmt.Fprintf(&b, "tokenizer: %s\n", plain([]set{{"file", file}}))
 	steps := o.Steps
 	if steps == 0 {
-		steps = min(p.steps, DefaultSteps)
+		if steps = p.steps; !p.whole {
+			steps = min(steps, DefaultSteps)
+		}
 	}
 	fmt.Fprintf(&b, "shape: {batch: 1, steps: %d} # what memory is planned for; the model was made for %d tokens\n",
 		steps,

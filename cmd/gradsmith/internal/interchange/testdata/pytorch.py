@@ -88,7 +88,7 @@ def linear(c, x, name, out, bias=False):
     return y + c(name + ".bias", out) if bias else y
 
 
-def llama_block(c, i, x, window=0, theta=None, bias=False, out_bias=False, mlp_bias=False):
+def llama_block(c, i, x, window=0, theta=None, bias=False, out_bias=False, mlp_bias=False, norm=False, gain=1.0):
     """A block of Touvron et al. 2023."""
     k = c.config
     p, width, heads, kv = f"model.layers.{i}.", k["hidden_size"], k["num_attention_heads"], k["num_key_value_heads"]
@@ -99,7 +99,10 @@ def llama_block(c, i, x, window=0, theta=None, bias=False, out_bias=False, mlp_b
     q = split(linear(c, h, p + "self_attn.q_proj", heads * size, bias), heads)
     key_ = split(linear(c, h, p + "self_attn.k_proj", kv * size, bias), kv)
     v = split(linear(c, h, p + "self_attn.v_proj", kv * size, bias), kv)
-    y = attend(rotary(q, theta), rotary(key_, theta), v, causal(len(x), window), 1 / math.sqrt(size))
+    if norm:
+        q = rmsnorm(q, c(p + "self_attn.q_norm.weight", size, offset=1), k["rms_norm_eps"])
+        key_ = rmsnorm(key_, c(p + "self_attn.k_norm.weight", size, offset=1), k["rms_norm_eps"])
+    y = attend(rotary(q, theta, gain), rotary(key_, theta, gain), v, causal(len(x), window), 1 / math.sqrt(size))
     x = x + linear(c, y, p + "self_attn.o_proj", width, out_bias)
     h = rmsnorm(x, c(p + "post_attention_layernorm.weight", width, offset=1), k["rms_norm_eps"])
     hidden = k["intermediate_size"]
@@ -137,5 +140,171 @@ def model(name, config, run, read=None):
 model("llama", llama_config(), llama)
 model("llama-untied", llama_config(tie_word_embeddings=False, head_dim=6, vocab_size=VOCAB + 8, attention_bias=True, mlp_bias=True), lambda c, read: llama(
     c, read, lambda c, i, x: llama_block(c, i, x, bias=True, out_bias=True, mlp_bias=True)))
+
+
+def fitted(theta, base, scaling):
+    """Frequencies for longer texts, and what cosines and sines are multiplied with: as published with each way."""
+    kind, factor = scaling["rope_type"], scaling.get("factor", 1)
+    if kind == "linear":  # Chen et al. 2023
+        return theta / factor, 1
+    old = scaling["original_max_position_embeddings"]
+    if kind == "llama3":  # Grattafiori et al. 2024
+        low, high = scaling["low_freq_factor"], scaling["high_freq_factor"]
+        wave = 2 * math.pi / theta
+        smooth = (old / wave - low) / (high - low)
+        mixed = (1 - smooth) * theta / factor + smooth * theta
+        return torch.where(wave > old / low, theta / factor, torch.where(wave < old / high, theta, mixed)), 1
+    # Peng et al. 2024, equations 17 to 23
+    d = 2 * len(theta)
+    pair = lambda turns: d * math.log(old / (turns * 2 * math.pi)) / (2 * math.log(base))
+    first, last = max(math.floor(pair(scaling.get("beta_fast", 32))), 0), min(math.ceil(pair(scaling.get("beta_slow", 1))), d - 1)
+    ramp = ((torch.arange(len(theta)) - first) / ((last - first) or 0.001)).clamp(0, 1)
+    return theta / factor * ramp + theta * (1 - ramp), scaling.get("attention_factor", 0.1 * math.log(factor) + 1)
+
+
+def turned(c, i, x):
+    k = c.config
+    theta, gain = fitted(frequencies(k["hidden_size"] // k["num_attention_heads"], k["rope_theta"]), k["rope_theta"], k["rope_scaling"])
+    return llama_block(c, i, x, theta=theta, gain=gain)
+
+
+for name, scaling in {"linear": {"rope_type": "linear", "factor": 2.5},
+                      "llama3": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 16},
+                      "yarn": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16, "beta_fast": 2, "beta_slow": 0.5},
+                      "yarn-gain": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16, "beta_fast": 2, "beta_slow": 0.5,
+                                    "attention_factor": 0.8}}.items():
+    model("llama-" + name, llama_config(rope_scaling=scaling, hidden_size=32, rope_theta=100.0), lambda c, read: llama(c, read, turned))
+
+model("mistral", llama_config(model_type="mistral", architectures=["MistralForCausalLM"], sliding_window=4),
+      lambda c, read: llama(c, read, lambda c, i, x: llama_block(c, i, x, window=4)))
+
+model("smollm3", llama_config(model_type="smollm3", architectures=["SmolLM3ForCausalLM"], num_hidden_layers=6, no_rope_layer_interval=4,
+                              no_rope_layers=[1, 1, 1, 0, 1, 1], use_sliding_window=False, sliding_window=None, layer_types=["full_attention"] * 6),
+      lambda c, read: llama(c, read, lambda c, i, x: llama_block(c, i, x, theta=torch.zeros(2, dtype=torch.float64) if i == 3 else None)))
+
+model("qwen2", llama_config(model_type="qwen2", architectures=["Qwen2ForCausalLM"], use_sliding_window=False, sliding_window=4, max_window_layers=3),
+      lambda c, read: llama(c, read, lambda c, i, x: llama_block(c, i, x, bias=True)))
+model("qwen2-window", llama_config(model_type="qwen2", architectures=["Qwen2ForCausalLM"], use_sliding_window=True, sliding_window=3, max_window_layers=1),
+      lambda c, read: llama(c, read, lambda c, i, x: llama_block(c, i, x, bias=True, window=3 if i >= 1 else 0)))
+model("qwen3", llama_config(model_type="qwen3", architectures=["Qwen3ForCausalLM"], head_dim=6, rms_norm_eps=1e-4, attention_bias=False,
+                            rope_theta=1000000.0), lambda c, read: llama(c, read, lambda c, i, x: llama_block(c, i, x, norm=True)))
+
+
+def gemma(c, read, sandwich=False, norm=False, near=lambda i: False, theta=lambda i: None):
+    """Gemma Team 2024 and 2025."""
+    k = c.config
+    width, heads, kv, size = k["hidden_size"], k["num_attention_heads"], k["num_key_value_heads"], k["head_dim"]
+
+    def gain(name, n=width):
+        return 1 + c(name + ".weight", n)
+
+    table = c("model.embed_tokens.weight", k["vocab_size"], width, scale=1)
+    x = table[read] * math.sqrt(width)
+    for i in range(k["num_hidden_layers"]):
+        p = f"model.layers.{i}."
+        h = rmsnorm(x, gain(p + "input_layernorm"), k["rms_norm_eps"])
+        q, key_, v = (split(linear(c, h, f"{p}self_attn.{n}_proj", m * size), m) for n, m in (("q", heads), ("k", kv), ("v", kv)))
+        if norm:
+            q = rmsnorm(q, gain(p + "self_attn.q_norm", size), k["rms_norm_eps"])
+            key_ = rmsnorm(key_, gain(p + "self_attn.k_norm", size), k["rms_norm_eps"])
+        turn = theta(i)
+        if turn is None:
+            turn = frequencies(size, k["rope_theta"])
+        y = attend(rotary(q, turn), rotary(key_, turn), v, causal(len(x), k["sliding_window"] if near(i) else 0),
+                   k.get("query_pre_attn_scalar", size) ** -0.5, k.get("attn_logit_softcapping") or 0)
+        y = linear(c, y, p + "self_attn.o_proj", width)
+        if sandwich:
+            y = rmsnorm(y, gain(p + "post_attention_layernorm"), k["rms_norm_eps"])
+        x = x + y
+        h = rmsnorm(x, gain(p + ("pre_feedforward_layernorm" if sandwich else "post_attention_layernorm")), k["rms_norm_eps"])
+        hidden = k["intermediate_size"]
+        y = F.gelu(linear(c, h, p + "mlp.gate_proj", hidden), approximate="tanh") * linear(c, h, p + "mlp.up_proj", hidden)
+        y = linear(c, y, p + "mlp.down_proj", width)
+        if sandwich:
+            y = rmsnorm(y, gain(p + "post_feedforward_layernorm"), k["rms_norm_eps"])
+        x = x + y
+    y = rmsnorm(x, gain("model.norm"), k["rms_norm_eps"]) @ table.T
+    cap = k.get("final_logit_softcapping")
+    return cap * torch.tanh(y / cap) if cap else y
+
+
+def gemma_config(**more):
+    k = llama_config(architectures=["GemmaForCausalLM"], head_dim=6, rms_norm_eps=1e-6, hidden_activation="gelu_pytorch_tanh", **more)
+    del k["tie_word_embeddings"], k["hidden_act"]
+    return k
+
+
+model("gemma", gemma_config(model_type="gemma"), gemma)
+model("gemma2", gemma_config(model_type="gemma2", num_hidden_layers=5, sliding_window=3, query_pre_attn_scalar=9, attn_logit_softcapping=2.0,
+                             final_logit_softcapping=5.0), lambda c, read: gemma(c, read, sandwich=True, near=lambda i: i % 2 == 0))
+local = frequencies(6, 10000.0)
+far = fitted(frequencies(6, 1000000.0), 1000000.0, {"rope_type": "linear", "factor": 8})[0]
+model("gemma3", gemma_config(model_type="gemma3_text", num_hidden_layers=8, sliding_window=3, sliding_window_pattern=3, query_pre_attn_scalar=9,
+                             rope_theta=1000000.0, rope_local_base_freq=10000.0, rope_scaling={"rope_type": "linear", "factor": 8.0},
+                             attn_logit_softcapping=None, final_logit_softcapping=None),
+      lambda c, read: gemma(c, read, sandwich=True, norm=True, near=lambda i: (i + 1) % 3 != 0, theta=lambda i: local if (i + 1) % 3 else far))
+
+
+def layernorm(c, x, name, epsilon):
+    n = x.shape[-1]
+    return F.layer_norm(x, (n,), c(name + ".weight", n, offset=1), c(name + ".bias", n), epsilon)
+
+
+def gpt2(c, read):
+    """Radford et al. 2019. Matrices are [inputs, outputs]."""
+    k = c.config
+    width, heads = k["n_embd"], k["n_head"]
+
+    def conv(x, name, out):
+        return x @ c(name + ".weight", x.shape[-1], out, scale=0.3) + c(name + ".bias", out)
+
+    table = c("wte.weight", VOCAB, width, scale=1)
+    x = table[read] + c("wpe.weight", k["n_positions"], width, scale=1)[:len(read)]
+    for i in range(k["n_layer"]):
+        p = f"h.{i}."
+        q, key_, v = (split(y, heads) for y in conv(layernorm(c, x, p + "ln_1", 1e-5), p + "attn.c_attn", 3 * width).chunk(3, -1))
+        x = x + conv(attend(q, key_, v, causal(len(x)), (width / heads) ** -0.5), p + "attn.c_proj", width)
+        h = F.gelu(conv(layernorm(c, x, p + "ln_2", 1e-5), p + "mlp.c_fc", 4 * width), approximate="tanh")
+        x = x + conv(h, p + "mlp.c_proj", width)
+    return layernorm(c, x, "ln_f", 1e-5) @ table.T
+
+
+model("gpt2", {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "n_embd": 12, "n_head": 3, "n_layer": 2, "n_positions": 16, "n_ctx": 16,
+               "vocab_size": VOCAB, "layer_norm_epsilon": 1e-5, "activation_function": "gelu_new", "resid_pdrop": 0.1}, gpt2)
+
+
+def neox(c, read):
+    """Black et al. 2022."""
+    k = c.config
+    width, heads = k["hidden_size"], k["num_attention_heads"]
+    size, epsilon = width // heads, k["layer_norm_eps"]
+    theta = frequencies(int(size * k["rotary_pct"]), k["rotary_emb_base"])
+    table = c("gpt_neox.embed_in.weight", VOCAB, width, scale=1)
+    x = table[read]
+    for i in range(k["num_hidden_layers"]):
+        p = f"gpt_neox.layers.{i}."
+
+        def attention(x):
+            y = linear(c, layernorm(c, x, p + "input_layernorm", epsilon), p + "attention.query_key_value", 3 * width, True)
+            q, key_, v = y.reshape(len(x), heads, 3 * size).transpose(0, 1).chunk(3, -1)  # each head has its own three
+            return linear(c, attend(rotary(q, theta), rotary(key_, theta), v, causal(len(x)), size ** -0.5), p + "attention.dense", width, True)
+
+        def feedforward(x):
+            h = layernorm(c, x, p + "post_attention_layernorm", epsilon)
+            return linear(c, F.gelu(linear(c, h, p + "mlp.dense_h_to_4h", k["intermediate_size"], True)), p + "mlp.dense_4h_to_h", width, True)
+
+        if k["use_parallel_residual"]:
+            x = x + attention(x) + feedforward(x)
+        else:
+            x = x + attention(x)
+            x = x + feedforward(x)
+    return layernorm(c, x, "gpt_neox.final_layer_norm", epsilon) @ c("embed_out.weight", VOCAB, width).T
+
+
+for parallel in (True, False):
+    model("neox" if parallel else "neox-serial", {
+        "model_type": "gpt_neox", "architectures": ["GPTNeoXForCausalLM"], "hidden_size": 24, "num_attention_heads": 2, "num_hidden_layers": 2,
+        "intermediate_size": 20, "rotary_pct": 0.34, "rotary_emb_base": 100, "layer_norm_eps": 1e-5, "max_position_embeddings": 32,
+        "use_parallel_residual": parallel, "hidden_act": "gelu", "vocab_size": VOCAB, "tie_word_embeddings": False}, neox)
 
 json.dump(MODELS, sys.stdout, indent=None, separators=(",", ":"))
