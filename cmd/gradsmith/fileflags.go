@@ -13,6 +13,13 @@ var fileFlags = fileflag.Table{
 		"out":  fileflag.Output,
 		"spec": fileflag.Input,
 
+		"keys":          fileflag.Input,
+		"tls-cert":      fileflag.Input,
+		"tls-key":       fileflag.Input,
+		"address":       fileflag.Text,
+		"chat-template": fileflag.Text,
+		"weights":       fileflag.Text,
+
 		"match": fileflag.Pattern,
 
 		"dump":   fileflag.Text,
@@ -38,6 +45,7 @@ var fileFlags = fileflag.Table{
 		"init":     fileflag.Text, // DIR, in which it overwrites nothing
 		"kernels":  fileflag.Text,
 		"show":     fileflag.Text,
+		"serve":    fileflag.Text, // folders of packages, and checkpoints that the program which it builds reads
 
 		// Of tokenizer.
 		"train":   fileflag.Input,

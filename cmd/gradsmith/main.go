@@ -7,6 +7,7 @@
 //	gradsmith import DIR -o smol   # a published checkpoint as a spec, its weights and a program
 //	gradsmith show lstm            # an LSTM by formula, to copy into a spec
 //	gradsmith verify .             # is all generated code fresh?
+//	gradsmith serve ./poet ./names # answer HTTP requests with several models
 //
 // It reads arguments and files, calls the packages spec and gen, and writes files. It must not know what a model is
 // made of: what it prints about one comes from those packages.
@@ -76,6 +77,7 @@ Begin with:  gradsmith init rnn poet`,
 		newInspect(),
 		newVerify(),
 		newImport(),
+		newServe(),
 		newShow(),
 		newSchema(),
 		newVocab(),

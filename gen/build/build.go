@@ -16,8 +16,10 @@ import (
 
 // Model is what the spec describes, as graphs.
 type Model struct {
-	Spec  *spec.Model
-	Train *graph.Graph // outputs: "loss", "logits", "state:<name>"; of adversarial networks the generator's step
+	Spec *spec.Model
+	// outputs: "loss", "logits", "state:<name>", and of a model that fills in masked tokens "hidden"; of adversarial
+	// networks the generator's step
+	Train *graph.Graph
 	// outputs: "logits", "hidden", which they are made from, "state:<name>"; nil for a model that fills in masked
 	// tokens or has no tokens
 	Decode *graph.Graph
@@ -551,6 +553,9 @@ func carries(l spec.Layer) bool {
 // lastReads is what the layer that gives the logits reads, x, of which a decoder hands out what belongs to the last
 // token. A layer of each token reads that alone.
 func (b *builder) lastReads(l spec.Layer, x *graph.Value) *graph.Value {
+	if x != nil && b.training && b.r.Masked() { // it has no decoder, and shows what it makes of a whole text
+		b.G.Output(x, "hidden")
+	}
 	if b.r.Decode != b.G || x == nil {
 		return x
 	}

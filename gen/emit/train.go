@@ -416,6 +416,21 @@ func (e *emitter) logits(f *jen.File, carries string) {
 			jen.Id("b").Dot("Steps").Op("*").Id("b").Dot("Batch").Op("*").Id("vocab")), jen.Nil())
 	})
 	f.Line()
+	x := e.Model.Train.Find("hidden")
+	if x == nil {
+		return
+	}
+	width := x.Shape[len(x.Shape)-1]
+	comment(f, "Hidden gives what the logits of each token of b are made from, [steps, batch, %s], without dropout: a "+
+		"representation of the token in its text. The slice is overwritten by the next call.", strconv.Itoa(width.N))
+	f.Add(e.self()).Id("Hidden").Params(jen.Id("b").Op("*").Qual(mp, "Batch")).Params(jen.Index().Float32(),
+		jen.Error()).BlockFunc(func(g *jen.Group) {
+		add(g, e.enter("Hidden", e.checked(), "slice"))
+		add(g, forward)
+		g.Return(e.output("hidden", "m").Index(jen.Empty(),
+			jen.Id("b").Dot("Steps").Op("*").Id("b").Dot("Batch").Op("*").Add(e.product(width))), jen.Nil())
+	})
+	f.Line()
 }
 
 // infoDoc is the comment on Info.

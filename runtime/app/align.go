@@ -10,8 +10,9 @@ import (
 
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
 	"github.com/gradsmith/gradsmith/runtime/cli"
-	"github.com/gradsmith/gradsmith/runtime/kernel"
+	"github.com/gradsmith/gradsmith/runtime/inference"
 	"github.com/gradsmith/gradsmith/runtime/model"
+	"github.com/gradsmith/gradsmith/runtime/sample"
 	"github.com/gradsmith/gradsmith/runtime/text"
 )
 
@@ -41,27 +42,22 @@ looked. It takes a recurrent decoder with additive or concat attention.
 			if err != nil {
 				return err
 			}
-			dec, ok := lm.(model.Writer).MakeDecoder(1).(model.Aligner)
-			if !ok {
-				return errors.New("this model does not show where it looks: that takes a recurrent decoder with " +
-					"additive or concat attention")
-			}
-			var answer []int32
-			var weights [][]float32
-			if err := dec.Encode(source); err != nil {
+			ctx, m := cmd.Context(), lm.(model.Writer)
+			if !inference.Aligns(m) { // before it is answered
+				_, err := inference.Alignment(ctx, m, nil, nil)
 				return err
 			}
-			for token := a.Info.Source.AnswerBegin; len(answer) < a.Info.Steps; {
-				logits, err := dec.Step([]int32{token})
-				if err != nil {
-					return err
-				}
-				token = int32(kernel.Argmax(logits))
-				weights = append(weights, append([]float32{}, dec.Alignment()...))
-				answer = append(answer, token)
-				if token == a.Info.Source.AnswerEnd {
-					break
-				}
+			found, err := inference.Answer(ctx, m, source, 1, a.Info.Steps-1, sample.Ranking{})
+			if err != nil {
+				return err
+			}
+			answer := found.Tokens
+			if found.Ended {
+				answer = append(answer, a.Info.Source.AnswerEnd)
+			}
+			weights, err := inference.Alignment(ctx, m, source, answer)
+			if err != nil {
+				return err
 			}
 			if err := put(out, []byte(alignment(pieces(a.SourceTokenizer, source), pieces(a.Tokenizer, answer),
 				weights))); err != nil {

@@ -28,13 +28,18 @@ type Program = model.Program
 // Main runs the command that the arguments of the process ask for, and ends the process: with status 0, 1 after an
 // error, which is one line on the standard error, or 130 when it was interrupted before it had a result.
 func Main(p Program) {
+	process(func(ctx context.Context) int { return Run(ctx, p, os.Args[1:], os.Stdout, os.Stderr) })
+}
+
+// process runs a program, whose context the first interrupt ends.
+func process(run func(ctx context.Context) int) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	go func() {
 		// The first interrupt lets the step end and the checkpoint be written; a second one ends the process at once.
 		<-ctx.Done()
 		stop()
 	}()
-	os.Exit(Run(ctx, p, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(ctx))
 }
 
 // Run is Main without the process: it returns the exit status. A training ends cleanly, with a checkpoint, when ctx is
@@ -48,7 +53,11 @@ func Run(ctx context.Context, p Program, args []string, out, errOut io.Writer) i
 	root.SetArgs(args)
 	root.SetOut(out)
 	root.SetErr(errOut)
-	err := root.ExecuteContext(ctx)
+	return status(p.Info.Name, root.ExecuteContext(ctx), errOut)
+}
+
+// status is the exit status of a program, which says what went wrong.
+func status(name string, err error, errOut io.Writer) int {
 	switch {
 	case err == nil:
 		return 0
@@ -56,7 +65,7 @@ func Run(ctx context.Context, p Program, args []string, out, errOut io.Writer) i
 		return 130
 	}
 	// One line: the suggestions of cobra come on several.
-	fmt.Fprintf(errOut, "%s: %s\n", p.Info.Name, strings.Join(strings.Fields(err.Error()), " "))
+	fmt.Fprintf(errOut, "%s: %s\n", name, strings.Join(strings.Fields(err.Error()), " "))
 	return 1
 }
 
@@ -126,7 +135,7 @@ func newRoot(p Program) *cobra.Command {
 	case p.Info.Source != nil:
 		root.AddCommand(a.newEvalPairs(), a.newTranslate(), a.newAlign())
 	case p.Info.Masking != nil:
-		root.AddCommand(a.newEval(), a.newFill())
+		root.AddCommand(a.newEval(), a.newFill(), a.newEmbed())
 	default:
 		root.AddCommand(a.newEval(), a.newSample(), a.newPerplexity(), a.newChoose(), a.newEmbed())
 	}

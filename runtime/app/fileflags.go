@@ -52,6 +52,7 @@ var fileFlags = fileflag.Table{
 		"type":          fileflag.Text,
 		"weights":       fileflag.Text,
 		"address":       fileflag.Text,
+		"chat-template": fileflag.Text,
 
 		"regex":           fileflag.Text,
 		"json-spacing":    fileflag.Text,

@@ -210,17 +210,17 @@ The vector is the mean over the tokens of what the model's logits are made from,
 sum of products of two of them is the cosine by which texts are compared.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			m, err := a.writer(path)
+			m, err := a.trained(path, checkpoint.LoadWeights)
 			if err != nil {
 				return err
 			}
-			dec, ok := m.MakeDecoder(1).(model.Representer)
-			if !ok {
-				return errors.New("the model does not show what its logits are made from")
+			embed, err := inference.Embedder(m, a.Tokenizer)
+			if err != nil {
+				return err
 			}
 			return a.answerLines(cmd, "", lineFlags{}, 1, func(first int, lines []string) ([]reply, error) {
 				return jsonReplies(first, lines, func(n int, line string) (any, error) {
-					v, err := sample.Embed(cmd.Context(), dec, a.Tokenizer, line)
+					v, err := embed(cmd.Context(), line)
 					return embedding{n, v}, err
 				})
 			})
@@ -228,7 +228,9 @@ sum of products of two of them is the cosine by which texts are compared.`,
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
-	a.addWeights(cmd.Flags())
+	if a.Info.Masking == nil {
+		a.addWeights(cmd.Flags())
+	}
 	return cmd
 }
 

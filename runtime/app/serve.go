@@ -5,31 +5,70 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/gradsmith/gradsmith/runtime/batch"
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
 	"github.com/gradsmith/gradsmith/runtime/serve"
 )
 
-// serveFlags are the flags of serve.
+// serveFlags are the flags of serve, but for those of the checkpoints.
 type serveFlags struct {
-	model, address, keys, cert, key string
-	places, waiting, tokens         int
-	profile                         int
-	grace                           time.Duration
-	contents                        bool
+	address, keys, cert, key string
+	template                 string
+	places, waiting, tokens  int
+	profile                  int
+	grace                    time.Duration
+	contents                 bool
+}
+
+func (f *serveFlags) add(fs *pflag.FlagSet) {
+	fs.StringVar(&f.address, "address", "localhost:8080", "`HOST:PORT` to listen at; port 0 takes a free one")
+	fs.StringVar(&f.keys, "keys", "", "`FILE` with an API key on each line, of which a request must have one")
+	fs.StringVar(&f.cert, "tls-cert", "", "certificate `FILE` in PEM form, for HTTPS")
+	fs.StringVar(&f.key, "tls-key", "", "`FILE` with the certificate's private key")
+	fs.StringVar(&f.template, "chat-template", "", "`NAME` of the form of conversations: "+
+		strings.Join(serve.Templates(), ", ")+" (default: what the vocabulary was made for)")
+	fs.IntVar(&f.places, "places", batch.DefaultPlaces, "texts that are written at the same time")
+	fs.IntVar(&f.waiting, "waiting", batch.DefaultWaiting, "texts that may wait for a place; more are answered 429")
+	fs.IntVar(&f.tokens, "max-tokens", 4096, "tokens of an answer, at the most")
+	fs.DurationVar(&f.grace, "grace", 30*time.Second, "time that answers have to end when the server goes down")
+	fs.IntVar(&f.profile, "profile-port", 0,
+		"serve Go's profiles at this `PORT` of this machine alone; 0 for none")
+	fs.BoolVar(&f.contents, "log-contents", false, "log what is asked, and not only that something is")
+}
+
+func (f *serveFlags) check() error {
+	switch {
+	case f.places < 1:
+		return fmt.Errorf("--places %d: give 1 or more", f.places)
+	case f.waiting < 0:
+		return fmt.Errorf("--waiting %d: give 0 or more", f.waiting)
+	case f.tokens < 1:
+		return fmt.Errorf("--max-tokens %d: give 1 or more", f.tokens)
+	case (f.cert == "") != (f.key == ""):
+		return errors.New("HTTPS needs both --tls-cert and --tls-key")
+	}
+	if _, err := serve.TemplateNamed(f.template); err != nil {
+		return fmt.Errorf("--chat-template: %w", err)
+	}
+	return nil
 }
 
 func (a *program) newServe() *cobra.Command {
 	var f serveFlags
+	var path string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Answer HTTP requests, in the API of OpenAI",
@@ -44,37 +83,41 @@ reads the checkpoint and the keys again, without dropping a request.`,
 			a.Info.Name, a.example()),
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.serve(cmd, &f)
+			return serveAll(cmd, &f, []servedProgram{{a, path}})
 		},
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVar(&f.address, "address", "localhost:8080", "`HOST:PORT` to listen at; port 0 takes a free one")
-	fs.StringVar(&f.model, "model", a.checkpointPath(), "checkpoint `FILE`")
+	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	a.addWeights(fs)
-	fs.StringVar(&f.keys, "keys", "", "`FILE` with an API key on each line, of which a request must have one")
-	fs.StringVar(&f.cert, "tls-cert", "", "certificate `FILE` in PEM form, for HTTPS")
-	fs.StringVar(&f.key, "tls-key", "", "`FILE` with the certificate's private key")
-	fs.IntVar(&f.places, "places", batch.DefaultPlaces, "texts that are written at the same time")
-	fs.IntVar(&f.waiting, "waiting", batch.DefaultWaiting, "texts that may wait for a place; more are answered 429")
-	fs.IntVar(&f.tokens, "max-tokens", 4096, "tokens of an answer, at the most")
-	fs.DurationVar(&f.grace, "grace", 30*time.Second, "time that answers have to end when the server goes down")
-	fs.IntVar(&f.profile, "profile-port", 0, "serve Go's profiles at this `PORT` of this machine alone; 0 for none")
-	fs.BoolVar(&f.contents, "log-contents", false, "log what is asked, and not only that something is")
+	f.add(fs)
 	return cmd
 }
 
-func (a *program) serve(cmd *cobra.Command, f *serveFlags) error {
+// servedProgram is a program with the checkpoint of its model.
+type servedProgram struct {
+	*program
+	path string
+}
+
+// load reads the checkpoint.
+func (p *servedProgram) load(f *serveFlags) (serve.Model, error) {
+	m, err := p.trained(p.path, checkpoint.LoadWeights)
+	if err != nil {
+		return serve.Model{}, err
+	}
+	template, err := serve.TemplateNamed(f.template)
+	if err != nil {
+		return serve.Model{}, err
+	}
+	return serve.Model{Program: p.Program, Model: m, Chat: template, Trained: trainingOf(p.path)}, nil
+}
+
+// serveAll answers requests until the context is done.
+func serveAll(cmd *cobra.Command, f *serveFlags, programs []servedProgram) error {
 	ctx := cmd.Context()
-	switch {
-	case f.places < 1:
-		return fmt.Errorf("--places %d: give 1 or more", f.places)
-	case f.waiting < 0:
-		return fmt.Errorf("--waiting %d: give 0 or more", f.waiting)
-	case f.tokens < 1:
-		return fmt.Errorf("--max-tokens %d: give 1 or more", f.tokens)
-	case (f.cert == "") != (f.key == ""):
-		return errors.New("HTTPS needs both --tls-cert and --tls-key")
+	if err := f.check(); err != nil {
+		return err
 	}
 	log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 	n := serve.Network{Grace: f.grace}
@@ -102,14 +145,23 @@ func (a *program) serve(cmd *cobra.Command, f *serveFlags) error {
 	s := serve.New(serve.Options{Batch: batch.Options{Places: f.places, Waiting: waiting}, MaxTokens: f.tokens,
 		Keys: keys, Log: log, Contents: f.contents})
 	load := func() error {
-		m, err := a.trained(f.model, checkpoint.LoadWeights)
-		if err != nil {
+		var all []serve.Model
+		for i := range programs {
+			m, err := programs[i].load(f)
+			if err != nil {
+				return err
+			}
+			all = append(all, m)
+		}
+		return s.Load(all...)
+	}
+	var names []string
+	for i := range programs {
+		if _, err := os.Stat(programs[i].path); err != nil {
+			_, err = programs[i].load(f) // says what to do
 			return err
 		}
-		return s.Load(serve.Model{Program: a.Program, Model: m})
-	}
-	if _, err := os.Stat(f.model); err != nil {
-		return load() // says what to do
+		names = append(names, programs[i].Info.Name)
 	}
 	var err error
 	if n.Listener, err = new(net.ListenConfig).Listen(ctx, "tcp", f.address); err != nil {
@@ -123,7 +175,7 @@ func (a *program) serve(cmd *cobra.Command, f *serveFlags) error {
 		}
 		defer end()
 	}
-	// The server answers 503 while the model is read.
+	// The server answers 503 while the models are read.
 	asked := ctx
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -136,7 +188,8 @@ func (a *program) serve(cmd *cobra.Command, f *serveFlags) error {
 		if n.TLS != nil {
 			scheme = "https"
 		}
-		log.Info("serving", "model", a.Info.Name, "url", fmt.Sprintf("%s://%s/", scheme, n.Listener.Addr()))
+		log.Info("serving", "models", strings.Join(names, " "), "url",
+			fmt.Sprintf("%s://%s/", scheme, n.Listener.Addr()))
 		again, end := hangups()
 		defer end()
 		for {
@@ -148,7 +201,7 @@ func (a *program) serve(cmd *cobra.Command, f *serveFlags) error {
 			if err := errors.Join(load(), keys.Reload()); err != nil {
 				log.Error("reload", "fault", err.Error(), "now", "what was loaded before is served on")
 			} else {
-				log.Info("reloaded", "model", f.model)
+				log.Info("reloaded", "models", strings.Join(names, " "))
 			}
 		}
 	}()
@@ -157,6 +210,55 @@ func (a *program) serve(cmd *cobra.Command, f *serveFlags) error {
 		return cause
 	}
 	return err
+}
+
+// ServeFlags adds the flags that the programs of [MainServe] take, but for --model.
+func ServeFlags(fs *pflag.FlagSet) {
+	new(serveFlags).add(fs)
+	new(program).addWeights(fs)
+}
+
+// MainServe is [Main] of a program that serves the models of several: what gradsmith serve builds.
+func MainServe(programs ...Program) {
+	process(func(ctx context.Context) int { return RunServe(ctx, programs, os.Args[1:], os.Stdout, os.Stderr) })
+}
+
+// RunServe is MainServe without the process. Beside the flags of [ServeFlags] there is --model NAME=FILE, for the
+// checkpoint of a model that is not NAME.safetensors.
+func RunServe(ctx context.Context, programs []Program, args []string, out, errOut io.Writer) int {
+	var f serveFlags
+	var files []string
+	common := &program{}
+	cmd := &cobra.Command{
+		Use:           "serve",
+		Short:         "Answer HTTP requests with several models",
+		Args:          noArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var all []servedProgram
+			for _, p := range programs {
+				a := &program{Program: p, weights: common.weights}
+				all = append(all, servedProgram{a, a.checkpointPath()})
+			}
+			for _, x := range files {
+				name, path, ok := strings.Cut(x, "=")
+				i := slices.IndexFunc(all, func(p servedProgram) bool { return p.Info.Name == name })
+				if !ok || i < 0 || path == "" {
+					return fmt.Errorf("--model %q: give NAME=FILE, with the name of a model", x)
+				}
+				all[i].path = path
+			}
+			return serveAll(cmd, &f, all)
+		},
+	}
+	cmd.Flags().StringArrayVar(&files, "model", nil, "`NAME=FILE`: the checkpoint of a model")
+	common.addWeights(cmd.Flags())
+	f.add(cmd.Flags())
+	cmd.SetArgs(args)
+	cmd.SetOut(out)
+	cmd.SetErr(errOut)
+	return status("serve", cmd.ExecuteContext(ctx), errOut)
 }
 
 // profile serves Go's profiles to this machine.

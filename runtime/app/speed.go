@@ -25,6 +25,9 @@ median of the rounds. Parameters are the initial ones: their values make no diff
 Read is what decoding reads of matrices, in bytes a token and, for the first batch, in bytes a second.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if rounds < 1 {
+				return fmt.Errorf("--rounds %d: give 1 or more", rounds)
+			}
 			for _, n := range batches {
 				if n < 1 {
 					return fmt.Errorf("--batch %d: give 1 or more", n)

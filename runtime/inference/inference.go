@@ -69,6 +69,39 @@ func Translate(ctx context.Context, m model.Writer, from, to model.Tokenizer, so
 	return to.Decode(found.Tokens), nil
 }
 
+// Alignment tells where the model looks while it writes an answer to a source: for each token of the answer a weight
+// for each token of the source, which add up to 1. Both have their end where they have one. It takes a recurrent
+// decoder with additive or concat attention.
+func Alignment(ctx context.Context, m model.Writer, source, answer []int32) ([][]float32, error) {
+	dec, ok := m.MakeDecoder(1).(model.Aligner)
+	if !ok {
+		return nil, fmt.Errorf("%s does not show where it looks: that takes a recurrent decoder with additive or "+
+			"concat attention", m.Info().Name)
+	}
+	if err := dec.Encode(source); err != nil {
+		return nil, err
+	}
+	before := m.Info().Source.AnswerBegin
+	weights := make([][]float32, len(answer))
+	for i, t := range answer {
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		if _, err := dec.Step([]int32{before}); err != nil {
+			return nil, err
+		}
+		weights[i] = slices.Clone(dec.Alignment())
+		before = t
+	}
+	return weights, nil
+}
+
+// Aligns is whether [Alignment] can tell of the model.
+func Aligns(m model.Writer) bool {
+	_, ok := m.MakeDecoder(1).(model.Aligner)
+	return ok
+}
+
 // ScoreAnswer gives the natural logarithm of the probability of an answer to a source, its end included.
 func ScoreAnswer(ctx context.Context, m model.Writer, from, to model.Tokenizer, source, answer string) (float64,
 	error) {
@@ -108,6 +141,57 @@ func ScoreAnswer(ctx context.Context, m model.Writer, from, to model.Tokenizer, 
 	return sum, nil
 }
 
+// Embedder makes a function that gives a representation of a text, of length 1 unless it is zero: the mean over its
+// tokens of what the model's logits are made from, see [sample.Embed], of a model that writes or one that fills in
+// masked tokens; or the mean of the latent vector of an autoencoder of sentences. It is not safe for concurrent use.
+func Embedder(m model.LanguageModel, tok model.Tokenizer) (func(ctx context.Context, s string) ([]float32, error),
+	error) {
+	info := m.Info()
+	switch x := m.(type) {
+	case model.Autoencoder:
+		if info.Vector == nil && info.Labels == 0 {
+			return func(_ context.Context, s string) ([]float32, error) {
+				z, err := EncodeSentences(x, tok, []string{s}, nil)
+				if err != nil {
+					return nil, err
+				}
+				return sample.Mean(z, 1), nil
+			}, nil
+		}
+	case model.Contextual:
+		return func(_ context.Context, s string) ([]float32, error) { return embedMasked(x, tok, s) }, nil
+	case model.Writer:
+		if dec, ok := x.MakeDecoder(1).(model.Representer); ok {
+			return func(ctx context.Context, s string) ([]float32, error) { return sample.Embed(ctx, dec, tok, s) }, nil
+		}
+	}
+	return nil, fmt.Errorf("%s does not show what its logits are made from", info.Name)
+}
+
+func embedMasked(m model.Contextual, tok model.Tokenizer, s string) ([]float32, error) {
+	tokens, err := tok.Encode(s)
+	if err != nil {
+		return nil, err
+	}
+	switch n := m.Info().Steps; {
+	case len(tokens) == 0:
+		return nil, errors.New("an empty text has no representation")
+	case len(tokens) > n:
+		return nil, tooLong(len(tokens), n)
+	}
+	rows, err := m.Hidden(oneText(tokens))
+	if err != nil {
+		return nil, err
+	}
+	return sample.Mean(rows, len(tokens)), nil
+}
+
+// oneText is a batch of a single text, of which nothing is predicted.
+func oneText(tokens []int32) *model.Batch {
+	n := len(tokens)
+	return &model.Batch{Steps: n, Batch: 1, Tokens: tokens, Targets: make([]int32, n), Reset: make([]int32, n)}
+}
+
 // Blank is a masked place of a text, filled in.
 type Blank struct {
 	Tokens        []int32   // the likeliest, the best first
@@ -127,9 +211,7 @@ func Fill(m model.Predictor, tok model.Tokenizer, s string, top int) (string, []
 	if err != nil {
 		return "", nil, err
 	}
-	b := &model.Batch{Steps: len(tokens), Batch: 1, Tokens: tokens, Targets: make([]int32, len(tokens)),
-		Reset: make([]int32, len(tokens))}
-	logits, err := m.Logits(b)
+	logits, err := m.Logits(oneText(tokens))
 	if err != nil {
 		return "", nil, err
 	}

@@ -284,6 +284,14 @@ type Predictor interface {
 	Logits(b *Batch) ([]float32, error)
 }
 
+// Contextual is a model of whole texts that shows what it makes of their tokens.
+type Contextual interface {
+	Predictor
+	// Hidden gives what the logits of each token of b are made from, [Steps, Batch, width], without dropout: a
+	// representation of the token in its text. The slice is overwritten by the next call.
+	Hidden(b *Batch) ([]float32, error)
+}
+
 // Writer is a model that writes text from left to right.
 type Writer interface {
 	LanguageModel

@@ -125,6 +125,9 @@ func calls(m model.LanguageModel) map[string]func(*model.Batch) error {
 	if p, ok := m.(model.Predictor); ok {
 		all["Logits"] = func(b *model.Batch) error { _, err := p.Logits(b); return err }
 	}
+	if p, ok := m.(model.Contextual); ok {
+		all["Hidden"] = func(b *model.Batch) error { _, err := p.Hidden(b); return err }
+	}
 	if p, ok := m.(Model); ok {
 		all["Gradients"] = func(b *model.Batch) error { _, err := p.Gradients(b); return err }
 	}

@@ -104,7 +104,7 @@ func Embed(ctx context.Context, dec model.Representer, tok text.Tokenizer, s str
 	if err != nil {
 		return nil, err
 	}
-	var sum []float64
+	var rows []float32
 	for _, t := range tokens {
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
@@ -112,19 +112,22 @@ func Embed(ctx context.Context, dec model.Representer, tok text.Tokenizer, s str
 		if err := v.read(ctx, []int32{t}); err != nil {
 			return nil, err
 		}
-		h := dec.Hidden()
-		if sum == nil {
-			sum = make([]float64, len(h))
-		}
-		for i, x := range h {
-			sum[i] += float64(x)
-		}
+		rows = append(rows, dec.Hidden()...)
 	}
-	mean := make([]float32, len(sum))
-	for i, x := range sum {
-		mean[i] = float32(x / float64(len(tokens)))
+	return Mean(rows, len(tokens)), nil
+}
+
+// Mean is the mean of n vectors, which stand in rows one behind the other, of length 1 unless it is zero.
+func Mean(rows []float32, n int) []float32 {
+	mean := make([]float32, len(rows)/n)
+	for i := range mean {
+		sum := 0.0
+		for k := range n {
+			sum += float64(rows[k*len(mean)+i])
+		}
+		mean[i] = float32(sum / float64(n))
 	}
-	return unit(mean), nil
+	return unit(mean)
 }
 
 // ScoreTokens tells of each token but the first its log-probability behind those before it, and the best likeliest in

@@ -25,6 +25,7 @@ type translateRequest struct {
 	Model string `json:"model"`
 	Input texts  `json:"input"`
 	Beam  *int   `json:"beam"`
+	Align bool   `json:"alignment"`
 }
 
 type fillRequest struct {

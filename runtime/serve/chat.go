@@ -50,32 +50,6 @@ func (m *message) text() (string, error) {
 	return b.String(), nil
 }
 
-// roles are the words of the plain template.
-var roles = map[string]string{"system": "System", "developer": "System", "user": "User", "assistant": "Assistant"}
-
-// plain writes a conversation as a text that ends where the answer begins, and gives the strings that end the answer: a
-// line a message, "User: …", for models that were not trained on conversations of another form.
-func plain(messages []message) (prompt string, stops []string, err error) {
-	if len(messages) == 0 {
-		return "", nil, wrong("messages", "there are no messages")
-	}
-	var b strings.Builder
-	for i := range messages {
-		role, ok := roles[messages[i].Role]
-		if !ok {
-			return "", nil, wrong("messages", "role %q of message %d: give system, user or assistant", messages[i].Role,
-				i)
-		}
-		s, err := messages[i].text()
-		if err != nil {
-			return "", nil, err
-		}
-		b.WriteString(role + ": " + s + "\n")
-	}
-	b.WriteString("Assistant:")
-	return b.String(), []string{"\nUser:", "\nSystem:"}, nil
-}
-
 type chat struct {
 	ID      string       `json:"id"`
 	Object  string       `json:"object"`
@@ -141,13 +115,9 @@ func (s *Server) chats(w http.ResponseWriter, r *http.Request) error {
 	if err := m.completes(); err != nil {
 		return err
 	}
-	prompt, stops, err := plain(q.Messages)
+	tokens, err := m.Chat.t.write(m.Program.Tokenizer, q.Messages)
 	if err != nil {
-		return err
-	}
-	tokens, err := sample.Prompt(m.Program.Tokenizer, prompt)
-	if err != nil {
-		return wrong("messages", "%v", err)
+		return inMember("messages", err)
 	}
 	if err := m.fits(tokens); err != nil {
 		return err
@@ -183,7 +153,7 @@ func (s *Server) chats(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	opts = append(opts, sample.Stop(stops...), sample.MaxTokens(most))
+	opts = append(append(opts, m.Chat.t.stops(m.Program.Tokenizer)...), sample.MaxTokens(most))
 	ctx, cancel := context.WithTimeout(r.Context(), s.options.Timeout)
 	defer cancel()
 	job := &job{s: s, m: m, began: time.Now()}

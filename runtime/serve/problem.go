@@ -48,6 +48,17 @@ func wrong(param, format string, args ...any) *Problem {
 	return problem(http.StatusBadRequest, fmt.Sprintf(format, args...)).of(param)
 }
 
+// inMember is wrong for an error which does not say itself what kind it is.
+func inMember(param string, err error) error {
+	if explain(err).status != http.StatusBadRequest {
+		return err
+	}
+	if _, is := errors.AsType[*Problem](err); is {
+		return err
+	}
+	return wrong(param, "%v", err)
+}
+
 func (p *Problem) of(param string) *Problem   { p.Param = &param; return p }
 func (p *Problem) named(code string) *Problem { p.Code = &code; return p }
 func (p *Problem) after(seconds int) *Problem { p.retry = seconds; return p }

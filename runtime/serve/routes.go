@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
@@ -17,6 +18,7 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/inference"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/sample"
+	"github.com/gradsmith/gradsmith/runtime/text"
 )
 
 // route is a path with what answers it.
@@ -85,79 +87,26 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// card is what is told of a model.
-type card struct {
-	ID      string   `json:"id"`
-	Object  string   `json:"object"`
-	Created int64    `json:"created"`
-	Owner   string   `json:"owned_by"`
-	Kind    string   `json:"kind"`
-	About   string   `json:"description,omitempty"`
-	Params  int      `json:"parameters"`
-	Vocab   int      `json:"vocabulary"`
-	Window  int      `json:"context,omitempty"` // tokens that it sees; none for any number
-	Digest  string   `json:"spec_digest"`
-	Spec    string   `json:"spec"`
-	Steps   int      `json:"trained_steps"`
-	Paths   []string `json:"paths"`
-	Prompt  string   `json:"prompt,omitempty"`
-	Layers  []layer  `json:"layers,omitempty"`
-	Latent  int      `json:"latent,omitempty"` // numbers of a latent vector
-	Labels  int      `json:"labels,omitempty"`
-	Width   int      `json:"width,omitempty"` // numbers of a vector that it makes
-	Mask    string   `json:"mask,omitempty"`
-}
-
-type layer struct {
-	Name   string `json:"name"`
-	Kind   string `json:"kind"`
-	Output string `json:"output"`
-	Params int    `json:"parameters"`
-}
-
-func (m *served) card(layers bool) card {
-	i := m.info
-	c := card{ID: i.Name, Object: "model", Created: m.created, Owner: "gradsmith", Kind: i.Kind, About: i.Description,
-		Params: i.Params,
-		Vocab:  i.Vocab, Digest: i.SpecDigest, Spec: i.Spec, Steps: m.Model.Model.Step(), Paths: m.paths(),
-		Prompt: m.Program.Prompt, Labels: i.Labels}
-	if m.batch != nil {
-		c.Window = m.batch.Window()
-	}
-	if i.Latent != nil {
-		c.Latent = i.Latent.Width
-	}
-	if i.Vector != nil {
-		c.Width = i.Vector.Width
-	}
-	if i.Masking != nil {
-		c.Mask = m.Program.Tokenizer.Piece(i.Masking.Token)
-	}
-	if layers {
-		for _, l := range i.Layers {
-			c.Layers = append(c.Layers, layer{l.Name, l.Kind, l.Output, l.Params})
-		}
-	}
-	return c
-}
-
 // paths are those that make sense for the model.
 func (m *served) paths() []string {
 	i := m.info
 	var p []string
 	switch {
 	case m.batch != nil:
-		p = []string{"/v1/completions", "/v1/chat/completions", "/v1/embeddings"}
+		p = []string{"/v1/completions", "/v1/chat/completions"}
 	case i.Adversary != nil && i.Vector != nil:
 		p = []string{"/v1/images"}
 	case i.Vector != nil && i.Latent != nil:
 		p = []string{"/v1/latent/encode", "/v1/latent/decode", "/v1/latent/interpolate", "/v1/images"}
 	case i.Latent != nil:
-		p = []string{"/v1/latent/encode", "/v1/latent/decode", "/v1/latent/interpolate", "/v1/embeddings"}
+		p = []string{"/v1/latent/encode", "/v1/latent/decode", "/v1/latent/interpolate"}
 	case i.Source != nil:
 		p = []string{"/v1/translate"}
 	case i.Masking != nil:
 		p = []string{"/v1/fill"}
+	}
+	if m.embeds {
+		p = append(p, "/v1/embeddings")
 	}
 	if m.Program.Tokenizer != nil {
 		p = append(p, "/tokenize", "/detokenize")
@@ -267,6 +216,10 @@ func (s *Server) embeddings(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer done()
+	embed, err := inference.Embedder(m.Model.Model, m.Program.Tokenizer)
+	if err != nil {
+		return wrong("model", "%v", err)
+	}
 	type item struct {
 		Object    string `json:"object"`
 		Index     int    `json:"index"`
@@ -280,17 +233,9 @@ func (s *Server) embeddings(w http.ResponseWriter, r *http.Request) error {
 			return wrong("input", "text %d: %v", i, err)
 		}
 		count += len(tokens)
-		var x []float32
-		if m.info.Latent != nil {
-			x, err = inference.EncodeSentences(m.Model.Model.(model.Autoencoder), m.Program.Tokenizer, []string{text},
-				make([]int32, 1))
-		} else if dec, ok := m.Model.Model.(model.Writer).MakeDecoder(1).(model.Representer); ok {
-			x, err = sample.Embed(r.Context(), dec, m.Program.Tokenizer, text)
-		} else {
-			err = wrong("model", "%s does not show what its logits are made from", m.info.Name)
-		}
+		x, err := embed(r.Context(), text)
 		if err != nil {
-			return err
+			return inMember("input", fmt.Errorf("text %d: %w", i, err))
 		}
 		it := item{"embedding", i, x}
 		if q.Encoding == "base64" {
@@ -324,25 +269,59 @@ func (s *Server) translate(w http.ResponseWriter, r *http.Request) error {
 	if len(q.Input) == 0 || len(q.Input) > s.options.MaxChoices {
 		return wrong("input", "%d texts: give 1 to %d", len(q.Input), s.options.MaxChoices)
 	}
-	type result struct {
-		Index int    `json:"index"`
-		Text  string `json:"text"`
+	if q.Align && !m.aligns {
+		return wrong("alignment", "%s does not tell where it looks", m.info.Name)
 	}
-	data := []result{}
+	data := []translation{}
 	for i, text := range q.Input {
-		var out string
-		err := m.do(r.Context(), func() (err error) {
-			out, err = inference.Translate(r.Context(), m.Model.Model.(model.Writer), m.Program.SourceTokenizer,
-				m.Program.Tokenizer, text, width)
-			return err
-		})
+		t := translation{Index: i}
+		err := m.do(r.Context(), func() error { return m.translate(r.Context(), &t, text, width, q.Align) })
 		if err != nil {
 			return err
 		}
-		data = append(data, result{i, out})
+		data = append(data, t)
 	}
 	answer(w, http.StatusOK, map[string]any{"object": "list", "model": m.info.Name, "data": data})
 	return nil
+}
+
+// translation is an answer; a row of the alignment is of a token of the answer, with a weight for each of the source.
+type translation struct {
+	Index     int         `json:"index"`
+	Text      string      `json:"text"`
+	Source    []string    `json:"source,omitempty"` // tokens
+	Tokens    []string    `json:"tokens,omitempty"`
+	Alignment [][]float32 `json:"alignment,omitempty"`
+}
+
+func (m *served) translate(ctx context.Context, t *translation, source string, width int, align bool) error {
+	from, to, lm := m.Program.SourceTokenizer, m.Program.Tokenizer, m.Model.Model.(model.Writer)
+	x, err := text.EncodeSource(source, from, *m.info.Source)
+	if err != nil {
+		return wrong("input", "%v", err)
+	}
+	found, err := inference.Answer(ctx, lm, x, width, m.info.Steps-1, sample.Ranking{Length: 1})
+	if err != nil {
+		return err
+	}
+	if t.Text = to.Decode(found.Tokens); !align {
+		return nil
+	}
+	y := found.Tokens
+	if found.Ended {
+		y = append(y, m.info.Source.AnswerEnd)
+	}
+	t.Source, t.Tokens = pieces(from, x), pieces(to, y)
+	t.Alignment, err = inference.Alignment(ctx, lm, x, y)
+	return err
+}
+
+func pieces(tok model.Tokenizer, tokens []int32) []string {
+	all := make([]string, len(tokens))
+	for i, t := range tokens {
+		all[i] = tok.Piece(t)
+	}
+	return all
 }
 
 func (s *Server) fill(w http.ResponseWriter, r *http.Request) error {

@@ -58,7 +58,7 @@ func newBench(t *testing.T, o Options, models ...Model) *bench {
 	return &bench{t, s, h.URL}
 }
 
-func modelOf(p model.Program) Model { return Model{p, p.New(1)} }
+func modelOf(p model.Program) Model { return Model{Program: p, Model: p.New(1)} }
 
 // post asks, and gives the status and the object of the answer.
 func (b *bench) post(path, body string) (int, map[string]any) {

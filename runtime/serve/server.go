@@ -18,6 +18,7 @@ import (
 
 	"github.com/gradsmith/gradsmith/runtime/batch"
 	"github.com/gradsmith/gradsmith/runtime/constrain"
+	"github.com/gradsmith/gradsmith/runtime/inference"
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
@@ -62,6 +63,8 @@ func (o Options) complete() Options {
 type Model struct {
 	Program model.Program
 	Model   model.LanguageModel
+	Chat    Template // how conversations are written
+	Trained *Trained // what is told of the training; nil where nothing is known
 }
 
 // Server is an [http.Handler] for models. It is safe for concurrent use.
@@ -93,6 +96,8 @@ type served struct {
 	created int64
 	batch   *batch.Batch  // nil for a model that does not write from prompts
 	one     chan struct{} // holds a token while a call has the model to itself
+	aligns  bool          // it tells where it looks
+	embeds  bool          // it gives representations of texts
 
 	vocabulary  func() *constrain.Vocabulary
 	constraints constraints
@@ -131,9 +136,19 @@ func (s *Server) Load(models ...Model) error {
 				return err
 			}
 			x.batch = b
+			if x.Chat.t == nil {
+				x.Chat = templateFor(m.Program.Tokenizer)
+			}
 			x.vocabulary = sync.OnceValue(func() *constrain.Vocabulary {
 				return constrain.NewVocabulary(m.Program.Tokenizer)
 			})
+		}
+		if w, ok := m.Model.(model.Writer); ok && x.info.Source != nil {
+			x.aligns = inference.Aligns(w)
+		}
+		if (x.info.Source == nil || x.info.Latent != nil) && x.info.Adversary == nil && m.Program.Tokenizer != nil {
+			_, err := inference.Embedder(m.Model, m.Program.Tokenizer)
+			x.embeds = err == nil
 		}
 		all = append(all, x)
 	}
