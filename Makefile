@@ -10,6 +10,7 @@ FUZZTIME   ?= 10s
 RANDOM     ?= 20000
 BEFORE     ?= a650f6e
 SEED       ?= 0
+SOAK       ?= 10m
 BENCHFLAGS ?=
 GOLDEN     ?=
 STORIES    ?=
@@ -24,7 +25,7 @@ PUBLISHED = qwen3 llama3 gemma3
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help attribute digest steps constrain demo gpt2 plain sentences oracle test random generate check bench fuzz imports exhaustive race journeys tokenizers format vet staticcheck verify fresh cross levels same
+.PHONY: help attribute digest steps constrain demo gpt2 plain sentences oracle test random generate check bench fuzz imports exhaustive race journeys tokenizers format vet staticcheck verify fresh cross levels same soak
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -107,6 +108,8 @@ race: ## run every test under the race detector, package by package; needs a C c
 same: ## train the demo and every example at commit BASE as well, and compare all bits; some minutes
 	cd bench && $(GO) run ./same --base $(BASE)
 
+soak: ## ask servers for SOAK=10m, with clients that leave, take nothing or ask for nonsense, reloads and SIGTERM
+	$(GO) test ./runtime/serve -run TestSoak -count 1 -timeout 0 -v -args -soak $(SOAK)
 random: ## generate and type-check RANDOM=20000 random specs, compile and run every twentieth; SEED is that of the first
 	$(GO) test ./gen -run TestRandom -count 1 -timeout 0 -v -args -random.checked $(RANDOM) -random.compiled $$(($(RANDOM)/20)) -random.from $(SEED)
 

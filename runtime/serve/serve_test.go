@@ -437,7 +437,7 @@ func TestClientsThatGo(t *testing.T) {
 	}
 }
 
-func alone(t *testing.T, m Model, prompt string, seed uint64, n int) string {
+func alone(t testing.TB, m Model, prompt string, seed uint64, n int) string {
 	var text strings.Builder
 	for s, err := range sample.Generate(context.Background(), m.Model.(model.Writer).MakeDecoder(1),
 		m.Program.Tokenizer, prompt, sample.Seed(seed), sample.MaxTokens(n)) {
@@ -673,27 +673,66 @@ func TestNothingStays(t *testing.T) {
 	}
 }
 
-// No body makes a handler panic or answer with anything but JSON.
+// No body makes a handler panic or answer with anything but JSON, of a model of any family.
 func FuzzRequests(f *testing.F) {
-	paths := []string{"/v1/completions", "/v1/chat/completions", "/v1/embeddings", "/tokenize", "/detokenize",
-		"/v1/translate", "/v1/fill", "/v1/latent/encode", "/v1/latent/decode", "/v1/latent/interpolate", "/v1/images"}
-	for i := range paths {
-		f.Add(i, `{"prompt":"It was","max_tokens":2,"logit_bias":{"3":1},"stop":["a"],"response_format":{"type":"json_object"},"input":["a"],"tokens":[1]}`)
-		f.Add(i, `{"messages":[{"role":"user","content":"a"}],"max_tokens":1,"stream":true}`)
-		f.Add(i, `{"prompt":[[1,2],[3]],"max_tokens":0,"echo":true,"logprobs":3,"n":2,"best_of":3}`)
+	latent := func(n int) string {
+		z, _ := json.Marshal([][]float64{make([]float64, n)})
+		return string(z)
 	}
-	s := New(Options{MaxTokens: 8})
-	if err := s.Load(modelOf(rnn.Program())); err != nil {
-		f.Fatal(err)
+	mask := quote(bertmini.Tokenizer.Piece(bertmini.Program().Info.Masking.Token) + "so")
+	targets := []struct {
+		path    string
+		program model.Program
+		bodies  []string
+	}{
+		{"/v1/completions", rnn.Program(), []string{
+			`{"prompt":"It was","max_tokens":2,"logit_bias":{"3":1},"stop":["a"],"response_format":{"type":"json_object"}}`,
+			`{"prompt":[[1,2],[3]],"max_tokens":0,"echo":true,"logprobs":3,"n":2,"best_of":3}`,
+			`{"prompt":"a","stream":true,"stream_options":{"include_usage":true},"mirostat":2,"grammar":"root ::= [a-z]+"}`,
+		}},
+		{"/v1/chat/completions", rnn.Program(), []string{
+			`{"messages":[{"role":"user","content":"a"}],"max_tokens":1,"stream":true}`,
+			`{"messages":[{"role":"system","content":[{"type":"text","text":"a"}]}],"logprobs":true,"top_logprobs":2,"max_tokens":1}`,
+		}},
+		{"/v1/embeddings", gptnano.Program(), []string{`{"input":["a","b"],"encoding_format":"base64"}`}},
+		{"/v1/embeddings", bertmini.Program(), []string{`{"input":"so it was"}`}},
+		{"/v1/embeddings", textvae.Program(), []string{`{"input":"a man"}`}},
+		{"/tokenize", rnn.Program(), []string{`{"content":"It","with_pieces":true}`}},
+		{"/detokenize", rnn.Program(), []string{`{"tokens":[1,2]}`}},
+		{"/v1/translate", translate.Program(), []string{`{"input":"ein","beam":2,"alignment":true}`}},
+		{"/v1/fill", bertmini.Program(), []string{`{"input":` + mask + `,"top":2}`}},
+		{"/v1/latent/encode", textvae.Program(), []string{`{"input":["a man"],"labels":[1]}`}},
+		{"/v1/latent/encode", vae.Program(), []string{`{"vectors":[[1,2]]}`}},
+		{"/v1/latent/decode", textvae.Program(), []string{
+			`{"latent":` + latent(textvae.Program().Info.Latent.Width) + `,"temperature":0.5,"seed":1}`}},
+		{"/v1/latent/decode", vae.Program(), []string{`{"latent":` + latent(vae.Program().Info.Latent.Width) + `}`}},
+		{"/v1/latent/interpolate", textvae.Program(), []string{`{"input":["a man","a dog"],"steps":3}`}},
+		{"/v1/latent/interpolate", vae.Program(), []string{`{"vectors":[[1],[2]],"steps":2,"label":0}`}},
+		{"/v1/images", gan.Program(), []string{`{"n":2,"seed":1,"width":28}`}},
+		{"/v1/images", vae.Program(), []string{`{"n":2,"labels":[1,2]}`}},
 	}
-	f.Fuzz(func(t *testing.T, path int, body string) {
+	servers := map[string]*Server{}
+	for i, x := range targets {
+		if servers[x.program.Info.Name] == nil {
+			s := New(Options{MaxTokens: 8})
+			if err := s.Load(modelOf(x.program)); err != nil {
+				f.Fatal(err)
+			}
+			servers[x.program.Info.Name] = s
+		}
+		for _, body := range x.bodies {
+			f.Add(i, body)
+		}
+	}
+	f.Fuzz(func(t *testing.T, target int, body string) {
+		x := targets[int(uint(target)%uint(len(targets)))]
 		w := httptest.NewRecorder()
-		s.ServeHTTP(w, httptest.NewRequest("POST", paths[int(uint(path)%uint(len(paths)))], strings.NewReader(body)))
+		servers[x.program.Info.Name].ServeHTTP(w, httptest.NewRequest("POST", x.path, strings.NewReader(body)))
 		if w.Code >= 500 {
-			t.Fatalf("status %d: %s", w.Code, w.Body)
+			t.Fatalf("%s: status %d: %s", x.path, w.Code, w.Body)
 		}
 		if !strings.HasPrefix(w.Header().Get("Content-Type"), "text/event-stream") && !json.Valid(w.Body.Bytes()) {
-			t.Fatalf("status %d: %q is no JSON", w.Code, w.Body)
+			t.Fatalf("%s: status %d: %q is no JSON", x.path, w.Code, w.Body)
 		}
 	})
 }
