@@ -392,6 +392,9 @@ func (f *function) field(base string, id graph.ID, index jen.Code) *jen.Statemen
 
 func (f *function) parameter(id graph.ID, index jen.Code) *jen.Statement {
 	f.used["p"] = true
+	if f.w.receiver == "d" {
+		f.w.e.kept[id] = true
+	}
 	return f.field("p", id, index)
 }
 

@@ -172,14 +172,14 @@ func (e *emitter) decode(f *jen.File) {
 			"window is full, and leave the decoder as it was.")
 		fault := jen.Qual(mp, "CheckFeed").Call(jen.Id("tokens"), jen.Id("d").Dot("batch"), jen.Id("chunk"),
 			jen.Id("d").Dot("Room").Call(), jen.Id("vocab"))
-		e.step(f, "Feed", append(e.enterDecoder("Feed", fault, "slice"),
+		e.step(f, "Feed", append(e.enterReading("Feed", fault, "slice"),
 			jen.Return(jen.Id("d").Dot("feed").Call(jen.Id("tokens")), jen.Nil())))
 		comment(f, "feed is Feed of tokens that have been checked.")
 		f.Add(self()).Id("feed").Params(jen.Id("tokens").Index().Int32()).Index().Float32().Block(fn.block()...)
 		f.Line()
 	} else {
 		comment(f, "%s", stepDoc)
-		e.step(f, "Step", append(e.enterDecoder("Step", e.stepFault(), "slice"), fn.block()...))
+		e.step(f, "Step", append(e.enterReading("Step", e.stepFault(), "slice"), fn.block()...))
 	}
 	for _, p := range parts {
 		comment(f, "%s", p.doc)
@@ -244,10 +244,11 @@ func (e *emitter) encode(f *jen.File) {
 	comment(f, "Encode reads the sources of all sequences, time-major [sourceSteps, batch], shorter ones with -1 "+
 		"behind their end, and begins their answers. Sources that do not fit are an error, and leave the decoder as "+
 		"it was.")
-	f.Add(self()).Id("Encode").Params(jen.Id("source").Index().Int32()).Error().BlockFunc(func(g *jen.Group) {
+	f.Add(self()).Id("Encode").Params(jen.Id("source").Index().Int32()).Params(jen.Err().Error()).BlockFunc(func(
+		g *jen.Group) {
 		fault := jen.Qual(e.modelPkg(), "CheckSources").Call(jen.Id("source"), jen.Id("d").Dot("batch"),
 			jen.Id("maxSourceSteps"), e.sourceVocab())
-		add(g, e.enterDecoder("Encode", fault))
+		add(g, e.enterReading("Encode", fault))
 		g.Id("d").Dot("Reset").Call()
 		g.Id("d").Dot("source").Op("=").Append(jen.Id("d").Dot("source").Index(jen.Empty(), jen.Lit(0)),
 			jen.Id("source").Op("..."))
@@ -303,7 +304,7 @@ func (e *emitter) stepFault() jen.Code {
 // step emits a method that feeds tokens.
 func (e *emitter) step(f *jen.File, name string, body []jen.Code) {
 	f.Func().Params(jen.Id("d").Op("*").Id("Decoder")).Id(name).Params(jen.Id("tokens").Index().Int32()).Params(
-		jen.Index().Float32(), jen.Error()).Block(body...)
+		jen.Id("_").Index().Float32(), jen.Err().Error()).Block(body...)
 	f.Line()
 }
 
@@ -431,7 +432,7 @@ func (e *emitter) chunks(f *jen.File) {
 	comment(f, "%s", stepDoc)
 	fault := jen.Qual(e.modelPkg(), "CheckFeed").Call(jen.Id("tokens"), jen.Id("d").Dot("batch"), jen.Lit(1),
 		jen.Id("d").Dot("Room").Call(), jen.Id("vocab"))
-	e.step(f, "Step", append(e.enterDecoder("Step", fault, "slice"),
+	e.step(f, "Step", append(e.enterReading("Step", fault, "slice"),
 		jen.Return(jen.Id("d").Dot("feed").Call(jen.Id("tokens")), jen.Nil())))
 }
 
@@ -658,6 +659,8 @@ func (e *emitter) program(f *jen.File) {
 			g.Line().Id("Info").Op(":").Id("info").Dot("Clone").Call()
 			g.Line().Id("New").Op(":").Func().Params(jen.Id("seed").Uint64()).Qual(e.modelPkg(),
 				"LanguageModel").Block(jen.Return(jen.Id("NewSeeded").Call(jen.Id("seed"))))
+			g.Line().Id("Empty").Op(":").Func().Params().Qual(e.modelPkg(), "LanguageModel").Block(
+				jen.Return(jen.Id("empty").Call(jen.Id("defaultSeed"))))
 			if e.spec.Vectors == nil {
 				g.Line().Id("Tokenizer").Op(":").Id("Tokenizer")
 			}

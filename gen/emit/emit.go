@@ -26,7 +26,7 @@ import (
 const Module = "github.com/gradsmith/gradsmith"
 
 // RuntimeVersion is the version of package runtime/model that generated code is for.
-const RuntimeVersion = 6
+const RuntimeVersion = 7
 
 // Input is what a package is written from.
 type Input struct {
@@ -69,12 +69,16 @@ type emitter struct {
 	lists    map[string]string            // vocabulary files, by name
 	listed   map[string]bool              // those that a variable embeds
 
-	multiplies map[laid]bool // the parameters by which decoders multiply; known once their functions are written
+	// What decoders read of parameters is known once their functions are written: of those that are laid out whether
+	// products read them, and not only lookups; and those that are read as they are.
+	multiplies map[laid]bool
+	kept       map[graph.ID]bool
 }
 
 // Package writes all files of a package.
 func Package(in Input) ([]File, error) {
-	e := &emitter{Input: in, spec: in.Model.Spec, lists: map[string]string{}, listed: map[string]bool{}}
+	e := &emitter{Input: in, spec: in.Model.Spec, lists: map[string]string{}, listed: map[string]bool{},
+		multiplies: map[laid]bool{}, kept: map[graph.ID]bool{}}
 	e.identify()
 	e.runs, e.alike = map[*build.Run]*writer{}, map[*build.Run]*likeness{}
 	for _, r := range in.Model.Runs {

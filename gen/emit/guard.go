@@ -23,10 +23,18 @@ func (e *emitter) enter(call string, fault jen.Code, results ...string) []jen.Co
 	return e.entering(jen.Id("m").Dot("enter").Call(jen.Lit(call), fault), "m", results)
 }
 
-// enterDecoder is enter for a decoder.
+// enterDecoder is enter for a decoder, whose call reads no weights.
 func (e *emitter) enterDecoder(call string, fault jen.Code, results ...string) []jen.Code {
 	return e.entering(jen.Id("d").Dot("guard").Dot("Enter").Call(jen.Id("info").Dot("Name"), jen.Lit(call), fault), "d",
 		results)
+}
+
+// enterReading is enterDecoder for a call that reads weights, which may be in a file that is mapped: what becomes of
+// the file becomes the error that it returns, which is a result of the name err.
+func (e *emitter) enterReading(call string, fault jen.Code, results ...string) []jen.Code {
+	lines := e.enterDecoder(call, fault, results...)
+	lines[len(lines)-1] = jen.Defer().Id("d").Dot("guard").Dot("LeaveFile").Call(jen.Op("&").Err())
+	return lines
 }
 
 func (e *emitter) entering(enter jen.Code, receiver string, results []string) []jen.Code {
@@ -77,6 +85,7 @@ func (e *emitter) flats(g *jen.Group, of string) {
 		g.Id("packed").Op("*").Id("matrices").Comment("which decoders read, if no training step has been made since; " +
 			"or nil")
 		g.Id("packedAt").Int().Comment("training steps done by then")
+		g.Id("packedAs").Qual(e.path("weights"), "Kind").Comment("of the matrices")
 	}
 	g.Line()
 	g.List(jen.Id("params"), jen.Id("grads")).Index().Float32().Comment("the flat arrays")

@@ -197,8 +197,8 @@ func (e *emitter) begin(f *jen.File) {
 	comment(f, "Begin begins the sentences that are written from latent vectors z [batch, latentSize]%s.",
 		e.withLabels(" and labels [batch]"))
 	f.Func().Params(jen.Id("d").Op("*").Id("Decoder")).Id("Begin").Params(jen.Id("z").Index().Float32(),
-		e.runtimeLabels()).Error().BlockFunc(func(g *jen.Group) {
-		add(g, e.enterDecoder("Begin", e.first(faults[0], faults[1:]...)))
+		e.runtimeLabels()).Params(jen.Err().Error()).BlockFunc(func(g *jen.Group) {
+		add(g, e.enterReading("Begin", e.first(faults[0], faults[1:]...)))
 		g.Id("d").Dot("Reset").Call()
 		g.Line()
 		add(g, fn.block())

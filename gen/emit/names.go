@@ -40,7 +40,8 @@ var (
 		"generatorLoss", "generatorOutputs", "generatorStep",
 		"gradients", "grads", "guard", "inTraining", "inverseTemperature", "judge", "judgeAll", "judging", "klWeight",
 		"lines", "loss", "lossAndGradients",
-		"makeAll", "maker", "making", "newDecoder", "noiseKey", "outputs", "packed", "packedAt", "params", "policyStep",
+		"makeAll", "maker", "making", "newDecoder", "noiseKey", "outputs", "packed", "packedAs", "packedAt",
+		"params", "policyStep",
 		"relaxedBackward", "relaxedForward", "relaxedGradients",
 		"relaxedLoss", "relaxedOutputs", "relaxedStep", "relaxing", "seed", "state", "train", "training", "verdicts",
 		"weights",
@@ -49,7 +50,7 @@ var (
 		"positions", "source", "sourceSteps", "state"}
 	// inFunctions are the parameters, results and short names of functions that are written from graphs.
 	inFunctions = []string{"a", "b", "p", "g", "m", "d", "s", "t", "l", "w", "kv", "steps", "sourceSteps", "source",
-		"batch", "rows", "tokens", "positions", "train"}
+		"batch", "rows", "tokens", "positions", "train", "err"}
 )
 
 // identifiers are the scopes of a package in which things of the spec get names.

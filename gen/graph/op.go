@@ -156,10 +156,11 @@ type Columns struct {
 // Bool is a constant true or false.
 type Bool bool
 
-// Matrix is the parameter V, or its transpose, in the form in which decoders read matrices.
+// Matrix is the parameter V, or its transpose, in the form in which decoders read matrices. Rows says that the rows of
+// V are read, which the transpose has as columns.
 type Matrix struct {
-	V         *Value
-	Transpose bool
+	V               *Value
+	Transpose, Rows bool
 }
 
 // Last is the memory of the last element of V along its first dimension.

@@ -6,7 +6,8 @@ import (
 	"github.com/gradsmith/gradsmith/gen/graph"
 )
 
-// Gather is the row of a table [n, width] for each id: an embedding.
+// Gather is the row of a table [n, width] for each id: an embedding. laid says that the table is a parameter that
+// decoders read laid out; the optimizer sets it.
 var Gather = &graph.Op{
 	Name: "gather",
 	Infer: func(n *node) ([]graph.TypedShape, error) {
@@ -32,6 +33,10 @@ var Gather = &graph.Op{
 		return nil
 	},
 	Emit: func(n *node) []call {
+		if n.Attrs.Bool("laid") {
+			table := graph.Matrix{V: n.Args[0], Transpose: true, Rows: true}
+			return []call{{Func: "GatherWeights", Args: []graph.Operand{n.Outs[0], table, n.Args[1]}}}
+		}
 		return []call{{Func: "Gather", Args: []graph.Operand{n.Outs[0], n.Args[0], n.Args[1], n.Outs[0].Shape.Last()}}}
 	},
 	Formula: func(n *node, name names) string {

@@ -35,8 +35,8 @@ func prepack(g *graph.Graph) {
 	dce(g)
 }
 
-// layOut marks the products of a decoder's graph whose right matrix is a parameter: it does not change while the
-// decoder lives, so that it can be laid out once for all steps.
+// layOut marks the products of a decoder's graph whose right matrix is a parameter, and the lookups whose table is one:
+// it does not change while the decoder lives, so that it can be laid out once for all steps.
 func layOut(g *graph.Graph) {
 	var visit func(g *graph.Graph, loops []*graph.Node)
 	visit = func(g *graph.Graph, loops []*graph.Node) {
@@ -46,6 +46,9 @@ func layOut(g *graph.Graph) {
 				continue
 			}
 			if n.Op == op.MatMul && !n.Attrs.Bool("ta") && !n.Attrs.Bool("packed") && isParameter(n.Args[1], loops) {
+				n.Attrs = n.Attrs.Set("laid", true)
+			}
+			if n.Op == op.Gather && isParameter(n.Args[0], loops) {
 				n.Attrs = n.Attrs.Set("laid", true)
 			}
 		}

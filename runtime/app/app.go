@@ -74,6 +74,7 @@ type program struct {
 	Program
 	threads int
 	weights weights.Kind // that decoders read
+	chosen  bool         // by --weights
 }
 
 func newRoot(p Program) *cobra.Command {
@@ -100,9 +101,10 @@ func newRoot(p Program) *cobra.Command {
 			if err := fileFlags.Check(cmd, args); err != nil {
 				return err
 			}
-			if cmd.Flags().Lookup("weights") == nil {
+			if cmd.Name() == "quantize" || cmd.Flags().Lookup("weights") == nil {
 				a.weights = weights.Live
 			}
+			a.chosen = cmd.Flags().Changed("weights")
 			if cmd.Flags().Changed("threads") {
 				if a.threads < 1 {
 					return fmt.Errorf("--threads %d: give 1 or more", a.threads)
@@ -117,7 +119,7 @@ func newRoot(p Program) *cobra.Command {
 		"threads that compute; the result does not depend on it")
 	root.AddCommand(a.newTrain(), a.newInfo(), a.newExport(), a.newServe())
 	if a.Info.Vector == nil && a.Info.Masking == nil { // those that write
-		root.AddCommand(a.newSpeed())
+		root.AddCommand(a.newSpeed(), a.newQuantize())
 	}
 	switch {
 	case a.ofLines():
@@ -185,7 +187,7 @@ func (a *program) trained(path string, load func(string, model.LanguageModel) er
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("there is no checkpoint %s: train the model first, or name one with --model", path)
 	}
-	m := a.New(a.Info.Seed)
+	m := a.Empty()
 	if err := load(path, m); err != nil {
 		return nil, err
 	}

@@ -31,20 +31,22 @@ func bigramProgram(each func(*bigram)) Program {
 			Flops: int64(n)}},
 		Training: model.Training{Rate: 0.5, Schedule: "cosine", Passes: 2, Validation: 0.1},
 	}
+	fresh := func(seed uint64) model.LanguageModel {
+		m := &bigram{info: info, w: make([]float32, n*n), g: make([]float32, n*n), velocity: make([]float32, n*n),
+			state: make([]float32, 4)}
+		for i := range m.w {
+			m.w[i] = float32(model.Key(seed, uint64(i))%1000) / 1e4
+		}
+		if each != nil {
+			each(m)
+		}
+		return m
+	}
 	return Program{
 		Info:      info,
 		Tokenizer: text.Chars(letters),
-		New: func(seed uint64) model.LanguageModel {
-			m := &bigram{info: info, w: make([]float32, n*n), g: make([]float32, n*n), velocity: make([]float32, n*n),
-				state: make([]float32, 4)}
-			for i := range m.w {
-				m.w[i] = float32(model.Key(seed, uint64(i))%1000) / 1e4
-			}
-			if each != nil {
-				each(m)
-			}
-			return m
-		},
+		New:       fresh,
+		Empty:     func() model.LanguageModel { return fresh(0) },
 	}
 }
 

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -66,6 +67,9 @@ func (a *program) newEval() *cobra.Command {
 				evaluate = func() (float64, int, error) { return train.EvaluateDecoder(cmd.Context(), w, windows) }
 			}
 			loss, tokens, err := evaluate()
+			if w, ok := m.(model.Packer); ok && errors.Is(err, model.ErrMounted) {
+				loss, tokens, err = train.EvaluateDecoder(cmd.Context(), w, windows)
+			}
 			end()
 			if err != nil {
 				return err

@@ -77,8 +77,13 @@ func (a *program) describeCheckpoint(out io.Writer, path string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\n%s: %s numbers of type %s in %d tensors", path, thousands(c.Numbers),
-		strings.ToLower(strings.Join(c.Types, " and ")), c.Tensors)
+	fmt.Fprintf(out, "\n%s: ", path)
+	if c.Weights != "" {
+		fmt.Fprintf(out, "%s weights for writing alone, %s in %d tensors", c.Weights, bytesize(c.Bytes), c.Tensors)
+	} else {
+		fmt.Fprintf(out, "%s numbers of type %s in %d tensors", thousands(c.Numbers),
+			strings.ToLower(strings.Join(c.Types, " and ")), c.Tensors)
+	}
 	if c.Name == "" {
 		fmt.Fprint(out, ", written by another program")
 	} else {
@@ -106,7 +111,7 @@ func (a *program) describeCheckpoint(out io.Writer, path string) error {
 		for _, k := range keys {
 			fmt.Fprintf(out, "  --%s %s\n", k, given[k])
 		}
-	} else if c.Name != "" {
+	} else if c.Name != "" && c.Weights == "" {
 		fmt.Fprintln(out, "parameters alone")
 	}
 	switch verified, err := checkpoint.Verify(path); {
@@ -118,5 +123,5 @@ func (a *program) describeCheckpoint(out io.Writer, path string) error {
 		fmt.Fprintln(out, "without digests, so that damage cannot be told: written by gradsmith 0.4.0 or before, or "+
 			"by another program")
 	}
-	return checkpoint.LoadWeights(path, a.New(a.Info.Seed))
+	return checkpoint.LoadWeights(path, a.Empty())
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/optim"
 	"github.com/gradsmith/gradsmith/runtime/text"
 	"github.com/gradsmith/gradsmith/runtime/train"
+	"github.com/gradsmith/gradsmith/runtime/weights"
 )
 
 // trainFlags are the flags of train.
@@ -242,6 +243,9 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 	if f.from != "" {
 		if err := checkpoint.LoadWeights(f.from, m); err != nil {
 			return err
+		}
+		if p, ok := m.(model.Packer); ok && p.Kind() != weights.Live {
+			return fmt.Errorf("--from %s: %w", f.from, model.ErrMounted)
 		}
 	}
 	if f.vectors.file != "" {

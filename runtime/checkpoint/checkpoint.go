@@ -45,7 +45,7 @@ type Training struct {
 
 // Save writes the parameters, the optimizer's arrays, the carried state and t to path, atomically.
 func Save(path string, m model.LanguageModel, t Training) error {
-	f := weights(m)
+	f := parametersOf(m)
 	data, err := json.Marshal(t)
 	if err != nil {
 		return fmt.Errorf("checkpoint %s: %w", path, err)
@@ -65,23 +65,27 @@ func SaveWeights(path string, m model.LanguageModel) error { return Export(path,
 // Export writes the parameters alone, in numbers of a type, as a program that only uses a model embeds them. What reads
 // checkpoints reads it, into float32.
 func Export(path string, m model.LanguageModel, as Type) error {
-	f := weights(m)
+	for _, t := range m.Tensors() {
+		if len(t.Value) == 0 {
+			return fmt.Errorf("can't write %s: %w", path, model.ErrMounted)
+		}
+	}
+	f := parametersOf(m)
 	f.Type = as
 	return f.WriteFile(path)
 }
 
 // Snapshot is a copy of the parameters, as SaveWeights would write them.
 func Snapshot(m model.LanguageModel) *File {
-	f := weights(m)
+	f := parametersOf(m)
 	for i, t := range f.Tensors {
 		f.Tensors[i].Value = slices.Clone(t.Value)
 	}
 	return f
 }
 
-func weights(m model.LanguageModel) *File {
-	info := m.Info()
-	f := &File{Metadata: Describing(info.Name, info.Architecture, info.SpecDigest)}
+func parametersOf(m model.LanguageModel) *File {
+	f := &File{Metadata: describing(m)}
 	for _, t := range m.Tensors() {
 		f.Tensors = append(f.Tensors, Tensor{t.Name, t.Shape, t.Value})
 	}
@@ -94,6 +98,12 @@ func Describing(name, architecture, specDigest string) map[string]string {
 	return map[string]string{keyFormat: format, keyName: name, keyArchitecture: architecture, keySpec: specDigest}
 }
 
+// describing is the metadata by which a model knows its files.
+func describing(m model.LanguageModel) map[string]string {
+	info := m.Info()
+	return Describing(info.Name, info.Architecture, info.SpecDigest)
+}
+
 // Info is what can be said of a checkpoint without a model.
 type Info struct {
 	Name     string    // of the model; empty for files of other programs
@@ -102,6 +112,8 @@ type Info struct {
 	Tensors  int
 	Numbers  int      // in all tensors
 	Types    []string // of the numbers: "F32", "BF16" and the like, without repetition
+	Weights  string   // kind of the matrices of a file of quantize; empty for parameters
+	Bytes    int      // of all tensors
 	Digest   string   // hex SHA-256 of what the header says, which has one of each tensor; empty where there is none
 }
 
@@ -109,9 +121,10 @@ type Info struct {
 func Describe(path string) (i *Info, err error) {
 	err = read(path, func(s *source) error {
 		i = &Info{Name: s.metadata[keyName], Spec: s.metadata[keySpec], Tensors: len(s.entries),
-			Digest: s.metadata[keyDigest]}
+			Weights: s.metadata[keyWeights], Digest: s.metadata[keyDigest]}
 		for _, e := range s.entries {
 			i.Numbers += e.numbers()
+			i.Bytes += e.Offsets[1] - e.Offsets[0]
 			if !slices.Contains(i.Types, e.DType) {
 				i.Types = append(i.Types, e.DType)
 			}
@@ -126,8 +139,9 @@ func Describe(path string) (i *Info, err error) {
 }
 
 // LoadWeights reads the parameters of m from the file at path, and verifies them where the file has digests. Files of
-// other programs are welcome when their tensors have the names and shapes of m's. On an error m is as it was, unless
-// the file can no longer be read after its beginning could.
+// other programs are welcome when their tensors have the names and shapes of m's. A file of [SaveMatrices] is mapped:
+// m is then for writing, as [model.Packer] says of Mount. On an error m is as it was, unless the file can no longer be
+// read after its beginning could.
 func LoadWeights(path string, m model.LanguageModel) error {
 	return read(path, func(s *source) error { return s.weightsInto(m) })
 }
@@ -141,6 +155,7 @@ func ParseWeights(data []byte, m model.LanguageModel) error {
 func ReadWeights(r io.ReaderAt, size int64, m model.LanguageModel) error {
 	s, err := open(r, size)
 	if err == nil {
+		s.whole = func() (*files.Mapping, error) { return files.ReadMapping(r, "in memory", size) }
 		err = s.weightsInto(m)
 	}
 	return wrap("in memory", err)
@@ -151,6 +166,9 @@ func ReadWeights(r io.ReaderAt, size int64, m model.LanguageModel) error {
 // On an error m is as it was, as with LoadWeights.
 func Load(path string, m model.LanguageModel) (t Training, changed bool, err error) {
 	err = read(path, func(s *source) error {
+		if err := s.parameters(); err != nil {
+			return err
+		}
 		tp, err := s.training()
 		if err != nil {
 			return err
@@ -214,6 +232,7 @@ func read(path string, f func(*source) error) error {
 	}
 	s, err := open(r, info.Size())
 	if err == nil {
+		s.whole = func() (*files.Mapping, error) { return files.Map(r, path, info.Size()) }
 		err = f(s)
 	}
 	return wrap(path, err)
@@ -236,6 +255,11 @@ func (src *source) training() (*Training, error) {
 }
 
 func (s *source) weightsInto(m model.LanguageModel) error {
+	if kind, ok, err := s.kind(); err != nil {
+		return err
+	} else if ok {
+		return s.mount(m, kind)
+	}
 	if err := s.fits(m); err != nil {
 		return err
 	}

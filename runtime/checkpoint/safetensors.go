@@ -71,6 +71,8 @@ type source struct {
 	metadata map[string]string // digests included
 	entries  []namedEntry      // in the order of their bytes, without gaps
 	body     *io.SectionReader
+	start    int64                          // of the body in the file
+	whole    func() (*files.Mapping, error) // all of the file, in memory
 	buffer   []byte
 }
 
@@ -120,7 +122,8 @@ func open(r io.ReaderAt, size int64) (*source, error) {
 	if at != rest {
 		return nil, fmt.Errorf("has %d bytes after the last tensor", rest-at)
 	}
-	s := &source{metadata: metadata, entries: entries, body: io.NewSectionReader(r, 8+int64(n), int64(rest))}
+	s := &source{metadata: metadata, entries: entries, start: 8 + int64(n),
+		body: io.NewSectionReader(r, 8+int64(n), int64(rest))}
 	if err := s.checkHeader(); err != nil {
 		return nil, err
 	}
@@ -172,6 +175,9 @@ func (s *source) readFrom(e *namedEntry, from int, dst []float32) error {
 func Parse(data []byte) (*File, error) {
 	s, err := open(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
+		return nil, err
+	}
+	if err := s.parameters(); err != nil {
 		return nil, err
 	}
 	if err := s.verifyAll(); err != nil {
@@ -249,7 +255,7 @@ var widths = map[string]int{"F32": 4, "F64": 8, "F16": 2, "BF16": 2}
 var sizes = map[string]int{"F32": 4, "F64": 8, "F16": 2, "BF16": 2, "I64": 8, "U64": 8, "I32": 4, "U32": 4, "I16": 2,
 	"U16": 2, "I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1}
 
-// check finds a dtype that can't be read, and a shape that does not fit the bytes.
+// check finds a dtype that no file has, and a shape that does not fit the bytes.
 func (e entry) check() error {
 	width, size := sizes[e.DType], e.Offsets[1]-e.Offsets[0]
 	if width == 0 {
@@ -309,11 +315,11 @@ func half(h uint16) float32 {
 // Write writes f in the safetensors format, metadata in the order of its keys, tensors in theirs. To the metadata it
 // adds the digests by which readers know a damaged file.
 func (f *File) Write(w io.Writer) error {
-	parts := make([]Part, len(f.Tensors))
+	parts := make([]part, len(f.Tensors))
 	for i, t := range f.Tensors {
-		parts[i] = Part{t.Name, t.Shape, func() ([]float32, error) { return t.Value, nil }}
+		parts[i] = t.part(f.Type)
 	}
-	return WriteParts(w, f.Metadata, f.Type, parts)
+	return writeParts(w, withoutDigests(f.Metadata), parts, 8)
 }
 
 // Part is a tensor whose numbers are made while a file is written, so that no more than one has to be in memory.
@@ -327,41 +333,70 @@ type Part struct {
 
 // WriteParts is [File.Write] of tensors that are made one by one.
 func WriteParts(w io.Writer, metadata map[string]string, as Type, parts []Part) error {
+	all := make([]part, len(parts))
+	for i, p := range parts {
+		n := 1
+		for _, d := range p.Shape {
+			n *= d
+		}
+		all[i] = part{p.Name, as.String(), p.Shape, widths[as.String()] * n, func(w io.Writer) error {
+			x, err := p.Make()
+			if err != nil {
+				return err
+			}
+			if len(x) != n {
+				return fmt.Errorf("tensor %q has %d numbers, its shape %v wants %d", p.Name, len(x), p.Shape, n)
+			}
+			return writeNumbers(w, x, as)
+		}}
+	}
+	return writeParts(w, withoutDigests(metadata), all, 8)
+}
+
+// part is a tensor that is written.
+type part struct {
+	name, dtype string
+	shape       []int
+	size        int                   // bytes that write writes
+	write       func(io.Writer) error // called twice: for the digest, and for the file
+}
+
+func (t Tensor) part(as Type) part {
+	return part{t.Name, as.String(), t.Shape, widths[as.String()] * len(t.Value), func(w io.Writer) error {
+		return writeNumbers(w, t.Value, as)
+	}}
+}
+
+// writeParts writes a file whose data begins at a multiple of align.
+func writeParts(w io.Writer, metadata map[string]string, parts []part, align int) error {
 	entries := make([]namedEntry, len(parts))
-	metadata = maps.Clone(withoutDigests(metadata))
+	metadata = maps.Clone(metadata)
 	if metadata == nil {
 		metadata = map[string]string{}
 	}
 	at := 0
 	for i, p := range parts {
-		x, err := p.Make()
-		if err != nil {
+		e := namedEntry{entry{p.dtype, append([]int{}, p.shape...), [2]int{at, at + p.size}}, p.name}
+		entries[i], at = e, e.Offsets[1]
+		h := sha256.New()
+		if err := p.write(h); err != nil {
 			return err
 		}
-		end := at + widths[as.String()]*len(x)
-		entries[i] = namedEntry{entry{as.String(), append([]int{}, p.Shape...), [2]int{at, end}}, p.Name}
-		at = end
-		h := sha256.New()
-		writeNumbers(h, x, as) // a hash has no errors
-		metadata[digestPrefix+p.Name] = sum(h)
+		metadata[digestPrefix+p.name] = sum(h)
 	}
 	metadata[keyDigest] = headerDigest(metadata, entries)
-	if err := writeHeader(w, metadata, entries); err != nil {
+	if err := writeHeader(w, metadata, entries, align); err != nil {
 		return err
 	}
 	for _, p := range parts {
-		x, err := p.Make()
-		if err != nil {
-			return err
-		}
-		if err := writeNumbers(w, x, as); err != nil {
+		if err := p.write(w); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func writeHeader(w io.Writer, metadata map[string]string, entries []namedEntry) error {
+func writeHeader(w io.Writer, metadata map[string]string, entries []namedEntry, align int) error {
 	var header bytes.Buffer
 	add := func(v any) error {
 		b, err := json.Marshal(v)
@@ -383,7 +418,7 @@ func writeHeader(w io.Writer, metadata map[string]string, entries []namedEntry) 
 		}
 	}
 	header.WriteByte('}')
-	for header.Len()%8 != 0 { // so that the data is aligned
+	for (8+header.Len())%align != 0 {
 		header.WriteByte(' ')
 	}
 	var length [8]byte
@@ -434,8 +469,10 @@ func Writable(paths ...string) error {
 }
 
 // WriteFile writes f to path with [files.Write]: whatever happens, path is either what it was or complete.
-func (f *File) WriteFile(path string) error {
-	if err := files.Write(path, f.Write); err != nil {
+func (f *File) WriteFile(path string) error { return writeFile(path, f.Write) }
+
+func writeFile(path string, write func(io.Writer) error) error {
+	if err := files.Write(path, write); err != nil {
 		return fmt.Errorf("can't write the checkpoint %s: %w", path, files.Cause(err))
 	}
 	return nil

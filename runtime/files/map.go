@@ -92,9 +92,9 @@ func Lost(value any) error {
 	defer maps.Unlock()
 	for at, m := range maps.by {
 		if fault.Addr() >= at && fault.Addr()-at < m.size {
-			return fmt.Errorf("%s is no longer what it was when it was opened: byte %d cannot be read; it was shortened "+
-				"or its disk has failed, so load it again (a program that writes a new file and renames it does no harm)",
-				m.name, fault.Addr()-at)
+			return fmt.Errorf("%s is no longer what it was when it was opened: byte %d cannot be read; it was "+
+				"shortened or its disk has failed, so load it again (a program that writes a new file and renames it "+
+				"does no harm)", m.name, fault.Addr()-at)
 		}
 	}
 	return nil

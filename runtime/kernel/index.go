@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"github.com/gradsmith/gradsmith/runtime/parallel"
+	"github.com/gradsmith/gradsmith/runtime/weights"
 )
 
 func panicID(kernel, arg string, id, rows int) {
@@ -41,6 +42,33 @@ func gatherRows(j *rowJob, lo, hi int) {
 			clear(d)
 		} else {
 			copy(d, j.x[1][id*j.cols:(id+1)*j.cols])
+		}
+	}
+}
+
+// GatherWeights sets row i of dst to column ids[i] of a matrix [dim, n], as [weights.Matrix.Column] writes it: to row
+// ids[i] of the table [n, dim] that the matrix is the transpose of. dst has len(ids) rows of dim elements. A negative
+// id gives a row of zeros; an id beyond the table panics.
+func GatherWeights(dst []float32, table *weights.Matrix, ids []int32) {
+	dim, n := table.Dims()
+	need("GatherWeights", "dst", len(dst), len(ids)*dim)
+	if dim == 0 || len(ids) == 0 {
+		return
+	}
+	checkIDs("GatherWeights", ids, n)
+	j := rowJobs.get()
+	j.x[0], j.w, j.ids = dst, table, ids
+	j.f = gatherColumns
+	j.run(len(ids), dim, rowWork)
+}
+
+func gatherColumns(j *rowJob, lo, hi int) {
+	for r := lo; r < hi; r++ {
+		d := j.x[0][r*j.cols : (r+1)*j.cols]
+		if id := int(j.ids[r]); id < 0 {
+			clear(d)
+		} else {
+			j.w.Column(d, id)
 		}
 	}
 }

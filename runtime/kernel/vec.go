@@ -4,6 +4,7 @@ import (
 	"unsafe"
 
 	"github.com/gradsmith/gradsmith/runtime/parallel"
+	"github.com/gradsmith/gradsmith/runtime/weights"
 )
 
 // An op is one elementwise kernel. Its pointers p[0], p[1], ... and scalars s[0], s[1], ... are listed beside its name;
@@ -143,6 +144,7 @@ type rowJob struct {
 	f           func(j *rowJob, lo, hi int)
 	x           [8][]float32
 	ids         []int32
+	w           *weights.Matrix
 	rows, grain int
 	cols        int
 	s           [4]float32

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/gradsmith/gradsmith/runtime/weights"
@@ -437,4 +438,46 @@ func FuzzGemmWeights(f *testing.F) {
 			diff(t, fmt.Sprintf("%s %v %d×%d×%d", weightLevelName(l), b.Kind(), rows, n, k), got, want)
 		}
 	})
+}
+
+// Rows of a table are the columns of its transpose, for every kind and for what is read as it is; a negative token has
+// none.
+func TestGatherWeights(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	for _, dim := range []int{1, 31, 32, 100} {
+		const n = 45
+		table := make([]float32, n*dim)
+		for i := range table {
+			table[i] = float32(r.NormFloat64())
+		}
+		ids := []int32{3, -1, 44, 0, 31, 32, 3}
+		for _, kind := range append(weights.Kinds(), weights.Live) {
+			m, err := weights.NewT(kind, table, dim, n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := make([]float32, n*dim)
+			for j := range n {
+				if m.Column(want[j*dim:], j); kind == weights.Live || kind == weights.F32 {
+					diff(t, "a column", want[j*dim:(j+1)*dim], table[j*dim:(j+1)*dim])
+				}
+			}
+			dst := make([]float32, len(ids)*dim)
+			for i := range dst {
+				dst[i] = float32(math.NaN())
+			}
+			GatherWeights(dst, m, ids)
+			rows := make([]float32, len(dst))
+			Gather(rows, want, ids, dim)
+			diff(t, kind.String(), dst, rows)
+			func() {
+				defer func() {
+					if s := fmt.Sprint(recover()); !strings.Contains(s, "kernel.GatherWeights: ids holds 45") {
+						t.Errorf("%v: an index beyond the table: %s", kind, s)
+					}
+				}()
+				GatherWeights(dst, m, []int32{n})
+			}()
+		}
+	}
 }

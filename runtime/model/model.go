@@ -14,7 +14,7 @@ import (
 
 // Version is the version of the contract between generated code and the runtime. Generated packages contain a
 // constant expression that fails to compile when it differs from the version they were generated for.
-const Version = 6
+const Version = 7
 
 // Tensor is a named parameter of a model.
 type Tensor struct {
@@ -307,6 +307,13 @@ type Packer interface {
 	// training step; weights.Live makes them read the parameters themselves. An error names the tensor that is not
 	// finite.
 	Pack(kind weights.Kind) error
+	// Lay is Pack with a layout, which may choose the kind of each matrix and is told of each.
+	Lay(l *weights.Layout) error
+	// Mount makes decoders read what the layout's source has, and lets the parameters go: methods that need them return
+	// [ErrMounted] from then on. It is called before decoders are made. On an error the model is as it was.
+	Mount(l *weights.Layout) error
+	// Kind is the kind of the matrices of decoders that are made now: weights.Live where they read the parameters.
+	Kind() weights.Kind
 	// MatrixBytes is the number of bytes that a decoding step reads of matrices of a kind.
 	MatrixBytes(kind weights.Kind) int
 }

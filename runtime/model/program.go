@@ -21,6 +21,8 @@ type Program struct {
 	Info *Info
 	// New makes a model with the initial parameters of a seed.
 	New func(seed uint64) LanguageModel
+	// Empty makes a model whose parameters are zero, to load a checkpoint into: nothing is drawn that it would replace.
+	Empty func() LanguageModel
 	// Tokenizer is what the model was made for.
 	Tokenizer Tokenizer
 	// SourceTokenizer is what a model with an encoder reads sources with; nil for others.

@@ -135,12 +135,12 @@ func AdversarialAllocations(t *testing.T, make func(seed uint64) Adversaries) {
 	m := make(1)
 	large(t, m.Info())
 	b := vectors(m.Info(), m.Info().Adversary.Steps*largest(m.Info()), 1)
-	if n := testing.AllocsPerRun(2, func() { m.TrainStep(b, 0.001) }); n != 0 {
+	if n := allocations(2, func() { m.TrainStep(b, 0.001) }); n != 0 {
 		t.Errorf("a training step allocates %v times", n)
 	}
 	b.Batch = min(b.Batch, m.Info().Batch)
 	b.Labels = labels(m.Info(), b.Batch, 1)
-	if n := testing.AllocsPerRun(2, func() { m.Loss(b) }); n != 0 {
+	if n := allocations(2, func() { m.Loss(b) }); n != 0 {
 		t.Errorf("an evaluation allocates %v times", n)
 	}
 }

@@ -73,7 +73,7 @@ func EncoderFirst(t *testing.T, make func(seed uint64) Model) {
 			t.Errorf("%s: a training step has not changed it", ts.Name)
 		}
 	}
-	if n := testing.AllocsPerRun(2, func() { m.EncoderStep(b, 0.001) }); n != 0 {
+	if n := allocations(2, func() { m.EncoderStep(b, 0.001) }); n != 0 {
 		t.Errorf("an update of the encoder allocates %v times", n)
 	}
 }

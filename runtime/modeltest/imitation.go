@@ -153,15 +153,15 @@ func ImitationAllocations(t *testing.T, make func(seed uint64) Imitation) {
 	steps, n := few(m.Info())
 	b := lines(m.Info(), steps, n, 1)
 	for _, at := range stages(m.Info()) {
-		if n := testing.AllocsPerRun(1, func() { m.SetStep(at); m.TrainStep(b, 0.001) }); n != 0 {
+		if n := allocations(1, func() { m.SetStep(at); m.TrainStep(b, 0.001) }); n != 0 {
 			t.Errorf("training step %d allocates %v times", at, n)
 		}
 	}
 	verdicts := model.Floats(b.Batch)
-	if n := testing.AllocsPerRun(2, func() { m.Judge(verdicts, b) }); n != 0 {
+	if n := allocations(2, func() { m.Judge(verdicts, b) }); n != 0 {
 		t.Errorf("verdicts allocate %v times", n)
 	}
-	if n := testing.AllocsPerRun(2, func() { m.Loss(b) }); n != 0 {
+	if n := allocations(2, func() { m.Loss(b) }); n != 0 {
 		t.Errorf("an evaluation allocates %v times", n)
 	}
 }

@@ -56,11 +56,11 @@ func Latent(t *testing.T, make func(seed uint64) Model) {
 			}
 			near("the loss of a row", float64(losses[r]), want)
 		}
-		if n := testing.AllocsPerRun(3, func() { m.(model.VectorAutoencoder).Likelihood(z, b.Labels) }); n != 0 {
+		if n := allocations(3, func() { m.(model.VectorAutoencoder).Likelihood(z, b.Labels) }); n != 0 {
 			t.Errorf("Likelihood allocates %v times", n)
 		}
 	}
-	if n := testing.AllocsPerRun(3, func() { m.Posterior(b); m.Reconstruction(b, z) }); n != 0 {
+	if n := allocations(3, func() { m.Posterior(b); m.Reconstruction(b, z) }); n != 0 {
 		t.Errorf("Posterior and Reconstruction allocate %v times", n)
 	}
 

@@ -189,10 +189,10 @@ func Allocations(t *testing.T, make func(seed uint64) Model) {
 	info := m.Info()
 	steps, rows := whole(info)
 	b := batch(info, steps, rows, 1)
-	if n := testing.AllocsPerRun(2, func() { m.TrainStep(b, 0.001) }); n != 0 {
+	if n := allocations(2, func() { m.TrainStep(b, 0.001) }); n != 0 {
 		t.Errorf("a training step allocates %v times", n)
 	}
-	if n := testing.AllocsPerRun(2, func() { m.Loss(b) }); n != 0 {
+	if n := allocations(2, func() { m.Loss(b) }); n != 0 {
 		t.Errorf("an evaluation allocates %v times", n)
 	}
 	w, ok := m.(model.Writer)
@@ -208,7 +208,7 @@ func Allocations(t *testing.T, make func(seed uint64) Model) {
 	}
 	if info.Latent != nil {
 		z, kinds := model.Floats(info.Latent.Width), labels(info, 1, 1)
-		if n := testing.AllocsPerRun(10, func() { d.(model.LatentDecoder).Begin(z, kinds) }); n != 0 {
+		if n := allocations(10, func() { d.(model.LatentDecoder).Begin(z, kinds) }); n != 0 {
 			t.Errorf("Begin allocates %v times", n)
 		}
 	}
@@ -218,9 +218,19 @@ func Allocations(t *testing.T, make func(seed uint64) Model) {
 		}
 		d.Step(token)
 	}
-	if n := testing.AllocsPerRun(10, step); n != 0 {
+	if n := allocations(10, step); n != 0 {
 		t.Errorf("a decoding step allocates %v times", n)
 	}
+}
+
+// allocations is how often f allocates. What else the process does counts as well, such as a worker that is woken for
+// the first time: f is measured again where it seems to allocate, and the least counts.
+func allocations(runs int, f func()) float64 {
+	least := math.Inf(1)
+	for try := 0; try < 5 && least > 0; try++ {
+		least = min(least, testing.AllocsPerRun(runs, f))
+	}
+	return least
 }
 
 // Decoding feeds a window to a decoder and compares the logits with those of the forward pass: token by token, with

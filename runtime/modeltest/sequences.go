@@ -1,11 +1,16 @@
 package modeltest
 
 import (
+	"errors"
 	"math"
+	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/gradsmith/gradsmith/runtime/checkpoint"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/weights"
 )
@@ -100,20 +105,7 @@ func Weights(t *testing.T, make func(seed uint64) Model) {
 	p := m.(model.Packer)
 	n := min(2, info.Batch)
 	b := batch(info, 1, n, 5)
-	step := func() []float32 {
-		d := p.MakeDecoder(n)
-		switch d := d.(type) {
-		case model.Encoder:
-			must(0, d.Encode(b.Source))
-		case model.LatentDecoder:
-			z := model.Floats(n * info.Latent.Width)
-			for i := range z {
-				z[i] = float32(i%3) - 1
-			}
-			must(0, d.Begin(z, b.Labels))
-		}
-		return slices.Clone(must(d.Step(b.Tokens[:n])))
-	}
+	step := func() []float32 { return stepOf(begun(p, n, b), n, b) }
 	live := step()
 	scale := 0.0
 	for _, x := range live {
@@ -135,6 +127,7 @@ func Weights(t *testing.T, make func(seed uint64) Model) {
 	}
 	must(0, p.Pack(weights.Live))
 	sameRow(t, "after Pack(weights.Live)", 0, step(), live)
+	mounted(t, p, func() model.Packer { return make(5).(model.Packer) }, n, b)
 
 	must(0, p.Pack(weights.Q4))
 	steps, rows := size(info)
@@ -156,5 +149,66 @@ func Weights(t *testing.T, make func(seed uint64) Model) {
 			func(name string) bool { return strings.Contains(err.Error(), name) }) {
 			t.Errorf("%v: a tensor that is not finite: %v", kind, err)
 		}
+	}
+}
+
+// begun is a decoder for the sequences of b.
+func begun(p model.Packer, n int, b *model.Batch) model.Decoder {
+	d := p.MakeDecoder(n)
+	switch d := d.(type) {
+	case model.Encoder:
+		must(0, d.Encode(b.Source))
+	case model.LatentDecoder:
+		z := model.Floats(n * p.Info().Latent.Width)
+		for i := range z {
+			z[i] = float32(i%3) - 1
+		}
+		must(0, d.Begin(z, b.Labels))
+	}
+	return d
+}
+
+// stepOf is what the next step of a decoder gives.
+func stepOf(d model.Decoder, n int, b *model.Batch) []float32 {
+	return slices.Clone(must(d.Step(b.Tokens[:n])))
+}
+
+// mounted holds models that have mapped files of matrices to the bits of p, of which the files are made. They can do
+// nothing but write; a file that is shortened under them is an error.
+func mounted(t *testing.T, p model.Packer, fresh func() model.Packer, n int, b *model.Batch) {
+	path := filepath.Join(t.TempDir(), "matrices.safetensors")
+	for _, kind := range weights.Kinds() {
+		must(0, checkpoint.SaveMatrices(path, p, kind))
+		if p.Kind() != kind {
+			t.Errorf("the matrices are %v after they were saved as %v", p.Kind(), kind)
+		}
+		m := fresh()
+		must(0, checkpoint.LoadWeights(path, m))
+		sameRow(t, "mapped as "+kind.String(), 0, stepOf(begun(m, n, b), n, b), stepOf(begun(p, n, b), n, b))
+		if m.Kind() != kind {
+			t.Errorf("a file of %v gives %v", kind, m.Kind())
+		}
+		_, err := m.Loss(b)
+		for call, err := range map[string]error{"Loss": err, "Pack": m.Pack(weights.F32),
+			"SaveWeights":  checkpoint.SaveWeights(path+".2", m),
+			"SaveMatrices": checkpoint.SaveMatrices(path+".2", m, kind)} {
+			if !errors.Is(err, model.ErrMounted) {
+				t.Errorf("%s of a model that has mapped a file of matrices: %v", call, err)
+			}
+		}
+		if _, err := os.Stat(path + ".2"); err == nil {
+			t.Error("what could not be written was begun")
+		}
+	}
+	must(0, p.Pack(weights.Live))
+	if runtime.GOOS != "linux" {
+		return // files may not be mapped, or their locks keep them from being shortened
+	}
+	m := fresh()
+	must(0, checkpoint.LoadWeights(path, m))
+	d := begun(m, n, b)
+	must(0, os.Truncate(path, 0))
+	if _, err := d.Step(b.Tokens[:n]); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("a file that was shortened while it was mapped: %v", err)
 	}
 }

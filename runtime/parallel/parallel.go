@@ -16,6 +16,7 @@ import (
 	"math/bits"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -285,6 +286,7 @@ func (p *pool) end(n int) {
 
 // loop serves calls of p until the worker is no longer needed.
 func (w *worker) loop(p *pool) {
+	debug.SetPanicOnFault(true) // which is the caller's to judge, as of a file that is mapped and was shortened
 	for {
 		s := w.wait()
 		switch s & doing {

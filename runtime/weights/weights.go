@@ -147,6 +147,18 @@ type Matrix struct {
 
 	live       []float32 // of Live: the numbers, [k, n] or, transposed, [n, k]
 	transposed bool
+	owner      any // of the data, where that is not the garbage collector's
+}
+
+// LiveT is the transpose of b [n, k] as a matrix of the kind [Live].
+func LiveT(b []float32, k, n int) *Matrix {
+	return &Matrix{kind: Live, k: k, n: n, live: b, transposed: true}
+}
+
+// Hold keeps what owns the data of m reachable as long as m is: the mapping of a file, for example. It returns m.
+func (m *Matrix) Hold(owner any) *Matrix {
+	m.owner = owner
+	return m
 }
 
 // Live is the numbers of a matrix of the kind [Live], [k, n] or, transposed, [n, k].
@@ -565,22 +577,44 @@ func (m *Matrix) Column(dst []float32, j int) {
 	if j < 0 || j >= m.n {
 		panic(fmt.Sprintf("weights.Column: column %d of a matrix of %d", j, m.n))
 	}
+	dst = dst[:m.k]
 	p, c := j/PanelCols, j%PanelCols
-	for k := range m.k {
-		d := m.block(p, k/m.kind.steps())
-		r := k % m.kind.steps()
-		switch m.kind {
-		case F32:
-			dst[k] = math.Float32frombits(binary.LittleEndian.Uint32(d[4*c:]))
-		case BF16:
-			dst[k] = widen(binary.LittleEndian.Uint16(d[c%16*4+c/16*2:]))
-		case Q8:
-			v := d[scaleBytes+r/4*128+4*c+r%4]
-			dst[k] = float32(int8(v-128)) * widen(binary.LittleEndian.Uint16(d[2*c:]))
-		case Q4:
-			v := d[scaleBytes+r/8*128+4*c+r%4] >> (r / 4 % 2 * 4) & 15
-			dst[k] = float32(Codes[v]) * widen(binary.LittleEndian.Uint16(d[2*c:]))
+	switch m.kind {
+	case Live:
+		if m.transposed {
+			copy(dst, m.live[j*m.k:])
+			return
 		}
+		for k := range dst {
+			dst[k] = m.live[k*m.n+j]
+		}
+	case F32:
+		for k := range dst {
+			dst[k] = math.Float32frombits(binary.LittleEndian.Uint32(m.block(p, k)[4*c:]))
+		}
+	case BF16:
+		for k := range dst {
+			dst[k] = widen(binary.LittleEndian.Uint16(m.block(p, k)[c%16*4+c/16*2:]))
+		}
+	default:
+		for b := range m.blocks() {
+			m.columnBlock(dst[b*BlockSteps:min((b+1)*BlockSteps, m.k)], m.block(p, b), c)
+		}
+	}
+}
+
+// columnBlock writes the numbers of column c of a block of Q8 or Q4.
+func (m *Matrix) columnBlock(dst []float32, d []byte, c int) {
+	scale := widen(binary.LittleEndian.Uint16(d[2*c:]))
+	d = d[scaleBytes+4*c:]
+	if m.kind == Q8 {
+		for r := range dst {
+			dst[r] = float32(int8(d[r/4*128+r%4]-128)) * scale
+		}
+		return
+	}
+	for r := range dst {
+		dst[r] = float32(Codes[d[r/8*128+r%4]>>(r/4%2*4)&15]) * scale
 	}
 }
 
