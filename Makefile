@@ -25,7 +25,7 @@ PUBLISHED = qwen3 llama3 gemma3
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help attribute digest steps constrain demo gpt2 plain sentences oracle test random generate check bench fuzz imports exhaustive race journeys tokenizers format vet staticcheck verify fresh cross levels same soak
+.PHONY: help attribute digest steps constrain demo gpt2 plain sentences oracle test random generate check bench fuzz imports exhaustive race journeys tokenizers format vet staticcheck verify fresh cross levels same soak decode
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -50,6 +50,14 @@ gpt2: ## generate and build GPT-2 small, and take three training steps; needs 2.
 	demo/gpt2 info
 	demo/gpt2 train --data "$$($(GO) env GOROOT)/src/net/http/server.go" --steps 3 --validation 0 --samples 0 --overwrite --out demo/gpt2.safetensors --log demo/gpt2.jsonl
 	@cat demo/gpt2.jsonl
+
+decode: ## compare decoding with llama.cpp's, ROUNDS=5 rounds; LLAMA_LIBS and LLAMA_SOURCE say where that is (bench/decode/main.go)
+	for m in gpt2 llama; do $(GRADSMITH) generate bench/decode/$$m.yaml --out bench/decode/worker/$$m || exit 1; done
+	cd bench && $(GO) build -tags decode -o decode/bin/worker ./decode/worker
+	[ -z "$$LLAMA_LIBS" ] || gcc -O3 -I"$$LLAMA_SOURCE/include" -I"$$LLAMA_SOURCE/ggml/include" -o bench/decode/bin/llama \
+		bench/decode/peer/llama.c "$$LLAMA_LIBS"/libllama.v*.so "$$LLAMA_LIBS"/libggml.v*.so "$$LLAMA_LIBS/libggml-base.so" \
+		-Wl,-rpath,"$$LLAMA_LIBS" -Wl,--allow-shlib-undefined
+	cd bench && $(GO) run ./decode --rounds $${ROUNDS:-5} $${LLAMA_LIBS:+--peer decode/bin/llama}
 
 plain: ## generate and build the recurrent translator without attention, as demo/plain, to compare with
 	@mkdir -p demo
