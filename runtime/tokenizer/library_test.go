@@ -109,8 +109,14 @@ func assigned(r *rand.Rand) rune {
 		list = list[:len(list)/3]
 	}
 	c := list[r.IntN(len(list))]
-	return c[0] + r.Int32N(c[1]-c[0]+1)
+	if x := c[0] + r.Int32N(c[1]-c[0]+1); x != moved {
+		return x
+	}
+	return ' '
 }
+
+// moved is a mark that BERT drops to the library, whose table is that of Unicode 8, and a spacing mark since Unicode 14.
+const moved = '\u1734'
 
 // TestAgainstLibrary compares tokens, and the text that they decode to, with those of the Hugging Face library.
 func TestAgainstLibrary(t *testing.T) {
