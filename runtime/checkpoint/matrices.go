@@ -228,7 +228,7 @@ func (x *mounted) Numbers(name string) ([]float32, error) {
 }
 
 func (x *mounted) find(name, dtype string, shape []int) (*namedEntry, error) {
-	if err := x.has(name, shape); err != nil {
+	if err := x.holds(name, shape); err != nil {
 		return nil, err
 	}
 	e := x.entry(name)
