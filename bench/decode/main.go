@@ -1,6 +1,6 @@
 // Command decode compares decoding with llama.cpp's, kind of weights against the same kind: workers that stay alive
-// take turns in random order, so that a machine whose speed drifts favours nobody. It prints medians of tokens a second,
-// and of the ratios of the rounds.
+// take turns in random order, so that a machine whose speed drifts favours nobody. It prints medians of tokens a
+// second, and of the ratios of the rounds.
 //
 //	make decode          # without LLAMA_LIBS: gradsmith alone
 //

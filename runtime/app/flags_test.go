@@ -138,7 +138,7 @@ func TestRefusedFlags(t *testing.T) {
 		{"text", "train has no flag --lr: it takes --rate RATE", "train --lr 3"},
 		{"text", "train has no flag --valdation: did you mean --validation?", "train --valdation 0.1"},
 		{"text", "sample has no flag --temprature: did you mean --temperature?", "sample --temprature 0.1"},
-		{"text", "sample has no flag --data: it is a flag of eval and train", "sample --data x"},
+		{"text", "sample has no flag --data: it is a flag of eval and quantize and train", "sample --data x"},
 		{"text", "train has no flag --frobnicate: see bigram train --help", "train --frobnicate"},
 		{"text", "train has no flag -q: see bigram train --help", "train -q"},
 		{"text", `unknown command "trian" for "bigram"`, "trian"},

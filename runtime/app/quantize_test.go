@@ -52,7 +52,8 @@ func TestQuantize(t *testing.T) {
 			!strings.Contains(out, "nats a token") {
 			t.Errorf("%s: eval: %s", kind, errOut)
 		}
-		if out, _, status := run(p, "info", file(kind)); status != 0 || !strings.Contains(out, kind+" weights for writing") {
+		if out, _, status := run(p, "info", file(kind)); status != 0 ||
+			!strings.Contains(out, kind+" weights for writing") {
 			t.Errorf("%s: info: %s", kind, out)
 		}
 	}

@@ -310,25 +310,17 @@ func (s *source) fits(m model.LanguageModel) error {
 		other, info.Spec)
 }
 
-// has reports why the file does not have a tensor of numbers of that name and shape.
+// has reports why the file does not have a tensor of that name and shape.
 func (s *source) has(name string, shape []int) error {
-	if err := s.holds(name, shape); err != nil {
-		return err
-	}
-	if t := s.entry(name); widths[t.DType] == 0 {
-		return fmt.Errorf("tensor %s has dtype %s: use F32, F64, F16 or BF16", name, t.DType)
-	}
-	return nil
-}
-
-// holds reports why the file does not have a tensor of that name and shape, of any type.
-func (s *source) holds(name string, shape []int) error {
 	t := s.entry(name)
 	if t == nil {
 		return fmt.Errorf("has no tensor %s of shape %v", name, shape)
 	}
 	if !slices.Equal(t.Shape, shape) {
 		return fmt.Errorf("tensor %s has shape %v, the model's is %v", name, t.Shape, shape)
+	}
+	if widths[t.DType] == 0 {
+		return fmt.Errorf("tensor %s has dtype %s: use F32, F64, F16 or BF16", name, t.DType)
 	}
 	return nil
 }

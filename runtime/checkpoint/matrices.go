@@ -49,7 +49,7 @@ func SaveMatrices(path string, m model.Packer, kind weights.Kind) error {
 			if err := finite(x); err != nil && bad == nil {
 				bad = fmt.Errorf("%s: %w", name, err)
 			}
-			kept = append(kept, Tensor{name, shapes[name], x}.part(F32))
+			kept = append(kept, numbersPart(name, shapes[name], x))
 		},
 	})
 	if err == nil {
@@ -66,7 +66,12 @@ func SaveMatrices(path string, m model.Packer, kind weights.Kind) error {
 		p.write(h) // a hash has no errors
 		metadata[checksumPrefix+p.name] = fmt.Sprintf("%08x", h.Sum32())
 	}
-	return writeFile(path, func(w io.Writer) error { return writeParts(w, metadata, parts, weights.Align) })
+	return writeFile(path, func(w io.Writer) error { return writeTensors(w, metadata, parts, weights.Align) })
+}
+
+// numbersPart is numbers as a tensor of float32.
+func numbersPart(name string, shape []int, x []float32) part {
+	return Part{name, shape, func() ([]float32, error) { return x, nil }}.part(F32)
 }
 
 // matrixPart is a matrix as a tensor.
@@ -75,7 +80,7 @@ func matrixPart(name string, form weights.Form, x *weights.Matrix) part {
 	name += "/" + form.String()
 	if x.Kind() == weights.Live { // a table as it is
 		b, _ := x.Live()
-		return Tensor{name, []int{n, k}, b}.part(F32)
+		return numbersPart(name, []int{n, k}, b)
 	}
 	dtype, shape := matrixShape(x.Kind(), k, n)
 	return part{name, dtype, shape, len(x.Data()), func(w io.Writer) error {
@@ -228,12 +233,13 @@ func (x *mounted) Numbers(name string) ([]float32, error) {
 }
 
 func (x *mounted) find(name, dtype string, shape []int) (*namedEntry, error) {
-	if err := x.holds(name, shape); err != nil {
-		return nil, err
-	}
 	e := x.entry(name)
-	if e.DType != dtype {
-		return nil, fmt.Errorf("tensor %s is of type %s, not %s", name, e.DType, dtype)
+	if e == nil {
+		return nil, fmt.Errorf("has no tensor %s of type %s and shape %v", name, dtype, shape)
+	}
+	if e.DType != dtype || !slices.Equal(e.Shape, shape) {
+		return nil, fmt.Errorf("tensor %s is of type %s and shape %v, not of %s and %v", name, e.DType, e.Shape, dtype,
+			shape)
 	}
 	x.used[name] = true
 	return e, nil

@@ -45,7 +45,9 @@ func Open(path string) (*Reader, error) {
 	}
 	var s *source
 	if err == nil {
-		s, err = open(f, info.Size())
+		if s, err = open(f, info.Size()); err == nil {
+			err = s.parameters()
+		}
 	}
 	if err != nil {
 		f.Close()
@@ -76,8 +78,7 @@ func (r *Reader) Read(name string, from int, dst []float32) error {
 	case e == nil:
 		return wrap(r.path, fmt.Errorf("has no tensor %s", name))
 	case from < 0 || from > e.numbers() || len(dst) > e.numbers()-from:
-		return wrap(r.path, fmt.Errorf("tensor %s has %d numbers: %d from number %d on were asked for", name,
-			e.numbers(),
+		return wrap(r.path, fmt.Errorf("tensor %s has %d numbers: %d from number %d on were asked for", name, e.numbers(),
 			len(dst), from))
 	}
 	return wrap(r.path, r.s.readFrom(e, from, dst))

@@ -255,7 +255,7 @@ var widths = map[string]int{"F32": 4, "F64": 8, "F16": 2, "BF16": 2}
 var sizes = map[string]int{"F32": 4, "F64": 8, "F16": 2, "BF16": 2, "I64": 8, "U64": 8, "I32": 4, "U32": 4, "I16": 2,
 	"U16": 2, "I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1}
 
-// check finds a dtype that no file has, and a shape that does not fit the bytes.
+// check finds a dtype that can't be read, and a shape that does not fit the bytes.
 func (e entry) check() error {
 	width, size := sizes[e.DType], e.Offsets[1]-e.Offsets[0]
 	if width == 0 {
@@ -315,11 +315,11 @@ func half(h uint16) float32 {
 // Write writes f in the safetensors format, metadata in the order of its keys, tensors in theirs. To the metadata it
 // adds the digests by which readers know a damaged file.
 func (f *File) Write(w io.Writer) error {
-	parts := make([]part, len(f.Tensors))
+	parts := make([]Part, len(f.Tensors))
 	for i, t := range f.Tensors {
-		parts[i] = t.part(f.Type)
+		parts[i] = Part{t.Name, t.Shape, func() ([]float32, error) { return t.Value, nil }}
 	}
-	return writeParts(w, withoutDigests(f.Metadata), parts, 8)
+	return WriteParts(w, f.Metadata, f.Type, parts)
 }
 
 // Part is a tensor whose numbers are made while a file is written, so that no more than one has to be in memory.
@@ -335,40 +335,38 @@ type Part struct {
 func WriteParts(w io.Writer, metadata map[string]string, as Type, parts []Part) error {
 	all := make([]part, len(parts))
 	for i, p := range parts {
-		n := 1
-		for _, d := range p.Shape {
-			n *= d
-		}
-		all[i] = part{p.Name, as.String(), p.Shape, widths[as.String()] * n, func(w io.Writer) error {
-			x, err := p.Make()
-			if err != nil {
-				return err
-			}
-			if len(x) != n {
-				return fmt.Errorf("tensor %q has %d numbers, its shape %v wants %d", p.Name, len(x), p.Shape, n)
-			}
-			return writeNumbers(w, x, as)
-		}}
+		all[i] = p.part(as)
 	}
-	return writeParts(w, withoutDigests(metadata), all, 8)
+	return writeTensors(w, withoutDigests(metadata), all, 8)
 }
 
-// part is a tensor that is written.
+// part is a tensor as its bytes.
 type part struct {
 	name, dtype string
 	shape       []int
 	size        int                   // bytes that write writes
-	write       func(io.Writer) error // called twice: for the digest, and for the file
+	write       func(io.Writer) error // is called for the digest and for the file
 }
 
-func (t Tensor) part(as Type) part {
-	return part{t.Name, as.String(), t.Shape, widths[as.String()] * len(t.Value), func(w io.Writer) error {
-		return writeNumbers(w, t.Value, as)
+func (p Part) part(as Type) part {
+	n := 1
+	for _, d := range p.Shape {
+		n *= d
+	}
+	return part{p.Name, as.String(), p.Shape, widths[as.String()] * n, func(w io.Writer) error {
+		x, err := p.Make()
+		if err == nil && len(x) != n {
+			err = fmt.Errorf("tensor %s has %d numbers, its shape is %v", p.Name, len(x), p.Shape)
+		}
+		if err != nil {
+			return err
+		}
+		return writeNumbers(w, x, as)
 	}}
 }
 
-// writeParts writes a file whose data begins at a multiple of align.
-func writeParts(w io.Writer, metadata map[string]string, parts []part, align int) error {
+// writeTensors writes a file whose data begins at a multiple of align.
+func writeTensors(w io.Writer, metadata map[string]string, parts []part, align int) error {
 	entries := make([]namedEntry, len(parts))
 	metadata = maps.Clone(metadata)
 	if metadata == nil {
@@ -376,8 +374,8 @@ func writeParts(w io.Writer, metadata map[string]string, parts []part, align int
 	}
 	at := 0
 	for i, p := range parts {
-		e := namedEntry{entry{p.dtype, append([]int{}, p.shape...), [2]int{at, at + p.size}}, p.name}
-		entries[i], at = e, e.Offsets[1]
+		entries[i] = namedEntry{entry{p.dtype, append([]int{}, p.shape...), [2]int{at, at + p.size}}, p.name}
+		at += p.size
 		h := sha256.New()
 		if err := p.write(h); err != nil {
 			return err
@@ -396,6 +394,7 @@ func writeParts(w io.Writer, metadata map[string]string, parts []part, align int
 	return nil
 }
 
+// writeHeader writes what stands in front of the data, which begins at a multiple of align.
 func writeHeader(w io.Writer, metadata map[string]string, entries []namedEntry, align int) error {
 	var header bytes.Buffer
 	add := func(v any) error {

@@ -115,7 +115,8 @@ func assigned(r *rand.Rand) rune {
 	return ' '
 }
 
-// moved is a mark that BERT drops to the library, whose table is that of Unicode 8, and a spacing mark since Unicode 14.
+// moved is a mark that BERT drops to the library, whose table is that of Unicode 8, and a spacing mark since Unicode
+// 14.
 const moved = '\u1734'
 
 // TestAgainstLibrary compares tokens, and the text that they decode to, with those of the Hugging Face library.
