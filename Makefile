@@ -25,7 +25,7 @@ PUBLISHED = qwen3 llama3 gemma3
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help attribute digest steps constrain demo gpt2 plain sentences oracle test random generate check bench fuzz imports exhaustive race journeys tokenizers format vet staticcheck verify fresh cross levels same soak decode
+.PHONY: help attribute digest steps constrain demo gpt2 plain sentences oracle test random generate check bench fuzz imports exhaustive race journeys tokenizers format vet staticcheck verify fresh cross levels same soak decode clients page load
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -116,6 +116,26 @@ race: ## run every test under the race detector, package by package; needs a C c
 same: ## train the demo and every example at commit BASE as well, and compare all bits; some minutes
 	cd bench && $(GO) run ./same --base $(BASE)
 
+bench/serve/node_modules: bench/serve/package-lock.json
+	cd bench/serve && npm ci --silent --ignore-scripts
+	@touch $@
+clients: bench/serve/node_modules ## ask every endpoint of a server by the official clients of OpenAI, for Go and for Node.js; needs node and npm
+	cd bench && $(GO) run ./serve clients
+page: bench/serve/node_modules demo/reverse.safetensors demo/glyphs.safetensors ## drive the page of a server in Chromium, with axe-core, and take pictures of it; needs node, npm and chromium
+	cd bench && $(GO) run ./serve page -models ../demo -pictures ../docs/page
+demo/reverse.safetensors:
+	@mkdir -p demo
+	$(GO) build -o demo/ ./examples/reverse/cmd/reverse
+	cd demo && ./reverse data && ./reverse train --source train.tsv --valid-source short.tsv --log reverse.jsonl
+demo/glyphs.safetensors:
+	@mkdir -p demo
+	cd examples/glyphs/draw && $(GO) run . -o ../../../demo/glyphs.idx
+	$(GO) build -o demo/ ./examples/glyphs/cmd/glyphs
+	cd demo && ./glyphs train --data glyphs.idx --log glyphs.jsonl
+load: ## measure a server of gptbaby, and of GPT-2 small where make gpt2 has made it, with 1, 8 and 32 streams side by side
+	cd bench && $(GO) run ./serve load
+	@if [ -e demo/gpt2.safetensors ]; then cd bench && $(GO) run ./serve load -tokens 24 -long 512 -others 20 \
+		-command "../demo/gpt2 serve --model ../demo/gpt2.safetensors --places 32 --address localhost:0"; fi
 soak: ## ask servers for SOAK=10m, with clients that leave, take nothing or ask for nonsense, reloads and SIGTERM
 	$(GO) test ./runtime/serve -run TestSoak -count 1 -timeout 0 -v -args -soak $(SOAK)
 random: ## generate and type-check RANDOM=20000 random specs, compile and run every twentieth; SEED is that of the first

@@ -19,6 +19,7 @@ import (
 
 	"github.com/gradsmith/gradsmith/runtime/app"
 	"github.com/gradsmith/gradsmith/runtime/cli"
+	"github.com/gradsmith/gradsmith/runtime/files"
 )
 
 func newServe() *cobra.Command {
@@ -65,11 +66,11 @@ has the same command itself.`,
 				}
 			}
 			cmd.Flags().Visit(func(f *pflag.Flag) { flags = append(flags, "--"+f.Name+"="+f.Value.String()) })
-			dir, err := os.MkdirTemp("", "gradsmith-serve-*")
+			dir, remove, err := files.Scratch("gradsmith-serve")
 			if err != nil {
 				return err
 			}
-			defer os.RemoveAll(dir)
+			defer remove()
 			binary, err := buildServer(ctx, dir, packages)
 			if err != nil {
 				return err
@@ -156,7 +157,7 @@ func buildServer(ctx context.Context, dir string, packages []*servedPackage) (bi
 	}
 	source.WriteString(")\n}\n")
 	main := filepath.Join(dir, "main.go")
-	if err := os.WriteFile(main, []byte(source.String()), 0o600); err != nil {
+	if err := files.WriteFile(main, []byte(source.String())); err != nil {
 		return "", err
 	}
 	home, err := home(ctx, packages)
@@ -168,7 +169,7 @@ func buildServer(ctx context.Context, dir string, packages []*servedPackage) (bi
 	if err != nil {
 		return "", err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600); err != nil {
+	if err := files.WriteFile(filepath.Join(dir, "overlay.json"), overlay); err != nil {
 		return "", err
 	}
 	binary = filepath.Join(dir, "serve.exe")

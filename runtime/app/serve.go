@@ -110,7 +110,7 @@ func (p *servedProgram) load(f *serveFlags) (serve.Model, error) {
 	if err != nil {
 		return serve.Model{}, err
 	}
-	return serve.Model{Program: p.Program, Model: m, Chat: template, Trained: trainingOf(p.path)}, nil
+	return serve.Model{Program: p.Program, Model: m, Chat: template, Trained: Trained(p.path)}, nil
 }
 
 // serveAll answers requests until the context is done.

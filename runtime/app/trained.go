@@ -14,10 +14,10 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/train"
 )
 
-// trainingOf tells what a checkpoint says of the training that it is of, and the losses of its log, where that is still
+// Trained tells what a checkpoint says of the training that it is of, and the losses of its log, where that is still
 // there; nil where the checkpoint has parameters alone. Of the files that the training read it tells the last part of
 // the names: whoever asks a server need not know where they are.
-func trainingOf(path string) *serve.Trained {
+func Trained(path string) *serve.Trained {
 	c, err := checkpoint.Describe(path)
 	if err != nil || c.Training == nil {
 		return nil

@@ -43,11 +43,13 @@ type drawing struct {
 	NProbs     *int     `json:"n_probs"`
 
 	// What needs no answer here: prompts always share what was read, and nothing is stored.
-	CachePrompt *bool           `json:"cache_prompt"`
-	User        string          `json:"user"`
-	Store       *bool           `json:"store"`
-	Metadata    json.RawMessage `json:"metadata"`
-	ServiceTier string          `json:"service_tier"`
+	CachePrompt    *bool           `json:"cache_prompt"`
+	User           string          `json:"user"`
+	Store          *bool           `json:"store"`
+	Metadata       json.RawMessage `json:"metadata"`
+	ServiceTier    string          `json:"service_tier"`
+	PromptCacheKey string          `json:"prompt_cache_key"`
+	SafetyID       string          `json:"safety_identifier"`
 }
 
 type streamOptions struct {

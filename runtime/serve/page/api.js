@@ -90,10 +90,11 @@ export function bar(share) {
   return box;
 }
 
-// grid draws numbers from 0 to 1 as a table, the darker the larger.
-export function grid(caption, columns, rows, values) {
-  const table = make("table", undefined, { className: "heat" });
-  table.append(make("caption", caption));
+// grid draws numbers from 0 to 1 as a table, the darker the larger, below what it says.
+export function grid(title, columns, rows, values) {
+  const part = document.createDocumentFragment();
+  const table = make("table", undefined, { className: "heat", "aria-label": title });
+  part.append(make("p", title, { className: "hint" }), table);
   const head = make("tr");
   head.append(make("td"));
   for (const c of columns) {
@@ -112,5 +113,5 @@ export function grid(caption, columns, rows, values) {
     });
     table.append(row);
   });
-  return table;
+  return part;
 }

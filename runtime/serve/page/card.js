@@ -64,7 +64,7 @@ function losses(t) {
   for (const old of box.querySelectorAll("svg")) old.remove();
   box.hidden = all.length === 0;
   if (box.hidden) return;
-  const points = all.flatMap(([, p]) => p), w = 320, h = 120, left = 34, foot = 16;
+  const points = all.flatMap(([, p]) => p), w = 320, h = 120, left = 40, foot = 16;
   const most = Math.max(...points.map((p) => p[0])) || 1, ys = points.map((p) => p[1]);
   const low = Math.min(...ys), high = Math.max(...ys), span = high - low || 1;
   const at = ([s, v]) => [left + (s / most) * (w - left - 4), 6 + ((high - v) / span) * (h - foot - 12)];
@@ -74,7 +74,7 @@ function losses(t) {
     const [, py] = at([0, v]);
     g.append(svg("line", { x1: left, x2: w - 4, y1: py, y2: py, class: "rule" }));
     const label = svg("text", { x: left - 4, y: py + 4, "text-anchor": "end" });
-    label.textContent = v.toFixed(2);
+    label.textContent = v.toPrecision(4);
     g.append(label);
   }
   const end = svg("text", { x: w - 4, y: h - 2, "text-anchor": "end" });
