@@ -14,6 +14,7 @@ SOAK       ?= 10m
 BENCHFLAGS ?=
 GOLDEN     ?=
 STORIES    ?=
+LLAMACPP   ?=
 BASE       ?=
 TESTFLAGS  ?=
 GRADSMITH   = $(GO) run ./cmd/gradsmith
@@ -96,9 +97,9 @@ exhaustive: ## run tests over all float32 values and other long ones, some minut
 	$(GO) test ./runtime/kernel -run TestUlp -exhaustive -timeout 0
 	$(GO) test -count 1 $(if $(shell command -v cc),-race) ./runtime/... ./generated/... ./cmd/...
 
-imports: ## import a real checkpoint and hold it to its published text: STORIES=DIR is its folder, with reference.json; a minute
-	$(GO) test ./cmd/gradsmith/internal/interchange -count 1
-	$(GO) test ./cmd/gradsmith -run 'TestImport|TestStories' -count 1 -v -timeout 30m -args $(if $(STORIES),-stories "$(abspath $(STORIES))")
+imports: ## import a real checkpoint and hold it to its published text: STORIES=DIR is its folder, with reference.json; LLAMACPP=DIR/node_modules/node-llama-cpp writes it too
+	$(GO) test ./cmd/gradsmith/internal/interchange -count 1 -timeout 30m -args $(if $(LLAMACPP),-llamacpp "$(abspath $(LLAMACPP))")
+	$(GO) test ./cmd/gradsmith -run 'TestImport|TestStories' -count 1 -v -timeout 30m -args $(if $(STORIES),-stories "$(abspath $(STORIES))") $(if $(LLAMACPP),-llamacpp "$(abspath $(LLAMACPP))")
 
 tokenizers: ## hold tokenizers to those of three published models, by npm's package tokenizers; needs node and npm, an hour; GOLDEN=FILE has known answers
 	@mkdir -p demo/tokenizers

@@ -66,6 +66,7 @@ func TestCommandFaults(t *testing.T) {
 		{"convert", []string{"tokenizer", "convert", "learnt.json", "-o", "out"}, nil},
 		{"init", []string{"init", "rnn", "poet"}, nil},
 		{"import", []string{"import", "published", "-o", "own"}, []string{"disk full"}}, // as init, and slower
+		{"export", []string{"export", "imported", "--gguf", "out"}, nil},
 	}
 	// Each command with a flag of a file that is written is one of them.
 	var look func(cmd *cobra.Command)
@@ -91,6 +92,9 @@ func TestCommandFaults(t *testing.T) {
 				write(t, filepath.Join(dir, "learnt.json"), tokenizer)
 				write(t, filepath.Join(dir, "out"), "old")
 				for name, content := range published(t, tokenizer) {
+					write(t, filepath.Join(dir, name), content)
+				}
+				for name, content := range imported(t) {
 					write(t, filepath.Join(dir, name), content)
 				}
 				return dir, contents(t, dir)

@@ -10,8 +10,10 @@ import (
 // written.
 var fileFlags = fileflag.Table{
 	Flags: map[string]fileflag.Role{
-		"out":  fileflag.Output,
-		"spec": fileflag.Input,
+		"out":   fileflag.Output,
+		"gguf":  fileflag.Output,
+		"model": fileflag.Input,
+		"spec":  fileflag.Input,
 
 		"keys":          fileflag.Input,
 		"tls-cert":      fileflag.Input,
@@ -40,6 +42,7 @@ var fileFlags = fileflag.Table{
 		"inspect":  fileflag.Input,
 		"generate": fileflag.Input, // --out is then a folder, in which it touches generated code alone
 		"verify":   fileflag.Input,
+		"export":   fileflag.Input,
 		"import":   fileflag.Input, // --out is then a new folder
 		"vocab":    fileflag.Input,
 		"init":     fileflag.Text, // DIR, in which it overwrites nothing

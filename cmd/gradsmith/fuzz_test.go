@@ -31,6 +31,7 @@ func calls() map[*cobra.Command][]string {
 		"tokenizer train": {"text", "--size", "260"}, "tokenizer encode": {"learnt.json", "text"},
 		"tokenizer decode": {"learnt.json", "numbers"}, "tokenizer stats": {"learnt.json", "text"},
 		"tokenizer convert": {"learnt.json"}, "import": {"published", "-o", "own"},
+		"export": {"imported", "--gguf", "own.gguf"},
 	}
 	all := map[*cobra.Command][]string{}
 	var look func(cmd *cobra.Command)
@@ -62,6 +63,7 @@ func lay(t testing.TB, dir string) {
 		all[name] = content
 	}
 	maps.Copy(all, published(t, learntOnce(t)))
+	maps.Copy(all, imported(t))
 	for name, content := range all {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o777); err != nil {
 			t.Fatal(err)

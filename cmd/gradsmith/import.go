@@ -21,7 +21,7 @@ func newImport() *cobra.Command {
 	var out, name, modulePath, as string
 	var o interchange.Options
 	cmd := &cobra.Command{
-		Use:   "import DIR",
+		Use:   "import DIR|FILE.gguf",
 		Short: "Make a package of a published checkpoint",
 		Long: fmt.Sprintf(`Import reads a checkpoint in the form of the Hugging Face hub: a folder with config.json, the
 weights in one or several *.safetensors, and the tokenizer. It writes a package into the folder
@@ -30,6 +30,9 @@ generated code, a program, and a report of what became of each tensor. It overwr
 
 Known are:
   %s
+
+A GGUF file of GPT-2, Llama, Qwen 2 or 3, or Gemma is read as well, with numbers of the types
+F32, F16, BF16, Q8_0, Q4_0, Q4_K and Q6_K.
 
 A key of config.json or a tensor that it does not know may change what the model computes, so
 it is an error, which names it.`, strings.Join(interchange.Models(), "\n  ")),

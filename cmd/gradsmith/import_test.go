@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -58,6 +59,43 @@ func published(t testing.TB, tokenizer string) map[string]string {
 		"published/tokenizer.json": tokenizer}
 }
 
+// imported are the spec, the tokenizer and the parameters of a package that was made of published, by the names of
+// their files.
+func imported(t testing.TB) map[string]string {
+	t.Helper()
+	if importedBefore != nil {
+		return importedBefore
+	}
+	dir := t.TempDir()
+	for name, content := range published(t, learntOnce(t)) {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out := filepath.Join(dir, "imported")
+	var errOut bytes.Buffer
+	args := []string{"import", filepath.Join(dir, "published"), "-o", out, "--module", "example.com/imported"}
+	if run(args, &bytes.Buffer{}, &errOut) != 0 {
+		t.Fatal(errOut.String())
+	}
+	all := map[string]string{}
+	for _, name := range []string{"imported.yaml", "tokenizer.json", weightsFile} {
+		data, err := os.ReadFile(filepath.Join(out, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all["imported/"+name] = string(data)
+	}
+	importedBefore = all
+	return all
+}
+
+var importedBefore map[string]string
+
 // TestImport imports a checkpoint into an empty module, builds the program and runs it: it writes, and it is trained
 // further from there.
 func TestImport(t *testing.T) {
@@ -79,6 +117,11 @@ func TestImport(t *testing.T) {
 	u.run("go tool gradsmith verify own && go vet ./own/...")
 	u.run("go build -o bin/ ./own/cmd/own")
 	first := u.run("bin/own sample --prompt 'the cat' --tokens 10 --seed 1")
+	u.run("go tool gradsmith export own --gguf own.gguf && go tool gradsmith import own.gguf -o again --steps 32")
+	u.run("go build -o bin/ ./again/cmd/again")
+	if again := u.run("bin/again sample --prompt 'the cat' --tokens 10 --seed 1"); again != first {
+		t.Errorf("through a GGUF file it writes %q, and else %q", again, first)
+	}
 	u.file("text", strings.Repeat("the cat and the dog and the end\n", 20))
 	u.run("bin/own train --data text --steps 2 --samples 0")
 	if again := u.run(
@@ -86,6 +129,8 @@ func TestImport(t *testing.T) {
 		t.Errorf("the parameters that came with the model write %q, and once %q", again, first)
 	}
 }
+
+var llamacpp = flag.String("llamacpp", "", "`FOLDER` of the package node-llama-cpp for TestStories")
 
 var stories = flag.String("stories", "",
 	"`FOLDER` of a checkpoint of Llama's shape with reference.json for TestStories")
@@ -120,6 +165,25 @@ func TestStories(t *testing.T) {
 		t.Errorf("it writes %q, published is %q", got, want.Text)
 	}
 	u.run("go test ./stories/...")
+	u.run("go tool gradsmith export stories --gguf stories.gguf && go tool gradsmith import stories.gguf -o again")
+	u.run("go build -o bin/ ./again/cmd/again")
+	if again := u.run(fmt.Sprintf("bin/again sample --temperature 0 --tokens %d", len(want.IDs)-1)); again != got {
+		t.Errorf("through a GGUF file it writes %q", again)
+	}
+	if *llamacpp != "" {
+		script, err := filepath.Abs("../../bench/llamacpp/greedy.mjs")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var said struct{ Tokens []int32 }
+		out := u.run(fmt.Sprintf("NODE_LLAMA_CPP=%s node %s %d 1 stories.gguf", *llamacpp, script, len(want.IDs)-1))
+		if err := json.Unmarshal([]byte(out), &said); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if !slices.Equal(said.Tokens, want.IDs[1:]) {
+			t.Errorf("llama.cpp goes on with %v", said.Tokens)
+		}
+	}
 	u.file("logits/main.go", `package main
 
 import (

@@ -5,6 +5,7 @@
 //	gradsmith generate poet.yaml   # the package
 //	gradsmith inspect poet.yaml    # its layers, shapes, parameters, flops and memory
 //	gradsmith import DIR -o smol   # a published checkpoint as a spec, its weights and a program
+//	gradsmith export smol --gguf smol.gguf
 //	gradsmith show lstm            # an LSTM by formula, to copy into a spec
 //	gradsmith verify .             # is all generated code fresh?
 //	gradsmith serve ./poet ./names # answer HTTP requests with several models
@@ -78,6 +79,7 @@ Begin with:  gradsmith init rnn poet`,
 		newVerify(),
 		newImport(),
 		newServe(),
+		newExport(),
 		newShow(),
 		newSchema(),
 		newVocab(),

@@ -18,6 +18,7 @@ type plan struct {
 	activation                   string
 	tied                         bool
 	bias, outBias, hiddenBias    bool
+	beside                       bool // the features of a pair that is turned stand side by side
 	queryNorm                    bool
 	// that is added to the gains of norms: 1 where they are stored as differences
 	gain                 float32
@@ -44,6 +45,7 @@ func llamaPlanOf(f *folder, c *config, alike bool) *plan {
 		steps:   c.size("max_position_embeddings"),
 		epsilon: c.number("rms_norm_eps", 1e-6),
 		tied:    c.flag("tie_word_embeddings", false),
+		beside:  f.beside,
 	}
 	p.kvHeads = c.size("num_key_value_heads", p.heads)
 	p.size = c.size("head_dim", max(1, p.width/p.heads))
@@ -222,8 +224,13 @@ func (p *plan) attention(i int, in func(string) string) *layer {
 	add(true, "bias", p.bias)
 	add(p.outBias != p.bias, "bias_out", p.outBias)
 	q, kv := p.heads*p.size, p.kvHeads*p.size
-	params := product("qkv", p.bias, linear, columns(in("self_attn.q_proj"), q), columns(in("self_attn.k_proj"), kv),
-		columns(in("self_attn.v_proj"), kv))
+	queries, keys := columns(in("self_attn.q_proj"), q), columns(in("self_attn.k_proj"), kv)
+	if p.beside {
+		queries.to = func(r int) int { return beside(r, p.size) }
+		queries.how = "pairs that are turned half of a head apart"
+		keys.to, keys.how = queries.to, queries.how
+	}
+	params := product("qkv", p.bias, linear, queries, keys, columns(in("self_attn.v_proj"), kv))
 	params = append(params, product("o", p.outBias, linear, columns(in("self_attn.o_proj"), p.width))...)
 	if p.queryNorm {
 		gain := func(tensor string) []part {

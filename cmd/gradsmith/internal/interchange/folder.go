@@ -22,6 +22,8 @@ type tensor struct {
 	file string // base name of its file
 	from reader
 	used bool
+
+	float bool // its type is one of numbers that are read
 }
 
 // reader is a file of tensors.
@@ -45,6 +47,11 @@ type folder struct {
 	tokenizer     *tokenizer.Tokenizer
 	tokenizerFile string // base name
 	tokenizerData []byte
+
+	// Of a GGUF file.
+	gguf       bool
+	beside     bool // the features of a pair that is turned stand side by side
+	begin, end int  // tokens around a text, or -1
 }
 
 func (f *folder) close() {
@@ -127,7 +134,7 @@ func openFolder(dir string) (_ *folder, err error) {
 			if want, ok := index[e.Name]; index != nil && (!ok || want != name) {
 				return nil, fmt.Errorf("the tensor %s is in %s, where %s does not name it", e.Name, name, indexFile)
 			}
-			f.tensors[e.Name] = &tensor{Entry: e, file: name, from: r}
+			f.tensors[e.Name] = &tensor{Entry: e, file: name, from: r, float: e.Float()}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(index)) {
@@ -224,7 +231,7 @@ func (f *folder) rest() (aside, unknown []*tensor) {
 		t := f.tensors[name]
 		switch {
 		case t.used:
-		case !t.Float() || f.arch.needless(name):
+		case !t.float || f.arch.needless(name):
 			aside = append(aside, t)
 		default:
 			unknown = append(unknown, t)

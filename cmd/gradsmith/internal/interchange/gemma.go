@@ -85,7 +85,9 @@ func gemmaPlan(f *folder, c *config) *plan {
 	p := llamaPlanOf(f, c, c.value("model_type") != "gemma3_text")
 	p.size = c.size("head_dim", 256)
 	p.tied = c.flag("tie_word_embeddings", true)
-	p.gain = 1
+	if !f.gguf { // where they are stored whole
+		p.gain = 1
+	}
 	p.scale = math.Sqrt(float64(p.width))
 	key := c.either("hidden_activation", "hidden_act")
 	p.activation = gated(c, key, "gelu_pytorch_tanh")

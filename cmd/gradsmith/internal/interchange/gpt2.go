@@ -20,19 +20,23 @@ var gpt2 = &architecture{
 		c.only("add_cross_attention", false, "an encoder in front of it is not read")
 		c.only("tie_word_embeddings", true, "the last layer reads the table of the tokens here")
 		vocab := f.vocabulary(c.size("vocab_size"))
+		lies := conv
+		if f.gguf {
+			lies = linear
+		}
 		blocks := make([]block, min(c.size("n_layer"), maxLayers))
 		for i := range blocks {
 			in := func(name string) string { return of(i, "transformer.h.{i}."+name) }
-			attention := product("qkv", true, conv, columns(in("attn.c_attn"), 3*width))
-			feedforward := product("up", true, conv, columns(in("mlp.c_fc"), hidden))
+			attention := product("qkv", true, lies, columns(in("attn.c_attn"), 3*width))
+			feedforward := product("up", true, lies, columns(in("mlp.c_fc"), hidden))
 			blocks[i] = block{"block", []*layer{
 				residual(layernorm("attention_norm", epsilon, width, in("ln_1")),
 					&layer{word: "attention", name: "attention", sets: []set{{"heads", heads}},
-						params: append(attention, product("o", true, conv, columns(in("attn.c_proj"), width))...)}),
+						params: append(attention, product("o", true, lies, columns(in("attn.c_proj"), width))...)}),
 				residual(layernorm("feedforward_norm", epsilon, width, in("ln_2")),
 					&layer{word: "feedforward", name: "feedforward",
 						sets:   []set{{"hidden", hidden}, {"activation", activation}},
-						params: append(feedforward, product("down", true, conv, columns(in("mlp.c_proj"), width))...)}),
+						params: append(feedforward, product("down", true, lies, columns(in("mlp.c_proj"), width))...)}),
 			}}
 		}
 		return &blueprint{

@@ -53,7 +53,11 @@ func (m *Import) Weights(w io.Writer) error {
 // Read reads the checkpoint in a folder. It finds all that is wrong before anything is written; of the numbers it reads
 // none.
 func Read(dir string, o Options) (_ *Import, err error) {
-	f, err := openFolder(dir)
+	open := openFolder
+	if isGGUF(dir) {
+		open = openGGUF
+	}
+	f, err := open(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -65,8 +69,10 @@ func Read(dir string, o Options) (_ *Import, err error) {
 	if f.arch, err = architectureOf(f.config); err != nil {
 		return nil, err
 	}
-	if err := f.readTokenizer(); err != nil {
-		return nil, err
+	if f.tokenizer == nil {
+		if err := f.readTokenizer(); err != nil {
+			return nil, err
+		}
 	}
 	print := f.arch.read(f, f.config)
 	if err := f.config.check(f.arch, o.Ignore); err != nil {
@@ -134,6 +140,9 @@ func line(s string) string { return strings.Join(strings.Fields(s), " ") }
 // else the config. A SentencePiece model does not say that there is one in front, as its library is told that by the
 // program.
 func (f *folder) around() (begin, end int) {
+	if f.gguf {
+		return f.begin, f.end
+	}
 	begin, end = -1, f.config.token("eos_token_id")
 	before, behind := f.tokenizer.Around()
 	if len(before) > 0 {

@@ -67,27 +67,39 @@ func (p *published) values(k int) []float32 {
 	return x
 }
 
-// tokenizerOf is a tokenizer.json of a vocabulary whose tokens are letters.
+// tokenizerOf is a tokenizer.json of byte-pair encoding as SentencePiece has it: special tokens, a blank, letters,
+// and one merge.
 func tokenizerOf(n int) []byte {
-	vocab := map[string]int{"<unk>": 0, "<s>": 1, "</s>": 2, "<mask>": 3}
-	for i := len(vocab); i < n; i++ {
-		vocab[string(rune('a'+i-4))] = i
-	}
+	vocab := map[string]int{"<unk>": 0, "<s>": 1, "</s>": 2, "<mask>": 3, "▁": 4, "\n": 5}
 	var added []map[string]any
 	for i, name := range []string{"<unk>", "<s>", "</s>", "<mask>"} {
 		added = append(added, map[string]any{"id": i, "content": name, "single_word": false, "lstrip": false,
-			"rstrip":     false,
-			"normalized": false, "special": true})
+			"rstrip": false, "normalized": false, "special": true})
+	}
+	for i := len(vocab); i < n-1; i++ {
+		vocab[string(rune('a'+i-6))] = i
+	}
+	vocab["▁a"] = n - 1
+	piece := func(kind, id string) map[string]any {
+		return map[string]any{kind: map[string]any{"id": id,
+			"type_id": 0}}
+	}
+	blank := func(from, to string) map[string]any {
+		return map[string]any{"type": "Replace", "pattern": map[string]any{"String": from}, "content": to}
 	}
 	data, err := json.Marshal(map[string]any{"version": "1.0", "added_tokens": added,
-		"pre_tokenizer": map[string]any{"type": "Whitespace"},
+		"normalizer": map[string]any{"type": "Sequence",
+			"normalizers": []any{map[string]any{"type": "Prepend", "prepend": "▁"}, blank(" ", "▁")}},
+		"decoder": map[string]any{"type": "Sequence", "decoders": []any{blank("▁", " "),
+			map[string]any{"type": "ByteFallback"},
+			map[string]any{"type": "Fuse"}, map[string]any{"type": "Strip", "content": " ", "start": 1, "stop": 0}}},
 		"post_processor": map[string]any{"type": "TemplateProcessing",
-			"single": []any{map[string]any{"SpecialToken": map[string]any{"id": "<s>", "type_id": 0}},
-				map[string]any{"Sequence": map[string]any{"id": "A", "type_id": 0}}},
-			"pair": []any{},
+			"single": []any{piece("SpecialToken", "<s>"), piece("Sequence", "A")}, "pair": []any{},
 			"special_tokens": map[string]any{
 				"<s>": map[string]any{"id": "<s>", "ids": []int{1}, "tokens": []string{"<s>"}}}},
-		"model": map[string]any{"type": "WordLevel", "unk_token": "<unk>", "vocab": vocab}})
+		"model": map[string]any{"type": "BPE", "unk_token": "<unk>", "fuse_unk": true, "byte_fallback": true,
+			"vocab":  vocab,
+			"merges": []string{"▁ a"}}})
 	if err != nil {
 		panic(err)
 	}
@@ -204,6 +216,24 @@ func logits(t testing.TB, m *Import, tokens, source []int32) []float64 {
 	return out["logits"].F
 }
 
+// compare holds the logits of an imported model to those of PyTorch.
+func (p *published) compare(t *testing.T, m *Import, most float64) {
+	t.Helper()
+	got := logits(t, m, p.Read, p.Source)
+	rows := len(p.Logits) / len(p.Read) // which may be more than there are tokens
+	diff, size := 0.0, 0.0
+	for i := range p.Read {
+		for j := range m.Model.Vocab() {
+			want := p.Logits[i*rows+j]
+			diff = max(diff, math.Abs(got[i*m.Model.Vocab()+j]-want))
+			size = max(size, math.Abs(want))
+		}
+	}
+	if !(diff <= most*size) {
+		t.Errorf("the logits differ by %.2g, of %.2g\n%s", diff, size, m.Spec)
+	}
+}
+
 // TestPyTorch imports a small random checkpoint of each architecture, and compares the logits with those of PyTorch
 // code that was written from the papers.
 func TestPyTorch(t *testing.T) {
@@ -218,19 +248,7 @@ func TestPyTorch(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer m.Close()
-			got := logits(t, m, p.Read, p.Source)
-			rows := len(p.Logits) / len(p.Read) // which may be more than there are tokens
-			diff, size := 0.0, 0.0
-			for i := range p.Read {
-				for j := range m.Model.Vocab() {
-					want := p.Logits[i*rows+j]
-					diff = max(diff, math.Abs(got[i*m.Model.Vocab()+j]-want))
-					size = max(size, math.Abs(want))
-				}
-			}
-			if !(diff <= 1e-6*size) {
-				t.Errorf("the logits differ by %.2g, of %.2g\n%s", diff, size, m.Spec)
-			}
+			p.compare(t, m, 1e-6)
 			// What is written reads well: no line of the report ends with blanks, and each tensor has its line.
 			for _, x := range p.Tensors {
 				if !strings.Contains(string(m.Report), x.name+" ") {

@@ -163,8 +163,10 @@ func check(p parameter, shape []int, f *folder) error {
 			if err != nil {
 				return err
 			}
-			if !t.Float() {
-				return fmt.Errorf("%s: the tensor %s has the type %s; it must be F32, F16 or BF16", t.file, t.Name,
+			if !t.float {
+				return fmt.Errorf(
+					"%s: the tensor %s has the type %s; it must be one of numbers that are read: F32, F16 or BF16",
+					t.file, t.Name,
 					t.Type)
 			}
 			want := part.expects(rows)

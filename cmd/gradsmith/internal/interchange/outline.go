@@ -1,0 +1,346 @@
+package interchange
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/gradsmith/gradsmith/gen"
+	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/spec"
+)
+
+// outline is a decoder of this project as other programs see one: a table of tokens, blocks of an attention and a
+// feed-forward part with their norms, a last norm, logits.
+type outline struct {
+	spec   *spec.Model
+	width  int
+	tokens owner
+	scale  float64
+	places owner // of a learnt table; its name is empty without one
+	blocks []outBlock
+	last   outNorm
+	tied   bool
+	head   owner // of a matrix of logits that is not tied
+	cap    float64
+}
+
+// owner is a layer whose tensors are asked for, in one repetition.
+type owner struct {
+	name   string
+	number int    // of the repetition, from 1; 0 outside of any
+	prefix string // of the fields, as a transformer has those of its norms
+}
+
+// outBlock is a block.
+type outBlock struct {
+	before, between outNorm // in front of the parts
+	attention       spec.Attention
+	attends         owner
+	feedforward     spec.Feedforward
+	feeds           owner
+}
+
+// outNorm is a norm.
+type outNorm struct {
+	owner
+	kind    string // "layernorm" or "rmsnorm"
+	epsilon float64
+}
+
+// outlineOf sees a model as one, or says what it has beside that.
+func outlineOf(m *spec.Model) (*outline, error) {
+	o := &outline{spec: m}
+	if !m.DecoderOnly() {
+		return nil,
+			fmt.Errorf("%s is no decoder by itself (kind %s); other programs are given models that go on with a text",
+				m.File, m.Kind)
+	}
+	odd := func(l spec.Layer, why string) error {
+		return fmt.Errorf("%s:%d: %s %s: %s, which other programs do not know there", m.File, l.LayerPos().Line,
+			l.LayerKind(),
+			l.LayerName(), why)
+	}
+	var walk func(layers []spec.Layer, number int) error
+	ended := false
+	walk = func(layers []spec.Layer, number int) error {
+		for _, l := range layers {
+			at := ownerOf(l, number)
+			if ended {
+				return odd(l, "it stands behind the logits")
+			}
+			switch l := l.(type) {
+			case *spec.Embedding:
+				if o.tokens.name != "" || l.Tie != "" {
+					return odd(l, "a second table of tokens")
+				}
+				o.tokens, o.scale, o.width = at, l.Scale, l.Width
+			case *spec.Positions:
+				if l.Scheme != "learned" || len(o.blocks) > 0 || o.places.name != "" {
+					return odd(l, "places of another form than one learnt table in front of the blocks")
+				}
+				o.places = at
+			case *spec.Dropout:
+			case *spec.Repeat:
+				if l.Copies != nil {
+					for _, c := range l.Copies {
+						if err := walk(c, 0); err != nil {
+							return err
+						}
+					}
+					continue
+				}
+				for i := range l.Times {
+					n := i + 1
+					if l.Shared {
+						n = 0
+					}
+					if err := walk(l.Layers, n); err != nil {
+						return err
+					}
+				}
+			case *spec.Residual:
+				if l.Scale != 1 || len(l.Layers) != 2 {
+					return odd(l, "a sum of another form than x + part(norm(x))")
+				}
+				norm, ok := normOf(l.Layers[0], number)
+				if !ok {
+					return odd(l, "a part without a norm in front of it")
+				}
+				switch part := l.Layers[1].(type) {
+				case *spec.Attention:
+					if n := len(o.blocks); n > 0 && o.blocks[n-1].feeds.name == "" {
+						return odd(part, "two attentions, one behind the other")
+					}
+					o.blocks = append(o.blocks, outBlock{before: norm, attention: *part, attends: ownerOf(part,
+						number)})
+				case *spec.Feedforward:
+					n := len(o.blocks)
+					if n == 0 || o.blocks[n-1].feeds.name != "" {
+						return odd(part, "a feed-forward part without an attention in front of it")
+					}
+					b := &o.blocks[n-1]
+					b.between, b.feedforward, b.feeds = norm, *part, ownerOf(part, number)
+				default:
+					return odd(part, "a part that is neither attention nor feed-forward")
+				}
+			case *spec.Transformer:
+				if !l.NormFirst {
+					return odd(l, "norms behind the parts")
+				}
+				for i := range l.Layers {
+					at := owner{name: at.name, number: i + 1}
+					norm := func(prefix string) outNorm {
+						return outNorm{owner{at.name, at.number, prefix}, l.Norm, l.Epsilon}
+					}
+					o.blocks = append(o.blocks, outBlock{before: norm("norm1_"), between: norm("norm2_"),
+						attention: spec.Attention{Heads: l.Heads, KVHeads: l.KVHeads, HeadSize: l.Width / l.Heads,
+							Causal: l.Causal, Window: l.Window, Prefix: l.Prefix, Rotary: l.Rotary, ALiBi: l.ALiBi,
+							Bias:    l.Bias,
+							BiasOut: l.Bias},
+						attends: at, feedforward: spec.Feedforward{Hidden: l.Hidden, Activation: l.Activation,
+							Bias: l.Bias},
+						feeds: at})
+				}
+			case *spec.LayerNorm, *spec.RMSNorm:
+				if o.last.name != "" {
+					return odd(l, "a second norm outside of the blocks")
+				}
+				o.last, _ = normOf(l, number)
+			case *spec.Dense:
+				if l.Bias || l.Activation != "none" || o.last.name == "" {
+					return odd(l, "logits with a bias, or without a norm in front of them")
+				}
+				o.tied, o.head, o.cap, ended = l.Tie != "", at, l.SoftCap, true
+			default:
+				return odd(l, "a layer of another kind")
+			}
+		}
+		return nil
+	}
+	if err := walk(m.Layers, 0); err != nil {
+		return nil, err
+	}
+	if len(o.blocks) == 0 || o.blocks[len(o.blocks)-1].feeds.name == "" {
+		return nil, fmt.Errorf("%s: there are no blocks of an attention and a feed-forward part", m.File)
+	}
+	return o, nil
+}
+
+// ownerOf is the layer that has the parameters of l.
+func ownerOf(l spec.Layer, number int) owner {
+	b := spec.Base(l)
+	o := owner{name: l.LayerName(), number: number}
+	if b.Share != "" {
+		o.name = b.Share
+		if b.Common {
+			o.number = 0
+		}
+	}
+	return o
+}
+
+func normOf(l spec.Layer, number int) (outNorm, bool) {
+	switch l := l.(type) {
+	case *spec.LayerNorm:
+		return outNorm{ownerOf(l, number), "layernorm", l.Epsilon}, true
+	case *spec.RMSNorm:
+		return outNorm{ownerOf(l, number), "rmsnorm", l.Epsilon}, true
+	}
+	return outNorm{}, false
+}
+
+// alike is what all blocks have in common; reason says of a block what is different, or what no other program has.
+func (o *outline) alike() (a *spec.Attention, f *spec.Feedforward, err error) {
+	first := &o.blocks[0]
+	a, f = &first.attention, &first.feedforward
+	reason := func(i int, why string) error {
+		return fmt.Errorf("%s: block %d: %s, which other programs do not know", o.spec.File, i+1, why)
+	}
+	for i := range o.blocks {
+		b := &o.blocks[i]
+		switch x := &b.attention; {
+		case x.Heads != a.Heads || x.KVHeads != a.KVHeads || x.HeadSize != a.HeadSize || x.Rotary != a.Rotary ||
+			x.Bias != a.Bias || x.BiasOut != a.BiasOut || x.QueryNorm != a.QueryNorm || x.Window != a.Window:
+			return nil, nil, reason(i, "its attention is not that of the first block")
+		case x.ALiBi || x.Prefix > 0 || x.Relative != nil || x.SoftCap > 0:
+			return nil, nil, reason(i, "distances, a prefix or a bound of its scores")
+		case x.Scale > 0 && math.Abs(x.Scale*math.Sqrt(float64(x.HeadSize))-1) > 1e-6:
+			return nil, nil, reason(i, fmt.Sprintf("scores that are multiplied with %v", x.Scale))
+		case b.feedforward.Hidden != f.Hidden || b.feedforward.Activation != f.Activation ||
+			b.feedforward.Bias != f.Bias:
+			return nil, nil, reason(i, "its feed-forward part is not that of the first block")
+		case b.before.kind != o.last.kind || b.between.kind != o.last.kind || b.before.epsilon != o.last.epsilon ||
+			b.between.epsilon != o.last.epsilon:
+			return nil, nil, reason(i, "its norms are not like the last one")
+		case x.QueryNorm > 0 && x.QueryNorm != o.last.epsilon:
+			return nil, nil, reason(i, "norms of queries with another epsilon than the others")
+		}
+	}
+	if o.cap > 0 {
+		return nil, nil, fmt.Errorf("%s: logits with a bound, which other programs do not know here", o.spec.File)
+	}
+	return a, f, nil
+}
+
+// target is a tensor of another program's file, and what it is made of.
+type target struct {
+	name     string
+	from     owner
+	field    string
+	at       int           // first column that is taken
+	width    int           // columns; 0 takes all, and the parameter as it lies
+	order    func(int) int // output r is that column of those; nil keeps the order
+	inputs   bool          // the inputs come first, as they do here
+	add      float32
+	constant []float32 // numbers that are of no parameter
+}
+
+// source reads the parameters of a checkpoint of this project.
+type source struct {
+	r      *checkpoint.Reader
+	shapes map[string][]int
+	last   string // parameter that is in memory
+	data   []float32
+	out    []float32
+}
+
+// openSource opens a checkpoint and holds it against the parameters of a spec.
+func openSource(path string, m *spec.Model) (*source, error) {
+	want, err := gen.Parameters(m)
+	if err != nil {
+		return nil, err
+	}
+	r, err := checkpoint.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &source{r: r, shapes: map[string][]int{}}
+	has := map[string]checkpoint.Entry{}
+	for _, e := range r.Entries() {
+		has[e.Name] = e
+	}
+	for _, p := range want {
+		e, ok := has[p.Name]
+		if !ok || !slices.Equal(e.Shape, p.Shape) || !e.Float() {
+			r.Close()
+			return nil, fmt.Errorf("checkpoint %s is not one of %s: it has no tensor %s of shape %v", path, m.File,
+				p.Name, p.Shape)
+		}
+		if err := r.Verify(p.Name); err != nil {
+			r.Close()
+			return nil, err
+		}
+		s.shapes[p.Name] = p.Shape
+	}
+	return s, nil
+}
+
+// name is that of a parameter in the checkpoint. A repeat that is no loop has no numbers.
+func (s *source) name(o owner, field string) string {
+	if o.number > 0 {
+		if name := fmt.Sprintf("%s.%d.%s%s", o.name, o.number, o.prefix, field); s.shapes[name] != nil {
+			return name
+		}
+	}
+	return o.name + "." + o.prefix + field
+}
+
+// shape is that of a target.
+func (s *source) shape(t *target) ([]int, error) {
+	if t.constant != nil {
+		return []int{len(t.constant)}, nil
+	}
+	name := s.name(t.from, t.field)
+	shape := s.shapes[name]
+	switch {
+	case shape == nil:
+		return nil, fmt.Errorf("interchange: there is no parameter %s for %s", name, t.name)
+	case t.width == 0:
+		return shape, nil
+	case len(shape) == 1:
+		return []int{t.width}, nil
+	case t.inputs:
+		return []int{shape[0], t.width}, nil
+	}
+	return []int{t.width, shape[0]}, nil
+}
+
+// numbers makes a target. The slice is overwritten by the next call.
+func (s *source) numbers(t *target) ([]float32, error) {
+	if t.constant != nil {
+		return t.constant, nil
+	}
+	name := s.name(t.from, t.field)
+	rows, columns := matrixOf(s.shapes[name])
+	if s.last != name {
+		s.data = slices.Grow(s.data[:0], rows*columns)[:rows*columns]
+		if err := s.r.Read(name, 0, s.data); err != nil {
+			return nil, err
+		}
+		s.last = name
+	}
+	if t.width == 0 && t.add == 0 {
+		return s.data, nil
+	}
+	width := t.width
+	if width == 0 {
+		width = columns
+	}
+	s.out = slices.Grow(s.out[:0], rows*width)[:rows*width]
+	for j := range width {
+		from := j
+		if t.order != nil {
+			from = t.order(j)
+		}
+		for i := range rows {
+			x := s.data[i*columns+t.at+from] + t.add
+			if t.inputs || t.width == 0 {
+				s.out[i*width+j] = x
+			} else {
+				s.out[j*rows+i] = x
+			}
+		}
+	}
+	return s.out, nil
+}
