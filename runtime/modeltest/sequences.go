@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/files"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/weights"
 )
@@ -207,7 +208,9 @@ func mounted(t *testing.T, p model.Packer, fresh func() model.Packer, n int, b *
 	m := fresh()
 	must(0, checkpoint.LoadWeights(path, m))
 	d := begun(m, n, b)
-	must(0, os.Truncate(path, 0))
+	f, err := files.OpenFile(path, os.O_RDWR, 0)
+	must(0, err)
+	must(0, errors.Join(f.Truncate(0), f.Close()))
 	if _, err := d.Step(b.Tokens[:n]); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("a file that was shortened while it was mapped: %v", err)
 	}
