@@ -109,7 +109,7 @@ tokenizers: ## hold tokenizers to those of three published models, by npm's pack
 	TOKENIZER_FILES="$(abspath demo/tokenizers)" $(GO) test ./runtime/tokenizer -run 'TestGolden|TestAgainst' -timeout 0 $(TESTFLAGS)
 
 journeys: ## go from data as people have it to a program that embeds a model, seven times, each in an empty module; a minute
-	$(GO) test ./cmd/gradsmith -run TestJourneys -count 1 -timeout 30m -args -journeys
+	$(GO) test ./cmd/gradsmith -run "TestJourneys|TestPlaces" -count 1 -timeout 30m -args -journeys
 
 race: ## run every test under the race detector, package by package; needs a C compiler
 	@set -e; for pkg in $$($(GO) list ./...); do CGO_ENABLED=1 $(GO) test -race $$pkg; done
