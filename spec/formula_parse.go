@@ -104,12 +104,10 @@ const (
 )
 
 // Functions are what a formula can apply to each element, or, softmax, to a vector, by their names and by others that
-// are read as well.
+// are read as well. Activations are among them.
 var functionNames = map[string]string{
-	"tanh": "tanh", "σ": "sigmoid", "sigmoid": "sigmoid", "sigm": "sigmoid", "relu": "relu", "ReLU": "relu",
-	"exp": "exp", "log": "log", "ln": "log", "sqrt": "sqrt", "√": "sqrt",
-	"softplus": "softplus", "gelu": "gelu", "GELU": "gelu", "silu": "silu", "SiLU": "silu", "swish": "silu",
-	"softmax": "softmax", "diag": "diag",
+	"exp": "exp", "log": "log", "ln": "log", "sqrt": "sqrt", "√": "sqrt", "softplus": "softplus", "softmax": "softmax",
+	"diag": "diag",
 }
 
 // formulaError is what is wrong with a formula, and where, in characters from its start.

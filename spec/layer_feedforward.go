@@ -3,19 +3,6 @@ package spec
 import "fmt"
 
 func init() {
-	gated := []word{
-		{name: "gelu", doc: "x·Φ(x), where Φ is the normal distribution function (Hendrycks and Gimpel 2016)."},
-		{name: "gelu_tanh", doc: "GELU with Φ approximated by tanh, as in GPT-2.",
-			also: []string{"gelu_new", "gelu_approx", "quick_gelu"}},
-		{name: "relu", doc: "max(x, 0)."},
-		{name: "silu", doc: "x/(1+e⁻ˣ).", also: []string{"swish"}},
-		{name: "tanh", doc: "The hyperbolic tangent."},
-		{name: "swiglu", doc: "silu(x·W)⊙(x·V), with two matrices in place of one (Shazeer 2020).",
-			also: []string{"glu", "gated_silu"}},
-		{name: "geglu", doc: "gelu(x·W)⊙(x·V) (Shazeer 2020).", also: []string{"gated_gelu"}},
-		{name: "geglu_tanh", doc: "gelu_tanh(x·W)⊙(x·V), as in Gemma and T5 1.1.",
-			also: []string{"gated_gelu_tanh", "gated_gelu_new"}},
-	}
 	word := word{name: "feedforward", doc: "f(x·W + b)·V + c of each token: what a Transformer has beside its " +
 		"attention, with nothing added or normalised around it.", also: []string{"feed_forward", "ffn", "mlp", "ff"},
 		typ: object("",
@@ -24,7 +11,7 @@ func init() {
 				"4·width; for swiglu, geglu and geglu_tanh 8/3·width, rounded up to a multiple of 32",
 				"Width between the two products.").called("ffn", "ff", "d_ff", "hidden_size", "dim_feedforward",
 				"intermediate_size", "size", "units"),
-			with("activation", enum(gated...), "gelu", "The function f.").called("act", "nonlinearity",
+			with("activation", hiddenActivations, "gelu", "The function f.").called("act", "nonlinearity",
 				"activation_function"),
 			with("bias", boolean(), true, "Whether the products add a bias.").called("use_bias", "biases"),
 			with("dropout", share(), 0.0,
@@ -44,7 +31,7 @@ func init() {
 type Feedforward struct {
 	LayerBase
 	Hidden     int
-	Activation string // "gelu", "gelu_tanh", "relu", "silu", "tanh", "swiglu", "geglu" or "geglu_tanh"
+	Activation string
 	Bias       bool
 	Dropout    float64 // between the products
 	Init       Init
@@ -53,9 +40,7 @@ type Feedforward struct {
 }
 
 // Gated tells whether the first product is two, one of which is the gate of the other.
-func (l *Feedforward) Gated() bool {
-	return l.Activation == "swiglu" || l.Activation == "geglu" || l.Activation == "geglu_tanh"
-}
+func (l *Feedforward) Gated() bool { return Gated(l.Activation) }
 
 func (c *layers) feedforward(v *value, base LayerBase, in int, _ bool) Layer {
 	set := v.set

@@ -27,7 +27,7 @@ type Transformer struct {
 	// heads of keys and values, each shared by Heads/KVHeads heads of queries (Ainslie et al. 2023)
 	KVHeads int
 	Hidden  int // width of the feed-forward part
-	// of the feed-forward part: "gelu" (exact), "gelu_tanh", "relu", "silu" or "swiglu" (Shazeer 2020)
+	// of the feed-forward part
 	Activation string
 	Norm       string  // "layernorm" or "rmsnorm"
 	NormFirst  bool    // norms before each part, on the branch; otherwise after each part, on the sum
@@ -60,15 +60,7 @@ var transformerType = object("",
 	may("hidden", integer(1, maxWidth), "4·width; for swiglu 8/3·width, rounded up to a multiple of 32",
 		"Width of the feed-forward part.").called("ffn", "ff", "d_ff", "mlp", "hidden_size", "feed_forward",
 		"dim_feedforward", "intermediate_size", "size", "units"),
-	with("activation", enum(
-		word{name: "gelu", doc: "x·Φ(x), where Φ is the normal distribution function (Hendrycks and Gimpel 2016)."},
-		word{name: "gelu_tanh", doc: "GELU with Φ approximated by tanh, as in GPT-2.",
-			also: []string{"gelu_new", "gelu_approx", "quick_gelu"}},
-		word{name: "relu", doc: "max(x, 0)."},
-		word{name: "silu", doc: "x/(1+e⁻ˣ).", also: []string{"swish"}},
-		word{name: "swiglu", doc: "silu(x·W)⊙(x·V), with two matrices in place of one (Shazeer 2020).",
-			also: []string{"glu", "gated_silu", "geglu"}},
-	), "gelu", "The function between the two products of the feed-forward part.").called("act", "nonlinearity",
+	with("activation", blockActivations, "gelu", "The function between the two products of the feed-forward part.").called("act", "nonlinearity",
 		"activation_function"),
 	with("norm", enum(
 		word{name: "layernorm", doc: "Mean 0 and variance 1 (Ba et al. 2016).", also: []string{"layer_norm", "ln"}},
@@ -138,7 +130,7 @@ func (c *layers) transformer(v *value, base LayerBase, in int, _ bool) Layer {
 	}
 	if !set.key("hidden").given {
 		t.Hidden = 4 * in
-		if t.Activation == "swiglu" {
+		if Gated(t.Activation) {
 			t.Hidden = (8*in + 95) / 96 * 32 // 8/3·in, rounded up to a multiple of 32
 		}
 	}
@@ -181,7 +173,7 @@ func (c *layers) transformer(v *value, base LayerBase, in int, _ bool) Layer {
 		keys = w / int64(t.Heads) * int64(t.KVHeads)
 	}
 	up := hidden
-	if t.Activation == "swiglu" {
+	if Gated(t.Activation) {
 		up = 2 * hidden
 	}
 	params := (w+1)*(w+2*keys) + (w+1)*w + (w+1)*up + (hidden+1)*w + int64(parts)*2*w

@@ -117,7 +117,7 @@ func (k *block) fields() []field {
 	}
 	hidden := k.b.sized(l.Name, "hidden", l.Hidden, "width of the feed-forward part")
 	up := hidden
-	if l.Activation == "swiglu" {
+	if spec.Gated(l.Activation) {
 		up = graph.Mul(graph.Const(2, ""), hidden)
 	}
 	attention := func() {
@@ -466,11 +466,10 @@ func (k *block) attention(x *graph.Value) *graph.Value {
 
 func (k *block) feedForward(x *graph.Value) *graph.Value {
 	z := k.product("z", "up", x)
-	act := map[string]*graph.Op{"gelu": op.GELUErf, "gelu_tanh": op.GELU, "relu": op.ReLU, "silu": op.SiLU,
-		"swiglu": op.SwiGLU}[k.l.Activation]
-	var attrs graph.Attrs
-	if act == op.SwiGLU {
-		attrs = graph.Attrs{{Key: "half", Val: k.b.sized(k.l.Name, "hidden", k.l.Hidden, "")}}
+	apply := func(o *graph.Op, attrs graph.Attrs, args ...*graph.Value) *graph.Value {
+		return k.one(o, "h", attrs, args...)
 	}
-	return k.product("f", "down", k.one(act, "h", attrs, z))
+	half := k.b.sized(k.l.Name, "hidden", k.l.Hidden, "")
+	h := activations[k.l.Activation](activating{inner: apply, last: apply, half: half}, z)
+	return k.product("f", "down", h)
 }

@@ -690,16 +690,3 @@ func (b *builder) dropout(bb *graph.Builder, x *graph.Value, name string, rate f
 	return bb.Apply(op.Dropout, []string{name}, graph.Attrs{{Key: "rate", Val: rate}, {Key: "stream", Val: b.streams}},
 		args...)[0]
 }
-
-// activation is the operation of that name, nil for none; slope are its attributes.
-func activation(name string) *graph.Op {
-	return map[string]*graph.Op{"tanh": op.Tanh, "relu": op.ReLU, "leaky_relu": op.LeakyReLU,
-		"sigmoid": op.Sigmoid}[name]
-}
-
-func slope(act *graph.Op, x float64) graph.Attrs {
-	if act == op.LeakyReLU {
-		return graph.Attrs{{Key: "slope", Val: x}}
-	}
-	return nil
-}

@@ -15,7 +15,7 @@ func init() {
 // conv is f(windows·w + b) for the filters of each width, side by side, [steps, batch, widths·filters] of x [steps,
 // batch, features] (Kim 2014, equation 2).
 func (b *builder) conv(l *spec.Conv1D, x *graph.Value, _ bool) *graph.Value {
-	act := activation(l.Activation)
+	act := activations[l.Activation]
 	filters := b.sized(l.Name, "filters", l.Filters, "filters of each width")
 	var y *graph.Value
 	defer func() { b.Part = "" }()
@@ -39,7 +39,12 @@ func (b *builder) conv(l *spec.Conv1D, x *graph.Value, _ bool) *graph.Value {
 		}
 		z := one(op.AddBias, sums, nil, one(op.MatMul, sums, nil, windows, w), bias)
 		if act != nil {
-			z = one(act, "filtered", slope(act, l.Slope), z)
+			by := func(part string) apply {
+				return func(o *graph.Op, attrs graph.Attrs, args ...*graph.Value) *graph.Value {
+					return one(o, part, attrs, args...)
+				}
+			}
+			z = act(activating{inner: by("z"), last: by("filtered"), slope: l.Slope}, z)
 		}
 		if y == nil {
 			y = z

@@ -251,14 +251,17 @@ func (e *equations) compute(x *spec.Expr) term {
 	case "weight":
 		return term{v: e.one(op.SoftmaxSteps, nil, e.row(x.Args[0]), e.over)}
 	}
-	functions := map[string]*graph.Op{"tanh": op.Tanh, "sigmoid": op.Sigmoid, "relu": op.ReLU, "exp": op.Exp,
-		"log": op.Log, "sqrt": op.Sqrt, "softplus": op.Softplus, "gelu": op.GELUErf, "silu": op.SiLU,
+	of := func() *graph.Value { return e.rows(e.eval(x.Args[0]), x.Args[0]) }
+	if act := activations[x.Op]; act != nil {
+		return term{v: act(activating{inner: e.one, last: e.one}, of())}
+	}
+	functions := map[string]*graph.Op{"exp": op.Exp, "log": op.Log, "sqrt": op.Sqrt, "softplus": op.Softplus,
 		"softmax": op.Softmax}
 	o := functions[x.Op]
 	if o == nil {
 		panic(fmt.Sprintf("build: no operation for %q of a formula", x.Op))
 	}
-	return term{v: e.one(o, nil, e.rows(e.eval(x.Args[0]), x.Args[0]))}
+	return term{v: e.one(o, nil, of())}
 }
 
 // elements is a sum, difference, product or quotient, element by element.

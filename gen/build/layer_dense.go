@@ -30,40 +30,47 @@ func (b *builder) denseIn(bb *graph.Builder, l *spec.Dense, x *graph.Value, last
 	default:
 		width = b.width(l, "units", "width of the dense layer")
 	}
-	in, act := x.Shape.Last(), activation(l.Activation)
-	type step struct {
-		o     *graph.Op
-		attrs graph.Attrs
-		args  []*graph.Value
+	in := x.Shape.Last()
+	type step func(name string, x *graph.Value) *graph.Value
+	one := func(o *graph.Op, attrs graph.Attrs, args ...*graph.Value) step {
+		return func(name string, x *graph.Value) *graph.Value {
+			return bb.Apply(o, []string{name}, attrs, append([]*graph.Value{x}, args...)...)[0]
+		}
 	}
 	var steps []step
 	if l.Tie != "" {
-		steps = append(steps,
-			step{op.MatMul, graph.Attrs{{Key: "tb", Val: true}}, []*graph.Value{read(b.tables[l.Tie])}})
+		steps = append(steps, one(op.MatMul, graph.Attrs{{Key: "tb", Val: true}}, read(b.tables[l.Tie])))
 	} else {
 		w := b.param(l.Name, "w", graph.Shape{in, width}, 0, 0, l.Name, matrix(l.Init, in.N, l.Width))
 		if l.Spectral {
 			w = b.spectrally(l, w)
 		}
-		steps = append(steps, step{op.MatMul, nil, []*graph.Value{read(w)}})
+		steps = append(steps, one(op.MatMul, nil, read(w)))
 	}
 	if l.Bias {
 		bias := b.param(l.Name, "b", graph.Shape{width}, 0, 0, l.Name, matrix(l.BiasInit, in.N, l.Width))
-		steps = append(steps, step{op.AddBias, nil, []*graph.Value{read(bias)}})
+		steps = append(steps, one(op.AddBias, nil, read(bias)))
 	}
-	if act != nil {
-		steps = append(steps, step{act, slope(act, l.Slope), nil})
+	if act := activations[l.Activation]; act != nil {
+		steps = append(steps, func(name string, x *graph.Value) *graph.Value {
+			by := func(name string) apply {
+				return func(o *graph.Op, attrs graph.Attrs, args ...*graph.Value) *graph.Value {
+					return bb.Apply(o, []string{name}, attrs, args...)[0]
+				}
+			}
+			return act(activating{inner: by(b.called(l, "z")), last: by(name), slope: l.Slope}, x)
+		})
 	}
 	if c := l.SoftCap; c > 0 {
-		steps = append(steps, step{op.Scale, graph.Attrs{{Key: "by", Val: 1 / c}}, nil}, step{op.Tanh, nil, nil},
-			step{op.Scale, graph.Attrs{{Key: "by", Val: c}}, nil})
+		steps = append(steps, one(op.Scale, graph.Attrs{{Key: "by", Val: 1 / c}}), one(op.Tanh, nil),
+			one(op.Scale, graph.Attrs{{Key: "by", Val: c}}))
 	}
 	for i, s := range steps {
 		called := b.called(l, "z")
 		if i == len(steps)-1 {
 			called = name
 		}
-		x = bb.Apply(s.o, []string{called}, s.attrs, append([]*graph.Value{x}, s.args...)...)[0]
+		x = s(called, x)
 	}
 	return x
 }

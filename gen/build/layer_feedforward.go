@@ -45,18 +45,19 @@ func (b *builder) feedforward(bb *graph.Builder, l *spec.Feedforward, x *graph.V
 		return y
 	}
 	z := product("z", "up", x, width, up, l.Init)
-	var h *graph.Value
-	switch l.Activation {
-	case "swiglu":
-		h = one(op.SwiGLU, "h", graph.Attrs{{Key: "half", Val: hidden}}, z)
-	case "geglu", "geglu_tanh":
-		act := map[string]*graph.Op{"geglu": op.GELUErf, "geglu_tanh": op.GELU}[l.Activation]
-		halves := bb.Apply(op.SplitColumns, []string{name("gate"), name("up")},
-			graph.Attrs{{Key: "a", Val: hidden}, {Key: "b", Val: hidden}}, z)
-		h = one(op.Mul, "h", nil, one(act, "gate", nil, halves[0]), halves[1])
-	default:
-		h = one(map[string]*graph.Op{"gelu": op.GELUErf, "gelu_tanh": op.GELU, "relu": op.ReLU, "silu": op.SiLU,
-			"tanh": op.Tanh}[l.Activation], "h", nil, z)
+	inner := "h"
+	if l.Gated() {
+		inner = "gate"
 	}
+	by := func(part string) apply {
+		return func(o *graph.Op, attrs graph.Attrs, args ...*graph.Value) *graph.Value {
+			return one(o, part, attrs, args...)
+		}
+	}
+	h := activations[l.Activation](activating{inner: by(inner), last: by("h"), half: hidden,
+		split: func(x *graph.Value) []*graph.Value {
+			return bb.Apply(op.SplitColumns, []string{name("gate"), name("up")},
+				graph.Attrs{{Key: "a", Val: hidden}, {Key: "b", Val: hidden}}, x)
+		}}, z)
 	return product("y", "down", drop(h), hidden, width, l.InitOut)
 }

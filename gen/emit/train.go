@@ -566,12 +566,9 @@ func (e *emitter) vector() jen.Code {
 		if last == nil { // a formula says nothing of its range
 			last = &spec.Dense{}
 		}
-		switch last.Activation {
-		case "tanh":
-			low, high, bounded = -1, 1, true
-		case "sigmoid":
-			high, bounded = 1, true
-		}
+		var from, to float64
+		from, to, bounded = spec.Range(last.Activation)
+		low, high = int(from), int(to)
 	}
 	if bounded {
 		values = append(values, jen.Id("Bounded").Op(":").True())

@@ -1,0 +1,5 @@
+package build
+
+import "github.com/gradsmith/gradsmith/gen/op"
+
+func init() { activates("sigmoid", op.Sigmoid) }
