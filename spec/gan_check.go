@@ -35,6 +35,7 @@ func (c *checker) adversariesOfVectors(root *value, m *Model) {
 	m.Vectors = &Vectors{Pos: vectors.Pos, Size: int(vectors.key("size").integer)}
 	g.Noise = Noise{Pos: noise.Pos, Size: int(noise.key("size").integer), Distribution: noise.key("distribution").word}
 	m.Labels = c.labels(root.key("labels"), root.key("init"))
+	c.noDrop(m.Labels, root.key("labels"))
 	c.notFor("networks of vectors have none", root.key("shape").key("steps"), "shape.steps", root.key("estimator"),
 		"estimator", root.key("pretraining"), "pretraining")
 

@@ -7,6 +7,10 @@ var labelsKey = may("labels", object("",
 		"num_classes", "num_labels"),
 	with("size", integer(1, maxWidth), 16, "Features of a label.").called("width", "dim", "units", "embedding",
 		"embedding_dim"),
+	with("drop", share(), 0.0, "Of sentences: share of those that training reads without their label, in place of "+
+		"whose features there are zeros, so that the model also learns to write without one. Guidance asks for that "+
+		"(`sample --guidance`; Ho and Salimans 2022). Which sentences those are differs from pass to pass.").called(
+		"dropout", "unconditional", "label_dropout"),
 	may("init", initType, "the model's `init`; else normal 1",
 		"How the tables start.").called("initializer")).shortFor("count"),
 	"examples have no labels", "A label of each example, on which the model is conditional: what it makes is of the "+
@@ -22,7 +26,8 @@ func (c *checker) labels(v, init *value) *Labels {
 	if !v.given {
 		return nil
 	}
-	l := &Labels{Pos: v.Pos, Count: int(v.key("count").integer), Size: int(v.key("size").integer)}
+	l := &Labels{Pos: v.Pos, Count: int(v.key("count").integer), Size: int(v.key("size").integer),
+		Drop: v.key("drop").number}
 	l.Init = c.initial(v.key("init"), c.initial(init, Init{Pos: v.Pos, Scheme: "normal", Scale: 1}))
 	if n := l.params(); n > maxParams {
 		c.errorf(v.Pos, "labels: the two tables of %s labels have %s parameters, more than the %s that are allowed; "+
@@ -30,6 +35,14 @@ func (c *checker) labels(v, init *value) *Labels {
 		l.Count, l.Size = 0, 0 // the layers are not to blame
 	}
 	return l
+}
+
+// noDrop reports a share of labels that are left out where nothing is written token by token.
+func (c *checker) noDrop(l *Labels, v *value) {
+	if l != nil && l.Drop > 0 {
+		c.errorf(v.key("drop").Pos, "labels.drop: it is for autoencoders of sentences, whose writing can be guided; "+
+			"leave it out")
+	}
 }
 
 // width is what the features of a label add to a row, 0 where there are none.

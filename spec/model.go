@@ -142,7 +142,8 @@ type Labels struct {
 	Pos
 	Count int
 	Size  int
-	Init  Init // of both tables
+	Drop  float64 // share of the sentences that training reads without their label
+	Init  Init    // of both tables
 }
 
 // Latent is the latent vector of a variational autoencoder (Kingma and Welling 2014), whose prior is the standard

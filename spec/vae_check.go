@@ -25,6 +25,7 @@ func checkVAE(c *checker, root *value) *Model {
 		e.role, e.vocab = sourceSide, m.Tokenizer.Vocab
 		d.role, d.vocab, d.latent = targetSide, m.Tokenizer.Vocab, size+m.Labels.width()
 	} else {
+		c.noDrop(m.Labels, root.key("labels"))
 		m.Shape.Steps = 1
 		m.Vectors = &Vectors{Pos: vectors.Pos, Size: int(vectors.integer)}
 		e.role, e.in = vectorReader, m.Vectors.Size+m.Labels.width()

@@ -33,7 +33,11 @@ func (e *emitter) runtimeLabels() jen.Code {
 
 // checkLabels reports when there are not as many labels as rows, or one that the model does not have.
 func (e *emitter) checkLabels(labels, rows jen.Code) jen.Code {
-	return jen.Qual(e.modelPkg(), "CheckLabels").Call(labels, rows, jen.Id("labelCount"))
+	check := "CheckLabels"
+	if e.spec.Labels.Drop > 0 {
+		check = "CheckLabelsOrNone"
+	}
+	return jen.Qual(e.modelPkg(), check).Call(labels, rows, jen.Id("labelCount"))
 }
 
 // labelFaults are the checks of the labels of a batch, none where the model has none.

@@ -532,6 +532,10 @@ func (e *emitter) info(f *jen.File) {
 	if s.GAN == nil {
 		smoothing = s.Loss.LabelSmoothing
 	}
+	drop := t.Drop
+	if s.Labels != nil {
+		drop = s.Labels.Drop
+	}
 	comment(f, "info holds what commands and checkpoints ask of a model.")
 	f.Var().Id("info").Op("=").Qual(mp, "Info").Values(fields(
 		"Name", s.Name, "Kind", s.Kind, "Description", s.Description, "Spec", s.File,
@@ -545,7 +549,7 @@ func (e *emitter) info(f *jen.File) {
 			"Rate", s.Optimizer.Rate, "Schedule", sc.Kind, "Warmup", sc.Warmup, "Every", sc.Every, "Factor", sc.Factor,
 			"Floor", sc.Floor,
 			"Passes", t.Passes, "Steps", t.Steps, "Validation", t.Validation, "EvalEvery", t.EvalEvery, "SaveEvery",
-			t.SaveEvery, "Separator", t.Separator, "Condition", t.Condition, "Drop", t.Drop,
+			t.SaveEvery, "Separator", t.Separator, "Condition", t.Condition, "Drop", drop,
 			"Smoothing", smoothing, "Sampling", t.Sampling, "Rise", t.Rise)...),
 	)...)
 }

@@ -101,7 +101,7 @@ type dataFlags struct {
 	column                  string  // of labels
 	missing                 string  // what stands in for numbers that are missing
 	condition               string
-	drop                    float64 // share of the documents without their condition
+	drop                    float64 // share of the documents without their condition, or of sentences without label
 }
 
 const several = "; may be given several times"
@@ -116,6 +116,14 @@ func (d *dataFlags) addText(a *program, fs *pflag.FlagSet, what string) {
 		"`TEXT` that ends a document within a file; \\n is a newline")
 	if _, err := a.Tokenizer.Encode("\x00\xff"); err == nil {
 		fs.BoolVar(&d.raw, "raw", false, "read any files, byte by byte, even those that are no text")
+	}
+}
+
+// addLabelDrop adds the flag of trainings that leave labels out.
+func (d *dataFlags) addLabelDrop(a *program, fs *pflag.FlagSet) {
+	if a.Info.LearnsUnlabelled() {
+		fs.Float64Var(&d.drop, "label-drop", a.Info.Training.Drop,
+			"`SHARE` of the sentences that are read without their label, so that --guidance can be asked for later")
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -64,6 +65,28 @@ func TestBetweenLabels(t *testing.T) {
 	if one, two := run("interpolate", "ab", "bc", "--label", "2"), run("interpolate", "ab", "bc", "--label",
 		"2,2"); one != two {
 		t.Errorf("%q between two equal labels, %q with one", two, one)
+	}
+}
+
+// TestLabelGuidance: sentences are guided by their label, also to a constraint, and a scale of 1 is none.
+func TestLabelGuidance(t *testing.T) {
+	run := inTrained(t, trainedPrograms(t), "labeltext")
+	sample := []string{"sample", "--label", "2", "--number", "20", "--temperature", "1"}
+	plain := run(sample...)
+	if one := run(append(sample, "--guidance", "1")...); one != plain {
+		t.Errorf("guidance of 1 writes %q, without it is %q", one, plain)
+	}
+	if guided := run(append(sample, "--guidance", "20")...); guided == plain || strings.Count(guided, "\n") != 20 {
+		t.Errorf("guidance of 20 writes %q", guided)
+	}
+	if digits := run(append(sample, "--guidance", "3", "--regex", "[0-9]{4}")...); !regexp.MustCompile(
+		`\A([0-9]{4}\n){20}\z`).MatchString(digits) {
+		t.Errorf("guided to four digits it writes %q", digits)
+	}
+	run("train", "--data", "lines", "--labels", "labels", "--label-drop", "0.5", "--steps", "2", "--out",
+		"dropped.safetensors")
+	if again := run("reconstruct", "--guidance", "2", "--data", "lines", "--labels", "labels"); again == "" {
+		t.Error("guided reconstruct writes nothing")
 	}
 }
 

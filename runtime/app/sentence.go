@@ -39,7 +39,7 @@ func (a *program) sentences(d *dataFlags, labels labelFlags) (*text.Pairs, error
 		if err != nil {
 			return nil, err
 		}
-		o.Labels = l.Values
+		o.Labels, o.Drop = l.Values, d.drop
 	}
 	if o.Balance = d.balance; o.Balance > 1 {
 		in, err := d.lines("sentences")
@@ -89,7 +89,23 @@ func (a *program) sentence(s string) ([]int32, error) {
 type writingFlags struct {
 	temperature float64
 	seed        uint64
+	guidance    float64
 	constraintFlags
+}
+
+// addGuidance adds the flag of models that have learnt to write without a label.
+func (w *writingFlags) addGuidance(a *program, cmd *cobra.Command) {
+	if w.guidance = 1; a.Info.LearnsUnlabelled() {
+		cmd.Flags().Float64Var(&w.guidance, "guidance", 1, "how much the label counts; 1 for as much as it does alone")
+	}
+}
+
+// guided is the model by which sentences are written.
+func (w *writingFlags) guided(m model.Autoencoder) (inference.Sentences, error) {
+	if w.guidance == 1 {
+		return m.(inference.Sentences), nil
+	}
+	return inference.Guided(m.(inference.Sentences), w.guidance)
 }
 
 func (w *writingFlags) add(cmd *cobra.Command) {
@@ -144,11 +160,14 @@ same seed writes the same.` + a.eachLabel("latent vectors") + a.labelledLines(),
 			if err != nil {
 				return err
 			}
+			writes, err := w.guided(m)
+			if err != nil {
+				return err
+			}
 			z := make([]float32, number*a.Info.Latent.Width)
 			latent.Prior(z, w.seed)
 			return labels.each(a, cmd.Flags().Changed("label"), func(label int) error {
-				answers, err := inference.Write(cmd.Context(), m.(inference.Sentences), z, repeated(label, number), 0,
-					opts...)
+				answers, err := inference.Write(cmd.Context(), writes, z, repeated(label, number), 0, opts...)
 				if err != nil {
 					return err
 				}
@@ -162,6 +181,7 @@ same seed writes the same.` + a.eachLabel("latent vectors") + a.labelledLines(),
 	}
 	cmd.Flags().SortFlags = false
 	labels.addNumber(a, cmd.Flags(), &number, 10)
+	w.addGuidance(a, cmd)
 	w.add(cmd)
 	cmd.Flags().StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	a.addWeights(cmd.Flags())
@@ -187,7 +207,11 @@ vector of each.
 			}
 			return a.encodeLines(cmd, path, data, labels, f,
 				func(m model.Autoencoder, first int, _ []string, z []float32, kinds []int32) ([]string, error) {
-					answers, err := inference.Write(cmd.Context(), m.(inference.Sentences), z, kinds, first, opts...)
+					writes, err := w.guided(m)
+					if err != nil {
+						return nil, err
+					}
+					answers, err := inference.Write(cmd.Context(), writes, z, kinds, first, opts...)
 					var all []string
 					for _, x := range answers {
 						all = append(all, a.Tokenizer.Decode(x.Tokens))
@@ -199,6 +223,7 @@ vector of each.
 	cmd.Flags().SortFlags = false
 	cmd.Flags().StringVar(&data, "data", "", sentenceData+" (default: the standard input)")
 	labels.addBoth(a, cmd.Flags())
+	w.addGuidance(a, cmd)
 	w.add(cmd)
 	f.add(cmd)
 	cmd.Flags().StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")

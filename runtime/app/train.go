@@ -51,8 +51,8 @@ var wait func(time.Duration) bool
 
 // kept are the flags that decide the bits of a training, or where they go: with --resume they are what they were,
 // unless they are given again.
-var kept = []string{"data", "match", "field", "separator", "condition", "condition-drop", "raw", "scale", "missing",
-	"header", "label-column", "shuffle", "balance", "source", "target", "columns", "valid-source", "valid-target",
+var kept = []string{"data", "match", "field", "separator", "condition", "condition-drop", "label-drop", "raw", "scale",
+	"missing", "header", "label-column", "shuffle", "balance", "source", "target", "columns", "valid-source", "valid-target",
 	"valid-columns", "valid", "labels", "valid-labels", "validation", "passes", "steps", "batch", "window", "rate",
 	"eval-every", "save-every", "scheduled-sampling", "rise", "best", "log"}
 
@@ -119,6 +119,7 @@ Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
 		f.data.addShuffle(fs)
 		f.data.addBalance(fs)
 		f.labels.add(a, fs)
+		f.data.addLabelDrop(a, fs)
 		fs.Var(&f.valid, "valid", sentenceData+" to validate on"+several)
 		if f.validLabels.one = -1; a.Info.Labels > 0 {
 			fs.Var(&f.validLabels.files, "valid-labels", "`FILE` with the labels of --valid"+several)

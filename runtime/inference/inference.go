@@ -325,7 +325,7 @@ func Means(m model.Autoencoder, sentences [][]int32, labels []int32) ([]float32,
 	info := m.Info()
 	var z []float32
 	if info.Labels > 0 {
-		if err := model.CheckLabels(labels, len(sentences), info.Labels); err != nil {
+		if err := info.CheckLabels(labels, len(sentences)); err != nil {
 			return nil, err
 		}
 	}
@@ -379,7 +379,7 @@ func rows(info *model.Info, x []float32, width int, what string, labels []int32)
 		return err
 	}
 	if info.Labels > 0 {
-		return model.CheckLabels(labels, len(x)/width, info.Labels)
+		return info.CheckLabels(labels, len(x)/width)
 	}
 	return nil
 }
@@ -461,7 +461,7 @@ func ScoreSentences(ctx context.Context, m model.Autoencoder, tok model.Tokenize
 	}
 	o := text.PairOptions{Source: *info.Source, Steps: info.Steps}
 	if info.Labels > 0 {
-		if err := model.CheckLabels(labels, len(sentences), info.Labels); err != nil {
+		if err := info.CheckLabels(labels, len(sentences)); err != nil {
 			return nil, err
 		}
 		o.Labels = labels

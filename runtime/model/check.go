@@ -131,17 +131,39 @@ func (b *Batch) CheckNoise(width int, mixes bool) error {
 	return nil
 }
 
+// NoLabel stands in place of a label of a row whose model is not told one: see [Info.CheckLabels].
+const NoLabel = -1
+
 // CheckLabels reports when labels are not as many as rows, or one of them is not from 0 to count−1.
-func CheckLabels(labels []int32, rows, count int) error {
+func CheckLabels(labels []int32, rows, count int) error { return checkLabels(labels, rows, count, 0) }
+
+// CheckLabelsOrNone is CheckLabels for models that learn without labels too, where [NoLabel] may stand in place of one.
+func CheckLabelsOrNone(labels []int32, rows, count int) error {
+	return checkLabels(labels, rows, count, NoLabel)
+}
+
+func checkLabels(labels []int32, rows, count int, least int32) error {
 	if len(labels) != rows {
 		return fmt.Errorf("%d rows have %d labels", rows, len(labels))
 	}
 	for i, l := range labels {
-		if l < 0 || int(l) >= count {
-			return fmt.Errorf("label %d of row %d is not one of 0 to %d", l, i, count-1)
+		if l < least || int(l) >= count {
+			return fmt.Errorf("label %d of row %d is not one of %d to %d", l, i, least, count-1)
 		}
 	}
 	return nil
+}
+
+// LearnsUnlabelled reports whether training leaves the labels of some examples out, so that [NoLabel] may stand in
+// place of a label.
+func (i *Info) LearnsUnlabelled() bool { return i.Labels > 0 && i.Training.Drop > 0 }
+
+// CheckLabels reports when labels are not as many as rows, or one of them is none of the model's.
+func (i *Info) CheckLabels(labels []int32, rows int) error {
+	if i.LearnsUnlabelled() {
+		return CheckLabelsOrNone(labels, rows, i.Labels)
+	}
+	return CheckLabels(labels, rows, i.Labels)
 }
 
 // CheckRows reports when x is not 1 to most whole rows of the given width; what is the word for a row.

@@ -54,7 +54,7 @@ type Training struct {
 	SaveEvery  int
 	Separator  string
 	Condition  string  // text that ends the condition that a document begins with; empty for none
-	Drop       float64 // share of the documents that are read without their condition
+	Drop       float64 // share of the examples that are read without their condition, or label
 	Smoothing  float64 // share of label smoothing, which the loss of a training step has and no other
 	Sampling   float64 // share of scheduled sampling
 	Rise       int     // steps in which it rises

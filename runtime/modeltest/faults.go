@@ -111,7 +111,10 @@ func unsound(info *model.Info) map[string]*model.Batch {
 	if info.Labels > 0 {
 		add("too few labels", func(b *model.Batch) { b.Labels = b.Labels[1:] })
 		add("a label that there is not", func(b *model.Batch) { b.Labels[0] = int32(info.Labels) })
-		add("a negative label", func(b *model.Batch) { b.Labels[0] = -1 })
+		add("a negative label", func(b *model.Batch) { b.Labels[0] = -2 })
+		if !info.LearnsUnlabelled() {
+			add("no label", func(b *model.Batch) { b.Labels[0] = model.NoLabel })
+		}
 	}
 	return all
 }

@@ -368,7 +368,7 @@ func (m *served) labels(given []int32, rows int) ([]int32, error) {
 		}
 		return nil, nil
 	}
-	if err := model.CheckLabels(given, rows, m.info.Labels); err != nil {
+	if err := m.info.CheckLabels(given, rows); err != nil {
 		return nil, wrong("labels", "%v", err)
 	}
 	return given, nil

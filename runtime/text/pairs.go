@@ -23,6 +23,7 @@ type Pairs struct {
 	sources  [][]int32 // with the token that ends a source
 	answers  [][]int32 // without the tokens that begin and end an answer
 	labels   []int32   // of a conditional model; nil for others
+	drop     float64   // share of the pairs whose label training leaves out
 	groups   []int32   // of each pair its group, where they are balanced; nil where not
 	balance  float64   // the temperature at which groups are drawn
 	sorted   bool      // the sources are in alphabetical order
@@ -34,6 +35,7 @@ type PairOptions struct {
 	Source model.Source // of the model's info
 	Steps  int          // tokens of an answer, at the most, the one that begins or ends it included
 	Labels []int32      // of each pair, of a conditional model; nil for others
+	Drop   float64      // share of the pairs that training reads without their label, others in each pass
 
 	// Where Balance is above 1, training draws pairs of each group as often as [data.Shares] says for this temperature,
 	// and Groups has the number of each pair's group, from 0.
@@ -151,6 +153,9 @@ func NewPairs(name string, sources, answers []string, from, to Tokenizer, o Pair
 	if o.Labels != nil && len(o.Labels) != len(sources) {
 		return nil, fmt.Errorf("%s: %s and %s", name, count(len(sources), "source"), count(len(o.Labels), "label"))
 	}
+	if !(o.Drop >= 0 && o.Drop < 1) {
+		return nil, fmt.Errorf("%s: a share of %v without labels: it must be from 0 to below 1", name, o.Drop)
+	}
 	if o.Balance > 1 {
 		if err := data.CheckTemperature(o.Balance); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
@@ -194,6 +199,10 @@ func NewPairs(name string, sources, answers []string, from, to Tokenizer, o Pair
 	if o.Balance > 1 {
 		p.balance = o.Balance
 		fmt.Fprintf(hash, "balance %v\n", o.Balance)
+	}
+	if o.Labels != nil && o.Drop > 0 {
+		p.drop = o.Drop
+		fmt.Fprintf(hash, "drop %v\n", o.Drop)
 	}
 	p.Digest = hex.EncodeToString(hash.Sum(nil))
 	return p, nil
@@ -351,7 +360,15 @@ func (b *Batches) Next(w *model.Batch) bool {
 	}
 	from := int(b.batches[b.next])
 	b.next++
-	b.p.Batch(w, b.order[from:min(from+b.rows, len(b.order))])
+	rows := b.order[from:min(from+b.rows, len(b.order))]
+	b.p.Batch(w, rows)
+	if b.shuffled && b.p.drop > 0 {
+		for row, i := range rows {
+			if float64(model.Key(b.seed, uint64(b.pass), uint64(from+row), uint64(i))>>11)/(1<<53) < b.p.drop {
+				w.Labels[row] = model.NoLabel
+			}
+		}
+	}
 	return true
 }
 
