@@ -52,9 +52,9 @@ var wait func(time.Duration) bool
 // kept are the flags that decide the bits of a training, or where they go: with --resume they are what they were,
 // unless they are given again.
 var kept = []string{"data", "match", "field", "separator", "condition", "condition-drop", "label-drop", "raw", "scale",
-	"missing", "header", "label-column", "shuffle", "balance", "source", "target", "columns", "valid-source", "valid-target",
-	"valid-columns", "valid", "labels", "valid-labels", "validation", "passes", "steps", "batch", "window", "rate",
-	"eval-every", "save-every", "scheduled-sampling", "rise", "best", "log"}
+	"missing", "header", "label-column", "shuffle", "balance", "source", "target", "columns", "valid-source",
+	"valid-target", "valid-columns", "valid", "labels", "valid-labels", "validation", "passes", "steps", "batch",
+	"window", "rate", "eval-every", "save-every", "scheduled-sampling", "rise", "best", "log"}
 
 func (a *program) newTrain() *cobra.Command {
 	var f trainFlags
