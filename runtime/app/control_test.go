@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gradsmith/gradsmith/generated/bertmini"
 	"github.com/gradsmith/gradsmith/generated/gru"
 	"github.com/gradsmith/gradsmith/generated/rnn"
 	"github.com/gradsmith/gradsmith/generated/seqgan"
@@ -83,6 +84,20 @@ func TestConstraintFlags(t *testing.T) {
 			if !regexp.MustCompile(`^[0-9]{2,3}( [0-9]{3}){2}$`).MatchString(line) {
 				t.Errorf("%q is not of the language", line)
 			}
+		}
+	})
+	t.Run("fill", func(t *testing.T) {
+		untrained(t, bertmini.Program())
+		mask := bertmini.Tokenizer.Piece(bertmini.Program().Info.Masking.Token)
+		_, out, errOut := piped(t, bertmini.Program(), "the"+mask+mask+mask+" and"+mask+" nothing\nno mask\n", "fill",
+			"--regex", " (king|queen)[a-z]+| no[a-z]{0,3}")
+		if !regexp.MustCompile(`\Athe( (king|queen)[a-z]+| no[a-z]{0,3}) and` +
+			`( (king|queen)[a-z]+| no[a-z]{0,3}) nothing\nno mask\n\z`).MatchString(out) {
+			t.Errorf("%q: %s", out, errOut)
+		}
+		if status, out, errOut := piped(t, bertmini.Program(), "", "fill", "the"+mask, "--regex",
+			"[a-z]{60,}"); status == 0 || !strings.Contains(errOut, "try another number of masks") {
+			t.Errorf("status %d, %q: %s", status, out, errOut)
 		}
 	})
 	untrained(t, rnn.Program())

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
 	"github.com/gradsmith/gradsmith/runtime/cli"
+	"github.com/gradsmith/gradsmith/runtime/constrain"
 	"github.com/gradsmith/gradsmith/runtime/inference"
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
@@ -17,11 +18,15 @@ func (a *program) newFill() *cobra.Command {
 	var top int
 	mask := a.Tokenizer.Piece(a.Info.Masking.Token)
 	var lines lineFlags
+	var f constraintFlags
 	cmd := &cobra.Command{
 		Use:   "fill [TEXT]",
 		Short: "Fill in what is masked in a text",
 		Long: fmt.Sprintf(`Fill prints the text with each %s replaced by the likeliest token, and then, for each of
 them, the likeliest tokens with their probabilities. All are filled in at once.
+
+Flags keep what is filled in to a language: a regular expression, the JSON of a schema, a grammar, one of
+several texts. Masks that follow each other are filled in with one text of it, of as many tokens.
 
 Without a TEXT it fills in the lines of the standard input, and prints these alone.
 `, mask) + linesHelp + "\n\n" + cli.Escapes + a.aboutBlanks("before "+mask),
@@ -42,18 +47,22 @@ Without a TEXT it fills in the lines of the standard input, and prints these alo
 				return err
 			}
 			m := lm.(model.Predictor)
+			c, err := f.compile(a.Tokenizer)
+			if err != nil {
+				return err
+			}
 			if len(args) == 0 {
 				return a.answerLines(cmd, "", lines, 1, func(_ int, lines []string) ([]reply, error) {
 					replies := make([]reply, len(lines))
 					for i, line := range lines {
 						if replies[i].text = line; strings.Contains(line, mask) {
-							replies[i].text, _, replies[i].err = a.filled(m, line, 1)
+							replies[i].text, _, replies[i].err = a.filled(m, line, 1, c)
 						}
 					}
 					return replies, nil
 				})
 			}
-			s, likeliest, err := a.filled(m, args[0], top)
+			s, likeliest, err := a.filled(m, args[0], top, c)
 			if err != nil {
 				return err
 			}
@@ -69,6 +78,7 @@ Without a TEXT it fills in the lines of the standard input, and prints these alo
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	fs.IntVar(&top, "top", 5, "show this `MANY` tokens for each")
+	f.add(fs)
 	lines.add(cmd)
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	return cmd
@@ -87,8 +97,9 @@ func (a *program) masks() string {
 }
 
 // filled is a text with its masks filled in, and a line for each with its likeliest tokens.
-func (a *program) filled(m model.Predictor, s string, top int) (text string, likeliest []string, err error) {
-	text, blanks, err := inference.Fill(m, a.Tokenizer, s, top)
+func (a *program) filled(m model.Predictor, s string, top int, c *constrain.Constraint) (text string,
+	likeliest []string, err error) {
+	text, blanks, err := inference.FillWithin(m, a.Tokenizer, s, top, c)
 	for n, x := range blanks {
 		line := fmt.Sprintf("%d:", n+1)
 		for i, t := range x.Tokens {

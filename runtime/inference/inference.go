@@ -202,33 +202,7 @@ type Blank struct {
 // token. Of each it tells the top likeliest. A mask is never filled in with a mask, or with another token that no text
 // has.
 func Fill(m model.Predictor, tok model.Tokenizer, s string, top int) (string, []Blank, error) {
-	info := m.Info()
-	choice := int(info.Masking.Token) // a text has no tokens from the mask on
-	if top < 1 || top > choice {
-		return "", nil, fmt.Errorf("the %d likeliest of each: give 1 to %d", top, choice)
-	}
-	tokens, at, err := masked(info, tok, s)
-	if err != nil {
-		return "", nil, err
-	}
-	logits, err := m.Logits(oneText(tokens))
-	if err != nil {
-		return "", nil, err
-	}
-	row := make([]float32, choice)
-	var blanks []Blank
-	filled := slices.Clone(tokens)
-	for _, i := range at {
-		kernel.Softmax(row, logits[i*info.Vocab:i*info.Vocab+choice], 1, choice)
-		x := Blank{Tokens: make([]int32, top)}
-		kernel.TopK(x.Tokens, row)
-		for _, t := range x.Tokens {
-			x.Probabilities = append(x.Probabilities, row[t])
-		}
-		filled[i] = x.Tokens[0]
-		blanks = append(blanks, x)
-	}
-	return tok.Decode(filled), blanks, nil
+	return FillWithin(m, tok, s, top, nil)
 }
 
 // masked turns a text with masks into tokens, and says where the masks are.
