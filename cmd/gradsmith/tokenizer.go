@@ -200,9 +200,9 @@ func newTokenizerEncode() *cobra.Command {
 	var o tokenizer.Options
 	var names bool
 	cmd := &cobra.Command{
-		Use:   "encode TOKENIZER [TEXT...]",
+		Use:   "encode TOKENIZER [FILE...]",
 		Short: "Turn lines of texts into tokens",
-		Long: `Encode prints the numbers of the tokens of each line, of texts or of standard input, on a line. Special tokens
+		Long: `Encode prints the numbers of the tokens of each line, of files or of standard input, on a line. Special tokens
 that are spelt out in a text stay text unless --special is given.`,
 		Example: `  echo "It was" | gradsmith tokenizer encode tokenizer.json
   gradsmith tokenizer encode tokenizer.json poems.txt --names`,
@@ -308,10 +308,10 @@ func newTokenizerStats() *cobra.Command {
 	var encoding, match string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "stats TOKENIZER [TEXT...]",
+		Use:   "stats TOKENIZER [FILE...]",
 		Short: "Say what a tokenizer is, and what it makes of texts",
-		Long: `Stats says what a tokenizer is and, of texts, how many tokens they are, how many of the vocabulary they use, and whether they come
-back as they were when they are decoded.`,
+		Long: `Stats says what a tokenizer is and, of files of text, how many tokens they are, how many of the vocabulary they
+use, and whether they come back as they were when they are decoded.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			t, form, err := readTokenizer(args[0], encoding)
