@@ -76,7 +76,7 @@ oracle: ## the synthetic experiment of SeqGAN, three seeds and about an hour: OR
 	@mkdir -p demo/oracle
 	cd bench && $(GO) run ./oracle --oracle "$(abspath $(ORACLE))" --points ../demo/oracle/plane.json && $(GO) run ./plane ../demo/oracle/plane.json -o ../demo/oracle/plane.svg
 
-attribute: ## train six models of Go's statements and control an attribute of what they write in ten ways
+attribute: ## train seven models of Go's statements and control an attribute of what they write in eleven ways; a quarter of an hour
 	cd bench && $(GO) run ./attribute
 
 constrain: ## write 10,000 texts for each of ten grammars and schemas, with two models, 1,000 with other tokenizers, and have them read by independent parsers

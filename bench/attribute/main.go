@@ -5,8 +5,9 @@
 //
 // The lines are statements of one line from the toolchain's own src, and the attribute is that a line is an
 // assignment, as go/parser says, of which the beginning of a line tells something and never all. Half of the packages
-// train the models that write, the other half a model of another kind by which they are judged. Checkpoints are kept
-// in demo/attribute, and used again.
+// train the models that write, the other half a model of another kind by which they are judged. Statements that are no
+// assignments are also written again by an autoencoder, with their latent vectors moved. Checkpoints are kept in
+// demo/attribute, and used again.
 package main
 
 import (
@@ -35,7 +36,8 @@ import (
 
 var (
 	number = flag.Int("n", 1000, "lines to write with each control")
-	steps  = flag.Int("steps", 4000, "training steps of each model")
+	steps  = flag.Int("steps", 2000, "training steps of each model that writes a character at a time")
+	only   = flag.String("control", "", "show the controls alone whose names contain this `TEXT`")
 	dir    = flag.String("dir", "../demo/attribute", "`FOLDER` of checkpoints")
 )
 
@@ -150,10 +152,11 @@ func main() {
 		{"a condition, guidance 3", told, with, guided(3, none)},
 		{"a condition, the other one as negative prompt, guidance 1.5", told, with, guided(1.5, without)},
 	} {
+		if !strings.Contains(c.name, *only) {
+			continue
+		}
 		dec := c.m.MakeDecoder(1)
-		assigns, parsed := 0, 0
-		different := map[string]bool{}
-		bits, chars := 0.0, 0
+		var texts []string
 		for i := range *number {
 			opts := []sample.Option{sample.Seed(uint64(i)), sample.MaxTokens(longest), sample.Stop("\n")}
 			if c.opts != nil {
@@ -165,22 +168,16 @@ func main() {
 				check(err)
 				s += part
 			}
-			is, fine := assignment(s)
-			if fine {
-				parsed++
-			}
-			if is {
-				assigns++
-			}
-			different[s] = true
-			f, err := sample.Measure(context.Background(), judge.MakeDecoder(1), gru.Tokenizer, none, s+"\n", nil)
-			check(err)
-			bits -= f.LogProb / math.Ln2
-			chars += f.Bytes
+			texts = append(texts, s)
 		}
-		n := float64(*number) / 100
-		fmt.Printf("| %s | %.1f %% | %.1f %% | %.1f %% | %.2f |\n", c.name, float64(assigns)/n, float64(parsed)/n,
-			float64(len(different))/n, bits/float64(chars))
+		report(c.name, judge, texts)
+	}
+	const again = "other statements again, their latent vectors moved by "
+	if strings.Contains(again, *only) {
+		m := newMover(mine)
+		for _, by := range []float64{0, 0.5, 1, 1.5, 2} {
+			report(fmt.Sprint(again, by), judge, m.move(by))
+		}
 	}
 	// The measure of the judge: lines that nobody wrote for it.
 	bits, chars := 0.0, 0
@@ -194,6 +191,30 @@ func main() {
 		chars += f.Bytes
 	}
 	fmt.Printf("\nLines of the data have %.2f bits a character by the same judge.\n", bits/float64(chars))
+}
+
+// report prints a row of the table.
+func report(name string, judge *gru.Model, texts []string) {
+	assigns, parsed := 0, 0
+	different := map[string]bool{}
+	bits, chars := 0.0, 0
+	for _, s := range texts {
+		is, fine := assignment(s)
+		if fine {
+			parsed++
+		}
+		if is {
+			assigns++
+		}
+		different[s] = true
+		f, err := sample.Measure(context.Background(), judge.MakeDecoder(1), gru.Tokenizer, none, s+"\n", nil)
+		check(err)
+		bits -= f.LogProb / math.Ln2
+		chars += f.Bytes
+	}
+	n := float64(len(texts)) / 100
+	fmt.Printf("| %s | %.1f %% | %.1f %% | %.1f %% | %.2f |\n", name, float64(assigns)/n, float64(parsed)/n,
+		float64(len(different))/n, bits/float64(chars))
 }
 
 // assignment reports whether s is one statement that assigns, and whether it is a statement.
