@@ -12,6 +12,9 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/weights"
 )
 
+// mostSequences is more than a processor has a use for.
+const mostSequences = 4096
+
 func (a *program) newSpeed() *cobra.Command {
 	var batches []int
 	var prompt, rounds, steps int
@@ -29,8 +32,8 @@ Read is what decoding reads of matrices, in bytes a token and, for the first bat
 				return fmt.Errorf("--rounds %d: give 1 or more", rounds)
 			}
 			for _, n := range batches {
-				if n < 1 {
-					return fmt.Errorf("--batch %d: give 1 or more", n)
+				if n < 1 || n > mostSequences {
+					return fmt.Errorf("--batch %d: give 1 to %d", n, mostSequences)
 				}
 			}
 			m, ok := a.New(a.Info.Seed).(model.Packer)

@@ -352,6 +352,7 @@ func (j *job) each(ctx context.Context, tell func(i int, t *sample.Token) error)
 			}
 		}()
 	}
+	told, _ := ctx.Value(paced{}).(*pace)
 	last := make([]time.Time, len(j.texts))
 	for left := len(j.texts); left > 0; {
 		var p part
@@ -374,8 +375,10 @@ func (j *job) each(ctx context.Context, tell func(i int, t *sample.Token) error)
 				j.usage.Completion++
 				if last[p.i].IsZero() {
 					j.s.metrics.first.Observe(now.Sub(j.began).Seconds())
+					told.began(now.Sub(j.began))
 				} else {
 					j.s.metrics.between.Observe(now.Sub(last[p.i]).Seconds())
+					told.went(now.Sub(last[p.i]))
 				}
 				last[p.i] = now
 			}

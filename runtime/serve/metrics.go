@@ -111,3 +111,39 @@ func (b *batches) Collect(to chan<- prometheus.Metric) {
 		}
 	}
 }
+
+// pace is what the log tells of the tokens of a request, beside the metrics of all. A nil one notes nothing.
+type pace struct {
+	texts, gaps         int
+	first, sum, longest time.Duration
+}
+
+// began notes the first token of a text, took after the request.
+func (p *pace) began(took time.Duration) {
+	if p == nil {
+		return
+	}
+	if p.texts++; p.texts == 1 {
+		p.first = took
+	}
+}
+
+// went notes another one.
+func (p *pace) went(took time.Duration) {
+	if p == nil {
+		return
+	}
+	p.gaps++
+	p.sum += took
+	p.longest = max(p.longest, took)
+}
+
+// attributes are for the line of the log: none where nothing was written.
+func (p *pace) attributes() []any {
+	if p.texts == 0 {
+		return nil
+	}
+	mean := p.sum.Seconds() / float64(max(1, p.gaps))
+	return []any{"tokens", p.texts + p.gaps, "first_token", p.first.Seconds(), "between_tokens", mean, "longest_between",
+		p.longest.Seconds()}
+}

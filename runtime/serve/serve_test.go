@@ -582,7 +582,8 @@ func TestKeysAndLog(t *testing.T) {
 		}
 	}
 	if !strings.Contains(log.String(), "path=/v1/completions status=200") ||
-		!strings.Contains(log.String(), "id=req-") {
+		!strings.Contains(log.String(), "id=req-") ||
+		!strings.Contains(log.String(), " tokens=1 first_token=") {
 		t.Errorf("the log: %s", log.String())
 	}
 }

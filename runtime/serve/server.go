@@ -245,7 +245,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := requestID(r)
 	w.Header().Set("X-Request-Id", id)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	out, pattern := &recorder{ResponseWriter: w}, ""
+	out, pattern, told := &recorder{ResponseWriter: w}, "", new(pace)
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.options.Log.Error("panic", "id", id, "path", r.URL.Path, "fault", fmt.Sprint(fault), "stack",
@@ -256,9 +256,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		s.metrics.answered(pattern, out.status, time.Since(began))
-		s.options.Log.Info("request", "id", id, "method", r.Method, "path", r.URL.Path, "status", out.status, "bytes",
-			out.bytes,
-			"seconds", time.Since(began).Seconds(), "cancelled", r.Context().Err() != nil)
+		log := s.options.Log.With("id", id, "method", r.Method, "path", r.URL.Path, "status", out.status, "bytes",
+			out.bytes, "seconds", time.Since(began).Seconds(), "cancelled", r.Context().Err() != nil)
+		log.Info("request", told.attributes()...)
 	}()
 	if !s.options.Keys.admit(r) {
 		out.Header().Set("WWW-Authenticate", "Bearer")
@@ -272,13 +272,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	models, release := s.hold()
 	defer release()
-	r = r.WithContext(context.WithValue(r.Context(), held{}, models))
+	r = r.WithContext(context.WithValue(context.WithValue(r.Context(), held{}, models), paced{}, told))
 	s.mux.ServeHTTP(out, r)
 	pattern = r.Pattern
 }
 
-// held is the key of the generation that a request holds.
-type held struct{}
+// held is the key of the generation that a request holds, paced that of its pace.
+type (
+	held  struct{}
+	paced struct{}
+)
 
 // receive reads the body of a request, as far as it may go and as long as it may take, so that a handler never waits
 // for it. The deadline does not stay: beyond it the connection would count as broken.
