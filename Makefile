@@ -133,10 +133,21 @@ demo/glyphs.safetensors:
 	cd examples/glyphs/draw && $(GO) run . -o ../../../demo/glyphs.idx
 	$(GO) build -o demo/ ./examples/glyphs/cmd/glyphs
 	cd demo && ./glyphs train --data glyphs.idx --log glyphs.jsonl
-load: ## measure a server of gptbaby, and of GPT-2 small where make gpt2 has made it, with 1, 8 and 32 streams side by side
+# gptbaby with a window for long prompts.
+demo/gptlong.safetensors:
+	@mkdir -p demo
+	@[ -e demo/gptlong ] || $(GRADSMITH) init attention demo/gptlong --as gpt
+	sed 's/steps: 256/steps: 1024/; s/batch: 8/batch: 1/; s/^name: .*/name: gptlong/; s/^tokenizer: .*/tokenizer: {ascii: {unknown: "?"}}/; s/^description: .*/description: gptbaby that sees 1,024 tokens./' \
+		generated/gptbaby/gptbaby.yaml > demo/gptlong/gptlong.yaml
+	$(GO) generate ./demo/gptlong
+	$(GO) build -o demo/gptlong.exe ./demo/gptlong/cmd/gptlong
+	demo/gptlong.exe train --steps 1 --validation 0 --samples 0 --overwrite --out demo/gptlong.safetensors
+SERVE = serve --places 32 --address localhost:0 --model
+load: demo/gptlong.safetensors ## measure servers with 1, 8 and 32 streams side by side: gptbaby, the same with a window of 1,024, and GPT-2 small where make gpt2 has made it
 	cd bench && $(GO) run ./serve load
-	@if [ -e demo/gpt2.safetensors ]; then cd bench && $(GO) run ./serve load -tokens 24 -long 512 -others 20 \
-		-command "../demo/gpt2 serve --model ../demo/gpt2.safetensors --places 32 --address localhost:0"; fi
+	cd bench && $(GO) run ./serve load -tokens 48 -long 512 -command "../demo/gptlong.exe $(SERVE) ../demo/gptlong.safetensors"
+	@if [ -e demo/gpt2.safetensors ]; then cd bench && $(GO) run ./serve load -prompt 4 -tokens 24 -long 48 -others 10 \
+		-command "../demo/gpt2 $(SERVE) ../demo/gpt2.safetensors"; fi
 soak: ## ask servers for SOAK=10m, with clients that leave, take nothing or ask for nonsense, reloads and SIGTERM
 	$(GO) test ./runtime/serve -run TestSoak -count 1 -timeout 0 -v -args -soak $(SOAK)
 random: ## generate and type-check RANDOM=20000 random specs, compile and run every twentieth; SEED is that of the first

@@ -144,6 +144,6 @@ func (p *pace) attributes() []any {
 		return nil
 	}
 	mean := p.sum.Seconds() / float64(max(1, p.gaps))
-	return []any{"tokens", p.texts + p.gaps, "first_token", p.first.Seconds(), "between_tokens", mean, "longest_between",
-		p.longest.Seconds()}
+	return []any{"tokens", p.texts + p.gaps, "first_token", p.first.Seconds(), "between_tokens", mean,
+		"longest_between", p.longest.Seconds()}
 }
