@@ -1,6 +1,7 @@
 package interchange
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -285,6 +286,10 @@ func (f *folder) ggufTokenizer(keys map[string]any) (err error) {
 	if f.tokenizerData, err = t.JSON(); err != nil {
 		return err
 	}
+	if keys["tokenizer.ggml.pre"] == "llama-bpe" { // Llama 3 leaves a piece whole that is a token
+		f.tokenizerData = bytes.Replace(f.tokenizerData, []byte(`"ignore_merges":false`),
+			[]byte(`"ignore_merges":true`), 1)
+	}
 	if f.tokenizer, err = tokenizer.Parse(f.tokenizerData); err != nil {
 		return err
 	}
@@ -355,18 +360,18 @@ func ggufByteLevel(keys map[string]any, texts []string, types []int64) (*tokeniz
 				"tokenizer.ggml.pre is %q: how that takes a text apart is not known; known are gpt-2, llama-bpe "+
 					"and qwen2", pre)
 	}
-	bytes := map[rune]byte{}
+	of := map[rune]byte{}
 	for i, b := range tokenizer.ByteOrder() { // those that print stand for themselves, the others from U+0100 on
 		if i < 188 {
-			bytes[rune(b)] = b
+			of[rune(b)] = b
 		} else {
-			bytes[rune(256+i-188)] = b
+			of[rune(256+i-188)] = b
 		}
 	}
 	plain := func(s string) (string, bool) {
 		var b []byte
 		for _, c := range s {
-			x, ok := bytes[c]
+			x, ok := of[c]
 			if !ok {
 				return "", false
 			}

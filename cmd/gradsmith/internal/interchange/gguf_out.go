@@ -289,11 +289,15 @@ func ggufTokens(m *spec.Model) ([]gguf.KV, error) {
 		return nil, err
 	}
 	if sp, err := tok.SentencePiece(); err == nil && sp.BPE && len(sp.Charsmap) == 0 && !sp.Collapse && sp.Form == "" {
-		line := func(p tokenizer.ScoredPiece) bool { return p.Text == "<0x0A>" || p.Text == "\n" }
-		if !slices.ContainsFunc(sp.Pieces, line) {
-			return nil,
-				fmt.Errorf("%s: the tokenizer has no token for a newline, without which llama.cpp does not start",
-					m.File)
+		bytes := 0
+		for _, p := range sp.Pieces {
+			if p.Type == tokenizer.Byte {
+				bytes++
+			}
+		}
+		if bytes != 256 {
+			return nil, fmt.Errorf("%s: the tokenizer has tokens for %d of 256 bytes, and llama.cpp needs all", m.File,
+				bytes)
 		}
 		return append(pieces(sp), ends...), nil
 	}

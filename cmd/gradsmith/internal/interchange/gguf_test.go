@@ -15,6 +15,8 @@ import (
 
 	"github.com/gradsmith/gradsmith/cmd/gradsmith/internal/gguf"
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/tokenizer"
+	_ "github.com/gradsmith/gradsmith/runtime/tokenizer/lookahead"
 	"github.com/gradsmith/gradsmith/spec"
 )
 
@@ -215,12 +217,12 @@ func TestBadGGUF(t *testing.T) {
 		{"missing key", "llama.block_count", "lxama.block_count", `the key "num_hidden_layers" is missing`},
 		{"tensor", "blk.1.ffn_up.weight", "blk.1.ffn_ux.weight",
 			"there is no tensor model.layers.1.mlp.up_proj.weight"},
-		{"tokenizer", "tokenizer.ggml.model\x08\x00\x00\x00\x05\x00\x00\x00\x00\x00\x00\x00llama",
-			"tokenizer.ggml.model\x08\x00\x00\x00\x05\x00\x00\x00\x00\x00\x00\x00replx",
-			`the tokenizer is of kind "replx"`},
+		{"tokenizer", "\x04\x00\x00\x00\x00\x00\x00\x00gpt2", "\x04\x00\x00\x00\x00\x00\x00\x00rwkv",
+			`the tokenizer is of kind "rwkv"`},
+		{"split", "\x05\x00\x00\x00\x00\x00\x00\x00gpt-2", "\x05\x00\x00\x00\x00\x00\x00\x00gpt-9",
+			`tokenizer.ggml.pre is "gpt-9"`},
+		{"merges", "\xc4\xa0 a", "\xc4\xa0_a", "tokenizer.ggml.merges: line 0"},
 		{"no tokens", "tokenizer.ggml.tokens", "tokenizer.ggml.tokeno", "it has no tokenizer"},
-		{"scores", "tokenizer.ggml.scores", "tokenizer.ggml.scoreo",
-			"tokenizer.ggml.scores has 0 values for 24 tokens"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			changed := bytes.Replace(data, []byte(c.old), []byte(c.new), 1)
@@ -237,6 +239,54 @@ func TestBadGGUF(t *testing.T) {
 			}
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "bad.gguf") {
 				t.Errorf("error %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+// TestGGUFTokenizers holds that published tokenizers come through a GGUF file with the same tokens for every text.
+func TestGGUFTokenizers(t *testing.T) {
+	for _, name := range []string{"llama2", "llama3", "gpt2", "qwen"} {
+		t.Run(name, func(t *testing.T) {
+			data, err := os.ReadFile("../../../../runtime/tokenizer/testdata/" + name + ".json")
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := spec.Parse("small.yaml", []byte("kind: attention\ntokenizer: {file: tokens.json}\ndecoder:\n"+
+				"  - embedding: {size: 8}\n  - attention: {heads: 2, rotary: true}\n  - dense\n"),
+				func(string) ([]byte, error) { return data, nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			keys, err := ggufTokens(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var b bytes.Buffer
+			if err := gguf.Write(&b, keys, nil); err != nil {
+				t.Fatal(err)
+			}
+			r, err := gguf.New(bytes.NewReader(b.Bytes()), int64(b.Len()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := &folder{}
+			if err := f.ggufTokenizer(r.Keys); err != nil {
+				t.Fatal(err)
+			}
+			was, err := tokenizer.Parse(data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, text := range []string{"Once upon a time, there was a cat.", " It's 1234\n\n  naïve — 世界 🙂",
+				"the the", "\tx"} {
+				want, err := was.Encode(text)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, err := f.tokenizer.Encode(text); err != nil || !slices.Equal(got, want) {
+					t.Errorf("%q: %v, %v, want %v", text, got, err, want)
+				}
 			}
 		})
 	}

@@ -67,10 +67,9 @@ func (p *published) values(k int) []float32 {
 	return x
 }
 
-// tokenizerOf is a tokenizer.json of byte-pair encoding as SentencePiece has it: special tokens, a blank, letters,
-// and one merge.
+// tokenizerOf is a tokenizer.json of byte-pair encoding over bytes: special tokens, a blank, letters, and one merge.
 func tokenizerOf(n int) []byte {
-	vocab := map[string]int{"<unk>": 0, "<s>": 1, "</s>": 2, "<mask>": 3, "▁": 4, "\n": 5}
+	vocab := map[string]int{"<unk>": 0, "<s>": 1, "</s>": 2, "<mask>": 3, "Ġ": 4, "Ċ": 5}
 	var added []map[string]any
 	for i, name := range []string{"<unk>", "<s>", "</s>", "<mask>"} {
 		added = append(added, map[string]any{"id": i, "content": name, "single_word": false, "lstrip": false,
@@ -79,27 +78,19 @@ func tokenizerOf(n int) []byte {
 	for i := len(vocab); i < n-1; i++ {
 		vocab[string(rune('a'+i-6))] = i
 	}
-	vocab["▁a"] = n - 1
+	vocab["Ġa"] = n - 1
 	piece := func(kind, id string) map[string]any {
 		return map[string]any{kind: map[string]any{"id": id,
 			"type_id": 0}}
 	}
-	blank := func(from, to string) map[string]any {
-		return map[string]any{"type": "Replace", "pattern": map[string]any{"String": from}, "content": to}
-	}
-	data, err := json.Marshal(map[string]any{"version": "1.0", "added_tokens": added,
-		"normalizer": map[string]any{"type": "Sequence",
-			"normalizers": []any{map[string]any{"type": "Prepend", "prepend": "▁"}, blank(" ", "▁")}},
-		"decoder": map[string]any{"type": "Sequence", "decoders": []any{blank("▁", " "),
-			map[string]any{"type": "ByteFallback"},
-			map[string]any{"type": "Fuse"}, map[string]any{"type": "Strip", "content": " ", "start": 1, "stop": 0}}},
+	bytewise := map[string]any{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true}
+	data, err := json.Marshal(map[string]any{"version": "1.0", "added_tokens": added, "pre_tokenizer": bytewise,
+		"decoder": bytewise,
 		"post_processor": map[string]any{"type": "TemplateProcessing",
 			"single": []any{piece("SpecialToken", "<s>"), piece("Sequence", "A")}, "pair": []any{},
 			"special_tokens": map[string]any{
 				"<s>": map[string]any{"id": "<s>", "ids": []int{1}, "tokens": []string{"<s>"}}}},
-		"model": map[string]any{"type": "BPE", "unk_token": "<unk>", "fuse_unk": true, "byte_fallback": true,
-			"vocab":  vocab,
-			"merges": []string{"▁ a"}}})
+		"model": map[string]any{"type": "BPE", "vocab": vocab, "merges": []string{"Ġ a"}}})
 	if err != nil {
 		panic(err)
 	}
