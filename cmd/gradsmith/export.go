@@ -11,32 +11,32 @@ import (
 
 	"github.com/gradsmith/gradsmith/cmd/gradsmith/internal/gguf"
 	"github.com/gradsmith/gradsmith/cmd/gradsmith/internal/interchange"
+	"github.com/gradsmith/gradsmith/runtime/checkpoint"
 	"github.com/gradsmith/gradsmith/runtime/cli"
 	"github.com/gradsmith/gradsmith/runtime/files"
 	"github.com/gradsmith/gradsmith/spec"
 )
 
 func newExport() *cobra.Command {
-	var file, model, as string
+	var file, folder, model, as string
 	cmd := &cobra.Command{
 		Use:   "export SPEC",
 		Short: "Write a trained model in the form of another program",
 		Long: fmt.Sprintf(`Export writes a model with its parameters and its tokenizer for another program:
---gguf for llama.cpp, Ollama and LM Studio. SPEC is a spec, or the folder of a package.
+--gguf for llama.cpp, Ollama and LM Studio, --huggingface for transformers and all that reads the
+folders of the Hugging Face hub. SPEC is a spec, or the folder of a package.
 
-A model fits where that program computes the same; its architecture is found by itself: %s.
+A model fits where that program computes the same; its architecture is found by itself: %s,
+and mistral in folders.
 What does not fit is an error that names it.`, strings.Join(interchange.GGUFArchitectures(), ", ")),
 		Example: `  gradsmith export smol --gguf smol.gguf
-  gradsmith export smol --gguf smol.gguf --type f16`,
+  gradsmith export smol --gguf smol.gguf --type f16
+  gradsmith export smol --huggingface out`,
 		Args:              cli.Args("SPEC"),
 		ValidArgsFunction: specs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if file == "" {
-				return errors.New("--gguf is missing: name the file to write")
-			}
-			typ, err := gguf.ParseType(as)
-			if err != nil {
-				return fmt.Errorf("--type: %w", err)
+			if (file == "") == (folder == "") {
+				return errors.New("say what to write, by one of --gguf FILE and --huggingface DIR")
 			}
 			path, err := specIn(args[0])
 			if err != nil {
@@ -51,8 +51,15 @@ What does not fit is an error that names it.`, strings.Join(interchange.GGUFArch
 					return err
 				}
 			}
+			if folder != "" {
+				return toFolder(cmd, m, model, folder, as)
+			}
 			if files.Same(file, model) || files.Same(file, path) {
 				return fmt.Errorf("--gguf %s would write over what is read", file)
+			}
+			typ, err := gguf.ParseType(as)
+			if err != nil {
+				return fmt.Errorf("--type: %w", err)
 			}
 			g, err := interchange.NewGGUF(m, model, typ)
 			if err != nil {
@@ -69,10 +76,35 @@ What does not fit is an error that names it.`, strings.Join(interchange.GGUFArch
 	}
 	fs := cmd.Flags()
 	fs.StringVar(&file, "gguf", "", "`FILE` for llama.cpp")
+	fs.StringVar(&folder, "huggingface", "", "`DIR` for transformers, which is made")
 	fs.StringVar(&model, "model", "",
 		"checkpoint `FILE` (default: NAME.safetensors here or beside the spec, else what was imported)")
-	fs.StringVar(&as, "type", "f32", "of the matrices: f32, f16 or bf16")
+	fs.StringVar(&as, "type", "f32", "of the matrices: f32, f16 (of --gguf) or bf16")
 	return cmd
+}
+
+// toFolder writes a folder of the Hugging Face hub, all of its files or none.
+func toFolder(cmd *cobra.Command, m *spec.Model, model, folder, as string) error {
+	typ, err := checkpoint.ParseType(as)
+	if err != nil {
+		return fmt.Errorf("--type: %w", err)
+	}
+	h, err := interchange.NewHuggingFace(m, model, typ)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	s := &start{dir: folder, command: "export"}
+	s.add("config.json", "", h.Config)
+	s.add("tokenizer.json", "", h.Tokenizer)
+	s.add("model.safetensors", "", nil)
+	s.files[len(s.files)-1].write = h.Weights
+	if err := s.write(); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s as architecture %s, %d tensors\n", folder, model, h.Architecture,
+		h.Tensors)
+	return err
 }
 
 // specIn is the spec that a path names: itself, or the one in a folder.

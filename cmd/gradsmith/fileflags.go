@@ -10,10 +10,11 @@ import (
 // written.
 var fileFlags = fileflag.Table{
 	Flags: map[string]fileflag.Role{
-		"out":   fileflag.Output,
-		"gguf":  fileflag.Output,
-		"model": fileflag.Input,
-		"spec":  fileflag.Input,
+		"out":         fileflag.Output,
+		"gguf":        fileflag.Output,
+		"huggingface": fileflag.Text, // a folder in which it overwrites nothing
+		"model":       fileflag.Input,
+		"spec":        fileflag.Input,
 
 		"keys":          fileflag.Input,
 		"tls-cert":      fileflag.Input,

@@ -223,6 +223,69 @@ func (o *outline) alike() (a *spec.Attention, f *spec.Feedforward, err error) {
 	return a, f, nil
 }
 
+// architecture is the one of another program, "llama.cpp" or "transformers", that computes the same.
+func (o *outline) architecture(program string) (string, error) {
+	a, f, err := o.alike()
+	if err != nil {
+		return "", err
+	}
+	root := math.Sqrt(float64(o.width))
+	no := func(arch, why string) (string, error) {
+		return "", fmt.Errorf("%s: it is most like %s of %s, but %s", o.spec.File, arch, program, why)
+	}
+	windowed := a.Window > 0 && a.Window < o.spec.Shape.Steps
+	if windowed && program == "llama.cpp" {
+		return "", fmt.Errorf("%s: a window of %d tokens, which llama.cpp does not have here", o.spec.File, a.Window)
+	}
+	if o.places.name != "" {
+		switch {
+		case o.last.kind != "layernorm":
+			return no("gpt2", "has norms of kind "+o.last.kind)
+		case f.Activation != "gelu_tanh":
+			return no("gpt2", fmt.Sprintf("its activation is %s, not gelu_tanh", f.Activation))
+		case !a.Bias || !a.BiasOut || !f.Bias:
+			return no("gpt2", "products have no biases")
+		case windowed:
+			return no("gpt2", "sees a window alone")
+		case a.Rotary.On() || a.QueryNorm > 0 || o.scale > 0:
+			return no("gpt2", "turns or normalises queries, or scales rows of tokens")
+		case a.KVHeads != a.Heads || a.Heads*a.HeadSize != o.width:
+			return no("gpt2", "heads share keys, or are not their share of the width")
+		}
+		return "gpt2", nil
+	}
+	arch, activation := "llama", "swiglu"
+	switch {
+	case o.scale > 0:
+		arch, activation = "gemma", "geglu_tanh"
+	case a.QueryNorm > 0:
+		arch = "qwen3"
+	case a.Bias:
+		arch = "qwen2"
+	}
+	switch {
+	case o.last.kind != "rmsnorm":
+		return no(arch, "has norms of kind "+o.last.kind)
+	case f.Activation != activation:
+		return no(arch, fmt.Sprintf("its activation is %s, not %s", f.Activation, activation))
+	case f.Bias || a.BiasOut || a.Bias && arch != "qwen2":
+		return no(arch, "has biases where that has none")
+	case !a.Rotary.On() || a.Rotary.Features > 0:
+		return no(arch, "queries and keys are not turned as a whole")
+	case program == "llama.cpp" && (a.Rotary.Scaling == "yarn" || a.Rotary.Scaling == "llama3" && arch != "llama"):
+		return no(arch, "its rotations are scaled in the way "+a.Rotary.Scaling)
+	case arch == "gemma" && (math.Abs(o.scale/root-1) > 1e-6 || !o.tied):
+		return no(arch,
+			"the rows of tokens are not scaled by the root of their width, or the logits have a matrix of their own")
+	}
+	if windowed && arch != "llama" {
+		return no(arch, "sees a window alone")
+	} else if windowed {
+		arch = "mistral"
+	}
+	return arch, nil
+}
+
 // target is a tensor of another program's file, and what it is made of.
 type target struct {
 	name     string
