@@ -54,6 +54,7 @@ type Dense struct {
 	LayerBase
 	Activation string  // "none", "tanh", "relu", "leaky_relu", "sigmoid"
 	Slope      float64 // leaky_relu: what negative values are multiplied with
+	Scale      float64 // what x is multiplied with; 0: nothing
 	SoftCap    float64 // c of c·tanh(y/c), which the layer gives; 0: none
 	Spectral   bool    // W is divided by its largest singular value (Miyato et al. 2018): in discriminators
 	Bias       bool
@@ -69,6 +70,8 @@ func denseWord(initDefault, biasDefault, what, last string) *word {
 				"; others must say theirs.").called("size", "width", "dim", "out"),
 		with("activation", activations, "none",
 			"The function f. The layer that gives the logits has none.").called("act", "nonlinearity"),
+		may("scale", above(0, 1e6), "1",
+			"What x is multiplied with; T5 has 1/√width where the table of its tokens is W.").called("multiplier"),
 		may("soft_cap", above(0, 1e6), "none",
 			"A bound c of the output: c·tanh(y/c), as Gemma 2 has for its logits (Gemma Team 2024).").called("softcap",
 			"logit_cap", "final_logit_softcapping", "cap"),
@@ -96,6 +99,7 @@ func (c *layers) dense(v *value, base LayerBase, in int, logits bool) Layer {
 		Activation: set.key("activation").word,
 		Slope:      set.key("activation").set.key("slope").number,
 		SoftCap:    set.key("soft_cap").number,
+		Scale:      set.key("scale").number,
 		Spectral:   set.key("spectral_norm").flag,
 		Bias:       set.key("bias").flag,
 		Tie:        tie.text,
@@ -190,6 +194,9 @@ func (l *Dense) architecture() string {
 	s := fmt.Sprintf("dense %s units=%d bias=%t activation=%s tie=%q", l.Name, l.Width, l.Bias, l.Activation, l.Tie)
 	if l.Activation == "leaky_relu" {
 		s += fmt.Sprintf(" slope=%v", l.Slope)
+	}
+	if l.Scale > 0 {
+		s += fmt.Sprintf(" scale=%v", l.Scale)
 	}
 	if l.SoftCap > 0 {
 		s += fmt.Sprintf(" soft_cap=%v", l.SoftCap)

@@ -126,8 +126,9 @@ func dump(m *Model) string {
 		line("vectors", *m.Vectors)
 	} else {
 		tokenizer := m.Tokenizer
-	tokenizer.Data = tokenizer.Data[:min(len(tokenizer.Data), 16)] // of a whole file, enough to see that it is there
-	line("tokenizer", tokenizer)
+		// of a whole file, enough to see that it is there
+		tokenizer.Data = tokenizer.Data[:min(len(tokenizer.Data), 16)]
+		line("tokenizer", tokenizer)
 	}
 	if m.Labels != nil {
 		line("labels", *m.Labels)

@@ -109,6 +109,9 @@ func packageName(s string) bool {
 func (s *start) imported(m *interchange.Import) error {
 	s.command, s.generated = "import", true
 	s.Does, s.Use = "writes text with it", []string{`sample --prompt "Once upon a time"`, "train --data TEXT"}
+	if m.Model.EncoderDecoder() {
+		s.Does, s.Use = "answers lines with it", []string{"translate", "train --data PAIRS"}
+	}
 	s.Checkpoint = weightsFile
 	if s.newModule == "" {
 		s.Checkpoint = filepath.ToSlash(filepath.Join(s.dir, weightsFile))

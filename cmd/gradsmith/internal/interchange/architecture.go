@@ -19,7 +19,8 @@ type architecture struct {
 }
 
 // architectures is the table. Adding one is adding a file and its line here.
-var architectures = []*architecture{gpt2, llama, mistral, smollm3, qwen2, qwen3, gemma, gemma2, gemma3, neox}
+var architectures = []*architecture{gpt2, llama, mistral, smollm3, qwen2, qwen3, gemma, gemma2, gemma3, neox,
+	t5}
 
 // architectureOf finds the architecture of a config.json.
 func architectureOf(c *config) (*architecture, error) {
@@ -80,14 +81,15 @@ func stacked(name string, blocks []block) *layer { return &layer{stack: &stack{n
 // rmsnorm is a norm whose gain is a tensor, plus add.
 func rmsnorm(name string, epsilon float64, width int, tensor string, add float32) *layer {
 	return &layer{word: "rmsnorm", name: name, sets: []set{{"epsilon", epsilon}},
-		params: []param{{"gain", []part{{tensor: tensor + ".weight", form: vector, width: width, add: add}}}}}
+		params: []param{{field: "gain", parts: []part{{tensor: tensor + ".weight", form: vector, width: width,
+			add: add}}}}}
 }
 
 // layernorm is a norm with a gain and a bias.
 func layernorm(name string, epsilon float64, width int, tensor string) *layer {
 	return &layer{word: "layernorm", name: name, sets: []set{{"epsilon", epsilon}}, params: []param{
-		{"gain", []part{{tensor: tensor + ".weight", form: vector, width: width}}},
-		{"bias", []part{{tensor: tensor + ".bias", form: vector, width: width}}}}}
+		{field: "gain", parts: []part{{tensor: tensor + ".weight", form: vector, width: width}}},
+		{field: "bias", parts: []part{{tensor: tensor + ".bias", form: vector, width: width}}}}}
 }
 
 // product is the matrix of a layer, and its bias where it has one, made of tensors side by side.

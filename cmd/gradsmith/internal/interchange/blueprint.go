@@ -14,6 +14,7 @@ type blueprint struct {
 	vocab       int  // rows of its table of tokens
 	steps       int  // tokens of a text, at the most
 	whole       bool // places have a table, of which an import takes all rows unless it is told otherwise
+	begin       int  // of an encoder and a decoder: the token in front of an answer
 	encoder     []*layer
 	decoder     []*layer
 }
@@ -38,6 +39,7 @@ type set struct {
 type param struct {
 	field string // "wqkv"
 	parts []part // side by side
+	once  bool   // all repetitions have it
 }
 
 // stack is many blocks, one on the other. A few forms of them take turns.
@@ -106,7 +108,11 @@ func (w *writer) layer(l *layer, lead string, indent int, before, number string)
 		return
 	}
 	for _, p := range l.params {
-		w.params = append(w.params, parameter{before + l.name + number + "." + p.field, p.parts})
+		at := number
+		if p.once {
+			at = ""
+		}
+		w.params = append(w.params, parameter{before + l.name + at + "." + p.field, p.parts})
 	}
 	sets := l.sets
 	if l.name != "" {

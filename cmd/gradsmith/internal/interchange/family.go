@@ -193,7 +193,8 @@ func (p *plan) blueprint() *blueprint {
 		head.sets = append(head.sets, set{"soft_cap", p.lastCap})
 	}
 	tokens := &layer{word: "embedding", name: "tokens", sets: []set{{"size", p.width}},
-		params: []param{{"table", []part{{tensor: "model.embed_tokens.weight", form: table, width: p.width}}}}}
+		params: []param{{field: "table", parts: []part{{tensor: "model.embed_tokens.weight", form: table,
+			width: p.width}}}}}
 	if p.scale > 0 {
 		tokens.sets = append(tokens.sets, set{"scale", p.scale})
 	}
@@ -236,8 +237,8 @@ func (p *plan) attention(i int, in func(string) string) *layer {
 		gain := func(tensor string) []part {
 			return []part{{tensor: in(tensor) + ".weight", form: vector, width: p.size, add: p.gain}}
 		}
-		params = append(params, param{"queries_gain", gain("self_attn.q_norm")},
-			param{"keys_gain", gain("self_attn.k_norm")})
+		params = append(params, param{field: "queries_gain", parts: gain("self_attn.q_norm")},
+			param{field: "keys_gain", parts: gain("self_attn.k_norm")})
 	}
 	return &layer{word: "attention", name: "attention", sets: sets, params: params}
 }

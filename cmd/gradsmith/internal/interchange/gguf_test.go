@@ -166,7 +166,7 @@ func TestGGUFRefuses(t *testing.T) {
 		{"encoder",
 			"kind: attention\nencoder:\n  - embedding: {size: 4}\n  - positions\n  - attention: {heads: 2}\n  - dense\n",
 			"is no decoder by itself"},
-		{"layer", "- dense: {units: 8}\n  " + block + head, "dense dense: logits with a bias"},
+		{"layer", "- dense: {units: 8}\n  " + block + head, "dense dense: logits with a bias or a scale"},
 		{"no norm", "- residual: [attention: {heads: 2, rotary: true}]\n" + head, "a sum of another form"},
 		{"window", strings.Replace(block, "rotary: true", "rotary: true, window: 3", 1) + head, "a window of 3 tokens"},
 		{"blocks differ", block + "  " + strings.Replace(block, "heads: 2", "heads: 4", 1) + head,

@@ -45,9 +45,11 @@ var gpt2 = &architecture{
 			steps: steps, whole: true,
 			decoder: []*layer{
 				{word: "embedding", name: "tokens", sets: []set{{"size", width}},
-					params: []param{{"table", []part{{tensor: "transformer.wte.weight", form: table, width: width}}}}},
+					params: []param{{field: "table", parts: []part{{tensor: "transformer.wte.weight", form: table,
+						width: width}}}}},
 				{word: "positions", name: "places",
-					params: []param{{"table", []part{{tensor: "transformer.wpe.weight", form: table, width: width}}}}},
+					params: []param{{field: "table", parts: []part{{tensor: "transformer.wpe.weight", form: table,
+						width: width}}}}},
 				stacked("layers", blocks),
 				layernorm("norm", epsilon, width, "transformer.ln_f"),
 				{word: "dense", name: "out", sets: []set{{"tie", "tokens"}, {"bias", false}}},

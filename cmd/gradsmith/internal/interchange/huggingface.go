@@ -48,7 +48,8 @@ func NewHuggingFace(m *spec.Model, path string, as checkpoint.Type) (_ *HuggingF
 		return nil,
 			fmt.Errorf(
 				"%s: the tokenizer is of kind %s, for which there is no tokenizer.json; there is one for those of "+
-					"published models (kind file), which `gradsmith tokenizer train` makes too", m.File, m.Tokenizer.Kind)
+					"published models (kind file), which `gradsmith tokenizer train` makes too", m.File,
+				m.Tokenizer.Kind)
 	}
 	tok, _, err := formats.Parse(m.Tokenizer.Data, m.Tokenizer.Split)
 	if err != nil {

@@ -107,6 +107,9 @@ func (f *folder) head(p *blueprint, o Options) string {
 	fmt.Fprintf(&b, "kind: attention\nname: %s\ndescription: %q\n", o.Name, p.description)
 	file := []set{{"file", f.tokenizerFile}}
 	begin, end := f.around()
+	if p.encoder != nil {
+		begin = p.begin
+	}
 	for _, t := range []struct {
 		key    string
 		number int
@@ -128,6 +131,9 @@ func (f *folder) head(p *blueprint, o Options) string {
 	fmt.Fprintf(&b, "shape: {batch: 1, steps: %d} # what memory is planned for; the model was made for %d tokens\n",
 		steps,
 		p.steps)
+	if p.encoder != nil {
+		fmt.Fprintf(&b, "source: {steps: %d}\n", steps)
+	}
 	b.WriteString("# For training it further: a rate that does not undo what it has learnt.\n")
 	b.WriteString("optimizer: {adamw: {rate: 5e-5, weight_decay: 0}}\nclip: 1\ntrain: {passes: 1}\n")
 	return b.String()

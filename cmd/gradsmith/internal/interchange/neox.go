@@ -67,7 +67,7 @@ var neox = &architecture{
 			vocab: vocab, steps: steps,
 			decoder: []*layer{
 				{word: "embedding", name: "tokens", sets: []set{{"size", width}},
-					params: []param{{"table", []part{{tensor: "gpt_neox.embed_in.weight", form: table,
+					params: []param{{field: "table", parts: []part{{tensor: "gpt_neox.embed_in.weight", form: table,
 						width: width}}}}},
 				stacked("layers", blocks),
 				layernorm("norm", epsilon, width, "gpt_neox.final_layer_norm"),

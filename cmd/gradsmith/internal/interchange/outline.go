@@ -148,8 +148,8 @@ func outlineOf(m *spec.Model) (*outline, error) {
 				}
 				o.last, _ = normOf(l, number)
 			case *spec.Dense:
-				if l.Bias || l.Activation != "none" || o.last.name == "" {
-					return odd(l, "logits with a bias, or without a norm in front of them")
+				if l.Bias || l.Scale > 0 || l.Activation != "none" || o.last.name == "" {
+					return odd(l, "logits with a bias or a scale, or without a norm in front of them")
 				}
 				o.tied, o.head, o.cap, ended = l.Tie != "", at, l.SoftCap, true
 			default:

@@ -307,4 +307,70 @@ for parallel in (True, False):
         "intermediate_size": 20, "rotary_pct": 0.34, "rotary_emb_base": 100, "layer_norm_eps": 1e-5, "max_position_embeddings": 32,
         "use_parallel_residual": parallel, "hidden_act": "gelu", "vocab_size": VOCAB, "tie_word_embeddings": False}, neox)
 
+
+def buckets(n, m, both, count, most):
+    """Raffel et al. 2020, section 2.1: half of the numbers for the nearest distances, the others for ranges that grow; m keys, n queries."""
+    d = torch.arange(m)[None, :] - torch.arange(n)[:, None]
+    first = 0
+    if both:
+        count //= 2
+        first = (d > 0) * count
+        d = d.abs()
+    else:
+        d = (-d).clamp(min=0)
+    exact = count // 2
+    far = exact + (torch.log(d.clamp(min=1).double() / exact) / math.log(most / exact) * (count - exact)).long()
+    return first + torch.where(d < exact, d, far.clamp(max=count - 1))
+
+
+def t5(c, read, source):
+    k = c.config
+    width, heads, size, epsilon = k["d_model"], k["num_heads"], k["d_kv"], k["layer_norm_epsilon"]
+    table = c("shared.weight", k["vocab_size"], width, scale=1)
+
+    def norm(x, name):
+        return rmsnorm(x, c(name + ".weight", width, offset=1), epsilon)
+
+    def attention(x, memory, p, hidden, bias=0.0):
+        q, key_, v = (split(linear(c, y, p + n, heads * size), heads) for y, n in ((x, "q"), (memory, "k"), (memory, "v")))
+        return linear(c, attend(q, key_, v, hidden, 1.0, bias=bias), p + "o", width)
+
+    def feedforward(x, p):
+        if k["feed_forward_proj"] == "relu":
+            h = torch.relu(linear(c, x, p + "wi", k["d_ff"]))
+        else:
+            h = F.gelu(linear(c, x, p + "wi_0", k["d_ff"]), approximate="tanh") * linear(c, x, p + "wi_1", k["d_ff"])
+        return linear(c, h, p + "wo", width)
+
+    def side(name, x, layers, memory=None):
+        n, bias = len(x), None
+        for i in range(layers):
+            p = f"{name}.block.{i}.layer."
+            h = norm(x, p + "0.layer_norm")
+            if bias is None:
+                weights = c(p + "0.SelfAttention.relative_attention_bias.weight", k["relative_attention_num_buckets"], heads, scale=1)
+                bias = weights[buckets(n, n, memory is None, k["relative_attention_num_buckets"], k["relative_attention_max_distance"])].permute(2, 0, 1)
+            x = x + attention(h, h, p + "0.SelfAttention.", None if memory is None else causal(n), bias)
+            last = 1
+            if memory is not None:
+                x = x + attention(norm(x, p + "1.layer_norm"), memory, p + "1.EncDecAttention.", None)
+                last = 2
+            x = x + feedforward(norm(x, f"{p}{last}.layer_norm"), f"{p}{last}.DenseReluDense.")
+        return norm(x, name + ".final_layer_norm")
+
+    memory = side("encoder", table[source], k["num_layers"])
+    y = side("decoder", table[read], k["num_decoder_layers"], memory)
+    return y * width ** -0.5 @ table.T if k["tie_word_embeddings"] else y @ c("lm_head.weight", k["vocab_size"], width).T
+
+
+for name, more in {"t5": {"feed_forward_proj": "relu", "tie_word_embeddings": True},
+                   "t5-gated": {"model_type": "mt5", "architectures": ["MT5ForConditionalGeneration"], "feed_forward_proj": "gated-gelu",
+                                "tie_word_embeddings": False, "vocab_size": VOCAB + 4}}.items():
+    source = tokens(2, 11)
+    model(name, dict({"model_type": "t5", "architectures": ["T5ForConditionalGeneration"], "d_model": 12, "d_kv": 5, "num_heads": 3, "d_ff": 20,
+                      "num_layers": 3, "num_decoder_layers": 2, "relative_attention_num_buckets": 8, "relative_attention_max_distance": 6,
+                      "layer_norm_epsilon": 1e-6, "vocab_size": VOCAB, "decoder_start_token_id": 0, "pad_token_id": 0, "eos_token_id": 2,
+                      "is_encoder_decoder": True, "dropout_rate": 0.1}, **more), lambda c, read: t5(c, read, source))
+    MODELS[name]["source"] = source.tolist()
+
 json.dump(MODELS, sys.stdout, indent=None, separators=(",", ":"))
