@@ -44,6 +44,7 @@ var fileFlags = fileflag.Table{
 		"generate": fileflag.Input, // --out is then a folder, in which it touches generated code alone
 		"verify":   fileflag.Input,
 		"export":   fileflag.Input,
+		"compare":  fileflag.Input,
 		"import":   fileflag.Input, // --out is then a new folder
 		"vocab":    fileflag.Input,
 		"init":     fileflag.Text, // DIR, in which it overwrites nothing

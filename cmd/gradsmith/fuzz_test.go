@@ -31,7 +31,8 @@ func calls() map[*cobra.Command][]string {
 		"tokenizer train": {"text", "--size", "260"}, "tokenizer encode": {"learnt.json", "text"},
 		"tokenizer decode": {"learnt.json", "numbers"}, "tokenizer stats": {"learnt.json", "text"},
 		"tokenizer convert": {"learnt.json"}, "import": {"published", "-o", "own"},
-		"export": {"imported", "--gguf", "own.gguf"},
+		"export":  {"imported", "--gguf", "own.gguf"},
+		"compare": {"imported/pretrained.safetensors", "imported/pretrained.safetensors"},
 	}
 	all := map[*cobra.Command][]string{}
 	var look func(cmd *cobra.Command)
