@@ -26,6 +26,6 @@ var attentionType = object("",
 		called("encode", "enc", "reader"),
 	may("decoder", list(stackType, 1, maxStack), "a model of an encoder alone",
 		"The layers that write a text, each token seeing those before it. Alone they continue a text, as in GPT; "+
-			"behind an encoder they answer its text.").called("layers", "layer", "decode", "dec", "writer"),
-	lossKey, optimizerKey, scheduleKey, clipKey, initKey, seedKey, trainKey,
+			"behind an encoder they answer its text.").called("layers", "layer", "dec", "writer"),
+	lossKey, optimizerKey, scheduleKey, clipKey, initKey, seedKey, decodeKey, trainKey,
 )

@@ -187,6 +187,17 @@ var (
 			"start at 0.").called("initializer", "initialization", "initialisation")
 	seedKey = with("seed", integer(0, 1<<63-1), 1,
 		"Start of the random numbers for parameters and dropout.").called("random_seed", "rng")
+	decodeKey = may("decode", object("",
+		need("weights", enum(
+			word{name: "f32", doc: "32 bits, every bit of the parameters."},
+			word{name: "bf16", doc: "16 bits.", also: []string{"bfloat16"}},
+			word{name: "q8", doc: "8.5 bits.", also: []string{"int8", "q8_0"}},
+			word{name: "q4", doc: "4.5 bits.", also: []string{"int4", "q4_0"}}),
+			"The kind of numbers that matrices are read as when the model writes: the only one that the package has "+
+				"then.").called("kind", "type", "dtype", "precision")).shortFor("weights"),
+		"whatever `--weights` says, `f32` unless told otherwise",
+		"How the model writes: see [decoding.md](decoding.md).").called("decoding", "quantize", "quantization",
+		"inference")
 	trainKey = may("train", object("",
 		may("passes", integer(1, maxCount), "10, when `steps` is left out as well",
 			"Passes over the training text.").called("epochs", "epoch"),

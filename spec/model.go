@@ -40,6 +40,7 @@ type Model struct {
 	Schedule  Schedule
 	Clip      Clip
 	Train     Train
+	Decode    Decode
 }
 
 // Vocab is the number of tokens that the model knows. Of an encoder-decoder model these are the decoder's.
@@ -326,6 +327,12 @@ type Clip struct {
 	Pos
 	Norm  float64 // Euclidean norm of all gradients together (Pascanu et al. 2013)
 	Value float64 // absolute value of each element, after Norm
+}
+
+// Decode says how the model writes.
+type Decode struct {
+	Pos
+	Weights string // kind of the matrices: f32, bf16, q8 or q4; empty where the caller chooses
 }
 
 // Train holds the defaults of the command train.

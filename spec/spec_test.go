@@ -239,6 +239,8 @@ func TestSchemaRejects(t *testing.T) {
 		good + "optimizer: {adam: {betas: [0.9, 1]}}",
 		good + "init: uniform",
 		good + "clip: 0",
+		good + "decode: q3",
+		good + "decode: {weight: q8}",
 		good + "train: {validation: 1}",
 		good + "encoder: [one_hot]",
 		"kind: attention\ndecoder: [one_hot, transformer, dense]",

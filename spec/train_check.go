@@ -22,6 +22,13 @@ func (c *checker) training(root *value, m *Model) {
 	clip := root.key("clip")
 	m.Clip = Clip{Pos: clip.Pos, Norm: clip.key("norm").number, Value: clip.key("value").number}
 	m.Train = c.train(root.key("train"), m)
+	if decode := root.key("decode"); decode.given {
+		m.Decode = Decode{Pos: decode.Pos, Weights: decode.key("weights").word}
+		if m.Masking != nil || m.Vectors != nil {
+			c.errorf(decode.Pos, "decode: the model writes no text token by token, so that no weights are laid out "+
+				"for it: remove the key")
+		}
+	}
 }
 
 func (c *checker) schedule(v *value, o *Optimizer) Schedule {

@@ -18,7 +18,7 @@ var vaeType = object("",
 	need("decoder", list(coderType, 1, maxStack),
 		"The layers that write from a latent vector. Recurrent layers begin with states that are made from it, "+
 			"tanh(W·z + b), and the first of them reads it at every step as well. The first `transformer` reads it "+
-			"added to what every token is: x + z·W (Li et al. 2020).").called("decode", "dec", "writer", "generator",
+			"added to what every token is: x + z·W (Li et al. 2020).").called("dec", "writer", "generator",
 		"layers", "layer"),
 	may("likelihood", likelihoodType, "`bernoulli` for vectors, `categorical` for text",
 		"How what is written is distributed, given what the decoder gives.").called("loss", "reconstruction",
@@ -28,7 +28,7 @@ var vaeType = object("",
 	with("bag_of_words", from(0, 100), 0.0,
 		"Of text: weight, in training, of a loss that asks the latent vector alone which tokens the sentence has: Σ "+
 			"−log softmax(W·z + b)[token] (Zhao et al. 2017).").called("bow", "bow_loss", "bag"),
-	optimizerKey, scheduleKey, clipKey, initKey, seedKey, trainKey,
+	optimizerKey, scheduleKey, clipKey, initKey, seedKey, decodeKey, trainKey,
 )
 
 var latentType = object("",

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gradsmith/gradsmith/gen"
 	"github.com/gradsmith/gradsmith/runtime/cli"
+	"github.com/gradsmith/gradsmith/runtime/kernel/kernelbench"
 	"github.com/gradsmith/gradsmith/spec"
 )
 
@@ -19,7 +20,8 @@ func newInspect() *cobra.Command {
 		Short: "Show layers, shapes, parameters, flops and memory of a model",
 		Long: `Inspect shows what a model is made of and what it costs, without generating it: a table of
 its layers with shapes, parameters and floating-point operations a token, and the memory
-that training and decoding take.`,
+that training and decoding take. Of a model that writes it says what a token reads of
+matrices, by kind of weights, and how many tokens a second this machine reads that for.`,
 		Example: `  gradsmith inspect poet.yaml
   gradsmith inspect poet.yaml --dot | dot -Tsvg > poet.svg`,
 		Args:              cli.Args("SPEC"),
@@ -52,6 +54,18 @@ that training and decoding take.`,
 				return e.Encode(r)
 			}
 			fmt.Fprint(cmd.OutOrStdout(), r.Text())
+			if len(r.Reads) > 0 && r.Reads[0].Bytes > 0 {
+				rate := kernelbench.ReadRate(r.Reads[0].Bytes)
+				fmt.Fprintf(cmd.OutOrStdout(), "           this machine reads %.1f GB/s, so that it writes at most",
+					rate/1e9)
+				for i, x := range r.Reads {
+					if i > 0 {
+						fmt.Fprint(cmd.OutOrStdout(), ",")
+					}
+					fmt.Fprintf(cmd.OutOrStdout(), " %s", cli.Thousands(int(rate/float64(x.Bytes))))
+				}
+				fmt.Fprintln(cmd.OutOrStdout(), " tokens a second")
+			}
 			return nil
 		},
 	}

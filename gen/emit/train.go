@@ -541,6 +541,7 @@ func (e *emitter) info(f *jen.File) {
 		"Name", s.Name, "Kind", s.Kind, "Description", s.Description, "Spec", s.File,
 		"SpecDigest", s.Digest, "Architecture", s.Architecture(),
 		"Vocab", vocab, "Batch", jen.Id("maxBatch"), "Steps", steps, "Seed", jen.Id("defaultSeed"),
+		"Weights", s.Decode.Weights,
 		"Params", jen.Id("paramCount"), "TrainBytes", r.TrainBytes, "DecodeBytes", r.DecodeBytes,
 		"Prefix", e.Model.Prefix(), "Masking", masking, "Source", source, "Vector", vector, "Labels", labels, "Latent",
 		latent, "Adversary", adversary,

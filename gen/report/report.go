@@ -48,10 +48,17 @@ type Report struct {
 	DecoderBytes int    `json:"decoder_bytes"`    // a sequence
 	TrainBytes   int    `json:"train_bytes"`      // all of a training
 	DecodeBytes  int    `json:"decode_bytes"`     // parameters and a decoder of one sequence
+	Reads        []Read `json:"reads,omitempty"`  // of a decoder of text, a token
 	FlatParams   int    `json:"-"`                // elements of the flat array of parameters, with padding
 	// of these, the ones of an encoder that is updated alone, which come first
 	Encoder   int `json:"-"`
 	Generator int `json:"-"` // of these, the ones of a generator that has a discriminator beside it, which come first
+}
+
+// Read is how many bytes a decoder with weights of a kind reads of matrices for a token.
+type Read struct {
+	Weights string `json:"weights"`
+	Bytes   int    `json:"bytes"`
 }
 
 // Make counts, from the optimized graphs and their plans: of training for the spec's capacities, of encoding and
@@ -145,9 +152,42 @@ func Make(m *build.Model, plans map[*graph.Graph]*plan.Plan) *Report {
 			r.DecoderBytes += 4 * plans[g].Arena
 		}
 	}
+	if m.Decode != nil {
+		r.Reads = []Read{{"f32", 0}, {"bf16", 0}, {"q8", 0}, {"q4", 0}}
+		read(r.Reads, m.Decode, 1)
+	}
 	r.TrainBytes = r.ParamBytes + r.GradBytes + r.SlotBytes + r.ArenaBytes + r.StateBytes
 	r.DecodeBytes = r.ParamBytes + r.DecoderBytes
 	return r
+}
+
+// read adds what a graph reads of matrices that are laid out, in the layout of package runtime/weights: panels of 32
+// columns, and blocks of 32 steps with a scale a column.
+func read(reads []Read, g *graph.Graph, times int) {
+	const panel, block = 32, 32
+	for _, n := range g.Nodes {
+		if n.Loop != nil {
+			if n.Loop.Kind == graph.Repeat {
+				read(reads, n.Loop.Body, times*n.Loop.Trip.N)
+			} else {
+				read(reads, n.Loop.Body, times)
+			}
+			continue
+		}
+		if n.Op.Name != "matmul" || !n.Attrs.Bool("laid") {
+			continue
+		}
+		k, cols := n.Args[1].Shape[0].N, n.Args[1].Shape[1].N
+		if n.Attrs.Bool("tb") {
+			k, cols = cols, k
+		}
+		panels, blocks := (cols+panel-1)/panel*times, (k+block-1)/block
+		for i, bytes := range []int{
+			4 * panel * k, 2 * panel * k, (2 + block) * panel * blocks, (4 + block) * panel / 2 * blocks,
+		} {
+			reads[i].Bytes += panels * bytes
+		}
+	}
 }
 
 // product is a shape as people write it: "steps × batch × 128".
@@ -311,6 +351,17 @@ func (r *Report) Text() string {
 	} else if r.Vector == 0 {
 		fmt.Fprintf(&b, "decoding   %s: parameters %s, a sequence %s\n", Bytes(r.DecodeBytes), Bytes(r.ParamBytes),
 			Bytes(r.DecoderBytes))
+	}
+	for i, x := range r.Reads {
+		if i == 0 {
+			fmt.Fprint(&b, "           a token reads, of matrices,")
+		}
+		fmt.Fprintf(&b, " %s as %s", Bytes(x.Bytes), x.Weights)
+		if i < len(r.Reads)-1 {
+			fmt.Fprint(&b, ",")
+		} else {
+			fmt.Fprintln(&b)
+		}
 	}
 	return b.String()
 }

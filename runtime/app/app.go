@@ -104,7 +104,11 @@ func newRoot(p Program) *cobra.Command {
 			if cmd.Name() == "quantize" || cmd.Flags().Lookup("weights") == nil {
 				a.weights = weights.Live
 			}
-			a.chosen = cmd.Flags().Changed("weights")
+			if a.chosen = cmd.Flags().Changed("weights"); a.chosen && a.weights != weights.Live {
+				if err := a.fixed(a.weights); err != nil {
+					return err
+				}
+			}
 			if cmd.Flags().Changed("threads") {
 				if a.threads < 1 {
 					return fmt.Errorf("--threads %d: give 1 or more", a.threads)

@@ -13,7 +13,10 @@ import (
 
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
 	"github.com/gradsmith/gradsmith/runtime/cli"
+	"github.com/gradsmith/gradsmith/runtime/kernel/kernelbench"
+	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/train"
+	"github.com/gradsmith/gradsmith/runtime/weights"
 )
 
 func (a *program) newInfo() *cobra.Command {
@@ -67,8 +70,30 @@ func (a *program) describe(out io.Writer) {
 	}
 	fmt.Fprintf(out, "\n%s tokens; windows of up to %d sequences × %d steps\n", thousands(i.Vocab), i.Batch, i.Steps)
 	fmt.Fprintf(out, "memory: %s to train, %s to write text\n", bytesize(i.TrainBytes), bytesize(i.DecodeBytes))
+	a.describeReading(out)
 	fmt.Fprintf(out, "digests: spec %.12s, architecture %.12s, vocabulary %.12s\n", i.SpecDigest, i.Architecture,
 		a.Tokenizer.Digest())
+}
+
+// describeReading prints what writing a token reads of matrices, and how many tokens a second the machine reads that
+// for.
+func (a *program) describeReading(out io.Writer) {
+	m, ok := a.Empty().(model.Packer)
+	if !ok {
+		return
+	}
+	kinds := weights.Kinds()
+	if a.Info.Weights != "" {
+		kinds = []weights.Kind{a.usual()}
+	}
+	rate := kernelbench.ReadRate(m.MatrixBytes(weights.F32))
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "\nweights\ta token reads\tat %.1f GB/s, which this machine reads\n", rate/1e9)
+	for _, kind := range kinds {
+		bytes := m.MatrixBytes(kind)
+		fmt.Fprintf(t, "%v\t%s\t%s tokens/s\n", kind, bytesize(bytes), thousands(int(rate/float64(max(1, bytes)))))
+	}
+	t.Flush()
 }
 
 // describeCheckpoint prints what a checkpoint holds, and whether it fits.

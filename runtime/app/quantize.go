@@ -30,7 +30,11 @@ type quantizeFlags struct {
 }
 
 func (a *program) newQuantize() *cobra.Command {
-	f := quantizeFlags{kind: weights.Q8}
+	usual := a.usual()
+	if a.Info.Weights == "" {
+		usual = weights.Q8
+	}
+	f := quantizeFlags{kind: usual}
 	cmd := &cobra.Command{
 		Use:   "quantize",
 		Short: "Write a smaller checkpoint, with what writing needs and no more",
@@ -47,6 +51,9 @@ It prints how much of the weights is lost by rounding, and in which layer most. 
 			}
 			if f.tokens < 0 {
 				return fmt.Errorf("--tokens %d: give 0 or more", f.tokens)
+			}
+			if err := a.fixed(f.kind); err != nil {
+				return err
 			}
 			lm, err := a.trained(f.model, checkpoint.LoadWeights)
 			if err != nil {
@@ -85,7 +92,7 @@ It prints how much of the weights is lost by rounding, and in which layer most. 
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.TextVar(&f.kind, "weights", weights.Q8, "`KIND` of numbers: f32, bf16, q8 or q4")
+	fs.TextVar(&f.kind, "weights", usual, "`KIND` of numbers: f32, bf16, q8 or q4")
 	fs.StringVarP(&f.out, "out", "o", a.Info.Name+"-quantized.safetensors", "`FILE` to write")
 	switch {
 	case a.Info.Source != nil:

@@ -9,8 +9,10 @@ import (
 	"testing"
 
 	"github.com/gradsmith/gradsmith/gen/cases/align"
+	"github.com/gradsmith/gradsmith/gen/cases/elman"
 	"github.com/gradsmith/gradsmith/gen/cases/gpt"
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/weights"
 )
 
 // A file of quantize writes the same text as its checkpoint with that kind of weights, and what it cannot do is refused
@@ -77,5 +79,37 @@ func TestQuantize(t *testing.T) {
 	if _, errOut, status := run(align.Program(), "translate", "--model", file("q8")); status != 1 ||
 		!strings.Contains(errOut, "is of another spec (model ") {
 		t.Errorf("weights of another spec: %s", errOut)
+	}
+}
+
+// A package whose spec fixes the kind of weights has that one in every command, and refuses others.
+func TestFixedWeights(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "m")
+	p := elman.Program()
+	if err := checkpoint.SaveWeights(path, p.New(3)); err != nil {
+		t.Fatal(err)
+	}
+	m, err := elman.Load(path)
+	if err != nil || m.Kind() != weights.Q8 {
+		t.Errorf("Load packs as %v, %v", m.Kind(), err)
+	}
+	run := func(args ...string) (string, string, int) {
+		var out, errOut bytes.Buffer
+		status := Run(context.Background(), p, args, &out, &errOut)
+		return out.String(), errOut.String(), status
+	}
+	sample := []string{"sample", "--model", path, "--seed", "1", "-n", "20"}
+	got, errOut, status := run(sample...)
+	if want, _, _ := run(append(sample, "--weights", "q8")...); status != 0 || got != want {
+		t.Errorf("%q, and with --weights q8 %q: %s", got, want, errOut)
+	}
+	for _, args := range [][]string{append(sample, "--weights", "f32"),
+		{"quantize", "--model", path, "--weights", "q4", "-o", path + ".2"}} {
+		if _, errOut, status := run(args...); status != 1 || !strings.Contains(errOut, "model.yaml says decode:") {
+			t.Errorf("%v: %s", args, errOut)
+		}
+	}
+	if out, _, _ := run("info", path); !strings.Contains(out, "q8  ") || strings.Contains(out, "q4  ") {
+		t.Errorf("info of a package of one kind:\n%s", out)
 	}
 }

@@ -11,9 +11,27 @@ import (
 
 // addWeights adds the flag that says in which form decoders read matrices, which trained then makes.
 func (a *program) addWeights(fs *pflag.FlagSet) {
-	a.weights = weights.F32
-	fs.TextVar(&a.weights, "weights", weights.F32,
+	a.weights = a.usual()
+	fs.TextVar(&a.weights, "weights", a.usual(),
 		"`KIND` of numbers that matrices are read as: f32, bf16, q8 or q4; the smaller, the faster and the less exact")
+}
+
+// usual is the kind of weights where nobody says otherwise: that of the spec, or float32.
+func (a *program) usual() weights.Kind {
+	kind, err := weights.ParseKind(a.Info.Weights)
+	if err != nil {
+		return weights.F32
+	}
+	return kind
+}
+
+// fixed reports a kind of weights that is not the one that the spec asks for.
+func (a *program) fixed(kind weights.Kind) error {
+	if a.Info.Weights != "" && kind != a.usual() {
+		return fmt.Errorf("--weights %v: %s says decode: {weights: %s}, so that the package has no other", kind,
+			a.Info.Spec, a.Info.Weights)
+	}
+	return nil
 }
 
 // pack lays the matrices of m out for decoders, where the command has decoders. A file of quantize has its own.

@@ -71,9 +71,10 @@ type Info struct {
 	Vocab        int
 	Batch, Steps int // capacities
 	Seed         uint64
-	Params       int   // number of learnt numbers
-	TrainBytes   int64 // memory that a training allocates: parameters, gradients, optimizer, activations
-	DecodeBytes  int64 // memory of parameters and of a decoder for one sequence
+	Weights      string // kind of weights that the spec fixes for writing, such as "q8"; empty where the caller chooses
+	Params       int    // number of learnt numbers
+	TrainBytes   int64  // memory that a training allocates: parameters, gradients, optimizer, activations
+	DecodeBytes  int64  // memory of parameters and of a decoder for one sequence
 	Layers       []Layer
 	Training     Training
 	// above 0: the first Prefix tokens of a text see each other, so that a decoder must read them in one call of Feed
