@@ -12,6 +12,8 @@ func BenchmarkNext(b *testing.B) {
 		{"96, temperature", 96, []Option{Temperature(0.8)}},
 		{"96, top-p", 96, []Option{TopP(0.9), Temperature(0.8)}},
 		{"50257, top-k and top-p", 50257, []Option{TopK(40), TopP(0.95), MinP(0.05), Temperature(0.8)}},
+		{"50257, greedy", 50257, []Option{Greedy()}},
+		{"50257, temperature", 50257, []Option{Temperature(0.8)}},
 		{"50257, top-p", 50257, []Option{TopP(0.95)}},
 	} {
 		b.Run(c.name, func(b *testing.B) {

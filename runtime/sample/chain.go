@@ -45,9 +45,70 @@ func (c *Candidates) fill(logits []float32) bool {
 // Sort sorts the list by falling logit, equal ones by token.
 func (c *Candidates) Sort() { c.top(len(c.List), math.Inf(1)) }
 
+// few is the share of the candidates from which on they are not looked through for the likeliest, but made a heap.
+const few = 16
+
+// best keeps the n likeliest candidates, sorted, of many: a heap of those that were found has the unlikeliest in front,
+// which few of the others come before.
+func (c *Candidates) best(n int) {
+	h := c.List[:n]
+	for i := n/2 - 1; i >= 0; i-- {
+		siftLast(h, i)
+	}
+	for i := n; i < len(c.List); i++ {
+		if y := &c.List[i]; before(y, &h[0]) {
+			h[0] = *y
+			siftLast(h, 0)
+		}
+	}
+	for end := n - 1; end > 0; end-- {
+		h[0], h[end] = h[end], h[0]
+		siftLast(h[:end], 0)
+	}
+	c.List, c.Sorted = h, true
+}
+
+// siftLast is sift for a heap whose first element comes last in a sorted list.
+func siftLast(h []Candidate, i int) {
+	for {
+		child := 2*i + 1
+		if child >= len(h) {
+			return
+		}
+		if child+1 < len(h) && before(&h[child], &h[child+1]) {
+			child++
+		}
+		if !before(&h[i], &h[child]) {
+			return
+		}
+		h[i], h[child] = h[child], h[i]
+		i = child
+	}
+}
+
+// tail leaves out candidates that are so unlikely that all of them together are less than half of what lies beyond
+// mass: they cannot be among the likeliest that add up to it.
+func (c *Candidates) tail(mass float64) {
+	limit := float32((1 - mass) / 2 / float64(len(c.List)))
+	kept := c.List[:0]
+	for _, y := range c.List {
+		if y.prob >= limit {
+			kept = append(kept, y)
+		}
+	}
+	c.List = kept
+}
+
 // top keeps the likeliest candidates, sorted: n of them, or fewer when their probabilities add up to mass before that.
 // It takes them off a heap, which is much faster than sorting a large vocabulary for a few of it.
 func (c *Candidates) top(n int, mass float64) {
+	if !c.Sorted && n > 0 && n <= len(c.List)/few && mass > 1 {
+		c.best(n)
+		return
+	}
+	if !c.Sorted && mass < 1 {
+		c.tail(mass)
+	}
 	h, total, count := c.List, 0.0, 0
 	n = min(n, len(h))
 	if c.Sorted {

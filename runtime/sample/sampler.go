@@ -133,6 +133,14 @@ var (
 // Next picks the token that follows, from the logits of the whole vocabulary, which it does not change. Without a
 // constraint it allocates nothing. Under a constraint the error is [ErrEnd] where the text is at its end.
 func (s *Sampler) Next(logits []float32) (int32, error) {
+	if s.greedy && len(s.chain) == 0 && s.under == nil && !(s.end >= 0 && s.written < s.minTokens) &&
+		len(logits) == len(s.candidates.store) {
+		token, err := largest(logits)
+		if err == nil {
+			s.written++
+		}
+		return token, err
+	}
 	if err := s.shape(logits); err != nil {
 		return 0, err
 	}
@@ -214,6 +222,23 @@ func (s *Sampler) pick() (int32, error) {
 		s.mirostat.learn(float64(last.prob) / total)
 	}
 	return last.Token, nil
+}
+
+// largest is the token of the largest logit, the first of equals.
+func largest(logits []float32) (int32, error) {
+	best, at := float32(math.Inf(-1)), int32(-1)
+	for i, x := range logits {
+		if !(x <= best) { // or NaN
+			if !(x <= math.MaxFloat32) {
+				return 0, ErrNotFinite
+			}
+			best, at = x, int32(i)
+		}
+	}
+	if at < 0 {
+		return 0, ErrNoCandidate
+	}
+	return at, nil
 }
 
 func (s *Sampler) likeliest() (int32, error) {
