@@ -115,6 +115,21 @@ func Weights(t *testing.T, make func(seed uint64) Model) {
 	for _, kind := range weights.Kinds() {
 		must(0, p.Pack(kind))
 		got := step()
+		for _, sequences := range []int{n, 5} {
+			d := p.MakeDecoder(sequences)
+			if model.Room(d) < 2 || info.Source != nil || info.Latent != nil {
+				break // of models that do not begin with a token
+			}
+			tokens := slices.Repeat([]int32{0}, sequences)
+			if n := allocations(3, func() {
+				if model.Room(d) == 0 {
+					d.Reset()
+				}
+				must(d.Step(tokens))
+			}); n != 0 {
+				t.Errorf("%v: a step of %d sequences allocates %v times", kind, sequences, n)
+			}
+		}
 		if kind == weights.F32 {
 			sameRow(t, "packed as float32", 0, got, live)
 			continue
