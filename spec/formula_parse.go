@@ -105,10 +105,7 @@ const (
 
 // Functions are what a formula can apply to each element, or, softmax, to a vector, by their names and by others that
 // are read as well. Activations are among them.
-var functionNames = map[string]string{
-	"exp": "exp", "log": "log", "ln": "log", "sqrt": "sqrt", "√": "sqrt", "softplus": "softplus", "softmax": "softmax",
-	"diag": "diag",
-}
+var functionNames = map[string]string{"softmax": "softmax", "diag": "diag"}
 
 // formulaError is what is wrong with a formula, and where, in characters from its start.
 type formulaError struct {

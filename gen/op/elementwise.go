@@ -242,6 +242,12 @@ var SwiGLUGrad = &graph.Op{
 
 // Gradient rules name operations of the table, which Go would call an initialization loop in the literals above.
 func init() {
+	follows(Tanh, "ThenTanh")
+	follows(Sigmoid, "ThenSigmoid")
+	follows(ReLU, "ThenReLU")
+	follows(GELU, "ThenGELU")
+	follows(GELUErf, "ThenGELUErf")
+	follows(SiLU, "ThenSiLU")
 	Add.Grad = func(c *graph.Context, n *node, g []*value) []*value { return []*value{g[0], g[0]} }
 	Sub.Grad = func(c *graph.Context, n *node, g []*value) []*value {
 		r := []*value{g[0], nil}
@@ -403,25 +409,6 @@ var Affine = &graph.Op{
 		return fmt.Sprintf("%s = %g·%s %+g", name(n.Outs[0]), n.Attrs.Float("by"), name(n.Args[0]),
 			n.Attrs.Float("plus"))
 	},
-}
-
-// activation is the function that a fused product applies, or nil.
-func activation(name string) func(float64) float64 {
-	switch name {
-	case "tanh":
-		return math.Tanh
-	case "sigmoid":
-		return sigmoid
-	case "relu":
-		return func(x float64) float64 { return math.Max(x, 0) }
-	case "gelu":
-		return func(x float64) float64 { return 0.5 * x * (1 + math.Tanh(geluTanh(x))) }
-	case "gelu_erf":
-		return func(x float64) float64 { return 0.5 * x * (1 + math.Erf(x/math.Sqrt2)) }
-	case "silu":
-		return func(x float64) float64 { return x * sigmoid(x) }
-	}
-	return nil
 }
 
 // AddBias adds a row to every row of x.

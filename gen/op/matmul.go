@@ -11,9 +11,10 @@ import (
 // rows.
 //
 // Attributes: tb reads b as [n, k]; ta sums over the rows of both, y[k, n] = Σ_r a[r, k]·b[r, n], which is the
-// gradient of a weight. acc adds a third argument c of y's shape, bias a last argument [n]; act is "tanh", "sigmoid"
-// or "relu"; packed says that b comes from Pack, with n the columns; laid says that b is a parameter that decoders
-// read laid out. acc, bias, act, packed and laid are set by the optimizer, after which there is no gradient rule.
+// gradient of a weight. acc adds a third argument c of y's shape, bias a last argument [n]; act is the name of an
+// operation that follows; packed says that b comes from Pack, with n the columns; laid says that b is a parameter
+// that decoders read laid out. acc, bias, act, packed and laid are set by the optimizer, after which there is no
+// gradient rule.
 var MatMul = &graph.Op{
 	Name:    "matmul",
 	Infer:   matmulInfer,
@@ -169,10 +170,9 @@ func matmulEval(n *node, in, out []*graph.Tensor) error {
 			y.F[i] += in[next].F[i%cols]
 		}
 	}
-	if f := activation(n.Attrs.Str("act")); f != nil {
-		for i := range y.F {
-			y.F[i] = f(y.F[i])
-		}
+	if f := n.Attrs.Str("act"); f != "" {
+		act := &node{Op: epilogues[f].op, Outs: n.Outs}
+		return act.Op.Eval(act, []*graph.Tensor{y}, []*graph.Tensor{y})
 	}
 	return nil
 }
@@ -201,9 +201,7 @@ func matmulEmit(n *node) []call {
 		c.Args = append(c.Args, graph.Option{Func: "Bias", Args: []graph.Operand{n.Args[i]}})
 	}
 	if f := n.Attrs.Str("act"); f != "" {
-		c.Args = append(c.Args,
-			graph.Option{Func: map[string]string{"tanh": "ThenTanh", "sigmoid": "ThenSigmoid", "relu": "ThenReLU",
-				"gelu": "ThenGELU", "gelu_erf": "ThenGELUErf", "silu": "ThenSiLU"}[f]})
+		c.Args = append(c.Args, graph.Option{Func: epilogues[f].option})
 	}
 	return []call{c}
 }
@@ -276,3 +274,17 @@ var Pack = &graph.Op{
 }
 
 func init() { MatMul.Grad = matmulGrad }
+
+// epilogues are the operations on one element that a product can apply to its result, by name.
+var epilogues = map[string]epilogue{}
+
+type epilogue struct {
+	op     *graph.Op
+	option string // of the kernels of products
+}
+
+// follows registers an operation that a product can apply by an option of its kernels.
+func follows(o *graph.Op, option string) { epilogues[o.Name] = epilogue{o, option} }
+
+// Follows reports whether a product can apply the operation to its result, so that it needs no pass over memory.
+func Follows(o *graph.Op) bool { return o != nil && epilogues[o.Name].op == o }

@@ -1,6 +1,5 @@
 // Package op is the table of all operations: for each its shape rule, its gradient as operations, its cost, its
-// definition in float64 and the kernel calls that compute it. Adding an operation is adding a file here and a line to
-// All.
+// definition in float64 and the kernel calls that compute it. Adding an operation is adding a file here.
 //
 // Gradient rules give operations of this table, so that a gradient can be differentiated again where those have rules
 // of their own. The package must know nothing of specs, passes, memory or Go syntax.
@@ -13,33 +12,6 @@ import (
 
 	"github.com/gradsmith/gradsmith/gen/graph"
 )
-
-// All lists every operation.
-var All = []*graph.Op{
-	Zeros, Ones, Index, Reshape, Copy,
-	MatMul, Pack,
-	Gather, ScatterAdd, OneHot,
-	Add, Sub, Mul, Div, Scale, Times, Affine, Sqrt,
-	AddBias, SumRows, MeanRows, SpreadRows, ScaleRows, DotRows, Normalize,
-	Exp, Log, Softmax, Tanh, TanhGrad, Sigmoid, SigmoidGrad, Softplus, SoftplusGrad, ReLU, ReLUGrad, LeakyReLU,
-	LeakyReLUGrad, GELU, GELUGrad, GELUErf, GELUErfGrad, SiLU, SiLUGrad, SwiGLU, SwiGLUGrad,
-	Dropout, DropRows, ResetRows,
-	LayerNorm, LayerNormGrad, RMSNorm, RMSNormGrad,
-	SpreadSteps, SumSteps, Seen, SoftmaxSteps, CacheRows, Outer, ApplyRows,
-	Unfold, Fold, MeanSteps, MeanStepsGrad, MaxSteps, MaxStepsGrad, MaxStepsPick,
-	AddPositions, AddPositionsGrad, Rope, RelativeBias, RelativeBiasGrad, LastStep, FirstStep, FirstStepGrad,
-	JoinColumns, SplitColumns,
-	Attention, AttentionGrad, AttentionCached, AdditiveAttention, AdditiveAttentionGrad, MaskRows,
-	CrossEntropy, CrossEntropyGrad, CrossEntropyFused, WeightedCrossEntropy, WeightedCrossEntropyGrad,
-	WeightedCrossEntropyFused, Mean, MeanGrad,
-	GaussianSample, GaussianKL, GaussianKLGrad,
-	GumbelSoftmax, SoftmaxGrad,
-	BernoulliLoss, BernoulliLossGrad, BernoulliLossFused, GaussianLoss, GaussianLossGrad, GaussianLossFused,
-	BagOfWords, BagOfWordsGrad, BagOfWordsFused,
-	LSTMCell, LSTMCellGrad,
-	Elementwise,
-	GRUCell, GRUCellGrad, GRUReset, GRUResetGrad, GRUUpdate, GRUUpdateGrad,
-}
 
 // Shorthands for rules.
 

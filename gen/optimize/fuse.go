@@ -91,7 +91,8 @@ func fused(g *graph.Graph, n *graph.Node, count map[*graph.Value]int) (f, gone *
 				return build(p, p.Attrs.Set("acc", true), p.Args[0], n.Args[1-i])
 			}
 		}
-	case op.Tanh, op.Sigmoid, op.ReLU, op.GELU, op.GELUErf, op.SiLU:
+	}
+	if op.Follows(n.Op) {
 		if p := product(0, op.MatMul); p != nil {
 			return build(p, p.Attrs.Set("act", n.Op.Name), p.Args...)
 		}
