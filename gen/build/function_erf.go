@@ -1,0 +1,5 @@
+package build
+
+import "github.com/gradsmith/gradsmith/gen/op"
+
+func init() { activates("erf", op.Erf) }

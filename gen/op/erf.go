@@ -1,0 +1,21 @@
+package op
+
+import (
+	"math"
+
+	"github.com/gradsmith/gradsmith/gen/graph"
+)
+
+// Erf is the error function, 2/√π·∫₀ˣ exp(−t²) dt.
+var Erf = zip("erf", "Erf", 1, 8, func(x []float64) float64 { return math.Erf(x[0]) }, "erf(%s)", nil)
+
+// ErfGrad is 2/√π·exp(−x²)·dy.
+var ErfGrad = zip("erf_grad", "ErfGrad", 2, 6, func(x []float64) float64 {
+	return 2 / math.Sqrt(math.Pi) * math.Exp(-x[0]*x[0]) * x[1]
+}, "erf′(%s) ∘ %s", nil)
+
+func init() {
+	Erf.Grad = func(c *graph.Context, n *node, g []*value) []*value {
+		return c.Apply(ErfGrad, []string{d(n.Args[0])}, nil, c.Val(n.Args[0]), g[0])
+	}
+}

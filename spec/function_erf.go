@@ -1,0 +1,3 @@
+package spec
+
+func init() { registerActivation(activationRecord{formulas: []string{"erf"}, word: word{name: "erf"}}) }
