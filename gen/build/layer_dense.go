@@ -39,7 +39,7 @@ func (b *builder) denseIn(bb *graph.Builder, l *spec.Dense, x *graph.Value, last
 	}
 	var steps []step
 	if l.Scale > 0 {
-		steps = append(steps, step{op.Scale, graph.Attrs{{Key: "by", Val: l.Scale}}, nil})
+		steps = append(steps, one(op.Scale, graph.Attrs{{Key: "by", Val: l.Scale}}))
 	}
 	if l.Tie != "" {
 		steps = append(steps, one(op.MatMul, graph.Attrs{{Key: "tb", Val: true}}, read(b.tables[l.Tie])))

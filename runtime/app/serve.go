@@ -238,7 +238,12 @@ func RunServe(ctx context.Context, programs []Program, args []string, out, errOu
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var all []servedProgram
 			for _, p := range programs {
-				a := &program{Program: p, weights: common.weights}
+				a := &program{Program: p, weights: common.weights, chosen: cmd.Flags().Changed("weights")}
+				if !a.chosen {
+					a.weights = a.usual()
+				} else if err := a.fixed(a.weights); err != nil {
+					return err
+				}
 				all = append(all, servedProgram{a, a.checkpointPath()})
 			}
 			for _, x := range files {

@@ -18,6 +18,9 @@ func (a *program) addWeights(fs *pflag.FlagSet) {
 
 // usual is the kind of weights where nobody says otherwise: that of the spec, or float32.
 func (a *program) usual() weights.Kind {
+	if a.Info == nil { // flags that several models have in common
+		return weights.F32
+	}
 	kind, err := weights.ParseKind(a.Info.Weights)
 	if err != nil {
 		return weights.F32

@@ -220,11 +220,6 @@ func (f *folder) find(name string) (*tensor, error) {
 	return nil, fmt.Errorf("%s: there is no tensor %s", f.dir, name)
 }
 
-// has tells whether the checkpoint has a tensor.
-func (f *folder) has(name string) bool {
-	return slices.ContainsFunc(f.arch.spellings(name), func(n string) bool { return f.tensors[n] != nil })
-}
-
 // rest lists the tensors that nothing was made of: those that may be left aside, and those that nobody knows.
 func (f *folder) rest() (aside, unknown []*tensor) {
 	for _, name := range slices.Sorted(maps.Keys(f.tensors)) {

@@ -174,12 +174,6 @@ func beside(r, size int) int {
 	return head*size + feature%2*size/2 + feature/2
 }
 
-// apart is the inverse of beside.
-func apart(r, size int) int {
-	head, feature := r/size, r%size
-	return head*size + feature%(size/2)*2 + feature/(size/2)
-}
-
 // slowed is what the frequency of each pair of a head is divided by.
 func slowed(r spec.Rotation, size int) []float32 {
 	plain := op.RopeAngles(2, size, op.Rotation{Base: r.Base})
