@@ -135,6 +135,7 @@ type mounted struct {
 	mapping *files.Mapping
 	body    []byte
 	used    map[string]bool
+	finite  map[string]bool // the numbers of F32 and BF16 that have been found to be so
 }
 
 // mount makes the decoders of m read the matrices of the file.
@@ -149,7 +150,7 @@ func (s *source) mount(m model.LanguageModel, kind weights.Kind) (err error) {
 	case s.metadata[keyArchitecture] != info.Architecture:
 		return fmt.Errorf("is of another spec (model %s): quantize a checkpoint of %s", s.metadata[keyName], info.Spec)
 	}
-	x := &mounted{source: s, used: map[string]bool{}}
+	x := &mounted{source: s, used: map[string]bool{}, finite: map[string]bool{}}
 	if x.mapping, err = s.whole(); err != nil {
 		return err
 	}
@@ -171,13 +172,26 @@ func (s *source) mount(m model.LanguageModel, kind weights.Kind) (err error) {
 
 func (x *mounted) bytes(e *namedEntry) []byte { return x.body[e.Offsets[0]:e.Offsets[1]:e.Offsets[1]] }
 
-// compare compares all tensors with their checksums.
+// compare compares all tensors with their checksums, and finds those whose numbers are finite, in parts that stay in a
+// cache.
 func (x *mounted) compare() error {
-	wrong := make([]bool, len(x.entries)) // each its own, so that no thread waits
+	const part = 128 << 10
+	wrong, finite := make([]bool, len(x.entries)), make([]bool, len(x.entries)) // each its own, so that no thread waits
 	parallel.Run(len(x.entries), tasks(func(i int) {
 		e := &x.entries[i]
-		wrong[i] = fmt.Sprintf("%08x", crc32.Checksum(x.bytes(e), castagnoli)) != x.metadata[checksumPrefix+e.name]
+		kind, numbers := map[string]weights.Kind{"F32": weights.F32, "BF16": weights.BF16}[e.DType]
+		sum := uint32(0)
+		for data := x.bytes(e); len(data) > 0; data = data[min(part, len(data)):] {
+			p := data[:min(part, len(data))]
+			sum = crc32.Update(sum, castagnoli, p)
+			numbers = numbers && weights.Finite(kind, p)
+		}
+		wrong[i] = fmt.Sprintf("%08x", sum) != x.metadata[checksumPrefix+e.name]
+		finite[i] = numbers
 	}))
+	for i, is := range finite {
+		x.finite[x.entries[i].name] = is
+	}
 	if i := slices.Index(wrong, true); i >= 0 {
 		return fmt.Errorf("is damaged: tensor %q does not have the checksum that the file gives; take another copy of "+
 			"the file, or quantize the checkpoint again", x.entries[i].name)
@@ -207,7 +221,11 @@ func (x *mounted) Matrix(kind weights.Kind, name string, form weights.Form, k, n
 		}
 		return weights.LiveT(numbers, k, n).Hold(x.mapping), nil
 	}
-	m, err := weights.FromData(kind, k, n, x.bytes(e))
+	from := weights.FromData
+	if x.finite[name] {
+		from = weights.FromFinite
+	}
+	m, err := from(kind, k, n, x.bytes(e))
 	if err != nil {
 		return nil, fmt.Errorf("tensor %q: %w", name, err)
 	}
@@ -255,6 +273,9 @@ func (x *mounted) numbers(e *namedEntry) ([]float32, error) {
 	} else {
 		numbers = make([]float32, n)
 		convert(numbers, "F32", data)
+	}
+	if x.finite[e.name] {
+		return numbers, nil
 	}
 	if err := finite(numbers); err != nil {
 		return nil, fmt.Errorf("tensor %q: %w", e.name, err)

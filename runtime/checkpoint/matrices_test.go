@@ -2,6 +2,9 @@ package checkpoint
 
 import (
 	"bytes"
+	"fmt"
+	"hash/crc32"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -191,5 +194,44 @@ func TestMatricesOfOthers(t *testing.T) {
 	m.bias[2] = float32(math.NaN())
 	if err := SaveMatrices(path, m, weights.Q8); err == nil || !strings.Contains(err.Error(), "bias: number 2 is NaN") {
 		t.Errorf("a bias that is not finite: %v", err)
+	}
+}
+
+// A file whose checksums are right may still have numbers that are not finite, of every kind: the tensor is named.
+func TestMatricesNotFinite(t *testing.T) {
+	for _, kind := range weights.Kinds() {
+		for _, name := range []string{"w/matrix", "table/rows", "bias"} {
+			data, err := os.ReadFile(saveWriting(t, kind))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := open(bytes.NewReader(data), int64(len(data)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var parts []part
+			for _, e := range s.entries {
+				x := data[s.start:][e.Offsets[0]:e.Offsets[1]]
+				if e.name == name { // its first four numbers, or scales, become NaN
+					for i := range 8 {
+						x[i] = 0xff
+					}
+				}
+				s.metadata[checksumPrefix+e.name] = fmt.Sprintf("%08x", crc32.Checksum(x, castagnoli))
+				parts = append(parts, part{e.name, e.DType, e.Shape, len(x), func(w io.Writer) error {
+					_, err := w.Write(x)
+					return err
+				}})
+			}
+			var changed bytes.Buffer
+			if err := writeTensors(&changed, withoutDigests(s.metadata), parts, weights.Align); err != nil {
+				t.Fatal(err)
+			}
+			err = ParseWeights(changed.Bytes(), newWriting())
+			if err == nil || !strings.Contains(err.Error(), `tensor "`+name+`"`) ||
+				!strings.Contains(err.Error(), "finite") {
+				t.Errorf("%v: %s with NaN: %v", kind, name, err)
+			}
+		}
 	}
 }

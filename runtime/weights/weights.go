@@ -219,12 +219,48 @@ func FromData(kind Kind, k, n int, data []byte) (*Matrix, error) {
 	if len(data) != size {
 		return nil, fmt.Errorf("a matrix [%d, %d] of %v takes %d bytes, not %d", k, n, kind, size, len(data))
 	}
+	m := stored(kind, k, n, data)
+	return m, m.check()
+}
+
+// FromFinite is [FromData] of data of F32 or BF16 that has been found to be [Finite], and is not read again.
+func FromFinite(kind Kind, k, n int, data []byte) (*Matrix, error) {
+	if size, err := DataLen(kind, k, n); err != nil || kind.steps() > 1 || len(data) != size {
+		return FromData(kind, k, n, data) // which says what is wrong
+	}
+	return stored(kind, k, n, data), nil
+}
+
+func stored(kind Kind, k, n int, data []byte) *Matrix {
 	m := &Matrix{kind: kind, k: k, n: n, data: data}
-	if size > 0 && uintptr(unsafe.Pointer(&data[0]))%Align != 0 {
-		m.data = newData(size)
+	if len(data) > 0 && uintptr(unsafe.Pointer(&data[0]))%Align != 0 {
+		m.data = newData(len(data))
 		copy(m.data, data)
 	}
-	return m, m.check()
+	return m
+}
+
+// Finite tells whether all numbers of data are finite, a part of that of a matrix of F32 or BF16 whose length is a
+// multiple of 8. Of other kinds it is false: their scales are not side by side.
+func Finite(kind Kind, data []byte) bool {
+	if kind.steps() > 1 || len(data)%8 != 0 {
+		return false
+	}
+	return finiteBytes(kind, data)
+}
+
+// finiteBytes tells whether the numbers of F32, or of bf16 otherwise, in data are finite. The exponent of one that is
+// not is all ones: adding one to it carries into the place of the sign.
+func finiteBytes(kind Kind, data []byte) bool {
+	exponent, one, carry := uint64(0x7f807f807f807f80), uint64(0x0080008000800080), uint64(0x8000800080008000)
+	if kind == F32 {
+		exponent, one, carry = 0x7f8000007f800000, 0x0080000000800000, 0x8000000080000000
+	}
+	top := uint64(0)
+	for ; len(data) >= 8; data = data[8:] {
+		top |= binary.LittleEndian.Uint64(data)&exponent + one
+	}
+	return top&carry == 0
 }
 
 // newData is n bytes that begin at a multiple of Align. Matrices that are not small ask for huge pages, where the
@@ -458,18 +494,7 @@ func (m *Matrix) check() error {
 	if m.kind.steps() > 1 {
 		scanned = scaleBytes
 	}
-	// The exponent of a number that is not finite is all ones: adding one to it carries into the place of the sign.
-	exponent, one, carry := uint64(0x7f807f807f807f80), uint64(0x0080008000800080), uint64(0x8000800080008000)
-	if m.kind == F32 {
-		exponent, one, carry = 0x7f8000007f800000, 0x0080000000800000, 0x8000000080000000
-	}
-	ok := func(p, b int) bool {
-		d, top := m.block(p, b)[:scanned], uint64(0)
-		for i := 0; i < len(d); i += 8 {
-			top |= binary.LittleEndian.Uint64(d[i:])&exponent + one
-		}
-		return top&carry == 0
-	}
+	ok := func(p, b int) bool { return finiteBytes(m.kind, m.block(p, b)[:scanned]) }
 	forEach(m.panels(), m.blocks()*scanned, func(p int) {
 		for b := range m.blocks() {
 			if !ok(p, b) {
