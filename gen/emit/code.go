@@ -188,7 +188,7 @@ func (f *function) add(c ...jen.Code) {
 }
 
 func (f *function) comment(text string) {
-	for _, line := range wrap(text, 110) {
+	for _, line := range wrap(text, min(110, columns-len("// ")-4*(1+len(f.loops)))) {
 		f.add(jen.Comment(line))
 	}
 }

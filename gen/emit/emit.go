@@ -210,31 +210,35 @@ func (e *emitter) doc(f *jen.File) {
 	for _, l := range strings.Split(strings.TrimRight(r.Table(), "\n"), "\n") {
 		fmt.Fprintln(&b, "\t"+strings.TrimRight(l, " "))
 	}
-	if e.spec.GAN != nil {
-		if e.ofText() {
-			e.imitationCost(&b)
-		} else {
-			e.adversarialCost(&b)
-		}
-		lines(f, b.String())
-		e.version(f)
-		return
+	fmt.Fprintln(&b)
+	for _, l := range wrap(e.cost(), 110) {
+		fmt.Fprintln(&b, l)
+	}
+	lines(f, b.String())
+	e.version(f)
+}
+
+// cost says what training and decoding take.
+func (e *emitter) cost() string {
+	s, r := e.spec, e.Report
+	switch {
+	case e.ofText():
+		return e.imitationCost()
+	case s.GAN != nil:
+		return e.adversarialCost()
 	}
 	size := fmt.Sprintf("windows of up to %d sequences × %d steps", s.Shape.Batch, s.Shape.Steps)
 	if s.Vectors != nil {
 		size = fmt.Sprintf("batches of up to %d vectors", s.Shape.Batch)
 	}
-	fmt.Fprintf(&b, "\nTraining on %s takes %s floating-point operations a %s and %s:\n", size,
-		report.Count(r.TrainFlops), r.Unit, report.Bytes(r.TrainBytes))
-	fmt.Fprintf(&b, "%s of parameters, as much of gradients, %s of optimizer state and %s of activations, in\n",
+	text := fmt.Sprintf("Training on %s takes %s floating-point operations a %s and %s: %s of parameters, as much of "+
+		"gradients, %s of optimizer state and %s of activations, in one arena whose parts share memory where their "+
+		"lives do not overlap.", size, report.Count(r.TrainFlops), r.Unit, report.Bytes(r.TrainBytes),
 		report.Bytes(r.ParamBytes), report.Bytes(r.SlotBytes), report.Bytes(r.ArenaBytes))
-	fmt.Fprintf(&b, "one arena whose parts share memory where their lives do not overlap.")
 	if s.Vectors == nil {
-		fmt.Fprintf(&b, " Decoding one sequence takes %s.", report.Bytes(r.DecodeBytes))
+		text += fmt.Sprintf(" Decoding one sequence takes %s.", report.Bytes(r.DecodeBytes))
 	}
-	fmt.Fprintln(&b)
-	lines(f, b.String())
-	e.version(f)
+	return text
 }
 
 // version emits what fails to compile beside another runtime.

@@ -13,14 +13,13 @@ import (
 
 func (e *emitter) mixes() bool { return e.spec.GAN.Penalty.Kind == "wgan_gp" }
 
-func (e *emitter) adversarialCost(b *strings.Builder) {
+func (e *emitter) adversarialCost() string {
 	s, r := e.spec, e.Report
-	fmt.Fprintf(b, "\nA step of training on %d vectors at once takes %s floating-point operations a vector and %s of "+
-		"memory:\n", s.Shape.Batch, report.Count(r.TrainFlops), report.Bytes(r.TrainBytes))
-	fmt.Fprintf(b, "%s of parameters, as much of gradients, %s of optimizer state and %s of activations, in an arena "+
-		"for\n", report.Bytes(r.ParamBytes), report.Bytes(r.SlotBytes), report.Bytes(r.ArenaBytes))
-	fmt.Fprintf(b, "each network's step, whose parts share memory where their lives do not overlap. Making vectors "+
-		"takes %s.\n", report.Bytes(r.DecodeBytes))
+	return fmt.Sprintf("A step of training on %d vectors at once takes %s floating-point operations a vector and %s of "+
+		"memory: %s of parameters, as much of gradients, %s of optimizer state and %s of activations, in an arena for "+
+		"each network's step, whose parts share memory where their lives do not overlap. Making vectors takes %s.",
+		s.Shape.Batch, report.Count(r.TrainFlops), report.Bytes(r.TrainBytes), report.Bytes(r.ParamBytes),
+		report.Bytes(r.SlotBytes), report.Bytes(r.ArenaBytes), report.Bytes(r.DecodeBytes))
 }
 
 // adversarial reports whether the model is networks of vectors that are trained against each other.

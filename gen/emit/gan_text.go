@@ -2,7 +2,6 @@ package emit
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/dave/jennifer/jen"
 	"github.com/gradsmith/gradsmith/gen/names"
@@ -19,15 +18,14 @@ import (
 func (e *emitter) ofText() bool  { return e.spec.GAN != nil && e.spec.GAN.Text != nil }
 func (e *emitter) relaxes() bool { return e.Model.Relax != nil }
 
-func (e *emitter) imitationCost(b *strings.Builder) {
+func (e *emitter) imitationCost() string {
 	s, r := e.spec, e.Report
-	fmt.Fprintf(b, "\nA step of training on %d lines of %d tokens takes up to %s floating-point operations a token, "+
-		"lines that are drawn not counted, and %s\n", s.Shape.Batch, s.Shape.Steps, report.Count(r.TrainFlops),
-		report.Bytes(r.TrainBytes))
-	fmt.Fprintf(b, "of memory: %s of parameters, as much of gradients, %s of optimizer state and %s of activations, "+
-		"in an\n", report.Bytes(r.ParamBytes), report.Bytes(r.SlotBytes), report.Bytes(r.ArenaBytes))
-	fmt.Fprintf(b, "arena for each kind of step, whose parts share memory where their lives do not overlap. Decoding "+
-		"one line takes %s.\n", report.Bytes(r.DecodeBytes))
+	return fmt.Sprintf("A step of training on %d lines of %d tokens takes up to %s floating-point operations a token, "+
+		"lines that are drawn not counted, and %s of memory: %s of parameters, as much of gradients, %s of optimizer "+
+		"state and %s of activations, in an arena for each kind of step, whose parts share memory where their lives "+
+		"do not overlap. Decoding one line takes %s.", s.Shape.Batch, s.Shape.Steps, report.Count(r.TrainFlops),
+		report.Bytes(r.TrainBytes), report.Bytes(r.ParamBytes), report.Bytes(r.SlotBytes),
+		report.Bytes(r.ArenaBytes), report.Bytes(r.DecodeBytes))
 }
 
 // pools reports whether the discriminator has one verdict a line.

@@ -18,13 +18,14 @@ func breakLines(src []byte) []byte {
 	for _, line := range strings.SplitAfter(string(src), "\n") {
 		starts := raw
 		raw = raw != (strings.Count(line, "`")%2 == 1)
+		indent := line[:len(line)-len(strings.TrimLeft(line, "\t"))]
 		for !starts && !raw && wide(line) > columns {
 			at := breakAt(line)
 			if at < 0 {
 				break
 			}
 			out = append(out, line[:at]+"\n")
-			line = "\t" + strings.TrimLeft(line[at:], " ")
+			line = indent + "\t" + strings.TrimLeft(line[at:], " ")
 		}
 		out = append(out, line)
 	}
