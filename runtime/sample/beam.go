@@ -36,17 +36,21 @@ type beam struct {
 
 // Beam searches for the likeliest continuations of the prompt, keeping the width best at each step, and returns at
 // most width of them, the best first. The decoder is for width sequences, and the search begins at their state. It
-// ends after MaxTokens, when the decoder has no room left, or when width texts have ended, with a stop string or under
-// a constraint, which none that goes on can outrank any more. Of the options it uses MaxTokens, Stop, LogitBias,
-// Banned, Constrain, DiverseBeams, DynamicBeams and LengthPenalty; the others are for drawing and are errors.
+// ends after MaxTokens, when the decoder has no room left, or when width texts have ended, with a stop string, before
+// the end token or under a constraint, which none that goes on can outrank any more. Of the options it uses MaxTokens,
+// Stop, EndToken, LogitBias, Banned, Constrain, DiverseBeams, DynamicBeams and LengthPenalty; the others are for
+// drawing and are errors.
 func Beam(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt string, width int,
 	opts ...Option) ([]Hypothesis, error) {
 	c, err := newConfig(opts)
 	if err != nil {
 		return nil, err
 	}
+	c.tokenized(tok)
 	vocab := tok.Vocab()
 	switch {
+	case c.end >= int32(vocab):
+		return nil, fmt.Errorf("sample: end token %d: tokens are 0 to %d", c.end, vocab-1)
 	case width < 1:
 		return nil, fmt.Errorf("sample: a beam of width %d: it must be 1 or more", width)
 	case dec.Batch() != width:
@@ -60,7 +64,7 @@ func Beam(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt str
 		return nil, errors.New("sample: DynamicBeams is for a constraint, and there is none")
 	case c.temperature != 1 || c.topK != 0 || c.topP != 1 || c.minP != 0 || c.typical != 1 || c.repetition != 1 ||
 		c.frequency != 0 || c.presence != 0 || len(c.custom) > 0 || c.draws():
-		return nil, errors.New("sample: beam search takes MaxTokens, Stop, LogitBias, Banned, Constrain, " +
+		return nil, errors.New("sample: beam search takes MaxTokens, Stop, EndToken, LogitBias, Banned, Constrain, " +
 			"DiverseBeams, DynamicBeams and LengthPenalty; other options are for drawing")
 	}
 	s, err := c.sampler(vocab)
@@ -91,7 +95,10 @@ func Beam(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt str
 			return nil
 		}
 		var err error
-		b.ends, err = narrow(b.next, b.state, c.maxTokens-len(b.tokens), -1)
+		b.ends, err = narrow(b.next, b.state, c.maxTokens-len(b.tokens), c.end)
+		if c.end >= 0 && b.ends < 0 { // the token says how likely that is
+			b.ends = math.Inf(-1)
+		}
 		return err
 	}
 	logits, err := feed(ctx, dec, tokens)
@@ -143,6 +150,12 @@ func Beam(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt str
 				b := &live[i]
 				p := b.logProb + float64(b.next[token])
 				if math.IsInf(p, -1) {
+					return nil
+				}
+				if token == c.end && c.end >= 0 {
+					if c.constraint == nil || b.ends < 0 { // else it must end, and is a candidate for that already
+						cs = append(cs, candidate{parent: i, token: -1, logProb: p, rank: p})
+					}
 					return nil
 				}
 				x := candidate{parent: i, token: token, logProb: p, rank: p - c.diversity*float64(chosen[token])}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gradsmith/gradsmith/runtime/constrain"
+	"github.com/gradsmith/gradsmith/runtime/text"
 	"github.com/gradsmith/gradsmith/runtime/tokenizer"
 )
 
@@ -24,8 +26,8 @@ func TestBeginAndEnd(t *testing.T) {
 	begin, _ := file.Token("<s>")
 	end, _ := file.Token("</s>")
 	tok := tokenizer.Embedded(string(data), tokenizer.Parse, tokenizer.Begin("<s>"), tokenizer.End("</s>"))
-	text := "a cat a cat"
-	tokens, err := tok.Encode(text)
+	said := "a cat a cat"
+	tokens, err := tok.Encode(said)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +40,7 @@ func TestBeginAndEnd(t *testing.T) {
 		}
 		return s, err
 	}
-	for _, c := range []struct{ prompt, want string }{{"", text}, {"a cat", " a cat"}} {
+	for _, c := range []struct{ prompt, want string }{{"", said}, {"a cat", " a cat"}} {
 		m := follows(whole)
 		if got, err := write(m, c.prompt, MaxTokens(50)); err != nil || got != c.want {
 			t.Errorf("behind %q: %q, %v, want %q", c.prompt, got, err, c.want)
@@ -47,9 +49,25 @@ func TestBeginAndEnd(t *testing.T) {
 			t.Errorf("behind %q the model read %v, want %v", c.prompt, m.fed, want)
 		}
 	}
+	for _, c := range []struct {
+		opts []Option
+		want string
+	}{
+		{nil, said},
+		{[]Option{Constrain(anything(t, tok))}, said},
+	} {
+		h, err := Beam(context.Background(), follows(whole), tok, "", 1, append(c.opts, MaxTokens(50))...)
+		if err != nil || h[0].Text != c.want || !slices.Equal(h[0].Tokens, tokens) {
+			t.Errorf("a beam finds %v, %v, want %q", h, err, c.want)
+		}
+	}
+	if _, err := Beam(context.Background(), follows(whole), tok, "", 1, MaxTokens(5),
+		EndToken(int32(tok.Vocab()))); err == nil {
+		t.Error("a beam takes an end that is no token")
+	}
 	// Another end wins, and a special token within the text is left out of it.
 	got, err := write(follows(whole), "", MaxTokens(len(whole)-1), EndToken(0))
-	if err != nil || !strings.HasPrefix(got, text) || strings.Contains(got, "</s>") {
+	if err != nil || !strings.HasPrefix(got, said) || strings.Contains(got, "</s>") {
 		t.Errorf("%q, %v", got, err)
 	}
 }
@@ -69,4 +87,18 @@ func (m *script) Step(tokens []int32) ([]float32, error) {
 	logits := make([]float32, m.vocab)
 	logits[m.all[min(len(m.fed), len(m.all)-1)]] = 100
 	return logits, nil
+}
+
+// anything is the constraint that allows every text.
+func anything(t *testing.T, tok text.Tokenizer) *constrain.Constraint {
+	t.Helper()
+	l, err := constrain.Regexp(`(.|\n)*`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := l.Compile(constrain.NewVocabulary(tok))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
