@@ -203,11 +203,10 @@ cross:
 	GOOS=linux GOARCH=arm $(GO) vet ./runtime/... ./generated/... ./gen/cases/...
 	$(GO) build -tags purego ./...
 
-# The same tests without assembly and with each level of it that the machine has, but for those of commands, which do not
-# depend on it. The level is read before the tests
-# begin, where their cache does not see it. Without assembly and at the level generic the same code runs, slowly, so the
-# second of them tests the choice only.
-levels: LEVELLED = $(shell $(GO) list ./runtime/... ./generated/... | grep -v /runtime/app)
+# The same tests without assembly and with each level of it that the machine has, but for those of commands and of the
+# server, which do not depend on it. The level is read before the tests begin, where their cache does not see it. Without
+# assembly and at the level generic the same code runs, slowly, so the second of them tests the choice only.
+levels: LEVELLED = $(shell $(GO) list ./runtime/... ./generated/... | grep -vE "/runtime/(app|serve)$$")
 levels:
 	$(GO) test -tags purego $(LEVELLED)
 	GRADSMITH_CPU=generic $(GO) test -count=1 ./runtime/kernel/...

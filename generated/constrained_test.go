@@ -23,6 +23,7 @@ import (
 	"github.com/gradsmith/gradsmith/generated/rnn"
 	"github.com/gradsmith/gradsmith/runtime/constrain"
 	"github.com/gradsmith/gradsmith/runtime/cputime"
+	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/sample"
 	"github.com/gradsmith/gradsmith/runtime/text"
@@ -361,6 +362,9 @@ func (r *recorder) Reset() {
 // TestConstrained writes texts of ten grammars and schemas with networks and with tokenizers of all kinds, and has each
 // read by a parser that knows nothing of constraints. A text that the limit cut off would not parse.
 func TestConstrained(t *testing.T) {
+	if kernel.Level() == "generic" {
+		t.Skip("writes thousands of tokens, which take minutes without assembly, and tests no kernel")
+	}
 	texts := 20
 	if *constrained > 0 {
 		texts = *constrained
