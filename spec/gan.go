@@ -32,7 +32,8 @@ var ganType = object("",
 		"the defaults of its keys", "What the generator begins with.").called("latent", "z", "prior"),
 	need("generator", list(generatorType, 1, maxStack),
 		"Of vectors: the layers from noise to a vector, the last a `dense` as wide as `vectors`. Of text: the layers "+
-			"of a language model, from an `embedding` through recurrent layers to a `dense` as wide as the vocabulary.").called("gen", "g", "layers", "decoder"),
+			"of a language model, from an `embedding` through recurrent layers to a `dense` as wide as the vocabulary.").
+		called("gen", "g", "layers", "decoder"),
 	need("discriminator", list(discriminatorType, 1, maxStack),
 		"The layers from what is judged to the verdict, a number that is high for data and low for what the "+
 			"generator makes. The last is a `dense` of one unit. Of text they begin with an `embedding`, and a "+
@@ -100,7 +101,8 @@ var estimatorType = choice("estimator", "",
 		also: []string{"seqgan", "reinforce", "rl", "policy"}, typ: object("",
 			with("rewards", enum(
 				word{name: "rollouts", doc: "The reward of a token is the mean value of the verdicts on lines that " +
-					"the generator finishes behind it (Yu et al. 2017, equation 4); the discriminator has a `max_pool`.", also: []string{"monte_carlo", "search", "rollout"}},
+					"the generator finishes behind it (Yu et al. 2017, equation 4); the discriminator has a `max_pool`.",
+					also: []string{"monte_carlo", "search", "rollout"}},
 				word{name: "tokens", doc: "The discriminator reads from left to right and has a verdict for each " +
 					"token; the reward is Σ discount^k·(what a token adds to the verdict's value) of the token and " +
 					"those behind it. One pass in place of many rollouts.",

@@ -45,7 +45,8 @@ func attentionLayerType(more []*key) *typ {
 		transformerType.key("alibi"),
 		may("relative", object("",
 			with("buckets", integer(2, 1<<16), 32,
-				"Numbers of a head: half of them for the nearest distances, one each, the others for ranges that grow.").called("num_buckets", "relative_attention_num_buckets"),
+				"Numbers of a head: half of them for the nearest distances, one each, the others for ranges that grow.").
+				called("num_buckets", "relative_attention_num_buckets"),
 			with("distance", integer(2, maxShape), 128,
 				"The distance from which on all are alike.").called("max_distance", "relative_attention_max_distance"),
 			may("table", nameType, "a table of its own",

@@ -60,8 +60,9 @@ var transformerType = object("",
 	may("hidden", integer(1, maxWidth), "4·width; for swiglu 8/3·width, rounded up to a multiple of 32",
 		"Width of the feed-forward part.").called("ffn", "ff", "d_ff", "mlp", "hidden_size", "feed_forward",
 		"dim_feedforward", "intermediate_size", "size", "units"),
-	with("activation", blockActivations, "gelu", "The function between the two products of the feed-forward part.").called("act", "nonlinearity",
-		"activation_function"),
+	with("activation", blockActivations, "gelu", "The function between the two products of the feed-forward part.").
+		called("act", "nonlinearity",
+			"activation_function"),
 	with("norm", enum(
 		word{name: "layernorm", doc: "Mean 0 and variance 1 (Ba et al. 2016).", also: []string{"layer_norm", "ln"}},
 		word{name: "rmsnorm", doc: "Mean square 1 (Zhang and Sennrich 2019).", also: []string{"rms", "rms_norm"}},
