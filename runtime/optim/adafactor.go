@@ -69,15 +69,18 @@ func (a *Adafactor) Step(params, grads []float32, rate float64, gscale float32, 
 			for _, r := range rows[:t.Rows] {
 				total += float64(r)
 			}
-			kernel.Scale(a.sums, rows, float32(1/total), t.Rows)
-			kernel.Outer(v, a.sums, columns, 1, t.Rows, t.Columns)
+			// The root is taken before the product: where a row and a column have no gradient, that of the squares is
+			// below what a float32 can be.
+			kernel.Sqrt(a.sums, rows, t.Rows)
+			kernel.Scale(a.sums, a.sums, float32(1/math.Sqrt(total)), t.Rows)
+			kernel.Sqrt(a.downwards, columns, t.Columns)
+			kernel.Outer(v, a.sums, a.downwards, 1, t.Rows, t.Columns)
 			rows, columns = rows[t.Rows:], columns[t.Columns:]
 		} else {
 			average(squares, v, beta, n)
-			copy(v, squares)
+			kernel.Sqrt(v, squares, n)
 			squares = squares[n:]
 		}
-		kernel.Sqrt(v, v, n)
 		kernel.Div(u, u, v, n)
 		size := relative * max(a.floor, rms(p)) / max(1, rms(u)/a.threshold)
 		if a.decay != 0 {

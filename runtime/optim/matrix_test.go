@@ -115,15 +115,19 @@ func muon(e param.Extent, p, g []float64, rate float64, t int, s [3][]float64) {
 	}
 }
 
-// TestMatrixRules holds rules that work on matrices to their formulas, over several steps.
+// TestMatrixRules holds rules that work on matrices to their formulas, over several steps, with gradients of all
+// elements and with those of a layer of which a unit is off: a row and a column of zeros.
 func TestMatrixRules(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		o    optimizer
 		want reference
+		off  bool
 	}{
-		{"adafactor", NewAdafactor(flat, shapes, 0.8, 0.5, 0.2, 0.1), adafactor},
-		{"muon", NewMuon(flat, shapes, 0.9, 0.8, 0.95, 1e-6, 0.1), muon},
+		{"adafactor", NewAdafactor(flat, shapes, 0.8, 0.5, 0.2, 0.1), adafactor, false},
+		{"muon", NewMuon(flat, shapes, 0.9, 0.8, 0.95, 1e-6, 0.1), muon, false},
+		{"adafactor with a unit off", NewAdafactor(flat, shapes, 0.8, 0.5, 0.2, 0.1), adafactor, true},
+		{"muon with a unit off", NewMuon(flat, shapes, 0.9, 0.8, 0.95, 1e-6, 0.1), muon, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p, g := make([]float32, flat), make([]float32, flat)
@@ -139,6 +143,15 @@ func TestMatrixRules(t *testing.T) {
 			for step := 1; step <= 6; step++ {
 				for i := range g {
 					g[i] = float32(math.Cos(float64(i*step + 1)))
+				}
+				for _, e := range shapes {
+					for i := range e.Len() {
+						if c.off && e.Matrix() && (i/e.Columns == 1 || i%e.Columns == 2) {
+							g[e.From+i] = 0
+						}
+					}
+				}
+				for i := range g {
 					gradient[i] = float64(g[i]) * 0.5
 				}
 				for i, e := range shapes {
