@@ -62,8 +62,26 @@ func (l *Lines) Draw(tokens []int32, key uint64) error {
 		if err != nil {
 			return err
 		}
-		kernel.SampleRows(tokens[t*n:(t+1)*n], logits, l.temperature, model.Key(key, uint64(t)), 0, n, l.vocab)
+		if err := l.pick(tokens[t*n:(t+1)*n], logits, model.Key(key, uint64(t))); err != nil {
+			return err
+		}
 		copy(l.last, tokens[t*n:(t+1)*n])
+	}
+	return nil
+}
+
+// pick draws a token of each row of logits [Batch, vocab]. Where logits are not finite it takes the first of those, so
+// the ones that it takes say whether a model is broken.
+func (l *Lines) pick(tokens []int32, logits []float32, key uint64) error {
+	kernel.SampleRows(tokens, logits, l.temperature, key, 0, len(tokens), l.vocab)
+	for i, token := range tokens {
+		if token < 0 {
+			return &model.NotFinite{What: "largest logit of the generator", Value: math.Inf(-1)}
+		}
+		if x := float64(logits[i*l.vocab+int(token)]); math.IsNaN(x) || math.IsInf(x, 0) {
+			return &model.NotFinite{What: "logits of the generator", Value: x,
+				Where: "a line that it writes"}
+		}
 	}
 	return nil
 }
@@ -183,8 +201,9 @@ func (l *Lines) Rollouts(rewards []float32, lines []int32, n int, key uint64, va
 			logits := l.logits
 			for s := t + 1; s < steps; s++ {
 				tokens := line[s*batch : (s+1)*batch]
-				kernel.SampleRows(tokens, logits, l.temperature, model.Key(key, uint64(t), uint64(r), uint64(s)), 0,
-					batch, l.vocab)
+				if err := l.pick(tokens, logits, model.Key(key, uint64(t), uint64(r), uint64(s))); err != nil {
+					return err
+				}
 				if s < steps-1 {
 					if logits, err = l.decoder.Step(tokens); err != nil {
 						return err
