@@ -401,8 +401,8 @@ func compileRandom(t *testing.T, first uint64, count int) {
 			t.Errorf("seed %d: %v\n%s", s.Seed, err, s.Source)
 			continue
 		}
-		// Products of products of a layer's input, layer upon layer, overflow in float64: of such a model the numbers say
-		// nothing, and its own tests fail with the layer where they do.
+		// Products of products of a layer's input, layer upon layer, overflow in float64: of such a model the numbers
+		// say nothing, and its own tests fail with the layer where they do.
 		if overflows(steps) {
 			t.Logf("seed %d: its numbers overflow; it is type-checked alone", s.Seed)
 			if err := errors.Join(typeCheck(files), os.RemoveAll(filepath.Join(dir, "random", at))); err != nil {

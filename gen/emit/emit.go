@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"go/format"
 	"path"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -451,11 +452,14 @@ func (e *emitter) memory(f *jen.File, typ, what string, w *writer, perBatch bool
 	homes := e.homes(w, members)
 	own := func(home string) string { return e.homeType(w, home, typ) }
 	f.Type().Id(typ).StructFunc(func(g *jen.Group) {
+		w.buffers(g, slices.DeleteFunc(slices.Clone(members), func(v *graph.Value) bool { return w.home[v] != "" }))
 		done := map[string]bool{}
 		for _, v := range members {
-			if home := w.home[v]; home == "" {
-				g.Id(w.fields[v]).Index().Float32().Comment(shapeText(v.Shape))
-			} else if family := w.family(home); !done[family] {
+			if w.home[v] == "" {
+				continue
+			}
+			home := w.home[v]
+			if family := w.family(home); !done[family] {
 				done[family] = true
 				var all []jen.Code
 				for _, h := range homes {
@@ -478,13 +482,9 @@ func (e *emitter) memory(f *jen.File, typ, what string, w *writer, perBatch bool
 				comment(f, "%s is what one layer of %s has in %s.", own(h), family, typ)
 			}
 			f.Type().Id(own(h)).StructFunc(func(g *jen.Group) {
-				has := map[string]bool{}
-				for _, v := range members {
-					if w.home[v] != "" && w.family(w.home[v]) == family && !has[w.fields[v]] {
-						has[w.fields[v]] = true
-						g.Id(w.fields[v]).Index().Float32().Comment(shapeText(v.Shape))
-					}
-				}
+				w.buffers(g, slices.DeleteFunc(slices.Clone(members), func(v *graph.Value) bool {
+					return w.home[v] == "" || w.family(w.home[v]) != family
+				}))
 			})
 			f.Line()
 		}
@@ -535,6 +535,41 @@ func (e *emitter) memory(f *jen.File, typ, what string, w *writer, perBatch bool
 		}))
 	})
 	f.Line()
+}
+
+// buffers emits the fields of values, those of one shape together. The shapes are in the order in which a step first
+// computes a value of them.
+func (w *writer) buffers(g *jen.Group, values []*graph.Value) {
+	const columns = 68 // of the names on a line
+	var shapes []string
+	of := map[string][]string{}
+	has := map[string]bool{}
+	for _, v := range values {
+		if has[w.fields[v]] {
+			continue
+		}
+		has[w.fields[v]] = true
+		shape := shapeText(v.Shape)
+		if of[shape] == nil {
+			shapes = append(shapes, shape)
+		}
+		of[shape] = append(of[shape], w.fields[v])
+	}
+	for _, shape := range shapes {
+		for names := of[shape]; len(names) > 0; {
+			n, length := 1, len(names[0])
+			for n < len(names) && length+2+len(names[n]) <= columns {
+				length += 2 + len(names[n])
+				n++
+			}
+			var line []jen.Code
+			for _, name := range names[:n] {
+				line = append(line, jen.Id(name))
+			}
+			g.List(line...).Index().Float32().Comment(shape)
+			names = names[n:]
+		}
+	}
 }
 
 // homeType is the type of the struct of buffers of a layer, or of a pass.

@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// NotFinite is the error of an update whose loss or gradient is not finite. It has moved nothing; those before it in the
-// same training step, of another network, have.
+// NotFinite is the error of an update whose loss or gradient is not finite. It has moved nothing; those before it in
+// the same training step, of another network, have.
 type NotFinite struct {
 	What  string  // "loss", or "norm of the gradient"
 	Value float64 // what that is

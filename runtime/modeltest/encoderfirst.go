@@ -42,7 +42,8 @@ func EncoderFirst(t *testing.T, make func(seed uint64) Model) {
 	}
 	loss, norm, err := m.EncoderStep(b, 0.01)
 	updates := 1
-	for ; err == nil && norm == 0 && updates < often; updates++ { // dropout may shut off all that the encoder learns from
+	// Dropout may shut off all that the encoder learns from.
+	for ; err == nil && norm == 0 && updates < often; updates++ {
 		loss, norm, err = m.EncoderStep(b, 0.01)
 	}
 	if err != nil {
