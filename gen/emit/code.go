@@ -155,6 +155,7 @@ type function struct {
 	carry map[string]bool         // variables of loops outside of any other
 	scope *names.Scope            // of local variables
 	names map[*graph.Value]string // in formulas
+	ends  map[*plan.Place]string  // variables of what loops begin and end with
 	// makes a function of a part of a layer, and calls it; nil keeps all in one
 	split func(n *graph.Node, part string, fn *function) jen.Code
 
@@ -175,7 +176,7 @@ type frame struct {
 
 func (w *writer) function() *function {
 	return &function{w: w, used: map[string]bool{}, names: map[*graph.Value]string{}, carry: map[string]bool{},
-		scope: w.e.ids.functions.Inner()}
+		ends: map[*plan.Place]string{}, scope: w.e.ids.functions.Inner()}
 }
 
 func (f *function) add(c ...jen.Code) {
@@ -273,8 +274,14 @@ func (f *function) mem(v *graph.Value) *jen.Statement {
 		return f.input(v)
 	case plan.Buffer:
 		return f.buffer(v)
-	case plan.Element: // outside of its loop: the last one
+	case plan.Element: // outside of its loop: the last one, or the first
 		n := pl.Loop
+		switch pl.At {
+		case plan.First:
+			return f.end(pl, jen.Lit(0), v)
+		case plan.Last:
+			return f.end(pl, f.dim(n.Loop.Trip), v)
+		}
 		stack := v.Def.Outs[givenAs(v)]
 		var last jen.Code
 		if n.Loop.Reverse {
@@ -287,6 +294,22 @@ func (f *function) mem(v *graph.Value) *jen.Statement {
 		return f.variable(v)
 	}
 	panic(fmt.Sprintf("emit: %s has no memory", v))
+}
+
+// end is element i of the stack that a loop keeps its carry in, outside of the loop. It has a variable where no other
+// loop is around what reads it.
+func (f *function) end(pl *plan.Place, i jen.Code, v *graph.Value) *jen.Statement {
+	name := f.ends[pl]
+	if name == "" {
+		element := f.element(pl.Stack, i, v)
+		if len(f.loops) > 0 {
+			return element
+		}
+		name = f.scope.Fresh(local(v.Base))
+		f.ends[pl] = name
+		f.add(jen.Id(name).Op(":=").Add(element))
+	}
+	return jen.Id(name)
 }
 
 // variable is the local variable of a number, or of memory that is there at times.
@@ -310,7 +333,10 @@ func givenAs(v *graph.Value) int {
 
 // bind declares a local variable for the element of a stacked value that v is, at the loop's index.
 func (f *function) bind(fr *frame, v *graph.Value, pl *plan.Place) *jen.Statement {
-	stack := f.stackOf(fr, v)
+	stack, index := f.stackOf(fr, v), fr.variable()
+	if pl.At == plan.Next {
+		stack, index = pl.Stack, index.Op("+").Lit(1)
+	}
 	own := stack != nil
 	if !own { // v is on the way to another value in its place, which is an element
 		for _, o := range pl.Values() {
@@ -322,7 +348,7 @@ func (f *function) bind(fr *frame, v *graph.Value, pl *plan.Place) *jen.Statemen
 	}
 	if st := f.w.plan.Of(stack); st.Kind == plan.Outside &&
 		(st.Target != nil || own && f.outerInput(stack) && stack.Role != graph.Cache) {
-		return f.element(stack, fr.variable(), v) // parameters, data and state read well where they are used
+		return f.element(stack, index, v) // parameters, data and state read well where they are used
 	}
 	base := local(v.Base)
 	if f.w.steps[v] {
@@ -336,7 +362,7 @@ func (f *function) bind(fr *frame, v *graph.Value, pl *plan.Place) *jen.Statemen
 	}
 	fr.bound[pl] = v
 	// The declaration belongs to this loop's block even when a loop inside of it asks for the value.
-	expr := f.element(stack, fr.variable(), v)
+	expr := f.element(stack, index, v)
 	fr.out = append(fr.out, jen.Id(name).Op(":=").Add(expr))
 	return jen.Id(name)
 }
@@ -546,12 +572,11 @@ func (f *function) node(n *graph.Node) {
 	if n.Op.Emit == nil {
 		panic("emit: no kernel for " + n.Op.Name + ": the pass that replaces it did not run")
 	}
-	var top *frame
-	mark := 0
+	lines := &f.body
 	if len(f.loops) > 0 {
-		top = f.loops[len(f.loops)-1]
-		mark = len(top.out)
+		lines = &f.loops[len(f.loops)-1].out
 	}
+	mark := len(*lines)
 	var stmts []jen.Code
 	for _, c := range n.Op.Emit(n) {
 		if s := f.call(n, c); s != nil {
@@ -567,14 +592,9 @@ func (f *function) node(n *graph.Node) {
 		text += "   " + shapeText(s)
 	}
 	text += f.instead(n.Outs[0])
-	if top == nil {
-		f.comment(text)
-		f.add(stmts...)
-		return
-	}
 	// The comment stands above the variables that the call needed.
-	declared := append([]jen.Code{}, top.out[mark:]...)
-	top.out = top.out[:mark]
+	declared := append([]jen.Code{}, (*lines)[mark:]...)
+	*lines = (*lines)[:mark]
 	f.comment(text)
 	f.add(append(declared, stmts...)...)
 }
@@ -622,6 +642,9 @@ func (f *function) nameOf(v *graph.Value) string {
 		if name := fr.vars[v]; name != "" {
 			return name
 		}
+	}
+	if name := f.ends[f.w.plan.Of(v)]; name != "" {
+		return name
 	}
 	if f.shared != nil {
 		if name := f.shared.nameOf(v); name != "" {
@@ -829,10 +852,18 @@ func (f *function) loop(n *graph.Node) {
 		if !clear && w.plan.Same(in, first) {
 			continue
 		}
+		var to *jen.Statement
+		if j := n.Kept(in); j >= 0 {
+			if w.plan.Of(first).Stack == n.Outs[j] {
+				continue
+			}
+			to = f.element(n.Outs[j], jen.Lit(0), in)
+		} else {
+			f.loops = append(f.loops, fr)
+			to = f.mem(in)
+			f.loops = f.loops[:len(f.loops)-1]
+		}
 		size := f.dim(in.Shape.Elems())
-		f.loops = append(f.loops, fr)
-		to := f.mem(in)
-		f.loops = f.loops[:len(f.loops)-1]
 		if clear {
 			start = append(start, f.kernel("Clear", to, size))
 		} else {
@@ -867,6 +898,9 @@ func (f *function) loop(n *graph.Node) {
 	var moves []move
 	for i := range l.Carries {
 		in, o := l.Body.Inputs[i], l.Body.Outputs[i]
+		if n.Kept(in) >= 0 {
+			continue
+		}
 		if name := fr.vars[in]; w.plan.Of(in).Kind == plan.Rebound {
 			carry = append(carry, jen.Id(name))
 			next = append(next, f.mem(o))
@@ -901,7 +935,7 @@ func (f *function) loop(n *graph.Node) {
 	}
 	for i := range l.Carries {
 		in, final := l.Body.Inputs[i], n.Outs[i]
-		if w.plan.Of(in).Kind != plan.Rebound && !w.plan.Same(in, final) && w.isRead(final) {
+		if w.plan.Of(in).Kind != plan.Rebound && n.Kept(in) < 0 && !w.plan.Same(in, final) && w.isRead(final) {
 			f.add(f.kernel("Copy", f.mem(final), f.mem(in), f.dim(final.Shape.Elems())))
 		}
 	}

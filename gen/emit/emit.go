@@ -513,7 +513,7 @@ func (e *emitter) memory(f *jen.File, typ, what string, w *writer, perBatch bool
 		}
 		field := func(g *jen.Group, v *graph.Value) {
 			g.Line().Id(w.fields[v]).Op(":").Id("part").Call(jen.Lit(w.plan.Of(v).Offset),
-				e.capacity(v.Shape.Elems(), perBatch))
+				e.capacity(w.shape(v).Elems(), perBatch))
 		}
 		g.Return(jen.Id(typ).ValuesFunc(func(g *jen.Group) {
 			for _, v := range values {
@@ -549,7 +549,7 @@ func (w *writer) buffers(g *jen.Group, values []*graph.Value) {
 			continue
 		}
 		has[w.fields[v]] = true
-		shape := shapeText(v.Shape)
+		shape := shapeText(w.shape(v))
 		if of[shape] == nil {
 			shapes = append(shapes, shape)
 		}
@@ -570,6 +570,14 @@ func (w *writer) buffers(g *jen.Group, values []*graph.Value) {
 			names = names[n:]
 		}
 	}
+}
+
+// shape is that of the field of a value, which is longer by one than the value where a loop keeps its carry in it.
+func (w *writer) shape(v *graph.Value) graph.Shape {
+	if pl := w.plan.Of(v); len(pl.Shape) == len(v.Shape) && len(v.Shape) > 0 && !pl.Shape[0].Same(v.Shape[0]) {
+		return pl.Shape
+	}
+	return v.Shape
 }
 
 // homeType is the type of the struct of buffers of a layer, or of a pass.

@@ -20,7 +20,10 @@ func breakLines(src []byte) []byte {
 		raw = raw != (strings.Count(line, "`")%2 == 1)
 		indent := line[:len(line)-len(strings.TrimLeft(line, "\t"))]
 		for !starts && !raw && wide(line) > columns {
-			at := breakAt(line)
+			at := breakAt(line, columns/3)
+			if at < 0 {
+				at = breakAt(line, 0)
+			}
 			if at < 0 {
 				break
 			}
@@ -43,12 +46,12 @@ func wide(line string) int {
 	return w
 }
 
-// breakAt is where to break a line, or -1.
-func breakAt(line string) int {
+// breakAt is where to break a line so that more than least columns stay in front, or -1.
+func breakAt(line string, least int) int {
 	var s scanner.Scanner
 	file := token.NewFileSet().AddFile("", -1, len(line))
 	s.Init(file, []byte(line), func(token.Position, string) {}, scanner.ScanComments)
-	best, depth, least := -1, 0, len(line)
+	best, depth, around := -1, 0, len(line)
 	for {
 		pos, tok, _ := s.Scan()
 		switch tok {
@@ -66,8 +69,8 @@ func breakAt(line string) int {
 			if tok == token.COMMA && depth == 0 {
 				rank = 1 // of a list of variables: no better than in a call
 			}
-			if wide(line[:end]) <= columns && wide(line[:end]) > columns/3 && rank <= least {
-				best, least = end, rank
+			if wide(line[:end]) <= columns && wide(line[:end]) > least && rank <= around {
+				best, around = end, rank
 			}
 		}
 	}

@@ -192,6 +192,10 @@ func (e *emitter) product(d graph.Dim) jen.Code {
 				terms = append(terms, jen.Lit(n))
 				continue
 			}
+			if name, more := strings.CutSuffix(t, "+1"); more {
+				terms = append(terms, jen.Parens(jen.Id(e.constant(name)).Op("+").Lit(1)))
+				continue
+			}
 			terms = append(terms, jen.Id(e.constant(t)))
 		}
 	} else if d.N != 1 || len(terms) == 0 {

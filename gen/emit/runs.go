@@ -7,6 +7,7 @@ import (
 	"github.com/gradsmith/gradsmith/gen/build"
 	"github.com/gradsmith/gradsmith/gen/graph"
 	"github.com/gradsmith/gradsmith/gen/names"
+	"github.com/gradsmith/gradsmith/gen/plan"
 )
 
 // runFiles are the files with the functions of a run: that of a step on its own is split by its direction, others have
@@ -128,7 +129,8 @@ func (w *writer) kept() []*graph.Value {
 			continue
 		}
 		for _, o := range n.Outs {
-			if o.Type != graph.F32 || len(o.Shape) == 0 || w.fields[o] == "" || !w.plan.Survives(o, graph.Loss) {
+			if at := w.plan.Of(o).At; o.Type != graph.F32 || len(o.Shape) == 0 ||
+				w.fields[o] == "" && at != plan.First && at != plan.Last || !w.plan.Survives(o, graph.Loss) {
 				continue
 			}
 			before := slices.IndexFunc(out,
@@ -154,12 +156,23 @@ func (e *emitter) outputs(f *jen.File, r *build.Run) {
 		if v.Def.Pass != "" {
 			what += " in the pass " + v.Def.Pass
 		}
-		values := []jen.Code{
-			jen.Id("Layer").Op(":").Lit(what),
-			jen.Id("Values").Op(":").Add(fn.mem(v).Index(jen.Empty(), fn.dim(v.Shape.Elems()))),
-		}
+		each := v.Shape
+		mem := func() *jen.Statement { return fn.mem(v).Index(jen.Empty(), fn.dim(v.Shape.Elems())) }
 		if l := v.Def.Loop; l != nil && l.Kind == graph.Repeat && v.Out >= l.Carries {
-			values = append(values, jen.Id("Each").Op(":").Add(fn.dim(v.Shape[1:].Elems())))
+			each = v.Shape[1:]
+		}
+		switch pl := w.plan.Of(v); pl.At {
+		case plan.First:
+			mem = func() *jen.Statement { return fn.mem(pl.Stack).Index(jen.Empty(), fn.dim(v.Shape.Elems())) }
+		case plan.Last: // behind what the layers before it gave
+			mem = func() *jen.Statement {
+				return fn.mem(pl.Stack).Index(fn.dim(v.Shape.Elems()), fn.dim(pl.Of.Find().Shape.Elems()))
+			}
+		}
+		values := []jen.Code{jen.Id("Layer").Op(":").Lit(what), jen.Id("Values").Op(":").Add(mem())}
+		if len(each) < len(v.Shape) || w.plan.Of(v).At == plan.Last {
+			values[0] = jen.Id("Layer").Op(":").Lit(e.stackText(v.Def.Scope))
+			values = append(values, jen.Id("Each").Op(":").Add(fn.dim(each.Elems())))
 		}
 		list = append(list, jen.Line().Values(values...))
 	}
@@ -172,6 +185,16 @@ func (e *emitter) outputs(f *jen.File, r *build.Run) {
 		g.Return(jen.Index().Qual(e.modelPkg(), "Output").Values(append(list, jen.Line())...))
 	})
 	f.Line()
+}
+
+// stackText is the name of the layers of a stack, of which each has a number.
+func (e *emitter) stackText(scope string) string {
+	for _, s := range e.scopes() {
+		if s.name == scope {
+			return s.params[0].Layer
+		}
+	}
+	return scope
 }
 
 func outputsName(r *build.Run) string {

@@ -165,6 +165,38 @@ func (g *Graph) InsertInput(i int, v *Value) {
 // Consts is the number of invariants of a loop.
 func (n *Node) Consts() int { return len(n.Args) - n.Loop.Carries - n.Loop.Seqs }
 
+// Kept is the result of loop n that stacks what carry v, an input of its body, is in each iteration, or -1. A loop over
+// layers can keep such a value in one stack that is longer by one: it reads element l, writes element l+1, and copies
+// nothing. For that each iteration has to compute the next value, and no other result may be that.
+func (n *Node) Kept(v *Value) int {
+	l := n.Loop
+	if l.Kind != Repeat || l.Reverse || !l.Trip.IsConst() {
+		return -1
+	}
+	carry, given := -1, -1
+	for i, in := range l.Body.Inputs[:l.Carries] {
+		if in == v {
+			carry = i
+		}
+	}
+	if carry < 0 {
+		return -1
+	}
+	next := l.Body.Outputs[carry]
+	if next.Def == nil || next.Def.Loop != nil || next.Def.Op.Alias {
+		return -1
+	}
+	for j, o := range l.Body.Outputs {
+		if o == next && j != carry || o == v && j < l.Carries {
+			return -1
+		}
+		if o == v && given < 0 {
+			given = j
+		}
+	}
+	return given
+}
+
 // Reads reports whether a node of g reads the input of that name.
 func (g *Graph) Reads(name string) bool {
 	for _, n := range g.Nodes {

@@ -29,9 +29,11 @@ func (t Type) Size() int { return 4 }
 //
 // Two dimensions are the same when N and Run are; Name only says how a person would write N.
 type Dim struct {
-	N    int    // the constant factor
-	Run  string // run-time factors, sorted and joined by '·': "", "batch", "batch·steps"
-	Name string // Go expression for N: "4*lstmUnits"; empty for the number itself
+	N   int    // the constant factor
+	Run string // run-time factors, sorted and joined by '·': "", "batch", "batch·steps"
+	// Go expression for N, a product of numbers, names, and names and 1: "4*lstmUnits", "layers+1"; empty for the
+	// number itself
+	Name string
 }
 
 // Const is a constant dimension; name may be empty.

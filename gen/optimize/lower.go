@@ -1,6 +1,8 @@
 package optimize
 
 import (
+	"slices"
+
 	"github.com/gradsmith/gradsmith/gen/graph"
 	"github.com/gradsmith/gradsmith/gen/op"
 )
@@ -81,12 +83,17 @@ func argument(n *graph.Node, v *graph.Value) (*graph.Value, bool) {
 }
 
 // giveOnce copies what a loop gives, or carries on, where that is an input of its body, the last value that an inner
-// loop carried, another value under another shape, or given already: every result then has memory of its own.
+// loop carried, another value under another shape, or given already: every result then has memory of its own. What a
+// loop over layers carries may be given as it is.
 func giveOnce(g *graph.Graph) {
-	bodies(g, true, func(_ *graph.Graph, n *graph.Node, _ bool) {
+	bodies(g, true, func(in *graph.Graph, n *graph.Node, top bool) {
 		l := n.Loop
 		seen := map[*graph.Value]bool{}
 		for i, o := range l.Body.Outputs {
+			if top && o.Def == nil && i == n.Kept(o) && !aimed(in, n.Outs[i]) &&
+				!aimed(in, n.Outs[slices.Index(l.Body.Inputs, o)]) {
+				continue // the elements that the loop carries are those that it gives
+			}
 			if i < l.Carries && o.Def != nil && !o.Def.Op.Alias {
 				continue // a carry may be given as well
 			}
@@ -105,6 +112,16 @@ func giveOnce(g *graph.Graph) {
 			}
 			l.Body.Outputs[i] = c.Outs[0]
 		}
+	})
+}
+
+// aimed reports whether v is an output of g, under whatever shape.
+func aimed(g *graph.Graph, v *graph.Value) bool {
+	return slices.ContainsFunc(g.Outputs, func(o *graph.Value) bool {
+		for o.Def != nil && o.Def.Op.Alias {
+			o = o.Def.Args[0]
+		}
+		return o == v
 	})
 }
 

@@ -11,6 +11,7 @@ package plan
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 	"strings"
 
@@ -37,6 +38,8 @@ type Place struct {
 	Kind   Kind
 	Of     *Place        // Element: the place of the stacked value
 	Loop   *graph.Node   // Element, Rebound: the loop
+	At     At            // Element: which
+	Stack  *graph.Value  // Element: what the loop keeps its carry in, where it is of that
 	Shape  graph.Shape   // of the largest value in it; all are of the same number of elements
 	Target *graph.Target // Outside: where what is computed goes; nil for inputs
 	Offset int           // Buffer: first element in the arena
@@ -46,6 +49,17 @@ type Place struct {
 	merged *Place
 	values []*graph.Value
 }
+
+// At says which element of a stacked value a place is.
+type At uint8
+
+// Elements of stacked values.
+const (
+	Index At = iota // that of the iteration
+	Next            // that of the next one, of a stack that is longer by one than its loop
+	First           // of such a stack, what the loop starts from
+	Last            // and what it ends with
+)
 
 type span struct {
 	v          *graph.Value
@@ -86,16 +100,20 @@ type Plan struct {
 	// then.
 	Assign map[*graph.Node][]int
 
-	sizes map[string]int
-	may   map[[2]*graph.Value]bool // results that may be written over arguments, at the node where they meet
-	time  map[*graph.Node][2]int   // start and end
-	now   int
+	outside map[*graph.Value]bool // outputs, which what calls the graph finds in places of their own
+	sizes   map[string]int
+	may     map[[2]*graph.Value]bool // results that may be written over arguments, at the node where they meet
+	time    map[*graph.Node][2]int   // start and end
+	now     int
 }
 
 // Make plans g for run-time sizes of at most sizes.
 func Make(g *graph.Graph, sizes map[string]int) (*Plan, error) {
 	p := &Plan{Places: map[*graph.Value]*Place{}, Assign: map[*graph.Node][]int{}, sizes: sizes,
-		time: map[*graph.Node][2]int{}, may: map[[2]*graph.Value]bool{}}
+		time: map[*graph.Node][2]int{}, may: map[[2]*graph.Value]bool{}, outside: map[*graph.Value]bool{}}
+	for _, o := range g.Outputs {
+		p.outside[unshaped(o)] = true
+	}
 	p.clock(g)
 	last := map[*graph.Value]int{}
 	p.lastUses(g, last)
@@ -163,6 +181,10 @@ func (p *Plan) Life(v *graph.Value) (start, end int) {
 // nothing that they give lies where it does.
 func (p *Plan) Survives(v *graph.Value, phase graph.Phase) bool {
 	pl := p.Of(v)
+	over := pl.spans // what else is written to the place
+	if pl.At == First || pl.At == Last {
+		pl = pl.Of.Find() // of which every element is written once in a forward pass
+	}
 	if pl.Kind != Buffer {
 		return false
 	}
@@ -172,19 +194,19 @@ func (p *Plan) Survives(v *graph.Value, phase graph.Phase) bool {
 			end = max(end, t[1])
 		}
 	}
-	for _, s := range pl.spans {
+	for _, s := range over {
 		if s.v == v {
 			start = max(start, s.start)
 		}
 	}
 	for _, o := range p.Buffers {
-		if o.Offset >= pl.Offset+pl.Size || pl.Offset >= o.Offset+o.Size {
-			continue
+		if o != pl && o.Offset < pl.Offset+pl.Size && pl.Offset < o.Offset+o.Size {
+			over = append(over[:len(over):len(over)], o.spans...)
 		}
-		for _, s := range o.spans {
-			if unshaped(s.v) != unshaped(v) && s.start > start && s.start <= end {
-				return false
-			}
+	}
+	for _, s := range over {
+		if unshaped(s.v) != unshaped(v) && s.start > start && s.start <= end {
+			return false
 		}
 	}
 	return true
@@ -205,6 +227,9 @@ func (p *Plan) Alone(nodes []*graph.Node, outputs ...*graph.Value) (offsets map[
 	own := map[*Place]*Place{}
 	touch := func(v *graph.Value, at int) {
 		pl := p.Of(v)
+		if pl.Stack != nil {
+			pl = pl.Of.Find()
+		}
 		if pl.Kind != Buffer {
 			return
 		}
@@ -370,6 +395,10 @@ func (p *Plan) place(g *graph.Graph, last map[*graph.Value]int, target map[*grap
 		for j := l.Carries; j < len(n.Outs); j++ {
 			o := n.Outs[j]
 			pl := p.Places[o]
+			if in := l.Body.Outputs[j]; pl == nil && in.Def == nil {
+				p.keep(n, j, last)
+				continue
+			}
 			if pl == nil {
 				pl = p.fresh(o, target[o], t[0], last[o])
 				p.Places[o] = pl
@@ -382,6 +411,7 @@ func (p *Plan) place(g *graph.Graph, last map[*graph.Value]int, target map[*grap
 		for i, in := range l.Body.Inputs {
 			arg := p.Places[n.Args[i]]
 			switch {
+			case i < l.Carries && n.Kept(in) >= 0: // has its place
 			case i < l.Carries && rebound(n, i):
 				p.Places[in] = &Place{Kind: Rebound, Loop: n, Shape: in.Shape}
 				all := p.Places[n.Outs[given(n, i)]]
@@ -410,6 +440,49 @@ func (p *Plan) place(g *graph.Graph, last map[*graph.Value]int, target map[*grap
 		}
 		p.place(l.Body, last, nil)
 	}
+}
+
+// keep gives the stack that is result j of loop n, which is what it carries, one element more, and the carry its
+// elements: what an iteration begins with, what it computes, and what the loop ends with. What the loop starts from
+// moves there in share.
+func (p *Plan) keep(n *graph.Node, j int, last map[*graph.Value]int) {
+	t, stack, in := p.time[n], n.Outs[j], n.Loop.Body.Outputs[j]
+	i := slices.Index(n.Loop.Body.Inputs, in)
+	next, final := n.Loop.Body.Outputs[i], n.Outs[i]
+	trip := n.Loop.Trip
+	if trip.Name == "" || strings.Contains(trip.Name, "*") {
+		trip = graph.Const(trip.N+1, "")
+	} else {
+		trip = graph.Const(trip.N+1, trip.Name+"+1")
+	}
+	all := p.fresh(stack, nil, t[0], max(last[stack], t[1]))
+	p.Naive += p.size(in.Shape.Stack(trip)) - p.size(stack.Shape)
+	all.Shape = in.Shape.Stack(trip)
+	all.spans = append(all.spans, span{final, t[1] + 1, max(last[final], t[1]+1)})
+	p.Places[stack] = all
+	element := func(v *graph.Value, at At, start, end int) {
+		p.Places[v] = &Place{Kind: Element, Of: all, Loop: n, At: at, Stack: stack, Shape: v.Shape,
+			values: []*graph.Value{v}, spans: []span{{v, start, end}}}
+	}
+	element(in, Index, t[0], t[1])
+	element(next, Next, t[0], t[1]) // with the time of its node, which place adds
+	element(final, Last, t[1]+1, max(last[final], t[1]+1))
+}
+
+// startIn makes what loop n starts carry i from the first element of the stack that it keeps that in, where nothing
+// else needs it to lie elsewhere.
+func (p *Plan) startIn(n *graph.Node, i int) {
+	start, in := p.Of(n.Args[i]), p.Of(n.Loop.Body.Inputs[i])
+	if start.Kind != Buffer || !start.Shape.Elems().Same(in.Shape.Elems()) {
+		return
+	}
+	for _, s := range start.spans {
+		if s.start >= p.time[n][0] || p.outside[unshaped(s.v)] {
+			return
+		}
+	}
+	start.Kind, start.Of, start.Loop, start.At, start.Stack = Element, in.Of, n, First, in.Stack
+	in.Of.Find().spans = append(in.Of.Find().spans, start.spans...)
 }
 
 func (p *Plan) fresh(v *graph.Value, target *graph.Target, start, end int) *Place {
@@ -459,7 +532,7 @@ func (p *Plan) overwrites(g *graph.Graph, last map[*graph.Value]int) {
 		}
 		l := n.Loop
 		for i := range l.Carries {
-			if !rebound(n, i) {
+			if !rebound(n, i) && n.Kept(l.Body.Inputs[i]) < 0 {
 				p.may[[2]*graph.Value{l.Body.Inputs[i], n.Args[i]}] = last[n.Args[i]] <= p.time[n][0]
 				p.may[[2]*graph.Value{n.Outs[i], l.Body.Outputs[i]}] = true
 			}
@@ -500,15 +573,18 @@ func (p *Plan) share(g *graph.Graph, last map[*graph.Value]int) {
 			continue
 		}
 		l := n.Loop
-		for i := range l.Carries {
-			if !rebound(n, i) {
-				p.merge(l.Body.Inputs[i], n.Args[i], last)
+		for i, in := range l.Body.Inputs[:l.Carries] {
+			switch {
+			case n.Kept(in) >= 0:
+				p.startIn(n, i)
+			case !rebound(n, i):
+				p.merge(in, n.Args[i], last)
 			}
 		}
 		p.share(l.Body, last)
-		for i := range l.Carries {
-			if !rebound(n, i) {
-				p.merge(l.Body.Inputs[i], l.Body.Outputs[i], last)
+		for i, in := range l.Body.Inputs[:l.Carries] {
+			if !rebound(n, i) && n.Kept(in) < 0 {
+				p.merge(in, l.Body.Outputs[i], last)
 			}
 		}
 	}
