@@ -237,7 +237,7 @@ func noise(x []float64, stream int) {
 
 // small sizes of a window.
 func window(m *spec.Model) map[string]int {
-	s := map[string]int{"steps": 4, "batch": 3}
+	s := map[string]int{"steps": 4, "batch": 3, "ends": 2}
 	if m.Source != nil {
 		s["sourceSteps"] = m.Source.Steps
 	}
@@ -331,7 +331,8 @@ func checkOptimized(t *testing.T, m *spec.Model) {
 		if err := optimize.Run(p[1], fast.model.Decodes(p[1])); err != nil {
 			t.Fatal(err)
 		}
-		for _, sizes := range []map[string]int{window(m), {"steps": 1, "batch": 1, "sourceSteps": 2}} {
+		for _, sizes := range []map[string]int{window(m),
+			{"steps": 1, "batch": 1, "sourceSteps": 2, "ends": 1}} {
 			want, err := eval.Run(p[0], values(plain.model, p[0], sizes, 2), sizes)
 			if err != nil {
 				t.Fatal(err)

@@ -280,6 +280,18 @@ func (m *Model) Chunk() int {
 	return max(min(m.Spec.Shape.Steps, 64), m.Prefix())
 }
 
+// mostAhead is up to how many tokens attention that reads them together gives the bits of one by one (see
+// kernel.AttentionCached).
+const mostAhead = 8
+
+// Ahead is how many tokens a decoder can be asked about at once, or 0 where it is asked of the last one alone.
+func (m *Model) Ahead() int {
+	if chunk := m.Chunk(); chunk > 1 && m.positional() {
+		return min(mostAhead, chunk)
+	}
+	return 0
+}
+
 // positional reports whether a decoder counts its tokens: where a Transformer writes, but not where a recurrent
 // network does.
 func (m *Model) positional() bool {
@@ -299,6 +311,9 @@ func (m *Model) Sizes(training bool) map[string]int {
 	}
 	if m.Spec.Source != nil {
 		s["sourceSteps"] = m.Spec.Source.Steps
+	}
+	if m.Ahead() > 0 {
+		s["ends"] = m.Ahead()
 	}
 	return s
 }
@@ -550,6 +565,14 @@ func carries(l spec.Layer) bool {
 	return ok
 }
 
+// last is the operation that takes what a decoder is asked for: of one step, or of several where it can be.
+func (b *builder) last() *graph.Op {
+	if b.r.Ahead() > 0 {
+		return op.LastSteps
+	}
+	return op.LastStep
+}
+
 // lastReads is what the layer that gives the logits reads, x, of which a decoder hands out what belongs to the last
 // token. A layer of each token reads that alone.
 func (b *builder) lastReads(l spec.Layer, x *graph.Value) *graph.Value {
@@ -561,7 +584,7 @@ func (b *builder) lastReads(l spec.Layer, x *graph.Value) *graph.Value {
 	}
 	last := x
 	if b.asks() {
-		last = b.Apply(op.LastStep, []string{l.LayerName() + ".last"}, nil, x)[0]
+		last = b.Apply(b.last(), []string{l.LayerName() + ".last"}, nil, x)[0]
 	}
 	b.G.Output(last, "hidden")
 	if carries(l) {
@@ -573,7 +596,7 @@ func (b *builder) lastReads(l spec.Layer, x *graph.Value) *graph.Value {
 // lastGives is what the last layer gives, y, under the name that the loss and all that is emitted know it by.
 func (b *builder) lastGives(l spec.Layer, y *graph.Value) *graph.Value {
 	if carries(l) && b.r.Decode == b.G && b.asks() {
-		y = b.Apply(op.LastStep, []string{l.LayerName() + ".lastY"}, nil, y)[0]
+		y = b.Apply(b.last(), []string{l.LayerName() + ".lastY"}, nil, y)[0]
 	}
 	if name, _ := b.gives(); y.Base != name {
 		y.Name, y.Base = b.G.Unique(name), name

@@ -788,6 +788,10 @@ func (f *function) operand(x graph.Operand) jen.Code {
 	case graph.Columns:
 		return f.mem(x.V).Clone().Index(f.dim(x.From), jen.Empty())
 	case graph.Last:
+		if x.Of != nil {
+			first := jen.Parens(jen.Add(f.dim(x.V.Shape[0])).Op("-").Add(f.dim(x.Of.Shape[0])))
+			return f.mem(x.V).Clone().Index(first.Op("*").Add(f.dim(x.V.Shape[1:].Elems())), jen.Empty())
+		}
 		return f.w.e.element(f.mem(x.V), jen.Add(f.dim(x.V.Shape[0])).Op("-").Lit(1), f.dim(x.V.Shape[1:].Elems()))
 	case graph.Matrix:
 		return f.matrix(x)

@@ -16,7 +16,7 @@ func (e *emitter) decode(f *jen.File) {
 	mp := e.modelPkg()
 	w := e.decoding
 	self := func() *jen.Statement { return jen.Func().Params(jen.Id("d").Op("*").Id("Decoder")) }
-	caching, positional := len(e.Model.Caches) > 0, e.positional()
+	caching, positional, ahead := len(e.Model.Caches) > 0, e.positional(), e.Model.Ahead()
 
 	comment(f, "Decoder runs the model one token at a time, for a number of sequences side by side. It reads the "+
 		"model's parameters and has all other memory to itself. A decoder serves one goroutine at a time, as the "+
@@ -41,6 +41,9 @@ func (e *emitter) decode(f *jen.File) {
 		if e.answers() {
 			g.Id("source").Index().Int32().Comment("[sourceSteps, batch] tokens of the sources")
 			g.Id("sourceSteps").Int()
+		}
+		if e.Model.Ahead() > 0 {
+			g.Id("ends").Int().Comment("tokens of each sequence that the last call gave logits behind")
 		}
 		g.Id("batch").Int()
 		g.Id("guard").Qual(mp, "Guard")
@@ -125,6 +128,7 @@ func (e *emitter) decode(f *jen.File) {
 	}
 
 	fn := w.function()
+	e.feeding = fn
 	if positional {
 		fn.used["steps"], fn.used["batch"] = true, true
 		fn.add(jen.Line())
@@ -150,7 +154,10 @@ func (e *emitter) decode(f *jen.File) {
 		fn.nodes(group)
 	}
 	fn.add(jen.Line())
-	if positional {
+	if ahead > 0 {
+		logits := e.Model.Decode.Find("logits")
+		fn.add(jen.Return(fn.mem(logits).Index(jen.Empty(), fn.dim(logits.Shape.Elems()))))
+	} else if positional {
 		fn.add(jen.Return(fn.mem(e.Model.Decode.Find("logits"))))
 	} else {
 		fn.add(jen.Return(fn.mem(e.Model.Decode.Find("logits")), jen.Nil()))
@@ -172,10 +179,18 @@ func (e *emitter) decode(f *jen.File) {
 			"window is full, and leave the decoder as it was.")
 		fault := jen.Qual(mp, "CheckFeed").Call(jen.Id("tokens"), jen.Id("d").Dot("batch"), jen.Id("chunk"),
 			jen.Id("d").Dot("Room").Call(), jen.Id("vocab"))
-		e.step(f, "Feed", append(e.enterReading("Feed", fault, "slice"),
-			jen.Return(jen.Id("d").Dot("feed").Call(jen.Id("tokens")), jen.Nil())))
-		comment(f, "feed is Feed of tokens that have been checked.")
-		f.Add(self()).Id("feed").Params(jen.Id("tokens").Index().Int32()).Index().Float32().Block(fn.block()...)
+		e.step(f, "Feed", append(e.enterReading("Feed", fault, "slice"), e.fed()...))
+		e.ahead(f)
+		doc, body := "feed is Feed of tokens that have been checked.", fn.block()
+		params := []jen.Code{jen.Id("tokens").Index().Int32()}
+		if ahead > 0 {
+			doc = "feed is Feed of tokens that have been checked, which gives the logits behind the last of them, as " +
+				"many of each sequence as ends says."
+			params = append(params, jen.Id("ends").Int())
+			body = append([]jen.Code{jen.Id("d").Dot("ends").Op("=").Id("ends")}, body...)
+		}
+		comment(f, "%s", doc)
+		f.Add(self()).Id("feed").Params(params...).Index().Float32().Block(body...)
 		f.Line()
 	} else {
 		comment(f, "%s", stepDoc)
@@ -210,11 +225,20 @@ func (e *emitter) hidden(f *jen.File) {
 		return
 	}
 	mem := e.decoding.function().mem(x)
+	width := x.Shape.Last()
 	comment(f, "Hidden gives what the logits of the last step were made from, [batch, %s]: a representation of the "+
-		"text so far. The slice is overwritten by the next step.", strconv.Itoa(x.Shape[1].N))
+		"text so far. The slice is overwritten by the next step.", strconv.Itoa(width.N))
+	if e.Model.Ahead() > 0 {
+		f.Func().Params(jen.Id("d").Op("*").Id("Decoder")).Id("Hidden").Params().Index().Float32().Block(
+			jen.Id("a").Op(":=").Op("&").Id("d").Dot("acts"),
+			jen.Return(e.element(mem, jen.Max(jen.Lit(0), jen.Id("d").Dot("ends").Op("-").Lit(1)),
+				jen.Id("d").Dot("batch").Op("*").Add(e.product(width)))))
+		f.Line()
+		return
+	}
 	f.Func().Params(jen.Id("d").Op("*").Id("Decoder")).Id("Hidden").Params().Index().Float32().Block(
 		jen.List(jen.Id("a"), jen.Id("batch")).Op(":=").List(jen.Op("&").Id("d").Dot("acts"), jen.Id("d").Dot("batch")),
-		jen.Return(mem.Clone().Index(jen.Empty(), jen.Id("batch").Op("*").Add(e.product(x.Shape[1])))))
+		jen.Return(mem.Clone().Index(jen.Empty(), jen.Id("batch").Op("*").Add(e.product(width)))))
 	f.Line()
 }
 
@@ -276,6 +300,9 @@ func (e *emitter) decodeSizes(f *function) []jen.Code {
 			out = append(out, jen.Id("sourceSteps").Op(":=").Id("d").Dot("sourceSteps"))
 		}
 		return out
+	}
+	if f.used["ends"] && f != e.feeding {
+		out = append(out, jen.Id("ends").Op(":=").Id("d").Dot("ends"))
 	}
 	if f.used["batch"] || f.used["steps"] {
 		out = append(out, jen.Id("batch").Op(":=").Id("d").Dot("batch"))
@@ -432,8 +459,48 @@ func (e *emitter) chunks(f *jen.File) {
 	comment(f, "%s", stepDoc)
 	fault := jen.Qual(e.modelPkg(), "CheckFeed").Call(jen.Id("tokens"), jen.Id("d").Dot("batch"), jen.Lit(1),
 		jen.Id("d").Dot("Room").Call(), jen.Id("vocab"))
-	e.step(f, "Step", append(e.enterReading("Step", fault, "slice"),
-		jen.Return(jen.Id("d").Dot("feed").Call(jen.Id("tokens")), jen.Nil())))
+	e.step(f, "Step", append(e.enterReading("Step", fault, "slice"), e.fed()...))
+}
+
+// fed is the call that reads tokens which have been checked, and gives the logits behind the last.
+func (e *emitter) fed() []jen.Code {
+	args := []jen.Code{jen.Id("tokens")}
+	if e.Model.Ahead() > 0 {
+		args = append(args, jen.Lit(1))
+	}
+	return []jen.Code{jen.Return(jen.Id("d").Dot("feed").Call(args...), jen.Nil())}
+}
+
+// ahead emits the methods that ask about several tokens at once, and take tokens back.
+func (e *emitter) ahead(f *jen.File) {
+	if e.Model.Ahead() == 0 {
+		return
+	}
+	comment(f, "ahead is the number of tokens that FeedEach takes for each sequence, at the most.")
+	f.Const().Id("ahead").Op("=").Lit(e.Model.Ahead())
+	f.Line()
+	if e.hasState() {
+		return // a recurrent state cannot be taken back
+	}
+	self := func() *jen.Statement { return jen.Func().Params(jen.Id("d").Op("*").Id("Decoder")) }
+	mp := e.modelPkg()
+	comment(f, "Ahead is the number of tokens that FeedEach takes for each sequence, at the most.")
+	f.Add(self()).Id("Ahead").Params().Int().Block(jen.Return(jen.Id("ahead")))
+	f.Line()
+	comment(f, "FeedEach is Feed of up to Ahead tokens that gives the logits [steps, batch, vocab] of what follows each "+
+		"of them: the same bits as Step after Step.")
+	e.step(f, "FeedEach", append(e.enterReading("FeedEach", jen.Qual(mp, "CheckFeed").Call(jen.Id("tokens"),
+		jen.Id("d").Dot("batch"), jen.Id("ahead"), jen.Id("d").Dot("Room").Call(), jen.Id("vocab")), "slice"),
+		jen.Return(jen.Id("d").Dot("feed").Call(jen.Id("tokens"),
+			jen.Len(jen.Id("tokens")).Op("/").Id("d").Dot("batch")), jen.Nil())))
+	comment(f, "Rewind makes sequence i forget the last n tokens that it has read, at most Ahead.")
+	f.Add(self()).Id("Rewind").Params(jen.List(jen.Id("i"), jen.Id("n")).Int()).Error().BlockFunc(func(g *jen.Group) {
+		add(g, e.enterDecoder("Rewind", jen.Qual(mp, "CheckRewind").Call(jen.Id("i"), jen.Id("d").Dot("batch"),
+			jen.Id("n"), jen.Id("ahead"), jen.Id("d").Dot("length"))))
+		g.Id("d").Dot("length").Index(jen.Id("i")).Op("-=").Int32().Call(jen.Id("n"))
+		g.Return(jen.Nil())
+	})
+	f.Line()
 }
 
 // cacheType emits the struct of the keys and values that a decoder keeps.

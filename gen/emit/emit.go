@@ -61,6 +61,7 @@ type emitter struct {
 	training *writer                  // of the graph of that name
 	encoding *writer                  // nil without an encoder
 	decoding *writer                  // nil without a decoder
+	feeding  *function                // that reads tokens, of a decoder that counts them
 
 	ids      identifiers
 	elements map[*graph.Node]*rowFunction // of operations on elements
@@ -594,6 +595,8 @@ func (e *emitter) capacity(d graph.Dim, perBatch bool) jen.Code {
 	for _, r := range d.Ordered() {
 		switch {
 		case r == "batch" && perBatch:
+		case r == "ends":
+			terms = append(terms, jen.Id("ahead"))
 		case r == "steps" && perBatch && !e.positional():
 			terms = append(terms, jen.Lit(e.Model.Chunk()))
 		case r == "steps" && perBatch:

@@ -20,8 +20,9 @@ var (
 	}
 	declared = []string{
 		"Decoder", "Load", "Model", "New", "NewSeeded", "Params", "Parse", "Program", "SourceTokenizer", "Tokenizer",
-		"acts", "annealing", "at", "beginToken", "beta", "characters", "check", "chunk", "criticSteps", "decodeActs",
-		"defaultSeed", "discriminatorActs", "discriminatorPass", "generatorPass", "relaxedPass", "discriminatorLines",
+		"acts", "ahead", "annealing", "at", "beginToken", "beta", "characters", "check", "chunk", "criticSteps",
+		"decodeActs", "defaultSeed", "discriminatorActs", "discriminatorPass", "generatorPass", "relaxedPass",
+		"discriminatorLines",
 		"discriminatorNoise", "discriminatorRate", "generatorRate", "pretrainingRate", "empty", "encodeActs",
 		"encoderParams", "flatParams", "generatorActs", "generatorNoise", "generatorParams", "headStart", "info",
 		"judgeActs", "kvCache", "makerActs", "matrices", "maxBatch", "maxSourceSteps", "maxSteps", "merges",
@@ -47,10 +48,10 @@ var (
 		"weights",
 	}
 	ofDecoder = []string{"acts", "batch", "encodeActs", "feed", "guard", "kv", "length", "matrices", "params",
-		"positions", "source", "sourceSteps", "state"}
+		"positions", "ends", "source", "sourceSteps", "state"}
 	// inFunctions are the parameters, results and short names of functions that are written from graphs.
-	inFunctions = []string{"a", "b", "p", "g", "m", "d", "s", "t", "l", "w", "kv", "steps", "sourceSteps", "source",
-		"batch", "rows", "tokens", "positions", "train", "err"}
+	inFunctions = []string{"a", "b", "p", "g", "m", "d", "s", "t", "l", "w", "kv", "steps", "sourceSteps", "ends",
+		"source", "batch", "rows", "tokens", "positions", "train", "err"}
 )
 
 // identifiers are the scopes of a package in which things of the spec get names.

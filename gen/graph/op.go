@@ -163,8 +163,8 @@ type Matrix struct {
 	Transpose, Rows bool
 }
 
-// Last is the memory of the last element of V along its first dimension.
-type Last struct{ V *Value }
+// Last is the memory of the last element of V along its first dimension, or of as many as Of has.
+type Last struct{ V, Of *Value }
 
 // Heads describes the heads of an attention. Generated code has it in a variable of the given name.
 type Heads struct {

@@ -95,7 +95,7 @@ func (d Dim) At(env map[string]int) int {
 }
 
 // runOrder is the order in which run-time sizes are written: the order of memory.
-var runOrder = map[string]int{"steps": 0, "sourceSteps": 0, "batch": 1}
+var runOrder = map[string]int{"steps": 0, "sourceSteps": 0, "ends": 0, "batch": 1}
 
 // Ordered lists the run-time factors in the order in which a person writes them.
 func (d Dim) Ordered() []string {

@@ -249,6 +249,28 @@ var LastStep = &graph.Op{
 	},
 }
 
+// LastSteps is the last of the time steps of x [steps, batch, width]: as many as the run-time size ends says.
+var LastSteps = &graph.Op{
+	Name: "last_steps",
+	Infer: func(n *node) ([]graph.TypedShape, error) {
+		if err := wantArgs(n, graph.F32); err != nil {
+			return nil, err
+		}
+		if len(n.Args[0].Shape) < 2 {
+			return nil, fmt.Errorf("%s has no time steps", n.Args[0].Shape)
+		}
+		return f32(n.Args[0].Shape[1:].Stack(graph.Sym("ends"))), nil
+	},
+	Eval: LastStep.Eval,
+	Emit: func(n *node) []call {
+		return []call{{Func: "Copy",
+			Args: []graph.Operand{n.Outs[0], graph.Last{V: n.Args[0], Of: n.Outs[0]}, n.Outs[0].Shape.Elems()}}}
+	},
+	Formula: func(n *node, name names) string {
+		return name(n.Outs[0]) + " = the last time steps of " + name(n.Args[0])
+	},
+}
+
 func init() {
 	Rope.Grad = func(c *graph.Context, n *node, g []*value) []*value {
 		args := []*value{g[0], c.Val(n.Args[1])}

@@ -71,7 +71,7 @@ func Make(m *build.Model, plans map[*graph.Graph]*plan.Plan) *Report {
 		r.Unit, r.Vector = "vector", s.Vectors.Size
 	}
 	one := m.Sizes(false)
-	one["steps"] = 1
+	one["steps"], one["ends"] = 1, 1
 	full := m.Sizes(true)
 	byScope := forwardFlops(m, one)
 	var blocks []string // that the layer before stands in

@@ -15,6 +15,7 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/cli"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/sample"
+	"github.com/gradsmith/gradsmith/runtime/weights"
 )
 
 // sampleFlags are the flags of sample.
@@ -27,6 +28,10 @@ type sampleFlags struct {
 	stop                            []string
 	seed                            uint64
 	seeded                          bool
+	lookup, ahead                   int
+	guesser                         string        // kind of the weights of the copy that guesses; empty for none
+	guess                           model.Decoder // that copy's
+	told                            io.Writer     // of how many guesses were right; nil for nobody
 	steeringFlags
 }
 
@@ -60,11 +65,15 @@ else. With --tokens it always ends in time.
 			if err != nil {
 				return err
 			}
+			w := lm.(model.Writer)
+			f.told = cmd.ErrOrStderr()
+			if err := a.addGuesser(&f, w); err != nil {
+				return err
+			}
 			if talk {
-				return a.converse(cmd, lm.(model.Writer), f, steering)
+				return a.converse(cmd, w, f, steering)
 			}
 			a.warnBlank(cmd.ErrOrStderr(), f.prompt, "at the end of the prompt")
-			m := lm.(model.Writer)
 			out := cmd.OutOrStdout()
 			for i := range f.number {
 				if f.number > 1 {
@@ -72,7 +81,7 @@ else. With --tokens it always ends in time.
 				}
 				g := f
 				g.seed += uint64(i)
-				if err := a.write(cmd.Context(), out, m, g, steering); err != nil {
+				if err := a.write(cmd.Context(), out, w, g, steering); err != nil {
 					return err
 				}
 			}
@@ -99,6 +108,11 @@ else. With --tokens it always ends in time.
 	fs.IntVar(&f.number, "number", 1, "samples to write")
 	fs.IntVar(&f.beam, "beam", 0, "search for the likeliest text with a beam of this `WIDTH` in place of drawing")
 	f.steeringFlags.add(fs, a.Info.Training.Condition)
+	fs.IntVar(&f.lookup, "lookup", 0, "guess up to `N` tokens from what followed the last ones before, and check them "+
+		"together: the same text, sooner where it repeats itself")
+	fs.StringVar(&f.guesser, "guess", "", "let a copy of the model with weights of this `KIND` (q4, q8, bf16) guess, and "+
+		"check its tokens together: the same text, sooner")
+	fs.IntVar(&f.ahead, "ahead", 4, "tokens that --guess guesses at a time")
 	fs.BoolVarP(&talk, "interactive", "i", false, "go on with each line that is typed")
 	fs.StringVar(&f.model, "model", a.checkpointPath(), "checkpoint `FILE`")
 	a.addWeights(fs)
@@ -189,6 +203,14 @@ func (a *program) write(ctx context.Context, out io.Writer, m model.Writer, f sa
 	if f.seeded {
 		opts = append(opts, sample.Seed(f.seed))
 	}
+	var counted sample.Speculation
+	switch {
+	case f.guess != nil:
+		f.guess.Reset()
+		opts = append(opts, sample.Speculate(f.guess, f.ahead), sample.Counted(&counted))
+	case f.lookup > 0:
+		opts = append(opts, sample.Lookup(f.lookup), sample.Counted(&counted))
+	}
 	if f.bestOf > 0 {
 		found, err := sample.BestOf(ctx, m.MakeDecoder(1), a.Tokenizer, f.prompt, f.bestOf, opts...)
 		if err != nil {
@@ -221,8 +243,49 @@ func (a *program) write(ctx context.Context, out io.Writer, m model.Writer, f sa
 		}
 		pending = ""
 	}
-	if err := print(pending); err != nil || strings.HasSuffix(last, "\n") {
+	if err := print(pending); err != nil {
 		return err
 	}
-	return print("\n")
+	if !strings.HasSuffix(last, "\n") {
+		if err := print("\n"); err != nil {
+			return err
+		}
+	}
+	if c := counted; c.Passes > 0 && f.told != nil {
+		fmt.Fprintf(f.told, "%d of %d guesses were right (%.0f %%); %d passes of the model\n", c.Accepted, c.Guessed,
+			100*float64(c.Accepted)/float64(max(1, c.Guessed)), c.Passes)
+	}
+	return nil
+}
+
+// addGuesser makes the decoder of a copy of the model in fewer bits, where one is to guess.
+func (a *program) addGuesser(f *sampleFlags, m model.Writer) error {
+	switch {
+	case f.guesser == "" && f.lookup == 0:
+		return nil
+	case f.guesser != "" && f.lookup != 0:
+		return errors.New("--guess and --lookup both guess: give one of them")
+	case f.lookup < 0:
+		return fmt.Errorf("--lookup %d: give 1 or more", f.lookup)
+	case f.beam != 0 || f.bestOf > 0 || f.contrastive > 0:
+		return errors.New("--guess and --lookup are for text that is drawn, not for --beam, --best-of or --contrastive")
+	case f.guesser == "":
+		return nil
+	case f.ahead < 1:
+		return fmt.Errorf("--ahead %d: give 1 or more", f.ahead)
+	}
+	kind, err := weights.ParseKind(f.guesser)
+	if err != nil {
+		return fmt.Errorf("--guess: %w", err)
+	}
+	p, ok := m.(model.Packer)
+	if !ok {
+		return errors.New("--guess: the model has no matrices that can be laid out in fewer bits")
+	}
+	usual := p.Kind()
+	if err := p.Pack(kind); err != nil {
+		return fmt.Errorf("--guess: %w", err)
+	}
+	f.guess = p.MakeDecoder(1)
+	return p.Pack(usual)
 }

@@ -79,6 +79,8 @@ func CacheStore(cache, x []float32, positions []int32, steps, batch, capacity in
 // overwritten is seen by no query of the chunk; so for the same result as token by token, either all positions are
 // below capacity, or capacity is at least Window + steps - 1, or the caller cuts the chunk. A prefix that is to be
 // seen by its own tokens comes in one chunk. Dropout does not apply.
+//
+// Up to 8 steps give the bits of one step after the other.
 func AttentionCached(y, q, keys, values []float32, positions []int32, steps, batch, capacity int, h Heads) {
 	const name = "AttentionCached"
 	if !h.checkCache(name, positions, steps, batch, capacity) {
@@ -105,8 +107,9 @@ func AttentionCached(y, q, keys, values []float32, positions []int32, steps, bat
 	attentionJobs.put(j)
 }
 
-// few is the number of queries up to which the cache is read in place, once for each, and not packed.
-const few = 4
+// few is the number of queries up to which the cache is read in place, once for each, and not packed: the bits are
+// those of one query after the other.
+const few = 8
 
 // cachedUnit computes the queries of sequence b that read head g of the caches.
 func (w *attentionWork) cachedUnit(j *attentionJob, b, g int) {

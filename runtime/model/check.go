@@ -220,6 +220,19 @@ func CheckFeed(tokens []int32, batch, chunk, room, vocab int) error {
 	return inVocabulary("token", tokens, batch, vocab, math.MinInt32)
 }
 
+// CheckRewind reports why sequence i of a decoder of batch sequences cannot forget n of its tokens, of which there are
+// length. A decoder takes back at most as many as it can be asked about at once.
+func CheckRewind(i, batch, n, most int, length []int32) error {
+	if err := CheckSequence(i, batch); err != nil {
+		return err
+	}
+	if n < 0 || n > most || n > int(length[i]) {
+		return fmt.Errorf("sequence %d has %d tokens, of which the last %d can be taken back, and not %d", i, length[i],
+			min(most, int(length[i])), n)
+	}
+	return nil
+}
+
 // CheckSources reports why source [steps, batch] cannot be read by a decoder of batch sequences. A negative token is
 // none.
 func CheckSources(source []int32, batch, maxSteps, vocab int) error {

@@ -384,6 +384,20 @@ type Chunked interface {
 	Feed(tokens []int32) ([]float32, error)
 }
 
+// Lookahead is a decoder that can be asked about several tokens at once, and can take them back: what it takes to check
+// guesses of what follows.
+type Lookahead interface {
+	Chunked
+	// Ahead is how many tokens FeedEach takes of each sequence, at the most.
+	Ahead() int
+	// FeedEach is Feed of up to Ahead tokens of each sequence, [steps, Batch], and gives the logits [steps, Batch,
+	// vocabulary] of what follows each of them: the same bits as one Step after the other. The slice is overwritten by
+	// the next call.
+	FeedEach(tokens []int32) ([]float32, error)
+	// Rewind makes a sequence forget the last n tokens that it has read, at most Ahead.
+	Rewind(sequence, n int) error
+}
+
 // Bounded is a decoder of a model that sees a window of text and not all that came before.
 type Bounded interface {
 	Decoder

@@ -31,6 +31,7 @@ func Sequences(t *testing.T, make func(seed uint64) Model) {
 		text[i] = (text[i] + int32(i)) % int32(info.Vocab)
 	}
 	alone := logitsOf(t, m.MakeDecoder(1), text)
+	lookahead(t, m)
 	d := m.MakeDecoder(3)
 	// Sequence 1 begins while the others are in their text, and starts over once.
 	for range 2 {
@@ -73,6 +74,52 @@ func Sequences(t *testing.T, make func(seed uint64) Model) {
 		if err == nil {
 			t.Error("a sequence that is not there is not refused")
 		}
+	}
+}
+
+// lookahead holds the logits behind each of several tokens that are read at once, after some that were taken back, to
+// those of one token after the other.
+func lookahead(t *testing.T, m model.Writer) {
+	t.Helper()
+	const n = 2 // sequences
+	d, ok := m.MakeDecoder(n).(model.Lookahead)
+	if !ok {
+		return
+	}
+	vocab := m.Info().Vocab
+	var text []int32
+	for i := range 17 {
+		text = append(text, int32((i*7+3)%vocab))
+	}
+	alone := logitsOf(t, m.MakeDecoder(1), text)
+	text = text[:len(alone)]
+	for size := 1; size <= min(d.Ahead(), len(text)); size++ {
+		d.Reset()
+		for at := 0; at+size <= len(text); at += size {
+			var tokens, others []int32
+			for _, token := range text[at : at+size] {
+				for range n {
+					tokens, others = append(tokens, token), append(others, (token+1)%int32(vocab))
+				}
+			}
+			must(d.FeedEach(others))
+			for i := range n {
+				must(0, d.Rewind(i, size))
+			}
+			for k, logits := range slices.Collect(slices.Chunk(must(d.FeedEach(tokens)), vocab)) {
+				sameRow(t, "asked about several tokens at once", at+k/n, logits, alone[at+k/n])
+			}
+		}
+	}
+	d.Reset()
+	must(d.Step([]int32{text[0], text[0]}))
+	for _, c := range [][2]int{{0, 2}, {0, -1}, {n, 1}, {-1, 0}} {
+		if d.Rewind(c[0], c[1]) == nil {
+			t.Errorf("a decoder takes back %d tokens of sequence %d", c[1], c[0])
+		}
+	}
+	if _, err := d.FeedEach(make([]int32, n*(d.Ahead()+1))); err == nil {
+		t.Error("a decoder gives logits behind more tokens than it says")
 	}
 }
 

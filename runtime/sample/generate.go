@@ -55,6 +55,10 @@ func generate(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt
 	if err != nil {
 		return err
 	}
+	r, err := c.reader(ctx, dec, s, tokens, tok.Vocab())
+	if err != nil {
+		return err
+	}
 	for {
 		if err := context.Cause(ctx); err != nil {
 			return err
@@ -71,8 +75,15 @@ func generate(ctx context.Context, dec model.Decoder, tok text.Tokenizer, prompt
 		if d.End() != "" {
 			return nil
 		}
-		next, restart := d.Read(model.Room(dec))
-		if logits, err = readOn(ctx, dec, next, restart); err != nil {
+		if err := r.wrote(ctx, written); err != nil {
+			return err
+		}
+		next, restart := d.Read(r.room())
+		left := -1
+		if c.maxTokens >= 0 {
+			left = c.maxTokens - d.written
+		}
+		if logits, err = r.read(ctx, next, restart, left); err != nil {
 			return err
 		}
 	}

@@ -37,6 +37,7 @@ type config struct {
 	stop        []string
 	length      float64
 	control
+	speculation
 	err error
 }
 
