@@ -272,10 +272,6 @@ func (e *emitter) allocate(f *jen.File) {
 			g.Add(m()).Dot(s).Op("=").Lit(1)
 		}
 		for _, p := range e.Model.Parts {
-			size := jen.Id(p.To)
-			if p.From != "" {
-				size = size.Op("-").Id(p.From)
-			}
 			var values []jen.Code
 			set := func(name string, v jen.Code) { values = append(values, jen.Id(name).Op(":").Add(v)) }
 			if p.Name != "" {
@@ -285,14 +281,15 @@ func (e *emitter) allocate(f *jen.File) {
 				set("From", jen.Id(p.From))
 			}
 			set("To", jen.Id(p.To))
-			arguments := []jen.Code{size}
+			arguments := []jen.Code{jen.Id("to").Op("-").Id("from")}
 			if p.Optimizer.Shapes {
 				arguments = append(arguments, e.extents(p))
 			}
 			for _, a := range p.Optimizer.Arguments {
 				arguments = append(arguments, jen.Lit(a))
 			}
-			set("Rule", jen.Qual(e.path("optim"), "New"+p.Optimizer.New).Call(arguments...))
+			set("NewRule", jen.Func().Params(jen.List(jen.Id("from"), jen.Id("to")).Int()).Qual(sp, "Rule").Block(
+				jen.Return(jen.Qual(e.path("optim"), "New"+p.Optimizer.New).Call(arguments...))))
 			if p.Decay > 0 {
 				set("Average", m().Dot("average"))
 				set("Decay", jen.Lit(p.Decay))
@@ -330,11 +327,7 @@ func (e *emitter) allocate(f *jen.File) {
 
 // extents tells where the tensors of a part lie, for a rule of update that asks.
 func (e *emitter) extents(p *build.Part) jen.Code {
-	from := jen.Code(jen.Lit(0))
-	if p.From != "" {
-		from = jen.Id(p.From)
-	}
-	arguments := []jen.Code{from, jen.Id(p.To)}
+	arguments := []jen.Code{jen.Id("from"), jen.Id("to")}
 	for _, name := range e.Model.Apart(p) {
 		arguments = append(arguments, jen.Lit(name))
 	}

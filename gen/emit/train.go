@@ -222,6 +222,11 @@ func (e *emitter) train(f *jen.File) {
 	f.Add(e.self()).Id("Slots").Params().Index().Qual(mp, "Slot").Block(m().Dot("allocate").Call(),
 		jen.Return(m().Dot("train").Dot("Slots").Call()))
 	f.Line()
+	comment(f, "Tune says which parameters training steps move, and how fast, before the first of them. What does not "+
+		"move has no memory of the optimizer.")
+	f.Add(e.self()).Id("Tune").Params(jen.Id("by").Qual(mp, "Tuning")).Error().Block(m().Dot("allocate").Call(),
+		jen.Return(m().Dot("train").Dot("Tune").Call(jen.Id("by"))))
+	f.Line()
 	comment(f, "%s", infoDoc)
 	f.Add(e.self()).Id("Info").Params().Op("*").Qual(mp, "Info").Block(jen.Return(jen.Id("info").Dot("Clone").Call()))
 	f.Line()

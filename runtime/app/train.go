@@ -43,6 +43,7 @@ type trainFlags struct {
 	plot                 string
 	sampling             train.Sampling
 	vectors              vectorFlags
+	tuning               tuningFlags
 	verbose              bool
 }
 
@@ -54,7 +55,8 @@ var wait func(time.Duration) bool
 var kept = []string{"data", "match", "field", "separator", "condition", "condition-drop", "label-drop", "raw", "scale",
 	"missing", "header", "label-column", "shuffle", "balance", "source", "target", "columns", "valid-source",
 	"valid-target", "valid-columns", "valid", "labels", "valid-labels", "validation", "passes", "steps", "batch",
-	"window", "rate", "eval-every", "save-every", "scheduled-sampling", "rise", "best", "log"}
+	"window", "rate", "eval-every", "save-every", "scheduled-sampling", "rise", "best", "log",
+	"train", "freeze", "rate-of"}
 
 func (a *program) newTrain() *cobra.Command {
 	var f trainFlags
@@ -154,6 +156,7 @@ Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
 	fs.IntVar(&f.steps, "steps", t.Steps, "training steps, in place of passes")
 	fs.DurationVar(&f.maxTime, "max-time", 0, "end after this `TIME`, such as 90s or 2h, with a checkpoint")
 	fs.Float64Var(&f.rate, "rate", t.Rate, "learning rate, before the schedule")
+	f.tuning.add(fs)
 	if a.Info.Kind == "attention" && a.Info.Masking == nil {
 		fs.Float64Var(&f.sampling.Share, "scheduled-sampling", t.Sampling,
 			"`SHARE` of the tokens that the model reads which it draws itself")
@@ -254,6 +257,10 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 			return err
 		}
 	}
+	learning, err := a.tune(m, &f.tuning)
+	if err != nil {
+		return err
+	}
 	schedule := optim.NewSchedule(a.Info.Training)
 	schedule.Rate = f.rate
 	o := train.Options{
@@ -261,7 +268,7 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 		SaveEvery: f.saveEvery, MaxTime: f.maxTime,
 		Path: f.out, Best: f.best, Resume: f.resume, Seed: f.seed, Keep: keep, Wait: wait,
 	}
-	fmt.Fprintf(errOut, "%s: %s parameters; %s\n", a.Info.Name, thousands(a.Info.Params), data.text)
+	fmt.Fprintf(errOut, "%s: %s parameters%s; %s\n", a.Info.Name, thousands(a.Info.Params), learning, data.text)
 
 	if l := a.Info.Latent; l != nil && !f.resume && f.steps > 0 && f.steps < l.Annealed {
 		fmt.Fprintf(errOut, "%s: warning: the weight of the divergence rises over %s steps, the training has %s: its "+

@@ -182,7 +182,7 @@ func Load(path string, m model.LanguageModel) (t Training, changed bool, err err
 		slots, state := m.Slots(), m.State()
 		for _, x := range slots {
 			if err := s.has(slotPrefix+x.Name, []int{len(x.Value)}); err != nil {
-				return fmt.Errorf("%w; was the optimizer of the spec changed?", err)
+				return fmt.Errorf("%w; was the optimizer of the spec changed, or which parameters learn?", err)
 			}
 		}
 		if err := s.has(stateTensor, []int{len(state)}); err != nil {

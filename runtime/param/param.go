@@ -81,13 +81,16 @@ func (l *List) Add(name string, values *[]float32, start Start, shape ...int) {
 // align is how many numbers the length of a tensor is rounded up to in a flat array: a cache line.
 const align = 16
 
+// Stride is how far from a tensor of n numbers the next one begins in a flat array.
+func Stride(n int) int { return (n + align - 1) / align * align }
+
 // First is the parameters in the first n elements of the flat arrays.
 func (l List) First(n int) List {
 	for i := range l {
 		if n <= 0 {
 			return l[:i]
 		}
-		n -= (l[i].size() + align - 1) / align * align
+		n -= Stride(l[i].size())
 	}
 	return l
 }
@@ -97,7 +100,7 @@ func (l List) Bind(flat []float32) {
 	for i := range l {
 		n := l[i].size()
 		*l[i].Values = flat[:n:n]
-		flat = flat[(n+align-1)/align*align:]
+		flat = flat[Stride(n):]
 	}
 }
 
@@ -129,7 +132,7 @@ func (l List) Extents(from, to int, apart ...string) []Extent {
 			}
 			all = append(all, e)
 		}
-		at += (n + align - 1) / align * align
+		at += Stride(n)
 	}
 	return all
 }

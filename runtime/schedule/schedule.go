@@ -24,10 +24,20 @@ type Rule interface {
 type Part struct {
 	Name     string // in front of the names of the optimizer's arrays; empty where a model has one part
 	From, To int
-	Rule     Rule
+	NewRule  func(from, to int) Rule // makes the optimizer of elements from to to of the flat arrays
+	Rule     Rule                    // of the part; nil before it is needed, so that what never moves has none
+	Factor   float64                 // on the rate of a step; 0 for 1
 
 	Average []float32 // average of the parameters over the updates, which samples are made with; nil for none
 	Decay   float64   // of the average
+}
+
+// rule is the optimizer, which is made when it is needed.
+func (p *Part) rule() Rule {
+	if p.Rule == nil {
+		p.Rule = p.NewRule(p.From, p.To)
+	}
+	return p.Rule
 }
 
 // Step is a kind of step.
@@ -142,6 +152,9 @@ func (t *Training) makeAt(s *Step, b *model.Batch, rate float64) (loss, norm flo
 		return loss, 0, err
 	}
 	grads := t.Grads[s.Moves[0].From:s.Moves[len(s.Moves)-1].To]
+	for i, p := range s.Moves[1:] { // what lies between does not move, and so counts for nothing in the norm
+		clear(t.Grads[s.Moves[i].To:p.From])
+	}
 	norm, scale := optim.Norm(grads), float32(1)
 	if t.Norm > 0 {
 		norm, scale = optim.ClipNorm(grads, t.Norm)
@@ -158,7 +171,11 @@ func (t *Training) makeAt(s *Step, b *model.Batch, rate float64) (loss, norm flo
 	}
 	s.Made++
 	for _, p := range s.Moves {
-		p.Rule.Step(t.Params[p.From:p.To], t.Grads[p.From:p.To], rate, scale, t.Updates(p))
+		rate := rate
+		if p.Factor != 0 {
+			rate *= p.Factor
+		}
+		p.rule().Step(t.Params[p.From:p.To], t.Grads[p.From:p.To], rate, scale, t.Updates(p))
 		if p.Average != nil {
 			optim.Average(p.Average, t.Params[p.From:p.To], p.Decay)
 		}
@@ -221,7 +238,7 @@ func (t *Training) Slots() []model.Slot {
 	slices.SortFunc(parts, func(a, b *Part) int { return a.From - b.From })
 	var all []model.Slot
 	for _, p := range parts {
-		slots := p.Rule.Slots()
+		slots := p.rule().Slots()
 		if p.Name != "" {
 			slots = model.Named(p.Name, slots)
 		}

@@ -1,0 +1,184 @@
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gradsmith/gradsmith/generated/gptnano"
+	"github.com/gradsmith/gradsmith/runtime/app"
+	"github.com/gradsmith/gradsmith/runtime/model"
+)
+
+// run runs a command of a program, and gives its output, its status and what it says beside.
+func run(p app.Program, args ...string) (string, int, string) {
+	var out, errOut bytes.Buffer
+	status := app.Run(context.Background(), p, args, &out, &errOut)
+	return out.String(), status, errOut.String()
+}
+
+func must(t *testing.T, p app.Program, args ...string) (out, errOut string) {
+	t.Helper()
+	out, status, errOut := run(p, args...)
+	if status != 0 {
+		t.Fatalf("%v: status %d, %s", args, status, errOut)
+	}
+	return out, errOut
+}
+
+func book(t *testing.T) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("book.txt", []byte(strings.Repeat("ROMEO:\nO, she doth teach the torches to burn bright!\n"+
+		"\nJULIET:\nMy bounty is as boundless as the sea.\n\n", 60)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func same(t *testing.T, a, b string) {
+	t.Helper()
+	x, err := os.ReadFile(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, err := os.ReadFile(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(x, y) {
+		t.Errorf("%s and %s differ", a, b)
+	}
+}
+
+// TestTune trains parts of a model: what is frozen keeps its bits and has no memory of the optimizer, what learns
+// alone learns as it would, and a training that is resumed ends with the same bits.
+func TestTune(t *testing.T) {
+	book(t)
+	p := gptnano.Program()
+	_, errOut := must(t, p, "train", "--data", "book.txt", "--steps", "4", "--out", "base", "--samples", "0")
+	if strings.Contains(errOut, "learn\n") {
+		t.Errorf("all learns, and training says %s", errOut)
+	}
+	part := []string{"train", "--data", "book.txt", "--from", "base", "--samples", "0", "--train", "blocks.[2-4], ln",
+		"--freeze", "blocks.3,*.wup", "--rate-of", "blocks.*=0.5,blocks.4.wo=2"}
+	_, errOut = must(t, p, append(part, "--steps", "8", "--out", "through")...)
+	// a block has 198,272 parameters, of which wup has 65,536
+	if want := "809,856 parameters, of which 265,728 learn"; !strings.Contains(errOut, want) {
+		t.Errorf("training says %s without %q", errOut, want)
+	}
+	must(t, p, append(part, "--steps", "3", "--out", "broken")...)
+	must(t, p, "train", "--resume", "--out", "broken", "--steps", "8", "--samples", "0")
+	same(t, "through", "broken")
+
+	base, tuned := load(t, "base"), load(t, "through")
+	for i, x := range base.Tensors() {
+		layer, _, _ := strings.Cut(strings.TrimPrefix(x.Name, "blocks."), ".")
+		moves := slices.Contains([]string{"2", "4", "ln"}, layer) && !strings.HasSuffix(x.Name, ".wup")
+		if slices.Equal(x.Value, tuned.Tensors()[i].Value) == moves {
+			t.Errorf("%s moves: %v, want %v", x.Name, !moves, moves)
+		}
+	}
+
+	for _, c := range []struct{ want, flag, value string }{
+		{`the pattern "decoder.*" matches no parameter: there are tok.table, pos.table, blocks.1.norm1_gain, `, "--train",
+			"decoder.*"},
+		{`the pattern "blocks.5" matches no parameter`, "--freeze", "blocks.1,blocks.5"},
+		{`the pattern "[" is not valid`, "--freeze", "["},
+		{`the pattern "" is not valid`, "--freeze", "ln,"},
+		{"all parameters are frozen", "--freeze", "*"},
+		{"--rate-of tok: give a pattern and a factor", "--rate-of", "tok"},
+		{"the factor -1 of the rate of \"tok\": give a number above 0", "--rate-of", "tok=-1"},
+		{"the factor NaN", "--rate-of", "tok=NaN"},
+		{`the pattern "out" matches no parameter`, "--rate-of", "out=2"}, // whose matrix is the embedding's
+	} {
+		out, status, message := run(p, "train", "--data", "book.txt", "--out", "none", c.flag, c.value)
+		if status != 1 || out != "" || strings.Count(message, "\n") != 1 || !strings.Contains(message, c.want) {
+			t.Errorf("%s %s: status %d, %q, want a line with %q", c.flag, c.value, status, message, c.want)
+		}
+	}
+	if _, err := os.Stat("none"); err == nil {
+		t.Error("a training that is refused leaves a checkpoint")
+	}
+	if _, _, message := run(p, "train", "--resume", "--out", "broken", "--steps", "9", "--freeze", "tok"); !strings.
+		Contains(message, "which parameters learn?") {
+		t.Errorf("resuming with other patterns says %s", message)
+	}
+}
+
+func load(t *testing.T, path string) *gptnano.Model {
+	t.Helper()
+	m, err := gptnano.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// window is a batch of gptnano's, another one for each n.
+func window(n uint64) *model.Batch {
+	b := &model.Batch{Steps: 12, Batch: 5, Tokens: make([]int32, 60), Targets: make([]int32, 60),
+		Reset: make([]int32, 60)}
+	for i := range b.Tokens {
+		b.Tokens[i] = int32(model.Key(n, uint64(i)) % 65)
+		b.Targets[i] = int32(model.Key(n, uint64(i+5)) % 65)
+	}
+	return b
+}
+
+// TestTuneRuns holds a training in runs to one of the whole: where all runs have one rate the bits are the same, and
+// the norm is that of what moves.
+func TestTuneRuns(t *testing.T) {
+	train := func(by model.Tuning) (*gptnano.Model, []float64) {
+		m := gptnano.New()
+		if err := m.Tune(by); err != nil {
+			t.Fatal(err)
+		}
+		var norms []float64
+		for i := range uint64(3) {
+			_, norm, err := m.TrainStep(window(i), 0.01)
+			if err != nil {
+				t.Fatal(err)
+			}
+			norms = append(norms, norm)
+		}
+		return m, norms
+	}
+	whole, norms := train(model.Tuning{})
+	runs, same := train(model.Tuning{Train: []string{"*"}, Rates: []model.RateOf{{Pattern: "*", Factor: 2},
+		{Pattern: "*", Factor: 1}, {Pattern: "blocks.*.wo", Factor: math.Nextafter(1, 2)}}}) // the same in float32
+	if !slices.Equal(norms, same) || len(whole.Slots()) != 2 || len(runs.Slots()) != 2*(4+5) {
+		t.Errorf("the norms are %v and %v, of %d and %d arrays", norms, same, len(whole.Slots()), len(runs.Slots()))
+	}
+	for i, x := range whole.Tensors() {
+		if !slices.Equal(x.Value, runs.Tensors()[i].Value) {
+			t.Errorf("%s has other bits", x.Name)
+		}
+	}
+	part, less := train(model.Tuning{Freeze: []string{"blocks"}})
+	sum := 0.0
+	for _, x := range part.Tensors() {
+		if strings.HasPrefix(x.Name, "blocks.") {
+			continue
+		}
+		for _, g := range x.Grad {
+			sum += float64(g) * float64(g)
+		}
+	}
+	if last := less[len(less)-1]; math.Abs(last-math.Sqrt(sum)) > 1e-6*last || less[0] >= norms[0] {
+		t.Errorf("the norm of what moves is %v, of all %v; want %v", less, norms, math.Sqrt(sum))
+	}
+	numbers := 0
+	for _, s := range part.Slots() {
+		numbers += len(s.Value)
+	}
+	if want := 2 * (part.Info().Params - 793088); numbers != want {
+		t.Errorf("the optimizer keeps %d numbers, want %d", numbers, want)
+	}
+	if err := part.Tune(model.Tuning{}); err == nil || !strings.Contains(err.Error(), "before its first step") {
+		t.Errorf("tuning a training that runs: %v", err)
+	}
+}
