@@ -43,25 +43,6 @@ func gain() *typ {
 var nameType = matching(`[a-z][a-z0-9_]*`, "a name",
 	"a name of lower-case letters, digits and underscores, a letter first, at most 64 in all")
 
-func warmup() *key {
-	return with("warmup", integer(0, maxCount), 0,
-		"Steps in which the rate rises from 0 in a straight line.").called("warm_up", "warmup_steps")
-}
-
-var scheduleType = choice("schedule", "How the rate changes over a training.",
-	word{name: "constant", doc: "The rate stays.", also: []string{"none", "fixed"}, typ: object("", warmup())},
-	word{name: "step", doc: "The rate is multiplied with `factor` after each `every` steps.",
-		also: []string{"decay", "exponential"}, typ: object("",
-			warmup(),
-			need("every", integer(1, maxCount), "Steps between two decays.").called("step_size", "steps", "interval"),
-			with("factor", above(0, 1), 0.1, "What the rate is multiplied with.").called("gamma", "decay", "rate"))},
-	word{name: "cosine", doc: "The rate falls to `floor` along half a cosine, over the whole training (Loshchilov " +
-		"and Hutter 2017).", typ: object("",
-		warmup(),
-		with("floor", from(0, 100), 0.0, "The rate at the end.").called("min", "min_rate", "min_lr", "eta_min",
-			"final"))},
-)
-
 var characterType = text(1, 1)
 
 var tokenizerType = choice("tokenizer", "How text becomes tokens. The number of tokens is a constant of the "+
@@ -209,6 +190,7 @@ var (
 			"Steps between two validations.").called("validate_every", "eval_interval"),
 		may("save_every", integer(1, maxCount), "after each validation",
 			"Steps between two checkpoints.").called("checkpoint_every", "save_interval"),
+		patienceKey(),
 		may("separator", text(1, 1000), "a file is one text",
 			"Text that ends a document; the state of recurrent layers is reset after it.").called("delimiter", "end",
 			"eos"),

@@ -312,16 +312,6 @@ type Loss struct {
 	LabelSmoothing float64 // kind gan: of the data's label alone, which is 1 less this much
 }
 
-// Schedule scales the optimizer's rate over the steps of a training.
-type Schedule struct {
-	Pos
-	Kind   string  // "constant", "step", "cosine"
-	Warmup int     // steps of linear rise from 0, before any kind
-	Every  int     // step: number of steps between two decays
-	Factor float64 // step: what the rate is multiplied with
-	Floor  float64 // cosine: the rate at the end
-}
-
 // Clip bounds the gradient before the update; 0 leaves a bound out.
 type Clip struct {
 	Pos
@@ -343,6 +333,7 @@ type Train struct {
 	Validation float64 // share of the text, at its end, that is kept for validation
 	EvalEvery  int     // steps between two validations; 0 means after each pass
 	SaveEvery  int     // steps between two checkpoints; 0 means at each validation
+	Patience   int     // validations without a lower loss after which training stops; 0 for none
 	Separator  string  // text that ends a document: the state is reset after it; empty means that a file is one text
 	Condition  string  // text that ends the condition that a document begins with; empty means that there is none
 	Drop       float64 // share of the documents that are read without their condition

@@ -31,23 +31,6 @@ func (c *checker) training(root *value, m *Model) {
 	}
 }
 
-func (c *checker) schedule(v *value, o *Optimizer) Schedule {
-	s := Schedule{
-		Pos:    v.Pos,
-		Kind:   v.word,
-		Warmup: int(v.set.key("warmup").integer),
-		Every:  int(v.set.key("every").integer),
-		Factor: v.set.key("factor").number,
-		Floor:  v.set.key("floor").number,
-	}
-	if s.Floor > o.Rate && o.Rate > 0 {
-		c.errorf(v.set.key("floor").Pos,
-			"schedule.cosine.floor: %v is above the optimizer's rate of %v, to which it is the lower end", s.Floor,
-			o.Rate)
-	}
-	return s
-}
-
 func (c *checker) train(v *value, m *Model) Train {
 	passes, steps, separator := v.key("passes"), v.key("steps"), v.key("separator")
 	t := Train{
@@ -80,10 +63,8 @@ func (c *checker) train(v *value, m *Model) Train {
 	if !passes.given && !steps.given {
 		t.Passes = defaultPasses
 	}
-	if m.Schedule.Kind == "cosine" && t.Steps > 0 && m.Schedule.Warmup >= t.Steps {
-		c.errorf(m.Schedule.Pos, "schedule.cosine: the warmup of %d steps is not shorter than the training of %d steps",
-			m.Schedule.Warmup, t.Steps)
-	}
+	c.scheduleFits(m, &t)
+	c.patience(v.key("patience"), m, &t)
 	if separator.given && !separator.bad && m.Source != nil {
 		c.errorf(separator.Pos, "train.separator: a line is a text of its own where there is an encoder; leave it out")
 	}

@@ -553,9 +553,9 @@ func (e *emitter) info(f *jen.File) {
 		"Layers", jen.Index().Qual(mp, "Layer").Values(layers...),
 		"Training", jen.Qual(mp, "Training").Values(fields(
 			"Rate", s.Optimizer.Rate, "Schedule", sc.Kind, "Warmup", sc.Warmup, "Every", sc.Every, "Factor", sc.Factor,
-			"Floor", sc.Floor,
+			"Floor", sc.Floor, "Fall", sc.Share, "Shape", sc.Shape, "Wait", sc.Patience, "Threshold", sc.Threshold,
 			"Passes", t.Passes, "Steps", t.Steps, "Validation", t.Validation, "EvalEvery", t.EvalEvery, "SaveEvery",
-			t.SaveEvery, "Separator", t.Separator, "Condition", t.Condition, "Drop", drop,
+			t.SaveEvery, "Patience", t.Patience, "Separator", t.Separator, "Condition", t.Condition, "Drop", drop,
 			"Smoothing", smoothing, "Sampling", t.Sampling, "Rise", t.Rise)...),
 	)...)
 }

@@ -156,6 +156,9 @@ func (p *progress) Saved(path string, step int) {
 	}
 }
 
+// Notice shows what the training has done by itself.
+func (p *progress) Notice(n train.Notice) { p.print("step %s: %s", thousands(n.Step), n.Text) }
+
 func (p *progress) Warn(text string) { p.print("warning: %s", text) }
 
 // end takes the bar away.

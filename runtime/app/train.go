@@ -38,6 +38,7 @@ type trainFlags struct {
 	rate                 float64
 	seed                 uint64
 	evalEvery, saveEvery int
+	patience             int
 	maxTime              time.Duration
 	samples, sampleEvery int
 	plot                 string
@@ -55,7 +56,7 @@ var wait func(time.Duration) bool
 var kept = []string{"data", "match", "field", "separator", "condition", "condition-drop", "label-drop", "raw", "scale",
 	"missing", "header", "label-column", "shuffle", "balance", "source", "target", "columns", "valid-source",
 	"valid-target", "valid-columns", "valid", "labels", "valid-labels", "validation", "passes", "steps", "batch",
-	"window", "rate", "eval-every", "save-every", "scheduled-sampling", "rise", "best", "log",
+	"window", "rate", "eval-every", "save-every", "patience", "scheduled-sampling", "rise", "best", "log",
 	"train", "freeze", "rate-of"}
 
 func (a *program) newTrain() *cobra.Command {
@@ -173,8 +174,8 @@ Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
 	}
 	fs.IntVar(&f.evalEvery, "eval-every", t.EvalEvery, "steps between validations, 0 after each pass")
 	fs.IntVar(&f.saveEvery, "save-every", t.SaveEvery, "steps between checkpoints, 0 at each validation")
-	if a.Info.Adversary == nil { // whose loss does not tell how good the generator is
-		fs.StringVar(&f.best, "best", "", "`FILE` for the parameters with the lowest validation loss")
+	if a.Info.Adversary == nil || a.ofLines() { // of vectors the loss does not tell how good the generator is
+		f.addPatience(fs, t.Patience)
 	}
 	fs.StringVar(&f.log, "log", "", "`FILE` for a line of JSON a step and a validation")
 	fs.StringVar(&f.plot, "plot", "", "`FILE`.svg for a picture of the losses, drawn anew at each validation")
@@ -220,6 +221,7 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 	if err := a.checkTrain(f); err != nil {
 		return err
 	}
+	f.keepBest()
 	if err := f.vectors.check(f); err != nil {
 		return err
 	}
@@ -265,7 +267,7 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 	schedule.Rate = f.rate
 	o := train.Options{
 		Schedule: schedule, Sampling: f.sampling, Passes: f.passes, Steps: f.steps, EvalEvery: f.evalEvery,
-		SaveEvery: f.saveEvery, MaxTime: f.maxTime,
+		SaveEvery: f.saveEvery, MaxTime: f.maxTime, Patience: f.patience,
 		Path: f.out, Best: f.best, Resume: f.resume, Seed: f.seed, Keep: keep, Wait: wait,
 	}
 	fmt.Fprintf(errOut, "%s: %s parameters%s; %s\n", a.Info.Name, thousands(a.Info.Params), learning, data.text)
@@ -408,6 +410,7 @@ func (a *program) checkTrain(f *trainFlags) error {
 	}{
 		{"sample-every", f.sampleEvery, 0, 0}, {"passes", f.passes, 0, 0}, {"steps", f.steps, 0, 0},
 		{"eval-every", f.evalEvery, 0, 0}, {"save-every", f.saveEvery, 0, 0}, {"samples", f.samples, 0, 0},
+		{"patience", f.patience, 0, 0},
 		{"batch", f.batch, 1, a.Info.Batch}, {"window", f.window, 1, max(1, a.Info.Steps)},
 	} {
 		if x.value < x.low {
@@ -439,6 +442,8 @@ func (a *program) report(ctx context.Context, out io.Writer, m model.LanguageMod
 		}
 	case r.OutOfTime:
 		how = "out of time"
+	case r.Early:
+		how = fmt.Sprintf("stopped: %s validations without a lower loss", thousands(f.patience))
 	}
 	fmt.Fprintf(out, "step %s of %s, %s\n", thousands(r.Steps), thousands(r.Total), how)
 	if r.Tokens > 0 && a.ofLines() { // whose steps have losses of two kinds
@@ -459,12 +464,15 @@ func (a *program) report(ctx context.Context, out io.Writer, m model.LanguageMod
 		}
 		fmt.Fprintln(out)
 	}
-	if r.OutOfTime && s.Kind == "cosine" && r.Steps < r.Total {
-		fmt.Fprintf(out, "warning     the cosine schedule was cut at a rate of %.2g, before its end at %.2g: with "+
+	if r.OutOfTime && (s.Kind == "cosine" || s.Kind == "wsd") && r.Steps < r.Total {
+		fmt.Fprintf(out, "warning     the %s schedule was cut at a rate of %.2g, before its end at %.2g: with "+
 			"--steps %d or so the model would get further\n",
-			s.At(r.Steps, r.Total), s.Floor, r.Steps)
+			s.Kind, s.At(r.Steps, r.Total), s.Floor, r.Steps)
 	}
 	fmt.Fprintf(out, "checkpoint  %s\n", f.out)
+	if err := f.reportBest(out, m, r); err != nil {
+		return err
+	}
 	if peak := peakMemory(); peak > 0 && f.verbose {
 		fmt.Fprintf(out, "memory      %s at its peak, %s of them before the model was made; %s were planned for the "+
 			"model\n", bytesize(peak), bytesize(base), bytesize(a.Info.TrainBytes))

@@ -42,16 +42,21 @@ type Layer struct {
 // Training holds the defaults of a training, from the spec.
 type Training struct {
 	Rate       float64 // the optimizer's rate, before the schedule
-	Schedule   string  // "constant", "step" or "cosine"
+	Schedule   string  // "constant", "step", "cosine", "wsd" or "plateau"
 	Warmup     int
 	Every      int
 	Factor     float64
 	Floor      float64
+	Fall       float64 // share of the steps in which the rate of "wsd" falls
+	Shape      string  // how it falls
+	Wait       int     // validations after which that of "plateau" falls
+	Threshold  float64 // how far one must be below the lowest, not to be one of them
 	Passes     int
 	Steps      int
 	Validation float64
 	EvalEvery  int
 	SaveEvery  int
+	Patience   int // validations without a lower loss after which training stops; 0 for none
 	Separator  string
 	Condition  string  // text that ends the condition that a document begins with; empty for none
 	Drop       float64 // share of the examples that are read without their condition, or label

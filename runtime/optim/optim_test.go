@@ -160,6 +160,44 @@ func TestSchedule(t *testing.T) {
 	near(cosine.At(102, 103), 0.1)
 	near(cosine.At(500, 103), 0.1)
 	near(cosine.At(2, 3), 0.1)
+	root := Schedule{Kind: "wsd", Rate: 1, Floor: 0.2, Share: 0.25, Shape: "root", Warmup: 4}
+	near(root.At(0, 40), 0.2)
+	near(root.At(29, 40), 1)
+	near(root.At(30, 40), 0.2+0.8*(1-math.Sqrt(0.1)))
+	near(root.At(39, 40), 0.2)
+	near(root.At(99, 40), 0.2)
+	linear := Schedule{Kind: "wsd", Rate: 1, Share: 0.1, Shape: "linear"}
+	near(linear.At(36, 41), 0.8) // the last five of 41 steps
+	near(linear.At(35, 41), 1)
+	near(linear.At(40, 41), 0)
+	near(Schedule{Kind: "wsd", Rate: 1, Share: 0.01, Shape: "linear"}.At(8, 10), 1)
+}
+
+// The rate falls after as many validations as the patience says, counted anew after each fall and each lower loss.
+func TestPlateau(t *testing.T) {
+	s := Schedule{Kind: "plateau", Rate: 1, Factor: 0.5, Patience: 2, Threshold: 0.1, Floor: 0.3, Warmup: 1}
+	p := NewPlateau()
+	for i, v := range []struct {
+		loss float64
+		fall bool
+		rate float64
+	}{
+		{3, false, 1}, {2.95, false, 1}, {2.85, false, 1}, {2.8, false, 1}, {math.NaN(), true, 0.5}, {2.7, false, 0.5},
+		{2.8, false, 0.5}, {2.7, true, 0.3}, {5, false, 0.3}, {5, false, 0.3}, {5, false, 0.3}, {1, false, 0.3},
+	} {
+		if fall := p.Validated(v.loss, s); fall != v.fall || p.At(s, 7, 9) != v.rate {
+			t.Errorf("validation %d: falls %v to %v, want %v to %v", i, fall, p.At(s, 7, 9), v.fall, v.rate)
+		}
+	}
+	if got := p.At(s, 0, 9); got != 0.3 { // a warm-up from half the rate, that is below the floor by now
+		t.Errorf("the rate of the warm-up is %v", got)
+	}
+	s.Kind = "constant"
+	for p := NewPlateau(); p.Stale < 5; {
+		if p.Validated(math.Inf(1), s) || p.Scale != 1 {
+			t.Fatal("another schedule falls by validations")
+		}
+	}
 }
 
 // PyTorch 1.13 made the same steps; testdata/golden.py writes the file.
@@ -233,6 +271,11 @@ func TestScheduleCheck(t *testing.T) {
 		"warm-up has -1":        {Rate: 1, Warmup: -1},
 		"by 0.5 every 0 steps":  {Kind: "step", Rate: 1, Factor: 0.5},
 		"from 1 to 2":           {Kind: "cosine", Rate: 1, Floor: 2},
+		"over 1.5 of the steps": {Kind: "wsd", Rate: 1, Share: 1.5, Shape: "root"},
+		`as "cubic"`:            {Kind: "wsd", Rate: 1, Share: 0.5, Shape: "cubic"},
+		"from 2 to 3":           {Kind: "wsd", Rate: 2, Share: 0.5, Shape: "root", Floor: 3},
+		"by 0.5 after 0 ":       {Kind: "plateau", Rate: 1, Factor: 0.5},
+		"threshold of NaN":      {Kind: "plateau", Rate: 1, Factor: 0.5, Patience: 1, Threshold: math.NaN()},
 		`"linear" is not known`: {Kind: "linear", Rate: 1},
 	} {
 		if err := s.Check(); err == nil || !strings.Contains(err.Error(), want) {

@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
-// Log is a [Reporter] that writes a JSON object a line: one a step and one a validation, for plots.
+// Log is a [Reporter] that writes a JSON object a line: one a step, one a validation and one a [Notice], for plots.
 //
 //	{"step":12,"seconds":0.8,"loss":2.1,"norm":0.9,"rate":0.002,"tokens":2048}
 //	{"step":12,"seconds":0.9,"validation":2.2,"best":true}
+//	{"step":12,"seconds":0.9,"notice":"stop","text":"the training stops: …"}
 //
 // seconds is the time since the log was made. The first error of the writer is kept for Err, and ends the writing.
 type Log struct {
@@ -66,6 +67,13 @@ type logValidation struct {
 	*logBound
 }
 
+type logNotice struct {
+	Step    int     `json:"step"`
+	Seconds float64 `json:"seconds"`
+	Notice  string  `json:"notice"`
+	Text    string  `json:"text"`
+}
+
 func (l *Log) line(v any) {
 	if l.err != nil {
 		return
@@ -98,6 +106,9 @@ func (l *Log) Evaluated(e Evaluation) {
 	l.line(logValidation{e.Step, l.seconds(), e.Loss, e.Best, partsOf(e.Bound)})
 }
 
+// Notice writes a line.
+func (l *Log) Notice(n Notice) { l.line(logNotice{n.Step, l.seconds(), n.What, n.Text}) }
+
 // Saved does nothing.
 func (l *Log) Saved(path string, step int) {}
 
@@ -124,6 +135,12 @@ func (rs reporters) Step(p Progress) {
 func (rs reporters) Evaluated(e Evaluation) {
 	for _, r := range rs {
 		r.Evaluated(e)
+	}
+}
+
+func (rs reporters) Notice(n Notice) {
+	for _, r := range rs {
+		notice(r, n)
 	}
 }
 

@@ -50,6 +50,7 @@ type Options struct {
 	EvalEvery int           // steps between validations; 0 validates after each pass
 	SaveEvery int           // steps between checkpoints; 0 saves at each validation
 	MaxTime   time.Duration // stop after this time, with a checkpoint; 0 is no limit
+	Patience  int           // stop after as many validations in a row without a lower loss; 0 goes on
 	Path      string        // checkpoint; empty saves nothing
 	Best      string        // where the parameters with the lowest validation loss go; empty keeps none
 	Resume    bool          // go on from Path
@@ -109,6 +110,7 @@ type Result struct {
 	Encoder     int           // updates that the encoder had alone, earlier runs included
 	Interrupted bool          // by the context
 	OutOfTime   bool          // by MaxTime
+	Early       bool          // stopped by Options.Patience
 }
 
 // position is what the loop keeps in a checkpoint.
@@ -205,6 +207,9 @@ func Run(ctx context.Context, m model.LanguageModel, d Data, o Options) (Result,
 	if r.first, err = newEncoderFirst(m, d); err != nil {
 		return Result{}, err
 	}
+	if r.validations, err = newValidations(m, d, &o); err != nil {
+		return Result{}, err
+	}
 	if o.Resume {
 		if err := r.resume(); err != nil {
 			return r.result, err
@@ -247,6 +252,8 @@ type runner struct {
 	batch  model.Batch
 	eval   model.Batch
 
+	validations *validations // what they decide: falls of the rate, and early stopping
+
 	unsaved     *checkpoint.File // best parameters that could not be written yet; nil for none
 	unsavedStep int
 }
@@ -280,6 +287,9 @@ func (r *runner) resume() error {
 			return fmt.Errorf("checkpoint %s: %w", r.o.Path, err)
 		}
 	}
+	if err := r.validations.resume(t.Loop); err != nil {
+		return fmt.Errorf("checkpoint %s: %w", r.o.Path, err)
+	}
 	r.d.Train.SetPosition(r.at.pass, r.at.window)
 	r.step, r.saved = t.Step, t.Step
 	r.result.Steps = t.Step
@@ -292,7 +302,13 @@ func (r *runner) resume() error {
 
 func (r *runner) loop(ctx context.Context) error {
 	perStep := r.d.Train.Tokens() / max(1, r.d.Train.Windows())
-	validated := false
+	validated, due := false, false
+	if r.validations.pending && r.step < r.total {
+		if err := r.validateDue(ctx); err != nil {
+			return err
+		}
+		validated = true
+	}
 	for r.step < r.total {
 		if ctx.Err() != nil {
 			r.result.Interrupted = true
@@ -300,6 +316,10 @@ func (r *runner) loop(ctx context.Context) error {
 		}
 		if r.o.MaxTime > 0 && time.Since(r.start) >= r.o.MaxTime {
 			r.result.OutOfTime = true
+			break
+		}
+		if r.validations.done() {
+			r.result.Early = true
 			break
 		}
 		endOfPass := false
@@ -320,7 +340,7 @@ func (r *runner) loop(ctx context.Context) error {
 			}
 			mix(&r.batch, logits, r.row, r.m.Info().Source, share, model.Key(r.o.Seed, uint64(r.step), samplingStream))
 		}
-		rate := r.o.Schedule.At(r.step, r.total)
+		rate := r.validations.rate(r.step, r.total)
 		if r.first != nil {
 			if err := r.first.before(rate); err != nil {
 				return r.diverged(err, rate)
@@ -360,7 +380,7 @@ func (r *runner) loop(ctx context.Context) error {
 				return err
 			}
 		}
-		due := endOfPass
+		due = endOfPass
 		if r.o.EvalEvery > 0 {
 			due = r.step%r.o.EvalEvery == 0
 		}
@@ -374,7 +394,7 @@ func (r *runner) loop(ctx context.Context) error {
 			break // validated and saved below
 		}
 		if due {
-			if err := r.validate(ctx); err != nil {
+			if err := r.validateDue(ctx); err != nil {
 				return err
 			}
 			validated = true
@@ -392,7 +412,11 @@ func (r *runner) loop(ctx context.Context) error {
 		}
 	}
 	if !validated && !r.result.Interrupted {
-		if err := r.validate(ctx); err != nil {
+		validate := r.validate
+		if due {
+			validate = r.validateDue
+		}
+		if err := validate(ctx); err != nil {
 			return err
 		}
 	}
@@ -492,7 +516,7 @@ func (r *runner) validate(ctx context.Context) error {
 		}
 		return err
 	}
-	best := loss < r.at.best && r.duel == nil // a lower loss of a discriminator says nothing of the generator
+	best := loss < r.at.best && !r.validations.blind
 	if best {
 		r.at.best = loss
 	}
@@ -541,6 +565,7 @@ func (r *runner) save() error {
 	if r.first != nil {
 		r.first.keep(loop)
 	}
+	r.validations.keep(loop)
 	if r.duel != nil {
 		r.duel.keep(loop)
 	}

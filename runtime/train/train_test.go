@@ -28,6 +28,8 @@ type bigram struct {
 	step     int
 	poison   int // step whose loss is NaN
 	stepped  func(step int)
+
+	evaluated func() // after a loss without a gradient
 }
 
 func newBigram(vocab int) *bigram {
@@ -89,7 +91,12 @@ func (m *bigram) TrainStep(b *model.Batch, rate float64) (loss, norm float64, er
 	return loss, 1, nil
 }
 
-func (m *bigram) Loss(b *model.Batch) (float64, error) { return m.forward(b, false), nil }
+func (m *bigram) Loss(b *model.Batch) (float64, error) {
+	if m.evaluated != nil {
+		m.evaluated()
+	}
+	return m.forward(b, false), nil
+}
 
 func (m *bigram) Logits(b *model.Batch) ([]float32, error) {
 	var out []float32

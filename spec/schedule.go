@@ -1,0 +1,117 @@
+package spec
+
+import "math"
+
+// Schedule scales the optimizer's rate over the steps of a training.
+type Schedule struct {
+	Pos
+	Kind      string  // "constant", "step", "cosine", "wsd", "plateau"
+	Warmup    int     // steps of linear rise from 0, before any kind
+	Every     int     // step: number of steps between two decays
+	Factor    float64 // step, plateau: what the rate is multiplied with
+	Floor     float64 // cosine, wsd: the rate at the end; plateau: the lowest
+	Share     float64 // wsd: of the steps, at their end, in which the rate falls
+	Shape     string  // wsd: how it falls, "root" or "linear"
+	Patience  int     // plateau: validations without a lower loss after which the rate is multiplied
+	Threshold float64 // plateau: how far below the lowest a loss must be to count as lower
+}
+
+func warmup() *key {
+	return with("warmup", integer(0, maxCount), 0,
+		"Steps in which the rate rises from 0 in a straight line.").called("warm_up", "warmup_steps")
+}
+
+func floorKey(doc string) *key {
+	return with("floor", from(0, 100), 0.0, doc).called("min", "min_rate", "min_lr", "eta_min", "final")
+}
+
+var scheduleType = choice("schedule", "How the rate changes over a training.",
+	word{name: "constant", doc: "The rate stays.", also: []string{"none", "fixed"}, typ: object("", warmup())},
+	word{name: "step", doc: "The rate is multiplied with `factor` after each `every` steps.",
+		also: []string{"decay", "exponential"}, typ: object("",
+			warmup(),
+			need("every", integer(1, maxCount), "Steps between two decays.").called("step_size", "steps", "interval"),
+			with("factor", above(0, 1), 0.1, "What the rate is multiplied with.").called("gamma", "decay", "rate"))},
+	word{name: "cosine", doc: "The rate falls to `floor` along half a cosine, over the whole training (Loshchilov " +
+		"and Hutter 2017).", typ: object("", warmup(), floorKey("The rate at the end."))},
+	word{name: "wsd", doc: "Warm-up, stable, decay: the rate stays, and falls to `floor` in the last share of the " +
+		"steps (Hu et al. 2024). A training whose length is not settled can go on from a checkpoint before the fall.",
+		also: []string{"warmup_stable_decay", "trapezoid", "trapezoidal"}, typ: object("", warmup(),
+			with("decay", above(0, 1), 0.2, "Share of the training's steps, at its end, in which the rate falls.").
+				called("cooldown", "share", "decay_share", "decay_ratio"),
+			with("shape", enum(
+				word{name: "root", doc: "With 1 − √x, x from 0 to 1 (Hägele et al. 2024).",
+					also: []string{"sqrt", "one_minus_sqrt", "1-sqrt"}},
+				word{name: "linear", doc: "With 1 − x.", also: []string{"line", "straight"}},
+			), "root", "How it falls.").called("form", "decay_type"),
+			floorKey("The rate at the end.")).shortFor("decay")},
+	word{name: "plateau", doc: "The rate is multiplied with `factor` when the validation loss has not become lower " +
+		"for `patience` validations in a row.", also: []string{"reduce_on_plateau", "reduce_lr_on_plateau"},
+		typ: object("", warmup(),
+			with("factor", above(0, 1), 0.5, "What the rate is multiplied with.").called("gamma", "decay"),
+			with("patience", integer(1, maxCount), 3,
+				"Validations in a row, without a lower loss, after which that happens.").called("wait"),
+			with("threshold", from(0, 1e6), 0.0,
+				"How far below the lowest loss, in the loss's unit, one must be to count as lower.").called(
+				"min_delta", "tolerance"),
+			floorKey("What the rate never falls below."))},
+)
+
+// patienceKey is a key of train.
+func patienceKey() *key {
+	return may("patience", integer(1, maxCount), "training goes on to its end",
+		"Validations in a row, without a lower loss, after which training stops. The parameters with the lowest are "+
+			"kept beside the checkpoint (`train --best`).").called("early_stopping", "early_stop", "stop_after")
+}
+
+func (c *checker) schedule(v *value, o *Optimizer) Schedule {
+	s := Schedule{
+		Pos:       v.Pos,
+		Kind:      v.word,
+		Warmup:    int(v.set.key("warmup").integer),
+		Every:     int(v.set.key("every").integer),
+		Factor:    v.set.key("factor").number,
+		Floor:     v.set.key("floor").number,
+		Share:     v.set.key("decay").number,
+		Shape:     v.set.key("shape").word,
+		Patience:  int(v.set.key("patience").integer),
+		Threshold: v.set.key("threshold").number,
+	}
+	if s.Floor > o.Rate && o.Rate > 0 {
+		c.errorf(v.set.key("floor").Pos,
+			"schedule.%s.floor: %v is above the optimizer's rate of %v, to which it is the lower end", s.Kind, s.Floor,
+			o.Rate)
+	}
+	return s
+}
+
+// scheduleFits finds what of the schedule does not fit the training.
+func (c *checker) scheduleFits(m *Model, t *Train) {
+	s := &m.Schedule
+	switch s.Kind {
+	case "cosine", "wsd":
+		if t.Steps > 0 && s.Warmup >= t.Steps {
+			c.errorf(s.Pos, "schedule.%s: the warmup of %d steps is not shorter than the training of %d steps", s.Kind,
+				s.Warmup, t.Steps)
+		} else if fall := int(math.Ceil(s.Share * float64(t.Steps))); t.Steps > 0 && s.Warmup+fall > t.Steps {
+			c.errorf(s.Pos, "schedule.wsd: the warmup of %d steps and the fall over %d do not fit into the training of "+
+				"%d steps", s.Warmup, fall, t.Steps)
+		}
+	case "plateau":
+		c.validated(s.Pos, "schedule.plateau", m)
+	}
+}
+
+func (c *checker) patience(v *value, m *Model, t *Train) {
+	if t.Patience = int(v.integer); t.Patience > 0 && !v.bad {
+		c.validated(v.Pos, "train.patience", m)
+	}
+}
+
+// validated reports what asks for a validation loss where there is none that says how good the model is.
+func (c *checker) validated(at Pos, what string, m *Model) {
+	if m.Kind == "gan" && m.Vectors != nil {
+		c.errorf(at, "%s: the validation loss of networks of vectors is the discriminator's, which does not say how "+
+			"good the generator is; leave it out", what)
+	}
+}
