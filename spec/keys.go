@@ -190,7 +190,7 @@ var (
 			"Steps between two validations.").called("validate_every", "eval_interval"),
 		may("save_every", integer(1, maxCount), "after each validation",
 			"Steps between two checkpoints.").called("checkpoint_every", "save_interval"),
-		patienceKey(),
+		patienceKey(), guardKey(),
 		may("separator", text(1, 1000), "a file is one text",
 			"Text that ends a document; the state of recurrent layers is reset after it.").called("delimiter", "end",
 			"eos"),

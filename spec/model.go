@@ -334,6 +334,7 @@ type Train struct {
 	EvalEvery  int     // steps between two validations; 0 means after each pass
 	SaveEvery  int     // steps between two checkpoints; 0 means at each validation
 	Patience   int     // validations without a lower loss after which training stops; 0 for none
+	Guard      Guard
 	Separator  string  // text that ends a document: the state is reset after it; empty means that a file is one text
 	Condition  string  // text that ends the condition that a document begins with; empty means that there is none
 	Drop       float64 // share of the documents that are read without their condition

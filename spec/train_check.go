@@ -64,6 +64,7 @@ func (c *checker) train(v *value, m *Model) Train {
 		t.Passes = defaultPasses
 	}
 	c.scheduleFits(m, &t)
+	t.Guard = c.guard(v.key("guard"))
 	c.patience(v.key("patience"), m, &t)
 	if separator.given && !separator.bad && m.Source != nil {
 		c.errorf(separator.Pos, "train.separator: a line is a text of its own where there is an encoder; leave it out")

@@ -218,6 +218,10 @@ func (e *emitter) train(f *jen.File) {
 		f.Add(e.self()).Id("State").Params().Index().Float32().Block(jen.Return(jen.Nil()))
 	}
 	f.Line()
+	comment(f, "Training gives the steps of a training, into which the training's loop looks.")
+	f.Add(e.self()).Id("Training").Params().Op("*").Qual(e.path("schedule"), "Training").Block(
+		m().Dot("allocate").Call(), jen.Return(jen.Op("&").Add(m()).Dot("train")))
+	f.Line()
 	comment(f, "Slots lists the arrays of the optimizer, or of those of each part.")
 	f.Add(e.self()).Id("Slots").Params().Index().Qual(mp, "Slot").Block(m().Dot("allocate").Call(),
 		jen.Return(m().Dot("train").Dot("Slots").Call()))
@@ -555,9 +559,43 @@ func (e *emitter) info(f *jen.File) {
 			"Rate", s.Optimizer.Rate, "Schedule", sc.Kind, "Warmup", sc.Warmup, "Every", sc.Every, "Factor", sc.Factor,
 			"Floor", sc.Floor, "Fall", sc.Share, "Shape", sc.Shape, "Wait", sc.Patience, "Threshold", sc.Threshold,
 			"Passes", t.Passes, "Steps", t.Steps, "Validation", t.Validation, "EvalEvery", t.EvalEvery, "SaveEvery",
-			t.SaveEvery, "Patience", t.Patience, "Separator", t.Separator, "Condition", t.Condition, "Drop", drop,
+			t.SaveEvery, "Patience", t.Patience, "Guard", e.guarding(), "Separator", t.Separator, "Condition",
+			t.Condition, "Drop", drop,
 			"Smoothing", smoothing, "Sampling", t.Sampling, "Rise", t.Rise)...),
 	)...)
+}
+
+// guarding is what a training does about steps that would do harm, where that is not what it does by itself.
+func (e *emitter) guarding() jen.Code {
+	g := e.spec.Train.Guard
+	if g.Kind == "none" {
+		return jen.Qual(e.modelPkg(), "Guarding").Values(jen.Id("Off").Op(":").True())
+	}
+	var values []jen.Code
+	set := func(name string, value, usual any) {
+		if value != usual {
+			values = append(values, jen.Id(name).Op(":").Lit(value))
+		}
+	}
+	// 0 stands for what is usual.
+	count := func(n int) int {
+		if n == 0 {
+			return -1
+		}
+		return n
+	}
+	if g.Kind == "norm" {
+		set("Times", g.Times, 0.0)
+		set("Window", g.Window, 100)
+	}
+	set("Skips", g.Skips, 3)
+	set("Factor", g.Factor, 0.5)
+	set("Lowerings", count(g.Lowerings), 2)
+	set("Returns", count(g.Returns), 3)
+	if len(values) == 0 {
+		return nil
+	}
+	return jen.Qual(e.modelPkg(), "Guarding").Values(values...)
 }
 
 // vector says what vectors the model takes: those that its likelihood is for, or that the last activation of a

@@ -16,6 +16,7 @@ type bigram struct {
 	state    []float32
 	step     int
 	stepped  func(step int)
+	fails    func(step int, rate float64) bool // whether a step, from 1, has a loss that is not finite
 }
 
 const letters = "abcdefghijklmnopqrstuvwxyz .\n"
@@ -84,7 +85,7 @@ func (m *bigram) loss(b *model.Batch) float64 {
 
 func (m *bigram) TrainStep(b *model.Batch, rate float64) (loss, norm float64, err error) {
 	loss = m.loss(b)
-	if rate > 1e6 {
+	if rate > 1e6 || m.fails != nil && m.fails(m.step+1, rate) {
 		return math.NaN(), 1, nil
 	}
 	for i, g := range m.g {

@@ -53,6 +53,7 @@ var fileFlags = fileflag.Table{
 		"weights":       fileflag.Text,
 		"address":       fileflag.Text,
 		"chat-template": fileflag.Text,
+		"guard":         fileflag.Text,
 
 		"regex":           fileflag.Text,
 		"json-spacing":    fileflag.Text,

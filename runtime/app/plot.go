@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/gradsmith/gradsmith/runtime/model"
@@ -32,6 +33,13 @@ type thinned struct {
 	each  int // values of a point
 	count int // of the one that is not complete
 	sum   float64
+}
+
+// cut drops the points behind x, and those that are not complete.
+func (t *thinned) cut(x float64) {
+	n, _ := slices.BinarySearch(t.x, math.Nextafter(x, math.Inf(1)))
+	t.x, t.y = t.x[:n], t.y[:n]
+	t.count, t.sum = 0, 0
 }
 
 const curvePoints = 1024
@@ -71,6 +79,14 @@ func (c *curves) Evaluated(e train.Evaluation) {
 
 func (c *curves) Saved(path string, step int) {}
 func (c *curves) Warn(text string)            {}
+
+// Notice takes back what lies behind the step that a training has gone back to.
+func (c *curves) Notice(n train.Notice) {
+	if n.What == "back" {
+		c.training.cut(float64(n.Step))
+		c.validation.cut(float64(n.Step))
+	}
+}
 
 // draw writes the picture. A training does not end because it cannot be written now.
 func (c *curves) draw() {

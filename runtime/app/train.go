@@ -39,6 +39,7 @@ type trainFlags struct {
 	seed                 uint64
 	evalEvery, saveEvery int
 	patience             int
+	guard                guardFlag
 	maxTime              time.Duration
 	samples, sampleEvery int
 	plot                 string
@@ -56,7 +57,7 @@ var wait func(time.Duration) bool
 var kept = []string{"data", "match", "field", "separator", "condition", "condition-drop", "label-drop", "raw", "scale",
 	"missing", "header", "label-column", "shuffle", "balance", "source", "target", "columns", "valid-source",
 	"valid-target", "valid-columns", "valid", "labels", "valid-labels", "validation", "passes", "steps", "batch",
-	"window", "rate", "eval-every", "save-every", "patience", "scheduled-sampling", "rise", "best", "log",
+	"window", "rate", "eval-every", "save-every", "patience", "guard", "scheduled-sampling", "rise", "best", "log",
 	"train", "freeze", "rate-of"}
 
 func (a *program) newTrain() *cobra.Command {
@@ -177,6 +178,8 @@ Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
 	if a.Info.Adversary == nil || a.ofLines() { // of vectors the loss does not tell how good the generator is
 		f.addPatience(fs, t.Patience)
 	}
+	f.guard = guardFlag{t.Guard}
+	fs.Var(&f.guard, "guard", guardUsage)
 	fs.StringVar(&f.log, "log", "", "`FILE` for a line of JSON a step and a validation")
 	fs.StringVar(&f.plot, "plot", "", "`FILE`.svg for a picture of the losses, drawn anew at each validation")
 	if a.writes() {
@@ -267,7 +270,7 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 	schedule.Rate = f.rate
 	o := train.Options{
 		Schedule: schedule, Sampling: f.sampling, Passes: f.passes, Steps: f.steps, EvalEvery: f.evalEvery,
-		SaveEvery: f.saveEvery, MaxTime: f.maxTime, Patience: f.patience,
+		SaveEvery: f.saveEvery, MaxTime: f.maxTime, Patience: f.patience, Guard: f.guard.Guarding,
 		Path: f.out, Best: f.best, Resume: f.resume, Seed: f.seed, Keep: keep, Wait: wait,
 	}
 	fmt.Fprintf(errOut, "%s: %s parameters%s; %s\n", a.Info.Name, thousands(a.Info.Params), learning, data.text)
@@ -454,6 +457,7 @@ func (a *program) report(ctx context.Context, out io.Writer, m model.LanguageMod
 			a.objective(r.TrainLoss, data.density), thousands(r.Tokens), duration(r.Took),
 			thousands(int(float64(r.Tokens)/max(r.Took.Seconds(), 1e-9))), a.Info.Unit())
 	}
+	reportGuard(out, r)
 	if r.Encoder > 0 {
 		fmt.Fprintf(out, "encoder     %s updates alone, before steps in which it lagged behind\n", thousands(r.Encoder))
 	}

@@ -111,6 +111,9 @@ func OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
 // Stat is os.Stat.
 func Stat(name string) (fs.FileInfo, error) { return sys().Stat(name) }
 
+// Remove is os.Remove.
+func Remove(name string) error { return sys().Remove(name) }
+
 // ReadDir is os.ReadDir.
 func ReadDir(name string) ([]fs.DirEntry, error) { return sys().ReadDir(name) }
 

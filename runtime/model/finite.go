@@ -21,6 +21,21 @@ func (e *NotFinite) Error() string {
 	return text
 }
 
+// TooLarge is the error of a step whose gradient is far larger than usual. Nothing has moved.
+type TooLarge struct {
+	Norm  float64 // of the gradient
+	Usual float64 // running median of the norms
+	Where string  // what has the largest part of it; may be empty
+}
+
+func (e *TooLarge) Error() string {
+	text := fmt.Sprintf("the norm of the gradient became %.4g, where %.4g is usual", e.Norm, e.Usual)
+	if e.Where != "" {
+		text += ", most of it in " + e.Where
+	}
+	return text
+}
+
 // Output is what a forward pass has left of the output of a layer.
 type Output struct {
 	Layer  string // in words: "lstm"

@@ -56,13 +56,26 @@ type Training struct {
 	Validation float64
 	EvalEvery  int
 	SaveEvery  int
-	Patience   int // validations without a lower loss after which training stops; 0 for none
+	Patience   int      // validations without a lower loss after which training stops; 0 for none
+	Guard      Guarding // what it does about steps that would do harm
 	Separator  string
 	Condition  string  // text that ends the condition that a document begins with; empty for none
 	Drop       float64 // share of the examples that are read without their condition, or label
 	Smoothing  float64 // share of label smoothing, which the loss of a training step has and no other
 	Sampling   float64 // share of scheduled sampling
 	Rise       int     // steps in which it rises
+}
+
+// Guarding says what a training does about steps that would do harm: those whose loss or gradient is not finite, and
+// those whose gradient is far larger than usual. The zero value is the guard of a spec that says nothing of one.
+type Guarding struct {
+	Off       bool    // such a step ends the training
+	Times     float64 // of the running median, above which a gradient's norm is too large; 0 for no bound
+	Window    int     // norms that the median is of; 0 for 100
+	Skips     int     // bad steps in a row after which the rate is lowered; 0 for 3
+	Factor    float64 // what it is multiplied with; 0 for ½
+	Lowerings int     // of the rate, after which the training goes back; 0 for 2, below 0 for none
+	Returns   int     // to one checkpoint, after which the training fails; 0 for 3, below 0 for none
 }
 
 // Info is what a model tells about itself. A model gives copies of its own.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/optim"
+	"github.com/gradsmith/gradsmith/runtime/param"
 )
 
 // Rule is an optimizer of package optim.
@@ -89,6 +90,10 @@ type Training struct {
 	// that is not finite.
 	Tensors func() []model.Tensor
 
+	// Check, where it is not nil, sees each step before it moves anything: its kind, its mean loss and the norm of its
+	// gradient before clipping, which are finite. Its error ends the training step, and nothing moves.
+	Check func(s *Step, loss, norm float64) error
+
 	whole, part model.Batch // what is cut into shares, and a share
 }
 
@@ -162,6 +167,11 @@ func (t *Training) makeAt(s *Step, b *model.Batch, rate float64) (loss, norm flo
 	if !optim.Finite(loss, norm) {
 		return loss, norm, model.NotFiniteGradient(norm, t.Tensors)
 	}
+	if t.Check != nil {
+		if err := t.Check(s, loss, norm); err != nil {
+			return loss, norm, err
+		}
+	}
 	if t.Value > 0 {
 		optim.ClipValue(grads, scale, t.Value)
 		scale = 1
@@ -224,6 +234,21 @@ func (t *Training) MadeOf(name string) int {
 
 // SetMadeOf is for a training that goes on from a checkpoint.
 func (t *Training) SetMadeOf(name string, n int) { t.step(name).Made = n }
+
+// Largest is the parameter with the largest gradient of those that a step has just computed, and the norm of that.
+func (t *Training) Largest(s *Step) (name string, norm float64) {
+	if t.Tensors == nil {
+		return "", 0
+	}
+	at, from, to := 0, s.Moves[0].From, s.Moves[len(s.Moves)-1].To
+	for _, x := range t.Tensors() {
+		if n := optim.Norm(x.Grad); n > norm && at >= from && at < to { // of this step
+			name, norm = x.Name, n
+		}
+		at += param.Stride(len(x.Grad))
+	}
+	return name, norm
+}
 
 // Slots lists the arrays of the optimizers in the order of the parts, whose names stand in front of theirs.
 func (t *Training) Slots() []model.Slot {

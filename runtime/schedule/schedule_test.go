@@ -184,3 +184,40 @@ func TestNotFinite(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What checks a step sees it before anything moves, with its norm before clipping, and its error ends it. The largest
+// gradient is looked for among those of the step.
+func TestCheck(t *testing.T) {
+	a, b := parts()
+	a.To, b.From, b.To = 16, 16, 32
+	tr := &Training{Params: make([]float32, 32), Grads: make([]float32, 32), Norm: 1}
+	tr.Tensors = func() []model.Tensor {
+		return []model.Tensor{{Name: "a.w", Grad: tr.Grads[:3]}, {Name: "b.w", Grad: tr.Grads[16:18]},
+			{Name: "average.a.w"}}
+	}
+	a.Rule, b.Rule = optim.NewSGD(16, 0, false, 0), optim.NewSGD(16, 0, false, 0)
+	gradients := func(*model.Batch) (float64, error) {
+		tr.Grads[0], tr.Grads[2], tr.Grads[16] = 3, 4, 100
+		return 2, nil
+	}
+	first := &Step{Name: "first", Moves: []*Part{a}, Gradients: gradients}
+	second := &Step{Name: "second", Moves: []*Part{b}, Gradients: gradients}
+	tr.Steps = []*Step{first, second}
+	var seen []string
+	stop := errors.New("stop")
+	tr.Check = func(s *Step, loss, norm float64) error {
+		name, part := tr.Largest(s)
+		seen = append(seen, fmt.Sprint(s.Name, loss, norm, name, part))
+		if s == second {
+			return stop
+		}
+		return nil
+	}
+	_, _, err := tr.TrainStep(&model.Batch{}, 1)
+	if err != stop || tr.Count != 0 || first.Made != 1 || second.Made != 0 || tr.Params[0] == 0 || tr.Params[16] != 0 {
+		t.Errorf("%v: %d and %d made, %v", err, first.Made, second.Made, tr.Params)
+	}
+	if want := []string{"first2 5a.w5", "second2 100b.w100"}; !slices.Equal(seen, want) {
+		t.Errorf("seen %q, want %q", seen, want)
+	}
+}

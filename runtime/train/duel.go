@@ -62,6 +62,7 @@ func (d *duel) keep(m map[string]string) {
 // resume takes over what a checkpoint kept.
 func (d *duel) resume(m map[string]string) error {
 	if m[duelSteps] == "" {
+		d.row, d.loss = 0, 0
 		return nil
 	}
 	row, e1 := strconv.Atoi(m[duelSteps])

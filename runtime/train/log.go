@@ -72,6 +72,7 @@ type logNotice struct {
 	Seconds float64 `json:"seconds"`
 	Notice  string  `json:"notice"`
 	Text    string  `json:"text"`
+	Number  int     `json:"number,omitempty"` // of "back"
 }
 
 func (l *Log) line(v any) {
@@ -107,7 +108,7 @@ func (l *Log) Evaluated(e Evaluation) {
 }
 
 // Notice writes a line.
-func (l *Log) Notice(n Notice) { l.line(logNotice{n.Step, l.seconds(), n.What, n.Text}) }
+func (l *Log) Notice(n Notice) { l.line(logNotice{n.Step, l.seconds(), n.What, n.Text, n.Number}) }
 
 // Saved does nothing.
 func (l *Log) Saved(path string, step int) {}

@@ -2,6 +2,7 @@ package train
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,6 +32,7 @@ type LogFile struct {
 	warned    bool   // of the failure that goes on
 	fault     error  // of the last attempt
 	cut       int    // step to go on behind; below 0 for none
+	back      int    // number of a notice of going back that is to be dropped, with those behind it; 0 for none
 	validated int    // step of a validation that the file has from an earlier run
 }
 
@@ -59,6 +61,46 @@ func (l *LogFile) Resumed(step, total int) {
 func (l *LogFile) Evaluated(e Evaluation) {
 	if e.Step != l.validated {
 		l.Log.Evaluated(e)
+	}
+}
+
+// Notice writes a line. A training that goes back takes what it has written since with it.
+func (l *LogFile) Notice(n Notice) {
+	if n.What == "back" {
+		l.goBack(n)
+	}
+	l.Log.Notice(n)
+}
+
+// goBack drops the lines behind the step that a training has gone back to. Where a run was killed when it had gone
+// back, and before that was in a checkpoint, the notice stands there already; it is dropped as well.
+func (l *LogFile) goBack(n Notice) {
+	l.cut, l.back = n.Step, n.Number
+	kept := 0
+	for line := range bytes.Lines(l.pending) {
+		if _, ok := l.keeps(line); !ok {
+			break
+		}
+		kept += len(line)
+	}
+	if all := len(l.pending); kept < all {
+		l.pending = l.pending[:kept]
+		if kept > 0 {
+			return // what is in the file comes before
+		}
+	}
+	if l.file == nil || l.stream {
+		return
+	}
+	if _, l.fault = l.file.Seek(0, io.SeekStart); l.fault != nil {
+		return
+	}
+	end, _, err := l.last(l.file)
+	if err == nil {
+		err = l.file.Truncate(end)
+	}
+	if l.fault = err; err == nil {
+		l.end = end
 	}
 }
 
@@ -153,12 +195,8 @@ func (l *LogFile) last(r io.Reader) (end int64, seconds float64, err error) {
 		if err != nil {
 			return 0, 0, err
 		}
-		var x struct {
-			Step       *int
-			Seconds    float64
-			Validation *float64
-		}
-		if json.Unmarshal(line, &x) != nil || x.Step == nil || *x.Step > l.cut {
+		x, ok := l.keeps(line)
+		if !ok {
 			return end, seconds, nil
 		}
 		if x.Validation != nil {
@@ -167,6 +205,21 @@ func (l *LogFile) last(r io.Reader) (end int64, seconds float64, err error) {
 		end += int64(len(line))
 		seconds = x.Seconds
 	}
+}
+
+// logLine is what is read of a line that was written.
+type logLine struct {
+	Step       *int
+	Seconds    float64
+	Validation *float64
+	Notice     string
+	Number     int
+}
+
+// keeps reads a line, and reports whether it and those before it stay where a training goes on or back.
+func (l *LogFile) keeps(line []byte) (x logLine, ok bool) {
+	ok = json.Unmarshal(line, &x) == nil && x.Step != nil && *x.Step <= l.cut
+	return x, ok && !(l.back > 0 && x.Notice == "back" && x.Number >= l.back)
 }
 
 // Close writes what waits, and closes the file. Its error says that the log is not complete.

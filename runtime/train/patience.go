@@ -16,6 +16,8 @@ type Notice struct {
 	Step int    // steps done
 	What string // "rate", "stop", "skip", "back"
 	Text string // in words
+
+	Number int // of "back": how often the training has gone back, this time included
 }
 
 // Noticer is a [Reporter] that is told of notices too.
@@ -87,6 +89,20 @@ func (r *runner) validateDue(ctx context.Context) error {
 	}
 	r.validations.pending = false
 	r.validations.add(r.result.Loss, r.step, r.o.Reporter)
+	return nil
+}
+
+// validateFirst makes the validation in which the run before was interrupted. The checkpoint that was due behind it was
+// written without it then.
+func (r *runner) validateFirst(ctx context.Context) error {
+	if err := r.validateDue(ctx); err != nil || r.result.Interrupted || r.guard == nil || r.guard.good != r.step {
+		return err
+	}
+	r.began, r.saved = true, -1
+	if err := r.saveDue(); err != nil {
+		r.saved = r.step
+		r.o.Reporter.Warn(err.Error() + "; the training goes on, and tries again at the next checkpoint")
+	}
 	return nil
 }
 

@@ -44,17 +44,18 @@ type Data struct {
 // Options say how a training runs. The zero value of a field means what its comment says.
 type Options struct {
 	Schedule  optim.Schedule
-	Sampling  Sampling      // the zero value reads the text alone
-	Passes    int           // passes over the training text; used where Steps is 0
-	Steps     int           // training steps
-	EvalEvery int           // steps between validations; 0 validates after each pass
-	SaveEvery int           // steps between checkpoints; 0 saves at each validation
-	MaxTime   time.Duration // stop after this time, with a checkpoint; 0 is no limit
-	Patience  int           // stop after as many validations in a row without a lower loss; 0 goes on
-	Path      string        // checkpoint; empty saves nothing
-	Best      string        // where the parameters with the lowest validation loss go; empty keeps none
-	Resume    bool          // go on from Path
-	Seed      uint64        // kept in the checkpoint
+	Sampling  Sampling       // the zero value reads the text alone
+	Passes    int            // passes over the training text; used where Steps is 0
+	Steps     int            // training steps
+	EvalEvery int            // steps between validations; 0 validates after each pass
+	SaveEvery int            // steps between checkpoints; 0 saves at each validation
+	MaxTime   time.Duration  // stop after this time, with a checkpoint; 0 is no limit
+	Guard     model.Guarding // what is done about steps that would do harm
+	Patience  int            // stop after as many validations in a row without a lower loss; 0 goes on
+	Path      string         // checkpoint; empty saves nothing
+	Best      string         // where the parameters with the lowest validation loss go; empty keeps none
+	Resume    bool           // go on from Path
+	Seed      uint64         // kept in the checkpoint
 	// Keep is kept in the checkpoint, under keys that begin with a dash so that they are not the loop's own: what the
 	// caller needs to resume with the same options.
 	Keep     map[string]string
@@ -111,6 +112,10 @@ type Result struct {
 	Interrupted bool          // by the context
 	OutOfTime   bool          // by MaxTime
 	Early       bool          // stopped by Options.Patience
+
+	// By the guard, earlier runs included: steps that were skipped, times that the rate was lowered, and times that the
+	// training went back to a checkpoint.
+	Skipped, Lowered, Returned int
 }
 
 // position is what the loop keeps in a checkpoint.
@@ -210,6 +215,9 @@ func Run(ctx context.Context, m model.LanguageModel, d Data, o Options) (Result,
 	if r.validations, err = newValidations(m, d, &o); err != nil {
 		return Result{}, err
 	}
+	if r.guard, err = newGuard(m, o.Guard); err != nil {
+		return Result{}, err
+	}
 	if o.Resume {
 		if err := r.resume(); err != nil {
 			return r.result, err
@@ -220,6 +228,9 @@ func Run(ctx context.Context, m model.LanguageModel, d Data, o Options) (Result,
 		if lost := r.saveBest(); lost != nil {
 			err = oneLine(errors.Join(err, lost))
 		}
+	}
+	if g := r.guard; g != nil {
+		r.result.Skipped, r.result.Lowered, r.result.Returned = g.skipped, g.lowerings, g.backs
 	}
 	r.result.Took = time.Since(r.start)
 	r.result.Best = r.at.best
@@ -253,6 +264,8 @@ type runner struct {
 	eval   model.Batch
 
 	validations *validations // what they decide: falls of the rate, and early stopping
+	guard       *guard       // nil where a bad step ends the training
+	began       bool         // a step has been made, or skipped
 
 	unsaved     *checkpoint.File // best parameters that could not be written yet; nil for none
 	unsavedStep int
@@ -262,41 +275,52 @@ type runner struct {
 const samplingStream = 0x5a3d
 
 func (r *runner) resume() error {
-	t, changed, err := checkpoint.Load(r.o.Path, r.m)
+	if err := r.restore(r.o.Path); err != nil {
+		return err
+	}
+	r.o.Reporter.Resumed(r.step, r.total)
+	return nil
+}
+
+// restore goes to where a checkpoint stands.
+func (r *runner) restore(path string) error {
+	t, changed, err := checkpoint.Load(path, r.m)
 	if err != nil {
 		return err
 	}
 	if t.Seed != r.o.Seed {
 		return fmt.Errorf("checkpoint %s: was trained with seed %d, this training has %d: the dropout masks would "+
-			"differ", r.o.Path, t.Seed, r.o.Seed)
+			"differ", path, t.Seed, r.o.Seed)
 	}
 	if r.at, err = parsePosition(t.Loop, r.d.Digest); err != nil {
-		return fmt.Errorf("checkpoint %s: %w", r.o.Path, err)
+		return fmt.Errorf("checkpoint %s: %w", path, err)
 	}
 	if r.at.window > int64(r.d.Train.Windows()) {
-		return fmt.Errorf("checkpoint %s: stands at window %d of the text, which has %d", r.o.Path, r.at.window,
+		return fmt.Errorf("checkpoint %s: stands at window %d of the text, which has %d", path, r.at.window,
 			r.d.Train.Windows())
 	}
 	if r.first != nil {
 		if err := r.first.resume(t.Loop); err != nil {
-			return fmt.Errorf("checkpoint %s: %w", r.o.Path, err)
+			return fmt.Errorf("checkpoint %s: %w", path, err)
 		}
 	}
 	if r.duel != nil {
 		if err := r.duel.resume(t.Loop); err != nil {
-			return fmt.Errorf("checkpoint %s: %w", r.o.Path, err)
+			return fmt.Errorf("checkpoint %s: %w", path, err)
 		}
 	}
 	if err := r.validations.resume(t.Loop); err != nil {
-		return fmt.Errorf("checkpoint %s: %w", r.o.Path, err)
+		return fmt.Errorf("checkpoint %s: %w", path, err)
+	}
+	if err := r.guard.resume(t.Loop, t.Step); err != nil {
+		return fmt.Errorf("checkpoint %s: %w", path, err)
 	}
 	r.d.Train.SetPosition(r.at.pass, r.at.window)
 	r.step, r.saved = t.Step, t.Step
 	r.result.Steps = t.Step
-	if changed {
+	if changed && !r.began {
 		r.o.Reporter.Warn("the spec has changed since the checkpoint was written: the training goes on with the new one")
 	}
-	r.o.Reporter.Resumed(r.step, r.total)
 	return nil
 }
 
@@ -304,7 +328,7 @@ func (r *runner) loop(ctx context.Context) error {
 	perStep := r.d.Train.Tokens() / max(1, r.d.Train.Windows())
 	validated, due := false, false
 	if r.validations.pending && r.step < r.total {
-		if err := r.validateDue(ctx); err != nil {
+		if err := r.validateFirst(ctx); err != nil {
 			return err
 		}
 		validated = true
@@ -340,39 +364,27 @@ func (r *runner) loop(ctx context.Context) error {
 			}
 			mix(&r.batch, logits, r.row, r.m.Info().Source, share, model.Key(r.o.Seed, uint64(r.step), samplingStream))
 		}
-		rate := r.validations.rate(r.step, r.total)
-		if r.first != nil {
-			if err := r.first.before(rate); err != nil {
-				return r.diverged(err, rate)
+		rate := r.validations.rate(r.step, r.total) * r.guard.lowers()
+		r.guard.before(r.m.State())
+		r.began = true
+		loss, norm, fault := r.trainStep(rate)
+		if fault != nil {
+			if back, err := r.bad(fault, rate); err != nil {
+				return err
+			} else if back {
+				validated, due = false, false
+				continue
 			}
-		}
-		loss, norm, err := r.m.TrainStep(&r.batch, rate)
-		if err = finite(loss, norm, err); err != nil {
-			return r.diverged(err, rate)
 		}
 		r.step++
 		r.at.window = r.d.Train.Position()
 		endOfPass = r.at.window >= int64(r.d.Train.Windows())
-		r.recent[r.count%len(r.recent)] = loss
-		r.count++
-		n := r.info.Items(&r.batch)
-		r.result.Tokens += n
 		r.result.Steps = r.step
-		p := Progress{Step: r.step, Total: r.total, Pass: r.at.pass + 1, Loss: loss, Norm: norm, Rate: rate, Tokens: n,
-			TokensPerStep: perStep}
-		if r.duel != nil {
-			p.Duel = r.duel.of()
-		}
-		p.Bound = r.bounds.step(&r.batch)
-		if r.first != nil {
-			p.Encoder = r.first.last
-		}
-		r.o.Reporter.Step(p)
-		if r.duel != nil && r.duel.won() {
-			return fmt.Errorf("the discriminator has won: in the last %d steps, to step %d, each of its verdicts was "+
-				"right and its mean loss %.2g, so that the generator has nothing to learn from: lower the "+
-				"discriminator's rate, or add gradient_penalty, spectral_norm or label_smoothing to the spec, or "+
-				"give the discriminator fewer critic_steps; %s", WinningSteps, r.step, r.duel.loss, r.kept())
+		if fault == nil {
+			r.guard.made()
+			if err := r.report(loss, norm, rate, perStep); err != nil {
+				return err
+			}
 		}
 
 		if r.first != nil && endOfPass {
@@ -400,7 +412,7 @@ func (r *runner) loop(ctx context.Context) error {
 			validated = true
 		}
 		if save := r.o.SaveEvery > 0 && r.step%r.o.SaveEvery == 0 || r.o.SaveEvery == 0 && due; save {
-			if err := errors.Join(r.save(), r.saveBest()); err != nil {
+			if err := errors.Join(r.saveDue(), r.saveBest()); err != nil {
 				err = oneLine(err)
 				r.o.Reporter.Warn(err.Error() + "; the training goes on, and tries again at the next checkpoint")
 			}
@@ -423,11 +435,51 @@ func (r *runner) loop(ctx context.Context) error {
 	return r.finish(ctx)
 }
 
+// trainStep makes the step on the batch, with what comes before it.
+func (r *runner) trainStep(rate float64) (loss, norm float64, err error) {
+	if r.first != nil {
+		if err := r.first.before(rate); err != nil {
+			return 0, 0, err
+		}
+	}
+	loss, norm, err = r.m.TrainStep(&r.batch, rate)
+	return loss, norm, finite(loss, norm, err)
+}
+
+// report tells of a step that was made. It is an error where the discriminator has won by it.
+func (r *runner) report(loss, norm, rate float64, perStep int) error {
+	r.recent[r.count%len(r.recent)] = loss
+	r.count++
+	n := r.info.Items(&r.batch)
+	r.result.Tokens += n
+	p := Progress{Step: r.step, Total: r.total, Pass: r.at.pass + 1, Loss: loss, Norm: norm, Rate: rate, Tokens: n,
+		TokensPerStep: perStep}
+	if r.duel != nil {
+		p.Duel = r.duel.of()
+	}
+	p.Bound = r.bounds.step(&r.batch)
+	if r.first != nil {
+		p.Encoder = r.first.last
+	}
+	r.o.Reporter.Step(p)
+	if r.duel != nil && r.duel.won() {
+		return fmt.Errorf("the discriminator has won: in the last %d steps, to step %d, each of its verdicts was "+
+			"right and its mean loss %.2g, so that the generator has nothing to learn from: lower the "+
+			"discriminator's rate, or add gradient_penalty, spectral_norm or label_smoothing to the spec, or "+
+			"give the discriminator fewer critic_steps; %s", WinningSteps, r.step, r.duel.loss, r.kept())
+	}
+	return nil
+}
+
 // finish saves what a training came to. When that fails it tries again for half a minute, as the work of hours is worth
 // that; an interrupt ends the waiting.
 func (r *runner) finish(ctx context.Context) error {
 	for wait := time.Second; ; wait *= 2 {
-		err := errors.Join(r.save(), r.saveBest())
+		save := r.saveDue
+		if r.result.Interrupted || r.result.OutOfTime {
+			save = r.saveLast
+		}
+		err := errors.Join(save(), r.saveBest())
 		if err == nil || wait > 16*time.Second || !r.pause(ctx, wait, err) {
 			return oneLine(err)
 		}
@@ -555,7 +607,7 @@ func (r *runner) saveBest() error {
 }
 
 func (r *runner) save() error {
-	if r.o.Path == "" || fileExists(r.o.Path) && (r.count == 0 || r.saved == r.step) {
+	if r.o.Path == "" || fileExists(r.o.Path) && (!r.began || r.saved == r.step) {
 		return nil // there is nothing new; a run that made no step leaves what was there
 	}
 	if r.duel != nil && r.duel.losing() && r.saved > 0 && r.step < r.total {
@@ -566,6 +618,7 @@ func (r *runner) save() error {
 		r.first.keep(loop)
 	}
 	r.validations.keep(loop)
+	r.guard.keep(loop, r.step)
 	if r.duel != nil {
 		r.duel.keep(loop)
 	}
