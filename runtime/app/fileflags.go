@@ -54,6 +54,10 @@ var fileFlags = fileflag.Table{
 		"address":       fileflag.Text,
 		"chat-template": fileflag.Text,
 		"guard":         fileflag.Text,
+		"guess":         fileflag.Text,
+		"train":         fileflag.Text,
+		"freeze":        fileflag.Text,
+		"rate-of":       fileflag.Text,
 
 		"regex":           fileflag.Text,
 		"json-spacing":    fileflag.Text,

@@ -32,7 +32,8 @@ func TestGuesses(t *testing.T) {
 			"--tokens", "120", "--seed", "5"}, args...)
 	}
 	right := regexp.MustCompile(`\d+ of \d+ guesses were right \(\d+ %\); \d+ passes of the model`)
-	for _, how := range [][]string{{"--temperature", "0"}, {"--temperature", "0.9"}, {"--top-k", "4", "--number", "2"}} {
+	for _, how := range [][]string{{"--temperature", "0"}, {"--temperature", "0.9"},
+		{"--top-k", "4", "--number", "2"}} {
 		want, _, _ := run(gptnano.Program(), sample(how...)...)
 		for _, guess := range [][]string{{"--lookup", "5"}, {"--guess", "q8"}, {"--guess", "q4", "--ahead", "7"}} {
 			got, told, status := run(gptnano.Program(), sample(append(guess, how...)...)...)
