@@ -74,7 +74,8 @@ var ganType = object("",
 			"and each of this number is one of the generator as well.").called("n_critic", "d_steps",
 		"discriminator_steps", "k"),
 	may("ema", share(), "none", "Decay of an average of the generator's parameters over the steps of training; "+
-		"samples are made with the average (Yazıcı et al. 2019).").called("average", "ema_decay", "moving_average",
+		"samples are made with the average (Yazıcı et al. 2019). Of text it is what is validated and saved, too, and its "+
+		"decay is after update n no more than (1+n)/(10+n).").called("average", "ema_decay", "moving_average",
 		"polyak"),
 	scheduleKey, clipKey, initKey, seedKey,
 	may("train", object("",

@@ -123,8 +123,8 @@ func (c *checker) adversariesOfText(root *value, m *Model) {
 	}
 	m.Tokenizer = c.tokenizer(tokenizer, "tokenizer", specials...)
 	c.notFor("it is for networks of vectors", root.key("noise"), "noise", root.key("labels"), "labels",
-		root.key("gradient_penalty"), "gradient_penalty", root.key("feature_matching"), "feature_matching",
-		root.key("ema"), "ema")
+		root.key("gradient_penalty"), "gradient_penalty", root.key("feature_matching"), "feature_matching")
+	g.EMA = 0 // the training keeps the average, as for any other kind
 	set := estimator.set
 	t := &Imitation{
 		Pos: estimator.Pos, Estimator: "policy_gradient", Rewards: "rollouts", Rollouts: 16, Discount: 1,

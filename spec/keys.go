@@ -152,6 +152,10 @@ var (
 		"cross_entropy", "The training objective.").called("objective", "criterion")
 	optimizerKey = with("optimizer", optimizerType, "adam", "The rule of the update.").called("optim", "optimiser",
 		"solver")
+	emaKey = may("ema", share(), "none", "Decay of an average of the parameters over the updates, after update n no more "+
+		"than (1+n)/(10+n). The average is what is validated, written with and saved; training goes on with the "+
+		"parameters themselves, which are in the checkpoint as well.").called("average", "ema_decay", "moving_average",
+		"polyak", "weight_average")
 	scheduleKey = with("schedule", scheduleType, "constant",
 		"How the rate changes over a training.").called("scheduler", "lr_schedule", "decay")
 	clipKey = may("clip", object("",

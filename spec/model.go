@@ -38,6 +38,7 @@ type Model struct {
 	Loss      Loss
 	Optimizer Optimizer
 	Schedule  Schedule
+	EMA       float64 // decay of an average of the parameters, of text of the generator's; 0 for none
 	Clip      Clip
 	Train     Train
 	Decode    Decode
@@ -211,7 +212,7 @@ type GAN struct {
 	// weight of the distance between mean features in the generator's loss (Salimans et al. 2016); 0: none
 	FeatureMatching float64
 	CriticSteps     int     // steps of the discriminator for each of the generator
-	EMA             float64 // decay of the average of the generator's parameters that samples are made with; 0: none
+	EMA             float64 // decay of the average of the generator that samples of vectors are made with; 0: none
 	// of networks of text: how their generator learns; nil for networks of vectors, which have Noise
 	Text *Imitation
 }

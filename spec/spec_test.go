@@ -174,6 +174,9 @@ func dump(m *Model) string {
 	}
 	line("loss", m.Loss)
 	line("optimizer", m.Optimizer)
+	if m.EMA > 0 {
+		fmt.Fprintf(&b, "ema %v\n", m.EMA)
+	}
 	line("schedule", m.Schedule)
 	line("clip", m.Clip)
 	line("train", m.Train)

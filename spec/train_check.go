@@ -18,6 +18,9 @@ func (c *checker) training(root *value, m *Model) {
 	loss := root.key("loss")
 	m.Loss = Loss{Pos: loss.Pos, Kind: loss.word, LabelSmoothing: loss.set.key("label_smoothing").number}
 	m.Optimizer = c.optimizer(root.key("optimizer"))
+	if m.EMA = root.key("ema").number; m.Vectors != nil && m.Kind == "gan" {
+		m.EMA = 0 // samples have one of their own
+	}
 	m.Schedule = c.schedule(root.key("schedule"), &m.Optimizer)
 	clip := root.key("clip")
 	m.Clip = Clip{Pos: clip.Pos, Norm: clip.key("norm").number, Value: clip.key("value").number}

@@ -559,8 +559,8 @@ func (e *emitter) info(f *jen.File) {
 			"Rate", s.Optimizer.Rate, "Schedule", sc.Kind, "Warmup", sc.Warmup, "Every", sc.Every, "Factor", sc.Factor,
 			"Floor", sc.Floor, "Fall", sc.Share, "Shape", sc.Shape, "Wait", sc.Patience, "Threshold", sc.Threshold,
 			"Passes", t.Passes, "Steps", t.Steps, "Validation", t.Validation, "EvalEvery", t.EvalEvery, "SaveEvery",
-			t.SaveEvery, "Patience", t.Patience, "Guard", e.guarding(), "Separator", t.Separator, "Condition",
-			t.Condition, "Drop", drop,
+			t.SaveEvery, "Patience", t.Patience, "Average", s.EMA, "Guard", e.guarding(), "Separator", t.Separator,
+			"Condition", t.Condition, "Drop", drop,
 			"Smoothing", smoothing, "Sampling", t.Sampling, "Rise", t.Rise)...),
 	)...)
 }

@@ -126,6 +126,12 @@ func Make(m *build.Model, plans map[*graph.Graph]*plan.Plan) *Report {
 	r.GradBytes = r.ParamBytes
 	r.SlotBytes = slotBytes(m, map[string]int{"": r.FlatParams, "generator": r.Generator,
 		"discriminator": r.FlatParams - r.Generator, "encoder": r.Encoder, "decoder": r.FlatParams - r.Encoder})
+	switch {
+	case s.EMA > 0 && s.GAN != nil:
+		r.SlotBytes += 4 * r.Generator
+	case s.EMA > 0:
+		r.SlotBytes += r.ParamBytes
+	}
 	if s.GAN != nil {
 		if s.GAN.EMA > 0 {
 			r.SlotBytes += 4 * r.Generator

@@ -40,6 +40,7 @@ type trainFlags struct {
 	evalEvery, saveEvery int
 	patience             int
 	guard                guardFlag
+	average              float64
 	maxTime              time.Duration
 	samples, sampleEvery int
 	plot                 string
@@ -57,8 +58,8 @@ var wait func(time.Duration) bool
 var kept = []string{"data", "match", "field", "separator", "condition", "condition-drop", "label-drop", "raw", "scale",
 	"missing", "header", "label-column", "shuffle", "balance", "source", "target", "columns", "valid-source",
 	"valid-target", "valid-columns", "valid", "labels", "valid-labels", "validation", "passes", "steps", "batch",
-	"window", "rate", "eval-every", "save-every", "patience", "guard", "scheduled-sampling", "rise", "best", "log",
-	"train", "freeze", "rate-of"}
+	"window", "rate", "eval-every", "save-every", "patience", "guard", "ema", "scheduled-sampling", "rise", "best",
+	"log", "train", "freeze", "rate-of"}
 
 func (a *program) newTrain() *cobra.Command {
 	var f trainFlags
@@ -178,6 +179,10 @@ Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
 	if a.Info.Adversary == nil || a.ofLines() { // of vectors the loss does not tell how good the generator is
 		f.addPatience(fs, t.Patience)
 	}
+	if a.Info.Adversary == nil || a.ofLines() { // pairs of vectors have one of their own
+		fs.Float64Var(&f.average, "ema", t.Average, "decay of an average of the parameters over the updates, which is "+
+			"what is validated and saved, such as 0.999; 0 for none")
+	}
 	f.guard = guardFlag{t.Guard}
 	fs.Var(&f.guard, "guard", guardUsage)
 	fs.StringVar(&f.log, "log", "", "`FILE` for a line of JSON a step and a validation")
@@ -270,7 +275,7 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 	schedule.Rate = f.rate
 	o := train.Options{
 		Schedule: schedule, Sampling: f.sampling, Passes: f.passes, Steps: f.steps, EvalEvery: f.evalEvery,
-		SaveEvery: f.saveEvery, MaxTime: f.maxTime, Patience: f.patience, Guard: f.guard.Guarding,
+		SaveEvery: f.saveEvery, MaxTime: f.maxTime, Patience: f.patience, Guard: f.guard.Guarding, Average: f.average,
 		Path: f.out, Best: f.best, Resume: f.resume, Seed: f.seed, Keep: keep, Wait: wait,
 	}
 	fmt.Fprintf(errOut, "%s: %s parameters%s; %s\n", a.Info.Name, thousands(a.Info.Params), learning, data.text)

@@ -57,6 +57,7 @@ type Training struct {
 	EvalEvery  int
 	SaveEvery  int
 	Patience   int      // validations without a lower loss after which training stops; 0 for none
+	Average    float64  // decay of an average of the parameters, which is evaluated and saved; 0 for none
 	Guard      Guarding // what it does about steps that would do harm
 	Separator  string
 	Condition  string  // text that ends the condition that a document begins with; empty for none

@@ -31,6 +31,7 @@ type Part struct {
 
 	Average []float32 // average of the parameters over the updates, which samples are made with; nil for none
 	Decay   float64   // of the average
+	beside  bool      // the average is kept beside the parameters, as [Training.Averaged] says
 }
 
 // rule is the optimizer, which is made when it is needed.
@@ -187,7 +188,7 @@ func (t *Training) makeAt(s *Step, b *model.Batch, rate float64) (loss, norm flo
 		}
 		p.rule().Step(t.Params[p.From:p.To], t.Grads[p.From:p.To], rate, scale, t.Updates(p))
 		if p.Average != nil {
-			optim.Average(p.Average, t.Params[p.From:p.To], p.Decay)
+			p.average(t.Params[p.From:p.To], t.Updates(p))
 		}
 	}
 	return loss, norm, nil
@@ -250,20 +251,15 @@ func (t *Training) Largest(s *Step) (name string, norm float64) {
 	return name, norm
 }
 
-// Slots lists the arrays of the optimizers in the order of the parts, whose names stand in front of theirs.
+// Slots lists the arrays of the optimizers in the order of the parts, whose names stand in front of theirs, and the
+// averages that are kept beside the parameters.
 func (t *Training) Slots() []model.Slot {
-	var parts []*Part
-	for _, s := range t.Steps {
-		for _, p := range s.Moves {
-			if !slices.Contains(parts, p) {
-				parts = append(parts, p)
-			}
-		}
-	}
-	slices.SortFunc(parts, func(a, b *Part) int { return a.From - b.From })
 	var all []model.Slot
-	for _, p := range parts {
+	for _, p := range t.parts() {
 		slots := p.rule().Slots()
+		if p.beside {
+			slots = append(slots, model.Slot{Name: "average", Value: p.Average})
+		}
 		if p.Name != "" {
 			slots = model.Named(p.Name, slots)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/files"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/optim"
+	"github.com/gradsmith/gradsmith/runtime/schedule"
 )
 
 // Windows is what a model is trained on, window by window, in an order that the number of the pass decides.
@@ -50,6 +51,7 @@ type Options struct {
 	EvalEvery int            // steps between validations; 0 validates after each pass
 	SaveEvery int            // steps between checkpoints; 0 saves at each validation
 	MaxTime   time.Duration  // stop after this time, with a checkpoint; 0 is no limit
+	Average   float64        // decay of an average of the parameters, which is evaluated and saved; 0 for none
 	Guard     model.Guarding // what is done about steps that would do harm
 	Patience  int            // stop after as many validations in a row without a lower loss; 0 goes on
 	Path      string         // checkpoint; empty saves nothing
@@ -218,6 +220,9 @@ func Run(ctx context.Context, m model.LanguageModel, d Data, o Options) (Result,
 	if r.guard, err = newGuard(m, o.Guard); err != nil {
 		return Result{}, err
 	}
+	if r.averaged, err = averaging(m, o.Average); err != nil {
+		return Result{}, err
+	}
 	if o.Resume {
 		if err := r.resume(); err != nil {
 			return r.result, err
@@ -228,6 +233,10 @@ func Run(ctx context.Context, m model.LanguageModel, d Data, o Options) (Result,
 		if lost := r.saveBest(); lost != nil {
 			err = oneLine(errors.Join(err, lost))
 		}
+	}
+	r.swap() // what was evaluated is the model from here on
+	if t := r.averaged; t != nil {
+		t.Averaged(0)
 	}
 	if g := r.guard; g != nil {
 		r.result.Skipped, r.result.Lowered, r.result.Returned = g.skipped, g.lowerings, g.backs
@@ -263,9 +272,10 @@ type runner struct {
 	batch  model.Batch
 	eval   model.Batch
 
-	validations *validations // what they decide: falls of the rate, and early stopping
-	guard       *guard       // nil where a bad step ends the training
-	began       bool         // a step has been made, or skipped
+	validations *validations       // what they decide: falls of the rate, and early stopping
+	averaged    *schedule.Training // whose parameters are exchanged for an average; nil for none
+	guard       *guard             // nil where a bad step ends the training
+	began       bool               // a step has been made, or skipped
 
 	unsaved     *checkpoint.File // best parameters that could not be written yet; nil for none
 	unsavedStep int
@@ -288,6 +298,7 @@ func (r *runner) restore(path string) error {
 	if err != nil {
 		return err
 	}
+	r.swap() // a checkpoint has what is evaluated in place of the parameters
 	if t.Seed != r.o.Seed {
 		return fmt.Errorf("checkpoint %s: was trained with seed %d, this training has %d: the dropout masks would "+
 			"differ", path, t.Seed, r.o.Seed)
@@ -552,6 +563,7 @@ func (r *runner) validate(ctx context.Context) error {
 		return nil
 	}
 	start := time.Now()
+	defer r.swap()()
 	state := r.m.State()
 	if r.state == nil {
 		r.state = make([]float32, len(state))
@@ -613,6 +625,7 @@ func (r *runner) save() error {
 	if r.duel != nil && r.duel.losing() && r.saved > 0 && r.step < r.total {
 		return nil // the last good one is worth more
 	}
+	defer r.swap()()
 	loop := r.at.strings(r.d.Digest, r.o.Keep)
 	if r.first != nil {
 		r.first.keep(loop)
