@@ -46,9 +46,9 @@ func Lookup(ahead int) Option {
 		if ahead < 1 {
 			c.fail("%d tokens are guessed ahead: give 1 or more", ahead)
 		}
-		c.guess, c.ahead = func(_ context.Context, _ *Sampler, tokens []int32) (guesser, error) {
+		c.guess, c.ahead = func(ctx context.Context, _ *Sampler, tokens []int32) (guesser, error) {
 			l := &lookup{long: map[[longGram]int32]int{}, short: map[[shortGram]int32]int{}}
-			return l, l.read(nil, tokens)
+			return l, l.read(ctx, tokens)
 		}, ahead
 	}
 }
