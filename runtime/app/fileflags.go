@@ -36,6 +36,8 @@ var fileFlags = fileflag.Table{
 		"plot":  fileflag.Output,
 		"plane": fileflag.Update,
 
+		"tensorboard": fileflag.Update, // a folder in which it writes over nothing
+
 		"match": fileflag.Pattern,
 
 		"separator":     fileflag.Text,

@@ -103,6 +103,11 @@ var acting = []cli.Rule{
 		Acts:  func(fs *pflag.FlagSet) bool { return fs.Lookup("condition").Value.String() != "" },
 		Why:   "documents begin with no condition", Do: "give --condition TEXT, which ends it",
 	},
+	{
+		Flags: []string{"layers-every"},
+		Acts:  func(fs *pflag.FlagSet) bool { return cli.Given(fs, "log") || cli.Given(fs, "tensorboard") },
+		Why:   "there is no log for the norms", Do: "give --log FILE or --tensorboard FOLDER",
+	},
 	needs("json-spacing", "json-schema", "there is no schema", "give --json-schema FILE"),
 	{
 		Flags: []string{"top-k", "top-p", "min-p", "typical", "epsilon", "eta", "xtc", "dynamic-temperature",

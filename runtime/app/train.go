@@ -43,7 +43,8 @@ type trainFlags struct {
 	average              float64
 	maxTime              time.Duration
 	samples, sampleEvery int
-	plot                 string
+	plot, board          string
+	layersEvery          int
 	sampling             train.Sampling
 	vectors              vectorFlags
 	tuning               tuningFlags
@@ -59,7 +60,7 @@ var kept = []string{"data", "match", "field", "separator", "condition", "conditi
 	"missing", "header", "label-column", "shuffle", "balance", "source", "target", "columns", "valid-source",
 	"valid-target", "valid-columns", "valid", "labels", "valid-labels", "validation", "passes", "steps", "batch",
 	"window", "rate", "eval-every", "save-every", "patience", "guard", "ema", "scheduled-sampling", "rise", "best",
-	"log", "train", "freeze", "rate-of"}
+	"log", "tensorboard", "layers-every", "train", "freeze", "rate-of"}
 
 func (a *program) newTrain() *cobra.Command {
 	var f trainFlags
@@ -186,12 +187,19 @@ Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
 	f.guard = guardFlag{t.Guard}
 	fs.Var(&f.guard, "guard", guardUsage)
 	fs.StringVar(&f.log, "log", "", "`FILE` for a line of JSON a step and a validation")
+	fs.StringVar(&f.board, "tensorboard", "", "`FOLDER` for event files, which TensorBoard shows")
+	fs.IntVar(&f.layersEvery, "layers-every", 100,
+		"steps between norms of each layer's gradient, update and weights in the log, 0 for none")
 	fs.StringVar(&f.plot, "plot", "", "`FILE`.svg for a picture of the losses, drawn anew at each validation")
 	if a.writes() {
 		fs.IntVar(&f.samples, "samples", 1, "samples to print at the end")
 	}
 	if a.glances() {
-		fs.IntVar(&f.sampleEvery, "sample-every", 0, "steps between samples while the training runs, 0 for none")
+		fs.IntVar(&f.sampleEvery, "sample-every", 0, "steps between samples while the training runs, which the log "+
+			"has too, 0 for none")
+	} else if a.pictures() {
+		fs.IntVar(&f.sampleEvery, "sample-every", 0, "steps between pictures of what the model makes, for the log, 0 "+
+			"for none")
 	}
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "more lines: each checkpoint that is written, memory at the end")
 	return cmd
@@ -287,14 +295,20 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 	show := newProgress(errOut, f.verbose, f.maxTime)
 	show.unit, show.pair = a.Info.Unit(), a.Info.Adversary != nil
 	o.Reporter = show
-	var log *train.LogFile
+	var logs logs
 	if f.log != "" {
-		log = train.NewLogFile(f.log, show.Warn)
-		o.Reporter = train.Reporters(show, log)
+		logs = append(logs, train.NewLogFile(f.log, show.Warn))
+	}
+	if f.board != "" {
+		logs = append(logs, newBoard(f.board, show.Warn))
+	}
+	for _, l := range logs {
+		l.Describe(a.description(flags, m, f, data.Data))
+		o.Reporter, o.LayersEvery = train.Reporters(o.Reporter, l), f.layersEvery
 	}
 	if f.sampleEvery > 0 {
-		o.Reporter = train.Reporters(o.Reporter,
-			&glimpses{ctx: ctx, a: a, m: m, every: f.sampleEvery, samples: a.shown(1, 200), show: show})
+		o.Reporter = train.Reporters(o.Reporter, &glimpses{ctx: ctx, a: a, m: m, every: f.sampleEvery,
+			samples: a.shown(1, 200), data: data.Data, show: show, logs: logs})
 	}
 	var picture *curves
 	if f.plot != "" {
@@ -306,15 +320,12 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 	if picture != nil {
 		picture.draw()
 	}
-	incomplete := error(nil)
-	if log != nil {
-		incomplete = log.Close()
-	}
+	incomplete := logs.close()
 	if err != nil {
 		return err
 	}
 	if incomplete != nil {
-		return fmt.Errorf("the training is done, but its log %s is not complete: %w", f.log, files.Cause(incomplete))
+		return fmt.Errorf("the training is done, but %w", incomplete)
 	}
 	if picture != nil && picture.failed != nil {
 		return fmt.Errorf("the training is done, but not its picture: %w", picture.failed)
@@ -406,7 +417,7 @@ func (f *trainFlags) checkOutputs() error {
 			return fmt.Errorf("can't write the log %s: %w", f.log, files.Cause(err))
 		}
 	}
-	return nil
+	return f.checkBoard()
 }
 
 // checkTrain finds sizes that cannot be.
@@ -416,7 +427,8 @@ func (a *program) checkTrain(f *trainFlags) error {
 		value, low int
 		high       int // 0 is no bound
 	}{
-		{"sample-every", f.sampleEvery, 0, 0}, {"passes", f.passes, 0, 0}, {"steps", f.steps, 0, 0},
+		{"sample-every", f.sampleEvery, 0, 0}, {"layers-every", f.layersEvery, 0, 0}, {"passes", f.passes, 0, 0},
+		{"steps", f.steps, 0, 0},
 		{"eval-every", f.evalEvery, 0, 0}, {"save-every", f.saveEvery, 0, 0}, {"samples", f.samples, 0, 0},
 		{"patience", f.patience, 0, 0},
 		{"batch", f.batch, 1, a.Info.Batch}, {"window", f.window, 1, max(1, a.Info.Steps)},

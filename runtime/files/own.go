@@ -51,7 +51,7 @@ func isCheckpoint(head []byte) bool {
 }
 
 // logLine is how a line of a training's log begins.
-var logLine = regexp.MustCompile(`^\{"step":[0-9]+,"seconds":[-+.0-9eE]+,"(loss|validation)":`)
+var logLine = regexp.MustCompile(`^\{"step":[0-9]+,"seconds":[-+.0-9eE]+,"(loss|validation|run)":`)
 
 // isLog knows a log of a training by its first line.
 func isLog(head []byte) bool { return logLine.Match(head) }

@@ -38,7 +38,7 @@ func (p *Part) other() []float32 {
 	if p.beside {
 		return p.Average
 	}
-	if s, ok := p.Rule.(shown); ok {
+	if s, ok := p.rule().(shown); ok {
 		return s.Shown()
 	}
 	return nil

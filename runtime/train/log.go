@@ -4,24 +4,94 @@ import (
 	"encoding/json"
 	"io"
 	"math"
+	"slices"
 	"time"
+
+	"github.com/gradsmith/gradsmith/runtime/optim"
 )
 
 // Log is a [Reporter] that writes a JSON object a line: one a step, one a validation and one a [Notice], for plots.
 //
+//	{"step":0,"seconds":0,"run":{"model":"lstm","unit":"token","settings":{"rate":"0.002"}}}
 //	{"step":12,"seconds":0.8,"loss":2.1,"norm":0.9,"rate":0.002,"tokens":2048}
+//	{"step":12,"seconds":0.8,"layers":[{"layer":"embed","gradient":0.2,"update":0.001,"weight":4.1}]}
 //	{"step":12,"seconds":0.9,"validation":2.2,"best":true}
 //	{"step":12,"seconds":0.9,"notice":"stop","text":"the training stops: …"}
+//	{"step":12,"seconds":1.1,"sample":{"text":"It was"}}
 //
-// seconds is the time since the log was made. The first error of the writer is kept for Err, and ends the writing.
+// The first and the last line are there where [Log.Describe] and [Log.Show] are called, that of the layers in the steps
+// in which [Options.LayersEvery] asks for it. seconds is the time since the log was made. The first error of the writer
+// is kept for Err, and ends the writing.
 type Log struct {
 	w     io.Writer
 	start time.Time
 	err   error
+	run   json.RawMessage // to be written before the next line; nil for nothing
+	step  int             // that the training stands at
 }
 
 // NewLog makes a log. It makes one call of Write a line.
 func NewLog(w io.Writer) *Log { return &Log{w: w, start: time.Now()} }
+
+// Description is what a training is, for who compares several.
+type Description struct {
+	Model      string `json:"model"` // name of the package
+	Kind       string `json:"kind"`
+	Spec       string `json:"spec"`   // name of the spec's file
+	Digest     string `json:"digest"` // of the spec
+	Unit       string `json:"unit"`   // what losses are means over: "token"
+	Parameters int    `json:"parameters"`
+	Flops      int64  `json:"flops"` // a token, in the forward pass
+	Total      int    `json:"total"` // steps of the whole training; 0 where that is not known
+	// what the training was told, by its flags and by the spec
+	Settings map[string]string `json:"settings"`
+}
+
+// Describe makes the log say what the training is, before its next line. It writes nothing yet.
+func (l *Log) Describe(d Description) {
+	data, err := json.Marshal(d)
+	if l.run = data; err != nil && l.err == nil {
+		l.err = err
+	}
+}
+
+// Sample is what a model makes while it is trained: a text, a picture, or where it looks while it answers.
+type Sample struct {
+	Text      string     `json:"text,omitempty"`
+	PNG       []byte     `json:"png,omitempty"`
+	Alignment *Alignment `json:"alignment,omitempty"`
+}
+
+// Alignment says how much a model looked at each token of a source while it wrote each token of an answer.
+type Alignment struct {
+	Source  []string    `json:"source"`
+	Answer  []string    `json:"answer"`
+	Weights [][]float32 `json:"weights"` // [len(Answer)][len(Source)], each row of sum 1
+}
+
+// Show writes a line with what the model makes after a step.
+func (l *Log) Show(step int, s Sample) {
+	l.step = step
+	l.line(logSample{step, l.seconds(), s})
+}
+
+type logSample struct {
+	Step    int     `json:"step"`
+	Seconds float64 `json:"seconds"`
+	Sample  Sample  `json:"sample"`
+}
+
+type logRun struct {
+	Step    int             `json:"step"`
+	Seconds float64         `json:"seconds"`
+	Run     json.RawMessage `json:"run"`
+}
+
+type logLayers struct {
+	Step    int     `json:"step"`
+	Seconds float64 `json:"seconds"`
+	Layers  []Layer `json:"layers"`
+}
 
 // Err is the first error of writing.
 func (l *Log) Err() error { return l.err }
@@ -79,6 +149,10 @@ func (l *Log) line(v any) {
 	if l.err != nil {
 		return
 	}
+	if run := l.run; run != nil {
+		l.run = nil
+		l.line(logRun{l.step, l.seconds(), run})
+	}
 	data, err := json.Marshal(v)
 	if err == nil {
 		_, err = l.w.Write(append(data, '\n'))
@@ -88,8 +162,8 @@ func (l *Log) line(v any) {
 
 func (l *Log) seconds() float64 { return math.Round(time.Since(l.start).Seconds()*1e3) / 1e3 }
 
-// Resumed does nothing.
-func (l *Log) Resumed(step, total int) {}
+// Resumed takes note of where the training stands.
+func (l *Log) Resumed(step, total int) { l.step = step }
 
 // Step writes a line.
 func (l *Log) Step(p Progress) {
@@ -100,6 +174,12 @@ func (l *Log) Step(p Progress) {
 	}
 	s.logBound = partsOf(p.Bound)
 	l.line(s)
+	l.step = p.Step
+	if len(p.Layers) > 0 && !slices.ContainsFunc(p.Layers, func(x Layer) bool {
+		return !optim.Finite(x.Gradient, x.Update, x.Weight) // which JSON has no form for; the next step says why
+	}) {
+		l.line(logLayers{p.Step, l.seconds(), p.Layers})
+	}
 }
 
 // Evaluated writes a line.

@@ -5,9 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"time"
 
@@ -23,38 +21,25 @@ import (
 type LogFile struct {
 	Log
 	path      string
-	warn      func(text string)
-	file      files.File
-	stream    bool   // the file is a pipe or a device, in which there is no going back
-	end       int64  // where the next line goes
-	pending   []byte // lines that are not in the file yet
-	lost      int    // lines given up
-	warned    bool   // of the failure that goes on
-	fault     error  // of the last attempt
-	cut       int    // step to go on behind; below 0 for none
-	back      int    // number of a notice of going back that is to be dropped, with those behind it; 0 for none
-	validated int    // step of a validation that the file has from an earlier run
+	out       *files.Appender
+	cut       int // step to go on behind; below 0 for none
+	back      int // number of a notice of going back that is to be dropped, with those behind it; 0 for none
+	validated int // step of a validation that the file has from an earlier run
 }
-
-// maxPending bounds the memory for lines that cannot be written: some days of steps.
-const maxPending = 64 << 20
 
 // NewLogFile makes a log that goes to the file at path, and tells warn, which may be nil, when a line cannot be
 // written for now. It opens nothing yet: a training that does not come to its first step leaves the file as it was.
 func NewLogFile(path string, warn func(text string)) *LogFile {
-	l := &LogFile{path: path, warn: warn, cut: -1, validated: -1}
-	l.Log = Log{w: writerFunc(l.add), start: time.Now()}
+	l := &LogFile{path: path, cut: -1, validated: -1}
+	l.out = files.NewAppender(path, "the log", warn, l.open)
+	l.Log = Log{w: l.out, start: time.Now()}
 	return l
 }
-
-type writerFunc func(p []byte) (int, error)
-
-func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // Resumed goes on behind a step.
 func (l *LogFile) Resumed(step, total int) {
 	l.cut = step
-	l.fault = l.open() // if it cannot be opened yet, the first line tries again
+	l.out.Open()
 }
 
 // Evaluated writes a line, unless an earlier run has written it: a training that was complete validates once more.
@@ -76,96 +61,31 @@ func (l *LogFile) Notice(n Notice) {
 // back, and before that was in a checkpoint, the notice stands there already; it is dropped as well.
 func (l *LogFile) goBack(n Notice) {
 	l.cut, l.back = n.Step, n.Number
-	kept := 0
-	for line := range bytes.Lines(l.pending) {
-		if _, ok := l.keeps(line); !ok {
-			break
+	l.out.Drop(func(records []byte) (kept int) {
+		for line := range bytes.Lines(records) {
+			if _, ok := l.keeps(line); !ok {
+				break
+			}
+			kept += len(line)
 		}
-		kept += len(line)
-	}
-	if all := len(l.pending); kept < all {
-		l.pending = l.pending[:kept]
-		if kept > 0 {
-			return // what is in the file comes before
-		}
-	}
-	if l.file == nil || l.stream {
-		return
-	}
-	if _, l.fault = l.file.Seek(0, io.SeekStart); l.fault != nil {
-		return
-	}
-	end, _, err := l.last(l.file)
-	if err == nil {
-		err = l.file.Truncate(end)
-	}
-	if l.fault = err; err == nil {
-		l.end = end
-	}
+		return kept
+	}, func(r io.Reader) (int64, error) {
+		end, _, err := l.last(r)
+		return end, err
+	})
 }
 
 // Saved makes the log durable, as the checkpoint is.
-func (l *LogFile) Saved(path string, step int) {
-	if l.file != nil && len(l.pending) == 0 {
-		l.file.Sync()
-	}
-}
-
-// add takes a line.
-func (l *LogFile) add(line []byte) (int, error) {
-	l.pending = append(l.pending, line...)
-	if len(l.pending) > maxPending {
-		l.lost++
-		l.pending = l.pending[:len(l.pending)-len(line)]
-	}
-	l.flush()
-	switch {
-	case l.fault == nil:
-		l.warned = false
-	case !l.warned && l.warn != nil:
-		l.warned = true
-		l.warn(fmt.Sprintf("can't write the log %s: %v; its lines are kept until it can be written", l.path,
-			files.Cause(l.fault)))
-	}
-	return len(line), nil
-}
-
-// flush writes the lines that wait. On an error they go on waiting, and the file ends with the last whole line.
-func (l *LogFile) flush() {
-	if l.file == nil {
-		if l.fault = l.open(); l.fault != nil {
-			return
-		}
-	}
-	if !l.stream {
-		if _, l.fault = l.file.Seek(l.end, io.SeekStart); l.fault != nil {
-			return
-		}
-	}
-	n, err := l.file.Write(l.pending)
-	if err == nil && n < len(l.pending) {
-		err = io.ErrShortWrite
-	}
-	if l.fault = err; err != nil && l.stream {
-		l.pending = l.pending[n:]
-		return
-	} else if err != nil {
-		l.file.Truncate(l.end)
-		return
-	}
-	l.end += int64(n)
-	l.pending = l.pending[:0]
-}
+func (l *LogFile) Saved(path string, step int) { l.out.Sync() }
 
 // open opens the file, and drops what is not of this training.
-func (l *LogFile) open() error {
+func (l *LogFile) open() (files.File, int64, error) {
 	f, err := files.OpenFile(l.path, os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
-		return err
+		return nil, 0, err
 	}
 	if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() {
-		l.file, l.stream = f, true
-		return nil
+		return f, 0, nil
 	}
 	end, seconds := int64(0), 0.0
 	if l.cut >= 0 {
@@ -176,11 +96,10 @@ func (l *LogFile) open() error {
 	}
 	if err != nil {
 		f.Close()
-		return err
+		return nil, 0, err
 	}
-	l.file, l.end = f, end
 	l.start = l.start.Add(-time.Duration(seconds * float64(time.Second))) // the time of earlier runs counts
-	return nil
+	return f, end, nil
 }
 
 // last finds where the lines of a log end that stand no further than at the step to go on behind, and the seconds of
@@ -202,6 +121,9 @@ func (l *LogFile) last(r io.Reader) (end int64, seconds float64, err error) {
 		if x.Validation != nil {
 			l.validated = *x.Step
 		}
+		if x.Run != nil && bytes.Equal(x.Run, l.run) {
+			l.run = nil // it stands there already
+		}
 		end += int64(len(line))
 		seconds = x.Seconds
 	}
@@ -214,6 +136,7 @@ type logLine struct {
 	Validation *float64
 	Notice     string
 	Number     int
+	Run        json.RawMessage
 }
 
 // keeps reads a line, and reports whether it and those before it stay where a training goes on or back.
@@ -223,20 +146,4 @@ func (l *LogFile) keeps(line []byte) (x logLine, ok bool) {
 }
 
 // Close writes what waits, and closes the file. Its error says that the log is not complete.
-func (l *LogFile) Close() error {
-	if len(l.pending) > 0 {
-		l.flush()
-	}
-	err := l.fault
-	if l.file != nil {
-		err = errors.Join(err, l.file.Close())
-		l.file = nil
-	}
-	if err == nil && l.lost > 0 {
-		err = fmt.Errorf("%d lines were given up", l.lost)
-	}
-	if err != nil {
-		return &fs.PathError{Op: "write", Path: l.path, Err: files.Cause(err)}
-	}
-	return nil
-}
+func (l *LogFile) Close() error { return l.out.Close() }

@@ -62,6 +62,9 @@ type Options struct {
 	// caller needs to resume with the same options.
 	Keep     map[string]string
 	Reporter Reporter // nil reports nothing
+	// LayersEvery is how many steps apart the norms of each layer are measured; 0 measures none. The parameters are
+	// copied before such a step, which takes as much memory as they do, and the training's bits are the same.
+	LayersEvery int
 
 	// Wait is called in place of waiting before another attempt to write the last checkpoint, and returns false when
 	// there is to be none; nil waits, as long as the context lasts.
@@ -80,6 +83,7 @@ type Progress struct {
 	Encoder       int         // updates that the encoder had alone before this step
 	Duel          *model.Duel // how the step of a pair of adversarial networks went; nil for others
 	Bound         *Bound      // the parts of an autoencoder's loss; nil for others
+	Layers        []Layer     // in a step of LayersEvery; it is overwritten by the next one
 }
 
 // Evaluation is the result of a validation.
@@ -250,27 +254,29 @@ func Run(ctx context.Context, m model.LanguageModel, d Data, o Options) (Result,
 }
 
 type runner struct {
-	m      model.LanguageModel
-	info   *model.Info
-	d      Data
-	o      Options
-	at     position
-	step   int
-	total  int
-	saved  int // step of the last checkpoint of this run, or the one it went on from
-	start  time.Time
-	guess  float64 // loss of a model that knows nothing
-	warned bool
-	duel   *duel         // of a pair of adversarial networks; nil for others
-	first  *encoderFirst // of an autoencoder whose encoder is updated alone; nil for others
-	bounds *bounds       // of an autoencoder; nil for others
-	recent [100]float64
-	count  int
-	result Result
-	state  []float32 // copy of the training's state during a validation
-	row    []float32 // a row of logits, for scheduled sampling
-	batch  model.Batch
-	eval   model.Batch
+	m        model.LanguageModel
+	info     *model.Info
+	d        Data
+	o        Options
+	at       position
+	step     int
+	total    int
+	saved    int // step of the last checkpoint of this run, or the one it went on from
+	start    time.Time
+	guess    float64 // loss of a model that knows nothing
+	warned   bool
+	duel     *duel         // of a pair of adversarial networks; nil for others
+	first    *encoderFirst // of an autoencoder whose encoder is updated alone; nil for others
+	bounds   *bounds       // of an autoencoder; nil for others
+	layers   layers        // whose norms are measured
+	measures bool          // in this step
+	recent   [100]float64
+	count    int
+	result   Result
+	state    []float32 // copy of the training's state during a validation
+	row      []float32 // a row of logits, for scheduled sampling
+	batch    model.Batch
+	eval     model.Batch
 
 	validations *validations       // what they decide: falls of the rate, and early stopping
 	averaged    *schedule.Training // whose parameters are exchanged for an average; nil for none
@@ -453,6 +459,9 @@ func (r *runner) trainStep(rate float64) (loss, norm float64, err error) {
 			return 0, 0, err
 		}
 	}
+	if r.measures = r.o.LayersEvery > 0 && (r.step+1)%r.o.LayersEvery == 0; r.measures {
+		r.layers.before(r.m)
+	}
 	loss, norm, err = r.m.TrainStep(&r.batch, rate)
 	return loss, norm, finite(loss, norm, err)
 }
@@ -469,6 +478,9 @@ func (r *runner) report(loss, norm, rate float64, perStep int) error {
 		p.Duel = r.duel.of()
 	}
 	p.Bound = r.bounds.step(&r.batch)
+	if r.measures {
+		p.Layers = r.layers.after()
+	}
 	if r.first != nil {
 		p.Encoder = r.first.last
 	}
