@@ -96,14 +96,15 @@ func compile(m *spec.Model, until string, then func(*compilation) error) (err er
 		err = then(c)
 	}
 	var conflict *build.Conflict
-	if err == nil || errors.As(err, &conflict) {
+	var refusal *build.Refusal
+	if err == nil || errors.As(err, &conflict) || errors.As(err, &refusal) {
 		return err
 	}
 	return newBug(m, &graph.Fault{Cause: err})
 }
 
-// Generate compiles m to the files of a Go package. An error is a *build.Conflict, which names what in the spec to
-// change, or a *Bug.
+// Generate compiles m to the files of a Go package. An error is a *build.Conflict or *build.Refusal, which name what in
+// the spec to change, or a *Bug.
 func Generate(m *spec.Model) (files []File, err error) { return generate(m, false) }
 
 // generate is Generate, of code that poisons memory where tests ask for it.

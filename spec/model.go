@@ -40,6 +40,7 @@ type Model struct {
 	Schedule  Schedule
 	EMA       float64 // decay of an average of the parameters, of text of the generator's; 0 for none
 	Clip      Clip
+	Adapter   *Adapter // what a training learns in place of the parameters; nil for those
 	Train     Train
 	Decode    Decode
 }

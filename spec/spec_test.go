@@ -179,6 +179,9 @@ func dump(m *Model) string {
 	}
 	line("schedule", m.Schedule)
 	line("clip", m.Clip)
+	if m.Adapter != nil {
+		line("adapter", *m.Adapter)
+	}
 	line("train", m.Train)
 	return b.String()
 }

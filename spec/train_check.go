@@ -24,6 +24,9 @@ func (c *checker) training(root *value, m *Model) {
 	m.Schedule = c.schedule(root.key("schedule"), &m.Optimizer)
 	clip := root.key("clip")
 	m.Clip = Clip{Pos: clip.Pos, Norm: clip.key("norm").number, Value: clip.key("value").number}
+	if m.Kind == "rnn" || m.Kind == "attention" {
+		m.Adapter = c.adapter(root.key("adapter"))
+	}
 	m.Train = c.train(root.key("train"), m)
 	if decode := root.key("decode"); decode.given {
 		m.Decode = Decode{Pos: decode.Pos, Weights: decode.key("weights").word}

@@ -99,6 +99,8 @@ type Param struct {
 	Discriminator bool
 	// Encoder tells the parameters of an autoencoder's encoder, those of the heads included, from those of its decoder.
 	Encoder bool
+	// Adapter tells the parameters of low-rank changes from those that they change.
+	Adapter bool
 }
 
 // ID is what the parameter is in its graph, Name that in one text.
@@ -142,7 +144,7 @@ func (s *State) ID() graph.ID { return graph.Identity(s.Name) }
 func (m *Model) Learns(g *graph.Graph) []*graph.Value {
 	trained := map[string]bool{}
 	for _, p := range m.Params {
-		trained[p.Name()] = !p.Fixed && (m.Discriminate == nil || p.Discriminator == (g == m.Discriminate))
+		trained[p.Name()] = !p.Fixed && p.Adapter == (m.Spec.Adapter != nil) && (m.Discriminate == nil || p.Discriminator == (g == m.Discriminate))
 	}
 	var vs []*graph.Value
 	for _, in := range g.Inputs {
@@ -182,6 +184,11 @@ func Build(m *spec.Model) (*Model, error) {
 		}
 	default:
 		r.plain()
+	}
+	if m.Adapter != nil {
+		if err := r.adapt(); err != nil {
+			return nil, err
+		}
 	}
 	for _, g := range r.Graphs() {
 		if err := g.Verify(); err != nil {

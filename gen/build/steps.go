@@ -95,13 +95,19 @@ func (m *Model) plainRuns() {
 	s := m.Spec
 	window, unit := "window", m.Unit()
 	carries, more := "", ""
+	all := &Part{To: "flatParams", Optimizer: &s.Optimizer}
+	learnt := "every parameter"
+	if s.Adapter != nil {
+		all = &Part{Name: "adapter", To: "adapterParams", Optimizer: &s.Optimizer}
+		learnt = "the adapter's parameters"
+	}
 	run := &Run{
 		Graph: m.Train, Field: "acts", Type: "acts", What: "what a training step computes" + shared,
 		Forward: "forward runs a window of text through the network and keeps what backward needs. b.Tokens is " +
 			"time-major, [steps, batch]; the logits are left in m.acts.logits, [steps, batch, vocab].",
 		Loss: "loss gives the mean loss of the logits in nats a token and, for a training step, leaves its " +
 			"gradient in their place.",
-		Backward: "backward computes the gradient of the mean loss with respect to every parameter, from the last " +
+		Backward: "backward computes the gradient of the mean loss with respect to " + learnt + ", from the last " +
 			"layer to the first, into m.gradients. It reads what forward and loss left in m.acts.",
 	}
 	if m.Carries() {
@@ -116,7 +122,6 @@ func (m *Model) plainRuns() {
 		more = " It is the negative evidence lower bound with the divergence weighted and with free bits, as the " +
 			"spec and the step say."
 	}
-	all := &Part{To: "flatParams", Optimizer: &s.Optimizer}
 	step := &Step{
 		Run: run, Moves: []*Part{all}, Method: "Gradients",
 		Doc: fmt.Sprintf("computes the mean loss of a %s in nats a %s and its gradient, which Grads gives%s.%s", window,
@@ -158,6 +163,8 @@ func (m *Model) networks() (generator, discriminator *Part) {
 // holds reports whether a parameter belongs to the part.
 func (p *Part) holds(x *Param) bool {
 	switch p.Name {
+	case "adapter":
+		return x.Adapter
 	case "generator":
 		return !x.Discriminator
 	case "discriminator":

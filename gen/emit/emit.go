@@ -233,10 +233,14 @@ func (e *emitter) cost() string {
 	if s.Vectors != nil {
 		size = fmt.Sprintf("batches of up to %d vectors", s.Shape.Batch)
 	}
-	text := fmt.Sprintf("Training on %s takes %s floating-point operations a %s and %s: %s of parameters, as much of "+
+	gradients := "as much"
+	if s.Adapter != nil {
+		gradients = report.Bytes(r.GradBytes)
+	}
+	text := fmt.Sprintf("Training on %s takes %s floating-point operations a %s and %s: %s of parameters, %s of "+
 		"gradients, %s of optimizer state and %s of activations, in one arena whose parts share memory where their "+
 		"lives do not overlap.", size, report.Count(r.TrainFlops), r.Unit, report.Bytes(r.TrainBytes),
-		report.Bytes(r.ParamBytes), report.Bytes(r.SlotBytes), report.Bytes(r.ArenaBytes))
+		report.Bytes(r.ParamBytes), gradients, report.Bytes(r.SlotBytes), report.Bytes(r.ArenaBytes))
 	if s.Vectors == nil {
 		text += fmt.Sprintf(" Decoding one sequence takes %s.", report.Bytes(r.DecodeBytes))
 	}
@@ -361,6 +365,10 @@ func (e *emitter) constants(f *jen.File) {
 	)
 	if len(e.Model.Parts) > 1 && e.spec.Latent != nil {
 		defs = append(defs, jen.Id("encoderParams").Op("=").Lit(e.Report.Encoder).Comment("of these the encoder's, "+
+			"which come first"))
+	}
+	if e.spec.Adapter != nil {
+		defs = append(defs, jen.Id("adapterParams").Op("=").Lit(e.Report.Adapter).Comment("of these the adapter's, "+
 			"which come first"))
 	}
 	if e.spec.GAN != nil {

@@ -251,8 +251,13 @@ func (e *emitter) allocate(f *jen.File) {
 		"what the steps of a training are.")
 	f.Add(e.self()).Id("allocate").Params().BlockFunc(func(g *jen.Group) {
 		g.If(m().Dot("grads").Op("!=").Nil()).Block(jen.Return())
-		g.Add(m()).Dot("grads").Op("=").Qual(mp, "Floats").Call(jen.Id("flatParams"))
-		g.Add(m()).Dot("gradients").Dot("tensors").Call().Dot("Bind").Call(m().Dot("grads"))
+		learnt, tensors := "flatParams", m().Dot("gradients").Dot("tensors").Call()
+		if e.spec.Adapter != nil { // the others have no gradients
+			learnt = "adapterParams"
+			tensors = tensors.Dot("First").Call(jen.Id(learnt))
+		}
+		g.Add(m()).Dot("grads").Op("=").Qual(mp, "Floats").Call(jen.Id(learnt))
+		g.Add(tensors).Dot("Bind").Call(m().Dot("grads"))
 		for _, r := range e.Model.Runs {
 			if r.Loss != "" {
 				g.Add(m()).Dot(r.Field).Op("=").Id("new" + names.UpperFirst(r.Type)).Call()

@@ -20,9 +20,9 @@ var (
 	}
 	declared = []string{
 		"Decoder", "Load", "Model", "New", "NewSeeded", "Params", "Parse", "Program", "SourceTokenizer", "Tokenizer",
-		"acts", "ahead", "annealing", "at", "beginToken", "beta", "characters", "check", "chunk", "criticSteps",
-		"decodeActs", "defaultSeed", "discriminatorActs", "discriminatorPass", "generatorPass", "relaxedPass",
-		"discriminatorLines",
+		"acts", "adapterParams", "adapterRank", "ahead", "annealing", "at", "beginToken", "beta", "characters",
+		"check", "chunk", "criticSteps", "decodeActs", "defaultSeed", "discriminatorActs", "discriminatorPass",
+		"generatorPass", "relaxedPass", "discriminatorLines",
 		"discriminatorNoise", "discriminatorRate", "generatorRate", "pretrainingRate", "empty", "encodeActs",
 		"encoderParams", "flatParams", "generatorActs", "generatorNoise", "generatorParams", "headStart", "info",
 		"judgeActs", "kvCache", "makerActs", "matrices", "maxBatch", "maxSourceSteps", "maxSteps", "merges",

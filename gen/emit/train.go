@@ -545,6 +545,11 @@ func (e *emitter) info(f *jen.File) {
 	if s.Labels != nil {
 		drop = s.Labels.Drop
 	}
+	var adapter jen.Code
+	if a := s.Adapter; a != nil {
+		adapter = jen.Op("&").Qual(mp, "Adapter").Values(jen.Id("Rank").Op(":").Id("adapterRank"),
+			jen.Id("Alpha").Op(":").Lit(a.Alpha))
+	}
 	comment(f, "info holds what commands and checkpoints ask of a model.")
 	f.Var().Id("info").Op("=").Qual(mp, "Info").Values(fields(
 		"Name", s.Name, "Kind", s.Kind, "Description", s.Description, "Spec", s.File,
@@ -553,7 +558,7 @@ func (e *emitter) info(f *jen.File) {
 		"Weights", s.Decode.Weights,
 		"Params", jen.Id("paramCount"), "TrainBytes", r.TrainBytes, "DecodeBytes", r.DecodeBytes,
 		"Prefix", e.Model.Prefix(), "Masking", masking, "Source", source, "Vector", vector, "Labels", labels, "Latent",
-		latent, "Adversary", adversary,
+		latent, "Adversary", adversary, "Adapter", adapter,
 		"Layers", jen.Index().Qual(mp, "Layer").Values(layers...),
 		"Training", jen.Qual(mp, "Training").Values(fields(
 			"Rate", s.Optimizer.Rate, "Schedule", sc.Kind, "Warmup", sc.Warmup, "Every", sc.Every, "Factor", sc.Factor,

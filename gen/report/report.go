@@ -49,6 +49,8 @@ type Report struct {
 	TrainBytes   int    `json:"train_bytes"`      // all of a training
 	DecodeBytes  int    `json:"decode_bytes"`     // parameters and a decoder of one sequence
 	Reads        []Read `json:"reads,omitempty"`  // of a decoder of text, a token
+	Learn        int    `json:"learn,omitempty"`  // parameters of an adapter, which learn in place of the others
+	Adapter      int    `json:"-"`                // elements of the flat array that are an adapter's, with padding
 	FlatParams   int    `json:"-"`                // elements of the flat array of parameters, with padding
 	// of these, the ones of an encoder that is updated alone, which come first
 	Encoder   int `json:"-"`
@@ -94,6 +96,10 @@ func Make(m *build.Model, plans map[*graph.Graph]*plan.Plan) *Report {
 			if p.Encoder {
 				r.Encoder += padded(p)
 			}
+			if p.Adapter {
+				r.Adapter += padded(p)
+				r.Learn += p.Shape.Elems().N
+			}
 			if s.GAN != nil && !p.Discriminator {
 				r.Generator += padded(p)
 			}
@@ -123,8 +129,10 @@ func Make(m *build.Model, plans map[*graph.Graph]*plan.Plan) *Report {
 	}
 	r.TrainFlops = total / (s.Shape.Batch * s.Shape.Steps)
 	r.ParamBytes = 4 * r.FlatParams
-	r.GradBytes = r.ParamBytes
-	r.SlotBytes = slotBytes(m, map[string]int{"": r.FlatParams, "generator": r.Generator,
+	if r.GradBytes = r.ParamBytes; s.Adapter != nil {
+		r.GradBytes = 4 * r.Adapter
+	}
+	r.SlotBytes = slotBytes(m, map[string]int{"": r.FlatParams, "adapter": r.Adapter, "generator": r.Generator,
 		"discriminator": r.FlatParams - r.Generator, "encoder": r.Encoder, "decoder": r.FlatParams - r.Encoder})
 	switch {
 	case s.EMA > 0 && s.GAN != nil:
@@ -346,6 +354,10 @@ func (r *Report) Text() string {
 	}
 	fmt.Fprintf(&b, "%s: %s, %s\n\n%s\n", r.Name, r.Kind, what, r.Table())
 	fmt.Fprintf(&b, "training   %s flops a %s\n", Count(r.TrainFlops), r.Unit)
+	if r.Learn > 0 {
+		fmt.Fprintf(&b, "           %s of the parameters learn, those of the adapter: %.2g %% of the others\n", Count(r.Learn),
+			100*float64(r.Learn)/float64(r.Params-r.Learn))
+	}
 	fmt.Fprintf(&b, "           %s: parameters %s, gradients %s, optimizer %s, activations %s, state %s\n",
 		Bytes(r.TrainBytes), Bytes(r.ParamBytes), Bytes(r.GradBytes), Bytes(r.SlotBytes), Bytes(r.ArenaBytes),
 		Bytes(r.StateBytes))

@@ -76,6 +76,8 @@ type program struct {
 	weights weights.Kind // that decoders read
 	chosen  bool         // by --weights
 	first   []int32      // the source whose answer is shown while the model is trained; nil until it is
+
+	adapters []string // of --adapter
 }
 
 func newRoot(p Program) *cobra.Command {
@@ -122,7 +124,11 @@ func newRoot(p Program) *cobra.Command {
 	cli.Prepare(root, elsewhere, acting)
 	root.PersistentFlags().IntVar(&a.threads, "threads", parallel.Threads(),
 		"threads that compute; the result does not depend on it")
+	a.addAdapter(root)
 	root.AddCommand(a.newTrain(), a.newInfo(), a.newExport(), a.newServe())
+	if a.Info.Adapter != nil {
+		root.AddCommand(a.newMerge())
+	}
 	if a.Info.Vector == nil && a.Info.Masking == nil { // those that write
 		root.AddCommand(a.newSpeed(), a.newQuantize())
 	}
@@ -176,15 +182,20 @@ func (a *program) begin() string {
 }
 
 // outPath is where a training keeps the model when no flag says otherwise.
-func (a *program) outPath() string { return a.Info.Name + ".safetensors" }
+func (a *program) outPath() string {
+	if a.Info.Adapter != nil {
+		return a.adapterPath()
+	}
+	return a.basePath()
+}
 
 // checkpointPath is where the commands find the model when no flag says otherwise: what a training has made or, before
 // there is one, what the model comes with.
 func (a *program) checkpointPath() string {
-	if _, err := os.Stat(a.outPath()); err != nil && a.Checkpoint != "" {
+	if _, err := os.Stat(a.basePath()); err != nil && a.Checkpoint != "" {
 		return a.Checkpoint
 	}
-	return a.outPath()
+	return a.basePath()
 }
 
 // trained makes a model with the parameters of a checkpoint.
@@ -194,6 +205,9 @@ func (a *program) trained(path string, load func(string, model.LanguageModel) er
 	}
 	m := a.Empty()
 	if err := load(path, m); err != nil {
+		return nil, err
+	}
+	if err := a.adapt(m); err != nil {
 		return nil, err
 	}
 	if err := a.pack(m); err != nil {

@@ -19,6 +19,7 @@ var fileFlags = fileflag.Table{
 		"valid-source": fileflag.Input,
 		"valid-target": fileflag.Input,
 		"from":         fileflag.Input,
+		"adapter":      fileflag.Input, // train has its own rules for what it writes there
 		"model":        fileflag.Input,
 		"toward":       fileflag.Input,
 		"vectors":      fileflag.Input,

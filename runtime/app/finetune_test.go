@@ -9,8 +9,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gradsmith/gradsmith/gen/cases/adapter"
 	"github.com/gradsmith/gradsmith/generated/gptnano"
 	"github.com/gradsmith/gradsmith/runtime/app"
+	"github.com/gradsmith/gradsmith/runtime/checkpoint"
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
@@ -180,5 +182,136 @@ func TestTuneRuns(t *testing.T) {
 	}
 	if err := part.Tune(model.Tuning{}); err == nil || !strings.Contains(err.Error(), "before its first step") {
 		t.Errorf("tuning a training that runs: %v", err)
+	}
+}
+
+// TestAdapter trains an adapter on a model that was trained without one: resumed it has the same bits, the model below
+// stays as it is, and merged it gives the logits that it gives beside it.
+func TestAdapter(t *testing.T) {
+	t.Chdir(t.TempDir())
+	var text strings.Builder
+	for i := range 400 {
+		text.WriteString([]string{"abcabc", "cab", "abba", "aabb"}[model.Key(1, uint64(i))%4])
+	}
+	write := func(name, s string) {
+		if err := os.WriteFile(name, []byte(s), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("book.txt", text.String())
+	p := adapter.Program()
+	refuse := func(want string, args ...string) {
+		t.Helper()
+		out, status, message := run(p, args...)
+		if status != 1 || out != "" || strings.Count(message, "\n") != 1 || !strings.Contains(message, want) {
+			t.Errorf("%v: status %d, %q, want a line with %q", args, status, message, want)
+		}
+	}
+	train := []string{"train", "--data", "book.txt", "--samples", "0", "--rate", "0.05"}
+	refuse("an adapter is trained on a model that has learnt something", train...)
+
+	// What comes before is trained by the spec without the adapter; here it is random, which does not matter.
+	if err := checkpoint.SaveBase("base", adapter.NewSeeded(9), checkpoint.F32); err != nil {
+		t.Fatal(err)
+	}
+	train = append(train, "--from", "base")
+	_, errOut := must(t, p, append(train, "--steps", "30", "--adapter", "through")...)
+	if want := "1,752 parameters, of which 388 learn"; !strings.Contains(errOut, want) {
+		t.Errorf("training says %s without %q", errOut, want)
+	}
+	must(t, p, append(train, "--steps", "11", "--out", "broken")...)
+	must(t, p, "train", "--resume", "--adapter", "broken", "--steps", "30", "--samples", "0")
+	same(t, "through", "broken")
+
+	loss := func(args ...string) string {
+		out, _ := must(t, p, append([]string{"eval", "--data", "book.txt"}, args...)...)
+		return out
+	}
+	before, after := loss("--model", "base"), loss("--model", "base", "--adapter", "through")
+	if before == after || before != loss("--model", "base", "--adapter", "none") {
+		t.Errorf("before %s, after %s", before, after)
+	}
+	must(t, p, "merge", "--model", "base", "--adapter", "through", "-o", "merged")
+
+	logits := func(m *adapter.Model) []float32 {
+		b := &model.Batch{Steps: 6, Batch: 3, Tokens: make([]int32, 18), Targets: make([]int32, 18),
+			Reset: make([]int32, 18)}
+		for i := range b.Tokens {
+			b.Tokens[i] = int32(model.Key(3, uint64(i)) % 6)
+		}
+		y, err := m.Logits(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return y
+	}
+	read := func(base, over string) *adapter.Model {
+		m, err := adapter.Load(base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if over != "" {
+			if err := checkpoint.LoadAdapter(over, m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return m
+	}
+	beside, merged, plain := logits(read("base", "through")), logits(read("merged", "")), logits(read("base", ""))
+	far := 0.0
+	for i, x := range beside {
+		if d := math.Abs(float64(x - merged[i])); !(d <= 1e-5) {
+			t.Fatalf("logit %d is %v, merged %v", i, x, merged[i])
+		}
+		far = max(far, math.Abs(float64(x-plain[i])))
+	}
+	if far < 0.1 {
+		t.Errorf("the adapter changes logits by %v at the most", far)
+	}
+
+	// What a file has of the adapter alone is read as well; tensors have the names and layout of the PEFT library.
+	m := read("base", "through")
+	if err := checkpoint.SaveAdapter("alone", m); err != nil {
+		t.Fatal(err)
+	}
+	if alone := logits(read("base", "alone")); !slices.Equal(alone, beside) {
+		t.Error("the adapter alone gives other logits")
+	}
+	header, err := os.ReadFile("alone")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`"base_model.model.decoder_block_attention.2.wqkv.lora_A.weight":{"dtype":"F32","shape":[2,8],`,
+		`"base_model.model.decoder_block_attention.2.wqkv.lora_B.weight":{"dtype":"F32","shape":[16,2],`,
+		`"base_model.model.out.w.lora_B.weight":{"dtype":"F32","shape":[6,2],`,
+	} {
+		if !bytes.Contains(header, []byte(want)) {
+			t.Errorf("the file has no %s: %.300s", want, header)
+		}
+	}
+	// All of it, in one file.
+	if err := m.Save("whole"); err != nil {
+		t.Fatal(err)
+	}
+	if whole := logits(read("whole", "")); !slices.Equal(whole, beside) {
+		t.Error("what Save wrote gives other logits")
+	}
+
+	refuse("is an adapter, without the parameters that it adapts", "eval", "--data", "book.txt", "--model", "through")
+	refuse("does not have the adapter of model.yaml: has no tensor base_model.model.decoder_block_attention.1.wqkv.lora_A",
+		"eval", "--data", "book.txt", "--model", "base", "--adapter", "base")
+	refuse("no such file", "eval", "--data", "book.txt", "--model", "base", "--adapter", "nothing")
+	refuse("--adapter is given more than once", "eval", "--model", "base", "--adapter", "a", "--adapter", "b")
+	refuse("there is no adapter to merge", "merge", "--model", "base")
+	refuse("both name what is written", append(train, "--adapter", "a", "--out", "b")...)
+	refuse("through exists", append(train, "--adapter", "through")...)
+	write("merged2", "")
+	must(t, p, "merge", "--model", "base", "--adapter", "through", "-o", "merged2")
+	refuse("was trained on another checkpoint than merged", "train", "--resume", "--adapter", "broken", "--from",
+		"merged", "--steps", "31")
+	if _, status, message := run(gptnano.Program(), "eval", "--data", "book.txt", "--model", "through"); status != 1 ||
+		!strings.Contains(message, "is an adapter") {
+		t.Errorf("a model without an adapter reads one: %s", message)
 	}
 }

@@ -83,7 +83,11 @@ reads the checkpoint and the keys again, without dropping a request.`,
 			a.Info.Name, a.example()),
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return serveAll(cmd, &f, []servedProgram{{a, path}})
+			programs, err := a.served(path)
+			if err != nil {
+				return err
+			}
+			return serveAll(cmd, &f, programs)
 		},
 	}
 	fs := cmd.Flags()

@@ -62,6 +62,9 @@ var kept = []string{"data", "match", "field", "separator", "condition", "conditi
 	"window", "rate", "eval-every", "save-every", "patience", "guard", "ema", "scheduled-sampling", "rise", "best",
 	"log", "tensorboard", "layers-every", "train", "freeze", "rate-of"}
 
+// baseDigest is what the checkpoint of an adapter keeps of the one that it was trained on.
+const baseDigest = "base digest"
+
 func (a *program) newTrain() *cobra.Command {
 	var f trainFlags
 	t := a.Info.Training
@@ -225,6 +228,17 @@ func (a *program) writes() bool {
 
 func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 	ctx, out, errOut, flags := cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), cmd.Flags()
+	if path, err := a.written(); err != nil {
+		return err
+	} else if path != "" {
+		if flags.Changed("out") {
+			return errors.New("--adapter and --out both name what is written: give one of them")
+		}
+		if f.out = path; path == "none" {
+			return errors.New("--adapter none: a training writes an adapter, and needs a file for it")
+		}
+		a.adapters = nil // it is --out from here on
+	}
 	keep, err := a.prepare(flags, f)
 	if err != nil {
 		return err
@@ -244,7 +258,16 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 	if err := f.checkOutputs(); err != nil {
 		return err
 	}
-	if f.from == "" && !f.resume {
+	if a.Info.Adapter != nil {
+		digest := ""
+		if f.from, digest, err = a.base(f.from); err != nil {
+			return err
+		}
+		if f.resume && digest != keep[baseDigest] {
+			return fmt.Errorf("%s was trained on another checkpoint than %s: name that one with --from", f.out, f.from)
+		}
+		keep[baseDigest] = digest
+	} else if f.from == "" && !f.resume {
 		f.from = a.Checkpoint
 	}
 	if f.plot != "" {
@@ -343,7 +366,7 @@ func (a *program) prepare(flags *pflag.FlagSet, f *trainFlags) (map[string]strin
 		return nil, fmt.Errorf("can't read the checkpoint: %w", err)
 	case f.resume && f.overwrite:
 		return nil, errors.New("--resume and --overwrite contradict each other: give one of them")
-	case f.resume && f.from != "":
+	case f.resume && f.from != "" && a.Info.Adapter == nil:
 		return nil, errors.New("--resume and --from contradict each other: give one of them")
 	case f.resume && !exists:
 		return nil, fmt.Errorf("there is no checkpoint %s to resume: leave out --resume, or name one with --out", f.out)
@@ -371,7 +394,10 @@ func (a *program) prepare(flags *pflag.FlagSet, f *trainFlags) (map[string]strin
 			if length && (name == "passes" || name == "steps") {
 				continue
 			}
-			if slices.Contains(kept, name) && !flags.Changed(name) {
+			if name == baseDigest {
+				keep[name] = value
+			}
+			if (slices.Contains(kept, name) || name == "from") && !flags.Changed(name) {
 				if err := restore(flags, name, value); err != nil {
 					return nil, fmt.Errorf("checkpoint %s: its option --%s %q is not valid: %w", f.out, name, value,
 						err)
@@ -381,6 +407,9 @@ func (a *program) prepare(flags *pflag.FlagSet, f *trainFlags) (map[string]strin
 		if !flags.Changed("seed") {
 			f.seed = info.Training.Seed
 		}
+	}
+	if a.Info.Adapter != nil && flags.Changed("from") { // what an adapter is for is read again
+		keep["from"] = f.from
 	}
 	for _, name := range kept {
 		if flags.Changed(name) {

@@ -50,7 +50,7 @@ func listed(s string) []string {
 // tune makes m move what the flags say, and tells how much that is.
 func (a *program) tune(m model.LanguageModel, t *tuningFlags) (text string, err error) {
 	by, err := t.tuning()
-	if err != nil || by.Whole() {
+	if err != nil || by.Whole() && a.Info.Adapter == nil {
 		return "", err
 	}
 	tunable, ok := m.(model.Tunable)

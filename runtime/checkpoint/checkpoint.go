@@ -43,9 +43,10 @@ type Training struct {
 	Loop map[string]string `json:"loop,omitempty"` // what the training loop keeps: position in the data, best loss
 }
 
-// Save writes the parameters, the optimizer's arrays, the carried state and t to path, atomically.
+// Save writes the parameters that learn, the optimizer's arrays, the carried state and t to path, atomically. Those
+// that learn are all, or those of an adapter: then the others come from where they were read.
 func Save(path string, m model.LanguageModel, t Training) error {
-	f := parametersOf(m)
+	f := learntOf(m)
 	data, err := json.Marshal(t)
 	if err != nil {
 		return fmt.Errorf("checkpoint %s: %w", path, err)
@@ -75,13 +76,22 @@ func Export(path string, m model.LanguageModel, as Type) error {
 	return f.WriteFile(path)
 }
 
-// Snapshot is a copy of the parameters, as SaveWeights would write them.
+// Snapshot is a copy of the parameters, as SaveWeights would write them, or of those of an adapter, as SaveAdapter
+// would.
 func Snapshot(m model.LanguageModel) *File {
-	f := parametersOf(m)
+	f := learntOf(m)
 	for i, t := range f.Tensors {
 		f.Tensors[i].Value = slices.Clone(t.Value)
 	}
 	return f
+}
+
+// learntOf is what a training changes.
+func learntOf(m model.LanguageModel) *File {
+	if m.Info().Adapter != nil {
+		return adapterOf(m)
+	}
+	return parametersOf(m)
 }
 
 func parametersOf(m model.LanguageModel) *File {
@@ -163,7 +173,7 @@ func ReadWeights(r io.ReaderAt, size int64, m model.LanguageModel) error {
 
 // Load reads all that Save has written, and verifies it. Where the checkpoint was written under another spec that has
 // the same parameters, it is loaded and changed is true: then the training goes on with the new spec's rates and data.
-// On an error m is as it was, as with LoadWeights.
+// On an error m is as it was, as with LoadWeights. Of a model with an adapter it is the adapter that is read.
 func Load(path string, m model.LanguageModel) (t Training, changed bool, err error) {
 	err = read(path, func(s *source) error {
 		if err := s.parameters(); err != nil {
@@ -176,7 +186,13 @@ func Load(path string, m model.LanguageModel) (t Training, changed bool, err err
 		if tp == nil {
 			return errors.New("holds parameters alone: a training can't go on from it")
 		}
-		if err := s.fits(m); err != nil {
+		adapter := m.Info().Adapter != nil
+		if adapter {
+			err = s.fitsAdapter(m)
+		} else {
+			err = s.fits(m)
+		}
+		if err != nil {
 			return err
 		}
 		slots, state := m.Slots(), m.State()
@@ -199,7 +215,12 @@ func Load(path string, m model.LanguageModel) (t Training, changed bool, err err
 		if err := s.read(s.entry(stateTensor), state); err != nil {
 			return err
 		}
-		if err := s.copyWeights(m); err != nil {
+		if adapter {
+			err = s.copyAdapter(m)
+		} else {
+			err = s.copyWeights(m)
+		}
+		if err != nil {
 			return err
 		}
 		m.SetStep(tp.Step)
@@ -263,7 +284,7 @@ func (s *source) weightsInto(m model.LanguageModel) error {
 	if err := s.fits(m); err != nil {
 		return err
 	}
-	for _, t := range m.Tensors() { // before any of them is read, so that m stays as it is
+	for _, t := range s.wanted(m) { // before any of them is read, so that m stays as it is
 		if err := s.verify(s.entry(t.Name)); err != nil {
 			return err
 		}
@@ -271,8 +292,19 @@ func (s *source) weightsInto(m model.LanguageModel) error {
 	return s.copyWeights(m)
 }
 
+// wanted are the tensors that the file must have: those of an adapter, which changes nothing before it has learnt, are
+// read where they are all there.
+func (s *source) wanted(m model.LanguageModel) []model.Tensor {
+	for _, x := range model.Adaptions(m) {
+		if s.entry(x.A.Name) == nil || s.entry(x.B.Name) == nil {
+			return model.Base(m)
+		}
+	}
+	return m.Tensors()
+}
+
 func (s *source) copyWeights(m model.LanguageModel) error {
-	for _, t := range m.Tensors() {
+	for _, t := range s.wanted(m) {
 		if err := s.read(s.entry(t.Name), t.Value); err != nil {
 			return err
 		}
@@ -283,6 +315,10 @@ func (s *source) copyWeights(m model.LanguageModel) error {
 // fits reports why the parameters are not those of m.
 func (s *source) fits(m model.LanguageModel) error {
 	info := m.Info()
+	if _, ok := s.metadata[keyAdapter]; ok {
+		return errors.New("is an adapter, without the parameters that it adapts: name it with --adapter, and the " +
+			"checkpoint that it was trained on with --model")
+	}
 	if v, ok := s.metadata[keyFormat]; ok && v != format {
 		return fmt.Errorf("has format %s, this program reads format %s: use the version of gradsmith that wrote it",
 			strconv.Quote(v), format)
@@ -292,7 +328,7 @@ func (s *source) fits(m model.LanguageModel) error {
 		other = fmt.Sprintf("is of another spec (model %s): ", name)
 	}
 	want := map[string]bool{}
-	for _, t := range m.Tensors() {
+	for _, t := range s.wanted(m) {
 		want[t.Name] = true
 		if err := s.has(t.Name, t.Shape); err != nil {
 			return fmt.Errorf("%s%w", other, err)

@@ -105,6 +105,7 @@ type Info struct {
 
 	Labels    int        // of a conditional model: its labels are the numbers from 0 to Labels−1; 0 for others
 	Adversary *Adversary // for a pair of adversarial networks; nil for others
+	Adapter   *Adapter   // what a training learns in place of the parameters; nil where it learns these
 }
 
 // Clone is a copy that shares no memory with i.
@@ -112,6 +113,7 @@ func (i *Info) Clone() *Info {
 	c := *i
 	c.Layers = slices.Clone(i.Layers)
 	c.Source, c.Vector, c.Masking = copied(i.Source), copied(i.Vector), copied(i.Masking)
+	c.Adapter = copied(i.Adapter)
 	if c.Latent = copied(i.Latent); c.Latent != nil {
 		c.Latent.EncoderFirst = copied(i.Latent.EncoderFirst)
 	}

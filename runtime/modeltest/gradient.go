@@ -34,6 +34,9 @@ func derivatives(t *testing.T, m model.LanguageModel, loss func() float64, prepa
 		directions[ts.Name] = append([]float32{}, ts.Grad...)
 	}
 	for k, ts := range m.Tensors() {
+		if ts.Grad == nil { // it does not learn
+			continue
+		}
 		direction := directions[ts.Name]
 		norm := math.Sqrt(kernel.SquaredNorm(direction, len(direction)))
 		if norm == 0 {

@@ -14,12 +14,13 @@ type place struct {
 	from, to int
 }
 
-// places are where the tensors of the flat arrays lie. Others, such as averages, are not among them.
+// places are where the tensors that learn lie in the flat arrays. Others, such as averages and what an adapter leaves
+// as it is, are not among them.
 func (t *Training) places() []place {
 	var all []place
 	at := 0
 	for _, x := range t.Tensors() {
-		if at >= len(t.Params) || len(x.Value) == 0 || &x.Value[0] != &t.Params[at] {
+		if at >= len(t.Grads) || len(x.Value) == 0 || &x.Value[0] != &t.Params[at] {
 			continue
 		}
 		end := at + param.Stride(len(x.Value))
