@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/gradsmith/gradsmith/gen/build"
+	"github.com/gradsmith/gradsmith/gen/cases/adapted"
 	"github.com/gradsmith/gradsmith/gen/cases/adapter"
 	"github.com/gradsmith/gradsmith/gen/cases/albert"
 	"github.com/gradsmith/gradsmith/gen/cases/align"
@@ -92,6 +93,7 @@ func TestCompiled(t *testing.T) {
 		{"cases/gptj/model.yaml", gptj.New()},
 		{"cases/llama/model.yaml", llama.New()},
 		{"cases/adapter/model.yaml", adapter.New()},
+		{"cases/adapted/model.yaml", adapted.New()},
 		{"cases/mixture/model.yaml", mixture.New()},
 		{"cases/qwen/model.yaml", qwen.New()},
 		{"cases/stretched/model.yaml", stretched.New()},

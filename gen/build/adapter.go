@@ -11,8 +11,9 @@ import (
 	"github.com/gradsmith/gradsmith/gen/op"
 )
 
-// Adapters (Hu et al. 2021) are made in the graphs, whatever layer a product is of: x·W becomes x·W + (x·A)·B·alpha/rank.
-// A and B are parameters of their own, in a scope beside that of W, and come first in the flat arrays.
+// Adapters (Hu et al. 2021) are made in the graphs, whatever layer a product is of: x·W becomes
+// x·W + (x·A)·B·alpha/rank. A and B are parameters of their own, in a scope beside that of W, and come first in the
+// flat arrays.
 
 // adaption is an adapted matrix and the parameters of its change.
 type adaption struct{ w, a, b *Param }
@@ -39,8 +40,9 @@ func (m *Model) adapt() error {
 			stack, dims = dims[:1:1], dims[1:]
 		}
 		one := func(field string, init Init, shape ...graph.Dim) *Param {
-			p := &Param{Scope: w.Scope + ".adapter", Field: w.Field + field, Shape: append(stack[:len(stack):len(stack)],
-				shape...), Stack: w.Stack, First: w.First, Layer: w.Layer, Place: w.Place, Init: init, Adapter: true}
+			p := &Param{Scope: w.Scope + ".adapter", Field: w.Field + field,
+				Shape: append(stack[:len(stack):len(stack)], shape...), Stack: w.Stack, First: w.First, Layer: w.Layer,
+				Place: w.Place, Init: init, Adapter: true}
 			params = append(params, p)
 			row := m.rowOf(w.Layer)
 			row.Params = append(row.Params, p)
@@ -195,6 +197,15 @@ func matches(pattern, name string) bool {
 	return false
 }
 
+// biased is what y becomes when biases are added to it, if nothing else reads it before.
+func biased(g *graph.Graph, y *graph.Value) *graph.Value {
+	users := g.Users()
+	for len(users[y]) == 1 && users[y][0].Op == op.AddBias && g.IsOutput(y) == 0 {
+		y = users[y][0].Outs[0]
+	}
+	return y
+}
+
 // Refusal is an error of the spec that only its graphs show. It has a place.
 type Refusal struct{ Text string }
 
@@ -227,7 +238,8 @@ func (m *Model) adaptGraph(g *graph.Graph, params map[*graph.Value]string,
 		}
 		y := n.Outs[0]
 		name, base := y.Name, y.Base
-		y.Name = g.Unique(base) // the sum takes its place
+		y.Base = biased(g, y).Base // the sum takes its place, and the bias after it
+		y.Name = g.Unique(y.Base)
 		apply := func(o *graph.Op, name string, attrs graph.Attrs, args ...*graph.Value) *graph.Value {
 			made := g.NewNode(n, o, []string{name}, attrs, args...)
 			nodes = append(nodes, made)

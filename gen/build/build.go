@@ -144,7 +144,8 @@ func (s *State) ID() graph.ID { return graph.Identity(s.Name) }
 func (m *Model) Learns(g *graph.Graph) []*graph.Value {
 	trained := map[string]bool{}
 	for _, p := range m.Params {
-		trained[p.Name()] = !p.Fixed && p.Adapter == (m.Spec.Adapter != nil) && (m.Discriminate == nil || p.Discriminator == (g == m.Discriminate))
+		trained[p.Name()] = !p.Fixed && p.Adapter == (m.Spec.Adapter != nil) &&
+			(m.Discriminate == nil || p.Discriminator == (g == m.Discriminate))
 	}
 	var vs []*graph.Value
 	for _, in := range g.Inputs {

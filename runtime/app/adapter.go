@@ -22,8 +22,8 @@ func (a *program) addAdapter(root *cobra.Command) {
 	if _, err := os.Stat(a.adapterPath()); err == nil {
 		def = a.adapterPath()
 	}
-	root.PersistentFlags().StringArrayVar(&a.adapters, "adapter", nil, fmt.Sprintf("`FILE` of the adapter, which train "+
-		"writes and others read; none for the model as it was (default: %s)", def))
+	root.PersistentFlags().StringArrayVar(&a.adapters, "adapter", nil, fmt.Sprintf("`FILE` of the adapter, which "+
+		"train writes and others read; none for the model as it was (default: %s)", def))
 }
 
 // adapterPath is where a training leaves the adapter when no flag says otherwise.
@@ -147,8 +147,8 @@ which it is as if it had been trained so; it computes what the two files compute
 			for _, x := range model.Base(m) {
 				n += len(x.Value)
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s parameters as %s, %d matrices changed\n", out, thousands(n), as,
-				len(model.Adaptions(m)))
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s parameters as %s, %d matrices changed\n", out, thousands(n),
+				as, len(model.Adaptions(m)))
 			return err
 		},
 	}

@@ -11,15 +11,17 @@ import (
 )
 
 // Files of adapters have the adapter's tensors alone, under the names and in the layout of the PEFT library: of the
-// matrix blocks.1.wqkv they are base_model.model.blocks.1.wqkv.lora_A.weight [rank, in] and ….lora_B.weight [out, rank],
-// the transposes of A [in, rank] and B [rank, out]. A checkpoint of a training has the optimizer's arrays beside them.
+// matrix blocks.1.wqkv they are base_model.model.blocks.1.wqkv.lora_A.weight [rank, in] and ….lora_B.weight
+// [out, rank], the transposes of A [in, rank] and B [rank, out]. A checkpoint of a training has the optimizer's arrays
+// beside them.
 
 const (
 	peftPrefix = "base_model.model."
 	peftA      = ".lora_A.weight"
 	peftB      = ".lora_B.weight"
 
-	keyAdapter = "gradsmith.adapter" // rank and alpha
+	keyAdapter = "gradsmith.adapter"      // of an adapter: its rank and alpha
+	keyWith    = "gradsmith.with_adapter" // the same, of parameters with an adapter among them
 )
 
 // adapterNames are the names of an adaption's tensors in a file.

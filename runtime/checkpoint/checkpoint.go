@@ -96,6 +96,9 @@ func learntOf(m model.LanguageModel) *File {
 
 func parametersOf(m model.LanguageModel) *File {
 	f := &File{Metadata: describing(m)}
+	if a := m.Info().Adapter; a != nil {
+		f.Metadata[keyWith] = adapterText(a)
+	}
 	for _, t := range m.Tensors() {
 		f.Tensors = append(f.Tensors, Tensor{t.Name, t.Shape, t.Value})
 	}
@@ -326,6 +329,10 @@ func (s *source) fits(m model.LanguageModel) error {
 	other := ""
 	if name := s.metadata[keyName]; name != "" && s.metadata[keyArchitecture] != info.Architecture {
 		other = fmt.Sprintf("is of another spec (model %s): ", name)
+	}
+	if v, ok := s.metadata[keyWith]; ok && info.Adapter != nil && v != adapterText(info.Adapter) {
+		return fmt.Errorf("has an adapter of %s in it, and that of %s is of %s", v, info.Spec,
+			adapterText(info.Adapter))
 	}
 	want := map[string]bool{}
 	for _, t := range s.wanted(m) {
