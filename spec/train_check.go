@@ -21,6 +21,7 @@ func (c *checker) training(root *value, m *Model) {
 	if m.EMA = root.key("ema").number; m.Vectors != nil && m.Kind == "gan" {
 		m.EMA = 0 // samples have one of their own
 	}
+	c.ownAverage(root, m)
 	m.Schedule = c.schedule(root.key("schedule"), &m.Optimizer)
 	clip := root.key("clip")
 	m.Clip = Clip{Pos: clip.Pos, Norm: clip.key("norm").number, Value: clip.key("value").number}

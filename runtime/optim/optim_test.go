@@ -78,6 +78,16 @@ func TestRules(t *testing.T) {
 			s[0] += d * d
 			return p - rate*d/(math.Sqrt(s[0])+1e-6)
 		}},
+		{"schedule_free", NewScheduleFree(n, 0.9, 0.99, 1e-6, 0.1),
+			func(p, g, rate float64, t int, s []float64) float64 {
+				if t == 1 {
+					s[0], s[1] = p, p
+				}
+				s[2] = 0.99*s[2] + 0.01*g*g
+				s[1] -= rate*0.1*p + rate*g/(math.Sqrt(s[2]/(1-math.Pow(0.99, float64(t))))+1e-6)
+				s[0] += (s[1] - s[0]) / float64(t) // at a rate that stays
+				return 0.1*s[1] + 0.9*s[0]
+			}},
 		{"adam", NewAdam(n, 0.9, 0.99, 1e-6, 0.1), func(p, g, rate float64, t int, s []float64) float64 {
 			return adam(p, g, 0.1, 0, rate, t, s)
 		}},
@@ -106,6 +116,9 @@ func TestRules(t *testing.T) {
 				}
 			}
 			for k, s := range c.o.Slots() {
+				if s.Name == "schedule_free.weight" {
+					continue // TestScheduleFree
+				}
 				if s.Name == "" || len(s.Value) != n {
 					t.Fatalf("slot %d is %q of length %d", k, s.Name, len(s.Value))
 				}

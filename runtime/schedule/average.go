@@ -18,15 +18,15 @@ type shown interface{ Shown() []float32 }
 const judges = "discriminator"
 
 // Averaged makes the training keep an average of the parameters over their updates, from where they stand:
-// decay·average + (1−decay)·parameters after each, with a decay of no more than (1+n)/(10+n) after update n, so that the
-// beginning is soon forgotten. Parts that have an average of their own, discriminators and parts whose rule keeps
+// decay·average + (1−decay)·parameters after each, with a decay of no more than (1+n)/(10+n) after update n, so that
+// the beginning is soon forgotten. Parts that have an average of their own, discriminators and parts whose rule keeps
 // something of the kind are left alone. A decay of 0 ends it.
 func (t *Training) Averaged(decay float64) {
 	for _, p := range t.parts() {
 		switch {
 		case p.beside && decay == 0:
 			p.Average, p.Decay, p.beside = nil, 0, false
-		case p.Average == nil && p.Name != judges && decay > 0 && p.other() == nil:
+		case p.Average == nil && p.Name != judges && decay > 0 && !p.shows():
 			p.Average, p.Decay, p.beside = model.Floats(p.To-p.From), decay, true
 			copy(p.Average, t.Params[p.From:p.To])
 		}
@@ -53,9 +53,15 @@ func (t *Training) Swap() {
 	}
 }
 
-// Swaps reports whether Swap exchanges anything.
+// Swaps reports whether Swap exchanges anything, once a step has been made.
 func (t *Training) Swaps() bool {
-	return slices.ContainsFunc(t.parts(), func(p *Part) bool { return p.other() != nil })
+	return slices.ContainsFunc(t.parts(), func(p *Part) bool { return p.beside || p.shows() })
+}
+
+// shows reports whether the rule of the part keeps parameters that are good to have, as soon as it has made a step.
+func (p *Part) shows() bool {
+	_, ok := p.Rule.(shown)
+	return ok
 }
 
 // average moves the average of a part on by its update n.

@@ -23,6 +23,9 @@ func averaging(m model.LanguageModel, decay float64) (*schedule.Training, error)
 		return nil, nil
 	}
 	t := s.Training()
+	if decay > 0 && t.Swaps() {
+		return nil, errors.New("the rule of update keeps an average of the parameters itself: leave ema out")
+	}
 	t.Averaged(decay)
 	if !t.Swaps() {
 		return nil, nil

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/optim"
 )
 
 // The average is what is validated, saved and given back; the parameters that are trained are those of a training
@@ -95,6 +96,57 @@ func TestAverage(t *testing.T) {
 	o.Average = decay
 	if _, err := Run(context.Background(), newBigram(4), data(), o); err == nil ||
 		!strings.Contains(err.Error(), "generate its code anew") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// A rule that keeps an average itself shows it as an average beside the parameters is shown, from the first step on.
+func TestScheduleFree(t *testing.T) {
+	dir := t.TempDir()
+	free := func() *gradual {
+		m := newGradual(nil)
+		m.t.Steps[0].Moves[0].Rule = optim.NewScheduleFree(len(m.w), 0.9, 0.99, 1e-8, 0)
+		return m
+	}
+	run := func(ctx context.Context, m *gradual, file string, resume bool) Result {
+		o := guarded(filepath.Join(dir, file))
+		o.Resume = resume
+		r, err := Run(ctx, m, data(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	whole := free()
+	want := run(context.Background(), whole, "whole", false)
+	best := newGradual(nil)
+	if err := checkpoint.LoadWeights(filepath.Join(dir, "whole.best"), best); err != nil {
+		t.Fatal(err)
+	}
+	if loss, _, err := Evaluate(context.Background(), best, data().Validation); err != nil || loss != want.Best ||
+		!(loss < 1) {
+		t.Errorf("the best parameters have a loss of %v, the best was %v: %v", loss, want.Best, err)
+	}
+	for stop := 1; stop < 60; stop += 2 {
+		file := fmt.Sprint(stop)
+		ctx, cancel := context.WithCancel(context.Background())
+		m := free()
+		m.stepped = func(step int) {
+			if step == stop {
+				cancel()
+			}
+		}
+		run(ctx, m, file, false)
+		n := free()
+		if r := run(context.Background(), n, file, true); fmt.Sprint(n.w) != fmt.Sprint(whole.w) ||
+			r.Best != want.Best || read(t, filepath.Join(dir, file)) != read(t, filepath.Join(dir, "whole")) {
+			t.Fatalf("stopped at step %d and resumed, the training ends elsewhere: %+v, want %+v", stop, r, want)
+		}
+	}
+	o := guarded(filepath.Join(dir, "c"))
+	o.Average = 0.9
+	if _, err := Run(context.Background(), free(), data(), o); err == nil ||
+		!strings.Contains(err.Error(), "keeps an average of the parameters itself") {
 		t.Errorf("the error is %v", err)
 	}
 }
