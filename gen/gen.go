@@ -162,10 +162,14 @@ type Parameter struct {
 	Shape []int
 }
 
-// Parameters lists the tensors of m in the order of their definition.
+// Parameters lists the tensors of m in the order of their definition, without those of an adapter, which checkpoints of
+// the model need not have.
 func Parameters(m *spec.Model) (all []Parameter, err error) {
 	err = compile(m, "build", func(c *compilation) error {
 		for _, p := range c.model.Params {
+			if p.Adapter {
+				continue
+			}
 			dims := p.Shape
 			if p.Stack > 0 {
 				dims = dims[1:]

@@ -53,6 +53,9 @@ it is an error, which names it.`, strings.Join(interchange.Models(), "\n  ")),
 			if cli.Given(cmd.Flags(), "steps") && o.Steps < 1 {
 				return fmt.Errorf("--steps %d: give 1 or more", o.Steps)
 			}
+			if cli.Given(cmd.Flags(), "adapter") && o.Rank < 1 {
+				return fmt.Errorf("--adapter %d: give the rank, 1 or more", o.Rank)
+			}
 			s, err := locate(out, name, modulePath)
 			if err != nil {
 				return err
@@ -89,6 +92,8 @@ it is an error, which names it.`, strings.Join(interchange.Models(), "\n  ")),
 			interchange.DefaultSteps))
 	fs.StringVar(&as, "type", "f32", "of the numbers that are written: f32, or bf16, which rounds")
 	fs.StringArrayVar(&o.Ignore, "ignore", nil, "leave this `KEY` of config.json aside; may be given several times")
+	fs.IntVar(&o.Rank, "adapter", 0, "`RANK` of a low-rank adapter that train learns in place of the parameters, of all "+
+		"matrices of the blocks; 0 for none")
 	if err := cmd.MarkFlagDirname("out"); err != nil {
 		panic(err) // the flag is there
 	}

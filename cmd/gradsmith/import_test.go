@@ -128,6 +128,19 @@ func TestImport(t *testing.T) {
 		"bin/own sample --prompt 'the cat' --tokens 10 --seed 1 --model own/pretrained.safetensors"); again != first {
 		t.Errorf("the parameters that came with the model write %q, and once %q", again, first)
 	}
+	// With an adapter: what came with the model stays, and what is merged is one for the package without.
+	u.run("go tool gradsmith import published -o light --steps 32 --adapter 2 && go build -o bin/ ./light/cmd/light")
+	u.run("bin/light train --data text --steps 30 --rate 0.05 --samples 0 --adapter cats.safetensors")
+	u.run("bin/light merge --adapter cats.safetensors -o merged.safetensors")
+	beside := u.run("bin/light sample --prompt 'the cat' --tokens 10 --temperature 0 --adapter cats.safetensors")
+	if merged := u.run(
+		"bin/own sample --prompt 'the cat' --tokens 10 --temperature 0 --model merged.safetensors"); merged != beside {
+		t.Errorf("merged it writes %q, and beside its adapter %q", merged, beside)
+	}
+	if again := u.run("bin/light sample --prompt 'the cat' --tokens 10 --seed 1"); again != first {
+		t.Errorf("without its adapter it writes %q, and once %q", again, first)
+	}
+	u.run("go tool gradsmith export light --gguf light.gguf --model merged.safetensors")
 }
 
 var llamacpp = flag.String("llamacpp", "", "`FOLDER` of the package node-llama-cpp for TestStories")

@@ -20,6 +20,7 @@ type Options struct {
 	Steps  int             // tokens of a window; 0: what the model was made for, at most DefaultSteps
 	Ignore []string        // keys of config.json that are left aside though nobody knows them
 	Type   checkpoint.Type // of the numbers that are written
+	Rank   int             // of the adapter that the spec has; 0 for none
 }
 
 // DefaultSteps bounds the window of a model whose positions need no table: the memory of a training grows with it.
@@ -83,6 +84,9 @@ func Read(dir string, o Options) (_ *Import, err error) {
 	}
 	m := &Import{options: o, folder: f, Tokenizer: f.tokenizerData, TokenizerFile: f.tokenizerFile}
 	text, params := print.spec(f.head(print, o))
+	if o.Rank > 0 {
+		text += fmt.Sprintf("adapter: {rank: %d}\n", o.Rank)
+	}
 	m.Spec = []byte(text)
 	m.Model, err = spec.Parse(o.Name+".yaml", m.Spec, func(name string) ([]byte, error) {
 		if name != m.TokenizerFile {
