@@ -89,15 +89,11 @@ func mulPanelsGeneric(c []float32, ldc int, a []float32, lda int, leftT bool, b 
 	if leftT {
 		row, step = 1, lda
 	}
-	for r := range m {
-		for j := 0; j < n; j += PanelCols {
-			d := c[r*ldc+j : r*ldc+min(n, j+PanelCols)]
-			if !accumulate {
-				clear(d)
-			}
-			for l := range k {
-				axpy(d, a[r*row+l*step], b[j/PanelCols*panel+l*PanelCols:])
-			}
+	if !accumulate {
+		for r := range m {
+			clear(c[r*ldc:][:n])
 		}
 	}
+	g := genericProduct{c: c, a: a, b: b, ldc: ldc, row: row, step: step, right: rightPacked, panel: panel, m: m, k: k}
+	g.add(0, n)
 }

@@ -5,44 +5,6 @@ import "math"
 // The scalar functions below define the elementwise kernels: each is one fixed sequence of float32 operations, and the
 // assembly performs the same sequence on vectors. The errors are held by TestUlp.
 
-// fma returns x·y + z rounded once.
-//
-// The product of two float32 is exact in float64, and so the sum in float64 is wrong only when rounding it to 53 bits
-// and then to 24 differs from rounding once: when it lies half-way between two float32, or when the result is
-// subnormal and has fewer bits.
-func fma(x, y, z float32) float32 {
-	p, c := float64(x)*float64(y), float64(z)
-	s := p + c
-	b := math.Float64bits(s)
-	if b&(1<<29-1) == 1<<28 || b>>52&(1<<11-1) <= 1023-126 {
-		return fmaSlow(p, c, s)
-	}
-	return float32(s)
-}
-
-// fmaSlow rounds p + c, of which s is the float64 sum, once: it makes s odd when it is inexact (Boldo and Melquiond,
-// "Emulation of a FMA and correctly rounded sums", 2008), so that the second rounding sees which side it came from.
-func fmaSlow(p, c, s float64) float32 {
-	if s == 0 || math.IsNaN(s) || math.IsInf(s, 0) {
-		return float32(s)
-	}
-	bb := s - p
-	err := (p - (s - bb)) + (c - bb)
-	if err != 0 {
-		b := math.Float64bits(s)
-		if b&1 == 0 {
-			// Step to the odd neighbour on the side of the exact sum.
-			if (err > 0) == (s > 0) {
-				b++
-			} else {
-				b--
-			}
-			s = math.Float64frombits(b)
-		}
-	}
-	return float32(s)
-}
-
 func abs32(x float32) float32 { return math.Float32frombits(math.Float32bits(x) &^ (1 << 31)) }
 
 func copysign32(x, sign float32) float32 {
