@@ -14,7 +14,7 @@ type Adapter struct {
 var adapterKey = may("adapter", object("",
 	need("rank", integer(1, 1<<16), "Rank of the changes: columns of A, and rows of B.").called("r"),
 	may("alpha", above(0, 1e9), "twice the rank", "The changes are multiplied with alpha / rank.").called("lora_alpha"),
-	may("targets", list(text(1, 200), 1, 1000), "all matrices that rows are multiplied with",
+	may("targets", list(text(1, 200), 1, 1000), "all matrices that rows are multiplied with and that are of a higher rank",
 		"Patterns of the names that the adapted matrices have in checkpoints, such as `blocks.*.wqkv`.").called(
 		"target_modules")).shortFor("rank"),
 	"all parameters learn",

@@ -8,7 +8,8 @@ func init() {
 			also: []string{"schedulefree", "schedule_free_adamw", "adamw_schedule_free"},
 			typ: object("", rate(0.0025),
 				with("betas", list(share(), 2, 2), []float64{0.9, 0.999}, "Share of the average in the point of the "+
-					"gradient, and decay of the average of squared gradients.").called("beta1", "beta2", "beta", "beta_1",
+					"gradient, and decay of the average of squared gradients.").called("beta1",
+					"beta2", "beta", "beta_1",
 					"beta_2", "momentum"),
 				epsilon(1e-8), decay(0, decoupled)).shortFor("rate")},
 		new: "ScheduleFree", arguments: numbersOf("betas", "epsilon", "weight_decay"),

@@ -135,6 +135,7 @@ func (m *Model) targets(products map[string]bool) ([]*Param, error) {
 		return &Refusal{at + "adapter: " + fmt.Sprintf(format, args...)}
 	}
 	found := map[string]bool{}
+	large := 0 // the rank of the largest of the matrices that are too small
 	var targets []*Param
 	for _, p := range m.Params {
 		names := p.Tensors()
@@ -157,10 +158,17 @@ func (m *Model) targets(products map[string]bool) ([]*Param, error) {
 		}
 		dims := p.Shape[len(p.Shape)-2:]
 		if least := min(dims[0].N, dims[1].N); a.Rank >= least {
+			if by == "*" { // all that can have the rank
+				large = max(large, least)
+				continue
+			}
 			return nil, fault("the rank %d is not below the %d that the matrix %s [%d, %d] can have: give a smaller one, "+
 				"or other targets", a.Rank, least, names[0], dims[0].N, dims[1].N)
 		}
 		targets = append(targets, p)
+	}
+	if len(targets) == 0 && large > 0 {
+		return nil, fault("the rank %d is below that of no matrix: give one below %d", a.Rank, large)
 	}
 	for _, t := range a.Targets {
 		if !found[t] {

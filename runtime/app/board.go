@@ -76,7 +76,8 @@ func (a *program) description(flags *pflag.FlagSet, m model.LanguageModel, f *tr
 	var layers []string
 	for _, l := range a.Info.Layers {
 		d.Flops += l.Flops
-		layers = append(layers, fmt.Sprintf("%s (%s): %s, %s parameters", l.Name, l.Kind, l.Output, thousands(l.Params)))
+		layers = append(layers,
+			fmt.Sprintf("%s (%s): %s, %s parameters", l.Name, l.Kind, l.Output, thousands(l.Params)))
 	}
 	elsewhere := []string{"out", "best", "log", "tensorboard", "plot", "resume", "overwrite", "verbose", "samples",
 		"sample-every", "layers-every", "threads", "help"} // which say where things go, and change no bit

@@ -24,7 +24,8 @@ func TestFused(t *testing.T) {
 	if err := os.WriteFile(file, source, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for arch, op := range map[string]string{"arm64": "FMADDS", "loong64": "FMADDF", "ppc64le": "FMADDS", "ppc64": "FMADDS",
+	for arch, op := range map[string]string{"arm64": "FMADDS", "loong64": "FMADDF", "ppc64le": "FMADDS",
+		"ppc64":   "FMADDS",
 		"riscv64": "FMADDS", "s390x": "FMADDS"} {
 		c := exec.Command("go", "tool", "compile", "-p", "kernel", "-S", "-o", os.DevNull, file)
 		c.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+arch, "GOFLAGS=")

@@ -209,6 +209,10 @@ func (w *writer) spec() node {
 		}
 		m[k] = w.value(k, props[k].(node))
 	}
+	if m["adapter"] != nil { // of matrices that are as small as those of these models
+		m["adapter"] = []any{1, node{"rank": 1 + w.IntN(2), "alpha": 1 + w.Float64()},
+			node{"rank": 1, "targets": []string{"*"}}}[w.IntN(3)]
+	}
 	switch w.kind {
 	case "attention":
 		stacks = [][]string{{"decoder"}, {"encoder"}, {"encoder", "decoder"}, {"encoder", "decoder"}}[w.IntN(4)]
