@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,6 +48,7 @@ type trainFlags struct {
 	vectors              vectorFlags
 	tuning               tuningFlags
 	verbose              bool
+	findRate             bool
 }
 
 // wait is nil in programs; tests do not wait for a disk to get better.
@@ -78,7 +78,12 @@ ends with the same bits as if it had never stopped.
 
 Defaults are those of %[2]s.`, a.matter(), a.Info.Spec),
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.train(cmd, &f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.findRate {
+				return a.findRate(cmd, &f)
+			}
+			return a.train(cmd, &f)
+		},
 	}
 	if a.ofLines() {
 		x := a.Info.Adversary.Text
@@ -164,6 +169,10 @@ Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
 	fs.DurationVar(&f.maxTime, "max-time", 0, "end after this `TIME`, such as 90s or 2h, with a checkpoint")
 	fs.Float64Var(&f.rate, "rate", t.Rate, "learning rate, before the schedule")
 	f.tuning.add(fs)
+	if a.Info.Adversary == nil {
+		fs.BoolVar(&f.findRate, "find-rate", false, "train at ever higher rates for a moment, show the losses, and write "+
+			"nothing but --plot")
+	}
 	if a.Info.Kind == "attention" && a.Info.Masking == nil {
 		fs.Float64Var(&f.sampling.Share, "scheduled-sampling", t.Sampling,
 			"`SHARE` of the tokens that the model reads which it draws itself")
@@ -270,13 +279,8 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 	} else if f.from == "" && !f.resume {
 		f.from = a.Checkpoint
 	}
-	if f.plot != "" {
-		if !strings.HasSuffix(f.plot, ".svg") {
-			return fmt.Errorf("--plot %s: give the name of a .svg file", f.plot)
-		}
-		if err := checkpoint.Writable(f.plot); err != nil {
-			return err
-		}
+	if err := f.checkPlot(); err != nil {
+		return err
 	}
 	data, err := a.material(cmd, f)
 	if err != nil {
