@@ -52,6 +52,8 @@ var fileFlags = fileflag.Table{
 		"show":     fileflag.Text,
 		"serve":    fileflag.Text, // folders of packages, and checkpoints that the program which it builds reads
 
+		"report": fileflag.Text, // --out writes over nothing but pages of its own
+
 		// Of tokenizer.
 		"train":   fileflag.Input,
 		"encode":  fileflag.Input,

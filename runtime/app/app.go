@@ -75,7 +75,7 @@ type program struct {
 	threads int
 	weights weights.Kind // that decoders read
 	chosen  bool         // by --weights
-	first   []int32      // the source whose answer is shown while the model is trained; nil until it is
+	asked   []int32      // the source whose answer is shown while the model is trained; nil until it is
 
 	adapters []string // of --adapter
 }

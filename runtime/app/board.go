@@ -71,7 +71,7 @@ func (f *trainFlags) checkBoard() error {
 func (a *program) description(flags *pflag.FlagSet, m model.LanguageModel, f *trainFlags,
 	data train.Data) train.Description {
 	d := train.Description{Model: a.Info.Name, Kind: a.Info.Kind, Spec: a.Info.Spec, Digest: a.Info.SpecDigest,
-		Unit: a.Info.Unit(), Parameters: a.Info.Params,
+		Unit: a.Info.Unit(), Parameters: a.Info.Params, Vocab: a.Info.Vocab,
 		Total: cmp.Or(f.steps, f.passes*data.Train.Windows()), Settings: map[string]string{}}
 	var layers []string
 	for _, l := range a.Info.Layers {

@@ -122,31 +122,37 @@ func (a *program) made(m model.LanguageModel, seed uint64) ([]byte, error) {
 	return grid(x, a.Info.Vector.Width, a.Info.Vector.Width, 1, a.Info.Vector)
 }
 
-// answered is the answer to the first source of the validation data, or of the training data without such, and the
-// alignment where the model has one.
+// answered is the answer to a source of the validation data, the longest of the first batch, and the alignment where
+// the model has one.
 func (a *program) answered(ctx context.Context, m model.Writer, data train.Data) (train.Sample, error) {
-	if a.first == nil {
+	if a.asked == nil {
 		var b model.Batch
 		if data.Validation != nil {
 			data.Validation.Rewind()
 			data.Validation.Next(&b)
 			data.Validation.Rewind()
 		}
-		for t := range b.SourceSteps {
-			if x := b.Source[t*b.Batch]; x >= 0 && x != a.Info.Source.End {
-				a.first = append(a.first, x)
+		for k := range b.Batch {
+			var source []int32
+			for t := range b.SourceSteps {
+				if x := b.Source[t*b.Batch+k]; x >= 0 && x != a.Info.Source.End {
+					source = append(source, x)
+				}
+			}
+			if len(source) > len(a.asked) {
+				a.asked = source
 			}
 		}
-		if len(a.first) == 0 {
+		if len(a.asked) == 0 {
 			return train.Sample{}, errors.New("there is no validation data with a source to answer")
 		}
 	}
-	source := append(slices.Clone(a.first), a.Info.Source.End)
+	source := append(slices.Clone(a.asked), a.Info.Source.End)
 	found, err := inference.Answer(ctx, m, source, 1, a.Info.Steps-1, sample.Ranking{})
 	if err != nil {
 		return train.Sample{}, err
 	}
-	s := train.Sample{Text: strings.TrimSpace(a.SourceTokenizer.Decode(a.first)) + "\n→ " + a.line(found.Tokens)}
+	s := train.Sample{Text: strings.TrimSpace(a.SourceTokenizer.Decode(a.asked)) + "\n→ " + a.line(found.Tokens)}
 	if !inference.Aligns(m) {
 		return s, nil
 	}

@@ -41,6 +41,7 @@ type Description struct {
 	Digest     string `json:"digest"` // of the spec
 	Unit       string `json:"unit"`   // what losses are means over: "token"
 	Parameters int    `json:"parameters"`
+	Vocab      int    `json:"vocab"` // tokens; 0 for vectors
 	Flops      int64  `json:"flops"` // a token, in the forward pass
 	Total      int    `json:"total"` // steps of the whole training; 0 where that is not known
 	// what the training was told, by its flags and by the spec
