@@ -26,7 +26,7 @@ PUBLISHED = qwen3 llama3 gemma3
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help attribute digest steps constrain demo gpt2 plain sentences oracle test random generate check bench fuzz imports exhaustive race journeys tokenizers format vet staticcheck verify fresh cross levels same soak decode clients page load
+.PHONY: help attribute digest steps constrain demo gpt2 plain sentences oracle test random generate check bench fuzz imports exhaustive race journeys tokenizers format vet staticcheck verify fresh cross levels same soak decode clients page load onnx
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -117,9 +117,11 @@ race: ## run every test under the race detector, package by package; needs a C c
 same: ## train the demo and every example at commit BASE as well, and compare all bits; some minutes
 	cd bench && $(GO) run ./same --base $(BASE)
 
-bench/serve/node_modules: bench/serve/package-lock.json
-	cd bench/serve && npm ci --silent --ignore-scripts
+bench/%/node_modules: bench/%/package-lock.json
+	cd $(@D) && npm ci --silent --ignore-scripts
 	@touch $@
+onnx: bench/onnx/node_modules ## run what is exported to ONNX by ONNX Runtime: all parts of the checked-in models and of small ones that use every word of the language; needs node and npm
+	$(GO) test ./gen -run TestONNXRuntime -count 1 -v -args -onnxruntime "$(abspath bench/onnx/node_modules)"
 clients: bench/serve/node_modules ## ask every endpoint of a server by the official clients of OpenAI, for Go and for Node.js; needs node and npm
 	cd bench && $(GO) run ./serve clients
 page: bench/serve/node_modules demo/reverse.safetensors demo/glyphs.safetensors ## drive the page of a server in Chromium, with axe-core, and take pictures of it; needs node, npm and chromium

@@ -18,25 +18,34 @@ import (
 )
 
 func newExport() *cobra.Command {
-	var file, folder, model, as string
+	var file, folder, graph, part, model, as string
 	cmd := &cobra.Command{
 		Use:   "export SPEC",
 		Short: "Write a trained model in the form of another program",
 		Long: fmt.Sprintf(`Export writes a model with its parameters and its tokenizer for another program:
 --gguf for llama.cpp, Ollama and LM Studio, --huggingface for transformers and all that reads the
-folders of the Hugging Face hub. SPEC is a spec, or the folder of a package.
+folders of the Hugging Face hub, --onnx for ONNX Runtime and others. SPEC is a spec, or the folder
+of a package.
 
-A model fits where that program computes the same; its architecture is found by itself: %s,
-and mistral in folders.
+Every model has a form in ONNX. Of an autoencoder --part is decoder or encoder, of adversarial
+networks generator or discriminator; the first of them is what is written without it.
+
+For the other two a model fits where that program computes the same; its architecture is found by
+itself: %s, and mistral in folders.
 What does not fit is an error that names it.`, strings.Join(interchange.GGUFArchitectures(), ", ")),
 		Example: `  gradsmith export smol --gguf smol.gguf
   gradsmith export smol --gguf smol.gguf --type f16
-  gradsmith export smol --huggingface out`,
+  gradsmith export smol --huggingface out
+  gradsmith export smol --onnx smol.onnx
+  gradsmith export faces --onnx encoder.onnx --part encoder`,
 		Args:              cli.Args("SPEC"),
 		ValidArgsFunction: specs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if (file == "") == (folder == "") {
-				return errors.New("say what to write, by one of --gguf FILE and --huggingface DIR")
+			if len(file+folder+graph) != max(len(file), len(folder), len(graph)) || file+folder+graph == "" {
+				return errors.New("say what to write, by one of --gguf FILE, --huggingface DIR and --onnx FILE")
+			}
+			if part != "" && graph == "" {
+				return errors.New("--part is of --onnx")
 			}
 			path, err := specIn(args[0])
 			if err != nil {
@@ -54,8 +63,16 @@ What does not fit is an error that names it.`, strings.Join(interchange.GGUFArch
 			if folder != "" {
 				return toFolder(cmd, m, model, folder, as)
 			}
-			if files.Same(file, model) || files.Same(file, path) {
-				return fmt.Errorf("--gguf %s would write over what is read", file)
+			for flag, out := range map[string]string{"gguf": file, "onnx": graph} {
+				if out != "" && (files.Same(out, model) || files.Same(out, path)) {
+					return fmt.Errorf("--%s %s would write over what is read", flag, out)
+				}
+			}
+			if graph != "" {
+				if cmd.Flags().Changed("type") && as != "f32" {
+					return errors.New("--type: files of ONNX are written in f32")
+				}
+				return toONNX(cmd, m, model, graph, part)
 			}
 			typ, err := gguf.ParseType(as)
 			if err != nil {
@@ -77,10 +94,27 @@ What does not fit is an error that names it.`, strings.Join(interchange.GGUFArch
 	fs := cmd.Flags()
 	fs.StringVar(&file, "gguf", "", "`FILE` for llama.cpp")
 	fs.StringVar(&folder, "huggingface", "", "`DIR` for transformers, which is made")
+	fs.StringVar(&graph, "onnx", "", "`FILE` for ONNX Runtime")
+	fs.StringVar(&part, "part", "", "`PART` of the model, of --onnx")
 	fs.StringVar(&model, "model", "",
 		"checkpoint `FILE` (default: NAME.safetensors here or beside the spec, else what was imported)")
 	fs.StringVar(&as, "type", "f32", "of the matrices: f32, f16 (of --gguf) or bf16")
 	return cmd
+}
+
+// toONNX writes a file of ONNX.
+func toONNX(cmd *cobra.Command, m *spec.Model, model, path, part string) error {
+	o, err := interchange.NewONNX(m, model, part)
+	if err != nil {
+		return err
+	}
+	defer o.Close()
+	if err := written(files.Write(path, o.Write)); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s as %d operators; inputs %s; outputs %s\n", path, model,
+		o.Operators(), strings.Join(o.Inputs, ", "), strings.Join(o.Outputs, ", "))
+	return err
 }
 
 // toFolder writes a folder of the Hugging Face hub, all of its files or none.

@@ -67,6 +67,7 @@ func TestCommandFaults(t *testing.T) {
 		{"init", []string{"init", "rnn", "poet"}, nil},
 		{"import", []string{"import", "published", "-o", "own"}, []string{"disk full"}}, // as init, and slower
 		{"export", []string{"export", "imported", "--gguf", "out"}, nil},
+		{"onnx", []string{"export", "imported", "--onnx", "out"}, nil},
 		{"folder", []string{"export", "imported", "--huggingface", "own"}, []string{"disk full"}}, // as import
 	}
 	// Each command with a flag of a file that is written is one of them.

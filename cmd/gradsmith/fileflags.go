@@ -12,6 +12,7 @@ var fileFlags = fileflag.Table{
 	Flags: map[string]fileflag.Role{
 		"out":         fileflag.Output,
 		"gguf":        fileflag.Output,
+		"onnx":        fileflag.Output,
 		"huggingface": fileflag.Text, // a folder in which it overwrites nothing
 		"model":       fileflag.Input,
 		"spec":        fileflag.Input,
@@ -36,6 +37,7 @@ var fileFlags = fileflag.Table{
 		"special":  fileflag.Text,
 		"field":    fileflag.Text,
 		"ignore":   fileflag.Text,
+		"part":     fileflag.Text,
 		"type":     fileflag.Text,
 	},
 	Args: map[string]fileflag.Role{

@@ -23,6 +23,10 @@ type Op struct {
 	// Formula says what is computed, in the notation of the field, for a comment above the call.
 	Formula func(n *Node, name func(*Value) string) string
 
+	// ONNX adds to x the operators that compute the results of n from its arguments a, and gives them; "" stands for a
+	// result that only a gradient reads. An operation of training alone has none.
+	ONNX func(x Assembler, n *Node, a []string) []string
+
 	// InPlace lists pairs (result, argument) that may share memory.
 	InPlace [][2]int
 

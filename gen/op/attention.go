@@ -26,6 +26,7 @@ import (
 // the probabilities again (Dao et al. 2022, section 3.1).
 var Attention = &graph.Op{
 	Name: "attention",
+	ONNX: attentionONNX,
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		a, err := attentionOf(n, 0)
 		if err != nil {

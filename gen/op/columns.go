@@ -9,6 +9,7 @@ import (
 // ScaleColumns is x with each column multiplied by its element of s, which has as many elements as x has columns.
 var ScaleColumns = &graph.Op{
 	Name: "scale_columns",
+	ONNX: operator("Mul"),
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		if err := wantArgs(n, graph.F32, graph.F32); err != nil {
 			return nil, err

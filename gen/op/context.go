@@ -13,6 +13,13 @@ import (
 // memory: a step whose token is negative takes no part. The second result is the weights, [batch, steps].
 var AdditiveAttention = &graph.Op{
 	Name: "additive_attention",
+	ONNX: func(x asm, _ *node, a []string) []string {
+		// e = v·tanh(q + keys) [steps, batch], weights = softmax over the steps that have a token
+		e := x.Op("MatMul", nil, x.Op("Tanh", nil, x.Op("Add", nil, a[1], a[0])), a[3])
+		w := x.Op("Transpose", perm(1, 0), softmaxWhere(x, there(x, a[4]), e, 0))
+		each := x.Op("MatMul", nil, x.Op("Unsqueeze", nil, w, x.Ints(1)), x.Op("Transpose", perm(1, 0, 2), a[2]))
+		return []string{x.Op("Squeeze", nil, each, x.Ints(1)), w}
+	},
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		if err := wantArgs(n, graph.F32, graph.F32, graph.F32, graph.F32, graph.I32); err != nil {
 			return nil, err
@@ -147,6 +154,7 @@ func eachAdditive(q, keys, memory, v, tokens *graph.Tensor, f func(b int, w []fl
 // MaskRows is x with a zero row where the token of the row is negative: what is missing leaves no trace in a state.
 var MaskRows = &graph.Op{
 	Name: "mask_rows",
+	ONNX: func(x asm, _ *node, a []string) []string { return []string{rowsWhere(x, there(x, a[1]), a[0])} },
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		if err := wantArgs(n, graph.F32, graph.I32); err != nil {
 			return nil, err
@@ -179,6 +187,7 @@ var MaskRows = &graph.Op{
 // width.
 var JoinColumns = &graph.Op{
 	Name: "join_columns",
+	ONNX: func(x asm, _ *node, a []string) []string { return []string{x.Op("Concat", axis(-1), a...)} },
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		if err := wantArgs(n, graph.F32, graph.F32); err != nil {
 			return nil, err
@@ -221,6 +230,9 @@ var JoinColumns = &graph.Op{
 // SplitColumns takes rows apart again; attributes a and b are the widths.
 var SplitColumns = &graph.Op{
 	Name: "split_columns",
+	ONNX: func(x asm, n *node, a []string) []string {
+		return x.Ops("Split", 2, axis(-1), a[0], x.Ints(n.Outs[0].Shape.Last().N, n.Outs[1].Shape.Last().N))
+	},
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		if err := wantArgs(n, graph.F32); err != nil {
 			return nil, err
@@ -255,6 +267,7 @@ var SplitColumns = &graph.Op{
 // FirstStep is the first time step of x [steps, batch, width].
 var FirstStep = &graph.Op{
 	Name:  "first_step",
+	ONNX:  func(x asm, _ *node, a []string) []string { return []string{x.Op("Gather", axis(0), a[0], x.ID(0))} },
 	Infer: LastStep.Infer,
 	Eval: func(n *node, in, out []*graph.Tensor) error {
 		copy(out[0].F, in[0].F)

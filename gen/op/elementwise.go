@@ -11,15 +11,15 @@ import (
 // infix are the operations that on single numbers are an expression of Go.
 var infix = map[string]string{"Add": "+", "Sub": "-", "Mul": "*"}
 
-// zip is an operation on the elements of arguments of one shape.
+// zip is an operation on the elements of arguments of one shape; onnx is nil for gradients.
 func zip(name, kernel string, args, flops int, f func(x []float64) float64, formula string,
-	grad func(*graph.Context, *node, []*value) []*value) *graph.Op {
+	onnx rule) *graph.Op {
 	inPlace := make([][2]int, args)
 	for i := range inPlace {
 		inPlace[i] = [2]int{0, i}
 	}
 	return &graph.Op{
-		Name: name, Infer: allSame(args), Grad: grad, Flops: perElement(flops), InPlace: inPlace,
+		Name: name, Infer: allSame(args), ONNX: onnx, Flops: perElement(flops), InPlace: inPlace,
 		Rowwise: allStacked, Elements: true,
 		Eval: func(n *node, in, out []*graph.Tensor) error {
 			x := make([]float64, args)
@@ -56,29 +56,30 @@ func zip(name, kernel string, args, flops int, f func(x []float64) float64, form
 }
 
 // Add is a + b.
-var Add = zip("add", "Add", 2, 1, func(x []float64) float64 { return x[0] + x[1] }, "%s + %s", nil)
+var Add = zip("add", "Add", 2, 1, func(x []float64) float64 { return x[0] + x[1] }, "%s + %s", operator("Add"))
 
 // Sub is a − b.
-var Sub = zip("sub", "Sub", 2, 1, func(x []float64) float64 { return x[0] - x[1] }, "%s − %s", nil)
+var Sub = zip("sub", "Sub", 2, 1, func(x []float64) float64 { return x[0] - x[1] }, "%s − %s", operator("Sub"))
 
 // Mul is the product of elements.
-var Mul = zip("mul", "Mul", 2, 1, func(x []float64) float64 { return x[0] * x[1] }, "%s ∘ %s", nil)
+var Mul = zip("mul", "Mul", 2, 1, func(x []float64) float64 { return x[0] * x[1] }, "%s ∘ %s", operator("Mul"))
 
 // Div is a/b, element by element.
-var Div = zip("div", "Div", 2, 1, func(x []float64) float64 { return x[0] / x[1] }, "%s / %s", nil)
+var Div = zip("div", "Div", 2, 1, func(x []float64) float64 { return x[0] / x[1] }, "%s / %s", operator("Div"))
 
 // Sqrt is the root. Its gradient at 0 is infinite.
-var Sqrt = zip("sqrt", "Sqrt", 1, 1, func(x []float64) float64 { return math.Sqrt(x[0]) }, "√%s", nil)
+var Sqrt = zip("sqrt", "Sqrt", 1, 1, func(x []float64) float64 { return math.Sqrt(x[0]) }, "√%s", operator("Sqrt"))
 
 // Tanh is the hyperbolic tangent.
-var Tanh = zip("tanh", "Tanh", 1, 1, func(x []float64) float64 { return math.Tanh(x[0]) }, "tanh(%s)", nil)
+var Tanh = zip("tanh", "Tanh", 1, 1, func(x []float64) float64 { return math.Tanh(x[0]) }, "tanh(%s)", operator("Tanh"))
 
 // TanhGrad is (1 − y²)·dy, with y = tanh(x).
 var TanhGrad = zip("tanh_grad", "TanhGrad", 2, 3, func(x []float64) float64 { return (1 - x[0]*x[0]) * x[1] },
 	"(1 − %[1]s²) ∘ %[2]s", nil)
 
 // Sigmoid is 1/(1+e⁻ˣ).
-var Sigmoid = zip("sigmoid", "Sigmoid", 1, 1, func(x []float64) float64 { return sigmoid(x[0]) }, "σ(%s)", nil)
+var Sigmoid = zip("sigmoid", "Sigmoid", 1, 1, func(x []float64) float64 { return sigmoid(x[0]) }, "σ(%s)",
+	operator("Sigmoid"))
 
 // SigmoidGrad is y·(1 − y)·dy, with y = σ(x).
 var SigmoidGrad = zip("sigmoid_grad", "SigmoidGrad", 2, 3,
@@ -87,7 +88,7 @@ var SigmoidGrad = zip("sigmoid_grad", "SigmoidGrad", 2, 3,
 // Softplus is log(1+eˣ), which is −log σ(−x).
 var Softplus = zip("softplus", "Softplus", 1, 2, func(x []float64) float64 {
 	return math.Max(x[0], 0) + math.Log1p(math.Exp(-math.Abs(x[0])))
-}, "log(1 + exp %s)", nil)
+}, "log(1 + exp %s)", operator("Softplus"))
 
 // SoftplusGrad is σ(x)·dy.
 var SoftplusGrad = zip("softplus_grad", "SoftplusGrad", 2, 2, func(x []float64) float64 { return sigmoid(x[0]) * x[1] },
@@ -95,7 +96,7 @@ var SoftplusGrad = zip("softplus_grad", "SoftplusGrad", 2, 2, func(x []float64) 
 
 // LeakyReLU is x where x is above 0 and `slope`·x elsewhere (Maas et al. 2013).
 var LeakyReLU = withNumber(zip("leaky_relu", "LeakyReLU", 1, 1, nil, "%[1]s where it is above 0, %%g·%[1]s elsewhere",
-	nil), "slope", func(x []float64, slope float64) float64 {
+	leakyONNX), "slope", func(x []float64, slope float64) float64 {
 	return max(x[0], slope*x[0])
 })
 
@@ -137,7 +138,8 @@ func withNumber(o *graph.Op, key string, f func(x []float64, number float64) flo
 }
 
 // ReLU is max(x, 0).
-var ReLU = zip("relu", "ReLU", 1, 1, func(x []float64) float64 { return math.Max(x[0], 0) }, "max(%s, 0)", nil)
+var ReLU = zip("relu", "ReLU", 1, 1, func(x []float64) float64 { return math.Max(x[0], 0) }, "max(%s, 0)",
+	operator("Relu"))
 
 // ReLUGrad is dy where y > 0, and 0 elsewhere.
 var ReLUGrad = zip("relu_grad", "ReLUGrad", 2, 1, func(x []float64) float64 {
@@ -150,7 +152,7 @@ var ReLUGrad = zip("relu_grad", "ReLUGrad", 2, 1, func(x []float64) float64 {
 // GELU is x·Φ(x) in its approximation by tanh (Hendrycks and Gimpel 2016, section 2).
 var GELU = zip("gelu", "GELU", 1, 8, func(x []float64) float64 {
 	return 0.5 * x[0] * (1 + math.Tanh(geluTanh(x[0])))
-}, "GELU(%s)", nil)
+}, "GELU(%s)", geluONNX)
 
 // GELUGrad is GELU′(x)·dy.
 var GELUGrad = zip("gelu_grad", "GELUGrad", 2, 12, func(x []float64) float64 {
@@ -158,12 +160,38 @@ var GELUGrad = zip("gelu_grad", "GELUGrad", 2, 12, func(x []float64) float64 {
 	return x[1] * (0.5*(1+t) + 0.5*x[0]*(1-t*t)*math.Sqrt(2/math.Pi)*(1+3*0.044715*x[0]*x[0]))
 }, "GELU′(%s) ∘ %s", nil)
 
+// geluONNX is ½·x·(1 + tanh(√(2/π)·x·(1 + 0.044715·x²))).
+func geluONNX(x asm, _ *node, a []string) []string {
+	square := x.Op("Mul", nil, a[0], a[0])
+	inner := x.Op("Add", nil, x.Op("Mul", nil, square, x.Float(0.044715)), x.Float(1))
+	inner = x.Op("Mul", nil, x.Op("Mul", nil, a[0], x.Float(math.Sqrt(2/math.Pi))), inner)
+	return []string{phi(x, a[0], x.Op("Tanh", nil, inner))}
+}
+
+// geluErfONNX is ½·x·(1 + erf(x/√2)).
+func geluErfONNX(x asm, _ *node, a []string) []string {
+	return []string{phi(x, a[0], x.Op("Erf", nil, x.Op("Div", nil, a[0], x.Float(math.Sqrt2))))}
+}
+
+// phi is ½·v·(1 + t).
+func phi(x asm, v, t string) string {
+	return x.Op("Mul", nil, x.Op("Mul", nil, v, x.Float(0.5)), x.Op("Add", nil, t, x.Float(1)))
+}
+
+func siluONNX(x asm, _ *node, a []string) []string {
+	return []string{x.Op("Mul", nil, a[0], x.Op("Sigmoid", nil, a[0]))}
+}
+
+func leakyONNX(x asm, n *node, a []string) []string { // for a slope above 1 as well
+	return []string{x.Op("Max", nil, a[0], x.Op("Mul", nil, a[0], x.Float(n.Attrs.Float("slope"))))}
+}
+
 func geluTanh(x float64) float64 { return math.Sqrt(2/math.Pi) * (x + 0.044715*x*x*x) }
 
 // GELUErf is x·Φ(x), exactly (Hendrycks and Gimpel 2016, section 2).
 var GELUErf = zip("gelu_erf", "GELUErf", 1, 8, func(x []float64) float64 {
 	return 0.5 * x[0] * (1 + math.Erf(x[0]/math.Sqrt2))
-}, "GELU(%s)", nil)
+}, "GELU(%s)", geluErfONNX)
 
 // GELUErfGrad is GELU′(x)·dy.
 var GELUErfGrad = zip("gelu_erf_grad", "GELUErfGrad", 2, 12, func(x []float64) float64 {
@@ -171,7 +199,7 @@ var GELUErfGrad = zip("gelu_erf_grad", "GELUErfGrad", 2, 12, func(x []float64) f
 }, "GELU′(%s) ∘ %s", nil)
 
 // SiLU is x·σ(x) (Elfwing et al. 2018).
-var SiLU = zip("silu", "SiLU", 1, 2, func(x []float64) float64 { return x[0] * sigmoid(x[0]) }, "SiLU(%s)", nil)
+var SiLU = zip("silu", "SiLU", 1, 2, func(x []float64) float64 { return x[0] * sigmoid(x[0]) }, "SiLU(%s)", siluONNX)
 
 // SiLUGrad is SiLU′(x)·dy.
 var SiLUGrad = zip("silu_grad", "SiLUGrad", 2, 6, func(x []float64) float64 {
@@ -193,6 +221,10 @@ var SwiGLU = &graph.Op{
 		return f32(n.Args[0].Shape.With(half)), nil
 	},
 	Flops: perElement(3), Rowwise: allStacked,
+	ONNX: func(x asm, n *node, a []string) []string {
+		halves := x.Ops("Split", 2, axis(-1), a[0])
+		return []string{x.Op("Mul", nil, siluONNX(x, n, halves)[0], halves[1])}
+	},
 	Eval: func(n *node, in, out []*graph.Tensor) error {
 		w := out[0].Cols()
 		for i := range out[0].F {
@@ -376,6 +408,9 @@ func neg(c *graph.Context, x *value, name string) *value {
 // Scale is x times the number `by`.
 var Scale = &graph.Op{
 	Name: "scale", Elements: true, Infer: allSame(1), Flops: perElement(1), InPlace: [][2]int{{0, 0}}, Rowwise: always,
+	ONNX: func(x asm, n *node, a []string) []string {
+		return []string{x.Op("Mul", nil, a[0], x.Float(n.Attrs.Float("by")))}
+	},
 	Eval: func(n *node, in, out []*graph.Tensor) error {
 		for i, x := range in[0].F {
 			out[0].F[i] = n.Attrs.Float("by") * x
@@ -394,6 +429,10 @@ var Scale = &graph.Op{
 // Affine is `by`·x + `plus`.
 var Affine = &graph.Op{
 	Name: "affine", Elements: true, Infer: allSame(1), Flops: perElement(2), InPlace: [][2]int{{0, 0}}, Rowwise: always,
+	ONNX: func(x asm, n *node, a []string) []string {
+		return []string{x.Op("Add", nil, x.Op("Mul", nil, a[0], x.Float(n.Attrs.Float("by"))),
+			x.Float(n.Attrs.Float("plus")))}
+	},
 	Eval: func(n *node, in, out []*graph.Tensor) error {
 		for i, x := range in[0].F {
 			out[0].F[i] = n.Attrs.Float("by")*x + n.Attrs.Float("plus")
@@ -414,6 +453,7 @@ var Affine = &graph.Op{
 // AddBias adds a row to every row of x.
 var AddBias = &graph.Op{
 	Name: "add_bias",
+	ONNX: operator("Add"),
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		if err := wantArgs(n, graph.F32, graph.F32); err != nil {
 			return nil, err
@@ -451,6 +491,10 @@ var AddBias = &graph.Op{
 // SumRows is the sum of all rows: the gradient of a bias.
 var SumRows = &graph.Op{
 	Name: "sum_rows",
+	ONNX: func(x asm, n *node, a []string) []string {
+		rows := reshape(x, a[0], n.Args[0].Shape.Rows(), n.Args[0].Shape.Last())
+		return []string{x.Op("ReduceSum", keep(false), rows, x.Ints(0))}
+	},
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		want := []graph.Type{graph.F32}
 		if n.Attrs.Bool("acc") {

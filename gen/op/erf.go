@@ -7,7 +7,7 @@ import (
 )
 
 // Erf is the error function, 2/√π·∫₀ˣ exp(−t²) dt.
-var Erf = zip("erf", "Erf", 1, 8, func(x []float64) float64 { return math.Erf(x[0]) }, "erf(%s)", nil)
+var Erf = zip("erf", "Erf", 1, 8, func(x []float64) float64 { return math.Erf(x[0]) }, "erf(%s)", operator("Erf"))
 
 // ErfGrad is 2/√π·exp(−x²)·dy.
 var ErfGrad = zip("erf_grad", "ErfGrad", 2, 6, func(x []float64) float64 {

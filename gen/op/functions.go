@@ -8,14 +8,15 @@ import (
 )
 
 // Exp is eˣ.
-var Exp = zip("exp", "Exp", 1, 2, func(x []float64) float64 { return math.Exp(x[0]) }, "exp(%s)", nil)
+var Exp = zip("exp", "Exp", 1, 2, func(x []float64) float64 { return math.Exp(x[0]) }, "exp(%s)", operator("Exp"))
 
 // Log is the natural logarithm.
-var Log = zip("log", "Log", 1, 2, func(x []float64) float64 { return math.Log(x[0]) }, "log(%s)", nil)
+var Log = zip("log", "Log", 1, 2, func(x []float64) float64 { return math.Log(x[0]) }, "log(%s)", operator("Log"))
 
 // Softmax is eˣ of each element over the sum of its row.
 var Softmax = &graph.Op{
 	Name: "softmax", Infer: allSame(1), Flops: perElement(4), InPlace: [][2]int{{0, 0}}, Rowwise: allStacked,
+	ONNX: func(x asm, _ *node, a []string) []string { return []string{x.Op("Softmax", axis(-1), a[0])} },
 	Eval: func(n *node, in, out []*graph.Tensor) error {
 		cols := in[0].Cols()
 		for lo := 0; lo < len(in[0].F); lo += cols {

@@ -33,7 +33,14 @@ func gradients(what string) func(n *node, name names) string {
 // form of cuDNN and PyTorch): from gx = x·Wx + b and gh = h′·Wh + bh, both [batch, 3·hidden] in the order r, z, n, r,
 // z = σ(gx + gh), n = tanh(gxₙ + r∘ghₙ), h = (1−z)∘n + z∘h′. It gives h and the activated gates.
 var GRUCell = &graph.Op{
-	Name:  "gru_cell",
+	Name: "gru_cell",
+	ONNX: func(x asm, _ *node, a []string) []string {
+		gx, gh := columns(x, a[0], 3), columns(x, a[1], 3)
+		r := x.Op("Sigmoid", nil, x.Op("Add", nil, gx[0], gh[0]))
+		z := x.Op("Sigmoid", nil, x.Op("Add", nil, gx[1], gh[1]))
+		c := x.Op("Tanh", nil, x.Op("Add", nil, gx[2], x.Op("Mul", nil, r, gh[2])))
+		return []string{between(x, z, c, a[2]), ""}
+	},
 	Infer: cellInfer(3, 0, 3, 2, 1, 3),
 	Grad: func(c *graph.Context, n *node, g []*value) []*value {
 		if g[1] != nil {
@@ -91,7 +98,11 @@ var GRUCellGrad = &graph.Op{
 // GRUReset is the first half of a GRU whose reset gate acts before the product with the state (Cho et al. 2014,
 // equations 5 to 8): from the pre-activations [batch, 2·hidden] in the order r, z, it gives r, z = σ(…) and r∘h′.
 var GRUReset = &graph.Op{
-	Name:  "gru_reset",
+	Name: "gru_reset",
+	ONNX: func(x asm, _ *node, a []string) []string {
+		rz := x.Op("Sigmoid", nil, a[0])
+		return []string{rz, x.Op("Mul", nil, columns(x, rz, 2)[0], a[1])}
+	},
 	Infer: cellInfer(2, 0, 2, 1, 2, 1),
 	Grad: func(c *graph.Context, n *node, g []*value) []*value {
 		drz, drh := or0(c, g[0], n.Outs[0], "drz"), or0(c, g[1], n.Outs[1], "drh")
@@ -145,7 +156,10 @@ var GRUResetGrad = &graph.Op{
 // GRUUpdate is the second half: from the candidate's pre-activation, r, z and h′ it gives h = (1−z)∘n + z∘h′ and n =
 // tanh(…).
 var GRUUpdate = &graph.Op{
-	Name:  "gru_update",
+	Name: "gru_update",
+	ONNX: func(x asm, _ *node, a []string) []string {
+		return []string{between(x, columns(x, a[1], 2)[1], x.Op("Tanh", nil, a[0]), a[2]), ""}
+	},
 	Infer: cellInfer(3, 1, 2, 2, 1, 1),
 	Grad: func(c *graph.Context, n *node, g []*value) []*value {
 		if g[1] != nil {

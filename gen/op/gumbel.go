@@ -180,6 +180,7 @@ func init() {
 // Times is x times a number of the step, to which no gradient flows.
 var Times = &graph.Op{
 	Name: "times",
+	ONNX: operator("Mul"),
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		if err := wantArgs(n, graph.F32, graph.F32); err != nil {
 			return nil, err

@@ -10,6 +10,10 @@ import (
 // decoders read laid out; the optimizer sets it.
 var Gather = &graph.Op{
 	Name: "gather",
+	ONNX: func(x asm, _ *node, a []string) []string { // a missing token has a row of zeros
+		rows := x.Op("Gather", axis(0), a[0], x.Op("Max", nil, a[1], x.ID(0)))
+		return []string{rowsWhere(x, there(x, a[1]), rows)}
+	},
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		if err := wantArgs(n, graph.F32, graph.I32); err != nil {
 			return nil, err
@@ -100,6 +104,10 @@ var ScatterAdd = &graph.Op{
 // OneHot is, for each id, a row of `vocab` zeros with a 1 at the id.
 var OneHot = &graph.Op{
 	Name: "one_hot",
+	ONNX: func(x asm, n *node, a []string) []string {
+		y := x.Op("Equal", nil, x.Op("Unsqueeze", nil, a[0], x.Ints(-1)), counted(x, n.Outs[0].Shape.Last()))
+		return []string{as(x, y, onnxFloat)}
+	},
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		if err := wantArgs(n, graph.I32); err != nil {
 			return nil, err

@@ -22,7 +22,10 @@ func filled(name string, x float64, emit func(n *node) []call) *graph.Op {
 			}
 			return nil
 		},
-		Emit:    emit,
+		Emit: emit,
+		ONNX: func(asm asm, n *node, _ []string) []string {
+			return []string{asm.Op("Expand", nil, asm.Float(x), asm.Sizes(n.Outs[0].Shape...))}
+		},
 		Formula: func(n *node, name names) string { return fmt.Sprintf("%s = %g", name(n.Outs[0]), x) },
 	}
 }
@@ -40,6 +43,7 @@ var Ones = filled("ones", 1, func(n *node) []call {
 // Index is the number of the iteration of the loop around it, in the order of the elements.
 var Index = &graph.Op{
 	Name:  "index",
+	ONNX:  func(x asm, _ *node, _ []string) []string { return []string{x.Iteration()} },
 	Infer: func(n *node) ([]graph.TypedShape, error) { return []graph.TypedShape{{Type: graph.I32}}, nil },
 	Emit:  func(n *node) []call { return nil },
 }
@@ -47,6 +51,7 @@ var Index = &graph.Op{
 // Reshape is its argument with shape `shape` of as many elements.
 var Reshape = &graph.Op{
 	Name: "reshape",
+	ONNX: func(x asm, n *node, a []string) []string { return []string{reshape(x, a[0], n.Outs[0].Shape...)} },
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		s, ok := n.Attrs.Get("shape").(graph.Shape)
 		if !ok || len(n.Args) != 1 {
@@ -68,6 +73,7 @@ var Reshape = &graph.Op{
 // Copy is its argument in memory of its own.
 var Copy = &graph.Op{
 	Name:  "copy",
+	ONNX:  func(x asm, _ *node, a []string) []string { return a },
 	Infer: allSame(1),
 	Grad:  func(c *graph.Context, n *node, g []*value) []*value { return g },
 	Eval: func(n *node, in, out []*graph.Tensor) error {

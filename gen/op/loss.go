@@ -193,6 +193,7 @@ func over(n *node) string {
 // Mean is the mean of all elements, a number.
 var Mean = &graph.Op{
 	Name: "mean",
+	ONNX: func(x asm, _ *node, a []string) []string { return []string{x.Op("ReduceMean", keep(false), a[0])} },
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		if err := wantArgs(n, graph.F32); err != nil {
 			return nil, err

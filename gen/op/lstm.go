@@ -38,7 +38,13 @@ func wide(k int, h dim) dim {
 // Gers et al. 2000) from the gates' pre-activations [batch, 4·hidden], in the order i, f, g, o, and the last cell
 // state: i, f, o = σ(…), g = tanh(…), c = f∘c′ + i∘g, h = o∘tanh(c). It gives h, c and the activated gates.
 var LSTMCell = &graph.Op{
-	Name:  "lstm_cell",
+	Name: "lstm_cell",
+	ONNX: func(x asm, _ *node, a []string) []string {
+		g := columns(x, a[0], 4)
+		keeps := x.Op("Mul", nil, x.Op("Sigmoid", nil, g[1]), a[1])
+		c := x.Op("Add", nil, keeps, x.Op("Mul", nil, x.Op("Sigmoid", nil, g[0]), x.Op("Tanh", nil, g[2])))
+		return []string{x.Op("Mul", nil, x.Op("Sigmoid", nil, g[3]), x.Op("Tanh", nil, c)), c, ""}
+	},
 	Infer: cellInfer(2, 0, 4, 1, 1, 1, 4),
 	Grad: func(c *graph.Context, n *node, g []*value) []*value {
 		if g[2] != nil {

@@ -17,6 +17,7 @@ import (
 // gradient rule.
 var MatMul = &graph.Op{
 	Name:    "matmul",
+	ONNX:    matmulONNX,
 	Infer:   matmulInfer,
 	Flops:   matmulFlops,
 	Eval:    matmulEval,

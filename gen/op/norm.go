@@ -11,6 +11,10 @@ import (
 // also gives the mean and the reciprocal of the standard deviation, which the gradient reads.
 var LayerNorm = &graph.Op{
 	Name: "layernorm",
+	ONNX: func(x asm, n *node, a []string) []string {
+		attrs := graph.Attrs{{Key: "axis", Val: -1}, {Key: "epsilon", Val: n.Attrs.Float("epsilon")}}
+		return []string{x.Op("LayerNormalization", attrs, a...), "", ""}
+	},
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		if err := wantArgs(n, graph.F32, graph.F32, graph.F32); err != nil {
 			return nil, err
@@ -114,6 +118,11 @@ var LayerNormGrad = &graph.Op{
 // reciprocal of the root, which the gradient reads.
 var RMSNorm = &graph.Op{
 	Name: "rmsnorm",
+	ONNX: func(x asm, n *node, a []string) []string {
+		square := x.Op("ReduceMean", graph.Attrs{{Key: "axes", Val: []int{-1}}}, x.Op("Mul", nil, a[0], a[0]))
+		root := x.Op("Sqrt", nil, x.Op("Add", nil, square, x.Float(n.Attrs.Float("epsilon"))))
+		return []string{x.Op("Mul", nil, x.Op("Div", nil, a[0], root), a[1]), ""}
+	},
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		if err := wantArgs(n, graph.F32, graph.F32); err != nil {
 			return nil, err

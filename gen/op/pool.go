@@ -10,6 +10,13 @@ import (
 // tokens [steps, batch], is not negative; 0 where a sequence has none.
 var MeanSteps = &graph.Op{
 	Name: "mean_steps",
+	ONNX: func(x asm, _ *node, a []string) []string {
+		seen := there(x, a[1])
+		sum := x.Op("ReduceSum", keep(false), rowsWhere(x, seen, a[0]), x.Ints(0))
+		count := x.Op("ReduceSum", keep(false), as(x, seen, onnxFloat), x.Ints(0))
+		count = x.Op("Unsqueeze", nil, x.Op("Max", nil, count, x.Float(1)), x.Ints(-1))
+		return []string{x.Op("Div", nil, sum, count)}
+	},
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		if err := wantArgs(n, graph.F32, graph.I32); err != nil {
 			return nil, err

@@ -10,6 +10,10 @@ import (
 // AddPositions adds row t of a table [capacity, width] to every sequence at time step t of x [steps, batch, width].
 var AddPositions = &graph.Op{
 	Name: "add_positions",
+	ONNX: func(x asm, n *node, a []string) []string {
+		rows := x.Op("Slice", nil, a[1], x.Ints(0), x.Sizes(n.Args[0].Shape[0]), x.Ints(0))
+		return []string{x.Op("Add", nil, a[0], x.Op("Unsqueeze", nil, rows, x.Ints(1)))}
+	},
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		if err := wantArgs(n, graph.F32, graph.F32); err != nil {
 			return nil, err
@@ -82,6 +86,7 @@ var AddPositionsGrad = &graph.Op{
 // training row r has position r/batch. Attributes: heads, size; inverse turns back, which is the gradient.
 var Rope = &graph.Op{
 	Name: "rope",
+	ONNX: ropeONNX,
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		types := []graph.Type{graph.F32, graph.F32, graph.I32}[:max(2, min(3, len(n.Args)))]
 		if err := wantArgs(n, types...); err != nil {
@@ -227,6 +232,7 @@ func Waves(positions, width int) []float64 {
 // LastStep is the last time step of x [steps, batch, width].
 var LastStep = &graph.Op{
 	Name: "last_step",
+	ONNX: func(x asm, _ *node, a []string) []string { return []string{x.Op("Gather", axis(0), a[0], x.ID(-1))} },
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		if err := wantArgs(n, graph.F32); err != nil {
 			return nil, err

@@ -13,6 +13,14 @@ import (
 // have buckets of their own, or share the first one.
 var RelativeBias = &graph.Op{
 	Name: "relative_bias",
+	ONNX: func(x asm, n *node, a []string) []string {
+		span := n.Outs[0].Shape[1].N
+		rows := make([]int, span)
+		for i := range rows {
+			rows[i] = Bucket(i-(span-1)/2, n.Args[0].Shape[0].N, n.Attrs.Int("distance"), n.Attrs.Bool("both"))
+		}
+		return []string{x.Op("Transpose", perm(1, 0), x.Op("Gather", axis(0), a[0], x.Ints(rows...)))}
+	},
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		if err := wantArgs(n, graph.F32); err != nil {
 			return nil, err

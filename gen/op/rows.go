@@ -10,6 +10,11 @@ import (
 // ScaleRows is x with each row multiplied by its element of s, whose elements are as many as x has rows.
 var ScaleRows = &graph.Op{
 	Name: "scale_rows",
+	ONNX: func(x asm, n *node, a []string) []string {
+		rows := n.Args[0].Shape
+		s := reshape(x, a[1], append(append(graph.Shape{}, rows[:len(rows)-1]...), graph.Const(1, ""))...)
+		return []string{x.Op("Mul", nil, a[0], s)}
+	},
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		if err := wantArgs(n, graph.F32, graph.F32); err != nil {
 			return nil, err
@@ -39,6 +44,9 @@ var ScaleRows = &graph.Op{
 // DotRows is Σ a∘b of each row, as a column: a and b are [..., n], the result is [..., 1].
 var DotRows = &graph.Op{
 	Name: "dot_rows",
+	ONNX: func(x asm, _ *node, a []string) []string {
+		return []string{x.Op("ReduceSum", keep(true), x.Op("Mul", nil, a[0], a[1]), x.Ints(-1))}
+	},
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		if err := wantArgs(n, graph.F32, graph.F32); err != nil {
 			return nil, err
@@ -71,6 +79,10 @@ var DotRows = &graph.Op{
 // MeanRows is the mean of all rows.
 var MeanRows = &graph.Op{
 	Name: "mean_rows",
+	ONNX: func(x asm, n *node, a []string) []string {
+		rows := reshape(x, a[0], n.Args[0].Shape.Rows(), n.Args[0].Shape.Last())
+		return []string{x.Op("ReduceMean", append(keep(false), graph.Attr{Key: "axes", Val: []int{0}}), rows)}
+	},
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		if err := wantArgs(n, graph.F32); err != nil {
 			return nil, err
@@ -133,6 +145,11 @@ var SpreadRows = &graph.Op{
 // singular vector is (Miyato et al. 2018, appendix A).
 var Normalize = &graph.Op{
 	Name: "normalize", Infer: allSame(1), Flops: perElement(3), InPlace: [][2]int{{0, 0}},
+	ONNX: func(x asm, _ *node, a []string) []string {
+		square := x.Op("ReduceSum", keep(false), x.Op("Mul", nil, a[0], a[0]))
+		some := x.Op("Greater", nil, square, x.Float(0)) // of zeros it is zero
+		return []string{x.Op("Div", nil, a[0], x.Op("Sqrt", nil, x.Op("Where", nil, some, square, x.Float(1))))}
+	},
 	Eval: func(n *node, in, out []*graph.Tensor) error {
 		square := 0.0
 		for _, x := range in[0].F {

@@ -13,6 +13,9 @@ import (
 // SpreadSteps is x for every token: [tokens, ...], tokens being the attribute.
 var SpreadSteps = &graph.Op{
 	Name: "spread_steps",
+	ONNX: func(x asm, n *node, a []string) []string {
+		return []string{x.Op("Expand", nil, a[0], x.Sizes(n.Outs[0].Shape...))}
+	},
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		if err := wantArgs(n, graph.F32); err != nil {
 			return nil, err
@@ -44,6 +47,9 @@ var SpreadSteps = &graph.Op{
 // SumSteps is the sum of x [tokens, ...] over the tokens.
 var SumSteps = &graph.Op{
 	Name: "sum_steps",
+	ONNX: func(x asm, _ *node, a []string) []string {
+		return []string{x.Op("ReduceSum", keep(false), a[0], x.Ints(0))}
+	},
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		if err := wantArgs(n, graph.F32); err != nil {
 			return nil, err
@@ -76,6 +82,7 @@ var SumSteps = &graph.Op{
 // each sequence [batch], which is negative where there is none. Attributes tokens and batch are the sizes.
 var Seen = &graph.Op{
 	Name: "seen",
+	ONNX: seenONNX,
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		types := []graph.Type{}
 		if n.Attrs.Bool("missing") {
@@ -145,6 +152,10 @@ var Seen = &graph.Op{
 // others have 0, as all have where none is seen.
 var SoftmaxSteps = &graph.Op{
 	Name: "softmax_steps",
+	ONNX: func(x asm, n *node, a []string) []string {
+		seen := x.Op("Greater", nil, reshape(x, a[1], n.Args[0].Shape...), x.Float(0))
+		return []string{softmaxWhere(x, seen, a[0], 0)}
+	},
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		if err := wantArgs(n, graph.F32, graph.F32); err != nil {
 			return nil, err
@@ -234,6 +245,10 @@ var CacheRows = &graph.Op{
 // Outer is a·bᵀ of each row: a [..., n] and b [..., m] give [..., n·m], a matrix row by row.
 var Outer = &graph.Op{
 	Name: "outer",
+	ONNX: func(x asm, n *node, a []string) []string {
+		y := x.Op("Mul", nil, x.Op("Unsqueeze", nil, a[0], x.Ints(-1)), x.Op("Unsqueeze", nil, a[1], x.Ints(-2)))
+		return []string{reshape(x, y, n.Outs[0].Shape...)}
+	},
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		if err := wantArgs(n, graph.F32, graph.F32); err != nil {
 			return nil, err
@@ -270,6 +285,19 @@ var Outer = &graph.Op{
 // transposed it is Mᵀ·v, of v [..., n].
 var ApplyRows = &graph.Op{
 	Name: "apply_rows",
+	ONNX: func(x asm, n *node, a []string) []string {
+		v, m := n.Args[1].Shape, []dim{n.Outs[0].Shape.Last(), n.Args[1].Shape.Last()}
+		if n.Attrs.Bool("transposed") {
+			m[0], m[1] = m[1], m[0]
+		}
+		matrix := reshape(x, a[0], append(append(graph.Shape{}, v[:len(v)-1]...), m...)...)
+		if n.Attrs.Bool("transposed") {
+			row := x.Op("MatMul", nil, x.Op("Unsqueeze", nil, a[1], x.Ints(-2)), matrix)
+			return []string{x.Op("Squeeze", nil, row, x.Ints(-2))}
+		}
+		column := x.Op("MatMul", nil, matrix, x.Op("Unsqueeze", nil, a[1], x.Ints(-1)))
+		return []string{x.Op("Squeeze", nil, column, x.Ints(-1))}
+	},
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		if err := wantArgs(n, graph.F32, graph.F32); err != nil {
 			return nil, err

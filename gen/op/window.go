@@ -21,6 +21,16 @@ func threeDims(n *node, arg int) (graph.Shape, error) {
 // the result [steps, batch, width·features] is x at t, t+1, …, t+width−1 of sequence b.
 var Unfold = &graph.Op{
 	Name: "unfold",
+	ONNX: func(x asm, n *node, a []string) []string { // zeros behind the last step, then the steps from k on, for each k
+		width, s := n.Attrs.Int("width"), n.Args[0].Shape
+		padded := x.Op("Pad", nil, a[0], x.Ints(0, 0, 0, width-1, 0, 0))
+		parts := make([]string, width)
+		for k := range parts {
+			to := x.Op("Add", nil, x.Sizes(s[0]), x.Ints(k))
+			parts[k] = x.Op("Slice", nil, padded, x.Ints(k), to, x.Ints(0))
+		}
+		return []string{x.Op("Concat", axis(-1), parts...)}
+	},
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		if err := wantArgs(n, graph.F32); err != nil {
 			return nil, err
@@ -107,6 +117,9 @@ func atMost(x, y *graph.Tensor, i int) int {
 // MaxSteps is the largest value of each feature over time, [batch, features] of x [steps, batch, features].
 var MaxSteps = &graph.Op{
 	Name: "max_steps",
+	ONNX: func(x asm, _ *node, a []string) []string {
+		return []string{x.Op("ReduceMax", append(keep(false), graph.Attr{Key: "axes", Val: []int{0}}), a[0])}
+	},
 	Infer: func(n *node) ([]graph.TypedShape, error) {
 		if err := wantArgs(n, graph.F32); err != nil {
 			return nil, err

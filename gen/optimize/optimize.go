@@ -98,6 +98,22 @@ func Run(g *graph.Graph, decoding bool) error {
 	return nil
 }
 
+// portable are the passes that leave the operations of gen/build: what other programs run has none that were fused for
+// the kernels of this project.
+var portable = []func(g *graph.Graph){simplify, cse, dce, hoist, unstack, hoist, cse, dce}
+
+// Portable applies the passes that a graph for another program gains by: nothing is computed that no output reads, and
+// products of all time steps stand in front of loops.
+func Portable(g *graph.Graph) error {
+	for _, run := range portable {
+		run(g)
+		if err := g.Verify(); err != nil {
+			return fmt.Errorf("optimize: %w", err)
+		}
+	}
+	return nil
+}
+
 // Describe lists the passes, for -help and the documentation.
 func Describe() []string {
 	var lines []string
