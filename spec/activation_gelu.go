@@ -1,8 +1,8 @@
 package spec
 
 func init() {
-	registerActivation(activationRecord{hidden: true, block: true, formulas: []string{"gelu", "GELU"}, word: word{
-		name: "gelu", doc: "x·Φ(x), where Φ is the normal distribution function (Hendrycks and Gimpel 2016)."}})
+	registerActivation(activationRecord{layers: true, hidden: true, block: true, formulas: []string{"gelu", "GELU"},
+		word: word{name: "gelu", doc: "x·Φ(x), where Φ is the normal distribution function (Hendrycks and Gimpel 2016)."}})
 	registerActivation(activationRecord{hidden: true, block: true, word: word{
 		name: "gelu_tanh", doc: "GELU with Φ approximated by tanh, as in GPT-2.",
 		also: []string{"gelu_new", "gelu_approx", "quick_gelu"}}})

@@ -117,6 +117,9 @@ func (s *start) imported(m *interchange.Import) error {
 	if m.Model.EncoderDecoder() {
 		s.Does, s.Use = "answers lines with it", []string{"translate", "train --data PAIRS"}
 	}
+	if m.Model.Masking != nil {
+		s.Does, s.Use = "fills in masked tokens with it", []string{`fill "Once upon a [MASK]"`, "train --data TEXT"}
+	}
 	s.Checkpoint = weightsFile
 	if s.newModule == "" {
 		s.Checkpoint = filepath.ToSlash(filepath.Join(s.dir, weightsFile))

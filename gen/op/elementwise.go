@@ -360,6 +360,25 @@ func init() {
 		inputGrad(SwiGLUGrad)
 	Softplus.Grad = inputGrad(SoftplusGrad)
 
+	// f(x, dy) = (Φ(x) + x·φ(x))·dy with φ(x) = exp(−x²/2)/√2π: ∂/∂dy is the operation itself on the incoming gradient,
+	// ∂/∂x is (2 − x²)·φ(x)·dy.
+	GELUErfGrad.Grad = func(c *graph.Context, n *node, g []*value) []*value {
+		x, dy := n.Args[0], n.Args[1]
+		r := make([]*value, 2)
+		if c.Need(0) {
+			square := c.Apply(Mul, nil, nil, c.Val(x), c.Val(x))[0]
+			density := c.Apply(Exp, nil, nil, c.Apply(Scale, nil, graph.Attrs{{Key: "by", Val: -0.5}}, square)[0])[0]
+			one := 1 / math.Sqrt(2*math.Pi)
+			slope := c.Apply(Affine, nil, graph.Attrs{{Key: "by", Val: -one}, {Key: "plus", Val: 2 * one}}, square)[0]
+			slope = c.Apply(Mul, nil, nil, slope, density)[0]
+			p := c.Apply(Mul, nil, nil, c.Val(dy), g[0])[0]
+			r[0] = c.Apply(Mul, []string{d(x)}, nil, p, slope)[0]
+		}
+		if c.Need(1) {
+			r[1] = c.Apply(GELUErfGrad, []string{d(dy)}, nil, c.Val(x), g[0])[0]
+		}
+		return r
+	}
 	// f(y, dy) = (1−y²)·dy: ∂/∂dy is the operation itself on the incoming gradient, ∂/∂y is −2·y·dy.
 	TanhGrad.Grad = func(c *graph.Context, n *node, g []*value) []*value {
 		y, dy := n.Args[0], n.Args[1]

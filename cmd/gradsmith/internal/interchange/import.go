@@ -111,7 +111,10 @@ func (f *folder) head(p *blueprint, o Options) string {
 	fmt.Fprintf(&b, "kind: attention\nname: %s\ndescription: %q\n", o.Name, p.description)
 	file := []set{{"file", f.tokenizerFile}}
 	begin, end := f.around()
-	if p.encoder != nil {
+	switch {
+	case p.decoder == nil: // which restores tokens of a text, whatever stands around it
+		begin, end = -1, -1
+	case p.encoder != nil:
 		begin = p.begin
 	}
 	for _, t := range []struct {
@@ -135,7 +138,7 @@ func (f *folder) head(p *blueprint, o Options) string {
 	fmt.Fprintf(&b, "shape: {batch: 1, steps: %d} # what memory is planned for; the model was made for %d tokens\n",
 		steps,
 		p.steps)
-	if p.encoder != nil {
+	if p.encoder != nil && p.decoder != nil {
 		fmt.Fprintf(&b, "source: {steps: %d}\n", steps)
 	}
 	b.WriteString("# For training it further: a rate that does not undo what it has learnt.\n")
@@ -164,6 +167,18 @@ func (f *folder) around() (begin, end int) {
 		end = int(behind[0])
 	}
 	return begin, end
+}
+
+// mask is the token of the tokenizer's file that stands for a missing one. The model here has one behind all of the
+// file's tokens, which reads the same row of their table.
+func (f *folder) mask() int {
+	for _, name := range []string{"[MASK]", "<mask>"} {
+		if n, ok := f.tokenizer.Token(name); ok {
+			return int(n)
+		}
+	}
+	f.config.errorf("the tokenizer has no token [MASK] or <mask>, by which such a model is told what is missing")
+	return 0
 }
 
 // ReportFile is the name of the report.

@@ -23,8 +23,9 @@ type part struct {
 	width  int           // columns or features that it gives
 	to     func(int) int // which of these an output of the tensor becomes; nil keeps their order
 	how    string        // in words what to does
-	skip   int           // of a table: rows at its beginning that are left out
+	skip   int           // of a table or vector: rows or numbers at its beginning that are left out
 	add    float32       // to each number
+	again  []int         // of a table: rows that stand behind the others once more
 	row    string        // of a table: another one, whose first row is added to each
 	more   bool          // the tensor may have more outputs, of tokens that no text has
 }
@@ -61,11 +62,15 @@ func (p *part) says(from, columns, rows int, t *tensor) string {
 	if p.add != 0 {
 		words = append(words, fmt.Sprintf("%v added", p.add))
 	}
+	rows -= len(p.again)
 	if p.form == table && (p.skip > 0 || t.Shape[0] > rows) {
 		words = append(words, fmt.Sprintf("rows %d to %d", p.skip, p.skip+rows-1))
 	}
+	for _, r := range p.again {
+		words = append(words, fmt.Sprintf("row %d once more behind them", r))
+	}
 	if p.more && t.Shape[0] > p.width {
-		words = append(words, fmt.Sprintf("outputs 0 to %d", p.width-1))
+		words = append(words, fmt.Sprintf("outputs %d to %d", p.skip, p.skip+p.width-1))
 	}
 	if p.row != "" {
 		words = append(words, "the first row of "+p.row+" added to each")
@@ -95,7 +100,7 @@ func (p *part) fill(f *folder, dst []float32, rows, columns, from int) error {
 	outputs := p.width // of the tensor's rows, which are read some at a time
 	width := rows
 	if p.form != linear {
-		outputs, width = rows, p.width
+		outputs, width = rows-len(p.again), p.width
 	}
 	var first []float32
 	if p.row != "" {
@@ -110,10 +115,13 @@ func (p *part) fill(f *folder, dst []float32, rows, columns, from int) error {
 	}
 	some := max(1, min(chunk/max(1, width), outputs))
 	buffer := make([]float32, some*width)
-	for at := 0; at < outputs; at += some {
-		n := min(some, outputs-at)
+	for at := 0; at < outputs+len(p.again); {
+		n, place := min(some, outputs-at), p.skip+at
+		if at >= outputs { // one of those that stand there again
+			n, place = 1, p.again[at-outputs]
+		}
 		x := buffer[:n*width]
-		if err := t.read((p.skip+at)*width, x); err != nil {
+		if err := t.read(place*width, x); err != nil {
 			return err
 		}
 		if p.add != 0 {
@@ -129,6 +137,7 @@ func (p *part) fill(f *folder, dst []float32, rows, columns, from int) error {
 					row[to(at+j)] = x[j*width+i]
 				}
 			}
+			at += n
 			continue
 		}
 		for j := range n {
@@ -140,6 +149,7 @@ func (p *part) fill(f *folder, dst []float32, rows, columns, from int) error {
 				row[to(i)] = v
 			}
 		}
+		at += n
 	}
 	return nil
 }
@@ -170,12 +180,12 @@ func check(p parameter, shape []int, f *folder) error {
 					t.Type)
 			}
 			want := part.expects(rows)
-			least := rows + part.skip
+			least := rows - len(part.again) + part.skip
 			switch {
 			case name == part.row:
 				least = 1
 			case part.more:
-				least = part.width
+				least = part.skip + part.width
 			}
 			fits := len(t.Shape) == len(want)
 			for d := range want {

@@ -373,4 +373,35 @@ for name, more in {"t5": {"feed_forward_proj": "relu", "tie_word_embeddings": Tr
                       "is_encoder_decoder": True, "dropout_rate": 0.1}, **more), lambda c, read: t5(c, read, source))
     MODELS[name]["source"] = source.tolist()
 
+
+def bert(c, read):
+    """Devlin et al. 2019, and Liu et al. 2019, whose places begin behind the token that fills up."""
+    k = c.config
+    kind, width, heads, epsilon = k["model_type"], k["hidden_size"], k["num_attention_heads"], k["layer_norm_eps"]
+    first = k["pad_token_id"] + 1 if kind == "roberta" else 0
+    e = kind + ".embeddings."
+    table = c(e + "word_embeddings.weight", VOCAB, width, scale=1)
+    places = c(e + "position_embeddings.weight", k["max_position_embeddings"], width, scale=1)
+    x = table[read] + places[first:first + len(read)] + c(e + "token_type_embeddings.weight", k["type_vocab_size"], width, scale=1)[0]
+    x = layernorm(c, x, e + "LayerNorm", epsilon)
+    for i in range(k["num_hidden_layers"]):
+        p = f"{kind}.encoder.layer.{i}."
+        q, key_, v = (split(linear(c, x, p + f"attention.self.{n}", width, True), heads) for n in ("query", "key", "value"))
+        y = attend(q, key_, v, None, (width / heads) ** -0.5)
+        x = layernorm(c, x + linear(c, y, p + "attention.output.dense", width, True), p + "attention.output.LayerNorm", epsilon)
+        h = F.gelu(linear(c, x, p + "intermediate.dense", k["intermediate_size"], True))
+        x = layernorm(c, x + linear(c, h, p + "output.dense", width, True), p + "output.LayerNorm", epsilon)
+    dense, norm, bias = (("lm_head.dense", "lm_head.layer_norm", "lm_head.bias") if kind == "roberta" else
+                         ("cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm", "cls.predictions.bias"))
+    x = layernorm(c, F.gelu(linear(c, x, dense, width, True)), norm, epsilon)
+    c(kind + ".pooler.dense.weight", width, width)  # which is for other tasks
+    return x @ table.T + c(bias, VOCAB)
+
+
+for kind, more in {"bert": {"architectures": ["BertForMaskedLM"], "type_vocab_size": 2, "pad_token_id": 0, "layer_norm_eps": 1e-12},
+                   "roberta": {"architectures": ["RobertaForMaskedLM"], "type_vocab_size": 1, "pad_token_id": 1, "layer_norm_eps": 1e-5}}.items():
+    model(kind, dict({"model_type": kind, "hidden_size": 12, "num_attention_heads": 3, "num_hidden_layers": 2, "intermediate_size": 20,
+                      "max_position_embeddings": 16, "hidden_act": "gelu", "vocab_size": VOCAB, "hidden_dropout_prob": 0.1,
+                      "position_embedding_type": "absolute"}, **more), bert)
+
 json.dump(MODELS, sys.stdout, indent=None, separators=(",", ":"))
