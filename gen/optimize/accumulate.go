@@ -13,11 +13,13 @@ func accumulate(g *graph.Graph) {
 	for i, n := range g.Nodes {
 		place[n] = i
 	}
-	var last []*graph.Value // of each sum, with its terms
+	var last []*graph.Value         // of each sum, with its terms
+	sums := map[*graph.Value]bool{} // one may be the gradient of two parameters, such as of the biases of two paths
 	for i, t := range g.Targets {
-		if t.Ends != graph.Grad {
+		if t.Ends != graph.Grad || sums[g.Outputs[i]] {
 			continue
 		}
+		sums[g.Outputs[i]] = true
 		passes := map[string]bool{}
 		first := g.Outputs[i]
 		for first.Def != nil {
