@@ -11,10 +11,12 @@ import (
 
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
 	"github.com/gradsmith/gradsmith/runtime/cli"
+	"github.com/gradsmith/gradsmith/spec"
 )
 
 func newCompare() *cobra.Command {
 	var all bool
+	var of, text string
 	cmd := &cobra.Command{
 		Use:   "compare A B",
 		Short: "Compare the tensors of two checkpoints",
@@ -22,10 +24,17 @@ func newCompare() *cobra.Command {
 B is from A: the largest difference of two numbers, and the length of all differences over that
 of A's numbers. Tensors with the same bits are counted alone, unless --all lists them.
 
+With --text and --spec, of which both are checkpoints, it also evaluates both on a text, in float64:
+the largest difference of two logits, and how far the distributions of the next token are apart.
+
 The status is 1 where anything differs.`,
-		Example: `  gradsmith compare smol/pretrained.safetensors smol.safetensors`,
-		Args:    cli.Args("A", "B"),
+		Example: `  gradsmith compare smol/pretrained.safetensors smol.safetensors
+  gradsmith compare smol/pretrained.safetensors smol.safetensors --spec smol/smol.yaml --text "It was"`,
+		Args: cli.Args("A", "B"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if (of == "") != (text == "") {
+				return errors.New("--text needs --spec, of which both are checkpoints, and --spec needs --text")
+			}
 			a, err := checkpoint.Open(args[0])
 			if err != nil {
 				return err
@@ -45,6 +54,19 @@ The status is 1 where anything differs.`,
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%d tensors have the same numbers, %d differ\n", same, other)
+			if of != "" {
+				m, err := spec.Load(of)
+				if err != nil {
+					return err
+				}
+				differ, err := compareText(cmd.OutOrStdout(), m, a, b, text)
+				if err != nil {
+					return err
+				}
+				if differ {
+					return errReported
+				}
+			}
 			if other > 0 {
 				return errReported
 			}
@@ -52,6 +74,8 @@ The status is 1 where anything differs.`,
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "list tensors that are the same, too")
+	cmd.Flags().StringVar(&of, "spec", "", "`SPEC` of both")
+	cmd.Flags().StringVar(&text, "text", "", "`TEXT` to evaluate both on")
 	return cmd
 }
 

@@ -46,6 +46,24 @@ func TestExportONNX(t *testing.T) {
 			t.Errorf("the file has no tensor %s, or not its numbers", p.Name)
 		}
 	}
+	// Both on a text.
+	const own = "imported/" + weightsFile
+	f.Tensors[0].Value[3] += 0.5
+	if err := f.WriteFile(filepath.Join(dir, "other")); err != nil {
+		t.Fatal(err)
+	}
+	with := func(b string) []string {
+		return []string{"compare", own, b, "--spec", "imported/imported.yaml", "--text", "the cat"}
+	}
+	if code, out, _ := command(t, dir, with(own)...); code != 0 ||
+		!strings.Contains(out, "logits differ by at most 0; KL(A ‖ B) is 0 nats") {
+		t.Errorf("exit code %d, %s", code, out)
+	}
+	if code, out, _ := command(t, dir, with("other")...); code != 1 || !strings.Contains(out, "logits differ by") ||
+		strings.Contains(out, "at most 0;") {
+		t.Errorf("exit code %d, %s", code, out)
+	}
+	fails(t, dir, []string{"compare", own, own, "--text", "the cat"}, "--text needs --spec")
 	fails(t, dir, []string{"export", "imported", "--onnx", "own.onnx", "--part", "encoder"}, "has no parts")
 	fails(t, dir, []string{"export", "imported", "--onnx", "own.onnx", "--gguf", "x"}, "by one of --gguf FILE")
 	fails(t, dir, []string{"export", "imported", "--gguf", "x", "--part", "encoder"}, "--part is of --onnx")

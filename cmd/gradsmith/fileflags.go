@@ -38,6 +38,7 @@ var fileFlags = fileflag.Table{
 		"field":    fileflag.Text,
 		"ignore":   fileflag.Text,
 		"part":     fileflag.Text,
+		"text":     fileflag.Text,
 		"type":     fileflag.Text,
 	},
 	Args: map[string]fileflag.Role{
