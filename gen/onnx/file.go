@@ -11,7 +11,7 @@ import (
 	"github.com/gradsmith/gradsmith/gen/graph"
 )
 
-// The fields of onnx.proto that a file has, by message (github.com/onnx/onnx, onnx/onnx.proto, version 8 of the format).
+// The fields of onnx.proto that a file has, by message (github.com/onnx/onnx, onnx/onnx.proto, of version 8).
 const (
 	modelVersion, modelProducer, modelDoc, modelGraph, modelOpset, modelMetadata = 1, 2, 6, 7, 8, 14
 

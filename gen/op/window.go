@@ -21,7 +21,7 @@ func threeDims(n *node, arg int) (graph.Shape, error) {
 // the result [steps, batch, width·features] is x at t, t+1, …, t+width−1 of sequence b.
 var Unfold = &graph.Op{
 	Name: "unfold",
-	ONNX: func(x asm, n *node, a []string) []string { // zeros behind the last step, then the steps from k on, for each k
+	ONNX: func(x asm, n *node, a []string) []string { // zeros at the end, then the steps from k on, for each k
 		width, s := n.Attrs.Int("width"), n.Args[0].Shape
 		padded := x.Op("Pad", nil, a[0], x.Ints(0, 0, 0, width-1, 0, 0))
 		parts := make([]string, width)
