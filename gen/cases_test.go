@@ -16,6 +16,7 @@ import (
 	"github.com/gradsmith/gradsmith/gen/cases/bert"
 	"github.com/gradsmith/gradsmith/gen/cases/chain"
 	"github.com/gradsmith/gradsmith/gen/cases/elman"
+	"github.com/gradsmith/gradsmith/gen/cases/frugal"
 	"github.com/gradsmith/gradsmith/gen/cases/gemma"
 	"github.com/gradsmith/gradsmith/gen/cases/gla"
 	"github.com/gradsmith/gradsmith/gen/cases/gpt"
@@ -31,6 +32,7 @@ import (
 	"github.com/gradsmith/gradsmith/gen/cases/mixture"
 	"github.com/gradsmith/gradsmith/gen/cases/peephole"
 	"github.com/gradsmith/gradsmith/gen/cases/qwen"
+	"github.com/gradsmith/gradsmith/gen/cases/recompute"
 	"github.com/gradsmith/gradsmith/gen/cases/rotary"
 	"github.com/gradsmith/gradsmith/gen/cases/scores"
 	"github.com/gradsmith/gradsmith/gen/cases/sentence"
@@ -49,6 +51,7 @@ import (
 	"github.com/gradsmith/gradsmith/generated/vae"
 	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/model"
+	"github.com/gradsmith/gradsmith/runtime/modeltest"
 	"github.com/gradsmith/gradsmith/spec"
 )
 
@@ -94,6 +97,8 @@ func TestCompiled(t *testing.T) {
 		{"cases/llama/model.yaml", llama.New()},
 		{"cases/adapter/model.yaml", adapter.New()},
 		{"cases/adapted/model.yaml", adapted.New()},
+		{"cases/frugal/model.yaml", frugal.New()},
+		{"cases/recompute/model.yaml", recompute.New()},
 		{"cases/mixture/model.yaml", mixture.New()},
 		{"cases/qwen/model.yaml", qwen.New()},
 		{"cases/stretched/model.yaml", stretched.New()},
@@ -123,6 +128,38 @@ func TestCompiled(t *testing.T) {
 			}
 			compare(t, m, plain.model.Train, c.m, sizes)
 		})
+	}
+}
+
+// Computing blocks again changes no bit of a training, dropout and the optimizer's arrays included, and takes less
+// memory.
+func TestRecompute(t *testing.T) {
+	for _, c := range []struct {
+		name, plain   string
+		again, before model.LanguageModel
+	}{
+		{"recompute", "gpt", recompute.New(), gpt.New()},
+		{"frugal", "adapter", frugal.New(), adapter.New()},
+	} {
+		if a, b := modeltest.Bits(c.again), modeltest.Bits(c.before); a != b {
+			t.Errorf("%s has other bits than %s", c.name, c.plain)
+		}
+		var reports [2]*Report
+		for i, name := range []string{c.name, c.plain} {
+			m, err := spec.Load("cases/" + name + "/model.yaml")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if reports[i], err = Inspect(m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		again, before := reports[0], reports[1]
+		if again.ArenaBytes*3 > before.ArenaBytes*2 || again.TrainFlops <= before.TrainFlops ||
+			again.TrainFlops > before.TrainFlops+before.Flops {
+			t.Errorf("%s takes %d bytes and %d operations a token, of %d and %d", c.name, again.ArenaBytes,
+				again.TrainFlops, before.ArenaBytes, before.TrainFlops)
+		}
 	}
 }
 

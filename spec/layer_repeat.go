@@ -22,7 +22,8 @@ func init() {
 						"The layers. They give as many features as they read.").called("layer", "body", "of", "block"),
 					with("shared", boolean(), false,
 						"Whether all repetitions have the same parameters (Dehghani et al. 2019; Lan et al. 2020).").
-						called("share", "tied", "tie"))}
+						called("share", "tied", "tie"),
+					recomputeKey())}
 		}})
 }
 
@@ -30,10 +31,19 @@ func init() {
 // Copies for each repetition.
 type Repeat struct {
 	LayerBase
-	Times  int
-	Shared bool
-	Layers []Layer
-	Copies [][]Layer
+	Times     int
+	Shared    bool
+	Recompute bool // the gradient computes what it needs of a repetition again, from what that reads
+	Layers    []Layer
+	Copies    [][]Layer
+}
+
+// recomputeKey is that of layers that become a loop.
+func recomputeKey() *key {
+	return with("recompute", boolean(), false, "Whether a training computes again in its backward pass what that needs of "+
+		"a repetition, from what the repetition read (Chen et al. 2016): memory for all else is then that of one "+
+		"repetition, and a step computes the forward pass twice. The bits are the same.").called("checkpoint",
+		"gradient_checkpointing", "rematerialize")
 }
 
 // Lists implements Composite.
@@ -45,8 +55,13 @@ func (l *Repeat) Lists() [][]Layer {
 }
 
 func (c *layers) repeat(v *value, base LayerBase, in int, _ bool) Layer {
-	l := &Repeat{LayerBase: base, Times: int(v.set.key("times").integer), Shared: v.set.key("shared").flag}
+	l := &Repeat{LayerBase: base, Times: int(v.set.key("times").integer), Shared: v.set.key("shared").flag,
+		Recompute: v.set.key("recompute").flag}
 	l.Width = in
+	if l.Recompute && v.copies != nil {
+		c.errorf(v.set.key("recompute").Pos, "repeat.recompute: its repetitions are no loop, as there is one in them or "+
+			"around them, so that nothing is computed again; remove the key")
+	}
 	fits := func(layers []Layer) bool {
 		out := width(layers, in)
 		if out > 0 && in > 0 && out != in {

@@ -42,6 +42,7 @@ type Transformer struct {
 	Bias             bool    // of all products
 	Dropout          float64 // on the branches, before they are added
 	AttentionDropout float64 // on the attention's probabilities
+	Recompute        bool    // the gradient computes what it needs of a layer again, from what that reads
 
 	Init         Init // of the matrices, but for those of InitResidual
 	InitResidual Init // of the matrices whose products are added to the residual stream
@@ -94,6 +95,7 @@ var transformerType = object("",
 	with("attention_dropout", share(), 0.0,
 		"Probability with which a weight of the attention is dropped in training.").called("attn_dropout",
 		"attention_rate", "attn_pdrop"),
+	recomputeKey(),
 	may("init", initType, "the model's `init`; else normal 0.02", "How the matrices start.").called("initializer",
 		"kernel_init"),
 	may("init_residual", initType, "the layer's `init`; where that is normal and the norms are in front, its scale "+
@@ -124,6 +126,7 @@ func (c *layers) transformer(v *value, base LayerBase, in int, _ bool) Layer {
 		Bias:             set.key("bias").flag,
 		Dropout:          set.key("dropout").number,
 		AttentionDropout: set.key("attention_dropout").number,
+		Recompute:        set.key("recompute").flag,
 	}
 	t.Width = in
 	if !set.key("kv_heads").given {

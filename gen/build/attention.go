@@ -272,7 +272,8 @@ func (b *builder) transformer(l *spec.Transformer, x *graph.Value) *graph.Value 
 	bb := &graph.Builder{G: body, Phase: b.Phase, Scope: b.Scope, Pass: b.Pass, Stage: b.Stage, Origin: b.Origin}
 	k := &block{Builder: bb, b: b, l: l, called: func(name string) string { return name },
 		weight: map[string]*graph.Value{}, masks: masks, width: width}
-	loop := &graph.Loop{Kind: graph.Repeat, Trip: n, Index: "l", Carries: 1, Body: body}
+	loop := &graph.Loop{Kind: graph.Repeat, Trip: n, Recompute: l.Recompute && b.training, Index: "l", Carries: 1,
+		Body: body}
 	args := []*graph.Value{x}
 	in := body.Input("x", graph.Local, x.Type, x.Shape)
 	for _, f := range k.fields() {

@@ -106,7 +106,8 @@ func (in *builder) close(x, inner, out *graph.Value, name string) *graph.Value {
 	for _, g := range s.gives {
 		used[g.v] = true
 	}
-	loop := &graph.Loop{Kind: graph.Repeat, Trip: s.trip, Index: "l", Body: body}
+	loop := &graph.Loop{Kind: graph.Repeat, Trip: s.trip, Recompute: s.layer.Recompute && b.training, Index: "l",
+		Body: body}
 	var args []*graph.Value
 	var names []string
 	if x != nil {

@@ -2,7 +2,8 @@
 // of a scalar. As gradients are nodes like any other, a graph can be differentiated again.
 //
 // The gradient of a loop is a loop that runs the other way. What its body reads of the forward body is stacked by the
-// forward loop; gradients of invariants are carried sums, which the optimizer turns into one product after the loop.
+// forward loop, or computed again where the loop says so (Chen et al. 2016); gradients of invariants are carried sums,
+// which the optimizer turns into one product after the loop.
 //
 // The package must know nothing of specs or Go code, and of operations only their rules.
 package grad
@@ -175,7 +176,8 @@ func (r *reverse) loop(n *graph.Node, d []*graph.Value) error {
 	l := n.Loop
 	activity := loopActivity(n, r.active)
 	body := graph.New(l.Body.Name + ".grad")
-	rl := &graph.Loop{Kind: l.Kind, Trip: l.Trip, Reverse: !l.Reverse, Index: l.Index, Body: body}
+	rl := &graph.Loop{Kind: l.Kind, Trip: l.Trip, Reverse: !l.Reverse, Recompute: l.Recompute, Index: l.Index,
+		Body: body}
 	node := &graph.Node{Op: graph.LoopOp, Loop: rl, Phase: r.b.Phase, Scope: n.Scope, Part: n.Part, Pass: n.Pass,
 		Origin: n.Origin}
 	bb := &graph.Builder{G: body, Phase: r.b.Phase, Scope: n.Scope, Part: n.Part, Pass: n.Pass, Origin: n.Origin}
@@ -233,6 +235,9 @@ func (r *reverse) loop(n *graph.Node, d []*graph.Value) error {
 			k = node.ConstIn(r.val(n.Args[i]), v.Base)
 		case input && i >= l.Carries:
 			k = node.SeqIn(r.val(n.Args[i]), v.Name)
+		case l.Recompute && v.Def != nil && v.Def.Loop == nil:
+			recompute(bb, v.Def, in.val, known)
+			return known[v]
 		default:
 			k = node.SeqIn(r.val(r.stack(n, v)), v.Base)
 		}
@@ -293,6 +298,25 @@ func (r *reverse) loop(n *graph.Node, d []*graph.Value) error {
 		at++
 	}
 	return nil
+}
+
+// recompute computes a node of a forward body again in the body of the gradient, where val gives what it reads; known
+// then has what it gives.
+func recompute(b *graph.Builder, n *graph.Node, val func(*graph.Value) *graph.Value,
+	known map[*graph.Value]*graph.Value) {
+	args := make([]*graph.Value, len(n.Args))
+	for i, a := range n.Args {
+		args[i] = val(a)
+	}
+	names := make([]string, len(n.Outs))
+	for i, o := range n.Outs {
+		names[i] = o.Base
+	}
+	own := *b // of the layer that the node is of
+	own.Scope, own.Origin = n.Scope, n.Origin
+	for i, o := range own.Apply(n.Op, names, n.Attrs, args...) {
+		known[n.Outs[i]] = o
+	}
 }
 
 // stack gives all values of v, a value of the body of loop n, over the iterations, as an output of n.

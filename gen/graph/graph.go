@@ -91,11 +91,13 @@ func (k LoopKind) String() string {
 type Loop struct {
 	Kind    LoopKind
 	Trip    Dim
-	Reverse bool   // runs from the last element to the first
-	Index   string // name of the loop variable
-	Carries int
-	Seqs    int
-	Body    *Graph
+	Reverse bool // runs from the last element to the first
+	// the gradient computes what it needs of the body again, from what an iteration reads, in place of keeping it
+	Recompute bool
+	Index     string // name of the loop variable
+	Carries   int
+	Seqs      int
+	Body      *Graph
 }
 
 // Graph is a list of nodes in an order in which every value is given before it is read.

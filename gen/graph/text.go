@@ -50,6 +50,9 @@ func (n *Node) write(b *strings.Builder, indent string) {
 	if l.Reverse {
 		dir = " reverse"
 	}
+	if l.Recompute {
+		dir += " recompute"
+	}
 	fmt.Fprintf(b, "%s%s = %s %s < %s%s {%s\n", indent, strings.Join(outs, ", "), l.Kind, l.Index, l.Trip, dir, origin)
 	for i, in := range l.Body.Inputs {
 		kind := "const"

@@ -20,7 +20,7 @@ func hoistLoop(g *graph.Graph, n *graph.Node, top bool) {
 	for i, in := range l.Body.Inputs {
 		if i >= l.Carries+l.Seqs {
 			fixed[in] = n.Args[i]
-		} else if i >= l.Carries {
+		} else if i >= l.Carries && !l.Recompute { // what is computed again is not to be kept
 			stacked[in] = n.Args[i]
 		}
 	}
