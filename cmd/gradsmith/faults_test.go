@@ -68,6 +68,7 @@ func TestCommandFaults(t *testing.T) {
 		{"import", []string{"import", "published", "-o", "own"}, []string{"disk full"}}, // as init, and slower
 		{"export", []string{"export", "imported", "--gguf", "out"}, nil},
 		{"onnx", []string{"export", "imported", "--onnx", "out"}, nil},
+		{"report", []string{"report", "run.jsonl", "-o", "page.html"}, []string{"disk full"}}, // it shows what it can read
 		{"folder", []string{"export", "imported", "--huggingface", "own"}, []string{"disk full"}}, // as import
 	}
 	// Each command with a flag of a file that is written is one of them.
@@ -93,6 +94,7 @@ func TestCommandFaults(t *testing.T) {
 				write(t, filepath.Join(dir, "text"), "the cat and the dog and the end\nthe cat\n")
 				write(t, filepath.Join(dir, "learnt.json"), tokenizer)
 				write(t, filepath.Join(dir, "out"), "old")
+				write(t, filepath.Join(dir, "run.jsonl"), trainingLog(1))
 				for name, content := range published(t, tokenizer) {
 					write(t, filepath.Join(dir, name), content)
 				}

@@ -33,6 +33,7 @@ func calls() map[*cobra.Command][]string {
 		"tokenizer convert": {"learnt.json"}, "import": {"published", "-o", "own"},
 		"export":  {"imported", "--gguf", "own.gguf"},
 		"compare": {"imported/pretrained.safetensors", "imported/pretrained.safetensors"},
+		"report":  {"run.jsonl"},
 	}
 	all := map[*cobra.Command][]string{}
 	var look func(cmd *cobra.Command)
@@ -59,7 +60,7 @@ func lay(t testing.TB, dir string) {
 	for name, content := range map[string]string{
 		"model.yaml": smallSpec, "broken.yaml": "kind: rnn\nlayers: [x, {y: -1}]\n\t\n", "text": "ab ab\nba",
 		"go.mod": "module example.com/x\n\ngo 1.26\n", "numbers": "97 98\n",
-		"learnt.json": learntOnce(t),
+		"learnt.json": learntOnce(t), "run.jsonl": trainingLog(1),
 	} {
 		all[name] = content
 	}

@@ -198,7 +198,7 @@ func read(path string) *Run {
 	case bad > 1:
 		r.Problems = append(r.Problems, fmt.Sprintf("%d lines are none of a log and are left out, the first is line %d",
 			bad, first))
-	case n == 1:
+	case n == 1 && len(r.Problems) == 0:
 		r.Problems = append(r.Problems, "has no line yet")
 	}
 	return r
