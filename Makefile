@@ -26,7 +26,7 @@ PUBLISHED = qwen3 llama3 gemma3
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help attribute digest steps constrain demo gpt2 plain sentences oracle test random generate check bench fuzz imports exhaustive race journeys tokenizers format vet staticcheck verify fresh cross levels same soak decode clients page load onnx
+.PHONY: help attribute digest steps constrain demo gpt2 plain sentences oracle test random generate check bench fuzz imports exhaustive race journeys tokenizers format vet staticcheck verify fresh cross levels same soak decode clients page load onnx speculate
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -59,6 +59,13 @@ decode: ## compare decoding with llama.cpp's, ROUNDS=5 rounds; LLAMA_LIBS and LL
 		bench/decode/peer/llama.c "$$LLAMA_LIBS"/libllama.v*.so "$$LLAMA_LIBS"/libggml.v*.so "$$LLAMA_LIBS/libggml-base.so" \
 		-Wl,-rpath,"$$LLAMA_LIBS" -Wl,--allow-shlib-undefined
 	cd bench && $(GO) run ./decode --rounds $${ROUNDS:-5} $${LLAMA_LIBS:+--peer decode/bin/llama}
+
+speculate: demo/gptbaby.safetensors demo/gptnano.safetensors ## time text that is written with guesses beside text that is not; DATA=FILE trains the two models, minutes
+	cd bench && $(GO) run ./speculate --threads 1 && $(GO) run ./speculate --threads 2
+demo/gptbaby.safetensors demo/gptnano.safetensors: demo/%.safetensors:
+	@mkdir -p demo
+	$(GO) build -o demo/ ./generated/$*/cmd/$*
+	demo/$* train --data "$(DATA)" --steps $(if $(findstring baby,$*),700,2500) --samples 0 --out $@ --log demo/$*.jsonl
 
 plain: ## generate and build the recurrent translator without attention, as demo/plain, to compare with
 	@mkdir -p demo
