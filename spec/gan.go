@@ -90,7 +90,7 @@ var ganType = object("",
 			"Steps between two validations.").called("validate_every", "eval_interval"),
 		may("save_every", integer(1, maxCount), "after each validation",
 			"Steps between two checkpoints.").called("checkpoint_every", "save_interval"),
-		patienceKey(), guardKey()),
+		accumulateKey, patienceKey(), guardKey()),
 		"the defaults of its keys", "Defaults of the command `train`, which has a flag for each.").called("training",
 		"fit"),
 )

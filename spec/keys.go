@@ -183,6 +183,12 @@ var (
 		"whatever `--weights` says, `f32` unless told otherwise",
 		"How the model writes: see [decoding.md](decoding.md).").called("decoding", "quantize", "quantization",
 		"inference")
+	accumulateKey = with("accumulate", integer(1, maxCount), 1,
+		"Shards of equal size that the batch of a step is cut into. Their gradients are computed one after the other "+
+			"and added up, so that activations take the memory of a shard; `mpirun` spreads shards over processes. "+
+			"The bits of a training depend on their number. A row of the batch is read as without shards, but free "+
+			"bits compare means over a shard, and noise and dropout masks are others.").called(
+		"gradient_accumulation", "accumulation", "gradient_accumulation_steps", "shards", "micro_batches")
 	trainKey = may("train", object("",
 		may("passes", integer(1, maxCount), "10, when `steps` is left out as well",
 			"Passes over the training text.").called("epochs", "epoch"),
@@ -194,7 +200,7 @@ var (
 			"Steps between two validations.").called("validate_every", "eval_interval"),
 		may("save_every", integer(1, maxCount), "after each validation",
 			"Steps between two checkpoints.").called("checkpoint_every", "save_interval"),
-		patienceKey(), guardKey(),
+		accumulateKey, patienceKey(), guardKey(),
 		may("separator", text(1, 1000), "a file is one text",
 			"Text that ends a document; the state of recurrent layers is reset after it.").called("delimiter", "end",
 			"eos"),

@@ -70,7 +70,7 @@ func (m *Model) EncoderDecoder() bool { return m.Source != nil && m.Latent == ni
 // Shape holds the capacities of the run-time dimensions: what memory is planned for.
 type Shape struct {
 	Pos
-	Batch int // sequences side by side
+	Batch int // sequences side by side, in a shard of the batch where Train.Accumulate cuts it
 	Steps int // time steps in a window
 }
 
@@ -337,6 +337,7 @@ type Train struct {
 	SaveEvery  int     // steps between two checkpoints; 0 means at each validation
 	Patience   int     // validations without a lower loss after which training stops; 0 for none
 	Guard      Guard
+	Accumulate int     // shards that the batch of a step is cut into; Shape.Batch is what is left to each
 	Separator  string  // text that ends a document: the state is reset after it; empty means that a file is one text
 	Condition  string  // text that ends the condition that a document begins with; empty means that there is none
 	Drop       float64 // share of the documents that are read without their condition

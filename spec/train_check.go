@@ -47,7 +47,14 @@ func (c *checker) train(v *value, m *Model) Train {
 		Validation: v.key("validation").number,
 		EvalEvery:  int(v.key("eval_every").integer),
 		SaveEvery:  int(v.key("save_every").integer),
+		Accumulate: max(1, int(v.key("accumulate").integer)),
 		Separator:  separator.text,
+	}
+	if n := t.Accumulate; m.Shape.Batch%n == 0 {
+		m.Shape.Batch /= n
+	} else {
+		c.errorf(v.key("accumulate").Pos, "train.accumulate: a batch of %d is not cut into %d shards of equal size: "+
+			"give a number that divides it", m.Shape.Batch, n)
 	}
 	if sampling := v.key("scheduled_sampling"); sampling.given && !sampling.bad {
 		t.Sampling, t.Rise = sampling.key("share").number, int(sampling.key("rise").integer)

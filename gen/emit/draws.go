@@ -82,7 +82,7 @@ func (e *emitter) drawKey(stream string) jen.Code {
 // drawn emits the lines d that the generator draws for a step, or the step's end.
 func (e *emitter) drawn(g *jen.Group, stream string) {
 	g.List(jen.Id("d"), jen.Err()).Op(":=").Id("m").Dot("draw").Call(jen.Id("b"), jen.Id(stream))
-	g.If(jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Lit(0), jen.Err()))
+	g.If(jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Nil(), jen.Err()))
 }
 
 // rewards emits the weights of lines d, which are what verdicts say of them.
@@ -92,18 +92,22 @@ func (e *emitter) rewards(g *jen.Group) {
 	m := func() *jen.Statement { return jen.Id("m") }
 	weights := func() *jen.Statement { return jen.Id("d").Dot("Weights") }
 	value := jen.Qual(pp, map[string]string{"odds": "Odds", "probability": "Probability"}[text.Value])
+	judge := func(into, lines jen.Code) jen.Code {
+		return m().Dot("train").Dot("Verdicts").Call(into, lines)
+	}
 	if text.Rewards == "tokens" {
-		g.Qual(pp, "Returns").Call(weights(), m().Dot("verdicts").Call(jen.Id("d")), jen.Lit(text.Discount), value,
+		g.Add(m()).Dot("said").Op("=").Qual(mp, "Sized").Call(m().Dot("said"), jen.Len(weights()))
+		g.Add(judge(m().Dot("said"), jen.Id("d")))
+		g.Qual(pp, "Returns").Call(weights(), m().Dot("said"), jen.Lit(text.Discount), value,
 			jen.Id("b").Dot("Batch"))
 	} else {
 		judge := jen.Func().Params(jen.Id("verdicts").Index().Float32(), jen.Id("lines").Index().Int32()).Block(
-			jen.Copy(jen.Id("verdicts"),
-				m().Dot("verdicts").Call(jen.Op("&").Qual(mp,
-					"Batch").Values(jen.Id("Steps").Op(":").Id("d").Dot("Steps"),
-					jen.Id("Batch").Op(":").Id("d").Dot("Batch"), jen.Id("Targets").Op(":").Id("lines")))))
+			m().Dot("judged").Op("=").Qual(mp, "Batch").Values(jen.Id("Steps").Op(":").Id("d").Dot("Steps"),
+				jen.Id("Batch").Op(":").Id("d").Dot("Batch"), jen.Id("Targets").Op(":").Id("lines")),
+			judge(jen.Id("verdicts"), jen.Op("&").Add(m()).Dot("judged")))
 		err := jen.Err().Op("=").Add(m()).Dot("lines").Dot("Rollouts").Call(weights(), jen.Id("d").Dot("Targets"),
 			jen.Lit(text.Rollouts), e.drawKey("rollouts"), value, judge)
-		g.If(err, jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Lit(0), jen.Err()))
+		g.If(err, jen.Err().Op("!=").Nil()).Block(jen.Return(jen.Nil(), jen.Err()))
 	}
 	if base := map[string]string{"prefix": "PrefixBaseline", "mean": "Baseline"}[text.Baseline]; base != "" {
 		g.Qual(pp, base).Call(weights(), jen.Id("b").Dot("Batch"))
@@ -127,8 +131,10 @@ func (e *emitter) noiseDraws(f *jen.File) {
 		if e.conditional() {
 			g.Add(d("Labels")).Op("=").Id("b").Dot("Labels")
 		}
+		g.Add(d("Noise")).Op("=").Qual(mp, "Sized").Call(d("Noise"), d("Batch").Op("*").Id("noiseSize"))
 		g.Id("noise").Call(d("Noise"), key("stream"), jen.Lit(0), d("Batch"))
 		if e.mixes() {
+			g.Add(d("Mix")).Op("=").Qual(mp, "Sized").Call(d("Mix"), d("Batch"))
 			g.Qual(e.kernel(), "Uniform").Call(d("Mix"), key("mixing"), jen.Lit(0), d("Batch"))
 		}
 		g.Return(jen.Id("d"))

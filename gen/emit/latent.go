@@ -132,16 +132,20 @@ func (e *emitter) latent(f *jen.File) {
 	comment(f, "Bound gives the two parts of the negative evidence lower bound of b, the batch of the last TrainStep "+
 		"or Loss, in nats a %s: the mean of −log p(x|z), and the divergence of the latent vectors from their prior, "+
 		"all of it, whatever its weight in the loss was.", e.Model.Unit())
-	f.Add(self()).Id("Bound").Params(batch()).Params(jen.List(jen.Id("reconstruction"),
-		jen.Id("divergence")).Float64()).Block(
+	m := func(field string) *jen.Statement { return jen.Id("m").Dot(field) }
+	f.Add(self()).Id("Bound").Params(jen.Op("*").Qual(mp, "Batch")).Params(jen.List(jen.Id("reconstruction"),
+		jen.Id("divergence")).Float64()).Block(jen.Return(m("reconstruction"), m("divergence")))
+	f.Line()
+	comment(f, "measure finds the parts of the loss of b, which loss has left.")
+	f.Add(self()).Id("measure").Params(batch()).Block(
+		jen.List(m("reconstruction"), m("divergence")).Op("=").List(jen.Lit(0), jen.Lit(0)),
 		jen.For(jen.List(jen.Id("_"),
 			jen.Id("x")).Op(":=").Range().Add(upTo(e.output(build.RowsTarget, "m"), jen.Id("b").Dot("Batch")))).Block(
-			jen.Id("reconstruction").Op("+=").Float64().Call(jen.Id("x")).Op("/").Float64().Call(
+			m("reconstruction").Op("+=").Float64().Call(jen.Id("x")).Op("/").Float64().Call(
 				jen.Id("b").Dot("Batch"))),
 		jen.For(jen.List(jen.Id("_"),
 			jen.Id("x")).Op(":=").Range().Add(upTo(e.output(build.DimsTarget, "m"), jen.Id("latentSize")))).Block(
-			jen.Id("divergence").Op("+=").Float64().Call(jen.Id("x"))),
-		jen.Return(jen.Id("reconstruction"), jen.Id("divergence")),
+			m("divergence").Op("+=").Float64().Call(jen.Id("x"))),
 	)
 	f.Line()
 	if e.spec.Vectors == nil {

@@ -183,8 +183,14 @@ func (e *emitter) modelType(f *jen.File) {
 		if e.sources(build.Noise) {
 			g.Id("drawn").Qual(mp, "Batch").Comment("what a step reads")
 		}
+		if e.sources(build.Lines) {
+			g.Id("judged").Qual(mp, "Batch").Comment("lines that the discriminator reads")
+		}
 		if e.sources(build.Rewards) {
 			g.Id("lines").Op("*").Qual(e.path("policy"), "Lines").Comment("what draws lines")
+			if e.spec.GAN.Text.Rewards == "tokens" {
+				g.Id("said").Index().Float32().Comment("of them, the verdicts")
+			}
 		}
 		g.Id("train").Qual(e.path("schedule"), "Training").Comment("which steps there are, and how many have been made")
 		if e.duels() {
@@ -199,6 +205,10 @@ func (e *emitter) modelType(f *jen.File) {
 		g.Id("training").Bool().Comment(on)
 		for _, s := range e.scalars() {
 			g.Id(s).Float64().Comment(scalarTexts[s])
+		}
+		if e.spec.Latent != nil {
+			g.List(jen.Id("reconstruction"),
+				jen.Id("divergence")).Float64().Comment("the parts of the last loss, which Bound gives")
 		}
 	})
 	f.Line()
@@ -312,11 +322,20 @@ func (e *emitter) allocate(f *jen.File) {
 			if c := e.spec.Clip; c.Value > 0 {
 				set("Value", jen.Lit(c.Value))
 			}
-			for _, s := range e.Model.Steps {
-				if s.Times != "" {
-					set("Width", jen.Id("vectorSize"))
-					break
-				}
+			if e.spec.Vectors != nil {
+				set("Width", jen.Id("vectorSize"))
+			}
+			if e.sources(build.Noise) {
+				set("Noise", jen.Id("noiseSize"))
+			}
+			if e.carries() {
+				set("State", m().Dot("state").Dot("flat"))
+			}
+			if e.sources(build.Rewards) {
+				set("Judge", m().Dot("verdicts"))
+			}
+			if fixed := e.fixed(); len(fixed) > 0 {
+				set("Fixed", jen.Index().Index().Float32().Values(fixed...))
 			}
 			set("Steps", jen.Index().Op("*").Qual(sp, "Step").ValuesFunc(func(g *jen.Group) {
 				for _, s := range e.Model.Steps {
@@ -358,7 +377,16 @@ func (e *emitter) stepValues(s *build.Step) []jen.Code {
 		parts = append(parts, jen.Id(partVariable(p)))
 	}
 	set("Moves", jen.Index().Op("*").Qual(e.path("schedule"), "Part").Values(parts...))
-	set("Gradients", jen.Id("m").Dot(e.turnName(s)))
+	if s.Step != "" {
+		set("Reads", jen.Id("m").Dot(readsName(s)))
+	}
+	set("Gradients", jen.Id("m").Dot(gradientsName(s)))
+	if e.spec.Latent != nil || e.spec.Vectors != nil || s.Judges || s.Source == build.Relaxed {
+		set("ByRow", jen.True())
+	}
+	if measures := e.measures(s); len(measures) > 0 {
+		set("Measures", jen.Index().Op("*").Float64().Values(measures...))
+	}
 	for _, x := range []struct{ name, constant string }{{"From", s.From}, {"Until", s.Until}, {"Every", s.Every},
 		{"Times", s.Times}} {
 		if x.constant != "" {
@@ -375,4 +403,40 @@ func (e *emitter) stepValues(s *build.Step) []jen.Code {
 		set("Last", jen.Op("&").Id("m").Dot("duel").Dot(s.Last))
 	}
 	return values
+}
+
+// measures are the places of what the gradients of a step leave beside the loss.
+func (e *emitter) measures(s *build.Step) []jen.Code {
+	at := func(x *jen.Statement) jen.Code { return jen.Op("&").Add(x) }
+	m := func() *jen.Statement { return jen.Id("m") }
+	var all []jen.Code
+	if s.Judges {
+		for _, field := range []string{"Accuracy", "Real", "Fake"} {
+			all = append(all, at(m().Dot("duel").Dot(field)))
+		}
+	}
+	if e.spec.Latent != nil {
+		all = append(all, at(m().Dot("reconstruction")), at(m().Dot("divergence")))
+	}
+	return all
+}
+
+// fixed are the parameters that the forward pass of a training step changes.
+func (e *emitter) fixed() []jen.Code {
+	var all []jen.Code
+	for _, l := range e.Model.Layers {
+		for _, p := range l.Params {
+			if !p.Fixed {
+				continue
+			}
+			for i := range max(1, p.Stack) {
+				at := jen.Id("m").Dot("weights").Dot(e.layerField(p.Scope))
+				if p.Stack > 0 {
+					at = at.Index(jen.Lit(i))
+				}
+				all = append(all, at.Dot(e.paramField(p.ID())))
+			}
+		}
+	}
+	return all
 }

@@ -72,7 +72,7 @@ func (e *emitter) randomHelpers(f *jen.File) {
 		if e.Model.Random.Steps {
 			done = jen.Id("m").Dot("train").Dot("Count")
 		}
-		all := []jen.Code{jen.Id("m").Dot("seed"), jen.Uint64().Call(done)}
+		all := []jen.Code{jen.Id("m").Dot("train").Dot("Seed").Call(jen.Id("m").Dot("seed")), jen.Uint64().Call(done)}
 		for _, a := range args {
 			all = append(all, jen.Uint64().Call(a))
 		}
@@ -124,10 +124,11 @@ func (e *emitter) train(f *jen.File) {
 		return jen.Params(jen.List(jen.Id("loss"), jen.Id("norm")).Float64(), jen.Err().Error())
 	}
 	stays := " If either is not finite, that is an error (*model.NotFinite), and the parameters stay as they were."
-	most := e.checkedUpTo(jen.Id("maxBatch"))
+	rows := func() *jen.Statement { return m().Dot("train").Dot("Rows").Call(jen.Id("maxBatch")) }
+	most := e.checkedUpTo(rows())
 	for _, s := range e.Model.Steps {
 		if s.Times != "" {
-			most = e.checkedUpTo(jen.Id(s.Times).Op("*").Id("maxBatch"))
+			most = e.checkedUpTo(jen.Id(s.Times).Op("*").Add(rows()))
 		}
 	}
 	comment(f, "TrainStep %s%s", e.Model.TrainDoc, stays)
@@ -148,7 +149,7 @@ func (e *emitter) train(f *jen.File) {
 			strings.Join(kinds[:last], ", "), kinds[last], stays)
 		f.Add(e.self()).Id("StepOf").Params(jen.Id("kind").String(), e.batch(),
 			jen.Id("rate").Float64()).Add(stepped()).BlockFunc(func(g *jen.Group) {
-			add(g, e.enter("StepOf", e.checkedUpTo(jen.Id("maxBatch")), "number", "number"))
+			add(g, e.enter("StepOf", e.checkedUpTo(rows()), "number", "number"))
 			g.Return(m().Dot("train").Dot("StepOf").Call(jen.Id("kind"), jen.Id("b"), jen.Id("rate")))
 		})
 		f.Line()
@@ -166,7 +167,7 @@ func (e *emitter) train(f *jen.File) {
 		}
 	}
 	for _, s := range e.Model.Steps {
-		e.turn(f, s)
+		e.reads(f, s)
 	}
 	e.draws(f)
 
@@ -185,6 +186,12 @@ func (e *emitter) train(f *jen.File) {
 			return
 		}
 		g.Add(m()).Dot(phaseName(s.Run, "forward")).Call(jen.Id("b"))
+		if e.spec.Latent != nil {
+			g.Id("loss").Op("=").Add(e.lossCall(s.Run, false, jen.Id("b")))
+			g.Add(m()).Dot("measure").Call(jen.Id("b"))
+			g.Return(jen.Id("loss"), jen.Nil())
+			return
+		}
 		g.Return(e.lossCall(s.Run, false, jen.Id("b")), jen.Nil())
 	})
 	f.Line()
@@ -212,7 +219,7 @@ func (e *emitter) train(f *jen.File) {
 	if e.carries() {
 		comment(f, "State is the state that is carried from one window to the next.")
 		f.Add(e.self()).Id("State").Params().Index().Float32().Block(m().Dot("allocate").Call(),
-			jen.Return(m().Dot("state").Dot("flat")))
+			jen.Return(m().Dot("train").Dot("Carried").Call()))
 	} else {
 		comment(f, "State is nothing: no state is carried from one step to the next.")
 		f.Add(e.self()).Id("State").Params().Index().Float32().Block(jen.Return(jen.Nil()))
@@ -251,7 +258,8 @@ func (e *emitter) asked(f *jen.File, stays string, stepped func() *jen.Statement
 			e.Model.Unit(), stays)
 		f.Add(e.self()).Id("EncoderStep").Params(e.batch(),
 			jen.Id("rate").Float64()).Add(stepped()).BlockFunc(func(g *jen.Group) {
-			add(g, e.enter("EncoderStep", e.checked(), "number", "number"))
+			add(g, e.enter("EncoderStep", e.checkedUpTo(train().Dot("Rows").Call(jen.Id("maxBatch"))), "number",
+				"number"))
 			g.Return(train().Dot("StepOf").Call(jen.Lit(s.Kind), jen.Id("b"), jen.Id("rate")))
 		})
 		f.Line()
@@ -265,8 +273,8 @@ func (e *emitter) asked(f *jen.File, stays string, stepped func() *jen.Statement
 	}
 }
 
-// gradientsName is the method that a step's Method calls when it has checked its batch, and turnName what the schedule
-// calls.
+// gradientsName is the method that a step's Method calls when it has checked its batch, and readsName the one that
+// gives what it reads in its turn.
 func gradientsName(s *build.Step) string {
 	if s.Method == "Gradients" {
 		return "lossAndGradients"
@@ -274,12 +282,7 @@ func gradientsName(s *build.Step) string {
 	return lowerFirst(s.Method)
 }
 
-func (e *emitter) turnName(s *build.Step) string {
-	if s.Step == "" {
-		return gradientsName(s)
-	}
-	return s.Kind + "Step"
-}
+func readsName(s *build.Step) string { return s.Kind + "Reads" }
 
 // gradients emits the method that computes the loss and the gradient of a batch.
 func (e *emitter) gradients(f *jen.File, s *build.Step) {
@@ -304,6 +307,12 @@ func (e *emitter) gradients(f *jen.File, s *build.Step) {
 		g.If(jen.Err().Op("=").Qual(e.modelPkg(), "CheckLoss").Call(jen.Id("loss"), outputs),
 			jen.Err().Op("==").Nil()).Block(
 			m().Dot(phaseName(s.Run, "backward")).Call(jen.Id("b")))
+		if s.Judges {
+			e.judged(g, s)
+		}
+		if e.spec.Latent != nil {
+			g.Add(m()).Dot("measure").Call(jen.Id("b"))
+		}
 		g.Add(m()).Dot("training").Op("=").False()
 		g.Return(jen.Id("loss"), jen.Err())
 	})
@@ -330,15 +339,27 @@ func (e *emitter) fault(s *build.Step) jen.Code {
 	return e.checked()
 }
 
-// turn emits the method by which the schedule computes a step, where it reads more than the batch.
-func (e *emitter) turn(f *jen.File, s *build.Step) {
+// judged emits how the verdicts of a step are told.
+func (e *emitter) judged(g *jen.Group, s *build.Step) {
+	verdicts := jen.Code(jen.Id("b").Dot("Batch"))
+	if v := s.Run.Graph.Find("real"); len(v.Shape) > 2 { // one for each token
+		verdicts = jen.Id("b").Dot("Steps").Op("*").Id("b").Dot("Batch")
+	}
+	n := func(target string) jen.Code {
+		return e.outputOf(e.runs[s.Run], target).Index(jen.Empty(), verdicts)
+	}
+	g.Id("m").Dot("duel").Dot("Judged").Call(n("real"), n("fake"), jen.Id("info").Dot("Adversary"))
+}
+
+// reads emits the method that gives what a step reads in its turn, where that is more than the batch.
+func (e *emitter) reads(f *jen.File, s *build.Step) {
 	if s.Step == "" {
 		return
 	}
 	m := func() *jen.Statement { return jen.Id("m") }
-	comment(f, "%s %s", e.turnName(s), s.Step)
-	f.Add(e.self()).Id(e.turnName(s)).Params(e.batch()).Params(jen.Id("loss").Float64(),
-		jen.Err().Error()).BlockFunc(func(g *jen.Group) {
+	comment(f, "%s gives what a step of kind %s reads. The step %s", readsName(s), s.Kind, s.Step)
+	f.Add(e.self()).Id(readsName(s)).Params(e.batch()).Params(jen.Op("*").Qual(e.modelPkg(), "Batch"),
+		jen.Error()).BlockFunc(func(g *jen.Group) {
 		reads := jen.Id("b")
 		switch s.Source {
 		case build.Noise:
@@ -346,9 +367,9 @@ func (e *emitter) turn(f *jen.File, s *build.Step) {
 				m().Dot("train").Dot("MadeOf").Call(jen.Lit(s.Kind)))
 		case build.Lines:
 			e.drawn(g, "discriminatorLines")
-			g.Id("made").Op(":=").Op("*").Id("b")
-			g.Id("made").Dot("Made").Op("=").Id("d").Dot("Targets")
-			reads = jen.Op("&").Id("made")
+			g.Add(m()).Dot("judged").Op("=").Op("*").Id("b")
+			g.Add(m()).Dot("judged").Dot("Made").Op("=").Id("d").Dot("Targets")
+			reads = jen.Op("&").Add(m()).Dot("judged")
 		case build.Rewards:
 			e.drawn(g, "policyLines")
 			e.rewards(g)
@@ -356,20 +377,7 @@ func (e *emitter) turn(f *jen.File, s *build.Step) {
 		case build.Relaxed:
 			g.Add(m()).Dot("cool").Call()
 		}
-		if !s.Judges {
-			g.Return(m().Dot(gradientsName(s)).Call(reads))
-			return
-		}
-		g.List(jen.Id("loss"), jen.Err()).Op("=").Add(m()).Dot(gradientsName(s)).Call(reads)
-		verdicts := jen.Code(jen.Id("b").Dot("Batch"))
-		if v := s.Run.Graph.Find("real"); len(v.Shape) > 2 { // one for each token
-			verdicts = jen.Id("b").Dot("Steps").Op("*").Id("b").Dot("Batch")
-		}
-		n := func(target string) jen.Code {
-			return e.outputOf(e.runs[s.Run], target).Index(jen.Empty(), verdicts)
-		}
-		g.Add(m()).Dot("duel").Dot("Judged").Call(n("real"), n("fake"), jen.Id("info").Dot("Adversary"))
-		g.Return(jen.Id("loss"), jen.Err())
+		g.Return(reads, jen.Nil())
 	})
 	f.Line()
 }
@@ -377,17 +385,16 @@ func (e *emitter) turn(f *jen.File, s *build.Step) {
 // check emits the check of a batch.
 func (e *emitter) check(f *jen.File) {
 	s, b := e.spec, jen.Id("b")
-	params := []jen.Code{e.batch()}
-	doc := "check reports what of b does not fit the model."
+	most := jen.Id("most")
+	doc := "check reports what of b does not fit the model, which takes up to most sequences at once."
 	check := "Check"
 	if s.Kind == "attention" || s.Latent != nil {
 		check = "CheckPadded"
 	}
-	all := []jen.Code{b.Clone().Dot(check).Call(jen.Id("maxSteps"), jen.Id("maxBatch"), jen.Id("vocab"))}
+	all := []jen.Code{b.Clone().Dot(check).Call(jen.Id("maxSteps"), most, jen.Id("vocab"))}
 	if s.Vectors != nil {
 		doc = "check reports what of b does not fit the model, which takes up to most vectors at once."
-		params = append(params, jen.Id("most").Int())
-		all = []jen.Code{b.Clone().Dot("CheckVectors").Call(jen.Id("most"), jen.Id("vectorSize"))}
+		all = []jen.Code{b.Clone().Dot("CheckVectors").Call(most, jen.Id("vectorSize"))}
 	}
 	if s.Source != nil {
 		all = append(all, b.Clone().Dot("CheckSource").Call(jen.Id("maxSourceSteps"), e.sourceVocab()))
@@ -396,7 +403,7 @@ func (e *emitter) check(f *jen.File) {
 		all = append(all, e.checkLabels(b.Clone().Dot("Labels"), b.Clone().Dot("Batch")))
 	}
 	comment(f, "%s", doc)
-	f.Func().Id("check").Params(params...).Error().BlockFunc(func(g *jen.Group) { checks(g, all...) })
+	f.Func().Id("check").Params(e.batch(), most.Clone().Int()).Error().BlockFunc(func(g *jen.Group) { checks(g, all...) })
 	f.Line()
 }
 
@@ -445,15 +452,10 @@ func (e *emitter) logits(f *jen.File, carries string) {
 // infoDoc is the comment on Info.
 const infoDoc = "Info tells what the model is. It is a copy."
 
-// checked is the check of a batch b, checkedUpTo that of up to so many vectors.
+// checked is the check of a batch b, checkedUpTo that of up to so many rows.
 func (e *emitter) checked() jen.Code { return e.checkedUpTo(jen.Id("maxBatch")) }
 
-func (e *emitter) checkedUpTo(most jen.Code) jen.Code {
-	if e.spec.Vectors == nil {
-		return jen.Id("check").Call(jen.Id("b"))
-	}
-	return jen.Id("check").Call(jen.Id("b"), most)
-}
+func (e *emitter) checkedUpTo(most jen.Code) jen.Code { return jen.Id("check").Call(jen.Id("b"), most) }
 
 // sourceVocab is the number of tokens of the source.
 func (e *emitter) sourceVocab() jen.Code { return jen.Lit(e.spec.Source.Tokenizer.Vocab) }
@@ -550,6 +552,10 @@ func (e *emitter) info(f *jen.File) {
 		adapter = jen.Op("&").Qual(mp, "Adapter").Values(jen.Id("Rank").Op(":").Id("adapterRank"),
 			jen.Id("Alpha").Op(":").Lit(a.Alpha))
 	}
+	accumulate := t.Accumulate
+	if accumulate == 1 {
+		accumulate = 0 // which says the same
+	}
 	comment(f, "info holds what commands and checkpoints ask of a model.")
 	f.Var().Id("info").Op("=").Qual(mp, "Info").Values(fields(
 		"Name", s.Name, "Kind", s.Kind, "Description", s.Description, "Spec", s.File,
@@ -564,8 +570,8 @@ func (e *emitter) info(f *jen.File) {
 			"Rate", s.Optimizer.Rate, "Schedule", sc.Kind, "Warmup", sc.Warmup, "Every", sc.Every, "Factor", sc.Factor,
 			"Floor", sc.Floor, "Fall", sc.Share, "Shape", sc.Shape, "Wait", sc.Patience, "Threshold", sc.Threshold,
 			"Passes", t.Passes, "Steps", t.Steps, "Validation", t.Validation, "EvalEvery", t.EvalEvery, "SaveEvery",
-			t.SaveEvery, "Patience", t.Patience, "Average", s.EMA, "Guard", e.guarding(), "Separator", t.Separator,
-			"Condition", t.Condition, "Drop", drop,
+			t.SaveEvery, "Accumulate", accumulate, "Patience", t.Patience, "Average", s.EMA, "Guard", e.guarding(),
+			"Separator", t.Separator, "Condition", t.Condition, "Drop", drop,
 			"Smoothing", smoothing, "Sampling", t.Sampling, "Rise", t.Rise)...),
 	)...)
 }

@@ -32,6 +32,8 @@ var elsewhere = map[string][]string{
 	"lr":               {"--rate RATE"},
 	"learning-rate":    {"--rate RATE"},
 	"batch-size":       {"--batch N"},
+	"micro-batches":    {"--accumulate N"},
+	"shards":           {"--accumulate N"},
 	"seq-len":          {"--window N"},
 	"block-size":       {"--window N"},
 	"context":          {"--window N"},

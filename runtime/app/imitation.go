@@ -60,7 +60,7 @@ func (a *program) lineMaterial(cmd *cobra.Command, f *trainFlags) (*material, er
 	}
 	if valid != nil {
 		m.text += fmt.Sprintf(", %s to validate", thousands(valid.Len()))
-		if m.Validation, err = valid.Whole(f.batch); err != nil {
+		if m.Validation, err = valid.Whole(f.shard()); err != nil {
 			return nil, err
 		}
 	}

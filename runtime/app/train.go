@@ -34,6 +34,7 @@ type trainFlags struct {
 	resume, overwrite    bool
 	passes, steps        int
 	batch, window        int
+	accumulate           int // shards of a batch
 	rate                 float64
 	seed                 uint64
 	evalEvery, saveEvery int
@@ -59,8 +60,8 @@ var wait func(time.Duration) bool
 var kept = []string{"data", "match", "field", "separator", "condition", "condition-drop", "label-drop", "raw", "scale",
 	"missing", "header", "label-column", "shuffle", "balance", "source", "target", "columns", "valid-source",
 	"valid-target", "valid-columns", "valid", "labels", "valid-labels", "validation", "passes", "steps", "batch",
-	"window", "rate", "eval-every", "save-every", "patience", "guard", "ema", "scheduled-sampling", "rise", "best",
-	"log", "tensorboard", "layers-every", "train", "freeze", "rate-of"}
+	"accumulate", "window", "rate", "eval-every", "save-every", "patience", "guard", "ema", "scheduled-sampling", "rise",
+	"best", "log", "tensorboard", "layers-every", "train", "freeze", "rate-of"}
 
 // baseDigest is what the checkpoint of an adapter keeps of the one that it was trained on.
 const baseDigest = "base digest"
@@ -179,14 +180,17 @@ Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
 		fs.IntVar(&f.sampling.Rise, "rise", t.Rise, "steps in which that share rises from 0")
 	}
 	fs.Uint64Var(&f.seed, "seed", a.Info.Seed, "of the initial parameters and of dropout")
+	f.accumulate = max(1, t.Accumulate)
+	batch := a.Info.Batch * f.accumulate
 	if f.window = a.Info.Steps; a.Info.Vector != nil {
-		fs.IntVar(&f.batch, "batch", a.Info.Batch, "vectors side by side")
+		fs.IntVar(&f.batch, "batch", batch, "vectors side by side")
 	} else if a.ofLines() {
-		fs.IntVar(&f.batch, "batch", a.Info.Batch, "lines side by side")
+		fs.IntVar(&f.batch, "batch", batch, "lines side by side")
 	} else {
-		fs.IntVar(&f.batch, "batch", a.Info.Batch, "sequences side by side")
+		fs.IntVar(&f.batch, "batch", batch, "sequences side by side")
 		fs.IntVar(&f.window, "window", a.Info.Steps, "time steps of a window")
 	}
+	fs.IntVar(&f.accumulate, "accumulate", f.accumulate, "shards that a batch is cut into, one in memory at a time")
 	fs.IntVar(&f.evalEvery, "eval-every", t.EvalEvery, "steps between validations, 0 after each pass")
 	fs.IntVar(&f.saveEvery, "save-every", t.SaveEvery, "steps between checkpoints, 0 at each validation")
 	if a.Info.Adversary == nil || a.ofLines() { // of vectors the loss does not tell how good the generator is
@@ -296,6 +300,9 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 		if p, ok := m.(model.Packer); ok && p.Kind() != weights.Live {
 			return fmt.Errorf("--from %s: %w", f.from, model.ErrMounted)
 		}
+	}
+	if err := train.Divide(m, f.accumulate); err != nil {
+		return err
 	}
 	if f.vectors.file != "" {
 		if err := f.vectors.fill(a, m, errOut); err != nil {
@@ -463,8 +470,8 @@ func (a *program) checkTrain(f *trainFlags) error {
 		{"sample-every", f.sampleEvery, 0, 0}, {"layers-every", f.layersEvery, 0, 0}, {"passes", f.passes, 0, 0},
 		{"steps", f.steps, 0, 0},
 		{"eval-every", f.evalEvery, 0, 0}, {"save-every", f.saveEvery, 0, 0}, {"samples", f.samples, 0, 0},
-		{"patience", f.patience, 0, 0},
-		{"batch", f.batch, 1, a.Info.Batch}, {"window", f.window, 1, max(1, a.Info.Steps)},
+		{"patience", f.patience, 0, 0}, {"accumulate", f.accumulate, 1, 0}, {"batch", f.batch, 1, 0},
+		{"window", f.window, 1, max(1, a.Info.Steps)},
 	} {
 		if x.value < x.low {
 			return fmt.Errorf("--%s %d: give %d or more", x.name, x.value, x.low)
@@ -473,6 +480,17 @@ func (a *program) checkTrain(f *trainFlags) error {
 			return fmt.Errorf("--%s %d: the model was made for at most %d, the shape in %s", x.name, x.value, x.high,
 				a.Info.Spec)
 		}
+	}
+	switch shard := f.batch / f.accumulate; {
+	case f.batch%f.accumulate != 0:
+		return fmt.Errorf("--batch %d is not cut into %d shards of equal size: give a --batch and an --accumulate that "+
+			"divides it", f.batch, f.accumulate)
+	case shard > a.Info.Batch && f.accumulate == 1:
+		return fmt.Errorf("--batch %d: the model was made for at most %d, the shape in %s; cut larger batches into "+
+			"shards with --accumulate", f.batch, a.Info.Batch, a.Info.Spec)
+	case shard > a.Info.Batch:
+		return fmt.Errorf("--batch %d --accumulate %d: the model was made for at most %d in a shard, the shape in %s",
+			f.batch, f.accumulate, a.Info.Batch, a.Info.Spec)
 	}
 	if f.passes == 0 && f.steps == 0 {
 		return errors.New("--passes 0 and --steps 0: give one of them 1 or more")

@@ -51,7 +51,7 @@ func (a *program) material(cmd *cobra.Command, f *trainFlags) (*material, error)
 	}
 	if corpus.Validation != nil {
 		m.text += fmt.Sprintf(", %s to validate", thousands(corpus.Validation.Tokens()))
-		if m.Validation, err = a.evaluating(corpus.Validation, f.batch, f.window); err != nil {
+		if m.Validation, err = a.evaluating(corpus.Validation, f.shard(), f.window); err != nil {
 			return nil, err
 		}
 	}
@@ -63,6 +63,9 @@ func (a *program) material(cmd *cobra.Command, f *trainFlags) (*material, error)
 	}
 	return m, nil
 }
+
+// shard is how many rows a shard of a batch has.
+func (f *trainFlags) shard() int { return f.batch / f.accumulate }
 
 // encoderFirst reports whether the encoder is updated alone before a step, for which it reads the training data in an
 // order of its own, that of the seed and encoderOrder.
@@ -88,7 +91,7 @@ func (a *program) vectorMaterial(cmd *cobra.Command, f *trainFlags) (*material, 
 			return nil, err
 		}
 		m.text = fmt.Sprintf(", %s to validate", thousands(valid.Len()))
-		if m.Validation, err = valid.Whole(f.batch); err != nil {
+		if m.Validation, err = valid.Whole(f.shard()); err != nil {
 			return nil, err
 		}
 	}
@@ -151,7 +154,7 @@ func (a *program) pairMaterialOf(cmd *cobra.Command, f *trainFlags, pairs, valid
 	m.text = fmt.Sprintf("%s: %s %s to learn", pairs.Name, thousands(pairs.Len()), what)
 	if valid != nil {
 		m.text += fmt.Sprintf(", %s to validate", thousands(valid.Len()))
-		if m.Validation, err = valid.Whole(f.batch); err != nil {
+		if m.Validation, err = valid.Whole(f.shard()); err != nil {
 			return nil, err
 		}
 	}

@@ -59,6 +59,7 @@ type Training struct {
 	Patience   int      // validations without a lower loss after which training stops; 0 for none
 	Average    float64  // decay of an average of the parameters, which is evaluated and saved; 0 for none
 	Guard      Guarding // what it does about steps that would do harm
+	Accumulate int      // shards that the batch of a step is cut into; 0 is 1
 	Separator  string
 	Condition  string  // text that ends the condition that a document begins with; empty for none
 	Drop       float64 // share of the examples that are read without their condition, or label

@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"github.com/gradsmith/gradsmith/runtime/model"
+	"github.com/gradsmith/gradsmith/runtime/schedule"
 )
 
 // Bits is a hex SHA-256 of all that a few training steps on pseudo-random examples leave in m: parameters, the
@@ -46,4 +47,12 @@ func Bits(m model.LanguageModel) string {
 		binary.Write(h, binary.LittleEndian, x)
 	}
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// ShardBits is Bits of a training that cuts its batches into n shards, of which some have one row more than others.
+func ShardBits(m model.LanguageModel, n int) string {
+	if err := m.(interface{ Training() *schedule.Training }).Training().Divide(n); err != nil {
+		panic(err)
+	}
+	return Bits(m)
 }

@@ -47,8 +47,13 @@ type Step struct {
 	Name  string
 	Moves []*Part // which lie one behind the other in the flat arrays
 
+	// Reads gives what Gradients is computed of, for the batch of a training step: the batch, with what is drawn for
+	// it. nil for the batch alone.
+	Reads func(b *model.Batch) (*model.Batch, error)
 	// Gradients computes the mean loss of a batch and the gradient of the parts that the step moves.
 	Gradients func(b *model.Batch) (loss float64, err error)
+	ByRow     bool       // the loss is a mean over the rows of the batch, and not over its targets
+	Measures  []*float64 // where Gradients leaves other means over the same
 
 	// In which training steps it has its turn: from number From on, which is counted from 0, up to number Until, which
 	// is no more, or for good where that is 0; of these every Every-th, or each where that is 0.
@@ -85,7 +90,14 @@ type Training struct {
 
 	Steps []*Step // in the order in which a training step makes them
 	Count int     // training steps done
-	Width int     // of the vectors that are cut into shares
+	Width int     // of the vectors that are cut into shares and shards
+	Noise int     // width of the rows of noise that are cut into shards
+
+	// Judge gives a discriminator's verdicts on lines, one for each row of a batch or for each row at each of its steps.
+	Judge func(b *model.Batch) []float32
+
+	State []float32   // carried from one batch to the next; empty for none
+	Fixed [][]float32 // parameters that are not learnt, but written by Gradients: the same for each shard
 
 	// Tensors lists the parameters and their gradients in the order of the flat arrays, for the error of a gradient
 	// that is not finite.
@@ -96,6 +108,7 @@ type Training struct {
 	Check func(s *Step, loss, norm float64) error
 
 	whole, part model.Batch // what is cut into shares, and a share
+	shards      shards
 }
 
 // TrainStep makes the steps of a training step, at a rate that each multiplies with its own factor. It returns the
@@ -154,10 +167,10 @@ func (t *Training) make(s *Step, b *model.Batch, rate float64) (loss, norm float
 }
 
 func (t *Training) makeAt(s *Step, b *model.Batch, rate float64) (loss, norm float64, err error) {
-	if loss, err = s.Gradients(b); err != nil {
+	if loss, err = t.gradients(s, b); err != nil {
 		return loss, 0, err
 	}
-	grads := t.Grads[s.Moves[0].From:s.Moves[len(s.Moves)-1].To]
+	grads := t.moved(s)
 	for i, p := range s.Moves[1:] { // what lies between does not move, and so counts for nothing in the norm
 		clear(t.Grads[s.Moves[i].To:p.From])
 	}

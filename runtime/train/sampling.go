@@ -46,6 +46,35 @@ func samples(m model.LanguageModel) bool {
 	return ok && len(m.State()) == 0 && m.Info().Masking == nil
 }
 
+// sample mixes the model's tokens into the batch, shard by shard.
+func (r *runner) sample(share float64, key uint64) error {
+	p, source := r.m.(model.Predictor), r.info.Source
+	t := divided(r.m)
+	if t == nil {
+		logits, err := p.Logits(&r.batch)
+		if err == nil {
+			mix(&r.batch, logits, r.row, source, share, key)
+		}
+		return err
+	}
+	at := 0 // number of the shard's first row in the batch
+	for k := range t.Shards() {
+		if t.Shard(&r.shard, &r.batch, k); r.shard.Batch == 0 {
+			continue
+		}
+		logits, err := p.Logits(&r.shard)
+		if err != nil {
+			return err
+		}
+		mix(&r.shard, logits, r.row, source, share, model.Key(key, uint64(k)))
+		for step := range r.shard.Steps {
+			copy(r.batch.Tokens[step*r.batch.Batch+at:], r.shard.Tokens[step*r.shard.Batch:(step+1)*r.shard.Batch])
+		}
+		at += r.shard.Batch
+	}
+	return nil
+}
+
 // mix replaces a share of the tokens of b by tokens drawn from logits [Steps, Batch, vocab], which follow from b as it
 // is. Only a token that is also the target of the one before it is replaced: neither the first of a text nor padding;
 // and what the model would have ended with, or begun with, leaves the text's token. Each draw comes from a counter

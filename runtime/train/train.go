@@ -276,6 +276,7 @@ type runner struct {
 	state    []float32 // copy of the training's state during a validation
 	row      []float32 // a row of logits, for scheduled sampling
 	batch    model.Batch
+	shard    model.Batch // of batch, for scheduled sampling
 	eval     model.Batch
 
 	validations *validations       // what they decide: falls of the rate, and early stopping
@@ -375,11 +376,9 @@ func (r *runner) loop(ctx context.Context) error {
 			if r.row == nil {
 				r.row = make([]float32, r.m.Info().Vocab)
 			}
-			logits, err := r.m.(model.Predictor).Logits(&r.batch)
-			if err != nil {
+			if err := r.sample(share, model.Key(r.o.Seed, uint64(r.step), samplingStream)); err != nil {
 				return err
 			}
-			mix(&r.batch, logits, r.row, r.m.Info().Source, share, model.Key(r.o.Seed, uint64(r.step), samplingStream))
 		}
 		rate := r.validations.rate(r.step, r.total) * r.guard.lowers()
 		r.guard.before(r.m.State())

@@ -1,0 +1,236 @@
+package schedule
+
+import (
+	"fmt"
+
+	"github.com/gradsmith/gradsmith/runtime/kernel"
+	"github.com/gradsmith/gradsmith/runtime/model"
+)
+
+// A batch can be cut into shards, whose gradients are computed one after the other: the activations of a step then take
+// the memory of a shard. What the shards give is added up in a fixed binary tree, a node of which has the halves of its
+// shards below it, the first half the larger one. So the sum does not depend on which shards one process computes, as
+// long as it adds them in that order.
+//
+// A loss is a mean, over targets or over rows. A shard counts as much as it has of them, so that the sum is the mean
+// over the batch. What is a mean over the batch and no sum over its rows, as the divergence that free bits are compared
+// with, is one over the shard. A shard has a seed of its own, by which it draws noise and dropout masks; the first one
+// has that of the model. Rows of a carried state stay with their shard.
+
+// shards is what adding up takes.
+type shards struct {
+	n       int       // how many; 0 or 1 for none
+	at      int       // the one that is computed, from 0
+	weights []float64 // share of each in the means
+	batch   model.Batch
+
+	sums   [][]float32 // gradients of the first half of a node, for each depth of the tree
+	means  [][]float64 // loss and measures of it
+	mean   []float64   // of the last node
+	states []float32   // carried, of each shard, one behind the other
+	fixed  []float32   // what the first shard found in Training.Fixed
+}
+
+// Divide cuts the batches of all later steps into n shards, of which each has as many rows as the others, or one more.
+// It is called before the training begins, and before its state is read. The bits of a training depend on n.
+func (t *Training) Divide(n int) error {
+	if n < 1 {
+		return fmt.Errorf("a batch can't be cut into %d shards: give 1 or more", n)
+	}
+	t.shards = shards{n: n}
+	if n == 1 {
+		return nil
+	}
+	t.shards.weights = make([]float64, n)
+	t.shards.states = make([]float32, n*len(t.State))
+	size := 0
+	for _, x := range t.Fixed {
+		size += len(x)
+	}
+	t.shards.fixed = make([]float32, size)
+	width := 0
+	for _, s := range t.Steps {
+		grads, measures := t.moved(s), 1+len(s.Measures)
+		width = max(width, measures)
+		for depth := 0; 1<<depth < n; depth++ {
+			if depth == len(t.shards.sums) {
+				t.shards.sums, t.shards.means = append(t.shards.sums, nil), append(t.shards.means, nil)
+			}
+			if len(grads) > len(t.shards.sums[depth]) {
+				t.shards.sums[depth] = model.Floats(len(grads))
+			}
+			t.shards.means[depth] = model.Sized(t.shards.means[depth], width)
+		}
+	}
+	t.shards.mean = make([]float64, width)
+	return nil
+}
+
+// Shards is into how many shards batches are cut.
+func (t *Training) Shards() int { return max(1, t.shards.n) }
+
+// Rows is how many rows a batch has at the most where a shard has up to n.
+func (t *Training) Rows(n int) int { return n * t.Shards() }
+
+// Seed is that of the shard which is computed, where the model's is seed.
+func (t *Training) Seed(seed uint64) uint64 {
+	if t.shards.at == 0 {
+		return seed
+	}
+	return model.Key(seed, shardStream, uint64(t.shards.at))
+}
+
+// shardStream keeps the seeds of shards apart from others that are made of the model's.
+const shardStream = 0x5a4d
+
+// Carried is the state that is carried from one batch to the next: that of each shard, one behind the other.
+func (t *Training) Carried() []float32 {
+	if t.Shards() == 1 {
+		return t.State
+	}
+	return t.shards.states
+}
+
+// Shard sets part to shard k of b.
+func (t *Training) Shard(part, b *model.Batch, k int) {
+	n := t.Shards()
+	b.Rows(part, k*b.Batch/n, (k+1)*b.Batch/n, t.Width, t.Noise)
+}
+
+// Verdicts fills verdicts with those on the lines of a batch, as Judge gives them, shard by shard.
+func (t *Training) Verdicts(verdicts []float32, b *model.Batch) {
+	if t.Shards() == 1 {
+		copy(verdicts, t.Judge(b))
+		return
+	}
+	part := &t.shards.batch
+	for k := range t.Shards() {
+		if t.Shard(part, b, k); part.Batch == 0 {
+			continue
+		}
+		from, given := k*b.Batch/t.Shards(), t.Judge(part)
+		for at := 0; at < len(given)/part.Batch; at++ {
+			copy(verdicts[at*b.Batch+from:], given[at*part.Batch:(at+1)*part.Batch])
+		}
+	}
+}
+
+// moved is the gradients of what a step moves.
+func (t *Training) moved(s *Step) []float32 {
+	return t.Grads[s.Moves[0].From:s.Moves[len(s.Moves)-1].To]
+}
+
+// gradients computes the loss and the gradients of a step on a batch, shard by shard.
+func (t *Training) gradients(s *Step, b *model.Batch) (loss float64, err error) {
+	if s.Reads != nil {
+		if b, err = s.Reads(b); err != nil {
+			return 0, err
+		}
+	}
+	if t.Shards() == 1 {
+		return s.Gradients(b)
+	}
+	total := 0
+	for k := range t.shards.n {
+		n := s.items(b, k*b.Batch/t.shards.n, (k+1)*b.Batch/t.shards.n)
+		t.shards.weights[k] = float64(n)
+		total += n
+	}
+	for k := range t.shards.weights {
+		t.shards.weights[k] /= float64(max(1, total))
+	}
+	t.keep(t.shards.fixed, false)
+	err = t.sum(s, b, 0, t.shards.n, 0)
+	t.shards.at = 0
+	if err != nil {
+		return t.shards.mean[0], err
+	}
+	for i, x := range s.Measures {
+		*x = t.shards.mean[1+i]
+	}
+	return t.shards.mean[0], nil
+}
+
+// sum adds up the gradients of shards from up to to, each times its weight, and their loss and measures.
+func (t *Training) sum(s *Step, b *model.Batch, from, to, depth int) error {
+	if to-from == 1 {
+		return t.shard(s, b, from)
+	}
+	middle := from + (to-from+1)/2
+	if err := t.sum(s, b, from, middle, depth+1); err != nil {
+		return err
+	}
+	grads := t.moved(s)
+	first, mean := t.shards.sums[depth][:len(grads)], t.shards.means[depth]
+	kernel.Copy(first, grads, len(grads))
+	copy(mean, t.shards.mean)
+	if err := t.sum(s, b, middle, to, depth+1); err != nil {
+		return err
+	}
+	kernel.Add(grads, first, grads, len(grads))
+	for i, x := range mean[:1+len(s.Measures)] {
+		t.shards.mean[i] += x
+	}
+	return nil
+}
+
+// shard computes the gradients of shard k, its loss and measures, all times its weight.
+func (t *Training) shard(s *Step, b *model.Batch, k int) error {
+	grads, mean, part := t.moved(s), t.shards.mean[:1+len(s.Measures)], &t.shards.batch
+	t.shards.at = k
+	clear(mean)
+	if t.Shard(part, b, k); part.Batch == 0 {
+		kernel.Clear(grads, len(grads))
+		return nil
+	}
+	t.keep(t.shards.fixed, true)
+	state := t.shards.states[k*len(t.State):][:len(t.State)]
+	copy(t.State, state)
+	loss, err := s.Gradients(part)
+	copy(state, t.State)
+	if err != nil {
+		mean[0] = loss
+		return err
+	}
+	weight := t.shards.weights[k]
+	if weight == 0 {
+		kernel.Clear(grads, len(grads))
+		return nil
+	}
+	if weight != 1 {
+		kernel.Scale(grads, grads, float32(weight), len(grads))
+	}
+	mean[0] = loss * weight
+	for i, x := range s.Measures {
+		mean[1+i] = *x * weight
+	}
+	return nil
+}
+
+// keep copies Fixed to x, or back.
+func (t *Training) keep(x []float32, back bool) {
+	for _, y := range t.Fixed {
+		if back {
+			copy(y, x[:len(y)])
+		} else {
+			copy(x, y)
+		}
+		x = x[len(y):]
+	}
+}
+
+// items is how much rows from up to to of a batch count in the mean that the loss is.
+func (s *Step) items(b *model.Batch, from, to int) int {
+	if s.ByRow {
+		return to - from
+	}
+	n := 0
+	for t := range b.Steps {
+		for _, x := range b.Targets[t*b.Batch+from : t*b.Batch+to] {
+			if x >= 0 {
+				n++
+			}
+		}
+	}
+	return n
+}
