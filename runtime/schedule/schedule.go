@@ -93,7 +93,8 @@ type Training struct {
 	Width int     // of the vectors that are cut into shares and shards
 	Noise int     // width of the rows of noise that are cut into shards
 
-	// Judge gives a discriminator's verdicts on lines, one for each row of a batch or for each row at each of its steps.
+	// Judge gives a discriminator's verdicts on lines, one for each row of a batch or for each row at each of its
+	// steps.
 	Judge func(b *model.Batch) []float32
 
 	State []float32   // carried from one batch to the next; empty for none
