@@ -499,7 +499,7 @@ func TestNoiseKey(t *testing.T) {
 	for _, want := range []string{
 		", m.inverse, m.noiseKey(8, t), batch, ",
 		"kernel.OneHotMax(",
-		"func (m *Model) noiseKey(place, i int) uint64 {\n\treturn model.Key(m.seed, uint64(m.train.Made()), " +
+		"func (m *Model) noiseKey(place, i int) uint64 {\n\treturn model.Key(m.train.Seed(m.seed), uint64(m.train.Made()), " +
 			"uint64(place), uint64(i))\n}",
 		", float32(m.inverse), nil, batch, ",
 	} {

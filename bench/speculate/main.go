@@ -126,7 +126,8 @@ func run() error {
 			fmt.Printf("temperature %.1f  %-26s %6.0f tokens/s, %.2f times alone", temperature, w.name, median(rates),
 				median(ratios))
 			if w.guess != nil {
-				fmt.Printf(", %3.0f %% of guesses right", 100*float64(w.counts.Accepted)/float64(max(1, w.counts.Guessed)))
+				fmt.Printf(", %3.0f %% of guesses right",
+					100*float64(w.counts.Accepted)/float64(max(1, w.counts.Guessed)))
 			}
 			fmt.Println()
 		}

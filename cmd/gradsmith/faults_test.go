@@ -68,7 +68,8 @@ func TestCommandFaults(t *testing.T) {
 		{"import", []string{"import", "published", "-o", "own"}, []string{"disk full"}}, // as init, and slower
 		{"export", []string{"export", "imported", "--gguf", "out"}, nil},
 		{"onnx", []string{"export", "imported", "--onnx", "out"}, nil},
-		{"report", []string{"report", "run.jsonl", "-o", "page.html"}, []string{"disk full"}},     // it shows what it can read
+		// it shows what it can read
+		{"report", []string{"report", "run.jsonl", "-o", "page.html"}, []string{"disk full"}},
 		{"folder", []string{"export", "imported", "--huggingface", "own"}, []string{"disk full"}}, // as import
 	}
 	// Each command with a flag of a file that is written is one of them.

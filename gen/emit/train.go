@@ -403,7 +403,9 @@ func (e *emitter) check(f *jen.File) {
 		all = append(all, e.checkLabels(b.Clone().Dot("Labels"), b.Clone().Dot("Batch")))
 	}
 	comment(f, "%s", doc)
-	f.Func().Id("check").Params(e.batch(), most.Clone().Int()).Error().BlockFunc(func(g *jen.Group) { checks(g, all...) })
+	f.Func().Id("check").Params(e.batch(), most.Clone().Int()).Error().BlockFunc(func(g *jen.Group) {
+		checks(g, all...)
+	})
 	f.Line()
 }
 

@@ -60,8 +60,8 @@ var wait func(time.Duration) bool
 var kept = []string{"data", "match", "field", "separator", "condition", "condition-drop", "label-drop", "raw", "scale",
 	"missing", "header", "label-column", "shuffle", "balance", "source", "target", "columns", "valid-source",
 	"valid-target", "valid-columns", "valid", "labels", "valid-labels", "validation", "passes", "steps", "batch",
-	"accumulate", "window", "rate", "eval-every", "save-every", "patience", "guard", "ema", "scheduled-sampling", "rise",
-	"best", "log", "tensorboard", "layers-every", "train", "freeze", "rate-of"}
+	"accumulate", "window", "rate", "eval-every", "save-every", "patience", "guard", "ema", "scheduled-sampling",
+	"rise", "best", "log", "tensorboard", "layers-every", "train", "freeze", "rate-of"}
 
 // baseDigest is what the checkpoint of an adapter keeps of the one that it was trained on.
 const baseDigest = "base digest"
