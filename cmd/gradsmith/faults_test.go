@@ -50,7 +50,7 @@ func contents(t *testing.T, dir string) map[string]string {
 // TestCommandFaults runs each command that writes with every one of its calls failing in every way: it leaves the old
 // state or the new one, and says so in one line. A run that was killed is ended by the next.
 func TestCommandFaults(t *testing.T) {
-	tokenizer := learnt(t)
+	tokenizer, log := learnt(t), trainingLog(1) // which says when it was made
 	type writer struct {
 		name string
 		args []string
@@ -95,7 +95,7 @@ func TestCommandFaults(t *testing.T) {
 				write(t, filepath.Join(dir, "text"), "the cat and the dog and the end\nthe cat\n")
 				write(t, filepath.Join(dir, "learnt.json"), tokenizer)
 				write(t, filepath.Join(dir, "out"), "old")
-				write(t, filepath.Join(dir, "run.jsonl"), trainingLog(1))
+				write(t, filepath.Join(dir, "run.jsonl"), log)
 				for name, content := range published(t, tokenizer) {
 					write(t, filepath.Join(dir, name), content)
 				}
