@@ -152,7 +152,7 @@ func written(t *testing.T, dir string) {
 	w.now = func() time.Time { return time.Unix(1_700_000_000, 250_000_000) }
 	w.Numbers(1, Number{"loss/training", 2.5}, Number{"rate", 1e-3})
 	w.Text(2, "sample", "It was\nä \xff") // cut off in a character
-	if err := w.Picture(1<<40, "made", picture(t)); err != nil {
+	if err := w.Picture(1<<30, "made", picture(t)); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Picture(3, "made", []byte("no picture")); err == nil {
@@ -195,7 +195,7 @@ func TestWriter(t *testing.T) {
 		{2, "5.1.2", []any{float32(2.5), float32(1e-3)}},
 		{3, "5.1.1", []any{"sample"}}, {3, "5.1.9.1.1", []any{"text"}}, {3, "5.1.8.1", []any{uint64(7)}},
 		{3, "5.1.8.2", []any{""}}, {3, "5.1.8.8", []any{"It was\nä \ufffd"}},
-		{4, "2", []any{uint64(1 << 40)}}, {4, "5.1.4.1", []any{uint64(3)}}, {4, "5.1.4.2", []any{uint64(5)}},
+		{4, "2", []any{uint64(1 << 30)}}, {4, "5.1.4.1", []any{uint64(3)}}, {4, "5.1.4.2", []any{uint64(5)}},
 		{4, "5.1.4.3", []any{uint64(1)}}, {4, "5.1.4.4", []any{string(picture(t))}},
 		{5, "3", []any{"brain.Event:2"}}, {6, "2", []any{uint64(2)}}, {6, "7.1", []any{uint64(1)}},
 		{7, "5.1.2", []any{float32(math.Inf(1))}},
