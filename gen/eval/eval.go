@@ -31,6 +31,8 @@ type Random struct {
 	// Rows sets mask to 1 for the rows that stay when rows are dropped, and 0 for the others, for the node's
 	// attributes.
 	Rows func(mask []float64, rate float64, stream int)
+	// Round changes the numbers x that an operation made of in, as arithmetic of fewer bits would have.
+	Round func(x []float64, in []*graph.Tensor)
 }
 
 // RunRandom is Run as in a training step.
@@ -170,6 +172,11 @@ func (m *machine) run(g *graph.Graph, env map[*graph.Value]*graph.Tensor, index 
 				at = int(in[1].I[0])
 			}
 			m.random.Dropout(out[0].F, n.Attrs.Float("rate"), n.Attrs.Int("stream"), at)
+		}
+		if m.random.Round != nil {
+			for _, o := range out {
+				m.random.Round(o.F, in)
+			}
 		}
 	}
 	return nil

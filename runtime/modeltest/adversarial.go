@@ -135,14 +135,10 @@ func AdversarialAllocations(t *testing.T, make func(seed uint64) Adversaries) {
 	m := make(1)
 	large(t, m.Info())
 	b := vectors(m.Info(), m.Info().Adversary.Steps*largest(m.Info()), 1)
-	if n := allocations(2, func() { m.TrainStep(b, 0.001) }); n != 0 {
-		t.Errorf("a training step allocates %v times", n)
-	}
+	allocatesNothing(t, "a training step", 2, func() error { return third(m.TrainStep(b, still)) })
 	b.Batch = min(b.Batch, m.Info().Batch)
 	b.Labels = labels(m.Info(), b.Batch, 1)
-	if n := allocations(2, func() { m.Loss(b) }); n != 0 {
-		t.Errorf("an evaluation allocates %v times", n)
-	}
+	allocatesNothing(t, "an evaluation", 2, func() error { return second(m.Loss(b)) })
 }
 
 // AdversarialSamples compares samples and verdicts of one number with those of another, more than fit a batch, and,

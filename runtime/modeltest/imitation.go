@@ -2,6 +2,7 @@ package modeltest
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"testing"
 
@@ -161,15 +162,12 @@ func ImitationAllocations(t *testing.T, make func(seed uint64) Imitation) {
 	steps, n := few(m.Info())
 	b := lines(m.Info(), steps, n, 1)
 	for _, at := range stages(m.Info()) {
-		if n := allocations(1, func() { m.SetStep(at); m.TrainStep(b, 0.001) }); n != 0 {
-			t.Errorf("training step %d allocates %v times", at, n)
-		}
+		allocatesNothing(t, fmt.Sprintf("training step %d", at), 1, func() error {
+			m.SetStep(at)
+			return third(m.TrainStep(b, still))
+		})
 	}
 	verdicts := model.Floats(b.Batch)
-	if n := allocations(2, func() { m.Judge(verdicts, b) }); n != 0 {
-		t.Errorf("verdicts allocate %v times", n)
-	}
-	if n := allocations(2, func() { m.Loss(b) }); n != 0 {
-		t.Errorf("an evaluation allocates %v times", n)
-	}
+	allocatesNothing(t, "a verdict", 2, func() error { return m.Judge(verdicts, b) })
+	allocatesNothing(t, "an evaluation", 2, func() error { return second(m.Loss(b)) })
 }
