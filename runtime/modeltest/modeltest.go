@@ -219,7 +219,7 @@ func Allocations(t *testing.T, make func(seed uint64) Model) {
 	}
 }
 
-// still is a rate at which training changes nearly nothing, so that a model which diverges does not while it is measured.
+// still is a rate at which training changes nearly nothing, so that none diverges while it is measured.
 const still = 1e-9
 
 // allocatesNothing counts how often f allocates, which a valid call must not. An error is allocated: calls that fail
