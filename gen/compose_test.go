@@ -1,6 +1,7 @@
 package gen
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/gradsmith/gradsmith/gen/build"
@@ -33,5 +34,47 @@ func TestComposed(t *testing.T) {
 				checkGradients(t, m, of, nil)
 			}
 		})
+	}
+}
+
+// TestUnreadStack holds that a stack of layers in front of one that does not read its input gets gradients of zero,
+// layer by layer, as its parameters stand.
+func TestUnreadStack(t *testing.T) {
+	m, err := spec.Parse("model.yaml", []byte(`
+kind: attention
+source: {steps: 4}
+shape: {batch: 2, steps: 5}
+define:
+  deaf:
+    reads: [h, x]
+    parameters: [v]
+    formula: |
+      s(a, b) = vᵀ·tanh(b)
+      e_{i,j} = softmax_j(s(h_i, x_j))
+      c_i = Σ_j e_{i,j}·x_j
+encoder:
+  - embedding: {size: 8}
+  - gru: {units: 8}
+decoder:
+  - embedding: {name: written, size: 8}
+  - positions
+  - transformer: {heads: 2, layers: 3}
+  - deaf
+  - dense
+`), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := Generate(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := typeCheck(files); err != nil {
+		t.Error(err)
+	}
+	for _, f := range files {
+		if f.Name == "backward.go" && !strings.Contains(string(f.Data), "kernel.Clear(g.Transformer[l].Wqkv") {
+			t.Errorf("no loop clears the gradients of the stack:\n%s", f.Data)
+		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/gradsmith/gradsmith/gen/emit"
 	"github.com/gradsmith/gradsmith/gen/grad"
 	"github.com/gradsmith/gradsmith/gen/graph"
+	"github.com/gradsmith/gradsmith/gen/op"
 	"github.com/gradsmith/gradsmith/gen/optimize"
 	"github.com/gradsmith/gradsmith/gen/plan"
 	"github.com/gradsmith/gradsmith/gen/report"
@@ -50,6 +51,7 @@ func run(m *spec.Model, until string) (*compilation, error) {
 		if err := differentiate(g, c.model.Learns(g)); err != nil {
 			return nil, err
 		}
+		clearLayers(g, c.model.Params)
 	}
 	if until == "grad" {
 		return c, nil
@@ -81,6 +83,34 @@ func differentiate(g *graph.Graph, params []*graph.Value) error {
 		g.Output(d, "grad:"+params[i].Name)
 	}
 	return g.Verify()
+}
+
+// clearLayers makes gradients of zero, where they are those of the parameters of a stack of layers, as the rest of such
+// a stack is made: layer by layer, in one loop.
+func clearLayers(g *graph.Graph, params []*build.Param) {
+	loops := map[string]*graph.Node{}
+	for _, p := range params {
+		i := slices.IndexFunc(g.Targets, func(t graph.Target) bool { return t.String() == "grad:"+p.Name() })
+		if p.Stack == 0 || i < 0 || g.Outputs[i].Def == nil || g.Outputs[i].Def.Op != op.Zeros {
+			continue
+		}
+		loop := loops[p.Scope]
+		b := &graph.Builder{G: graph.New(g.Name + ".cleared"), Phase: graph.Backward, Scope: p.Scope, Origin: p.Place}
+		if loop != nil {
+			b.G = loop.Loop.Body
+		}
+		zero := b.Apply(op.Zeros, []string{"d" + p.Field}, graph.Attrs{{Key: "shape", Val: p.Shape[1:]}})[0]
+		if loop == nil {
+			b.G.Outputs = []*graph.Value{zero}
+			body := b.G
+			b.G = g
+			loops[p.Scope] = b.AddLoop(&graph.Loop{Kind: graph.Repeat, Trip: p.Shape[0], Index: "l", Body: body},
+				[]string{g.Outputs[i].Base})
+			g.Outputs[i] = loops[p.Scope].Outs[0]
+			continue
+		}
+		g.Outputs[i] = g.StackOut(loop, zero, g.Outputs[i].Base)
+	}
 }
 
 // compile takes m through the stages and calls then with what they gave. Whatever goes wrong on the way, but for what

@@ -400,6 +400,7 @@ func (c *layers) sharing(v *value, l Layer, in int) {
 	case in > 0 && from.in > 0 && from.in != in:
 		c.errorf(pos, "%s.share: the layer reads %d features, but %s reads %d, so its parameters do not fit", v.word,
 			in, quote(v.share), from.in)
+	case unread(l) || unread(from.Layer): // the error is elsewhere
 	case formOf(l) != formOf(from.Layer):
 		theirs, mine := differing(formOf(from.Layer), formOf(l))
 		c.errorf(pos, "%s.share: %s has other settings, so its parameters do not fit: it has %s, and this one %s; "+
@@ -420,6 +421,12 @@ func differing(a, b string) (string, string) {
 		}
 	}
 	return strings.Join(left, " "), strings.Join(right, " ")
+}
+
+// unread reports whether a layer has a formula that could not be read, or reads nothing that is known.
+func unread(l Layer) bool {
+	d, ok := l.(*Defined)
+	return ok && d.Formula == nil
 }
 
 // formOf is what decides the shapes and the meaning of a layer's parameters.

@@ -974,6 +974,7 @@ func (s *sizing) finish(f *Formula) {
 		}
 		f.Params = append(f.Params, q)
 	}
+	s.reached(f)
 	for _, e := range f.Equations {
 		s.fill(e.Expr)
 		e.Expr.Each(func(x *Expr) {
@@ -986,6 +987,42 @@ func (s *sizing) finish(f *Formula) {
 				s.fail(x.at, "a formula reads the step before or sums over tokens, not both; make two layers of it")
 			}
 		})
+	}
+}
+
+// reached finds equations that nothing needs, and a formula that does not need what the layer reads: their parameters,
+// and the layers before this one, would never learn.
+func (s *sizing) reached(f *Formula) {
+	of := map[string]*Equation{}
+	for i := range f.Equations {
+		for _, name := range f.Equations[i].Names {
+			of[name] = &f.Equations[i]
+		}
+	}
+	reads, seen := false, map[*Equation]bool{}
+	var visit func(name string)
+	visit = func(name string) {
+		e := of[name]
+		if e == nil || seen[e] {
+			return
+		}
+		seen[e] = true
+		e.Expr.Each(func(x *Expr) {
+			reads = reads || x.Op == "input"
+			if x.Op == "value" || x.Op == "last" {
+				visit(x.Name)
+			}
+		})
+	}
+	visit(f.Output)
+	for i := range f.Equations {
+		if e := &f.Equations[i]; !seen[e] {
+			s.fail(e.Expr.at, "%s does not depend on %s; leave this equation out", f.Output,
+				strings.Join(e.Names, " and "))
+		}
+	}
+	if !reads {
+		s.fail(s.values[f.Output].at, "%s does not depend on %s, which the layer reads", f.Output, s.input)
 	}
 }
 

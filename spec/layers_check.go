@@ -289,7 +289,7 @@ func (c *layers) uncrossed(list *value) *value {
 		case v.word == "transformer" || v.word == "define_source" || v.set.key("cross").flag ||
 			records[v.word].recurrent:
 			return nil
-		case v.word == "attention" && first == nil:
+		case records[v.word].attends && first == nil:
 			first = v
 		}
 	}

@@ -165,7 +165,7 @@ func notFinite(t *testing.T, m model.LanguageModel) {
 	t.Helper()
 	judges := ofDiscriminator(m)
 	kept := copies(m)
-	first := m.Tensors()[0]
+	first := learning(m)
 	Poison(first.Value)
 	before := map[string][]float32{}
 	var err error
@@ -200,6 +200,20 @@ func notFinite(t *testing.T, m model.LanguageModel) {
 		copy(ts.Value, kept[i])
 	}
 	clear(m.State())
+}
+
+// learning is the first tensor to which the loss has a gradient: nothing reads one whose layer is in front of another
+// that does not read its input.
+func learning(m model.LanguageModel) model.Tensor {
+	for range often { // dropout may shut off all that a tensor reaches
+		m.TrainStep(sound(m.Info()), still)
+		for _, ts := range m.Tensors() {
+			if slices.ContainsFunc(ts.Grad, func(g float32) bool { return g != 0 }) {
+				return ts
+			}
+		}
+	}
+	return m.Tensors()[0]
 }
 
 // ofDiscriminator names the tensors to which the loss of a discriminator has gradients.

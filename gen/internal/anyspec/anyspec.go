@@ -26,6 +26,8 @@ type Spec struct {
 	Seed   uint64
 	Source []byte
 	Model  *spec.Model
+	// formulas counts what formulas of the spec are made of, as coverage names it.
+	formulas Coverage
 }
 
 // Kinds are the kinds of models that there are.
@@ -37,9 +39,9 @@ func New(seed uint64) *Spec {
 		r := rand.New(rand.NewPCG(seed, try))
 		kinds := Kinds()
 		w := &writer{Rand: r, kind: kinds[seed%uint64(len(kinds))], hurt: r.IntN(2) == 0,
-			width: []int{4, 8, 12}[r.IntN(3)]}
+			width: []int{4, 8, 12}[r.IntN(3)], used: Coverage{}, named: map[string][]node{}}
 		if source, m := w.repaired(w.spec()); m != nil {
-			return &Spec{seed, source, m}
+			return &Spec{seed, source, m, w.used}
 		}
 	}
 	panic(fmt.Sprintf("anyspec: seed %d: none of 1000 specs is valid", seed))
@@ -54,9 +56,20 @@ func Read(name string) ([]byte, error) {
 		return []byte("\"the\"\n\" cat\"\n\" sat\"\n\".\"\n"), nil
 	case "some.bpe":
 		return []byte("# merges\nĠ t\nh e\nĠt he\n"), nil
+	case "some.json":
+		return []byte(published), nil
 	}
 	return nil, os.ErrNotExist
 }
+
+// published is a tokenizer as Hugging Face's library writes it.
+const published = `{"version": "1.0", "added_tokens": [
+	{"id": 0, "content": "<s>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true},
+	{"id": 1, "content": "</s>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}],
+	"normalizer": null,
+	"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+	"decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
+	"model": {"type": "BPE", "vocab": {"<s>": 0, "</s>": 1, "a": 2, "b": 3, "Ġ": 4, "ab": 5}, "merges": ["a b"]}}`
 
 // repaired is the spec without what does not fit, or nil where too little is left. A list of layers that is wrong as a
 // whole is made anew.
@@ -185,9 +198,14 @@ type writer struct {
 	hurt   bool
 	width  int // that most layers of the spec have
 	ofText bool
-	stacks map[string]node // the lists of layers, and what the layers of each can be
-	tables []string        // names of the embeddings so far
+	stacks map[string]node   // the lists of layers, and what the layers of each can be
+	tables []string          // names of the embeddings so far
+	named  map[string][]node // settings of the layers so far that have a name, by word
+	own    []own             // layers that the spec defines
+	used   Coverage          // of formulas
 	depth  int
+	within string // the word whose settings are made
+	pair   bool   // there is an encoder and a decoder
 }
 
 func (w *writer) chance(p float64) bool { return w.Float64() < p }
@@ -245,7 +263,27 @@ func (w *writer) spec() node {
 	if w.kind == "vae" && !ofText || w.kind == "gan" && !ofText {
 		m["shape"] = node{"batch": 2 + w.IntN(3)}
 	}
-	w.ofText, w.stacks = ofText, map[string]node{}
+	definitions, blocks := node{}, node{}
+	if w.chance(0.4) {
+		for range 1 + w.IntN(2) {
+			w.define(definitions, ofText, w.kind == "attention")
+		}
+	}
+	if w.chance(0.3) {
+		w.block(blocks, words(layers(props[stacks[len(stacks)-1]].(node))))
+	}
+	if latent, ok := m["latent"].(node); ok {
+		if delete(latent, "heads"); w.chance(0.25) {
+			latent["heads"] = []any{w.heads(definitions)}
+		}
+	}
+	if len(definitions) > 0 {
+		m["define"] = definitions
+	}
+	if len(blocks) > 0 {
+		m["blocks"] = blocks
+	}
+	w.ofText, w.stacks, w.pair = ofText, map[string]node{}, len(stacks) > 1
 	for _, k := range stacks {
 		w.stacks[k] = layers(props[k].(node))
 		m[k] = w.stack(k, w.stacks[k], ofText)
@@ -324,6 +362,7 @@ func (w *writer) stack(name string, layer node, ofText bool) []any {
 		}
 		items = slices.Insert(items, at, w.layer(middle[w.IntN(len(middle))], of))
 	}
+	items = w.useOwn(items, min(1, len(items)), w.kind == "attention", w.pair && name == "decoder")
 	if name != "encoder" || w.kind == "attention" {
 		last := w.layer("dense", of)
 		if set := settings(last); set != nil && w.chance(0.9) {
@@ -365,6 +404,19 @@ func (w *writer) layer(word string, of node) any {
 			name = "embedding"
 		}
 		w.tables = append(w.tables, name)
+	}
+	if before := w.named[word]; set["share"] != nil && len(before) > 0 {
+		other := before[w.IntN(len(before))]
+		shared := node{"share": other["name"]}
+		for k, v := range other {
+			if k != "name" && k != "init" && k != "init_bias" {
+				shared[k] = v
+			}
+		}
+		return node{word: shared}
+	}
+	if set["name"] != nil {
+		w.named[word] = append(w.named[word], set)
 	}
 	return node{word: set}
 }
@@ -469,6 +521,8 @@ func (w *writer) object(key string, n node) any {
 	if max, _ := n["maxProperties"].(float64); max == 1 {
 		ks := keys(props)
 		k := ks[w.IntN(len(ks))]
+		defer func(before string) { w.within = before }(w.within)
+		w.within = k
 		m[k] = w.value(k, props[k].(node))
 		return m
 	}
@@ -536,7 +590,13 @@ func (w *writer) text(key string, n node) string {
 	case bound(n, "maxLength", 1000) == 1:
 		return []string{"a", "?", "\n", "é"}[w.IntN(4)]
 	case key == "chars" || key == "words" || key == "bpe" || key == "file":
-		return []string{"some.vocab", "some.words", "some.bpe"}[w.IntN(3)]
+		if file, ok := map[string]string{"chars": "some.vocab", "words": "some.words", "bpe": "some.bpe",
+			"file": "some.json"}[w.within]; ok && w.chance(0.9) {
+			return file
+		}
+		return []string{"some.vocab", "some.words", "some.bpe", "some.json"}[w.IntN(4)]
+	case key == "begin" || key == "end":
+		return []string{"<s>", "</s>"}[w.IntN(2)]
 	}
 	return []string{"some text", "A model that * / does ) import ( things.", "\"quoted\" `text`"}[w.IntN(3)]
 }

@@ -16,6 +16,9 @@ func Everything() Coverage {
 	for _, kind := range Kinds() {
 		c.all(kind, schema()["$defs"].(node)[kind].(node), map[string]bool{})
 	}
+	for _, name := range append(keysOf(constructs), notations...) {
+		c["formula="+name] = 0
+	}
 	return c
 }
 
@@ -62,6 +65,11 @@ func (c Coverage) Add(s *Spec) {
 	var v any
 	if err := yaml.Unmarshal(s.Source, &v); err != nil {
 		panic(err)
+	}
+	if defined, _ := v.(node)["define"].(node); len(defined) > 0 {
+		for name, n := range s.formulas {
+			c[name] += n
+		}
 	}
 	kind := s.Model.Kind
 	c.use(kind, schema()["$defs"].(node)[kind].(node), v)
