@@ -92,7 +92,7 @@ func (a *program) base(from string) (path, digest string, err error) {
 // served are the programs that a server answers for: one a file of --adapter, by the name in front of it.
 func (a *program) served(path string) ([]servedProgram, error) {
 	if len(a.adapters) == 0 || len(a.adapters) == 1 && !strings.Contains(a.adapters[0], "=") {
-		return []servedProgram{{a, path}}, nil
+		return []servedProgram{{program: a, path: path}}, nil
 	}
 	var all []servedProgram
 	for _, x := range a.adapters {
@@ -108,9 +108,53 @@ func (a *program) served(path string) ([]servedProgram, error) {
 		one := *a
 		one.Info = a.Info.Clone()
 		one.Info.Name, one.adapters = name, []string{file}
-		all = append(all, servedProgram{&one, path})
+		all = append(all, servedProgram{&one, path, true})
 	}
 	return all, nil
+}
+
+// shared is a model with the adapter of the program, over what all such programs share of one checkpoint: what is in
+// bases, to which it adds what is not there yet.
+func (a *program) shared(path string, bases map[string]*checkpoint.Base) (model.LanguageModel, error) {
+	m, ok := a.Empty().(model.Packer)
+	if !ok || a.weights == weights.Live { // it reads its parameters
+		return a.trained(path, checkpoint.LoadWeights)
+	}
+	file, err := a.written()
+	if err != nil {
+		return nil, err
+	}
+	if file == "none" {
+		file = ""
+	}
+	if bases[path] == nil {
+		below, err := a.below(path)
+		if err != nil {
+			return nil, err
+		}
+		if bases[path], err = checkpoint.NewBase(below, a.weights); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	if err := bases[path].Adapt(file, m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// below is the model that adapters are put on.
+func (a *program) below(path string) (model.Packer, error) {
+	if err := there(path); err != nil {
+		return nil, err
+	}
+	m := a.Empty().(model.Packer)
+	if err := checkpoint.LoadWeights(path, m); err != nil {
+		return nil, err
+	}
+	if m.Kind() != weights.Live { // a file of quantize has an adapter in it
+		return nil, fmt.Errorf("--model %s: %w", path, model.ErrMounted)
+	}
+	return m, nil
 }
 
 func (a *program) newMerge() *cobra.Command {

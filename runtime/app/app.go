@@ -200,8 +200,8 @@ func (a *program) checkpointPath() string {
 
 // trained makes a model with the parameters of a checkpoint.
 func (a *program) trained(path string, load func(string, model.LanguageModel) error) (model.LanguageModel, error) {
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("there is no checkpoint %s: train the model first, or name one with --model", path)
+	if err := there(path); err != nil {
+		return nil, err
 	}
 	m := a.Empty()
 	if err := load(path, m); err != nil {
@@ -214,6 +214,14 @@ func (a *program) trained(path string, load func(string, model.LanguageModel) er
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return m, nil
+}
+
+// there reports a checkpoint that is missing.
+func there(path string) error {
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("there is no checkpoint %s: train the model first, or name one with --model", path)
+	}
+	return nil
 }
 
 // opticks is a text that ships with every Go toolchain: Newton's "Opticks", 4th edition, 1730.

@@ -3,8 +3,10 @@ package app_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +16,7 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/app"
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
 	"github.com/gradsmith/gradsmith/runtime/model"
+	"github.com/gradsmith/gradsmith/runtime/weights"
 )
 
 // run runs a command of a program, and gives its output, its status and what it says beside.
@@ -182,6 +185,100 @@ func TestTuneRuns(t *testing.T) {
 	}
 	if err := part.Tune(model.Tuning{}); err == nil || !strings.Contains(err.Error(), "before its first step") {
 		t.Errorf("tuning a training that runs: %v", err)
+	}
+}
+
+// mounted notes the matrices that its decoders read.
+type mounted struct {
+	*adapter.Model
+	matrices map[string]*weights.Matrix
+}
+
+func (m *mounted) Mount(l *weights.Layout) error {
+	l.Made = func(name string, _ weights.Form, x *weights.Matrix) { m.matrices[name] = x }
+	return m.Model.Mount(l)
+}
+
+// TestAdaptersShare holds that models with adapters over one base have its matrices in common, and compute what they
+// would by themselves, with weights of every kind.
+func TestAdaptersShare(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	if err := checkpoint.SaveBase(path("base"), adapter.NewSeeded(9), checkpoint.F32); err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range []string{"one", "two"} {
+		m := adapter.NewSeeded(uint64(i))
+		for _, x := range model.Adaptions(m) {
+			for j := range x.B.Value {
+				x.B.Value[j] = float32(model.Key(uint64(i), uint64(j))%100)/100 - 0.5
+			}
+		}
+		if err := checkpoint.SaveAdapter(path(name), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	load := func() *adapter.Model {
+		m, err := adapter.Load(path("base"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	step := func(m model.Writer) []float32 {
+		y, err := m.MakeDecoder(1).Step([]int32{3})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return y
+	}
+	for _, kind := range weights.Kinds() {
+		base, err := checkpoint.NewBase(load(), kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all []*mounted
+		for _, name := range []string{"one", "two", ""} {
+			m := &mounted{adapter.Program().Empty().(*adapter.Model), map[string]*weights.Matrix{}}
+			file, alone := "", load()
+			if name != "" {
+				file = path(name)
+				if err := checkpoint.LoadAdapter(file, alone); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := errors.Join(base.Adapt(file, m), alone.Pack(kind)); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := step(m), step(alone); !slices.Equal(got, want) {
+				t.Errorf("%v, %q: logits %v, and alone %v", kind, name, got, want)
+			}
+			all = append(all, m)
+		}
+		shared := 0
+		for name, x := range all[0].matrices {
+			own := strings.Contains(name, "_lora_")
+			if same := x == all[1].matrices[name] && x == all[2].matrices[name]; same == own {
+				t.Errorf("%v: %s is in common: %v", kind, name, same)
+			} else if same {
+				shared++
+			}
+		}
+		if shared != 14 { // a table, four matrices of each of three blocks, and the last one
+			t.Errorf("%v: %d matrices are in common", kind, shared)
+		}
+	}
+	base, err := checkpoint.NewBase(load(), weights.F32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]string{path("base"): "does not have the adapter", path("gone"): "gone"} {
+		if err := base.Adapt(file, adapter.New()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", file, err, want)
+		}
+	}
+	if err := base.Adapt("", gptnano.New()); err == nil || !strings.Contains(err.Error(), "is of another spec") {
+		t.Errorf("another model: %v", err)
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 
 	"github.com/gradsmith/gradsmith/runtime/batch"
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/serve"
 )
 
@@ -101,12 +102,19 @@ reads the checkpoint and the keys again, without dropping a request.`,
 // servedProgram is a program with the checkpoint of its model.
 type servedProgram struct {
 	*program
-	path string
+	path   string
+	shares bool // there are others with other adapters of the same checkpoint
 }
 
-// load reads the checkpoint.
-func (p *servedProgram) load(f *serveFlags) (serve.Model, error) {
-	m, err := p.trained(p.path, checkpoint.LoadWeights)
+// load reads the checkpoint, of which bases has what several programs share.
+func (p *servedProgram) load(f *serveFlags, bases map[string]*checkpoint.Base) (serve.Model, error) {
+	var m model.LanguageModel
+	var err error
+	if p.shares {
+		m, err = p.shared(p.path, bases)
+	} else {
+		m, err = p.trained(p.path, checkpoint.LoadWeights)
+	}
 	if err != nil {
 		return serve.Model{}, err
 	}
@@ -114,7 +122,11 @@ func (p *servedProgram) load(f *serveFlags) (serve.Model, error) {
 	if err != nil {
 		return serve.Model{}, err
 	}
-	return serve.Model{Program: p.Program, Model: m, Chat: template, Trained: Trained(p.path)}, nil
+	about := p.path
+	if p.shares && p.adapters[0] != "none" {
+		about = p.adapters[0]
+	}
+	return serve.Model{Program: p.Program, Model: m, Name: p.Info.Name, Chat: template, Trained: Trained(about)}, nil
 }
 
 // serveAll answers requests until the context is done.
@@ -150,8 +162,9 @@ func serveAll(cmd *cobra.Command, f *serveFlags, programs []servedProgram) error
 		Keys: keys, Log: log, Contents: f.contents})
 	load := func() error {
 		var all []serve.Model
+		bases := map[string]*checkpoint.Base{}
 		for i := range programs {
-			m, err := programs[i].load(f)
+			m, err := programs[i].load(f, bases)
 			if err != nil {
 				return err
 			}
@@ -162,7 +175,7 @@ func serveAll(cmd *cobra.Command, f *serveFlags, programs []servedProgram) error
 	var names []string
 	for i := range programs {
 		if _, err := os.Stat(programs[i].path); err != nil {
-			_, err = programs[i].load(f) // says what to do
+			_, err = programs[i].load(f, map[string]*checkpoint.Base{}) // says what to do
 			return err
 		}
 		names = append(names, programs[i].Info.Name)
@@ -248,7 +261,7 @@ func RunServe(ctx context.Context, programs []Program, args []string, out, errOu
 				} else if err := a.fixed(a.weights); err != nil {
 					return err
 				}
-				all = append(all, servedProgram{a, a.checkpointPath()})
+				all = append(all, servedProgram{program: a, path: a.checkpointPath()})
 			}
 			for _, x := range files {
 				name, path, ok := strings.Cut(x, "=")

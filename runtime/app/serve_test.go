@@ -12,6 +12,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -19,15 +20,18 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/gradsmith/gradsmith/gen/cases/adapter"
 	"github.com/gradsmith/gradsmith/gen/cases/bert"
 	"github.com/gradsmith/gradsmith/gen/cases/gpt"
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/train"
 )
 
@@ -276,5 +280,105 @@ func TestServeRefuses(t *testing.T) {
 			t.Errorf("%s: status %d, %q", args, status, said.String())
 		}
 		stop()
+	}
+}
+
+// Several adapters of one checkpoint are models of their own names, which write what the other commands write with
+// them, at the same time; the checkpoint itself is one too.
+func TestServeAdapters(t *testing.T) {
+	t.Chdir(t.TempDir())
+	p := adapter.Program()
+	if err := checkpoint.SaveBase("base", adapter.NewSeeded(9), checkpoint.F32); err != nil {
+		t.Fatal(err)
+	}
+	save := func(path string, seed uint64) {
+		t.Helper()
+		m := adapter.NewSeeded(seed)
+		for i, x := range model.Adaptions(m) {
+			for j := range x.B.Value {
+				x.B.Value[j] = float32(int(model.Key(seed, uint64(i), uint64(j))%200)-100) / 50
+			}
+		}
+		if err := checkpoint.SaveAdapter(path, m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	save("first", 1)
+	save("second", 2)
+	prompts := []string{"a", "ab", "fed", "cc"}
+	want := map[string][]string{}
+	for name, file := range map[string]string{"one": "first", "two": "second", "plain": "none"} {
+		for _, prompt := range prompts {
+			var out, errOut bytes.Buffer
+			if Run(context.Background(), p, []string{"sample", "--model", "base", "--adapter", file, "--prompt", prompt,
+				"--tokens", "3", "--temperature", "0"}, &out, &errOut) != 0 {
+				t.Fatal(errOut.String())
+			}
+			want[name] = append(want[name], strings.TrimPrefix(strings.TrimSuffix(out.String(), "\n"), prompt))
+		}
+	}
+	if slices.Equal(want["one"], want["two"]) || slices.Equal(want["one"], want["plain"]) {
+		t.Fatalf("the adapters change nothing: %v", want)
+	}
+	said := new(heard)
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan int, 1)
+	go func() {
+		ended <- Run(ctx, p, []string{"serve", "--model", "base", "--adapter", "one=first", "--adapter", "two=second",
+			"--adapter", "plain=none", "--address", "localhost:0"}, io.Discard, said)
+	}()
+	client := &http.Client{Transport: &http.Transport{}}
+	defer func() {
+		stop()
+		if status := <-ended; status != 0 {
+			t.Errorf("serve ended with status %d: %s", status, said)
+		}
+		client.CloseIdleConnections()
+	}()
+	url := said.await(t, `msg=serving .*models="one two plain" url=(https?://[^/]+)/`, 1)
+	if _, x := got(t, client, "GET", url+"/v1/models", "", ""); len(x["data"].([]any)) != 3 {
+		t.Errorf("/v1/models: %v", x)
+	}
+	asks := func() {
+		t.Helper()
+		var all sync.WaitGroup
+		for name, texts := range want {
+			for i, prompt := range prompts {
+				all.Go(func() {
+					status, x := got(t, client, "POST", url+"/v1/completions", fmt.Sprintf(
+						`{"model":%q,"prompt":%q,"max_tokens":3,"temperature":0}`, name, prompt), "")
+					if status != 200 || x["model"] != name ||
+						x["choices"].([]any)[0].(map[string]any)["text"] != texts[i] {
+						t.Errorf("%s, %q: %d, %v, want %q", name, prompt, status, x, texts[i])
+					}
+				})
+			}
+		}
+		all.Wait()
+	}
+	asks()
+	// Another adapter under one of the names, without ending.
+	save("first", 2)
+	want["one"] = want["two"]
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	said.await(t, `msg=reloaded`, 1)
+	asks()
+	if status, x := got(t, client, "POST", url+"/v1/completions", `{"model":"adapter","prompt":"a"}`,
+		""); status != 404 {
+		t.Errorf("a name that is not there: %d, %v", status, x)
+	}
+	for args, says := range map[string]string{
+		"--adapter one=first --adapter second":     "NAME=FILE",
+		"--adapter one=first --adapter one=second": "two of the name one",
+		"--adapter one=gone --adapter two=second":  "gone",
+		"--adapter one=base":                       "does not have the adapter",
+	} {
+		var errOut bytes.Buffer
+		args := append([]string{"serve", "--model", "base", "--address", "localhost:0"}, strings.Fields(args)...)
+		if Run(ctx, p, args, io.Discard, &errOut) != 1 || !strings.Contains(errOut.String(), says) {
+			t.Errorf("%s: %s", args, errOut.String())
+		}
 	}
 }

@@ -245,9 +245,7 @@ func (x *mounted) Numbers(name string) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := model.Floats(len(numbers))
-	copy(c, numbers)
-	return c, nil
+	return copied(numbers), nil
 }
 
 func (x *mounted) find(name, dtype string, shape []int) (*namedEntry, error) {

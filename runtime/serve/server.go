@@ -63,6 +63,7 @@ func (o Options) complete() Options {
 type Model struct {
 	Program model.Program
 	Model   model.LanguageModel
+	Name    string   // that requests know it by; empty for that of its package
 	Chat    Template // how conversations are written
 	Trained *Trained // what is told of the training; nil where nothing is known
 }
@@ -125,6 +126,9 @@ func (s *Server) Load(models ...Model) error {
 	var all []*served
 	for _, m := range models {
 		x := &served{Model: m, info: m.Model.Info(), created: time.Now().Unix(), one: make(chan struct{}, 1)}
+		if m.Name != "" {
+			x.info.Name = m.Name
+		}
 		if slices.ContainsFunc(all, func(y *served) bool { return y.info.Name == x.info.Name }) {
 			retire(all, context.Background())
 			return fmt.Errorf("serve: two models have the name %s", x.info.Name)
