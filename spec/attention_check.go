@@ -2,7 +2,10 @@ package spec
 
 import (
 	"bytes"
+	"maps"
 	"slices"
+
+	"github.com/gradsmith/gradsmith/runtime/tokenizer/formats"
 )
 
 // checkAttention makes the Model of a spec of kind attention.
@@ -81,7 +84,8 @@ func (c *checker) encoderDecoder(root *value, m *Model) {
 	} else {
 		m.Source.Tokenizer = m.Tokenizer.with(specials...)
 	}
-	if tie != nil && m.Tokenizer.Vocab > 0 && m.Source.Tokenizer.Vocab > 0 && !m.Tokenizer.same(&m.Source.Tokenizer) {
+	a, b := &m.Tokenizer, &m.Source.Tokenizer
+	if tie != nil && a.Vocab > 0 && b.Vocab > 0 && !a.same(b) && !a.numbers(b) {
 		c.errorf(tie.Pos, "embedding.tie: one table needs the same tokens on both sides, but source.tokenizer is not "+
 			"the tokenizer of the model; leave one of them out")
 	}
@@ -134,4 +138,24 @@ func (t *Tokenizer) same(o *Tokenizer) bool {
 	return t.Kind == o.Kind && slices.Equal(t.Chars, o.Chars) && slices.Equal(t.Words, o.Words) &&
 		slices.Equal(t.Merges, o.Merges) &&
 		bytes.Equal(t.Data, o.Data) && t.Split == o.Split && t.Normal == o.Normal && t.OrBytes == o.OrBytes
+}
+
+// numbers tells whether two tokenizers of files give each token the same number, though they may take a text apart in
+// two ways, as those of two languages do.
+func (t *Tokenizer) numbers(o *Tokenizer) bool {
+	if t.Kind != "file" || o.Kind != "file" || t.Vocab != o.Vocab || !maps.Equal(t.Own, o.Own) ||
+		!slices.Equal(t.Specials, o.Specials) {
+		return false
+	}
+	a, _, err := formats.Parse(t.Data, t.Split)
+	b, _, also := formats.Parse(o.Data, o.Split)
+	if err != nil || also != nil || a.Vocab() != b.Vocab() {
+		return false
+	}
+	for i := range int32(a.Vocab()) {
+		if a.Name(i) != b.Name(i) {
+			return false
+		}
+	}
+	return true
 }

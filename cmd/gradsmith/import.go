@@ -31,8 +31,8 @@ generated code, a program, and a report of what became of each tensor. It overwr
 Known are:
   %s
 
-A GGUF file of GPT-2, Llama, Qwen 2 or 3, or Gemma is read as well, with numbers of the types
-F32, F16, BF16, Q8_0, Q4_0, Q4_K and Q6_K.
+A GGUF file of GPT-2, Llama, Qwen 2 or 3, Gemma 1 to 3 or GPT-NeoX is read as well, with numbers
+of the types F32, F16, BF16, Q8_0, Q4_0, Q4_K and Q6_K.
 
 A key of config.json or a tensor that it does not know may change what the model computes, so
 it is an error, which names it.`, strings.Join(interchange.Models(), "\n  ")),
@@ -126,6 +126,9 @@ func (s *start) imported(m *interchange.Import) error {
 	}
 	s.add(s.Name+".yaml", "the model", m.Spec)
 	s.add(m.TokenizerFile, "its tokenizer", m.Tokenizer)
+	if m.SourceFile != "" {
+		s.add(m.SourceFile, "the tokenizer of what it reads", m.Source)
+	}
 	s.add(interchange.ReportFile(s.Name), "what became of each tensor", m.Report)
 	s.add(weightsFile, "the parameters", nil)
 	s.files[len(s.files)-1].write = m.Weights

@@ -20,7 +20,7 @@ type architecture struct {
 
 // architectures is the table. Adding one is adding a file and its line here.
 var architectures = []*architecture{gpt2, llama, mistral, smollm3, qwen2, qwen3, gemma, gemma2, gemma3, neox,
-	t5, bert, roberta}
+	t5, marian, bert, roberta}
 
 // architectureOf finds the architecture of a config.json.
 func architectureOf(c *config) (*architecture, error) {

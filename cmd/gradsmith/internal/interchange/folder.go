@@ -48,6 +48,12 @@ type folder struct {
 	tokenizerFile string // base name
 	tokenizerData []byte
 
+	// Of a model for two languages, what takes the texts apart that it reads; the other one is for what it writes.
+	sourceFile string
+	sourceData []byte
+
+	notes []string // for the report
+
 	// Of a GGUF file.
 	gguf       bool
 	beside     bool // the features of a pair that is turned stand side by side
@@ -286,6 +292,9 @@ func (f *folder) readTokenizer() error {
 		}
 		f.tokenizer, f.tokenizerFile, f.tokenizerData = t, name, data
 		return nil
+	}
+	if f.hasPair() {
+		return f.readPair()
 	}
 	return fmt.Errorf("%s has no tokenizer: one of %s is needed", f.dir, strings.Join(tokenizers, ", "))
 }

@@ -52,6 +52,16 @@ var (
 		"output": "lm_head", "attn_norm": "ln_1", "ffn_norm": "ln_2", "attn_qkv": "attn.c_attn",
 		"attn_output": "attn.c_proj", "ffn_up": "mlp.c_fc", "ffn_down": "mlp.c_proj",
 	}
+	ggufGemma = map[string]string{
+		"post_attention_norm": "post_attention_layernorm", "ffn_norm": "pre_feedforward_layernorm",
+		"post_ffw_norm": "post_feedforward_layernorm",
+	}
+	ggufNeox = map[string]string{
+		"token_embd": "gpt_neox.embed_in", "output_norm": "gpt_neox.final_layer_norm", "output": "embed_out",
+		"attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm",
+		"attn_qkv": "attention.query_key_value", "attn_output": "attention.dense", "ffn_up": "mlp.dense_h_to_4h",
+		"ffn_down": "mlp.dense_4h_to_h",
+	}
 	ggufBlock = regexp.MustCompile(`^blk\.([0-9]+)\.(.+)$`)
 )
 
@@ -94,12 +104,15 @@ func openGGUF(path string) (_ *folder, err error) {
 	switch arch {
 	case "gpt2":
 		names, prefix = ggufGPT2, "transformer.h."
+	case "gptneox":
+		names, prefix = ggufNeox, "gpt_neox.layers."
 	case "llama", "qwen2", "qwen3", "gemma":
+	case "gemma2", "gemma3":
+		names = maps.Clone(names)
+		maps.Copy(names, ggufGemma)
 	default:
-		return nil,
-			fmt.Errorf(
-				"the architecture %q (general.architecture) is not read from such files; those are gpt2, llama, "+
-					"qwen2, qwen3 and gemma", arch)
+		return nil, fmt.Errorf("the architecture %q (general.architecture) is not read from such files; those are %s",
+			arch, strings.Join(ggufRead, ", "))
 	}
 	for i := range r.Tensors {
 		t := &r.Tensors[i]
@@ -139,7 +152,23 @@ func (f *folder) ggufConfig(arch string, keys map[string]any) error {
 		"attention.head_count_kv": "num_key_value_heads", "attention.key_length": "head_dim",
 		"attention.layer_norm_rms_epsilon": "rms_norm_eps", "rope.freq_base": "rope_theta",
 	}
-	if arch == "gpt2" {
+	switch arch {
+	case "gptneox":
+		values["model_type"] = "gpt_neox"
+		names = maps.Clone(names)
+		maps.Copy(names, map[string]string{"attention.layer_norm_epsilon": "layer_norm_eps",
+			"rope.freq_base": "rotary_emb_base", "use_parallel_residual": "use_parallel_residual"})
+		delete(names, "attention.head_count_kv") // which is that of the heads
+	case "gemma2", "gemma3":
+		names = maps.Clone(names)
+		maps.Copy(names, map[string]string{"attention.sliding_window": "sliding_window",
+			"attn_logit_softcapping": "attn_logit_softcapping", "final_logit_softcapping": "final_logit_softcapping"})
+		if arch == "gemma2" { // what llama.cpp takes where nothing is said
+			values["attn_logit_softcapping"], values["final_logit_softcapping"] = json.Number("50"), json.Number("30")
+		} else {
+			values["model_type"] = "gemma3_text"
+		}
+	case "gpt2":
 		names = map[string]string{"context_length": "n_positions", "embedding_length": "n_embd",
 			"block_count":         "n_layer",
 			"feed_forward_length": "n_inner", "attention.head_count": "n_head",
@@ -183,7 +212,25 @@ func (f *folder) ggufConfig(arch string, keys map[string]any) error {
 		values["rope_scaling"] = scaling
 	}
 	heads, width := c.size("num_attention_heads"), c.size("hidden_size")
-	size := json.Number(strconv.Itoa(c.size("head_dim", max(1, width/heads))))
+	features := c.size("head_dim", max(1, width/heads))
+	switch arch {
+	case "gptneox":
+		if turned := c.size(arch+".rope.dimension_count", features); turned < features {
+			// A share that gives this number again, however it is rounded.
+			values["rotary_pct"] = json.Number(decimal((float64(turned) + 0.25) / float64(features)))
+		} else {
+			values["rotary_pct"] = json.Number("1")
+		}
+		values["tie_word_embeddings"] = false
+		return nil
+	case "gemma2", "gemma3": // scores are divided by the root of this, which depends on how many blocks there are
+		divisor := features
+		if c.size("num_hidden_layers") == map[string]int{"gemma2": 46, "gemma3": 62}[arch] {
+			divisor = max(1, width/heads)
+		}
+		values["query_pre_attn_scalar"] = json.Number(strconv.Itoa(divisor))
+	}
+	size := json.Number(strconv.Itoa(features))
 	for _, key := range []string{arch + ".rope.dimension_count", arch + ".attention.value_length"} {
 		if v := c.value(key); v != nil && v != any(size) {
 			c.errorf("%s is %s, but a head has %s features: other sizes are not read", key, shown(v), size)

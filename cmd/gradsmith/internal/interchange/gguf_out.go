@@ -34,26 +34,39 @@ func (g *GGUF) Write(w io.Writer) error { return gguf.Write(w, g.keys, g.tensors
 // NewGGUF finds the architecture of llama.cpp that a model fits, and opens its checkpoint. Matrices are written in a
 // type; vectors are always F32. What does not fit is an error that names it.
 func NewGGUF(m *spec.Model, checkpoint string, as gguf.Type) (_ *GGUF, err error) {
-	o, err := outlineOf(m)
-	if err != nil {
-		return nil, err
-	}
 	g := &GGUF{}
-	if g.Architecture, err = o.architecture("llama.cpp"); err != nil {
-		return nil, err
+	var targets []target
+	if m.EncoderOnly() {
+		o, err := encoderOf(m)
+		if err != nil {
+			return nil, err
+		}
+		words, tokens, err := encoderTokens(m)
+		if err != nil {
+			return nil, err
+		}
+		g.Architecture, g.keys, targets = "bert", append(o.keys(as), words...), o.targets(tokens)
+	} else {
+		o, err := outlineOf(m)
+		if err != nil {
+			return nil, err
+		}
+		if g.Architecture, err = o.architecture("llama.cpp"); err != nil {
+			return nil, err
+		}
+		if g.keys, err = o.ggufKeys(g.Architecture, as); err != nil {
+			return nil, err
+		}
+		words, err := ggufTokens(m)
+		if err != nil {
+			return nil, err
+		}
+		g.keys, targets = append(g.keys, words...), o.ggufTargets(g.Architecture)
 	}
-	if g.keys, err = o.ggufKeys(g.Architecture, as); err != nil {
-		return nil, err
-	}
-	words, err := ggufTokens(m)
-	if err != nil {
-		return nil, err
-	}
-	g.keys = append(g.keys, words...)
 	if g.source, err = openSource(checkpoint, m); err != nil {
 		return nil, err
 	}
-	for _, t := range o.ggufTargets(g.Architecture) {
+	for _, t := range targets {
 		shape, err := g.source.shape(&t)
 		if err != nil {
 			g.Close()
@@ -97,11 +110,31 @@ func (o *outline) ggufKeys(arch string, as gguf.Type) ([]gguf.KV, error) {
 	if !a.Rotary.On() {
 		return keys, nil
 	}
-	keys = append(keys, in("attention.key_length", uint32(a.HeadSize)), in("attention.value_length",
-		uint32(a.HeadSize)),
-		in("rope.dimension_count", uint32(a.HeadSize)), in("rope.freq_base", float32(a.Rotary.Base)))
-	if a.Rotary.Scaling == "linear" {
-		keys = append(keys, in("rope.scaling.type", "linear"), in("rope.scaling.factor", float32(a.Rotary.Factor)))
+	turns, turned := a.Rotary, a.HeadSize
+	switch arch {
+	case "gptneox":
+		if turns.Features > 0 {
+			turned = turns.Features
+		}
+		keys = append(keys, in("use_parallel_residual", o.blocks[0].parallel))
+	case "gemma2":
+		keys = append(keys, in("attn_logit_softcapping", float32(a.SoftCap)), in("final_logit_softcapping",
+			float32(o.cap)), in("attention.sliding_window", uint32(a.Window)))
+	case "gemma3":
+		keys = append(keys, in("attention.sliding_window", uint32(a.Window)))
+		for i := range o.blocks { // those with a window turn in a way of their own
+			if x := &o.blocks[i].attention; x.Window == 0 {
+				turns = x.Rotary
+			}
+		}
+	}
+	if arch != "gptneox" {
+		keys = append(keys, in("attention.key_length", uint32(a.HeadSize)), in("attention.value_length",
+			uint32(a.HeadSize)))
+	}
+	keys = append(keys, in("rope.dimension_count", uint32(turned)), in("rope.freq_base", float32(turns.Base)))
+	if turns.Scaling == "linear" {
+		keys = append(keys, in("rope.scaling.type", "linear"), in("rope.scaling.factor", float32(turns.Factor)))
 	}
 	return keys, nil
 }
@@ -136,9 +169,18 @@ func (o *outline) ggufTargets(arch string) []target {
 	for i := range o.blocks {
 		b, in := &o.blocks[i], fmt.Sprintf("blk.%d.", i)
 		norm(in+"attn_norm", b.before)
-		if arch == "gpt2" {
+		switch arch {
+		case "gpt2":
 			product(in+"attn_qkv", b.attends, "qkv", 0, 3*q, true, nil)
-		} else {
+		case "gptneox":
+			features := a.Rotary.Features
+			if features == 0 {
+				features = a.HeadSize
+			}
+			product(in+"attn_qkv", b.attends, "qkv", 0, 3*q, true, func(r int) int {
+				return apart(r, a.Heads, a.HeadSize, features)
+			})
+		default:
 			product(in+"attn_q", b.attends, "qkv", 0, q, a.Bias, turned)
 			product(in+"attn_k", b.attends, "qkv", q, kv, a.Bias, turned)
 			product(in+"attn_v", b.attends, "qkv", q+kv, kv, a.Bias, nil)
@@ -147,6 +189,10 @@ func (o *outline) ggufTargets(arch string) []target {
 		if a.QueryNorm > 0 {
 			all = append(all, target{name: in + "attn_q_norm.weight", from: b.attends, field: "queries_gain"},
 				target{name: in + "attn_k_norm.weight", from: b.attends, field: "keys_gain"})
+		}
+		if b.sandwich() {
+			norm(in+"post_attention_norm", b.after)
+			norm(in+"post_ffw_norm", b.behind)
 		}
 		norm(in+"ffn_norm", b.between)
 		if f.Gated() {
@@ -362,7 +408,8 @@ func patternOf(raw json.RawMessage) (pattern string, ok bool) {
 	return "", false
 }
 
+// ggufRead are the names of llama.cpp's architectures that are read.
+var ggufRead = []string{"gpt2", "llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "gptneox"}
+
 // GGUFArchitectures are the names of llama.cpp's architectures that are written.
-func GGUFArchitectures() []string {
-	return slices.Clone([]string{"gpt2", "llama", "qwen2", "qwen3", "gemma"})
-}
+func GGUFArchitectures() []string { return append(slices.Clone(ggufRead), "bert") }

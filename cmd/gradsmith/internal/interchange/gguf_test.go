@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,7 +54,8 @@ func written(t *testing.T, m *Import, as gguf.Type) (path, arch string) {
 
 // fitting are the checkpoints that llama.cpp has an architecture for, and which.
 var fitting = map[string]string{"gpt2": "gpt2", "llama": "llama", "llama-linear": "llama", "llama-llama3": "llama",
-	"qwen2": "qwen2", "qwen3": "qwen3", "gemma": "gemma"}
+	"qwen2": "qwen2", "qwen3": "qwen3", "gemma": "gemma", "gemma2-six": "gemma2", "gemma3-six": "gemma3",
+	"neox": "gptneox", "neox-serial": "gptneox"}
 
 // TestGGUF writes small models as GGUF files and imports those: the numbers have the same bits, and the logits are
 // those of PyTorch. Half of the bits give nearly the same. Where llama.cpp is there it goes on with the same tokens.
@@ -121,6 +123,106 @@ func TestGGUF(t *testing.T) {
 	}
 }
 
+// TestGGUFEncoder writes encoders as GGUF files, with their tensors under the names that llama.cpp has for them. Where
+// llama.cpp is there it makes of a text what PyTorch does, but for an approximation of the activation.
+func TestGGUFEncoder(t *testing.T) {
+	all := readPublished(t)
+	for _, name := range []string{"bert", "roberta"} {
+		t.Run(name, func(t *testing.T) {
+			p := all[name]
+			m, err := Read(p.write(t, 1), Options{Name: "small"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Close()
+			path, arch := written(t, m, gguf.F32)
+			if arch != "bert" {
+				t.Errorf("architecture %s", arch)
+			}
+			f, err := os.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			info, err := f.Stat()
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := gguf.New(f, info.Size())
+			if err != nil {
+				t.Fatal(err)
+			}
+			// Both matrices of a feed-forward part are as they were published.
+			found := 0
+			for i := range r.Tensors {
+				x := &r.Tensors[i]
+				if x.Name == "token_embd.weight" && x.Shape[0] != vocab {
+					t.Errorf("there are %d rows of tokens", x.Shape[0])
+				}
+				of := map[string]string{"blk.1.ffn_up.weight": "encoder.layer.1.intermediate.dense.weight",
+					"blk.1.ffn_down.weight": "encoder.layer.1.output.dense.weight",
+					"blk.1.attn_k.bias":     "encoder.layer.1.attention.self.key.bias"}[x.Name]
+				for k, y := range p.Tensors {
+					if of == "" || y.name != name+"."+of {
+						continue
+					}
+					found++
+					got := make([]float32, len(p.values(k)))
+					if err := r.Read(x, 0, got); err != nil {
+						t.Fatal(err)
+					}
+					if !slices.Equal(got, p.values(k)) || !slices.Equal(x.Shape, y.shape) {
+						t.Errorf("%s is not %s", x.Name, y.name)
+					}
+				}
+			}
+			if found != 3 {
+				t.Errorf("%d of the tensors are there", found)
+			}
+			if *llamacpp != "" {
+				embeds(t, path, p.Read, p.Mean)
+			}
+		})
+	}
+}
+
+// embeds compares what llama.cpp makes of a text with what is wanted.
+func embeds(t *testing.T, path string, tokens []int32, want []float64) {
+	t.Helper()
+	list := strings.Trim(strings.ReplaceAll(fmt.Sprint(tokens), " ", ","), "[]")
+	cmd := exec.Command("node", "../../../../bench/llamacpp/embed.mjs", list, path)
+	cmd.Env = append(os.Environ(), "NODE_LLAMA_CPP="+*llamacpp)
+	var errOut bytes.Buffer
+	cmd.Stderr = &errOut
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, errOut.String())
+	}
+	var got []float64
+	if err := json.Unmarshal(out, &got); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if len(got) != len(want) {
+		t.Fatalf("%d numbers, want %d", len(got), len(want))
+	}
+	// It is brought to the length 1.
+	length := func(x []float64) float64 {
+		sum := 0.0
+		for _, v := range x {
+			sum += v * v
+		}
+		return math.Sqrt(sum)
+	}
+	apart := 0.0
+	for i := range want {
+		apart = max(apart, math.Abs(got[i]/length(got)-want[i]/length(want)))
+	}
+	t.Logf("apart by %.2g, of a length of 1", apart)
+	if !(apart < 5e-4) {
+		t.Errorf("llama.cpp makes %v of the text, and PyTorch %v", got, want)
+	}
+}
+
 // goesOn compares the likeliest tokens of llama.cpp with those of a model evaluated in float64.
 func goesOn(t *testing.T, m *Import, path string, first []int32, most int) {
 	t.Helper()
@@ -165,7 +267,7 @@ func TestGGUFRefuses(t *testing.T) {
 			"is no decoder by itself (kind rnn)"},
 		{"encoder",
 			"kind: attention\nencoder:\n  - embedding: {size: 4}\n  - positions\n  - attention: {heads: 2}\n  - dense\n",
-			"is no decoder by itself"},
+			"a layer of another kind, which llama.cpp does not know of an encoder"},
 		{"layer", "- dense: {units: 8}\n  " + block + head, "dense dense: logits with a bias or a scale"},
 		{"no norm", "- residual: [attention: {heads: 2, rotary: true}]\n" + head, "a sum of another form"},
 		{"window", strings.Replace(block, "rotary: true", "rotary: true, window: 3", 1) + head, "a window of 3 tokens"},

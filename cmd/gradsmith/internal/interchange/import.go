@@ -34,6 +34,8 @@ type Import struct {
 
 	Tokenizer     []byte // the tokenizer's file, as it was
 	TokenizerFile string // its name beside the spec
+	Source        []byte // the tokenizer of what is read, where that is another one
+	SourceFile    string // its name; empty where there is one for both
 
 	Tensors, Aside, Params int // read; left aside; numbers of the model
 
@@ -82,17 +84,21 @@ func Read(dir string, o Options) (_ *Import, err error) {
 	if o.Steps > print.steps {
 		return nil, fmt.Errorf("--steps %d: the model was made for %d tokens at the most", o.Steps, print.steps)
 	}
-	m := &Import{options: o, folder: f, Tokenizer: f.tokenizerData, TokenizerFile: f.tokenizerFile}
+	m := &Import{options: o, folder: f, Tokenizer: f.tokenizerData, TokenizerFile: f.tokenizerFile,
+		Source: f.sourceData, SourceFile: f.sourceFile}
 	text, params := print.spec(f.head(print, o))
 	if o.Rank > 0 {
 		text += fmt.Sprintf("adapter: {rank: %d}\n", o.Rank)
 	}
 	m.Spec = []byte(text)
 	m.Model, err = spec.Parse(o.Name+".yaml", m.Spec, func(name string) ([]byte, error) {
-		if name != m.TokenizerFile {
-			return nil, fs.ErrNotExist
+		switch name {
+		case m.TokenizerFile:
+			return m.Tokenizer, nil
+		case m.SourceFile:
+			return m.Source, nil
 		}
-		return m.Tokenizer, nil
+		return nil, fs.ErrNotExist
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: the spec that its %s gives is not a model: %w", dir, configFile, err)
@@ -139,7 +145,12 @@ func (f *folder) head(p *blueprint, o Options) string {
 		steps,
 		p.steps)
 	if p.encoder != nil && p.decoder != nil {
-		fmt.Fprintf(&b, "source: {steps: %d}\n", steps)
+		source := []set{{"steps", steps}}
+		if f.sourceFile != "" {
+			of := append([]set{{"file", f.sourceFile}}, file[1:]...) // whose tokens have the same numbers
+			source = append(source, set{"tokenizer", []set{{"file", of}}})
+		}
+		fmt.Fprintf(&b, "source: %s\n", plain(source))
 	}
 	b.WriteString("# For training it further: a rate that does not undo what it has learnt.\n")
 	b.WriteString("optimizer: {adamw: {rate: 5e-5, weight_decay: 0}}\nclip: 1\ntrain: {passes: 1}\n")
@@ -202,6 +213,9 @@ func (m *Import) match(params []parameter) error {
 	var report bytes.Buffer
 	fmt.Fprintf(&report, "%s, of architecture %s, as %s.yaml.\n\n", line(filepath.Base(f.dir)), f.arch.types[0],
 		m.options.Name)
+	for _, note := range f.notes {
+		fmt.Fprintf(&report, "%s\n\n", note)
+	}
 	t := tabwriter.NewWriter(&report, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "tensor\tshape\ttype\tparameter\tshape\thow")
 	for _, w := range want {
@@ -217,9 +231,11 @@ func (m *Import) match(params []parameter) error {
 		from := 0
 		for i := range p.parts {
 			part := &p.parts[i]
-			x, err := f.find(part.tensor)
-			if err != nil {
-				return err
+			x := &tensor{} // of one that is made of none
+			if part.made == nil {
+				if x, err = f.find(part.tensor); err != nil {
+					return err
+				}
 			}
 			fmt.Fprintf(t, "%s\t%v\t%s\t%s\t%v\t%s\n", x.Name, x.Shape, x.Type, w.Name, w.Shape,
 				part.says(from, columns, rows, x))

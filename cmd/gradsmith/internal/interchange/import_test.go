@@ -27,6 +27,7 @@ type published struct {
 	Read    []int32 // tokens
 	Source  []int32 // of an encoder in front of a decoder
 	Logits  []float64
+	Mean    []float64 // of what an encoder makes of the tokens
 }
 
 // publishedTensor is [name, shape, offset, scale].

@@ -1,6 +1,9 @@
 package interchange
 
-import "math"
+import (
+	"math"
+	"strings"
+)
 
 // neox is the architecture of GPT-NeoX and Pythia (Black et al. 2022; Biderman et al. 2023): both parts of a block read
 // what comes in, and a part of each head is turned.
@@ -33,8 +36,11 @@ var neox = &architecture{
 		qkv := columns("", 3*width)
 		qkv.to = func(r int) int { return fused(r, heads, size, turned) }
 		qkv.how = "queries, keys and values of each head put apart"
+		if f.gguf { // where they are
+			qkv.to, qkv.how = func(r int) int { return apart(r, heads, size, turned) }, ""
+		}
 		if turned < size {
-			qkv.how += ", pairs that are turned half of a head apart"
+			qkv.how = strings.TrimPrefix(qkv.how+", pairs that are turned half of a head apart", ", ")
 		}
 		blocks := make([]block, min(c.size("num_hidden_layers"), maxLayers))
 		for i := range blocks {
@@ -78,18 +84,25 @@ var neox = &architecture{
 }
 
 // fused is the column that output r of a fused product becomes. There the queries, keys and values of a head stand
-// together; here those of all heads do. There the pairs that are turned are among the first features of a head, half of
-// their number apart; here half of the head.
+// together; here those of all heads do.
 func fused(r, heads, size, turned int) int {
 	head, which, feature := r/(3*size), r/size%3, r%size
+	return apart((which*heads+head)*size+feature, heads, size, turned)
+}
+
+// apart is the column that feature r of the queries, keys and values of all heads becomes. There the pairs that are
+// turned are among the first features of a head, half of their number apart; here half of the head.
+func apart(r, heads, size, turned int) int {
+	which, feature := r/(heads*size), r%size
+	moved := feature
 	if which < 2 && turned < size {
 		switch half := turned / 2; {
 		case feature < half:
 		case feature < turned:
-			feature += size/2 - half
+			moved += size/2 - half
 		case feature < size/2+half: // the others fill what is left
-			feature -= half
+			moved -= half
 		}
 	}
-	return which*heads*size + head*size + feature
+	return r - feature + moved
 }

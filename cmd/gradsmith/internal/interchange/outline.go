@@ -35,6 +35,8 @@ type owner struct {
 // outBlock is a block.
 type outBlock struct {
 	before, between outNorm // in front of the parts
+	after, behind   outNorm // behind them, of a block that has such norms
+	parallel        bool    // both parts read what the block does
 	attention       spec.Attention
 	attends         owner
 	feedforward     spec.Feedforward
@@ -47,6 +49,9 @@ type outNorm struct {
 	kind    string // "layernorm" or "rmsnorm"
 	epsilon float64
 }
+
+// sandwich tells whether norms stand behind the parts as well.
+func (b *outBlock) sandwich() bool { return b.after.kind != "" }
 
 // outlineOf sees a model as one, or says what it has beside that.
 func outlineOf(m *spec.Model) (*outline, error) {
@@ -100,29 +105,19 @@ func outlineOf(m *spec.Model) (*outline, error) {
 					}
 				}
 			case *spec.Residual:
-				if l.Scale != 1 || len(l.Layers) != 2 {
+				if l.Scale != 1 {
 					return odd(l, "a sum of another form than x + part(norm(x))")
 				}
-				norm, ok := normOf(l.Layers[0], number)
-				if !ok {
-					return odd(l, "a part without a norm in front of it")
+				parts := [][]spec.Layer{l.Layers}
+				if len(l.Layers) == 1 {
+					if b, ok := l.Layers[0].(*spec.Branch); ok && b.Join == "sum" && len(b.Paths) == 2 {
+						parts = b.Paths
+					}
 				}
-				switch part := l.Layers[1].(type) {
-				case *spec.Attention:
-					if n := len(o.blocks); n > 0 && o.blocks[n-1].feeds.name == "" {
-						return odd(part, "two attentions, one behind the other")
+				for _, layers := range parts {
+					if err := o.part(l, layers, number, len(parts) > 1, odd); err != nil {
+						return err
 					}
-					o.blocks = append(o.blocks, outBlock{before: norm, attention: *part, attends: ownerOf(part,
-						number)})
-				case *spec.Feedforward:
-					n := len(o.blocks)
-					if n == 0 || o.blocks[n-1].feeds.name != "" {
-						return odd(part, "a feed-forward part without an attention in front of it")
-					}
-					b := &o.blocks[n-1]
-					b.between, b.feedforward, b.feeds = norm, *part, ownerOf(part, number)
-				default:
-					return odd(part, "a part that is neither attention nor feed-forward")
 				}
 			case *spec.Transformer:
 				if !l.NormFirst {
@@ -167,6 +162,46 @@ func outlineOf(m *spec.Model) (*outline, error) {
 	return o, nil
 }
 
+// part adds a part of a block: a norm, attention or feed-forward, and another norm or none.
+func (o *outline) part(of spec.Layer, layers []spec.Layer, number int, parallel bool,
+	odd func(l spec.Layer, why string) error) error {
+	if len(layers) < 2 || len(layers) > 3 {
+		return odd(of, "a sum of another form than x + part(norm(x))")
+	}
+	norm, ok := normOf(layers[0], number)
+	if !ok {
+		return odd(of, "a part without a norm in front of it")
+	}
+	var last outNorm
+	if len(layers) == 3 {
+		if last, ok = normOf(layers[2], number); !ok {
+			return odd(of, "something else than a norm behind a part")
+		}
+	}
+	n := len(o.blocks)
+	open := n > 0 && o.blocks[n-1].feeds.name == "" // the feed-forward part is missing
+	switch part := layers[1].(type) {
+	case *spec.Attention:
+		if open {
+			return odd(part, "two attentions, one behind the other")
+		}
+		o.blocks = append(o.blocks, outBlock{before: norm, after: last, parallel: parallel, attention: *part,
+			attends: ownerOf(part, number)})
+	case *spec.Feedforward:
+		if !open || o.blocks[n-1].parallel != parallel {
+			return odd(part, "a feed-forward part without an attention in front of it")
+		}
+		b := &o.blocks[n-1]
+		if b.sandwich() != (last.kind != "") {
+			return odd(part, "a norm behind one of two parts")
+		}
+		b.between, b.behind, b.feedforward, b.feeds = norm, last, *part, ownerOf(part, number)
+	default:
+		return odd(part, "a part that is neither attention nor feed-forward")
+	}
+	return nil
+}
+
 // ownerOf is the layer that has the parameters of l.
 func ownerOf(l spec.Layer, number int) owner {
 	b := spec.Base(l)
@@ -199,14 +234,21 @@ func (o *outline) alike() (a *spec.Attention, f *spec.Feedforward, err error) {
 	}
 	for i := range o.blocks {
 		b := &o.blocks[i]
+		sandwich := b.sandwich() // which has blocks of two kinds
 		switch x := &b.attention; {
-		case x.Heads != a.Heads || x.KVHeads != a.KVHeads || x.HeadSize != a.HeadSize || x.Rotary != a.Rotary ||
-			x.Bias != a.Bias || x.BiasOut != a.BiasOut || x.QueryNorm != a.QueryNorm || x.Window != a.Window:
+		case sandwich != first.sandwich() || b.parallel != first.parallel:
+			return nil, nil, reason(i, "its parts do not stand as those of the first block")
+		case x.Heads != a.Heads || x.KVHeads != a.KVHeads || x.HeadSize != a.HeadSize ||
+			x.Bias != a.Bias || x.BiasOut != a.BiasOut || x.QueryNorm != a.QueryNorm ||
+			!sandwich && (x.Rotary != a.Rotary || x.Window != a.Window):
 			return nil, nil, reason(i, "its attention is not that of the first block")
-		case x.ALiBi || x.Prefix > 0 || x.Relative != nil || x.SoftCap > 0:
+		case x.ALiBi || x.Prefix > 0 || x.Relative != nil || !sandwich && x.SoftCap > 0:
 			return nil, nil, reason(i, "distances, a prefix or a bound of its scores")
-		case x.Scale > 0 && math.Abs(x.Scale*math.Sqrt(float64(x.HeadSize))-1) > 1e-6:
+		case !sandwich && !scaled(x, x.HeadSize):
 			return nil, nil, reason(i, fmt.Sprintf("scores that are multiplied with %v", x.Scale))
+		case sandwich && (b.after.kind != o.last.kind || b.behind.kind != o.last.kind ||
+			b.after.epsilon != o.last.epsilon || b.behind.epsilon != o.last.epsilon):
+			return nil, nil, reason(i, "its norms are not like the last one")
 		case b.feedforward.Hidden != f.Hidden || b.feedforward.Activation != f.Activation ||
 			b.feedforward.Bias != f.Bias:
 			return nil, nil, reason(i, "its feed-forward part is not that of the first block")
@@ -217,10 +259,19 @@ func (o *outline) alike() (a *spec.Attention, f *spec.Feedforward, err error) {
 			return nil, nil, reason(i, "norms of queries with another epsilon than the others")
 		}
 	}
-	if o.cap > 0 {
+	if o.cap > 0 && !first.sandwich() {
 		return nil, nil, fmt.Errorf("%s: logits with a bound, which other programs do not know here", o.spec.File)
 	}
 	return a, f, nil
+}
+
+// scaled tells whether scores are multiplied with one over the root of a size.
+func scaled(a *spec.Attention, size int) bool {
+	scale := a.Scale
+	if scale == 0 {
+		scale = 1 / math.Sqrt(float64(a.HeadSize))
+	}
+	return math.Abs(scale*math.Sqrt(float64(size))-1) < 1e-6
 }
 
 // architecture is the one of another program, "llama.cpp" or "transformers", that computes the same.
@@ -232,6 +283,16 @@ func (o *outline) architecture(program string) (string, error) {
 	root := math.Sqrt(float64(o.width))
 	no := func(arch, why string) (string, error) {
 		return "", fmt.Errorf("%s: it is most like %s of %s, but %s", o.spec.File, arch, program, why)
+	}
+	switch first := &o.blocks[0]; {
+	case (first.sandwich() || first.parallel) && program != "llama.cpp":
+		return "", fmt.Errorf("%s: norms behind the parts of a block, or parts side by side, of which no folder for "+
+			"%s is written", o.spec.File, program)
+	case first.sandwich():
+		return o.gemma(a, f)
+	case first.parallel,
+		a.Rotary.On() && o.places.name == "" && o.last.kind == "layernorm" && program == "llama.cpp":
+		return o.neox(a, f)
 	}
 	windowed := a.Window > 0 && a.Window < o.spec.Shape.Steps
 	if windowed && program == "llama.cpp" {
@@ -286,6 +347,95 @@ func (o *outline) architecture(program string) (string, error) {
 	return arch, nil
 }
 
+// gemma finds which of the later forms of Gemma in llama.cpp it is: that program knows by the number of a block whether
+// it sees a window, and by the number of blocks what scores are divided by.
+func (o *outline) gemma(a *spec.Attention, f *spec.Feedforward) (string, error) {
+	arch, period, large := "gemma2", 2, 46
+	if a.QueryNorm > 0 {
+		arch, period, large = "gemma3", 6, 62
+	}
+	no := func(format string, args ...any) (string, error) {
+		return "", fmt.Errorf("%s: it is most like %s of llama.cpp, but %s", o.spec.File, arch,
+			fmt.Sprintf(format, args...))
+	}
+	size := a.HeadSize
+	if len(o.blocks) == large {
+		size = o.width / a.Heads
+	}
+	switch {
+	case o.last.kind != "rmsnorm":
+		return no("has norms of kind %s", o.last.kind)
+	case f.Activation != "geglu_tanh":
+		return no("its activation is %s, not geglu_tanh", f.Activation)
+	case f.Bias || a.Bias || a.BiasOut:
+		return no("has biases where that has none")
+	case o.places.name != "":
+		return no("places have a table")
+	case math.Abs(o.scale/math.Sqrt(float64(o.width))-1) > 1e-6 || !o.tied:
+		return no("the rows of tokens are not scaled by the root of their width, or the logits have a matrix of " +
+			"their own")
+	case (arch == "gemma2") != (o.cap > 0):
+		return no("of the two gemma2 alone bounds its logits, and always does")
+	}
+	near, far := &o.blocks[0].attention, &o.blocks[min(period, len(o.blocks))-1].attention
+	if near.Window == 0 {
+		return no("block 1 sees all tokens")
+	}
+	for i := range o.blocks {
+		x, want := &o.blocks[i].attention, near
+		if (i+1)%period == 0 {
+			want = far
+			if x.Window > 0 {
+				return no("block %d sees a window", i+1)
+			}
+		}
+		switch r := x.Rotary; {
+		case x.Window != want.Window || r != want.Rotary || x.SoftCap != near.SoftCap:
+			return no("block %d is not like those before it", i+1)
+		case (arch == "gemma2") != (x.SoftCap > 0):
+			return no("of the two gemma2 alone bounds its scores, and always does")
+		case !scaled(x, size):
+			return no("scores are not divided by the root of %d", size)
+		case !r.On() || r.Features > 0:
+			return no("queries and keys are not turned as a whole")
+		case arch == "gemma2" && (r != near.Rotary || r.Scaling != ""):
+			return no("its blocks turn queries in several ways")
+		case arch == "gemma3" && want == near && (r.Base != 10000 || r.Scaling != ""):
+			return no("blocks with a window turn queries with the base %v", r.Base)
+		case r.Scaling != "" && r.Scaling != "linear":
+			return no("its rotations are scaled in the way %s", r.Scaling)
+		}
+	}
+	return arch, nil
+}
+
+// neox tells why it is not GPT-NeoX of llama.cpp. That program computes the activation by an approximation.
+func (o *outline) neox(a *spec.Attention, f *spec.Feedforward) (string, error) {
+	no := func(format string, args ...any) (string, error) {
+		return "", fmt.Errorf("%s: it is most like gptneox of llama.cpp, but %s", o.spec.File,
+			fmt.Sprintf(format, args...))
+	}
+	switch {
+	case o.last.kind != "layernorm":
+		return no("has norms of kind %s", o.last.kind)
+	case f.Activation != "gelu":
+		return no("its activation is %s, not gelu", f.Activation)
+	case !a.Bias || !a.BiasOut || !f.Bias:
+		return no("products have no biases")
+	case a.Window > 0 && a.Window < o.spec.Shape.Steps:
+		return no("it sees a window alone")
+	case a.KVHeads != a.Heads || a.Heads*a.HeadSize != o.width:
+		return no("heads share keys, or are not their share of the width")
+	case !a.Rotary.On() || a.QueryNorm > 0 || o.scale > 0 || o.places.name != "":
+		return no("it does not turn queries, or normalises them, scales rows of tokens or has a table of places")
+	case a.Rotary.Scaling != "" && a.Rotary.Scaling != "linear":
+		return no("its rotations are scaled in the way %s", a.Rotary.Scaling)
+	case o.tied:
+		return no("the logits have no matrix of their own")
+	}
+	return "gptneox", nil
+}
+
 // target is a tensor of another program's file, and what it is made of.
 type target struct {
 	name     string
@@ -295,6 +445,7 @@ type target struct {
 	width    int           // columns; 0 takes all, and the parameter as it lies
 	order    func(int) int // output r is that column of those; nil keeps the order
 	inputs   bool          // the inputs come first, as they do here
+	rows     int           // of a table: how many are taken; 0 takes all
 	add      float32
 	constant []float32 // numbers that are of no parameter
 }
@@ -359,6 +510,8 @@ func (s *source) shape(t *target) ([]int, error) {
 	switch {
 	case shape == nil:
 		return nil, fmt.Errorf("interchange: there is no parameter %s for %s", name, t.name)
+	case t.rows > 0:
+		return []int{t.rows, shape[1]}, nil
 	case t.width == 0:
 		return shape, nil
 	case len(shape) == 1:
@@ -382,6 +535,9 @@ func (s *source) numbers(t *target) ([]float32, error) {
 			return nil, err
 		}
 		s.last = name
+	}
+	if t.rows > 0 {
+		return s.data[:t.rows*columns], nil
 	}
 	if t.width == 0 && t.add == 0 {
 		return s.data, nil

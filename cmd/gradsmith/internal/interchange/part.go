@@ -28,12 +28,17 @@ type part struct {
 	again  []int         // of a table: rows that stand behind the others once more
 	row    string        // of a table: another one, whose first row is added to each
 	more   bool          // the tensor may have more outputs, of tokens that no text has
+	row1   bool          // of a vector: the tensor is a matrix of one row
+	// of a table that is in no tensor: its numbers
+	made func(row, column int) float32
 }
 
 // expects is the shape that the tensor must have for a parameter of rows × columns. A dimension of −1 is free: a table
 // may have more rows than are needed.
 func (p *part) expects(rows int) []int {
 	switch {
+	case p.row1 && p.more:
+		return []int{1, -1}
 	case p.more && p.form == linear:
 		return []int{-1, rows}
 	case p.more:
@@ -53,6 +58,9 @@ func (p *part) expects(rows int) []int {
 // says is in words what becomes of the tensor, in a parameter of which it gives the columns from on.
 func (p *part) says(from, columns, rows int, t *tensor) string {
 	var words []string
+	if p.made != nil {
+		return p.how
+	}
 	if p.form == linear {
 		words = append(words, "transposed")
 	}
@@ -69,7 +77,11 @@ func (p *part) says(from, columns, rows int, t *tensor) string {
 	for _, r := range p.again {
 		words = append(words, fmt.Sprintf("row %d once more behind them", r))
 	}
-	if p.more && t.Shape[0] > p.width {
+	outputs := t.Shape[0]
+	if p.row1 {
+		outputs = t.Shape[1]
+	}
+	if p.more && outputs > p.width {
 		words = append(words, fmt.Sprintf("outputs %d to %d", p.skip, p.skip+p.width-1))
 	}
 	if p.row != "" {
@@ -89,6 +101,14 @@ const chunk = 1 << 18
 
 // fill writes the part into the columns from on of a parameter of rows × columns. A vector is a matrix of one row.
 func (p *part) fill(f *folder, dst []float32, rows, columns, from int) error {
+	if p.made != nil {
+		for i := range rows {
+			for j := range p.width {
+				dst[i*columns+from+j] = p.made(i, j)
+			}
+		}
+		return nil
+	}
 	t, err := f.find(p.tensor)
 	if err != nil {
 		return err

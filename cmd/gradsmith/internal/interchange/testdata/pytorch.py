@@ -135,6 +135,8 @@ def model(name, config, run, read=None):
     read = tokens(1, STEPS) if read is None else read
     logits = run(c, read)
     MODELS[name] = {"config": config, "tensors": c.listed, "read": read.tolist(), "logits": [float(f"{v:.9g}") for v in logits.flatten().tolist()]}
+    if hasattr(c, "mean"):
+        MODELS[name]["mean"] = [float(f"{v:.9g}") for v in c.mean.tolist()]
 
 
 model("llama", llama_config(), llama)
@@ -239,10 +241,16 @@ model("gemma2", gemma_config(model_type="gemma2", num_hidden_layers=5, sliding_w
                              final_logit_softcapping=5.0), lambda c, read: gemma(c, read, sandwich=True, near=lambda i: i % 2 == 0))
 local = frequencies(6, 10000.0)
 far = fitted(frequencies(6, 1000000.0), 1000000.0, {"rope_type": "linear", "factor": 8})[0]
+model("gemma2-six", gemma_config(model_type="gemma2", num_hidden_layers=3, sliding_window=3, query_pre_attn_scalar=6, attn_logit_softcapping=2.0,
+                                 final_logit_softcapping=5.0), lambda c, read: gemma(c, read, sandwich=True, near=lambda i: i % 2 == 0))
 model("gemma3", gemma_config(model_type="gemma3_text", num_hidden_layers=8, sliding_window=3, sliding_window_pattern=3, query_pre_attn_scalar=9,
                              rope_theta=1000000.0, rope_local_base_freq=10000.0, rope_scaling={"rope_type": "linear", "factor": 8.0},
                              attn_logit_softcapping=None, final_logit_softcapping=None),
       lambda c, read: gemma(c, read, sandwich=True, norm=True, near=lambda i: (i + 1) % 3 != 0, theta=lambda i: local if (i + 1) % 3 else far))
+
+model("gemma3-six", gemma_config(model_type="gemma3_text", num_hidden_layers=7, sliding_window=3, sliding_window_pattern=6, query_pre_attn_scalar=6,
+                                 rope_theta=1000000.0, rope_local_base_freq=10000.0, rope_scaling={"rope_type": "linear", "factor": 8.0}),
+      lambda c, read: gemma(c, read, sandwich=True, norm=True, near=lambda i: (i + 1) % 6 != 0, theta=lambda i: local if (i + 1) % 6 else far))
 
 
 def layernorm(c, x, name, epsilon):
@@ -374,6 +382,48 @@ for name, more in {"t5": {"feed_forward_proj": "relu", "tie_word_embeddings": Tr
     MODELS[name]["source"] = source.tolist()
 
 
+def marian(c, read, source):
+    """Vaswani et al. 2017, with sines in front of cosines."""
+    k = c.config
+    width = k["d_model"]
+    table = c("model.shared.weight", VOCAB, width, scale=1)
+    scale = math.sqrt(width) if k["scale_embedding"] else 1
+    activation = {"swish": F.silu, "relu": torch.relu, "gelu": F.gelu}[k["activation_function"]]
+
+    def rows(x):
+        angle = torch.arange(len(x), dtype=torch.float64)[:, None] * frequencies(width, 10000.0)
+        return table[x] * scale + torch.cat([torch.sin(angle), torch.cos(angle)], -1)
+
+    def attention(x, memory, p, heads, hidden):
+        q, key_, v = (split(linear(c, y, p + n, width, True), heads) for y, n in ((x, "q_proj"), (memory, "k_proj"), (memory, "v_proj")))
+        return linear(c, attend(q, key_, v, hidden, (width / heads) ** -0.5), p + "out_proj", width, True)
+
+    def side(name, x, memory=None):
+        heads = k[name + "_attention_heads"]
+        for i in range(k[name + "_layers"]):
+            p = f"model.{name}.layers.{i}."
+            y = attention(x, x, p + "self_attn.", heads, None if memory is None else causal(len(x)))
+            x = layernorm(c, x + y, p + "self_attn_layer_norm", 1e-5)
+            if memory is not None:
+                x = layernorm(c, x + attention(x, memory, p + "encoder_attn.", heads, None), p + "encoder_attn_layer_norm", 1e-5)
+            h = activation(linear(c, x, p + "fc1", k[name + "_ffn_dim"], True))
+            x = layernorm(c, x + linear(c, h, p + "fc2", width, True), p + "final_layer_norm", 1e-5)
+        return x
+
+    return side("decoder", rows(read), side("encoder", rows(source))) @ table.T + c("final_logits_bias", 1, VOCAB, scale=0.2)[0]
+
+
+for name, more in {"marian": {"activation_function": "swish", "scale_embedding": True},
+                   "marian-relu": {"activation_function": "relu", "scale_embedding": False, "decoder_layers": 1}}.items():
+    source = tokens(2, 11)
+    model(name, dict({"model_type": "marian", "architectures": ["MarianMTModel"], "d_model": 12, "encoder_layers": 2, "decoder_layers": 2,
+                      "encoder_attention_heads": 3, "decoder_attention_heads": 2, "encoder_ffn_dim": 20, "decoder_ffn_dim": 16, "vocab_size": VOCAB,
+                      "decoder_vocab_size": VOCAB, "max_position_embeddings": 16, "static_position_embeddings": True, "normalize_before": False,
+                      "share_encoder_decoder_embeddings": True, "decoder_start_token_id": 0, "pad_token_id": 0, "eos_token_id": 2,
+                      "is_encoder_decoder": True, "num_hidden_layers": 2}, **more), lambda c, read: marian(c, read, source))
+    MODELS[name]["source"] = source.tolist()
+
+
 def bert(c, read):
     """Devlin et al. 2019, and Liu et al. 2019, whose places begin behind the token that fills up."""
     k = c.config
@@ -391,6 +441,7 @@ def bert(c, read):
         x = layernorm(c, x + linear(c, y, p + "attention.output.dense", width, True), p + "attention.output.LayerNorm", epsilon)
         h = F.gelu(linear(c, x, p + "intermediate.dense", k["intermediate_size"], True))
         x = layernorm(c, x + linear(c, h, p + "output.dense", width, True), p + "output.LayerNorm", epsilon)
+    c.mean = x.mean(0)
     dense, norm, bias = (("lm_head.dense", "lm_head.layer_norm", "lm_head.bias") if kind == "roberta" else
                          ("cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm", "cls.predictions.bias"))
     x = layernorm(c, F.gelu(linear(c, x, dense, width, True)), norm, epsilon)
