@@ -18,7 +18,7 @@ import (
 )
 
 func newExport() *cobra.Command {
-	var file, folder, graph, part, model, as string
+	var file, folder, graph, part, model, adapter, as string
 	cmd := &cobra.Command{
 		Use:   "export SPEC",
 		Short: "Write a trained model in the form of another program",
@@ -31,11 +31,13 @@ Every model has a form in ONNX. Of an autoencoder --part is decoder or encoder, 
 networks generator or discriminator; the first of them is what is written without it.
 
 For the other two a model fits where that program computes the same; its architecture is found by
-itself: %s, and mistral in folders.
+itself: %s.
+Folders have the first five of these, and mistral; with --adapter they are of the PEFT library.
 What does not fit is an error that names it.`, strings.Join(interchange.GGUFArchitectures(), ", ")),
 		Example: `  gradsmith export smol --gguf smol.gguf
   gradsmith export smol --gguf smol.gguf --type f16
   gradsmith export smol --huggingface out
+  gradsmith export smol --huggingface out --adapter notes.safetensors
   gradsmith export smol --onnx smol.onnx
   gradsmith export faces --onnx encoder.onnx --part encoder`,
 		Args:              cli.Args("SPEC"),
@@ -54,6 +56,12 @@ What does not fit is an error that names it.`, strings.Join(interchange.GGUFArch
 			m, err := spec.Load(path)
 			if err != nil {
 				return err
+			}
+			if adapter != "" {
+				if folder == "" {
+					return errors.New("--adapter is of --huggingface: merge it, and name what is made with --model")
+				}
+				return toPeft(cmd, m, adapter, folder, as)
 			}
 			if model == "" {
 				if model, err = checkpointOf(path, m.Name); err != nil {
@@ -98,6 +106,8 @@ What does not fit is an error that names it.`, strings.Join(interchange.GGUFArch
 	fs.StringVar(&part, "part", "", "`PART` of the model, of --onnx")
 	fs.StringVar(&model, "model", "",
 		"checkpoint `FILE` (default: NAME.safetensors here or beside the spec, else what was imported)")
+	fs.StringVar(&adapter, "adapter", "",
+		"adapter `FILE`, of which --huggingface is then written, for the PEFT library, in place of the model")
 	fs.StringVar(&as, "type", "f32", "of the matrices: f32, f16 (of --gguf) or bf16")
 	return cmd
 }
@@ -138,6 +148,29 @@ func toFolder(cmd *cobra.Command, m *spec.Model, model, folder, as string) error
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s as architecture %s, %d tensors\n", folder, model, h.Architecture,
 		h.Tensors)
+	return err
+}
+
+// toPeft writes a folder with an adapter alone.
+func toPeft(cmd *cobra.Command, m *spec.Model, adapter, folder, as string) error {
+	typ, err := checkpoint.ParseType(as)
+	if err != nil {
+		return fmt.Errorf("--type: %w", err)
+	}
+	p, err := interchange.NewPeft(m, adapter, typ)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	s := &start{dir: folder, command: "export"}
+	s.add("adapter_config.json", "", p.Config)
+	s.add("adapter_model.safetensors", "", nil)
+	s.files[len(s.files)-1].write = p.Weights
+	if err := s.write(); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s as an adapter of architecture %s, %d tensors\n", folder, adapter,
+		p.Architecture, p.Tensors)
 	return err
 }
 

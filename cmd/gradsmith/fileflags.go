@@ -15,6 +15,7 @@ var fileFlags = fileflag.Table{
 		"onnx":        fileflag.Output,
 		"huggingface": fileflag.Text, // a folder in which it overwrites nothing
 		"model":       fileflag.Input,
+		"adapter":     fileflag.Input, // or a rank, of import
 		"spec":        fileflag.Input,
 
 		"keys":          fileflag.Input,

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,6 +20,7 @@ const weightsFile = "pretrained.safetensors"
 
 func newImport() *cobra.Command {
 	var out, name, modulePath, as string
+	var adapters []string
 	var o interchange.Options
 	cmd := &cobra.Command{
 		Use:   "import DIR|FILE.gguf",
@@ -53,8 +55,8 @@ it is an error, which names it.`, strings.Join(interchange.Models(), "\n  ")),
 			if cli.Given(cmd.Flags(), "steps") && o.Steps < 1 {
 				return fmt.Errorf("--steps %d: give 1 or more", o.Steps)
 			}
-			if cli.Given(cmd.Flags(), "adapter") && o.Rank < 1 {
-				return fmt.Errorf("--adapter %d: give the rank, 1 or more", o.Rank)
+			if o.Rank, o.Adapt, err = adapting(adapters); err != nil {
+				return err
 			}
 			s, err := locate(out, name, modulePath)
 			if err != nil {
@@ -92,12 +94,31 @@ it is an error, which names it.`, strings.Join(interchange.Models(), "\n  ")),
 			interchange.DefaultSteps))
 	fs.StringVar(&as, "type", "f32", "of the numbers that are written: f32, or bf16, which rounds")
 	fs.StringArrayVar(&o.Ignore, "ignore", nil, "leave this `KEY` of config.json aside; may be given several times")
-	fs.IntVar(&o.Rank, "adapter", 0, "`RANK` of a low-rank adapter that train learns in place of the parameters, of all "+
-		"matrices of the blocks; 0 for none")
+	fs.StringArrayVar(&adapters, "adapter", nil, "`RANK` of a low-rank adapter that train learns in place of the "+
+		"parameters, of all matrices; or the folder of an adapter of the PEFT library, several times for several")
 	if err := cmd.MarkFlagDirname("out"); err != nil {
 		panic(err) // the flag is there
 	}
 	return cmd
+}
+
+// adapting reads --adapter: a rank, or folders.
+func adapting(values []string) (rank int, dirs []string, err error) {
+	for _, v := range values {
+		n, err := strconv.Atoi(v)
+		switch {
+		case err != nil && v == "":
+			return 0, nil, errors.New("--adapter: give a rank, or the folder of an adapter")
+		case err != nil:
+			dirs = append(dirs, v)
+		case n < 1 || len(values) > 1:
+			return 0, nil, fmt.Errorf("--adapter %s: give the rank, 1 or more, once; or folders of adapters "+
+				"(./%s for one of that name)", v, v)
+		default:
+			rank = n
+		}
+	}
+	return rank, dirs, nil
 }
 
 // packageName tells whether a name can be that of a package, as far as files are named after it.
@@ -132,6 +153,10 @@ func (s *start) imported(m *interchange.Import) error {
 	s.add(interchange.ReportFile(s.Name), "what became of each tensor", m.Report)
 	s.add(weightsFile, "the parameters", nil)
 	s.files[len(s.files)-1].write = m.Weights
+	for _, a := range m.Adapters {
+		s.add(a.Name, "an adapter, for the flag --adapter", nil)
+		s.files[len(s.files)-1].write = a.Write
+	}
 	if err := s.around(); err != nil {
 		return err
 	}

@@ -24,9 +24,20 @@ const (
 	keyWith    = "gradsmith.with_adapter" // the same, of parameters with an adapter among them
 )
 
+// AdapterTensors are the names that the two tensors of an adapted matrix have in files of adapters: lora_A [rank, in]
+// and lora_B [out, rank].
+func AdapterTensors(matrix string) (a, b string) {
+	return peftPrefix + matrix + peftA, peftPrefix + matrix + peftB
+}
+
 // adapterNames are the names of an adaption's tensors in a file.
-func adapterNames(x model.Adaption) (a, b string) {
-	return peftPrefix + x.W.Name + peftA, peftPrefix + x.W.Name + peftB
+func adapterNames(x model.Adaption) (a, b string) { return AdapterTensors(x.W.Name) }
+
+// DescribingAdapter is [Describing] of the file of an adapter.
+func DescribingAdapter(name, architecture, specDigest string, a model.Adapter) map[string]string {
+	meta := Describing(name, architecture, specDigest)
+	meta[keyAdapter] = adapterText(&a)
+	return meta
 }
 
 // transposed is the transpose of a matrix.

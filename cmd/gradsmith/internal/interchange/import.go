@@ -21,6 +21,7 @@ type Options struct {
 	Ignore []string        // keys of config.json that are left aside though nobody knows them
 	Type   checkpoint.Type // of the numbers that are written
 	Rank   int             // of the adapter that the spec has; 0 for none
+	Adapt  []string        // folders of adapters in the form of the PEFT library
 }
 
 // DefaultSteps bounds the window of a model whose positions need no table: the memory of a training grows with it.
@@ -39,13 +40,21 @@ type Import struct {
 
 	Tensors, Aside, Params int // read; left aside; numbers of the model
 
+	Adapters []*Adapter // what became of those of the options
+
 	options Options
 	folder  *folder
+	adapt   *adapting
 	parts   []checkpoint.Part
 }
 
 // Close closes the files of the checkpoint.
-func (m *Import) Close() { m.folder.close() }
+func (m *Import) Close() {
+	m.folder.close()
+	if m.adapt != nil {
+		m.adapt.close()
+	}
+}
 
 // Weights writes the parameters as a checkpoint of the model, a tensor at a time.
 func (m *Import) Weights(w io.Writer) error {
@@ -90,6 +99,17 @@ func Read(dir string, o Options) (_ *Import, err error) {
 	if o.Rank > 0 {
 		text += fmt.Sprintf("adapter: {rank: %d}\n", o.Rank)
 	}
+	if len(o.Adapt) > 0 {
+		if m.adapt, err = openAdapters(f, o.Adapt, params); err != nil {
+			return nil, err
+		}
+		defer func() {
+			if err != nil {
+				m.adapt.close()
+			}
+		}()
+		text += m.adapt.key()
+	}
 	m.Spec = []byte(text)
 	m.Model, err = spec.Parse(o.Name+".yaml", m.Spec, func(name string) ([]byte, error) {
 		switch name {
@@ -105,6 +125,11 @@ func Read(dir string, o Options) (_ *Import, err error) {
 	}
 	if err := m.match(params); err != nil {
 		return nil, err
+	}
+	if m.adapt != nil {
+		if err := m.adapters(m.adapt); err != nil {
+			return nil, err
+		}
 	}
 	return m, nil
 }

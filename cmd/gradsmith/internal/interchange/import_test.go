@@ -147,8 +147,9 @@ func (p *published) write(t testing.TB, shards int) string {
 	return dir
 }
 
-// logits evaluates the forward pass of an imported model in float64: [len(tokens), vocabulary].
-func logits(t testing.TB, m *Import, tokens, source []int32) []float64 {
+// logits evaluates the forward pass of an imported model in float64: [len(tokens), vocabulary]. What is not among its
+// weights, as an adapter, is given by more.
+func logits(t testing.TB, m *Import, tokens, source []int32, more ...map[string][]float32) []float64 {
 	t.Helper()
 	var b bytes.Buffer
 	if err := m.Weights(&b); err != nil {
@@ -161,6 +162,9 @@ func logits(t testing.TB, m *Import, tokens, source []int32) []float64 {
 	values := map[string][]float32{}
 	for _, x := range file.Tensors {
 		values[x.Name] = x.Value
+	}
+	for _, m := range more {
+		maps.Copy(values, m)
 	}
 	g, err := build.Build(m.Model)
 	if err != nil {
