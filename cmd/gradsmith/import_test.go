@@ -183,19 +183,84 @@ func TestStories(t *testing.T) {
 	if again := u.run(fmt.Sprintf("bin/again sample --temperature 0 --tokens %d", len(want.IDs)-1)); again != got {
 		t.Errorf("through a GGUF file it writes %q", again)
 	}
-	if *llamacpp != "" {
+	same := func(trained, again string) {
+		t.Helper()
+		said := u.run("go tool gradsmith compare " + trained + " " + again) // which fails where anything differs
+		if !strings.Contains(said, " have the same numbers, 0 differ") {
+			t.Errorf("through a GGUF file: %s", said)
+		}
+	}
+	same("stories/pretrained.safetensors", "again/pretrained.safetensors")
+	llama := func(file string, most int) []int32 {
+		t.Helper()
 		script, err := filepath.Abs("../../bench/llamacpp/greedy.mjs")
 		if err != nil {
 			t.Fatal(err)
 		}
 		var said struct{ Tokens []int32 }
-		out := u.run(fmt.Sprintf("NODE_LLAMA_CPP=%s node %s %d 1 stories.gguf", *llamacpp, script, len(want.IDs)-1))
+		out := u.run(fmt.Sprintf("NODE_LLAMA_CPP=%s node %s %d 1 %s", *llamacpp, script, most, file))
 		if err := json.Unmarshal([]byte(out), &said); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
-		if !slices.Equal(said.Tokens, want.IDs[1:]) {
-			t.Errorf("llama.cpp goes on with %v", said.Tokens)
+		return said.Tokens
+	}
+	if *llamacpp != "" {
+		if got := llama("stories.gguf", len(want.IDs)-1); !slices.Equal(got, want.IDs[1:]) {
+			t.Errorf("llama.cpp goes on with %v", got)
 		}
+	}
+	// Trained further, on stories of other people.
+	const most = 255
+	var more strings.Builder
+	for i := range 600 {
+		word := func(k int, all ...string) string { return all[model.Key(uint64(i), uint64(k))%uint64(len(all))] }
+		fmt.Fprintf(&more, "%s had a %s %s. It was %s, and %s wanted to %s it. \"Look!\" said the %s. ",
+			word(0, "Ada", "Grace", "Ken", "Rob"), word(1, "red", "new", "small", "very old"), word(2, "compiler",
+				"computer", "gopher", "book"), word(3, "broken", "slow", "happy", "lost"), word(4, "she", "he", "they"),
+			word(5, "mend", "read", "find", "test"), word(6, "robot", "teacher", "bird", "man"))
+		if i%5 == 4 {
+			more.WriteString("\n")
+		}
+	}
+	u.file("more", more.String())
+	u.run("bin/stories train --data more --steps 60 --rate 1e-3 --samples 0")
+	u.run("go tool gradsmith export stories --gguf further.gguf && go tool gradsmith import further.gguf -o further")
+	u.run("bin/stories export -o own.safetensors")
+	same("own.safetensors", "further/pretrained.safetensors")
+	own := u.run(fmt.Sprintf("bin/stories sample --temperature 0 --tokens %d", most))
+	if own == got {
+		t.Error("the training has changed nothing of the text")
+	}
+	u.run("go build -o bin/ ./further/cmd/further")
+	if again := u.run(fmt.Sprintf("bin/further sample --temperature 0 --tokens %d", most)); again != own {
+		t.Errorf("trained further and through a GGUF file it writes %q, and was %q", again, own)
+	}
+	if *llamacpp != "" {
+		u.file("text/main.go", `package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"log"
+	"os"
+
+	"example.com/mine/stories"
+)
+
+func main() {
+	var tokens []int32
+	if err := json.NewDecoder(os.Stdin).Decode(&tokens); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(stories.Tokenizer.Decode(tokens))
+}
+`)
+		ids := llama("further.gguf", most)
+		if text := u.run(fmt.Sprintf("echo '%s' | go run ./text", strings.ReplaceAll(fmt.Sprint(ids), " ",
+			","))); text != own {
+			t.Errorf("trained further llama.cpp writes %q, and we %q", text, own)
+		}
+		t.Logf("trained further, ours and llama.cpp's: %.200q", own)
 	}
 	u.file("logits/main.go", `package main
 
