@@ -6,7 +6,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -56,10 +55,6 @@ func run() error {
 	nano, err := gptnano.Load(*small)
 	if err != nil {
 		return err
-	}
-	if !bytes.Equal(pieces(gptbaby.Tokenizer.Vocab(), gptbaby.Tokenizer.Piece),
-		pieces(gptnano.Tokenizer.Vocab(), gptnano.Tokenizer.Piece)) {
-		return fmt.Errorf("the two have other vocabularies")
 	}
 	if err := nano.Pack(weights.Q8); err != nil {
 		return err
@@ -133,15 +128,6 @@ func run() error {
 		}
 	}
 	return nil
-}
-
-// pieces are the texts of all tokens.
-func pieces(n int, piece func(int32) string) []byte {
-	var b bytes.Buffer
-	for t := range n {
-		fmt.Fprintf(&b, "%q\n", piece(int32(t)))
-	}
-	return b.Bytes()
 }
 
 func median(x []float64) float64 {

@@ -98,6 +98,9 @@ func (e *emitter) decode(f *jen.File) {
 	comment(f, "Batch is the number of sequences.")
 	f.Add(self()).Id("Batch").Params().Int().Block(jen.Return(jen.Id("d").Dot("batch")))
 	f.Line()
+	comment(f, "Tokenizer is what turns the text that the decoder reads and writes into tokens.")
+	f.Add(self()).Id("Tokenizer").Params().Qual(mp, "Tokenizer").Block(jen.Return(jen.Id("Tokenizer")))
+	f.Line()
 	if e.hasState() {
 		comment(f, "State is the recurrent state of all sequences: copy it to keep a prompt, write it to go on from "+
 			"one.")

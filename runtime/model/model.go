@@ -420,6 +420,13 @@ type Lookahead interface {
 	Rewind(sequence, n int) error
 }
 
+// Tokenized is a decoder that tells of which vocabulary its tokens are.
+type Tokenized interface {
+	Decoder
+	// Tokenizer is what turns the texts that it reads and writes into tokens.
+	Tokenizer() Tokenizer
+}
+
 // Bounded is a decoder of a model that sees a window of text and not all that came before.
 type Bounded interface {
 	Decoder

@@ -36,6 +36,7 @@ type control struct {
 	judges []judging
 
 	pieces   func(token int32) string // of the tokenizer, where there is one
+	tok      text.Tokenizer           // that one
 	logProbs bool
 	best     int // likeliest tokens that are told of each
 
@@ -249,7 +250,7 @@ func (c *config) shape(s *Sampler, set map[string][]Processor, vocab int) error 
 
 // tokenized tells the options of the tokenizer.
 func (c *config) tokenized(t text.Tokenizer) {
-	c.pieces = t.Piece
+	c.pieces, c.tok = t.Piece, t
 	if end, ok := text.End(t); ok && c.end < 0 {
 		c.end = end
 	}

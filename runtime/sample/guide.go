@@ -154,6 +154,9 @@ func (c *config) chorus(ctx context.Context, tok text.Tokenizer, tokens []int32)
 		if o.dec.Batch() != 1 {
 			return nil, fmt.Errorf("sample: Generate writes one text, the other decoder is for %d", o.dec.Batch())
 		}
+		if err := agree(o.dec, tok, "the other model"); err != nil {
+			return nil, err
+		}
 		prompt := tokens
 		if o.prompt != nil {
 			var err error

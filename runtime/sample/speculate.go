@@ -22,9 +22,9 @@ type Speculation struct {
 // says behind those before it, with the number that would have been drawn anyway, and the guess is what that number
 // makes of the smaller model's logits. So the two agree as often as their distributions do.
 //
-// The decoder is for one sequence and at the start of a text, of a model with the same vocabulary; it may be one of the
-// model itself, of matrices in fewer bits (see [model.Packer]). The model that writes has to read several tokens at a
-// time (see [model.Lookahead]).
+// The decoder is for one sequence and at the start of a text, of a model whose tokens are the same texts, or it is an
+// error that names the first token which is not; it may be one of the model itself, of matrices in fewer bits (see
+// [model.Packer]). The model that writes has to read several tokens at a time (see [model.Lookahead]).
 func Speculate(dec model.Decoder, ahead int) Option {
 	return func(c *config) {
 		switch {
@@ -230,6 +230,9 @@ func newAssistant(ctx context.Context, c *config, dec model.Decoder, s *Sampler,
 		if _, bounded := dec.(model.Bounded); bounded || !recurrent {
 			return nil, errors.New("sample: the model that guesses cannot take tokens back")
 		}
+	}
+	if err := agree(dec, c.tok, "the model that guesses"); err != nil {
+		return nil, err
 	}
 	vocab := len(s.candidates.store)
 	a := &assistant{sampler: s}

@@ -234,6 +234,57 @@ func TestSpeculationRefused(t *testing.T) {
 	}
 }
 
+// spoken is a decoder that tells its tokenizer.
+type spoken struct {
+	*ahead
+	tok text.Tokenizer
+}
+
+func (d spoken) Tokenizer() model.Tokenizer { return d.tok }
+
+// TestOtherVocabulary: a model whose tokens are as many and other texts guesses nothing, and is not heard beside
+// another one either; one of another tokenizer with the same pieces does.
+func TestOtherVocabulary(t *testing.T) {
+	ctx := context.Background()
+	upper := make([]string, 32)
+	for i := range upper {
+		upper[i] = string(rune('a' + i))
+	}
+	same := digested{pairsOf{pieces: slices.Clone(upper)}, "of the same pieces"}
+	upper[3], upper[9] = "D", "J"
+	other := digested{pairsOf{pieces: upper}, "of other pieces"}
+	few := digested{pairsOf{pieces: upper[:31]}, "of fewer pieces"}
+	tok := digested{letters(32).(pairsOf), "of the text"}
+	for how, option := range map[string]func(d model.Decoder) Option{
+		"guesses": func(d model.Decoder) Option { return Speculate(d, 4) },
+		"mixture": func(d model.Decoder) Option { return Mixed(d, 0.5) },
+	} {
+		try := func(own text.Tokenizer) error {
+			n := own.Vocab()
+			return firstError(ctx, newAhead(32, 64, 0, 0), tok, option(spoken{newAhead(n, 64, 0, 0), own}))
+		}
+		if err := try(same); err != nil {
+			t.Errorf("%s of a model with the same pieces: %v", how, err)
+		}
+		err := try(other)
+		const want = `token 3 is "D" to the one and "d" to the other, and so 2 of 32`
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s of a model with other pieces: %v", how, err)
+		}
+		if err := try(few); err == nil || !strings.Contains(err.Error(), "has 31 tokens") {
+			t.Errorf("%s of a model with fewer pieces: %v", how, err)
+		}
+	}
+}
+
+// digested is a tokenizer with a digest of its own.
+type digested struct {
+	pairsOf
+	digest string
+}
+
+func (d digested) Digest() string { return d.digest }
+
 func firstError(ctx context.Context, d model.Decoder, tok text.Tokenizer, o Option) error {
 	for _, err := range Tokens(ctx, d, tok, "abc", MaxTokens(3), o) {
 		if err != nil {
