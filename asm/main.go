@@ -37,6 +37,7 @@ var files = []struct {
 	{"reduce_amd64", ".", "kernel", emitReduce},
 	{"attention_amd64", ".", "kernel", emitAttention},
 	{"weights_panels_amd64", ".", "kernel", emitWeights},
+	{"cache_rows_amd64", ".", "kernel", emitCache},
 	{"peak_amd64", "kernelbench", "kernelbench", emitPeak},
 }
 

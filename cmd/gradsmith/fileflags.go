@@ -24,6 +24,7 @@ var fileFlags = fileflag.Table{
 		"address":       fileflag.Text,
 		"chat-template": fileflag.Text,
 		"weights":       fileflag.Text,
+		"cache":         fileflag.Text,
 
 		"match": fileflag.Pattern,
 

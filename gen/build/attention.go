@@ -39,12 +39,22 @@ func (b *builder) table(t *Table) *graph.Value {
 	return v
 }
 
-// cache is an input that a decoder keeps keys or values in.
+// cache is an input that a decoder keeps something in, such as what it reads of the source at every step.
 func (b *builder) cache(name string, shape graph.Shape) *graph.Value {
+	return b.cached(name, shape, false)
+}
+
+// kept is an input that a decoder keeps keys or values of its tokens in, [batch, heads, slots, features], for
+// op.AttentionCached alone.
+func (b *builder) kept(name string, shape graph.Shape) *graph.Value {
+	return b.cached(name, shape, true)
+}
+
+func (b *builder) cached(name string, shape graph.Shape, kept bool) *graph.Value {
 	if s := b.site; s != nil {
-		return s.element(s.outer.cache(name, shape.Stack(s.trip)), name)
+		return s.element(s.outer.cached(name, shape.Stack(s.trip), kept), name)
 	}
-	b.r.Caches = append(b.r.Caches, &State{Name: name, Shape: shape})
+	b.r.Caches = append(b.r.Caches, &State{Name: name, Shape: shape, Kept: kept})
 	return b.G.Input(name, graph.Cache, graph.F32, shape)
 }
 
@@ -254,7 +264,7 @@ func (b *builder) transformer(l *spec.Transformer, x *graph.Value) *graph.Value 
 			k.weight[f.name] = b.param(l.Name, f.name, f.shape, 0, 0, l.Name, f.init)
 		}
 		if b.decoding(l) {
-			k.keys, k.values = b.cache(l.Name+".keys", cacheShape), b.cache(l.Name+".values", cacheShape)
+			k.keys, k.values = b.kept(l.Name+".keys", cacheShape), b.kept(l.Name+".values", cacheShape)
 		}
 		if l.Cross {
 			k.source, k.memory = b.source, b.memory
@@ -295,7 +305,7 @@ func (b *builder) transformer(l *spec.Transformer, x *graph.Value) *graph.Value 
 			slots = append(slots, slot{"memory", &k.cross, graph.Shape{sourceSteps, batch, k.kvWidth()}})
 		}
 		for _, c := range slots {
-			args = append(args, b.cache(l.Name+"."+c.name, c.shape.Stack(n)))
+			args = append(args, b.cached(l.Name+"."+c.name, c.shape.Stack(n), c.to != &k.cross))
 			*c.to = body.Input(c.name, graph.Local, graph.F32, c.shape)
 			loop.Seqs++
 		}

@@ -135,6 +135,9 @@ type Init struct {
 type State struct {
 	Name  string      // "lstm.1.h"
 	Shape graph.Shape // [batch, units] or [layers, batch, units]
+	// Kept is whether it is a cache of the keys or values of a decoder's own tokens, [batch, heads, slots, features] or
+	// a stack of such: the form of its numbers is chosen when a decoder is made.
+	Kept bool
 }
 
 // ID is what the state is in its graph.

@@ -135,7 +135,7 @@ func (k *heads) layer(x *graph.Value) *graph.Value {
 	}
 	if k.decodes() {
 		shape := graph.Shape{batch, graph.Const(l.KVHeads, ""), k.room(), graph.Const(l.HeadSize, "")}
-		args = append(args, k.places, k.cache(l.Name+".keys", shape), k.cache(l.Name+".values", shape))
+		args = append(args, k.places, k.kept(l.Name+".keys", shape), k.kept(l.Name+".values", shape))
 		return k.output(k.one(op.AttentionCached, "context", attrs, append(args, bias...)...))
 	}
 	args = append(args, bias...)

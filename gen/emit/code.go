@@ -397,6 +397,9 @@ func (f *function) element(stack *graph.Value, i jen.Code, v *graph.Value) *jen.
 		if stack.Role == graph.Param {
 			return f.parameter(stack.ID, i)
 		}
+		if stack.Role == graph.Cache && f.w.e.ofTokens(stack.ID) {
+			return f.mem(stack).Index(i)
+		}
 	}
 	return f.w.e.element(f.mem(stack), i, f.dim(v.Shape.Elems()))
 }

@@ -2,6 +2,7 @@ package emit
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -79,7 +80,11 @@ func (e *emitter) decode(f *jen.File) {
 				set("state", jen.Id("newState").Call(jen.Id("batch")))
 			}
 			if caching {
-				set("kv", jen.Id("newKVCache").Call(jen.Id("batch")))
+				if e.keeping() {
+					set("kv", jen.Id("newKVCache").Call(jen.Id("m").Dot("cacheKind"), jen.Id("batch")))
+				} else {
+					set("kv", jen.Id("newKVCache").Call(jen.Id("batch")))
+				}
 			}
 			if positional {
 				set("length", jen.Make(jen.Index().Int32(), jen.Id("batch")))
@@ -364,8 +369,11 @@ func (e *emitter) reorder(f *jen.File) {
 			for _, s := range e.Model.States {
 				move(g, e.stateOf(jen.Id("d").Dot("state"), s.ID()), s)
 			}
+			e.eachKept(g, func(one func(of string) *jen.Statement, _ *build.State) jen.Code {
+				return one("d").Dot("Reorder").Call(jen.Id("from"))
+			})
 			for _, s := range e.Model.Caches {
-				if !ofSource(s.Shape) {
+				if !s.Kept && !ofSource(s.Shape) {
 					move(g, jen.Id("d").Dot("kv").Dot(e.cacheField(s.ID())), s)
 				}
 			}
@@ -401,8 +409,13 @@ func (e *emitter) single(f *jen.File) {
 			visit(func(d string) *jen.Statement { return e.stateOf(jen.Id(d).Dot("state"), s.ID()) }, s)
 		}
 		if caches {
+			e.eachKept(g, func(one func(of string) *jen.Statement, _ *build.State) jen.Code {
+				return one("d").Dot("Adopt").Call(jen.Id("i"), one("o"), jen.Id("j"))
+			})
 			for _, s := range e.Model.Caches {
-				visit(func(d string) *jen.Statement { return jen.Id(d).Dot("kv").Dot(e.cacheField(s.ID())) }, s)
+				if !s.Kept {
+					visit(func(d string) *jen.Statement { return jen.Id(d).Dot("kv").Dot(e.cacheField(s.ID())) }, s)
+				}
 			}
 		}
 	}
@@ -421,8 +434,14 @@ func (e *emitter) single(f *jen.File) {
 	f.Add(self()).Id("Adopt").Params(jen.Id("i").Int(), jen.Id("from").Qual(mp, "Decoder"),
 		jen.Id("j").Int()).Error().BlockFunc(func(g *jen.Group) {
 		g.List(jen.Id("o"), jen.Id("ok")).Op(":=").Id("from").Assert(jen.Op("*").Id("Decoder"))
-		g.Id("fault").Op(":=").Qual(mp, "CheckAdoption").Call(jen.Id("i"), jen.Id("d").Dot("batch"), jen.Id("from"),
+		check := jen.Qual(mp, "CheckAdoption").Call(jen.Id("i"), jen.Id("d").Dot("batch"), jen.Id("from"),
 			jen.Id("ok").Op("&&").Id("o").Dot("params").Op("==").Id("d").Dot("params"), jen.Id("j"))
+		var more []jen.Code
+		if e.keeping() {
+			more = append(more, jen.Qual(e.path("cache"), "Same").Call(jen.Id("d").Dot("kv").Dot("kind"),
+				jen.Id("o").Dot("kv").Dot("kind")))
+		}
+		g.Id("fault").Op(":=").Add(e.first(check, more...))
 		add(g, e.enterDecoder("Adopt", jen.Id("fault")))
 		each(g, func(rows func(d, i string) *jen.Statement) *jen.Statement {
 			return jen.Copy(rows("d", "i"), rows("o", "j"))
@@ -516,28 +535,170 @@ func (e *emitter) cacheType(f *jen.File) {
 	} else if !e.positional() {
 		what = "what a decoder reads of the source at every step"
 	}
+	cp := e.path("cache")
 	comment(f, "kvCache holds %s.", what)
 	f.Type().Id("kvCache").StructFunc(func(g *jen.Group) {
+		if e.keeping() {
+			g.Id("kind").Qual(cp, "Kind").Comment("of keys and values")
+		}
 		for _, s := range e.Model.Caches {
-			g.Id(e.cacheField(s.ID())).Index().Float32().Comment(shapeText(s.Shape))
+			typ := jen.Index().Float32()
+			if s.Kept {
+				typ = jen.Op("*").Qual(cp, "Cache")
+				if n, stacked := stackOf(s); stacked {
+					typ = jen.Index(e.product(n)).Add(typ)
+				}
+			}
+			g.Id(e.cacheField(s.ID())).Add(typ).Comment(shapeText(s.Shape))
 		}
 	})
 	f.Line()
-	f.Func().Id("newKVCache").Params(jen.Id("batch").Int()).Id("kvCache").Block(
-		jen.Return(jen.Id("kvCache").ValuesFunc(func(g *jen.Group) {
-			for _, s := range e.Model.Caches {
-				shape := append(graph.Shape{}, s.Shape...)
-				for i, d := range shape {
-					if d.Run == "sourceSteps" {
-						shape[i] = graph.Const(e.spec.Source.Steps, "maxSourceSteps")
-					}
-				}
-				g.Line().Id(e.cacheField(s.ID())).Op(":").Qual(e.modelPkg(),
-					"Floats").Call(jen.Id("batch").Op("*").Add(e.product(perSequence(shape))))
+	plain := func(g *jen.Group) {
+		for _, s := range e.Model.Caches {
+			if s.Kept {
+				continue
 			}
-			g.Line()
-		})))
+			shape := append(graph.Shape{}, s.Shape...)
+			for i, d := range shape {
+				if d.Run == "sourceSteps" {
+					shape[i] = graph.Const(e.spec.Source.Steps, "maxSourceSteps")
+				}
+			}
+			g.Line().Id(e.cacheField(s.ID())).Op(":").Qual(e.modelPkg(),
+				"Floats").Call(jen.Id("batch").Op("*").Add(e.product(perSequence(shape))))
+		}
+		g.Line()
+	}
+	if !e.keeping() {
+		f.Func().Id("newKVCache").Params(jen.Id("batch").Int()).Id("kvCache").Block(
+			jen.Return(jen.Id("kvCache").ValuesFunc(plain)))
+		f.Line()
+		return
+	}
+	comment(f, "newKVCache makes them for batch sequences, keys and values of a kind.")
+	f.Func().Id("newKVCache").Params(jen.Id("kind").Qual(cp, "Kind"), jen.Id("batch").Int()).Id("kvCache").BlockFunc(
+		func(g *jen.Group) {
+			g.Id("kv").Op(":=").Id("kvCache").ValuesFunc(func(g *jen.Group) {
+				g.Line().Id("kind").Op(":").Id("kind")
+				plain(g)
+			})
+			e.eachKept(g, func(one func(of string) *jen.Statement, s *build.State) jen.Code {
+				return one("").Op("=").Qual(cp, "New").Call(append([]jen.Code{jen.Id("kind"), jen.Id("batch")},
+					e.keptDims(s)...)...)
+			})
+			g.Return(jen.Id("kv"))
+		})
 	f.Line()
+	e.cacheKinds(f)
+}
+
+// cacheKinds emits the methods by which the numbers of keys and values are chosen.
+func (e *emitter) cacheKinds(f *jen.File) {
+	cp := e.path("cache")
+	comment(f, "SetCache makes the decoders that are made from now on keep keys and values as numbers of a kind, "+
+		"cache.F32 unless told otherwise. It may not run beside another call of the model.")
+	f.Add(e.self()).Id("SetCache").Params(jen.Id("kind").Qual(cp, "Kind")).Error().Block(
+		jen.If(jen.Err().Op(":=").Id("kind").Dot("Check").Call(), jen.Err().Op("!=").Nil()).Block(
+			jen.Return(jen.Qual("fmt", "Errorf").Call(jen.Lit("%s: SetCache: %w"), jen.Id("info").Dot("Name"),
+				jen.Err())),
+		),
+		jen.Id("m").Dot("cacheKind").Op("=").Id("kind"),
+		jen.Return(jen.Nil()),
+	)
+	f.Line()
+	comment(f, "CacheKind is the kind of the keys and values of decoders that are made now.")
+	f.Add(e.self()).Id("CacheKind").Params().Qual(cp, "Kind").Block(jen.Return(jen.Id("m").Dot("cacheKind")))
+	f.Line()
+	comment(f, "CacheBytes is the number of bytes of the keys and values of a decoder for batch sequences, as numbers "+
+		"of a kind.")
+	f.Add(e.self()).Id("CacheBytes").Params(jen.Id("kind").Qual(cp, "Kind"), jen.Id("batch").Int()).Int64().BlockFunc(
+		func(g *jen.Group) {
+			sum := jen.Null()
+			for i, group := range e.keptGroups() {
+				if i > 0 {
+					sum.Op("+")
+				}
+				sum.Lit(len(group)).Op("*")
+				if n, stacked := stackOf(group[0]); stacked {
+					sum.Add(e.product(n)).Op("*")
+				}
+				sum.Qual(cp, "Bytes").Call(append([]jen.Code{jen.Id("kind"), jen.Id("batch")},
+					e.keptDims(group[0])...)...)
+			}
+			g.Return(sum)
+		})
+	f.Line()
+}
+
+// keeping reports whether decoders keep keys and values of their own tokens.
+func (e *emitter) keeping() bool {
+	return slices.ContainsFunc(e.Model.Caches, func(s *build.State) bool { return s.Kept })
+}
+
+// ofTokens reports whether a cache is one of those.
+func (e *emitter) ofTokens(id graph.ID) bool {
+	return slices.ContainsFunc(e.Model.Caches, func(s *build.State) bool { return s.Kept && s.ID() == id })
+}
+
+// stackOf is the number of layers that a state or cache is a stack of.
+func stackOf(s *build.State) (n graph.Dim, stacked bool) {
+	if len(s.Shape) > 0 && s.Shape[0].IsConst() {
+		return s.Shape[0], true
+	}
+	return n, false
+}
+
+// keptDims are the heads, slots and features of a cache of keys or values.
+func (e *emitter) keptDims(s *build.State) []jen.Code {
+	var dims []jen.Code
+	for _, d := range s.Shape[len(s.Shape)-3:] {
+		dims = append(dims, e.product(d))
+	}
+	return dims
+}
+
+// keptGroups are the caches of keys and values, those of one layer or stack together: they have one shape.
+func (e *emitter) keptGroups() (all [][]*build.State) {
+	for _, s := range e.Model.Caches {
+		if !s.Kept {
+			continue
+		}
+		if n := len(all) - 1; n >= 0 && all[n][0].Shape.Same(s.Shape) {
+			all[n] = append(all[n], s)
+		} else {
+			all = append(all, []*build.State{s})
+		}
+	}
+	return all
+}
+
+// eachKept emits a statement for each cache of keys or values, in a loop for those of a stack. one is the cache of a
+// decoder, or of kv where that has no name.
+func (e *emitter) eachKept(g *jen.Group, do func(one func(of string) *jen.Statement, s *build.State) jen.Code) {
+	for _, group := range e.keptGroups() {
+		n, stacked := stackOf(group[0])
+		var statements []jen.Code
+		for _, s := range group {
+			statements = append(statements, do(func(of string) *jen.Statement {
+				kv := jen.Id("kv")
+				if of != "" {
+					kv = jen.Id(of).Dot("kv")
+				}
+				kv = kv.Dot(e.cacheField(s.ID()))
+				if stacked {
+					kv = kv.Index(jen.Id("l"))
+				}
+				return kv
+			}, s))
+		}
+		if stacked {
+			g.For(jen.Id("l").Op(":=").Range().Add(e.product(n))).Block(statements...)
+			continue
+		}
+		for _, s := range statements {
+			g.Add(s)
+		}
+	}
 }
 
 // uses emits what users call first.

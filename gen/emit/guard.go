@@ -86,6 +86,9 @@ func (e *emitter) flats(g *jen.Group, of string) {
 			"or nil")
 		g.Id("packedAt").Int().Comment("training steps done by then")
 		g.Id("packedAs").Qual(e.path("weights"), "Kind").Comment("of the matrices")
+		if e.keeping() {
+			g.Id("cacheKind").Qual(e.path("cache"), "Kind").Comment("of the keys and values of decoders")
+		}
 	}
 	g.Line()
 	g.List(jen.Id("params"), jen.Id("grads")).Index().Float32().Comment("the flat arrays")

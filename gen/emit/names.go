@@ -13,6 +13,7 @@ import (
 // that is not in them or given away by the allocator, and TestNames finds what is no longer emitted.
 var (
 	packages = []string{
+		"cache",
 		"checkpoint", "context", "embed", "errors", "fmt", "inference", "initialize", "iter", "kernel", "latent",
 		"math", "model", "modeltest", "normalize", "optim", "os", "param", "policy", "runtime", "sample", "schedule",
 		"sentencepiece", "slices", "strings", "sync",
@@ -33,7 +34,7 @@ var (
 		"sourcetokenizerFile", "sourcewords", "state", "tokenizerFile", "words",
 	}
 	ofModel = []string{
-		"acts", "allocate", "average", "averaged", "backward", "cool", "decode", "discriminating",
+		"acts", "allocate", "average", "averaged", "backward", "cacheKind", "cool", "decode", "discriminating",
 		"discriminatorBackward", "discriminatorForward",
 		"discriminatorGradients", "discriminatorLoss", "discriminatorOutputs", "discriminatorReads", "draw", "drawn",
 		"divergence", "dropKey", "dropRate", "duel", "encode",
@@ -88,6 +89,7 @@ func (e *emitter) identify() {
 	n.model.Reserve(e.scalars()...)
 	n.decoder.Reserve(ofDecoder...)
 	n.state.Reserve("flat")
+	n.cache.Reserve("kind")
 	n.fields, n.ofLayer = map[string]*names.Scope{}, map[string]*names.Scope{}
 	for _, c := range e.Model.Names {
 		if graph.Identity(c.Name).Layer == "" {

@@ -241,16 +241,16 @@ var AttentionCached = &graph.Op{
 		if n.Attrs.Bool("bias") {
 			a.bias = n.Args[4]
 		}
-		x, c := n.Args[0].Shape, n.Args[2].Shape
+		x := n.Args[0].Shape
 		qkv := a.qkv(n.Args)
 		bare := *n
 		bare.Attrs = n.Attrs.Set("rate", 0.0)
 		h := a.heads(&bare)
 		return []call{
-			{Func: "CacheStore", Args: []graph.Operand{n.Args[2], qkv[1], n.Args[1], x[0], x[1], c[2], h}},
-			{Func: "CacheStore", Args: []graph.Operand{n.Args[3], qkv[2], n.Args[1], x[0], x[1], c[2], h}},
+			{Func: "CacheStore", Args: []graph.Operand{n.Args[2], qkv[1], n.Args[1], x[0], x[1], h}},
+			{Func: "CacheStore", Args: []graph.Operand{n.Args[3], qkv[2], n.Args[1], x[0], x[1], h}},
 			{Func: "AttentionCached",
-				Args: []graph.Operand{n.Outs[0], qkv[0], n.Args[2], n.Args[3], n.Args[1], x[0], x[1], c[2], h}},
+				Args: []graph.Operand{n.Outs[0], qkv[0], n.Args[2], n.Args[3], n.Args[1], x[0], x[1], h}},
 		}
 	},
 	Formula: func(n *node, name names) string {

@@ -49,6 +49,7 @@ type Report struct {
 	TrainBytes   int    `json:"train_bytes"`      // all of a training
 	DecodeBytes  int    `json:"decode_bytes"`     // parameters and a decoder of one sequence
 	Reads        []Read `json:"reads,omitempty"`  // of a decoder of text, a token
+	Caches       []Kept `json:"caches,omitempty"` // of a decoder: the keys and values of a sequence
 	Learn        int    `json:"learn,omitempty"`  // parameters of an adapter, which learn in place of the others
 	Adapter      int    `json:"-"`                // elements of the flat array that are an adapter's, with padding
 	FlatParams   int    `json:"-"`                // elements of the flat array of parameters, with padding
@@ -61,6 +62,12 @@ type Report struct {
 type Read struct {
 	Weights string `json:"weights"`
 	Bytes   int    `json:"bytes"`
+}
+
+// Kept is how many bytes a decoder keeps of keys and values as numbers of a kind.
+type Kept struct {
+	Cache string `json:"cache"`
+	Bytes int    `json:"bytes"`
 }
 
 // Make counts, from the optimized graphs and their plans: of training for the spec's capacities, of encoding and
@@ -159,7 +166,21 @@ func Make(m *build.Model, plans map[*graph.Graph]*plan.Plan) *Report {
 		r.DecoderBytes += 4 * st.Shape.Elems().At(one)
 	}
 	for _, c := range m.Caches {
-		r.DecoderBytes += 4 * c.Shape.Elems().At(one)
+		n := c.Shape.Elems().At(one)
+		r.DecoderBytes += 4 * n
+		if !c.Kept {
+			continue
+		}
+		if r.Caches == nil {
+			r.Caches = []Kept{{"f32", 0}, {"bf16", 0}, {"q8", 0}}
+		}
+		// As package runtime/cache lays them out: rows of whole blocks of 32 features, each with a scale.
+		const block = 32
+		size := c.Shape.Last().N
+		blocks := n / size * ((size + block - 1) / block)
+		for i, bytes := range []int{4 * n, 2 * n, (block + 4) * blocks} {
+			r.Caches[i].Bytes += bytes
+		}
 	}
 	for _, g := range []*graph.Graph{m.Encode, m.Decode, m.Make} {
 		if g != nil {
@@ -380,6 +401,16 @@ func (r *Report) Text() string {
 		} else {
 			fmt.Fprintln(&b)
 		}
+	}
+	for i, x := range r.Caches {
+		end := ","
+		if i == 0 {
+			fmt.Fprint(&b, "           keys and values of a sequence take")
+		}
+		if i == len(r.Caches)-1 {
+			end = "\n"
+		}
+		fmt.Fprintf(&b, " %s as %s%s", Bytes(x.Bytes), x.Cache, end)
 	}
 	return b.String()
 }

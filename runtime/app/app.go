@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gradsmith/gradsmith/runtime/cache"
 	"github.com/gradsmith/gradsmith/runtime/cli"
 	_ "github.com/gradsmith/gradsmith/runtime/data/zstd" // a program with commands reads it
 	"github.com/gradsmith/gradsmith/runtime/kernel"
@@ -75,6 +76,8 @@ type program struct {
 	threads int
 	weights weights.Kind // that decoders read
 	chosen  bool         // by --weights
+	cache   cache.Kind   // of the keys and values that decoders keep
+	keeps   bool         // as --cache says
 	asked   []int32      // the source whose answer is shown while the model is trained; nil until it is
 
 	adapters []string // of --adapter
@@ -112,6 +115,7 @@ func newRoot(p Program) *cobra.Command {
 					return err
 				}
 			}
+			a.keeps = cmd.Flags().Changed("cache")
 			if cmd.Flags().Changed("threads") {
 				if a.threads < 1 {
 					return fmt.Errorf("--threads %d: give 1 or more", a.threads)
@@ -213,7 +217,7 @@ func (a *program) trained(path string, load func(string, model.LanguageModel) er
 	if err := a.pack(m); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return m, nil
+	return m, a.keep(m)
 }
 
 // there reports a checkpoint that is missing.

@@ -229,7 +229,11 @@ func (a *program) drawing(f *steeringFlags, m model.Writer, prompt string) ([]sa
 		sample.Mirostat(f.mirostat, f.mirostatRate),
 	}
 	if f.guidance != 1 {
-		opts = append(opts, sample.Guidance(m.MakeDecoder(1), f.negative, f.guidance))
+		dec, err := model.NewDecoder(m, 1)
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, sample.Guidance(dec, f.negative, f.guidance))
 	}
 	if f.toward != "" {
 		toward, err := a.beside("--toward", f.toward)
@@ -278,5 +282,5 @@ func (a *program) beside(flag, path string) (model.Decoder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", flag, err)
 	}
-	return m.(model.Writer).MakeDecoder(1), nil
+	return model.NewDecoder(m.(model.Writer), 1)
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/text"
 	"github.com/gradsmith/gradsmith/runtime/train"
-	"github.com/gradsmith/gradsmith/runtime/weights"
 )
 
 func (a *program) newEval() *cobra.Command {
@@ -63,7 +62,7 @@ func (a *program) newEval() *cobra.Command {
 				return a.evalMasked(cmd.Context(), cmd.OutOrStdout(), m.(model.Predictor), windows, learnt, end)
 			}
 			evaluate := func() (float64, int, error) { return train.Evaluate(cmd.Context(), m, windows) }
-			if w, ok := m.(model.Packer); ok && a.weights != weights.F32 {
+			if w, ok := m.(model.Packer); ok && a.decodes() {
 				evaluate = func() (float64, int, error) { return train.EvaluateDecoder(cmd.Context(), w, windows) }
 			}
 			loss, tokens, err := evaluate()
@@ -100,5 +99,5 @@ tokens, and they stand in the lines below.`
 which can be compared between tokenizers. The text is read in order, as many sequences side by
 side as the batch has, and each begins with an empty memory: with --batch 1 only one does.
 
-With --weights bf16, q8 or q4 it is the loss of what sample computes with such weights.`
+With --weights bf16, q8 or q4, or --cache bf16 or q8, it is the loss of what sample computes with them.`
 }

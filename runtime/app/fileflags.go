@@ -54,6 +54,7 @@ var fileFlags = fileflag.Table{
 		"curve":         fileflag.Text,
 		"type":          fileflag.Text,
 		"weights":       fileflag.Text,
+		"cache":         fileflag.Text,
 		"address":       fileflag.Text,
 		"chat-template": fileflag.Text,
 		"guard":         fileflag.Text,

@@ -174,7 +174,10 @@ like what the model was trained on.`,
 				}
 			}
 			for at := 0; !plain && at < number; at += a.Info.Batch {
-				dec := m.MakeDecoder(min(a.Info.Batch, number-at))
+				dec, err := model.NewDecoder(m, min(a.Info.Batch, number-at))
+				if err != nil {
+					return err
+				}
 				lines, err := sample.Lines(cmd.Context(), dec, *a.Info.Adversary.Text, a.Info.Steps, at, opts...)
 				if err != nil {
 					return err

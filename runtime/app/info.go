@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gradsmith/gradsmith/runtime/cache"
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
 	"github.com/gradsmith/gradsmith/runtime/cli"
 	"github.com/gradsmith/gradsmith/runtime/kernel/kernelbench"
@@ -94,6 +95,21 @@ func (a *program) describeReading(out io.Writer) {
 		fmt.Fprintf(t, "%v\t%s\t%s tokens/s\n", kind, bytesize(bytes), thousands(int(rate/float64(max(1, bytes)))))
 	}
 	t.Flush()
+	if c, ok := m.(model.Cacher); ok {
+		a.describeCaches(out, c)
+	}
+}
+
+// describeCaches prints what decoders keep of the tokens that they have read.
+func (a *program) describeCaches(out io.Writer, c model.Cacher) {
+	fmt.Fprintf(out, "\nkeys and values of %s tokens of a text:", thousands(a.Info.Steps))
+	for i, kind := range cache.Kinds() {
+		if i > 0 {
+			fmt.Fprint(out, ",")
+		}
+		fmt.Fprintf(out, " %s as %v", bytesize(c.CacheBytes(kind, 1)), kind)
+	}
+	fmt.Fprintln(out)
 }
 
 // describeCheckpoint prints what a checkpoint holds, and whether it fits.

@@ -92,7 +92,11 @@ func (a *program) answer(ctx context.Context, m model.Writer, sources [][]int32,
 		opts = append(opts, sample.Constrain(c))
 	}
 	decoder := func(n int) (model.Encoder, error) {
-		dec, ok := m.MakeDecoder(n).(model.Encoder)
+		d, err := model.NewDecoder(m, n)
+		if err != nil {
+			return nil, err
+		}
+		dec, ok := d.(model.Encoder)
 		if !ok {
 			return nil, errors.New("the model answers no sources")
 		}

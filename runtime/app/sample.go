@@ -169,7 +169,11 @@ func (a *program) write(ctx context.Context, out io.Writer, m model.Writer, f sa
 		if len(f.require) > 0 {
 			opts = append(opts, sample.DynamicBeams())
 		}
-		found, err := sample.Beam(ctx, m.MakeDecoder(max(1, f.beam)), a.Tokenizer, f.prompt, f.beam, opts...)
+		dec, err := model.NewDecoder(m, f.beam)
+		if err != nil {
+			return err
+		}
+		found, err := sample.Beam(ctx, dec, a.Tokenizer, f.prompt, f.beam, opts...)
 		if err != nil {
 			return err
 		}
@@ -179,7 +183,11 @@ func (a *program) write(ctx context.Context, out io.Writer, m model.Writer, f sa
 		return nil
 	}
 	if f.contrastive > 0 {
-		dec, ok := m.MakeDecoder(max(1, f.contrastiveK)).(model.Representer)
+		d, err := model.NewDecoder(m, f.contrastiveK)
+		if err != nil {
+			return err
+		}
+		dec, ok := d.(model.Representer)
 		if !ok {
 			return errors.New("--contrastive: the model does not show what its logits are made from")
 		}
@@ -211,8 +219,12 @@ func (a *program) write(ctx context.Context, out io.Writer, m model.Writer, f sa
 	case f.lookup > 0:
 		opts = append(opts, sample.Lookup(f.lookup), sample.Counted(&counted))
 	}
+	dec, err := model.NewDecoder(m, 1)
+	if err != nil {
+		return err
+	}
 	if f.bestOf > 0 {
-		found, err := sample.BestOf(ctx, m.MakeDecoder(1), a.Tokenizer, f.prompt, f.bestOf, opts...)
+		found, err := sample.BestOf(ctx, dec, a.Tokenizer, f.prompt, f.bestOf, opts...)
 		if err != nil {
 			return err
 		}
@@ -231,7 +243,7 @@ func (a *program) write(ctx context.Context, out io.Writer, m model.Writer, f sa
 		}
 		return nil
 	}
-	for part, err := range sample.Generate(ctx, m.MakeDecoder(1), a.Tokenizer, f.prompt, opts...) {
+	for part, err := range sample.Generate(ctx, dec, a.Tokenizer, f.prompt, opts...) {
 		if err != nil {
 			if last != "" {
 				print("\n")
@@ -286,6 +298,8 @@ func (a *program) addGuesser(f *sampleFlags, m model.Writer) error {
 	if err := p.Pack(kind); err != nil {
 		return fmt.Errorf("--guess: %w", err)
 	}
-	f.guess = p.MakeDecoder(1)
+	if f.guess, err = model.NewDecoder(p, 1); err != nil {
+		return fmt.Errorf("--guess: %w", err)
+	}
 	return p.Pack(usual)
 }

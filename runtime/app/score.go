@@ -53,7 +53,10 @@ is read on with the newer half of what it saw. eval reads the windows of trainin
 			if err != nil {
 				return err
 			}
-			dec := m.MakeDecoder(1)
+			dec, err := model.NewDecoder(m, 1)
+			if err != nil {
+				return err
+			}
 			for _, file := range files {
 				r, err := data.Open(file)
 				if err != nil {
@@ -149,7 +152,10 @@ number of the likeliest, from 0. Prompt and continuation are turned into tokens 
 			if err != nil {
 				return err
 			}
-			dec := m.MakeDecoder(1)
+			dec, err := model.NewDecoder(m, 1)
+			if err != nil {
+				return err
+			}
 			return a.answerLines(cmd, "", lineFlags{}, 1, func(first int, lines []string) ([]reply, error) {
 				return jsonReplies(first, lines, func(n int, line string) (any, error) {
 					var q question

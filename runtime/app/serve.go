@@ -255,7 +255,8 @@ func RunServe(ctx context.Context, programs []Program, args []string, out, errOu
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var all []servedProgram
 			for _, p := range programs {
-				a := &program{Program: p, weights: common.weights, chosen: cmd.Flags().Changed("weights")}
+				a := &program{Program: p, weights: common.weights, chosen: cmd.Flags().Changed("weights"),
+					cache: common.cache, keeps: cmd.Flags().Changed("cache")}
 				if !a.chosen {
 					a.weights = a.usual()
 				} else if err := a.fixed(a.weights); err != nil {

@@ -40,6 +40,9 @@ Read is what decoding reads of matrices, in bytes a token and, for the first bat
 			if !ok {
 				return fmt.Errorf("%s has no decoder", a.Info.Name)
 			}
+			if err := a.keep(m); err != nil {
+				return err
+			}
 			kinds := append([]weights.Kind{weights.Live}, weights.Kinds()...)
 			tests, err := a.speedTests(m, kinds, batches, prompt)
 			if err != nil {
@@ -93,6 +96,7 @@ Read is what decoding reads of matrices, in bytes a token and, for the first bat
 	fs.IntVar(&prompt, "prompt", 256, "tokens of the prompt that is read; 0 for none")
 	fs.IntVar(&steps, "tokens", 32, "tokens that each measurement writes")
 	fs.IntVar(&rounds, "rounds", 5, "rounds")
+	a.addCache(fs)
 	return cmd
 }
 
@@ -109,7 +113,10 @@ type speedTest struct {
 func (a *program) speedTests(m model.Packer, kinds []weights.Kind, batches []int, prompt int) (tests []*speedTest,
 	err error) {
 	add := func(kind weights.Kind, n, prompt int) error {
-		d := m.MakeDecoder(n)
+		d, err := model.NewDecoder(m, n)
+		if err != nil {
+			return err
+		}
 		t := &speedTest{kind: kind, d: d, sequences: n, tokens: make([]int32, n), prompt: prompt}
 		if prompt > 0 {
 			t.tokens = make([]int32, min(prompt, model.Chunk(d)))

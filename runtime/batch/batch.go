@@ -7,6 +7,7 @@ import (
 	"iter"
 	"sync"
 
+	"github.com/gradsmith/gradsmith/runtime/cache"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/sample"
 )
@@ -95,13 +96,20 @@ func New(m model.Writer, tok model.Tokenizer, options Options) (*Batch, error) {
 	if info.Source != nil || info.Latent != nil {
 		return nil, fmt.Errorf("batch: %s writes answers or from latent vectors, and not from prompts", info.Name)
 	}
+	options = options.complete()
+	if c, ok := m.(model.Cacher); ok {
+		kind, n := c.CacheKind(), options.Places+options.Prefixes+1
+		if err := cache.Fits(kind, n, c.CacheBytes(kind, n)); err != nil {
+			return nil, fmt.Errorf("batch: %s: %w", info.Name, err)
+		}
+	}
 	first, ok := m.MakeDecoder(1).(joinable)
 	if !ok {
 		return nil, fmt.Errorf(
 			"batch: the decoders of %s let no text begin while others go on: generate its code again", info.Name)
 	}
 	b := &Batch{
-		options: options.complete(),
+		options: options,
 		m:       m,
 		tok:     tok,
 		vocab:   tok.Vocab(),

@@ -21,7 +21,11 @@ import (
 
 // encoder makes a decoder for n answers.
 func encoder(m model.Writer, n int) (model.Encoder, error) {
-	d, ok := m.MakeDecoder(n).(model.Encoder)
+	made, err := model.NewDecoder(m, n)
+	if err != nil {
+		return nil, err
+	}
+	d, ok := made.(model.Encoder)
 	if !ok {
 		return nil, fmt.Errorf("%s answers no sources", m.Info().Name)
 	}
@@ -161,7 +165,11 @@ func Embedder(m model.LanguageModel, tok model.Tokenizer) (func(ctx context.Cont
 	case model.Contextual:
 		return func(_ context.Context, s string) ([]float32, error) { return embedMasked(x, tok, s) }, nil
 	case model.Writer:
-		if dec, ok := x.MakeDecoder(1).(model.Representer); ok {
+		d, err := model.NewDecoder(x, 1)
+		if err != nil {
+			return nil, err
+		}
+		if dec, ok := d.(model.Representer); ok {
 			return func(ctx context.Context, s string) ([]float32, error) { return sample.Embed(ctx, dec, tok, s) }, nil
 		}
 	}
@@ -336,7 +344,11 @@ func Write(ctx context.Context, m Sentences, z []float32, labels []int32, first 
 		if info.Labels > 0 {
 			these, labels = labels[:n], labels[n:]
 		}
-		found, err := sample.LatentAnswers(ctx, m.MakeDecoder(n), part, these, *info.Source, info.Steps-1, first,
+		dec, err := model.NewDecoder(m, n)
+		if err != nil {
+			return nil, err
+		}
+		found, err := sample.LatentAnswers(ctx, dec, part, these, *info.Source, info.Steps-1, first,
 			opts...)
 		if err != nil {
 			return nil, err

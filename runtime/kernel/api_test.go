@@ -7,9 +7,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/gradsmith/gradsmith/runtime/cache"
 )
 
 var somePresent, somePositions, someTokens = []int32{0, -1, 0, 0, 1, 2}, []int32{3, 4, 5, 6, 7, 8}, make([]int32, 3)
+
+var someKeys = cache.New(cache.F32, 1, 2, 9, 8)
 
 // calls are one call of kernels of every kind, for tests of what all have in common. x has 4096 elements and more than
 // enough for each.
@@ -103,10 +107,10 @@ func calls(x func(i int) []float32, ids []int32) map[string]func() {
 		"AttentionGrad": func() {
 			AttentionGrad(x(0), x(1), x(2), x(3), x(4), x(5), x(6), x(7), x(8), somePresent, 2, 3, 2, h)
 		},
-		"CacheStore": func() { CacheStore(x(0), x(1), ids, 3, 1, 9, h) },
+		"CacheStore": func() { CacheStore(someKeys, x(0), ids, 3, 1, h) },
 		"AttentionCached": func() {
-			AttentionCached(x(0), x(1), x(2), x(3), ids, 3, 1, 9, h)
-			AttentionCached(x(0), x(1), x(2), x(3), somePositions, 6, 1, 9, h)
+			AttentionCached(x(0), x(1), someKeys, someKeys, ids, 3, 1, h)
+			AttentionCached(x(0), x(1), someKeys, someKeys, somePositions, 6, 1, h)
 		},
 		"Rope":             func() { Rope(x(0), x(1), x(2), ids, 3, 1, 4, 8, 32, false) },
 		"Sinusoids":        func() { Sinusoids(x(0), 3, 32) },
@@ -214,8 +218,8 @@ func TestZeroSizes(t *testing.T) {
 		Attention(nil, nil, nil, nil, nil, nil, 3, 0, 1, Heads{KV: 1})
 		AttentionGrad(nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, 0, 0, 2,
 			Heads{Count: 1, KV: 1, Size: 4, LDQ: 4, LDK: 4})
-		AttentionCached(nil, nil, nil, nil, nil, 0, 2, 0, Heads{Count: 1, KV: 1, Size: 4, LDQ: 4, LDK: 4})
-		CacheStore(nil, nil, nil, 0, 0, 0, Heads{})
+		AttentionCached(nil, nil, nil, nil, nil, 0, 2, Heads{Count: 1, KV: 1, Size: 4, LDQ: 4, LDK: 4})
+		CacheStore(nil, nil, nil, 0, 0, Heads{})
 		Positions(nil, nil, nil, 0, 3)
 		Rope(nil, nil, nil, nil, 0, 1, 2, 2, 4, false)
 		AddPositions(nil, nil, nil, 0, 3, 3)

@@ -1,6 +1,9 @@
 package kernel
 
-import "github.com/gradsmith/gradsmith/runtime/parallel"
+import (
+	"github.com/gradsmith/gradsmith/runtime/cache"
+	"github.com/gradsmith/gradsmith/runtime/parallel"
+)
 
 // Heads describes the heads of an attention: sizes, where rows lie, and which keys a query sees. Query i stands at
 // position i + keys - queries: the last query and the last key stand at the same one.
@@ -155,8 +158,9 @@ type attentionJob struct {
 	queries, keys, batch            int
 
 	// Of AttentionCached, where queries are steps and keys are what the cache holds.
-	positions []int32
-	capacity  int
+	positions                []int32
+	capacity                 int
+	cachedKeys, cachedValues *cache.Cache
 
 	grad           bool
 	parts, perTask int

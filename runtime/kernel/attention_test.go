@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/gradsmith/gradsmith/runtime/cache"
 )
 
 // attentionCase is one call: sizes, options and operands.
@@ -522,7 +524,8 @@ func TestAttentionCached(t *testing.T) {
 			// Sequence b begins with a few absent tokens: the whole does not know them.
 			pad := []int{0, 2, 1}
 			wy, _ := c.forward(widen(c.q), widen(c.k), widen(c.v))
-			ck, cv := guard(batch*h.KV*capacity*h.Size, 1), guard(batch*h.KV*capacity*h.Size, 2)
+			ck := cache.New(cache.F32, batch, h.KV, capacity, h.Size)
+			cv := cache.New(cache.F32, batch, h.KV, capacity, h.Size)
 			lengths := make([]int32, batch)
 			for t0 := 0; t0 < length+2; {
 				steps := min(1+r.IntN(longest), length+2-t0)
@@ -546,13 +549,11 @@ func TestAttentionCached(t *testing.T) {
 				q, k, v := rows(c.q, h.LDQ), rows(c.k, h.LDK), rows(c.v, h.LDK)
 				positions := make([]int32, steps*batch)
 				Positions(positions, lengths, tokens, steps, batch)
-				CacheStore(ck.x, k, positions, steps, batch, capacity, *h)
-				CacheStore(cv.x, v, positions, steps, batch, capacity, *h)
+				CacheStore(ck, k, positions, steps, batch, *h)
+				CacheStore(cv, v, positions, steps, batch, *h)
 				y := guard(steps*batch*h.Count*h.Size, 3)
-				AttentionCached(y.x, q, ck.x, cv.x, positions, steps, batch, capacity, *h)
-				for _, g := range []*guarded{ck, cv, y} {
-					g.check(t, "cache")
-				}
+				AttentionCached(y.x, q, ck, cv, positions, steps, batch, *h)
+				y.check(t, "cache")
 				w := h.Count * h.Size
 				for s := range steps {
 					for b := range batch {
@@ -585,18 +586,18 @@ func TestAttentionCachedPrefix(t *testing.T) {
 		c.fill(r)
 		h := c.h
 		want, _ := c.forward(widen(c.q), widen(c.k), widen(c.v))
-		ck, cv := make([]float32, h.KV*40*h.Size), make([]float32, h.KV*40*h.Size)
+		ck, cv := cache.New(cache.F32, 1, h.KV, 40, h.Size), cache.New(cache.F32, 1, h.KV, 40, h.Size)
 		length := make([]int32, 1)
 		for t0, steps := 0, 0; t0 < 40; t0 += steps {
 			steps = []int{12, 1, 1, 20, 6}[min(4, t0/7)]
 			steps = min(steps, 40-t0)
 			positions := make([]int32, steps)
 			Positions(positions, length, make([]int32, steps), steps, 1)
-			CacheStore(ck, c.k[t0*h.LDK:], positions, steps, 1, 40, h)
-			CacheStore(cv, c.v[t0*h.LDK:], positions, steps, 1, 40, h)
+			CacheStore(ck, c.k[t0*h.LDK:], positions, steps, 1, h)
+			CacheStore(cv, c.v[t0*h.LDK:], positions, steps, 1, h)
 			w := h.Count * h.Size
 			y := make([]float32, steps*w)
-			AttentionCached(y, c.q[t0*h.LDQ:], ck, cv, positions, steps, 1, 40, h)
+			AttentionCached(y, c.q[t0*h.LDQ:], ck, cv, positions, steps, 1, h)
 			near(t, fmt.Sprintf("step %d window %d", t0, window), y, want[t0*w:(t0+steps)*w], 3e-6, 3e-6)
 		}
 	}

@@ -20,7 +20,7 @@ type attentionWork struct {
 	careful   bool
 
 	kT, vT, kN, vN []float32 // scale·k transposed, v transposed, scale·k and v, all packed
-	gather         []float32
+	gather, wide   []float32
 	dK, dV         []float32
 
 	// Of the block of queries: the first position, the keys that each sees from prefix on, and with the keys of a block
@@ -61,7 +61,7 @@ func init() {
 		attentionWorks.mu.Lock()
 		for _, w := range attentionWorks.free {
 			for _, x := range [][]float32{
-				w.kT, w.vT, w.kN, w.vN, w.gather, w.dK, w.dV, w.s, w.ds, w.row, w.q, w.dy, w.out, w.qN, w.dyN,
+				w.kT, w.vT, w.kN, w.vN, w.gather, w.wide, w.dK, w.dV, w.s, w.ds, w.row, w.q, w.dy, w.out, w.qN, w.dyN,
 				w.distances, w.drop, w.pad,
 			} {
 				n += 4 * cap(x)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"unsafe"
 
+	"github.com/gradsmith/gradsmith/runtime/cache"
 	"github.com/gradsmith/gradsmith/runtime/weights"
 )
 
@@ -88,8 +89,15 @@ func TestFences(t *testing.T) {
 					for i := range positions {
 						positions[i] = int32(i)
 					}
-					AttentionCached(y, q, k, v, positions, steps, 1, steps, h)
-					AttentionCached(y, q, k, v, positions[steps-1:], 1, 1, steps, h)
+					keys, values := cache.Of(k, 1, 1, steps, size), cache.Of(v, 1, 1, steps, size)
+					AttentionCached(y, q, keys, values, positions, steps, 1, h)
+					AttentionCached(y, q, keys, values, positions[steps-1:], 1, 1, h)
+					halves := unsafe.Slice((*uint16)(ptr(f[5].slice((n+1)/2, atEnd))), n)
+					narrow(halves, k)
+					widenHalves(f[6].slice(n, atEnd), halves)
+					blocks := (n + cache.Block - 1) / cache.Block
+					whole := unsafe.Slice((*int8)(ptr(f[5].slice(blocks*cache.Block/4, atEnd))), blocks*cache.Block)
+					widenBlocks(f[6].slice(blocks*cache.Block, atEnd), whole, f[7].slice(blocks, atEnd))
 					SwiGLU(dk, q, steps, size)
 					SwiGLUGrad(dq, q, dk, steps, size)
 				}

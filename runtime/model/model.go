@@ -9,12 +9,13 @@ import (
 	"math"
 	"slices"
 
+	"github.com/gradsmith/gradsmith/runtime/cache"
 	"github.com/gradsmith/gradsmith/runtime/weights"
 )
 
 // Version is the version of the contract between generated code and the runtime. Generated packages contain a
 // constant expression that fails to compile when it differs from the version they were generated for.
-const Version = 7
+const Version = 8
 
 // Tensor is a named parameter of a model.
 type Tensor struct {
@@ -339,6 +340,29 @@ type Packer interface {
 	Kind() weights.Kind
 	// MatrixBytes is the number of bytes that a decoding step reads of matrices of a kind.
 	MatrixBytes(kind weights.Kind) int
+}
+
+// Cacher is a model whose decoders keep keys and values of the tokens that they have read.
+type Cacher interface {
+	Writer
+	// SetCache makes the decoders that are made from now on keep keys and values as numbers of a kind.
+	SetCache(kind cache.Kind) error
+	// CacheKind is the kind of decoders that are made now.
+	CacheKind() cache.Kind
+	// CacheBytes is the number of bytes of the keys and values of a decoder for batch sequences, as numbers of a kind.
+	CacheBytes(kind cache.Kind, batch int) int64
+}
+
+// NewDecoder is MakeDecoder of m where the keys and values of batch sequences fit the memory of the machine; where they
+// do not, the error says so before any of it is taken.
+func NewDecoder(m Writer, batch int) (Decoder, error) {
+	if c, ok := m.(Cacher); ok {
+		kind, n := c.CacheKind(), max(1, batch)
+		if err := cache.Fits(kind, n, c.CacheBytes(kind, n)); err != nil {
+			return nil, fmt.Errorf("%s: %w", m.Info().Name, err)
+		}
+	}
+	return m.MakeDecoder(batch), nil
 }
 
 // Autoencoder is a model with a latent vector: what a generated package of kind vae gives.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gradsmith/gradsmith/runtime/cache"
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
 	"github.com/gradsmith/gradsmith/runtime/files"
 	"github.com/gradsmith/gradsmith/runtime/kernel"
@@ -29,6 +30,9 @@ func Sequences(t *testing.T, make func(seed uint64) Model) {
 	text := []int32{1, 0, 1, 1, 0}
 	for i := range text {
 		text[i] = (text[i] + int32(i)) % int32(info.Vocab)
+	}
+	if c, ok := m.(model.Cacher); ok {
+		defer caches(t, c, text)
 	}
 	alone := logitsOf(t, m.MakeDecoder(1), text)
 	lookahead(t, m)
@@ -74,6 +78,61 @@ func Sequences(t *testing.T, make func(seed uint64) Model) {
 		if err == nil {
 			t.Error("a sequence that is not there is not refused")
 		}
+	}
+}
+
+// caches holds decoders that keep keys and values in fewer bits to what all decoders are held to: the same logits
+// beside other sequences, several tokens at a time, and in another decoder of the same kind. Float32 is what there is
+// without.
+func caches(t *testing.T, m model.Cacher, text []int32) {
+	t.Helper()
+	usual := logitsOf(t, m.MakeDecoder(1), text)
+	before := m.MakeDecoder(1)
+	for _, kind := range cache.Kinds() {
+		must(0, m.SetCache(kind))
+		if m.CacheKind() != kind {
+			t.Errorf("the kind of caches is %v behind SetCache(%v)", m.CacheKind(), kind)
+		}
+		alone := logitsOf(t, m.MakeDecoder(1), text)
+		for s, row := range alone {
+			for i, x := range row {
+				if x-x != 0 {
+					t.Fatalf("caches as %v: the logit of token %d behind token %d is %v", kind, i, s, x)
+				}
+			}
+			if kind == cache.F32 {
+				sameRow(t, "caches as f32", s, row, usual[s])
+			}
+		}
+		lookahead(t, m)
+		first, d := m.MakeDecoder(2), m.MakeDecoder(3)
+		for s := range alone {
+			if s == len(alone)/2 {
+				must(0, d.(model.Adopter).Adopt(2, first, 1))
+			}
+			if s < len(alone)/2 {
+				must(first.Step([]int32{0, text[s]}))
+				must(d.Step([]int32{0, 0, 0}))
+				continue
+			}
+			logits := must(d.Step([]int32{0, 0, text[s]}))
+			sameRow(t, "after Adopt, caches as "+kind.String(), s, logits[2*len(alone[s]):], alone[s])
+		}
+		if err := d.(model.Adopter).Adopt(0, before, 0); (err == nil) != (kind == cache.F32) {
+			t.Errorf("a decoder with caches as %v goes on from one with others: %v", kind, err)
+		}
+		for _, n := range []int{1, 3} {
+			if got, one := m.CacheBytes(kind, n), m.CacheBytes(kind, 1); got != int64(n)*one || one <= 0 {
+				t.Errorf("caches of %d sequences as %v take %d bytes, and those of one %d", n, kind, got, one)
+			}
+		}
+	}
+	if 2*m.CacheBytes(cache.BF16, 1) != m.CacheBytes(cache.F32, 1) {
+		t.Errorf("caches as bf16 take %d bytes, and as f32 %d", m.CacheBytes(cache.BF16, 1), m.CacheBytes(cache.F32, 1))
+	}
+	must(0, m.SetCache(cache.F32))
+	if m.SetCache(cache.Kind(9)) == nil {
+		t.Error("a kind of caches that is none is not refused")
 	}
 }
 

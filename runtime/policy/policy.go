@@ -113,7 +113,11 @@ func Sample(ctx context.Context, m model.Imitators, n int, temperature float64, 
 	}
 	info := m.Info()
 	format, batch := info.Adversary.Text, max(1, min(n, info.Batch))
-	d, ok := m.MakeDecoder(batch).(Decoder)
+	made, err := model.NewDecoder(m, batch)
+	if err != nil {
+		return nil, err
+	}
+	d, ok := made.(Decoder)
 	if !ok {
 		return nil, fmt.Errorf("%s: its decoder has no state that can be kept: generate its code anew", info.Name)
 	}

@@ -268,7 +268,10 @@ func (x *shownText) echo(ctx context.Context, m *served, tokens []int32, text st
 		return err
 	}
 	defer done()
-	dec := m.Model.Model.(model.Writer).MakeDecoder(1)
+	dec, err := model.NewDecoder(m.Model.Model.(model.Writer), 1)
+	if err != nil {
+		return err
+	}
 	for t, err := range sample.ScoreTokens(ctx, dec, m.Program.Tokenizer, tokens, asked) {
 		if err != nil {
 			return err

@@ -29,7 +29,9 @@ func EvaluateDecoder(ctx context.Context, m model.Writer, s Windows) (loss float
 			return 0, 0, err
 		}
 		if d == nil || d.Batch() != b.Batch {
-			d = m.MakeDecoder(b.Batch)
+			if d, err = model.NewDecoder(m, b.Batch); err != nil {
+				return 0, 0, err
+			}
 		}
 		switch d := d.(type) {
 		case model.Encoder:

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/gradsmith/gradsmith/runtime/cache"
 	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/kernel/internal/hook"
 	"github.com/gradsmith/gradsmith/runtime/weights"
@@ -37,7 +38,10 @@ func benchmarks() []*benchmark {
 	list = append(list, attention(4, 12, 64, 1024)...)
 	list = append(list, attention(1, 4, 64, 4096)...)
 	list = append(list, plainAttention(8, 6, 64, 256), plainAttention(1, 4, 64, 4096))
-	list = append(list, decoding(1, 6, 64, 256), decoding(1, 12, 64, 1024), decoding(8, 12, 64, 4096))
+	for _, kind := range cache.Kinds() {
+		list = append(list, decoding(kind, 1, 6, 64, 256), decoding(kind, 1, 12, 64, 1024),
+			decoding(kind, 8, 12, 64, 4096))
+	}
 	list = append(list, optimizers(1<<18)...)
 	list = append(list, optimizers(1<<24)...)
 	return list
@@ -394,20 +398,29 @@ func plainAttention(batch, heads, size, steps int) *benchmark {
 	}
 }
 
-// decoding is one token of each sequence against caches that are full.
-func decoding(batch, heads, size, capacity int) *benchmark {
+// decoding is one token of each sequence against caches of a kind that are full.
+func decoding(kind cache.Kind, batch, heads, size, capacity int) *benchmark {
 	n := batch * heads * size * capacity
+	name := "AttentionCached"
+	if kind != cache.F32 {
+		name += "/" + kind.String()
+	}
 	return &benchmark{
-		kernel: "AttentionCached", size: fmt.Sprintf("%dx%dx%dx%d", batch, heads, size, capacity),
-		flops: 4 * float64(n), read: 8 * float64(n),
+		kernel: name, size: fmt.Sprintf("%dx%dx%dx%d", batch, heads, size, capacity),
+		flops: 4 * float64(n), read: 2 * float64(cache.Bytes(kind, batch, heads, capacity, size)),
 		run: lazy(func() func() {
-			q, y, k, v := numbers(batch*heads*size), make([]float32, batch*heads*size), numbers(n), numbers(n)
+			q, y := numbers(batch*heads*size), make([]float32, batch*heads*size)
 			h := kernel.Heads{Count: heads, KV: heads, Size: size, LDQ: heads * size, LDK: heads * size, Scale: 0.125}
-			positions := make([]int32, batch)
-			for i := range positions {
-				positions[i] = int32(capacity - 1)
+			k, v := cache.New(kind, batch, heads, capacity, size), cache.New(kind, batch, heads, capacity, size)
+			positions, rows := make([]int32, batch), numbers(batch*heads*size)
+			for p := range capacity {
+				for i := range positions {
+					positions[i] = int32(p)
+				}
+				kernel.CacheStore(k, rows, positions, 1, batch, h)
+				kernel.CacheStore(v, rows, positions, 1, batch, h)
 			}
-			return func() { kernel.AttentionCached(y, q, k, v, positions, 1, batch, capacity, h) }
+			return func() { kernel.AttentionCached(y, q, k, v, positions, 1, batch, h) }
 		}),
 	}
 }
