@@ -47,7 +47,7 @@ var panelShapes = []struct {
 	{"F32", true, 4, 3}, {"F32", true, 2, 12}, {"F32", false, 8, 1}, {"F32", false, 4, 2}, {"F32", false, 2, 5},
 	{"BF16", true, 4, 3}, {"BF16", true, 2, 12}, {"BF16", false, 8, 1}, {"BF16", false, 4, 2}, {"BF16", false, 2, 5},
 	{"Q8", true, 2, 6}, {"Q8", false, 4, 2}, {"Q8", false, 2, 4},
-	{"Q4", true, 2, 6}, {"Q4", false, 4, 2}, {"Q4", false, 2, 4},
+	{"Q4", true, 2, 6}, {"Q4Shuffled", true, 2, 6}, {"Q4", false, 4, 2}, {"Q4", false, 2, 4},
 }
 
 func emitWeights(ctx *build.Context) {
@@ -70,8 +70,11 @@ func emitWeights(ctx *build.Context) {
 
 // dispatchWeights writes the choice of a kernel of a kind of weights by width and shape.
 func dispatchWeights(b io.Writer) {
-	for _, kind := range []string{"F32", "BF16", "Q8", "Q4"} {
+	for _, kind := range []string{"F32", "BF16", "Q8", "Q4", "Q4Shuffled"} {
 		for _, wide := range []bool{true, false} {
+			if kind == "Q4Shuffled" && !wide {
+				continue
+			}
 			suffix := (&asm{wide: wide}).suffix()
 			fmt.Fprintf(b, "\nfunc (t *panelTile) run%s%s(rows, across int) {\n", kind, suffix)
 			fmt.Fprintf(b, "\tswitch rows<<4 | across {\n")
@@ -279,7 +282,9 @@ func (a *asm) andTo(x, y, to reg.VecVirtual) {
 
 // quantizedPanel emits the product with a panel of Q8 or Q4 for processors with VNNI. Weights are unsigned, as they
 // are stored or as the table of codes has them: what the constant that they are too large by adds to a sum, the sum
-// starts without.
+// starts without. A code of Q4 is looked up by VPERMB, which reads the lower six bits of a byte: the table has every
+// code four times, so that what stands above the code need not be cleared. Q4Shuffled is for processors that have no
+// VPERMB.
 func (a *asm) quantizedPanel(kind string, rows int, codes operand.Mem) {
 	load, left := a.panel(kind, rows, 2)
 	pb, pc, ldc, n := load(panelB), load(panelC), load(panelLdc), load(panelN)
@@ -293,9 +298,13 @@ func (a *asm) quantizedPanel(kind string, rows int, codes operand.Mem) {
 		}
 	})
 	var table, low reg.VecVirtual
-	if kind == "Q4" {
-		table, low = a.vec(), a.constant(0x0f0f0f0f)
+	shuffled := kind == "Q4Shuffled"
+	if kind != "Q8" {
+		table = a.vec()
 		a.VMOVUPS(codes, table)
+		if shuffled {
+			low = a.constant(0x0f0f0f0f)
+		}
 	}
 	loop := a.label("loop")
 	a.align(64)
@@ -325,20 +334,28 @@ func (a *asm) quantizedPanel(kind string, rows int, codes operand.Mem) {
 	} else {
 		size = blockBytesQ4
 		for p := range 4 {
+			var w [2][]reg.VecVirtual // of the low and of the high halves
 			for v := range 2 {
 				lo, hi := a.vec(), a.vec()
 				a.VMOVDQU32(mem(pb, scaleBytes+128*p+64*v), lo)
 				a.PREFETCHT0(mem(pb, ahead+scaleBytes+128*p+64*v))
 				a.VPSRLW(operand.Imm(4), lo, hi)
-				a.VPANDD(low, lo, lo)
-				a.VPANDD(low, hi, hi)
-				a.VPSHUFB(lo, table, lo)
-				a.VPSHUFB(hi, table, hi)
-				for r := range dots {
-					for i, w := range []reg.VecVirtual{lo, hi} {
-						x := a.vec()
-						a.VPBROADCASTD(left.addr(r, 8*p+4*i), x)
-						a.VPDPBUSD(x, w, dots[r][v])
+				for _, x := range []reg.VecVirtual{lo, hi} {
+					if shuffled {
+						a.VPANDD(low, x, x)
+						a.VPSHUFB(x, table, x)
+					} else {
+						a.VPERMB(table, x, x)
+					}
+				}
+				w[0], w[1] = append(w[0], lo), append(w[1], hi)
+			}
+			for r := range dots {
+				for i := range w {
+					x := a.vec()
+					a.VPBROADCASTD(left.addr(r, 8*p+4*i), x)
+					for v, y := range w[i] {
+						a.VPDPBUSD(x, y, dots[r][v])
 					}
 				}
 			}

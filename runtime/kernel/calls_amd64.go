@@ -683,3 +683,22 @@ func (t *panelTile) runQ4AVX2(rows, across int) {
 		panic("kernel: no such tile")
 	}
 }
+
+func (t *panelTile) runQ4ShuffledAVX512(rows, across int) {
+	switch rows<<4 | across {
+	case 1<<4 | 2:
+		panelQ4Shuffled1x2AVX512(t)
+	case 2<<4 | 2:
+		panelQ4Shuffled2x2AVX512(t)
+	case 3<<4 | 2:
+		panelQ4Shuffled3x2AVX512(t)
+	case 4<<4 | 2:
+		panelQ4Shuffled4x2AVX512(t)
+	case 5<<4 | 2:
+		panelQ4Shuffled5x2AVX512(t)
+	case 6<<4 | 2:
+		panelQ4Shuffled6x2AVX512(t)
+	default:
+		panic("kernel: no such tile")
+	}
+}

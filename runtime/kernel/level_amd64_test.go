@@ -23,27 +23,39 @@ func setLevel(t testing.TB, l int) {
 	t.Cleanup(func() { level = old })
 }
 
-// withoutVNNI is AVX-512 on a machine that has no VPDPBUSD, a level of quantised weights.
-const withoutVNNI = avx512 + 1
+// withoutVNNI is AVX-512 on a machine that has no VPDPBUSD, and withoutVBMI on one that has no VPERMB: levels of
+// quantised weights.
+const (
+	withoutVNNI = avx512 + 1
+	withoutVBMI = avx512 + 2
+)
 
 // weightLevels are the levels that products with weights have code of their own for.
 func weightLevels() []int {
+	all := levels()
 	if best == avx512 && vnni {
-		return append(levels(), withoutVNNI)
+		all = append(all, withoutVNNI)
+		if vbmi {
+			all = append(all, withoutVBMI)
+		}
 	}
-	return levels()
+	return all
 }
 
 func setWeightLevel(t testing.TB, l int) {
-	old := vnni
-	t.Cleanup(func() { vnni = old })
+	oldVNNI, oldVBMI := vnni, vbmi
+	t.Cleanup(func() { vnni, vbmi = oldVNNI, oldVBMI })
 	vnni = l != withoutVNNI && cpuid.CPU.Supports(cpuid.AVX512VNNI)
+	vbmi = l != withoutVBMI && cpuid.CPU.Supports(cpuid.AVX512VBMI)
 	setLevel(t, min(l, avx512))
 }
 
 func weightLevelName(l int) string {
-	if l == withoutVNNI {
+	switch l {
+	case withoutVNNI:
 		return "avx512 without VNNI"
+	case withoutVBMI:
+		return "avx512 without VBMI"
 	}
 	return levelNames[l]
 }

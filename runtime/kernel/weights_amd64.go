@@ -26,6 +26,9 @@ type panelTile struct {
 // AVX-512 too. Only tests change it.
 var vnni = cpuid.CPU.Supports(cpuid.AVX512VNNI)
 
+// vbmi is whether the machine has VPERMB at AVX-512, as all have since Ice Lake and Zen 4. Only tests change it.
+var vbmi = cpuid.CPU.Supports(cpuid.AVX512VBMI)
+
 // wideWeights is whether the kernels of p are those for AVX-512.
 func (p *weightProduct) wideWeights() bool { return level == avx512 && (vnni || !p.quantized()) }
 
@@ -152,7 +155,11 @@ func (p *weightProduct) runPanels(c unsafe.Pointer, ldc, panel, span, r, rows in
 		case weights.Q8:
 			t.runQ8AVX512(rows, 2)
 		case weights.Q4:
-			t.runQ4AVX512(rows, 2)
+			if vbmi {
+				t.runQ4AVX512(rows, 2)
+			} else {
+				t.runQ4ShuffledAVX512(rows, 2)
+			}
 		}
 		return
 	}

@@ -324,6 +324,36 @@ func panelQ45x2AVX512(t *panelTile)
 //go:noescape
 func panelQ46x2AVX512(t *panelTile)
 
+// panelQ4Shuffled1x2AVX512 adds 1 rows times 32 columns of Q4Shuffled weights to c, see panelTile.
+//
+//go:noescape
+func panelQ4Shuffled1x2AVX512(t *panelTile)
+
+// panelQ4Shuffled2x2AVX512 adds 2 rows times 32 columns of Q4Shuffled weights to c, see panelTile.
+//
+//go:noescape
+func panelQ4Shuffled2x2AVX512(t *panelTile)
+
+// panelQ4Shuffled3x2AVX512 adds 3 rows times 32 columns of Q4Shuffled weights to c, see panelTile.
+//
+//go:noescape
+func panelQ4Shuffled3x2AVX512(t *panelTile)
+
+// panelQ4Shuffled4x2AVX512 adds 4 rows times 32 columns of Q4Shuffled weights to c, see panelTile.
+//
+//go:noescape
+func panelQ4Shuffled4x2AVX512(t *panelTile)
+
+// panelQ4Shuffled5x2AVX512 adds 5 rows times 32 columns of Q4Shuffled weights to c, see panelTile.
+//
+//go:noescape
+func panelQ4Shuffled5x2AVX512(t *panelTile)
+
+// panelQ4Shuffled6x2AVX512 adds 6 rows times 32 columns of Q4Shuffled weights to c, see panelTile.
+//
+//go:noescape
+func panelQ4Shuffled6x2AVX512(t *panelTile)
+
 // panelQ41x4AVX2 adds 1 rows times 32 columns of Q4 weights to c, see panelTile.
 //
 //go:noescape
