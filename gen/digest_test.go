@@ -67,6 +67,7 @@ func meaning(m *build.Model) (tensors, computes string) {
 	for _, t := range m.Tables {
 		fmt.Fprintln(&b, t.Name, t.Scheme, t.Columns, t.Turns)
 	}
+	m.Tapped = nil // which look at what the other graphs compute
 	for _, g := range m.Graphs() {
 		ids := map[*graph.Value]string{}
 		var walk func(g *graph.Graph)

@@ -12,7 +12,8 @@ import (
 // names are the files that Generate writes, or has written in an earlier version: whoever replaces generated code
 // knows by them, and by the first line, what is the generator's. A name is never taken out.
 var names = []string{
-	"backward.go", "decode.go", "discriminator.go", "doc.go", "elements.go", "forward.go", "generator.go", "latent.go",
+	"backward.go", "decode.go", "discriminator.go", "doc.go", "elements.go",
+	"explain.go", "explain_discriminator.go", "explain_generator.go", "forward.go", "generator.go", "latent.go",
 	"load.go",
 	"merges.txt", "model.go", "model_test.go", "relaxed.go", "sample.go", "source_merges.txt", "source_tokenizer.txt",
 	"source_words.txt",

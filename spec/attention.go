@@ -27,5 +27,5 @@ var attentionType = object("",
 	may("decoder", list(stackType, 1, maxStack), "a model of an encoder alone",
 		"The layers that write a text, each token seeing those before it. Alone they continue a text, as in GPT; "+
 			"behind an encoder they answer its text.").called("layers", "layer", "dec", "writer"),
-	lossKey, optimizerKey, emaKey, scheduleKey, clipKey, adapterKey, initKey, seedKey, decodeKey, trainKey,
+	lossKey, optimizerKey, emaKey, scheduleKey, clipKey, adapterKey, initKey, seedKey, decodeKey, tapsKey, trainKey,
 )

@@ -189,6 +189,9 @@ var (
 			"The bits of a training depend on their number. A row of the batch is read as without shards, but free "+
 			"bits compare means over a shard, and noise and dropout masks are others.").called(
 		"gradient_accumulation", "accumulation", "gradient_accumulation_steps", "shards", "micro_batches")
+	tapsKey = with("taps", boolean(), false,
+		"Whether the package has what explanations need: a forward pass whose values on the way can be read and moved, "+
+			"and its gradient (`explain`). See [explain.md](explain.md).").called("explain", "explainable", "hooks")
 	trainKey = may("train", object("",
 		may("passes", integer(1, maxCount), "10, when `steps` is left out as well",
 			"Passes over the training text.").called("epochs", "epoch"),

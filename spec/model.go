@@ -43,6 +43,7 @@ type Model struct {
 	Adapter   *Adapter // what a training learns in place of the parameters; nil for those
 	Train     Train
 	Decode    Decode
+	Taps      bool // the package has what explanations need
 }
 
 // Vocab is the number of tokens that the model knows. Of an encoder-decoder model these are the decoder's.

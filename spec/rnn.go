@@ -6,5 +6,5 @@ var rnnType = object("",
 	nameKey, descriptionKey, blocksKey, defineKey, tokenizerKey, shapeKey,
 	need("layers", list(layerType, 1, maxStack), "The layers, from tokens to logits.").called("layer", "network",
 		"model", "decoder"),
-	lossKey, optimizerKey, emaKey, scheduleKey, clipKey, adapterKey, initKey, seedKey, decodeKey, trainKey,
+	lossKey, optimizerKey, emaKey, scheduleKey, clipKey, adapterKey, initKey, seedKey, decodeKey, tapsKey, trainKey,
 )

@@ -28,6 +28,7 @@ func (c *checker) training(root *value, m *Model) {
 	if m.Kind == "rnn" || m.Kind == "attention" {
 		m.Adapter = c.adapter(root.key("adapter"))
 	}
+	m.Taps = root.key("taps").flag
 	m.Train = c.train(root.key("train"), m)
 	if decode := root.key("decode"); decode.given {
 		m.Decode = Decode{Pos: decode.Pos, Weights: decode.key("weights").word}

@@ -28,7 +28,7 @@ var vaeType = object("",
 	with("bag_of_words", from(0, 100), 0.0,
 		"Of text: weight, in training, of a loss that asks the latent vector alone which tokens the sentence has: Σ "+
 			"−log softmax(W·z + b)[token] (Zhao et al. 2017).").called("bow", "bow_loss", "bag"),
-	optimizerKey, emaKey, scheduleKey, clipKey, initKey, seedKey, decodeKey, trainKey,
+	optimizerKey, emaKey, scheduleKey, clipKey, initKey, seedKey, decodeKey, tapsKey, trainKey,
 )
 
 var latentType = object("",

@@ -373,11 +373,16 @@ func (k *block) layer(x *graph.Value) *graph.Value {
 	for i, p := range parts {
 		k.Part = p.part
 		norm := fmt.Sprintf("norm%d", i+1)
+		var y *graph.Value
 		if k.l.NormFirst {
-			x = k.residual(p.name, x, p.apply(k.norm(fmt.Sprintf("n%d", i+1), norm, x)), i+1)
+			y = p.apply(k.norm(fmt.Sprintf("n%d", i+1), norm, x))
+			x = k.residual(p.name, x, y, i+1)
 		} else {
-			x = k.norm(p.name, norm, k.residual(fmt.Sprintf("sum%d", i+1), x, p.apply(x), i+1))
+			y = p.apply(x)
+			x = k.norm(p.name, norm, k.residual(fmt.Sprintf("sum%d", i+1), x, y, i+1))
 		}
+		k.b.r.mark(y, mark{"part", k.l.Name + "." + p.part, k.l.Name, k.l.LayerKind()})
+		k.b.r.mark(x, mark{"stream", k.l.Name + "." + p.name, k.l.Name, k.l.LayerKind()})
 	}
 	return x
 }

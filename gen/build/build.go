@@ -49,7 +49,10 @@ type Model struct {
 	Names  []Constant // named sizes, in the order of their definition
 	Layers []Layer
 
+	Tapped []*Tapped // passes whose values can be read and moved, where the spec asks for taps
+
 	place string // in the spec, of what is built
+	marks map[*graph.Value]mark
 }
 
 // Table is a constant matrix that generated code computes once.
@@ -173,24 +176,18 @@ type Layer struct {
 
 // Build makes the graphs.
 func Build(m *spec.Model) (*Model, error) {
-	r := &Model{Spec: m}
+	r := &Model{Spec: m, marks: map[*graph.Value]mark{}}
 	defer func() {
 		if p := recover(); p != nil {
 			panic(graph.NewFault(r.place, p))
 		}
 	}()
-	switch {
-	case m.GAN != nil && m.GAN.Text != nil:
-		r.imitation()
-	case m.GAN != nil:
-		if err := r.adversarial(); err != nil {
-			return nil, err
-		}
-	default:
-		r.plain()
+	if err := r.graphs(); err != nil {
+		return nil, err
 	}
-	if m.Adapter != nil {
-		if err := r.adapt(); err != nil {
+	r.runs()
+	if m.Taps {
+		if err := r.tap(); err != nil {
 			return nil, err
 		}
 	}
@@ -199,8 +196,25 @@ func Build(m *spec.Model) (*Model, error) {
 			return nil, fmt.Errorf("build: %w", err)
 		}
 	}
-	r.runs()
 	return r, r.distinct()
+}
+
+// graphs makes the graphs of the spec.
+func (m *Model) graphs() error {
+	switch {
+	case m.Spec.GAN != nil && m.Spec.GAN.Text != nil:
+		m.imitation()
+	case m.Spec.GAN != nil:
+		if err := m.adversarial(); err != nil {
+			return err
+		}
+	default:
+		m.plain()
+	}
+	if m.Spec.Adapter != nil {
+		return m.adapt()
+	}
+	return nil
 }
 
 // Conflict is an error of the spec that only its graphs show: two parameters of one name.
@@ -258,6 +272,9 @@ func (m *Model) Graphs() []*graph.Graph {
 		if g != nil {
 			all = append(all, g)
 		}
+	}
+	for _, t := range m.Tapped {
+		all = append(all, t.Graph)
 	}
 	return all
 }
@@ -336,7 +353,13 @@ func (m *Model) Decodes(g *graph.Graph) bool {
 
 // Capacity is the capacities of the run-time sizes of one of the model's graphs.
 func (m *Model) Capacity(g *graph.Graph) map[string]int {
-	return m.Sizes(!m.Decodes(g))
+	sizes := m.Sizes(!m.Decodes(g))
+	for _, t := range m.Tapped {
+		if t.Graph == g {
+			sizes["batch"] = 1
+		}
+	}
+	return sizes
 }
 
 // Prefix is the number of tokens at the start of a text that see each other.
@@ -559,6 +582,7 @@ func (b *builder) layers(stack []spec.Layer, x *graph.Value, logits bool) *graph
 		if last {
 			x = b.lastGives(l, x)
 		}
+		b.r.mark(x, mark{"layer", l.LayerName() + ".y", l.LayerName(), l.LayerKind()})
 		if row := b.row(l.LayerName()); b.training && row != nil && row.Output == nil {
 			row.Output = x.Shape
 		}

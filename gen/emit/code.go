@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/dave/jennifer/jen"
+	"github.com/gradsmith/gradsmith/gen/build"
 	"github.com/gradsmith/gradsmith/gen/graph"
 	"github.com/gradsmith/gradsmith/gen/names"
 	"github.com/gradsmith/gradsmith/gen/op"
@@ -34,6 +35,8 @@ type writer struct {
 	read   map[*graph.Value]bool        // fields that the code refers to
 	owner  map[*graph.Value]*graph.Node // the loop whose body a value belongs to
 	steps  map[*graph.Value]bool        // values of all time steps, of which a loop over time reads or gives elements
+	tapped *build.Tapped                // what the graph is, where it has taps
+	added  map[*graph.Value]string      // fields of what is added to values, and of the seed, in such a graph
 }
 
 // newWriter makes a writer; passes are those that may go through one network.
@@ -52,6 +55,10 @@ func newWriter(e *emitter, g *graph.Graph, receiver string, passes ...string) *w
 		w.twins = nil // what passes share is written layer by layer
 	} else {
 		clear(w.passes)
+	}
+	if w.tapped = e.tappedOf(g); w.tapped != nil {
+		w.twins = nil // each layer adds something else
+		w.nameAdded()
 	}
 	w.name(g, nil)
 	return w
@@ -449,6 +456,9 @@ func (f *function) input(v *graph.Value) *jen.Statement {
 	case graph.State:
 		return f.state(v.ID)
 	case graph.Data:
+		if field := f.w.added[v]; field != "" {
+			return jen.Id("m").Dot(f.w.tapInputs()).Dot(field)
+		}
 		if f.shared != nil && f.shared.pass && !f.shared.direct[v] {
 			return f.shared.argument(v)
 		}

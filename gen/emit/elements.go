@@ -52,6 +52,9 @@ func (e *emitter) nameElements() {
 	for _, r := range e.Model.Runs {
 		visit(r.Graph)
 	}
+	for _, t := range e.Model.Tapped {
+		visit(t.Graph)
+	}
 	for _, g := range []*graph.Graph{e.Model.Encode, e.Model.Decode} {
 		if g != nil {
 			visit(g)

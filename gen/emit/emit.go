@@ -94,6 +94,14 @@ func Package(in Input) ([]File, error) {
 			e.training = w
 		}
 	}
+	for _, t := range in.Model.Tapped {
+		w := newWriter(e, t.Graph, "m")
+		w.acts, w.typ = t.Field, t.Type
+		if t.Averaged {
+			w.params = "averaged"
+		}
+		e.runs[t.Run] = w
+	}
 	if in.Model.Decode != nil {
 		e.decoding = newWriter(e, in.Model.Decode, "d")
 		e.decoding.typ = "decodeActs"
@@ -108,6 +116,9 @@ func Package(in Input) ([]File, error) {
 	}
 	if e.spec.Latent != nil {
 		parts = append(parts, part{"latent.go", e.latent})
+	}
+	for _, t := range in.Model.Tapped {
+		parts = append(parts, part{t.File + ".go", func(f *jen.File) { e.taps(f, t) }})
 	}
 	// the last after the files whose buffers it declares
 	parts = append(parts, part{"train.go", e.train}, part{e.usesFile(), e.uses}, part{"model.go", e.model})
@@ -522,7 +533,7 @@ func (e *emitter) memory(f *jen.File, typ, what string, w *writer, perBatch bool
 		}
 		field := func(g *jen.Group, v *graph.Value) {
 			g.Line().Id(w.fields[v]).Op(":").Id("part").Call(jen.Lit(w.plan.Of(v).Offset),
-				e.capacity(w.shape(v).Elems(), perBatch))
+				e.capacity(w.shape(v).Elems(), perBatch, w.tapped != nil))
 		}
 		g.Return(jen.Id(typ).ValuesFunc(func(g *jen.Group) {
 			for _, v := range values {
@@ -597,12 +608,13 @@ func (e *emitter) homeType(w *writer, home, typ string) string {
 	return e.layerType(w.twins[home], names.UpperFirst(typ))
 }
 
-// capacity is the largest that a dimension can be: that of one sequence where a decoder has as many as it is told.
-func (e *emitter) capacity(d graph.Dim, perBatch bool) jen.Code {
+// capacity is the largest that a dimension can be: that of one sequence where a decoder has as many as it is told, or
+// where there is just one.
+func (e *emitter) capacity(d graph.Dim, perBatch, one bool) jen.Code {
 	var terms []jen.Code
 	for _, r := range d.Ordered() {
 		switch {
-		case r == "batch" && perBatch:
+		case r == "batch" && (perBatch || one):
 		case r == "ends":
 			terms = append(terms, jen.Id("ahead"))
 		case r == "steps" && perBatch && !e.positional():

@@ -20,6 +20,9 @@ func (e *emitter) model(f *jen.File) {
 		}
 		e.memory(f, r.Type, r.What, e.runs[r], false)
 	}
+	for _, t := range e.Model.Tapped {
+		e.memory(f, t.Type, t.What, e.runs[t.Run], false)
+	}
 	if e.hasState() {
 		e.stateType(f)
 	}
@@ -176,6 +179,10 @@ func (e *emitter) modelType(f *jen.File) {
 		e.flats(g, of)
 		for _, r := range e.Model.Runs {
 			g.Id(r.Field).Id(r.Type)
+		}
+		for _, t := range e.Model.Tapped {
+			g.Id(t.Field).Id(t.Type)
+			g.Id(e.runs[t.Run].tapInputs()).Id(tapInputsType(t))
 		}
 		if e.carries() {
 			g.Id("state").Id("state")

@@ -213,7 +213,7 @@ func (e *emitter) memoryAlike(f *jen.File, run *build.Run, l *likeness) {
 			for _, v := range w.members() {
 				if offset, ok := offsets[w.plan.Of(v)]; ok && w.home[v] == l.pass {
 					g.Line().Id(w.fields[v]).Op(":").Id("part").Call(jen.Lit(offset),
-						e.capacity(w.shape(v).Elems(), false))
+						e.capacity(w.shape(v).Elems(), false, false))
 				}
 			}
 			g.Line()

@@ -53,7 +53,7 @@ func (e *emitter) phases(f *jen.File, r *build.Run) {
 // phaseName is the function of a phase: "forward", "discriminatorForward", or "judge" where there is no other.
 func phaseName(r *build.Run, phase string) string {
 	switch {
-	case r.Loss == "":
+	case r.Loss == "" && r.Backward == "":
 		return r.Name
 	case r.Name == "":
 		return phase
@@ -157,19 +157,10 @@ func (e *emitter) outputs(f *jen.File, r *build.Run) {
 			what += " in the pass " + v.Def.Pass
 		}
 		each := v.Shape
-		mem := func() *jen.Statement { return fn.mem(v).Index(jen.Empty(), fn.dim(v.Shape.Elems())) }
 		if l := v.Def.Loop; l != nil && l.Kind == graph.Repeat && v.Out >= l.Carries {
 			each = v.Shape[1:]
 		}
-		switch pl := w.plan.Of(v); pl.At {
-		case plan.First:
-			mem = func() *jen.Statement { return fn.mem(pl.Stack).Index(jen.Empty(), fn.dim(v.Shape.Elems())) }
-		case plan.Last: // behind what the layers before it gave
-			mem = func() *jen.Statement {
-				return fn.mem(pl.Stack).Index(fn.dim(v.Shape.Elems()), fn.dim(pl.Of.Find().Shape.Elems()))
-			}
-		}
-		values := []jen.Code{jen.Id("Layer").Op(":").Lit(what), jen.Id("Values").Op(":").Add(mem())}
+		values := []jen.Code{jen.Id("Layer").Op(":").Lit(what), jen.Id("Values").Op(":").Add(fn.whole(v))}
 		if len(each) < len(v.Shape) || w.plan.Of(v).At == plan.Last {
 			values[0] = jen.Id("Layer").Op(":").Lit(e.stackText(v.Def.Scope))
 			values = append(values, jen.Id("Each").Op(":").Add(fn.dim(each.Elems())))
@@ -195,6 +186,18 @@ func (e *emitter) stackText(scope string) string {
 		}
 	}
 	return scope
+}
+
+// whole is the expression for all elements of v, outside of any loop.
+func (f *function) whole(v *graph.Value) *jen.Statement {
+	n := func() jen.Code { return f.dim(v.Shape.Elems()) }
+	switch pl := f.w.plan.Of(v); pl.At {
+	case plan.First:
+		return f.mem(pl.Stack).Index(jen.Empty(), n())
+	case plan.Last: // behind what the layers before it gave
+		return f.mem(pl.Stack).Index(n(), f.dim(pl.Of.Find().Shape.Elems()))
+	}
+	return f.mem(v).Index(jen.Empty(), n())
 }
 
 func outputsName(r *build.Run) string {

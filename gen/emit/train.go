@@ -554,6 +554,10 @@ func (e *emitter) info(f *jen.File) {
 		adapter = jen.Op("&").Qual(mp, "Adapter").Values(jen.Id("Rank").Op(":").Id("adapterRank"),
 			jen.Id("Alpha").Op(":").Lit(a.Alpha))
 	}
+	var taps jen.Code
+	if s.Taps {
+		taps = jen.True()
+	}
 	accumulate := t.Accumulate
 	if accumulate == 1 {
 		accumulate = 0 // which says the same
@@ -566,7 +570,7 @@ func (e *emitter) info(f *jen.File) {
 		"Weights", s.Decode.Weights,
 		"Params", jen.Id("paramCount"), "TrainBytes", r.TrainBytes, "DecodeBytes", r.DecodeBytes,
 		"Prefix", e.Model.Prefix(), "Masking", masking, "Source", source, "Vector", vector, "Labels", labels, "Latent",
-		latent, "Adversary", adversary, "Adapter", adapter,
+		latent, "Adversary", adversary, "Adapter", adapter, "Taps", taps,
 		"Layers", jen.Index().Qual(mp, "Layer").Values(layers...),
 		"Training", jen.Qual(mp, "Training").Values(fields(
 			"Rate", s.Optimizer.Rate, "Schedule", sc.Kind, "Warmup", sc.Warmup, "Every", sc.Every, "Factor", sc.Factor,

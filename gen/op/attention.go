@@ -66,6 +66,38 @@ var Attention = &graph.Op{
 	},
 }
 
+// AttentionWeights is the probabilities of an [Attention] with the same arguments and attributes, which that does not
+// keep: [batch, heads, queries, keys], in float64 but for what it reads. They are for those who look at a model.
+var AttentionWeights = &graph.Op{
+	Name: "attention_weights",
+	Infer: func(n *node) ([]graph.TypedShape, error) {
+		a, err := attentionOf(n, 0)
+		if err != nil {
+			return nil, err
+		}
+		return f32(graph.Shape{a.batch, graph.Const(a.count, ""), a.queries, a.keys}), nil
+	},
+	Flops: func(n *node) dim { return attentionFlops(n, 0, 2) },
+	Eval: func(n *node, in, out []*graph.Tensor) error {
+		a := newScores(n, in, 0)
+		a.each(func(_, _ int, p, _ []float64, _ float64, at int, _ func(j int) (int, int)) {
+			copy(out[0].F[at*a.keys:], p)
+		})
+		return nil
+	},
+	Emit: func(n *node) []call {
+		a, _ := attentionOf(n, 0)
+		qkv := a.qkv(n.Args[:a.sources()])
+		return []call{{Func: "AttentionWeights",
+			Args: []graph.Operand{n.Outs[0], qkv[0], qkv[1], a.tokens(), a.queries, a.keys, a.batch, a.heads(n)}}}
+	},
+	Formula: func(n *node, name names) string {
+		a, _ := attentionOf(n, 0)
+		return fmt.Sprintf("%s = softmax(%s%s) of %s, q, k = %s", name(n.Outs[0]), a.scored(n, name), a.masks(n),
+			a.headCount(), a.parts(n.Args, name))
+	},
+}
+
 // AttentionGrad gives the gradients of qkv, or of q and kv, from dy, those arguments, y, the logarithms of the
 // denominators, and the tokens (Dao et al. 2022, appendix B.2).
 var AttentionGrad = &graph.Op{

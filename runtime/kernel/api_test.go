@@ -91,6 +91,7 @@ func calls(x func(i int) []float32, ids []int32) map[string]func() {
 		"GemmPacked":           func() { GemmPacked(x(0), x(1), x(2), 5, 33, 7) },
 		"SwiGLU":               func() { SwiGLU(x(0), x(1), 3, 32) },
 		"SwiGLUGrad":           func() { SwiGLUGrad(x(0), x(1), x(2), 3, 32) },
+		"AttentionWeights":     func() { AttentionWeights(x(0), x(1), x(2), somePresent, 2, 3, 2, h) },
 		"Attention":            func() { Attention(x(0), x(1), x(2), x(3), x(4), somePresent, 2, 3, 2, h) },
 		"Unfold":               func() { Unfold(x(0), x(1), 4, 3, 5, 2) },
 		"Fold":                 func() { Fold(x(0), x(1), 4, 3, 5, 2) },

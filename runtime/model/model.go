@@ -108,6 +108,7 @@ type Info struct {
 	Labels    int        // of a conditional model: its labels are the numbers from 0 to Labels−1; 0 for others
 	Adversary *Adversary // for a pair of adversarial networks; nil for others
 	Adapter   *Adapter   // what a training learns in place of the parameters; nil where it learns these
+	Taps      bool       // it is Tapped: the package has what explanations need
 }
 
 // Clone is a copy that shares no memory with i.
