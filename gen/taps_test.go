@@ -11,6 +11,13 @@ import (
 	"github.com/gradsmith/gradsmith/gen/cases/tapped"
 	"github.com/gradsmith/gradsmith/gen/eval"
 	"github.com/gradsmith/gradsmith/gen/graph"
+	"github.com/gradsmith/gradsmith/generated/gan"
+	"github.com/gradsmith/gradsmith/generated/gptnano"
+	"github.com/gradsmith/gradsmith/generated/lstm"
+	"github.com/gradsmith/gradsmith/generated/textvae"
+	"github.com/gradsmith/gradsmith/generated/transformer"
+	"github.com/gradsmith/gradsmith/generated/translate"
+	"github.com/gradsmith/gradsmith/generated/vae"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/spec"
 )
@@ -194,6 +201,13 @@ func TestTapped(t *testing.T) {
 		m    model.Tapped
 	}{
 		{"cases/tapped/model.yaml", tapped.New()},
+		{"../generated/lstm/lstm.yaml", lstm.New()},
+		{"../generated/gptnano/gptnano.yaml", gptnano.New()},
+		{"../generated/translate/translate.yaml", translate.New()},
+		{"../generated/transformer/transformer.yaml", transformer.New()},
+		{"../generated/vae/vae.yaml", vae.New()},
+		{"../generated/textvae/textvae.yaml", textvae.New()},
+		{"../generated/gan/gan.yaml", gan.New()},
 	} {
 		t.Run(c.m.Info().Name, func(t *testing.T) {
 			t.Parallel()
