@@ -332,7 +332,9 @@ func checkTapped(t *testing.T, m *spec.Model, b *build.Model, graphs *build.Tapp
 	if err := pass.Pull(batch, seed[1:]); err == nil {
 		t.Error("a seed that is too short is taken")
 	}
-	if _, err := pass.Run(&model.Batch{Steps: batch.Steps, Batch: 2, Tokens: slices.Repeat(batch.Tokens, 2)}); err == nil {
+	two := *batch
+	two.Batch, two.Tokens = 2, slices.Repeat(batch.Tokens, 2)
+	if _, err := pass.Run(&two); err == nil {
 		t.Error("two sequences are taken")
 	}
 }

@@ -4,14 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gradsmith/gradsmith/cmd/gradsmith/internal/runs"
 	"github.com/gradsmith/gradsmith/runtime/files"
+	look "github.com/gradsmith/gradsmith/runtime/page"
 )
 
 func newReport() *cobra.Command {
@@ -44,7 +42,7 @@ tells nothing of that noise. With --out it writes the page too.`,
 				out = "report.html"
 			}
 			if out != "" {
-				if err := writablePage(out); err != nil {
+				if err := look.Writable(out, runs.Head, "gradsmith report"); err != nil {
 					return err
 				}
 			}
@@ -117,27 +115,5 @@ func page(cmd *cobra.Command, out string, all []*runs.Run, v *runs.Verdict) erro
 		return fmt.Errorf("can't write %s: %w", out, files.Cause(err))
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "%s: %d of %d runs\n", out, shown, len(all))
-	return nil
-}
-
-// writablePage refuses to write over what is no page of this command.
-func writablePage(path string) error {
-	f, err := files.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return files.Writable(path)
-	}
-	if err != nil {
-		return fmt.Errorf("can't write %s: %w", path, files.Cause(err))
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
-		return nil // a pipe or a device
-	}
-	head := make([]byte, len(runs.Head))
-	if n, err := io.ReadFull(f, head); n > 0 && (err != nil || !strings.HasPrefix(string(head), runs.Head)) ||
-		err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("%s is no page of gradsmith report and is not overwritten: name another file with --out, or "+
-			"remove it", path)
-	}
 	return nil
 }

@@ -133,6 +133,9 @@ func newRoot(p Program) *cobra.Command {
 	if a.Info.Adapter != nil {
 		root.AddCommand(a.newMerge())
 	}
+	if a.Info.Taps && a.Info.Vector == nil && a.Info.Latent == nil && a.Info.Adversary == nil {
+		root.AddCommand(a.newExplain())
+	}
 	if a.Info.Vector == nil && a.Info.Masking == nil { // those that write
 		root.AddCommand(a.newSpeed(), a.newQuantize())
 	}

@@ -37,6 +37,8 @@ var fileFlags = fileflag.Table{
 		"plot":  fileflag.Output,
 		"plane": fileflag.Update,
 
+		"pictures": fileflag.Update, // a folder, in which it writes over pictures of its own
+
 		"tensorboard": fileflag.Update, // a folder in which it writes over nothing
 
 		"match": fileflag.Pattern,
@@ -55,6 +57,12 @@ var fileFlags = fileflag.Table{
 		"type":          fileflag.Text,
 		"weights":       fileflag.Text,
 		"cache":         fileflag.Text,
+		"text":          fileflag.Text,
+		"answer":        fileflag.Text,
+		"token":         fileflag.Text,
+		"against":       fileflag.Text,
+		"other":         fileflag.Text,
+		"unit":          fileflag.Text,
 		"address":       fileflag.Text,
 		"chat-template": fileflag.Text,
 		"guard":         fileflag.Text,

@@ -22,6 +22,7 @@ import (
 	"github.com/gradsmith/gradsmith/gen/cases/labeltext"
 	"github.com/gradsmith/gradsmith/gen/cases/labelvae"
 	"github.com/gradsmith/gradsmith/gen/cases/sentence"
+	"github.com/gradsmith/gradsmith/gen/cases/tapped"
 	"github.com/gradsmith/gradsmith/gen/cases/verses"
 	"github.com/gradsmith/gradsmith/gen/cases/wgan"
 )
@@ -29,7 +30,7 @@ import (
 // programs are one of each kind, whose commands differ.
 func programs() []Program {
 	return []Program{bigramProgram(nil), align.Program(), bert.Program(), gpt.Program(), labeltext.Program(),
-		labelvae.Program(), sentence.Program(), verses.Program(), wgan.Program()}
+		labelvae.Program(), sentence.Program(), verses.Program(), wgan.Program(), tapped.Program()}
 }
 
 // fuzzData is data that each kind of program can read.
@@ -117,6 +118,8 @@ func calls(p Program) map[string]call {
 		switch cmd.Name() {
 		case "train":
 			c.args = append(c.args, "--steps", "2", "--overwrite")
+		case "explain":
+			c.args = append(c.args, "--text", "ab")
 		case "align":
 			c.args = append(c.args, "ab")
 		case "fill":

@@ -62,8 +62,8 @@ type Tap struct {
 	Weights []string // of TapHeads: the tensors [features, width] that it is multiplied with, one for each layer
 }
 
-// Run runs the pass over b, which has one sequence, and lists its values, in the order of their computation. The last is
-// what the model gives.
+// Run runs the pass over b, which has one sequence, and lists its values, in the order of their computation. The last
+// is what the model gives.
 func (t *Taps) Run(b *Batch) ([]Tap, error) {
 	if err := t.Begin(b); err != nil {
 		return nil, err

@@ -18,14 +18,12 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 
 	"github.com/gradsmith/gradsmith/runtime/cli"
+	look "github.com/gradsmith/gradsmith/runtime/page"
 	"github.com/gradsmith/gradsmith/runtime/train"
 )
 
 //go:embed page.html
 var pageText string
-
-//go:embed style.css
-var style string
 
 var pageForm = template.Must(template.New("page").Parse(pageText))
 
@@ -92,7 +90,7 @@ type shownSample struct {
 // WritePage writes a page about runs that needs nothing else: no script, no other file, no other host. Runs that cannot
 // be read are named. verdict, which may be nil, is what a comparison has said.
 func WritePage(w io.Writer, all []*Run, verdict *Verdict) error {
-	p := &page{Style: template.CSS(style), Verdict: verdict}
+	p := &page{Style: template.CSS(look.Style), Verdict: verdict}
 	var shown []*Run
 	for _, r := range all {
 		for _, what := range r.Problems {

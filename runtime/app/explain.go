@@ -1,0 +1,278 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/cli"
+	"github.com/gradsmith/gradsmith/runtime/explain"
+	"github.com/gradsmith/gradsmith/runtime/explain/pages"
+	"github.com/gradsmith/gradsmith/runtime/files"
+	"github.com/gradsmith/gradsmith/runtime/inference"
+	"github.com/gradsmith/gradsmith/runtime/model"
+	"github.com/gradsmith/gradsmith/runtime/page"
+	"github.com/gradsmith/gradsmith/runtime/sample"
+	"github.com/gradsmith/gradsmith/runtime/text"
+)
+
+// explaining is the flags of explain.
+type explaining struct {
+	text, answer, token, against, other, out, pictures string
+	at                                                 int
+	units                                              []string
+}
+
+func (a *program) newExplain() *cobra.Command {
+	var f explaining
+	var path string
+	cmd := &cobra.Command{
+		Use:   "explain --text TEXT",
+		Short: "Write a page that shows why the model predicts what it does",
+		Long: `Explain writes a page about one prediction for a text: how surprised the model is by each
+token, where the prediction comes from by three methods, each with what it leaves unexplained,
+where heads of attention look, what each layer would predict, what heads and parts of layers add
+by themselves, and hidden units and gates of recurrent layers over the text. The page is one file
+that fetches nothing.
+
+Explained is the prediction behind the last token, or the one of --at, of the token that the model
+holds for the likeliest there, or of --token. --other gives a text of as many tokens from which
+values are put into this one.` + a.explainsSource() + `
+
+` + cli.Escapes,
+		Example: fmt.Sprintf("  %s explain --text %q", a.Info.Name, a.example()),
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.text == "" {
+				return errors.New("name what to explain with --text TEXT")
+			}
+			if err := page.Writable(f.out, page.ExplainHead, "explain"); err != nil {
+				return err
+			}
+			lm, err := a.trained(path, checkpoint.LoadWeights)
+			if err != nil {
+				return err
+			}
+			e, err := explain.New(lm, "")
+			if err != nil {
+				return err
+			}
+			t := &pages.Text{Info: a.Info, Explainer: e, Piece: a.Tokenizer.Piece}
+			if err := a.explained(cmd.Context(), lm, t, &f); err != nil {
+				return err
+			}
+			p, err := t.Page(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return writeExplained(p, f.out, f.pictures)
+		},
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.StringVar(&f.text, "text", "", "the `TEXT` that the model reads")
+	if a.Info.Source != nil {
+		fs.StringVar(&f.answer, "answer", "", "the answer so far (default: the model's own)")
+	}
+	fs.IntVar(&f.at, "at", 0, "explain the prediction at this `TOKEN`, counted from 1 (default: the last)")
+	fs.StringVar(&f.token, "token", "", "explain this `TEXT` of one token (default: the likeliest)")
+	fs.StringVar(&f.against, "against", "", "explain by how much it is above this `TEXT` of one token")
+	fs.StringVar(&f.other, "other", "", "a `TEXT` of as many tokens, whose values are put into this one")
+	fs.StringArrayVar(&f.units, "unit", nil, "show this hidden `UNIT`, such as lstm.h[17]; may be given several times")
+	fs.StringVarP(&f.out, "out", "o", "explain.html", "`FILE` for the page")
+	fs.StringVar(&f.pictures, "pictures", "", "`FOLDER` for the pictures of the page, in PNG")
+	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
+	return cmd
+}
+
+// explainsSource says what the text is of a model that answers.
+func (a *program) explainsSource() string {
+	if a.Info.Source == nil {
+		return ""
+	}
+	return ` TEXT is the source; explained
+is a token of the model's own answer, or of what follows --answer.`
+}
+
+// explained fills in what is explained of a text.
+func (a *program) explained(ctx context.Context, m model.LanguageModel, t *pages.Text, f *explaining) error {
+	read, err := cli.Unescape(f.text)
+	if err != nil {
+		return fmt.Errorf("--text: %w", err)
+	}
+	if t.Batch, t.Next, t.Source, err = a.explainedBatch(ctx, m, read, f.answer); err != nil {
+		return fmt.Errorf("--text: %w", err)
+	}
+	if f.other != "" {
+		other, err := cli.Unescape(f.other)
+		if err != nil {
+			return fmt.Errorf("--other: %w", err)
+		}
+		answer := f.answer
+		if a.Info.Source != nil && answer == "" { // the same one, for both
+			answer = a.Tokenizer.Decode(t.Batch.Tokens[1:])
+		}
+		if t.Other, _, _, err = a.explainedBatch(ctx, m, other, answer); err != nil {
+			return fmt.Errorf("--other: %w", err)
+		}
+	}
+	for _, name := range f.units {
+		u, err := unitOf(name)
+		if err != nil {
+			return fmt.Errorf("--unit: %w", err)
+		}
+		t.Units = append(t.Units, u)
+	}
+	n := t.Batch.Steps
+	if f.at == 0 {
+		if f.at = n; a.Info.Masking != nil {
+			f.at = masked(t.Batch.Tokens, a.Info.Masking.Token)
+		}
+	}
+	if f.at < 1 || f.at > n {
+		return fmt.Errorf("--at %d: the text has %d tokens", f.at, n)
+	}
+	t.Target = explain.Target{Step: f.at - 1, Against: -1}
+	if t.Target.Token, err = a.oneToken(f.token); err != nil {
+		return fmt.Errorf("--token: %w", err)
+	}
+	if f.token == "" {
+		pass, err := t.Explainer.Run(t.Batch)
+		if err != nil {
+			return err
+		}
+		t.Target.Token = explain.Top(explain.Row(pass.Output(), f.at-1), 1)[0].Token
+	}
+	if f.against != "" {
+		if t.Target.Against, err = a.oneToken(f.against); err != nil {
+			return fmt.Errorf("--against: %w", err)
+		}
+	}
+	return nil
+}
+
+// masked is the place, from 1, of the first masked token, or else of the last token.
+func masked(tokens []int32, mask int32) int {
+	for i, t := range tokens {
+		if t == mask {
+			return i + 1
+		}
+	}
+	return len(tokens)
+}
+
+// oneToken is the token that a text is.
+func (a *program) oneToken(s string) (int, error) {
+	if s == "" {
+		return 0, nil
+	}
+	s, err := cli.Unescape(s)
+	if err != nil {
+		return 0, err
+	}
+	tokens, err := a.Tokenizer.Encode(s)
+	if err != nil {
+		return 0, err
+	}
+	if len(tokens) != 1 {
+		return 0, fmt.Errorf("%q is %d tokens, and one is explained", s, len(tokens))
+	}
+	return int(tokens[0]), nil
+}
+
+// explainedBatch is what the model reads of a text, what follows each of its tokens, and the tokens of a source.
+func (a *program) explainedBatch(ctx context.Context, m model.LanguageModel, read, answer string) (b *model.Batch,
+	next []int32, source []string, err error) {
+	info := a.Info
+	if info.Source == nil {
+		tokens, err := a.Tokenizer.Encode(read)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		if len(tokens) == 0 || len(tokens) > info.Steps {
+			return nil, nil, nil, fmt.Errorf("it has %d tokens, and the model's window takes 1 to %d", len(tokens),
+				info.Steps)
+		}
+		b = explain.Text(tokens)
+		if info.Masking != nil {
+			return b, tokens, nil, nil
+		}
+		return b, append(tokens[1:len(tokens):len(tokens)], -1), nil, nil
+	}
+	from, err := text.EncodeSource(read, a.SourceTokenizer, *info.Source)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	var tokens []int32
+	if answer != "" {
+		if answer, err = cli.Unescape(answer); err != nil {
+			return nil, nil, nil, err
+		}
+		if tokens, err = a.Tokenizer.Encode(answer); err != nil {
+			return nil, nil, nil, err
+		}
+	} else {
+		found, err := inference.Answer(ctx, m.(model.Writer), from, 1, info.Steps-1, sample.Ranking{})
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		tokens = found.Tokens
+	}
+	if len(tokens) >= info.Steps {
+		return nil, nil, nil, fmt.Errorf("the answer has %d tokens, and the model's window takes %d", len(tokens),
+			info.Steps-1)
+	}
+	for _, t := range from {
+		source = append(source, a.SourceTokenizer.Piece(t))
+	}
+	b = explain.Pair(from, append([]int32{info.Source.AnswerBegin}, tokens...))
+	return b, append(tokens[:len(tokens):len(tokens)], info.Source.AnswerEnd), source, nil
+}
+
+var unitForm = regexp.MustCompile(`^([^\[]+)(?:\[(\d+)\])?\[(\d+)\]$`)
+
+// unitOf reads a unit: lstm.h[17], or lstm.h[2][17] of layer 2 of a stack.
+func unitOf(s string) (explain.Unit, error) {
+	m := unitForm.FindStringSubmatch(s)
+	if m == nil {
+		return explain.Unit{}, fmt.Errorf("%q is not of the form lstm.h[17], or lstm.h[2][17] of layer 2", s)
+	}
+	u := explain.Unit{Tap: m[1]}
+	var err error
+	if m[2] != "" {
+		if u.Layer, err = strconv.Atoi(m[2]); err != nil || u.Layer < 1 {
+			return u, fmt.Errorf("%q: layers are counted from 1", s)
+		}
+		u.Layer--
+	}
+	if u.Index, err = strconv.Atoi(m[3]); err != nil {
+		return u, fmt.Errorf("%q: the number is too large", s)
+	}
+	return u, nil
+}
+
+// writeExplained writes a page and, where there is a folder for them, its pictures.
+func writeExplained(p *page.Page, out, pictures string) error {
+	var b bytes.Buffer
+	if err := p.Write(&b); err != nil {
+		return err
+	}
+	if pictures != "" {
+		if err := files.MkdirAll(pictures); err != nil {
+			return err
+		}
+		for _, picture := range p.Pictures() {
+			if err := put(filepath.Join(pictures, "explain-"+picture.Name+".png"), picture.PNG); err != nil {
+				return err
+			}
+		}
+	}
+	return put(out, b.Bytes())
+}

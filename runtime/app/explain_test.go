@@ -1,0 +1,123 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/gradsmith/gradsmith/gen/cases/tapped"
+	"github.com/gradsmith/gradsmith/generated/lstm"
+	"github.com/gradsmith/gradsmith/generated/translate"
+	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/page"
+)
+
+// TestExplain writes pages of models of several kinds, and looks for what each has to have: every section that the
+// model has something for, pictures, and nothing that would be fetched. What does not fit is refused in a line, and
+// nothing is written.
+func TestExplain(t *testing.T) {
+	t.Chdir(t.TempDir())
+	run := func(p Program, args ...string) (string, int) {
+		var out, errOut bytes.Buffer
+		status := Run(context.Background(), p, args, &out, &errOut)
+		return errOut.String(), status
+	}
+	texts := map[string][]string{
+		"tapped":    {"--text", "abcdef", "--other", "abcabc", "--against", "b", "--at", "5"},
+		"lstm":      {"--text", "A line,\nand <another> one & more", "--unit", "lstm.2.h[3]"},
+		"translate": {"--text", "a man rides a horse", "--answer", "ein mann"},
+	}
+	sections := map[string][]string{
+		"tapped":    {"Surprise", "Where it comes from", "Attention", "What layers would predict", "another text", "Hidden"},
+		"lstm":      {"Surprise", "Where it comes from", "Hidden units", "lstm.2.h[3]", "forget gate"},
+		"translate": {"Alignment", "Where it comes from", "of the source", "Hidden units"},
+	}
+	for _, p := range []Program{tapped.Program(), lstm.Program(), translate.Program()} {
+		name := p.Info.Name
+		if err := checkpoint.SaveWeights("m", p.New(3)); err != nil {
+			t.Fatal(err)
+		}
+		args := append([]string{"explain", "--model", "m", "-o", name + ".html", "--pictures", name}, texts[name]...)
+		if errOut, status := run(p, args...); status != 0 {
+			t.Fatalf("%s: %s", name, errOut)
+		}
+		data, err := os.ReadFile(name + ".html")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(data)
+		if !strings.HasPrefix(text, page.ExplainHead) || !strings.HasSuffix(text, "</html>\n") || len(data) > 5<<20 {
+			t.Errorf("%s: no page, or one of %d bytes", name, len(data))
+		}
+		for _, want := range sections[name] {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: the page has no %q", name, want)
+			}
+		}
+		if strings.Contains(text, "<another>") || strings.Contains(text, "ZgotmplZ") || strings.Contains(text, "NaN") {
+			t.Errorf("%s: the page has what a text says as it is, or what a template refused, or no number", name)
+		}
+		if found := regexp.MustCompile(`(?:src|href)="[^d][^"]*"|https?://|url\(`).FindString(text); found != "" {
+			t.Errorf("%s: the page would fetch %s", name, found)
+		}
+		if pictures, err := filepath.Glob(name + "/explain-*.png"); err != nil || len(pictures) == 0 {
+			t.Errorf("%s: there are no pictures", name)
+		}
+	}
+
+	p := tapped.Program()
+	if err := checkpoint.SaveWeights("m", p.New(3)); err != nil {
+		t.Fatal(err)
+	}
+	data := strings.Repeat("abcdefabcafed", 40)
+	if err := os.WriteFile("data", []byte(data), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if errOut, status := run(p, "quantize", "--model", "m", "--weights", "q8", "-o", "q8", "--data", "data"); status != 0 {
+		t.Fatal(errOut)
+	}
+	for says, args := range map[string][]string{
+		"7 tokens, and the model's window takes": {"--text", "abcdefa"},
+		"name what to explain":                   {},
+		"--at 9: the text has 3 tokens":          {"--text", "abc", "--at", "9"},
+		"is 2 tokens, and one is explained":      {"--text", "abc", "--token", "ab"},
+		"is not of the form lstm.h[17]":          {"--text", "abc", "--unit", "h"},
+		"layers are counted from 1":              {"--text", "abc", "--unit", "h[0][1]"},
+		"is no page of explain":                  {"--text", "abc", "-o", "data"},
+		"load the checkpoint that the file":      {"--text", "abc", "--model", "q8"},
+		"--text: ":                               {"--text", "xyz"},
+	} {
+		args = append([]string{"explain", "-o", "no.html"}, args...)
+		if !strings.Contains(strings.Join(args, " "), "--model") {
+			args = append(args, "--model", "m")
+		}
+		if errOut, status := run(p, args...); status != 1 || !strings.Contains(errOut, says) ||
+			strings.Count(errOut, "\n") != 1 {
+			t.Errorf("%v: status %d, %s", args, status, errOut)
+		}
+	}
+	if _, err := os.Stat("no.html"); err == nil {
+		t.Error("a command that was refused has written a page")
+	}
+	if now, err := os.ReadFile("data"); err != nil || string(now) != data {
+		t.Error("a text was written over")
+	}
+	// What cannot be shown is said, and the rest is.
+	if errOut, status := run(p, "explain", "--model", "m", "--text", "abc", "--other", "ab", "--unit", "count.h[99]", "-o",
+		"part.html"); status != 0 {
+		t.Fatal(errOut)
+	}
+	part, err := os.ReadFile("part.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"there is no unit count.h[99]", "patching takes texts of as many tokens", "Surprise"} {
+		if !strings.Contains(string(part), want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+}

@@ -1,0 +1,259 @@
+package explain
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/gradsmith/gradsmith/runtime/model"
+)
+
+// Method is a way to attribute a prediction to what the model read.
+type Method string
+
+// Methods.
+const (
+	// GradientInput is Σ x∘∂F/∂x over the features of an embedding x: exact where F is linear (Shrikumar et al. 2016).
+	GradientInput Method = "gradient × input"
+	// Integrated is Σ (x − x′)∘∫₀¹ ∂F/∂x(x′ + α(x − x′)) dα from the baseline x′ (Sundararajan et al. 2017).
+	Integrated Method = "integrated gradients"
+	// Occlusion is F(x) − F(x with the token's embedding set to the baseline) (Zeiler and Fergus 2014).
+	Occlusion Method = "occlusion"
+)
+
+// Methods are all methods.
+var Methods = []Method{GradientInput, Integrated, Occlusion}
+
+// Attribution is how much each position of what the model read has to do with a target, by one method. The baseline is
+// an embedding of zeros in the place of each token's, positions being what they are.
+type Attribution struct {
+	Method Method
+	Inputs []Input
+	Score  float64 // of the target
+	Base   float64 // of it where everything that is read is the baseline
+	// |Σ of all values − (Score − Base)| / |Score − Base|: what the values leave unexplained; 0 where that is 0
+	Error  float64
+	Points int // of the integral; 0 for other methods
+}
+
+// Input is the values of one thing that is read.
+type Input struct {
+	Name   string // of the tap: "tok.x"
+	Axis   string // "step", "source", or "feature" of a vector
+	Values []float64
+}
+
+// Options say how attributions are computed. The zero value is the usual.
+type Options struct {
+	// Points of the integral, by the rule of Gauss and Legendre; 0 begins with 8 and doubles them until the error is at
+	// most Tolerance, or MostPoints are reached.
+	Points    int
+	Tolerance float64 // 0 for 0.5 %
+	// Spans are the ranges [from, to) of positions that occlusion takes away together, for each axis; nil for one
+	// position each.
+	Spans map[string][][2]int
+}
+
+// MostPoints is how many points an integral has at the most where none are asked for.
+const MostPoints = 256
+
+// Attribute attributes the target of b by a method.
+func (e *Explainer) Attribute(b *model.Batch, t Target, by Method, o Options) (*Attribution, error) {
+	a := &Attribution{Method: by}
+	score, all, err := e.pull(b, t)
+	if err != nil {
+		return nil, err
+	}
+	a.Score = score
+	var at []int
+	for i := range all {
+		if k := all[i].Kind; k == model.TapEmbedding || k == model.TapInput {
+			at = append(at, i)
+			a.Inputs = append(a.Inputs, Input{Name: all[i].Name, Axis: axis(&all[i]),
+				Values: make([]float64, positions(&all[i]))})
+		}
+	}
+	if len(at) == 0 {
+		return nil, fmt.Errorf("the pass reads nothing that has a gradient")
+	}
+	// what is read, before anything is added to it
+	read := make([][]float32, len(at))
+	grads := make([][]float32, len(at))
+	for k, i := range at {
+		read[k], grads[k] = slices.Clone(all[i].Value), slices.Clone(all[i].Gradient)
+	}
+	// scaled adds (α − 1)·x to every input.
+	scaled := func(alpha float64, do func() error) error {
+		return e.moved(b, func(tap *model.Tap) {
+			for k := range a.Inputs {
+				if tap.Name == a.Inputs[k].Name {
+					for i, x := range read[k] {
+						tap.Add[i] = float32((alpha - 1) * float64(x))
+					}
+				}
+			}
+		}, do)
+	}
+	if err := scaled(0, func() (err error) { a.Base, err = e.score(b, t); return err }); err != nil {
+		return nil, err
+	}
+	switch by {
+	case GradientInput:
+		for k := range at {
+			a.Inputs[k].add(read[k], grads[k], 1)
+		}
+	case Integrated:
+		if err := e.integrate(b, t, a, at, read, scaled, o); err != nil {
+			return nil, err
+		}
+	case Occlusion:
+		if err := e.occlude(b, t, a, read, o); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, fmt.Errorf("there is no method %q: the methods are %q", by, Methods)
+	}
+	a.measure()
+	return a, nil
+}
+
+// axis is what the positions of an input are.
+func axis(t *model.Tap) string { return t.Axes[0] }
+
+// positions is how many an input has: tokens of a text, or numbers of a vector.
+func positions(t *model.Tap) int { return t.Shape[0] }
+
+// add adds weight·Σ x∘g over the features of each position.
+func (in *Input) add(x, g []float32, weight float64) {
+	if g == nil { // nothing depends on it
+		return
+	}
+	width := len(x) / max(1, len(in.Values))
+	for i := range in.Values {
+		sum := 0.0
+		for f := range width {
+			sum += float64(x[i*width+f]) * float64(g[i*width+f])
+		}
+		in.Values[i] += weight * sum
+	}
+}
+
+// measure computes the completeness error.
+func (a *Attribution) measure() {
+	sum := 0.0
+	for _, in := range a.Inputs {
+		for _, x := range in.Values {
+			sum += x
+		}
+	}
+	a.Error = 0
+	if whole := a.Score - a.Base; whole != 0 {
+		a.Error = math.Abs(sum-whole) / math.Abs(whole)
+	}
+}
+
+// integrate fills in integrated gradients.
+func (e *Explainer) integrate(b *model.Batch, t Target, a *Attribution, at []int, read [][]float32,
+	scaled func(float64, func() error) error, o Options) error {
+	tolerance := o.Tolerance
+	if tolerance <= 0 {
+		tolerance = 0.005
+	}
+	n := o.Points
+	if n <= 0 {
+		n = 8
+	}
+	for {
+		nodes, weights := gaussLegendre(n)
+		for k := range a.Inputs {
+			clear(a.Inputs[k].Values)
+		}
+		for p, alpha := range nodes {
+			err := scaled(alpha, func() error {
+				_, all, err := e.pull(b, t)
+				if err != nil {
+					return err
+				}
+				for k, i := range at {
+					a.Inputs[k].add(read[k], all[i].Gradient, weights[p])
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		a.Points = n
+		a.measure()
+		if o.Points > 0 || a.Error <= tolerance || n >= MostPoints {
+			return nil
+		}
+		n *= 2
+	}
+}
+
+// gaussLegendre is the nodes and weights of the rule with n points on [0, 1], exact for polynomials of degree 2n − 1.
+// Newton's method finds the roots of the Legendre polynomial from their asymptotic places (Abramowitz and Stegun 1964,
+// 22.16.6 and 25.4.30).
+func gaussLegendre(n int) (nodes, weights []float64) {
+	nodes, weights = make([]float64, n), make([]float64, n)
+	for i := range n {
+		x := math.Cos(math.Pi * (float64(i) + 0.75) / (float64(n) + 0.5))
+		slope := 0.0
+		for range 100 {
+			p, last := 1.0, 0.0
+			for k := 1; k <= n; k++ {
+				p, last = ((2*float64(k)-1)*x*p-(float64(k)-1)*last)/float64(k), p
+			}
+			slope = float64(n) * (x*p - last) / (x*x - 1)
+			step := p / slope
+			x -= step
+			if math.Abs(step) < 1e-15 {
+				break
+			}
+		}
+		nodes[n-1-i], weights[n-1-i] = (1+x)/2, 1/((1-x*x)*slope*slope)
+	}
+	return nodes, weights
+}
+
+// occlude fills in the differences that single positions make.
+func (e *Explainer) occlude(b *model.Batch, t Target, a *Attribution, read [][]float32, o Options) error {
+	for k := range a.Inputs {
+		in := &a.Inputs[k]
+		spans := o.Spans[in.Axis]
+		if spans == nil {
+			for i := range in.Values {
+				spans = append(spans, [2]int{i, i + 1})
+			}
+		}
+		width := len(read[k]) / max(1, len(in.Values))
+		for _, span := range spans {
+			from, to := max(0, span[0]), min(len(in.Values), span[1])
+			if from >= to {
+				continue
+			}
+			err := e.moved(b, func(tap *model.Tap) {
+				if tap.Name != in.Name {
+					return
+				}
+				for i := from * width; i < to*width; i++ {
+					tap.Add[i] = -read[k][i]
+				}
+			}, func() error {
+				without, err := e.score(b, t)
+				if err != nil {
+					return err
+				}
+				for i := from; i < to; i++ {
+					in.Values[i] = (a.Score - without) / float64(to-from)
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
