@@ -177,9 +177,9 @@ def bertmini():
     return {"loss": F.cross_entropy((ln(h) @ tok.weight.T).view(-1, vocab), y.view(-1), ignore_index=-1).item()}
 
 
-def recurrent_translator():
-    """The model translate, without dropout; the last source is shorter, as is the answer. The decoder's GRU reads the context beside its input."""
-    steps, source, batch, vocab, embed, read, write, score = 9, 11, 3, 8002, 192, 256, 384, 256
+def recurrent_parts():
+    """The model translate, without dropout: a function of embeddings and tokens of sources and answers that gives logits, the two tables, and the tensors of ours. The decoder's GRU reads the context beside its input."""
+    vocab, embed, read, write, score = 8002, 192, 256, 384, 256
     src, tgt = nn.Embedding(vocab - 1, embed), nn.Embedding(vocab, embed)
     reader, writer = nn.GRU(embed, read, bidirectional=True), nn.GRUCell(embed, write)
     query, keys, v = nn.Linear(write, score, bias=False), nn.Linear(2 * read, score, bias=False), nn.Parameter(torch.zeros(score))
@@ -199,22 +199,34 @@ def recurrent_translator():
         module.double()
     v.data, bias.data = v.data.double(), bias.data.double()
     fill(ours)
+
+    def logits(sources, answers, s):
+        packed = nn.utils.rnn.pack_padded_sequence(sources, (s >= 0).sum(0), enforce_sorted=False)
+        memory, _ = nn.utils.rnn.pad_packed_sequence(reader(packed)[0], total_length=len(s))
+        h, out = torch.tanh(start(memory[0])), []
+        for y in answers:
+            e = (torch.tanh(query(h) + keys(memory)) @ v).masked_fill(s < 0, float("-inf"))
+            c = (F.softmax(e, 0)[..., None] * memory).sum(0)
+            gi = y @ writer.weight_ih.T + writer.bias_ih + more(c)
+            gh = h @ writer.weight_hh.T + writer.bias_hh
+            (ir, iz, i_n), (hr, hz, hn) = gi.chunk(3, -1), gh.chunk(3, -1)
+            r, z = torch.sigmoid(ir + hr), torch.sigmoid(iz + hz)
+            h = (1 - z) * torch.tanh(i_n + r * hn) + z * h
+            out.append(narrow(torch.tanh(state(h) + context(c))) @ tgt.weight.T + bias)
+        return torch.stack(out)
+
+    return logits, src, tgt, ours
+
+
+def recurrent_translator():
+    """The last source is shorter, as is the answer."""
+    steps, source, batch, vocab = 9, 11, 3, 8002
+    logits, src, tgt, _ = recurrent_parts()
     s, x, y = tokens(3, source, batch, vocab - 1), tokens(1, steps, batch, vocab), tokens(2, steps, batch, vocab)
     s[7:, -1], x[6:, -1], y[6:, -1] = -1, -1, -1
-    length = (s >= 0).sum(0)
-    packed = nn.utils.rnn.pack_padded_sequence(src(s.clamp(min=0)), length, enforce_sorted=False)
-    memory, _ = nn.utils.rnn.pad_packed_sequence(reader(packed)[0], total_length=source)
-    h, loss = torch.tanh(start(memory[0])), []
-    for t in range(steps):
-        e = (torch.tanh(query(h) + keys(memory)) @ v).masked_fill(s < 0, float("-inf"))
-        c = (F.softmax(e, 0)[..., None] * memory).sum(0)
-        gi = torch.where((x[t] >= 0)[:, None], tgt(x[t].clamp(min=0)), 0.0) @ writer.weight_ih.T + writer.bias_ih + more(c)
-        gh = h @ writer.weight_hh.T + writer.bias_hh
-        (ir, iz, i_n), (hr, hz, hn) = gi.chunk(3, -1), gh.chunk(3, -1)
-        r, z = torch.sigmoid(ir + hr), torch.sigmoid(iz + hz)
-        h = (1 - z) * torch.tanh(i_n + r * hn) + z * h
-        loss.append(narrow(torch.tanh(state(h) + context(c))) @ tgt.weight.T + bias)
-    return {"loss": F.cross_entropy(torch.stack(loss).view(-1, vocab), y.view(-1), ignore_index=-1, label_smoothing=0.1).item()}
+    read = torch.where((x >= 0)[..., None], tgt(x.clamp(min=0)), 0.0)
+    loss = F.cross_entropy(logits(src(s.clamp(min=0)), read, s).view(-1, vocab), y.view(-1), ignore_index=-1, label_smoothing=0.1)
+    return {"loss": loss.item()}
 
 
 def adversaries(loss=None, penalty=None, spectral=False, matching=0.0):
