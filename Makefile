@@ -26,7 +26,7 @@ PUBLISHED = qwen3 llama3 gemma3
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help attribute digest steps constrain demo gpt2 plain sentences oracle test random generate check bench fuzz imports exhaustive race journeys tokenizers format vet staticcheck verify fresh cross levels same soak decode clients page load onnx speculate
+.PHONY: help attribute digest steps constrain demo gpt2 plain sentences oracle test random generate check bench fuzz imports exhaustive race journeys tokenizers format vet staticcheck verify fresh cross levels same soak decode clients page load onnx speculate kills
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -88,6 +88,9 @@ attribute: ## train seven models of Go's statements and control an attribute of 
 
 constrain: ## write 10,000 texts for each of ten grammars and schemas, with two models, 1,000 with other tokenizers, and have them read by independent parsers
 	$(GO) test ./generated -run TestConstrained -count 1 -timeout 0 -args -constrained 10000
+
+kills: ## kill trainings 300 times at random moments, and fill their disk 50 times, which is a small one for root; go on with each, and compare all bits; some minutes
+	$(GO) test ./generated/kills -count 1 -v -timeout 0 -args -kills 300 -full 50
 
 test: ## run every test
 	$(GO) test ./...

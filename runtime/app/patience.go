@@ -3,7 +3,6 @@ package app
 import (
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -16,28 +15,20 @@ import (
 // addPatience adds the flags of what goes by the lowest validation loss; patience is the spec's.
 func (f *trainFlags) addPatience(fs *pflag.FlagSet, patience int) {
 	fs.StringVar(&f.best, "best", "",
-		"`FILE` for the parameters with the lowest validation loss (with --patience they are kept beside the checkpoint)")
+		"`FILE` for the parameters with the lowest validation loss (with --patience or --keep they are kept beside the "+
+			"checkpoint)")
 	fs.IntVar(&f.patience, "patience", patience,
 		"stop after as many validations in a row without a lower loss, 0 for never")
 }
 
-// keepBest gives the best parameters a file beside the checkpoint, where early stopping makes them what is wanted.
-func (f *trainFlags) keepBest() {
-	if f.patience > 0 && f.best == "" {
-		f.best = besideCheckpoint(f.out, "best")
+// keepBest gives the best parameters a file beside the checkpoint, where early stopping makes them what is wanted, or
+// more than one checkpoint is kept.
+func (f *trainFlags) keepBest(a *program) {
+	told := a.Info.Adversary == nil || a.ofLines() // of vectors the loss does not tell how good the generator is
+	if (f.patience > 0 || f.keep > 1) && f.best == "" && told {
+		f.best = train.Beside(f.out, "best")
 	}
 }
-
-// besideCheckpoint is the name of a checkpoint that belongs to another: poet.best.safetensors.
-func besideCheckpoint(path, what string) string {
-	stem, found := strings.CutSuffix(path, checkpointSuffix)
-	if !found {
-		return path + "." + what
-	}
-	return stem + "." + what + checkpointSuffix
-}
-
-const checkpointSuffix = ".safetensors"
 
 // reportBest says where the best parameters are. After early stopping m becomes the model with them: it is what samples
 // are to show.

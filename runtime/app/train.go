@@ -38,6 +38,9 @@ type trainFlags struct {
 	rate                 float64
 	seed                 uint64
 	evalEvery, saveEvery int
+	keep                 int    // checkpoints
+	source               string // checkpoint to go on from
+	damage               error  // of the one at out, where source is an older one
 	patience             int
 	guard                guardFlag
 	average              float64
@@ -60,7 +63,7 @@ var wait func(time.Duration) bool
 var kept = []string{"data", "match", "field", "separator", "condition", "condition-drop", "label-drop", "raw", "scale",
 	"missing", "header", "label-column", "shuffle", "balance", "source", "target", "columns", "valid-source",
 	"valid-target", "valid-columns", "valid", "labels", "valid-labels", "validation", "passes", "steps", "batch",
-	"accumulate", "window", "rate", "eval-every", "save-every", "patience", "guard", "ema", "scheduled-sampling",
+	"accumulate", "window", "rate", "eval-every", "save-every", "keep", "patience", "guard", "ema", "scheduled-sampling",
 	"rise", "best", "log", "tensorboard", "layers-every", "train", "freeze", "rate-of"}
 
 // baseDigest is what the checkpoint of an adapter keeps of the one that it was trained on.
@@ -193,6 +196,7 @@ Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
 	fs.IntVar(&f.accumulate, "accumulate", f.accumulate, "shards that a batch is cut into, one in memory at a time")
 	fs.IntVar(&f.evalEvery, "eval-every", t.EvalEvery, "steps between validations, 0 after each pass")
 	fs.IntVar(&f.saveEvery, "save-every", t.SaveEvery, "steps between checkpoints, 0 at each validation")
+	fs.IntVar(&f.keep, "keep", 1, "checkpoints that stay: the newest, and older ones under names with their steps")
 	if a.Info.Adversary == nil || a.ofLines() { // of vectors the loss does not tell how good the generator is
 		f.addPatience(fs, t.Patience)
 	}
@@ -252,9 +256,17 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 		}
 		a.adapters = nil // it is --out from here on
 	}
+	release, err := take("checkpoint", f.out)
+	if err != nil {
+		return err
+	}
+	release() // the training takes it itself
 	keep, err := a.prepare(flags, f)
 	if err != nil {
 		return err
+	}
+	if f.damage != nil {
+		a.warn(cmd, fmt.Sprintf("%v; the training goes on from the checkpoint before, %s", f.damage, f.source))
 	}
 	if f.resume { // which brings flags of its own
 		if err := fileFlags.Check(cmd, nil); err != nil {
@@ -264,13 +276,17 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 	if err := a.checkTrain(f); err != nil {
 		return err
 	}
-	f.keepBest()
+	f.keepBest(a)
 	if err := f.vectors.check(f); err != nil {
 		return err
 	}
 	if err := f.checkOutputs(); err != nil {
 		return err
 	}
+	if release, err = take("log", f.log); err != nil {
+		return err
+	}
+	defer release()
 	if a.Info.Adapter != nil {
 		digest := ""
 		if f.from, digest, err = a.base(f.from); err != nil {
@@ -318,7 +334,10 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 	o := train.Options{
 		Schedule: schedule, Sampling: f.sampling, Passes: f.passes, Steps: f.steps, EvalEvery: f.evalEvery,
 		SaveEvery: f.saveEvery, MaxTime: f.maxTime, Patience: f.patience, Guard: f.guard.Guarding, Average: f.average,
-		Path: f.out, Best: f.best, Resume: f.resume, Seed: f.seed, Keep: keep, Wait: wait,
+		Path: f.out, Best: f.best, Resume: f.resume, Source: f.source, Seed: f.seed, Keep: keep, Wait: wait,
+	}
+	if flags.Changed("keep") { // otherwise what another training has kept is left alone
+		o.Last = f.keep
 	}
 	fmt.Fprintf(errOut, "%s: %s parameters%s; %s\n", a.Info.Name, thousands(a.Info.Params), learning, data.text)
 
@@ -371,7 +390,10 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 // resumed. It returns the flags to keep in the checkpoint.
 func (a *program) prepare(flags *pflag.FlagSet, f *trainFlags) (map[string]string, error) {
 	keep := map[string]string{}
-	_, err := files.Stat(f.out)
+	if f.source = f.out; f.resume {
+		f.source, f.damage = train.Newest(f.out)
+	}
+	_, err := files.Stat(f.source)
 	switch exists := err == nil; {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("can't read the checkpoint: %w", err)
@@ -385,7 +407,7 @@ func (a *program) prepare(flags *pflag.FlagSet, f *trainFlags) (map[string]strin
 		return nil, fmt.Errorf("%s exists: go on from it with --resume, begin anew with --overwrite, or name another "+
 			"file with --out", f.out)
 	case exists:
-		info, err := checkpoint.Describe(f.out)
+		info, err := checkpoint.Describe(f.source)
 		if !f.resume && (err != nil || info.Name == "") {
 			return nil, fmt.Errorf("%s is not a checkpoint of gradsmith and is not overwritten: name another file "+
 				"with --out, or remove it", f.out)
@@ -410,8 +432,8 @@ func (a *program) prepare(flags *pflag.FlagSet, f *trainFlags) (map[string]strin
 			}
 			if (slices.Contains(kept, name) || name == "from") && !flags.Changed(name) {
 				if err := restore(flags, name, value); err != nil {
-					return nil, fmt.Errorf("checkpoint %s: its option --%s %q is not valid: %w", f.out, name, value,
-						err)
+					return nil, fmt.Errorf("checkpoint %s: its option --%s %q is not valid: %w", f.source, name,
+						value, err)
 				}
 			}
 		}
@@ -452,12 +474,31 @@ func (f *trainFlags) checkOutputs() error {
 				x.flag)
 		}
 	}
+	if older := train.Older(f.out); len(older) > 0 && !f.resume && !f.overwrite {
+		return fmt.Errorf("%s exists: begin anew with --overwrite, or name another file with --out", older[0])
+	}
 	if f.log != "" {
 		if err := files.Writable(f.log); err != nil {
 			return fmt.Errorf("can't write the log %s: %w", f.log, files.Cause(err))
 		}
 	}
 	return f.checkBoard()
+}
+
+// take takes a file that the training writes, so that no other one does, until release is called.
+func take(what, path string) (release func(), err error) {
+	if path == "" {
+		return func() {}, nil
+	}
+	h, err := files.Take(path)
+	var in *files.InUse
+	switch {
+	case errors.As(err, &in):
+		return nil, fmt.Errorf("the %s %s is in use: %w: wait until it has ended, or name another file", what, path, in)
+	case err != nil:
+		return nil, fmt.Errorf("can't write the %s %s: %w", what, path, files.Cause(err))
+	}
+	return h.Release, nil
 }
 
 // checkTrain finds sizes that cannot be.
@@ -470,7 +511,7 @@ func (a *program) checkTrain(f *trainFlags) error {
 		{"sample-every", f.sampleEvery, 0, 0}, {"layers-every", f.layersEvery, 0, 0}, {"passes", f.passes, 0, 0},
 		{"steps", f.steps, 0, 0},
 		{"eval-every", f.evalEvery, 0, 0}, {"save-every", f.saveEvery, 0, 0}, {"samples", f.samples, 0, 0},
-		{"patience", f.patience, 0, 0}, {"accumulate", f.accumulate, 1, 0}, {"batch", f.batch, 1, 0},
+		{"patience", f.patience, 0, 0}, {"keep", f.keep, 1, 0}, {"accumulate", f.accumulate, 1, 0}, {"batch", f.batch, 1, 0},
 		{"window", f.window, 1, max(1, a.Info.Steps)},
 	} {
 		if x.value < x.low {

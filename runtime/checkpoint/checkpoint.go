@@ -46,10 +46,19 @@ type Training struct {
 // Save writes the parameters that learn, the optimizer's arrays, the carried state and t to path, atomically. Those
 // that learn are all, or those of an adapter: then the others come from where they were read.
 func Save(path string, m model.LanguageModel, t Training) error {
+	f, err := trainingOf(m, t)
+	if err != nil {
+		return fmt.Errorf("checkpoint %s: %w", path, err)
+	}
+	return f.WriteFile(path)
+}
+
+// trainingOf is what Save writes.
+func trainingOf(m model.LanguageModel, t Training) (*File, error) {
 	f := learntOf(m)
 	data, err := json.Marshal(t)
 	if err != nil {
-		return fmt.Errorf("checkpoint %s: %w", path, err)
+		return nil, err
 	}
 	f.Metadata[keyTraining] = string(data)
 	for _, s := range m.Slots() {
@@ -57,7 +66,49 @@ func Save(path string, m model.LanguageModel, t Training) error {
 	}
 	state := m.State()
 	f.Tensors = append(f.Tensors, Tensor{stateTensor, []int{len(state)}, state})
-	return f.WriteFile(path)
+	return f, nil
+}
+
+// Copy makes f a copy of what [Save] would write now, which can be written while m is trained on. Where f is an earlier
+// copy of m, its memory is used again, so that nothing may be writing it.
+func (f *File) Copy(m model.LanguageModel, t Training) error {
+	now, err := trainingOf(m, t)
+	if err != nil {
+		return err
+	}
+	f.take(now, nil)
+	return nil
+}
+
+// CopyWeights makes f a copy of what [SaveWeights] would write now, as Copy does. Parameters that an adapter is beside
+// never change, and are not copied.
+func (f *File) CopyWeights(m model.LanguageModel) {
+	constant := map[string]bool{}
+	if m.Info().Adapter != nil {
+		for _, t := range model.Base(m) {
+			constant[t.Name] = true
+		}
+	}
+	f.take(parametersOf(m), constant)
+}
+
+// take copies the tensors of another file, but for those that stay as they are.
+func (f *File) take(from *File, constant map[string]bool) {
+	old := f.Tensors
+	*f = *from
+	for i, t := range f.Tensors {
+		if constant[t.Name] {
+			continue
+		}
+		var to []float32
+		if i < len(old) && len(old[i].Value) == len(t.Value) {
+			to = old[i].Value
+		} else {
+			to = make([]float32, len(t.Value))
+		}
+		copy(to, t.Value)
+		f.Tensors[i].Value = to
+	}
 }
 
 // SaveWeights writes the parameters alone, with every bit.
@@ -74,16 +125,6 @@ func Export(path string, m model.LanguageModel, as Type) error {
 	f := parametersOf(m)
 	f.Type = as
 	return f.WriteFile(path)
-}
-
-// Snapshot is a copy of the parameters, as SaveWeights would write them, or of those of an adapter, as SaveAdapter
-// would.
-func Snapshot(m model.LanguageModel) *File {
-	f := learntOf(m)
-	for i, t := range f.Tensors {
-		f.Tensors[i].Value = slices.Clone(t.Value)
-	}
-	return f
 }
 
 // learntOf is what a training changes.

@@ -121,6 +121,19 @@ func (a *Appender) Drop(keep func(records []byte) int, find func(r io.Reader) (e
 	}
 }
 
+// Flush writes the records that wait. Its error says that they go on waiting.
+func (a *Appender) Flush() error {
+	if len(a.pending) == 0 {
+		return nil
+	}
+	a.flush()
+	if a.fault == nil {
+		a.warned = false
+		return nil
+	}
+	return fmt.Errorf("can't write %s %s: %w", a.what, a.path, Cause(a.fault))
+}
+
 // Sync makes durable what was written, unless some of it still waits.
 func (a *Appender) Sync() {
 	if a.file != nil && len(a.pending) == 0 {

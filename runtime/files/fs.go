@@ -17,6 +17,7 @@ type FS interface {
 	ReadDir(name string) ([]fs.DirEntry, error)
 	Mkdir(name string, perm fs.FileMode) error
 	Rename(from, to string) error
+	Link(from, to string) error
 	Remove(name string) error
 }
 
@@ -84,6 +85,9 @@ func (OS) Mkdir(name string, perm fs.FileMode) error { return os.Mkdir(name, per
 
 // Rename is os.Rename.
 func (OS) Rename(from, to string) error { return os.Rename(from, to) }
+
+// Link is os.Link.
+func (OS) Link(from, to string) error { return os.Link(from, to) }
 
 // Remove is os.Remove.
 func (OS) Remove(name string) error { return os.Remove(name) }

@@ -37,13 +37,13 @@ func every(string) bool { return true }
 
 // changing calls do something to the disk: between two of them, a process that is killed leaves the same.
 func changing(op string) bool {
-	return slices.Contains([]string{"open", "write", "sync", "chmod", "truncate", "mkdir", "rename", "remove", "close",
-		"lock"}, op)
+	return slices.Contains([]string{"open", "write", "sync", "chmod", "truncate", "mkdir", "rename", "link", "remove",
+		"close", "lock"}, op)
 }
 
 // growing calls need room on the disk.
 func growing(op string) bool {
-	return slices.Contains([]string{"open", "write", "mkdir", "rename"}, op)
+	return slices.Contains([]string{"open", "write", "mkdir", "rename", "link"}, op)
 }
 
 func writing(op string) bool { return op == "write" }
@@ -204,6 +204,11 @@ func (d *Disk) Mkdir(name string, perm fs.FileMode) error {
 // Rename is os.Rename.
 func (d *Disk) Rename(from, to string) error {
 	return d.do("rename", to, func() error { return d.under.Rename(from, to) })
+}
+
+// Link is os.Link.
+func (d *Disk) Link(from, to string) error {
+	return d.do("link", to, func() error { return d.under.Link(from, to) })
 }
 
 // Remove is os.Remove.

@@ -65,7 +65,10 @@ func EvaluateDecoder(ctx context.Context, m model.Writer, s Windows) (loss float
 			}
 		}
 	}
-	if tokens == 0 {
+	switch err := Err(s); {
+	case err != nil:
+		return 0, 0, err
+	case tokens == 0:
 		return 0, 0, errNothing
 	}
 	return sum / float64(tokens), tokens, nil

@@ -3,7 +3,6 @@ package train
 import (
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"slices"
 	"strconv"
@@ -211,9 +210,10 @@ func spoilt(m model.LanguageModel) string {
 
 // goBack goes on from the last checkpoint that was due, at the rate that there is now.
 func (r *runner) goBack(fault error, rate float64) error {
+	r.settle()
 	was := *r.guard
 	path := r.o.Path
-	if was.good != r.saved {
+	if was.good != r.saver.saved {
 		path = beside(path)
 	}
 	switch {
@@ -223,7 +223,7 @@ func (r *runner) goBack(fault error, rate float64) error {
 		return r.diverged(fmt.Errorf("%w, after the training has gone back to the checkpoint of step %d %d times", fault,
 			was.good, was.returns), rate)
 	}
-	failed, best, saved := r.step+1, r.at.best, r.saved
+	failed, best, saved, due := r.step+1, r.at.best, r.saver.saved, r.saver.due
 	if err := r.restore(path); err != nil {
 		return fmt.Errorf("in step %d, %w, and the training can't go back: %w", failed, fault, err)
 	}
@@ -240,63 +240,22 @@ func (r *runner) goBack(fault error, rate float64) error {
 	notice(r.o.Reporter, Notice{Step: r.step, What: "back", Number: g.backs, Text: fmt.Sprintf(
 		"the training has come back to this step from step %d, and goes on at %.3g of the rate: at rate %.3g, %v", failed,
 		g.scale, rate, fault)})
-	r.saved = -1 // so that it is written once more: the training that is resumed must not meet the same steps again
-	if err := r.saveDue(); err != nil {
-		r.saved = saved // what is on the disk
-		r.o.Reporter.Warn(err.Error() + "; the training goes on, and tries again at the next checkpoint")
-	}
-	return nil
+	// What is on the disk is what was there, and is written once more: a training that is resumed must not meet the same
+	// steps again.
+	r.saver.saved, r.saver.due, r.saver.again = saved, due, true
+	return r.saveDue()
 }
 
-// saveDue writes a checkpoint that is due by the number of the step.
-func (r *runner) saveDue() error {
-	g := r.guard
-	if g == nil {
-		return r.save()
-	}
-	if g.lowered > 0 && g.good > 0 && r.step < r.total {
-		return nil // in the middle of trouble: the last good one is worth more
-	}
-	was := g.good
-	g.good = r.step // so that it is in the checkpoint
-	if err := r.save(); err != nil || r.saved != r.step {
-		g.good = was
-		return err
-	}
-	if side := beside(r.o.Path); was != r.step && fileExists(side) {
+// saved takes note of a checkpoint that was due and has been written: the one that was kept beside it is of no use any
+// more.
+func (g *guard) saved(path string, step, was int) {
+	if side := beside(path); g != nil && was != step && fileExists(side) {
 		files.Remove(side) // a file more is no reason to stop
 	}
-	return nil
-}
-
-// saveLast writes the checkpoint of a run that is interrupted, and keeps the one to go back to beside it.
-func (r *runner) saveLast() error {
-	g := r.guard
-	if g != nil && g.good > 0 && g.good == r.saved && r.saved != r.step && fileExists(r.o.Path) {
-		err := files.Write(beside(r.o.Path), func(w io.Writer) error {
-			f, err := files.Open(r.o.Path)
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			_, err = io.Copy(w, f)
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("can't keep the checkpoint of step %d beside the last one: %w", g.good, err)
-		}
-	}
-	return r.save()
 }
 
 // beside is where the checkpoint to go back to stands while that of an interrupted run has its place.
-func beside(path string) string {
-	stem, found := strings.CutSuffix(path, ".safetensors")
-	if !found {
-		return path + ".good"
-	}
-	return stem + ".good.safetensors"
-}
+func beside(path string) string { return Beside(path, "good") }
 
 // The keys of what a checkpoint keeps.
 const (

@@ -2,6 +2,7 @@ package train
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"math"
 	"slices"
@@ -197,6 +198,18 @@ func (l *Log) Saved(path string, step int) {}
 // Warn does nothing.
 func (l *Log) Warn(text string) {}
 
+// Recorder is a [Reporter] that writes to a file. Saving is called before a checkpoint is written; an error says that
+// the file does not have all up to here.
+type Recorder interface{ Saving() error }
+
+// saving tells the reporter, where it records.
+func saving(r Reporter) error {
+	if x, ok := r.(Recorder); ok {
+		return x.Saving()
+	}
+	return nil
+}
+
 // Reporters tells several reporters, in their order.
 func Reporters(rs ...Reporter) Reporter { return reporters(rs) }
 
@@ -224,6 +237,14 @@ func (rs reporters) Notice(n Notice) {
 	for _, r := range rs {
 		notice(r, n)
 	}
+}
+
+func (rs reporters) Saving() error {
+	var errs []error
+	for _, r := range rs {
+		errs = append(errs, saving(r))
+	}
+	return errors.Join(errs...)
 }
 
 func (rs reporters) Saved(path string, step int) {

@@ -75,6 +75,9 @@ func (l *LogFile) goBack(n Notice) {
 	})
 }
 
+// Saving writes the lines that wait.
+func (l *LogFile) Saving() error { return l.out.Flush() }
+
 // Saved makes the log durable, as the checkpoint is.
 func (l *LogFile) Saved(path string, step int) { l.out.Sync() }
 

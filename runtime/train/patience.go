@@ -95,15 +95,11 @@ func (r *runner) validateDue(ctx context.Context) error {
 // validateFirst makes the validation in which the run before was interrupted. The checkpoint that was due behind it was
 // written without it then.
 func (r *runner) validateFirst(ctx context.Context) error {
-	if err := r.validateDue(ctx); err != nil || r.result.Interrupted || r.guard == nil || r.guard.good != r.step {
+	if err := r.validateDue(ctx); err != nil || r.result.Interrupted || !r.saver.due {
 		return err
 	}
-	r.began, r.saved = true, -1
-	if err := r.saveDue(); err != nil {
-		r.saved = r.step
-		r.o.Reporter.Warn(err.Error() + "; the training goes on, and tries again at the next checkpoint")
-	}
-	return nil
+	r.began, r.saver.again = true, true
+	return r.saveDue()
 }
 
 // add takes note of the loss of a validation that was due after a step.

@@ -32,6 +32,15 @@ type Windows interface {
 	Tokens() int
 }
 
+// Err is why windows have ended before their pass did, as those of files do that cannot be read any more; nil where
+// they have not.
+func Err(w Windows) error {
+	if x, ok := w.(interface{ Err() error }); ok {
+		return x.Err()
+	}
+	return nil
+}
+
 // Data is what a training reads.
 type Data struct {
 	Train      Windows
@@ -55,6 +64,8 @@ type Options struct {
 	Guard     model.Guarding // what is done about steps that would do harm
 	Patience  int            // stop after as many validations in a row without a lower loss; 0 goes on
 	Path      string         // checkpoint; empty saves nothing
+	Last      int            // checkpoints that stay, that at Path included (see [Numbered]); 0 leaves older ones alone
+	Source    string         // checkpoint to go on from with Resume, where that at Path is damaged; empty for Path
 	Best      string         // where the parameters with the lowest validation loss go; empty keeps none
 	Resume    bool           // go on from Path
 	Seed      uint64         // kept in the checkpoint
@@ -183,8 +194,10 @@ func parsePosition(m map[string]string, digest string) (p position, err error) {
 }
 
 // Run trains m until the steps are done, the context is cancelled or the time is over. A training that is stopped and
-// resumed gives the same bits as one that runs through. Memory is made before the first step; after that a step
-// allocates nothing.
+// resumed gives the same bits as one that runs through. Memory is made before the first step, and with the first
+// checkpoint, which is copied and written beside the training; after that a step allocates nothing.
+//
+// While it runs no other training writes the files at Path and Best.
 func Run(ctx context.Context, m model.LanguageModel, d Data, o Options) (Result, error) {
 	r := &runner{m: m, info: m.Info(), d: d, o: o, at: position{best: math.Inf(1)}, start: time.Now()}
 	r.guess = r.info.Guess()
@@ -201,6 +214,11 @@ func Run(ctx context.Context, m model.LanguageModel, d Data, o Options) (Result,
 	if err := checkpoint.Writable(o.Path, o.Best); err != nil {
 		return Result{}, err
 	}
+	release, err := hold(o.Path, o.Best)
+	if err != nil {
+		return Result{}, err
+	}
+	defer release()
 	windows := d.Train.Windows()
 	r.total = o.Steps
 	if r.total <= 0 {
@@ -214,7 +232,6 @@ func Run(ctx context.Context, m model.LanguageModel, d Data, o Options) (Result,
 	if a, ok := m.(model.Dueling); ok {
 		r.duel = &duel{of: a.Duel}
 	}
-	var err error
 	if r.first, err = newEncoderFirst(m, d); err != nil {
 		return Result{}, err
 	}
@@ -233,10 +250,12 @@ func Run(ctx context.Context, m model.LanguageModel, d Data, o Options) (Result,
 		}
 	}
 	err = r.loop(ctx)
-	if err != nil {
-		if lost := r.saveBest(); lost != nil {
-			err = oneLine(errors.Join(err, lost))
-		}
+	r.settle()
+	if err != nil && r.saver.unsaved {
+		r.finishing = true
+		r.begin(job{})
+		r.settle()
+		err = oneLine(errors.Join(err, r.fault))
 	}
 	r.swap() // what was evaluated is the model from here on
 	if t := r.averaged; t != nil {
@@ -261,7 +280,6 @@ type runner struct {
 	at       position
 	step     int
 	total    int
-	saved    int // step of the last checkpoint of this run, or the one it went on from
 	start    time.Time
 	guess    float64 // loss of a model that knows nothing
 	warned   bool
@@ -284,17 +302,28 @@ type runner struct {
 	guard       *guard             // nil where a bad step ends the training
 	began       bool               // a step has been made, or skipped
 
-	unsaved     *checkpoint.File // best parameters that could not be written yet; nil for none
-	unsavedStep int
+	saver       saver
+	fault       error // of the last job of the saver
+	finishing   bool  // no step follows
+	lastAttempt bool  // to write, before the training fails
 }
 
 // samplingStream keeps the draws of scheduled sampling apart from others of the same seed and step.
 const samplingStream = 0x5a3d
 
 func (r *runner) resume() error {
-	if err := r.restore(r.o.Path); err != nil {
+	if source := r.o.Source; source != "" && source != r.o.Path {
+		if err := r.restore(source); err != nil {
+			return err
+		}
+		if err := replaceDamaged(r.o.Path, source); err != nil {
+			return err
+		}
+	} else if err := r.restore(r.o.Path); err != nil {
 		return err
 	}
+	// One that was written because a run was interrupted at its last step has not seen the end of the training.
+	r.saver.again = r.step >= r.total && !r.saver.due
 	r.o.Reporter.Resumed(r.step, r.total)
 	return nil
 }
@@ -334,7 +363,8 @@ func (r *runner) restore(path string) error {
 		return fmt.Errorf("checkpoint %s: %w", path, err)
 	}
 	r.d.Train.SetPosition(r.at.pass, r.at.window)
-	r.step, r.saved = t.Step, t.Step
+	r.step = t.Step
+	r.saver.saved, r.saver.due = t.Step, t.Loop[earlyKey] == ""
 	r.result.Steps = t.Step
 	if changed && !r.began {
 		r.o.Reporter.Warn("the spec has changed since the checkpoint was written: the training goes on with the new one")
@@ -345,13 +375,16 @@ func (r *runner) restore(path string) error {
 func (r *runner) loop(ctx context.Context) error {
 	perStep := r.d.Train.Tokens() / max(1, r.d.Train.Windows())
 	validated, due := false, false
-	if r.validations.pending && r.step < r.total {
+	if r.validations.pending {
 		if err := r.validateFirst(ctx); err != nil {
 			return err
 		}
 		validated = true
 	}
 	for r.step < r.total {
+		if r.poll(); r.saver.unsaved && !r.saver.tried {
+			r.begin(job{})
+		}
 		if ctx.Err() != nil {
 			r.result.Interrupted = true
 			break
@@ -366,9 +399,15 @@ func (r *runner) loop(ctx context.Context) error {
 		}
 		endOfPass := false
 		if !r.d.Train.Next(&r.batch) {
+			if err := Err(r.d.Train); err != nil {
+				return r.unreadable(err)
+			}
 			r.d.Train.NextPass()
-			r.at.pass++
+			r.at.pass, r.at.window = r.at.pass+1, 0
 			if !r.d.Train.Next(&r.batch) {
+				if err := Err(r.d.Train); err != nil {
+					return r.unreadable(err)
+				}
 				return errors.New("the training text has no window")
 			}
 		}
@@ -428,9 +467,8 @@ func (r *runner) loop(ctx context.Context) error {
 			validated = true
 		}
 		if save := r.o.SaveEvery > 0 && r.step%r.o.SaveEvery == 0 || r.o.SaveEvery == 0 && due; save {
-			if err := errors.Join(r.saveDue(), r.saveBest()); err != nil {
-				err = oneLine(err)
-				r.o.Reporter.Warn(err.Error() + "; the training goes on, and tries again at the next checkpoint")
+			if err := r.saveDue(); err != nil {
+				return err
 			}
 		}
 	}
@@ -449,6 +487,17 @@ func (r *runner) loop(ctx context.Context) error {
 		}
 	}
 	return r.finish(ctx)
+}
+
+// unreadable is the error of a training whose data cannot be read any more. It leaves a checkpoint of what it came to.
+func (r *runner) unreadable(err error) error {
+	r.finishing = true
+	if lost := r.saveLast(); lost != nil {
+		err = errors.Join(err, lost)
+	}
+	r.settle()
+	err = oneLine(errors.Join(err, r.fault))
+	return fmt.Errorf("after step %d, %w; %s", r.step, err, r.kept())
 }
 
 // trainStep makes the step on the batch, with what comes before it.
@@ -491,21 +540,6 @@ func (r *runner) report(loss, norm, rate float64, perStep int) error {
 			"give the discriminator fewer critic_steps; %s", WinningSteps, r.step, r.duel.loss, r.kept())
 	}
 	return nil
-}
-
-// finish saves what a training came to. When that fails it tries again for half a minute, as the work of hours is worth
-// that; an interrupt ends the waiting.
-func (r *runner) finish(ctx context.Context) error {
-	for wait := time.Second; ; wait *= 2 {
-		save := r.saveDue
-		if r.result.Interrupted || r.result.OutOfTime {
-			save = r.saveLast
-		}
-		err := errors.Join(save(), r.saveBest())
-		if err == nil || wait > 16*time.Second || !r.pause(ctx, wait, err) {
-			return oneLine(err)
-		}
-	}
 }
 
 // pause waits before another attempt, and reports false when there is to be none.
@@ -562,8 +596,9 @@ func (r *runner) diverged(err error, rate float64) error {
 
 // kept says which checkpoint a training that fails leaves.
 func (r *runner) kept() string {
-	if r.o.Path != "" && r.saved > 0 {
-		return fmt.Sprintf("the checkpoint of step %d is kept in %s", r.saved, r.o.Path)
+	r.settle()
+	if r.o.Path != "" && r.saver.saved > 0 {
+		return fmt.Sprintf("the checkpoint of step %d is kept in %s", r.saver.saved, r.o.Path)
 	}
 	return "no checkpoint was written"
 }
@@ -604,54 +639,8 @@ func (r *runner) validate(ctx context.Context) error {
 	r.o.Reporter.Evaluated(Evaluation{Step: r.step, Total: r.total, Pass: r.at.pass + 1, Loss: loss,
 		Bound: parts.mean(rows), Best: best, Took: time.Since(start)})
 	if best && r.o.Best != "" {
-		r.unsaved, r.unsavedStep = nil, 0
-		if err := checkpoint.SaveWeights(r.o.Best, r.m); err != nil {
-			// The parameters change with the next step, so the best ones are kept in memory until they can be written.
-			r.unsaved, r.unsavedStep = checkpoint.Snapshot(r.m), r.step
-			r.o.Reporter.Warn(err.Error() + "; the training goes on, and tries again at the next checkpoint")
-			return nil
-		}
-		r.o.Reporter.Saved(r.o.Best, r.step)
+		r.keepBest()
 	}
-	return nil
-}
-
-// saveBest writes the best parameters, where that has failed before.
-func (r *runner) saveBest() error {
-	if r.unsaved == nil {
-		return nil
-	}
-	if err := r.unsaved.WriteFile(r.o.Best); err != nil {
-		return err
-	}
-	r.o.Reporter.Saved(r.o.Best, r.unsavedStep)
-	r.unsaved = nil
-	return nil
-}
-
-func (r *runner) save() error {
-	if r.o.Path == "" || fileExists(r.o.Path) && (!r.began || r.saved == r.step) {
-		return nil // there is nothing new; a run that made no step leaves what was there
-	}
-	if r.duel != nil && r.duel.losing() && r.saved > 0 && r.step < r.total {
-		return nil // the last good one is worth more
-	}
-	defer r.swap()()
-	loop := r.at.strings(r.d.Digest, r.o.Keep)
-	if r.first != nil {
-		r.first.keep(loop)
-	}
-	r.validations.keep(loop)
-	r.guard.keep(loop, r.step)
-	if r.duel != nil {
-		r.duel.keep(loop)
-	}
-	err := checkpoint.Save(r.o.Path, r.m, checkpoint.Training{Step: r.step, Seed: r.o.Seed, Loop: loop})
-	if err != nil {
-		return err
-	}
-	r.saved = r.step
-	r.o.Reporter.Saved(r.o.Path, r.step)
 	return nil
 }
 
@@ -688,7 +677,10 @@ func evaluate(ctx context.Context, m model.LanguageModel, info *model.Info, s Wi
 		count += n
 		each(b, n)
 	}
-	if count == 0 {
+	switch err := Err(s); {
+	case err != nil:
+		return 0, 0, err
+	case count == 0:
 		return 0, 0, errNothing
 	}
 	return sum / float64(count), count, nil
