@@ -149,6 +149,16 @@ func TestLast(t *testing.T) {
 		}
 	}
 
+	// A run that was killed between its last checkpoint and the removal of the oldest one is gone on with.
+	if err := os.WriteFile(Numbered(filepath.Join(dir, "c.safetensors"), 42), []byte(read(t,
+		Numbered(filepath.Join(dir, "c.safetensors"), 49))), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	run(t, dir, -1, true)
+	if got := contents(t, dir); got != want {
+		t.Errorf("gone on with when it was done, what stays is %v", names(t, dir))
+	}
+
 	// A training that begins anew takes the files of the one before away, and one without the option leaves them.
 	for _, last := range []int{0, 1, 2} {
 		o := options(filepath.Join(dir, "c.safetensors"))

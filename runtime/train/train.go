@@ -324,6 +324,10 @@ func (r *runner) resume() error {
 	}
 	// One that was written because a run was interrupted at its last step has not seen the end of the training.
 	r.saver.again = r.step >= r.total && !r.saver.due
+	// A run that was killed when it had written its last checkpoint has left one too many.
+	if err := (older{most: r.o.Last - 1}).prune(r.o.Path, r.step); err != nil {
+		r.o.Reporter.Warn(oneLine(err).Error())
+	}
 	r.o.Reporter.Resumed(r.step, r.total)
 	return nil
 }
