@@ -403,3 +403,36 @@ func TestGANTwice(t *testing.T) {
 		}
 	}
 }
+
+// TestSecondDerivatives holds the gradient of a gradient penalty through each function that formulas have to central
+// differences: what such a loss is made of are derivatives of derivatives.
+func TestSecondDerivatives(t *testing.T) {
+	for _, f := range []string{"tanh(%s)", "σ(%s)", "relu(%s)", "exp(%s)", "log(1 + (%s)²)", "√(1 + (%s)²)",
+		"softplus(%s)", "gelu(%s)", "silu(%s)", "relu2(%s)", "erf(%s)", "softmax(%s)", "(%[1]s/(2 + (%[1]s)²))", "%s"} {
+		t.Run(f, func(t *testing.T) {
+			t.Parallel()
+			m, err := spec.Parse("model.yaml", []byte(`
+kind: gan
+shape: {batch: 3}
+vectors: {size: 5}
+gradient_penalty: wgan_gp
+define:
+  f:
+    parameters: [W, V]
+    sizes: {p: 6, y: 4}
+    formula: |
+      p = W·x
+      y = V·`+fmt.Sprintf(f, "(p)")+`
+discriminator:
+  - f
+  - dense
+generator:
+  - dense
+`), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkGradients(t, m, func(m *build.Model) *graph.Graph { return m.Discriminate }, nil)
+		})
+	}
+}

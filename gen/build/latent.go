@@ -264,6 +264,10 @@ func (b *builder) firstAttending() (spec.Layer, graph.Dim) {
 			before = l
 		case *spec.Branch, *spec.Recurrent:
 			before = l
+		default:
+			if l.OutputWidth() != spec.Base(l).In {
+				before = l
+			}
 		}
 	}
 	return nil, graph.Dim{}

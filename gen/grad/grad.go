@@ -88,7 +88,7 @@ func (r *reverse) activate(nodes []*graph.Node) bool {
 			}
 			continue
 		}
-		if n.Op.Grad == nil {
+		if n.Op.Stops {
 			continue
 		}
 		for _, a := range n.Args {
@@ -159,7 +159,7 @@ func (r *reverse) run(nodes []*graph.Node) error {
 			continue
 		}
 		if n.Op.Grad == nil {
-			continue
+			return fmt.Errorf("grad: %s has no rule for its gradient", n.Op.Name)
 		}
 		c := &graph.Context{Builder: r.b, Val: r.val, Need: func(i int) bool { return r.active[n.Args[i]] }}
 		for j, g := range n.Op.Grad(c, n, d) {

@@ -8,8 +8,11 @@ type Op struct {
 	Infer func(n *Node) ([]TypedShape, error)
 
 	// Grad gives the gradients of the arguments (nil where c.Need is false or where there is none) from those of the
-	// results (nil where nothing depends on a result). A nil Grad means that no gradient passes.
+	// results (nil where nothing depends on a result). Without it the operation can't be differentiated, unless Stops.
 	Grad func(c *Context, n *Node, d []*Value) []*Value
+
+	// Stops means that no gradient passes: the results are constant almost everywhere, or stand for constants.
+	Stops bool
 
 	// Flops is the number of floating-point operations; nil counts none.
 	Flops func(n *Node) Dim

@@ -379,6 +379,23 @@ func init() {
 		}
 		return r
 	}
+	// f(x, dy) = (s + x·s·(1−s))·dy with s = σ(x): ∂/∂x is s·(1−s)·(2 + x − 2·x·s)·dy.
+	SiLUGrad.Grad = func(c *graph.Context, n *node, g []*value) []*value {
+		x, dy := n.Args[0], n.Args[1]
+		r := make([]*value, 2)
+		if c.Need(0) {
+			s := c.Apply(Sigmoid, nil, nil, c.Val(x))[0]
+			q := c.Apply(Mul, nil, nil, c.Val(x), s)[0]
+			q = c.Apply(Affine, nil, graph.Attrs{{Key: "by", Val: -2.0}, {Key: "plus", Val: 2.0}}, q)[0]
+			q = c.Apply(Add, nil, nil, q, c.Val(x))[0]
+			q = c.Apply(Mul, nil, nil, q, c.Apply(Mul, nil, nil, c.Val(dy), g[0])[0])[0]
+			r[0] = c.Apply(SigmoidGrad, []string{d(x)}, nil, s, q)[0]
+		}
+		if c.Need(1) {
+			r[1] = c.Apply(SiLUGrad, []string{d(dy)}, nil, c.Val(x), g[0])[0]
+		}
+		return r
+	}
 	// f(y, dy) = (1−y²)·dy: ∂/∂dy is the operation itself on the incoming gradient, ∂/∂y is −2·y·dy.
 	TanhGrad.Grad = func(c *graph.Context, n *node, g []*value) []*value {
 		y, dy := n.Args[0], n.Args[1]

@@ -145,6 +145,7 @@ var SpreadRows = &graph.Op{
 // singular vector is (Miyato et al. 2018, appendix A).
 var Normalize = &graph.Op{
 	Name: "normalize", Infer: allSame(1), Flops: perElement(3), InPlace: [][2]int{{0, 0}},
+	Stops: true, // singular vectors count as constants (Miyato et al. 2018, appendix D)
 	ONNX: func(x asm, _ *node, a []string) []string {
 		square := x.Op("ReduceSum", keep(false), x.Op("Mul", nil, a[0], a[0]))
 		some := x.Op("Greater", nil, square, x.Float(0)) // of zeros it is zero

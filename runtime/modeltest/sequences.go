@@ -222,6 +222,8 @@ func sensitivity(m Model, kind weights.Kind, live []float32, step func() []float
 			for i := range tensor.Value {
 				off := 2*noise[i] - 1
 				switch kind {
+				case weights.F32: // by their last bits
+					off *= tensor.Value[i] / (1 << 23)
 				case weights.BF16:
 					off *= tensor.Value[i] / 256
 				case weights.Q8:

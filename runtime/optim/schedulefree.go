@@ -12,7 +12,7 @@ import (
 //	v = beta2·v + (1−beta2)·g²
 //	z = z − γ·decay·y − γ·g/(√(v/(1−beta2ᵗ)) + epsilon)
 //	x = x + c·(z − x)                with c = γ²/Σγ², the sum being over all steps
-//	y = (1−beta1)·z + beta1·x
+//	y = z + beta1·(x − z)
 //
 // The parameters of a model that has been trained are x, which Shown gives; schedule.Training.Swap puts them in place.
 type ScheduleFree struct {
@@ -55,8 +55,8 @@ func (s *ScheduleFree) Step(params, grads []float32, rate float64, gscale float3
 		kernel.Adam(z, g, s.gradient, v, float32(rate), 0, float32(s.beta2), float32(s.epsilon), 0, 1, bias2, gscale, n)
 		kernel.Scale(x, x, float32(1-share), n)
 		kernel.AddScaled(x, x, z, float32(share), n)
-		kernel.Scale(y, z, float32(1-s.beta1), n)
-		kernel.AddScaled(y, y, x, float32(s.beta1), n)
+		kernel.AddScaled(y, x, z, -1, n) // so that y is z where x is: a step at rate 0 changes nothing
+		kernel.AddScaled(y, z, y, float32(s.beta1), n)
 	}
 }
 

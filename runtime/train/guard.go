@@ -240,8 +240,8 @@ func (r *runner) goBack(fault error, rate float64) error {
 	notice(r.o.Reporter, Notice{Step: r.step, What: "back", Number: g.backs, Text: fmt.Sprintf(
 		"the training has come back to this step from step %d, and goes on at %.3g of the rate: at rate %.3g, %v", failed,
 		g.scale, rate, fault)})
-	// What is on the disk is what was there, and is written once more: a training that is resumed must not meet the same
-	// steps again.
+	// What is on the disk is what was there, and is written once more: a training that is resumed must not meet the
+	// same steps again.
 	r.saver.saved, r.saver.due, r.saver.again = saved, due, true
 	return r.saveDue()
 }

@@ -157,7 +157,7 @@ func (r *runner) save(due bool, wasGood int) (begun bool, err error) {
 	there := r.o.Path != "" && fileExists(r.o.Path)
 	switch {
 	case r.o.Path == "",
-		there && !s.again && (!r.began || s.saved == r.step),                // a run without a step leaves what was there
+		there && !s.again && (!r.began || s.saved == r.step),                // a run of no step leaves it
 		r.duel != nil && r.duel.losing() && s.saved > 0 && r.step < r.total: // the last good one is worth more
 		r.begin(job{})
 		return false, nil
