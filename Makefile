@@ -26,7 +26,7 @@ PUBLISHED = qwen3 llama3 gemma3
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help attribute digest steps constrain demo gpt2 plain sentences oracle test random generate check bench fuzz imports exhaustive race journeys tokenizers format vet staticcheck verify fresh cross levels same soak decode clients page load onnx speculate kills
+.PHONY: help attribute digest steps constrain demo gpt2 plain sentences oracle test random generate check bench fuzz imports exhaustive race journeys tokenizers format vet staticcheck verify fresh cross levels same soak decode clients page load onnx speculate kills explained
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -106,6 +106,10 @@ bench: ## measure every kernel against the limits of this machine and beside gon
 exhaustive: ## run tests over all float32 values and other long ones, some minutes
 	$(GO) test ./runtime/kernel -run TestUlp -exhaustive -timeout 0
 	$(GO) test -count 1 $(if $(shell command -v cc),-race) ./runtime/... ./generated/... ./cmd/...
+
+explained: ## train models with a known answer, and see whether each way of explaining finds it; some minutes
+	$(GO) test ./runtime/explain -run 'TestTrigger|TestInductionHeads|TestReverse' -count 1 -v -timeout 0 -args -trained
+	$(GO) test ./generated -run TestPyTorchAttributions -count 1 -v
 
 imports: ## import a real checkpoint and hold it to its published text: STORIES=DIR is its folder, with reference.json; LLAMACPP=DIR/node_modules/node-llama-cpp writes it too
 	$(GO) test ./cmd/gradsmith/internal/interchange -count 1 -timeout 30m -args $(if $(LLAMACPP),-llamacpp "$(abspath $(LLAMACPP))")

@@ -45,8 +45,8 @@ type Input struct {
 
 // Options say how attributions are computed. The zero value is the usual.
 type Options struct {
-	// Points of the integral, by the rule of Gauss and Legendre; 0 begins with 8 and doubles them until the error is at
-	// most Tolerance, or MostPoints are reached.
+	// Points of the integral, by the rule of Gauss and Legendre; 0 begins with 8, and halves the way, or the part of it
+	// where the error is largest, until all errors are at most Tolerance, or MostPoints are reached.
 	Points    int
 	Tolerance float64 // 0 for 0.5 %
 	// Spans are the ranges [from, to) of positions that occlusion takes away together, for each axis; nil for one
@@ -55,7 +55,7 @@ type Options struct {
 }
 
 // MostPoints is how many points an integral has at the most where none are asked for.
-const MostPoints = 256
+const MostPoints = 512
 
 // Attribute attributes the target of b by a method.
 func (e *Explainer) Attribute(b *model.Batch, t Target, by Method, o Options) (*Attribution, error) {
@@ -152,44 +152,99 @@ func (a *Attribution) measure() {
 	}
 }
 
-// integrate fills in integrated gradients.
+// interval is a part of the way from the baseline to what is read, and its part of the integral.
+type interval struct {
+	from, to   float64
+	start, end float64     // the target at both ends
+	values     [][]float64 // by input and position
+	off        float64     // what they add up to, less end − start
+}
+
+// perInterval is how many points an interval has.
+const perInterval = 8
+
+// integrate fills in integrated gradients. What the values of an interval have to add up to is the difference of the
+// target at its ends, so that its error is known: the interval with the largest is halved until all errors together are
+// small enough. A model that is sure changes its mind in a small part of the way.
 func (e *Explainer) integrate(b *model.Batch, t Target, a *Attribution, at []int, read [][]float32,
 	scaled func(float64, func() error) error, o Options) error {
-	tolerance := o.Tolerance
-	if tolerance <= 0 {
-		tolerance = 0.005
-	}
-	n := o.Points
-	if n <= 0 {
-		n = 8
-	}
-	for {
-		nodes, weights := gaussLegendre(n)
-		for k := range a.Inputs {
-			clear(a.Inputs[k].Values)
+	over := func(from, to, start, end float64, points int) (interval, error) {
+		part := interval{from: from, to: to, start: start, end: end}
+		sums := make([]Input, len(a.Inputs))
+		for k := range sums {
+			sums[k].Values = make([]float64, len(a.Inputs[k].Values))
+			part.values = append(part.values, sums[k].Values)
 		}
-		for p, alpha := range nodes {
-			err := scaled(alpha, func() error {
+		nodes, weights := gaussLegendre(points)
+		for p, node := range nodes {
+			err := scaled(from+node*(to-from), func() error {
 				_, all, err := e.pull(b, t)
 				if err != nil {
 					return err
 				}
 				for k, i := range at {
-					a.Inputs[k].add(read[k], all[i].Gradient, weights[p])
+					sums[k].add(read[k], all[i].Gradient, weights[p]*(to-from))
 				}
 				return nil
 			})
 			if err != nil {
-				return err
+				return part, err
 			}
 		}
-		a.Points = n
-		a.measure()
-		if o.Points > 0 || a.Error <= tolerance || n >= MostPoints {
-			return nil
+		a.Points += points
+		part.off = start - end
+		for _, x := range part.values {
+			for _, v := range x {
+				part.off += v
+			}
 		}
-		n *= 2
+		return part, nil
 	}
+	tolerance := o.Tolerance
+	if tolerance <= 0 {
+		tolerance = 0.005
+	}
+	points := o.Points
+	if points <= 0 {
+		points = perInterval
+	}
+	whole, err := over(0, 1, a.Base, a.Score, points)
+	if err != nil {
+		return err
+	}
+	all := []interval{whole}
+	for o.Points <= 0 && a.Points+2*perInterval <= MostPoints {
+		worst, sum := 0, 0.0
+		for i := range all {
+			if sum += math.Abs(all[i].off); math.Abs(all[i].off) > math.Abs(all[worst].off) {
+				worst = i
+			}
+		}
+		if sum <= tolerance*math.Abs(a.Score-a.Base) {
+			break
+		}
+		x := all[worst]
+		middle, between := (x.from+x.to)/2, 0.0
+		if err := scaled(middle, func() (err error) { between, err = e.score(b, t); return err }); err != nil {
+			return err
+		}
+		if all[worst], err = over(x.from, middle, x.start, between, perInterval); err != nil {
+			return err
+		}
+		rest, err := over(middle, x.to, between, x.end, perInterval)
+		if err != nil {
+			return err
+		}
+		all = append(all, rest)
+	}
+	for _, x := range all {
+		for k := range a.Inputs {
+			for i, v := range x.values[k] {
+				a.Inputs[k].Values[i] += v
+			}
+		}
+	}
+	return nil
 }
 
 // gaussLegendre is the nodes and weights of the rule with n points on [0, 1], exact for polynomials of degree 2n − 1.

@@ -1,0 +1,331 @@
+package explain_test
+
+import (
+	"flag"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gradsmith/gradsmith/examples/reverse"
+	"github.com/gradsmith/gradsmith/gen/cases/induction"
+	"github.com/gradsmith/gradsmith/runtime/explain"
+	"github.com/gradsmith/gradsmith/runtime/model"
+)
+
+var trained = flag.Bool("trained", false, "train models until they can do their task, some minutes, and print what is "+
+	"found in them; otherwise the one that learns its task in seconds")
+
+// train makes steps on batches that fill fills.
+func train(t *testing.T, m model.LanguageModel, steps int, rate float64, fill func(r *rand.Rand, b *model.Batch)) {
+	t.Helper()
+	info := m.Info()
+	r := rand.New(rand.NewPCG(7, 11))
+	n := info.Steps * info.Batch
+	mean := 0.0
+	for step := range steps {
+		b := &model.Batch{Steps: info.Steps, Batch: info.Batch, Tokens: make([]int32, n), Targets: make([]int32, n),
+			Reset: make([]int32, n)}
+		fill(r, b)
+		used := b.Steps * b.Batch
+		b.Tokens, b.Targets, b.Reset = b.Tokens[:used], b.Targets[:used], b.Reset[:used]
+		// the last fifth with a rate that falls
+		loss, _, err := m.TrainStep(b, rate*min(1, 5*float64(steps-step)/float64(steps)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mean += loss; *trained && (step+1)%(steps/10) == 0 {
+			t.Logf("step %d: loss %.4f", step+1, mean/float64(steps/10))
+			mean = 0
+		}
+	}
+}
+
+// words draws a text of seven words of three letters and a question mark; with the trigger one of them is it.
+func words(r *rand.Rand, trigger string, with bool) (text string, at int) {
+	var all []string
+	for len(all) < 7 {
+		w := make([]byte, 3)
+		for i := range w {
+			w[i] = byte('a' + r.IntN(8))
+		}
+		if string(w) != trigger {
+			all = append(all, string(w))
+		}
+	}
+	at = r.IntN(len(all))
+	if with {
+		all[at] = trigger
+	}
+	return strings.Join(all, " ") + "?", at
+}
+
+// TestTrigger plants a word: a text in which it stands is followed by y, any other by z. A model learns that, and each
+// method has to find the word: of the words the one that speaks most for y. Gradient × input misses it where the model
+// is sure, as its gradient is next to nothing in all directions then; the others may not.
+func TestTrigger(t *testing.T) {
+	const trigger = "fed"
+	m := induction.New()
+	encode := func(s string) []int32 {
+		x, err := induction.Tokenizer.Encode(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+	answer := encode("yz")
+	steps := 800
+	if *trained {
+		steps = 4000
+	}
+	train(t, m, steps, 0.002, func(r *rand.Rand, b *model.Batch) {
+		for i := range b.Targets {
+			b.Targets[i] = -1
+		}
+		for row := range b.Batch {
+			with := r.IntN(2)
+			text, _ := words(r, trigger, with == 0)
+			x := encode(text)
+			b.Steps = len(x)
+			for i, c := range x {
+				b.Tokens[i*b.Batch+row] = c
+			}
+			b.Targets[(len(x)-1)*b.Batch+row] = answer[with]
+		}
+	})
+	e := explainer(t, m, "")
+	r := rand.New(rand.NewPCG(3, 4))
+	cases := 25
+	if *trained {
+		cases = 200
+	}
+	right, worst := 0, 0.0
+	found := map[explain.Method]int{}
+	for range cases {
+		text, at := words(r, trigger, true)
+		b := explain.Text(encode(text))
+		target := explain.Target{Step: b.Steps - 1, Token: int(answer[0]), Against: int(answer[1])}
+		p, err := e.Run(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if score, err := target.Score(p); err != nil || score < 0 {
+			continue // it does not know the word here, and there is nothing to find
+		}
+		right++
+		for _, by := range explain.Methods {
+			a, err := e.Attribute(b, target, by, explain.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if by == explain.Integrated {
+				worst = max(worst, a.Error)
+			}
+			best, most := -1, math.Inf(-1)
+			for w := range 7 {
+				sum := 0.0
+				for _, v := range a.Inputs[0].Values[4*w : 4*w+3] {
+					sum += v
+				}
+				if sum > most {
+					best, most = w, sum
+				}
+			}
+			if best == at {
+				found[by]++
+			}
+		}
+	}
+	t.Logf("the model is right in %d of %d cases; integrated gradients leave up to %.2f %%", right, cases, 100*worst)
+	if right < cases*9/10 {
+		t.Fatalf("the model is right in %d of %d cases", right, cases)
+	}
+	for _, by := range explain.Methods {
+		t.Logf("%s: finds the word in %.1f %% of the cases", by, 100*float64(found[by])/float64(right))
+		least := right * 9 / 10
+		if by == explain.GradientInput {
+			least = right / 4 // of seven words one is named by chance
+		}
+		if found[by] < least {
+			t.Errorf("%s finds the word in %d of %d cases", by, found[by], right)
+		}
+	}
+	if worst > 0.01 {
+		t.Errorf("integrated gradients leave %.2f %%", 100*worst)
+	}
+}
+
+// TestInductionHeads trains two layers on repeated sequences and names the heads that go on with them.
+func TestInductionHeads(t *testing.T) {
+	if !*trained {
+		t.Skip("it takes a minute or more: make explained")
+	}
+	m := induction.New()
+	repeated := func(r *rand.Rand, n int) []int32 {
+		period := 5 + r.IntN(10)
+		order := r.Perm(m.Info().Vocab)
+		x := make([]int32, n)
+		for i := range x {
+			x[i] = int32(order[i%period])
+		}
+		return x
+	}
+	train(t, m, 6000, 0.002, func(r *rand.Rand, b *model.Batch) {
+		for row := range b.Batch {
+			x := repeated(r, b.Steps+1)
+			for i := range b.Steps {
+				b.Tokens[i*b.Batch+row], b.Targets[i*b.Batch+row] = x[i], x[i+1]
+			}
+		}
+	})
+	e := explainer(t, m, "")
+	r := rand.New(rand.NewPCG(5, 6))
+	scores := make([][]float64, 2)
+	before := make([][]float64, 2)
+	const cases = 50
+	chance := 0.0
+	for range cases {
+		x := repeated(r, 32)
+		p, err := e.Run(explain.Text(x))
+		if err != nil {
+			t.Fatal(err)
+		}
+		look := explain.Looks(p)[0]
+		found, by, err := explain.Induction(look, x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		chance += by / cases
+		for layer := range scores {
+			for h, s := range found[layer] {
+				if len(scores[layer]) <= h {
+					scores[layer], before[layer] = append(scores[layer], 0), append(before[layer], 0)
+				}
+				scores[layer][h] += s / cases
+				for i := 1; i < len(x); i++ {
+					before[layer][h] += float64(look.Of(layer, h)[i*32+i-1]) / 31 / cases
+				}
+			}
+		}
+	}
+	for layer := range scores {
+		t.Logf("layer %d: behind the last occurrence %.3f, at the token before %.3f", layer+1, scores[layer], before[layer])
+	}
+	best := slices.Max(scores[1])
+	t.Logf("the induction head is head %d of layer 2, with %.3f; by chance %.3f", slices.Index(scores[1], best)+1, best,
+		chance)
+	if best < 0.5 {
+		t.Errorf("no head of layer 2 looks behind the last occurrence: %.3f", scores[1])
+	}
+}
+
+// TestReverse trains a model that writes digits backwards and asks where each digit of the answer comes from: alignment
+// and attributions have to name the one that stands there.
+func TestReverse(t *testing.T) {
+	if !*trained {
+		t.Skip("it takes a minute or more: make explained")
+	}
+	m := reverse.New()
+	info := m.Info()
+	digits := func(r *rand.Rand) string {
+		s := make([]byte, 3+r.IntN(8))
+		for i := range s {
+			s[i] = byte('0' + r.IntN(10))
+		}
+		return string(s)
+	}
+	backwards := func(s string) string { x := []byte(s); slices.Reverse(x); return string(x) }
+	pair := func(s string) (source, answer []int32) {
+		source, err := reverse.SourceTokenizer.Encode(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if answer, err = reverse.Tokenizer.Encode(backwards(s)); err != nil {
+			t.Fatal(err)
+		}
+		return append(source, info.Source.End), answer
+	}
+	train(t, m, 2000, 0.003, func(r *rand.Rand, b *model.Batch) {
+		b.Steps, b.SourceSteps = 11, 11
+		b.Source = make([]int32, b.SourceSteps*b.Batch)
+		for _, x := range [][]int32{b.Source, b.Tokens, b.Targets} {
+			for i := range x {
+				x[i] = -1
+			}
+		}
+		for row := range b.Batch {
+			source, answer := pair(digits(r))
+			for i, x := range source {
+				b.Source[i*b.Batch+row] = x
+			}
+			for i, x := range append([]int32{info.Source.AnswerBegin}, answer...) {
+				b.Tokens[i*b.Batch+row] = x
+			}
+			for i, x := range append(slices.Clone(answer), info.Source.AnswerEnd) {
+				b.Targets[i*b.Batch+row] = x
+			}
+		}
+	})
+	e := explainer(t, m, "")
+	r := rand.New(rand.NewPCG(8, 9))
+	found, all, right, worst := map[string]int{}, 0, 0, 0.0
+	for range 30 {
+		s := digits(r)
+		source, answer := pair(s)
+		b := explain.Pair(source, append([]int32{info.Source.AnswerBegin}, answer...))
+		p, err := e.Run(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var look *explain.Look
+		for _, l := range explain.Looks(p) {
+			if l.From == "step" && l.To == "source" {
+				look = l
+			}
+		}
+		for i, token := range answer {
+			all++
+			if explain.Top(explain.Row(p.Output(), i), 1)[0].Token != int(token) {
+				continue
+			}
+			right++
+			place := len(s) - 1 - i
+			most := func(x []float64) bool { return slices.Index(x, slices.Max(x)) == place }
+			weights := make([]float64, look.Keys)
+			for j := range weights {
+				weights[j] = float64(look.P[i*look.Keys+j])
+			}
+			if most(weights) {
+				found["alignment"]++
+			}
+			for _, by := range explain.Methods {
+				a, err := e.Attribute(b, explain.Target{Step: i, Token: int(token), Against: -1}, by, explain.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if by == explain.Integrated {
+					worst = max(worst, a.Error)
+				}
+				for _, in := range a.Inputs {
+					if in.Axis == "source" && most(in.Values) {
+						found[string(by)]++
+					}
+				}
+			}
+		}
+	}
+	t.Logf("%d of %d digits are right; integrated gradients leave up to %.2f %%", right, all, 100*worst)
+	for _, by := range []string{"alignment", string(explain.GradientInput), string(explain.Integrated),
+		string(explain.Occlusion)} {
+		share := float64(found[by]) / float64(right)
+		t.Logf("%s: names the digit's place in %.1f %% of the cases", by, 100*share)
+		if by != string(explain.GradientInput) && share < 0.8 {
+			t.Errorf("%s names %s", by, fmt.Sprintf("%.1f %%", 100*share))
+		}
+	}
+	if float64(right) < 0.95*float64(all) {
+		t.Errorf("%d of %d digits are right", right, all)
+	}
+}
