@@ -133,7 +133,11 @@ func newRoot(p Program) *cobra.Command {
 	if a.Info.Adapter != nil {
 		root.AddCommand(a.newMerge())
 	}
-	if a.Info.Taps && a.Info.Vector == nil && a.Info.Latent == nil && a.Info.Adversary == nil {
+	switch {
+	case !a.Info.Taps || a.Info.Labels > 0 || a.ofLines():
+	case a.Info.Vector != nil:
+		root.AddCommand(a.newExplainVectors())
+	default:
 		root.AddCommand(a.newExplain())
 	}
 	if a.Info.Vector == nil && a.Info.Masking == nil { // those that write

@@ -65,6 +65,11 @@ values are put into this one.` + a.explainsSource() + `
 				return err
 			}
 			t := &pages.Text{Info: a.Info, Explainer: e, Piece: a.Tokenizer.Piece}
+			if s, ok := lm.(inference.Sentences); ok && a.Info.Latent != nil {
+				t.Write = func(ctx context.Context, z []float32) ([]string, error) {
+					return inference.DecodeSentences(ctx, s, a.Tokenizer, z, nil)
+				}
+			}
 			if err := a.explained(cmd.Context(), lm, t, &f); err != nil {
 				return err
 			}
@@ -191,6 +196,9 @@ func (a *program) oneToken(s string) (int, error) {
 func (a *program) explainedBatch(ctx context.Context, m model.LanguageModel, read, answer string) (b *model.Batch,
 	next []int32, source []string, err error) {
 	info := a.Info
+	if info.Latent != nil && answer == "" { // what it is to write again
+		answer = read
+	}
 	if info.Source == nil {
 		tokens, err := a.Tokenizer.Encode(read)
 		if err != nil {
@@ -206,7 +214,11 @@ func (a *program) explainedBatch(ctx context.Context, m model.LanguageModel, rea
 		}
 		return b, append(tokens[1:len(tokens):len(tokens)], -1), nil, nil
 	}
-	from, err := text.EncodeSource(read, a.SourceTokenizer, *info.Source)
+	reader := a.SourceTokenizer
+	if info.Latent != nil {
+		reader = a.Tokenizer
+	}
+	from, err := text.EncodeSource(read, reader, *info.Source)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -230,7 +242,7 @@ func (a *program) explainedBatch(ctx context.Context, m model.LanguageModel, rea
 			info.Steps-1)
 	}
 	for _, t := range from {
-		source = append(source, a.SourceTokenizer.Piece(t))
+		source = append(source, reader.Piece(t))
 	}
 	b = explain.Pair(from, append([]int32{info.Source.AnswerBegin}, tokens...))
 	return b, append(tokens[:len(tokens):len(tokens)], info.Source.AnswerEnd), source, nil

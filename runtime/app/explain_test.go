@@ -10,8 +10,11 @@ import (
 	"testing"
 
 	"github.com/gradsmith/gradsmith/gen/cases/tapped"
+	"github.com/gradsmith/gradsmith/generated/gan"
 	"github.com/gradsmith/gradsmith/generated/lstm"
+	"github.com/gradsmith/gradsmith/generated/textvae"
 	"github.com/gradsmith/gradsmith/generated/translate"
+	"github.com/gradsmith/gradsmith/generated/vae"
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
 	"github.com/gradsmith/gradsmith/runtime/page"
 )
@@ -30,13 +33,25 @@ func TestExplain(t *testing.T) {
 		"tapped":    {"--text", "abcdef", "--other", "abcabc", "--against", "b", "--at", "5"},
 		"lstm":      {"--text", "A line,\nand <another> one & more", "--unit", "lstm.2.h[3]"},
 		"translate": {"--text", "a man rides a horse", "--answer", "ein mann"},
+		"textvae":   {"--text", "a man rides a horse"},
+		"vae":       {"--data", "vectors.csv", "--row", "2"},
+		"gan":       {"--seed", "3"},
 	}
 	sections := map[string][]string{
 		"tapped":    {"Surprise", "Where it comes from", "Attention", "What layers would predict", "another text", "Hidden"},
 		"lstm":      {"Surprise", "Where it comes from", "Hidden units", "lstm.2.h[3]", "forget gate"},
 		"translate": {"Alignment", "Where it comes from", "of the source", "Hidden units"},
+		"textvae":   {"Latent vector", "what is written", "Surprise", "Hidden units"},
+		"vae":       {"Reconstruction", "Its numbers, moved", "divergence"},
+		"gan":       {"What moves the verdict", "unexplained", "Its noise, moved", "the verdict rises by"},
 	}
-	for _, p := range []Program{tapped.Program(), lstm.Program(), translate.Program()} {
+	vectors := strings.Repeat(strings.TrimSuffix(strings.Repeat("0.5,0.25,", vae.Program().Info.Vector.Width/2), ",")+"\n",
+		2)
+	if err := os.WriteFile("vectors.csv", []byte(vectors), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []Program{tapped.Program(), lstm.Program(), translate.Program(), textvae.Program(), vae.Program(),
+		gan.Program()} {
 		name := p.Info.Name
 		if err := checkpoint.SaveWeights("m", p.New(3)); err != nil {
 			t.Fatal(err)

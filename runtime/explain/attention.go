@@ -123,24 +123,26 @@ func Rollout(looks ...*Look) ([]float64, error) {
 	return all, nil
 }
 
-// Induction is, for each layer and head of a look, how much a token looks at the one behind its last occurrence, the
-// mean over tokens that occurred before: what a head does that goes on with a repeated text (Olsson et al. 2022).
-// tokens are those of the text that was looked at. Chance is what a head has that looks at all earlier tokens alike.
+// Induction is, for each layer and head of a look, how much a token looks behind its own earlier occurrences, the mean
+// over tokens that occurred before: what a head does that goes on with a repeated text (Olsson et al. 2022). tokens are
+// those of the text that was looked at. Chance is what a head has that looks at all earlier tokens and itself alike.
 func Induction(l *Look, tokens []int32) (scores [][]float64, chance float64, err error) {
 	if l.Queries != len(tokens) || l.Keys != len(tokens) {
 		return nil, 0, fmt.Errorf("%s looks from %d positions at %d, and the text has %d tokens", l.Name, l.Queries,
 			l.Keys, len(tokens))
 	}
-	behind := make([]int, len(tokens)) // the place behind the last occurrence; 0 for none
-	last := map[int32]int{}
+	behind := make([][]int, len(tokens)) // the places behind earlier occurrences
 	count := 0
 	for i, t := range tokens {
-		if at, ok := last[t]; ok && at+1 < i {
-			behind[i] = at + 1
-			count++
-			chance += 1 / float64(i+1)
+		for j := 1; j < i; j++ {
+			if tokens[j-1] == t {
+				behind[i] = append(behind[i], j)
+			}
 		}
-		last[t] = i
+		if n := len(behind[i]); n > 0 {
+			count++
+			chance += float64(n) / float64(i+1)
+		}
 	}
 	if count == 0 {
 		return nil, 0, fmt.Errorf("no token of the text occurs twice")
@@ -150,9 +152,9 @@ func Induction(l *Look, tokens []int32) (scores [][]float64, chance float64, err
 		scores[layer] = make([]float64, l.Heads)
 		for h := range scores[layer] {
 			p := l.Of(layer, h)
-			for i, at := range behind {
-				if at > 0 {
-					scores[layer][h] += float64(p[i*l.Keys+at]) / float64(count)
+			for i, places := range behind {
+				for _, j := range places {
+					scores[layer][h] += float64(p[i*l.Keys+j]) / float64(count)
 				}
 			}
 		}

@@ -236,7 +236,7 @@ func TestRollout(t *testing.T) {
 	}
 }
 
-// TestInduction finds a head that looks behind the last occurrence of its token, and tells it from one that looks at
+// TestInduction finds a head that looks behind earlier occurrences of its token, and tells it from one that looks at
 // all alike.
 func TestInduction(t *testing.T) {
 	tokens := []int32{4, 7, 9, 4, 7, 9}

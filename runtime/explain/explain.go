@@ -191,6 +191,25 @@ func Softmax(logits []float32) (p, log []float64) {
 	return p, log
 }
 
+// Gradients runs the pass over b and gives the gradient of Σ seed∘y, y being what the pass gives, with respect to every
+// value that it depends on, by the name of the tap. seed is of y's length.
+func (e *Explainer) Gradients(b *model.Batch, seed []float32) (*Pass, map[string][]float32, error) {
+	p, err := e.Run(b)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := e.pass.Pull(b, seed); err != nil {
+		return nil, nil, err
+	}
+	all := map[string][]float32{}
+	for _, t := range p.Taps {
+		if t.Gradient != nil {
+			all[t.Name] = slices.Clone(t.Gradient)
+		}
+	}
+	return p, all, nil
+}
+
 // score runs the pass and gives the target.
 func (e *Explainer) score(b *model.Batch, t Target) (float64, error) {
 	all, err := e.pass.Run(b)

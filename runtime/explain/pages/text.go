@@ -29,6 +29,8 @@ type Text struct {
 	Target explain.Target       // what is explained
 	Other  *model.Batch         // a text that differs, from which values are put into this one; nil for none
 	Units  []explain.Unit       // hidden units that are shown; nil for those that vary most
+	// Write writes a text from each of latent vectors [n, width], of an autoencoder; nil for others.
+	Write func(ctx context.Context, z []float32) ([]string, error)
 }
 
 // limits of what a page shows, so that it stays of a size that can be read and sent.
@@ -66,7 +68,7 @@ func (t *Text) Page(ctx context.Context) (*page.Page, error) {
 		quoted(t.Piece(int32(t.Target.Token))), what, t.Target.Step+1, quoted(t.Piece(t.Batch.Tokens[t.Target.Step])),
 		percent(math.Exp(score)))
 	for _, section := range []func() error{a.predictions, a.attributions, a.attention, a.lens, a.effects, a.patches,
-		a.units} {
+		a.latent, a.units} {
 		if err := section(); err != nil {
 			return nil, err
 		}
@@ -530,23 +532,26 @@ func gates(t *model.Tap) []page.Block {
 		layers = t.Shape[0]
 	}
 	each := width / len(t.Gates)
+	wide := max(1, each/(2*max(1, steps))) // pixels of a token, so that a short text is no narrow stripe
 	b := page.Block{Title: "Gates: " + t.Name, Fold: true, Hint: "A row for each unit, a column for each token: bright " +
 		"where a gate is open. Candidates are from −1 to 1."}
 	for layer := range layers {
 		for g, name := range t.Gates {
-			values := make([]float64, each*steps)
+			values := make([]float64, each*steps*wide)
 			for i := range steps {
 				for u := range each {
 					v := float64(t.Value[(layer*steps+i)*width+g*each+u])
 					if name == "candidate" {
 						v = (v + 1) / 2
 					}
-					values[u*steps+i] = v
+					for k := range wide {
+						values[(u*steps+i)*wide+k] = v
+					}
 				}
 			}
 			b.Pictures = append(b.Pictures, page.Picture{Name: fmt.Sprintf("%s-%d-%s", file(t.Name), layer+1, name),
 				Alt: fmt.Sprintf("the %s gate of %s, layer %d", name, t.Name, layer+1), Caption: name + " gate",
-				PNG: page.Heat(values, each, steps, 0, 1, 1)})
+				PNG: page.Heat(values, each, steps*wide, 0, 1, 1)})
 		}
 	}
 	return []page.Block{b}

@@ -1,0 +1,254 @@
+package pages
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/gradsmith/gradsmith/runtime/explain"
+	"github.com/gradsmith/gradsmith/runtime/model"
+	"github.com/gradsmith/gradsmith/runtime/page"
+)
+
+// steps are the values that a number of a latent vector, or of noise, is given in a traversal.
+var steps = []float64{-3, -2, -1, 0, 1, 2, 3}
+
+const moved = 6 // numbers that are moved, those that tell the most
+
+// dimension is a number of a latent vector, its distribution and how far that is from the prior.
+type dimension struct {
+	i           int
+	mean, sd, k float64
+}
+
+// posterior is the distribution of the latent vector of a pass, the numbers that tell most first: in nats, the
+// divergence ½(μ² + σ² − log σ² − 1) of each from the prior (Kingma and Welling 2014, appendix B).
+func posterior(p *explain.Pass) []dimension {
+	means, variances := p.Of(model.TapLatent), p.Of(model.TapVariance)
+	if len(means) == 0 || len(variances) == 0 {
+		return nil
+	}
+	var all []dimension
+	for i, m := range means[0].Value {
+		mu, log := float64(m), float64(variances[0].Value[i])
+		all = append(all, dimension{i, mu, math.Exp(log / 2), (mu*mu + math.Exp(log) - log - 1) / 2})
+	}
+	slices.SortStableFunc(all, func(a, b dimension) int { return cmp.Compare(b.k, a.k) })
+	return all
+}
+
+// table shows the distribution.
+func table(all []dimension) (block page.Block, total float64) {
+	t := &page.Table{Label: "Numbers of the latent vector", Head: []string{"number", "KL", "mean", "deviation"}}
+	for _, d := range all {
+		total += d.k
+	}
+	for _, d := range all {
+		t.Rows = append(t.Rows, page.Row{Name: fmt.Sprint(d.i + 1), Cells: []page.Token{
+			{Text: fmt.Sprintf("%.3f", d.k), Ground: page.Share(d.k / max(all[0].k, 1e-12))},
+			{Text: fmt.Sprintf("%+.3f", d.mean)}, {Text: fmt.Sprintf("%.3f", d.sd)}}})
+	}
+	return page.Block{Title: "Its numbers, those that tell the most first", Fold: true, Table: t}, total
+}
+
+const latentText = "The latent vector of the text tells %.2f nats, the divergence of its distribution from the prior. A " +
+	"number whose divergence is next to nothing tells nothing."
+
+// latent shows the latent vector of a sentence, and what is written when its numbers are others.
+func (a *about) latent() error {
+	all := posterior(a.pass)
+	if all == nil {
+		return nil
+	}
+	numbers, total := table(all)
+	blocks := []page.Block{numbers}
+	for _, d := range all[:min(moved, len(all))] {
+		if a.Write == nil {
+			break
+		}
+		var z []float32
+		for _, v := range steps {
+			row := slices.Clone(a.pass.Of(model.TapLatent)[0].Value)
+			row[d.i] = float32(v)
+			z = append(z, row...)
+		}
+		lines, err := a.Write(a.ctx, z)
+		if err != nil {
+			if err := a.note("traversal", err); err != nil {
+				return err
+			}
+			break
+		}
+		t := &page.Table{Label: fmt.Sprintf("What is written when number %d is another", d.i+1),
+			Head: []string{fmt.Sprintf("number %d", d.i+1), "what is written"}}
+		for i, v := range steps {
+			t.Rows = append(t.Rows, page.Row{Name: fmt.Sprintf("%+.0f", v), Cells: []page.Token{{Text: lines[i]}}})
+		}
+		blocks = append(blocks, page.Block{Title: fmt.Sprintf("Number %d, which is %+.2f", d.i+1, d.mean), Table: t})
+	}
+	a.section("Latent vector", fmt.Sprintf(latentText, total), blocks...)
+	return nil
+}
+
+// Vectors is what a page about a vector shows.
+type Vectors struct {
+	Info *model.Info
+	// Explainer is that of an autoencoder, or of a discriminator; Generator is nil for an autoencoder.
+	Explainer, Generator *explain.Explainer
+	Batch                *model.Batch // with the vector
+	Noise                []float32    // that the generator makes the vector of; nil where it is one of the data
+	// Draw draws vectors beside each other, so many in a row, in PNG.
+	Draw func(x []float32, columns int) ([]byte, error)
+}
+
+// Page makes the page.
+func (v *Vectors) Page(ctx context.Context) (*page.Page, error) {
+	p := &page.Page{Title: "What " + v.Info.Name + " does with a vector", About: v.Info.String() + "."}
+	var err error
+	if v.Generator != nil || v.Info.Adversary != nil {
+		err = v.verdict(ctx, p)
+	} else {
+		err = v.code(ctx, p)
+	}
+	return p, err
+}
+
+func (v *Vectors) picture(name, alt, caption string, x []float32, columns int) (page.Picture, error) {
+	data, err := v.Draw(x, columns)
+	return page.Picture{Name: name, Alt: alt, Caption: caption, PNG: data}, err
+}
+
+// means are the numbers that an autoencoder's decoder gives for the logits of a pass.
+func (v *Vectors) means(p *explain.Pass) []float32 {
+	x := slices.Clone(p.Output().Value)
+	if v.Info.Vector.Deviation == 0 && v.Info.Adversary == nil {
+		for i, y := range x {
+			x[i] = float32(1 / (1 + math.Exp(-float64(y))))
+		}
+	}
+	return x
+}
+
+// code shows the latent vector of a vector, and what becomes of it.
+func (v *Vectors) code(ctx context.Context, p *page.Page) error {
+	pass, err := v.Explainer.Run(v.Batch)
+	if err != nil {
+		return err
+	}
+	both, err := v.picture("reconstruction", "the vector and its reconstruction", "The vector, and what the decoder makes "+
+		"of the mean of its latent vector.", append(slices.Clone(v.Batch.Vectors), v.means(pass)...), 2)
+	if err != nil {
+		return err
+	}
+	all := posterior(pass)
+	numbers, total := table(all)
+	p.Sections = append(p.Sections, page.Section{Title: "Reconstruction",
+		Blocks: []page.Block{{Pictures: []page.Picture{both}}}}, page.Section{Title: "Latent vector",
+		Text: fmt.Sprintf(latentText, total), Blocks: []page.Block{numbers}})
+	var moving page.Block
+	for _, d := range all[:min(moved, len(all))] {
+		picture, err := v.traversal(ctx, v.Explainer, v.Batch, d.i)
+		if err != nil {
+			return err
+		}
+		moving.Pictures = append(moving.Pictures, picture)
+	}
+	p.Sections = append(p.Sections, page.Section{Title: "Its numbers, moved", Text: "What the decoder makes when one " +
+		"number of the latent vector goes from −3 to 3, from left to right.", Blocks: []page.Block{moving}})
+	return nil
+}
+
+// traversal is a picture of what is made as a number is moved.
+func (v *Vectors) traversal(ctx context.Context, e *explain.Explainer, b *model.Batch, i int) (page.Picture, error) {
+	if err := ctx.Err(); err != nil {
+		return page.Picture{}, err
+	}
+	passes, err := e.Traverse(b, i, steps)
+	if err != nil {
+		return page.Picture{}, err
+	}
+	var x []float32
+	for _, pass := range passes {
+		x = append(x, v.means(pass)...)
+	}
+	return v.picture(fmt.Sprintf("number-%d", i+1), fmt.Sprintf("what is made as number %d is moved", i+1),
+		fmt.Sprintf("Number %d.", i+1), x, len(steps))
+}
+
+// verdict shows what moves a discriminator's verdict on a vector, and how its generator could move it.
+func (v *Vectors) verdict(ctx context.Context, p *page.Page) error {
+	target := explain.Target{Against: -1, Logit: true}
+	var score float64
+	var blocks []page.Block
+	for _, by := range explain.Methods {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if by == explain.Occlusion && v.Info.Vector.Width > 1024 {
+			p.Notes = append(p.Notes, "occlusion is left out: it judges the vector once for each of its numbers")
+			continue
+		}
+		a, err := v.Explainer.Attribute(v.Batch, target, by, explain.Options{})
+		if err != nil {
+			return err
+		}
+		score = a.Score
+		most := 1e-20
+		for _, x := range a.Inputs[0].Values {
+			most = max(most, math.Abs(x))
+		}
+		x := make([]float32, len(a.Inputs[0].Values))
+		for i, value := range a.Inputs[0].Values {
+			x[i] = float32(v.Info.Vector.Low + (value/most+1)/2*(v.Info.Vector.High-v.Info.Vector.Low))
+		}
+		picture, err := v.picture(file(string(by)), string(by)+" of the verdict", fmt.Sprintf("It leaves %s unexplained.",
+			percent(a.Error)), x, 1)
+		if err != nil {
+			return err
+		}
+		blocks = append(blocks, page.Block{Title: upperFirst(string(by)), Pictures: []page.Picture{picture}, Small: true})
+	}
+	vector, err := v.picture("vector", "the vector that is judged", fmt.Sprintf("Its verdict is %+.3f.", score),
+		v.Batch.Vectors, 1)
+	if err != nil {
+		return err
+	}
+	blocks = append([]page.Block{{Pictures: []page.Picture{vector}, Small: true}}, blocks...)
+	p.Sections = append(p.Sections, page.Section{Title: "What moves the verdict", Text: "The discriminator's verdict is " +
+		"high for data. Light numbers speak for it, dark ones against it, against a vector of zeros.", Blocks: blocks})
+	if v.Generator == nil || v.Noise == nil {
+		return nil
+	}
+	// Through both networks, one behind the other: the gradient of the verdict is the seed of the generator's.
+	b := &model.Batch{Steps: 1, Batch: 1, Noise: v.Noise}
+	_, grads, err := v.Explainer.Gradients(v.Batch, []float32{1})
+	if err != nil {
+		return err
+	}
+	_, noise, err := v.Generator.Gradients(b, grads["vectors"])
+	if err != nil {
+		return err
+	}
+	order := make([]int, len(v.Noise))
+	for i := range order {
+		order[i] = i
+	}
+	slope := noise["noise"]
+	slices.SortStableFunc(order, func(a, b int) int {
+		return cmp.Compare(math.Abs(float64(slope[b])), math.Abs(float64(slope[a])))
+	})
+	var moving page.Block
+	for _, i := range order[:min(moved, len(order))] {
+		picture, err := v.traversal(ctx, v.Generator, b, i)
+		if err != nil {
+			return err
+		}
+		picture.Caption = fmt.Sprintf("Number %d: the verdict rises by %+.3f for 1 more.", i+1, slope[i])
+		moving.Pictures = append(moving.Pictures, picture)
+	}
+	p.Sections = append(p.Sections, page.Section{Title: "Its noise, moved", Text: "What the generator makes when one number " +
+		"of the noise goes from −3 to 3: the numbers that move the verdict the most.", Blocks: []page.Block{moving}})
+	return nil
+}
