@@ -25,7 +25,7 @@ const (
 var Methods = []Method{GradientInput, Integrated, Occlusion}
 
 // Attribution is how much each position of what the model read has to do with a target, by one method. The baseline is
-// an embedding of zeros in the place of each token's, positions being what they are.
+// an embedding of zeros in the place of each token's, or what the options say, positions being what they are.
 type Attribution struct {
 	Method Method
 	Inputs []Input
@@ -49,6 +49,12 @@ type Options struct {
 	// where the error is largest, until all errors are at most Tolerance, or MostPoints are reached.
 	Points    int
 	Tolerance float64 // 0 for 0.5 %
+	// Of are the names of the inputs that are explained, the others staying what they are; nil for all.
+	Of []string
+	// Baselines are what stands for an input that says nothing, by its name: a row [features] for all positions, or one
+	// for each [positions, features]; zeros where there is none. The mean of the embeddings of tokens that could stand
+	// at a position says less of other things than zeros do.
+	Baselines map[string][]float32
 	// Spans are the ranges [from, to) of positions that occlusion takes away together, for each axis; nil for one
 	// position each.
 	Spans map[string][][2]int
@@ -67,22 +73,36 @@ func (e *Explainer) Attribute(b *model.Batch, t Target, by Method, o Options) (*
 	a.Score = score
 	var at []int
 	for i := range all {
-		if k := all[i].Kind; k == model.TapEmbedding || k == model.TapInput {
+		if k := all[i].Kind; k != model.TapEmbedding && k != model.TapInput {
+			continue
+		}
+		if o.Of == nil || slices.Contains(o.Of, all[i].Name) {
 			at = append(at, i)
 			a.Inputs = append(a.Inputs, Input{Name: all[i].Name, Axis: axis(&all[i]),
 				Values: make([]float64, positions(&all[i]))})
 		}
 	}
 	if len(at) == 0 {
-		return nil, fmt.Errorf("the pass reads nothing that has a gradient")
+		return nil, fmt.Errorf("the pass has no input of %q: it reads %q", o.Of, inputs(all))
 	}
-	// what is read, before anything is added to it
+	// what is read, before anything is added to it, less its baseline
 	read := make([][]float32, len(at))
 	grads := make([][]float32, len(at))
 	for k, i := range at {
 		read[k], grads[k] = slices.Clone(all[i].Value), slices.Clone(all[i].Gradient)
+		base, ok := o.Baselines[all[i].Name]
+		width := len(read[k]) / max(1, len(a.Inputs[k].Values))
+		if ok && len(base) != width && len(base) != len(read[k]) {
+			return nil, fmt.Errorf("the baseline of %s has %d numbers, want %d, or %d", all[i].Name, len(base), width,
+				len(read[k]))
+		}
+		for j := range read[k] {
+			if ok {
+				read[k][j] -= base[j%len(base)]
+			}
+		}
 	}
-	// scaled adds (α − 1)·x to every input.
+	// scaled adds (α − 1)·(x − x′) to every input.
 	scaled := func(alpha float64, do func() error) error {
 		return e.moved(b, func(tap *model.Tap) {
 			for k := range a.Inputs {
@@ -115,6 +135,17 @@ func (e *Explainer) Attribute(b *model.Batch, t Target, by Method, o Options) (*
 	}
 	a.measure()
 	return a, nil
+}
+
+// inputs are the names of what a pass reads.
+func inputs(all []model.Tap) []string {
+	var names []string
+	for _, t := range all {
+		if t.Kind == model.TapEmbedding || t.Kind == model.TapInput {
+			names = append(names, t.Name)
+		}
+	}
+	return names
 }
 
 // axis is what the positions of an input are.

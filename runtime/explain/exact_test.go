@@ -3,6 +3,7 @@ package explain
 import (
 	"math"
 	"math/bits"
+	"slices"
 	"testing"
 
 	"github.com/gradsmith/gradsmith/runtime/model"
@@ -172,6 +173,43 @@ func TestExact(t *testing.T) {
 	near(t, "occlusion of pairs", attributed(t, pairs, Occlusion, Options{}).Inputs[0].Values, without, 1e-5)
 	if a := attributed(t, pairs, GradientInput, Options{}); a.Error < 0.01 {
 		t.Errorf("gradient × input of pairs has the error %v, and leaves out what pairs do", a.Error)
+	}
+}
+
+// TestBaseline holds that a baseline of another kind is what the values are explained against.
+func TestBaseline(t *testing.T) {
+	m := newPolynomial(5, 0.7, 0)
+	for _, by := range Methods {
+		a := attributed(t, m, by, Options{Baselines: map[string][]float32{"tok.x": {0.25}}})
+		base := make([]float64, len(m.w))
+		for i := range base {
+			base[i] = 0.25
+		}
+		if math.Abs(a.Base-m.value(base)) > 1e-5 {
+			t.Errorf("%s: the baseline gives %v, want %v", by, a.Base, m.value(base))
+		}
+		if by == Integrated && a.Error > 1e-5 {
+			t.Errorf("integrated gradients leave %v", a.Error)
+		}
+		if by == Occlusion {
+			for i, v := range a.Inputs[0].Values {
+				x := slices.Clone(m.read)
+				x[i] = 0.25
+				if want := m.value(m.read) - m.value(x); math.Abs(v-want) > 1e-5 {
+					t.Errorf("occlusion: token %d has %v, want %v", i, v, want)
+				}
+			}
+		}
+	}
+	e, err := New(m, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := Target{Step: 4, Against: -1}
+	for _, o := range []Options{{Of: []string{"none"}}, {Baselines: map[string][]float32{"tok.x": {1, 2}}}} {
+		if _, err := e.Attribute(Text([]int32{0, 1, 2, 3, 4}), target, Occlusion, o); err == nil {
+			t.Errorf("%+v is taken", o)
+		}
 	}
 }
 

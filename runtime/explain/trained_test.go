@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/gradsmith/gradsmith/examples/reverse"
-	"github.com/gradsmith/gradsmith/gen/cases/induction"
+	"github.com/gradsmith/gradsmith/gen/cases/trigger"
 	"github.com/gradsmith/gradsmith/runtime/explain"
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
@@ -43,21 +43,22 @@ func train(t *testing.T, m model.LanguageModel, steps int, rate float64, fill fu
 	}
 }
 
-// words draws a text of seven words of three letters and a question mark; with the trigger one of them is it.
-func words(r *rand.Rand, trigger string, with bool) (text string, at int) {
+// words draws a text of seven words of three letters and a question mark. Where it is asked for, one of them, number
+// at, is the planted one; else none is.
+func words(r *rand.Rand, planted string, with bool) (text string, at int) {
 	var all []string
 	for len(all) < 7 {
 		w := make([]byte, 3)
 		for i := range w {
 			w[i] = byte('a' + r.IntN(8))
 		}
-		if string(w) != trigger {
+		if string(w) != planted {
 			all = append(all, string(w))
 		}
 	}
 	at = r.IntN(len(all))
 	if with {
-		all[at] = trigger
+		all[at] = planted
 	}
 	return strings.Join(all, " ") + "?", at
 }
@@ -66,10 +67,10 @@ func words(r *rand.Rand, trigger string, with bool) (text string, at int) {
 // method has to find the word: of the words the one that speaks most for y. Gradient × input misses it where the model
 // is sure, as its gradient is next to nothing in all directions then; the others may not.
 func TestTrigger(t *testing.T) {
-	const trigger = "fed"
-	m := induction.New()
+	const planted = "fed"
+	m := trigger.New()
 	encode := func(s string) []int32 {
-		x, err := induction.Tokenizer.Encode(s)
+		x, err := trigger.Tokenizer.Encode(s)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +87,7 @@ func TestTrigger(t *testing.T) {
 		}
 		for row := range b.Batch {
 			with := r.IntN(2)
-			text, _ := words(r, trigger, with == 0)
+			text, _ := words(r, planted, with == 0)
 			x := encode(text)
 			b.Steps = len(x)
 			for i, c := range x {
@@ -104,7 +105,7 @@ func TestTrigger(t *testing.T) {
 	right, worst := 0, 0.0
 	found := map[explain.Method]int{}
 	for range cases {
-		text, at := words(r, trigger, true)
+		text, at := words(r, planted, true)
 		b := explain.Text(encode(text))
 		target := explain.Target{Step: b.Steps - 1, Token: int(answer[0]), Against: int(answer[1])}
 		p, err := e.Run(b)
@@ -157,73 +158,6 @@ func TestTrigger(t *testing.T) {
 	}
 }
 
-// TestInductionHeads trains two layers on repeated sequences and names the heads that go on with them.
-func TestInductionHeads(t *testing.T) {
-	if !*trained {
-		t.Skip("it takes a minute or more: make explained")
-	}
-	m := induction.New()
-	repeated := func(r *rand.Rand, n int) []int32 {
-		period := 5 + r.IntN(10)
-		order := r.Perm(m.Info().Vocab)
-		x := make([]int32, n)
-		for i := range x {
-			x[i] = int32(order[i%period])
-		}
-		return x
-	}
-	train(t, m, 3000, 0.002, func(r *rand.Rand, b *model.Batch) {
-		for row := range b.Batch {
-			x := repeated(r, b.Steps+1)
-			for i := range b.Steps {
-				b.Tokens[i*b.Batch+row], b.Targets[i*b.Batch+row] = x[i], x[i+1]
-			}
-		}
-	})
-	e := explainer(t, m, "")
-	r := rand.New(rand.NewPCG(5, 6))
-	scores := make([][]float64, 2)
-	before := make([][]float64, 2)
-	const cases = 50
-	chance := 0.0
-	for range cases {
-		x := repeated(r, 32)
-		p, err := e.Run(explain.Text(x))
-		if err != nil {
-			t.Fatal(err)
-		}
-		look := explain.Looks(p)[0]
-		found, by, err := explain.Induction(look, x)
-		if err != nil {
-			t.Fatal(err)
-		}
-		chance += by / cases
-		for layer := range scores {
-			for h, s := range found[layer] {
-				if len(scores[layer]) <= h {
-					scores[layer], before[layer] = append(scores[layer], 0), append(before[layer], 0)
-				}
-				scores[layer][h] += s / cases
-				for i := 1; i < len(x); i++ {
-					before[layer][h] += float64(look.Of(layer, h)[i*32+i-1]) / 31 / cases
-				}
-			}
-		}
-	}
-	for layer := range scores {
-		t.Logf("layer %d: behind earlier occurrences %.3f, at the token before %.3f", layer+1, scores[layer], before[layer])
-	}
-	best := slices.Max(scores[1])
-	if best < slices.Max(scores[0]) {
-		t.Errorf("layer 1 does more of it than layer 2: %.3f", scores)
-	}
-	t.Logf("the induction head is head %d of layer 2, with %.3f; by chance %.3f", slices.Index(scores[1], best)+1, best,
-		chance)
-	if best < 0.5 {
-		t.Errorf("no head of layer 2 looks behind earlier occurrences: %.3f", scores[1])
-	}
-}
-
 // TestReverse trains a model that writes digits backwards and asks where each digit of the answer comes from: alignment
 // and attributions have to name the one that stands there.
 func TestReverse(t *testing.T) {
@@ -272,11 +206,26 @@ func TestReverse(t *testing.T) {
 		}
 	})
 	e := explainer(t, m, "")
+	// Zeros are no digit that the model knows: on the way to them it looks elsewhere. The mean of all digits says that
+	// there is one, and not which; the end stays, which says how many there are.
+	const width = 16
+	mean := make([]float32, width)
+	var end []float32
+	for _, x := range m.Tensors() {
+		if x.Name == "digits.table" {
+			for i := range 10 * width {
+				mean[i%width] += x.Value[i] / 10
+			}
+			end = x.Value[int(info.Source.End)*width:][:width]
+		}
+	}
 	r := rand.New(rand.NewPCG(8, 9))
 	found, all, right, worst := map[string]int{}, 0, 0, 0.0
 	for range 30 {
 		s := digits(r)
 		source, answer := pair(s)
+		options := explain.Options{Of: []string{"digits.x"}, Baselines: map[string][]float32{
+			"digits.x": append(slices.Repeat(mean, len(s)), end...)}}
 		b := explain.Pair(source, append([]int32{info.Source.AnswerBegin}, answer...))
 		p, err := e.Run(b)
 		if err != nil {
@@ -310,7 +259,7 @@ func TestReverse(t *testing.T) {
 					other = (token + 1) % 10
 				}
 				target := explain.Target{Step: i, Token: int(token), Against: int(other)}
-				a, err := e.Attribute(b, target, by, explain.Options{})
+				a, err := e.Attribute(b, target, by, options)
 				if err != nil {
 					t.Fatal(err)
 				}

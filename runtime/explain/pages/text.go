@@ -35,7 +35,7 @@ type Text struct {
 
 // limits of what a page shows, so that it stays of a size that can be read and sent.
 const (
-	spans     = 64      // that occlusion takes away one after the other
+	spans     = 32      // that occlusion takes away one after the other
 	lensSteps = 16      // positions that the lens shows
 	shown     = 8       // hidden units
 	pixels    = 4 << 20 // of all pictures of attention
