@@ -42,7 +42,8 @@ type folder struct {
 	tensors map[string]*tensor
 	readers []reader
 	arch    *architecture
-	buffer  []float32
+	buffer  []float32 // a parameter
+	chunk   []float32 // what is read of a tensor at a time
 
 	tokenizer     *tokenizer.Tokenizer
 	tokenizerFile string // base name

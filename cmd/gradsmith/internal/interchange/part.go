@@ -134,7 +134,8 @@ func (p *part) fill(f *folder, dst []float32, rows, columns, from int) error {
 		}
 	}
 	some := max(1, min(chunk/max(1, width), outputs))
-	buffer := make([]float32, some*width)
+	f.chunk = slices.Grow(f.chunk[:0], some*width)[:some*width] // again for the next one, so that nothing piles up
+	buffer := f.chunk
 	for at := 0; at < outputs+len(p.again); {
 		n, place := min(some, outputs-at), p.skip+at
 		if at >= outputs { // one of those that stand there again
