@@ -32,7 +32,8 @@ networks generator or discriminator; the first of them is what is written withou
 
 For the other two a model fits where that program computes the same; its architecture is found by
 itself: %s.
-Folders have the first five of these, and mistral; with --adapter they are of the PEFT library.
+Folders have the first five of these, mistral and bert; with --adapter they are of the PEFT
+library.
 What does not fit is an error that names it.`, strings.Join(interchange.GGUFArchitectures(), ", ")),
 		Example: `  gradsmith export smol --gguf smol.gguf
   gradsmith export smol --gguf smol.gguf --type f16

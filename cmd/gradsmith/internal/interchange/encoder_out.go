@@ -6,13 +6,14 @@ import (
 	"fmt"
 
 	"github.com/gradsmith/gradsmith/cmd/gradsmith/internal/gguf"
+	"github.com/gradsmith/gradsmith/runtime/checkpoint"
 	"github.com/gradsmith/gradsmith/runtime/tokenizer"
 	"github.com/gradsmith/gradsmith/runtime/tokenizer/formats"
 	"github.com/gradsmith/gradsmith/spec"
 )
 
-// encoderOutline is an encoder of this project as llama.cpp sees one of BERT's shape: a table of tokens, one of places,
-// a norm, blocks with norms behind their parts. What stands behind the blocks restores tokens, and is not a part of it.
+// encoderOutline is an encoder of this project as other programs see one of BERT's shape: a table of tokens, one of
+// places, a norm, blocks with norms behind their parts. What stands behind the blocks restores tokens.
 type encoderOutline struct {
 	spec   *spec.Model
 	tokens owner
@@ -20,14 +21,15 @@ type encoderOutline struct {
 	norm   outNorm
 	width  int
 	blocks []outBlock // before and between are the norms behind the parts
+	rest   []spec.Layer
 }
 
 // encoderOf sees a model as one, or says what it has beside that.
 func encoderOf(m *spec.Model) (*encoderOutline, error) {
 	o := &encoderOutline{spec: m}
 	odd := func(l spec.Layer, why string) error {
-		return fmt.Errorf("%s:%d: %s %s: %s, which llama.cpp does not know of an encoder", m.File, l.LayerPos().Line,
-			l.LayerKind(), l.LayerName(), why)
+		return fmt.Errorf("%s:%d: %s %s: %s, which other programs do not know of an encoder", m.File,
+			l.LayerPos().Line, l.LayerKind(), l.LayerName(), why)
 	}
 	block := func() *outBlock { // the one that is not whole
 		if n := len(o.blocks); n > 0 && o.blocks[n-1].between.kind == "" {
@@ -40,7 +42,8 @@ func encoderOf(m *spec.Model) (*encoderOutline, error) {
 	walk = func(layers []spec.Layer, number int) error {
 		for _, l := range layers {
 			if ended {
-				return nil
+				o.rest = append(o.rest, l)
+				continue
 			}
 			b := block()
 			switch l := l.(type) {
@@ -97,7 +100,7 @@ func encoderOf(m *spec.Model) (*encoderOutline, error) {
 				case o.norm.kind == "" && len(o.blocks) == 0:
 					o.norm = norm
 				case b == nil:
-					ended = true
+					ended, o.rest = true, []spec.Layer{l}
 				case b.before.kind == "":
 					b.before = norm
 				case b.feeds.name != "":
@@ -109,7 +112,7 @@ func encoderOf(m *spec.Model) (*encoderOutline, error) {
 				if b != nil || len(o.blocks) == 0 {
 					return odd(l, "a layer of another kind")
 				}
-				ended = true
+				ended, o.rest = true, []spec.Layer{l}
 			}
 		}
 		return nil
@@ -121,14 +124,14 @@ func encoderOf(m *spec.Model) (*encoderOutline, error) {
 		return nil, fmt.Errorf("%s: there are no blocks of an attention and a feed-forward part with norms behind them",
 			m.File)
 	}
-	return o, o.check()
+	return o, nil
 }
 
-// check reports what llama.cpp would compute otherwise.
-func (o *encoderOutline) check() error {
+// check reports what another program, "llama.cpp" or "transformers", would compute otherwise.
+func (o *encoderOutline) check(program string) error {
 	first := &o.blocks[0]
 	no := func(i int, why string) error {
-		return fmt.Errorf("%s: it is most like bert of llama.cpp, but block %d: %s", o.spec.File, i+1, why)
+		return fmt.Errorf("%s: it is most like bert of %s, but block %d: %s", o.spec.File, program, i+1, why)
 	}
 	for i := range o.blocks {
 		b := &o.blocks[i]
@@ -142,16 +145,39 @@ func (o *encoderOutline) check() error {
 		case x.ALiBi || x.Prefix > 0 || x.Relative != nil || x.SoftCap > 0 || x.Rotary.On() || x.QueryNorm > 0 ||
 			x.Window > 0 && x.Window < o.spec.Shape.Steps || !scaled(x, x.HeadSize):
 			return no(i, "scores are computed in another way")
-		case f.Activation != "gelu":
+		case f.Activation != "gelu" && (program == "llama.cpp" || f.Activation != "relu") ||
+			f.Activation != first.feedforward.Activation:
 			return no(i, fmt.Sprintf("its activation is %s, not gelu", f.Activation))
 		case b.before.epsilon != o.norm.epsilon || b.between.epsilon != o.norm.epsilon:
 			return no(i, "its norms are not like the first one")
 		}
 	}
 	if o.places.name == "" {
-		return fmt.Errorf("%s: it is most like bert of llama.cpp, but has no learnt table of places", o.spec.File)
+		return fmt.Errorf("%s: it is most like bert of %s, but has no learnt table of places", o.spec.File, program)
 	}
 	return nil
+}
+
+// restores are the layers that make tokens of what the blocks give.
+func (o *encoderOutline) restores() (transform, norm, head owner, err error) {
+	var layers []spec.Layer
+	for _, l := range o.rest {
+		if _, ok := l.(*spec.Dropout); !ok {
+			layers = append(layers, l)
+		}
+	}
+	if len(layers) == 3 {
+		d, isDense := layers[0].(*spec.Dense)
+		n, isNorm := layers[1].(*spec.LayerNorm)
+		h, isHead := layers[2].(*spec.Dense)
+		if isDense && isNorm && isHead && d.Bias && d.OutputWidth() == o.width && n.Epsilon == o.norm.epsilon &&
+			d.Activation == o.blocks[0].feedforward.Activation && d.Tie == "" && d.Scale == 0 && d.SoftCap == 0 &&
+			h.Tie != "" && h.Bias && h.Activation == "none" && h.Scale == 0 && h.SoftCap == 0 {
+			return ownerOf(d, 0), ownerOf(n, 0), ownerOf(h, 0), nil
+		}
+	}
+	return transform, norm, head, fmt.Errorf("%s: it is most like bert of transformers, but tokens are not restored "+
+		"by a product of the same width and activation, a norm, and the table of tokens with a bias", o.spec.File)
 }
 
 // keys are the sizes of the encoder. Rows of a text are averaged where one is asked for that stands for all.
@@ -174,9 +200,66 @@ func (o *encoderOutline) keys(as gguf.Type) []gguf.KV {
 	}
 }
 
-// targets are the tensors, of as many tokens as the tokenizer has: the mask that is ours is not among them.
-func (o *encoderOutline) targets(tokens int) []target {
-	all := []target{{name: "token_embd.weight", from: o.tokens, field: "table", rows: tokens},
+// published are the targets in the form of the hub.
+func (o *encoderOutline) published(tok *tokenizer.Tokenizer) ([]target, error) {
+	transform, last, head, err := o.restores()
+	if err != nil {
+		return nil, err
+	}
+	at := func(name string) string { return "bert.embeddings." + name }
+	all := []target{{name: at("word_embeddings.weight"), from: o.tokens, field: "table", rows: tok.Vocab(),
+		mask: maskOf(tok)}, {name: at("position_embeddings.weight"), from: o.places, field: "table"},
+		{name: at("token_type_embeddings.weight"), constant: make([]float32, 2*o.width), lies: []int{2, o.width}}}
+	norm := func(name string, from owner) {
+		all = append(all, target{name: name + ".weight", from: from, field: "gain"},
+			target{name: name + ".bias", from: from, field: "bias"})
+	}
+	product := func(name string, from owner, field string, at, width int) {
+		all = append(all, target{name: name + ".weight", from: from, field: "w" + field, at: at, width: width},
+			target{name: name + ".bias", from: from, field: "b" + field, at: at, width: width})
+	}
+	norm(at("LayerNorm"), o.norm.owner)
+	for i := range o.blocks {
+		b, in := &o.blocks[i], fmt.Sprintf("bert.encoder.layer.%d.", i)
+		for k, name := range []string{"query", "key", "value"} {
+			product(in+"attention.self."+name, b.attends, "qkv", k*o.width, o.width)
+		}
+		product(in+"attention.output.dense", b.attends, "o", 0, o.width)
+		norm(in+"attention.output.LayerNorm", b.before.owner)
+		product(in+"intermediate.dense", b.feeds, "up", 0, b.feedforward.Hidden)
+		product(in+"output.dense", b.feeds, "down", 0, o.width)
+		norm(in+"output.LayerNorm", b.between.owner)
+	}
+	product("cls.predictions.transform.dense", transform, "", 0, o.width)
+	norm("cls.predictions.transform.LayerNorm", last)
+	return append(all, target{name: "cls.predictions.bias", from: head, field: "b", rows: tok.Vocab(),
+		mask: maskOf(tok)}), nil
+}
+
+// config is the config.json.
+func (o *encoderOutline) config(as checkpoint.Type, tokens int) ([]byte, error) {
+	a, f := &o.blocks[0].attention, &o.blocks[0].feedforward
+	return json.MarshalIndent(map[string]any{"model_type": "bert", "architectures": []string{"BertForMaskedLM"},
+		"vocab_size": tokens, "hidden_size": o.width, "num_hidden_layers": len(o.blocks),
+		"num_attention_heads": a.Heads, "intermediate_size": f.Hidden, "hidden_act": f.Activation,
+		"max_position_embeddings": o.spec.Shape.Steps, "type_vocab_size": 2, "layer_norm_eps": o.norm.epsilon,
+		"position_embedding_type": "absolute", "tie_word_embeddings": true, "torch_dtype": dtypes[as]}, "", "  ")
+}
+
+// maskOf is the token of a tokenizer's file that stands for a missing one, or -1. The model has one behind those of the
+// file, which reads what a training has made of it.
+func maskOf(tok *tokenizer.Tokenizer) int {
+	for _, name := range masks {
+		if n, ok := tok.Token(name); ok {
+			return int(n)
+		}
+	}
+	return -1
+}
+
+// targets are the tensors, of as many tokens as the tokenizer has.
+func (o *encoderOutline) targets(tok *tokenizer.Tokenizer) []target {
+	all := []target{{name: "token_embd.weight", from: o.tokens, field: "table", rows: tok.Vocab(), mask: maskOf(tok)},
 		{name: "position_embd.weight", from: o.places, field: "table"}}
 	norm := func(name string, n outNorm) {
 		all = append(all, target{name: name + ".weight", from: n.owner, field: "gain"},
@@ -201,25 +284,25 @@ func (o *encoderOutline) targets(tokens int) []target {
 	return all
 }
 
-// encoderTokens are the keys of the tokenizer of an encoder, and how many tokens it has.
-func encoderTokens(m *spec.Model) ([]gguf.KV, int, error) {
-	if m.Tokenizer.Kind == "file" {
-		tok, _, err := formats.Parse(m.Tokenizer.Data, m.Tokenizer.Split)
-		if err != nil {
-			return nil, 0, err
-		}
-		if tok.Kind() == "WordPiece" {
-			keys, err := wordPieceKeys(tok)
-			if err != nil {
-				return nil, 0, fmt.Errorf("%s: %w", m.File, err)
-			}
-			return keys, tok.Vocab(), nil
-		}
+// encoderTokens are the keys of the tokenizer of an encoder.
+func encoderTokens(m *spec.Model) ([]gguf.KV, *tokenizer.Tokenizer, error) {
+	if m.Tokenizer.Kind != "file" {
 		keys, err := ggufTokens(m)
-		return keys, tok.Vocab(), err
+		return keys, nil, err // which it is, as there is no form for it
+	}
+	tok, _, err := formats.Parse(m.Tokenizer.Data, m.Tokenizer.Split)
+	if err != nil {
+		return nil, nil, err
+	}
+	if tok.Kind() == "WordPiece" {
+		keys, err := wordPieceKeys(tok)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", m.File, err)
+		}
+		return keys, tok, nil
 	}
 	keys, err := ggufTokens(m)
-	return keys, 0, err // which it is, as there is no form for it
+	return keys, tok, err
 }
 
 // wordPieceKeys are the keys of BERT's tokenizer. In llama.cpp's form a word begins with ▁, and what goes on with one

@@ -38,14 +38,17 @@ func NewGGUF(m *spec.Model, checkpoint string, as gguf.Type) (_ *GGUF, err error
 	var targets []target
 	if m.EncoderOnly() {
 		o, err := encoderOf(m)
+		if err == nil {
+			err = o.check("llama.cpp")
+		}
 		if err != nil {
 			return nil, err
 		}
-		words, tokens, err := encoderTokens(m)
+		words, tok, err := encoderTokens(m)
 		if err != nil {
 			return nil, err
 		}
-		g.Architecture, g.keys, targets = "bert", append(o.keys(as), words...), o.targets(tokens)
+		g.Architecture, g.keys, targets = "bert", append(o.keys(as), words...), o.targets(tok)
 	} else {
 		o, err := outlineOf(m)
 		if err != nil {

@@ -267,7 +267,7 @@ func TestGGUFRefuses(t *testing.T) {
 			"is no decoder by itself (kind rnn)"},
 		{"encoder",
 			"kind: attention\nencoder:\n  - embedding: {size: 4}\n  - positions\n  - attention: {heads: 2}\n  - dense\n",
-			"a layer of another kind, which llama.cpp does not know of an encoder"},
+			"a layer of another kind, which other programs do not know of an encoder"},
 		{"layer", "- dense: {units: 8}\n  " + block + head, "dense dense: logits with a bias or a scale"},
 		{"no norm", "- residual: [attention: {heads: 2, rotary: true}]\n" + head, "a sum of another form"},
 		{"window", strings.Replace(block, "rotary: true", "rotary: true, window: 3", 1) + head, "a window of 3 tokens"},

@@ -33,15 +33,18 @@ func (h *HuggingFace) Weights(w io.Writer) error {
 // NewHuggingFace finds the architecture of the hub that a model fits, and opens its checkpoint. What does not fit is an
 // error that names it.
 func NewHuggingFace(m *spec.Model, path string, as checkpoint.Type) (_ *HuggingFace, err error) {
-	o, err := outlineOf(m)
-	if err != nil {
-		return nil, err
-	}
 	h := &HuggingFace{as: as}
-	if h.Architecture, err = o.architecture("transformers"); err != nil {
-		return nil, err
+	var o *outline
+	var e *encoderOutline
+	if m.EncoderOnly() {
+		if e, err = encoderOf(m); err == nil {
+			err = e.check("transformers")
+		}
+		h.Architecture = "bert"
+	} else if o, err = outlineOf(m); err == nil {
+		h.Architecture, err = o.architecture("transformers")
 	}
-	if h.Config, err = o.config(h.Architecture, as); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	if m.Tokenizer.Kind != "file" {
@@ -58,10 +61,21 @@ func NewHuggingFace(m *spec.Model, path string, as checkpoint.Type) (_ *HuggingF
 	if h.Tokenizer, err = tok.JSON(); err != nil {
 		return nil, err
 	}
+	var targets []target
+	if e != nil {
+		if h.Config, err = e.config(as, tok.Vocab()); err == nil {
+			targets, err = e.published(tok)
+		}
+	} else if h.Config, err = o.config(h.Architecture, as); err == nil {
+		targets = o.targets(h.Architecture)
+	}
+	if err != nil {
+		return nil, err
+	}
 	if h.source, err = openSource(path, m); err != nil {
 		return nil, err
 	}
-	for _, t := range o.targets(h.Architecture) {
+	for _, t := range targets {
 		shape, err := h.source.shape(&t)
 		if err != nil {
 			h.Close()
@@ -74,12 +88,15 @@ func NewHuggingFace(m *spec.Model, path string, as checkpoint.Type) (_ *HuggingF
 	return h, nil
 }
 
+// dtypes are the types of numbers as a config.json names them.
+var dtypes = map[checkpoint.Type]string{checkpoint.F32: "float32", checkpoint.BF16: "bfloat16"}
+
 // config is the config.json.
 func (o *outline) config(arch string, as checkpoint.Type) ([]byte, error) {
 	a, f := &o.blocks[0].attention, &o.blocks[0].feedforward
 	m := o.spec
 	c := map[string]any{"model_type": arch, "vocab_size": m.Vocab(),
-		"torch_dtype": map[checkpoint.Type]string{checkpoint.F32: "float32", checkpoint.BF16: "bfloat16"}[as]}
+		"torch_dtype": dtypes[as]}
 	if x, ok := m.Tokenizer.Own[spec.BeginToken]; ok {
 		c["bos_token_id"] = x.Number
 	}

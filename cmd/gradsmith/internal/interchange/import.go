@@ -205,13 +205,14 @@ func (f *folder) around() (begin, end int) {
 	return begin, end
 }
 
+// masks are what tokenizers call the token that stands for a missing one.
+var masks = []string{"[MASK]", "<mask>"}
+
 // mask is the token of the tokenizer's file that stands for a missing one. The model here has one behind all of the
 // file's tokens, which reads the same row of their table.
 func (f *folder) mask() int {
-	for _, name := range []string{"[MASK]", "<mask>"} {
-		if n, ok := f.tokenizer.Token(name); ok {
-			return int(n)
-		}
+	if n := maskOf(f.tokenizer); n >= 0 {
+		return n
 	}
 	f.config.errorf("the tokenizer has no token [MASK] or <mask>, by which such a model is told what is missing")
 	return 0

@@ -445,9 +445,11 @@ type target struct {
 	width    int           // columns; 0 takes all, and the parameter as it lies
 	order    func(int) int // output r is that column of those; nil keeps the order
 	inputs   bool          // the inputs come first, as they do here
-	rows     int           // of a table: how many are taken; 0 takes all
+	rows     int           // of a table, or of a vector that has a number for each token: how many are taken; 0: all
+	mask     int           // of such a table: which of these is that behind them; -1 is none
 	add      float32
 	constant []float32 // numbers that are of no parameter
+	lies     []int     // their shape, where it is not that of a vector
 }
 
 // source reads the parameters of a checkpoint of this project.
@@ -502,6 +504,9 @@ func (s *source) name(o owner, field string) string {
 
 // shape is that of a target.
 func (s *source) shape(t *target) ([]int, error) {
+	if t.lies != nil {
+		return t.lies, nil
+	}
 	if t.constant != nil {
 		return []int{len(t.constant)}, nil
 	}
@@ -511,7 +516,7 @@ func (s *source) shape(t *target) ([]int, error) {
 	case shape == nil:
 		return nil, fmt.Errorf("interchange: there is no parameter %s for %s", name, t.name)
 	case t.rows > 0:
-		return []int{t.rows, shape[1]}, nil
+		return append([]int{t.rows}, shape[1:]...), nil
 	case t.width == 0:
 		return shape, nil
 	case len(shape) == 1:
@@ -537,7 +542,14 @@ func (s *source) numbers(t *target) ([]float32, error) {
 		s.last = name
 	}
 	if t.rows > 0 {
-		return s.data[:t.rows*columns], nil
+		if len(s.shapes[name]) == 1 {
+			columns = 1
+		}
+		s.out = append(s.out[:0], s.data[:t.rows*columns]...)
+		if t.mask >= 0 && len(s.data) > len(s.out) { // what a training has made of the mask
+			copy(s.out[t.mask*columns:(t.mask+1)*columns], s.data[t.rows*columns:])
+		}
+		return s.out, nil
 	}
 	if t.width == 0 && t.add == 0 {
 		return s.data, nil
