@@ -23,7 +23,7 @@ func init() {
 							"section 3.4, and in Gemma. A `dense` that ties the table reads it as it is.").called(
 						"multiplier"),
 					tie("In a decoder behind an encoder: name of the encoder's embedding whose table this is. Both "+
-						"have the same tokenizer and `size`."))
+						"have the same tokens under the same numbers, and the same `size`."))
 			case inVAE:
 				return embeddingWord(tableStart+", and in others normal 1, or normal 1/√size when a `dense` layer "+
 					"ties the table",
