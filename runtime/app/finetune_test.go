@@ -399,6 +399,7 @@ func TestAdapter(t *testing.T) {
 	refuse("does not have the adapter of model.yaml: has no tensor base_model.model.decoder_block_attention.1.wqkv.lora_A",
 		"eval", "--data", "book.txt", "--model", "base", "--adapter", "base")
 	refuse("no such file", "eval", "--data", "book.txt", "--model", "base", "--adapter", "nothing")
+	refuse("is a folder: one of the PEFT library", "eval", "--data", "book.txt", "--model", "base", "--adapter", ".")
 	refuse("--adapter is given more than once", "eval", "--model", "base", "--adapter", "a", "--adapter", "b")
 	refuse("there is no adapter to merge", "merge", "--model", "base")
 	refuse("both name what is written", append(train, "--adapter", "a", "--out", "b")...)

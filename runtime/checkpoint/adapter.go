@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/gradsmith/gradsmith/runtime/files"
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
@@ -93,6 +94,10 @@ func SaveBase(path string, m model.LanguageModel, as Type) error {
 // LoadAdapter reads the adapter of m from the file at path, of [SaveAdapter], of a training, or of another program. On
 // an error m is as it was, unless the file can no longer be read after its beginning could.
 func LoadAdapter(path string, m model.LanguageModel) error {
+	if info, err := files.Stat(path); err == nil && info.IsDir() {
+		return fmt.Errorf("adapter %s is a folder: one of the PEFT library has the names of the published model; put "+
+			"it into ours by `gradsmith import MODEL --adapter %s`", path, path)
+	}
 	return read(path, func(s *source) error {
 		if err := s.fitsAdapter(m); err != nil {
 			return err
