@@ -33,8 +33,8 @@ generated code, a program, and a report of what became of each tensor. It overwr
 Known are:
   %s
 
-A GGUF file of GPT-2, Llama, Qwen 2 or 3, Gemma 1 to 3 or GPT-NeoX is read as well, with numbers
-of the types F32, F16, BF16, Q8_0, Q4_0, Q4_K and Q6_K.
+A GGUF file of GPT-2, Llama, Qwen 2 or 3, Gemma 1 to 3, GPT-NeoX or T5 is read as well, with
+numbers of the types F32, F16, BF16, Q8_0, Q4_0, Q4_K and Q6_K.
 
 A key of config.json or a tensor that it does not know may change what the model computes, so
 it is an error, which names it.`, strings.Join(interchange.Models(), "\n  ")),

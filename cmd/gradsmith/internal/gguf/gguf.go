@@ -165,6 +165,9 @@ func appendValue(b []byte, v any, typed bool) ([]byte, error) {
 		for _, s := range v {
 			b = appendString(b, s)
 		}
+	case []byte:
+		array(typeUint8, len(v))
+		b = append(b, v...)
 	case []int32:
 		array(typeInt32, len(v))
 		for _, x := range v {

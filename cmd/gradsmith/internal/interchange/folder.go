@@ -274,7 +274,9 @@ func (a *architecture) needless(name string) bool {
 }
 
 // tokenizers are the files that a tokenizer may be in, the first that is there counts.
-var tokenizers = []string{"tokenizer.json", "tokenizer.model", "spiece.model"}
+var tokenizers = []string{"tokenizer.json", "tokenizer.model", sentencePieces}
+
+const sentencePieces = "spiece.model"
 
 // readTokenizer reads the tokenizer.
 func (f *folder) readTokenizer() error {

@@ -17,6 +17,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
 	"github.com/gradsmith/gradsmith/runtime/files"
 	"github.com/gradsmith/gradsmith/runtime/tokenizer"
+	"github.com/gradsmith/gradsmith/runtime/tokenizer/formats"
+	"github.com/gradsmith/gradsmith/runtime/tokenizer/sentencepiece"
 	"github.com/gradsmith/gradsmith/spec"
 )
 
@@ -62,8 +64,40 @@ var (
 		"attn_qkv": "attention.query_key_value", "attn_output": "attention.dense", "ffn_up": "mlp.dense_h_to_4h",
 		"ffn_down": "mlp.dense_4h_to_h",
 	}
-	ggufBlock = regexp.MustCompile(`^blk\.([0-9]+)\.(.+)$`)
+	ggufT5 = map[string]string{"token_embd": "shared", "output": "lm_head",
+		"enc.output_norm": "encoder.final_layer_norm", "dec.output_norm": "decoder.final_layer_norm"}
+	ggufT5Parts = map[string]string{
+		"attn_norm": "0.layer_norm", "attn_q": "0.SelfAttention.q", "attn_k": "0.SelfAttention.k",
+		"attn_v": "0.SelfAttention.v", "attn_o": "0.SelfAttention.o",
+		"attn_rel_b":      "0.SelfAttention.relative_attention_bias",
+		"cross_attn_norm": "1.layer_norm", "cross_attn_q": "1.EncDecAttention.q", "cross_attn_k": "1.EncDecAttention.k",
+		"cross_attn_v": "1.EncDecAttention.v", "cross_attn_o": "1.EncDecAttention.o",
+		"ffn_norm": "#.layer_norm", "ffn_gate": "#.DenseReluDense.wi_0", "ffn_down": "#.DenseReluDense.wo",
+	}
+	ggufT5Block = regexp.MustCompile(`^(enc|dec)\.blk\.([0-9]+)\.(.+)$`)
+	ggufBlock   = regexp.MustCompile(`^blk\.([0-9]+)\.(.+)$`)
 )
+
+// t5Name is the published name of a tensor of T5, without the end.
+func t5Name(stem string, gated bool) (string, bool) {
+	m := ggufT5Block.FindStringSubmatch(stem)
+	if m == nil {
+		name, ok := ggufT5[stem]
+		return name, ok
+	}
+	part, ok := ggufT5Parts[m[3]]
+	if m[3] == "ffn_up" {
+		part, ok = "#.DenseReluDense.wi", true
+		if gated {
+			part = "#.DenseReluDense.wi_1"
+		}
+	}
+	side, number := "encoder", "1" // of the feed-forward part, behind those of attention
+	if m[1] == "dec" {
+		side, number = "decoder", "2"
+	}
+	return side + ".block." + m[2] + ".layer." + strings.Replace(part, "#", number, 1), ok
+}
 
 // isGGUF tells whether a path is that of a GGUF file.
 func isGGUF(path string) bool {
@@ -106,7 +140,7 @@ func openGGUF(path string) (_ *folder, err error) {
 		names, prefix = ggufGPT2, "transformer.h."
 	case "gptneox":
 		names, prefix = ggufNeox, "gpt_neox.layers."
-	case "llama", "qwen2", "qwen3", "gemma":
+	case "llama", "qwen2", "qwen3", "gemma", "t5":
 	case "gemma2", "gemma3":
 		names = maps.Clone(names)
 		maps.Copy(names, ggufGemma)
@@ -114,6 +148,7 @@ func openGGUF(path string) (_ *folder, err error) {
 		return nil, fmt.Errorf("the architecture %q (general.architecture) is not read from such files; those are %s",
 			arch, strings.Join(ggufRead, ", "))
 	}
+	gated := slices.ContainsFunc(r.Tensors, func(t gguf.Tensor) bool { return t.Name == "enc.blk.0.ffn_gate.weight" })
 	for i := range r.Tensors {
 		t := &r.Tensors[i]
 		g.tensors[t.Name] = t
@@ -122,7 +157,11 @@ func openGGUF(path string) (_ *folder, err error) {
 		if at := strings.LastIndexByte(name, '.'); at >= 0 {
 			stem, kind = name[:at], name[at:]
 		}
-		if m := ggufBlock.FindStringSubmatch(stem); m != nil {
+		if arch == "t5" {
+			if other, ok := t5Name(stem, gated); ok {
+				name = other + kind
+			}
+		} else if m := ggufBlock.FindStringSubmatch(stem); m != nil {
 			if other, ok := names[m[2]]; ok {
 				name = prefix + m[1] + "." + other + kind
 			}
@@ -168,6 +207,19 @@ func (f *folder) ggufConfig(arch string, keys map[string]any) error {
 		} else {
 			values["model_type"] = "gemma3_text"
 		}
+	case "t5":
+		names = map[string]string{"embedding_length": "d_model", "block_count": "num_layers",
+			"decoder_block_count": "num_decoder_layers", "feed_forward_length": "d_ff",
+			"attention.head_count": "num_heads", "attention.key_length": "d_kv",
+			"attention.layer_norm_rms_epsilon": "layer_norm_epsilon", "context_length": "n_positions",
+			"attention.relative_buckets_count": "relative_attention_num_buckets",
+			"decoder_start_token_id":           "decoder_start_token_id"}
+		values["relative_attention_max_distance"] = json.Number(strconv.Itoa(reach))
+		values["feed_forward_proj"] = "relu"
+		if f.tensors["encoder.block.0.layer.1.DenseReluDense.wi_0.weight"] != nil {
+			values["feed_forward_proj"] = "gated-gelu"
+		}
+		values["tie_word_embeddings"] = f.tensors["lm_head.weight"] == nil
 	case "gpt2":
 		names = map[string]string{"context_length": "n_positions", "embedding_length": "n_embd",
 			"block_count":         "n_layer",
@@ -186,6 +238,7 @@ func (f *folder) ggufConfig(arch string, keys map[string]any) error {
 			values[known] = v
 		case name == "rope.dimension_count" || name == "attention.value_length":
 			c.values[key] = v // that of a head, which is looked at below
+		case arch == "t5" && name == "attention.layer_norm_epsilon": // which its norms have under another name
 		case name == "vocab_size" || name == "attention.head_count_kv", v == json.Number("0"):
 		case strings.HasPrefix(name, "rope.scaling."):
 			switch name {
@@ -205,7 +258,14 @@ func (f *folder) ggufConfig(arch string, keys map[string]any) error {
 	tokens, _ := keys["tokenizer.ggml.tokens"].([]any)
 	values["vocab_size"] = json.Number(strconv.Itoa(max(1, len(tokens))))
 	f.config = c
-	if arch == "gpt2" {
+	switch {
+	case arch == "t5":
+		if v := c.value("t5.attention.value_length"); v != nil && v != values["d_kv"] {
+			c.errorf("t5.attention.value_length is %s, and a key has %s features: other sizes are not read", shown(v),
+				shown(values["d_kv"]))
+		}
+		return nil
+	case arch == "gpt2":
 		return nil
 	}
 	if kind := scaling["type"]; kind != nil && kind != "none" {
@@ -324,23 +384,31 @@ func (f *folder) ggufTokenizer(keys map[string]any) (err error) {
 		begins = true
 	case "gpt2":
 		t, err = ggufByteLevel(keys, texts, types)
+	case "t5":
+		if f.tokenizerData, err = ggufUnigram(keys, texts, types); err != nil {
+			return err
+		}
+		t, err = sentencepiece.Parse(f.tokenizerData)
+		f.tokenizerFile = sentencePieces
 	default:
-		err = fmt.Errorf("the tokenizer is of kind %q (tokenizer.ggml.model); read are llama and gpt2", kind)
+		err = fmt.Errorf("the tokenizer is of kind %q (tokenizer.ggml.model); read are llama, gpt2 and t5", kind)
 	}
 	if err != nil {
 		return err
 	}
-	if f.tokenizerData, err = t.JSON(); err != nil {
-		return err
+	if f.tokenizerFile == "" {
+		f.tokenizerFile = tokenizers[0]
+		if f.tokenizerData, err = t.JSON(); err != nil {
+			return err
+		}
 	}
 	if keys["tokenizer.ggml.pre"] == "llama-bpe" { // Llama 3 leaves a piece whole that is a token
 		f.tokenizerData = bytes.Replace(f.tokenizerData, []byte(`"ignore_merges":false`),
 			[]byte(`"ignore_merges":true`), 1)
 	}
-	if f.tokenizer, err = tokenizer.Parse(f.tokenizerData); err != nil {
+	if f.tokenizer, _, err = formats.Parse(f.tokenizerData, ""); err != nil {
 		return err
 	}
-	f.tokenizerFile = tokenizers[0]
 	if add, ok := keys["tokenizer.ggml.add_bos_token"].(bool); ok {
 		begins = add
 	}
@@ -371,6 +439,15 @@ func ggufList[T any](keys map[string]any, key string) ([]T, error) {
 }
 
 func ggufPieces(keys map[string]any, texts []string, types []int64) (*tokenizer.Tokenizer, error) {
+	sp, err := ggufScored(keys, texts, types)
+	if err != nil {
+		return nil, err
+	}
+	return sp.New()
+}
+
+// ggufScored is a SentencePiece model of the keys, of byte-pair encoding.
+func ggufScored(keys map[string]any, texts []string, types []int64) (*tokenizer.SentencePiece, error) {
 	scores, err := ggufList[float64](keys, "tokenizer.ggml.scores")
 	if err != nil {
 		return nil, err
@@ -390,7 +467,7 @@ func ggufPieces(keys map[string]any, texts []string, types []int64) (*tokenizer.
 		sp.Fallback = sp.Fallback || p.Type == tokenizer.Byte
 		sp.Pieces = append(sp.Pieces, p)
 	}
-	return sp.New()
+	return sp, nil
 }
 
 func ggufByteLevel(keys map[string]any, texts []string, types []int64) (*tokenizer.Tokenizer, error) {

@@ -49,6 +49,16 @@ func NewGGUF(m *spec.Model, checkpoint string, as gguf.Type) (_ *GGUF, err error
 			return nil, err
 		}
 		g.Architecture, g.keys, targets = "bert", append(o.keys(as), words...), o.targets(tok)
+	} else if m.EncoderDecoder() && m.Kind == "attention" {
+		o, err := t5Of(m)
+		if err != nil {
+			return nil, err
+		}
+		words, err := t5Tokens(m)
+		if err != nil {
+			return nil, err
+		}
+		g.Architecture, g.keys, targets = "t5", append(o.keys(as), words...), o.targets()
 	} else {
 		o, err := outlineOf(m)
 		if err != nil {
@@ -412,7 +422,7 @@ func patternOf(raw json.RawMessage) (pattern string, ok bool) {
 }
 
 // ggufRead are the names of llama.cpp's architectures that are read.
-var ggufRead = []string{"gpt2", "llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "gptneox"}
+var ggufRead = []string{"gpt2", "llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "gptneox", "t5"}
 
 // GGUFArchitectures are the names of llama.cpp's architectures that are written.
 func GGUFArchitectures() []string { return append(slices.Clone(ggufRead), "bert") }

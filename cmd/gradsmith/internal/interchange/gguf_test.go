@@ -17,7 +17,9 @@ import (
 	"github.com/gradsmith/gradsmith/cmd/gradsmith/internal/gguf"
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
 	"github.com/gradsmith/gradsmith/runtime/tokenizer"
+	"github.com/gradsmith/gradsmith/runtime/tokenizer/formats"
 	_ "github.com/gradsmith/gradsmith/runtime/tokenizer/lookahead"
+	"github.com/gradsmith/gradsmith/runtime/tokenizer/sentencepiece"
 	"github.com/gradsmith/gradsmith/spec"
 )
 
@@ -120,6 +122,80 @@ func TestGGUF(t *testing.T) {
 				goesOn(t, m, path, p.Read[:3], 8)
 			}
 		})
+	}
+}
+
+var answer = flag.String("answer", "", "`PROGRAM` that was built of bench/llamacpp/answer.c")
+
+// TestGGUFAnswers writes small models of T5's shape as GGUF files and imports those: the numbers have the same bits.
+// Where llama.cpp is there it answers with the same tokens.
+func TestGGUFAnswers(t *testing.T) {
+	all := readPublished(t)
+	for _, name := range []string{"t5-far", "t5-far-gated"} {
+		t.Run(name, func(t *testing.T) {
+			p := all[name]
+			m, err := Read(p.write(t, 1), Options{Name: "small"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Close()
+			path, arch := written(t, m, gguf.F32)
+			if arch != "t5" {
+				t.Errorf("architecture %s", arch)
+			}
+			again, err := Read(path, Options{Name: "small"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer again.Close()
+			p.compare(t, again, 1e-6)
+			var files [2]*checkpoint.File
+			for i, x := range []*Import{m, again} {
+				var b bytes.Buffer
+				if err := x.Weights(&b); err != nil {
+					t.Fatal(err)
+				}
+				if files[i], err = checkpoint.Parse(b.Bytes()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if fmt.Sprint(files[0].Tensors) != fmt.Sprint(files[1].Tensors) {
+				t.Error("what was written and imported has not the bits that it had")
+			}
+			if *answer == "" {
+				return
+			}
+			list := strings.Trim(strings.ReplaceAll(fmt.Sprint(p.Source), " ", ","), "[]")
+			out, err := exec.Command(*answer, "8", list, path).Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got, want []int32
+			if err := json.Unmarshal(out, &got); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			read := []int32{int32(m.Model.Tokenizer.Special(spec.BeginToken))}
+			end := int32(m.Model.Tokenizer.Special(spec.EndToken))
+			for len(want) < 8 && read[len(read)-1] != end {
+				x := logits(t, m, read, p.Source)
+				x = x[len(x)-m.Model.Vocab():]
+				best := int32(slices.Index(x, slices.Max(x)))
+				want, read = append(want, best), append(read, best)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("llama.cpp answers %v, the model %v", got, want)
+			}
+		})
+	}
+	// What it tells apart further than llama.cpp does, or less, is said.
+	m, err := Read(all["t5"].write(t, 1), Options{Name: "small"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if _, err := NewGGUF(m.Model, "nothing", gguf.F32); err == nil || !strings.Contains(err.Error(),
+		"tells distances up to 6 apart, and that 128") {
+		t.Errorf("error %v", err)
 	}
 }
 
@@ -346,21 +422,46 @@ func TestBadGGUF(t *testing.T) {
 	}
 }
 
+// unigram is a SentencePiece model as T5's is one.
+func unigram() ([]byte, error) {
+	m := &tokenizer.SentencePiece{Rules: "identity", Prefix: true, Collapse: true}
+	for i, s := range []string{"<pad>", "</s>", "<unk>", "▁", "▁the", "▁t", "he", "▁a", "▁Once", "▁upon", "i", "m", "e",
+		"t", "x", "ca", "a", "c"} {
+		p := tokenizer.ScoredPiece{Text: s, Score: -float32(i), Type: tokenizer.Normal}
+		if i < 2 {
+			p = tokenizer.ScoredPiece{Text: s, Type: tokenizer.Control}
+		} else if i == 2 {
+			p = tokenizer.ScoredPiece{Text: s, Type: tokenizer.Unknown}
+		}
+		m.Pieces = append(m.Pieces, p)
+	}
+	return sentencepiece.Format(m)
+}
+
 // TestGGUFTokenizers holds that published tokenizers come through a GGUF file with the same tokens for every text.
 func TestGGUFTokenizers(t *testing.T) {
-	for _, name := range []string{"llama2", "llama3", "gpt2", "qwen"} {
+	for _, name := range []string{"llama2", "llama3", "gpt2", "qwen", "unigram"} {
 		t.Run(name, func(t *testing.T) {
 			data, err := os.ReadFile("../../../../runtime/tokenizer/testdata/" + name + ".json")
+			if name == "unigram" {
+				data, err = unigram()
+			}
 			if err != nil {
 				t.Fatal(err)
 			}
-			m, err := spec.Parse("small.yaml", []byte("kind: attention\ntokenizer: {file: tokens.json}\ndecoder:\n"+
-				"  - embedding: {size: 8}\n  - attention: {heads: 2, rotary: true}\n  - dense\n"),
+			encoder, cross, keysOf := "", "", ggufTokens
+			if name == "unigram" {
+				encoder = "encoder:\n  - embedding: {size: 8}\n  - attention: {heads: 2, rotary: true}\n"
+				cross, keysOf = "  - attention: {heads: 2, cross: true}\n", t5Tokens
+			}
+			m, err := spec.Parse("small.yaml", []byte("kind: attention\ntokenizer: {file: tokens.json}\n"+encoder+
+				"decoder:\n  - embedding: {size: 8}\n  - attention: {heads: 2, rotary: true}\n"+cross+
+				"  - dense\n"),
 				func(string) ([]byte, error) { return data, nil })
 			if err != nil {
 				t.Fatal(err)
 			}
-			keys, err := ggufTokens(m)
+			keys, err := keysOf(m)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -376,7 +477,7 @@ func TestGGUFTokenizers(t *testing.T) {
 			if err := f.ggufTokenizer(r.Keys); err != nil {
 				t.Fatal(err)
 			}
-			was, err := tokenizer.Parse(data)
+			was, _, err := formats.Parse(data, "")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -373,7 +373,10 @@ def t5(c, read, source):
 
 for name, more in {"t5": {"feed_forward_proj": "relu", "tie_word_embeddings": True},
                    "t5-gated": {"model_type": "mt5", "architectures": ["MT5ForConditionalGeneration"], "feed_forward_proj": "gated-gelu",
-                                "tie_word_embeddings": False, "vocab_size": VOCAB + 4}}.items():
+                                "tie_word_embeddings": False, "vocab_size": VOCAB + 4},
+                   "t5-far": {"feed_forward_proj": "relu", "tie_word_embeddings": True, "relative_attention_max_distance": 128},
+                   "t5-far-gated": {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False,
+                                    "relative_attention_max_distance": 128}}.items():
     source = tokens(2, 11)
     model(name, dict({"model_type": "t5", "architectures": ["T5ForConditionalGeneration"], "d_model": 12, "d_kv": 5, "num_heads": 3, "d_ff": 20,
                       "num_layers": 3, "num_decoder_layers": 2, "relative_attention_num_buckets": 8, "relative_attention_max_distance": 6,
