@@ -17,6 +17,11 @@ STORIES    ?=
 LLAMACPP   ?=
 BASE       ?=
 TESTFLAGS  ?=
+DECODE     ?=
+PAIRS      ?=
+PASSES     ?=
+TRANSLATORS ?= translate transformer
+PYTHON     ?= python3
 GRADSMITH   = $(GO) run ./cmd/gradsmith
 
 # Models whose tokenizers npm has packages of.
@@ -26,7 +31,7 @@ PUBLISHED = qwen3 llama3 gemma3
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help attribute digest steps constrain demo gpt2 plain sentences oracle test random generate check bench fuzz imports exhaustive race journeys tokenizers format vet staticcheck verify fresh cross levels same soak decode clients page load onnx speculate kills explained
+.PHONY: help attribute digest steps constrain demo gpt2 plain sentences oracle test random generate check bench fuzz imports exhaustive race journeys tokenizers format vet staticcheck verify fresh cross levels same soak decode clients page load onnx speculate kills explained quality
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -52,13 +57,17 @@ gpt2: ## generate and build GPT-2 small, and take three training steps; needs 2.
 	demo/gpt2 train --data "$$($(GO) env GOROOT)/src/net/http/server.go" --steps 3 --validation 0 --samples 0 --overwrite --out demo/gpt2.safetensors --log demo/gpt2.jsonl
 	@cat demo/gpt2.jsonl
 
-decode: ## compare decoding with llama.cpp's, ROUNDS=5 rounds; LLAMA_LIBS and LLAMA_SOURCE say where that is (bench/decode/main.go)
+decode: ## compare decoding with llama.cpp's and ONNX Runtime's, ROUNDS=5 rounds; LLAMA_LIBS, LLAMA_SOURCE and ONNXRUNTIME_LIB say where those are (bench/decode/main.go); DECODE='--starts' measures starts
 	for m in gpt2 llama; do $(GRADSMITH) generate bench/decode/$$m.yaml --out bench/decode/worker/$$m || exit 1; done
 	cd bench && $(GO) build -tags decode -o decode/bin/worker ./decode/worker
 	[ -z "$$LLAMA_LIBS" ] || gcc -O3 -I"$$LLAMA_SOURCE/include" -I"$$LLAMA_SOURCE/ggml/include" -o bench/decode/bin/llama \
 		bench/decode/peer/llama.c "$$LLAMA_LIBS"/libllama.v*.so "$$LLAMA_LIBS"/libggml.v*.so "$$LLAMA_LIBS/libggml-base.so" \
 		-Wl,-rpath,"$$LLAMA_LIBS" -Wl,--allow-shlib-undefined
-	cd bench && $(GO) run ./decode --rounds $${ROUNDS:-5} $${LLAMA_LIBS:+--peer decode/bin/llama}
+	[ -z "$$ONNXRUNTIME_LIB" ] || { $(PYTHON) bench/decode/peer/lstm.py bench/decode/bin/lstm.onnx && \
+		bench/decode/bin/worker lstm save/parameters bench/decode/bin/lstm.safetensors && \
+		$(GRADSMITH) export generated/lstm --model bench/decode/bin/lstm.safetensors --onnx bench/decode/bin/lstm.export.onnx && \
+		cd bench && CGO_ENABLED=1 $(GO) build -tags onnxruntime -o decode/bin/ort ./decode/peer/ort; }
+	cd bench && $(GO) run ./decode --rounds $${ROUNDS:-5} $${LLAMA_LIBS:+--peer decode/bin/llama} $${ONNXRUNTIME_LIB:+--ort decode/bin/ort} $(DECODE)
 
 speculate: demo/gptbaby.safetensors demo/gptnano.safetensors ## time text that is written with guesses beside text that is not; DATA=FILE trains the two models, minutes
 	cd bench && $(GO) run ./speculate --threads 1 && $(GO) run ./speculate --threads 2
@@ -66,6 +75,16 @@ demo/gptbaby.safetensors demo/gptnano.safetensors: demo/%.safetensors:
 	@mkdir -p demo
 	$(GO) build -o demo/ ./generated/$*/cmd/$*
 	demo/$* train --data "$(DATA)" --steps $(if $(findstring baby,$*),700,2500) --samples 0 --out $@ --log demo/$*.jsonl
+
+quality: demo/gptnano.safetensors $(patsubst %,demo/%.best.safetensors,$(TRANSLATORS)) ## tell what weights and caches in fewer bits cost: perplexity of GPT-nano, BLEU of TRANSLATORS; DATA=FILE and PAIRS=DIR train them first, hours (PASSES=N for fewer)
+	cd bench && $(GO) run ./quality --data "$(abspath $(DATA))" --pairs "$(abspath $(PAIRS))" --translators "$(subst $(eval ) ,$(comma),$(TRANSLATORS))"
+comma := ,
+demo/translate.best.safetensors demo/transformer.best.safetensors: demo/%.best.safetensors:
+	@mkdir -p demo
+	$(GO) build -o demo/ ./generated/$*/cmd/$*
+	demo/$* train --source "$(wildcard $(PAIRS)/train.en $(PAIRS)/train.en.gz)" --target "$(wildcard $(PAIRS)/train.de $(PAIRS)/train.de.gz)" \
+		--valid-source "$(wildcard $(PAIRS)/val.en $(PAIRS)/val.en.gz)" --valid-target "$(wildcard $(PAIRS)/val.de $(PAIRS)/val.de.gz)" \
+		$(if $(PASSES),--passes $(PASSES)) --threads 1 --overwrite --out demo/$*.safetensors --best $@ --log demo/$*.jsonl
 
 plain: ## generate and build the recurrent translator without attention, as demo/plain, to compare with
 	@mkdir -p demo

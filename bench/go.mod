@@ -9,6 +9,7 @@ require (
 
 require (
 	github.com/openai/openai-go/v3 v3.99.0
+	github.com/yalue/onnxruntime_go v1.27.0
 	gonum.org/v1/plot v0.17.0
 )
 

@@ -12,7 +12,7 @@ import (
 
 // shape is a model that llama.cpp reads as a GGUF file (version 3), with random weights.
 type shape struct {
-	arch                                       string // gpt2 or llama
+	arch                                       string // gpt2 or llama; lstm for ONNX Runtime
 	vocab, width, heads, layers, hidden, steps int
 }
 
@@ -21,7 +21,11 @@ var shapes = map[string]shape{
 	"gptbaby": {"gpt2", 65, 384, 6, 6, 1536, 256},
 	"gpt2":    {"gpt2", 50257, 768, 12, 12, 3072, 1024},
 	"llama":   {"llama", 32000, 768, 12, 12, 2048, 1024},
+	"lstm":    {"lstm", 96, 256, 0, 2, 0, 1024},
 }
+
+// recurrent reports whether the model has no form for llama.cpp.
+func (s shape) recurrent() bool { return s.arch == "lstm" }
 
 // tensor is one of a file: rows of cols numbers, or a vector where rows is 0.
 type tensor struct {

@@ -6,7 +6,7 @@
 //	worker MODEL KIND [FILE]
 //
 // With a FILE of quantize the weights are mapped from it, else they are the initial ones. A KIND of save/q8 writes the
-// FILE and ends.
+// FILE and ends, and save/parameters an ordinary checkpoint.
 package main
 
 import (
@@ -22,6 +22,7 @@ import (
 	"github.com/gradsmith/gradsmith/bench/decode/worker/llama"
 	"github.com/gradsmith/gradsmith/generated/gptbaby"
 	"github.com/gradsmith/gradsmith/generated/gptnano"
+	"github.com/gradsmith/gradsmith/generated/lstm"
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/parallel"
@@ -30,6 +31,7 @@ import (
 
 var programs = map[string]model.Program{
 	"gptnano": gptnano.Program(), "gptbaby": gptbaby.Program(), "gpt2": gpt2.Program(), "llama": llama.Program(),
+	"lstm": lstm.Program(),
 }
 
 func main() {
@@ -69,6 +71,9 @@ func load(args []string) (model.Packer, error) {
 		return nil, fmt.Errorf("there is no model %s", args[0])
 	}
 	name, save := strings.CutPrefix(args[1], "save/")
+	if save && name == "parameters" && len(args) > 2 {
+		return nil, checkpoint.SaveWeights(args[2], p.New(1))
+	}
 	kind, err := weights.ParseKind(name)
 	if err != nil {
 		return nil, err
