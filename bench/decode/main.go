@@ -20,7 +20,7 @@
 // are mapped and of those of llama.cpp, whose files are in memory already.
 //
 // Weights are random: their values make no difference to speed. llama.cpp keeps its caches in 16 bits and ours are in
-// 32; its GELU of GPT-2 is the tanh form, as ours is in gpt2.yaml.
+// 32, unless --cache says otherwise; its GELU of GPT-2 is the tanh form, as ours is in gpt2.yaml.
 package main
 
 import (
@@ -50,6 +50,8 @@ var (
 	peer   = flag.String("peer", "", "`PROGRAM` of llama.c; none for gradsmith alone")
 	ort    = flag.String("ort", "", "`PROGRAM` of decode/peer/ort; none for gradsmith alone")
 	onnx   = flag.String("onnx", "decode/bin/lstm.onnx,decode/bin/lstm.export.onnx", "`FILES` of the LSTM for it")
+	kept   = flag.String("cache", "", "`KIND` in which we keep keys and values: f32 unless told otherwise, bf16 or q8")
+	past   = flag.Int("context", 16, "tokens that stand in front of those that one sequence writes")
 	first  = flag.Bool("starts", false, "measure the time from the start of a process to its first token, and no more")
 )
 
@@ -157,7 +159,7 @@ func (p *process) run(command string) error {
 func compare(out io.Writer, name string, s shape) error {
 	var all []*process
 	for _, pair := range pairs {
-		p, err := begin(pair[0], true, *worker, name, pair[0])
+		p, err := begin(pair[0], true, *worker, name, withCache(pair[0]))
 		if err != nil {
 			return err
 		}
@@ -235,7 +237,15 @@ func mapped(name string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	return begin("q8", true, *worker, name, "q8", path)
+	return begin("q8", true, *worker, name, withCache("q8"), path)
+}
+
+// withCache is a kind of weights with that of keys and values, as workers take them.
+func withCache(kind string) string {
+	if *kept == "" {
+		return kind
+	}
+	return kind + "," + *kept
 }
 
 // startTable measures the time from the start of a process to its first token, on one thread and on two, in turns, and
@@ -297,12 +307,14 @@ func ms(d time.Duration) float64 { return 1000 * d.Seconds() }
 type command struct{ text, what string }
 
 func commands(s shape) (all []command) {
-	last := min(s.steps, 80)
+	from := min(*past, s.steps/2)
+	last := min(s.steps, from+64)
 	if s.recurrent() {
 		last = s.steps
 	}
 	for n := 1; n <= *threads; n++ {
-		all = append(all, command{fmt.Sprintf("decode %d 1 16 %d", n, last), fmt.Sprintf("batch 1, %s", count(n))})
+		all = append(all, command{fmt.Sprintf("decode %d 1 %d %d", n, from, last),
+			fmt.Sprintf("batch 1, %s", count(n))})
 		for _, batch := range []int{8, 16} {
 			all = append(all, command{fmt.Sprintf("decode %d %d 16 32", n, batch),
 				fmt.Sprintf("batch %d, %s", batch, count(n))})

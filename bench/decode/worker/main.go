@@ -5,12 +5,14 @@
 //
 //	worker MODEL KIND [FILE]
 //
-// With a FILE of quantize the weights are mapped from it, else they are the initial ones. A KIND of save/q8 writes the
-// FILE and ends, and save/parameters an ordinary checkpoint.
+// A KIND of q4,q8 has weights in 4 bits, and keys and values in 8. With a FILE of quantize the weights are mapped from
+// it, else they are the initial ones. A KIND of save/q8 writes the FILE and ends, and save/parameters an ordinary
+// checkpoint.
 package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"log"
 	"os"
@@ -23,6 +25,7 @@ import (
 	"github.com/gradsmith/gradsmith/generated/gptbaby"
 	"github.com/gradsmith/gradsmith/generated/gptnano"
 	"github.com/gradsmith/gradsmith/generated/lstm"
+	"github.com/gradsmith/gradsmith/runtime/cache"
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/parallel"
@@ -74,19 +77,33 @@ func load(args []string) (model.Packer, error) {
 	if save && name == "parameters" && len(args) > 2 {
 		return nil, checkpoint.SaveWeights(args[2], p.New(1))
 	}
+	name, kept, _ := strings.Cut(name, ",")
 	kind, err := weights.ParseKind(name)
 	if err != nil {
 		return nil, err
 	}
 	if len(args) > 2 && !save {
 		m := p.Empty().(model.Packer)
-		return m, checkpoint.LoadWeights(args[2], m)
+		return m, errors.Join(checkpoint.LoadWeights(args[2], m), keep(m, kept))
 	}
 	m := p.New(1).(model.Packer)
 	if save {
 		return nil, checkpoint.SaveMatrices(args[2], m, kind)
 	}
-	return m, m.Pack(kind)
+	return m, errors.Join(m.Pack(kind), keep(m, kept))
+}
+
+// keep makes decoders keep keys and values as numbers of a kind, if one is named and they keep any.
+func keep(m model.Packer, name string) error {
+	c, ok := m.(model.Cacher)
+	if !ok || name == "" {
+		return nil
+	}
+	kind, err := cache.ParseKind(name)
+	if err != nil {
+		return err
+	}
+	return c.SetCache(kind)
 }
 
 // processor is the time that processors have worked for this process.
