@@ -7,16 +7,13 @@ import (
 
 	"github.com/gradsmith/gradsmith/gen"
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
-	"github.com/gradsmith/gradsmith/runtime/model"
-	"github.com/gradsmith/gradsmith/runtime/text"
-	"github.com/gradsmith/gradsmith/runtime/tokenizer/formats"
 	"github.com/gradsmith/gradsmith/spec"
 )
 
 // compareText writes how far the logits are apart that two checkpoints of one spec give behind each token of a text,
 // and reports whether they differ.
 func compareText(w io.Writer, m *spec.Model, a, b *checkpoint.Reader, s string) (differ bool, err error) {
-	tok, err := tokenizerOf(m)
+	tok, err := tokenizerOf(&m.Tokenizer)
 	if err != nil {
 		return false, err
 	}
@@ -98,26 +95,4 @@ func best(x []float64) int {
 		}
 	}
 	return at
-}
-
-// tokenizerOf is the tokenizer of a spec. Those whose vocabulary only generated code has are an error.
-func tokenizerOf(m *spec.Model) (model.Tokenizer, error) {
-	t := &m.Tokenizer
-	if t.Normal == "" && !t.OrBytes && t.Unknown == 0 {
-		switch t.Kind {
-		case "numbers":
-			return text.Numbers(t.Vocab - len(t.Specials)), nil
-		case "bytes":
-			return text.Bytes(), nil
-		case "ascii":
-			return text.ASCII(), nil
-		case "chars":
-			return text.Chars(string(t.Chars)), nil
-		case "file":
-			tok, _, err := formats.Parse(t.Data, t.Split)
-			return tok, err
-		}
-	}
-	return nil, fmt.Errorf("%s: --text reads texts by tokenizers of the kinds numbers, bytes, ascii, chars and file, "+
-		"without normal forms and fallbacks", m.File)
 }

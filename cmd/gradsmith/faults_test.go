@@ -61,6 +61,7 @@ func TestCommandFaults(t *testing.T) {
 		{"vocab", []string{"vocab", "text", "-o", "out"}, nil},
 		{"words", []string{"vocab", "text", "--words", "3", "-o", "out"}, nil},
 		{"merges", []string{"vocab", "text", "--bpe", "258", "-o", "out"}, nil},
+		{"tokens", []string{"tokens", "imported/imported.yaml", "text", "-o", "own.tokens"}, nil},
 		{"docs", []string{"docs", "-o", "out"}, []string{"disk full"}}, // as schema, and slower
 		{"learn", []string{"tokenizer", "train", "text", "--size", "270", "-o", "out"}, nil},
 		{"convert", []string{"tokenizer", "convert", "learnt.json", "-o", "out"}, nil},

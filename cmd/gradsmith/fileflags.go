@@ -42,6 +42,9 @@ var fileFlags = fileflag.Table{
 		"part":     fileflag.Text,
 		"text":     fileflag.Text,
 		"type":     fileflag.Text,
+
+		"separator": fileflag.Text,
+		"condition": fileflag.Text,
 	},
 	Args: map[string]fileflag.Role{
 		"check":    fileflag.Input,
@@ -52,7 +55,8 @@ var fileFlags = fileflag.Table{
 		"compare":  fileflag.Input,
 		"import":   fileflag.Input, // --out is then a new folder
 		"vocab":    fileflag.Input,
-		"init":     fileflag.Text, // DIR, in which it overwrites nothing
+		"tokens":   fileflag.Input, // --out is a file or a folder
+		"init":     fileflag.Text,  // DIR, in which it overwrites nothing
 		"kernels":  fileflag.Text,
 		"show":     fileflag.Text,
 		"serve":    fileflag.Text, // folders of packages, and checkpoints that the program which it builds reads

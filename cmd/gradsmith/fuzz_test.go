@@ -34,6 +34,7 @@ func calls() map[*cobra.Command][]string {
 		"export":  {"imported", "--gguf", "own.gguf"},
 		"compare": {"imported/pretrained.safetensors", "imported/pretrained.safetensors"},
 		"report":  {"run.jsonl"},
+		"tokens":  {"model.yaml", "text", "-o", "own.tokens"},
 	}
 	all := map[*cobra.Command][]string{}
 	var look func(cmd *cobra.Command)

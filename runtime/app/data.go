@@ -209,6 +209,30 @@ func (d *dataFlags) text(ctx context.Context, a *program) (text.Input, error) {
 	return in, nil
 }
 
+// corpus is the tokens of a text, or of token files, which are mapped into memory.
+func (a *program) corpus(in text.Input, o text.Options) (*text.Corpus, error) {
+	made := 0
+	for _, path := range in.Paths {
+		if text.AreTokens(path) {
+			made++
+		}
+	}
+	switch {
+	case made == 0:
+		return text.Read(in, a.Tokenizer, o)
+	case made < len(in.Paths):
+		return nil, fmt.Errorf("%s are texts and token files: name either", in.Name())
+	case in.Field != "" || in.Raw || in.Match != a.Match:
+		return nil, fmt.Errorf("%s: --field, --raw and --match are for texts: they were decided when the token files were "+
+			"made", in.Name())
+	}
+	t, err := text.OpenTokens(in.Paths...)
+	if err != nil {
+		return nil, err
+	}
+	return t.Corpus(a.Tokenizer, o)
+}
+
 // lines is the lines to read; what they are is for the error when there are none.
 func (d *dataFlags) lines(what string) (text.Input, error) {
 	if len(d.paths.paths) == 0 {

@@ -41,7 +41,7 @@ func (a *program) newEval() *cobra.Command {
 			if last < 1 {
 				o.Validation = last
 			}
-			corpus, err := text.Read(in, a.Tokenizer, o)
+			corpus, err := a.corpus(in, o)
 			if err != nil {
 				return err
 			}

@@ -68,6 +68,9 @@ func (a *program) evalMasked(ctx context.Context, out io.Writer, m model.Predict
 		}
 	}
 	read()
+	if err := train.Err(windows); err != nil {
+		return err
+	}
 	if ours.tokens == 0 {
 		return errors.New("the text to evaluate on has no token to restore: it is too short")
 	}
@@ -104,5 +107,5 @@ func (a *program) count(p *text.Part) (*metric.Counts, error) {
 			}
 		}
 	}
-	return c, nil
+	return c, w.Err()
 }

@@ -155,7 +155,7 @@ func (a *program) quantizeWindows(cmd *cobra.Command, f *quantizeFlags) (train.W
 		if f.last < 1 {
 			o.Validation = f.last
 		}
-		corpus, err := text.Read(in, a.Tokenizer, o)
+		corpus, err := a.corpus(in, o)
 		if err != nil {
 			return nil, err
 		}

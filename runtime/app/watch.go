@@ -34,3 +34,6 @@ func (w *watched) Rewind() {
 	w.done = 0
 	w.batches.Rewind()
 }
+
+// Err is why Next has reported false before the end.
+func (w *watched) Err() error { return train.Err(w.batches) }

@@ -34,7 +34,7 @@ func (a *program) material(cmd *cobra.Command, f *trainFlags) (*material, error)
 	if err != nil {
 		return nil, err
 	}
-	corpus, err := text.Read(in, a.Tokenizer,
+	corpus, err := a.corpus(in,
 		text.Options{Validation: f.validation, Separator: f.data.separator, Condition: f.data.condition,
 			Drop: f.data.drop})
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 // HeadSize is how many bytes of a file [OwnHead] needs at the most.
 const HeadSize = 4096
 
-// Own tells what a file is that a program of this project has written for itself: "checkpoint", "log" or "temporary
-// file"; "" for any other. Readers of a folder leave such files out: a model does not learn from its own checkpoints.
-// It goes by content, and not by names. A file that cannot be read is nobody's.
+// Own tells what a file is that a program of this project has written for itself: "checkpoint", "log", "token
+// file" or "temporary file"; "" for any other. Readers of a folder leave such files out: a model does not learn from
+// its own checkpoints. It goes by content, and not by names. A file that cannot be read is nobody's.
 func Own(path string) string {
 	f, err := Open(path)
 	if err != nil {
@@ -37,9 +37,14 @@ func OwnHead(path string, head []byte) string {
 		return "checkpoint"
 	case isLog(head):
 		return "log"
+	case bytes.HasPrefix(head, []byte(TokenMagic)):
+		return "token file"
 	}
 	return ""
 }
+
+// TokenMagic is what token files begin with, which have the tokens of texts.
+const TokenMagic = "gradsmith tokens 1"
 
 // isCheckpoint knows the beginning of a safetensors file whose metadata, which stand first, have keys of this project.
 func isCheckpoint(head []byte) bool {

@@ -47,22 +47,62 @@ type Part struct {
 	wide   []int32 // the tokens otherwise
 	starts []int   // where documents begin, rising, the first at 0
 	chars  int
+
+	files    *TokenFiles // in place of tokens and starts in memory; nil for these
+	from, to int         // of all tokens of the files, those of the part
 }
 
 // Tokens is the number of tokens.
-func (p *Part) Tokens() int { return max(len(p.narrow), len(p.wide)) }
+func (p *Part) Tokens() int {
+	if p.files != nil {
+		return p.to - p.from
+	}
+	return max(len(p.narrow), len(p.wide))
+}
 
 // Documents is the number of documents, a part of one included.
-func (p *Part) Documents() int { return len(p.starts) }
+func (p *Part) Documents() int {
+	if p.files != nil {
+		return p.document(p.Tokens()) - p.document(1) + 1
+	}
+	return len(p.starts)
+}
+
+// document is the number of the first document that begins at a token or behind it.
+func (p *Part) document(at int) int {
+	if p.files != nil {
+		return p.files.documentsBefore(p.from + at)
+	}
+	n, _ := slices.BinarySearch(p.starts, at)
+	return n
+}
+
+// start is where a document begins; ok is false where there is none of that number in the part.
+func (p *Part) start(document int) (at int, ok bool) {
+	if p.files == nil {
+		if document >= len(p.starts) {
+			return 0, false
+		}
+		return p.starts[document], true
+	}
+	if document >= p.files.Documents() {
+		return 0, false
+	}
+	at = p.files.start(document) - p.from
+	return at, at < p.Tokens()
+}
 
 // Chars is the number of characters: with the tokenizer [Bytes] there are fewer than tokens.
 func (p *Part) Chars() int { return p.chars }
 
 func (p *Part) at(i int) int32 {
-	if p.narrow != nil {
+	switch {
+	case p.narrow != nil:
 		return int32(p.narrow[i])
+	case p.wide != nil:
+		return p.wide[i]
 	}
-	return p.wide[i]
+	return p.files.at(p.from + i)
 }
 
 // Read makes a corpus of what in names, in that order.
@@ -98,6 +138,8 @@ type builder struct {
 	hash   hash.Hash
 
 	sorted string // name of the last source whose lines are in order
+
+	out *tokenWriter // takes the tokens; nil where they stay in memory
 }
 
 func newBuilder(tok Tokenizer, o Options) *builder {
@@ -111,9 +153,18 @@ func newBuilder(tok Tokenizer, o Options) *builder {
 
 func (b *builder) len() int { return max(len(b.narrow), len(b.wide)) }
 
+// begin begins a document, and gives how many there were before.
+func (b *builder) begin() (before int) {
+	if b.out != nil {
+		return b.out.begin()
+	}
+	b.starts = append(b.starts, b.len())
+	return len(b.starts) - 1
+}
+
 // reserve makes room for a text of that many bytes; no tokenizer makes more tokens of it.
 func (b *builder) reserve(size int) {
-	if b.tok.Vocab() <= 256 {
+	if b.tok.Vocab() <= 256 && b.out == nil {
 		b.narrow = slices.Grow(b.narrow, size)
 	}
 }
@@ -139,10 +190,10 @@ func (b *builder) add(s Source) error {
 			}
 		}
 		begin := at
-		if b.o.Condition != "" && float64(model.Key(uint64(len(b.starts)))>>11)/(1<<53) < b.o.Drop {
+		number := b.begin()
+		if b.o.Condition != "" && float64(model.Key(uint64(number))>>11)/(1<<53) < b.o.Drop {
 			begin += conditionLength(s.Text[at:end], b.o.Condition)
 		}
-		b.starts = append(b.starts, b.len())
 		if err := b.document(s, begin, end); err != nil {
 			return err
 		}
@@ -220,6 +271,10 @@ func (b *builder) document(s Source, at, end int) error {
 }
 
 func (b *builder) append(tokens []int32) {
+	if b.out != nil {
+		b.out.add(tokens)
+		return
+	}
 	if b.tok.Vocab() > 256 {
 		b.wide = append(b.wide, tokens...)
 		return
@@ -232,32 +287,48 @@ func (b *builder) append(tokens []int32) {
 // corpus splits what was added.
 func (b *builder) corpus(name string) (*Corpus, error) {
 	n := b.len()
-	if n == 0 {
-		return nil, fmt.Errorf("%s: the text is empty", name)
+	if err := b.checkDrop(); err != nil {
+		return nil, err
 	}
-	if !(b.o.Drop >= 0 && b.o.Drop < 1) {
-		return nil, fmt.Errorf("a share of %v of the documents without their condition: it must be from 0 to below 1",
-			b.o.Drop)
-	}
-	if !(b.o.Validation >= 0 && b.o.Validation < 1) {
-		return nil, fmt.Errorf("a validation share of %v: it must be from 0 to below 1", b.o.Validation)
+	cut, err := cutOf(name, n, b.o.Validation)
+	if err != nil {
+		return nil, err
 	}
 	c := &Corpus{Sorted: b.sorted, Digest: hex.EncodeToString(b.hash.Sum(nil))}
-	cut := n
-	if b.o.Validation > 0 {
-		cut = int(float64(n) * (1 - b.o.Validation))
-		if n-cut < 2 {
-			return nil, fmt.Errorf("%s: a share of %v of its %s leaves too little for validation: give a longer text "+
-				"or a larger share", name, b.o.Validation, count(n, "token"))
-		}
+	if cut < n {
 		c.Validation = b.slice(name, cut, n)
-	}
-	if cut < 2 {
-		return nil, fmt.Errorf("%s: the text has %s for training: that is not enough to predict one from another", name,
-			count(cut, "token"))
 	}
 	c.Train = b.slice(name, 0, cut)
 	return c, nil
+}
+
+func (b *builder) checkDrop() error {
+	if b.o.Drop >= 0 && b.o.Drop < 1 {
+		return nil
+	}
+	return fmt.Errorf("a share of %v of the documents without their condition: it must be from 0 to below 1", b.o.Drop)
+}
+
+// cutOf is how many of n tokens are for training, where a share is kept for validation.
+func cutOf(name string, n int, validation float64) (cut int, err error) {
+	if n == 0 {
+		return 0, fmt.Errorf("%s: the text is empty", name)
+	}
+	if !(validation >= 0 && validation < 1) {
+		return 0, fmt.Errorf("a validation share of %v: it must be from 0 to below 1", validation)
+	}
+	if cut = n; validation > 0 {
+		cut = int(float64(n) * (1 - validation))
+		if n-cut < 2 {
+			return 0, fmt.Errorf("%s: a share of %v of its %s leaves too little for validation: give a longer text "+
+				"or a larger share", name, validation, count(n, "token"))
+		}
+	}
+	if cut < 2 {
+		return 0, fmt.Errorf("%s: the text has %s for training: that is not enough to predict one from another", name,
+			count(cut, "token"))
+	}
+	return cut, nil
 }
 
 // slice makes the part of the tokens from lo to hi.
@@ -274,18 +345,24 @@ func (b *builder) slice(name string, lo, hi int) *Part {
 			p.starts = append(p.starts, s-lo)
 		}
 	}
-	chars := make([]int, b.tok.Vocab()) // begun by each token
+	chars := charsOf(b.tok)
+	for i := range hi - lo {
+		p.chars += chars[p.at(i)]
+	}
+	return p
+}
+
+// charsOf is how many characters each token begins.
+func charsOf(tok Tokenizer) []int {
+	chars := make([]int, tok.Vocab())
 	for t := range chars {
-		for _, c := range []byte(b.tok.Piece(int32(t))) {
+		for _, c := range []byte(tok.Piece(int32(t))) {
 			if utf8.RuneStart(c) {
 				chars[t]++
 			}
 		}
 	}
-	for i := range hi - lo {
-		p.chars += chars[p.at(i)]
-	}
-	return p
+	return chars
 }
 
 // count is "1 token" or "2 tokens".

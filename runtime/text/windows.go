@@ -2,7 +2,6 @@ package text
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
@@ -27,7 +26,11 @@ type Windows struct {
 	seed     uint64
 	pass     int
 	order    []int32 // shuffled: the pieces of this pass, row by row
+	mixed    mix     // shuffled, of token files: the same, which takes no memory
+	pieces   int     // shuffled: how many of them there are
 	offset   int     // shuffled: where its first piece begins
+
+	err error // why no window follows; nil at the end of a pass
 }
 
 // Windows cuts the part for training: every window is full, and the tokens at the end of the text that do not fill one
@@ -79,7 +82,9 @@ func (p *Part) Shuffled(batch, steps int, seed uint64) (*Windows, error) {
 		w.windows = 1
 	}
 	w.track, w.shuffled, w.seed = w.windows*steps, true, seed
-	w.order = make([]int32, max(pieces, batch))
+	if w.pieces = max(pieces, batch); p.files == nil {
+		w.order = make([]int32, w.pieces)
+	}
 	w.shuffle()
 	return w, nil
 }
@@ -87,13 +92,25 @@ func (p *Part) Shuffled(batch, steps int, seed uint64) (*Windows, error) {
 // shuffle draws the order of a pass.
 func (w *Windows) shuffle() {
 	w.offset = int(model.Key(w.seed, uint64(w.pass)) % uint64(w.steps))
-	if len(w.order)*w.steps+w.offset > w.inputs {
+	if w.pieces*w.steps+w.offset > w.inputs {
 		w.offset = 0 // a text of one window
+	}
+	if w.order == nil {
+		w.mixed = newMix(w.pieces, w.seed, uint64(w.pass))
+		return
 	}
 	for i := range w.order {
 		w.order[i] = int32(i)
 	}
 	model.Shuffle(w.order, w.seed, uint64(w.pass))
+}
+
+// piece is the one at a place of this pass.
+func (w *Windows) piece(place int) int {
+	if w.order == nil {
+		return w.mixed.at(place)
+	}
+	return int(w.order[place])
 }
 
 func checkSize(batch, steps int) error {
@@ -132,11 +149,26 @@ func (w *Windows) SetPosition(pass int, position int64) {
 	w.pass = pass
 }
 
-// Next fills b with the next window, or reports false at the end of the text. It allocates only where b is too small.
+// Next fills b with the next window, or reports false at the end of the text, or where a token file is no longer what
+// it was, which Err tells. It allocates only where b is too small, or reads token files.
 func (w *Windows) Next(b *model.Batch) bool {
-	if w.next >= w.windows {
+	if w.next >= w.windows || w.err != nil {
 		return false
 	}
+	if w.part.files == nil {
+		w.fill(b)
+	} else if w.err = w.part.files.during(func() { w.fill(b) }); w.err != nil {
+		return false
+	}
+	w.next++
+	return true
+}
+
+// Err is why Next has reported false before the end of the text.
+func (w *Windows) Err() error { return w.err }
+
+// fill fills b with the next window.
+func (w *Windows) fill(b *model.Batch) {
 	from := w.next * w.steps // in each track
 	steps := min(w.steps, w.track-from)
 	n := steps * w.rows
@@ -147,7 +179,7 @@ func (w *Windows) Next(b *model.Batch) bool {
 		at := row*w.track + from
 		end := min(at+steps, w.inputs, (row+1)*w.track)
 		if w.shuffled {
-			at = w.offset + int(w.order[w.next*w.rows+row])*steps
+			at = w.offset + w.piece(w.next*w.rows+row)*steps
 			end = min(at+steps, w.inputs)
 		}
 		i := row
@@ -162,10 +194,9 @@ func (w *Windows) Next(b *model.Batch) bool {
 			b.Reset[row] = 1
 		}
 		// Documents that begin at a token of the row, or right after its last one.
-		starts := w.part.starts
-		first, _ := slices.BinarySearch(starts, at)
-		for _, s := range starts[first:] {
-			if s > end {
+		for d := w.part.document(at); ; d++ {
+			s, ok := w.part.start(d)
+			if !ok || s > end || s < at {
 				break
 			}
 			if s < end {
@@ -176,8 +207,6 @@ func (w *Windows) Next(b *model.Batch) bool {
 			}
 		}
 	}
-	w.next++
-	return true
 }
 
 func resize(x []int32, n int) []int32 {
