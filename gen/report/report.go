@@ -6,6 +6,7 @@ package report
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -45,8 +46,10 @@ type Report struct {
 	ArenaBytes   int    `json:"activation_bytes"` // of training, after the plan
 	NaiveBytes   int    `json:"unplanned_bytes"`  // what the arena would be without sharing
 	StateBytes   int    `json:"state_bytes"`      // carried from window to window
+	ShardBytes   int    `json:"shard_bytes"`      // of a batch in shards: sums of gradients, and the state of each shard
+	CopyBytes    int    `json:"copy_bytes"`       // of what a checkpoint has, from the first one on
 	DecoderBytes int    `json:"decoder_bytes"`    // a sequence
-	TrainBytes   int    `json:"train_bytes"`      // all of a training
+	TrainBytes   int    `json:"train_bytes"`      // all of a training, without the copy
 	DecodeBytes  int    `json:"decode_bytes"`     // parameters and a decoder of one sequence
 	Reads        []Read `json:"reads,omitempty"`  // of a decoder of text, a token
 	Caches       []Kept `json:"caches,omitempty"` // of a decoder: the keys and values of a sequence
@@ -139,18 +142,19 @@ func Make(m *build.Model, plans map[*graph.Graph]*plan.Plan) *Report {
 	if r.GradBytes = r.ParamBytes; s.Adapter != nil {
 		r.GradBytes = 4 * r.Adapter
 	}
-	r.SlotBytes = slotBytes(m, map[string]int{"": r.FlatParams, "adapter": r.Adapter, "generator": r.Generator,
+	kept, scratch := slotBytes(m, map[string]int{"": r.FlatParams, "adapter": r.Adapter, "generator": r.Generator,
 		"discriminator": r.FlatParams - r.Generator, "encoder": r.Encoder, "decoder": r.FlatParams - r.Encoder})
 	switch {
 	case s.EMA > 0 && s.GAN != nil:
-		r.SlotBytes += 4 * r.Generator
+		kept += 4 * r.Generator
 	case s.EMA > 0:
-		r.SlotBytes += r.ParamBytes
+		kept += r.ParamBytes
 	}
+	if s.GAN != nil && s.GAN.EMA > 0 {
+		kept += 4 * r.Generator
+	}
+	r.SlotBytes = kept + scratch
 	if s.GAN != nil {
-		if s.GAN.EMA > 0 {
-			r.SlotBytes += 4 * r.Generator
-		}
 		for _, in := range m.Discriminate.Inputs {
 			// which are the caller's
 			if in.Role == graph.Data && !slices.Contains([]string{"vectors", "targets", "tokens", build.LabelsInput},
@@ -191,9 +195,24 @@ func Make(m *build.Model, plans map[*graph.Graph]*plan.Plan) *Report {
 		r.Reads = []Read{{"f32", 0}, {"bf16", 0}, {"q8", 0}, {"q4", 0}}
 		read(r.Reads, m.Decode, 1)
 	}
-	r.TrainBytes = r.ParamBytes + r.GradBytes + r.SlotBytes + r.ArenaBytes + r.StateBytes
+	r.ShardBytes = r.shardBytes(s.Train.Accumulate)
+	r.CopyBytes = r.GradBytes + kept + max(1, s.Train.Accumulate)*r.StateBytes // what learns has a gradient
+	r.TrainBytes = r.ParamBytes + r.GradBytes + r.SlotBytes + r.ArenaBytes + r.StateBytes + r.ShardBytes
 	r.DecodeBytes = r.ParamBytes + r.DecoderBytes
 	return r
+}
+
+// shardBytes is what adding up n shards takes (runtime/schedule): for each depth of the tree the gradients of what a
+// step moves, which of two networks is one of them, and the state of each shard.
+func (r *Report) shardBytes(n int) int {
+	if n < 2 {
+		return 0
+	}
+	grads := r.GradBytes
+	if r.Generator > 0 {
+		grads = 4 * max(r.Generator, r.FlatParams-r.Generator)
+	}
+	return bits.Len(uint(n-1))*grads + n*r.StateBytes
 }
 
 // read adds what a graph reads of matrices that are laid out, in the layout of package runtime/weights: panels of 32
@@ -272,13 +291,12 @@ func forwardFlops(m *build.Model, one map[string]int) map[string]int {
 const ProgramBytes = 11 << 20
 
 // slotBytes is the memory of the optimizers: what they keep and what they work in.
-func slotBytes(m *build.Model, lengths map[string]int) int {
-	n := 0
+func slotBytes(m *build.Model, lengths map[string]int) (kept, scratch int) {
 	for _, p := range m.Parts {
-		kept, scratch := p.Optimizer.Numbers(lengths[p.Name], m.TensorSizes(p))
-		n += 4 * (kept + scratch)
+		k, s := p.Optimizer.Numbers(lengths[p.Name], m.TensorSizes(p))
+		kept, scratch = kept+4*k, scratch+4*s
 	}
-	return n
+	return kept, scratch
 }
 
 // padded is the length of a parameter in the flat array: each layer's tensor starts at a cache line.
@@ -382,6 +400,12 @@ func (r *Report) Text() string {
 	fmt.Fprintf(&b, "           %s: parameters %s, gradients %s, optimizer %s, activations %s, state %s\n",
 		Bytes(r.TrainBytes), Bytes(r.ParamBytes), Bytes(r.GradBytes), Bytes(r.SlotBytes), Bytes(r.ArenaBytes),
 		Bytes(r.StateBytes))
+	if r.ShardBytes > 0 {
+		fmt.Fprintf(&b, "           of these %s are sums over the shards of a batch, and the state of each\n",
+			Bytes(r.ShardBytes))
+	}
+	fmt.Fprintf(&b, "           what a checkpoint has is copied before it is written, %s, and so are the best "+
+		"parameters, %s\n", Bytes(r.CopyBytes), Bytes(r.ParamBytes))
 	fmt.Fprintf(&b, "           without the memory plan activations would take %s\n", Bytes(r.NaiveBytes))
 	fmt.Fprintf(&b, "           the program around it adds about %s, and %s\n", Bytes(ProgramBytes), text)
 	if r.Vector > 0 && r.DecoderBytes > 0 {
