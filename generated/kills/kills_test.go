@@ -1,7 +1,5 @@
 //go:build unix
 
-// Package kills_test kills trainings at random moments, fills their disks, and goes on with them: what they leave in
-// the end is what a training leaves that nothing has happened to.
 package kills_test
 
 import (
