@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -32,10 +33,10 @@ type warnings struct {
 func (w *warnings) Warn(text string) { w.texts = append(w.texts, text) }
 
 // full is a disk on which nothing can be written for some time.
-func full(is *bool) func() {
+func full(is *atomic.Bool) func() {
 	d := filestest.NewDisk(-1, filestest.Way{})
 	d.Before = func(_ int, call string) error {
-		if *is && strings.HasPrefix(call, "write") {
+		if is.Load() && strings.HasPrefix(call, "write") {
 			return syscall.ENOSPC
 		}
 		return nil
@@ -102,13 +103,13 @@ func TestFullDisk(t *testing.T) {
 		l := NewLogFile(filepath.Join(dir, "log"), nil)
 		w := &warnings{}
 		o.Reporter = Reporters(l, w)
-		isFull := false
+		var isFull atomic.Bool
 		m := newBigram(4)
-		m.stepped = func(step int) { isFull = step >= c.from && step < c.to }
+		m.stepped = func(step int) { isFull.Store(step >= c.from && step < c.to) }
 		waits := 0
 		o.Wait = func(time.Duration) bool {
 			waits++
-			isFull = isFull && c.to > 60
+			isFull.Store(isFull.Load() && c.to > 60)
 			return true
 		}
 		restore := full(&isFull)

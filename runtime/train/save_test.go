@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
@@ -286,10 +287,11 @@ func TestBestFirst(t *testing.T) {
 
 	dir := t.TempDir()
 	o.Path, o.Best = filepath.Join(dir, "c"), filepath.Join(dir, "best")
-	fails := true
+	var fails atomic.Bool
+	fails.Store(true)
 	d := filestest.NewDisk(-1, filestest.Way{})
 	d.Before = func(_ int, call string) error {
-		if fails && call == "rename "+o.Best {
+		if fails.Load() && call == "rename "+o.Best {
 			return io.ErrNoProgress
 		}
 		return nil
@@ -301,7 +303,7 @@ func TestBestFirst(t *testing.T) {
 	}))
 	run(d, o, func(step int) {
 		if step == 40 {
-			fails = false
+			fails.Store(false)
 		}
 	})
 	if !better[7] || slices.Contains(saved["c"], 7) || !slices.Contains(saved["c"], 14) || len(saved["best"]) == 0 ||
