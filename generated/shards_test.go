@@ -3,6 +3,7 @@ package generated_test
 import (
 	"math"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/gradsmith/gradsmith/gen/cases/spectral"
@@ -16,6 +17,7 @@ import (
 	"github.com/gradsmith/gradsmith/generated/transformer"
 	"github.com/gradsmith/gradsmith/generated/translate"
 	"github.com/gradsmith/gradsmith/generated/vae"
+	"github.com/gradsmith/gradsmith/runtime/cluster"
 	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/modeltest"
@@ -49,6 +51,35 @@ func TestShardBits(t *testing.T) {
 			if modeltest.ShardBits(p.New(1), n) != want {
 				t.Errorf("%s: %d shards have other bits on 3 threads than on 1", name, n)
 			}
+		}
+	}
+}
+
+// TestGroupBits trains each family in groups of processes, which are goroutines here, some of them without a row of the
+// batch: all have the bits of one process that computes all shards.
+func TestGroupBits(t *testing.T) {
+	for name, program := range families {
+		p := program()
+		if kernel.Level() == "generic" && p.Info.Params > 300_000 {
+			continue // as above
+		}
+		for _, x := range []struct{ shards, processes int }{{6, 3}, {8, 8}} {
+			want := modeltest.ShardBits(p.New(1), x.shards)
+			var wait sync.WaitGroup
+			for rank, link := range cluster.Local(x.processes) {
+				wait.Go(func() {
+					g, err := cluster.New(link, false)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if modeltest.GroupBits(p.New(1), x.shards, g) != want {
+						t.Errorf("%s: process %d of %d that share %d shards has other bits than one that has them all",
+							name, rank, x.processes, x.shards)
+					}
+				})
+			}
+			wait.Wait()
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gradsmith/gradsmith/runtime/cache"
 	"github.com/gradsmith/gradsmith/runtime/cli"
+	"github.com/gradsmith/gradsmith/runtime/cluster"
 	_ "github.com/gradsmith/gradsmith/runtime/data/zstd" // a program with commands reads it
 	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/model"
@@ -50,11 +51,16 @@ func Run(ctx context.Context, p Program, args []string, out, errOut io.Writer) i
 		fmt.Fprintf(errOut, "%s: %v\n", p.Info.Name, err)
 		return 1
 	}
-	root := newRoot(p)
+	a := &program{Program: p}
+	root := a.root()
 	root.SetArgs(args)
 	root.SetOut(out)
 	root.SetErr(errOut)
-	return status(p.Info.Name, root.ExecuteContext(ctx), errOut)
+	err := root.ExecuteContext(ctx)
+	if err != nil && a.hushed(ctx) {
+		return 1
+	}
+	return status(p.Info.Name, err, errOut)
 }
 
 // status is the exit status of a program, which says what went wrong.
@@ -64,6 +70,8 @@ func status(name string, err error, errOut io.Writer) int {
 		return 0
 	case errors.Is(err, context.Canceled):
 		return 130
+	case errors.Is(err, cluster.ErrTold):
+		return 1
 	}
 	// One line: the suggestions of cobra come on several.
 	fmt.Fprintf(errOut, "%s: %s\n", name, strings.Join(strings.Fields(err.Error()), " "))
@@ -81,10 +89,14 @@ type program struct {
 	asked   []int32      // the source whose answer is shown while the model is trained; nil until it is
 
 	adapters []string // of --adapter
+
+	group *cluster.Group // that trains together; nil for this process alone
 }
 
-func newRoot(p Program) *cobra.Command {
-	a := &program{Program: p}
+func newRoot(p Program) *cobra.Command { return (&program{Program: p}).root() }
+
+func (a *program) root() *cobra.Command {
+	p := a.Program
 	name := p.Info.Name
 	short := p.Info.Description
 	if short == "" {

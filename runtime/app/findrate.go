@@ -28,6 +28,8 @@ const (
 func (a *program) findRate(cmd *cobra.Command, f *trainFlags) error {
 	ctx, out, errOut := cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr()
 	switch {
+	case a.group != nil:
+		return errors.New("--find-rate runs in one process: leave out mpirun")
 	case a.Info.Adversary != nil:
 		return errors.New("--find-rate: the losses of two networks that learn from each other do not say at which rate " +
 			"they learn; leave it out")

@@ -83,10 +83,12 @@ ends with the same bits as if it had never stopped.
 Defaults are those of %[2]s.`, a.matter(), a.Info.Spec),
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if f.findRate {
-				return a.findRate(cmd, &f)
-			}
-			return a.train(cmd, &f)
+			return a.inGroup(cmd, &f, func(at *standing) error {
+				if f.findRate {
+					return a.findRate(cmd, &f)
+				}
+				return a.train(cmd, &f, at)
+			})
 		},
 	}
 	if a.ofLines() {
@@ -243,7 +245,7 @@ func (a *program) writes() bool {
 	return a.Info.Masking == nil && a.Info.Source == nil && a.Info.Vector == nil && a.Info.Adversary == nil
 }
 
-func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
+func (a *program) train(cmd *cobra.Command, f *trainFlags, at *standing) error {
 	ctx, out, errOut, flags := cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), cmd.Flags()
 	if path, err := a.written(); err != nil {
 		return err
@@ -256,7 +258,7 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 		}
 		a.adapters = nil // it is --out from here on
 	}
-	release, err := take("checkpoint", f.out)
+	release, err := a.take("checkpoint", f.out)
 	if err != nil {
 		return err
 	}
@@ -276,14 +278,19 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 	if err := a.checkTrain(f); err != nil {
 		return err
 	}
+	if err := a.checkShards(f); err != nil {
+		return err
+	}
 	f.keepBest(a)
 	if err := f.vectors.check(f); err != nil {
 		return err
 	}
-	if err := f.checkOutputs(); err != nil {
-		return err
+	if a.group.Leads() {
+		if err := f.checkOutputs(); err != nil {
+			return err
+		}
 	}
-	if release, err = take("log", f.log); err != nil {
+	if release, err = a.take("log", f.log); err != nil {
 		return err
 	}
 	defer release()
@@ -299,8 +306,10 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 	} else if f.from == "" && !f.resume {
 		f.from = a.Checkpoint
 	}
-	if err := f.checkPlot(); err != nil {
-		return err
+	if a.group.Leads() {
+		if err := f.checkPlot(); err != nil {
+			return err
+		}
 	}
 	data, err := a.material(cmd, f)
 	if err != nil {
@@ -335,9 +344,21 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 		Schedule: schedule, Sampling: f.sampling, Passes: f.passes, Steps: f.steps, EvalEvery: f.evalEvery,
 		SaveEvery: f.saveEvery, MaxTime: f.maxTime, Patience: f.patience, Guard: f.guard.Guarding, Average: f.average,
 		Path: f.out, Best: f.best, Resume: f.resume, Source: f.source, Seed: f.seed, Keep: keep, Wait: wait,
+		Group: a.group,
 	}
 	if flags.Changed("keep") { // otherwise what another training has kept is left alone
 		o.Last = f.keep
+	}
+	if err := a.alike(flags, f, m, data.Data); err != nil {
+		return err
+	}
+	if at != nil {
+		at.begin(f.out)
+	}
+	if !a.group.Leads() {
+		o.Reporter = at
+		_, err := train.Run(ctx, m, data.Data, o)
+		return err
 	}
 	fmt.Fprintf(errOut, "%s: %s parameters%s; %s\n", a.Info.Name, thousands(a.Info.Params), learning, data.text)
 
@@ -348,6 +369,11 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags) error {
 	show := newProgress(errOut, f.verbose, f.maxTime)
 	show.unit, show.pair = a.Info.Unit(), a.Info.Adversary != nil
 	o.Reporter = show
+	if at != nil {
+		o.Reporter = train.Reporters(show, at)
+		show.print("%s: %d processes on %s, of %s each", a.Info.Name, a.group.Size(), counted(a.group.Hosts(), "machine"),
+			counted(f.accumulate/a.group.Size(), "shard"))
+	}
 	var logs logs
 	if f.log != "" {
 		logs = append(logs, train.NewLogFile(f.log, show.Warn))
@@ -485,9 +511,10 @@ func (f *trainFlags) checkOutputs() error {
 	return f.checkBoard()
 }
 
-// take takes a file that the training writes, so that no other one does, until release is called.
-func take(what, path string) (release func(), err error) {
-	if path == "" {
+// take takes a file that the training writes, so that no other one does, until release is called. Of a group process 0
+// takes it.
+func (a *program) take(what, path string) (release func(), err error) {
+	if path == "" || !a.group.Leads() {
 		return func() {}, nil
 	}
 	h, err := files.Take(path)

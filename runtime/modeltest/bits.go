@@ -4,8 +4,10 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"math"
 
+	"github.com/gradsmith/gradsmith/runtime/cluster"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/schedule"
 )
@@ -35,6 +37,11 @@ func Bits(m model.LanguageModel) string {
 			number(norm)
 		}
 	}
+	if s, ok := m.(scheduled); ok {
+		if err := s.Training().Collect(); err != nil {
+			panic(err)
+		}
+	}
 	number(must(m.Loss(make(30))))
 	arrays := [][]float32{m.State()}
 	for _, t := range m.Tensors() {
@@ -51,8 +58,21 @@ func Bits(m model.LanguageModel) string {
 
 // ShardBits is Bits of a training that cuts its batches into n shards, of which some have one row more than others.
 func ShardBits(m model.LanguageModel, n int) string {
-	if err := m.(interface{ Training() *schedule.Training }).Training().Divide(n); err != nil {
+	if err := m.(scheduled).Training().Divide(n); err != nil {
 		panic(err)
 	}
 	return Bits(m)
 }
+
+// GroupBits is ShardBits of a training in which each process of a group computes some of the n shards. All processes
+// call it; the models are theirs.
+func GroupBits(m model.LanguageModel, n int, g *cluster.Group) string {
+	t := m.(scheduled).Training()
+	if err := errors.Join(t.Divide(n), t.Share(g)); err != nil {
+		panic(err)
+	}
+	return Bits(m)
+}
+
+// scheduled is a model that shows its steps, as all generated ones do.
+type scheduled interface{ Training() *schedule.Training }

@@ -1,8 +1,11 @@
 package schedule
 
 import (
+	"errors"
 	"fmt"
+	"math"
 
+	"github.com/gradsmith/gradsmith/runtime/cluster"
 	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
@@ -29,6 +32,9 @@ type shards struct {
 	mean   []float64   // of the last node
 	states []float32   // carried, of each shard, one behind the other
 	fixed  []float32   // what the first shard found in Training.Fixed
+
+	group *cluster.Group // that computes them; nil for this process alone
+	adder *cluster.Adder
 }
 
 // Divide cuts the batches of all later steps into n shards, of which each has as many rows as the others, or one more.
@@ -63,6 +69,53 @@ func (t *Training) Divide(n int) error {
 		}
 	}
 	t.shards.mean = make([]float64, width)
+	return nil
+}
+
+// Share has the processes of a group compute an interval of the shards each, from here on. It is called after Divide, by
+// all of them, whose trainings are the same: then all steps are. The number of shards must be a multiple of that of the
+// processes.
+func (t *Training) Share(g *cluster.Group) error {
+	if g.Size() == 1 {
+		t.shards.group, t.shards.adder = nil, nil
+		return nil
+	}
+	if t.Shards()%g.Size() != 0 {
+		return fmt.Errorf("%d processes can't share %d shards of a batch evenly: cut it into %d, or a multiple of that",
+			g.Size(), t.Shards(), g.Size())
+	}
+	t.shards.group, t.shards.adder = g, g.NewAdder(t.Shards())
+	least := t.shards.n
+	for _, x := range t.shards.adder.Nodes() {
+		least = min(least, x.Depth)
+	}
+	for depth := range min(least, len(t.shards.sums)) {
+		t.shards.sums[depth] = nil // others add up what is above
+	}
+	return nil
+}
+
+// Own are the shards that this process computes, from up to to.
+func (t *Training) Own() (from, to int) {
+	return cluster.Interval(t.Shards(), t.shards.group.Rank(), t.shards.group.Size())
+}
+
+// Collect gives each process of a group the states that the others carry, as a checkpoint has them all. Each then stands
+// where one would that has computed all shards. All processes call it.
+func (t *Training) Collect() error {
+	g := t.shards.group
+	if g.Size() == 1 || len(t.State) == 0 {
+		return nil
+	}
+	bounds := make([]int, g.Size()+1)
+	for rank := range g.Size() {
+		_, to := cluster.Interval(t.shards.n, rank, g.Size())
+		bounds[rank+1] = to * len(t.State)
+	}
+	if err := g.Spread(t.shards.states, bounds); err != nil {
+		return err
+	}
+	copy(t.State, t.shards.states[(t.shards.n-1)*len(t.State):])
 	return nil
 }
 
@@ -140,7 +193,11 @@ func (t *Training) gradients(s *Step, b *model.Batch) (loss float64, err error) 
 		t.shards.weights[k] /= float64(max(1, total))
 	}
 	t.keep(t.shards.fixed, false)
-	err = t.sum(s, b, 0, t.shards.n, 0)
+	if t.shards.group == nil {
+		err = t.sum(s, b, 0, t.shards.n, 0)
+	} else {
+		err = t.together(s, b)
+	}
 	t.shards.at = 0
 	if err != nil {
 		return t.shards.mean[0], err
@@ -156,7 +213,7 @@ func (t *Training) sum(s *Step, b *model.Batch, from, to, depth int) error {
 	if to-from == 1 {
 		return t.shard(s, b, from)
 	}
-	middle := from + (to-from+1)/2
+	middle := cluster.Half(from, to)
 	if err := t.sum(s, b, from, middle, depth+1); err != nil {
 		return err
 	}
@@ -172,6 +229,67 @@ func (t *Training) sum(s *Step, b *model.Batch, from, to, depth int) error {
 		t.shards.mean[i] += x
 	}
 	return nil
+}
+
+// together is sum over all shards, with the other processes of the group.
+func (t *Training) together(s *Step, b *model.Batch) error {
+	g, adder, grads, mean := t.shards.group, t.shards.adder, t.moved(s), t.shards.mean[:1+len(s.Measures)]
+	failed, fault := -1, error(nil)
+	for k, x := range adder.Nodes() {
+		if fault = t.sum(s, b, x.From, x.To, x.Depth); fault != nil {
+			failed = t.shards.at
+			break
+		}
+		adder.Keep(k, grads)
+		adder.KeepMeans(k, mean)
+	}
+	first, err := adder.AddMeans(mean, failed)
+	if err != nil {
+		return err
+	}
+	if first >= 0 {
+		return t.failed(fault, adder.Owner(first))
+	}
+	parts := g.Parts(len(grads))
+	if err := errors.Join(adder.Add(grads, parts), g.Spread(grads, parts)); err != nil {
+		return err
+	}
+	if b.Batch >= g.Size() {
+		return nil
+	}
+	// A process whose shards have no row has not written what is fixed. The last one has some.
+	t.keep(t.shards.fixed, false)
+	if err := g.Broadcast(cluster.Bytes(t.shards.fixed), g.Size()-1); err != nil {
+		return err
+	}
+	t.keep(t.shards.fixed, true)
+	return nil
+}
+
+// told is the error of a shard, as processes tell each other. Numbers may be no numbers, and so are told by their bits.
+type told struct {
+	Loss              uint64
+	What, Where, Text string
+	Value             uint64
+}
+
+// failed gives all processes the error of one of them, and its loss.
+func (t *Training) failed(fault error, rank int) error {
+	x := told{Loss: math.Float64bits(t.shards.mean[0])}
+	if e := (*model.NotFinite)(nil); errors.As(fault, &e) {
+		x.What, x.Where, x.Value = e.What, e.Where, math.Float64bits(e.Value)
+	} else if fault != nil {
+		x.Text = fault.Error()
+	}
+	x, err := cluster.Tell(t.shards.group, x, rank)
+	if err != nil {
+		return err
+	}
+	t.shards.mean[0] = math.Float64frombits(x.Loss)
+	if x.What != "" {
+		return &model.NotFinite{What: x.What, Where: x.Where, Value: math.Float64frombits(x.Value)}
+	}
+	return errors.New(x.Text)
 }
 
 // shard computes the gradients of shard k, its loss and measures, all times its weight.

@@ -7,6 +7,7 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/gradsmith/gradsmith/runtime/cluster"
 	"github.com/gradsmith/gradsmith/runtime/latent"
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
@@ -70,21 +71,29 @@ func (e *encoderFirst) before(rate float64) error {
 
 // after takes note of the end of a pass: where the mutual information of data and latent vectors has not risen, the
 // encoder has caught up, and there are no more updates of it alone. Without validation data it is that of training
-// data.
-func (e *encoderFirst) after(ctx context.Context, validation Windows) error {
+// data. Of a group process 0 measures it.
+func (e *encoderFirst) after(ctx context.Context, validation Windows, g *cluster.Group) error {
 	if !e.on {
 		return nil
 	}
-	data := validation
-	if data == nil {
-		data = e.data
-		defer data.SetPosition(e.pass, data.Position())
+	found := 0.0
+	if g.Leads() {
+		data := validation
+		if data == nil {
+			data = e.data
+			defer data.SetPosition(e.pass, data.Position())
+		}
+		// An interrupt waits for it: what it finds decides how the training goes on.
+		var err error
+		if found, err = latent.Information(context.WithoutCancel(ctx), e.m, data, informationSeed); err != nil {
+			return fmt.Errorf("the mutual information of data and latent vectors: %w", err)
+		}
 	}
-	// An interrupt waits for it: what it finds decides how the training goes on.
-	found, err := latent.Information(context.WithoutCancel(ctx), e.m, data, informationSeed)
+	bits, err := cluster.Tell(g, math.Float64bits(found), 0)
 	if err != nil {
-		return fmt.Errorf("the mutual information of data and latent vectors: %w", err)
+		return err
 	}
+	found = math.Float64frombits(bits)
 	e.on = found > e.information
 	e.information = found
 	return nil

@@ -211,6 +211,9 @@ func spoilt(m model.LanguageModel) string {
 // goBack goes on from the last checkpoint that was due, at the rate that there is now.
 func (r *runner) goBack(fault error, rate float64) error {
 	r.settle()
+	if err := r.agree(nil); err != nil {
+		return err
+	}
 	was := *r.guard
 	path := r.o.Path
 	if was.good != r.saver.saved {
@@ -243,7 +246,7 @@ func (r *runner) goBack(fault error, rate float64) error {
 	// What is on the disk is what was there, and is written once more: a training that is resumed must not meet the
 	// same steps again.
 	r.saver.saved, r.saver.due, r.saver.again = saved, due, true
-	return r.saveDue()
+	return r.together(r.saveDue)
 }
 
 // saved takes note of a checkpoint that was due and has been written: the one that was kept beside it is of no use any

@@ -99,7 +99,7 @@ func (r *runner) validateFirst(ctx context.Context) error {
 		return err
 	}
 	r.began, r.saver.again = true, true
-	return r.saveDue()
+	return r.together(r.saveDue)
 }
 
 // add takes note of the loss of a validation that was due after a step.

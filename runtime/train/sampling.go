@@ -57,8 +57,9 @@ func (r *runner) sample(share float64, key uint64) error {
 		}
 		return err
 	}
-	at := 0 // number of the shard's first row in the batch
-	for k := range t.Shards() {
+	from, to := t.Own()
+	at := from * r.batch.Batch / t.Shards() // number of the shard's first row in the batch
+	for k := from; k < to; k++ {
 		if t.Shard(&r.shard, &r.batch, k); r.shard.Batch == 0 {
 			continue
 		}

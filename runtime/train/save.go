@@ -1,12 +1,14 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/cluster"
 	"github.com/gradsmith/gradsmith/runtime/files"
 )
 
@@ -17,6 +19,9 @@ import (
 // A checkpoint says how good the best parameters are, and up to which step there is a log, so these are written before
 // it. Where they cannot be written, the checkpoint is put off, once: a disk that fills for a while then changes nothing
 // in what a training leaves, and one that fails for good costs the work between two checkpoints.
+//
+// Of a group of processes process 0 writes (runner.together). The others have no more of this than what they know of the
+// checkpoint at Options.Path (runner.agree).
 type saver struct {
 	last checkpoint.File // a copy of all that a checkpoint has
 	best checkpoint.File // a copy of the parameters with the lowest loss
@@ -235,16 +240,26 @@ func (r *runner) finish(ctx context.Context) error {
 	r.finishing = true
 	defer func() { r.finishing = false }()
 	for wait := time.Second; ; wait *= 2 {
-		save := r.saveDue
-		if r.result.Interrupted || r.result.OutOfTime {
-			save = r.saveLast
-		}
-		r.lastAttempt = wait > 16*time.Second || ctx.Err() != nil
-		r.fault = nil
-		err := save()
-		r.settle()
-		if err = errors.Join(err, r.fault); err == nil || r.lastAttempt || !r.pause(ctx, wait, err) {
+		again := false
+		err := r.together(func() error {
+			save := r.saveDue
+			if r.result.Interrupted || r.result.OutOfTime {
+				save = r.saveLast
+			}
+			r.lastAttempt = wait > 16*time.Second || ctx.Err() != nil
+			r.fault = nil
+			err := save()
+			r.settle()
+			err = errors.Join(err, r.fault)
+			again = err != nil && !r.lastAttempt && r.pause(ctx, wait, err)
 			return oneLine(err)
+		})
+		if err == nil || r.o.Group.Err() != nil {
+			return err
+		}
+		again, lost := cluster.Tell(r.o.Group, again, 0)
+		if lost != nil || !again {
+			return cmp.Or(lost, err)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/cluster"
 	"github.com/gradsmith/gradsmith/runtime/files"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/optim"
@@ -76,6 +78,9 @@ type Options struct {
 	// LayersEvery is how many steps apart the norms of each layer are measured; 0 measures none. The parameters are
 	// copied before such a step, which takes as much memory as they do, and the training's bits are the same.
 	LayersEvery int
+	// Group is the processes that make the steps together, each with shards of its own; nil for this one alone. All run
+	// the same training. Process 0 validates and writes; all others read the checkpoint that they go on from.
+	Group *cluster.Group
 
 	// Wait is called in place of waiting before another attempt to write the last checkpoint, and returns false when
 	// there is to be none; nil waits, as long as the context lasts.
@@ -211,14 +216,20 @@ func Run(ctx context.Context, m model.LanguageModel, d Data, o Options) (Result,
 	if err := o.Sampling.check(m); err != nil {
 		return Result{}, err
 	}
-	if err := checkpoint.Writable(o.Path, o.Best); err != nil {
-		return Result{}, err
+	if o.Group.Leads() {
+		if err := checkpoint.Writable(o.Path, o.Best); err != nil {
+			return Result{}, err
+		}
+		release, err := hold(o.Path, o.Best)
+		if err != nil {
+			return Result{}, err
+		}
+		defer release()
 	}
-	release, err := hold(o.Path, o.Best)
+	err := share(m, o.Group)
 	if err != nil {
 		return Result{}, err
 	}
-	defer release()
 	windows := d.Train.Windows()
 	r.total = o.Steps
 	if r.total <= 0 {
@@ -312,27 +323,28 @@ type runner struct {
 const samplingStream = 0x5a3d
 
 func (r *runner) resume() error {
-	if source := r.o.Source; source != "" && source != r.o.Path {
-		if err := r.restore(source); err != nil {
-			return err
-		}
-		if err := replaceDamaged(r.o.Path, source); err != nil {
-			return err
-		}
-	} else if err := r.restore(r.o.Path); err != nil {
+	source := cmp.Or(r.o.Source, r.o.Path)
+	if err := r.restore(source); err != nil {
 		return err
 	}
 	// One that was written because a run was interrupted at its last step has not seen the end of the training.
 	r.saver.again = r.step >= r.total && !r.saver.due
-	// A run that was killed when it had written its last checkpoint has left one too many.
-	if err := (older{most: r.o.Last - 1}).prune(r.o.Path, r.step); err != nil {
-		r.o.Reporter.Warn(oneLine(err).Error())
+	if r.o.Group.Leads() {
+		if source != r.o.Path {
+			if err := replaceDamaged(r.o.Path, source); err != nil {
+				return err
+			}
+		}
+		// A run that was killed when it had written its last checkpoint has left one too many.
+		if err := (older{most: r.o.Last - 1}).prune(r.o.Path, r.step); err != nil {
+			r.o.Reporter.Warn(oneLine(err).Error())
+		}
 	}
 	r.o.Reporter.Resumed(r.step, r.total)
 	return nil
 }
 
-// restore goes to where a checkpoint stands.
+// restore goes to where a checkpoint stands, with all processes of a group.
 func (r *runner) restore(path string) error {
 	t, changed, err := checkpoint.Load(path, r.m)
 	if err != nil {
@@ -373,7 +385,7 @@ func (r *runner) restore(path string) error {
 	if changed && !r.began {
 		r.o.Reporter.Warn("the spec has changed since the checkpoint was written: the training goes on with the new one")
 	}
-	return nil
+	return r.o.Group.Barrier() // process 0 may write another one there as soon as all have read it
 }
 
 func (r *runner) loop(ctx context.Context) error {
@@ -389,12 +401,12 @@ func (r *runner) loop(ctx context.Context) error {
 		if r.poll(); r.saver.unsaved && !r.saver.tried {
 			r.begin(job{})
 		}
-		if ctx.Err() != nil {
-			r.result.Interrupted = true
-			break
+		why, err := r.stop(ctx)
+		if err != nil {
+			return err
 		}
-		if r.o.MaxTime > 0 && time.Since(r.start) >= r.o.MaxTime {
-			r.result.OutOfTime = true
+		if why != 0 {
+			r.result.Interrupted, r.result.OutOfTime = why&byContext != 0, why == byTime
 			break
 		}
 		if r.validations.done() {
@@ -402,18 +414,12 @@ func (r *runner) loop(ctx context.Context) error {
 			break
 		}
 		endOfPass := false
-		if !r.d.Train.Next(&r.batch) {
-			if err := Err(r.d.Train); err != nil {
-				return r.unreadable(err)
-			}
-			r.d.Train.NextPass()
-			r.at.pass, r.at.window = r.at.pass+1, 0
-			if !r.d.Train.Next(&r.batch) {
-				if err := Err(r.d.Train); err != nil {
-					return r.unreadable(err)
-				}
-				return errors.New("the training text has no window")
-			}
+		fault, err := r.read()
+		switch {
+		case err != nil:
+			return err
+		case fault != nil:
+			return r.unreadable(fault)
 		}
 		if share := r.o.Sampling.At(r.step); share > 0 {
 			if r.row == nil {
@@ -447,7 +453,7 @@ func (r *runner) loop(ctx context.Context) error {
 		}
 
 		if r.first != nil && endOfPass {
-			if err := r.first.after(ctx, r.d.Validation); err != nil {
+			if err := r.first.after(ctx, r.d.Validation, r.o.Group); err != nil {
 				return err
 			}
 		}
@@ -471,7 +477,7 @@ func (r *runner) loop(ctx context.Context) error {
 			validated = true
 		}
 		if save := r.o.SaveEvery > 0 && r.step%r.o.SaveEvery == 0 || r.o.SaveEvery == 0 && due; save {
-			if err := r.saveDue(); err != nil {
+			if err := r.together(r.saveDue); err != nil {
 				return err
 			}
 		}
@@ -493,15 +499,33 @@ func (r *runner) loop(ctx context.Context) error {
 	return r.finish(ctx)
 }
 
+// read reads the batch of the next step. fault says why data cannot be read any more, in this process or in another one
+// of its group.
+func (r *runner) read() (fault, err error) {
+	there := r.d.Train.Next(&r.batch)
+	if fault = Err(r.d.Train); !there && fault == nil {
+		r.d.Train.NextPass()
+		r.at.pass, r.at.window = r.at.pass+1, 0
+		there, fault = r.d.Train.Next(&r.batch), Err(r.d.Train)
+	}
+	switch {
+	case there:
+		fault = nil
+	case fault == nil:
+		return nil, errors.New("the training text has no window")
+	}
+	return r.anywhere(fault)
+}
+
 // unreadable is the error of a training whose data cannot be read any more. It leaves a checkpoint of what it came to.
 func (r *runner) unreadable(err error) error {
 	r.finishing = true
-	if lost := r.saveLast(); lost != nil {
-		err = errors.Join(err, lost)
-	}
-	r.settle()
-	err = oneLine(errors.Join(err, r.fault))
-	return fmt.Errorf("after step %d, %w; %s", r.step, err, r.kept())
+	lost := r.together(func() error {
+		err := r.saveLast()
+		r.settle()
+		return errors.Join(err, r.fault)
+	})
+	return fmt.Errorf("after step %d, %w; %s", r.step, oneLine(errors.Join(err, lost)), r.kept())
 }
 
 // trainStep makes the step on the batch, with what comes before it.
@@ -620,10 +644,10 @@ func (r *runner) validate(ctx context.Context) error {
 	}
 	copy(r.state, state)
 	parts := boundOf{bounds: r.bounds}
-	loss, rows, err := evaluate(ctx, r.m, r.info, r.d.Validation, &r.eval, parts.add)
+	loss, rows, err := r.evaluate(ctx, parts.add)
 	copy(state, r.state)
 	if err != nil {
-		if ctx.Err() != nil {
+		if r.o.Group.Err() == nil && (ctx.Err() != nil || errors.Is(err, errInterrupted)) {
 			// Cancelled, or past a deadline: the loop sees it too, and the training ends with a checkpoint.
 			r.result.Interrupted = true
 			return nil
@@ -642,7 +666,7 @@ func (r *runner) validate(ctx context.Context) error {
 	}
 	r.o.Reporter.Evaluated(Evaluation{Step: r.step, Total: r.total, Pass: r.at.pass + 1, Loss: loss,
 		Bound: parts.mean(rows), Best: best, Took: time.Since(start)})
-	if best && r.o.Best != "" {
+	if best && r.o.Best != "" && r.o.Group.Leads() {
 		r.keepBest()
 	}
 	return nil

@@ -9,6 +9,7 @@ package main
 import (
 	"github.com/gradsmith/gradsmith/examples/captions"
 	"github.com/gradsmith/gradsmith/runtime/app"
+	_ "github.com/gradsmith/gradsmith/runtime/mpi" // several processes, started by mpirun, train together
 )
 
 func main() { app.Main(captions.Program()) }

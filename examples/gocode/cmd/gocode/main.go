@@ -17,6 +17,7 @@ import (
 
 	"github.com/gradsmith/gradsmith/examples/gocode"
 	"github.com/gradsmith/gradsmith/runtime/app"
+	_ "github.com/gradsmith/gradsmith/runtime/mpi" // several processes, started by mpirun, train together
 	"github.com/gradsmith/gradsmith/runtime/sample"
 )
 

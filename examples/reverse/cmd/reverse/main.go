@@ -14,6 +14,7 @@ import (
 
 	"github.com/gradsmith/gradsmith/examples/reverse"
 	"github.com/gradsmith/gradsmith/runtime/app"
+	_ "github.com/gradsmith/gradsmith/runtime/mpi" // several processes, started by mpirun, train together
 )
 
 func main() {

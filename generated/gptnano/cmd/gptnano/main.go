@@ -7,6 +7,7 @@ package main
 import (
 	"github.com/gradsmith/gradsmith/generated/gptnano"
 	"github.com/gradsmith/gradsmith/runtime/app"
+	_ "github.com/gradsmith/gradsmith/runtime/mpi" // several processes, started by mpirun, train together
 )
 
 func main() {

@@ -8,6 +8,7 @@ package main
 import (
 	"github.com/gradsmith/gradsmith/examples/embedded/newton"
 	"github.com/gradsmith/gradsmith/runtime/app"
+	_ "github.com/gradsmith/gradsmith/runtime/mpi" // several processes, started by mpirun, train together
 )
 
 func main() {
