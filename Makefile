@@ -29,11 +29,14 @@ GRADSMITH   = $(GO) run ./cmd/gradsmith
 # Models whose tokenizers npm has packages of.
 PUBLISHED = qwen3 llama3 gemma3
 
+# Models that are trained by several processes, beside one of lines.
+SHARED = rnn lstm gptnano transformer textvae gan
+
 # Tools are pinned, so that a checkout gives the same verdict next year.
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help attribute digest steps constrain demo gpt2 plain sentences oracle test random generate check bench fuzz imports exhaustive race journeys tokenizers format vet staticcheck verify fresh cross levels same soak decode clients page load onnx speculate kills explained quality speedrun
+.PHONY: help attribute digest steps constrain demo gpt2 plain sentences oracle test random generate check bench fuzz imports exhaustive race journeys tokenizers format vet staticcheck verify fresh cross levels same soak decode clients page load onnx speculate kills explained quality speedrun processes scaling
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -87,6 +90,20 @@ demo/translate.best.safetensors demo/transformer.best.safetensors: demo/%.best.s
 	demo/$* train --source "$(wildcard $(PAIRS)/train.en $(PAIRS)/train.en.gz)" --target "$(wildcard $(PAIRS)/train.de $(PAIRS)/train.de.gz)" \
 		--valid-source "$(wildcard $(PAIRS)/val.en $(PAIRS)/val.en.gz)" --valid-target "$(wildcard $(PAIRS)/val.de $(PAIRS)/val.de.gz)" \
 		$(if $(PASSES),--passes $(PASSES)) --threads 1 --overwrite --out demo/$*.safetensors --best $@ --log demo/$*.jsonl
+
+processes: ## train seven models with 1, 2 and 4 processes on 1 and 2 threads, and compare the checkpoints; needs Open MPI, some minutes
+	@mkdir -p demo
+	@[ -e demo/seqbrief ] || $(GRADSMITH) init gan demo/seqbrief --as lines
+	sed 's/^name: .*/name: seqbrief/; s/^pretraining: .*/pretraining: {steps: 9, rate: 0.01, discriminator: 5}/; s/^train: .*/train: {steps: 30}/; s/^description: .*/description: seqgan with stages of a few steps./' \
+		generated/seqgan/seqgan.yaml > demo/seqbrief/seqbrief.yaml
+	$(GO) generate ./demo/seqbrief
+	@mkdir -p demo/processes
+	$(GO) build -o demo/processes/ $(foreach m,$(SHARED),./generated/$m/cmd/$m) ./demo/seqbrief/cmd/seqbrief
+	cd bench && $(GO) run ./processes $(foreach m,$(SHARED) seqbrief,../demo/processes/$m)
+
+scaling: ## time training steps of one and of two processes, and foretell them for 64 machines; needs Open MPI and an idle machine, and times GPT-2 small as well after make gpt2
+	cd bench && $(GO) build $(if $(wildcard demo/gpt2small/model.go),-tags gpt2) -o ../demo/scaling ./scaling
+	demo/scaling
 
 plain: ## generate and build the recurrent translator without attention, as demo/plain, to compare with
 	@mkdir -p demo

@@ -1,0 +1,375 @@
+// Command scaling measures training steps on one and on two processes of this machine, calibrates a model of what the
+// processes tell each other by that, and foretells steps on up to 64 machines at 10 and 100 Gbit/s.
+//
+//	cd bench && go build -o ../demo/scaling ./scaling && ../demo/scaling
+//
+// Needs Open MPI, and a machine that does nothing else: both processes have one thread, and a processor each.
+//
+// # The model
+//
+// Each machine computes one shard of the size that the model has memory for, so that a batch grows with the machines
+// (weak scaling). A step on N machines takes
+//
+//	T(N) = C + U + σ·√(2 ln N) + M + A
+//
+// C is the time of a shard's gradient and U that of the update: both follow from steps of one process on one shard and
+// on two, T₁ = C + U and T₂ = 2C + U + V, where V is what one process spends on adding two shards. σ is the deviation
+// of T₁; the slowest of N machines is about σ·√(2 ln N) behind. M is the time of the messages, whose numbers and bytes
+// are those that two processes counted, carried on to N: 2(N−1) messages of a part of the gradient, to add and to spread
+// it, which are 2(N−1)/N of its bytes in each direction, and ⌈log₂ N⌉ rounds of a few bytes for each of the small ones. A
+// is the time of adding (N−1)/N of the gradient, at the speed that was measured.
+//
+// Nothing of M is hidden behind C: the gradient is sent when all of it is there. The last column says what a step would
+// take if all of it were hidden.
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"log"
+	"math"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gradsmith/gradsmith/generated/gptbaby"
+	"github.com/gradsmith/gradsmith/generated/lstm"
+	"github.com/gradsmith/gradsmith/runtime/cluster"
+	"github.com/gradsmith/gradsmith/runtime/kernel"
+	"github.com/gradsmith/gradsmith/runtime/model"
+	_ "github.com/gradsmith/gradsmith/runtime/mpi"
+	"github.com/gradsmith/gradsmith/runtime/parallel"
+	"github.com/gradsmith/gradsmith/runtime/schedule"
+)
+
+var programs = map[string]model.Program{"lstm": lstm.Program(), "gptbaby": gptbaby.Program()}
+
+var (
+	models  = flag.String("models", "", "`NAMES` of models to measure, with commas; all of the program by default")
+	seconds = flag.Float64("seconds", 10, "`TIME` of each measurement of steps")
+	rounds  = flag.Int("rounds", 3, "`NUMBER` of measurements, in turns, of which the median counts")
+	latency = flag.Float64("latency", 30, "`MICROSECONDS` that a message takes at 10 Gbit/s beside its bytes; a third of "+
+		"it at 100 Gbit/s")
+	usable = flag.Float64("usable", 0.9, "`SHARE` of a network's bits that a message can use")
+	worker = flag.String("worker", "", "`JOB` of a process that another one has started: a model, or \"link\"")
+	shards = flag.Int("shards", 1, "`NUMBER` of shards in the batch of a worker")
+)
+
+// measured is what a worker has found.
+type measured struct {
+	Step, Deviation float64 // seconds
+	Waited          float64 // seconds of a step spent on what processes do together
+	Messages, Bytes float64 // that a process sends in a step
+	Params          int
+	Grads           int // bytes
+	// of the job "link": seconds for a message of 8 bytes to another process and back, halved; bytes and numbers a second
+	Latency, Bandwidth, Adding float64
+}
+
+func main() {
+	log.SetFlags(0)
+	log.SetPrefix("scaling: ")
+	flag.Parse()
+	var err error
+	if *worker != "" {
+		err = work()
+	} else {
+		err = report()
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+// work is a process that measures. Process 0 prints what it has found.
+func work() error {
+	parallel.SetThreads(1)
+	g, err := cluster.Join()
+	if err != nil {
+		return err
+	}
+	m, err := job(g)
+	if err != nil {
+		return g.Fail(err)
+	}
+	if g.Leads() {
+		if err := json.NewEncoder(os.Stdout).Encode(m); err != nil {
+			return g.Fail(err)
+		}
+	}
+	return g.Close()
+}
+
+func job(g *cluster.Group) (*measured, error) {
+	if *worker == "link" {
+		return links(g)
+	}
+	p, ok := programs[*worker]
+	if !ok {
+		return nil, fmt.Errorf("there is no model %q", *worker)
+	}
+	return steps(g, p)
+}
+
+// scheduled is a model that shows its steps.
+type scheduled interface{ Training() *schedule.Training }
+
+// steps times training steps on a batch that fills each shard.
+func steps(g *cluster.Group, p model.Program) (*measured, error) {
+	m := p.New(1)
+	t := m.(scheduled).Training()
+	if err := t.Divide(*shards); err != nil {
+		return nil, err
+	}
+	if err := t.Share(g); err != nil {
+		return nil, err
+	}
+	n := p.Info.Steps * p.Info.Batch * *shards
+	b := &model.Batch{Steps: p.Info.Steps, Batch: p.Info.Batch * *shards, Tokens: make([]int32, n),
+		Targets: make([]int32, n), Reset: make([]int32, n)}
+	for i := range b.Tokens {
+		b.Tokens[i] = int32(model.Key(1, uint64(i)) % uint64(p.Info.Vocab))
+		b.Targets[i] = int32(model.Key(2, uint64(i)) % uint64(p.Info.Vocab))
+	}
+	step := func() error {
+		_, _, err := m.TrainStep(b, 1e-5)
+		return err
+	}
+	for range 3 { // memory and caches
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	var times []float64
+	waited, messages, bytes := time.Duration(0), 0, 0
+	if g != nil {
+		waited, messages, bytes = g.Waited, g.Messages, g.Bytes
+	}
+	for begin := time.Now(); ; {
+		one := time.Now()
+		if err := step(); err != nil {
+			return nil, err
+		}
+		times = append(times, time.Since(one).Seconds())
+		over := byte(0)
+		if len(times) >= 5 && time.Since(begin).Seconds() > *seconds {
+			over = 1
+		}
+		if over, err := g.Or(over); err != nil {
+			return nil, err
+		} else if over != 0 {
+			break
+		}
+	}
+	r := &measured{Params: p.Info.Params, Grads: 4 * len(t.Grads)}
+	k := float64(len(times))
+	for _, x := range times {
+		r.Step += x / k
+	}
+	slices.Sort(times)
+	middle := times[len(times)/2]
+	r.Step = middle
+	for _, x := range times {
+		r.Deviation += (x - middle) * (x - middle) / k
+	}
+	r.Deviation = math.Sqrt(r.Deviation)
+	if g != nil {
+		r.Waited = (g.Waited - waited).Seconds() / k
+		r.Messages, r.Bytes = float64(g.Messages-messages)/k, float64(g.Bytes-bytes)/k
+	}
+	return r, nil
+}
+
+// links times small and large messages between two processes, and how fast numbers are added.
+func links(g *cluster.Group) (*measured, error) {
+	const small, large = 2000, 64 << 20
+	r := &measured{}
+	x := make([]float32, large/4)
+	if g.Size() > 1 {
+		begin := time.Now()
+		for range small {
+			if err := g.Barrier(); err != nil { // a message each way, at the same time
+				return nil, err
+			}
+		}
+		r.Latency = time.Since(begin).Seconds() / small
+		half := []int{0, len(x) / 2, len(x)}
+		if err := g.Spread(x, half); err != nil {
+			return nil, err
+		}
+		begin = time.Now()
+		const times = 20
+		for range times {
+			if err := g.Spread(x, half); err != nil {
+				return nil, err
+			}
+		}
+		r.Bandwidth = times * large / 2 / time.Since(begin).Seconds()
+	}
+	y := make([]float32, 1<<20)
+	begin := time.Now()
+	n := 0
+	for ; time.Since(begin) < time.Second; n++ {
+		kernel.Add(x[:len(y)], x[:len(y)], y, len(y))
+	}
+	r.Adding = float64(n*len(y)) / time.Since(begin).Seconds()
+	return r, nil
+}
+
+// ask runs a worker in some processes, each bound to a processor.
+func ask(processes, shards int, job string) (*measured, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	args := []string{self, "-worker", job, "-shards", fmt.Sprint(shards), "-seconds", fmt.Sprint(*seconds)}
+	if processes > 1 {
+		args = append([]string{"mpirun", "--allow-run-as-root", "--bind-to", "core", "-np", fmt.Sprint(processes)}, args...)
+	}
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", strings.Join(args, " "), err)
+	}
+	m := &measured{}
+	return m, json.Unmarshal(out, m)
+}
+
+// turns asks for several measurements in turns, and gives the one with the median step of each.
+func turns(of ...func() (*measured, error)) ([]*measured, error) {
+	all := make([][]*measured, len(of))
+	for range max(1, *rounds) {
+		for i, f := range of {
+			m, err := f()
+			if err != nil {
+				return nil, err
+			}
+			all[i] = append(all[i], m)
+		}
+	}
+	var medians []*measured
+	for _, x := range all {
+		slices.SortFunc(x, func(a, b *measured) int {
+			if a.Step < b.Step {
+				return -1
+			}
+			return 1
+		})
+		medians = append(medians, x[len(x)/2])
+	}
+	return medians, nil
+}
+
+// network is what carries messages.
+type network struct {
+	name      string
+	latency   float64 // seconds of a message
+	bandwidth float64 // bytes a second in each direction
+}
+
+// foretold is a model whose steps are foretold, with what was measured on one process.
+type foretold struct {
+	name                     string
+	one                      *measured
+	gradient, update, adding float64 // seconds: of a shard, of an update, and of adding a whole gradient to another
+}
+
+// messages is the time of the messages of a step on n machines. rounds is how many small exchanges there are.
+func (x network) messages(n, grads, rounds int) float64 {
+	if n == 1 {
+		return 0
+	}
+	small := float64(rounds) * math.Ceil(math.Log2(float64(n))) * x.latency
+	return small + 2*float64(n-1)*x.latency + 2*float64(n-1)/float64(n)*float64(grads)/x.bandwidth
+}
+
+// smallExchanges are those of a training step: what shards say of their losses and, in a training, whether to stop.
+const smallExchanges = 2
+
+func report() error {
+	link, err := ask(2, 1, "link")
+	if err != nil {
+		return err
+	}
+	here := network{"this machine", link.Latency, link.Bandwidth}
+	fmt.Printf("A message takes %.1f µs, %.2f GB/s go each way at once, %.2f·10⁹ numbers are added a second.\n\n",
+		1e6*link.Latency, link.Bandwidth/1e9, link.Adding/1e9)
+	var names []string
+	for name := range programs {
+		if *models == "" || slices.Contains(strings.Split(*models, ","), name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	networks := []network{{"10 Gbit/s", *latency * 1e-6, *usable * 10e9 / 8},
+		{"100 Gbit/s", *latency / 3 * 1e-6, *usable * 100e9 / 8}}
+	var all []foretold
+	fmt.Println("| model | parameters | one process: 1 shard, 2 shards | two processes, 2 shards | times one process | " +
+		"foretold | messages | MB sent a step | waiting |")
+	fmt.Println("|---|---|---|---|---|---|---|---|---|")
+	for _, name := range names {
+		found, err := turns(
+			func() (*measured, error) { return ask(1, 1, name) },
+			func() (*measured, error) { return ask(1, 2, name) },
+			func() (*measured, error) { return ask(2, 2, name) })
+		if err != nil {
+			return err
+		}
+		one, two, both := found[0], found[1], found[2]
+		numbers := float64(one.Grads / 4)
+		// One process copies the first gradient and adds the second to it: as much memory as adding twice.
+		gradient := min(one.Step, two.Step-one.Step-2*numbers/link.Adding)
+		f := foretold{name, one, gradient, one.Step - gradient, numbers / link.Adding}
+		all = append(all, f)
+		want := f.step(here, 2)
+		fmt.Printf("| %s | %d | %.2f ms, %.2f ms | %.2f ms | %.2f | %.2f ms (%+.1f %%) | %.0f | %.2f | %.2f ms |\n", name,
+			one.Params, 1e3*one.Step, 1e3*two.Step, 1e3*both.Step, two.Step/both.Step, 1e3*want,
+			100*(want/both.Step-1), both.Messages, both.Bytes/1e6, 1e3*both.Waited)
+	}
+	for _, x := range networks {
+		fmt.Printf("\nForetold at %s, %.0f µs a message:\n\n", x.name, 1e6*x.latency)
+		fmt.Println("| model | machines | step | of it messages | times one machine | efficiency | if messages were hidden |")
+		fmt.Println("|---|---|---|---|---|---|---|")
+		for _, f := range all {
+			for n := 1; n <= 64; n *= 2 {
+				step, sent := f.step(x, n), x.messages(n, f.one.Grads, smallExchanges)
+				hidden := max(step-sent, sent+f.update)
+				speed := float64(n) * f.one.Step / step
+				fmt.Printf("| %s | %d | %.1f ms | %.1f ms | %.1f | %.0f %% | %.0f %% |\n", f.name, n, 1e3*step, 1e3*sent,
+					speed, 100*speed/float64(n), 100*f.one.Step/hidden)
+			}
+			fmt.Printf("| %s | %s | | | | | |\n", f.name, f.limit(x))
+		}
+	}
+	return nil
+}
+
+// step foretells a step on n machines.
+func (f *foretold) step(x network, n int) float64 {
+	late := f.one.Deviation * math.Sqrt(2*math.Log(float64(n)))
+	return f.gradient + f.update + late + x.messages(n, f.one.Grads, smallExchanges) +
+		float64(n-1)/float64(n)*f.adding
+}
+
+// limit says up to how many machines a step is at least half as efficient as on one, and what takes the rest then.
+func (f *foretold) limit(x network) string {
+	n := 1
+	for n < 1<<16 && f.one.Step/f.step(x, 2*n) >= 0.5 {
+		n *= 2
+	}
+	if n == 1<<16 {
+		return "half as efficient beyond 65,536"
+	}
+	n *= 2
+	bytes := 2 * float64(n-1) / float64(n) * float64(f.one.Grads) / x.bandwidth
+	sent := x.messages(n, f.one.Grads, smallExchanges)
+	why := "the bytes of the gradient"
+	if sent-bytes > bytes {
+		why = "the number of messages"
+	}
+	return fmt.Sprintf("less than half as efficient at %d: %s", n, why)
+}
