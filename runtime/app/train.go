@@ -357,6 +357,9 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags, at *standing) error {
 	}
 	if !a.group.Leads() {
 		o.Reporter = at
+		if f.log != "" || f.board != "" {
+			o.LayersEvery = f.layersEvery // of which process 0 measures, for its log
+		}
 		_, err := train.Run(ctx, m, data.Data, o)
 		return err
 	}

@@ -90,6 +90,19 @@ func TestMessages(t *testing.T) {
 					return fmt.Errorf("number %d is %v", i, v)
 				}
 			}
+			for i := range x {
+				if i < bounds[g.Rank()] || i >= bounds[g.Rank()+1] {
+					x[i] = -1
+				}
+			}
+			if err := g.Assemble(x, bounds); err != nil {
+				return err
+			}
+			for i, v := range x {
+				if g.Leads() && v != float32(i) {
+					return fmt.Errorf("number %d is %v in process 0", i, v)
+				}
+			}
 			return g.Close()
 		})
 	}
@@ -121,9 +134,9 @@ func meanOf(from, to, i int) float64 {
 // The sum over shards has the same bits for any number of processes that shares them, and for pieces of any size.
 func TestAdder(t *testing.T) {
 	for _, x := range []struct{ shards, processes, numbers, held int }{
-		{2, 2, 1, held}, {2, 2, 5*grain + 3, held}, {4, 2, 100, held}, {4, 4, 3 * grain, 5000}, {6, 2, 40_000, 1},
-		{6, 3, 70_001, 30_000}, {12, 4, 50_000, held}, {12, 6, 4 * grain, 1}, {8, 8, 9*grain + 1, 70_000},
-		{7, 7, 20_000, held}, {9, 3, 2 * grain, 1}, {5, 5, 0, held},
+		{2, 2, 1, held}, {2, 2, 5*Grain + 3, held}, {4, 2, 100, held}, {4, 4, 3 * Grain, 5000}, {6, 2, 40_000, 1},
+		{6, 3, 70_001, 30_000}, {12, 4, 50_000, held}, {12, 6, 4 * Grain, 1}, {8, 8, 9*Grain + 1, 70_000},
+		{7, 7, 20_000, held}, {9, 3, 2 * Grain, 1}, {5, 5, 0, held},
 	} {
 		want, wantMeans := make([]float32, x.numbers), make([]float64, 3)
 		for i := range want {

@@ -145,6 +145,19 @@ func (g *Group) Spread(x []float32, bounds []int) error {
 	return g.run(send, receive)
 }
 
+// Assemble is Spread for process 0 alone.
+func (g *Group) Assemble(x []float32, bounds []int) error {
+	part := func(rank int) []byte { return Bytes(x[bounds[rank]:bounds[rank+1]]) }
+	if !g.Leads() {
+		return g.run([]Message{{0, part(g.Rank())}}, nil)
+	}
+	var receive []Message
+	for rank := 1; rank < g.Size(); rank++ {
+		receive = append(receive, Message{rank, part(rank)})
+	}
+	return g.run(nil, receive)
+}
+
 // Bytes is the memory of x, which a message can be read from and written to.
 func Bytes[T float32 | float64](x []T) []byte {
 	if len(x) == 0 {

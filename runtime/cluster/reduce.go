@@ -24,9 +24,9 @@ type Adder struct {
 	held   int // how many numbers of others it holds at a time, about
 }
 
-// grain is what the parts that processes add up are multiples of, but for the last: the sums of squares that make a norm
+// Grain is what the parts that processes add up are multiples of, but for the last: the sums of squares that make a norm
 // are of as many numbers (kernel.SquaredNorm).
-const grain = 16384
+const Grain = 16384
 
 // held is how many numbers of others a process holds at a time, about.
 const held = 1 << 22
@@ -64,10 +64,10 @@ func (a *Adder) Keep(k int, x []float32) {
 // r+1.
 func (g *Group) Parts(n int) []int {
 	size := g.Size()
-	grains := (n + grain - 1) / grain
+	grains := (n + Grain - 1) / Grain
 	bounds := make([]int, size+1)
 	for r := range bounds {
-		bounds[r] = min(n, r*grains/size*grain)
+		bounds[r] = min(n, r*grains/size*Grain)
 	}
 	bounds[size] = n
 	return bounds

@@ -38,7 +38,7 @@ func Bits(m model.LanguageModel) string {
 		}
 	}
 	if s, ok := m.(scheduled); ok {
-		if err := s.Training().Collect(); err != nil {
+		if err := s.Training().Collect(true); err != nil {
 			panic(err)
 		}
 	}

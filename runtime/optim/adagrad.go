@@ -21,5 +21,12 @@ func (a *Adagrad) Step(params, grads []float32, rate float64, gscale float32, st
 	kernel.Adagrad(params, grads, a.sum, float32(rate), a.eps, a.decay, gscale, len(params))
 }
 
+// Part is the rule of parameters from up to to alone.
+func (a *Adagrad) Part(from, to int) Rule {
+	part := *a
+	part.sum = a.sum[from:to]
+	return &part
+}
+
 // Slots lists the optimizer's arrays.
 func (a *Adagrad) Slots() []model.Slot { return []model.Slot{{Name: "adagrad.sum", Value: a.sum}} }

@@ -32,6 +32,12 @@ func NewAdamW(n int, beta1, beta2, eps, decay float64) *AdamW {
 	return &AdamW{newMoments(n, beta1, beta2, eps, decay)}
 }
 
+// part is elements from up to to.
+func (m moments) part(from, to int) moments {
+	m.first, m.second = m.first[from:to], m.second[from:to]
+	return m
+}
+
 // biases gives the corrections 1 − βᵗ of averages, which start at zero.
 func biases(beta1, beta2 float64, step int) (b1, b2 float32) {
 	t := float64(step)
@@ -45,6 +51,9 @@ func (a *Adam) Step(params, grads []float32, rate float64, gscale float32, step 
 		float32(a.decay), b1, b2, gscale, len(params))
 }
 
+// Part is the rule of parameters from up to to alone.
+func (a *Adam) Part(from, to int) Rule { return &Adam{a.part(from, to)} }
+
 // Slots lists the optimizer's arrays.
 func (a *Adam) Slots() []model.Slot {
 	return []model.Slot{{Name: "adam.first", Value: a.first}, {Name: "adam.second", Value: a.second}}
@@ -56,6 +65,9 @@ func (a *AdamW) Step(params, grads []float32, rate float64, gscale float32, step
 	kernel.Adam(params, grads, a.first, a.second, float32(rate), float32(a.beta1), float32(a.beta2), float32(a.eps),
 		float32(a.decay), b1, b2, gscale, len(params))
 }
+
+// Part is the rule of parameters from up to to alone.
+func (a *AdamW) Part(from, to int) Rule { return &AdamW{a.part(from, to)} }
 
 // Slots lists the optimizer's arrays.
 func (a *AdamW) Slots() []model.Slot {

@@ -14,8 +14,11 @@ func Norm(grads []float32) float64 { return math.Sqrt(kernel.SquaredNorm(grads, 
 // has it; grads is not changed.
 func ClipNorm(grads []float32, limit float64) (norm float64, scale float32) {
 	norm = Norm(grads)
-	return norm, float32(min(1, limit/(norm+1e-6)))
+	return norm, Shrink(norm, limit)
 }
+
+// Shrink is the factor that brings a norm down to limit, as [ClipNorm] has it.
+func Shrink(norm, limit float64) float32 { return float32(min(1, limit/(norm+1e-6))) }
 
 // ClipValue multiplies the gradients by scale and then bounds each to [-limit, limit].
 func ClipValue(grads []float32, scale float32, limit float64) {

@@ -22,5 +22,12 @@ func (l *Lion) Step(params, grads []float32, rate float64, gscale float32, step 
 	kernel.Lion(params, grads, l.average, float32(rate), l.beta1, l.beta2, l.decay, gscale, len(params))
 }
 
+// Part is the rule of parameters from up to to alone.
+func (l *Lion) Part(from, to int) Rule {
+	part := *l
+	part.average = l.average[from:to]
+	return &part
+}
+
 // Slots lists the optimizer's arrays.
 func (l *Lion) Slots() []model.Slot { return []model.Slot{{Name: "lion.average", Value: l.average}} }

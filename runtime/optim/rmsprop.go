@@ -39,6 +39,16 @@ func (r *RMSprop) Step(params, grads []float32, rate float64, gscale float32, st
 	}
 }
 
+// Part is the rule of parameters from up to to alone.
+func (r *RMSprop) Part(from, to int) Rule {
+	part := *r
+	part.average = r.average[from:to]
+	if r.velocity != nil {
+		part.velocity = r.velocity[from:to]
+	}
+	return &part
+}
+
 // Slots lists the optimizer's arrays.
 func (r *RMSprop) Slots() []model.Slot {
 	s := []model.Slot{{Name: "rmsprop.average", Value: r.average}}

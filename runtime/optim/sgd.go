@@ -32,6 +32,15 @@ func (s *SGD) Step(params, grads []float32, rate float64, gscale float32, step i
 		len(params))
 }
 
+// Part is the rule of parameters from up to to alone.
+func (s *SGD) Part(from, to int) Rule {
+	part := *s
+	if s.velocity != nil {
+		part.velocity = s.velocity[from:to]
+	}
+	return &part
+}
+
 // Slots lists the optimizer's arrays.
 func (s *SGD) Slots() []model.Slot {
 	if s.velocity == nil {

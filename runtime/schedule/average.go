@@ -53,14 +53,14 @@ func (t *Training) Swap() {
 	}
 }
 
-// Swaps reports whether Swap exchanges anything, once a step has been made.
+// Swaps reports whether Swap exchanges anything.
 func (t *Training) Swaps() bool {
 	return slices.ContainsFunc(t.parts(), func(p *Part) bool { return p.beside || p.shows() })
 }
 
-// shows reports whether the rule of the part keeps parameters that are good to have, as soon as it has made a step.
+// shows reports whether the rule of the part keeps parameters that are good to have.
 func (p *Part) shows() bool {
-	_, ok := p.Rule.(shown)
+	_, ok := p.rule().(shown)
 	return ok
 }
 

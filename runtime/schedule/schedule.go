@@ -16,10 +16,7 @@ import (
 )
 
 // Rule is an optimizer of package optim.
-type Rule interface {
-	Step(params, grads []float32, rate float64, gscale float32, step int)
-	Slots() []model.Slot
-}
+type Rule = optim.Rule
 
 // Part is the parameters that one optimizer moves: elements From to To of the flat arrays of a model.
 type Part struct {
@@ -28,6 +25,7 @@ type Part struct {
 	NewRule  func(from, to int) Rule // makes the optimizer of elements from to to of the flat arrays
 	Rule     Rule                    // of the part; nil before it is needed, so that what never moves has none
 	Factor   float64                 // on the rate of a step; 0 for 1
+	own      Rule                    // of what this process of a group updates; nil before it is needed
 
 	Average []float32 // average of the parameters over the updates, which samples are made with; nil for none
 	Decay   float64   // of the average
@@ -108,6 +106,10 @@ type Training struct {
 	// gradient before clipping, which are finite. Its error ends the training step, and nothing moves.
 	Check func(s *Step, loss, norm float64) error
 
+	// Whole asks for the whole gradient after each step, in every process of a group; otherwise one that updates a part
+	// of the parameters may have no more than the gradient of that part.
+	Whole bool
+
 	whole, part model.Batch // what is cut into shares, and a share
 	shards      shards
 }
@@ -171,15 +173,21 @@ func (t *Training) makeAt(s *Step, b *model.Batch, rate float64) (loss, norm flo
 	if loss, err = t.gradients(s, b); err != nil {
 		return loss, 0, err
 	}
-	grads := t.moved(s)
 	for i, p := range s.Moves[1:] { // what lies between does not move, and so counts for nothing in the norm
 		clear(t.Grads[s.Moves[i].To:p.From])
 	}
-	norm, scale := optim.Norm(grads), float32(1)
+	norm, err = t.norm(s)
+	if err != nil {
+		return loss, norm, err
+	}
+	scale := float32(1)
 	if t.Norm > 0 {
-		norm, scale = optim.ClipNorm(grads, t.Norm)
+		scale = optim.Shrink(norm, t.Norm)
 	}
 	if !optim.Finite(loss, norm) {
+		if err := t.complete(s); err != nil {
+			return loss, norm, err
+		}
 		return loss, norm, model.NotFiniteGradient(norm, t.Tensors)
 	}
 	if t.Check != nil {
@@ -188,7 +196,11 @@ func (t *Training) makeAt(s *Step, b *model.Batch, rate float64) (loss, norm flo
 		}
 	}
 	if t.Value > 0 {
-		optim.ClipValue(grads, scale, t.Value)
+		from, to := t.own(s)
+		if t.shards.whole {
+			from, to = s.span()
+		}
+		optim.ClipValue(t.Grads[from:to], scale, t.Value)
 		scale = 1
 	}
 	if s.Last != nil {
@@ -200,7 +212,12 @@ func (t *Training) makeAt(s *Step, b *model.Batch, rate float64) (loss, norm flo
 		if p.Factor != 0 {
 			rate *= p.Factor
 		}
-		p.rule().Step(t.Params[p.From:p.To], t.Grads[p.From:p.To], rate, scale, t.Updates(p))
+		t.update(s, p, rate, scale)
+	}
+	if err := t.spread(s); err != nil {
+		return loss, norm, err
+	}
+	for _, p := range s.Moves {
 		if p.Average != nil {
 			p.average(t.Params[p.From:p.To], t.Updates(p))
 		}
@@ -252,7 +269,7 @@ func (t *Training) SetMadeOf(name string, n int) { t.step(name).Made = n }
 
 // Largest is the parameter with the largest gradient of those that a step has just computed, and the norm of that.
 func (t *Training) Largest(s *Step) (name string, norm float64) {
-	if t.Tensors == nil {
+	if t.Tensors == nil || t.complete(s) != nil {
 		return "", 0
 	}
 	at, from, to := 0, s.Moves[0].From, s.Moves[len(s.Moves)-1].To

@@ -33,8 +33,11 @@ type shards struct {
 	states []float32   // carried, of each shard, one behind the other
 	fixed  []float32   // what the first shard found in Training.Fixed
 
-	group *cluster.Group // that computes them; nil for this process alone
-	adder *cluster.Adder
+	group   *cluster.Group // that computes them; nil for this process alone
+	adder   *cluster.Adder
+	divided bool      // each process updates a part of the parameters
+	whole   bool      // and has the whole gradient nevertheless
+	squares []float64 // sums of squares of a gradient, for its norm
 }
 
 // Divide cuts the batches of all later steps into n shards, of which each has as many rows as the others, or one more.
@@ -77,14 +80,17 @@ func (t *Training) Divide(n int) error {
 // processes.
 func (t *Training) Share(g *cluster.Group) error {
 	if g.Size() == 1 {
-		t.shards.group, t.shards.adder = nil, nil
+		t.shards.group, t.shards.adder, t.shards.divided = nil, nil, false
 		return nil
 	}
 	if t.Shards()%g.Size() != 0 {
 		return fmt.Errorf("%d processes can't share %d shards of a batch evenly: cut it into %d, or a multiple of that",
 			g.Size(), t.Shards(), g.Size())
 	}
-	t.shards.group, t.shards.adder = g, g.NewAdder(t.Shards())
+	t.shards.group, t.shards.adder, t.shards.divided = g, g.NewAdder(t.Shards()), t.divisible()
+	for _, p := range t.parts() {
+		p.own = nil
+	}
 	least := t.shards.n
 	for _, x := range t.shards.adder.Nodes() {
 		least = min(least, x.Depth)
@@ -100,12 +106,16 @@ func (t *Training) Own() (from, to int) {
 	return cluster.Interval(t.Shards(), t.shards.group.Rank(), t.shards.group.Size())
 }
 
-// Collect gives each process of a group the states that the others carry, as a checkpoint has them all. Each then stands
-// where one would that has computed all shards. All processes call it.
-func (t *Training) Collect() error {
+// Collect gives each process of a group the states that the others carry, as a checkpoint has them all, and process 0,
+// or with everywhere each, what others have of the optimizers' arrays. Each then stands where one would that has computed
+// all shards. All processes call it.
+func (t *Training) Collect(everywhere bool) error {
 	g := t.shards.group
-	if g.Size() == 1 || len(t.State) == 0 {
+	if g.Size() == 1 {
 		return nil
+	}
+	if err := t.collectSlots(everywhere); err != nil || len(t.State) == 0 {
+		return err
 	}
 	bounds := make([]int, g.Size()+1)
 	for rank := range g.Size() {
@@ -251,8 +261,13 @@ func (t *Training) together(s *Step, b *model.Batch) error {
 		return t.failed(fault, adder.Owner(first))
 	}
 	parts := g.Parts(len(grads))
-	if err := errors.Join(adder.Add(grads, parts), g.Spread(grads, parts)); err != nil {
+	if err := adder.Add(grads, parts); err != nil {
 		return err
+	}
+	if t.shards.whole = !t.shards.divided || t.Whole; t.shards.whole {
+		if err := g.Spread(grads, parts); err != nil {
+			return err
+		}
 	}
 	if b.Batch >= g.Size() {
 		return nil

@@ -63,7 +63,7 @@ func (r *runner) together(save func() error) error {
 		return save()
 	}
 	if s, ok := r.m.(scheduled); ok {
-		if err := s.Training().Collect(); err != nil {
+		if err := s.Training().Collect(false); err != nil {
 			return err
 		}
 	}

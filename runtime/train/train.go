@@ -535,7 +535,11 @@ func (r *runner) trainStep(rate float64) (loss, norm float64, err error) {
 			return 0, 0, err
 		}
 	}
-	if r.measures = r.o.LayersEvery > 0 && (r.step+1)%r.o.LayersEvery == 0; r.measures {
+	due := r.o.LayersEvery > 0 && (r.step+1)%r.o.LayersEvery == 0
+	if s, ok := r.m.(scheduled); ok {
+		s.Training().Whole = due
+	}
+	if r.measures = due && r.o.Group.Leads(); r.measures {
 		r.layers.before(r.m)
 	}
 	loss, norm, err = r.m.TrainStep(&r.batch, rate)
