@@ -104,8 +104,8 @@ func train(dir, program, name, processes, threads string) (digest string, err er
 		strconv.Itoa(*shards), "--steps", strconv.Itoa(*steps), "--eval-every", strconv.Itoa(max(1, *steps/2)),
 		"--threads", threads, "--out", "out.safetensors", "--overwrite"}, data...)
 	if processes != "1" {
-		args = append([]string{"mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-np", processes},
-			args...)
+		args = append([]string{"mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-np",
+			processes}, args...)
 	}
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir = dir

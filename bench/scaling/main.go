@@ -10,14 +10,14 @@
 // Each machine computes one shard of the size that the model has memory for, so that a batch grows with the machines
 // (weak scaling). A step on N machines takes
 //
-//	T(N) = C + U + σ·√(2 ln N) + M + A
+//	T(N) = C + U/N + σ·√(2 ln N) + M + A
 //
 // C is the time of a shard's gradient and U that of the update: both follow from steps of one process on one shard and
 // on two, T₁ = C + U and T₂ = 2C + U + V, where V is what one process spends on adding two shards. σ is the deviation
-// of T₁; the slowest of N machines is about σ·√(2 ln N) behind. M is the time of the messages, whose numbers and bytes
-// are those that two processes counted, carried on to N: 2(N−1) messages of a part of the gradient, to add and to spread
-// it, which are 2(N−1)/N of its bytes in each direction, and ⌈log₂ N⌉ rounds of a few bytes for each of the small ones. A
-// is the time of adding (N−1)/N of the gradient, at the speed that was measured.
+// of T₁; the slowest of N machines is about σ·√(2 ln N) behind. M is the time of the messages: 2(N−1) of a part of the
+// gradient or of what comes of it, to add and to spread it, which are 2(N−1)/N of its bytes in each direction, and
+// ⌈log₂ N⌉ rounds of a few bytes for each of the small exchanges. A is the time of adding (N−1)/N of the gradient, at
+// the speed that was measured. U becomes U/N, as each machine updates a part.
 //
 // Nothing of M is hidden behind C: the gradient is sent when all of it is there. The last column says what a step would
 // take if all of it were hidden.
@@ -65,7 +65,7 @@ type measured struct {
 	Messages, Bytes float64 // that a process sends in a step
 	Params          int
 	Grads           int // bytes
-	// of the job "link": seconds for a message of 8 bytes to another process and back, halved; bytes and numbers a second
+	// of the job "link": seconds in which each of two processes has a byte of the other; bytes and numbers a second
 	Latency, Bandwidth, Adding float64
 }
 
@@ -227,7 +227,8 @@ func ask(processes, shards int, job string) (*measured, error) {
 	}
 	args := []string{self, "-worker", job, "-shards", fmt.Sprint(shards), "-seconds", fmt.Sprint(*seconds)}
 	if processes > 1 {
-		args = append([]string{"mpirun", "--allow-run-as-root", "--bind-to", "core", "-np", fmt.Sprint(processes)}, args...)
+		args = append([]string{"mpirun", "--allow-run-as-root", "--bind-to", "core", "-np", fmt.Sprint(processes)},
+			args...)
 	}
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stderr = os.Stderr
@@ -287,8 +288,9 @@ func (x network) messages(n, grads, rounds int) float64 {
 	return small + 2*float64(n-1)*x.latency + 2*float64(n-1)/float64(n)*float64(grads)/x.bandwidth
 }
 
-// smallExchanges are those of a training step: what shards say of their losses and, in a training, whether to stop.
-const smallExchanges = 2
+// smallExchanges are those of a training step: what shards say of their losses, the norm of the gradient and, in a
+// training, whether to stop.
+const smallExchanges = 3
 
 func report() error {
 	link, err := ask(2, 1, "link")
@@ -337,7 +339,7 @@ func report() error {
 		for _, f := range all {
 			for n := 1; n <= 64; n *= 2 {
 				step, sent := f.step(x, n), x.messages(n, f.one.Grads, smallExchanges)
-				hidden := max(step-sent, sent+f.update)
+				hidden := max(step-sent, sent+f.update/float64(n))
 				speed := float64(n) * f.one.Step / step
 				fmt.Printf("| %s | %d | %.1f ms | %.1f ms | %.1f | %.0f %% | %.0f %% |\n", f.name, n, 1e3*step, 1e3*sent,
 					speed, 100*speed/float64(n), 100*f.one.Step/hidden)
@@ -351,7 +353,7 @@ func report() error {
 // step foretells a step on n machines.
 func (f *foretold) step(x network, n int) float64 {
 	late := f.one.Deviation * math.Sqrt(2*math.Log(float64(n)))
-	return f.gradient + f.update + late + x.messages(n, f.one.Grads, smallExchanges) +
+	return f.gradient + f.update/float64(n) + late + x.messages(n, f.one.Grads, smallExchanges) +
 		float64(n-1)/float64(n)*f.adding
 }
 

@@ -374,8 +374,8 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags, at *standing) error {
 	o.Reporter = show
 	if at != nil {
 		o.Reporter = train.Reporters(show, at)
-		show.print("%s: %d processes on %s, of %s each", a.Info.Name, a.group.Size(), counted(a.group.Hosts(), "machine"),
-			counted(f.accumulate/a.group.Size(), "shard"))
+		show.print("%s: %d processes on %s, of %s each", a.Info.Name, a.group.Size(), counted(a.group.Hosts(),
+			"machine"), counted(f.accumulate/a.group.Size(), "shard"))
 	}
 	var logs logs
 	if f.log != "" {

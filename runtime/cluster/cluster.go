@@ -1,9 +1,9 @@
 // Package cluster lets several processes train one model: it carries what they tell each other, adds up their gradients
 // in the fixed tree of the shards, and notices when one of them is gone.
 //
-// It must know nothing of models, nor of what carries the messages: that is a [Link]. Package mpi is one, over Open MPI;
-// [Local] links goroutines of one process, for tests. A program that is to run under mpirun imports package mpi for its
-// effect, and [Join] finds it.
+// It must know nothing of models, nor of what carries the messages: that is a [Link]. Package mpi is one, over Open
+// MPI; [Local] links goroutines of one process, for tests. A program that is to run under mpirun imports package mpi
+// for its effect, and [Join] finds it.
 //
 // What processes do together they all do in the same order: every method of a [Group] that says so is called by all of
 // them.

@@ -24,8 +24,8 @@ type Adder struct {
 	held   int // how many numbers of others it holds at a time, about
 }
 
-// Grain is what the parts that processes add up are multiples of, but for the last: the sums of squares that make a norm
-// are of as many numbers (kernel.SquaredNorm).
+// Grain is what the parts that processes add up are multiples of, but for the last: the sums of squares that make a
+// norm are of as many numbers (kernel.SquaredNorm).
 const Grain = 16384
 
 // held is how many numbers of others a process holds at a time, about.

@@ -339,8 +339,8 @@ func (w *watch) text(faults []fault) string {
 	for _, t := range texts {
 		ranks := byText[t]
 		if len(ranks) > 1 {
-			t = strings.NewReplacer("has died", "have died", "ends: ", "end: ", "does not answer: it or its machine has",
-				"do not answer: they or their machines have").Replace(t)
+			t = strings.NewReplacer("has died", "have died", "ends: ", "end: ",
+				"does not answer: it or its machine has", "do not answer: they or their machines have").Replace(t)
 		}
 		all = append(all, w.g.name(ranks...)+" "+t)
 	}

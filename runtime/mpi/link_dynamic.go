@@ -1,4 +1,4 @@
-//go:build ((linux && (386 || amd64 || arm || arm64 || loong64 || ppc64le || riscv64)) || ((darwin || freebsd) && (amd64 || arm64))) && !android && !faketime
+//go:build (linux || darwin) && (386 || amd64 || arm || arm64 || loong64 || ppc64le || riscv64) && !android
 
 package mpi
 

@@ -1,4 +1,4 @@
-//go:build !((linux && (386 || amd64 || arm || arm64 || loong64 || ppc64le || riscv64)) || ((darwin || freebsd) && (amd64 || arm64))) || android || faketime
+//go:build !((linux || darwin) && (386 || amd64 || arm || arm64 || loong64 || ppc64le || riscv64) && !android)
 
 package mpi
 
@@ -10,5 +10,5 @@ import (
 
 // join is for systems that know no shared libraries, and for Windows, whose MPI has another interface.
 func join() (cluster.Link, error) {
-	return nil, errors.New("on this system no library of MPI can be opened: use Linux, macOS or FreeBSD")
+	return nil, errors.New("on this system no library of MPI can be opened: use Linux or macOS")
 }

@@ -47,7 +47,7 @@ func TestFamily(t *testing.T) {
 		t.Errorf("with %s the libraries are %v", variable, n)
 	}
 	os.Unsetenv(variable)
-	if err := missing([]string{"a"}, errors.New("none")); !strings.Contains(err.Error(), "apt-get install openmpi-bin") {
+	if err := missing([]string{"a"}, errors.New("none")); !strings.Contains(err.Error(), "install openmpi-bin") {
 		t.Errorf("without a library: %v", err)
 	}
 }
@@ -291,7 +291,8 @@ func TestUnlike(t *testing.T) {
 			"another text or data under the same names"},
 		{1, colon(with([]string{rnn}, short...), with([]string{rnn}, with(short, "--data", "none.txt")...)...),
 			"process 1 of 2 (number "},
-		{2, with([]string{"-x", "GRADSMITH_MPI=/none/libmpi.so", rnn}, short...), "the library that GRADSMITH_MPI names"},
+		{2, with([]string{"-x", "GRADSMITH_MPI=/none/libmpi.so", rnn}, short...),
+			"the library that GRADSMITH_MPI names"},
 		{2, with([]string{rnn}, "train", "--data", "t.txt", "--find-rate"), "--find-rate runs in one process"},
 		{2, with([]string{rnn}, "train", "--data", "t.txt", "--steps", "x"), "invalid argument \"x\""},
 	} {

@@ -16,8 +16,8 @@ import (
 // they are first used. No bit changes, as such a rule moves each parameter by itself, and the norm of the gradient is
 // made of the same sums of squares, added in the same order.
 //
-// Rules that look at whole tensors or keep other parameters to show, and steps that move parameters of which others move
-// a part, are made by every process for itself.
+// Where a rule looks at whole tensors or keeps other parameters to show, or a step moves a part of what another moves,
+// every process makes the whole update.
 
 // divisible reports whether the processes can divide the updates of all steps.
 func (t *Training) divisible() bool {

@@ -20,8 +20,8 @@ const size = 5*cluster.Grain + 77
 
 // toy is a training whose gradients depend on parameters, rows and a carried state; a row of NaN fails.
 func toy(rule func(from, to int) Rule, steps int) *Training {
-	t := &Training{Params: make([]float32, size+100), Grads: make([]float32, size+100), Width: 1, Norm: 0.5, Value: 0.01,
-		State: make([]float32, 2)}
+	t := &Training{Params: make([]float32, size+100), Grads: make([]float32, size+100), Width: 1, Norm: 0.5,
+		Value: 0.01, State: make([]float32, 2)}
 	for i := range t.Params {
 		t.Params[i] = float32(model.Key(3, uint64(i))%1000)/500 - 1
 	}

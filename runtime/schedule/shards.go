@@ -75,9 +75,9 @@ func (t *Training) Divide(n int) error {
 	return nil
 }
 
-// Share has the processes of a group compute an interval of the shards each, from here on. It is called after Divide, by
-// all of them, whose trainings are the same: then all steps are. The number of shards must be a multiple of that of the
-// processes.
+// Share has the processes of a group compute an interval of the shards each, from here on. It is called after Divide,
+// by all of them, whose trainings are the same: then all steps are. The number of shards must be a multiple of that of
+// the processes.
 func (t *Training) Share(g *cluster.Group) error {
 	if g.Size() == 1 {
 		t.shards.group, t.shards.adder, t.shards.divided = nil, nil, false
@@ -107,8 +107,8 @@ func (t *Training) Own() (from, to int) {
 }
 
 // Collect gives each process of a group the states that the others carry, as a checkpoint has them all, and process 0,
-// or with everywhere each, what others have of the optimizers' arrays. Each then stands where one would that has computed
-// all shards. All processes call it.
+// or with everywhere each, what others have of the optimizers' arrays. Each then stands where one would that has
+// computed all shards. All processes call it.
 func (t *Training) Collect(everywhere bool) error {
 	g := t.shards.group
 	if g.Size() == 1 {

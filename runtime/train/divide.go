@@ -137,8 +137,7 @@ type validation struct {
 }
 
 // evaluate gives the mean loss over the validation data and how many units that is over. Of a group process 0 computes
-// it, and tells the others, for which the number is 0. Where one is to end before it is done, that is the context's error
-// in all.
+// it, and tells the others, for which the number is 0. Where that is interrupted the error is errInterrupted in all.
 func (r *runner) evaluate(ctx context.Context, each func(b *model.Batch, n int)) (loss float64, units int, err error) {
 	g := r.o.Group
 	if g.Size() == 1 {
