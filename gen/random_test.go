@@ -142,7 +142,8 @@ type want struct {
 	State  []float32
 	Loss   float64
 	Grads  map[string][]float64 // by tensor
-	// Rounding is how far rounding takes each gradient, as a share of it, as coarse has it. Dropout that keeps few of many numbers, one
+	// Rounding is how far rounding takes each gradient, as a share of it, as coarse has it. Dropout that keeps few of
+	// many numbers, one
 	// behind the other, makes a gradient of what is left of terms that cancel.
 	Rounding map[string]float64
 }

@@ -195,7 +195,8 @@ type result struct {
 // train trains a model from its beginning to its end.
 func train(ctx context.Context, program, text, name string, steps, seed int) (result, error) {
 	path := strings.TrimSuffix(program, ".exe")
-	c := exec.CommandContext(ctx, program, "train", "--data", text, "--validation", "0.1", "--steps", strconv.Itoa(steps),
+	c := exec.CommandContext(ctx, program, "train", "--data", text, "--validation", "0.1", "--steps",
+		strconv.Itoa(steps),
 		"--eval-every", strconv.Itoa(steps), "--seed", strconv.Itoa(seed), "--threads", strconv.Itoa(*threads),
 		"--samples", "0", "--overwrite", "--out", path+".safetensors", "--log", path+".jsonl")
 	var said strings.Builder

@@ -44,7 +44,8 @@ func TestTokens(t *testing.T) {
 			t.Errorf("%d, %q, want %q", code, said, want)
 		}
 		code, said, errOut := command(t, dir, "tokens", "model.yaml", out, "--verify")
-		if code != 0 || !strings.HasPrefix(said, out+": 930 tokens of night in ") || !strings.HasSuffix(said, "sound\n") {
+		if code != 0 || !strings.HasPrefix(said, out+": 930 tokens of night in ") || !strings.HasSuffix(said,
+			"sound\n") {
 			t.Errorf("%d, %q, %q", code, said, errOut)
 		}
 	}

@@ -29,24 +29,25 @@ type Row struct {
 
 // Report is what is known of a model before it runs. Sizes are in bytes.
 type Report struct {
-	Name         string `json:"name"`
-	Kind         string `json:"kind"`
-	Batch        int    `json:"batch"`
-	Steps        int    `json:"steps"`
-	Unit         string `json:"unit"` // what flops and losses are counted by: a token or a vector
-	Vocab        int    `json:"vocabulary,omitempty"`
-	Vector       int    `json:"vector,omitempty"` // numbers of a vector
-	Rows         []Row  `json:"layers"`
-	Params       int    `json:"params"`
-	Flops        int    `json:"flops_per_token"`       // forward
-	TrainFlops   int    `json:"train_flops_per_token"` // forward and backward
-	ParamBytes   int    `json:"parameter_bytes"`
-	GradBytes    int    `json:"gradient_bytes"`
-	SlotBytes    int    `json:"optimizer_bytes"`
-	ArenaBytes   int    `json:"activation_bytes"` // of training, after the plan
-	NaiveBytes   int    `json:"unplanned_bytes"`  // what the arena would be without sharing
-	StateBytes   int    `json:"state_bytes"`      // carried from window to window
-	ShardBytes   int    `json:"shard_bytes"`      // of a batch in shards: sums of gradients, and the state of each shard
+	Name       string `json:"name"`
+	Kind       string `json:"kind"`
+	Batch      int    `json:"batch"`
+	Steps      int    `json:"steps"`
+	Unit       string `json:"unit"` // what flops and losses are counted by: a token or a vector
+	Vocab      int    `json:"vocabulary,omitempty"`
+	Vector     int    `json:"vector,omitempty"` // numbers of a vector
+	Rows       []Row  `json:"layers"`
+	Params     int    `json:"params"`
+	Flops      int    `json:"flops_per_token"`       // forward
+	TrainFlops int    `json:"train_flops_per_token"` // forward and backward
+	ParamBytes int    `json:"parameter_bytes"`
+	GradBytes  int    `json:"gradient_bytes"`
+	SlotBytes  int    `json:"optimizer_bytes"`
+	ArenaBytes int    `json:"activation_bytes"` // of training, after the plan
+	NaiveBytes int    `json:"unplanned_bytes"`  // what the arena would be without sharing
+	StateBytes int    `json:"state_bytes"`      // carried from window to window
+	// of a batch in shards: sums of gradients, and the state of each shard
+	ShardBytes   int    `json:"shard_bytes"`
 	CopyBytes    int    `json:"copy_bytes"`       // of what a checkpoint has, from the first one on
 	DecoderBytes int    `json:"decoder_bytes"`    // a sequence
 	TrainBytes   int    `json:"train_bytes"`      // all of a training, without the copy

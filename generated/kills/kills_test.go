@@ -67,13 +67,15 @@ func newRun(t *testing.T, name, dir string) *run {
 	t.Helper()
 	var text strings.Builder
 	for i := range 60 {
-		fmt.Fprintf(&text, "Take %s down, and %s come again\n", strings.Repeat("one ", i%5), strings.Repeat("two ", i%7))
+		fmt.Fprintf(&text, "Take %s down, and %s come again\n", strings.Repeat("one ", i%5), strings.Repeat("two ",
+			i%7))
 	}
 	if err := os.WriteFile(filepath.Join(dir, "book.txt"), []byte(text.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	r := &run{t: t, name: name, dir: dir}
-	r.args = append([]string{"--data", "book.txt", "--out", checkpointName, "--best", "best.safetensors", "--log", "log",
+	r.args = append([]string{"--data", "book.txt", "--out", checkpointName, "--best", "best.safetensors", "--log",
+		"log",
 		"--keep", "3", "--steps", "60", "--save-every", "3", "--eval-every", "5"}, models[name].args...)
 	return r
 }

@@ -38,14 +38,16 @@ func TestExplain(t *testing.T) {
 		"gan":       {"--seed", "3"},
 	}
 	sections := map[string][]string{
-		"tapped":    {"Surprise", "Where it comes from", "Attention", "What layers would predict", "another text", "Hidden"},
+		"tapped": {"Surprise", "Where it comes from", "Attention", "What layers would predict", "another text",
+			"Hidden"},
 		"lstm":      {"Surprise", "Where it comes from", "Hidden units", "lstm.2.h[3]", "forget gate"},
 		"translate": {"Alignment", "Where it comes from", "of the source", "Hidden units"},
 		"textvae":   {"Latent vector", "what is written", "Surprise", "Hidden units"},
 		"vae":       {"Reconstruction", "Its numbers, moved", "divergence"},
 		"gan":       {"What moves the verdict", "unexplained", "Its noise, moved", "the verdict rises by"},
 	}
-	vectors := strings.Repeat(strings.TrimSuffix(strings.Repeat("0.5,0.25,", vae.Program().Info.Vector.Width/2), ",")+"\n",
+	vectors := strings.Repeat(strings.TrimSuffix(strings.Repeat("0.5,0.25,", vae.Program().Info.Vector.Width/2),
+		",")+"\n",
 		2)
 	if err := os.WriteFile("vectors.csv", []byte(vectors), 0o644); err != nil {
 		t.Fatal(err)
@@ -92,7 +94,8 @@ func TestExplain(t *testing.T) {
 	if err := os.WriteFile("data", []byte(data), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if errOut, status := run(p, "quantize", "--model", "m", "--weights", "q8", "-o", "q8", "--data", "data"); status != 0 {
+	if errOut, status := run(p, "quantize", "--model", "m", "--weights", "q8", "-o", "q8", "--data",
+		"data"); status != 0 {
 		t.Fatal(errOut)
 	}
 	for says, args := range map[string][]string{
@@ -122,7 +125,8 @@ func TestExplain(t *testing.T) {
 		t.Error("a text was written over")
 	}
 	// What cannot be shown is said, and the rest is.
-	if errOut, status := run(p, "explain", "--model", "m", "--text", "abc", "--other", "ab", "--unit", "count.h[99]", "-o",
+	if errOut, status := run(p, "explain", "--model", "m", "--text", "abc", "--other", "ab", "--unit", "count.h[99]",
+		"-o",
 		"part.html"); status != 0 {
 		t.Fatal(errOut)
 	}
@@ -130,7 +134,8 @@ func TestExplain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"there is no unit count.h[99]", "patching takes texts of as many tokens", "Surprise"} {
+	for _, want := range []string{"there is no unit count.h[99]", "patching takes texts of as many tokens",
+		"Surprise"} {
 		if !strings.Contains(string(part), want) {
 			t.Errorf("the page does not say %q", want)
 		}

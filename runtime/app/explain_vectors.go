@@ -51,7 +51,8 @@ unexplained, and which numbers of the noise move it the most, with what they cha
 					return err
 				}
 				if row < 1 || row > set.Len() {
-					return fmt.Errorf("--row %d: %s has %s vectors, counted from 1", row, set.Name, thousands(set.Len()))
+					return fmt.Errorf("--row %d: %s has %s vectors, counted from 1", row, set.Name,
+						thousands(set.Len()))
 				}
 				v.Batch.Vectors = set.Row(row - 1)
 			} else if cmd.Flags().Changed("row") {

@@ -13,7 +13,8 @@ import (
 // TestKeep keeps three checkpoints and the best parameters, damages the newest one, and goes on from the one before.
 func TestKeep(t *testing.T) {
 	b := newBench(t)
-	begin := []string{"train", "--data", "book.txt", "--window", "4", "--batch", "2", "--eval-every", "3", "--steps", "15",
+	begin := []string{"train", "--data", "book.txt", "--window", "4", "--batch", "2", "--eval-every", "3", "--steps",
+		"15",
 		"--samples", "0", "--keep", "3", "--log", "log"}
 	b.run(begin...)
 	all, err := filepath.Glob("bigram*")
@@ -55,7 +56,8 @@ func TestInUse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.fails(fmt.Sprintf("the %s %s is in use: process %d on ", what, name, os.Getpid()), append(args, "--log", "log")...)
+		b.fails(fmt.Sprintf("the %s %s is in use: process %d on ", what, name, os.Getpid()), append(args, "--log",
+			"log")...)
 		h.Release()
 		if all, _ := filepath.Glob("*.safetensors"); len(all) > 0 {
 			t.Errorf("it leaves %v", all)

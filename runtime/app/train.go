@@ -63,7 +63,8 @@ var wait func(time.Duration) bool
 var kept = []string{"data", "match", "field", "separator", "condition", "condition-drop", "label-drop", "raw", "scale",
 	"missing", "header", "label-column", "shuffle", "balance", "source", "target", "columns", "valid-source",
 	"valid-target", "valid-columns", "valid", "labels", "valid-labels", "validation", "passes", "steps", "batch",
-	"accumulate", "window", "rate", "eval-every", "save-every", "keep", "patience", "guard", "ema", "scheduled-sampling",
+	"accumulate", "window", "rate", "eval-every", "save-every", "keep", "patience", "guard", "ema",
+	"scheduled-sampling",
 	"rise", "best", "log", "tensorboard", "layers-every", "train", "freeze", "rate-of"}
 
 // baseDigest is what the checkpoint of an adapter keeps of the one that it was trained on.
@@ -541,7 +542,8 @@ func (a *program) checkTrain(f *trainFlags) error {
 		{"sample-every", f.sampleEvery, 0, 0}, {"layers-every", f.layersEvery, 0, 0}, {"passes", f.passes, 0, 0},
 		{"steps", f.steps, 0, 0},
 		{"eval-every", f.evalEvery, 0, 0}, {"save-every", f.saveEvery, 0, 0}, {"samples", f.samples, 0, 0},
-		{"patience", f.patience, 0, 0}, {"keep", f.keep, 1, 0}, {"accumulate", f.accumulate, 1, 0}, {"batch", f.batch, 1, 0},
+		{"patience", f.patience, 0, 0}, {"keep", f.keep, 1, 0}, {"accumulate", f.accumulate, 1, 0}, {"batch", f.batch,
+			1, 0},
 		{"window", f.window, 1, max(1, a.Info.Steps)},
 	} {
 		if x.value < x.low {

@@ -66,9 +66,11 @@ func (m *polynomial) Taps() []*model.Taps {
 		},
 		List: func(*model.Batch) []model.Tap {
 			return []model.Tap{
-				{Name: "tok.x", Kind: model.TapEmbedding, Axes: []string{"step", "feature"}, Shape: []int{n, 1}, Value: m.x,
-					Add: m.add, Gradient: m.grad},
-				{Name: "output", Kind: model.TapOutput, Axes: []string{"step", "feature"}, Shape: []int{n, 2}, Value: m.y},
+				{Name: "tok.x", Kind: model.TapEmbedding, Axes: []string{"step", "feature"}, Shape: []int{n, 1},
+					Value: m.x,
+					Add:   m.add, Gradient: m.grad},
+				{Name: "output", Kind: model.TapOutput, Axes: []string{"step", "feature"}, Shape: []int{n, 2},
+					Value: m.y},
 			}
 		},
 	}}
@@ -269,7 +271,8 @@ func TestRollout(t *testing.T) {
 	// means: [[1 0] [.375 .625]], [[1 0] [.5 .5]]; with the residual [[1 0] [.1875 .8125]], [[1 0] [.25 .75]]
 	want := []float64{1, 0, 0.25 + 0.75*0.1875, 0.75 * 0.8125}
 	near(t, "rollout", got, want, 1e-12)
-	if _, err := Rollout(&Look{Name: "b", Layers: 1, Heads: 1, Queries: 2, Keys: 3, P: make([]float32, 6)}); err == nil {
+	if _, err := Rollout(&Look{Name: "b", Layers: 1, Heads: 1, Queries: 2, Keys: 3, P: make([]float32,
+		6)}); err == nil {
 		t.Error("attention to something else is rolled out")
 	}
 }

@@ -44,7 +44,8 @@ func TestCompleteness(t *testing.T) {
 		"translate": {translate.New(), source},
 	} {
 		e := explainer(t, x.m, "")
-		for _, target := range []explain.Target{{Step: x.b.Steps - 1, Token: 7, Against: -1}, {Step: 3, Token: 9, Against: 2},
+		for _, target := range []explain.Target{{Step: x.b.Steps - 1, Token: 7, Against: -1}, {Step: 3, Token: 9,
+			Against: 2},
 			{Step: 4, Token: 5, Against: -1, Logit: true}} {
 			a, err := e.Attribute(x.b, target, explain.Integrated, explain.Options{})
 			if err != nil {

@@ -126,7 +126,8 @@ func Writable(path, head, command string) error {
 		return nil // a pipe or a device
 	}
 	is := make([]byte, len(head))
-	if n, err := io.ReadFull(f, is); n > 0 && (err != nil || string(is) != head) || err != nil && !errors.Is(err, io.EOF) {
+	if n, err := io.ReadFull(f, is); n > 0 && (err != nil || string(is) != head) || err != nil && !errors.Is(err,
+		io.EOF) {
 		return fmt.Errorf("%s is no page of %s and is not overwritten: name another file with --out, or remove it", path,
 			command)
 	}

@@ -66,7 +66,8 @@ type TokenInfo struct {
 	Content   string `json:"content"`        // hex SHA-256 of all before the description
 	Before    string `json:"before"`         // digest of the shard before; empty in the first one
 
-	// Of the last shard: of all texts, the hex SHA-256, the name of one whose lines are in alphabetical order, or empty,
+	// Of the last shard: of all texts, the hex SHA-256, the name of one whose lines are in alphabetical order, or
+	// empty,
 	// and the name by which they were given.
 	Text   string `json:"text,omitempty"`
 	Sorted string `json:"sorted,omitempty"`

@@ -265,7 +265,8 @@ func TestShardsOfTokens(t *testing.T) {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
-	if _, err := WriteTokens(one, in, ASCII(), Options{}, 5000); err == nil || !strings.Contains(err.Error(), "exists") {
+	if _, err := WriteTokens(one, in, ASCII(), Options{}, 5000); err == nil || !strings.Contains(err.Error(),
+		"exists") {
 		t.Errorf("over a text that is there: %v", err)
 	}
 	if !AreTokens(one) || !AreTokens(all[2]) || AreTokens(in.Paths[0]) || AreTokens(t.TempDir()) {

@@ -20,7 +20,8 @@ import (
 // it. Where they cannot be written, the checkpoint is put off, once: a disk that fills for a while then changes nothing
 // in what a training leaves, and one that fails for good costs the work between two checkpoints.
 //
-// Of a group of processes process 0 writes (runner.together). The others have no more of this than what they know of the
+// Of a group of processes process 0 writes (runner.together). The others have no more of this than what they know of
+// the
 // checkpoint at Options.Path (runner.agree).
 type saver struct {
 	last checkpoint.File // a copy of all that a checkpoint has

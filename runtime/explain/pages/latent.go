@@ -137,8 +137,9 @@ func (v *Vectors) code(ctx context.Context, p *page.Page) error {
 	if err != nil {
 		return err
 	}
-	both, err := v.picture("reconstruction", "the vector and its reconstruction", "The vector, and what the decoder makes "+
-		"of the mean of its latent vector.", append(slices.Clone(v.Batch.Vectors), v.means(pass)...), 2)
+	both, err := v.picture("reconstruction", "the vector and its reconstruction",
+		"The vector, and what the decoder makes "+
+			"of the mean of its latent vector.", append(slices.Clone(v.Batch.Vectors), v.means(pass)...), 2)
 	if err != nil {
 		return err
 	}
@@ -203,12 +204,14 @@ func (v *Vectors) verdict(ctx context.Context, p *page.Page) error {
 		for i, value := range a.Inputs[0].Values {
 			x[i] = float32(v.Info.Vector.Low + (value/most+1)/2*(v.Info.Vector.High-v.Info.Vector.Low))
 		}
-		picture, err := v.picture(file(string(by)), string(by)+" of the verdict", fmt.Sprintf("It leaves %s unexplained.",
-			percent(a.Error)), x, 1)
+		picture, err := v.picture(file(string(by)), string(by)+" of the verdict",
+			fmt.Sprintf("It leaves %s unexplained.",
+				percent(a.Error)), x, 1)
 		if err != nil {
 			return err
 		}
-		blocks = append(blocks, page.Block{Title: upperFirst(string(by)), Pictures: []page.Picture{picture}, Small: true})
+		blocks = append(blocks, page.Block{Title: upperFirst(string(by)), Pictures: []page.Picture{picture},
+			Small: true})
 	}
 	vector, err := v.picture("vector", "the vector that is judged", fmt.Sprintf("Its verdict is %+.3f.", score),
 		v.Batch.Vectors, 1)
@@ -216,8 +219,9 @@ func (v *Vectors) verdict(ctx context.Context, p *page.Page) error {
 		return err
 	}
 	blocks = append([]page.Block{{Pictures: []page.Picture{vector}, Small: true}}, blocks...)
-	p.Sections = append(p.Sections, page.Section{Title: "What moves the verdict", Text: "The discriminator's verdict is " +
-		"high for data. Light numbers speak for it, dark ones against it, against a vector of zeros.", Blocks: blocks})
+	p.Sections = append(p.Sections, page.Section{Title: "What moves the verdict",
+		Text: "The discriminator's verdict is " +
+			"high for data. Light numbers speak for it, dark ones against it, against a vector of zeros.", Blocks: blocks})
 	if v.Generator == nil || v.Noise == nil {
 		return nil
 	}
@@ -248,7 +252,8 @@ func (v *Vectors) verdict(ctx context.Context, p *page.Page) error {
 		picture.Caption = fmt.Sprintf("Number %d: the verdict rises by %+.3f for 1 more.", i+1, slope[i])
 		moving.Pictures = append(moving.Pictures, picture)
 	}
-	p.Sections = append(p.Sections, page.Section{Title: "Its noise, moved", Text: "What the generator makes when one number " +
-		"of the noise goes from −3 to 3: the numbers that move the verdict the most.", Blocks: []page.Block{moving}})
+	p.Sections = append(p.Sections, page.Section{Title: "Its noise, moved",
+		Text: "What the generator makes when one number " +
+			"of the noise goes from −3 to 3: the numbers that move the verdict the most.", Blocks: []page.Block{moving}})
 	return nil
 }

@@ -108,7 +108,8 @@ func (a *about) predictions() error {
 	before := !slices.ContainsFunc(a.Next, func(t int32) bool { return t >= 0 })
 	var tokens []page.Token
 	worst, sum, n := math.Log(float64(a.Info.Vocab)), 0.0, 0
-	table := &page.Table{Label: "The likeliest tokens at each position", Head: []string{"behind", "came", "nats", "1", "2",
+	table := &page.Table{Label: "The likeliest tokens at each position", Head: []string{"behind", "came", "nats", "1",
+		"2",
 		"3", "4", "5"}}
 	if a.Info.Masking == nil && len(pieces) > 0 {
 		tokens = append(tokens, page.Token{Text: visible(pieces[0]), Title: "the first token"})
@@ -237,7 +238,8 @@ func (a *about) attention() error {
 		if total > pixels {
 			continue
 		}
-		b := page.Block{Title: fmt.Sprintf("%s: %d layers of %d heads", l.Name, l.Layers, l.Heads), Fold: true, Open: true,
+		b := page.Block{Title: fmt.Sprintf("%s: %d layers of %d heads", l.Name, l.Layers, l.Heads), Fold: true,
+			Open:  true,
 			Small: true}
 		for layer := range l.Layers {
 			for h := range l.Heads {
@@ -435,7 +437,8 @@ func (a *about) patches() error {
 		for i, t := range a.Other.Tokens {
 			other[i] = a.Piece(t)
 		}
-		a.section("With values of another text", "The other text is "+quoted(strings.Join(other, ""))+". Numbers say how "+
+		a.section("With values of another text", "The other text is "+quoted(strings.Join(other,
+			""))+". Numbers say how "+
 			"much of the way from this text's log p to the other's is gone when the value at one position is that of the "+
 			"other text: 1 is all.", blocks...)
 	}
@@ -533,8 +536,9 @@ func gates(t *model.Tap) []page.Block {
 	}
 	each := width / len(t.Gates)
 	wide := max(1, each/(2*max(1, steps))) // pixels of a token, so that a short text is no narrow stripe
-	b := page.Block{Title: "Gates: " + t.Name, Fold: true, Hint: "A row for each unit, a column for each token: bright " +
-		"where a gate is open. Candidates are from −1 to 1."}
+	b := page.Block{Title: "Gates: " + t.Name, Fold: true,
+		Hint: "A row for each unit, a column for each token: bright " +
+			"where a gate is open. Candidates are from −1 to 1."}
 	for layer := range layers {
 		for g, name := range t.Gates {
 			values := make([]float64, each*steps*wide)
