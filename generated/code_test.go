@@ -54,9 +54,9 @@ func TestCode(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, d := range f.Decls {
-				// The layout of the arena is a table of one statement behind a few: a list to look things up in, not
-				// to read.
-				if fn, ok := d.(*ast.FuncDecl); ok && len(fn.Body.List) > 2 {
+				// The layout of the arena, and the list of what a pass with taps gives, are tables of one statement
+				// behind a few: to look things up in, not to read.
+				if fn, ok := d.(*ast.FuncDecl); ok && len(fn.Body.List) > 2 && !lists(fn) {
 					if n := fset.Position(fn.End()).Line - fset.Position(fn.Pos()).Line + 1; n > most {
 						most, where = n, fn.Name.Name
 					}
@@ -77,4 +77,20 @@ func TestCode(t *testing.T) {
 				dir, len(files), lines, where, most, generating.Seconds()*1e3, time.Since(start).Seconds())
 		}
 	}
+}
+
+// lists reports whether a function declares variables and gives a list that is written out.
+func lists(fn *ast.FuncDecl) bool {
+	last := len(fn.Body.List) - 1
+	for _, s := range fn.Body.List[:last] {
+		if a, ok := s.(*ast.AssignStmt); !ok || a.Tok != token.DEFINE {
+			return false
+		}
+	}
+	r, ok := fn.Body.List[last].(*ast.ReturnStmt)
+	if !ok || len(r.Results) != 1 {
+		return false
+	}
+	_, ok = r.Results[0].(*ast.CompositeLit)
+	return ok
 }

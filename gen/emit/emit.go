@@ -11,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode/utf8"
 	"unicode"
 
 	"github.com/dave/jennifer/jen"
@@ -560,7 +561,6 @@ func (e *emitter) memory(f *jen.File, typ, what string, w *writer, perBatch bool
 // buffers emits the fields of values, those of one shape together. The shapes are in the order in which a step first
 // computes a value of them.
 func (w *writer) buffers(g *jen.Group, values []*graph.Value) {
-	const columns = 68 // of the names on a line
 	var shapes []string
 	of := map[string][]string{}
 	has := map[string]bool{}
@@ -575,10 +575,14 @@ func (w *writer) buffers(g *jen.Group, values []*graph.Value) {
 		}
 		of[shape] = append(of[shape], w.fields[v])
 	}
+	most := 68 // columns of the names on a line, behind which types and shapes stand one below the other
+	for _, shape := range shapes {
+		most = min(most, columns-len("\t   ")-len(" []float32 // ")-utf8.RuneCountInString(shape))
+	}
 	for _, shape := range shapes {
 		for names := of[shape]; len(names) > 0; {
 			n, length := 1, len(names[0])
-			for n < len(names) && length+2+len(names[n]) <= columns {
+			for n < len(names) && length+2+len(names[n]) <= most {
 				length += 2 + len(names[n])
 				n++
 			}

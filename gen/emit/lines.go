@@ -19,10 +19,10 @@ func breakLines(src []byte) []byte {
 		starts := raw
 		raw = raw != (strings.Count(line, "`")%2 == 1)
 		indent := line[:len(line)-len(strings.TrimLeft(line, "\t"))]
-		for !starts && !raw && wide(line) > columns {
-			at := breakAt(line, columns/3)
+		for first := true; !starts && !raw && wide(line) > columns; first = false {
+			at := breakAt(line, columns/3, first)
 			if at < 0 {
-				at = breakAt(line, 0)
+				at = breakAt(line, 0, first)
 			}
 			if at < 0 {
 				break
@@ -46,8 +46,9 @@ func wide(line string) int {
 	return w
 }
 
-// breakAt is where to break a line so that more than least columns stay in front, or -1.
-func breakAt(line string, least int) int {
+// breakAt is where to break a line so that more than least columns stay in front, or -1. first says that the line
+// begins a statement, or an element of a list, and does not go on with one.
+func breakAt(line string, least int, first bool) int {
 	var s scanner.Scanner
 	file := token.NewFileSet().AddFile("", -1, len(line))
 	s.Init(file, []byte(line), func(token.Position, string) {}, scanner.ScanComments)
@@ -66,7 +67,7 @@ func breakAt(line string, least int) int {
 		case token.COMMA, token.LAND, token.LOR:
 			end := file.Offset(pos) + len(tok.String())
 			rank := depth
-			if tok == token.COMMA && depth == 0 {
+			if tok == token.COMMA && depth == 0 && first {
 				rank = 1 // of a list of variables: no better than in a call
 			}
 			if wide(line[:end]) <= columns && wide(line[:end]) > least && rank <= around {
