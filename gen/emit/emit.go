@@ -11,8 +11,8 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"unicode/utf8"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/dave/jennifer/jen"
 	"github.com/gradsmith/gradsmith/gen/build"
