@@ -381,6 +381,15 @@ func (x *tapping) add(g *graph.Graph, around []level, v *graph.Value, as mark, d
 			t.Weight = x.weight(g, around, v)
 		}
 	}
+	if k := len(around) - 1; k >= 0 && around[k].n.Loop.Kind == graph.Repeat {
+		// What a loop over layers carries on it keeps by itself where it does not also give it (graph.Node.Kept); else
+		// it would be a Go variable, and the body one long function.
+		if l := around[k].n.Loop; slices.Contains(l.Body.Outputs[:l.Carries], v) {
+			c := g.NewNode(def, op.Copy, []string{v.Base}, nil, v)
+			g.Nodes = slices.Insert(g.Nodes, slices.Index(g.Nodes, v.Def)+1, c)
+			v = c.Outs[0]
+		}
+	}
 	t.Value = v
 	for _, l := range slices.Backward(around) {
 		t.Value = l.g.StackOut(l.n, t.Value, t.Name)

@@ -1,6 +1,7 @@
 package emit
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/dave/jennifer/jen"
@@ -114,12 +115,42 @@ func (e *emitter) tapFault(t *build.Tapped) jen.Code {
 	return jen.Id("check").Call(b, jen.Lit(1))
 }
 
-// tapList emits the method that lists the values of a pass.
+// inList is how many values a function lists at the most.
+const inList = 12
+
+// tapList emits the method that lists the values of a pass, and those that it calls where they are many.
 func (e *emitter) tapList(f *jen.File, t *build.Tapped) {
+	name := t.Name + "Taps"
+	doc := name + " lists the values of the last pass over b, in the order of their computation; the last is what the " +
+		"model gives."
+	if len(t.Taps) <= inList {
+		e.tapsOf(f, t, name, doc, t.Taps)
+		return
+	}
+	var parts []string
+	var calls []jen.Code
+	for range (len(t.Taps) + inList - 1) / inList {
+		part := e.ids.model.Fresh(fmt.Sprintf("%s%d", name, len(parts)+1))
+		parts = append(parts, part)
+		calls = append(calls, jen.Id("m").Dot(part).Call(jen.Id("b")))
+	}
+	comment(f, "%s", doc)
+	f.Add(e.self()).Id(name).Params(e.batch()).Index().Qual(e.modelPkg(), "Tap").Block(
+		jen.Return(jen.Qual("slices", "Concat").Call(calls...)))
+	f.Line()
+	for i, part := range parts {
+		at := len(t.Taps) * i / len(parts)
+		e.tapsOf(f, t, part, fmt.Sprintf("%s is part %d of the list.", part, i+1),
+			t.Taps[at:len(t.Taps)*(i+1)/len(parts)])
+	}
+}
+
+// tapsOf emits a method that lists some values.
+func (e *emitter) tapsOf(f *jen.File, t *build.Tapped, name, doc string, taps []*build.Tap) {
 	w := e.runs[t.Run]
 	fn := w.function()
 	var list []jen.Code
-	for _, tap := range t.Taps {
+	for _, tap := range taps {
 		value, gradient := tap.Results(t.Graph)
 		var axes, sizes []jen.Code
 		for i, d := range value.Shape {
@@ -168,9 +199,7 @@ func (e *emitter) tapList(f *jen.File, t *build.Tapped) {
 			}
 		}))
 	}
-	name := t.Name + "Taps"
-	comment(f, "%s lists the values of the last pass over b, in the order of their computation; the last is what the "+
-		"model gives.", name)
+	comment(f, "%s", doc)
 	f.Add(e.self()).Id(name).Params(e.batch()).Index().Qual(e.modelPkg(), "Tap").BlockFunc(func(g *jen.Group) {
 		add(g, fn.prologue())
 		g.Return(jen.Index().Qual(e.modelPkg(), "Tap").Values(append(list, jen.Line())...))
