@@ -261,8 +261,11 @@ func Run(ctx context.Context, m model.LanguageModel, d Data, o Options) (Result,
 		}
 	}
 	err = r.loop(ctx)
-	r.settle()
-	if err != nil && r.saver.unsaved {
+	lost := o.Group.Err() != nil // a launcher kills this process in a moment: who is to blame is said before
+	if !lost {
+		r.settle()
+	}
+	if err != nil && r.saver.unsaved && !lost {
 		r.finishing = true
 		r.begin(job{})
 		r.settle()
