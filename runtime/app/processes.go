@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -66,7 +65,11 @@ func (a *program) lost(err error, f *trainFlags, at *standing) error {
 	if l := (*cluster.Lost)(nil); !errors.As(err, &l) || !at.begun.Load() {
 		return err
 	}
-	step := at.last()
+	step := int(at.saved.Load())
+	// Process 0 may have written another one since it has told this process.
+	if info, fault := checkpoint.Describe(f.out); fault == nil && info.Training != nil && info.Digest != at.before {
+		step = info.Training.Step
+	}
 	if step == 0 {
 		return fmt.Errorf("%w; no checkpoint was written", err)
 	}
@@ -80,29 +83,19 @@ func (a *program) lost(err error, f *trainFlags, at *standing) error {
 
 // standing takes note of the last checkpoint of a training of a group.
 type standing struct {
-	path   string      // set before the training begins
-	before fs.FileInfo // of the file that was there then; nil for none
-	begun  atomic.Bool
-	saved  atomic.Int64 // step of the last checkpoint, 0 for none
+	path, before string // and the digest of what was there before; set before the training begins
+	begun        atomic.Bool
+	saved        atomic.Int64 // step of the last checkpoint, 0 for none
 }
 
-// begin begins to take note of the checkpoint at path.
+// begin is called before the first step of a training.
 func (s *standing) begin(path string) {
-	s.path = path
-	s.before, _ = files.Stat(path)
-	s.begun.Store(true)
-}
-
-// last is the step of the last checkpoint, 0 for none. A checkpoint is written beside the training, and a process hears
-// of it later: what has come to the disk counts.
-func (s *standing) last() int {
-	now, err := files.Stat(s.path)
-	if err == nil && (s.before == nil || !os.SameFile(now, s.before) || !now.ModTime().Equal(s.before.ModTime())) {
-		if info, err := checkpoint.Describe(s.path); err == nil && info.Training != nil {
-			return info.Training.Step
+	if s.path = path; path != "" {
+		if info, err := checkpoint.Describe(path); err == nil {
+			s.before = info.Digest
 		}
 	}
-	return int(s.saved.Load())
+	s.begun.Store(true)
 }
 
 func (s *standing) Saved(path string, step int) {
