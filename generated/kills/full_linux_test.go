@@ -88,7 +88,7 @@ func TestFullDisk(t *testing.T) {
 				return
 			}
 		}
-		r.compare(want)
+		r.compare(want, true)
 		c.done++
 	}
 	t.Logf("%s: filled %d times; then %d went on when there was room again, %d were killed, %d ended by SIGTERM, "+

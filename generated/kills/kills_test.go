@@ -156,17 +156,19 @@ func withoutTimes(t *testing.T, log []byte) string {
 	return b.String()
 }
 
-// compare holds what a training has left to what it should.
-func (r *run) compare(want map[string]string) {
+// compare holds what a training has left to what it should. Where there was no room for a checkpoint that was due,
+// those of earlier steps that are kept may be others.
+func (r *run) compare(want map[string]string, noRoom bool) {
 	r.t.Helper()
 	got := r.leaves()
+	other := func(name string) bool { return noRoom && strings.Contains(name, ".step-") }
 	for name := range want {
-		if got[name] != want[name] {
+		if _, ok := got[name]; got[name] != want[name] && (ok || !other(name)) {
 			r.t.Errorf("%s: %s is not what a training leaves that runs through", r.name, name)
 		}
 	}
 	for name := range got {
-		if _, ok := want[name]; !ok {
+		if _, ok := want[name]; !ok && !other(name) {
 			r.t.Errorf("%s: there is a file %s", r.name, name)
 		}
 	}
@@ -254,7 +256,7 @@ func TestKills(t *testing.T) {
 		r := newRun(t, name, t.TempDir())
 		for !r.life(random, &c) {
 		}
-		r.compare(wholes[name])
+		r.compare(wholes[name], false)
 		os.RemoveAll(r.dir)
 		c.done++
 	}
