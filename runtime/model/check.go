@@ -30,10 +30,10 @@ func (b *Batch) check(maxSteps, maxBatch, vocab int, least int32) error {
 	}
 	n := b.Steps * b.Batch
 	switch {
-	case len(b.Tokens) < n || len(b.Targets) < n || len(b.Reset) < n:
+	case len(b.Tokens) != n || len(b.Targets) != n || len(b.Reset) != n:
 		return fmt.Errorf("a batch of %d × %d has %d tokens, %d targets and %d resets", b.Steps, b.Batch, len(b.Tokens),
 			len(b.Targets), len(b.Reset))
-	case len(b.Weights) > 0 && len(b.Weights) < n:
+	case len(b.Weights) > 0 && len(b.Weights) != n:
 		return fmt.Errorf("a batch of %d × %d has %d weights", b.Steps, b.Batch, len(b.Weights))
 	}
 	if err := inVocabulary("token", b.Tokens[:n], b.Batch, vocab, least); err != nil {
@@ -87,7 +87,7 @@ func (b *Batch) lines(made bool, maxSteps, maxBatch, vocab int) error {
 		tokens, what = b.Made, "made token"
 	}
 	n := b.Steps * b.Batch
-	if len(tokens) < n {
+	if len(tokens) != n {
 		return fmt.Errorf("%d lines of %d tokens have %d %ss", b.Batch, b.Steps, len(tokens), what)
 	}
 	return inVocabulary(what, tokens[:n], b.Batch, vocab, 0)
@@ -100,7 +100,7 @@ func (b *Batch) CheckSource(maxSteps, vocab int) error {
 	switch {
 	case b.SourceSteps < 1 || b.SourceSteps > maxSteps:
 		return fmt.Errorf("a source of %d steps, the model takes 1 to %d", b.SourceSteps, maxSteps)
-	case len(b.Source) < n:
+	case len(b.Source) != n:
 		return fmt.Errorf("sources of %d × %d have %d tokens", b.SourceSteps, b.Batch, len(b.Source))
 	}
 	return inVocabulary("source token", b.Source[:n], b.Batch, vocab, math.MinInt32)

@@ -52,6 +52,7 @@ func TestCheck(t *testing.T) {
 		"4 sequences, the model takes 1 to 3":                   func(b *Batch) { b.Batch = 4 },
 		"2 × 3 has 5 tokens":                                    func(b *Batch) { b.Tokens = b.Tokens[:5] },
 		"6 targets and 0 resets":                                func(b *Batch) { b.Reset = nil },
+		"2 × 3 has 7 tokens":                                    func(b *Batch) { b.Tokens = append(b.Tokens, 1) },
 		"token 5 at step 1 of sequence 2 is not one of 0 to 4":  func(b *Batch) { b.Tokens[5] = 5 },
 		"token -1 at step 0 of sequence 1":                      func(b *Batch) { b.Tokens[1] = -1 },
 		"target 9 at step 1 of sequence 0 is not one of 0 to 4": func(b *Batch) { b.Targets[3] = 9 },
