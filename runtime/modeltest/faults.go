@@ -206,6 +206,9 @@ func notFinite(t *testing.T, m model.LanguageModel) {
 // that does not read its input.
 func learning(m model.LanguageModel) model.Tensor {
 	for range often { // dropout may shut off all that a tensor reaches
+		for _, ts := range m.Tensors() {
+			clear(ts.Grad) // of networks that this step does not train
+		}
 		m.TrainStep(sound(m.Info()), still)
 		for _, ts := range m.Tensors() {
 			if slices.ContainsFunc(ts.Grad, func(g float32) bool { return g != 0 }) {

@@ -87,10 +87,11 @@ func ImitationSamples(t *testing.T, make func(seed uint64) Sampler) {
 	if len(many) != m.Info().Batch+3 || many[0] != few[0] || many[1] != few[1] {
 		t.Errorf("%d lines begin with %q and %q, 2 lines are %q", len(many), many[0], many[1], few)
 	}
-	// A model may be all but sure of the first tokens that it writes, and of the end of a line.
+	// A model may be all but sure of the first tokens that it writes, and of the end of a line; less so where the
+	// temperature is high.
 	differs := false
 	for seed := range uint64(often) {
-		other := must(m.Sample(ctx, 2, 2, 8+seed))
+		other := must(m.Sample(ctx, 2, float64(uint64(2)<<(seed/4)), 8+seed))
 		if differs = other[0] != few[0] || other[1] != few[1]; differs {
 			break
 		}
