@@ -323,8 +323,8 @@ func overflows(steps []want) bool {
 				return true
 			}
 		}
-		// of the difference of two such numbers, as in the gradient of an attention, nothing is left
-		if w.largest > 1e8 {
+		// Of differences of two such numbers, as in the gradient of an attention, too little is left.
+		if w.largest > 1e4 {
 			return true
 		}
 		for _, g := range w.Grads {
