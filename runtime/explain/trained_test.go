@@ -12,6 +12,7 @@ import (
 	"github.com/gradsmith/gradsmith/examples/reverse"
 	"github.com/gradsmith/gradsmith/gen/cases/trigger"
 	"github.com/gradsmith/gradsmith/runtime/explain"
+	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
@@ -67,6 +68,9 @@ func words(r *rand.Rand, planted string, with bool) (text string, at int) {
 // method has to find the word: of the words the one that speaks most for y. Gradient × input misses it where the model
 // is sure, as its gradient is next to nothing in all directions then; the others may not.
 func TestTrigger(t *testing.T) {
+	if kernel.Level() == "generic" {
+		t.Skip("trains for minutes without assembly, and tests no kernel")
+	}
 	const planted = "fed"
 	m := trigger.New()
 	encode := func(s string) []int32 {
