@@ -24,8 +24,8 @@ import (
 // The times of the watch.
 const (
 	beat     = 500 * time.Millisecond
-	reach    = 10 * time.Second // in which the processes must have found each other
-	gathered = 150 * time.Millisecond
+	reach    = 10 * time.Second       // in which the processes must have found each other
+	gathered = 30 * time.Millisecond  // a launcher ends all that are left soon after a death
 	unheard  = 500 * time.Millisecond // after which a process that does not notice its end is ended
 	farewell = 3 * time.Second        // in which others must have been told, and a launcher ends those that are left
 )
