@@ -60,8 +60,8 @@ func ImitationGradients(t *testing.T, make func(seed uint64) Imitation) {
 	large(t, m.Info())
 	steps, n := size(m.Info())
 	b := lines(m.Info(), steps, n, 11)
-	networkGradients(t, m, func() float64 { clear(m.State()); return must(m.Gradients(b)) })
-	networkGradients(t, m, func() float64 { return must(m.DiscriminatorGradients(b)) })
+	networkGradients(t, m, func() float64 { clear(m.State()); return lossOf(m.Gradients(b)) })
+	networkGradients(t, m, func() float64 { return lossOf(m.DiscriminatorGradients(b)) })
 }
 
 // RelaxedGradients is ImitationGradients for a generator that has a step on relaxed lines too; the noise of all calls
@@ -72,7 +72,7 @@ func RelaxedGradients(t *testing.T, make func(seed uint64) Relaxers) {
 	large(t, m.Info())
 	steps, n := size(m.Info())
 	b := lines(m.Info(), steps, n, 12)
-	networkGradients(t, m, func() float64 { return must(m.RelaxedGradients(b)) })
+	networkGradients(t, m, func() float64 { return lossOf(m.RelaxedGradients(b)) })
 }
 
 // few is a batch that two threads share, of lines whose rollouts do not take long.

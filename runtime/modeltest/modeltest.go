@@ -101,7 +101,7 @@ func Gradients(t *testing.T, make func(seed uint64) Model) {
 	knows(t, m, b)
 	derivatives(t, m, func() float64 {
 		clear(m.State())
-		return must(m.Gradients(b))
+		return lossOf(m.Gradients(b))
 	}, nil, func(string) bool { return false })
 }
 
