@@ -19,15 +19,25 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/files"
 )
 
-// Style is the style sheet of all pages.
-//
 //go:embed style.css
-var Style string
+var style string
+
+//go:embed head.html
+var headText string
 
 //go:embed explain.html
 var explainText string
 
-var explainForm = template.Must(template.New("explain").Parse(explainText))
+var explainForm = Form("explain", explainText)
+
+// Form is the template of a page. In text, {{template "head" .}} is what every page begins with behind its first lines:
+// the style sheet, and the Title, About and Notes, which are a list, of what the page is made of.
+func Form(name, text string) *template.Template {
+	sheet := func() template.CSS { return template.CSS(style) }
+	form := template.New(name).Funcs(template.FuncMap{"style": sheet})
+	template.Must(form.New("head").Parse(headText))
+	return template.Must(form.Parse(text))
+}
 
 // ExplainHead is how every page that explains begins: what begins otherwise is not written over.
 const ExplainHead = "<!doctype html>\n<!-- gradsmith explain -->\n"
@@ -89,9 +99,6 @@ type Picture struct {
 func (p Picture) Source() template.URL {
 	return template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(p.PNG))
 }
-
-// Sheet is the style sheet.
-func (p *Page) Sheet() template.CSS { return template.CSS(Style) }
 
 // Write writes the page.
 func (p *Page) Write(w io.Writer) error {

@@ -25,7 +25,7 @@ import (
 //go:embed page.html
 var pageText string
 
-var pageForm = template.Must(template.New("page").Parse(pageText))
+var pageForm = look.Form("page", pageText)
 
 // Head is how every page begins: what begins otherwise is not written over.
 const Head = "<!doctype html>\n<!-- gradsmith report -->\n"
@@ -34,7 +34,6 @@ const Head = "<!doctype html>\n<!-- gradsmith report -->\n"
 type page struct {
 	Title, About, Unit string
 	Units              string // in the plural
-	Style              template.CSS
 	Notes              []string
 	Verdict            *Verdict
 	Rows               []row
@@ -90,7 +89,7 @@ type shownSample struct {
 // WritePage writes a page about runs that needs nothing else: no script, no other file, no other host. Runs that cannot
 // be read are named. verdict, which may be nil, is what a comparison has said.
 func WritePage(w io.Writer, all []*Run, verdict *Verdict) error {
-	p := &page{Style: template.CSS(look.Style), Verdict: verdict}
+	p := &page{Verdict: verdict}
 	var shown []*Run
 	for _, r := range all {
 		for _, what := range r.Problems {
