@@ -141,6 +141,7 @@ func (s *start) imported(m *interchange.Import) error {
 	if m.Model.Masking != nil {
 		s.Does, s.Use = "fills in masked tokens with it", []string{`fill "Once upon a [MASK]"`, "train --data TEXT"}
 	}
+	s.Chat, s.System = m.Chat.Template, m.Chat.System
 	s.Checkpoint = weightsFile
 	if s.newModule == "" {
 		s.Checkpoint = filepath.ToSlash(filepath.Join(s.dir, weightsFile))

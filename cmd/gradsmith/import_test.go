@@ -104,7 +104,15 @@ func TestImport(t *testing.T) {
 	for name, content := range published(t, learnt(t)) {
 		u.file(name, content)
 	}
+	u.file("published/tokenizer_config.json", `{"chat_template": "{% for m in messages %}{% if loop.first and m.role != `+
+		`'system' %}<|im_start|>system\nYou are \"kind\".<|im_end|>\n{% endif %}<|im_start|>{{ m.role }}\n{{ m.content }}`+
+		`<|im_end|>\n{% endfor %}{{ '<|im_start|>assistant\\n' }}"}`)
 	said := u.run("go tool gradsmith import published -o own --steps 32")
+	for _, want := range []string{`p.Chat = "chatml"`, `p.System = "You are \"kind\"."`} {
+		if main := u.read("own/cmd/own/main.go"); !strings.Contains(main, want) {
+			t.Errorf("the program has no %s:\n%s", want, main)
+		}
+	}
 	for _, want := range []string{"20 tensors", "own/own.yaml", "own/own.import.txt", "go run ./own/cmd/own sample"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("it says nothing of %s:\n%s", want, said)

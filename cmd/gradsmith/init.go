@@ -11,8 +11,10 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"text/template"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -186,6 +188,8 @@ type start struct {
 	Use      []string
 	// Checkpoint is the file of parameters that the model comes with; empty without one.
 	Checkpoint string
+	// Chat and System are how a server writes conversations of the model; empty where nothing is known.
+	Chat, System string
 }
 
 // newStart works out what init writes; it writes nothing.
@@ -288,7 +292,7 @@ func (s *start) around() error {
 }
 
 func (s *start) execute(name string) ([]byte, error) {
-	t, err := template.ParseFS(templates, name)
+	t, err := template.New(path.Base(name)).Funcs(template.FuncMap{"literal": literal}).ParseFS(templates, name)
 	if err != nil {
 		return nil, err
 	}
@@ -303,6 +307,26 @@ func (s *start) execute(name string) ([]byte, error) {
 		// The name is not an identifier, which newStart reports in words.
 	}
 	return b.Bytes(), nil
+}
+
+// literal is a text as an expression of Go, in several lines where it is long.
+func literal(text string) string {
+	var lines []string
+	for len(text) > 0 {
+		n := len(text)
+		if n > 90 {
+			n = 90
+			if blank := strings.LastIndexByte(text[:n], ' '); blank > 0 {
+				n = blank + 1
+			}
+			for n < len(text) && !utf8.RuneStart(text[n]) {
+				n++
+			}
+		}
+		lines = append(lines, strconv.Quote(text[:n]))
+		text = text[n:]
+	}
+	return strings.Join(lines, " +\n\t\t")
 }
 
 // write writes the files, all of them, unless one of them is there.

@@ -24,11 +24,13 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/gradsmith/gradsmith/cmd/gradsmith/internal/interchange"
 	"github.com/gradsmith/gradsmith/runtime/cli"
 	"github.com/gradsmith/gradsmith/spec"
 )
 
 func main() {
+	interchange.Child()
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 

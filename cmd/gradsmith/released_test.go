@@ -14,6 +14,8 @@ import (
 
 	"golang.org/x/mod/module"
 	"golang.org/x/mod/zip"
+
+	"github.com/gradsmith/gradsmith/cmd/gradsmith/internal/interchange"
 )
 
 // release is the version under which the working tree is published to the tests of a user's first hour.
@@ -85,6 +87,7 @@ var released = sync.OnceValues(func() ([]string, error) {
 var cleanups []string
 
 func TestMain(m *testing.M) {
+	interchange.Child()
 	code := m.Run()
 	for _, dir := range cleanups {
 		os.RemoveAll(dir)

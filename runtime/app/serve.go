@@ -40,7 +40,7 @@ func (f *serveFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.cert, "tls-cert", "", "certificate `FILE` in PEM form, for HTTPS")
 	fs.StringVar(&f.key, "tls-key", "", "`FILE` with the certificate's private key")
 	fs.StringVar(&f.template, "chat-template", "", "`NAME` of the form of conversations: "+
-		strings.Join(serve.Templates(), ", ")+" (default: what the vocabulary was made for)")
+		strings.Join(serve.Templates(), ", ")+" (default: what the model was made for)")
 	fs.IntVar(&f.places, "places", batch.DefaultPlaces, "texts that are written at the same time")
 	fs.IntVar(&f.waiting, "waiting", batch.DefaultWaiting, "texts that may wait for a place; more are answered 429")
 	fs.IntVar(&f.tokens, "max-tokens", 4096, "tokens of an answer, at the most")
@@ -118,7 +118,11 @@ func (p *servedProgram) load(f *serveFlags, bases map[string]*checkpoint.Base) (
 	if err != nil {
 		return serve.Model{}, err
 	}
-	template, err := serve.TemplateNamed(f.template)
+	chat, system := f.template, ""
+	if chat == "" {
+		chat, system = p.Chat, p.System
+	}
+	template, err := serve.TemplateNamed(chat)
 	if err != nil {
 		return serve.Model{}, err
 	}
@@ -126,7 +130,8 @@ func (p *servedProgram) load(f *serveFlags, bases map[string]*checkpoint.Base) (
 	if p.shares && p.adapters[0] != "none" {
 		about = p.adapters[0]
 	}
-	return serve.Model{Program: p.Program, Model: m, Name: p.Info.Name, Chat: template, Trained: Trained(about)}, nil
+	return serve.Model{Program: p.Program, Model: m, Name: p.Info.Name, Chat: template, System: system,
+		Trained: Trained(about)}, nil
 }
 
 // serveAll answers requests until the context is done.

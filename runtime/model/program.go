@@ -39,4 +39,9 @@ type Program struct {
 	Match string
 	// Prompt is what samples begin with when the command line has no prompt. It may be empty.
 	Prompt string
+	// Chat is the name of the template that a server writes conversations in; package serve has the list. Empty stands
+	// for the one that the special tokens of the vocabulary show.
+	Chat string
+	// System is what the system says in a conversation without a message of it. It may be empty.
+	System string
 }

@@ -25,7 +25,12 @@ type message struct {
 	Role    string          `json:"role"`
 	Content json.RawMessage `json:"content"`
 	Name    string          `json:"name"`
+
+	whole bool // not of a client: written as it is, with the blanks at its ends
 }
+
+// system is whether a message is one of the system, which newer clients call the developer.
+func (m *message) system() bool { return m.Role == "system" || m.Role == "developer" }
 
 // text is the content of a message: a text, or parts that are texts.
 func (m *message) text() (string, error) {
@@ -103,6 +108,18 @@ func newChatToken(piece string, p float64) chatToken {
 	return t
 }
 
+// opened is a conversation in which the system says a text where it has no message of it.
+func opened(system string, messages []message) []message {
+	if system == "" || slices.ContainsFunc(messages, func(x message) bool { return x.system() }) {
+		return messages
+	}
+	content, err := json.Marshal(system)
+	if err != nil {
+		panic(err) // a string has one
+	}
+	return append([]message{{Role: "system", Content: content, whole: true}}, messages...)
+}
+
 func (s *Server) chats(w http.ResponseWriter, r *http.Request) error {
 	var q chatRequest
 	if err := decode(r, &q); err != nil {
@@ -115,7 +132,7 @@ func (s *Server) chats(w http.ResponseWriter, r *http.Request) error {
 	if err := m.completes(); err != nil {
 		return err
 	}
-	tokens, err := m.Chat.t.write(m.Program.Tokenizer, q.Messages)
+	tokens, err := m.Chat.t.write(m.Program.Tokenizer, opened(m.System, q.Messages))
 	if err != nil {
 		return inMember("messages", err)
 	}

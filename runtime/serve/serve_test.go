@@ -253,6 +253,17 @@ func TestChat(t *testing.T) {
 	if text.String() != at(whole, "choices.0.message.content") {
 		t.Errorf("streamed %q, otherwise %q", text.String(), at(whole, "choices.0.message.content"))
 	}
+	m := modelOf(rnn.Program()) // that says by itself what the request above has the system say
+	m.System = "Be brief."
+	b = newBench(t, Options{}, m)
+	_, silent := b.post("/v1/chat/completions",
+		`{"messages":[{"role":"user","content":"Hello"}],"seed":3,"max_tokens":30}`)
+	_, own := b.post("/v1/chat/completions", body+`}`)
+	if said := at(silent, "choices.0.message.content"); said != text.String() ||
+		said != at(own, "choices.0.message.content") {
+		t.Errorf("with a message of the system by default %q, with one of the request %q, want both to be %q", said,
+			at(own, "choices.0.message.content"), text.String())
+	}
 }
 
 // What is wrong with a request is said in the API's form, with the right status and the member.

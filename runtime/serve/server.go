@@ -65,6 +65,7 @@ type Model struct {
 	Model   model.LanguageModel
 	Name    string   // that requests know it by; empty for that of its package
 	Chat    Template // how conversations are written
+	System  string   // what the system says in a conversation without a message of it; empty for nothing
 	Trained *Trained // what is told of the training; nil where nothing is known
 }
 

@@ -196,7 +196,7 @@ func (t *template) parts(messages []message) ([]part, error) {
 	var system []part // that waits for the user's first message
 	for i := range messages {
 		role := messages[i].Role
-		if role == "developer" {
+		if messages[i].system() {
 			role = "system"
 		}
 		if !slices.Contains([]string{"system", "user", "assistant"}, role) {
@@ -206,7 +206,7 @@ func (t *template) parts(messages []message) ([]part, error) {
 		if err != nil {
 			return nil, err
 		}
-		if t.trim {
+		if t.trim && !messages[i].whole {
 			s = strings.TrimSpace(s)
 		}
 		if role == "system" && t.fold != nil {

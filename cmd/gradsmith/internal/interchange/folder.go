@@ -53,6 +53,8 @@ type folder struct {
 	sourceFile string
 	sourceData []byte
 
+	chat chat // how conversations are written
+
 	notes []string // for the report
 
 	// Of a GGUF file.
@@ -143,6 +145,9 @@ func openFolder(dir string) (_ *folder, err error) {
 			}
 			f.tensors[e.Name] = &tensor{Entry: e, file: name, from: r, float: e.Float()}
 		}
+	}
+	if err := f.readChat(); err != nil {
+		return nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(index)) {
 		if f.tensors[name] == nil {

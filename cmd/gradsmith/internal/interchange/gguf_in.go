@@ -421,6 +421,15 @@ func (f *folder) ggufTokenizer(keys map[string]any) (err error) {
 	if f.end = token("tokenizer.ggml.eos_token_id"); begins {
 		f.begin = token("tokenizer.ggml.bos_token_id")
 	}
+	const key = "tokenizer.chat_template"
+	name := func(key string) string {
+		if i := token(key); i >= 0 {
+			return texts[i]
+		}
+		return ""
+	}
+	f.chat = chat{file: key, begin: name("tokenizer.ggml.bos_token_id"), end: name("tokenizer.ggml.eos_token_id")}
+	f.chat.template, _ = keys[key].(string)
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gradsmith/gradsmith/gen"
 	"github.com/gradsmith/gradsmith/runtime/checkpoint"
+	"github.com/gradsmith/gradsmith/runtime/serve"
 	"github.com/gradsmith/gradsmith/spec"
 )
 
@@ -39,6 +40,8 @@ type Import struct {
 	SourceFile    string // its name; empty where there is one for both
 
 	Tensors, Aside, Params int // read; left aside; numbers of the model
+
+	Chat serve.Form // how a server writes conversations; zero where nothing is known
 
 	Adapters []*Adapter // what became of those of the options
 
@@ -122,6 +125,9 @@ func Read(dir string, o Options) (_ *Import, err error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: the spec that its %s gives is not a model: %w", dir, configFile, err)
+	}
+	if print.encoder == nil {
+		m.Chat, _ = f.form()
 	}
 	if err := m.match(params); err != nil {
 		return nil, err
