@@ -247,7 +247,9 @@ func trained(root, dir, gradsmith string) error {
 	if err := os.WriteFile(filepath.Join(dir, "text"), []byte(text.String()), 0o644); err != nil {
 		return err
 	}
-	fmt.Println("\n| | foretold by inspect | peak | beside what a process has | seconds a step |\n|---|---|---|---|---|")
+	fmt.Println("\n| | foretold by inspect | with the copy of a checkpoint | peak | beside what a process has | " +
+		"seconds a step |\n" +
+		"|---|---|---|---|---|---|")
 	for _, w := range ways {
 		if !strings.Contains(w.name, *only) {
 			continue
@@ -286,6 +288,7 @@ func trained(root, dir, gradsmith string) error {
 		}
 		var foretold struct {
 			TrainBytes float64 `json:"train_bytes"`
+			CopyBytes  float64 `json:"copy_bytes"` // the training writes one
 		}
 		if err := json.Unmarshal(said, &foretold); err != nil || foretold.TrainBytes == 0 {
 			return fmt.Errorf("inspect: %w: %s", err, said)
@@ -301,8 +304,9 @@ func trained(root, dir, gradsmith string) error {
 			return err
 		}
 		peak, idles := peakOf(cmd), peakOf(idle)
-		fmt.Printf("| %s | %.2f GiB | %.2f GiB | %.2f GiB | %.0f |\n", w.name, foretold.TrainBytes/(1<<30),
-			peak/(1<<30), (peak-idles)/(1<<30), time.Since(start).Seconds()/float64(*steps))
+		fmt.Printf("| %s | %.2f GiB | %.2f GiB | %.2f GiB | %.2f GiB | %.0f |\n", w.name, foretold.TrainBytes/(1<<30),
+			(foretold.TrainBytes+foretold.CopyBytes)/(1<<30), peak/(1<<30), (peak-idles)/(1<<30),
+			time.Since(start).Seconds()/float64(*steps))
 	}
 	return nil
 }
