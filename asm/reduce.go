@@ -369,6 +369,9 @@ func (a *asm) columns() {
 	a.JG(operand.LabelRef("part"))
 	a.ret()
 
+	a.sumRows(8)
+	a.sumRows(1)
+
 	// The gradient of a norm: one vector of columns; two where AVX-512 has the registers does not pay, memory limits
 	// it.
 	a.function("colNorm", "func(dgain, dbias, dy, x, mean, rstd *float32, ld, rows, cols int)",
@@ -386,8 +389,16 @@ func (a *asm) columns() {
 	a.Load(a.Param("rows"), rows)
 	a.Load(a.Param("cols"), cols)
 	masks := []reg.Register{a.mask(cols, 0), a.mask(cols, w)}
-	sg := []vector{a.zeroVec(), a.zeroVec()}
+	sg := []vector{a.vec(), a.vec()}
 	sb := []vector{a.zeroVec(), a.zeroVec()}
+	for i, m := range masks {
+		a.maskedLoad(mem(dgain, 4*w*i), m, sg[i])
+	}
+	a.TESTQ(dbias, dbias)
+	a.JZ(operand.LabelRef("rows"))
+	for i, m := range masks {
+		a.maskedLoad(mem(dbias, 4*w*i), m, sb[i])
+	}
 	a.Label("rows")
 	mv, rv := a.zeroVec(), a.vec()
 	a.TESTQ(mean, mean)
@@ -422,5 +433,74 @@ func (a *asm) columns() {
 	a.JZ(operand.LabelRef("nobias"))
 	store(dbias, sb)
 	a.Label("nobias")
+	a.ret()
+}
+
+// sumRows emits the sum of so many rows of x, added to dst. Every row is a stream that is read from end to end, and
+// that of as many rows further on is fetched meanwhile.
+func (a *asm) sumRows(rows int) {
+	w := a.lanes()
+	name := fmt.Sprintf("sumRows%d", rows)
+	a.function(name, "func(dst, x *float32, ld, n int)",
+		fmt.Sprintf("%s%s adds %d rows of x, one after the other, to dst. Rows have n elements and are ld bytes apart.",
+			name, a.suffix(), rows))
+	dst, x, ld, n := a.GP64(), a.GP64(), a.GP64(), a.GP64()
+	a.Load(a.Param("dst"), dst)
+	a.Load(a.Param("x"), x)
+	a.Load(a.Param("ld"), ld)
+	a.Load(a.Param("n"), n)
+	row := []reg.GPVirtual{x}
+	for i := 1; i < rows; i++ {
+		p := a.GP64()
+		a.LEAQ(memx(row[i-1], ld, 1, 0), p)
+		row = append(row, p)
+	}
+	at, ahead := a.GP64(), a.GP64() // bytes from the start of the rows, and of those that are fetched
+	a.XORQ(at, at)
+	a.IMUL3Q(operand.Imm(uint64(rows)), ld, ahead)
+	const unroll = 4
+	for _, vectors := range []int{unroll, 1} {
+		loop, end := a.label("loop"), a.label("end")
+		a.SUBQ(operand.Imm(uint64(vectors*w)), n)
+		a.JL(operand.LabelRef(end))
+		a.Label(loop)
+		sums := a.vecs(vectors)
+		for j, s := range sums {
+			a.VMOVUPS(memx(dst, at, 1, 4*w*j), s)
+		}
+		for _, r := range row {
+			for line := 0; line < 4*w*vectors && vectors > 1; line += 64 {
+				a.PREFETCHT0(memx(r, ahead, 1, line))
+			}
+			for j, s := range sums {
+				a.VADDPS(memx(r, at, 1, 4*w*j), s, s)
+			}
+		}
+		for j, s := range sums {
+			a.VMOVUPS(s, memx(dst, at, 1, 4*w*j))
+		}
+		a.ADDQ(operand.U32(uint32(4*w*vectors)), at)
+		a.ADDQ(operand.U32(uint32(4*w*vectors)), ahead)
+		a.SUBQ(operand.Imm(uint64(vectors*w)), n)
+		a.JGE(operand.LabelRef(loop))
+		a.Label(end)
+		a.ADDQ(operand.Imm(uint64(vectors*w)), n)
+	}
+	done := a.label("done")
+	a.TESTQ(n, n)
+	a.JZ(operand.LabelRef(done))
+	m := a.mask(n, 0)
+	s, v := a.vec(), a.vec()
+	a.maskedLoad(memx(dst, at, 1, 0), m, s)
+	for _, r := range row {
+		a.maskedLoad(memx(r, at, 1, 0), m, v)
+		a.VADDPS(v, s, s)
+	}
+	if a.wide {
+		a.VMOVUPS(s, m, memx(dst, at, 1, 0))
+	} else {
+		a.VMASKMOVPS(s, m, memx(dst, at, 1, 0))
+	}
+	a.Label(done)
 	a.ret()
 }

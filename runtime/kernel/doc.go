@@ -15,7 +15,7 @@
 //   - a product adds along k in one order, from 0 to k-1, with fused multiply-adds, starting from the accumulated
 //     value, the bias and the residual where there are any;
 //   - a sum over a row runs over 64 virtual lanes, element i going to lane i mod 64, which are then added in one fixed
-//     tree; a sum down a column goes from the first row to the last;
+//     tree; a sum down a column adds blocks of 128 rows from the first to the last, and then the sums of the blocks;
 //   - attention works on blocks of 512 keys, and within one a probability goes to the lane of its key;
 //   - an elementwise function is one sequence of correctly rounded float32 operations, fused where the definition
 //     says so, and the same sequence at every level;

@@ -78,6 +78,10 @@ func TestGolden(t *testing.T) {
 			Attention(o, lse, x, y, z, nil, 40, 40, 1, h)
 			AttentionGrad(o[800:], o[1600:], o[2400:][:600:600], x, y, z, x[800:], o, lse, nil, 40, 30, 1, h)
 		}},
+		{"sums down columns", 0x59f3f3439b8cee8e, func(o []float32) { SumRows(o, x, 300, 10) }},
+		{"layer norm gradient", 0x407cfd1c74958cd2, func(o []float32) {
+			LayerNormGrad(o[20:], o, o[10:], y[:2900], x, z, x, y, 290, 10)
+		}},
 		{"rotary positions", 0x9385ef1f5949e793, func(o []float32) {
 			t := make([]float32, 50*30)
 			RopeTable(t, 50, 30, 10000)

@@ -62,7 +62,7 @@ func normRows(j *rowJob, lo, hi int) {
 // LayerNormGrad is the gradient of [LayerNorm], from its input x and the mean and rstd that it kept. With
 // x̂ = (x-mean)·rstd and g = dy∘gain:
 //
-//	dgain = Σ_rows dy∘x̂;  dbias = Σ_rows dy
+//	dgain = Σ_rows dy∘x̂;  dbias = Σ_rows dy, the sums over rows as those of [SumRows]
 //	dx = rstd·(g - mean(g) - x̂·mean(g∘x̂)), the means over the row
 //
 // dgain and dbias [cols] are overwritten. dx may be dy or x.
@@ -91,36 +91,64 @@ func normGrad(kernel string, dx, dgain, dbias, dy, x, gain, mean, rstd []float32
 	if cols == 0 {
 		return
 	}
-	// The columns first: dx may overwrite dy.
+	j := normGradJobs.get()
+	*j = normGradJob{dx: dx, dy: dy, x: x, gain: gain, mean: mean, rstd: rstd, cols: cols}
 	c := colJobs.get()
-	*c = colJob{norm: true, dst: dgain, dst2: dbias, dy: dy, x: x, mean: mean, inv: rstd, rows: rows, cols: cols}
-	c.run()
-	if rows == 0 {
-		return
-	}
-	j := rowJobs.get()
-	j.x = [8][]float32{dx, dy, x, gain, mean, rstd}
-	j.f = normGradRows
-	j.run(rows, cols, rowWork)
+	c.rows, c.cols, c.norm = rows, cols, j
+	c.run(dgain, dbias)
+	c.norm = nil
+	colJobs.put(c)
+	*j = normGradJob{}
+	normGradJobs.put(j)
 }
 
-func normGradRows(j *rowJob, lo, hi int) {
-	dx, dy, x, gain, mean, rstd := j.x[0], j.x[1], j.x[2], j.x[3], j.x[4], j.x[5]
-	n := float32(j.cols)
+// normGradJob is the gradient of a norm; mean is nil where it has none.
+type normGradJob struct {
+	dx, dy, x, gain, mean, rstd []float32
+	cols                        int
+}
+
+var normGradJobs jobs[normGradJob]
+
+// normGradPart is the number of elements of dy, and of x, that stay in the cache between the three things that are made
+// of them.
+const normGradPart = 1 << 13
+
+// block computes rows r0 to r1 of dx, and the sums down them for the gain and the bias.
+func (j *normGradJob) block(dgain, dbias []float32, r0, r1 int) {
+	clear(dgain)
+	clear(dbias)
 	var v vec
-	v.p[3] = ptr(gain)
-	for r := lo; r < hi; r++ {
-		a, b := r*j.cols, (r+1)*j.cols
-		var m float32
-		if mean != nil {
-			m = mean[r]
+	v.p[3] = ptr(j.gain)
+	var s1, s2 [sumRows]float32
+	n := float32(j.cols)
+	part := max(8, normGradPart/j.cols)
+	for lo := r0; lo < r1; lo += part {
+		hi := min(lo+part, r1)
+		var mean []float32
+		for r := lo; r < hi; r++ {
+			a, b := r*j.cols, (r+1)*j.cols
+			var m float32
+			if j.mean != nil {
+				m = j.mean[r]
+			}
+			s1[r-r0], s2[r-r0] = rowNormSums(j.dy[a:b], j.x[a:b], j.gain, m, j.rstd[r])
 		}
-		s1, s2 := rowNormSums(dy[a:b], x[a:b], gain, m, rstd[r])
-		if mean == nil {
-			s1 = 0
+		if j.mean != nil {
+			mean = j.mean[lo:hi]
 		}
-		v.p[0], v.p[1], v.p[2] = ptr(dx[a:b]), ptr(dy[a:b]), ptr(x[a:b])
-		v.s[0], v.s[1], v.s[2], v.s[3] = m, rstd[r], s1/n, s2/n
-		vecRange(opNormGrad, &v, 0, j.cols)
+		// The columns before dx, which may be dy or x.
+		colNorm(dgain, dbias, j.dy[lo*j.cols:], j.x[lo*j.cols:], mean, j.rstd[lo:hi], hi-lo, j.cols, 0, j.cols)
+		for r := lo; r < hi; r++ {
+			a, b := r*j.cols, (r+1)*j.cols
+			var m float32
+			t := float32(0)
+			if j.mean != nil {
+				m, t = j.mean[r], s1[r-r0]
+			}
+			v.p[0], v.p[1], v.p[2] = ptr(j.dx[a:b]), ptr(j.dy[a:b]), ptr(j.x[a:b])
+			v.s[0], v.s[1], v.s[2], v.s[3] = m, j.rstd[r], t/n, s2[r-r0]/n
+			vecRange(opNormGrad, &v, 0, j.cols)
+		}
 	}
 }

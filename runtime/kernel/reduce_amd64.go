@@ -49,6 +49,16 @@ func sumSquaresAVX512(x *float32, n int) float64
 //go:noescape
 func colSumAVX512(dst, x *float32, ld, rows, cols int)
 
+// sumRows8AVX512 adds 8 rows of x, one after the other, to dst. Rows have n elements and are ld bytes apart.
+//
+//go:noescape
+func sumRows8AVX512(dst, x *float32, ld, n int)
+
+// sumRows1AVX512 adds 1 rows of x, one after the other, to dst. Rows have n elements and are ld bytes apart.
+//
+//go:noescape
+func sumRows1AVX512(dst, x *float32, ld, n int)
+
 // colNormAVX512 is colNormGeneric for up to 32 columns of rows that are ld bytes apart; mean and dbias may be nil.
 //
 //go:noescape
@@ -103,6 +113,16 @@ func sumSquaresAVX2(x *float32, n int) float64
 //
 //go:noescape
 func colSumAVX2(dst, x *float32, ld, rows, cols int)
+
+// sumRows8AVX2 adds 8 rows of x, one after the other, to dst. Rows have n elements and are ld bytes apart.
+//
+//go:noescape
+func sumRows8AVX2(dst, x *float32, ld, n int)
+
+// sumRows1AVX2 adds 1 rows of x, one after the other, to dst. Rows have n elements and are ld bytes apart.
+//
+//go:noescape
+func sumRows1AVX2(dst, x *float32, ld, n int)
 
 // colNormAVX2 is colNormGeneric for up to 16 columns of rows that are ld bytes apart; mean and dbias may be nil.
 //

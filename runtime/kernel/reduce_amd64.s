@@ -1333,42 +1333,272 @@ partRows:
 	VZEROUPPER
 	RET
 
+// func sumRows8AVX512(dst *float32, x *float32, ld int, n int)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·sumRows8AVX512(SB), NOSPLIT, $0-32
+	MOVQ   dst+0(FP), AX
+	MOVQ   x+8(FP), CX
+	MOVQ   ld+16(FP), DX
+	MOVQ   n+24(FP), BX
+	LEAQ   (CX)(DX*1), SI
+	LEAQ   (SI)(DX*1), DI
+	LEAQ   (DI)(DX*1), R8
+	LEAQ   (R8)(DX*1), R9
+	LEAQ   (R9)(DX*1), R10
+	LEAQ   (R10)(DX*1), R11
+	LEAQ   (R11)(DX*1), R12
+	XORQ   R13, R13
+	IMUL3Q $0x08, DX, DX
+	SUBQ   $0x40, BX
+	JL     end2
+
+loop1:
+	VMOVUPS    (AX)(R13*1), Z0
+	VMOVUPS    64(AX)(R13*1), Z1
+	VMOVUPS    128(AX)(R13*1), Z2
+	VMOVUPS    192(AX)(R13*1), Z3
+	PREFETCHT0 (CX)(DX*1)
+	PREFETCHT0 64(CX)(DX*1)
+	PREFETCHT0 128(CX)(DX*1)
+	PREFETCHT0 192(CX)(DX*1)
+	VADDPS     (CX)(R13*1), Z0, Z0
+	VADDPS     64(CX)(R13*1), Z1, Z1
+	VADDPS     128(CX)(R13*1), Z2, Z2
+	VADDPS     192(CX)(R13*1), Z3, Z3
+	PREFETCHT0 (SI)(DX*1)
+	PREFETCHT0 64(SI)(DX*1)
+	PREFETCHT0 128(SI)(DX*1)
+	PREFETCHT0 192(SI)(DX*1)
+	VADDPS     (SI)(R13*1), Z0, Z0
+	VADDPS     64(SI)(R13*1), Z1, Z1
+	VADDPS     128(SI)(R13*1), Z2, Z2
+	VADDPS     192(SI)(R13*1), Z3, Z3
+	PREFETCHT0 (DI)(DX*1)
+	PREFETCHT0 64(DI)(DX*1)
+	PREFETCHT0 128(DI)(DX*1)
+	PREFETCHT0 192(DI)(DX*1)
+	VADDPS     (DI)(R13*1), Z0, Z0
+	VADDPS     64(DI)(R13*1), Z1, Z1
+	VADDPS     128(DI)(R13*1), Z2, Z2
+	VADDPS     192(DI)(R13*1), Z3, Z3
+	PREFETCHT0 (R8)(DX*1)
+	PREFETCHT0 64(R8)(DX*1)
+	PREFETCHT0 128(R8)(DX*1)
+	PREFETCHT0 192(R8)(DX*1)
+	VADDPS     (R8)(R13*1), Z0, Z0
+	VADDPS     64(R8)(R13*1), Z1, Z1
+	VADDPS     128(R8)(R13*1), Z2, Z2
+	VADDPS     192(R8)(R13*1), Z3, Z3
+	PREFETCHT0 (R9)(DX*1)
+	PREFETCHT0 64(R9)(DX*1)
+	PREFETCHT0 128(R9)(DX*1)
+	PREFETCHT0 192(R9)(DX*1)
+	VADDPS     (R9)(R13*1), Z0, Z0
+	VADDPS     64(R9)(R13*1), Z1, Z1
+	VADDPS     128(R9)(R13*1), Z2, Z2
+	VADDPS     192(R9)(R13*1), Z3, Z3
+	PREFETCHT0 (R10)(DX*1)
+	PREFETCHT0 64(R10)(DX*1)
+	PREFETCHT0 128(R10)(DX*1)
+	PREFETCHT0 192(R10)(DX*1)
+	VADDPS     (R10)(R13*1), Z0, Z0
+	VADDPS     64(R10)(R13*1), Z1, Z1
+	VADDPS     128(R10)(R13*1), Z2, Z2
+	VADDPS     192(R10)(R13*1), Z3, Z3
+	PREFETCHT0 (R11)(DX*1)
+	PREFETCHT0 64(R11)(DX*1)
+	PREFETCHT0 128(R11)(DX*1)
+	PREFETCHT0 192(R11)(DX*1)
+	VADDPS     (R11)(R13*1), Z0, Z0
+	VADDPS     64(R11)(R13*1), Z1, Z1
+	VADDPS     128(R11)(R13*1), Z2, Z2
+	VADDPS     192(R11)(R13*1), Z3, Z3
+	PREFETCHT0 (R12)(DX*1)
+	PREFETCHT0 64(R12)(DX*1)
+	PREFETCHT0 128(R12)(DX*1)
+	PREFETCHT0 192(R12)(DX*1)
+	VADDPS     (R12)(R13*1), Z0, Z0
+	VADDPS     64(R12)(R13*1), Z1, Z1
+	VADDPS     128(R12)(R13*1), Z2, Z2
+	VADDPS     192(R12)(R13*1), Z3, Z3
+	VMOVUPS    Z0, (AX)(R13*1)
+	VMOVUPS    Z1, 64(AX)(R13*1)
+	VMOVUPS    Z2, 128(AX)(R13*1)
+	VMOVUPS    Z3, 192(AX)(R13*1)
+	ADDQ       $0x00000100, R13
+	ADDQ       $0x00000100, DX
+	SUBQ       $0x40, BX
+	JGE        loop1
+
+end2:
+	ADDQ $0x40, BX
+	SUBQ $0x10, BX
+	JL   end4
+
+loop3:
+	VMOVUPS (AX)(R13*1), Z0
+	VADDPS  (CX)(R13*1), Z0, Z0
+	VADDPS  (SI)(R13*1), Z0, Z0
+	VADDPS  (DI)(R13*1), Z0, Z0
+	VADDPS  (R8)(R13*1), Z0, Z0
+	VADDPS  (R9)(R13*1), Z0, Z0
+	VADDPS  (R10)(R13*1), Z0, Z0
+	VADDPS  (R11)(R13*1), Z0, Z0
+	VADDPS  (R12)(R13*1), Z0, Z0
+	VMOVUPS Z0, (AX)(R13*1)
+	ADDQ    $0x00000040, R13
+	ADDQ    $0x00000040, DX
+	SUBQ    $0x10, BX
+	JGE     loop3
+
+end4:
+	ADDQ      $0x10, BX
+	TESTQ     BX, BX
+	JZ        done5
+	MOVQ      BX, DX
+	XORQ      BX, BX
+	CMPQ      DX, BX
+	CMOVQLT   BX, DX
+	MOVQ      $0x00000010, BX
+	CMPQ      DX, BX
+	CMOVQGT   BX, DX
+	MOVQ      $-1, BX
+	BZHIQ     DX, BX, BX
+	KMOVW     BX, K1
+	VMOVUPS.Z (AX)(R13*1), K1, Z0
+	VMOVUPS.Z (CX)(R13*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS.Z (SI)(R13*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS.Z (DI)(R13*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS.Z (R8)(R13*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS.Z (R9)(R13*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS.Z (R10)(R13*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS.Z (R11)(R13*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS.Z (R12)(R13*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(R13*1)
+
+done5:
+	VZEROUPPER
+	RET
+
+// func sumRows1AVX512(dst *float32, x *float32, ld int, n int)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·sumRows1AVX512(SB), NOSPLIT, $0-32
+	MOVQ   dst+0(FP), AX
+	MOVQ   x+8(FP), CX
+	MOVQ   ld+16(FP), DX
+	MOVQ   n+24(FP), BX
+	XORQ   SI, SI
+	IMUL3Q $0x01, DX, DX
+	SUBQ   $0x40, BX
+	JL     end2
+
+loop1:
+	VMOVUPS    (AX)(SI*1), Z0
+	VMOVUPS    64(AX)(SI*1), Z1
+	VMOVUPS    128(AX)(SI*1), Z2
+	VMOVUPS    192(AX)(SI*1), Z3
+	PREFETCHT0 (CX)(DX*1)
+	PREFETCHT0 64(CX)(DX*1)
+	PREFETCHT0 128(CX)(DX*1)
+	PREFETCHT0 192(CX)(DX*1)
+	VADDPS     (CX)(SI*1), Z0, Z0
+	VADDPS     64(CX)(SI*1), Z1, Z1
+	VADDPS     128(CX)(SI*1), Z2, Z2
+	VADDPS     192(CX)(SI*1), Z3, Z3
+	VMOVUPS    Z0, (AX)(SI*1)
+	VMOVUPS    Z1, 64(AX)(SI*1)
+	VMOVUPS    Z2, 128(AX)(SI*1)
+	VMOVUPS    Z3, 192(AX)(SI*1)
+	ADDQ       $0x00000100, SI
+	ADDQ       $0x00000100, DX
+	SUBQ       $0x40, BX
+	JGE        loop1
+
+end2:
+	ADDQ $0x40, BX
+	SUBQ $0x10, BX
+	JL   end4
+
+loop3:
+	VMOVUPS (AX)(SI*1), Z0
+	VADDPS  (CX)(SI*1), Z0, Z0
+	VMOVUPS Z0, (AX)(SI*1)
+	ADDQ    $0x00000040, SI
+	ADDQ    $0x00000040, DX
+	SUBQ    $0x10, BX
+	JGE     loop3
+
+end4:
+	ADDQ      $0x10, BX
+	TESTQ     BX, BX
+	JZ        done5
+	MOVQ      BX, DX
+	XORQ      BX, BX
+	CMPQ      DX, BX
+	CMOVQLT   BX, DX
+	MOVQ      $0x00000010, BX
+	CMPQ      DX, BX
+	CMOVQGT   BX, DX
+	MOVQ      $-1, BX
+	BZHIQ     DX, BX, BX
+	KMOVW     BX, K1
+	VMOVUPS.Z (AX)(SI*1), K1, Z0
+	VMOVUPS.Z (CX)(SI*1), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(SI*1)
+
+done5:
+	VZEROUPPER
+	RET
+
 // func colNormAVX512(dgain *float32, dbias *float32, dy *float32, x *float32, mean *float32, rstd *float32, ld int, rows int, cols int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
 TEXT ·colNormAVX512(SB), NOSPLIT, $0-72
-	MOVQ    dgain+0(FP), AX
-	MOVQ    dbias+8(FP), CX
-	MOVQ    dy+16(FP), DX
-	MOVQ    x+24(FP), DI
-	MOVQ    mean+32(FP), BX
-	MOVQ    rstd+40(FP), SI
-	MOVQ    ld+48(FP), R8
-	MOVQ    rows+56(FP), R9
-	MOVQ    cols+64(FP), R10
-	MOVQ    R10, R11
-	XORQ    R12, R12
-	CMPQ    R11, R12
-	CMOVQLT R12, R11
-	MOVQ    $0x00000010, R12
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	MOVQ    $-1, R12
-	BZHIQ   R11, R12, R12
-	KMOVW   R12, K1
-	SUBQ    $0x00000010, R10
-	XORQ    R11, R11
-	CMPQ    R10, R11
-	CMOVQLT R11, R10
-	MOVQ    $0x00000010, R11
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	MOVQ    $-1, R11
-	BZHIQ   R10, R11, R11
-	KMOVW   R11, K2
-	VXORPS  Z0, Z0, Z0
-	VXORPS  Z1, Z1, Z1
-	VXORPS  Z2, Z2, Z2
-	VXORPS  Z3, Z3, Z3
+	MOVQ      dgain+0(FP), AX
+	MOVQ      dbias+8(FP), CX
+	MOVQ      dy+16(FP), DX
+	MOVQ      x+24(FP), DI
+	MOVQ      mean+32(FP), BX
+	MOVQ      rstd+40(FP), SI
+	MOVQ      ld+48(FP), R8
+	MOVQ      rows+56(FP), R9
+	MOVQ      cols+64(FP), R10
+	MOVQ      R10, R11
+	XORQ      R12, R12
+	CMPQ      R11, R12
+	CMOVQLT   R12, R11
+	MOVQ      $0x00000010, R12
+	CMPQ      R11, R12
+	CMOVQGT   R12, R11
+	MOVQ      $-1, R12
+	BZHIQ     R11, R12, R12
+	KMOVW     R12, K1
+	SUBQ      $0x00000010, R10
+	XORQ      R11, R11
+	CMPQ      R10, R11
+	CMOVQLT   R11, R10
+	MOVQ      $0x00000010, R11
+	CMPQ      R10, R11
+	CMOVQGT   R11, R10
+	MOVQ      $-1, R11
+	BZHIQ     R10, R11, R11
+	KMOVW     R11, K2
+	VXORPS    Z2, Z2, Z2
+	VXORPS    Z3, Z3, Z3
+	VMOVUPS.Z (AX), K1, Z0
+	VMOVUPS.Z 64(AX), K2, Z1
+	TESTQ     CX, CX
+	JZ        rows
+	VMOVUPS.Z (CX), K1, Z2
+	VMOVUPS.Z 64(CX), K2, Z3
 
 rows:
 	VXORPS       Z4, Z4, Z4
@@ -4236,42 +4466,254 @@ partRows:
 	VZEROUPPER
 	RET
 
+// func sumRows8AVX2(dst *float32, x *float32, ld int, n int)
+// Requires: AVX, CMOV, MMX+
+TEXT ·sumRows8AVX2(SB), NOSPLIT, $0-32
+	MOVQ   dst+0(FP), AX
+	MOVQ   x+8(FP), CX
+	MOVQ   ld+16(FP), DX
+	MOVQ   n+24(FP), BX
+	LEAQ   (CX)(DX*1), SI
+	LEAQ   (SI)(DX*1), DI
+	LEAQ   (DI)(DX*1), R8
+	LEAQ   (R8)(DX*1), R9
+	LEAQ   (R9)(DX*1), R10
+	LEAQ   (R10)(DX*1), R11
+	LEAQ   (R11)(DX*1), R12
+	XORQ   R13, R13
+	IMUL3Q $0x08, DX, DX
+	SUBQ   $0x20, BX
+	JL     end2
+
+loop1:
+	VMOVUPS    (AX)(R13*1), Y0
+	VMOVUPS    32(AX)(R13*1), Y1
+	VMOVUPS    64(AX)(R13*1), Y2
+	VMOVUPS    96(AX)(R13*1), Y3
+	PREFETCHT0 (CX)(DX*1)
+	PREFETCHT0 64(CX)(DX*1)
+	VADDPS     (CX)(R13*1), Y0, Y0
+	VADDPS     32(CX)(R13*1), Y1, Y1
+	VADDPS     64(CX)(R13*1), Y2, Y2
+	VADDPS     96(CX)(R13*1), Y3, Y3
+	PREFETCHT0 (SI)(DX*1)
+	PREFETCHT0 64(SI)(DX*1)
+	VADDPS     (SI)(R13*1), Y0, Y0
+	VADDPS     32(SI)(R13*1), Y1, Y1
+	VADDPS     64(SI)(R13*1), Y2, Y2
+	VADDPS     96(SI)(R13*1), Y3, Y3
+	PREFETCHT0 (DI)(DX*1)
+	PREFETCHT0 64(DI)(DX*1)
+	VADDPS     (DI)(R13*1), Y0, Y0
+	VADDPS     32(DI)(R13*1), Y1, Y1
+	VADDPS     64(DI)(R13*1), Y2, Y2
+	VADDPS     96(DI)(R13*1), Y3, Y3
+	PREFETCHT0 (R8)(DX*1)
+	PREFETCHT0 64(R8)(DX*1)
+	VADDPS     (R8)(R13*1), Y0, Y0
+	VADDPS     32(R8)(R13*1), Y1, Y1
+	VADDPS     64(R8)(R13*1), Y2, Y2
+	VADDPS     96(R8)(R13*1), Y3, Y3
+	PREFETCHT0 (R9)(DX*1)
+	PREFETCHT0 64(R9)(DX*1)
+	VADDPS     (R9)(R13*1), Y0, Y0
+	VADDPS     32(R9)(R13*1), Y1, Y1
+	VADDPS     64(R9)(R13*1), Y2, Y2
+	VADDPS     96(R9)(R13*1), Y3, Y3
+	PREFETCHT0 (R10)(DX*1)
+	PREFETCHT0 64(R10)(DX*1)
+	VADDPS     (R10)(R13*1), Y0, Y0
+	VADDPS     32(R10)(R13*1), Y1, Y1
+	VADDPS     64(R10)(R13*1), Y2, Y2
+	VADDPS     96(R10)(R13*1), Y3, Y3
+	PREFETCHT0 (R11)(DX*1)
+	PREFETCHT0 64(R11)(DX*1)
+	VADDPS     (R11)(R13*1), Y0, Y0
+	VADDPS     32(R11)(R13*1), Y1, Y1
+	VADDPS     64(R11)(R13*1), Y2, Y2
+	VADDPS     96(R11)(R13*1), Y3, Y3
+	PREFETCHT0 (R12)(DX*1)
+	PREFETCHT0 64(R12)(DX*1)
+	VADDPS     (R12)(R13*1), Y0, Y0
+	VADDPS     32(R12)(R13*1), Y1, Y1
+	VADDPS     64(R12)(R13*1), Y2, Y2
+	VADDPS     96(R12)(R13*1), Y3, Y3
+	VMOVUPS    Y0, (AX)(R13*1)
+	VMOVUPS    Y1, 32(AX)(R13*1)
+	VMOVUPS    Y2, 64(AX)(R13*1)
+	VMOVUPS    Y3, 96(AX)(R13*1)
+	ADDQ       $0x00000080, R13
+	ADDQ       $0x00000080, DX
+	SUBQ       $0x20, BX
+	JGE        loop1
+
+end2:
+	ADDQ $0x20, BX
+	SUBQ $0x08, BX
+	JL   end4
+
+loop3:
+	VMOVUPS (AX)(R13*1), Y0
+	VADDPS  (CX)(R13*1), Y0, Y0
+	VADDPS  (SI)(R13*1), Y0, Y0
+	VADDPS  (DI)(R13*1), Y0, Y0
+	VADDPS  (R8)(R13*1), Y0, Y0
+	VADDPS  (R9)(R13*1), Y0, Y0
+	VADDPS  (R10)(R13*1), Y0, Y0
+	VADDPS  (R11)(R13*1), Y0, Y0
+	VADDPS  (R12)(R13*1), Y0, Y0
+	VMOVUPS Y0, (AX)(R13*1)
+	ADDQ    $0x00000020, R13
+	ADDQ    $0x00000020, DX
+	SUBQ    $0x08, BX
+	JGE     loop3
+
+end4:
+	ADDQ       $0x08, BX
+	TESTQ      BX, BX
+	JZ         done5
+	MOVQ       BX, DX
+	XORQ       BX, BX
+	CMPQ       DX, BX
+	CMOVQLT    BX, DX
+	MOVQ       $0x00000008, BX
+	CMPQ       DX, BX
+	CMOVQGT    BX, DX
+	LEAQ       laneMasks<>+32(SB), BX
+	NEGQ       DX
+	VMOVDQU    (BX)(DX*4), Y0
+	VMASKMOVPS (AX)(R13*1), Y0, Y1
+	VMASKMOVPS (CX)(R13*1), Y0, Y2
+	VADDPS     Y2, Y1, Y1
+	VMASKMOVPS (SI)(R13*1), Y0, Y2
+	VADDPS     Y2, Y1, Y1
+	VMASKMOVPS (DI)(R13*1), Y0, Y2
+	VADDPS     Y2, Y1, Y1
+	VMASKMOVPS (R8)(R13*1), Y0, Y2
+	VADDPS     Y2, Y1, Y1
+	VMASKMOVPS (R9)(R13*1), Y0, Y2
+	VADDPS     Y2, Y1, Y1
+	VMASKMOVPS (R10)(R13*1), Y0, Y2
+	VADDPS     Y2, Y1, Y1
+	VMASKMOVPS (R11)(R13*1), Y0, Y2
+	VADDPS     Y2, Y1, Y1
+	VMASKMOVPS (R12)(R13*1), Y0, Y2
+	VADDPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(R13*1)
+
+done5:
+	VZEROUPPER
+	RET
+
+// func sumRows1AVX2(dst *float32, x *float32, ld int, n int)
+// Requires: AVX, CMOV, MMX+
+TEXT ·sumRows1AVX2(SB), NOSPLIT, $0-32
+	MOVQ   dst+0(FP), AX
+	MOVQ   x+8(FP), CX
+	MOVQ   ld+16(FP), DX
+	MOVQ   n+24(FP), BX
+	XORQ   SI, SI
+	IMUL3Q $0x01, DX, DX
+	SUBQ   $0x20, BX
+	JL     end2
+
+loop1:
+	VMOVUPS    (AX)(SI*1), Y0
+	VMOVUPS    32(AX)(SI*1), Y1
+	VMOVUPS    64(AX)(SI*1), Y2
+	VMOVUPS    96(AX)(SI*1), Y3
+	PREFETCHT0 (CX)(DX*1)
+	PREFETCHT0 64(CX)(DX*1)
+	VADDPS     (CX)(SI*1), Y0, Y0
+	VADDPS     32(CX)(SI*1), Y1, Y1
+	VADDPS     64(CX)(SI*1), Y2, Y2
+	VADDPS     96(CX)(SI*1), Y3, Y3
+	VMOVUPS    Y0, (AX)(SI*1)
+	VMOVUPS    Y1, 32(AX)(SI*1)
+	VMOVUPS    Y2, 64(AX)(SI*1)
+	VMOVUPS    Y3, 96(AX)(SI*1)
+	ADDQ       $0x00000080, SI
+	ADDQ       $0x00000080, DX
+	SUBQ       $0x20, BX
+	JGE        loop1
+
+end2:
+	ADDQ $0x20, BX
+	SUBQ $0x08, BX
+	JL   end4
+
+loop3:
+	VMOVUPS (AX)(SI*1), Y0
+	VADDPS  (CX)(SI*1), Y0, Y0
+	VMOVUPS Y0, (AX)(SI*1)
+	ADDQ    $0x00000020, SI
+	ADDQ    $0x00000020, DX
+	SUBQ    $0x08, BX
+	JGE     loop3
+
+end4:
+	ADDQ       $0x08, BX
+	TESTQ      BX, BX
+	JZ         done5
+	MOVQ       BX, DX
+	XORQ       BX, BX
+	CMPQ       DX, BX
+	CMOVQLT    BX, DX
+	MOVQ       $0x00000008, BX
+	CMPQ       DX, BX
+	CMOVQGT    BX, DX
+	LEAQ       laneMasks<>+32(SB), BX
+	NEGQ       DX
+	VMOVDQU    (BX)(DX*4), Y0
+	VMASKMOVPS (AX)(SI*1), Y0, Y1
+	VMASKMOVPS (CX)(SI*1), Y0, Y2
+	VADDPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(SI*1)
+
+done5:
+	VZEROUPPER
+	RET
+
 // func colNormAVX2(dgain *float32, dbias *float32, dy *float32, x *float32, mean *float32, rstd *float32, ld int, rows int, cols int)
 // Requires: AVX, CMOV, FMA3
 TEXT ·colNormAVX2(SB), NOSPLIT, $0-72
-	MOVQ    dgain+0(FP), AX
-	MOVQ    dbias+8(FP), CX
-	MOVQ    dy+16(FP), DX
-	MOVQ    x+24(FP), DI
-	MOVQ    mean+32(FP), BX
-	MOVQ    rstd+40(FP), SI
-	MOVQ    ld+48(FP), R8
-	MOVQ    rows+56(FP), R9
-	MOVQ    cols+64(FP), R10
-	MOVQ    R10, R11
-	XORQ    R12, R12
-	CMPQ    R11, R12
-	CMOVQLT R12, R11
-	MOVQ    $0x00000008, R12
-	CMPQ    R11, R12
-	CMOVQGT R12, R11
-	LEAQ    laneMasks<>+32(SB), R12
-	NEGQ    R11
-	VMOVDQU (R12)(R11*4), Y0
-	SUBQ    $0x00000008, R10
-	XORQ    R11, R11
-	CMPQ    R10, R11
-	CMOVQLT R11, R10
-	MOVQ    $0x00000008, R11
-	CMPQ    R10, R11
-	CMOVQGT R11, R10
-	LEAQ    laneMasks<>+32(SB), R11
-	NEGQ    R10
-	VMOVDQU (R11)(R10*4), Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
+	MOVQ       dgain+0(FP), AX
+	MOVQ       dbias+8(FP), CX
+	MOVQ       dy+16(FP), DX
+	MOVQ       x+24(FP), DI
+	MOVQ       mean+32(FP), BX
+	MOVQ       rstd+40(FP), SI
+	MOVQ       ld+48(FP), R8
+	MOVQ       rows+56(FP), R9
+	MOVQ       cols+64(FP), R10
+	MOVQ       R10, R11
+	XORQ       R12, R12
+	CMPQ       R11, R12
+	CMOVQLT    R12, R11
+	MOVQ       $0x00000008, R12
+	CMPQ       R11, R12
+	CMOVQGT    R12, R11
+	LEAQ       laneMasks<>+32(SB), R12
+	NEGQ       R11
+	VMOVDQU    (R12)(R11*4), Y0
+	SUBQ       $0x00000008, R10
+	XORQ       R11, R11
+	CMPQ       R10, R11
+	CMOVQLT    R11, R10
+	MOVQ       $0x00000008, R11
+	CMPQ       R10, R11
+	CMOVQGT    R11, R10
+	LEAQ       laneMasks<>+32(SB), R11
+	NEGQ       R10
+	VMOVDQU    (R11)(R10*4), Y1
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VMASKMOVPS (AX), Y0, Y2
+	VMASKMOVPS 32(AX), Y1, Y3
+	TESTQ      CX, CX
+	JZ         rows
+	VMASKMOVPS (CX), Y0, Y4
+	VMASKMOVPS 32(CX), Y1, Y5
 
 rows:
 	VXORPS       Y6, Y6, Y6

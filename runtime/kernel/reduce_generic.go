@@ -103,12 +103,8 @@ func colSumGeneric(dst, x []float32, rows, cols, lo, hi int) {
 	}
 }
 
-// colNormGeneric sets dgain to Σ dy·x̂ and dbias, unless nil, to Σ dy.
+// colNormGeneric adds Σ dy·x̂ to dgain and Σ dy to dbias, unless that is nil.
 func colNormGeneric(dgain, dbias, dy, x, mean, rstd []float32, rows, cols, lo, hi int) {
-	clear(dgain[lo:hi])
-	if dbias != nil {
-		clear(dbias[lo:hi])
-	}
 	for r := range rows {
 		m := float32(0)
 		if mean != nil {

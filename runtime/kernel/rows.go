@@ -38,8 +38,9 @@ func addBiasRows(j *rowJob, lo, hi int) {
 	}
 }
 
-// SumRows sets dst [cols] to the sums down the columns of x [rows, cols], each from the first row to the last. It is
-// the gradient of a bias. With no rows dst is 0.
+// SumRows sets dst [cols] to the sums down the columns of x [rows, cols]: each adds blocks of 128 rows from the first
+// row to the last, and then their sums from the first block to the last. It is the gradient of a bias. With no rows dst
+// is 0.
 func SumRows(dst, x []float32, rows, cols int) {
 	size("SumRows", "rows", rows)
 	size("SumRows", "cols", cols)
@@ -49,8 +50,10 @@ func SumRows(dst, x []float32, rows, cols int) {
 		return
 	}
 	j := colJobs.get()
-	*j = colJob{dst: dst, x: x, rows: rows, cols: cols}
-	j.run()
+	j.x, j.rows, j.cols = x, rows, cols
+	j.run(dst, nil)
+	j.x = nil
+	colJobs.put(j)
 }
 
 // AddRows is [SumRows] on top of dst: dst [cols] grows by the sums, which are rounded before they are added.
@@ -61,48 +64,91 @@ func AddRows(dst, x []float32, rows, cols int) {
 	need("AddRows", "dst", len(dst), cols)
 	need("AddRows", "x", len(x), rows*cols)
 	j := colJobs.get()
-	*j = colJob{onto: true, dst: dst, x: x, rows: rows, cols: cols}
-	j.run()
+	j.x, j.rows, j.cols, j.onto = x, rows, cols, true
+	j.run(dst, nil)
+	j.x, j.onto = nil, false
+	colJobs.put(j)
 }
 
-// colJob splits the columns of a matrix in blocks of 64.
+// sumRows is the number of rows in a block of a sum down columns. Blocks are what threads share, and a block is read
+// row by row, as memory is fetched ahead best.
+const sumRows = 128
+
+// colJob sums down the columns of a matrix, in blocks of sumRows rows and width columns.
 type colJob struct {
-	onto                        bool
-	norm                        bool
-	dst, dst2, dy, x, mean, inv []float32
-	rows, cols, width           int
+	x          []float32
+	rows, cols int
+	onto       bool
+	norm       *normGradJob // the rows of its gradient, which give two sums a column, instead of x
+
+	sums   []float32 // of each block, [blocks, cols] or [blocks, 2·cols]
+	own    []float32 // memory for sums
+	blocks int
+	group  int // blocks of a task
+	width  int
+	chunks int // of width columns in a row
 }
 
 var colJobs jobs[colJob]
 
-func (j *colJob) Do(task int) {
-	lo := task * j.width
-	hi := min(lo+j.width, j.cols)
-	switch {
-	case j.onto:
-		var sum [64]float32
-		for ; lo < hi; lo += 64 {
-			w := min(64, hi-lo)
-			colSum(sum[:], j.x[lo:], j.rows, j.cols, 0, w)
-			for i, x := range sum[:w] {
-				j.dst[lo+i] += x
-			}
-		}
-	case j.norm:
-		colNorm(j.dst, j.dst2, j.dy, j.x, j.mean, j.inv, j.rows, j.cols, lo, hi)
-	default:
-		colSum(j.dst, j.x, j.rows, j.cols, lo, hi)
+// run sets dst [cols], and dst2 unless it is nil, to the sums.
+func (j *colJob) run(dst, dst2 []float32) {
+	j.blocks = max(1, (j.rows+sumRows-1)/sumRows)
+	n := j.cols
+	if j.norm != nil {
+		n = 2 * j.cols
 	}
+	j.sums = dst[:j.cols]
+	if j.blocks > 1 || j.onto || j.norm != nil {
+		if len(j.own) < j.blocks*n {
+			j.own = make([]float32, j.blocks*n)
+		}
+		j.sums = j.own[:j.blocks*n]
+	}
+	j.width, j.group = j.cols, max(1, rowWork/(sumRows*j.cols))
+	if j.norm == nil {
+		// Rows as they lie, but in parts where a few blocks are all there is.
+		for j.blocks*((j.cols+j.width-1)/j.width) < 4*parallel.Threads() && sumRows*j.width > 4*rowWork {
+			j.width = (j.width/2 + 63) / 64 * 64
+		}
+	}
+	j.chunks = (j.cols + j.width - 1) / j.width
+	parallel.Run((j.blocks+j.group-1)/j.group*j.chunks, j)
+	switch {
+	case j.norm != nil:
+		addBlocks(dst[:j.cols], j.sums, n, j.blocks)
+		if dst2 != nil {
+			addBlocks(dst2[:j.cols], j.sums[j.cols:], n, j.blocks)
+		}
+	case j.onto:
+		for b := 1; b < j.blocks; b++ {
+			combine(opAdd, j.sums, j.sums, j.sums[b*n:], 0, n)
+		}
+		combine(opAdd, dst, dst, j.sums, 0, n)
+	case j.blocks > 1:
+		addBlocks(dst[:n], j.sums, n, j.blocks)
+	}
+	j.sums = nil
 }
 
-func (j *colJob) run() {
-	j.width = 64
-	if j.rows*j.cols < 4*rowWork {
-		j.width = j.cols
+// addBlocks adds the sums of blocks, which are ld elements apart.
+func addBlocks(dst, sums []float32, ld, blocks int) {
+	colSum(dst, sums, blocks, ld, 0, len(dst))
+}
+
+func (j *colJob) Do(task int) {
+	lo := task % j.chunks * j.width
+	hi := min(lo+j.width, j.cols)
+	first := task / j.chunks * j.group
+	for b := first; b < min(first+j.group, j.blocks); b++ {
+		r0, r1 := b*sumRows, min((b+1)*sumRows, j.rows)
+		if j.norm != nil {
+			d := j.sums[2*b*j.cols:]
+			j.norm.block(d[:j.cols], d[j.cols:2*j.cols], r0, r1)
+			continue
+		}
+		colSum(j.sums[b*j.cols:], j.x[min(r0*j.cols, len(j.x)):], r1-r0, j.cols, lo, hi)
 	}
-	parallel.Run((j.cols+j.width-1)/j.width, j)
-	*j = colJob{}
-	colJobs.put(j)
 }
 
 // SumCols sets dst [rows] to the sum of each row of x [rows, cols]. With no columns dst is 0.

@@ -448,3 +448,41 @@ func TestSoftmaxPrefix(t *testing.T) {
 		diff(t, "gradient beyond the prefix", dx[i*cols+n:(i+1)*cols], zeros)
 	}
 }
+
+// TestSumBlocks compares sums down columns, and those of a norm's gradient, with their definition: blocks of 128 rows,
+// and then the blocks, for any number of threads.
+func TestSumBlocks(t *testing.T) {
+	r := rng(41)
+	for _, shape := range [][2]int{
+		{1, 300}, {127, 5}, {128, 200}, {129, 64}, {300, 131}, {1000, 4}, {1025, 130}, {260, 4200},
+	} {
+		rows, cols := shape[0], shape[1]
+		x, dy, mean, rstd := floats(r, rows*cols), floats(r, rows*cols), floats(r, rows), floats(r, rows)
+		gain := floats(r, cols)
+		wantSum, wantGain := make([]float32, cols), make([]float32, cols)
+		for c := range cols {
+			for r0 := 0; r0 < rows; r0 += 128 {
+				var s, g float32
+				for r := r0; r < min(r0+128, rows); r++ {
+					s += dy[r*cols+c]
+					g = fma(dy[r*cols+c], float32((x[r*cols+c]-mean[r])*rstd[r]), g)
+				}
+				wantSum[c] += s
+				wantGain[c] += g
+			}
+		}
+		for _, threads := range []int{1, 2, 3} {
+			withThreads(t, threads)
+			eachLevel(t, func(t *testing.T) {
+				sum, dgain, dbias := make([]float32, cols), make([]float32, cols), make([]float32, cols)
+				SumRows(sum, dy, rows, cols)
+				diff(t, "SumRows", sum, wantSum)
+				dx := append([]float32(nil), dy...)
+				LayerNormGrad(dx, dgain, dbias, dx, x, gain, mean, rstd, rows, cols)
+				diff(t, "dgain", dgain, wantGain)
+				diff(t, "dbias", dbias, wantSum)
+				RMSNormGrad(dx, dgain, dy, x, gain, rstd, rows, cols)
+			})
+		}
+	}
+}
