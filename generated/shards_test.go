@@ -84,6 +84,25 @@ func TestGroupBits(t *testing.T) {
 	}
 }
 
+// TestEarly trains each family, and holds it to what it says of its gradients before they are all there; models whose
+// backward pass is one from the last layer to the first say so of most.
+func TestEarly(t *testing.T) {
+	for name, program := range families {
+		p := program()
+		if kernel.Level() == "generic" && p.Info.Params > 300_000 {
+			continue // as above
+		}
+		m := p.New(1)
+		share := modeltest.Early(m, func(text string) { t.Errorf("%s: %s", name, text) })
+		modeltest.Bits(m)
+		least := map[string]float64{"gptnano": 0.9, "lstm": 0.9, "rnn": 0.8, "transformer": 0.5, "translate": 0.3,
+			"textvae": 0.3, "vae": 0.5}[name]
+		if t.Logf("%s: %.0f %%", name, 100*share()); share() < least {
+			t.Errorf("%s: %.2f of the gradients are said to be complete early, want %.2f", name, share(), least)
+		}
+	}
+}
+
 // TestShardMeans compares loss and gradient of a batch with those of its shards, whose numbers of targets differ, for
 // models that draw nothing.
 func TestShardMeans(t *testing.T) {

@@ -10,17 +10,23 @@
 // Each machine computes one shard of the size that the model has memory for, so that a batch grows with the machines
 // (weak scaling). A step on N machines takes
 //
-//	T(N) = C + U/N + σ·√(2 ln N) + M + A
+//	T(N) = C + U/N + σ·√(2 ln N) + E + S + X
 //
 // C is the time of a shard's gradient and U that of the update: both follow from steps of one process on one shard and
 // on two, T₁ = C + U and T₂ = 2C + U + V, where V is what one process spends on adding two shards. σ is the deviation
-// of T₁; the slowest of N machines is about σ·√(2 ln N) behind. M is the time of the messages: 2(N−1) of a part of the
-// gradient or of what comes of it, to add and to spread it, which are 2(N−1)/N of its bytes in each direction, and
-// ⌈log₂ N⌉ rounds of a few bytes for each of the small exchanges. A is the time of adding (N−1)/N of the gradient, at
-// the speed that was measured. U becomes U/N, as each machine updates a part.
+// of T₁; the slowest of N machines is about σ·√(2 ln N) behind. U becomes U/N, as each machine updates a part.
 //
-// Nothing of M is hidden behind C: the gradient is sent when all of it is there. The last column says what a step would
-// take if all of it were hidden.
+// S is the time of the messages that spread what comes of the update: N−1 for each stretch of the gradient
+// (cluster.Divide), with (N−1)/N of its bytes in each direction. Adding up the gradient takes as many messages and
+// bytes, and then (N−1)/N of the gradient are added at the speed that was measured. That begins while the gradient is
+// computed: stretch by stretch, as soon as one is complete and the one behind it has been added up. E is what of it is
+// left when all of the gradient has been computed. When that is for each stretch was measured too: it is how long
+// before the end of the gradient it was said to be complete, in steps of one process. X is ⌈log₂ N⌉ rounds of a few
+// bytes for each of the small exchanges.
+//
+// On this machine messages are copied by the processors that compute, and nothing is hidden: E is all of it. The
+// columns say what a step of two processes takes where gradients are sent at the end, and where they are sent
+// meanwhile.
 package main
 
 import (
@@ -56,6 +62,7 @@ var (
 	usable = flag.Float64("usable", 0.9, "`SHARE` of a network's bits that a message can use")
 	worker = flag.String("worker", "", "`JOB` of a process that another one has started: a model, or \"link\"")
 	shards = flag.Int("shards", 1, "`NUMBER` of shards in the batch of a worker")
+	late   = flag.Bool("late", false, "in a worker, send gradients when all of them have been computed")
 )
 
 // measured is what a worker has found.
@@ -65,8 +72,16 @@ type measured struct {
 	Messages, Bytes float64 // that a process sends in a step
 	Params          int
 	Grads           int // bytes
+	Ready           []moment
 	// of the job "link": seconds in which each of two processes has a byte of the other; bytes and numbers a second
 	Latency, Bandwidth, Adding float64
+}
+
+// moment says that the gradients of parameters from number From on were complete Left seconds before all were, from the
+// last parameters to the first.
+type moment struct {
+	From int
+	Left float64
 }
 
 func main() {
@@ -127,6 +142,11 @@ func steps(g *cluster.Group, p model.Program) (*measured, error) {
 	if err := t.Share(g); err != nil {
 		return nil, err
 	}
+	t.AtEnd = *late
+	ready := map[int]float64{} // sums of what is left, by parameter
+	if *shards == 1 {
+		watch(t, ready)
+	}
 	n := p.Info.Steps * p.Info.Batch * *shards
 	b := &model.Batch{Steps: p.Info.Steps, Batch: p.Info.Batch * *shards, Tokens: make([]int32, n),
 		Targets: make([]int32, n), Reset: make([]int32, n)}
@@ -144,6 +164,7 @@ func steps(g *cluster.Group, p model.Program) (*measured, error) {
 		}
 	}
 	var times []float64
+	clear(ready)
 	waited, messages, bytes := time.Duration(0), 0, 0
 	if g != nil {
 		waited, messages, bytes = g.Waited, g.Messages, g.Bytes
@@ -166,6 +187,10 @@ func steps(g *cluster.Group, p model.Program) (*measured, error) {
 	}
 	r := &measured{Params: p.Info.Params, Grads: 4 * len(t.Grads)}
 	k := float64(len(times))
+	for from, left := range ready {
+		r.Ready = append(r.Ready, moment{from, left / k})
+	}
+	slices.SortFunc(r.Ready, func(a, b moment) int { return b.From - a.From })
 	for _, x := range times {
 		r.Step += x / k
 	}
@@ -183,6 +208,27 @@ func steps(g *cluster.Group, p model.Program) (*measured, error) {
 	return r, nil
 }
 
+// watch takes note of when gradients are complete, of a model with one kind of step.
+func watch(t *schedule.Training, ready map[int]float64) {
+	s := t.Steps[0]
+	gradients := s.Gradients
+	type word struct {
+		from int
+		at   time.Time
+	}
+	var words []word
+	t.Watch = func(from int) { words = append(words, word{from, time.Now()}) }
+	s.Gradients = func(b *model.Batch) (float64, error) {
+		words = words[:0]
+		loss, err := gradients(b)
+		end := time.Now()
+		for _, w := range words {
+			ready[w.from] += end.Sub(w.at).Seconds()
+		}
+		return loss, err
+	}
+}
+
 // links times small and large messages between two processes, and how fast numbers are added.
 func links(g *cluster.Group) (*measured, error) {
 	const small, large = 2000, 64 << 20
@@ -197,13 +243,13 @@ func links(g *cluster.Group) (*measured, error) {
 		}
 		r.Latency = time.Since(begin).Seconds() / small
 		half := []int{0, len(x) / 2, len(x)}
-		if err := g.Spread(x, half); err != nil {
+		if err := g.Spread(x, cluster.Division{half}); err != nil {
 			return nil, err
 		}
 		begin = time.Now()
 		const times = 20
 		for range times {
-			if err := g.Spread(x, half); err != nil {
+			if err := g.Spread(x, cluster.Division{half}); err != nil {
 				return nil, err
 			}
 		}
@@ -220,12 +266,13 @@ func links(g *cluster.Group) (*measured, error) {
 }
 
 // ask runs a worker in some processes, each bound to a processor.
-func ask(processes, shards int, job string) (*measured, error) {
+func ask(processes, shards int, job string, more ...string) (*measured, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	args := []string{self, "-worker", job, "-shards", fmt.Sprint(shards), "-seconds", fmt.Sprint(*seconds)}
+	args := append([]string{self, "-worker", job, "-shards", fmt.Sprint(shards), "-seconds", fmt.Sprint(*seconds)},
+		more...)
 	if processes > 1 {
 		args = append([]string{"mpirun", "--allow-run-as-root", "--bind-to", "core", "-np", fmt.Sprint(processes)},
 			args...)
@@ -279,13 +326,17 @@ type foretold struct {
 	gradient, update, adding float64 // seconds: of a shard, of an update, and of adding a whole gradient to another
 }
 
-// messages is the time of the messages of a step on n machines. rounds is how many small exchanges there are.
-func (x network) messages(n, grads, rounds int) float64 {
+// rounds is the time of the small exchanges of a step on n machines, count of them.
+func (x network) rounds(n, count int) float64 {
+	return float64(count) * math.Ceil(math.Log2(float64(n))) * x.latency
+}
+
+// bytes is the time in which each of n machines sends the others what they have of some bytes.
+func (x network) bytes(n int, bytes float64) float64 {
 	if n == 1 {
 		return 0
 	}
-	small := float64(rounds) * math.Ceil(math.Log2(float64(n))) * x.latency
-	return small + 2*float64(n-1)*x.latency + 2*float64(n-1)/float64(n)*float64(grads)/x.bandwidth
+	return float64(n-1)*x.latency + float64(n-1)/float64(n)*bytes/x.bandwidth
 }
 
 // smallExchanges are those of a training step: what shards say of their losses, the norm of the gradient and, in a
@@ -310,67 +361,103 @@ func report() error {
 	networks := []network{{"10 Gbit/s", *latency * 1e-6, *usable * 10e9 / 8},
 		{"100 Gbit/s", *latency / 3 * 1e-6, *usable * 100e9 / 8}}
 	var all []foretold
-	fmt.Println("| model | parameters | one process: 1 shard, 2 shards | two processes, 2 shards | times one process | " +
-		"foretold | messages | MB sent a step | waiting |")
+	fmt.Println("| model | parameters | one process: 1 shard, 2 shards | two processes, 2 shards: at the end, meanwhile | " +
+		"times one process | foretold | messages | MB sent a step | waiting |")
 	fmt.Println("|---|---|---|---|---|---|---|---|---|")
 	for _, name := range names {
 		found, err := turns(
 			func() (*measured, error) { return ask(1, 1, name) },
 			func() (*measured, error) { return ask(1, 2, name) },
+			func() (*measured, error) { return ask(2, 2, name, "-late") },
 			func() (*measured, error) { return ask(2, 2, name) })
 		if err != nil {
 			return err
 		}
-		one, two, both := found[0], found[1], found[2]
+		one, two, atEnd, both := found[0], found[1], found[2], found[3]
 		numbers := float64(one.Grads / 4)
 		// One process copies the first gradient and adds the second to it: as much memory as adding twice.
 		gradient := min(one.Step, two.Step-one.Step-2*numbers/link.Adding)
 		f := foretold{name, one, gradient, one.Step - gradient, numbers / link.Adding}
 		all = append(all, f)
-		want := f.step(here, 2)
-		fmt.Printf("| %s | %d | %.2f ms, %.2f ms | %.2f ms | %.2f | %.2f ms (%+.1f %%) | %.0f | %.2f | %.2f ms |\n", name,
-			one.Params, 1e3*one.Step, 1e3*two.Step, 1e3*both.Step, two.Step/both.Step, 1e3*want,
-			100*(want/both.Step-1), both.Messages, both.Bytes/1e6, 1e3*both.Waited)
+		want := f.step(here, 2, false)
+		fmt.Printf("| %s | %d | %.2f ms, %.2f ms | %.2f ms, %.2f ms | %.2f, %.2f | %.2f ms (%+.1f %%) | %.0f | %.2f | "+
+			"%.2f ms, %.2f ms |\n", name, one.Params, 1e3*one.Step, 1e3*two.Step, 1e3*atEnd.Step, 1e3*both.Step,
+			two.Step/atEnd.Step, two.Step/both.Step, 1e3*want, 100*(want/atEnd.Step-1), both.Messages, both.Bytes/1e6,
+			1e3*atEnd.Waited, 1e3*both.Waited)
 	}
 	for _, x := range networks {
 		fmt.Printf("\nForetold at %s, %.0f µs a message:\n\n", x.name, 1e6*x.latency)
-		fmt.Println("| model | machines | step | of it messages | times one machine | efficiency | if messages were hidden |")
-		fmt.Println("|---|---|---|---|---|---|---|")
+		fmt.Println("| model | machines | stretches | step | of it messages | times one machine | efficiency | sent at the end " +
+			"| if all messages were hidden |")
+		fmt.Println("|---|---|---|---|---|---|---|---|---|")
 		for _, f := range all {
 			for n := 1; n <= 64; n *= 2 {
-				step, sent := f.step(x, n), x.messages(n, f.one.Grads, smallExchanges)
-				hidden := max(step-sent, sent+f.update/float64(n))
-				speed := float64(n) * f.one.Step / step
-				fmt.Printf("| %s | %d | %.1f ms | %.1f ms | %.1f | %.0f %% | %.0f %% |\n", f.name, n, 1e3*step, 1e3*sent,
-					speed, 100*speed/float64(n), 100*f.one.Step/hidden)
+				step, sent := f.step(x, n, true), f.sent(x, n, true)
+				free := max(step-sent, sent)
+				share := func(t float64) float64 { return 100 * f.one.Step / t }
+				fmt.Printf("| %s | %d | %d | %.1f ms | %.1f ms | %.1f | %.0f %% | %.0f %% | %.0f %% |\n", f.name, n,
+					len(cluster.Divide(f.one.Grads/4, n)), 1e3*step, 1e3*sent, float64(n)*f.one.Step/step, share(step),
+					share(f.step(x, n, false)), share(free))
 			}
-			fmt.Printf("| %s | %s | | | | | |\n", f.name, f.limit(x))
+			fmt.Printf("| %s | %s | | | | | | | |\n", f.name, f.limit(x))
 		}
 	}
 	return nil
 }
 
-// step foretells a step on n machines.
-func (f *foretold) step(x network, n int) float64 {
+// step foretells a step on n machines, with gradients sent while they are computed or at the end.
+func (f *foretold) step(x network, n int, meanwhile bool) float64 {
 	late := f.one.Deviation * math.Sqrt(2*math.Log(float64(n)))
-	return f.gradient + f.update/float64(n) + late + x.messages(n, f.one.Grads, smallExchanges) +
-		float64(n-1)/float64(n)*f.adding
+	return f.gradient + f.update/float64(n) + late + f.sent(x, n, meanwhile)
+}
+
+// sent is what of a step messages, and adding up what they bring, take beside what else is done.
+func (f *foretold) sent(x network, n int, meanwhile bool) float64 {
+	if n == 1 {
+		return 0
+	}
+	division, grads := cluster.Divide(f.one.Grads/4, n), float64(f.one.Grads)
+	spread, added := 0.0, 0.0
+	if meanwhile {
+		added = math.Inf(-1)
+	}
+	for k := len(division) - 1; k >= 0; k-- {
+		from, to := division[k][0], division[k][n]
+		bytes := x.bytes(n, float64(4*(to-from)))
+		spread += bytes
+		if meanwhile {
+			added = max(added, -f.left(from))
+		}
+		added += bytes + float64(n-1)/float64(n)*f.adding*float64(4*(to-from))/grads
+	}
+	return max(0, added) + spread + x.rounds(n, smallExchanges)
+}
+
+// left is how long before the end of the gradient it is complete from parameter number from on; 0 where nothing is said
+// of that.
+func (f *foretold) left(from int) float64 {
+	for _, m := range f.one.Ready { // from the last parameters to the first
+		if m.From <= from {
+			return m.Left
+		}
+	}
+	return 0
 }
 
 // limit says up to how many machines a step is at least half as efficient as on one, and what takes the rest then.
 func (f *foretold) limit(x network) string {
 	n := 1
-	for n < 1<<16 && f.one.Step/f.step(x, 2*n) >= 0.5 {
+	for n < 1<<16 && f.one.Step/f.step(x, 2*n, true) >= 0.5 {
 		n *= 2
 	}
 	if n == 1<<16 {
 		return "half as efficient beyond 65,536"
 	}
 	n *= 2
-	bytes := 2 * float64(n-1) / float64(n) * float64(f.one.Grads) / x.bandwidth
-	sent := x.messages(n, f.one.Grads, smallExchanges)
+	fast := x
+	fast.latency = 0
 	why := "the bytes of the gradient"
-	if sent-bytes > bytes {
+	if all := f.sent(x, n, true); f.sent(fast, n, true) < all/2 {
 		why = "the number of messages"
 	}
 	return fmt.Sprintf("less than half as efficient at %d: %s", n, why)

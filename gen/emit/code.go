@@ -37,6 +37,7 @@ type writer struct {
 	steps  map[*graph.Value]bool        // values of all time steps, of which a loop over time reads or gives elements
 	tapped *build.Tapped                // what the graph is, where it has taps
 	added  map[*graph.Value]string      // fields of what is added to values, and of the seed, in such a graph
+	done   *finish                      // when gradients are complete; nil before it is asked for
 }
 
 // newWriter makes a writer; passes are those that may go through one network.
@@ -931,6 +932,7 @@ func (f *function) loop(n *graph.Node) {
 	for _, m := range moves {
 		f.add(m.c)
 	}
+	f.readyEach(n)
 	if len(fr.out) == plain {
 		fr.out = fr.out[:plain-1]
 	}

@@ -923,6 +923,7 @@ func (p *phaseWriter) layers(top *function, all [][]*graph.Node) {
 		}
 		if weight(group) <= 3 {
 			top.nodes(group)
+			top.ready(group)
 			continue
 		}
 		if family := w.twins[group[0].Scope]; family != "" {
@@ -934,6 +935,7 @@ func (p *phaseWriter) layers(top *function, all [][]*graph.Node) {
 			}
 			if s := p.family[family]; s != nil {
 				top.add(s.call(top, group[0].Scope))
+				top.ready(group)
 				continue
 			}
 		}
@@ -966,6 +968,7 @@ func (p *phaseWriter) layers(top *function, all [][]*graph.Node) {
 		p.methods = append(p.methods, method{name: id, doc: doc, fn: fn})
 		p.methods = append(p.methods, parts...)
 		top.add(jen.Id(w.receiver).Dot(id).Call(jen.Id("b")))
+		top.ready(group)
 	}
 }
 
@@ -979,6 +982,9 @@ func (p *phaseWriter) emit(f *jen.File, top method) {
 		}
 		f.Func().Params(jen.Id("m").Op("*").Id("Model")).Id(m.name).Params(params...).Block(m.fn.block()...)
 		f.Line()
+	}
+	if p.ph == graph.Backward {
+		top.doc += p.w.readyDoc()
 	}
 	emit(top)
 	for _, s := range p.shares {

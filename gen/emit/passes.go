@@ -76,6 +76,7 @@ func (e *emitter) passes(f *jen.File, r *build.Run, ph graph.Phase, name, doc st
 				top.add(jen.Line())
 			}
 			top.add(shared.call(top, c.pass))
+			top.ready(flat(all[c.from:c.to]))
 			if c.to < len(all) {
 				top.add(jen.Line())
 				inLayers(top, flat(all[c.to:]))
@@ -542,5 +543,6 @@ func inLayers(fn *function, nodes []*graph.Node) {
 			fn.comment(o)
 		}
 		fn.nodes(group)
+		fn.ready(group)
 	}
 }

@@ -54,7 +54,7 @@ type Group struct {
 	left    sync.Once
 
 	// Messages and Bytes are how many this process has sent, Waited the time that it has spent on what processes do
-	// together.
+	// together while it did nothing else.
 	Messages, Bytes int
 	Waited          time.Duration
 }
@@ -300,12 +300,31 @@ func list(ranks []int) string {
 }
 
 // How a process waits for messages: at first it asks again and again, later less and less often, so that it leaves the
-// processor to what it waits for.
+// processor to what it waits for. Where it computes meanwhile it does not ask again and again.
 const (
 	askFor    = 100 * time.Microsecond
 	waitLeast = 20 * time.Microsecond
 	waitMost  = time.Millisecond
 )
+
+// patience is how a process waits for something. Its zero value begins to wait.
+type patience struct {
+	since time.Time
+	next  time.Duration
+}
+
+// pause waits for a while; busy says that the processor has something else to do.
+func (p *patience) pause(busy bool) {
+	if p.next == 0 {
+		p.since, p.next = time.Now(), waitLeast
+	}
+	if !busy && time.Since(p.since) < askFor {
+		runtime.Gosched()
+		return
+	}
+	time.Sleep(p.next)
+	p.next = min(p.next+p.next/4, waitMost)
+}
 
 // run sends and receives messages, and returns when all of them are there.
 func (g *Group) run(send, receive []Message) error {
@@ -343,27 +362,25 @@ func cut(all []Message) []Message {
 	return cut
 }
 
+// ask reports whether a transfer is done. Its error is that of a group which is lost.
+func (g *Group) ask(t Transfer) (bool, error) {
+	done, err := t.Done()
+	if l := g.lost.Load(); l != nil {
+		return false, l
+	}
+	if err != nil {
+		return false, g.watch.explain(err)
+	}
+	return done, nil
+}
+
 // wait returns when a transfer is done, or the group is lost.
 func (g *Group) wait(t Transfer) error {
 	begin := time.Now()
 	defer func() { g.Waited += time.Since(begin) }()
-	pause := waitLeast
-	for {
-		done, err := t.Done()
-		if l := g.lost.Load(); l != nil {
-			return l
+	for p := (patience{}); ; p.pause(false) {
+		if done, err := g.ask(t); done || err != nil {
+			return err
 		}
-		if err != nil {
-			return g.watch.explain(err)
-		}
-		if done {
-			return nil
-		}
-		if time.Since(begin) < askFor {
-			runtime.Gosched()
-			continue
-		}
-		time.Sleep(pause)
-		pause = min(pause+pause/4, waitMost)
 	}
 }

@@ -82,7 +82,7 @@ func TestMessages(t *testing.T) {
 			for i := bounds[g.Rank()]; i < bounds[g.Rank()+1]; i++ {
 				x[i] = float32(i)
 			}
-			if err := g.Spread(x, bounds); err != nil {
+			if err := g.Spread(x, Division{bounds}); err != nil {
 				return err
 			}
 			for i, v := range x {
@@ -95,7 +95,7 @@ func TestMessages(t *testing.T) {
 					x[i] = -1
 				}
 			}
-			if err := g.Assemble(x, bounds); err != nil {
+			if err := g.Assemble(x, Division{bounds}); err != nil {
 				return err
 			}
 			for i, v := range x {
@@ -160,7 +160,7 @@ func TestAdder(t *testing.T) {
 					a.Keep(k, sum)
 					a.KeepMeans(k, means)
 				}
-				parts := g.Parts(len(sum))
+				parts := Divide(len(sum), g.Size())
 				first, err := a.AddMeans(means, -1)
 				if err := errors.Join(err, a.Add(sum, parts), g.Spread(sum, parts)); err != nil || first >= 0 {
 					return fmt.Errorf("shard %d failed, error %w", first, err)
@@ -168,6 +168,78 @@ func TestAdder(t *testing.T) {
 				if !slices.Equal(sum, want) || !slices.Equal(means, wantMeans) {
 					return fmt.Errorf("%+v: another sum, or %v for %v", x, means, wantMeans)
 				}
+			}
+			return nil
+		})
+	}
+}
+
+// A division gives each number to one process, and each process as much as any other of each stretch, but for a grain.
+func TestDivide(t *testing.T) {
+	for _, n := range []int{0, 1, Grain, Grain + 1, 7 * Grain, 64*Grain - 1, 1000*Grain + 5} {
+		for size := 1; size <= 9; size++ {
+			d, next := Divide(n, size), 0
+			for _, bounds := range d {
+				least, most := n, 0
+				for r := range size {
+					if bounds[r] != next || bounds[r+1] < next || bounds[r]%Grain != 0 {
+						t.Fatalf("%d numbers, %d processes: bounds %v", n, size, d)
+					}
+					next = bounds[r+1]
+					least, most = min(least, next-bounds[r]), max(most, next-bounds[r])
+				}
+				if most-least > Grain || len(d) > 1 && least < (leastGrains-1)*Grain {
+					t.Errorf("%d numbers, %d processes: parts of %d to %d numbers", n, size, least, most)
+				}
+			}
+			if next != n || len(d) > mostStretches {
+				t.Errorf("%d numbers, %d processes: %d stretches up to %d", n, size, len(d), next)
+			}
+		}
+	}
+}
+
+// What is there of a gradient is added up while the rest of it is still being computed.
+func TestReady(t *testing.T) {
+	const n, shards = 4*leastGrains*2*Grain + 9, 4
+	want := make([]float32, n)
+	for i := range want {
+		want[i] = sumOf(0, shards, i)
+	}
+	for _, processes := range []int{2, 4} {
+		all(t, processes, func(g *Group) error {
+			d, a := Divide(n, processes), g.NewAdder(shards)
+			x := make([]float32, n)
+			for i := range x {
+				x[i] = float32(math.NaN()) // which is not there yet
+			}
+			fill := func(x []float32, node Node, from, to int) {
+				for i := from; i < to; i++ {
+					x[i] = sumOf(node.From, node.To, i)
+				}
+			}
+			last := len(a.Nodes()) - 1
+			for k, node := range a.Nodes()[:last] {
+				other := make([]float32, n)
+				fill(other, node, 0, n)
+				a.Keep(k, other)
+			}
+			a.Begin(x, d)
+			for k := len(d) - 1; k >= 0; k-- {
+				fill(x, a.Nodes()[last], d[k][0], d[k][processes])
+				a.Ready(d[k][0])
+				// Before the next stretch is there, this one has been added up.
+				for end := time.Now().Add(time.Minute); a.added.Load() < int64(len(d)-k); time.Sleep(time.Millisecond) {
+					if time.Now().After(end) {
+						return fmt.Errorf("stretch %d is not added up", k)
+					}
+				}
+			}
+			if err := errors.Join(a.End(), g.Spread(x, d)); err != nil {
+				return err
+			}
+			if !slices.Equal(x, want) {
+				return fmt.Errorf("%d processes: another sum", processes)
 			}
 			return nil
 		})

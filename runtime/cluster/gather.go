@@ -132,30 +132,33 @@ func (g *Group) Barrier() error {
 	return err
 }
 
-// Spread gives all processes all of x, of which each has the part between two of bounds, number rank and the next. All
-// processes call it.
-func (g *Group) Spread(x []float32, bounds []int) error {
+// Spread gives all processes all of x, of which each has its parts. All processes call it, with the same division.
+func (g *Group) Spread(x []float32, d Division) error {
 	n, rank := g.Size(), g.Rank()
 	var send, receive []Message
 	for k := 1; k < n; k++ {
 		to, from := (rank+k)%n, (rank-k+n)%n // so that not all send to one
-		send = append(send, Message{to, Bytes(x[bounds[rank]:bounds[rank+1]])})
-		receive = append(receive, Message{from, Bytes(x[bounds[from]:bounds[from+1]])})
+		for _, bounds := range d {
+			send = append(send, Message{to, Bytes(x[bounds[rank]:bounds[rank+1]])})
+			receive = append(receive, Message{from, Bytes(x[bounds[from]:bounds[from+1]])})
+		}
 	}
 	return g.run(send, receive)
 }
 
 // Assemble is Spread for process 0 alone.
-func (g *Group) Assemble(x []float32, bounds []int) error {
-	part := func(rank int) []byte { return Bytes(x[bounds[rank]:bounds[rank+1]]) }
-	if !g.Leads() {
-		return g.run([]Message{{0, part(g.Rank())}}, nil)
+func (g *Group) Assemble(x []float32, d Division) error {
+	var send, receive []Message
+	for _, bounds := range d {
+		if !g.Leads() {
+			send = append(send, Message{0, Bytes(x[bounds[g.Rank()]:bounds[g.Rank()+1]])})
+			continue
+		}
+		for rank := 1; rank < g.Size(); rank++ {
+			receive = append(receive, Message{rank, Bytes(x[bounds[rank]:bounds[rank+1]])})
+		}
 	}
-	var receive []Message
-	for rank := 1; rank < g.Size(); rank++ {
-		receive = append(receive, Message{rank, part(rank)})
-	}
-	return g.run(nil, receive)
+	return g.run(send, receive)
 }
 
 // Bytes is the memory of x, which a message can be read from and written to.

@@ -149,6 +149,9 @@ func Determinism(t *testing.T, make func(seed uint64) Model) {
 		parallel.SetThreads(threads)
 		m := make(5)
 		large(t, m.Info())
+		if threads == 1 {
+			Early(m, func(text string) { t.Error(text) })
+		}
 		info := m.Info()
 		steps, n := whole(info)
 		for step := range 3 {

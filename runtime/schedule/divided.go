@@ -41,23 +41,37 @@ func (t *Training) divisible() bool {
 // span is the elements of the flat arrays from the first that a step moves to behind the last.
 func (s *Step) span() (from, to int) { return s.Moves[0].From, s.Moves[len(s.Moves)-1].To }
 
-// bounds are those of the parts of what a step moves, counted in the flat arrays.
-func (t *Training) bounds(s *Step) []int {
-	from, to := s.span()
-	bounds := t.shards.group.Parts(to - from)
-	for i := range bounds {
-		bounds[i] += from
-	}
-	return bounds
+// division is that of what a step moves, counted in the flat arrays.
+func (t *Training) division(s *Step) cluster.Division {
+	from, _ := s.span()
+	return t.stretches(s).Plus(from)
 }
 
-// own is the elements of the flat arrays that a step moves in this process.
-func (t *Training) own(s *Step) (from, to int) {
-	if !t.shards.divided {
-		return s.span()
+// stretches is that division, counted from the first element that the step moves.
+func (t *Training) stretches(s *Step) cluster.Division {
+	n, size := len(t.moved(s)), t.shards.group.Size()
+	d := t.shards.divisions[s]
+	if len(d) == 0 || d[len(d)-1][size] != n {
+		d = cluster.Divide(n, size)
+		t.shards.divisions[s] = d
 	}
-	bounds, rank := t.bounds(s), t.shards.group.Rank()
-	return bounds[rank], bounds[rank+1]
+	return d
+}
+
+// interval is elements of the flat arrays, up to to.
+type interval struct{ from, to int }
+
+// own is the elements that a step moves in this process, or with all of them in all.
+func (t *Training) own(s *Step, all bool) []interval {
+	from, to := s.span()
+	if all || !t.shards.divided {
+		return []interval{{from, to}}
+	}
+	var own []interval
+	for _, bounds := range t.stretches(s) {
+		own = append(own, interval{from + bounds[t.shards.group.Rank()], from + bounds[t.shards.group.Rank()+1]})
+	}
+	return own
 }
 
 // update moves what this process has of a part.
@@ -67,14 +81,19 @@ func (t *Training) update(s *Step, p *Part, rate float64, scale float32) {
 		p.rule().Step(t.Params[p.From:p.To], t.Grads[p.From:p.To], rate, scale, n)
 		return
 	}
-	from, to := t.own(s)
-	if from, to = max(from, p.From), min(to, p.To); from >= to {
-		return
+	for k, own := range t.own(s, false) {
+		from, to := max(own.from, p.From), min(own.to, p.To)
+		if k == len(p.own) {
+			p.own = append(p.own, nil)
+		}
+		if from >= to {
+			continue
+		}
+		if p.own[k] == nil {
+			p.own[k] = p.rule().(optim.Elementwise).Part(from-p.From, to-p.From)
+		}
+		p.own[k].Step(t.Params[from:to], t.Grads[from:to], rate, scale, n)
 	}
-	if p.own == nil {
-		p.own = p.rule().(optim.Elementwise).Part(from-p.From, to-p.From)
-	}
-	p.own.Step(t.Params[from:to], t.Grads[from:to], rate, scale, n)
 }
 
 // spread gives all processes the parameters that each has moved.
@@ -82,7 +101,7 @@ func (t *Training) spread(s *Step) error {
 	if !t.shards.divided {
 		return nil
 	}
-	return t.shards.group.Spread(t.Params, t.bounds(s))
+	return t.shards.group.Spread(t.Params, t.division(s))
 }
 
 // complete gives all processes the whole gradient of a step.
@@ -91,7 +110,7 @@ func (t *Training) complete(s *Step) error {
 		return nil
 	}
 	t.shards.whole = true
-	return t.shards.group.Spread(t.Grads, t.bounds(s))
+	return t.shards.group.Spread(t.Grads, t.division(s))
 }
 
 // collectSlots gives process 0, or each, the optimizers' arrays of which others have written a part.
@@ -101,15 +120,17 @@ func (t *Training) collectSlots(everywhere bool) error {
 	}
 	done := map[*Part]bool{}
 	for _, s := range t.Steps {
-		bounds := t.bounds(s)
+		division := t.division(s)
 		for _, p := range s.Moves {
 			if done[p] {
 				continue
 			}
 			done[p] = true
-			within := make([]int, len(bounds))
-			for i, x := range bounds {
-				within[i] = min(max(x, p.From), p.To) - p.From
+			within := division.Plus(-p.From)
+			for _, bounds := range within {
+				for i, x := range bounds {
+					bounds[i] = min(max(x, 0), p.To-p.From)
+				}
 			}
 			for _, slot := range p.rule().Slots() {
 				give := t.shards.group.Assemble
@@ -142,25 +163,43 @@ func (t *Training) norm(s *Step) (float64, error) {
 	if !t.shards.divided || t.shards.whole {
 		return optim.Norm(t.moved(s)), nil
 	}
-	g, bounds := t.shards.group, t.bounds(s)
-	count := func(rank int) int { return (bounds[rank+1] - bounds[rank] + cluster.Grain - 1) / cluster.Grain }
+	g, division := t.shards.group, t.stretches(s)
+	count := func(bounds []int, rank int) int {
+		return (bounds[rank+1] - bounds[rank] + cluster.Grain - 1) / cluster.Grain
+	}
 	most := 0
 	for rank := range g.Size() {
-		most = max(most, count(rank))
+		n := 0
+		for _, bounds := range division {
+			n += count(bounds, rank)
+		}
+		most = max(most, n)
 	}
 	t.shards.squares = model.Sized(t.shards.squares, most)
 	clear(t.shards.squares)
-	from, to := t.own(s)
-	parallel.Run(count(g.Rank()), &squared{t.Grads[from:to], t.shards.squares})
+	rest := t.shards.squares
+	for k, own := range t.own(s, false) {
+		n := count(division[k], g.Rank())
+		parallel.Run(n, &squared{t.Grads[own.from:own.to], rest})
+		rest = rest[n:]
+	}
 	all, err := g.Gather(cluster.Bytes(t.shards.squares))
 	if err != nil {
 		return 0, err
 	}
-	total, sums := 0.0, make([]float64, most)
+	sums := make([][]float64, len(all))
 	for rank, data := range all {
-		copy(cluster.Bytes(sums), data)
-		for _, x := range sums[:count(rank)] {
-			total += x
+		sums[rank] = make([]float64, most)
+		copy(cluster.Bytes(sums[rank]), data)
+	}
+	total := 0.0 // in the order of the numbers
+	for _, bounds := range division {
+		for rank := range sums {
+			n := count(bounds, rank)
+			for _, x := range sums[rank][:n] {
+				total += x
+			}
+			sums[rank] = sums[rank][n:]
 		}
 	}
 	return math.Sqrt(total), nil

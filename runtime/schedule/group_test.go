@@ -15,8 +15,8 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/param"
 )
 
-// size is that of the part that is trained, some grains and a rest.
-const size = 5*cluster.Grain + 77
+// size is that of the part that is trained, some grains and a rest: enough for two stretches of two processes.
+const size = 17*cluster.Grain + 77
 
 // toy is a training whose gradients depend on parameters, rows and a carried state; a row of NaN fails.
 func toy(rule func(from, to int) Rule, steps int) *Training {
@@ -43,8 +43,17 @@ func toy(rule func(from, to int) Rule, steps int) *Training {
 				return math.NaN(), &model.NotFinite{What: "loss", Value: math.NaN(), Where: fmt.Sprint("row of ",
 					b.Batch)}
 			}
-			for i := range t.moved(s) {
-				t.Grads[i] = t.Params[i]*sum + t.State[0]*float32(i%7)
+			grads := t.moved(s)
+			for i := range grads {
+				grads[i] = float32(math.NaN()) // what was added up before is there no more
+			}
+			for end := len(grads); end > 0; { // from the last to the first, as a backward pass does
+				from := max(0, end-size/5)
+				for i := from; i < end; i++ {
+					grads[i] = t.Params[i]*sum + t.State[0]*float32(i%7)
+				}
+				t.Ready(t.Grads[from:])
+				end = from
 			}
 			t.State[0] += sum / 100
 			measure = float64(sum) / 3
@@ -135,6 +144,7 @@ func TestGroup(t *testing.T) {
 			for _, n := range []int{2, 4} {
 				inGroup(t, n, func(g *cluster.Group) error {
 					tr := toy(make, kinds)
+					tr.AtEnd = name == "adam" // which changes no bit
 					got, numbers, err := trained(tr, g, shards)
 					if err != nil {
 						return err

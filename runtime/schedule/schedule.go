@@ -25,7 +25,7 @@ type Part struct {
 	NewRule  func(from, to int) Rule // makes the optimizer of elements from to to of the flat arrays
 	Rule     Rule                    // of the part; nil before it is needed, so that what never moves has none
 	Factor   float64                 // on the rate of a step; 0 for 1
-	own      Rule                    // of what this process of a group updates; nil before it is needed
+	own      []Rule                  // of what this process of a group updates in each stretch; nil before it is needed
 
 	Average []float32 // average of the parameters over the updates, which samples are made with; nil for none
 	Decay   float64   // of the average
@@ -109,6 +109,12 @@ type Training struct {
 	// Whole asks for the whole gradient after each step, in every process of a group; otherwise one that updates a part
 	// of the parameters may have no more than the gradient of that part.
 	Whole bool
+
+	// AtEnd has the processes of a group add up gradients when all of them have been computed, to compare with: no bit
+	// depends on it. Watch, where it is not nil, is told by Ready of each element of the flat arrays from which on
+	// gradients are complete.
+	AtEnd bool
+	Watch func(from int)
 
 	whole, part model.Batch // what is cut into shares, and a share
 	shards      shards
@@ -196,11 +202,9 @@ func (t *Training) makeAt(s *Step, b *model.Batch, rate float64) (loss, norm flo
 		}
 	}
 	if t.Value > 0 {
-		from, to := t.own(s)
-		if t.shards.whole {
-			from, to = s.span()
+		for _, own := range t.own(s, t.shards.whole) {
+			optim.ClipValue(t.Grads[own.from:own.to], scale, t.Value)
 		}
-		optim.ClipValue(t.Grads[from:to], scale, t.Value)
 		scale = 1
 	}
 	if s.Last != nil {

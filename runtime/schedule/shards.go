@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"unsafe"
 
 	"github.com/gradsmith/gradsmith/runtime/cluster"
 	"github.com/gradsmith/gradsmith/runtime/kernel"
@@ -33,11 +34,25 @@ type shards struct {
 	states []float32   // carried, of each shard, one behind the other
 	fixed  []float32   // what the first shard found in Training.Fixed
 
-	group   *cluster.Group // that computes them; nil for this process alone
-	adder   *cluster.Adder
-	divided bool      // each process updates a part of the parameters
-	whole   bool      // and has the whole gradient nevertheless
-	squares []float64 // sums of squares of a gradient, for its norm
+	group     *cluster.Group // that computes them; nil for this process alone
+	adder     *cluster.Adder
+	divisions map[*Step]cluster.Division // of what each step moves
+	divided   bool                       // each process updates a part of the parameters
+	whole     bool                       // and has the whole gradient nevertheless
+	squares   []float64                  // sums of squares of a gradient, for its norm
+	rest      rest
+}
+
+// rest is what is left to do with the gradient of the last shard of this process while it is computed: its numbers are
+// multiplied by the weight of the shard, then the sums over the shards in front of it are added, and then other
+// processes can have them. Each number goes through the same as it would at the end.
+type rest struct {
+	shard  int  // the last one of this process; -1 for none
+	open   bool // its gradient is being computed
+	weight float32
+	sums   [][]float32 // over the shards in front of it, the nearest ones last
+	grads  []float32   // of what the step moves
+	from   int         // the numbers of grads from here on are done
 }
 
 // Divide cuts the batches of all later steps into n shards, of which each has as many rows as the others, or one more.
@@ -46,7 +61,7 @@ func (t *Training) Divide(n int) error {
 	if n < 1 {
 		return fmt.Errorf("a batch can't be cut into %d shards: give 1 or more", n)
 	}
-	t.shards = shards{n: n}
+	t.shards = shards{n: n, rest: rest{shard: -1}}
 	if n == 1 {
 		return nil
 	}
@@ -80,7 +95,7 @@ func (t *Training) Divide(n int) error {
 // the processes.
 func (t *Training) Share(g *cluster.Group) error {
 	if g.Size() == 1 {
-		t.shards.group, t.shards.adder, t.shards.divided = nil, nil, false
+		t.shards.group, t.shards.adder, t.shards.divided, t.shards.rest.shard = nil, nil, false, -1
 		return nil
 	}
 	if t.Shards()%g.Size() != 0 {
@@ -88,6 +103,9 @@ func (t *Training) Share(g *cluster.Group) error {
 			g.Size(), t.Shards(), g.Size())
 	}
 	t.shards.group, t.shards.adder, t.shards.divided = g, g.NewAdder(t.Shards()), t.divisible()
+	t.shards.divisions = map[*Step]cluster.Division{}
+	_, to := t.Own()
+	t.shards.rest.shard = to - 1
 	for _, p := range t.parts() {
 		p.own = nil
 	}
@@ -122,7 +140,7 @@ func (t *Training) Collect(everywhere bool) error {
 		_, to := cluster.Interval(t.shards.n, rank, g.Size())
 		bounds[rank+1] = to * len(t.State)
 	}
-	if err := g.Spread(t.shards.states, bounds); err != nil {
+	if err := g.Spread(t.shards.states, cluster.Division{bounds}); err != nil {
 		return err
 	}
 	copy(t.State, t.shards.states[(t.shards.n-1)*len(t.State):])
@@ -231,10 +249,16 @@ func (t *Training) sum(s *Step, b *model.Batch, from, to, depth int) error {
 	first, mean := t.shards.sums[depth][:len(grads)], t.shards.means[depth]
 	kernel.Copy(first, grads, len(grads))
 	copy(mean, t.shards.mean)
+	last := to-1 == t.shards.rest.shard
+	if last {
+		t.shards.rest.sums = append(t.shards.rest.sums, first)
+	}
 	if err := t.sum(s, b, middle, to, depth+1); err != nil {
 		return err
 	}
-	kernel.Add(grads, first, grads, len(grads))
+	if !last { // otherwise it is done
+		kernel.Add(grads, first, grads, len(grads))
+	}
 	for i, x := range mean[:1+len(s.Measures)] {
 		t.shards.mean[i] += x
 	}
@@ -245,13 +269,29 @@ func (t *Training) sum(s *Step, b *model.Batch, from, to, depth int) error {
 func (t *Training) together(s *Step, b *model.Batch) error {
 	g, adder, grads, mean := t.shards.group, t.shards.adder, t.moved(s), t.shards.mean[:1+len(s.Measures)]
 	failed, fault := -1, error(nil)
+	t.shards.rest.sums = t.shards.rest.sums[:0]
+	begun := false
+	begin := func() {
+		if !begun {
+			t.shards.rest.grads, t.shards.rest.from, begun = grads, len(grads), true
+			adder.Begin(grads, t.stretches(s))
+		}
+	}
 	for k, x := range adder.Nodes() {
+		if k == len(adder.Nodes())-1 {
+			begin()
+		}
 		if fault = t.sum(s, b, x.From, x.To, x.Depth); fault != nil {
 			failed = t.shards.at
 			break
 		}
 		adder.Keep(k, grads)
 		adder.KeepMeans(k, mean)
+	}
+	begin()
+	adder.Ready(0) // after a failure too: the others may have begun, and learn of it next
+	if err := adder.End(); err != nil {
+		return err
 	}
 	first, err := adder.AddMeans(mean, failed)
 	if err != nil {
@@ -260,12 +300,8 @@ func (t *Training) together(s *Step, b *model.Batch) error {
 	if first >= 0 {
 		return t.failed(fault, adder.Owner(first))
 	}
-	parts := g.Parts(len(grads))
-	if err := adder.Add(grads, parts); err != nil {
-		return err
-	}
 	if t.shards.whole = !t.shards.divided || t.Whole; t.shards.whole {
-		if err := g.Spread(grads, parts); err != nil {
+		if err := g.Spread(grads, t.stretches(s)); err != nil {
 			return err
 		}
 	}
@@ -312,32 +348,78 @@ func (t *Training) shard(s *Step, b *model.Batch, k int) error {
 	grads, mean, part := t.moved(s), t.shards.mean[:1+len(s.Measures)], &t.shards.batch
 	t.shards.at = k
 	clear(mean)
-	if t.Shard(part, b, k); part.Batch == 0 {
-		kernel.Clear(grads, len(grads))
-		return nil
-	}
-	t.keep(t.shards.fixed, true)
-	state := t.shards.states[k*len(t.State):][:len(t.State)]
-	copy(t.State, state)
-	loss, err := s.Gradients(part)
-	copy(state, t.State)
-	if err != nil {
-		mean[0] = loss
-		return err
-	}
 	weight := t.shards.weights[k]
-	if weight == 0 {
-		kernel.Clear(grads, len(grads))
-		return nil
+	if t.Shard(part, b, k); part.Batch == 0 {
+		weight = 0
+	} else {
+		t.keep(t.shards.fixed, true)
+		state := t.shards.states[k*len(t.State):][:len(t.State)]
+		copy(t.State, state)
+		x := &t.shards.rest
+		x.open, x.weight = k == x.shard && weight != 0, float32(weight)
+		loss, err := s.Gradients(part)
+		x.open = false
+		copy(state, t.State)
+		if err != nil {
+			mean[0] = loss
+			return err
+		}
+		mean[0] = loss * weight
+		for i, x := range s.Measures {
+			mean[1+i] = *x * weight
+		}
 	}
-	if weight != 1 {
+	if weight == 0 {
+		clear(mean)
+		kernel.Clear(grads, len(grads))
+		weight = 1
+	}
+	if k == t.shards.rest.shard {
+		t.shards.rest.weight = float32(weight)
+		t.shards.rest.reach(t.shards.adder, 0)
+	} else if weight != 1 {
 		kernel.Scale(grads, grads, float32(weight), len(grads))
 	}
-	mean[0] = loss * weight
-	for i, x := range s.Measures {
-		mean[1+i] = *x * weight
-	}
 	return nil
+}
+
+// Ready says, while a step computes gradients, that all of them from g on, to the end of the flat array, have been
+// computed, and nothing will be written to them; g is that of a tensor. Processes that train together then add them up
+// while the others are computed. Elsewhere it does nothing.
+func (t *Training) Ready(g []float32) {
+	x := &t.shards.rest
+	early := x.open && !t.AtEnd
+	if !early && t.Watch == nil || len(g) == 0 {
+		return
+	}
+	if t.Watch != nil {
+		t.Watch(behind(t.Grads, g))
+	}
+	if early {
+		x.reach(t.shards.adder, max(0, behind(x.grads, g)))
+	}
+}
+
+// behind is how many numbers lie between the beginning of x and that of y, both of which are parts of one array.
+func behind(x, y []float32) int {
+	return (int(uintptr(unsafe.Pointer(&y[0]))) - int(uintptr(unsafe.Pointer(&x[0])))) / int(unsafe.Sizeof(x[0]))
+}
+
+// reach does what is left to do with the numbers from from on.
+func (x *rest) reach(a *cluster.Adder, from int) {
+	n := x.from - from
+	if n <= 0 {
+		return
+	}
+	grads := x.grads[from:x.from]
+	if x.weight != 1 {
+		kernel.Scale(grads, grads, x.weight, n)
+	}
+	for i := len(x.sums) - 1; i >= 0; i-- {
+		kernel.Add(grads, x.sums[i][from:x.from], grads, n)
+	}
+	x.from = from
+	a.Ready(from)
 }
 
 // keep copies Fixed to x, or back.
