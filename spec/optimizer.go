@@ -12,7 +12,7 @@ type Optimizer struct {
 	Rate float64
 
 	// New is the constructor of package optim in the runtime, Arguments what it takes behind the number of parameters:
-	// float64 and bool.
+	// float64, int and bool.
 	New       string
 	Arguments []any
 	Shapes    bool // behind the number of parameters it takes where each tensor lies

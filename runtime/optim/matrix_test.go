@@ -183,7 +183,8 @@ func TestMatrixRules(t *testing.T) {
 // TestZeroGradients: a gradient of zeros moves nothing, and leaves numbers that are finite.
 func TestZeroGradients(t *testing.T) {
 	for _, o := range []optimizer{NewAdafactor(flat, shapes, 0.8, 1, 0.001, 0),
-		NewMuon(flat, shapes, 0.95, 0.9, 0.95, 1e-8, 0), NewLion(flat, 0.9, 0.99, 0)} {
+		NewMuon(flat, shapes, 0.95, 0.9, 0.95, 1e-8, 0), NewLion(flat, 0.9, 0.99, 0),
+		NewSOAP(flat, shapes, 0.95, 0.95, 1e-8, 0, 1, 5)} {
 		p, g := make([]float32, flat), make([]float32, flat)
 		for i := range p {
 			p[i] = float32(i)
@@ -204,6 +205,7 @@ func TestWithin(t *testing.T) {
 	for _, f := range []func(){
 		func() { NewMuon(10, []param.Extent{{From: 8, Rows: 1, Columns: 3}}, 0, 0, 0, 1, 0) },
 		func() { NewAdafactor(10, []param.Extent{{From: -1, Rows: 1, Columns: 3}}, 1, 1, 1, 0) },
+		func() { NewSOAP(10, []param.Extent{{From: 8, Rows: 1, Columns: 3}}, 0, 0, 1, 0, 1, 1) },
 	} {
 		func() {
 			defer func() {
