@@ -145,6 +145,9 @@ func (a *asm) sqrt(x vector) vector {
 // fma213 changes u to u·x + y.
 func (a *asm) fma213(u, x vector, y arg) { a.apply(a.VFMADD213PS, a.VFMADD213PS_BCST, y, x, u) }
 
+// fms213 changes u to u·x - y.
+func (a *asm) fms213(u, x vector, y arg) { a.apply(a.VFMSUB213PS, a.VFMSUB213PS_BCST, y, x, u) }
+
 // fma231 changes u to u + x·y.
 func (a *asm) fma231(u, x vector, y arg) { a.apply(a.VFMADD231PS, a.VFMADD231PS_BCST, y, x, u) }
 

@@ -148,6 +148,21 @@ func (a *asm) simple() {
 		l.fma231(x, l.get(2), l.scalars[0])
 		l.put(0, x)
 	})
+	a.elementwise("MulAdd", 4, 0, 4, nil, func(l *loop) {
+		x := l.get(1)
+		l.fma213(x, l.get(2), l.get(3))
+		l.put(0, x)
+	})
+	a.elementwise("MulSub", 4, 0, 4, nil, func(l *loop) {
+		x := l.get(1)
+		l.fms213(x, l.get(2), l.get(3))
+		l.put(0, x)
+	})
+	a.elementwise("SubMul", 4, 0, 4, nil, func(l *loop) {
+		x := l.get(1)
+		l.fnma231(x, l.get(2), l.get(3))
+		l.put(0, x)
+	})
 	a.elementwise("Axpb", 2, 2, 4, nil, func(l *loop) {
 		x := l.get(1)
 		l.fma213(x, l.scalars[0], l.scalars[1])
@@ -169,6 +184,16 @@ func (a *asm) simple() {
 	a.elementwise("SigmoidGrad", 3, 0, 4, nil, func(l *loop) {
 		y := l.get(1)
 		l.put(0, l.mul(l.get(2), l.fnma(y, y, y)))
+	})
+	a.elementwise("AddTanhGrad", 4, 0, 4, []konst{f32(1)}, func(l *loop) {
+		x, y := l.get(1), l.get(2)
+		l.fma231(x, l.get(3), l.fnma(y, y, f32(1)))
+		l.put(0, x)
+	})
+	a.elementwise("AddSigmoidGrad", 4, 0, 4, nil, func(l *loop) {
+		x, y := l.get(1), l.get(2)
+		l.fma231(x, l.get(3), l.fnma(y, y, y))
+		l.put(0, x)
 	})
 	a.elementwise("ReLUGrad", 3, 0, 4, []konst{0}, func(l *loop) {
 		m := l.cmp(greater, l.get(1), konst(0))
@@ -202,6 +227,7 @@ func (a *asm) functions() {
 		{"Log", a.log, 2, nil},
 		{"Tanh", a.tanh, 2, append([]konst{f32(2)}, expKonsts...)},
 		{"Sigmoid", a.sigmoid, 2, append([]konst{0}, expKonsts...)},
+		{"Gate", a.gate, 2, append([]konst{0}, expKonsts...)},
 		{"GELU", a.gelu, 2, append([]konst{0}, expKonsts...)},
 		{"GELUErf", a.geluErf, 2, expKonsts},
 		{"SiLU", a.silu, 2, append([]konst{0}, expKonsts...)},

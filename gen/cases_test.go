@@ -2,6 +2,7 @@ package gen
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,8 +15,10 @@ import (
 	"github.com/gradsmith/gradsmith/gen/cases/attentive"
 	"github.com/gradsmith/gradsmith/gen/cases/before"
 	"github.com/gradsmith/gradsmith/gen/cases/bert"
+	"github.com/gradsmith/gradsmith/gen/cases/cells"
 	"github.com/gradsmith/gradsmith/gen/cases/chain"
 	"github.com/gradsmith/gradsmith/gen/cases/elman"
+	"github.com/gradsmith/gradsmith/gen/cases/formulacells"
 	"github.com/gradsmith/gradsmith/gen/cases/frugal"
 	"github.com/gradsmith/gradsmith/gen/cases/gemma"
 	"github.com/gradsmith/gradsmith/gen/cases/gla"
@@ -73,6 +76,8 @@ func TestCompiled(t *testing.T) {
 		{"cases/tied/model.yaml", tied.New()},
 		{"cases/before/model.yaml", before.New()},
 		{"cases/chain/model.yaml", chain.New()},
+		{"cases/cells/model.yaml", cells.New()},
+		{"cases/formulacells/model.yaml", formulacells.New()},
 		{"cases/gpt/model.yaml", gpt.New()},
 		{"cases/rotary/model.yaml", rotary.New()},
 		{"cases/bert/model.yaml", bert.New()},
@@ -159,6 +164,50 @@ func TestRecompute(t *testing.T) {
 			again.TrainFlops > before.TrainFlops+before.Flops {
 			t.Errorf("%s takes %d bytes and %d operations a token, of %d and %d", c.name, again.ArenaBytes,
 				again.TrainFlops, before.ArenaBytes, before.TrainFlops)
+		}
+	}
+}
+
+// The cells of the library compute what lstm and gru do, to the bit: losses, gradients and what several training steps
+// leave.
+func TestCells(t *testing.T) {
+	word, formula := cells.New(), formulacells.New()
+	theirs, ours := word.Tensors(), formula.Tensors()
+	if len(ours) != len(theirs) {
+		t.Fatalf("%d tensors by formula, %d otherwise", len(ours), len(theirs))
+	}
+	for i, ts := range theirs {
+		if len(ours[i].Value) != len(ts.Value) {
+			t.Fatalf("%s has %d numbers, %s %d", ours[i].Name, len(ours[i].Value), ts.Name, len(ts.Value))
+		}
+		copy(ours[i].Value, ts.Value)
+	}
+	info := word.Info()
+	for step := range 4 {
+		b := &model.Batch{Steps: info.Steps, Batch: info.Batch}
+		for i := range b.Steps * b.Batch {
+			b.Tokens = append(b.Tokens, int32((i*i+3*step)%info.Vocab))
+			b.Targets = append(b.Targets, int32((i*i+5*step+1)%info.Vocab))
+			b.Reset = append(b.Reset, int32((i+step)%7/6))
+		}
+		want, norm, err := word.TrainStep(b, 0.1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, ourNorm, err := formula.TrainStep(b, 0.1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got != want || ourNorm != norm {
+			t.Errorf("step %d: loss %v and norm %v by formula, %v and %v otherwise", step, got, ourNorm, want, norm)
+		}
+		for i, ts := range theirs {
+			if !slices.Equal(ours[i].Value, ts.Value) {
+				t.Errorf("step %d: %s differs from %s", step, ours[i].Name, ts.Name)
+			}
+		}
+		if !slices.Equal(word.State(), formula.State()) {
+			t.Errorf("step %d: the states differ", step)
 		}
 	}
 }

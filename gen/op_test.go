@@ -139,6 +139,8 @@ var opKernels = map[string]any{
 	"Add": kernel.Add, "Sub": kernel.Sub, "Mul": kernel.Mul, "Scale": kernel.Scale, "Fill": kernel.Fill,
 	"Clear": kernel.Clear, "Mean": kernel.Mean, "DotRows": kernel.DotRows, "ScaleRows": kernel.ScaleRows,
 	"WeightedCrossEntropy": kernel.WeightedCrossEntropy, "GumbelSoftmax": kernel.GumbelSoftmax,
+	"MulAdd": kernel.MulAdd, "MulSub": kernel.MulSub, "SubMul": kernel.SubMul, "AddTanhGrad": kernel.AddTanhGrad,
+	"AddSigmoidGrad": kernel.AddSigmoidGrad, "Affine": kernel.Affine,
 	"OneHotMax": kernel.OneHotMax, "SoftmaxPrefixGrad": kernel.SoftmaxPrefixGrad,
 }
 

@@ -252,6 +252,9 @@ func (e *equations) compute(x *spec.Expr) term {
 		return term{v: e.one(op.SoftmaxSteps, nil, e.row(x.Args[0]), e.over)}
 	}
 	of := func() *graph.Value { return e.rows(e.eval(x.Args[0]), x.Args[0]) }
+	if x.Op == "sigmoid" && e.last != nil { // a gate of a cell
+		return term{v: e.one(op.Gate, nil, of())}
+	}
 	if act := activations[x.Op]; act != nil {
 		return term{v: act(activating{inner: e.one, last: e.one}, of())}
 	}

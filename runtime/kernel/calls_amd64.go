@@ -36,6 +36,12 @@ func vecAVX512(o op, v *vec, lo, hi int) {
 		vecScaleAVX512(v, lo, hi)
 	case opAddScaled:
 		vecAddScaledAVX512(v, lo, hi)
+	case opMulAdd:
+		vecMulAddAVX512(v, lo, hi)
+	case opMulSub:
+		vecMulSubAVX512(v, lo, hi)
+	case opSubMul:
+		vecSubMulAVX512(v, lo, hi)
 	case opAxpb:
 		vecAxpbAVX512(v, lo, hi)
 	case opSqrt:
@@ -50,6 +56,10 @@ func vecAVX512(o op, v *vec, lo, hi int) {
 		vecTanhGradAVX512(v, lo, hi)
 	case opSigmoidGrad:
 		vecSigmoidGradAVX512(v, lo, hi)
+	case opAddTanhGrad:
+		vecAddTanhGradAVX512(v, lo, hi)
+	case opAddSigmoidGrad:
+		vecAddSigmoidGradAVX512(v, lo, hi)
 	case opReLUGrad:
 		vecReLUGradAVX512(v, lo, hi)
 	case opLeakyReLUGrad:
@@ -62,6 +72,8 @@ func vecAVX512(o op, v *vec, lo, hi int) {
 		vecTanhAVX512(v, lo, hi)
 	case opSigmoid:
 		vecSigmoidAVX512(v, lo, hi)
+	case opGate:
+		vecGateAVX512(v, lo, hi)
 	case opGELU:
 		vecGELUAVX512(v, lo, hi)
 	case opGELUErf:
@@ -165,6 +177,12 @@ func vecAVX2(o op, v *vec, lo, hi int) {
 		vecScaleAVX2(v, lo, hi)
 	case opAddScaled:
 		vecAddScaledAVX2(v, lo, hi)
+	case opMulAdd:
+		vecMulAddAVX2(v, lo, hi)
+	case opMulSub:
+		vecMulSubAVX2(v, lo, hi)
+	case opSubMul:
+		vecSubMulAVX2(v, lo, hi)
 	case opAxpb:
 		vecAxpbAVX2(v, lo, hi)
 	case opSqrt:
@@ -179,6 +197,10 @@ func vecAVX2(o op, v *vec, lo, hi int) {
 		vecTanhGradAVX2(v, lo, hi)
 	case opSigmoidGrad:
 		vecSigmoidGradAVX2(v, lo, hi)
+	case opAddTanhGrad:
+		vecAddTanhGradAVX2(v, lo, hi)
+	case opAddSigmoidGrad:
+		vecAddSigmoidGradAVX2(v, lo, hi)
 	case opReLUGrad:
 		vecReLUGradAVX2(v, lo, hi)
 	case opLeakyReLUGrad:
@@ -191,6 +213,8 @@ func vecAVX2(o op, v *vec, lo, hi int) {
 		vecTanhAVX2(v, lo, hi)
 	case opSigmoid:
 		vecSigmoidAVX2(v, lo, hi)
+	case opGate:
+		vecGateAVX2(v, lo, hi)
 	case opGELU:
 		vecGELUAVX2(v, lo, hi)
 	case opGELUErf:

@@ -44,6 +44,10 @@ func Tanh(dst, x []float32, n int) { unary("Tanh", opTanh, dst, x, n) }
 // The error is below 1 ulp.
 func Sigmoid(dst, x []float32, n int) { unary("Sigmoid", opSigmoid, dst, x, n) }
 
+// Gate computes dst = 1/(1 + e**-x), as [Sigmoid] does, in less time and to 2.6 ulp, which is enough where it weighs
+// something, as the gates of recurrent cells do.
+func Gate(dst, x []float32, n int) { unary("Gate", opGate, dst, x, n) }
+
 // ReLU computes dst = max(x, 0).
 // It is exact; a NaN stays a NaN.
 func ReLU(dst, x []float32, n int) { unary("ReLU", opReLU, dst, x, n) }
@@ -91,6 +95,33 @@ func Div(dst, a, b []float32, n int) { binary("Div", opDiv, dst, a, b, n, "dst",
 // AddScaled computes dst = a + s·b, with one rounding.
 func AddScaled(dst, a, b []float32, s float32, n int) {
 	binary("AddScaled", opAddScaled, dst, a, b, n, "dst", "a", "b", s)
+}
+
+// ternary is what the kernels of four pointers have in common; args names the three behind dst.
+func ternary(kernel string, o op, dst, a, b, c []float32, n int, args [3]string) {
+	size(kernel, "n", n)
+	need(kernel, "dst", len(dst), n)
+	need(kernel, args[0], len(a), n)
+	need(kernel, args[1], len(b), n)
+	need(kernel, args[2], len(c), n)
+	var v vec
+	v.p[0], v.p[1], v.p[2], v.p[3] = ptr(dst), ptr(a), ptr(b), ptr(c)
+	elementwise(o, &v, n)
+}
+
+// MulAdd computes dst = a·b + c, with one rounding.
+func MulAdd(dst, a, b, c []float32, n int) {
+	ternary("MulAdd", opMulAdd, dst, a, b, c, n, [3]string{"a", "b", "c"})
+}
+
+// MulSub computes dst = a·b - c, with one rounding.
+func MulSub(dst, a, b, c []float32, n int) {
+	ternary("MulSub", opMulSub, dst, a, b, c, n, [3]string{"a", "b", "c"})
+}
+
+// SubMul computes dst = c - a·b, with one rounding.
+func SubMul(dst, c, a, b []float32, n int) {
+	ternary("SubMul", opSubMul, dst, c, a, b, n, [3]string{"c", "a", "b"})
 }
 
 // Scale computes dst = a·s.
@@ -168,6 +199,16 @@ func TanhGrad(dx, y, dy []float32, n int) {
 // SigmoidGrad computes dx = dy·y·(1 - y), the gradient of Sigmoid from its output y.
 func SigmoidGrad(dx, y, dy []float32, n int) {
 	binary("SigmoidGrad", opSigmoidGrad, dx, y, dy, n, "dx", "y", "dy", 0)
+}
+
+// AddTanhGrad computes dx = a + dy·(1 - y²): [TanhGrad] added to a, with one rounding of product and sum.
+func AddTanhGrad(dx, a, y, dy []float32, n int) {
+	ternary("AddTanhGrad", opAddTanhGrad, dx, a, y, dy, n, [3]string{"a", "y", "dy"})
+}
+
+// AddSigmoidGrad computes dx = a + dy·y·(1 - y): [SigmoidGrad] added to a, with one rounding of product and sum.
+func AddSigmoidGrad(dx, a, y, dy []float32, n int) {
+	ternary("AddSigmoidGrad", opAddSigmoidGrad, dx, a, y, dy, n, [3]string{"a", "y", "dy"})
 }
 
 // ReLUGrad computes dx = dy where y > 0 and 0 elsewhere, the gradient of ReLU from its output (or its input) y.

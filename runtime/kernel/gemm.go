@@ -40,6 +40,9 @@ func ThenTanh() Epilogue { return applied(opTanh) }
 // ThenSigmoid applies [Sigmoid] to the result.
 func ThenSigmoid() Epilogue { return applied(opSigmoid) }
 
+// ThenGate applies [Gate] to the result.
+func ThenGate() Epilogue { return applied(opGate) }
+
 // ThenReLU applies [ReLU] to the result.
 func ThenReLU() Epilogue { return applied(opReLU) }
 

@@ -49,6 +49,7 @@ var ulpCases = []struct {
 	{"log", Log, math.Log, 1, nil},
 	{"tanh", Tanh, math.Tanh, 1.5, nil},
 	{"sigmoid", Sigmoid, sigmoid64, 2, nil},
+	{"gate", Gate, sigmoid64, 2.6, nil},
 	{"erf", Erf, math.Erf, 1.1, nil},
 	{"softplus", Softplus, func(x float64) float64 { return math.Max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }, 3,
 		nil},

@@ -12,50 +12,56 @@ import (
 type op uint8
 
 const (
-	opAdd           op = iota // dst, a, b
-	opSub                     // dst, a, b
-	opMul                     // dst, a, b
-	opDiv                     // dst, a, b
-	opScale                   // dst, a; s
-	opAddScaled               // dst, a, b; s
-	opExp                     // dst, x
-	opLog                     // dst, x
-	opTanh                    // dst, x
-	opSigmoid                 // dst, x
-	opReLU                    // dst, x
-	opLeakyReLU               // dst, x; slope
-	opGELU                    // dst, x
-	opGELUErf                 // dst, x
-	opSiLU                    // dst, x
-	opSoftplus                // dst, x
-	opErf                     // dst, x
-	opTanhGrad                // dx, y, dy
-	opSigmoidGrad             // dx, y, dy
-	opReLUGrad                // dx, y, dy
-	opLeakyReLUGrad           // dx, x, dy; slope
-	opGELUGrad                // dx, x, dy
-	opGELUErfGrad             // dx, x, dy
-	opSiLUGrad                // dx, x, dy
-	opSoftplusGrad            // dx, x, dy
-	opErfGrad                 // dx, x, dy
-	opClamp                   // x, x; -limit, limit
-	opCopy                    // dst, x
-	opClear                   // dst
-	opFill                    // dst; value
-	opSqrt                    // dst, x
-	opLSTMCell                // h, c, ai, af, ag, ao, gi, gf, gg, go, cPrev
-	opLSTMCellGrad            // dgi, dgf, dgg, dgo, dcPrev, dh, dc, ai, af, ag, ao, c, cPrev
-	opGRUCell                 // h, r, z, n, xr, xz, xn, hr, hz, hn, hPrev
-	opGRUCellGrad             // xr, xz, xn, hr, hz, hn, dhPrev, dh, r, z, n, ghn, hPrev
-	opGRUReset                // r, z, rh, gr, gz, hPrev
-	opGRUResetGrad            // dgr, dgz, dhPrev, drr, drz, drh, r, z, hPrev
-	opGRUUpdate               // h, n, gn, z, hPrev
-	opGRUUpdateGrad           // dgn, drr, drz, dhPrev, dh, n, z, hPrev
-	opSGD                     // p, g; lr, weightDecay, gscale
-	opMomentum                // p, v, g; lr, weightDecay, gscale, momentum, 1-dampening
-	opNesterov                // as opMomentum
-	opRMSprop                 // p, v, g; lr, weightDecay, gscale, alpha, 1-alpha, eps
-	opAdagrad                 // p, v, g; lr, weightDecay, gscale, eps
+	opAdd            op = iota // dst, a, b
+	opSub                      // dst, a, b
+	opMul                      // dst, a, b
+	opDiv                      // dst, a, b
+	opScale                    // dst, a; s
+	opAddScaled                // dst, a, b; s
+	opMulAdd                   // dst, a, b, c
+	opMulSub                   // dst, a, b, c
+	opSubMul                   // dst, c, a, b
+	opExp                      // dst, x
+	opLog                      // dst, x
+	opTanh                     // dst, x
+	opSigmoid                  // dst, x
+	opGate                     // dst, x
+	opReLU                     // dst, x
+	opLeakyReLU                // dst, x; slope
+	opGELU                     // dst, x
+	opGELUErf                  // dst, x
+	opSiLU                     // dst, x
+	opSoftplus                 // dst, x
+	opErf                      // dst, x
+	opTanhGrad                 // dx, y, dy
+	opSigmoidGrad              // dx, y, dy
+	opReLUGrad                 // dx, y, dy
+	opLeakyReLUGrad            // dx, x, dy; slope
+	opGELUGrad                 // dx, x, dy
+	opGELUErfGrad              // dx, x, dy
+	opSiLUGrad                 // dx, x, dy
+	opSoftplusGrad             // dx, x, dy
+	opErfGrad                  // dx, x, dy
+	opAddTanhGrad              // dx, a, y, dy
+	opAddSigmoidGrad           // dx, a, y, dy
+	opClamp                    // x, x; -limit, limit
+	opCopy                     // dst, x
+	opClear                    // dst
+	opFill                     // dst; value
+	opSqrt                     // dst, x
+	opLSTMCell                 // h, c, ai, af, ag, ao, gi, gf, gg, go, cPrev
+	opLSTMCellGrad             // dgi, dgf, dgg, dgo, dcPrev, dh, dc, ai, af, ag, ao, c, cPrev
+	opGRUCell                  // h, r, z, n, xr, xz, xn, hr, hz, hn, hPrev
+	opGRUCellGrad              // xr, xz, xn, hr, hz, hn, dhPrev, dh, r, z, n, ghn, hPrev
+	opGRUReset                 // r, z, rh, gr, gz, hPrev
+	opGRUResetGrad             // dgr, dgz, dhPrev, drr, drz, drh, r, z, hPrev
+	opGRUUpdate                // h, n, gn, z, hPrev
+	opGRUUpdateGrad            // dgn, drr, drz, dhPrev, dh, n, z, hPrev
+	opSGD                      // p, g; lr, weightDecay, gscale
+	opMomentum                 // p, v, g; lr, weightDecay, gscale, momentum, 1-dampening
+	opNesterov                 // as opMomentum
+	opRMSprop                  // p, v, g; lr, weightDecay, gscale, alpha, 1-alpha, eps
+	opAdagrad                  // p, v, g; lr, weightDecay, gscale, eps
 	// p, m, v, g; lr/bias1, 1-lr·decay, gscale, beta1, 1-beta1, beta2, 1-beta2, 1/√bias2, eps
 	opAdam
 	opAdamL2         // as opAdam, s[1] the decay added to the gradient
@@ -96,9 +102,9 @@ func ptr(x []float32) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(x)
 // enough for one assembly call to stay well below 100 µs. It is a multiple of 64.
 func (o op) grain() int {
 	switch o {
-	case opAdd, opSub, opMul, opDiv, opScale, opAddScaled, opReLU, opLeakyReLU, opTanhGrad, opSigmoidGrad, opReLUGrad,
-		opLeakyReLUGrad, opClamp, opCopy, opClear, opFill, opSGD, opMomentum, opNesterov, opRMSprop, opAdagrad, opAdam,
-		opAdamL2, opLion, opSqrt:
+	case opAdd, opSub, opMul, opDiv, opScale, opAddScaled, opMulAdd, opMulSub, opSubMul, opReLU, opLeakyReLU,
+		opTanhGrad, opSigmoidGrad, opAddTanhGrad, opAddSigmoidGrad, opReLUGrad, opLeakyReLUGrad, opClamp, opCopy,
+		opClear, opFill, opSGD, opMomentum, opNesterov, opRMSprop, opAdagrad, opAdam, opAdamL2, opLion, opSqrt:
 		return 16384
 	}
 	return 4096

@@ -49,6 +49,21 @@ func vecScaleAVX512(v *vec, lo, hi int)
 //go:noescape
 func vecAddScaledAVX512(v *vec, lo, hi int)
 
+// vecMulAddAVX512 is opMulAdd on elements lo to hi.
+//
+//go:noescape
+func vecMulAddAVX512(v *vec, lo, hi int)
+
+// vecMulSubAVX512 is opMulSub on elements lo to hi.
+//
+//go:noescape
+func vecMulSubAVX512(v *vec, lo, hi int)
+
+// vecSubMulAVX512 is opSubMul on elements lo to hi.
+//
+//go:noescape
+func vecSubMulAVX512(v *vec, lo, hi int)
+
 // vecAxpbAVX512 is opAxpb on elements lo to hi.
 //
 //go:noescape
@@ -84,6 +99,16 @@ func vecTanhGradAVX512(v *vec, lo, hi int)
 //go:noescape
 func vecSigmoidGradAVX512(v *vec, lo, hi int)
 
+// vecAddTanhGradAVX512 is opAddTanhGrad on elements lo to hi.
+//
+//go:noescape
+func vecAddTanhGradAVX512(v *vec, lo, hi int)
+
+// vecAddSigmoidGradAVX512 is opAddSigmoidGrad on elements lo to hi.
+//
+//go:noescape
+func vecAddSigmoidGradAVX512(v *vec, lo, hi int)
+
 // vecReLUGradAVX512 is opReLUGrad on elements lo to hi.
 //
 //go:noescape
@@ -113,6 +138,11 @@ func vecTanhAVX512(v *vec, lo, hi int)
 //
 //go:noescape
 func vecSigmoidAVX512(v *vec, lo, hi int)
+
+// vecGateAVX512 is opGate on elements lo to hi.
+//
+//go:noescape
+func vecGateAVX512(v *vec, lo, hi int)
 
 // vecGELUAVX512 is opGELU on elements lo to hi.
 //
@@ -354,6 +384,21 @@ func vecScaleAVX2(v *vec, lo, hi int)
 //go:noescape
 func vecAddScaledAVX2(v *vec, lo, hi int)
 
+// vecMulAddAVX2 is opMulAdd on elements lo to hi.
+//
+//go:noescape
+func vecMulAddAVX2(v *vec, lo, hi int)
+
+// vecMulSubAVX2 is opMulSub on elements lo to hi.
+//
+//go:noescape
+func vecMulSubAVX2(v *vec, lo, hi int)
+
+// vecSubMulAVX2 is opSubMul on elements lo to hi.
+//
+//go:noescape
+func vecSubMulAVX2(v *vec, lo, hi int)
+
 // vecAxpbAVX2 is opAxpb on elements lo to hi.
 //
 //go:noescape
@@ -389,6 +434,16 @@ func vecTanhGradAVX2(v *vec, lo, hi int)
 //go:noescape
 func vecSigmoidGradAVX2(v *vec, lo, hi int)
 
+// vecAddTanhGradAVX2 is opAddTanhGrad on elements lo to hi.
+//
+//go:noescape
+func vecAddTanhGradAVX2(v *vec, lo, hi int)
+
+// vecAddSigmoidGradAVX2 is opAddSigmoidGrad on elements lo to hi.
+//
+//go:noescape
+func vecAddSigmoidGradAVX2(v *vec, lo, hi int)
+
 // vecReLUGradAVX2 is opReLUGrad on elements lo to hi.
 //
 //go:noescape
@@ -418,6 +473,11 @@ func vecTanhAVX2(v *vec, lo, hi int)
 //
 //go:noescape
 func vecSigmoidAVX2(v *vec, lo, hi int)
+
+// vecGateAVX2 is opGate on elements lo to hi.
+//
+//go:noescape
+func vecGateAVX2(v *vec, lo, hi int)
 
 // vecGELUAVX2 is opGELU on elements lo to hi.
 //

@@ -555,6 +555,210 @@ done4:
 	VZEROUPPER
 	RET
 
+// func vecMulAddAVX512(v *byte, lo int, hi int)
+// Requires: AVX, AVX512F, BMI2, CMOV
+TEXT ·vecMulAddAVX512(SB), NOSPLIT, $0-24
+	MOVQ    v+0(FP), AX
+	MOVQ    lo+8(FP), CX
+	MOVQ    hi+16(FP), DX
+	SUBQ    CX, DX
+	MOVQ    (AX), BX
+	MOVQ    8(AX), SI
+	MOVQ    16(AX), DI
+	MOVQ    24(AX), AX
+	SUBQ    $0x00000040, DX
+	JL      tail2
+	PCALIGN $0x20
+
+loop1:
+	VMOVUPS     (SI)(CX*4), Z0
+	VMOVUPS     (DI)(CX*4), Z1
+	VMOVUPS     (AX)(CX*4), Z2
+	VFMADD213PS Z2, Z1, Z0
+	VMOVUPS     Z0, (BX)(CX*4)
+	VMOVUPS     64(SI)(CX*4), Z0
+	VMOVUPS     64(DI)(CX*4), Z1
+	VMOVUPS     64(AX)(CX*4), Z2
+	VFMADD213PS Z2, Z1, Z0
+	VMOVUPS     Z0, 64(BX)(CX*4)
+	VMOVUPS     128(SI)(CX*4), Z0
+	VMOVUPS     128(DI)(CX*4), Z1
+	VMOVUPS     128(AX)(CX*4), Z2
+	VFMADD213PS Z2, Z1, Z0
+	VMOVUPS     Z0, 128(BX)(CX*4)
+	VMOVUPS     192(SI)(CX*4), Z0
+	VMOVUPS     192(DI)(CX*4), Z1
+	VMOVUPS     192(AX)(CX*4), Z2
+	VFMADD213PS Z2, Z1, Z0
+	VMOVUPS     Z0, 192(BX)(CX*4)
+	ADDQ        $0x00000040, CX
+	SUBQ        $0x00000040, DX
+	JGE         loop1
+
+tail2:
+	ADDQ $0x00000040, DX
+	JZ   done4
+
+part3:
+	MOVQ        DX, R8
+	XORQ        R9, R9
+	CMPQ        R8, R9
+	CMOVQLT     R9, R8
+	MOVQ        $0x00000010, R9
+	CMPQ        R8, R9
+	CMOVQGT     R9, R8
+	MOVQ        $-1, R9
+	BZHIQ       R8, R9, R9
+	KMOVW       R9, K1
+	VMOVUPS.Z   (SI)(CX*4), K1, Z0
+	VMOVUPS.Z   (DI)(CX*4), K1, Z1
+	VMOVUPS.Z   (AX)(CX*4), K1, Z2
+	VFMADD213PS Z2, Z1, Z0
+	VMOVUPS     Z0, K1, (BX)(CX*4)
+	ADDQ        $0x00000010, CX
+	SUBQ        $0x00000010, DX
+	JG          part3
+
+done4:
+	VZEROUPPER
+	RET
+
+// func vecMulSubAVX512(v *byte, lo int, hi int)
+// Requires: AVX, AVX512F, BMI2, CMOV
+TEXT ·vecMulSubAVX512(SB), NOSPLIT, $0-24
+	MOVQ    v+0(FP), AX
+	MOVQ    lo+8(FP), CX
+	MOVQ    hi+16(FP), DX
+	SUBQ    CX, DX
+	MOVQ    (AX), BX
+	MOVQ    8(AX), SI
+	MOVQ    16(AX), DI
+	MOVQ    24(AX), AX
+	SUBQ    $0x00000040, DX
+	JL      tail2
+	PCALIGN $0x20
+
+loop1:
+	VMOVUPS     (SI)(CX*4), Z0
+	VMOVUPS     (DI)(CX*4), Z1
+	VMOVUPS     (AX)(CX*4), Z2
+	VFMSUB213PS Z2, Z1, Z0
+	VMOVUPS     Z0, (BX)(CX*4)
+	VMOVUPS     64(SI)(CX*4), Z0
+	VMOVUPS     64(DI)(CX*4), Z1
+	VMOVUPS     64(AX)(CX*4), Z2
+	VFMSUB213PS Z2, Z1, Z0
+	VMOVUPS     Z0, 64(BX)(CX*4)
+	VMOVUPS     128(SI)(CX*4), Z0
+	VMOVUPS     128(DI)(CX*4), Z1
+	VMOVUPS     128(AX)(CX*4), Z2
+	VFMSUB213PS Z2, Z1, Z0
+	VMOVUPS     Z0, 128(BX)(CX*4)
+	VMOVUPS     192(SI)(CX*4), Z0
+	VMOVUPS     192(DI)(CX*4), Z1
+	VMOVUPS     192(AX)(CX*4), Z2
+	VFMSUB213PS Z2, Z1, Z0
+	VMOVUPS     Z0, 192(BX)(CX*4)
+	ADDQ        $0x00000040, CX
+	SUBQ        $0x00000040, DX
+	JGE         loop1
+
+tail2:
+	ADDQ $0x00000040, DX
+	JZ   done4
+
+part3:
+	MOVQ        DX, R8
+	XORQ        R9, R9
+	CMPQ        R8, R9
+	CMOVQLT     R9, R8
+	MOVQ        $0x00000010, R9
+	CMPQ        R8, R9
+	CMOVQGT     R9, R8
+	MOVQ        $-1, R9
+	BZHIQ       R8, R9, R9
+	KMOVW       R9, K1
+	VMOVUPS.Z   (SI)(CX*4), K1, Z0
+	VMOVUPS.Z   (DI)(CX*4), K1, Z1
+	VMOVUPS.Z   (AX)(CX*4), K1, Z2
+	VFMSUB213PS Z2, Z1, Z0
+	VMOVUPS     Z0, K1, (BX)(CX*4)
+	ADDQ        $0x00000010, CX
+	SUBQ        $0x00000010, DX
+	JG          part3
+
+done4:
+	VZEROUPPER
+	RET
+
+// func vecSubMulAVX512(v *byte, lo int, hi int)
+// Requires: AVX, AVX512F, BMI2, CMOV
+TEXT ·vecSubMulAVX512(SB), NOSPLIT, $0-24
+	MOVQ    v+0(FP), AX
+	MOVQ    lo+8(FP), CX
+	MOVQ    hi+16(FP), DX
+	SUBQ    CX, DX
+	MOVQ    (AX), BX
+	MOVQ    8(AX), SI
+	MOVQ    16(AX), DI
+	MOVQ    24(AX), AX
+	SUBQ    $0x00000040, DX
+	JL      tail2
+	PCALIGN $0x20
+
+loop1:
+	VMOVUPS      (SI)(CX*4), Z0
+	VMOVUPS      (DI)(CX*4), Z1
+	VMOVUPS      (AX)(CX*4), Z2
+	VFNMADD231PS Z2, Z1, Z0
+	VMOVUPS      Z0, (BX)(CX*4)
+	VMOVUPS      64(SI)(CX*4), Z0
+	VMOVUPS      64(DI)(CX*4), Z1
+	VMOVUPS      64(AX)(CX*4), Z2
+	VFNMADD231PS Z2, Z1, Z0
+	VMOVUPS      Z0, 64(BX)(CX*4)
+	VMOVUPS      128(SI)(CX*4), Z0
+	VMOVUPS      128(DI)(CX*4), Z1
+	VMOVUPS      128(AX)(CX*4), Z2
+	VFNMADD231PS Z2, Z1, Z0
+	VMOVUPS      Z0, 128(BX)(CX*4)
+	VMOVUPS      192(SI)(CX*4), Z0
+	VMOVUPS      192(DI)(CX*4), Z1
+	VMOVUPS      192(AX)(CX*4), Z2
+	VFNMADD231PS Z2, Z1, Z0
+	VMOVUPS      Z0, 192(BX)(CX*4)
+	ADDQ         $0x00000040, CX
+	SUBQ         $0x00000040, DX
+	JGE          loop1
+
+tail2:
+	ADDQ $0x00000040, DX
+	JZ   done4
+
+part3:
+	MOVQ         DX, R8
+	XORQ         R9, R9
+	CMPQ         R8, R9
+	CMOVQLT      R9, R8
+	MOVQ         $0x00000010, R9
+	CMPQ         R8, R9
+	CMOVQGT      R9, R8
+	MOVQ         $-1, R9
+	BZHIQ        R8, R9, R9
+	KMOVW        R9, K1
+	VMOVUPS.Z    (SI)(CX*4), K1, Z0
+	VMOVUPS.Z    (DI)(CX*4), K1, Z1
+	VMOVUPS.Z    (AX)(CX*4), K1, Z2
+	VFNMADD231PS Z2, Z1, Z0
+	VMOVUPS      Z0, K1, (BX)(CX*4)
+	ADDQ         $0x00000010, CX
+	SUBQ         $0x00000010, DX
+	JG           part3
+
+done4:
+	VZEROUPPER
+	RET
+
 // func vecAxpbAVX512(v *byte, lo int, hi int)
 // Requires: AVX, AVX512F, BMI2, CMOV
 TEXT ·vecAxpbAVX512(SB), NOSPLIT, $0-24
@@ -987,6 +1191,163 @@ part3:
 	VMOVAPS      Z0, Z2
 	VFNMADD231PS Z0, Z0, Z2
 	VMULPS       Z2, Z1, Z0
+	VMOVUPS      Z0, K1, (BX)(CX*4)
+	ADDQ         $0x00000010, CX
+	SUBQ         $0x00000010, DX
+	JG           part3
+
+done4:
+	VZEROUPPER
+	RET
+
+// func vecAddTanhGradAVX512(v *byte, lo int, hi int)
+// Requires: AVX, AVX512F, BMI2, CMOV
+TEXT ·vecAddTanhGradAVX512(SB), NOSPLIT, $0-24
+	MOVQ         v+0(FP), AX
+	MOVQ         lo+8(FP), CX
+	MOVQ         hi+16(FP), DX
+	SUBQ         CX, DX
+	MOVQ         (AX), BX
+	MOVQ         8(AX), SI
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), AX
+	VBROADCASTSS constants<>+32(SB), Z0
+	SUBQ         $0x00000040, DX
+	JL           tail2
+	PCALIGN      $0x20
+
+loop1:
+	VMOVUPS      (SI)(CX*4), Z1
+	VMOVUPS      (DI)(CX*4), Z2
+	VMOVUPS      (AX)(CX*4), Z3
+	VMOVAPS      Z0, Z4
+	VFNMADD231PS Z2, Z2, Z4
+	VFMADD231PS  Z4, Z3, Z1
+	VMOVUPS      Z1, (BX)(CX*4)
+	VMOVUPS      64(SI)(CX*4), Z1
+	VMOVUPS      64(DI)(CX*4), Z2
+	VMOVUPS      64(AX)(CX*4), Z3
+	VMOVAPS      Z0, Z4
+	VFNMADD231PS Z2, Z2, Z4
+	VFMADD231PS  Z4, Z3, Z1
+	VMOVUPS      Z1, 64(BX)(CX*4)
+	VMOVUPS      128(SI)(CX*4), Z1
+	VMOVUPS      128(DI)(CX*4), Z2
+	VMOVUPS      128(AX)(CX*4), Z3
+	VMOVAPS      Z0, Z4
+	VFNMADD231PS Z2, Z2, Z4
+	VFMADD231PS  Z4, Z3, Z1
+	VMOVUPS      Z1, 128(BX)(CX*4)
+	VMOVUPS      192(SI)(CX*4), Z1
+	VMOVUPS      192(DI)(CX*4), Z2
+	VMOVUPS      192(AX)(CX*4), Z3
+	VMOVAPS      Z0, Z4
+	VFNMADD231PS Z2, Z2, Z4
+	VFMADD231PS  Z4, Z3, Z1
+	VMOVUPS      Z1, 192(BX)(CX*4)
+	ADDQ         $0x00000040, CX
+	SUBQ         $0x00000040, DX
+	JGE          loop1
+
+tail2:
+	ADDQ $0x00000040, DX
+	JZ   done4
+
+part3:
+	MOVQ         DX, R8
+	XORQ         R9, R9
+	CMPQ         R8, R9
+	CMOVQLT      R9, R8
+	MOVQ         $0x00000010, R9
+	CMPQ         R8, R9
+	CMOVQGT      R9, R8
+	MOVQ         $-1, R9
+	BZHIQ        R8, R9, R9
+	KMOVW        R9, K1
+	VMOVUPS.Z    (SI)(CX*4), K1, Z1
+	VMOVUPS.Z    (DI)(CX*4), K1, Z2
+	VMOVUPS.Z    (AX)(CX*4), K1, Z3
+	VMOVAPS      Z0, Z4
+	VFNMADD231PS Z2, Z2, Z4
+	VFMADD231PS  Z4, Z3, Z1
+	VMOVUPS      Z1, K1, (BX)(CX*4)
+	ADDQ         $0x00000010, CX
+	SUBQ         $0x00000010, DX
+	JG           part3
+
+done4:
+	VZEROUPPER
+	RET
+
+// func vecAddSigmoidGradAVX512(v *byte, lo int, hi int)
+// Requires: AVX, AVX512F, BMI2, CMOV
+TEXT ·vecAddSigmoidGradAVX512(SB), NOSPLIT, $0-24
+	MOVQ    v+0(FP), AX
+	MOVQ    lo+8(FP), CX
+	MOVQ    hi+16(FP), DX
+	SUBQ    CX, DX
+	MOVQ    (AX), BX
+	MOVQ    8(AX), SI
+	MOVQ    16(AX), DI
+	MOVQ    24(AX), AX
+	SUBQ    $0x00000040, DX
+	JL      tail2
+	PCALIGN $0x20
+
+loop1:
+	VMOVUPS      (SI)(CX*4), Z0
+	VMOVUPS      (DI)(CX*4), Z1
+	VMOVUPS      (AX)(CX*4), Z2
+	VMOVAPS      Z1, Z3
+	VFNMADD231PS Z1, Z1, Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VMOVUPS      Z0, (BX)(CX*4)
+	VMOVUPS      64(SI)(CX*4), Z0
+	VMOVUPS      64(DI)(CX*4), Z1
+	VMOVUPS      64(AX)(CX*4), Z2
+	VMOVAPS      Z1, Z3
+	VFNMADD231PS Z1, Z1, Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VMOVUPS      Z0, 64(BX)(CX*4)
+	VMOVUPS      128(SI)(CX*4), Z0
+	VMOVUPS      128(DI)(CX*4), Z1
+	VMOVUPS      128(AX)(CX*4), Z2
+	VMOVAPS      Z1, Z3
+	VFNMADD231PS Z1, Z1, Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VMOVUPS      Z0, 128(BX)(CX*4)
+	VMOVUPS      192(SI)(CX*4), Z0
+	VMOVUPS      192(DI)(CX*4), Z1
+	VMOVUPS      192(AX)(CX*4), Z2
+	VMOVAPS      Z1, Z3
+	VFNMADD231PS Z1, Z1, Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VMOVUPS      Z0, 192(BX)(CX*4)
+	ADDQ         $0x00000040, CX
+	SUBQ         $0x00000040, DX
+	JGE          loop1
+
+tail2:
+	ADDQ $0x00000040, DX
+	JZ   done4
+
+part3:
+	MOVQ         DX, R8
+	XORQ         R9, R9
+	CMPQ         R8, R9
+	CMOVQLT      R9, R8
+	MOVQ         $0x00000010, R9
+	CMPQ         R8, R9
+	CMOVQGT      R9, R8
+	MOVQ         $-1, R9
+	BZHIQ        R8, R9, R9
+	KMOVW        R9, K1
+	VMOVUPS.Z    (SI)(CX*4), K1, Z0
+	VMOVUPS.Z    (DI)(CX*4), K1, Z1
+	VMOVUPS.Z    (AX)(CX*4), K1, Z2
+	VMOVAPS      Z1, Z3
+	VFNMADD231PS Z1, Z1, Z3
+	VFMADD231PS  Z3, Z2, Z0
 	VMOVUPS      Z0, K1, (BX)(CX*4)
 	ADDQ         $0x00000010, CX
 	SUBQ         $0x00000010, DX
@@ -1704,6 +2065,132 @@ part3:
 	VFNMADD231PS     Z15, Z11, Z12
 	VFMADD231PS      Z10, Z12, Z11
 	VMOVUPS          Z11, K1, (BX)(CX*4)
+	ADDQ             $0x00000010, CX
+	SUBQ             $0x00000010, DX
+	JG               part3
+
+done4:
+	VZEROUPPER
+	RET
+
+// func vecGateAVX512(v *byte, lo int, hi int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
+TEXT ·vecGateAVX512(SB), NOSPLIT, $0-24
+	MOVQ         v+0(FP), AX
+	MOVQ         lo+8(FP), CX
+	MOVQ         hi+16(FP), DX
+	SUBQ         CX, DX
+	MOVQ         (AX), BX
+	MOVQ         8(AX), AX
+	VBROADCASTSS constants<>+0(SB), Z0
+	VBROADCASTSS constants<>+64(SB), Z1
+	VBROADCASTSS constants<>+96(SB), Z2
+	VBROADCASTSS constants<>+128(SB), Z3
+	VBROADCASTSS constants<>+160(SB), Z4
+	VBROADCASTSS constants<>+192(SB), Z5
+	VBROADCASTSS constants<>+224(SB), Z6
+	VBROADCASTSS constants<>+32(SB), Z7
+	VBROADCASTSS constants<>+256(SB), Z8
+	VBROADCASTSS constants<>+288(SB), Z9
+	SUBQ         $0x00000020, DX
+	JL           tail2
+	PCALIGN      $0x20
+
+loop1:
+	VMOVUPS          (AX)(CX*4), Z10
+	VORPS.BCST       constants<>+1088(SB), Z10, Z11
+	VCMPPS           $0x16, Z2, Z11, K1
+	VMINPS           Z11, Z1, Z11
+	VMAXPS           Z11, Z2, Z11
+	VMOVAPS          Z3, Z15
+	VFMADD231PS      Z4, Z11, Z15
+	VSUBPS           Z3, Z15, Z15
+	VFMADD231PS      Z5, Z15, Z11
+	VFMADD231PS      Z6, Z15, Z11
+	VMOVAPS          Z8, Z16
+	VFMADD213PS.BCST constants<>+320(SB), Z11, Z16
+	VFMADD213PS.BCST constants<>+352(SB), Z11, Z16
+	VFMADD213PS.BCST constants<>+384(SB), Z11, Z16
+	VFMADD213PS.BCST constants<>+416(SB), Z11, Z16
+	VFMADD213PS      Z9, Z11, Z16
+	VMULPS           Z11, Z11, Z17
+	VFMADD213PS      Z11, Z17, Z16
+	VADDPS           Z7, Z16, Z11
+	VSCALEFPS.Z      Z15, Z11, K1, Z11
+	VCMPPS           $0x11, Z0, Z10, K1
+	VBLENDMPS        Z11, Z7, K1, Z12
+	VADDPS           Z7, Z11, Z10
+	VDIVPS           Z10, Z12, Z10
+	VMOVUPS          Z10, (BX)(CX*4)
+	VMOVUPS          64(AX)(CX*4), Z10
+	VORPS.BCST       constants<>+1088(SB), Z10, Z11
+	VCMPPS           $0x16, Z2, Z11, K1
+	VMINPS           Z11, Z1, Z11
+	VMAXPS           Z11, Z2, Z11
+	VMOVAPS          Z3, Z15
+	VFMADD231PS      Z4, Z11, Z15
+	VSUBPS           Z3, Z15, Z15
+	VFMADD231PS      Z5, Z15, Z11
+	VFMADD231PS      Z6, Z15, Z11
+	VMOVAPS          Z8, Z16
+	VFMADD213PS.BCST constants<>+320(SB), Z11, Z16
+	VFMADD213PS.BCST constants<>+352(SB), Z11, Z16
+	VFMADD213PS.BCST constants<>+384(SB), Z11, Z16
+	VFMADD213PS.BCST constants<>+416(SB), Z11, Z16
+	VFMADD213PS      Z9, Z11, Z16
+	VMULPS           Z11, Z11, Z17
+	VFMADD213PS      Z11, Z17, Z16
+	VADDPS           Z7, Z16, Z11
+	VSCALEFPS.Z      Z15, Z11, K1, Z11
+	VCMPPS           $0x11, Z0, Z10, K1
+	VBLENDMPS        Z11, Z7, K1, Z13
+	VADDPS           Z7, Z11, Z10
+	VDIVPS           Z10, Z13, Z10
+	VMOVUPS          Z10, 64(BX)(CX*4)
+	ADDQ             $0x00000020, CX
+	SUBQ             $0x00000020, DX
+	JGE              loop1
+
+tail2:
+	ADDQ $0x00000020, DX
+	JZ   done4
+
+part3:
+	MOVQ             DX, SI
+	XORQ             DI, DI
+	CMPQ             SI, DI
+	CMOVQLT          DI, SI
+	MOVQ             $0x00000010, DI
+	CMPQ             SI, DI
+	CMOVQGT          DI, SI
+	MOVQ             $-1, DI
+	BZHIQ            SI, DI, DI
+	KMOVW            DI, K1
+	VMOVUPS.Z        (AX)(CX*4), K1, Z10
+	VORPS.BCST       constants<>+1088(SB), Z10, Z11
+	VCMPPS           $0x16, Z2, Z11, K2
+	VMINPS           Z11, Z1, Z11
+	VMAXPS           Z11, Z2, Z11
+	VMOVAPS          Z3, Z12
+	VFMADD231PS      Z4, Z11, Z12
+	VSUBPS           Z3, Z12, Z12
+	VFMADD231PS      Z5, Z12, Z11
+	VFMADD231PS      Z6, Z12, Z11
+	VMOVAPS          Z8, Z13
+	VFMADD213PS.BCST constants<>+320(SB), Z11, Z13
+	VFMADD213PS.BCST constants<>+352(SB), Z11, Z13
+	VFMADD213PS.BCST constants<>+384(SB), Z11, Z13
+	VFMADD213PS.BCST constants<>+416(SB), Z11, Z13
+	VFMADD213PS      Z9, Z11, Z13
+	VMULPS           Z11, Z11, Z15
+	VFMADD213PS      Z11, Z15, Z13
+	VADDPS           Z7, Z13, Z11
+	VSCALEFPS.Z      Z12, Z11, K2, Z11
+	VCMPPS           $0x11, Z0, Z10, K2
+	VBLENDMPS        Z11, Z7, K2, Z14
+	VADDPS           Z7, Z11, Z10
+	VDIVPS           Z10, Z14, Z10
+	VMOVUPS          Z10, K1, (BX)(CX*4)
 	ADDQ             $0x00000010, CX
 	SUBQ             $0x00000010, DX
 	JG               part3
@@ -9243,6 +9730,210 @@ done4:
 	VZEROUPPER
 	RET
 
+// func vecMulAddAVX2(v *byte, lo int, hi int)
+// Requires: AVX, CMOV, FMA3
+TEXT ·vecMulAddAVX2(SB), NOSPLIT, $0-24
+	MOVQ    v+0(FP), AX
+	MOVQ    lo+8(FP), CX
+	MOVQ    hi+16(FP), DX
+	SUBQ    CX, DX
+	MOVQ    (AX), BX
+	MOVQ    8(AX), SI
+	MOVQ    16(AX), DI
+	MOVQ    24(AX), AX
+	SUBQ    $0x00000020, DX
+	JL      tail2
+	PCALIGN $0x20
+
+loop1:
+	VMOVUPS     (SI)(CX*4), Y0
+	VMOVUPS     (DI)(CX*4), Y1
+	VMOVUPS     (AX)(CX*4), Y2
+	VFMADD213PS Y2, Y1, Y0
+	VMOVUPS     Y0, (BX)(CX*4)
+	VMOVUPS     32(SI)(CX*4), Y0
+	VMOVUPS     32(DI)(CX*4), Y1
+	VMOVUPS     32(AX)(CX*4), Y2
+	VFMADD213PS Y2, Y1, Y0
+	VMOVUPS     Y0, 32(BX)(CX*4)
+	VMOVUPS     64(SI)(CX*4), Y0
+	VMOVUPS     64(DI)(CX*4), Y1
+	VMOVUPS     64(AX)(CX*4), Y2
+	VFMADD213PS Y2, Y1, Y0
+	VMOVUPS     Y0, 64(BX)(CX*4)
+	VMOVUPS     96(SI)(CX*4), Y0
+	VMOVUPS     96(DI)(CX*4), Y1
+	VMOVUPS     96(AX)(CX*4), Y2
+	VFMADD213PS Y2, Y1, Y0
+	VMOVUPS     Y0, 96(BX)(CX*4)
+	ADDQ        $0x00000020, CX
+	SUBQ        $0x00000020, DX
+	JGE         loop1
+
+tail2:
+	ADDQ $0x00000020, DX
+	JZ   done4
+
+part3:
+	MOVQ        DX, R8
+	XORQ        R9, R9
+	CMPQ        R8, R9
+	CMOVQLT     R9, R8
+	MOVQ        $0x00000008, R9
+	CMPQ        R8, R9
+	CMOVQGT     R9, R8
+	LEAQ        laneMasks<>+32(SB), R9
+	NEGQ        R8
+	VMOVDQU     (R9)(R8*4), Y0
+	VMASKMOVPS  (SI)(CX*4), Y0, Y1
+	VMASKMOVPS  (DI)(CX*4), Y0, Y2
+	VMASKMOVPS  (AX)(CX*4), Y0, Y3
+	VFMADD213PS Y3, Y2, Y1
+	VMASKMOVPS  Y1, Y0, (BX)(CX*4)
+	ADDQ        $0x00000008, CX
+	SUBQ        $0x00000008, DX
+	JG          part3
+
+done4:
+	VZEROUPPER
+	RET
+
+// func vecMulSubAVX2(v *byte, lo int, hi int)
+// Requires: AVX, CMOV, FMA3
+TEXT ·vecMulSubAVX2(SB), NOSPLIT, $0-24
+	MOVQ    v+0(FP), AX
+	MOVQ    lo+8(FP), CX
+	MOVQ    hi+16(FP), DX
+	SUBQ    CX, DX
+	MOVQ    (AX), BX
+	MOVQ    8(AX), SI
+	MOVQ    16(AX), DI
+	MOVQ    24(AX), AX
+	SUBQ    $0x00000020, DX
+	JL      tail2
+	PCALIGN $0x20
+
+loop1:
+	VMOVUPS     (SI)(CX*4), Y0
+	VMOVUPS     (DI)(CX*4), Y1
+	VMOVUPS     (AX)(CX*4), Y2
+	VFMSUB213PS Y2, Y1, Y0
+	VMOVUPS     Y0, (BX)(CX*4)
+	VMOVUPS     32(SI)(CX*4), Y0
+	VMOVUPS     32(DI)(CX*4), Y1
+	VMOVUPS     32(AX)(CX*4), Y2
+	VFMSUB213PS Y2, Y1, Y0
+	VMOVUPS     Y0, 32(BX)(CX*4)
+	VMOVUPS     64(SI)(CX*4), Y0
+	VMOVUPS     64(DI)(CX*4), Y1
+	VMOVUPS     64(AX)(CX*4), Y2
+	VFMSUB213PS Y2, Y1, Y0
+	VMOVUPS     Y0, 64(BX)(CX*4)
+	VMOVUPS     96(SI)(CX*4), Y0
+	VMOVUPS     96(DI)(CX*4), Y1
+	VMOVUPS     96(AX)(CX*4), Y2
+	VFMSUB213PS Y2, Y1, Y0
+	VMOVUPS     Y0, 96(BX)(CX*4)
+	ADDQ        $0x00000020, CX
+	SUBQ        $0x00000020, DX
+	JGE         loop1
+
+tail2:
+	ADDQ $0x00000020, DX
+	JZ   done4
+
+part3:
+	MOVQ        DX, R8
+	XORQ        R9, R9
+	CMPQ        R8, R9
+	CMOVQLT     R9, R8
+	MOVQ        $0x00000008, R9
+	CMPQ        R8, R9
+	CMOVQGT     R9, R8
+	LEAQ        laneMasks<>+32(SB), R9
+	NEGQ        R8
+	VMOVDQU     (R9)(R8*4), Y0
+	VMASKMOVPS  (SI)(CX*4), Y0, Y1
+	VMASKMOVPS  (DI)(CX*4), Y0, Y2
+	VMASKMOVPS  (AX)(CX*4), Y0, Y3
+	VFMSUB213PS Y3, Y2, Y1
+	VMASKMOVPS  Y1, Y0, (BX)(CX*4)
+	ADDQ        $0x00000008, CX
+	SUBQ        $0x00000008, DX
+	JG          part3
+
+done4:
+	VZEROUPPER
+	RET
+
+// func vecSubMulAVX2(v *byte, lo int, hi int)
+// Requires: AVX, CMOV, FMA3
+TEXT ·vecSubMulAVX2(SB), NOSPLIT, $0-24
+	MOVQ    v+0(FP), AX
+	MOVQ    lo+8(FP), CX
+	MOVQ    hi+16(FP), DX
+	SUBQ    CX, DX
+	MOVQ    (AX), BX
+	MOVQ    8(AX), SI
+	MOVQ    16(AX), DI
+	MOVQ    24(AX), AX
+	SUBQ    $0x00000020, DX
+	JL      tail2
+	PCALIGN $0x20
+
+loop1:
+	VMOVUPS      (SI)(CX*4), Y0
+	VMOVUPS      (DI)(CX*4), Y1
+	VMOVUPS      (AX)(CX*4), Y2
+	VFNMADD231PS Y2, Y1, Y0
+	VMOVUPS      Y0, (BX)(CX*4)
+	VMOVUPS      32(SI)(CX*4), Y0
+	VMOVUPS      32(DI)(CX*4), Y1
+	VMOVUPS      32(AX)(CX*4), Y2
+	VFNMADD231PS Y2, Y1, Y0
+	VMOVUPS      Y0, 32(BX)(CX*4)
+	VMOVUPS      64(SI)(CX*4), Y0
+	VMOVUPS      64(DI)(CX*4), Y1
+	VMOVUPS      64(AX)(CX*4), Y2
+	VFNMADD231PS Y2, Y1, Y0
+	VMOVUPS      Y0, 64(BX)(CX*4)
+	VMOVUPS      96(SI)(CX*4), Y0
+	VMOVUPS      96(DI)(CX*4), Y1
+	VMOVUPS      96(AX)(CX*4), Y2
+	VFNMADD231PS Y2, Y1, Y0
+	VMOVUPS      Y0, 96(BX)(CX*4)
+	ADDQ         $0x00000020, CX
+	SUBQ         $0x00000020, DX
+	JGE          loop1
+
+tail2:
+	ADDQ $0x00000020, DX
+	JZ   done4
+
+part3:
+	MOVQ         DX, R8
+	XORQ         R9, R9
+	CMPQ         R8, R9
+	CMOVQLT      R9, R8
+	MOVQ         $0x00000008, R9
+	CMPQ         R8, R9
+	CMOVQGT      R9, R8
+	LEAQ         laneMasks<>+32(SB), R9
+	NEGQ         R8
+	VMOVDQU      (R9)(R8*4), Y0
+	VMASKMOVPS   (SI)(CX*4), Y0, Y1
+	VMASKMOVPS   (DI)(CX*4), Y0, Y2
+	VMASKMOVPS   (AX)(CX*4), Y0, Y3
+	VFNMADD231PS Y3, Y2, Y1
+	VMASKMOVPS   Y1, Y0, (BX)(CX*4)
+	ADDQ         $0x00000008, CX
+	SUBQ         $0x00000008, DX
+	JG           part3
+
+done4:
+	VZEROUPPER
+	RET
+
 // func vecAxpbAVX2(v *byte, lo int, hi int)
 // Requires: AVX, CMOV, FMA3
 TEXT ·vecAxpbAVX2(SB), NOSPLIT, $0-24
@@ -9677,6 +10368,162 @@ part3:
 	VMOVAPS      Y1, Y3
 	VFNMADD231PS Y1, Y1, Y3
 	VMULPS       Y3, Y2, Y1
+	VMASKMOVPS   Y1, Y0, (BX)(CX*4)
+	ADDQ         $0x00000008, CX
+	SUBQ         $0x00000008, DX
+	JG           part3
+
+done4:
+	VZEROUPPER
+	RET
+
+// func vecAddTanhGradAVX2(v *byte, lo int, hi int)
+// Requires: AVX, CMOV, FMA3
+TEXT ·vecAddTanhGradAVX2(SB), NOSPLIT, $0-24
+	MOVQ    v+0(FP), AX
+	MOVQ    lo+8(FP), CX
+	MOVQ    hi+16(FP), DX
+	SUBQ    CX, DX
+	MOVQ    (AX), BX
+	MOVQ    8(AX), SI
+	MOVQ    16(AX), DI
+	MOVQ    24(AX), AX
+	SUBQ    $0x00000020, DX
+	JL      tail2
+	PCALIGN $0x20
+
+loop1:
+	VMOVUPS      (SI)(CX*4), Y0
+	VMOVUPS      (DI)(CX*4), Y1
+	VMOVUPS      (AX)(CX*4), Y2
+	VMOVUPS      constants<>+32(SB), Y3
+	VFNMADD231PS Y1, Y1, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VMOVUPS      Y0, (BX)(CX*4)
+	VMOVUPS      32(SI)(CX*4), Y0
+	VMOVUPS      32(DI)(CX*4), Y1
+	VMOVUPS      32(AX)(CX*4), Y2
+	VMOVUPS      constants<>+32(SB), Y3
+	VFNMADD231PS Y1, Y1, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VMOVUPS      Y0, 32(BX)(CX*4)
+	VMOVUPS      64(SI)(CX*4), Y0
+	VMOVUPS      64(DI)(CX*4), Y1
+	VMOVUPS      64(AX)(CX*4), Y2
+	VMOVUPS      constants<>+32(SB), Y3
+	VFNMADD231PS Y1, Y1, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VMOVUPS      Y0, 64(BX)(CX*4)
+	VMOVUPS      96(SI)(CX*4), Y0
+	VMOVUPS      96(DI)(CX*4), Y1
+	VMOVUPS      96(AX)(CX*4), Y2
+	VMOVUPS      constants<>+32(SB), Y3
+	VFNMADD231PS Y1, Y1, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VMOVUPS      Y0, 96(BX)(CX*4)
+	ADDQ         $0x00000020, CX
+	SUBQ         $0x00000020, DX
+	JGE          loop1
+
+tail2:
+	ADDQ $0x00000020, DX
+	JZ   done4
+
+part3:
+	MOVQ         DX, R8
+	XORQ         R9, R9
+	CMPQ         R8, R9
+	CMOVQLT      R9, R8
+	MOVQ         $0x00000008, R9
+	CMPQ         R8, R9
+	CMOVQGT      R9, R8
+	LEAQ         laneMasks<>+32(SB), R9
+	NEGQ         R8
+	VMOVDQU      (R9)(R8*4), Y0
+	VMASKMOVPS   (SI)(CX*4), Y0, Y1
+	VMASKMOVPS   (DI)(CX*4), Y0, Y2
+	VMASKMOVPS   (AX)(CX*4), Y0, Y3
+	VMOVUPS      constants<>+32(SB), Y4
+	VFNMADD231PS Y2, Y2, Y4
+	VFMADD231PS  Y4, Y3, Y1
+	VMASKMOVPS   Y1, Y0, (BX)(CX*4)
+	ADDQ         $0x00000008, CX
+	SUBQ         $0x00000008, DX
+	JG           part3
+
+done4:
+	VZEROUPPER
+	RET
+
+// func vecAddSigmoidGradAVX2(v *byte, lo int, hi int)
+// Requires: AVX, CMOV, FMA3
+TEXT ·vecAddSigmoidGradAVX2(SB), NOSPLIT, $0-24
+	MOVQ    v+0(FP), AX
+	MOVQ    lo+8(FP), CX
+	MOVQ    hi+16(FP), DX
+	SUBQ    CX, DX
+	MOVQ    (AX), BX
+	MOVQ    8(AX), SI
+	MOVQ    16(AX), DI
+	MOVQ    24(AX), AX
+	SUBQ    $0x00000020, DX
+	JL      tail2
+	PCALIGN $0x20
+
+loop1:
+	VMOVUPS      (SI)(CX*4), Y0
+	VMOVUPS      (DI)(CX*4), Y1
+	VMOVUPS      (AX)(CX*4), Y2
+	VMOVAPS      Y1, Y3
+	VFNMADD231PS Y1, Y1, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VMOVUPS      Y0, (BX)(CX*4)
+	VMOVUPS      32(SI)(CX*4), Y0
+	VMOVUPS      32(DI)(CX*4), Y1
+	VMOVUPS      32(AX)(CX*4), Y2
+	VMOVAPS      Y1, Y3
+	VFNMADD231PS Y1, Y1, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VMOVUPS      Y0, 32(BX)(CX*4)
+	VMOVUPS      64(SI)(CX*4), Y0
+	VMOVUPS      64(DI)(CX*4), Y1
+	VMOVUPS      64(AX)(CX*4), Y2
+	VMOVAPS      Y1, Y3
+	VFNMADD231PS Y1, Y1, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VMOVUPS      Y0, 64(BX)(CX*4)
+	VMOVUPS      96(SI)(CX*4), Y0
+	VMOVUPS      96(DI)(CX*4), Y1
+	VMOVUPS      96(AX)(CX*4), Y2
+	VMOVAPS      Y1, Y3
+	VFNMADD231PS Y1, Y1, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VMOVUPS      Y0, 96(BX)(CX*4)
+	ADDQ         $0x00000020, CX
+	SUBQ         $0x00000020, DX
+	JGE          loop1
+
+tail2:
+	ADDQ $0x00000020, DX
+	JZ   done4
+
+part3:
+	MOVQ         DX, R8
+	XORQ         R9, R9
+	CMPQ         R8, R9
+	CMOVQLT      R9, R8
+	MOVQ         $0x00000008, R9
+	CMPQ         R8, R9
+	CMOVQGT      R9, R8
+	LEAQ         laneMasks<>+32(SB), R9
+	NEGQ         R8
+	VMOVDQU      (R9)(R8*4), Y0
+	VMASKMOVPS   (SI)(CX*4), Y0, Y1
+	VMASKMOVPS   (DI)(CX*4), Y0, Y2
+	VMASKMOVPS   (AX)(CX*4), Y0, Y3
+	VMOVAPS      Y2, Y4
+	VFNMADD231PS Y2, Y2, Y4
+	VFMADD231PS  Y4, Y3, Y1
 	VMASKMOVPS   Y1, Y0, (BX)(CX*4)
 	ADDQ         $0x00000008, CX
 	SUBQ         $0x00000008, DX
@@ -10486,6 +11333,158 @@ part3:
 	ADDQ         $0x00000008, CX
 	SUBQ         $0x00000008, DX
 	JG           part3
+
+done4:
+	VZEROUPPER
+	RET
+
+// func vecGateAVX2(v *byte, lo int, hi int)
+// Requires: AVX, AVX2, CMOV, FMA3
+TEXT ·vecGateAVX2(SB), NOSPLIT, $0-24
+	MOVQ    v+0(FP), AX
+	MOVQ    lo+8(FP), CX
+	MOVQ    hi+16(FP), DX
+	SUBQ    CX, DX
+	MOVQ    (AX), BX
+	MOVQ    8(AX), AX
+	SUBQ    $0x00000010, DX
+	JL      tail2
+	PCALIGN $0x20
+
+loop1:
+	VMOVUPS     (AX)(CX*4), Y0
+	VORPS       constants<>+1088(SB), Y0, Y1
+	VCMPPS      $0x16, constants<>+96(SB), Y1, Y2
+	VMOVUPS     constants<>+64(SB), Y3
+	VMINPS      Y1, Y3, Y1
+	VMOVUPS     constants<>+96(SB), Y3
+	VMAXPS      Y1, Y3, Y1
+	VMOVUPS     constants<>+128(SB), Y3
+	VFMADD231PS constants<>+160(SB), Y1, Y3
+	VSUBPS      constants<>+128(SB), Y3, Y4
+	VFMADD231PS constants<>+192(SB), Y4, Y1
+	VFMADD231PS constants<>+224(SB), Y4, Y1
+	VMOVUPS     constants<>+256(SB), Y4
+	VFMADD213PS constants<>+320(SB), Y1, Y4
+	VFMADD213PS constants<>+352(SB), Y1, Y4
+	VFMADD213PS constants<>+384(SB), Y1, Y4
+	VFMADD213PS constants<>+416(SB), Y1, Y4
+	VFMADD213PS constants<>+288(SB), Y1, Y4
+	VMULPS      Y1, Y1, Y5
+	VFMADD213PS Y1, Y5, Y4
+	VPSUBD      constants<>+128(SB), Y3, Y1
+	VPSRAD      $0x01, Y1, Y3
+	VPADDD      constants<>+3136(SB), Y3, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VPSUBD      Y3, Y1, Y1
+	VPADDD      constants<>+3136(SB), Y1, Y1
+	VPSLLD      $0x17, Y1, Y1
+	VANDPS      Y2, Y1, Y1
+	VADDPS      constants<>+32(SB), Y4, Y2
+	VMULPS      Y5, Y2, Y2
+	VMULPS      Y1, Y2, Y1
+	VCMPPS      $0x11, constants<>+0(SB), Y0, Y0
+	VMOVUPS     constants<>+32(SB), Y2
+	VBLENDVPS   Y0, Y1, Y2, Y0
+	VADDPS      constants<>+32(SB), Y1, Y1
+	VDIVPS      Y1, Y0, Y0
+	VMOVUPS     Y0, (BX)(CX*4)
+	VMOVUPS     32(AX)(CX*4), Y0
+	VORPS       constants<>+1088(SB), Y0, Y1
+	VCMPPS      $0x16, constants<>+96(SB), Y1, Y2
+	VMOVUPS     constants<>+64(SB), Y3
+	VMINPS      Y1, Y3, Y1
+	VMOVUPS     constants<>+96(SB), Y3
+	VMAXPS      Y1, Y3, Y1
+	VMOVUPS     constants<>+128(SB), Y3
+	VFMADD231PS constants<>+160(SB), Y1, Y3
+	VSUBPS      constants<>+128(SB), Y3, Y4
+	VFMADD231PS constants<>+192(SB), Y4, Y1
+	VFMADD231PS constants<>+224(SB), Y4, Y1
+	VMOVUPS     constants<>+256(SB), Y4
+	VFMADD213PS constants<>+320(SB), Y1, Y4
+	VFMADD213PS constants<>+352(SB), Y1, Y4
+	VFMADD213PS constants<>+384(SB), Y1, Y4
+	VFMADD213PS constants<>+416(SB), Y1, Y4
+	VFMADD213PS constants<>+288(SB), Y1, Y4
+	VMULPS      Y1, Y1, Y5
+	VFMADD213PS Y1, Y5, Y4
+	VPSUBD      constants<>+128(SB), Y3, Y1
+	VPSRAD      $0x01, Y1, Y3
+	VPADDD      constants<>+3136(SB), Y3, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VPSUBD      Y3, Y1, Y1
+	VPADDD      constants<>+3136(SB), Y1, Y1
+	VPSLLD      $0x17, Y1, Y1
+	VANDPS      Y2, Y1, Y1
+	VADDPS      constants<>+32(SB), Y4, Y2
+	VMULPS      Y5, Y2, Y2
+	VMULPS      Y1, Y2, Y1
+	VCMPPS      $0x11, constants<>+0(SB), Y0, Y0
+	VMOVUPS     constants<>+32(SB), Y2
+	VBLENDVPS   Y0, Y1, Y2, Y0
+	VADDPS      constants<>+32(SB), Y1, Y1
+	VDIVPS      Y1, Y0, Y0
+	VMOVUPS     Y0, 32(BX)(CX*4)
+	ADDQ        $0x00000010, CX
+	SUBQ        $0x00000010, DX
+	JGE         loop1
+
+tail2:
+	ADDQ $0x00000010, DX
+	JZ   done4
+
+part3:
+	MOVQ        DX, SI
+	XORQ        DI, DI
+	CMPQ        SI, DI
+	CMOVQLT     DI, SI
+	MOVQ        $0x00000008, DI
+	CMPQ        SI, DI
+	CMOVQGT     DI, SI
+	LEAQ        laneMasks<>+32(SB), DI
+	NEGQ        SI
+	VMOVDQU     (DI)(SI*4), Y0
+	VMASKMOVPS  (AX)(CX*4), Y0, Y1
+	VORPS       constants<>+1088(SB), Y1, Y2
+	VCMPPS      $0x16, constants<>+96(SB), Y2, Y3
+	VMOVUPS     constants<>+64(SB), Y4
+	VMINPS      Y2, Y4, Y2
+	VMOVUPS     constants<>+96(SB), Y4
+	VMAXPS      Y2, Y4, Y2
+	VMOVUPS     constants<>+128(SB), Y4
+	VFMADD231PS constants<>+160(SB), Y2, Y4
+	VSUBPS      constants<>+128(SB), Y4, Y5
+	VFMADD231PS constants<>+192(SB), Y5, Y2
+	VFMADD231PS constants<>+224(SB), Y5, Y2
+	VMOVUPS     constants<>+256(SB), Y5
+	VFMADD213PS constants<>+320(SB), Y2, Y5
+	VFMADD213PS constants<>+352(SB), Y2, Y5
+	VFMADD213PS constants<>+384(SB), Y2, Y5
+	VFMADD213PS constants<>+416(SB), Y2, Y5
+	VFMADD213PS constants<>+288(SB), Y2, Y5
+	VMULPS      Y2, Y2, Y6
+	VFMADD213PS Y2, Y6, Y5
+	VPSUBD      constants<>+128(SB), Y4, Y2
+	VPSRAD      $0x01, Y2, Y4
+	VPADDD      constants<>+3136(SB), Y4, Y6
+	VPSLLD      $0x17, Y6, Y6
+	VPSUBD      Y4, Y2, Y2
+	VPADDD      constants<>+3136(SB), Y2, Y2
+	VPSLLD      $0x17, Y2, Y2
+	VANDPS      Y3, Y2, Y2
+	VADDPS      constants<>+32(SB), Y5, Y3
+	VMULPS      Y6, Y3, Y3
+	VMULPS      Y2, Y3, Y2
+	VCMPPS      $0x11, constants<>+0(SB), Y1, Y1
+	VMOVUPS     constants<>+32(SB), Y3
+	VBLENDVPS   Y1, Y2, Y3, Y1
+	VADDPS      constants<>+32(SB), Y2, Y2
+	VDIVPS      Y2, Y1, Y1
+	VMASKMOVPS  Y1, Y0, (BX)(CX*4)
+	ADDQ        $0x00000008, CX
+	SUBQ        $0x00000008, DX
+	JG          part3
 
 done4:
 	VZEROUPPER

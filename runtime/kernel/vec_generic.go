@@ -48,6 +48,10 @@ func vecGeneric(o op, v *vec, lo, hi int) {
 		for i := range d {
 			d[i] = sigmoid32(x[i])
 		}
+	case opGate:
+		for i := range d {
+			d[i] = gate32(x[i])
+		}
 	case opReLU:
 		for i := range d {
 			d[i] = max32(0, x[i])
@@ -119,6 +123,31 @@ func vecGeneric3(o op, v *vec, d, x []float32, lo, hi int) {
 	case opAddScaled:
 		for i := range d {
 			d[i] = fma(y[i], v.s[0], x[i])
+		}
+	case opMulAdd:
+		c := v.at(3, lo, hi)
+		for i := range d {
+			d[i] = fma(x[i], y[i], c[i])
+		}
+	case opMulSub:
+		c := v.at(3, lo, hi)
+		for i := range d {
+			d[i] = fma(x[i], y[i], -c[i])
+		}
+	case opSubMul:
+		b := v.at(3, lo, hi)
+		for i := range d {
+			d[i] = fma(-y[i], b[i], x[i])
+		}
+	case opAddTanhGrad:
+		dy := v.at(3, lo, hi)
+		for i := range d {
+			d[i] = fma(dy[i], fma(-y[i], y[i], 1), x[i])
+		}
+	case opAddSigmoidGrad:
+		dy := v.at(3, lo, hi)
+		for i := range d {
+			d[i] = fma(dy[i], fma(-y[i], y[i], y[i]), x[i])
 		}
 	case opTanhGrad:
 		for i := range d {

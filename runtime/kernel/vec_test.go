@@ -16,6 +16,8 @@ var vecShapes = map[op]struct {
 	opAdd: {1, 3, false, nil}, opSub: {1, 3, false, nil}, opMul: {1, 3, false, nil}, opDiv: {1, 3, false, nil},
 	opScale: {1, 2, false, []float32{1.7}}, opAddScaled: {1, 3, false, []float32{-0.3}},
 	opExp: {1, 2, false, nil}, opLog: {1, 2, false, nil}, opTanh: {1, 2, false, nil}, opSigmoid: {1, 2, false, nil},
+	opGate: {1, 2, false, nil}, opMulAdd: {1, 4, false, nil}, opMulSub: {1, 4, false, nil},
+	opSubMul: {1, 4, false, nil}, opAddTanhGrad: {1, 4, false, nil}, opAddSigmoidGrad: {1, 4, false, nil},
 	opReLU: {1, 2, false, nil}, opLeakyReLU: {1, 2, false, []float32{0.1}}, opGELU: {1, 2, false, nil},
 	opGELUErf: {1, 2, false, nil}, opSiLU: {1, 2, false, nil}, opSoftplus: {1, 2, false, nil},
 	opErf:      {1, 2, false, nil},

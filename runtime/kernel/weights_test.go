@@ -147,7 +147,7 @@ func TestGemmWeights(t *testing.T) {
 // weightEpilogues are all combinations of epilogues.
 func weightEpilogues(bias, residual []float32) (all [][]Epilogue) {
 	activations := [][]Epilogue{
-		nil, {ThenTanh()}, {ThenSigmoid()}, {ThenReLU()}, {ThenGELU()}, {ThenGELUErf()}, {ThenSiLU()},
+		nil, {ThenTanh()}, {ThenSigmoid()}, {ThenGate()}, {ThenReLU()}, {ThenGELU()}, {ThenGELUErf()}, {ThenSiLU()},
 	}
 	for set := range 8 {
 		var ep []Epilogue
@@ -225,6 +225,8 @@ func elementwiseOf(o op) func(dst, x []float32, n int) {
 		return Tanh
 	case opSigmoid:
 		return Sigmoid
+	case opGate:
+		return Gate
 	case opReLU:
 		return ReLU
 	case opGELU:

@@ -197,7 +197,7 @@ func elementwise(n int) []*benchmark {
 		naive func(float64) float64
 	}{
 		{"Exp", kernel.Exp, math.Exp}, {"Tanh", kernel.Tanh, math.Tanh}, {"Sigmoid", kernel.Sigmoid, nil},
-		{"Log", kernel.Log, nil},
+		{"Gate", kernel.Gate, nil}, {"Log", kernel.Log, nil},
 		{"Erf", kernel.Erf, math.Erf}, {"GELU", kernel.GELU, nil}, {"GELUErf", kernel.GELUErf, nil},
 		{"SiLU", kernel.SiLU, nil},
 		{"ReLU", kernel.ReLU, nil}, {"Softplus", kernel.Softplus, nil},
@@ -227,6 +227,10 @@ func elementwise(n int) []*benchmark {
 			return func() { u.f(z, x, y, n) }
 		}))
 	}
+	list = append(list, stream("MulAdd", size, n, 3, 1, func() func() {
+		a, b, c, d := numbers(n), numbers(n), numbers(n), make([]float32, n)
+		return func() { kernel.MulAdd(d, a, b, c, n) }
+	}))
 	for _, u := range []struct {
 		name string
 		f    func(dst []float32, key, offset uint64, n int)
