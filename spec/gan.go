@@ -47,6 +47,9 @@ var ganType = object("",
 		with("steps", integer(0, maxCount), 1000,
 			"Training steps in which the generator learns from the text alone, by maximum likelihood.").called(
 			"generator", "mle_steps", "generator_steps", "mle"),
+		patience("all of the steps are made", "Validations in a row, without a lower loss, after which these steps "+
+			"end. The generator goes back to where the loss was lowest, which is kept beside the checkpoint, and the "+
+			"discriminator begins."),
 		with("discriminator", integer(0, maxCount), 100,
 			"Training steps after these in which the discriminator alone learns.").called("discriminator_steps",
 			"d_steps"),
@@ -91,7 +94,16 @@ var ganType = object("",
 			"Steps between two validations.").called("validate_every", "eval_interval"),
 		may("save_every", integer(1, maxCount), "after each validation",
 			"Steps between two checkpoints.").called("checkpoint_every", "save_interval"),
-		accumulateKey, patienceKey(), guardKey()),
+		accumulateKey, patience("training goes on to its end",
+			"Of text: validations in a row, without a lower loss, after which training stops, counted from where the "+
+				"networks learn from each other. The parameters with the lowest since then are kept beside the "+
+				"checkpoint (`train --best`)."),
+		may("tolerance", above(0, 1e3), "none",
+			"Of text: how far the validation loss, in nats a token, may be above the lowest since pretraining. "+
+				"Networks that learn from each other write better lines at the price of variety, which that loss "+
+				"tells of: the newest parameters within the tolerance are the best ones, and those beyond count for "+
+				"`patience`.").called("slack", "max_rise", "budget"),
+		guardKey()),
 		"the defaults of its keys", "Defaults of the command `train`, which has a flag for each.").called("training",
 		"fit"),
 )

@@ -37,7 +37,7 @@ func (c *checker) adversariesOfVectors(root *value, m *Model) {
 	m.Labels = c.labels(root.key("labels"), root.key("init"))
 	c.noDrop(m.Labels, root.key("labels"))
 	c.notFor("networks of vectors have none", root.key("shape").key("steps"), "shape.steps", root.key("estimator"),
-		"estimator", root.key("pretraining"), "pretraining")
+		"estimator", root.key("pretraining"), "pretraining", root.key("train").key("tolerance"), "train.tolerance")
 
 	judged := c.stacks(root, m,
 		layers{role: generating, vocab: m.Vectors.Size, in: g.Noise.Size + m.Labels.width(), params: m.Labels.params()},
@@ -130,6 +130,7 @@ func (c *checker) adversariesOfText(root *value, m *Model) {
 		Pos: estimator.Pos, Estimator: "policy_gradient", Rewards: "rollouts", Rollouts: 16, Discount: 1,
 		Baseline: "mean", Value: "odds",
 		Pretraining: int(before.key("steps").integer), Discriminator: int(before.key("discriminator").integer),
+		Patience: int(before.key("patience").integer), Tolerance: root.key("train").key("tolerance").number,
 	}
 	if estimator.given {
 		t.Estimator, t.Rewards, t.Rollouts, t.Discount = estimator.word, set.key("rewards").word,

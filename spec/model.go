@@ -235,8 +235,10 @@ type Imitation struct {
 	Hot, Cold     float64 // gumbel_softmax: temperatures at the start and after Cooling steps
 	Cooling       int
 	Pretraining   int     // steps in which the generator learns from the text alone
+	Patience      int     // validations without a lower loss after which these end; 0 for none
 	Rate          float64 // of these steps
 	Discriminator int     // steps after these in which the discriminator alone learns
+	Tolerance     float64 // how far above the lowest the validation loss of good parameters may be; 0: not at all
 }
 
 // Noise is what a generator begins with: Size independent numbers a vector.

@@ -59,9 +59,13 @@ var scheduleType = choice("schedule", "How the rate changes over a training.",
 
 // patienceKey is a key of train.
 func patienceKey() *key {
-	return may("patience", integer(1, maxCount), "training goes on to its end",
-		"Validations in a row, without a lower loss, after which training stops. The parameters with the lowest are "+
-			"kept beside the checkpoint (`train --best`).").called("early_stopping", "early_stop", "stop_after")
+	return patience("training goes on to its end", "Validations in a row, without a lower loss, after which training "+
+		"stops. The parameters with the lowest are kept beside the checkpoint (`train --best`).")
+}
+
+// patience is a key that counts validations; without says what happens where it is left out.
+func patience(without, doc string) *key {
+	return may("patience", integer(1, maxCount), without, doc).called("early_stopping", "early_stop", "stop_after")
 }
 
 func (c *checker) schedule(v *value, o *Optimizer) Schedule {

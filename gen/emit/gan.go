@@ -64,9 +64,18 @@ func (e *emitter) adversary() jen.Code {
 				end = jen.Lit(t)
 			}
 			g.Id("Text").Op(":").Op("&").Qual(e.modelPkg(),
-				"Imitation").Values(jen.Id("Pretraining").Op(":").Id("pretrainingSteps"),
-				jen.Id("HeadStart").Op(":").Id("headStart"), jen.Id("Begin").Op(":").Id("beginToken"),
-				jen.Id("End").Op(":").Add(end))
+				"Imitation").ValuesFunc(func(g *jen.Group) {
+				g.Id("Pretraining").Op(":").Id("pretrainingSteps")
+				if n := s.GAN.Text.Patience; n > 0 {
+					g.Id("Patience").Op(":").Lit(n)
+				}
+				g.Id("HeadStart").Op(":").Id("headStart")
+				if x := s.GAN.Text.Tolerance; x > 0 {
+					g.Id("Tolerance").Op(":").Lit(x)
+				}
+				g.Id("Begin").Op(":").Id("beginToken")
+				g.Id("End").Op(":").Add(end)
+			})
 		} else {
 			g.Id("Noise").Op(":").Id("noiseSize")
 		}

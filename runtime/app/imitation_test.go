@@ -12,6 +12,7 @@ import (
 	"github.com/gradsmith/gradsmith/gen/cases/verses"
 	"github.com/gradsmith/gradsmith/runtime/app"
 	"github.com/gradsmith/gradsmith/runtime/model"
+	"github.com/gradsmith/gradsmith/runtime/schedule"
 )
 
 // TestLines takes adversarial networks of text through their commands.
@@ -158,9 +159,91 @@ func TestLines(t *testing.T) {
 	}
 }
 
+// TestLinesEarly holds that networks of text with an average, whose pretraining ends early and which stop for their
+// tolerance, go on to the same files from wherever they are stopped, on any number of threads, and that what was best
+// is kept.
+func TestLinesEarly(t *testing.T) {
+	t.Chdir(t.TempDir())
+	var lines strings.Builder
+	for i := range 300 {
+		for k := range 6 {
+			fmt.Fprintf(&lines, "%d ", (i+k)%23)
+		}
+		lines.WriteByte('\n')
+	}
+	if err := os.WriteFile("rising.txt", []byte(lines.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	start := func(ctx context.Context, p app.Program, args ...string) string {
+		t.Helper()
+		var out, errOut bytes.Buffer
+		if status := app.Run(ctx, p, args, &out, &errOut); status != 0 {
+			t.Fatalf("%v: status %d, %s", args, status, errOut.String())
+		}
+		return out.String() + errOut.String()
+	}
+	// At this rate the loss of pretraining does not fall for long.
+	args := []string{"train", "--data", "rising.txt", "--steps", "90", "--rate", "0.05", "--eval-every", "3", "--ema",
+		"0.5", "--pretraining-patience", "2", "--tolerance", "0.3", "--patience", "2", "--out"}
+	background := context.Background()
+	said := start(background, verses.Program(), append(args, "whole.safetensors", "--threads", "1")...)
+	for _, text := range []string{": pretraining ends: the validation loss has not become lower for ",
+		": the training stops: the validation loss has been more than 0.3 above the lowest, ",
+		"stopped: 2 validations with a loss more than 0.3 above the lowest\n", "best        whole.best.safetensors, "} {
+		if !strings.Contains(said, text) {
+			t.Errorf("train says\n%s\nwithout %q", said, text)
+		}
+	}
+	ended := int(number(t, said, `step (\d+): pretraining ends`))
+	stopped := int(number(t, said, `step (\d+): the training stops`))
+	if ended >= 30 || stopped >= 90 {
+		t.Errorf("pretraining ends at step %d, and the training stops at %d", ended, stopped)
+	}
+	for _, at := range []int{2, ended - 1, ended, 31, 35, stopped - 1} {
+		ctx, cancel := context.WithCancel(background)
+		p := verses.Program()
+		fresh := p.New
+		p.New = func(seed uint64) model.LanguageModel {
+			return dueling{hooked{fresh(seed), func(step int) {
+				if step == at {
+					cancel()
+				}
+			}}}
+		}
+		start(ctx, p, append(args, "part.safetensors", "--overwrite", "--threads", "2")...)
+		start(background, verses.Program(), "train", "--resume", "--out", "part.safetensors", "--threads", "2")
+		for _, file := range []string{"", ".best", ".pretrained"} {
+			whole, err := os.ReadFile("whole" + file + ".safetensors")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if part, err := os.ReadFile("part" + file + ".safetensors"); err != nil || !bytes.Equal(whole, part) {
+				t.Errorf("interrupted at step %d and resumed, the training leaves another part%s.safetensors (%v)", at,
+					file, err)
+			}
+		}
+	}
+	first := number(t, start(background, verses.Program(), "eval", "--data", "rising.txt", "--model",
+		"whole.pretrained.safetensors"), `NLL-gen ([\d.]+)`)
+	best := number(t, start(background, verses.Program(), "eval", "--data", "rising.txt", "--model",
+		"whole.best.safetensors"), `NLL-gen ([\d.]+)`)
+	if first == best {
+		t.Error("the best networks have the generator of pretraining")
+	}
+	var out, errOut bytes.Buffer
+	if status := app.Run(background, verses.Program(), append(args, "x.safetensors", "--validation", "0"), &out,
+		&errOut); status != 1 || !strings.Contains(errOut.String(), "there is nothing to validate on") {
+		t.Errorf("without validation it says %s", errOut.String())
+	}
+}
+
 // dueling is a hooked model that also tells how its networks do.
 type dueling struct{ hooked }
 
 func (d dueling) Duel() *model.Duel {
 	return d.LanguageModel.(model.Imitators).Duel()
+}
+
+func (d dueling) Training() *schedule.Training {
+	return d.LanguageModel.(interface{ Training() *schedule.Training }).Training()
 }

@@ -42,6 +42,9 @@ type trainFlags struct {
 	source               string // checkpoint to go on from
 	damage               error  // of the one at out, where source is an older one
 	patience             int
+	tolerance            float64
+	pretraining          int    // validations
+	pretrained           string // checkpoint
 	guard                guardFlag
 	average              float64
 	maxTime              time.Duration
@@ -64,6 +67,7 @@ var kept = []string{"data", "match", "field", "separator", "condition", "conditi
 	"missing", "header", "label-column", "shuffle", "balance", "source", "target", "columns", "valid-source",
 	"valid-target", "valid-columns", "valid", "labels", "valid-labels", "validation", "passes", "steps", "batch",
 	"accumulate", "window", "rate", "eval-every", "save-every", "keep", "patience", "guard", "ema",
+	"tolerance", "pretraining-patience",
 	"scheduled-sampling",
 	"rise", "best", "log", "tensorboard", "layers-every", "train", "freeze", "rate-of"}
 
@@ -100,7 +104,10 @@ Defaults are those of %[2]s.`, a.matter(), a.Info.Spec),
 discriminator alone learns to tell what the generator writes from them, and after that both learn from
 each other: a step is one of the discriminator, and each step of %[3]s one of the generator as well. A
 checkpoint is kept, and both losses and the share of the discriminator's verdicts that are right are
-shown; at a validation how likely lines are to the generator which it does not learn from. When a loss
+shown; at a validation how likely lines are to the generator which it does not learn from. With
+--pretraining-patience the first %[1]s steps end where that gets no better, and the generator goes back
+to its best; with --tolerance and --patience training stops where lines are that much less likely, the
+price of better ones, and the parameters before are kept beside the checkpoint. When a loss
 is no longer a number, or the discriminator is right about everything for %[4]s steps, training stops,
 says what to change, and leaves the last good checkpoint. Interrupted by Ctrl-C it finishes the step,
 writes the checkpoint and ends; --resume goes on, with the options that the training was begun with,
@@ -202,6 +209,9 @@ Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
 	fs.IntVar(&f.keep, "keep", 1, "checkpoints that stay: the newest, and older ones under names with their steps")
 	if a.Info.Adversary == nil || a.ofLines() { // of vectors the loss does not tell how good the generator is
 		f.addPatience(fs, t.Patience)
+	}
+	if a.ofLines() {
+		f.addPretraining(fs, a.Info.Adversary.Text)
 	}
 	if a.Info.Adversary == nil || a.ofLines() { // pairs of vectors have one of their own
 		fs.Float64Var(&f.average, "ema", t.Average, "decay of an average of the parameters over the updates, which is "+
@@ -344,6 +354,7 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags, at *standing) error {
 	o := train.Options{
 		Schedule: schedule, Sampling: f.sampling, Passes: f.passes, Steps: f.steps, EvalEvery: f.evalEvery,
 		SaveEvery: f.saveEvery, MaxTime: f.maxTime, Patience: f.patience, Guard: f.guard.Guarding, Average: f.average,
+		Tolerance: f.tolerance, Pretraining: f.pretraining, Pretrained: f.pretrained,
 		Path: f.out, Best: f.best, Resume: f.resume, Source: f.source, Seed: f.seed, Keep: keep, Wait: wait,
 		Group: a.group,
 	}
@@ -489,7 +500,9 @@ func (a *program) prepare(flags *pflag.FlagSet, f *trainFlags) (map[string]strin
 // checkOutputs refuses to write over a file that may be worth something: what is no log or no checkpoint of this
 // project, and, where neither --resume nor --overwrite says so, what is one.
 func (f *trainFlags) checkOutputs() error {
-	for _, x := range []struct{ flag, path, what string }{{"best", f.best, "checkpoint"}, {"log", f.log, "log"}} {
+	for _, x := range []struct{ flag, path, what string }{
+		{"best", f.best, "checkpoint"}, {"out", f.pretrained, "checkpoint"}, {"log", f.log, "log"},
+	} {
 		if x.path == "" {
 			continue
 		}
@@ -542,8 +555,8 @@ func (a *program) checkTrain(f *trainFlags) error {
 		{"sample-every", f.sampleEvery, 0, 0}, {"layers-every", f.layersEvery, 0, 0}, {"passes", f.passes, 0, 0},
 		{"steps", f.steps, 0, 0},
 		{"eval-every", f.evalEvery, 0, 0}, {"save-every", f.saveEvery, 0, 0}, {"samples", f.samples, 0, 0},
-		{"patience", f.patience, 0, 0}, {"keep", f.keep, 1, 0}, {"accumulate", f.accumulate, 1, 0}, {"batch", f.batch,
-			1, 0},
+		{"patience", f.patience, 0, 0}, {"pretraining-patience", f.pretraining, 0, 0}, {"keep", f.keep, 1, 0},
+		{"accumulate", f.accumulate, 1, 0}, {"batch", f.batch, 1, 0},
 		{"window", f.window, 1, max(1, a.Info.Steps)},
 	} {
 		if x.value < x.low {
@@ -587,7 +600,7 @@ func (a *program) report(ctx context.Context, out io.Writer, m model.LanguageMod
 	case r.OutOfTime:
 		how = "out of time"
 	case r.Early:
-		how = fmt.Sprintf("stopped: %s validations without a lower loss", thousands(f.patience))
+		how = f.stopped(r)
 	}
 	fmt.Fprintf(out, "step %s of %s, %s\n", thousands(r.Steps), thousands(r.Total), how)
 	if r.Tokens > 0 && a.ofLines() { // whose steps have losses of two kinds

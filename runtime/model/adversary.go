@@ -14,10 +14,13 @@ type Adversary struct {
 
 // Imitation says how networks of text are trained, and what their lines are.
 type Imitation struct {
-	Pretraining int   // training steps in which the generator learns from the text alone
-	HeadStart   int   // training steps after these in which the discriminator alone learns
-	Begin       int32 // token before a line
-	End         int32 // token that fills a line behind its text; -1 where all lines are of one length
+	Pretraining int // training steps in which the generator learns from the text alone
+	Patience    int // validations without a lower loss after which these end; 0 for none
+	HeadStart   int // training steps after these in which the discriminator alone learns
+	// how far above the lowest since pretraining the validation loss of good parameters may be, in nats a token
+	Tolerance float64
+	Begin     int32 // token before a line
+	End       int32 // token that fills a line behind its text; -1 where all lines are of one length
 }
 
 // Duel is how a training step of adversarial networks went.

@@ -227,6 +227,7 @@ func (r *runner) goBack(fault error, rate float64) error {
 			was.good, was.returns), rate)
 	}
 	failed, best, saved, due := r.step+1, r.at.best, r.saver.saved, r.saver.due
+	pretrained := r.validations.pretraining.lowest
 	if err := r.restore(path); err != nil {
 		return fmt.Errorf("in step %d, %w, and the training can't go back: %w", failed, fault, err)
 	}
@@ -239,7 +240,9 @@ func (r *runner) goBack(fault error, rate float64) error {
 	g.target, g.good, g.scale = was.good, was.good, was.scale
 	g.returns++
 	g.skipped, g.lowerings, g.backs = was.skipped+1, was.lowerings, was.backs+1
-	r.at.best = min(r.at.best, best)
+	// What is in the files of the best parameters stays there until there are better ones.
+	r.at.best = best
+	r.validations.pretraining.lowest = min(r.validations.pretraining.lowest, pretrained)
 	notice(r.o.Reporter, Notice{Step: r.step, What: "back", Number: g.backs, Text: fmt.Sprintf(
 		"the training has come back to this step from step %d, and goes on at %.3g of the rate: at rate %.3g, %v", failed,
 		g.scale, rate, fault)})

@@ -14,7 +14,7 @@ import (
 // Notice is something that a training did by itself, because of what it saw.
 type Notice struct {
 	Step int    // steps done
-	What string // "rate", "stop", "skip", "back"
+	What string // "rate", "stop", "skip", "back", "pretrained"
 	Text string // in words
 
 	Number int // of "back": how often the training has gone back, this time included
@@ -37,25 +37,67 @@ type validations struct {
 	schedule optim.Schedule
 	plateau  optim.Plateau
 	patience int     // 0 for none
-	lowest   float64 // that count
-	stale    int     // that count since
+	lowest   float64 // that count; with a tolerance also that of the generator which the others began with
+	stale    int     // that count since the last one that was good
 	pending  bool    // one was due and has been interrupted
 	from     int     // steps before it: those in which networks of text do not learn from each other yet
 	blind    bool    // the loss is that of a discriminator, which does not say how good the model is
+
+	// How far above the lowest that of good parameters may be. Networks of text that learn from each other give up
+	// likelihood for better lines, so that the newest ones within are the best.
+	tolerance float64
+
+	pretraining pretraining
+}
+
+// pretraining is the steps at the beginning in which the generator of text learns from the text alone. They end where
+// its loss has not become lower for long enough, and it goes back to where that was lowest.
+type pretraining struct {
+	steps    int // at the most
+	patience int // 0 for none
+	lowest   float64
+	stale    int
+}
+
+// lower reports whether a loss that was due after a step of pretraining is the lowest so far.
+func (p *pretraining) lower(loss float64, step int) bool {
+	return p.patience > 0 && step <= p.steps && loss < p.lowest
+}
+
+// over reports whether the generator has to go back after a step, as it has become worse for long enough, or at the
+// end.
+func (p *pretraining) over(step int) bool {
+	return p.patience > 0 && step <= p.steps && p.stale > 0 && (p.stale >= p.patience || step == p.steps)
 }
 
 // newValidations is for a training with these options; an error says that nothing would be validated.
 func newValidations(m model.LanguageModel, d Data, o *Options) (*validations, error) {
-	v := &validations{schedule: o.Schedule, plateau: optim.NewPlateau(), patience: o.Patience, lowest: math.Inf(1)}
+	v := &validations{schedule: o.Schedule, plateau: optim.NewPlateau(), patience: o.Patience, lowest: math.Inf(1),
+		tolerance: o.Tolerance, pretraining: pretraining{patience: o.Pretraining, lowest: math.Inf(1)}}
 	a := m.Info().Adversary
 	v.blind = a != nil && a.Text == nil
-	if a != nil && a.Text != nil {
-		v.from = a.Text.Pretraining + a.Text.HeadStart
+	ofText := a != nil && a.Text != nil
+	if ofText {
+		v.from, v.pretraining.steps = a.Text.Pretraining+a.Text.HeadStart, a.Text.Pretraining
 	}
 	what := ""
 	switch {
 	case o.Patience < 0:
 		return nil, fmt.Errorf("the patience is %d validations; it must not be negative", o.Patience)
+	case o.Pretraining < 0:
+		return nil, fmt.Errorf("the patience of pretraining is %d validations; it must not be negative", o.Pretraining)
+	case !(o.Tolerance >= 0) || math.IsInf(o.Tolerance, 1):
+		return nil, fmt.Errorf("the validation loss is tolerated %v above the lowest: give 0 or more", o.Tolerance)
+	case !ofText && (o.Pretraining > 0 || o.Tolerance > 0):
+		return nil, errors.New("a patience of pretraining and a tolerance are for adversarial networks of text: do " +
+			"without")
+	case o.Pretraining > 0 && o.Pretrained == "":
+		return nil, errors.New("pretraining that ends early goes back to its best parameters, and has no file for " +
+			"them: give one, or do without")
+	case o.Pretraining > 0:
+		what = "pretraining that ends early (patience)"
+	case o.Tolerance > 0:
+		what = "the tolerance of early stopping"
 	case o.Patience > 0:
 		what = "early stopping (patience)"
 	case o.Schedule.Kind == "plateau":
@@ -76,6 +118,17 @@ func newValidations(m model.LanguageModel, d Data, o *Options) (*validations, er
 // rate is that of a step.
 func (v *validations) rate(step, total int) float64 { return v.plateau.At(v.schedule, step, total) }
 
+// better reports whether the parameters after a step are better than all that are kept, of which the loss is best.
+func (v *validations) better(loss float64, step int, best float64) bool {
+	switch {
+	case v.blind || step <= v.from:
+		return false
+	case v.tolerance > 0:
+		return loss <= min(v.lowest, loss)+v.tolerance
+	}
+	return loss < best
+}
+
 // done reports whether training has been without a lower loss for long enough.
 func (v *validations) done() bool { return v.patience > 0 && v.stale >= v.patience }
 
@@ -95,8 +148,17 @@ func (r *runner) validateDue(ctx context.Context) error {
 // validateFirst makes the validation in which the run before was interrupted. The checkpoint that was due behind it was
 // written without it then.
 func (r *runner) validateFirst(ctx context.Context) error {
-	if err := r.validateDue(ctx); err != nil || r.result.Interrupted || !r.saver.due {
+	if err := r.validateDue(ctx); err != nil || r.result.Interrupted {
 		return err
+	}
+	switch {
+	case r.pretrained():
+		if err := r.endPretraining(); err != nil {
+			return err
+		}
+		r.saver.due = false // a training that runs through has no checkpoint of the step before
+	case !r.saver.due:
+		return nil
 	}
 	r.began, r.saver.again = true, true
 	return r.together(r.saveDue)
@@ -104,9 +166,20 @@ func (r *runner) validateFirst(ctx context.Context) error {
 
 // add takes note of the loss of a validation that was due after a step.
 func (v *validations) add(loss float64, step int, r Reporter) {
-	if step > v.from {
-		if v.stale++; loss < v.lowest {
-			v.lowest, v.stale = loss, 0
+	switch {
+	case step > v.from:
+		if v.stale++; v.better(loss, step, v.lowest) {
+			v.stale = 0
+		}
+		if loss < v.lowest {
+			v.lowest = loss
+		}
+	case v.tolerance > 0:
+		v.lowest = loss
+	}
+	if p := &v.pretraining; p.patience > 0 && step <= p.steps {
+		if p.stale++; p.lower(loss, step) {
+			p.lowest, p.stale = loss, 0
 		}
 	}
 	if v.plateau.Validated(loss, v.schedule) {
@@ -114,8 +187,12 @@ func (v *validations) add(loss float64, step int, r Reporter) {
 			"the validation loss has not become lower for %d validations", v.plateau.Scale, v.schedule.Patience)})
 	}
 	if step > v.from && v.done() {
-		notice(r, Notice{Step: step, What: "stop", Text: fmt.Sprintf("the training stops: the validation loss has not "+
-			"become lower for %d validations", v.stale)})
+		text := fmt.Sprintf("has not become lower for %d validations", v.stale)
+		if v.tolerance > 0 {
+			text = fmt.Sprintf("has been more than %.3g above the lowest, %.4g, for %d validations", v.tolerance,
+				v.lowest, v.stale)
+		}
+		notice(r, Notice{Step: step, What: "stop", Text: "the training stops: the validation loss " + text})
 	}
 }
 
@@ -124,6 +201,8 @@ const (
 	validationLowest = "validation_lowest"
 	validationStale  = "validation_stale"
 	validationDue    = "validation_due"
+	pretrainedLowest = "pretrained_lowest"
+	pretrainedStale  = "pretrained_stale"
 	plateauLowest    = "plateau_lowest"
 	plateauStale     = "plateau_stale"
 	plateauScale     = "plateau_scale"
@@ -135,8 +214,11 @@ func (v *validations) keep(m map[string]string) {
 	if v.pending {
 		m[validationDue] = "true"
 	}
-	if v.patience > 0 {
+	if v.patience > 0 || v.tolerance > 0 {
 		m[validationLowest], m[validationStale] = number(v.lowest), strconv.Itoa(v.stale)
+	}
+	if p := v.pretraining; p.patience > 0 {
+		m[pretrainedLowest], m[pretrainedStale] = number(p.lowest), strconv.Itoa(p.stale)
 	}
 	if v.schedule.Kind == "plateau" {
 		m[plateauLowest], m[plateauStale] = number(v.plateau.Lowest), strconv.Itoa(v.plateau.Stale)
@@ -148,6 +230,7 @@ func (v *validations) keep(m map[string]string) {
 // another schedule nothing of its plateau: that begins then.
 func (v *validations) resume(m map[string]string) error {
 	v.lowest, v.stale, v.plateau, v.pending = math.Inf(1), 0, optim.NewPlateau(), m[validationDue] == "true"
+	v.pretraining.lowest, v.pretraining.stale = math.Inf(1), 0
 	var errs []error
 	number := func(key string, x *float64) {
 		if s, ok := m[key]; ok {
@@ -166,6 +249,8 @@ func (v *validations) resume(m map[string]string) error {
 	}
 	number(validationLowest, &v.lowest)
 	count(validationStale, &v.stale)
+	number(pretrainedLowest, &v.pretraining.lowest)
+	count(pretrainedStale, &v.pretraining.stale)
 	if v.schedule.Kind == "plateau" {
 		number(plateauLowest, &v.plateau.Lowest)
 		count(plateauStale, &v.plateau.Stale)

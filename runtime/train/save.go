@@ -28,6 +28,7 @@ type saver struct {
 	best checkpoint.File // a copy of the parameters with the lowest loss
 
 	unsaved  bool // best is to be written
+	bestPath string
 	bestStep int
 	tried    bool // and has been, in vain: the next attempt is made with the next checkpoint
 
@@ -44,6 +45,7 @@ type saver struct {
 // job is what is to be written.
 type job struct {
 	best, last     bool
+	bestPath       string
 	bestStep, step int
 	due            bool // the checkpoint is due by the number of its step
 	regardless     bool // write the checkpoint even where the best parameters cannot be written
@@ -62,10 +64,10 @@ type outcome struct {
 }
 
 // do is what the goroutine does.
-func (s *saver) do(j job, path, best string) outcome {
+func (s *saver) do(j job, path string) outcome {
 	out := outcome{job: j}
 	if j.best {
-		out.err = s.best.WriteFile(best)
+		out.err = s.best.WriteFile(j.bestPath)
 		out.left.best = out.err != nil
 	}
 	if !j.last {
@@ -88,14 +90,14 @@ func (s *saver) do(j job, path, best string) outcome {
 func (r *runner) begin(j job) {
 	r.settle()
 	s := &r.saver
-	if j.best, j.bestStep = s.unsaved, s.bestStep; !j.best && !j.last {
+	if j.best, j.bestPath, j.bestStep = s.unsaved, s.bestPath, s.bestStep; !j.best && !j.last {
 		return
 	}
 	s.tried = true
 	done := make(chan outcome, 1)
 	s.done = done
-	path, best := r.o.Path, r.o.Best
-	go func() { done <- s.do(j, path, best) }()
+	path := r.o.Path
+	go func() { done <- s.do(j, path) }()
 }
 
 // settle waits for what is being written, and tells what came of it.
@@ -120,7 +122,7 @@ func (r *runner) written(out outcome) {
 	s.done = nil
 	if out.best && !out.left.best {
 		s.unsaved, s.tried = false, false
-		r.o.Reporter.Saved(r.o.Best, out.bestStep)
+		r.o.Reporter.Saved(out.bestPath, out.bestStep)
 	}
 	if s.late = out.left.last; out.last && !out.left.last {
 		s.saved, s.due, s.again = out.step, out.due, false
@@ -152,7 +154,36 @@ func (r *runner) putOff(err error) error {
 func (r *runner) keepBest() {
 	r.settle() // before the memory is used again
 	r.saver.best.CopyWeights(r.m)
-	r.saver.unsaved, r.saver.bestStep, r.saver.tried = true, r.step, false
+	r.saver.unsaved, r.saver.bestPath, r.saver.bestStep, r.saver.tried = true, r.o.Best, r.step, false
+}
+
+// keepPretrained copies all that the training needs to go on from here, where pretraining's loss is the lowest so far.
+func (r *runner) keepPretrained() error {
+	r.settle()
+	s, t := &r.saver, r.training(false)
+	delete(t.Loop, guardGood) // of the checkpoints beside this one, which a run that is interrupted here has more of
+	if err := s.best.Copy(r.m, t); err != nil {
+		return fmt.Errorf("checkpoint %s: %w", r.o.Pretrained, err)
+	}
+	s.unsaved, s.bestPath, s.bestStep, s.tried = true, r.o.Pretrained, r.step, false
+	return nil
+}
+
+// training is what a checkpoint has of the training beside what the model has.
+func (r *runner) training(due bool) checkpoint.Training {
+	loop := r.at.strings(r.d.Digest, r.o.Keep)
+	if !due {
+		loop[earlyKey] = "true"
+	}
+	if r.first != nil {
+		r.first.keep(loop)
+	}
+	r.validations.keep(loop)
+	r.guard.keep(loop, r.step)
+	if r.duel != nil {
+		r.duel.keep(loop)
+	}
+	return checkpoint.Training{Step: r.step, Seed: r.o.Seed, Loop: loop}
 }
 
 // save begins to write a checkpoint, or reports false where there is nothing new. due says that it is due by the number
@@ -173,19 +204,7 @@ func (r *runner) save(due bool, wasGood int) (begun bool, err error) {
 		return false, r.putOff(err)
 	}
 	defer r.swap()()
-	loop := r.at.strings(r.d.Digest, r.o.Keep)
-	if !due {
-		loop[earlyKey] = "true"
-	}
-	if r.first != nil {
-		r.first.keep(loop)
-	}
-	r.validations.keep(loop)
-	r.guard.keep(loop, r.step)
-	if r.duel != nil {
-		r.duel.keep(loop)
-	}
-	if err := s.last.Copy(r.m, checkpoint.Training{Step: r.step, Seed: r.o.Seed, Loop: loop}); err != nil {
+	if err := s.last.Copy(r.m, r.training(due)); err != nil {
 		return false, fmt.Errorf("checkpoint %s: %w", r.o.Path, err)
 	}
 	j := job{last: true, step: r.step, due: due, wasGood: wasGood, regardless: r.lastAttempt || s.late,

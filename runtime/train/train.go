@@ -65,12 +65,20 @@ type Options struct {
 	Average   float64        // decay of an average of the parameters, which is evaluated and saved; 0 for none
 	Guard     model.Guarding // what is done about steps that would do harm
 	Patience  int            // stop after as many validations in a row without a lower loss; 0 goes on
-	Path      string         // checkpoint; empty saves nothing
-	Last      int            // checkpoints that stay, that at Path included (see [Numbered]); 0 leaves older ones alone
-	Source    string         // checkpoint to go on from with Resume, where that at Path is damaged; empty for Path
-	Best      string         // where the parameters with the lowest validation loss go; empty keeps none
-	Resume    bool           // go on from Path
-	Seed      uint64         // kept in the checkpoint
+
+	// Of adversarial networks of text, whose validations count from where they learn from each other:
+	Tolerance   float64 // how far above the lowest a loss may be to count as lower; the newest of them is the best
+	Pretraining int     // end pretraining after as many validations in a row without a lower loss; 0 makes all steps
+	// Pretrained is where a checkpoint of pretraining's lowest validation loss goes, to which the generator then goes
+	// back.
+	Pretrained string
+
+	Path   string // checkpoint; empty saves nothing
+	Last   int    // checkpoints that stay, that at Path included (see [Numbered]); 0 leaves older ones alone
+	Source string // checkpoint to go on from with Resume, where that at Path is damaged; empty for Path
+	Best   string // where the parameters with the lowest validation loss go; empty keeps none
+	Resume bool   // go on from Path
+	Seed   uint64 // kept in the checkpoint
 	// Keep is kept in the checkpoint, under keys that begin with a dash so that they are not the loop's own: what the
 	// caller needs to resume with the same options.
 	Keep     map[string]string
@@ -108,7 +116,7 @@ type Evaluation struct {
 	Pass        int
 	Loss        float64 // nats a token, or what the model's unit is
 	Bound       *Bound  // its parts, of an autoencoder; nil for others
-	Best        bool    // lower than all before
+	Best        bool    // lower than all before, or within Options.Tolerance
 	Took        time.Duration
 }
 
@@ -128,7 +136,7 @@ type Result struct {
 	Tokens      int           // of this run
 	Took        time.Duration // of this run, validations included
 	Loss        float64       // last validation, nats a token; NaN without one
-	Best        float64       // lowest validation
+	Best        float64       // lowest validation, with Options.Tolerance the newest within
 	TrainLoss   float64       // mean of the last steps, at most 100
 	Encoder     int           // updates that the encoder had alone, earlier runs included
 	Interrupted bool          // by the context
@@ -202,7 +210,7 @@ func parsePosition(m map[string]string, digest string) (p position, err error) {
 // resumed gives the same bits as one that runs through. Memory is made before the first step, and with the first
 // checkpoint, which is copied and written beside the training; after that a step allocates nothing.
 //
-// While it runs no other training writes the files at Path and Best.
+// While it runs no other training writes the files at Path, Best and Pretrained.
 func Run(ctx context.Context, m model.LanguageModel, d Data, o Options) (Result, error) {
 	r := &runner{m: m, info: m.Info(), d: d, o: o, at: position{best: math.Inf(1)}, start: time.Now()}
 	r.guess = r.info.Guess()
@@ -217,10 +225,10 @@ func Run(ctx context.Context, m model.LanguageModel, d Data, o Options) (Result,
 		return Result{}, err
 	}
 	if o.Group.Leads() {
-		if err := checkpoint.Writable(o.Path, o.Best); err != nil {
+		if err := checkpoint.Writable(o.Path, o.Best, o.Pretrained); err != nil {
 			return Result{}, err
 		}
-		release, err := hold(o.Path, o.Best)
+		release, err := hold(o.Path, o.Best, o.Pretrained)
 		if err != nil {
 			return Result{}, err
 		}
@@ -479,7 +487,14 @@ func (r *runner) loop(ctx context.Context) error {
 			}
 			validated = true
 		}
-		if save := r.o.SaveEvery > 0 && r.step%r.o.SaveEvery == 0 || r.o.SaveEvery == 0 && due; save {
+		save := r.o.SaveEvery > 0 && r.step%r.o.SaveEvery == 0 || r.o.SaveEvery == 0 && due
+		if r.pretrained() {
+			if err := r.endPretraining(); err != nil {
+				return err
+			}
+			save = true
+		}
+		if save {
 			if err := r.together(r.saveDue); err != nil {
 				return err
 			}
@@ -661,7 +676,8 @@ func (r *runner) validate(ctx context.Context) error {
 		}
 		return err
 	}
-	best := loss < r.at.best && !r.validations.blind
+	v := r.validations
+	best, pretrained := v.better(loss, r.step, r.at.best), v.pending && v.pretraining.lower(loss, r.step)
 	if best {
 		r.at.best = loss
 	}
@@ -672,7 +688,10 @@ func (r *runner) validate(ctx context.Context) error {
 			"lower the optimizer's rate, or clip the gradient's norm", loss, r.guess))
 	}
 	r.o.Reporter.Evaluated(Evaluation{Step: r.step, Total: r.total, Pass: r.at.pass + 1, Loss: loss,
-		Bound: parts.mean(rows), Best: best, Took: time.Since(start)})
+		Bound: parts.mean(rows), Best: best || pretrained, Took: time.Since(start)})
+	if pretrained {
+		return r.together(r.keepPretrained)
+	}
 	if best && r.o.Best != "" && r.o.Group.Leads() {
 		r.keepBest()
 	}
