@@ -61,16 +61,20 @@ func (t *Training) stretches(s *Step) cluster.Division {
 // interval is elements of the flat arrays, up to to.
 type interval struct{ from, to int }
 
-// own is the elements that a step moves in this process, or with all of them in all.
+// own is the elements that a step moves in this process, or with all of them in all. The slice is overwritten by the
+// next call.
 func (t *Training) own(s *Step, all bool) []interval {
 	from, to := s.span()
+	own := t.shards.own[:0]
 	if all || !t.shards.divided {
-		return []interval{{from, to}}
+		own = append(own, interval{from, to})
+	} else {
+		rank := t.shards.group.Rank()
+		for _, bounds := range t.stretches(s) {
+			own = append(own, interval{from + bounds[rank], from + bounds[rank+1]})
+		}
 	}
-	var own []interval
-	for _, bounds := range t.stretches(s) {
-		own = append(own, interval{from + bounds[t.shards.group.Rank()], from + bounds[t.shards.group.Rank()+1]})
-	}
+	t.shards.own = own
 	return own
 }
 

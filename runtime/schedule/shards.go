@@ -37,6 +37,7 @@ type shards struct {
 	group     *cluster.Group // that computes them; nil for this process alone
 	adder     *cluster.Adder
 	divisions map[*Step]cluster.Division // of what each step moves
+	own       []interval                 // memory of Training.own
 	divided   bool                       // each process updates a part of the parameters
 	whole     bool                       // and has the whole gradient nevertheless
 	squares   []float64                  // sums of squares of a gradient, for its norm
