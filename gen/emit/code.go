@@ -597,6 +597,10 @@ func (f *function) node(n *graph.Node) {
 			stmts = append(stmts, s)
 		}
 	}
+	if f.w.tapped != nil && n.Op == op.AttentionWeights { // which only who looks at the model reads
+		blind := jen.Id(f.w.receiver).Dot(f.w.tapInputs()).Dot("blind")
+		stmts = []jen.Code{jen.If(jen.Op("!").Add(blind)).Block(stmts...)}
+	}
 	// The formula comes after the calls, which bind names, but stands above them.
 	text := f.formula(n)
 	if s := n.Outs[0].Shape; len(s) > 0 {

@@ -8,6 +8,7 @@ import (
 	"github.com/gradsmith/gradsmith/gen/build"
 	"github.com/gradsmith/gradsmith/gen/graph"
 	"github.com/gradsmith/gradsmith/gen/names"
+	"github.com/gradsmith/gradsmith/gen/op"
 	"github.com/gradsmith/gradsmith/gen/report"
 )
 
@@ -31,6 +32,7 @@ func (w *writer) nameAdded() {
 	w.added = map[*graph.Value]string{}
 	scope := names.Members()
 	w.added[w.tapped.Seed] = scope.Fresh("seed")
+	scope.Fresh("blind") // a field beside them
 	for _, t := range w.tapped.Taps {
 		if t.Add != nil {
 			w.added[t.Add] = scope.Fresh(names.Lower(t.Name))
@@ -89,6 +91,9 @@ func (e *emitter) tapMethod(f *jen.File) {
 				set("Backward", m().Dot(t.Name+"Backward"))
 				set("List", m().Dot(t.Name+"Taps"))
 				set("Seed", m().Dot(w.tapInputs()).Dot("seed"))
+				if looks(t) {
+					set("Blind", jen.Op("&").Add(m()).Dot(w.tapInputs()).Dot("blind"))
+				}
 				g.Line()
 			}))
 		}
@@ -207,6 +212,17 @@ func (e *emitter) tapsOf(f *jen.File, t *build.Tapped, name, doc string, taps []
 	f.Line()
 }
 
+// looks reports whether a pass computes probabilities of attention for those who look at it alone.
+func looks(t *build.Tapped) bool {
+	found := false
+	t.Graph.Walk(func(g *graph.Graph) {
+		for _, n := range g.Nodes {
+			found = found || n.Op == op.AttentionWeights
+		}
+	})
+	return found
+}
+
 // tapAdded emits the struct of what is added to values, and what makes it.
 func (e *emitter) tapAdded(f *jen.File, t *build.Tapped) {
 	w := e.runs[t.Run]
@@ -221,6 +237,9 @@ func (e *emitter) tapAdded(f *jen.File, t *build.Tapped) {
 	f.Type().Id(typ).StructFunc(func(g *jen.Group) {
 		for _, v := range inputs {
 			g.Id(w.added[v]).Index().Float32().Comment(shapeText(v.Shape))
+		}
+		if looks(t) {
+			g.Id("blind").Bool().Comment("leaves out probabilities of attention, which nothing else of the pass reads")
 		}
 	})
 	f.Line()

@@ -45,8 +45,9 @@ type Input struct {
 
 // Options say how attributions are computed. The zero value is the usual.
 type Options struct {
-	// Points of the integral, by the rule of Gauss and Legendre; 0 begins with 8, and halves the way, or the part of it
-	// where the error is largest, until all errors are at most Tolerance, or MostPoints are reached.
+	// Points of the integral, by the rule of Gauss and Legendre; 0 begins with the two halves of the way and Boole's rule
+	// for each, and halves the part where the error is largest until all errors are at most Tolerance, or MostPoints are
+	// reached.
 	Points    int
 	Tolerance float64 // 0 for 0.5 %
 	// Of are the names of the inputs that are explained, the others staying what they are; nil for all.
@@ -65,12 +66,27 @@ const MostPoints = 512
 
 // Attribute attributes the target of b by a method.
 func (e *Explainer) Attribute(b *model.Batch, t Target, by Method, o Options) (*Attribution, error) {
-	a := &Attribution{Method: by}
+	all, err := e.Attributions(b, t, []Method{by}, o)
+	if err != nil {
+		return nil, err
+	}
+	return all[0], nil
+}
+
+// Attributions attributes the target of b by each of methods.
+func (e *Explainer) Attributions(b *model.Batch, t Target, methods []Method, o Options) ([]*Attribution, error) {
+	for _, by := range methods {
+		if !slices.Contains(Methods, by) {
+			return nil, fmt.Errorf("there is no method %q: the methods are %q", by, Methods)
+		}
+	}
+	// What is the same for all methods: the target of what is read and of the baseline, and a gradient.
+	var shared Attribution
 	score, all, err := e.pull(b, t)
 	if err != nil {
 		return nil, err
 	}
-	a.Score = score
+	shared.Score = score
 	var at []int
 	for i := range all {
 		if k := all[i].Kind; k != model.TapEmbedding && k != model.TapInput {
@@ -78,7 +94,7 @@ func (e *Explainer) Attribute(b *model.Batch, t Target, by Method, o Options) (*
 		}
 		if o.Of == nil || slices.Contains(o.Of, all[i].Name) {
 			at = append(at, i)
-			a.Inputs = append(a.Inputs, Input{Name: all[i].Name, Axis: axis(&all[i]),
+			shared.Inputs = append(shared.Inputs, Input{Name: all[i].Name, Axis: axis(&all[i]),
 				Values: make([]float64, positions(&all[i]))})
 		}
 	}
@@ -91,7 +107,7 @@ func (e *Explainer) Attribute(b *model.Batch, t Target, by Method, o Options) (*
 	for k, i := range at {
 		read[k], grads[k] = slices.Clone(all[i].Value), slices.Clone(all[i].Gradient)
 		base, ok := o.Baselines[all[i].Name]
-		width := len(read[k]) / max(1, len(a.Inputs[k].Values))
+		width := len(read[k]) / max(1, len(shared.Inputs[k].Values))
 		if ok && len(base) != width && len(base) != len(read[k]) {
 			return nil, fmt.Errorf("the baseline of %s has %d numbers, want %d, or %d", all[i].Name, len(base), width,
 				len(read[k]))
@@ -105,8 +121,8 @@ func (e *Explainer) Attribute(b *model.Batch, t Target, by Method, o Options) (*
 	// scaled adds (α − 1)·(x − x′) to every input.
 	scaled := func(alpha float64, do func() error) error {
 		return e.moved(b, func(tap *model.Tap) {
-			for k := range a.Inputs {
-				if tap.Name == a.Inputs[k].Name {
+			for k := range shared.Inputs {
+				if tap.Name == shared.Inputs[k].Name {
 					for i, x := range read[k] {
 						tap.Add[i] = float32((alpha - 1) * float64(x))
 					}
@@ -114,27 +130,33 @@ func (e *Explainer) Attribute(b *model.Batch, t Target, by Method, o Options) (*
 			}
 		}, do)
 	}
-	if err := scaled(0, func() (err error) { a.Base, err = e.score(b, t); return err }); err != nil {
+	if err := scaled(0, func() (err error) { shared.Base, err = e.score(b, t); return err }); err != nil {
 		return nil, err
 	}
-	switch by {
-	case GradientInput:
-		for k := range at {
-			a.Inputs[k].add(read[k], grads[k], 1)
+	var found []*Attribution
+	for _, by := range methods {
+		a := &Attribution{Method: by, Score: shared.Score, Base: shared.Base}
+		for _, in := range shared.Inputs {
+			in.Values = slices.Clone(in.Values)
+			a.Inputs = append(a.Inputs, in)
 		}
-	case Integrated:
-		if err := e.integrate(b, t, a, at, read, scaled, o); err != nil {
+		switch by {
+		case GradientInput:
+			for k := range at {
+				a.Inputs[k].add(read[k], grads[k], 1)
+			}
+		case Integrated:
+			err = e.integrate(b, t, a, at, read, grads, scaled, o)
+		case Occlusion:
+			err = e.occlude(b, t, a, read, o)
+		}
+		if err != nil {
 			return nil, err
 		}
-	case Occlusion:
-		if err := e.occlude(b, t, a, read, o); err != nil {
-			return nil, err
-		}
-	default:
-		return nil, fmt.Errorf("there is no method %q: the methods are %q", by, Methods)
+		a.measure()
+		found = append(found, a)
 	}
-	a.measure()
-	return a, nil
+	return found, nil
 }
 
 // inputs are the names of what a pass reads.
@@ -183,68 +205,128 @@ func (a *Attribution) measure() {
 	}
 }
 
-// interval is a part of the way from the baseline to what is read, and its part of the integral.
-type interval struct {
-	from, to   float64
-	start, end float64     // the target at both ends
-	values     [][]float64 // by input and position
-	off        float64     // what they add up to, less end − start
+// way is what is known of the way from the baseline to what is read: at α, of each place where it was asked, the target
+// and the values of each input and position, x∘∂F/∂x summed over features.
+type way struct {
+	target map[float64]float64
+	values map[float64][][]float64 // by input
+	pulls  int
+	pull   func(alpha float64) (target float64, values [][]float64, err error)
 }
 
-// perInterval is how many points an interval has.
-const perInterval = 8
+// at asks for a place, once.
+func (w *way) at(alpha float64) (target float64, values [][]float64, err error) {
+	if values, ok := w.values[alpha]; ok {
+		return w.target[alpha], values, nil
+	}
+	if target, values, err = w.pull(alpha); err == nil {
+		w.target[alpha], w.values[alpha] = target, values
+		w.pulls++
+	}
+	return target, values, err
+}
+
+// interval is a part of the way, and its part of the integral.
+type interval struct {
+	from, to float64
+	values   [][]float64 // by input and position
+	off      float64     // what they add up to, less the difference of the target at the ends
+}
+
+// boole is the closed rule of Newton and Cotes with five points, exact for polynomials of degree 5. Its points are
+// evenly spread, so that an interval that is halved has three of those of each half already.
+var boole = [5]float64{7. / 90, 32. / 90, 12. / 90, 32. / 90, 7. / 90}
+
+// over integrates over a part of the way.
+func (w *way) over(from, to float64) (interval, error) {
+	part := interval{from: from, to: to}
+	var start, end float64
+	for i, weight := range boole {
+		target, values, err := w.at(from + (to-from)*float64(i)/4)
+		if err != nil {
+			return part, err
+		}
+		if i == 0 {
+			start = target
+		}
+		end = target
+		if part.values == nil {
+			for _, x := range values {
+				part.values = append(part.values, make([]float64, len(x)))
+			}
+		}
+		for k, x := range values {
+			for j, v := range x {
+				part.values[k][j] += weight * (to - from) * v
+			}
+		}
+	}
+	part.off = start - end
+	for _, x := range part.values {
+		for _, v := range x {
+			part.off += v
+		}
+	}
+	return part, nil
+}
 
 // integrate fills in integrated gradients. What the values of an interval have to add up to is the difference of the
 // target at its ends, so that its error is known: the interval with the largest is halved until all errors together are
 // small enough. A model that is sure changes its mind in a small part of the way.
-func (e *Explainer) integrate(b *model.Batch, t Target, a *Attribution, at []int, read [][]float32,
+func (e *Explainer) integrate(b *model.Batch, t Target, a *Attribution, at []int, read, grads [][]float32,
 	scaled func(float64, func() error) error, o Options) error {
-	over := func(from, to, start, end float64, points int) (interval, error) {
-		part := interval{from: from, to: to, start: start, end: end}
-		sums := make([]Input, len(a.Inputs))
-		for k := range sums {
-			sums[k].Values = make([]float64, len(a.Inputs[k].Values))
-			part.values = append(part.values, sums[k].Values)
-		}
-		nodes, weights := gaussLegendre(points)
-		for p, node := range nodes {
-			err := scaled(from+node*(to-from), func() error {
-				_, all, err := e.pull(b, t)
-				if err != nil {
-					return err
-				}
-				for k, i := range at {
-					sums[k].add(read[k], all[i].Gradient, weights[p]*(to-from))
-				}
-				return nil
-			})
+	along := func(k int, gradient []float32) []float64 {
+		in := Input{Values: make([]float64, len(a.Inputs[k].Values))}
+		in.add(read[k], gradient, 1)
+		return in.Values
+	}
+	w := &way{target: map[float64]float64{1: a.Score}, values: map[float64][][]float64{}, pulls: 1}
+	for k, g := range grads {
+		w.values[1] = append(w.values[1], along(k, g))
+	}
+	w.pull = func(alpha float64) (target float64, values [][]float64, err error) {
+		err = scaled(alpha, func() error {
+			score, all, err := e.pull(b, t)
 			if err != nil {
-				return part, err
+				return err
+			}
+			target = score
+			for k, i := range at {
+				values = append(values, along(k, all[i].Gradient))
+			}
+			return nil
+		})
+		return target, values, err
+	}
+	if o.Points > 0 {
+		nodes, weights := gaussLegendre(o.Points)
+		for p, node := range nodes {
+			_, values, err := w.at(node)
+			if err != nil {
+				return err
+			}
+			for k, x := range values {
+				for i, v := range x {
+					a.Inputs[k].Values[i] += weights[p] * v
+				}
 			}
 		}
-		a.Points += points
-		part.off = start - end
-		for _, x := range part.values {
-			for _, v := range x {
-				part.off += v
-			}
-		}
-		return part, nil
+		a.Points = o.Points
+		return nil
 	}
 	tolerance := o.Tolerance
 	if tolerance <= 0 {
 		tolerance = 0.005
 	}
-	points := o.Points
-	if points <= 0 {
-		points = perInterval
+	var all []interval
+	for i := range begin {
+		part, err := w.over(float64(i)/begin, float64(i+1)/begin)
+		if err != nil {
+			return err
+		}
+		all = append(all, part)
 	}
-	whole, err := over(0, 1, a.Base, a.Score, points)
-	if err != nil {
-		return err
-	}
-	all := []interval{whole}
-	for o.Points <= 0 && a.Points+2*perInterval <= MostPoints {
+	for w.pulls+4 <= MostPoints {
 		worst, sum := 0, 0.0
 		for i := range all {
 			if sum += math.Abs(all[i].off); math.Abs(all[i].off) > math.Abs(all[worst].off) {
@@ -255,17 +337,16 @@ func (e *Explainer) integrate(b *model.Batch, t Target, a *Attribution, at []int
 			break
 		}
 		x := all[worst]
-		middle, between := (x.from+x.to)/2, 0.0
-		if err := scaled(middle, func() (err error) { between, err = e.score(b, t); return err }); err != nil {
-			return err
-		}
-		if all[worst], err = over(x.from, middle, x.start, between, perInterval); err != nil {
-			return err
-		}
-		rest, err := over(middle, x.to, between, x.end, perInterval)
+		middle := (x.from + x.to) / 2
+		first, err := w.over(x.from, middle)
 		if err != nil {
 			return err
 		}
+		rest, err := w.over(middle, x.to)
+		if err != nil {
+			return err
+		}
+		all[worst] = first
 		all = append(all, rest)
 	}
 	for _, x := range all {
@@ -275,8 +356,12 @@ func (e *Explainer) integrate(b *model.Batch, t Target, a *Attribution, at []int
 			}
 		}
 	}
+	a.Points = w.pulls
 	return nil
 }
+
+// begin is into how many intervals the way is cut at first.
+const begin = 2
 
 // gaussLegendre is the nodes and weights of the rule with n points on [0, 1], exact for polynomials of degree 2n − 1.
 // Newton's method finds the roots of the Legendre polynomial from their asymptotic places (Abramowitz and Stegun 1964,

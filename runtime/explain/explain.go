@@ -210,9 +210,18 @@ func (e *Explainer) Gradients(b *model.Batch, seed []float32) (*Pass, map[string
 	return p, all, nil
 }
 
+// blind runs the pass for its values alone: where heads look is not computed, which takes as long as all else does.
+func (e *Explainer) blind(b *model.Batch) ([]model.Tap, error) {
+	if e.pass.Blind != nil {
+		*e.pass.Blind = true
+		defer func() { *e.pass.Blind = false }()
+	}
+	return e.pass.Run(b)
+}
+
 // score runs the pass and gives the target.
 func (e *Explainer) score(b *model.Batch, t Target) (float64, error) {
-	all, err := e.pass.Run(b)
+	all, err := e.blind(b)
 	if err != nil {
 		return 0, err
 	}
@@ -222,7 +231,7 @@ func (e *Explainer) score(b *model.Batch, t Target) (float64, error) {
 
 // pull runs the pass, gives the target, and leaves its gradient with respect to the values in the taps that it lists.
 func (e *Explainer) pull(b *model.Batch, t Target) (float64, []model.Tap, error) {
-	all, err := e.pass.Run(b)
+	all, err := e.blind(b)
 	if err != nil {
 		return 0, nil, err
 	}

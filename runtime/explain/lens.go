@@ -130,7 +130,7 @@ func (e *Explainer) Lens(b *model.Batch) ([]Layer, error) {
 					tap.Add[j] = x - last.Value[j]
 				}
 			}, func() error {
-				out, err := e.pass.Run(b)
+				out, err := e.blind(b)
 				if err == nil {
 					l.Logits = slices.Clone(out[len(out)-1].Value)
 				}

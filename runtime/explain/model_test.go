@@ -164,6 +164,50 @@ func TestPatch(t *testing.T) {
 	}
 }
 
+// TestBlind runs a pass that leaves out where heads look: all else is the same, and what an explainer gives of heads
+// later is that of the text at hand, not of the one that was left out.
+func TestBlind(t *testing.T) {
+	m := gptnano.New()
+	a, b := explain.Text(tokens(12, 60)), explain.Text(tokens(12, 41))
+	e := explainer(t, m, "")
+	want, err := e.Run(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pass := m.Taps()[0]
+	*pass.Blind = true
+	if _, err = pass.Run(b); err != nil {
+		t.Fatal(err)
+	}
+	got, err := pass.Run(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	*pass.Blind = false
+	for i, tap := range got {
+		if !slices.Equal(tap.Value, want.Taps[i].Value) {
+			t.Errorf("%s is another value where the pass is blind", tap.Name)
+		}
+	}
+	if _, err := e.Attribute(a, explain.Target{Step: 3, Token: 2, Against: -1}, explain.Occlusion,
+		explain.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	other, err := e.Run(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh, err := explainer(t, gptnano.New(), "").Run(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const looks = "blocks.heads.weights"
+	if !slices.Equal(other.Tap(looks).Value, fresh.Tap(looks).Value) || slices.Equal(other.Tap(looks).Value,
+		want.Tap(looks).Value) {
+		t.Error("heads look where they looked in another text")
+	}
+}
+
 // TestUnits finds the unit that goes with a measure that is one of the units themselves, and where it is largest.
 func TestUnits(t *testing.T) {
 	e := explainer(t, lstm.New(), "")

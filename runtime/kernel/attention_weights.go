@@ -40,23 +40,23 @@ func (j *weightsJob) Do(task int) {
 	b, head := task/j.Count, task%j.Count
 	g := head / (j.Count / j.KV)
 	buffer := scoreBuffers.get()
-	if len(*buffer) < j.keys {
-		*buffer = make([]float64, j.keys)
+	if need := j.keys + j.Size*(j.keys+1); len(*buffer) < need {
+		*buffer = make([]float64, need)
 	}
-	scores := (*buffer)[:j.keys]
+	scores, q, k := (*buffer)[:j.keys], (*buffer)[j.keys:][:j.Size], (*buffer)[j.keys+j.Size:][:j.keys*j.Size]
+	for key := range j.keys {
+		widenInto(k[key*j.Size:][:j.Size], j.k[(key*j.batch+b)*j.LDK+g*j.Size:])
+	}
 	for i := range j.queries {
 		row := j.p[(task*j.queries+i)*j.keys:][:j.keys]
-		q := j.q[(i*j.batch+b)*j.LDQ+head*j.Size:][:j.Size]
+		widenInto(q, j.q[(i*j.batch+b)*j.LDQ+head*j.Size:])
 		at := i + j.keys - j.queries
+		j.products(scores, q, k, at)
 		top := math.Inf(-1)
-		for key := range scores {
+		for key, s := range scores {
 			scores[key] = math.Inf(-1)
 			if !j.sees(at, key) || j.present != nil && j.present[key*j.batch+b] < 0 {
 				continue
-			}
-			s := 0.0
-			for f, x := range j.k[(key*j.batch+b)*j.LDK+g*j.Size:][:j.Size] {
-				s += float64(q[f]) * float64(x)
 			}
 			s *= float64(j.Scale)
 			if j.Cap > 0 {
@@ -86,6 +86,44 @@ func (j *weightsJob) Do(task int) {
 		}
 	}
 	scoreBuffers.put(buffer)
+}
+
+// widenInto is dst = x, of dst's length.
+func widenInto(dst []float64, x []float32) {
+	for i, v := range x[:len(dst)] {
+		dst[i] = float64(v)
+	}
+}
+
+// products computes the product of q with every key that the query at a position may see, four at a time: each sum has
+// one order, and four of them hide the time that an addition takes.
+func (j *weightsJob) products(scores, q, k []float64, at int) {
+	size, from, to := len(q), 0, len(scores)
+	if j.Causal {
+		to = min(to, max(at+1, j.Prefix))
+		if j.Window > 0 && j.Prefix == 0 {
+			from = max(0, at-j.Window+1)
+		}
+	}
+	for ; from+4 <= to; from += 4 {
+		k := k[from*size:][:4*size]
+		k0, k1, k2, k3 := k[:size], k[size:][:size], k[2*size:][:size], k[3*size:][:size]
+		var s0, s1, s2, s3 float64
+		for f, x := range q {
+			s0 += x * k0[f]
+			s1 += x * k1[f]
+			s2 += x * k2[f]
+			s3 += x * k3[f]
+		}
+		scores[from], scores[from+1], scores[from+2], scores[from+3] = s0, s1, s2, s3
+	}
+	for ; from < to; from++ {
+		s := 0.0
+		for f, x := range k[from*size:][:size] {
+			s += q[f] * x
+		}
+		scores[from] = s
+	}
 }
 
 // sees reports whether the query at a position sees a key, where both have a token.

@@ -23,6 +23,9 @@ type Taps struct {
 	Forward, Backward func(b *Batch)
 	List              func(b *Batch) []Tap
 	Seed              []float32 // of the gradient; at the capacity of what the model gives
+	// Blind, where it is set to true, makes passes leave out probabilities of attention that nothing but the list
+	// reads; what the list has is then that of an earlier pass. It is nil where a pass has none.
+	Blind *bool
 }
 
 // Kinds of taps.

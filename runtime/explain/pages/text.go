@@ -15,6 +15,7 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/explain"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/page"
+	"github.com/gradsmith/gradsmith/runtime/parallel"
 )
 
 // Text is what a page about a text shows.
@@ -145,22 +146,14 @@ func (a *about) predictions() error {
 
 // attributions shows where the prediction comes from, by each method.
 func (a *about) attributions() error {
+	all, err := a.Explainer.Attributions(a.Batch, a.Target, explain.Methods, explain.Options{
+		Spans: map[string][][2]int{"step": cut(a.Batch.Steps), "source": cut(a.Batch.SourceSteps)}})
+	if err != nil {
+		return a.note("attributions", err)
+	}
 	var blocks []page.Block
-	for _, by := range explain.Methods {
-		if err := a.ctx.Err(); err != nil {
-			return err
-		}
-		o := explain.Options{}
-		if by == explain.Occlusion {
-			o.Spans = map[string][][2]int{"step": cut(a.Batch.Steps), "source": cut(a.Batch.SourceSteps)}
-		}
-		x, err := a.Explainer.Attribute(a.Batch, a.Target, by, o)
-		if err != nil {
-			if err := a.note(string(by), err); err != nil {
-				return err
-			}
-			continue
-		}
+	for _, x := range all {
+		by := x.Method
 		most := 0.0
 		for _, in := range x.Inputs {
 			for _, v := range in.Values {
@@ -241,13 +234,8 @@ func (a *about) attention() error {
 		b := page.Block{Title: fmt.Sprintf("%s: %d layers of %d heads", l.Name, l.Layers, l.Heads), Fold: true,
 			Open:  true,
 			Small: true}
-		for layer := range l.Layers {
-			for h := range l.Heads {
-				name := fmt.Sprintf("layer %d, head %d", layer+1, h+1)
-				b.Pictures = append(b.Pictures, heat(fmt.Sprintf("%s-%d-%d", file(l.Name), layer+1, h+1),
-					l.Name+", "+name, name, widened(l.Of(layer, h)), l.Queries, l.Keys))
-			}
-		}
+		b.Pictures = make([]page.Picture, l.Layers*l.Heads)
+		parallel.Run(len(b.Pictures), &drawing{l, b.Pictures})
 		blocks = append(blocks, b)
 	}
 	if total > pixels {
@@ -273,6 +261,21 @@ func (a *about) attention() error {
 	a.section("Attention", "Where heads look: a row for each position that looks, a column for each that is looked at, "+
 		"bright where they look.", blocks...)
 	return nil
+}
+
+// drawing is the pictures of all heads of a look.
+type drawing struct {
+	look *explain.Look
+	to   []page.Picture
+}
+
+// Do draws head i.
+func (d *drawing) Do(i int) {
+	l := d.look
+	layer, h := i/l.Heads, i%l.Heads
+	name := fmt.Sprintf("layer %d, head %d", layer+1, h+1)
+	d.to[i] = heat(fmt.Sprintf("%s-%d-%d", file(l.Name), layer+1, h+1), l.Name+", "+name, name,
+		widened(l.Of(layer, h)), l.Queries, l.Keys)
 }
 
 // alignment is a table of where a decoder looks in its source.
