@@ -3,11 +3,11 @@ package app
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -28,6 +28,10 @@ type explaining struct {
 	text, answer, token, against, other, out, pictures string
 	at                                                 int
 	units                                              []string
+
+	data      dataFlags // of a long text, and of that:
+	find      string
+	positions int
 }
 
 func (a *program) newExplain() *cobra.Command {
@@ -44,17 +48,21 @@ that fetches nothing.
 
 Explained is the prediction behind the last token, or the one of --at, of the token that the model
 holds for the likeliest there, or of --token. --other gives a text of as many tokens from which
-values are put into this one.` + a.explainsSource() + `
+values are put into this one.` + a.explainsSource() + a.explainsCorpus() + `
 
 ` + cli.Escapes,
-		Example: fmt.Sprintf("  %s explain --text %q", a.Info.Name, a.example()),
+		Example: fmt.Sprintf("  %s explain --text %q", a.Info.Name, a.example()) + a.corpusExample(),
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if f.text == "" {
-				return errors.New("name what to explain with --text TEXT")
+			long, err := a.ofCorpus(cmd, &f)
+			if err != nil {
+				return err
 			}
 			if err := page.Writable(f.out, page.ExplainHead, "explain"); err != nil {
 				return err
+			}
+			if long {
+				return a.explainCorpus(cmd, &f, path)
 			}
 			lm, err := a.trained(path, checkpoint.LoadWeights)
 			if err != nil {
@@ -91,6 +99,12 @@ values are put into this one.` + a.explainsSource() + `
 	fs.StringVar(&f.against, "against", "", "explain by how much it is above this `TEXT` of one token")
 	fs.StringVar(&f.other, "other", "", "a `TEXT` of as many tokens, whose values are put into this one")
 	fs.StringArrayVar(&f.units, "unit", nil, "show this hidden `UNIT`, such as lstm.h[17]; may be given several times")
+	if a.readsCorpus() {
+		f.data.addText(a, fs, " in which units are searched")
+		fs.StringVar(&f.find, "find", "", "find the units that go with a `PROPERTY` of the text: "+
+			strings.Join(explain.Properties(), ", ")+", or a regular expression")
+		fs.IntVar(&f.positions, "positions", 20000, "read at most `N` tokens of the text, spread over it")
+	}
 	fs.StringVarP(&f.out, "out", "o", "explain.html", "`FILE` for the page")
 	fs.StringVar(&f.pictures, "pictures", "", "`FOLDER` for the pictures of the page, in PNG")
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
@@ -128,12 +142,8 @@ func (a *program) explained(ctx context.Context, m model.LanguageModel, t *pages
 			return fmt.Errorf("--other: %w", err)
 		}
 	}
-	for _, name := range f.units {
-		u, err := unitOf(name)
-		if err != nil {
-			return fmt.Errorf("--unit: %w", err)
-		}
-		t.Units = append(t.Units, u)
+	if t.Units, err = unitsOf(f.units); err != nil {
+		return err
 	}
 	n := t.Batch.Steps
 	if f.at == 0 {
@@ -249,6 +259,18 @@ func (a *program) explainedBatch(ctx context.Context, m model.LanguageModel, rea
 }
 
 var unitForm = regexp.MustCompile(`^([^\[]+)(?:\[(\d+)\])?\[(\d+)\]$`)
+
+// unitsOf reads the units of --unit.
+func unitsOf(names []string) (all []explain.Unit, err error) {
+	for _, name := range names {
+		u, err := unitOf(name)
+		if err != nil {
+			return nil, fmt.Errorf("--unit: %w", err)
+		}
+		all = append(all, u)
+	}
+	return all, nil
+}
 
 // unitOf reads a unit: lstm.h[17], or lstm.h[2][17] of layer 2 of a stack.
 func unitOf(s string) (explain.Unit, error) {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -124,6 +125,78 @@ func TestExplain(t *testing.T) {
 	if now, err := os.ReadFile("data"); err != nil || string(now) != data {
 		t.Error("a text was written over")
 	}
+	// Of a long text, which the model reads by parts.
+	long := strings.Repeat("abcdefab[cafed fa\nce]d bab\n", 60)
+	long = strings.NewReplacer("[", "\"", "]", "\"").Replace(long)
+	if err := os.WriteFile("long.txt", []byte(long), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p = lstm.Program()
+	if err := checkpoint.SaveWeights("lstm.m", p.New(3)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args, prints, shows []string
+	}{
+		{[]string{"--find", "line-length"}, []string{"line-length: 1,024 units", " r ", "by chance, 20 times"},
+			[]string{"The units", "characters since the line began", "Its values", "data:image/png"}},
+		{[]string{"--find", "quotes"}, []string{"quotes: 1,024 units", " AUC "}, []string{"a quotation is open"}},
+		{[]string{"--unit", "lstm.2.h[3]", "--unit", "lstm.1.c[4]"}, []string{"lstm.2.h[3]: largest ", "lstm.1.c[4]: "},
+			[]string{"lstm.1.c[4]", "Smallest, number 2", "class=\"aim\""}},
+	} {
+		var out, errOut bytes.Buffer
+		args := append([]string{"explain", "--model", "lstm.m", "--data", "long.txt", "--positions", "300", "-o",
+			"units.html"}, c.args...)
+		if status := Run(context.Background(), p, args, &out, &errOut); status != 0 {
+			t.Fatalf("%v: %s", c.args, errOut.String())
+		}
+		data, err := os.ReadFile("units.html")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range c.prints {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%v prints %q, and no %q", c.args, out.String(), want)
+			}
+		}
+		for _, want := range c.shows {
+			if !strings.Contains(string(data), want) {
+				t.Errorf("%v: the page has no %q", c.args, want)
+			}
+		}
+	}
+	for says, args := range map[string][]string{
+		"the value has 256 units, from lstm.2.h[0]": {"--unit", "lstm.2.h[256]", "--data", "long.txt"},
+		"those with units are embed.x":              {"--unit", "no.h[2]", "--data", "long.txt"},
+		"contradict each other: units are found":    {"--find", "quotes", "--text", "ab"},
+		"contradict each other: one names":          {"--find", "quotes", "--unit", "lstm.2.h[2]"},
+		"--at has no effect here: it is for --text": {"--find", "quotes", "--at", "3"},
+		"--data has no effect here: it is for":      {"--text", "ab", "--data", "long.txt"},
+		"and no regular expression":                 {"--find", "a(b", "--data", "long.txt"},
+		"digits is 0 at all of":                     {"--find", "digits", "--data", "long.txt"},
+		"--positions 99: give 100 or more":          {"--find", "quotes", "--positions", "99"},
+		"and a search takes 100 or more":            {"--find", "quotes", "--data", "short"},
+		"is the same file as --data long.txt":       {"--find", "quotes", "--data", "long.txt", "-o", "long.txt"},
+	} {
+		if err := os.WriteFile("short", []byte("a short text"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		args = append([]string{"explain", "--model", "lstm.m"}, args...)
+		if !slices.Contains(args, "-o") {
+			args = append(args, "-o", "no.html")
+		}
+		if errOut, status := run(p, args...); status != 1 || !strings.Contains(errOut, says) ||
+			strings.Count(errOut, "\n") != 1 {
+			t.Errorf("%v: status %d, %s", args, status, errOut)
+		}
+	}
+	if _, err := os.Stat("no.html"); err == nil {
+		t.Error("a search that was refused has written a page")
+	}
+	if now, err := os.ReadFile("long.txt"); err != nil || string(now) != long {
+		t.Error("a text that was searched was written over")
+	}
+	p = tapped.Program()
 	// What cannot be shown is said, and the rest is.
 	if errOut, status := run(p, "explain", "--model", "m", "--text", "abc", "--other", "ab", "--unit", "count.h[99]",
 		"-o",

@@ -63,6 +63,7 @@ var fileFlags = fileflag.Table{
 		"against":       fileflag.Text,
 		"other":         fileflag.Text,
 		"unit":          fileflag.Text,
+		"find":          fileflag.Text,
 		"address":       fileflag.Text,
 		"chat-template": fileflag.Text,
 		"guard":         fileflag.Text,

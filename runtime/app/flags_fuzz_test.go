@@ -119,7 +119,14 @@ func calls(p Program) map[string]call {
 		case "train":
 			c.args = append(c.args, "--steps", "2", "--overwrite")
 		case "explain":
-			c.args = append(c.args, "--text", "ab")
+			if cmd.Flags().Lookup("text") != nil {
+				c.args = []string{cmd.Name(), "--text", "ab"}
+			}
+			if cmd.Flags().Lookup("find") != nil { // of a long text
+				long := c
+				long.args = []string{cmd.Name(), "--find", "a+b", "--data", "text", "--positions", "200"}
+				all[cmd.Name()+" --find"] = long
+			}
 		case "align":
 			c.args = append(c.args, "ab")
 		case "fill":

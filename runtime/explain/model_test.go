@@ -3,8 +3,10 @@ package explain_test
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/gradsmith/gradsmith/gen/cases/tapped"
 	"github.com/gradsmith/gradsmith/generated/gan"
 	"github.com/gradsmith/gradsmith/generated/gptnano"
 	"github.com/gradsmith/gradsmith/generated/lstm"
@@ -208,48 +210,185 @@ func TestBlind(t *testing.T) {
 	}
 }
 
-// TestUnits finds the unit that goes with a measure that is one of the units themselves, and where it is largest.
+// TestRead reads texts that are longer than a window: every position comes once and in order. A recurrent model comes to
+// the states and predictions of one long pass; one that also attends sees at least half a window.
+func TestRead(t *testing.T) {
+	long := tokens(60, 90)
+	e := explainer(t, lstm.New(), "")
+	want, err := e.Run(explain.Text(long))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, window := range []int{4, 17, 59, 60} {
+		next := 0
+		err := e.Read(t.Context(), long, window, func(p *explain.Pass, first, fresh int) error {
+			if first+fresh != next || p.Batch.Steps > window {
+				t.Errorf("window %d: token %d follows %d", window, first+fresh, next)
+			}
+			next = first + p.Batch.Steps
+			for _, name := range []string{"lstm.1.c", "lstm.2.h", "output"} {
+				got, whole := p.Tap(name), want.Tap(name)
+				for i, x := range got.Value {
+					y := whole.Value[first*got.Shape[1]+i]
+					if math.Abs(float64(x-y)) > 1e-5 && i >= fresh*got.Shape[1] {
+						t.Fatalf("window %d: number %d of %s is %v, want %v", window, i, name, x, y)
+					}
+				}
+			}
+			return nil
+		})
+		if err != nil || next != len(long) {
+			t.Errorf("window %d: %d tokens are read: %v", window, next, err)
+		}
+	}
+	if err := e.Read(t.Context(), long, 65, nil); err == nil {
+		t.Error("a window is longer than the model's")
+	}
+	for name, x := range map[string]struct {
+		m      any
+		vocab  int
+		window int
+	}{"gptnano": {gptnano.New(), 60, 16}, "tapped": {tapped.New(), 6, 6}} {
+		next, passes := 0, 0
+		err := explainer(t, x.m, "").Read(t.Context(), tokens(40, x.vocab), x.window,
+			func(p *explain.Pass, first, fresh int) error {
+				if first+fresh != next || first > 0 && fresh != x.window/2 {
+					t.Errorf("%s: token %d follows %d, and %d come before", name, first+fresh, next, fresh)
+				}
+				next, passes = first+p.Batch.Steps, passes+1
+				return nil
+			})
+		if err != nil || next != 40 || passes < 3 {
+			t.Errorf("%s: %d tokens are read in %d passes: %v", name, next, passes, err)
+		}
+	}
+}
+
+// TestUnits finds the unit that goes with a property that is made of one of the units themselves, on a text that it was
+// not searched with as well, and where it is largest and smallest. A property that has nothing to do with the text is
+// found no better than one that is turned.
 func TestUnits(t *testing.T) {
 	e := explainer(t, lstm.New(), "")
-	texts := []*model.Batch{explain.Text(tokens(30, 90)), explain.Text(tokens(25, 77))}
+	text := make([]int32, 400)
+	for i := range text {
+		text[i] = int32(model.Key(9, uint64(i)) % 90)
+	}
 	u := explain.Unit{Tap: "lstm.2.h", Index: 17}
-	over := func(b *model.Batch) []float64 {
-		p, err := e.Run(b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		x, err := u.Over(p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return x
-	}
-	measured := map[*model.Batch][]float64{}
-	for _, b := range texts {
-		for _, v := range over(b) {
-			measured[b] = append(measured[b], 3-2*v)
-		}
-	}
-	found, err := e.Follow(texts, func(b *model.Batch) []float64 { return measured[b] })
+	liked, err := e.Likes(t.Context(), text, [][2]int{{0, 400}}, 0, []explain.Unit{u}, 3, 5)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if found[0].Unit != u || math.Abs(found[0].R+1) > 1e-6 || math.Abs(found[1].R) > 0.999 {
-		t.Errorf("%v goes with it, by %v; then %v", found[0].Unit, found[0].R, found[1])
+	l := liked[0]
+	values := make([]float64, len(text))
+	for i, p := range l.All {
+		if p.At != i {
+			t.Fatalf("position %d comes as number %d", p.At, i)
+		}
+		values[i] = p.Value
 	}
-	places, err := e.Likes(texts, u, 3, 5)
+	if len(l.All) != 400 || len(l.Most) != 3 || l.Most[0].Value != slices.Max(values) ||
+		l.Least[0].Value != slices.Min(values) || l.Most[1].Value < l.Most[2].Value {
+		t.Errorf("of %d values the unit likes %v, and not %v", len(l.All), l.Most, l.Least)
+	}
+	for i, p := range l.Most {
+		for _, q := range l.Most[:i] {
+			if max(p.At-q.At, q.At-p.At) < 5 {
+				t.Errorf("%v and %v are closer than 5 tokens", p, q)
+			}
+		}
+	}
+	middle := slices.Sorted(slices.Values(values))[200]
+	for _, yes := range []bool{false, true} {
+		planted, random := make([]float64, len(text)), make([]float64, len(text))
+		for i, v := range values {
+			planted[i] = 3 - 2*v
+			random[i] = float64(model.Key(5, uint64(i)) % 2)
+			if yes {
+				planted[i] = 0
+				if v < middle {
+					planted[i] = 1
+				}
+			}
+		}
+		s := explain.Search{Tokens: text, Property: planted, Runs: [][2]int{{0, 200}}, Held: [][2]int{{200, 400}},
+			Warm: 40} // before which the other text, which begins anew, has other states
+		p := &explain.Property{Name: "planted", Yes: yes}
+		f, err := e.Find(t.Context(), p, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		best, want := f.Best[0], -1.0
+		if yes {
+			want = 0
+		}
+		if best.Unit != u || math.Abs(best.Search-want) > 1e-4 || math.Abs(best.Held-want) > 1e-3 || f.Units != 1024 ||
+			f.Searched != 160 || f.Held != 160 || len(f.Sample) != 160 || f.Sample[0].At != 240 ||
+			f.Chance[0] > f.Chance[1] || f.ChanceHeld[1] > 0.9 {
+			t.Errorf("yes %v: found %+v of %d, on %d and %d positions; by chance %v and %v", yes, best, f.Units,
+				f.Searched, f.Held, f.Chance, f.ChanceHeld)
+		}
+		s.Property = random
+		if f, err = e.Find(t.Context(), p, s); err != nil {
+			t.Fatal(err)
+		}
+		if math.Abs(p.Signed(f.Best[0].Search)) > 1.3*math.Abs(p.Signed(f.Chance[1])) {
+			t.Errorf("yes %v: a property by chance is found: %+v; by chance %v", yes, f.Best[0], f.Chance)
+		}
+	}
+	for _, x := range []struct {
+		u    explain.Unit
+		says string
+	}{
+		{explain.Unit{Tap: "lstm.2.h", Index: 256}, "256 units, from lstm.2.h[0] to lstm.2.h[255]"},
+		{explain.Unit{Tap: "no.h"}, "those with units are embed.x, lstm.1.gates"},
+		{explain.Unit{Tap: "lstm.2.h", Layer: 2}, "256 units"},
+	} {
+		_, err := e.Likes(t.Context(), text, [][2]int{{0, 40}}, 0, []explain.Unit{x.u}, 3, 5)
+		if err == nil || !strings.Contains(err.Error(), x.says) {
+			t.Errorf("%v: %v", x.u, err)
+		}
+	}
+	same := explain.Search{Tokens: text, Property: make([]float64, len(text)), Runs: [][2]int{{0, 200}},
+		Held: [][2]int{{200, 400}}}
+	if _, err := e.Find(t.Context(), &explain.Property{Name: "none"}, same); err == nil {
+		t.Error("a property that is always the same is found")
+	}
+}
+
+// TestProperties holds properties of a text to what they are at each character, and at tokens of several.
+func TestProperties(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		want       []float64
+	}{
+		{"line-length", "ab\n\né", []float64{1, 2, 0, 0, 1}},
+		{"word-length", "a1, b", []float64{1, 2, 0, 0, 1}},
+		{"quotes", "a\"b\"“c”", []float64{0, 1, 1, 0, 1, 1, 0}},
+		{"quotes", "\"a\nb\n \nc", []float64{1, 1, 1, 1, 1, 1, 0, 0}},
+		{"brackets", "a(b[c])d", []float64{0, 1, 1, 1, 1, 1, 0, 0}},
+		{"capitals", "aBc", []float64{0, 1, 0}},
+		{"digits", "a1", []float64{0, 1}},
+		{"a+b", "caab.ab", []float64{0, 1, 1, 1, 0, 1, 1}},
+	} {
+		p, err := explain.PropertyOf(c.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Over(strings.Split(c.text, "")); !slices.Equal(got, c.want) {
+			t.Errorf("%s of %q is %v, want %v", c.name, c.text, got, c.want)
+		}
+	}
+	p, err := explain.PropertyOf("line-length")
 	if err != nil {
 		t.Fatal(err)
 	}
-	best := math.Inf(-1)
-	for _, b := range texts {
-		best = max(best, slices.Max(over(b)))
+	if got := p.Over([]string{"", "ab", "\ncd", "", "\xc3", "\xa9"}); !slices.Equal(got, []float64{0, 2, 2, 2, 3, 3}) {
+		t.Errorf("behind tokens of several characters: %v", got)
 	}
-	if len(places) != 3 || places[0].Value != best || places[1].Value < places[2].Value {
-		t.Errorf("the unit is %v at most, and likes %v", best, places)
-	}
-	if _, err := e.Likes(texts, explain.Unit{Tap: "lstm.2.h", Index: 256}, 3, 5); err == nil {
-		t.Error("a unit that does not exist likes something")
+	for _, name := range []string{"", "a(b"} {
+		if _, err := explain.PropertyOf(name); err == nil {
+			t.Errorf("%q is a property", name)
+		}
 	}
 }
 

@@ -2,9 +2,10 @@ package explain
 
 import (
 	"cmp"
+	"context"
 	"fmt"
-	"math"
 	"slices"
+	"strings"
 
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
@@ -16,10 +17,10 @@ type Unit struct {
 	Index int    // of the number
 }
 
-// String is "lstm.h[17]", or "lstm.h, layer 2 [17]".
+// String is "lstm.h[17]", or "lstm.h[2][17]" of layer 2 of a stack, as the flag --unit of programs takes it.
 func (u Unit) String() string {
 	if u.Layer > 0 {
-		return fmt.Sprintf("%s, layer %d [%d]", u.Tap, u.Layer+1, u.Index)
+		return fmt.Sprintf("%s[%d][%d]", u.Tap, u.Layer+1, u.Index)
 	}
 	return fmt.Sprintf("%s[%d]", u.Tap, u.Index)
 }
@@ -28,7 +29,13 @@ func (u Unit) String() string {
 func (u Unit) Over(p *Pass) ([]float64, error) {
 	t := p.Tap(u.Tap)
 	if t == nil {
-		return nil, fmt.Errorf("the model has no value %q", u.Tap)
+		var names []string
+		for _, t := range p.Taps {
+			if len(Units(&t)) > 0 {
+				names = append(names, t.Name)
+			}
+		}
+		return nil, fmt.Errorf("the model has no value %q: those with units are %s", u.Tap, strings.Join(names, ", "))
 	}
 	n := len(t.Axes)
 	if n < 2 || n > 3 || t.Axes[n-1] != "feature" || t.Axes[n-2] == "layer" {
@@ -39,7 +46,12 @@ func (u Unit) Over(p *Pass) ([]float64, error) {
 		layers = t.Shape[0]
 	}
 	if u.Layer < 0 || u.Layer >= layers || u.Index < 0 || u.Index >= width {
-		return nil, fmt.Errorf("there is no unit %s: the value has %d layers of %d units", u, layers, width)
+		if layers == 1 {
+			return nil, fmt.Errorf("there is no unit %s: the value has %d units, from %s[0] to %s[%d]", u, width, u.Tap,
+				u.Tap, width-1)
+		}
+		return nil, fmt.Errorf("there is no unit %s: the value has %d layers, from 1, of %d units, from 0", u, layers,
+			width)
 	}
 	x := make([]float64, steps)
 	for i := range x {
@@ -51,7 +63,7 @@ func (u Unit) Over(p *Pass) ([]float64, error) {
 // Units lists the units of a value.
 func Units(t *model.Tap) []Unit {
 	n := len(t.Axes)
-	if n < 2 || n > 3 || t.Axes[n-1] != "feature" {
+	if n < 2 || n > 3 || t.Axes[n-1] != "feature" || t.Axes[n-2] == "layer" {
 		return nil
 	}
 	layers := 1
@@ -67,101 +79,74 @@ func Units(t *model.Tap) []Unit {
 	return all
 }
 
-// Match is a unit and how much its values go with a measure of the text.
-type Match struct {
-	Unit
-	R float64 // Pearson's correlation
+// Place is a position of a text, and what a unit is there.
+type Place struct {
+	At    int // the number of the token
+	Value float64
 }
 
-// Follow ranks the units of the states of a model by how much they go with a measure of a text, such as how long a line
-// already is, or whether a quotation is open: by Pearson's correlation over all positions of all texts, those that go
-// with it most first, whatever its sign. measure gives a number for each position of a text.
-func (e *Explainer) Follow(texts []*model.Batch, measure func(b *model.Batch) []float64) ([]Match, error) {
-	var all []Match
-	type sums struct{ x, xx, xm float64 }
-	var by []sums
-	var m, mm, n float64
-	for _, b := range texts {
-		p, err := e.Run(b)
+// Liked is where a unit is large or small in a text.
+type Liked struct {
+	Unit
+	All         []Place // all positions that were read, in order
+	Most, Least []Place // of them where it is largest, and smallest, the extreme first
+}
+
+// Likes reads ranges of a text, and gives for each of units the k places where it is largest and those where it is
+// smallest; no two of them are closer than apart tokens. In each range, the positions behind the first warm count,
+// before which the model has seen next to nothing.
+func (e *Explainer) Likes(ctx context.Context, tokens []int32, ranges [][2]int, warm int, units []Unit, k,
+	apart int) ([]Liked, error) {
+	all := make([]Liked, len(units))
+	for i, u := range units {
+		all[i].Unit = u
+	}
+	for _, r := range ranges {
+		if r[0] < 0 || r[1] > len(tokens) || r[0] >= r[1] {
+			return nil, fmt.Errorf("tokens %d to %d of %d", r[0], r[1], len(tokens))
+		}
+		err := e.Read(ctx, tokens[r[0]:r[1]], 0, func(p *Pass, first, fresh int) error {
+			for i := range all {
+				x, err := all[i].Over(p)
+				if err != nil {
+					return err
+				}
+				if len(x) != p.Batch.Steps {
+					return fmt.Errorf("the unit %s has %d values for %d tokens", all[i].Unit, len(x), p.Batch.Steps)
+				}
+				for step := max(fresh, warm-first); step < len(x); step++ {
+					all[i].All = append(all[i].All, Place{r[0] + first + step, x[step]})
+				}
+			}
+			return nil
+		})
 		if err != nil {
 			return nil, err
 		}
-		want := measure(b)
-		if len(want) != b.Steps {
-			return nil, fmt.Errorf("the measure gives %d numbers for %d tokens", len(want), b.Steps)
-		}
-		for _, v := range want {
-			m, mm, n = m+v, mm+v*v, n+1
-		}
-		at := 0
-		for _, t := range p.Of(model.TapState) {
-			for _, u := range Units(t) {
-				x, err := u.Over(p)
-				if err != nil {
-					return nil, err
-				}
-				if len(x) != len(want) { // of the source
-					continue
-				}
-				if at == len(by) {
-					by, all = append(by, sums{}), append(all, Match{Unit: u})
-				}
-				s := &by[at]
-				for i, v := range x {
-					s.x, s.xx, s.xm = s.x+v, s.xx+v*v, s.xm+v*want[i]
-				}
-				at++
-			}
-		}
 	}
-	if len(all) == 0 {
-		return nil, fmt.Errorf("the model has no recurrent layers")
+	for i := range all {
+		sorted := slices.Clone(all[i].All)
+		slices.SortStableFunc(sorted, func(a, b Place) int { return cmp.Compare(b.Value, a.Value) })
+		all[i].Most = spread(sorted, k, apart)
+		slices.Reverse(sorted)
+		all[i].Least = spread(sorted, k, apart)
 	}
-	for i, s := range by {
-		spread := math.Sqrt((n*s.xx - s.x*s.x) * (n*mm - m*m))
-		if spread > 0 {
-			all[i].R = (n*s.xm - s.x*m) / spread
-		}
-	}
-	slices.SortStableFunc(all, func(a, b Match) int { return cmp.Compare(math.Abs(b.R), math.Abs(a.R)) })
 	return all, nil
 }
 
-// Place is a position of one of several texts, and what a unit is there.
-type Place struct {
-	Text, Step int
-	Value      float64
-}
-
-// Likes are the k places of texts where a unit is largest, the largest first; no two of them are closer than apart
-// positions of one text.
-func (e *Explainer) Likes(texts []*model.Batch, u Unit, k, apart int) ([]Place, error) {
-	var all []Place
-	for i, b := range texts {
-		p, err := e.Run(b)
-		if err != nil {
-			return nil, err
-		}
-		x, err := u.Over(p)
-		if err != nil {
-			return nil, err
-		}
-		for step, v := range x {
-			all = append(all, Place{i, step, v})
-		}
-	}
-	slices.SortStableFunc(all, func(a, b Place) int { return cmp.Compare(b.Value, a.Value) })
+// spread is the first k of places that are not closer than apart tokens.
+func spread(places []Place, k, apart int) []Place {
 	var found []Place
-	for _, p := range all {
+	for _, p := range places {
 		if len(found) == k {
 			break
 		}
-		near := func(q Place) bool { return q.Text == p.Text && max(q.Step-p.Step, p.Step-q.Step) < apart }
+		near := func(q Place) bool { return max(q.At-p.At, p.At-q.At) < apart }
 		if !slices.ContainsFunc(found, near) {
 			found = append(found, p)
 		}
 	}
-	return found, nil
+	return found
 }
 
 // Traverse gives what the model makes when number i of its latent vector, or of a generator's noise, is each of values

@@ -105,6 +105,15 @@ func (p *Part) at(i int) int32 {
 	return p.files.at(p.from + i)
 }
 
+// Slice is a copy of the tokens [from, to).
+func (p *Part) Slice(from, to int) []int32 {
+	all := make([]int32, to-from)
+	for i := range all {
+		all[i] = p.at(from + i)
+	}
+	return all
+}
+
 // Read makes a corpus of what in names, in that order.
 func Read(in Input, tok Tokenizer, o Options) (*Corpus, error) {
 	b := newBuilder(tok, o)
