@@ -18,6 +18,7 @@ import (
 	"github.com/gradsmith/gradsmith/gen/op"
 	"github.com/gradsmith/gradsmith/gen/optimize"
 	"github.com/gradsmith/gradsmith/gen/plan"
+	"github.com/gradsmith/gradsmith/gen/prose"
 	"github.com/gradsmith/gradsmith/gen/report"
 	"github.com/gradsmith/gradsmith/spec"
 )
@@ -158,6 +159,12 @@ func (c *compilation) report() *Report {
 func Inspect(m *spec.Model) (r *Report, err error) {
 	err = compile(m, "", func(c *compilation) error { r = c.report(); return nil })
 	return r, err
+}
+
+// Explain says in words and formulas what m does.
+func Explain(m *spec.Model) (d *prose.Document, err error) {
+	err = compile(m, "build", func(c *compilation) error { d = prose.Make(c.model); return nil })
+	return d, err
 }
 
 // Dump is the text form of the graphs after a stage, and for "plan" the memory plans.

@@ -10,6 +10,7 @@ import (
 type Formula struct {
 	Pos
 	Text      string
+	Written   []string // the equations in LaTeX, as they stand in the spec
 	Equations []Equation
 	Params    []FormulaParam
 	States    []string // values that an equation reads of the step before
@@ -39,6 +40,16 @@ type FormulaParam struct {
 	Bias  bool // a vector, or a number, that is only added
 
 	Scalar bool // a number
+}
+
+// LaTeX is the parameter's name in the formula.
+func (p *FormulaParam) LaTeX() string {
+	base, subs, _ := strings.Cut(p.Name, "_")
+	t := formulaToken{base: base}
+	if subs != "" {
+		t.subs = strings.Split(subs, "_")
+	}
+	return t.latex()
 }
 
 // extent is a size that may not be known yet.
@@ -128,9 +139,12 @@ func parseFormula(task formulaTask) (f *Formula, err *formulaError) {
 	if len(equations) == 0 {
 		s.fail(0, "the formula has no equation")
 	}
+	f = &Formula{Text: task.text, Output: task.output}
+	for i := range equations {
+		f.Written = append(f.Written, equations[i].latex())
+	}
 	s.parameters()
 	equations = s.roles(equations)
-	f = &Formula{Text: task.text, Output: task.output}
 	for _, e := range equations {
 		s.equation(f, e)
 	}

@@ -15,6 +15,7 @@ type Use struct {
 // Model is a checked spec: every default is filled in, every name is unique, every size fits.
 // The compiler reads nothing else.
 type Model struct {
+	Pos           // of all of the spec, which is also that of what it does not say
 	File   string // base name of the spec file, as generated code quotes it
 	Digest string // SHA-256, in hex, of the spec's bytes and of the vocabulary's, for stale-code checks
 

@@ -40,6 +40,34 @@ type rule struct {
 	// the arguments that settings come to
 	arguments func(set *value) []any
 	numbers   func(o *Optimizer, n int, tensors []TensorSize) (kept, scratch int)
+	// the formulas of an update in LaTeX, of parameters p and their gradient g at the rate r in step t, and what they
+	// call the arguments; empty for one that they do not have
+	update  []string
+	symbols []string
+}
+
+// Update is the formulas of an update of parameters p in LaTeX, g being their gradient, r the rate and t the number of
+// the step from 1, and the values of the constants in them.
+func (o *Optimizer) Update() (formulas, constants []string) {
+	r := rules[o.Kind]
+	for i, s := range r.symbols {
+		if x, ok := o.Arguments[i].(float64); ok && s != "" {
+			constants = append(constants, s+" = "+latexNumber(x))
+		}
+	}
+	return r.update, constants
+}
+
+// latexNumber is a number in LaTeX.
+func latexNumber(x float64) string {
+	mantissa, exponent, ok := strings.Cut(number(x), "e")
+	switch {
+	case !ok:
+		return mantissa
+	case mantissa == "1":
+		return "10^{" + exponent + "}"
+	}
+	return mantissa + ` \cdot 10^{` + exponent + "}"
 }
 
 var (

@@ -13,6 +13,14 @@ func init() {
 				with("floor", above(0, 1), 0.001, "A parameter that is smaller moves as if it were so large.").
 					called("eps2", "epsilon2"),
 				decay(0, decoupled)).shortFor("rate")},
+		symbols: []string{"c", `\tau`, "f", `\lambda`},
+		update: []string{`\beta = 1 - t^{-c}`,
+			`R \leftarrow \beta \cdot R + (1 - \beta) \cdot \text{row sums}(g^2 + 10^{-30})`,
+			`C \leftarrow \beta \cdot C + (1 - \beta) \cdot \text{column sums}(g^2 + 10^{-30})`,
+			`u = \frac{g}{\sqrt{R \cdot C / \sum R}} \quad \operatorname{rms}(a) = \sqrt{\text{mean}(a^2)}`,
+			`p \leftarrow (1 - r \cdot \lambda) \cdot p - \min(r, \frac{1}{\sqrt{t}}) \cdot \max(f, ` +
+				`\operatorname{rms}(p)) ` +
+				`\cdot \frac{u}{\max(1, \operatorname{rms}(u) / \tau)}`},
 		new: "Adafactor", shapes: true, arguments: numbersOf("exponent", "threshold", "floor", "weight_decay"),
 		numbers: func(_ *Optimizer, _ int, tensors []TensorSize) (kept, scratch int) {
 			largest, rows, columns := 0, 0, 0

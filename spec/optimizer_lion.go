@@ -9,5 +9,9 @@ func init() {
 					"and into the next average.").called("beta1", "beta2", "beta", "beta_1", "beta_2"),
 				decay(0.1, decoupled)).shortFor("rate")},
 		new: "Lion", arguments: numbersOf("betas", "weight_decay"), numbers: arrays(1),
+		symbols: []string{`\beta_1`, `\beta_2`, `\lambda`},
+		update: []string{`u = \beta_1 \cdot m + (1 - \beta_1) \cdot g`,
+			`p \leftarrow (1 - r \cdot \lambda) \cdot p - r \cdot \operatorname{sign}(u)`,
+			`m \leftarrow \beta_2 \cdot m + (1 - \beta_2) \cdot g`},
 	})
 }

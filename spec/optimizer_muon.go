@@ -11,6 +11,16 @@ func init() {
 				with("betas", list(share(), 2, 2), []float64{0.9, 0.95}, "AdamW's: decay of the average of gradients "+
 					"and of their squares.").called("beta1", "beta2", "beta_1", "beta_2"),
 				epsilon(1e-8), decay(0.01, decoupled)).shortFor("rate")},
+		symbols: []string{`\mu`, `\beta_1`, `\beta_2`, `\epsilon`, `\lambda`},
+		update: []string{`m \leftarrow \mu \cdot m + (1 - \mu) \cdot g \quad \text{of a matrix of } a \times b ` +
+			`\text{ numbers}`,
+			`o = \operatorname{orthogonal}(\mu \cdot m + (1 - \mu) \cdot g)`,
+			`p \leftarrow (1 - r \cdot \lambda) \cdot p - 0.2 \cdot r \cdot \sqrt{\max(a, b)} \cdot o`,
+			`\operatorname{orthogonal}(X_0): X_1 = \frac{X_0}{\lVert X_0 \rVert} \quad ` +
+				`X_{i+1} = 3.4445 \cdot X_i + (2.0315 \cdot (X_i \cdot X_i^\top)^2 - 4.775 \cdot X_i \cdot X_i^\top) ` +
+				`\cdot X_i \quad \text{five times}`,
+			`p \leftarrow (1 - r \cdot \lambda) \cdot p - r \cdot \frac{\hat{m}}{\sqrt{\hat{v}} + \epsilon} \quad ` +
+				`\text{of vectors and tables, with averages of } g \text{ and } g^2 \text{ as in AdamW}`},
 		new: "Muon", shapes: true, arguments: numbersOf("momentum", "betas", "epsilon", "weight_decay"),
 		numbers: func(_ *Optimizer, n int, tensors []TensorSize) (kept, scratch int) {
 			kept = n

@@ -12,6 +12,12 @@ func init() {
 					"beta2", "beta", "beta_1",
 					"beta_2", "momentum"),
 				epsilon(1e-8), decay(0, decoupled)).shortFor("rate")},
+		symbols: []string{`\beta_1`, `\beta_2`, `\epsilon`, `\lambda`},
+		update: []string{`v \leftarrow \beta_2 \cdot v + (1 - \beta_2) \cdot g^2 \quad \text{the gradient } g \text{ ` +
+			`being that at } y`,
+			`z \leftarrow z - r \cdot \lambda \cdot y - r \cdot \frac{g}{\sqrt{v / (1 - \beta_2^t)} + \epsilon}`,
+			`x \leftarrow x + c \cdot (z - x) \quad c = \frac{r_t^2}{\sum_{i \le t} r_i^2}`,
+			`y = z + \beta_1 \cdot (x - z) \quad \text{the model that is saved being } x`},
 		new: "ScheduleFree", arguments: numbersOf("betas", "epsilon", "weight_decay"),
 		numbers: func(_ *Optimizer, n int, _ []TensorSize) (kept, scratch int) { return 3*n + 3, min(n, 1<<16) },
 	})

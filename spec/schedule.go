@@ -1,6 +1,10 @@
 package spec
 
-import "math"
+import (
+	"fmt"
+	"math"
+	"strings"
+)
 
 // Schedule scales the optimizer's rate over the steps of a training.
 type Schedule struct {
@@ -118,4 +122,53 @@ func (c *checker) validated(at Pos, what string, m *Model) {
 		c.errorf(at, "%s: the validation loss of networks of vectors is the discriminator's, which does not say how "+
 			"good the generator is; leave it out", what)
 	}
+}
+
+// Rates says how the rate r of step t, counted from 0, follows from the optimizer's rate, r₀ in the formulas, which are
+// LaTeX; T is the number of steps of a training.
+func (s *Schedule) Rates(rate float64) (words, formulas []string) {
+	say := func(format string, args ...any) { words = append(words, fmt.Sprintf(format, args...)) }
+	show := func(format string, args ...any) { formulas = append(formulas, fmt.Sprintf(format, args...)) }
+	from := ""
+	if s.Warmup > 0 {
+		say("In the first %d steps the rate rises in a straight line.", s.Warmup)
+		show(`r_t = r_0 \cdot \frac{t + 1}{%d} \quad \text{for } t < %d`, s.Warmup+1, s.Warmup)
+		from = fmt.Sprintf(` \quad \text{for } t \ge %d`, s.Warmup)
+	}
+	behind := "t"
+	if s.Warmup > 0 {
+		behind = fmt.Sprintf("(t - %d)", s.Warmup)
+	}
+	fall := fmt.Sprintf("%s + (r_0 - %[1]s) \\cdot ", latexNumber(s.Floor))
+	if s.Floor == 0 {
+		fall = `r_0 \cdot `
+	}
+	switch s.Kind {
+	case "constant":
+		say("The rate stays.")
+		show("%s", "r_t = r_0"+from)
+	case "step":
+		say("The rate is multiplied with %v after each %d steps.", s.Factor, s.Every)
+		show(`r_t = r_0 \cdot %s^{\lfloor %s / %d \rfloor}`+from, latexNumber(s.Factor), behind, s.Every)
+	case "cosine":
+		say("The rate falls to %v along half a cosine over the whole training.", s.Floor)
+		show(`r_t = %s\frac{1 + \cos(\pi \cdot x)}{2} \quad x = \frac{%s}{T - %d}`+from, fall,
+			strings.Trim(behind, "()"), s.Warmup+1)
+	case "wsd":
+		say("The rate stays, and falls to %v in the last %.4g %% of the steps, n of them.", s.Floor, 100*s.Share)
+		shape := `1 - \sqrt{x}`
+		if s.Shape == "linear" {
+			shape = "1 - x"
+		}
+		show(`r_t = r_0 \quad \text{for } t + 1 \le T - n`)
+		show(`r_t = %s(%s) \quad x = \frac{t + 1 - (T - n)}{n} \quad n = \lceil %s \cdot T \rceil`, fall, shape,
+			latexNumber(s.Share))
+	case "plateau":
+		say("The rate is multiplied with %v when the validation loss has not become lower by %v for %d validations "+
+			"in a row, and does not fall below %v.", s.Factor, s.Threshold, s.Patience, s.Floor)
+		show(`r_t = \max(r_0 \cdot %s^k, %s) \quad \text{after } k \text{ such times}`+from, latexNumber(s.Factor),
+			latexNumber(s.Floor))
+	}
+	show("r_0 = %s", latexNumber(rate))
+	return words, formulas
 }

@@ -4,6 +4,7 @@ package spec
 func (c *checker) model(root *value) *Model {
 	shape := root.key("shape")
 	return &Model{
+		Pos:         root.Pos,
 		Kind:        root.key("kind").word,
 		Name:        c.packageName(root.key("name")),
 		Description: c.description(root.key("description")),

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -273,4 +274,22 @@ func distance(a, b string) int {
 		before, last = last, row
 	}
 	return last[len(y)]
+}
+
+// Words are those of a choice of the language: "layer", "activation", "optimizer", "schedule", "loss",
+// "adversarial_loss", "penalty", "estimator", "annealing" or "likelihood". Layers are those of all kinds of models.
+func Words(choice string) []string {
+	types := map[string][]*typ{"layer": layerTypes[:], "activation": {activations, hiddenActivations, blockActivations},
+		"optimizer": {optimizerType}, "schedule": {scheduleType}, "loss": {lossKey.typ},
+		"adversarial_loss": {adversarialType}, "penalty": {penaltyType}, "estimator": {estimatorType},
+		"annealing": {annealingType}, "likelihood": {likelihoodType}}
+	var all []string
+	for _, t := range types[choice] {
+		for _, name := range t.names() {
+			if !slices.Contains(all, name) {
+				all = append(all, name)
+			}
+		}
+	}
+	return all
 }

@@ -29,6 +29,7 @@ var fileFlags = fileflag.Table{
 		"match": fileflag.Pattern,
 
 		"dump":   fileflag.Text,
+		"format": fileflag.Text,
 		"module": fileflag.Text,
 		"name":   fileflag.Text,
 		"as":     fileflag.Text,
@@ -47,8 +48,11 @@ var fileFlags = fileflag.Table{
 		"condition": fileflag.Text,
 	},
 	Args: map[string]fileflag.Role{
-		"check":    fileflag.Input,
-		"inspect":  fileflag.Input,
+		"check":   fileflag.Input,
+		"inspect": fileflag.Input,
+
+		"explain-spec": fileflag.Input,
+
 		"generate": fileflag.Input, // --out is then a folder, in which it touches generated code alone
 		"verify":   fileflag.Input,
 		"export":   fileflag.Input,

@@ -33,8 +33,8 @@ func calls() map[*cobra.Command][]string {
 		"tokenizer convert": {"learnt.json"}, "import": {"published", "-o", "own"},
 		"export":  {"imported", "--gguf", "own.gguf"},
 		"compare": {"imported/pretrained.safetensors", "imported/pretrained.safetensors"},
-		"report":  {"run.jsonl"},
-		"tokens":  {"model.yaml", "text", "-o", "own.tokens"},
+		"report":  {"run.jsonl"}, "explain-spec": {"model.yaml"},
+		"tokens": {"model.yaml", "text", "-o", "own.tokens"},
 	}
 	all := map[*cobra.Command][]string{}
 	var look func(cmd *cobra.Command)

@@ -4,6 +4,7 @@
 //	gradsmith check poet.yaml      # what is wrong with a spec, all of it
 //	gradsmith generate poet.yaml   # the package
 //	gradsmith inspect poet.yaml    # its layers, shapes, parameters, flops and memory
+//	gradsmith explain-spec poet.yaml # what it computes, in words and formulas
 //	gradsmith import DIR -o smol   # a published checkpoint as a spec, its weights and a program
 //	gradsmith export smol --gguf smol.gguf
 //	gradsmith show lstm            # an LSTM by formula, to copy into a spec
@@ -78,6 +79,7 @@ Begin with:  gradsmith init rnn poet`,
 		newCheck(),
 		newGenerate(),
 		newInspect(),
+		newExplainSpec(),
 		newVerify(),
 		newImport(),
 		newServe(),

@@ -6,8 +6,8 @@ import (
 )
 
 func init() {
-	activates("relu", op.ReLU)
-	activations["leaky_relu"] = func(a activating, x *graph.Value) *graph.Value {
+	activates("relu", op.ReLU, `\operatorname{relu}(z) = \max(z, 0)`)
+	activation("leaky_relu", func(a activating, x *graph.Value) *graph.Value {
 		return a.last(op.LeakyReLU, graph.Attrs{{Key: "slope", Val: a.slope}}, x)
-	}
+	}, `\operatorname{leaky\_relu}(z) = \max(z, 0) + s \cdot \min(z, 0)`)
 }

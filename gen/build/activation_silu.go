@@ -6,8 +6,9 @@ import (
 )
 
 func init() {
-	activates("silu", op.SiLU)
-	activations["swiglu"] = func(a activating, x *graph.Value) *graph.Value {
+	const silu = `\operatorname{silu}(z) = \frac{z}{1 + e^{-z}}`
+	activates("silu", op.SiLU, silu)
+	activation("swiglu", func(a activating, x *graph.Value) *graph.Value {
 		return a.last(op.SwiGLU, graph.Attrs{{Key: "half", Val: a.half}}, x)
-	}
+	}, `\operatorname{swiglu}(a, b) = \operatorname{silu}(a) \odot b`, silu)
 }

@@ -23,15 +23,24 @@ type apply func(o *graph.Op, attrs graph.Attrs, args ...*graph.Value) *graph.Val
 // one the two products side by side.
 var activations = map[string]func(a activating, x *graph.Value) *graph.Value{}
 
-// activates registers an activation that is one operation.
-func activates(name string, o *graph.Op) {
-	activations[name] = func(a activating, x *graph.Value) *graph.Value { return a.last(o, nil, x) }
+// activationFormulas define the functions of features in LaTeX, each of z, or of a and b where it is gated. What a
+// formula needs stands behind it.
+var activationFormulas = map[string][]string{}
+
+// activates registers an activation that is one operation, and the formulas that define it.
+func activates(name string, o *graph.Op, formulas ...string) {
+	activation(name, func(a activating, x *graph.Value) *graph.Value { return a.last(o, nil, x) }, formulas...)
 }
 
-// gates registers a gated activation: an operation on one product, times the other.
-func gates(name string, o *graph.Op) {
-	activations[name] = func(a activating, x *graph.Value) *graph.Value {
+// activation registers an activation, and the formulas that define it.
+func activation(name string, f func(a activating, x *graph.Value) *graph.Value, formulas ...string) {
+	activations[name], activationFormulas[name] = f, formulas
+}
+
+// gates registers a gated activation, an operation on one product, times the other, and the formulas that define it.
+func gates(name string, o *graph.Op, formulas ...string) {
+	activation(name, func(a activating, x *graph.Value) *graph.Value {
 		two := a.split(x)
 		return a.last(op.Mul, nil, a.inner(o, nil, two[0]), two[1])
-	}
+	}, formulas...)
 }

@@ -15,6 +15,7 @@ func init() {
 		},
 		begin:  (*builder).crossKeys,
 		counts: true,
+		tell:   tellTransformer,
 	})
 }
 
@@ -488,4 +489,76 @@ func (k *block) feedForward(x *graph.Value) *graph.Value {
 	half := k.b.sized(k.l.Name, "hidden", k.l.Hidden, "")
 	h := activations[k.l.Activation](activating{inner: apply, last: apply, half: half}, z)
 	return k.product("f", "down", h)
+}
+
+func tellTransformer(m *spec.Model, l *spec.Transformer) Account {
+	var a Account
+	if l.Layers > 1 {
+		a.say("%s, one on the other, each with parameters of its own: y of one is x of the next.",
+			counted(l.Layers, "equal layer"))
+	}
+	if l.Recompute {
+		a.say("The backward pass computes again what it needs of a layer.")
+	}
+	if m.Latent != nil && m.Vectors == nil && firstOf(m, l) {
+		a.say("The latent vector is added to what every token is before the first layer.")
+		a.show(`x \leftarrow x + z \cdot W_{\text{token}}`)
+	}
+	where := "in front of each part, on what that reads"
+	if !l.NormFirst {
+		where = "behind each part, on the sum"
+	}
+	a.say("A norm stands %s.", where)
+	norm := func(i int, y, x string) {
+		if l.Norm == "rmsnorm" {
+			a.show(y + " = " + rmsNorm(x, fmt.Sprintf("norm%d_gain", i), l.Epsilon))
+			return
+		}
+		a.show(y + " = " +
+			layerNorm(x, fmt.Sprintf("norm%d_gain", i), fmt.Sprintf("norm%d_bias", i), l.Epsilon))
+	}
+	at, n := "x", 0
+	part := func(out, gives string, tell func(reads string)) {
+		n++
+		reads := at
+		if l.NormFirst {
+			reads = fmt.Sprintf("n_%d", n)
+			norm(n, reads, at)
+			tell(reads)
+			a.show(out + " = " + at + " + " + gives)
+		} else {
+			tell(reads)
+			sum := fmt.Sprintf("s_%d", n)
+			a.show(sum + " = " + at + " + " + gives)
+			norm(n, out, sum)
+		}
+		at = out
+	}
+	k := look{heads: l.Heads, kv: l.KVHeads, size: l.Width / l.Heads, causal: l.Causal, window: l.Window,
+		prefix: l.Prefix, rotary: l.Rotary, alibi: l.ALiBi, bias: l.Bias, last: l.Bias, dropout: l.AttentionDropout,
+		y: "a", product: "o"}
+	part("u", "a", func(reads string) {
+		k.x = reads
+		a.looks(m, k)
+	})
+	if l.Cross {
+		part("v", "c", func(reads string) {
+			a.say("A second attention looks at the source.")
+			a.looks(m, look{heads: l.Heads, kv: l.KVHeads, size: l.Width / l.Heads, cross: true, bias: l.Bias,
+				last: l.Bias, dropout: l.AttentionDropout, x: reads, y: "c", product: "c"})
+		})
+	}
+	part("y", "f", func(reads string) { a.feeds(reads, "f", l.Hidden, l.Activation, l.Bias) })
+	a.dropped("the features of what each part gives", l.Dropout)
+	return a
+}
+
+// firstOf reports whether l is the layer of a decoder of sentences that reads the latent vector added to every token.
+func firstOf(m *spec.Model, l spec.Layer) bool {
+	for x := range spec.Leaves(m.Layers) {
+		if attends(x) {
+			return x == l
+		}
+	}
+	return false
 }

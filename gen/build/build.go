@@ -170,6 +170,7 @@ type Layer struct {
 	Depth      int         // how many composites it stands in
 	Blocks     []string    // the uses of blocks that it comes from, outermost first
 	Share      string      // the layer whose parameters it has; empty for its own
+	Line       int         // of the spec
 	Params     []*Param
 	Scopes     []string // of its nodes
 }
@@ -561,7 +562,7 @@ func (b *builder) enter(l spec.Layer) {
 		}
 		b.r.Layers = append(b.r.Layers,
 			Layer{Name: l.LayerName(), Kind: kind, Width: l.OutputWidth(), Depth: b.depth, Blocks: base.Blocks,
-				Share: base.Share})
+				Share: base.Share, Line: l.LayerPos().Line})
 	}
 }
 
@@ -747,4 +748,41 @@ func (b *builder) dropout(bb *graph.Builder, x *graph.Value, name string, rate f
 	}
 	return bb.Apply(op.Dropout, []string{name}, graph.Attrs{{Key: "rate", Val: rate}, {Key: "stream", Val: b.streams}},
 		args...)[0]
+}
+
+// tellCrossEntropy tells the loss of a model of tokens.
+func tellCrossEntropy(m *spec.Model) Account {
+	var a Account
+	what := "the next token"
+	switch {
+	case m.Masking != nil:
+		what = "each token that is to be restored"
+	case m.Source != nil:
+		what = "the next token of the answer"
+	}
+	a.say("The loss is the mean over the tokens of a batch of −log of the probability of %s, in nats; padding does "+
+		"not count.", what)
+	a.show(`p = \operatorname{softmax}(\text{logits})`, `\mathcal{L} = -\frac{1}{n} \sum_{i} `+
+		`\log(p_i(\text{target}_i))`)
+	if s := m.Loss.LabelSmoothing; s > 0 {
+		a.say("In training %s of the target's probability is spread over all %d tokens.", percent(s), m.Vocab())
+		a.Formulas[1] = fmt.Sprintf(`\mathcal{L} = -\frac{1}{n} \sum_{i} (%s \cdot \log(p_i(\text{target}_i)) + `+
+			`\frac{%s}{%d} \sum_k \log(p_i(k)))`, figure(1-s), figure(s), m.Vocab())
+	}
+	if m.Train.Sampling > 0 {
+		a.say("The decoder draws %s of the tokens that it reads in training from what it would have written itself.",
+			percent(m.Train.Sampling))
+	}
+	return a
+}
+
+// tellMasking tells which tokens an encoder restores.
+func tellMasking(m *spec.Model) Account {
+	var a Account
+	k := m.Masking
+	a.say("%s of the tokens of a text are to be restored: of these %s are replaced by the token [MASK], %s by a token "+
+		"drawn at random, and %s stay as they are.", percent(k.Share), percent(k.Mask), percent(k.Random),
+		percent(1-k.Mask-k.Random))
+	a.show(fmt.Sprintf(`P(i \text{ is to be restored}) = %s`, figure(k.Share)))
+	return a
 }

@@ -13,8 +13,9 @@ func init() {
 		return b.formula(b.Builder, l, x, func(part string) string { return b.called(l, part) },
 			func(v *graph.Value) *graph.Value { return v })
 	}
-	register("define_attention", construction[*spec.Defined]{build: define, counts: true})
-	register("define_source", construction[*spec.Defined]{build: define, begin: (*builder).beginFormula})
+	register("define_attention", construction[*spec.Defined]{build: define, counts: true, tell: tellDefined})
+	register("define_source", construction[*spec.Defined]{build: define, begin: (*builder).beginFormula,
+		tell: tellDefined})
 }
 
 // meeting is a formula in which a token meets others, those that a sum is over. What is of one token alone is computed

@@ -309,3 +309,78 @@ func (b *builder) generate() {
 	}
 	b.G.Output(l.one(op.Mean, "loss", nil, rows), "loss")
 }
+
+// adversarialFormulas are the losses of discriminator and generator, D(x) being the verdict on data, D(G) that on what
+// the generator makes, and E the mean over the batch. They stand beside loss.discriminator and loss.generator.
+var adversarialFormulas = map[string][2]string{
+	"minimax": {`-\mathbb{E}[\log(\sigma(D(x)))] - \mathbb{E}[\log(1 - \sigma(D(G)))]`,
+		`\mathbb{E}[\log(1 - \sigma(D(G)))]`},
+	"non_saturating": {`-\mathbb{E}[\log(\sigma(D(x)))] - \mathbb{E}[\log(1 - \sigma(D(G)))]`,
+		`-\mathbb{E}[\log(\sigma(D(G)))]`},
+	"least_squares": {`\frac{\mathbb{E}[(D(x) - 1)^2] + \mathbb{E}[D(G)^2]}{2}`, `\frac{\mathbb{E}[(D(G) - 1)^2]}{2}`},
+	"hinge":         {`\mathbb{E}[\max(0, 1 - D(x))] + \mathbb{E}[\max(0, 1 + D(G))]`, `-\mathbb{E}[D(G)]`},
+	"wasserstein":   {`\mathbb{E}[D(G)] - \mathbb{E}[D(x)]`, `-\mathbb{E}[D(G)]`},
+	"relativistic": {`-\mathbb{E}[\log(\sigma(D(x) - D(G)))]`,
+		`-\mathbb{E}[\log(\sigma(D(G) - D(x)))]`},
+}
+
+// tellAdversarial tells what the two networks train for.
+func tellAdversarial(m *spec.Model) Account {
+	var a Account
+	what := "vectors that it makes of noise"
+	if m.GAN.Text != nil {
+		what = "lines that it writes"
+	} else {
+		d := "the standard normal distribution"
+		if m.GAN.Noise.Distribution == "uniform" {
+			d = "[−1, 1)"
+		}
+		a.say("The generator begins with %d numbers drawn from %s.", m.GAN.Noise.Size, d)
+	}
+	a.say("The discriminator D gives a verdict, high for data x and low for G, %s from the generator; each network "+
+		"makes its own loss small. E is the mean over the batch.", what)
+	f := adversarialFormulas[m.Loss.Kind]
+	d := f[0]
+	if s := m.Loss.LabelSmoothing; s > 0 {
+		a.say("The label of data is %g in place of 1.", 1-s)
+		switch m.Loss.Kind {
+		case "least_squares":
+			d = `\frac{\mathbb{E}[(D(x) - ` + figure(1-s) + `)^2] + \mathbb{E}[D(G)^2]}{2}`
+		default:
+			d += " + " + figure(s) + ` \cdot \mathbb{E}[D(x)]`
+		}
+	}
+	g := f[1]
+	if w := m.GAN.FeatureMatching; w > 0 {
+		a.say("The generator is also asked that the mean features f of the discriminator's last layer are those of " +
+			"data (Salimans et al. 2016).")
+		g += " + " + figure(w) + ` \cdot \lVert \mathbb{E}[f(G)] - \mathbb{E}[f(x)] \rVert^2`
+	}
+	if m.GAN.Penalty.Kind != "" {
+		d += ` + \text{penalty}`
+	}
+	a.show(`\mathcal{L}_D = `+d, `\mathcal{L}_G = `+g)
+	if n := m.GAN.CriticSteps; n > 1 {
+		a.say("The discriminator makes %d steps for each of the generator.", n)
+	}
+	return a
+}
+
+// penaltyFormulas are the terms that bound the discriminator's gradient; the weight is in front of them.
+var penaltyFormulas = map[string]string{
+	"wgan_gp": `\mathbb{E}[(\lVert \nabla D(u) \rVert - 1)^2] \quad u = G + a \cdot (x - G)`,
+	"r1":      `\frac{\mathbb{E}[\lVert \nabla D(x) \rVert^2]}{2}`,
+}
+
+func tellPenalty(m *spec.Model) Account {
+	var a Account
+	p := m.GAN.Penalty
+	if p.Kind == "wgan_gp" {
+		a.say("The gradient of the verdict is held to a length of 1 at points u drawn at random, with a from 0 to 1, " +
+			"on lines between data and what is made (Gulrajani et al. 2017).")
+	} else {
+		a.say("The gradient of the verdict is held to 0 at the data (Mescheder et al. 2018).")
+	}
+	a.show(`\text{penalty} = ` + figure(p.Weight) + ` \cdot ` + penaltyFormulas[p.Kind])
+	return a
+}

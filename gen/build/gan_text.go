@@ -1,6 +1,8 @@
 package build
 
 import (
+	"fmt"
+
 	"github.com/gradsmith/gradsmith/gen/graph"
 	"github.com/gradsmith/gradsmith/gen/op"
 	"github.com/gradsmith/gradsmith/spec"
@@ -223,4 +225,67 @@ func (w *relaxing) drop(x *graph.Value, name string, rate float64) *graph.Value 
 		return x
 	}
 	return w.dropout(w.inner, x, name, rate, w.inner.Apply(op.Index, []string{"index"}, nil)[0])
+}
+
+func tellPretraining(m *spec.Model) Account {
+	var a Account
+	t := m.GAN.Text
+	a.say("In the first %d steps the generator learns from the text alone, at a rate of %g; in the next %d the "+
+		"discriminator alone learns; then both do.", t.Pretraining, t.Rate, t.Discriminator)
+	a.show(`\mathcal{L} = -\frac{1}{n} \sum_{i} \log(p_i(\text{target}_i))`)
+	return a
+}
+
+// tellEstimator tells how verdicts reach a generator of text.
+func tellEstimator(m *spec.Model) Account {
+	var a Account
+	t := m.GAN.Text
+	if t.Estimator == "gumbel_softmax" {
+		a.say("Tokens are drawn and have no gradient: in their place the generator writes rows of weights, which " +
+			"gradients pass through (Jang et al. 2017).")
+		if t.Hard {
+			a.say("The discriminator reads the likeliest token of each row; the gradient is that of the row.")
+		}
+		a.show(`y = \operatorname{softmax}(\frac{\text{logits} + \gamma}{\tau}) \quad \gamma = -\log(-\log(u)) \quad ` +
+			`u \in [0, 1)`)
+		if t.Hot == t.Cold {
+			a.show(`\tau = ` + figure(t.Hot))
+			return a
+		}
+		a.say("The temperature falls from %g to %g in %d steps.", t.Hot, t.Cold, t.Cooling)
+		a.show(fmt.Sprintf(`\tau = %s \cdot (\frac{%s}{%s})^{\min(1, k / %d)} \quad \text{in step } k \text{ of the `+
+			`generator}`,
+			figure(t.Hot), figure(t.Cold), figure(t.Hot), t.Cooling))
+		return a
+	}
+	a.say("Tokens are drawn and have no gradient: what the generator wrote counts like text, each token by its " +
+		"reward (Williams 1992; Yu et al. 2017).")
+	a.show(`\mathcal{L}_G = -\frac{1}{n} \sum_t R_t \cdot \log(p_t(\text{token}_t))`)
+	value := `D`
+	if t.Value == "probability" {
+		value = `\sigma(D)`
+	}
+	a.show("v(D) = " + value)
+	if t.Rewards == "rollouts" {
+		a.say("The reward of a token is the mean value of verdicts on %d lines that the generator finishes behind it.",
+			t.Rollouts)
+		a.show(fmt.Sprintf(`Q_t = \frac{1}{%d} \sum_k v(D(\text{line finished behind } t \text{ for the } k `+
+			`\text{-th time}))`,
+			t.Rollouts))
+	} else {
+		a.say("Each token has a verdict on the line up to it; its reward is what it and those behind it add to the " +
+			"value.")
+		a.show(fmt.Sprintf(`Q_t = \sum_{k \ge 0} %s^k \cdot (v(D_{t+k}) - v(D_{t+k-1}))`, figure(t.Discount)))
+	}
+	switch t.Baseline {
+	case "mean":
+		a.say("The mean over the batch is taken off.")
+		a.show(`R_t = Q_t - \mathbb{E}[Q_t]`)
+	case "prefix":
+		a.say("The reward of the token before is taken off, of the first token the mean over the batch.")
+		a.show(`R_t = Q_t - Q_{t-1}`)
+	default:
+		a.show("R_t = Q_t")
+	}
+	return a
 }

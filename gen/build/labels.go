@@ -3,6 +3,7 @@ package build
 import (
 	"github.com/gradsmith/gradsmith/gen/graph"
 	"github.com/gradsmith/gradsmith/gen/op"
+	"github.com/gradsmith/gradsmith/spec"
 )
 
 // LabelsInput is the name of the input with the label of each example, [batch].
@@ -34,7 +35,8 @@ func (b *builder) labelled(network, name, what string, x *graph.Value) *graph.Va
 	b.Scope, b.Origin = labelledBy(network), b.at(l.Pos, "labels")
 	if b.training && b.row(b.Scope) == nil {
 		b.r.Layers = append(b.r.Layers,
-			Layer{Name: b.Scope, Kind: "labels", Width: l.Size, Output: graph.Shape{batch, graph.Const(l.Size, "")}})
+			Layer{Name: b.Scope, Kind: "labels", Width: l.Size, Output: graph.Shape{batch, graph.Const(l.Size, "")},
+				Line: l.Line})
 	}
 	count := b.named("labelCount", l.Count, "number of labels")
 	size := b.named("labelSize", l.Size, "features of a label")
@@ -45,4 +47,18 @@ func (b *builder) labelled(network, name, what string, x *graph.Value) *graph.Va
 	features := b.Apply(op.Gather, []string{b.Scope + ".features"}, nil, table, b.labels)[0]
 	width := b.labelledWidth(network, what, x.Shape.Last())
 	return b.Apply(op.JoinColumns, []string{name}, graph.Attrs{{Key: "width", Val: width}}, x, features)[0]
+}
+
+// Labels tells how a model knows of labels.
+func Labels(m *spec.Model) Account {
+	var a Account
+	l := m.Labels
+	a.say("Each example has a label from 0 to %d. Each of the two networks has a table with a row of %d features for "+
+		"each label, and reads that of the example beside its input.", l.Count-1, l.Size)
+	if l.Drop > 0 {
+		a.say("%s of the sentences are read in training without their label, zeros in place of the features.",
+			percent(l.Drop))
+	}
+	a.show(`x \leftarrow [x, ` + Symbol("table") + `_{\text{label}}]`)
+	return a
 }

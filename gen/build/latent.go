@@ -1,6 +1,7 @@
 package build
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -130,7 +131,8 @@ func (b *builder) heads(h *graph.Value) (mean, logvar *graph.Value) {
 	b.Scope, b.Origin = latentScope, b.at(l.Pos, latentScope)
 	if b.training {
 		b.r.Layers = append(b.r.Layers,
-			Layer{Name: latentScope, Kind: "gaussian", Width: l.Size, Output: graph.Shape{batch, b.latentSize()}})
+			Layer{Name: latentScope, Kind: "gaussian", Width: l.Size, Output: graph.Shape{batch, b.latentSize()},
+				Line: l.Pos.Line})
 	}
 	head := func(name string) *graph.Value {
 		y := b.latentProduct(h, "w_"+name, b.latentSize(), name)
@@ -162,7 +164,7 @@ func (b *builder) headsByFormula(l *spec.Defined, h *graph.Value) (mean, logvar 
 	if b.training {
 		b.r.Layers = append(b.r.Layers,
 			Layer{Name: l.Name, Kind: l.Kind, Width: l.Width, Output: graph.Shape{batch, b.latentSize()},
-				Blocks: l.Blocks})
+				Blocks: l.Blocks, Line: l.Line})
 	}
 	e := b.byFormula(b.Builder, l, h, func(part string) string { return b.called(l, part) },
 		func(v *graph.Value) *graph.Value { return v })
@@ -366,4 +368,116 @@ func (b *builder) latentProduct(x *graph.Value, field string, width graph.Dim, n
 	in := x.Shape.Last()
 	w := b.param(latentScope, field, graph.Shape{in, width}, 0, 0, latentScope, matrix(b.m.Latent.Init, in.N, width.N))
 	return b.Apply(op.MatMul, []string{latentScope + "." + name}, nil, x, w)[0]
+}
+
+// tellBound tells the loss of an autoencoder.
+func tellBound(m *spec.Model) Account {
+	var a Account
+	l := m.Latent
+	unit := "vector"
+	if m.Vectors == nil {
+		unit = "sentence"
+	}
+	a.say("The loss is the negative evidence lower bound on log p(x), in nats a %s, the mean over the batch: what is "+
+		"lost of x in z, and how far the distribution of z is from its prior, N(0, 1), times a weight.", unit)
+	weight := "w"
+	if l.Annealing.Kind == "none" || l.Annealing.Kind == "" {
+		weight = figure(l.Beta)
+	}
+	if weight += ` \cdot `; weight == `1 \cdot ` {
+		weight = ""
+	}
+	divergence := `\text{KL}`
+	if l.FreeTotal > 0 || l.FreeDimension > 0 {
+		divergence = `\text{free}`
+	}
+	loss := `\mathcal{L} = -\log(p(x \mid z)) + ` + weight + divergence
+	if l.BagOfWords > 0 {
+		loss += " + " + figure(l.BagOfWords) + ` \cdot \mathcal{L}_{\text{bag}}`
+	}
+	a.show(loss)
+	switch k := m.Likelihood; k.Kind {
+	case "bernoulli":
+		a.say("Each number of x is 1 with a probability whose logit the decoder gives, y.")
+		a.show(`-\log(p(x \mid z)) = -\sum_i (x_i \cdot \log(\sigma(y_i)) + (1 - x_i) \cdot \log(1 - \sigma(y_i)))`)
+	case "gaussian":
+		a.say("Each number of x is normal around what the decoder gives, y, with a standard deviation of %g.",
+			k.Deviation)
+		a.show(fmt.Sprintf(`-\log(p(x \mid z)) = \sum_i (\frac{(x_i - y_i)^2}{2 s^2} + \log(s) + \frac{\log(2 `+
+			`\pi)}{2}) \quad s = %s`,
+			figure(k.Deviation)))
+	case "categorical":
+		a.say("Each token of the sentence, its end included, is one of the vocabulary, whose logits the decoder " +
+			"gives, y.")
+		a.show(`-\log(p(x \mid z)) = -\sum_t \log(\operatorname{softmax}(y_t)_{x_t})`)
+	}
+	a.show(`\text{KL} = \sum_d \text{KL}_d \quad \text{KL}_d = \frac{\mu_d^2 + e^{\ell_d} - 1 - \ell_d}{2}`)
+	if l.FreeTotal > 0 || l.FreeDimension > 0 {
+		a.say("In training divergence below the free bits costs nothing; evaluation counts all of it.")
+		a.show(fmt.Sprintf(`\text{free} = \max(%s, \sum_d \max(%s, \text{KL}_d))`, figure(l.FreeTotal),
+			figure(l.FreeDimension)))
+	}
+	if l.BagOfWords > 0 {
+		a.say("The latent vector alone is asked for the tokens of the sentence, too (Zhao et al. 2017).")
+		a.show(`\mathcal{L}_{\text{bag}} = -\sum_t \log(\operatorname{softmax}(` + affine("z", "w_bag", "b_bag", true) +
+			`)_{x_t})`)
+	}
+	a.anneals(l)
+	if e := l.EncoderFirst; e.Steps > 0 {
+		a.say("Before each step the encoder is updated alone, up to %d times, while that helps (He et al. 2019).",
+			e.Steps)
+	}
+	return a
+}
+
+// anneals tells how the weight of the divergence rises.
+func (a *Account) anneals(l *spec.Latent) {
+	n, beta := &l.Annealing, figure(l.Beta)
+	rise := func(x string) string {
+		if n.Start > 0 {
+			x = fmt.Sprintf(`(%s + %s \cdot %s)`, figure(n.Start), figure(1-n.Start), x)
+		}
+		if l.Beta != 1 {
+			x = beta + ` \cdot ` + x
+		}
+		return "w = " + x
+	}
+	switch n.Kind {
+	case "linear":
+		a.say("The weight rises to %g in the first %d steps, t.", l.Beta, n.Steps)
+		a.show(rise(fmt.Sprintf(`\min(1, \frac{t}{%d})`, n.Steps)))
+	case "cyclical":
+		a.say("The weight rises to %g in each of %d cycles of %d steps, in the first %s of each, and stays behind the "+
+			"last one (Fu et al. 2019).", l.Beta, n.Cycles, n.Steps, percent(n.Ramp))
+		a.show(rise(fmt.Sprintf(`\min(1, \frac{t \bmod %d}{%s})`, n.Steps, figure(n.Ramp*float64(n.Steps)))))
+	case "sigmoid":
+		a.say("The weight rises to %g, half of it at step %d.", l.Beta, n.Middle)
+		a.show(fmt.Sprintf(`w = \frac{%s}{1 + e^{-%s \cdot (t - %d)}}`, beta, figure(n.Slope), n.Middle))
+	}
+}
+
+// Latent tells how the latent vector comes from what the encoder gives.
+func Latent(m *spec.Model) Account {
+	var a Account
+	from := "what the encoder gives, h"
+	if m.Vectors == nil {
+		from = "what the encoder gives at the first token, h, which has seen all of them"
+		for l := range spec.Leaves(m.Encoder) {
+			if attends(l) {
+				from = "the mean of what the encoder gives over the tokens, h"
+			} else if _, ok := l.(*spec.Recurrent); ok {
+				from = "what the encoder gives at the first token, h, which has seen all of them"
+			}
+		}
+	}
+	a.say("The latent vector z has %d numbers. Its distribution is normal, each number by itself, and follows from %s.",
+		m.Latent.Size, from)
+	if f := m.Latent.Heads; f != nil {
+		a.show(f.Formula.Written...)
+		a.say("μ is the mean of N, ℓ the logarithm of its variance.")
+	} else {
+		a.show(`\mu = `+affine("h", "w_mean", "b_mean", true), `\ell = `+affine("h", "w_logvar", "b_logvar", true))
+	}
+	a.show(`z = \mu + e^{\ell / 2} \odot \epsilon \quad \epsilon \sim \mathcal{N}(0, 1)`)
+	return a
 }

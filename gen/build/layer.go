@@ -20,6 +20,9 @@ type construction[L spec.Layer] struct {
 	begin func(b *builder, l L)
 
 	counts bool // a decoder has to know where its tokens stand
+
+	// tell says what the layer computes, in words and formulas.
+	tell func(m *spec.Model, l L) Account
 }
 
 var constructions = map[string]construction[spec.Layer]{}
@@ -27,6 +30,9 @@ var constructions = map[string]construction[spec.Layer]{}
 // register says what the layers of a kind compute.
 func register[L spec.Layer](kind string, c construction[L]) {
 	any := construction[spec.Layer]{counts: c.counts}
+	if c.tell != nil {
+		any.tell = func(m *spec.Model, l spec.Layer) Account { return c.tell(m, l.(L)) }
+	}
 	any.build = func(b *builder, l spec.Layer, x *graph.Value, last bool) *graph.Value {
 		return c.build(b, l.(L), x, last)
 	}

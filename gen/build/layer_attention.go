@@ -15,6 +15,7 @@ func init() {
 		},
 		begin:  func(b *builder, l *spec.Attention) { b.attending(l).begin() },
 		counts: true,
+		tell:   tellAttention,
 	})
 }
 
@@ -259,4 +260,131 @@ func (k *heads) begin() {
 	if k.l.Cross {
 		k.builder.output(k.memoryKeys(), "cache:"+k.l.Name+".memory")
 	}
+}
+
+func tellAttention(m *spec.Model, l *spec.Attention) Account {
+	a := Account{}
+	a.looks(m, look{heads: l.Heads, kv: l.KVHeads, size: l.HeadSize, causal: l.Causal, cross: l.Cross, window: l.Window,
+		prefix: l.Prefix, rotary: l.Rotary, alibi: l.ALiBi, relative: l.Relative, norm: l.QueryNorm, scale: l.Scale,
+		cap: l.SoftCap, bias: l.Bias, last: l.BiasOut, dropout: l.Dropout, x: "x", y: "y", product: "o"})
+	return a
+}
+
+// look is an attention to be told.
+type look struct {
+	heads, kv, size, window, prefix int
+	causal, cross, alibi            bool
+	rotary                          spec.Rotation
+	relative                        *spec.Relative
+	norm, scale, cap, dropout       float64
+	bias, last                      bool   // whether the products, and the last one, add a bias
+	x, y                            string // what is read and given, in formulas
+	product                         string // name of the last product
+}
+
+// looks tells an attention.
+func (a *Account) looks(m *spec.Model, l look) {
+	a.say("%s of %d features look at tokens and mix what they find.", counted(l.heads, "head"), l.size)
+	h, of := "h", "h"
+	if l.kv != l.heads {
+		of = "g"
+		a.say("%s share the keys and values of %s: head h reads those of g.", counted(l.heads, "head"),
+			counted(l.kv, "head"))
+		a.show(fmt.Sprintf(`g = \lceil h \cdot \frac{%d}{%d} \rceil`, l.kv, l.heads))
+	}
+	if l.cross {
+		a.say("Keys and values are of what the encoder gives, m; a token sees all of a source.")
+		a.show(`[Q_1, \ldots, Q_{`+fmt.Sprint(l.heads)+`}] = `+affine(l.x, "wq", "bq", l.bias),
+			`[K_1, \ldots, V_1, \ldots] = `+affine("m", "wkv", "bkv", l.bias))
+	} else {
+		switch {
+		case !l.causal:
+			a.say("A token sees all tokens of its text.")
+		case l.window > 0:
+			a.say("A token sees itself and the %d before it.", l.window-1)
+		case l.prefix > 0:
+			a.say("A token sees itself and those before it, and all of the first %d tokens.", l.prefix)
+		default:
+			a.say("A token sees itself and those before it.")
+		}
+		a.show(`[Q_1, \ldots, K_1, \ldots, V_1, \ldots] = ` + affine(l.x, "wqkv", "bqkv", l.bias))
+	}
+	if l.norm > 0 {
+		a.say("Queries and keys are normalised, head by head (Henry et al. 2020).")
+		for _, v := range [][2]string{{"Q_h", "queries_gain"}, {"K_" + of, "keys_gain"}} {
+			a.show(fmt.Sprintf(`%s \leftarrow %s \odot \frac{%s}{\sqrt{\text{mean}(%s^2) + %s}}`, v[0],
+				Symbol(v[1]), v[0],
+				v[0], figure(l.norm)))
+		}
+	}
+	if l.rotary.On() {
+		a.turns(l)
+	}
+	scale := `\frac{1}{\sqrt{` + fmt.Sprint(l.size) + `}}`
+	if l.scale > 0 {
+		scale = figure(l.scale)
+	}
+	score := scale + ` \cdot Q_` + h + ` \cdot K_` + of + `^\top`
+	if l.cap > 0 {
+		c := figure(l.cap)
+		score = c + ` \cdot \tanh(\frac{` + score + `}{` + c + `})`
+		a.say("Scores stay between −%g and %g.", l.cap, l.cap)
+	}
+	if l.relative != nil {
+		a.relatively(l.relative)
+		score += ` + B_h`
+	}
+	if l.alibi {
+		a.say("A score loses its distance times a constant of the head (Press et al. 2022).")
+		score += ` - s_h \cdot \lvert i - j \rvert`
+		n := 1
+		for 2*n <= l.heads {
+			n *= 2
+		}
+		a.show(fmt.Sprintf(`s_h = 2^{-8 h / %d}`, n))
+		if n < l.heads {
+			a.say("Heads above %d have the constants of twice as many heads, every second one.", n)
+		}
+	}
+	a.dropped("the weights A", l.dropout)
+	heads := fmt.Sprintf(`[A_1 \cdot V_1, \ldots, A_{%d} \cdot V_{%d}]`, l.heads, l.kv)
+	a.show("S_h = "+score, `A_h = \operatorname{softmax}(S_h)`,
+		l.y+" = "+affine(heads, "w"+l.product, "b"+l.product, l.last))
+}
+
+// turns tells rotary positions.
+func (a *Account) turns(l look) {
+	r, n := l.rotary, l.size
+	a.say("Queries and keys are turned by the place t of their token, feature i with feature i + %d, so that scores "+
+		"depend on distances (Su et al. 2021).", n/2)
+	if r.Features > 0 {
+		a.say("Of the %d features of a head %d are turned.", n, r.Features)
+		n = r.Features
+	}
+	a.show(`[u_i, v_i] \leftarrow [u_i \cos(t \theta_i) - v_i \sin(t \theta_i), `+
+		`u_i \sin(t \theta_i) + v_i \cos(t \theta_i)]`,
+		fmt.Sprintf(`\theta_i = c^{-2 i / %d} \quad c = %s`, n, figure(r.Base)))
+	switch r.Scaling {
+	case "linear":
+		a.say("Places are divided by %g (Chen et al. 2023).", r.Factor)
+	case "llama3":
+		a.say("For longer texts than the %d tokens of before, wavelengths above %d/%g are multiplied with %g, those "+
+			"below %d/%g stay, and those in between are mixed (Grattafiori et al. 2024).", r.Original, r.Original,
+			r.Low,
+			r.Factor, r.Original, r.High)
+	case "yarn":
+		a.say("For longer texts than the %d tokens of before, features that turn less than %g times in one are "+
+			"stretched %g times, those that turn more than %g times stay (Peng et al. 2024).", r.Original, r.Low,
+			r.Factor, r.High)
+	}
+}
+
+// relatively tells a learnt number for ranges of distances.
+func (a *Account) relatively(r *spec.Relative) {
+	a.say("A score gains a learnt number of the head and of the bucket of its distance: one each for the nearest "+
+		"ones, ranges that grow up to %d for the others, %d in all (Raffel et al. 2020).", r.Distance, r.Buckets)
+	if r.Table != "" {
+		a.say("Layers share the table %q.", r.Table)
+	}
+	a.show(`B_{h, i, j} = ` + Symbol("table") + `_{\text{bucket}(j - i), h}`)
 }

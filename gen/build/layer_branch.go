@@ -1,6 +1,9 @@
 package build
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/gradsmith/gradsmith/gen/graph"
 	"github.com/gradsmith/gradsmith/gen/op"
 	"github.com/gradsmith/gradsmith/spec"
@@ -12,7 +15,7 @@ func init() {
 			for _, p := range l.Paths {
 				b.beginAll(p)
 			}
-		}})
+		}, tell: tellBranch})
 }
 
 // branch is what several paths that read x give together.
@@ -55,4 +58,25 @@ func (b *builder) joined(bb *graph.Builder, l *spec.Branch, x *graph.Value, ys [
 		y = one(join, "y", y, next)
 	}
 	return y
+}
+
+func tellBranch(_ *spec.Model, l *spec.Branch) Account {
+	var a Account
+	a.say("%s of layers read the same features; an empty one passes them on.", counted(len(l.Paths), "path"))
+	var parts []string
+	for i := range l.Paths {
+		parts = append(parts, fmt.Sprintf("f_{%d}(x)", i+1))
+	}
+	switch l.Join {
+	case "sum":
+		a.show("y = " + strings.Join(parts, " + "))
+	case "product":
+		a.show("y = " + strings.Join(parts, ` \odot `))
+	case "concatenation":
+		a.show("y = [" + strings.Join(parts, ", ") + "]")
+	case "gate":
+		a.show(`g = \sigma(`+affine("x", "w_gate", "b_gate", true)+")",
+			`y = g \odot f_1(x) + (1 - g) \odot f_2(x)`, activationFormulas["sigmoid"][0])
+	}
+	return a
 }

@@ -2,6 +2,7 @@ package build
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/gradsmith/gradsmith/gen/graph"
 	"github.com/gradsmith/gradsmith/gen/op"
@@ -9,7 +10,7 @@ import (
 )
 
 func init() {
-	register("conv1d", construction[*spec.Conv1D]{build: (*builder).conv})
+	register("conv1d", construction[*spec.Conv1D]{build: (*builder).conv, tell: tellConv})
 }
 
 // conv is f(windows·w + b) for the filters of each width, side by side, [steps, batch, widths·filters] of x [steps,
@@ -53,4 +54,26 @@ func (b *builder) conv(l *spec.Conv1D, x *graph.Value, _ bool) *graph.Value {
 		y = b.Apply(op.JoinColumns, []string{b.called(l, "y")}, nil, y, z)[0]
 	}
 	return y
+}
+
+func tellConv(_ *spec.Model, l *spec.Conv1D) Account {
+	var a Account
+	a.say("%s of each width read windows of as many steps, which begin at each step; behind the last step stand zeros.",
+		counted(l.Filters, "filter"))
+	var parts, define []string
+	for _, width := range l.Widths {
+		window := "x_t"
+		if width > 1 {
+			window = fmt.Sprintf(`[x_t, \ldots, x_{t+%d}]`, width-1)
+		}
+		var y string
+		y, define = activated(l.Activation,
+			affine(window, fmt.Sprintf("w%d", width), fmt.Sprintf("b%d", width), true), l.Slope)
+		part := fmt.Sprintf("f_{%d, t}", width)
+		a.show(part + " = " + y)
+		parts = append(parts, part)
+	}
+	a.show("y_t = [" + strings.Join(parts, ", ") + "]")
+	a.show(define...)
+	return a
 }

@@ -18,6 +18,7 @@ func init() {
 		relaxed: func(w *relaxing, l *spec.Defined, h *graph.Value, _ bool) *graph.Value {
 			return w.formula(w.inner, l, h, func(part string) string { return l.Name + upperFirst(part) }, w.read)
 		},
+		tell: tellDefined,
 	})
 }
 
@@ -331,3 +332,46 @@ func (e *equations) elements(x *spec.Expr) term {
 
 // stateName is a name of a formula as that of a value.
 func stateName(name string) string { return spec.FieldName(name) }
+
+func tellDefined(_ *spec.Model, l *spec.Defined) Account {
+	var a Account
+	a.byFormula(l.Formula)
+	return a
+}
+
+// byFormula tells a layer by formula: its equations are those of the spec.
+func (a *Account) byFormula(f *spec.Formula) {
+	switch {
+	case len(f.States) > 0:
+		a.say("The equations are computed step by step; what stands at t−1 is of the step before, and zero before " +
+			"the first.")
+	case f.Memory:
+		a.say("The equations are of each token; sums are over the tokens of the source.")
+	case f.Looks:
+		which := "all tokens of the text"
+		for _, e := range f.Equations {
+			e.Expr.Each(func(x *spec.Expr) {
+				if x.Causal {
+					which = "the token itself and those before it"
+				}
+			})
+		}
+		a.say("The equations are of each token; sums are over %s.", which)
+	default:
+		a.say("The equations are of each row by itself.")
+	}
+	a.say("The layer gives %s.", f.Output)
+	a.show(f.Written...)
+	shown := map[string]bool{}
+	for _, e := range f.Equations {
+		e.Expr.Each(func(x *spec.Expr) {
+			if formulas := activationFormulas[x.Op]; len(formulas) > 0 && !shown[x.Op] && !plainFunction[x.Op] {
+				shown[x.Op] = true
+				a.show(formulas...)
+			}
+		})
+	}
+}
+
+// plainFunction says of functions of formulas that nobody needs to be told what they are.
+var plainFunction = map[string]bool{"exp": true, "log": true, "sqrt": true, "tanh": true, "erf": true}

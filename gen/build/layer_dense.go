@@ -14,6 +14,7 @@ func init() {
 		relaxed: func(w *relaxing, l *spec.Dense, h *graph.Value, last bool) *graph.Value {
 			return w.denseIn(w.inner, l, h, last, w.read)
 		},
+		tell: tellDense,
 	})
 }
 
@@ -87,4 +88,38 @@ func (b *builder) gives() (string, graph.Dim) {
 		return "means", b.vectors()
 	}
 	return "logits", b.vectors()
+}
+
+func tellDense(_ *spec.Model, l *spec.Dense) Account {
+	var a Account
+	a.say("Makes %s of the %d that it reads.", counted(l.Width, "feature"), l.In)
+	read, matrix := "x", Symbol("w")
+	if l.Scale > 0 {
+		read = figure(l.Scale) + ` \cdot x`
+	}
+	if l.Tie != "" {
+		matrix = Symbol("table") + `^\top`
+		a.say("The matrix is the table of the embedding %s, transposed.", l.Tie)
+	}
+	if l.Spectral {
+		matrix = `\bar{W}`
+		u, w := Symbol("u"), Symbol("w")
+		a.say("The matrix is divided by an estimate of its largest singular value, which each training step improves " +
+			"by a step of power iteration; u is what is kept of it (Miyato et al. 2018).")
+		a.show(`\bar{W} = \frac{`+w+`}{u \cdot `+w+` \cdot v^\top}`,
+			`v = \frac{`+u+` \cdot `+w+`}{\lVert `+u+` \cdot `+w+` \rVert}`)
+	}
+	z := read + ` \cdot ` + matrix
+	if l.Bias {
+		z += " + " + Symbol("b")
+	}
+	y, define := activated(l.Activation, z, l.Slope)
+	if l.SoftCap > 0 {
+		c := figure(l.SoftCap)
+		y = c + ` \cdot \tanh(\frac{` + y + `}{` + c + `})`
+		a.say("What the layer gives stays between −%g and %g.", l.SoftCap, l.SoftCap)
+	}
+	a.show("y = " + y)
+	a.show(define...)
+	return a
 }

@@ -7,7 +7,7 @@ import (
 )
 
 func init() {
-	register("embedding", construction[*spec.Embedding]{build: (*builder).embedding})
+	register("embedding", construction[*spec.Embedding]{build: (*builder).embedding, tell: tellEmbedding})
 }
 
 // embedding looks the tokens up, or, where x is relaxed tokens, is their product with the table.
@@ -37,4 +37,32 @@ func (b *builder) embedding(l *spec.Embedding, x *graph.Value, _ bool) *graph.Va
 		y = b.Apply(op.Scale, []string{l.Name + ".x"}, graph.Attrs{{Key: "by", Val: l.Scale}}, y)[0]
 	}
 	return b.dropWords(y, l.Name+".seen")
+}
+
+func tellEmbedding(m *spec.Model, l *spec.Embedding) Account {
+	var a Account
+	a.say("Looks up the row of each token in a table.")
+	y := Symbol("table") + `_{x}`
+	if l.Scale > 0 {
+		y = figure(l.Scale) + ` \cdot ` + y
+	}
+	if l.Tie != "" {
+		a.say("The table is that of %s.", l.Tie)
+	}
+	a.show("y = " + y)
+	a.words(m, l)
+	return a
+}
+
+// words tells of the tokens that the decoder of an autoencoder does not see.
+func (a *Account) words(m *spec.Model, l spec.Layer) {
+	if m.Latent == nil || m.Latent.WordDropout == 0 {
+		return
+	}
+	for d := range spec.Leaves(m.Layers) {
+		if d == l {
+			a.say("In training %s of the tokens are hidden from the decoder: zeros stand in place of their rows "+
+				"(Bowman et al. 2016).", percent(m.Latent.WordDropout))
+		}
+	}
 }

@@ -20,6 +20,12 @@ func init() {
 			return w.feedforward(w.inner, l, h, func(part string) string { return l.Name + upperFirst(part) }, drop,
 				w.read)
 		},
+		tell: func(_ *spec.Model, l *spec.Feedforward) Account {
+			var a Account
+			a.feeds("x", "y", l.Hidden, l.Activation, l.Bias)
+			a.dropped("the features of h", l.Dropout)
+			return a
+		},
 	})
 }
 
@@ -60,4 +66,17 @@ func (b *builder) feedforward(bb *graph.Builder, l *spec.Feedforward, x *graph.V
 				graph.Attrs{{Key: "a", Val: hidden}, {Key: "b", Val: hidden}}, x)
 		}}, z)
 	return product("y", "down", drop(h), hidden, width, l.InitOut)
+}
+
+// feeds tells a feed-forward part that reads x and gives y.
+func (a *Account) feeds(x, y string, hidden int, activation string, bias bool) {
+	a.say("A feed-forward part of %d hidden features works on each token by itself.", hidden)
+	h, define := activated(activation, affine(x, "wup", "bup", bias), 0)
+	if spec.Gated(activation) {
+		a.say("Its first product is two: b is the gate's other side.")
+		a.show("[a, b] = " + affine(x, "wup", "bup", bias))
+		h, define = activated(activation, "a, b", 0)
+	}
+	a.show("h = "+h, y+" = "+affine("h", "wdown", "bdown", bias))
+	a.show(define...)
 }

@@ -7,7 +7,7 @@ import (
 )
 
 func init() {
-	register("highway", construction[*spec.Highway]{build: (*builder).highway})
+	register("highway", construction[*spec.Highway]{build: (*builder).highway, tell: tellHighway})
 }
 
 // highway is x + g∘(relu(x·w + b) − x) with the gate g = σ(x·w_gate + b_gate): g∘relu(x·w + b) + (1 − g)∘x with one
@@ -30,4 +30,13 @@ func (b *builder) highway(l *spec.Highway, x *graph.Value, _ bool) *graph.Value 
 	}
 	gate := one(op.Sigmoid, "gate", affine("gate", "_gate", closed))
 	return one(op.Add, "y", x, one(op.Mul, "step", gate, one(op.Sub, "change", h, x)))
+}
+
+func tellHighway(*spec.Model, *spec.Highway) Account {
+	var a Account
+	a.say("A gate g says how much of each feature is new and how much is passed on.")
+	relu, sigmoid := activationFormulas["relu"], activationFormulas["sigmoid"]
+	a.show(`g = \sigma(`+affine("x", "w_gate", "b_gate", true)+")",
+		`y = g \odot \operatorname{relu}(`+affine("x", "w", "b", true)+`) + (1 - g) \odot x`, relu[0], sigmoid[0])
+	return a
 }

@@ -7,7 +7,10 @@ import (
 )
 
 func init() {
-	register("layernorm", construction[*spec.LayerNorm]{build: (*builder).layerNorm, relaxed: (*relaxing).layerNorm})
+	register("layernorm", construction[*spec.LayerNorm]{build: (*builder).layerNorm, relaxed: (*relaxing).layerNorm,
+		tell: func(_ *spec.Model, l *spec.LayerNorm) Account {
+			return Account{[]string{layerNormWords}, []string{"y = " + layerNorm("x", "gain", "bias", l.Epsilon)}}
+		}})
 }
 
 func (b *builder) layerNorm(l *spec.LayerNorm, x *graph.Value, _ bool) *graph.Value {
@@ -27,4 +30,13 @@ func (b *builder) normalizer(l *spec.LayerNorm, n graph.Dim) (gain, bias *graph.
 	w := graph.Shape{n}
 	return b.param(l.Name, "gain", w, 0, 0, l.Name, Init{Scheme: "ones"}), b.param(l.Name, "bias", w, 0, 0, l.Name,
 		Init{Scheme: "zeros"})
+}
+
+const layerNormWords = "Brings each row to mean 0 and variance 1, then to a learnt scale and mean."
+
+// layerNorm is the formula of a layer norm of x.
+func layerNorm(x, gain, bias string, epsilon float64) string {
+	return Symbol(gain) + ` \odot \frac{` + x + ` - \text{mean}(` + x + `)}{\sqrt{\text{var}(` + x + `) + ` +
+		figure(epsilon) +
+		`}} + ` + Symbol(bias)
 }

@@ -1,13 +1,15 @@
 package build
 
 import (
+	"fmt"
+
 	"github.com/gradsmith/gradsmith/gen/graph"
 	"github.com/gradsmith/gradsmith/spec"
 )
 
 func init() {
 	register("repeat", construction[*spec.Repeat]{build: (*builder).repeat, relaxed: (*relaxing).repeat,
-		begin: (*builder).beginRepeat})
+		begin: (*builder).beginRepeat, tell: tellRepeat})
 }
 
 // repeat adds layers again and again: as a loop, where they can be one.
@@ -54,4 +56,19 @@ func (b *builder) beginAll(layers []spec.Layer) {
 			begin(b, l)
 		}
 	}
+}
+
+func tellRepeat(_ *spec.Model, l *spec.Repeat) Account {
+	a := Account{Formulas: []string{`x_0 = x`, `x_i = f_i(x_{i-1})`, fmt.Sprintf(`y = x_{%d}`, l.Times)}}
+	switch {
+	case l.Shared:
+		a.Formulas[1] = `x_i = f(x_{i-1})`
+		a.say("The layers f below come %d times, always with the same parameters.", l.Times)
+	default:
+		a.say("The layers f below come %d times, each time with parameters of their own.", l.Times)
+	}
+	if l.Recompute {
+		a.say("The backward pass computes again what it needs of a repetition.")
+	}
+	return a
 }

@@ -8,7 +8,7 @@ import (
 
 func init() {
 	register("residual", construction[*spec.Residual]{build: (*builder).residual, relaxed: (*relaxing).residual,
-		begin: func(b *builder, l *spec.Residual) { b.beginAll(l.Layers) }})
+		begin: func(b *builder, l *spec.Residual) { b.beginAll(l.Layers) }, tell: tellResidual})
 }
 
 // residual is x + scale·f(x).
@@ -29,4 +29,16 @@ func (w *relaxing) residual(l *spec.Residual, h *graph.Value, _ bool) *graph.Val
 		y = w.inner.Apply(op.Scale, []string{l.Name + "Scaled"}, graph.Attrs{{Key: "by", Val: l.Scale}}, y)[0]
 	}
 	return w.inner.Apply(op.Add, []string{l.Name}, nil, h, w.drop(y, l.Name+"Dropped", l.Dropout))[0]
+}
+
+func tellResidual(_ *spec.Model, l *spec.Residual) Account {
+	var a Account
+	a.say("Adds to what it reads what the layers f below make of it.")
+	y := "y = x + "
+	if l.Scale != 1 {
+		y += figure(l.Scale) + ` \cdot `
+	}
+	a.show(y + "f(x)")
+	a.dropped("the features of f(x)", l.Dropout)
+	return a
 }

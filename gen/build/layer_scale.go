@@ -14,5 +14,10 @@ func init() {
 			gain := b.param(l.Name, "gain", graph.Shape{width}, 0, 0, l.Name, start)
 			return b.Apply(op.ScaleColumns, []string{b.called(l, "y")}, nil, x, gain)[0]
 		},
+		tell: func(_ *spec.Model, l *spec.Scale) Account {
+			a := Account{Formulas: []string{"y = " + Symbol("gain") + ` \odot x`}}
+			a.say("Multiplies each feature with a learnt number, which starts at %g.", l.Start)
+			return a
+		},
 	})
 }

@@ -3,6 +3,7 @@ package build
 import (
 	"fmt"
 
+	"github.com/gradsmith/gradsmith/gen/formula"
 	"github.com/gradsmith/gradsmith/gen/graph"
 	"github.com/gradsmith/gradsmith/gen/op"
 	"github.com/gradsmith/gradsmith/spec"
@@ -10,7 +11,7 @@ import (
 
 func init() {
 	c := construction[*spec.Recurrent]{build: (*builder).recurrence, relaxed: (*relaxing).recurrent,
-		begin: (*builder).begin}
+		begin: (*builder).begin, tell: tellRecurrent}
 	for _, kind := range []string{"rnn", "lstm", "gru"} {
 		register(kind, c)
 	}
@@ -358,4 +359,177 @@ func (c *cell) step(b *graph.Builder, prefix string, x *graph.Value, ws, state [
 		gh := affine("gh", h, "wh", "bh")
 		return b.Apply(op.GRUCell, []string{prefix + "h", prefix + "rzn"}, nil, gx, gh, h)[:1]
 	}
+}
+
+func tellRecurrent(m *spec.Model, l *spec.Recurrent) Account {
+	var a Account
+	among := func(stack []spec.Layer) bool {
+		for x := range spec.Leaves(stack) {
+			if x == spec.Layer(l) {
+				return true
+			}
+		}
+		return false
+	}
+	if l.Layers > 1 {
+		a.say("%s, one on the other, each with parameters of its own: h of one is x of the next.",
+			counted(l.Layers, "equal layer"))
+		a.dropped("the features between two layers", l.Dropout)
+	}
+	judging := m.GAN != nil && among(m.GAN.Discriminator)
+	reading := among(m.Encoder) && (m.Source != nil || m.Latent != nil)
+	writing := !judging && !reading && (m.EncoderDecoder() || m.Latent != nil)
+	switch {
+	case l.Bidirectional:
+		a.say("It reads from both ends, from the last token with the parameters whose names end in _back; y has both "+
+			"states of a token side by side, %d features.", l.Width)
+	case reading:
+		a.say("It reads the text from its end, so that the state at the first token has seen all of it.")
+	case writing:
+	case m.Kind == "rnn" || m.GAN != nil && !judging:
+		a.say("The state is carried from window to window, and is zero at the start of a text. Gradients reach back "+
+			"to the start of a window of %d steps.", m.Shape.Steps)
+	default:
+		a.say("The state is zero before the first token.")
+	}
+	c := newCell(l, graph.Const(l.Units, ""))
+	more, reads := "", ""
+	if writing {
+		from := "m_1"
+		if m.Latent != nil {
+			from = "z"
+			a.say("Its states begin with what the latent vector z makes of them.")
+		} else {
+			a.say("Its states begin with what the encoder gives at the first token, m₁, which has seen all of the " +
+				"source.")
+		}
+		for _, s := range c.states {
+			a.show(stateLetter(s) + `_0 = \tanh(` + affine(from, "w_start_"+s, "b_start_"+s, true) + ")")
+		}
+		if m.Latent != nil && l.Formula == nil {
+			for x := range spec.Leaves(m.Layers) {
+				if r, ok := x.(*spec.Recurrent); ok {
+					if r == l {
+						reads = "z"
+						a.say("The first of its layers reads z at every step as well.")
+					}
+					break
+				}
+			}
+		}
+	}
+	switch {
+	case reads != "":
+		more = "latent"
+	case l.Attention != nil:
+		reads = a.attends(l)
+		more = "more"
+	}
+	if l.Formula != nil {
+		a.byFormula(l.Formula)
+		a.show("y_t = " + l.Formula.Output + "_t")
+		return a
+	}
+	a.cell(l, more, reads)
+	given := "h_t"
+	if l.Attention != nil {
+		given = `\tanh(` + affine("c_t^{m}", "w_context", "", false) + " + " + affine("h_t", "w_state", "b_out",
+			true) + ")"
+		if l.Attention.InputFeeding && l.Attention.Score != "additive" {
+			a.say("What it gives is an input of the next step, so that it knows where it has looked.")
+		}
+	}
+	if l.Bidirectional {
+		given = `[h_t, h_t^{\text{back}}]`
+	}
+	a.show("y_t = " + given)
+	return a
+}
+
+// stateLetter is a state of a cell in a formula.
+func stateLetter(s string) string {
+	if len(s) == 1 {
+		return s
+	}
+	return `\text{` + formula.Escape(s) + "}"
+}
+
+// cell tells a step of a cell. more is the name, in the weights, of what it reads besides, and reads that itself;
+// empty for nothing.
+func (a *Account) cell(l *spec.Recurrent, more, reads string) {
+	input := func(suffix string) string {
+		s := affine("x_t", "wx"+suffix, "", false)
+		if reads != "" {
+			s += " + " + affine(reads, "w_"+more+suffix, "", false)
+		}
+		return s
+	}
+	bias := func(field string) string {
+		if !l.Bias {
+			return ""
+		}
+		return " + " + Symbol(field)
+	}
+	sigmoid := activationFormulas["sigmoid"][0]
+	state := affine("h_{t-1}", "wh", "", false)
+	switch {
+	case l.Kind == "rnn":
+		y, define := activated(l.Activation, input("")+" + "+state+bias("b"), 0)
+		a.say("A simple recurrent layer (Elman 1990): the next state is a function of the input and the state.")
+		a.show("h_t = " + y)
+		a.show(define...)
+	case l.Kind == "lstm":
+		a.say("Long short-term memory: gates i, f and o say what of g enters the cell c, what of it stays, and what " +
+			"of it is seen.")
+		if l.ForgetBias != 0 {
+			a.say("The bias of f starts %g higher.", l.ForgetBias)
+		}
+		a.show(`[\hat{i}, \hat{f}, \hat{g}, \hat{o}] = `+input("")+" + "+state+bias("b"),
+			`i = \sigma(\hat{i}) \quad f = \sigma(\hat{f}) \quad g = \tanh(\hat{g}) \quad o = \sigma(\hat{o})`,
+			`c_t = f \odot c_{t-1} + i \odot g`, `h_t = o \odot \tanh(c_t)`, sigmoid)
+	case l.Reset == "before":
+		a.say("A gated recurrent unit whose reset gate r acts before the product with the state (Cho et al. 2014); " +
+			"the gate z says how much of the state stays.")
+		a.show(`[\hat{r}, \hat{z}] = `+input("")+" + "+state+bias("b"), `r = \sigma(\hat{r}) \quad z = \sigma(\hat{z})`,
+			`n = \tanh(`+input("n")+` + (r \odot h_{t-1}) \cdot `+Symbol("whn")+bias("bn")+")",
+			`h_t = (1 - z) \odot n + z \odot h_{t-1}`, sigmoid)
+	default:
+		a.say("A gated recurrent unit whose reset gate r acts behind the product with the state, as in cuDNN; the " +
+			"gate z says how much of the state stays.")
+		a.show(`[\hat{r}, \hat{z}, \hat{n}] = `+input("")+bias("b"), `[\tilde{r}, \tilde{z}, \tilde{n}] = `+
+			``+state+bias("bh"),
+			`r = \sigma(\hat{r} + \tilde{r}) \quad z = \sigma(\hat{z} + \tilde{z})`,
+			`n = \tanh(\hat{n} + r \odot \tilde{n})`, `h_t = (1 - z) \odot n + z \odot h_{t-1}`, sigmoid)
+	}
+}
+
+// attends tells the attention of a recurrent layer to the encoder's output m, and gives what of it a step reads beside
+// its input; empty for nothing.
+func (a *Account) attends(l *spec.Recurrent) string {
+	t := l.Attention
+	by, index := "h_t", "t"
+	if t.Score == "additive" {
+		by, index = "h_{t-1}", "t"
+		a.say("Before each step its state looks at all places of the source, and the step reads what it finds, c " +
+			"(Bahdanau et al. 2015).")
+	} else {
+		a.say("After each step its state looks at all places of the source and finds c (Luong et al. 2015).")
+	}
+	score := map[string]string{
+		"additive": `\tanh(` + affine(by, "w_query", "", false) + " + " + affine("m_j", "w_keys", "", false) + `) ` +
+			`\cdot v^\top`,
+		"dot":        by + ` \cdot m_j^\top`,
+		"general":    affine(by, "w_query", "", false) + ` \cdot m_j^\top`,
+		"scaled_dot": fmt.Sprintf(`\frac{%s \cdot m_j^\top}{\sqrt{%d}}`, by, l.Units),
+	}
+	score["concat"] = score["additive"]
+	a.show("e_{"+index+", j} = "+score[t.Score], `\alpha_{t, j} = \operatorname{softmax}_j(e_{t, j})`,
+		`c_t^{m} = \sum_j \alpha_{t, j} \cdot m_j`)
+	switch {
+	case t.Score == "additive":
+		return "c_t^{m}"
+	case t.InputFeeding:
+		return "y_{t-1}"
+	}
+	return ""
 }

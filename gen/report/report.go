@@ -25,6 +25,7 @@ type Row struct {
 	Output string `json:"output"`          // shape in training; empty for a block
 	Params int    `json:"params"`
 	Flops  int    `json:"flops_per_token"` // floating-point operations of the forward pass; a vector is one token
+	Line   int    `json:"line,omitempty"`  // of the spec
 }
 
 // Report is what is known of a model before it runs. Sizes are in bytes.
@@ -98,7 +99,7 @@ func Make(m *build.Model, plans map[*graph.Graph]*plan.Plan) *Report {
 		}
 		blocks = l.Blocks
 		row := Row{Name: l.Name, Kind: l.Kind, Depth: l.Depth + len(l.Blocks), Share: l.Share,
-			Output: product(l.Output)}
+			Output: Shape(l.Output), Line: l.Line}
 		for _, p := range l.Params {
 			if !p.Fixed {
 				row.Params += p.Shape.Elems().N
@@ -245,8 +246,8 @@ func read(reads []Read, g *graph.Graph, times int) {
 	}
 }
 
-// product is a shape as people write it: "steps × batch × 128".
-func product(s graph.Shape) string {
+// Shape is a shape as people write it: "steps × batch × 128".
+func Shape(s graph.Shape) string {
 	parts := make([]string, len(s))
 	for i, d := range s {
 		parts[i] = strings.Replace(d.String(), "sourceSteps", "source steps", 1)
