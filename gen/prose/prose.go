@@ -195,8 +195,8 @@ func (w *writer) part(row *build.Layer, a build.Account) Part {
 	p := Part{Name: row.Name, Words: a.Words, Formulas: a.Formulas, Params: w.params(row)}
 	if p.Kind = row.Kind; p.Kind == p.Name {
 		p.Kind = ""
-	} else if rest, ok := strings.CutPrefix(p.Kind, p.Name); ok { // "branch: sum"
-		p.Kind = strings.TrimPrefix(rest, ": ")
+	} else if rest, ok := strings.CutPrefix(p.Kind, p.Name+": "); ok { // "branch: sum"
+		p.Kind = rest
 	}
 	if row.Output != nil {
 		p.Gives = shape(row.Output)

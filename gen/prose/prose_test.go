@@ -73,7 +73,7 @@ func TestEverySpec(t *testing.T) {
 func complete(t *testing.T, m *spec.Model, d *prose.Document) {
 	t.Helper()
 	var formulas []string
-	said := map[string]bool{}
+	said, kinds := map[string]bool{}, map[string]string{}
 	for _, s := range d.Sections {
 		if len(s.Parts) == 0 {
 			t.Errorf("%s says nothing", s.Title)
@@ -81,6 +81,9 @@ func complete(t *testing.T, m *spec.Model, d *prose.Document) {
 		network := !strings.HasPrefix(s.Title, "What") && !strings.HasPrefix(s.Title, "How")
 		for _, p := range s.Parts {
 			said[p.Name] = true
+			if network {
+				kinds[p.Name] = p.Kind
+			}
 			if len(p.Words) == 0 && len(p.Formulas) == 0 || network && p.Name != "labels" && (len(p.Formulas) == 0 ||
 				p.Gives == "" || p.Name != "latent" && p.Reads == "") {
 				t.Errorf("%s of %s is not said: %+v", p.Name, s.Title, p)
@@ -127,6 +130,10 @@ func complete(t *testing.T, m *spec.Model, d *prose.Document) {
 	}
 	for _, stack := range stacks {
 		for l := range spec.Leaves(stack) {
+			if kind, ok := kinds[l.LayerName()]; ok && kind != "" && kind != l.LayerName() &&
+				!strings.HasPrefix(kind, l.LayerKind()) && !strings.HasPrefix(l.LayerName(), l.LayerKind()) {
+				t.Errorf("the layer %s of kind %s is said to be of kind %s", l.LayerName(), l.LayerKind(), kind)
+			}
 			if !said[l.LayerName()] && !repeated(m, l.LayerName()+".") {
 				t.Errorf("the layer %s is not said", l.LayerName())
 			}
