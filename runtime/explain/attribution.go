@@ -45,8 +45,10 @@ type Input struct {
 
 // Options say how attributions are computed. The zero value is the usual.
 type Options struct {
-	// Points of the integral, by the rule of Gauss and Legendre; 0 begins with the two halves of the way and Boole's rule
-	// for each, and halves the part where the error is largest until all errors are at most Tolerance, or MostPoints are
+	// Points of the integral, by the rule of Gauss and Legendre; 0 begins with the two halves of the way and Boole's
+	// rule
+	// for each, and halves the part where the error is largest until all errors are at most Tolerance, or MostPoints
+	// are
 	// reached.
 	Points    int
 	Tolerance float64 // 0 for 0.5 %

@@ -49,7 +49,8 @@ func PropertyOf(name string) (*Property, error) {
 	}
 	re, err := regexp.Compile(name)
 	if err != nil {
-		return nil, fmt.Errorf("%q is none of %s, and no regular expression: %w", name, strings.Join(Properties(), ", "),
+		return nil, fmt.Errorf("%q is none of %s, and no regular expression: %w", name, strings.Join(Properties(),
+			", "),
 			err)
 	}
 	if name == "" {

@@ -53,7 +53,8 @@ func (c *Corpus) Likes(ctx context.Context, units []explain.Unit) (*page.Page, [
 	if err != nil {
 		return nil, nil, err
 	}
-	p := &page.Page{Title: "What units of " + c.Info.Name + " like", About: fmt.Sprintf("%s. Read: %s.", c.Info.String(),
+	p := &page.Page{Title: "What units of " + c.Info.Name + " like", About: fmt.Sprintf("%s. Read: %s.",
+		c.Info.String(),
 		c.read(len(liked[0].All)))}
 	for _, l := range liked {
 		most, mean := 0.0, 0.0
@@ -127,7 +128,8 @@ func (c *Corpus) Find(ctx context.Context, property *explain.Property) (*page.Pa
 		measure = "Scores are AUC: the probability that the unit is larger where it is so than where it is not; 0.5 " +
 			"says nothing, and below it the unit is smaller where it is so."
 	}
-	p.Sections = append(p.Sections, page.Section{Title: "The units", Text: measure + fmt.Sprintf(" By chance: with the "+
+	p.Sections = append(p.Sections, page.Section{Title: "The units", Text: measure +
+		fmt.Sprintf(" By chance: with the "+
 		"property turned against the text %d times, the best of all units has %.3f on the text of the search, at most "+
 		"%.3f, and the first unit %.3f on the other text, at most %.3f.", f.Rotations, f.Chance[0], f.Chance[1],
 		f.ChanceHeld[0], f.ChanceHeld[1]), Blocks: []page.Block{{Table: table}}})
@@ -139,7 +141,8 @@ func (c *Corpus) Find(ctx context.Context, property *explain.Property) (*page.Pa
 		most, largest = max(most, math.Abs(x.Unit)), max(largest, x.Really)
 	}
 	from := telling(f.Sample)
-	p.Sections = append(p.Sections, page.Section{Title: "It over the text", Text: "A part of the text that it was not " +
+	p.Sections = append(p.Sections, page.Section{Title: "It over the text",
+		Text: "A part of the text that it was not " +
 		"searched with. Of the unit blue is above 0, and orange below.", Blocks: []page.Block{
 		{Title: best.String(), Tokens: c.over(all, from, from+excerpt, most, -1)},
 		{Title: upperFirst(property.About), Tokens: c.over(truth, from, from+excerpt, largest, -1)}}},
