@@ -130,9 +130,9 @@ func (c *Corpus) Find(ctx context.Context, property *explain.Property) (*page.Pa
 	}
 	p.Sections = append(p.Sections, page.Section{Title: "The units", Text: measure +
 		fmt.Sprintf(" By chance: with the "+
-		"property turned against the text %d times, the best of all units has %.3f on the text of the search, at most "+
-		"%.3f, and the first unit %.3f on the other text, at most %.3f.", f.Rotations, f.Chance[0], f.Chance[1],
-		f.ChanceHeld[0], f.ChanceHeld[1]), Blocks: []page.Block{{Table: table}}})
+			"property turned against the text %d times, the best of all units has %.3f on the text of the search, at most "+
+			"%.3f, and the first unit %.3f on the other text, at most %.3f.", f.Rotations, f.Chance[0], f.Chance[1],
+			f.ChanceHeld[0], f.ChanceHeld[1]), Blocks: []page.Block{{Table: table}}})
 	all := make([]explain.Place, len(f.Sample))
 	truth := make([]explain.Place, len(f.Sample))
 	most, largest := 0.0, 0.0
@@ -143,9 +143,9 @@ func (c *Corpus) Find(ctx context.Context, property *explain.Property) (*page.Pa
 	from := telling(f.Sample)
 	p.Sections = append(p.Sections, page.Section{Title: "It over the text",
 		Text: "A part of the text that it was not " +
-		"searched with. Of the unit blue is above 0, and orange below.", Blocks: []page.Block{
-		{Title: best.String(), Tokens: c.over(all, from, from+excerpt, most, -1)},
-		{Title: upperFirst(property.About), Tokens: c.over(truth, from, from+excerpt, largest, -1)}}},
+			"searched with. Of the unit blue is above 0, and orange below.", Blocks: []page.Block{
+			{Title: best.String(), Tokens: c.over(all, from, from+excerpt, most, -1)},
+			{Title: upperFirst(property.About), Tokens: c.over(truth, from, from+excerpt, largest, -1)}}},
 		page.Section{Title: "Its values", Blocks: []page.Block{{Pictures: []page.Picture{density(f)}}}})
 	return p, f, nil
 }
