@@ -62,13 +62,14 @@ var (
 	usable = flag.Float64("usable", 0.9, "`SHARE` of a network's bits that a message can use")
 	worker = flag.String("worker", "", "`JOB` of a process that another one has started: a model, or \"link\"")
 	shards = flag.Int("shards", 1, "`NUMBER` of shards in the batch of a worker")
-	late   = flag.Bool("late", false, "in a worker, send gradients when all of them have been computed")
 )
 
 // measured is what a worker has found.
 type measured struct {
 	Step, Deviation float64 // seconds
-	Waited          float64 // seconds of a step spent on what processes do together
+	Late            float64 // seconds of a step in which gradients are sent when all of them have been computed
+	Waited          float64 // seconds of a step in which a process does nothing but wait for others
+	WaitedLate      float64 // the same of a step as Late is of
 	Messages, Bytes float64 // that a process sends in a step
 	Params          int
 	Grads           int // bytes
@@ -132,7 +133,8 @@ func job(g *cluster.Group) (*measured, error) {
 // scheduled is a model that shows its steps.
 type scheduled interface{ Training() *schedule.Training }
 
-// steps times training steps on a batch that fills each shard.
+// steps times training steps on a batch that fills each shard. Of several processes every second step sends gradients
+// when all of them have been computed, so that both kinds meet with the same machine.
 func steps(g *cluster.Group, p model.Program) (*measured, error) {
 	m := p.New(1)
 	t := m.(scheduled).Training()
@@ -142,7 +144,6 @@ func steps(g *cluster.Group, p model.Program) (*measured, error) {
 	if err := t.Share(g); err != nil {
 		return nil, err
 	}
-	t.AtEnd = *late
 	ready := map[int]float64{} // sums of what is left, by parameter
 	if *shards == 1 {
 		watch(t, ready)
@@ -163,20 +164,27 @@ func steps(g *cluster.Group, p model.Program) (*measured, error) {
 			return nil, err
 		}
 	}
-	var times []float64
+	var times [2][]float64 // of steps that send gradients meanwhile, and of those that do so at the end
+	var waited [2]time.Duration
 	clear(ready)
-	waited, messages, bytes := time.Duration(0), 0, 0
+	messages, bytes := 0, 0
 	if g != nil {
-		waited, messages, bytes = g.Waited, g.Messages, g.Bytes
+		messages, bytes = g.Messages, g.Bytes
 	}
 	for begin := time.Now(); ; {
+		kind := 0
+		if t.AtEnd = g != nil && len(times[1]) < len(times[0]); t.AtEnd {
+			kind = 1
+		}
+		before := wait(g)
 		one := time.Now()
 		if err := step(); err != nil {
 			return nil, err
 		}
-		times = append(times, time.Since(one).Seconds())
+		times[kind] = append(times[kind], time.Since(one).Seconds())
+		waited[kind] += wait(g) - before
 		over := byte(0)
-		if len(times) >= 5 && time.Since(begin).Seconds() > *seconds {
+		if len(times[0]) >= 5 && time.Since(begin).Seconds() > *seconds {
 			over = 1
 		}
 		if over, err := g.Or(over); err != nil {
@@ -186,26 +194,39 @@ func steps(g *cluster.Group, p model.Program) (*measured, error) {
 		}
 	}
 	r := &measured{Params: p.Info.Params, Grads: 4 * len(t.Grads)}
-	k := float64(len(times))
+	k, late := float64(len(times[0])), float64(len(times[1]))
 	for from, left := range ready {
 		r.Ready = append(r.Ready, moment{from, left / k})
 	}
 	slices.SortFunc(r.Ready, func(a, b moment) int { return b.From - a.From })
-	for _, x := range times {
-		r.Step += x / k
-	}
-	slices.Sort(times)
-	middle := times[len(times)/2]
-	r.Step = middle
-	for _, x := range times {
-		r.Deviation += (x - middle) * (x - middle) / k
-	}
-	r.Deviation = math.Sqrt(r.Deviation)
+	r.Step, r.Deviation = middle(times[0])
 	if g != nil {
-		r.Waited = (g.Waited - waited).Seconds() / k
-		r.Messages, r.Bytes = float64(g.Messages-messages)/k, float64(g.Bytes-bytes)/k
+		r.Late, _ = middle(times[1])
+		r.Waited, r.WaitedLate = waited[0].Seconds()/k, waited[1].Seconds()/max(1, late)
+		r.Messages, r.Bytes = float64(g.Messages-messages)/(k+late), float64(g.Bytes-bytes)/(k+late)
 	}
 	return r, nil
+}
+
+// wait is for how long this process has waited for others.
+func wait(g *cluster.Group) time.Duration {
+	if g == nil {
+		return 0
+	}
+	return g.Waited
+}
+
+// middle is the median of some times, and their deviation from it.
+func middle(times []float64) (median, deviation float64) {
+	if len(times) == 0 {
+		return 0, 0
+	}
+	slices.Sort(times)
+	median = times[len(times)/2]
+	for _, x := range times {
+		deviation += (x - median) * (x - median) / float64(len(times))
+	}
+	return median, math.Sqrt(deviation)
 }
 
 // watch takes note of when gradients are complete, of a model with one kind of step.
@@ -266,13 +287,12 @@ func links(g *cluster.Group) (*measured, error) {
 }
 
 // ask runs a worker in some processes, each bound to a processor.
-func ask(processes, shards int, job string, more ...string) (*measured, error) {
+func ask(processes, shards int, job string) (*measured, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	args := append([]string{self, "-worker", job, "-shards", fmt.Sprint(shards), "-seconds", fmt.Sprint(*seconds)},
-		more...)
+	args := []string{self, "-worker", job, "-shards", fmt.Sprint(shards), "-seconds", fmt.Sprint(*seconds)}
 	if processes > 1 {
 		args = append([]string{"mpirun", "--allow-run-as-root", "--bind-to", "core", "-np", fmt.Sprint(processes)},
 			args...)
@@ -368,12 +388,11 @@ func report() error {
 		found, err := turns(
 			func() (*measured, error) { return ask(1, 1, name) },
 			func() (*measured, error) { return ask(1, 2, name) },
-			func() (*measured, error) { return ask(2, 2, name, "-late") },
 			func() (*measured, error) { return ask(2, 2, name) })
 		if err != nil {
 			return err
 		}
-		one, two, atEnd, both := found[0], found[1], found[2], found[3]
+		one, two, both := found[0], found[1], found[2]
 		numbers := float64(one.Grads / 4)
 		// One process copies the first gradient and adds the second to it: as much memory as adding twice.
 		gradient := min(one.Step, two.Step-one.Step-2*numbers/link.Adding)
@@ -381,9 +400,9 @@ func report() error {
 		all = append(all, f)
 		want := f.step(here, 2, false)
 		fmt.Printf("| %s | %d | %.2f ms, %.2f ms | %.2f ms, %.2f ms | %.2f, %.2f | %.2f ms (%+.1f %%) | %.0f | %.2f | "+
-			"%.2f ms, %.2f ms |\n", name, one.Params, 1e3*one.Step, 1e3*two.Step, 1e3*atEnd.Step, 1e3*both.Step,
-			two.Step/atEnd.Step, two.Step/both.Step, 1e3*want, 100*(want/atEnd.Step-1), both.Messages, both.Bytes/1e6,
-			1e3*atEnd.Waited, 1e3*both.Waited)
+			"%.2f ms, %.2f ms |\n", name, one.Params, 1e3*one.Step, 1e3*two.Step, 1e3*both.Late, 1e3*both.Step,
+			two.Step/both.Late, two.Step/both.Step, 1e3*want, 100*(want/both.Late-1), both.Messages, both.Bytes/1e6,
+			1e3*both.WaitedLate, 1e3*both.Waited)
 	}
 	for _, x := range networks {
 		fmt.Printf("\nForetold at %s, %.0f µs a message:\n\n", x.name, 1e6*x.latency)
