@@ -36,7 +36,7 @@ SHARED = rnn lstm gptnano transformer textvae gan
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help attribute digest steps constrain demo gpt2 plain sentences oracle test random generate check bench fuzz imports exhaustive race journeys tokenizers format vet staticcheck verify fresh cross levels same soak decode clients page load onnx speculate kills explained quality speedrun processes scaling adapt large
+.PHONY: help attribute digest steps constrain demo gpt2 plain sentences oracle test random generate check bench fuzz imports exhaustive race journeys tokenizers format vet staticcheck verify fresh cross levels same soak decode clients page load onnx speculate kills explained quality speedrun processes scaling adapt large units
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -157,6 +157,12 @@ exhaustive: ## run tests over all float32 values and other long ones, some minut
 explained: ## train models with a known answer, and see whether each way of explaining finds it; some minutes
 	$(GO) test ./runtime/explain -run 'TestTrigger|TestReverse' -count 1 -v -timeout 0 -args -trained
 	$(GO) test ./generated -run TestPyTorchAttributions -count 1 -v
+
+units: ## find the units of the demo's model that go with the length of a line, of a word, and others, and draw them
+	test -e demo/opticks.safetensors || $(MAKE) demo
+	$(GO) build -o demo/ ./examples/opticks/cmd/opticks
+	@for p in line-length word-length capitals brackets; do demo/opticks explain --model demo/opticks.safetensors \
+		--find $$p --positions 40000 -o demo/unit-$$p.html --pictures demo/unit-$$p || exit 1; done
 
 imports: ## import a real checkpoint and hold it to its published text: STORIES=DIR is its folder, with reference.json; LLAMACPP=DIR/node_modules/node-llama-cpp writes it too
 	$(GO) test ./cmd/gradsmith/internal/interchange -count 1 -timeout 30m -args $(if $(LLAMACPP),-llamacpp "$(abspath $(LLAMACPP))")

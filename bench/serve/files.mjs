@@ -1,6 +1,7 @@
-// Opens pages that are files in headless Chromium: node files.mjs [--pictures FOLDER] PAGE.html... It fails on an error
-// in the console, on a request to anything but the page, on what axe-core finds wrong for people with other
-// abilities, light and dark, wide and narrow, and where a page is wider than the window.
+// Opens pages that are files in headless Chromium: node files.mjs [--pictures FOLDER [--size WIDTHxHEIGHT]] PAGE.html...
+// It fails on an error in the console, on a request to anything but the page, on what axe-core finds wrong for people
+// with other abilities, light and dark, wide and narrow, and where a page is wider than the window. Pictures are of the
+// whole page each time, or with a size one of its top, light, as documentation shows it.
 
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -9,8 +10,9 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import puppeteer from "puppeteer-core";
 
-let pages = process.argv.slice(2), folder = "";
+let pages = process.argv.slice(2), folder = "", size = null;
 if (pages[0] === "--pictures") [folder, pages] = [pages[1], pages.slice(2)];
+if (pages[0] === "--size") [size, pages] = [pages[1].split("x").map(Number), pages.slice(2)];
 if (pages.length === 0) throw new Error("name a page");
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const chromium = process.env.CHROMIUM || execFileSync("which", ["chromium"]).toString().trim();
@@ -39,7 +41,14 @@ for (const file of pages) {
     for (const v of found.violations) faults.push(`${file}: axe, ${scheme}, ${width} wide: ${v.id}: ${v.nodes.map((n) => n.target.join(" ") + " " + n.failureSummary).slice(0, 3).join("; ")}`);
     const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     if (over > 0) faults.push(`${file}: ${over} pixels do not fit into a width of ${width}`);
-    if (folder) await page.screenshot({ path: path.join(folder, `${path.basename(file, ".html")}-${width}-${scheme}.png`), fullPage: true });
+    if (folder && !size) await page.screenshot({ path: path.join(folder, `${path.basename(file, ".html")}-${width}-${scheme}.png`), fullPage: true });
+  }
+  if (size) {
+    const [width, height] = size;
+    await page.setViewport({ width, height });
+    await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: "light" }]);
+    await page.goto(url);
+    await page.screenshot({ path: path.join(folder, `${path.basename(file, ".html")}.png`) });
   }
   await page.close();
 }

@@ -136,9 +136,9 @@ func printFound(out io.Writer, f *explain.Found) {
 	fmt.Fprintf(out, "%s: %s units, %s positions searched, held to %s others\n", f.Property.Name, thousands(f.Units),
 		thousands(f.Searched), thousands(f.Held))
 	for _, x := range f.Best[:min(5, len(f.Best))] {
-		fmt.Fprintf(out, "  %-24s %s %+.3f searched, %+.3f held\n", x.Unit, m, x.Search, x.Held)
+		fmt.Fprintf(out, "  %-24s %s %s searched, %s held\n", x.Unit, m, f.Property.Text(x.Search),
+			f.Property.Text(x.Held))
 	}
 	fmt.Fprintf(out, "  by chance, %d times: the best unit %.3f, at most %.3f; the first unit, held, %.3f, at most "+
-		"%.3f\n",
-		f.Rotations, f.Chance[0], f.Chance[1], f.ChanceHeld[0], f.ChanceHeld[1])
+		"%.3f\n", f.Rotations, f.Chance[0], f.Chance[1], f.ChanceHeld[0], f.ChanceHeld[1])
 }

@@ -143,6 +143,14 @@ func (p *Property) Signed(score float64) float64 {
 	return score
 }
 
+// Text is a score with three digits, a correlation with its sign.
+func (p *Property) Text(score float64) string {
+	if p.Yes {
+		return fmt.Sprintf("%.3f", score)
+	}
+	return fmt.Sprintf("%+.3f", score)
+}
+
 // Measure is what scores of the property are called.
 func (p *Property) Measure() string {
 	if p.Yes {

@@ -120,8 +120,8 @@ func (c *Corpus) Find(ctx context.Context, property *explain.Property) (*page.Pa
 		", held"}}
 	for _, x := range f.Best {
 		table.Rows = append(table.Rows, page.Row{Name: x.String(), Cells: []page.Token{
-			{Text: fmt.Sprintf("%+.3f", x.Search), Ground: page.Signed(property.Signed(x.Search))},
-			{Text: fmt.Sprintf("%+.3f", x.Held), Ground: page.Signed(property.Signed(x.Held))}}})
+			{Text: property.Text(x.Search), Ground: page.Signed(property.Signed(x.Search))},
+			{Text: property.Text(x.Held), Ground: page.Signed(property.Signed(x.Held))}}})
 	}
 	measure := "Scores are Pearson's correlations."
 	if property.Yes {
