@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gradsmith/gradsmith/gen/cases/induction"
 	"github.com/gradsmith/gradsmith/gen/cases/tapped"
 	"github.com/gradsmith/gradsmith/generated/gan"
 	"github.com/gradsmith/gradsmith/generated/lstm"
@@ -32,6 +33,7 @@ func TestExplain(t *testing.T) {
 	}
 	texts := map[string][]string{
 		"tapped":    {"--text", "abcdef", "--other", "abcabc", "--against", "b", "--at", "5"},
+		"induction": {"--text", "abcdefghabcdefghabcdefgh"},
 		"lstm":      {"--text", "A line,\nand <another> one & more", "--unit", "lstm.2.h[3]"},
 		"translate": {"--text", "a man rides a horse", "--answer", "ein mann"},
 		"textvae":   {"--text", "a man rides a horse"},
@@ -41,6 +43,7 @@ func TestExplain(t *testing.T) {
 	sections := map[string][]string{
 		"tapped": {"Surprise", "Where it comes from", "Attention", "What layers would predict", "another text",
 			"Hidden"},
+		"induction": {"Heads that go on with what repeats itself", "layer 2, head 4", "so it is"},
 		"lstm":      {"Surprise", "Where it comes from", "Hidden units", "lstm.2.h[3]", "forget gate"},
 		"translate": {"Alignment", "Where it comes from", "of the source", "Hidden units"},
 		"textvae":   {"Latent vector", "what is written", "Surprise", "Hidden units"},
@@ -53,7 +56,7 @@ func TestExplain(t *testing.T) {
 	if err := os.WriteFile("vectors.csv", []byte(vectors), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range []Program{tapped.Program(), lstm.Program(), translate.Program(), textvae.Program(), vae.Program(),
+	for _, p := range []Program{tapped.Program(), induction.Program(), lstm.Program(), translate.Program(), textvae.Program(), vae.Program(),
 		gan.Program()} {
 		name := p.Info.Name
 		if err := checkpoint.SaveWeights("m", p.New(3)); err != nil {

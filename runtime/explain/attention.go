@@ -2,6 +2,9 @@ package explain
 
 import (
 	"fmt"
+	"math"
+	"slices"
+	"strings"
 
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
@@ -160,4 +163,201 @@ func Induction(l *Look, tokens []int32) (scores [][]float64, chance float64, err
 		}
 	}
 	return scores, chance / float64(count), nil
+}
+
+// Previous is, for each layer and head of a look, how much a token looks at the one before it, the mean over all but
+// the first. Chance is what a head has that looks at all earlier tokens and itself alike.
+func Previous(l *Look) (scores [][]float64, chance float64, err error) {
+	if l.Queries != l.Keys || l.Queries < 2 {
+		return nil, 0, fmt.Errorf("%s looks from %d positions at %d, and none is before another", l.Name, l.Queries, l.Keys)
+	}
+	n := l.Queries
+	scores = make([][]float64, l.Layers)
+	for layer := range scores {
+		scores[layer] = make([]float64, l.Heads)
+		for h := range scores[layer] {
+			p := l.Of(layer, h)
+			for i := 1; i < n; i++ {
+				scores[layer][h] += float64(p[i*n+i-1]) / float64(n-1)
+			}
+		}
+	}
+	for i := 1; i < n; i++ {
+		chance += 1 / float64(i+1) / float64(n-1)
+	}
+	return scores, chance, nil
+}
+
+// Repeated lists the positions of a text behind which it goes on as it did before: where the last three tokens stood
+// before, and the token that follows did behind them.
+func Repeated(tokens []int32) []int {
+	const n = 4
+	seen := map[[n]int32]bool{}
+	var all []int
+	for i := n - 1; i < len(tokens); i++ {
+		gram := [n]int32(tokens[i-n+1:])
+		if seen[gram] {
+			all = append(all, i-1)
+		}
+		seen[gram] = true
+	}
+	return all
+}
+
+// Role is what a head of attention does in a text that repeats itself.
+type Role struct {
+	Tap         string // the look
+	Layer, Head int
+	Previous    float64 // how much a token looks at the one before it
+	Induction   float64 // how much a token looks behind its earlier occurrences
+	// Rise is by how much −log p of what is repeated rises, in nats a token, where the head gives zeros.
+	Rise float64
+	Name string // "previous token", "induction", both, or neither
+}
+
+// Roles is the roles of all heads of a text.
+type Roles struct {
+	Heads                               []Role
+	Loss                                float64 // −log p of what is repeated, in nats a token
+	PreviousByChance, InductionByChance float64
+	Positions                           int // behind which the text goes on as it did before
+	// WithoutPrevious and WithoutInduction are by how much Loss rises where all heads of that name give zeros; 0 where
+	// there is none. One of several that do the same is hardly missed alone.
+	WithoutPrevious, WithoutInduction float64
+}
+
+// A head is called what it does at three times what all do by chance, and with a third of its attention.
+const (
+	timesChance = 3
+	leastShare  = 1.0 / 3
+)
+
+// Roles finds what heads do in a text that repeats itself (Elhage et al. 2021, Olsson et al. 2022): those that look at
+// the token before, those that look behind earlier occurrences of the token, and what each is for: how much worse what
+// is repeated is predicted without it. tokens is what the model read for b.
+func (e *Explainer) Roles(b *model.Batch) (*Roles, error) {
+	at := Repeated(b.Tokens)
+	if len(at) == 0 {
+		return nil, fmt.Errorf("the text repeats nothing")
+	}
+	p, err := e.Run(b)
+	if err != nil {
+		return nil, err
+	}
+	loss := func(y *model.Tap) (mean float64) {
+		for _, i := range at {
+			_, log := Softmax(Row(y, i))
+			mean -= log[b.Tokens[i+1]] / float64(len(at))
+		}
+		return mean
+	}
+	r := &Roles{Loss: loss(p.Output()), Positions: len(at)}
+	for _, l := range Looks(p) {
+		if l.From != "step" || l.To != "key" || l.Queries != l.Keys {
+			continue
+		}
+		induction, chance, err := Induction(l, b.Tokens)
+		if err != nil {
+			return nil, err
+		}
+		previous, before, err := Previous(l)
+		if err != nil {
+			return nil, err
+		}
+		r.InductionByChance, r.PreviousByChance = chance, before
+		for layer := range l.Layers {
+			for h := range l.Heads {
+				role := Role{Tap: l.Name, Layer: layer, Head: h, Previous: previous[layer][h], Induction: induction[layer][h]}
+				is := func(score, chance float64) bool { return score >= leastShare && score >= timesChance*chance }
+				switch before, behind := is(role.Previous, before), is(role.Induction, chance); {
+				case before && behind:
+					role.Name = "previous token, induction"
+				case before:
+					role.Name = "previous token"
+				case behind:
+					role.Name = "induction"
+				}
+				y, err := e.without(b, []Role{role})
+				if err != nil {
+					return nil, err
+				}
+				role.Rise = loss(y) - r.Loss
+				r.Heads = append(r.Heads, role)
+			}
+		}
+	}
+	if len(r.Heads) == 0 {
+		return nil, fmt.Errorf("the model has no attention to the text itself")
+	}
+	for name, to := range map[string]*float64{"previous token": &r.WithoutPrevious, "induction": &r.WithoutInduction} {
+		var all []Role
+		for _, h := range r.Heads {
+			if strings.Contains(h.Name, name) {
+				all = append(all, h)
+			}
+		}
+		if len(all) == 0 {
+			continue
+		}
+		y, err := e.without(b, all)
+		if err != nil {
+			return nil, err
+		}
+		*to = loss(y) - r.Loss
+	}
+	return r, nil
+}
+
+// without is what the model gives where some heads give zeros. What is taken from a head in a layer changes what those
+// of later layers give, which is taken from them in the next round.
+func (e *Explainer) without(b *model.Batch, heads []Role) (*model.Tap, error) {
+	less := map[string][]float32{} // what is added, by the name of the value of heads
+	for _, h := range heads {
+		less[strings.TrimSuffix(h.Tap, ".weights")] = nil
+	}
+	for round := 0; ; round++ {
+		var out *model.Tap
+		left := false
+		err := e.moved(b, func(tap *model.Tap) {
+			if x := less[tap.Name]; x != nil {
+				copy(tap.Add, x)
+			}
+		}, func() error {
+			all, err := e.blind(b)
+			if err != nil {
+				return err
+			}
+			out = &all[len(all)-1]
+			for name, x := range less {
+				i := slices.IndexFunc(all, func(t model.Tap) bool { return t.Name == name })
+				if i < 0 || all[i].Kind != model.TapHeads || all[i].Add == nil || all[i].Heads == 0 {
+					return fmt.Errorf("what the heads of %s give cannot be moved", name)
+				}
+				t := &all[i]
+				if x == nil {
+					x = make([]float32, len(t.Value))
+					less[name] = x
+				}
+				n := len(t.Shape)
+				steps, width := t.Shape[n-2], t.Shape[n-1]
+				size := width / t.Heads
+				for _, h := range heads {
+					if strings.TrimSuffix(h.Tap, ".weights") != name {
+						continue
+					}
+					for step := range steps {
+						from := (h.Layer*steps+step)*width + h.Head*size
+						for k := from; k < from+size; k++ {
+							x[k] -= t.Value[k]
+							left = left || math.Abs(float64(t.Value[k])) > 1e-6*(1+math.Abs(float64(x[k])))
+						}
+					}
+				}
+			}
+			return nil
+		})
+		if err != nil || !left || round > 100 {
+			return out, err
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package explain_test
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -210,8 +211,88 @@ func TestBlind(t *testing.T) {
 	}
 }
 
-// TestRead reads texts that are longer than a window: every position comes once and in order. A recurrent model comes
-// to
+// TestRoles holds what heads do in a text that repeats itself to models in which heads are taken away in their weights:
+// of one head, and of all of two layers together.
+func TestRoles(t *testing.T) {
+	text := append(tokens(9, 60), tokens(9, 60)...)
+	m := gptnano.New()
+	e := explainer(t, m, "")
+	r, err := e.Roles(explain.Text(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Heads) != 16 || r.Positions != 6 || !(r.Loss > 0) {
+		t.Fatalf("%d heads, %d positions, loss %v", len(r.Heads), r.Positions, r.Loss)
+	}
+	// without gives the loss where rows of the matrix behind a head are zero.
+	without := func(heads ...explain.Role) float64 {
+		other := gptnano.New()
+		for _, x := range other.Tensors() {
+			for _, h := range heads {
+				if x.Name == fmt.Sprintf("blocks.%d.wo", h.Layer+1) {
+					clear(x.Value[h.Head*32*128 : (h.Head+1)*32*128])
+				}
+			}
+		}
+		p, err := explainer(t, other, "").Run(explain.Text(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := 0.0
+		for _, i := range explain.Repeated(text) {
+			_, log := explain.Softmax(explain.Row(p.Output(), i))
+			sum -= log[text[i+1]] / 6
+		}
+		return sum
+	}
+	for _, h := range r.Heads {
+		if want := without(h) - r.Loss; math.Abs(h.Rise-want) > 1e-5 {
+			t.Errorf("without head %d of layer %d the loss rises by %v, want %v", h.Head+1, h.Layer+1, h.Rise, want)
+		}
+		if h.Name != "" || h.Previous > 3*r.PreviousByChance || h.Induction > 3*r.InductionByChance {
+			t.Errorf("a head of a model that has learnt nothing is called %q: %+v", h.Name, h)
+		}
+	}
+	if got, err := explain.Without(e, explain.Text(text), r.Heads[:6]); err != nil {
+		t.Error(err)
+	} else {
+		sum := 0.0
+		for _, i := range explain.Repeated(text) {
+			_, log := explain.Softmax(explain.Row(got, i))
+			sum -= log[text[i+1]] / 6
+		}
+		if want := without(r.Heads[:6]...); math.Abs(sum-want) > 1e-5 {
+			t.Errorf("without six heads the loss is %v, want %v", sum, want)
+		}
+	}
+	if _, err := e.Roles(explain.Text(tokens(9, 60))); err == nil {
+		t.Error("a text that repeats nothing has roles")
+	}
+	if _, err := explainer(t, lstm.New(), "").Roles(explain.Text(text)); err == nil {
+		t.Error("a model without attention has heads")
+	}
+}
+
+// TestPrevious holds the scores of heads to looks that are known: one that looks at the token before, one at all alike.
+func TestPrevious(t *testing.T) {
+	const n = 5
+	l := &explain.Look{Layers: 1, Heads: 2, Queries: n, Keys: n, P: make([]float32, 2*n*n)}
+	for i := range n {
+		l.P[i*n+max(0, i-1)] = 1
+		for j := range i + 1 {
+			l.P[n*n+i*n+j] = 1 / float32(i+1)
+		}
+	}
+	scores, chance, err := explain.Previous(l)
+	if err != nil || scores[0][0] != 1 || math.Abs(scores[0][1]-chance) > 1e-6 {
+		t.Errorf("%v, by chance %v: %v", scores, chance, err)
+	}
+	if got := explain.Repeated([]int32{1, 2, 3, 4, 1, 2, 3, 4, 5, 2, 3, 4, 1}); !slices.Equal(got, []int{6, 11}) {
+		t.Errorf("the text goes on as before behind %v", got)
+	}
+}
+
+// TestRead reads texts that are longer than a window: every position comes once and in order. A recurrent model comes to
 // the states and predictions of one long pass; one that also attends sees at least half a window.
 func TestRead(t *testing.T) {
 	long := tokens(60, 90)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/gradsmith/gradsmith/examples/reverse"
+	"github.com/gradsmith/gradsmith/gen/cases/induction"
 	"github.com/gradsmith/gradsmith/gen/cases/trigger"
 	"github.com/gradsmith/gradsmith/runtime/explain"
 	"github.com/gradsmith/gradsmith/runtime/kernel"
@@ -289,5 +290,87 @@ func TestReverse(t *testing.T) {
 	}
 	if float64(right) < 0.95*float64(all) {
 		t.Errorf("%d of %d digits are right", right, all)
+	}
+}
+
+// TestInduction trains two layers to go on with sequences that repeat themselves, with a period that is another for
+// each, so that no fixed distance says what follows. The heads that do it have to be found and named in every text:
+// some of the first layer that look at the token before, and some of the second that look behind the earlier
+// occurrence; without those of either name the model has to lose what it can do.
+func TestInduction(t *testing.T) {
+	if !*trained {
+		t.Skip("it takes minutes: make explained")
+	}
+	m := induction.New()
+	info := m.Info()
+	// sequence repeats some tokens, no two of them alike, until it is full; the first target that can be known is the
+	// one behind the first token that comes again.
+	sequence := func(r *rand.Rand) (x []int32, known int) {
+		period := 8 + r.IntN(info.Steps/2-8)
+		once := r.Perm(info.Vocab)[:period]
+		for i := range info.Steps + 1 {
+			x = append(x, int32(once[i%period]))
+		}
+		return x, period
+	}
+	train(t, m, 1500, 0.001, func(r *rand.Rand, b *model.Batch) {
+		for row := range b.Batch {
+			x, known := sequence(r)
+			for i := range b.Steps {
+				b.Tokens[i*b.Batch+row], b.Targets[i*b.Batch+row] = x[i], x[i+1]
+				if i < known {
+					b.Targets[i*b.Batch+row] = -1
+				}
+			}
+		}
+	})
+	e := explainer(t, m, "")
+	r := rand.New(rand.NewPCG(5, 6))
+	const cases = 30
+	var mean explain.Roles
+	named := map[string]int{}
+	for range cases {
+		x, _ := sequence(r)
+		roles, err := e.Roles(explain.Text(x[:info.Steps]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mean.Heads == nil {
+			mean.Heads = make([]explain.Role, len(roles.Heads))
+		}
+		mean.Loss += roles.Loss / cases
+		mean.PreviousByChance += roles.PreviousByChance / cases
+		mean.InductionByChance += roles.InductionByChance / cases
+		mean.WithoutPrevious += roles.WithoutPrevious / cases
+		mean.WithoutInduction += roles.WithoutInduction / cases
+		for i, h := range roles.Heads {
+			to := &mean.Heads[i]
+			to.Layer, to.Head = h.Layer, h.Head
+			to.Previous += h.Previous / cases
+			to.Induction += h.Induction / cases
+			to.Rise += h.Rise / cases
+			if h.Name != "" {
+				named[fmt.Sprintf("%s in layer %d", h.Name, h.Layer+1)]++
+			}
+		}
+	}
+	t.Logf("-log p of what is repeated: %.3f; of a head's attention %.3f is at the token before by chance, and %.3f behind "+
+		"earlier occurrences", mean.Loss, mean.PreviousByChance, mean.InductionByChance)
+	for _, h := range mean.Heads {
+		t.Logf("layer %d, head %d: %.3f before, %.3f behind; -log p rises by %.3f without it", h.Layer+1, h.Head+1,
+			h.Previous, h.Induction, h.Rise)
+	}
+	t.Logf("without all heads that are named: %+.3f of those that look at the token before, %+.3f of those behind; "+
+		"named, of %d texts: %v", mean.WithoutPrevious, mean.WithoutInduction, cases, named)
+	if mean.Loss > 0.3 {
+		t.Fatalf("the model has not learnt to go on: %.3f nats", mean.Loss)
+	}
+	if named["previous token in layer 1"] < cases || named["induction in layer 2"] < cases ||
+		named["induction in layer 1"] > 0 {
+		t.Errorf("named are %v", named)
+	}
+	if mean.WithoutPrevious < 1 || mean.WithoutInduction < 1 {
+		t.Errorf("without the heads that are named -log p rises by %.3f and %.3f alone", mean.WithoutPrevious,
+			mean.WithoutInduction)
 	}
 }

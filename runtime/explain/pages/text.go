@@ -40,6 +40,7 @@ const (
 	lensSteps = 16      // positions that the lens shows
 	shown     = 8       // hidden units
 	pixels    = 4 << 20 // of all pictures of attention
+	repeats   = 4       // the share of a text, one of so many, from which on it repeats itself
 )
 
 // about is what a section has to do with the text.
@@ -258,6 +259,9 @@ func (a *about) attention() error {
 						"by attention and residual connections.", roll, n, n)}})
 		}
 	}
+	if err := a.roles(&blocks); err != nil {
+		return err
+	}
 	a.section("Attention", "Where heads look: a row for each position that looks, a column for each that is looked at, "+
 		"bright where they look.", blocks...)
 	return nil
@@ -276,6 +280,37 @@ func (d *drawing) Do(i int) {
 	name := fmt.Sprintf("layer %d, head %d", layer+1, h+1)
 	d.to[i] = heat(fmt.Sprintf("%s-%d-%d", file(l.Name), layer+1, h+1), l.Name+", "+name, name,
 		widened(l.Of(layer, h)), l.Queries, l.Keys)
+}
+
+// roles shows what heads do in a text that repeats itself.
+func (a *about) roles(blocks *[]page.Block) error {
+	if a.Info.Masking != nil || a.Info.Source != nil ||
+		repeats*len(explain.Repeated(a.Batch.Tokens)) < len(a.Batch.Tokens) {
+		return nil
+	}
+	r, err := a.Explainer.Roles(a.Batch)
+	if err != nil {
+		return a.note("roles of heads", err)
+	}
+	t := &page.Table{Label: "What heads do in a text that repeats itself", Head: []string{"head", "token before",
+		"behind the earlier one", "rise without it", "so it is"}}
+	most := 1e-12
+	for _, h := range r.Heads {
+		most = max(most, math.Abs(h.Rise))
+	}
+	for _, h := range r.Heads {
+		t.Rows = append(t.Rows, page.Row{Name: fmt.Sprintf("%s, layer %d, head %d", strings.TrimSuffix(h.Tap, ".weights"),
+			h.Layer+1, h.Head+1), Cells: []page.Token{{Text: percent(h.Previous), Ground: page.Share(h.Previous)},
+			{Text: percent(h.Induction), Ground: page.Share(h.Induction)},
+			{Text: fmt.Sprintf("%+.3f", h.Rise), Ground: page.Signed(h.Rise / most)}, {Text: cmp.Or(h.Name, "—")}}})
+	}
+	*blocks = append(*blocks, page.Block{Title: "Heads that go on with what repeats itself", Table: t,
+		Hint: fmt.Sprintf("Behind %d tokens the text goes on as it did before; there −log p is %.3f nats a token. Heads "+
+			"look at the token before (by chance %s), or behind earlier occurrences of the token at hand (by chance %s), "+
+			"which is how a model goes on with what it has read. The rise is that of −log p there when the head gives "+
+			"zeros; when all that are called so do, it is %+.3f of the former and %+.3f of the latter.", r.Positions,
+			r.Loss, percent(r.PreviousByChance), percent(r.InductionByChance), r.WithoutPrevious, r.WithoutInduction)})
+	return nil
 }
 
 // alignment is a table of where a decoder looks in its source.
