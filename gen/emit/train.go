@@ -535,10 +535,13 @@ func (e *emitter) info(f *jen.File) {
 	}
 	var layers []jen.Code
 	for _, row := range r.Rows {
-		layers = append(layers,
-			jen.Line().Values(jen.Id("Name").Op(":").Lit(row.Name), jen.Id("Kind").Op(":").Lit(row.Kind),
-				jen.Id("Output").Op(":").Lit(row.Output), jen.Id("Params").Op(":").Lit(row.Params),
-				jen.Id("Flops").Op(":").Lit(row.Flops)))
+		values := []jen.Code{jen.Id("Name").Op(":").Lit(row.Name), jen.Id("Kind").Op(":").Lit(row.Kind),
+			jen.Id("Output").Op(":").Lit(row.Output), jen.Id("Params").Op(":").Lit(row.Params),
+			jen.Id("Flops").Op(":").Lit(row.Flops)}
+		if row.Line > 0 {
+			values = append(values, jen.Id("Line").Op(":").Lit(row.Line))
+		}
+		layers = append(layers, jen.Line().Values(values...))
 	}
 	layers = append(layers, jen.Line())
 	t, sc, smoothing := s.Train, s.Schedule, 0.0
@@ -571,7 +574,7 @@ func (e *emitter) info(f *jen.File) {
 		"Params", jen.Id("paramCount"), "TrainBytes", r.TrainBytes, "DecodeBytes", r.DecodeBytes,
 		"Prefix", e.Model.Prefix(), "Masking", masking, "Source", source, "Vector", vector, "Labels", labels, "Latent",
 		latent, "Adversary", adversary, "Adapter", adapter, "Taps", taps,
-		"Layers", jen.Index().Qual(mp, "Layer").Values(layers...),
+		"Layers", jen.Index().Qual(mp, "Layer").Values(layers...), "Lines", e.lines(),
 		"Training", jen.Qual(mp, "Training").Values(fields(
 			"Rate", s.Optimizer.Rate, "Schedule", sc.Kind, "Warmup", sc.Warmup, "Every", sc.Every, "Factor", sc.Factor,
 			"Floor", sc.Floor, "Fall", sc.Share, "Shape", sc.Shape, "Wait", sc.Patience, "Threshold", sc.Threshold,
@@ -580,6 +583,30 @@ func (e *emitter) info(f *jen.File) {
 			"Separator", t.Separator, "Condition", t.Condition, "Drop", drop,
 			"Smoothing", smoothing, "Sampling", t.Sampling, "Rise", t.Rise)...),
 	)...)
+}
+
+// lines are where keys stand in the spec that a training depends on.
+func (e *emitter) lines() jen.Code {
+	s := e.spec
+	at := map[string]spec.Pos{"optimizer": s.Optimizer.Pos, "schedule": s.Schedule.Pos, "clip": s.Clip.Pos,
+		"loss": s.Loss.Pos, "train": s.Train.Pos}
+	if s.Latent != nil {
+		at["latent"] = s.Latent.Pos
+	}
+	if g := s.GAN; g != nil {
+		at["discriminator"] = g.Discriminator[0].LayerPos()
+		at["discriminator_optimizer"] = g.Optimizer.Pos
+	}
+	values := jen.Dict{}
+	for key, p := range at {
+		if p.Line > 0 && p != s.Pos { // where the spec does not have it
+			values[jen.Lit(key)] = jen.Lit(p.Line)
+		}
+	}
+	if len(values) == 0 {
+		return nil
+	}
+	return jen.Map(jen.String()).Int().Values(values)
 }
 
 // guarding is what a training does about steps that would do harm, where that is not what it does by itself.

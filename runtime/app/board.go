@@ -80,7 +80,7 @@ func (a *program) description(flags *pflag.FlagSet, m model.LanguageModel, f *tr
 			fmt.Sprintf("%s (%s): %s, %s parameters", l.Name, l.Kind, l.Output, thousands(l.Params)))
 	}
 	elsewhere := []string{"out", "best", "log", "tensorboard", "plot", "resume", "overwrite", "verbose", "samples",
-		"sample-every", "layers-every", "threads", "help"} // which say where things go, and change no bit
+		"sample-every", "layers-every", "watch", "threads", "help"} // which say where things go, and change no bit
 	flags.VisitAll(func(x *pflag.Flag) {
 		if v := keptValue(x); !slices.Contains(elsewhere, x.Name) && v != "" && v != "[]" {
 			d.Settings[x.Name] = v

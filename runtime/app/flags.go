@@ -107,8 +107,10 @@ var acting = []cli.Rule{
 	},
 	{
 		Flags: []string{"layers-every"},
-		Acts:  func(fs *pflag.FlagSet) bool { return cli.Given(fs, "log") || cli.Given(fs, "tensorboard") },
-		Why:   "there is no log for the norms", Do: "give --log FILE or --tensorboard FOLDER",
+		Acts: func(fs *pflag.FlagSet) bool {
+			return cli.Given(fs, "log") || cli.Given(fs, "tensorboard") || cli.Given(fs, "watch")
+		},
+		Why: "there is no log for the norms", Do: "give --log FILE or --tensorboard FOLDER, or --watch",
 	},
 	needs("json-spacing", "json-schema", "there is no schema", "give --json-schema FILE"),
 	{

@@ -51,6 +51,7 @@ type trainFlags struct {
 	samples, sampleEvery int
 	plot, board          string
 	layersEvery          int
+	watch                bool
 	sampling             train.Sampling
 	vectors              vectorFlags
 	tuning               tuningFlags
@@ -69,7 +70,8 @@ var kept = []string{"data", "match", "field", "separator", "condition", "conditi
 	"accumulate", "window", "rate", "eval-every", "save-every", "keep", "patience", "guard", "ema",
 	"tolerance", "pretraining-patience",
 	"scheduled-sampling",
-	"rise", "best", "log", "tensorboard", "layers-every", "train", "freeze", "rate-of"}
+	"rise", "best", "log", "tensorboard", "layers-every", "watch", "train", "freeze",
+	"rate-of"}
 
 // baseDigest is what the checkpoint of an adapter keeps of the one that it was trained on.
 const baseDigest = "base digest"
@@ -223,6 +225,8 @@ Defaults are those of %s.`, thousands(train.WinningSteps), a.Info.Spec)
 	fs.StringVar(&f.board, "tensorboard", "", "`FOLDER` for event files, which TensorBoard shows")
 	fs.IntVar(&f.layersEvery, "layers-every", 100,
 		"steps between norms of each layer's gradient, update and weights in the log, 0 for none")
+	fs.BoolVar(&f.watch, "watch", false, "look for what goes wrong, such as dead units and saturated gates, every "+
+		"--layers-every steps, and say what to change in the spec")
 	fs.StringVar(&f.plot, "plot", "", "`FILE`.svg for a picture of the losses, drawn anew at each validation")
 	if a.writes() {
 		fs.IntVar(&f.samples, "samples", 1, "samples to print at the end")
@@ -369,7 +373,7 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags, at *standing) error {
 	}
 	if !a.group.Leads() {
 		o.Reporter = at
-		if f.log != "" || f.board != "" {
+		if f.log != "" || f.board != "" || f.watch {
 			o.LayersEvery = f.layersEvery // of which process 0 measures, for its log
 		}
 		_, err := train.Run(ctx, m, data.Data, o)
@@ -403,6 +407,9 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags, at *standing) error {
 	if f.sampleEvery > 0 {
 		o.Reporter = train.Reporters(o.Reporter, &glimpses{ctx: ctx, a: a, m: m, every: f.sampleEvery,
 			samples: a.shown(1, 200), data: data.Data, show: show, logs: logs})
+	}
+	if f.watch {
+		o.Reporter, o.LayersEvery = train.Reporters(o.Reporter, a.doctor(m, data.Data, f, show, logs)), f.layersEvery
 	}
 	var picture *curves
 	if f.plot != "" {
@@ -580,6 +587,9 @@ func (a *program) checkTrain(f *trainFlags) error {
 	}
 	if f.passes == 0 && f.steps == 0 {
 		return errors.New("--passes 0 and --steps 0: give one of them 1 or more")
+	}
+	if f.watch && f.layersEvery == 0 {
+		return errors.New("--watch looks at a model when its layers are measured: give --layers-every 1 or more")
 	}
 	if f.maxTime < 0 {
 		return fmt.Errorf("--max-time %v: give a time above 0", f.maxTime)

@@ -6,6 +6,7 @@ package model
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -38,6 +39,7 @@ type Layer struct {
 	Output string // shape after the layer: "steps × batch × 256"
 	Params int    // number of learnt numbers
 	Flops  int64  // floating-point operations a token in the forward pass
+	Line   int    // of the spec; 0 where it is not known
 }
 
 // Training holds the defaults of a training, from the spec.
@@ -109,6 +111,10 @@ type Info struct {
 	Adversary *Adversary // for a pair of adversarial networks; nil for others
 	Adapter   *Adapter   // what a training learns in place of the parameters; nil where it learns these
 	Taps      bool       // it is Tapped: the package has what explanations need
+
+	// Lines are those of the spec where keys stand that a training depends on, such as "optimizer"; one that the spec
+	// does not have is not among them.
+	Lines map[string]int
 }
 
 // Clone is a copy that shares no memory with i.
@@ -117,6 +123,7 @@ func (i *Info) Clone() *Info {
 	c.Layers = slices.Clone(i.Layers)
 	c.Source, c.Vector, c.Masking = copied(i.Source), copied(i.Vector), copied(i.Masking)
 	c.Adapter = copied(i.Adapter)
+	c.Lines = maps.Clone(i.Lines)
 	if c.Latent = copied(i.Latent); c.Latent != nil {
 		c.Latent.EncoderFirst = copied(i.Latent.EncoderFirst)
 	}

@@ -30,7 +30,7 @@ func (l *layers) before(m model.LanguageModel) {
 		l.tensors = m.Tensors()
 		n, index := 0, map[string]int{}
 		for _, t := range l.tensors {
-			name := layerOf(t.Name)
+			name := LayerOf(t.Name)
 			if _, known := index[name]; !known {
 				index[name] = len(l.all)
 				l.all = append(l.all, Layer{Layer: name})
@@ -47,8 +47,8 @@ func (l *layers) before(m model.LanguageModel) {
 	}
 }
 
-// layerOf is the layer that a tensor of a name is of.
-func layerOf(tensor string) string {
+// LayerOf is the layer that a tensor of a name is of.
+func LayerOf(tensor string) string {
 	if i := strings.LastIndexByte(tensor, '.'); i > 0 {
 		return tensor[:i]
 	}

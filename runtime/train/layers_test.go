@@ -85,7 +85,7 @@ func (w *watching) Warn(string)          {}
 
 func TestLayerOf(t *testing.T) {
 	for name, want := range map[string]string{"lstm.1.wx": "lstm.1", "embed.table": "embed", "w": "w", ".x": ".x"} {
-		if got := layerOf(name); got != want {
+		if got := LayerOf(name); got != want {
 			t.Errorf("%q is of the layer %q, want %q", name, got, want)
 		}
 	}

@@ -145,6 +145,9 @@ type logNotice struct {
 	Notice  string  `json:"notice"`
 	Text    string  `json:"text"`
 	Number  int     `json:"number,omitempty"` // of "back"
+	Found   string  `json:"found,omitempty"`  // of "watch"
+	Layer   string  `json:"layer,omitempty"`
+	Place   string  `json:"place,omitempty"`
 }
 
 func (l *Log) line(v any) {
@@ -190,7 +193,9 @@ func (l *Log) Evaluated(e Evaluation) {
 }
 
 // Notice writes a line.
-func (l *Log) Notice(n Notice) { l.line(logNotice{n.Step, l.seconds(), n.What, n.Text, n.Number}) }
+func (l *Log) Notice(n Notice) {
+	l.line(logNotice{n.Step, l.seconds(), n.What, n.Text, n.Number, n.Found, n.Layer, n.Place})
+}
 
 // Saved does nothing.
 func (l *Log) Saved(path string, step int) {}

@@ -14,10 +14,12 @@ import (
 // Notice is something that a training did by itself, because of what it saw.
 type Notice struct {
 	Step int    // steps done
-	What string // "rate", "stop", "skip", "back", "pretrained"
+	What string // "rate", "stop", "skip", "back", "pretrained", "watch"
 	Text string // in words
 
 	Number int // of "back": how often the training has gone back, this time included
+	// of "watch": what was found, the layer that it was found in, and the place of that in the spec
+	Found, Layer, Place string
 }
 
 // Noticer is a [Reporter] that is told of notices too.

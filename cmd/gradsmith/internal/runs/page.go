@@ -41,6 +41,7 @@ type page struct {
 	Differing          []Setting
 	Settings           []Setting
 	Alike              string // where there are no settings that differ
+	Notices            []noticeBlock
 	Layers             []layerBlock
 	Samples            []sampleBlock
 }
@@ -62,6 +63,15 @@ type legendKey struct {
 	Key  template.HTML
 	Name string
 }
+
+// noticeBlock is what a training did by itself, and what was found in it.
+type noticeBlock struct {
+	Name string
+	Rows []noticeRow
+	More int // that are not shown
+}
+
+type noticeRow struct{ Step, Text string }
 
 type layerBlock struct {
 	Name        string
@@ -135,6 +145,7 @@ func WritePage(w io.Writer, all []*Run, verdict *Verdict) error {
 	p.About = "Written by gradsmith report. Marks and dashes tell the runs apart as colours do."
 	for i, r := range shown {
 		p.Rows = append(p.Rows, rowOf(r, i))
+		p.notices(r)
 		p.samples(r)
 		p.layers(r, len(shown) == 1)
 	}
@@ -306,6 +317,20 @@ func (p *page) layers(r *Run, open bool) {
 			func(name string) []Point { return r.Layers[name][x.kind] })
 	}
 	p.Layers = append(p.Layers, b)
+}
+
+// mostNotices is how many notices of a run a page has, of the first.
+const mostNotices = 40
+
+func (p *page) notices(r *Run) {
+	if len(r.Notices) == 0 {
+		return
+	}
+	b := noticeBlock{Name: r.Name, More: max(0, len(r.Notices)-mostNotices)}
+	for _, n := range r.Notices[:min(len(r.Notices), mostNotices)] {
+		b.Rows = append(b.Rows, noticeRow{cli.Thousands(n.Step), n.Text})
+	}
+	p.Notices = append(p.Notices, b)
 }
 
 // mostSamples is how many samples of a run a page has, the first and the last among them: pictures are large.

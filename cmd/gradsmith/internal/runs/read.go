@@ -26,6 +26,12 @@ type Shown struct {
 	train.Sample
 }
 
+// Notice is what a training did or found by itself.
+type Notice struct {
+	Step int
+	Text string
+}
+
 // Run is what the log of a training has.
 type Run struct {
 	Path string
@@ -38,6 +44,7 @@ type Run struct {
 	Layers   map[string]map[string][]Point
 	Order    []string // the names of Layers, as they came
 	Samples  []Shown
+	Notices  []Notice
 	Seconds  float64
 	Steps    int     // the last that was logged
 	Tokens   float64 // a second, validations and samples left out; 0 where that is not known
@@ -151,6 +158,7 @@ type entry struct {
 	Validation     *float64
 	Layers         []train.Layer
 	Sample         *train.Sample
+	Notice, Text   string
 }
 
 // longest bounds a line: pictures are the longest there are.
@@ -278,6 +286,11 @@ func (d *reading) add(e *entry) {
 				curves[kind] = append(curves[kind], Point{float64(step), v})
 			}
 		}
+	case e.Notice != "":
+		if e.Notice == "back" { // what follows on it stands behind it
+			d.Notices = slices.DeleteFunc(d.Notices, func(n Notice) bool { return n.Step > step })
+		}
+		d.Notices = append(d.Notices, Notice{step, e.Text})
 	case e.Sample != nil:
 		d.Samples = append(d.Samples, Shown{step, *e.Sample})
 	}

@@ -385,3 +385,36 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestNotices: what a training did and what was found in it stands on the page; what it has gone back behind does not.
+func TestNotices(t *testing.T) {
+	path := logOf(t, t.TempDir(), "a.jsonl", 40, 1, nil)
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := train.NewLog(f)
+	l.Notice(train.Notice{Step: 10, What: "watch", Text: "watch: poet.yaml:7 read: 3 <units> are dead", Found: "dead " +
+		"units"})
+	l.Notice(train.Notice{Step: 30, What: "skip", Text: "a step that is forgotten"})
+	l.Notice(train.Notice{Step: 20, What: "back", Text: "the training goes back", Number: 1})
+	if err := errors.Join(l.Err(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	all := Read(path)
+	if n := all[0].Notices; len(n) != 2 || n[0].Step != 10 || n[1].Step != 20 || len(all[0].Problems) > 0 {
+		t.Fatalf("%v, %v", n, all[0].Problems)
+	}
+	var b bytes.Buffer
+	if err := WritePage(&b, all, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"What happened", "3 &lt;units&gt; are dead", "the training goes back"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("the page has no %q", want)
+		}
+	}
+	if strings.Contains(b.String(), "forgotten") {
+		t.Error("the page has what the training has gone back behind")
+	}
+}
