@@ -25,9 +25,9 @@ import (
 
 // explaining is the flags of explain.
 type explaining struct {
-	text, answer, token, against, other, out, pictures string
-	at                                                 int
-	units                                              []string
+	text, answer, token, against, other, out, pictures, probe string
+	at                                                        int
+	units                                                     []string
 
 	data      dataFlags // of a long text, and of that:
 	find      string
@@ -81,6 +81,11 @@ values are put into this one.` + a.explainsSource() + a.explainsCorpus() + `
 			if err := a.explained(cmd.Context(), lm, t, &f); err != nil {
 				return err
 			}
+			if f.probe != "" {
+				if t.Probe, err = a.probing(cmd.Context(), lm, f.probe); err != nil {
+					return err
+				}
+			}
 			p, err := t.Page(cmd.Context())
 			if err != nil {
 				return err
@@ -105,6 +110,8 @@ values are put into this one.` + a.explainsSource() + a.explainsCorpus() + `
 			strings.Join(explain.Properties(), ", ")+", or a regular expression")
 		fs.IntVar(&f.positions, "positions", 20000, "read at most `N` tokens of the text, spread over it")
 	}
+	fs.StringVar(&f.probe, "probe", "", "`FILE` of lines LABEL, tab, TEXT: how well a linear probe reads the labels "+
+		"from each layer")
 	fs.StringVarP(&f.out, "out", "o", "explain.html", "`FILE` for the page")
 	fs.StringVar(&f.pictures, "pictures", "", "`FOLDER` for the pictures of the page, in PNG")
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")

@@ -36,8 +36,8 @@ func TestExplain(t *testing.T) {
 		"induction": {"--text", "abcdefghabcdefghabcdefgh"},
 		"lstm":      {"--text", "A line,\nand <another> one & more", "--unit", "lstm.2.h[3]"},
 		"translate": {"--text", "a man rides a horse", "--answer", "ein mann"},
-		"textvae":   {"--text", "a man rides a horse"},
-		"vae":       {"--data", "vectors.csv", "--row", "2"},
+		"textvae":   {"--text", "a man rides a horse", "--probe", "labelled"},
+		"vae":       {"--data", "vectors.csv", "--row", "2", "--probe", "labels"},
 		"gan":       {"--seed", "3"},
 	}
 	sections := map[string][]string{
@@ -46,13 +46,22 @@ func TestExplain(t *testing.T) {
 		"induction": {"Heads that go on with what repeats itself", "layer 2, head 4", "so it is"},
 		"lstm":      {"Surprise", "Where it comes from", "Hidden units", "lstm.2.h[3]", "forget gate"},
 		"translate": {"Alignment", "Where it comes from", "of the source", "Hidden units"},
-		"textvae":   {"Latent vector", "what is written", "Surprise", "Hidden units"},
-		"vae":       {"Reconstruction", "Its numbers, moved", "divergence"},
-		"gan":       {"What moves the verdict", "unexplained", "Its noise, moved", "the verdict rises by"},
+		"textvae": {"Latent vector", "what is written", "Surprise", "Hidden units", "What a linear probe reads",
+			"latent.z"},
+		"vae": {"Reconstruction", "Its numbers, moved", "divergence", "What a linear probe reads", "latent.z",
+			"read.y"},
+		"gan": {"What moves the verdict", "unexplained", "Its noise, moved", "the verdict rises by"},
 	}
 	vectors := strings.Repeat(strings.TrimSuffix(strings.Repeat("0.5,0.25,", vae.Program().Info.Vector.Width/2),
 		",")+"\n",
-		2)
+		8)
+	for name, content := range map[string]string{"labels": strings.Repeat("0\n1\n", 4),
+		"labelled": strings.Repeat("animal\ta horse\nperson\ta man\n\n", 4), "unlabelled": "a horse\n",
+		"long": "x\tabc\ny\tabcdefa\n"} {
+		if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := os.WriteFile("vectors.csv", []byte(vectors), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -112,6 +121,9 @@ func TestExplain(t *testing.T) {
 		"is no page of explain":                  {"--text", "abc", "-o", "data"},
 		"load the checkpoint that the file":      {"--text", "abc", "--model", "q8"},
 		"--text: ":                               {"--text", "xyz"},
+		"unlabelled:1 is not a label, a tab":     {"--text", "abc", "--probe", "unlabelled"},
+		"long:2: it has 7 tokens":                {"--text", "abc", "--probe", "long"},
+		"--probe: ":                              {"--text", "abc", "--probe", "none"},
 	} {
 		args = append([]string{"explain", "-o", "no.html"}, args...)
 		if !strings.Contains(strings.Join(args, " "), "--model") {

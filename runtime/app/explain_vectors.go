@@ -16,7 +16,7 @@ import (
 
 func (a *program) newExplainVectors() *cobra.Command {
 	var data dataFlags
-	var path, out, pictures string
+	var path, out, pictures, probe string
 	var row int
 	var seed uint64
 	pair := a.Info.Adversary != nil
@@ -50,6 +50,11 @@ unexplained, and which numbers of the noise move it the most, with what they cha
 				if err != nil {
 					return err
 				}
+				if probe != "" {
+					if v.Probe, err = probedVectors(set, probe); err != nil {
+						return err
+					}
+				}
 				if row < 1 || row > set.Len() {
 					return fmt.Errorf("--row %d: %s has %s vectors, counted from 1", row, set.Name,
 						thousands(set.Len()))
@@ -57,6 +62,8 @@ unexplained, and which numbers of the noise move it the most, with what they cha
 				v.Batch.Vectors = set.Row(row - 1)
 			} else if cmd.Flags().Changed("row") {
 				return errors.New("--row is of the vectors of --data")
+			} else if probe != "" {
+				return errors.New("--probe has the labels of the vectors of --data: name those too")
 			}
 			lm, err := a.trained(path, checkpoint.LoadWeights)
 			if err != nil {
@@ -97,6 +104,9 @@ unexplained, and which numbers of the noise move it the most, with what they cha
 	if pair {
 		fs.Uint64Var(&seed, "seed", 1, "of the noise that the vector is made of, without --data")
 	}
+	fs.StringVar(&probe, "probe", "", "`FILE` with the label of each vector of --data, a whole number a line or IDX: "+
+		"how "+
+		"well a linear probe reads them from each layer")
 	fs.StringVarP(&out, "out", "o", "explain.html", "`FILE` for the page")
 	fs.StringVar(&pictures, "pictures", "", "`FOLDER` for the pictures of the page, in PNG")
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")

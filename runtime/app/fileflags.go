@@ -21,6 +21,7 @@ var fileFlags = fileflag.Table{
 		"from":         fileflag.Input,
 		"adapter":      fileflag.Input, // train has its own rules for what it writes there
 		"model":        fileflag.Input,
+		"probe":        fileflag.Input,
 		"toward":       fileflag.Input,
 		"vectors":      fileflag.Input,
 		"json-schema":  fileflag.Input,

@@ -99,6 +99,7 @@ type Vectors struct {
 	Explainer, Generator *explain.Explainer
 	Batch                *model.Batch // with the vector
 	Noise                []float32    // that the generator makes the vector of; nil where it is one of the data
+	Probe                *Probing     // examples whose labels are read from the model's values; nil for none
 	// Draw draws vectors beside each other, so many in a row, in PNG.
 	Draw func(x []float32, columns int) ([]byte, error)
 }
@@ -111,6 +112,12 @@ func (v *Vectors) Page(ctx context.Context) (*page.Page, error) {
 		err = v.verdict(ctx, p)
 	} else {
 		err = v.code(ctx, p)
+	}
+	if err == nil && v.Probe != nil {
+		var s page.Section
+		if s, err = v.Probe.section(ctx, v.Explainer); err == nil {
+			p.Sections = append(p.Sections, s)
+		}
 	}
 	return p, err
 }

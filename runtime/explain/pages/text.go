@@ -30,6 +30,7 @@ type Text struct {
 	Target explain.Target       // what is explained
 	Other  *model.Batch         // a text that differs, from which values are put into this one; nil for none
 	Units  []explain.Unit       // hidden units that are shown; nil for those that vary most
+	Probe  *Probing             // examples whose labels are read from the model's values; nil for none
 	// Write writes a text from each of latent vectors [n, width], of an autoencoder; nil for others.
 	Write func(ctx context.Context, z []float32) ([]string, error)
 }
@@ -70,7 +71,7 @@ func (t *Text) Page(ctx context.Context) (*page.Page, error) {
 		quoted(t.Piece(int32(t.Target.Token))), what, t.Target.Step+1, quoted(t.Piece(t.Batch.Tokens[t.Target.Step])),
 		percent(math.Exp(score)))
 	for _, section := range []func() error{a.predictions, a.attributions, a.attention, a.lens, a.effects, a.patches,
-		a.latent, a.units} {
+		a.latent, a.units, a.probe} {
 		if err := section(); err != nil {
 			return nil, err
 		}
