@@ -31,6 +31,8 @@ type explaining struct {
 
 	data      dataFlags // of a long text, and of that:
 	find      string
+	lens      string // a text that a tuned lens is trained on
+	lensSteps int
 	positions int
 }
 
@@ -81,6 +83,11 @@ values are put into this one.` + a.explainsSource() + a.explainsCorpus() + `
 			if err := a.explained(cmd.Context(), lm, t, &f); err != nil {
 				return err
 			}
+			if f.lens != "" {
+				if t.Tuning, err = a.tunedLens(cmd, f.lens, f.lensSteps); err != nil {
+					return err
+				}
+			}
 			if f.probe != "" {
 				if t.Probe, err = a.probing(cmd.Context(), lm, f.probe); err != nil {
 					return err
@@ -105,6 +112,10 @@ values are put into this one.` + a.explainsSource() + a.explainsCorpus() + `
 	fs.StringVar(&f.other, "other", "", "a `TEXT` of as many tokens, whose values are put into this one")
 	fs.StringArrayVar(&f.units, "unit", nil, "show this hidden `UNIT`, such as lstm.h[17]; may be given several times")
 	if a.readsCorpus() {
+		fs.StringVar(&f.lens, "tuned-lens", "", "text `FILE` to train a tuned lens on, which says what layers would "+
+			"predict "+
+			"beside the plain one")
+		fs.IntVar(&f.lensSteps, "lens-steps", 300, "updates of the tuned lens")
 		f.data.addText(a, fs, " in which units are searched")
 		fs.StringVar(&f.find, "find", "", "find the units that go with a `PROPERTY` of the text: "+
 			strings.Join(explain.Properties(), ", ")+", or a regular expression")

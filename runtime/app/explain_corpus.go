@@ -60,7 +60,7 @@ func (a *program) ofCorpus(cmd *cobra.Command, f *explaining) (bool, error) {
 	case long && f.positions < 100:
 		return false, fmt.Errorf("--positions %d: give 100 or more", f.positions)
 	}
-	without := map[bool][]string{true: {"at", "token", "against", "other"},
+	without := map[bool][]string{true: {"at", "token", "against", "other", "probe", "tuned-lens"},
 		false: {"data", "match", "field", "separator", "raw", "positions"}}
 	for _, name := range without[long] {
 		if flags.Changed(name) {

@@ -32,7 +32,8 @@ func TestExplain(t *testing.T) {
 		return errOut.String(), status
 	}
 	texts := map[string][]string{
-		"tapped":    {"--text", "abcdef", "--other", "abcabc", "--against", "b", "--at", "5"},
+		"tapped": {"--text", "abcdef", "--other", "abcabc", "--against", "b", "--at", "5", "--tuned-lens",
+			"letters", "--lens-steps", "5"},
 		"induction": {"--text", "abcdefghabcdefghabcdefgh"},
 		"lstm":      {"--text", "A line,\nand <another> one & more", "--unit", "lstm.2.h[3]"},
 		"translate": {"--text", "a man rides a horse", "--answer", "ein mann"},
@@ -41,7 +42,8 @@ func TestExplain(t *testing.T) {
 		"gan":       {"--seed", "3"},
 	}
 	sections := map[string][]string{
-		"tapped": {"Surprise", "Where it comes from", "Attention", "What layers would predict", "another text",
+		"tapped": {"Surprise", "Where it comes from", "Attention", "What layers would predict", "By a tuned lens",
+			"another text",
 			"Hidden"},
 		"induction": {"Heads that go on with what repeats itself", "layer 2, head 4", "so it is"},
 		"lstm":      {"Surprise", "Where it comes from", "Hidden units", "lstm.2.h[3]", "forget gate"},
@@ -57,7 +59,7 @@ func TestExplain(t *testing.T) {
 		8)
 	for name, content := range map[string]string{"labels": strings.Repeat("0\n1\n", 4),
 		"labelled": strings.Repeat("animal\ta horse\nperson\ta man\n\n", 4), "unlabelled": "a horse\n",
-		"long": "x\tabc\ny\tabcdefa\n"} {
+		"long": "x\tabc\ny\tabcdefa\n", "letters": strings.Repeat("abcdefabcfed", 9), "few": "abc"} {
 		if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -123,6 +125,11 @@ func TestExplain(t *testing.T) {
 		"--text: ":                               {"--text", "xyz"},
 		"unlabelled:1 is not a label, a tab":     {"--text", "abc", "--probe", "unlabelled"},
 		"long:2: it has 7 tokens":                {"--text", "abc", "--probe", "long"},
+		"labelled: ":                             {"--text", "abc", "--tuned-lens", "labelled"},
+		"give two windows":                       {"--text", "abc", "--tuned-lens", "few"},
+		"--lens-steps 0":                         {"--text", "abc", "--tuned-lens", "letters", "--lens-steps", "0"},
+		"--lens-steps has no effect":             {"--text", "abc", "--lens-steps", "5"},
+		"--probe has no effect":                  {"--unit", "count.h[1]", "--data", "data", "--probe", "labelled"},
 		"--probe: ":                              {"--text", "abc", "--probe", "none"},
 	} {
 		args = append([]string{"explain", "-o", "no.html"}, args...)

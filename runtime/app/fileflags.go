@@ -22,6 +22,7 @@ var fileFlags = fileflag.Table{
 		"adapter":      fileflag.Input, // train has its own rules for what it writes there
 		"model":        fileflag.Input,
 		"probe":        fileflag.Input,
+		"tuned-lens":   fileflag.Input,
 		"toward":       fileflag.Input,
 		"vectors":      fileflag.Input,
 		"json-schema":  fileflag.Input,

@@ -112,6 +112,7 @@ var acting = []cli.Rule{
 		},
 		Why: "there is no log for the norms", Do: "give --log FILE or --tensorboard FOLDER, or --watch",
 	},
+	needs("lens-steps", "tuned-lens", "there is no tuned lens", "give --tuned-lens FILE"),
 	needs("json-spacing", "json-schema", "there is no schema", "give --json-schema FILE"),
 	{
 		Flags: []string{"top-k", "top-p", "min-p", "typical", "epsilon", "eta", "xtc", "dynamic-temperature",

@@ -96,51 +96,21 @@ func (e *Explainer) Lens(b *model.Batch) ([]Layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	last := final(p.Taps)
-	if last == nil {
-		return nil, errStream
+	values, last, err := lensed(p.Taps)
+	if err != nil {
+		return nil, err
 	}
-	size := len(last.Value)
 	var all []Layer
-	for i := range p.Taps {
-		t := &p.Taps[i]
-		if t.Name == last.Name {
-			break
+	for _, v := range values {
+		l := Layer{Name: v.Tap, Index: v.Layer}
+		_, err := e.from(b, last, v.of(p), func(y *model.Tap) []float32 {
+			l.Logits = slices.Clone(y.Value)
+			return nil
+		})
+		if err != nil {
+			return nil, err
 		}
-		n := len(t.Axes)
-		if t.Kind == model.TapStream && t.Name != lastStream(p.Taps, t.Layer) {
-			continue // in the middle of a block
-		}
-		plain := t.Kind == model.TapStream || t.Kind == model.TapLayer || t.Kind == model.TapEmbedding
-		if !plain || n < 2 || t.Axes[n-2] != "step" || len(t.Value) == 0 || len(t.Value)%size != 0 ||
-			t.Shape[n-1] != last.Shape[1] || n > 2 && t.Axes[0] != "layer" || n > 3 {
-			continue
-		}
-		for layer := range len(t.Value) / size {
-			l := Layer{Name: t.Name, Index: layer}
-			if n == 2 {
-				l.Index = -1
-			}
-			value := t.Value[layer*size:][:size]
-			err := e.moved(b, func(tap *model.Tap) {
-				if tap.Name != last.Name {
-					return
-				}
-				for j, x := range value {
-					tap.Add[j] = x - last.Value[j]
-				}
-			}, func() error {
-				out, err := e.blind(b)
-				if err == nil {
-					l.Logits = slices.Clone(out[len(out)-1].Value)
-				}
-				return err
-			})
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, l)
-		}
+		all = append(all, l)
 	}
 	return append(all, Layer{Name: last.Name, Index: -1, Logits: p.Output().Value}), nil
 }

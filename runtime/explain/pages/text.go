@@ -30,6 +30,7 @@ type Text struct {
 	Target explain.Target       // what is explained
 	Other  *model.Batch         // a text that differs, from which values are put into this one; nil for none
 	Units  []explain.Unit       // hidden units that are shown; nil for those that vary most
+	Tuning *Tuning              // how a tuned lens is trained, which stands beside the plain one; nil for none
 	Probe  *Probing             // examples whose labels are read from the model's values; nil for none
 	// Write writes a text from each of latent vectors [n, width], of an autoencoder; nil for others.
 	Write func(ctx context.Context, z []float32) ([]string, error)
@@ -351,11 +352,29 @@ func (a *about) lens() error {
 	if len(layers) < 2 {
 		return nil
 	}
+	blocks := []page.Block{{Table: a.predicted("What layers would predict", layers)}}
+	if a.Tuning != nil {
+		tuned, err := a.tuned()
+		if err != nil {
+			if err := a.note("tuned lens", err); err != nil {
+				return err
+			}
+		}
+		blocks = append(blocks, tuned...)
+	}
+	a.section("What layers would predict", "The likeliest token when what a layer gives goes straight to the last "+
+		"norm and the logits (logit lens): the darker, the likelier. The last row is what the model "+
+		"predicts.", blocks...)
+	return nil
+}
+
+// predicted is a table of the likeliest tokens by layer, around the target.
+func (a *about) predicted(label string, layers []explain.Layer) *page.Table {
 	width := a.Info.Vocab
 	from := max(0, a.Target.Step+1-lensSteps)
 	to := min(a.Batch.Steps, from+lensSteps)
 	pieces := a.read()
-	t := &page.Table{Label: "What layers would predict", Head: []string{"behind"}}
+	t := &page.Table{Label: label, Head: []string{"behind"}}
 	for i := from; i < to; i++ {
 		t.Head = append(t.Head, quoted(pieces[i]))
 	}
@@ -368,10 +387,45 @@ func (a *about) lens() error {
 		}
 		t.Rows = append(t.Rows, row)
 	}
-	a.section("What layers would predict", "The likeliest token when what a layer gives goes straight to the last norm "+
-		"and the logits (logit lens): the darker, the likelier. The last row is what the model predicts.",
-		page.Block{Table: t})
-	return nil
+	return t
+}
+
+// Tuning is how a tuned lens is trained.
+type Tuning struct {
+	Texts   []*model.Batch
+	Options explain.TuneOptions
+}
+
+// tuned shows what layers would predict by a lens that is trained for it.
+func (a *about) tuned() ([]page.Block, error) {
+	lens, found, err := a.Explainer.TuneLens(a.ctx, a.Tuning.Texts, a.Tuning.Options)
+	if err != nil {
+		return nil, err
+	}
+	layers, err := a.Explainer.Tuned(a.Batch, lens)
+	if err != nil {
+		return nil, err
+	}
+	t := &page.Table{Label: "How far layers are from what the model predicts", Head: []string{"layer", "plain",
+		"tuned"}}
+	most := 1e-12
+	for _, d := range found {
+		most = max(most, d.Plain, d.Tuned)
+	}
+	for _, d := range found {
+		row := page.Row{Name: d.Layer.String()}
+		for _, x := range []float64{d.Plain, d.Tuned} {
+			row.Cells = append(row.Cells, page.Token{Text: fmt.Sprintf("%.3f", x), Ground: page.Share(x / most)})
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return []page.Block{{Title: "By a tuned lens", Hint: fmt.Sprintf("A map for each layer, trained on %d texts, "+
+		"takes what it gives to what the last layer would give (Belrose et al. 2023).", len(a.Tuning.Texts)),
+		Table: a.predicted("What layers would predict by a tuned lens", layers)},
+		{Title: "How far layers are from what the model predicts", Hint: "In nats a token, on texts that the maps " +
+			"were not trained on: KL of the model's prediction from the layer's, by the plain lens and by the tuned " +
+			"one.",
+			Table: t}}, nil
 }
 
 // effects shows what heads and parts add to the prediction.
