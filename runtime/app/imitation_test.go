@@ -6,13 +6,19 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/gradsmith/gradsmith/gen/cases/verses"
 	"github.com/gradsmith/gradsmith/runtime/app"
+	"github.com/gradsmith/gradsmith/runtime/cluster"
 	"github.com/gradsmith/gradsmith/runtime/model"
+	"github.com/gradsmith/gradsmith/runtime/optim"
 	"github.com/gradsmith/gradsmith/runtime/schedule"
+	"github.com/gradsmith/gradsmith/runtime/text"
+	"github.com/gradsmith/gradsmith/runtime/train"
 )
 
 // TestLines takes adversarial networks of text through their commands.
@@ -234,6 +240,67 @@ func TestLinesEarly(t *testing.T) {
 	if status := app.Run(background, verses.Program(), append(args, "x.safetensors", "--validation", "0"), &out,
 		&errOut); status != 1 || !strings.Contains(errOut.String(), "there is nothing to validate on") {
 		t.Errorf("without validation it says %s", errOut.String())
+	}
+}
+
+// TestLinesEarlyTogether trains networks of text, whose pretraining ends early, in two processes, which are goroutines
+// here, and compares what they leave with what one leaves that computes both shards.
+func TestLinesEarlyTogether(t *testing.T) {
+	dir := t.TempDir()
+	p := verses.Program()
+	var lines []string
+	for i := range 60 {
+		lines = append(lines, fmt.Sprint(i%18, i%18+1, i%18+2, i%18+3, i%18+4, i%18+5))
+	}
+	run := func(name string, g *cluster.Group) error {
+		set, err := text.NewLineSet("lines", lines, p.Tokenizer, *p.Info.Adversary.Text, p.Info.Steps)
+		if err != nil {
+			return err
+		}
+		learn, err := set.Shuffled(8, 1)
+		if err != nil {
+			return err
+		}
+		validate, err := set.Whole(5)
+		if err != nil {
+			return err
+		}
+		m := p.New(1)
+		if err := train.Divide(m, 2); err != nil {
+			return err
+		}
+		path := filepath.Join(dir, name)
+		r, err := train.Run(context.Background(), m, train.Data{Train: learn, Validation: validate}, train.Options{
+			Schedule: optim.Schedule{Kind: "constant", Rate: 0.05}, Steps: 60, EvalEvery: 3, Average: 0.5, Pretraining: 2,
+			Patience: 2, Tolerance: 0.3, Path: path, Best: path + ".best", Pretrained: path + ".pretrained", Seed: 1,
+			Group: g})
+		if err == nil && r.Steps < 31 {
+			err = fmt.Errorf("pretraining has not ended: %+v", r)
+		}
+		return err
+	}
+	if err := run("one", nil); err != nil {
+		t.Fatal(err)
+	}
+	var wait sync.WaitGroup
+	for _, link := range cluster.Local(2) {
+		wait.Go(func() {
+			g, err := cluster.New(link, false)
+			if err == nil {
+				err = run("two", g)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+	for _, file := range []string{"", ".best", ".pretrained"} {
+		one, e1 := os.ReadFile(filepath.Join(dir, "one"+file))
+		two, e2 := os.ReadFile(filepath.Join(dir, "two"+file))
+		if e1 != nil || e2 != nil || !bytes.Equal(one, two) {
+			t.Errorf("two processes leave another file %q than one (%v, %v)", file, e1, e2)
+		}
 	}
 }
 
