@@ -8,7 +8,7 @@ import (
 
 // Offsets into the Go struct vec.
 const (
-	vecScalars = 14 * 8
+	vecScalars = 6 * 8
 	vecKey     = vecScalars + 10*4
 	vecOffset  = vecKey + 8
 	vecLimit   = vecOffset + 8
@@ -124,7 +124,6 @@ func emitVec(ctx *build.Context) {
 		a.pairs()
 		a.optimizers()
 		a.lion()
-		a.cells()
 		a.random()
 		vecOps = a.ops
 	}
@@ -398,101 +397,5 @@ func (a *asm) lion() {
 		sign := l.max(f32(-1), l.min(f32(1), l.mul(l.mul(u, huge), huge)))
 		l.fnma231(p, sign, l.scalars[0])
 		l.put(0, p)
-	})
-}
-
-// cells emits the pointwise part of the recurrent cells; the pointers are listed in runtime/kernel/vec.go.
-func (a *asm) cells() {
-	gateKonsts := append([]konst{0, f32(2)}, expKonsts...)
-	one := f32(1)
-	// dσ is d·y·(1-y), dtanh is d·(1-y²).
-	dsigmoid := func(d, y vector) vector { return a.mul(d, a.fnma(y, y, y)) }
-	dtanh := func(d, y vector) vector { return a.mul(d, a.fnma(y, y, one)) }
-
-	a.elementwise("LSTMCell", 11, 0, 1, gateKonsts, func(l *loop) {
-		i, g := l.gate(l.get(6)), l.tanh(l.get(8))
-		f := l.gate(l.get(7))
-		c := l.mul(i, g)
-		l.fma231(c, f, l.get(10))
-		o := l.gate(l.get(9))
-		l.put(2, i)
-		l.put(3, f)
-		l.put(4, g)
-		l.put(5, o)
-		l.put(1, c)
-		l.put(0, l.mul(o, l.tanh(c)))
-	})
-	a.elementwise("LSTMCellGrad", 13, 0, 1, gateKonsts, func(l *loop) {
-		t := l.tanh(l.get(11))
-		dh, o := l.get(5), l.get(10)
-		do := l.mul(dh, t)
-		d := l.mul(dh, o)
-		l.fma213(d, l.fnma(t, t, one), l.get(6))
-		i, f, g := l.get(7), l.get(8), l.get(9)
-		di, df, dg := l.mul(d, g), l.mul(d, l.get(12)), l.mul(d, i)
-		l.put(4, l.mul(d, f))
-		l.put(0, dsigmoid(di, i))
-		l.put(1, dsigmoid(df, f))
-		l.put(2, dtanh(dg, g))
-		l.put(3, dsigmoid(do, o))
-	})
-	a.elementwise("GRUCell", 11, 0, 1, gateKonsts, func(l *loop) {
-		r := l.gate(l.add(l.get(4), l.get(7)))
-		z := l.gate(l.add(l.get(5), l.get(8)))
-		n := l.get(6)
-		l.fma231(n, r, l.get(9))
-		n = l.tanh(n)
-		h := l.sub(l.get(10), n)
-		l.fma213(h, z, n)
-		l.put(1, r)
-		l.put(2, z)
-		l.put(3, n)
-		l.put(0, h)
-	})
-	a.elementwise("GRUCellGrad", 13, 0, 1, []konst{one}, func(l *loop) {
-		d, z, n := l.get(7), l.get(9), l.get(10)
-		dn := dtanh(l.mul(d, l.sub(one, z)), n)
-		dz := dsigmoid(l.mul(d, l.sub(l.get(12), n)), z)
-		r := l.get(8)
-		dr := dsigmoid(l.mul(dn, l.get(11)), r)
-		l.put(6, l.mul(d, z))
-		l.put(0, dr)
-		l.put(1, dz)
-		l.put(2, dn)
-		l.put(3, dr)
-		l.put(4, dz)
-		l.put(5, l.mul(dn, r))
-	})
-	a.elementwise("GRUReset", 6, 0, 1, gateKonsts, func(l *loop) {
-		r, z := l.gate(l.get(3)), l.gate(l.get(4))
-		rh := l.mul(r, l.get(5))
-		l.put(0, r)
-		l.put(1, z)
-		l.put(2, rh)
-	})
-	a.elementwise("GRUResetGrad", 9, 0, 1, nil, func(l *loop) {
-		d, r, z := l.get(5), l.get(6), l.get(7)
-		dr := l.get(3)
-		l.fma231(dr, d, l.get(8))
-		dz := l.get(4)
-		l.put(0, dsigmoid(dr, r))
-		l.put(1, dsigmoid(dz, z))
-		l.put(2, l.mul(d, r))
-	})
-	a.elementwise("GRUUpdate", 5, 0, 1, gateKonsts, func(l *loop) {
-		n := l.tanh(l.get(2))
-		h := l.sub(l.get(4), n)
-		l.fma213(h, l.get(3), n)
-		l.put(1, n)
-		l.put(0, h)
-	})
-	a.elementwise("GRUUpdateGrad", 8, 0, 1, []konst{one}, func(l *loop) {
-		d, n, z := l.get(4), l.get(5), l.get(6)
-		dn := dtanh(l.mul(d, l.sub(one, z)), n)
-		dz := l.mul(d, l.sub(l.get(7), n))
-		l.put(0, dn)
-		l.put(1, l.zeroVec())
-		l.put(2, dz)
-		l.put(3, l.mul(d, z))
 	})
 }

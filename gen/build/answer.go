@@ -40,7 +40,7 @@ func (b *builder) weights(c *cell, scope, suffix string, number int, in graph.Di
 
 // reader adds the recurrent layers of an encoder.
 func (b *builder) reader(l *spec.Recurrent, x *graph.Value) *graph.Value {
-	c := newCell(l, b.units(l))
+	c := b.newCell(l)
 	for i := range l.Layers {
 		scope := layerScope(l, i)
 		b.Scope = scope
@@ -142,7 +142,7 @@ func (b *builder) starts(c *cell, scope string, number int) []*graph.Value {
 // begin is what the recurrent layers of a decoder need of a source before the first token: their states, and the keys
 // of an attention.
 func (b *builder) begin(l *spec.Recurrent) {
-	c := newCell(l, b.units(l))
+	c := b.newCell(l)
 	for i := range l.Layers {
 		scope := layerScope(l, i)
 		b.Scope = scope
@@ -272,7 +272,7 @@ func (a *attending) output(sb *graph.Builder, w map[string]*graph.Value, c, h *g
 
 // writer adds the recurrent layers of a decoder.
 func (b *builder) writer(l *spec.Recurrent, x *graph.Value) *graph.Value {
-	c := newCell(l, b.units(l))
+	c := b.newCell(l)
 	for i := range l.Layers {
 		scope := layerScope(l, i)
 		b.Scope = scope

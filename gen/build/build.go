@@ -53,6 +53,7 @@ type Model struct {
 
 	place string // in the spec, of what is built
 	marks map[*graph.Value]mark
+	sides map[*graph.Value]besides // of values that taps show beside others, the last of them
 }
 
 // Table is a constant matrix that generated code computes once.

@@ -168,7 +168,7 @@ type memory struct {
 // remember carries the states of a recurrent layer, which begin with zeros.
 func (w *relaxing) remember(l *spec.Recurrent) {
 	b := w.builder
-	c := newCell(l, b.units(l))
+	c := b.newCell(l)
 	for i := range l.Layers {
 		m := memory{c: c, scope: layerScope(l, i)}
 		for k, s := range c.states {

@@ -210,7 +210,7 @@ func (b *builder) beginLatent() {
 			b.Scope, b.Origin = l.LayerName(), b.at(l.LayerPos(), l.LayerName())
 			b.begin(r)
 			if first {
-				c, scope := newCell(r, b.units(r)), layerScope(r, 0)
+				c, scope := b.newCell(r), layerScope(r, 0)
 				b.Scope = scope
 				for _, f := range b.latentFields(c) {
 					b.G.Output(b.latentInput(c, scope, layerNumber(r, 0), f), "cache:"+scope+"."+f.name)

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -119,6 +120,9 @@ type equations struct {
 	made   map[*spec.Expr]*graph.Value // a square has one operand twice
 	equals string                      // the name of what is being made
 
+	whole map[string]string     // what a value is called that has parts, by the first of them; that one's name else
+	sized func(n int) graph.Dim // a size of a part of a value, with its name; nil where sizes have none
+
 	leaf func(x *spec.Expr) *graph.Value // what is made elsewhere; nil for nothing
 	sum  func(x *spec.Expr) *graph.Value // a sum over tokens
 	over *graph.Value                    // where tokens meet: which of them a sum is over
@@ -130,11 +134,24 @@ func rowsOf(x *graph.Value) graph.Shape { return x.Shape[: len(x.Shape)-1 : len(
 func (e *equations) run(count int) {
 	e.values, e.made = map[string]*graph.Value{}, map[*spec.Expr]*graph.Value{}
 	for _, q := range e.f.Equations[:count] {
-		e.equals = stateName(q.Names[0])
+		e.equals = cmp.Or(e.whole[q.Names[0]], stateName(q.Names[0]))
+		before := len(e.G.Nodes)
 		v := e.rows(e.eval(q.Expr), q.Expr)
-		for i, n := range q.Names[:len(q.Names)-1] { // parts of one width
-			part := graph.Const(q.Expr.Size/len(q.Names), "")
-			rest := graph.Const(q.Expr.Size/len(q.Names)*(len(q.Names)-1-i), "")
+		for _, n := range e.G.Nodes[before:] { // the equation's name is that of its result
+			if o := n.Outs[0]; o != v && n.Op.Elements && len(n.Args) == 1 {
+				o.Base = e.name(n.Op.Name)
+				o.Name = e.G.Unique(o.Base)
+			}
+		}
+		part := graph.Const(q.Expr.Size/len(q.Names), "") // of one width
+		if e.sized != nil {
+			part = e.sized(part.N)
+		}
+		for i, n := range q.Names[:len(q.Names)-1] {
+			rest := part
+			if more := len(q.Names) - 1 - i; more > 1 {
+				rest = graph.Mul(graph.Const(more, ""), part)
+			}
 			two := e.Apply(op.SplitColumns, []string{e.name(stateName(n)), e.name(stateName(q.Names[i+1]))},
 				graph.Attrs{{Key: "a", Val: part}, {Key: "b", Val: rest}}, v)
 			e.values[n], v = two[0], two[1]

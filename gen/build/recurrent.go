@@ -2,6 +2,7 @@ package build
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/gradsmith/gradsmith/gen/formula"
 	"github.com/gradsmith/gradsmith/gen/graph"
@@ -34,7 +35,7 @@ func (b *builder) recurrence(l *spec.Recurrent, x *graph.Value, _ bool) *graph.V
 // its own, so that they begin with zeros; a decoder carries their states from chunk to chunk. Where there is no token
 // a state is zero, so that a prompt can begin with missing ones.
 func (b *builder) among(l *spec.Recurrent, x *graph.Value) *graph.Value {
-	c := newCell(l, b.units(l))
+	c := b.newCell(l)
 	for i := range l.Layers {
 		scope := layerScope(l, i)
 		b.Scope = scope
@@ -64,6 +65,7 @@ func (b *builder) among(l *spec.Recurrent, x *graph.Value) *graph.Value {
 // cell is one recurrent layer: its weights, in the order in which step reads them, and its state.
 type cell struct {
 	l       *spec.Recurrent
+	m       *Model
 	weights []weight
 	states  []string // "h", or "h" and "c"
 	widths  []int    // of the states of a formula; nil where all are as wide as the layer
@@ -85,7 +87,7 @@ type weight struct {
 // before the loop.
 func (b *builder) recurrent(l *spec.Recurrent, x *graph.Value) *graph.Value {
 	units := b.units(l)
-	c := newCell(l, units)
+	c := b.newCell(l)
 	if l.Layers == 1 {
 		return b.single(c, l.Name, 0, x)
 	}
@@ -241,11 +243,12 @@ func (b *builder) layer(bb *graph.Builder, c *cell, prefix string, x, reset *gra
 	return done.Outs[len(c.states)], done.Outs[:len(c.states)]
 }
 
-func newCell(l *spec.Recurrent, units graph.Dim) *cell {
+func (b *builder) newCell(l *spec.Recurrent) *cell {
+	units := b.units(l)
 	if l.Formula != nil {
 		return formulaCell(l)
 	}
-	c := &cell{l: l, states: []string{"h"}}
+	c := &cell{l: l, m: b.r, states: []string{"h"}}
 	add := func(field string, shape func(in graph.Dim) graph.Shape, init func(in int) Init) {
 		c.weights = append(c.weights, weight{field, shape, init})
 	}
@@ -337,27 +340,68 @@ func (c *cell) step(b *graph.Builder, prefix string, x *graph.Value, ws, state [
 		}
 		return gx
 	}
-	gx := input("")
 	h := state[0]
-	switch {
-	case c.l.Kind == "rnn":
-		z := apply(op.Add, "z", gx, apply(op.MatMul, "gh", h, w["wh"]))
+	if c.l.Kind == "rnn" {
+		z := apply(op.Add, "z", input(""), apply(op.MatMul, "gh", h, w["wh"]))
 		act := op.Tanh
 		if c.l.Activation == "relu" {
 			act = op.ReLU
 		}
 		return []*graph.Value{apply(act, "h", z)}
+	}
+	// The equations of the library, whose matrices and biases are those of the layer: U of h_{t−1} is wh.
+	e := &equations{Builder: b, f: c.l.Cell(), x: x, shape: rowsOf(x), params: map[string]*graph.Value{},
+		last: map[string]*graph.Value{}, name: func(part string) string { return prefix + part },
+		whole: map[string]string{"a_i": "gates", "a_r": "gates"}}
+	for i, s := range c.states {
+		e.last[s] = state[i]
+	}
+	e.sized = func(n int) graph.Dim {
+		if units := h.Shape.Last(); n == units.N {
+			return units
+		}
+		return graph.Const(n, "")
+	}
+	e.leaf = func(f *spec.Expr) *graph.Value {
+		bias := f.Op == "+" && f.Args[1].Op == "param"
+		if bias {
+			f = f.Args[0]
+		}
+		if f.Op != "product" {
+			return nil
+		}
+		matrix, in := f.Args[0].Name, f.Args[1]
+		suffix := ""
+		if strings.HasSuffix(matrix, "_n") {
+			suffix = "n"
+		}
+		switch {
+		case matrix[0] == 'W':
+			return input(suffix)
+		case bias:
+			return affine("gh"+suffix, e.row(in), "wh"+suffix, "b"+suffix+"h")
+		}
+		return apply(op.MatMul, "gh"+suffix, e.row(in), w["wh"+suffix])
+	}
+	e.run(len(e.f.Equations))
+	var next []*graph.Value
+	for _, s := range c.states {
+		next = append(next, e.values[s])
+	}
+	c.gates(e.values)
+	return next
+}
+
+// gates notes the gates of an LSTM or a GRU, for taps.
+func (c *cell) gates(values map[string]*graph.Value) {
+	switch {
 	case c.l.Kind == "lstm":
-		gates := apply(op.Add, "gates", gx, apply(op.MatMul, "gh", h, w["wh"]))
-		return b.Apply(op.LSTMCell, []string{prefix + "h", prefix + "c", prefix + "ifgo"}, nil, gates, state[1])[:2]
+		c.m.gates(values, "gates", "i input", "f forget", "g candidate", "o output")
 	case c.l.Reset == "before":
-		rz := b.Apply(op.GRUReset, []string{prefix + "rz", prefix + "rh"}, nil,
-			apply(op.Add, "grz", gx, apply(op.MatMul, "gh", h, w["wh"])), h)
-		gn := apply(op.Add, "gn", input("n"), apply(op.MatMul, "ghn", rz[1], w["whn"]))
-		return b.Apply(op.GRUUpdate, []string{prefix + "h", prefix + "n"}, nil, gn, rz[0], h)[:1]
+		c.m.gates(values, "gates", "r reset", "z update")
+		c.m.gates(values, "candidate", "n candidate")
 	default:
-		gh := affine("gh", h, "wh", "bh")
-		return b.Apply(op.GRUCell, []string{prefix + "h", prefix + "rzn"}, nil, gx, gh, h)[:1]
+		c.m.gates(values, "gates", "r reset", "z update", "n candidate")
 	}
 }
 

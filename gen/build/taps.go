@@ -58,6 +58,29 @@ func (m *Model) mark(v *graph.Value, as mark) {
 	}
 }
 
+// besides are values that one tap shows side by side.
+type besides struct {
+	name   string
+	values []*graph.Value
+	words  []string
+}
+
+// gates notes values of a cell that are shown side by side; each of parts is a value's name and the word for it.
+func (m *Model) gates(values map[string]*graph.Value, name string, parts ...string) {
+	if m.marks == nil {
+		return
+	}
+	g := besides{name: name}
+	for _, p := range parts {
+		value, word, _ := strings.Cut(p, " ")
+		g.values, g.words = append(g.values, values[value]), append(g.words, word)
+	}
+	if m.sides == nil {
+		m.sides = map[*graph.Value]besides{}
+	}
+	m.sides[g.values[len(g.values)-1]] = g
+}
+
 // tap makes the passes with taps, of graphs of their own.
 func (m *Model) tap() error {
 	for _, part := range m.InferenceParts() {
@@ -231,16 +254,18 @@ func (x *tapping) walk(g *graph.Graph, around []level) {
 		for i, o := range n.Outs {
 			as, ok := x.m.marks[o]
 			moves := ok && as.kind != "variance"
-			if known, gates := tapOf(n, i); known.kind != "" && (!ok || as.kind == "layer" && n.Loop == nil) {
+			if known := tapOf(n, i); known.kind != "" && (!ok || as.kind == "layer" && n.Loop == nil) {
 				as, ok = known, true
 				moves = as.kind == "embedding" || as.kind == "heads"
-				t := x.add(g, around, o, as, n, moves)
-				t.Gates = gates
+				x.add(g, around, o, as, n, moves)
 				continue
 			}
 			if ok && len(o.Shape) > 1 && !x.carried(o, around) {
 				x.add(g, around, o, as, n, moves)
 			}
+		}
+		if side, ok := x.m.sides[n.Outs[0]]; ok && n.Loop == nil {
+			x.gates(g, around, n, side)
 		}
 		if n.Op == op.Attention {
 			w := g.NewNode(n, op.AttentionWeights, []string{"weights"}, n.Attrs, n.Args...)
@@ -253,30 +278,31 @@ func (x *tapping) walk(g *graph.Graph, around []level) {
 	}
 }
 
-// tapOf says what result i of n is by its operation.
-func tapOf(n *graph.Node, i int) (as mark, gates []string) {
-	of := func(kind, name string, gates ...string) (mark, []string) {
-		return mark{kind: kind, name: n.Scope + "." + name}, gates
+// gates adds a tap of gates, of which n computes the last.
+func (x *tapping) gates(g *graph.Graph, around []level, n *graph.Node, side besides) {
+	all := side.values[len(side.values)-1]
+	for i := len(side.values) - 2; i >= 0; i-- {
+		j := g.NewNode(n, op.JoinColumns, []string{side.name}, nil, side.values[i], all)
+		g.Nodes = slices.Insert(g.Nodes, slices.Index(g.Nodes, n)+1, j)
+		all, n = j.Outs[0], j
 	}
+	x.add(g, around, all, mark{kind: "gates", name: n.Scope + "." + side.name}, n, false).Gates = side.words
+}
+
+// tapOf says what result i of n is by its operation.
+func tapOf(n *graph.Node, i int) mark {
+	of := func(kind, name string) mark { return mark{kind: kind, name: n.Scope + "." + name} }
 	switch {
 	case n.Op == op.Gather && n.Args[0].Role == graph.Param && n.Args[1].Role == graph.Data, n.Op == op.OneHot:
 		return of("embedding", "x")
 	case n.Op == op.Attention && i == 0:
-		as, gates = of("heads", "heads")
+		as := of("heads", "heads")
 		as.name = n.Attrs.Str("name")
-		return as, gates
+		return as
 	case n.Op == op.AdditiveAttention && i == 1, n.Op == op.SoftmaxSteps:
 		return of("attention", "weights")
-	case n.Op == op.LSTMCell && i == 2:
-		return of("gates", "gates", "input", "forget", "candidate", "output")
-	case n.Op == op.GRUCell && i == 1:
-		return of("gates", "gates", "reset", "update", "candidate")
-	case n.Op == op.GRUReset && i == 0:
-		return of("gates", "gates", "reset", "update")
-	case n.Op == op.GRUUpdate && i == 1:
-		return of("gates", "candidate", "candidate")
 	}
-	return mark{}, nil
+	return mark{}
 }
 
 // carried reports whether v is what a loop over time carries on, which states adds.

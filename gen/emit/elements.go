@@ -91,7 +91,7 @@ func (e *emitter) rowFunction(n *graph.Node) *rowFunction {
 	}
 	out := &rowFunction{doc: n.Scope, text: body.String() + fmt.Sprint(n.Attrs.Get("n") != nil, parts(n))}
 	out.code = append(w.declared, jen.Line())
-	out.code = append(out.code, w.steps...)
+	out.code = append(out.code, w.lines()...)
 	return out
 }
 
@@ -112,12 +112,63 @@ type rowWriter struct {
 	scope    *names.Scope
 	is       map[op.Spot]string
 	declared []jen.Code
-	steps    []jen.Code
+	steps    []rowStep
+}
+
+// rowStep is a call in a function of a row, and what it computes.
+type rowStep struct {
+	function string
+	args     []string
+	text     string
+}
+
+// lines are the calls with what they compute behind them, or, where that is too wide, in front.
+func (w *rowWriter) lines() []jen.Code {
+	code, text := 0, 0 // how wide
+	for _, s := range w.steps {
+		code = max(code, len([]rune("kernel."+s.function+"("+strings.Join(s.args, ", ")+")")))
+		text = max(text, len([]rune(s.text)))
+	}
+	behind := 4+code+len(" // ")+text <= columns
+	var lines []jen.Code
+	for _, s := range w.steps {
+		var args []jen.Code
+		for _, a := range s.args {
+			args = append(args, jen.Op(a)) // as it stands
+		}
+		call := jen.Qual(Module+"/runtime/kernel", s.function).Call(args...)
+		if behind {
+			lines = append(lines, call.Comment(s.text))
+			continue
+		}
+		for _, l := range wrap(s.text, 110) {
+			lines = append(lines, jen.Comment(l))
+		}
+		lines = append(lines, call)
+	}
+	return lines
+}
+
+// called is what v is called, without the name of the layer, which all values of the function are of.
+func (w *rowWriter) called(v *graph.Value) string {
+	field := graph.Identity(v.Base).Field
+	layer, _, _ := strings.Cut(w.node.Scope, ".")
+	layer = names.Lower(layer)
+	for i := 0; layer != ""; i++ {
+		rest, ok := strings.CutPrefix(field[i:], layer)
+		if rest, more := strings.CutPrefix(strings.TrimLeft(rest, "0123456789"), "_"); ok && more && rest != "" {
+			return names.Lower(field[:i] + rest)
+		}
+		if field[i] != 'd' || i+1 == len(field) { // of a gradient
+			break
+		}
+	}
+	return local(v.Base)
 }
 
 // declare binds a variable to a part of a row.
 func (w *rowWriter) declare(s op.Spot, v *graph.Value) {
-	name := w.scope.Fresh(local(v.Base))
+	name := w.scope.Fresh(w.called(v))
 	w.is[s] = name
 	var from *jen.Statement
 	at := s.Index // in the list of matrices, results first
@@ -139,11 +190,11 @@ func (w *rowWriter) declare(s op.Spot, v *graph.Value) {
 	w.declared = append(w.declared, jen.Id(name).Op(":=").Add(from))
 }
 
-// step writes a call, with what it computes behind it.
+// step writes a call.
 func (w *rowWriter) step(s op.Step) {
 	if s.N == nil {
-		w.steps = append(w.steps, jen.Qual(Module+"/runtime/kernel", "Copy").Call(jen.Id(w.is[s.To]),
-			jen.Id(w.is[s.Args[0]]), jen.Id("r").Dot("N")).Comment(w.is[s.To]+" = "+w.is[s.Args[0]]))
+		w.steps = append(w.steps, rowStep{"Copy", []string{w.is[s.To], w.is[s.Args[0]], "r.N"},
+			w.is[s.To] + " = " + w.is[s.Args[0]]})
 		return
 	}
 	spot := map[*graph.Value]string{s.V: w.is[s.To]}
@@ -151,30 +202,28 @@ func (w *rowWriter) step(s op.Step) {
 		spot[v] = w.is[s.Args[i]]
 	}
 	c := s.N.Op.Emit(s.N)[0]
-	var args []jen.Code
-	switch s.N.Op {
-	case op.AddBias:
-		c.Func = "Add"
-		for _, x := range c.Args[:3] {
-			args = append(args, jen.Id(spot[x.(*graph.Value)]))
-		}
-		args = append(args, jen.Id("r").Dot("N"))
-	default:
-		for _, x := range c.Args {
-			switch x := x.(type) {
-			case *graph.Value:
-				args = append(args, jen.Id(spot[x]))
-			case graph.Float:
-				args = append(args, jen.Lit(float64(x)))
-			case graph.Dim:
-				args = append(args, jen.Id("r").Dot("N"))
-			default:
-				panic(fmt.Sprintf("emit: %s of elements has an operand %T", s.N.Op.Name, x))
+	step := rowStep{function: c.Func}
+	for _, x := range c.Args {
+		switch x := x.(type) {
+		case *graph.Value:
+			step.args = append(step.args, spot[x])
+		case graph.Float:
+			number := fmt.Sprintf("%v", float64(x))
+			if !strings.ContainsAny(number, ".e") {
+				number += ".0"
 			}
+			step.args = append(step.args, number)
+		case graph.Dim:
+			step.args = append(step.args, "r.N")
+		default:
+			panic(fmt.Sprintf("emit: %s of elements has an operand %T", s.N.Op.Name, x))
 		}
 	}
-	text := s.N.Op.Formula(s.N, func(v *graph.Value) string { return spot[v] })
-	w.steps = append(w.steps, jen.Qual(Module+"/runtime/kernel", c.Func).Call(args...).Comment(text))
+	if s.N.Op == op.AddBias { // of one row
+		step.function, step.args = "Add", append(step.args[:3], "r.N")
+	}
+	step.text = s.N.Op.Formula(s.N, func(v *graph.Value) string { return spot[v] })
+	w.steps = append(w.steps, step)
 }
 
 // elementsFile emits the functions of rows.

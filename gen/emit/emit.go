@@ -28,7 +28,7 @@ import (
 const Module = "github.com/gradsmith/gradsmith"
 
 // RuntimeVersion is the version of package runtime/model that generated code is for.
-const RuntimeVersion = 8
+const RuntimeVersion = 9
 
 // Input is what a package is written from.
 type Input struct {

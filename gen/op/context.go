@@ -331,7 +331,8 @@ func init() {
 			graph.Attrs{{Key: "a", Val: n.Args[0].Shape.Last()}, {Key: "b", Val: n.Args[1].Shape.Last()}}, g[0])
 	}
 	SplitColumns.Grad = func(c *graph.Context, n *node, g []*value) []*value {
-		return c.Apply(JoinColumns, []string{d(n.Args[0])}, nil, or0(c, g[0], n.Outs[0], ""),
+		width := graph.Attrs{{Key: "width", Val: n.Args[0].Shape.Last()}}
+		return c.Apply(JoinColumns, []string{d(n.Args[0])}, width, or0(c, g[0], n.Outs[0], ""),
 			or0(c, g[1], n.Outs[1], ""))
 	}
 	FirstStep.Grad = func(c *graph.Context, n *node, g []*value) []*value {

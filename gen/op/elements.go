@@ -2,6 +2,7 @@ package op
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -204,8 +205,11 @@ func elementwiseFormula(n *node, outer names) string {
 		inner[o] = expr
 		delete(taken, name[o])
 	}
-	return strings.Join(text, ";  ")
+	return twice.ReplaceAllString(strings.Join(text, ";  "), "($1)")
 }
+
+// twice is brackets in brackets, as of the argument of a function.
+var twice = regexp.MustCompile(`\(\(([^()]*)\)\)`)
 
 // Leaves are the parts that columns of v are split into in the end.
 func Leaves(b Body, v *value) []*value {

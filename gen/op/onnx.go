@@ -57,12 +57,6 @@ func cut(x asm, v string, from, to int) string {
 // columns are the parts of rows of count·n numbers.
 func columns(x asm, v string, count int) []string { return x.Ops("Split", count, axis(-1), v) }
 
-// between is (1 − z)∘n + z∘h.
-func between(x asm, z, n, h string) string {
-	rest := x.Op("Sub", nil, x.Float(1), z)
-	return x.Op("Add", nil, x.Op("Mul", nil, rest, n), x.Op("Mul", nil, z, h))
-}
-
 // reshape is v in another shape.
 func reshape(x asm, v string, dims ...dim) string {
 	sizes, free := make([]int, len(dims)), 0

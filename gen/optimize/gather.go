@@ -2,6 +2,7 @@ package optimize
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/gradsmith/gradsmith/gen/graph"
 	"github.com/gradsmith/gradsmith/gen/op"
@@ -10,10 +11,19 @@ import (
 // keepTogether lays what a loop keeps for another one, such as the activated gates of a cell, side by side where it
 // was read from: in the place of the rows that it was computed from part by part. Only nodes of elements read it,
 // which take parts of rows as they are.
-func keepTogether(g *graph.Graph) {
+func keepTogether(g *graph.Graph) { keepWithin(g, nil) }
+
+// around is a loop, and the graph that it is a node of.
+type around struct {
+	g *graph.Graph
+	n *graph.Node
+}
+
+// keepWithin does it for the loops of g, which is the body of the last of path.
+func keepWithin(g *graph.Graph, path []around) {
 	for _, n := range g.Nodes {
 		if n.Loop != nil {
-			keepTogether(n.Loop.Body)
+			keepWithin(n.Loop.Body, append(path[:len(path):len(path)], around{g, n}))
 		}
 	}
 	for _, n := range g.Nodes {
@@ -23,16 +33,16 @@ func keepTogether(g *graph.Graph) {
 		for _, m := range slices.Clone(n.Loop.Body.Nodes) {
 			if m.Op == op.Elementwise {
 				for i := range m.Args {
-					keepIn(g, n, m, i)
+					keepIn(append(path[:len(path):len(path)], around{g, n}), m, i)
 				}
 			}
 		}
 	}
 }
 
-// keepIn finds, for each part of argument i of the node m in the body of loop n, what may lie in its place, and if
-// there is something for all of them, keeps that as one.
-func keepIn(g *graph.Graph, n, m *graph.Node, i int) {
+// keepIn finds, for each part of argument i of the node m in the body of the last loop of path, what may lie in its
+// place, and if there is something for all of them, keeps that as one.
+func keepIn(path []around, m *graph.Node, i int) {
 	width, ok := m.Attrs.Get("n").(graph.Dim)
 	arg := m.Args[i]
 	if !ok || len(arg.Shape) < 2 || arg.Shape.Last().N == width.N {
@@ -48,6 +58,7 @@ func keepIn(g *graph.Graph, n, m *graph.Node, i int) {
 	read, written := op.Order(m)
 	taken := map[*graph.Value]bool{}
 	kept := make([]*graph.Value, len(parts)) // results of m
+	depth := 0                               // of the loops that give them
 	for k, p := range parts {
 		best := -1
 		for _, o := range m.Outs {
@@ -58,9 +69,14 @@ func keepIn(g *graph.Graph, n, m *graph.Node, i int) {
 			} else if !computed || at < read[part(i, k, len(parts))] || !from(inner, p) {
 				continue
 			}
-			if taken[o] || !o.Shape.Last().Same(width) || !readByElements(g, n, o, width) {
+			if taken[o] || !o.Shape.Last().Same(width) {
 				continue
 			}
+			d := readByElements(path, o, width)
+			if d == 0 || depth > 0 && d != depth {
+				continue
+			}
+			depth = d
 			if best < 0 || inner == p || at < best && body.Outputs[kept[k].Out] != p {
 				best, kept[k] = at, o
 			}
@@ -70,7 +86,7 @@ func keepIn(g *graph.Graph, n, m *graph.Node, i int) {
 		}
 		taken[kept[k]] = true
 	}
-	join(g, n, m, arg, kept, width)
+	join(path, m, arg, kept, width)
 }
 
 // part is part k of parts of argument i.
@@ -107,55 +123,71 @@ func stacked(n *graph.Node, v *graph.Value) int {
 	return at
 }
 
-// readByElements reports whether v, of the body of loop n, is read by nothing but, element by element, nodes of
-// elements in other loops of g.
-func readByElements(g *graph.Graph, n *graph.Node, v *graph.Value, width graph.Dim) bool {
-	for _, m := range n.Loop.Body.Nodes {
+// readByElements reports whether v, of the body of the last loop of path, is read by nothing but, element by element,
+// nodes of elements in other loops: it gives the number of loops that stack v, one in the other, or 0.
+func readByElements(path []around, v *graph.Value, width graph.Dim) int {
+	last := path[len(path)-1]
+	for _, m := range last.n.Loop.Body.Nodes {
 		if slices.Contains(m.Args, v) {
-			return false
+			return 0
 		}
 	}
-	at := stacked(n, v)
+	at := stacked(last.n, v)
 	if at < 0 {
-		return false
+		return 0
 	}
-	all := n.Outs[at]
-	if g.IsOutput(all) > 0 {
-		return false
+	all := last.n.Outs[at]
+	switch last.g.IsOutput(all) {
+	case 0:
+		if readers, ok := elementsRead(last.g, all, width, false); ok && readers > 0 {
+			return 1
+		}
+	case 1: // a loop over layers stacks what each of them gives
+		if len(path) == 1 {
+			return 0
+		}
+		if d := readByElements(path[:len(path)-1], all, width); d > 0 {
+			return d + 1
+		}
 	}
-	readers := 0
+	return 0
+}
+
+// elementsRead counts the nodes of elements that read elements of v, a value of g, in loops that are nodes of g, and
+// reports whether nothing else does. inner says that g is the body of such a loop.
+func elementsRead(g *graph.Graph, v *graph.Value, width graph.Dim, inner bool) (readers int, ok bool) {
 	for _, r := range g.Nodes {
 		for i, a := range r.Args {
-			if a != all {
+			if a != v {
+				continue
+			}
+			if inner && r.Op == op.Elementwise {
+				if w, ok := r.Attrs.Get("n").(graph.Dim); ok && !w.Same(width) {
+					return 0, false
+				}
+				readers++
 				continue
 			}
 			if r.Loop == nil || i < r.Loop.Carries || i >= r.Loop.Carries+r.Loop.Seqs {
-				return false
+				return 0, false
 			}
-			in := r.Loop.Body.Inputs[i]
-			if r.Loop.Body.IsOutput(in) > 0 {
-				return false
+			body := r.Loop.Body
+			if body.IsOutput(body.Inputs[i]) > 0 {
+				return 0, false
 			}
-			for _, m := range r.Loop.Body.Nodes {
-				if !slices.Contains(m.Args, in) {
-					continue
-				}
-				if m.Op != op.Elementwise {
-					return false
-				}
-				if w, ok := m.Attrs.Get("n").(graph.Dim); ok && !w.Same(width) {
-					return false
-				}
-				readers++
+			more, ok := elementsRead(body, body.Inputs[i], width, true)
+			if !ok {
+				return 0, false
 			}
+			readers += more
 		}
 	}
-	return readers > 0
+	return readers, true
 }
 
 // join makes one result of those of m in kept, side by side, and lets what reads them read its parts.
-func join(g *graph.Graph, n, m *graph.Node, arg *graph.Value, kept []*graph.Value, width graph.Dim) {
-	body, l := op.BodyOf(m), n.Loop
+func join(path []around, m *graph.Node, arg *graph.Value, kept []*graph.Value, width graph.Dim) {
+	body, l := op.BodyOf(m), path[len(path)-1].n.Loop
 	inner := make([]*graph.Value, len(kept))
 	for k, o := range kept {
 		inner[k] = body.Outputs[o.Out]
@@ -193,23 +225,35 @@ func join(g *graph.Graph, n, m *graph.Node, arg *graph.Value, kept []*graph.Valu
 	for i, o := range m.Outs {
 		o.Out = i
 	}
-	// Those of the loop.
-	var gone []*graph.Value // stacked, in the order of kept
-	for _, v := range kept {
-		at := stacked(n, v)
-		gone = append(gone, n.Outs[at])
-		n.Outs = slices.Delete(n.Outs, at, at+1)
-		l.Body.Outputs = slices.Delete(l.Body.Outputs, at, at+1)
-	}
-	for i, o := range n.Outs {
-		o.Out = i
-	}
-	stack := g.StackOut(n, wide, arg.Base)
-	for _, r := range g.Nodes {
-		if r.Loop != nil && slices.ContainsFunc(r.Args, func(a *graph.Value) bool { return slices.Contains(gone, a) }) {
-			readParts(r, gone, stack, width)
+	// Those of the loops.
+	gone := kept // of the body of a loop, then what the loop stacks of them, in the order of kept
+	for k := len(path) - 1; ; k-- {
+		g, n := path[k].g, path[k].n
+		all := make([]*graph.Value, len(gone))
+		for i, v := range gone {
+			at := stacked(n, v)
+			all[i] = n.Outs[at]
+			n.Outs = slices.Delete(n.Outs, at, at+1)
+			n.Loop.Body.Outputs = slices.Delete(n.Loop.Body.Outputs, at, at+1)
 		}
+		for i, o := range n.Outs {
+			o.Out = i
+		}
+		gone, wide = all, g.StackOut(n, wide, outerName(n, arg, k == 0 && !strings.Contains(arg.Base, ".")))
+		if g.IsOutput(gone[0]) > 0 {
+			continue
+		}
+		for _, r := range g.Nodes {
+			if reads(r, gone) {
+				readParts(r, gone, wide, width)
+			}
+		}
+		return
 	}
+}
+
+func reads(n *graph.Node, values []*graph.Value) bool {
+	return slices.ContainsFunc(n.Args, func(a *graph.Value) bool { return slices.Contains(values, a) })
 }
 
 // readParts lets the body of loop r read parts of the elements of stack in the place of elements of gone.
@@ -228,9 +272,11 @@ func readParts(r *graph.Node, gone []*graph.Value, stack *graph.Value, width gra
 	}
 	wide := r.SeqIn(stack, stack.Base)
 	for _, m := range l.Body.Nodes {
-		if m.Op != op.Elementwise || !slices.ContainsFunc(m.Args, func(a *graph.Value) bool {
-			return slices.Contains(inputs, a)
-		}) {
+		if !reads(m, inputs) {
+			continue
+		}
+		if m.Loop != nil {
+			readParts(m, inputs, wide, width)
 			continue
 		}
 		body := op.BodyOf(m)

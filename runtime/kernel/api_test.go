@@ -70,14 +70,6 @@ func calls(x func(i int) []float32, ids []int32) map[string]func() {
 		"DropRows":             func() { DropRows(x(0), x(1), 0.5, 1, 3, 32) },
 		"SequenceCrossEntropy": func() { SequenceCrossEntropy(x(0), x(1), x(2), ids, 3, 32, 0.1, 2) },
 		"WeightedCrossEntropy": func() { WeightedCrossEntropy(x(0), x(1), x(2), ids, x(3), 3, 32) },
-		"LSTMCell":             func() { LSTMCell(x(0), x(1), x(2), x(3), x(4), 3, 32) },
-		"LSTMCellGrad":         func() { LSTMCellGrad(x(0), x(1), x(2), x(3), x(4), x(5), x(6), 3, 32) },
-		"GRUCell":              func() { GRUCell(x(0), x(1), x(2), x(3), x(4), 3, 32) },
-		"GRUCellGrad":          func() { GRUCellGrad(x(0), x(1), x(2), x(3), x(4), x(5), x(6), 3, 32) },
-		"GRUReset":             func() { GRUReset(x(0), x(1), x(2), x(3), 3, 32) },
-		"GRUResetGrad":         func() { GRUResetGrad(x(0), x(1), x(2), x(3), x(4), x(5), 3, 32) },
-		"GRUUpdate":            func() { GRUUpdate(x(0), x(1), x(2), x(3), x(4), 3, 32) },
-		"GRUUpdateGrad":        func() { GRUUpdateGrad(x(0), x(1), x(2), x(3), x(4), x(5), x(6), 3, 32) },
 		"SGD":                  func() { SGD(x(0), x(1), 1, 0, 1, n) },
 		"SGDMomentum":          func() { SGDMomentum(x(0), x(1), x(2), 1, 0.9, 0, 0, true, 1, n) },
 		"RMSprop":              func() { RMSprop(x(0), x(1), x(2), 1, 0.9, 1e-8, 0, 1, n) },
@@ -213,9 +205,6 @@ func TestZeroSizes(t *testing.T) {
 		if WeightedCrossEntropy(nil, nil, nil, nil, nil, 0, 3) != 0 {
 			t.Error("weighted cross-entropy of nothing is not 0")
 		}
-		LSTMCell(nil, nil, nil, nil, nil, 0, 8)
-		LSTMCellGrad(nil, nil, nil, nil, nil, nil, nil, 8, 0)
-		GRUCell(nil, nil, nil, nil, nil, 0, 0)
 		Gather(nil, nil, nil, 8)
 		ScatterAdd(nil, nil, nil, 8)
 		OneHot(nil, nil, 8)
@@ -290,7 +279,6 @@ func TestAllocations(t *testing.T) {
 		"SumRows":      func() { SumRows(y, x, 64, big/64) },
 		"AddRows":      func() { AddRows(y, x, 64, big/64) },
 		"Gemm":         func() { GemmNT(y, x, x, side, side, side) },
-		"LSTMCell":     func() { LSTMCell(y, y[big/8:], x, x, y[big/4:], 64, big/8/64) },
 	} {
 		f()
 		if n := testing.AllocsPerRun(20, f); n != 0 {

@@ -128,22 +128,6 @@ func vecAVX512(o op, v *vec, lo, hi int) {
 		vecAdamL2AVX512(v, lo, hi)
 	case opLion:
 		vecLionAVX512(v, lo, hi)
-	case opLSTMCell:
-		vecLSTMCellAVX512(v, lo, hi)
-	case opLSTMCellGrad:
-		vecLSTMCellGradAVX512(v, lo, hi)
-	case opGRUCell:
-		vecGRUCellAVX512(v, lo, hi)
-	case opGRUCellGrad:
-		vecGRUCellGradAVX512(v, lo, hi)
-	case opGRUReset:
-		vecGRUResetAVX512(v, lo, hi)
-	case opGRUResetGrad:
-		vecGRUResetGradAVX512(v, lo, hi)
-	case opGRUUpdate:
-		vecGRUUpdateAVX512(v, lo, hi)
-	case opGRUUpdateGrad:
-		vecGRUUpdateGradAVX512(v, lo, hi)
 	case opUniform:
 		vecUniformAVX512(v, lo, hi)
 	case opDropout:
@@ -269,22 +253,6 @@ func vecAVX2(o op, v *vec, lo, hi int) {
 		vecAdamL2AVX2(v, lo, hi)
 	case opLion:
 		vecLionAVX2(v, lo, hi)
-	case opLSTMCell:
-		vecLSTMCellAVX2(v, lo, hi)
-	case opLSTMCellGrad:
-		vecLSTMCellGradAVX2(v, lo, hi)
-	case opGRUCell:
-		vecGRUCellAVX2(v, lo, hi)
-	case opGRUCellGrad:
-		vecGRUCellGradAVX2(v, lo, hi)
-	case opGRUReset:
-		vecGRUResetAVX2(v, lo, hi)
-	case opGRUResetGrad:
-		vecGRUResetGradAVX2(v, lo, hi)
-	case opGRUUpdate:
-		vecGRUUpdateAVX2(v, lo, hi)
-	case opGRUUpdateGrad:
-		vecGRUUpdateGradAVX2(v, lo, hi)
 	case opUniform:
 		vecUniformAVX2(v, lo, hi)
 	case opDropout:

@@ -1,6 +1,5 @@
 // Package kernel holds the heavy lines of generated models: matrix products, attention, rows (softmax, norms,
-// cross-entropy), elementwise functions, recurrent cells, positions, optimizers, indexing and random numbers, all over
-// float32 slices.
+// cross-entropy), elementwise functions, positions, optimizers, indexing and random numbers, all over float32 slices.
 //
 // It knows nothing of models, graphs, arenas or specs: every kernel is one function over slices and sizes. Matrices
 // are dense and row-major unless a comment says otherwise. A slice may be longer than the kernel needs (it is often

@@ -59,8 +59,8 @@ func TestGolden(t *testing.T) {
 		{"cross-entropy", 0x974477c91fc5131, func(o []float32) {
 			CrossEntropy(make([]float32, 30), o, x, someTargets(30, 100), 30, 100, 0.1)
 		}},
-		{"lstm", 0xa2a1c99bdd5d5cd0, func(o []float32) { LSTMCell(o, o[400:], o[800:], x, y, 4, 100) }},
-		{"gru", 0x87d15250e64a3211, func(o []float32) { GRUCell(o, o[400:], x, y, z, 4, 100) }},
+		{"lstm", 0xa2a1c99bdd5d5cd0, func(o []float32) { EachRow(lstmRow, 4, 100, o, o[400:], o[800:], x, y) }},
+		{"gru", 0x87d15250e64a3211, func(o []float32) { EachRow(gruRow, 4, 100, o, o[400:], x, y, z) }},
 		{"adam", 0xe71ba522741abda6, func(o []float32) {
 			copy(o, x)
 			Adam(o, y, make([]float32, n), make([]float32, n), 0.1, 0.9, 0.99, 1e-8, 0.01, 0.1, 0.01, 0.5, n)
@@ -99,4 +99,34 @@ func TestGolden(t *testing.T) {
 			}
 		}
 	}
+}
+
+// lstmRow is a step of a long short-term memory as generated code has it: of h, c, the activated gates, the gates and
+// the cell before.
+func lstmRow(r *Row) {
+	h, c, cPrev, t := r.Of(0), r.Of(1), r.Of(4), r.Scratch(0)
+	i, f, g, o := r.Part(2, 0, 4), r.Part(2, 1, 4), r.Part(2, 2, 4), r.Part(2, 3, 4)
+	Gate(i, r.Part(3, 0, 4), r.N)
+	Gate(f, r.Part(3, 1, 4), r.N)
+	Tanh(g, r.Part(3, 2, 4), r.N)
+	Gate(o, r.Part(3, 3, 4), r.N)
+	Mul(t, i, g, r.N)
+	MulAdd(c, f, cPrev, t, r.N)
+	Tanh(t, c, r.N)
+	Mul(h, o, t, r.N)
+}
+
+// gruRow is a step of a gated recurrent unit: of h, the activated gates, what the input and the state give, and the
+// state before.
+func gruRow(r *Row) {
+	h, hPrev, t := r.Of(0), r.Of(4), r.Scratch(0)
+	reset, z, n := r.Part(1, 0, 3), r.Part(1, 1, 3), r.Part(1, 2, 3)
+	Add(t, r.Part(2, 0, 3), r.Part(3, 0, 3), r.N)
+	Gate(reset, t, r.N)
+	Add(t, r.Part(2, 1, 3), r.Part(3, 1, 3), r.N)
+	Gate(z, t, r.N)
+	MulAdd(t, reset, r.Part(3, 2, 3), r.Part(2, 2, 3), r.N)
+	Tanh(n, t, r.N)
+	Sub(t, hPrev, n, r.N)
+	MulAdd(h, z, t, n, r.N)
 }

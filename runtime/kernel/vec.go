@@ -49,14 +49,6 @@ const (
 	opClear                    // dst
 	opFill                     // dst; value
 	opSqrt                     // dst, x
-	opLSTMCell                 // h, c, ai, af, ag, ao, gi, gf, gg, go, cPrev
-	opLSTMCellGrad             // dgi, dgf, dgg, dgo, dcPrev, dh, dc, ai, af, ag, ao, c, cPrev
-	opGRUCell                  // h, r, z, n, xr, xz, xn, hr, hz, hn, hPrev
-	opGRUCellGrad              // xr, xz, xn, hr, hz, hn, dhPrev, dh, r, z, n, ghn, hPrev
-	opGRUReset                 // r, z, rh, gr, gz, hPrev
-	opGRUResetGrad             // dgr, dgz, dhPrev, drr, drz, drh, r, z, hPrev
-	opGRUUpdate                // h, n, gn, z, hPrev
-	opGRUUpdateGrad            // dgn, drr, drz, dhPrev, dh, n, z, hPrev
 	opSGD                      // p, g; lr, weightDecay, gscale
 	opMomentum                 // p, v, g; lr, weightDecay, gscale, momentum, 1-dampening
 	opNesterov                 // as opMomentum
@@ -84,7 +76,7 @@ const (
 
 // vec is what an elementwise kernel works on. Assembly reads it at these offsets.
 type vec struct {
-	p      [14]unsafe.Pointer
+	p      [6]unsafe.Pointer
 	s      [10]float32
 	key    uint64 // random kernels
 	offset uint64 // random kernels: the number of the element at index 0

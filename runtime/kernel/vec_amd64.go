@@ -279,46 +279,6 @@ func vecAdamL2AVX512(v *vec, lo, hi int)
 //go:noescape
 func vecLionAVX512(v *vec, lo, hi int)
 
-// vecLSTMCellAVX512 is opLSTMCell on elements lo to hi.
-//
-//go:noescape
-func vecLSTMCellAVX512(v *vec, lo, hi int)
-
-// vecLSTMCellGradAVX512 is opLSTMCellGrad on elements lo to hi.
-//
-//go:noescape
-func vecLSTMCellGradAVX512(v *vec, lo, hi int)
-
-// vecGRUCellAVX512 is opGRUCell on elements lo to hi.
-//
-//go:noescape
-func vecGRUCellAVX512(v *vec, lo, hi int)
-
-// vecGRUCellGradAVX512 is opGRUCellGrad on elements lo to hi.
-//
-//go:noescape
-func vecGRUCellGradAVX512(v *vec, lo, hi int)
-
-// vecGRUResetAVX512 is opGRUReset on elements lo to hi.
-//
-//go:noescape
-func vecGRUResetAVX512(v *vec, lo, hi int)
-
-// vecGRUResetGradAVX512 is opGRUResetGrad on elements lo to hi.
-//
-//go:noescape
-func vecGRUResetGradAVX512(v *vec, lo, hi int)
-
-// vecGRUUpdateAVX512 is opGRUUpdate on elements lo to hi.
-//
-//go:noescape
-func vecGRUUpdateAVX512(v *vec, lo, hi int)
-
-// vecGRUUpdateGradAVX512 is opGRUUpdateGrad on elements lo to hi.
-//
-//go:noescape
-func vecGRUUpdateGradAVX512(v *vec, lo, hi int)
-
 // vecUniformAVX512 is opUniform on elements lo to hi; offset + lo is a multiple of 64.
 //
 //go:noescape
@@ -613,46 +573,6 @@ func vecAdamL2AVX2(v *vec, lo, hi int)
 //
 //go:noescape
 func vecLionAVX2(v *vec, lo, hi int)
-
-// vecLSTMCellAVX2 is opLSTMCell on elements lo to hi.
-//
-//go:noescape
-func vecLSTMCellAVX2(v *vec, lo, hi int)
-
-// vecLSTMCellGradAVX2 is opLSTMCellGrad on elements lo to hi.
-//
-//go:noescape
-func vecLSTMCellGradAVX2(v *vec, lo, hi int)
-
-// vecGRUCellAVX2 is opGRUCell on elements lo to hi.
-//
-//go:noescape
-func vecGRUCellAVX2(v *vec, lo, hi int)
-
-// vecGRUCellGradAVX2 is opGRUCellGrad on elements lo to hi.
-//
-//go:noescape
-func vecGRUCellGradAVX2(v *vec, lo, hi int)
-
-// vecGRUResetAVX2 is opGRUReset on elements lo to hi.
-//
-//go:noescape
-func vecGRUResetAVX2(v *vec, lo, hi int)
-
-// vecGRUResetGradAVX2 is opGRUResetGrad on elements lo to hi.
-//
-//go:noescape
-func vecGRUResetGradAVX2(v *vec, lo, hi int)
-
-// vecGRUUpdateAVX2 is opGRUUpdate on elements lo to hi.
-//
-//go:noescape
-func vecGRUUpdateAVX2(v *vec, lo, hi int)
-
-// vecGRUUpdateGradAVX2 is opGRUUpdateGrad on elements lo to hi.
-//
-//go:noescape
-func vecGRUUpdateGradAVX2(v *vec, lo, hi int)
 
 // vecUniformAVX2 is opUniform on elements lo to hi; offset + lo is a multiple of 64.
 //

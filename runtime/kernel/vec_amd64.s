@@ -98,7 +98,7 @@ TEXT ·vecFillAVX512(SB), NOSPLIT, $0-24
 	MOVQ         hi+16(FP), DX
 	SUBQ         CX, DX
 	MOVQ         (AX), BX
-	VBROADCASTSS 112(AX), Z0
+	VBROADCASTSS 48(AX), Z0
 	SUBQ         $0x00000040, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -444,7 +444,7 @@ TEXT ·vecScaleAVX512(SB), NOSPLIT, $0-24
 	SUBQ         CX, DX
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
-	VBROADCASTSS 112(AX), Z0
+	VBROADCASTSS 48(AX), Z0
 	SUBQ         $0x00000040, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -502,7 +502,7 @@ TEXT ·vecAddScaledAVX512(SB), NOSPLIT, $0-24
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), DI
-	VBROADCASTSS 112(AX), Z0
+	VBROADCASTSS 48(AX), Z0
 	SUBQ         $0x00000040, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -768,8 +768,8 @@ TEXT ·vecAxpbAVX512(SB), NOSPLIT, $0-24
 	SUBQ         CX, DX
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
-	VBROADCASTSS 112(AX), Z0
-	VBROADCASTSS 116(AX), Z1
+	VBROADCASTSS 48(AX), Z0
+	VBROADCASTSS 52(AX), Z1
 	SUBQ         $0x00000040, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -876,8 +876,8 @@ TEXT ·vecClampAVX512(SB), NOSPLIT, $0-24
 	SUBQ         CX, DX
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
-	VBROADCASTSS 112(AX), Z0
-	VBROADCASTSS 116(AX), Z1
+	VBROADCASTSS 48(AX), Z0
+	VBROADCASTSS 52(AX), Z1
 	SUBQ         $0x00000040, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -996,7 +996,7 @@ TEXT ·vecLeakyReLUAVX512(SB), NOSPLIT, $0-24
 	SUBQ         CX, DX
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
-	VBROADCASTSS 112(AX), Z0
+	VBROADCASTSS 48(AX), Z0
 	VBROADCASTSS constants<>+0(SB), Z1
 	SUBQ         $0x00000040, DX
 	JL           tail2
@@ -1435,7 +1435,7 @@ TEXT ·vecLeakyReLUGradAVX512(SB), NOSPLIT, $0-24
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), DI
-	VBROADCASTSS 112(AX), Z0
+	VBROADCASTSS 48(AX), Z0
 	VBROADCASTSS constants<>+0(SB), Z1
 	SUBQ         $0x00000040, DX
 	JL           tail2
@@ -3713,8 +3713,8 @@ TEXT ·vecNormAVX512(SB), NOSPLIT, $0-24
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), R8
-	VBROADCASTSS 112(AX), Z0
-	VBROADCASTSS 116(AX), Z1
+	VBROADCASTSS 48(AX), Z0
+	VBROADCASTSS 52(AX), Z1
 	SUBQ         $0x00000040, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -3792,8 +3792,8 @@ TEXT ·vecNormGainAVX512(SB), NOSPLIT, $0-24
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), DI
-	VBROADCASTSS 112(AX), Z0
-	VBROADCASTSS 116(AX), Z1
+	VBROADCASTSS 48(AX), Z0
+	VBROADCASTSS 52(AX), Z1
 	SUBQ         $0x00000040, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -3867,10 +3867,10 @@ TEXT ·vecNormGradAVX512(SB), NOSPLIT, $0-24
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), R8
-	VBROADCASTSS 112(AX), Z0
-	VBROADCASTSS 116(AX), Z1
-	VBROADCASTSS 120(AX), Z2
-	VBROADCASTSS 124(AX), Z3
+	VBROADCASTSS 48(AX), Z0
+	VBROADCASTSS 52(AX), Z1
+	VBROADCASTSS 56(AX), Z2
+	VBROADCASTSS 60(AX), Z3
 	SUBQ         $0x00000020, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -3942,8 +3942,8 @@ TEXT ·vecLogSoftmaxAVX512(SB), NOSPLIT, $0-24
 	SUBQ         CX, DX
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
-	VBROADCASTSS 112(AX), Z0
-	VBROADCASTSS 116(AX), Z1
+	VBROADCASTSS 48(AX), Z0
+	VBROADCASTSS 52(AX), Z1
 	SUBQ         $0x00000040, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -4006,7 +4006,7 @@ TEXT ·vecSoftmaxGradAVX512(SB), NOSPLIT, $0-24
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), DI
-	VBROADCASTSS 112(AX), Z0
+	VBROADCASTSS 48(AX), Z0
 	SUBQ         $0x00000040, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -4074,7 +4074,7 @@ TEXT ·vecLogSoftmaxGradAVX512(SB), NOSPLIT, $0-24
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), DI
-	VBROADCASTSS 112(AX), Z0
+	VBROADCASTSS 48(AX), Z0
 	VBROADCASTSS constants<>+64(SB), Z1
 	VBROADCASTSS constants<>+96(SB), Z2
 	VBROADCASTSS constants<>+128(SB), Z3
@@ -4430,7 +4430,7 @@ TEXT ·vecRotateAVX512(SB), NOSPLIT, $0-24
 	MOVQ         24(AX), R8
 	MOVQ         32(AX), R9
 	MOVQ         40(AX), R10
-	VBROADCASTSS 112(AX), Z0
+	VBROADCASTSS 48(AX), Z0
 	SUBQ         $0x00000020, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -4505,9 +4505,9 @@ TEXT ·vecSGDAVX512(SB), NOSPLIT, $0-24
 	SUBQ         CX, DX
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
-	VBROADCASTSS 112(AX), Z0
-	VBROADCASTSS 116(AX), Z1
-	VBROADCASTSS 120(AX), Z2
+	VBROADCASTSS 48(AX), Z0
+	VBROADCASTSS 52(AX), Z1
+	VBROADCASTSS 56(AX), Z2
 	SUBQ         $0x00000020, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -4568,11 +4568,11 @@ TEXT ·vecMomentumAVX512(SB), NOSPLIT, $0-24
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), DI
-	VBROADCASTSS 112(AX), Z0
-	VBROADCASTSS 116(AX), Z1
-	VBROADCASTSS 120(AX), Z2
-	VBROADCASTSS 124(AX), Z3
-	VBROADCASTSS 128(AX), Z4
+	VBROADCASTSS 48(AX), Z0
+	VBROADCASTSS 52(AX), Z1
+	VBROADCASTSS 56(AX), Z2
+	VBROADCASTSS 60(AX), Z3
+	VBROADCASTSS 64(AX), Z4
 	SUBQ         $0x00000020, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -4645,11 +4645,11 @@ TEXT ·vecNesterovAVX512(SB), NOSPLIT, $0-24
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), DI
-	VBROADCASTSS 112(AX), Z0
-	VBROADCASTSS 116(AX), Z1
-	VBROADCASTSS 120(AX), Z2
-	VBROADCASTSS 124(AX), Z3
-	VBROADCASTSS 128(AX), Z4
+	VBROADCASTSS 48(AX), Z0
+	VBROADCASTSS 52(AX), Z1
+	VBROADCASTSS 56(AX), Z2
+	VBROADCASTSS 60(AX), Z3
+	VBROADCASTSS 64(AX), Z4
 	SUBQ         $0x00000020, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -4725,12 +4725,12 @@ TEXT ·vecRMSpropAVX512(SB), NOSPLIT, $0-24
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), DI
-	VBROADCASTSS 112(AX), Z0
-	VBROADCASTSS 116(AX), Z1
-	VBROADCASTSS 120(AX), Z2
-	VBROADCASTSS 124(AX), Z3
-	VBROADCASTSS 128(AX), Z4
-	VBROADCASTSS 132(AX), Z5
+	VBROADCASTSS 48(AX), Z0
+	VBROADCASTSS 52(AX), Z1
+	VBROADCASTSS 56(AX), Z2
+	VBROADCASTSS 60(AX), Z3
+	VBROADCASTSS 64(AX), Z4
+	VBROADCASTSS 68(AX), Z5
 	SUBQ         $0x00000020, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -4815,10 +4815,10 @@ TEXT ·vecAdagradAVX512(SB), NOSPLIT, $0-24
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), DI
-	VBROADCASTSS 112(AX), Z0
-	VBROADCASTSS 116(AX), Z1
-	VBROADCASTSS 120(AX), Z2
-	VBROADCASTSS 124(AX), Z3
+	VBROADCASTSS 48(AX), Z0
+	VBROADCASTSS 52(AX), Z1
+	VBROADCASTSS 56(AX), Z2
+	VBROADCASTSS 60(AX), Z3
 	SUBQ         $0x00000020, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -4898,15 +4898,15 @@ TEXT ·vecAdamAVX512(SB), NOSPLIT, $0-24
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), R8
-	VBROADCASTSS 112(AX), Z0
-	VBROADCASTSS 116(AX), Z1
-	VBROADCASTSS 120(AX), Z2
-	VBROADCASTSS 124(AX), Z3
-	VBROADCASTSS 128(AX), Z4
-	VBROADCASTSS 132(AX), Z5
-	VBROADCASTSS 136(AX), Z6
-	VBROADCASTSS 140(AX), Z7
-	VBROADCASTSS 144(AX), Z8
+	VBROADCASTSS 48(AX), Z0
+	VBROADCASTSS 52(AX), Z1
+	VBROADCASTSS 56(AX), Z2
+	VBROADCASTSS 60(AX), Z3
+	VBROADCASTSS 64(AX), Z4
+	VBROADCASTSS 68(AX), Z5
+	VBROADCASTSS 72(AX), Z6
+	VBROADCASTSS 76(AX), Z7
+	VBROADCASTSS 80(AX), Z8
 	SUBQ         $0x00000010, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -4986,15 +4986,15 @@ TEXT ·vecAdamL2AVX512(SB), NOSPLIT, $0-24
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), R8
-	VBROADCASTSS 112(AX), Z0
-	VBROADCASTSS 116(AX), Z1
-	VBROADCASTSS 120(AX), Z2
-	VBROADCASTSS 124(AX), Z3
-	VBROADCASTSS 128(AX), Z4
-	VBROADCASTSS 132(AX), Z5
-	VBROADCASTSS 136(AX), Z6
-	VBROADCASTSS 140(AX), Z7
-	VBROADCASTSS 144(AX), Z8
+	VBROADCASTSS 48(AX), Z0
+	VBROADCASTSS 52(AX), Z1
+	VBROADCASTSS 56(AX), Z2
+	VBROADCASTSS 60(AX), Z3
+	VBROADCASTSS 64(AX), Z4
+	VBROADCASTSS 68(AX), Z5
+	VBROADCASTSS 72(AX), Z6
+	VBROADCASTSS 76(AX), Z7
+	VBROADCASTSS 80(AX), Z8
 	SUBQ         $0x00000010, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -5073,13 +5073,13 @@ TEXT ·vecLionAVX512(SB), NOSPLIT, $0-24
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), DI
-	VBROADCASTSS 112(AX), Z0
-	VBROADCASTSS 116(AX), Z1
-	VBROADCASTSS 120(AX), Z2
-	VBROADCASTSS 124(AX), Z3
-	VBROADCASTSS 128(AX), Z4
-	VBROADCASTSS 132(AX), Z5
-	VBROADCASTSS 136(AX), Z6
+	VBROADCASTSS 48(AX), Z0
+	VBROADCASTSS 52(AX), Z1
+	VBROADCASTSS 56(AX), Z2
+	VBROADCASTSS 60(AX), Z3
+	VBROADCASTSS 64(AX), Z4
+	VBROADCASTSS 68(AX), Z5
+	VBROADCASTSS 72(AX), Z6
 	VBROADCASTSS constants<>+2592(SB), Z7
 	VBROADCASTSS constants<>+32(SB), Z8
 	VBROADCASTSS constants<>+2624(SB), Z9
@@ -5163,1417 +5163,6 @@ done4:
 	VZEROUPPER
 	RET
 
-// func vecLSTMCellAVX512(v *byte, lo int, hi int)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·vecLSTMCellAVX512(SB), NOSPLIT, $0-24
-	MOVQ         v+0(FP), AX
-	MOVQ         lo+8(FP), CX
-	MOVQ         hi+16(FP), DX
-	SUBQ         CX, DX
-	MOVQ         (AX), BX
-	MOVQ         8(AX), SI
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), R8
-	MOVQ         32(AX), R9
-	MOVQ         40(AX), R10
-	MOVQ         48(AX), R11
-	MOVQ         56(AX), R12
-	MOVQ         64(AX), R13
-	VBROADCASTSS constants<>+0(SB), Z0
-	VBROADCASTSS constants<>+1024(SB), Z1
-	VBROADCASTSS constants<>+64(SB), Z2
-	VBROADCASTSS constants<>+96(SB), Z3
-	VBROADCASTSS constants<>+128(SB), Z4
-	VBROADCASTSS constants<>+160(SB), Z5
-	VBROADCASTSS constants<>+192(SB), Z6
-	VBROADCASTSS constants<>+224(SB), Z7
-	VBROADCASTSS constants<>+32(SB), Z8
-	VBROADCASTSS constants<>+256(SB), Z9
-	VBROADCASTSS constants<>+288(SB), Z10
-	SUBQ         $0x00000010, DX
-	JL           tail2
-	PCALIGN      $0x20
-
-loop1:
-	VMOVUPS          (R11)(CX*4), Z11
-	VORPS.BCST       constants<>+1088(SB), Z11, Z12
-	VCMPPS           $0x16, Z3, Z12, K1
-	VMINPS           Z12, Z2, Z12
-	VMAXPS           Z12, Z3, Z12
-	VMOVAPS          Z4, Z23
-	VFMADD231PS      Z5, Z12, Z23
-	VSUBPS           Z4, Z23, Z23
-	VFMADD231PS      Z6, Z23, Z12
-	VFMADD231PS      Z7, Z23, Z12
-	VMOVAPS          Z9, Z24
-	VFMADD213PS.BCST constants<>+320(SB), Z12, Z24
-	VFMADD213PS.BCST constants<>+352(SB), Z12, Z24
-	VFMADD213PS.BCST constants<>+384(SB), Z12, Z24
-	VFMADD213PS.BCST constants<>+416(SB), Z12, Z24
-	VFMADD213PS      Z10, Z12, Z24
-	VMULPS           Z12, Z12, Z25
-	VFMADD213PS      Z12, Z25, Z24
-	VADDPS           Z8, Z24, Z12
-	VSCALEFPS.Z      Z23, Z12, K1, Z12
-	VCMPPS           $0x11, Z0, Z11, K1
-	VBLENDMPS        Z12, Z8, K1, Z13
-	VADDPS           Z8, Z12, Z11
-	VDIVPS           Z11, Z13, Z11
-	VMOVUPS          (R13)(CX*4), Z12
-	VANDPS.BCST      constants<>+1056(SB), Z12, Z23
-	VADDPS           Z23, Z23, Z24
-	VCMPPS           $0x16, Z3, Z24, K1
-	VMINPS           Z24, Z2, Z24
-	VMAXPS           Z24, Z3, Z24
-	VMOVAPS          Z4, Z25
-	VFMADD231PS      Z5, Z24, Z25
-	VSUBPS           Z4, Z25, Z25
-	VFMADD231PS      Z6, Z25, Z24
-	VFMADD231PS      Z7, Z25, Z24
-	VMOVAPS          Z9, Z26
-	VFMADD213PS.BCST constants<>+320(SB), Z24, Z26
-	VFMADD213PS.BCST constants<>+352(SB), Z24, Z26
-	VFMADD213PS.BCST constants<>+384(SB), Z24, Z26
-	VFMADD213PS.BCST constants<>+416(SB), Z24, Z26
-	VFMADD213PS      Z10, Z24, Z26
-	VMULPS           Z24, Z24, Z27
-	VFMADD213PS      Z24, Z27, Z26
-	VADDPS           Z8, Z26, Z24
-	VSCALEFPS.Z      Z25, Z24, K1, Z24
-	VADDPS           Z8, Z24, Z24
-	VDIVPS           Z24, Z1, Z24
-	VSUBPS           Z24, Z8, Z24
-	VANDPS.BCST      constants<>+1088(SB), Z12, Z25
-	VORPS            Z25, Z24, Z24
-	VMULPS           Z12, Z12, Z25
-	VBROADCASTSS     constants<>+1120(SB), Z26
-	VFMADD213PS.BCST constants<>+1152(SB), Z25, Z26
-	VFMADD213PS.BCST constants<>+1184(SB), Z25, Z26
-	VFMADD213PS.BCST constants<>+1216(SB), Z25, Z26
-	VFMADD213PS.BCST constants<>+1248(SB), Z25, Z26
-	VMULPS           Z25, Z26, Z25
-	VFMADD213PS      Z12, Z12, Z25
-	VCMPPS.BCST      $0x11, constants<>+1280(SB), Z23, K1
-	VBLENDMPS        Z25, Z24, K1, Z14
-	VMOVUPS          (R12)(CX*4), Z12
-	VORPS.BCST       constants<>+1088(SB), Z12, Z23
-	VCMPPS           $0x16, Z3, Z23, K1
-	VMINPS           Z23, Z2, Z23
-	VMAXPS           Z23, Z3, Z23
-	VMOVAPS          Z4, Z24
-	VFMADD231PS      Z5, Z23, Z24
-	VSUBPS           Z4, Z24, Z24
-	VFMADD231PS      Z6, Z24, Z23
-	VFMADD231PS      Z7, Z24, Z23
-	VMOVAPS          Z9, Z25
-	VFMADD213PS.BCST constants<>+320(SB), Z23, Z25
-	VFMADD213PS.BCST constants<>+352(SB), Z23, Z25
-	VFMADD213PS.BCST constants<>+384(SB), Z23, Z25
-	VFMADD213PS.BCST constants<>+416(SB), Z23, Z25
-	VFMADD213PS      Z10, Z23, Z25
-	VMULPS           Z23, Z23, Z26
-	VFMADD213PS      Z23, Z26, Z25
-	VADDPS           Z8, Z25, Z23
-	VSCALEFPS.Z      Z24, Z23, K1, Z23
-	VCMPPS           $0x11, Z0, Z12, K1
-	VBLENDMPS        Z23, Z8, K1, Z15
-	VADDPS           Z8, Z23, Z12
-	VDIVPS           Z12, Z15, Z12
-	VMULPS           Z14, Z11, Z23
-	MOVQ             80(AX), R14
-	VMOVUPS          (R14)(CX*4), Z24
-	VFMADD231PS      Z24, Z12, Z23
-	MOVQ             72(AX), R14
-	VMOVUPS          (R14)(CX*4), Z24
-	VORPS.BCST       constants<>+1088(SB), Z24, Z25
-	VCMPPS           $0x16, Z3, Z25, K1
-	VMINPS           Z25, Z2, Z25
-	VMAXPS           Z25, Z3, Z25
-	VMOVAPS          Z4, Z26
-	VFMADD231PS      Z5, Z25, Z26
-	VSUBPS           Z4, Z26, Z26
-	VFMADD231PS      Z6, Z26, Z25
-	VFMADD231PS      Z7, Z26, Z25
-	VMOVAPS          Z9, Z27
-	VFMADD213PS.BCST constants<>+320(SB), Z25, Z27
-	VFMADD213PS.BCST constants<>+352(SB), Z25, Z27
-	VFMADD213PS.BCST constants<>+384(SB), Z25, Z27
-	VFMADD213PS.BCST constants<>+416(SB), Z25, Z27
-	VFMADD213PS      Z10, Z25, Z27
-	VMULPS           Z25, Z25, Z28
-	VFMADD213PS      Z25, Z28, Z27
-	VADDPS           Z8, Z27, Z25
-	VSCALEFPS.Z      Z26, Z25, K1, Z25
-	VCMPPS           $0x11, Z0, Z24, K1
-	VBLENDMPS        Z25, Z8, K1, Z16
-	VADDPS           Z8, Z25, Z24
-	VDIVPS           Z24, Z16, Z24
-	VMOVUPS          Z11, (DI)(CX*4)
-	VMOVUPS          Z12, (R8)(CX*4)
-	VMOVUPS          Z14, (R9)(CX*4)
-	VMOVUPS          Z24, (R10)(CX*4)
-	VMOVUPS          Z23, (SI)(CX*4)
-	VANDPS.BCST      constants<>+1056(SB), Z23, Z11
-	VADDPS           Z11, Z11, Z12
-	VCMPPS           $0x16, Z3, Z12, K1
-	VMINPS           Z12, Z2, Z12
-	VMAXPS           Z12, Z3, Z12
-	VMOVAPS          Z4, Z25
-	VFMADD231PS      Z5, Z12, Z25
-	VSUBPS           Z4, Z25, Z25
-	VFMADD231PS      Z6, Z25, Z12
-	VFMADD231PS      Z7, Z25, Z12
-	VMOVAPS          Z9, Z26
-	VFMADD213PS.BCST constants<>+320(SB), Z12, Z26
-	VFMADD213PS.BCST constants<>+352(SB), Z12, Z26
-	VFMADD213PS.BCST constants<>+384(SB), Z12, Z26
-	VFMADD213PS.BCST constants<>+416(SB), Z12, Z26
-	VFMADD213PS      Z10, Z12, Z26
-	VMULPS           Z12, Z12, Z27
-	VFMADD213PS      Z12, Z27, Z26
-	VADDPS           Z8, Z26, Z12
-	VSCALEFPS.Z      Z25, Z12, K1, Z12
-	VADDPS           Z8, Z12, Z12
-	VDIVPS           Z12, Z1, Z12
-	VSUBPS           Z12, Z8, Z12
-	VANDPS.BCST      constants<>+1088(SB), Z23, Z25
-	VORPS            Z25, Z12, Z12
-	VMULPS           Z23, Z23, Z25
-	VBROADCASTSS     constants<>+1120(SB), Z26
-	VFMADD213PS.BCST constants<>+1152(SB), Z25, Z26
-	VFMADD213PS.BCST constants<>+1184(SB), Z25, Z26
-	VFMADD213PS.BCST constants<>+1216(SB), Z25, Z26
-	VFMADD213PS.BCST constants<>+1248(SB), Z25, Z26
-	VMULPS           Z25, Z26, Z25
-	VFMADD213PS      Z23, Z23, Z25
-	VCMPPS.BCST      $0x11, constants<>+1280(SB), Z11, K1
-	VBLENDMPS        Z25, Z12, K1, Z17
-	VMULPS           Z17, Z24, Z11
-	VMOVUPS          Z11, (BX)(CX*4)
-	ADDQ             $0x00000010, CX
-	SUBQ             $0x00000010, DX
-	JGE              loop1
-
-tail2:
-	ADDQ $0x00000010, DX
-	JZ   done4
-
-part3:
-	MOVQ             DX, R14
-	XORQ             R15, R15
-	CMPQ             R14, R15
-	CMOVQLT          R15, R14
-	MOVQ             $0x00000010, R15
-	CMPQ             R14, R15
-	CMOVQGT          R15, R14
-	MOVQ             $-1, R15
-	BZHIQ            R14, R15, R15
-	KMOVW            R15, K1
-	VMOVUPS.Z        (R11)(CX*4), K1, Z11
-	VORPS.BCST       constants<>+1088(SB), Z11, Z12
-	VCMPPS           $0x16, Z3, Z12, K2
-	VMINPS           Z12, Z2, Z12
-	VMAXPS           Z12, Z3, Z12
-	VMOVAPS          Z4, Z13
-	VFMADD231PS      Z5, Z12, Z13
-	VSUBPS           Z4, Z13, Z13
-	VFMADD231PS      Z6, Z13, Z12
-	VFMADD231PS      Z7, Z13, Z12
-	VMOVAPS          Z9, Z14
-	VFMADD213PS.BCST constants<>+320(SB), Z12, Z14
-	VFMADD213PS.BCST constants<>+352(SB), Z12, Z14
-	VFMADD213PS.BCST constants<>+384(SB), Z12, Z14
-	VFMADD213PS.BCST constants<>+416(SB), Z12, Z14
-	VFMADD213PS      Z10, Z12, Z14
-	VMULPS           Z12, Z12, Z15
-	VFMADD213PS      Z12, Z15, Z14
-	VADDPS           Z8, Z14, Z12
-	VSCALEFPS.Z      Z13, Z12, K2, Z12
-	VCMPPS           $0x11, Z0, Z11, K2
-	VBLENDMPS        Z12, Z8, K2, Z18
-	VADDPS           Z8, Z12, Z11
-	VDIVPS           Z11, Z18, Z11
-	VMOVUPS.Z        (R13)(CX*4), K1, Z12
-	VANDPS.BCST      constants<>+1056(SB), Z12, Z13
-	VADDPS           Z13, Z13, Z14
-	VCMPPS           $0x16, Z3, Z14, K2
-	VMINPS           Z14, Z2, Z14
-	VMAXPS           Z14, Z3, Z14
-	VMOVAPS          Z4, Z15
-	VFMADD231PS      Z5, Z14, Z15
-	VSUBPS           Z4, Z15, Z15
-	VFMADD231PS      Z6, Z15, Z14
-	VFMADD231PS      Z7, Z15, Z14
-	VMOVAPS          Z9, Z16
-	VFMADD213PS.BCST constants<>+320(SB), Z14, Z16
-	VFMADD213PS.BCST constants<>+352(SB), Z14, Z16
-	VFMADD213PS.BCST constants<>+384(SB), Z14, Z16
-	VFMADD213PS.BCST constants<>+416(SB), Z14, Z16
-	VFMADD213PS      Z10, Z14, Z16
-	VMULPS           Z14, Z14, Z17
-	VFMADD213PS      Z14, Z17, Z16
-	VADDPS           Z8, Z16, Z14
-	VSCALEFPS.Z      Z15, Z14, K2, Z14
-	VADDPS           Z8, Z14, Z14
-	VDIVPS           Z14, Z1, Z14
-	VSUBPS           Z14, Z8, Z14
-	VANDPS.BCST      constants<>+1088(SB), Z12, Z15
-	VORPS            Z15, Z14, Z14
-	VMULPS           Z12, Z12, Z15
-	VBROADCASTSS     constants<>+1120(SB), Z16
-	VFMADD213PS.BCST constants<>+1152(SB), Z15, Z16
-	VFMADD213PS.BCST constants<>+1184(SB), Z15, Z16
-	VFMADD213PS.BCST constants<>+1216(SB), Z15, Z16
-	VFMADD213PS.BCST constants<>+1248(SB), Z15, Z16
-	VMULPS           Z15, Z16, Z15
-	VFMADD213PS      Z12, Z12, Z15
-	VCMPPS.BCST      $0x11, constants<>+1280(SB), Z13, K2
-	VBLENDMPS        Z15, Z14, K2, Z19
-	VMOVUPS.Z        (R12)(CX*4), K1, Z12
-	VORPS.BCST       constants<>+1088(SB), Z12, Z13
-	VCMPPS           $0x16, Z3, Z13, K2
-	VMINPS           Z13, Z2, Z13
-	VMAXPS           Z13, Z3, Z13
-	VMOVAPS          Z4, Z14
-	VFMADD231PS      Z5, Z13, Z14
-	VSUBPS           Z4, Z14, Z14
-	VFMADD231PS      Z6, Z14, Z13
-	VFMADD231PS      Z7, Z14, Z13
-	VMOVAPS          Z9, Z15
-	VFMADD213PS.BCST constants<>+320(SB), Z13, Z15
-	VFMADD213PS.BCST constants<>+352(SB), Z13, Z15
-	VFMADD213PS.BCST constants<>+384(SB), Z13, Z15
-	VFMADD213PS.BCST constants<>+416(SB), Z13, Z15
-	VFMADD213PS      Z10, Z13, Z15
-	VMULPS           Z13, Z13, Z16
-	VFMADD213PS      Z13, Z16, Z15
-	VADDPS           Z8, Z15, Z13
-	VSCALEFPS.Z      Z14, Z13, K2, Z13
-	VCMPPS           $0x11, Z0, Z12, K2
-	VBLENDMPS        Z13, Z8, K2, Z20
-	VADDPS           Z8, Z13, Z12
-	VDIVPS           Z12, Z20, Z12
-	VMULPS           Z19, Z11, Z13
-	MOVQ             80(AX), R14
-	VMOVUPS.Z        (R14)(CX*4), K1, Z14
-	VFMADD231PS      Z14, Z12, Z13
-	MOVQ             72(AX), R14
-	VMOVUPS.Z        (R14)(CX*4), K1, Z14
-	VORPS.BCST       constants<>+1088(SB), Z14, Z15
-	VCMPPS           $0x16, Z3, Z15, K2
-	VMINPS           Z15, Z2, Z15
-	VMAXPS           Z15, Z3, Z15
-	VMOVAPS          Z4, Z16
-	VFMADD231PS      Z5, Z15, Z16
-	VSUBPS           Z4, Z16, Z16
-	VFMADD231PS      Z6, Z16, Z15
-	VFMADD231PS      Z7, Z16, Z15
-	VMOVAPS          Z9, Z17
-	VFMADD213PS.BCST constants<>+320(SB), Z15, Z17
-	VFMADD213PS.BCST constants<>+352(SB), Z15, Z17
-	VFMADD213PS.BCST constants<>+384(SB), Z15, Z17
-	VFMADD213PS.BCST constants<>+416(SB), Z15, Z17
-	VFMADD213PS      Z10, Z15, Z17
-	VMULPS           Z15, Z15, Z23
-	VFMADD213PS      Z15, Z23, Z17
-	VADDPS           Z8, Z17, Z15
-	VSCALEFPS.Z      Z16, Z15, K2, Z15
-	VCMPPS           $0x11, Z0, Z14, K2
-	VBLENDMPS        Z15, Z8, K2, Z21
-	VADDPS           Z8, Z15, Z14
-	VDIVPS           Z14, Z21, Z14
-	VMOVUPS          Z11, K1, (DI)(CX*4)
-	VMOVUPS          Z12, K1, (R8)(CX*4)
-	VMOVUPS          Z19, K1, (R9)(CX*4)
-	VMOVUPS          Z14, K1, (R10)(CX*4)
-	VMOVUPS          Z13, K1, (SI)(CX*4)
-	VANDPS.BCST      constants<>+1056(SB), Z13, Z11
-	VADDPS           Z11, Z11, Z12
-	VCMPPS           $0x16, Z3, Z12, K2
-	VMINPS           Z12, Z2, Z12
-	VMAXPS           Z12, Z3, Z12
-	VMOVAPS          Z4, Z15
-	VFMADD231PS      Z5, Z12, Z15
-	VSUBPS           Z4, Z15, Z15
-	VFMADD231PS      Z6, Z15, Z12
-	VFMADD231PS      Z7, Z15, Z12
-	VMOVAPS          Z9, Z16
-	VFMADD213PS.BCST constants<>+320(SB), Z12, Z16
-	VFMADD213PS.BCST constants<>+352(SB), Z12, Z16
-	VFMADD213PS.BCST constants<>+384(SB), Z12, Z16
-	VFMADD213PS.BCST constants<>+416(SB), Z12, Z16
-	VFMADD213PS      Z10, Z12, Z16
-	VMULPS           Z12, Z12, Z17
-	VFMADD213PS      Z12, Z17, Z16
-	VADDPS           Z8, Z16, Z12
-	VSCALEFPS.Z      Z15, Z12, K2, Z12
-	VADDPS           Z8, Z12, Z12
-	VDIVPS           Z12, Z1, Z12
-	VSUBPS           Z12, Z8, Z12
-	VANDPS.BCST      constants<>+1088(SB), Z13, Z15
-	VORPS            Z15, Z12, Z12
-	VMULPS           Z13, Z13, Z15
-	VBROADCASTSS     constants<>+1120(SB), Z16
-	VFMADD213PS.BCST constants<>+1152(SB), Z15, Z16
-	VFMADD213PS.BCST constants<>+1184(SB), Z15, Z16
-	VFMADD213PS.BCST constants<>+1216(SB), Z15, Z16
-	VFMADD213PS.BCST constants<>+1248(SB), Z15, Z16
-	VMULPS           Z15, Z16, Z15
-	VFMADD213PS      Z13, Z13, Z15
-	VCMPPS.BCST      $0x11, constants<>+1280(SB), Z11, K2
-	VBLENDMPS        Z15, Z12, K2, Z22
-	VMULPS           Z22, Z14, Z11
-	VMOVUPS          Z11, K1, (BX)(CX*4)
-	ADDQ             $0x00000010, CX
-	SUBQ             $0x00000010, DX
-	JG               part3
-
-done4:
-	VZEROUPPER
-	RET
-
-// func vecLSTMCellGradAVX512(v *byte, lo int, hi int)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·vecLSTMCellGradAVX512(SB), NOSPLIT, $0-24
-	MOVQ         v+0(FP), AX
-	MOVQ         lo+8(FP), CX
-	MOVQ         hi+16(FP), DX
-	SUBQ         CX, DX
-	MOVQ         (AX), BX
-	MOVQ         8(AX), SI
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), R8
-	MOVQ         32(AX), R9
-	MOVQ         40(AX), R10
-	MOVQ         48(AX), R11
-	MOVQ         56(AX), R12
-	MOVQ         64(AX), R13
-	VBROADCASTSS constants<>+0(SB), Z0
-	VBROADCASTSS constants<>+1024(SB), Z0
-	VBROADCASTSS constants<>+64(SB), Z3
-	VBROADCASTSS constants<>+96(SB), Z4
-	VBROADCASTSS constants<>+128(SB), Z5
-	VBROADCASTSS constants<>+160(SB), Z6
-	VBROADCASTSS constants<>+192(SB), Z7
-	VBROADCASTSS constants<>+224(SB), Z8
-	VBROADCASTSS constants<>+32(SB), Z9
-	VBROADCASTSS constants<>+256(SB), Z10
-	VBROADCASTSS constants<>+288(SB), Z11
-	SUBQ         $0x00000010, DX
-	JL           tail2
-	PCALIGN      $0x20
-
-loop1:
-	MOVQ             88(AX), R14
-	VMOVUPS          (R14)(CX*4), Z12
-	VANDPS.BCST      constants<>+1056(SB), Z12, Z13
-	VADDPS           Z13, Z13, Z14
-	VCMPPS           $0x16, Z4, Z14, K1
-	VMINPS           Z14, Z3, Z14
-	VMAXPS           Z14, Z4, Z14
-	VMOVAPS          Z5, Z15
-	VFMADD231PS      Z6, Z14, Z15
-	VSUBPS           Z5, Z15, Z15
-	VFMADD231PS      Z7, Z15, Z14
-	VFMADD231PS      Z8, Z15, Z14
-	VMOVAPS          Z10, Z16
-	VFMADD213PS.BCST constants<>+320(SB), Z14, Z16
-	VFMADD213PS.BCST constants<>+352(SB), Z14, Z16
-	VFMADD213PS.BCST constants<>+384(SB), Z14, Z16
-	VFMADD213PS.BCST constants<>+416(SB), Z14, Z16
-	VFMADD213PS      Z11, Z14, Z16
-	VMULPS           Z14, Z14, Z17
-	VFMADD213PS      Z14, Z17, Z16
-	VADDPS           Z9, Z16, Z14
-	VSCALEFPS.Z      Z15, Z14, K1, Z14
-	VADDPS           Z9, Z14, Z14
-	VDIVPS           Z14, Z0, Z14
-	VSUBPS           Z14, Z9, Z14
-	VANDPS.BCST      constants<>+1088(SB), Z12, Z15
-	VORPS            Z15, Z14, Z14
-	VMULPS           Z12, Z12, Z15
-	VBROADCASTSS     constants<>+1120(SB), Z16
-	VFMADD213PS.BCST constants<>+1152(SB), Z15, Z16
-	VFMADD213PS.BCST constants<>+1184(SB), Z15, Z16
-	VFMADD213PS.BCST constants<>+1216(SB), Z15, Z16
-	VFMADD213PS.BCST constants<>+1248(SB), Z15, Z16
-	VMULPS           Z15, Z16, Z15
-	VFMADD213PS      Z12, Z12, Z15
-	VCMPPS.BCST      $0x11, constants<>+1280(SB), Z13, K1
-	VBLENDMPS        Z15, Z14, K1, Z1
-	VMOVUPS          (R10)(CX*4), Z12
-	MOVQ             80(AX), R14
-	VMOVUPS          (R14)(CX*4), Z13
-	VMULPS           Z1, Z12, Z14
-	VMULPS           Z13, Z12, Z12
-	VMOVAPS          Z9, Z15
-	VFNMADD231PS     Z1, Z1, Z15
-	VMOVUPS          (R11)(CX*4), Z16
-	VFMADD213PS      Z16, Z15, Z12
-	VMOVUPS          (R12)(CX*4), Z15
-	VMOVUPS          (R13)(CX*4), Z16
-	MOVQ             72(AX), R14
-	VMOVUPS          (R14)(CX*4), Z17
-	VMULPS           Z17, Z12, Z18
-	MOVQ             96(AX), R14
-	VMOVUPS          (R14)(CX*4), Z19
-	VMULPS           Z19, Z12, Z19
-	VMULPS           Z15, Z12, Z20
-	VMULPS           Z16, Z12, Z12
-	VMOVUPS          Z12, (R9)(CX*4)
-	VMOVAPS          Z15, Z12
-	VFNMADD231PS     Z15, Z15, Z12
-	VMULPS           Z12, Z18, Z12
-	VMOVUPS          Z12, (BX)(CX*4)
-	VMOVAPS          Z16, Z12
-	VFNMADD231PS     Z16, Z16, Z12
-	VMULPS           Z12, Z19, Z12
-	VMOVUPS          Z12, (SI)(CX*4)
-	VMOVAPS          Z9, Z12
-	VFNMADD231PS     Z17, Z17, Z12
-	VMULPS           Z12, Z20, Z12
-	VMOVUPS          Z12, (DI)(CX*4)
-	VMOVAPS          Z13, Z12
-	VFNMADD231PS     Z13, Z13, Z12
-	VMULPS           Z12, Z14, Z12
-	VMOVUPS          Z12, (R8)(CX*4)
-	ADDQ             $0x00000010, CX
-	SUBQ             $0x00000010, DX
-	JGE              loop1
-
-tail2:
-	ADDQ $0x00000010, DX
-	JZ   done4
-
-part3:
-	MOVQ             DX, R14
-	XORQ             R15, R15
-	CMPQ             R14, R15
-	CMOVQLT          R15, R14
-	MOVQ             $0x00000010, R15
-	CMPQ             R14, R15
-	CMOVQGT          R15, R14
-	MOVQ             $-1, R15
-	BZHIQ            R14, R15, R15
-	KMOVW            R15, K1
-	MOVQ             88(AX), R14
-	VMOVUPS.Z        (R14)(CX*4), K1, Z1
-	VANDPS.BCST      constants<>+1056(SB), Z1, Z12
-	VADDPS           Z12, Z12, Z13
-	VCMPPS           $0x16, Z4, Z13, K2
-	VMINPS           Z13, Z3, Z13
-	VMAXPS           Z13, Z4, Z13
-	VMOVAPS          Z5, Z14
-	VFMADD231PS      Z6, Z13, Z14
-	VSUBPS           Z5, Z14, Z14
-	VFMADD231PS      Z7, Z14, Z13
-	VFMADD231PS      Z8, Z14, Z13
-	VMOVAPS          Z10, Z15
-	VFMADD213PS.BCST constants<>+320(SB), Z13, Z15
-	VFMADD213PS.BCST constants<>+352(SB), Z13, Z15
-	VFMADD213PS.BCST constants<>+384(SB), Z13, Z15
-	VFMADD213PS.BCST constants<>+416(SB), Z13, Z15
-	VFMADD213PS      Z11, Z13, Z15
-	VMULPS           Z13, Z13, Z16
-	VFMADD213PS      Z13, Z16, Z15
-	VADDPS           Z9, Z15, Z13
-	VSCALEFPS.Z      Z14, Z13, K2, Z13
-	VADDPS           Z9, Z13, Z13
-	VDIVPS           Z13, Z0, Z13
-	VSUBPS           Z13, Z9, Z13
-	VANDPS.BCST      constants<>+1088(SB), Z1, Z14
-	VORPS            Z14, Z13, Z13
-	VMULPS           Z1, Z1, Z14
-	VBROADCASTSS     constants<>+1120(SB), Z15
-	VFMADD213PS.BCST constants<>+1152(SB), Z14, Z15
-	VFMADD213PS.BCST constants<>+1184(SB), Z14, Z15
-	VFMADD213PS.BCST constants<>+1216(SB), Z14, Z15
-	VFMADD213PS.BCST constants<>+1248(SB), Z14, Z15
-	VMULPS           Z14, Z15, Z14
-	VFMADD213PS      Z1, Z1, Z14
-	VCMPPS.BCST      $0x11, constants<>+1280(SB), Z12, K2
-	VBLENDMPS        Z14, Z13, K2, Z2
-	VMOVUPS.Z        (R10)(CX*4), K1, Z1
-	MOVQ             80(AX), R14
-	VMOVUPS.Z        (R14)(CX*4), K1, Z12
-	VMULPS           Z2, Z1, Z13
-	VMULPS           Z12, Z1, Z1
-	VMOVAPS          Z9, Z14
-	VFNMADD231PS     Z2, Z2, Z14
-	VMOVUPS.Z        (R11)(CX*4), K1, Z15
-	VFMADD213PS      Z15, Z14, Z1
-	VMOVUPS.Z        (R12)(CX*4), K1, Z14
-	VMOVUPS.Z        (R13)(CX*4), K1, Z15
-	MOVQ             72(AX), R14
-	VMOVUPS.Z        (R14)(CX*4), K1, Z16
-	VMULPS           Z16, Z1, Z17
-	MOVQ             96(AX), R14
-	VMOVUPS.Z        (R14)(CX*4), K1, Z18
-	VMULPS           Z18, Z1, Z18
-	VMULPS           Z14, Z1, Z19
-	VMULPS           Z15, Z1, Z1
-	VMOVUPS          Z1, K1, (R9)(CX*4)
-	VMOVAPS          Z14, Z1
-	VFNMADD231PS     Z14, Z14, Z1
-	VMULPS           Z1, Z17, Z1
-	VMOVUPS          Z1, K1, (BX)(CX*4)
-	VMOVAPS          Z15, Z1
-	VFNMADD231PS     Z15, Z15, Z1
-	VMULPS           Z1, Z18, Z1
-	VMOVUPS          Z1, K1, (SI)(CX*4)
-	VMOVAPS          Z9, Z1
-	VFNMADD231PS     Z16, Z16, Z1
-	VMULPS           Z1, Z19, Z1
-	VMOVUPS          Z1, K1, (DI)(CX*4)
-	VMOVAPS          Z12, Z1
-	VFNMADD231PS     Z12, Z12, Z1
-	VMULPS           Z1, Z13, Z1
-	VMOVUPS          Z1, K1, (R8)(CX*4)
-	ADDQ             $0x00000010, CX
-	SUBQ             $0x00000010, DX
-	JG               part3
-
-done4:
-	VZEROUPPER
-	RET
-
-// func vecGRUCellAVX512(v *byte, lo int, hi int)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·vecGRUCellAVX512(SB), NOSPLIT, $0-24
-	MOVQ         v+0(FP), AX
-	MOVQ         lo+8(FP), CX
-	MOVQ         hi+16(FP), DX
-	SUBQ         CX, DX
-	MOVQ         (AX), BX
-	MOVQ         8(AX), SI
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), R8
-	MOVQ         32(AX), R9
-	MOVQ         40(AX), R10
-	MOVQ         48(AX), R11
-	MOVQ         56(AX), R12
-	MOVQ         64(AX), R13
-	VBROADCASTSS constants<>+0(SB), Z0
-	VBROADCASTSS constants<>+1024(SB), Z1
-	VBROADCASTSS constants<>+64(SB), Z2
-	VBROADCASTSS constants<>+96(SB), Z3
-	VBROADCASTSS constants<>+128(SB), Z4
-	VBROADCASTSS constants<>+160(SB), Z5
-	VBROADCASTSS constants<>+192(SB), Z6
-	VBROADCASTSS constants<>+224(SB), Z7
-	VBROADCASTSS constants<>+32(SB), Z8
-	VBROADCASTSS constants<>+256(SB), Z9
-	VBROADCASTSS constants<>+288(SB), Z10
-	SUBQ         $0x00000010, DX
-	JL           tail2
-	PCALIGN      $0x20
-
-loop1:
-	VMOVUPS          (R9)(CX*4), Z11
-	VMOVUPS          (R12)(CX*4), Z12
-	VADDPS           Z12, Z11, Z11
-	VORPS.BCST       constants<>+1088(SB), Z11, Z12
-	VCMPPS           $0x16, Z3, Z12, K1
-	VMINPS           Z12, Z2, Z12
-	VMAXPS           Z12, Z3, Z12
-	VMOVAPS          Z4, Z19
-	VFMADD231PS      Z5, Z12, Z19
-	VSUBPS           Z4, Z19, Z19
-	VFMADD231PS      Z6, Z19, Z12
-	VFMADD231PS      Z7, Z19, Z12
-	VMOVAPS          Z9, Z20
-	VFMADD213PS.BCST constants<>+320(SB), Z12, Z20
-	VFMADD213PS.BCST constants<>+352(SB), Z12, Z20
-	VFMADD213PS.BCST constants<>+384(SB), Z12, Z20
-	VFMADD213PS.BCST constants<>+416(SB), Z12, Z20
-	VFMADD213PS      Z10, Z12, Z20
-	VMULPS           Z12, Z12, Z21
-	VFMADD213PS      Z12, Z21, Z20
-	VADDPS           Z8, Z20, Z12
-	VSCALEFPS.Z      Z19, Z12, K1, Z12
-	VCMPPS           $0x11, Z0, Z11, K1
-	VBLENDMPS        Z12, Z8, K1, Z13
-	VADDPS           Z8, Z12, Z11
-	VDIVPS           Z11, Z13, Z11
-	VMOVUPS          (R10)(CX*4), Z12
-	VMOVUPS          (R13)(CX*4), Z19
-	VADDPS           Z19, Z12, Z12
-	VORPS.BCST       constants<>+1088(SB), Z12, Z19
-	VCMPPS           $0x16, Z3, Z19, K1
-	VMINPS           Z19, Z2, Z19
-	VMAXPS           Z19, Z3, Z19
-	VMOVAPS          Z4, Z20
-	VFMADD231PS      Z5, Z19, Z20
-	VSUBPS           Z4, Z20, Z20
-	VFMADD231PS      Z6, Z20, Z19
-	VFMADD231PS      Z7, Z20, Z19
-	VMOVAPS          Z9, Z21
-	VFMADD213PS.BCST constants<>+320(SB), Z19, Z21
-	VFMADD213PS.BCST constants<>+352(SB), Z19, Z21
-	VFMADD213PS.BCST constants<>+384(SB), Z19, Z21
-	VFMADD213PS.BCST constants<>+416(SB), Z19, Z21
-	VFMADD213PS      Z10, Z19, Z21
-	VMULPS           Z19, Z19, Z22
-	VFMADD213PS      Z19, Z22, Z21
-	VADDPS           Z8, Z21, Z19
-	VSCALEFPS.Z      Z20, Z19, K1, Z19
-	VCMPPS           $0x11, Z0, Z12, K1
-	VBLENDMPS        Z19, Z8, K1, Z14
-	VADDPS           Z8, Z19, Z12
-	VDIVPS           Z12, Z14, Z12
-	VMOVUPS          (R11)(CX*4), Z19
-	MOVQ             72(AX), R14
-	VMOVUPS          (R14)(CX*4), Z20
-	VFMADD231PS      Z20, Z11, Z19
-	VANDPS.BCST      constants<>+1056(SB), Z19, Z20
-	VADDPS           Z20, Z20, Z21
-	VCMPPS           $0x16, Z3, Z21, K1
-	VMINPS           Z21, Z2, Z21
-	VMAXPS           Z21, Z3, Z21
-	VMOVAPS          Z4, Z22
-	VFMADD231PS      Z5, Z21, Z22
-	VSUBPS           Z4, Z22, Z22
-	VFMADD231PS      Z6, Z22, Z21
-	VFMADD231PS      Z7, Z22, Z21
-	VMOVAPS          Z9, Z23
-	VFMADD213PS.BCST constants<>+320(SB), Z21, Z23
-	VFMADD213PS.BCST constants<>+352(SB), Z21, Z23
-	VFMADD213PS.BCST constants<>+384(SB), Z21, Z23
-	VFMADD213PS.BCST constants<>+416(SB), Z21, Z23
-	VFMADD213PS      Z10, Z21, Z23
-	VMULPS           Z21, Z21, Z24
-	VFMADD213PS      Z21, Z24, Z23
-	VADDPS           Z8, Z23, Z21
-	VSCALEFPS.Z      Z22, Z21, K1, Z21
-	VADDPS           Z8, Z21, Z21
-	VDIVPS           Z21, Z1, Z21
-	VSUBPS           Z21, Z8, Z21
-	VANDPS.BCST      constants<>+1088(SB), Z19, Z22
-	VORPS            Z22, Z21, Z21
-	VMULPS           Z19, Z19, Z22
-	VBROADCASTSS     constants<>+1120(SB), Z23
-	VFMADD213PS.BCST constants<>+1152(SB), Z22, Z23
-	VFMADD213PS.BCST constants<>+1184(SB), Z22, Z23
-	VFMADD213PS.BCST constants<>+1216(SB), Z22, Z23
-	VFMADD213PS.BCST constants<>+1248(SB), Z22, Z23
-	VMULPS           Z22, Z23, Z22
-	VFMADD213PS      Z19, Z19, Z22
-	VCMPPS.BCST      $0x11, constants<>+1280(SB), Z20, K1
-	VBLENDMPS        Z22, Z21, K1, Z15
-	MOVQ             80(AX), R14
-	VMOVUPS          (R14)(CX*4), Z19
-	VSUBPS           Z15, Z19, Z19
-	VFMADD213PS      Z15, Z12, Z19
-	VMOVUPS          Z11, (SI)(CX*4)
-	VMOVUPS          Z12, (DI)(CX*4)
-	VMOVUPS          Z15, (R8)(CX*4)
-	VMOVUPS          Z19, (BX)(CX*4)
-	ADDQ             $0x00000010, CX
-	SUBQ             $0x00000010, DX
-	JGE              loop1
-
-tail2:
-	ADDQ $0x00000010, DX
-	JZ   done4
-
-part3:
-	MOVQ             DX, R14
-	XORQ             R15, R15
-	CMPQ             R14, R15
-	CMOVQLT          R15, R14
-	MOVQ             $0x00000010, R15
-	CMPQ             R14, R15
-	CMOVQGT          R15, R14
-	MOVQ             $-1, R15
-	BZHIQ            R14, R15, R15
-	KMOVW            R15, K1
-	VMOVUPS.Z        (R9)(CX*4), K1, Z11
-	VMOVUPS.Z        (R12)(CX*4), K1, Z12
-	VADDPS           Z12, Z11, Z11
-	VORPS.BCST       constants<>+1088(SB), Z11, Z12
-	VCMPPS           $0x16, Z3, Z12, K2
-	VMINPS           Z12, Z2, Z12
-	VMAXPS           Z12, Z3, Z12
-	VMOVAPS          Z4, Z13
-	VFMADD231PS      Z5, Z12, Z13
-	VSUBPS           Z4, Z13, Z13
-	VFMADD231PS      Z6, Z13, Z12
-	VFMADD231PS      Z7, Z13, Z12
-	VMOVAPS          Z9, Z14
-	VFMADD213PS.BCST constants<>+320(SB), Z12, Z14
-	VFMADD213PS.BCST constants<>+352(SB), Z12, Z14
-	VFMADD213PS.BCST constants<>+384(SB), Z12, Z14
-	VFMADD213PS.BCST constants<>+416(SB), Z12, Z14
-	VFMADD213PS      Z10, Z12, Z14
-	VMULPS           Z12, Z12, Z15
-	VFMADD213PS      Z12, Z15, Z14
-	VADDPS           Z8, Z14, Z12
-	VSCALEFPS.Z      Z13, Z12, K2, Z12
-	VCMPPS           $0x11, Z0, Z11, K2
-	VBLENDMPS        Z12, Z8, K2, Z16
-	VADDPS           Z8, Z12, Z11
-	VDIVPS           Z11, Z16, Z11
-	VMOVUPS.Z        (R10)(CX*4), K1, Z12
-	VMOVUPS.Z        (R13)(CX*4), K1, Z13
-	VADDPS           Z13, Z12, Z12
-	VORPS.BCST       constants<>+1088(SB), Z12, Z13
-	VCMPPS           $0x16, Z3, Z13, K2
-	VMINPS           Z13, Z2, Z13
-	VMAXPS           Z13, Z3, Z13
-	VMOVAPS          Z4, Z14
-	VFMADD231PS      Z5, Z13, Z14
-	VSUBPS           Z4, Z14, Z14
-	VFMADD231PS      Z6, Z14, Z13
-	VFMADD231PS      Z7, Z14, Z13
-	VMOVAPS          Z9, Z15
-	VFMADD213PS.BCST constants<>+320(SB), Z13, Z15
-	VFMADD213PS.BCST constants<>+352(SB), Z13, Z15
-	VFMADD213PS.BCST constants<>+384(SB), Z13, Z15
-	VFMADD213PS.BCST constants<>+416(SB), Z13, Z15
-	VFMADD213PS      Z10, Z13, Z15
-	VMULPS           Z13, Z13, Z19
-	VFMADD213PS      Z13, Z19, Z15
-	VADDPS           Z8, Z15, Z13
-	VSCALEFPS.Z      Z14, Z13, K2, Z13
-	VCMPPS           $0x11, Z0, Z12, K2
-	VBLENDMPS        Z13, Z8, K2, Z17
-	VADDPS           Z8, Z13, Z12
-	VDIVPS           Z12, Z17, Z12
-	VMOVUPS.Z        (R11)(CX*4), K1, Z13
-	MOVQ             72(AX), R14
-	VMOVUPS.Z        (R14)(CX*4), K1, Z14
-	VFMADD231PS      Z14, Z11, Z13
-	VANDPS.BCST      constants<>+1056(SB), Z13, Z14
-	VADDPS           Z14, Z14, Z15
-	VCMPPS           $0x16, Z3, Z15, K2
-	VMINPS           Z15, Z2, Z15
-	VMAXPS           Z15, Z3, Z15
-	VMOVAPS          Z4, Z19
-	VFMADD231PS      Z5, Z15, Z19
-	VSUBPS           Z4, Z19, Z19
-	VFMADD231PS      Z6, Z19, Z15
-	VFMADD231PS      Z7, Z19, Z15
-	VMOVAPS          Z9, Z20
-	VFMADD213PS.BCST constants<>+320(SB), Z15, Z20
-	VFMADD213PS.BCST constants<>+352(SB), Z15, Z20
-	VFMADD213PS.BCST constants<>+384(SB), Z15, Z20
-	VFMADD213PS.BCST constants<>+416(SB), Z15, Z20
-	VFMADD213PS      Z10, Z15, Z20
-	VMULPS           Z15, Z15, Z21
-	VFMADD213PS      Z15, Z21, Z20
-	VADDPS           Z8, Z20, Z15
-	VSCALEFPS.Z      Z19, Z15, K2, Z15
-	VADDPS           Z8, Z15, Z15
-	VDIVPS           Z15, Z1, Z15
-	VSUBPS           Z15, Z8, Z15
-	VANDPS.BCST      constants<>+1088(SB), Z13, Z19
-	VORPS            Z19, Z15, Z15
-	VMULPS           Z13, Z13, Z19
-	VBROADCASTSS     constants<>+1120(SB), Z20
-	VFMADD213PS.BCST constants<>+1152(SB), Z19, Z20
-	VFMADD213PS.BCST constants<>+1184(SB), Z19, Z20
-	VFMADD213PS.BCST constants<>+1216(SB), Z19, Z20
-	VFMADD213PS.BCST constants<>+1248(SB), Z19, Z20
-	VMULPS           Z19, Z20, Z19
-	VFMADD213PS      Z13, Z13, Z19
-	VCMPPS.BCST      $0x11, constants<>+1280(SB), Z14, K2
-	VBLENDMPS        Z19, Z15, K2, Z18
-	MOVQ             80(AX), R14
-	VMOVUPS.Z        (R14)(CX*4), K1, Z13
-	VSUBPS           Z18, Z13, Z13
-	VFMADD213PS      Z18, Z12, Z13
-	VMOVUPS          Z11, K1, (SI)(CX*4)
-	VMOVUPS          Z12, K1, (DI)(CX*4)
-	VMOVUPS          Z18, K1, (R8)(CX*4)
-	VMOVUPS          Z13, K1, (BX)(CX*4)
-	ADDQ             $0x00000010, CX
-	SUBQ             $0x00000010, DX
-	JG               part3
-
-done4:
-	VZEROUPPER
-	RET
-
-// func vecGRUCellGradAVX512(v *byte, lo int, hi int)
-// Requires: AVX, AVX512F, BMI2, CMOV
-TEXT ·vecGRUCellGradAVX512(SB), NOSPLIT, $0-24
-	MOVQ         v+0(FP), AX
-	MOVQ         lo+8(FP), CX
-	MOVQ         hi+16(FP), DX
-	SUBQ         CX, DX
-	MOVQ         (AX), BX
-	MOVQ         8(AX), SI
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), R8
-	MOVQ         32(AX), R9
-	MOVQ         40(AX), R10
-	MOVQ         48(AX), R11
-	MOVQ         56(AX), R12
-	MOVQ         64(AX), R13
-	VBROADCASTSS constants<>+32(SB), Z0
-	SUBQ         $0x00000010, DX
-	JL           tail2
-	PCALIGN      $0x20
-
-loop1:
-	VMOVUPS      (R12)(CX*4), Z1
-	MOVQ         72(AX), R14
-	VMOVUPS      (R14)(CX*4), Z2
-	MOVQ         80(AX), R14
-	VMOVUPS      (R14)(CX*4), Z3
-	VSUBPS       Z2, Z0, Z4
-	VMULPS       Z4, Z1, Z4
-	VMOVAPS      Z0, Z5
-	VFNMADD231PS Z3, Z3, Z5
-	VMULPS       Z5, Z4, Z4
-	MOVQ         96(AX), R14
-	VMOVUPS      (R14)(CX*4), Z5
-	VSUBPS       Z3, Z5, Z3
-	VMULPS       Z3, Z1, Z3
-	VMOVAPS      Z2, Z5
-	VFNMADD231PS Z2, Z2, Z5
-	VMULPS       Z5, Z3, Z3
-	VMOVUPS      (R13)(CX*4), Z5
-	MOVQ         88(AX), R14
-	VMOVUPS      (R14)(CX*4), Z6
-	VMULPS       Z6, Z4, Z6
-	VMOVAPS      Z5, Z7
-	VFNMADD231PS Z5, Z5, Z7
-	VMULPS       Z7, Z6, Z6
-	VMULPS       Z2, Z1, Z1
-	VMOVUPS      Z1, (R11)(CX*4)
-	VMOVUPS      Z6, (BX)(CX*4)
-	VMOVUPS      Z3, (SI)(CX*4)
-	VMOVUPS      Z4, (DI)(CX*4)
-	VMOVUPS      Z6, (R8)(CX*4)
-	VMOVUPS      Z3, (R9)(CX*4)
-	VMULPS       Z5, Z4, Z1
-	VMOVUPS      Z1, (R10)(CX*4)
-	ADDQ         $0x00000010, CX
-	SUBQ         $0x00000010, DX
-	JGE          loop1
-
-tail2:
-	ADDQ $0x00000010, DX
-	JZ   done4
-
-part3:
-	MOVQ         DX, R14
-	XORQ         R15, R15
-	CMPQ         R14, R15
-	CMOVQLT      R15, R14
-	MOVQ         $0x00000010, R15
-	CMPQ         R14, R15
-	CMOVQGT      R15, R14
-	MOVQ         $-1, R15
-	BZHIQ        R14, R15, R15
-	KMOVW        R15, K1
-	VMOVUPS.Z    (R12)(CX*4), K1, Z1
-	MOVQ         72(AX), R14
-	VMOVUPS.Z    (R14)(CX*4), K1, Z2
-	MOVQ         80(AX), R14
-	VMOVUPS.Z    (R14)(CX*4), K1, Z3
-	VSUBPS       Z2, Z0, Z4
-	VMULPS       Z4, Z1, Z4
-	VMOVAPS      Z0, Z5
-	VFNMADD231PS Z3, Z3, Z5
-	VMULPS       Z5, Z4, Z4
-	MOVQ         96(AX), R14
-	VMOVUPS.Z    (R14)(CX*4), K1, Z5
-	VSUBPS       Z3, Z5, Z3
-	VMULPS       Z3, Z1, Z3
-	VMOVAPS      Z2, Z5
-	VFNMADD231PS Z2, Z2, Z5
-	VMULPS       Z5, Z3, Z3
-	VMOVUPS.Z    (R13)(CX*4), K1, Z5
-	MOVQ         88(AX), R14
-	VMOVUPS.Z    (R14)(CX*4), K1, Z6
-	VMULPS       Z6, Z4, Z6
-	VMOVAPS      Z5, Z7
-	VFNMADD231PS Z5, Z5, Z7
-	VMULPS       Z7, Z6, Z6
-	VMULPS       Z2, Z1, Z1
-	VMOVUPS      Z1, K1, (R11)(CX*4)
-	VMOVUPS      Z6, K1, (BX)(CX*4)
-	VMOVUPS      Z3, K1, (SI)(CX*4)
-	VMOVUPS      Z4, K1, (DI)(CX*4)
-	VMOVUPS      Z6, K1, (R8)(CX*4)
-	VMOVUPS      Z3, K1, (R9)(CX*4)
-	VMULPS       Z5, Z4, Z1
-	VMOVUPS      Z1, K1, (R10)(CX*4)
-	ADDQ         $0x00000010, CX
-	SUBQ         $0x00000010, DX
-	JG           part3
-
-done4:
-	VZEROUPPER
-	RET
-
-// func vecGRUResetAVX512(v *byte, lo int, hi int)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·vecGRUResetAVX512(SB), NOSPLIT, $0-24
-	MOVQ         v+0(FP), AX
-	MOVQ         lo+8(FP), CX
-	MOVQ         hi+16(FP), DX
-	SUBQ         CX, DX
-	MOVQ         (AX), BX
-	MOVQ         8(AX), SI
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), R8
-	MOVQ         32(AX), R9
-	MOVQ         40(AX), AX
-	VBROADCASTSS constants<>+0(SB), Z0
-	VBROADCASTSS constants<>+1024(SB), Z1
-	VBROADCASTSS constants<>+64(SB), Z1
-	VBROADCASTSS constants<>+96(SB), Z6
-	VBROADCASTSS constants<>+128(SB), Z7
-	VBROADCASTSS constants<>+160(SB), Z8
-	VBROADCASTSS constants<>+192(SB), Z9
-	VBROADCASTSS constants<>+224(SB), Z10
-	VBROADCASTSS constants<>+32(SB), Z11
-	VBROADCASTSS constants<>+256(SB), Z12
-	VBROADCASTSS constants<>+288(SB), Z13
-	SUBQ         $0x00000010, DX
-	JL           tail2
-	PCALIGN      $0x20
-
-loop1:
-	VMOVUPS          (R8)(CX*4), Z14
-	VORPS.BCST       constants<>+1088(SB), Z14, Z15
-	VCMPPS           $0x16, Z6, Z15, K1
-	VMINPS           Z15, Z1, Z15
-	VMAXPS           Z15, Z6, Z15
-	VMOVAPS          Z7, Z16
-	VFMADD231PS      Z8, Z15, Z16
-	VSUBPS           Z7, Z16, Z16
-	VFMADD231PS      Z9, Z16, Z15
-	VFMADD231PS      Z10, Z16, Z15
-	VMOVAPS          Z12, Z17
-	VFMADD213PS.BCST constants<>+320(SB), Z15, Z17
-	VFMADD213PS.BCST constants<>+352(SB), Z15, Z17
-	VFMADD213PS.BCST constants<>+384(SB), Z15, Z17
-	VFMADD213PS.BCST constants<>+416(SB), Z15, Z17
-	VFMADD213PS      Z13, Z15, Z17
-	VMULPS           Z15, Z15, Z18
-	VFMADD213PS      Z15, Z18, Z17
-	VADDPS           Z11, Z17, Z15
-	VSCALEFPS.Z      Z16, Z15, K1, Z15
-	VCMPPS           $0x11, Z0, Z14, K1
-	VBLENDMPS        Z15, Z11, K1, Z2
-	VADDPS           Z11, Z15, Z14
-	VDIVPS           Z14, Z2, Z14
-	VMOVUPS          (R9)(CX*4), Z15
-	VORPS.BCST       constants<>+1088(SB), Z15, Z16
-	VCMPPS           $0x16, Z6, Z16, K1
-	VMINPS           Z16, Z1, Z16
-	VMAXPS           Z16, Z6, Z16
-	VMOVAPS          Z7, Z17
-	VFMADD231PS      Z8, Z16, Z17
-	VSUBPS           Z7, Z17, Z17
-	VFMADD231PS      Z9, Z17, Z16
-	VFMADD231PS      Z10, Z17, Z16
-	VMOVAPS          Z12, Z18
-	VFMADD213PS.BCST constants<>+320(SB), Z16, Z18
-	VFMADD213PS.BCST constants<>+352(SB), Z16, Z18
-	VFMADD213PS.BCST constants<>+384(SB), Z16, Z18
-	VFMADD213PS.BCST constants<>+416(SB), Z16, Z18
-	VFMADD213PS      Z13, Z16, Z18
-	VMULPS           Z16, Z16, Z19
-	VFMADD213PS      Z16, Z19, Z18
-	VADDPS           Z11, Z18, Z16
-	VSCALEFPS.Z      Z17, Z16, K1, Z16
-	VCMPPS           $0x11, Z0, Z15, K1
-	VBLENDMPS        Z16, Z11, K1, Z3
-	VADDPS           Z11, Z16, Z15
-	VDIVPS           Z15, Z3, Z15
-	VMOVUPS          (AX)(CX*4), Z16
-	VMULPS           Z16, Z14, Z16
-	VMOVUPS          Z14, (BX)(CX*4)
-	VMOVUPS          Z15, (SI)(CX*4)
-	VMOVUPS          Z16, (DI)(CX*4)
-	ADDQ             $0x00000010, CX
-	SUBQ             $0x00000010, DX
-	JGE              loop1
-
-tail2:
-	ADDQ $0x00000010, DX
-	JZ   done4
-
-part3:
-	MOVQ             DX, R10
-	XORQ             R11, R11
-	CMPQ             R10, R11
-	CMOVQLT          R11, R10
-	MOVQ             $0x00000010, R11
-	CMPQ             R10, R11
-	CMOVQGT          R11, R10
-	MOVQ             $-1, R11
-	BZHIQ            R10, R11, R11
-	KMOVW            R11, K1
-	VMOVUPS.Z        (R8)(CX*4), K1, Z2
-	VORPS.BCST       constants<>+1088(SB), Z2, Z3
-	VCMPPS           $0x16, Z6, Z3, K2
-	VMINPS           Z3, Z1, Z3
-	VMAXPS           Z3, Z6, Z3
-	VMOVAPS          Z7, Z14
-	VFMADD231PS      Z8, Z3, Z14
-	VSUBPS           Z7, Z14, Z14
-	VFMADD231PS      Z9, Z14, Z3
-	VFMADD231PS      Z10, Z14, Z3
-	VMOVAPS          Z12, Z15
-	VFMADD213PS.BCST constants<>+320(SB), Z3, Z15
-	VFMADD213PS.BCST constants<>+352(SB), Z3, Z15
-	VFMADD213PS.BCST constants<>+384(SB), Z3, Z15
-	VFMADD213PS.BCST constants<>+416(SB), Z3, Z15
-	VFMADD213PS      Z13, Z3, Z15
-	VMULPS           Z3, Z3, Z16
-	VFMADD213PS      Z3, Z16, Z15
-	VADDPS           Z11, Z15, Z3
-	VSCALEFPS.Z      Z14, Z3, K2, Z3
-	VCMPPS           $0x11, Z0, Z2, K2
-	VBLENDMPS        Z3, Z11, K2, Z4
-	VADDPS           Z11, Z3, Z2
-	VDIVPS           Z2, Z4, Z2
-	VMOVUPS.Z        (R9)(CX*4), K1, Z3
-	VORPS.BCST       constants<>+1088(SB), Z3, Z14
-	VCMPPS           $0x16, Z6, Z14, K2
-	VMINPS           Z14, Z1, Z14
-	VMAXPS           Z14, Z6, Z14
-	VMOVAPS          Z7, Z15
-	VFMADD231PS      Z8, Z14, Z15
-	VSUBPS           Z7, Z15, Z15
-	VFMADD231PS      Z9, Z15, Z14
-	VFMADD231PS      Z10, Z15, Z14
-	VMOVAPS          Z12, Z16
-	VFMADD213PS.BCST constants<>+320(SB), Z14, Z16
-	VFMADD213PS.BCST constants<>+352(SB), Z14, Z16
-	VFMADD213PS.BCST constants<>+384(SB), Z14, Z16
-	VFMADD213PS.BCST constants<>+416(SB), Z14, Z16
-	VFMADD213PS      Z13, Z14, Z16
-	VMULPS           Z14, Z14, Z17
-	VFMADD213PS      Z14, Z17, Z16
-	VADDPS           Z11, Z16, Z14
-	VSCALEFPS.Z      Z15, Z14, K2, Z14
-	VCMPPS           $0x11, Z0, Z3, K2
-	VBLENDMPS        Z14, Z11, K2, Z5
-	VADDPS           Z11, Z14, Z3
-	VDIVPS           Z3, Z5, Z3
-	VMOVUPS.Z        (AX)(CX*4), K1, Z14
-	VMULPS           Z14, Z2, Z14
-	VMOVUPS          Z2, K1, (BX)(CX*4)
-	VMOVUPS          Z3, K1, (SI)(CX*4)
-	VMOVUPS          Z14, K1, (DI)(CX*4)
-	ADDQ             $0x00000010, CX
-	SUBQ             $0x00000010, DX
-	JG               part3
-
-done4:
-	VZEROUPPER
-	RET
-
-// func vecGRUResetGradAVX512(v *byte, lo int, hi int)
-// Requires: AVX, AVX512F, BMI2, CMOV
-TEXT ·vecGRUResetGradAVX512(SB), NOSPLIT, $0-24
-	MOVQ    v+0(FP), AX
-	MOVQ    lo+8(FP), CX
-	MOVQ    hi+16(FP), DX
-	SUBQ    CX, DX
-	MOVQ    (AX), BX
-	MOVQ    8(AX), SI
-	MOVQ    16(AX), DI
-	MOVQ    24(AX), R8
-	MOVQ    32(AX), R9
-	MOVQ    40(AX), R10
-	MOVQ    48(AX), R11
-	MOVQ    56(AX), R12
-	MOVQ    64(AX), AX
-	SUBQ    $0x00000010, DX
-	JL      tail2
-	PCALIGN $0x20
-
-loop1:
-	VMOVUPS      (R10)(CX*4), Z0
-	VMOVUPS      (R11)(CX*4), Z1
-	VMOVUPS      (R12)(CX*4), Z2
-	VMOVUPS      (R8)(CX*4), Z3
-	VMOVUPS      (AX)(CX*4), Z4
-	VFMADD231PS  Z4, Z0, Z3
-	VMOVUPS      (R9)(CX*4), Z4
-	VMOVAPS      Z1, Z5
-	VFNMADD231PS Z1, Z1, Z5
-	VMULPS       Z5, Z3, Z3
-	VMOVUPS      Z3, (BX)(CX*4)
-	VMOVAPS      Z2, Z3
-	VFNMADD231PS Z2, Z2, Z3
-	VMULPS       Z3, Z4, Z2
-	VMOVUPS      Z2, (SI)(CX*4)
-	VMULPS       Z1, Z0, Z0
-	VMOVUPS      Z0, (DI)(CX*4)
-	ADDQ         $0x00000010, CX
-	SUBQ         $0x00000010, DX
-	JGE          loop1
-
-tail2:
-	ADDQ $0x00000010, DX
-	JZ   done4
-
-part3:
-	MOVQ         DX, R13
-	XORQ         R14, R14
-	CMPQ         R13, R14
-	CMOVQLT      R14, R13
-	MOVQ         $0x00000010, R14
-	CMPQ         R13, R14
-	CMOVQGT      R14, R13
-	MOVQ         $-1, R14
-	BZHIQ        R13, R14, R14
-	KMOVW        R14, K1
-	VMOVUPS.Z    (R10)(CX*4), K1, Z0
-	VMOVUPS.Z    (R11)(CX*4), K1, Z1
-	VMOVUPS.Z    (R12)(CX*4), K1, Z2
-	VMOVUPS.Z    (R8)(CX*4), K1, Z3
-	VMOVUPS.Z    (AX)(CX*4), K1, Z4
-	VFMADD231PS  Z4, Z0, Z3
-	VMOVUPS.Z    (R9)(CX*4), K1, Z4
-	VMOVAPS      Z1, Z5
-	VFNMADD231PS Z1, Z1, Z5
-	VMULPS       Z5, Z3, Z3
-	VMOVUPS      Z3, K1, (BX)(CX*4)
-	VMOVAPS      Z2, Z3
-	VFNMADD231PS Z2, Z2, Z3
-	VMULPS       Z3, Z4, Z2
-	VMOVUPS      Z2, K1, (SI)(CX*4)
-	VMULPS       Z1, Z0, Z0
-	VMOVUPS      Z0, K1, (DI)(CX*4)
-	ADDQ         $0x00000010, CX
-	SUBQ         $0x00000010, DX
-	JG           part3
-
-done4:
-	VZEROUPPER
-	RET
-
-// func vecGRUUpdateAVX512(v *byte, lo int, hi int)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·vecGRUUpdateAVX512(SB), NOSPLIT, $0-24
-	MOVQ         v+0(FP), AX
-	MOVQ         lo+8(FP), CX
-	MOVQ         hi+16(FP), DX
-	SUBQ         CX, DX
-	MOVQ         (AX), BX
-	MOVQ         8(AX), SI
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), R8
-	MOVQ         32(AX), AX
-	VBROADCASTSS constants<>+0(SB), Z0
-	VBROADCASTSS constants<>+1024(SB), Z0
-	VBROADCASTSS constants<>+64(SB), Z3
-	VBROADCASTSS constants<>+96(SB), Z4
-	VBROADCASTSS constants<>+128(SB), Z5
-	VBROADCASTSS constants<>+160(SB), Z6
-	VBROADCASTSS constants<>+192(SB), Z7
-	VBROADCASTSS constants<>+224(SB), Z8
-	VBROADCASTSS constants<>+32(SB), Z9
-	VBROADCASTSS constants<>+256(SB), Z10
-	VBROADCASTSS constants<>+288(SB), Z11
-	SUBQ         $0x00000010, DX
-	JL           tail2
-	PCALIGN      $0x20
-
-loop1:
-	VMOVUPS          (DI)(CX*4), Z12
-	VANDPS.BCST      constants<>+1056(SB), Z12, Z13
-	VADDPS           Z13, Z13, Z14
-	VCMPPS           $0x16, Z4, Z14, K1
-	VMINPS           Z14, Z3, Z14
-	VMAXPS           Z14, Z4, Z14
-	VMOVAPS          Z5, Z15
-	VFMADD231PS      Z6, Z14, Z15
-	VSUBPS           Z5, Z15, Z15
-	VFMADD231PS      Z7, Z15, Z14
-	VFMADD231PS      Z8, Z15, Z14
-	VMOVAPS          Z10, Z16
-	VFMADD213PS.BCST constants<>+320(SB), Z14, Z16
-	VFMADD213PS.BCST constants<>+352(SB), Z14, Z16
-	VFMADD213PS.BCST constants<>+384(SB), Z14, Z16
-	VFMADD213PS.BCST constants<>+416(SB), Z14, Z16
-	VFMADD213PS      Z11, Z14, Z16
-	VMULPS           Z14, Z14, Z17
-	VFMADD213PS      Z14, Z17, Z16
-	VADDPS           Z9, Z16, Z14
-	VSCALEFPS.Z      Z15, Z14, K1, Z14
-	VADDPS           Z9, Z14, Z14
-	VDIVPS           Z14, Z0, Z14
-	VSUBPS           Z14, Z9, Z14
-	VANDPS.BCST      constants<>+1088(SB), Z12, Z15
-	VORPS            Z15, Z14, Z14
-	VMULPS           Z12, Z12, Z15
-	VBROADCASTSS     constants<>+1120(SB), Z16
-	VFMADD213PS.BCST constants<>+1152(SB), Z15, Z16
-	VFMADD213PS.BCST constants<>+1184(SB), Z15, Z16
-	VFMADD213PS.BCST constants<>+1216(SB), Z15, Z16
-	VFMADD213PS.BCST constants<>+1248(SB), Z15, Z16
-	VMULPS           Z15, Z16, Z15
-	VFMADD213PS      Z12, Z12, Z15
-	VCMPPS.BCST      $0x11, constants<>+1280(SB), Z13, K1
-	VBLENDMPS        Z15, Z14, K1, Z1
-	VMOVUPS          (AX)(CX*4), Z12
-	VSUBPS           Z1, Z12, Z12
-	VMOVUPS          (R8)(CX*4), Z13
-	VFMADD213PS      Z1, Z13, Z12
-	VMOVUPS          Z1, (SI)(CX*4)
-	VMOVUPS          Z12, (BX)(CX*4)
-	ADDQ             $0x00000010, CX
-	SUBQ             $0x00000010, DX
-	JGE              loop1
-
-tail2:
-	ADDQ $0x00000010, DX
-	JZ   done4
-
-part3:
-	MOVQ             DX, R9
-	XORQ             R10, R10
-	CMPQ             R9, R10
-	CMOVQLT          R10, R9
-	MOVQ             $0x00000010, R10
-	CMPQ             R9, R10
-	CMOVQGT          R10, R9
-	MOVQ             $-1, R10
-	BZHIQ            R9, R10, R10
-	KMOVW            R10, K1
-	VMOVUPS.Z        (DI)(CX*4), K1, Z1
-	VANDPS.BCST      constants<>+1056(SB), Z1, Z12
-	VADDPS           Z12, Z12, Z13
-	VCMPPS           $0x16, Z4, Z13, K2
-	VMINPS           Z13, Z3, Z13
-	VMAXPS           Z13, Z4, Z13
-	VMOVAPS          Z5, Z14
-	VFMADD231PS      Z6, Z13, Z14
-	VSUBPS           Z5, Z14, Z14
-	VFMADD231PS      Z7, Z14, Z13
-	VFMADD231PS      Z8, Z14, Z13
-	VMOVAPS          Z10, Z15
-	VFMADD213PS.BCST constants<>+320(SB), Z13, Z15
-	VFMADD213PS.BCST constants<>+352(SB), Z13, Z15
-	VFMADD213PS.BCST constants<>+384(SB), Z13, Z15
-	VFMADD213PS.BCST constants<>+416(SB), Z13, Z15
-	VFMADD213PS      Z11, Z13, Z15
-	VMULPS           Z13, Z13, Z16
-	VFMADD213PS      Z13, Z16, Z15
-	VADDPS           Z9, Z15, Z13
-	VSCALEFPS.Z      Z14, Z13, K2, Z13
-	VADDPS           Z9, Z13, Z13
-	VDIVPS           Z13, Z0, Z13
-	VSUBPS           Z13, Z9, Z13
-	VANDPS.BCST      constants<>+1088(SB), Z1, Z14
-	VORPS            Z14, Z13, Z13
-	VMULPS           Z1, Z1, Z14
-	VBROADCASTSS     constants<>+1120(SB), Z15
-	VFMADD213PS.BCST constants<>+1152(SB), Z14, Z15
-	VFMADD213PS.BCST constants<>+1184(SB), Z14, Z15
-	VFMADD213PS.BCST constants<>+1216(SB), Z14, Z15
-	VFMADD213PS.BCST constants<>+1248(SB), Z14, Z15
-	VMULPS           Z14, Z15, Z14
-	VFMADD213PS      Z1, Z1, Z14
-	VCMPPS.BCST      $0x11, constants<>+1280(SB), Z12, K2
-	VBLENDMPS        Z14, Z13, K2, Z2
-	VMOVUPS.Z        (AX)(CX*4), K1, Z1
-	VSUBPS           Z2, Z1, Z1
-	VMOVUPS.Z        (R8)(CX*4), K1, Z12
-	VFMADD213PS      Z2, Z12, Z1
-	VMOVUPS          Z2, K1, (SI)(CX*4)
-	VMOVUPS          Z1, K1, (BX)(CX*4)
-	ADDQ             $0x00000010, CX
-	SUBQ             $0x00000010, DX
-	JG               part3
-
-done4:
-	VZEROUPPER
-	RET
-
-// func vecGRUUpdateGradAVX512(v *byte, lo int, hi int)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·vecGRUUpdateGradAVX512(SB), NOSPLIT, $0-24
-	MOVQ         v+0(FP), AX
-	MOVQ         lo+8(FP), CX
-	MOVQ         hi+16(FP), DX
-	SUBQ         CX, DX
-	MOVQ         (AX), BX
-	MOVQ         8(AX), SI
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), R8
-	MOVQ         32(AX), R9
-	MOVQ         40(AX), R10
-	MOVQ         48(AX), R11
-	MOVQ         56(AX), AX
-	VBROADCASTSS constants<>+32(SB), Z0
-	SUBQ         $0x00000010, DX
-	JL           tail2
-	PCALIGN      $0x20
-
-loop1:
-	VMOVUPS      (R9)(CX*4), Z1
-	VMOVUPS      (R10)(CX*4), Z2
-	VMOVUPS      (R11)(CX*4), Z3
-	VSUBPS       Z3, Z0, Z4
-	VMULPS       Z4, Z1, Z4
-	VMOVAPS      Z0, Z5
-	VFNMADD231PS Z2, Z2, Z5
-	VMULPS       Z5, Z4, Z4
-	VMOVUPS      (AX)(CX*4), Z5
-	VSUBPS       Z2, Z5, Z2
-	VMULPS       Z2, Z1, Z2
-	VMOVUPS      Z4, (BX)(CX*4)
-	VXORPS       Z4, Z4, Z4
-	VMOVUPS      Z4, (SI)(CX*4)
-	VMOVUPS      Z2, (DI)(CX*4)
-	VMULPS       Z3, Z1, Z1
-	VMOVUPS      Z1, (R8)(CX*4)
-	ADDQ         $0x00000010, CX
-	SUBQ         $0x00000010, DX
-	JGE          loop1
-
-tail2:
-	ADDQ $0x00000010, DX
-	JZ   done4
-
-part3:
-	MOVQ         DX, R12
-	XORQ         R13, R13
-	CMPQ         R12, R13
-	CMOVQLT      R13, R12
-	MOVQ         $0x00000010, R13
-	CMPQ         R12, R13
-	CMOVQGT      R13, R12
-	MOVQ         $-1, R13
-	BZHIQ        R12, R13, R13
-	KMOVW        R13, K1
-	VMOVUPS.Z    (R9)(CX*4), K1, Z1
-	VMOVUPS.Z    (R10)(CX*4), K1, Z2
-	VMOVUPS.Z    (R11)(CX*4), K1, Z3
-	VSUBPS       Z3, Z0, Z4
-	VMULPS       Z4, Z1, Z4
-	VMOVAPS      Z0, Z5
-	VFNMADD231PS Z2, Z2, Z5
-	VMULPS       Z5, Z4, Z4
-	VMOVUPS.Z    (AX)(CX*4), K1, Z5
-	VSUBPS       Z2, Z5, Z2
-	VMULPS       Z2, Z1, Z2
-	VMOVUPS      Z4, K1, (BX)(CX*4)
-	VXORPS       Z4, Z4, Z4
-	VMOVUPS      Z4, K1, (SI)(CX*4)
-	VMOVUPS      Z2, K1, (DI)(CX*4)
-	VMULPS       Z3, Z1, Z1
-	VMOVUPS      Z1, K1, (R8)(CX*4)
-	ADDQ         $0x00000010, CX
-	SUBQ         $0x00000010, DX
-	JG           part3
-
-done4:
-	VZEROUPPER
-	RET
-
 // func vecUniformAVX512(v *byte, lo int, hi int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
 TEXT ·vecUniformAVX512(SB), NOSPLIT, $0-24
@@ -6582,7 +5171,7 @@ TEXT ·vecUniformAVX512(SB), NOSPLIT, $0-24
 	MOVQ hi+16(FP), DX
 	SUBQ CX, DX
 	MOVQ (AX), BX
-	MOVQ 160(AX), SI
+	MOVQ 96(AX), SI
 	ADDQ CX, SI
 	SHRQ $0x02, SI
 	SUBQ $0x00000040, DX
@@ -6601,8 +5190,8 @@ loop1:
 	VPADDQ        laneNumbers<>+64(SB), Z1, Z1
 	VXORPS        Z13, Z13, Z13
 	VXORPS        Z14, Z14, Z14
-	VBROADCASTSS  152(AX), Z15
-	VBROADCASTSS  156(AX), Z16
+	VBROADCASTSS  88(AX), Z15
+	VBROADCASTSS  92(AX), Z16
 	VPMULUDQ.BCST constants<>+2656(SB), Z10, Z10
 	VPMULUDQ.BCST constants<>+2688(SB), Z11, Z11
 	VPSRLQ        $0x20, Z10, Z17
@@ -6833,8 +5422,8 @@ tail2:
 	VPADDQ        laneNumbers<>+64(SB), Z1, Z1
 	VXORPS        Z5, Z5, Z5
 	VXORPS        Z10, Z10, Z10
-	VBROADCASTSS  152(AX), Z11
-	VBROADCASTSS  156(AX), Z12
+	VBROADCASTSS  88(AX), Z11
+	VBROADCASTSS  92(AX), Z12
 	VPMULUDQ.BCST constants<>+2656(SB), Z2, Z2
 	VPMULUDQ.BCST constants<>+2688(SB), Z3, Z3
 	VPSRLQ        $0x20, Z2, Z13
@@ -7102,8 +5691,8 @@ TEXT ·vecDropoutAVX512(SB), NOSPLIT, $0-24
 	SUBQ         CX, DX
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
-	VBROADCASTSS 112(AX), Z0
-	MOVQ         160(AX), DI
+	VBROADCASTSS 48(AX), Z0
+	MOVQ         96(AX), DI
 	ADDQ         CX, DI
 	SHRQ         $0x02, DI
 	SUBQ         $0x00000040, DX
@@ -7122,8 +5711,8 @@ loop1:
 	VPADDQ        laneNumbers<>+64(SB), Z2, Z2
 	VXORPS        Z14, Z14, Z14
 	VXORPS        Z15, Z15, Z15
-	VBROADCASTSS  152(AX), Z16
-	VBROADCASTSS  156(AX), Z17
+	VBROADCASTSS  88(AX), Z16
+	VBROADCASTSS  92(AX), Z17
 	VPMULUDQ.BCST constants<>+2656(SB), Z11, Z11
 	VPMULUDQ.BCST constants<>+2688(SB), Z12, Z12
 	VPSRLQ        $0x20, Z11, Z18
@@ -7318,28 +5907,28 @@ loop1:
 	MOVL          $0x0000aaaa, R8
 	KMOVW         R8, K1
 	VPBLENDMD     Z1, Z18, K1, Z6
-	VBROADCASTSS  168(AX), Z1
+	VBROADCASTSS  104(AX), Z1
 	VMOVUPS       (SI)(CX*4), Z2
 	VMULPS        Z0, Z2, Z2
 	VPSRLD        $0x08, Z3, Z11
 	VPCMPD        $0x02, Z11, Z1, K1
 	VMOVAPS.Z     Z2, K1, Z1
 	VMOVUPS       Z1, (BX)(CX*4)
-	VBROADCASTSS  168(AX), Z1
+	VBROADCASTSS  104(AX), Z1
 	VMOVUPS       64(SI)(CX*4), Z2
 	VMULPS        Z0, Z2, Z2
 	VPSRLD        $0x08, Z4, Z11
 	VPCMPD        $0x02, Z11, Z1, K1
 	VMOVAPS.Z     Z2, K1, Z1
 	VMOVUPS       Z1, 64(BX)(CX*4)
-	VBROADCASTSS  168(AX), Z1
+	VBROADCASTSS  104(AX), Z1
 	VMOVUPS       128(SI)(CX*4), Z2
 	VMULPS        Z0, Z2, Z2
 	VPSRLD        $0x08, Z5, Z11
 	VPCMPD        $0x02, Z11, Z1, K1
 	VMOVAPS.Z     Z2, K1, Z1
 	VMOVUPS       Z1, 128(BX)(CX*4)
-	VBROADCASTSS  168(AX), Z1
+	VBROADCASTSS  104(AX), Z1
 	VMOVUPS       192(SI)(CX*4), Z2
 	VMULPS        Z0, Z2, Z2
 	VPSRLD        $0x08, Z6, Z11
@@ -7366,8 +5955,8 @@ tail2:
 	VPADDQ        laneNumbers<>+64(SB), Z2, Z2
 	VXORPS        Z6, Z6, Z6
 	VXORPS        Z11, Z11, Z11
-	VBROADCASTSS  152(AX), Z12
-	VBROADCASTSS  156(AX), Z13
+	VBROADCASTSS  88(AX), Z12
+	VBROADCASTSS  92(AX), Z13
 	VPMULUDQ.BCST constants<>+2656(SB), Z3, Z3
 	VPMULUDQ.BCST constants<>+2688(SB), Z4, Z4
 	VPSRLQ        $0x20, Z3, Z14
@@ -7572,7 +6161,7 @@ tail2:
 	MOVQ          $-1, R8
 	BZHIQ         DI, R8, R8
 	KMOVW         R8, K1
-	VBROADCASTSS  168(AX), Z1
+	VBROADCASTSS  104(AX), Z1
 	VMOVUPS.Z     (SI)(CX*4), K1, Z2
 	VMULPS        Z0, Z2, Z2
 	VPSRLD        $0x08, Z7, Z3
@@ -7590,7 +6179,7 @@ tail2:
 	MOVQ          $-1, R8
 	BZHIQ         DI, R8, R8
 	KMOVW         R8, K1
-	VBROADCASTSS  168(AX), Z1
+	VBROADCASTSS  104(AX), Z1
 	VMOVUPS.Z     64(SI)(CX*4), K1, Z2
 	VMULPS        Z0, Z2, Z2
 	VPSRLD        $0x08, Z8, Z3
@@ -7608,7 +6197,7 @@ tail2:
 	MOVQ          $-1, R8
 	BZHIQ         DI, R8, R8
 	KMOVW         R8, K1
-	VBROADCASTSS  168(AX), Z1
+	VBROADCASTSS  104(AX), Z1
 	VMOVUPS.Z     128(SI)(CX*4), K1, Z2
 	VMULPS        Z0, Z2, Z2
 	VPSRLD        $0x08, Z9, Z3
@@ -7625,7 +6214,7 @@ tail2:
 	MOVQ          $-1, DI
 	BZHIQ         DX, DI, DI
 	KMOVW         DI, K1
-	VBROADCASTSS  168(AX), Z1
+	VBROADCASTSS  104(AX), Z1
 	VMOVUPS.Z     192(SI)(CX*4), K1, Z2
 	VMULPS        Z0, Z2, Z0
 	VPSRLD        $0x08, Z10, Z2
@@ -7645,7 +6234,7 @@ TEXT ·vecNormalAVX512(SB), NOSPLIT, $0-24
 	MOVQ hi+16(FP), DX
 	SUBQ CX, DX
 	MOVQ (AX), BX
-	MOVQ 160(AX), SI
+	MOVQ 96(AX), SI
 	ADDQ CX, SI
 	SHRQ $0x02, SI
 	SUBQ $0x00000040, DX
@@ -7664,8 +6253,8 @@ loop1:
 	VPADDQ            laneNumbers<>+64(SB), Z1, Z1
 	VXORPS            Z21, Z21, Z21
 	VXORPS            Z22, Z22, Z22
-	VBROADCASTSS      152(AX), Z23
-	VBROADCASTSS      156(AX), Z24
+	VBROADCASTSS      88(AX), Z23
+	VBROADCASTSS      92(AX), Z24
 	VPMULUDQ.BCST     constants<>+2656(SB), Z18, Z18
 	VPMULUDQ.BCST     constants<>+2688(SB), Z19, Z19
 	VPSRLQ            $0x20, Z18, Z25
@@ -8002,8 +6591,8 @@ tail2:
 	VPADDQ            laneNumbers<>+64(SB), Z1, Z1
 	VXORPS            Z5, Z5, Z5
 	VXORPS            Z6, Z6, Z6
-	VBROADCASTSS      152(AX), Z7
-	VBROADCASTSS      156(AX), Z8
+	VBROADCASTSS      88(AX), Z7
+	VBROADCASTSS      92(AX), Z8
 	VPMULUDQ.BCST     constants<>+2656(SB), Z2, Z2
 	VPMULUDQ.BCST     constants<>+2688(SB), Z3, Z3
 	VPSRLQ            $0x20, Z2, Z9
@@ -8376,7 +6965,7 @@ TEXT ·vecGumbelAVX512(SB), NOSPLIT, $0-24
 	MOVQ hi+16(FP), DX
 	SUBQ CX, DX
 	MOVQ (AX), BX
-	MOVQ 160(AX), SI
+	MOVQ 96(AX), SI
 	ADDQ CX, SI
 	SHRQ $0x02, SI
 	SUBQ $0x00000040, DX
@@ -8395,8 +6984,8 @@ loop1:
 	VPADDQ           laneNumbers<>+64(SB), Z1, Z1
 	VXORPS           Z13, Z13, Z13
 	VXORPS           Z14, Z14, Z14
-	VBROADCASTSS     152(AX), Z15
-	VBROADCASTSS     156(AX), Z16
+	VBROADCASTSS     88(AX), Z15
+	VBROADCASTSS     92(AX), Z16
 	VPMULUDQ.BCST    constants<>+2656(SB), Z10, Z10
 	VPMULUDQ.BCST    constants<>+2688(SB), Z11, Z11
 	VPSRLQ           $0x20, Z10, Z17
@@ -8791,8 +7380,8 @@ tail2:
 	VPADDQ           laneNumbers<>+64(SB), Z1, Z1
 	VXORPS           Z5, Z5, Z5
 	VXORPS           Z10, Z10, Z10
-	VBROADCASTSS     152(AX), Z11
-	VBROADCASTSS     156(AX), Z12
+	VBROADCASTSS     88(AX), Z11
+	VBROADCASTSS     92(AX), Z12
 	VPMULUDQ.BCST    constants<>+2656(SB), Z2, Z2
 	VPMULUDQ.BCST    constants<>+2688(SB), Z3, Z3
 	VPSRLQ           $0x20, Z2, Z13
@@ -9273,7 +7862,7 @@ TEXT ·vecFillAVX2(SB), NOSPLIT, $0-24
 	MOVQ         hi+16(FP), DX
 	SUBQ         CX, DX
 	MOVQ         (AX), BX
-	VBROADCASTSS 112(AX), Y0
+	VBROADCASTSS 48(AX), Y0
 	SUBQ         $0x00000020, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -9619,7 +8208,7 @@ TEXT ·vecScaleAVX2(SB), NOSPLIT, $0-24
 	SUBQ         CX, DX
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
-	VBROADCASTSS 112(AX), Y0
+	VBROADCASTSS 48(AX), Y0
 	SUBQ         $0x00000020, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -9677,7 +8266,7 @@ TEXT ·vecAddScaledAVX2(SB), NOSPLIT, $0-24
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), DI
-	VBROADCASTSS 112(AX), Y0
+	VBROADCASTSS 48(AX), Y0
 	SUBQ         $0x00000020, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -9943,8 +8532,8 @@ TEXT ·vecAxpbAVX2(SB), NOSPLIT, $0-24
 	SUBQ         CX, DX
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
-	VBROADCASTSS 112(AX), Y0
-	VBROADCASTSS 116(AX), Y1
+	VBROADCASTSS 48(AX), Y0
+	VBROADCASTSS 52(AX), Y1
 	SUBQ         $0x00000020, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -10051,8 +8640,8 @@ TEXT ·vecClampAVX2(SB), NOSPLIT, $0-24
 	SUBQ         CX, DX
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
-	VBROADCASTSS 112(AX), Y0
-	VBROADCASTSS 116(AX), Y1
+	VBROADCASTSS 48(AX), Y0
+	VBROADCASTSS 52(AX), Y1
 	SUBQ         $0x00000020, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -10175,7 +8764,7 @@ TEXT ·vecLeakyReLUAVX2(SB), NOSPLIT, $0-24
 	SUBQ         CX, DX
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
-	VBROADCASTSS 112(AX), Y0
+	VBROADCASTSS 48(AX), Y0
 	SUBQ         $0x00000020, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -10610,7 +9199,7 @@ TEXT ·vecLeakyReLUGradAVX2(SB), NOSPLIT, $0-24
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), DI
-	VBROADCASTSS 112(AX), Y0
+	VBROADCASTSS 48(AX), Y0
 	SUBQ         $0x00000020, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -13227,8 +11816,8 @@ TEXT ·vecNormAVX2(SB), NOSPLIT, $0-24
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), R8
-	VBROADCASTSS 112(AX), Y0
-	VBROADCASTSS 116(AX), Y1
+	VBROADCASTSS 48(AX), Y0
+	VBROADCASTSS 52(AX), Y1
 	SUBQ         $0x00000020, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -13306,8 +11895,8 @@ TEXT ·vecNormGainAVX2(SB), NOSPLIT, $0-24
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), DI
-	VBROADCASTSS 112(AX), Y0
-	VBROADCASTSS 116(AX), Y1
+	VBROADCASTSS 48(AX), Y0
+	VBROADCASTSS 52(AX), Y1
 	SUBQ         $0x00000020, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -13381,10 +11970,10 @@ TEXT ·vecNormGradAVX2(SB), NOSPLIT, $0-24
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), R8
-	VBROADCASTSS 112(AX), Y0
-	VBROADCASTSS 116(AX), Y1
-	VBROADCASTSS 120(AX), Y2
-	VBROADCASTSS 124(AX), Y3
+	VBROADCASTSS 48(AX), Y0
+	VBROADCASTSS 52(AX), Y1
+	VBROADCASTSS 56(AX), Y2
+	VBROADCASTSS 60(AX), Y3
 	SUBQ         $0x00000010, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -13456,8 +12045,8 @@ TEXT ·vecLogSoftmaxAVX2(SB), NOSPLIT, $0-24
 	SUBQ         CX, DX
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
-	VBROADCASTSS 112(AX), Y0
-	VBROADCASTSS 116(AX), Y1
+	VBROADCASTSS 48(AX), Y0
+	VBROADCASTSS 52(AX), Y1
 	SUBQ         $0x00000020, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -13520,7 +12109,7 @@ TEXT ·vecSoftmaxGradAVX2(SB), NOSPLIT, $0-24
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), DI
-	VBROADCASTSS 112(AX), Y0
+	VBROADCASTSS 48(AX), Y0
 	SUBQ         $0x00000020, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -13588,7 +12177,7 @@ TEXT ·vecLogSoftmaxGradAVX2(SB), NOSPLIT, $0-24
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), DI
-	VBROADCASTSS 112(AX), Y0
+	VBROADCASTSS 48(AX), Y0
 	SUBQ         $0x00000010, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -13996,7 +12585,7 @@ TEXT ·vecRotateAVX2(SB), NOSPLIT, $0-24
 	MOVQ         24(AX), R8
 	MOVQ         32(AX), R9
 	MOVQ         40(AX), R10
-	VBROADCASTSS 112(AX), Y0
+	VBROADCASTSS 48(AX), Y0
 	SUBQ         $0x00000010, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -14071,9 +12660,9 @@ TEXT ·vecSGDAVX2(SB), NOSPLIT, $0-24
 	SUBQ         CX, DX
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
-	VBROADCASTSS 112(AX), Y0
-	VBROADCASTSS 116(AX), Y1
-	VBROADCASTSS 120(AX), Y2
+	VBROADCASTSS 48(AX), Y0
+	VBROADCASTSS 52(AX), Y1
+	VBROADCASTSS 56(AX), Y2
 	SUBQ         $0x00000010, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -14134,11 +12723,11 @@ TEXT ·vecMomentumAVX2(SB), NOSPLIT, $0-24
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), DI
-	VBROADCASTSS 112(AX), Y0
-	VBROADCASTSS 116(AX), Y1
-	VBROADCASTSS 120(AX), Y2
-	VBROADCASTSS 124(AX), Y3
-	VBROADCASTSS 128(AX), Y4
+	VBROADCASTSS 48(AX), Y0
+	VBROADCASTSS 52(AX), Y1
+	VBROADCASTSS 56(AX), Y2
+	VBROADCASTSS 60(AX), Y3
+	VBROADCASTSS 64(AX), Y4
 	SUBQ         $0x00000010, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -14211,11 +12800,11 @@ TEXT ·vecNesterovAVX2(SB), NOSPLIT, $0-24
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), DI
-	VBROADCASTSS 112(AX), Y0
-	VBROADCASTSS 116(AX), Y1
-	VBROADCASTSS 120(AX), Y2
-	VBROADCASTSS 124(AX), Y3
-	VBROADCASTSS 128(AX), Y4
+	VBROADCASTSS 48(AX), Y0
+	VBROADCASTSS 52(AX), Y1
+	VBROADCASTSS 56(AX), Y2
+	VBROADCASTSS 60(AX), Y3
+	VBROADCASTSS 64(AX), Y4
 	SUBQ         $0x00000010, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -14291,12 +12880,12 @@ TEXT ·vecRMSpropAVX2(SB), NOSPLIT, $0-24
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), DI
-	VBROADCASTSS 112(AX), Y0
-	VBROADCASTSS 116(AX), Y1
-	VBROADCASTSS 120(AX), Y2
-	VBROADCASTSS 124(AX), Y3
-	VBROADCASTSS 128(AX), Y4
-	VBROADCASTSS 132(AX), Y5
+	VBROADCASTSS 48(AX), Y0
+	VBROADCASTSS 52(AX), Y1
+	VBROADCASTSS 56(AX), Y2
+	VBROADCASTSS 60(AX), Y3
+	VBROADCASTSS 64(AX), Y4
+	VBROADCASTSS 68(AX), Y5
 	SUBQ         $0x00000010, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -14381,10 +12970,10 @@ TEXT ·vecAdagradAVX2(SB), NOSPLIT, $0-24
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), DI
-	VBROADCASTSS 112(AX), Y0
-	VBROADCASTSS 116(AX), Y1
-	VBROADCASTSS 120(AX), Y2
-	VBROADCASTSS 124(AX), Y3
+	VBROADCASTSS 48(AX), Y0
+	VBROADCASTSS 52(AX), Y1
+	VBROADCASTSS 56(AX), Y2
+	VBROADCASTSS 60(AX), Y3
 	SUBQ         $0x00000010, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -14464,15 +13053,15 @@ TEXT ·vecAdamAVX2(SB), NOSPLIT, $0-24
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), R8
-	VBROADCASTSS 112(AX), Y0
-	VBROADCASTSS 116(AX), Y1
-	VBROADCASTSS 120(AX), Y2
-	VBROADCASTSS 124(AX), Y3
-	VBROADCASTSS 128(AX), Y4
-	VBROADCASTSS 132(AX), Y5
-	VBROADCASTSS 136(AX), Y6
-	VBROADCASTSS 140(AX), Y7
-	VBROADCASTSS 144(AX), Y8
+	VBROADCASTSS 48(AX), Y0
+	VBROADCASTSS 52(AX), Y1
+	VBROADCASTSS 56(AX), Y2
+	VBROADCASTSS 60(AX), Y3
+	VBROADCASTSS 64(AX), Y4
+	VBROADCASTSS 68(AX), Y5
+	VBROADCASTSS 72(AX), Y6
+	VBROADCASTSS 76(AX), Y7
+	VBROADCASTSS 80(AX), Y8
 	SUBQ         $0x00000008, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -14552,15 +13141,15 @@ TEXT ·vecAdamL2AVX2(SB), NOSPLIT, $0-24
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), R8
-	VBROADCASTSS 112(AX), Y0
-	VBROADCASTSS 116(AX), Y1
-	VBROADCASTSS 120(AX), Y2
-	VBROADCASTSS 124(AX), Y3
-	VBROADCASTSS 128(AX), Y4
-	VBROADCASTSS 132(AX), Y5
-	VBROADCASTSS 136(AX), Y6
-	VBROADCASTSS 140(AX), Y7
-	VBROADCASTSS 144(AX), Y8
+	VBROADCASTSS 48(AX), Y0
+	VBROADCASTSS 52(AX), Y1
+	VBROADCASTSS 56(AX), Y2
+	VBROADCASTSS 60(AX), Y3
+	VBROADCASTSS 64(AX), Y4
+	VBROADCASTSS 68(AX), Y5
+	VBROADCASTSS 72(AX), Y6
+	VBROADCASTSS 76(AX), Y7
+	VBROADCASTSS 80(AX), Y8
 	SUBQ         $0x00000008, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -14639,13 +13228,13 @@ TEXT ·vecLionAVX2(SB), NOSPLIT, $0-24
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), DI
-	VBROADCASTSS 112(AX), Y0
-	VBROADCASTSS 116(AX), Y1
-	VBROADCASTSS 120(AX), Y2
-	VBROADCASTSS 124(AX), Y3
-	VBROADCASTSS 128(AX), Y4
-	VBROADCASTSS 132(AX), Y5
-	VBROADCASTSS 136(AX), Y6
+	VBROADCASTSS 48(AX), Y0
+	VBROADCASTSS 52(AX), Y1
+	VBROADCASTSS 56(AX), Y2
+	VBROADCASTSS 60(AX), Y3
+	VBROADCASTSS 64(AX), Y4
+	VBROADCASTSS 68(AX), Y5
+	VBROADCASTSS 72(AX), Y6
 	SUBQ         $0x00000010, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -14732,1662 +13321,6 @@ done4:
 	VZEROUPPER
 	RET
 
-// func vecLSTMCellAVX2(v *byte, lo int, hi int)
-// Requires: AVX, AVX2, CMOV, FMA3
-TEXT ·vecLSTMCellAVX2(SB), NOSPLIT, $0-24
-	MOVQ    v+0(FP), AX
-	MOVQ    lo+8(FP), CX
-	MOVQ    hi+16(FP), DX
-	SUBQ    CX, DX
-	MOVQ    (AX), BX
-	MOVQ    8(AX), SI
-	MOVQ    16(AX), DI
-	MOVQ    24(AX), R8
-	MOVQ    32(AX), R9
-	MOVQ    40(AX), R10
-	MOVQ    48(AX), R11
-	MOVQ    56(AX), R12
-	MOVQ    64(AX), R13
-	SUBQ    $0x00000008, DX
-	JL      tail2
-	PCALIGN $0x20
-
-loop1:
-	VMOVUPS     (R11)(CX*4), Y0
-	VORPS       constants<>+1088(SB), Y0, Y1
-	VCMPPS      $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS     constants<>+64(SB), Y3
-	VMINPS      Y1, Y3, Y1
-	VMOVUPS     constants<>+96(SB), Y3
-	VMAXPS      Y1, Y3, Y1
-	VMOVUPS     constants<>+128(SB), Y3
-	VFMADD231PS constants<>+160(SB), Y1, Y3
-	VSUBPS      constants<>+128(SB), Y3, Y4
-	VFMADD231PS constants<>+192(SB), Y4, Y1
-	VFMADD231PS constants<>+224(SB), Y4, Y1
-	VMOVUPS     constants<>+256(SB), Y4
-	VFMADD213PS constants<>+320(SB), Y1, Y4
-	VFMADD213PS constants<>+352(SB), Y1, Y4
-	VFMADD213PS constants<>+384(SB), Y1, Y4
-	VFMADD213PS constants<>+416(SB), Y1, Y4
-	VFMADD213PS constants<>+288(SB), Y1, Y4
-	VMULPS      Y1, Y1, Y5
-	VFMADD213PS Y1, Y5, Y4
-	VPSUBD      constants<>+128(SB), Y3, Y1
-	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+3136(SB), Y3, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+3136(SB), Y1, Y1
-	VPSLLD      $0x17, Y1, Y1
-	VANDPS      Y2, Y1, Y1
-	VADDPS      constants<>+32(SB), Y4, Y2
-	VMULPS      Y5, Y2, Y2
-	VMULPS      Y1, Y2, Y1
-	VCMPPS      $0x11, constants<>+0(SB), Y0, Y0
-	VMOVUPS     constants<>+32(SB), Y2
-	VBLENDVPS   Y0, Y1, Y2, Y0
-	VADDPS      constants<>+32(SB), Y1, Y1
-	VDIVPS      Y1, Y0, Y0
-	VMOVUPS     (R13)(CX*4), Y1
-	VANDPS      constants<>+1056(SB), Y1, Y2
-	VADDPS      Y2, Y2, Y3
-	VCMPPS      $0x16, constants<>+96(SB), Y3, Y4
-	VMOVUPS     constants<>+64(SB), Y5
-	VMINPS      Y3, Y5, Y3
-	VMOVUPS     constants<>+96(SB), Y5
-	VMAXPS      Y3, Y5, Y3
-	VMOVUPS     constants<>+128(SB), Y5
-	VFMADD231PS constants<>+160(SB), Y3, Y5
-	VSUBPS      constants<>+128(SB), Y5, Y6
-	VFMADD231PS constants<>+192(SB), Y6, Y3
-	VFMADD231PS constants<>+224(SB), Y6, Y3
-	VMOVUPS     constants<>+256(SB), Y6
-	VFMADD213PS constants<>+320(SB), Y3, Y6
-	VFMADD213PS constants<>+352(SB), Y3, Y6
-	VFMADD213PS constants<>+384(SB), Y3, Y6
-	VFMADD213PS constants<>+416(SB), Y3, Y6
-	VFMADD213PS constants<>+288(SB), Y3, Y6
-	VMULPS      Y3, Y3, Y7
-	VFMADD213PS Y3, Y7, Y6
-	VPSUBD      constants<>+128(SB), Y5, Y3
-	VPSRAD      $0x01, Y3, Y5
-	VPADDD      constants<>+3136(SB), Y5, Y7
-	VPSLLD      $0x17, Y7, Y7
-	VPSUBD      Y5, Y3, Y3
-	VPADDD      constants<>+3136(SB), Y3, Y3
-	VPSLLD      $0x17, Y3, Y3
-	VANDPS      Y4, Y3, Y3
-	VADDPS      constants<>+32(SB), Y6, Y4
-	VMULPS      Y7, Y4, Y4
-	VMULPS      Y3, Y4, Y3
-	VADDPS      constants<>+32(SB), Y3, Y3
-	VMOVUPS     constants<>+1024(SB), Y4
-	VDIVPS      Y3, Y4, Y3
-	VMOVUPS     constants<>+32(SB), Y4
-	VSUBPS      Y3, Y4, Y3
-	VANDPS      constants<>+1088(SB), Y1, Y4
-	VORPS       Y4, Y3, Y3
-	VMULPS      Y1, Y1, Y4
-	VMOVUPS     constants<>+1120(SB), Y5
-	VFMADD213PS constants<>+1152(SB), Y4, Y5
-	VFMADD213PS constants<>+1184(SB), Y4, Y5
-	VFMADD213PS constants<>+1216(SB), Y4, Y5
-	VFMADD213PS constants<>+1248(SB), Y4, Y5
-	VMULPS      Y4, Y5, Y4
-	VFMADD213PS Y1, Y1, Y4
-	VCMPPS      $0x11, constants<>+1280(SB), Y2, Y1
-	VBLENDVPS   Y1, Y4, Y3, Y1
-	VMOVUPS     (R12)(CX*4), Y2
-	VORPS       constants<>+1088(SB), Y2, Y3
-	VCMPPS      $0x16, constants<>+96(SB), Y3, Y4
-	VMOVUPS     constants<>+64(SB), Y5
-	VMINPS      Y3, Y5, Y3
-	VMOVUPS     constants<>+96(SB), Y5
-	VMAXPS      Y3, Y5, Y3
-	VMOVUPS     constants<>+128(SB), Y5
-	VFMADD231PS constants<>+160(SB), Y3, Y5
-	VSUBPS      constants<>+128(SB), Y5, Y6
-	VFMADD231PS constants<>+192(SB), Y6, Y3
-	VFMADD231PS constants<>+224(SB), Y6, Y3
-	VMOVUPS     constants<>+256(SB), Y6
-	VFMADD213PS constants<>+320(SB), Y3, Y6
-	VFMADD213PS constants<>+352(SB), Y3, Y6
-	VFMADD213PS constants<>+384(SB), Y3, Y6
-	VFMADD213PS constants<>+416(SB), Y3, Y6
-	VFMADD213PS constants<>+288(SB), Y3, Y6
-	VMULPS      Y3, Y3, Y7
-	VFMADD213PS Y3, Y7, Y6
-	VPSUBD      constants<>+128(SB), Y5, Y3
-	VPSRAD      $0x01, Y3, Y5
-	VPADDD      constants<>+3136(SB), Y5, Y7
-	VPSLLD      $0x17, Y7, Y7
-	VPSUBD      Y5, Y3, Y3
-	VPADDD      constants<>+3136(SB), Y3, Y3
-	VPSLLD      $0x17, Y3, Y3
-	VANDPS      Y4, Y3, Y3
-	VADDPS      constants<>+32(SB), Y6, Y4
-	VMULPS      Y7, Y4, Y4
-	VMULPS      Y3, Y4, Y3
-	VCMPPS      $0x11, constants<>+0(SB), Y2, Y2
-	VMOVUPS     constants<>+32(SB), Y4
-	VBLENDVPS   Y2, Y3, Y4, Y2
-	VADDPS      constants<>+32(SB), Y3, Y3
-	VDIVPS      Y3, Y2, Y2
-	VMULPS      Y1, Y0, Y3
-	MOVQ        80(AX), R14
-	VMOVUPS     (R14)(CX*4), Y4
-	VFMADD231PS Y4, Y2, Y3
-	MOVQ        72(AX), R14
-	VMOVUPS     (R14)(CX*4), Y4
-	VORPS       constants<>+1088(SB), Y4, Y5
-	VCMPPS      $0x16, constants<>+96(SB), Y5, Y6
-	VMOVUPS     constants<>+64(SB), Y7
-	VMINPS      Y5, Y7, Y5
-	VMOVUPS     constants<>+96(SB), Y7
-	VMAXPS      Y5, Y7, Y5
-	VMOVUPS     constants<>+128(SB), Y7
-	VFMADD231PS constants<>+160(SB), Y5, Y7
-	VSUBPS      constants<>+128(SB), Y7, Y8
-	VFMADD231PS constants<>+192(SB), Y8, Y5
-	VFMADD231PS constants<>+224(SB), Y8, Y5
-	VMOVUPS     constants<>+256(SB), Y8
-	VFMADD213PS constants<>+320(SB), Y5, Y8
-	VFMADD213PS constants<>+352(SB), Y5, Y8
-	VFMADD213PS constants<>+384(SB), Y5, Y8
-	VFMADD213PS constants<>+416(SB), Y5, Y8
-	VFMADD213PS constants<>+288(SB), Y5, Y8
-	VMULPS      Y5, Y5, Y9
-	VFMADD213PS Y5, Y9, Y8
-	VPSUBD      constants<>+128(SB), Y7, Y5
-	VPSRAD      $0x01, Y5, Y7
-	VPADDD      constants<>+3136(SB), Y7, Y9
-	VPSLLD      $0x17, Y9, Y9
-	VPSUBD      Y7, Y5, Y5
-	VPADDD      constants<>+3136(SB), Y5, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VANDPS      Y6, Y5, Y5
-	VADDPS      constants<>+32(SB), Y8, Y6
-	VMULPS      Y9, Y6, Y6
-	VMULPS      Y5, Y6, Y5
-	VCMPPS      $0x11, constants<>+0(SB), Y4, Y4
-	VMOVUPS     constants<>+32(SB), Y6
-	VBLENDVPS   Y4, Y5, Y6, Y4
-	VADDPS      constants<>+32(SB), Y5, Y5
-	VDIVPS      Y5, Y4, Y4
-	VMOVUPS     Y0, (DI)(CX*4)
-	VMOVUPS     Y2, (R8)(CX*4)
-	VMOVUPS     Y1, (R9)(CX*4)
-	VMOVUPS     Y4, (R10)(CX*4)
-	VMOVUPS     Y3, (SI)(CX*4)
-	VANDPS      constants<>+1056(SB), Y3, Y0
-	VADDPS      Y0, Y0, Y1
-	VCMPPS      $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS     constants<>+64(SB), Y5
-	VMINPS      Y1, Y5, Y1
-	VMOVUPS     constants<>+96(SB), Y5
-	VMAXPS      Y1, Y5, Y1
-	VMOVUPS     constants<>+128(SB), Y5
-	VFMADD231PS constants<>+160(SB), Y1, Y5
-	VSUBPS      constants<>+128(SB), Y5, Y6
-	VFMADD231PS constants<>+192(SB), Y6, Y1
-	VFMADD231PS constants<>+224(SB), Y6, Y1
-	VMOVUPS     constants<>+256(SB), Y6
-	VFMADD213PS constants<>+320(SB), Y1, Y6
-	VFMADD213PS constants<>+352(SB), Y1, Y6
-	VFMADD213PS constants<>+384(SB), Y1, Y6
-	VFMADD213PS constants<>+416(SB), Y1, Y6
-	VFMADD213PS constants<>+288(SB), Y1, Y6
-	VMULPS      Y1, Y1, Y7
-	VFMADD213PS Y1, Y7, Y6
-	VPSUBD      constants<>+128(SB), Y5, Y1
-	VPSRAD      $0x01, Y1, Y5
-	VPADDD      constants<>+3136(SB), Y5, Y7
-	VPSLLD      $0x17, Y7, Y7
-	VPSUBD      Y5, Y1, Y1
-	VPADDD      constants<>+3136(SB), Y1, Y1
-	VPSLLD      $0x17, Y1, Y1
-	VANDPS      Y2, Y1, Y1
-	VADDPS      constants<>+32(SB), Y6, Y2
-	VMULPS      Y7, Y2, Y2
-	VMULPS      Y1, Y2, Y1
-	VADDPS      constants<>+32(SB), Y1, Y1
-	VMOVUPS     constants<>+1024(SB), Y2
-	VDIVPS      Y1, Y2, Y1
-	VMOVUPS     constants<>+32(SB), Y2
-	VSUBPS      Y1, Y2, Y1
-	VANDPS      constants<>+1088(SB), Y3, Y2
-	VORPS       Y2, Y1, Y1
-	VMULPS      Y3, Y3, Y2
-	VMOVUPS     constants<>+1120(SB), Y5
-	VFMADD213PS constants<>+1152(SB), Y2, Y5
-	VFMADD213PS constants<>+1184(SB), Y2, Y5
-	VFMADD213PS constants<>+1216(SB), Y2, Y5
-	VFMADD213PS constants<>+1248(SB), Y2, Y5
-	VMULPS      Y2, Y5, Y2
-	VFMADD213PS Y3, Y3, Y2
-	VCMPPS      $0x11, constants<>+1280(SB), Y0, Y0
-	VBLENDVPS   Y0, Y2, Y1, Y0
-	VMULPS      Y0, Y4, Y0
-	VMOVUPS     Y0, (BX)(CX*4)
-	ADDQ        $0x00000008, CX
-	SUBQ        $0x00000008, DX
-	JGE         loop1
-
-tail2:
-	ADDQ $0x00000008, DX
-	JZ   done4
-
-part3:
-	MOVQ        DX, R14
-	XORQ        R15, R15
-	CMPQ        R14, R15
-	CMOVQLT     R15, R14
-	MOVQ        $0x00000008, R15
-	CMPQ        R14, R15
-	CMOVQGT     R15, R14
-	LEAQ        laneMasks<>+32(SB), R15
-	NEGQ        R14
-	VMOVDQU     (R15)(R14*4), Y0
-	VMASKMOVPS  (R11)(CX*4), Y0, Y1
-	VORPS       constants<>+1088(SB), Y1, Y2
-	VCMPPS      $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS     constants<>+64(SB), Y4
-	VMINPS      Y2, Y4, Y2
-	VMOVUPS     constants<>+96(SB), Y4
-	VMAXPS      Y2, Y4, Y2
-	VMOVUPS     constants<>+128(SB), Y4
-	VFMADD231PS constants<>+160(SB), Y2, Y4
-	VSUBPS      constants<>+128(SB), Y4, Y5
-	VFMADD231PS constants<>+192(SB), Y5, Y2
-	VFMADD231PS constants<>+224(SB), Y5, Y2
-	VMOVUPS     constants<>+256(SB), Y5
-	VFMADD213PS constants<>+320(SB), Y2, Y5
-	VFMADD213PS constants<>+352(SB), Y2, Y5
-	VFMADD213PS constants<>+384(SB), Y2, Y5
-	VFMADD213PS constants<>+416(SB), Y2, Y5
-	VFMADD213PS constants<>+288(SB), Y2, Y5
-	VMULPS      Y2, Y2, Y6
-	VFMADD213PS Y2, Y6, Y5
-	VPSUBD      constants<>+128(SB), Y4, Y2
-	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+3136(SB), Y4, Y6
-	VPSLLD      $0x17, Y6, Y6
-	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+3136(SB), Y2, Y2
-	VPSLLD      $0x17, Y2, Y2
-	VANDPS      Y3, Y2, Y2
-	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y6, Y3, Y3
-	VMULPS      Y2, Y3, Y2
-	VCMPPS      $0x11, constants<>+0(SB), Y1, Y1
-	VMOVUPS     constants<>+32(SB), Y3
-	VBLENDVPS   Y1, Y2, Y3, Y1
-	VADDPS      constants<>+32(SB), Y2, Y2
-	VDIVPS      Y2, Y1, Y1
-	VMASKMOVPS  (R13)(CX*4), Y0, Y2
-	VANDPS      constants<>+1056(SB), Y2, Y3
-	VADDPS      Y3, Y3, Y4
-	VCMPPS      $0x16, constants<>+96(SB), Y4, Y5
-	VMOVUPS     constants<>+64(SB), Y6
-	VMINPS      Y4, Y6, Y4
-	VMOVUPS     constants<>+96(SB), Y6
-	VMAXPS      Y4, Y6, Y4
-	VMOVUPS     constants<>+128(SB), Y6
-	VFMADD231PS constants<>+160(SB), Y4, Y6
-	VSUBPS      constants<>+128(SB), Y6, Y7
-	VFMADD231PS constants<>+192(SB), Y7, Y4
-	VFMADD231PS constants<>+224(SB), Y7, Y4
-	VMOVUPS     constants<>+256(SB), Y7
-	VFMADD213PS constants<>+320(SB), Y4, Y7
-	VFMADD213PS constants<>+352(SB), Y4, Y7
-	VFMADD213PS constants<>+384(SB), Y4, Y7
-	VFMADD213PS constants<>+416(SB), Y4, Y7
-	VFMADD213PS constants<>+288(SB), Y4, Y7
-	VMULPS      Y4, Y4, Y8
-	VFMADD213PS Y4, Y8, Y7
-	VPSUBD      constants<>+128(SB), Y6, Y4
-	VPSRAD      $0x01, Y4, Y6
-	VPADDD      constants<>+3136(SB), Y6, Y8
-	VPSLLD      $0x17, Y8, Y8
-	VPSUBD      Y6, Y4, Y4
-	VPADDD      constants<>+3136(SB), Y4, Y4
-	VPSLLD      $0x17, Y4, Y4
-	VANDPS      Y5, Y4, Y4
-	VADDPS      constants<>+32(SB), Y7, Y5
-	VMULPS      Y8, Y5, Y5
-	VMULPS      Y4, Y5, Y4
-	VADDPS      constants<>+32(SB), Y4, Y4
-	VMOVUPS     constants<>+1024(SB), Y5
-	VDIVPS      Y4, Y5, Y4
-	VMOVUPS     constants<>+32(SB), Y5
-	VSUBPS      Y4, Y5, Y4
-	VANDPS      constants<>+1088(SB), Y2, Y5
-	VORPS       Y5, Y4, Y4
-	VMULPS      Y2, Y2, Y5
-	VMOVUPS     constants<>+1120(SB), Y6
-	VFMADD213PS constants<>+1152(SB), Y5, Y6
-	VFMADD213PS constants<>+1184(SB), Y5, Y6
-	VFMADD213PS constants<>+1216(SB), Y5, Y6
-	VFMADD213PS constants<>+1248(SB), Y5, Y6
-	VMULPS      Y5, Y6, Y5
-	VFMADD213PS Y2, Y2, Y5
-	VCMPPS      $0x11, constants<>+1280(SB), Y3, Y2
-	VBLENDVPS   Y2, Y5, Y4, Y2
-	VMASKMOVPS  (R12)(CX*4), Y0, Y3
-	VORPS       constants<>+1088(SB), Y3, Y4
-	VCMPPS      $0x16, constants<>+96(SB), Y4, Y5
-	VMOVUPS     constants<>+64(SB), Y6
-	VMINPS      Y4, Y6, Y4
-	VMOVUPS     constants<>+96(SB), Y6
-	VMAXPS      Y4, Y6, Y4
-	VMOVUPS     constants<>+128(SB), Y6
-	VFMADD231PS constants<>+160(SB), Y4, Y6
-	VSUBPS      constants<>+128(SB), Y6, Y7
-	VFMADD231PS constants<>+192(SB), Y7, Y4
-	VFMADD231PS constants<>+224(SB), Y7, Y4
-	VMOVUPS     constants<>+256(SB), Y7
-	VFMADD213PS constants<>+320(SB), Y4, Y7
-	VFMADD213PS constants<>+352(SB), Y4, Y7
-	VFMADD213PS constants<>+384(SB), Y4, Y7
-	VFMADD213PS constants<>+416(SB), Y4, Y7
-	VFMADD213PS constants<>+288(SB), Y4, Y7
-	VMULPS      Y4, Y4, Y8
-	VFMADD213PS Y4, Y8, Y7
-	VPSUBD      constants<>+128(SB), Y6, Y4
-	VPSRAD      $0x01, Y4, Y6
-	VPADDD      constants<>+3136(SB), Y6, Y8
-	VPSLLD      $0x17, Y8, Y8
-	VPSUBD      Y6, Y4, Y4
-	VPADDD      constants<>+3136(SB), Y4, Y4
-	VPSLLD      $0x17, Y4, Y4
-	VANDPS      Y5, Y4, Y4
-	VADDPS      constants<>+32(SB), Y7, Y5
-	VMULPS      Y8, Y5, Y5
-	VMULPS      Y4, Y5, Y4
-	VCMPPS      $0x11, constants<>+0(SB), Y3, Y3
-	VMOVUPS     constants<>+32(SB), Y5
-	VBLENDVPS   Y3, Y4, Y5, Y3
-	VADDPS      constants<>+32(SB), Y4, Y4
-	VDIVPS      Y4, Y3, Y3
-	VMULPS      Y2, Y1, Y4
-	MOVQ        80(AX), R14
-	VMASKMOVPS  (R14)(CX*4), Y0, Y5
-	VFMADD231PS Y5, Y3, Y4
-	MOVQ        72(AX), R14
-	VMASKMOVPS  (R14)(CX*4), Y0, Y5
-	VORPS       constants<>+1088(SB), Y5, Y6
-	VCMPPS      $0x16, constants<>+96(SB), Y6, Y7
-	VMOVUPS     constants<>+64(SB), Y8
-	VMINPS      Y6, Y8, Y6
-	VMOVUPS     constants<>+96(SB), Y8
-	VMAXPS      Y6, Y8, Y6
-	VMOVUPS     constants<>+128(SB), Y8
-	VFMADD231PS constants<>+160(SB), Y6, Y8
-	VSUBPS      constants<>+128(SB), Y8, Y9
-	VFMADD231PS constants<>+192(SB), Y9, Y6
-	VFMADD231PS constants<>+224(SB), Y9, Y6
-	VMOVUPS     constants<>+256(SB), Y9
-	VFMADD213PS constants<>+320(SB), Y6, Y9
-	VFMADD213PS constants<>+352(SB), Y6, Y9
-	VFMADD213PS constants<>+384(SB), Y6, Y9
-	VFMADD213PS constants<>+416(SB), Y6, Y9
-	VFMADD213PS constants<>+288(SB), Y6, Y9
-	VMULPS      Y6, Y6, Y10
-	VFMADD213PS Y6, Y10, Y9
-	VPSUBD      constants<>+128(SB), Y8, Y6
-	VPSRAD      $0x01, Y6, Y8
-	VPADDD      constants<>+3136(SB), Y8, Y10
-	VPSLLD      $0x17, Y10, Y10
-	VPSUBD      Y8, Y6, Y6
-	VPADDD      constants<>+3136(SB), Y6, Y6
-	VPSLLD      $0x17, Y6, Y6
-	VANDPS      Y7, Y6, Y6
-	VADDPS      constants<>+32(SB), Y9, Y7
-	VMULPS      Y10, Y7, Y7
-	VMULPS      Y6, Y7, Y6
-	VCMPPS      $0x11, constants<>+0(SB), Y5, Y5
-	VMOVUPS     constants<>+32(SB), Y7
-	VBLENDVPS   Y5, Y6, Y7, Y5
-	VADDPS      constants<>+32(SB), Y6, Y6
-	VDIVPS      Y6, Y5, Y5
-	VMASKMOVPS  Y1, Y0, (DI)(CX*4)
-	VMASKMOVPS  Y3, Y0, (R8)(CX*4)
-	VMASKMOVPS  Y2, Y0, (R9)(CX*4)
-	VMASKMOVPS  Y5, Y0, (R10)(CX*4)
-	VMASKMOVPS  Y4, Y0, (SI)(CX*4)
-	VANDPS      constants<>+1056(SB), Y4, Y1
-	VADDPS      Y1, Y1, Y2
-	VCMPPS      $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS     constants<>+64(SB), Y6
-	VMINPS      Y2, Y6, Y2
-	VMOVUPS     constants<>+96(SB), Y6
-	VMAXPS      Y2, Y6, Y2
-	VMOVUPS     constants<>+128(SB), Y6
-	VFMADD231PS constants<>+160(SB), Y2, Y6
-	VSUBPS      constants<>+128(SB), Y6, Y7
-	VFMADD231PS constants<>+192(SB), Y7, Y2
-	VFMADD231PS constants<>+224(SB), Y7, Y2
-	VMOVUPS     constants<>+256(SB), Y7
-	VFMADD213PS constants<>+320(SB), Y2, Y7
-	VFMADD213PS constants<>+352(SB), Y2, Y7
-	VFMADD213PS constants<>+384(SB), Y2, Y7
-	VFMADD213PS constants<>+416(SB), Y2, Y7
-	VFMADD213PS constants<>+288(SB), Y2, Y7
-	VMULPS      Y2, Y2, Y8
-	VFMADD213PS Y2, Y8, Y7
-	VPSUBD      constants<>+128(SB), Y6, Y2
-	VPSRAD      $0x01, Y2, Y6
-	VPADDD      constants<>+3136(SB), Y6, Y8
-	VPSLLD      $0x17, Y8, Y8
-	VPSUBD      Y6, Y2, Y2
-	VPADDD      constants<>+3136(SB), Y2, Y2
-	VPSLLD      $0x17, Y2, Y2
-	VANDPS      Y3, Y2, Y2
-	VADDPS      constants<>+32(SB), Y7, Y3
-	VMULPS      Y8, Y3, Y3
-	VMULPS      Y2, Y3, Y2
-	VADDPS      constants<>+32(SB), Y2, Y2
-	VMOVUPS     constants<>+1024(SB), Y3
-	VDIVPS      Y2, Y3, Y2
-	VMOVUPS     constants<>+32(SB), Y3
-	VSUBPS      Y2, Y3, Y2
-	VANDPS      constants<>+1088(SB), Y4, Y3
-	VORPS       Y3, Y2, Y2
-	VMULPS      Y4, Y4, Y3
-	VMOVUPS     constants<>+1120(SB), Y6
-	VFMADD213PS constants<>+1152(SB), Y3, Y6
-	VFMADD213PS constants<>+1184(SB), Y3, Y6
-	VFMADD213PS constants<>+1216(SB), Y3, Y6
-	VFMADD213PS constants<>+1248(SB), Y3, Y6
-	VMULPS      Y3, Y6, Y3
-	VFMADD213PS Y4, Y4, Y3
-	VCMPPS      $0x11, constants<>+1280(SB), Y1, Y1
-	VBLENDVPS   Y1, Y3, Y2, Y1
-	VMULPS      Y1, Y5, Y1
-	VMASKMOVPS  Y1, Y0, (BX)(CX*4)
-	ADDQ        $0x00000008, CX
-	SUBQ        $0x00000008, DX
-	JG          part3
-
-done4:
-	VZEROUPPER
-	RET
-
-// func vecLSTMCellGradAVX2(v *byte, lo int, hi int)
-// Requires: AVX, AVX2, CMOV, FMA3
-TEXT ·vecLSTMCellGradAVX2(SB), NOSPLIT, $0-24
-	MOVQ    v+0(FP), AX
-	MOVQ    lo+8(FP), CX
-	MOVQ    hi+16(FP), DX
-	SUBQ    CX, DX
-	MOVQ    (AX), BX
-	MOVQ    8(AX), SI
-	MOVQ    16(AX), DI
-	MOVQ    24(AX), R8
-	MOVQ    32(AX), R9
-	MOVQ    40(AX), R10
-	MOVQ    48(AX), R11
-	MOVQ    56(AX), R12
-	MOVQ    64(AX), R13
-	SUBQ    $0x00000008, DX
-	JL      tail2
-	PCALIGN $0x20
-
-loop1:
-	MOVQ         88(AX), R14
-	VMOVUPS      (R14)(CX*4), Y0
-	VANDPS       constants<>+1056(SB), Y0, Y1
-	VADDPS       Y1, Y1, Y2
-	VCMPPS       $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS      constants<>+64(SB), Y4
-	VMINPS       Y2, Y4, Y2
-	VMOVUPS      constants<>+96(SB), Y4
-	VMAXPS       Y2, Y4, Y2
-	VMOVUPS      constants<>+128(SB), Y4
-	VFMADD231PS  constants<>+160(SB), Y2, Y4
-	VSUBPS       constants<>+128(SB), Y4, Y5
-	VFMADD231PS  constants<>+192(SB), Y5, Y2
-	VFMADD231PS  constants<>+224(SB), Y5, Y2
-	VMOVUPS      constants<>+256(SB), Y5
-	VFMADD213PS  constants<>+320(SB), Y2, Y5
-	VFMADD213PS  constants<>+352(SB), Y2, Y5
-	VFMADD213PS  constants<>+384(SB), Y2, Y5
-	VFMADD213PS  constants<>+416(SB), Y2, Y5
-	VFMADD213PS  constants<>+288(SB), Y2, Y5
-	VMULPS       Y2, Y2, Y6
-	VFMADD213PS  Y2, Y6, Y5
-	VPSUBD       constants<>+128(SB), Y4, Y2
-	VPSRAD       $0x01, Y2, Y4
-	VPADDD       constants<>+3136(SB), Y4, Y6
-	VPSLLD       $0x17, Y6, Y6
-	VPSUBD       Y4, Y2, Y2
-	VPADDD       constants<>+3136(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VADDPS       constants<>+32(SB), Y5, Y3
-	VMULPS       Y6, Y3, Y3
-	VMULPS       Y2, Y3, Y2
-	VADDPS       constants<>+32(SB), Y2, Y2
-	VMOVUPS      constants<>+1024(SB), Y3
-	VDIVPS       Y2, Y3, Y2
-	VMOVUPS      constants<>+32(SB), Y3
-	VSUBPS       Y2, Y3, Y2
-	VANDPS       constants<>+1088(SB), Y0, Y3
-	VORPS        Y3, Y2, Y2
-	VMULPS       Y0, Y0, Y3
-	VMOVUPS      constants<>+1120(SB), Y4
-	VFMADD213PS  constants<>+1152(SB), Y3, Y4
-	VFMADD213PS  constants<>+1184(SB), Y3, Y4
-	VFMADD213PS  constants<>+1216(SB), Y3, Y4
-	VFMADD213PS  constants<>+1248(SB), Y3, Y4
-	VMULPS       Y3, Y4, Y3
-	VFMADD213PS  Y0, Y0, Y3
-	VCMPPS       $0x11, constants<>+1280(SB), Y1, Y0
-	VBLENDVPS    Y0, Y3, Y2, Y0
-	VMOVUPS      (R10)(CX*4), Y1
-	MOVQ         80(AX), R14
-	VMOVUPS      (R14)(CX*4), Y2
-	VMULPS       Y0, Y1, Y3
-	VMULPS       Y2, Y1, Y1
-	VMOVUPS      constants<>+32(SB), Y4
-	VFNMADD231PS Y0, Y0, Y4
-	VMOVUPS      (R11)(CX*4), Y0
-	VFMADD213PS  Y0, Y4, Y1
-	VMOVUPS      (R12)(CX*4), Y0
-	VMOVUPS      (R13)(CX*4), Y4
-	MOVQ         72(AX), R14
-	VMOVUPS      (R14)(CX*4), Y5
-	VMULPS       Y5, Y1, Y6
-	MOVQ         96(AX), R14
-	VMOVUPS      (R14)(CX*4), Y7
-	VMULPS       Y7, Y1, Y7
-	VMULPS       Y0, Y1, Y8
-	VMULPS       Y4, Y1, Y1
-	VMOVUPS      Y1, (R9)(CX*4)
-	VMOVAPS      Y0, Y1
-	VFNMADD231PS Y0, Y0, Y1
-	VMULPS       Y1, Y6, Y0
-	VMOVUPS      Y0, (BX)(CX*4)
-	VMOVAPS      Y4, Y0
-	VFNMADD231PS Y4, Y4, Y0
-	VMULPS       Y0, Y7, Y0
-	VMOVUPS      Y0, (SI)(CX*4)
-	VMOVUPS      constants<>+32(SB), Y0
-	VFNMADD231PS Y5, Y5, Y0
-	VMULPS       Y0, Y8, Y0
-	VMOVUPS      Y0, (DI)(CX*4)
-	VMOVAPS      Y2, Y0
-	VFNMADD231PS Y2, Y2, Y0
-	VMULPS       Y0, Y3, Y0
-	VMOVUPS      Y0, (R8)(CX*4)
-	ADDQ         $0x00000008, CX
-	SUBQ         $0x00000008, DX
-	JGE          loop1
-
-tail2:
-	ADDQ $0x00000008, DX
-	JZ   done4
-
-part3:
-	MOVQ         DX, R14
-	XORQ         R15, R15
-	CMPQ         R14, R15
-	CMOVQLT      R15, R14
-	MOVQ         $0x00000008, R15
-	CMPQ         R14, R15
-	CMOVQGT      R15, R14
-	LEAQ         laneMasks<>+32(SB), R15
-	NEGQ         R14
-	VMOVDQU      (R15)(R14*4), Y0
-	MOVQ         88(AX), R14
-	VMASKMOVPS   (R14)(CX*4), Y0, Y1
-	VANDPS       constants<>+1056(SB), Y1, Y2
-	VADDPS       Y2, Y2, Y3
-	VCMPPS       $0x16, constants<>+96(SB), Y3, Y4
-	VMOVUPS      constants<>+64(SB), Y5
-	VMINPS       Y3, Y5, Y3
-	VMOVUPS      constants<>+96(SB), Y5
-	VMAXPS       Y3, Y5, Y3
-	VMOVUPS      constants<>+128(SB), Y5
-	VFMADD231PS  constants<>+160(SB), Y3, Y5
-	VSUBPS       constants<>+128(SB), Y5, Y6
-	VFMADD231PS  constants<>+192(SB), Y6, Y3
-	VFMADD231PS  constants<>+224(SB), Y6, Y3
-	VMOVUPS      constants<>+256(SB), Y6
-	VFMADD213PS  constants<>+320(SB), Y3, Y6
-	VFMADD213PS  constants<>+352(SB), Y3, Y6
-	VFMADD213PS  constants<>+384(SB), Y3, Y6
-	VFMADD213PS  constants<>+416(SB), Y3, Y6
-	VFMADD213PS  constants<>+288(SB), Y3, Y6
-	VMULPS       Y3, Y3, Y7
-	VFMADD213PS  Y3, Y7, Y6
-	VPSUBD       constants<>+128(SB), Y5, Y3
-	VPSRAD       $0x01, Y3, Y5
-	VPADDD       constants<>+3136(SB), Y5, Y7
-	VPSLLD       $0x17, Y7, Y7
-	VPSUBD       Y5, Y3, Y3
-	VPADDD       constants<>+3136(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VANDPS       Y4, Y3, Y3
-	VADDPS       constants<>+32(SB), Y6, Y4
-	VMULPS       Y7, Y4, Y4
-	VMULPS       Y3, Y4, Y3
-	VADDPS       constants<>+32(SB), Y3, Y3
-	VMOVUPS      constants<>+1024(SB), Y4
-	VDIVPS       Y3, Y4, Y3
-	VMOVUPS      constants<>+32(SB), Y4
-	VSUBPS       Y3, Y4, Y3
-	VANDPS       constants<>+1088(SB), Y1, Y4
-	VORPS        Y4, Y3, Y3
-	VMULPS       Y1, Y1, Y4
-	VMOVUPS      constants<>+1120(SB), Y5
-	VFMADD213PS  constants<>+1152(SB), Y4, Y5
-	VFMADD213PS  constants<>+1184(SB), Y4, Y5
-	VFMADD213PS  constants<>+1216(SB), Y4, Y5
-	VFMADD213PS  constants<>+1248(SB), Y4, Y5
-	VMULPS       Y4, Y5, Y4
-	VFMADD213PS  Y1, Y1, Y4
-	VCMPPS       $0x11, constants<>+1280(SB), Y2, Y1
-	VBLENDVPS    Y1, Y4, Y3, Y1
-	VMASKMOVPS   (R10)(CX*4), Y0, Y2
-	MOVQ         80(AX), R14
-	VMASKMOVPS   (R14)(CX*4), Y0, Y3
-	VMULPS       Y1, Y2, Y4
-	VMULPS       Y3, Y2, Y2
-	VMOVUPS      constants<>+32(SB), Y5
-	VFNMADD231PS Y1, Y1, Y5
-	VMASKMOVPS   (R11)(CX*4), Y0, Y1
-	VFMADD213PS  Y1, Y5, Y2
-	VMASKMOVPS   (R12)(CX*4), Y0, Y1
-	VMASKMOVPS   (R13)(CX*4), Y0, Y5
-	MOVQ         72(AX), R14
-	VMASKMOVPS   (R14)(CX*4), Y0, Y6
-	VMULPS       Y6, Y2, Y7
-	MOVQ         96(AX), R14
-	VMASKMOVPS   (R14)(CX*4), Y0, Y8
-	VMULPS       Y8, Y2, Y8
-	VMULPS       Y1, Y2, Y9
-	VMULPS       Y5, Y2, Y2
-	VMASKMOVPS   Y2, Y0, (R9)(CX*4)
-	VMOVAPS      Y1, Y2
-	VFNMADD231PS Y1, Y1, Y2
-	VMULPS       Y2, Y7, Y1
-	VMASKMOVPS   Y1, Y0, (BX)(CX*4)
-	VMOVAPS      Y5, Y1
-	VFNMADD231PS Y5, Y5, Y1
-	VMULPS       Y1, Y8, Y1
-	VMASKMOVPS   Y1, Y0, (SI)(CX*4)
-	VMOVUPS      constants<>+32(SB), Y1
-	VFNMADD231PS Y6, Y6, Y1
-	VMULPS       Y1, Y9, Y1
-	VMASKMOVPS   Y1, Y0, (DI)(CX*4)
-	VMOVAPS      Y3, Y1
-	VFNMADD231PS Y3, Y3, Y1
-	VMULPS       Y1, Y4, Y1
-	VMASKMOVPS   Y1, Y0, (R8)(CX*4)
-	ADDQ         $0x00000008, CX
-	SUBQ         $0x00000008, DX
-	JG           part3
-
-done4:
-	VZEROUPPER
-	RET
-
-// func vecGRUCellAVX2(v *byte, lo int, hi int)
-// Requires: AVX, AVX2, CMOV, FMA3
-TEXT ·vecGRUCellAVX2(SB), NOSPLIT, $0-24
-	MOVQ    v+0(FP), AX
-	MOVQ    lo+8(FP), CX
-	MOVQ    hi+16(FP), DX
-	SUBQ    CX, DX
-	MOVQ    (AX), BX
-	MOVQ    8(AX), SI
-	MOVQ    16(AX), DI
-	MOVQ    24(AX), R8
-	MOVQ    32(AX), R9
-	MOVQ    40(AX), R10
-	MOVQ    48(AX), R11
-	MOVQ    56(AX), R12
-	MOVQ    64(AX), R13
-	SUBQ    $0x00000008, DX
-	JL      tail2
-	PCALIGN $0x20
-
-loop1:
-	VMOVUPS     (R9)(CX*4), Y0
-	VMOVUPS     (R12)(CX*4), Y1
-	VADDPS      Y1, Y0, Y0
-	VORPS       constants<>+1088(SB), Y0, Y1
-	VCMPPS      $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS     constants<>+64(SB), Y3
-	VMINPS      Y1, Y3, Y1
-	VMOVUPS     constants<>+96(SB), Y3
-	VMAXPS      Y1, Y3, Y1
-	VMOVUPS     constants<>+128(SB), Y3
-	VFMADD231PS constants<>+160(SB), Y1, Y3
-	VSUBPS      constants<>+128(SB), Y3, Y4
-	VFMADD231PS constants<>+192(SB), Y4, Y1
-	VFMADD231PS constants<>+224(SB), Y4, Y1
-	VMOVUPS     constants<>+256(SB), Y4
-	VFMADD213PS constants<>+320(SB), Y1, Y4
-	VFMADD213PS constants<>+352(SB), Y1, Y4
-	VFMADD213PS constants<>+384(SB), Y1, Y4
-	VFMADD213PS constants<>+416(SB), Y1, Y4
-	VFMADD213PS constants<>+288(SB), Y1, Y4
-	VMULPS      Y1, Y1, Y5
-	VFMADD213PS Y1, Y5, Y4
-	VPSUBD      constants<>+128(SB), Y3, Y1
-	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+3136(SB), Y3, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+3136(SB), Y1, Y1
-	VPSLLD      $0x17, Y1, Y1
-	VANDPS      Y2, Y1, Y1
-	VADDPS      constants<>+32(SB), Y4, Y2
-	VMULPS      Y5, Y2, Y2
-	VMULPS      Y1, Y2, Y1
-	VCMPPS      $0x11, constants<>+0(SB), Y0, Y0
-	VMOVUPS     constants<>+32(SB), Y2
-	VBLENDVPS   Y0, Y1, Y2, Y0
-	VADDPS      constants<>+32(SB), Y1, Y1
-	VDIVPS      Y1, Y0, Y0
-	VMOVUPS     (R10)(CX*4), Y1
-	VMOVUPS     (R13)(CX*4), Y2
-	VADDPS      Y2, Y1, Y1
-	VORPS       constants<>+1088(SB), Y1, Y2
-	VCMPPS      $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS     constants<>+64(SB), Y4
-	VMINPS      Y2, Y4, Y2
-	VMOVUPS     constants<>+96(SB), Y4
-	VMAXPS      Y2, Y4, Y2
-	VMOVUPS     constants<>+128(SB), Y4
-	VFMADD231PS constants<>+160(SB), Y2, Y4
-	VSUBPS      constants<>+128(SB), Y4, Y5
-	VFMADD231PS constants<>+192(SB), Y5, Y2
-	VFMADD231PS constants<>+224(SB), Y5, Y2
-	VMOVUPS     constants<>+256(SB), Y5
-	VFMADD213PS constants<>+320(SB), Y2, Y5
-	VFMADD213PS constants<>+352(SB), Y2, Y5
-	VFMADD213PS constants<>+384(SB), Y2, Y5
-	VFMADD213PS constants<>+416(SB), Y2, Y5
-	VFMADD213PS constants<>+288(SB), Y2, Y5
-	VMULPS      Y2, Y2, Y6
-	VFMADD213PS Y2, Y6, Y5
-	VPSUBD      constants<>+128(SB), Y4, Y2
-	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+3136(SB), Y4, Y6
-	VPSLLD      $0x17, Y6, Y6
-	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+3136(SB), Y2, Y2
-	VPSLLD      $0x17, Y2, Y2
-	VANDPS      Y3, Y2, Y2
-	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y6, Y3, Y3
-	VMULPS      Y2, Y3, Y2
-	VCMPPS      $0x11, constants<>+0(SB), Y1, Y1
-	VMOVUPS     constants<>+32(SB), Y3
-	VBLENDVPS   Y1, Y2, Y3, Y1
-	VADDPS      constants<>+32(SB), Y2, Y2
-	VDIVPS      Y2, Y1, Y1
-	VMOVUPS     (R11)(CX*4), Y2
-	MOVQ        72(AX), R14
-	VMOVUPS     (R14)(CX*4), Y3
-	VFMADD231PS Y3, Y0, Y2
-	VANDPS      constants<>+1056(SB), Y2, Y3
-	VADDPS      Y3, Y3, Y4
-	VCMPPS      $0x16, constants<>+96(SB), Y4, Y5
-	VMOVUPS     constants<>+64(SB), Y6
-	VMINPS      Y4, Y6, Y4
-	VMOVUPS     constants<>+96(SB), Y6
-	VMAXPS      Y4, Y6, Y4
-	VMOVUPS     constants<>+128(SB), Y6
-	VFMADD231PS constants<>+160(SB), Y4, Y6
-	VSUBPS      constants<>+128(SB), Y6, Y7
-	VFMADD231PS constants<>+192(SB), Y7, Y4
-	VFMADD231PS constants<>+224(SB), Y7, Y4
-	VMOVUPS     constants<>+256(SB), Y7
-	VFMADD213PS constants<>+320(SB), Y4, Y7
-	VFMADD213PS constants<>+352(SB), Y4, Y7
-	VFMADD213PS constants<>+384(SB), Y4, Y7
-	VFMADD213PS constants<>+416(SB), Y4, Y7
-	VFMADD213PS constants<>+288(SB), Y4, Y7
-	VMULPS      Y4, Y4, Y8
-	VFMADD213PS Y4, Y8, Y7
-	VPSUBD      constants<>+128(SB), Y6, Y4
-	VPSRAD      $0x01, Y4, Y6
-	VPADDD      constants<>+3136(SB), Y6, Y8
-	VPSLLD      $0x17, Y8, Y8
-	VPSUBD      Y6, Y4, Y4
-	VPADDD      constants<>+3136(SB), Y4, Y4
-	VPSLLD      $0x17, Y4, Y4
-	VANDPS      Y5, Y4, Y4
-	VADDPS      constants<>+32(SB), Y7, Y5
-	VMULPS      Y8, Y5, Y5
-	VMULPS      Y4, Y5, Y4
-	VADDPS      constants<>+32(SB), Y4, Y4
-	VMOVUPS     constants<>+1024(SB), Y5
-	VDIVPS      Y4, Y5, Y4
-	VMOVUPS     constants<>+32(SB), Y5
-	VSUBPS      Y4, Y5, Y4
-	VANDPS      constants<>+1088(SB), Y2, Y5
-	VORPS       Y5, Y4, Y4
-	VMULPS      Y2, Y2, Y5
-	VMOVUPS     constants<>+1120(SB), Y6
-	VFMADD213PS constants<>+1152(SB), Y5, Y6
-	VFMADD213PS constants<>+1184(SB), Y5, Y6
-	VFMADD213PS constants<>+1216(SB), Y5, Y6
-	VFMADD213PS constants<>+1248(SB), Y5, Y6
-	VMULPS      Y5, Y6, Y5
-	VFMADD213PS Y2, Y2, Y5
-	VCMPPS      $0x11, constants<>+1280(SB), Y3, Y2
-	VBLENDVPS   Y2, Y5, Y4, Y2
-	MOVQ        80(AX), R14
-	VMOVUPS     (R14)(CX*4), Y3
-	VSUBPS      Y2, Y3, Y3
-	VFMADD213PS Y2, Y1, Y3
-	VMOVUPS     Y0, (SI)(CX*4)
-	VMOVUPS     Y1, (DI)(CX*4)
-	VMOVUPS     Y2, (R8)(CX*4)
-	VMOVUPS     Y3, (BX)(CX*4)
-	ADDQ        $0x00000008, CX
-	SUBQ        $0x00000008, DX
-	JGE         loop1
-
-tail2:
-	ADDQ $0x00000008, DX
-	JZ   done4
-
-part3:
-	MOVQ        DX, R14
-	XORQ        R15, R15
-	CMPQ        R14, R15
-	CMOVQLT     R15, R14
-	MOVQ        $0x00000008, R15
-	CMPQ        R14, R15
-	CMOVQGT     R15, R14
-	LEAQ        laneMasks<>+32(SB), R15
-	NEGQ        R14
-	VMOVDQU     (R15)(R14*4), Y0
-	VMASKMOVPS  (R9)(CX*4), Y0, Y1
-	VMASKMOVPS  (R12)(CX*4), Y0, Y2
-	VADDPS      Y2, Y1, Y1
-	VORPS       constants<>+1088(SB), Y1, Y2
-	VCMPPS      $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS     constants<>+64(SB), Y4
-	VMINPS      Y2, Y4, Y2
-	VMOVUPS     constants<>+96(SB), Y4
-	VMAXPS      Y2, Y4, Y2
-	VMOVUPS     constants<>+128(SB), Y4
-	VFMADD231PS constants<>+160(SB), Y2, Y4
-	VSUBPS      constants<>+128(SB), Y4, Y5
-	VFMADD231PS constants<>+192(SB), Y5, Y2
-	VFMADD231PS constants<>+224(SB), Y5, Y2
-	VMOVUPS     constants<>+256(SB), Y5
-	VFMADD213PS constants<>+320(SB), Y2, Y5
-	VFMADD213PS constants<>+352(SB), Y2, Y5
-	VFMADD213PS constants<>+384(SB), Y2, Y5
-	VFMADD213PS constants<>+416(SB), Y2, Y5
-	VFMADD213PS constants<>+288(SB), Y2, Y5
-	VMULPS      Y2, Y2, Y6
-	VFMADD213PS Y2, Y6, Y5
-	VPSUBD      constants<>+128(SB), Y4, Y2
-	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+3136(SB), Y4, Y6
-	VPSLLD      $0x17, Y6, Y6
-	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+3136(SB), Y2, Y2
-	VPSLLD      $0x17, Y2, Y2
-	VANDPS      Y3, Y2, Y2
-	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y6, Y3, Y3
-	VMULPS      Y2, Y3, Y2
-	VCMPPS      $0x11, constants<>+0(SB), Y1, Y1
-	VMOVUPS     constants<>+32(SB), Y3
-	VBLENDVPS   Y1, Y2, Y3, Y1
-	VADDPS      constants<>+32(SB), Y2, Y2
-	VDIVPS      Y2, Y1, Y1
-	VMASKMOVPS  (R10)(CX*4), Y0, Y2
-	VMASKMOVPS  (R13)(CX*4), Y0, Y3
-	VADDPS      Y3, Y2, Y2
-	VORPS       constants<>+1088(SB), Y2, Y3
-	VCMPPS      $0x16, constants<>+96(SB), Y3, Y4
-	VMOVUPS     constants<>+64(SB), Y5
-	VMINPS      Y3, Y5, Y3
-	VMOVUPS     constants<>+96(SB), Y5
-	VMAXPS      Y3, Y5, Y3
-	VMOVUPS     constants<>+128(SB), Y5
-	VFMADD231PS constants<>+160(SB), Y3, Y5
-	VSUBPS      constants<>+128(SB), Y5, Y6
-	VFMADD231PS constants<>+192(SB), Y6, Y3
-	VFMADD231PS constants<>+224(SB), Y6, Y3
-	VMOVUPS     constants<>+256(SB), Y6
-	VFMADD213PS constants<>+320(SB), Y3, Y6
-	VFMADD213PS constants<>+352(SB), Y3, Y6
-	VFMADD213PS constants<>+384(SB), Y3, Y6
-	VFMADD213PS constants<>+416(SB), Y3, Y6
-	VFMADD213PS constants<>+288(SB), Y3, Y6
-	VMULPS      Y3, Y3, Y7
-	VFMADD213PS Y3, Y7, Y6
-	VPSUBD      constants<>+128(SB), Y5, Y3
-	VPSRAD      $0x01, Y3, Y5
-	VPADDD      constants<>+3136(SB), Y5, Y7
-	VPSLLD      $0x17, Y7, Y7
-	VPSUBD      Y5, Y3, Y3
-	VPADDD      constants<>+3136(SB), Y3, Y3
-	VPSLLD      $0x17, Y3, Y3
-	VANDPS      Y4, Y3, Y3
-	VADDPS      constants<>+32(SB), Y6, Y4
-	VMULPS      Y7, Y4, Y4
-	VMULPS      Y3, Y4, Y3
-	VCMPPS      $0x11, constants<>+0(SB), Y2, Y2
-	VMOVUPS     constants<>+32(SB), Y4
-	VBLENDVPS   Y2, Y3, Y4, Y2
-	VADDPS      constants<>+32(SB), Y3, Y3
-	VDIVPS      Y3, Y2, Y2
-	VMASKMOVPS  (R11)(CX*4), Y0, Y3
-	MOVQ        72(AX), R14
-	VMASKMOVPS  (R14)(CX*4), Y0, Y4
-	VFMADD231PS Y4, Y1, Y3
-	VANDPS      constants<>+1056(SB), Y3, Y4
-	VADDPS      Y4, Y4, Y5
-	VCMPPS      $0x16, constants<>+96(SB), Y5, Y6
-	VMOVUPS     constants<>+64(SB), Y7
-	VMINPS      Y5, Y7, Y5
-	VMOVUPS     constants<>+96(SB), Y7
-	VMAXPS      Y5, Y7, Y5
-	VMOVUPS     constants<>+128(SB), Y7
-	VFMADD231PS constants<>+160(SB), Y5, Y7
-	VSUBPS      constants<>+128(SB), Y7, Y8
-	VFMADD231PS constants<>+192(SB), Y8, Y5
-	VFMADD231PS constants<>+224(SB), Y8, Y5
-	VMOVUPS     constants<>+256(SB), Y8
-	VFMADD213PS constants<>+320(SB), Y5, Y8
-	VFMADD213PS constants<>+352(SB), Y5, Y8
-	VFMADD213PS constants<>+384(SB), Y5, Y8
-	VFMADD213PS constants<>+416(SB), Y5, Y8
-	VFMADD213PS constants<>+288(SB), Y5, Y8
-	VMULPS      Y5, Y5, Y9
-	VFMADD213PS Y5, Y9, Y8
-	VPSUBD      constants<>+128(SB), Y7, Y5
-	VPSRAD      $0x01, Y5, Y7
-	VPADDD      constants<>+3136(SB), Y7, Y9
-	VPSLLD      $0x17, Y9, Y9
-	VPSUBD      Y7, Y5, Y5
-	VPADDD      constants<>+3136(SB), Y5, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VANDPS      Y6, Y5, Y5
-	VADDPS      constants<>+32(SB), Y8, Y6
-	VMULPS      Y9, Y6, Y6
-	VMULPS      Y5, Y6, Y5
-	VADDPS      constants<>+32(SB), Y5, Y5
-	VMOVUPS     constants<>+1024(SB), Y6
-	VDIVPS      Y5, Y6, Y5
-	VMOVUPS     constants<>+32(SB), Y6
-	VSUBPS      Y5, Y6, Y5
-	VANDPS      constants<>+1088(SB), Y3, Y6
-	VORPS       Y6, Y5, Y5
-	VMULPS      Y3, Y3, Y6
-	VMOVUPS     constants<>+1120(SB), Y7
-	VFMADD213PS constants<>+1152(SB), Y6, Y7
-	VFMADD213PS constants<>+1184(SB), Y6, Y7
-	VFMADD213PS constants<>+1216(SB), Y6, Y7
-	VFMADD213PS constants<>+1248(SB), Y6, Y7
-	VMULPS      Y6, Y7, Y6
-	VFMADD213PS Y3, Y3, Y6
-	VCMPPS      $0x11, constants<>+1280(SB), Y4, Y3
-	VBLENDVPS   Y3, Y6, Y5, Y3
-	MOVQ        80(AX), R14
-	VMASKMOVPS  (R14)(CX*4), Y0, Y4
-	VSUBPS      Y3, Y4, Y4
-	VFMADD213PS Y3, Y2, Y4
-	VMASKMOVPS  Y1, Y0, (SI)(CX*4)
-	VMASKMOVPS  Y2, Y0, (DI)(CX*4)
-	VMASKMOVPS  Y3, Y0, (R8)(CX*4)
-	VMASKMOVPS  Y4, Y0, (BX)(CX*4)
-	ADDQ        $0x00000008, CX
-	SUBQ        $0x00000008, DX
-	JG          part3
-
-done4:
-	VZEROUPPER
-	RET
-
-// func vecGRUCellGradAVX2(v *byte, lo int, hi int)
-// Requires: AVX, CMOV, FMA3
-TEXT ·vecGRUCellGradAVX2(SB), NOSPLIT, $0-24
-	MOVQ    v+0(FP), AX
-	MOVQ    lo+8(FP), CX
-	MOVQ    hi+16(FP), DX
-	SUBQ    CX, DX
-	MOVQ    (AX), BX
-	MOVQ    8(AX), SI
-	MOVQ    16(AX), DI
-	MOVQ    24(AX), R8
-	MOVQ    32(AX), R9
-	MOVQ    40(AX), R10
-	MOVQ    48(AX), R11
-	MOVQ    56(AX), R12
-	MOVQ    64(AX), R13
-	SUBQ    $0x00000008, DX
-	JL      tail2
-	PCALIGN $0x20
-
-loop1:
-	VMOVUPS      (R12)(CX*4), Y0
-	MOVQ         72(AX), R14
-	VMOVUPS      (R14)(CX*4), Y1
-	MOVQ         80(AX), R14
-	VMOVUPS      (R14)(CX*4), Y2
-	VMOVUPS      constants<>+32(SB), Y3
-	VSUBPS       Y1, Y3, Y3
-	VMULPS       Y3, Y0, Y3
-	VMOVUPS      constants<>+32(SB), Y4
-	VFNMADD231PS Y2, Y2, Y4
-	VMULPS       Y4, Y3, Y3
-	MOVQ         96(AX), R14
-	VMOVUPS      (R14)(CX*4), Y4
-	VSUBPS       Y2, Y4, Y2
-	VMULPS       Y2, Y0, Y2
-	VMOVAPS      Y1, Y4
-	VFNMADD231PS Y1, Y1, Y4
-	VMULPS       Y4, Y2, Y2
-	VMOVUPS      (R13)(CX*4), Y4
-	MOVQ         88(AX), R14
-	VMOVUPS      (R14)(CX*4), Y5
-	VMULPS       Y5, Y3, Y5
-	VMOVAPS      Y4, Y6
-	VFNMADD231PS Y4, Y4, Y6
-	VMULPS       Y6, Y5, Y5
-	VMULPS       Y1, Y0, Y0
-	VMOVUPS      Y0, (R11)(CX*4)
-	VMOVUPS      Y5, (BX)(CX*4)
-	VMOVUPS      Y2, (SI)(CX*4)
-	VMOVUPS      Y3, (DI)(CX*4)
-	VMOVUPS      Y5, (R8)(CX*4)
-	VMOVUPS      Y2, (R9)(CX*4)
-	VMULPS       Y4, Y3, Y0
-	VMOVUPS      Y0, (R10)(CX*4)
-	ADDQ         $0x00000008, CX
-	SUBQ         $0x00000008, DX
-	JGE          loop1
-
-tail2:
-	ADDQ $0x00000008, DX
-	JZ   done4
-
-part3:
-	MOVQ         DX, R14
-	XORQ         R15, R15
-	CMPQ         R14, R15
-	CMOVQLT      R15, R14
-	MOVQ         $0x00000008, R15
-	CMPQ         R14, R15
-	CMOVQGT      R15, R14
-	LEAQ         laneMasks<>+32(SB), R15
-	NEGQ         R14
-	VMOVDQU      (R15)(R14*4), Y0
-	VMASKMOVPS   (R12)(CX*4), Y0, Y1
-	MOVQ         72(AX), R14
-	VMASKMOVPS   (R14)(CX*4), Y0, Y2
-	MOVQ         80(AX), R14
-	VMASKMOVPS   (R14)(CX*4), Y0, Y3
-	VMOVUPS      constants<>+32(SB), Y4
-	VSUBPS       Y2, Y4, Y4
-	VMULPS       Y4, Y1, Y4
-	VMOVUPS      constants<>+32(SB), Y5
-	VFNMADD231PS Y3, Y3, Y5
-	VMULPS       Y5, Y4, Y4
-	MOVQ         96(AX), R14
-	VMASKMOVPS   (R14)(CX*4), Y0, Y5
-	VSUBPS       Y3, Y5, Y3
-	VMULPS       Y3, Y1, Y3
-	VMOVAPS      Y2, Y5
-	VFNMADD231PS Y2, Y2, Y5
-	VMULPS       Y5, Y3, Y3
-	VMASKMOVPS   (R13)(CX*4), Y0, Y5
-	MOVQ         88(AX), R14
-	VMASKMOVPS   (R14)(CX*4), Y0, Y6
-	VMULPS       Y6, Y4, Y6
-	VMOVAPS      Y5, Y7
-	VFNMADD231PS Y5, Y5, Y7
-	VMULPS       Y7, Y6, Y6
-	VMULPS       Y2, Y1, Y1
-	VMASKMOVPS   Y1, Y0, (R11)(CX*4)
-	VMASKMOVPS   Y6, Y0, (BX)(CX*4)
-	VMASKMOVPS   Y3, Y0, (SI)(CX*4)
-	VMASKMOVPS   Y4, Y0, (DI)(CX*4)
-	VMASKMOVPS   Y6, Y0, (R8)(CX*4)
-	VMASKMOVPS   Y3, Y0, (R9)(CX*4)
-	VMULPS       Y5, Y4, Y1
-	VMASKMOVPS   Y1, Y0, (R10)(CX*4)
-	ADDQ         $0x00000008, CX
-	SUBQ         $0x00000008, DX
-	JG           part3
-
-done4:
-	VZEROUPPER
-	RET
-
-// func vecGRUResetAVX2(v *byte, lo int, hi int)
-// Requires: AVX, AVX2, CMOV, FMA3
-TEXT ·vecGRUResetAVX2(SB), NOSPLIT, $0-24
-	MOVQ    v+0(FP), AX
-	MOVQ    lo+8(FP), CX
-	MOVQ    hi+16(FP), DX
-	SUBQ    CX, DX
-	MOVQ    (AX), BX
-	MOVQ    8(AX), SI
-	MOVQ    16(AX), DI
-	MOVQ    24(AX), R8
-	MOVQ    32(AX), R9
-	MOVQ    40(AX), AX
-	SUBQ    $0x00000008, DX
-	JL      tail2
-	PCALIGN $0x20
-
-loop1:
-	VMOVUPS     (R8)(CX*4), Y0
-	VORPS       constants<>+1088(SB), Y0, Y1
-	VCMPPS      $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS     constants<>+64(SB), Y3
-	VMINPS      Y1, Y3, Y1
-	VMOVUPS     constants<>+96(SB), Y3
-	VMAXPS      Y1, Y3, Y1
-	VMOVUPS     constants<>+128(SB), Y3
-	VFMADD231PS constants<>+160(SB), Y1, Y3
-	VSUBPS      constants<>+128(SB), Y3, Y4
-	VFMADD231PS constants<>+192(SB), Y4, Y1
-	VFMADD231PS constants<>+224(SB), Y4, Y1
-	VMOVUPS     constants<>+256(SB), Y4
-	VFMADD213PS constants<>+320(SB), Y1, Y4
-	VFMADD213PS constants<>+352(SB), Y1, Y4
-	VFMADD213PS constants<>+384(SB), Y1, Y4
-	VFMADD213PS constants<>+416(SB), Y1, Y4
-	VFMADD213PS constants<>+288(SB), Y1, Y4
-	VMULPS      Y1, Y1, Y5
-	VFMADD213PS Y1, Y5, Y4
-	VPSUBD      constants<>+128(SB), Y3, Y1
-	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+3136(SB), Y3, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+3136(SB), Y1, Y1
-	VPSLLD      $0x17, Y1, Y1
-	VANDPS      Y2, Y1, Y1
-	VADDPS      constants<>+32(SB), Y4, Y2
-	VMULPS      Y5, Y2, Y2
-	VMULPS      Y1, Y2, Y1
-	VCMPPS      $0x11, constants<>+0(SB), Y0, Y0
-	VMOVUPS     constants<>+32(SB), Y2
-	VBLENDVPS   Y0, Y1, Y2, Y0
-	VADDPS      constants<>+32(SB), Y1, Y1
-	VDIVPS      Y1, Y0, Y0
-	VMOVUPS     (R9)(CX*4), Y1
-	VORPS       constants<>+1088(SB), Y1, Y2
-	VCMPPS      $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS     constants<>+64(SB), Y4
-	VMINPS      Y2, Y4, Y2
-	VMOVUPS     constants<>+96(SB), Y4
-	VMAXPS      Y2, Y4, Y2
-	VMOVUPS     constants<>+128(SB), Y4
-	VFMADD231PS constants<>+160(SB), Y2, Y4
-	VSUBPS      constants<>+128(SB), Y4, Y5
-	VFMADD231PS constants<>+192(SB), Y5, Y2
-	VFMADD231PS constants<>+224(SB), Y5, Y2
-	VMOVUPS     constants<>+256(SB), Y5
-	VFMADD213PS constants<>+320(SB), Y2, Y5
-	VFMADD213PS constants<>+352(SB), Y2, Y5
-	VFMADD213PS constants<>+384(SB), Y2, Y5
-	VFMADD213PS constants<>+416(SB), Y2, Y5
-	VFMADD213PS constants<>+288(SB), Y2, Y5
-	VMULPS      Y2, Y2, Y6
-	VFMADD213PS Y2, Y6, Y5
-	VPSUBD      constants<>+128(SB), Y4, Y2
-	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+3136(SB), Y4, Y6
-	VPSLLD      $0x17, Y6, Y6
-	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+3136(SB), Y2, Y2
-	VPSLLD      $0x17, Y2, Y2
-	VANDPS      Y3, Y2, Y2
-	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y6, Y3, Y3
-	VMULPS      Y2, Y3, Y2
-	VCMPPS      $0x11, constants<>+0(SB), Y1, Y1
-	VMOVUPS     constants<>+32(SB), Y3
-	VBLENDVPS   Y1, Y2, Y3, Y1
-	VADDPS      constants<>+32(SB), Y2, Y2
-	VDIVPS      Y2, Y1, Y1
-	VMOVUPS     (AX)(CX*4), Y2
-	VMULPS      Y2, Y0, Y2
-	VMOVUPS     Y0, (BX)(CX*4)
-	VMOVUPS     Y1, (SI)(CX*4)
-	VMOVUPS     Y2, (DI)(CX*4)
-	ADDQ        $0x00000008, CX
-	SUBQ        $0x00000008, DX
-	JGE         loop1
-
-tail2:
-	ADDQ $0x00000008, DX
-	JZ   done4
-
-part3:
-	MOVQ        DX, R10
-	XORQ        R11, R11
-	CMPQ        R10, R11
-	CMOVQLT     R11, R10
-	MOVQ        $0x00000008, R11
-	CMPQ        R10, R11
-	CMOVQGT     R11, R10
-	LEAQ        laneMasks<>+32(SB), R11
-	NEGQ        R10
-	VMOVDQU     (R11)(R10*4), Y0
-	VMASKMOVPS  (R8)(CX*4), Y0, Y1
-	VORPS       constants<>+1088(SB), Y1, Y2
-	VCMPPS      $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS     constants<>+64(SB), Y4
-	VMINPS      Y2, Y4, Y2
-	VMOVUPS     constants<>+96(SB), Y4
-	VMAXPS      Y2, Y4, Y2
-	VMOVUPS     constants<>+128(SB), Y4
-	VFMADD231PS constants<>+160(SB), Y2, Y4
-	VSUBPS      constants<>+128(SB), Y4, Y5
-	VFMADD231PS constants<>+192(SB), Y5, Y2
-	VFMADD231PS constants<>+224(SB), Y5, Y2
-	VMOVUPS     constants<>+256(SB), Y5
-	VFMADD213PS constants<>+320(SB), Y2, Y5
-	VFMADD213PS constants<>+352(SB), Y2, Y5
-	VFMADD213PS constants<>+384(SB), Y2, Y5
-	VFMADD213PS constants<>+416(SB), Y2, Y5
-	VFMADD213PS constants<>+288(SB), Y2, Y5
-	VMULPS      Y2, Y2, Y6
-	VFMADD213PS Y2, Y6, Y5
-	VPSUBD      constants<>+128(SB), Y4, Y2
-	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+3136(SB), Y4, Y6
-	VPSLLD      $0x17, Y6, Y6
-	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+3136(SB), Y2, Y2
-	VPSLLD      $0x17, Y2, Y2
-	VANDPS      Y3, Y2, Y2
-	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y6, Y3, Y3
-	VMULPS      Y2, Y3, Y2
-	VCMPPS      $0x11, constants<>+0(SB), Y1, Y1
-	VMOVUPS     constants<>+32(SB), Y3
-	VBLENDVPS   Y1, Y2, Y3, Y1
-	VADDPS      constants<>+32(SB), Y2, Y2
-	VDIVPS      Y2, Y1, Y1
-	VMASKMOVPS  (R9)(CX*4), Y0, Y2
-	VORPS       constants<>+1088(SB), Y2, Y3
-	VCMPPS      $0x16, constants<>+96(SB), Y3, Y4
-	VMOVUPS     constants<>+64(SB), Y5
-	VMINPS      Y3, Y5, Y3
-	VMOVUPS     constants<>+96(SB), Y5
-	VMAXPS      Y3, Y5, Y3
-	VMOVUPS     constants<>+128(SB), Y5
-	VFMADD231PS constants<>+160(SB), Y3, Y5
-	VSUBPS      constants<>+128(SB), Y5, Y6
-	VFMADD231PS constants<>+192(SB), Y6, Y3
-	VFMADD231PS constants<>+224(SB), Y6, Y3
-	VMOVUPS     constants<>+256(SB), Y6
-	VFMADD213PS constants<>+320(SB), Y3, Y6
-	VFMADD213PS constants<>+352(SB), Y3, Y6
-	VFMADD213PS constants<>+384(SB), Y3, Y6
-	VFMADD213PS constants<>+416(SB), Y3, Y6
-	VFMADD213PS constants<>+288(SB), Y3, Y6
-	VMULPS      Y3, Y3, Y7
-	VFMADD213PS Y3, Y7, Y6
-	VPSUBD      constants<>+128(SB), Y5, Y3
-	VPSRAD      $0x01, Y3, Y5
-	VPADDD      constants<>+3136(SB), Y5, Y7
-	VPSLLD      $0x17, Y7, Y7
-	VPSUBD      Y5, Y3, Y3
-	VPADDD      constants<>+3136(SB), Y3, Y3
-	VPSLLD      $0x17, Y3, Y3
-	VANDPS      Y4, Y3, Y3
-	VADDPS      constants<>+32(SB), Y6, Y4
-	VMULPS      Y7, Y4, Y4
-	VMULPS      Y3, Y4, Y3
-	VCMPPS      $0x11, constants<>+0(SB), Y2, Y2
-	VMOVUPS     constants<>+32(SB), Y4
-	VBLENDVPS   Y2, Y3, Y4, Y2
-	VADDPS      constants<>+32(SB), Y3, Y3
-	VDIVPS      Y3, Y2, Y2
-	VMASKMOVPS  (AX)(CX*4), Y0, Y3
-	VMULPS      Y3, Y1, Y3
-	VMASKMOVPS  Y1, Y0, (BX)(CX*4)
-	VMASKMOVPS  Y2, Y0, (SI)(CX*4)
-	VMASKMOVPS  Y3, Y0, (DI)(CX*4)
-	ADDQ        $0x00000008, CX
-	SUBQ        $0x00000008, DX
-	JG          part3
-
-done4:
-	VZEROUPPER
-	RET
-
-// func vecGRUResetGradAVX2(v *byte, lo int, hi int)
-// Requires: AVX, CMOV, FMA3
-TEXT ·vecGRUResetGradAVX2(SB), NOSPLIT, $0-24
-	MOVQ    v+0(FP), AX
-	MOVQ    lo+8(FP), CX
-	MOVQ    hi+16(FP), DX
-	SUBQ    CX, DX
-	MOVQ    (AX), BX
-	MOVQ    8(AX), SI
-	MOVQ    16(AX), DI
-	MOVQ    24(AX), R8
-	MOVQ    32(AX), R9
-	MOVQ    40(AX), R10
-	MOVQ    48(AX), R11
-	MOVQ    56(AX), R12
-	MOVQ    64(AX), AX
-	SUBQ    $0x00000008, DX
-	JL      tail2
-	PCALIGN $0x20
-
-loop1:
-	VMOVUPS      (R10)(CX*4), Y0
-	VMOVUPS      (R11)(CX*4), Y1
-	VMOVUPS      (R12)(CX*4), Y2
-	VMOVUPS      (R8)(CX*4), Y3
-	VMOVUPS      (AX)(CX*4), Y4
-	VFMADD231PS  Y4, Y0, Y3
-	VMOVUPS      (R9)(CX*4), Y4
-	VMOVAPS      Y1, Y5
-	VFNMADD231PS Y1, Y1, Y5
-	VMULPS       Y5, Y3, Y3
-	VMOVUPS      Y3, (BX)(CX*4)
-	VMOVAPS      Y2, Y3
-	VFNMADD231PS Y2, Y2, Y3
-	VMULPS       Y3, Y4, Y2
-	VMOVUPS      Y2, (SI)(CX*4)
-	VMULPS       Y1, Y0, Y0
-	VMOVUPS      Y0, (DI)(CX*4)
-	ADDQ         $0x00000008, CX
-	SUBQ         $0x00000008, DX
-	JGE          loop1
-
-tail2:
-	ADDQ $0x00000008, DX
-	JZ   done4
-
-part3:
-	MOVQ         DX, R13
-	XORQ         R14, R14
-	CMPQ         R13, R14
-	CMOVQLT      R14, R13
-	MOVQ         $0x00000008, R14
-	CMPQ         R13, R14
-	CMOVQGT      R14, R13
-	LEAQ         laneMasks<>+32(SB), R14
-	NEGQ         R13
-	VMOVDQU      (R14)(R13*4), Y0
-	VMASKMOVPS   (R10)(CX*4), Y0, Y1
-	VMASKMOVPS   (R11)(CX*4), Y0, Y2
-	VMASKMOVPS   (R12)(CX*4), Y0, Y3
-	VMASKMOVPS   (R8)(CX*4), Y0, Y4
-	VMASKMOVPS   (AX)(CX*4), Y0, Y5
-	VFMADD231PS  Y5, Y1, Y4
-	VMASKMOVPS   (R9)(CX*4), Y0, Y5
-	VMOVAPS      Y2, Y6
-	VFNMADD231PS Y2, Y2, Y6
-	VMULPS       Y6, Y4, Y4
-	VMASKMOVPS   Y4, Y0, (BX)(CX*4)
-	VMOVAPS      Y3, Y4
-	VFNMADD231PS Y3, Y3, Y4
-	VMULPS       Y4, Y5, Y3
-	VMASKMOVPS   Y3, Y0, (SI)(CX*4)
-	VMULPS       Y2, Y1, Y1
-	VMASKMOVPS   Y1, Y0, (DI)(CX*4)
-	ADDQ         $0x00000008, CX
-	SUBQ         $0x00000008, DX
-	JG           part3
-
-done4:
-	VZEROUPPER
-	RET
-
-// func vecGRUUpdateAVX2(v *byte, lo int, hi int)
-// Requires: AVX, AVX2, CMOV, FMA3
-TEXT ·vecGRUUpdateAVX2(SB), NOSPLIT, $0-24
-	MOVQ    v+0(FP), AX
-	MOVQ    lo+8(FP), CX
-	MOVQ    hi+16(FP), DX
-	SUBQ    CX, DX
-	MOVQ    (AX), BX
-	MOVQ    8(AX), SI
-	MOVQ    16(AX), DI
-	MOVQ    24(AX), R8
-	MOVQ    32(AX), AX
-	SUBQ    $0x00000008, DX
-	JL      tail2
-	PCALIGN $0x20
-
-loop1:
-	VMOVUPS     (DI)(CX*4), Y0
-	VANDPS      constants<>+1056(SB), Y0, Y1
-	VADDPS      Y1, Y1, Y2
-	VCMPPS      $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS     constants<>+64(SB), Y4
-	VMINPS      Y2, Y4, Y2
-	VMOVUPS     constants<>+96(SB), Y4
-	VMAXPS      Y2, Y4, Y2
-	VMOVUPS     constants<>+128(SB), Y4
-	VFMADD231PS constants<>+160(SB), Y2, Y4
-	VSUBPS      constants<>+128(SB), Y4, Y5
-	VFMADD231PS constants<>+192(SB), Y5, Y2
-	VFMADD231PS constants<>+224(SB), Y5, Y2
-	VMOVUPS     constants<>+256(SB), Y5
-	VFMADD213PS constants<>+320(SB), Y2, Y5
-	VFMADD213PS constants<>+352(SB), Y2, Y5
-	VFMADD213PS constants<>+384(SB), Y2, Y5
-	VFMADD213PS constants<>+416(SB), Y2, Y5
-	VFMADD213PS constants<>+288(SB), Y2, Y5
-	VMULPS      Y2, Y2, Y6
-	VFMADD213PS Y2, Y6, Y5
-	VPSUBD      constants<>+128(SB), Y4, Y2
-	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+3136(SB), Y4, Y6
-	VPSLLD      $0x17, Y6, Y6
-	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+3136(SB), Y2, Y2
-	VPSLLD      $0x17, Y2, Y2
-	VANDPS      Y3, Y2, Y2
-	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y6, Y3, Y3
-	VMULPS      Y2, Y3, Y2
-	VADDPS      constants<>+32(SB), Y2, Y2
-	VMOVUPS     constants<>+1024(SB), Y3
-	VDIVPS      Y2, Y3, Y2
-	VMOVUPS     constants<>+32(SB), Y3
-	VSUBPS      Y2, Y3, Y2
-	VANDPS      constants<>+1088(SB), Y0, Y3
-	VORPS       Y3, Y2, Y2
-	VMULPS      Y0, Y0, Y3
-	VMOVUPS     constants<>+1120(SB), Y4
-	VFMADD213PS constants<>+1152(SB), Y3, Y4
-	VFMADD213PS constants<>+1184(SB), Y3, Y4
-	VFMADD213PS constants<>+1216(SB), Y3, Y4
-	VFMADD213PS constants<>+1248(SB), Y3, Y4
-	VMULPS      Y3, Y4, Y3
-	VFMADD213PS Y0, Y0, Y3
-	VCMPPS      $0x11, constants<>+1280(SB), Y1, Y0
-	VBLENDVPS   Y0, Y3, Y2, Y0
-	VMOVUPS     (AX)(CX*4), Y1
-	VSUBPS      Y0, Y1, Y1
-	VMOVUPS     (R8)(CX*4), Y2
-	VFMADD213PS Y0, Y2, Y1
-	VMOVUPS     Y0, (SI)(CX*4)
-	VMOVUPS     Y1, (BX)(CX*4)
-	ADDQ        $0x00000008, CX
-	SUBQ        $0x00000008, DX
-	JGE         loop1
-
-tail2:
-	ADDQ $0x00000008, DX
-	JZ   done4
-
-part3:
-	MOVQ        DX, R9
-	XORQ        R10, R10
-	CMPQ        R9, R10
-	CMOVQLT     R10, R9
-	MOVQ        $0x00000008, R10
-	CMPQ        R9, R10
-	CMOVQGT     R10, R9
-	LEAQ        laneMasks<>+32(SB), R10
-	NEGQ        R9
-	VMOVDQU     (R10)(R9*4), Y0
-	VMASKMOVPS  (DI)(CX*4), Y0, Y1
-	VANDPS      constants<>+1056(SB), Y1, Y2
-	VADDPS      Y2, Y2, Y3
-	VCMPPS      $0x16, constants<>+96(SB), Y3, Y4
-	VMOVUPS     constants<>+64(SB), Y5
-	VMINPS      Y3, Y5, Y3
-	VMOVUPS     constants<>+96(SB), Y5
-	VMAXPS      Y3, Y5, Y3
-	VMOVUPS     constants<>+128(SB), Y5
-	VFMADD231PS constants<>+160(SB), Y3, Y5
-	VSUBPS      constants<>+128(SB), Y5, Y6
-	VFMADD231PS constants<>+192(SB), Y6, Y3
-	VFMADD231PS constants<>+224(SB), Y6, Y3
-	VMOVUPS     constants<>+256(SB), Y6
-	VFMADD213PS constants<>+320(SB), Y3, Y6
-	VFMADD213PS constants<>+352(SB), Y3, Y6
-	VFMADD213PS constants<>+384(SB), Y3, Y6
-	VFMADD213PS constants<>+416(SB), Y3, Y6
-	VFMADD213PS constants<>+288(SB), Y3, Y6
-	VMULPS      Y3, Y3, Y7
-	VFMADD213PS Y3, Y7, Y6
-	VPSUBD      constants<>+128(SB), Y5, Y3
-	VPSRAD      $0x01, Y3, Y5
-	VPADDD      constants<>+3136(SB), Y5, Y7
-	VPSLLD      $0x17, Y7, Y7
-	VPSUBD      Y5, Y3, Y3
-	VPADDD      constants<>+3136(SB), Y3, Y3
-	VPSLLD      $0x17, Y3, Y3
-	VANDPS      Y4, Y3, Y3
-	VADDPS      constants<>+32(SB), Y6, Y4
-	VMULPS      Y7, Y4, Y4
-	VMULPS      Y3, Y4, Y3
-	VADDPS      constants<>+32(SB), Y3, Y3
-	VMOVUPS     constants<>+1024(SB), Y4
-	VDIVPS      Y3, Y4, Y3
-	VMOVUPS     constants<>+32(SB), Y4
-	VSUBPS      Y3, Y4, Y3
-	VANDPS      constants<>+1088(SB), Y1, Y4
-	VORPS       Y4, Y3, Y3
-	VMULPS      Y1, Y1, Y4
-	VMOVUPS     constants<>+1120(SB), Y5
-	VFMADD213PS constants<>+1152(SB), Y4, Y5
-	VFMADD213PS constants<>+1184(SB), Y4, Y5
-	VFMADD213PS constants<>+1216(SB), Y4, Y5
-	VFMADD213PS constants<>+1248(SB), Y4, Y5
-	VMULPS      Y4, Y5, Y4
-	VFMADD213PS Y1, Y1, Y4
-	VCMPPS      $0x11, constants<>+1280(SB), Y2, Y1
-	VBLENDVPS   Y1, Y4, Y3, Y1
-	VMASKMOVPS  (AX)(CX*4), Y0, Y2
-	VSUBPS      Y1, Y2, Y2
-	VMASKMOVPS  (R8)(CX*4), Y0, Y3
-	VFMADD213PS Y1, Y3, Y2
-	VMASKMOVPS  Y1, Y0, (SI)(CX*4)
-	VMASKMOVPS  Y2, Y0, (BX)(CX*4)
-	ADDQ        $0x00000008, CX
-	SUBQ        $0x00000008, DX
-	JG          part3
-
-done4:
-	VZEROUPPER
-	RET
-
-// func vecGRUUpdateGradAVX2(v *byte, lo int, hi int)
-// Requires: AVX, CMOV, FMA3
-TEXT ·vecGRUUpdateGradAVX2(SB), NOSPLIT, $0-24
-	MOVQ    v+0(FP), AX
-	MOVQ    lo+8(FP), CX
-	MOVQ    hi+16(FP), DX
-	SUBQ    CX, DX
-	MOVQ    (AX), BX
-	MOVQ    8(AX), SI
-	MOVQ    16(AX), DI
-	MOVQ    24(AX), R8
-	MOVQ    32(AX), R9
-	MOVQ    40(AX), R10
-	MOVQ    48(AX), R11
-	MOVQ    56(AX), AX
-	SUBQ    $0x00000008, DX
-	JL      tail2
-	PCALIGN $0x20
-
-loop1:
-	VMOVUPS      (R9)(CX*4), Y0
-	VMOVUPS      (R10)(CX*4), Y1
-	VMOVUPS      (R11)(CX*4), Y2
-	VMOVUPS      constants<>+32(SB), Y3
-	VSUBPS       Y2, Y3, Y3
-	VMULPS       Y3, Y0, Y3
-	VMOVUPS      constants<>+32(SB), Y4
-	VFNMADD231PS Y1, Y1, Y4
-	VMULPS       Y4, Y3, Y3
-	VMOVUPS      (AX)(CX*4), Y4
-	VSUBPS       Y1, Y4, Y1
-	VMULPS       Y1, Y0, Y1
-	VMOVUPS      Y3, (BX)(CX*4)
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (SI)(CX*4)
-	VMOVUPS      Y1, (DI)(CX*4)
-	VMULPS       Y2, Y0, Y0
-	VMOVUPS      Y0, (R8)(CX*4)
-	ADDQ         $0x00000008, CX
-	SUBQ         $0x00000008, DX
-	JGE          loop1
-
-tail2:
-	ADDQ $0x00000008, DX
-	JZ   done4
-
-part3:
-	MOVQ         DX, R12
-	XORQ         R13, R13
-	CMPQ         R12, R13
-	CMOVQLT      R13, R12
-	MOVQ         $0x00000008, R13
-	CMPQ         R12, R13
-	CMOVQGT      R13, R12
-	LEAQ         laneMasks<>+32(SB), R13
-	NEGQ         R12
-	VMOVDQU      (R13)(R12*4), Y0
-	VMASKMOVPS   (R9)(CX*4), Y0, Y1
-	VMASKMOVPS   (R10)(CX*4), Y0, Y2
-	VMASKMOVPS   (R11)(CX*4), Y0, Y3
-	VMOVUPS      constants<>+32(SB), Y4
-	VSUBPS       Y3, Y4, Y4
-	VMULPS       Y4, Y1, Y4
-	VMOVUPS      constants<>+32(SB), Y5
-	VFNMADD231PS Y2, Y2, Y5
-	VMULPS       Y5, Y4, Y4
-	VMASKMOVPS   (AX)(CX*4), Y0, Y5
-	VSUBPS       Y2, Y5, Y2
-	VMULPS       Y2, Y1, Y2
-	VMASKMOVPS   Y4, Y0, (BX)(CX*4)
-	VXORPS       Y4, Y4, Y4
-	VMASKMOVPS   Y4, Y0, (SI)(CX*4)
-	VMASKMOVPS   Y2, Y0, (DI)(CX*4)
-	VMULPS       Y3, Y1, Y1
-	VMASKMOVPS   Y1, Y0, (R8)(CX*4)
-	ADDQ         $0x00000008, CX
-	SUBQ         $0x00000008, DX
-	JG           part3
-
-done4:
-	VZEROUPPER
-	RET
-
 // func vecUniformAVX2(v *byte, lo int, hi int)
 // Requires: AVX, AVX2, CMOV
 TEXT ·vecUniformAVX2(SB), NOSPLIT, $0-24
@@ -16396,7 +13329,7 @@ TEXT ·vecUniformAVX2(SB), NOSPLIT, $0-24
 	MOVQ hi+16(FP), DX
 	SUBQ CX, DX
 	MOVQ (AX), BX
-	MOVQ 160(AX), SI
+	MOVQ 96(AX), SI
 	ADDQ CX, SI
 	SHRQ $0x02, SI
 	SUBQ $0x00000040, DX
@@ -16415,8 +13348,8 @@ loop1:
 	VPADDQ       laneNumbers<>+64(SB), Y1, Y1
 	VXORPS       Y5, Y5, Y5
 	VXORPS       Y6, Y6, Y6
-	VBROADCASTSS 152(AX), Y7
-	VBROADCASTSS 156(AX), Y8
+	VBROADCASTSS 88(AX), Y7
+	VBROADCASTSS 92(AX), Y8
 	VPMULUDQ     constants<>+2656(SB), Y2, Y2
 	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
@@ -16631,8 +13564,8 @@ loop1:
 	VPADDQ       laneNumbers<>+96(SB), Y1, Y1
 	VXORPS       Y5, Y5, Y5
 	VXORPS       Y6, Y6, Y6
-	VBROADCASTSS 152(AX), Y7
-	VBROADCASTSS 156(AX), Y8
+	VBROADCASTSS 88(AX), Y7
+	VBROADCASTSS 92(AX), Y8
 	VPMULUDQ     constants<>+2656(SB), Y2, Y2
 	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
@@ -16855,8 +13788,8 @@ tail2:
 	VPADDQ       laneNumbers<>+64(SB), Y1, Y1
 	VXORPS       Y5, Y5, Y5
 	VXORPS       Y6, Y6, Y6
-	VBROADCASTSS 152(AX), Y7
-	VBROADCASTSS 156(AX), Y8
+	VBROADCASTSS 88(AX), Y7
+	VBROADCASTSS 92(AX), Y8
 	VPMULUDQ     constants<>+2656(SB), Y2, Y2
 	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
@@ -17114,8 +14047,8 @@ tail2:
 	VPADDQ       laneNumbers<>+96(SB), Y1, Y1
 	VXORPS       Y5, Y5, Y5
 	VXORPS       Y6, Y6, Y6
-	VBROADCASTSS 152(AX), Y7
-	VBROADCASTSS 156(AX), Y8
+	VBROADCASTSS 88(AX), Y7
+	VBROADCASTSS 92(AX), Y8
 	VPMULUDQ     constants<>+2656(SB), Y2, Y2
 	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
@@ -17376,8 +14309,8 @@ TEXT ·vecDropoutAVX2(SB), NOSPLIT, $0-24
 	SUBQ         CX, DX
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
-	VBROADCASTSS 112(AX), Y0
-	MOVQ         160(AX), DI
+	VBROADCASTSS 48(AX), Y0
+	MOVQ         96(AX), DI
 	ADDQ         CX, DI
 	SHRQ         $0x02, DI
 	SUBQ         $0x00000040, DX
@@ -17396,8 +14329,8 @@ loop1:
 	VPADDQ       laneNumbers<>+64(SB), Y2, Y2
 	VXORPS       Y6, Y6, Y6
 	VXORPS       Y7, Y7, Y7
-	VBROADCASTSS 152(AX), Y8
-	VBROADCASTSS 156(AX), Y9
+	VBROADCASTSS 88(AX), Y8
+	VBROADCASTSS 92(AX), Y9
 	VPMULUDQ     constants<>+2656(SB), Y3, Y3
 	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y10
@@ -17584,28 +14517,28 @@ loop1:
 	VPBLENDD     $0xaa, Y2, Y3, Y2
 	VPSLLQ       $0x20, Y1, Y1
 	VPBLENDD     $0xaa, Y1, Y10, Y1
-	VBROADCASTSS 168(AX), Y3
+	VBROADCASTSS 104(AX), Y3
 	VMOVUPS      (SI)(CX*4), Y6
 	VMULPS       Y0, Y6, Y6
 	VPSRLD       $0x08, Y4, Y4
 	VPCMPGTD     Y4, Y3, Y3
 	VANDNPS      Y6, Y3, Y3
 	VMOVUPS      Y3, (BX)(CX*4)
-	VBROADCASTSS 168(AX), Y3
+	VBROADCASTSS 104(AX), Y3
 	VMOVUPS      64(SI)(CX*4), Y4
 	VMULPS       Y0, Y4, Y4
 	VPSRLD       $0x08, Y5, Y5
 	VPCMPGTD     Y5, Y3, Y3
 	VANDNPS      Y4, Y3, Y3
 	VMOVUPS      Y3, 64(BX)(CX*4)
-	VBROADCASTSS 168(AX), Y3
+	VBROADCASTSS 104(AX), Y3
 	VMOVUPS      128(SI)(CX*4), Y4
 	VMULPS       Y0, Y4, Y4
 	VPSRLD       $0x08, Y2, Y2
 	VPCMPGTD     Y2, Y3, Y2
 	VANDNPS      Y4, Y2, Y2
 	VMOVUPS      Y2, 128(BX)(CX*4)
-	VBROADCASTSS 168(AX), Y2
+	VBROADCASTSS 104(AX), Y2
 	VMOVUPS      192(SI)(CX*4), Y3
 	VMULPS       Y0, Y3, Y3
 	VPSRLD       $0x08, Y1, Y1
@@ -17624,8 +14557,8 @@ loop1:
 	VPADDQ       laneNumbers<>+96(SB), Y2, Y2
 	VXORPS       Y6, Y6, Y6
 	VXORPS       Y7, Y7, Y7
-	VBROADCASTSS 152(AX), Y8
-	VBROADCASTSS 156(AX), Y9
+	VBROADCASTSS 88(AX), Y8
+	VBROADCASTSS 92(AX), Y9
 	VPMULUDQ     constants<>+2656(SB), Y3, Y3
 	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y10
@@ -17812,28 +14745,28 @@ loop1:
 	VPBLENDD     $0xaa, Y2, Y3, Y2
 	VPSLLQ       $0x20, Y1, Y1
 	VPBLENDD     $0xaa, Y1, Y10, Y1
-	VBROADCASTSS 168(AX), Y3
+	VBROADCASTSS 104(AX), Y3
 	VMOVUPS      32(SI)(CX*4), Y6
 	VMULPS       Y0, Y6, Y6
 	VPSRLD       $0x08, Y4, Y4
 	VPCMPGTD     Y4, Y3, Y3
 	VANDNPS      Y6, Y3, Y3
 	VMOVUPS      Y3, 32(BX)(CX*4)
-	VBROADCASTSS 168(AX), Y3
+	VBROADCASTSS 104(AX), Y3
 	VMOVUPS      96(SI)(CX*4), Y4
 	VMULPS       Y0, Y4, Y4
 	VPSRLD       $0x08, Y5, Y5
 	VPCMPGTD     Y5, Y3, Y3
 	VANDNPS      Y4, Y3, Y3
 	VMOVUPS      Y3, 96(BX)(CX*4)
-	VBROADCASTSS 168(AX), Y3
+	VBROADCASTSS 104(AX), Y3
 	VMOVUPS      160(SI)(CX*4), Y4
 	VMULPS       Y0, Y4, Y4
 	VPSRLD       $0x08, Y2, Y2
 	VPCMPGTD     Y2, Y3, Y2
 	VANDNPS      Y4, Y2, Y2
 	VMOVUPS      Y2, 160(BX)(CX*4)
-	VBROADCASTSS 168(AX), Y2
+	VBROADCASTSS 104(AX), Y2
 	VMOVUPS      224(SI)(CX*4), Y3
 	VMULPS       Y0, Y3, Y3
 	VPSRLD       $0x08, Y1, Y1
@@ -17860,8 +14793,8 @@ tail2:
 	VPADDQ       laneNumbers<>+64(SB), Y2, Y2
 	VXORPS       Y6, Y6, Y6
 	VXORPS       Y7, Y7, Y7
-	VBROADCASTSS 152(AX), Y8
-	VBROADCASTSS 156(AX), Y9
+	VBROADCASTSS 88(AX), Y8
+	VBROADCASTSS 92(AX), Y9
 	VPMULUDQ     constants<>+2656(SB), Y3, Y3
 	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y10
@@ -18058,7 +14991,7 @@ tail2:
 	LEAQ         laneMasks<>+32(SB), R9
 	NEGQ         R8
 	VMOVDQU      (R9)(R8*4), Y3
-	VBROADCASTSS 168(AX), Y6
+	VBROADCASTSS 104(AX), Y6
 	VMASKMOVPS   (SI)(CX*4), Y3, Y7
 	VMULPS       Y0, Y7, Y7
 	VPSRLD       $0x08, Y4, Y4
@@ -18076,7 +15009,7 @@ tail2:
 	LEAQ         laneMasks<>+32(SB), R9
 	NEGQ         R8
 	VMOVDQU      (R9)(R8*4), Y3
-	VBROADCASTSS 168(AX), Y4
+	VBROADCASTSS 104(AX), Y4
 	VMASKMOVPS   64(SI)(CX*4), Y3, Y6
 	VMULPS       Y0, Y6, Y6
 	VPSRLD       $0x08, Y5, Y5
@@ -18094,7 +15027,7 @@ tail2:
 	LEAQ         laneMasks<>+32(SB), R9
 	NEGQ         R8
 	VMOVDQU      (R9)(R8*4), Y3
-	VBROADCASTSS 168(AX), Y4
+	VBROADCASTSS 104(AX), Y4
 	VMASKMOVPS   128(SI)(CX*4), Y3, Y5
 	VMULPS       Y0, Y5, Y5
 	VPSRLD       $0x08, Y2, Y2
@@ -18112,7 +15045,7 @@ tail2:
 	LEAQ         laneMasks<>+32(SB), R9
 	NEGQ         R8
 	VMOVDQU      (R9)(R8*4), Y2
-	VBROADCASTSS 168(AX), Y3
+	VBROADCASTSS 104(AX), Y3
 	VMASKMOVPS   192(SI)(CX*4), Y2, Y4
 	VMULPS       Y0, Y4, Y4
 	VPSRLD       $0x08, Y1, Y1
@@ -18131,8 +15064,8 @@ tail2:
 	VPADDQ       laneNumbers<>+96(SB), Y2, Y2
 	VXORPS       Y6, Y6, Y6
 	VXORPS       Y7, Y7, Y7
-	VBROADCASTSS 152(AX), Y8
-	VBROADCASTSS 156(AX), Y9
+	VBROADCASTSS 88(AX), Y8
+	VBROADCASTSS 92(AX), Y9
 	VPMULUDQ     constants<>+2656(SB), Y3, Y3
 	VPMULUDQ     constants<>+2688(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y10
@@ -18330,7 +15263,7 @@ tail2:
 	LEAQ         laneMasks<>+32(SB), R8
 	NEGQ         DI
 	VMOVDQU      (R8)(DI*4), Y3
-	VBROADCASTSS 168(AX), Y6
+	VBROADCASTSS 104(AX), Y6
 	VMASKMOVPS   32(SI)(CX*4), Y3, Y7
 	VMULPS       Y0, Y7, Y7
 	VPSRLD       $0x08, Y4, Y4
@@ -18348,7 +15281,7 @@ tail2:
 	LEAQ         laneMasks<>+32(SB), R8
 	NEGQ         DI
 	VMOVDQU      (R8)(DI*4), Y3
-	VBROADCASTSS 168(AX), Y4
+	VBROADCASTSS 104(AX), Y4
 	VMASKMOVPS   96(SI)(CX*4), Y3, Y6
 	VMULPS       Y0, Y6, Y6
 	VPSRLD       $0x08, Y5, Y5
@@ -18366,7 +15299,7 @@ tail2:
 	LEAQ         laneMasks<>+32(SB), R8
 	NEGQ         DI
 	VMOVDQU      (R8)(DI*4), Y3
-	VBROADCASTSS 168(AX), Y4
+	VBROADCASTSS 104(AX), Y4
 	VMASKMOVPS   160(SI)(CX*4), Y3, Y5
 	VMULPS       Y0, Y5, Y5
 	VPSRLD       $0x08, Y2, Y2
@@ -18383,7 +15316,7 @@ tail2:
 	LEAQ         laneMasks<>+32(SB), DI
 	NEGQ         DX
 	VMOVDQU      (DI)(DX*4), Y2
-	VBROADCASTSS 168(AX), Y3
+	VBROADCASTSS 104(AX), Y3
 	VMASKMOVPS   224(SI)(CX*4), Y2, Y4
 	VMULPS       Y0, Y4, Y0
 	VPSRLD       $0x08, Y1, Y1
@@ -18403,7 +15336,7 @@ TEXT ·vecNormalAVX2(SB), NOSPLIT, $0-24
 	MOVQ hi+16(FP), DX
 	SUBQ CX, DX
 	MOVQ (AX), BX
-	MOVQ 160(AX), SI
+	MOVQ 96(AX), SI
 	ADDQ CX, SI
 	SHRQ $0x02, SI
 	SUBQ $0x00000040, DX
@@ -18422,8 +15355,8 @@ loop1:
 	VPADDQ       laneNumbers<>+64(SB), Y1, Y1
 	VXORPS       Y5, Y5, Y5
 	VXORPS       Y6, Y6, Y6
-	VBROADCASTSS 152(AX), Y7
-	VBROADCASTSS 156(AX), Y8
+	VBROADCASTSS 88(AX), Y7
+	VBROADCASTSS 92(AX), Y8
 	VPMULUDQ     constants<>+2656(SB), Y2, Y2
 	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
@@ -18742,8 +15675,8 @@ loop1:
 	VPADDQ       laneNumbers<>+96(SB), Y1, Y1
 	VXORPS       Y5, Y5, Y5
 	VXORPS       Y6, Y6, Y6
-	VBROADCASTSS 152(AX), Y7
-	VBROADCASTSS 156(AX), Y8
+	VBROADCASTSS 88(AX), Y7
+	VBROADCASTSS 92(AX), Y8
 	VPMULUDQ     constants<>+2656(SB), Y2, Y2
 	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
@@ -19070,8 +16003,8 @@ tail2:
 	VPADDQ       laneNumbers<>+64(SB), Y1, Y1
 	VXORPS       Y5, Y5, Y5
 	VXORPS       Y6, Y6, Y6
-	VBROADCASTSS 152(AX), Y7
-	VBROADCASTSS 156(AX), Y8
+	VBROADCASTSS 88(AX), Y7
+	VBROADCASTSS 92(AX), Y8
 	VPMULUDQ     constants<>+2656(SB), Y2, Y2
 	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
@@ -19433,8 +16366,8 @@ tail2:
 	VPADDQ       laneNumbers<>+96(SB), Y1, Y1
 	VXORPS       Y5, Y5, Y5
 	VXORPS       Y6, Y6, Y6
-	VBROADCASTSS 152(AX), Y7
-	VBROADCASTSS 156(AX), Y8
+	VBROADCASTSS 88(AX), Y7
+	VBROADCASTSS 92(AX), Y8
 	VPMULUDQ     constants<>+2656(SB), Y2, Y2
 	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
@@ -19798,7 +16731,7 @@ TEXT ·vecGumbelAVX2(SB), NOSPLIT, $0-24
 	MOVQ hi+16(FP), DX
 	SUBQ CX, DX
 	MOVQ (AX), BX
-	MOVQ 160(AX), SI
+	MOVQ 96(AX), SI
 	ADDQ CX, SI
 	SHRQ $0x02, SI
 	SUBQ $0x00000040, DX
@@ -19817,8 +16750,8 @@ loop1:
 	VPADDQ       laneNumbers<>+64(SB), Y1, Y1
 	VXORPS       Y5, Y5, Y5
 	VXORPS       Y6, Y6, Y6
-	VBROADCASTSS 152(AX), Y7
-	VBROADCASTSS 156(AX), Y8
+	VBROADCASTSS 88(AX), Y7
+	VBROADCASTSS 92(AX), Y8
 	VPMULUDQ     constants<>+2656(SB), Y2, Y2
 	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
@@ -20197,8 +17130,8 @@ loop1:
 	VPADDQ       laneNumbers<>+96(SB), Y1, Y1
 	VXORPS       Y5, Y5, Y5
 	VXORPS       Y6, Y6, Y6
-	VBROADCASTSS 152(AX), Y7
-	VBROADCASTSS 156(AX), Y8
+	VBROADCASTSS 88(AX), Y7
+	VBROADCASTSS 92(AX), Y8
 	VPMULUDQ     constants<>+2656(SB), Y2, Y2
 	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
@@ -20585,8 +17518,8 @@ tail2:
 	VPADDQ       laneNumbers<>+64(SB), Y1, Y1
 	VXORPS       Y5, Y5, Y5
 	VXORPS       Y6, Y6, Y6
-	VBROADCASTSS 152(AX), Y7
-	VBROADCASTSS 156(AX), Y8
+	VBROADCASTSS 88(AX), Y7
+	VBROADCASTSS 92(AX), Y8
 	VPMULUDQ     constants<>+2656(SB), Y2, Y2
 	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
@@ -21008,8 +17941,8 @@ tail2:
 	VPADDQ       laneNumbers<>+96(SB), Y1, Y1
 	VXORPS       Y5, Y5, Y5
 	VXORPS       Y6, Y6, Y6
-	VBROADCASTSS 152(AX), Y7
-	VBROADCASTSS 156(AX), Y8
+	VBROADCASTSS 88(AX), Y7
+	VBROADCASTSS 92(AX), Y8
 	VPMULUDQ     constants<>+2656(SB), Y2, Y2
 	VPMULUDQ     constants<>+2688(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9

@@ -247,6 +247,6 @@ func vecGeneric3(o op, v *vec, d, x []float32, lo, hi int) {
 	case opLion:
 		lionGeneric(v, d, x, y)
 	default:
-		cellGeneric(o, v, lo, hi)
+		panic("kernel: no such elementwise kernel")
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 // Version is the version of the contract between generated code and the runtime. Generated packages contain a
 // constant expression that fails to compile when it differs from the version they were generated for.
-const Version = 8
+const Version = 9
 
 // Tensor is a named parameter of a model.
 type Tensor struct {

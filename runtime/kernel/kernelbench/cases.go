@@ -32,7 +32,6 @@ func benchmarks() []*benchmark {
 	list = append(list, crossEntropy(2048, 96), crossEntropy(512, 8192))
 	list = append(list, draws(2048, 96)...)
 	list = append(list, draws(512, 8192)...)
-	list = append(list, cells(32, 256)...)
 	list = append(list, attention(12, 4, 32, 64)...)
 	list = append(list, attention(8, 6, 64, 256)...)
 	list = append(list, attention(4, 12, 64, 1024)...)
@@ -296,31 +295,6 @@ func draws(rows, vocab int) []*benchmark {
 		stream("SampleRows", size, n, 1, 0, func() func() {
 			x, tokens := numbers(n), make([]int32, rows)
 			return func() { kernel.SampleRows(tokens, x, 0.8, 7, 0, rows, vocab) }
-		}),
-	}
-}
-
-func cells(batch, hidden int) []*benchmark {
-	size, n := fmt.Sprintf("%dx%d", batch, hidden), batch*hidden
-	return []*benchmark{
-		stream("LSTMCell", size, n, 5, 6, func() func() {
-			h, c, acts, gates, prev := make([]float32, n), make([]float32, n), make([]float32,
-				4*n), numbers(4*n), numbers(n)
-			return func() { kernel.LSTMCell(h, c, acts, gates, prev, batch, hidden) }
-		}),
-		stream("LSTMCellGrad", size, n, 8, 5, func() func() {
-			dg, dp, dh, dc, acts, c, prev := make([]float32, 4*n), make([]float32,
-				n), numbers(n), numbers(n), numbers(4*n), numbers(n), numbers(n)
-			return func() { kernel.LSTMCellGrad(dg, dp, dh, dc, acts, c, prev, batch, hidden) }
-		}),
-		stream("GRUCell", size, n, 7, 4, func() func() {
-			h, acts, gx, gh, prev := make([]float32, n), make([]float32, 3*n), numbers(3*n), numbers(3*n), numbers(n)
-			return func() { kernel.GRUCell(h, acts, gx, gh, prev, batch, hidden) }
-		}),
-		stream("GRUCellGrad", size, n, 6, 7, func() func() {
-			dgx, dgh, dp, dh, acts, gh, prev := make([]float32, 3*n), make([]float32, 3*n), make([]float32,
-				n), numbers(n), numbers(3*n), numbers(3*n), numbers(n)
-			return func() { kernel.GRUCellGrad(dgx, dgh, dp, dh, acts, gh, prev, batch, hidden) }
 		}),
 	}
 }

@@ -31,8 +31,7 @@ var sections = []struct {
 	{"attention", []string{"Attention", "AttentionGrad", "AttentionPlain", "AttentionCached"}},
 	{"rows", []string{"Softmax", "SoftmaxGrad", "CrossEntropy", "GumbelSoftmax", "SampleRows", "LayerNorm",
 		"LayerNormGrad", "SumRows"}},
-	{"cells and optimizers",
-		[]string{"LSTMCell", "LSTMCellGrad", "GRUCell", "GRUCellGrad", "Adam", "SGD", "SquaredNorm"}},
+	{"optimizers", []string{"Adam", "SGD", "SquaredNorm"}},
 	{"elementwise", nil},
 }
 
