@@ -248,7 +248,7 @@ func (b *builder) newCell(l *spec.Recurrent) *cell {
 	if l.Formula != nil {
 		return formulaCell(l)
 	}
-	c := &cell{l: l, m: b.r, states: []string{"h"}}
+	c := &cell{l: l, m: b.r, states: statesOf(l)}
 	add := func(field string, shape func(in graph.Dim) graph.Shape, init func(in int) Init) {
 		c.weights = append(c.weights, weight{field, shape, init})
 	}
@@ -295,10 +295,18 @@ func (b *builder) newCell(l *spec.Recurrent) *cell {
 				func(int) Init { return bias })
 		}
 	}
-	if l.Kind == "lstm" {
-		c.states = append(c.states, "c")
-	}
 	return c
+}
+
+// statesOf are the states of a layer.
+func statesOf(l *spec.Recurrent) []string {
+	switch {
+	case l.Formula != nil:
+		return formulaCell(l).states
+	case l.Kind == "lstm":
+		return []string{"h", "c"}
+	}
+	return []string{"h"}
 }
 
 // out is what a step gives, and the next states.
@@ -436,7 +444,6 @@ func tellRecurrent(m *spec.Model, l *spec.Recurrent) Account {
 	default:
 		a.say("The state is zero before the first token.")
 	}
-	c := newCell(l, graph.Const(l.Units, ""))
 	more, reads := "", ""
 	if writing {
 		from := "m_1"
@@ -447,7 +454,7 @@ func tellRecurrent(m *spec.Model, l *spec.Recurrent) Account {
 			a.say("Its states begin with what the encoder gives at the first token, m₁, which has seen all of the " +
 				"source.")
 		}
-		for _, s := range c.states {
+		for _, s := range statesOf(l) {
 			a.show(stateLetter(s) + `_0 = \tanh(` + affine(from, "w_start_"+s, "b_start_"+s, true) + ")")
 		}
 		if m.Latent != nil && l.Formula == nil {

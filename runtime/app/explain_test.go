@@ -67,7 +67,8 @@ func TestExplain(t *testing.T) {
 	if err := os.WriteFile("vectors.csv", []byte(vectors), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range []Program{tapped.Program(), induction.Program(), lstm.Program(), translate.Program(), textvae.Program(), vae.Program(),
+	for _, p := range []Program{tapped.Program(), induction.Program(), lstm.Program(), translate.Program(),
+		textvae.Program(), vae.Program(),
 		gan.Program()} {
 		name := p.Info.Name
 		if err := checkpoint.SaveWeights("m", p.New(3)); err != nil {

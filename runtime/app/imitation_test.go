@@ -271,8 +271,9 @@ func TestLinesEarlyTogether(t *testing.T) {
 		}
 		path := filepath.Join(dir, name)
 		r, err := train.Run(context.Background(), m, train.Data{Train: learn, Validation: validate}, train.Options{
-			Schedule: optim.Schedule{Kind: "constant", Rate: 0.05}, Steps: 60, EvalEvery: 3, Average: 0.5, Pretraining: 2,
-			Patience: 2, Tolerance: 0.3, Path: path, Best: path + ".best", Pretrained: path + ".pretrained", Seed: 1,
+			Schedule: optim.Schedule{Kind: "constant", Rate: 0.05}, Steps: 60, EvalEvery: 3, Average: 0.5,
+			Pretraining: 2,
+			Patience:    2, Tolerance: 0.3, Path: path, Best: path + ".best", Pretrained: path + ".pretrained", Seed: 1,
 			Group: g})
 		if err == nil && r.Steps < 31 {
 			err = fmt.Errorf("pretraining has not ended: %+v", r)

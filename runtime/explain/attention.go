@@ -267,7 +267,8 @@ func (e *Explainer) Roles(b *model.Batch) (*Roles, error) {
 		r.InductionByChance, r.PreviousByChance = chance, before
 		for layer := range l.Layers {
 			for h := range l.Heads {
-				role := Role{Tap: l.Name, Layer: layer, Head: h, Previous: previous[layer][h], Induction: induction[layer][h]}
+				role := Role{Tap: l.Name, Layer: layer, Head: h, Previous: previous[layer][h],
+					Induction: induction[layer][h]}
 				is := func(score, chance float64) bool { return score >= leastShare && score >= timesChance*chance }
 				switch before, behind := is(role.Previous, before), is(role.Induction, chance); {
 				case before && behind:

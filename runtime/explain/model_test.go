@@ -292,7 +292,8 @@ func TestPrevious(t *testing.T) {
 	}
 }
 
-// TestRead reads texts that are longer than a window: every position comes once and in order. A recurrent model comes to
+// TestRead reads texts that are longer than a window: every position comes once and in order. A recurrent model comes
+// to
 // the states and predictions of one long pass; one that also attends sees at least half a window.
 func TestRead(t *testing.T) {
 	long := tokens(60, 90)

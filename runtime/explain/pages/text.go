@@ -301,7 +301,8 @@ func (a *about) roles(blocks *[]page.Block) error {
 		most = max(most, math.Abs(h.Rise))
 	}
 	for _, h := range r.Heads {
-		t.Rows = append(t.Rows, page.Row{Name: fmt.Sprintf("%s, layer %d, head %d", strings.TrimSuffix(h.Tap, ".weights"),
+		t.Rows = append(t.Rows, page.Row{Name: fmt.Sprintf("%s, layer %d, head %d", strings.TrimSuffix(h.Tap,
+			".weights"),
 			h.Layer+1, h.Head+1), Cells: []page.Token{{Text: percent(h.Previous), Ground: page.Share(h.Previous)},
 			{Text: percent(h.Induction), Ground: page.Share(h.Induction)},
 			{Text: fmt.Sprintf("%+.3f", h.Rise), Ground: page.Signed(h.Rise / most)}, {Text: cmp.Or(h.Name, "—")}}})
