@@ -27,6 +27,7 @@ func kindsOf() map[string]Program {
 		all[name] = p
 	}
 	add("text", func(p *Program) {})
+	add("tapped", func(p *Program) { p.Info.Taps = true })
 	add("decoder", func(p *Program) {
 		p.Info.Kind = "attention"
 		p.Info.Layers = append(p.Info.Layers, model.Layer{Name: "embed", Kind: "embedding"})

@@ -156,7 +156,7 @@ func TestFaults(t *testing.T) {
 			m := vae.New()
 			return m, shapes(m.Info(), 10, 0)
 		}},
-		{diagnose.Exploding, "gptnano.yaml:", "optimizer.rate (gptnano.yaml:14)", 40, 5, 1, gpt},
+		{diagnose.Exploding, "gptnano.yaml:", "optimizer.rate (gptnano.yaml:14)", 40, 2, 1, gpt},
 		{diagnose.Still, "gptnano.yaml:10", "raise optimizer.rate (gptnano.yaml:14)", 40, 5, 1e-12, gpt},
 		{diagnose.Saturated, "lstm.yaml:9", "clip.norm (lstm.yaml:13)", 60, 10, 1, func() (model.LanguageModel,
 			*windows) {
