@@ -42,14 +42,9 @@ func EncoderFirst(t *testing.T, make func(seed uint64) Model) {
 	}
 	loss, norm, err := m.EncoderStep(b, 0.01)
 	updates := 1
-	unmoved := func() bool {
-		return !slices.ContainsFunc(m.Tensors(), func(ts model.Tensor) bool {
-			return !slices.Equal(ts.Value, before[ts.Name])
-		})
-	}
 	// Dropout may shut off all that the encoder learns from, and the first update of some rules, such as SOAP, only
-	// looks at the gradient.
-	for ; err == nil && (norm == 0 || unmoved()) && updates < often; updates++ {
+	// looks at the gradient of matrices.
+	for ; err == nil && (norm == 0 || updates < 2) && updates < often; updates++ {
 		loss, norm, err = m.EncoderStep(b, 0.01)
 	}
 	if err != nil {
