@@ -18,11 +18,12 @@ func newReport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report RUN...",
 		Short: "Show trainings on a page, or say which is better",
-		Long: `Report reads the logs that train --log wrote and writes a page in HTML: the curves of all runs, the
-settings in which they differ, the norms of their layers, and what the models made on the way. The
-page needs no other file and no network. A RUN is a log, a folder of logs, or a pattern such as
-'runs/wide-*.jsonl'. Runs that cannot be read are named, and the others shown; a training that goes
-on is shown as far as it is.
+		Long: `Report reads the logs that train --log wrote and writes a page in HTML: the curves of all runs, what
+share of its peak the processor computed, the settings in which they differ, what was found to go
+wrong, the norms of their layers, and what the models made on the way. The page needs no other file
+and no network. A RUN is a log, a folder of logs, or a pattern such as 'runs/wide-*.jsonl'. Runs
+that cannot be read are named, and the others shown; a training that goes on is shown as far as it
+is.
 
 With --compare there are two, A and B, each of one log or of several that differ in their seeds, and
 report says which is better: the one with the lower mean of the lowest validation losses, if the

@@ -24,6 +24,7 @@ import (
 type logger interface {
 	train.Reporter
 	Describe(train.Description)
+	On(train.Machine)
 	Show(step int, s train.Sample)
 	Close() error
 }
@@ -73,6 +74,9 @@ func (a *program) description(flags *pflag.FlagSet, m model.LanguageModel, f *tr
 	d := train.Description{Model: a.Info.Name, Kind: a.Info.Kind, Spec: a.Info.Spec, Digest: a.Info.SpecDigest,
 		Unit: a.Info.Unit(), Parameters: a.Info.Params, Vocab: a.Info.Vocab,
 		Total: cmp.Or(f.steps, f.passes*data.Train.Windows()), Settings: map[string]string{}}
+	if x := a.Info.Adversary; x == nil || x.Text == nil { // whose steps are of several kinds
+		d.TrainFlops = a.Info.TrainFlops
+	}
 	var layers []string
 	for _, l := range a.Info.Layers {
 		d.Flops += l.Flops
@@ -113,12 +117,15 @@ type board struct {
 	since   time.Time // of the tokens
 	tokens  int
 	about   *train.Description // to be written; nil when that is done
+	on      *train.Machine     // the same
 	started bool
 }
 
 func newBoard(dir string, warn func(string)) *board { return &board{w: tensorboard.New(dir, warn)} }
 
 func (b *board) Describe(d train.Description) { b.about = &d }
+
+func (b *board) On(m train.Machine) { b.on = &m }
 
 func (b *board) Resumed(step, total int) { b.w.Resume(step) }
 
@@ -130,6 +137,12 @@ func (b *board) Step(p train.Progress) {
 	if b.about != nil {
 		b.w.Text(p.Step, "settings", table(b.about))
 		b.about = nil
+	}
+	if m := b.on; m != nil {
+		b.w.Text(p.Step, "machine", fmt.Sprintf("%s, %s kernels, %d threads, %.3g GFLOP/s at most", m.Processor,
+			m.Kernels,
+			m.Threads, m.Peak/1e9))
+		b.on = nil
 	}
 	b.values = b.values[:0]
 	b.add("loss/training", p.Loss)

@@ -402,6 +402,7 @@ func (a *program) train(cmd *cobra.Command, f *trainFlags, at *standing) error {
 	}
 	for _, l := range logs {
 		l.Describe(a.description(flags, m, f, data.Data))
+		l.On(a.machine())
 		o.Reporter, o.LayersEvery = train.Reporters(o.Reporter, l), f.layersEvery
 	}
 	if f.sampleEvery > 0 {

@@ -423,6 +423,7 @@ func TestOwn(t *testing.T) {
 		{"Call me Ishmael.\n", ""},
 		{head(`{"__metadata__":{"gradsmith.architecture":"x"},"a":`), "checkpoint"},
 		{head(`{"__metadata__":{"format":"pt"}}`), ""},
+		{`{"step":0,"seconds":0,"machine":{"kernels":"avx2","threads":2}}` + "\n", "log"},
 		{`{"step":12,"seconds":0.8,"loss":2.1,"norm":0.9,"rate":0.002,"tokens":2048}` + "\n", "log"},
 		{`{"step":12,"seconds":0.9,"validation":2.2,"best":true}` + "\n", "log"},
 		{`{"step":12,"seconds":0.9}` + "\n", ""},

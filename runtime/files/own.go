@@ -56,7 +56,7 @@ func isCheckpoint(head []byte) bool {
 }
 
 // logLine is how a line of a training's log begins.
-var logLine = regexp.MustCompile(`^\{"step":[0-9]+,"seconds":[-+.0-9eE]+,"(loss|validation|run)":`)
+var logLine = regexp.MustCompile(`^\{"step":[0-9]+,"seconds":[-+.0-9eE]+,"(loss|validation|run|machine)":`)
 
 // isLog knows a log of a training by its first line.
 func isLog(head []byte) bool { return logLine.Match(head) }

@@ -97,6 +97,7 @@ type Info struct {
 	Weights      string // kind of weights that the spec fixes for writing, such as "q8"; empty where the caller chooses
 	Params       int    // number of learnt numbers
 	TrainBytes   int64  // memory that a training allocates: parameters, gradients, optimizer, activations
+	TrainFlops   int64  // floating-point operations of a training step, forward and backward, a token or vector; 0 unknown
 	DecodeBytes  int64  // memory of parameters and of a decoder for one sequence
 	Layers       []Layer
 	Training     Training

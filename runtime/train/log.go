@@ -14,21 +14,25 @@ import (
 // Log is a [Reporter] that writes a JSON object a line: one a step, one a validation and one a [Notice], for plots.
 //
 //	{"step":0,"seconds":0,"run":{"model":"lstm","unit":"token","settings":{"rate":"0.002"}}}
+//	{"step":0,"seconds":0,"machine":{"processor":"AMD EPYC","kernels":"avx512","threads":2,"peak":1.9e11}}
 //	{"step":12,"seconds":0.8,"loss":2.1,"norm":0.9,"rate":0.002,"tokens":2048}
 //	{"step":12,"seconds":0.8,"layers":[{"layer":"embed","gradient":0.2,"update":0.001,"weight":4.1}]}
 //	{"step":12,"seconds":0.9,"validation":2.2,"best":true}
 //	{"step":12,"seconds":0.9,"notice":"stop","text":"the training stops: …"}
 //	{"step":12,"seconds":1.1,"sample":{"text":"It was"}}
 //
-// The first and the last line are there where [Log.Describe] and [Log.Show] are called, that of the layers in the steps
+// The first two and the last line are there where [Log.Describe], [Log.On] and [Log.Show] are called, that of the
+// layers in the steps
 // in which [Options.LayersEvery] asks for it. seconds is the time since the log was made. The first error of the writer
 // is kept for Err, and ends the writing.
 type Log struct {
-	w     io.Writer
-	start time.Time
-	err   error
-	run   json.RawMessage // to be written before the next line; nil for nothing
-	step  int             // that the training stands at
+	w      io.Writer
+	start  time.Time
+	err    error
+	run    json.RawMessage // to be written before the next line; nil for nothing
+	on     *Machine        // the same
+	runsOn *Machine        // what the training runs on; nil where that is not said
+	step   int             // that the training stands at
 }
 
 // NewLog makes a log. It makes one call of Write a line.
@@ -45,8 +49,33 @@ type Description struct {
 	Vocab      int    `json:"vocab"` // tokens; 0 for vectors
 	Flops      int64  `json:"flops"` // a token, in the forward pass
 	Total      int    `json:"total"` // steps of the whole training; 0 where that is not known
+	// operations of a step, forward and backward, a unit; 0 where that is not known
+	TrainFlops int64 `json:"train_flops,omitempty"`
 	// what the training was told, by its flags and by the spec
 	Settings map[string]string `json:"settings"`
+}
+
+// Machine is what a training runs on. A training that goes on may have another one.
+type Machine struct {
+	Processor string  `json:"processor,omitempty"`
+	Kernels   string  `json:"kernels"`        // the instruction set that they run on: "avx2"
+	Threads   int     `json:"threads"`        // of all processes
+	Peak      float64 `json:"peak,omitempty"` // floating-point operations a second, measured; 0 where that is not known
+}
+
+// alike reports whether two machines are the same but for what was measured of them.
+func (m Machine) alike(other Machine) bool {
+	m.Peak, other.Peak = 0, 0
+	return m == other
+}
+
+// On makes the log say what the training runs on, before its next line. It writes nothing yet.
+func (l *Log) On(m Machine) { l.on, l.runsOn = &m, &m }
+
+type logMachine struct {
+	Step    int     `json:"step"`
+	Seconds float64 `json:"seconds"`
+	Machine Machine `json:"machine"`
 }
 
 // Describe makes the log say what the training is, before its next line. It writes nothing yet.
@@ -154,9 +183,12 @@ func (l *Log) line(v any) {
 	if l.err != nil {
 		return
 	}
-	if run := l.run; run != nil {
-		l.run = nil
+	run, on := l.run, l.on
+	if l.run, l.on = nil, nil; run != nil {
 		l.line(logRun{l.step, l.seconds(), run})
+	}
+	if on != nil {
+		l.line(logMachine{l.step, l.seconds(), *on})
 	}
 	data, err := json.Marshal(v)
 	if err == nil {

@@ -127,6 +127,11 @@ func (l *LogFile) last(r io.Reader) (end int64, seconds float64, err error) {
 		if x.Run != nil && bytes.Equal(x.Run, l.run) {
 			l.run = nil // it stands there already
 		}
+		if m := x.Machine; m != nil && l.runsOn != nil {
+			if l.on = l.runsOn; m.alike(*l.runsOn) { // the last one that stands there
+				l.on = nil
+			}
+		}
 		end += int64(len(line))
 		seconds = x.Seconds
 	}
@@ -140,6 +145,7 @@ type logLine struct {
 	Notice     string
 	Number     int
 	Run        json.RawMessage
+	Machine    *Machine
 }
 
 // keeps reads a line, and reports whether it and those before it stay where a training goes on or back.

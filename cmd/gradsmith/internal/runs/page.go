@@ -48,8 +48,8 @@ type page struct {
 
 // row is a line of the table of runs.
 type row struct {
-	Name, Model, Parameters, Step, Best, Training, Speed, Flops, Time string
-	Key                                                               template.HTML
+	Name, Model, Parameters, Step, Best, Training, Speed, Flops, Peak, Time, On string
+	Key                                                                         template.HTML
 }
 
 // figure is a chart with its words.
@@ -161,7 +161,7 @@ func escape(s string) string { return html.EscapeString(s) }
 
 func rowOf(r *Run, style int) row {
 	x := row{Name: r.Name, Model: r.About.Model, Step: cli.Thousands(r.Steps), Key: template.HTML(legend(style)),
-		Best: "—", Training: "—", Speed: "—", Flops: "—",
+		Best: "—", Training: "—", Speed: "—", Flops: "—", Peak: "—",
 		Time: cli.Duration(time.Duration(r.Seconds * float64(time.Second)))}
 	if r.About.Total > r.Steps {
 		x.Step += " of " + cli.Thousands(r.About.Total)
@@ -177,8 +177,24 @@ func rowOf(r *Run, style int) row {
 	}
 	if r.Tokens > 0 {
 		x.Speed = cli.Thousands(int(r.Tokens))
-		if r.About.Flops > 0 {
-			x.Flops = fmt.Sprintf("%.3g", 3*r.Tokens*float64(r.About.Flops)/1e9)
+		flops := r.About.TrainFlops
+		if flops == 0 { // a step computes the product, and both gradients of it
+			flops = 3 * r.About.Flops
+		}
+		if flops > 0 {
+			x.Flops = fmt.Sprintf("%.3g", r.Tokens*float64(flops)/1e9)
+		}
+		if m := r.Machine; m != nil && m.Peak > 0 && r.About.TrainFlops > 0 {
+			x.Peak = fmt.Sprintf("%.0f %%", 100*r.Tokens*float64(flops)/m.Peak)
+		}
+	}
+	if m := r.Machine; m != nil {
+		x.On = fmt.Sprintf("%s: %s kernels, %d threads", r.Name, m.Kernels, m.Threads)
+		if m.Processor != "" {
+			x.On = fmt.Sprintf("%s: %s, %s kernels, %d threads", r.Name, m.Processor, m.Kernels, m.Threads)
+		}
+		if m.Peak > 0 {
+			x.On += fmt.Sprintf(", of which fused multiply-adds alone made %.3g GFLOP/s", m.Peak/1e9)
 		}
 	}
 	return x

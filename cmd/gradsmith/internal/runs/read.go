@@ -39,6 +39,8 @@ type Run struct {
 	// About is what the training is; its Settings are nil in logs that do not say it, as those of gradsmith before 0.6.
 	About train.Description
 
+	Machine *train.Machine // what it has run on, at its end; nil in logs that do not say it, as those before 0.6
+
 	Curves   map[string][]Point // by the names of Kinds
 	Time     []Point            // training loss, Step being the seconds since the beginning
 	Layers   map[string]map[string][]Point
@@ -159,6 +161,7 @@ type entry struct {
 	Layers         []train.Layer
 	Sample         *train.Sample
 	Notice, Text   string
+	Machine        *train.Machine
 }
 
 // longest bounds a line: pictures are the longest there are.
@@ -286,6 +289,8 @@ func (d *reading) add(e *entry) {
 				curves[kind] = append(curves[kind], Point{float64(step), v})
 			}
 		}
+	case e.Machine != nil:
+		d.Machine = e.Machine
 	case e.Notice != "":
 		if e.Notice == "back" { // what follows on it stands behind it
 			d.Notices = slices.DeleteFunc(d.Notices, func(n Notice) bool { return n.Step > step })

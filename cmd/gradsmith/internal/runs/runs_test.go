@@ -418,3 +418,53 @@ func TestNotices(t *testing.T) {
 		t.Error("the page has what the training has gone back behind")
 	}
 }
+
+// TestMachine: the share of the peak is that of the operations of a step, at the speed of the training, in what the
+// machine made at most; without a measured peak, or the operations of a step, there is none.
+func TestMachine(t *testing.T) {
+	page := func(flops int64, m *train.Machine) string {
+		var log bytes.Buffer
+		l := train.NewLog(&log)
+		l.Describe(train.Description{Model: "poet", Unit: "token", Flops: 100, TrainFlops: flops, Total: 3})
+		if m != nil {
+			l.On(*m)
+		}
+		for i := 1; i <= 3; i++ {
+			l.Step(train.Progress{Step: i, Loss: 1, Norm: 1, Tokens: 64})
+		}
+		// A step takes a tenth of a second.
+		text := log.String()
+		for i := 1; i <= 3; i++ {
+			text = regexp.MustCompile(fmt.Sprintf(`"step":%d,"seconds":[0-9.]+`, i)).ReplaceAllString(text,
+				fmt.Sprintf(`"step":%d,"seconds":%.1f`, i, float64(i)/10))
+		}
+		path := filepath.Join(t.TempDir(), "a.jsonl")
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		all := Read(path)
+		if len(all[0].Problems) > 0 {
+			t.Fatal(all[0].Problems)
+		}
+		var b bytes.Buffer
+		if err := WritePage(&b, all, nil); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	m := &train.Machine{Processor: "A <processor>", Kernels: "avx2", Threads: 2, Peak: 1e6}
+	text := page(390, m) // 640 tokens a second of 390 operations are 249,600
+	for _, want := range []string{"<td>25 %</td>", "<td>0.00025</td>", "A &lt;processor&gt;, avx2 kernels, 2 threads",
+		"0.001 GFLOP/s"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page has no %s", want)
+		}
+	}
+	if text = page(0, m); strings.Contains(text, " %</td>") || !strings.Contains(text, "<td>0.000192</td>") {
+		t.Error("without the operations of a step there is a share of the peak, or they are not three times the " +
+			"forward pass's")
+	}
+	if text = page(390, nil); strings.Contains(text, " %</td>") {
+		t.Error("without a peak there is a share of it")
+	}
+}
