@@ -62,6 +62,8 @@ func TestMathML(t *testing.T) {
 		`\sum_j -a`: `<mrow><munder><mo>∑</mo><mrow><mi>j</mi></mrow></munder><mo>−</mo><mi>a</mi></mrow>`,
 		`(-a)`: `<mrow><mo stretchy="false">(</mo><mo form="prefix">−</mo><mi>a</mi><mo ` +
 			`stretchy="false">)</mo></mrow>`,
+		`t \quad \text{for } i`: `<mrow><mi>t</mi><mspace width="1em"/><mi mathvariant="normal">for` + "\u00a0" +
+			`</mi><mi>i</mi></mrow>`,
 		`a < b`: "<mrow><mi>a</mi><mo>&lt;</mo><mi>b</mi></mrow>",
 	} {
 		got, err := MathML(latex)

@@ -18,7 +18,8 @@ func MathML(latex string) (string, error) {
 // element is a node, before being what stands before it.
 func element(x, before *node) string {
 	tag := func(name, content string) string { return "<" + name + ">" + content + "</" + name + ">" }
-	text := html.EscapeString(x.text)
+	// Blanks at the ends of an element count for nothing.
+	text := strings.ReplaceAll(html.EscapeString(x.text), " ", "\u00a0")
 	var s string
 	switch x.kind {
 	case row:

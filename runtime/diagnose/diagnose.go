@@ -15,6 +15,7 @@ import (
 
 	"github.com/gradsmith/gradsmith/runtime/explain"
 	"github.com/gradsmith/gradsmith/runtime/model"
+	"github.com/gradsmith/gradsmith/runtime/optim"
 	"github.com/gradsmith/gradsmith/runtime/train"
 )
 
@@ -75,7 +76,7 @@ type Watcher struct {
 // history is what there was of a layer.
 type history struct {
 	looks     int
-	weight    float64     // at the first look
+	weight    float64     // before the training
 	gradients [10]float64 // of the last looks
 }
 
@@ -99,6 +100,14 @@ const patience = 3
 func New(m model.LanguageModel, b *model.Batch, partial bool, tell func(Finding)) *Watcher {
 	w := &Watcher{m: m, info: m.Info(), tell: tell, batch: b, told: map[string]bool{}, rows: map[string]int{},
 		layers: map[string]*history{}, units: map[string]*units{}, partial: partial}
+	for _, t := range m.Tensors() {
+		h := w.layers[train.LayerOf(t.Name)]
+		if h == nil {
+			h = &history{}
+			w.layers[train.LayerOf(t.Name)] = h
+		}
+		h.weight = math.Hypot(h.weight, optim.Norm(t.Value))
+	}
 	if t, ok := m.(model.Tapped); ok && b != nil {
 		for _, pass := range t.Taps() {
 			if e, err := explain.New(m, pass.Part); err == nil && (pass.Part == "" || pass.Part == "generator" &&
@@ -269,8 +278,7 @@ func (w *Watcher) norm(p train.Progress) {
 	for _, l := range p.Layers {
 		h := w.layers[l.Layer]
 		if h == nil {
-			h = &history{weight: l.Weight}
-			w.layers[l.Layer] = h
+			continue // of another model
 		}
 		w.growing(p, l, h)
 		w.shrinking(p, l, largest, l.Gradient/math.Sqrt(float64(max(1, sizes[l.Layer]))))
@@ -296,9 +304,9 @@ func (w *Watcher) growing(p train.Progress, l train.Layer, h *history) {
 		}
 	}
 	switch {
-	case l.Weight > 0 && l.Update > 0.3*l.Weight && h.looks > 0:
+	case l.Weight > 0 && l.Update > 0.05*l.Weight && h.looks > 0:
 		find(patience, "a step moves it by %.0f %% of its length, where a thousandth is usual", 100*l.Update/l.Weight)
-	case h.weight > 0 && l.Weight > 10*h.weight && h.looks > 0:
+	case h.weight > 0 && l.Weight > 10*h.weight:
 		find(patience, "its parameters are %.3g long, %.0f times what they were at first, %.3g", l.Weight,
 			l.Weight/h.weight, h.weight)
 	}
