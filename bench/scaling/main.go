@@ -26,11 +26,13 @@
 //
 // On this machine messages are copied by the processors that compute, and nothing is hidden: E is all of it. The
 // columns say what a step of two processes takes where gradients are sent at the end, and where they are sent
-// meanwhile.
+// meanwhile. What the latter gains is also measured over networks that take the processors nothing: two trainings in
+// one process, whose messages arrive no sooner than those of a network would.
 package main
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -39,6 +41,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gradsmith/gradsmith/generated/gptbaby"
@@ -62,6 +65,7 @@ var (
 	usable = flag.Float64("usable", 0.9, "`SHARE` of a network's bits that a message can use")
 	worker = flag.String("worker", "", "`JOB` of a process that another one has started: a model, or \"link\"")
 	shards = flag.Int("shards", 1, "`NUMBER` of shards in the batch of a worker")
+	gbits  = flag.Float64("gbits", 0, "in a worker, two trainings in one process, over a network of so many `GBIT/S`")
 )
 
 // measured is what a worker has found.
@@ -103,6 +107,13 @@ func main() {
 // work is a process that measures. Process 0 prints what it has found.
 func work() error {
 	parallel.SetThreads(1)
+	if *gbits > 0 {
+		m, err := emulated(programs[*worker])
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(os.Stdout).Encode(m)
+	}
 	g, err := cluster.Join()
 	if err != nil {
 		return err
@@ -208,6 +219,65 @@ func steps(g *cluster.Group, p model.Program) (*measured, error) {
 	return r, nil
 }
 
+// emulated times two trainings in this process that send each other messages over a network.
+func emulated(p model.Program) (*measured, error) {
+	links := cluster.Local(2)
+	var found [2]*measured
+	var errs [2]error
+	var both sync.WaitGroup
+	for rank, l := range links {
+		both.Go(func() {
+			g, err := cluster.New(&slow{Link: l, network: networkOf(*gbits)}, false)
+			if err == nil {
+				found[rank], err = steps(g, p)
+			}
+			errs[rank] = err
+		})
+	}
+	both.Wait()
+	return found[0], errors.Join(errs[:]...)
+}
+
+// slow is a link whose messages arrive no sooner than over a network.
+type slow struct {
+	cluster.Link
+	network
+	free time.Time // when all that has been begun has arrived
+}
+
+// Start begins to send and to receive, one message after the other.
+func (s *slow) Start(send, receive []cluster.Message) cluster.Transfer {
+	if now := time.Now(); s.free.Before(now) {
+		s.free = now
+	}
+	for _, m := range receive {
+		s.free = s.free.Add(time.Duration(1e9 * (s.latency + float64(len(m.Data))/s.bandwidth)))
+	}
+	return &arriving{s.Link.Start(send, receive), s.free}
+}
+
+// arriving is messages that are there at a time.
+type arriving struct {
+	cluster.Transfer
+	at time.Time
+}
+
+func (a *arriving) Done() (bool, error) {
+	if time.Now().Before(a.at) {
+		return false, nil
+	}
+	return a.Transfer.Done()
+}
+
+// networkOf is a network of so many Gbit/s.
+func networkOf(gbits float64) network {
+	x := network{fmt.Sprintf("%v Gbit/s", gbits), *latency * 1e-6, *usable * gbits * 1e9 / 8}
+	if gbits >= 100 {
+		x.latency /= 3
+	}
+	return x
+}
+
 // wait is for how long this process has waited for others.
 func wait(g *cluster.Group) time.Duration {
 	if g == nil {
@@ -287,12 +357,13 @@ func links(g *cluster.Group) (*measured, error) {
 }
 
 // ask runs a worker in some processes, each bound to a processor.
-func ask(processes, shards int, job string) (*measured, error) {
+func ask(processes, shards int, job string, more ...string) (*measured, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	args := []string{self, "-worker", job, "-shards", fmt.Sprint(shards), "-seconds", fmt.Sprint(*seconds)}
+	args := append([]string{self, "-worker", job, "-shards", fmt.Sprint(shards), "-seconds", fmt.Sprint(*seconds)},
+		more...)
 	if processes > 1 {
 		args = append([]string{"mpirun", "--allow-run-as-root", "--bind-to", "core", "-np", fmt.Sprint(processes)},
 			args...)
@@ -378,8 +449,7 @@ func report() error {
 		}
 	}
 	slices.Sort(names)
-	networks := []network{{"10 Gbit/s", *latency * 1e-6, *usable * 10e9 / 8},
-		{"100 Gbit/s", *latency / 3 * 1e-6, *usable * 100e9 / 8}}
+	networks := []network{networkOf(10), networkOf(100)}
 	var all []foretold
 	fmt.Println("| model | parameters | one process: 1 shard, 2 shards | two processes, 2 shards: at the end, meanwhile | " +
 		"times one process | foretold | messages | MB sent a step | waiting |")
@@ -403,6 +473,21 @@ func report() error {
 			"%.2f ms, %.2f ms |\n", name, one.Params, 1e3*one.Step, 1e3*two.Step, 1e3*both.Late, 1e3*both.Step,
 			two.Step/both.Late, two.Step/both.Step, 1e3*want, 100*(want/both.Late-1), both.Messages, both.Bytes/1e6,
 			1e3*both.WaitedLate, 1e3*both.Waited)
+	}
+	fmt.Print("\nOver networks that take the processors nothing, steps of two trainings in one process:\n\n")
+	fmt.Println("| model | network | at the end | meanwhile | gained | foretold at the end, meanwhile |")
+	fmt.Println("|---|---|---|---|---|---|")
+	for _, f := range all {
+		for _, x := range []float64{1, 10} {
+			found, err := turns(func() (*measured, error) { return ask(1, 2, f.name, "-gbits", fmt.Sprint(x)) })
+			if err != nil {
+				return err
+			}
+			m := found[0]
+			n := networkOf(x)
+			fmt.Printf("| %s | %s | %.2f ms | %.2f ms | %.1f %% | %.2f ms, %.2f ms |\n", f.name, n.name, 1e3*m.Late,
+				1e3*m.Step, 100*(m.Late/m.Step-1), 1e3*f.step(n, 2, false), 1e3*f.step(n, 2, true))
+		}
 	}
 	for _, x := range networks {
 		fmt.Printf("\nForetold at %s, %.0f µs a message:\n\n", x.name, 1e6*x.latency)
