@@ -30,16 +30,18 @@ const (
 	farewell = 3 * time.Second        // in which others must have been told, and a launcher ends those that are left
 )
 
-// silence is for how long a process may be silent before it counts as gone; tests shorten it.
+// silence is for how long a process may be silent before it counts as gone. Tests shorten it: a watch keeps what it was
+// when it began.
 var silence = 6 * time.Second
 
 // watch is the connections of a process: those to all others of process 0, the one to process 0 of others.
 type watch struct {
-	g      *Group
-	listen net.Listener
-	token  []byte
-	peers  []*peer // by rank; nil where there is no connection
-	end    atomic.Pointer[func(err error, told bool)]
+	g       *Group
+	listen  net.Listener
+	token   []byte
+	silence time.Duration // for how long a process may be silent
+	peers   []*peer       // by rank; nil where there is no connection
+	end     atomic.Pointer[func(err error, told bool)]
 
 	mu     sync.Mutex
 	faults []fault // that have come up
@@ -49,12 +51,13 @@ type watch struct {
 
 // peer is a process at the other end of a connection.
 type peer struct {
-	rank int
-	conn net.Conn
-	out  sync.Mutex
-	mu   sync.Mutex
-	last time.Time // when it was heard of
-	left bool      // in good order
+	rank    int
+	conn    net.Conn
+	silence time.Duration // for how long it may be silent
+	out     sync.Mutex
+	mu      sync.Mutex
+	last    time.Time // when it was heard of
+	left    bool      // in good order
 }
 
 // fault is what a process is to blame for.
@@ -80,7 +83,7 @@ type hello struct {
 
 // newWatch begins to listen in process 0.
 func newWatch(g *Group, watched bool) (*watch, hello) {
-	w := &watch{g: g, peers: make([]*peer, g.Size()), told: make(chan struct{})}
+	w := &watch{g: g, peers: make([]*peer, g.Size()), told: make(chan struct{}), silence: silence}
 	var h hello
 	if !watched || g.Rank() != 0 {
 		return w, h
@@ -162,7 +165,7 @@ func (w *watch) accept() (problem string) {
 			continue
 		}
 		c.SetDeadline(time.Time{})
-		w.peers[rank] = &peer{rank: rank, conn: c}
+		w.peers[rank] = &peer{rank: rank, conn: c, silence: w.silence}
 		missing--
 	}
 	return ""
@@ -207,7 +210,7 @@ func (w *watch) dial(to hello) (problem string) {
 			continue
 		}
 		c.SetDeadline(time.Time{})
-		w.peers[0] = &peer{rank: 0, conn: c}
+		w.peers[0] = &peer{rank: 0, conn: c, silence: w.silence}
 		return ""
 	}
 	return strings.Join(why, "; ")
@@ -225,7 +228,7 @@ func (p *peer) say(what byte, text string) error {
 	p.out.Lock()
 	defer p.out.Unlock()
 	m := binary.LittleEndian.AppendUint32([]byte{what}, uint32(len(text)))
-	p.conn.SetWriteDeadline(time.Now().Add(silence))
+	p.conn.SetWriteDeadline(time.Now().Add(p.silence))
 	_, err := p.conn.Write(append(m, text...))
 	return err
 }
@@ -290,7 +293,7 @@ func (w *watch) look() {
 			if left {
 				continue
 			}
-			if quiet > silence {
+			if quiet > p.silence {
 				w.blame(fault{p.rank, fmt.Sprintf("does not answer: it or its machine has stopped for %d seconds",
 					int(quiet.Seconds()))})
 			}
