@@ -468,6 +468,23 @@ warning: careful
 	}
 }
 
+// Steps that are not made as pretraining ends early take no time, so those that are left take as long as the others.
+func TestProgressSkips(t *testing.T) {
+	var out bytes.Buffer
+	clock := time.Unix(0, 0)
+	p := newProgress(&out, false, 0)
+	p.now = func() time.Time { return clock }
+	for _, step := range []int{1, 2, 3, 4, 5, 91, 92, 93, 94, 95, 96} {
+		p.Step(train.Progress{Step: step, Total: 100, Pass: 1, Loss: 2, Tokens: 1000})
+		clock = clock.Add(time.Second)
+	}
+	want := "step 91/100  loss 2.0000  1.0k tokens/s  9.0s left\n" +
+		"step 96/100  loss 2.0000  1.0k tokens/s  4.0s left\n"
+	if out.String() != want {
+		t.Errorf("the lines are\n%swant\n%s", out.String(), want)
+	}
+}
+
 func TestFormats(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
 		{thousands(0), "0"}, {thousands(999), "999"}, {thousands(1000), "1,000"}, {thousands(-1234567), "-1,234,567"},

@@ -23,6 +23,8 @@ type progress struct {
 	made    time.Time
 
 	first   int           // step that this run began after
+	last    int           // step before
+	skipped int           // steps that were not made, as pretraining ended early
 	start   time.Time     // of the first step
 	aside   time.Duration // spent in validations
 	unit    string        // what is counted: "token"
@@ -54,6 +56,10 @@ func (p *progress) Resumed(step, total int) {
 
 func (p *progress) Step(s train.Progress) {
 	now := p.now()
+	if p.started {
+		p.skipped += max(0, s.Step-p.last-1)
+	}
+	p.last = s.Step
 	if !p.started {
 		p.started, p.start, p.shown, p.loss = true, now, now, s.Loss
 		if s.Duel != nil {
@@ -101,7 +107,7 @@ func (p *progress) line(s train.Progress, now time.Time) string {
 func (p *progress) parts(s train.Progress, now time.Time) []cli.Part {
 	parts := append([]cli.Part{{Text: fmt.Sprintf("step %s/%s", thousands(s.Step), thousands(s.Total))}}, p.losses()...)
 	spent := (now.Sub(p.start) - p.aside).Seconds()
-	if done := s.Step - p.first - 1; done > 0 && spent > 0 {
+	if done := s.Step - p.first - p.skipped - 1; done > 0 && spent > 0 {
 		left := time.Duration(spent / float64(done) * float64(s.Total-s.Step) * float64(time.Second))
 		if p.limit > 0 {
 			left = min(left, p.limit-now.Sub(p.made))
