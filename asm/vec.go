@@ -184,6 +184,14 @@ func (a *asm) simple() {
 		y := l.get(1)
 		l.put(0, l.mul(l.get(2), l.fnma(y, y, y)))
 	})
+	a.elementwise("MulTanhGrad", 4, 0, 4, []konst{f32(1)}, func(l *loop) {
+		y := l.get(1)
+		l.put(0, l.mul(l.mul(l.get(2), l.get(3)), l.fnma(y, y, f32(1))))
+	})
+	a.elementwise("MulSigmoidGrad", 4, 0, 4, nil, func(l *loop) {
+		y := l.get(1)
+		l.put(0, l.mul(l.mul(l.get(2), l.get(3)), l.fnma(y, y, y)))
+	})
 	a.elementwise("AddTanhGrad", 4, 0, 4, []konst{f32(1)}, func(l *loop) {
 		x, y := l.get(1), l.get(2)
 		l.fma231(x, l.get(3), l.fnma(y, y, f32(1)))

@@ -80,6 +80,15 @@ func TestContract(t *testing.T) {
 		{"gradient of a sigmoid", func(x, y, z, u *graph.Value) []*graph.Value {
 			return []*graph.Value{add(one(op.SigmoidGrad, y, z), x)}
 		}, "add_sigmoid_grad"},
+		{"gradient of a tanh of a product", func(x, y, z, u *graph.Value) []*graph.Value {
+			return []*graph.Value{one(op.TanhGrad, y, mul(x, z))}
+		}, "mul tanh_grad"},
+		{"gradient of a sigmoid of a product", func(x, y, z, u *graph.Value) []*graph.Value {
+			return []*graph.Value{one(op.SigmoidGrad, y, mul(x, z)), mul(y, u)}
+		}, "mul sigmoid_grad mul"},
+		{"gradient of a tanh of a product in a sum", func(x, y, z, u *graph.Value) []*graph.Value {
+			return []*graph.Value{add(x, one(op.TanhGrad, y, mul(z, u)))}
+		}, "mul add_tanh_grad"},
 		{"a product that is read twice", func(x, y, z, u *graph.Value) []*graph.Value {
 			p := mul(x, y)
 			return []*graph.Value{add(p, z), sub(p, u)}
@@ -127,5 +136,36 @@ func TestContract(t *testing.T) {
 	}
 	if n := b.G.Nodes; len(n) != 2 || n[1].Op != op.Add {
 		t.Errorf("a sum of numbers becomes %v", n)
+	}
+}
+
+// TestFuseGradients holds what gradients of elements take in: products of values that are rows of their own, and none
+// of parts of rows, whose place the gradients take.
+func TestFuseGradients(t *testing.T) {
+	five := graph.Const(5, "")
+	b := &graph.Builder{G: graph.New("small"), Phase: graph.Forward}
+	one := func(o *graph.Op, args ...*graph.Value) *graph.Value { return b.Apply(o, nil, nil, args...)[0] }
+	gates := b.G.Input("gates", graph.Data, graph.F32, graph.Shape{opBatch, graph.Const(10, "")})
+	x, y := b.G.Input("x", graph.Data, graph.F32, graph.Shape{opBatch, five}),
+		b.G.Input("y", graph.Data, graph.F32, graph.Shape{opBatch, five})
+	parts := b.Apply(op.SplitColumns, nil, graph.Attrs{{Key: "a", Val: five}, {Key: "b", Val: five}}, gates)
+	dx := one(op.Add, x, y)
+	first := one(op.SigmoidGrad, parts[0], one(op.Mul, dx, parts[1])) // the second part is read before it is written
+	second := one(op.TanhGrad, parts[1], one(op.Mul, dx, y))
+	b.G.Output(one(op.JoinColumns, first, second), "first")
+	in := opInputs(b.G)
+	opOptimized(t, b.G, in, opRun(t, b.G, in))
+	if len(b.G.Nodes) != 1 || b.G.Nodes[0].Op != op.Elementwise {
+		t.Fatalf("%v is not one node of elements", b.G)
+	}
+	var left []string
+	for _, n := range op.BodyOf(b.G.Nodes[0]).Nodes {
+		left = append(left, n.Op.Name)
+	}
+	if got, want := strings.Join(left, " "), "split_columns add mul sigmoid_grad mul_tanh_grad join_columns"; got != want {
+		t.Errorf("%s is left, want %s", got, want)
+	}
+	if pairs := b.G.Nodes[0].InPlace(); len(pairs) == 0 || pairs[0] != [2]int{0, 0} {
+		t.Errorf("results take the places of arguments %v, want those of the parts", pairs)
 	}
 }

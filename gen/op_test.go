@@ -140,6 +140,7 @@ var opKernels = map[string]any{
 	"Clear": kernel.Clear, "Mean": kernel.Mean, "DotRows": kernel.DotRows, "ScaleRows": kernel.ScaleRows,
 	"WeightedCrossEntropy": kernel.WeightedCrossEntropy, "GumbelSoftmax": kernel.GumbelSoftmax,
 	"MulAdd": kernel.MulAdd, "MulSub": kernel.MulSub, "SubMul": kernel.SubMul, "AddTanhGrad": kernel.AddTanhGrad,
+	"TanhGrad": kernel.TanhGrad, "SigmoidGrad": kernel.SigmoidGrad,
 	"AddSigmoidGrad": kernel.AddSigmoidGrad, "Affine": kernel.Affine,
 	"OneHotMax": kernel.OneHotMax, "SoftmaxPrefixGrad": kernel.SoftmaxPrefixGrad,
 }

@@ -85,6 +85,10 @@ var Tanh = zip("tanh", "Tanh", 1, 1, func(x []float64) float64 { return math.Tan
 var TanhGrad = zip("tanh_grad", "TanhGrad", 2, 3, func(x []float64) float64 { return (1 - x[0]*x[0]) * x[1] },
 	"(1 − %[1]s²) ∘ %[2]s", nil)
 
+// MulTanhGrad is TanhGrad of y and the product of a and b, of the arguments y, a, b. The optimizer makes it.
+var MulTanhGrad = zip("mul_tanh_grad", "MulTanhGrad", 3, 4,
+	func(x []float64) float64 { return (1 - x[0]*x[0]) * x[1] * x[2] }, "(1 − %[1]s²) ∘ %[2]s ∘ %[3]s", nil)
+
 // AddTanhGrad is TanhGrad of y and dy, added to a, of the arguments a, y, dy, with one rounding of product and sum. The
 // optimizer makes it.
 var AddTanhGrad = zip("add_tanh_grad", "AddTanhGrad", 3, 4,
@@ -97,6 +101,10 @@ var Sigmoid = zip("sigmoid", "Sigmoid", 1, 1, func(x []float64) float64 { return
 // SigmoidGrad is y·(1 − y)·dy, with y = σ(x).
 var SigmoidGrad = zip("sigmoid_grad", "SigmoidGrad", 2, 3,
 	func(x []float64) float64 { return x[0] * (1 - x[0]) * x[1] }, "%[1]s ∘ (1 − %[1]s) ∘ %[2]s", nil)
+
+// MulSigmoidGrad is SigmoidGrad of y and the product of a and b, of the arguments y, a, b. The optimizer makes it.
+var MulSigmoidGrad = zip("mul_sigmoid_grad", "MulSigmoidGrad", 3, 4,
+	func(x []float64) float64 { return x[0] * (1 - x[0]) * x[1] * x[2] }, "%[1]s ∘ (1 − %[1]s) ∘ %[2]s ∘ %[3]s", nil)
 
 // AddSigmoidGrad is SigmoidGrad of y and dy, added to a, of the arguments a, y, dy, with one rounding of product and
 // sum. The optimizer makes it.

@@ -284,3 +284,33 @@ func (p *chainPart) fuse(g *graph.Graph) *graph.Node {
 	}
 	return fused
 }
+
+// fuseGradients makes one operation, in nodes of elements, of the gradient of a tanh or of a sigmoid and the product
+// that it alone reads, which changes no bit. Parts of wide rows, as the gates of a cell are, are read early instead:
+// gradients then take their place.
+func fuseGradients(g *graph.Graph) {
+	g.Walk(func(g *graph.Graph) {
+		for _, n := range g.Nodes {
+			if n.Op != op.Elementwise {
+				continue
+			}
+			body := op.BodyOf(n).Graph
+			count := uses(body)
+			for i, m := range body.Nodes {
+				o := map[*graph.Op]*graph.Op{op.TanhGrad: op.MulTanhGrad, op.SigmoidGrad: op.MulSigmoidGrad}[m.Op]
+				if o == nil || !is(m.Args[1], op.Mul) || count[m.Args[1]] != 1 {
+					continue
+				}
+				p := m.Args[1].Def
+				if is(p.Args[0], op.SplitColumns) || is(p.Args[1], op.SplitColumns) {
+					continue
+				}
+				f := body.NewNode(m, o, []string{m.Outs[0].Base}, nil, m.Args[0], p.Args[0], p.Args[1])
+				f.Outs[0].Shape = m.Outs[0].Shape // with the names of its sizes
+				body.Replace(m.Outs[0], f.Outs[0])
+				body.Nodes[i] = f
+			}
+			dce(body)
+		}
+	})
+}

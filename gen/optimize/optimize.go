@@ -46,6 +46,7 @@ var passes = []pass{
 	{"aim-once", true, false, aimOnce, "what goes to two places outside is computed for each"},
 	{"fuse-elements", false, false, fuseElements, "operations on elements become one pass over memory"},
 	{"keep-together", false, false, keepTogether, "what a loop keeps lies side by side where it was computed from"},
+	{"fuse-gradients", false, false, fuseGradients, "gradients of elements take in the products that they alone read"},
 	{"names", false, false, tidyNames, "numbers that told names apart go where the other is gone"},
 }
 
@@ -67,6 +68,7 @@ var order = []struct{ before, after, why string }{
 	{"absorb", "contract", "a sum moves into a loop as a sum"},
 	{"contract", "fuse-elements", "what is contracted then depends on products and sums alone"},
 	{"aim-once", "fuse-elements", "what is written to two places is copied from one"},
+	{"keep-together", "fuse-gradients", "which values are parts of rows is then known"},
 	{"fuse-elements", "keep-together", "only nodes of elements read parts of rows"},
 	{"fuse-epilogue", "give-once", "fusion changes which node computes a value"},
 }

@@ -581,12 +581,16 @@ func (p *Plan) share(g *graph.Graph, last map[*graph.Value]int) {
 				p.merge(in, n.Args[i], last)
 			}
 		}
-		p.share(l.Body, last)
-		for i, in := range l.Body.Inputs[:l.Carries] {
-			if !rebound(n, i) && n.Kept(in) < 0 {
-				p.merge(in, l.Body.Outputs[i], last)
+		carries := func() {
+			for i, in := range l.Body.Inputs[:l.Carries] {
+				if !rebound(n, i) && n.Kept(in) < 0 {
+					p.merge(in, l.Body.Outputs[i], last)
+				}
 			}
 		}
+		carries() // before other results take the place of what was carried, so that nothing need be copied
+		p.share(l.Body, last)
+		carries()
 	}
 }
 

@@ -31,6 +31,8 @@ func calls(x func(i int) []float32, ids []int32) map[string]func() {
 		"MulAdd":               func() { MulAdd(x(0), x(1), x(2), x(3), n) },
 		"MulSub":               func() { MulSub(x(0), x(1), x(2), x(3), n) },
 		"SubMul":               func() { SubMul(x(0), x(1), x(2), x(3), n) },
+		"MulTanhGrad":          func() { MulTanhGrad(x(0), x(1), x(2), x(3), n) },
+		"MulSigmoidGrad":       func() { MulSigmoidGrad(x(0), x(1), x(2), x(3), n) },
 		"AddTanhGrad":          func() { AddTanhGrad(x(0), x(1), x(2), x(3), n) },
 		"AddSigmoidGrad":       func() { AddSigmoidGrad(x(0), x(1), x(2), x(3), n) },
 		"TanhGrad":             func() { TanhGrad(x(0), x(1), x(2), n) },

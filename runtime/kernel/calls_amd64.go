@@ -56,6 +56,10 @@ func vecAVX512(o op, v *vec, lo, hi int) {
 		vecTanhGradAVX512(v, lo, hi)
 	case opSigmoidGrad:
 		vecSigmoidGradAVX512(v, lo, hi)
+	case opMulTanhGrad:
+		vecMulTanhGradAVX512(v, lo, hi)
+	case opMulSigmoidGrad:
+		vecMulSigmoidGradAVX512(v, lo, hi)
 	case opAddTanhGrad:
 		vecAddTanhGradAVX512(v, lo, hi)
 	case opAddSigmoidGrad:
@@ -181,6 +185,10 @@ func vecAVX2(o op, v *vec, lo, hi int) {
 		vecTanhGradAVX2(v, lo, hi)
 	case opSigmoidGrad:
 		vecSigmoidGradAVX2(v, lo, hi)
+	case opMulTanhGrad:
+		vecMulTanhGradAVX2(v, lo, hi)
+	case opMulSigmoidGrad:
+		vecMulSigmoidGradAVX2(v, lo, hi)
 	case opAddTanhGrad:
 		vecAddTanhGradAVX2(v, lo, hi)
 	case opAddSigmoidGrad:

@@ -201,6 +201,18 @@ func SigmoidGrad(dx, y, dy []float32, n int) {
 	binary("SigmoidGrad", opSigmoidGrad, dx, y, dy, n, "dx", "y", "dy", 0)
 }
 
+// MulTanhGrad computes dx = a·b·(1 - y²), the gradient of Tanh from its output y where that of the output is a·b, which
+// is rounded: the bits are those of [Mul] and [TanhGrad].
+func MulTanhGrad(dx, y, a, b []float32, n int) {
+	ternary("MulTanhGrad", opMulTanhGrad, dx, y, a, b, n, [3]string{"y", "a", "b"})
+}
+
+// MulSigmoidGrad computes dx = a·b·y·(1 - y), the gradient of Sigmoid from its output y where that of the output is
+// a·b, which is rounded: the bits are those of [Mul] and [SigmoidGrad].
+func MulSigmoidGrad(dx, y, a, b []float32, n int) {
+	ternary("MulSigmoidGrad", opMulSigmoidGrad, dx, y, a, b, n, [3]string{"y", "a", "b"})
+}
+
 // AddTanhGrad computes dx = a + dy·(1 - y²): [TanhGrad] added to a, with one rounding of product and sum.
 func AddTanhGrad(dx, a, y, dy []float32, n int) {
 	ternary("AddTanhGrad", opAddTanhGrad, dx, a, y, dy, n, [3]string{"a", "y", "dy"})

@@ -42,6 +42,8 @@ const (
 	opSiLUGrad                 // dx, x, dy
 	opSoftplusGrad             // dx, x, dy
 	opErfGrad                  // dx, x, dy
+	opMulTanhGrad              // dx, y, a, b
+	opMulSigmoidGrad           // dx, y, a, b
 	opAddTanhGrad              // dx, a, y, dy
 	opAddSigmoidGrad           // dx, a, y, dy
 	opClamp                    // x, x; -limit, limit
@@ -95,8 +97,9 @@ func ptr(x []float32) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(x)
 func (o op) grain() int {
 	switch o {
 	case opAdd, opSub, opMul, opDiv, opScale, opAddScaled, opMulAdd, opMulSub, opSubMul, opReLU, opLeakyReLU,
-		opTanhGrad, opSigmoidGrad, opAddTanhGrad, opAddSigmoidGrad, opReLUGrad, opLeakyReLUGrad, opClamp, opCopy,
-		opClear, opFill, opSGD, opMomentum, opNesterov, opRMSprop, opAdagrad, opAdam, opAdamL2, opLion, opSqrt:
+		opTanhGrad, opSigmoidGrad, opMulTanhGrad, opMulSigmoidGrad, opAddTanhGrad, opAddSigmoidGrad, opReLUGrad,
+		opLeakyReLUGrad, opClamp, opCopy, opClear, opFill, opSGD, opMomentum, opNesterov, opRMSprop, opAdagrad,
+		opAdam, opAdamL2, opLion, opSqrt:
 		return 16384
 	}
 	return 4096

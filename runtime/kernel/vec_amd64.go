@@ -99,6 +99,16 @@ func vecTanhGradAVX512(v *vec, lo, hi int)
 //go:noescape
 func vecSigmoidGradAVX512(v *vec, lo, hi int)
 
+// vecMulTanhGradAVX512 is opMulTanhGrad on elements lo to hi.
+//
+//go:noescape
+func vecMulTanhGradAVX512(v *vec, lo, hi int)
+
+// vecMulSigmoidGradAVX512 is opMulSigmoidGrad on elements lo to hi.
+//
+//go:noescape
+func vecMulSigmoidGradAVX512(v *vec, lo, hi int)
+
 // vecAddTanhGradAVX512 is opAddTanhGrad on elements lo to hi.
 //
 //go:noescape
@@ -393,6 +403,16 @@ func vecTanhGradAVX2(v *vec, lo, hi int)
 //
 //go:noescape
 func vecSigmoidGradAVX2(v *vec, lo, hi int)
+
+// vecMulTanhGradAVX2 is opMulTanhGrad on elements lo to hi.
+//
+//go:noescape
+func vecMulTanhGradAVX2(v *vec, lo, hi int)
+
+// vecMulSigmoidGradAVX2 is opMulSigmoidGrad on elements lo to hi.
+//
+//go:noescape
+func vecMulSigmoidGradAVX2(v *vec, lo, hi int)
 
 // vecAddTanhGradAVX2 is opAddTanhGrad on elements lo to hi.
 //

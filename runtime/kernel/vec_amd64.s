@@ -1200,6 +1200,173 @@ done4:
 	VZEROUPPER
 	RET
 
+// func vecMulTanhGradAVX512(v *byte, lo int, hi int)
+// Requires: AVX, AVX512F, BMI2, CMOV
+TEXT ·vecMulTanhGradAVX512(SB), NOSPLIT, $0-24
+	MOVQ         v+0(FP), AX
+	MOVQ         lo+8(FP), CX
+	MOVQ         hi+16(FP), DX
+	SUBQ         CX, DX
+	MOVQ         (AX), BX
+	MOVQ         8(AX), SI
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), AX
+	VBROADCASTSS constants<>+32(SB), Z0
+	SUBQ         $0x00000040, DX
+	JL           tail2
+	PCALIGN      $0x20
+
+loop1:
+	VMOVUPS      (SI)(CX*4), Z1
+	VMOVUPS      (DI)(CX*4), Z2
+	VMOVUPS      (AX)(CX*4), Z3
+	VMULPS       Z3, Z2, Z2
+	VMOVAPS      Z0, Z3
+	VFNMADD231PS Z1, Z1, Z3
+	VMULPS       Z3, Z2, Z1
+	VMOVUPS      Z1, (BX)(CX*4)
+	VMOVUPS      64(SI)(CX*4), Z1
+	VMOVUPS      64(DI)(CX*4), Z2
+	VMOVUPS      64(AX)(CX*4), Z3
+	VMULPS       Z3, Z2, Z2
+	VMOVAPS      Z0, Z3
+	VFNMADD231PS Z1, Z1, Z3
+	VMULPS       Z3, Z2, Z1
+	VMOVUPS      Z1, 64(BX)(CX*4)
+	VMOVUPS      128(SI)(CX*4), Z1
+	VMOVUPS      128(DI)(CX*4), Z2
+	VMOVUPS      128(AX)(CX*4), Z3
+	VMULPS       Z3, Z2, Z2
+	VMOVAPS      Z0, Z3
+	VFNMADD231PS Z1, Z1, Z3
+	VMULPS       Z3, Z2, Z1
+	VMOVUPS      Z1, 128(BX)(CX*4)
+	VMOVUPS      192(SI)(CX*4), Z1
+	VMOVUPS      192(DI)(CX*4), Z2
+	VMOVUPS      192(AX)(CX*4), Z3
+	VMULPS       Z3, Z2, Z2
+	VMOVAPS      Z0, Z3
+	VFNMADD231PS Z1, Z1, Z3
+	VMULPS       Z3, Z2, Z1
+	VMOVUPS      Z1, 192(BX)(CX*4)
+	ADDQ         $0x00000040, CX
+	SUBQ         $0x00000040, DX
+	JGE          loop1
+
+tail2:
+	ADDQ $0x00000040, DX
+	JZ   done4
+
+part3:
+	MOVQ         DX, R8
+	XORQ         R9, R9
+	CMPQ         R8, R9
+	CMOVQLT      R9, R8
+	MOVQ         $0x00000010, R9
+	CMPQ         R8, R9
+	CMOVQGT      R9, R8
+	MOVQ         $-1, R9
+	BZHIQ        R8, R9, R9
+	KMOVW        R9, K1
+	VMOVUPS.Z    (SI)(CX*4), K1, Z1
+	VMOVUPS.Z    (DI)(CX*4), K1, Z2
+	VMOVUPS.Z    (AX)(CX*4), K1, Z3
+	VMULPS       Z3, Z2, Z2
+	VMOVAPS      Z0, Z3
+	VFNMADD231PS Z1, Z1, Z3
+	VMULPS       Z3, Z2, Z1
+	VMOVUPS      Z1, K1, (BX)(CX*4)
+	ADDQ         $0x00000010, CX
+	SUBQ         $0x00000010, DX
+	JG           part3
+
+done4:
+	VZEROUPPER
+	RET
+
+// func vecMulSigmoidGradAVX512(v *byte, lo int, hi int)
+// Requires: AVX, AVX512F, BMI2, CMOV
+TEXT ·vecMulSigmoidGradAVX512(SB), NOSPLIT, $0-24
+	MOVQ    v+0(FP), AX
+	MOVQ    lo+8(FP), CX
+	MOVQ    hi+16(FP), DX
+	SUBQ    CX, DX
+	MOVQ    (AX), BX
+	MOVQ    8(AX), SI
+	MOVQ    16(AX), DI
+	MOVQ    24(AX), AX
+	SUBQ    $0x00000040, DX
+	JL      tail2
+	PCALIGN $0x20
+
+loop1:
+	VMOVUPS      (SI)(CX*4), Z0
+	VMOVUPS      (DI)(CX*4), Z1
+	VMOVUPS      (AX)(CX*4), Z2
+	VMULPS       Z2, Z1, Z1
+	VMOVAPS      Z0, Z2
+	VFNMADD231PS Z0, Z0, Z2
+	VMULPS       Z2, Z1, Z0
+	VMOVUPS      Z0, (BX)(CX*4)
+	VMOVUPS      64(SI)(CX*4), Z0
+	VMOVUPS      64(DI)(CX*4), Z1
+	VMOVUPS      64(AX)(CX*4), Z2
+	VMULPS       Z2, Z1, Z1
+	VMOVAPS      Z0, Z2
+	VFNMADD231PS Z0, Z0, Z2
+	VMULPS       Z2, Z1, Z0
+	VMOVUPS      Z0, 64(BX)(CX*4)
+	VMOVUPS      128(SI)(CX*4), Z0
+	VMOVUPS      128(DI)(CX*4), Z1
+	VMOVUPS      128(AX)(CX*4), Z2
+	VMULPS       Z2, Z1, Z1
+	VMOVAPS      Z0, Z2
+	VFNMADD231PS Z0, Z0, Z2
+	VMULPS       Z2, Z1, Z0
+	VMOVUPS      Z0, 128(BX)(CX*4)
+	VMOVUPS      192(SI)(CX*4), Z0
+	VMOVUPS      192(DI)(CX*4), Z1
+	VMOVUPS      192(AX)(CX*4), Z2
+	VMULPS       Z2, Z1, Z1
+	VMOVAPS      Z0, Z2
+	VFNMADD231PS Z0, Z0, Z2
+	VMULPS       Z2, Z1, Z0
+	VMOVUPS      Z0, 192(BX)(CX*4)
+	ADDQ         $0x00000040, CX
+	SUBQ         $0x00000040, DX
+	JGE          loop1
+
+tail2:
+	ADDQ $0x00000040, DX
+	JZ   done4
+
+part3:
+	MOVQ         DX, R8
+	XORQ         R9, R9
+	CMPQ         R8, R9
+	CMOVQLT      R9, R8
+	MOVQ         $0x00000010, R9
+	CMPQ         R8, R9
+	CMOVQGT      R9, R8
+	MOVQ         $-1, R9
+	BZHIQ        R8, R9, R9
+	KMOVW        R9, K1
+	VMOVUPS.Z    (SI)(CX*4), K1, Z0
+	VMOVUPS.Z    (DI)(CX*4), K1, Z1
+	VMOVUPS.Z    (AX)(CX*4), K1, Z2
+	VMULPS       Z2, Z1, Z1
+	VMOVAPS      Z0, Z2
+	VFNMADD231PS Z0, Z0, Z2
+	VMULPS       Z2, Z1, Z0
+	VMOVUPS      Z0, K1, (BX)(CX*4)
+	ADDQ         $0x00000010, CX
+	SUBQ         $0x00000010, DX
+	JG           part3
+
+done4:
+	VZEROUPPER
+	RET
+
 // func vecAddTanhGradAVX512(v *byte, lo int, hi int)
 // Requires: AVX, AVX512F, BMI2, CMOV
 TEXT ·vecAddTanhGradAVX512(SB), NOSPLIT, $0-24
@@ -8954,6 +9121,172 @@ part3:
 	VMOVDQU      (R8)(DI*4), Y0
 	VMASKMOVPS   (SI)(CX*4), Y0, Y1
 	VMASKMOVPS   (AX)(CX*4), Y0, Y2
+	VMOVAPS      Y1, Y3
+	VFNMADD231PS Y1, Y1, Y3
+	VMULPS       Y3, Y2, Y1
+	VMASKMOVPS   Y1, Y0, (BX)(CX*4)
+	ADDQ         $0x00000008, CX
+	SUBQ         $0x00000008, DX
+	JG           part3
+
+done4:
+	VZEROUPPER
+	RET
+
+// func vecMulTanhGradAVX2(v *byte, lo int, hi int)
+// Requires: AVX, CMOV, FMA3
+TEXT ·vecMulTanhGradAVX2(SB), NOSPLIT, $0-24
+	MOVQ    v+0(FP), AX
+	MOVQ    lo+8(FP), CX
+	MOVQ    hi+16(FP), DX
+	SUBQ    CX, DX
+	MOVQ    (AX), BX
+	MOVQ    8(AX), SI
+	MOVQ    16(AX), DI
+	MOVQ    24(AX), AX
+	SUBQ    $0x00000020, DX
+	JL      tail2
+	PCALIGN $0x20
+
+loop1:
+	VMOVUPS      (SI)(CX*4), Y0
+	VMOVUPS      (DI)(CX*4), Y1
+	VMOVUPS      (AX)(CX*4), Y2
+	VMULPS       Y2, Y1, Y1
+	VMOVUPS      constants<>+32(SB), Y2
+	VFNMADD231PS Y0, Y0, Y2
+	VMULPS       Y2, Y1, Y0
+	VMOVUPS      Y0, (BX)(CX*4)
+	VMOVUPS      32(SI)(CX*4), Y0
+	VMOVUPS      32(DI)(CX*4), Y1
+	VMOVUPS      32(AX)(CX*4), Y2
+	VMULPS       Y2, Y1, Y1
+	VMOVUPS      constants<>+32(SB), Y2
+	VFNMADD231PS Y0, Y0, Y2
+	VMULPS       Y2, Y1, Y0
+	VMOVUPS      Y0, 32(BX)(CX*4)
+	VMOVUPS      64(SI)(CX*4), Y0
+	VMOVUPS      64(DI)(CX*4), Y1
+	VMOVUPS      64(AX)(CX*4), Y2
+	VMULPS       Y2, Y1, Y1
+	VMOVUPS      constants<>+32(SB), Y2
+	VFNMADD231PS Y0, Y0, Y2
+	VMULPS       Y2, Y1, Y0
+	VMOVUPS      Y0, 64(BX)(CX*4)
+	VMOVUPS      96(SI)(CX*4), Y0
+	VMOVUPS      96(DI)(CX*4), Y1
+	VMOVUPS      96(AX)(CX*4), Y2
+	VMULPS       Y2, Y1, Y1
+	VMOVUPS      constants<>+32(SB), Y2
+	VFNMADD231PS Y0, Y0, Y2
+	VMULPS       Y2, Y1, Y0
+	VMOVUPS      Y0, 96(BX)(CX*4)
+	ADDQ         $0x00000020, CX
+	SUBQ         $0x00000020, DX
+	JGE          loop1
+
+tail2:
+	ADDQ $0x00000020, DX
+	JZ   done4
+
+part3:
+	MOVQ         DX, R8
+	XORQ         R9, R9
+	CMPQ         R8, R9
+	CMOVQLT      R9, R8
+	MOVQ         $0x00000008, R9
+	CMPQ         R8, R9
+	CMOVQGT      R9, R8
+	LEAQ         laneMasks<>+32(SB), R9
+	NEGQ         R8
+	VMOVDQU      (R9)(R8*4), Y0
+	VMASKMOVPS   (SI)(CX*4), Y0, Y1
+	VMASKMOVPS   (DI)(CX*4), Y0, Y2
+	VMASKMOVPS   (AX)(CX*4), Y0, Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      constants<>+32(SB), Y3
+	VFNMADD231PS Y1, Y1, Y3
+	VMULPS       Y3, Y2, Y1
+	VMASKMOVPS   Y1, Y0, (BX)(CX*4)
+	ADDQ         $0x00000008, CX
+	SUBQ         $0x00000008, DX
+	JG           part3
+
+done4:
+	VZEROUPPER
+	RET
+
+// func vecMulSigmoidGradAVX2(v *byte, lo int, hi int)
+// Requires: AVX, CMOV, FMA3
+TEXT ·vecMulSigmoidGradAVX2(SB), NOSPLIT, $0-24
+	MOVQ    v+0(FP), AX
+	MOVQ    lo+8(FP), CX
+	MOVQ    hi+16(FP), DX
+	SUBQ    CX, DX
+	MOVQ    (AX), BX
+	MOVQ    8(AX), SI
+	MOVQ    16(AX), DI
+	MOVQ    24(AX), AX
+	SUBQ    $0x00000020, DX
+	JL      tail2
+	PCALIGN $0x20
+
+loop1:
+	VMOVUPS      (SI)(CX*4), Y0
+	VMOVUPS      (DI)(CX*4), Y1
+	VMOVUPS      (AX)(CX*4), Y2
+	VMULPS       Y2, Y1, Y1
+	VMOVAPS      Y0, Y2
+	VFNMADD231PS Y0, Y0, Y2
+	VMULPS       Y2, Y1, Y0
+	VMOVUPS      Y0, (BX)(CX*4)
+	VMOVUPS      32(SI)(CX*4), Y0
+	VMOVUPS      32(DI)(CX*4), Y1
+	VMOVUPS      32(AX)(CX*4), Y2
+	VMULPS       Y2, Y1, Y1
+	VMOVAPS      Y0, Y2
+	VFNMADD231PS Y0, Y0, Y2
+	VMULPS       Y2, Y1, Y0
+	VMOVUPS      Y0, 32(BX)(CX*4)
+	VMOVUPS      64(SI)(CX*4), Y0
+	VMOVUPS      64(DI)(CX*4), Y1
+	VMOVUPS      64(AX)(CX*4), Y2
+	VMULPS       Y2, Y1, Y1
+	VMOVAPS      Y0, Y2
+	VFNMADD231PS Y0, Y0, Y2
+	VMULPS       Y2, Y1, Y0
+	VMOVUPS      Y0, 64(BX)(CX*4)
+	VMOVUPS      96(SI)(CX*4), Y0
+	VMOVUPS      96(DI)(CX*4), Y1
+	VMOVUPS      96(AX)(CX*4), Y2
+	VMULPS       Y2, Y1, Y1
+	VMOVAPS      Y0, Y2
+	VFNMADD231PS Y0, Y0, Y2
+	VMULPS       Y2, Y1, Y0
+	VMOVUPS      Y0, 96(BX)(CX*4)
+	ADDQ         $0x00000020, CX
+	SUBQ         $0x00000020, DX
+	JGE          loop1
+
+tail2:
+	ADDQ $0x00000020, DX
+	JZ   done4
+
+part3:
+	MOVQ         DX, R8
+	XORQ         R9, R9
+	CMPQ         R8, R9
+	CMOVQLT      R9, R8
+	MOVQ         $0x00000008, R9
+	CMPQ         R8, R9
+	CMOVQGT      R9, R8
+	LEAQ         laneMasks<>+32(SB), R9
+	NEGQ         R8
+	VMOVDQU      (R9)(R8*4), Y0
+	VMASKMOVPS   (SI)(CX*4), Y0, Y1
+	VMASKMOVPS   (DI)(CX*4), Y0, Y2
+	VMASKMOVPS   (AX)(CX*4), Y0, Y3
+	VMULPS       Y3, Y2, Y2
 	VMOVAPS      Y1, Y3
 	VFNMADD231PS Y1, Y1, Y3
 	VMULPS       Y3, Y2, Y1

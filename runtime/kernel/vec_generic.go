@@ -139,6 +139,16 @@ func vecGeneric3(o op, v *vec, d, x []float32, lo, hi int) {
 		for i := range d {
 			d[i] = fma(-y[i], b[i], x[i])
 		}
+	case opMulTanhGrad:
+		b := v.at(3, lo, hi)
+		for i := range d {
+			d[i] = float32(y[i]*b[i]) * fma(-x[i], x[i], 1)
+		}
+	case opMulSigmoidGrad:
+		b := v.at(3, lo, hi)
+		for i := range d {
+			d[i] = float32(y[i]*b[i]) * fma(-x[i], x[i], x[i])
+		}
 	case opAddTanhGrad:
 		dy := v.at(3, lo, hi)
 		for i := range d {
