@@ -97,10 +97,11 @@ type Info struct {
 	Weights      string // kind of weights that the spec fixes for writing, such as "q8"; empty where the caller chooses
 	Params       int    // number of learnt numbers
 	TrainBytes   int64  // memory that a training allocates: parameters, gradients, optimizer, activations
-	TrainFlops   int64  // floating-point operations of a training step, forward and backward, a token or vector; 0 unknown
-	DecodeBytes  int64  // memory of parameters and of a decoder for one sequence
-	Layers       []Layer
-	Training     Training
+	// floating-point operations of a training step, forward and backward, a token or vector; 0 unknown
+	TrainFlops  int64
+	DecodeBytes int64 // memory of parameters and of a decoder for one sequence
+	Layers      []Layer
+	Training    Training
 	// above 0: the first Prefix tokens of a text see each other, so that a decoder must read them in one call of Feed
 	Prefix  int
 	Source  *Source  // for a model that answers a source text, such as a translation; nil for others
