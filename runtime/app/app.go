@@ -146,7 +146,7 @@ func (a *program) root() *cobra.Command {
 		root.AddCommand(a.newMerge())
 	}
 	switch {
-	case !a.Info.Taps || a.Info.Labels > 0 || a.ofLines():
+	case !a.Info.Taps:
 	case a.Info.Vector != nil:
 		root.AddCommand(a.newExplainVectors())
 	default:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,6 +30,8 @@ type explaining struct {
 	at                                                        int
 	units                                                     []string
 
+	labels labelFlags
+
 	data      dataFlags // of a long text, and of that:
 	find      string
 	lens      string // a text that a tuned lens is trained on
@@ -40,7 +43,7 @@ func (a *program) newExplain() *cobra.Command {
 	var f explaining
 	var path string
 	cmd := &cobra.Command{
-		Use:   "explain --text TEXT",
+		Use:   "explain",
 		Short: "Write a page that shows why the model predicts what it does",
 		Long: `Explain writes a page about one prediction for a text: how surprised the model is by each
 token, where the prediction comes from by three methods, each with what it leaves unexplained,
@@ -50,7 +53,7 @@ that fetches nothing.
 
 Explained is the prediction behind the last token, or the one of --at, of the token that the model
 holds for the likeliest there, or of --token. --other gives a text of as many tokens from which
-values are put into this one.` + a.explainsSource() + a.explainsCorpus() + `
+values are put into this one.` + a.explainsSource() + a.explainsOthers() + a.explainsCorpus() + `
 
 ` + cli.Escapes,
 		Example: fmt.Sprintf("  %s explain --text %q", a.Info.Name, a.example()) + a.corpusExample(),
@@ -58,6 +61,9 @@ values are put into this one.` + a.explainsSource() + a.explainsCorpus() + `
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			long, err := a.ofCorpus(cmd, &f)
 			if err != nil {
+				return err
+			}
+			if err := f.labels.needed(a, cmd, "text"); err != nil {
 				return err
 			}
 			if err := page.Writable(f.out, page.ExplainHead, "explain"); err != nil {
@@ -70,14 +76,23 @@ values are put into this one.` + a.explainsSource() + a.explainsCorpus() + `
 			if err != nil {
 				return err
 			}
-			e, err := explain.New(lm, "")
+			part := ""
+			if a.ofLines() {
+				part = "generator"
+			}
+			e, err := explain.New(lm, part)
 			if err != nil {
 				return err
 			}
 			t := &pages.Text{Info: a.Info, Explainer: e, Piece: a.Tokenizer.Piece}
+			if a.ofLines() {
+				if t.Judge, err = explain.New(lm, "discriminator"); err != nil {
+					return err
+				}
+			}
 			if s, ok := lm.(inference.Sentences); ok && a.Info.Latent != nil {
-				t.Write = func(ctx context.Context, z []float32) ([]string, error) {
-					return inference.DecodeSentences(ctx, s, a.Tokenizer, z, nil)
+				t.Write = func(ctx context.Context, z []float32, labels []int32) ([]string, error) {
+					return inference.DecodeSentences(ctx, s, a.Tokenizer, z, labels)
 				}
 			}
 			if err := a.explained(cmd.Context(), lm, t, &f); err != nil {
@@ -106,6 +121,7 @@ values are put into this one.` + a.explainsSource() + a.explainsCorpus() + `
 	if a.Info.Source != nil {
 		fs.StringVar(&f.answer, "answer", "", "the answer so far (default: the model's own)")
 	}
+	f.labels.addOne(a, fs, "the text")
 	fs.IntVar(&f.at, "at", 0, "explain the prediction at this `TOKEN`, counted from 1 (default: the last)")
 	fs.StringVar(&f.token, "token", "", "explain this `TEXT` of one token (default: the likeliest)")
 	fs.StringVar(&f.against, "against", "", "explain by how much it is above this `TEXT` of one token")
@@ -121,8 +137,10 @@ values are put into this one.` + a.explainsSource() + a.explainsCorpus() + `
 			strings.Join(explain.Properties(), ", ")+", or a regular expression")
 		fs.IntVar(&f.positions, "positions", 20000, "read at most `N` tokens of the text, spread over it")
 	}
-	fs.StringVar(&f.probe, "probe", "", "`FILE` of lines LABEL, tab, TEXT: how well a linear probe reads the labels "+
-		"from each layer")
+	if a.Info.Labels == 0 { // else what is read is what the model was told
+		fs.StringVar(&f.probe, "probe", "", "`FILE` of lines LABEL, tab, TEXT: how well a linear probe reads the labels "+
+			"from each layer")
+	}
 	fs.StringVarP(&f.out, "out", "o", "explain.html", "`FILE` for the page")
 	fs.StringVar(&f.pictures, "pictures", "", "`FOLDER` for the pictures of the page, in PNG")
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
@@ -136,6 +154,24 @@ func (a *program) explainsSource() string {
 	}
 	return ` TEXT is the source; explained
 is a token of the model's own answer, or of what follows --answer.`
+}
+
+// explainsOthers says what is explained of conditional models and of networks of text besides.
+func (a *program) explainsOthers() string {
+	says := ""
+	if a.Info.Labels > 0 {
+		says += `
+
+--label says what the model is told of the text; the page also shows what the label has to do with the
+prediction, and what is written with others.`
+	}
+	if a.ofLines() {
+		says += `
+
+TEXT is a line. Explained are the discriminator's verdict on it, by how much each token speaks for it,
+and what the generator predicts.`
+	}
+	return says
 }
 
 // explained fills in what is explained of a text.
@@ -158,6 +194,17 @@ func (a *program) explained(ctx context.Context, m model.LanguageModel, t *pages
 		}
 		if t.Other, _, _, err = a.explainedBatch(ctx, m, other, answer); err != nil {
 			return fmt.Errorf("--other: %w", err)
+		}
+	}
+	if a.Info.Labels > 0 {
+		t.Batch.Labels = []int32{int32(f.labels.one)}
+		if t.Other != nil {
+			t.Other.Labels = t.Batch.Labels
+		}
+	}
+	if a.ofLines() {
+		if t.Judged, err = a.judgedLine(read); err != nil {
+			return fmt.Errorf("--text: %w", err)
 		}
 	}
 	if t.Units, err = unitsOf(f.units); err != nil {
@@ -189,6 +236,15 @@ func (a *program) explained(ctx context.Context, m model.LanguageModel, t *pages
 		}
 	}
 	return nil
+}
+
+// judgedLine is a line as the discriminator reads it.
+func (a *program) judgedLine(line string) (*model.Batch, error) {
+	tokens, err := text.EncodeJudged(line, a.Tokenizer, *a.Info.Adversary.Text, a.Info.Steps)
+	if err != nil {
+		return nil, err
+	}
+	return explain.Text(tokens), nil
 }
 
 // masked is the place, from 1, of the first masked token, or else of the last token.
@@ -226,6 +282,21 @@ func (a *program) explainedBatch(ctx context.Context, m model.LanguageModel, rea
 	info := a.Info
 	if info.Latent != nil && answer == "" { // what it is to write again
 		answer = read
+	}
+	if a.ofLines() { // what the generator reads is the line behind the token that begins it
+		judged, err := a.judgedLine(read)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		n := len(judged.Targets)
+		if end := info.Adversary.Text.End; end >= 0 { // with the first token that ends it
+			if i := slices.Index(judged.Targets, end); i >= 0 {
+				n = i + 1
+			}
+		}
+		return explain.Text(append([]int32{info.Adversary.Text.Begin}, judged.Targets[:n-1]...)), judged.Targets[:n],
+			nil,
+			nil
 	}
 	if info.Source == nil {
 		tokens, err := a.Tokenizer.Encode(read)

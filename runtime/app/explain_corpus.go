@@ -18,7 +18,9 @@ import (
 const mostOfCorpus = 16 << 20
 
 // readsCorpus reports whether the model reads plain texts, in which its units can be searched.
-func (a *program) readsCorpus() bool { return a.Info.Source == nil && a.Info.Latent == nil }
+func (a *program) readsCorpus() bool {
+	return a.Info.Source == nil && a.Info.Latent == nil && a.Info.Adversary == nil
+}
 
 // explainsCorpus is the help of what is explained of a long text.
 func (a *program) explainsCorpus() string {

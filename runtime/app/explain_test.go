@@ -11,7 +11,11 @@ import (
 	"testing"
 
 	"github.com/gradsmith/gradsmith/gen/cases/induction"
+	"github.com/gradsmith/gradsmith/gen/cases/labelgan"
+	"github.com/gradsmith/gradsmith/gen/cases/labeltext"
+	"github.com/gradsmith/gradsmith/gen/cases/labelvae"
 	"github.com/gradsmith/gradsmith/gen/cases/tapped"
+	"github.com/gradsmith/gradsmith/gen/cases/verses"
 	"github.com/gradsmith/gradsmith/generated/gan"
 	"github.com/gradsmith/gradsmith/generated/lstm"
 	"github.com/gradsmith/gradsmith/generated/textvae"
@@ -40,6 +44,10 @@ func TestExplain(t *testing.T) {
 		"textvae":   {"--text", "a man rides a horse", "--probe", "labelled"},
 		"vae":       {"--data", "vectors.csv", "--row", "2", "--probe", "labels"},
 		"gan":       {"--seed", "3"},
+		"labeltext": {"--text", "abc", "--label", "2"},
+		"labelvae":  {"--data", "narrow.csv", "--row", "2", "--label", "3"},
+		"labelgan":  {"--seed", "3", "--label", "1"},
+		"verses":    {"--text", "1 2 3 4 5 6"},
 	}
 	sections := map[string][]string{
 		"tapped": {"Surprise", "Where it comes from", "Attention", "What layers would predict", "By a tuned lens",
@@ -52,7 +60,11 @@ func TestExplain(t *testing.T) {
 			"latent.z"},
 		"vae": {"Reconstruction", "Its numbers, moved", "divergence", "What a linear probe reads", "latent.z",
 			"read.y"},
-		"gan": {"What moves the verdict", "unexplained", "Its noise, moved", "the verdict rises by"},
+		"gan":       {"What moves the verdict", "unexplained", "Its noise, moved", "the verdict rises by"},
+		"labeltext": {"With another label", "What is written of the same", "label 2", "decoder_labels.x"},
+		"labelvae":  {"With another label", "Labels 0 to 4", "this one is 3", "Reconstruction"},
+		"labelgan":  {"What moves the verdict", "The label adds", "With another label", "Its noise, moved"},
+		"verses":    {"What moves the verdict", "The discriminator&#39;s verdict on the line is", "Surprise"},
 	}
 	vectors := strings.Repeat(strings.TrimSuffix(strings.Repeat("0.5,0.25,", vae.Program().Info.Vector.Width/2),
 		",")+"\n",
@@ -67,9 +79,13 @@ func TestExplain(t *testing.T) {
 	if err := os.WriteFile("vectors.csv", []byte(vectors), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile("narrow.csv", []byte(strings.Repeat(strings.Repeat("0.5,", 19)+"1\n", 2)),
+		0o644); err != nil {
+		t.Fatal(err)
+	}
 	for _, p := range []Program{tapped.Program(), induction.Program(), lstm.Program(), translate.Program(),
 		textvae.Program(), vae.Program(),
-		gan.Program()} {
+		gan.Program(), labeltext.Program(), labelvae.Program(), labelgan.Program(), verses.Program()} {
 		name := p.Info.Name
 		if err := checkpoint.SaveWeights("m", p.New(3)); err != nil {
 			t.Fatal(err)
@@ -100,6 +116,28 @@ func TestExplain(t *testing.T) {
 		if pictures, err := filepath.Glob(name + "/explain-*.png"); err != nil || len(pictures) == 0 {
 			t.Errorf("%s: there are no pictures", name)
 		}
+	}
+
+	for says, args := range map[string][]string{
+		"name the label of the text with --label, from 0 to 3": {"--text", "abc"},
+		"--label 4: the model's labels are 0 to 3":             {"--text", "abc", "--label", "4"},
+	} {
+		q := labeltext.Program()
+		if err := checkpoint.SaveWeights("labelled", q.New(3)); err != nil {
+			t.Fatal(err)
+		}
+		if errOut, status := run(q, append([]string{"explain", "--model", "labelled", "-o", "no.html"},
+			args...)...); status != 1 || !strings.Contains(errOut, says) {
+			t.Errorf("%v: status %d, %s", args, status, errOut)
+		}
+	}
+	q := verses.Program()
+	if err := checkpoint.SaveWeights("verses.m", q.New(3)); err != nil {
+		t.Fatal(err)
+	}
+	if errOut, status := run(q, "explain", "--model", "verses.m", "-o", "no.html", "--text",
+		"1 2"); status != 1 || !strings.Contains(errOut, "--text: the line has 2 tokens") {
+		t.Errorf("a line that is too short: status %d, %s", status, errOut)
 	}
 
 	p := tapped.Program()

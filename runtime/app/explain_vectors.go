@@ -19,6 +19,7 @@ func (a *program) newExplainVectors() *cobra.Command {
 	var path, out, pictures, probe string
 	var row int
 	var seed uint64
+	var labels labelFlags
 	pair := a.Info.Adversary != nil
 	about := `Explain writes a page about a vector of the data: its reconstruction, how much each number of its
 latent vector tells, and what the decoder makes when one of them is moved.`
@@ -30,7 +31,7 @@ unexplained, and which numbers of the noise move it the most, with what they cha
 	cmd := &cobra.Command{
 		Use:   "explain",
 		Short: "Write a page that shows what the model does with a vector",
-		Long:  about + " The page is one file that fetches nothing.",
+		Long:  about + a.otherLabels() + " The page is one file that fetches nothing.",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := page.Writable(out, page.ExplainHead, "explain"); err != nil {
@@ -60,10 +61,20 @@ unexplained, and which numbers of the noise move it the most, with what they cha
 						thousands(set.Len()))
 				}
 				v.Batch.Vectors = set.Row(row - 1)
+				if set.Labels != nil && !cmd.Flags().Changed("label") { // the vectors have come with labels
+					labels.one = int(set.Labels[row-1])
+				} else if err := labels.needed(a, cmd, "vector"); err != nil {
+					return err
+				}
 			} else if cmd.Flags().Changed("row") {
 				return errors.New("--row is of the vectors of --data")
 			} else if probe != "" {
 				return errors.New("--probe has the labels of the vectors of --data: name those too")
+			} else if err := labels.needed(a, cmd, "vector"); err != nil {
+				return err
+			}
+			if a.Info.Labels > 0 {
+				v.Batch.Labels = []int32{int32(labels.one)}
 			}
 			lm, err := a.trained(path, checkpoint.LoadWeights)
 			if err != nil {
@@ -83,7 +94,8 @@ unexplained, and which numbers of the noise move it the most, with what they cha
 				if v.Batch.Vectors == nil {
 					v.Noise = make([]float32, a.Info.Adversary.Noise)
 					kernel.Normal(v.Noise, model.Key(seed), 0, len(v.Noise))
-					made, err := v.Generator.Run(&model.Batch{Steps: 1, Batch: 1, Noise: v.Noise})
+					made, err := v.Generator.Run(&model.Batch{Steps: 1, Batch: 1, Noise: v.Noise,
+						Labels: v.Batch.Labels})
 					if err != nil {
 						return err
 					}
@@ -100,15 +112,27 @@ unexplained, and which numbers of the noise move it the most, with what they cha
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	data.addVectors(a, fs)
+	labels.addOne(a, fs, "the vector")
 	fs.IntVar(&row, "row", 1, "which `VECTOR` of the data, from 1")
 	if pair {
 		fs.Uint64Var(&seed, "seed", 1, "of the noise that the vector is made of, without --data")
 	}
-	fs.StringVar(&probe, "probe", "", "`FILE` with the label of each vector of --data, a whole number a line or IDX: "+
-		"how "+
-		"well a linear probe reads them from each layer")
+	if a.Info.Labels == 0 { // else what is read is what the model was told
+		fs.StringVar(&probe, "probe", "", "`FILE` with the label of each vector of --data, a whole number a line or IDX: "+
+			"how well a linear probe reads them from each layer")
+	}
 	fs.StringVarP(&out, "out", "o", "explain.html", "`FILE` for the page")
 	fs.StringVar(&pictures, "pictures", "", "`FOLDER` for the pictures of the page, in PNG")
 	fs.StringVar(&path, "model", a.checkpointPath(), "checkpoint `FILE`")
 	return cmd
+}
+
+// otherLabels goes on with the help of what is explained of a vector.
+func (a *program) otherLabels() string {
+	if a.Info.Labels == 0 {
+		return ""
+	}
+	return `
+--label says what the model is told of it; the page also shows what the label has to do with it, and
+what is made with others.`
 }

@@ -115,7 +115,8 @@ func writerOf(p Program, cmd, flag string) (writer, bool) {
 	case "interpolate --out":
 		return writer{args: args([]string{"1", "2", "--data", "vectors"}, labels("1,2")), file: "out.csv"}, true
 	case "explain --out":
-		return writer{args: []string{"--text", "ab"}, file: "out.html", old: []string{"--text", "bc"}}, true
+		return writer{args: args([]string{"--text", "ab"}, labels("1")), file: "out.html",
+			old: args([]string{"--text", "bc"}, labels("1"))}, true
 	case "align --out":
 		return writer{args: []string{"ab"}, file: "out.svg"}, true
 	case "eval --plane":

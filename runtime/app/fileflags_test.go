@@ -23,7 +23,7 @@ func everyKind() []Program {
 			{Kind: "gan", Adversary: &model.Adversary{}, Vector: &model.Vector{Width: 4}},
 			{Kind: "gan", Adversary: &model.Adversary{Text: &model.Imitation{}}},
 		} {
-			info.Name, info.Labels = "stub", labels
+			info.Name, info.Labels, info.Taps = "stub", labels, true
 			all = append(all, Program{Info: &info, Tokenizer: tokens, SourceTokenizer: tokens})
 		}
 	}

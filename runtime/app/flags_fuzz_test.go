@@ -119,8 +119,14 @@ func calls(p Program) map[string]call {
 		case "train":
 			c.args = append(c.args, "--steps", "2", "--overwrite")
 		case "explain":
-			if cmd.Flags().Lookup("text") != nil {
-				c.args = []string{cmd.Name(), "--text", "ab"}
+			switch c.args = []string{cmd.Name(), "--text", "ab"}; {
+			case p.Info.Vector != nil:
+				c.args = []string{cmd.Name(), "--data", "vectors"}
+			case p.Info.Adversary != nil:
+				c.args = []string{cmd.Name(), "--text", "1 2 3 4 5 6"}
+			}
+			if labels != nil {
+				c.args = append(c.args, "--label", "1")
 			}
 			if cmd.Flags().Lookup("find") != nil { // of a long text
 				long := c

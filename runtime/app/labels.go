@@ -62,6 +62,19 @@ func (f *labelFlags) single(a *program, given bool) (int, error) {
 	return f.one, nil
 }
 
+// needed refuses a command that is told no label of the one example that it is about, of a conditional model.
+func (f *labelFlags) needed(a *program, cmd *cobra.Command, what string) error {
+	if a.Info.Labels == 0 {
+		return nil
+	}
+	if !cmd.Flags().Changed("label") {
+		return fmt.Errorf("the model is conditional: name the label of the %s with --label, from 0 to %d", what,
+			a.Info.Labels-1)
+	}
+	_, err := f.single(a, true)
+	return err
+}
+
 // of gives the labels of n examples of a file; nil where the model is not conditional.
 func (f *labelFlags) of(a *program, name string, n int, what string, given bool) (*vector.Labels, error) {
 	if a.Info.Labels == 0 {

@@ -39,7 +39,7 @@ type Attribution struct {
 // Input is the values of one thing that is read.
 type Input struct {
 	Name   string // of the tap: "tok.x"
-	Axis   string // "step", "source", or "feature" of a vector
+	Axis   string // "step", "source", "feature" of a vector, or "label", of which there is one
 	Values []float64
 }
 
@@ -173,10 +173,23 @@ func inputs(all []model.Tap) []string {
 }
 
 // axis is what the positions of an input are.
-func axis(t *model.Tap) string { return t.Axes[0] }
+func axis(t *model.Tap) string {
+	if ofLabel(t) {
+		return "label"
+	}
+	return t.Axes[0]
+}
 
-// positions is how many an input has: tokens of a text, or numbers of a vector.
-func positions(t *model.Tap) int { return t.Shape[0] }
+// positions is how many an input has: tokens of a text, numbers of a vector, or the one label.
+func positions(t *model.Tap) int {
+	if ofLabel(t) {
+		return 1
+	}
+	return t.Shape[0]
+}
+
+// ofLabel reports whether an input is the features of a conditional model's label.
+func ofLabel(t *model.Tap) bool { return t.Kind == model.TapEmbedding && len(t.Axes) == 1 }
 
 // add adds weight·Σ x∘g over the features of each position.
 func (in *Input) add(x, g []float32, weight float64) {

@@ -7,7 +7,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gradsmith/gradsmith/gen/cases/labelgan"
+	"github.com/gradsmith/gradsmith/gen/cases/labeltext"
+	"github.com/gradsmith/gradsmith/gen/cases/labelvae"
 	"github.com/gradsmith/gradsmith/gen/cases/tapped"
+	"github.com/gradsmith/gradsmith/gen/cases/verses"
 	"github.com/gradsmith/gradsmith/generated/gan"
 	"github.com/gradsmith/gradsmith/generated/gptnano"
 	"github.com/gradsmith/gradsmith/generated/lstm"
@@ -472,6 +476,99 @@ func TestProperties(t *testing.T) {
 		if _, err := explain.PropertyOf(name); err == nil {
 			t.Errorf("%q is a property", name)
 		}
+	}
+}
+
+// TestConditional gives models other labels: with its own nothing changes, with others something does, and the latent
+// vector stays; and the label has one value among what a prediction comes from.
+func TestConditional(t *testing.T) {
+	r := make([]float32, 20)
+	for i := range r {
+		r[i] = float32(i%3) / 2
+	}
+	words := explain.Pair(tokens(5, 60), tokens(5, 60))
+	words.Labels = []int32{2}
+	for name, x := range map[string]struct {
+		m    any
+		part string
+		b    *model.Batch
+	}{
+		"labeltext": {labeltext.New(), "", words},
+		"labelvae":  {labelvae.New(), "", &model.Batch{Steps: 1, Batch: 1, Vectors: r, Labels: []int32{2}}},
+		"labelgan": {labelgan.New(), "generator", &model.Batch{Steps: 1, Batch: 1, Noise: r[:5],
+			Labels: []int32{2}}},
+	} {
+		e := explainer(t, x.m, x.part)
+		before, err := e.Run(x.b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := e.Relabel(x.b, []int32{0, 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, p := range all {
+			if slices.Equal(p.Output().Value, before.Output().Value) != (i == 1) {
+				t.Errorf("%s: what label %d changes is not what is asked for", name, 2*i)
+			}
+			for _, z := range before.Of(model.TapLatent) {
+				for k, v := range p.Tap(z.Name).Value {
+					if math.Abs(float64(v-z.Value[k])) > 1e-6 {
+						t.Errorf("%s: the latent vector moves with the label", name)
+					}
+				}
+			}
+		}
+		a, err := e.Attribute(x.b, explain.Target{Token: 3, Against: -1, Logit: true}, explain.Integrated,
+			explain.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		labels := 0
+		for _, in := range a.Inputs {
+			if in.Axis == "label" {
+				if labels++; len(in.Values) != 1 {
+					t.Errorf("%s: the label has %d values", name, len(in.Values))
+				}
+			}
+		}
+		if labels == 0 || !(a.Error <= 0.01) {
+			t.Errorf("%s: %d labels, error %v", name, labels, a.Error)
+		}
+	}
+	if _, err := explainer(t, gptnano.New(), "").Relabel(explain.Text(tokens(5, 60)), []int32{1}); err == nil {
+		t.Error("a model without labels has been told one")
+	}
+}
+
+// TestLines explains the verdict of a discriminator of text: the pass gives the verdict that the model gives, and
+// integrated gradients add up to it.
+func TestLines(t *testing.T) {
+	m := verses.New()
+	line := explain.Text(tokens(6, 20))
+	want := make([]float32, 1)
+	if err := m.Judge(want, line); err != nil {
+		t.Fatal(err)
+	}
+	e := explainer(t, m, "discriminator")
+	p, err := e.Run(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := p.Output().Value; len(got) != 1 || math.Abs(float64(got[0]-want[0])) > 1e-6 {
+		t.Errorf("the verdict is %v, want %v", got, want)
+	}
+	all, err := e.Attributions(line, explain.Target{Against: -1, Logit: true}, explain.Methods, explain.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range all {
+		if len(a.Inputs) != 1 || len(a.Inputs[0].Values) != 6 || a.Method == explain.Integrated && !(a.Error <= 0.01) {
+			t.Errorf("%s: %+v", a.Method, a)
+		}
+	}
+	if _, err := explainer(t, m, "generator").Run(line); err != nil {
+		t.Errorf("what the generator predicts: %v", err)
 	}
 }
 

@@ -69,12 +69,13 @@ func (a *about) latent() error {
 			break
 		}
 		var z []float32
+		var labels []int32
 		for _, v := range steps {
 			row := slices.Clone(a.pass.Of(model.TapLatent)[0].Value)
 			row[d.i] = float32(v)
-			z = append(z, row...)
+			z, labels = append(z, row...), append(labels, a.Batch.Labels...)
 		}
-		lines, err := a.Write(a.ctx, z)
+		lines, err := a.Write(a.ctx, z, labels)
 		if err != nil {
 			if err := a.note("traversal", err); err != nil {
 				return err
@@ -89,8 +90,41 @@ func (a *about) latent() error {
 		blocks = append(blocks, page.Block{Title: fmt.Sprintf("Number %d, which is %+.2f", d.i+1, d.mean), Table: t})
 	}
 	a.section("Latent vector", fmt.Sprintf(latentText, total), blocks...)
+	if len(a.Batch.Labels) == 0 || a.Write == nil {
+		return nil
+	}
+	var z []float32
+	labels := others(a.Info)
+	for range labels {
+		z = append(z, a.pass.Of(model.TapLatent)[0].Value...)
+	}
+	lines, err := a.Write(a.ctx, z, labels)
+	if err != nil {
+		return a.note("other labels", err)
+	}
+	t := &page.Table{Label: "What is written with another label", Head: []string{"label", "what is written"}}
+	for i, l := range labels {
+		t.Rows = append(t.Rows, page.Row{Name: fmt.Sprint(l), Cells: []page.Token{{Text: lines[i],
+			Aim: l == a.Batch.Labels[0]}}})
+	}
+	a.section("With another label", "What is written of the same latent vector with each label.", page.Block{Table: t})
 	return nil
 }
+
+// mostLabels is how many labels a page shows at the most.
+const mostLabels = 16
+
+// others are the labels that a page shows.
+func others(info *model.Info) []int32 {
+	labels := make([]int32, min(mostLabels, info.Labels))
+	for i := range labels {
+		labels[i] = int32(i)
+	}
+	return labels
+}
+
+// label names the label of a batch.
+func label(b *model.Batch) string { return fmt.Sprintf("label %d", b.Labels[0]) }
 
 // Vectors is what a page about a vector shows.
 type Vectors struct {
@@ -155,6 +189,9 @@ func (v *Vectors) code(ctx context.Context, p *page.Page) error {
 	p.Sections = append(p.Sections, page.Section{Title: "Reconstruction",
 		Blocks: []page.Block{{Pictures: []page.Picture{both}}}}, page.Section{Title: "Latent vector",
 		Text: fmt.Sprintf(latentText, total), Blocks: []page.Block{numbers}})
+	if err := v.labels(p, v.Explainer, v.Batch, "latent vector"); err != nil {
+		return err
+	}
 	var moving page.Block
 	for _, d := range all[:min(moved, len(all))] {
 		picture, err := v.traversal(ctx, v.Explainer, v.Batch, d.i)
@@ -165,6 +202,31 @@ func (v *Vectors) code(ctx context.Context, p *page.Page) error {
 	}
 	p.Sections = append(p.Sections, page.Section{Title: "Its numbers, moved", Text: "What the decoder makes when one " +
 		"number of the latent vector goes from −3 to 3, from left to right.", Blocks: []page.Block{moving}})
+	return nil
+}
+
+// labels shows what is made with each label, of a conditional model.
+func (v *Vectors) labels(p *page.Page, e *explain.Explainer, b *model.Batch, of string) error {
+	if len(b.Labels) == 0 {
+		return nil
+	}
+	labels := others(v.Info)
+	passes, err := e.Relabel(b, labels)
+	if err != nil {
+		return err
+	}
+	var x []float32
+	for _, pass := range passes {
+		x = append(x, v.means(pass)...)
+	}
+	caption := fmt.Sprintf("Labels %d to %d, from left to right; this one is %d.", labels[0], labels[len(labels)-1],
+		b.Labels[0])
+	picture, err := v.picture("labels", "what is made with each label", caption, x, len(labels))
+	if err != nil {
+		return err
+	}
+	p.Sections = append(p.Sections, page.Section{Title: "With another label", Text: "What is made of the same " + of +
+		" with each label.", Blocks: []page.Block{{Pictures: []page.Picture{picture}}}})
 	return nil
 }
 
@@ -204,16 +266,24 @@ func (v *Vectors) verdict(ctx context.Context, p *page.Page) error {
 		}
 		score = a.Score
 		most := 1e-20
-		for _, x := range a.Inputs[0].Values {
+		var values []float64
+		said := ""
+		for _, in := range a.Inputs {
+			if in.Axis == "label" {
+				said = fmt.Sprintf(" The label adds %+.3f.", in.Values[0])
+				continue
+			}
+			values = in.Values
+		}
+		for _, x := range values {
 			most = max(most, math.Abs(x))
 		}
-		x := make([]float32, len(a.Inputs[0].Values))
-		for i, value := range a.Inputs[0].Values {
+		x := make([]float32, len(values))
+		for i, value := range values {
 			x[i] = float32(v.Info.Vector.Low + (value/most+1)/2*(v.Info.Vector.High-v.Info.Vector.Low))
 		}
 		picture, err := v.picture(file(string(by)), string(by)+" of the verdict",
-			fmt.Sprintf("It leaves %s unexplained.",
-				percent(a.Error)), x, 1)
+			fmt.Sprintf("It leaves %s unexplained.", percent(a.Error))+said, x, 1)
 		if err != nil {
 			return err
 		}
@@ -233,7 +303,10 @@ func (v *Vectors) verdict(ctx context.Context, p *page.Page) error {
 		return nil
 	}
 	// Through both networks, one behind the other: the gradient of the verdict is the seed of the generator's.
-	b := &model.Batch{Steps: 1, Batch: 1, Noise: v.Noise}
+	b := &model.Batch{Steps: 1, Batch: 1, Noise: v.Noise, Labels: v.Batch.Labels}
+	if err := v.labels(p, v.Generator, b, "noise"); err != nil {
+		return err
+	}
 	_, grads, err := v.Explainer.Gradients(v.Batch, []float32{1})
 	if err != nil {
 		return err

@@ -32,8 +32,12 @@ type Text struct {
 	Units  []explain.Unit       // hidden units that are shown; nil for those that vary most
 	Tuning *Tuning              // how a tuned lens is trained, which stands beside the plain one; nil for none
 	Probe  *Probing             // examples whose labels are read from the model's values; nil for none
-	// Write writes a text from each of latent vectors [n, width], of an autoencoder; nil for others.
-	Write func(ctx context.Context, z []float32) ([]string, error)
+	// Write writes a text from each of latent vectors [n, width], of an autoencoder, with labels [n] of a conditional
+	// one; nil for others.
+	Write func(ctx context.Context, z []float32, labels []int32) ([]string, error)
+	// Judge is a discriminator, where the model is the generator beside it, and Judged the line that it judges.
+	Judge  *explain.Explainer
+	Judged *model.Batch
 }
 
 // limits of what a page shows, so that it stays of a size that can be read and sent.
@@ -71,8 +75,8 @@ func (t *Text) Page(ctx context.Context) (*page.Page, error) {
 	a.p.About = fmt.Sprintf("%s. Explained: that %s %s token %d, %s. Its probability is %s.", t.Info.String(),
 		quoted(t.Piece(int32(t.Target.Token))), what, t.Target.Step+1, quoted(t.Piece(t.Batch.Tokens[t.Target.Step])),
 		percent(math.Exp(score)))
-	for _, section := range []func() error{a.predictions, a.attributions, a.attention, a.lens, a.effects, a.patches,
-		a.latent, a.units, a.probe} {
+	for _, section := range []func() error{a.verdict, a.predictions, a.attributions, a.attention, a.lens, a.effects,
+		a.patches, a.latent, a.units, a.probe} {
 		if err := section(); err != nil {
 			return nil, err
 		}
@@ -176,8 +180,12 @@ func (a *about) attributions() error {
 			if in.Axis == "source" {
 				pieces, aim = a.Source, -1
 			}
+			if in.Axis == "label" {
+				pieces, aim = []string{label(a.Batch)}, -1
+			}
 			if len(x.Inputs) > 1 {
-				name = map[string]string{"source": ", of the source", "step": ", of the answer so far"}[in.Axis]
+				name = map[string]string{"source": ", of the source", "step": ", of the answer so far",
+					"label": ", of the label: " + in.Name}[in.Axis]
 			}
 			b := page.Block{Title: upperFirst(string(by)) + name}
 			for i, v := range in.Values {
