@@ -53,7 +53,7 @@ func table(all []dimension) (block page.Block, total float64) {
 	return page.Block{Title: "Its numbers, those that tell the most first", Fold: true, Table: t}, total
 }
 
-const latentText = "The latent vector of the text tells %.2f nats, the divergence of its distribution from the prior. A " +
+const latentText = "The latent vector tells %.2f nats, the divergence of its distribution from the prior. A " +
 	"number whose divergence is next to nothing tells nothing."
 
 // latent shows the latent vector of a sentence, and what is written when its numbers are others.
