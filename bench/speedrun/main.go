@@ -56,6 +56,7 @@ var entries = []entry{
 	{"small", "batches of 16 × 64", map[float64]int{1.55: 2600, 1.5: 4400}},
 	{"muon", "Muon at a rate of 0.01 in place of Adam, batches of 32 × 64 again", map[float64]int{1.55: 440, 1.5: 760}},
 	{"drop", "dropout of 0.1 between the layers, weight decay of 0.01", map[float64]int{1.55: 500, 1.5: 900}},
+	{"soap", "SOAP at a rate of 0.02 in place of Muon, without dropout and decay", map[float64]int{1.55: 440, 1.5: 760}},
 }
 
 // losses are what is to be reached, in nats a character.
