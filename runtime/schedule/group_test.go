@@ -127,6 +127,9 @@ var rules = map[string]func(n int) Rule{
 		return optim.NewAdafactor(n, []param.Extent{{From: 0, Rows: 1, Columns: n}}, 0.8, 1, 1e-3, 0)
 	},
 	"schedule free": func(n int) Rule { return optim.NewScheduleFree(n, 0.9, 0.99, 1e-8, 0) },
+	"soap": func(n int) Rule {
+		return optim.NewSOAP(n, []param.Extent{{From: 0, Rows: 8, Columns: n / 8}}, 0.9, 0.9, 1e-8, 0, 2, 8)
+	},
 }
 
 // A group of processes leaves the bits of one process, with every rule of update, clipping, averages and gradients that
@@ -136,7 +139,8 @@ func TestGroup(t *testing.T) {
 		make := func(from, to int) Rule { return rule(to - from) }
 		for _, kinds := range []int{1, 2} {
 			const shards = 4
-			divides := kinds == 1 && name != "adafactor" && name != "schedule free"
+			_, elementwise := rule(16).(optim.Elementwise)
+			divides := kinds == 1 && elementwise
 			want, wantNumbers, err := trained(toy(make, kinds), nil, shards)
 			if err != nil {
 				t.Fatal(err)
