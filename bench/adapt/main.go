@@ -118,7 +118,7 @@ var (
 	then  = flag.Int("then", 1000, "steps on Go")
 	rank  = flag.Int("rank", 8, "of the adapter")
 	whole = flag.Float64("whole-rate", 5e-4, "learning rate of the training of all parameters on Go")
-	part  = flag.Float64("part-rate", 3e-3, "learning rate of the adapter")
+	part  = flag.Float64("part-rate", 1e-2, "learning rate of the adapter")
 )
 
 func main() {
