@@ -7,6 +7,7 @@ package anyspec
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -58,8 +59,24 @@ func Read(name string) ([]byte, error) {
 		return []byte("# merges\nĠ t\nh e\nĠt he\n"), nil
 	case "some.json":
 		return []byte(published), nil
+	case "some.tiktoken":
+		return []byte(ranks()), nil
 	}
 	return nil, os.ErrNotExist
+}
+
+// ranks is a tiktoken file: the bytes, and two tokens more.
+func ranks() string {
+	var b strings.Builder
+	line := func(token string, rank int) {
+		fmt.Fprintf(&b, "%s %d\n", base64.StdEncoding.EncodeToString([]byte(token)), rank)
+	}
+	for i := range 256 {
+		line(string([]byte{byte(i)}), i)
+	}
+	line("he", 256)
+	line("the", 257)
+	return b.String()
 }
 
 // published is a tokenizer as Hugging Face's library writes it.
@@ -547,6 +564,9 @@ func (w *writer) object(key string, n node) any {
 			m[k] = w.value(k, props[k].(node))
 		}
 	}
+	if m["encoding"] != nil && m["file"] != nil { // which such files alone have
+		m["file"] = "some.tiktoken"
+	}
 	return m
 }
 
@@ -595,6 +615,8 @@ func (w *writer) text(key string, n node) string {
 			return file
 		}
 		return []string{"some.vocab", "some.words", "some.bpe", "some.json"}[w.IntN(4)]
+	case key == "encoding":
+		return "gpt2"
 	case key == "begin" || key == "end":
 		return []string{"<s>", "</s>"}[w.IntN(2)]
 	}

@@ -2,6 +2,7 @@ package anyspec
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -45,4 +46,16 @@ func TestNew(t *testing.T) {
 		}
 	}
 	t.Logf("%d layers, %d of %d keys and words", len(layers), len(used)-len(used.Unused()), len(used))
+}
+
+// TestRefused holds that what counts as taken by no spec is refused, and for itself.
+func TestRefused(t *testing.T) {
+	for key, source := range refused {
+		_, inside, _ := strings.Cut(key, ".")
+		_, err := spec.Parse("specimen.yaml", []byte(source), Read)
+		var problems spec.Errors
+		if !errors.As(err, &problems) || len(problems) != 1 || !strings.Contains(err.Error(), inside) {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
 }
