@@ -19,6 +19,6 @@ for dir in generated/*/; do
 	p=$(basename "$dir")
 	[ -e "$dir/model.go" ] || continue
 	one() { find "$1" -maxdepth 1 -name '*.go' ! -name '*_test.go' | xargs cat; }
-	widest() { one "$1" | sed 's/\t/    /g' | awk '{ if (length > w) w = length } END { print w }'; }
+	widest() { one "$1" | expand -t 4 | LC_ALL=C.UTF-8 wc -L; }
 	echo "$p: $(one "$old/generated/$p" | wc -l) lines, now $(one "$dir" | wc -l); longest line $(widest "$old/generated/$p"), now $(widest "$dir")"
 done
