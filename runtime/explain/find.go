@@ -177,8 +177,8 @@ type observations struct {
 	at     []int // the tokens
 }
 
-// bytesOfValues are the most that observations take.
-const bytesOfValues = 2 << 30
+// mostValues is how many numbers observations have at the most: 2 GiB of them.
+const mostValues = 1 << 29
 
 // observe reads ranges of a text.
 func (e *Explainer) observe(ctx context.Context, p *Property, s Search, ranges [][2]int) (*observations, error) {
@@ -200,9 +200,9 @@ func (e *Explainer) observe(ctx context.Context, p *Property, s Search, ranges [
 				for _, r := range ranges {
 					positions += r[1] - r[0]
 				}
-				if need := 4 * len(o.units) * positions; need > bytesOfValues {
-					return fmt.Errorf("%d units at %d positions take %d MB: read %d positions", len(o.units), positions,
-						need>>20, bytesOfValues/4/len(o.units))
+				if most := mostValues / len(o.units); positions > most {
+					return fmt.Errorf("%d units at %d positions take more than 2 GiB: read %d positions", len(o.units),
+						positions, most)
 				}
 				o.values = make([][]float32, len(o.units))
 				for i := range o.values {
