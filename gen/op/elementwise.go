@@ -512,8 +512,15 @@ var Affine = &graph.Op{
 				graph.Float(n.Attrs.Float("plus")), n.Outs[0].Shape.Elems()}}}
 	},
 	Formula: func(n *node, name names) string {
-		return fmt.Sprintf("%s = %g·%s %+g", name(n.Outs[0]), n.Attrs.Float("by"), name(n.Args[0]),
-			n.Attrs.Float("plus"))
+		y, x := name(n.Outs[0]), name(n.Args[0])
+		by, plus := n.Attrs.Float("by"), n.Attrs.Float("plus")
+		switch {
+		case by == -1:
+			return fmt.Sprintf("%s = %g − %s", y, plus, x)
+		case plus < 0:
+			return fmt.Sprintf("%s = %g·%s − %g", y, by, x, -plus)
+		}
+		return fmt.Sprintf("%s = %g·%s + %g", y, by, x, plus)
 	},
 }
 
