@@ -33,5 +33,5 @@ func (p *Panic) Unwrap() error {
 // still that of the task.
 func (c *call) fail(value any) {
 	c.fault.CompareAndSwap(nil, &Panic{Value: value, Stack: debug.Stack()})
-	c.next.Store(c.tasks)
+	c.stop()
 }

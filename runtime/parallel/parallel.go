@@ -9,6 +9,11 @@
 // then parks: an idle process uses no processor time. Calls that run at the same time, such as those of two trainings,
 // share the workers: each gets as many of those that are free as there are threads for each call. A call never waits
 // for a worker that has not begun, so calls from inside of a piece cannot deadlock.
+//
+// Pieces that lie beside each other go to one thread, and those at the same place of the next call to the same thread
+// again, so that a processor finds in its own cache what it has written there: each thread has a range of the pieces,
+// from the front of which it takes them. A thread that has done its own takes others, from the back of their ranges,
+// so that nobody waits while there is work.
 package parallel
 
 import (
@@ -24,8 +29,8 @@ import (
 )
 
 // Body is a piece of work that can be cut into tasks. Do runs task i; tasks run at the same time on several threads,
-// in any order, each exactly once. The value behind the interface should be a pointer that the caller keeps and uses
-// again: then Run allocates nothing.
+// in any order, each exactly once. Tasks whose numbers are close are likely to run on one thread. The value behind the
+// interface should be a pointer that the caller keeps and uses again: then Run allocates nothing.
 //
 // When a task panics, those that have not begun are left out.
 type Body interface {
@@ -34,6 +39,13 @@ type Body interface {
 
 // maxThreads bounds SetThreads; a larger number is cut to it.
 const maxThreads = 1024
+
+// maxRanges is how many ranges the tasks of a call are cut into, at the most: so many bits has a word. More threads
+// than that share them.
+const maxRanges = 64
+
+// maxTasks is the most tasks that threads share: a range's ends are two halves of a word.
+const maxTasks = 1<<31 - 1
 
 // maxCalls is how many calls share the workers at a time, at the most; others run their tasks themselves, in order.
 const maxCalls = 16 // a power of two: see worker
@@ -58,12 +70,49 @@ type pool struct {
 // call is a Run on several threads. It is used again when that Run has returned: no worker is in it then.
 type call struct {
 	_     [line]byte
-	next  atomic.Int64 // the task that is taken next
-	tasks int64
 	body  Body
+	first int           // the first worker that was asked, of
+	most  int           // so many
+	cut   int           // the number of ranges
+	left  atomic.Uint64 // a bit for each range that may have tasks
 	_     [line]byte
 	fault atomic.Pointer[Panic]
 	asked []asked
+	parts [maxRanges]span
+}
+
+// span is a range of tasks that nobody has taken yet.
+type span struct {
+	_    [line]byte
+	ends atomic.Uint64 // the first task, and 2³² times the one behind the last
+}
+
+// front takes the first task.
+func (s *span) front() (int, bool) {
+	for {
+		v := s.ends.Load()
+		from, to := uint32(v), uint32(v>>32)
+		if from >= to {
+			return 0, false
+		}
+		if s.ends.CompareAndSwap(v, v+1) {
+			return int(from), true
+		}
+	}
+}
+
+// back takes the last task.
+func (s *span) back() (int, bool) {
+	for {
+		v := s.ends.Load()
+		from, to := uint32(v), uint32(v>>32)
+		if from >= to {
+			return 0, false
+		}
+		if s.ends.CompareAndSwap(v, v-1<<32) {
+			return int(to - 1), true
+		}
+	}
 }
 
 // asked is a worker that was free when a call began.
@@ -83,6 +132,7 @@ type worker struct {
 	_      [line]byte
 	asleep atomic.Bool
 	wake   chan struct{}
+	number int // among the workers
 }
 
 // What a worker does about a call.
@@ -149,7 +199,7 @@ func Threads() int { return int(shared.threads.Load()) }
 // caller's goroutine, else with a [*Panic] that holds it and its stack. The pool is then as it was before.
 func Run(tasks int, body Body) {
 	p := &shared
-	if threads := int(p.threads.Load()); tasks > 1 && threads > 1 {
+	if threads := int(p.threads.Load()); tasks > 1 && tasks <= maxTasks && threads > 1 {
 		for {
 			taken := p.taken.Load()
 			i := bits.TrailingZeros32(^taken)
@@ -170,15 +220,19 @@ func Run(tasks int, body Body) {
 // run runs body as call number i, one of active calls that share the threads.
 func (p *pool) run(i, tasks, threads, active int, body Body) {
 	c := &p.calls[i]
-	c.body, c.tasks = body, int64(tasks)
-	c.next.Store(0)
 	share := (threads + active - 1) / active
+	c.body, c.first, c.most, c.cut = body, i*share, threads-1, min(share, tasks, maxRanges)
+	at := func(k int) uint64 { return uint64(tasks) * uint64(k) / uint64(c.cut) }
+	for k := range c.cut {
+		c.parts[k].ends.Store(at(k+1)<<32 | at(k))
+	}
+	c.left.Store(1<<c.cut - 1)
 	if n := min(share, tasks) - 1; n > 0 {
-		p.ask(i, i*share, n, threads-1)
+		p.ask(i, c.first, n, c.most)
 	}
 	whole := false
 	defer func() { p.leave(i, whole) }()
-	c.work()
+	c.work(0)
 	whole = true
 }
 
@@ -207,7 +261,7 @@ func (p *pool) ask(i, first, n, most int) {
 func (p *pool) leave(i int, whole bool) {
 	c := &p.calls[i]
 	if !whole {
-		c.next.Store(c.tasks)
+		c.stop()
 	}
 	for _, a := range c.asked {
 		for spins := 0; ; spins++ {
@@ -234,15 +288,37 @@ func (p *pool) leave(i int, whole bool) {
 	}
 }
 
-// work takes tasks until there are none left.
-func (c *call) work() {
-	body, tasks := c.body, c.tasks
+// work takes tasks until there are none left, those of one range first.
+func (c *call) work(own int) {
+	body := c.body
 	for {
-		i := c.next.Add(1) - 1
-		if i >= tasks {
+		i, ok := c.parts[own].front()
+		if !ok {
+			break
+		}
+		body.Do(i)
+	}
+	for victim := own; ; {
+		c.left.And(^(uint64(1) << victim))
+		left := c.left.Load()
+		if left == 0 {
 			return
 		}
-		body.Do(int(i))
+		victim = (victim + bits.TrailingZeros64(bits.RotateLeft64(left, -victim))) % maxRanges
+		for {
+			i, ok := c.parts[victim].back()
+			if !ok {
+				break
+			}
+			body.Do(i)
+		}
+	}
+}
+
+// stop keeps further tasks from beginning.
+func (c *call) stop() {
+	for k := range c.cut {
+		c.parts[k].ends.Store(0)
 	}
 }
 
@@ -258,7 +334,7 @@ func (p *pool) started(n int) []*worker {
 		all = append(all, *ws...)
 	}
 	for len(all) < n {
-		w := &worker{wake: make(chan struct{}, 1)}
+		w := &worker{wake: make(chan struct{}, 1), number: len(all)}
 		all = append(all, w)
 		go w.loop(p)
 	}
@@ -314,7 +390,7 @@ func (w *worker) serve(p *pool, s uint64) {
 		}
 		w.state.Store(s&^numbers + growth)
 	}()
-	c.work()
+	c.work((1 + (w.number+c.most-c.first%c.most)%c.most) % c.cut)
 	whole = true
 }
 

@@ -1,6 +1,9 @@
 package parallel
 
 import (
+	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -112,5 +115,69 @@ func BenchmarkForkJoin(b *testing.B) {
 	var n nothing
 	for b.Loop() {
 		Run(2, &n)
+	}
+}
+
+// goroutine is the number of the goroutine that calls it.
+func goroutine() string {
+	b := make([]byte, 64)
+	return strings.Fields(string(b[:runtime.Stack(b, false)]))[1]
+}
+
+// TestSameThreads holds that a thread gets the same tasks in each call, those that lie beside each other: here the
+// tasks wait for each other, so that nobody can take over those of others.
+func TestSameThreads(t *testing.T) {
+	const threads = 5
+	withThreads(t, threads)
+	var first, now [threads]string
+	for round := range 50 {
+		m := newMeeting(threads)
+		m.then = func(task int) { now[task] = goroutine() }
+		Run(threads, m)
+		if round == 0 {
+			first = now
+		}
+		if now != first || now[0] != goroutine() {
+			t.Fatalf("tasks run in goroutines %v at first, in %v in round %d; the caller is %s", first, now, round,
+				goroutine())
+		}
+	}
+}
+
+// TestRanges runs calls with fewer tasks than threads, and with more threads than there are ranges of tasks.
+func TestRanges(t *testing.T) {
+	for _, threads := range []int{maxRanges - 1, maxRanges, maxRanges + 1, 3 * maxRanges} {
+		withThreads(t, threads)
+		for _, n := range []int{2, maxRanges - 1, maxRanges, maxRanges + 1, threads, 1000} {
+			c := newCounts(n)
+			for range 20 {
+				Run(n, c)
+			}
+			c.check(t, 20)
+		}
+		for bad := range 9 {
+			f := &fragile{done: make([]atomic.Int32, 300), bad: func(task int) bool { return task%9 == bad }}
+			if panicOf(func() { Run(300, f) }) == nil {
+				t.Error("a panic is lost")
+			}
+		}
+	}
+}
+
+// TestTake takes the tasks of a range from both ends.
+func TestTake(t *testing.T) {
+	var s span
+	if _, ok := s.front(); ok {
+		t.Error("an empty range has a first task")
+	}
+	s.ends.Store(maxTasks<<32 | (maxTasks - 3))
+	var got []int
+	for _, take := range []func() (int, bool){s.back, s.front, s.back, s.back, s.front} {
+		if i, ok := take(); ok {
+			got = append(got, i-maxTasks)
+		}
+	}
+	if !slices.Equal(got, []int{-1, -3, -2}) {
+		t.Errorf("a range of three gives %v", got)
 	}
 }
