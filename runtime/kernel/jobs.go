@@ -2,29 +2,60 @@ package kernel
 
 import (
 	"sync"
+	"sync/atomic"
+	"unsafe"
 
 	"github.com/gradsmith/gradsmith/runtime/parallel"
 )
 
-// jobs is a free list of what calls of kernels need while they run: a job outlives the stack of its caller, and must
-// not be allocated anew each call. It keeps two for each thread, which is what one caller needs, if now and then. Of
-// what many callers at once have needed it lets go what none of the last jobsWatched calls did, and it never keeps
-// more than jobsMost.
+// jobs is a free list of what calls of kernels, and their tasks, need while they run: a job outlives the stack of its
+// caller, and must not be allocated anew each call. It keeps two for each thread, which is what one caller needs, if
+// now and then. Of what many callers at once have needed it lets go what none of the last jobsWatched calls did, and it
+// never keeps more than jobsMost, and as many in places.
+//
+// Tasks begin and end on all threads at about the same time, so that a lock would have them wait for each other, and a
+// goroutine that waits may lose its thread. Each goroutine therefore has a place of its own, where it finds the job
+// that it has given back, which its processor still has in its cache; the list behind the lock is for those that find
+// nothing in their place and the next ones.
 //
 // A call that panics does not give its job back, as workers may have left it in any state.
 type jobs[T any] struct {
+	places [jobsMost]place[T]
+
 	mu    sync.Mutex
 	free  []*T
 	least int // the shortest that free has been since calls were counted
-	calls int
 }
 
 const (
-	jobsMost    = 64
+	jobsMost    = 64 // a power of two
 	jobsWatched = 256
+	jobsNear    = 4 // places that a goroutine looks at
 )
 
+// place is where a goroutine puts a job. Places are as far apart as what a processor fetches together.
+type place[T any] struct {
+	job  atomic.Pointer[T]
+	puts atomic.Uint32
+	seen uint32 // puts when the list was last looked through
+	_    [128]byte
+}
+
+// home is the place of this goroutine, by where its stack is.
+func home() int {
+	var here byte
+	const odd = 0x9e3779b1
+	return int(uint32(uintptr(unsafe.Pointer(&here))>>14) * odd >> 26)
+}
+
 func (l *jobs[T]) get() *T {
+	at := home()
+	for k := range jobsNear {
+		p := &l.places[(at+k)%jobsMost]
+		if j := p.job.Load(); j != nil && p.job.CompareAndSwap(j, nil) {
+			return j
+		}
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := len(l.free)
@@ -40,17 +71,60 @@ func (l *jobs[T]) get() *T {
 }
 
 func (l *jobs[T]) put(j *T) {
+	at := home()
+	for k := range jobsNear {
+		p := &l.places[(at+k)%jobsMost]
+		if p.job.Load() == nil && p.job.CompareAndSwap(nil, j) {
+			if p.puts.Add(1)%jobsWatched == 0 {
+				l.shrink()
+			}
+			return
+		}
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.free) < max(jobsMost, 2*parallel.Threads()) {
+	if len(l.free) < jobsMost {
 		l.free = append(l.free, j)
 	}
-	if l.calls++; l.calls == jobsWatched {
-		// Those in front have not been taken by any of these calls.
-		idle := min(l.least, max(0, len(l.free)-2*parallel.Threads()))
-		kept := copy(l.free, l.free[idle:])
-		clear(l.free[kept:])
-		l.free = l.free[:kept]
-		l.calls, l.least = 0, kept
+}
+
+// shrink lets go what nobody has needed since it was last called: of the list, and of places beyond two for each
+// thread.
+func (l *jobs[T]) shrink() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	// Those in front have not been taken.
+	kept := copy(l.free, l.free[min(l.least, len(l.free)):])
+	clear(l.free[kept:])
+	l.free = l.free[:kept]
+	l.least = kept
+	full := 0
+	for i := range l.places {
+		if l.places[i].job.Load() != nil {
+			full++
+		}
 	}
+	for i := range l.places {
+		p := &l.places[i]
+		puts := p.puts.Load()
+		if puts == p.seen && full > 2*parallel.Threads() {
+			if p.job.Swap(nil) != nil {
+				full--
+			}
+		}
+		p.seen = puts
+	}
+}
+
+// kept is the number of jobs that wait to be taken.
+func (l *jobs[T]) kept() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := len(l.free)
+	for i := range l.places {
+		if l.places[i].job.Load() != nil {
+			n++
+		}
+	}
+	return n
 }

@@ -3,7 +3,10 @@ package kernel
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/gradsmith/gradsmith/runtime/parallel"
@@ -36,18 +39,43 @@ func TestJobsShrink(t *testing.T) {
 		for j := range held {
 			l.put(j)
 		}
-		if n := len(l.free); n > jobsMost {
+		if n := l.kept(); n > 2*jobsMost {
 			t.Errorf("%d jobs are kept of %d", n, crowd)
 		}
 		for range 2 * jobsWatched {
 			l.put(l.get())
 		}
-		if n := len(l.free); n > 4 {
+		if n := l.kept(); n > 4 {
 			t.Errorf("after %d calls at once and %d alone, %d jobs are kept", crowd, 2*jobsWatched, n)
 		}
 		if n := testing.AllocsPerRun(2*jobsWatched, func() { l.put(l.get()) }); n != 0 {
 			t.Errorf("a call alone allocates %v times", n)
 		}
+	}
+}
+
+// No two goroutines hold the same job, whatever places theirs are.
+func TestJobsAtOnce(t *testing.T) {
+	var l jobs[atomic.Int32]
+	var wg sync.WaitGroup
+	for range 3 * jobsMost {
+		wg.Go(func() {
+			for range 500 {
+				a, b := l.get(), l.get()
+				if a.Add(1) != 1 || b.Add(1) != 1 {
+					t.Error("two hold one job")
+				}
+				runtime.Gosched()
+				a.Add(-1)
+				b.Add(-1)
+				l.put(a)
+				l.put(b)
+			}
+		})
+	}
+	wg.Wait()
+	if n := l.kept(); n > 2*jobsMost {
+		t.Errorf("%d jobs are kept", n)
 	}
 }
 
