@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"math"
+	"unsafe"
 
 	"github.com/gradsmith/gradsmith/runtime/parallel"
 )
@@ -180,12 +181,20 @@ func ResetRows(dst, x []float32, reset []int32, rows, cols int) {
 	need("ResetRows", "dst", len(dst), rows*cols)
 	need("ResetRows", "x", len(x), rows*cols)
 	need("ResetRows", "reset", len(reset), rows)
-	for r := range rows {
-		d := dst[r*cols : (r+1)*cols]
-		if reset[r] != 0 {
+	j := rowJobs.get()
+	j.x[0], j.x[1], j.ids = dst, x, reset
+	j.f = resetRowsRows
+	j.run(rows, cols, 4*rowWork)
+}
+
+func resetRowsRows(j *rowJob, lo, hi int) {
+	same := unsafe.SliceData(j.x[0]) == unsafe.SliceData(j.x[1])
+	for r := lo; r < hi; r++ {
+		d := j.x[0][r*j.cols : (r+1)*j.cols]
+		if j.ids[r] != 0 {
 			clear(d)
-		} else {
-			copy(d, x[r*cols:(r+1)*cols])
+		} else if !same {
+			copy(d, j.x[1][r*j.cols:(r+1)*j.cols])
 		}
 	}
 }

@@ -92,8 +92,8 @@ func (v *vec) at(i, lo, hi int) []float32 {
 
 func ptr(x []float32) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(x)) }
 
-// grain is how many elements one task of an elementwise kernel has: enough for a task to pay for handing it over, few
-// enough for one assembly call to stay well below 100 µs. It is a multiple of 64.
+// grain is how many elements one task of an elementwise kernel has at the most, few enough for one assembly call to
+// stay well below 100 µs. It is a multiple of 64.
 func (o op) grain() int {
 	switch o {
 	case opAdd, opSub, opMul, opDiv, opScale, opAddScaled, opMulAdd, opMulSub, opSubMul, opReLU, opLeakyReLU,
@@ -105,13 +105,27 @@ func (o op) grain() int {
 	return 4096
 }
 
+// pieces is into how many tasks something of n units is cut, of most each: as many as there are threads, or a multiple
+// of that, so that each has the same to do, and nearly the same in call after call. A task has no fewer than least,
+// which takes about as long as handing it over does. Fewer stay with the caller, though what another core has written
+// then comes to the caller's.
+func pieces(n, most, least int) int {
+	tasks := (n + most - 1) / most
+	if t := parallel.Threads(); t > 1 {
+		tasks = max(tasks, min((tasks+t-1)/t*t, n/least))
+	}
+	return tasks
+}
+
 // elementwise runs o over elements 0 to n-1 of v.
 func elementwise(o op, v *vec, n int) {
+	if n <= 0 {
+		return
+	}
 	g := o.grain()
-	if n <= g {
-		if n > 0 {
-			vecRange(o, v, 0, n)
-		}
+	tasks := pieces(n, g, g/4)
+	if tasks == 1 {
+		vecRange(o, v, 0, n)
 		return
 	}
 	if parallel.Threads() == 1 {
@@ -120,6 +134,7 @@ func elementwise(o op, v *vec, n int) {
 		}
 		return
 	}
+	g = ((n+tasks-1)/tasks + 63) &^ 63 // random kernels begin at multiples of 64
 	j := vecJobs.get()
 	j.op, j.v, j.n, j.grain = o, *v, n, g
 	parallel.Run((n+g-1)/g, j)
@@ -160,9 +175,12 @@ func (j *rowJob) Do(task int) {
 
 var rowJobs jobs[rowJob]
 
-// rowGrain is the number of rows in a task such that a task has about `work` elements.
+// rowGrain is the number of rows in a task such that a task has about `work` elements, or fewer where there are more
+// threads than tasks.
 func rowGrain(rows, cols, work int) int {
-	return max(1, min(rows, work/max(1, cols)))
+	cols = max(1, cols)
+	tasks := max(1, pieces(rows, max(1, work/cols), max(1, work/4/cols)))
+	return (rows + tasks - 1) / tasks
 }
 
 // run runs the job in tasks of about work elements, and gives it back.
