@@ -36,7 +36,7 @@ SHARED = rnn lstm gptnano transformer textvae gan
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help attribute digest steps constrain demo gpt2 plain sentences oracle test random generate check bench fuzz imports exhaustive race journeys tokenizers format vet staticcheck verify fresh cross levels same soak decode clients page load onnx speculate kills explained quality speedrun processes scaling adapt large units
+.PHONY: help attribute digest steps constrain demo gpt2 plain sentences oracle test random generate check bench fuzz imports exhaustive race journeys tokenizers format vet staticcheck verify fresh cross levels same soak decode clients page load onnx speculate kills explained quality speedrun processes scaling cores adapt large units
 
 help: ## show this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -104,6 +104,9 @@ processes: ## train seven models with 1, 2 and 4 processes on 1 and 2 threads, a
 scaling: ## time training steps of one and of two processes, and foretell them for 64 machines; needs Open MPI and an idle machine, and times GPT-2 small as well after make gpt2
 	cd bench && $(GO) build $(if $(wildcard demo/gpt2small/model.go),-tags gpt2) -o ../demo/scaling ./scaling
 	demo/scaling
+
+cores: ## foretell training steps on 1 to 64 cores by the tasks of their kernels, and compare two threads with what they measure; needs two idle cores, some minutes
+	cd bench && $(GO) run ./cores
 
 adapt: ## adapt a GPT of plays to Go by a low-rank adapter and by all parameters, with the losses of both: DATA=tinyshakespeare.txt; some minutes of one thread
 	cd bench && GRADSMITH_THREADS=$${THREADS:-1} $(GO) run ./adapt --data "$(abspath $(DATA))"

@@ -199,6 +199,10 @@ func Threads() int { return int(shared.threads.Load()) }
 // caller's goroutine, else with a [*Panic] that holds it and its stack. The pool is then as it was before.
 func Run(tasks int, body Body) {
 	p := &shared
+	if r := recorded.Load(); r != nil {
+		r.run(tasks, body)
+		return
+	}
 	if threads := int(p.threads.Load()); tasks > 1 && tasks <= maxTasks && threads > 1 {
 		for {
 			taken := p.taken.Load()
