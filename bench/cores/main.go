@@ -591,7 +591,7 @@ func explain(h *host, r *recording, name string) {
 		"pool | memory |")
 	fmt.Println("|---|---|---|---|---|---|---|---|---|---|---|")
 	for i, l := range all {
-		if i == 20 {
+		if i == 60 {
 			break
 		}
 		fmt.Printf("| %s | %d | %.1f | %.1f | %.0f %% | %.1f | %.1f | %.1f | %.1f | %.1f | %.1f |\n", l.name, l.calls,

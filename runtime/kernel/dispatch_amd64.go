@@ -115,6 +115,19 @@ func colSum(dst, x []float32, rows, cols, lo, hi int) {
 	}
 }
 
+// colSumFar is colSum of rows that come from memory: they are read as they lie, one after the other, which machines
+// fetch ahead best.
+func colSumFar(dst, x []float32, rows, cols, lo, hi int) {
+	if level == generic || hi-lo < 128 {
+		colSum(dst, x, rows, cols, lo, hi)
+		return
+	}
+	clear(dst[lo:hi])
+	for r := range rows {
+		sumRowsInto(1, dst[lo:hi], &x[r*cols+lo], 4*cols)
+	}
+}
+
 // sumRowsInto adds n rows of x, 8 or 1 of them and ld bytes apart, to dst.
 func sumRowsInto(n int, dst []float32, x *float32, ld int) {
 	switch {

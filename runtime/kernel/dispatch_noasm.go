@@ -14,6 +14,8 @@ func rowNormSums(dy, x, gain []float32, mean, rstd float32) (float32, float32) {
 	return rowNormSumsGeneric(dy, x, gain, mean, rstd)
 }
 func colSum(dst, x []float32, rows, cols, lo, hi int) { colSumGeneric(dst, x, rows, cols, lo, hi) }
+
+func colSumFar(dst, x []float32, rows, cols, lo, hi int) { colSumGeneric(dst, x, rows, cols, lo, hi) }
 func colNorm(dgain, dbias, dy, x, mean, rstd []float32, rows, cols, lo, hi int) {
 	colNormGeneric(dgain, dbias, dy, x, mean, rstd, rows, cols, lo, hi)
 }

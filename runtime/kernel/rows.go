@@ -75,6 +75,9 @@ func AddRows(dst, x []float32, rows, cols int) {
 // row by row, as memory is fetched ahead best.
 const sumRows = 128
 
+// farElements is the size of a matrix that comes from memory: more than a last cache has for one of many.
+const farElements = 1 << 22
+
 // colJob sums down the columns of a matrix, in blocks of sumRows rows and width columns.
 type colJob struct {
 	x          []float32
@@ -148,7 +151,11 @@ func (j *colJob) Do(task int) {
 			j.norm.block(d[:j.cols], d[j.cols:2*j.cols], r0, r1)
 			continue
 		}
-		colSum(j.sums[b*j.cols:], j.x[min(r0*j.cols, len(j.x)):], r1-r0, j.cols, lo, hi)
+		sum := colSum
+		if j.rows*j.cols >= farElements {
+			sum = colSumFar
+		}
+		sum(j.sums[b*j.cols:], j.x[min(r0*j.cols, len(j.x)):], r1-r0, j.cols, lo, hi)
 	}
 }
 

@@ -486,3 +486,32 @@ func TestSumBlocks(t *testing.T) {
 		}
 	}
 }
+
+// TestSumFar sums down the columns of matrices that are read as they lie in memory.
+func TestSumFar(t *testing.T) {
+	r := rng(43)
+	for _, cols := range []int{64, 131, 300, 4200} {
+		rows := farElements/cols + 1
+		x := floats(r, rows*cols)
+		want := make([]float32, cols)
+		for r0 := 0; r0 < rows; r0 += 128 {
+			block := make([]float32, cols)
+			for r := r0; r < min(r0+128, rows); r++ {
+				for c, v := range x[r*cols : (r+1)*cols] {
+					block[c] += v
+				}
+			}
+			for c, v := range block {
+				want[c] += v
+			}
+		}
+		for _, threads := range []int{1, 3} {
+			withThreads(t, threads)
+			eachLevel(t, func(t *testing.T) {
+				sum := make([]float32, cols)
+				SumRows(sum, x, rows, cols)
+				diff(t, "SumRows", sum, want)
+			})
+		}
+	}
+}
