@@ -47,6 +47,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unsafe"
@@ -75,16 +76,28 @@ var (
 	cache  = flag.Float64("cache", 32, "`MB` of the last cache")
 	own    = flag.Float64("own", 1, "`MB` of a core's own cache")
 	link   = flag.Float64("link", 0, "`GB/S` that eight cores have from memory together; what two have here by default")
+	which  = flag.String("cores", "1,2,4,8,16,32,64", "`NUMBERS` of cores, with commas; 1 and 2 must be among them")
 	why    = flag.Int("why", 0, "`CORES` for which to list the calls that take the most beyond their share of the work")
 )
 
-// cores are those for which steps are foretold.
-var cores = []int{1, 2, 4, 8, 16, 32, 64}
+// cores are the numbers of them for which steps are foretold.
+var cores []int
 
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("cores: ")
 	flag.Parse()
+	for _, s := range strings.Split(*which, ",") {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 1 || n > 1000 {
+			log.Fatalf("-cores: %q is no number of cores", s)
+		}
+		cores = append(cores, n)
+	}
+	slices.Sort(cores)
+	if !slices.Equal(cores[:min(2, len(cores))], []int{1, 2}) {
+		log.Fatal("-cores: want 1 and 2 among them")
+	}
 	debug.SetGCPercent(-1) // steps allocate nothing
 	h := measureHost()
 	fmt.Println(h)
@@ -624,6 +637,9 @@ func report(all []*result) {
 	}
 	for _, n := range []int{2, 16, 64} {
 		i := slices.Index(cores, n)
+		if i < 0 {
+			continue
+		}
 		fmt.Printf("\n| %d cores, share of the step | calls of the pool | the work itself | one thread alone | "+
 			"uneven tasks | the pool | memory | smaller pieces |\n|---|---|---|---|---|---|---|---|\n", n)
 		for _, r := range all {
