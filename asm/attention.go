@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 
@@ -25,6 +26,33 @@ const (
 	rowsLanes
 )
 
+// Offsets into the Go structs rowTiles, whose first fields are slices, and rowTile.
+const (
+	tilesA     = 0
+	tilesB     = 24
+	tilesC     = 48
+	tilesList  = 72
+	tilesLda   = 96
+	tilesLdc   = 104
+	tilesPanel = 112
+	tilesLeft  = 120
+
+	rowTileA    = 0
+	rowTileB    = 8
+	rowTileC    = 16
+	rowTileK    = 24
+	rowTileCols = 32
+	rowTileMore = 40
+	rowTileSize = 48
+)
+
+// maxAttendRows is the tallest tile of attention: lower than those of products, as what a causal mask hides of a tile
+// is work for nothing, and still with more sums than the latency of one asks for.
+const (
+	maxAttendRowsAVX512 = 8
+	maxAttendRowsAVX2   = 6
+)
+
 // columnNumbers is 0, 1, ..., 15 as 32-bit words.
 var columnNumbers operand.Mem
 
@@ -42,21 +70,231 @@ func emitAttention(ctx *build.Context) {
 		a.softmaxGradRows()
 		a.scaleRows()
 		a.dotRows()
+		for r := 1; r <= a.maxAttendRows(); r++ {
+			a.rowTiles(r, false)
+			a.rowTiles(r, true)
+		}
 	}
 	emitKonstants(ctx)
 }
 
+func (a *asm) maxAttendRows() int {
+	if a.wide {
+		return maxAttendRowsAVX512
+	}
+	return maxAttendRowsAVX2
+}
+
+// rowTiles emits many products of rows rows of a with packed panels of b, in one call. Two vectors of columns are added
+// at a time, all in registers; the last one may be alone, or half of one at AVX-512. Everything is read and written in
+// whole or in half vectors.
+func (a *asm) rowTiles(rows int, leftT bool) {
+	form := "N"
+	if leftT {
+		form = "T"
+	}
+	w := a.lanes()
+	name := fmt.Sprintf("rowTiles%s%d", form, rows)
+	a.function(name, "func(t *rowTiles)",
+		fmt.Sprintf("%s%s computes tiles of %d rows, see rowTiles.", name, a.suffix(), rows))
+	t := a.GP64()
+	a.Load(a.Param("t"), t)
+	load := func(from reg.Register, off int) reg.GPVirtual {
+		r := a.GP64()
+		a.MOVQ(mem(from, off), r)
+		return r
+	}
+	lda := load(t, tilesLda)
+	a.SHLQ(operand.Imm(2), lda)
+	at := load(t, tilesList) // the tile
+	next := a.label("tile")
+	a.Label(next)
+
+	// The column that is worked on, in c and in b.
+	pc, pb := load(t, tilesC), load(t, tilesB)
+	x := load(at, rowTileC)
+	a.LEAQ(memx(pc, x, 4, 0), pc)
+	x = load(at, rowTileB)
+	a.LEAQ(memx(pb, x, 4, 0), pb)
+	cols := load(at, rowTileCols)
+	half := a.GP64() // of a panel at AVX2: 64 in the second one
+	if !a.wide {
+		a.XORQ(half, half)
+	}
+
+	product := func(vec func() reg.VecVirtual, lanes, across int) {
+		acc := make([][]reg.VecVirtual, rows)
+		for r := range acc {
+			acc[r] = make([]reg.VecVirtual, across)
+			for i := range acc[r] {
+				acc[r][i] = vec()
+			}
+		}
+		start, sums := a.label("start"), a.label("sums")
+		c, ldc := a.GP64(), load(t, tilesLdc)
+		a.MOVQ(pc, c)
+		a.CMPQ(mem(at, rowTileMore), operand.Imm(0))
+		a.JNE(operand.LabelRef(start))
+		for r := range acc {
+			for _, v := range acc[r] {
+				a.VXORPS(v, v, v)
+			}
+		}
+		a.JMP(operand.LabelRef(sums))
+		a.Label(start)
+		for r := range acc {
+			for i, v := range acc[r] {
+				a.VMOVUPS(mem(c, 4*lanes*i), v)
+			}
+			if r < rows-1 {
+				a.LEAQ(memx(c, ldc, 4, 0), c)
+			}
+		}
+		a.Label(sums)
+		pa := load(t, tilesA)
+		first := load(at, rowTileA)
+		a.LEAQ(memx(pa, first, 4, 0), pa)
+		base := []reg.Register{pa}
+		lda3 := a.GP64()
+		if leftT || rows > 3 {
+			a.LEAQ(memx(lda, lda, 2, 0), lda3)
+		}
+		for r := 3; r < rows && !leftT; r += 3 {
+			p := a.GP64()
+			a.LEAQ(memx(base[len(base)-1], lda3, 1, 0), p)
+			base = append(base, p)
+		}
+		addr := func(r, step int) operand.Mem {
+			if leftT {
+				switch step {
+				case 0:
+					return mem(pa, 4*r)
+				case 3:
+					return memx(pa, lda3, 1, 4*r)
+				}
+				return memx(pa, lda, uint8(step), 4*r)
+			}
+			if r%3 == 0 {
+				return mem(base[r/3], 4*step)
+			}
+			return memx(base[r/3], lda, uint8(r%3), 4*step)
+		}
+		right, b := a.GP64(), make([]reg.VecVirtual, across)
+		a.MOVQ(pb, right)
+		for i := range b {
+			b[i] = vec()
+		}
+		s := [2]reg.VecVirtual{vec(), vec()}
+		step := func(n int) {
+			for i, v := range b {
+				a.VMOVUPS(mem(right, 128*n+4*lanes*i), v)
+			}
+			for r := range acc {
+				a.VBROADCASTSS(addr(r, n), s[r%2])
+				for i, v := range b {
+					a.VFMADD231PS(v, s[r%2], acc[r][i])
+				}
+			}
+		}
+		advance := func(n int) {
+			a.ADDQ(operand.U32(uint32(128*n)), right)
+			if leftT {
+				if n == 1 {
+					a.ADDQ(lda, pa)
+				} else {
+					a.LEAQ(memx(pa, lda, uint8(n), 0), pa)
+				}
+				return
+			}
+			for _, p := range base {
+				a.ADDQ(operand.Imm(uint64(4*n)), p)
+			}
+		}
+		const unroll = 4
+		k := load(at, rowTileK)
+		loop, tail, tailLoop, done := a.label("loop"), a.label("tail"), a.label("tailloop"), a.label("done")
+		a.SUBQ(operand.Imm(unroll), k)
+		a.JL(operand.LabelRef(tail))
+		a.align(64)
+		a.Label(loop)
+		for i := range unroll {
+			step(i)
+		}
+		advance(unroll)
+		a.SUBQ(operand.Imm(unroll), k)
+		a.JGE(operand.LabelRef(loop))
+		a.Label(tail)
+		a.ADDQ(operand.Imm(unroll), k)
+		a.JZ(operand.LabelRef(done))
+		a.Label(tailLoop)
+		step(0)
+		advance(1)
+		a.DECQ(k)
+		a.JNZ(operand.LabelRef(tailLoop))
+		a.Label(done)
+		c, ldc = a.GP64(), load(t, tilesLdc)
+		a.MOVQ(pc, c)
+		for r := range acc {
+			for i, v := range acc[r] {
+				a.VMOVUPS(v, mem(c, 4*lanes*i))
+			}
+			if r < rows-1 {
+				a.LEAQ(memx(c, ldc, 4, 0), c)
+			}
+		}
+	}
+
+	again, narrow, narrower, end := a.label("columns"), a.label("narrow"), a.label("narrower"), a.label("end")
+	a.Label(again)
+	a.CMPQ(cols, operand.Imm(uint64(w)))
+	a.JLE(operand.LabelRef(narrow))
+	product(a.vec, w, 2)
+	a.ADDQ(operand.U32(uint32(8*w)), pc)
+	if a.wide {
+		panel := load(t, tilesPanel)
+		a.LEAQ(memx(pb, panel, 4, 0), pb)
+	} else {
+		second := a.label("second")
+		a.ADDQ(operand.Imm(64), pb)
+		a.XORQ(operand.Imm(64), half)
+		a.JNZ(operand.LabelRef(second))
+		panel := load(t, tilesPanel)
+		a.LEAQ(memx(pb, panel, 4, -128), pb)
+		a.Label(second)
+	}
+	a.SUBQ(operand.Imm(uint64(2*w)), cols)
+	a.JG(operand.LabelRef(again))
+	a.JMP(operand.LabelRef(end))
+	a.Label(narrow)
+	if a.wide {
+		a.CMPQ(cols, operand.Imm(uint64(w/2)))
+		a.JLE(operand.LabelRef(narrower))
+	}
+	product(a.vec, w, 1)
+	if a.wide {
+		a.JMP(operand.LabelRef(end))
+		a.Label(narrower)
+		product(a.YMM, w/2, 1)
+	}
+	a.Label(end)
+	a.ADDQ(operand.Imm(rowTileSize), at)
+	a.DECQ(mem(t, tilesLeft))
+	a.JNZ(operand.LabelRef(next))
+	a.ret()
+}
+
 // A scoreLoop walks over the rows of a scoreRows while it is emitted. Columns are worked on in whole vectors, from a
-// multiple of 64 at or before the first one to clear: how many there are is the same for all rows, so that branches
-// are foreseen, and what a row does not see is masked.
+// multiple of 64 at or before the first one to clear: how many there are is the same for the rows of a tile, so that
+// branches are foreseen, and what a row does not see is masked.
 type scoreLoop struct {
 	*asm
-	t           reg.GPVirtual
-	first       reg.GPVirtual // column
-	vectors     reg.GPVirtual // times the lanes
-	ld          reg.GPVirtual
-	columns     vector // of the lanes of the first vector
-	column, see vector // the same less from, for the row; how many it sees
+	t                reg.GPVirtual
+	zeroFrom, zeroTo reg.GPVirtual // of the row
+	first            reg.GPVirtual // column
+	vectors          reg.GPVirtual // times the lanes
+	ld               reg.GPVirtual
+	numbers          vector // 0, 1, ...
+	column, see      vector // of the lanes of the first vector less from, for the row; how many it sees
 }
 
 func (a *asm) scoreRows(name, doc string) *scoreLoop {
@@ -67,28 +305,26 @@ func (a *asm) scoreRows(name, doc string) *scoreLoop {
 	if a.wide {
 		a.hoist(expKonsts...)
 	}
-	l.first, l.vectors, l.ld = l.field(rowsZeroFrom), l.field(rowsZeroTo), l.field(rowsLd)
-	a.ANDQ(operand.I32(-64), l.first)
-	a.SUBQ(l.first, l.vectors)
+	l.first, l.vectors, l.ld = l.GP64(), l.GP64(), l.field(rowsLd)
 	return l
 }
 
-// masks prepares for masks, maskRow for those of a row.
+// masks prepares for maskRow.
 func (l *scoreLoop) masks() {
-	x := l.XMM()
-	l.columns = l.vec()
-	l.VMOVQ(l.first, x)
-	l.VPBROADCASTD(x, l.columns)
-	l.VPADDD(columnNumbers.Offset(0), l.columns, l.columns)
+	l.numbers = l.vec()
+	l.VMOVUPS(columnNumbers.Offset(0), l.numbers)
 }
 
 // maskRow prepares for the masks of a row: lane i of vector v is column first + v·lanes + i, and seen if, from
 // subtracted, it is below to - from, unsigned.
 func (l *scoreLoop) maskRow(from, to reg.Register) {
-	f := l.vec()
-	l.VPBROADCASTD(mem(from, 0), f)
+	x, f := l.XMM(), l.vec()
 	l.column, l.see = l.vec(), l.vec()
-	l.VPSUBD(f, l.columns, l.column)
+	l.VPBROADCASTD(mem(from, 0), f)
+	l.VMOVQ(l.first, x)
+	l.VPBROADCASTD(x, l.column)
+	l.VPADDD(l.numbers, l.column, l.column)
+	l.VPSUBD(f, l.column, l.column)
 	l.VPBROADCASTD(mem(to, 0), l.see)
 	l.VPSUBD(f, l.see, l.see)
 }
@@ -112,9 +348,16 @@ func (l *scoreLoop) seen() reg.Register {
 // each emits a loop over the rows: pointers move by their step from one to the next.
 func (l *scoreLoop) each(body func(), move func()) {
 	rows, again := l.field(rowsRows), l.label("row")
+	l.zeroFrom, l.zeroTo = l.field(rowsZeroFrom), l.field(rowsZeroTo)
 	l.Label(again)
+	l.MOVLQSX(mem(l.zeroFrom, 0), l.first)
+	l.MOVLQSX(mem(l.zeroTo, 0), l.vectors)
+	l.ANDQ(operand.I32(-64), l.first)
+	l.SUBQ(l.first, l.vectors)
 	body()
 	move()
+	l.ADDQ(operand.Imm(4), l.zeroFrom)
+	l.ADDQ(operand.Imm(4), l.zeroTo)
 	l.DECQ(rows)
 	l.JNZ(operand.LabelRef(again))
 }
@@ -122,13 +365,6 @@ func (l *scoreLoop) each(body func(), move func()) {
 func (l *scoreLoop) field(off int) reg.GPVirtual {
 	r := l.GP64()
 	l.MOVQ(mem(l.t, off), r)
-	return r
-}
-
-// start is the first column of the first row of a field.
-func (l *scoreLoop) start(off int) reg.GPVirtual {
-	r := l.field(off)
-	l.LEAQ(memx(r, l.first, 4, 0), r)
 	return r
 }
 
@@ -142,12 +378,12 @@ func (a *asm) softmaxRows() {
 	p, n := a.GP64(), a.GP64()
 
 	// The largest, m included; what is not seen becomes -Inf.
-	row, from, to, m := l.start(rowsS), l.field(rowsFrom), l.field(rowsTo), l.field(rowsM)
+	row, from, to, m := l.field(rowsS), l.field(rowsFrom), l.field(rowsTo), l.field(rowsM)
 	mx, inf := a.vec(), a.load(f32(math.Inf(-1)))
 	l.each(func() {
 		l.maskRow(from, to)
 		a.VBROADCASTSS(mem(m, 0), mx)
-		a.MOVQ(row, p)
+		a.LEAQ(memx(row, l.first, 4, 0), p)
 		a.MOVQ(l.vectors, n)
 		again := a.label("max")
 		a.Label(again)
@@ -173,7 +409,7 @@ func (a *asm) softmaxRows() {
 	})
 
 	// The exponentials and their sum, column c going to lane c mod 64; 16 lanes are left.
-	row, m = l.start(rowsS), l.field(rowsM)
+	row, m = l.field(rowsS), l.field(rowsM)
 	lanes := l.field(rowsLanes)
 	groups := 64 / w
 	acc := a.vecs(groups)
@@ -183,7 +419,7 @@ func (a *asm) softmaxRows() {
 		for _, v := range acc {
 			a.zero(v)
 		}
-		a.MOVQ(row, p)
+		a.LEAQ(memx(row, l.first, 4, 0), p)
 		a.MOVQ(l.vectors, n)
 		again, done := a.label("exp"), a.label("sum")
 		a.Label(again)
@@ -231,7 +467,7 @@ func (a *asm) softmaxGradRows() {
 	l.masks()
 	w := a.lanes()
 	four := operand.Imm(4)
-	row, drow := l.start(rowsS), l.start(rowsDS)
+	row, drow := l.field(rowsS), l.field(rowsDS)
 	from, to, m, sum := l.field(rowsFrom), l.field(rowsTo), l.field(rowsM), l.field(rowsSum)
 	lse, dot := a.vec(), a.vec()
 	i, n := a.GP64(), a.GP64()
@@ -239,7 +475,8 @@ func (a *asm) softmaxGradRows() {
 		l.maskRow(from, to)
 		a.VBROADCASTSS(mem(m, 0), lse)
 		a.VBROADCASTSS(mem(sum, 0), dot)
-		a.XORQ(i, i)
+		a.MOVQ(l.first, i)
+		a.SHLQ(operand.Imm(2), i)
 		a.MOVQ(l.vectors, n)
 		again := a.label("exp")
 		a.Label(again)
@@ -379,4 +616,18 @@ func (a *asm) dotRows() {
 	a.DECQ(rows)
 	a.JNZ(operand.LabelRef(row))
 	a.ret()
+}
+
+// dispatchRowTiles writes the choice of the assembly of rowTiles.
+func dispatchRowTiles(b *bytes.Buffer) {
+	for _, wide := range []bool{true, false} {
+		a := &asm{wide: wide}
+		for _, form := range []string{"N", "T"} {
+			fmt.Fprintf(b, "\nfunc (t *rowTiles) run%s%s(rows int) {\n\tswitch rows {\n", form, a.suffix())
+			for r := 1; r <= a.maxAttendRows(); r++ {
+				fmt.Fprintf(b, "\tcase %d:\n\t\trowTiles%s%d%s(t)\n", r, form, r, a.suffix())
+			}
+			b.WriteString("\t}\n}\n")
+		}
+	}
 }

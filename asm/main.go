@@ -120,6 +120,7 @@ func (t *tile) run(rows, across int, leftT bool) {
 			b.WriteString("\t}\n}\n")
 		}
 	}
+	dispatchRowTiles(&b)
 	dispatchWeights(&b)
 	return b.Bytes()
 }
@@ -207,7 +208,7 @@ type asm struct {
 }
 
 // structs matches pointers to the kernels' argument structs.
-var structs = regexp.MustCompile(`\*(tile|vec|scoreRows|panelTile|actBlock)\b`)
+var structs = regexp.MustCompile(`\*(tile|vec|scoreRows|rowTiles|panelTile|actBlock)\b`)
 
 // signatures are those of the functions of the file, in order.
 var signatures []string

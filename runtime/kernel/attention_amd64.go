@@ -24,6 +24,86 @@ func scaleRowsAVX512(dst, x, f *float32, ldd, ldx, rows, cols int)
 //go:noescape
 func dotRowsAVX512(dst, x, y *float32, ldx, ldy, rows, n int)
 
+// rowTilesN1AVX512 computes tiles of 1 rows, see rowTiles.
+//
+//go:noescape
+func rowTilesN1AVX512(t *rowTiles)
+
+// rowTilesT1AVX512 computes tiles of 1 rows, see rowTiles.
+//
+//go:noescape
+func rowTilesT1AVX512(t *rowTiles)
+
+// rowTilesN2AVX512 computes tiles of 2 rows, see rowTiles.
+//
+//go:noescape
+func rowTilesN2AVX512(t *rowTiles)
+
+// rowTilesT2AVX512 computes tiles of 2 rows, see rowTiles.
+//
+//go:noescape
+func rowTilesT2AVX512(t *rowTiles)
+
+// rowTilesN3AVX512 computes tiles of 3 rows, see rowTiles.
+//
+//go:noescape
+func rowTilesN3AVX512(t *rowTiles)
+
+// rowTilesT3AVX512 computes tiles of 3 rows, see rowTiles.
+//
+//go:noescape
+func rowTilesT3AVX512(t *rowTiles)
+
+// rowTilesN4AVX512 computes tiles of 4 rows, see rowTiles.
+//
+//go:noescape
+func rowTilesN4AVX512(t *rowTiles)
+
+// rowTilesT4AVX512 computes tiles of 4 rows, see rowTiles.
+//
+//go:noescape
+func rowTilesT4AVX512(t *rowTiles)
+
+// rowTilesN5AVX512 computes tiles of 5 rows, see rowTiles.
+//
+//go:noescape
+func rowTilesN5AVX512(t *rowTiles)
+
+// rowTilesT5AVX512 computes tiles of 5 rows, see rowTiles.
+//
+//go:noescape
+func rowTilesT5AVX512(t *rowTiles)
+
+// rowTilesN6AVX512 computes tiles of 6 rows, see rowTiles.
+//
+//go:noescape
+func rowTilesN6AVX512(t *rowTiles)
+
+// rowTilesT6AVX512 computes tiles of 6 rows, see rowTiles.
+//
+//go:noescape
+func rowTilesT6AVX512(t *rowTiles)
+
+// rowTilesN7AVX512 computes tiles of 7 rows, see rowTiles.
+//
+//go:noescape
+func rowTilesN7AVX512(t *rowTiles)
+
+// rowTilesT7AVX512 computes tiles of 7 rows, see rowTiles.
+//
+//go:noescape
+func rowTilesT7AVX512(t *rowTiles)
+
+// rowTilesN8AVX512 computes tiles of 8 rows, see rowTiles.
+//
+//go:noescape
+func rowTilesN8AVX512(t *rowTiles)
+
+// rowTilesT8AVX512 computes tiles of 8 rows, see rowTiles.
+//
+//go:noescape
+func rowTilesT8AVX512(t *rowTiles)
+
 // attendRowsAVX2 is attendRowsGeneric: the largest, the exponentials and the sums of rows of scores.
 //
 //go:noescape
@@ -43,3 +123,63 @@ func scaleRowsAVX2(dst, x, f *float32, ldd, ldx, rows, cols int)
 //
 //go:noescape
 func dotRowsAVX2(dst, x, y *float32, ldx, ldy, rows, n int)
+
+// rowTilesN1AVX2 computes tiles of 1 rows, see rowTiles.
+//
+//go:noescape
+func rowTilesN1AVX2(t *rowTiles)
+
+// rowTilesT1AVX2 computes tiles of 1 rows, see rowTiles.
+//
+//go:noescape
+func rowTilesT1AVX2(t *rowTiles)
+
+// rowTilesN2AVX2 computes tiles of 2 rows, see rowTiles.
+//
+//go:noescape
+func rowTilesN2AVX2(t *rowTiles)
+
+// rowTilesT2AVX2 computes tiles of 2 rows, see rowTiles.
+//
+//go:noescape
+func rowTilesT2AVX2(t *rowTiles)
+
+// rowTilesN3AVX2 computes tiles of 3 rows, see rowTiles.
+//
+//go:noescape
+func rowTilesN3AVX2(t *rowTiles)
+
+// rowTilesT3AVX2 computes tiles of 3 rows, see rowTiles.
+//
+//go:noescape
+func rowTilesT3AVX2(t *rowTiles)
+
+// rowTilesN4AVX2 computes tiles of 4 rows, see rowTiles.
+//
+//go:noescape
+func rowTilesN4AVX2(t *rowTiles)
+
+// rowTilesT4AVX2 computes tiles of 4 rows, see rowTiles.
+//
+//go:noescape
+func rowTilesT4AVX2(t *rowTiles)
+
+// rowTilesN5AVX2 computes tiles of 5 rows, see rowTiles.
+//
+//go:noescape
+func rowTilesN5AVX2(t *rowTiles)
+
+// rowTilesT5AVX2 computes tiles of 5 rows, see rowTiles.
+//
+//go:noescape
+func rowTilesT5AVX2(t *rowTiles)
+
+// rowTilesN6AVX2 computes tiles of 6 rows, see rowTiles.
+//
+//go:noescape
+func rowTilesN6AVX2(t *rowTiles)
+
+// rowTilesT6AVX2 computes tiles of 6 rows, see rowTiles.
+//
+//go:noescape
+func rowTilesT6AVX2(t *rowTiles)

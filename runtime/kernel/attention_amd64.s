@@ -53,39 +53,40 @@ TEXT ·attendRowsAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+192(SB), Z6
 	VBROADCASTSS constants<>+224(SB), Z7
 	VBROADCASTSS constants<>+256(SB), Z8
-	MOVQ         64(AX), CX
-	MOVQ         72(AX), DX
 	MOVQ         16(AX), BX
-	ANDQ         $-64, CX
-	SUBQ         CX, DX
-	VMOVQ        CX, X9
-	VPBROADCASTD X9, Z9
-	VPADDD       columnNumbers<>+0(SB), Z9, Z9
-	MOVQ         (AX), R8
-	LEAQ         (R8)(CX*4), R8
-	MOVQ         24(AX), R9
-	MOVQ         32(AX), R10
-	MOVQ         40(AX), R11
+	VMOVUPS      columnNumbers<>+0(SB), Z9
+	MOVQ         (AX), SI
+	MOVQ         24(AX), DI
+	MOVQ         32(AX), R8
+	MOVQ         40(AX), R9
 	VBROADCASTSS constants<>+288(SB), Z11
-	MOVQ         56(AX), R12
+	MOVQ         56(AX), R10
+	MOVQ         64(AX), R11
+	MOVQ         72(AX), R12
 
 row1:
-	VPBROADCASTD (R9), Z10
-	VPSUBD       Z10, Z9, Z12
-	VPBROADCASTD (R10), Z13
+	MOVLQSX      (R11), CX
+	MOVLQSX      (R12), DX
+	ANDQ         $-64, CX
+	SUBQ         CX, DX
+	VPBROADCASTD (DI), Z10
+	VMOVQ        CX, X12
+	VPBROADCASTD X12, Z12
+	VPADDD       Z9, Z12, Z12
+	VPSUBD       Z10, Z12, Z12
+	VPBROADCASTD (R8), Z13
 	VPSUBD       Z10, Z13, Z13
-	VBROADCASTSS (R11), Z10
-	MOVQ         R8, SI
-	MOVQ         DX, DI
+	VBROADCASTSS (R9), Z10
+	LEAQ         (SI)(CX*4), CX
 
 max2:
 	VPCMPUD       $0x01, Z13, Z12, K1
 	VPADDD.BCST   constants<>+320(SB), Z12, Z12
-	VBLENDMPS     (SI), Z11, K1, Z1
-	VMOVUPS       Z1, (SI)
+	VBLENDMPS     (CX), Z11, K1, Z1
+	VMOVUPS       Z1, (CX)
 	VMAXPS        Z1, Z10, Z10
-	ADDQ          $0x00000040, SI
-	SUBQ          $0x00000010, DI
+	ADDQ          $0x00000040, CX
+	SUBQ          $0x00000010, DX
 	JG            max2
 	VEXTRACTF32X8 $0x01, Z10, Y12
 	VMAXPS        Y12, Y10, Y10
@@ -95,30 +96,36 @@ max2:
 	VMAXPS        X12, X10, X10
 	VMOVSHDUP     X10, X12
 	VMAXPS        X12, X10, X10
-	VMOVSS        X10, (R11)
-	ADDQ          BX, R8
+	VMOVSS        X10, (R9)
+	ADDQ          BX, SI
+	ADDQ          $0x04, DI
+	ADDQ          $0x04, R8
 	ADDQ          $0x04, R9
-	ADDQ          $0x04, R10
 	ADDQ          $0x04, R11
-	DECQ          R12
+	ADDQ          $0x04, R12
+	DECQ          R10
 	JNZ           row1
-	MOVQ          (AX), R8
-	LEAQ          (R8)(CX*4), R8
-	MOVQ          40(AX), CX
-	MOVQ          80(AX), R9
-	MOVQ          56(AX), R10
+	MOVQ          (AX), SI
+	MOVQ          40(AX), DI
+	MOVQ          80(AX), R8
+	MOVQ          56(AX), R9
+	MOVQ          64(AX), R10
+	MOVQ          72(AX), R11
 
 row3:
-	VBROADCASTSS (CX), Z12
+	MOVLQSX      (R10), CX
+	MOVLQSX      (R11), DX
+	ANDQ         $-64, CX
+	SUBQ         CX, DX
+	VBROADCASTSS (DI), Z12
 	VXORPS       Z1, Z1, Z1
 	VXORPS       Z9, Z9, Z9
 	VXORPS       Z10, Z10, Z10
 	VXORPS       Z11, Z11, Z11
-	MOVQ         R8, SI
-	MOVQ         DX, DI
+	LEAQ         (SI)(CX*4), CX
 
 exp4:
-	VMOVUPS          (SI), Z13
+	VMOVUPS          (CX), Z13
 	VSUBPS           Z12, Z13, Z13
 	VCMPPS           $0x16, Z0, Z13, K1
 	VMAXPS           Z13, Z0, Z13
@@ -137,11 +144,11 @@ exp4:
 	VFMADD213PS      Z13, Z16, Z15
 	VADDPS           Z6, Z15, Z13
 	VSCALEFPS.Z      Z14, Z13, K1, Z13
-	VMOVUPS          Z13, (SI)
+	VMOVUPS          Z13, (CX)
 	VADDPS           Z13, Z1, Z1
-	SUBQ             $0x00000010, DI
+	SUBQ             $0x00000010, DX
 	JLE              sum5
-	VMOVUPS          64(SI), Z13
+	VMOVUPS          64(CX), Z13
 	VSUBPS           Z12, Z13, Z13
 	VCMPPS           $0x16, Z0, Z13, K1
 	VMAXPS           Z13, Z0, Z13
@@ -160,11 +167,11 @@ exp4:
 	VFMADD213PS      Z13, Z16, Z15
 	VADDPS           Z6, Z15, Z13
 	VSCALEFPS.Z      Z14, Z13, K1, Z13
-	VMOVUPS          Z13, 64(SI)
+	VMOVUPS          Z13, 64(CX)
 	VADDPS           Z13, Z9, Z9
-	SUBQ             $0x00000010, DI
+	SUBQ             $0x00000010, DX
 	JLE              sum5
-	VMOVUPS          128(SI), Z13
+	VMOVUPS          128(CX), Z13
 	VSUBPS           Z12, Z13, Z13
 	VCMPPS           $0x16, Z0, Z13, K1
 	VMAXPS           Z13, Z0, Z13
@@ -183,11 +190,11 @@ exp4:
 	VFMADD213PS      Z13, Z16, Z15
 	VADDPS           Z6, Z15, Z13
 	VSCALEFPS.Z      Z14, Z13, K1, Z13
-	VMOVUPS          Z13, 128(SI)
+	VMOVUPS          Z13, 128(CX)
 	VADDPS           Z13, Z10, Z10
-	SUBQ             $0x00000010, DI
+	SUBQ             $0x00000010, DX
 	JLE              sum5
-	VMOVUPS          192(SI), Z13
+	VMOVUPS          192(CX), Z13
 	VSUBPS           Z12, Z13, Z13
 	VCMPPS           $0x16, Z0, Z13, K1
 	VMAXPS           Z13, Z0, Z13
@@ -206,28 +213,36 @@ exp4:
 	VFMADD213PS      Z13, Z16, Z15
 	VADDPS           Z6, Z15, Z13
 	VSCALEFPS.Z      Z14, Z13, K1, Z13
-	VMOVUPS          Z13, 192(SI)
+	VMOVUPS          Z13, 192(CX)
 	VADDPS           Z13, Z11, Z11
-	SUBQ             $0x00000010, DI
-	LEAQ             256(SI), SI
+	SUBQ             $0x00000010, DX
+	LEAQ             256(CX), CX
 	JG               exp4
 
 sum5:
 	VADDPS  Z9, Z1, Z1
 	VADDPS  Z11, Z10, Z9
 	VADDPS  Z9, Z1, Z1
-	VMOVUPS Z1, (R9)
-	ADDQ    BX, R8
-	ADDQ    $0x04, CX
-	ADDQ    $0x00000040, R9
-	DECQ    R10
+	VMOVUPS Z1, (R8)
+	ADDQ    BX, SI
+	ADDQ    $0x04, DI
+	ADDQ    $0x00000040, R8
+	ADDQ    $0x04, R10
+	ADDQ    $0x04, R11
+	DECQ    R9
 	JNZ     row3
-	MOVQ    80(AX), CX
-	MOVQ    48(AX), DX
-	MOVQ    56(AX), AX
+	MOVQ    80(AX), BX
+	MOVQ    48(AX), SI
+	MOVQ    56(AX), DI
+	MOVQ    64(AX), R8
+	MOVQ    72(AX), AX
 
 row6:
-	VMOVUPS       (CX), Z0
+	MOVLQSX       (R8), CX
+	MOVLQSX       (AX), DX
+	ANDQ          $-64, CX
+	SUBQ          CX, DX
+	VMOVUPS       (BX), Z0
 	VEXTRACTF32X8 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF128  $0x01, Y0, X1
@@ -236,10 +251,12 @@ row6:
 	VADDPS        X1, X0, X0
 	VMOVSHDUP     X0, X1
 	VADDPS        X1, X0, X0
-	VMOVSS        X0, (DX)
-	ADDQ          $0x00000040, CX
-	ADDQ          $0x04, DX
-	DECQ          AX
+	VMOVSS        X0, (SI)
+	ADDQ          $0x00000040, BX
+	ADDQ          $0x04, SI
+	ADDQ          $0x04, R8
+	ADDQ          $0x04, AX
+	DECQ          DI
 	JNZ           row6
 	VZEROUPPER
 	RET
@@ -257,38 +274,38 @@ TEXT ·attendGradRowsAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+192(SB), Z5
 	VBROADCASTSS constants<>+224(SB), Z6
 	VBROADCASTSS constants<>+256(SB), Z7
-	MOVQ         64(AX), CX
-	MOVQ         72(AX), DX
-	MOVQ         16(AX), BX
-	ANDQ         $-64, CX
-	SUBQ         CX, DX
-	VMOVQ        CX, X8
-	VPBROADCASTD X8, Z8
-	VPADDD       columnNumbers<>+0(SB), Z8, Z8
-	MOVQ         (AX), SI
-	LEAQ         (SI)(CX*4), SI
-	MOVQ         8(AX), DI
-	LEAQ         (DI)(CX*4), DI
-	MOVQ         24(AX), CX
-	MOVQ         32(AX), R8
-	MOVQ         40(AX), R9
-	MOVQ         48(AX), R10
-	MOVQ         56(AX), R12
+	MOVQ         16(AX), CX
+	VMOVUPS      columnNumbers<>+0(SB), Z8
+	MOVQ         (AX), DX
+	MOVQ         8(AX), BX
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DI
+	MOVQ         40(AX), R8
+	MOVQ         48(AX), R9
+	MOVQ         56(AX), R10
+	MOVQ         64(AX), R11
+	MOVQ         72(AX), R13
 
 row1:
-	VPBROADCASTD (CX), Z9
-	VPSUBD       Z9, Z8, Z11
-	VPBROADCASTD (R8), Z12
+	MOVLQSX      (R11), AX
+	MOVLQSX      (R13), R12
+	ANDQ         $-64, AX
+	SUBQ         AX, R12
+	VPBROADCASTD (SI), Z9
+	VMOVQ        AX, X10
+	VPBROADCASTD X10, Z11
+	VPADDD       Z8, Z11, Z11
+	VPSUBD       Z9, Z11, Z11
+	VPBROADCASTD (DI), Z12
 	VPSUBD       Z9, Z12, Z12
-	VBROADCASTSS (R9), Z9
-	VBROADCASTSS (R10), Z10
-	XORQ         AX, AX
-	MOVQ         DX, R11
+	VBROADCASTSS (R8), Z9
+	VBROADCASTSS (R9), Z10
+	SHLQ         $0x02, AX
 
 exp2:
 	VPCMPUD          $0x01, Z12, Z11, K1
 	VPADDD.BCST      constants<>+320(SB), Z11, Z11
-	VMOVUPS          (SI)(AX*1), Z13
+	VMOVUPS          (DX)(AX*1), Z13
 	VSUBPS           Z9, Z13, Z13
 	VCMPPS           $0x16, Z0, Z13, K2
 	VMAXPS           Z13, Z0, Z13
@@ -308,22 +325,24 @@ exp2:
 	VADDPS           Z5, Z15, Z13
 	VSCALEFPS.Z      Z14, Z13, K2, Z13
 	VMOVAPS.Z        Z13, K1, Z14
-	VMOVUPS          Z14, (SI)(AX*1)
-	VMOVUPS          (DI)(AX*1), Z13
+	VMOVUPS          Z14, (DX)(AX*1)
+	VMOVUPS          (BX)(AX*1), Z13
 	VSUBPS           Z10, Z13, Z13
 	VMULPS           Z13, Z14, Z13
 	VMOVAPS.Z        Z13, K1, Z13
-	VMOVUPS          Z13, (DI)(AX*1)
+	VMOVUPS          Z13, (BX)(AX*1)
 	ADDQ             $0x00000040, AX
-	SUBQ             $0x00000010, R11
+	SUBQ             $0x00000010, R12
 	JG               exp2
-	ADDQ             BX, SI
-	ADDQ             BX, DI
-	ADDQ             $0x04, CX
+	ADDQ             CX, DX
+	ADDQ             CX, BX
+	ADDQ             $0x04, SI
+	ADDQ             $0x04, DI
 	ADDQ             $0x04, R8
 	ADDQ             $0x04, R9
-	ADDQ             $0x04, R10
-	DECQ             R12
+	ADDQ             $0x04, R11
+	ADDQ             $0x04, R13
+	DECQ             R10
 	JNZ              row1
 	VZEROUPPER
 	RET
@@ -508,46 +527,6557 @@ done4:
 	VZEROUPPER
 	RET
 
+// func rowTilesN1AVX512(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F, FMA3
+TEXT ·rowTilesN1AVX512(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), CX
+	SHLQ $0x02, CX
+	MOVQ 72(AX), CX
+
+tile1:
+	MOVQ 48(AX), DX
+	MOVQ 24(AX), BX
+	MOVQ 16(CX), SI
+	LEAQ (DX)(SI*4), DX
+	MOVQ 8(CX), SI
+	LEAQ (BX)(SI*4), BX
+	MOVQ 32(CX), SI
+
+columns2:
+	CMPQ   SI, $0x10
+	JLE    narrow3
+	MOVQ   104(AX), DI
+	MOVQ   DX, DI
+	CMPQ   40(CX), $0x00
+	JNE    start6
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	JMP    sums7
+
+start6:
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+
+sums7:
+	MOVQ    (AX), DI
+	MOVQ    (CX), R8
+	LEAQ    (DI)(R8*4), DI
+	MOVQ    BX, R8
+	MOVQ    24(CX), R9
+	SUBQ    $0x04, R9
+	JL      tail9
+	PCALIGN $0x40
+
+loop8:
+	VMOVUPS      (R8), Z2
+	VMOVUPS      64(R8), Z3
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS      128(R8), Z2
+	VMOVUPS      192(R8), Z3
+	VBROADCASTSS 4(DI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS      256(R8), Z2
+	VMOVUPS      320(R8), Z3
+	VBROADCASTSS 8(DI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS      384(R8), Z2
+	VMOVUPS      448(R8), Z3
+	VBROADCASTSS 12(DI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	ADDQ         $0x00000200, R8
+	ADDQ         $0x10, DI
+	SUBQ         $0x04, R9
+	JGE          loop8
+
+tail9:
+	ADDQ $0x04, R9
+	JZ   done11
+
+tailloop10:
+	VMOVUPS      (R8), Z2
+	VMOVUPS      64(R8), Z3
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	ADDQ         $0x00000080, R8
+	ADDQ         $0x04, DI
+	DECQ         R9
+	JNZ          tailloop10
+
+done11:
+	MOVQ    104(AX), DI
+	MOVQ    DX, DI
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	ADDQ    $0x00000080, DX
+	MOVQ    112(AX), DI
+	LEAQ    (BX)(DI*4), BX
+	SUBQ    $0x20, SI
+	JG      columns2
+	JMP     end5
+
+narrow3:
+	CMPQ   SI, $0x08
+	JLE    narrower4
+	MOVQ   104(AX), SI
+	MOVQ   DX, SI
+	CMPQ   40(CX), $0x00
+	JNE    start12
+	VXORPS Z0, Z0, Z0
+	JMP    sums13
+
+start12:
+	VMOVUPS (SI), Z0
+
+sums13:
+	MOVQ    (AX), SI
+	MOVQ    (CX), DI
+	LEAQ    (SI)(DI*4), SI
+	MOVQ    24(CX), DI
+	SUBQ    $0x04, DI
+	JL      tail15
+	PCALIGN $0x40
+
+loop14:
+	VMOVUPS      (BX), Z1
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	VMOVUPS      128(BX), Z1
+	VBROADCASTSS 4(SI), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	VMOVUPS      256(BX), Z1
+	VBROADCASTSS 8(SI), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	VMOVUPS      384(BX), Z1
+	VBROADCASTSS 12(SI), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	ADDQ         $0x00000200, BX
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, DI
+	JGE          loop14
+
+tail15:
+	ADDQ $0x04, DI
+	JZ   done17
+
+tailloop16:
+	VMOVUPS      (BX), Z1
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x04, SI
+	DECQ         DI
+	JNZ          tailloop16
+
+done17:
+	MOVQ    104(AX), BX
+	VMOVUPS Z0, (DX)
+	JMP     end5
+
+narrower4:
+	MOVQ   104(AX), SI
+	MOVQ   DX, SI
+	CMPQ   40(CX), $0x00
+	JNE    start18
+	VXORPS Y0, Y0, Y0
+	JMP    sums19
+
+start18:
+	VMOVUPS (SI), Y0
+
+sums19:
+	MOVQ    (AX), SI
+	MOVQ    (CX), DI
+	LEAQ    (SI)(DI*4), SI
+	MOVQ    24(CX), DI
+	SUBQ    $0x04, DI
+	JL      tail21
+	PCALIGN $0x40
+
+loop20:
+	VMOVUPS      (BX), Y1
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	VMOVUPS      128(BX), Y1
+	VBROADCASTSS 4(SI), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	VMOVUPS      256(BX), Y1
+	VBROADCASTSS 8(SI), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	VMOVUPS      384(BX), Y1
+	VBROADCASTSS 12(SI), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         $0x00000200, BX
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, DI
+	JGE          loop20
+
+tail21:
+	ADDQ $0x04, DI
+	JZ   done23
+
+tailloop22:
+	VMOVUPS      (BX), Y1
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x04, SI
+	DECQ         DI
+	JNZ          tailloop22
+
+done23:
+	MOVQ    104(AX), BX
+	VMOVUPS Y0, (DX)
+
+end5:
+	ADDQ $0x30, CX
+	DECQ 120(AX)
+	JNZ  tile1
+	VZEROUPPER
+	RET
+
+// func rowTilesT1AVX512(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F, FMA3
+TEXT ·rowTilesT1AVX512(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), CX
+	SHLQ $0x02, CX
+	MOVQ 72(AX), DX
+
+tile1:
+	MOVQ 48(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ 16(DX), DI
+	LEAQ (BX)(DI*4), BX
+	MOVQ 8(DX), DI
+	LEAQ (SI)(DI*4), SI
+	MOVQ 32(DX), DI
+
+columns2:
+	CMPQ   DI, $0x10
+	JLE    narrow3
+	MOVQ   104(AX), R8
+	MOVQ   BX, R8
+	CMPQ   40(DX), $0x00
+	JNE    start6
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	JMP    sums7
+
+start6:
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+
+sums7:
+	MOVQ    (AX), R8
+	MOVQ    (DX), R9
+	LEAQ    (R8)(R9*4), R8
+	LEAQ    (CX)(CX*2), R9
+	MOVQ    SI, R10
+	MOVQ    24(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail9
+	PCALIGN $0x40
+
+loop8:
+	VMOVUPS      (R10), Z2
+	VMOVUPS      64(R10), Z3
+	VBROADCASTSS (R8), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS      128(R10), Z2
+	VMOVUPS      192(R10), Z3
+	VBROADCASTSS (R8)(CX*1), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS      256(R10), Z2
+	VMOVUPS      320(R10), Z3
+	VBROADCASTSS (R8)(CX*2), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS      384(R10), Z2
+	VMOVUPS      448(R10), Z3
+	VBROADCASTSS (R8)(R9*1), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	ADDQ         $0x00000200, R10
+	LEAQ         (R8)(CX*4), R8
+	SUBQ         $0x04, R11
+	JGE          loop8
+
+tail9:
+	ADDQ $0x04, R11
+	JZ   done11
+
+tailloop10:
+	VMOVUPS      (R10), Z2
+	VMOVUPS      64(R10), Z3
+	VBROADCASTSS (R8), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	ADDQ         $0x00000080, R10
+	ADDQ         CX, R8
+	DECQ         R11
+	JNZ          tailloop10
+
+done11:
+	MOVQ    104(AX), R8
+	MOVQ    BX, R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	ADDQ    $0x00000080, BX
+	MOVQ    112(AX), R8
+	LEAQ    (SI)(R8*4), SI
+	SUBQ    $0x20, DI
+	JG      columns2
+	JMP     end5
+
+narrow3:
+	CMPQ   DI, $0x08
+	JLE    narrower4
+	MOVQ   104(AX), DI
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start12
+	VXORPS Z0, Z0, Z0
+	JMP    sums13
+
+start12:
+	VMOVUPS (DI), Z0
+
+sums13:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail15
+	PCALIGN $0x40
+
+loop14:
+	VMOVUPS      (SI), Z1
+	VBROADCASTSS (DI), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	VMOVUPS      128(SI), Z1
+	VBROADCASTSS (DI)(CX*1), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	VMOVUPS      256(SI), Z1
+	VBROADCASTSS (DI)(CX*2), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	VMOVUPS      384(SI), Z1
+	VBROADCASTSS (DI)(R8*1), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	ADDQ         $0x00000200, SI
+	LEAQ         (DI)(CX*4), DI
+	SUBQ         $0x04, R9
+	JGE          loop14
+
+tail15:
+	ADDQ $0x04, R9
+	JZ   done17
+
+tailloop16:
+	VMOVUPS      (SI), Z1
+	VBROADCASTSS (DI), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	ADDQ         $0x00000080, SI
+	ADDQ         CX, DI
+	DECQ         R9
+	JNZ          tailloop16
+
+done17:
+	MOVQ    104(AX), SI
+	VMOVUPS Z0, (BX)
+	JMP     end5
+
+narrower4:
+	MOVQ   104(AX), DI
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start18
+	VXORPS Y0, Y0, Y0
+	JMP    sums19
+
+start18:
+	VMOVUPS (DI), Y0
+
+sums19:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail21
+	PCALIGN $0x40
+
+loop20:
+	VMOVUPS      (SI), Y1
+	VBROADCASTSS (DI), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	VMOVUPS      128(SI), Y1
+	VBROADCASTSS (DI)(CX*1), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	VMOVUPS      256(SI), Y1
+	VBROADCASTSS (DI)(CX*2), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	VMOVUPS      384(SI), Y1
+	VBROADCASTSS (DI)(R8*1), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         $0x00000200, SI
+	LEAQ         (DI)(CX*4), DI
+	SUBQ         $0x04, R9
+	JGE          loop20
+
+tail21:
+	ADDQ $0x04, R9
+	JZ   done23
+
+tailloop22:
+	VMOVUPS      (SI), Y1
+	VBROADCASTSS (DI), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         $0x00000080, SI
+	ADDQ         CX, DI
+	DECQ         R9
+	JNZ          tailloop22
+
+done23:
+	MOVQ    104(AX), SI
+	VMOVUPS Y0, (BX)
+
+end5:
+	ADDQ $0x30, DX
+	DECQ 120(AX)
+	JNZ  tile1
+	VZEROUPPER
+	RET
+
+// func rowTilesN2AVX512(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F, FMA3
+TEXT ·rowTilesN2AVX512(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), CX
+	SHLQ $0x02, CX
+	MOVQ 72(AX), DX
+
+tile1:
+	MOVQ 48(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ 16(DX), DI
+	LEAQ (BX)(DI*4), BX
+	MOVQ 8(DX), DI
+	LEAQ (SI)(DI*4), SI
+	MOVQ 32(DX), DI
+
+columns2:
+	CMPQ   DI, $0x10
+	JLE    narrow3
+	MOVQ   104(AX), R9
+	MOVQ   BX, R8
+	CMPQ   40(DX), $0x00
+	JNE    start6
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	JMP    sums7
+
+start6:
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z2
+	VMOVUPS 64(R8), Z3
+
+sums7:
+	MOVQ    (AX), R8
+	MOVQ    (DX), R9
+	LEAQ    (R8)(R9*4), R8
+	MOVQ    SI, R9
+	MOVQ    24(DX), R10
+	SUBQ    $0x04, R10
+	JL      tail9
+	PCALIGN $0x40
+
+loop8:
+	VMOVUPS      (R9), Z4
+	VMOVUPS      64(R9), Z5
+	VBROADCASTSS (R8), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (R8)(CX*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+	VMOVUPS      128(R9), Z4
+	VMOVUPS      192(R9), Z5
+	VBROADCASTSS 4(R8), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 4(R8)(CX*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+	VMOVUPS      256(R9), Z4
+	VMOVUPS      320(R9), Z5
+	VBROADCASTSS 8(R8), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 8(R8)(CX*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+	VMOVUPS      384(R9), Z4
+	VMOVUPS      448(R9), Z5
+	VBROADCASTSS 12(R8), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 12(R8)(CX*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+	ADDQ         $0x00000200, R9
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R10
+	JGE          loop8
+
+tail9:
+	ADDQ $0x04, R10
+	JZ   done11
+
+tailloop10:
+	VMOVUPS      (R9), Z4
+	VMOVUPS      64(R9), Z5
+	VBROADCASTSS (R8), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (R8)(CX*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+	ADDQ         $0x00000080, R9
+	ADDQ         $0x04, R8
+	DECQ         R10
+	JNZ          tailloop10
+
+done11:
+	MOVQ    104(AX), R9
+	MOVQ    BX, R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+	ADDQ    $0x00000080, BX
+	MOVQ    112(AX), R8
+	LEAQ    (SI)(R8*4), SI
+	SUBQ    $0x20, DI
+	JG      columns2
+	JMP     end5
+
+narrow3:
+	CMPQ   DI, $0x08
+	JLE    narrower4
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start12
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	JMP    sums13
+
+start12:
+	VMOVUPS (DI), Z0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z1
+
+sums13:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	MOVQ    24(DX), R8
+	SUBQ    $0x04, R8
+	JL      tail15
+	PCALIGN $0x40
+
+loop14:
+	VMOVUPS      (SI), Z2
+	VBROADCASTSS (DI), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS (DI)(CX*1), Z3
+	VFMADD231PS  Z2, Z3, Z1
+	VMOVUPS      128(SI), Z2
+	VBROADCASTSS 4(DI), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS 4(DI)(CX*1), Z3
+	VFMADD231PS  Z2, Z3, Z1
+	VMOVUPS      256(SI), Z2
+	VBROADCASTSS 8(DI), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS 8(DI)(CX*1), Z3
+	VFMADD231PS  Z2, Z3, Z1
+	VMOVUPS      384(SI), Z2
+	VBROADCASTSS 12(DI), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS 12(DI)(CX*1), Z3
+	VFMADD231PS  Z2, Z3, Z1
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x10, DI
+	SUBQ         $0x04, R8
+	JGE          loop14
+
+tail15:
+	ADDQ $0x04, R8
+	JZ   done17
+
+tailloop16:
+	VMOVUPS      (SI), Z2
+	VBROADCASTSS (DI), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS (DI)(CX*1), Z3
+	VFMADD231PS  Z2, Z3, Z1
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x04, DI
+	DECQ         R8
+	JNZ          tailloop16
+
+done17:
+	MOVQ    104(AX), SI
+	VMOVUPS Z0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z1, (BX)
+	JMP     end5
+
+narrower4:
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start18
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	JMP    sums19
+
+start18:
+	VMOVUPS (DI), Y0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y1
+
+sums19:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	MOVQ    24(DX), R8
+	SUBQ    $0x04, R8
+	JL      tail21
+	PCALIGN $0x40
+
+loop20:
+	VMOVUPS      (SI), Y2
+	VBROADCASTSS (DI), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (DI)(CX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	VMOVUPS      128(SI), Y2
+	VBROADCASTSS 4(DI), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	VMOVUPS      256(SI), Y2
+	VBROADCASTSS 8(DI), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 8(DI)(CX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	VMOVUPS      384(SI), Y2
+	VBROADCASTSS 12(DI), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 12(DI)(CX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x10, DI
+	SUBQ         $0x04, R8
+	JGE          loop20
+
+tail21:
+	ADDQ $0x04, R8
+	JZ   done23
+
+tailloop22:
+	VMOVUPS      (SI), Y2
+	VBROADCASTSS (DI), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (DI)(CX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x04, DI
+	DECQ         R8
+	JNZ          tailloop22
+
+done23:
+	MOVQ    104(AX), SI
+	VMOVUPS Y0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y1, (BX)
+
+end5:
+	ADDQ $0x30, DX
+	DECQ 120(AX)
+	JNZ  tile1
+	VZEROUPPER
+	RET
+
+// func rowTilesT2AVX512(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F, FMA3
+TEXT ·rowTilesT2AVX512(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), CX
+	SHLQ $0x02, CX
+	MOVQ 72(AX), DX
+
+tile1:
+	MOVQ 48(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ 16(DX), DI
+	LEAQ (BX)(DI*4), BX
+	MOVQ 8(DX), DI
+	LEAQ (SI)(DI*4), SI
+	MOVQ 32(DX), DI
+
+columns2:
+	CMPQ   DI, $0x10
+	JLE    narrow3
+	MOVQ   104(AX), R9
+	MOVQ   BX, R8
+	CMPQ   40(DX), $0x00
+	JNE    start6
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	JMP    sums7
+
+start6:
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z2
+	VMOVUPS 64(R8), Z3
+
+sums7:
+	MOVQ    (AX), R8
+	MOVQ    (DX), R9
+	LEAQ    (R8)(R9*4), R8
+	LEAQ    (CX)(CX*2), R9
+	MOVQ    SI, R10
+	MOVQ    24(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail9
+	PCALIGN $0x40
+
+loop8:
+	VMOVUPS      (R10), Z4
+	VMOVUPS      64(R10), Z5
+	VBROADCASTSS (R8), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 4(R8), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+	VMOVUPS      128(R10), Z4
+	VMOVUPS      192(R10), Z5
+	VBROADCASTSS (R8)(CX*1), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 4(R8)(CX*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+	VMOVUPS      256(R10), Z4
+	VMOVUPS      320(R10), Z5
+	VBROADCASTSS (R8)(CX*2), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 4(R8)(CX*2), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+	VMOVUPS      384(R10), Z4
+	VMOVUPS      448(R10), Z5
+	VBROADCASTSS (R8)(R9*1), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 4(R8)(R9*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+	ADDQ         $0x00000200, R10
+	LEAQ         (R8)(CX*4), R8
+	SUBQ         $0x04, R11
+	JGE          loop8
+
+tail9:
+	ADDQ $0x04, R11
+	JZ   done11
+
+tailloop10:
+	VMOVUPS      (R10), Z4
+	VMOVUPS      64(R10), Z5
+	VBROADCASTSS (R8), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 4(R8), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+	ADDQ         $0x00000080, R10
+	ADDQ         CX, R8
+	DECQ         R11
+	JNZ          tailloop10
+
+done11:
+	MOVQ    104(AX), R9
+	MOVQ    BX, R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+	ADDQ    $0x00000080, BX
+	MOVQ    112(AX), R8
+	LEAQ    (SI)(R8*4), SI
+	SUBQ    $0x20, DI
+	JG      columns2
+	JMP     end5
+
+narrow3:
+	CMPQ   DI, $0x08
+	JLE    narrower4
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start12
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	JMP    sums13
+
+start12:
+	VMOVUPS (DI), Z0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z1
+
+sums13:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail15
+	PCALIGN $0x40
+
+loop14:
+	VMOVUPS      (SI), Z2
+	VBROADCASTSS (DI), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS 4(DI), Z3
+	VFMADD231PS  Z2, Z3, Z1
+	VMOVUPS      128(SI), Z2
+	VBROADCASTSS (DI)(CX*1), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS 4(DI)(CX*1), Z3
+	VFMADD231PS  Z2, Z3, Z1
+	VMOVUPS      256(SI), Z2
+	VBROADCASTSS (DI)(CX*2), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS 4(DI)(CX*2), Z3
+	VFMADD231PS  Z2, Z3, Z1
+	VMOVUPS      384(SI), Z2
+	VBROADCASTSS (DI)(R8*1), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS 4(DI)(R8*1), Z3
+	VFMADD231PS  Z2, Z3, Z1
+	ADDQ         $0x00000200, SI
+	LEAQ         (DI)(CX*4), DI
+	SUBQ         $0x04, R9
+	JGE          loop14
+
+tail15:
+	ADDQ $0x04, R9
+	JZ   done17
+
+tailloop16:
+	VMOVUPS      (SI), Z2
+	VBROADCASTSS (DI), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS 4(DI), Z3
+	VFMADD231PS  Z2, Z3, Z1
+	ADDQ         $0x00000080, SI
+	ADDQ         CX, DI
+	DECQ         R9
+	JNZ          tailloop16
+
+done17:
+	MOVQ    104(AX), SI
+	VMOVUPS Z0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z1, (BX)
+	JMP     end5
+
+narrower4:
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start18
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	JMP    sums19
+
+start18:
+	VMOVUPS (DI), Y0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y1
+
+sums19:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail21
+	PCALIGN $0x40
+
+loop20:
+	VMOVUPS      (SI), Y2
+	VBROADCASTSS (DI), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 4(DI), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	VMOVUPS      128(SI), Y2
+	VBROADCASTSS (DI)(CX*1), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	VMOVUPS      256(SI), Y2
+	VBROADCASTSS (DI)(CX*2), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 4(DI)(CX*2), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	VMOVUPS      384(SI), Y2
+	VBROADCASTSS (DI)(R8*1), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 4(DI)(R8*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $0x00000200, SI
+	LEAQ         (DI)(CX*4), DI
+	SUBQ         $0x04, R9
+	JGE          loop20
+
+tail21:
+	ADDQ $0x04, R9
+	JZ   done23
+
+tailloop22:
+	VMOVUPS      (SI), Y2
+	VBROADCASTSS (DI), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 4(DI), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $0x00000080, SI
+	ADDQ         CX, DI
+	DECQ         R9
+	JNZ          tailloop22
+
+done23:
+	MOVQ    104(AX), SI
+	VMOVUPS Y0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y1, (BX)
+
+end5:
+	ADDQ $0x30, DX
+	DECQ 120(AX)
+	JNZ  tile1
+	VZEROUPPER
+	RET
+
+// func rowTilesN3AVX512(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F, FMA3
+TEXT ·rowTilesN3AVX512(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), CX
+	SHLQ $0x02, CX
+	MOVQ 72(AX), DX
+
+tile1:
+	MOVQ 48(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ 16(DX), DI
+	LEAQ (BX)(DI*4), BX
+	MOVQ 8(DX), DI
+	LEAQ (SI)(DI*4), SI
+	MOVQ 32(DX), DI
+
+columns2:
+	CMPQ   DI, $0x10
+	JLE    narrow3
+	MOVQ   104(AX), R9
+	MOVQ   BX, R8
+	CMPQ   40(DX), $0x00
+	JNE    start6
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	JMP    sums7
+
+start6:
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z2
+	VMOVUPS 64(R8), Z3
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z4
+	VMOVUPS 64(R8), Z5
+
+sums7:
+	MOVQ    (AX), R8
+	MOVQ    (DX), R9
+	LEAQ    (R8)(R9*4), R8
+	MOVQ    SI, R9
+	MOVQ    24(DX), R10
+	SUBQ    $0x04, R10
+	JL      tail9
+	PCALIGN $0x40
+
+loop8:
+	VMOVUPS      (R9), Z6
+	VMOVUPS      64(R9), Z7
+	VBROADCASTSS (R8), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (R8)(CX*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (R8)(CX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	VMOVUPS      128(R9), Z6
+	VMOVUPS      192(R9), Z7
+	VBROADCASTSS 4(R8), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(R8)(CX*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 4(R8)(CX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	VMOVUPS      256(R9), Z6
+	VMOVUPS      320(R9), Z7
+	VBROADCASTSS 8(R8), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 8(R8)(CX*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 8(R8)(CX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	VMOVUPS      384(R9), Z6
+	VMOVUPS      448(R9), Z7
+	VBROADCASTSS 12(R8), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 12(R8)(CX*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 12(R8)(CX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	ADDQ         $0x00000200, R9
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R10
+	JGE          loop8
+
+tail9:
+	ADDQ $0x04, R10
+	JZ   done11
+
+tailloop10:
+	VMOVUPS      (R9), Z6
+	VMOVUPS      64(R9), Z7
+	VBROADCASTSS (R8), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (R8)(CX*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (R8)(CX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	ADDQ         $0x00000080, R9
+	ADDQ         $0x04, R8
+	DECQ         R10
+	JNZ          tailloop10
+
+done11:
+	MOVQ    104(AX), R9
+	MOVQ    BX, R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	ADDQ    $0x00000080, BX
+	MOVQ    112(AX), R8
+	LEAQ    (SI)(R8*4), SI
+	SUBQ    $0x20, DI
+	JG      columns2
+	JMP     end5
+
+narrow3:
+	CMPQ   DI, $0x08
+	JLE    narrower4
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start12
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	JMP    sums13
+
+start12:
+	VMOVUPS (DI), Z0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z2
+
+sums13:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	MOVQ    24(DX), R8
+	SUBQ    $0x04, R8
+	JL      tail15
+	PCALIGN $0x40
+
+loop14:
+	VMOVUPS      (SI), Z3
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS (DI)(CX*1), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (DI)(CX*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	VMOVUPS      128(SI), Z3
+	VBROADCASTSS 4(DI), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS 4(DI)(CX*1), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS 4(DI)(CX*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	VMOVUPS      256(SI), Z3
+	VBROADCASTSS 8(DI), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS 8(DI)(CX*1), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS 8(DI)(CX*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	VMOVUPS      384(SI), Z3
+	VBROADCASTSS 12(DI), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS 12(DI)(CX*1), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS 12(DI)(CX*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x10, DI
+	SUBQ         $0x04, R8
+	JGE          loop14
+
+tail15:
+	ADDQ $0x04, R8
+	JZ   done17
+
+tailloop16:
+	VMOVUPS      (SI), Z3
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS (DI)(CX*1), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (DI)(CX*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x04, DI
+	DECQ         R8
+	JNZ          tailloop16
+
+done17:
+	MOVQ    104(AX), SI
+	VMOVUPS Z0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z2, (BX)
+	JMP     end5
+
+narrower4:
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start18
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	JMP    sums19
+
+start18:
+	VMOVUPS (DI), Y0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y2
+
+sums19:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	MOVQ    24(DX), R8
+	SUBQ    $0x04, R8
+	JL      tail21
+	PCALIGN $0x40
+
+loop20:
+	VMOVUPS      (SI), Y3
+	VBROADCASTSS (DI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (DI)(CX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (DI)(CX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      128(SI), Y3
+	VBROADCASTSS 4(DI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 4(DI)(CX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      256(SI), Y3
+	VBROADCASTSS 8(DI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 8(DI)(CX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 8(DI)(CX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      384(SI), Y3
+	VBROADCASTSS 12(DI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 12(DI)(CX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 12(DI)(CX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x10, DI
+	SUBQ         $0x04, R8
+	JGE          loop20
+
+tail21:
+	ADDQ $0x04, R8
+	JZ   done23
+
+tailloop22:
+	VMOVUPS      (SI), Y3
+	VBROADCASTSS (DI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (DI)(CX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (DI)(CX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x04, DI
+	DECQ         R8
+	JNZ          tailloop22
+
+done23:
+	MOVQ    104(AX), SI
+	VMOVUPS Y0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y2, (BX)
+
+end5:
+	ADDQ $0x30, DX
+	DECQ 120(AX)
+	JNZ  tile1
+	VZEROUPPER
+	RET
+
+// func rowTilesT3AVX512(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F, FMA3
+TEXT ·rowTilesT3AVX512(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), CX
+	SHLQ $0x02, CX
+	MOVQ 72(AX), DX
+
+tile1:
+	MOVQ 48(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ 16(DX), DI
+	LEAQ (BX)(DI*4), BX
+	MOVQ 8(DX), DI
+	LEAQ (SI)(DI*4), SI
+	MOVQ 32(DX), DI
+
+columns2:
+	CMPQ   DI, $0x10
+	JLE    narrow3
+	MOVQ   104(AX), R9
+	MOVQ   BX, R8
+	CMPQ   40(DX), $0x00
+	JNE    start6
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	JMP    sums7
+
+start6:
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z2
+	VMOVUPS 64(R8), Z3
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z4
+	VMOVUPS 64(R8), Z5
+
+sums7:
+	MOVQ    (AX), R8
+	MOVQ    (DX), R9
+	LEAQ    (R8)(R9*4), R8
+	LEAQ    (CX)(CX*2), R9
+	MOVQ    SI, R10
+	MOVQ    24(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail9
+	PCALIGN $0x40
+
+loop8:
+	VMOVUPS      (R10), Z6
+	VMOVUPS      64(R10), Z7
+	VBROADCASTSS (R8), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(R8), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 8(R8), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	VMOVUPS      128(R10), Z6
+	VMOVUPS      192(R10), Z7
+	VBROADCASTSS (R8)(CX*1), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(R8)(CX*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 8(R8)(CX*1), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	VMOVUPS      256(R10), Z6
+	VMOVUPS      320(R10), Z7
+	VBROADCASTSS (R8)(CX*2), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(R8)(CX*2), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 8(R8)(CX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	VMOVUPS      384(R10), Z6
+	VMOVUPS      448(R10), Z7
+	VBROADCASTSS (R8)(R9*1), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(R8)(R9*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 8(R8)(R9*1), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	ADDQ         $0x00000200, R10
+	LEAQ         (R8)(CX*4), R8
+	SUBQ         $0x04, R11
+	JGE          loop8
+
+tail9:
+	ADDQ $0x04, R11
+	JZ   done11
+
+tailloop10:
+	VMOVUPS      (R10), Z6
+	VMOVUPS      64(R10), Z7
+	VBROADCASTSS (R8), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(R8), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 8(R8), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	ADDQ         $0x00000080, R10
+	ADDQ         CX, R8
+	DECQ         R11
+	JNZ          tailloop10
+
+done11:
+	MOVQ    104(AX), R9
+	MOVQ    BX, R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	ADDQ    $0x00000080, BX
+	MOVQ    112(AX), R8
+	LEAQ    (SI)(R8*4), SI
+	SUBQ    $0x20, DI
+	JG      columns2
+	JMP     end5
+
+narrow3:
+	CMPQ   DI, $0x08
+	JLE    narrower4
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start12
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	JMP    sums13
+
+start12:
+	VMOVUPS (DI), Z0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z2
+
+sums13:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail15
+	PCALIGN $0x40
+
+loop14:
+	VMOVUPS      (SI), Z3
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS 4(DI), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS 8(DI), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	VMOVUPS      128(SI), Z3
+	VBROADCASTSS (DI)(CX*1), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS 4(DI)(CX*1), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS 8(DI)(CX*1), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	VMOVUPS      256(SI), Z3
+	VBROADCASTSS (DI)(CX*2), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS 4(DI)(CX*2), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS 8(DI)(CX*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	VMOVUPS      384(SI), Z3
+	VBROADCASTSS (DI)(R8*1), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS 4(DI)(R8*1), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS 8(DI)(R8*1), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	ADDQ         $0x00000200, SI
+	LEAQ         (DI)(CX*4), DI
+	SUBQ         $0x04, R9
+	JGE          loop14
+
+tail15:
+	ADDQ $0x04, R9
+	JZ   done17
+
+tailloop16:
+	VMOVUPS      (SI), Z3
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS 4(DI), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS 8(DI), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	ADDQ         $0x00000080, SI
+	ADDQ         CX, DI
+	DECQ         R9
+	JNZ          tailloop16
+
+done17:
+	MOVQ    104(AX), SI
+	VMOVUPS Z0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z2, (BX)
+	JMP     end5
+
+narrower4:
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start18
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	JMP    sums19
+
+start18:
+	VMOVUPS (DI), Y0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y2
+
+sums19:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail21
+	PCALIGN $0x40
+
+loop20:
+	VMOVUPS      (SI), Y3
+	VBROADCASTSS (DI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(DI), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 8(DI), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      128(SI), Y3
+	VBROADCASTSS (DI)(CX*1), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 8(DI)(CX*1), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      256(SI), Y3
+	VBROADCASTSS (DI)(CX*2), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(DI)(CX*2), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 8(DI)(CX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      384(SI), Y3
+	VBROADCASTSS (DI)(R8*1), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(DI)(R8*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 8(DI)(R8*1), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         $0x00000200, SI
+	LEAQ         (DI)(CX*4), DI
+	SUBQ         $0x04, R9
+	JGE          loop20
+
+tail21:
+	ADDQ $0x04, R9
+	JZ   done23
+
+tailloop22:
+	VMOVUPS      (SI), Y3
+	VBROADCASTSS (DI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(DI), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 8(DI), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         $0x00000080, SI
+	ADDQ         CX, DI
+	DECQ         R9
+	JNZ          tailloop22
+
+done23:
+	MOVQ    104(AX), SI
+	VMOVUPS Y0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y2, (BX)
+
+end5:
+	ADDQ $0x30, DX
+	DECQ 120(AX)
+	JNZ  tile1
+	VZEROUPPER
+	RET
+
+// func rowTilesN4AVX512(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F, FMA3
+TEXT ·rowTilesN4AVX512(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), CX
+	SHLQ $0x02, CX
+	MOVQ 72(AX), DX
+
+tile1:
+	MOVQ 48(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ 16(DX), DI
+	LEAQ (BX)(DI*4), BX
+	MOVQ 8(DX), DI
+	LEAQ (SI)(DI*4), SI
+	MOVQ 32(DX), DI
+
+columns2:
+	CMPQ   DI, $0x10
+	JLE    narrow3
+	MOVQ   104(AX), R9
+	MOVQ   BX, R8
+	CMPQ   40(DX), $0x00
+	JNE    start6
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	JMP    sums7
+
+start6:
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z2
+	VMOVUPS 64(R8), Z3
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z4
+	VMOVUPS 64(R8), Z5
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z6
+	VMOVUPS 64(R8), Z7
+
+sums7:
+	MOVQ    (AX), R8
+	MOVQ    (DX), R9
+	LEAQ    (R8)(R9*4), R8
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (R8)(R9*1), R9
+	MOVQ    SI, R10
+	MOVQ    24(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail9
+	PCALIGN $0x40
+
+loop8:
+	VMOVUPS      (R10), Z8
+	VMOVUPS      64(R10), Z9
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (R8)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS (R8)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (R9), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	VMOVUPS      128(R10), Z8
+	VMOVUPS      192(R10), Z9
+	VBROADCASTSS 4(R8), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(R8)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 4(R8)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 4(R9), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	VMOVUPS      256(R10), Z8
+	VMOVUPS      320(R10), Z9
+	VBROADCASTSS 8(R8), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 8(R8)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 8(R8)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 8(R9), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	VMOVUPS      384(R10), Z8
+	VMOVUPS      448(R10), Z9
+	VBROADCASTSS 12(R8), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 12(R8)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 12(R8)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 12(R9), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	ADDQ         $0x00000200, R10
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, R11
+	JGE          loop8
+
+tail9:
+	ADDQ $0x04, R11
+	JZ   done11
+
+tailloop10:
+	VMOVUPS      (R10), Z8
+	VMOVUPS      64(R10), Z9
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (R8)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS (R8)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (R9), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	ADDQ         $0x00000080, R10
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	DECQ         R11
+	JNZ          tailloop10
+
+done11:
+	MOVQ    104(AX), R9
+	MOVQ    BX, R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	ADDQ    $0x00000080, BX
+	MOVQ    112(AX), R8
+	LEAQ    (SI)(R8*4), SI
+	SUBQ    $0x20, DI
+	JG      columns2
+	JMP     end5
+
+narrow3:
+	CMPQ   DI, $0x08
+	JLE    narrower4
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start12
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	JMP    sums13
+
+start12:
+	VMOVUPS (DI), Z0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z2
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z3
+
+sums13:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (DI)(R8*1), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail15
+	PCALIGN $0x40
+
+loop14:
+	VMOVUPS      (SI), Z4
+	VBROADCASTSS (DI), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS (DI)(CX*1), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS (DI)(CX*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS (R8), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	VMOVUPS      128(SI), Z4
+	VBROADCASTSS 4(DI), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS 4(DI)(CX*1), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS 4(DI)(CX*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS 4(R8), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	VMOVUPS      256(SI), Z4
+	VBROADCASTSS 8(DI), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS 8(DI)(CX*1), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS 8(DI)(CX*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS 8(R8), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	VMOVUPS      384(SI), Z4
+	VBROADCASTSS 12(DI), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS 12(DI)(CX*1), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS 12(DI)(CX*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS 12(R8), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R9
+	JGE          loop14
+
+tail15:
+	ADDQ $0x04, R9
+	JZ   done17
+
+tailloop16:
+	VMOVUPS      (SI), Z4
+	VBROADCASTSS (DI), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS (DI)(CX*1), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS (DI)(CX*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS (R8), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R9
+	JNZ          tailloop16
+
+done17:
+	MOVQ    104(AX), SI
+	VMOVUPS Z0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z2, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z3, (BX)
+	JMP     end5
+
+narrower4:
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start18
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	JMP    sums19
+
+start18:
+	VMOVUPS (DI), Y0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y2
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y3
+
+sums19:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (DI)(R8*1), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail21
+	PCALIGN $0x40
+
+loop20:
+	VMOVUPS      (SI), Y4
+	VBROADCASTSS (DI), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (DI)(CX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS (DI)(CX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (R8), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      128(SI), Y4
+	VBROADCASTSS 4(DI), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 4(DI)(CX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 4(R8), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      256(SI), Y4
+	VBROADCASTSS 8(DI), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 8(DI)(CX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 8(DI)(CX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 8(R8), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      384(SI), Y4
+	VBROADCASTSS 12(DI), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 12(DI)(CX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 12(DI)(CX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 12(R8), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R9
+	JGE          loop20
+
+tail21:
+	ADDQ $0x04, R9
+	JZ   done23
+
+tailloop22:
+	VMOVUPS      (SI), Y4
+	VBROADCASTSS (DI), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (DI)(CX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS (DI)(CX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (R8), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R9
+	JNZ          tailloop22
+
+done23:
+	MOVQ    104(AX), SI
+	VMOVUPS Y0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y2, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y3, (BX)
+
+end5:
+	ADDQ $0x30, DX
+	DECQ 120(AX)
+	JNZ  tile1
+	VZEROUPPER
+	RET
+
+// func rowTilesT4AVX512(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F, FMA3
+TEXT ·rowTilesT4AVX512(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), CX
+	SHLQ $0x02, CX
+	MOVQ 72(AX), DX
+
+tile1:
+	MOVQ 48(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ 16(DX), DI
+	LEAQ (BX)(DI*4), BX
+	MOVQ 8(DX), DI
+	LEAQ (SI)(DI*4), SI
+	MOVQ 32(DX), DI
+
+columns2:
+	CMPQ   DI, $0x10
+	JLE    narrow3
+	MOVQ   104(AX), R9
+	MOVQ   BX, R8
+	CMPQ   40(DX), $0x00
+	JNE    start6
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	JMP    sums7
+
+start6:
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z2
+	VMOVUPS 64(R8), Z3
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z4
+	VMOVUPS 64(R8), Z5
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z6
+	VMOVUPS 64(R8), Z7
+
+sums7:
+	MOVQ    (AX), R8
+	MOVQ    (DX), R9
+	LEAQ    (R8)(R9*4), R8
+	LEAQ    (CX)(CX*2), R9
+	MOVQ    SI, R10
+	MOVQ    24(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail9
+	PCALIGN $0x40
+
+loop8:
+	VMOVUPS      (R10), Z8
+	VMOVUPS      64(R10), Z9
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(R8), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 8(R8), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 12(R8), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	VMOVUPS      128(R10), Z8
+	VMOVUPS      192(R10), Z9
+	VBROADCASTSS (R8)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(R8)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 8(R8)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	VMOVUPS      256(R10), Z8
+	VMOVUPS      320(R10), Z9
+	VBROADCASTSS (R8)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(R8)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 8(R8)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 12(R8)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	VMOVUPS      384(R10), Z8
+	VMOVUPS      448(R10), Z9
+	VBROADCASTSS (R8)(R9*1), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(R8)(R9*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 8(R8)(R9*1), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 12(R8)(R9*1), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	ADDQ         $0x00000200, R10
+	LEAQ         (R8)(CX*4), R8
+	SUBQ         $0x04, R11
+	JGE          loop8
+
+tail9:
+	ADDQ $0x04, R11
+	JZ   done11
+
+tailloop10:
+	VMOVUPS      (R10), Z8
+	VMOVUPS      64(R10), Z9
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(R8), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 8(R8), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 12(R8), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	ADDQ         $0x00000080, R10
+	ADDQ         CX, R8
+	DECQ         R11
+	JNZ          tailloop10
+
+done11:
+	MOVQ    104(AX), R9
+	MOVQ    BX, R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	ADDQ    $0x00000080, BX
+	MOVQ    112(AX), R8
+	LEAQ    (SI)(R8*4), SI
+	SUBQ    $0x20, DI
+	JG      columns2
+	JMP     end5
+
+narrow3:
+	CMPQ   DI, $0x08
+	JLE    narrower4
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start12
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	JMP    sums13
+
+start12:
+	VMOVUPS (DI), Z0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z2
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z3
+
+sums13:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail15
+	PCALIGN $0x40
+
+loop14:
+	VMOVUPS      (SI), Z4
+	VBROADCASTSS (DI), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS 4(DI), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS 8(DI), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS 12(DI), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	VMOVUPS      128(SI), Z4
+	VBROADCASTSS (DI)(CX*1), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS 4(DI)(CX*1), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS 8(DI)(CX*1), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS 12(DI)(CX*1), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	VMOVUPS      256(SI), Z4
+	VBROADCASTSS (DI)(CX*2), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS 4(DI)(CX*2), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS 8(DI)(CX*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS 12(DI)(CX*2), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	VMOVUPS      384(SI), Z4
+	VBROADCASTSS (DI)(R8*1), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS 4(DI)(R8*1), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS 8(DI)(R8*1), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS 12(DI)(R8*1), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	ADDQ         $0x00000200, SI
+	LEAQ         (DI)(CX*4), DI
+	SUBQ         $0x04, R9
+	JGE          loop14
+
+tail15:
+	ADDQ $0x04, R9
+	JZ   done17
+
+tailloop16:
+	VMOVUPS      (SI), Z4
+	VBROADCASTSS (DI), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS 4(DI), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS 8(DI), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS 12(DI), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	ADDQ         $0x00000080, SI
+	ADDQ         CX, DI
+	DECQ         R9
+	JNZ          tailloop16
+
+done17:
+	MOVQ    104(AX), SI
+	VMOVUPS Z0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z2, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z3, (BX)
+	JMP     end5
+
+narrower4:
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start18
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	JMP    sums19
+
+start18:
+	VMOVUPS (DI), Y0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y2
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y3
+
+sums19:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail21
+	PCALIGN $0x40
+
+loop20:
+	VMOVUPS      (SI), Y4
+	VBROADCASTSS (DI), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 4(DI), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 8(DI), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 12(DI), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      128(SI), Y4
+	VBROADCASTSS (DI)(CX*1), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 8(DI)(CX*1), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 12(DI)(CX*1), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      256(SI), Y4
+	VBROADCASTSS (DI)(CX*2), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 4(DI)(CX*2), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 8(DI)(CX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 12(DI)(CX*2), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      384(SI), Y4
+	VBROADCASTSS (DI)(R8*1), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 4(DI)(R8*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 8(DI)(R8*1), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 12(DI)(R8*1), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x00000200, SI
+	LEAQ         (DI)(CX*4), DI
+	SUBQ         $0x04, R9
+	JGE          loop20
+
+tail21:
+	ADDQ $0x04, R9
+	JZ   done23
+
+tailloop22:
+	VMOVUPS      (SI), Y4
+	VBROADCASTSS (DI), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 4(DI), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 8(DI), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 12(DI), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x00000080, SI
+	ADDQ         CX, DI
+	DECQ         R9
+	JNZ          tailloop22
+
+done23:
+	MOVQ    104(AX), SI
+	VMOVUPS Y0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y2, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y3, (BX)
+
+end5:
+	ADDQ $0x30, DX
+	DECQ 120(AX)
+	JNZ  tile1
+	VZEROUPPER
+	RET
+
+// func rowTilesN5AVX512(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F, FMA3
+TEXT ·rowTilesN5AVX512(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), CX
+	SHLQ $0x02, CX
+	MOVQ 72(AX), DX
+
+tile1:
+	MOVQ 48(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ 16(DX), DI
+	LEAQ (BX)(DI*4), BX
+	MOVQ 8(DX), DI
+	LEAQ (SI)(DI*4), SI
+	MOVQ 32(DX), DI
+
+columns2:
+	CMPQ   DI, $0x10
+	JLE    narrow3
+	MOVQ   104(AX), R9
+	MOVQ   BX, R8
+	CMPQ   40(DX), $0x00
+	JNE    start6
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	JMP    sums7
+
+start6:
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z2
+	VMOVUPS 64(R8), Z3
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z4
+	VMOVUPS 64(R8), Z5
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z6
+	VMOVUPS 64(R8), Z7
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z8
+	VMOVUPS 64(R8), Z9
+
+sums7:
+	MOVQ    (AX), R8
+	MOVQ    (DX), R9
+	LEAQ    (R8)(R9*4), R8
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (R8)(R9*1), R9
+	MOVQ    SI, R10
+	MOVQ    24(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail9
+	PCALIGN $0x40
+
+loop8:
+	VMOVUPS      (R10), Z10
+	VMOVUPS      64(R10), Z11
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (R8)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS (R8)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (R9), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS (R9)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS      128(R10), Z10
+	VMOVUPS      192(R10), Z11
+	VBROADCASTSS 4(R8), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(R8)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 4(R8)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 4(R9), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 4(R9)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS      256(R10), Z10
+	VMOVUPS      320(R10), Z11
+	VBROADCASTSS 8(R8), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 8(R8)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 8(R8)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 8(R9), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 8(R9)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS      384(R10), Z10
+	VMOVUPS      448(R10), Z11
+	VBROADCASTSS 12(R8), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 12(R8)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 12(R8)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 12(R9), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 12(R9)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	ADDQ         $0x00000200, R10
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, R11
+	JGE          loop8
+
+tail9:
+	ADDQ $0x04, R11
+	JZ   done11
+
+tailloop10:
+	VMOVUPS      (R10), Z10
+	VMOVUPS      64(R10), Z11
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (R8)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS (R8)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (R9), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS (R9)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	ADDQ         $0x00000080, R10
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	DECQ         R11
+	JNZ          tailloop10
+
+done11:
+	MOVQ    104(AX), R9
+	MOVQ    BX, R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+	ADDQ    $0x00000080, BX
+	MOVQ    112(AX), R8
+	LEAQ    (SI)(R8*4), SI
+	SUBQ    $0x20, DI
+	JG      columns2
+	JMP     end5
+
+narrow3:
+	CMPQ   DI, $0x08
+	JLE    narrower4
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start12
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	JMP    sums13
+
+start12:
+	VMOVUPS (DI), Z0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z2
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z4
+
+sums13:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (DI)(R8*1), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail15
+	PCALIGN $0x40
+
+loop14:
+	VMOVUPS      (SI), Z5
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS (DI)(CX*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (DI)(CX*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS (R8), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS (R8)(CX*1), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	VMOVUPS      128(SI), Z5
+	VBROADCASTSS 4(DI), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS 4(DI)(CX*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 4(DI)(CX*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS 4(R8), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS 4(R8)(CX*1), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	VMOVUPS      256(SI), Z5
+	VBROADCASTSS 8(DI), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS 8(DI)(CX*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 8(DI)(CX*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS 8(R8), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS 8(R8)(CX*1), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	VMOVUPS      384(SI), Z5
+	VBROADCASTSS 12(DI), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS 12(DI)(CX*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 12(DI)(CX*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS 12(R8), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS 12(R8)(CX*1), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R9
+	JGE          loop14
+
+tail15:
+	ADDQ $0x04, R9
+	JZ   done17
+
+tailloop16:
+	VMOVUPS      (SI), Z5
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS (DI)(CX*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (DI)(CX*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS (R8), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS (R8)(CX*1), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R9
+	JNZ          tailloop16
+
+done17:
+	MOVQ    104(AX), SI
+	VMOVUPS Z0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z2, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z3, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z4, (BX)
+	JMP     end5
+
+narrower4:
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start18
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	JMP    sums19
+
+start18:
+	VMOVUPS (DI), Y0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y2
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y4
+
+sums19:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (DI)(R8*1), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail21
+	PCALIGN $0x40
+
+loop20:
+	VMOVUPS      (SI), Y5
+	VBROADCASTSS (DI), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (DI)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (DI)(CX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (R8), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS (R8)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      128(SI), Y5
+	VBROADCASTSS 4(DI), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(DI)(CX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 4(R8), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 4(R8)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      256(SI), Y5
+	VBROADCASTSS 8(DI), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 8(DI)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(DI)(CX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 8(R8), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 8(R8)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      384(SI), Y5
+	VBROADCASTSS 12(DI), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 12(DI)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 12(DI)(CX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 12(R8), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 12(R8)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R9
+	JGE          loop20
+
+tail21:
+	ADDQ $0x04, R9
+	JZ   done23
+
+tailloop22:
+	VMOVUPS      (SI), Y5
+	VBROADCASTSS (DI), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (DI)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (DI)(CX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (R8), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS (R8)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R9
+	JNZ          tailloop22
+
+done23:
+	MOVQ    104(AX), SI
+	VMOVUPS Y0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y2, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y3, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y4, (BX)
+
+end5:
+	ADDQ $0x30, DX
+	DECQ 120(AX)
+	JNZ  tile1
+	VZEROUPPER
+	RET
+
+// func rowTilesT5AVX512(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F, FMA3
+TEXT ·rowTilesT5AVX512(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), CX
+	SHLQ $0x02, CX
+	MOVQ 72(AX), DX
+
+tile1:
+	MOVQ 48(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ 16(DX), DI
+	LEAQ (BX)(DI*4), BX
+	MOVQ 8(DX), DI
+	LEAQ (SI)(DI*4), SI
+	MOVQ 32(DX), DI
+
+columns2:
+	CMPQ   DI, $0x10
+	JLE    narrow3
+	MOVQ   104(AX), R9
+	MOVQ   BX, R8
+	CMPQ   40(DX), $0x00
+	JNE    start6
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	JMP    sums7
+
+start6:
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z2
+	VMOVUPS 64(R8), Z3
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z4
+	VMOVUPS 64(R8), Z5
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z6
+	VMOVUPS 64(R8), Z7
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z8
+	VMOVUPS 64(R8), Z9
+
+sums7:
+	MOVQ    (AX), R8
+	MOVQ    (DX), R9
+	LEAQ    (R8)(R9*4), R8
+	LEAQ    (CX)(CX*2), R9
+	MOVQ    SI, R10
+	MOVQ    24(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail9
+	PCALIGN $0x40
+
+loop8:
+	VMOVUPS      (R10), Z10
+	VMOVUPS      64(R10), Z11
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(R8), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 8(R8), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 12(R8), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 16(R8), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS      128(R10), Z10
+	VMOVUPS      192(R10), Z11
+	VBROADCASTSS (R8)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(R8)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 8(R8)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 16(R8)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS      256(R10), Z10
+	VMOVUPS      320(R10), Z11
+	VBROADCASTSS (R8)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(R8)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 8(R8)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 12(R8)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 16(R8)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS      384(R10), Z10
+	VMOVUPS      448(R10), Z11
+	VBROADCASTSS (R8)(R9*1), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(R8)(R9*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 8(R8)(R9*1), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 12(R8)(R9*1), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 16(R8)(R9*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	ADDQ         $0x00000200, R10
+	LEAQ         (R8)(CX*4), R8
+	SUBQ         $0x04, R11
+	JGE          loop8
+
+tail9:
+	ADDQ $0x04, R11
+	JZ   done11
+
+tailloop10:
+	VMOVUPS      (R10), Z10
+	VMOVUPS      64(R10), Z11
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(R8), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 8(R8), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 12(R8), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 16(R8), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	ADDQ         $0x00000080, R10
+	ADDQ         CX, R8
+	DECQ         R11
+	JNZ          tailloop10
+
+done11:
+	MOVQ    104(AX), R9
+	MOVQ    BX, R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+	ADDQ    $0x00000080, BX
+	MOVQ    112(AX), R8
+	LEAQ    (SI)(R8*4), SI
+	SUBQ    $0x20, DI
+	JG      columns2
+	JMP     end5
+
+narrow3:
+	CMPQ   DI, $0x08
+	JLE    narrower4
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start12
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	JMP    sums13
+
+start12:
+	VMOVUPS (DI), Z0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z2
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z4
+
+sums13:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail15
+	PCALIGN $0x40
+
+loop14:
+	VMOVUPS      (SI), Z5
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS 4(DI), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 8(DI), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS 12(DI), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS 16(DI), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	VMOVUPS      128(SI), Z5
+	VBROADCASTSS (DI)(CX*1), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS 4(DI)(CX*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 8(DI)(CX*1), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS 12(DI)(CX*1), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS 16(DI)(CX*1), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	VMOVUPS      256(SI), Z5
+	VBROADCASTSS (DI)(CX*2), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS 4(DI)(CX*2), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 8(DI)(CX*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS 12(DI)(CX*2), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS 16(DI)(CX*2), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	VMOVUPS      384(SI), Z5
+	VBROADCASTSS (DI)(R8*1), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS 4(DI)(R8*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 8(DI)(R8*1), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS 12(DI)(R8*1), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS 16(DI)(R8*1), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	ADDQ         $0x00000200, SI
+	LEAQ         (DI)(CX*4), DI
+	SUBQ         $0x04, R9
+	JGE          loop14
+
+tail15:
+	ADDQ $0x04, R9
+	JZ   done17
+
+tailloop16:
+	VMOVUPS      (SI), Z5
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS 4(DI), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 8(DI), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS 12(DI), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS 16(DI), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	ADDQ         $0x00000080, SI
+	ADDQ         CX, DI
+	DECQ         R9
+	JNZ          tailloop16
+
+done17:
+	MOVQ    104(AX), SI
+	VMOVUPS Z0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z2, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z3, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z4, (BX)
+	JMP     end5
+
+narrower4:
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start18
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	JMP    sums19
+
+start18:
+	VMOVUPS (DI), Y0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y2
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y4
+
+sums19:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail21
+	PCALIGN $0x40
+
+loop20:
+	VMOVUPS      (SI), Y5
+	VBROADCASTSS (DI), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(DI), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(DI), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 12(DI), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 16(DI), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      128(SI), Y5
+	VBROADCASTSS (DI)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(DI)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 12(DI)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 16(DI)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      256(SI), Y5
+	VBROADCASTSS (DI)(CX*2), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(DI)(CX*2), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(DI)(CX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 12(DI)(CX*2), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 16(DI)(CX*2), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      384(SI), Y5
+	VBROADCASTSS (DI)(R8*1), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(DI)(R8*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(DI)(R8*1), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 12(DI)(R8*1), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 16(DI)(R8*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         $0x00000200, SI
+	LEAQ         (DI)(CX*4), DI
+	SUBQ         $0x04, R9
+	JGE          loop20
+
+tail21:
+	ADDQ $0x04, R9
+	JZ   done23
+
+tailloop22:
+	VMOVUPS      (SI), Y5
+	VBROADCASTSS (DI), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(DI), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(DI), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 12(DI), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 16(DI), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         $0x00000080, SI
+	ADDQ         CX, DI
+	DECQ         R9
+	JNZ          tailloop22
+
+done23:
+	MOVQ    104(AX), SI
+	VMOVUPS Y0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y2, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y3, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y4, (BX)
+
+end5:
+	ADDQ $0x30, DX
+	DECQ 120(AX)
+	JNZ  tile1
+	VZEROUPPER
+	RET
+
+// func rowTilesN6AVX512(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F, FMA3
+TEXT ·rowTilesN6AVX512(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), CX
+	SHLQ $0x02, CX
+	MOVQ 72(AX), DX
+
+tile1:
+	MOVQ 48(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ 16(DX), DI
+	LEAQ (BX)(DI*4), BX
+	MOVQ 8(DX), DI
+	LEAQ (SI)(DI*4), SI
+	MOVQ 32(DX), DI
+
+columns2:
+	CMPQ   DI, $0x10
+	JLE    narrow3
+	MOVQ   104(AX), R9
+	MOVQ   BX, R8
+	CMPQ   40(DX), $0x00
+	JNE    start6
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	JMP    sums7
+
+start6:
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z2
+	VMOVUPS 64(R8), Z3
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z4
+	VMOVUPS 64(R8), Z5
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z6
+	VMOVUPS 64(R8), Z7
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z8
+	VMOVUPS 64(R8), Z9
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z10
+	VMOVUPS 64(R8), Z11
+
+sums7:
+	MOVQ    (AX), R8
+	MOVQ    (DX), R9
+	LEAQ    (R8)(R9*4), R8
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (R8)(R9*1), R9
+	MOVQ    SI, R10
+	MOVQ    24(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail9
+	PCALIGN $0x40
+
+loop8:
+	VMOVUPS      (R10), Z12
+	VMOVUPS      64(R10), Z13
+	VBROADCASTSS (R8), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS (R8)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS (R8)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS (R9), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS (R9)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS (R9)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	VMOVUPS      128(R10), Z12
+	VMOVUPS      192(R10), Z13
+	VBROADCASTSS 4(R8), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 4(R8)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS 4(R8)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 4(R9), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS 4(R9)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 4(R9)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	VMOVUPS      256(R10), Z12
+	VMOVUPS      320(R10), Z13
+	VBROADCASTSS 8(R8), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 8(R8)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS 8(R8)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 8(R9), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS 8(R9)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 8(R9)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	VMOVUPS      384(R10), Z12
+	VMOVUPS      448(R10), Z13
+	VBROADCASTSS 12(R8), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 12(R8)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS 12(R8)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 12(R9), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS 12(R9)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 12(R9)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	ADDQ         $0x00000200, R10
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, R11
+	JGE          loop8
+
+tail9:
+	ADDQ $0x04, R11
+	JZ   done11
+
+tailloop10:
+	VMOVUPS      (R10), Z12
+	VMOVUPS      64(R10), Z13
+	VBROADCASTSS (R8), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS (R8)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS (R8)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS (R9), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS (R9)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS (R9)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	ADDQ         $0x00000080, R10
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	DECQ         R11
+	JNZ          tailloop10
+
+done11:
+	MOVQ    104(AX), R9
+	MOVQ    BX, R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z10, (R8)
+	VMOVUPS Z11, 64(R8)
+	ADDQ    $0x00000080, BX
+	MOVQ    112(AX), R8
+	LEAQ    (SI)(R8*4), SI
+	SUBQ    $0x20, DI
+	JG      columns2
+	JMP     end5
+
+narrow3:
+	CMPQ   DI, $0x08
+	JLE    narrower4
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start12
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	JMP    sums13
+
+start12:
+	VMOVUPS (DI), Z0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z2
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z4
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z5
+
+sums13:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (DI)(R8*1), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail15
+	PCALIGN $0x40
+
+loop14:
+	VMOVUPS      (SI), Z6
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS (DI)(CX*1), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS (DI)(CX*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS (R8), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS (R8)(CX*1), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS (R8)(CX*2), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	VMOVUPS      128(SI), Z6
+	VBROADCASTSS 4(DI), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS 4(DI)(CX*1), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS 4(DI)(CX*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS 4(R8), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS 4(R8)(CX*1), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS 4(R8)(CX*2), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	VMOVUPS      256(SI), Z6
+	VBROADCASTSS 8(DI), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS 8(DI)(CX*1), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS 8(DI)(CX*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS 8(R8), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS 8(R8)(CX*1), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS 8(R8)(CX*2), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	VMOVUPS      384(SI), Z6
+	VBROADCASTSS 12(DI), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS 12(DI)(CX*1), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS 12(DI)(CX*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS 12(R8), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS 12(R8)(CX*1), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS 12(R8)(CX*2), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R9
+	JGE          loop14
+
+tail15:
+	ADDQ $0x04, R9
+	JZ   done17
+
+tailloop16:
+	VMOVUPS      (SI), Z6
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS (DI)(CX*1), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS (DI)(CX*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS (R8), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS (R8)(CX*1), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS (R8)(CX*2), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R9
+	JNZ          tailloop16
+
+done17:
+	MOVQ    104(AX), SI
+	VMOVUPS Z0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z2, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z3, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z4, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z5, (BX)
+	JMP     end5
+
+narrower4:
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start18
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	JMP    sums19
+
+start18:
+	VMOVUPS (DI), Y0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y2
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y4
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y5
+
+sums19:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (DI)(R8*1), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail21
+	PCALIGN $0x40
+
+loop20:
+	VMOVUPS      (SI), Y6
+	VBROADCASTSS (DI), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (DI)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS (DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (R8), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS (R8)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (R8)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      128(SI), Y6
+	VBROADCASTSS 4(DI), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 4(DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 4(R8), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 4(R8)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 4(R8)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      256(SI), Y6
+	VBROADCASTSS 8(DI), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 8(DI)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 8(DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 8(R8), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 8(R8)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 8(R8)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      384(SI), Y6
+	VBROADCASTSS 12(DI), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 12(DI)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 12(DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 12(R8), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 12(R8)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 12(R8)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R9
+	JGE          loop20
+
+tail21:
+	ADDQ $0x04, R9
+	JZ   done23
+
+tailloop22:
+	VMOVUPS      (SI), Y6
+	VBROADCASTSS (DI), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (DI)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS (DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (R8), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS (R8)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (R8)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R9
+	JNZ          tailloop22
+
+done23:
+	MOVQ    104(AX), SI
+	VMOVUPS Y0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y2, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y3, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y4, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y5, (BX)
+
+end5:
+	ADDQ $0x30, DX
+	DECQ 120(AX)
+	JNZ  tile1
+	VZEROUPPER
+	RET
+
+// func rowTilesT6AVX512(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F, FMA3
+TEXT ·rowTilesT6AVX512(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), CX
+	SHLQ $0x02, CX
+	MOVQ 72(AX), DX
+
+tile1:
+	MOVQ 48(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ 16(DX), DI
+	LEAQ (BX)(DI*4), BX
+	MOVQ 8(DX), DI
+	LEAQ (SI)(DI*4), SI
+	MOVQ 32(DX), DI
+
+columns2:
+	CMPQ   DI, $0x10
+	JLE    narrow3
+	MOVQ   104(AX), R9
+	MOVQ   BX, R8
+	CMPQ   40(DX), $0x00
+	JNE    start6
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	JMP    sums7
+
+start6:
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z2
+	VMOVUPS 64(R8), Z3
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z4
+	VMOVUPS 64(R8), Z5
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z6
+	VMOVUPS 64(R8), Z7
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z8
+	VMOVUPS 64(R8), Z9
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z10
+	VMOVUPS 64(R8), Z11
+
+sums7:
+	MOVQ    (AX), R8
+	MOVQ    (DX), R9
+	LEAQ    (R8)(R9*4), R8
+	LEAQ    (CX)(CX*2), R9
+	MOVQ    SI, R10
+	MOVQ    24(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail9
+	PCALIGN $0x40
+
+loop8:
+	VMOVUPS      (R10), Z12
+	VMOVUPS      64(R10), Z13
+	VBROADCASTSS (R8), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 4(R8), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS 8(R8), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 12(R8), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS 16(R8), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 20(R8), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	VMOVUPS      128(R10), Z12
+	VMOVUPS      192(R10), Z13
+	VBROADCASTSS (R8)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 4(R8)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS 8(R8)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS 16(R8)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 20(R8)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	VMOVUPS      256(R10), Z12
+	VMOVUPS      320(R10), Z13
+	VBROADCASTSS (R8)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 4(R8)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS 8(R8)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 12(R8)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS 16(R8)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 20(R8)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	VMOVUPS      384(R10), Z12
+	VMOVUPS      448(R10), Z13
+	VBROADCASTSS (R8)(R9*1), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 4(R8)(R9*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS 8(R8)(R9*1), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 12(R8)(R9*1), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS 16(R8)(R9*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 20(R8)(R9*1), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	ADDQ         $0x00000200, R10
+	LEAQ         (R8)(CX*4), R8
+	SUBQ         $0x04, R11
+	JGE          loop8
+
+tail9:
+	ADDQ $0x04, R11
+	JZ   done11
+
+tailloop10:
+	VMOVUPS      (R10), Z12
+	VMOVUPS      64(R10), Z13
+	VBROADCASTSS (R8), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 4(R8), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS 8(R8), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 12(R8), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS 16(R8), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 20(R8), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	ADDQ         $0x00000080, R10
+	ADDQ         CX, R8
+	DECQ         R11
+	JNZ          tailloop10
+
+done11:
+	MOVQ    104(AX), R9
+	MOVQ    BX, R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z10, (R8)
+	VMOVUPS Z11, 64(R8)
+	ADDQ    $0x00000080, BX
+	MOVQ    112(AX), R8
+	LEAQ    (SI)(R8*4), SI
+	SUBQ    $0x20, DI
+	JG      columns2
+	JMP     end5
+
+narrow3:
+	CMPQ   DI, $0x08
+	JLE    narrower4
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start12
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	JMP    sums13
+
+start12:
+	VMOVUPS (DI), Z0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z2
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z4
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z5
+
+sums13:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail15
+	PCALIGN $0x40
+
+loop14:
+	VMOVUPS      (SI), Z6
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS 4(DI), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS 8(DI), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS 12(DI), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS 16(DI), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS 20(DI), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	VMOVUPS      128(SI), Z6
+	VBROADCASTSS (DI)(CX*1), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS 4(DI)(CX*1), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS 8(DI)(CX*1), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS 12(DI)(CX*1), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS 16(DI)(CX*1), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS 20(DI)(CX*1), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	VMOVUPS      256(SI), Z6
+	VBROADCASTSS (DI)(CX*2), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS 4(DI)(CX*2), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS 8(DI)(CX*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS 12(DI)(CX*2), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS 16(DI)(CX*2), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS 20(DI)(CX*2), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	VMOVUPS      384(SI), Z6
+	VBROADCASTSS (DI)(R8*1), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS 4(DI)(R8*1), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS 8(DI)(R8*1), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS 12(DI)(R8*1), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS 16(DI)(R8*1), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS 20(DI)(R8*1), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	ADDQ         $0x00000200, SI
+	LEAQ         (DI)(CX*4), DI
+	SUBQ         $0x04, R9
+	JGE          loop14
+
+tail15:
+	ADDQ $0x04, R9
+	JZ   done17
+
+tailloop16:
+	VMOVUPS      (SI), Z6
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS 4(DI), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS 8(DI), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS 12(DI), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS 16(DI), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS 20(DI), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	ADDQ         $0x00000080, SI
+	ADDQ         CX, DI
+	DECQ         R9
+	JNZ          tailloop16
+
+done17:
+	MOVQ    104(AX), SI
+	VMOVUPS Z0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z2, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z3, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z4, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z5, (BX)
+	JMP     end5
+
+narrower4:
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start18
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	JMP    sums19
+
+start18:
+	VMOVUPS (DI), Y0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y2
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y4
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y5
+
+sums19:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail21
+	PCALIGN $0x40
+
+loop20:
+	VMOVUPS      (SI), Y6
+	VBROADCASTSS (DI), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(DI), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 8(DI), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 12(DI), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 16(DI), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 20(DI), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      128(SI), Y6
+	VBROADCASTSS (DI)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 8(DI)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 12(DI)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 16(DI)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 20(DI)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      256(SI), Y6
+	VBROADCASTSS (DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 8(DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 12(DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 16(DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 20(DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      384(SI), Y6
+	VBROADCASTSS (DI)(R8*1), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(DI)(R8*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 8(DI)(R8*1), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 12(DI)(R8*1), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 16(DI)(R8*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 20(DI)(R8*1), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         $0x00000200, SI
+	LEAQ         (DI)(CX*4), DI
+	SUBQ         $0x04, R9
+	JGE          loop20
+
+tail21:
+	ADDQ $0x04, R9
+	JZ   done23
+
+tailloop22:
+	VMOVUPS      (SI), Y6
+	VBROADCASTSS (DI), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(DI), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 8(DI), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 12(DI), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 16(DI), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 20(DI), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         $0x00000080, SI
+	ADDQ         CX, DI
+	DECQ         R9
+	JNZ          tailloop22
+
+done23:
+	MOVQ    104(AX), SI
+	VMOVUPS Y0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y2, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y3, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y4, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y5, (BX)
+
+end5:
+	ADDQ $0x30, DX
+	DECQ 120(AX)
+	JNZ  tile1
+	VZEROUPPER
+	RET
+
+// func rowTilesN7AVX512(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F, FMA3
+TEXT ·rowTilesN7AVX512(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), CX
+	SHLQ $0x02, CX
+	MOVQ 72(AX), DX
+
+tile1:
+	MOVQ 48(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ 16(DX), DI
+	LEAQ (BX)(DI*4), BX
+	MOVQ 8(DX), DI
+	LEAQ (SI)(DI*4), SI
+	MOVQ 32(DX), DI
+
+columns2:
+	CMPQ   DI, $0x10
+	JLE    narrow3
+	MOVQ   104(AX), R9
+	MOVQ   BX, R8
+	CMPQ   40(DX), $0x00
+	JNE    start6
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	JMP    sums7
+
+start6:
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z2
+	VMOVUPS 64(R8), Z3
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z4
+	VMOVUPS 64(R8), Z5
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z6
+	VMOVUPS 64(R8), Z7
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z8
+	VMOVUPS 64(R8), Z9
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z10
+	VMOVUPS 64(R8), Z11
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z12
+	VMOVUPS 64(R8), Z13
+
+sums7:
+	MOVQ    (AX), R8
+	MOVQ    (DX), R9
+	LEAQ    (R8)(R9*4), R8
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (R8)(R9*1), R10
+	LEAQ    (R10)(R9*1), R9
+	MOVQ    SI, R11
+	MOVQ    24(DX), R12
+	SUBQ    $0x04, R12
+	JL      tail9
+	PCALIGN $0x40
+
+loop8:
+	VMOVUPS      (R11), Z14
+	VMOVUPS      64(R11), Z15
+	VBROADCASTSS (R8), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (R8)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS (R8)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (R10), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS (R10)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (R10)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS (R9), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS      128(R11), Z14
+	VMOVUPS      192(R11), Z15
+	VBROADCASTSS 4(R8), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(R8)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 4(R8)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 4(R10), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 4(R10)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 4(R10)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS 4(R9), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS      256(R11), Z14
+	VMOVUPS      320(R11), Z15
+	VBROADCASTSS 8(R8), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 8(R8)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 8(R8)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 8(R10), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 8(R10)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 8(R10)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS 8(R9), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS      384(R11), Z14
+	VMOVUPS      448(R11), Z15
+	VBROADCASTSS 12(R8), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 12(R8)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 12(R8)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 12(R10), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 12(R10)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 12(R10)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS 12(R9), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         $0x00000200, R11
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R10
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, R12
+	JGE          loop8
+
+tail9:
+	ADDQ $0x04, R12
+	JZ   done11
+
+tailloop10:
+	VMOVUPS      (R11), Z14
+	VMOVUPS      64(R11), Z15
+	VBROADCASTSS (R8), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (R8)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS (R8)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (R10), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS (R10)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (R10)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS (R9), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         $0x00000080, R11
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R10
+	ADDQ         $0x04, R9
+	DECQ         R12
+	JNZ          tailloop10
+
+done11:
+	MOVQ    104(AX), R9
+	MOVQ    BX, R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z10, (R8)
+	VMOVUPS Z11, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z12, (R8)
+	VMOVUPS Z13, 64(R8)
+	ADDQ    $0x00000080, BX
+	MOVQ    112(AX), R8
+	LEAQ    (SI)(R8*4), SI
+	SUBQ    $0x20, DI
+	JG      columns2
+	JMP     end5
+
+narrow3:
+	CMPQ   DI, $0x08
+	JLE    narrower4
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start12
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	JMP    sums13
+
+start12:
+	VMOVUPS (DI), Z0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z2
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z4
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z5
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z6
+
+sums13:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (DI)(R8*1), R9
+	LEAQ    (R9)(R8*1), R8
+	MOVQ    24(DX), R10
+	SUBQ    $0x04, R10
+	JL      tail15
+	PCALIGN $0x40
+
+loop14:
+	VMOVUPS      (SI), Z7
+	VBROADCASTSS (DI), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS (DI)(CX*1), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (DI)(CX*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS (R9), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (R9)(CX*1), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS (R9)(CX*2), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS (R8), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	VMOVUPS      128(SI), Z7
+	VBROADCASTSS 4(DI), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 4(DI)(CX*1), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(DI)(CX*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS 4(R9), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 4(R9)(CX*1), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS 4(R9)(CX*2), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS 4(R8), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	VMOVUPS      256(SI), Z7
+	VBROADCASTSS 8(DI), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 8(DI)(CX*1), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 8(DI)(CX*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS 8(R9), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 8(R9)(CX*1), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS 8(R9)(CX*2), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS 8(R8), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	VMOVUPS      384(SI), Z7
+	VBROADCASTSS 12(DI), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 12(DI)(CX*1), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 12(DI)(CX*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS 12(R9), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 12(R9)(CX*1), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS 12(R9)(CX*2), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS 12(R8), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R10
+	JGE          loop14
+
+tail15:
+	ADDQ $0x04, R10
+	JZ   done17
+
+tailloop16:
+	VMOVUPS      (SI), Z7
+	VBROADCASTSS (DI), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS (DI)(CX*1), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (DI)(CX*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS (R9), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (R9)(CX*1), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS (R9)(CX*2), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS (R8), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, R8
+	DECQ         R10
+	JNZ          tailloop16
+
+done17:
+	MOVQ    104(AX), SI
+	VMOVUPS Z0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z2, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z3, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z4, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z5, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z6, (BX)
+	JMP     end5
+
+narrower4:
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start18
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	JMP    sums19
+
+start18:
+	VMOVUPS (DI), Y0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y2
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y4
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y5
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y6
+
+sums19:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (DI)(R8*1), R9
+	LEAQ    (R9)(R8*1), R8
+	MOVQ    24(DX), R10
+	SUBQ    $0x04, R10
+	JL      tail21
+	PCALIGN $0x40
+
+loop20:
+	VMOVUPS      (SI), Y7
+	VBROADCASTSS (DI), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS (DI)(CX*1), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (DI)(CX*2), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS (R9), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (R9)(CX*1), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS (R9)(CX*2), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS (R8), Y8
+	VFMADD231PS  Y7, Y8, Y6
+	VMOVUPS      128(SI), Y7
+	VBROADCASTSS 4(DI), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(DI)(CX*2), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS 4(R9), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 4(R9)(CX*1), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS 4(R9)(CX*2), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS 4(R8), Y8
+	VFMADD231PS  Y7, Y8, Y6
+	VMOVUPS      256(SI), Y7
+	VBROADCASTSS 8(DI), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 8(DI)(CX*1), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 8(DI)(CX*2), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS 8(R9), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 8(R9)(CX*1), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS 8(R9)(CX*2), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS 8(R8), Y8
+	VFMADD231PS  Y7, Y8, Y6
+	VMOVUPS      384(SI), Y7
+	VBROADCASTSS 12(DI), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 12(DI)(CX*1), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 12(DI)(CX*2), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS 12(R9), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 12(R9)(CX*1), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS 12(R9)(CX*2), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS 12(R8), Y8
+	VFMADD231PS  Y7, Y8, Y6
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R10
+	JGE          loop20
+
+tail21:
+	ADDQ $0x04, R10
+	JZ   done23
+
+tailloop22:
+	VMOVUPS      (SI), Y7
+	VBROADCASTSS (DI), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS (DI)(CX*1), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (DI)(CX*2), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS (R9), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (R9)(CX*1), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS (R9)(CX*2), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS (R8), Y8
+	VFMADD231PS  Y7, Y8, Y6
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, R8
+	DECQ         R10
+	JNZ          tailloop22
+
+done23:
+	MOVQ    104(AX), SI
+	VMOVUPS Y0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y2, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y3, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y4, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y5, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y6, (BX)
+
+end5:
+	ADDQ $0x30, DX
+	DECQ 120(AX)
+	JNZ  tile1
+	VZEROUPPER
+	RET
+
+// func rowTilesT7AVX512(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F, FMA3
+TEXT ·rowTilesT7AVX512(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), CX
+	SHLQ $0x02, CX
+	MOVQ 72(AX), DX
+
+tile1:
+	MOVQ 48(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ 16(DX), DI
+	LEAQ (BX)(DI*4), BX
+	MOVQ 8(DX), DI
+	LEAQ (SI)(DI*4), SI
+	MOVQ 32(DX), DI
+
+columns2:
+	CMPQ   DI, $0x10
+	JLE    narrow3
+	MOVQ   104(AX), R9
+	MOVQ   BX, R8
+	CMPQ   40(DX), $0x00
+	JNE    start6
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	JMP    sums7
+
+start6:
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z2
+	VMOVUPS 64(R8), Z3
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z4
+	VMOVUPS 64(R8), Z5
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z6
+	VMOVUPS 64(R8), Z7
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z8
+	VMOVUPS 64(R8), Z9
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z10
+	VMOVUPS 64(R8), Z11
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z12
+	VMOVUPS 64(R8), Z13
+
+sums7:
+	MOVQ    (AX), R8
+	MOVQ    (DX), R9
+	LEAQ    (R8)(R9*4), R8
+	LEAQ    (CX)(CX*2), R9
+	MOVQ    SI, R10
+	MOVQ    24(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail9
+	PCALIGN $0x40
+
+loop8:
+	VMOVUPS      (R10), Z14
+	VMOVUPS      64(R10), Z15
+	VBROADCASTSS (R8), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(R8), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 8(R8), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 12(R8), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 16(R8), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 20(R8), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS 24(R8), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS      128(R10), Z14
+	VMOVUPS      192(R10), Z15
+	VBROADCASTSS (R8)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(R8)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 8(R8)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 16(R8)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 20(R8)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS 24(R8)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS      256(R10), Z14
+	VMOVUPS      320(R10), Z15
+	VBROADCASTSS (R8)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(R8)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 8(R8)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 12(R8)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 16(R8)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 20(R8)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS 24(R8)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS      384(R10), Z14
+	VMOVUPS      448(R10), Z15
+	VBROADCASTSS (R8)(R9*1), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(R8)(R9*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 8(R8)(R9*1), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 12(R8)(R9*1), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 16(R8)(R9*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 20(R8)(R9*1), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS 24(R8)(R9*1), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         $0x00000200, R10
+	LEAQ         (R8)(CX*4), R8
+	SUBQ         $0x04, R11
+	JGE          loop8
+
+tail9:
+	ADDQ $0x04, R11
+	JZ   done11
+
+tailloop10:
+	VMOVUPS      (R10), Z14
+	VMOVUPS      64(R10), Z15
+	VBROADCASTSS (R8), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(R8), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 8(R8), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 12(R8), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 16(R8), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 20(R8), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS 24(R8), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	ADDQ         $0x00000080, R10
+	ADDQ         CX, R8
+	DECQ         R11
+	JNZ          tailloop10
+
+done11:
+	MOVQ    104(AX), R9
+	MOVQ    BX, R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z10, (R8)
+	VMOVUPS Z11, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z12, (R8)
+	VMOVUPS Z13, 64(R8)
+	ADDQ    $0x00000080, BX
+	MOVQ    112(AX), R8
+	LEAQ    (SI)(R8*4), SI
+	SUBQ    $0x20, DI
+	JG      columns2
+	JMP     end5
+
+narrow3:
+	CMPQ   DI, $0x08
+	JLE    narrower4
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start12
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	JMP    sums13
+
+start12:
+	VMOVUPS (DI), Z0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z2
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z4
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z5
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z6
+
+sums13:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail15
+	PCALIGN $0x40
+
+loop14:
+	VMOVUPS      (SI), Z7
+	VBROADCASTSS (DI), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 4(DI), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 8(DI), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS 12(DI), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 16(DI), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS 20(DI), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS 24(DI), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	VMOVUPS      128(SI), Z7
+	VBROADCASTSS (DI)(CX*1), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 4(DI)(CX*1), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 8(DI)(CX*1), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS 12(DI)(CX*1), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 16(DI)(CX*1), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS 20(DI)(CX*1), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS 24(DI)(CX*1), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	VMOVUPS      256(SI), Z7
+	VBROADCASTSS (DI)(CX*2), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 4(DI)(CX*2), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 8(DI)(CX*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS 12(DI)(CX*2), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 16(DI)(CX*2), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS 20(DI)(CX*2), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS 24(DI)(CX*2), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	VMOVUPS      384(SI), Z7
+	VBROADCASTSS (DI)(R8*1), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 4(DI)(R8*1), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 8(DI)(R8*1), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS 12(DI)(R8*1), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 16(DI)(R8*1), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS 20(DI)(R8*1), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS 24(DI)(R8*1), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	ADDQ         $0x00000200, SI
+	LEAQ         (DI)(CX*4), DI
+	SUBQ         $0x04, R9
+	JGE          loop14
+
+tail15:
+	ADDQ $0x04, R9
+	JZ   done17
+
+tailloop16:
+	VMOVUPS      (SI), Z7
+	VBROADCASTSS (DI), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 4(DI), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 8(DI), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS 12(DI), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 16(DI), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS 20(DI), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS 24(DI), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	ADDQ         $0x00000080, SI
+	ADDQ         CX, DI
+	DECQ         R9
+	JNZ          tailloop16
+
+done17:
+	MOVQ    104(AX), SI
+	VMOVUPS Z0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z2, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z3, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z4, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z5, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z6, (BX)
+	JMP     end5
+
+narrower4:
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start18
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	JMP    sums19
+
+start18:
+	VMOVUPS (DI), Y0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y2
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y4
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y5
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y6
+
+sums19:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail21
+	PCALIGN $0x40
+
+loop20:
+	VMOVUPS      (SI), Y7
+	VBROADCASTSS (DI), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 4(DI), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 8(DI), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS 12(DI), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 16(DI), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS 20(DI), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS 24(DI), Y8
+	VFMADD231PS  Y7, Y8, Y6
+	VMOVUPS      128(SI), Y7
+	VBROADCASTSS (DI)(CX*1), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 8(DI)(CX*1), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS 12(DI)(CX*1), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 16(DI)(CX*1), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS 20(DI)(CX*1), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS 24(DI)(CX*1), Y8
+	VFMADD231PS  Y7, Y8, Y6
+	VMOVUPS      256(SI), Y7
+	VBROADCASTSS (DI)(CX*2), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 4(DI)(CX*2), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 8(DI)(CX*2), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS 12(DI)(CX*2), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 16(DI)(CX*2), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS 20(DI)(CX*2), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS 24(DI)(CX*2), Y8
+	VFMADD231PS  Y7, Y8, Y6
+	VMOVUPS      384(SI), Y7
+	VBROADCASTSS (DI)(R8*1), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 4(DI)(R8*1), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 8(DI)(R8*1), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS 12(DI)(R8*1), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 16(DI)(R8*1), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS 20(DI)(R8*1), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS 24(DI)(R8*1), Y8
+	VFMADD231PS  Y7, Y8, Y6
+	ADDQ         $0x00000200, SI
+	LEAQ         (DI)(CX*4), DI
+	SUBQ         $0x04, R9
+	JGE          loop20
+
+tail21:
+	ADDQ $0x04, R9
+	JZ   done23
+
+tailloop22:
+	VMOVUPS      (SI), Y7
+	VBROADCASTSS (DI), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 4(DI), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 8(DI), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS 12(DI), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 16(DI), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS 20(DI), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS 24(DI), Y8
+	VFMADD231PS  Y7, Y8, Y6
+	ADDQ         $0x00000080, SI
+	ADDQ         CX, DI
+	DECQ         R9
+	JNZ          tailloop22
+
+done23:
+	MOVQ    104(AX), SI
+	VMOVUPS Y0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y2, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y3, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y4, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y5, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y6, (BX)
+
+end5:
+	ADDQ $0x30, DX
+	DECQ 120(AX)
+	JNZ  tile1
+	VZEROUPPER
+	RET
+
+// func rowTilesN8AVX512(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F, FMA3
+TEXT ·rowTilesN8AVX512(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), CX
+	SHLQ $0x02, CX
+	MOVQ 72(AX), DX
+
+tile1:
+	MOVQ 48(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ 16(DX), DI
+	LEAQ (BX)(DI*4), BX
+	MOVQ 8(DX), DI
+	LEAQ (SI)(DI*4), SI
+	MOVQ 32(DX), DI
+
+columns2:
+	CMPQ   DI, $0x10
+	JLE    narrow3
+	MOVQ   104(AX), R9
+	MOVQ   BX, R8
+	CMPQ   40(DX), $0x00
+	JNE    start6
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	JMP    sums7
+
+start6:
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z2
+	VMOVUPS 64(R8), Z3
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z4
+	VMOVUPS 64(R8), Z5
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z6
+	VMOVUPS 64(R8), Z7
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z8
+	VMOVUPS 64(R8), Z9
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z10
+	VMOVUPS 64(R8), Z11
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z12
+	VMOVUPS 64(R8), Z13
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z14
+	VMOVUPS 64(R8), Z15
+
+sums7:
+	MOVQ    (AX), R8
+	MOVQ    (DX), R9
+	LEAQ    (R8)(R9*4), R8
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (R8)(R9*1), R10
+	LEAQ    (R10)(R9*1), R9
+	MOVQ    SI, R11
+	MOVQ    24(DX), R12
+	SUBQ    $0x04, R12
+	JL      tail9
+	PCALIGN $0x40
+
+loop8:
+	VMOVUPS      (R11), Z16
+	VMOVUPS      64(R11), Z17
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS (R8)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS (R10)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (R10)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS (R9), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (R9)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      128(R11), Z16
+	VMOVUPS      192(R11), Z17
+	VBROADCASTSS 4(R8), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 4(R8)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 4(R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 4(R10)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 4(R10)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 4(R9), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 4(R9)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      256(R11), Z16
+	VMOVUPS      320(R11), Z17
+	VBROADCASTSS 8(R8), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 8(R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 8(R8)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 8(R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 8(R10)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 8(R10)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 8(R9), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 8(R9)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      384(R11), Z16
+	VMOVUPS      448(R11), Z17
+	VBROADCASTSS 12(R8), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 12(R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 12(R8)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 12(R10)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 12(R10)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 12(R9), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 12(R9)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $0x00000200, R11
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R10
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, R12
+	JGE          loop8
+
+tail9:
+	ADDQ $0x04, R12
+	JZ   done11
+
+tailloop10:
+	VMOVUPS      (R11), Z16
+	VMOVUPS      64(R11), Z17
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS (R8)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS (R10)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (R10)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS (R9), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (R9)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $0x00000080, R11
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R10
+	ADDQ         $0x04, R9
+	DECQ         R12
+	JNZ          tailloop10
+
+done11:
+	MOVQ    104(AX), R9
+	MOVQ    BX, R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z10, (R8)
+	VMOVUPS Z11, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z12, (R8)
+	VMOVUPS Z13, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z14, (R8)
+	VMOVUPS Z15, 64(R8)
+	ADDQ    $0x00000080, BX
+	MOVQ    112(AX), R8
+	LEAQ    (SI)(R8*4), SI
+	SUBQ    $0x20, DI
+	JG      columns2
+	JMP     end5
+
+narrow3:
+	CMPQ   DI, $0x08
+	JLE    narrower4
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start12
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	JMP    sums13
+
+start12:
+	VMOVUPS (DI), Z0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z2
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z4
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z5
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z6
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z7
+
+sums13:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (DI)(R8*1), R9
+	LEAQ    (R9)(R8*1), R8
+	MOVQ    24(DX), R10
+	SUBQ    $0x04, R10
+	JL      tail15
+	PCALIGN $0x40
+
+loop14:
+	VMOVUPS      (SI), Z8
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS (DI)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS (DI)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS (R9), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS (R9)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS (R9)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS (R8), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS (R8)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	VMOVUPS      128(SI), Z8
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 4(DI)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS 4(DI)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS 4(R9), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 4(R9)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS 4(R9)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS 4(R8), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS 4(R8)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	VMOVUPS      256(SI), Z8
+	VBROADCASTSS 8(DI), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 8(DI)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS 8(DI)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS 8(R9), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 8(R9)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS 8(R9)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS 8(R8), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS 8(R8)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	VMOVUPS      384(SI), Z8
+	VBROADCASTSS 12(DI), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 12(DI)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS 12(DI)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS 12(R9), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 12(R9)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS 12(R9)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS 12(R8), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS 12(R8)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R10
+	JGE          loop14
+
+tail15:
+	ADDQ $0x04, R10
+	JZ   done17
+
+tailloop16:
+	VMOVUPS      (SI), Z8
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS (DI)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS (DI)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS (R9), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS (R9)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS (R9)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS (R8), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS (R8)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, R8
+	DECQ         R10
+	JNZ          tailloop16
+
+done17:
+	MOVQ    104(AX), SI
+	VMOVUPS Z0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z2, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z3, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z4, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z5, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z6, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z7, (BX)
+	JMP     end5
+
+narrower4:
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start18
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	JMP    sums19
+
+start18:
+	VMOVUPS (DI), Y0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y2
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y4
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y5
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y6
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y7
+
+sums19:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (DI)(R8*1), R9
+	LEAQ    (R9)(R8*1), R8
+	MOVQ    24(DX), R10
+	SUBQ    $0x04, R10
+	JL      tail21
+	PCALIGN $0x40
+
+loop20:
+	VMOVUPS      (SI), Y8
+	VBROADCASTSS (DI), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS (DI)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS (DI)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS (R9), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS (R9)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS (R9)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS (R8), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS (R8)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	VMOVUPS      128(SI), Y8
+	VBROADCASTSS 4(DI), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS 4(DI)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS 4(R9), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 4(R9)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS 4(R9)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS 4(R8), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 4(R8)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	VMOVUPS      256(SI), Y8
+	VBROADCASTSS 8(DI), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 8(DI)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS 8(DI)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS 8(R9), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 8(R9)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS 8(R9)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS 8(R8), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 8(R8)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	VMOVUPS      384(SI), Y8
+	VBROADCASTSS 12(DI), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 12(DI)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS 12(DI)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS 12(R9), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 12(R9)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS 12(R9)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS 12(R8), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 12(R8)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R10
+	JGE          loop20
+
+tail21:
+	ADDQ $0x04, R10
+	JZ   done23
+
+tailloop22:
+	VMOVUPS      (SI), Y8
+	VBROADCASTSS (DI), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS (DI)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS (DI)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS (R9), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS (R9)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS (R9)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS (R8), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS (R8)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, R8
+	DECQ         R10
+	JNZ          tailloop22
+
+done23:
+	MOVQ    104(AX), SI
+	VMOVUPS Y0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y2, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y3, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y4, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y5, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y6, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y7, (BX)
+
+end5:
+	ADDQ $0x30, DX
+	DECQ 120(AX)
+	JNZ  tile1
+	VZEROUPPER
+	RET
+
+// func rowTilesT8AVX512(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F, FMA3
+TEXT ·rowTilesT8AVX512(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), CX
+	SHLQ $0x02, CX
+	MOVQ 72(AX), DX
+
+tile1:
+	MOVQ 48(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ 16(DX), DI
+	LEAQ (BX)(DI*4), BX
+	MOVQ 8(DX), DI
+	LEAQ (SI)(DI*4), SI
+	MOVQ 32(DX), DI
+
+columns2:
+	CMPQ   DI, $0x10
+	JLE    narrow3
+	MOVQ   104(AX), R9
+	MOVQ   BX, R8
+	CMPQ   40(DX), $0x00
+	JNE    start6
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	JMP    sums7
+
+start6:
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z2
+	VMOVUPS 64(R8), Z3
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z4
+	VMOVUPS 64(R8), Z5
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z6
+	VMOVUPS 64(R8), Z7
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z8
+	VMOVUPS 64(R8), Z9
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z10
+	VMOVUPS 64(R8), Z11
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z12
+	VMOVUPS 64(R8), Z13
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS (R8), Z14
+	VMOVUPS 64(R8), Z15
+
+sums7:
+	MOVQ    (AX), R8
+	MOVQ    (DX), R9
+	LEAQ    (R8)(R9*4), R8
+	LEAQ    (CX)(CX*2), R9
+	MOVQ    SI, R10
+	MOVQ    24(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail9
+	PCALIGN $0x40
+
+loop8:
+	VMOVUPS      (R10), Z16
+	VMOVUPS      64(R10), Z17
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(R8), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 8(R8), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(R8), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 16(R8), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 20(R8), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 24(R8), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 28(R8), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      128(R10), Z16
+	VMOVUPS      192(R10), Z17
+	VBROADCASTSS (R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 8(R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 16(R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 20(R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 24(R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 28(R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      256(R10), Z16
+	VMOVUPS      320(R10), Z17
+	VBROADCASTSS (R8)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(R8)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 8(R8)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(R8)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 16(R8)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 20(R8)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 24(R8)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 28(R8)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      384(R10), Z16
+	VMOVUPS      448(R10), Z17
+	VBROADCASTSS (R8)(R9*1), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(R8)(R9*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 8(R8)(R9*1), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(R8)(R9*1), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 16(R8)(R9*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 20(R8)(R9*1), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 24(R8)(R9*1), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 28(R8)(R9*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $0x00000200, R10
+	LEAQ         (R8)(CX*4), R8
+	SUBQ         $0x04, R11
+	JGE          loop8
+
+tail9:
+	ADDQ $0x04, R11
+	JZ   done11
+
+tailloop10:
+	VMOVUPS      (R10), Z16
+	VMOVUPS      64(R10), Z17
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(R8), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 8(R8), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(R8), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 16(R8), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 20(R8), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 24(R8), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 28(R8), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	ADDQ         $0x00000080, R10
+	ADDQ         CX, R8
+	DECQ         R11
+	JNZ          tailloop10
+
+done11:
+	MOVQ    104(AX), R9
+	MOVQ    BX, R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z10, (R8)
+	VMOVUPS Z11, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z12, (R8)
+	VMOVUPS Z13, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z14, (R8)
+	VMOVUPS Z15, 64(R8)
+	ADDQ    $0x00000080, BX
+	MOVQ    112(AX), R8
+	LEAQ    (SI)(R8*4), SI
+	SUBQ    $0x20, DI
+	JG      columns2
+	JMP     end5
+
+narrow3:
+	CMPQ   DI, $0x08
+	JLE    narrower4
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start12
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	JMP    sums13
+
+start12:
+	VMOVUPS (DI), Z0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z2
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z4
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z5
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z6
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z7
+
+sums13:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail15
+	PCALIGN $0x40
+
+loop14:
+	VMOVUPS      (SI), Z8
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS 8(DI), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS 12(DI), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 16(DI), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS 20(DI), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS 24(DI), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS 28(DI), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	VMOVUPS      128(SI), Z8
+	VBROADCASTSS (DI)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 4(DI)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS 8(DI)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS 12(DI)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 16(DI)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS 20(DI)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS 24(DI)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS 28(DI)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	VMOVUPS      256(SI), Z8
+	VBROADCASTSS (DI)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 4(DI)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS 8(DI)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS 12(DI)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 16(DI)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS 20(DI)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS 24(DI)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS 28(DI)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	VMOVUPS      384(SI), Z8
+	VBROADCASTSS (DI)(R8*1), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 4(DI)(R8*1), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS 8(DI)(R8*1), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS 12(DI)(R8*1), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 16(DI)(R8*1), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS 20(DI)(R8*1), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS 24(DI)(R8*1), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS 28(DI)(R8*1), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	ADDQ         $0x00000200, SI
+	LEAQ         (DI)(CX*4), DI
+	SUBQ         $0x04, R9
+	JGE          loop14
+
+tail15:
+	ADDQ $0x04, R9
+	JZ   done17
+
+tailloop16:
+	VMOVUPS      (SI), Z8
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS 8(DI), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS 12(DI), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 16(DI), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS 20(DI), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS 24(DI), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS 28(DI), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	ADDQ         $0x00000080, SI
+	ADDQ         CX, DI
+	DECQ         R9
+	JNZ          tailloop16
+
+done17:
+	MOVQ    104(AX), SI
+	VMOVUPS Z0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z2, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z3, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z4, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z5, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z6, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Z7, (BX)
+	JMP     end5
+
+narrower4:
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start18
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	JMP    sums19
+
+start18:
+	VMOVUPS (DI), Y0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y2
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y4
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y5
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y6
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y7
+
+sums19:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail21
+	PCALIGN $0x40
+
+loop20:
+	VMOVUPS      (SI), Y8
+	VBROADCASTSS (DI), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 4(DI), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS 8(DI), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS 12(DI), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 16(DI), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS 20(DI), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS 24(DI), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 28(DI), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	VMOVUPS      128(SI), Y8
+	VBROADCASTSS (DI)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS 8(DI)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS 12(DI)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 16(DI)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS 20(DI)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS 24(DI)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 28(DI)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	VMOVUPS      256(SI), Y8
+	VBROADCASTSS (DI)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 4(DI)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS 8(DI)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS 12(DI)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 16(DI)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS 20(DI)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS 24(DI)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 28(DI)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	VMOVUPS      384(SI), Y8
+	VBROADCASTSS (DI)(R8*1), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 4(DI)(R8*1), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS 8(DI)(R8*1), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS 12(DI)(R8*1), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 16(DI)(R8*1), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS 20(DI)(R8*1), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS 24(DI)(R8*1), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 28(DI)(R8*1), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	ADDQ         $0x00000200, SI
+	LEAQ         (DI)(CX*4), DI
+	SUBQ         $0x04, R9
+	JGE          loop20
+
+tail21:
+	ADDQ $0x04, R9
+	JZ   done23
+
+tailloop22:
+	VMOVUPS      (SI), Y8
+	VBROADCASTSS (DI), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 4(DI), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS 8(DI), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS 12(DI), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 16(DI), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS 20(DI), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS 24(DI), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 28(DI), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	ADDQ         $0x00000080, SI
+	ADDQ         CX, DI
+	DECQ         R9
+	JNZ          tailloop22
+
+done23:
+	MOVQ    104(AX), SI
+	VMOVUPS Y0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y2, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y3, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y4, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y5, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y6, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y7, (BX)
+
+end5:
+	ADDQ $0x30, DX
+	DECQ 120(AX)
+	JNZ  tile1
+	VZEROUPPER
+	RET
+
 // func attendRowsAVX2(t *byte)
 // Requires: AVX, AVX2, FMA3
 TEXT ·attendRowsAVX2(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), AX
-	MOVQ         64(AX), CX
-	MOVQ         72(AX), DX
-	MOVQ         16(AX), BX
-	ANDQ         $-64, CX
-	SUBQ         CX, DX
-	VMOVQ        CX, X0
-	VPBROADCASTD X0, Y0
-	VPADDD       columnNumbers<>+0(SB), Y0, Y0
-	MOVQ         (AX), R8
-	LEAQ         (R8)(CX*4), R8
-	MOVQ         24(AX), R9
-	MOVQ         32(AX), R10
-	MOVQ         40(AX), R11
-	VMOVUPS      constants<>+288(SB), Y2
-	MOVQ         56(AX), R12
+	MOVQ    t+0(FP), AX
+	MOVQ    16(AX), BX
+	VMOVUPS columnNumbers<>+0(SB), Y0
+	MOVQ    (AX), SI
+	MOVQ    24(AX), DI
+	MOVQ    32(AX), R8
+	MOVQ    40(AX), R9
+	VMOVUPS constants<>+288(SB), Y2
+	MOVQ    56(AX), R10
+	MOVQ    64(AX), R11
+	MOVQ    72(AX), R12
 
 row1:
-	VPBROADCASTD (R9), Y1
-	VPSUBD       Y1, Y0, Y3
-	VPBROADCASTD (R10), Y4
+	MOVLQSX      (R11), CX
+	MOVLQSX      (R12), DX
+	ANDQ         $-64, CX
+	SUBQ         CX, DX
+	VPBROADCASTD (DI), Y1
+	VMOVQ        CX, X3
+	VPBROADCASTD X3, Y3
+	VPADDD       Y0, Y3, Y3
+	VPSUBD       Y1, Y3, Y3
+	VPBROADCASTD (R8), Y4
 	VPSUBD       Y1, Y4, Y4
-	VBROADCASTSS (R11), Y1
-	MOVQ         R8, SI
-	MOVQ         DX, DI
+	VBROADCASTSS (R9), Y1
+	LEAQ         (SI)(CX*4), CX
 
 max2:
 	VPSRAD       $0x1f, Y3, Y5
 	VPCMPGTD     Y3, Y4, Y6
 	VPANDN       Y6, Y5, Y6
 	VPADDD       constants<>+480(SB), Y3, Y3
-	VMOVUPS      (SI), Y5
+	VMOVUPS      (CX), Y5
 	VBLENDVPS    Y6, Y5, Y2, Y5
-	VMOVUPS      Y5, (SI)
+	VMOVUPS      Y5, (CX)
 	VMAXPS       Y5, Y1, Y1
-	ADDQ         $0x00000020, SI
-	SUBQ         $0x00000008, DI
+	ADDQ         $0x00000020, CX
+	SUBQ         $0x00000008, DX
 	JG           max2
 	VMAXPS       Y1, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X3
@@ -556,21 +7086,28 @@ max2:
 	VMAXPS       X3, X1, X1
 	VMOVSHDUP    X1, X3
 	VMAXPS       X3, X1, X1
-	VMOVSS       X1, (R11)
-	ADDQ         BX, R8
+	VMOVSS       X1, (R9)
+	ADDQ         BX, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
 	ADDQ         $0x04, R9
-	ADDQ         $0x04, R10
 	ADDQ         $0x04, R11
-	DECQ         R12
+	ADDQ         $0x04, R12
+	DECQ         R10
 	JNZ          row1
-	MOVQ         (AX), R8
-	LEAQ         (R8)(CX*4), R8
-	MOVQ         40(AX), CX
-	MOVQ         80(AX), R9
-	MOVQ         56(AX), R10
+	MOVQ         (AX), SI
+	MOVQ         40(AX), DI
+	MOVQ         80(AX), R8
+	MOVQ         56(AX), R9
+	MOVQ         64(AX), R10
+	MOVQ         72(AX), R11
 
 row3:
-	VBROADCASTSS (CX), Y8
+	MOVLQSX      (R10), CX
+	MOVLQSX      (R11), DX
+	ANDQ         $-64, CX
+	SUBQ         CX, DX
+	VBROADCASTSS (DI), Y8
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
@@ -579,11 +7116,10 @@ row3:
 	VXORPS       Y5, Y5, Y5
 	VXORPS       Y6, Y6, Y6
 	VXORPS       Y7, Y7, Y7
-	MOVQ         R8, SI
-	MOVQ         DX, DI
+	LEAQ         (SI)(CX*4), CX
 
 exp4:
-	VMOVUPS     (SI), Y9
+	VMOVUPS     (CX), Y9
 	VSUBPS      Y8, Y9, Y9
 	VCMPPS      $0x16, constants<>+32(SB), Y9, Y10
 	VMOVUPS     constants<>+32(SB), Y11
@@ -607,11 +7143,11 @@ exp4:
 	VANDPS      Y10, Y9, Y9
 	VADDPS      constants<>+192(SB), Y12, Y10
 	VMULPS      Y9, Y10, Y9
-	VMOVUPS     Y9, (SI)
+	VMOVUPS     Y9, (CX)
 	VADDPS      Y9, Y0, Y0
-	SUBQ        $0x00000008, DI
+	SUBQ        $0x00000008, DX
 	JLE         sum5
-	VMOVUPS     32(SI), Y9
+	VMOVUPS     32(CX), Y9
 	VSUBPS      Y8, Y9, Y9
 	VCMPPS      $0x16, constants<>+32(SB), Y9, Y10
 	VMOVUPS     constants<>+32(SB), Y11
@@ -635,11 +7171,11 @@ exp4:
 	VANDPS      Y10, Y9, Y9
 	VADDPS      constants<>+192(SB), Y12, Y10
 	VMULPS      Y9, Y10, Y9
-	VMOVUPS     Y9, 32(SI)
+	VMOVUPS     Y9, 32(CX)
 	VADDPS      Y9, Y1, Y1
-	SUBQ        $0x00000008, DI
+	SUBQ        $0x00000008, DX
 	JLE         sum5
-	VMOVUPS     64(SI), Y9
+	VMOVUPS     64(CX), Y9
 	VSUBPS      Y8, Y9, Y9
 	VCMPPS      $0x16, constants<>+32(SB), Y9, Y10
 	VMOVUPS     constants<>+32(SB), Y11
@@ -663,11 +7199,11 @@ exp4:
 	VANDPS      Y10, Y9, Y9
 	VADDPS      constants<>+192(SB), Y12, Y10
 	VMULPS      Y9, Y10, Y9
-	VMOVUPS     Y9, 64(SI)
+	VMOVUPS     Y9, 64(CX)
 	VADDPS      Y9, Y2, Y2
-	SUBQ        $0x00000008, DI
+	SUBQ        $0x00000008, DX
 	JLE         sum5
-	VMOVUPS     96(SI), Y9
+	VMOVUPS     96(CX), Y9
 	VSUBPS      Y8, Y9, Y9
 	VCMPPS      $0x16, constants<>+32(SB), Y9, Y10
 	VMOVUPS     constants<>+32(SB), Y11
@@ -691,11 +7227,11 @@ exp4:
 	VANDPS      Y10, Y9, Y9
 	VADDPS      constants<>+192(SB), Y12, Y10
 	VMULPS      Y9, Y10, Y9
-	VMOVUPS     Y9, 96(SI)
+	VMOVUPS     Y9, 96(CX)
 	VADDPS      Y9, Y3, Y3
-	SUBQ        $0x00000008, DI
+	SUBQ        $0x00000008, DX
 	JLE         sum5
-	VMOVUPS     128(SI), Y9
+	VMOVUPS     128(CX), Y9
 	VSUBPS      Y8, Y9, Y9
 	VCMPPS      $0x16, constants<>+32(SB), Y9, Y10
 	VMOVUPS     constants<>+32(SB), Y11
@@ -719,11 +7255,11 @@ exp4:
 	VANDPS      Y10, Y9, Y9
 	VADDPS      constants<>+192(SB), Y12, Y10
 	VMULPS      Y9, Y10, Y9
-	VMOVUPS     Y9, 128(SI)
+	VMOVUPS     Y9, 128(CX)
 	VADDPS      Y9, Y4, Y4
-	SUBQ        $0x00000008, DI
+	SUBQ        $0x00000008, DX
 	JLE         sum5
-	VMOVUPS     160(SI), Y9
+	VMOVUPS     160(CX), Y9
 	VSUBPS      Y8, Y9, Y9
 	VCMPPS      $0x16, constants<>+32(SB), Y9, Y10
 	VMOVUPS     constants<>+32(SB), Y11
@@ -747,11 +7283,11 @@ exp4:
 	VANDPS      Y10, Y9, Y9
 	VADDPS      constants<>+192(SB), Y12, Y10
 	VMULPS      Y9, Y10, Y9
-	VMOVUPS     Y9, 160(SI)
+	VMOVUPS     Y9, 160(CX)
 	VADDPS      Y9, Y5, Y5
-	SUBQ        $0x00000008, DI
+	SUBQ        $0x00000008, DX
 	JLE         sum5
-	VMOVUPS     192(SI), Y9
+	VMOVUPS     192(CX), Y9
 	VSUBPS      Y8, Y9, Y9
 	VCMPPS      $0x16, constants<>+32(SB), Y9, Y10
 	VMOVUPS     constants<>+32(SB), Y11
@@ -775,11 +7311,11 @@ exp4:
 	VANDPS      Y10, Y9, Y9
 	VADDPS      constants<>+192(SB), Y12, Y10
 	VMULPS      Y9, Y10, Y9
-	VMOVUPS     Y9, 192(SI)
+	VMOVUPS     Y9, 192(CX)
 	VADDPS      Y9, Y6, Y6
-	SUBQ        $0x00000008, DI
+	SUBQ        $0x00000008, DX
 	JLE         sum5
-	VMOVUPS     224(SI), Y9
+	VMOVUPS     224(CX), Y9
 	VSUBPS      Y8, Y9, Y9
 	VCMPPS      $0x16, constants<>+32(SB), Y9, Y10
 	VMOVUPS     constants<>+32(SB), Y11
@@ -803,10 +7339,10 @@ exp4:
 	VANDPS      Y10, Y9, Y9
 	VADDPS      constants<>+192(SB), Y12, Y10
 	VMULPS      Y9, Y10, Y9
-	VMOVUPS     Y9, 224(SI)
+	VMOVUPS     Y9, 224(CX)
 	VADDPS      Y9, Y7, Y7
-	SUBQ        $0x00000008, DI
-	LEAQ        256(SI), SI
+	SUBQ        $0x00000008, DX
+	LEAQ        256(CX), CX
 	JG          exp4
 
 sum5:
@@ -816,20 +7352,28 @@ sum5:
 	VADDPS  Y3, Y1, Y1
 	VADDPS  Y7, Y5, Y2
 	VADDPS  Y2, Y1, Y1
-	VMOVUPS Y0, (R9)
-	VMOVUPS Y1, 32(R9)
-	ADDQ    BX, R8
-	ADDQ    $0x04, CX
-	ADDQ    $0x00000040, R9
-	DECQ    R10
+	VMOVUPS Y0, (R8)
+	VMOVUPS Y1, 32(R8)
+	ADDQ    BX, SI
+	ADDQ    $0x04, DI
+	ADDQ    $0x00000040, R8
+	ADDQ    $0x04, R10
+	ADDQ    $0x04, R11
+	DECQ    R9
 	JNZ     row3
-	MOVQ    80(AX), CX
-	MOVQ    48(AX), DX
-	MOVQ    56(AX), AX
+	MOVQ    80(AX), BX
+	MOVQ    48(AX), SI
+	MOVQ    56(AX), DI
+	MOVQ    64(AX), R8
+	MOVQ    72(AX), AX
 
 row6:
-	VMOVUPS      (CX), Y0
-	VMOVUPS      32(CX), Y1
+	MOVLQSX      (R8), CX
+	MOVLQSX      (AX), DX
+	ANDQ         $-64, CX
+	SUBQ         CX, DX
+	VMOVUPS      (BX), Y0
+	VMOVUPS      32(BX), Y1
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -837,10 +7381,12 @@ row6:
 	VADDPS       X1, X0, X0
 	VMOVSHDUP    X0, X1
 	VADDPS       X1, X0, X0
-	VMOVSS       X0, (DX)
-	ADDQ         $0x00000040, CX
-	ADDQ         $0x04, DX
-	DECQ         AX
+	VMOVSS       X0, (SI)
+	ADDQ         $0x00000040, BX
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, AX
+	DECQ         DI
 	JNZ          row6
 	VZEROUPPER
 	RET
@@ -848,41 +7394,41 @@ row6:
 // func attendGradRowsAVX2(t *byte)
 // Requires: AVX, AVX2, FMA3
 TEXT ·attendGradRowsAVX2(SB), NOSPLIT, $0-8
-	MOVQ         t+0(FP), AX
-	MOVQ         64(AX), CX
-	MOVQ         72(AX), DX
-	MOVQ         16(AX), BX
-	ANDQ         $-64, CX
-	SUBQ         CX, DX
-	VMOVQ        CX, X0
-	VPBROADCASTD X0, Y0
-	VPADDD       columnNumbers<>+0(SB), Y0, Y0
-	MOVQ         (AX), SI
-	LEAQ         (SI)(CX*4), SI
-	MOVQ         8(AX), DI
-	LEAQ         (DI)(CX*4), DI
-	MOVQ         24(AX), CX
-	MOVQ         32(AX), R8
-	MOVQ         40(AX), R9
-	MOVQ         48(AX), R10
-	MOVQ         56(AX), R12
+	MOVQ    t+0(FP), AX
+	MOVQ    16(AX), CX
+	VMOVUPS columnNumbers<>+0(SB), Y0
+	MOVQ    (AX), DX
+	MOVQ    8(AX), BX
+	MOVQ    24(AX), SI
+	MOVQ    32(AX), DI
+	MOVQ    40(AX), R8
+	MOVQ    48(AX), R9
+	MOVQ    56(AX), R10
+	MOVQ    64(AX), R11
+	MOVQ    72(AX), R13
 
 row1:
-	VPBROADCASTD (CX), Y1
-	VPSUBD       Y1, Y0, Y3
-	VPBROADCASTD (R8), Y4
+	MOVLQSX      (R11), AX
+	MOVLQSX      (R13), R12
+	ANDQ         $-64, AX
+	SUBQ         AX, R12
+	VPBROADCASTD (SI), Y1
+	VMOVQ        AX, X2
+	VPBROADCASTD X2, Y3
+	VPADDD       Y0, Y3, Y3
+	VPSUBD       Y1, Y3, Y3
+	VPBROADCASTD (DI), Y4
 	VPSUBD       Y1, Y4, Y4
-	VBROADCASTSS (R9), Y1
-	VBROADCASTSS (R10), Y2
-	XORQ         AX, AX
-	MOVQ         DX, R11
+	VBROADCASTSS (R8), Y1
+	VBROADCASTSS (R9), Y2
+	SHLQ         $0x02, AX
 
 exp2:
 	VPSRAD      $0x1f, Y3, Y5
 	VPCMPGTD    Y3, Y4, Y6
 	VPANDN      Y6, Y5, Y6
 	VPADDD      constants<>+480(SB), Y3, Y3
-	VMOVUPS     (SI)(AX*1), Y5
+	VMOVUPS     (DX)(AX*1), Y5
 	VSUBPS      Y1, Y5, Y5
 	VCMPPS      $0x16, constants<>+32(SB), Y5, Y7
 	VMOVUPS     constants<>+32(SB), Y8
@@ -907,22 +7453,24 @@ exp2:
 	VADDPS      constants<>+192(SB), Y9, Y7
 	VMULPS      Y5, Y7, Y5
 	VANDPS      Y6, Y5, Y7
-	VMOVUPS     Y7, (SI)(AX*1)
-	VMOVUPS     (DI)(AX*1), Y5
+	VMOVUPS     Y7, (DX)(AX*1)
+	VMOVUPS     (BX)(AX*1), Y5
 	VSUBPS      Y2, Y5, Y5
 	VMULPS      Y5, Y7, Y5
 	VANDPS      Y6, Y5, Y5
-	VMOVUPS     Y5, (DI)(AX*1)
+	VMOVUPS     Y5, (BX)(AX*1)
 	ADDQ        $0x00000020, AX
-	SUBQ        $0x00000008, R11
+	SUBQ        $0x00000008, R12
 	JG          exp2
-	ADDQ        BX, SI
-	ADDQ        BX, DI
-	ADDQ        $0x04, CX
+	ADDQ        CX, DX
+	ADDQ        CX, BX
+	ADDQ        $0x04, SI
+	ADDQ        $0x04, DI
 	ADDQ        $0x04, R8
 	ADDQ        $0x04, R9
-	ADDQ        $0x04, R10
-	DECQ        R12
+	ADDQ        $0x04, R11
+	ADDQ        $0x04, R13
+	DECQ        R10
 	JNZ         row1
 	VZEROUPPER
 	RET
@@ -1182,6 +7730,3138 @@ done4:
 	ADDQ         SI, DX
 	DECQ         DI
 	JNZ          row1
+	VZEROUPPER
+	RET
+
+// func rowTilesN1AVX2(t *byte)
+// Requires: AVX, FMA3
+TEXT ·rowTilesN1AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), CX
+	SHLQ $0x02, CX
+	MOVQ 72(AX), CX
+
+tile1:
+	MOVQ 48(AX), DX
+	MOVQ 24(AX), BX
+	MOVQ 16(CX), SI
+	LEAQ (DX)(SI*4), DX
+	MOVQ 8(CX), SI
+	LEAQ (BX)(SI*4), BX
+	MOVQ 32(CX), SI
+	XORQ DI, DI
+
+columns2:
+	CMPQ   SI, $0x08
+	JLE    narrow3
+	MOVQ   104(AX), R8
+	MOVQ   DX, R8
+	CMPQ   40(CX), $0x00
+	JNE    start6
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	JMP    sums7
+
+start6:
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+
+sums7:
+	MOVQ    (AX), R8
+	MOVQ    (CX), R9
+	LEAQ    (R8)(R9*4), R8
+	MOVQ    BX, R9
+	MOVQ    24(CX), R10
+	SUBQ    $0x04, R10
+	JL      tail9
+	PCALIGN $0x40
+
+loop8:
+	VMOVUPS      (R9), Y2
+	VMOVUPS      32(R9), Y3
+	VBROADCASTSS (R8), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      128(R9), Y2
+	VMOVUPS      160(R9), Y3
+	VBROADCASTSS 4(R8), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      256(R9), Y2
+	VMOVUPS      288(R9), Y3
+	VBROADCASTSS 8(R8), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      384(R9), Y2
+	VMOVUPS      416(R9), Y3
+	VBROADCASTSS 12(R8), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         $0x00000200, R9
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R10
+	JGE          loop8
+
+tail9:
+	ADDQ $0x04, R10
+	JZ   done11
+
+tailloop10:
+	VMOVUPS      (R9), Y2
+	VMOVUPS      32(R9), Y3
+	VBROADCASTSS (R8), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         $0x00000080, R9
+	ADDQ         $0x04, R8
+	DECQ         R10
+	JNZ          tailloop10
+
+done11:
+	MOVQ    104(AX), R8
+	MOVQ    DX, R8
+	VMOVUPS Y0, (R8)
+	VMOVUPS Y1, 32(R8)
+	ADDQ    $0x00000040, DX
+	ADDQ    $0x40, BX
+	XORQ    $0x40, DI
+	JNZ     second12
+	MOVQ    112(AX), R8
+	LEAQ    -128(BX)(R8*4), BX
+
+second12:
+	SUBQ $0x10, SI
+	JG   columns2
+	JMP  end5
+
+narrow3:
+	MOVQ   104(AX), SI
+	MOVQ   DX, SI
+	CMPQ   40(CX), $0x00
+	JNE    start13
+	VXORPS Y0, Y0, Y0
+	JMP    sums14
+
+start13:
+	VMOVUPS (SI), Y0
+
+sums14:
+	MOVQ    (AX), SI
+	MOVQ    (CX), DI
+	LEAQ    (SI)(DI*4), SI
+	MOVQ    24(CX), DI
+	SUBQ    $0x04, DI
+	JL      tail16
+	PCALIGN $0x40
+
+loop15:
+	VMOVUPS      (BX), Y1
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	VMOVUPS      128(BX), Y1
+	VBROADCASTSS 4(SI), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	VMOVUPS      256(BX), Y1
+	VBROADCASTSS 8(SI), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	VMOVUPS      384(BX), Y1
+	VBROADCASTSS 12(SI), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         $0x00000200, BX
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, DI
+	JGE          loop15
+
+tail16:
+	ADDQ $0x04, DI
+	JZ   done18
+
+tailloop17:
+	VMOVUPS      (BX), Y1
+	VBROADCASTSS (SI), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x04, SI
+	DECQ         DI
+	JNZ          tailloop17
+
+done18:
+	MOVQ    104(AX), BX
+	VMOVUPS Y0, (DX)
+
+end5:
+	ADDQ $0x30, CX
+	DECQ 120(AX)
+	JNZ  tile1
+	VZEROUPPER
+	RET
+
+// func rowTilesT1AVX2(t *byte)
+// Requires: AVX, FMA3
+TEXT ·rowTilesT1AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), CX
+	SHLQ $0x02, CX
+	MOVQ 72(AX), DX
+
+tile1:
+	MOVQ 48(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ 16(DX), DI
+	LEAQ (BX)(DI*4), BX
+	MOVQ 8(DX), DI
+	LEAQ (SI)(DI*4), SI
+	MOVQ 32(DX), DI
+	XORQ R8, R8
+
+columns2:
+	CMPQ   DI, $0x08
+	JLE    narrow3
+	MOVQ   104(AX), R9
+	MOVQ   BX, R9
+	CMPQ   40(DX), $0x00
+	JNE    start6
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	JMP    sums7
+
+start6:
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+
+sums7:
+	MOVQ    (AX), R9
+	MOVQ    (DX), R10
+	LEAQ    (R9)(R10*4), R9
+	LEAQ    (CX)(CX*2), R10
+	MOVQ    SI, R11
+	MOVQ    24(DX), R12
+	SUBQ    $0x04, R12
+	JL      tail9
+	PCALIGN $0x40
+
+loop8:
+	VMOVUPS      (R11), Y2
+	VMOVUPS      32(R11), Y3
+	VBROADCASTSS (R9), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      128(R11), Y2
+	VMOVUPS      160(R11), Y3
+	VBROADCASTSS (R9)(CX*1), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      256(R11), Y2
+	VMOVUPS      288(R11), Y3
+	VBROADCASTSS (R9)(CX*2), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      384(R11), Y2
+	VMOVUPS      416(R11), Y3
+	VBROADCASTSS (R9)(R10*1), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         $0x00000200, R11
+	LEAQ         (R9)(CX*4), R9
+	SUBQ         $0x04, R12
+	JGE          loop8
+
+tail9:
+	ADDQ $0x04, R12
+	JZ   done11
+
+tailloop10:
+	VMOVUPS      (R11), Y2
+	VMOVUPS      32(R11), Y3
+	VBROADCASTSS (R9), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         $0x00000080, R11
+	ADDQ         CX, R9
+	DECQ         R12
+	JNZ          tailloop10
+
+done11:
+	MOVQ    104(AX), R9
+	MOVQ    BX, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	ADDQ    $0x00000040, BX
+	ADDQ    $0x40, SI
+	XORQ    $0x40, R8
+	JNZ     second12
+	MOVQ    112(AX), R9
+	LEAQ    -128(SI)(R9*4), SI
+
+second12:
+	SUBQ $0x10, DI
+	JG   columns2
+	JMP  end5
+
+narrow3:
+	MOVQ   104(AX), DI
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start13
+	VXORPS Y0, Y0, Y0
+	JMP    sums14
+
+start13:
+	VMOVUPS (DI), Y0
+
+sums14:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail16
+	PCALIGN $0x40
+
+loop15:
+	VMOVUPS      (SI), Y1
+	VBROADCASTSS (DI), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	VMOVUPS      128(SI), Y1
+	VBROADCASTSS (DI)(CX*1), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	VMOVUPS      256(SI), Y1
+	VBROADCASTSS (DI)(CX*2), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	VMOVUPS      384(SI), Y1
+	VBROADCASTSS (DI)(R8*1), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         $0x00000200, SI
+	LEAQ         (DI)(CX*4), DI
+	SUBQ         $0x04, R9
+	JGE          loop15
+
+tail16:
+	ADDQ $0x04, R9
+	JZ   done18
+
+tailloop17:
+	VMOVUPS      (SI), Y1
+	VBROADCASTSS (DI), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	ADDQ         $0x00000080, SI
+	ADDQ         CX, DI
+	DECQ         R9
+	JNZ          tailloop17
+
+done18:
+	MOVQ    104(AX), SI
+	VMOVUPS Y0, (BX)
+
+end5:
+	ADDQ $0x30, DX
+	DECQ 120(AX)
+	JNZ  tile1
+	VZEROUPPER
+	RET
+
+// func rowTilesN2AVX2(t *byte)
+// Requires: AVX, FMA3
+TEXT ·rowTilesN2AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), CX
+	SHLQ $0x02, CX
+	MOVQ 72(AX), DX
+
+tile1:
+	MOVQ 48(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ 16(DX), DI
+	LEAQ (BX)(DI*4), BX
+	MOVQ 8(DX), DI
+	LEAQ (SI)(DI*4), SI
+	MOVQ 32(DX), DI
+	XORQ R8, R8
+
+columns2:
+	CMPQ   DI, $0x08
+	JLE    narrow3
+	MOVQ   104(AX), R10
+	MOVQ   BX, R9
+	CMPQ   40(DX), $0x00
+	JNE    start6
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	JMP    sums7
+
+start6:
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+
+sums7:
+	MOVQ    (AX), R9
+	MOVQ    (DX), R10
+	LEAQ    (R9)(R10*4), R9
+	MOVQ    SI, R10
+	MOVQ    24(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail9
+	PCALIGN $0x40
+
+loop8:
+	VMOVUPS      (R10), Y4
+	VMOVUPS      32(R10), Y5
+	VBROADCASTSS (R9), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (R9)(CX*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      128(R10), Y4
+	VMOVUPS      160(R10), Y5
+	VBROADCASTSS 4(R9), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(R9)(CX*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      256(R10), Y4
+	VMOVUPS      288(R10), Y5
+	VBROADCASTSS 8(R9), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(R9)(CX*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      384(R10), Y4
+	VMOVUPS      416(R10), Y5
+	VBROADCASTSS 12(R9), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 12(R9)(CX*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         $0x00000200, R10
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, R11
+	JGE          loop8
+
+tail9:
+	ADDQ $0x04, R11
+	JZ   done11
+
+tailloop10:
+	VMOVUPS      (R10), Y4
+	VMOVUPS      32(R10), Y5
+	VBROADCASTSS (R9), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (R9)(CX*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         $0x00000080, R10
+	ADDQ         $0x04, R9
+	DECQ         R11
+	JNZ          tailloop10
+
+done11:
+	MOVQ    104(AX), R10
+	MOVQ    BX, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
+	ADDQ    $0x00000040, BX
+	ADDQ    $0x40, SI
+	XORQ    $0x40, R8
+	JNZ     second12
+	MOVQ    112(AX), R9
+	LEAQ    -128(SI)(R9*4), SI
+
+second12:
+	SUBQ $0x10, DI
+	JG   columns2
+	JMP  end5
+
+narrow3:
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start13
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	JMP    sums14
+
+start13:
+	VMOVUPS (DI), Y0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y1
+
+sums14:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	MOVQ    24(DX), R8
+	SUBQ    $0x04, R8
+	JL      tail16
+	PCALIGN $0x40
+
+loop15:
+	VMOVUPS      (SI), Y2
+	VBROADCASTSS (DI), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (DI)(CX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	VMOVUPS      128(SI), Y2
+	VBROADCASTSS 4(DI), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	VMOVUPS      256(SI), Y2
+	VBROADCASTSS 8(DI), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 8(DI)(CX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	VMOVUPS      384(SI), Y2
+	VBROADCASTSS 12(DI), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 12(DI)(CX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x10, DI
+	SUBQ         $0x04, R8
+	JGE          loop15
+
+tail16:
+	ADDQ $0x04, R8
+	JZ   done18
+
+tailloop17:
+	VMOVUPS      (SI), Y2
+	VBROADCASTSS (DI), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (DI)(CX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x04, DI
+	DECQ         R8
+	JNZ          tailloop17
+
+done18:
+	MOVQ    104(AX), SI
+	VMOVUPS Y0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y1, (BX)
+
+end5:
+	ADDQ $0x30, DX
+	DECQ 120(AX)
+	JNZ  tile1
+	VZEROUPPER
+	RET
+
+// func rowTilesT2AVX2(t *byte)
+// Requires: AVX, FMA3
+TEXT ·rowTilesT2AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), CX
+	SHLQ $0x02, CX
+	MOVQ 72(AX), DX
+
+tile1:
+	MOVQ 48(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ 16(DX), DI
+	LEAQ (BX)(DI*4), BX
+	MOVQ 8(DX), DI
+	LEAQ (SI)(DI*4), SI
+	MOVQ 32(DX), DI
+	XORQ R8, R8
+
+columns2:
+	CMPQ   DI, $0x08
+	JLE    narrow3
+	MOVQ   104(AX), R10
+	MOVQ   BX, R9
+	CMPQ   40(DX), $0x00
+	JNE    start6
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	JMP    sums7
+
+start6:
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+
+sums7:
+	MOVQ    (AX), R9
+	MOVQ    (DX), R10
+	LEAQ    (R9)(R10*4), R9
+	LEAQ    (CX)(CX*2), R10
+	MOVQ    SI, R11
+	MOVQ    24(DX), R12
+	SUBQ    $0x04, R12
+	JL      tail9
+	PCALIGN $0x40
+
+loop8:
+	VMOVUPS      (R11), Y4
+	VMOVUPS      32(R11), Y5
+	VBROADCASTSS (R9), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(R9), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      128(R11), Y4
+	VMOVUPS      160(R11), Y5
+	VBROADCASTSS (R9)(CX*1), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(R9)(CX*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      256(R11), Y4
+	VMOVUPS      288(R11), Y5
+	VBROADCASTSS (R9)(CX*2), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(R9)(CX*2), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      384(R11), Y4
+	VMOVUPS      416(R11), Y5
+	VBROADCASTSS (R9)(R10*1), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(R9)(R10*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         $0x00000200, R11
+	LEAQ         (R9)(CX*4), R9
+	SUBQ         $0x04, R12
+	JGE          loop8
+
+tail9:
+	ADDQ $0x04, R12
+	JZ   done11
+
+tailloop10:
+	VMOVUPS      (R11), Y4
+	VMOVUPS      32(R11), Y5
+	VBROADCASTSS (R9), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(R9), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         $0x00000080, R11
+	ADDQ         CX, R9
+	DECQ         R12
+	JNZ          tailloop10
+
+done11:
+	MOVQ    104(AX), R10
+	MOVQ    BX, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
+	ADDQ    $0x00000040, BX
+	ADDQ    $0x40, SI
+	XORQ    $0x40, R8
+	JNZ     second12
+	MOVQ    112(AX), R9
+	LEAQ    -128(SI)(R9*4), SI
+
+second12:
+	SUBQ $0x10, DI
+	JG   columns2
+	JMP  end5
+
+narrow3:
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start13
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	JMP    sums14
+
+start13:
+	VMOVUPS (DI), Y0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y1
+
+sums14:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail16
+	PCALIGN $0x40
+
+loop15:
+	VMOVUPS      (SI), Y2
+	VBROADCASTSS (DI), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 4(DI), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	VMOVUPS      128(SI), Y2
+	VBROADCASTSS (DI)(CX*1), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	VMOVUPS      256(SI), Y2
+	VBROADCASTSS (DI)(CX*2), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 4(DI)(CX*2), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	VMOVUPS      384(SI), Y2
+	VBROADCASTSS (DI)(R8*1), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 4(DI)(R8*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $0x00000200, SI
+	LEAQ         (DI)(CX*4), DI
+	SUBQ         $0x04, R9
+	JGE          loop15
+
+tail16:
+	ADDQ $0x04, R9
+	JZ   done18
+
+tailloop17:
+	VMOVUPS      (SI), Y2
+	VBROADCASTSS (DI), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 4(DI), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         $0x00000080, SI
+	ADDQ         CX, DI
+	DECQ         R9
+	JNZ          tailloop17
+
+done18:
+	MOVQ    104(AX), SI
+	VMOVUPS Y0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y1, (BX)
+
+end5:
+	ADDQ $0x30, DX
+	DECQ 120(AX)
+	JNZ  tile1
+	VZEROUPPER
+	RET
+
+// func rowTilesN3AVX2(t *byte)
+// Requires: AVX, FMA3
+TEXT ·rowTilesN3AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), CX
+	SHLQ $0x02, CX
+	MOVQ 72(AX), DX
+
+tile1:
+	MOVQ 48(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ 16(DX), DI
+	LEAQ (BX)(DI*4), BX
+	MOVQ 8(DX), DI
+	LEAQ (SI)(DI*4), SI
+	MOVQ 32(DX), DI
+	XORQ R8, R8
+
+columns2:
+	CMPQ   DI, $0x08
+	JLE    narrow3
+	MOVQ   104(AX), R10
+	MOVQ   BX, R9
+	CMPQ   40(DX), $0x00
+	JNE    start6
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	JMP    sums7
+
+start6:
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS (R9), Y4
+	VMOVUPS 32(R9), Y5
+
+sums7:
+	MOVQ    (AX), R9
+	MOVQ    (DX), R10
+	LEAQ    (R9)(R10*4), R9
+	MOVQ    SI, R10
+	MOVQ    24(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail9
+	PCALIGN $0x40
+
+loop8:
+	VMOVUPS      (R10), Y6
+	VMOVUPS      32(R10), Y7
+	VBROADCASTSS (R9), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (R9)(CX*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (R9)(CX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      128(R10), Y6
+	VMOVUPS      160(R10), Y7
+	VBROADCASTSS 4(R9), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(R9)(CX*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 4(R9)(CX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      256(R10), Y6
+	VMOVUPS      288(R10), Y7
+	VBROADCASTSS 8(R9), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 8(R9)(CX*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 8(R9)(CX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      384(R10), Y6
+	VMOVUPS      416(R10), Y7
+	VBROADCASTSS 12(R9), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 12(R9)(CX*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 12(R9)(CX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         $0x00000200, R10
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, R11
+	JGE          loop8
+
+tail9:
+	ADDQ $0x04, R11
+	JZ   done11
+
+tailloop10:
+	VMOVUPS      (R10), Y6
+	VMOVUPS      32(R10), Y7
+	VBROADCASTSS (R9), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (R9)(CX*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (R9)(CX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         $0x00000080, R10
+	ADDQ         $0x04, R9
+	DECQ         R11
+	JNZ          tailloop10
+
+done11:
+	MOVQ    104(AX), R10
+	MOVQ    BX, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+	ADDQ    $0x00000040, BX
+	ADDQ    $0x40, SI
+	XORQ    $0x40, R8
+	JNZ     second12
+	MOVQ    112(AX), R9
+	LEAQ    -128(SI)(R9*4), SI
+
+second12:
+	SUBQ $0x10, DI
+	JG   columns2
+	JMP  end5
+
+narrow3:
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start13
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	JMP    sums14
+
+start13:
+	VMOVUPS (DI), Y0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y2
+
+sums14:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	MOVQ    24(DX), R8
+	SUBQ    $0x04, R8
+	JL      tail16
+	PCALIGN $0x40
+
+loop15:
+	VMOVUPS      (SI), Y3
+	VBROADCASTSS (DI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (DI)(CX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (DI)(CX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      128(SI), Y3
+	VBROADCASTSS 4(DI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 4(DI)(CX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      256(SI), Y3
+	VBROADCASTSS 8(DI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 8(DI)(CX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 8(DI)(CX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      384(SI), Y3
+	VBROADCASTSS 12(DI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 12(DI)(CX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 12(DI)(CX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x10, DI
+	SUBQ         $0x04, R8
+	JGE          loop15
+
+tail16:
+	ADDQ $0x04, R8
+	JZ   done18
+
+tailloop17:
+	VMOVUPS      (SI), Y3
+	VBROADCASTSS (DI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (DI)(CX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (DI)(CX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x04, DI
+	DECQ         R8
+	JNZ          tailloop17
+
+done18:
+	MOVQ    104(AX), SI
+	VMOVUPS Y0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y2, (BX)
+
+end5:
+	ADDQ $0x30, DX
+	DECQ 120(AX)
+	JNZ  tile1
+	VZEROUPPER
+	RET
+
+// func rowTilesT3AVX2(t *byte)
+// Requires: AVX, FMA3
+TEXT ·rowTilesT3AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), CX
+	SHLQ $0x02, CX
+	MOVQ 72(AX), DX
+
+tile1:
+	MOVQ 48(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ 16(DX), DI
+	LEAQ (BX)(DI*4), BX
+	MOVQ 8(DX), DI
+	LEAQ (SI)(DI*4), SI
+	MOVQ 32(DX), DI
+	XORQ R8, R8
+
+columns2:
+	CMPQ   DI, $0x08
+	JLE    narrow3
+	MOVQ   104(AX), R10
+	MOVQ   BX, R9
+	CMPQ   40(DX), $0x00
+	JNE    start6
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	JMP    sums7
+
+start6:
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS (R9), Y4
+	VMOVUPS 32(R9), Y5
+
+sums7:
+	MOVQ    (AX), R9
+	MOVQ    (DX), R10
+	LEAQ    (R9)(R10*4), R9
+	LEAQ    (CX)(CX*2), R10
+	MOVQ    SI, R11
+	MOVQ    24(DX), R12
+	SUBQ    $0x04, R12
+	JL      tail9
+	PCALIGN $0x40
+
+loop8:
+	VMOVUPS      (R11), Y6
+	VMOVUPS      32(R11), Y7
+	VBROADCASTSS (R9), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(R9), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 8(R9), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      128(R11), Y6
+	VMOVUPS      160(R11), Y7
+	VBROADCASTSS (R9)(CX*1), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(R9)(CX*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 8(R9)(CX*1), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      256(R11), Y6
+	VMOVUPS      288(R11), Y7
+	VBROADCASTSS (R9)(CX*2), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(R9)(CX*2), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 8(R9)(CX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      384(R11), Y6
+	VMOVUPS      416(R11), Y7
+	VBROADCASTSS (R9)(R10*1), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(R9)(R10*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 8(R9)(R10*1), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         $0x00000200, R11
+	LEAQ         (R9)(CX*4), R9
+	SUBQ         $0x04, R12
+	JGE          loop8
+
+tail9:
+	ADDQ $0x04, R12
+	JZ   done11
+
+tailloop10:
+	VMOVUPS      (R11), Y6
+	VMOVUPS      32(R11), Y7
+	VBROADCASTSS (R9), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(R9), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 8(R9), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         $0x00000080, R11
+	ADDQ         CX, R9
+	DECQ         R12
+	JNZ          tailloop10
+
+done11:
+	MOVQ    104(AX), R10
+	MOVQ    BX, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+	ADDQ    $0x00000040, BX
+	ADDQ    $0x40, SI
+	XORQ    $0x40, R8
+	JNZ     second12
+	MOVQ    112(AX), R9
+	LEAQ    -128(SI)(R9*4), SI
+
+second12:
+	SUBQ $0x10, DI
+	JG   columns2
+	JMP  end5
+
+narrow3:
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start13
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	JMP    sums14
+
+start13:
+	VMOVUPS (DI), Y0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y2
+
+sums14:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail16
+	PCALIGN $0x40
+
+loop15:
+	VMOVUPS      (SI), Y3
+	VBROADCASTSS (DI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(DI), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 8(DI), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      128(SI), Y3
+	VBROADCASTSS (DI)(CX*1), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 8(DI)(CX*1), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      256(SI), Y3
+	VBROADCASTSS (DI)(CX*2), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(DI)(CX*2), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 8(DI)(CX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      384(SI), Y3
+	VBROADCASTSS (DI)(R8*1), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(DI)(R8*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 8(DI)(R8*1), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         $0x00000200, SI
+	LEAQ         (DI)(CX*4), DI
+	SUBQ         $0x04, R9
+	JGE          loop15
+
+tail16:
+	ADDQ $0x04, R9
+	JZ   done18
+
+tailloop17:
+	VMOVUPS      (SI), Y3
+	VBROADCASTSS (DI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(DI), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 8(DI), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         $0x00000080, SI
+	ADDQ         CX, DI
+	DECQ         R9
+	JNZ          tailloop17
+
+done18:
+	MOVQ    104(AX), SI
+	VMOVUPS Y0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y2, (BX)
+
+end5:
+	ADDQ $0x30, DX
+	DECQ 120(AX)
+	JNZ  tile1
+	VZEROUPPER
+	RET
+
+// func rowTilesN4AVX2(t *byte)
+// Requires: AVX, FMA3
+TEXT ·rowTilesN4AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), CX
+	SHLQ $0x02, CX
+	MOVQ 72(AX), DX
+
+tile1:
+	MOVQ 48(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ 16(DX), DI
+	LEAQ (BX)(DI*4), BX
+	MOVQ 8(DX), DI
+	LEAQ (SI)(DI*4), SI
+	MOVQ 32(DX), DI
+	XORQ R8, R8
+
+columns2:
+	CMPQ   DI, $0x08
+	JLE    narrow3
+	MOVQ   104(AX), R10
+	MOVQ   BX, R9
+	CMPQ   40(DX), $0x00
+	JNE    start6
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	JMP    sums7
+
+start6:
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS (R9), Y4
+	VMOVUPS 32(R9), Y5
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS (R9), Y6
+	VMOVUPS 32(R9), Y7
+
+sums7:
+	MOVQ    (AX), R9
+	MOVQ    (DX), R10
+	LEAQ    (R9)(R10*4), R9
+	LEAQ    (CX)(CX*2), R10
+	LEAQ    (R9)(R10*1), R10
+	MOVQ    SI, R11
+	MOVQ    24(DX), R12
+	SUBQ    $0x04, R12
+	JL      tail9
+	PCALIGN $0x40
+
+loop8:
+	VMOVUPS      (R11), Y8
+	VMOVUPS      32(R11), Y9
+	VBROADCASTSS (R9), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (R9)(CX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (R9)(CX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R10), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      128(R11), Y8
+	VMOVUPS      160(R11), Y9
+	VBROADCASTSS 4(R9), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(R9)(CX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 4(R9)(CX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 4(R10), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      256(R11), Y8
+	VMOVUPS      288(R11), Y9
+	VBROADCASTSS 8(R9), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 8(R9)(CX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 8(R9)(CX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 8(R10), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      384(R11), Y8
+	VMOVUPS      416(R11), Y9
+	VBROADCASTSS 12(R9), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 12(R9)(CX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 12(R9)(CX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(R10), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         $0x00000200, R11
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R10
+	SUBQ         $0x04, R12
+	JGE          loop8
+
+tail9:
+	ADDQ $0x04, R12
+	JZ   done11
+
+tailloop10:
+	VMOVUPS      (R11), Y8
+	VMOVUPS      32(R11), Y9
+	VBROADCASTSS (R9), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (R9)(CX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (R9)(CX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R10), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         $0x00000080, R11
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, R10
+	DECQ         R12
+	JNZ          tailloop10
+
+done11:
+	MOVQ    104(AX), R10
+	MOVQ    BX, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y7, 32(R9)
+	ADDQ    $0x00000040, BX
+	ADDQ    $0x40, SI
+	XORQ    $0x40, R8
+	JNZ     second12
+	MOVQ    112(AX), R9
+	LEAQ    -128(SI)(R9*4), SI
+
+second12:
+	SUBQ $0x10, DI
+	JG   columns2
+	JMP  end5
+
+narrow3:
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start13
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	JMP    sums14
+
+start13:
+	VMOVUPS (DI), Y0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y2
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y3
+
+sums14:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (DI)(R8*1), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail16
+	PCALIGN $0x40
+
+loop15:
+	VMOVUPS      (SI), Y4
+	VBROADCASTSS (DI), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (DI)(CX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS (DI)(CX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (R8), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      128(SI), Y4
+	VBROADCASTSS 4(DI), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 4(DI)(CX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 4(R8), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      256(SI), Y4
+	VBROADCASTSS 8(DI), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 8(DI)(CX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 8(DI)(CX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 8(R8), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      384(SI), Y4
+	VBROADCASTSS 12(DI), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 12(DI)(CX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 12(DI)(CX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 12(R8), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R9
+	JGE          loop15
+
+tail16:
+	ADDQ $0x04, R9
+	JZ   done18
+
+tailloop17:
+	VMOVUPS      (SI), Y4
+	VBROADCASTSS (DI), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (DI)(CX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS (DI)(CX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (R8), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R9
+	JNZ          tailloop17
+
+done18:
+	MOVQ    104(AX), SI
+	VMOVUPS Y0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y2, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y3, (BX)
+
+end5:
+	ADDQ $0x30, DX
+	DECQ 120(AX)
+	JNZ  tile1
+	VZEROUPPER
+	RET
+
+// func rowTilesT4AVX2(t *byte)
+// Requires: AVX, FMA3
+TEXT ·rowTilesT4AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), CX
+	SHLQ $0x02, CX
+	MOVQ 72(AX), DX
+
+tile1:
+	MOVQ 48(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ 16(DX), DI
+	LEAQ (BX)(DI*4), BX
+	MOVQ 8(DX), DI
+	LEAQ (SI)(DI*4), SI
+	MOVQ 32(DX), DI
+	XORQ R8, R8
+
+columns2:
+	CMPQ   DI, $0x08
+	JLE    narrow3
+	MOVQ   104(AX), R10
+	MOVQ   BX, R9
+	CMPQ   40(DX), $0x00
+	JNE    start6
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	JMP    sums7
+
+start6:
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS (R9), Y4
+	VMOVUPS 32(R9), Y5
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS (R9), Y6
+	VMOVUPS 32(R9), Y7
+
+sums7:
+	MOVQ    (AX), R9
+	MOVQ    (DX), R10
+	LEAQ    (R9)(R10*4), R9
+	LEAQ    (CX)(CX*2), R10
+	MOVQ    SI, R11
+	MOVQ    24(DX), R12
+	SUBQ    $0x04, R12
+	JL      tail9
+	PCALIGN $0x40
+
+loop8:
+	VMOVUPS      (R11), Y8
+	VMOVUPS      32(R11), Y9
+	VBROADCASTSS (R9), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(R9), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 8(R9), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(R9), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      128(R11), Y8
+	VMOVUPS      160(R11), Y9
+	VBROADCASTSS (R9)(CX*1), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(R9)(CX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 8(R9)(CX*1), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(R9)(CX*1), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      256(R11), Y8
+	VMOVUPS      288(R11), Y9
+	VBROADCASTSS (R9)(CX*2), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(R9)(CX*2), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 8(R9)(CX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(R9)(CX*2), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      384(R11), Y8
+	VMOVUPS      416(R11), Y9
+	VBROADCASTSS (R9)(R10*1), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(R9)(R10*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 8(R9)(R10*1), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(R9)(R10*1), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         $0x00000200, R11
+	LEAQ         (R9)(CX*4), R9
+	SUBQ         $0x04, R12
+	JGE          loop8
+
+tail9:
+	ADDQ $0x04, R12
+	JZ   done11
+
+tailloop10:
+	VMOVUPS      (R11), Y8
+	VMOVUPS      32(R11), Y9
+	VBROADCASTSS (R9), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(R9), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 8(R9), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(R9), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         $0x00000080, R11
+	ADDQ         CX, R9
+	DECQ         R12
+	JNZ          tailloop10
+
+done11:
+	MOVQ    104(AX), R10
+	MOVQ    BX, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y7, 32(R9)
+	ADDQ    $0x00000040, BX
+	ADDQ    $0x40, SI
+	XORQ    $0x40, R8
+	JNZ     second12
+	MOVQ    112(AX), R9
+	LEAQ    -128(SI)(R9*4), SI
+
+second12:
+	SUBQ $0x10, DI
+	JG   columns2
+	JMP  end5
+
+narrow3:
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start13
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	JMP    sums14
+
+start13:
+	VMOVUPS (DI), Y0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y2
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y3
+
+sums14:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail16
+	PCALIGN $0x40
+
+loop15:
+	VMOVUPS      (SI), Y4
+	VBROADCASTSS (DI), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 4(DI), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 8(DI), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 12(DI), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      128(SI), Y4
+	VBROADCASTSS (DI)(CX*1), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 8(DI)(CX*1), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 12(DI)(CX*1), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      256(SI), Y4
+	VBROADCASTSS (DI)(CX*2), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 4(DI)(CX*2), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 8(DI)(CX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 12(DI)(CX*2), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      384(SI), Y4
+	VBROADCASTSS (DI)(R8*1), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 4(DI)(R8*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 8(DI)(R8*1), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 12(DI)(R8*1), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x00000200, SI
+	LEAQ         (DI)(CX*4), DI
+	SUBQ         $0x04, R9
+	JGE          loop15
+
+tail16:
+	ADDQ $0x04, R9
+	JZ   done18
+
+tailloop17:
+	VMOVUPS      (SI), Y4
+	VBROADCASTSS (DI), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 4(DI), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 8(DI), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 12(DI), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         $0x00000080, SI
+	ADDQ         CX, DI
+	DECQ         R9
+	JNZ          tailloop17
+
+done18:
+	MOVQ    104(AX), SI
+	VMOVUPS Y0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y2, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y3, (BX)
+
+end5:
+	ADDQ $0x30, DX
+	DECQ 120(AX)
+	JNZ  tile1
+	VZEROUPPER
+	RET
+
+// func rowTilesN5AVX2(t *byte)
+// Requires: AVX, FMA3
+TEXT ·rowTilesN5AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), CX
+	SHLQ $0x02, CX
+	MOVQ 72(AX), DX
+
+tile1:
+	MOVQ 48(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ 16(DX), DI
+	LEAQ (BX)(DI*4), BX
+	MOVQ 8(DX), DI
+	LEAQ (SI)(DI*4), SI
+	MOVQ 32(DX), DI
+	XORQ R8, R8
+
+columns2:
+	CMPQ   DI, $0x08
+	JLE    narrow3
+	MOVQ   104(AX), R10
+	MOVQ   BX, R9
+	CMPQ   40(DX), $0x00
+	JNE    start6
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	JMP    sums7
+
+start6:
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS (R9), Y4
+	VMOVUPS 32(R9), Y5
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS (R9), Y6
+	VMOVUPS 32(R9), Y7
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS (R9), Y8
+	VMOVUPS 32(R9), Y9
+
+sums7:
+	MOVQ    (AX), R9
+	MOVQ    (DX), R10
+	LEAQ    (R9)(R10*4), R9
+	LEAQ    (CX)(CX*2), R10
+	LEAQ    (R9)(R10*1), R10
+	MOVQ    SI, R11
+	MOVQ    24(DX), R12
+	SUBQ    $0x04, R12
+	JL      tail9
+	PCALIGN $0x40
+
+loop8:
+	VMOVUPS      (R11), Y10
+	VMOVUPS      32(R11), Y11
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (R9)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (R9)(CX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (R10), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R10)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      128(R11), Y10
+	VMOVUPS      160(R11), Y11
+	VBROADCASTSS 4(R9), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(R9)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 4(R9)(CX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 4(R10), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 4(R10)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      256(R11), Y10
+	VMOVUPS      288(R11), Y11
+	VBROADCASTSS 8(R9), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 8(R9)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 8(R9)(CX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 8(R10), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 8(R10)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      384(R11), Y10
+	VMOVUPS      416(R11), Y11
+	VBROADCASTSS 12(R9), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 12(R9)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 12(R9)(CX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(R10), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 12(R10)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $0x00000200, R11
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R10
+	SUBQ         $0x04, R12
+	JGE          loop8
+
+tail9:
+	ADDQ $0x04, R12
+	JZ   done11
+
+tailloop10:
+	VMOVUPS      (R11), Y10
+	VMOVUPS      32(R11), Y11
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (R9)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (R9)(CX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (R10), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R10)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $0x00000080, R11
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, R10
+	DECQ         R12
+	JNZ          tailloop10
+
+done11:
+	MOVQ    104(AX), R10
+	MOVQ    BX, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y7, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y8, (R9)
+	VMOVUPS Y9, 32(R9)
+	ADDQ    $0x00000040, BX
+	ADDQ    $0x40, SI
+	XORQ    $0x40, R8
+	JNZ     second12
+	MOVQ    112(AX), R9
+	LEAQ    -128(SI)(R9*4), SI
+
+second12:
+	SUBQ $0x10, DI
+	JG   columns2
+	JMP  end5
+
+narrow3:
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start13
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	JMP    sums14
+
+start13:
+	VMOVUPS (DI), Y0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y2
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y4
+
+sums14:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (DI)(R8*1), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail16
+	PCALIGN $0x40
+
+loop15:
+	VMOVUPS      (SI), Y5
+	VBROADCASTSS (DI), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (DI)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (DI)(CX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (R8), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS (R8)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      128(SI), Y5
+	VBROADCASTSS 4(DI), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(DI)(CX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 4(R8), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 4(R8)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      256(SI), Y5
+	VBROADCASTSS 8(DI), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 8(DI)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(DI)(CX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 8(R8), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 8(R8)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      384(SI), Y5
+	VBROADCASTSS 12(DI), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 12(DI)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 12(DI)(CX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 12(R8), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 12(R8)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R9
+	JGE          loop15
+
+tail16:
+	ADDQ $0x04, R9
+	JZ   done18
+
+tailloop17:
+	VMOVUPS      (SI), Y5
+	VBROADCASTSS (DI), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (DI)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (DI)(CX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (R8), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS (R8)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R9
+	JNZ          tailloop17
+
+done18:
+	MOVQ    104(AX), SI
+	VMOVUPS Y0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y2, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y3, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y4, (BX)
+
+end5:
+	ADDQ $0x30, DX
+	DECQ 120(AX)
+	JNZ  tile1
+	VZEROUPPER
+	RET
+
+// func rowTilesT5AVX2(t *byte)
+// Requires: AVX, FMA3
+TEXT ·rowTilesT5AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), CX
+	SHLQ $0x02, CX
+	MOVQ 72(AX), DX
+
+tile1:
+	MOVQ 48(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ 16(DX), DI
+	LEAQ (BX)(DI*4), BX
+	MOVQ 8(DX), DI
+	LEAQ (SI)(DI*4), SI
+	MOVQ 32(DX), DI
+	XORQ R8, R8
+
+columns2:
+	CMPQ   DI, $0x08
+	JLE    narrow3
+	MOVQ   104(AX), R10
+	MOVQ   BX, R9
+	CMPQ   40(DX), $0x00
+	JNE    start6
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	JMP    sums7
+
+start6:
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS (R9), Y4
+	VMOVUPS 32(R9), Y5
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS (R9), Y6
+	VMOVUPS 32(R9), Y7
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS (R9), Y8
+	VMOVUPS 32(R9), Y9
+
+sums7:
+	MOVQ    (AX), R9
+	MOVQ    (DX), R10
+	LEAQ    (R9)(R10*4), R9
+	LEAQ    (CX)(CX*2), R10
+	MOVQ    SI, R11
+	MOVQ    24(DX), R12
+	SUBQ    $0x04, R12
+	JL      tail9
+	PCALIGN $0x40
+
+loop8:
+	VMOVUPS      (R11), Y10
+	VMOVUPS      32(R11), Y11
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(R9), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 8(R9), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(R9), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 16(R9), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      128(R11), Y10
+	VMOVUPS      160(R11), Y11
+	VBROADCASTSS (R9)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(R9)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 8(R9)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(R9)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 16(R9)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      256(R11), Y10
+	VMOVUPS      288(R11), Y11
+	VBROADCASTSS (R9)(CX*2), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(R9)(CX*2), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 8(R9)(CX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(R9)(CX*2), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 16(R9)(CX*2), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      384(R11), Y10
+	VMOVUPS      416(R11), Y11
+	VBROADCASTSS (R9)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(R9)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 8(R9)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(R9)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 16(R9)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $0x00000200, R11
+	LEAQ         (R9)(CX*4), R9
+	SUBQ         $0x04, R12
+	JGE          loop8
+
+tail9:
+	ADDQ $0x04, R12
+	JZ   done11
+
+tailloop10:
+	VMOVUPS      (R11), Y10
+	VMOVUPS      32(R11), Y11
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(R9), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 8(R9), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(R9), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 16(R9), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         $0x00000080, R11
+	ADDQ         CX, R9
+	DECQ         R12
+	JNZ          tailloop10
+
+done11:
+	MOVQ    104(AX), R10
+	MOVQ    BX, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y7, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y8, (R9)
+	VMOVUPS Y9, 32(R9)
+	ADDQ    $0x00000040, BX
+	ADDQ    $0x40, SI
+	XORQ    $0x40, R8
+	JNZ     second12
+	MOVQ    112(AX), R9
+	LEAQ    -128(SI)(R9*4), SI
+
+second12:
+	SUBQ $0x10, DI
+	JG   columns2
+	JMP  end5
+
+narrow3:
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start13
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	JMP    sums14
+
+start13:
+	VMOVUPS (DI), Y0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y2
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y4
+
+sums14:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail16
+	PCALIGN $0x40
+
+loop15:
+	VMOVUPS      (SI), Y5
+	VBROADCASTSS (DI), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(DI), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(DI), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 12(DI), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 16(DI), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      128(SI), Y5
+	VBROADCASTSS (DI)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(DI)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 12(DI)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 16(DI)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      256(SI), Y5
+	VBROADCASTSS (DI)(CX*2), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(DI)(CX*2), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(DI)(CX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 12(DI)(CX*2), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 16(DI)(CX*2), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      384(SI), Y5
+	VBROADCASTSS (DI)(R8*1), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(DI)(R8*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(DI)(R8*1), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 12(DI)(R8*1), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 16(DI)(R8*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         $0x00000200, SI
+	LEAQ         (DI)(CX*4), DI
+	SUBQ         $0x04, R9
+	JGE          loop15
+
+tail16:
+	ADDQ $0x04, R9
+	JZ   done18
+
+tailloop17:
+	VMOVUPS      (SI), Y5
+	VBROADCASTSS (DI), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(DI), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(DI), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 12(DI), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 16(DI), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	ADDQ         $0x00000080, SI
+	ADDQ         CX, DI
+	DECQ         R9
+	JNZ          tailloop17
+
+done18:
+	MOVQ    104(AX), SI
+	VMOVUPS Y0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y2, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y3, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y4, (BX)
+
+end5:
+	ADDQ $0x30, DX
+	DECQ 120(AX)
+	JNZ  tile1
+	VZEROUPPER
+	RET
+
+// func rowTilesN6AVX2(t *byte)
+// Requires: AVX, FMA3
+TEXT ·rowTilesN6AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), CX
+	SHLQ $0x02, CX
+	MOVQ 72(AX), DX
+
+tile1:
+	MOVQ 48(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ 16(DX), DI
+	LEAQ (BX)(DI*4), BX
+	MOVQ 8(DX), DI
+	LEAQ (SI)(DI*4), SI
+	MOVQ 32(DX), DI
+	XORQ R8, R8
+
+columns2:
+	CMPQ   DI, $0x08
+	JLE    narrow3
+	MOVQ   104(AX), R10
+	MOVQ   BX, R9
+	CMPQ   40(DX), $0x00
+	JNE    start6
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	JMP    sums7
+
+start6:
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS (R9), Y4
+	VMOVUPS 32(R9), Y5
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS (R9), Y6
+	VMOVUPS 32(R9), Y7
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS (R9), Y8
+	VMOVUPS 32(R9), Y9
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS (R9), Y10
+	VMOVUPS 32(R9), Y11
+
+sums7:
+	MOVQ    (AX), R9
+	MOVQ    (DX), R10
+	LEAQ    (R9)(R10*4), R9
+	LEAQ    (CX)(CX*2), R10
+	LEAQ    (R9)(R10*1), R10
+	MOVQ    SI, R11
+	MOVQ    24(DX), R12
+	SUBQ    $0x04, R12
+	JL      tail9
+	PCALIGN $0x40
+
+loop8:
+	VMOVUPS      (R11), Y12
+	VMOVUPS      32(R11), Y13
+	VBROADCASTSS (R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (R9)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (R9)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (R10), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (R10)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (R10)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      128(R11), Y12
+	VMOVUPS      160(R11), Y13
+	VBROADCASTSS 4(R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(R9)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 4(R9)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 4(R10), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 4(R10)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 4(R10)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      256(R11), Y12
+	VMOVUPS      288(R11), Y13
+	VBROADCASTSS 8(R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 8(R9)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(R9)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 8(R10), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 8(R10)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 8(R10)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      384(R11), Y12
+	VMOVUPS      416(R11), Y13
+	VBROADCASTSS 12(R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 12(R9)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 12(R9)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(R10), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 12(R10)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 12(R10)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x00000200, R11
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R10
+	SUBQ         $0x04, R12
+	JGE          loop8
+
+tail9:
+	ADDQ $0x04, R12
+	JZ   done11
+
+tailloop10:
+	VMOVUPS      (R11), Y12
+	VMOVUPS      32(R11), Y13
+	VBROADCASTSS (R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (R9)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (R9)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (R10), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (R10)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (R10)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x00000080, R11
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, R10
+	DECQ         R12
+	JNZ          tailloop10
+
+done11:
+	MOVQ    104(AX), R10
+	MOVQ    BX, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y7, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y8, (R9)
+	VMOVUPS Y9, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y10, (R9)
+	VMOVUPS Y11, 32(R9)
+	ADDQ    $0x00000040, BX
+	ADDQ    $0x40, SI
+	XORQ    $0x40, R8
+	JNZ     second12
+	MOVQ    112(AX), R9
+	LEAQ    -128(SI)(R9*4), SI
+
+second12:
+	SUBQ $0x10, DI
+	JG   columns2
+	JMP  end5
+
+narrow3:
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start13
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	JMP    sums14
+
+start13:
+	VMOVUPS (DI), Y0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y2
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y4
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y5
+
+sums14:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (DI)(R8*1), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail16
+	PCALIGN $0x40
+
+loop15:
+	VMOVUPS      (SI), Y6
+	VBROADCASTSS (DI), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (DI)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS (DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (R8), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS (R8)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (R8)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      128(SI), Y6
+	VBROADCASTSS 4(DI), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 4(DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 4(R8), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 4(R8)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 4(R8)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      256(SI), Y6
+	VBROADCASTSS 8(DI), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 8(DI)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 8(DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 8(R8), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 8(R8)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 8(R8)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      384(SI), Y6
+	VBROADCASTSS 12(DI), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 12(DI)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 12(DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 12(R8), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 12(R8)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 12(R8)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R9
+	JGE          loop15
+
+tail16:
+	ADDQ $0x04, R9
+	JZ   done18
+
+tailloop17:
+	VMOVUPS      (SI), Y6
+	VBROADCASTSS (DI), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (DI)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS (DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (R8), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS (R8)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (R8)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R9
+	JNZ          tailloop17
+
+done18:
+	MOVQ    104(AX), SI
+	VMOVUPS Y0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y2, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y3, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y4, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y5, (BX)
+
+end5:
+	ADDQ $0x30, DX
+	DECQ 120(AX)
+	JNZ  tile1
+	VZEROUPPER
+	RET
+
+// func rowTilesT6AVX2(t *byte)
+// Requires: AVX, FMA3
+TEXT ·rowTilesT6AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), CX
+	SHLQ $0x02, CX
+	MOVQ 72(AX), DX
+
+tile1:
+	MOVQ 48(AX), BX
+	MOVQ 24(AX), SI
+	MOVQ 16(DX), DI
+	LEAQ (BX)(DI*4), BX
+	MOVQ 8(DX), DI
+	LEAQ (SI)(DI*4), SI
+	MOVQ 32(DX), DI
+	XORQ R8, R8
+
+columns2:
+	CMPQ   DI, $0x08
+	JLE    narrow3
+	MOVQ   104(AX), R10
+	MOVQ   BX, R9
+	CMPQ   40(DX), $0x00
+	JNE    start6
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	JMP    sums7
+
+start6:
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS (R9), Y4
+	VMOVUPS 32(R9), Y5
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS (R9), Y6
+	VMOVUPS 32(R9), Y7
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS (R9), Y8
+	VMOVUPS 32(R9), Y9
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS (R9), Y10
+	VMOVUPS 32(R9), Y11
+
+sums7:
+	MOVQ    (AX), R9
+	MOVQ    (DX), R10
+	LEAQ    (R9)(R10*4), R9
+	LEAQ    (CX)(CX*2), R10
+	MOVQ    SI, R11
+	MOVQ    24(DX), R12
+	SUBQ    $0x04, R12
+	JL      tail9
+	PCALIGN $0x40
+
+loop8:
+	VMOVUPS      (R11), Y12
+	VMOVUPS      32(R11), Y13
+	VBROADCASTSS (R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(R9), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(R9), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(R9), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 16(R9), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(R9), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      128(R11), Y12
+	VMOVUPS      160(R11), Y13
+	VBROADCASTSS (R9)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(R9)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(R9)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(R9)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 16(R9)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(R9)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      256(R11), Y12
+	VMOVUPS      288(R11), Y13
+	VBROADCASTSS (R9)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(R9)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(R9)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(R9)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 16(R9)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(R9)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      384(R11), Y12
+	VMOVUPS      416(R11), Y13
+	VBROADCASTSS (R9)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(R9)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(R9)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(R9)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 16(R9)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(R9)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x00000200, R11
+	LEAQ         (R9)(CX*4), R9
+	SUBQ         $0x04, R12
+	JGE          loop8
+
+tail9:
+	ADDQ $0x04, R12
+	JZ   done11
+
+tailloop10:
+	VMOVUPS      (R11), Y12
+	VMOVUPS      32(R11), Y13
+	VBROADCASTSS (R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(R9), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(R9), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(R9), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 16(R9), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(R9), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x00000080, R11
+	ADDQ         CX, R9
+	DECQ         R12
+	JNZ          tailloop10
+
+done11:
+	MOVQ    104(AX), R10
+	MOVQ    BX, R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y7, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y8, (R9)
+	VMOVUPS Y9, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y10, (R9)
+	VMOVUPS Y11, 32(R9)
+	ADDQ    $0x00000040, BX
+	ADDQ    $0x40, SI
+	XORQ    $0x40, R8
+	JNZ     second12
+	MOVQ    112(AX), R9
+	LEAQ    -128(SI)(R9*4), SI
+
+second12:
+	SUBQ $0x10, DI
+	JG   columns2
+	JMP  end5
+
+narrow3:
+	MOVQ   104(AX), R8
+	MOVQ   BX, DI
+	CMPQ   40(DX), $0x00
+	JNE    start13
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	JMP    sums14
+
+start13:
+	VMOVUPS (DI), Y0
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y2
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y4
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Y5
+
+sums14:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	MOVQ    24(DX), R9
+	SUBQ    $0x04, R9
+	JL      tail16
+	PCALIGN $0x40
+
+loop15:
+	VMOVUPS      (SI), Y6
+	VBROADCASTSS (DI), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(DI), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 8(DI), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 12(DI), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 16(DI), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 20(DI), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      128(SI), Y6
+	VBROADCASTSS (DI)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 8(DI)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 12(DI)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 16(DI)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 20(DI)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      256(SI), Y6
+	VBROADCASTSS (DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 8(DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 12(DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 16(DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 20(DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      384(SI), Y6
+	VBROADCASTSS (DI)(R8*1), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(DI)(R8*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 8(DI)(R8*1), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 12(DI)(R8*1), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 16(DI)(R8*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 20(DI)(R8*1), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         $0x00000200, SI
+	LEAQ         (DI)(CX*4), DI
+	SUBQ         $0x04, R9
+	JGE          loop15
+
+tail16:
+	ADDQ $0x04, R9
+	JZ   done18
+
+tailloop17:
+	VMOVUPS      (SI), Y6
+	VBROADCASTSS (DI), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(DI), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 8(DI), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 12(DI), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 16(DI), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 20(DI), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	ADDQ         $0x00000080, SI
+	ADDQ         CX, DI
+	DECQ         R9
+	JNZ          tailloop17
+
+done18:
+	MOVQ    104(AX), SI
+	VMOVUPS Y0, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y1, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y2, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y3, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y4, (BX)
+	LEAQ    (BX)(SI*4), BX
+	VMOVUPS Y5, (BX)
+
+end5:
+	ADDQ $0x30, DX
+	DECQ 120(AX)
+	JNZ  tile1
 	VZEROUPPER
 	RET
 

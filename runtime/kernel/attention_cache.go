@@ -243,7 +243,7 @@ func (w *attentionWork) cachedUnit(j *attentionJob, b, g int) {
 		}
 		y, q := j.y[t*ldy+b*j.Count*j.Size:], j.q[t*ldq+b*j.LDQ:]
 		if packed {
-			w.block(p, rows)
+			w.block(p, rows, false)
 			for h := g * group; h < (g+1)*group; h++ {
 				w.forward(y[h*j.Size:], q[h*j.Size:], ldy, ldq, rows, h, 0, 0)
 			}
@@ -299,7 +299,7 @@ func (w *attentionWork) piece(r ring, slot, n, capacity int) (x []float32, ld, r
 // decode computes heads first to first+group-1 of one query at position p, whose features lie beside each other in q
 // and y, straight from the caches.
 func (w *attentionWork) decode(y, q []float32, keys, values ring, p, first, group, capacity int) {
-	w.block(p, 1)
+	w.block(p, 1, false)
 	from, to, gap := w.hull(0, 0, w.n)
 	n := to - from
 	// A row of scores for each head, not a power of two apart.

@@ -11,19 +11,20 @@ type scoreRows struct {
 	from, to         unsafe.Pointer // int32, one a row
 	m, sum           unsafe.Pointer // float32, one a row
 	rows             int
-	zeroFrom, zeroTo int
+	zeroFrom, zeroTo unsafe.Pointer // int32, one a row
 	lanes            unsafe.Pointer // 16 float32 a row, to work with
 }
 
 // row is row r, with the columns that are worked on, and those that are cleared.
 func (t *scoreRows) row(x unsafe.Pointer, r int) (part, before, after []float32) {
 	y := unsafe.Slice((*float32)(unsafe.Add(x, uintptr(r)*t.ld)), ldS)
-	from, to := int(unsafe.Slice((*int32)(t.from), t.rows)[r]), int(unsafe.Slice((*int32)(t.to), t.rows)[r])
-	if t.zeroFrom < from {
-		before = y[t.zeroFrom:from]
+	at := func(p unsafe.Pointer) int { return int(unsafe.Slice((*int32)(p), t.rows)[r]) }
+	from, to := at(t.from), at(t.to)
+	if zero := at(t.zeroFrom); zero < from {
+		before = y[zero:from]
 	}
-	if to < t.zeroTo {
-		after = y[to:t.zeroTo]
+	if zero := at(t.zeroTo); to < zero {
+		after = y[to:zero]
 	}
 	return y[from:to], before, after
 }
@@ -96,4 +97,35 @@ func mulPanelsGeneric(c []float32, ldc int, a []float32, lda int, leftT bool, b 
 	}
 	g := genericProduct{c: c, a: a, b: b, ldc: ldc, row: row, step: step, right: rightPacked, panel: panel, m: m, k: k}
 	g.add(0, n)
+}
+
+// rowTiles are products of rows of a [m, k], lda apart, or of columns of a [k, m], with b, which is packed in panels
+// that are panel elements apart, into rows of c, ldc apart. Each tile has as many rows as the others. Columns are
+// computed in whole vectors, so that c has room behind them. Assembly reads it at these offsets.
+type rowTiles struct {
+	a, b, c         []float32
+	list            []rowTile
+	lda, ldc, panel int
+	left            int // tiles that remain to be computed
+}
+
+// rowTile is one of rowTiles: places in the slices, the steps along k and the columns, at least one.
+type rowTile struct {
+	a, b, c, k, cols int
+	more             int // 1: what c holds is where the sums start, and not 0
+}
+
+// run computes the tiles, of rows rows each, and empties the list.
+func (t *rowTiles) run(rows int, leftT bool) {
+	if t.left = len(t.list); t.left == 0 {
+		return
+	}
+	t.call(rows, leftT)
+	t.list = t.list[:0]
+}
+
+func (t *rowTiles) runGeneric(rows int, leftT bool) {
+	for _, x := range t.list {
+		mulPanelsGeneric(t.c[x.c:], t.ldc, t.a[x.a:], t.lda, leftT, t.b[x.b:], t.panel, rows, x.cols, x.k, x.more != 0)
+	}
 }

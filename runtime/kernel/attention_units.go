@@ -26,7 +26,7 @@ func (w *attentionWork) forwardUnit(j *attentionJob, b, g, q0, q1 int) {
 	ldq, ldy := j.batch*j.LDQ, j.batch*j.Count*j.Size
 	for i := q0; i < q1; i += step {
 		rows := min(step, q1-i)
-		w.block(i+off, rows)
+		w.block(i+off, rows, false)
 		for h := g * group; h < (g+1)*group; h++ {
 			at := b*j.Count*j.Size + h*j.Size
 			w.forward(j.y[i*ldy+at:], j.q[i*ldq+b*j.LDQ+h*j.Size:], ldy, ldq, rows, h,
@@ -60,60 +60,39 @@ func (w *attentionWork) forward(y, q []float32, ldy, ldq, rows, head int, row ui
 		w.m[r], w.sum[r] = lowest, 0
 	}
 	w.copyRows(w.q, q, w.ld, ldq, rows)
-	height := evenly(rows, w.height())
-	var t scoreRows
 	var v vec
 	for k0 := 0; k0 < w.n || k0 == 0; k0 += blockKeys {
 		k1 := min(k0+blockKeys, w.n)
-		w.columns(rows, k0, k1)
-		for r0 := 0; r0 < rows; r0 += height {
-			r1 := min(r0+height, rows)
-			p := w.pieces(r0, r1, k0, k1)
-			out := w.out[r0*w.ld : r1*w.ld]
-			if p[0][0] == p[0][1] && p[1][0] == p[1][1] {
-				if k0 == 0 {
-					clear(out)
-				}
-				continue
-			}
-			for _, p := range p {
-				w.scores(w.s, w.q, w.kT, r0, r1, k0, p[0], p[1])
-			}
-			w.adjust(head, r0, r1, k0, false)
-			w.hide(w.s, negInf, r0, r1, k0, k1)
-			if w.Slopes != nil {
-				w.alibi(w.Slopes[head], r0, r1, k0)
-			}
-			w.rowsOf(&t, r0, r1, p, k0)
-			t.m, t.sum = unsafe.Pointer(&w.m[r0]), unsafe.Pointer(&w.sum[r0])
-			if k0 > 0 {
-				copy(w.was[r0:r1], w.m[r0:r1])
-				t.sum = unsafe.Pointer(&w.part[r0])
-			}
-			attendRows(&t)
-			if k0 > 0 {
-				// What there is so far was relative to a smaller one.
-				f, sum := unsafe.Pointer(&w.was[r0]), unsafe.Pointer(&w.sum[r0])
-				v.p[0], v.p[1], v.p[2] = f, f, unsafe.Pointer(&w.m[r0])
-				vecRange(opSub, &v, 0, r1-r0)
-				vecRange(opExp, &v, 0, r1-r0)
-				v.p[0], v.p[1], v.p[2] = sum, sum, f
-				vecRange(opMul, &v, 0, r1-r0)
-				v.p[2] = unsafe.Pointer(&w.part[r0])
-				vecRange(opAdd, &v, 0, r1-r0)
-				scaleRows(out, out, w.was[r0:], w.ld, w.ld, r1-r0, w.Size)
-			}
-			if w.Rate > 0 {
-				w.dropout(w.s, r0, r1, row, keys, k0)
-			}
-			more := k0 > 0
-			for _, p := range p {
-				if p[0] < p[1] {
-					w.add(out, w.s[r0*ldS:], w.vN, r1-r0, k0, p, more)
-					more = true
-				}
-			}
+		w.columns(rows, k0, k1, false)
+		w.scores(w.s, w.q, w.kT, rows, k0)
+		w.adjust(head, rows, k0, false)
+		w.hide(w.s, negInf, rows, k0, k1)
+		if w.Slopes != nil {
+			w.alibi(w.Slopes[head], rows, k0)
 		}
+		t := w.scoreRows(rows)
+		t.m, t.sum = unsafe.Pointer(&w.m[0]), unsafe.Pointer(&w.sum[0])
+		if k0 > 0 {
+			copy(w.was[:rows], w.m)
+			t.sum = unsafe.Pointer(&w.part[0])
+		}
+		attendRows(&t)
+		if k0 > 0 {
+			// What there is so far was relative to a smaller one.
+			f, sum := ptr(w.was), ptr(w.sum)
+			v.p[0], v.p[1], v.p[2] = f, f, ptr(w.m)
+			vecRange(opSub, &v, 0, rows)
+			vecRange(opExp, &v, 0, rows)
+			v.p[0], v.p[1], v.p[2] = sum, sum, f
+			vecRange(opMul, &v, 0, rows)
+			v.p[2] = ptr(w.part)
+			vecRange(opAdd, &v, 0, rows)
+			scaleRows(w.out, w.out, w.was, w.ld, w.ld, rows, w.Size)
+		}
+		if w.Rate > 0 {
+			w.dropout(w.s, rows, row, keys, k0)
+		}
+		w.add(w.out, w.s, w.vN, rows, k0)
 	}
 	// A sum is at least 1, the term of the largest, or 0 where nothing is seen, and then so is y.
 	v.p[0], v.p[1], v.s[0], v.s[1] = ptr(w.part), ptr(w.sum), 0.5, math.MaxFloat32
@@ -121,11 +100,6 @@ func (w *attentionWork) forward(y, q []float32, ldy, ldq, rows, head int, row ui
 	v.p[1], v.p[2] = ptr(w.ones), ptr(w.part)
 	vecRange(opDiv, &v, 0, rows)
 	scaleRows(y, w.out, w.part, ldy, w.ld, rows, w.Size)
-}
-
-// add computes c = s·x, or adds it, for rows rows and the keys of a piece, x being packed.
-func (w *attentionWork) add(c, s, x []float32, rows, k0 int, p [2]int, more bool) {
-	mulPanels(c, w.ld, s[p[0]-k0:], ldS, false, x[p[0]*PanelCols:], w.n*PanelCols, rows, w.Size, p[1]-p[0], more)
 }
 
 // gradUnit computes the gradients of one head of the keys and values of sequence b, and of the queries that read it.
@@ -143,9 +117,8 @@ func (w *attentionWork) gradUnit(j *attentionJob, b, g int) {
 	w.kN = w.packN(w.kN, x, ld, w.n, j.Scale)
 	x, ld = w.rows(j.v, j, b, g)
 	w.vT = w.packT(w.vT, x, ld, w.n, 1)
-	w.dK, w.dV = grow(w.dK, w.n*j.Size), grow(w.dV, w.n*j.Size)
-	clear(w.dK)
-	clear(w.dV)
+	w.ldD, w.fresh = (j.Size+15)&^15, 0
+	w.dK, w.dV = grow(w.dK, w.n*w.ldD), grow(w.dV, w.n*w.ldD)
 	bad := !finite(w.kN)
 	group := j.Count / j.KV
 	ldq, ldy := j.batch*j.LDQ, j.batch*j.Count*j.Size
@@ -177,11 +150,12 @@ func (w *attentionWork) gradUnit(j *attentionJob, b, g int) {
 			}
 		}
 	}
+	w.reach(w.n)
 	scaleAll(w.dK, j.Scale)
 	if w.n == j.keys {
 		at, ld := b*j.LDK+g*j.Size, j.batch*j.LDK
-		w.copyRows(j.dk[min(at, len(j.dk)):], w.dK, ld, j.Size, w.n)
-		w.copyRows(j.dv[min(at, len(j.dv)):], w.dV, ld, j.Size, w.n)
+		w.copyRows(j.dk[min(at, len(j.dk)):], w.dK, ld, w.ldD, w.n)
+		w.copyRows(j.dv[min(at, len(j.dv)):], w.dV, ld, w.ldD, w.n)
 		return
 	}
 	c := 0
@@ -189,8 +163,8 @@ func (w *attentionWork) gradUnit(j *attentionJob, b, g int) {
 		at := (p*j.batch+b)*j.LDK + g*j.Size
 		dk, dv := j.dk[at:at+j.Size], j.dv[at:at+j.Size]
 		if c < w.n && (!w.holes || int(w.at[c]) == p) {
-			copy(dk, w.dK[c*j.Size:])
-			copy(dv, w.dV[c*j.Size:])
+			copy(dk, w.dK[c*w.ldD:])
+			copy(dv, w.dV[c*w.ldD:])
 			c++
 		} else {
 			clear(dk)
@@ -206,7 +180,7 @@ func (w *attentionWork) gradUnit(j *attentionJob, b, g int) {
 //
 // and dropout acts on dy·vᵀ, and on p for dv. The sums Σ dy∘y are in w.sum.
 func (w *attentionWork) grad(dq, q, dy, lse []float32, ldq, ldy, p, rows, head int, row uint64, keys int) {
-	w.block(p, rows)
+	w.block(p, rows, true)
 	w.copyRows(w.q, q, w.ld, ldq, rows)
 	w.copyRows(w.dy, dy, w.ld, ldy, rows)
 	w.qN = w.packN(w.qN, w.q, w.ld, rows, 1)
@@ -222,11 +196,9 @@ func (w *attentionWork) grad(dq, q, dy, lse []float32, ldq, ldy, p, rows, head i
 			}
 		}
 	}
-	height := evenly(rows, w.height())
-	var t scoreRows
 	for k0 := 0; k0 < w.n || k0 == 0; k0 += blockKeys {
 		k1 := min(k0+blockKeys, w.n)
-		w.columns(rows, k0, k1)
+		w.columns(rows, k0, k1, true)
 		if blind {
 			for r, l := range lse {
 				if l == negInf {
@@ -235,85 +207,90 @@ func (w *attentionWork) grad(dq, q, dy, lse []float32, ldq, ldy, p, rows, head i
 			}
 			w.maskBlock = -1
 		}
-		all := w.pieces(0, rows, k0, k1)
-		for r0 := 0; r0 < rows; r0 += height {
-			r1 := min(r0+height, rows)
-			p := w.pieces(r0, r1, k0, k1)
-			out := w.out[r0*w.ld : r1*w.ld]
-			if p[0][0] == p[0][1] && p[1][0] == p[1][1] {
-				if k0 == 0 {
-					clear(out)
-				}
-				if all[0][0] == all[0][1] && all[1][0] == all[1][1] {
-					continue
-				}
-			}
-			for _, p := range p {
-				w.scores(w.s, w.q, w.kT, r0, r1, k0, p[0], p[1])
-				w.scores(w.ds, w.dy, w.vT, r0, r1, k0, p[0], p[1])
-			}
-			w.adjust(head, r0, r1, k0, true)
-			w.hide(w.s, negInf, r0, r1, k0, k1)
-			w.hide(w.ds, 0, r0, r1, k0, k1)
-			if w.Slopes != nil {
-				w.alibi(w.Slopes[head], r0, r1, k0)
-			}
-			if w.Rate > 0 {
-				w.dropout(w.ds, r0, r1, row, keys, k0)
-			}
-			w.rowsOf(&t, r0, r1, all, k0)
-			if w.prefix <= k0 {
-				// Further from what these queries see nothing is read: tiles of keys are as high as those of queries.
-				from, to := ends(p, k0)
-				first, last := t.zeroFrom, t.zeroTo-1
-				t.zeroFrom, t.zeroTo = max(first, min(from, last)-attentionRows()), 1+min(last,
-					max(to, first)+attentionRows())
-			}
-			t.ds, t.m, t.sum = unsafe.Pointer(&w.ds[r0*ldS]), unsafe.Pointer(&lse[r0]), unsafe.Pointer(&w.sum[r0])
-			attendGradRows(&t)
-			w.adjustGrad(head, r0, r1, k0)
-			if w.Rate > 0 {
-				w.dropout(w.s, r0, r1, row, keys, k0)
-			}
-			more := k0 > 0
-			for _, p := range p {
-				if p[0] < p[1] {
-					w.add(out, w.ds[r0*ldS:], w.kN, r1-r0, k0, p, more)
-					more = true
-				}
-			}
+		w.scores(w.s, w.q, w.kT, rows, k0)
+		w.scores(w.ds, w.dy, w.vT, rows, k0)
+		w.adjust(head, rows, k0, true)
+		w.hide(w.s, negInf, rows, k0, k1)
+		w.hide(w.ds, 0, rows, k0, k1)
+		if w.Slopes != nil {
+			w.alibi(w.Slopes[head], rows, k0)
 		}
-		for _, p := range all {
-			w.addT(k0, p, rows)
+		if w.Rate > 0 {
+			w.dropout(w.ds, rows, row, keys, k0)
+		}
+		t := w.scoreRows(rows)
+		t.ds, t.m, t.sum = unsafe.Pointer(&w.ds[0]), unsafe.Pointer(&lse[0]), unsafe.Pointer(&w.sum[0])
+		attendGradRows(&t)
+		w.adjustGrad(head, rows, k0)
+		if w.Rate > 0 {
+			w.dropout(w.s, rows, row, keys, k0)
+		}
+		w.add(w.out, w.ds, w.kN, rows, k0)
+		for _, p := range w.all {
+			if p[0] < p[1] {
+				w.reachTile(p)
+				w.addT(w.dV, w.s, w.dyN, k0, p, rows)
+				w.addT(w.dK, w.ds, w.qN, k0, p, rows)
+				w.fresh = max(w.fresh, p[1])
+			}
 		}
 	}
 	w.copyRows(dq, w.out, ldq, w.ld, rows)
 }
 
-// addT adds to the gradients of the keys and values of a piece what the queries of the block give.
-func (w *attentionWork) addT(k0 int, p [2]int, rows int) {
-	height := evenly(p[1]-p[0], attentionRows())
+// reach clears what dK and dV hold before key c, as far as there is nothing yet.
+func (w *attentionWork) reach(c int) {
+	if w.fresh < c {
+		clear(w.dK[w.fresh*w.ldD : c*w.ldD])
+		clear(w.dV[w.fresh*w.ldD : c*w.ldD])
+		w.fresh = c
+	}
+}
+
+// reachTile does it for the tiles of a piece of the keys that would begin within what there is.
+func (w *attentionWork) reachTile(p [2]int) {
+	w.reach(p[0])
+	if w.fresh < p[1] {
+		height := evenly(p[1]-p[0], attendHeight())
+		w.reach(min(p[1], p[0]+(w.fresh-p[0]+height-1)/height*height))
+	}
+}
+
+// addT adds to d, gradients of the keys or values, for a piece of the keys sᵀ·x of the queries of the block.
+func (w *attentionWork) addT(d, s, x []float32, k0 int, p [2]int, rows int) {
+	t := &w.tiles
+	t.a, t.b, t.c = s, x, d
+	t.lda, t.ldc, t.panel = ldS, w.ldD, rows*PanelCols
+	height := evenly(p[1]-p[0], attendHeight())
 	first, last := 0, 0
 	for c0 := p[0]; c0 < p[1]; c0 += height {
-		c1 := min(c0+height, p[1])
+		n := min(height, p[1]-c0)
+		if n < height {
+			t.run(height, true)
+		}
 		// The queries that see any of these keys.
 		r0, r1 := 0, rows
 		if c0 >= w.prefix {
 			for first < rows && int(w.to[first]) <= c0 {
 				first++
 			}
-			for last < rows && int(w.from[last]) < c1 {
+			for last < rows && int(w.from[last]) < c0+n {
 				last++
 			}
 			r0, r1 = first, last
 		}
-		if r0 >= r1 {
-			continue
+		switch {
+		case r0 < r1:
+			x := rowTile{a: r0*ldS + c0 - k0, b: r0 * PanelCols, c: c0 * w.ldD, k: r1 - r0, cols: w.Size}
+			if c0 < w.fresh {
+				x.more = 1
+			}
+			t.list = append(t.list, x)
+		case c0 >= w.fresh:
+			clear(d[c0*w.ldD : (c0+n)*w.ldD])
 		}
-		at := r0*ldS + c0 - k0
-		mulPanels(w.dV[c0*w.Size:], w.Size, w.s[at:], ldS, true, w.dyN[r0*PanelCols:], rows*PanelCols, c1-c0, w.Size,
-			r1-r0, true)
-		mulPanels(w.dK[c0*w.Size:], w.Size, w.ds[at:], ldS, true, w.qN[r0*PanelCols:], rows*PanelCols, c1-c0, w.Size,
-			r1-r0, true)
+		if c0+n == p[1] {
+			t.run(n, true)
+		}
 	}
 }

@@ -21,36 +21,44 @@ type attentionWork struct {
 
 	kT, vT, kN, vN []float32 // scale·k transposed, v transposed, scale·k and v, all packed
 	gather, wide   []float32
-	dK, dV         []float32
+	dK, dV         []float32 // rows of whole vectors, ldD apart
+	ldD, fresh     int       // rows of dK and dV from fresh on hold nothing yet
 
 	// Of the block of queries: the first position, the keys that each sees from prefix on, and with the keys of a block
 	// as columns, the first and the last of all that each sees.
-	position   int
-	from, to   []int32
-	lo, hi     []int32
-	mask       mask
-	maskBlock  int // the block of keys of lo and hi; -1 for none
-	s, ds      []float32
-	row        []float32 // scores of one query against a cache, a row for each head
-	q, dy      []float32 // rows of the block, ld apart
-	out        []float32 // what becomes rows of y or of dq
-	ld         int
-	qN, dyN    []float32
-	m, sum     []float32
-	was, part  []float32
-	lanes      [16 * 16]float32 // for as many rows as attentionRows
-	distances  []float32        // |d| for d from -far to far
-	far        int
-	ones, drop []float32
-	slope      []float32 // derivative of the cap at each score
-	dbias      []float32 // of the sequence, [Count, span]
-	pad        []float32
+	position  int
+	from, to  []int32
+	lo, hi    []int32
+	mask      mask
+	maskBlock int // the block of keys of what follows from the mask; -1 for none
+	// Of the block of keys: the pieces that each tile of queries sees, those that any sees, and the columns that each row
+	// of scores is to have zeros in where it sees nothing.
+	height           int // of the tiles
+	pieces           [][2][2]int
+	all              [2][2]int
+	zeroFrom, zeroTo []int32
+	tiles            rowTiles
+	s, ds            []float32
+	row              []float32 // scores of one query against a cache, a row for each head
+	q, dy            []float32 // rows of the block, ld apart
+	out              []float32 // what becomes rows of y or of dq
+	ld               int
+	qN, dyN          []float32
+	m, sum           []float32
+	was, part        []float32
+	lanes            [16 * blockQueries]float32
+	distances        []float32 // |d| for d from -far to far
+	far              int
+	ones, drop       []float32
+	slope            []float32 // derivative of the cap at each score
+	dbias            []float32 // of the sequence, [Count, span]
+	pad              []float32
 }
 
 // mask is what the keys follow from that the queries of a block see, if there are no holes.
 type mask struct {
-	p, rows, n, base, window, prefix int
-	causal                           bool
+	p, rows, n, base, window, prefix, height int
+	causal, grad                             bool
 }
 
 var attentionWorks jobs[attentionWork]
@@ -103,7 +111,7 @@ func (w *attentionWork) begin(h *Heads, far int) {
 		for _, x := range []*[]float32{&w.m, &w.sum, &w.was, &w.part, &w.ones} {
 			*x = make([]float32, blockQueries)
 		}
-		for _, x := range []*[]int32{&w.from, &w.to, &w.lo, &w.hi} {
+		for _, x := range []*[]int32{&w.from, &w.to, &w.lo, &w.hi, &w.zeroFrom, &w.zeroTo} {
 			*x = make([]int32, blockQueries)
 		}
 		for i := range w.ones {
@@ -213,8 +221,8 @@ func finite(x []float32) bool {
 	return d-d == 0
 }
 
-// pieces gives the keys of a block, [k0, k1), that some of the queries r0 to r1-1 see: two ranges, either may be empty.
-func (w *attentionWork) pieces(r0, r1, k0, k1 int) [2][2]int {
+// seen gives the keys of a block, [k0, k1), that some of the queries r0 to r1-1 see: two ranges, either may be empty.
+func (w *attentionWork) seen(r0, r1, k0, k1 int) [2][2]int {
 	from, to := max(int(w.from[r0]), k0), min(int(w.to[r1-1]), k1)
 	if w.prefix <= k0 {
 		return [2][2]int{{}, {from, max(from, to)}}
@@ -228,7 +236,7 @@ func (w *attentionWork) pieces(r0, r1, k0, k1 int) [2][2]int {
 
 // hull is the range of keys around the pieces of one query, of which gap are seen by no one.
 func (w *attentionWork) hull(r, k0, k1 int) (from, to int, gap [2]int) {
-	p := w.pieces(r, r+1, k0, k1)
+	p := w.seen(r, r+1, k0, k1)
 	switch {
 	case p[0][0] == p[0][1]:
 		return p[1][0], p[1][1], gap
@@ -238,29 +246,66 @@ func (w *attentionWork) hull(r, k0, k1 int) (from, to int, gap [2]int) {
 	return p[0][0], p[1][1], [2]int{p[0][1], p[1][0]}
 }
 
-// height is the number of queries of a block that are worked on at a time, such that their masks differ little.
-func (w *attentionWork) height() int {
-	if w.careful {
-		return 1
+// scores computes q·kᵀ for the queries of the block and what they see of the keys from k0 on, which is column 0 of dst.
+func (w *attentionWork) scores(dst, q, kT []float32, rows, k0 int) {
+	t := &w.tiles
+	t.a, t.b, t.c = q, kT, dst
+	t.lda, t.ldc, t.panel = w.ld, ldS, PanelCols*w.Size
+	for i, p := range w.pieces {
+		r0 := i * w.height
+		for _, p := range p {
+			if p[0] < p[1] {
+				from := p[0] &^ (PanelCols - 1)
+				t.list = append(t.list, rowTile{
+					a: r0 * w.ld, b: from * w.Size, c: r0*ldS + from - k0, k: w.Size, cols: p[1] - from,
+				})
+			}
+		}
+		w.runTiles(i, rows, false)
 	}
-	return attentionRows()
 }
 
-// scores computes q·kᵀ for rows r0 to r1-1 of the block and keys from to to-1, into columns of dst that begin with key
-// k0.
-func (w *attentionWork) scores(dst, q, kT []float32, r0, r1, k0, from, to int) {
-	if from >= to {
-		return
+// add computes out = s·x, or adds it, for the queries of the block and what they see of the keys from k0 on, x being
+// packed.
+func (w *attentionWork) add(out, s, x []float32, rows, k0 int) {
+	t := &w.tiles
+	t.a, t.b, t.c = s, x, out
+	t.lda, t.ldc, t.panel = ldS, w.ld, w.n*PanelCols
+	for i, p := range w.pieces {
+		r0, more := i*w.height, 0
+		if k0 > 0 {
+			more = 1
+		}
+		for _, p := range p {
+			if p[0] < p[1] {
+				t.list = append(t.list, rowTile{
+					a: r0*ldS + p[0] - k0, b: p[0] * PanelCols, c: r0 * w.ld, k: p[1] - p[0], cols: w.Size, more: more,
+				})
+				more = 1
+			}
+		}
+		if more == 0 {
+			clear(out[r0*w.ld : min(r0+w.height, rows)*w.ld])
+		}
+		w.runTiles(i, rows, false)
 	}
-	from &^= PanelCols - 1
-	mulPanels(dst[r0*ldS+from-k0:], ldS, q[r0*w.ld:], w.ld, false, kT[from*w.Size:], PanelCols*w.Size, r1-r0, to-from,
-		w.Size, false)
+}
+
+// runTiles computes the tiles of the list when tile i of rows queries is the last, or the last of full height.
+func (w *attentionWork) runTiles(i, rows int, leftT bool) {
+	switch left := rows - i*w.height; {
+	case left <= w.height:
+		w.tiles.run(left, leftT)
+	case left < 2*w.height:
+		w.tiles.run(w.height, leftT)
+	}
 }
 
 // block sets w up for rows queries at positions p, p+1, ....
-func (w *attentionWork) block(p, rows int) {
+func (w *attentionWork) block(p, rows int, grad bool) {
 	w.position = p
-	m := mask{p, rows, w.n, w.base, w.Window, w.prefix, w.Causal}
+	w.height = evenly(rows, attendHeight())
+	m := mask{p, rows, w.n, w.base, w.Window, w.prefix, w.height, w.Causal, grad}
 	if m == w.mask && !w.holes {
 		return
 	}
@@ -280,13 +325,27 @@ func (w *attentionWork) block(p, rows int) {
 	}
 }
 
-// columns sets lo and hi for the keys k0 to k1-1.
-func (w *attentionWork) columns(rows, k0, k1 int) {
+// columns sets what follows from the mask for the keys k0 to k1-1.
+func (w *attentionWork) columns(rows, k0, k1 int, grad bool) {
 	if w.maskBlock == k0 {
 		return
 	}
 	w.maskBlock = k0
 	from, to, lo, hi := w.from[:rows], w.to[:rows], w.lo[:rows], w.hi[:rows]
+	w.all = w.seen(0, rows, k0, k1)
+	w.pieces = w.pieces[:0]
+	for r0 := 0; r0 < rows; r0 += w.height {
+		r1 := min(r0+w.height, rows)
+		p := w.seen(r0, r1, k0, k1)
+		w.pieces = append(w.pieces, p)
+		zeroFrom, zeroTo := ends(p, k0)
+		if grad {
+			zeroFrom, zeroTo = w.zeros(int(from[r0])-k0, int(to[r1-1])-k0, k0)
+		}
+		for r := r0; r < r1; r++ {
+			w.zeroFrom[r], w.zeroTo[r] = int32(zeroFrom), int32(zeroTo)
+		}
+	}
 	if w.prefix > k0 {
 		for r := range lo {
 			a, b, _ := w.hull(r, k0, k1)
@@ -301,12 +360,23 @@ func (w *attentionWork) columns(rows, k0, k1 int) {
 	}
 }
 
+// zeros is the part of the scores of queries that see columns from to to-1 that addT reads: whole tiles of keys.
+func (w *attentionWork) zeros(from, to, k0 int) (int, int) {
+	first, last := ends(w.all, k0)
+	if w.prefix > k0 {
+		return first, last
+	}
+	height := evenly(last-first, attendHeight())
+	from, to = max(first, min(from, last)), max(first, min(to, last))
+	return first + (from-first)/height*height, min(last, first+(to-first+height-1)/height*height)
+}
+
 // hide sets the scores between two pieces to what takes no part.
-func (w *attentionWork) hide(x []float32, value float32, r0, r1, k0, k1 int) {
+func (w *attentionWork) hide(x []float32, value float32, rows, k0, k1 int) {
 	if w.prefix <= k0 {
 		return
 	}
-	for r := r0; r < r1; r++ {
+	for r := range rows {
 		_, _, gap := w.hull(r, k0, k1)
 		for i := gap[0]; i < gap[1]; i++ {
 			x[r*ldS+i-k0] = value
@@ -314,9 +384,11 @@ func (w *attentionWork) hide(x []float32, value float32, r0, r1, k0, k1 int) {
 	}
 }
 
-// ends are the first and the last column of the pieces.
+// ends are the first and the last column of the pieces; both 0 when they are empty.
 func ends(p [2][2]int, k0 int) (from, to int) {
 	switch {
+	case p[0][0] == p[0][1] && p[1][0] == p[1][1]:
+		return 0, 0
 	case p[0][0] == p[0][1]:
 		return p[1][0] - k0, p[1][1] - k0
 	case p[1][0] == p[1][1]:
@@ -325,12 +397,14 @@ func ends(p [2][2]int, k0 int) (from, to int) {
 	return p[0][0] - k0, p[1][1] - k0
 }
 
-// rowsOf is rows r0 to r1-1 of the block.
-func (w *attentionWork) rowsOf(t *scoreRows, r0, r1 int, all [2][2]int, k0 int) {
-	t.s, t.ld, t.rows = unsafe.Pointer(&w.s[r0*ldS]), 4*ldS, r1-r0
-	t.from, t.to = unsafe.Pointer(&w.lo[r0]), unsafe.Pointer(&w.hi[r0])
-	t.zeroFrom, t.zeroTo = ends(all, k0)
-	t.lanes = unsafe.Pointer(&w.lanes[0])
+// scoreRows are the rows of the block.
+func (w *attentionWork) scoreRows(rows int) scoreRows {
+	return scoreRows{
+		s: unsafe.Pointer(&w.s[0]), ld: 4 * ldS, rows: rows,
+		from: unsafe.Pointer(&w.lo[0]), to: unsafe.Pointer(&w.hi[0]),
+		zeroFrom: unsafe.Pointer(&w.zeroFrom[0]), zeroTo: unsafe.Pointer(&w.zeroTo[0]),
+		lanes: unsafe.Pointer(&w.lanes[0]),
+	}
 }
 
 // copyRows copies rows of Size elements. The rows of a head often lie a multiple of 4096 bytes apart, and then fall on
@@ -341,13 +415,12 @@ func (w *attentionWork) copyRows(dst, x []float32, ldd, ldx, rows int) {
 	}
 }
 
-// adjust caps the scores of rows r0 to r1-1 of the block and adds the bias of the head; with keep it keeps the
-// derivative of the cap.
-func (w *attentionWork) adjust(head, r0, r1, k0 int, keep bool) {
+// adjust caps the scores of the block and adds the bias of the head; with keep it keeps the derivative of the cap.
+func (w *attentionWork) adjust(head, rows, k0 int, keep bool) {
 	if w.Cap == 0 && w.Bias == nil {
 		return
 	}
-	for r := r0; r < r1; r++ {
+	for r := range rows {
 		lo, hi := int(w.lo[r]), int(w.hi[r])
 		if lo >= hi {
 			continue
@@ -367,12 +440,12 @@ func (w *attentionWork) adjust(head, r0, r1, k0 int, keep bool) {
 	}
 }
 
-// adjustGrad takes the gradients of the scores of rows r0 to r1-1 back through the bias and the cap.
-func (w *attentionWork) adjustGrad(head, r0, r1, k0 int) {
+// adjustGrad takes the gradients of the scores of the block back through the bias and the cap.
+func (w *attentionWork) adjustGrad(head, rows, k0 int) {
 	if w.Cap == 0 && w.dbias == nil {
 		return
 	}
-	for r := r0; r < r1; r++ {
+	for r := range rows {
 		lo, hi := int(w.lo[r]), int(w.hi[r])
 		if lo >= hi {
 			continue
@@ -432,9 +505,9 @@ func (w *attentionWork) biasRow(s, bias []float32, p, from int) {
 	vecRange(opAdd, &v, 0, len(s))
 }
 
-// alibi subtracts slope times the distance from the scores of rows r0 to r1-1 of the block.
-func (w *attentionWork) alibi(slope float32, r0, r1, k0 int) {
-	for r := r0; r < r1; r++ {
+// alibi subtracts slope times the distance from the scores of the block.
+func (w *attentionWork) alibi(slope float32, rows, k0 int) {
+	for r := range rows {
 		lo, hi := int(w.lo[r]), int(w.hi[r])
 		if lo < hi {
 			w.alibiRow(w.s[r*ldS+lo:r*ldS+hi], slope, w.position+r, k0+lo)
@@ -457,16 +530,16 @@ func (w *attentionWork) alibiRow(s []float32, slope float32, p, from int) {
 	vecRange(opAddScaled, &v, 0, len(s))
 }
 
-// dropout drops probabilities, or what is like them, in rows r0 to r1-1 of x. Row 0 of the block is number row of all,
-// and element 0 of a row is key k0, a multiple of 64.
-func (w *attentionWork) dropout(x []float32, r0, r1 int, row uint64, keys, k0 int) {
+// dropout drops probabilities, or what is like them, in the rows of x. Row 0 of the block is number row of all, and
+// element 0 of a row is key k0, a multiple of 64.
+func (w *attentionWork) dropout(x []float32, rows int, row uint64, keys, k0 int) {
 	var v vec
 	v.s[0], v.key, v.limit = 1/(1-w.Rate), w.Key, uint32(math.Round(float64(w.Rate)*(1<<24)))
 	if w.Rate == 1 {
 		v.s[0] = 0 // everything is dropped
 	}
 	stride := (keys + 63) &^ 63
-	for r := r0; r < r1; r++ {
+	for r := range rows {
 		lo, hi := int(w.lo[r]), int(w.hi[r])
 		if lo == hi {
 			continue

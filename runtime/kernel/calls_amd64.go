@@ -488,6 +488,82 @@ func (t *tile) runTAVX2(shape int) {
 	}
 }
 
+func (t *rowTiles) runNAVX512(rows int) {
+	switch rows {
+	case 1:
+		rowTilesN1AVX512(t)
+	case 2:
+		rowTilesN2AVX512(t)
+	case 3:
+		rowTilesN3AVX512(t)
+	case 4:
+		rowTilesN4AVX512(t)
+	case 5:
+		rowTilesN5AVX512(t)
+	case 6:
+		rowTilesN6AVX512(t)
+	case 7:
+		rowTilesN7AVX512(t)
+	case 8:
+		rowTilesN8AVX512(t)
+	}
+}
+
+func (t *rowTiles) runTAVX512(rows int) {
+	switch rows {
+	case 1:
+		rowTilesT1AVX512(t)
+	case 2:
+		rowTilesT2AVX512(t)
+	case 3:
+		rowTilesT3AVX512(t)
+	case 4:
+		rowTilesT4AVX512(t)
+	case 5:
+		rowTilesT5AVX512(t)
+	case 6:
+		rowTilesT6AVX512(t)
+	case 7:
+		rowTilesT7AVX512(t)
+	case 8:
+		rowTilesT8AVX512(t)
+	}
+}
+
+func (t *rowTiles) runNAVX2(rows int) {
+	switch rows {
+	case 1:
+		rowTilesN1AVX2(t)
+	case 2:
+		rowTilesN2AVX2(t)
+	case 3:
+		rowTilesN3AVX2(t)
+	case 4:
+		rowTilesN4AVX2(t)
+	case 5:
+		rowTilesN5AVX2(t)
+	case 6:
+		rowTilesN6AVX2(t)
+	}
+}
+
+func (t *rowTiles) runTAVX2(rows int) {
+	switch rows {
+	case 1:
+		rowTilesT1AVX2(t)
+	case 2:
+		rowTilesT2AVX2(t)
+	case 3:
+		rowTilesT3AVX2(t)
+	case 4:
+		rowTilesT4AVX2(t)
+	case 5:
+		rowTilesT5AVX2(t)
+	case 6:
+		rowTilesT6AVX2(t)
+	}
+}
+
 func (t *panelTile) runF32AVX512(rows, across int) {
 	switch rows<<4 | across {
 	case 1<<4 | 4:

@@ -230,6 +230,29 @@ func attendGradRows(t *scoreRows) {
 	}
 }
 
+func (t *rowTiles) call(rows int, leftT bool) {
+	switch {
+	case level == avx512 && leftT:
+		t.runTAVX512(rows)
+	case level == avx512:
+		t.runNAVX512(rows)
+	case level == avx2 && leftT:
+		t.runTAVX2(rows)
+	case level == avx2:
+		t.runNAVX2(rows)
+	default:
+		t.runGeneric(rows, leftT)
+	}
+}
+
+// attendHeight is the number of rows of the tallest of rowTiles.
+func attendHeight() int {
+	if level == avx2 {
+		return 6
+	}
+	return 8
+}
+
 func scaleRows(dst, x, f []float32, ldd, ldx, rows, cols int) {
 	switch level {
 	case avx512:

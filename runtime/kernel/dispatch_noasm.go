@@ -27,12 +27,8 @@ func packPanelT(dst, b []float32, ldb, k, w int) { packPanelTGeneric(dst, b, ldb
 func (p *product) run()                     { p.runGeneric() }
 func (p *product) block(r0, r1, c0, c1 int) { p.blockGeneric(r0, r1, c0, c1) }
 
-func mulPanels(c []float32, ldc int, a []float32, lda int, leftT bool, b []float32, panel, m, n, k int,
-	accumulate bool) {
-	mulPanelsGeneric(c, ldc, a, lda, leftT, b, panel, m, n, k, accumulate)
-}
-
-func attentionRows() int { return 8 }
+func (t *rowTiles) call(rows int, leftT bool) { t.runGeneric(rows, leftT) }
+func attendHeight() int                       { return 8 }
 
 func attendRows(t *scoreRows)     { attendRowsGeneric(t) }
 func attendGradRows(t *scoreRows) { attendGradRowsGeneric(t) }
