@@ -60,8 +60,7 @@ func Attention(y, lse, q, k, v []float32, present []int32, queries, keys, batch 
 	j.y, j.lse, j.q, j.k, j.v, j.present = y, lse, q, k, v, present
 	j.queries, j.keys, j.batch, j.Heads = queries, keys, batch, h
 	j.run()
-	*j = attentionJob{}
-	attentionJobs.put(j)
+	j.end()
 }
 
 // AttentionGrad is the gradient of [Attention]: dq, dk and dv, laid out as q, k and v, from dy, laid out as y. y and
@@ -98,8 +97,7 @@ func attentionGrad(name string, dbias, dq, dk, dv, dy, q, k, v, y, lse []float32
 	j.dbias = dbias
 	j.queries, j.keys, j.batch, j.Heads = queries, keys, batch, h
 	j.runGrad()
-	*j = attentionJob{}
-	attentionJobs.put(j)
+	j.end()
 }
 
 // span is the length of a slice that holds rows of cols elements, ld apart.
@@ -149,7 +147,8 @@ func (h *Heads) checkSizes(name string) {
 	}
 }
 
-// attentionJob is one call. A unit is a sequence and a head of keys; forward may cut it into parts over its queries.
+// attentionJob is one call. A unit is a sequence and a head of keys. It may be cut into parts over its queries: forward
+// as the threads ask for, backward as the number of queries does, see gradChunks.
 type attentionJob struct {
 	Heads
 	dq, dk, dv, dy, y, lse, q, k, v []float32
@@ -163,7 +162,9 @@ type attentionJob struct {
 	cachedKeys, cachedValues *cache.Cache
 
 	grad           bool
+	number         uint64 // of the call, since the process began
 	parts, perTask int
+	sums           []gradSum // of the units, where they have parts
 }
 
 var attentionJobs jobs[attentionJob]
@@ -187,14 +188,34 @@ func (j *attentionJob) run() {
 }
 
 func (j *attentionJob) runGrad() {
-	j.grad, j.parts = true, 1
-	j.split(j.batch*j.KV, 2*j.queries*max(1, j.keys)*j.Size*(j.Count/j.KV))
+	units, work := j.batch*j.KV, 2*j.queries*max(1, j.keys)*j.Size*(j.Count/j.KV)
+	j.grad, j.parts = true, gradChunks(j.queries)
+	if j.parts == 1 {
+		j.split(units, work)
+		return
+	}
+	j.number = gradJobs.Add(1)
+	if len(j.sums) < units {
+		j.sums = make([]gradSum, units)
+	}
+	j.perTask = 1
+	if units >= 4*parallel.Threads() {
+		j.perTask = j.parts // a thread packs the keys of a unit once
+	}
+	parallel.Run((units*j.parts+j.perTask-1)/j.perTask, j)
 }
 
 // split runs n pieces of about work multiply-adds each, in tasks that pay for handing them over.
 func (j *attentionJob) split(n, work int) {
-	j.perTask = max(1, min((n+parallel.Threads()-1)/parallel.Threads(), 1<<17/max(1, work)))
+	threads := parallel.Threads()
+	j.perTask = max(1, min((n+threads-1)/threads, 1<<17/max(1, work)), min(j.KV, n/(4*threads)))
 	parallel.Run((n+j.perTask-1)/j.perTask, j)
+}
+
+// end clears j for the next call.
+func (j *attentionJob) end() {
+	*j = attentionJob{sums: j.sums}
+	attentionJobs.put(j)
 }
 
 func (j *attentionJob) Do(task int) {
@@ -203,10 +224,14 @@ func (j *attentionJob) Do(task int) {
 	for i := task * j.perTask; i < min((task+1)*j.perTask, units*j.parts); i++ {
 		// The last queries see the most keys: they go first.
 		unit, part := i%units, j.parts-1-i/units
+		if j.grad {
+			// The parts of a unit are added together as they come, and kept until then.
+			unit, part = i/j.parts, j.parts-1-i%j.parts
+		}
 		b, g := unit/j.KV, unit%j.KV
 		switch {
 		case j.grad:
-			w.gradUnit(j, b, g)
+			w.gradUnit(j, b, g, part)
 		case j.positions != nil:
 			w.cachedUnit(j, b, g)
 		default:

@@ -182,8 +182,7 @@ func AttentionCached(y, q []float32, keys, values *cache.Cache, positions []int3
 	}
 	j.parts = 1
 	j.split(batch*h.KV, steps*min(longest, capacity, h.Window)*h.Size*(h.Count/h.KV))
-	*j = attentionJob{}
-	attentionJobs.put(j)
+	j.end()
 }
 
 // few is the number of queries up to which the cache is read in place, once for each, and not packed: the bits are

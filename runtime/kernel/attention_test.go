@@ -326,6 +326,19 @@ func TestAttention(t *testing.T) {
 		c.fill(r)
 		cases = append(cases, c)
 	}
+	// So many queries that their gradients are added in parts.
+	for n, o := range []Heads{{Causal: true}, {Cap: 0.5}, {Causal: true, Window: 100, Prefix: 9, Rate: 0.1}} {
+		c := &attentionCase{queries: 270 + 60*n, keys: 280 + 60*n, batch: 1 + n%2, h: o}
+		c.h.Count, c.h.KV, c.h.Size = 2+2*n, 2, 4
+		if n < 2 {
+			c.biased(r)
+		}
+		c.fill(r)
+		if n > 0 {
+			c.holes(r)
+		}
+		cases = append(cases, c)
+	}
 	for _, c := range cases {
 		var want [6][]float32
 		for _, threads := range []int{1, 3} {

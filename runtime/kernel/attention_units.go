@@ -102,30 +102,47 @@ func (w *attentionWork) forward(y, q []float32, ldy, ldq, rows, head int, row ui
 	scaleRows(y, w.out, w.part, ldy, w.ld, rows, w.Size)
 }
 
-// gradUnit computes the gradients of one head of the keys and values of sequence b, and of the queries that read it.
-func (w *attentionWork) gradUnit(j *attentionJob, b, g int) {
+// gradUnit computes the gradients of one head of the keys and values of sequence b, and of the queries that read it:
+// what a part of the queries gives.
+func (w *attentionWork) gradUnit(j *attentionJob, b, g, part int) {
+	held := w.packed
 	w.begin(&j.Heads, j.queries+j.keys)
 	w.ds = grow(w.ds, len(w.s))
+	q0, q1 := j.queries*part/j.parts, j.queries*(part+1)/j.parts
+	off := j.keys - j.queries
+	limit := j.keys
+	if j.Causal && part < j.parts-1 {
+		limit = max(0, min(limit, max(q1+off, j.Prefix)))
+	}
+	w.packed = packedKeys{j.number, b, g, limit}
+	if j.parts == 1 || !held.hold(w.packed) {
+		w.take(j, b, limit)
+		x, ld := w.rows(j.k, j, b, g)
+		w.kT = w.packT(w.kT, x, ld, w.n, j.Scale)
+		w.kN = w.packN(w.kN, x, ld, w.n, j.Scale)
+		x, ld = w.rows(j.v, j, b, g)
+		w.vT = w.packT(w.vT, x, ld, w.n, 1)
+	} else {
+		w.packed = held
+	}
+	w.ldD, w.fresh = (j.Size+15)&^15, 0
+	w.dK, w.dV = grow(w.dK, w.n*w.ldD), grow(w.dV, w.n*w.ldD)
+	group := j.Count / j.KV
 	w.dbias = nil
 	if j.dbias != nil {
 		w.dbias = j.dbias[b*len(j.Bias):][:len(j.Bias)]
+		if j.parts > 1 {
+			w.partBias = grow(w.partBias, len(j.Bias))
+			w.dbias = w.partBias
+			clear(w.ofHeads(w.dbias, g*group, group))
+		}
 	}
-	off := j.keys - j.queries
-	w.take(j, b, j.keys)
-	x, ld := w.rows(j.k, j, b, g)
-	w.kT = w.packT(w.kT, x, ld, w.n, j.Scale)
-	w.kN = w.packN(w.kN, x, ld, w.n, j.Scale)
-	x, ld = w.rows(j.v, j, b, g)
-	w.vT = w.packT(w.vT, x, ld, w.n, 1)
-	w.ldD, w.fresh = (j.Size+15)&^15, 0
-	w.dK, w.dV = grow(w.dK, w.n*w.ldD), grow(w.dV, w.n*w.ldD)
 	bad := !finite(w.kN)
-	group := j.Count / j.KV
 	ldq, ldy := j.batch*j.LDQ, j.batch*j.Count*j.Size
 	for h := g * group; h < (g+1)*group; h++ {
-		step := evenly(j.queries, blockQueries)
-		for i := 0; i < j.queries; i += step {
-			rows := min(step, j.queries-i)
+		step := evenly(q1-q0, blockQueries)
+		for i := q0; i < q1; i += step {
+			rows := min(step, q1-i)
 			q, dq := j.q[i*ldq+b*j.LDQ+h*j.Size:], j.dq[i*ldq+b*j.LDQ+h*j.Size:]
 			at := i*ldy + b*j.Count*j.Size + h*j.Size
 			y, dy := j.y[at:], j.dy[at:]
@@ -150,8 +167,15 @@ func (w *attentionWork) gradUnit(j *attentionJob, b, g int) {
 			}
 		}
 	}
+	if j.parts == 1 || w.join(j, b, g, j.parts-1-part) {
+		w.finishGrad(j, b, g)
+	}
+}
+
+// finishGrad writes dK and dV of a unit to where they belong.
+func (w *attentionWork) finishGrad(j *attentionJob, b, g int) {
 	w.reach(w.n)
-	scaleAll(w.dK, j.Scale)
+	scaleAll(w.dK[:w.n*w.ldD], j.Scale)
 	if w.n == j.keys {
 		at, ld := b*j.LDK+g*j.Size, j.batch*j.LDK
 		w.copyRows(j.dk[min(at, len(j.dk)):], w.dK, ld, w.ldD, w.n)

@@ -23,6 +23,7 @@ type attentionWork struct {
 	gather, wide   []float32
 	dK, dV         []float32 // rows of whole vectors, ldD apart
 	ldD, fresh     int       // rows of dK and dV from fresh on hold nothing yet
+	packed         packedKeys
 
 	// Of the block of queries: the first position, the keys that each sees from prefix on, and with the keys of a block
 	// as columns, the first and the last of all that each sees.
@@ -52,6 +53,7 @@ type attentionWork struct {
 	ones, drop       []float32
 	slope            []float32 // derivative of the cap at each score
 	dbias            []float32 // of the sequence, [Count, span]
+	partBias         []float32 // the same of a part of the queries
 	pad              []float32
 }
 
@@ -78,6 +80,12 @@ func init() {
 		}
 		attentionWorks.free = nil
 		attentionWorks.mu.Unlock()
+		gradParts.mu.Lock()
+		for _, p := range gradParts.free {
+			n += 4 * (cap(p.dK) + cap(p.dV) + cap(p.dbias))
+		}
+		gradParts.free = nil
+		gradParts.mu.Unlock()
 		return n
 	}
 }
@@ -120,7 +128,7 @@ func (w *attentionWork) begin(h *Heads, far int) {
 	}
 	w.ld = h.Size + 16
 	w.q, w.dy, w.out = grow(w.q, blockQueries*w.ld), grow(w.dy, blockQueries*w.ld), grow(w.out, blockQueries*w.ld)
-	w.careful = false
+	w.careful, w.packed = false, packedKeys{}
 }
 
 // take finds the keys of sequence b before limit that take part.
@@ -478,9 +486,11 @@ func (w *attentionWork) capRow(s []float32) {
 }
 
 // biasOf is the part of a bias, or of its gradient, that belongs to a head.
-func (w *attentionWork) biasOf(x []float32, head int) []float32 {
+func (w *attentionWork) biasOf(x []float32, head int) []float32 { return w.ofHeads(x, head, 1) }
+
+func (w *attentionWork) ofHeads(x []float32, head, heads int) []float32 {
 	span := len(x) / w.Count
-	return x[head*span : (head+1)*span]
+	return x[head*span : (head+heads)*span]
 }
 
 // biasAt is the column of a bias of the given span for a query at position p and key c.
