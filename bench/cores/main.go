@@ -169,7 +169,7 @@ type touches interface {
 
 // add records a step.
 func (r *recording) add(caches *lru, step func()) error {
-	first := len(r.samples) == 0
+	first := len(r.runs) == 0
 	var sample []float64
 	at := 0
 	var mismatch error
@@ -349,15 +349,19 @@ func measure(p model.Program, h *host) (*result, error) {
 	}
 	var one, two []float64
 	began := time.Now()
-	for round := 0; round < *rounds && (round < 3 || time.Since(began).Seconds() < *longer); round++ {
-		for tries := 0; !h.same(); tries++ {
-			if tries == 400 {
+	// A round counts where the machine is what it was from its beginning to its end.
+	for round, tries := 0, 0; round < *rounds && (round < 3 || time.Since(began).Seconds() < *longer); tries++ {
+		if !h.same() {
+			if tries > 400 && round > 0 {
+				break
+			} else if tries > 400 {
 				return nil, errors.New("the machine is not what it was when it was measured")
 			}
 			time.Sleep(50 * time.Millisecond)
+			continue
 		}
 		for i, r := range recordings {
-			if round == 0 { // the arrays of a step before it
+			if len(r.runs) == 0 { // the arrays of a step before it
 				if err := (&recording{threads: r.threads}).add(caches[i], step); err != nil {
 					return nil, err
 				}
@@ -374,10 +378,16 @@ func measure(p model.Program, h *host) (*result, error) {
 				for range times {
 					b = append(b, timed(2))
 				}
-				if round == 0 || h.same() {
-					one, two = append(one, middle(a)), append(two, middle(b))
-				}
+				one, two = append(one, middle(a)), append(two, middle(b))
 			}
+		}
+		if h.same() {
+			round++
+			continue
+		}
+		one, two = one[:round], two[:round]
+		for _, r := range recordings {
+			r.samples = r.samples[:round]
 		}
 	}
 	if failed != nil {
