@@ -1,4 +1,4 @@
-package main
+package asm
 
 import (
 	"bytes"
@@ -6,7 +6,6 @@ import (
 	"math"
 
 	"github.com/mmcloughlin/avo/attr"
-	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -53,19 +52,15 @@ const (
 	maxAttendRowsAVX2   = 6
 )
 
-// columnNumbers is 0, 1, ..., 15 as 32-bit words.
-var columnNumbers operand.Mem
-
-func emitAttention(ctx *build.Context) {
+func emitAttention(ctx *file) {
 	maskTable(ctx)
-	columnNumbers = ctx.StaticGlobal("columnNumbers")
+	ctx.columnNumbers = ctx.StaticGlobal("columnNumbers")
 	ctx.DataAttributes(attr.RODATA | attr.NOPTR)
 	for i := range 16 {
 		ctx.AppendDatum(operand.U32(uint32(i)))
 	}
-	konstants = map[konst]int{}
 	for _, wide := range []bool{true, false} {
-		a := &asm{Context: ctx, wide: wide, hoisted: map[konst]vector{}}
+		a := &asm{file: ctx, wide: wide, hoisted: map[konst]vector{}}
 		a.softmaxRows()
 		a.softmaxGradRows()
 		a.scaleRows()
@@ -312,7 +307,7 @@ func (a *asm) scoreRows(name, doc string) *scoreLoop {
 // masks prepares for maskRow.
 func (l *scoreLoop) masks() {
 	l.numbers = l.vec()
-	l.VMOVUPS(columnNumbers.Offset(0), l.numbers)
+	l.VMOVUPS(l.columnNumbers.Offset(0), l.numbers)
 }
 
 // maskRow prepares for the masks of a row: lane i of vector v is column first + v·lanes + i, and seen if, from
@@ -334,14 +329,14 @@ func (l *scoreLoop) seen() reg.Register {
 	if l.wide {
 		k := l.K()
 		l.VPCMPUD(operand.Imm(1), l.see, l.column, k)
-		l.VPADDD_BCST(konst(16).mem(), l.column, l.column)
+		l.VPADDD_BCST(l.at(konst(16)), l.column, l.column)
 		return k
 	}
 	before, m := l.vec(), l.vec()
 	l.VPSRAD(operand.Imm(31), l.column, before)
 	l.VPCMPGTD(l.column, l.see, m)
 	l.VPANDN(m, before, m)
-	l.VPADDD(konst(8).mem(), l.column, l.column)
+	l.VPADDD(l.at(konst(8)), l.column, l.column)
 	return m
 }
 

@@ -1,9 +1,8 @@
-package main
+package asm
 
 import (
 	"fmt"
 
-	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -11,13 +10,13 @@ import (
 // cacheBlock is the number of features that share a scale in package cache.
 const cacheBlock = 32
 
-func emitCache(ctx *build.Context) {
+func emitCache(ctx *file) {
 	for _, wide := range []bool{true, false} {
-		a := &asm{Context: ctx, wide: wide}
+		a := &asm{file: ctx, wide: wide}
 		a.widenHalves()
 		a.widenBlocks()
 	}
-	(&asm{Context: ctx}).narrow()
+	(&asm{file: ctx}).narrow()
 }
 
 // widenHalves emits what makes float32 of bf16.

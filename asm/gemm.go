@@ -1,10 +1,9 @@
-package main
+package asm
 
 import (
 	"fmt"
 
 	"github.com/mmcloughlin/avo/attr"
-	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -40,10 +39,10 @@ const (
 	maxRowsWideAVX2   = 2
 )
 
-func emitGemm(ctx *build.Context) {
+func emitGemm(ctx *file) {
 	maskTable(ctx)
 	for _, wide := range []bool{true, false} {
-		a := &asm{Context: ctx, wide: wide}
+		a := &asm{file: ctx, wide: wide}
 		a.packPanel()
 		a.packTranspose()
 		a.packRows()
@@ -65,11 +64,9 @@ func emitGemm(ctx *build.Context) {
 	}
 }
 
-var masks operand.Mem
-
 // maskTable is 8 words of ones and 8 of zeros: 8 words from word 8-n on are a mask of n lanes for VMASKMOVPS.
-func maskTable(ctx *build.Context) {
-	masks = ctx.StaticGlobal("laneMasks")
+func maskTable(ctx *file) {
+	ctx.laneMasks = ctx.StaticGlobal("laneMasks")
 	ctx.DataAttributes(attr.RODATA | attr.NOPTR)
 	for i := range 16 {
 		v := uint32(0)

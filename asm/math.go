@@ -1,11 +1,10 @@
-package main
+package asm
 
 import (
 	"math"
 	"sort"
 
 	"github.com/mmcloughlin/avo/attr"
-	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -20,32 +19,30 @@ const (
 	absMask = konst(1<<31 - 1)
 )
 
-// konstants are the constants of the file that is being written.
-var konstants map[konst]int
-
 const konstName = "constants"
 
 // emitKonstants writes the table of constants; it comes after all the functions that use it.
-func emitKonstants(ctx *build.Context) {
-	ctx.StaticGlobal(konstName)
-	ctx.DataAttributes(attr.RODATA | attr.NOPTR)
-	list := make([]konst, 0, len(konstants))
-	for k := range konstants {
+func emitKonstants(f *file) {
+	f.StaticGlobal(konstName)
+	f.DataAttributes(attr.RODATA | attr.NOPTR)
+	list := make([]konst, 0, len(f.konstants))
+	for k := range f.konstants {
 		list = append(list, k)
 	}
-	sort.Slice(list, func(i, j int) bool { return konstants[list[i]] < konstants[list[j]] })
+	sort.Slice(list, func(i, j int) bool { return f.konstants[list[i]] < f.konstants[list[j]] })
 	for _, k := range list {
 		for range 8 {
-			ctx.AppendDatum(operand.U32(k))
+			f.AppendDatum(operand.U32(k))
 		}
 	}
 }
 
-func (k konst) mem() operand.Mem {
-	at, ok := konstants[k]
+// at is where the constant k lies in memory.
+func (f *file) at(k konst) operand.Mem {
+	at, ok := f.konstants[k]
 	if !ok {
-		at = 32 * len(konstants)
-		konstants[k] = at
+		at = 32 * len(f.konstants)
+		f.konstants[k] = at
 	}
 	return operand.Mem{Symbol: operand.Symbol{Name: konstName, Static: true}, Base: reg.StaticBase, Disp: at}
 }
@@ -68,9 +65,9 @@ func (a *asm) hoist(ks ...konst) {
 func (a *asm) load(k konst) vector {
 	v := a.vec()
 	if a.wide {
-		a.VBROADCASTSS(k.mem(), v)
+		a.VBROADCASTSS(a.at(k), v)
 	} else {
-		a.VMOVUPS(k.mem(), v)
+		a.VMOVUPS(a.at(k), v)
 	}
 	return v
 }
@@ -106,9 +103,9 @@ func (a *asm) apply(f, bcst instruction, y arg, ops ...operand.Op) {
 		if v, found := a.hoisted[k]; found {
 			f(append([]operand.Op{v}, ops...)...)
 		} else if a.wide {
-			bcst(append([]operand.Op{k.mem()}, ops...)...)
+			bcst(append([]operand.Op{a.at(k)}, ops...)...)
 		} else {
-			f(append([]operand.Op{k.mem()}, ops...)...)
+			f(append([]operand.Op{a.at(k)}, ops...)...)
 		}
 		return
 	}
@@ -200,7 +197,7 @@ func (a *asm) cmp(relation uint64, x, y arg) reg.Register {
 		m := a.K()
 		if k, ok := y.(konst); ok {
 			if _, found := a.hoisted[k]; !found {
-				a.VCMPPS_BCST(operand.Imm(relation), k.mem(), a.in(x), m)
+				a.VCMPPS_BCST(operand.Imm(relation), a.at(k), a.in(x), m)
 				return m
 			}
 		}
@@ -210,7 +207,7 @@ func (a *asm) cmp(relation uint64, x, y arg) reg.Register {
 	m := a.vec()
 	if k, ok := y.(konst); ok {
 		if _, found := a.hoisted[k]; !found {
-			a.VCMPPS(operand.Imm(relation), k.mem(), a.in(x), m)
+			a.VCMPPS(operand.Imm(relation), a.at(k), a.in(x), m)
 			return m
 		}
 	}
@@ -396,6 +393,10 @@ func (a *asm) erf(x vector) vector {
 	p := a.horner(s, -5.96761703e-4, 4.99119423e-3, -2.67681349e-2, 1.12819925e-1, -3.76125336e-1, 1.28379166e-1)
 	a.fma213(p, x, x)
 	return a.choose(a.cmp(less, t, f32(0.921875)), p, r)
+}
+
+func (a *asm) erfSlope(x vector) vector {
+	return a.mul(a.exp(a.neg(a.mul(x, x))), f32(twoRsqrtPi))
 }
 
 func (a *asm) normal(x vector) vector {

@@ -1,4 +1,4 @@
-package main
+package asm
 
 import (
 	"github.com/mmcloughlin/avo/operand"
@@ -222,7 +222,7 @@ func (a *asm) mask(n reg.Register, from int) reg.Register {
 		return k
 	}
 	base, v := a.GP64(), a.YMM()
-	a.LEAQ(masks.Offset(32), base)
+	a.LEAQ(a.laneMasks.Offset(32), base)
 	a.NEGQ(x)
 	a.VMOVDQU(memx(base, x, 4, 0), v)
 	return v

@@ -1,15 +1,14 @@
-package main
+package asm
 
 import (
-	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
 
 // emitPeak emits the loops that measure what the machine can do.
-func emitPeak(ctx *build.Context) {
+func emitPeak(ctx *file) {
 	for _, wide := range []bool{true, false} {
-		a := &asm{Context: ctx, wide: wide}
+		a := &asm{file: ctx, wide: wide}
 		a.peakFMA()
 		a.read()
 		a.copy()

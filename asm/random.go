@@ -1,16 +1,15 @@
-package main
+package asm
 
 import (
 	"math"
 
 	"github.com/mmcloughlin/avo/attr"
-	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
 
 // laneNumbers is 0, 2, ..., 14 and 1, 3, ..., 15 as 64-bit words.
-func laneNumbers(ctx *build.Context) {
+func laneNumbers(ctx *file) {
 	ctx.StaticGlobal("laneNumbers")
 	ctx.DataAttributes(attr.RODATA | attr.NOPTR)
 	for _, first := range []uint64{0, 1} {
@@ -54,9 +53,9 @@ func (a *asm) philox(counter, args reg.GPVirtual, first int) [4]vector {
 	mul := func(m konst, x vector) vector {
 		d := a.vec()
 		if a.wide {
-			a.VPMULUDQ_BCST(m.mem(), x, d)
+			a.VPMULUDQ_BCST(a.at(m), x, d)
 		} else {
-			a.VPMULUDQ(m.mem(), x, d)
+			a.VPMULUDQ(a.at(m), x, d)
 		}
 		return d
 	}
@@ -96,7 +95,7 @@ func (a *asm) philox(counter, args reg.GPVirtual, first int) [4]vector {
 // stream emits a kernel over groups of 64 elements. body gets the random words of a vector of each of the four
 // sixteens of a group, of which at makes number i the one that is loaded and stored.
 func (a *asm) stream(name string, pointers, scalars int, body func(l *loop, words [4]vector, at func(i int))) {
-	a.ops = append(a.ops, name)
+	a.named(name)
 	a.function("vec"+name, "func(v *vec, lo, hi int)",
 		"vec"+name+a.suffix()+" is op"+name+" on elements lo to hi; offset + lo is a multiple of 64.")
 	l := &loop{asm: a, args: a.GP64(), index: a.GP64()}

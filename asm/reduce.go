@@ -1,19 +1,17 @@
-package main
+package asm
 
 import (
 	"fmt"
 	"math"
 
-	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
 
-func emitReduce(ctx *build.Context) {
+func emitReduce(ctx *file) {
 	maskTable(ctx)
-	konstants = map[konst]int{}
 	for _, wide := range []bool{true, false} {
-		a := &asm{Context: ctx, wide: wide, hoisted: map[konst]vector{}}
+		a := &asm{file: ctx, wide: wide, hoisted: map[konst]vector{}}
 		a.rowReductions()
 		a.sumSquares()
 		a.columns()

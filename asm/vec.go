@@ -1,7 +1,6 @@
-package main
+package asm
 
 import (
-	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -58,9 +57,15 @@ func (l *loop) put(i int, v vector) {
 	}
 }
 
+// input and changed are where pieces of a kernel find their arguments: those of the kernel.
+func (l *loop) input(i int) vector   { return l.get(1 + i) }
+func (l *loop) changed(i int) vector { return l.get(1 + i) }
+
+func (l *loop) number(i int) arg { return l.scalars[i] }
+
 // elementwise emits the kernel name over elements lo to hi. unroll vectors are worked on at a time.
 func (a *asm) elementwise(name string, pointers, scalars, unroll int, consts []konst, body func(l *loop)) {
-	a.ops = append(a.ops, name)
+	a.named(name)
 	a.function("vec"+name, "func(v *vec, lo, hi int)", "vec"+name+a.suffix()+" is op"+name+" on elements lo to hi.")
 	l := &loop{asm: a, args: a.GP64(), index: a.GP64()}
 	n := a.GP64()
@@ -109,155 +114,25 @@ func (a *asm) elementwise(name string, pointers, scalars, unroll int, consts []k
 	a.ret()
 }
 
-// vecOps are the names of the elementwise kernels.
-var vecOps []string
-
-func emitVec(ctx *build.Context) {
+func emitVec(ctx *file) {
 	maskTable(ctx)
 	laneNumbers(ctx)
-	konstants = map[konst]int{}
 	for _, wide := range []bool{true, false} {
-		a := &asm{Context: ctx, wide: wide, hoisted: map[konst]vector{}}
-		a.simple()
-		a.functions()
+		a := &asm{file: ctx, wide: wide, hoisted: map[konst]vector{}}
+		a.elementwise("Clear", 1, 0, 4, nil, func(l *loop) { l.put(0, l.zeroVec()) })
+		a.elementwise("Fill", 1, 1, 4, nil, func(l *loop) { l.put(0, l.scalars[0]) })
+		for _, p := range pieces {
+			a.elementwise(p.name, 1+p.inputs, p.numbers, p.unroll, p.consts, func(l *loop) {
+				l.put(0, p.emit(a, l))
+			})
+		}
 		a.rows()
 		a.pairs()
 		a.optimizers()
 		a.lion()
 		a.random()
-		vecOps = a.ops
 	}
 	emitKonstants(ctx)
-}
-
-// simple emits the kernels that are a few instructions an element.
-func (a *asm) simple() {
-	a.elementwise("Clear", 1, 0, 4, nil, func(l *loop) { l.put(0, l.zeroVec()) })
-	a.elementwise("Fill", 1, 1, 4, nil, func(l *loop) { l.put(0, l.scalars[0]) })
-	a.elementwise("Copy", 2, 0, 4, nil, func(l *loop) { l.put(0, l.get(1)) })
-	for _, b := range []struct {
-		name string
-		f    func(x, y arg) vector
-	}{{"Add", a.add}, {"Sub", a.sub}, {"Mul", a.mul}, {"Div", a.div}} {
-		a.elementwise(b.name, 3, 0, 4, nil, func(l *loop) { l.put(0, b.f(l.get(1), l.get(2))) })
-	}
-	a.elementwise("Scale", 2, 1, 4, nil, func(l *loop) { l.put(0, l.mul(l.get(1), l.scalars[0])) })
-	a.elementwise("AddScaled", 3, 1, 4, nil, func(l *loop) {
-		x := l.get(1)
-		l.fma231(x, l.get(2), l.scalars[0])
-		l.put(0, x)
-	})
-	a.elementwise("MulAdd", 4, 0, 4, nil, func(l *loop) {
-		x := l.get(1)
-		l.fma213(x, l.get(2), l.get(3))
-		l.put(0, x)
-	})
-	a.elementwise("MulSub", 4, 0, 4, nil, func(l *loop) {
-		x := l.get(1)
-		l.fms213(x, l.get(2), l.get(3))
-		l.put(0, x)
-	})
-	a.elementwise("SubMul", 4, 0, 4, nil, func(l *loop) {
-		x := l.get(1)
-		l.fnma231(x, l.get(2), l.get(3))
-		l.put(0, x)
-	})
-	a.elementwise("Axpb", 2, 2, 4, nil, func(l *loop) {
-		x := l.get(1)
-		l.fma213(x, l.scalars[0], l.scalars[1])
-		l.put(0, x)
-	})
-	a.elementwise("Sqrt", 2, 0, 2, nil, func(l *loop) { l.put(0, l.sqrt(l.get(1))) })
-	a.elementwise("Clamp", 2, 2, 4, nil, func(l *loop) {
-		l.put(0, l.max(l.scalars[0], l.min(l.scalars[1], l.get(1))))
-	})
-	a.elementwise("ReLU", 2, 0, 4, []konst{0}, func(l *loop) { l.put(0, l.max(konst(0), l.get(1))) })
-	a.elementwise("LeakyReLU", 2, 1, 4, []konst{0}, func(l *loop) {
-		x := l.get(1)
-		l.put(0, l.choose(l.cmp(less, x, konst(0)), l.mul(x, l.scalars[0]), x))
-	})
-	a.elementwise("TanhGrad", 3, 0, 4, []konst{f32(1)}, func(l *loop) {
-		y := l.get(1)
-		l.put(0, l.mul(l.get(2), l.fnma(y, y, f32(1))))
-	})
-	a.elementwise("SigmoidGrad", 3, 0, 4, nil, func(l *loop) {
-		y := l.get(1)
-		l.put(0, l.mul(l.get(2), l.fnma(y, y, y)))
-	})
-	a.elementwise("MulTanhGrad", 4, 0, 4, []konst{f32(1)}, func(l *loop) {
-		y := l.get(1)
-		l.put(0, l.mul(l.mul(l.get(2), l.get(3)), l.fnma(y, y, f32(1))))
-	})
-	a.elementwise("MulSigmoidGrad", 4, 0, 4, nil, func(l *loop) {
-		y := l.get(1)
-		l.put(0, l.mul(l.mul(l.get(2), l.get(3)), l.fnma(y, y, y)))
-	})
-	a.elementwise("AddTanhGrad", 4, 0, 4, []konst{f32(1)}, func(l *loop) {
-		x, y := l.get(1), l.get(2)
-		l.fma231(x, l.get(3), l.fnma(y, y, f32(1)))
-		l.put(0, x)
-	})
-	a.elementwise("AddSigmoidGrad", 4, 0, 4, nil, func(l *loop) {
-		x, y := l.get(1), l.get(2)
-		l.fma231(x, l.get(3), l.fnma(y, y, y))
-		l.put(0, x)
-	})
-	a.elementwise("ReLUGrad", 3, 0, 4, []konst{0}, func(l *loop) {
-		m := l.cmp(greater, l.get(1), konst(0))
-		l.put(0, l.orZero(m, l.get(2)))
-	})
-	a.elementwise("LeakyReLUGrad", 3, 1, 4, []konst{0}, func(l *loop) {
-		m := l.cmp(less, l.get(1), konst(0))
-		g := l.get(2)
-		l.put(0, l.choose(m, l.mul(g, l.scalars[0]), g))
-	})
-}
-
-func (a *asm) zeroVec() vector {
-	v := a.vec()
-	a.zero(v)
-	return v
-}
-
-// expKonsts are the constants of exp that are worth a register, commonKonsts those of functions made from it.
-var expKonsts = []konst{f32(89), f32(expLow), f32(12582912), f32(1.4426950408889634), f32(-0.693145751953125),
-	f32(-1.428606765330187e-06), f32(1), f32(0.000198527617612853646), f32(0.5)}
-
-func (a *asm) functions() {
-	for _, f := range []struct {
-		name   string
-		f      func(vector) vector
-		unroll int
-		consts []konst
-	}{
-		{"Exp", a.exp, 2, expKonsts},
-		{"Log", a.log, 2, nil},
-		{"Tanh", a.tanh, 2, append([]konst{f32(2)}, expKonsts...)},
-		{"Sigmoid", a.sigmoid, 2, append([]konst{0}, expKonsts...)},
-		{"Gate", a.gate, 2, append([]konst{0}, expKonsts...)},
-		{"GELU", a.gelu, 2, append([]konst{0}, expKonsts...)},
-		{"GELUErf", a.geluErf, 2, expKonsts},
-		{"SiLU", a.silu, 2, append([]konst{0}, expKonsts...)},
-		{"Softplus", a.softplus, 2, expKonsts},
-		{"Erf", a.erf, 2, expKonsts},
-	} {
-		a.elementwise(f.name, 2, 0, f.unroll, f.consts, func(l *loop) { l.put(0, f.f(l.get(1))) })
-	}
-	for _, f := range []struct {
-		name string
-		f    func(vector) vector
-	}{
-		{"GELUGrad", a.geluGrad},
-		{"GELUErfGrad", a.geluErfGrad},
-		{"SiLUGrad", a.siluGrad},
-		{"SoftplusGrad", a.gate},
-		{"ErfGrad", func(x vector) vector { return a.mul(a.exp(a.neg(a.mul(x, x))), f32(twoRsqrtPi)) }},
-	} {
-		a.elementwise(f.name, 3, 0, 2, expKonsts, func(l *loop) {
-			d := f.f(l.get(1))
-			l.put(0, l.mul(l.get(2), d))
-		})
-	}
 }
 
 // rows emits what the kernels over rows do to each element of a row.
@@ -290,7 +165,6 @@ func (a *asm) rows() {
 
 // pairs emits the gated units and the rotation of positions.
 func (a *asm) pairs() {
-	gateKonsts := append([]konst{0}, expKonsts...)
 	a.elementwise("SwiGLU", 3, 0, 1, gateKonsts, func(l *loop) { l.put(0, l.mul(l.silu(l.get(1)), l.get(2))) })
 	a.elementwise("SwiGLUGrad", 5, 0, 1, gateKonsts, func(l *loop) {
 		g := l.get(2)

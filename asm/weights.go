@@ -1,4 +1,4 @@
-package main
+package asm
 
 import (
 	"fmt"
@@ -6,7 +6,6 @@ import (
 	"math"
 
 	"github.com/mmcloughlin/avo/attr"
-	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -50,10 +49,10 @@ var panelShapes = []struct {
 	{"Q4", true, 2, 6}, {"Q4Shuffled", true, 2, 6}, {"Q4", false, 4, 2}, {"Q4", false, 2, 4},
 }
 
-func emitWeights(ctx *build.Context) {
+func emitWeights(ctx *file) {
 	codes := codeTable(ctx)
 	for _, s := range panelShapes {
-		a := &asm{Context: ctx, wide: s.wide}
+		a := &asm{file: ctx, wide: s.wide}
 		for r := 1; r <= s.rows; r++ {
 			switch {
 			case s.kind == "F32" || s.kind == "BF16":
@@ -65,7 +64,7 @@ func emitWeights(ctx *build.Context) {
 			}
 		}
 	}
-	(&asm{Context: ctx}).quantizeBlocks()
+	(&asm{file: ctx}).quantizeBlocks()
 }
 
 // dispatchWeights writes the choice of a kernel of a kind of weights by width and shape.
@@ -90,7 +89,7 @@ func dispatchWeights(b io.Writer) {
 }
 
 // codeTable is the values of the codes of Q4 plus 64, four times.
-func codeTable(ctx *build.Context) operand.Mem {
+func codeTable(ctx *file) operand.Mem {
 	t := ctx.StaticGlobal("weightCodes")
 	ctx.DataAttributes(attr.RODATA | attr.NOPTR)
 	for range 4 {

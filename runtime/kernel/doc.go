@@ -30,4 +30,4 @@
 // which level runs.
 package kernel
 
-//go:generate go run ../../asm -dir .
+//go:generate go run ../../asm/kernels -dir .
