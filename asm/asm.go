@@ -1,5 +1,6 @@
-// Package asm writes assembly with avo, at AVX2 and at AVX-512 width: that of runtime/kernel, every kernel a Go function
-// here that emits it, and that of what a model computes element by element, of which the compiler makes routines.
+// Package asm writes assembly with avo, at AVX2 and at AVX-512 width: that of runtime/kernel, every kernel a Go
+// function here that emits it, and that of what a model computes element by element, of which the compiler makes
+// routines.
 //
 // It must know nothing of models.
 package asm
@@ -127,20 +128,23 @@ func (t *tile) run(rows, across int, leftT bool) {
 
 // file is a file while it is written.
 type file struct {
-	*build.Context
-	signatures []string      // of the functions, in order
-	konstants  map[konst]int // the constants and where each lies in their table
-	laneMasks  operand.Mem   // see maskTable
-	ops        []string      // the names of the elementwise kernels
+	Context    *build.Context // not embedded: that would make two thousand methods more
+	signatures []string       // of the functions, in order
+	konstants  map[konst]int  // the constants and where each lies in their table
+	reads      map[konst]int  // how often each is read
+	laneMasks  operand.Mem    // see maskTable
+	ops        []string       // the names of the elementwise kernels
 	// columnNumbers is 0, 1, ..., 15 as 32-bit words, in files that have it.
 	columnNumbers operand.Mem
 }
 
-func newFile() *file { return &file{Context: build.NewContext(), konstants: map[konst]int{}} }
+func newFile() *file {
+	return &file{Context: build.NewContext(), konstants: map[konst]int{}, reads: map[konst]int{}}
+}
 
 // compile gives what has been emitted, with registers.
 func (f *file) compile() (*ir.File, error) {
-	file, err := f.Result()
+	file, err := f.Context.Result()
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +161,7 @@ func (f *file) compile() (*ir.File, error) {
 }
 
 func (f *file) write(path, pkg string, emit func(*file)) error {
-	f.ConstraintExpr("amd64,!purego")
+	f.Context.ConstraintExpr("amd64,!purego")
 	emit(f)
 	file, err := f.compile()
 	if err != nil {
@@ -215,6 +219,7 @@ func culprit(file *ir.File) string {
 
 // An asm is what kernels are emitted with: the file, the width, and names that are used once.
 type asm struct {
+	*build.Context
 	*file
 	wide   bool // AVX-512
 	labels int

@@ -54,13 +54,13 @@ const (
 
 func emitAttention(ctx *file) {
 	maskTable(ctx)
-	ctx.columnNumbers = ctx.StaticGlobal("columnNumbers")
-	ctx.DataAttributes(attr.RODATA | attr.NOPTR)
+	ctx.columnNumbers = ctx.Context.StaticGlobal("columnNumbers")
+	ctx.Context.DataAttributes(attr.RODATA | attr.NOPTR)
 	for i := range 16 {
-		ctx.AppendDatum(operand.U32(uint32(i)))
+		ctx.Context.AppendDatum(operand.U32(uint32(i)))
 	}
 	for _, wide := range []bool{true, false} {
-		a := &asm{file: ctx, wide: wide, hoisted: map[konst]vector{}}
+		a := &asm{Context: ctx.Context, file: ctx, wide: wide, hoisted: map[konst]vector{}}
 		a.softmaxRows()
 		a.softmaxGradRows()
 		a.scaleRows()
@@ -70,7 +70,7 @@ func emitAttention(ctx *file) {
 			a.rowTiles(r, true)
 		}
 	}
-	emitKonstants(ctx)
+	emitKonstants(ctx, 1)
 }
 
 func (a *asm) maxAttendRows() int {

@@ -12,11 +12,11 @@ const cacheBlock = 32
 
 func emitCache(ctx *file) {
 	for _, wide := range []bool{true, false} {
-		a := &asm{file: ctx, wide: wide}
+		a := &asm{Context: ctx.Context, file: ctx, wide: wide}
 		a.widenHalves()
 		a.widenBlocks()
 	}
-	(&asm{file: ctx}).narrow()
+	(&asm{Context: ctx.Context, file: ctx}).narrow()
 }
 
 // widenHalves emits what makes float32 of bf16.

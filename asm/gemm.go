@@ -42,7 +42,7 @@ const (
 func emitGemm(ctx *file) {
 	maskTable(ctx)
 	for _, wide := range []bool{true, false} {
-		a := &asm{file: ctx, wide: wide}
+		a := &asm{Context: ctx.Context, file: ctx, wide: wide}
 		a.packPanel()
 		a.packTranspose()
 		a.packRows()
@@ -66,14 +66,14 @@ func emitGemm(ctx *file) {
 
 // maskTable is 8 words of ones and 8 of zeros: 8 words from word 8-n on are a mask of n lanes for VMASKMOVPS.
 func maskTable(ctx *file) {
-	ctx.laneMasks = ctx.StaticGlobal("laneMasks")
-	ctx.DataAttributes(attr.RODATA | attr.NOPTR)
+	ctx.laneMasks = ctx.Context.StaticGlobal("laneMasks")
+	ctx.Context.DataAttributes(attr.RODATA | attr.NOPTR)
 	for i := range 16 {
 		v := uint32(0)
 		if i < 8 {
 			v = 0xffffffff
 		}
-		ctx.AppendDatum(operand.U32(v))
+		ctx.Context.AppendDatum(operand.U32(v))
 	}
 }
 

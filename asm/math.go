@@ -1,8 +1,10 @@
 package asm
 
 import (
+	"cmp"
+	"maps"
 	"math"
-	"sort"
+	"slices"
 
 	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/operand"
@@ -21,20 +23,28 @@ const (
 
 const konstName = "constants"
 
-// emitKonstants writes the table of constants; it comes after all the functions that use it.
-func emitKonstants(f *file) {
-	f.StaticGlobal(konstName)
-	f.DataAttributes(attr.RODATA | attr.NOPTR)
-	list := make([]konst, 0, len(f.konstants))
-	for k := range f.konstants {
-		list = append(list, k)
-	}
-	sort.Slice(list, func(i, j int) bool { return f.konstants[list[i]] < f.konstants[list[j]] })
+// emitKonstants writes the table of constants, so many of their words together; it comes after all the functions that
+// use it.
+func emitKonstants(f *file, together int) {
+	f.Context.StaticGlobal(konstName)
+	f.Context.DataAttributes(attr.RODATA | attr.NOPTR)
+	list := slices.SortedFunc(maps.Keys(f.konstants), func(a, b konst) int { return f.konstants[a] - f.konstants[b] })
 	for _, k := range list {
-		for range 8 {
-			f.AppendDatum(operand.U32(k))
+		for range 8 / together {
+			if together == 2 {
+				f.Context.AppendDatum(operand.U64(uint64(k)<<32 | uint64(k)))
+			} else {
+				f.Context.AppendDatum(operand.U32(k))
+			}
 		}
 	}
+}
+
+// common are the constants that are read in memory, the one that is read most often first.
+func (f *file) common() []konst {
+	return slices.SortedFunc(maps.Keys(f.reads), func(a, b konst) int {
+		return cmp.Or(f.reads[b]-f.reads[a], f.konstants[a]-f.konstants[b])
+	})
 }
 
 // at is where the constant k lies in memory.
@@ -44,6 +54,7 @@ func (f *file) at(k konst) operand.Mem {
 		at = 32 * len(f.konstants)
 		f.konstants[k] = at
 	}
+	f.reads[k]++
 	return operand.Mem{Symbol: operand.Symbol{Name: konstName, Static: true}, Base: reg.StaticBase, Disp: at}
 }
 
@@ -245,27 +256,26 @@ const expLow = -87.33654785
 
 // exp is exp32 of runtime/kernel/math.go; so are the others below.
 func (a *asm) exp(x vector) vector {
-	u, scale := a.expParts(x)
+	u, scale := a.expParts(x, true)
 	return scale(a.add(u, f32(1)))
 }
 
 // expSmall is exp, to the same bits, of an x that is at most 87 or NaN: 2**n is then a float32.
 func (a *asm) expSmall(x vector) vector {
-	u, scale := a.expPartsOf(x, false)
+	u, scale := a.expParts(x, false)
 	return scale(a.add(u, f32(1)))
 }
 
+// expPair is exp and what its last addition rounded away, of an x that is at most 87 or NaN.
 func (a *asm) expPair(x vector) (hi, lo vector) {
-	u, scale := a.expParts(x)
+	u, scale := a.expParts(x, false)
 	s := a.add(u, f32(1))
 	lo = a.sub(u, a.sub(s, f32(1)))
 	return scale(s), scale(lo)
 }
 
-// expParts is e**r - 1 and the multiplication by 2**n.
-func (a *asm) expParts(x vector) (vector, func(vector) vector) { return a.expPartsOf(x, true) }
-
-func (a *asm) expPartsOf(x vector, large bool) (vector, func(vector) vector) {
+// expParts is e**r - 1 and the multiplication by 2**n. Unless large, x is at most 87 or NaN.
+func (a *asm) expParts(x vector, large bool) (vector, func(vector) vector) {
 	// Results below the normal numbers are 0: subnormal ones take some machines thirty times as long.
 	normal := a.cmp(notLessEq, x, f32(expLow))
 	if large {
@@ -345,7 +355,7 @@ func (a *asm) logOf(y, i vector) vector {
 
 func (a *asm) tanh(x vector) vector {
 	y := a.abs(x)
-	e := a.exp(a.add(y, y))
+	e := a.expSmall(a.min(f32(87), a.add(y, y))) // beside which 1 does not count
 	q := a.sub(f32(1), a.div(f32(2), a.add(e, f32(1))))
 	q = a.or(q, a.and(x, signBit))
 	z := a.mul(x, x)
@@ -356,7 +366,7 @@ func (a *asm) tanh(x vector) vector {
 }
 
 func (a *asm) gate(x vector) vector {
-	z := a.exp(a.or(x, signBit))
+	z := a.expSmall(a.or(x, signBit))
 	n := a.choose(a.cmp(less, x, konst(0)), z, f32(1))
 	return a.div(n, a.add(z, f32(1)))
 }
@@ -387,7 +397,7 @@ func (a *asm) erf(x vector) vector {
 	a.fma213(r, t4, f32(-1.28717512e-1))
 	w := a.neg(t4)
 	a.fma231(w, r, t4)
-	r = a.sub(f32(1), a.exp(w))
+	r = a.sub(f32(1), a.expSmall(w))
 	r = a.or(r, a.and(x, signBit))
 	s = a.mul(x, x)
 	p := a.horner(s, -5.96761703e-4, 4.99119423e-3, -2.67681349e-2, 1.12819925e-1, -3.76125336e-1, 1.28379166e-1)
@@ -396,7 +406,7 @@ func (a *asm) erf(x vector) vector {
 }
 
 func (a *asm) erfSlope(x vector) vector {
-	return a.mul(a.exp(a.neg(a.mul(x, x))), f32(twoRsqrtPi))
+	return a.mul(a.expSmall(a.neg(a.mul(x, x))), f32(twoRsqrtPi))
 }
 
 func (a *asm) normal(x vector) vector {
@@ -419,7 +429,7 @@ func (a *asm) log1p(z vector) vector {
 }
 
 func (a *asm) softplus(x vector) vector {
-	l := a.log1p(a.exp(a.or(x, signBit)))
+	l := a.log1p(a.expSmall(a.or(x, signBit)))
 	return a.add(a.max(a.in(konst(0)), x), l)
 }
 
@@ -455,7 +465,7 @@ func (a *asm) geluErf(x vector) vector {
 
 func (a *asm) geluErfGrad(x vector) vector {
 	phi := a.fma(a.normal(x), f32(0.5), f32(0.5))
-	d := a.mul(a.exp(a.mul(a.mul(x, x), f32(-0.5))), f32(rsqrt2pi))
+	d := a.mul(a.expSmall(a.mul(a.mul(x, x), f32(-0.5))), f32(rsqrt2pi))
 	a.fma231(phi, x, d)
 	return phi
 }

@@ -8,7 +8,7 @@ import (
 // emitPeak emits the loops that measure what the machine can do.
 func emitPeak(ctx *file) {
 	for _, wide := range []bool{true, false} {
-		a := &asm{file: ctx, wide: wide}
+		a := &asm{Context: ctx.Context, file: ctx, wide: wide}
 		a.peakFMA()
 		a.read()
 		a.copy()

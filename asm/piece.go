@@ -27,9 +27,15 @@ func (a *asm) zeroVec() vector {
 	return v
 }
 
-// expKonsts are the constants of exp that are worth a register, commonKonsts those of functions made from it.
-var expKonsts = []konst{f32(89), f32(expLow), f32(12582912), f32(1.4426950408889634), f32(-0.693145751953125),
-	f32(-1.428606765330187e-06), f32(1), f32(0.000198527617612853646), f32(0.5)}
+// expKonsts are the constants of exp that are worth a register, smallKonsts those of expSmall and of functions made
+// from it.
+var (
+	smallKonsts = []konst{f32(expLow), f32(12582912), f32(1.4426950408889634), f32(-0.693145751953125),
+		f32(-1.428606765330187e-06), f32(1), f32(0.000198527617612853646), f32(0.5)}
+	expKonsts  = append([]konst{f32(89)}, smallKonsts...)
+	tanhKonsts = append([]konst{f32(2), f32(87)}, smallKonsts...)
+	gateKonsts = append([]konst{0}, smallKonsts...)
+)
 
 // unary is the piece f of one argument.
 func unary(f func(*asm, vector) vector) func(*asm, operands) vector {
@@ -48,11 +54,6 @@ func slope(f func(*asm, vector) vector) func(*asm, operands) vector {
 		return a.mul(x.input(1), d)
 	}
 }
-
-var (
-	tanhKonsts = append([]konst{f32(2)}, expKonsts...)
-	gateKonsts = append([]konst{0}, expKonsts...)
-)
 
 // pieces are all of them; the arguments are listed beside the ops in runtime/kernel/vec.go.
 var pieces = []piece{
@@ -137,13 +138,13 @@ var pieces = []piece{
 	{"Sigmoid", 1, 0, 2, gateKonsts, unary((*asm).sigmoid)},
 	{"Gate", 1, 0, 2, gateKonsts, unary((*asm).gate)},
 	{"GELU", 1, 0, 2, gateKonsts, unary((*asm).gelu)},
-	{"GELUErf", 1, 0, 2, expKonsts, unary((*asm).geluErf)},
+	{"GELUErf", 1, 0, 2, smallKonsts, unary((*asm).geluErf)},
 	{"SiLU", 1, 0, 2, gateKonsts, unary((*asm).silu)},
-	{"Softplus", 1, 0, 2, expKonsts, unary((*asm).softplus)},
-	{"Erf", 1, 0, 2, expKonsts, unary((*asm).erf)},
-	{"GELUGrad", 2, 0, 2, expKonsts, slope((*asm).geluGrad)},
-	{"GELUErfGrad", 2, 0, 2, expKonsts, slope((*asm).geluErfGrad)},
-	{"SiLUGrad", 2, 0, 2, expKonsts, slope((*asm).siluGrad)},
-	{"SoftplusGrad", 2, 0, 2, expKonsts, slope((*asm).gate)},
-	{"ErfGrad", 2, 0, 2, expKonsts, slope((*asm).erfSlope)},
+	{"Softplus", 1, 0, 2, smallKonsts, unary((*asm).softplus)},
+	{"Erf", 1, 0, 2, smallKonsts, unary((*asm).erf)},
+	{"GELUGrad", 2, 0, 2, smallKonsts, slope((*asm).geluGrad)},
+	{"GELUErfGrad", 2, 0, 2, smallKonsts, slope((*asm).geluErfGrad)},
+	{"SiLUGrad", 2, 0, 2, smallKonsts, slope((*asm).siluGrad)},
+	{"SoftplusGrad", 2, 0, 2, smallKonsts, slope((*asm).gate)},
+	{"ErfGrad", 2, 0, 2, smallKonsts, slope((*asm).erfSlope)},
 }

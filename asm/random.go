@@ -10,11 +10,11 @@ import (
 
 // laneNumbers is 0, 2, ..., 14 and 1, 3, ..., 15 as 64-bit words.
 func laneNumbers(ctx *file) {
-	ctx.StaticGlobal("laneNumbers")
-	ctx.DataAttributes(attr.RODATA | attr.NOPTR)
+	ctx.Context.StaticGlobal("laneNumbers")
+	ctx.Context.DataAttributes(attr.RODATA | attr.NOPTR)
 	for _, first := range []uint64{0, 1} {
 		for i := range uint64(8) {
-			ctx.AppendDatum(operand.U64(first + 2*i))
+			ctx.Context.AppendDatum(operand.U64(first + 2*i))
 		}
 	}
 }

@@ -11,12 +11,12 @@ import (
 func emitReduce(ctx *file) {
 	maskTable(ctx)
 	for _, wide := range []bool{true, false} {
-		a := &asm{file: ctx, wide: wide, hoisted: map[konst]vector{}}
+		a := &asm{Context: ctx.Context, file: ctx, wide: wide, hoisted: map[konst]vector{}}
 		a.rowReductions()
 		a.sumSquares()
 		a.columns()
 	}
-	emitKonstants(ctx)
+	emitKonstants(ctx, 1)
 }
 
 // A reduction is a sum over a row while it is emitted: 64 virtual lanes, which are 4 registers at AVX-512 and 8 at

@@ -118,7 +118,7 @@ func emitVec(ctx *file) {
 	maskTable(ctx)
 	laneNumbers(ctx)
 	for _, wide := range []bool{true, false} {
-		a := &asm{file: ctx, wide: wide, hoisted: map[konst]vector{}}
+		a := &asm{Context: ctx.Context, file: ctx, wide: wide, hoisted: map[konst]vector{}}
 		a.elementwise("Clear", 1, 0, 4, nil, func(l *loop) { l.put(0, l.zeroVec()) })
 		a.elementwise("Fill", 1, 1, 4, nil, func(l *loop) { l.put(0, l.scalars[0]) })
 		for _, p := range pieces {
@@ -132,7 +132,7 @@ func emitVec(ctx *file) {
 		a.lion()
 		a.random()
 	}
-	emitKonstants(ctx)
+	emitKonstants(ctx, 1)
 }
 
 // rows emits what the kernels over rows do to each element of a row.

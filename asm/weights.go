@@ -52,7 +52,7 @@ var panelShapes = []struct {
 func emitWeights(ctx *file) {
 	codes := codeTable(ctx)
 	for _, s := range panelShapes {
-		a := &asm{file: ctx, wide: s.wide}
+		a := &asm{Context: ctx.Context, file: ctx, wide: s.wide}
 		for r := 1; r <= s.rows; r++ {
 			switch {
 			case s.kind == "F32" || s.kind == "BF16":
@@ -64,7 +64,7 @@ func emitWeights(ctx *file) {
 			}
 		}
 	}
-	(&asm{file: ctx}).quantizeBlocks()
+	(&asm{Context: ctx.Context, file: ctx}).quantizeBlocks()
 }
 
 // dispatchWeights writes the choice of a kernel of a kind of weights by width and shape.
@@ -90,11 +90,11 @@ func dispatchWeights(b io.Writer) {
 
 // codeTable is the values of the codes of Q4 plus 64, four times.
 func codeTable(ctx *file) operand.Mem {
-	t := ctx.StaticGlobal("weightCodes")
-	ctx.DataAttributes(attr.RODATA | attr.NOPTR)
+	t := ctx.Context.StaticGlobal("weightCodes")
+	ctx.Context.DataAttributes(attr.RODATA | attr.NOPTR)
 	for range 4 {
 		for _, c := range []int{-64, -49, -38, -30, -22, -16, -10, -4, 1, 6, 12, 18, 24, 32, 43, 60} {
-			ctx.AppendDatum(operand.U8(uint8(c + 64)))
+			ctx.Context.AppendDatum(operand.U8(uint8(c + 64)))
 		}
 	}
 	return t

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"go/ast"
+	"go/build/constraint"
 	"go/importer"
 	"go/parser"
 	"go/token"
@@ -64,7 +65,7 @@ func typeCheck(files []File) error {
 	fset := token.NewFileSet()
 	var parsed []*ast.File
 	for _, f := range files {
-		if !strings.HasSuffix(f.Name, ".go") {
+		if !strings.HasSuffix(f.Name, ".go") || !forThis(f.Data) {
 			continue
 		}
 		p, err := parser.ParseFile(fset, f.Name, f.Data, 0)
@@ -82,6 +83,16 @@ func typeCheck(files []File) error {
 	conf := types.Config{Importer: importer.ForCompiler(fset, "gc", lookup)}
 	_, err = conf.Check("example.com/generated", fset, parsed, nil)
 	return err
+}
+
+// forThis reports whether a Go file takes part in a build for the machine that runs the test.
+func forThis(data []byte) bool {
+	for line := range strings.Lines(string(data)) {
+		if e, err := constraint.Parse(strings.TrimSpace(line)); err == nil {
+			return e.Eval(func(tag string) bool { return tag == runtime.GOOS || tag == runtime.GOARCH })
+		}
+	}
+	return true
 }
 
 // TestRandomSpecs generates the packages of random specs and checks their types. Where there are many, they use all of

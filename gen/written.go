@@ -13,6 +13,7 @@ import (
 // knows by them, and by the first line, what is the generator's. A name is never taken out.
 var names = []string{
 	"backward.go", "decode.go", "discriminator.go", "doc.go", "elements.go",
+	"elements_amd64.go", "elements_amd64.s", "elements_noasm.go",
 	"explain.go", "explain_discriminator.go", "explain_generator.go", "forward.go", "generator.go", "latent.go",
 	"load.go",
 	"merges.txt", "model.go", "model_test.go", "relaxed.go", "sample.go", "source_merges.txt", "source_tokenizer.txt",

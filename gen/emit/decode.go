@@ -970,4 +970,5 @@ func (e *emitter) tests(f *jen.File) {
 					t.typ).Block(jen.Return(jen.Id("NewSeeded").Call(jen.Id("seed"))))))
 		f.Line()
 	}
+	e.elementsTest(f)
 }

@@ -4,7 +4,7 @@ import (
 	"math"
 	"unsafe"
 
-	"github.com/gradsmith/gradsmith/runtime/kernel/internal/hook"
+	"github.com/gradsmith/gradsmith/runtime/internal/hook"
 )
 
 // attentionWork is what a thread needs to compute the heads that share keys: everything is linear in the number of

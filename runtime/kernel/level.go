@@ -24,6 +24,19 @@ func Environment() error {
 // Level returns the name of the instruction set that kernels run on: "generic", "avx2" or "avx512".
 func Level() string { return levelNames[level] }
 
+// An ISA is a set of instructions that kernels run on.
+type ISA int
+
+// The sets of instructions, of which each has those before it.
+const (
+	Generic ISA = generic
+	AVX2    ISA = avx2
+	AVX512  ISA = avx512
+)
+
+// Instructions returns the set that kernels run on, by which generated packages choose their own assembly.
+func Instructions() ISA { return ISA(level) }
+
 const (
 	generic = iota
 	avx2

@@ -5,7 +5,7 @@ package kernel
 import (
 	"os"
 
-	"github.com/gradsmith/gradsmith/runtime/kernel/internal/hook"
+	"github.com/gradsmith/gradsmith/runtime/internal/hook"
 	"github.com/klauspost/cpuid/v2"
 )
 

@@ -1923,7 +1923,7 @@ TEXT ·vecTanhAVX512(SB), NOSPLIT, $0-24
 	MOVQ         (AX), BX
 	MOVQ         8(AX), AX
 	VBROADCASTSS constants<>+1024(SB), Z0
-	VBROADCASTSS constants<>+64(SB), Z1
+	VBROADCASTSS constants<>+1056(SB), Z1
 	VBROADCASTSS constants<>+96(SB), Z2
 	VBROADCASTSS constants<>+128(SB), Z3
 	VBROADCASTSS constants<>+160(SB), Z4
@@ -1938,10 +1938,10 @@ TEXT ·vecTanhAVX512(SB), NOSPLIT, $0-24
 
 loop1:
 	VMOVUPS          (AX)(CX*4), Z10
-	VANDPS.BCST      constants<>+1056(SB), Z10, Z11
+	VANDPS.BCST      constants<>+1088(SB), Z10, Z11
 	VADDPS           Z11, Z11, Z12
-	VCMPPS           $0x16, Z2, Z12, K1
 	VMINPS           Z12, Z1, Z12
+	VCMPPS           $0x16, Z2, Z12, K1
 	VMAXPS           Z12, Z2, Z12
 	VMOVAPS          Z3, Z16
 	VFMADD231PS      Z4, Z12, Z16
@@ -1961,24 +1961,24 @@ loop1:
 	VADDPS           Z7, Z12, Z12
 	VDIVPS           Z12, Z0, Z12
 	VSUBPS           Z12, Z7, Z12
-	VANDPS.BCST      constants<>+1088(SB), Z10, Z16
+	VANDPS.BCST      constants<>+1120(SB), Z10, Z16
 	VORPS            Z16, Z12, Z12
 	VMULPS           Z10, Z10, Z16
-	VBROADCASTSS     constants<>+1120(SB), Z17
-	VFMADD213PS.BCST constants<>+1152(SB), Z16, Z17
+	VBROADCASTSS     constants<>+1152(SB), Z17
 	VFMADD213PS.BCST constants<>+1184(SB), Z16, Z17
 	VFMADD213PS.BCST constants<>+1216(SB), Z16, Z17
 	VFMADD213PS.BCST constants<>+1248(SB), Z16, Z17
+	VFMADD213PS.BCST constants<>+1280(SB), Z16, Z17
 	VMULPS           Z16, Z17, Z16
 	VFMADD213PS      Z10, Z10, Z16
-	VCMPPS.BCST      $0x11, constants<>+1280(SB), Z11, K1
+	VCMPPS.BCST      $0x11, constants<>+1312(SB), Z11, K1
 	VBLENDMPS        Z16, Z12, K1, Z13
 	VMOVUPS          Z13, (BX)(CX*4)
 	VMOVUPS          64(AX)(CX*4), Z10
-	VANDPS.BCST      constants<>+1056(SB), Z10, Z11
+	VANDPS.BCST      constants<>+1088(SB), Z10, Z11
 	VADDPS           Z11, Z11, Z12
-	VCMPPS           $0x16, Z2, Z12, K1
 	VMINPS           Z12, Z1, Z12
+	VCMPPS           $0x16, Z2, Z12, K1
 	VMAXPS           Z12, Z2, Z12
 	VMOVAPS          Z3, Z16
 	VFMADD231PS      Z4, Z12, Z16
@@ -1998,17 +1998,17 @@ loop1:
 	VADDPS           Z7, Z12, Z12
 	VDIVPS           Z12, Z0, Z12
 	VSUBPS           Z12, Z7, Z12
-	VANDPS.BCST      constants<>+1088(SB), Z10, Z16
+	VANDPS.BCST      constants<>+1120(SB), Z10, Z16
 	VORPS            Z16, Z12, Z12
 	VMULPS           Z10, Z10, Z16
-	VBROADCASTSS     constants<>+1120(SB), Z17
-	VFMADD213PS.BCST constants<>+1152(SB), Z16, Z17
+	VBROADCASTSS     constants<>+1152(SB), Z17
 	VFMADD213PS.BCST constants<>+1184(SB), Z16, Z17
 	VFMADD213PS.BCST constants<>+1216(SB), Z16, Z17
 	VFMADD213PS.BCST constants<>+1248(SB), Z16, Z17
+	VFMADD213PS.BCST constants<>+1280(SB), Z16, Z17
 	VMULPS           Z16, Z17, Z16
 	VFMADD213PS      Z10, Z10, Z16
-	VCMPPS.BCST      $0x11, constants<>+1280(SB), Z11, K1
+	VCMPPS.BCST      $0x11, constants<>+1312(SB), Z11, K1
 	VBLENDMPS        Z16, Z12, K1, Z14
 	VMOVUPS          Z14, 64(BX)(CX*4)
 	ADDQ             $0x00000020, CX
@@ -2031,10 +2031,10 @@ part3:
 	BZHIQ            SI, DI, DI
 	KMOVW            DI, K1
 	VMOVUPS.Z        (AX)(CX*4), K1, Z10
-	VANDPS.BCST      constants<>+1056(SB), Z10, Z11
+	VANDPS.BCST      constants<>+1088(SB), Z10, Z11
 	VADDPS           Z11, Z11, Z12
-	VCMPPS           $0x16, Z2, Z12, K2
 	VMINPS           Z12, Z1, Z12
+	VCMPPS           $0x16, Z2, Z12, K2
 	VMAXPS           Z12, Z2, Z12
 	VMOVAPS          Z3, Z13
 	VFMADD231PS      Z4, Z12, Z13
@@ -2054,17 +2054,17 @@ part3:
 	VADDPS           Z7, Z12, Z12
 	VDIVPS           Z12, Z0, Z12
 	VSUBPS           Z12, Z7, Z12
-	VANDPS.BCST      constants<>+1088(SB), Z10, Z13
+	VANDPS.BCST      constants<>+1120(SB), Z10, Z13
 	VORPS            Z13, Z12, Z12
 	VMULPS           Z10, Z10, Z13
-	VBROADCASTSS     constants<>+1120(SB), Z14
-	VFMADD213PS.BCST constants<>+1152(SB), Z13, Z14
+	VBROADCASTSS     constants<>+1152(SB), Z14
 	VFMADD213PS.BCST constants<>+1184(SB), Z13, Z14
 	VFMADD213PS.BCST constants<>+1216(SB), Z13, Z14
 	VFMADD213PS.BCST constants<>+1248(SB), Z13, Z14
+	VFMADD213PS.BCST constants<>+1280(SB), Z13, Z14
 	VMULPS           Z13, Z14, Z13
 	VFMADD213PS      Z10, Z10, Z13
-	VCMPPS.BCST      $0x11, constants<>+1280(SB), Z11, K2
+	VCMPPS.BCST      $0x11, constants<>+1312(SB), Z11, K2
 	VBLENDMPS        Z13, Z12, K2, Z15
 	VMOVUPS          Z15, K1, (BX)(CX*4)
 	ADDQ             $0x00000010, CX
@@ -2085,96 +2085,93 @@ TEXT ·vecSigmoidAVX512(SB), NOSPLIT, $0-24
 	MOVQ         (AX), BX
 	MOVQ         8(AX), AX
 	VBROADCASTSS constants<>+0(SB), Z0
-	VBROADCASTSS constants<>+64(SB), Z1
-	VBROADCASTSS constants<>+96(SB), Z2
-	VBROADCASTSS constants<>+128(SB), Z3
-	VBROADCASTSS constants<>+160(SB), Z4
-	VBROADCASTSS constants<>+192(SB), Z5
-	VBROADCASTSS constants<>+224(SB), Z6
-	VBROADCASTSS constants<>+32(SB), Z7
-	VBROADCASTSS constants<>+256(SB), Z8
-	VBROADCASTSS constants<>+288(SB), Z9
+	VBROADCASTSS constants<>+96(SB), Z1
+	VBROADCASTSS constants<>+128(SB), Z2
+	VBROADCASTSS constants<>+160(SB), Z3
+	VBROADCASTSS constants<>+192(SB), Z4
+	VBROADCASTSS constants<>+224(SB), Z5
+	VBROADCASTSS constants<>+32(SB), Z6
+	VBROADCASTSS constants<>+256(SB), Z7
+	VBROADCASTSS constants<>+288(SB), Z8
 	SUBQ         $0x00000020, DX
 	JL           tail2
 	PCALIGN      $0x20
 
 loop1:
-	VMOVUPS          (AX)(CX*4), Z10
-	VORPS.BCST       constants<>+1088(SB), Z10, Z11
-	VCMPPS           $0x16, Z2, Z11, K1
-	VMINPS           Z11, Z1, Z11
-	VMAXPS           Z11, Z2, Z11
-	VMOVAPS          Z3, Z15
-	VFMADD231PS      Z4, Z11, Z15
-	VSUBPS           Z3, Z15, Z15
-	VFMADD231PS      Z5, Z15, Z11
-	VFMADD231PS      Z6, Z15, Z11
-	VMOVAPS          Z8, Z16
-	VFMADD213PS.BCST constants<>+320(SB), Z11, Z16
-	VFMADD213PS.BCST constants<>+352(SB), Z11, Z16
-	VFMADD213PS.BCST constants<>+384(SB), Z11, Z16
-	VFMADD213PS.BCST constants<>+416(SB), Z11, Z16
-	VFMADD213PS      Z9, Z11, Z16
-	VMULPS           Z11, Z11, Z17
-	VFMADD213PS      Z11, Z17, Z16
-	VADDPS           Z7, Z16, Z11
-	VSUBPS           Z7, Z11, Z17
-	VSUBPS           Z17, Z16, Z16
-	VSCALEFPS.Z      Z15, Z11, K1, Z11
-	VSCALEFPS.Z      Z15, Z16, K1, Z15
-	VADDPS           Z7, Z11, Z16
-	VSUBPS           Z7, Z16, Z17
-	VSUBPS           Z17, Z11, Z17
-	VADDPS           Z15, Z17, Z17
-	VCMPPS           $0x11, Z0, Z10, K1
-	VBLENDMPS        Z11, Z7, K1, Z12
-	VDIVPS           Z16, Z7, Z10
-	VMULPS           Z10, Z12, Z11
-	VMOVAPS          Z12, Z18
-	VFNMADD231PS     Z16, Z11, Z18
-	VMOVAPS.Z        Z15, K1, Z15
-	VADDPS           Z15, Z18, Z15
-	VFNMADD231PS     Z17, Z11, Z15
-	VFMADD231PS      Z10, Z15, Z11
-	VMOVUPS          Z11, (BX)(CX*4)
-	VMOVUPS          64(AX)(CX*4), Z10
-	VORPS.BCST       constants<>+1088(SB), Z10, Z11
-	VCMPPS           $0x16, Z2, Z11, K1
-	VMINPS           Z11, Z1, Z11
-	VMAXPS           Z11, Z2, Z11
-	VMOVAPS          Z3, Z15
-	VFMADD231PS      Z4, Z11, Z15
-	VSUBPS           Z3, Z15, Z15
-	VFMADD231PS      Z5, Z15, Z11
-	VFMADD231PS      Z6, Z15, Z11
-	VMOVAPS          Z8, Z16
-	VFMADD213PS.BCST constants<>+320(SB), Z11, Z16
-	VFMADD213PS.BCST constants<>+352(SB), Z11, Z16
-	VFMADD213PS.BCST constants<>+384(SB), Z11, Z16
-	VFMADD213PS.BCST constants<>+416(SB), Z11, Z16
-	VFMADD213PS      Z9, Z11, Z16
-	VMULPS           Z11, Z11, Z17
-	VFMADD213PS      Z11, Z17, Z16
-	VADDPS           Z7, Z16, Z11
-	VSUBPS           Z7, Z11, Z17
-	VSUBPS           Z17, Z16, Z16
-	VSCALEFPS.Z      Z15, Z11, K1, Z11
-	VSCALEFPS.Z      Z15, Z16, K1, Z15
-	VADDPS           Z7, Z11, Z16
-	VSUBPS           Z7, Z16, Z17
-	VSUBPS           Z17, Z11, Z17
-	VADDPS           Z15, Z17, Z17
-	VCMPPS           $0x11, Z0, Z10, K1
-	VBLENDMPS        Z11, Z7, K1, Z13
-	VDIVPS           Z16, Z7, Z10
-	VMULPS           Z10, Z13, Z11
-	VMOVAPS          Z13, Z18
-	VFNMADD231PS     Z16, Z11, Z18
-	VMOVAPS.Z        Z15, K1, Z15
-	VADDPS           Z15, Z18, Z15
-	VFNMADD231PS     Z17, Z11, Z15
-	VFMADD231PS      Z10, Z15, Z11
-	VMOVUPS          Z11, 64(BX)(CX*4)
+	VMOVUPS          (AX)(CX*4), Z9
+	VORPS.BCST       constants<>+1120(SB), Z9, Z10
+	VCMPPS           $0x16, Z1, Z10, K1
+	VMAXPS           Z10, Z1, Z10
+	VMOVAPS          Z2, Z14
+	VFMADD231PS      Z3, Z10, Z14
+	VSUBPS           Z2, Z14, Z14
+	VFMADD231PS      Z4, Z14, Z10
+	VFMADD231PS      Z5, Z14, Z10
+	VMOVAPS          Z7, Z15
+	VFMADD213PS.BCST constants<>+320(SB), Z10, Z15
+	VFMADD213PS.BCST constants<>+352(SB), Z10, Z15
+	VFMADD213PS.BCST constants<>+384(SB), Z10, Z15
+	VFMADD213PS.BCST constants<>+416(SB), Z10, Z15
+	VFMADD213PS      Z8, Z10, Z15
+	VMULPS           Z10, Z10, Z16
+	VFMADD213PS      Z10, Z16, Z15
+	VADDPS           Z6, Z15, Z10
+	VSUBPS           Z6, Z10, Z16
+	VSUBPS           Z16, Z15, Z15
+	VSCALEFPS.Z      Z14, Z10, K1, Z10
+	VSCALEFPS.Z      Z14, Z15, K1, Z14
+	VADDPS           Z6, Z10, Z15
+	VSUBPS           Z6, Z15, Z16
+	VSUBPS           Z16, Z10, Z16
+	VADDPS           Z14, Z16, Z16
+	VCMPPS           $0x11, Z0, Z9, K1
+	VBLENDMPS        Z10, Z6, K1, Z11
+	VDIVPS           Z15, Z6, Z9
+	VMULPS           Z9, Z11, Z10
+	VMOVAPS          Z11, Z17
+	VFNMADD231PS     Z15, Z10, Z17
+	VMOVAPS.Z        Z14, K1, Z14
+	VADDPS           Z14, Z17, Z14
+	VFNMADD231PS     Z16, Z10, Z14
+	VFMADD231PS      Z9, Z14, Z10
+	VMOVUPS          Z10, (BX)(CX*4)
+	VMOVUPS          64(AX)(CX*4), Z9
+	VORPS.BCST       constants<>+1120(SB), Z9, Z10
+	VCMPPS           $0x16, Z1, Z10, K1
+	VMAXPS           Z10, Z1, Z10
+	VMOVAPS          Z2, Z14
+	VFMADD231PS      Z3, Z10, Z14
+	VSUBPS           Z2, Z14, Z14
+	VFMADD231PS      Z4, Z14, Z10
+	VFMADD231PS      Z5, Z14, Z10
+	VMOVAPS          Z7, Z15
+	VFMADD213PS.BCST constants<>+320(SB), Z10, Z15
+	VFMADD213PS.BCST constants<>+352(SB), Z10, Z15
+	VFMADD213PS.BCST constants<>+384(SB), Z10, Z15
+	VFMADD213PS.BCST constants<>+416(SB), Z10, Z15
+	VFMADD213PS      Z8, Z10, Z15
+	VMULPS           Z10, Z10, Z16
+	VFMADD213PS      Z10, Z16, Z15
+	VADDPS           Z6, Z15, Z10
+	VSUBPS           Z6, Z10, Z16
+	VSUBPS           Z16, Z15, Z15
+	VSCALEFPS.Z      Z14, Z10, K1, Z10
+	VSCALEFPS.Z      Z14, Z15, K1, Z14
+	VADDPS           Z6, Z10, Z15
+	VSUBPS           Z6, Z15, Z16
+	VSUBPS           Z16, Z10, Z16
+	VADDPS           Z14, Z16, Z16
+	VCMPPS           $0x11, Z0, Z9, K1
+	VBLENDMPS        Z10, Z6, K1, Z12
+	VDIVPS           Z15, Z6, Z9
+	VMULPS           Z9, Z12, Z10
+	VMOVAPS          Z12, Z17
+	VFNMADD231PS     Z15, Z10, Z17
+	VMOVAPS.Z        Z14, K1, Z14
+	VADDPS           Z14, Z17, Z14
+	VFNMADD231PS     Z16, Z10, Z14
+	VFMADD231PS      Z9, Z14, Z10
+	VMOVUPS          Z10, 64(BX)(CX*4)
 	ADDQ             $0x00000020, CX
 	SUBQ             $0x00000020, DX
 	JGE              loop1
@@ -2194,44 +2191,43 @@ part3:
 	MOVQ             $-1, DI
 	BZHIQ            SI, DI, DI
 	KMOVW            DI, K1
-	VMOVUPS.Z        (AX)(CX*4), K1, Z10
-	VORPS.BCST       constants<>+1088(SB), Z10, Z11
-	VCMPPS           $0x16, Z2, Z11, K2
-	VMINPS           Z11, Z1, Z11
-	VMAXPS           Z11, Z2, Z11
-	VMOVAPS          Z3, Z12
-	VFMADD231PS      Z4, Z11, Z12
-	VSUBPS           Z3, Z12, Z12
-	VFMADD231PS      Z5, Z12, Z11
-	VFMADD231PS      Z6, Z12, Z11
-	VMOVAPS          Z8, Z13
-	VFMADD213PS.BCST constants<>+320(SB), Z11, Z13
-	VFMADD213PS.BCST constants<>+352(SB), Z11, Z13
-	VFMADD213PS.BCST constants<>+384(SB), Z11, Z13
-	VFMADD213PS.BCST constants<>+416(SB), Z11, Z13
-	VFMADD213PS      Z9, Z11, Z13
-	VMULPS           Z11, Z11, Z15
-	VFMADD213PS      Z11, Z15, Z13
-	VADDPS           Z7, Z13, Z11
-	VSUBPS           Z7, Z11, Z15
-	VSUBPS           Z15, Z13, Z13
-	VSCALEFPS.Z      Z12, Z11, K2, Z11
-	VSCALEFPS.Z      Z12, Z13, K2, Z12
-	VADDPS           Z7, Z11, Z13
-	VSUBPS           Z7, Z13, Z15
-	VSUBPS           Z15, Z11, Z15
-	VADDPS           Z12, Z15, Z15
-	VCMPPS           $0x11, Z0, Z10, K2
-	VBLENDMPS        Z11, Z7, K2, Z14
-	VDIVPS           Z13, Z7, Z10
-	VMULPS           Z10, Z14, Z11
-	VMOVAPS          Z14, Z16
-	VFNMADD231PS     Z13, Z11, Z16
-	VMOVAPS.Z        Z12, K2, Z12
-	VADDPS           Z12, Z16, Z12
-	VFNMADD231PS     Z15, Z11, Z12
-	VFMADD231PS      Z10, Z12, Z11
-	VMOVUPS          Z11, K1, (BX)(CX*4)
+	VMOVUPS.Z        (AX)(CX*4), K1, Z9
+	VORPS.BCST       constants<>+1120(SB), Z9, Z10
+	VCMPPS           $0x16, Z1, Z10, K2
+	VMAXPS           Z10, Z1, Z10
+	VMOVAPS          Z2, Z11
+	VFMADD231PS      Z3, Z10, Z11
+	VSUBPS           Z2, Z11, Z11
+	VFMADD231PS      Z4, Z11, Z10
+	VFMADD231PS      Z5, Z11, Z10
+	VMOVAPS          Z7, Z12
+	VFMADD213PS.BCST constants<>+320(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+352(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+384(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+416(SB), Z10, Z12
+	VFMADD213PS      Z8, Z10, Z12
+	VMULPS           Z10, Z10, Z14
+	VFMADD213PS      Z10, Z14, Z12
+	VADDPS           Z6, Z12, Z10
+	VSUBPS           Z6, Z10, Z14
+	VSUBPS           Z14, Z12, Z12
+	VSCALEFPS.Z      Z11, Z10, K2, Z10
+	VSCALEFPS.Z      Z11, Z12, K2, Z11
+	VADDPS           Z6, Z10, Z12
+	VSUBPS           Z6, Z12, Z14
+	VSUBPS           Z14, Z10, Z14
+	VADDPS           Z11, Z14, Z14
+	VCMPPS           $0x11, Z0, Z9, K2
+	VBLENDMPS        Z10, Z6, K2, Z13
+	VDIVPS           Z12, Z6, Z9
+	VMULPS           Z9, Z13, Z10
+	VMOVAPS          Z13, Z15
+	VFNMADD231PS     Z12, Z10, Z15
+	VMOVAPS.Z        Z11, K2, Z11
+	VADDPS           Z11, Z15, Z11
+	VFNMADD231PS     Z14, Z10, Z11
+	VFMADD231PS      Z9, Z11, Z10
+	VMOVUPS          Z10, K1, (BX)(CX*4)
 	ADDQ             $0x00000010, CX
 	SUBQ             $0x00000010, DX
 	JG               part3
@@ -2250,70 +2246,67 @@ TEXT ·vecGateAVX512(SB), NOSPLIT, $0-24
 	MOVQ         (AX), BX
 	MOVQ         8(AX), AX
 	VBROADCASTSS constants<>+0(SB), Z0
-	VBROADCASTSS constants<>+64(SB), Z1
-	VBROADCASTSS constants<>+96(SB), Z2
-	VBROADCASTSS constants<>+128(SB), Z3
-	VBROADCASTSS constants<>+160(SB), Z4
-	VBROADCASTSS constants<>+192(SB), Z5
-	VBROADCASTSS constants<>+224(SB), Z6
-	VBROADCASTSS constants<>+32(SB), Z7
-	VBROADCASTSS constants<>+256(SB), Z8
-	VBROADCASTSS constants<>+288(SB), Z9
+	VBROADCASTSS constants<>+96(SB), Z1
+	VBROADCASTSS constants<>+128(SB), Z2
+	VBROADCASTSS constants<>+160(SB), Z3
+	VBROADCASTSS constants<>+192(SB), Z4
+	VBROADCASTSS constants<>+224(SB), Z5
+	VBROADCASTSS constants<>+32(SB), Z6
+	VBROADCASTSS constants<>+256(SB), Z7
+	VBROADCASTSS constants<>+288(SB), Z8
 	SUBQ         $0x00000020, DX
 	JL           tail2
 	PCALIGN      $0x20
 
 loop1:
-	VMOVUPS          (AX)(CX*4), Z10
-	VORPS.BCST       constants<>+1088(SB), Z10, Z11
-	VCMPPS           $0x16, Z2, Z11, K1
-	VMINPS           Z11, Z1, Z11
-	VMAXPS           Z11, Z2, Z11
-	VMOVAPS          Z3, Z15
-	VFMADD231PS      Z4, Z11, Z15
-	VSUBPS           Z3, Z15, Z15
-	VFMADD231PS      Z5, Z15, Z11
-	VFMADD231PS      Z6, Z15, Z11
-	VMOVAPS          Z8, Z16
-	VFMADD213PS.BCST constants<>+320(SB), Z11, Z16
-	VFMADD213PS.BCST constants<>+352(SB), Z11, Z16
-	VFMADD213PS.BCST constants<>+384(SB), Z11, Z16
-	VFMADD213PS.BCST constants<>+416(SB), Z11, Z16
-	VFMADD213PS      Z9, Z11, Z16
-	VMULPS           Z11, Z11, Z17
-	VFMADD213PS      Z11, Z17, Z16
-	VADDPS           Z7, Z16, Z11
-	VSCALEFPS.Z      Z15, Z11, K1, Z11
-	VCMPPS           $0x11, Z0, Z10, K1
-	VBLENDMPS        Z11, Z7, K1, Z12
-	VADDPS           Z7, Z11, Z10
-	VDIVPS           Z10, Z12, Z10
-	VMOVUPS          Z10, (BX)(CX*4)
-	VMOVUPS          64(AX)(CX*4), Z10
-	VORPS.BCST       constants<>+1088(SB), Z10, Z11
-	VCMPPS           $0x16, Z2, Z11, K1
-	VMINPS           Z11, Z1, Z11
-	VMAXPS           Z11, Z2, Z11
-	VMOVAPS          Z3, Z15
-	VFMADD231PS      Z4, Z11, Z15
-	VSUBPS           Z3, Z15, Z15
-	VFMADD231PS      Z5, Z15, Z11
-	VFMADD231PS      Z6, Z15, Z11
-	VMOVAPS          Z8, Z16
-	VFMADD213PS.BCST constants<>+320(SB), Z11, Z16
-	VFMADD213PS.BCST constants<>+352(SB), Z11, Z16
-	VFMADD213PS.BCST constants<>+384(SB), Z11, Z16
-	VFMADD213PS.BCST constants<>+416(SB), Z11, Z16
-	VFMADD213PS      Z9, Z11, Z16
-	VMULPS           Z11, Z11, Z17
-	VFMADD213PS      Z11, Z17, Z16
-	VADDPS           Z7, Z16, Z11
-	VSCALEFPS.Z      Z15, Z11, K1, Z11
-	VCMPPS           $0x11, Z0, Z10, K1
-	VBLENDMPS        Z11, Z7, K1, Z13
-	VADDPS           Z7, Z11, Z10
-	VDIVPS           Z10, Z13, Z10
-	VMOVUPS          Z10, 64(BX)(CX*4)
+	VMOVUPS          (AX)(CX*4), Z9
+	VORPS.BCST       constants<>+1120(SB), Z9, Z10
+	VCMPPS           $0x16, Z1, Z10, K1
+	VMAXPS           Z10, Z1, Z10
+	VMOVAPS          Z2, Z14
+	VFMADD231PS      Z3, Z10, Z14
+	VSUBPS           Z2, Z14, Z14
+	VFMADD231PS      Z4, Z14, Z10
+	VFMADD231PS      Z5, Z14, Z10
+	VMOVAPS          Z7, Z15
+	VFMADD213PS.BCST constants<>+320(SB), Z10, Z15
+	VFMADD213PS.BCST constants<>+352(SB), Z10, Z15
+	VFMADD213PS.BCST constants<>+384(SB), Z10, Z15
+	VFMADD213PS.BCST constants<>+416(SB), Z10, Z15
+	VFMADD213PS      Z8, Z10, Z15
+	VMULPS           Z10, Z10, Z16
+	VFMADD213PS      Z10, Z16, Z15
+	VADDPS           Z6, Z15, Z10
+	VSCALEFPS.Z      Z14, Z10, K1, Z10
+	VCMPPS           $0x11, Z0, Z9, K1
+	VBLENDMPS        Z10, Z6, K1, Z11
+	VADDPS           Z6, Z10, Z9
+	VDIVPS           Z9, Z11, Z9
+	VMOVUPS          Z9, (BX)(CX*4)
+	VMOVUPS          64(AX)(CX*4), Z9
+	VORPS.BCST       constants<>+1120(SB), Z9, Z10
+	VCMPPS           $0x16, Z1, Z10, K1
+	VMAXPS           Z10, Z1, Z10
+	VMOVAPS          Z2, Z14
+	VFMADD231PS      Z3, Z10, Z14
+	VSUBPS           Z2, Z14, Z14
+	VFMADD231PS      Z4, Z14, Z10
+	VFMADD231PS      Z5, Z14, Z10
+	VMOVAPS          Z7, Z15
+	VFMADD213PS.BCST constants<>+320(SB), Z10, Z15
+	VFMADD213PS.BCST constants<>+352(SB), Z10, Z15
+	VFMADD213PS.BCST constants<>+384(SB), Z10, Z15
+	VFMADD213PS.BCST constants<>+416(SB), Z10, Z15
+	VFMADD213PS      Z8, Z10, Z15
+	VMULPS           Z10, Z10, Z16
+	VFMADD213PS      Z10, Z16, Z15
+	VADDPS           Z6, Z15, Z10
+	VSCALEFPS.Z      Z14, Z10, K1, Z10
+	VCMPPS           $0x11, Z0, Z9, K1
+	VBLENDMPS        Z10, Z6, K1, Z12
+	VADDPS           Z6, Z10, Z9
+	VDIVPS           Z9, Z12, Z9
+	VMOVUPS          Z9, 64(BX)(CX*4)
 	ADDQ             $0x00000020, CX
 	SUBQ             $0x00000020, DX
 	JGE              loop1
@@ -2333,31 +2326,30 @@ part3:
 	MOVQ             $-1, DI
 	BZHIQ            SI, DI, DI
 	KMOVW            DI, K1
-	VMOVUPS.Z        (AX)(CX*4), K1, Z10
-	VORPS.BCST       constants<>+1088(SB), Z10, Z11
-	VCMPPS           $0x16, Z2, Z11, K2
-	VMINPS           Z11, Z1, Z11
-	VMAXPS           Z11, Z2, Z11
-	VMOVAPS          Z3, Z12
-	VFMADD231PS      Z4, Z11, Z12
-	VSUBPS           Z3, Z12, Z12
-	VFMADD231PS      Z5, Z12, Z11
-	VFMADD231PS      Z6, Z12, Z11
-	VMOVAPS          Z8, Z13
-	VFMADD213PS.BCST constants<>+320(SB), Z11, Z13
-	VFMADD213PS.BCST constants<>+352(SB), Z11, Z13
-	VFMADD213PS.BCST constants<>+384(SB), Z11, Z13
-	VFMADD213PS.BCST constants<>+416(SB), Z11, Z13
-	VFMADD213PS      Z9, Z11, Z13
-	VMULPS           Z11, Z11, Z15
-	VFMADD213PS      Z11, Z15, Z13
-	VADDPS           Z7, Z13, Z11
-	VSCALEFPS.Z      Z12, Z11, K2, Z11
-	VCMPPS           $0x11, Z0, Z10, K2
-	VBLENDMPS        Z11, Z7, K2, Z14
-	VADDPS           Z7, Z11, Z10
-	VDIVPS           Z10, Z14, Z10
-	VMOVUPS          Z10, K1, (BX)(CX*4)
+	VMOVUPS.Z        (AX)(CX*4), K1, Z9
+	VORPS.BCST       constants<>+1120(SB), Z9, Z10
+	VCMPPS           $0x16, Z1, Z10, K2
+	VMAXPS           Z10, Z1, Z10
+	VMOVAPS          Z2, Z11
+	VFMADD231PS      Z3, Z10, Z11
+	VSUBPS           Z2, Z11, Z11
+	VFMADD231PS      Z4, Z11, Z10
+	VFMADD231PS      Z5, Z11, Z10
+	VMOVAPS          Z7, Z12
+	VFMADD213PS.BCST constants<>+320(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+352(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+384(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+416(SB), Z10, Z12
+	VFMADD213PS      Z8, Z10, Z12
+	VMULPS           Z10, Z10, Z14
+	VFMADD213PS      Z10, Z14, Z12
+	VADDPS           Z6, Z12, Z10
+	VSCALEFPS.Z      Z11, Z10, K2, Z10
+	VCMPPS           $0x11, Z0, Z9, K2
+	VBLENDMPS        Z10, Z6, K2, Z13
+	VADDPS           Z6, Z10, Z9
+	VDIVPS           Z9, Z13, Z9
+	VMOVUPS          Z9, K1, (BX)(CX*4)
 	ADDQ             $0x00000010, CX
 	SUBQ             $0x00000010, DX
 	JG               part3
@@ -2376,80 +2368,77 @@ TEXT ·vecGELUAVX512(SB), NOSPLIT, $0-24
 	MOVQ         (AX), BX
 	MOVQ         8(AX), AX
 	VBROADCASTSS constants<>+0(SB), Z0
-	VBROADCASTSS constants<>+64(SB), Z1
-	VBROADCASTSS constants<>+96(SB), Z2
-	VBROADCASTSS constants<>+128(SB), Z3
-	VBROADCASTSS constants<>+160(SB), Z4
-	VBROADCASTSS constants<>+192(SB), Z5
-	VBROADCASTSS constants<>+224(SB), Z6
-	VBROADCASTSS constants<>+32(SB), Z7
-	VBROADCASTSS constants<>+256(SB), Z8
-	VBROADCASTSS constants<>+288(SB), Z9
+	VBROADCASTSS constants<>+96(SB), Z1
+	VBROADCASTSS constants<>+128(SB), Z2
+	VBROADCASTSS constants<>+160(SB), Z3
+	VBROADCASTSS constants<>+192(SB), Z4
+	VBROADCASTSS constants<>+224(SB), Z5
+	VBROADCASTSS constants<>+32(SB), Z6
+	VBROADCASTSS constants<>+256(SB), Z7
+	VBROADCASTSS constants<>+288(SB), Z8
 	SUBQ         $0x00000020, DX
 	JL           tail2
 	PCALIGN      $0x20
 
 loop1:
-	VMOVUPS          (AX)(CX*4), Z10
-	VMULPS           Z10, Z10, Z11
-	VBROADCASTSS     constants<>+1312(SB), Z12
-	VFMADD231PS.BCST constants<>+1344(SB), Z11, Z12
-	VMULPS           Z12, Z10, Z11
-	VORPS.BCST       constants<>+1088(SB), Z11, Z12
-	VCMPPS           $0x16, Z2, Z12, K1
-	VMINPS           Z12, Z1, Z12
-	VMAXPS           Z12, Z2, Z12
-	VMOVAPS          Z3, Z16
-	VFMADD231PS      Z4, Z12, Z16
-	VSUBPS           Z3, Z16, Z16
-	VFMADD231PS      Z5, Z16, Z12
-	VFMADD231PS      Z6, Z16, Z12
-	VMOVAPS          Z8, Z17
-	VFMADD213PS.BCST constants<>+320(SB), Z12, Z17
-	VFMADD213PS.BCST constants<>+352(SB), Z12, Z17
-	VFMADD213PS.BCST constants<>+384(SB), Z12, Z17
-	VFMADD213PS.BCST constants<>+416(SB), Z12, Z17
-	VFMADD213PS      Z9, Z12, Z17
-	VMULPS           Z12, Z12, Z18
-	VFMADD213PS      Z12, Z18, Z17
-	VADDPS           Z7, Z17, Z12
-	VSCALEFPS.Z      Z16, Z12, K1, Z12
-	VCMPPS           $0x11, Z0, Z11, K1
-	VBLENDMPS        Z12, Z7, K1, Z13
-	VADDPS           Z7, Z12, Z11
-	VDIVPS           Z11, Z13, Z11
-	VMULPS           Z11, Z10, Z10
-	VMOVUPS          Z10, (BX)(CX*4)
-	VMOVUPS          64(AX)(CX*4), Z10
-	VMULPS           Z10, Z10, Z11
-	VBROADCASTSS     constants<>+1312(SB), Z12
-	VFMADD231PS.BCST constants<>+1344(SB), Z11, Z12
-	VMULPS           Z12, Z10, Z11
-	VORPS.BCST       constants<>+1088(SB), Z11, Z12
-	VCMPPS           $0x16, Z2, Z12, K1
-	VMINPS           Z12, Z1, Z12
-	VMAXPS           Z12, Z2, Z12
-	VMOVAPS          Z3, Z16
-	VFMADD231PS      Z4, Z12, Z16
-	VSUBPS           Z3, Z16, Z16
-	VFMADD231PS      Z5, Z16, Z12
-	VFMADD231PS      Z6, Z16, Z12
-	VMOVAPS          Z8, Z17
-	VFMADD213PS.BCST constants<>+320(SB), Z12, Z17
-	VFMADD213PS.BCST constants<>+352(SB), Z12, Z17
-	VFMADD213PS.BCST constants<>+384(SB), Z12, Z17
-	VFMADD213PS.BCST constants<>+416(SB), Z12, Z17
-	VFMADD213PS      Z9, Z12, Z17
-	VMULPS           Z12, Z12, Z18
-	VFMADD213PS      Z12, Z18, Z17
-	VADDPS           Z7, Z17, Z12
-	VSCALEFPS.Z      Z16, Z12, K1, Z12
-	VCMPPS           $0x11, Z0, Z11, K1
-	VBLENDMPS        Z12, Z7, K1, Z14
-	VADDPS           Z7, Z12, Z11
-	VDIVPS           Z11, Z14, Z11
-	VMULPS           Z11, Z10, Z10
-	VMOVUPS          Z10, 64(BX)(CX*4)
+	VMOVUPS          (AX)(CX*4), Z9
+	VMULPS           Z9, Z9, Z10
+	VBROADCASTSS     constants<>+1344(SB), Z11
+	VFMADD231PS.BCST constants<>+1376(SB), Z10, Z11
+	VMULPS           Z11, Z9, Z10
+	VORPS.BCST       constants<>+1120(SB), Z10, Z11
+	VCMPPS           $0x16, Z1, Z11, K1
+	VMAXPS           Z11, Z1, Z11
+	VMOVAPS          Z2, Z15
+	VFMADD231PS      Z3, Z11, Z15
+	VSUBPS           Z2, Z15, Z15
+	VFMADD231PS      Z4, Z15, Z11
+	VFMADD231PS      Z5, Z15, Z11
+	VMOVAPS          Z7, Z16
+	VFMADD213PS.BCST constants<>+320(SB), Z11, Z16
+	VFMADD213PS.BCST constants<>+352(SB), Z11, Z16
+	VFMADD213PS.BCST constants<>+384(SB), Z11, Z16
+	VFMADD213PS.BCST constants<>+416(SB), Z11, Z16
+	VFMADD213PS      Z8, Z11, Z16
+	VMULPS           Z11, Z11, Z17
+	VFMADD213PS      Z11, Z17, Z16
+	VADDPS           Z6, Z16, Z11
+	VSCALEFPS.Z      Z15, Z11, K1, Z11
+	VCMPPS           $0x11, Z0, Z10, K1
+	VBLENDMPS        Z11, Z6, K1, Z12
+	VADDPS           Z6, Z11, Z10
+	VDIVPS           Z10, Z12, Z10
+	VMULPS           Z10, Z9, Z9
+	VMOVUPS          Z9, (BX)(CX*4)
+	VMOVUPS          64(AX)(CX*4), Z9
+	VMULPS           Z9, Z9, Z10
+	VBROADCASTSS     constants<>+1344(SB), Z11
+	VFMADD231PS.BCST constants<>+1376(SB), Z10, Z11
+	VMULPS           Z11, Z9, Z10
+	VORPS.BCST       constants<>+1120(SB), Z10, Z11
+	VCMPPS           $0x16, Z1, Z11, K1
+	VMAXPS           Z11, Z1, Z11
+	VMOVAPS          Z2, Z15
+	VFMADD231PS      Z3, Z11, Z15
+	VSUBPS           Z2, Z15, Z15
+	VFMADD231PS      Z4, Z15, Z11
+	VFMADD231PS      Z5, Z15, Z11
+	VMOVAPS          Z7, Z16
+	VFMADD213PS.BCST constants<>+320(SB), Z11, Z16
+	VFMADD213PS.BCST constants<>+352(SB), Z11, Z16
+	VFMADD213PS.BCST constants<>+384(SB), Z11, Z16
+	VFMADD213PS.BCST constants<>+416(SB), Z11, Z16
+	VFMADD213PS      Z8, Z11, Z16
+	VMULPS           Z11, Z11, Z17
+	VFMADD213PS      Z11, Z17, Z16
+	VADDPS           Z6, Z16, Z11
+	VSCALEFPS.Z      Z15, Z11, K1, Z11
+	VCMPPS           $0x11, Z0, Z10, K1
+	VBLENDMPS        Z11, Z6, K1, Z13
+	VADDPS           Z6, Z11, Z10
+	VDIVPS           Z10, Z13, Z10
+	VMULPS           Z10, Z9, Z9
+	VMOVUPS          Z9, 64(BX)(CX*4)
 	ADDQ             $0x00000020, CX
 	SUBQ             $0x00000020, DX
 	JGE              loop1
@@ -2469,36 +2458,35 @@ part3:
 	MOVQ             $-1, DI
 	BZHIQ            SI, DI, DI
 	KMOVW            DI, K1
-	VMOVUPS.Z        (AX)(CX*4), K1, Z10
-	VMULPS           Z10, Z10, Z11
-	VBROADCASTSS     constants<>+1312(SB), Z12
-	VFMADD231PS.BCST constants<>+1344(SB), Z11, Z12
-	VMULPS           Z12, Z10, Z11
-	VORPS.BCST       constants<>+1088(SB), Z11, Z12
-	VCMPPS           $0x16, Z2, Z12, K2
-	VMINPS           Z12, Z1, Z12
-	VMAXPS           Z12, Z2, Z12
-	VMOVAPS          Z3, Z13
-	VFMADD231PS      Z4, Z12, Z13
-	VSUBPS           Z3, Z13, Z13
-	VFMADD231PS      Z5, Z13, Z12
-	VFMADD231PS      Z6, Z13, Z12
-	VMOVAPS          Z8, Z14
-	VFMADD213PS.BCST constants<>+320(SB), Z12, Z14
-	VFMADD213PS.BCST constants<>+352(SB), Z12, Z14
-	VFMADD213PS.BCST constants<>+384(SB), Z12, Z14
-	VFMADD213PS.BCST constants<>+416(SB), Z12, Z14
-	VFMADD213PS      Z9, Z12, Z14
-	VMULPS           Z12, Z12, Z16
-	VFMADD213PS      Z12, Z16, Z14
-	VADDPS           Z7, Z14, Z12
-	VSCALEFPS.Z      Z13, Z12, K2, Z12
-	VCMPPS           $0x11, Z0, Z11, K2
-	VBLENDMPS        Z12, Z7, K2, Z15
-	VADDPS           Z7, Z12, Z11
-	VDIVPS           Z11, Z15, Z11
-	VMULPS           Z11, Z10, Z10
-	VMOVUPS          Z10, K1, (BX)(CX*4)
+	VMOVUPS.Z        (AX)(CX*4), K1, Z9
+	VMULPS           Z9, Z9, Z10
+	VBROADCASTSS     constants<>+1344(SB), Z11
+	VFMADD231PS.BCST constants<>+1376(SB), Z10, Z11
+	VMULPS           Z11, Z9, Z10
+	VORPS.BCST       constants<>+1120(SB), Z10, Z11
+	VCMPPS           $0x16, Z1, Z11, K2
+	VMAXPS           Z11, Z1, Z11
+	VMOVAPS          Z2, Z12
+	VFMADD231PS      Z3, Z11, Z12
+	VSUBPS           Z2, Z12, Z12
+	VFMADD231PS      Z4, Z12, Z11
+	VFMADD231PS      Z5, Z12, Z11
+	VMOVAPS          Z7, Z13
+	VFMADD213PS.BCST constants<>+320(SB), Z11, Z13
+	VFMADD213PS.BCST constants<>+352(SB), Z11, Z13
+	VFMADD213PS.BCST constants<>+384(SB), Z11, Z13
+	VFMADD213PS.BCST constants<>+416(SB), Z11, Z13
+	VFMADD213PS      Z8, Z11, Z13
+	VMULPS           Z11, Z11, Z15
+	VFMADD213PS      Z11, Z15, Z13
+	VADDPS           Z6, Z13, Z11
+	VSCALEFPS.Z      Z12, Z11, K2, Z11
+	VCMPPS           $0x11, Z0, Z10, K2
+	VBLENDMPS        Z11, Z6, K2, Z14
+	VADDPS           Z6, Z11, Z10
+	VDIVPS           Z10, Z14, Z10
+	VMULPS           Z10, Z9, Z9
+	VMOVUPS          Z9, K1, (BX)(CX*4)
 	ADDQ             $0x00000010, CX
 	SUBQ             $0x00000010, DX
 	JG               part3
@@ -2516,7 +2504,6 @@ TEXT ·vecGELUErfAVX512(SB), NOSPLIT, $0-24
 	SUBQ         CX, DX
 	MOVQ         (AX), BX
 	MOVQ         8(AX), AX
-	VBROADCASTSS constants<>+64(SB), Z0
 	VBROADCASTSS constants<>+96(SB), Z0
 	VBROADCASTSS constants<>+128(SB), Z0
 	VBROADCASTSS constants<>+160(SB), Z0
@@ -2532,49 +2519,49 @@ TEXT ·vecGELUErfAVX512(SB), NOSPLIT, $0-24
 loop1:
 	VMOVUPS          (AX)(CX*4), Z1
 	VMULPS           Z0, Z1, Z2
-	VMULPS.BCST      constants<>+1376(SB), Z1, Z1
-	VBROADCASTSS     constants<>+1408(SB), Z3
-	VMINPS           Z1, Z3, Z1
+	VMULPS.BCST      constants<>+1408(SB), Z1, Z1
 	VBROADCASTSS     constants<>+1440(SB), Z3
+	VMINPS           Z1, Z3, Z1
+	VBROADCASTSS     constants<>+1472(SB), Z3
 	VMAXPS           Z1, Z3, Z1
 	VMULPS           Z1, Z1, Z3
-	VBROADCASTSS     constants<>+1472(SB), Z4
-	VFMADD213PS.BCST constants<>+1504(SB), Z3, Z4
+	VBROADCASTSS     constants<>+1504(SB), Z4
 	VFMADD213PS.BCST constants<>+1536(SB), Z3, Z4
 	VFMADD213PS.BCST constants<>+1568(SB), Z3, Z4
 	VFMADD213PS.BCST constants<>+1600(SB), Z3, Z4
 	VFMADD213PS.BCST constants<>+1632(SB), Z3, Z4
 	VFMADD213PS.BCST constants<>+1664(SB), Z3, Z4
+	VFMADD213PS.BCST constants<>+1696(SB), Z3, Z4
 	VMULPS           Z4, Z1, Z1
-	VBROADCASTSS     constants<>+1696(SB), Z4
-	VFMADD213PS.BCST constants<>+1728(SB), Z3, Z4
+	VBROADCASTSS     constants<>+1728(SB), Z4
 	VFMADD213PS.BCST constants<>+1760(SB), Z3, Z4
 	VFMADD213PS.BCST constants<>+1792(SB), Z3, Z4
 	VFMADD213PS.BCST constants<>+1824(SB), Z3, Z4
+	VFMADD213PS.BCST constants<>+1856(SB), Z3, Z4
 	VDIVPS           Z4, Z1, Z1
 	VFMADD213PS      Z2, Z2, Z1
 	VMOVUPS          Z1, (BX)(CX*4)
 	VMOVUPS          64(AX)(CX*4), Z1
 	VMULPS           Z0, Z1, Z2
-	VMULPS.BCST      constants<>+1376(SB), Z1, Z1
-	VBROADCASTSS     constants<>+1408(SB), Z3
-	VMINPS           Z1, Z3, Z1
+	VMULPS.BCST      constants<>+1408(SB), Z1, Z1
 	VBROADCASTSS     constants<>+1440(SB), Z3
+	VMINPS           Z1, Z3, Z1
+	VBROADCASTSS     constants<>+1472(SB), Z3
 	VMAXPS           Z1, Z3, Z1
 	VMULPS           Z1, Z1, Z3
-	VBROADCASTSS     constants<>+1472(SB), Z4
-	VFMADD213PS.BCST constants<>+1504(SB), Z3, Z4
+	VBROADCASTSS     constants<>+1504(SB), Z4
 	VFMADD213PS.BCST constants<>+1536(SB), Z3, Z4
 	VFMADD213PS.BCST constants<>+1568(SB), Z3, Z4
 	VFMADD213PS.BCST constants<>+1600(SB), Z3, Z4
 	VFMADD213PS.BCST constants<>+1632(SB), Z3, Z4
 	VFMADD213PS.BCST constants<>+1664(SB), Z3, Z4
+	VFMADD213PS.BCST constants<>+1696(SB), Z3, Z4
 	VMULPS           Z4, Z1, Z1
-	VBROADCASTSS     constants<>+1696(SB), Z4
-	VFMADD213PS.BCST constants<>+1728(SB), Z3, Z4
+	VBROADCASTSS     constants<>+1728(SB), Z4
 	VFMADD213PS.BCST constants<>+1760(SB), Z3, Z4
 	VFMADD213PS.BCST constants<>+1792(SB), Z3, Z4
 	VFMADD213PS.BCST constants<>+1824(SB), Z3, Z4
+	VFMADD213PS.BCST constants<>+1856(SB), Z3, Z4
 	VDIVPS           Z4, Z1, Z1
 	VFMADD213PS      Z2, Z2, Z1
 	VMOVUPS          Z1, 64(BX)(CX*4)
@@ -2599,25 +2586,25 @@ part3:
 	KMOVW            DI, K1
 	VMOVUPS.Z        (AX)(CX*4), K1, Z1
 	VMULPS           Z0, Z1, Z2
-	VMULPS.BCST      constants<>+1376(SB), Z1, Z1
-	VBROADCASTSS     constants<>+1408(SB), Z3
-	VMINPS           Z1, Z3, Z1
+	VMULPS.BCST      constants<>+1408(SB), Z1, Z1
 	VBROADCASTSS     constants<>+1440(SB), Z3
+	VMINPS           Z1, Z3, Z1
+	VBROADCASTSS     constants<>+1472(SB), Z3
 	VMAXPS           Z1, Z3, Z1
 	VMULPS           Z1, Z1, Z3
-	VBROADCASTSS     constants<>+1472(SB), Z4
-	VFMADD213PS.BCST constants<>+1504(SB), Z3, Z4
+	VBROADCASTSS     constants<>+1504(SB), Z4
 	VFMADD213PS.BCST constants<>+1536(SB), Z3, Z4
 	VFMADD213PS.BCST constants<>+1568(SB), Z3, Z4
 	VFMADD213PS.BCST constants<>+1600(SB), Z3, Z4
 	VFMADD213PS.BCST constants<>+1632(SB), Z3, Z4
 	VFMADD213PS.BCST constants<>+1664(SB), Z3, Z4
+	VFMADD213PS.BCST constants<>+1696(SB), Z3, Z4
 	VMULPS           Z4, Z1, Z1
-	VBROADCASTSS     constants<>+1696(SB), Z4
-	VFMADD213PS.BCST constants<>+1728(SB), Z3, Z4
+	VBROADCASTSS     constants<>+1728(SB), Z4
 	VFMADD213PS.BCST constants<>+1760(SB), Z3, Z4
 	VFMADD213PS.BCST constants<>+1792(SB), Z3, Z4
 	VFMADD213PS.BCST constants<>+1824(SB), Z3, Z4
+	VFMADD213PS.BCST constants<>+1856(SB), Z3, Z4
 	VDIVPS           Z4, Z1, Z1
 	VFMADD213PS      Z2, Z2, Z1
 	VMOVUPS          Z1, K1, (BX)(CX*4)
@@ -2639,135 +2626,6 @@ TEXT ·vecSiLUAVX512(SB), NOSPLIT, $0-24
 	MOVQ         (AX), BX
 	MOVQ         8(AX), AX
 	VBROADCASTSS constants<>+0(SB), Z0
-	VBROADCASTSS constants<>+64(SB), Z1
-	VBROADCASTSS constants<>+96(SB), Z2
-	VBROADCASTSS constants<>+128(SB), Z3
-	VBROADCASTSS constants<>+160(SB), Z4
-	VBROADCASTSS constants<>+192(SB), Z5
-	VBROADCASTSS constants<>+224(SB), Z6
-	VBROADCASTSS constants<>+32(SB), Z7
-	VBROADCASTSS constants<>+256(SB), Z8
-	VBROADCASTSS constants<>+288(SB), Z9
-	SUBQ         $0x00000020, DX
-	JL           tail2
-	PCALIGN      $0x20
-
-loop1:
-	VMOVUPS          (AX)(CX*4), Z10
-	VORPS.BCST       constants<>+1088(SB), Z10, Z11
-	VCMPPS           $0x16, Z2, Z11, K1
-	VMINPS           Z11, Z1, Z11
-	VMAXPS           Z11, Z2, Z11
-	VMOVAPS          Z3, Z15
-	VFMADD231PS      Z4, Z11, Z15
-	VSUBPS           Z3, Z15, Z15
-	VFMADD231PS      Z5, Z15, Z11
-	VFMADD231PS      Z6, Z15, Z11
-	VMOVAPS          Z8, Z16
-	VFMADD213PS.BCST constants<>+320(SB), Z11, Z16
-	VFMADD213PS.BCST constants<>+352(SB), Z11, Z16
-	VFMADD213PS.BCST constants<>+384(SB), Z11, Z16
-	VFMADD213PS.BCST constants<>+416(SB), Z11, Z16
-	VFMADD213PS      Z9, Z11, Z16
-	VMULPS           Z11, Z11, Z17
-	VFMADD213PS      Z11, Z17, Z16
-	VADDPS           Z7, Z16, Z11
-	VSCALEFPS.Z      Z15, Z11, K1, Z11
-	VCMPPS           $0x11, Z0, Z10, K1
-	VBLENDMPS        Z11, Z7, K1, Z12
-	VADDPS           Z7, Z11, Z11
-	VDIVPS           Z11, Z12, Z11
-	VMULPS           Z11, Z10, Z10
-	VMOVUPS          Z10, (BX)(CX*4)
-	VMOVUPS          64(AX)(CX*4), Z10
-	VORPS.BCST       constants<>+1088(SB), Z10, Z11
-	VCMPPS           $0x16, Z2, Z11, K1
-	VMINPS           Z11, Z1, Z11
-	VMAXPS           Z11, Z2, Z11
-	VMOVAPS          Z3, Z15
-	VFMADD231PS      Z4, Z11, Z15
-	VSUBPS           Z3, Z15, Z15
-	VFMADD231PS      Z5, Z15, Z11
-	VFMADD231PS      Z6, Z15, Z11
-	VMOVAPS          Z8, Z16
-	VFMADD213PS.BCST constants<>+320(SB), Z11, Z16
-	VFMADD213PS.BCST constants<>+352(SB), Z11, Z16
-	VFMADD213PS.BCST constants<>+384(SB), Z11, Z16
-	VFMADD213PS.BCST constants<>+416(SB), Z11, Z16
-	VFMADD213PS      Z9, Z11, Z16
-	VMULPS           Z11, Z11, Z17
-	VFMADD213PS      Z11, Z17, Z16
-	VADDPS           Z7, Z16, Z11
-	VSCALEFPS.Z      Z15, Z11, K1, Z11
-	VCMPPS           $0x11, Z0, Z10, K1
-	VBLENDMPS        Z11, Z7, K1, Z13
-	VADDPS           Z7, Z11, Z11
-	VDIVPS           Z11, Z13, Z11
-	VMULPS           Z11, Z10, Z10
-	VMOVUPS          Z10, 64(BX)(CX*4)
-	ADDQ             $0x00000020, CX
-	SUBQ             $0x00000020, DX
-	JGE              loop1
-
-tail2:
-	ADDQ $0x00000020, DX
-	JZ   done4
-
-part3:
-	MOVQ             DX, SI
-	XORQ             DI, DI
-	CMPQ             SI, DI
-	CMOVQLT          DI, SI
-	MOVQ             $0x00000010, DI
-	CMPQ             SI, DI
-	CMOVQGT          DI, SI
-	MOVQ             $-1, DI
-	BZHIQ            SI, DI, DI
-	KMOVW            DI, K1
-	VMOVUPS.Z        (AX)(CX*4), K1, Z10
-	VORPS.BCST       constants<>+1088(SB), Z10, Z11
-	VCMPPS           $0x16, Z2, Z11, K2
-	VMINPS           Z11, Z1, Z11
-	VMAXPS           Z11, Z2, Z11
-	VMOVAPS          Z3, Z12
-	VFMADD231PS      Z4, Z11, Z12
-	VSUBPS           Z3, Z12, Z12
-	VFMADD231PS      Z5, Z12, Z11
-	VFMADD231PS      Z6, Z12, Z11
-	VMOVAPS          Z8, Z13
-	VFMADD213PS.BCST constants<>+320(SB), Z11, Z13
-	VFMADD213PS.BCST constants<>+352(SB), Z11, Z13
-	VFMADD213PS.BCST constants<>+384(SB), Z11, Z13
-	VFMADD213PS.BCST constants<>+416(SB), Z11, Z13
-	VFMADD213PS      Z9, Z11, Z13
-	VMULPS           Z11, Z11, Z15
-	VFMADD213PS      Z11, Z15, Z13
-	VADDPS           Z7, Z13, Z11
-	VSCALEFPS.Z      Z12, Z11, K2, Z11
-	VCMPPS           $0x11, Z0, Z10, K2
-	VBLENDMPS        Z11, Z7, K2, Z14
-	VADDPS           Z7, Z11, Z11
-	VDIVPS           Z11, Z14, Z11
-	VMULPS           Z11, Z10, Z10
-	VMOVUPS          Z10, K1, (BX)(CX*4)
-	ADDQ             $0x00000010, CX
-	SUBQ             $0x00000010, DX
-	JG               part3
-
-done4:
-	VZEROUPPER
-	RET
-
-// func vecSoftplusAVX512(v *byte, lo int, hi int)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·vecSoftplusAVX512(SB), NOSPLIT, $0-24
-	MOVQ         v+0(FP), AX
-	MOVQ         lo+8(FP), CX
-	MOVQ         hi+16(FP), DX
-	SUBQ         CX, DX
-	MOVQ         (AX), BX
-	MOVQ         8(AX), AX
-	VBROADCASTSS constants<>+64(SB), Z0
 	VBROADCASTSS constants<>+96(SB), Z1
 	VBROADCASTSS constants<>+128(SB), Z2
 	VBROADCASTSS constants<>+160(SB), Z3
@@ -2782,78 +2640,54 @@ TEXT ·vecSoftplusAVX512(SB), NOSPLIT, $0-24
 
 loop1:
 	VMOVUPS          (AX)(CX*4), Z9
-	VORPS.BCST       constants<>+1088(SB), Z9, Z10
+	VORPS.BCST       constants<>+1120(SB), Z9, Z10
 	VCMPPS           $0x16, Z1, Z10, K1
-	VMINPS           Z10, Z0, Z10
 	VMAXPS           Z10, Z1, Z10
-	VMOVAPS          Z2, Z11
-	VFMADD231PS      Z3, Z10, Z11
-	VSUBPS           Z2, Z11, Z11
-	VFMADD231PS      Z4, Z11, Z10
-	VFMADD231PS      Z5, Z11, Z10
-	VMOVAPS          Z7, Z12
-	VFMADD213PS.BCST constants<>+320(SB), Z10, Z12
-	VFMADD213PS.BCST constants<>+352(SB), Z10, Z12
-	VFMADD213PS.BCST constants<>+384(SB), Z10, Z12
-	VFMADD213PS.BCST constants<>+416(SB), Z10, Z12
-	VFMADD213PS      Z8, Z10, Z12
-	VMULPS           Z10, Z10, Z13
-	VFMADD213PS      Z10, Z13, Z12
-	VADDPS           Z6, Z12, Z10
-	VSCALEFPS.Z      Z11, Z10, K1, Z10
-	VADDPS.BCST      constants<>+1024(SB), Z10, Z11
-	VDIVPS           Z11, Z10, Z10
-	VMULPS           Z10, Z10, Z11
-	VBROADCASTSS     constants<>+1856(SB), Z12
-	VFMADD213PS.BCST constants<>+1888(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1920(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1952(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1984(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+2016(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+544(SB), Z11, Z12
-	VMULPS           Z11, Z12, Z11
-	VADDPS           Z10, Z10, Z12
-	VFMADD213PS      Z12, Z10, Z11
-	VBROADCASTSS     constants<>+0(SB), Z10
-	VMAXPS           Z9, Z10, Z9
-	VADDPS           Z11, Z9, Z9
+	VMOVAPS          Z2, Z14
+	VFMADD231PS      Z3, Z10, Z14
+	VSUBPS           Z2, Z14, Z14
+	VFMADD231PS      Z4, Z14, Z10
+	VFMADD231PS      Z5, Z14, Z10
+	VMOVAPS          Z7, Z15
+	VFMADD213PS.BCST constants<>+320(SB), Z10, Z15
+	VFMADD213PS.BCST constants<>+352(SB), Z10, Z15
+	VFMADD213PS.BCST constants<>+384(SB), Z10, Z15
+	VFMADD213PS.BCST constants<>+416(SB), Z10, Z15
+	VFMADD213PS      Z8, Z10, Z15
+	VMULPS           Z10, Z10, Z16
+	VFMADD213PS      Z10, Z16, Z15
+	VADDPS           Z6, Z15, Z10
+	VSCALEFPS.Z      Z14, Z10, K1, Z10
+	VCMPPS           $0x11, Z0, Z9, K1
+	VBLENDMPS        Z10, Z6, K1, Z11
+	VADDPS           Z6, Z10, Z10
+	VDIVPS           Z10, Z11, Z10
+	VMULPS           Z10, Z9, Z9
 	VMOVUPS          Z9, (BX)(CX*4)
 	VMOVUPS          64(AX)(CX*4), Z9
-	VORPS.BCST       constants<>+1088(SB), Z9, Z10
+	VORPS.BCST       constants<>+1120(SB), Z9, Z10
 	VCMPPS           $0x16, Z1, Z10, K1
-	VMINPS           Z10, Z0, Z10
 	VMAXPS           Z10, Z1, Z10
-	VMOVAPS          Z2, Z11
-	VFMADD231PS      Z3, Z10, Z11
-	VSUBPS           Z2, Z11, Z11
-	VFMADD231PS      Z4, Z11, Z10
-	VFMADD231PS      Z5, Z11, Z10
-	VMOVAPS          Z7, Z12
-	VFMADD213PS.BCST constants<>+320(SB), Z10, Z12
-	VFMADD213PS.BCST constants<>+352(SB), Z10, Z12
-	VFMADD213PS.BCST constants<>+384(SB), Z10, Z12
-	VFMADD213PS.BCST constants<>+416(SB), Z10, Z12
-	VFMADD213PS      Z8, Z10, Z12
-	VMULPS           Z10, Z10, Z13
-	VFMADD213PS      Z10, Z13, Z12
-	VADDPS           Z6, Z12, Z10
-	VSCALEFPS.Z      Z11, Z10, K1, Z10
-	VADDPS.BCST      constants<>+1024(SB), Z10, Z11
-	VDIVPS           Z11, Z10, Z10
-	VMULPS           Z10, Z10, Z11
-	VBROADCASTSS     constants<>+1856(SB), Z12
-	VFMADD213PS.BCST constants<>+1888(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1920(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1952(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1984(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+2016(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+544(SB), Z11, Z12
-	VMULPS           Z11, Z12, Z11
-	VADDPS           Z10, Z10, Z12
-	VFMADD213PS      Z12, Z10, Z11
-	VBROADCASTSS     constants<>+0(SB), Z10
-	VMAXPS           Z9, Z10, Z9
-	VADDPS           Z11, Z9, Z9
+	VMOVAPS          Z2, Z14
+	VFMADD231PS      Z3, Z10, Z14
+	VSUBPS           Z2, Z14, Z14
+	VFMADD231PS      Z4, Z14, Z10
+	VFMADD231PS      Z5, Z14, Z10
+	VMOVAPS          Z7, Z15
+	VFMADD213PS.BCST constants<>+320(SB), Z10, Z15
+	VFMADD213PS.BCST constants<>+352(SB), Z10, Z15
+	VFMADD213PS.BCST constants<>+384(SB), Z10, Z15
+	VFMADD213PS.BCST constants<>+416(SB), Z10, Z15
+	VFMADD213PS      Z8, Z10, Z15
+	VMULPS           Z10, Z10, Z16
+	VFMADD213PS      Z10, Z16, Z15
+	VADDPS           Z6, Z15, Z10
+	VSCALEFPS.Z      Z14, Z10, K1, Z10
+	VCMPPS           $0x11, Z0, Z9, K1
+	VBLENDMPS        Z10, Z6, K1, Z12
+	VADDPS           Z6, Z10, Z10
+	VDIVPS           Z10, Z12, Z10
+	VMULPS           Z10, Z9, Z9
 	VMOVUPS          Z9, 64(BX)(CX*4)
 	ADDQ             $0x00000020, CX
 	SUBQ             $0x00000020, DX
@@ -2875,9 +2709,8 @@ part3:
 	BZHIQ            SI, DI, DI
 	KMOVW            DI, K1
 	VMOVUPS.Z        (AX)(CX*4), K1, Z9
-	VORPS.BCST       constants<>+1088(SB), Z9, Z10
+	VORPS.BCST       constants<>+1120(SB), Z9, Z10
 	VCMPPS           $0x16, Z1, Z10, K2
-	VMINPS           Z10, Z0, Z10
 	VMAXPS           Z10, Z1, Z10
 	VMOVAPS          Z2, Z11
 	VFMADD231PS      Z3, Z10, Z11
@@ -2890,26 +2723,15 @@ part3:
 	VFMADD213PS.BCST constants<>+384(SB), Z10, Z12
 	VFMADD213PS.BCST constants<>+416(SB), Z10, Z12
 	VFMADD213PS      Z8, Z10, Z12
-	VMULPS           Z10, Z10, Z13
-	VFMADD213PS      Z10, Z13, Z12
+	VMULPS           Z10, Z10, Z14
+	VFMADD213PS      Z10, Z14, Z12
 	VADDPS           Z6, Z12, Z10
 	VSCALEFPS.Z      Z11, Z10, K2, Z10
-	VADDPS.BCST      constants<>+1024(SB), Z10, Z11
-	VDIVPS           Z11, Z10, Z10
-	VMULPS           Z10, Z10, Z11
-	VBROADCASTSS     constants<>+1856(SB), Z12
-	VFMADD213PS.BCST constants<>+1888(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1920(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1952(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1984(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+2016(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+544(SB), Z11, Z12
-	VMULPS           Z11, Z12, Z11
-	VADDPS           Z10, Z10, Z12
-	VFMADD213PS      Z12, Z10, Z11
-	VBROADCASTSS     constants<>+0(SB), Z10
-	VMAXPS           Z9, Z10, Z9
-	VADDPS           Z11, Z9, Z9
+	VCMPPS           $0x11, Z0, Z9, K2
+	VBLENDMPS        Z10, Z6, K2, Z13
+	VADDPS           Z6, Z10, Z10
+	VDIVPS           Z10, Z13, Z10
+	VMULPS           Z10, Z9, Z9
 	VMOVUPS          Z9, K1, (BX)(CX*4)
 	ADDQ             $0x00000010, CX
 	SUBQ             $0x00000010, DX
@@ -2919,123 +2741,100 @@ done4:
 	VZEROUPPER
 	RET
 
-// func vecErfAVX512(v *byte, lo int, hi int)
+// func vecSoftplusAVX512(v *byte, lo int, hi int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·vecErfAVX512(SB), NOSPLIT, $0-24
+TEXT ·vecSoftplusAVX512(SB), NOSPLIT, $0-24
 	MOVQ         v+0(FP), AX
 	MOVQ         lo+8(FP), CX
 	MOVQ         hi+16(FP), DX
 	SUBQ         CX, DX
 	MOVQ         (AX), BX
 	MOVQ         8(AX), AX
-	VBROADCASTSS constants<>+64(SB), Z0
-	VBROADCASTSS constants<>+96(SB), Z1
-	VBROADCASTSS constants<>+128(SB), Z2
-	VBROADCASTSS constants<>+160(SB), Z3
-	VBROADCASTSS constants<>+192(SB), Z4
-	VBROADCASTSS constants<>+224(SB), Z5
-	VBROADCASTSS constants<>+32(SB), Z6
-	VBROADCASTSS constants<>+256(SB), Z7
-	VBROADCASTSS constants<>+288(SB), Z8
+	VBROADCASTSS constants<>+96(SB), Z0
+	VBROADCASTSS constants<>+128(SB), Z1
+	VBROADCASTSS constants<>+160(SB), Z2
+	VBROADCASTSS constants<>+192(SB), Z3
+	VBROADCASTSS constants<>+224(SB), Z4
+	VBROADCASTSS constants<>+32(SB), Z5
+	VBROADCASTSS constants<>+256(SB), Z6
+	VBROADCASTSS constants<>+288(SB), Z7
 	SUBQ         $0x00000020, DX
 	JL           tail2
 	PCALIGN      $0x20
 
 loop1:
-	VMOVUPS          (AX)(CX*4), Z9
-	VANDPS.BCST      constants<>+1056(SB), Z9, Z10
-	VBROADCASTSS     constants<>+1408(SB), Z11
-	VMINPS           Z10, Z11, Z11
-	VMULPS           Z11, Z11, Z12
-	VBROADCASTSS     constants<>+2048(SB), Z13
-	VFMADD231PS.BCST constants<>+2080(SB), Z11, Z13
-	VBROADCASTSS     constants<>+2112(SB), Z14
-	VFMADD231PS.BCST constants<>+2144(SB), Z11, Z14
-	VFMADD213PS      Z14, Z12, Z13
-	VFMADD213PS.BCST constants<>+2176(SB), Z11, Z13
-	VFMADD213PS.BCST constants<>+2208(SB), Z11, Z13
-	VFMADD213PS.BCST constants<>+2240(SB), Z11, Z13
-	VXORPS.BCST      constants<>+1088(SB), Z11, Z12
-	VFMADD231PS      Z11, Z13, Z12
-	VCMPPS           $0x16, Z1, Z12, K1
-	VMINPS           Z12, Z0, Z11
-	VMAXPS           Z11, Z1, Z11
-	VMOVAPS          Z2, Z12
-	VFMADD231PS      Z3, Z11, Z12
-	VSUBPS           Z2, Z12, Z12
-	VFMADD231PS      Z4, Z12, Z11
-	VFMADD231PS      Z5, Z12, Z11
-	VMOVAPS          Z7, Z13
-	VFMADD213PS.BCST constants<>+320(SB), Z11, Z13
-	VFMADD213PS.BCST constants<>+352(SB), Z11, Z13
-	VFMADD213PS.BCST constants<>+384(SB), Z11, Z13
-	VFMADD213PS.BCST constants<>+416(SB), Z11, Z13
-	VFMADD213PS      Z8, Z11, Z13
-	VMULPS           Z11, Z11, Z14
-	VFMADD213PS      Z11, Z14, Z13
-	VADDPS           Z6, Z13, Z11
-	VSCALEFPS.Z      Z12, Z11, K1, Z11
-	VSUBPS           Z11, Z6, Z11
-	VANDPS.BCST      constants<>+1088(SB), Z9, Z12
-	VORPS            Z12, Z11, Z11
+	VMOVUPS          (AX)(CX*4), Z8
+	VORPS.BCST       constants<>+1120(SB), Z8, Z9
+	VCMPPS           $0x16, Z0, Z9, K1
+	VMAXPS           Z9, Z0, Z9
+	VMOVAPS          Z1, Z10
+	VFMADD231PS      Z2, Z9, Z10
+	VSUBPS           Z1, Z10, Z10
+	VFMADD231PS      Z3, Z10, Z9
+	VFMADD231PS      Z4, Z10, Z9
+	VMOVAPS          Z6, Z11
+	VFMADD213PS.BCST constants<>+320(SB), Z9, Z11
+	VFMADD213PS.BCST constants<>+352(SB), Z9, Z11
+	VFMADD213PS.BCST constants<>+384(SB), Z9, Z11
+	VFMADD213PS.BCST constants<>+416(SB), Z9, Z11
+	VFMADD213PS      Z7, Z9, Z11
 	VMULPS           Z9, Z9, Z12
-	VBROADCASTSS     constants<>+2272(SB), Z13
-	VFMADD213PS.BCST constants<>+2304(SB), Z12, Z13
-	VFMADD213PS.BCST constants<>+2336(SB), Z12, Z13
-	VFMADD213PS.BCST constants<>+2368(SB), Z12, Z13
-	VFMADD213PS.BCST constants<>+2400(SB), Z12, Z13
-	VFMADD213PS.BCST constants<>+2432(SB), Z12, Z13
-	VFMADD213PS      Z9, Z9, Z13
-	VCMPPS.BCST      $0x11, constants<>+2464(SB), Z10, K1
-	VBLENDMPS        Z13, Z11, K1, Z15
-	VMOVUPS          Z15, (BX)(CX*4)
-	VMOVUPS          64(AX)(CX*4), Z9
-	VANDPS.BCST      constants<>+1056(SB), Z9, Z10
-	VBROADCASTSS     constants<>+1408(SB), Z11
-	VMINPS           Z10, Z11, Z11
-	VMULPS           Z11, Z11, Z12
-	VBROADCASTSS     constants<>+2048(SB), Z13
-	VFMADD231PS.BCST constants<>+2080(SB), Z11, Z13
-	VBROADCASTSS     constants<>+2112(SB), Z14
-	VFMADD231PS.BCST constants<>+2144(SB), Z11, Z14
-	VFMADD213PS      Z14, Z12, Z13
-	VFMADD213PS.BCST constants<>+2176(SB), Z11, Z13
-	VFMADD213PS.BCST constants<>+2208(SB), Z11, Z13
-	VFMADD213PS.BCST constants<>+2240(SB), Z11, Z13
-	VXORPS.BCST      constants<>+1088(SB), Z11, Z12
-	VFMADD231PS      Z11, Z13, Z12
-	VCMPPS           $0x16, Z1, Z12, K1
-	VMINPS           Z12, Z0, Z11
-	VMAXPS           Z11, Z1, Z11
-	VMOVAPS          Z2, Z12
-	VFMADD231PS      Z3, Z11, Z12
-	VSUBPS           Z2, Z12, Z12
-	VFMADD231PS      Z4, Z12, Z11
-	VFMADD231PS      Z5, Z12, Z11
-	VMOVAPS          Z7, Z13
-	VFMADD213PS.BCST constants<>+320(SB), Z11, Z13
-	VFMADD213PS.BCST constants<>+352(SB), Z11, Z13
-	VFMADD213PS.BCST constants<>+384(SB), Z11, Z13
-	VFMADD213PS.BCST constants<>+416(SB), Z11, Z13
-	VFMADD213PS      Z8, Z11, Z13
-	VMULPS           Z11, Z11, Z14
-	VFMADD213PS      Z11, Z14, Z13
-	VADDPS           Z6, Z13, Z11
-	VSCALEFPS.Z      Z12, Z11, K1, Z11
-	VSUBPS           Z11, Z6, Z11
-	VANDPS.BCST      constants<>+1088(SB), Z9, Z12
-	VORPS            Z12, Z11, Z11
+	VFMADD213PS      Z9, Z12, Z11
+	VADDPS           Z5, Z11, Z9
+	VSCALEFPS.Z      Z10, Z9, K1, Z9
+	VADDPS.BCST      constants<>+1024(SB), Z9, Z10
+	VDIVPS           Z10, Z9, Z9
+	VMULPS           Z9, Z9, Z10
+	VBROADCASTSS     constants<>+1888(SB), Z11
+	VFMADD213PS.BCST constants<>+1920(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+1952(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+1984(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+2016(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+2048(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+544(SB), Z10, Z11
+	VMULPS           Z10, Z11, Z10
+	VADDPS           Z9, Z9, Z11
+	VFMADD213PS      Z11, Z9, Z10
+	VBROADCASTSS     constants<>+0(SB), Z9
+	VMAXPS           Z8, Z9, Z8
+	VADDPS           Z10, Z8, Z8
+	VMOVUPS          Z8, (BX)(CX*4)
+	VMOVUPS          64(AX)(CX*4), Z8
+	VORPS.BCST       constants<>+1120(SB), Z8, Z9
+	VCMPPS           $0x16, Z0, Z9, K1
+	VMAXPS           Z9, Z0, Z9
+	VMOVAPS          Z1, Z10
+	VFMADD231PS      Z2, Z9, Z10
+	VSUBPS           Z1, Z10, Z10
+	VFMADD231PS      Z3, Z10, Z9
+	VFMADD231PS      Z4, Z10, Z9
+	VMOVAPS          Z6, Z11
+	VFMADD213PS.BCST constants<>+320(SB), Z9, Z11
+	VFMADD213PS.BCST constants<>+352(SB), Z9, Z11
+	VFMADD213PS.BCST constants<>+384(SB), Z9, Z11
+	VFMADD213PS.BCST constants<>+416(SB), Z9, Z11
+	VFMADD213PS      Z7, Z9, Z11
 	VMULPS           Z9, Z9, Z12
-	VBROADCASTSS     constants<>+2272(SB), Z13
-	VFMADD213PS.BCST constants<>+2304(SB), Z12, Z13
-	VFMADD213PS.BCST constants<>+2336(SB), Z12, Z13
-	VFMADD213PS.BCST constants<>+2368(SB), Z12, Z13
-	VFMADD213PS.BCST constants<>+2400(SB), Z12, Z13
-	VFMADD213PS.BCST constants<>+2432(SB), Z12, Z13
-	VFMADD213PS      Z9, Z9, Z13
-	VCMPPS.BCST      $0x11, constants<>+2464(SB), Z10, K1
-	VBLENDMPS        Z13, Z11, K1, Z16
-	VMOVUPS          Z16, 64(BX)(CX*4)
+	VFMADD213PS      Z9, Z12, Z11
+	VADDPS           Z5, Z11, Z9
+	VSCALEFPS.Z      Z10, Z9, K1, Z9
+	VADDPS.BCST      constants<>+1024(SB), Z9, Z10
+	VDIVPS           Z10, Z9, Z9
+	VMULPS           Z9, Z9, Z10
+	VBROADCASTSS     constants<>+1888(SB), Z11
+	VFMADD213PS.BCST constants<>+1920(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+1952(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+1984(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+2016(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+2048(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+544(SB), Z10, Z11
+	VMULPS           Z10, Z11, Z10
+	VADDPS           Z9, Z9, Z11
+	VFMADD213PS      Z11, Z9, Z10
+	VBROADCASTSS     constants<>+0(SB), Z9
+	VMAXPS           Z8, Z9, Z8
+	VADDPS           Z10, Z8, Z8
+	VMOVUPS          Z8, 64(BX)(CX*4)
 	ADDQ             $0x00000020, CX
 	SUBQ             $0x00000020, DX
 	JGE              loop1
@@ -3055,53 +2854,229 @@ part3:
 	MOVQ             $-1, DI
 	BZHIQ            SI, DI, DI
 	KMOVW            DI, K1
-	VMOVUPS.Z        (AX)(CX*4), K1, Z9
-	VANDPS.BCST      constants<>+1056(SB), Z9, Z10
-	VBROADCASTSS     constants<>+1408(SB), Z11
-	VMINPS           Z10, Z11, Z11
-	VMULPS           Z11, Z11, Z12
-	VBROADCASTSS     constants<>+2048(SB), Z13
-	VFMADD231PS.BCST constants<>+2080(SB), Z11, Z13
-	VBROADCASTSS     constants<>+2112(SB), Z14
-	VFMADD231PS.BCST constants<>+2144(SB), Z11, Z14
-	VFMADD213PS      Z14, Z12, Z13
-	VFMADD213PS.BCST constants<>+2176(SB), Z11, Z13
-	VFMADD213PS.BCST constants<>+2208(SB), Z11, Z13
-	VFMADD213PS.BCST constants<>+2240(SB), Z11, Z13
-	VXORPS.BCST      constants<>+1088(SB), Z11, Z12
-	VFMADD231PS      Z11, Z13, Z12
-	VCMPPS           $0x16, Z1, Z12, K2
-	VMINPS           Z12, Z0, Z11
-	VMAXPS           Z11, Z1, Z11
-	VMOVAPS          Z2, Z12
-	VFMADD231PS      Z3, Z11, Z12
-	VSUBPS           Z2, Z12, Z12
-	VFMADD231PS      Z4, Z12, Z11
-	VFMADD231PS      Z5, Z12, Z11
-	VMOVAPS          Z7, Z13
-	VFMADD213PS.BCST constants<>+320(SB), Z11, Z13
-	VFMADD213PS.BCST constants<>+352(SB), Z11, Z13
-	VFMADD213PS.BCST constants<>+384(SB), Z11, Z13
-	VFMADD213PS.BCST constants<>+416(SB), Z11, Z13
-	VFMADD213PS      Z8, Z11, Z13
-	VMULPS           Z11, Z11, Z14
-	VFMADD213PS      Z11, Z14, Z13
-	VADDPS           Z6, Z13, Z11
-	VSCALEFPS.Z      Z12, Z11, K2, Z11
-	VSUBPS           Z11, Z6, Z11
-	VANDPS.BCST      constants<>+1088(SB), Z9, Z12
-	VORPS            Z12, Z11, Z11
+	VMOVUPS.Z        (AX)(CX*4), K1, Z8
+	VORPS.BCST       constants<>+1120(SB), Z8, Z9
+	VCMPPS           $0x16, Z0, Z9, K2
+	VMAXPS           Z9, Z0, Z9
+	VMOVAPS          Z1, Z10
+	VFMADD231PS      Z2, Z9, Z10
+	VSUBPS           Z1, Z10, Z10
+	VFMADD231PS      Z3, Z10, Z9
+	VFMADD231PS      Z4, Z10, Z9
+	VMOVAPS          Z6, Z11
+	VFMADD213PS.BCST constants<>+320(SB), Z9, Z11
+	VFMADD213PS.BCST constants<>+352(SB), Z9, Z11
+	VFMADD213PS.BCST constants<>+384(SB), Z9, Z11
+	VFMADD213PS.BCST constants<>+416(SB), Z9, Z11
+	VFMADD213PS      Z7, Z9, Z11
 	VMULPS           Z9, Z9, Z12
-	VBROADCASTSS     constants<>+2272(SB), Z13
-	VFMADD213PS.BCST constants<>+2304(SB), Z12, Z13
-	VFMADD213PS.BCST constants<>+2336(SB), Z12, Z13
-	VFMADD213PS.BCST constants<>+2368(SB), Z12, Z13
-	VFMADD213PS.BCST constants<>+2400(SB), Z12, Z13
-	VFMADD213PS.BCST constants<>+2432(SB), Z12, Z13
-	VFMADD213PS      Z9, Z9, Z13
-	VCMPPS.BCST      $0x11, constants<>+2464(SB), Z10, K2
-	VBLENDMPS        Z13, Z11, K2, Z17
-	VMOVUPS          Z17, K1, (BX)(CX*4)
+	VFMADD213PS      Z9, Z12, Z11
+	VADDPS           Z5, Z11, Z9
+	VSCALEFPS.Z      Z10, Z9, K2, Z9
+	VADDPS.BCST      constants<>+1024(SB), Z9, Z10
+	VDIVPS           Z10, Z9, Z9
+	VMULPS           Z9, Z9, Z10
+	VBROADCASTSS     constants<>+1888(SB), Z11
+	VFMADD213PS.BCST constants<>+1920(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+1952(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+1984(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+2016(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+2048(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+544(SB), Z10, Z11
+	VMULPS           Z10, Z11, Z10
+	VADDPS           Z9, Z9, Z11
+	VFMADD213PS      Z11, Z9, Z10
+	VBROADCASTSS     constants<>+0(SB), Z9
+	VMAXPS           Z8, Z9, Z8
+	VADDPS           Z10, Z8, Z8
+	VMOVUPS          Z8, K1, (BX)(CX*4)
+	ADDQ             $0x00000010, CX
+	SUBQ             $0x00000010, DX
+	JG               part3
+
+done4:
+	VZEROUPPER
+	RET
+
+// func vecErfAVX512(v *byte, lo int, hi int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
+TEXT ·vecErfAVX512(SB), NOSPLIT, $0-24
+	MOVQ         v+0(FP), AX
+	MOVQ         lo+8(FP), CX
+	MOVQ         hi+16(FP), DX
+	SUBQ         CX, DX
+	MOVQ         (AX), BX
+	MOVQ         8(AX), AX
+	VBROADCASTSS constants<>+96(SB), Z0
+	VBROADCASTSS constants<>+128(SB), Z1
+	VBROADCASTSS constants<>+160(SB), Z2
+	VBROADCASTSS constants<>+192(SB), Z3
+	VBROADCASTSS constants<>+224(SB), Z4
+	VBROADCASTSS constants<>+32(SB), Z5
+	VBROADCASTSS constants<>+256(SB), Z6
+	VBROADCASTSS constants<>+288(SB), Z7
+	SUBQ         $0x00000020, DX
+	JL           tail2
+	PCALIGN      $0x20
+
+loop1:
+	VMOVUPS          (AX)(CX*4), Z8
+	VANDPS.BCST      constants<>+1088(SB), Z8, Z9
+	VBROADCASTSS     constants<>+1440(SB), Z10
+	VMINPS           Z9, Z10, Z10
+	VMULPS           Z10, Z10, Z11
+	VBROADCASTSS     constants<>+2080(SB), Z12
+	VFMADD231PS.BCST constants<>+2112(SB), Z10, Z12
+	VBROADCASTSS     constants<>+2144(SB), Z13
+	VFMADD231PS.BCST constants<>+2176(SB), Z10, Z13
+	VFMADD213PS      Z13, Z11, Z12
+	VFMADD213PS.BCST constants<>+2208(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+2240(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+2272(SB), Z10, Z12
+	VXORPS.BCST      constants<>+1120(SB), Z10, Z11
+	VFMADD231PS      Z10, Z12, Z11
+	VCMPPS           $0x16, Z0, Z11, K1
+	VMAXPS           Z11, Z0, Z10
+	VMOVAPS          Z1, Z11
+	VFMADD231PS      Z2, Z10, Z11
+	VSUBPS           Z1, Z11, Z11
+	VFMADD231PS      Z3, Z11, Z10
+	VFMADD231PS      Z4, Z11, Z10
+	VMOVAPS          Z6, Z12
+	VFMADD213PS.BCST constants<>+320(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+352(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+384(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+416(SB), Z10, Z12
+	VFMADD213PS      Z7, Z10, Z12
+	VMULPS           Z10, Z10, Z13
+	VFMADD213PS      Z10, Z13, Z12
+	VADDPS           Z5, Z12, Z10
+	VSCALEFPS.Z      Z11, Z10, K1, Z10
+	VSUBPS           Z10, Z5, Z10
+	VANDPS.BCST      constants<>+1120(SB), Z8, Z11
+	VORPS            Z11, Z10, Z10
+	VMULPS           Z8, Z8, Z11
+	VBROADCASTSS     constants<>+2304(SB), Z12
+	VFMADD213PS.BCST constants<>+2336(SB), Z11, Z12
+	VFMADD213PS.BCST constants<>+2368(SB), Z11, Z12
+	VFMADD213PS.BCST constants<>+2400(SB), Z11, Z12
+	VFMADD213PS.BCST constants<>+2432(SB), Z11, Z12
+	VFMADD213PS.BCST constants<>+2464(SB), Z11, Z12
+	VFMADD213PS      Z8, Z8, Z12
+	VCMPPS.BCST      $0x11, constants<>+2496(SB), Z9, K1
+	VBLENDMPS        Z12, Z10, K1, Z14
+	VMOVUPS          Z14, (BX)(CX*4)
+	VMOVUPS          64(AX)(CX*4), Z8
+	VANDPS.BCST      constants<>+1088(SB), Z8, Z9
+	VBROADCASTSS     constants<>+1440(SB), Z10
+	VMINPS           Z9, Z10, Z10
+	VMULPS           Z10, Z10, Z11
+	VBROADCASTSS     constants<>+2080(SB), Z12
+	VFMADD231PS.BCST constants<>+2112(SB), Z10, Z12
+	VBROADCASTSS     constants<>+2144(SB), Z13
+	VFMADD231PS.BCST constants<>+2176(SB), Z10, Z13
+	VFMADD213PS      Z13, Z11, Z12
+	VFMADD213PS.BCST constants<>+2208(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+2240(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+2272(SB), Z10, Z12
+	VXORPS.BCST      constants<>+1120(SB), Z10, Z11
+	VFMADD231PS      Z10, Z12, Z11
+	VCMPPS           $0x16, Z0, Z11, K1
+	VMAXPS           Z11, Z0, Z10
+	VMOVAPS          Z1, Z11
+	VFMADD231PS      Z2, Z10, Z11
+	VSUBPS           Z1, Z11, Z11
+	VFMADD231PS      Z3, Z11, Z10
+	VFMADD231PS      Z4, Z11, Z10
+	VMOVAPS          Z6, Z12
+	VFMADD213PS.BCST constants<>+320(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+352(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+384(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+416(SB), Z10, Z12
+	VFMADD213PS      Z7, Z10, Z12
+	VMULPS           Z10, Z10, Z13
+	VFMADD213PS      Z10, Z13, Z12
+	VADDPS           Z5, Z12, Z10
+	VSCALEFPS.Z      Z11, Z10, K1, Z10
+	VSUBPS           Z10, Z5, Z10
+	VANDPS.BCST      constants<>+1120(SB), Z8, Z11
+	VORPS            Z11, Z10, Z10
+	VMULPS           Z8, Z8, Z11
+	VBROADCASTSS     constants<>+2304(SB), Z12
+	VFMADD213PS.BCST constants<>+2336(SB), Z11, Z12
+	VFMADD213PS.BCST constants<>+2368(SB), Z11, Z12
+	VFMADD213PS.BCST constants<>+2400(SB), Z11, Z12
+	VFMADD213PS.BCST constants<>+2432(SB), Z11, Z12
+	VFMADD213PS.BCST constants<>+2464(SB), Z11, Z12
+	VFMADD213PS      Z8, Z8, Z12
+	VCMPPS.BCST      $0x11, constants<>+2496(SB), Z9, K1
+	VBLENDMPS        Z12, Z10, K1, Z15
+	VMOVUPS          Z15, 64(BX)(CX*4)
+	ADDQ             $0x00000020, CX
+	SUBQ             $0x00000020, DX
+	JGE              loop1
+
+tail2:
+	ADDQ $0x00000020, DX
+	JZ   done4
+
+part3:
+	MOVQ             DX, SI
+	XORQ             DI, DI
+	CMPQ             SI, DI
+	CMOVQLT          DI, SI
+	MOVQ             $0x00000010, DI
+	CMPQ             SI, DI
+	CMOVQGT          DI, SI
+	MOVQ             $-1, DI
+	BZHIQ            SI, DI, DI
+	KMOVW            DI, K1
+	VMOVUPS.Z        (AX)(CX*4), K1, Z8
+	VANDPS.BCST      constants<>+1088(SB), Z8, Z9
+	VBROADCASTSS     constants<>+1440(SB), Z10
+	VMINPS           Z9, Z10, Z10
+	VMULPS           Z10, Z10, Z11
+	VBROADCASTSS     constants<>+2080(SB), Z12
+	VFMADD231PS.BCST constants<>+2112(SB), Z10, Z12
+	VBROADCASTSS     constants<>+2144(SB), Z13
+	VFMADD231PS.BCST constants<>+2176(SB), Z10, Z13
+	VFMADD213PS      Z13, Z11, Z12
+	VFMADD213PS.BCST constants<>+2208(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+2240(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+2272(SB), Z10, Z12
+	VXORPS.BCST      constants<>+1120(SB), Z10, Z11
+	VFMADD231PS      Z10, Z12, Z11
+	VCMPPS           $0x16, Z0, Z11, K2
+	VMAXPS           Z11, Z0, Z10
+	VMOVAPS          Z1, Z11
+	VFMADD231PS      Z2, Z10, Z11
+	VSUBPS           Z1, Z11, Z11
+	VFMADD231PS      Z3, Z11, Z10
+	VFMADD231PS      Z4, Z11, Z10
+	VMOVAPS          Z6, Z12
+	VFMADD213PS.BCST constants<>+320(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+352(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+384(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+416(SB), Z10, Z12
+	VFMADD213PS      Z7, Z10, Z12
+	VMULPS           Z10, Z10, Z13
+	VFMADD213PS      Z10, Z13, Z12
+	VADDPS           Z5, Z12, Z10
+	VSCALEFPS.Z      Z11, Z10, K2, Z10
+	VSUBPS           Z10, Z5, Z10
+	VANDPS.BCST      constants<>+1120(SB), Z8, Z11
+	VORPS            Z11, Z10, Z10
+	VMULPS           Z8, Z8, Z11
+	VBROADCASTSS     constants<>+2304(SB), Z12
+	VFMADD213PS.BCST constants<>+2336(SB), Z11, Z12
+	VFMADD213PS.BCST constants<>+2368(SB), Z11, Z12
+	VFMADD213PS.BCST constants<>+2400(SB), Z11, Z12
+	VFMADD213PS.BCST constants<>+2432(SB), Z11, Z12
+	VFMADD213PS.BCST constants<>+2464(SB), Z11, Z12
+	VFMADD213PS      Z8, Z8, Z12
+	VCMPPS.BCST      $0x11, constants<>+2496(SB), Z9, K2
+	VBLENDMPS        Z12, Z10, K2, Z16
+	VMOVUPS          Z16, K1, (BX)(CX*4)
 	ADDQ             $0x00000010, CX
 	SUBQ             $0x00000010, DX
 	JG               part3
@@ -3120,96 +3095,93 @@ TEXT ·vecGELUGradAVX512(SB), NOSPLIT, $0-24
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), AX
-	VBROADCASTSS constants<>+64(SB), Z0
-	VBROADCASTSS constants<>+96(SB), Z1
-	VBROADCASTSS constants<>+128(SB), Z2
-	VBROADCASTSS constants<>+160(SB), Z3
-	VBROADCASTSS constants<>+192(SB), Z4
-	VBROADCASTSS constants<>+224(SB), Z5
-	VBROADCASTSS constants<>+32(SB), Z6
-	VBROADCASTSS constants<>+256(SB), Z7
-	VBROADCASTSS constants<>+288(SB), Z8
+	VBROADCASTSS constants<>+96(SB), Z0
+	VBROADCASTSS constants<>+128(SB), Z1
+	VBROADCASTSS constants<>+160(SB), Z2
+	VBROADCASTSS constants<>+192(SB), Z3
+	VBROADCASTSS constants<>+224(SB), Z4
+	VBROADCASTSS constants<>+32(SB), Z5
+	VBROADCASTSS constants<>+256(SB), Z6
+	VBROADCASTSS constants<>+288(SB), Z7
 	SUBQ         $0x00000020, DX
 	JL           tail2
 	PCALIGN      $0x20
 
 loop1:
-	VMOVUPS          (SI)(CX*4), Z9
-	VMULPS           Z9, Z9, Z10
-	VBROADCASTSS     constants<>+1312(SB), Z11
-	VFMADD231PS.BCST constants<>+1344(SB), Z10, Z11
-	VMULPS           Z11, Z9, Z10
-	VORPS.BCST       constants<>+1088(SB), Z10, Z11
-	VCMPPS           $0x16, Z1, Z11, K1
-	VMINPS           Z11, Z0, Z11
-	VMAXPS           Z11, Z1, Z11
-	VMOVAPS          Z2, Z15
-	VFMADD231PS      Z3, Z11, Z15
-	VSUBPS           Z2, Z15, Z15
-	VFMADD231PS      Z4, Z15, Z11
-	VFMADD231PS      Z5, Z15, Z11
-	VMOVAPS          Z7, Z16
-	VFMADD213PS.BCST constants<>+320(SB), Z11, Z16
-	VFMADD213PS.BCST constants<>+352(SB), Z11, Z16
-	VFMADD213PS.BCST constants<>+384(SB), Z11, Z16
-	VFMADD213PS.BCST constants<>+416(SB), Z11, Z16
-	VFMADD213PS      Z8, Z11, Z16
-	VMULPS           Z11, Z11, Z17
-	VFMADD213PS      Z11, Z17, Z16
-	VADDPS           Z6, Z16, Z11
-	VSCALEFPS.Z      Z15, Z11, K1, Z11
-	VCMPPS.BCST      $0x11, constants<>+0(SB), Z10, K1
-	VBLENDMPS        Z11, Z6, K1, Z12
-	VADDPS           Z6, Z11, Z10
-	VDIVPS           Z10, Z12, Z10
-	VMOVAPS          Z10, Z11
-	VFNMADD231PS     Z10, Z10, Z11
-	VMULPS           Z9, Z11, Z11
-	VMULPS           Z9, Z9, Z9
-	VBROADCASTSS     constants<>+1312(SB), Z15
-	VFMADD231PS.BCST constants<>+2496(SB), Z9, Z15
-	VFMADD213PS      Z10, Z15, Z11
-	VMOVUPS          (AX)(CX*4), Z9
-	VMULPS           Z11, Z9, Z9
-	VMOVUPS          Z9, (BX)(CX*4)
-	VMOVUPS          64(SI)(CX*4), Z9
-	VMULPS           Z9, Z9, Z10
-	VBROADCASTSS     constants<>+1312(SB), Z11
-	VFMADD231PS.BCST constants<>+1344(SB), Z10, Z11
-	VMULPS           Z11, Z9, Z10
-	VORPS.BCST       constants<>+1088(SB), Z10, Z11
-	VCMPPS           $0x16, Z1, Z11, K1
-	VMINPS           Z11, Z0, Z11
-	VMAXPS           Z11, Z1, Z11
-	VMOVAPS          Z2, Z15
-	VFMADD231PS      Z3, Z11, Z15
-	VSUBPS           Z2, Z15, Z15
-	VFMADD231PS      Z4, Z15, Z11
-	VFMADD231PS      Z5, Z15, Z11
-	VMOVAPS          Z7, Z16
-	VFMADD213PS.BCST constants<>+320(SB), Z11, Z16
-	VFMADD213PS.BCST constants<>+352(SB), Z11, Z16
-	VFMADD213PS.BCST constants<>+384(SB), Z11, Z16
-	VFMADD213PS.BCST constants<>+416(SB), Z11, Z16
-	VFMADD213PS      Z8, Z11, Z16
-	VMULPS           Z11, Z11, Z17
-	VFMADD213PS      Z11, Z17, Z16
-	VADDPS           Z6, Z16, Z11
-	VSCALEFPS.Z      Z15, Z11, K1, Z11
-	VCMPPS.BCST      $0x11, constants<>+0(SB), Z10, K1
-	VBLENDMPS        Z11, Z6, K1, Z13
-	VADDPS           Z6, Z11, Z10
-	VDIVPS           Z10, Z13, Z10
-	VMOVAPS          Z10, Z11
-	VFNMADD231PS     Z10, Z10, Z11
-	VMULPS           Z9, Z11, Z11
-	VMULPS           Z9, Z9, Z9
-	VBROADCASTSS     constants<>+1312(SB), Z15
-	VFMADD231PS.BCST constants<>+2496(SB), Z9, Z15
-	VFMADD213PS      Z10, Z15, Z11
-	VMOVUPS          64(AX)(CX*4), Z9
-	VMULPS           Z11, Z9, Z9
-	VMOVUPS          Z9, 64(BX)(CX*4)
+	VMOVUPS          (SI)(CX*4), Z8
+	VMULPS           Z8, Z8, Z9
+	VBROADCASTSS     constants<>+1344(SB), Z10
+	VFMADD231PS.BCST constants<>+1376(SB), Z9, Z10
+	VMULPS           Z10, Z8, Z9
+	VORPS.BCST       constants<>+1120(SB), Z9, Z10
+	VCMPPS           $0x16, Z0, Z10, K1
+	VMAXPS           Z10, Z0, Z10
+	VMOVAPS          Z1, Z14
+	VFMADD231PS      Z2, Z10, Z14
+	VSUBPS           Z1, Z14, Z14
+	VFMADD231PS      Z3, Z14, Z10
+	VFMADD231PS      Z4, Z14, Z10
+	VMOVAPS          Z6, Z15
+	VFMADD213PS.BCST constants<>+320(SB), Z10, Z15
+	VFMADD213PS.BCST constants<>+352(SB), Z10, Z15
+	VFMADD213PS.BCST constants<>+384(SB), Z10, Z15
+	VFMADD213PS.BCST constants<>+416(SB), Z10, Z15
+	VFMADD213PS      Z7, Z10, Z15
+	VMULPS           Z10, Z10, Z16
+	VFMADD213PS      Z10, Z16, Z15
+	VADDPS           Z5, Z15, Z10
+	VSCALEFPS.Z      Z14, Z10, K1, Z10
+	VCMPPS.BCST      $0x11, constants<>+0(SB), Z9, K1
+	VBLENDMPS        Z10, Z5, K1, Z11
+	VADDPS           Z5, Z10, Z9
+	VDIVPS           Z9, Z11, Z9
+	VMOVAPS          Z9, Z10
+	VFNMADD231PS     Z9, Z9, Z10
+	VMULPS           Z8, Z10, Z10
+	VMULPS           Z8, Z8, Z8
+	VBROADCASTSS     constants<>+1344(SB), Z14
+	VFMADD231PS.BCST constants<>+2528(SB), Z8, Z14
+	VFMADD213PS      Z9, Z14, Z10
+	VMOVUPS          (AX)(CX*4), Z8
+	VMULPS           Z10, Z8, Z8
+	VMOVUPS          Z8, (BX)(CX*4)
+	VMOVUPS          64(SI)(CX*4), Z8
+	VMULPS           Z8, Z8, Z9
+	VBROADCASTSS     constants<>+1344(SB), Z10
+	VFMADD231PS.BCST constants<>+1376(SB), Z9, Z10
+	VMULPS           Z10, Z8, Z9
+	VORPS.BCST       constants<>+1120(SB), Z9, Z10
+	VCMPPS           $0x16, Z0, Z10, K1
+	VMAXPS           Z10, Z0, Z10
+	VMOVAPS          Z1, Z14
+	VFMADD231PS      Z2, Z10, Z14
+	VSUBPS           Z1, Z14, Z14
+	VFMADD231PS      Z3, Z14, Z10
+	VFMADD231PS      Z4, Z14, Z10
+	VMOVAPS          Z6, Z15
+	VFMADD213PS.BCST constants<>+320(SB), Z10, Z15
+	VFMADD213PS.BCST constants<>+352(SB), Z10, Z15
+	VFMADD213PS.BCST constants<>+384(SB), Z10, Z15
+	VFMADD213PS.BCST constants<>+416(SB), Z10, Z15
+	VFMADD213PS      Z7, Z10, Z15
+	VMULPS           Z10, Z10, Z16
+	VFMADD213PS      Z10, Z16, Z15
+	VADDPS           Z5, Z15, Z10
+	VSCALEFPS.Z      Z14, Z10, K1, Z10
+	VCMPPS.BCST      $0x11, constants<>+0(SB), Z9, K1
+	VBLENDMPS        Z10, Z5, K1, Z12
+	VADDPS           Z5, Z10, Z9
+	VDIVPS           Z9, Z12, Z9
+	VMOVAPS          Z9, Z10
+	VFNMADD231PS     Z9, Z9, Z10
+	VMULPS           Z8, Z10, Z10
+	VMULPS           Z8, Z8, Z8
+	VBROADCASTSS     constants<>+1344(SB), Z14
+	VFMADD231PS.BCST constants<>+2528(SB), Z8, Z14
+	VFMADD213PS      Z9, Z14, Z10
+	VMOVUPS          64(AX)(CX*4), Z8
+	VMULPS           Z10, Z8, Z8
+	VMOVUPS          Z8, 64(BX)(CX*4)
 	ADDQ             $0x00000020, CX
 	SUBQ             $0x00000020, DX
 	JGE              loop1
@@ -3229,44 +3201,43 @@ part3:
 	MOVQ             $-1, R8
 	BZHIQ            DI, R8, R8
 	KMOVW            R8, K1
-	VMOVUPS.Z        (SI)(CX*4), K1, Z9
-	VMULPS           Z9, Z9, Z10
-	VBROADCASTSS     constants<>+1312(SB), Z11
-	VFMADD231PS.BCST constants<>+1344(SB), Z10, Z11
-	VMULPS           Z11, Z9, Z10
-	VORPS.BCST       constants<>+1088(SB), Z10, Z11
-	VCMPPS           $0x16, Z1, Z11, K2
-	VMINPS           Z11, Z0, Z11
-	VMAXPS           Z11, Z1, Z11
-	VMOVAPS          Z2, Z12
-	VFMADD231PS      Z3, Z11, Z12
-	VSUBPS           Z2, Z12, Z12
-	VFMADD231PS      Z4, Z12, Z11
-	VFMADD231PS      Z5, Z12, Z11
-	VMOVAPS          Z7, Z13
-	VFMADD213PS.BCST constants<>+320(SB), Z11, Z13
-	VFMADD213PS.BCST constants<>+352(SB), Z11, Z13
-	VFMADD213PS.BCST constants<>+384(SB), Z11, Z13
-	VFMADD213PS.BCST constants<>+416(SB), Z11, Z13
-	VFMADD213PS      Z8, Z11, Z13
-	VMULPS           Z11, Z11, Z15
-	VFMADD213PS      Z11, Z15, Z13
-	VADDPS           Z6, Z13, Z11
-	VSCALEFPS.Z      Z12, Z11, K2, Z11
-	VCMPPS.BCST      $0x11, constants<>+0(SB), Z10, K2
-	VBLENDMPS        Z11, Z6, K2, Z14
-	VADDPS           Z6, Z11, Z10
-	VDIVPS           Z10, Z14, Z10
-	VMOVAPS          Z10, Z11
-	VFNMADD231PS     Z10, Z10, Z11
-	VMULPS           Z9, Z11, Z11
-	VMULPS           Z9, Z9, Z9
-	VBROADCASTSS     constants<>+1312(SB), Z12
-	VFMADD231PS.BCST constants<>+2496(SB), Z9, Z12
-	VFMADD213PS      Z10, Z12, Z11
-	VMOVUPS.Z        (AX)(CX*4), K1, Z9
-	VMULPS           Z11, Z9, Z9
-	VMOVUPS          Z9, K1, (BX)(CX*4)
+	VMOVUPS.Z        (SI)(CX*4), K1, Z8
+	VMULPS           Z8, Z8, Z9
+	VBROADCASTSS     constants<>+1344(SB), Z10
+	VFMADD231PS.BCST constants<>+1376(SB), Z9, Z10
+	VMULPS           Z10, Z8, Z9
+	VORPS.BCST       constants<>+1120(SB), Z9, Z10
+	VCMPPS           $0x16, Z0, Z10, K2
+	VMAXPS           Z10, Z0, Z10
+	VMOVAPS          Z1, Z11
+	VFMADD231PS      Z2, Z10, Z11
+	VSUBPS           Z1, Z11, Z11
+	VFMADD231PS      Z3, Z11, Z10
+	VFMADD231PS      Z4, Z11, Z10
+	VMOVAPS          Z6, Z12
+	VFMADD213PS.BCST constants<>+320(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+352(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+384(SB), Z10, Z12
+	VFMADD213PS.BCST constants<>+416(SB), Z10, Z12
+	VFMADD213PS      Z7, Z10, Z12
+	VMULPS           Z10, Z10, Z14
+	VFMADD213PS      Z10, Z14, Z12
+	VADDPS           Z5, Z12, Z10
+	VSCALEFPS.Z      Z11, Z10, K2, Z10
+	VCMPPS.BCST      $0x11, constants<>+0(SB), Z9, K2
+	VBLENDMPS        Z10, Z5, K2, Z13
+	VADDPS           Z5, Z10, Z9
+	VDIVPS           Z9, Z13, Z9
+	VMOVAPS          Z9, Z10
+	VFNMADD231PS     Z9, Z9, Z10
+	VMULPS           Z8, Z10, Z10
+	VMULPS           Z8, Z8, Z8
+	VBROADCASTSS     constants<>+1344(SB), Z11
+	VFMADD231PS.BCST constants<>+2528(SB), Z8, Z11
+	VFMADD213PS      Z9, Z11, Z10
+	VMOVUPS.Z        (AX)(CX*4), K1, Z8
+	VMULPS           Z10, Z8, Z8
+	VMOVUPS          Z8, K1, (BX)(CX*4)
 	ADDQ             $0x00000010, CX
 	SUBQ             $0x00000010, DX
 	JG               part3
@@ -3285,116 +3256,113 @@ TEXT ·vecGELUErfGradAVX512(SB), NOSPLIT, $0-24
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), AX
-	VBROADCASTSS constants<>+64(SB), Z0
-	VBROADCASTSS constants<>+96(SB), Z1
-	VBROADCASTSS constants<>+128(SB), Z2
-	VBROADCASTSS constants<>+160(SB), Z3
-	VBROADCASTSS constants<>+192(SB), Z4
-	VBROADCASTSS constants<>+224(SB), Z5
-	VBROADCASTSS constants<>+32(SB), Z6
-	VBROADCASTSS constants<>+256(SB), Z7
-	VBROADCASTSS constants<>+288(SB), Z8
+	VBROADCASTSS constants<>+96(SB), Z0
+	VBROADCASTSS constants<>+128(SB), Z1
+	VBROADCASTSS constants<>+160(SB), Z2
+	VBROADCASTSS constants<>+192(SB), Z3
+	VBROADCASTSS constants<>+224(SB), Z4
+	VBROADCASTSS constants<>+32(SB), Z5
+	VBROADCASTSS constants<>+256(SB), Z6
+	VBROADCASTSS constants<>+288(SB), Z7
 	SUBQ         $0x00000020, DX
 	JL           tail2
 	PCALIGN      $0x20
 
 loop1:
-	VMOVUPS          (SI)(CX*4), Z9
-	VMULPS.BCST      constants<>+1376(SB), Z9, Z10
-	VBROADCASTSS     constants<>+1408(SB), Z11
-	VMINPS           Z10, Z11, Z10
-	VBROADCASTSS     constants<>+1440(SB), Z11
-	VMAXPS           Z10, Z11, Z10
-	VMULPS           Z10, Z10, Z11
-	VBROADCASTSS     constants<>+1472(SB), Z12
-	VFMADD213PS.BCST constants<>+1504(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1536(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1568(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1600(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1632(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1664(SB), Z11, Z12
-	VMULPS           Z12, Z10, Z10
-	VBROADCASTSS     constants<>+1696(SB), Z12
-	VFMADD213PS.BCST constants<>+1728(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1760(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1792(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1824(SB), Z11, Z12
-	VDIVPS           Z12, Z10, Z10
-	VMOVAPS          Z8, Z11
-	VFMADD231PS      Z8, Z10, Z11
+	VMOVUPS          (SI)(CX*4), Z8
+	VMULPS.BCST      constants<>+1408(SB), Z8, Z9
+	VBROADCASTSS     constants<>+1440(SB), Z10
+	VMINPS           Z9, Z10, Z9
+	VBROADCASTSS     constants<>+1472(SB), Z10
+	VMAXPS           Z9, Z10, Z9
 	VMULPS           Z9, Z9, Z10
-	VMULPS.BCST      constants<>+896(SB), Z10, Z10
-	VCMPPS           $0x16, Z1, Z10, K1
-	VMINPS           Z10, Z0, Z10
-	VMAXPS           Z10, Z1, Z10
-	VMOVAPS          Z2, Z12
-	VFMADD231PS      Z3, Z10, Z12
-	VSUBPS           Z2, Z12, Z12
-	VFMADD231PS      Z4, Z12, Z10
-	VFMADD231PS      Z5, Z12, Z10
-	VMOVAPS          Z7, Z13
-	VFMADD213PS.BCST constants<>+320(SB), Z10, Z13
-	VFMADD213PS.BCST constants<>+352(SB), Z10, Z13
-	VFMADD213PS.BCST constants<>+384(SB), Z10, Z13
-	VFMADD213PS.BCST constants<>+416(SB), Z10, Z13
-	VFMADD213PS      Z8, Z10, Z13
-	VMULPS           Z10, Z10, Z14
-	VFMADD213PS      Z10, Z14, Z13
-	VADDPS           Z6, Z13, Z10
-	VSCALEFPS.Z      Z12, Z10, K1, Z10
-	VMULPS.BCST      constants<>+2528(SB), Z10, Z10
-	VFMADD231PS      Z10, Z9, Z11
-	VMOVUPS          (AX)(CX*4), Z9
+	VBROADCASTSS     constants<>+1504(SB), Z11
+	VFMADD213PS.BCST constants<>+1536(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+1568(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+1600(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+1632(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+1664(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+1696(SB), Z10, Z11
 	VMULPS           Z11, Z9, Z9
-	VMOVUPS          Z9, (BX)(CX*4)
-	VMOVUPS          64(SI)(CX*4), Z9
-	VMULPS.BCST      constants<>+1376(SB), Z9, Z10
-	VBROADCASTSS     constants<>+1408(SB), Z11
-	VMINPS           Z10, Z11, Z10
-	VBROADCASTSS     constants<>+1440(SB), Z11
-	VMAXPS           Z10, Z11, Z10
-	VMULPS           Z10, Z10, Z11
-	VBROADCASTSS     constants<>+1472(SB), Z12
-	VFMADD213PS.BCST constants<>+1504(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1536(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1568(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1600(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1632(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1664(SB), Z11, Z12
-	VMULPS           Z12, Z10, Z10
-	VBROADCASTSS     constants<>+1696(SB), Z12
-	VFMADD213PS.BCST constants<>+1728(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1760(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1792(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1824(SB), Z11, Z12
-	VDIVPS           Z12, Z10, Z10
-	VMOVAPS          Z8, Z11
-	VFMADD231PS      Z8, Z10, Z11
+	VBROADCASTSS     constants<>+1728(SB), Z11
+	VFMADD213PS.BCST constants<>+1760(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+1792(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+1824(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+1856(SB), Z10, Z11
+	VDIVPS           Z11, Z9, Z9
+	VMOVAPS          Z7, Z10
+	VFMADD231PS      Z7, Z9, Z10
+	VMULPS           Z8, Z8, Z9
+	VMULPS.BCST      constants<>+896(SB), Z9, Z9
+	VCMPPS           $0x16, Z0, Z9, K1
+	VMAXPS           Z9, Z0, Z9
+	VMOVAPS          Z1, Z11
+	VFMADD231PS      Z2, Z9, Z11
+	VSUBPS           Z1, Z11, Z11
+	VFMADD231PS      Z3, Z11, Z9
+	VFMADD231PS      Z4, Z11, Z9
+	VMOVAPS          Z6, Z12
+	VFMADD213PS.BCST constants<>+320(SB), Z9, Z12
+	VFMADD213PS.BCST constants<>+352(SB), Z9, Z12
+	VFMADD213PS.BCST constants<>+384(SB), Z9, Z12
+	VFMADD213PS.BCST constants<>+416(SB), Z9, Z12
+	VFMADD213PS      Z7, Z9, Z12
+	VMULPS           Z9, Z9, Z13
+	VFMADD213PS      Z9, Z13, Z12
+	VADDPS           Z5, Z12, Z9
+	VSCALEFPS.Z      Z11, Z9, K1, Z9
+	VMULPS.BCST      constants<>+2560(SB), Z9, Z9
+	VFMADD231PS      Z9, Z8, Z10
+	VMOVUPS          (AX)(CX*4), Z8
+	VMULPS           Z10, Z8, Z8
+	VMOVUPS          Z8, (BX)(CX*4)
+	VMOVUPS          64(SI)(CX*4), Z8
+	VMULPS.BCST      constants<>+1408(SB), Z8, Z9
+	VBROADCASTSS     constants<>+1440(SB), Z10
+	VMINPS           Z9, Z10, Z9
+	VBROADCASTSS     constants<>+1472(SB), Z10
+	VMAXPS           Z9, Z10, Z9
 	VMULPS           Z9, Z9, Z10
-	VMULPS.BCST      constants<>+896(SB), Z10, Z10
-	VCMPPS           $0x16, Z1, Z10, K1
-	VMINPS           Z10, Z0, Z10
-	VMAXPS           Z10, Z1, Z10
-	VMOVAPS          Z2, Z12
-	VFMADD231PS      Z3, Z10, Z12
-	VSUBPS           Z2, Z12, Z12
-	VFMADD231PS      Z4, Z12, Z10
-	VFMADD231PS      Z5, Z12, Z10
-	VMOVAPS          Z7, Z13
-	VFMADD213PS.BCST constants<>+320(SB), Z10, Z13
-	VFMADD213PS.BCST constants<>+352(SB), Z10, Z13
-	VFMADD213PS.BCST constants<>+384(SB), Z10, Z13
-	VFMADD213PS.BCST constants<>+416(SB), Z10, Z13
-	VFMADD213PS      Z8, Z10, Z13
-	VMULPS           Z10, Z10, Z14
-	VFMADD213PS      Z10, Z14, Z13
-	VADDPS           Z6, Z13, Z10
-	VSCALEFPS.Z      Z12, Z10, K1, Z10
-	VMULPS.BCST      constants<>+2528(SB), Z10, Z10
-	VFMADD231PS      Z10, Z9, Z11
-	VMOVUPS          64(AX)(CX*4), Z9
+	VBROADCASTSS     constants<>+1504(SB), Z11
+	VFMADD213PS.BCST constants<>+1536(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+1568(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+1600(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+1632(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+1664(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+1696(SB), Z10, Z11
 	VMULPS           Z11, Z9, Z9
-	VMOVUPS          Z9, 64(BX)(CX*4)
+	VBROADCASTSS     constants<>+1728(SB), Z11
+	VFMADD213PS.BCST constants<>+1760(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+1792(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+1824(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+1856(SB), Z10, Z11
+	VDIVPS           Z11, Z9, Z9
+	VMOVAPS          Z7, Z10
+	VFMADD231PS      Z7, Z9, Z10
+	VMULPS           Z8, Z8, Z9
+	VMULPS.BCST      constants<>+896(SB), Z9, Z9
+	VCMPPS           $0x16, Z0, Z9, K1
+	VMAXPS           Z9, Z0, Z9
+	VMOVAPS          Z1, Z11
+	VFMADD231PS      Z2, Z9, Z11
+	VSUBPS           Z1, Z11, Z11
+	VFMADD231PS      Z3, Z11, Z9
+	VFMADD231PS      Z4, Z11, Z9
+	VMOVAPS          Z6, Z12
+	VFMADD213PS.BCST constants<>+320(SB), Z9, Z12
+	VFMADD213PS.BCST constants<>+352(SB), Z9, Z12
+	VFMADD213PS.BCST constants<>+384(SB), Z9, Z12
+	VFMADD213PS.BCST constants<>+416(SB), Z9, Z12
+	VFMADD213PS      Z7, Z9, Z12
+	VMULPS           Z9, Z9, Z13
+	VFMADD213PS      Z9, Z13, Z12
+	VADDPS           Z5, Z12, Z9
+	VSCALEFPS.Z      Z11, Z9, K1, Z9
+	VMULPS.BCST      constants<>+2560(SB), Z9, Z9
+	VFMADD231PS      Z9, Z8, Z10
+	VMOVUPS          64(AX)(CX*4), Z8
+	VMULPS           Z10, Z8, Z8
+	VMOVUPS          Z8, 64(BX)(CX*4)
 	ADDQ             $0x00000020, CX
 	SUBQ             $0x00000020, DX
 	JGE              loop1
@@ -3414,54 +3382,53 @@ part3:
 	MOVQ             $-1, R8
 	BZHIQ            DI, R8, R8
 	KMOVW            R8, K1
-	VMOVUPS.Z        (SI)(CX*4), K1, Z9
-	VMULPS.BCST      constants<>+1376(SB), Z9, Z10
-	VBROADCASTSS     constants<>+1408(SB), Z11
-	VMINPS           Z10, Z11, Z10
-	VBROADCASTSS     constants<>+1440(SB), Z11
-	VMAXPS           Z10, Z11, Z10
-	VMULPS           Z10, Z10, Z11
-	VBROADCASTSS     constants<>+1472(SB), Z12
-	VFMADD213PS.BCST constants<>+1504(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1536(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1568(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1600(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1632(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1664(SB), Z11, Z12
-	VMULPS           Z12, Z10, Z10
-	VBROADCASTSS     constants<>+1696(SB), Z12
-	VFMADD213PS.BCST constants<>+1728(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1760(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1792(SB), Z11, Z12
-	VFMADD213PS.BCST constants<>+1824(SB), Z11, Z12
-	VDIVPS           Z12, Z10, Z10
-	VMOVAPS          Z8, Z11
-	VFMADD231PS      Z8, Z10, Z11
+	VMOVUPS.Z        (SI)(CX*4), K1, Z8
+	VMULPS.BCST      constants<>+1408(SB), Z8, Z9
+	VBROADCASTSS     constants<>+1440(SB), Z10
+	VMINPS           Z9, Z10, Z9
+	VBROADCASTSS     constants<>+1472(SB), Z10
+	VMAXPS           Z9, Z10, Z9
 	VMULPS           Z9, Z9, Z10
-	VMULPS.BCST      constants<>+896(SB), Z10, Z10
-	VCMPPS           $0x16, Z1, Z10, K2
-	VMINPS           Z10, Z0, Z10
-	VMAXPS           Z10, Z1, Z10
-	VMOVAPS          Z2, Z12
-	VFMADD231PS      Z3, Z10, Z12
-	VSUBPS           Z2, Z12, Z12
-	VFMADD231PS      Z4, Z12, Z10
-	VFMADD231PS      Z5, Z12, Z10
-	VMOVAPS          Z7, Z13
-	VFMADD213PS.BCST constants<>+320(SB), Z10, Z13
-	VFMADD213PS.BCST constants<>+352(SB), Z10, Z13
-	VFMADD213PS.BCST constants<>+384(SB), Z10, Z13
-	VFMADD213PS.BCST constants<>+416(SB), Z10, Z13
-	VFMADD213PS      Z8, Z10, Z13
-	VMULPS           Z10, Z10, Z14
-	VFMADD213PS      Z10, Z14, Z13
-	VADDPS           Z6, Z13, Z10
-	VSCALEFPS.Z      Z12, Z10, K2, Z10
-	VMULPS.BCST      constants<>+2528(SB), Z10, Z10
-	VFMADD231PS      Z10, Z9, Z11
-	VMOVUPS.Z        (AX)(CX*4), K1, Z9
+	VBROADCASTSS     constants<>+1504(SB), Z11
+	VFMADD213PS.BCST constants<>+1536(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+1568(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+1600(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+1632(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+1664(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+1696(SB), Z10, Z11
 	VMULPS           Z11, Z9, Z9
-	VMOVUPS          Z9, K1, (BX)(CX*4)
+	VBROADCASTSS     constants<>+1728(SB), Z11
+	VFMADD213PS.BCST constants<>+1760(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+1792(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+1824(SB), Z10, Z11
+	VFMADD213PS.BCST constants<>+1856(SB), Z10, Z11
+	VDIVPS           Z11, Z9, Z9
+	VMOVAPS          Z7, Z10
+	VFMADD231PS      Z7, Z9, Z10
+	VMULPS           Z8, Z8, Z9
+	VMULPS.BCST      constants<>+896(SB), Z9, Z9
+	VCMPPS           $0x16, Z0, Z9, K2
+	VMAXPS           Z9, Z0, Z9
+	VMOVAPS          Z1, Z11
+	VFMADD231PS      Z2, Z9, Z11
+	VSUBPS           Z1, Z11, Z11
+	VFMADD231PS      Z3, Z11, Z9
+	VFMADD231PS      Z4, Z11, Z9
+	VMOVAPS          Z6, Z12
+	VFMADD213PS.BCST constants<>+320(SB), Z9, Z12
+	VFMADD213PS.BCST constants<>+352(SB), Z9, Z12
+	VFMADD213PS.BCST constants<>+384(SB), Z9, Z12
+	VFMADD213PS.BCST constants<>+416(SB), Z9, Z12
+	VFMADD213PS      Z7, Z9, Z12
+	VMULPS           Z9, Z9, Z13
+	VFMADD213PS      Z9, Z13, Z12
+	VADDPS           Z5, Z12, Z9
+	VSCALEFPS.Z      Z11, Z9, K2, Z9
+	VMULPS.BCST      constants<>+2560(SB), Z9, Z9
+	VFMADD231PS      Z9, Z8, Z10
+	VMOVUPS.Z        (AX)(CX*4), K1, Z8
+	VMULPS           Z10, Z8, Z8
+	VMOVUPS          Z8, K1, (BX)(CX*4)
 	ADDQ             $0x00000010, CX
 	SUBQ             $0x00000010, DX
 	JG               part3
@@ -3480,80 +3447,77 @@ TEXT ·vecSiLUGradAVX512(SB), NOSPLIT, $0-24
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), AX
-	VBROADCASTSS constants<>+64(SB), Z0
-	VBROADCASTSS constants<>+96(SB), Z1
-	VBROADCASTSS constants<>+128(SB), Z2
-	VBROADCASTSS constants<>+160(SB), Z3
-	VBROADCASTSS constants<>+192(SB), Z4
-	VBROADCASTSS constants<>+224(SB), Z5
-	VBROADCASTSS constants<>+32(SB), Z6
-	VBROADCASTSS constants<>+256(SB), Z7
-	VBROADCASTSS constants<>+288(SB), Z8
+	VBROADCASTSS constants<>+96(SB), Z0
+	VBROADCASTSS constants<>+128(SB), Z1
+	VBROADCASTSS constants<>+160(SB), Z2
+	VBROADCASTSS constants<>+192(SB), Z3
+	VBROADCASTSS constants<>+224(SB), Z4
+	VBROADCASTSS constants<>+32(SB), Z5
+	VBROADCASTSS constants<>+256(SB), Z6
+	VBROADCASTSS constants<>+288(SB), Z7
 	SUBQ         $0x00000020, DX
 	JL           tail2
 	PCALIGN      $0x20
 
 loop1:
-	VMOVUPS          (SI)(CX*4), Z9
-	VORPS.BCST       constants<>+1088(SB), Z9, Z10
-	VCMPPS           $0x16, Z1, Z10, K1
-	VMINPS           Z10, Z0, Z10
-	VMAXPS           Z10, Z1, Z10
-	VMOVAPS          Z2, Z14
-	VFMADD231PS      Z3, Z10, Z14
-	VSUBPS           Z2, Z14, Z14
-	VFMADD231PS      Z4, Z14, Z10
-	VFMADD231PS      Z5, Z14, Z10
-	VMOVAPS          Z7, Z15
-	VFMADD213PS.BCST constants<>+320(SB), Z10, Z15
-	VFMADD213PS.BCST constants<>+352(SB), Z10, Z15
-	VFMADD213PS.BCST constants<>+384(SB), Z10, Z15
-	VFMADD213PS.BCST constants<>+416(SB), Z10, Z15
-	VFMADD213PS      Z8, Z10, Z15
-	VMULPS           Z10, Z10, Z16
-	VFMADD213PS      Z10, Z16, Z15
-	VADDPS           Z6, Z15, Z10
-	VSCALEFPS.Z      Z14, Z10, K1, Z10
-	VCMPPS.BCST      $0x11, constants<>+0(SB), Z9, K1
-	VBLENDMPS        Z10, Z6, K1, Z11
-	VADDPS           Z6, Z10, Z10
-	VDIVPS           Z10, Z11, Z10
-	VMOVAPS          Z9, Z14
-	VFNMADD231PS     Z9, Z10, Z14
-	VFMADD213PS      Z10, Z10, Z14
-	VMOVUPS          (AX)(CX*4), Z9
-	VMULPS           Z14, Z9, Z9
-	VMOVUPS          Z9, (BX)(CX*4)
-	VMOVUPS          64(SI)(CX*4), Z9
-	VORPS.BCST       constants<>+1088(SB), Z9, Z10
-	VCMPPS           $0x16, Z1, Z10, K1
-	VMINPS           Z10, Z0, Z10
-	VMAXPS           Z10, Z1, Z10
-	VMOVAPS          Z2, Z14
-	VFMADD231PS      Z3, Z10, Z14
-	VSUBPS           Z2, Z14, Z14
-	VFMADD231PS      Z4, Z14, Z10
-	VFMADD231PS      Z5, Z14, Z10
-	VMOVAPS          Z7, Z15
-	VFMADD213PS.BCST constants<>+320(SB), Z10, Z15
-	VFMADD213PS.BCST constants<>+352(SB), Z10, Z15
-	VFMADD213PS.BCST constants<>+384(SB), Z10, Z15
-	VFMADD213PS.BCST constants<>+416(SB), Z10, Z15
-	VFMADD213PS      Z8, Z10, Z15
-	VMULPS           Z10, Z10, Z16
-	VFMADD213PS      Z10, Z16, Z15
-	VADDPS           Z6, Z15, Z10
-	VSCALEFPS.Z      Z14, Z10, K1, Z10
-	VCMPPS.BCST      $0x11, constants<>+0(SB), Z9, K1
-	VBLENDMPS        Z10, Z6, K1, Z12
-	VADDPS           Z6, Z10, Z10
-	VDIVPS           Z10, Z12, Z10
-	VMOVAPS          Z9, Z14
-	VFNMADD231PS     Z9, Z10, Z14
-	VFMADD213PS      Z10, Z10, Z14
-	VMOVUPS          64(AX)(CX*4), Z9
-	VMULPS           Z14, Z9, Z9
-	VMOVUPS          Z9, 64(BX)(CX*4)
+	VMOVUPS          (SI)(CX*4), Z8
+	VORPS.BCST       constants<>+1120(SB), Z8, Z9
+	VCMPPS           $0x16, Z0, Z9, K1
+	VMAXPS           Z9, Z0, Z9
+	VMOVAPS          Z1, Z13
+	VFMADD231PS      Z2, Z9, Z13
+	VSUBPS           Z1, Z13, Z13
+	VFMADD231PS      Z3, Z13, Z9
+	VFMADD231PS      Z4, Z13, Z9
+	VMOVAPS          Z6, Z14
+	VFMADD213PS.BCST constants<>+320(SB), Z9, Z14
+	VFMADD213PS.BCST constants<>+352(SB), Z9, Z14
+	VFMADD213PS.BCST constants<>+384(SB), Z9, Z14
+	VFMADD213PS.BCST constants<>+416(SB), Z9, Z14
+	VFMADD213PS      Z7, Z9, Z14
+	VMULPS           Z9, Z9, Z15
+	VFMADD213PS      Z9, Z15, Z14
+	VADDPS           Z5, Z14, Z9
+	VSCALEFPS.Z      Z13, Z9, K1, Z9
+	VCMPPS.BCST      $0x11, constants<>+0(SB), Z8, K1
+	VBLENDMPS        Z9, Z5, K1, Z10
+	VADDPS           Z5, Z9, Z9
+	VDIVPS           Z9, Z10, Z9
+	VMOVAPS          Z8, Z13
+	VFNMADD231PS     Z8, Z9, Z13
+	VFMADD213PS      Z9, Z9, Z13
+	VMOVUPS          (AX)(CX*4), Z8
+	VMULPS           Z13, Z8, Z8
+	VMOVUPS          Z8, (BX)(CX*4)
+	VMOVUPS          64(SI)(CX*4), Z8
+	VORPS.BCST       constants<>+1120(SB), Z8, Z9
+	VCMPPS           $0x16, Z0, Z9, K1
+	VMAXPS           Z9, Z0, Z9
+	VMOVAPS          Z1, Z13
+	VFMADD231PS      Z2, Z9, Z13
+	VSUBPS           Z1, Z13, Z13
+	VFMADD231PS      Z3, Z13, Z9
+	VFMADD231PS      Z4, Z13, Z9
+	VMOVAPS          Z6, Z14
+	VFMADD213PS.BCST constants<>+320(SB), Z9, Z14
+	VFMADD213PS.BCST constants<>+352(SB), Z9, Z14
+	VFMADD213PS.BCST constants<>+384(SB), Z9, Z14
+	VFMADD213PS.BCST constants<>+416(SB), Z9, Z14
+	VFMADD213PS      Z7, Z9, Z14
+	VMULPS           Z9, Z9, Z15
+	VFMADD213PS      Z9, Z15, Z14
+	VADDPS           Z5, Z14, Z9
+	VSCALEFPS.Z      Z13, Z9, K1, Z9
+	VCMPPS.BCST      $0x11, constants<>+0(SB), Z8, K1
+	VBLENDMPS        Z9, Z5, K1, Z11
+	VADDPS           Z5, Z9, Z9
+	VDIVPS           Z9, Z11, Z9
+	VMOVAPS          Z8, Z13
+	VFNMADD231PS     Z8, Z9, Z13
+	VFMADD213PS      Z9, Z9, Z13
+	VMOVUPS          64(AX)(CX*4), Z8
+	VMULPS           Z13, Z8, Z8
+	VMOVUPS          Z8, 64(BX)(CX*4)
 	ADDQ             $0x00000020, CX
 	SUBQ             $0x00000020, DX
 	JGE              loop1
@@ -3573,36 +3537,35 @@ part3:
 	MOVQ             $-1, R8
 	BZHIQ            DI, R8, R8
 	KMOVW            R8, K1
-	VMOVUPS.Z        (SI)(CX*4), K1, Z9
-	VORPS.BCST       constants<>+1088(SB), Z9, Z10
-	VCMPPS           $0x16, Z1, Z10, K2
-	VMINPS           Z10, Z0, Z10
-	VMAXPS           Z10, Z1, Z10
-	VMOVAPS          Z2, Z11
-	VFMADD231PS      Z3, Z10, Z11
-	VSUBPS           Z2, Z11, Z11
-	VFMADD231PS      Z4, Z11, Z10
-	VFMADD231PS      Z5, Z11, Z10
-	VMOVAPS          Z7, Z12
-	VFMADD213PS.BCST constants<>+320(SB), Z10, Z12
-	VFMADD213PS.BCST constants<>+352(SB), Z10, Z12
-	VFMADD213PS.BCST constants<>+384(SB), Z10, Z12
-	VFMADD213PS.BCST constants<>+416(SB), Z10, Z12
-	VFMADD213PS      Z8, Z10, Z12
-	VMULPS           Z10, Z10, Z14
-	VFMADD213PS      Z10, Z14, Z12
-	VADDPS           Z6, Z12, Z10
-	VSCALEFPS.Z      Z11, Z10, K2, Z10
-	VCMPPS.BCST      $0x11, constants<>+0(SB), Z9, K2
-	VBLENDMPS        Z10, Z6, K2, Z13
-	VADDPS           Z6, Z10, Z10
-	VDIVPS           Z10, Z13, Z10
-	VMOVAPS          Z9, Z11
-	VFNMADD231PS     Z9, Z10, Z11
-	VFMADD213PS      Z10, Z10, Z11
-	VMOVUPS.Z        (AX)(CX*4), K1, Z9
-	VMULPS           Z11, Z9, Z9
-	VMOVUPS          Z9, K1, (BX)(CX*4)
+	VMOVUPS.Z        (SI)(CX*4), K1, Z8
+	VORPS.BCST       constants<>+1120(SB), Z8, Z9
+	VCMPPS           $0x16, Z0, Z9, K2
+	VMAXPS           Z9, Z0, Z9
+	VMOVAPS          Z1, Z10
+	VFMADD231PS      Z2, Z9, Z10
+	VSUBPS           Z1, Z10, Z10
+	VFMADD231PS      Z3, Z10, Z9
+	VFMADD231PS      Z4, Z10, Z9
+	VMOVAPS          Z6, Z11
+	VFMADD213PS.BCST constants<>+320(SB), Z9, Z11
+	VFMADD213PS.BCST constants<>+352(SB), Z9, Z11
+	VFMADD213PS.BCST constants<>+384(SB), Z9, Z11
+	VFMADD213PS.BCST constants<>+416(SB), Z9, Z11
+	VFMADD213PS      Z7, Z9, Z11
+	VMULPS           Z9, Z9, Z13
+	VFMADD213PS      Z9, Z13, Z11
+	VADDPS           Z5, Z11, Z9
+	VSCALEFPS.Z      Z10, Z9, K2, Z9
+	VCMPPS.BCST      $0x11, constants<>+0(SB), Z8, K2
+	VBLENDMPS        Z9, Z5, K2, Z12
+	VADDPS           Z5, Z9, Z9
+	VDIVPS           Z9, Z12, Z9
+	VMOVAPS          Z8, Z10
+	VFNMADD231PS     Z8, Z9, Z10
+	VFMADD213PS      Z9, Z9, Z10
+	VMOVUPS.Z        (AX)(CX*4), K1, Z8
+	VMULPS           Z10, Z8, Z8
+	VMOVUPS          Z8, K1, (BX)(CX*4)
 	ADDQ             $0x00000010, CX
 	SUBQ             $0x00000010, DX
 	JG               part3
@@ -3621,74 +3584,71 @@ TEXT ·vecSoftplusGradAVX512(SB), NOSPLIT, $0-24
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), AX
-	VBROADCASTSS constants<>+64(SB), Z0
-	VBROADCASTSS constants<>+96(SB), Z1
-	VBROADCASTSS constants<>+128(SB), Z2
-	VBROADCASTSS constants<>+160(SB), Z3
-	VBROADCASTSS constants<>+192(SB), Z4
-	VBROADCASTSS constants<>+224(SB), Z5
-	VBROADCASTSS constants<>+32(SB), Z6
-	VBROADCASTSS constants<>+256(SB), Z7
-	VBROADCASTSS constants<>+288(SB), Z8
+	VBROADCASTSS constants<>+96(SB), Z0
+	VBROADCASTSS constants<>+128(SB), Z1
+	VBROADCASTSS constants<>+160(SB), Z2
+	VBROADCASTSS constants<>+192(SB), Z3
+	VBROADCASTSS constants<>+224(SB), Z4
+	VBROADCASTSS constants<>+32(SB), Z5
+	VBROADCASTSS constants<>+256(SB), Z6
+	VBROADCASTSS constants<>+288(SB), Z7
 	SUBQ         $0x00000020, DX
 	JL           tail2
 	PCALIGN      $0x20
 
 loop1:
-	VMOVUPS          (SI)(CX*4), Z9
-	VORPS.BCST       constants<>+1088(SB), Z9, Z10
-	VCMPPS           $0x16, Z1, Z10, K1
-	VMINPS           Z10, Z0, Z10
-	VMAXPS           Z10, Z1, Z10
-	VMOVAPS          Z2, Z14
-	VFMADD231PS      Z3, Z10, Z14
-	VSUBPS           Z2, Z14, Z14
-	VFMADD231PS      Z4, Z14, Z10
-	VFMADD231PS      Z5, Z14, Z10
-	VMOVAPS          Z7, Z15
-	VFMADD213PS.BCST constants<>+320(SB), Z10, Z15
-	VFMADD213PS.BCST constants<>+352(SB), Z10, Z15
-	VFMADD213PS.BCST constants<>+384(SB), Z10, Z15
-	VFMADD213PS.BCST constants<>+416(SB), Z10, Z15
-	VFMADD213PS      Z8, Z10, Z15
-	VMULPS           Z10, Z10, Z16
-	VFMADD213PS      Z10, Z16, Z15
-	VADDPS           Z6, Z15, Z10
-	VSCALEFPS.Z      Z14, Z10, K1, Z10
-	VCMPPS.BCST      $0x11, constants<>+0(SB), Z9, K1
-	VBLENDMPS        Z10, Z6, K1, Z11
-	VADDPS           Z6, Z10, Z9
-	VDIVPS           Z9, Z11, Z9
-	VMOVUPS          (AX)(CX*4), Z10
-	VMULPS           Z9, Z10, Z9
-	VMOVUPS          Z9, (BX)(CX*4)
-	VMOVUPS          64(SI)(CX*4), Z9
-	VORPS.BCST       constants<>+1088(SB), Z9, Z10
-	VCMPPS           $0x16, Z1, Z10, K1
-	VMINPS           Z10, Z0, Z10
-	VMAXPS           Z10, Z1, Z10
-	VMOVAPS          Z2, Z14
-	VFMADD231PS      Z3, Z10, Z14
-	VSUBPS           Z2, Z14, Z14
-	VFMADD231PS      Z4, Z14, Z10
-	VFMADD231PS      Z5, Z14, Z10
-	VMOVAPS          Z7, Z15
-	VFMADD213PS.BCST constants<>+320(SB), Z10, Z15
-	VFMADD213PS.BCST constants<>+352(SB), Z10, Z15
-	VFMADD213PS.BCST constants<>+384(SB), Z10, Z15
-	VFMADD213PS.BCST constants<>+416(SB), Z10, Z15
-	VFMADD213PS      Z8, Z10, Z15
-	VMULPS           Z10, Z10, Z16
-	VFMADD213PS      Z10, Z16, Z15
-	VADDPS           Z6, Z15, Z10
-	VSCALEFPS.Z      Z14, Z10, K1, Z10
-	VCMPPS.BCST      $0x11, constants<>+0(SB), Z9, K1
-	VBLENDMPS        Z10, Z6, K1, Z12
-	VADDPS           Z6, Z10, Z9
-	VDIVPS           Z9, Z12, Z9
-	VMOVUPS          64(AX)(CX*4), Z10
-	VMULPS           Z9, Z10, Z9
-	VMOVUPS          Z9, 64(BX)(CX*4)
+	VMOVUPS          (SI)(CX*4), Z8
+	VORPS.BCST       constants<>+1120(SB), Z8, Z9
+	VCMPPS           $0x16, Z0, Z9, K1
+	VMAXPS           Z9, Z0, Z9
+	VMOVAPS          Z1, Z13
+	VFMADD231PS      Z2, Z9, Z13
+	VSUBPS           Z1, Z13, Z13
+	VFMADD231PS      Z3, Z13, Z9
+	VFMADD231PS      Z4, Z13, Z9
+	VMOVAPS          Z6, Z14
+	VFMADD213PS.BCST constants<>+320(SB), Z9, Z14
+	VFMADD213PS.BCST constants<>+352(SB), Z9, Z14
+	VFMADD213PS.BCST constants<>+384(SB), Z9, Z14
+	VFMADD213PS.BCST constants<>+416(SB), Z9, Z14
+	VFMADD213PS      Z7, Z9, Z14
+	VMULPS           Z9, Z9, Z15
+	VFMADD213PS      Z9, Z15, Z14
+	VADDPS           Z5, Z14, Z9
+	VSCALEFPS.Z      Z13, Z9, K1, Z9
+	VCMPPS.BCST      $0x11, constants<>+0(SB), Z8, K1
+	VBLENDMPS        Z9, Z5, K1, Z10
+	VADDPS           Z5, Z9, Z8
+	VDIVPS           Z8, Z10, Z8
+	VMOVUPS          (AX)(CX*4), Z9
+	VMULPS           Z8, Z9, Z8
+	VMOVUPS          Z8, (BX)(CX*4)
+	VMOVUPS          64(SI)(CX*4), Z8
+	VORPS.BCST       constants<>+1120(SB), Z8, Z9
+	VCMPPS           $0x16, Z0, Z9, K1
+	VMAXPS           Z9, Z0, Z9
+	VMOVAPS          Z1, Z13
+	VFMADD231PS      Z2, Z9, Z13
+	VSUBPS           Z1, Z13, Z13
+	VFMADD231PS      Z3, Z13, Z9
+	VFMADD231PS      Z4, Z13, Z9
+	VMOVAPS          Z6, Z14
+	VFMADD213PS.BCST constants<>+320(SB), Z9, Z14
+	VFMADD213PS.BCST constants<>+352(SB), Z9, Z14
+	VFMADD213PS.BCST constants<>+384(SB), Z9, Z14
+	VFMADD213PS.BCST constants<>+416(SB), Z9, Z14
+	VFMADD213PS      Z7, Z9, Z14
+	VMULPS           Z9, Z9, Z15
+	VFMADD213PS      Z9, Z15, Z14
+	VADDPS           Z5, Z14, Z9
+	VSCALEFPS.Z      Z13, Z9, K1, Z9
+	VCMPPS.BCST      $0x11, constants<>+0(SB), Z8, K1
+	VBLENDMPS        Z9, Z5, K1, Z11
+	VADDPS           Z5, Z9, Z8
+	VDIVPS           Z8, Z11, Z8
+	VMOVUPS          64(AX)(CX*4), Z9
+	VMULPS           Z8, Z9, Z8
+	VMOVUPS          Z8, 64(BX)(CX*4)
 	ADDQ             $0x00000020, CX
 	SUBQ             $0x00000020, DX
 	JGE              loop1
@@ -3708,33 +3668,32 @@ part3:
 	MOVQ             $-1, R8
 	BZHIQ            DI, R8, R8
 	KMOVW            R8, K1
-	VMOVUPS.Z        (SI)(CX*4), K1, Z9
-	VORPS.BCST       constants<>+1088(SB), Z9, Z10
-	VCMPPS           $0x16, Z1, Z10, K2
-	VMINPS           Z10, Z0, Z10
-	VMAXPS           Z10, Z1, Z10
-	VMOVAPS          Z2, Z11
-	VFMADD231PS      Z3, Z10, Z11
-	VSUBPS           Z2, Z11, Z11
-	VFMADD231PS      Z4, Z11, Z10
-	VFMADD231PS      Z5, Z11, Z10
-	VMOVAPS          Z7, Z12
-	VFMADD213PS.BCST constants<>+320(SB), Z10, Z12
-	VFMADD213PS.BCST constants<>+352(SB), Z10, Z12
-	VFMADD213PS.BCST constants<>+384(SB), Z10, Z12
-	VFMADD213PS.BCST constants<>+416(SB), Z10, Z12
-	VFMADD213PS      Z8, Z10, Z12
-	VMULPS           Z10, Z10, Z14
-	VFMADD213PS      Z10, Z14, Z12
-	VADDPS           Z6, Z12, Z10
-	VSCALEFPS.Z      Z11, Z10, K2, Z10
-	VCMPPS.BCST      $0x11, constants<>+0(SB), Z9, K2
-	VBLENDMPS        Z10, Z6, K2, Z13
-	VADDPS           Z6, Z10, Z9
-	VDIVPS           Z9, Z13, Z9
-	VMOVUPS.Z        (AX)(CX*4), K1, Z10
-	VMULPS           Z9, Z10, Z9
-	VMOVUPS          Z9, K1, (BX)(CX*4)
+	VMOVUPS.Z        (SI)(CX*4), K1, Z8
+	VORPS.BCST       constants<>+1120(SB), Z8, Z9
+	VCMPPS           $0x16, Z0, Z9, K2
+	VMAXPS           Z9, Z0, Z9
+	VMOVAPS          Z1, Z10
+	VFMADD231PS      Z2, Z9, Z10
+	VSUBPS           Z1, Z10, Z10
+	VFMADD231PS      Z3, Z10, Z9
+	VFMADD231PS      Z4, Z10, Z9
+	VMOVAPS          Z6, Z11
+	VFMADD213PS.BCST constants<>+320(SB), Z9, Z11
+	VFMADD213PS.BCST constants<>+352(SB), Z9, Z11
+	VFMADD213PS.BCST constants<>+384(SB), Z9, Z11
+	VFMADD213PS.BCST constants<>+416(SB), Z9, Z11
+	VFMADD213PS      Z7, Z9, Z11
+	VMULPS           Z9, Z9, Z13
+	VFMADD213PS      Z9, Z13, Z11
+	VADDPS           Z5, Z11, Z9
+	VSCALEFPS.Z      Z10, Z9, K2, Z9
+	VCMPPS.BCST      $0x11, constants<>+0(SB), Z8, K2
+	VBLENDMPS        Z9, Z5, K2, Z12
+	VADDPS           Z5, Z9, Z8
+	VDIVPS           Z8, Z12, Z8
+	VMOVUPS.Z        (AX)(CX*4), K1, Z9
+	VMULPS           Z8, Z9, Z8
+	VMOVUPS          Z8, K1, (BX)(CX*4)
 	ADDQ             $0x00000010, CX
 	SUBQ             $0x00000010, DX
 	JG               part3
@@ -3753,70 +3712,67 @@ TEXT ·vecErfGradAVX512(SB), NOSPLIT, $0-24
 	MOVQ         (AX), BX
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), AX
-	VBROADCASTSS constants<>+64(SB), Z0
-	VBROADCASTSS constants<>+96(SB), Z1
-	VBROADCASTSS constants<>+128(SB), Z2
-	VBROADCASTSS constants<>+160(SB), Z3
-	VBROADCASTSS constants<>+192(SB), Z4
-	VBROADCASTSS constants<>+224(SB), Z5
-	VBROADCASTSS constants<>+32(SB), Z6
-	VBROADCASTSS constants<>+256(SB), Z7
-	VBROADCASTSS constants<>+288(SB), Z8
+	VBROADCASTSS constants<>+96(SB), Z0
+	VBROADCASTSS constants<>+128(SB), Z1
+	VBROADCASTSS constants<>+160(SB), Z2
+	VBROADCASTSS constants<>+192(SB), Z3
+	VBROADCASTSS constants<>+224(SB), Z4
+	VBROADCASTSS constants<>+32(SB), Z5
+	VBROADCASTSS constants<>+256(SB), Z6
+	VBROADCASTSS constants<>+288(SB), Z7
 	SUBQ         $0x00000020, DX
 	JL           tail2
 	PCALIGN      $0x20
 
 loop1:
-	VMOVUPS          (SI)(CX*4), Z9
-	VMULPS           Z9, Z9, Z9
-	VXORPS.BCST      constants<>+1088(SB), Z9, Z9
-	VCMPPS           $0x16, Z1, Z9, K1
-	VMINPS           Z9, Z0, Z9
-	VMAXPS           Z9, Z1, Z9
-	VMOVAPS          Z2, Z10
-	VFMADD231PS      Z3, Z9, Z10
-	VSUBPS           Z2, Z10, Z10
-	VFMADD231PS      Z4, Z10, Z9
-	VFMADD231PS      Z5, Z10, Z9
-	VMOVAPS          Z7, Z11
-	VFMADD213PS.BCST constants<>+320(SB), Z9, Z11
-	VFMADD213PS.BCST constants<>+352(SB), Z9, Z11
-	VFMADD213PS.BCST constants<>+384(SB), Z9, Z11
-	VFMADD213PS.BCST constants<>+416(SB), Z9, Z11
-	VFMADD213PS      Z8, Z9, Z11
-	VMULPS           Z9, Z9, Z12
-	VFMADD213PS      Z9, Z12, Z11
-	VADDPS           Z6, Z11, Z9
-	VSCALEFPS.Z      Z10, Z9, K1, Z9
-	VMULPS.BCST      constants<>+2560(SB), Z9, Z9
-	VMOVUPS          (AX)(CX*4), Z10
-	VMULPS           Z9, Z10, Z9
-	VMOVUPS          Z9, (BX)(CX*4)
-	VMOVUPS          64(SI)(CX*4), Z9
-	VMULPS           Z9, Z9, Z9
-	VXORPS.BCST      constants<>+1088(SB), Z9, Z9
-	VCMPPS           $0x16, Z1, Z9, K1
-	VMINPS           Z9, Z0, Z9
-	VMAXPS           Z9, Z1, Z9
-	VMOVAPS          Z2, Z10
-	VFMADD231PS      Z3, Z9, Z10
-	VSUBPS           Z2, Z10, Z10
-	VFMADD231PS      Z4, Z10, Z9
-	VFMADD231PS      Z5, Z10, Z9
-	VMOVAPS          Z7, Z11
-	VFMADD213PS.BCST constants<>+320(SB), Z9, Z11
-	VFMADD213PS.BCST constants<>+352(SB), Z9, Z11
-	VFMADD213PS.BCST constants<>+384(SB), Z9, Z11
-	VFMADD213PS.BCST constants<>+416(SB), Z9, Z11
-	VFMADD213PS      Z8, Z9, Z11
-	VMULPS           Z9, Z9, Z12
-	VFMADD213PS      Z9, Z12, Z11
-	VADDPS           Z6, Z11, Z9
-	VSCALEFPS.Z      Z10, Z9, K1, Z9
-	VMULPS.BCST      constants<>+2560(SB), Z9, Z9
-	VMOVUPS          64(AX)(CX*4), Z10
-	VMULPS           Z9, Z10, Z9
-	VMOVUPS          Z9, 64(BX)(CX*4)
+	VMOVUPS          (SI)(CX*4), Z8
+	VMULPS           Z8, Z8, Z8
+	VXORPS.BCST      constants<>+1120(SB), Z8, Z8
+	VCMPPS           $0x16, Z0, Z8, K1
+	VMAXPS           Z8, Z0, Z8
+	VMOVAPS          Z1, Z9
+	VFMADD231PS      Z2, Z8, Z9
+	VSUBPS           Z1, Z9, Z9
+	VFMADD231PS      Z3, Z9, Z8
+	VFMADD231PS      Z4, Z9, Z8
+	VMOVAPS          Z6, Z10
+	VFMADD213PS.BCST constants<>+320(SB), Z8, Z10
+	VFMADD213PS.BCST constants<>+352(SB), Z8, Z10
+	VFMADD213PS.BCST constants<>+384(SB), Z8, Z10
+	VFMADD213PS.BCST constants<>+416(SB), Z8, Z10
+	VFMADD213PS      Z7, Z8, Z10
+	VMULPS           Z8, Z8, Z11
+	VFMADD213PS      Z8, Z11, Z10
+	VADDPS           Z5, Z10, Z8
+	VSCALEFPS.Z      Z9, Z8, K1, Z8
+	VMULPS.BCST      constants<>+2592(SB), Z8, Z8
+	VMOVUPS          (AX)(CX*4), Z9
+	VMULPS           Z8, Z9, Z8
+	VMOVUPS          Z8, (BX)(CX*4)
+	VMOVUPS          64(SI)(CX*4), Z8
+	VMULPS           Z8, Z8, Z8
+	VXORPS.BCST      constants<>+1120(SB), Z8, Z8
+	VCMPPS           $0x16, Z0, Z8, K1
+	VMAXPS           Z8, Z0, Z8
+	VMOVAPS          Z1, Z9
+	VFMADD231PS      Z2, Z8, Z9
+	VSUBPS           Z1, Z9, Z9
+	VFMADD231PS      Z3, Z9, Z8
+	VFMADD231PS      Z4, Z9, Z8
+	VMOVAPS          Z6, Z10
+	VFMADD213PS.BCST constants<>+320(SB), Z8, Z10
+	VFMADD213PS.BCST constants<>+352(SB), Z8, Z10
+	VFMADD213PS.BCST constants<>+384(SB), Z8, Z10
+	VFMADD213PS.BCST constants<>+416(SB), Z8, Z10
+	VFMADD213PS      Z7, Z8, Z10
+	VMULPS           Z8, Z8, Z11
+	VFMADD213PS      Z8, Z11, Z10
+	VADDPS           Z5, Z10, Z8
+	VSCALEFPS.Z      Z9, Z8, K1, Z8
+	VMULPS.BCST      constants<>+2592(SB), Z8, Z8
+	VMOVUPS          64(AX)(CX*4), Z9
+	VMULPS           Z8, Z9, Z8
+	VMOVUPS          Z8, 64(BX)(CX*4)
 	ADDQ             $0x00000020, CX
 	SUBQ             $0x00000020, DX
 	JGE              loop1
@@ -3836,31 +3792,30 @@ part3:
 	MOVQ             $-1, R8
 	BZHIQ            DI, R8, R8
 	KMOVW            R8, K1
-	VMOVUPS.Z        (SI)(CX*4), K1, Z9
-	VMULPS           Z9, Z9, Z9
-	VXORPS.BCST      constants<>+1088(SB), Z9, Z9
-	VCMPPS           $0x16, Z1, Z9, K2
-	VMINPS           Z9, Z0, Z9
-	VMAXPS           Z9, Z1, Z9
-	VMOVAPS          Z2, Z10
-	VFMADD231PS      Z3, Z9, Z10
-	VSUBPS           Z2, Z10, Z10
-	VFMADD231PS      Z4, Z10, Z9
-	VFMADD231PS      Z5, Z10, Z9
-	VMOVAPS          Z7, Z11
-	VFMADD213PS.BCST constants<>+320(SB), Z9, Z11
-	VFMADD213PS.BCST constants<>+352(SB), Z9, Z11
-	VFMADD213PS.BCST constants<>+384(SB), Z9, Z11
-	VFMADD213PS.BCST constants<>+416(SB), Z9, Z11
-	VFMADD213PS      Z8, Z9, Z11
-	VMULPS           Z9, Z9, Z12
-	VFMADD213PS      Z9, Z12, Z11
-	VADDPS           Z6, Z11, Z9
-	VSCALEFPS.Z      Z10, Z9, K2, Z9
-	VMULPS.BCST      constants<>+2560(SB), Z9, Z9
-	VMOVUPS.Z        (AX)(CX*4), K1, Z10
-	VMULPS           Z9, Z10, Z9
-	VMOVUPS          Z9, K1, (BX)(CX*4)
+	VMOVUPS.Z        (SI)(CX*4), K1, Z8
+	VMULPS           Z8, Z8, Z8
+	VXORPS.BCST      constants<>+1120(SB), Z8, Z8
+	VCMPPS           $0x16, Z0, Z8, K2
+	VMAXPS           Z8, Z0, Z8
+	VMOVAPS          Z1, Z9
+	VFMADD231PS      Z2, Z8, Z9
+	VSUBPS           Z1, Z9, Z9
+	VFMADD231PS      Z3, Z9, Z8
+	VFMADD231PS      Z4, Z9, Z8
+	VMOVAPS          Z6, Z10
+	VFMADD213PS.BCST constants<>+320(SB), Z8, Z10
+	VFMADD213PS.BCST constants<>+352(SB), Z8, Z10
+	VFMADD213PS.BCST constants<>+384(SB), Z8, Z10
+	VFMADD213PS.BCST constants<>+416(SB), Z8, Z10
+	VFMADD213PS      Z7, Z8, Z10
+	VMULPS           Z8, Z8, Z11
+	VFMADD213PS      Z8, Z11, Z10
+	VADDPS           Z5, Z10, Z8
+	VSCALEFPS.Z      Z9, Z8, K2, Z8
+	VMULPS.BCST      constants<>+2592(SB), Z8, Z8
+	VMOVUPS.Z        (AX)(CX*4), K1, Z9
+	VMULPS           Z8, Z9, Z8
+	VMOVUPS          Z8, K1, (BX)(CX*4)
 	ADDQ             $0x00000010, CX
 	SUBQ             $0x00000010, DX
 	JG               part3
@@ -4363,48 +4318,46 @@ TEXT ·vecSwiGLUAVX512(SB), NOSPLIT, $0-24
 	MOVQ         8(AX), SI
 	MOVQ         16(AX), AX
 	VBROADCASTSS constants<>+0(SB), Z0
-	VBROADCASTSS constants<>+64(SB), Z1
-	VBROADCASTSS constants<>+96(SB), Z2
-	VBROADCASTSS constants<>+128(SB), Z3
-	VBROADCASTSS constants<>+160(SB), Z4
-	VBROADCASTSS constants<>+192(SB), Z5
-	VBROADCASTSS constants<>+224(SB), Z6
-	VBROADCASTSS constants<>+32(SB), Z7
-	VBROADCASTSS constants<>+256(SB), Z8
-	VBROADCASTSS constants<>+288(SB), Z9
+	VBROADCASTSS constants<>+96(SB), Z1
+	VBROADCASTSS constants<>+128(SB), Z2
+	VBROADCASTSS constants<>+160(SB), Z3
+	VBROADCASTSS constants<>+192(SB), Z4
+	VBROADCASTSS constants<>+224(SB), Z5
+	VBROADCASTSS constants<>+32(SB), Z6
+	VBROADCASTSS constants<>+256(SB), Z7
+	VBROADCASTSS constants<>+288(SB), Z8
 	SUBQ         $0x00000010, DX
 	JL           tail2
 	PCALIGN      $0x20
 
 loop1:
-	VMOVUPS          (SI)(CX*4), Z10
-	VORPS.BCST       constants<>+1088(SB), Z10, Z11
-	VCMPPS           $0x16, Z2, Z11, K1
-	VMINPS           Z11, Z1, Z11
-	VMAXPS           Z11, Z2, Z11
-	VMOVAPS          Z3, Z14
-	VFMADD231PS      Z4, Z11, Z14
-	VSUBPS           Z3, Z14, Z14
-	VFMADD231PS      Z5, Z14, Z11
-	VFMADD231PS      Z6, Z14, Z11
-	VMOVAPS          Z8, Z15
-	VFMADD213PS.BCST constants<>+320(SB), Z11, Z15
-	VFMADD213PS.BCST constants<>+352(SB), Z11, Z15
-	VFMADD213PS.BCST constants<>+384(SB), Z11, Z15
-	VFMADD213PS.BCST constants<>+416(SB), Z11, Z15
-	VFMADD213PS      Z9, Z11, Z15
-	VMULPS           Z11, Z11, Z16
-	VFMADD213PS      Z11, Z16, Z15
-	VADDPS           Z7, Z15, Z11
-	VSCALEFPS.Z      Z14, Z11, K1, Z11
-	VCMPPS           $0x11, Z0, Z10, K1
-	VBLENDMPS        Z11, Z7, K1, Z12
-	VADDPS           Z7, Z11, Z11
-	VDIVPS           Z11, Z12, Z11
-	VMULPS           Z11, Z10, Z10
-	VMOVUPS          (AX)(CX*4), Z11
-	VMULPS           Z11, Z10, Z10
-	VMOVUPS          Z10, (BX)(CX*4)
+	VMOVUPS          (SI)(CX*4), Z9
+	VORPS.BCST       constants<>+1120(SB), Z9, Z10
+	VCMPPS           $0x16, Z1, Z10, K1
+	VMAXPS           Z10, Z1, Z10
+	VMOVAPS          Z2, Z13
+	VFMADD231PS      Z3, Z10, Z13
+	VSUBPS           Z2, Z13, Z13
+	VFMADD231PS      Z4, Z13, Z10
+	VFMADD231PS      Z5, Z13, Z10
+	VMOVAPS          Z7, Z14
+	VFMADD213PS.BCST constants<>+320(SB), Z10, Z14
+	VFMADD213PS.BCST constants<>+352(SB), Z10, Z14
+	VFMADD213PS.BCST constants<>+384(SB), Z10, Z14
+	VFMADD213PS.BCST constants<>+416(SB), Z10, Z14
+	VFMADD213PS      Z8, Z10, Z14
+	VMULPS           Z10, Z10, Z15
+	VFMADD213PS      Z10, Z15, Z14
+	VADDPS           Z6, Z14, Z10
+	VSCALEFPS.Z      Z13, Z10, K1, Z10
+	VCMPPS           $0x11, Z0, Z9, K1
+	VBLENDMPS        Z10, Z6, K1, Z11
+	VADDPS           Z6, Z10, Z10
+	VDIVPS           Z10, Z11, Z10
+	VMULPS           Z10, Z9, Z9
+	VMOVUPS          (AX)(CX*4), Z10
+	VMULPS           Z10, Z9, Z9
+	VMOVUPS          Z9, (BX)(CX*4)
 	ADDQ             $0x00000010, CX
 	SUBQ             $0x00000010, DX
 	JGE              loop1
@@ -4424,34 +4377,33 @@ part3:
 	MOVQ             $-1, R8
 	BZHIQ            DI, R8, R8
 	KMOVW            R8, K1
-	VMOVUPS.Z        (SI)(CX*4), K1, Z10
-	VORPS.BCST       constants<>+1088(SB), Z10, Z11
-	VCMPPS           $0x16, Z2, Z11, K2
-	VMINPS           Z11, Z1, Z11
-	VMAXPS           Z11, Z2, Z11
-	VMOVAPS          Z3, Z12
-	VFMADD231PS      Z4, Z11, Z12
-	VSUBPS           Z3, Z12, Z12
-	VFMADD231PS      Z5, Z12, Z11
-	VFMADD231PS      Z6, Z12, Z11
-	VMOVAPS          Z8, Z14
-	VFMADD213PS.BCST constants<>+320(SB), Z11, Z14
-	VFMADD213PS.BCST constants<>+352(SB), Z11, Z14
-	VFMADD213PS.BCST constants<>+384(SB), Z11, Z14
-	VFMADD213PS.BCST constants<>+416(SB), Z11, Z14
-	VFMADD213PS      Z9, Z11, Z14
-	VMULPS           Z11, Z11, Z15
-	VFMADD213PS      Z11, Z15, Z14
-	VADDPS           Z7, Z14, Z11
-	VSCALEFPS.Z      Z12, Z11, K2, Z11
-	VCMPPS           $0x11, Z0, Z10, K2
-	VBLENDMPS        Z11, Z7, K2, Z13
-	VADDPS           Z7, Z11, Z11
-	VDIVPS           Z11, Z13, Z11
-	VMULPS           Z11, Z10, Z10
-	VMOVUPS.Z        (AX)(CX*4), K1, Z11
-	VMULPS           Z11, Z10, Z10
-	VMOVUPS          Z10, K1, (BX)(CX*4)
+	VMOVUPS.Z        (SI)(CX*4), K1, Z9
+	VORPS.BCST       constants<>+1120(SB), Z9, Z10
+	VCMPPS           $0x16, Z1, Z10, K2
+	VMAXPS           Z10, Z1, Z10
+	VMOVAPS          Z2, Z11
+	VFMADD231PS      Z3, Z10, Z11
+	VSUBPS           Z2, Z11, Z11
+	VFMADD231PS      Z4, Z11, Z10
+	VFMADD231PS      Z5, Z11, Z10
+	VMOVAPS          Z7, Z13
+	VFMADD213PS.BCST constants<>+320(SB), Z10, Z13
+	VFMADD213PS.BCST constants<>+352(SB), Z10, Z13
+	VFMADD213PS.BCST constants<>+384(SB), Z10, Z13
+	VFMADD213PS.BCST constants<>+416(SB), Z10, Z13
+	VFMADD213PS      Z8, Z10, Z13
+	VMULPS           Z10, Z10, Z14
+	VFMADD213PS      Z10, Z14, Z13
+	VADDPS           Z6, Z13, Z10
+	VSCALEFPS.Z      Z11, Z10, K2, Z10
+	VCMPPS           $0x11, Z0, Z9, K2
+	VBLENDMPS        Z10, Z6, K2, Z12
+	VADDPS           Z6, Z10, Z10
+	VDIVPS           Z10, Z12, Z10
+	VMULPS           Z10, Z9, Z9
+	VMOVUPS.Z        (AX)(CX*4), K1, Z10
+	VMULPS           Z10, Z9, Z9
+	VMOVUPS          Z9, K1, (BX)(CX*4)
 	ADDQ             $0x00000010, CX
 	SUBQ             $0x00000010, DX
 	JG               part3
@@ -4473,55 +4425,53 @@ TEXT ·vecSwiGLUGradAVX512(SB), NOSPLIT, $0-24
 	MOVQ         24(AX), R8
 	MOVQ         32(AX), AX
 	VBROADCASTSS constants<>+0(SB), Z0
-	VBROADCASTSS constants<>+64(SB), Z1
-	VBROADCASTSS constants<>+96(SB), Z2
-	VBROADCASTSS constants<>+128(SB), Z3
-	VBROADCASTSS constants<>+160(SB), Z4
-	VBROADCASTSS constants<>+192(SB), Z5
-	VBROADCASTSS constants<>+224(SB), Z6
-	VBROADCASTSS constants<>+32(SB), Z7
-	VBROADCASTSS constants<>+256(SB), Z8
-	VBROADCASTSS constants<>+288(SB), Z9
+	VBROADCASTSS constants<>+96(SB), Z1
+	VBROADCASTSS constants<>+128(SB), Z2
+	VBROADCASTSS constants<>+160(SB), Z3
+	VBROADCASTSS constants<>+192(SB), Z4
+	VBROADCASTSS constants<>+224(SB), Z5
+	VBROADCASTSS constants<>+32(SB), Z6
+	VBROADCASTSS constants<>+256(SB), Z7
+	VBROADCASTSS constants<>+288(SB), Z8
 	SUBQ         $0x00000010, DX
 	JL           tail2
 	PCALIGN      $0x20
 
 loop1:
-	VMOVUPS          (DI)(CX*4), Z10
-	VORPS.BCST       constants<>+1088(SB), Z10, Z11
-	VCMPPS           $0x16, Z2, Z11, K1
-	VMINPS           Z11, Z1, Z11
-	VMAXPS           Z11, Z2, Z11
-	VMOVAPS          Z3, Z14
-	VFMADD231PS      Z4, Z11, Z14
-	VSUBPS           Z3, Z14, Z14
-	VFMADD231PS      Z5, Z14, Z11
-	VFMADD231PS      Z6, Z14, Z11
-	VMOVAPS          Z8, Z15
-	VFMADD213PS.BCST constants<>+320(SB), Z11, Z15
-	VFMADD213PS.BCST constants<>+352(SB), Z11, Z15
-	VFMADD213PS.BCST constants<>+384(SB), Z11, Z15
-	VFMADD213PS.BCST constants<>+416(SB), Z11, Z15
-	VFMADD213PS      Z9, Z11, Z15
-	VMULPS           Z11, Z11, Z16
-	VFMADD213PS      Z11, Z16, Z15
-	VADDPS           Z7, Z15, Z11
-	VSCALEFPS.Z      Z14, Z11, K1, Z11
-	VCMPPS           $0x11, Z0, Z10, K1
-	VBLENDMPS        Z11, Z7, K1, Z12
-	VADDPS           Z7, Z11, Z11
-	VDIVPS           Z11, Z12, Z11
-	VMOVUPS          (AX)(CX*4), Z14
-	VMOVUPS          (R8)(CX*4), Z15
-	VMULPS           Z15, Z14, Z15
-	VMOVAPS          Z10, Z16
-	VFNMADD231PS     Z10, Z11, Z16
-	VFMADD213PS      Z11, Z11, Z16
-	VMULPS           Z11, Z10, Z10
-	VMULPS           Z10, Z14, Z10
-	VMULPS           Z16, Z15, Z11
-	VMOVUPS          Z11, (BX)(CX*4)
-	VMOVUPS          Z10, (SI)(CX*4)
+	VMOVUPS          (DI)(CX*4), Z9
+	VORPS.BCST       constants<>+1120(SB), Z9, Z10
+	VCMPPS           $0x16, Z1, Z10, K1
+	VMAXPS           Z10, Z1, Z10
+	VMOVAPS          Z2, Z13
+	VFMADD231PS      Z3, Z10, Z13
+	VSUBPS           Z2, Z13, Z13
+	VFMADD231PS      Z4, Z13, Z10
+	VFMADD231PS      Z5, Z13, Z10
+	VMOVAPS          Z7, Z14
+	VFMADD213PS.BCST constants<>+320(SB), Z10, Z14
+	VFMADD213PS.BCST constants<>+352(SB), Z10, Z14
+	VFMADD213PS.BCST constants<>+384(SB), Z10, Z14
+	VFMADD213PS.BCST constants<>+416(SB), Z10, Z14
+	VFMADD213PS      Z8, Z10, Z14
+	VMULPS           Z10, Z10, Z15
+	VFMADD213PS      Z10, Z15, Z14
+	VADDPS           Z6, Z14, Z10
+	VSCALEFPS.Z      Z13, Z10, K1, Z10
+	VCMPPS           $0x11, Z0, Z9, K1
+	VBLENDMPS        Z10, Z6, K1, Z11
+	VADDPS           Z6, Z10, Z10
+	VDIVPS           Z10, Z11, Z10
+	VMOVUPS          (AX)(CX*4), Z13
+	VMOVUPS          (R8)(CX*4), Z14
+	VMULPS           Z14, Z13, Z14
+	VMOVAPS          Z9, Z15
+	VFNMADD231PS     Z9, Z10, Z15
+	VFMADD213PS      Z10, Z10, Z15
+	VMULPS           Z10, Z9, Z9
+	VMULPS           Z9, Z13, Z9
+	VMULPS           Z15, Z14, Z10
+	VMOVUPS          Z10, (BX)(CX*4)
+	VMOVUPS          Z9, (SI)(CX*4)
 	ADDQ             $0x00000010, CX
 	SUBQ             $0x00000010, DX
 	JGE              loop1
@@ -4541,41 +4491,40 @@ part3:
 	MOVQ             $-1, R10
 	BZHIQ            R9, R10, R10
 	KMOVW            R10, K1
-	VMOVUPS.Z        (DI)(CX*4), K1, Z10
-	VORPS.BCST       constants<>+1088(SB), Z10, Z11
-	VCMPPS           $0x16, Z2, Z11, K2
-	VMINPS           Z11, Z1, Z11
-	VMAXPS           Z11, Z2, Z11
-	VMOVAPS          Z3, Z12
-	VFMADD231PS      Z4, Z11, Z12
-	VSUBPS           Z3, Z12, Z12
-	VFMADD231PS      Z5, Z12, Z11
-	VFMADD231PS      Z6, Z12, Z11
-	VMOVAPS          Z8, Z14
-	VFMADD213PS.BCST constants<>+320(SB), Z11, Z14
-	VFMADD213PS.BCST constants<>+352(SB), Z11, Z14
-	VFMADD213PS.BCST constants<>+384(SB), Z11, Z14
-	VFMADD213PS.BCST constants<>+416(SB), Z11, Z14
-	VFMADD213PS      Z9, Z11, Z14
-	VMULPS           Z11, Z11, Z15
-	VFMADD213PS      Z11, Z15, Z14
-	VADDPS           Z7, Z14, Z11
-	VSCALEFPS.Z      Z12, Z11, K2, Z11
-	VCMPPS           $0x11, Z0, Z10, K2
-	VBLENDMPS        Z11, Z7, K2, Z13
-	VADDPS           Z7, Z11, Z11
-	VDIVPS           Z11, Z13, Z11
-	VMOVUPS.Z        (AX)(CX*4), K1, Z12
-	VMOVUPS.Z        (R8)(CX*4), K1, Z14
-	VMULPS           Z14, Z12, Z14
-	VMOVAPS          Z10, Z15
-	VFNMADD231PS     Z10, Z11, Z15
-	VFMADD213PS      Z11, Z11, Z15
-	VMULPS           Z11, Z10, Z10
-	VMULPS           Z10, Z12, Z10
-	VMULPS           Z15, Z14, Z11
-	VMOVUPS          Z11, K1, (BX)(CX*4)
-	VMOVUPS          Z10, K1, (SI)(CX*4)
+	VMOVUPS.Z        (DI)(CX*4), K1, Z9
+	VORPS.BCST       constants<>+1120(SB), Z9, Z10
+	VCMPPS           $0x16, Z1, Z10, K2
+	VMAXPS           Z10, Z1, Z10
+	VMOVAPS          Z2, Z11
+	VFMADD231PS      Z3, Z10, Z11
+	VSUBPS           Z2, Z11, Z11
+	VFMADD231PS      Z4, Z11, Z10
+	VFMADD231PS      Z5, Z11, Z10
+	VMOVAPS          Z7, Z13
+	VFMADD213PS.BCST constants<>+320(SB), Z10, Z13
+	VFMADD213PS.BCST constants<>+352(SB), Z10, Z13
+	VFMADD213PS.BCST constants<>+384(SB), Z10, Z13
+	VFMADD213PS.BCST constants<>+416(SB), Z10, Z13
+	VFMADD213PS      Z8, Z10, Z13
+	VMULPS           Z10, Z10, Z14
+	VFMADD213PS      Z10, Z14, Z13
+	VADDPS           Z6, Z13, Z10
+	VSCALEFPS.Z      Z11, Z10, K2, Z10
+	VCMPPS           $0x11, Z0, Z9, K2
+	VBLENDMPS        Z10, Z6, K2, Z12
+	VADDPS           Z6, Z10, Z10
+	VDIVPS           Z10, Z12, Z10
+	VMOVUPS.Z        (AX)(CX*4), K1, Z11
+	VMOVUPS.Z        (R8)(CX*4), K1, Z13
+	VMULPS           Z13, Z11, Z13
+	VMOVAPS          Z9, Z14
+	VFNMADD231PS     Z9, Z10, Z14
+	VFMADD213PS      Z10, Z10, Z14
+	VMULPS           Z10, Z9, Z9
+	VMULPS           Z9, Z11, Z9
+	VMULPS           Z14, Z13, Z10
+	VMOVUPS          Z10, K1, (BX)(CX*4)
+	VMOVUPS          Z9, K1, (SI)(CX*4)
 	ADDQ             $0x00000010, CX
 	SUBQ             $0x00000010, DX
 	JG               part3
@@ -5247,9 +5196,9 @@ TEXT ·vecLionAVX512(SB), NOSPLIT, $0-24
 	VBROADCASTSS 64(AX), Z4
 	VBROADCASTSS 68(AX), Z5
 	VBROADCASTSS 72(AX), Z6
-	VBROADCASTSS constants<>+2592(SB), Z7
+	VBROADCASTSS constants<>+2624(SB), Z7
 	VBROADCASTSS constants<>+32(SB), Z8
-	VBROADCASTSS constants<>+2624(SB), Z9
+	VBROADCASTSS constants<>+2656(SB), Z9
 	SUBQ         $0x00000020, DX
 	JL           tail2
 	PCALIGN      $0x20
@@ -5359,178 +5308,178 @@ loop1:
 	VXORPS        Z14, Z14, Z14
 	VBROADCASTSS  88(AX), Z15
 	VBROADCASTSS  92(AX), Z16
-	VPMULUDQ.BCST constants<>+2656(SB), Z10, Z10
-	VPMULUDQ.BCST constants<>+2688(SB), Z11, Z11
+	VPMULUDQ.BCST constants<>+2688(SB), Z10, Z10
+	VPMULUDQ.BCST constants<>+2720(SB), Z11, Z11
 	VPSRLQ        $0x20, Z10, Z17
 	VPSRLQ        $0x20, Z11, Z18
 	VXORPS        Z0, Z18, Z18
 	VXORPS        Z15, Z18, Z18
 	VXORPS        Z12, Z17, Z12
 	VXORPS        Z16, Z12, Z12
-	VPMULUDQ.BCST constants<>+2656(SB), Z1, Z1
-	VPMULUDQ.BCST constants<>+2688(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2720(SB), Z13, Z13
 	VPSRLQ        $0x20, Z1, Z17
 	VPSRLQ        $0x20, Z13, Z19
 	VXORPS        Z0, Z19, Z0
 	VXORPS        Z15, Z0, Z0
 	VXORPS        Z14, Z17, Z14
 	VXORPS        Z16, Z14, Z14
-	VPADDD.BCST   constants<>+2720(SB), Z15, Z15
-	VPADDD.BCST   constants<>+2752(SB), Z16, Z16
-	VPMULUDQ.BCST constants<>+2656(SB), Z18, Z17
-	VPMULUDQ.BCST constants<>+2688(SB), Z12, Z12
+	VPADDD.BCST   constants<>+2752(SB), Z15, Z15
+	VPADDD.BCST   constants<>+2784(SB), Z16, Z16
+	VPMULUDQ.BCST constants<>+2688(SB), Z18, Z17
+	VPMULUDQ.BCST constants<>+2720(SB), Z12, Z12
 	VPSRLQ        $0x20, Z17, Z18
 	VPSRLQ        $0x20, Z12, Z19
 	VXORPS        Z11, Z19, Z11
 	VXORPS        Z15, Z11, Z11
 	VXORPS        Z10, Z18, Z10
 	VXORPS        Z16, Z10, Z10
-	VPMULUDQ.BCST constants<>+2656(SB), Z0, Z0
-	VPMULUDQ.BCST constants<>+2688(SB), Z14, Z14
+	VPMULUDQ.BCST constants<>+2688(SB), Z0, Z0
+	VPMULUDQ.BCST constants<>+2720(SB), Z14, Z14
 	VPSRLQ        $0x20, Z0, Z18
 	VPSRLQ        $0x20, Z14, Z19
 	VXORPS        Z13, Z19, Z13
 	VXORPS        Z15, Z13, Z13
 	VXORPS        Z1, Z18, Z1
 	VXORPS        Z16, Z1, Z1
-	VPADDD.BCST   constants<>+2720(SB), Z15, Z15
-	VPADDD.BCST   constants<>+2752(SB), Z16, Z16
-	VPMULUDQ.BCST constants<>+2656(SB), Z11, Z11
-	VPMULUDQ.BCST constants<>+2688(SB), Z10, Z10
+	VPADDD.BCST   constants<>+2752(SB), Z15, Z15
+	VPADDD.BCST   constants<>+2784(SB), Z16, Z16
+	VPMULUDQ.BCST constants<>+2688(SB), Z11, Z11
+	VPMULUDQ.BCST constants<>+2720(SB), Z10, Z10
 	VPSRLQ        $0x20, Z11, Z18
 	VPSRLQ        $0x20, Z10, Z19
 	VXORPS        Z12, Z19, Z12
 	VXORPS        Z15, Z12, Z12
 	VXORPS        Z17, Z18, Z17
 	VXORPS        Z16, Z17, Z17
-	VPMULUDQ.BCST constants<>+2656(SB), Z13, Z13
-	VPMULUDQ.BCST constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2688(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2720(SB), Z1, Z1
 	VPSRLQ        $0x20, Z13, Z18
 	VPSRLQ        $0x20, Z1, Z19
 	VXORPS        Z14, Z19, Z14
 	VXORPS        Z15, Z14, Z14
 	VXORPS        Z0, Z18, Z0
 	VXORPS        Z16, Z0, Z0
-	VPADDD.BCST   constants<>+2720(SB), Z15, Z15
-	VPADDD.BCST   constants<>+2752(SB), Z16, Z16
-	VPMULUDQ.BCST constants<>+2656(SB), Z12, Z12
-	VPMULUDQ.BCST constants<>+2688(SB), Z17, Z17
+	VPADDD.BCST   constants<>+2752(SB), Z15, Z15
+	VPADDD.BCST   constants<>+2784(SB), Z16, Z16
+	VPMULUDQ.BCST constants<>+2688(SB), Z12, Z12
+	VPMULUDQ.BCST constants<>+2720(SB), Z17, Z17
 	VPSRLQ        $0x20, Z12, Z18
 	VPSRLQ        $0x20, Z17, Z19
 	VXORPS        Z10, Z19, Z10
 	VXORPS        Z15, Z10, Z10
 	VXORPS        Z11, Z18, Z11
 	VXORPS        Z16, Z11, Z11
-	VPMULUDQ.BCST constants<>+2656(SB), Z14, Z14
-	VPMULUDQ.BCST constants<>+2688(SB), Z0, Z0
+	VPMULUDQ.BCST constants<>+2688(SB), Z14, Z14
+	VPMULUDQ.BCST constants<>+2720(SB), Z0, Z0
 	VPSRLQ        $0x20, Z14, Z18
 	VPSRLQ        $0x20, Z0, Z19
 	VXORPS        Z1, Z19, Z1
 	VXORPS        Z15, Z1, Z1
 	VXORPS        Z13, Z18, Z13
 	VXORPS        Z16, Z13, Z13
-	VPADDD.BCST   constants<>+2720(SB), Z15, Z15
-	VPADDD.BCST   constants<>+2752(SB), Z16, Z16
-	VPMULUDQ.BCST constants<>+2656(SB), Z10, Z10
-	VPMULUDQ.BCST constants<>+2688(SB), Z11, Z11
+	VPADDD.BCST   constants<>+2752(SB), Z15, Z15
+	VPADDD.BCST   constants<>+2784(SB), Z16, Z16
+	VPMULUDQ.BCST constants<>+2688(SB), Z10, Z10
+	VPMULUDQ.BCST constants<>+2720(SB), Z11, Z11
 	VPSRLQ        $0x20, Z10, Z18
 	VPSRLQ        $0x20, Z11, Z19
 	VXORPS        Z17, Z19, Z17
 	VXORPS        Z15, Z17, Z17
 	VXORPS        Z12, Z18, Z12
 	VXORPS        Z16, Z12, Z12
-	VPMULUDQ.BCST constants<>+2656(SB), Z1, Z1
-	VPMULUDQ.BCST constants<>+2688(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2720(SB), Z13, Z13
 	VPSRLQ        $0x20, Z1, Z18
 	VPSRLQ        $0x20, Z13, Z19
 	VXORPS        Z0, Z19, Z0
 	VXORPS        Z15, Z0, Z0
 	VXORPS        Z14, Z18, Z14
 	VXORPS        Z16, Z14, Z14
-	VPADDD.BCST   constants<>+2720(SB), Z15, Z15
-	VPADDD.BCST   constants<>+2752(SB), Z16, Z16
-	VPMULUDQ.BCST constants<>+2656(SB), Z17, Z17
-	VPMULUDQ.BCST constants<>+2688(SB), Z12, Z12
+	VPADDD.BCST   constants<>+2752(SB), Z15, Z15
+	VPADDD.BCST   constants<>+2784(SB), Z16, Z16
+	VPMULUDQ.BCST constants<>+2688(SB), Z17, Z17
+	VPMULUDQ.BCST constants<>+2720(SB), Z12, Z12
 	VPSRLQ        $0x20, Z17, Z18
 	VPSRLQ        $0x20, Z12, Z19
 	VXORPS        Z11, Z19, Z11
 	VXORPS        Z15, Z11, Z11
 	VXORPS        Z10, Z18, Z10
 	VXORPS        Z16, Z10, Z10
-	VPMULUDQ.BCST constants<>+2656(SB), Z0, Z0
-	VPMULUDQ.BCST constants<>+2688(SB), Z14, Z14
+	VPMULUDQ.BCST constants<>+2688(SB), Z0, Z0
+	VPMULUDQ.BCST constants<>+2720(SB), Z14, Z14
 	VPSRLQ        $0x20, Z0, Z18
 	VPSRLQ        $0x20, Z14, Z19
 	VXORPS        Z13, Z19, Z13
 	VXORPS        Z15, Z13, Z13
 	VXORPS        Z1, Z18, Z1
 	VXORPS        Z16, Z1, Z1
-	VPADDD.BCST   constants<>+2720(SB), Z15, Z15
-	VPADDD.BCST   constants<>+2752(SB), Z16, Z16
-	VPMULUDQ.BCST constants<>+2656(SB), Z11, Z11
-	VPMULUDQ.BCST constants<>+2688(SB), Z10, Z10
+	VPADDD.BCST   constants<>+2752(SB), Z15, Z15
+	VPADDD.BCST   constants<>+2784(SB), Z16, Z16
+	VPMULUDQ.BCST constants<>+2688(SB), Z11, Z11
+	VPMULUDQ.BCST constants<>+2720(SB), Z10, Z10
 	VPSRLQ        $0x20, Z11, Z18
 	VPSRLQ        $0x20, Z10, Z19
 	VXORPS        Z12, Z19, Z12
 	VXORPS        Z15, Z12, Z12
 	VXORPS        Z17, Z18, Z17
 	VXORPS        Z16, Z17, Z17
-	VPMULUDQ.BCST constants<>+2656(SB), Z13, Z13
-	VPMULUDQ.BCST constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2688(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2720(SB), Z1, Z1
 	VPSRLQ        $0x20, Z13, Z18
 	VPSRLQ        $0x20, Z1, Z19
 	VXORPS        Z14, Z19, Z14
 	VXORPS        Z15, Z14, Z14
 	VXORPS        Z0, Z18, Z0
 	VXORPS        Z16, Z0, Z0
-	VPADDD.BCST   constants<>+2720(SB), Z15, Z15
-	VPADDD.BCST   constants<>+2752(SB), Z16, Z16
-	VPMULUDQ.BCST constants<>+2656(SB), Z12, Z12
-	VPMULUDQ.BCST constants<>+2688(SB), Z17, Z17
+	VPADDD.BCST   constants<>+2752(SB), Z15, Z15
+	VPADDD.BCST   constants<>+2784(SB), Z16, Z16
+	VPMULUDQ.BCST constants<>+2688(SB), Z12, Z12
+	VPMULUDQ.BCST constants<>+2720(SB), Z17, Z17
 	VPSRLQ        $0x20, Z12, Z18
 	VPSRLQ        $0x20, Z17, Z19
 	VXORPS        Z10, Z19, Z10
 	VXORPS        Z15, Z10, Z10
 	VXORPS        Z11, Z18, Z11
 	VXORPS        Z16, Z11, Z11
-	VPMULUDQ.BCST constants<>+2656(SB), Z14, Z14
-	VPMULUDQ.BCST constants<>+2688(SB), Z0, Z0
+	VPMULUDQ.BCST constants<>+2688(SB), Z14, Z14
+	VPMULUDQ.BCST constants<>+2720(SB), Z0, Z0
 	VPSRLQ        $0x20, Z14, Z18
 	VPSRLQ        $0x20, Z0, Z19
 	VXORPS        Z1, Z19, Z1
 	VXORPS        Z15, Z1, Z1
 	VXORPS        Z13, Z18, Z13
 	VXORPS        Z16, Z13, Z13
-	VPADDD.BCST   constants<>+2720(SB), Z15, Z15
-	VPADDD.BCST   constants<>+2752(SB), Z16, Z16
-	VPMULUDQ.BCST constants<>+2656(SB), Z10, Z10
-	VPMULUDQ.BCST constants<>+2688(SB), Z11, Z11
+	VPADDD.BCST   constants<>+2752(SB), Z15, Z15
+	VPADDD.BCST   constants<>+2784(SB), Z16, Z16
+	VPMULUDQ.BCST constants<>+2688(SB), Z10, Z10
+	VPMULUDQ.BCST constants<>+2720(SB), Z11, Z11
 	VPSRLQ        $0x20, Z10, Z18
 	VPSRLQ        $0x20, Z11, Z19
 	VXORPS        Z17, Z19, Z17
 	VXORPS        Z15, Z17, Z17
 	VXORPS        Z12, Z18, Z12
 	VXORPS        Z16, Z12, Z12
-	VPMULUDQ.BCST constants<>+2656(SB), Z1, Z1
-	VPMULUDQ.BCST constants<>+2688(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2720(SB), Z13, Z13
 	VPSRLQ        $0x20, Z1, Z18
 	VPSRLQ        $0x20, Z13, Z19
 	VXORPS        Z0, Z19, Z0
 	VXORPS        Z15, Z0, Z0
 	VXORPS        Z14, Z18, Z14
 	VXORPS        Z16, Z14, Z14
-	VPADDD.BCST   constants<>+2720(SB), Z15, Z15
-	VPADDD.BCST   constants<>+2752(SB), Z16, Z16
-	VPMULUDQ.BCST constants<>+2656(SB), Z17, Z17
-	VPMULUDQ.BCST constants<>+2688(SB), Z12, Z12
+	VPADDD.BCST   constants<>+2752(SB), Z15, Z15
+	VPADDD.BCST   constants<>+2784(SB), Z16, Z16
+	VPMULUDQ.BCST constants<>+2688(SB), Z17, Z17
+	VPMULUDQ.BCST constants<>+2720(SB), Z12, Z12
 	VPSRLQ        $0x20, Z17, Z18
 	VPSRLQ        $0x20, Z12, Z19
 	VXORPS        Z11, Z19, Z11
 	VXORPS        Z15, Z11, Z11
 	VXORPS        Z10, Z18, Z10
 	VXORPS        Z16, Z10, Z10
-	VPMULUDQ.BCST constants<>+2656(SB), Z0, Z0
-	VPMULUDQ.BCST constants<>+2688(SB), Z14, Z14
+	VPMULUDQ.BCST constants<>+2688(SB), Z0, Z0
+	VPMULUDQ.BCST constants<>+2720(SB), Z14, Z14
 	VPSRLQ        $0x20, Z0, Z18
 	VPSRLQ        $0x20, Z14, Z19
 	VXORPS        Z13, Z19, Z13
@@ -5555,19 +5504,19 @@ loop1:
 	VPBLENDMD     Z0, Z17, K1, Z5
 	VPSRLD        $0x08, Z2, Z0
 	VCVTDQ2PS     Z0, Z0
-	VMULPS.BCST   constants<>+2784(SB), Z0, Z0
+	VMULPS.BCST   constants<>+2816(SB), Z0, Z0
 	VMOVUPS       Z0, (BX)(CX*4)
 	VPSRLD        $0x08, Z3, Z0
 	VCVTDQ2PS     Z0, Z0
-	VMULPS.BCST   constants<>+2784(SB), Z0, Z0
+	VMULPS.BCST   constants<>+2816(SB), Z0, Z0
 	VMOVUPS       Z0, 64(BX)(CX*4)
 	VPSRLD        $0x08, Z4, Z0
 	VCVTDQ2PS     Z0, Z0
-	VMULPS.BCST   constants<>+2784(SB), Z0, Z0
+	VMULPS.BCST   constants<>+2816(SB), Z0, Z0
 	VMOVUPS       Z0, 128(BX)(CX*4)
 	VPSRLD        $0x08, Z5, Z0
 	VCVTDQ2PS     Z0, Z0
-	VMULPS.BCST   constants<>+2784(SB), Z0, Z0
+	VMULPS.BCST   constants<>+2816(SB), Z0, Z0
 	VMOVUPS       Z0, 192(BX)(CX*4)
 	ADDQ          $0x10, SI
 	ADDQ          $0x00000040, CX
@@ -5591,178 +5540,178 @@ tail2:
 	VXORPS        Z10, Z10, Z10
 	VBROADCASTSS  88(AX), Z11
 	VBROADCASTSS  92(AX), Z12
-	VPMULUDQ.BCST constants<>+2656(SB), Z2, Z2
-	VPMULUDQ.BCST constants<>+2688(SB), Z3, Z3
+	VPMULUDQ.BCST constants<>+2688(SB), Z2, Z2
+	VPMULUDQ.BCST constants<>+2720(SB), Z3, Z3
 	VPSRLQ        $0x20, Z2, Z13
 	VPSRLQ        $0x20, Z3, Z14
 	VXORPS        Z0, Z14, Z14
 	VXORPS        Z11, Z14, Z14
 	VXORPS        Z4, Z13, Z4
 	VXORPS        Z12, Z4, Z4
-	VPMULUDQ.BCST constants<>+2656(SB), Z1, Z1
-	VPMULUDQ.BCST constants<>+2688(SB), Z5, Z5
+	VPMULUDQ.BCST constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2720(SB), Z5, Z5
 	VPSRLQ        $0x20, Z1, Z13
 	VPSRLQ        $0x20, Z5, Z15
 	VXORPS        Z0, Z15, Z0
 	VXORPS        Z11, Z0, Z0
 	VXORPS        Z10, Z13, Z10
 	VXORPS        Z12, Z10, Z10
-	VPADDD.BCST   constants<>+2720(SB), Z11, Z11
-	VPADDD.BCST   constants<>+2752(SB), Z12, Z12
-	VPMULUDQ.BCST constants<>+2656(SB), Z14, Z13
-	VPMULUDQ.BCST constants<>+2688(SB), Z4, Z4
+	VPADDD.BCST   constants<>+2752(SB), Z11, Z11
+	VPADDD.BCST   constants<>+2784(SB), Z12, Z12
+	VPMULUDQ.BCST constants<>+2688(SB), Z14, Z13
+	VPMULUDQ.BCST constants<>+2720(SB), Z4, Z4
 	VPSRLQ        $0x20, Z13, Z14
 	VPSRLQ        $0x20, Z4, Z15
 	VXORPS        Z3, Z15, Z3
 	VXORPS        Z11, Z3, Z3
 	VXORPS        Z2, Z14, Z2
 	VXORPS        Z12, Z2, Z2
-	VPMULUDQ.BCST constants<>+2656(SB), Z0, Z0
-	VPMULUDQ.BCST constants<>+2688(SB), Z10, Z10
+	VPMULUDQ.BCST constants<>+2688(SB), Z0, Z0
+	VPMULUDQ.BCST constants<>+2720(SB), Z10, Z10
 	VPSRLQ        $0x20, Z0, Z14
 	VPSRLQ        $0x20, Z10, Z15
 	VXORPS        Z5, Z15, Z5
 	VXORPS        Z11, Z5, Z5
 	VXORPS        Z1, Z14, Z1
 	VXORPS        Z12, Z1, Z1
-	VPADDD.BCST   constants<>+2720(SB), Z11, Z11
-	VPADDD.BCST   constants<>+2752(SB), Z12, Z12
-	VPMULUDQ.BCST constants<>+2656(SB), Z3, Z3
-	VPMULUDQ.BCST constants<>+2688(SB), Z2, Z2
+	VPADDD.BCST   constants<>+2752(SB), Z11, Z11
+	VPADDD.BCST   constants<>+2784(SB), Z12, Z12
+	VPMULUDQ.BCST constants<>+2688(SB), Z3, Z3
+	VPMULUDQ.BCST constants<>+2720(SB), Z2, Z2
 	VPSRLQ        $0x20, Z3, Z14
 	VPSRLQ        $0x20, Z2, Z15
 	VXORPS        Z4, Z15, Z4
 	VXORPS        Z11, Z4, Z4
 	VXORPS        Z13, Z14, Z13
 	VXORPS        Z12, Z13, Z13
-	VPMULUDQ.BCST constants<>+2656(SB), Z5, Z5
-	VPMULUDQ.BCST constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2688(SB), Z5, Z5
+	VPMULUDQ.BCST constants<>+2720(SB), Z1, Z1
 	VPSRLQ        $0x20, Z5, Z14
 	VPSRLQ        $0x20, Z1, Z15
 	VXORPS        Z10, Z15, Z10
 	VXORPS        Z11, Z10, Z10
 	VXORPS        Z0, Z14, Z0
 	VXORPS        Z12, Z0, Z0
-	VPADDD.BCST   constants<>+2720(SB), Z11, Z11
-	VPADDD.BCST   constants<>+2752(SB), Z12, Z12
-	VPMULUDQ.BCST constants<>+2656(SB), Z4, Z4
-	VPMULUDQ.BCST constants<>+2688(SB), Z13, Z13
+	VPADDD.BCST   constants<>+2752(SB), Z11, Z11
+	VPADDD.BCST   constants<>+2784(SB), Z12, Z12
+	VPMULUDQ.BCST constants<>+2688(SB), Z4, Z4
+	VPMULUDQ.BCST constants<>+2720(SB), Z13, Z13
 	VPSRLQ        $0x20, Z4, Z14
 	VPSRLQ        $0x20, Z13, Z15
 	VXORPS        Z2, Z15, Z2
 	VXORPS        Z11, Z2, Z2
 	VXORPS        Z3, Z14, Z3
 	VXORPS        Z12, Z3, Z3
-	VPMULUDQ.BCST constants<>+2656(SB), Z10, Z10
-	VPMULUDQ.BCST constants<>+2688(SB), Z0, Z0
+	VPMULUDQ.BCST constants<>+2688(SB), Z10, Z10
+	VPMULUDQ.BCST constants<>+2720(SB), Z0, Z0
 	VPSRLQ        $0x20, Z10, Z14
 	VPSRLQ        $0x20, Z0, Z15
 	VXORPS        Z1, Z15, Z1
 	VXORPS        Z11, Z1, Z1
 	VXORPS        Z5, Z14, Z5
 	VXORPS        Z12, Z5, Z5
-	VPADDD.BCST   constants<>+2720(SB), Z11, Z11
-	VPADDD.BCST   constants<>+2752(SB), Z12, Z12
-	VPMULUDQ.BCST constants<>+2656(SB), Z2, Z2
-	VPMULUDQ.BCST constants<>+2688(SB), Z3, Z3
+	VPADDD.BCST   constants<>+2752(SB), Z11, Z11
+	VPADDD.BCST   constants<>+2784(SB), Z12, Z12
+	VPMULUDQ.BCST constants<>+2688(SB), Z2, Z2
+	VPMULUDQ.BCST constants<>+2720(SB), Z3, Z3
 	VPSRLQ        $0x20, Z2, Z14
 	VPSRLQ        $0x20, Z3, Z15
 	VXORPS        Z13, Z15, Z13
 	VXORPS        Z11, Z13, Z13
 	VXORPS        Z4, Z14, Z4
 	VXORPS        Z12, Z4, Z4
-	VPMULUDQ.BCST constants<>+2656(SB), Z1, Z1
-	VPMULUDQ.BCST constants<>+2688(SB), Z5, Z5
+	VPMULUDQ.BCST constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2720(SB), Z5, Z5
 	VPSRLQ        $0x20, Z1, Z14
 	VPSRLQ        $0x20, Z5, Z15
 	VXORPS        Z0, Z15, Z0
 	VXORPS        Z11, Z0, Z0
 	VXORPS        Z10, Z14, Z10
 	VXORPS        Z12, Z10, Z10
-	VPADDD.BCST   constants<>+2720(SB), Z11, Z11
-	VPADDD.BCST   constants<>+2752(SB), Z12, Z12
-	VPMULUDQ.BCST constants<>+2656(SB), Z13, Z13
-	VPMULUDQ.BCST constants<>+2688(SB), Z4, Z4
+	VPADDD.BCST   constants<>+2752(SB), Z11, Z11
+	VPADDD.BCST   constants<>+2784(SB), Z12, Z12
+	VPMULUDQ.BCST constants<>+2688(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2720(SB), Z4, Z4
 	VPSRLQ        $0x20, Z13, Z14
 	VPSRLQ        $0x20, Z4, Z15
 	VXORPS        Z3, Z15, Z3
 	VXORPS        Z11, Z3, Z3
 	VXORPS        Z2, Z14, Z2
 	VXORPS        Z12, Z2, Z2
-	VPMULUDQ.BCST constants<>+2656(SB), Z0, Z0
-	VPMULUDQ.BCST constants<>+2688(SB), Z10, Z10
+	VPMULUDQ.BCST constants<>+2688(SB), Z0, Z0
+	VPMULUDQ.BCST constants<>+2720(SB), Z10, Z10
 	VPSRLQ        $0x20, Z0, Z14
 	VPSRLQ        $0x20, Z10, Z15
 	VXORPS        Z5, Z15, Z5
 	VXORPS        Z11, Z5, Z5
 	VXORPS        Z1, Z14, Z1
 	VXORPS        Z12, Z1, Z1
-	VPADDD.BCST   constants<>+2720(SB), Z11, Z11
-	VPADDD.BCST   constants<>+2752(SB), Z12, Z12
-	VPMULUDQ.BCST constants<>+2656(SB), Z3, Z3
-	VPMULUDQ.BCST constants<>+2688(SB), Z2, Z2
+	VPADDD.BCST   constants<>+2752(SB), Z11, Z11
+	VPADDD.BCST   constants<>+2784(SB), Z12, Z12
+	VPMULUDQ.BCST constants<>+2688(SB), Z3, Z3
+	VPMULUDQ.BCST constants<>+2720(SB), Z2, Z2
 	VPSRLQ        $0x20, Z3, Z14
 	VPSRLQ        $0x20, Z2, Z15
 	VXORPS        Z4, Z15, Z4
 	VXORPS        Z11, Z4, Z4
 	VXORPS        Z13, Z14, Z13
 	VXORPS        Z12, Z13, Z13
-	VPMULUDQ.BCST constants<>+2656(SB), Z5, Z5
-	VPMULUDQ.BCST constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2688(SB), Z5, Z5
+	VPMULUDQ.BCST constants<>+2720(SB), Z1, Z1
 	VPSRLQ        $0x20, Z5, Z14
 	VPSRLQ        $0x20, Z1, Z15
 	VXORPS        Z10, Z15, Z10
 	VXORPS        Z11, Z10, Z10
 	VXORPS        Z0, Z14, Z0
 	VXORPS        Z12, Z0, Z0
-	VPADDD.BCST   constants<>+2720(SB), Z11, Z11
-	VPADDD.BCST   constants<>+2752(SB), Z12, Z12
-	VPMULUDQ.BCST constants<>+2656(SB), Z4, Z4
-	VPMULUDQ.BCST constants<>+2688(SB), Z13, Z13
+	VPADDD.BCST   constants<>+2752(SB), Z11, Z11
+	VPADDD.BCST   constants<>+2784(SB), Z12, Z12
+	VPMULUDQ.BCST constants<>+2688(SB), Z4, Z4
+	VPMULUDQ.BCST constants<>+2720(SB), Z13, Z13
 	VPSRLQ        $0x20, Z4, Z14
 	VPSRLQ        $0x20, Z13, Z15
 	VXORPS        Z2, Z15, Z2
 	VXORPS        Z11, Z2, Z2
 	VXORPS        Z3, Z14, Z3
 	VXORPS        Z12, Z3, Z3
-	VPMULUDQ.BCST constants<>+2656(SB), Z10, Z10
-	VPMULUDQ.BCST constants<>+2688(SB), Z0, Z0
+	VPMULUDQ.BCST constants<>+2688(SB), Z10, Z10
+	VPMULUDQ.BCST constants<>+2720(SB), Z0, Z0
 	VPSRLQ        $0x20, Z10, Z14
 	VPSRLQ        $0x20, Z0, Z15
 	VXORPS        Z1, Z15, Z1
 	VXORPS        Z11, Z1, Z1
 	VXORPS        Z5, Z14, Z5
 	VXORPS        Z12, Z5, Z5
-	VPADDD.BCST   constants<>+2720(SB), Z11, Z11
-	VPADDD.BCST   constants<>+2752(SB), Z12, Z12
-	VPMULUDQ.BCST constants<>+2656(SB), Z2, Z2
-	VPMULUDQ.BCST constants<>+2688(SB), Z3, Z3
+	VPADDD.BCST   constants<>+2752(SB), Z11, Z11
+	VPADDD.BCST   constants<>+2784(SB), Z12, Z12
+	VPMULUDQ.BCST constants<>+2688(SB), Z2, Z2
+	VPMULUDQ.BCST constants<>+2720(SB), Z3, Z3
 	VPSRLQ        $0x20, Z2, Z14
 	VPSRLQ        $0x20, Z3, Z15
 	VXORPS        Z13, Z15, Z13
 	VXORPS        Z11, Z13, Z13
 	VXORPS        Z4, Z14, Z4
 	VXORPS        Z12, Z4, Z4
-	VPMULUDQ.BCST constants<>+2656(SB), Z1, Z1
-	VPMULUDQ.BCST constants<>+2688(SB), Z5, Z5
+	VPMULUDQ.BCST constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2720(SB), Z5, Z5
 	VPSRLQ        $0x20, Z1, Z14
 	VPSRLQ        $0x20, Z5, Z15
 	VXORPS        Z0, Z15, Z0
 	VXORPS        Z11, Z0, Z0
 	VXORPS        Z10, Z14, Z10
 	VXORPS        Z12, Z10, Z10
-	VPADDD.BCST   constants<>+2720(SB), Z11, Z11
-	VPADDD.BCST   constants<>+2752(SB), Z12, Z12
-	VPMULUDQ.BCST constants<>+2656(SB), Z13, Z13
-	VPMULUDQ.BCST constants<>+2688(SB), Z4, Z4
+	VPADDD.BCST   constants<>+2752(SB), Z11, Z11
+	VPADDD.BCST   constants<>+2784(SB), Z12, Z12
+	VPMULUDQ.BCST constants<>+2688(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2720(SB), Z4, Z4
 	VPSRLQ        $0x20, Z13, Z14
 	VPSRLQ        $0x20, Z4, Z15
 	VXORPS        Z3, Z15, Z3
 	VXORPS        Z11, Z3, Z3
 	VXORPS        Z2, Z14, Z2
 	VXORPS        Z12, Z2, Z2
-	VPMULUDQ.BCST constants<>+2656(SB), Z0, Z0
-	VPMULUDQ.BCST constants<>+2688(SB), Z10, Z10
+	VPMULUDQ.BCST constants<>+2688(SB), Z0, Z0
+	VPMULUDQ.BCST constants<>+2720(SB), Z10, Z10
 	VPSRLQ        $0x20, Z0, Z14
 	VPSRLQ        $0x20, Z10, Z15
 	VXORPS        Z5, Z15, Z5
@@ -5797,7 +5746,7 @@ tail2:
 	KMOVW         SI, K1
 	VPSRLD        $0x08, Z6, Z0
 	VCVTDQ2PS     Z0, Z0
-	VMULPS.BCST   constants<>+2784(SB), Z0, Z0
+	VMULPS.BCST   constants<>+2816(SB), Z0, Z0
 	VMOVUPS       Z0, K1, (BX)(CX*4)
 	MOVQ          DX, AX
 	SUBQ          $0x00000010, AX
@@ -5812,7 +5761,7 @@ tail2:
 	KMOVW         SI, K1
 	VPSRLD        $0x08, Z7, Z0
 	VCVTDQ2PS     Z0, Z0
-	VMULPS.BCST   constants<>+2784(SB), Z0, Z0
+	VMULPS.BCST   constants<>+2816(SB), Z0, Z0
 	VMOVUPS       Z0, K1, 64(BX)(CX*4)
 	MOVQ          DX, AX
 	SUBQ          $0x00000020, AX
@@ -5827,7 +5776,7 @@ tail2:
 	KMOVW         SI, K1
 	VPSRLD        $0x08, Z8, Z0
 	VCVTDQ2PS     Z0, Z0
-	VMULPS.BCST   constants<>+2784(SB), Z0, Z0
+	VMULPS.BCST   constants<>+2816(SB), Z0, Z0
 	VMOVUPS       Z0, K1, 128(BX)(CX*4)
 	MOVQ          DX, AX
 	SUBQ          $0x00000030, AX
@@ -5842,7 +5791,7 @@ tail2:
 	KMOVW         DX, K1
 	VPSRLD        $0x08, Z9, Z0
 	VCVTDQ2PS     Z0, Z0
-	VMULPS.BCST   constants<>+2784(SB), Z0, Z0
+	VMULPS.BCST   constants<>+2816(SB), Z0, Z0
 	VMOVUPS       Z0, K1, 192(BX)(CX*4)
 
 done3:
@@ -5880,178 +5829,178 @@ loop1:
 	VXORPS        Z15, Z15, Z15
 	VBROADCASTSS  88(AX), Z16
 	VBROADCASTSS  92(AX), Z17
-	VPMULUDQ.BCST constants<>+2656(SB), Z11, Z11
-	VPMULUDQ.BCST constants<>+2688(SB), Z12, Z12
+	VPMULUDQ.BCST constants<>+2688(SB), Z11, Z11
+	VPMULUDQ.BCST constants<>+2720(SB), Z12, Z12
 	VPSRLQ        $0x20, Z11, Z18
 	VPSRLQ        $0x20, Z12, Z19
 	VXORPS        Z1, Z19, Z19
 	VXORPS        Z16, Z19, Z19
 	VXORPS        Z13, Z18, Z13
 	VXORPS        Z17, Z13, Z13
-	VPMULUDQ.BCST constants<>+2656(SB), Z2, Z2
-	VPMULUDQ.BCST constants<>+2688(SB), Z14, Z14
+	VPMULUDQ.BCST constants<>+2688(SB), Z2, Z2
+	VPMULUDQ.BCST constants<>+2720(SB), Z14, Z14
 	VPSRLQ        $0x20, Z2, Z18
 	VPSRLQ        $0x20, Z14, Z20
 	VXORPS        Z1, Z20, Z1
 	VXORPS        Z16, Z1, Z1
 	VXORPS        Z15, Z18, Z15
 	VXORPS        Z17, Z15, Z15
-	VPADDD.BCST   constants<>+2720(SB), Z16, Z16
-	VPADDD.BCST   constants<>+2752(SB), Z17, Z17
-	VPMULUDQ.BCST constants<>+2656(SB), Z19, Z18
-	VPMULUDQ.BCST constants<>+2688(SB), Z13, Z13
+	VPADDD.BCST   constants<>+2752(SB), Z16, Z16
+	VPADDD.BCST   constants<>+2784(SB), Z17, Z17
+	VPMULUDQ.BCST constants<>+2688(SB), Z19, Z18
+	VPMULUDQ.BCST constants<>+2720(SB), Z13, Z13
 	VPSRLQ        $0x20, Z18, Z19
 	VPSRLQ        $0x20, Z13, Z20
 	VXORPS        Z12, Z20, Z12
 	VXORPS        Z16, Z12, Z12
 	VXORPS        Z11, Z19, Z11
 	VXORPS        Z17, Z11, Z11
-	VPMULUDQ.BCST constants<>+2656(SB), Z1, Z1
-	VPMULUDQ.BCST constants<>+2688(SB), Z15, Z15
+	VPMULUDQ.BCST constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2720(SB), Z15, Z15
 	VPSRLQ        $0x20, Z1, Z19
 	VPSRLQ        $0x20, Z15, Z20
 	VXORPS        Z14, Z20, Z14
 	VXORPS        Z16, Z14, Z14
 	VXORPS        Z2, Z19, Z2
 	VXORPS        Z17, Z2, Z2
-	VPADDD.BCST   constants<>+2720(SB), Z16, Z16
-	VPADDD.BCST   constants<>+2752(SB), Z17, Z17
-	VPMULUDQ.BCST constants<>+2656(SB), Z12, Z12
-	VPMULUDQ.BCST constants<>+2688(SB), Z11, Z11
+	VPADDD.BCST   constants<>+2752(SB), Z16, Z16
+	VPADDD.BCST   constants<>+2784(SB), Z17, Z17
+	VPMULUDQ.BCST constants<>+2688(SB), Z12, Z12
+	VPMULUDQ.BCST constants<>+2720(SB), Z11, Z11
 	VPSRLQ        $0x20, Z12, Z19
 	VPSRLQ        $0x20, Z11, Z20
 	VXORPS        Z13, Z20, Z13
 	VXORPS        Z16, Z13, Z13
 	VXORPS        Z18, Z19, Z18
 	VXORPS        Z17, Z18, Z18
-	VPMULUDQ.BCST constants<>+2656(SB), Z14, Z14
-	VPMULUDQ.BCST constants<>+2688(SB), Z2, Z2
+	VPMULUDQ.BCST constants<>+2688(SB), Z14, Z14
+	VPMULUDQ.BCST constants<>+2720(SB), Z2, Z2
 	VPSRLQ        $0x20, Z14, Z19
 	VPSRLQ        $0x20, Z2, Z20
 	VXORPS        Z15, Z20, Z15
 	VXORPS        Z16, Z15, Z15
 	VXORPS        Z1, Z19, Z1
 	VXORPS        Z17, Z1, Z1
-	VPADDD.BCST   constants<>+2720(SB), Z16, Z16
-	VPADDD.BCST   constants<>+2752(SB), Z17, Z17
-	VPMULUDQ.BCST constants<>+2656(SB), Z13, Z13
-	VPMULUDQ.BCST constants<>+2688(SB), Z18, Z18
+	VPADDD.BCST   constants<>+2752(SB), Z16, Z16
+	VPADDD.BCST   constants<>+2784(SB), Z17, Z17
+	VPMULUDQ.BCST constants<>+2688(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2720(SB), Z18, Z18
 	VPSRLQ        $0x20, Z13, Z19
 	VPSRLQ        $0x20, Z18, Z20
 	VXORPS        Z11, Z20, Z11
 	VXORPS        Z16, Z11, Z11
 	VXORPS        Z12, Z19, Z12
 	VXORPS        Z17, Z12, Z12
-	VPMULUDQ.BCST constants<>+2656(SB), Z15, Z15
-	VPMULUDQ.BCST constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2688(SB), Z15, Z15
+	VPMULUDQ.BCST constants<>+2720(SB), Z1, Z1
 	VPSRLQ        $0x20, Z15, Z19
 	VPSRLQ        $0x20, Z1, Z20
 	VXORPS        Z2, Z20, Z2
 	VXORPS        Z16, Z2, Z2
 	VXORPS        Z14, Z19, Z14
 	VXORPS        Z17, Z14, Z14
-	VPADDD.BCST   constants<>+2720(SB), Z16, Z16
-	VPADDD.BCST   constants<>+2752(SB), Z17, Z17
-	VPMULUDQ.BCST constants<>+2656(SB), Z11, Z11
-	VPMULUDQ.BCST constants<>+2688(SB), Z12, Z12
+	VPADDD.BCST   constants<>+2752(SB), Z16, Z16
+	VPADDD.BCST   constants<>+2784(SB), Z17, Z17
+	VPMULUDQ.BCST constants<>+2688(SB), Z11, Z11
+	VPMULUDQ.BCST constants<>+2720(SB), Z12, Z12
 	VPSRLQ        $0x20, Z11, Z19
 	VPSRLQ        $0x20, Z12, Z20
 	VXORPS        Z18, Z20, Z18
 	VXORPS        Z16, Z18, Z18
 	VXORPS        Z13, Z19, Z13
 	VXORPS        Z17, Z13, Z13
-	VPMULUDQ.BCST constants<>+2656(SB), Z2, Z2
-	VPMULUDQ.BCST constants<>+2688(SB), Z14, Z14
+	VPMULUDQ.BCST constants<>+2688(SB), Z2, Z2
+	VPMULUDQ.BCST constants<>+2720(SB), Z14, Z14
 	VPSRLQ        $0x20, Z2, Z19
 	VPSRLQ        $0x20, Z14, Z20
 	VXORPS        Z1, Z20, Z1
 	VXORPS        Z16, Z1, Z1
 	VXORPS        Z15, Z19, Z15
 	VXORPS        Z17, Z15, Z15
-	VPADDD.BCST   constants<>+2720(SB), Z16, Z16
-	VPADDD.BCST   constants<>+2752(SB), Z17, Z17
-	VPMULUDQ.BCST constants<>+2656(SB), Z18, Z18
-	VPMULUDQ.BCST constants<>+2688(SB), Z13, Z13
+	VPADDD.BCST   constants<>+2752(SB), Z16, Z16
+	VPADDD.BCST   constants<>+2784(SB), Z17, Z17
+	VPMULUDQ.BCST constants<>+2688(SB), Z18, Z18
+	VPMULUDQ.BCST constants<>+2720(SB), Z13, Z13
 	VPSRLQ        $0x20, Z18, Z19
 	VPSRLQ        $0x20, Z13, Z20
 	VXORPS        Z12, Z20, Z12
 	VXORPS        Z16, Z12, Z12
 	VXORPS        Z11, Z19, Z11
 	VXORPS        Z17, Z11, Z11
-	VPMULUDQ.BCST constants<>+2656(SB), Z1, Z1
-	VPMULUDQ.BCST constants<>+2688(SB), Z15, Z15
+	VPMULUDQ.BCST constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2720(SB), Z15, Z15
 	VPSRLQ        $0x20, Z1, Z19
 	VPSRLQ        $0x20, Z15, Z20
 	VXORPS        Z14, Z20, Z14
 	VXORPS        Z16, Z14, Z14
 	VXORPS        Z2, Z19, Z2
 	VXORPS        Z17, Z2, Z2
-	VPADDD.BCST   constants<>+2720(SB), Z16, Z16
-	VPADDD.BCST   constants<>+2752(SB), Z17, Z17
-	VPMULUDQ.BCST constants<>+2656(SB), Z12, Z12
-	VPMULUDQ.BCST constants<>+2688(SB), Z11, Z11
+	VPADDD.BCST   constants<>+2752(SB), Z16, Z16
+	VPADDD.BCST   constants<>+2784(SB), Z17, Z17
+	VPMULUDQ.BCST constants<>+2688(SB), Z12, Z12
+	VPMULUDQ.BCST constants<>+2720(SB), Z11, Z11
 	VPSRLQ        $0x20, Z12, Z19
 	VPSRLQ        $0x20, Z11, Z20
 	VXORPS        Z13, Z20, Z13
 	VXORPS        Z16, Z13, Z13
 	VXORPS        Z18, Z19, Z18
 	VXORPS        Z17, Z18, Z18
-	VPMULUDQ.BCST constants<>+2656(SB), Z14, Z14
-	VPMULUDQ.BCST constants<>+2688(SB), Z2, Z2
+	VPMULUDQ.BCST constants<>+2688(SB), Z14, Z14
+	VPMULUDQ.BCST constants<>+2720(SB), Z2, Z2
 	VPSRLQ        $0x20, Z14, Z19
 	VPSRLQ        $0x20, Z2, Z20
 	VXORPS        Z15, Z20, Z15
 	VXORPS        Z16, Z15, Z15
 	VXORPS        Z1, Z19, Z1
 	VXORPS        Z17, Z1, Z1
-	VPADDD.BCST   constants<>+2720(SB), Z16, Z16
-	VPADDD.BCST   constants<>+2752(SB), Z17, Z17
-	VPMULUDQ.BCST constants<>+2656(SB), Z13, Z13
-	VPMULUDQ.BCST constants<>+2688(SB), Z18, Z18
+	VPADDD.BCST   constants<>+2752(SB), Z16, Z16
+	VPADDD.BCST   constants<>+2784(SB), Z17, Z17
+	VPMULUDQ.BCST constants<>+2688(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2720(SB), Z18, Z18
 	VPSRLQ        $0x20, Z13, Z19
 	VPSRLQ        $0x20, Z18, Z20
 	VXORPS        Z11, Z20, Z11
 	VXORPS        Z16, Z11, Z11
 	VXORPS        Z12, Z19, Z12
 	VXORPS        Z17, Z12, Z12
-	VPMULUDQ.BCST constants<>+2656(SB), Z15, Z15
-	VPMULUDQ.BCST constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2688(SB), Z15, Z15
+	VPMULUDQ.BCST constants<>+2720(SB), Z1, Z1
 	VPSRLQ        $0x20, Z15, Z19
 	VPSRLQ        $0x20, Z1, Z20
 	VXORPS        Z2, Z20, Z2
 	VXORPS        Z16, Z2, Z2
 	VXORPS        Z14, Z19, Z14
 	VXORPS        Z17, Z14, Z14
-	VPADDD.BCST   constants<>+2720(SB), Z16, Z16
-	VPADDD.BCST   constants<>+2752(SB), Z17, Z17
-	VPMULUDQ.BCST constants<>+2656(SB), Z11, Z11
-	VPMULUDQ.BCST constants<>+2688(SB), Z12, Z12
+	VPADDD.BCST   constants<>+2752(SB), Z16, Z16
+	VPADDD.BCST   constants<>+2784(SB), Z17, Z17
+	VPMULUDQ.BCST constants<>+2688(SB), Z11, Z11
+	VPMULUDQ.BCST constants<>+2720(SB), Z12, Z12
 	VPSRLQ        $0x20, Z11, Z19
 	VPSRLQ        $0x20, Z12, Z20
 	VXORPS        Z18, Z20, Z18
 	VXORPS        Z16, Z18, Z18
 	VXORPS        Z13, Z19, Z13
 	VXORPS        Z17, Z13, Z13
-	VPMULUDQ.BCST constants<>+2656(SB), Z2, Z2
-	VPMULUDQ.BCST constants<>+2688(SB), Z14, Z14
+	VPMULUDQ.BCST constants<>+2688(SB), Z2, Z2
+	VPMULUDQ.BCST constants<>+2720(SB), Z14, Z14
 	VPSRLQ        $0x20, Z2, Z19
 	VPSRLQ        $0x20, Z14, Z20
 	VXORPS        Z1, Z20, Z1
 	VXORPS        Z16, Z1, Z1
 	VXORPS        Z15, Z19, Z15
 	VXORPS        Z17, Z15, Z15
-	VPADDD.BCST   constants<>+2720(SB), Z16, Z16
-	VPADDD.BCST   constants<>+2752(SB), Z17, Z17
-	VPMULUDQ.BCST constants<>+2656(SB), Z18, Z18
-	VPMULUDQ.BCST constants<>+2688(SB), Z13, Z13
+	VPADDD.BCST   constants<>+2752(SB), Z16, Z16
+	VPADDD.BCST   constants<>+2784(SB), Z17, Z17
+	VPMULUDQ.BCST constants<>+2688(SB), Z18, Z18
+	VPMULUDQ.BCST constants<>+2720(SB), Z13, Z13
 	VPSRLQ        $0x20, Z18, Z19
 	VPSRLQ        $0x20, Z13, Z20
 	VXORPS        Z12, Z20, Z12
 	VXORPS        Z16, Z12, Z12
 	VXORPS        Z11, Z19, Z11
 	VXORPS        Z17, Z11, Z11
-	VPMULUDQ.BCST constants<>+2656(SB), Z1, Z1
-	VPMULUDQ.BCST constants<>+2688(SB), Z15, Z15
+	VPMULUDQ.BCST constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2720(SB), Z15, Z15
 	VPSRLQ        $0x20, Z1, Z19
 	VPSRLQ        $0x20, Z15, Z20
 	VXORPS        Z14, Z20, Z14
@@ -6124,178 +6073,178 @@ tail2:
 	VXORPS        Z11, Z11, Z11
 	VBROADCASTSS  88(AX), Z12
 	VBROADCASTSS  92(AX), Z13
-	VPMULUDQ.BCST constants<>+2656(SB), Z3, Z3
-	VPMULUDQ.BCST constants<>+2688(SB), Z4, Z4
+	VPMULUDQ.BCST constants<>+2688(SB), Z3, Z3
+	VPMULUDQ.BCST constants<>+2720(SB), Z4, Z4
 	VPSRLQ        $0x20, Z3, Z14
 	VPSRLQ        $0x20, Z4, Z15
 	VXORPS        Z1, Z15, Z15
 	VXORPS        Z12, Z15, Z15
 	VXORPS        Z5, Z14, Z5
 	VXORPS        Z13, Z5, Z5
-	VPMULUDQ.BCST constants<>+2656(SB), Z2, Z2
-	VPMULUDQ.BCST constants<>+2688(SB), Z6, Z6
+	VPMULUDQ.BCST constants<>+2688(SB), Z2, Z2
+	VPMULUDQ.BCST constants<>+2720(SB), Z6, Z6
 	VPSRLQ        $0x20, Z2, Z14
 	VPSRLQ        $0x20, Z6, Z16
 	VXORPS        Z1, Z16, Z1
 	VXORPS        Z12, Z1, Z1
 	VXORPS        Z11, Z14, Z11
 	VXORPS        Z13, Z11, Z11
-	VPADDD.BCST   constants<>+2720(SB), Z12, Z12
-	VPADDD.BCST   constants<>+2752(SB), Z13, Z13
-	VPMULUDQ.BCST constants<>+2656(SB), Z15, Z14
-	VPMULUDQ.BCST constants<>+2688(SB), Z5, Z5
+	VPADDD.BCST   constants<>+2752(SB), Z12, Z12
+	VPADDD.BCST   constants<>+2784(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2688(SB), Z15, Z14
+	VPMULUDQ.BCST constants<>+2720(SB), Z5, Z5
 	VPSRLQ        $0x20, Z14, Z15
 	VPSRLQ        $0x20, Z5, Z16
 	VXORPS        Z4, Z16, Z4
 	VXORPS        Z12, Z4, Z4
 	VXORPS        Z3, Z15, Z3
 	VXORPS        Z13, Z3, Z3
-	VPMULUDQ.BCST constants<>+2656(SB), Z1, Z1
-	VPMULUDQ.BCST constants<>+2688(SB), Z11, Z11
+	VPMULUDQ.BCST constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2720(SB), Z11, Z11
 	VPSRLQ        $0x20, Z1, Z15
 	VPSRLQ        $0x20, Z11, Z16
 	VXORPS        Z6, Z16, Z6
 	VXORPS        Z12, Z6, Z6
 	VXORPS        Z2, Z15, Z2
 	VXORPS        Z13, Z2, Z2
-	VPADDD.BCST   constants<>+2720(SB), Z12, Z12
-	VPADDD.BCST   constants<>+2752(SB), Z13, Z13
-	VPMULUDQ.BCST constants<>+2656(SB), Z4, Z4
-	VPMULUDQ.BCST constants<>+2688(SB), Z3, Z3
+	VPADDD.BCST   constants<>+2752(SB), Z12, Z12
+	VPADDD.BCST   constants<>+2784(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2688(SB), Z4, Z4
+	VPMULUDQ.BCST constants<>+2720(SB), Z3, Z3
 	VPSRLQ        $0x20, Z4, Z15
 	VPSRLQ        $0x20, Z3, Z16
 	VXORPS        Z5, Z16, Z5
 	VXORPS        Z12, Z5, Z5
 	VXORPS        Z14, Z15, Z14
 	VXORPS        Z13, Z14, Z14
-	VPMULUDQ.BCST constants<>+2656(SB), Z6, Z6
-	VPMULUDQ.BCST constants<>+2688(SB), Z2, Z2
+	VPMULUDQ.BCST constants<>+2688(SB), Z6, Z6
+	VPMULUDQ.BCST constants<>+2720(SB), Z2, Z2
 	VPSRLQ        $0x20, Z6, Z15
 	VPSRLQ        $0x20, Z2, Z16
 	VXORPS        Z11, Z16, Z11
 	VXORPS        Z12, Z11, Z11
 	VXORPS        Z1, Z15, Z1
 	VXORPS        Z13, Z1, Z1
-	VPADDD.BCST   constants<>+2720(SB), Z12, Z12
-	VPADDD.BCST   constants<>+2752(SB), Z13, Z13
-	VPMULUDQ.BCST constants<>+2656(SB), Z5, Z5
-	VPMULUDQ.BCST constants<>+2688(SB), Z14, Z14
+	VPADDD.BCST   constants<>+2752(SB), Z12, Z12
+	VPADDD.BCST   constants<>+2784(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2688(SB), Z5, Z5
+	VPMULUDQ.BCST constants<>+2720(SB), Z14, Z14
 	VPSRLQ        $0x20, Z5, Z15
 	VPSRLQ        $0x20, Z14, Z16
 	VXORPS        Z3, Z16, Z3
 	VXORPS        Z12, Z3, Z3
 	VXORPS        Z4, Z15, Z4
 	VXORPS        Z13, Z4, Z4
-	VPMULUDQ.BCST constants<>+2656(SB), Z11, Z11
-	VPMULUDQ.BCST constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2688(SB), Z11, Z11
+	VPMULUDQ.BCST constants<>+2720(SB), Z1, Z1
 	VPSRLQ        $0x20, Z11, Z15
 	VPSRLQ        $0x20, Z1, Z16
 	VXORPS        Z2, Z16, Z2
 	VXORPS        Z12, Z2, Z2
 	VXORPS        Z6, Z15, Z6
 	VXORPS        Z13, Z6, Z6
-	VPADDD.BCST   constants<>+2720(SB), Z12, Z12
-	VPADDD.BCST   constants<>+2752(SB), Z13, Z13
-	VPMULUDQ.BCST constants<>+2656(SB), Z3, Z3
-	VPMULUDQ.BCST constants<>+2688(SB), Z4, Z4
+	VPADDD.BCST   constants<>+2752(SB), Z12, Z12
+	VPADDD.BCST   constants<>+2784(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2688(SB), Z3, Z3
+	VPMULUDQ.BCST constants<>+2720(SB), Z4, Z4
 	VPSRLQ        $0x20, Z3, Z15
 	VPSRLQ        $0x20, Z4, Z16
 	VXORPS        Z14, Z16, Z14
 	VXORPS        Z12, Z14, Z14
 	VXORPS        Z5, Z15, Z5
 	VXORPS        Z13, Z5, Z5
-	VPMULUDQ.BCST constants<>+2656(SB), Z2, Z2
-	VPMULUDQ.BCST constants<>+2688(SB), Z6, Z6
+	VPMULUDQ.BCST constants<>+2688(SB), Z2, Z2
+	VPMULUDQ.BCST constants<>+2720(SB), Z6, Z6
 	VPSRLQ        $0x20, Z2, Z15
 	VPSRLQ        $0x20, Z6, Z16
 	VXORPS        Z1, Z16, Z1
 	VXORPS        Z12, Z1, Z1
 	VXORPS        Z11, Z15, Z11
 	VXORPS        Z13, Z11, Z11
-	VPADDD.BCST   constants<>+2720(SB), Z12, Z12
-	VPADDD.BCST   constants<>+2752(SB), Z13, Z13
-	VPMULUDQ.BCST constants<>+2656(SB), Z14, Z14
-	VPMULUDQ.BCST constants<>+2688(SB), Z5, Z5
+	VPADDD.BCST   constants<>+2752(SB), Z12, Z12
+	VPADDD.BCST   constants<>+2784(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2688(SB), Z14, Z14
+	VPMULUDQ.BCST constants<>+2720(SB), Z5, Z5
 	VPSRLQ        $0x20, Z14, Z15
 	VPSRLQ        $0x20, Z5, Z16
 	VXORPS        Z4, Z16, Z4
 	VXORPS        Z12, Z4, Z4
 	VXORPS        Z3, Z15, Z3
 	VXORPS        Z13, Z3, Z3
-	VPMULUDQ.BCST constants<>+2656(SB), Z1, Z1
-	VPMULUDQ.BCST constants<>+2688(SB), Z11, Z11
+	VPMULUDQ.BCST constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2720(SB), Z11, Z11
 	VPSRLQ        $0x20, Z1, Z15
 	VPSRLQ        $0x20, Z11, Z16
 	VXORPS        Z6, Z16, Z6
 	VXORPS        Z12, Z6, Z6
 	VXORPS        Z2, Z15, Z2
 	VXORPS        Z13, Z2, Z2
-	VPADDD.BCST   constants<>+2720(SB), Z12, Z12
-	VPADDD.BCST   constants<>+2752(SB), Z13, Z13
-	VPMULUDQ.BCST constants<>+2656(SB), Z4, Z4
-	VPMULUDQ.BCST constants<>+2688(SB), Z3, Z3
+	VPADDD.BCST   constants<>+2752(SB), Z12, Z12
+	VPADDD.BCST   constants<>+2784(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2688(SB), Z4, Z4
+	VPMULUDQ.BCST constants<>+2720(SB), Z3, Z3
 	VPSRLQ        $0x20, Z4, Z15
 	VPSRLQ        $0x20, Z3, Z16
 	VXORPS        Z5, Z16, Z5
 	VXORPS        Z12, Z5, Z5
 	VXORPS        Z14, Z15, Z14
 	VXORPS        Z13, Z14, Z14
-	VPMULUDQ.BCST constants<>+2656(SB), Z6, Z6
-	VPMULUDQ.BCST constants<>+2688(SB), Z2, Z2
+	VPMULUDQ.BCST constants<>+2688(SB), Z6, Z6
+	VPMULUDQ.BCST constants<>+2720(SB), Z2, Z2
 	VPSRLQ        $0x20, Z6, Z15
 	VPSRLQ        $0x20, Z2, Z16
 	VXORPS        Z11, Z16, Z11
 	VXORPS        Z12, Z11, Z11
 	VXORPS        Z1, Z15, Z1
 	VXORPS        Z13, Z1, Z1
-	VPADDD.BCST   constants<>+2720(SB), Z12, Z12
-	VPADDD.BCST   constants<>+2752(SB), Z13, Z13
-	VPMULUDQ.BCST constants<>+2656(SB), Z5, Z5
-	VPMULUDQ.BCST constants<>+2688(SB), Z14, Z14
+	VPADDD.BCST   constants<>+2752(SB), Z12, Z12
+	VPADDD.BCST   constants<>+2784(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2688(SB), Z5, Z5
+	VPMULUDQ.BCST constants<>+2720(SB), Z14, Z14
 	VPSRLQ        $0x20, Z5, Z15
 	VPSRLQ        $0x20, Z14, Z16
 	VXORPS        Z3, Z16, Z3
 	VXORPS        Z12, Z3, Z3
 	VXORPS        Z4, Z15, Z4
 	VXORPS        Z13, Z4, Z4
-	VPMULUDQ.BCST constants<>+2656(SB), Z11, Z11
-	VPMULUDQ.BCST constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2688(SB), Z11, Z11
+	VPMULUDQ.BCST constants<>+2720(SB), Z1, Z1
 	VPSRLQ        $0x20, Z11, Z15
 	VPSRLQ        $0x20, Z1, Z16
 	VXORPS        Z2, Z16, Z2
 	VXORPS        Z12, Z2, Z2
 	VXORPS        Z6, Z15, Z6
 	VXORPS        Z13, Z6, Z6
-	VPADDD.BCST   constants<>+2720(SB), Z12, Z12
-	VPADDD.BCST   constants<>+2752(SB), Z13, Z13
-	VPMULUDQ.BCST constants<>+2656(SB), Z3, Z3
-	VPMULUDQ.BCST constants<>+2688(SB), Z4, Z4
+	VPADDD.BCST   constants<>+2752(SB), Z12, Z12
+	VPADDD.BCST   constants<>+2784(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2688(SB), Z3, Z3
+	VPMULUDQ.BCST constants<>+2720(SB), Z4, Z4
 	VPSRLQ        $0x20, Z3, Z15
 	VPSRLQ        $0x20, Z4, Z16
 	VXORPS        Z14, Z16, Z14
 	VXORPS        Z12, Z14, Z14
 	VXORPS        Z5, Z15, Z5
 	VXORPS        Z13, Z5, Z5
-	VPMULUDQ.BCST constants<>+2656(SB), Z2, Z2
-	VPMULUDQ.BCST constants<>+2688(SB), Z6, Z6
+	VPMULUDQ.BCST constants<>+2688(SB), Z2, Z2
+	VPMULUDQ.BCST constants<>+2720(SB), Z6, Z6
 	VPSRLQ        $0x20, Z2, Z15
 	VPSRLQ        $0x20, Z6, Z16
 	VXORPS        Z1, Z16, Z1
 	VXORPS        Z12, Z1, Z1
 	VXORPS        Z11, Z15, Z11
 	VXORPS        Z13, Z11, Z11
-	VPADDD.BCST   constants<>+2720(SB), Z12, Z12
-	VPADDD.BCST   constants<>+2752(SB), Z13, Z13
-	VPMULUDQ.BCST constants<>+2656(SB), Z14, Z14
-	VPMULUDQ.BCST constants<>+2688(SB), Z5, Z5
+	VPADDD.BCST   constants<>+2752(SB), Z12, Z12
+	VPADDD.BCST   constants<>+2784(SB), Z13, Z13
+	VPMULUDQ.BCST constants<>+2688(SB), Z14, Z14
+	VPMULUDQ.BCST constants<>+2720(SB), Z5, Z5
 	VPSRLQ        $0x20, Z14, Z15
 	VPSRLQ        $0x20, Z5, Z16
 	VXORPS        Z4, Z16, Z4
 	VXORPS        Z12, Z4, Z4
 	VXORPS        Z3, Z15, Z3
 	VXORPS        Z13, Z3, Z3
-	VPMULUDQ.BCST constants<>+2656(SB), Z1, Z1
-	VPMULUDQ.BCST constants<>+2688(SB), Z11, Z11
+	VPMULUDQ.BCST constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST constants<>+2720(SB), Z11, Z11
 	VPSRLQ        $0x20, Z1, Z15
 	VPSRLQ        $0x20, Z11, Z16
 	VXORPS        Z6, Z16, Z6
@@ -6422,178 +6371,178 @@ loop1:
 	VXORPS            Z22, Z22, Z22
 	VBROADCASTSS      88(AX), Z23
 	VBROADCASTSS      92(AX), Z24
-	VPMULUDQ.BCST     constants<>+2656(SB), Z18, Z18
-	VPMULUDQ.BCST     constants<>+2688(SB), Z19, Z19
+	VPMULUDQ.BCST     constants<>+2688(SB), Z18, Z18
+	VPMULUDQ.BCST     constants<>+2720(SB), Z19, Z19
 	VPSRLQ            $0x20, Z18, Z25
 	VPSRLQ            $0x20, Z19, Z26
 	VXORPS            Z0, Z26, Z26
 	VXORPS            Z23, Z26, Z26
 	VXORPS            Z20, Z25, Z20
 	VXORPS            Z24, Z20, Z20
-	VPMULUDQ.BCST     constants<>+2656(SB), Z1, Z1
-	VPMULUDQ.BCST     constants<>+2688(SB), Z21, Z21
+	VPMULUDQ.BCST     constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST     constants<>+2720(SB), Z21, Z21
 	VPSRLQ            $0x20, Z1, Z25
 	VPSRLQ            $0x20, Z21, Z27
 	VXORPS            Z0, Z27, Z0
 	VXORPS            Z23, Z0, Z0
 	VXORPS            Z22, Z25, Z22
 	VXORPS            Z24, Z22, Z22
-	VPADDD.BCST       constants<>+2720(SB), Z23, Z23
-	VPADDD.BCST       constants<>+2752(SB), Z24, Z24
-	VPMULUDQ.BCST     constants<>+2656(SB), Z26, Z25
-	VPMULUDQ.BCST     constants<>+2688(SB), Z20, Z20
+	VPADDD.BCST       constants<>+2752(SB), Z23, Z23
+	VPADDD.BCST       constants<>+2784(SB), Z24, Z24
+	VPMULUDQ.BCST     constants<>+2688(SB), Z26, Z25
+	VPMULUDQ.BCST     constants<>+2720(SB), Z20, Z20
 	VPSRLQ            $0x20, Z25, Z26
 	VPSRLQ            $0x20, Z20, Z27
 	VXORPS            Z19, Z27, Z19
 	VXORPS            Z23, Z19, Z19
 	VXORPS            Z18, Z26, Z18
 	VXORPS            Z24, Z18, Z18
-	VPMULUDQ.BCST     constants<>+2656(SB), Z0, Z0
-	VPMULUDQ.BCST     constants<>+2688(SB), Z22, Z22
+	VPMULUDQ.BCST     constants<>+2688(SB), Z0, Z0
+	VPMULUDQ.BCST     constants<>+2720(SB), Z22, Z22
 	VPSRLQ            $0x20, Z0, Z26
 	VPSRLQ            $0x20, Z22, Z27
 	VXORPS            Z21, Z27, Z21
 	VXORPS            Z23, Z21, Z21
 	VXORPS            Z1, Z26, Z1
 	VXORPS            Z24, Z1, Z1
-	VPADDD.BCST       constants<>+2720(SB), Z23, Z23
-	VPADDD.BCST       constants<>+2752(SB), Z24, Z24
-	VPMULUDQ.BCST     constants<>+2656(SB), Z19, Z19
-	VPMULUDQ.BCST     constants<>+2688(SB), Z18, Z18
+	VPADDD.BCST       constants<>+2752(SB), Z23, Z23
+	VPADDD.BCST       constants<>+2784(SB), Z24, Z24
+	VPMULUDQ.BCST     constants<>+2688(SB), Z19, Z19
+	VPMULUDQ.BCST     constants<>+2720(SB), Z18, Z18
 	VPSRLQ            $0x20, Z19, Z26
 	VPSRLQ            $0x20, Z18, Z27
 	VXORPS            Z20, Z27, Z20
 	VXORPS            Z23, Z20, Z20
 	VXORPS            Z25, Z26, Z25
 	VXORPS            Z24, Z25, Z25
-	VPMULUDQ.BCST     constants<>+2656(SB), Z21, Z21
-	VPMULUDQ.BCST     constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST     constants<>+2688(SB), Z21, Z21
+	VPMULUDQ.BCST     constants<>+2720(SB), Z1, Z1
 	VPSRLQ            $0x20, Z21, Z26
 	VPSRLQ            $0x20, Z1, Z27
 	VXORPS            Z22, Z27, Z22
 	VXORPS            Z23, Z22, Z22
 	VXORPS            Z0, Z26, Z0
 	VXORPS            Z24, Z0, Z0
-	VPADDD.BCST       constants<>+2720(SB), Z23, Z23
-	VPADDD.BCST       constants<>+2752(SB), Z24, Z24
-	VPMULUDQ.BCST     constants<>+2656(SB), Z20, Z20
-	VPMULUDQ.BCST     constants<>+2688(SB), Z25, Z25
+	VPADDD.BCST       constants<>+2752(SB), Z23, Z23
+	VPADDD.BCST       constants<>+2784(SB), Z24, Z24
+	VPMULUDQ.BCST     constants<>+2688(SB), Z20, Z20
+	VPMULUDQ.BCST     constants<>+2720(SB), Z25, Z25
 	VPSRLQ            $0x20, Z20, Z26
 	VPSRLQ            $0x20, Z25, Z27
 	VXORPS            Z18, Z27, Z18
 	VXORPS            Z23, Z18, Z18
 	VXORPS            Z19, Z26, Z19
 	VXORPS            Z24, Z19, Z19
-	VPMULUDQ.BCST     constants<>+2656(SB), Z22, Z22
-	VPMULUDQ.BCST     constants<>+2688(SB), Z0, Z0
+	VPMULUDQ.BCST     constants<>+2688(SB), Z22, Z22
+	VPMULUDQ.BCST     constants<>+2720(SB), Z0, Z0
 	VPSRLQ            $0x20, Z22, Z26
 	VPSRLQ            $0x20, Z0, Z27
 	VXORPS            Z1, Z27, Z1
 	VXORPS            Z23, Z1, Z1
 	VXORPS            Z21, Z26, Z21
 	VXORPS            Z24, Z21, Z21
-	VPADDD.BCST       constants<>+2720(SB), Z23, Z23
-	VPADDD.BCST       constants<>+2752(SB), Z24, Z24
-	VPMULUDQ.BCST     constants<>+2656(SB), Z18, Z18
-	VPMULUDQ.BCST     constants<>+2688(SB), Z19, Z19
+	VPADDD.BCST       constants<>+2752(SB), Z23, Z23
+	VPADDD.BCST       constants<>+2784(SB), Z24, Z24
+	VPMULUDQ.BCST     constants<>+2688(SB), Z18, Z18
+	VPMULUDQ.BCST     constants<>+2720(SB), Z19, Z19
 	VPSRLQ            $0x20, Z18, Z26
 	VPSRLQ            $0x20, Z19, Z27
 	VXORPS            Z25, Z27, Z25
 	VXORPS            Z23, Z25, Z25
 	VXORPS            Z20, Z26, Z20
 	VXORPS            Z24, Z20, Z20
-	VPMULUDQ.BCST     constants<>+2656(SB), Z1, Z1
-	VPMULUDQ.BCST     constants<>+2688(SB), Z21, Z21
+	VPMULUDQ.BCST     constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST     constants<>+2720(SB), Z21, Z21
 	VPSRLQ            $0x20, Z1, Z26
 	VPSRLQ            $0x20, Z21, Z27
 	VXORPS            Z0, Z27, Z0
 	VXORPS            Z23, Z0, Z0
 	VXORPS            Z22, Z26, Z22
 	VXORPS            Z24, Z22, Z22
-	VPADDD.BCST       constants<>+2720(SB), Z23, Z23
-	VPADDD.BCST       constants<>+2752(SB), Z24, Z24
-	VPMULUDQ.BCST     constants<>+2656(SB), Z25, Z25
-	VPMULUDQ.BCST     constants<>+2688(SB), Z20, Z20
+	VPADDD.BCST       constants<>+2752(SB), Z23, Z23
+	VPADDD.BCST       constants<>+2784(SB), Z24, Z24
+	VPMULUDQ.BCST     constants<>+2688(SB), Z25, Z25
+	VPMULUDQ.BCST     constants<>+2720(SB), Z20, Z20
 	VPSRLQ            $0x20, Z25, Z26
 	VPSRLQ            $0x20, Z20, Z27
 	VXORPS            Z19, Z27, Z19
 	VXORPS            Z23, Z19, Z19
 	VXORPS            Z18, Z26, Z18
 	VXORPS            Z24, Z18, Z18
-	VPMULUDQ.BCST     constants<>+2656(SB), Z0, Z0
-	VPMULUDQ.BCST     constants<>+2688(SB), Z22, Z22
+	VPMULUDQ.BCST     constants<>+2688(SB), Z0, Z0
+	VPMULUDQ.BCST     constants<>+2720(SB), Z22, Z22
 	VPSRLQ            $0x20, Z0, Z26
 	VPSRLQ            $0x20, Z22, Z27
 	VXORPS            Z21, Z27, Z21
 	VXORPS            Z23, Z21, Z21
 	VXORPS            Z1, Z26, Z1
 	VXORPS            Z24, Z1, Z1
-	VPADDD.BCST       constants<>+2720(SB), Z23, Z23
-	VPADDD.BCST       constants<>+2752(SB), Z24, Z24
-	VPMULUDQ.BCST     constants<>+2656(SB), Z19, Z19
-	VPMULUDQ.BCST     constants<>+2688(SB), Z18, Z18
+	VPADDD.BCST       constants<>+2752(SB), Z23, Z23
+	VPADDD.BCST       constants<>+2784(SB), Z24, Z24
+	VPMULUDQ.BCST     constants<>+2688(SB), Z19, Z19
+	VPMULUDQ.BCST     constants<>+2720(SB), Z18, Z18
 	VPSRLQ            $0x20, Z19, Z26
 	VPSRLQ            $0x20, Z18, Z27
 	VXORPS            Z20, Z27, Z20
 	VXORPS            Z23, Z20, Z20
 	VXORPS            Z25, Z26, Z25
 	VXORPS            Z24, Z25, Z25
-	VPMULUDQ.BCST     constants<>+2656(SB), Z21, Z21
-	VPMULUDQ.BCST     constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST     constants<>+2688(SB), Z21, Z21
+	VPMULUDQ.BCST     constants<>+2720(SB), Z1, Z1
 	VPSRLQ            $0x20, Z21, Z26
 	VPSRLQ            $0x20, Z1, Z27
 	VXORPS            Z22, Z27, Z22
 	VXORPS            Z23, Z22, Z22
 	VXORPS            Z0, Z26, Z0
 	VXORPS            Z24, Z0, Z0
-	VPADDD.BCST       constants<>+2720(SB), Z23, Z23
-	VPADDD.BCST       constants<>+2752(SB), Z24, Z24
-	VPMULUDQ.BCST     constants<>+2656(SB), Z20, Z20
-	VPMULUDQ.BCST     constants<>+2688(SB), Z25, Z25
+	VPADDD.BCST       constants<>+2752(SB), Z23, Z23
+	VPADDD.BCST       constants<>+2784(SB), Z24, Z24
+	VPMULUDQ.BCST     constants<>+2688(SB), Z20, Z20
+	VPMULUDQ.BCST     constants<>+2720(SB), Z25, Z25
 	VPSRLQ            $0x20, Z20, Z26
 	VPSRLQ            $0x20, Z25, Z27
 	VXORPS            Z18, Z27, Z18
 	VXORPS            Z23, Z18, Z18
 	VXORPS            Z19, Z26, Z19
 	VXORPS            Z24, Z19, Z19
-	VPMULUDQ.BCST     constants<>+2656(SB), Z22, Z22
-	VPMULUDQ.BCST     constants<>+2688(SB), Z0, Z0
+	VPMULUDQ.BCST     constants<>+2688(SB), Z22, Z22
+	VPMULUDQ.BCST     constants<>+2720(SB), Z0, Z0
 	VPSRLQ            $0x20, Z22, Z26
 	VPSRLQ            $0x20, Z0, Z27
 	VXORPS            Z1, Z27, Z1
 	VXORPS            Z23, Z1, Z1
 	VXORPS            Z21, Z26, Z21
 	VXORPS            Z24, Z21, Z21
-	VPADDD.BCST       constants<>+2720(SB), Z23, Z23
-	VPADDD.BCST       constants<>+2752(SB), Z24, Z24
-	VPMULUDQ.BCST     constants<>+2656(SB), Z18, Z18
-	VPMULUDQ.BCST     constants<>+2688(SB), Z19, Z19
+	VPADDD.BCST       constants<>+2752(SB), Z23, Z23
+	VPADDD.BCST       constants<>+2784(SB), Z24, Z24
+	VPMULUDQ.BCST     constants<>+2688(SB), Z18, Z18
+	VPMULUDQ.BCST     constants<>+2720(SB), Z19, Z19
 	VPSRLQ            $0x20, Z18, Z26
 	VPSRLQ            $0x20, Z19, Z27
 	VXORPS            Z25, Z27, Z25
 	VXORPS            Z23, Z25, Z25
 	VXORPS            Z20, Z26, Z20
 	VXORPS            Z24, Z20, Z20
-	VPMULUDQ.BCST     constants<>+2656(SB), Z1, Z1
-	VPMULUDQ.BCST     constants<>+2688(SB), Z21, Z21
+	VPMULUDQ.BCST     constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST     constants<>+2720(SB), Z21, Z21
 	VPSRLQ            $0x20, Z1, Z26
 	VPSRLQ            $0x20, Z21, Z27
 	VXORPS            Z0, Z27, Z0
 	VXORPS            Z23, Z0, Z0
 	VXORPS            Z22, Z26, Z22
 	VXORPS            Z24, Z22, Z22
-	VPADDD.BCST       constants<>+2720(SB), Z23, Z23
-	VPADDD.BCST       constants<>+2752(SB), Z24, Z24
-	VPMULUDQ.BCST     constants<>+2656(SB), Z25, Z25
-	VPMULUDQ.BCST     constants<>+2688(SB), Z20, Z20
+	VPADDD.BCST       constants<>+2752(SB), Z23, Z23
+	VPADDD.BCST       constants<>+2784(SB), Z24, Z24
+	VPMULUDQ.BCST     constants<>+2688(SB), Z25, Z25
+	VPMULUDQ.BCST     constants<>+2720(SB), Z20, Z20
 	VPSRLQ            $0x20, Z25, Z26
 	VPSRLQ            $0x20, Z20, Z27
 	VXORPS            Z19, Z27, Z19
 	VXORPS            Z23, Z19, Z19
 	VXORPS            Z18, Z26, Z18
 	VXORPS            Z24, Z18, Z18
-	VPMULUDQ.BCST     constants<>+2656(SB), Z0, Z0
-	VPMULUDQ.BCST     constants<>+2688(SB), Z22, Z22
+	VPMULUDQ.BCST     constants<>+2688(SB), Z0, Z0
+	VPMULUDQ.BCST     constants<>+2720(SB), Z22, Z22
 	VPSRLQ            $0x20, Z0, Z26
 	VPSRLQ            $0x20, Z22, Z27
 	VXORPS            Z21, Z27, Z21
@@ -6618,7 +6567,7 @@ loop1:
 	VPBLENDMD         Z0, Z25, K1, Z5
 	VPSRLD            $0x08, Z2, Z0
 	VCVTDQ2PS         Z0, Z0
-	VMULPS.BCST       constants<>+2784(SB), Z0, Z0
+	VMULPS.BCST       constants<>+2816(SB), Z0, Z0
 	VBROADCASTSS      constants<>+32(SB), Z1
 	VSUBPS            Z0, Z1, Z0
 	VPSUBD.BCST       constants<>+544(SB), Z0, Z1
@@ -6640,26 +6589,26 @@ loop1:
 	VFMADD213PS.BCST  constants<>+896(SB), Z0, Z19
 	VFMADD213PS       Z0, Z18, Z19
 	VFMADD231PS.BCST  constants<>+928(SB), Z1, Z19
-	VMULPS.BCST       constants<>+2816(SB), Z19, Z0
+	VMULPS.BCST       constants<>+2848(SB), Z19, Z0
 	VSQRTPS           Z0, Z0
 	VPSRLD            $0x08, Z3, Z1
 	VCVTDQ2PS         Z1, Z1
-	VMULPS.BCST       constants<>+2784(SB), Z1, Z1
+	VMULPS.BCST       constants<>+2816(SB), Z1, Z1
 	VBROADCASTSS      constants<>+128(SB), Z18
-	VFMADD231PS.BCST  constants<>+1408(SB), Z1, Z18
+	VFMADD231PS.BCST  constants<>+1440(SB), Z1, Z18
 	VSUBPS.BCST       constants<>+128(SB), Z18, Z19
 	VMOVAPS           Z1, Z1
-	VFNMADD231PS.BCST constants<>+2848(SB), Z19, Z1
-	VMULPS.BCST       constants<>+2880(SB), Z1, Z1
+	VFNMADD231PS.BCST constants<>+2880(SB), Z19, Z1
+	VMULPS.BCST       constants<>+2912(SB), Z1, Z1
 	VMULPS            Z1, Z1, Z19
-	VBROADCASTSS      constants<>+2912(SB), Z20
-	VFMADD213PS.BCST  constants<>+2944(SB), Z19, Z20
+	VBROADCASTSS      constants<>+2944(SB), Z20
 	VFMADD213PS.BCST  constants<>+2976(SB), Z19, Z20
+	VFMADD213PS.BCST  constants<>+3008(SB), Z19, Z20
 	VMULPS            Z19, Z20, Z20
 	VFMADD213PS       Z1, Z1, Z20
-	VBROADCASTSS      constants<>+3008(SB), Z1
-	VFMADD213PS.BCST  constants<>+3040(SB), Z19, Z1
+	VBROADCASTSS      constants<>+3040(SB), Z1
 	VFMADD213PS.BCST  constants<>+3072(SB), Z19, Z1
+	VFMADD213PS.BCST  constants<>+3104(SB), Z19, Z1
 	VFMADD213PS.BCST  constants<>+896(SB), Z19, Z1
 	VFMADD213PS.BCST  constants<>+32(SB), Z19, Z1
 	VPSLLD            $0x1f, Z18, Z19
@@ -6667,11 +6616,11 @@ loop1:
 	VBLENDMPS         Z1, Z20, K1, Z6
 	VBLENDMPS         Z20, Z1, K1, Z7
 	VPSLLD            $0x1e, Z18, Z1
-	VANDPS.BCST       constants<>+1088(SB), Z1, Z1
+	VANDPS.BCST       constants<>+1120(SB), Z1, Z1
 	VXORPS            Z1, Z6, Z1
-	VPADDD.BCST       constants<>+3104(SB), Z18, Z18
+	VPADDD.BCST       constants<>+3136(SB), Z18, Z18
 	VPSLLD            $0x1e, Z18, Z18
-	VANDPS.BCST       constants<>+1088(SB), Z18, Z18
+	VANDPS.BCST       constants<>+1120(SB), Z18, Z18
 	VXORPS            Z18, Z7, Z18
 	VMULPS            Z18, Z0, Z18
 	VMOVUPS           Z18, (BX)(CX*4)
@@ -6679,7 +6628,7 @@ loop1:
 	VMOVUPS           Z0, 64(BX)(CX*4)
 	VPSRLD            $0x08, Z4, Z0
 	VCVTDQ2PS         Z0, Z0
-	VMULPS.BCST       constants<>+2784(SB), Z0, Z0
+	VMULPS.BCST       constants<>+2816(SB), Z0, Z0
 	VBROADCASTSS      constants<>+32(SB), Z1
 	VSUBPS            Z0, Z1, Z0
 	VPSUBD.BCST       constants<>+544(SB), Z0, Z1
@@ -6701,26 +6650,26 @@ loop1:
 	VFMADD213PS.BCST  constants<>+896(SB), Z0, Z19
 	VFMADD213PS       Z0, Z18, Z19
 	VFMADD231PS.BCST  constants<>+928(SB), Z1, Z19
-	VMULPS.BCST       constants<>+2816(SB), Z19, Z0
+	VMULPS.BCST       constants<>+2848(SB), Z19, Z0
 	VSQRTPS           Z0, Z0
 	VPSRLD            $0x08, Z5, Z1
 	VCVTDQ2PS         Z1, Z1
-	VMULPS.BCST       constants<>+2784(SB), Z1, Z1
+	VMULPS.BCST       constants<>+2816(SB), Z1, Z1
 	VBROADCASTSS      constants<>+128(SB), Z18
-	VFMADD231PS.BCST  constants<>+1408(SB), Z1, Z18
+	VFMADD231PS.BCST  constants<>+1440(SB), Z1, Z18
 	VSUBPS.BCST       constants<>+128(SB), Z18, Z19
 	VMOVAPS           Z1, Z1
-	VFNMADD231PS.BCST constants<>+2848(SB), Z19, Z1
-	VMULPS.BCST       constants<>+2880(SB), Z1, Z1
+	VFNMADD231PS.BCST constants<>+2880(SB), Z19, Z1
+	VMULPS.BCST       constants<>+2912(SB), Z1, Z1
 	VMULPS            Z1, Z1, Z19
-	VBROADCASTSS      constants<>+2912(SB), Z20
-	VFMADD213PS.BCST  constants<>+2944(SB), Z19, Z20
+	VBROADCASTSS      constants<>+2944(SB), Z20
 	VFMADD213PS.BCST  constants<>+2976(SB), Z19, Z20
+	VFMADD213PS.BCST  constants<>+3008(SB), Z19, Z20
 	VMULPS            Z19, Z20, Z20
 	VFMADD213PS       Z1, Z1, Z20
-	VBROADCASTSS      constants<>+3008(SB), Z1
-	VFMADD213PS.BCST  constants<>+3040(SB), Z19, Z1
+	VBROADCASTSS      constants<>+3040(SB), Z1
 	VFMADD213PS.BCST  constants<>+3072(SB), Z19, Z1
+	VFMADD213PS.BCST  constants<>+3104(SB), Z19, Z1
 	VFMADD213PS.BCST  constants<>+896(SB), Z19, Z1
 	VFMADD213PS.BCST  constants<>+32(SB), Z19, Z1
 	VPSLLD            $0x1f, Z18, Z19
@@ -6728,11 +6677,11 @@ loop1:
 	VBLENDMPS         Z1, Z20, K1, Z8
 	VBLENDMPS         Z20, Z1, K1, Z9
 	VPSLLD            $0x1e, Z18, Z1
-	VANDPS.BCST       constants<>+1088(SB), Z1, Z1
+	VANDPS.BCST       constants<>+1120(SB), Z1, Z1
 	VXORPS            Z1, Z8, Z1
-	VPADDD.BCST       constants<>+3104(SB), Z18, Z18
+	VPADDD.BCST       constants<>+3136(SB), Z18, Z18
 	VPSLLD            $0x1e, Z18, Z18
-	VANDPS.BCST       constants<>+1088(SB), Z18, Z18
+	VANDPS.BCST       constants<>+1120(SB), Z18, Z18
 	VXORPS            Z18, Z9, Z18
 	VMULPS            Z18, Z0, Z18
 	VMOVUPS           Z18, 128(BX)(CX*4)
@@ -6760,178 +6709,178 @@ tail2:
 	VXORPS            Z6, Z6, Z6
 	VBROADCASTSS      88(AX), Z7
 	VBROADCASTSS      92(AX), Z8
-	VPMULUDQ.BCST     constants<>+2656(SB), Z2, Z2
-	VPMULUDQ.BCST     constants<>+2688(SB), Z3, Z3
+	VPMULUDQ.BCST     constants<>+2688(SB), Z2, Z2
+	VPMULUDQ.BCST     constants<>+2720(SB), Z3, Z3
 	VPSRLQ            $0x20, Z2, Z9
 	VPSRLQ            $0x20, Z3, Z18
 	VXORPS            Z0, Z18, Z18
 	VXORPS            Z7, Z18, Z18
 	VXORPS            Z4, Z9, Z4
 	VXORPS            Z8, Z4, Z4
-	VPMULUDQ.BCST     constants<>+2656(SB), Z1, Z1
-	VPMULUDQ.BCST     constants<>+2688(SB), Z5, Z5
+	VPMULUDQ.BCST     constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST     constants<>+2720(SB), Z5, Z5
 	VPSRLQ            $0x20, Z1, Z9
 	VPSRLQ            $0x20, Z5, Z19
 	VXORPS            Z0, Z19, Z0
 	VXORPS            Z7, Z0, Z0
 	VXORPS            Z6, Z9, Z6
 	VXORPS            Z8, Z6, Z6
-	VPADDD.BCST       constants<>+2720(SB), Z7, Z7
-	VPADDD.BCST       constants<>+2752(SB), Z8, Z8
-	VPMULUDQ.BCST     constants<>+2656(SB), Z18, Z9
-	VPMULUDQ.BCST     constants<>+2688(SB), Z4, Z4
+	VPADDD.BCST       constants<>+2752(SB), Z7, Z7
+	VPADDD.BCST       constants<>+2784(SB), Z8, Z8
+	VPMULUDQ.BCST     constants<>+2688(SB), Z18, Z9
+	VPMULUDQ.BCST     constants<>+2720(SB), Z4, Z4
 	VPSRLQ            $0x20, Z9, Z18
 	VPSRLQ            $0x20, Z4, Z19
 	VXORPS            Z3, Z19, Z3
 	VXORPS            Z7, Z3, Z3
 	VXORPS            Z2, Z18, Z2
 	VXORPS            Z8, Z2, Z2
-	VPMULUDQ.BCST     constants<>+2656(SB), Z0, Z0
-	VPMULUDQ.BCST     constants<>+2688(SB), Z6, Z6
+	VPMULUDQ.BCST     constants<>+2688(SB), Z0, Z0
+	VPMULUDQ.BCST     constants<>+2720(SB), Z6, Z6
 	VPSRLQ            $0x20, Z0, Z18
 	VPSRLQ            $0x20, Z6, Z19
 	VXORPS            Z5, Z19, Z5
 	VXORPS            Z7, Z5, Z5
 	VXORPS            Z1, Z18, Z1
 	VXORPS            Z8, Z1, Z1
-	VPADDD.BCST       constants<>+2720(SB), Z7, Z7
-	VPADDD.BCST       constants<>+2752(SB), Z8, Z8
-	VPMULUDQ.BCST     constants<>+2656(SB), Z3, Z3
-	VPMULUDQ.BCST     constants<>+2688(SB), Z2, Z2
+	VPADDD.BCST       constants<>+2752(SB), Z7, Z7
+	VPADDD.BCST       constants<>+2784(SB), Z8, Z8
+	VPMULUDQ.BCST     constants<>+2688(SB), Z3, Z3
+	VPMULUDQ.BCST     constants<>+2720(SB), Z2, Z2
 	VPSRLQ            $0x20, Z3, Z18
 	VPSRLQ            $0x20, Z2, Z19
 	VXORPS            Z4, Z19, Z4
 	VXORPS            Z7, Z4, Z4
 	VXORPS            Z9, Z18, Z9
 	VXORPS            Z8, Z9, Z9
-	VPMULUDQ.BCST     constants<>+2656(SB), Z5, Z5
-	VPMULUDQ.BCST     constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST     constants<>+2688(SB), Z5, Z5
+	VPMULUDQ.BCST     constants<>+2720(SB), Z1, Z1
 	VPSRLQ            $0x20, Z5, Z18
 	VPSRLQ            $0x20, Z1, Z19
 	VXORPS            Z6, Z19, Z6
 	VXORPS            Z7, Z6, Z6
 	VXORPS            Z0, Z18, Z0
 	VXORPS            Z8, Z0, Z0
-	VPADDD.BCST       constants<>+2720(SB), Z7, Z7
-	VPADDD.BCST       constants<>+2752(SB), Z8, Z8
-	VPMULUDQ.BCST     constants<>+2656(SB), Z4, Z4
-	VPMULUDQ.BCST     constants<>+2688(SB), Z9, Z9
+	VPADDD.BCST       constants<>+2752(SB), Z7, Z7
+	VPADDD.BCST       constants<>+2784(SB), Z8, Z8
+	VPMULUDQ.BCST     constants<>+2688(SB), Z4, Z4
+	VPMULUDQ.BCST     constants<>+2720(SB), Z9, Z9
 	VPSRLQ            $0x20, Z4, Z18
 	VPSRLQ            $0x20, Z9, Z19
 	VXORPS            Z2, Z19, Z2
 	VXORPS            Z7, Z2, Z2
 	VXORPS            Z3, Z18, Z3
 	VXORPS            Z8, Z3, Z3
-	VPMULUDQ.BCST     constants<>+2656(SB), Z6, Z6
-	VPMULUDQ.BCST     constants<>+2688(SB), Z0, Z0
+	VPMULUDQ.BCST     constants<>+2688(SB), Z6, Z6
+	VPMULUDQ.BCST     constants<>+2720(SB), Z0, Z0
 	VPSRLQ            $0x20, Z6, Z18
 	VPSRLQ            $0x20, Z0, Z19
 	VXORPS            Z1, Z19, Z1
 	VXORPS            Z7, Z1, Z1
 	VXORPS            Z5, Z18, Z5
 	VXORPS            Z8, Z5, Z5
-	VPADDD.BCST       constants<>+2720(SB), Z7, Z7
-	VPADDD.BCST       constants<>+2752(SB), Z8, Z8
-	VPMULUDQ.BCST     constants<>+2656(SB), Z2, Z2
-	VPMULUDQ.BCST     constants<>+2688(SB), Z3, Z3
+	VPADDD.BCST       constants<>+2752(SB), Z7, Z7
+	VPADDD.BCST       constants<>+2784(SB), Z8, Z8
+	VPMULUDQ.BCST     constants<>+2688(SB), Z2, Z2
+	VPMULUDQ.BCST     constants<>+2720(SB), Z3, Z3
 	VPSRLQ            $0x20, Z2, Z18
 	VPSRLQ            $0x20, Z3, Z19
 	VXORPS            Z9, Z19, Z9
 	VXORPS            Z7, Z9, Z9
 	VXORPS            Z4, Z18, Z4
 	VXORPS            Z8, Z4, Z4
-	VPMULUDQ.BCST     constants<>+2656(SB), Z1, Z1
-	VPMULUDQ.BCST     constants<>+2688(SB), Z5, Z5
+	VPMULUDQ.BCST     constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST     constants<>+2720(SB), Z5, Z5
 	VPSRLQ            $0x20, Z1, Z18
 	VPSRLQ            $0x20, Z5, Z19
 	VXORPS            Z0, Z19, Z0
 	VXORPS            Z7, Z0, Z0
 	VXORPS            Z6, Z18, Z6
 	VXORPS            Z8, Z6, Z6
-	VPADDD.BCST       constants<>+2720(SB), Z7, Z7
-	VPADDD.BCST       constants<>+2752(SB), Z8, Z8
-	VPMULUDQ.BCST     constants<>+2656(SB), Z9, Z9
-	VPMULUDQ.BCST     constants<>+2688(SB), Z4, Z4
+	VPADDD.BCST       constants<>+2752(SB), Z7, Z7
+	VPADDD.BCST       constants<>+2784(SB), Z8, Z8
+	VPMULUDQ.BCST     constants<>+2688(SB), Z9, Z9
+	VPMULUDQ.BCST     constants<>+2720(SB), Z4, Z4
 	VPSRLQ            $0x20, Z9, Z18
 	VPSRLQ            $0x20, Z4, Z19
 	VXORPS            Z3, Z19, Z3
 	VXORPS            Z7, Z3, Z3
 	VXORPS            Z2, Z18, Z2
 	VXORPS            Z8, Z2, Z2
-	VPMULUDQ.BCST     constants<>+2656(SB), Z0, Z0
-	VPMULUDQ.BCST     constants<>+2688(SB), Z6, Z6
+	VPMULUDQ.BCST     constants<>+2688(SB), Z0, Z0
+	VPMULUDQ.BCST     constants<>+2720(SB), Z6, Z6
 	VPSRLQ            $0x20, Z0, Z18
 	VPSRLQ            $0x20, Z6, Z19
 	VXORPS            Z5, Z19, Z5
 	VXORPS            Z7, Z5, Z5
 	VXORPS            Z1, Z18, Z1
 	VXORPS            Z8, Z1, Z1
-	VPADDD.BCST       constants<>+2720(SB), Z7, Z7
-	VPADDD.BCST       constants<>+2752(SB), Z8, Z8
-	VPMULUDQ.BCST     constants<>+2656(SB), Z3, Z3
-	VPMULUDQ.BCST     constants<>+2688(SB), Z2, Z2
+	VPADDD.BCST       constants<>+2752(SB), Z7, Z7
+	VPADDD.BCST       constants<>+2784(SB), Z8, Z8
+	VPMULUDQ.BCST     constants<>+2688(SB), Z3, Z3
+	VPMULUDQ.BCST     constants<>+2720(SB), Z2, Z2
 	VPSRLQ            $0x20, Z3, Z18
 	VPSRLQ            $0x20, Z2, Z19
 	VXORPS            Z4, Z19, Z4
 	VXORPS            Z7, Z4, Z4
 	VXORPS            Z9, Z18, Z9
 	VXORPS            Z8, Z9, Z9
-	VPMULUDQ.BCST     constants<>+2656(SB), Z5, Z5
-	VPMULUDQ.BCST     constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST     constants<>+2688(SB), Z5, Z5
+	VPMULUDQ.BCST     constants<>+2720(SB), Z1, Z1
 	VPSRLQ            $0x20, Z5, Z18
 	VPSRLQ            $0x20, Z1, Z19
 	VXORPS            Z6, Z19, Z6
 	VXORPS            Z7, Z6, Z6
 	VXORPS            Z0, Z18, Z0
 	VXORPS            Z8, Z0, Z0
-	VPADDD.BCST       constants<>+2720(SB), Z7, Z7
-	VPADDD.BCST       constants<>+2752(SB), Z8, Z8
-	VPMULUDQ.BCST     constants<>+2656(SB), Z4, Z4
-	VPMULUDQ.BCST     constants<>+2688(SB), Z9, Z9
+	VPADDD.BCST       constants<>+2752(SB), Z7, Z7
+	VPADDD.BCST       constants<>+2784(SB), Z8, Z8
+	VPMULUDQ.BCST     constants<>+2688(SB), Z4, Z4
+	VPMULUDQ.BCST     constants<>+2720(SB), Z9, Z9
 	VPSRLQ            $0x20, Z4, Z18
 	VPSRLQ            $0x20, Z9, Z19
 	VXORPS            Z2, Z19, Z2
 	VXORPS            Z7, Z2, Z2
 	VXORPS            Z3, Z18, Z3
 	VXORPS            Z8, Z3, Z3
-	VPMULUDQ.BCST     constants<>+2656(SB), Z6, Z6
-	VPMULUDQ.BCST     constants<>+2688(SB), Z0, Z0
+	VPMULUDQ.BCST     constants<>+2688(SB), Z6, Z6
+	VPMULUDQ.BCST     constants<>+2720(SB), Z0, Z0
 	VPSRLQ            $0x20, Z6, Z18
 	VPSRLQ            $0x20, Z0, Z19
 	VXORPS            Z1, Z19, Z1
 	VXORPS            Z7, Z1, Z1
 	VXORPS            Z5, Z18, Z5
 	VXORPS            Z8, Z5, Z5
-	VPADDD.BCST       constants<>+2720(SB), Z7, Z7
-	VPADDD.BCST       constants<>+2752(SB), Z8, Z8
-	VPMULUDQ.BCST     constants<>+2656(SB), Z2, Z2
-	VPMULUDQ.BCST     constants<>+2688(SB), Z3, Z3
+	VPADDD.BCST       constants<>+2752(SB), Z7, Z7
+	VPADDD.BCST       constants<>+2784(SB), Z8, Z8
+	VPMULUDQ.BCST     constants<>+2688(SB), Z2, Z2
+	VPMULUDQ.BCST     constants<>+2720(SB), Z3, Z3
 	VPSRLQ            $0x20, Z2, Z18
 	VPSRLQ            $0x20, Z3, Z19
 	VXORPS            Z9, Z19, Z9
 	VXORPS            Z7, Z9, Z9
 	VXORPS            Z4, Z18, Z4
 	VXORPS            Z8, Z4, Z4
-	VPMULUDQ.BCST     constants<>+2656(SB), Z1, Z1
-	VPMULUDQ.BCST     constants<>+2688(SB), Z5, Z5
+	VPMULUDQ.BCST     constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST     constants<>+2720(SB), Z5, Z5
 	VPSRLQ            $0x20, Z1, Z18
 	VPSRLQ            $0x20, Z5, Z19
 	VXORPS            Z0, Z19, Z0
 	VXORPS            Z7, Z0, Z0
 	VXORPS            Z6, Z18, Z6
 	VXORPS            Z8, Z6, Z6
-	VPADDD.BCST       constants<>+2720(SB), Z7, Z7
-	VPADDD.BCST       constants<>+2752(SB), Z8, Z8
-	VPMULUDQ.BCST     constants<>+2656(SB), Z9, Z9
-	VPMULUDQ.BCST     constants<>+2688(SB), Z4, Z4
+	VPADDD.BCST       constants<>+2752(SB), Z7, Z7
+	VPADDD.BCST       constants<>+2784(SB), Z8, Z8
+	VPMULUDQ.BCST     constants<>+2688(SB), Z9, Z9
+	VPMULUDQ.BCST     constants<>+2720(SB), Z4, Z4
 	VPSRLQ            $0x20, Z9, Z18
 	VPSRLQ            $0x20, Z4, Z19
 	VXORPS            Z3, Z19, Z3
 	VXORPS            Z7, Z3, Z3
 	VXORPS            Z2, Z18, Z2
 	VXORPS            Z8, Z2, Z2
-	VPMULUDQ.BCST     constants<>+2656(SB), Z0, Z0
-	VPMULUDQ.BCST     constants<>+2688(SB), Z6, Z6
+	VPMULUDQ.BCST     constants<>+2688(SB), Z0, Z0
+	VPMULUDQ.BCST     constants<>+2720(SB), Z6, Z6
 	VPSRLQ            $0x20, Z0, Z18
 	VPSRLQ            $0x20, Z6, Z19
 	VXORPS            Z5, Z19, Z5
@@ -6956,7 +6905,7 @@ tail2:
 	VPBLENDMD         Z0, Z9, K1, Z13
 	VPSRLD            $0x08, Z10, Z0
 	VCVTDQ2PS         Z0, Z0
-	VMULPS.BCST       constants<>+2784(SB), Z0, Z0
+	VMULPS.BCST       constants<>+2816(SB), Z0, Z0
 	VBROADCASTSS      constants<>+32(SB), Z1
 	VSUBPS            Z0, Z1, Z0
 	VPSUBD.BCST       constants<>+544(SB), Z0, Z1
@@ -6978,26 +6927,26 @@ tail2:
 	VFMADD213PS.BCST  constants<>+896(SB), Z0, Z3
 	VFMADD213PS       Z0, Z2, Z3
 	VFMADD231PS.BCST  constants<>+928(SB), Z1, Z3
-	VMULPS.BCST       constants<>+2816(SB), Z3, Z0
+	VMULPS.BCST       constants<>+2848(SB), Z3, Z0
 	VSQRTPS           Z0, Z0
 	VPSRLD            $0x08, Z11, Z1
 	VCVTDQ2PS         Z1, Z1
-	VMULPS.BCST       constants<>+2784(SB), Z1, Z1
+	VMULPS.BCST       constants<>+2816(SB), Z1, Z1
 	VBROADCASTSS      constants<>+128(SB), Z2
-	VFMADD231PS.BCST  constants<>+1408(SB), Z1, Z2
+	VFMADD231PS.BCST  constants<>+1440(SB), Z1, Z2
 	VSUBPS.BCST       constants<>+128(SB), Z2, Z3
 	VMOVAPS           Z1, Z1
-	VFNMADD231PS.BCST constants<>+2848(SB), Z3, Z1
-	VMULPS.BCST       constants<>+2880(SB), Z1, Z1
+	VFNMADD231PS.BCST constants<>+2880(SB), Z3, Z1
+	VMULPS.BCST       constants<>+2912(SB), Z1, Z1
 	VMULPS            Z1, Z1, Z3
-	VBROADCASTSS      constants<>+2912(SB), Z4
-	VFMADD213PS.BCST  constants<>+2944(SB), Z3, Z4
+	VBROADCASTSS      constants<>+2944(SB), Z4
 	VFMADD213PS.BCST  constants<>+2976(SB), Z3, Z4
+	VFMADD213PS.BCST  constants<>+3008(SB), Z3, Z4
 	VMULPS            Z3, Z4, Z4
 	VFMADD213PS       Z1, Z1, Z4
-	VBROADCASTSS      constants<>+3008(SB), Z1
-	VFMADD213PS.BCST  constants<>+3040(SB), Z3, Z1
+	VBROADCASTSS      constants<>+3040(SB), Z1
 	VFMADD213PS.BCST  constants<>+3072(SB), Z3, Z1
+	VFMADD213PS.BCST  constants<>+3104(SB), Z3, Z1
 	VFMADD213PS.BCST  constants<>+896(SB), Z3, Z1
 	VFMADD213PS.BCST  constants<>+32(SB), Z3, Z1
 	VPSLLD            $0x1f, Z2, Z3
@@ -7005,11 +6954,11 @@ tail2:
 	VBLENDMPS         Z1, Z4, K1, Z14
 	VBLENDMPS         Z4, Z1, K1, Z15
 	VPSLLD            $0x1e, Z2, Z1
-	VANDPS.BCST       constants<>+1088(SB), Z1, Z1
+	VANDPS.BCST       constants<>+1120(SB), Z1, Z1
 	VXORPS            Z1, Z14, Z1
-	VPADDD.BCST       constants<>+3104(SB), Z2, Z2
+	VPADDD.BCST       constants<>+3136(SB), Z2, Z2
 	VPSLLD            $0x1e, Z2, Z2
-	VANDPS.BCST       constants<>+1088(SB), Z2, Z2
+	VANDPS.BCST       constants<>+1120(SB), Z2, Z2
 	VXORPS            Z2, Z15, Z2
 	MOVQ              DX, AX
 	XORQ              SI, SI
@@ -7038,7 +6987,7 @@ tail2:
 	VMOVUPS           Z0, K1, 64(BX)(CX*4)
 	VPSRLD            $0x08, Z12, Z0
 	VCVTDQ2PS         Z0, Z0
-	VMULPS.BCST       constants<>+2784(SB), Z0, Z0
+	VMULPS.BCST       constants<>+2816(SB), Z0, Z0
 	VBROADCASTSS      constants<>+32(SB), Z1
 	VSUBPS            Z0, Z1, Z0
 	VPSUBD.BCST       constants<>+544(SB), Z0, Z1
@@ -7060,26 +7009,26 @@ tail2:
 	VFMADD213PS.BCST  constants<>+896(SB), Z0, Z3
 	VFMADD213PS       Z0, Z2, Z3
 	VFMADD231PS.BCST  constants<>+928(SB), Z1, Z3
-	VMULPS.BCST       constants<>+2816(SB), Z3, Z0
+	VMULPS.BCST       constants<>+2848(SB), Z3, Z0
 	VSQRTPS           Z0, Z0
 	VPSRLD            $0x08, Z13, Z1
 	VCVTDQ2PS         Z1, Z1
-	VMULPS.BCST       constants<>+2784(SB), Z1, Z1
+	VMULPS.BCST       constants<>+2816(SB), Z1, Z1
 	VBROADCASTSS      constants<>+128(SB), Z2
-	VFMADD231PS.BCST  constants<>+1408(SB), Z1, Z2
+	VFMADD231PS.BCST  constants<>+1440(SB), Z1, Z2
 	VSUBPS.BCST       constants<>+128(SB), Z2, Z3
 	VMOVAPS           Z1, Z1
-	VFNMADD231PS.BCST constants<>+2848(SB), Z3, Z1
-	VMULPS.BCST       constants<>+2880(SB), Z1, Z1
+	VFNMADD231PS.BCST constants<>+2880(SB), Z3, Z1
+	VMULPS.BCST       constants<>+2912(SB), Z1, Z1
 	VMULPS            Z1, Z1, Z3
-	VBROADCASTSS      constants<>+2912(SB), Z4
-	VFMADD213PS.BCST  constants<>+2944(SB), Z3, Z4
+	VBROADCASTSS      constants<>+2944(SB), Z4
 	VFMADD213PS.BCST  constants<>+2976(SB), Z3, Z4
+	VFMADD213PS.BCST  constants<>+3008(SB), Z3, Z4
 	VMULPS            Z3, Z4, Z4
 	VFMADD213PS       Z1, Z1, Z4
-	VBROADCASTSS      constants<>+3008(SB), Z1
-	VFMADD213PS.BCST  constants<>+3040(SB), Z3, Z1
+	VBROADCASTSS      constants<>+3040(SB), Z1
 	VFMADD213PS.BCST  constants<>+3072(SB), Z3, Z1
+	VFMADD213PS.BCST  constants<>+3104(SB), Z3, Z1
 	VFMADD213PS.BCST  constants<>+896(SB), Z3, Z1
 	VFMADD213PS.BCST  constants<>+32(SB), Z3, Z1
 	VPSLLD            $0x1f, Z2, Z3
@@ -7087,11 +7036,11 @@ tail2:
 	VBLENDMPS         Z1, Z4, K1, Z16
 	VBLENDMPS         Z4, Z1, K1, Z17
 	VPSLLD            $0x1e, Z2, Z1
-	VANDPS.BCST       constants<>+1088(SB), Z1, Z1
+	VANDPS.BCST       constants<>+1120(SB), Z1, Z1
 	VXORPS            Z1, Z16, Z1
-	VPADDD.BCST       constants<>+3104(SB), Z2, Z2
+	VPADDD.BCST       constants<>+3136(SB), Z2, Z2
 	VPSLLD            $0x1e, Z2, Z2
-	VANDPS.BCST       constants<>+1088(SB), Z2, Z2
+	VANDPS.BCST       constants<>+1120(SB), Z2, Z2
 	VXORPS            Z2, Z17, Z2
 	MOVQ              DX, AX
 	SUBQ              $0x00000020, AX
@@ -7153,178 +7102,178 @@ loop1:
 	VXORPS           Z14, Z14, Z14
 	VBROADCASTSS     88(AX), Z15
 	VBROADCASTSS     92(AX), Z16
-	VPMULUDQ.BCST    constants<>+2656(SB), Z10, Z10
-	VPMULUDQ.BCST    constants<>+2688(SB), Z11, Z11
+	VPMULUDQ.BCST    constants<>+2688(SB), Z10, Z10
+	VPMULUDQ.BCST    constants<>+2720(SB), Z11, Z11
 	VPSRLQ           $0x20, Z10, Z17
 	VPSRLQ           $0x20, Z11, Z18
 	VXORPS           Z0, Z18, Z18
 	VXORPS           Z15, Z18, Z18
 	VXORPS           Z12, Z17, Z12
 	VXORPS           Z16, Z12, Z12
-	VPMULUDQ.BCST    constants<>+2656(SB), Z1, Z1
-	VPMULUDQ.BCST    constants<>+2688(SB), Z13, Z13
+	VPMULUDQ.BCST    constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST    constants<>+2720(SB), Z13, Z13
 	VPSRLQ           $0x20, Z1, Z17
 	VPSRLQ           $0x20, Z13, Z19
 	VXORPS           Z0, Z19, Z0
 	VXORPS           Z15, Z0, Z0
 	VXORPS           Z14, Z17, Z14
 	VXORPS           Z16, Z14, Z14
-	VPADDD.BCST      constants<>+2720(SB), Z15, Z15
-	VPADDD.BCST      constants<>+2752(SB), Z16, Z16
-	VPMULUDQ.BCST    constants<>+2656(SB), Z18, Z17
-	VPMULUDQ.BCST    constants<>+2688(SB), Z12, Z12
+	VPADDD.BCST      constants<>+2752(SB), Z15, Z15
+	VPADDD.BCST      constants<>+2784(SB), Z16, Z16
+	VPMULUDQ.BCST    constants<>+2688(SB), Z18, Z17
+	VPMULUDQ.BCST    constants<>+2720(SB), Z12, Z12
 	VPSRLQ           $0x20, Z17, Z18
 	VPSRLQ           $0x20, Z12, Z19
 	VXORPS           Z11, Z19, Z11
 	VXORPS           Z15, Z11, Z11
 	VXORPS           Z10, Z18, Z10
 	VXORPS           Z16, Z10, Z10
-	VPMULUDQ.BCST    constants<>+2656(SB), Z0, Z0
-	VPMULUDQ.BCST    constants<>+2688(SB), Z14, Z14
+	VPMULUDQ.BCST    constants<>+2688(SB), Z0, Z0
+	VPMULUDQ.BCST    constants<>+2720(SB), Z14, Z14
 	VPSRLQ           $0x20, Z0, Z18
 	VPSRLQ           $0x20, Z14, Z19
 	VXORPS           Z13, Z19, Z13
 	VXORPS           Z15, Z13, Z13
 	VXORPS           Z1, Z18, Z1
 	VXORPS           Z16, Z1, Z1
-	VPADDD.BCST      constants<>+2720(SB), Z15, Z15
-	VPADDD.BCST      constants<>+2752(SB), Z16, Z16
-	VPMULUDQ.BCST    constants<>+2656(SB), Z11, Z11
-	VPMULUDQ.BCST    constants<>+2688(SB), Z10, Z10
+	VPADDD.BCST      constants<>+2752(SB), Z15, Z15
+	VPADDD.BCST      constants<>+2784(SB), Z16, Z16
+	VPMULUDQ.BCST    constants<>+2688(SB), Z11, Z11
+	VPMULUDQ.BCST    constants<>+2720(SB), Z10, Z10
 	VPSRLQ           $0x20, Z11, Z18
 	VPSRLQ           $0x20, Z10, Z19
 	VXORPS           Z12, Z19, Z12
 	VXORPS           Z15, Z12, Z12
 	VXORPS           Z17, Z18, Z17
 	VXORPS           Z16, Z17, Z17
-	VPMULUDQ.BCST    constants<>+2656(SB), Z13, Z13
-	VPMULUDQ.BCST    constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST    constants<>+2688(SB), Z13, Z13
+	VPMULUDQ.BCST    constants<>+2720(SB), Z1, Z1
 	VPSRLQ           $0x20, Z13, Z18
 	VPSRLQ           $0x20, Z1, Z19
 	VXORPS           Z14, Z19, Z14
 	VXORPS           Z15, Z14, Z14
 	VXORPS           Z0, Z18, Z0
 	VXORPS           Z16, Z0, Z0
-	VPADDD.BCST      constants<>+2720(SB), Z15, Z15
-	VPADDD.BCST      constants<>+2752(SB), Z16, Z16
-	VPMULUDQ.BCST    constants<>+2656(SB), Z12, Z12
-	VPMULUDQ.BCST    constants<>+2688(SB), Z17, Z17
+	VPADDD.BCST      constants<>+2752(SB), Z15, Z15
+	VPADDD.BCST      constants<>+2784(SB), Z16, Z16
+	VPMULUDQ.BCST    constants<>+2688(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2720(SB), Z17, Z17
 	VPSRLQ           $0x20, Z12, Z18
 	VPSRLQ           $0x20, Z17, Z19
 	VXORPS           Z10, Z19, Z10
 	VXORPS           Z15, Z10, Z10
 	VXORPS           Z11, Z18, Z11
 	VXORPS           Z16, Z11, Z11
-	VPMULUDQ.BCST    constants<>+2656(SB), Z14, Z14
-	VPMULUDQ.BCST    constants<>+2688(SB), Z0, Z0
+	VPMULUDQ.BCST    constants<>+2688(SB), Z14, Z14
+	VPMULUDQ.BCST    constants<>+2720(SB), Z0, Z0
 	VPSRLQ           $0x20, Z14, Z18
 	VPSRLQ           $0x20, Z0, Z19
 	VXORPS           Z1, Z19, Z1
 	VXORPS           Z15, Z1, Z1
 	VXORPS           Z13, Z18, Z13
 	VXORPS           Z16, Z13, Z13
-	VPADDD.BCST      constants<>+2720(SB), Z15, Z15
-	VPADDD.BCST      constants<>+2752(SB), Z16, Z16
-	VPMULUDQ.BCST    constants<>+2656(SB), Z10, Z10
-	VPMULUDQ.BCST    constants<>+2688(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2752(SB), Z15, Z15
+	VPADDD.BCST      constants<>+2784(SB), Z16, Z16
+	VPMULUDQ.BCST    constants<>+2688(SB), Z10, Z10
+	VPMULUDQ.BCST    constants<>+2720(SB), Z11, Z11
 	VPSRLQ           $0x20, Z10, Z18
 	VPSRLQ           $0x20, Z11, Z19
 	VXORPS           Z17, Z19, Z17
 	VXORPS           Z15, Z17, Z17
 	VXORPS           Z12, Z18, Z12
 	VXORPS           Z16, Z12, Z12
-	VPMULUDQ.BCST    constants<>+2656(SB), Z1, Z1
-	VPMULUDQ.BCST    constants<>+2688(SB), Z13, Z13
+	VPMULUDQ.BCST    constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST    constants<>+2720(SB), Z13, Z13
 	VPSRLQ           $0x20, Z1, Z18
 	VPSRLQ           $0x20, Z13, Z19
 	VXORPS           Z0, Z19, Z0
 	VXORPS           Z15, Z0, Z0
 	VXORPS           Z14, Z18, Z14
 	VXORPS           Z16, Z14, Z14
-	VPADDD.BCST      constants<>+2720(SB), Z15, Z15
-	VPADDD.BCST      constants<>+2752(SB), Z16, Z16
-	VPMULUDQ.BCST    constants<>+2656(SB), Z17, Z17
-	VPMULUDQ.BCST    constants<>+2688(SB), Z12, Z12
+	VPADDD.BCST      constants<>+2752(SB), Z15, Z15
+	VPADDD.BCST      constants<>+2784(SB), Z16, Z16
+	VPMULUDQ.BCST    constants<>+2688(SB), Z17, Z17
+	VPMULUDQ.BCST    constants<>+2720(SB), Z12, Z12
 	VPSRLQ           $0x20, Z17, Z18
 	VPSRLQ           $0x20, Z12, Z19
 	VXORPS           Z11, Z19, Z11
 	VXORPS           Z15, Z11, Z11
 	VXORPS           Z10, Z18, Z10
 	VXORPS           Z16, Z10, Z10
-	VPMULUDQ.BCST    constants<>+2656(SB), Z0, Z0
-	VPMULUDQ.BCST    constants<>+2688(SB), Z14, Z14
+	VPMULUDQ.BCST    constants<>+2688(SB), Z0, Z0
+	VPMULUDQ.BCST    constants<>+2720(SB), Z14, Z14
 	VPSRLQ           $0x20, Z0, Z18
 	VPSRLQ           $0x20, Z14, Z19
 	VXORPS           Z13, Z19, Z13
 	VXORPS           Z15, Z13, Z13
 	VXORPS           Z1, Z18, Z1
 	VXORPS           Z16, Z1, Z1
-	VPADDD.BCST      constants<>+2720(SB), Z15, Z15
-	VPADDD.BCST      constants<>+2752(SB), Z16, Z16
-	VPMULUDQ.BCST    constants<>+2656(SB), Z11, Z11
-	VPMULUDQ.BCST    constants<>+2688(SB), Z10, Z10
+	VPADDD.BCST      constants<>+2752(SB), Z15, Z15
+	VPADDD.BCST      constants<>+2784(SB), Z16, Z16
+	VPMULUDQ.BCST    constants<>+2688(SB), Z11, Z11
+	VPMULUDQ.BCST    constants<>+2720(SB), Z10, Z10
 	VPSRLQ           $0x20, Z11, Z18
 	VPSRLQ           $0x20, Z10, Z19
 	VXORPS           Z12, Z19, Z12
 	VXORPS           Z15, Z12, Z12
 	VXORPS           Z17, Z18, Z17
 	VXORPS           Z16, Z17, Z17
-	VPMULUDQ.BCST    constants<>+2656(SB), Z13, Z13
-	VPMULUDQ.BCST    constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST    constants<>+2688(SB), Z13, Z13
+	VPMULUDQ.BCST    constants<>+2720(SB), Z1, Z1
 	VPSRLQ           $0x20, Z13, Z18
 	VPSRLQ           $0x20, Z1, Z19
 	VXORPS           Z14, Z19, Z14
 	VXORPS           Z15, Z14, Z14
 	VXORPS           Z0, Z18, Z0
 	VXORPS           Z16, Z0, Z0
-	VPADDD.BCST      constants<>+2720(SB), Z15, Z15
-	VPADDD.BCST      constants<>+2752(SB), Z16, Z16
-	VPMULUDQ.BCST    constants<>+2656(SB), Z12, Z12
-	VPMULUDQ.BCST    constants<>+2688(SB), Z17, Z17
+	VPADDD.BCST      constants<>+2752(SB), Z15, Z15
+	VPADDD.BCST      constants<>+2784(SB), Z16, Z16
+	VPMULUDQ.BCST    constants<>+2688(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2720(SB), Z17, Z17
 	VPSRLQ           $0x20, Z12, Z18
 	VPSRLQ           $0x20, Z17, Z19
 	VXORPS           Z10, Z19, Z10
 	VXORPS           Z15, Z10, Z10
 	VXORPS           Z11, Z18, Z11
 	VXORPS           Z16, Z11, Z11
-	VPMULUDQ.BCST    constants<>+2656(SB), Z14, Z14
-	VPMULUDQ.BCST    constants<>+2688(SB), Z0, Z0
+	VPMULUDQ.BCST    constants<>+2688(SB), Z14, Z14
+	VPMULUDQ.BCST    constants<>+2720(SB), Z0, Z0
 	VPSRLQ           $0x20, Z14, Z18
 	VPSRLQ           $0x20, Z0, Z19
 	VXORPS           Z1, Z19, Z1
 	VXORPS           Z15, Z1, Z1
 	VXORPS           Z13, Z18, Z13
 	VXORPS           Z16, Z13, Z13
-	VPADDD.BCST      constants<>+2720(SB), Z15, Z15
-	VPADDD.BCST      constants<>+2752(SB), Z16, Z16
-	VPMULUDQ.BCST    constants<>+2656(SB), Z10, Z10
-	VPMULUDQ.BCST    constants<>+2688(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2752(SB), Z15, Z15
+	VPADDD.BCST      constants<>+2784(SB), Z16, Z16
+	VPMULUDQ.BCST    constants<>+2688(SB), Z10, Z10
+	VPMULUDQ.BCST    constants<>+2720(SB), Z11, Z11
 	VPSRLQ           $0x20, Z10, Z18
 	VPSRLQ           $0x20, Z11, Z19
 	VXORPS           Z17, Z19, Z17
 	VXORPS           Z15, Z17, Z17
 	VXORPS           Z12, Z18, Z12
 	VXORPS           Z16, Z12, Z12
-	VPMULUDQ.BCST    constants<>+2656(SB), Z1, Z1
-	VPMULUDQ.BCST    constants<>+2688(SB), Z13, Z13
+	VPMULUDQ.BCST    constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST    constants<>+2720(SB), Z13, Z13
 	VPSRLQ           $0x20, Z1, Z18
 	VPSRLQ           $0x20, Z13, Z19
 	VXORPS           Z0, Z19, Z0
 	VXORPS           Z15, Z0, Z0
 	VXORPS           Z14, Z18, Z14
 	VXORPS           Z16, Z14, Z14
-	VPADDD.BCST      constants<>+2720(SB), Z15, Z15
-	VPADDD.BCST      constants<>+2752(SB), Z16, Z16
-	VPMULUDQ.BCST    constants<>+2656(SB), Z17, Z17
-	VPMULUDQ.BCST    constants<>+2688(SB), Z12, Z12
+	VPADDD.BCST      constants<>+2752(SB), Z15, Z15
+	VPADDD.BCST      constants<>+2784(SB), Z16, Z16
+	VPMULUDQ.BCST    constants<>+2688(SB), Z17, Z17
+	VPMULUDQ.BCST    constants<>+2720(SB), Z12, Z12
 	VPSRLQ           $0x20, Z17, Z18
 	VPSRLQ           $0x20, Z12, Z19
 	VXORPS           Z11, Z19, Z11
 	VXORPS           Z15, Z11, Z11
 	VXORPS           Z10, Z18, Z10
 	VXORPS           Z16, Z10, Z10
-	VPMULUDQ.BCST    constants<>+2656(SB), Z0, Z0
-	VPMULUDQ.BCST    constants<>+2688(SB), Z14, Z14
+	VPMULUDQ.BCST    constants<>+2688(SB), Z0, Z0
+	VPMULUDQ.BCST    constants<>+2720(SB), Z14, Z14
 	VPSRLQ           $0x20, Z0, Z18
 	VPSRLQ           $0x20, Z14, Z19
 	VXORPS           Z13, Z19, Z13
@@ -7370,7 +7319,7 @@ loop1:
 	VFMADD213PS.BCST constants<>+896(SB), Z0, Z11
 	VFMADD213PS      Z0, Z10, Z11
 	VFMADD231PS.BCST constants<>+928(SB), Z1, Z11
-	VXORPS.BCST      constants<>+1088(SB), Z11, Z0
+	VXORPS.BCST      constants<>+1120(SB), Z11, Z0
 	VPSUBD.BCST      constants<>+544(SB), Z0, Z1
 	VANDPS.BCST      constants<>+576(SB), Z1, Z1
 	VPSUBD           Z1, Z0, Z0
@@ -7390,7 +7339,7 @@ loop1:
 	VFMADD213PS.BCST constants<>+896(SB), Z0, Z11
 	VFMADD213PS      Z0, Z10, Z11
 	VFMADD231PS.BCST constants<>+928(SB), Z1, Z11
-	VXORPS.BCST      constants<>+1088(SB), Z11, Z0
+	VXORPS.BCST      constants<>+1120(SB), Z11, Z0
 	VMOVUPS          Z0, (BX)(CX*4)
 	VPSRLD           $0x09, Z3, Z0
 	VCVTDQ2PS        Z0, Z0
@@ -7415,7 +7364,7 @@ loop1:
 	VFMADD213PS.BCST constants<>+896(SB), Z0, Z11
 	VFMADD213PS      Z0, Z10, Z11
 	VFMADD231PS.BCST constants<>+928(SB), Z1, Z11
-	VXORPS.BCST      constants<>+1088(SB), Z11, Z0
+	VXORPS.BCST      constants<>+1120(SB), Z11, Z0
 	VPSUBD.BCST      constants<>+544(SB), Z0, Z1
 	VANDPS.BCST      constants<>+576(SB), Z1, Z1
 	VPSUBD           Z1, Z0, Z0
@@ -7435,7 +7384,7 @@ loop1:
 	VFMADD213PS.BCST constants<>+896(SB), Z0, Z11
 	VFMADD213PS      Z0, Z10, Z11
 	VFMADD231PS.BCST constants<>+928(SB), Z1, Z11
-	VXORPS.BCST      constants<>+1088(SB), Z11, Z0
+	VXORPS.BCST      constants<>+1120(SB), Z11, Z0
 	VMOVUPS          Z0, 64(BX)(CX*4)
 	VPSRLD           $0x09, Z4, Z0
 	VCVTDQ2PS        Z0, Z0
@@ -7460,7 +7409,7 @@ loop1:
 	VFMADD213PS.BCST constants<>+896(SB), Z0, Z11
 	VFMADD213PS      Z0, Z10, Z11
 	VFMADD231PS.BCST constants<>+928(SB), Z1, Z11
-	VXORPS.BCST      constants<>+1088(SB), Z11, Z0
+	VXORPS.BCST      constants<>+1120(SB), Z11, Z0
 	VPSUBD.BCST      constants<>+544(SB), Z0, Z1
 	VANDPS.BCST      constants<>+576(SB), Z1, Z1
 	VPSUBD           Z1, Z0, Z0
@@ -7480,7 +7429,7 @@ loop1:
 	VFMADD213PS.BCST constants<>+896(SB), Z0, Z11
 	VFMADD213PS      Z0, Z10, Z11
 	VFMADD231PS.BCST constants<>+928(SB), Z1, Z11
-	VXORPS.BCST      constants<>+1088(SB), Z11, Z0
+	VXORPS.BCST      constants<>+1120(SB), Z11, Z0
 	VMOVUPS          Z0, 128(BX)(CX*4)
 	VPSRLD           $0x09, Z5, Z0
 	VCVTDQ2PS        Z0, Z0
@@ -7505,7 +7454,7 @@ loop1:
 	VFMADD213PS.BCST constants<>+896(SB), Z0, Z11
 	VFMADD213PS      Z0, Z10, Z11
 	VFMADD231PS.BCST constants<>+928(SB), Z1, Z11
-	VXORPS.BCST      constants<>+1088(SB), Z11, Z0
+	VXORPS.BCST      constants<>+1120(SB), Z11, Z0
 	VPSUBD.BCST      constants<>+544(SB), Z0, Z1
 	VANDPS.BCST      constants<>+576(SB), Z1, Z1
 	VPSUBD           Z1, Z0, Z0
@@ -7525,7 +7474,7 @@ loop1:
 	VFMADD213PS.BCST constants<>+896(SB), Z0, Z11
 	VFMADD213PS      Z0, Z10, Z11
 	VFMADD231PS.BCST constants<>+928(SB), Z1, Z11
-	VXORPS.BCST      constants<>+1088(SB), Z11, Z0
+	VXORPS.BCST      constants<>+1120(SB), Z11, Z0
 	VMOVUPS          Z0, 192(BX)(CX*4)
 	ADDQ             $0x10, SI
 	ADDQ             $0x00000040, CX
@@ -7549,178 +7498,178 @@ tail2:
 	VXORPS           Z10, Z10, Z10
 	VBROADCASTSS     88(AX), Z11
 	VBROADCASTSS     92(AX), Z12
-	VPMULUDQ.BCST    constants<>+2656(SB), Z2, Z2
-	VPMULUDQ.BCST    constants<>+2688(SB), Z3, Z3
+	VPMULUDQ.BCST    constants<>+2688(SB), Z2, Z2
+	VPMULUDQ.BCST    constants<>+2720(SB), Z3, Z3
 	VPSRLQ           $0x20, Z2, Z13
 	VPSRLQ           $0x20, Z3, Z14
 	VXORPS           Z0, Z14, Z14
 	VXORPS           Z11, Z14, Z14
 	VXORPS           Z4, Z13, Z4
 	VXORPS           Z12, Z4, Z4
-	VPMULUDQ.BCST    constants<>+2656(SB), Z1, Z1
-	VPMULUDQ.BCST    constants<>+2688(SB), Z5, Z5
+	VPMULUDQ.BCST    constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST    constants<>+2720(SB), Z5, Z5
 	VPSRLQ           $0x20, Z1, Z13
 	VPSRLQ           $0x20, Z5, Z15
 	VXORPS           Z0, Z15, Z0
 	VXORPS           Z11, Z0, Z0
 	VXORPS           Z10, Z13, Z10
 	VXORPS           Z12, Z10, Z10
-	VPADDD.BCST      constants<>+2720(SB), Z11, Z11
-	VPADDD.BCST      constants<>+2752(SB), Z12, Z12
-	VPMULUDQ.BCST    constants<>+2656(SB), Z14, Z13
-	VPMULUDQ.BCST    constants<>+2688(SB), Z4, Z4
+	VPADDD.BCST      constants<>+2752(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2784(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2688(SB), Z14, Z13
+	VPMULUDQ.BCST    constants<>+2720(SB), Z4, Z4
 	VPSRLQ           $0x20, Z13, Z14
 	VPSRLQ           $0x20, Z4, Z15
 	VXORPS           Z3, Z15, Z3
 	VXORPS           Z11, Z3, Z3
 	VXORPS           Z2, Z14, Z2
 	VXORPS           Z12, Z2, Z2
-	VPMULUDQ.BCST    constants<>+2656(SB), Z0, Z0
-	VPMULUDQ.BCST    constants<>+2688(SB), Z10, Z10
+	VPMULUDQ.BCST    constants<>+2688(SB), Z0, Z0
+	VPMULUDQ.BCST    constants<>+2720(SB), Z10, Z10
 	VPSRLQ           $0x20, Z0, Z14
 	VPSRLQ           $0x20, Z10, Z15
 	VXORPS           Z5, Z15, Z5
 	VXORPS           Z11, Z5, Z5
 	VXORPS           Z1, Z14, Z1
 	VXORPS           Z12, Z1, Z1
-	VPADDD.BCST      constants<>+2720(SB), Z11, Z11
-	VPADDD.BCST      constants<>+2752(SB), Z12, Z12
-	VPMULUDQ.BCST    constants<>+2656(SB), Z3, Z3
-	VPMULUDQ.BCST    constants<>+2688(SB), Z2, Z2
+	VPADDD.BCST      constants<>+2752(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2784(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2688(SB), Z3, Z3
+	VPMULUDQ.BCST    constants<>+2720(SB), Z2, Z2
 	VPSRLQ           $0x20, Z3, Z14
 	VPSRLQ           $0x20, Z2, Z15
 	VXORPS           Z4, Z15, Z4
 	VXORPS           Z11, Z4, Z4
 	VXORPS           Z13, Z14, Z13
 	VXORPS           Z12, Z13, Z13
-	VPMULUDQ.BCST    constants<>+2656(SB), Z5, Z5
-	VPMULUDQ.BCST    constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST    constants<>+2688(SB), Z5, Z5
+	VPMULUDQ.BCST    constants<>+2720(SB), Z1, Z1
 	VPSRLQ           $0x20, Z5, Z14
 	VPSRLQ           $0x20, Z1, Z15
 	VXORPS           Z10, Z15, Z10
 	VXORPS           Z11, Z10, Z10
 	VXORPS           Z0, Z14, Z0
 	VXORPS           Z12, Z0, Z0
-	VPADDD.BCST      constants<>+2720(SB), Z11, Z11
-	VPADDD.BCST      constants<>+2752(SB), Z12, Z12
-	VPMULUDQ.BCST    constants<>+2656(SB), Z4, Z4
-	VPMULUDQ.BCST    constants<>+2688(SB), Z13, Z13
+	VPADDD.BCST      constants<>+2752(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2784(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2688(SB), Z4, Z4
+	VPMULUDQ.BCST    constants<>+2720(SB), Z13, Z13
 	VPSRLQ           $0x20, Z4, Z14
 	VPSRLQ           $0x20, Z13, Z15
 	VXORPS           Z2, Z15, Z2
 	VXORPS           Z11, Z2, Z2
 	VXORPS           Z3, Z14, Z3
 	VXORPS           Z12, Z3, Z3
-	VPMULUDQ.BCST    constants<>+2656(SB), Z10, Z10
-	VPMULUDQ.BCST    constants<>+2688(SB), Z0, Z0
+	VPMULUDQ.BCST    constants<>+2688(SB), Z10, Z10
+	VPMULUDQ.BCST    constants<>+2720(SB), Z0, Z0
 	VPSRLQ           $0x20, Z10, Z14
 	VPSRLQ           $0x20, Z0, Z15
 	VXORPS           Z1, Z15, Z1
 	VXORPS           Z11, Z1, Z1
 	VXORPS           Z5, Z14, Z5
 	VXORPS           Z12, Z5, Z5
-	VPADDD.BCST      constants<>+2720(SB), Z11, Z11
-	VPADDD.BCST      constants<>+2752(SB), Z12, Z12
-	VPMULUDQ.BCST    constants<>+2656(SB), Z2, Z2
-	VPMULUDQ.BCST    constants<>+2688(SB), Z3, Z3
+	VPADDD.BCST      constants<>+2752(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2784(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2688(SB), Z2, Z2
+	VPMULUDQ.BCST    constants<>+2720(SB), Z3, Z3
 	VPSRLQ           $0x20, Z2, Z14
 	VPSRLQ           $0x20, Z3, Z15
 	VXORPS           Z13, Z15, Z13
 	VXORPS           Z11, Z13, Z13
 	VXORPS           Z4, Z14, Z4
 	VXORPS           Z12, Z4, Z4
-	VPMULUDQ.BCST    constants<>+2656(SB), Z1, Z1
-	VPMULUDQ.BCST    constants<>+2688(SB), Z5, Z5
+	VPMULUDQ.BCST    constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST    constants<>+2720(SB), Z5, Z5
 	VPSRLQ           $0x20, Z1, Z14
 	VPSRLQ           $0x20, Z5, Z15
 	VXORPS           Z0, Z15, Z0
 	VXORPS           Z11, Z0, Z0
 	VXORPS           Z10, Z14, Z10
 	VXORPS           Z12, Z10, Z10
-	VPADDD.BCST      constants<>+2720(SB), Z11, Z11
-	VPADDD.BCST      constants<>+2752(SB), Z12, Z12
-	VPMULUDQ.BCST    constants<>+2656(SB), Z13, Z13
-	VPMULUDQ.BCST    constants<>+2688(SB), Z4, Z4
+	VPADDD.BCST      constants<>+2752(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2784(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2688(SB), Z13, Z13
+	VPMULUDQ.BCST    constants<>+2720(SB), Z4, Z4
 	VPSRLQ           $0x20, Z13, Z14
 	VPSRLQ           $0x20, Z4, Z15
 	VXORPS           Z3, Z15, Z3
 	VXORPS           Z11, Z3, Z3
 	VXORPS           Z2, Z14, Z2
 	VXORPS           Z12, Z2, Z2
-	VPMULUDQ.BCST    constants<>+2656(SB), Z0, Z0
-	VPMULUDQ.BCST    constants<>+2688(SB), Z10, Z10
+	VPMULUDQ.BCST    constants<>+2688(SB), Z0, Z0
+	VPMULUDQ.BCST    constants<>+2720(SB), Z10, Z10
 	VPSRLQ           $0x20, Z0, Z14
 	VPSRLQ           $0x20, Z10, Z15
 	VXORPS           Z5, Z15, Z5
 	VXORPS           Z11, Z5, Z5
 	VXORPS           Z1, Z14, Z1
 	VXORPS           Z12, Z1, Z1
-	VPADDD.BCST      constants<>+2720(SB), Z11, Z11
-	VPADDD.BCST      constants<>+2752(SB), Z12, Z12
-	VPMULUDQ.BCST    constants<>+2656(SB), Z3, Z3
-	VPMULUDQ.BCST    constants<>+2688(SB), Z2, Z2
+	VPADDD.BCST      constants<>+2752(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2784(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2688(SB), Z3, Z3
+	VPMULUDQ.BCST    constants<>+2720(SB), Z2, Z2
 	VPSRLQ           $0x20, Z3, Z14
 	VPSRLQ           $0x20, Z2, Z15
 	VXORPS           Z4, Z15, Z4
 	VXORPS           Z11, Z4, Z4
 	VXORPS           Z13, Z14, Z13
 	VXORPS           Z12, Z13, Z13
-	VPMULUDQ.BCST    constants<>+2656(SB), Z5, Z5
-	VPMULUDQ.BCST    constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST    constants<>+2688(SB), Z5, Z5
+	VPMULUDQ.BCST    constants<>+2720(SB), Z1, Z1
 	VPSRLQ           $0x20, Z5, Z14
 	VPSRLQ           $0x20, Z1, Z15
 	VXORPS           Z10, Z15, Z10
 	VXORPS           Z11, Z10, Z10
 	VXORPS           Z0, Z14, Z0
 	VXORPS           Z12, Z0, Z0
-	VPADDD.BCST      constants<>+2720(SB), Z11, Z11
-	VPADDD.BCST      constants<>+2752(SB), Z12, Z12
-	VPMULUDQ.BCST    constants<>+2656(SB), Z4, Z4
-	VPMULUDQ.BCST    constants<>+2688(SB), Z13, Z13
+	VPADDD.BCST      constants<>+2752(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2784(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2688(SB), Z4, Z4
+	VPMULUDQ.BCST    constants<>+2720(SB), Z13, Z13
 	VPSRLQ           $0x20, Z4, Z14
 	VPSRLQ           $0x20, Z13, Z15
 	VXORPS           Z2, Z15, Z2
 	VXORPS           Z11, Z2, Z2
 	VXORPS           Z3, Z14, Z3
 	VXORPS           Z12, Z3, Z3
-	VPMULUDQ.BCST    constants<>+2656(SB), Z10, Z10
-	VPMULUDQ.BCST    constants<>+2688(SB), Z0, Z0
+	VPMULUDQ.BCST    constants<>+2688(SB), Z10, Z10
+	VPMULUDQ.BCST    constants<>+2720(SB), Z0, Z0
 	VPSRLQ           $0x20, Z10, Z14
 	VPSRLQ           $0x20, Z0, Z15
 	VXORPS           Z1, Z15, Z1
 	VXORPS           Z11, Z1, Z1
 	VXORPS           Z5, Z14, Z5
 	VXORPS           Z12, Z5, Z5
-	VPADDD.BCST      constants<>+2720(SB), Z11, Z11
-	VPADDD.BCST      constants<>+2752(SB), Z12, Z12
-	VPMULUDQ.BCST    constants<>+2656(SB), Z2, Z2
-	VPMULUDQ.BCST    constants<>+2688(SB), Z3, Z3
+	VPADDD.BCST      constants<>+2752(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2784(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2688(SB), Z2, Z2
+	VPMULUDQ.BCST    constants<>+2720(SB), Z3, Z3
 	VPSRLQ           $0x20, Z2, Z14
 	VPSRLQ           $0x20, Z3, Z15
 	VXORPS           Z13, Z15, Z13
 	VXORPS           Z11, Z13, Z13
 	VXORPS           Z4, Z14, Z4
 	VXORPS           Z12, Z4, Z4
-	VPMULUDQ.BCST    constants<>+2656(SB), Z1, Z1
-	VPMULUDQ.BCST    constants<>+2688(SB), Z5, Z5
+	VPMULUDQ.BCST    constants<>+2688(SB), Z1, Z1
+	VPMULUDQ.BCST    constants<>+2720(SB), Z5, Z5
 	VPSRLQ           $0x20, Z1, Z14
 	VPSRLQ           $0x20, Z5, Z15
 	VXORPS           Z0, Z15, Z0
 	VXORPS           Z11, Z0, Z0
 	VXORPS           Z10, Z14, Z10
 	VXORPS           Z12, Z10, Z10
-	VPADDD.BCST      constants<>+2720(SB), Z11, Z11
-	VPADDD.BCST      constants<>+2752(SB), Z12, Z12
-	VPMULUDQ.BCST    constants<>+2656(SB), Z13, Z13
-	VPMULUDQ.BCST    constants<>+2688(SB), Z4, Z4
+	VPADDD.BCST      constants<>+2752(SB), Z11, Z11
+	VPADDD.BCST      constants<>+2784(SB), Z12, Z12
+	VPMULUDQ.BCST    constants<>+2688(SB), Z13, Z13
+	VPMULUDQ.BCST    constants<>+2720(SB), Z4, Z4
 	VPSRLQ           $0x20, Z13, Z14
 	VPSRLQ           $0x20, Z4, Z15
 	VXORPS           Z3, Z15, Z3
 	VXORPS           Z11, Z3, Z3
 	VXORPS           Z2, Z14, Z2
 	VXORPS           Z12, Z2, Z2
-	VPMULUDQ.BCST    constants<>+2656(SB), Z0, Z0
-	VPMULUDQ.BCST    constants<>+2688(SB), Z10, Z10
+	VPMULUDQ.BCST    constants<>+2688(SB), Z0, Z0
+	VPMULUDQ.BCST    constants<>+2720(SB), Z10, Z10
 	VPSRLQ           $0x20, Z0, Z14
 	VPSRLQ           $0x20, Z10, Z15
 	VXORPS           Z5, Z15, Z5
@@ -7766,7 +7715,7 @@ tail2:
 	VFMADD213PS.BCST constants<>+896(SB), Z0, Z3
 	VFMADD213PS      Z0, Z2, Z3
 	VFMADD231PS.BCST constants<>+928(SB), Z1, Z3
-	VXORPS.BCST      constants<>+1088(SB), Z3, Z0
+	VXORPS.BCST      constants<>+1120(SB), Z3, Z0
 	VPSUBD.BCST      constants<>+544(SB), Z0, Z1
 	VANDPS.BCST      constants<>+576(SB), Z1, Z1
 	VPSUBD           Z1, Z0, Z0
@@ -7786,7 +7735,7 @@ tail2:
 	VFMADD213PS.BCST constants<>+896(SB), Z0, Z3
 	VFMADD213PS      Z0, Z2, Z3
 	VFMADD231PS.BCST constants<>+928(SB), Z1, Z3
-	VXORPS.BCST      constants<>+1088(SB), Z3, Z0
+	VXORPS.BCST      constants<>+1120(SB), Z3, Z0
 	MOVQ             DX, AX
 	XORQ             SI, SI
 	CMPQ             AX, SI
@@ -7821,7 +7770,7 @@ tail2:
 	VFMADD213PS.BCST constants<>+896(SB), Z0, Z3
 	VFMADD213PS      Z0, Z2, Z3
 	VFMADD231PS.BCST constants<>+928(SB), Z1, Z3
-	VXORPS.BCST      constants<>+1088(SB), Z3, Z0
+	VXORPS.BCST      constants<>+1120(SB), Z3, Z0
 	VPSUBD.BCST      constants<>+544(SB), Z0, Z1
 	VANDPS.BCST      constants<>+576(SB), Z1, Z1
 	VPSUBD           Z1, Z0, Z0
@@ -7841,7 +7790,7 @@ tail2:
 	VFMADD213PS.BCST constants<>+896(SB), Z0, Z3
 	VFMADD213PS      Z0, Z2, Z3
 	VFMADD231PS.BCST constants<>+928(SB), Z1, Z3
-	VXORPS.BCST      constants<>+1088(SB), Z3, Z0
+	VXORPS.BCST      constants<>+1120(SB), Z3, Z0
 	MOVQ             DX, AX
 	SUBQ             $0x00000010, AX
 	XORQ             SI, SI
@@ -7877,7 +7826,7 @@ tail2:
 	VFMADD213PS.BCST constants<>+896(SB), Z0, Z3
 	VFMADD213PS      Z0, Z2, Z3
 	VFMADD231PS.BCST constants<>+928(SB), Z1, Z3
-	VXORPS.BCST      constants<>+1088(SB), Z3, Z0
+	VXORPS.BCST      constants<>+1120(SB), Z3, Z0
 	VPSUBD.BCST      constants<>+544(SB), Z0, Z1
 	VANDPS.BCST      constants<>+576(SB), Z1, Z1
 	VPSUBD           Z1, Z0, Z0
@@ -7897,7 +7846,7 @@ tail2:
 	VFMADD213PS.BCST constants<>+896(SB), Z0, Z3
 	VFMADD213PS      Z0, Z2, Z3
 	VFMADD231PS.BCST constants<>+928(SB), Z1, Z3
-	VXORPS.BCST      constants<>+1088(SB), Z3, Z0
+	VXORPS.BCST      constants<>+1120(SB), Z3, Z0
 	MOVQ             DX, AX
 	SUBQ             $0x00000020, AX
 	XORQ             SI, SI
@@ -7933,7 +7882,7 @@ tail2:
 	VFMADD213PS.BCST constants<>+896(SB), Z0, Z3
 	VFMADD213PS      Z0, Z2, Z3
 	VFMADD231PS.BCST constants<>+928(SB), Z1, Z3
-	VXORPS.BCST      constants<>+1088(SB), Z3, Z0
+	VXORPS.BCST      constants<>+1120(SB), Z3, Z0
 	VPSUBD.BCST      constants<>+544(SB), Z0, Z1
 	VANDPS.BCST      constants<>+576(SB), Z1, Z1
 	VPSUBD           Z1, Z0, Z0
@@ -7953,7 +7902,7 @@ tail2:
 	VFMADD213PS.BCST constants<>+896(SB), Z0, Z3
 	VFMADD213PS      Z0, Z2, Z3
 	VFMADD231PS.BCST constants<>+928(SB), Z1, Z3
-	VXORPS.BCST      constants<>+1088(SB), Z3, Z0
+	VXORPS.BCST      constants<>+1120(SB), Z3, Z0
 	MOVQ             DX, AX
 	SUBQ             $0x00000030, AX
 	XORQ             DX, DX
@@ -9630,10 +9579,10 @@ loop1:
 	VFMADD213PS Y0, Y4, Y3
 	VPSUBD      constants<>+128(SB), Y2, Y0
 	VPSRAD      $0x01, Y0, Y2
-	VPADDD      constants<>+3136(SB), Y2, Y4
+	VPADDD      constants<>+3168(SB), Y2, Y4
 	VPSLLD      $0x17, Y4, Y4
 	VPSUBD      Y2, Y0, Y0
-	VPADDD      constants<>+3136(SB), Y0, Y0
+	VPADDD      constants<>+3168(SB), Y0, Y0
 	VPSLLD      $0x17, Y0, Y0
 	VANDPS      Y1, Y0, Y0
 	VADDPS      constants<>+32(SB), Y3, Y1
@@ -9661,10 +9610,10 @@ loop1:
 	VFMADD213PS Y0, Y4, Y3
 	VPSUBD      constants<>+128(SB), Y2, Y0
 	VPSRAD      $0x01, Y0, Y2
-	VPADDD      constants<>+3136(SB), Y2, Y4
+	VPADDD      constants<>+3168(SB), Y2, Y4
 	VPSLLD      $0x17, Y4, Y4
 	VPSUBD      Y2, Y0, Y0
-	VPADDD      constants<>+3136(SB), Y0, Y0
+	VPADDD      constants<>+3168(SB), Y0, Y0
 	VPSLLD      $0x17, Y0, Y0
 	VANDPS      Y1, Y0, Y0
 	VADDPS      constants<>+32(SB), Y3, Y1
@@ -9711,10 +9660,10 @@ part3:
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+3136(SB), Y3, Y5
+	VPADDD      constants<>+3168(SB), Y3, Y5
 	VPSLLD      $0x17, Y5, Y5
 	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+3136(SB), Y1, Y1
+	VPADDD      constants<>+3168(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
@@ -9887,11 +9836,11 @@ TEXT ·vecTanhAVX2(SB), NOSPLIT, $0-24
 
 loop1:
 	VMOVUPS     (AX)(CX*4), Y0
-	VANDPS      constants<>+1056(SB), Y0, Y1
+	VANDPS      constants<>+1088(SB), Y0, Y1
 	VADDPS      Y1, Y1, Y2
+	VMOVUPS     constants<>+1056(SB), Y3
+	VMINPS      Y2, Y3, Y2
 	VCMPPS      $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS     constants<>+64(SB), Y4
-	VMINPS      Y2, Y4, Y2
 	VMOVUPS     constants<>+96(SB), Y4
 	VMAXPS      Y2, Y4, Y2
 	VMOVUPS     constants<>+128(SB), Y4
@@ -9908,40 +9857,35 @@ loop1:
 	VMULPS      Y2, Y2, Y6
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
-	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+3136(SB), Y4, Y6
-	VPSLLD      $0x17, Y6, Y6
-	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+3136(SB), Y2, Y2
+	VPADDD      constants<>+3168(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y6, Y3, Y3
 	VMULPS      Y2, Y3, Y2
 	VADDPS      constants<>+32(SB), Y2, Y2
 	VMOVUPS     constants<>+1024(SB), Y3
 	VDIVPS      Y2, Y3, Y2
 	VMOVUPS     constants<>+32(SB), Y3
 	VSUBPS      Y2, Y3, Y2
-	VANDPS      constants<>+1088(SB), Y0, Y3
+	VANDPS      constants<>+1120(SB), Y0, Y3
 	VORPS       Y3, Y2, Y2
 	VMULPS      Y0, Y0, Y3
-	VMOVUPS     constants<>+1120(SB), Y4
-	VFMADD213PS constants<>+1152(SB), Y3, Y4
+	VMOVUPS     constants<>+1152(SB), Y4
 	VFMADD213PS constants<>+1184(SB), Y3, Y4
 	VFMADD213PS constants<>+1216(SB), Y3, Y4
 	VFMADD213PS constants<>+1248(SB), Y3, Y4
+	VFMADD213PS constants<>+1280(SB), Y3, Y4
 	VMULPS      Y3, Y4, Y3
 	VFMADD213PS Y0, Y0, Y3
-	VCMPPS      $0x11, constants<>+1280(SB), Y1, Y0
+	VCMPPS      $0x11, constants<>+1312(SB), Y1, Y0
 	VBLENDVPS   Y0, Y3, Y2, Y0
 	VMOVUPS     Y0, (BX)(CX*4)
 	VMOVUPS     32(AX)(CX*4), Y0
-	VANDPS      constants<>+1056(SB), Y0, Y1
+	VANDPS      constants<>+1088(SB), Y0, Y1
 	VADDPS      Y1, Y1, Y2
+	VMOVUPS     constants<>+1056(SB), Y3
+	VMINPS      Y2, Y3, Y2
 	VCMPPS      $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS     constants<>+64(SB), Y4
-	VMINPS      Y2, Y4, Y2
 	VMOVUPS     constants<>+96(SB), Y4
 	VMAXPS      Y2, Y4, Y2
 	VMOVUPS     constants<>+128(SB), Y4
@@ -9958,32 +9902,27 @@ loop1:
 	VMULPS      Y2, Y2, Y6
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
-	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+3136(SB), Y4, Y6
-	VPSLLD      $0x17, Y6, Y6
-	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+3136(SB), Y2, Y2
+	VPADDD      constants<>+3168(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y6, Y3, Y3
 	VMULPS      Y2, Y3, Y2
 	VADDPS      constants<>+32(SB), Y2, Y2
 	VMOVUPS     constants<>+1024(SB), Y3
 	VDIVPS      Y2, Y3, Y2
 	VMOVUPS     constants<>+32(SB), Y3
 	VSUBPS      Y2, Y3, Y2
-	VANDPS      constants<>+1088(SB), Y0, Y3
+	VANDPS      constants<>+1120(SB), Y0, Y3
 	VORPS       Y3, Y2, Y2
 	VMULPS      Y0, Y0, Y3
-	VMOVUPS     constants<>+1120(SB), Y4
-	VFMADD213PS constants<>+1152(SB), Y3, Y4
+	VMOVUPS     constants<>+1152(SB), Y4
 	VFMADD213PS constants<>+1184(SB), Y3, Y4
 	VFMADD213PS constants<>+1216(SB), Y3, Y4
 	VFMADD213PS constants<>+1248(SB), Y3, Y4
+	VFMADD213PS constants<>+1280(SB), Y3, Y4
 	VMULPS      Y3, Y4, Y3
 	VFMADD213PS Y0, Y0, Y3
-	VCMPPS      $0x11, constants<>+1280(SB), Y1, Y0
+	VCMPPS      $0x11, constants<>+1312(SB), Y1, Y0
 	VBLENDVPS   Y0, Y3, Y2, Y0
 	VMOVUPS     Y0, 32(BX)(CX*4)
 	ADDQ        $0x00000010, CX
@@ -10006,11 +9945,11 @@ part3:
 	NEGQ        SI
 	VMOVDQU     (DI)(SI*4), Y0
 	VMASKMOVPS  (AX)(CX*4), Y0, Y1
-	VANDPS      constants<>+1056(SB), Y1, Y2
+	VANDPS      constants<>+1088(SB), Y1, Y2
 	VADDPS      Y2, Y2, Y3
+	VMOVUPS     constants<>+1056(SB), Y4
+	VMINPS      Y3, Y4, Y3
 	VCMPPS      $0x16, constants<>+96(SB), Y3, Y4
-	VMOVUPS     constants<>+64(SB), Y5
-	VMINPS      Y3, Y5, Y3
 	VMOVUPS     constants<>+96(SB), Y5
 	VMAXPS      Y3, Y5, Y3
 	VMOVUPS     constants<>+128(SB), Y5
@@ -10027,32 +9966,27 @@ part3:
 	VMULPS      Y3, Y3, Y7
 	VFMADD213PS Y3, Y7, Y6
 	VPSUBD      constants<>+128(SB), Y5, Y3
-	VPSRAD      $0x01, Y3, Y5
-	VPADDD      constants<>+3136(SB), Y5, Y7
-	VPSLLD      $0x17, Y7, Y7
-	VPSUBD      Y5, Y3, Y3
-	VPADDD      constants<>+3136(SB), Y3, Y3
+	VPADDD      constants<>+3168(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
 	VANDPS      Y4, Y3, Y3
 	VADDPS      constants<>+32(SB), Y6, Y4
-	VMULPS      Y7, Y4, Y4
 	VMULPS      Y3, Y4, Y3
 	VADDPS      constants<>+32(SB), Y3, Y3
 	VMOVUPS     constants<>+1024(SB), Y4
 	VDIVPS      Y3, Y4, Y3
 	VMOVUPS     constants<>+32(SB), Y4
 	VSUBPS      Y3, Y4, Y3
-	VANDPS      constants<>+1088(SB), Y1, Y4
+	VANDPS      constants<>+1120(SB), Y1, Y4
 	VORPS       Y4, Y3, Y3
 	VMULPS      Y1, Y1, Y4
-	VMOVUPS     constants<>+1120(SB), Y5
-	VFMADD213PS constants<>+1152(SB), Y4, Y5
+	VMOVUPS     constants<>+1152(SB), Y5
 	VFMADD213PS constants<>+1184(SB), Y4, Y5
 	VFMADD213PS constants<>+1216(SB), Y4, Y5
 	VFMADD213PS constants<>+1248(SB), Y4, Y5
+	VFMADD213PS constants<>+1280(SB), Y4, Y5
 	VMULPS      Y4, Y5, Y4
 	VFMADD213PS Y1, Y1, Y4
-	VCMPPS      $0x11, constants<>+1280(SB), Y2, Y1
+	VCMPPS      $0x11, constants<>+1312(SB), Y2, Y1
 	VBLENDVPS   Y1, Y4, Y3, Y1
 	VMASKMOVPS  Y1, Y0, (BX)(CX*4)
 	ADDQ        $0x00000008, CX
@@ -10078,10 +10012,8 @@ TEXT ·vecSigmoidAVX2(SB), NOSPLIT, $0-24
 
 loop1:
 	VMOVUPS      (AX)(CX*4), Y0
-	VORPS        constants<>+1088(SB), Y0, Y1
+	VORPS        constants<>+1120(SB), Y0, Y1
 	VCMPPS       $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS      constants<>+64(SB), Y3
-	VMINPS       Y1, Y3, Y1
 	VMOVUPS      constants<>+96(SB), Y3
 	VMAXPS       Y1, Y3, Y1
 	VMOVUPS      constants<>+128(SB), Y3
@@ -10098,19 +10030,13 @@ loop1:
 	VMULPS       Y1, Y1, Y5
 	VFMADD213PS  Y1, Y5, Y4
 	VPSUBD       constants<>+128(SB), Y3, Y1
-	VPSRAD       $0x01, Y1, Y3
-	VPADDD       constants<>+3136(SB), Y3, Y5
-	VPSLLD       $0x17, Y5, Y5
-	VPSUBD       Y3, Y1, Y1
-	VPADDD       constants<>+3136(SB), Y1, Y1
+	VPADDD       constants<>+3168(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
 	VANDPS       Y2, Y1, Y1
 	VADDPS       constants<>+32(SB), Y4, Y2
 	VSUBPS       constants<>+32(SB), Y2, Y3
 	VSUBPS       Y3, Y4, Y3
-	VMULPS       Y5, Y2, Y2
 	VMULPS       Y1, Y2, Y2
-	VMULPS       Y5, Y3, Y3
 	VMULPS       Y1, Y3, Y1
 	VADDPS       constants<>+32(SB), Y2, Y3
 	VSUBPS       constants<>+32(SB), Y3, Y4
@@ -10130,10 +10056,8 @@ loop1:
 	VFMADD231PS  Y5, Y0, Y6
 	VMOVUPS      Y6, (BX)(CX*4)
 	VMOVUPS      32(AX)(CX*4), Y0
-	VORPS        constants<>+1088(SB), Y0, Y1
+	VORPS        constants<>+1120(SB), Y0, Y1
 	VCMPPS       $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS      constants<>+64(SB), Y3
-	VMINPS       Y1, Y3, Y1
 	VMOVUPS      constants<>+96(SB), Y3
 	VMAXPS       Y1, Y3, Y1
 	VMOVUPS      constants<>+128(SB), Y3
@@ -10150,19 +10074,13 @@ loop1:
 	VMULPS       Y1, Y1, Y5
 	VFMADD213PS  Y1, Y5, Y4
 	VPSUBD       constants<>+128(SB), Y3, Y1
-	VPSRAD       $0x01, Y1, Y3
-	VPADDD       constants<>+3136(SB), Y3, Y5
-	VPSLLD       $0x17, Y5, Y5
-	VPSUBD       Y3, Y1, Y1
-	VPADDD       constants<>+3136(SB), Y1, Y1
+	VPADDD       constants<>+3168(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
 	VANDPS       Y2, Y1, Y1
 	VADDPS       constants<>+32(SB), Y4, Y2
 	VSUBPS       constants<>+32(SB), Y2, Y3
 	VSUBPS       Y3, Y4, Y3
-	VMULPS       Y5, Y2, Y2
 	VMULPS       Y1, Y2, Y2
-	VMULPS       Y5, Y3, Y3
 	VMULPS       Y1, Y3, Y1
 	VADDPS       constants<>+32(SB), Y2, Y3
 	VSUBPS       constants<>+32(SB), Y3, Y4
@@ -10201,10 +10119,8 @@ part3:
 	NEGQ         SI
 	VMOVDQU      (DI)(SI*4), Y0
 	VMASKMOVPS   (AX)(CX*4), Y0, Y1
-	VORPS        constants<>+1088(SB), Y1, Y2
+	VORPS        constants<>+1120(SB), Y1, Y2
 	VCMPPS       $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS      constants<>+64(SB), Y4
-	VMINPS       Y2, Y4, Y2
 	VMOVUPS      constants<>+96(SB), Y4
 	VMAXPS       Y2, Y4, Y2
 	VMOVUPS      constants<>+128(SB), Y4
@@ -10221,19 +10137,13 @@ part3:
 	VMULPS       Y2, Y2, Y6
 	VFMADD213PS  Y2, Y6, Y5
 	VPSUBD       constants<>+128(SB), Y4, Y2
-	VPSRAD       $0x01, Y2, Y4
-	VPADDD       constants<>+3136(SB), Y4, Y6
-	VPSLLD       $0x17, Y6, Y6
-	VPSUBD       Y4, Y2, Y2
-	VPADDD       constants<>+3136(SB), Y2, Y2
+	VPADDD       constants<>+3168(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
 	VANDPS       Y3, Y2, Y2
 	VADDPS       constants<>+32(SB), Y5, Y3
 	VSUBPS       constants<>+32(SB), Y3, Y4
 	VSUBPS       Y4, Y5, Y4
-	VMULPS       Y6, Y3, Y3
 	VMULPS       Y2, Y3, Y3
-	VMULPS       Y6, Y4, Y4
 	VMULPS       Y2, Y4, Y2
 	VADDPS       constants<>+32(SB), Y3, Y4
 	VSUBPS       constants<>+32(SB), Y4, Y5
@@ -10275,10 +10185,8 @@ TEXT ·vecGateAVX2(SB), NOSPLIT, $0-24
 
 loop1:
 	VMOVUPS     (AX)(CX*4), Y0
-	VORPS       constants<>+1088(SB), Y0, Y1
+	VORPS       constants<>+1120(SB), Y0, Y1
 	VCMPPS      $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS     constants<>+64(SB), Y3
-	VMINPS      Y1, Y3, Y1
 	VMOVUPS     constants<>+96(SB), Y3
 	VMAXPS      Y1, Y3, Y1
 	VMOVUPS     constants<>+128(SB), Y3
@@ -10295,15 +10203,10 @@ loop1:
 	VMULPS      Y1, Y1, Y5
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
-	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+3136(SB), Y3, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+3136(SB), Y1, Y1
+	VPADDD      constants<>+3168(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
-	VMULPS      Y5, Y2, Y2
 	VMULPS      Y1, Y2, Y1
 	VCMPPS      $0x11, constants<>+0(SB), Y0, Y0
 	VMOVUPS     constants<>+32(SB), Y2
@@ -10312,10 +10215,8 @@ loop1:
 	VDIVPS      Y1, Y0, Y0
 	VMOVUPS     Y0, (BX)(CX*4)
 	VMOVUPS     32(AX)(CX*4), Y0
-	VORPS       constants<>+1088(SB), Y0, Y1
+	VORPS       constants<>+1120(SB), Y0, Y1
 	VCMPPS      $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS     constants<>+64(SB), Y3
-	VMINPS      Y1, Y3, Y1
 	VMOVUPS     constants<>+96(SB), Y3
 	VMAXPS      Y1, Y3, Y1
 	VMOVUPS     constants<>+128(SB), Y3
@@ -10332,15 +10233,10 @@ loop1:
 	VMULPS      Y1, Y1, Y5
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
-	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+3136(SB), Y3, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+3136(SB), Y1, Y1
+	VPADDD      constants<>+3168(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
-	VMULPS      Y5, Y2, Y2
 	VMULPS      Y1, Y2, Y1
 	VCMPPS      $0x11, constants<>+0(SB), Y0, Y0
 	VMOVUPS     constants<>+32(SB), Y2
@@ -10368,10 +10264,8 @@ part3:
 	NEGQ        SI
 	VMOVDQU     (DI)(SI*4), Y0
 	VMASKMOVPS  (AX)(CX*4), Y0, Y1
-	VORPS       constants<>+1088(SB), Y1, Y2
+	VORPS       constants<>+1120(SB), Y1, Y2
 	VCMPPS      $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS     constants<>+64(SB), Y4
-	VMINPS      Y2, Y4, Y2
 	VMOVUPS     constants<>+96(SB), Y4
 	VMAXPS      Y2, Y4, Y2
 	VMOVUPS     constants<>+128(SB), Y4
@@ -10388,15 +10282,10 @@ part3:
 	VMULPS      Y2, Y2, Y6
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
-	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+3136(SB), Y4, Y6
-	VPSLLD      $0x17, Y6, Y6
-	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+3136(SB), Y2, Y2
+	VPADDD      constants<>+3168(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y6, Y3, Y3
 	VMULPS      Y2, Y3, Y2
 	VCMPPS      $0x11, constants<>+0(SB), Y1, Y1
 	VMOVUPS     constants<>+32(SB), Y3
@@ -10428,13 +10317,11 @@ TEXT ·vecGELUAVX2(SB), NOSPLIT, $0-24
 loop1:
 	VMOVUPS     (AX)(CX*4), Y0
 	VMULPS      Y0, Y0, Y1
-	VMOVUPS     constants<>+1312(SB), Y2
-	VFMADD231PS constants<>+1344(SB), Y1, Y2
+	VMOVUPS     constants<>+1344(SB), Y2
+	VFMADD231PS constants<>+1376(SB), Y1, Y2
 	VMULPS      Y2, Y0, Y1
-	VORPS       constants<>+1088(SB), Y1, Y2
+	VORPS       constants<>+1120(SB), Y1, Y2
 	VCMPPS      $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS     constants<>+64(SB), Y4
-	VMINPS      Y2, Y4, Y2
 	VMOVUPS     constants<>+96(SB), Y4
 	VMAXPS      Y2, Y4, Y2
 	VMOVUPS     constants<>+128(SB), Y4
@@ -10451,15 +10338,10 @@ loop1:
 	VMULPS      Y2, Y2, Y6
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
-	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+3136(SB), Y4, Y6
-	VPSLLD      $0x17, Y6, Y6
-	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+3136(SB), Y2, Y2
+	VPADDD      constants<>+3168(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y6, Y3, Y3
 	VMULPS      Y2, Y3, Y2
 	VCMPPS      $0x11, constants<>+0(SB), Y1, Y1
 	VMOVUPS     constants<>+32(SB), Y3
@@ -10470,13 +10352,11 @@ loop1:
 	VMOVUPS     Y0, (BX)(CX*4)
 	VMOVUPS     32(AX)(CX*4), Y0
 	VMULPS      Y0, Y0, Y1
-	VMOVUPS     constants<>+1312(SB), Y2
-	VFMADD231PS constants<>+1344(SB), Y1, Y2
+	VMOVUPS     constants<>+1344(SB), Y2
+	VFMADD231PS constants<>+1376(SB), Y1, Y2
 	VMULPS      Y2, Y0, Y1
-	VORPS       constants<>+1088(SB), Y1, Y2
+	VORPS       constants<>+1120(SB), Y1, Y2
 	VCMPPS      $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS     constants<>+64(SB), Y4
-	VMINPS      Y2, Y4, Y2
 	VMOVUPS     constants<>+96(SB), Y4
 	VMAXPS      Y2, Y4, Y2
 	VMOVUPS     constants<>+128(SB), Y4
@@ -10493,15 +10373,10 @@ loop1:
 	VMULPS      Y2, Y2, Y6
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
-	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+3136(SB), Y4, Y6
-	VPSLLD      $0x17, Y6, Y6
-	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+3136(SB), Y2, Y2
+	VPADDD      constants<>+3168(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y6, Y3, Y3
 	VMULPS      Y2, Y3, Y2
 	VCMPPS      $0x11, constants<>+0(SB), Y1, Y1
 	VMOVUPS     constants<>+32(SB), Y3
@@ -10531,13 +10406,11 @@ part3:
 	VMOVDQU     (DI)(SI*4), Y0
 	VMASKMOVPS  (AX)(CX*4), Y0, Y1
 	VMULPS      Y1, Y1, Y2
-	VMOVUPS     constants<>+1312(SB), Y3
-	VFMADD231PS constants<>+1344(SB), Y2, Y3
+	VMOVUPS     constants<>+1344(SB), Y3
+	VFMADD231PS constants<>+1376(SB), Y2, Y3
 	VMULPS      Y3, Y1, Y2
-	VORPS       constants<>+1088(SB), Y2, Y3
+	VORPS       constants<>+1120(SB), Y2, Y3
 	VCMPPS      $0x16, constants<>+96(SB), Y3, Y4
-	VMOVUPS     constants<>+64(SB), Y5
-	VMINPS      Y3, Y5, Y3
 	VMOVUPS     constants<>+96(SB), Y5
 	VMAXPS      Y3, Y5, Y3
 	VMOVUPS     constants<>+128(SB), Y5
@@ -10554,15 +10427,10 @@ part3:
 	VMULPS      Y3, Y3, Y7
 	VFMADD213PS Y3, Y7, Y6
 	VPSUBD      constants<>+128(SB), Y5, Y3
-	VPSRAD      $0x01, Y3, Y5
-	VPADDD      constants<>+3136(SB), Y5, Y7
-	VPSLLD      $0x17, Y7, Y7
-	VPSUBD      Y5, Y3, Y3
-	VPADDD      constants<>+3136(SB), Y3, Y3
+	VPADDD      constants<>+3168(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
 	VANDPS      Y4, Y3, Y3
 	VADDPS      constants<>+32(SB), Y6, Y4
-	VMULPS      Y7, Y4, Y4
 	VMULPS      Y3, Y4, Y3
 	VCMPPS      $0x11, constants<>+0(SB), Y2, Y2
 	VMOVUPS     constants<>+32(SB), Y4
@@ -10595,49 +10463,49 @@ TEXT ·vecGELUErfAVX2(SB), NOSPLIT, $0-24
 loop1:
 	VMOVUPS     (AX)(CX*4), Y0
 	VMULPS      constants<>+288(SB), Y0, Y1
-	VMULPS      constants<>+1376(SB), Y0, Y0
-	VMOVUPS     constants<>+1408(SB), Y2
-	VMINPS      Y0, Y2, Y0
+	VMULPS      constants<>+1408(SB), Y0, Y0
 	VMOVUPS     constants<>+1440(SB), Y2
+	VMINPS      Y0, Y2, Y0
+	VMOVUPS     constants<>+1472(SB), Y2
 	VMAXPS      Y0, Y2, Y0
 	VMULPS      Y0, Y0, Y2
-	VMOVUPS     constants<>+1472(SB), Y3
-	VFMADD213PS constants<>+1504(SB), Y2, Y3
+	VMOVUPS     constants<>+1504(SB), Y3
 	VFMADD213PS constants<>+1536(SB), Y2, Y3
 	VFMADD213PS constants<>+1568(SB), Y2, Y3
 	VFMADD213PS constants<>+1600(SB), Y2, Y3
 	VFMADD213PS constants<>+1632(SB), Y2, Y3
 	VFMADD213PS constants<>+1664(SB), Y2, Y3
+	VFMADD213PS constants<>+1696(SB), Y2, Y3
 	VMULPS      Y3, Y0, Y0
-	VMOVUPS     constants<>+1696(SB), Y3
-	VFMADD213PS constants<>+1728(SB), Y2, Y3
+	VMOVUPS     constants<>+1728(SB), Y3
 	VFMADD213PS constants<>+1760(SB), Y2, Y3
 	VFMADD213PS constants<>+1792(SB), Y2, Y3
 	VFMADD213PS constants<>+1824(SB), Y2, Y3
+	VFMADD213PS constants<>+1856(SB), Y2, Y3
 	VDIVPS      Y3, Y0, Y0
 	VFMADD213PS Y1, Y1, Y0
 	VMOVUPS     Y0, (BX)(CX*4)
 	VMOVUPS     32(AX)(CX*4), Y0
 	VMULPS      constants<>+288(SB), Y0, Y1
-	VMULPS      constants<>+1376(SB), Y0, Y0
-	VMOVUPS     constants<>+1408(SB), Y2
-	VMINPS      Y0, Y2, Y0
+	VMULPS      constants<>+1408(SB), Y0, Y0
 	VMOVUPS     constants<>+1440(SB), Y2
+	VMINPS      Y0, Y2, Y0
+	VMOVUPS     constants<>+1472(SB), Y2
 	VMAXPS      Y0, Y2, Y0
 	VMULPS      Y0, Y0, Y2
-	VMOVUPS     constants<>+1472(SB), Y3
-	VFMADD213PS constants<>+1504(SB), Y2, Y3
+	VMOVUPS     constants<>+1504(SB), Y3
 	VFMADD213PS constants<>+1536(SB), Y2, Y3
 	VFMADD213PS constants<>+1568(SB), Y2, Y3
 	VFMADD213PS constants<>+1600(SB), Y2, Y3
 	VFMADD213PS constants<>+1632(SB), Y2, Y3
 	VFMADD213PS constants<>+1664(SB), Y2, Y3
+	VFMADD213PS constants<>+1696(SB), Y2, Y3
 	VMULPS      Y3, Y0, Y0
-	VMOVUPS     constants<>+1696(SB), Y3
-	VFMADD213PS constants<>+1728(SB), Y2, Y3
+	VMOVUPS     constants<>+1728(SB), Y3
 	VFMADD213PS constants<>+1760(SB), Y2, Y3
 	VFMADD213PS constants<>+1792(SB), Y2, Y3
 	VFMADD213PS constants<>+1824(SB), Y2, Y3
+	VFMADD213PS constants<>+1856(SB), Y2, Y3
 	VDIVPS      Y3, Y0, Y0
 	VFMADD213PS Y1, Y1, Y0
 	VMOVUPS     Y0, 32(BX)(CX*4)
@@ -10662,25 +10530,25 @@ part3:
 	VMOVDQU     (DI)(SI*4), Y0
 	VMASKMOVPS  (AX)(CX*4), Y0, Y1
 	VMULPS      constants<>+288(SB), Y1, Y2
-	VMULPS      constants<>+1376(SB), Y1, Y1
-	VMOVUPS     constants<>+1408(SB), Y3
-	VMINPS      Y1, Y3, Y1
+	VMULPS      constants<>+1408(SB), Y1, Y1
 	VMOVUPS     constants<>+1440(SB), Y3
+	VMINPS      Y1, Y3, Y1
+	VMOVUPS     constants<>+1472(SB), Y3
 	VMAXPS      Y1, Y3, Y1
 	VMULPS      Y1, Y1, Y3
-	VMOVUPS     constants<>+1472(SB), Y4
-	VFMADD213PS constants<>+1504(SB), Y3, Y4
+	VMOVUPS     constants<>+1504(SB), Y4
 	VFMADD213PS constants<>+1536(SB), Y3, Y4
 	VFMADD213PS constants<>+1568(SB), Y3, Y4
 	VFMADD213PS constants<>+1600(SB), Y3, Y4
 	VFMADD213PS constants<>+1632(SB), Y3, Y4
 	VFMADD213PS constants<>+1664(SB), Y3, Y4
+	VFMADD213PS constants<>+1696(SB), Y3, Y4
 	VMULPS      Y4, Y1, Y1
-	VMOVUPS     constants<>+1696(SB), Y4
-	VFMADD213PS constants<>+1728(SB), Y3, Y4
+	VMOVUPS     constants<>+1728(SB), Y4
 	VFMADD213PS constants<>+1760(SB), Y3, Y4
 	VFMADD213PS constants<>+1792(SB), Y3, Y4
 	VFMADD213PS constants<>+1824(SB), Y3, Y4
+	VFMADD213PS constants<>+1856(SB), Y3, Y4
 	VDIVPS      Y4, Y1, Y1
 	VFMADD213PS Y2, Y2, Y1
 	VMASKMOVPS  Y1, Y0, (BX)(CX*4)
@@ -10707,10 +10575,8 @@ TEXT ·vecSiLUAVX2(SB), NOSPLIT, $0-24
 
 loop1:
 	VMOVUPS     (AX)(CX*4), Y0
-	VORPS       constants<>+1088(SB), Y0, Y1
+	VORPS       constants<>+1120(SB), Y0, Y1
 	VCMPPS      $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS     constants<>+64(SB), Y3
-	VMINPS      Y1, Y3, Y1
 	VMOVUPS     constants<>+96(SB), Y3
 	VMAXPS      Y1, Y3, Y1
 	VMOVUPS     constants<>+128(SB), Y3
@@ -10727,15 +10593,10 @@ loop1:
 	VMULPS      Y1, Y1, Y5
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
-	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+3136(SB), Y3, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+3136(SB), Y1, Y1
+	VPADDD      constants<>+3168(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
-	VMULPS      Y5, Y2, Y2
 	VMULPS      Y1, Y2, Y1
 	VCMPPS      $0x11, constants<>+0(SB), Y0, Y2
 	VMOVUPS     constants<>+32(SB), Y3
@@ -10745,10 +10606,8 @@ loop1:
 	VMULPS      Y1, Y0, Y0
 	VMOVUPS     Y0, (BX)(CX*4)
 	VMOVUPS     32(AX)(CX*4), Y0
-	VORPS       constants<>+1088(SB), Y0, Y1
+	VORPS       constants<>+1120(SB), Y0, Y1
 	VCMPPS      $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS     constants<>+64(SB), Y3
-	VMINPS      Y1, Y3, Y1
 	VMOVUPS     constants<>+96(SB), Y3
 	VMAXPS      Y1, Y3, Y1
 	VMOVUPS     constants<>+128(SB), Y3
@@ -10765,15 +10624,10 @@ loop1:
 	VMULPS      Y1, Y1, Y5
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
-	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+3136(SB), Y3, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+3136(SB), Y1, Y1
+	VPADDD      constants<>+3168(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
-	VMULPS      Y5, Y2, Y2
 	VMULPS      Y1, Y2, Y1
 	VCMPPS      $0x11, constants<>+0(SB), Y0, Y2
 	VMOVUPS     constants<>+32(SB), Y3
@@ -10802,10 +10656,8 @@ part3:
 	NEGQ        SI
 	VMOVDQU     (DI)(SI*4), Y0
 	VMASKMOVPS  (AX)(CX*4), Y0, Y1
-	VORPS       constants<>+1088(SB), Y1, Y2
+	VORPS       constants<>+1120(SB), Y1, Y2
 	VCMPPS      $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS     constants<>+64(SB), Y4
-	VMINPS      Y2, Y4, Y2
 	VMOVUPS     constants<>+96(SB), Y4
 	VMAXPS      Y2, Y4, Y2
 	VMOVUPS     constants<>+128(SB), Y4
@@ -10822,15 +10674,10 @@ part3:
 	VMULPS      Y2, Y2, Y6
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
-	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+3136(SB), Y4, Y6
-	VPSLLD      $0x17, Y6, Y6
-	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+3136(SB), Y2, Y2
+	VPADDD      constants<>+3168(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y6, Y3, Y3
 	VMULPS      Y2, Y3, Y2
 	VCMPPS      $0x11, constants<>+0(SB), Y1, Y3
 	VMOVUPS     constants<>+32(SB), Y4
@@ -10862,10 +10709,8 @@ TEXT ·vecSoftplusAVX2(SB), NOSPLIT, $0-24
 
 loop1:
 	VMOVUPS     (AX)(CX*4), Y0
-	VORPS       constants<>+1088(SB), Y0, Y1
+	VORPS       constants<>+1120(SB), Y0, Y1
 	VCMPPS      $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS     constants<>+64(SB), Y3
-	VMINPS      Y1, Y3, Y1
 	VMOVUPS     constants<>+96(SB), Y3
 	VMAXPS      Y1, Y3, Y1
 	VMOVUPS     constants<>+128(SB), Y3
@@ -10882,25 +10727,20 @@ loop1:
 	VMULPS      Y1, Y1, Y5
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
-	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+3136(SB), Y3, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+3136(SB), Y1, Y1
+	VPADDD      constants<>+3168(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
-	VMULPS      Y5, Y2, Y2
 	VMULPS      Y1, Y2, Y1
 	VADDPS      constants<>+1024(SB), Y1, Y2
 	VDIVPS      Y2, Y1, Y1
 	VMULPS      Y1, Y1, Y2
-	VMOVUPS     constants<>+1856(SB), Y3
-	VFMADD213PS constants<>+1888(SB), Y2, Y3
+	VMOVUPS     constants<>+1888(SB), Y3
 	VFMADD213PS constants<>+1920(SB), Y2, Y3
 	VFMADD213PS constants<>+1952(SB), Y2, Y3
 	VFMADD213PS constants<>+1984(SB), Y2, Y3
 	VFMADD213PS constants<>+2016(SB), Y2, Y3
+	VFMADD213PS constants<>+2048(SB), Y2, Y3
 	VFMADD213PS constants<>+544(SB), Y2, Y3
 	VMULPS      Y2, Y3, Y2
 	VADDPS      Y1, Y1, Y3
@@ -10910,10 +10750,8 @@ loop1:
 	VADDPS      Y2, Y0, Y0
 	VMOVUPS     Y0, (BX)(CX*4)
 	VMOVUPS     32(AX)(CX*4), Y0
-	VORPS       constants<>+1088(SB), Y0, Y1
+	VORPS       constants<>+1120(SB), Y0, Y1
 	VCMPPS      $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS     constants<>+64(SB), Y3
-	VMINPS      Y1, Y3, Y1
 	VMOVUPS     constants<>+96(SB), Y3
 	VMAXPS      Y1, Y3, Y1
 	VMOVUPS     constants<>+128(SB), Y3
@@ -10930,25 +10768,20 @@ loop1:
 	VMULPS      Y1, Y1, Y5
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
-	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+3136(SB), Y3, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+3136(SB), Y1, Y1
+	VPADDD      constants<>+3168(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
-	VMULPS      Y5, Y2, Y2
 	VMULPS      Y1, Y2, Y1
 	VADDPS      constants<>+1024(SB), Y1, Y2
 	VDIVPS      Y2, Y1, Y1
 	VMULPS      Y1, Y1, Y2
-	VMOVUPS     constants<>+1856(SB), Y3
-	VFMADD213PS constants<>+1888(SB), Y2, Y3
+	VMOVUPS     constants<>+1888(SB), Y3
 	VFMADD213PS constants<>+1920(SB), Y2, Y3
 	VFMADD213PS constants<>+1952(SB), Y2, Y3
 	VFMADD213PS constants<>+1984(SB), Y2, Y3
 	VFMADD213PS constants<>+2016(SB), Y2, Y3
+	VFMADD213PS constants<>+2048(SB), Y2, Y3
 	VFMADD213PS constants<>+544(SB), Y2, Y3
 	VMULPS      Y2, Y3, Y2
 	VADDPS      Y1, Y1, Y3
@@ -10977,10 +10810,8 @@ part3:
 	NEGQ        SI
 	VMOVDQU     (DI)(SI*4), Y0
 	VMASKMOVPS  (AX)(CX*4), Y0, Y1
-	VORPS       constants<>+1088(SB), Y1, Y2
+	VORPS       constants<>+1120(SB), Y1, Y2
 	VCMPPS      $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS     constants<>+64(SB), Y4
-	VMINPS      Y2, Y4, Y2
 	VMOVUPS     constants<>+96(SB), Y4
 	VMAXPS      Y2, Y4, Y2
 	VMOVUPS     constants<>+128(SB), Y4
@@ -10997,25 +10828,20 @@ part3:
 	VMULPS      Y2, Y2, Y6
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
-	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+3136(SB), Y4, Y6
-	VPSLLD      $0x17, Y6, Y6
-	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+3136(SB), Y2, Y2
+	VPADDD      constants<>+3168(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y6, Y3, Y3
 	VMULPS      Y2, Y3, Y2
 	VADDPS      constants<>+1024(SB), Y2, Y3
 	VDIVPS      Y3, Y2, Y2
 	VMULPS      Y2, Y2, Y3
-	VMOVUPS     constants<>+1856(SB), Y4
-	VFMADD213PS constants<>+1888(SB), Y3, Y4
+	VMOVUPS     constants<>+1888(SB), Y4
 	VFMADD213PS constants<>+1920(SB), Y3, Y4
 	VFMADD213PS constants<>+1952(SB), Y3, Y4
 	VFMADD213PS constants<>+1984(SB), Y3, Y4
 	VFMADD213PS constants<>+2016(SB), Y3, Y4
+	VFMADD213PS constants<>+2048(SB), Y3, Y4
 	VFMADD213PS constants<>+544(SB), Y3, Y4
 	VMULPS      Y3, Y4, Y3
 	VADDPS      Y2, Y2, Y4
@@ -11047,23 +10873,21 @@ TEXT ·vecErfAVX2(SB), NOSPLIT, $0-24
 
 loop1:
 	VMOVUPS     (AX)(CX*4), Y0
-	VANDPS      constants<>+1056(SB), Y0, Y1
-	VMOVUPS     constants<>+1408(SB), Y2
+	VANDPS      constants<>+1088(SB), Y0, Y1
+	VMOVUPS     constants<>+1440(SB), Y2
 	VMINPS      Y1, Y2, Y2
 	VMULPS      Y2, Y2, Y3
-	VMOVUPS     constants<>+2048(SB), Y4
-	VFMADD231PS constants<>+2080(SB), Y2, Y4
-	VMOVUPS     constants<>+2112(SB), Y5
-	VFMADD231PS constants<>+2144(SB), Y2, Y5
+	VMOVUPS     constants<>+2080(SB), Y4
+	VFMADD231PS constants<>+2112(SB), Y2, Y4
+	VMOVUPS     constants<>+2144(SB), Y5
+	VFMADD231PS constants<>+2176(SB), Y2, Y5
 	VFMADD213PS Y5, Y3, Y4
-	VFMADD213PS constants<>+2176(SB), Y2, Y4
 	VFMADD213PS constants<>+2208(SB), Y2, Y4
 	VFMADD213PS constants<>+2240(SB), Y2, Y4
-	VXORPS      constants<>+1088(SB), Y2, Y3
+	VFMADD213PS constants<>+2272(SB), Y2, Y4
+	VXORPS      constants<>+1120(SB), Y2, Y3
 	VFMADD231PS Y2, Y4, Y3
 	VCMPPS      $0x16, constants<>+96(SB), Y3, Y2
-	VMOVUPS     constants<>+64(SB), Y4
-	VMINPS      Y3, Y4, Y3
 	VMOVUPS     constants<>+96(SB), Y4
 	VMAXPS      Y3, Y4, Y3
 	VMOVUPS     constants<>+128(SB), Y4
@@ -11080,49 +10904,42 @@ loop1:
 	VMULPS      Y3, Y3, Y6
 	VFMADD213PS Y3, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y3
-	VPSRAD      $0x01, Y3, Y4
-	VPADDD      constants<>+3136(SB), Y4, Y6
-	VPSLLD      $0x17, Y6, Y6
-	VPSUBD      Y4, Y3, Y3
-	VPADDD      constants<>+3136(SB), Y3, Y3
+	VPADDD      constants<>+3168(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
 	VANDPS      Y2, Y3, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y6, Y3, Y3
 	VMULPS      Y2, Y3, Y2
 	VMOVUPS     constants<>+32(SB), Y3
 	VSUBPS      Y2, Y3, Y2
-	VANDPS      constants<>+1088(SB), Y0, Y3
+	VANDPS      constants<>+1120(SB), Y0, Y3
 	VORPS       Y3, Y2, Y2
 	VMULPS      Y0, Y0, Y3
-	VMOVUPS     constants<>+2272(SB), Y4
-	VFMADD213PS constants<>+2304(SB), Y3, Y4
+	VMOVUPS     constants<>+2304(SB), Y4
 	VFMADD213PS constants<>+2336(SB), Y3, Y4
 	VFMADD213PS constants<>+2368(SB), Y3, Y4
 	VFMADD213PS constants<>+2400(SB), Y3, Y4
 	VFMADD213PS constants<>+2432(SB), Y3, Y4
+	VFMADD213PS constants<>+2464(SB), Y3, Y4
 	VFMADD213PS Y0, Y0, Y4
-	VCMPPS      $0x11, constants<>+2464(SB), Y1, Y0
+	VCMPPS      $0x11, constants<>+2496(SB), Y1, Y0
 	VBLENDVPS   Y0, Y4, Y2, Y0
 	VMOVUPS     Y0, (BX)(CX*4)
 	VMOVUPS     32(AX)(CX*4), Y0
-	VANDPS      constants<>+1056(SB), Y0, Y1
-	VMOVUPS     constants<>+1408(SB), Y2
+	VANDPS      constants<>+1088(SB), Y0, Y1
+	VMOVUPS     constants<>+1440(SB), Y2
 	VMINPS      Y1, Y2, Y2
 	VMULPS      Y2, Y2, Y3
-	VMOVUPS     constants<>+2048(SB), Y4
-	VFMADD231PS constants<>+2080(SB), Y2, Y4
-	VMOVUPS     constants<>+2112(SB), Y5
-	VFMADD231PS constants<>+2144(SB), Y2, Y5
+	VMOVUPS     constants<>+2080(SB), Y4
+	VFMADD231PS constants<>+2112(SB), Y2, Y4
+	VMOVUPS     constants<>+2144(SB), Y5
+	VFMADD231PS constants<>+2176(SB), Y2, Y5
 	VFMADD213PS Y5, Y3, Y4
-	VFMADD213PS constants<>+2176(SB), Y2, Y4
 	VFMADD213PS constants<>+2208(SB), Y2, Y4
 	VFMADD213PS constants<>+2240(SB), Y2, Y4
-	VXORPS      constants<>+1088(SB), Y2, Y3
+	VFMADD213PS constants<>+2272(SB), Y2, Y4
+	VXORPS      constants<>+1120(SB), Y2, Y3
 	VFMADD231PS Y2, Y4, Y3
 	VCMPPS      $0x16, constants<>+96(SB), Y3, Y2
-	VMOVUPS     constants<>+64(SB), Y4
-	VMINPS      Y3, Y4, Y3
 	VMOVUPS     constants<>+96(SB), Y4
 	VMAXPS      Y3, Y4, Y3
 	VMOVUPS     constants<>+128(SB), Y4
@@ -11139,29 +10956,24 @@ loop1:
 	VMULPS      Y3, Y3, Y6
 	VFMADD213PS Y3, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y3
-	VPSRAD      $0x01, Y3, Y4
-	VPADDD      constants<>+3136(SB), Y4, Y6
-	VPSLLD      $0x17, Y6, Y6
-	VPSUBD      Y4, Y3, Y3
-	VPADDD      constants<>+3136(SB), Y3, Y3
+	VPADDD      constants<>+3168(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
 	VANDPS      Y2, Y3, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y6, Y3, Y3
 	VMULPS      Y2, Y3, Y2
 	VMOVUPS     constants<>+32(SB), Y3
 	VSUBPS      Y2, Y3, Y2
-	VANDPS      constants<>+1088(SB), Y0, Y3
+	VANDPS      constants<>+1120(SB), Y0, Y3
 	VORPS       Y3, Y2, Y2
 	VMULPS      Y0, Y0, Y3
-	VMOVUPS     constants<>+2272(SB), Y4
-	VFMADD213PS constants<>+2304(SB), Y3, Y4
+	VMOVUPS     constants<>+2304(SB), Y4
 	VFMADD213PS constants<>+2336(SB), Y3, Y4
 	VFMADD213PS constants<>+2368(SB), Y3, Y4
 	VFMADD213PS constants<>+2400(SB), Y3, Y4
 	VFMADD213PS constants<>+2432(SB), Y3, Y4
+	VFMADD213PS constants<>+2464(SB), Y3, Y4
 	VFMADD213PS Y0, Y0, Y4
-	VCMPPS      $0x11, constants<>+2464(SB), Y1, Y0
+	VCMPPS      $0x11, constants<>+2496(SB), Y1, Y0
 	VBLENDVPS   Y0, Y4, Y2, Y0
 	VMOVUPS     Y0, 32(BX)(CX*4)
 	ADDQ        $0x00000010, CX
@@ -11184,23 +10996,21 @@ part3:
 	NEGQ        SI
 	VMOVDQU     (DI)(SI*4), Y0
 	VMASKMOVPS  (AX)(CX*4), Y0, Y1
-	VANDPS      constants<>+1056(SB), Y1, Y2
-	VMOVUPS     constants<>+1408(SB), Y3
+	VANDPS      constants<>+1088(SB), Y1, Y2
+	VMOVUPS     constants<>+1440(SB), Y3
 	VMINPS      Y2, Y3, Y3
 	VMULPS      Y3, Y3, Y4
-	VMOVUPS     constants<>+2048(SB), Y5
-	VFMADD231PS constants<>+2080(SB), Y3, Y5
-	VMOVUPS     constants<>+2112(SB), Y6
-	VFMADD231PS constants<>+2144(SB), Y3, Y6
+	VMOVUPS     constants<>+2080(SB), Y5
+	VFMADD231PS constants<>+2112(SB), Y3, Y5
+	VMOVUPS     constants<>+2144(SB), Y6
+	VFMADD231PS constants<>+2176(SB), Y3, Y6
 	VFMADD213PS Y6, Y4, Y5
-	VFMADD213PS constants<>+2176(SB), Y3, Y5
 	VFMADD213PS constants<>+2208(SB), Y3, Y5
 	VFMADD213PS constants<>+2240(SB), Y3, Y5
-	VXORPS      constants<>+1088(SB), Y3, Y4
+	VFMADD213PS constants<>+2272(SB), Y3, Y5
+	VXORPS      constants<>+1120(SB), Y3, Y4
 	VFMADD231PS Y3, Y5, Y4
 	VCMPPS      $0x16, constants<>+96(SB), Y4, Y3
-	VMOVUPS     constants<>+64(SB), Y5
-	VMINPS      Y4, Y5, Y4
 	VMOVUPS     constants<>+96(SB), Y5
 	VMAXPS      Y4, Y5, Y4
 	VMOVUPS     constants<>+128(SB), Y5
@@ -11217,29 +11027,24 @@ part3:
 	VMULPS      Y4, Y4, Y7
 	VFMADD213PS Y4, Y7, Y6
 	VPSUBD      constants<>+128(SB), Y5, Y4
-	VPSRAD      $0x01, Y4, Y5
-	VPADDD      constants<>+3136(SB), Y5, Y7
-	VPSLLD      $0x17, Y7, Y7
-	VPSUBD      Y5, Y4, Y4
-	VPADDD      constants<>+3136(SB), Y4, Y4
+	VPADDD      constants<>+3168(SB), Y4, Y4
 	VPSLLD      $0x17, Y4, Y4
 	VANDPS      Y3, Y4, Y3
 	VADDPS      constants<>+32(SB), Y6, Y4
-	VMULPS      Y7, Y4, Y4
 	VMULPS      Y3, Y4, Y3
 	VMOVUPS     constants<>+32(SB), Y4
 	VSUBPS      Y3, Y4, Y3
-	VANDPS      constants<>+1088(SB), Y1, Y4
+	VANDPS      constants<>+1120(SB), Y1, Y4
 	VORPS       Y4, Y3, Y3
 	VMULPS      Y1, Y1, Y4
-	VMOVUPS     constants<>+2272(SB), Y5
-	VFMADD213PS constants<>+2304(SB), Y4, Y5
+	VMOVUPS     constants<>+2304(SB), Y5
 	VFMADD213PS constants<>+2336(SB), Y4, Y5
 	VFMADD213PS constants<>+2368(SB), Y4, Y5
 	VFMADD213PS constants<>+2400(SB), Y4, Y5
 	VFMADD213PS constants<>+2432(SB), Y4, Y5
+	VFMADD213PS constants<>+2464(SB), Y4, Y5
 	VFMADD213PS Y1, Y1, Y5
-	VCMPPS      $0x11, constants<>+2464(SB), Y2, Y1
+	VCMPPS      $0x11, constants<>+2496(SB), Y2, Y1
 	VBLENDVPS   Y1, Y5, Y3, Y1
 	VMASKMOVPS  Y1, Y0, (BX)(CX*4)
 	ADDQ        $0x00000008, CX
@@ -11267,13 +11072,11 @@ TEXT ·vecGELUGradAVX2(SB), NOSPLIT, $0-24
 loop1:
 	VMOVUPS      (SI)(CX*4), Y0
 	VMULPS       Y0, Y0, Y1
-	VMOVUPS      constants<>+1312(SB), Y2
-	VFMADD231PS  constants<>+1344(SB), Y1, Y2
+	VMOVUPS      constants<>+1344(SB), Y2
+	VFMADD231PS  constants<>+1376(SB), Y1, Y2
 	VMULPS       Y2, Y0, Y1
-	VORPS        constants<>+1088(SB), Y1, Y2
+	VORPS        constants<>+1120(SB), Y1, Y2
 	VCMPPS       $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS      constants<>+64(SB), Y4
-	VMINPS       Y2, Y4, Y2
 	VMOVUPS      constants<>+96(SB), Y4
 	VMAXPS       Y2, Y4, Y2
 	VMOVUPS      constants<>+128(SB), Y4
@@ -11290,15 +11093,10 @@ loop1:
 	VMULPS       Y2, Y2, Y6
 	VFMADD213PS  Y2, Y6, Y5
 	VPSUBD       constants<>+128(SB), Y4, Y2
-	VPSRAD       $0x01, Y2, Y4
-	VPADDD       constants<>+3136(SB), Y4, Y6
-	VPSLLD       $0x17, Y6, Y6
-	VPSUBD       Y4, Y2, Y2
-	VPADDD       constants<>+3136(SB), Y2, Y2
+	VPADDD       constants<>+3168(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
 	VANDPS       Y3, Y2, Y2
 	VADDPS       constants<>+32(SB), Y5, Y3
-	VMULPS       Y6, Y3, Y3
 	VMULPS       Y2, Y3, Y2
 	VCMPPS       $0x11, constants<>+0(SB), Y1, Y1
 	VMOVUPS      constants<>+32(SB), Y3
@@ -11309,21 +11107,19 @@ loop1:
 	VFNMADD231PS Y1, Y1, Y2
 	VMULPS       Y0, Y2, Y2
 	VMULPS       Y0, Y0, Y0
-	VMOVUPS      constants<>+1312(SB), Y3
-	VFMADD231PS  constants<>+2496(SB), Y0, Y3
+	VMOVUPS      constants<>+1344(SB), Y3
+	VFMADD231PS  constants<>+2528(SB), Y0, Y3
 	VFMADD213PS  Y1, Y3, Y2
 	VMOVUPS      (AX)(CX*4), Y0
 	VMULPS       Y2, Y0, Y0
 	VMOVUPS      Y0, (BX)(CX*4)
 	VMOVUPS      32(SI)(CX*4), Y0
 	VMULPS       Y0, Y0, Y1
-	VMOVUPS      constants<>+1312(SB), Y2
-	VFMADD231PS  constants<>+1344(SB), Y1, Y2
+	VMOVUPS      constants<>+1344(SB), Y2
+	VFMADD231PS  constants<>+1376(SB), Y1, Y2
 	VMULPS       Y2, Y0, Y1
-	VORPS        constants<>+1088(SB), Y1, Y2
+	VORPS        constants<>+1120(SB), Y1, Y2
 	VCMPPS       $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS      constants<>+64(SB), Y4
-	VMINPS       Y2, Y4, Y2
 	VMOVUPS      constants<>+96(SB), Y4
 	VMAXPS       Y2, Y4, Y2
 	VMOVUPS      constants<>+128(SB), Y4
@@ -11340,15 +11136,10 @@ loop1:
 	VMULPS       Y2, Y2, Y6
 	VFMADD213PS  Y2, Y6, Y5
 	VPSUBD       constants<>+128(SB), Y4, Y2
-	VPSRAD       $0x01, Y2, Y4
-	VPADDD       constants<>+3136(SB), Y4, Y6
-	VPSLLD       $0x17, Y6, Y6
-	VPSUBD       Y4, Y2, Y2
-	VPADDD       constants<>+3136(SB), Y2, Y2
+	VPADDD       constants<>+3168(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
 	VANDPS       Y3, Y2, Y2
 	VADDPS       constants<>+32(SB), Y5, Y3
-	VMULPS       Y6, Y3, Y3
 	VMULPS       Y2, Y3, Y2
 	VCMPPS       $0x11, constants<>+0(SB), Y1, Y1
 	VMOVUPS      constants<>+32(SB), Y3
@@ -11359,8 +11150,8 @@ loop1:
 	VFNMADD231PS Y1, Y1, Y2
 	VMULPS       Y0, Y2, Y2
 	VMULPS       Y0, Y0, Y0
-	VMOVUPS      constants<>+1312(SB), Y3
-	VFMADD231PS  constants<>+2496(SB), Y0, Y3
+	VMOVUPS      constants<>+1344(SB), Y3
+	VFMADD231PS  constants<>+2528(SB), Y0, Y3
 	VFMADD213PS  Y1, Y3, Y2
 	VMOVUPS      32(AX)(CX*4), Y0
 	VMULPS       Y2, Y0, Y0
@@ -11386,13 +11177,11 @@ part3:
 	VMOVDQU      (R8)(DI*4), Y0
 	VMASKMOVPS   (SI)(CX*4), Y0, Y1
 	VMULPS       Y1, Y1, Y2
-	VMOVUPS      constants<>+1312(SB), Y3
-	VFMADD231PS  constants<>+1344(SB), Y2, Y3
+	VMOVUPS      constants<>+1344(SB), Y3
+	VFMADD231PS  constants<>+1376(SB), Y2, Y3
 	VMULPS       Y3, Y1, Y2
-	VORPS        constants<>+1088(SB), Y2, Y3
+	VORPS        constants<>+1120(SB), Y2, Y3
 	VCMPPS       $0x16, constants<>+96(SB), Y3, Y4
-	VMOVUPS      constants<>+64(SB), Y5
-	VMINPS       Y3, Y5, Y3
 	VMOVUPS      constants<>+96(SB), Y5
 	VMAXPS       Y3, Y5, Y3
 	VMOVUPS      constants<>+128(SB), Y5
@@ -11409,15 +11198,10 @@ part3:
 	VMULPS       Y3, Y3, Y7
 	VFMADD213PS  Y3, Y7, Y6
 	VPSUBD       constants<>+128(SB), Y5, Y3
-	VPSRAD       $0x01, Y3, Y5
-	VPADDD       constants<>+3136(SB), Y5, Y7
-	VPSLLD       $0x17, Y7, Y7
-	VPSUBD       Y5, Y3, Y3
-	VPADDD       constants<>+3136(SB), Y3, Y3
+	VPADDD       constants<>+3168(SB), Y3, Y3
 	VPSLLD       $0x17, Y3, Y3
 	VANDPS       Y4, Y3, Y3
 	VADDPS       constants<>+32(SB), Y6, Y4
-	VMULPS       Y7, Y4, Y4
 	VMULPS       Y3, Y4, Y3
 	VCMPPS       $0x11, constants<>+0(SB), Y2, Y2
 	VMOVUPS      constants<>+32(SB), Y4
@@ -11428,8 +11212,8 @@ part3:
 	VFNMADD231PS Y2, Y2, Y3
 	VMULPS       Y1, Y3, Y3
 	VMULPS       Y1, Y1, Y1
-	VMOVUPS      constants<>+1312(SB), Y4
-	VFMADD231PS  constants<>+2496(SB), Y1, Y4
+	VMOVUPS      constants<>+1344(SB), Y4
+	VFMADD231PS  constants<>+2528(SB), Y1, Y4
 	VFMADD213PS  Y2, Y4, Y3
 	VMASKMOVPS   (AX)(CX*4), Y0, Y1
 	VMULPS       Y3, Y1, Y1
@@ -11458,33 +11242,31 @@ TEXT ·vecGELUErfGradAVX2(SB), NOSPLIT, $0-24
 
 loop1:
 	VMOVUPS     (SI)(CX*4), Y0
-	VMULPS      constants<>+1376(SB), Y0, Y1
-	VMOVUPS     constants<>+1408(SB), Y2
-	VMINPS      Y1, Y2, Y1
+	VMULPS      constants<>+1408(SB), Y0, Y1
 	VMOVUPS     constants<>+1440(SB), Y2
+	VMINPS      Y1, Y2, Y1
+	VMOVUPS     constants<>+1472(SB), Y2
 	VMAXPS      Y1, Y2, Y1
 	VMULPS      Y1, Y1, Y2
-	VMOVUPS     constants<>+1472(SB), Y3
-	VFMADD213PS constants<>+1504(SB), Y2, Y3
+	VMOVUPS     constants<>+1504(SB), Y3
 	VFMADD213PS constants<>+1536(SB), Y2, Y3
 	VFMADD213PS constants<>+1568(SB), Y2, Y3
 	VFMADD213PS constants<>+1600(SB), Y2, Y3
 	VFMADD213PS constants<>+1632(SB), Y2, Y3
 	VFMADD213PS constants<>+1664(SB), Y2, Y3
+	VFMADD213PS constants<>+1696(SB), Y2, Y3
 	VMULPS      Y3, Y1, Y1
-	VMOVUPS     constants<>+1696(SB), Y3
-	VFMADD213PS constants<>+1728(SB), Y2, Y3
+	VMOVUPS     constants<>+1728(SB), Y3
 	VFMADD213PS constants<>+1760(SB), Y2, Y3
 	VFMADD213PS constants<>+1792(SB), Y2, Y3
 	VFMADD213PS constants<>+1824(SB), Y2, Y3
+	VFMADD213PS constants<>+1856(SB), Y2, Y3
 	VDIVPS      Y3, Y1, Y1
 	VMOVUPS     constants<>+288(SB), Y2
 	VFMADD231PS constants<>+288(SB), Y1, Y2
 	VMULPS      Y0, Y0, Y1
 	VMULPS      constants<>+896(SB), Y1, Y1
 	VCMPPS      $0x16, constants<>+96(SB), Y1, Y3
-	VMOVUPS     constants<>+64(SB), Y4
-	VMINPS      Y1, Y4, Y1
 	VMOVUPS     constants<>+96(SB), Y4
 	VMAXPS      Y1, Y4, Y1
 	VMOVUPS     constants<>+128(SB), Y4
@@ -11501,49 +11283,42 @@ loop1:
 	VMULPS      Y1, Y1, Y6
 	VFMADD213PS Y1, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y1
-	VPSRAD      $0x01, Y1, Y4
-	VPADDD      constants<>+3136(SB), Y4, Y6
-	VPSLLD      $0x17, Y6, Y6
-	VPSUBD      Y4, Y1, Y1
-	VPADDD      constants<>+3136(SB), Y1, Y1
+	VPADDD      constants<>+3168(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y3, Y1, Y1
 	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y6, Y3, Y3
 	VMULPS      Y1, Y3, Y1
-	VMULPS      constants<>+2528(SB), Y1, Y1
+	VMULPS      constants<>+2560(SB), Y1, Y1
 	VFMADD231PS Y1, Y0, Y2
 	VMOVUPS     (AX)(CX*4), Y0
 	VMULPS      Y2, Y0, Y0
 	VMOVUPS     Y0, (BX)(CX*4)
 	VMOVUPS     32(SI)(CX*4), Y0
-	VMULPS      constants<>+1376(SB), Y0, Y1
-	VMOVUPS     constants<>+1408(SB), Y2
-	VMINPS      Y1, Y2, Y1
+	VMULPS      constants<>+1408(SB), Y0, Y1
 	VMOVUPS     constants<>+1440(SB), Y2
+	VMINPS      Y1, Y2, Y1
+	VMOVUPS     constants<>+1472(SB), Y2
 	VMAXPS      Y1, Y2, Y1
 	VMULPS      Y1, Y1, Y2
-	VMOVUPS     constants<>+1472(SB), Y3
-	VFMADD213PS constants<>+1504(SB), Y2, Y3
+	VMOVUPS     constants<>+1504(SB), Y3
 	VFMADD213PS constants<>+1536(SB), Y2, Y3
 	VFMADD213PS constants<>+1568(SB), Y2, Y3
 	VFMADD213PS constants<>+1600(SB), Y2, Y3
 	VFMADD213PS constants<>+1632(SB), Y2, Y3
 	VFMADD213PS constants<>+1664(SB), Y2, Y3
+	VFMADD213PS constants<>+1696(SB), Y2, Y3
 	VMULPS      Y3, Y1, Y1
-	VMOVUPS     constants<>+1696(SB), Y3
-	VFMADD213PS constants<>+1728(SB), Y2, Y3
+	VMOVUPS     constants<>+1728(SB), Y3
 	VFMADD213PS constants<>+1760(SB), Y2, Y3
 	VFMADD213PS constants<>+1792(SB), Y2, Y3
 	VFMADD213PS constants<>+1824(SB), Y2, Y3
+	VFMADD213PS constants<>+1856(SB), Y2, Y3
 	VDIVPS      Y3, Y1, Y1
 	VMOVUPS     constants<>+288(SB), Y2
 	VFMADD231PS constants<>+288(SB), Y1, Y2
 	VMULPS      Y0, Y0, Y1
 	VMULPS      constants<>+896(SB), Y1, Y1
 	VCMPPS      $0x16, constants<>+96(SB), Y1, Y3
-	VMOVUPS     constants<>+64(SB), Y4
-	VMINPS      Y1, Y4, Y1
 	VMOVUPS     constants<>+96(SB), Y4
 	VMAXPS      Y1, Y4, Y1
 	VMOVUPS     constants<>+128(SB), Y4
@@ -11560,17 +11335,12 @@ loop1:
 	VMULPS      Y1, Y1, Y6
 	VFMADD213PS Y1, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y1
-	VPSRAD      $0x01, Y1, Y4
-	VPADDD      constants<>+3136(SB), Y4, Y6
-	VPSLLD      $0x17, Y6, Y6
-	VPSUBD      Y4, Y1, Y1
-	VPADDD      constants<>+3136(SB), Y1, Y1
+	VPADDD      constants<>+3168(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y3, Y1, Y1
 	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y6, Y3, Y3
 	VMULPS      Y1, Y3, Y1
-	VMULPS      constants<>+2528(SB), Y1, Y1
+	VMULPS      constants<>+2560(SB), Y1, Y1
 	VFMADD231PS Y1, Y0, Y2
 	VMOVUPS     32(AX)(CX*4), Y0
 	VMULPS      Y2, Y0, Y0
@@ -11595,33 +11365,31 @@ part3:
 	NEGQ        DI
 	VMOVDQU     (R8)(DI*4), Y0
 	VMASKMOVPS  (SI)(CX*4), Y0, Y1
-	VMULPS      constants<>+1376(SB), Y1, Y2
-	VMOVUPS     constants<>+1408(SB), Y3
-	VMINPS      Y2, Y3, Y2
+	VMULPS      constants<>+1408(SB), Y1, Y2
 	VMOVUPS     constants<>+1440(SB), Y3
+	VMINPS      Y2, Y3, Y2
+	VMOVUPS     constants<>+1472(SB), Y3
 	VMAXPS      Y2, Y3, Y2
 	VMULPS      Y2, Y2, Y3
-	VMOVUPS     constants<>+1472(SB), Y4
-	VFMADD213PS constants<>+1504(SB), Y3, Y4
+	VMOVUPS     constants<>+1504(SB), Y4
 	VFMADD213PS constants<>+1536(SB), Y3, Y4
 	VFMADD213PS constants<>+1568(SB), Y3, Y4
 	VFMADD213PS constants<>+1600(SB), Y3, Y4
 	VFMADD213PS constants<>+1632(SB), Y3, Y4
 	VFMADD213PS constants<>+1664(SB), Y3, Y4
+	VFMADD213PS constants<>+1696(SB), Y3, Y4
 	VMULPS      Y4, Y2, Y2
-	VMOVUPS     constants<>+1696(SB), Y4
-	VFMADD213PS constants<>+1728(SB), Y3, Y4
+	VMOVUPS     constants<>+1728(SB), Y4
 	VFMADD213PS constants<>+1760(SB), Y3, Y4
 	VFMADD213PS constants<>+1792(SB), Y3, Y4
 	VFMADD213PS constants<>+1824(SB), Y3, Y4
+	VFMADD213PS constants<>+1856(SB), Y3, Y4
 	VDIVPS      Y4, Y2, Y2
 	VMOVUPS     constants<>+288(SB), Y3
 	VFMADD231PS constants<>+288(SB), Y2, Y3
 	VMULPS      Y1, Y1, Y2
 	VMULPS      constants<>+896(SB), Y2, Y2
 	VCMPPS      $0x16, constants<>+96(SB), Y2, Y4
-	VMOVUPS     constants<>+64(SB), Y5
-	VMINPS      Y2, Y5, Y2
 	VMOVUPS     constants<>+96(SB), Y5
 	VMAXPS      Y2, Y5, Y2
 	VMOVUPS     constants<>+128(SB), Y5
@@ -11638,17 +11406,12 @@ part3:
 	VMULPS      Y2, Y2, Y7
 	VFMADD213PS Y2, Y7, Y6
 	VPSUBD      constants<>+128(SB), Y5, Y2
-	VPSRAD      $0x01, Y2, Y5
-	VPADDD      constants<>+3136(SB), Y5, Y7
-	VPSLLD      $0x17, Y7, Y7
-	VPSUBD      Y5, Y2, Y2
-	VPADDD      constants<>+3136(SB), Y2, Y2
+	VPADDD      constants<>+3168(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y4, Y2, Y2
 	VADDPS      constants<>+32(SB), Y6, Y4
-	VMULPS      Y7, Y4, Y4
 	VMULPS      Y2, Y4, Y2
-	VMULPS      constants<>+2528(SB), Y2, Y2
+	VMULPS      constants<>+2560(SB), Y2, Y2
 	VFMADD231PS Y2, Y1, Y3
 	VMASKMOVPS  (AX)(CX*4), Y0, Y1
 	VMULPS      Y3, Y1, Y1
@@ -11677,10 +11440,8 @@ TEXT ·vecSiLUGradAVX2(SB), NOSPLIT, $0-24
 
 loop1:
 	VMOVUPS      (SI)(CX*4), Y0
-	VORPS        constants<>+1088(SB), Y0, Y1
+	VORPS        constants<>+1120(SB), Y0, Y1
 	VCMPPS       $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS      constants<>+64(SB), Y3
-	VMINPS       Y1, Y3, Y1
 	VMOVUPS      constants<>+96(SB), Y3
 	VMAXPS       Y1, Y3, Y1
 	VMOVUPS      constants<>+128(SB), Y3
@@ -11697,15 +11458,10 @@ loop1:
 	VMULPS       Y1, Y1, Y5
 	VFMADD213PS  Y1, Y5, Y4
 	VPSUBD       constants<>+128(SB), Y3, Y1
-	VPSRAD       $0x01, Y1, Y3
-	VPADDD       constants<>+3136(SB), Y3, Y5
-	VPSLLD       $0x17, Y5, Y5
-	VPSUBD       Y3, Y1, Y1
-	VPADDD       constants<>+3136(SB), Y1, Y1
+	VPADDD       constants<>+3168(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
 	VANDPS       Y2, Y1, Y1
 	VADDPS       constants<>+32(SB), Y4, Y2
-	VMULPS       Y5, Y2, Y2
 	VMULPS       Y1, Y2, Y1
 	VCMPPS       $0x11, constants<>+0(SB), Y0, Y2
 	VMOVUPS      constants<>+32(SB), Y3
@@ -11719,10 +11475,8 @@ loop1:
 	VMULPS       Y2, Y0, Y0
 	VMOVUPS      Y0, (BX)(CX*4)
 	VMOVUPS      32(SI)(CX*4), Y0
-	VORPS        constants<>+1088(SB), Y0, Y1
+	VORPS        constants<>+1120(SB), Y0, Y1
 	VCMPPS       $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS      constants<>+64(SB), Y3
-	VMINPS       Y1, Y3, Y1
 	VMOVUPS      constants<>+96(SB), Y3
 	VMAXPS       Y1, Y3, Y1
 	VMOVUPS      constants<>+128(SB), Y3
@@ -11739,15 +11493,10 @@ loop1:
 	VMULPS       Y1, Y1, Y5
 	VFMADD213PS  Y1, Y5, Y4
 	VPSUBD       constants<>+128(SB), Y3, Y1
-	VPSRAD       $0x01, Y1, Y3
-	VPADDD       constants<>+3136(SB), Y3, Y5
-	VPSLLD       $0x17, Y5, Y5
-	VPSUBD       Y3, Y1, Y1
-	VPADDD       constants<>+3136(SB), Y1, Y1
+	VPADDD       constants<>+3168(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
 	VANDPS       Y2, Y1, Y1
 	VADDPS       constants<>+32(SB), Y4, Y2
-	VMULPS       Y5, Y2, Y2
 	VMULPS       Y1, Y2, Y1
 	VCMPPS       $0x11, constants<>+0(SB), Y0, Y2
 	VMOVUPS      constants<>+32(SB), Y3
@@ -11780,10 +11529,8 @@ part3:
 	NEGQ         DI
 	VMOVDQU      (R8)(DI*4), Y0
 	VMASKMOVPS   (SI)(CX*4), Y0, Y1
-	VORPS        constants<>+1088(SB), Y1, Y2
+	VORPS        constants<>+1120(SB), Y1, Y2
 	VCMPPS       $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS      constants<>+64(SB), Y4
-	VMINPS       Y2, Y4, Y2
 	VMOVUPS      constants<>+96(SB), Y4
 	VMAXPS       Y2, Y4, Y2
 	VMOVUPS      constants<>+128(SB), Y4
@@ -11800,15 +11547,10 @@ part3:
 	VMULPS       Y2, Y2, Y6
 	VFMADD213PS  Y2, Y6, Y5
 	VPSUBD       constants<>+128(SB), Y4, Y2
-	VPSRAD       $0x01, Y2, Y4
-	VPADDD       constants<>+3136(SB), Y4, Y6
-	VPSLLD       $0x17, Y6, Y6
-	VPSUBD       Y4, Y2, Y2
-	VPADDD       constants<>+3136(SB), Y2, Y2
+	VPADDD       constants<>+3168(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
 	VANDPS       Y3, Y2, Y2
 	VADDPS       constants<>+32(SB), Y5, Y3
-	VMULPS       Y6, Y3, Y3
 	VMULPS       Y2, Y3, Y2
 	VCMPPS       $0x11, constants<>+0(SB), Y1, Y3
 	VMOVUPS      constants<>+32(SB), Y4
@@ -11845,10 +11587,8 @@ TEXT ·vecSoftplusGradAVX2(SB), NOSPLIT, $0-24
 
 loop1:
 	VMOVUPS     (SI)(CX*4), Y0
-	VORPS       constants<>+1088(SB), Y0, Y1
+	VORPS       constants<>+1120(SB), Y0, Y1
 	VCMPPS      $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS     constants<>+64(SB), Y3
-	VMINPS      Y1, Y3, Y1
 	VMOVUPS     constants<>+96(SB), Y3
 	VMAXPS      Y1, Y3, Y1
 	VMOVUPS     constants<>+128(SB), Y3
@@ -11865,15 +11605,10 @@ loop1:
 	VMULPS      Y1, Y1, Y5
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
-	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+3136(SB), Y3, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+3136(SB), Y1, Y1
+	VPADDD      constants<>+3168(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
-	VMULPS      Y5, Y2, Y2
 	VMULPS      Y1, Y2, Y1
 	VCMPPS      $0x11, constants<>+0(SB), Y0, Y0
 	VMOVUPS     constants<>+32(SB), Y2
@@ -11884,10 +11619,8 @@ loop1:
 	VMULPS      Y0, Y1, Y0
 	VMOVUPS     Y0, (BX)(CX*4)
 	VMOVUPS     32(SI)(CX*4), Y0
-	VORPS       constants<>+1088(SB), Y0, Y1
+	VORPS       constants<>+1120(SB), Y0, Y1
 	VCMPPS      $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS     constants<>+64(SB), Y3
-	VMINPS      Y1, Y3, Y1
 	VMOVUPS     constants<>+96(SB), Y3
 	VMAXPS      Y1, Y3, Y1
 	VMOVUPS     constants<>+128(SB), Y3
@@ -11904,15 +11637,10 @@ loop1:
 	VMULPS      Y1, Y1, Y5
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
-	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+3136(SB), Y3, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+3136(SB), Y1, Y1
+	VPADDD      constants<>+3168(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
-	VMULPS      Y5, Y2, Y2
 	VMULPS      Y1, Y2, Y1
 	VCMPPS      $0x11, constants<>+0(SB), Y0, Y0
 	VMOVUPS     constants<>+32(SB), Y2
@@ -11942,10 +11670,8 @@ part3:
 	NEGQ        DI
 	VMOVDQU     (R8)(DI*4), Y0
 	VMASKMOVPS  (SI)(CX*4), Y0, Y1
-	VORPS       constants<>+1088(SB), Y1, Y2
+	VORPS       constants<>+1120(SB), Y1, Y2
 	VCMPPS      $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS     constants<>+64(SB), Y4
-	VMINPS      Y2, Y4, Y2
 	VMOVUPS     constants<>+96(SB), Y4
 	VMAXPS      Y2, Y4, Y2
 	VMOVUPS     constants<>+128(SB), Y4
@@ -11962,15 +11688,10 @@ part3:
 	VMULPS      Y2, Y2, Y6
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
-	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+3136(SB), Y4, Y6
-	VPSLLD      $0x17, Y6, Y6
-	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+3136(SB), Y2, Y2
+	VPADDD      constants<>+3168(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y6, Y3, Y3
 	VMULPS      Y2, Y3, Y2
 	VCMPPS      $0x11, constants<>+0(SB), Y1, Y1
 	VMOVUPS     constants<>+32(SB), Y3
@@ -12005,10 +11726,8 @@ TEXT ·vecErfGradAVX2(SB), NOSPLIT, $0-24
 loop1:
 	VMOVUPS     (SI)(CX*4), Y0
 	VMULPS      Y0, Y0, Y0
-	VXORPS      constants<>+1088(SB), Y0, Y0
+	VXORPS      constants<>+1120(SB), Y0, Y0
 	VCMPPS      $0x16, constants<>+96(SB), Y0, Y1
-	VMOVUPS     constants<>+64(SB), Y2
-	VMINPS      Y0, Y2, Y0
 	VMOVUPS     constants<>+96(SB), Y2
 	VMAXPS      Y0, Y2, Y0
 	VMOVUPS     constants<>+128(SB), Y2
@@ -12025,26 +11744,19 @@ loop1:
 	VMULPS      Y0, Y0, Y4
 	VFMADD213PS Y0, Y4, Y3
 	VPSUBD      constants<>+128(SB), Y2, Y0
-	VPSRAD      $0x01, Y0, Y2
-	VPADDD      constants<>+3136(SB), Y2, Y4
-	VPSLLD      $0x17, Y4, Y4
-	VPSUBD      Y2, Y0, Y0
-	VPADDD      constants<>+3136(SB), Y0, Y0
+	VPADDD      constants<>+3168(SB), Y0, Y0
 	VPSLLD      $0x17, Y0, Y0
 	VANDPS      Y1, Y0, Y0
 	VADDPS      constants<>+32(SB), Y3, Y1
-	VMULPS      Y4, Y1, Y1
 	VMULPS      Y0, Y1, Y0
-	VMULPS      constants<>+2560(SB), Y0, Y0
+	VMULPS      constants<>+2592(SB), Y0, Y0
 	VMOVUPS     (AX)(CX*4), Y1
 	VMULPS      Y0, Y1, Y0
 	VMOVUPS     Y0, (BX)(CX*4)
 	VMOVUPS     32(SI)(CX*4), Y0
 	VMULPS      Y0, Y0, Y0
-	VXORPS      constants<>+1088(SB), Y0, Y0
+	VXORPS      constants<>+1120(SB), Y0, Y0
 	VCMPPS      $0x16, constants<>+96(SB), Y0, Y1
-	VMOVUPS     constants<>+64(SB), Y2
-	VMINPS      Y0, Y2, Y0
 	VMOVUPS     constants<>+96(SB), Y2
 	VMAXPS      Y0, Y2, Y0
 	VMOVUPS     constants<>+128(SB), Y2
@@ -12061,17 +11773,12 @@ loop1:
 	VMULPS      Y0, Y0, Y4
 	VFMADD213PS Y0, Y4, Y3
 	VPSUBD      constants<>+128(SB), Y2, Y0
-	VPSRAD      $0x01, Y0, Y2
-	VPADDD      constants<>+3136(SB), Y2, Y4
-	VPSLLD      $0x17, Y4, Y4
-	VPSUBD      Y2, Y0, Y0
-	VPADDD      constants<>+3136(SB), Y0, Y0
+	VPADDD      constants<>+3168(SB), Y0, Y0
 	VPSLLD      $0x17, Y0, Y0
 	VANDPS      Y1, Y0, Y0
 	VADDPS      constants<>+32(SB), Y3, Y1
-	VMULPS      Y4, Y1, Y1
 	VMULPS      Y0, Y1, Y0
-	VMULPS      constants<>+2560(SB), Y0, Y0
+	VMULPS      constants<>+2592(SB), Y0, Y0
 	VMOVUPS     32(AX)(CX*4), Y1
 	VMULPS      Y0, Y1, Y0
 	VMOVUPS     Y0, 32(BX)(CX*4)
@@ -12096,10 +11803,8 @@ part3:
 	VMOVDQU     (R8)(DI*4), Y0
 	VMASKMOVPS  (SI)(CX*4), Y0, Y1
 	VMULPS      Y1, Y1, Y1
-	VXORPS      constants<>+1088(SB), Y1, Y1
+	VXORPS      constants<>+1120(SB), Y1, Y1
 	VCMPPS      $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS     constants<>+64(SB), Y3
-	VMINPS      Y1, Y3, Y1
 	VMOVUPS     constants<>+96(SB), Y3
 	VMAXPS      Y1, Y3, Y1
 	VMOVUPS     constants<>+128(SB), Y3
@@ -12116,17 +11821,12 @@ part3:
 	VMULPS      Y1, Y1, Y5
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
-	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+3136(SB), Y3, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+3136(SB), Y1, Y1
+	VPADDD      constants<>+3168(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
-	VMULPS      Y5, Y2, Y2
 	VMULPS      Y1, Y2, Y1
-	VMULPS      constants<>+2560(SB), Y1, Y1
+	VMULPS      constants<>+2592(SB), Y1, Y1
 	VMASKMOVPS  (AX)(CX*4), Y0, Y2
 	VMULPS      Y1, Y2, Y1
 	VMASKMOVPS  Y1, Y0, (BX)(CX*4)
@@ -12537,10 +12237,10 @@ loop1:
 	VFMADD213PS  Y1, Y5, Y4
 	VPSUBD       constants<>+128(SB), Y3, Y1
 	VPSRAD       $0x01, Y1, Y3
-	VPADDD       constants<>+3136(SB), Y3, Y5
+	VPADDD       constants<>+3168(SB), Y3, Y5
 	VPSLLD       $0x17, Y5, Y5
 	VPSUBD       Y3, Y1, Y1
-	VPADDD       constants<>+3136(SB), Y1, Y1
+	VPADDD       constants<>+3168(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
 	VANDPS       Y2, Y1, Y1
 	VADDPS       constants<>+32(SB), Y4, Y2
@@ -12571,10 +12271,10 @@ loop1:
 	VFMADD213PS  Y1, Y5, Y4
 	VPSUBD       constants<>+128(SB), Y3, Y1
 	VPSRAD       $0x01, Y1, Y3
-	VPADDD       constants<>+3136(SB), Y3, Y5
+	VPADDD       constants<>+3168(SB), Y3, Y5
 	VPSLLD       $0x17, Y5, Y5
 	VPSUBD       Y3, Y1, Y1
-	VPADDD       constants<>+3136(SB), Y1, Y1
+	VPADDD       constants<>+3168(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
 	VANDPS       Y2, Y1, Y1
 	VADDPS       constants<>+32(SB), Y4, Y2
@@ -12624,10 +12324,10 @@ part3:
 	VFMADD213PS  Y2, Y6, Y5
 	VPSUBD       constants<>+128(SB), Y4, Y2
 	VPSRAD       $0x01, Y2, Y4
-	VPADDD       constants<>+3136(SB), Y4, Y6
+	VPADDD       constants<>+3168(SB), Y4, Y6
 	VPSLLD       $0x17, Y6, Y6
 	VPSUBD       Y4, Y2, Y2
-	VPADDD       constants<>+3136(SB), Y2, Y2
+	VPADDD       constants<>+3168(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
 	VANDPS       Y3, Y2, Y2
 	VADDPS       constants<>+32(SB), Y5, Y3
@@ -12661,10 +12361,8 @@ TEXT ·vecSwiGLUAVX2(SB), NOSPLIT, $0-24
 
 loop1:
 	VMOVUPS     (SI)(CX*4), Y0
-	VORPS       constants<>+1088(SB), Y0, Y1
+	VORPS       constants<>+1120(SB), Y0, Y1
 	VCMPPS      $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS     constants<>+64(SB), Y3
-	VMINPS      Y1, Y3, Y1
 	VMOVUPS     constants<>+96(SB), Y3
 	VMAXPS      Y1, Y3, Y1
 	VMOVUPS     constants<>+128(SB), Y3
@@ -12681,15 +12379,10 @@ loop1:
 	VMULPS      Y1, Y1, Y5
 	VFMADD213PS Y1, Y5, Y4
 	VPSUBD      constants<>+128(SB), Y3, Y1
-	VPSRAD      $0x01, Y1, Y3
-	VPADDD      constants<>+3136(SB), Y3, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VPSUBD      Y3, Y1, Y1
-	VPADDD      constants<>+3136(SB), Y1, Y1
+	VPADDD      constants<>+3168(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
 	VANDPS      Y2, Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y2
-	VMULPS      Y5, Y2, Y2
 	VMULPS      Y1, Y2, Y1
 	VCMPPS      $0x11, constants<>+0(SB), Y0, Y2
 	VMOVUPS     constants<>+32(SB), Y3
@@ -12720,10 +12413,8 @@ part3:
 	NEGQ        DI
 	VMOVDQU     (R8)(DI*4), Y0
 	VMASKMOVPS  (SI)(CX*4), Y0, Y1
-	VORPS       constants<>+1088(SB), Y1, Y2
+	VORPS       constants<>+1120(SB), Y1, Y2
 	VCMPPS      $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS     constants<>+64(SB), Y4
-	VMINPS      Y2, Y4, Y2
 	VMOVUPS     constants<>+96(SB), Y4
 	VMAXPS      Y2, Y4, Y2
 	VMOVUPS     constants<>+128(SB), Y4
@@ -12740,15 +12431,10 @@ part3:
 	VMULPS      Y2, Y2, Y6
 	VFMADD213PS Y2, Y6, Y5
 	VPSUBD      constants<>+128(SB), Y4, Y2
-	VPSRAD      $0x01, Y2, Y4
-	VPADDD      constants<>+3136(SB), Y4, Y6
-	VPSLLD      $0x17, Y6, Y6
-	VPSUBD      Y4, Y2, Y2
-	VPADDD      constants<>+3136(SB), Y2, Y2
+	VPADDD      constants<>+3168(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
 	VANDPS      Y3, Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y6, Y3, Y3
 	VMULPS      Y2, Y3, Y2
 	VCMPPS      $0x11, constants<>+0(SB), Y1, Y3
 	VMOVUPS     constants<>+32(SB), Y4
@@ -12785,10 +12471,8 @@ TEXT ·vecSwiGLUGradAVX2(SB), NOSPLIT, $0-24
 
 loop1:
 	VMOVUPS      (DI)(CX*4), Y0
-	VORPS        constants<>+1088(SB), Y0, Y1
+	VORPS        constants<>+1120(SB), Y0, Y1
 	VCMPPS       $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS      constants<>+64(SB), Y3
-	VMINPS       Y1, Y3, Y1
 	VMOVUPS      constants<>+96(SB), Y3
 	VMAXPS       Y1, Y3, Y1
 	VMOVUPS      constants<>+128(SB), Y3
@@ -12805,15 +12489,10 @@ loop1:
 	VMULPS       Y1, Y1, Y5
 	VFMADD213PS  Y1, Y5, Y4
 	VPSUBD       constants<>+128(SB), Y3, Y1
-	VPSRAD       $0x01, Y1, Y3
-	VPADDD       constants<>+3136(SB), Y3, Y5
-	VPSLLD       $0x17, Y5, Y5
-	VPSUBD       Y3, Y1, Y1
-	VPADDD       constants<>+3136(SB), Y1, Y1
+	VPADDD       constants<>+3168(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
 	VANDPS       Y2, Y1, Y1
 	VADDPS       constants<>+32(SB), Y4, Y2
-	VMULPS       Y5, Y2, Y2
 	VMULPS       Y1, Y2, Y1
 	VCMPPS       $0x11, constants<>+0(SB), Y0, Y2
 	VMOVUPS      constants<>+32(SB), Y3
@@ -12851,10 +12530,8 @@ part3:
 	NEGQ         R9
 	VMOVDQU      (R10)(R9*4), Y0
 	VMASKMOVPS   (DI)(CX*4), Y0, Y1
-	VORPS        constants<>+1088(SB), Y1, Y2
+	VORPS        constants<>+1120(SB), Y1, Y2
 	VCMPPS       $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS      constants<>+64(SB), Y4
-	VMINPS       Y2, Y4, Y2
 	VMOVUPS      constants<>+96(SB), Y4
 	VMAXPS       Y2, Y4, Y2
 	VMOVUPS      constants<>+128(SB), Y4
@@ -12871,15 +12548,10 @@ part3:
 	VMULPS       Y2, Y2, Y6
 	VFMADD213PS  Y2, Y6, Y5
 	VPSUBD       constants<>+128(SB), Y4, Y2
-	VPSRAD       $0x01, Y2, Y4
-	VPADDD       constants<>+3136(SB), Y4, Y6
-	VPSLLD       $0x17, Y6, Y6
-	VPSUBD       Y4, Y2, Y2
-	VPADDD       constants<>+3136(SB), Y2, Y2
+	VPADDD       constants<>+3168(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
 	VANDPS       Y3, Y2, Y2
 	VADDPS       constants<>+32(SB), Y5, Y3
-	VMULPS       Y6, Y3, Y3
 	VMULPS       Y2, Y3, Y2
 	VCMPPS       $0x11, constants<>+0(SB), Y1, Y3
 	VMOVUPS      constants<>+32(SB), Y4
@@ -13583,11 +13255,11 @@ loop1:
 	VMULPS       Y6, Y8, Y8
 	VFMADD231PS  Y5, Y9, Y8
 	VMOVUPS      Y8, (SI)(CX*4)
-	VMULPS       constants<>+2592(SB), Y10, Y8
-	VMULPS       constants<>+2592(SB), Y8, Y8
+	VMULPS       constants<>+2624(SB), Y10, Y8
+	VMULPS       constants<>+2624(SB), Y8, Y8
 	VMOVUPS      constants<>+32(SB), Y9
 	VMINPS       Y8, Y9, Y8
-	VMOVUPS      constants<>+2624(SB), Y9
+	VMOVUPS      constants<>+2656(SB), Y9
 	VMAXPS       Y8, Y9, Y8
 	VFNMADD231PS Y0, Y8, Y7
 	VMOVUPS      Y7, (BX)(CX*4)
@@ -13601,11 +13273,11 @@ loop1:
 	VMULPS       Y6, Y8, Y8
 	VFMADD231PS  Y5, Y9, Y8
 	VMOVUPS      Y8, 32(SI)(CX*4)
-	VMULPS       constants<>+2592(SB), Y10, Y8
-	VMULPS       constants<>+2592(SB), Y8, Y8
+	VMULPS       constants<>+2624(SB), Y10, Y8
+	VMULPS       constants<>+2624(SB), Y8, Y8
 	VMOVUPS      constants<>+32(SB), Y9
 	VMINPS       Y8, Y9, Y8
-	VMOVUPS      constants<>+2624(SB), Y9
+	VMOVUPS      constants<>+2656(SB), Y9
 	VMAXPS       Y8, Y9, Y8
 	VFNMADD231PS Y0, Y8, Y7
 	VMOVUPS      Y7, 32(BX)(CX*4)
@@ -13638,11 +13310,11 @@ part3:
 	VMULPS       Y6, Y9, Y9
 	VFMADD231PS  Y5, Y10, Y9
 	VMASKMOVPS   Y9, Y7, (SI)(CX*4)
-	VMULPS       constants<>+2592(SB), Y11, Y9
-	VMULPS       constants<>+2592(SB), Y9, Y9
+	VMULPS       constants<>+2624(SB), Y11, Y9
+	VMULPS       constants<>+2624(SB), Y9, Y9
 	VMOVUPS      constants<>+32(SB), Y10
 	VMINPS       Y9, Y10, Y9
-	VMOVUPS      constants<>+2624(SB), Y10
+	VMOVUPS      constants<>+2656(SB), Y10
 	VMAXPS       Y9, Y10, Y9
 	VFNMADD231PS Y0, Y9, Y8
 	VMASKMOVPS   Y8, Y7, (BX)(CX*4)
@@ -13683,178 +13355,178 @@ loop1:
 	VXORPS       Y6, Y6, Y6
 	VBROADCASTSS 88(AX), Y7
 	VBROADCASTSS 92(AX), Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
 	VPSRLQ       $0x20, Y3, Y10
 	VXORPS       Y0, Y10, Y10
 	VXORPS       Y7, Y10, Y10
 	VXORPS       Y4, Y9, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y9
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y9, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y10, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y10, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y9, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y9, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
@@ -13871,19 +13543,19 @@ loop1:
 	VPBLENDD     $0xaa, Y0, Y9, Y0
 	VPSRLD       $0x08, Y3, Y2
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       constants<>+2784(SB), Y2, Y2
+	VMULPS       constants<>+2816(SB), Y2, Y2
 	VMOVUPS      Y2, (BX)(CX*4)
 	VPSRLD       $0x08, Y4, Y2
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       constants<>+2784(SB), Y2, Y2
+	VMULPS       constants<>+2816(SB), Y2, Y2
 	VMOVUPS      Y2, 64(BX)(CX*4)
 	VPSRLD       $0x08, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       constants<>+2784(SB), Y1, Y1
+	VMULPS       constants<>+2816(SB), Y1, Y1
 	VMOVUPS      Y1, 128(BX)(CX*4)
 	VPSRLD       $0x08, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
-	VMULPS       constants<>+2784(SB), Y0, Y0
+	VMULPS       constants<>+2816(SB), Y0, Y0
 	VMOVUPS      Y0, 192(BX)(CX*4)
 	MOVQ         SI, DI
 	SHRQ         $0x20, DI
@@ -13899,178 +13571,178 @@ loop1:
 	VXORPS       Y6, Y6, Y6
 	VBROADCASTSS 88(AX), Y7
 	VBROADCASTSS 92(AX), Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
 	VPSRLQ       $0x20, Y3, Y10
 	VXORPS       Y0, Y10, Y10
 	VXORPS       Y7, Y10, Y10
 	VXORPS       Y4, Y9, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y9
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y9, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y10, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y10, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y9, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y9, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
@@ -14087,19 +13759,19 @@ loop1:
 	VPBLENDD     $0xaa, Y0, Y9, Y0
 	VPSRLD       $0x08, Y3, Y2
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       constants<>+2784(SB), Y2, Y2
+	VMULPS       constants<>+2816(SB), Y2, Y2
 	VMOVUPS      Y2, 32(BX)(CX*4)
 	VPSRLD       $0x08, Y4, Y2
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       constants<>+2784(SB), Y2, Y2
+	VMULPS       constants<>+2816(SB), Y2, Y2
 	VMOVUPS      Y2, 96(BX)(CX*4)
 	VPSRLD       $0x08, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       constants<>+2784(SB), Y1, Y1
+	VMULPS       constants<>+2816(SB), Y1, Y1
 	VMOVUPS      Y1, 160(BX)(CX*4)
 	VPSRLD       $0x08, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
-	VMULPS       constants<>+2784(SB), Y0, Y0
+	VMULPS       constants<>+2816(SB), Y0, Y0
 	VMOVUPS      Y0, 224(BX)(CX*4)
 	ADDQ         $0x10, SI
 	ADDQ         $0x00000040, CX
@@ -14123,178 +13795,178 @@ tail2:
 	VXORPS       Y6, Y6, Y6
 	VBROADCASTSS 88(AX), Y7
 	VBROADCASTSS 92(AX), Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
 	VPSRLQ       $0x20, Y3, Y10
 	VXORPS       Y0, Y10, Y10
 	VXORPS       Y7, Y10, Y10
 	VXORPS       Y4, Y9, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y9
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y9, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y10, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y10, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y9, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y9, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
@@ -14321,7 +13993,7 @@ tail2:
 	VMOVDQU      (R8)(DI*4), Y2
 	VPSRLD       $0x08, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       constants<>+2784(SB), Y3, Y3
+	VMULPS       constants<>+2816(SB), Y3, Y3
 	VMASKMOVPS   Y3, Y2, (BX)(CX*4)
 	MOVQ         DX, DI
 	SUBQ         $0x00000010, DI
@@ -14336,7 +14008,7 @@ tail2:
 	VMOVDQU      (R8)(DI*4), Y2
 	VPSRLD       $0x08, Y4, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       constants<>+2784(SB), Y3, Y3
+	VMULPS       constants<>+2816(SB), Y3, Y3
 	VMASKMOVPS   Y3, Y2, 64(BX)(CX*4)
 	MOVQ         DX, DI
 	SUBQ         $0x00000020, DI
@@ -14351,7 +14023,7 @@ tail2:
 	VMOVDQU      (R8)(DI*4), Y2
 	VPSRLD       $0x08, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       constants<>+2784(SB), Y1, Y1
+	VMULPS       constants<>+2816(SB), Y1, Y1
 	VMASKMOVPS   Y1, Y2, 128(BX)(CX*4)
 	MOVQ         DX, DI
 	SUBQ         $0x00000030, DI
@@ -14366,7 +14038,7 @@ tail2:
 	VMOVDQU      (R8)(DI*4), Y1
 	VPSRLD       $0x08, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
-	VMULPS       constants<>+2784(SB), Y0, Y0
+	VMULPS       constants<>+2816(SB), Y0, Y0
 	VMASKMOVPS   Y0, Y1, 192(BX)(CX*4)
 	MOVQ         SI, DI
 	SHRQ         $0x20, DI
@@ -14382,178 +14054,178 @@ tail2:
 	VXORPS       Y6, Y6, Y6
 	VBROADCASTSS 88(AX), Y7
 	VBROADCASTSS 92(AX), Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
 	VPSRLQ       $0x20, Y3, Y10
 	VXORPS       Y0, Y10, Y10
 	VXORPS       Y7, Y10, Y10
 	VXORPS       Y4, Y9, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y9
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y9, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y10, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y10, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y9, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y9, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
@@ -14581,7 +14253,7 @@ tail2:
 	VMOVDQU      (SI)(AX*4), Y2
 	VPSRLD       $0x08, Y3, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       constants<>+2784(SB), Y3, Y3
+	VMULPS       constants<>+2816(SB), Y3, Y3
 	VMASKMOVPS   Y3, Y2, 32(BX)(CX*4)
 	MOVQ         DX, AX
 	SUBQ         $0x00000018, AX
@@ -14596,7 +14268,7 @@ tail2:
 	VMOVDQU      (SI)(AX*4), Y2
 	VPSRLD       $0x08, Y4, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       constants<>+2784(SB), Y3, Y3
+	VMULPS       constants<>+2816(SB), Y3, Y3
 	VMASKMOVPS   Y3, Y2, 96(BX)(CX*4)
 	MOVQ         DX, AX
 	SUBQ         $0x00000028, AX
@@ -14611,7 +14283,7 @@ tail2:
 	VMOVDQU      (SI)(AX*4), Y2
 	VPSRLD       $0x08, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       constants<>+2784(SB), Y1, Y1
+	VMULPS       constants<>+2816(SB), Y1, Y1
 	VMASKMOVPS   Y1, Y2, 160(BX)(CX*4)
 	MOVQ         DX, AX
 	SUBQ         $0x00000038, AX
@@ -14626,7 +14298,7 @@ tail2:
 	VMOVDQU      (DX)(AX*4), Y1
 	VPSRLD       $0x08, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
-	VMULPS       constants<>+2784(SB), Y0, Y0
+	VMULPS       constants<>+2816(SB), Y0, Y0
 	VMASKMOVPS   Y0, Y1, 224(BX)(CX*4)
 
 done3:
@@ -14664,178 +14336,178 @@ loop1:
 	VXORPS       Y7, Y7, Y7
 	VBROADCASTSS 88(AX), Y8
 	VBROADCASTSS 92(AX), Y9
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y1, Y11, Y11
 	VXORPS       Y8, Y11, Y11
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y9, Y5, Y5
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y6, Y12
 	VXORPS       Y1, Y12, Y1
 	VXORPS       Y8, Y1, Y1
 	VXORPS       Y7, Y10, Y7
 	VXORPS       Y9, Y7, Y7
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y11, Y10
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y11, Y10
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y10, Y11
 	VPSRLQ       $0x20, Y5, Y12
 	VXORPS       Y4, Y12, Y4
 	VXORPS       Y8, Y4, Y4
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y9, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y7, Y7
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y7, Y7
 	VPSRLQ       $0x20, Y1, Y11
 	VPSRLQ       $0x20, Y7, Y12
 	VXORPS       Y6, Y12, Y6
 	VXORPS       Y8, Y6, Y6
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y9, Y2, Y2
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y4, Y11
 	VPSRLQ       $0x20, Y3, Y12
 	VXORPS       Y5, Y12, Y5
 	VXORPS       Y8, Y5, Y5
 	VXORPS       Y10, Y11, Y10
 	VXORPS       Y9, Y10, Y10
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y6, Y11
 	VPSRLQ       $0x20, Y2, Y12
 	VXORPS       Y7, Y12, Y7
 	VXORPS       Y8, Y7, Y7
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y9, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y10, Y10
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y10, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VPSRLQ       $0x20, Y10, Y12
 	VXORPS       Y3, Y12, Y3
 	VXORPS       Y8, Y3, Y3
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y9, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y7, Y7
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y7, Y7
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y7, Y11
 	VPSRLQ       $0x20, Y1, Y12
 	VXORPS       Y2, Y12, Y2
 	VXORPS       Y8, Y2, Y2
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y9, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y11
 	VPSRLQ       $0x20, Y4, Y12
 	VXORPS       Y10, Y12, Y10
 	VXORPS       Y8, Y10, Y10
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y9, Y5, Y5
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y2, Y11
 	VPSRLQ       $0x20, Y6, Y12
 	VXORPS       Y1, Y12, Y1
 	VXORPS       Y8, Y1, Y1
 	VXORPS       Y7, Y11, Y7
 	VXORPS       Y9, Y7, Y7
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y10, Y10
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y10, Y10
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y10, Y11
 	VPSRLQ       $0x20, Y5, Y12
 	VXORPS       Y4, Y12, Y4
 	VXORPS       Y8, Y4, Y4
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y9, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y7, Y7
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y7, Y7
 	VPSRLQ       $0x20, Y1, Y11
 	VPSRLQ       $0x20, Y7, Y12
 	VXORPS       Y6, Y12, Y6
 	VXORPS       Y8, Y6, Y6
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y9, Y2, Y2
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y4, Y11
 	VPSRLQ       $0x20, Y3, Y12
 	VXORPS       Y5, Y12, Y5
 	VXORPS       Y8, Y5, Y5
 	VXORPS       Y10, Y11, Y10
 	VXORPS       Y9, Y10, Y10
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y6, Y11
 	VPSRLQ       $0x20, Y2, Y12
 	VXORPS       Y7, Y12, Y7
 	VXORPS       Y8, Y7, Y7
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y9, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y10, Y10
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y10, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VPSRLQ       $0x20, Y10, Y12
 	VXORPS       Y3, Y12, Y3
 	VXORPS       Y8, Y3, Y3
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y9, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y7, Y7
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y7, Y7
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y7, Y11
 	VPSRLQ       $0x20, Y1, Y12
 	VXORPS       Y2, Y12, Y2
 	VXORPS       Y8, Y2, Y2
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y9, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y11
 	VPSRLQ       $0x20, Y4, Y12
 	VXORPS       Y10, Y12, Y10
 	VXORPS       Y8, Y10, Y10
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y9, Y5, Y5
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y2, Y11
 	VPSRLQ       $0x20, Y6, Y12
 	VXORPS       Y1, Y12, Y1
 	VXORPS       Y8, Y1, Y1
 	VXORPS       Y7, Y11, Y7
 	VXORPS       Y9, Y7, Y7
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y10, Y10
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y10, Y10
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y10, Y11
 	VPSRLQ       $0x20, Y5, Y12
 	VXORPS       Y4, Y12, Y4
 	VXORPS       Y8, Y4, Y4
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y9, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y7, Y7
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y7, Y7
 	VPSRLQ       $0x20, Y1, Y11
 	VPSRLQ       $0x20, Y7, Y12
 	VXORPS       Y6, Y12, Y6
@@ -14892,178 +14564,178 @@ loop1:
 	VXORPS       Y7, Y7, Y7
 	VBROADCASTSS 88(AX), Y8
 	VBROADCASTSS 92(AX), Y9
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y1, Y11, Y11
 	VXORPS       Y8, Y11, Y11
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y9, Y5, Y5
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y6, Y12
 	VXORPS       Y1, Y12, Y1
 	VXORPS       Y8, Y1, Y1
 	VXORPS       Y7, Y10, Y7
 	VXORPS       Y9, Y7, Y7
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y11, Y10
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y11, Y10
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y10, Y11
 	VPSRLQ       $0x20, Y5, Y12
 	VXORPS       Y4, Y12, Y4
 	VXORPS       Y8, Y4, Y4
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y9, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y7, Y7
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y7, Y7
 	VPSRLQ       $0x20, Y1, Y11
 	VPSRLQ       $0x20, Y7, Y12
 	VXORPS       Y6, Y12, Y6
 	VXORPS       Y8, Y6, Y6
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y9, Y2, Y2
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y4, Y11
 	VPSRLQ       $0x20, Y3, Y12
 	VXORPS       Y5, Y12, Y5
 	VXORPS       Y8, Y5, Y5
 	VXORPS       Y10, Y11, Y10
 	VXORPS       Y9, Y10, Y10
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y6, Y11
 	VPSRLQ       $0x20, Y2, Y12
 	VXORPS       Y7, Y12, Y7
 	VXORPS       Y8, Y7, Y7
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y9, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y10, Y10
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y10, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VPSRLQ       $0x20, Y10, Y12
 	VXORPS       Y3, Y12, Y3
 	VXORPS       Y8, Y3, Y3
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y9, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y7, Y7
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y7, Y7
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y7, Y11
 	VPSRLQ       $0x20, Y1, Y12
 	VXORPS       Y2, Y12, Y2
 	VXORPS       Y8, Y2, Y2
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y9, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y11
 	VPSRLQ       $0x20, Y4, Y12
 	VXORPS       Y10, Y12, Y10
 	VXORPS       Y8, Y10, Y10
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y9, Y5, Y5
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y2, Y11
 	VPSRLQ       $0x20, Y6, Y12
 	VXORPS       Y1, Y12, Y1
 	VXORPS       Y8, Y1, Y1
 	VXORPS       Y7, Y11, Y7
 	VXORPS       Y9, Y7, Y7
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y10, Y10
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y10, Y10
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y10, Y11
 	VPSRLQ       $0x20, Y5, Y12
 	VXORPS       Y4, Y12, Y4
 	VXORPS       Y8, Y4, Y4
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y9, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y7, Y7
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y7, Y7
 	VPSRLQ       $0x20, Y1, Y11
 	VPSRLQ       $0x20, Y7, Y12
 	VXORPS       Y6, Y12, Y6
 	VXORPS       Y8, Y6, Y6
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y9, Y2, Y2
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y4, Y11
 	VPSRLQ       $0x20, Y3, Y12
 	VXORPS       Y5, Y12, Y5
 	VXORPS       Y8, Y5, Y5
 	VXORPS       Y10, Y11, Y10
 	VXORPS       Y9, Y10, Y10
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y6, Y11
 	VPSRLQ       $0x20, Y2, Y12
 	VXORPS       Y7, Y12, Y7
 	VXORPS       Y8, Y7, Y7
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y9, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y10, Y10
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y10, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VPSRLQ       $0x20, Y10, Y12
 	VXORPS       Y3, Y12, Y3
 	VXORPS       Y8, Y3, Y3
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y9, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y7, Y7
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y7, Y7
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y7, Y11
 	VPSRLQ       $0x20, Y1, Y12
 	VXORPS       Y2, Y12, Y2
 	VXORPS       Y8, Y2, Y2
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y9, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y11
 	VPSRLQ       $0x20, Y4, Y12
 	VXORPS       Y10, Y12, Y10
 	VXORPS       Y8, Y10, Y10
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y9, Y5, Y5
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y2, Y11
 	VPSRLQ       $0x20, Y6, Y12
 	VXORPS       Y1, Y12, Y1
 	VXORPS       Y8, Y1, Y1
 	VXORPS       Y7, Y11, Y7
 	VXORPS       Y9, Y7, Y7
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y10, Y10
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y10, Y10
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y10, Y11
 	VPSRLQ       $0x20, Y5, Y12
 	VXORPS       Y4, Y12, Y4
 	VXORPS       Y8, Y4, Y4
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y9, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y7, Y7
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y7, Y7
 	VPSRLQ       $0x20, Y1, Y11
 	VPSRLQ       $0x20, Y7, Y12
 	VXORPS       Y6, Y12, Y6
@@ -15128,178 +14800,178 @@ tail2:
 	VXORPS       Y7, Y7, Y7
 	VBROADCASTSS 88(AX), Y8
 	VBROADCASTSS 92(AX), Y9
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y1, Y11, Y11
 	VXORPS       Y8, Y11, Y11
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y9, Y5, Y5
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y6, Y12
 	VXORPS       Y1, Y12, Y1
 	VXORPS       Y8, Y1, Y1
 	VXORPS       Y7, Y10, Y7
 	VXORPS       Y9, Y7, Y7
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y11, Y10
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y11, Y10
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y10, Y11
 	VPSRLQ       $0x20, Y5, Y12
 	VXORPS       Y4, Y12, Y4
 	VXORPS       Y8, Y4, Y4
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y9, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y7, Y7
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y7, Y7
 	VPSRLQ       $0x20, Y1, Y11
 	VPSRLQ       $0x20, Y7, Y12
 	VXORPS       Y6, Y12, Y6
 	VXORPS       Y8, Y6, Y6
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y9, Y2, Y2
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y4, Y11
 	VPSRLQ       $0x20, Y3, Y12
 	VXORPS       Y5, Y12, Y5
 	VXORPS       Y8, Y5, Y5
 	VXORPS       Y10, Y11, Y10
 	VXORPS       Y9, Y10, Y10
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y6, Y11
 	VPSRLQ       $0x20, Y2, Y12
 	VXORPS       Y7, Y12, Y7
 	VXORPS       Y8, Y7, Y7
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y9, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y10, Y10
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y10, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VPSRLQ       $0x20, Y10, Y12
 	VXORPS       Y3, Y12, Y3
 	VXORPS       Y8, Y3, Y3
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y9, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y7, Y7
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y7, Y7
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y7, Y11
 	VPSRLQ       $0x20, Y1, Y12
 	VXORPS       Y2, Y12, Y2
 	VXORPS       Y8, Y2, Y2
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y9, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y11
 	VPSRLQ       $0x20, Y4, Y12
 	VXORPS       Y10, Y12, Y10
 	VXORPS       Y8, Y10, Y10
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y9, Y5, Y5
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y2, Y11
 	VPSRLQ       $0x20, Y6, Y12
 	VXORPS       Y1, Y12, Y1
 	VXORPS       Y8, Y1, Y1
 	VXORPS       Y7, Y11, Y7
 	VXORPS       Y9, Y7, Y7
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y10, Y10
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y10, Y10
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y10, Y11
 	VPSRLQ       $0x20, Y5, Y12
 	VXORPS       Y4, Y12, Y4
 	VXORPS       Y8, Y4, Y4
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y9, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y7, Y7
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y7, Y7
 	VPSRLQ       $0x20, Y1, Y11
 	VPSRLQ       $0x20, Y7, Y12
 	VXORPS       Y6, Y12, Y6
 	VXORPS       Y8, Y6, Y6
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y9, Y2, Y2
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y4, Y11
 	VPSRLQ       $0x20, Y3, Y12
 	VXORPS       Y5, Y12, Y5
 	VXORPS       Y8, Y5, Y5
 	VXORPS       Y10, Y11, Y10
 	VXORPS       Y9, Y10, Y10
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y6, Y11
 	VPSRLQ       $0x20, Y2, Y12
 	VXORPS       Y7, Y12, Y7
 	VXORPS       Y8, Y7, Y7
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y9, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y10, Y10
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y10, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VPSRLQ       $0x20, Y10, Y12
 	VXORPS       Y3, Y12, Y3
 	VXORPS       Y8, Y3, Y3
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y9, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y7, Y7
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y7, Y7
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y7, Y11
 	VPSRLQ       $0x20, Y1, Y12
 	VXORPS       Y2, Y12, Y2
 	VXORPS       Y8, Y2, Y2
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y9, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y11
 	VPSRLQ       $0x20, Y4, Y12
 	VXORPS       Y10, Y12, Y10
 	VXORPS       Y8, Y10, Y10
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y9, Y5, Y5
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y2, Y11
 	VPSRLQ       $0x20, Y6, Y12
 	VXORPS       Y1, Y12, Y1
 	VXORPS       Y8, Y1, Y1
 	VXORPS       Y7, Y11, Y7
 	VXORPS       Y9, Y7, Y7
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y10, Y10
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y10, Y10
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y10, Y11
 	VPSRLQ       $0x20, Y5, Y12
 	VXORPS       Y4, Y12, Y4
 	VXORPS       Y8, Y4, Y4
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y9, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y7, Y7
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y7, Y7
 	VPSRLQ       $0x20, Y1, Y11
 	VPSRLQ       $0x20, Y7, Y12
 	VXORPS       Y6, Y12, Y6
@@ -15399,178 +15071,178 @@ tail2:
 	VXORPS       Y7, Y7, Y7
 	VBROADCASTSS 88(AX), Y8
 	VBROADCASTSS 92(AX), Y9
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y1, Y11, Y11
 	VXORPS       Y8, Y11, Y11
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y9, Y5, Y5
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y6, Y12
 	VXORPS       Y1, Y12, Y1
 	VXORPS       Y8, Y1, Y1
 	VXORPS       Y7, Y10, Y7
 	VXORPS       Y9, Y7, Y7
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y11, Y10
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y11, Y10
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y10, Y11
 	VPSRLQ       $0x20, Y5, Y12
 	VXORPS       Y4, Y12, Y4
 	VXORPS       Y8, Y4, Y4
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y9, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y7, Y7
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y7, Y7
 	VPSRLQ       $0x20, Y1, Y11
 	VPSRLQ       $0x20, Y7, Y12
 	VXORPS       Y6, Y12, Y6
 	VXORPS       Y8, Y6, Y6
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y9, Y2, Y2
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y4, Y11
 	VPSRLQ       $0x20, Y3, Y12
 	VXORPS       Y5, Y12, Y5
 	VXORPS       Y8, Y5, Y5
 	VXORPS       Y10, Y11, Y10
 	VXORPS       Y9, Y10, Y10
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y6, Y11
 	VPSRLQ       $0x20, Y2, Y12
 	VXORPS       Y7, Y12, Y7
 	VXORPS       Y8, Y7, Y7
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y9, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y10, Y10
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y10, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VPSRLQ       $0x20, Y10, Y12
 	VXORPS       Y3, Y12, Y3
 	VXORPS       Y8, Y3, Y3
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y9, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y7, Y7
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y7, Y7
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y7, Y11
 	VPSRLQ       $0x20, Y1, Y12
 	VXORPS       Y2, Y12, Y2
 	VXORPS       Y8, Y2, Y2
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y9, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y11
 	VPSRLQ       $0x20, Y4, Y12
 	VXORPS       Y10, Y12, Y10
 	VXORPS       Y8, Y10, Y10
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y9, Y5, Y5
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y2, Y11
 	VPSRLQ       $0x20, Y6, Y12
 	VXORPS       Y1, Y12, Y1
 	VXORPS       Y8, Y1, Y1
 	VXORPS       Y7, Y11, Y7
 	VXORPS       Y9, Y7, Y7
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y10, Y10
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y10, Y10
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y10, Y11
 	VPSRLQ       $0x20, Y5, Y12
 	VXORPS       Y4, Y12, Y4
 	VXORPS       Y8, Y4, Y4
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y9, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y7, Y7
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y7, Y7
 	VPSRLQ       $0x20, Y1, Y11
 	VPSRLQ       $0x20, Y7, Y12
 	VXORPS       Y6, Y12, Y6
 	VXORPS       Y8, Y6, Y6
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y9, Y2, Y2
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y4, Y11
 	VPSRLQ       $0x20, Y3, Y12
 	VXORPS       Y5, Y12, Y5
 	VXORPS       Y8, Y5, Y5
 	VXORPS       Y10, Y11, Y10
 	VXORPS       Y9, Y10, Y10
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y6, Y11
 	VPSRLQ       $0x20, Y2, Y12
 	VXORPS       Y7, Y12, Y7
 	VXORPS       Y8, Y7, Y7
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y9, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y10, Y10
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y10, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VPSRLQ       $0x20, Y10, Y12
 	VXORPS       Y3, Y12, Y3
 	VXORPS       Y8, Y3, Y3
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y9, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y7, Y7
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y7, Y7
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y7, Y11
 	VPSRLQ       $0x20, Y1, Y12
 	VXORPS       Y2, Y12, Y2
 	VXORPS       Y8, Y2, Y2
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y9, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y3, Y11
 	VPSRLQ       $0x20, Y4, Y12
 	VXORPS       Y10, Y12, Y10
 	VXORPS       Y8, Y10, Y10
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y9, Y5, Y5
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y2, Y11
 	VPSRLQ       $0x20, Y6, Y12
 	VXORPS       Y1, Y12, Y1
 	VXORPS       Y8, Y1, Y1
 	VXORPS       Y7, Y11, Y7
 	VXORPS       Y9, Y7, Y7
-	VPADDD       constants<>+2720(SB), Y8, Y8
-	VPADDD       constants<>+2752(SB), Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y10, Y10
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPADDD       constants<>+2752(SB), Y8, Y8
+	VPADDD       constants<>+2784(SB), Y9, Y9
+	VPMULUDQ     constants<>+2688(SB), Y10, Y10
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y10, Y11
 	VPSRLQ       $0x20, Y5, Y12
 	VXORPS       Y4, Y12, Y4
 	VXORPS       Y8, Y4, Y4
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y9, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y7, Y7
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y7, Y7
 	VPSRLQ       $0x20, Y1, Y11
 	VPSRLQ       $0x20, Y7, Y12
 	VXORPS       Y6, Y12, Y6
@@ -15690,178 +15362,178 @@ loop1:
 	VXORPS       Y6, Y6, Y6
 	VBROADCASTSS 88(AX), Y7
 	VBROADCASTSS 92(AX), Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
 	VPSRLQ       $0x20, Y3, Y10
 	VXORPS       Y0, Y10, Y10
 	VXORPS       Y7, Y10, Y10
 	VXORPS       Y4, Y9, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y9
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y9, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y10, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y10, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y9, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y9, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
@@ -15878,7 +15550,7 @@ loop1:
 	VPBLENDD     $0xaa, Y0, Y9, Y0
 	VPSRLD       $0x08, Y3, Y2
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       constants<>+2784(SB), Y2, Y2
+	VMULPS       constants<>+2816(SB), Y2, Y2
 	VMOVUPS      constants<>+32(SB), Y3
 	VSUBPS       Y2, Y3, Y2
 	VPSUBD       constants<>+544(SB), Y2, Y3
@@ -15900,37 +15572,37 @@ loop1:
 	VFMADD213PS  constants<>+896(SB), Y2, Y6
 	VFMADD213PS  Y2, Y5, Y6
 	VFMADD231PS  constants<>+928(SB), Y3, Y6
-	VMULPS       constants<>+2816(SB), Y6, Y2
+	VMULPS       constants<>+2848(SB), Y6, Y2
 	VSQRTPS      Y2, Y2
 	VPSRLD       $0x08, Y4, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       constants<>+2784(SB), Y3, Y3
+	VMULPS       constants<>+2816(SB), Y3, Y3
 	VMOVUPS      constants<>+128(SB), Y4
-	VFMADD231PS  constants<>+1408(SB), Y3, Y4
+	VFMADD231PS  constants<>+1440(SB), Y3, Y4
 	VSUBPS       constants<>+128(SB), Y4, Y5
 	VMOVAPS      Y3, Y3
-	VFNMADD231PS constants<>+2848(SB), Y5, Y3
-	VMULPS       constants<>+2880(SB), Y3, Y3
+	VFNMADD231PS constants<>+2880(SB), Y5, Y3
+	VMULPS       constants<>+2912(SB), Y3, Y3
 	VMULPS       Y3, Y3, Y5
-	VMOVUPS      constants<>+2912(SB), Y6
-	VFMADD213PS  constants<>+2944(SB), Y5, Y6
+	VMOVUPS      constants<>+2944(SB), Y6
 	VFMADD213PS  constants<>+2976(SB), Y5, Y6
+	VFMADD213PS  constants<>+3008(SB), Y5, Y6
 	VMULPS       Y5, Y6, Y6
 	VFMADD213PS  Y3, Y3, Y6
-	VMOVUPS      constants<>+3008(SB), Y3
-	VFMADD213PS  constants<>+3040(SB), Y5, Y3
+	VMOVUPS      constants<>+3040(SB), Y3
 	VFMADD213PS  constants<>+3072(SB), Y5, Y3
+	VFMADD213PS  constants<>+3104(SB), Y5, Y3
 	VFMADD213PS  constants<>+896(SB), Y5, Y3
 	VFMADD213PS  constants<>+32(SB), Y5, Y3
 	VPSLLD       $0x1f, Y4, Y5
 	VBLENDVPS    Y5, Y3, Y6, Y7
 	VBLENDVPS    Y5, Y6, Y3, Y3
 	VPSLLD       $0x1e, Y4, Y5
-	VANDPS       constants<>+1088(SB), Y5, Y5
+	VANDPS       constants<>+1120(SB), Y5, Y5
 	VXORPS       Y5, Y7, Y5
-	VPADDD       constants<>+3104(SB), Y4, Y4
+	VPADDD       constants<>+3136(SB), Y4, Y4
 	VPSLLD       $0x1e, Y4, Y4
-	VANDPS       constants<>+1088(SB), Y4, Y4
+	VANDPS       constants<>+1120(SB), Y4, Y4
 	VXORPS       Y4, Y3, Y3
 	VMULPS       Y3, Y2, Y3
 	VMOVUPS      Y3, (BX)(CX*4)
@@ -15938,7 +15610,7 @@ loop1:
 	VMOVUPS      Y2, 64(BX)(CX*4)
 	VPSRLD       $0x08, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       constants<>+2784(SB), Y1, Y1
+	VMULPS       constants<>+2816(SB), Y1, Y1
 	VMOVUPS      constants<>+32(SB), Y2
 	VSUBPS       Y1, Y2, Y1
 	VPSUBD       constants<>+544(SB), Y1, Y2
@@ -15960,37 +15632,37 @@ loop1:
 	VFMADD213PS  constants<>+896(SB), Y1, Y4
 	VFMADD213PS  Y1, Y3, Y4
 	VFMADD231PS  constants<>+928(SB), Y2, Y4
-	VMULPS       constants<>+2816(SB), Y4, Y1
+	VMULPS       constants<>+2848(SB), Y4, Y1
 	VSQRTPS      Y1, Y1
 	VPSRLD       $0x08, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
-	VMULPS       constants<>+2784(SB), Y0, Y0
+	VMULPS       constants<>+2816(SB), Y0, Y0
 	VMOVUPS      constants<>+128(SB), Y2
-	VFMADD231PS  constants<>+1408(SB), Y0, Y2
+	VFMADD231PS  constants<>+1440(SB), Y0, Y2
 	VSUBPS       constants<>+128(SB), Y2, Y3
 	VMOVAPS      Y0, Y0
-	VFNMADD231PS constants<>+2848(SB), Y3, Y0
-	VMULPS       constants<>+2880(SB), Y0, Y0
+	VFNMADD231PS constants<>+2880(SB), Y3, Y0
+	VMULPS       constants<>+2912(SB), Y0, Y0
 	VMULPS       Y0, Y0, Y3
-	VMOVUPS      constants<>+2912(SB), Y4
-	VFMADD213PS  constants<>+2944(SB), Y3, Y4
+	VMOVUPS      constants<>+2944(SB), Y4
 	VFMADD213PS  constants<>+2976(SB), Y3, Y4
+	VFMADD213PS  constants<>+3008(SB), Y3, Y4
 	VMULPS       Y3, Y4, Y4
 	VFMADD213PS  Y0, Y0, Y4
-	VMOVUPS      constants<>+3008(SB), Y0
-	VFMADD213PS  constants<>+3040(SB), Y3, Y0
+	VMOVUPS      constants<>+3040(SB), Y0
 	VFMADD213PS  constants<>+3072(SB), Y3, Y0
+	VFMADD213PS  constants<>+3104(SB), Y3, Y0
 	VFMADD213PS  constants<>+896(SB), Y3, Y0
 	VFMADD213PS  constants<>+32(SB), Y3, Y0
 	VPSLLD       $0x1f, Y2, Y3
 	VBLENDVPS    Y3, Y0, Y4, Y5
 	VBLENDVPS    Y3, Y4, Y0, Y0
 	VPSLLD       $0x1e, Y2, Y3
-	VANDPS       constants<>+1088(SB), Y3, Y3
+	VANDPS       constants<>+1120(SB), Y3, Y3
 	VXORPS       Y3, Y5, Y3
-	VPADDD       constants<>+3104(SB), Y2, Y2
+	VPADDD       constants<>+3136(SB), Y2, Y2
 	VPSLLD       $0x1e, Y2, Y2
-	VANDPS       constants<>+1088(SB), Y2, Y2
+	VANDPS       constants<>+1120(SB), Y2, Y2
 	VXORPS       Y2, Y0, Y0
 	VMULPS       Y0, Y1, Y0
 	VMOVUPS      Y0, 128(BX)(CX*4)
@@ -16010,178 +15682,178 @@ loop1:
 	VXORPS       Y6, Y6, Y6
 	VBROADCASTSS 88(AX), Y7
 	VBROADCASTSS 92(AX), Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
 	VPSRLQ       $0x20, Y3, Y10
 	VXORPS       Y0, Y10, Y10
 	VXORPS       Y7, Y10, Y10
 	VXORPS       Y4, Y9, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y9
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y9, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y10, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y10, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y9, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y9, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
@@ -16198,7 +15870,7 @@ loop1:
 	VPBLENDD     $0xaa, Y0, Y9, Y0
 	VPSRLD       $0x08, Y3, Y2
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       constants<>+2784(SB), Y2, Y2
+	VMULPS       constants<>+2816(SB), Y2, Y2
 	VMOVUPS      constants<>+32(SB), Y3
 	VSUBPS       Y2, Y3, Y2
 	VPSUBD       constants<>+544(SB), Y2, Y3
@@ -16220,37 +15892,37 @@ loop1:
 	VFMADD213PS  constants<>+896(SB), Y2, Y6
 	VFMADD213PS  Y2, Y5, Y6
 	VFMADD231PS  constants<>+928(SB), Y3, Y6
-	VMULPS       constants<>+2816(SB), Y6, Y2
+	VMULPS       constants<>+2848(SB), Y6, Y2
 	VSQRTPS      Y2, Y2
 	VPSRLD       $0x08, Y4, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       constants<>+2784(SB), Y3, Y3
+	VMULPS       constants<>+2816(SB), Y3, Y3
 	VMOVUPS      constants<>+128(SB), Y4
-	VFMADD231PS  constants<>+1408(SB), Y3, Y4
+	VFMADD231PS  constants<>+1440(SB), Y3, Y4
 	VSUBPS       constants<>+128(SB), Y4, Y5
 	VMOVAPS      Y3, Y3
-	VFNMADD231PS constants<>+2848(SB), Y5, Y3
-	VMULPS       constants<>+2880(SB), Y3, Y3
+	VFNMADD231PS constants<>+2880(SB), Y5, Y3
+	VMULPS       constants<>+2912(SB), Y3, Y3
 	VMULPS       Y3, Y3, Y5
-	VMOVUPS      constants<>+2912(SB), Y6
-	VFMADD213PS  constants<>+2944(SB), Y5, Y6
+	VMOVUPS      constants<>+2944(SB), Y6
 	VFMADD213PS  constants<>+2976(SB), Y5, Y6
+	VFMADD213PS  constants<>+3008(SB), Y5, Y6
 	VMULPS       Y5, Y6, Y6
 	VFMADD213PS  Y3, Y3, Y6
-	VMOVUPS      constants<>+3008(SB), Y3
-	VFMADD213PS  constants<>+3040(SB), Y5, Y3
+	VMOVUPS      constants<>+3040(SB), Y3
 	VFMADD213PS  constants<>+3072(SB), Y5, Y3
+	VFMADD213PS  constants<>+3104(SB), Y5, Y3
 	VFMADD213PS  constants<>+896(SB), Y5, Y3
 	VFMADD213PS  constants<>+32(SB), Y5, Y3
 	VPSLLD       $0x1f, Y4, Y5
 	VBLENDVPS    Y5, Y3, Y6, Y7
 	VBLENDVPS    Y5, Y6, Y3, Y3
 	VPSLLD       $0x1e, Y4, Y5
-	VANDPS       constants<>+1088(SB), Y5, Y5
+	VANDPS       constants<>+1120(SB), Y5, Y5
 	VXORPS       Y5, Y7, Y5
-	VPADDD       constants<>+3104(SB), Y4, Y4
+	VPADDD       constants<>+3136(SB), Y4, Y4
 	VPSLLD       $0x1e, Y4, Y4
-	VANDPS       constants<>+1088(SB), Y4, Y4
+	VANDPS       constants<>+1120(SB), Y4, Y4
 	VXORPS       Y4, Y3, Y3
 	VMULPS       Y3, Y2, Y3
 	VMOVUPS      Y3, 32(BX)(CX*4)
@@ -16258,7 +15930,7 @@ loop1:
 	VMOVUPS      Y2, 96(BX)(CX*4)
 	VPSRLD       $0x08, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       constants<>+2784(SB), Y1, Y1
+	VMULPS       constants<>+2816(SB), Y1, Y1
 	VMOVUPS      constants<>+32(SB), Y2
 	VSUBPS       Y1, Y2, Y1
 	VPSUBD       constants<>+544(SB), Y1, Y2
@@ -16280,37 +15952,37 @@ loop1:
 	VFMADD213PS  constants<>+896(SB), Y1, Y4
 	VFMADD213PS  Y1, Y3, Y4
 	VFMADD231PS  constants<>+928(SB), Y2, Y4
-	VMULPS       constants<>+2816(SB), Y4, Y1
+	VMULPS       constants<>+2848(SB), Y4, Y1
 	VSQRTPS      Y1, Y1
 	VPSRLD       $0x08, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
-	VMULPS       constants<>+2784(SB), Y0, Y0
+	VMULPS       constants<>+2816(SB), Y0, Y0
 	VMOVUPS      constants<>+128(SB), Y2
-	VFMADD231PS  constants<>+1408(SB), Y0, Y2
+	VFMADD231PS  constants<>+1440(SB), Y0, Y2
 	VSUBPS       constants<>+128(SB), Y2, Y3
 	VMOVAPS      Y0, Y0
-	VFNMADD231PS constants<>+2848(SB), Y3, Y0
-	VMULPS       constants<>+2880(SB), Y0, Y0
+	VFNMADD231PS constants<>+2880(SB), Y3, Y0
+	VMULPS       constants<>+2912(SB), Y0, Y0
 	VMULPS       Y0, Y0, Y3
-	VMOVUPS      constants<>+2912(SB), Y4
-	VFMADD213PS  constants<>+2944(SB), Y3, Y4
+	VMOVUPS      constants<>+2944(SB), Y4
 	VFMADD213PS  constants<>+2976(SB), Y3, Y4
+	VFMADD213PS  constants<>+3008(SB), Y3, Y4
 	VMULPS       Y3, Y4, Y4
 	VFMADD213PS  Y0, Y0, Y4
-	VMOVUPS      constants<>+3008(SB), Y0
-	VFMADD213PS  constants<>+3040(SB), Y3, Y0
+	VMOVUPS      constants<>+3040(SB), Y0
 	VFMADD213PS  constants<>+3072(SB), Y3, Y0
+	VFMADD213PS  constants<>+3104(SB), Y3, Y0
 	VFMADD213PS  constants<>+896(SB), Y3, Y0
 	VFMADD213PS  constants<>+32(SB), Y3, Y0
 	VPSLLD       $0x1f, Y2, Y3
 	VBLENDVPS    Y3, Y0, Y4, Y5
 	VBLENDVPS    Y3, Y4, Y0, Y0
 	VPSLLD       $0x1e, Y2, Y3
-	VANDPS       constants<>+1088(SB), Y3, Y3
+	VANDPS       constants<>+1120(SB), Y3, Y3
 	VXORPS       Y3, Y5, Y3
-	VPADDD       constants<>+3104(SB), Y2, Y2
+	VPADDD       constants<>+3136(SB), Y2, Y2
 	VPSLLD       $0x1e, Y2, Y2
-	VANDPS       constants<>+1088(SB), Y2, Y2
+	VANDPS       constants<>+1120(SB), Y2, Y2
 	VXORPS       Y2, Y0, Y0
 	VMULPS       Y0, Y1, Y0
 	VMOVUPS      Y0, 160(BX)(CX*4)
@@ -16338,178 +16010,178 @@ tail2:
 	VXORPS       Y6, Y6, Y6
 	VBROADCASTSS 88(AX), Y7
 	VBROADCASTSS 92(AX), Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
 	VPSRLQ       $0x20, Y3, Y10
 	VXORPS       Y0, Y10, Y10
 	VXORPS       Y7, Y10, Y10
 	VXORPS       Y4, Y9, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y9
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y9, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y10, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y10, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y9, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y9, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
@@ -16526,7 +16198,7 @@ tail2:
 	VPBLENDD     $0xaa, Y0, Y9, Y0
 	VPSRLD       $0x08, Y3, Y2
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       constants<>+2784(SB), Y2, Y2
+	VMULPS       constants<>+2816(SB), Y2, Y2
 	VMOVUPS      constants<>+32(SB), Y3
 	VSUBPS       Y2, Y3, Y2
 	VPSUBD       constants<>+544(SB), Y2, Y3
@@ -16548,37 +16220,37 @@ tail2:
 	VFMADD213PS  constants<>+896(SB), Y2, Y6
 	VFMADD213PS  Y2, Y5, Y6
 	VFMADD231PS  constants<>+928(SB), Y3, Y6
-	VMULPS       constants<>+2816(SB), Y6, Y2
+	VMULPS       constants<>+2848(SB), Y6, Y2
 	VSQRTPS      Y2, Y2
 	VPSRLD       $0x08, Y4, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       constants<>+2784(SB), Y3, Y3
+	VMULPS       constants<>+2816(SB), Y3, Y3
 	VMOVUPS      constants<>+128(SB), Y4
-	VFMADD231PS  constants<>+1408(SB), Y3, Y4
+	VFMADD231PS  constants<>+1440(SB), Y3, Y4
 	VSUBPS       constants<>+128(SB), Y4, Y5
 	VMOVAPS      Y3, Y3
-	VFNMADD231PS constants<>+2848(SB), Y5, Y3
-	VMULPS       constants<>+2880(SB), Y3, Y3
+	VFNMADD231PS constants<>+2880(SB), Y5, Y3
+	VMULPS       constants<>+2912(SB), Y3, Y3
 	VMULPS       Y3, Y3, Y5
-	VMOVUPS      constants<>+2912(SB), Y6
-	VFMADD213PS  constants<>+2944(SB), Y5, Y6
+	VMOVUPS      constants<>+2944(SB), Y6
 	VFMADD213PS  constants<>+2976(SB), Y5, Y6
+	VFMADD213PS  constants<>+3008(SB), Y5, Y6
 	VMULPS       Y5, Y6, Y6
 	VFMADD213PS  Y3, Y3, Y6
-	VMOVUPS      constants<>+3008(SB), Y3
-	VFMADD213PS  constants<>+3040(SB), Y5, Y3
+	VMOVUPS      constants<>+3040(SB), Y3
 	VFMADD213PS  constants<>+3072(SB), Y5, Y3
+	VFMADD213PS  constants<>+3104(SB), Y5, Y3
 	VFMADD213PS  constants<>+896(SB), Y5, Y3
 	VFMADD213PS  constants<>+32(SB), Y5, Y3
 	VPSLLD       $0x1f, Y4, Y5
 	VBLENDVPS    Y5, Y3, Y6, Y7
 	VBLENDVPS    Y5, Y6, Y3, Y3
 	VPSLLD       $0x1e, Y4, Y5
-	VANDPS       constants<>+1088(SB), Y5, Y5
+	VANDPS       constants<>+1120(SB), Y5, Y5
 	VXORPS       Y5, Y7, Y5
-	VPADDD       constants<>+3104(SB), Y4, Y4
+	VPADDD       constants<>+3136(SB), Y4, Y4
 	VPSLLD       $0x1e, Y4, Y4
-	VANDPS       constants<>+1088(SB), Y4, Y4
+	VANDPS       constants<>+1120(SB), Y4, Y4
 	VXORPS       Y4, Y3, Y3
 	MOVQ         DX, DI
 	XORQ         R8, R8
@@ -16607,7 +16279,7 @@ tail2:
 	VMASKMOVPS   Y2, Y3, 64(BX)(CX*4)
 	VPSRLD       $0x08, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       constants<>+2784(SB), Y1, Y1
+	VMULPS       constants<>+2816(SB), Y1, Y1
 	VMOVUPS      constants<>+32(SB), Y2
 	VSUBPS       Y1, Y2, Y1
 	VPSUBD       constants<>+544(SB), Y1, Y2
@@ -16629,37 +16301,37 @@ tail2:
 	VFMADD213PS  constants<>+896(SB), Y1, Y4
 	VFMADD213PS  Y1, Y3, Y4
 	VFMADD231PS  constants<>+928(SB), Y2, Y4
-	VMULPS       constants<>+2816(SB), Y4, Y1
+	VMULPS       constants<>+2848(SB), Y4, Y1
 	VSQRTPS      Y1, Y1
 	VPSRLD       $0x08, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
-	VMULPS       constants<>+2784(SB), Y0, Y0
+	VMULPS       constants<>+2816(SB), Y0, Y0
 	VMOVUPS      constants<>+128(SB), Y2
-	VFMADD231PS  constants<>+1408(SB), Y0, Y2
+	VFMADD231PS  constants<>+1440(SB), Y0, Y2
 	VSUBPS       constants<>+128(SB), Y2, Y3
 	VMOVAPS      Y0, Y0
-	VFNMADD231PS constants<>+2848(SB), Y3, Y0
-	VMULPS       constants<>+2880(SB), Y0, Y0
+	VFNMADD231PS constants<>+2880(SB), Y3, Y0
+	VMULPS       constants<>+2912(SB), Y0, Y0
 	VMULPS       Y0, Y0, Y3
-	VMOVUPS      constants<>+2912(SB), Y4
-	VFMADD213PS  constants<>+2944(SB), Y3, Y4
+	VMOVUPS      constants<>+2944(SB), Y4
 	VFMADD213PS  constants<>+2976(SB), Y3, Y4
+	VFMADD213PS  constants<>+3008(SB), Y3, Y4
 	VMULPS       Y3, Y4, Y4
 	VFMADD213PS  Y0, Y0, Y4
-	VMOVUPS      constants<>+3008(SB), Y0
-	VFMADD213PS  constants<>+3040(SB), Y3, Y0
+	VMOVUPS      constants<>+3040(SB), Y0
 	VFMADD213PS  constants<>+3072(SB), Y3, Y0
+	VFMADD213PS  constants<>+3104(SB), Y3, Y0
 	VFMADD213PS  constants<>+896(SB), Y3, Y0
 	VFMADD213PS  constants<>+32(SB), Y3, Y0
 	VPSLLD       $0x1f, Y2, Y3
 	VBLENDVPS    Y3, Y0, Y4, Y5
 	VBLENDVPS    Y3, Y4, Y0, Y0
 	VPSLLD       $0x1e, Y2, Y3
-	VANDPS       constants<>+1088(SB), Y3, Y3
+	VANDPS       constants<>+1120(SB), Y3, Y3
 	VXORPS       Y3, Y5, Y3
-	VPADDD       constants<>+3104(SB), Y2, Y2
+	VPADDD       constants<>+3136(SB), Y2, Y2
 	VPSLLD       $0x1e, Y2, Y2
-	VANDPS       constants<>+1088(SB), Y2, Y2
+	VANDPS       constants<>+1120(SB), Y2, Y2
 	VXORPS       Y2, Y0, Y0
 	MOVQ         DX, DI
 	SUBQ         $0x00000020, DI
@@ -16701,178 +16373,178 @@ tail2:
 	VXORPS       Y6, Y6, Y6
 	VBROADCASTSS 88(AX), Y7
 	VBROADCASTSS 92(AX), Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
 	VPSRLQ       $0x20, Y3, Y10
 	VXORPS       Y0, Y10, Y10
 	VXORPS       Y7, Y10, Y10
 	VXORPS       Y4, Y9, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y9
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y9, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y10, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y10, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y9, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y9, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
@@ -16889,7 +16561,7 @@ tail2:
 	VPBLENDD     $0xaa, Y0, Y9, Y0
 	VPSRLD       $0x08, Y3, Y2
 	VCVTDQ2PS    Y2, Y2
-	VMULPS       constants<>+2784(SB), Y2, Y2
+	VMULPS       constants<>+2816(SB), Y2, Y2
 	VMOVUPS      constants<>+32(SB), Y3
 	VSUBPS       Y2, Y3, Y2
 	VPSUBD       constants<>+544(SB), Y2, Y3
@@ -16911,37 +16583,37 @@ tail2:
 	VFMADD213PS  constants<>+896(SB), Y2, Y6
 	VFMADD213PS  Y2, Y5, Y6
 	VFMADD231PS  constants<>+928(SB), Y3, Y6
-	VMULPS       constants<>+2816(SB), Y6, Y2
+	VMULPS       constants<>+2848(SB), Y6, Y2
 	VSQRTPS      Y2, Y2
 	VPSRLD       $0x08, Y4, Y3
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       constants<>+2784(SB), Y3, Y3
+	VMULPS       constants<>+2816(SB), Y3, Y3
 	VMOVUPS      constants<>+128(SB), Y4
-	VFMADD231PS  constants<>+1408(SB), Y3, Y4
+	VFMADD231PS  constants<>+1440(SB), Y3, Y4
 	VSUBPS       constants<>+128(SB), Y4, Y5
 	VMOVAPS      Y3, Y3
-	VFNMADD231PS constants<>+2848(SB), Y5, Y3
-	VMULPS       constants<>+2880(SB), Y3, Y3
+	VFNMADD231PS constants<>+2880(SB), Y5, Y3
+	VMULPS       constants<>+2912(SB), Y3, Y3
 	VMULPS       Y3, Y3, Y5
-	VMOVUPS      constants<>+2912(SB), Y6
-	VFMADD213PS  constants<>+2944(SB), Y5, Y6
+	VMOVUPS      constants<>+2944(SB), Y6
 	VFMADD213PS  constants<>+2976(SB), Y5, Y6
+	VFMADD213PS  constants<>+3008(SB), Y5, Y6
 	VMULPS       Y5, Y6, Y6
 	VFMADD213PS  Y3, Y3, Y6
-	VMOVUPS      constants<>+3008(SB), Y3
-	VFMADD213PS  constants<>+3040(SB), Y5, Y3
+	VMOVUPS      constants<>+3040(SB), Y3
 	VFMADD213PS  constants<>+3072(SB), Y5, Y3
+	VFMADD213PS  constants<>+3104(SB), Y5, Y3
 	VFMADD213PS  constants<>+896(SB), Y5, Y3
 	VFMADD213PS  constants<>+32(SB), Y5, Y3
 	VPSLLD       $0x1f, Y4, Y5
 	VBLENDVPS    Y5, Y3, Y6, Y7
 	VBLENDVPS    Y5, Y6, Y3, Y3
 	VPSLLD       $0x1e, Y4, Y5
-	VANDPS       constants<>+1088(SB), Y5, Y5
+	VANDPS       constants<>+1120(SB), Y5, Y5
 	VXORPS       Y5, Y7, Y5
-	VPADDD       constants<>+3104(SB), Y4, Y4
+	VPADDD       constants<>+3136(SB), Y4, Y4
 	VPSLLD       $0x1e, Y4, Y4
-	VANDPS       constants<>+1088(SB), Y4, Y4
+	VANDPS       constants<>+1120(SB), Y4, Y4
 	VXORPS       Y4, Y3, Y3
 	MOVQ         DX, AX
 	SUBQ         $0x00000008, AX
@@ -16971,7 +16643,7 @@ tail2:
 	VMASKMOVPS   Y2, Y3, 96(BX)(CX*4)
 	VPSRLD       $0x08, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
-	VMULPS       constants<>+2784(SB), Y1, Y1
+	VMULPS       constants<>+2816(SB), Y1, Y1
 	VMOVUPS      constants<>+32(SB), Y2
 	VSUBPS       Y1, Y2, Y1
 	VPSUBD       constants<>+544(SB), Y1, Y2
@@ -16993,37 +16665,37 @@ tail2:
 	VFMADD213PS  constants<>+896(SB), Y1, Y4
 	VFMADD213PS  Y1, Y3, Y4
 	VFMADD231PS  constants<>+928(SB), Y2, Y4
-	VMULPS       constants<>+2816(SB), Y4, Y1
+	VMULPS       constants<>+2848(SB), Y4, Y1
 	VSQRTPS      Y1, Y1
 	VPSRLD       $0x08, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
-	VMULPS       constants<>+2784(SB), Y0, Y0
+	VMULPS       constants<>+2816(SB), Y0, Y0
 	VMOVUPS      constants<>+128(SB), Y2
-	VFMADD231PS  constants<>+1408(SB), Y0, Y2
+	VFMADD231PS  constants<>+1440(SB), Y0, Y2
 	VSUBPS       constants<>+128(SB), Y2, Y3
 	VMOVAPS      Y0, Y0
-	VFNMADD231PS constants<>+2848(SB), Y3, Y0
-	VMULPS       constants<>+2880(SB), Y0, Y0
+	VFNMADD231PS constants<>+2880(SB), Y3, Y0
+	VMULPS       constants<>+2912(SB), Y0, Y0
 	VMULPS       Y0, Y0, Y3
-	VMOVUPS      constants<>+2912(SB), Y4
-	VFMADD213PS  constants<>+2944(SB), Y3, Y4
+	VMOVUPS      constants<>+2944(SB), Y4
 	VFMADD213PS  constants<>+2976(SB), Y3, Y4
+	VFMADD213PS  constants<>+3008(SB), Y3, Y4
 	VMULPS       Y3, Y4, Y4
 	VFMADD213PS  Y0, Y0, Y4
-	VMOVUPS      constants<>+3008(SB), Y0
-	VFMADD213PS  constants<>+3040(SB), Y3, Y0
+	VMOVUPS      constants<>+3040(SB), Y0
 	VFMADD213PS  constants<>+3072(SB), Y3, Y0
+	VFMADD213PS  constants<>+3104(SB), Y3, Y0
 	VFMADD213PS  constants<>+896(SB), Y3, Y0
 	VFMADD213PS  constants<>+32(SB), Y3, Y0
 	VPSLLD       $0x1f, Y2, Y3
 	VBLENDVPS    Y3, Y0, Y4, Y5
 	VBLENDVPS    Y3, Y4, Y0, Y0
 	VPSLLD       $0x1e, Y2, Y3
-	VANDPS       constants<>+1088(SB), Y3, Y3
+	VANDPS       constants<>+1120(SB), Y3, Y3
 	VXORPS       Y3, Y5, Y3
-	VPADDD       constants<>+3104(SB), Y2, Y2
+	VPADDD       constants<>+3136(SB), Y2, Y2
 	VPSLLD       $0x1e, Y2, Y2
-	VANDPS       constants<>+1088(SB), Y2, Y2
+	VANDPS       constants<>+1120(SB), Y2, Y2
 	VXORPS       Y2, Y0, Y0
 	MOVQ         DX, AX
 	SUBQ         $0x00000028, AX
@@ -17085,178 +16757,178 @@ loop1:
 	VXORPS       Y6, Y6, Y6
 	VBROADCASTSS 88(AX), Y7
 	VBROADCASTSS 92(AX), Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
 	VPSRLQ       $0x20, Y3, Y10
 	VXORPS       Y0, Y10, Y10
 	VXORPS       Y7, Y10, Y10
 	VXORPS       Y4, Y9, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y9
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y9, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y10, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y10, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y9, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y9, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
@@ -17294,7 +16966,7 @@ loop1:
 	VFMADD213PS  constants<>+896(SB), Y2, Y6
 	VFMADD213PS  Y2, Y5, Y6
 	VFMADD231PS  constants<>+928(SB), Y3, Y6
-	VXORPS       constants<>+1088(SB), Y6, Y2
+	VXORPS       constants<>+1120(SB), Y6, Y2
 	VPSUBD       constants<>+544(SB), Y2, Y3
 	VANDPS       constants<>+576(SB), Y3, Y3
 	VPSUBD       Y3, Y2, Y2
@@ -17314,7 +16986,7 @@ loop1:
 	VFMADD213PS  constants<>+896(SB), Y2, Y6
 	VFMADD213PS  Y2, Y5, Y6
 	VFMADD231PS  constants<>+928(SB), Y3, Y6
-	VXORPS       constants<>+1088(SB), Y6, Y2
+	VXORPS       constants<>+1120(SB), Y6, Y2
 	VMOVUPS      Y2, (BX)(CX*4)
 	VPSRLD       $0x09, Y4, Y2
 	VCVTDQ2PS    Y2, Y2
@@ -17339,7 +17011,7 @@ loop1:
 	VFMADD213PS  constants<>+896(SB), Y2, Y5
 	VFMADD213PS  Y2, Y4, Y5
 	VFMADD231PS  constants<>+928(SB), Y3, Y5
-	VXORPS       constants<>+1088(SB), Y5, Y2
+	VXORPS       constants<>+1120(SB), Y5, Y2
 	VPSUBD       constants<>+544(SB), Y2, Y3
 	VANDPS       constants<>+576(SB), Y3, Y3
 	VPSUBD       Y3, Y2, Y2
@@ -17359,7 +17031,7 @@ loop1:
 	VFMADD213PS  constants<>+896(SB), Y2, Y5
 	VFMADD213PS  Y2, Y4, Y5
 	VFMADD231PS  constants<>+928(SB), Y3, Y5
-	VXORPS       constants<>+1088(SB), Y5, Y2
+	VXORPS       constants<>+1120(SB), Y5, Y2
 	VMOVUPS      Y2, 64(BX)(CX*4)
 	VPSRLD       $0x09, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
@@ -17384,7 +17056,7 @@ loop1:
 	VFMADD213PS  constants<>+896(SB), Y1, Y4
 	VFMADD213PS  Y1, Y3, Y4
 	VFMADD231PS  constants<>+928(SB), Y2, Y4
-	VXORPS       constants<>+1088(SB), Y4, Y1
+	VXORPS       constants<>+1120(SB), Y4, Y1
 	VPSUBD       constants<>+544(SB), Y1, Y2
 	VANDPS       constants<>+576(SB), Y2, Y2
 	VPSUBD       Y2, Y1, Y1
@@ -17404,7 +17076,7 @@ loop1:
 	VFMADD213PS  constants<>+896(SB), Y1, Y4
 	VFMADD213PS  Y1, Y3, Y4
 	VFMADD231PS  constants<>+928(SB), Y2, Y4
-	VXORPS       constants<>+1088(SB), Y4, Y1
+	VXORPS       constants<>+1120(SB), Y4, Y1
 	VMOVUPS      Y1, 128(BX)(CX*4)
 	VPSRLD       $0x09, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
@@ -17429,7 +17101,7 @@ loop1:
 	VFMADD213PS  constants<>+896(SB), Y0, Y3
 	VFMADD213PS  Y0, Y2, Y3
 	VFMADD231PS  constants<>+928(SB), Y1, Y3
-	VXORPS       constants<>+1088(SB), Y3, Y0
+	VXORPS       constants<>+1120(SB), Y3, Y0
 	VPSUBD       constants<>+544(SB), Y0, Y1
 	VANDPS       constants<>+576(SB), Y1, Y1
 	VPSUBD       Y1, Y0, Y0
@@ -17449,7 +17121,7 @@ loop1:
 	VFMADD213PS  constants<>+896(SB), Y0, Y3
 	VFMADD213PS  Y0, Y2, Y3
 	VFMADD231PS  constants<>+928(SB), Y1, Y3
-	VXORPS       constants<>+1088(SB), Y3, Y0
+	VXORPS       constants<>+1120(SB), Y3, Y0
 	VMOVUPS      Y0, 192(BX)(CX*4)
 	MOVQ         SI, DI
 	SHRQ         $0x20, DI
@@ -17465,178 +17137,178 @@ loop1:
 	VXORPS       Y6, Y6, Y6
 	VBROADCASTSS 88(AX), Y7
 	VBROADCASTSS 92(AX), Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
 	VPSRLQ       $0x20, Y3, Y10
 	VXORPS       Y0, Y10, Y10
 	VXORPS       Y7, Y10, Y10
 	VXORPS       Y4, Y9, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y9
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y9, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y10, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y10, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y9, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y9, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
@@ -17674,7 +17346,7 @@ loop1:
 	VFMADD213PS  constants<>+896(SB), Y2, Y6
 	VFMADD213PS  Y2, Y5, Y6
 	VFMADD231PS  constants<>+928(SB), Y3, Y6
-	VXORPS       constants<>+1088(SB), Y6, Y2
+	VXORPS       constants<>+1120(SB), Y6, Y2
 	VPSUBD       constants<>+544(SB), Y2, Y3
 	VANDPS       constants<>+576(SB), Y3, Y3
 	VPSUBD       Y3, Y2, Y2
@@ -17694,7 +17366,7 @@ loop1:
 	VFMADD213PS  constants<>+896(SB), Y2, Y6
 	VFMADD213PS  Y2, Y5, Y6
 	VFMADD231PS  constants<>+928(SB), Y3, Y6
-	VXORPS       constants<>+1088(SB), Y6, Y2
+	VXORPS       constants<>+1120(SB), Y6, Y2
 	VMOVUPS      Y2, 32(BX)(CX*4)
 	VPSRLD       $0x09, Y4, Y2
 	VCVTDQ2PS    Y2, Y2
@@ -17719,7 +17391,7 @@ loop1:
 	VFMADD213PS  constants<>+896(SB), Y2, Y5
 	VFMADD213PS  Y2, Y4, Y5
 	VFMADD231PS  constants<>+928(SB), Y3, Y5
-	VXORPS       constants<>+1088(SB), Y5, Y2
+	VXORPS       constants<>+1120(SB), Y5, Y2
 	VPSUBD       constants<>+544(SB), Y2, Y3
 	VANDPS       constants<>+576(SB), Y3, Y3
 	VPSUBD       Y3, Y2, Y2
@@ -17739,7 +17411,7 @@ loop1:
 	VFMADD213PS  constants<>+896(SB), Y2, Y5
 	VFMADD213PS  Y2, Y4, Y5
 	VFMADD231PS  constants<>+928(SB), Y3, Y5
-	VXORPS       constants<>+1088(SB), Y5, Y2
+	VXORPS       constants<>+1120(SB), Y5, Y2
 	VMOVUPS      Y2, 96(BX)(CX*4)
 	VPSRLD       $0x09, Y1, Y1
 	VCVTDQ2PS    Y1, Y1
@@ -17764,7 +17436,7 @@ loop1:
 	VFMADD213PS  constants<>+896(SB), Y1, Y4
 	VFMADD213PS  Y1, Y3, Y4
 	VFMADD231PS  constants<>+928(SB), Y2, Y4
-	VXORPS       constants<>+1088(SB), Y4, Y1
+	VXORPS       constants<>+1120(SB), Y4, Y1
 	VPSUBD       constants<>+544(SB), Y1, Y2
 	VANDPS       constants<>+576(SB), Y2, Y2
 	VPSUBD       Y2, Y1, Y1
@@ -17784,7 +17456,7 @@ loop1:
 	VFMADD213PS  constants<>+896(SB), Y1, Y4
 	VFMADD213PS  Y1, Y3, Y4
 	VFMADD231PS  constants<>+928(SB), Y2, Y4
-	VXORPS       constants<>+1088(SB), Y4, Y1
+	VXORPS       constants<>+1120(SB), Y4, Y1
 	VMOVUPS      Y1, 160(BX)(CX*4)
 	VPSRLD       $0x09, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
@@ -17809,7 +17481,7 @@ loop1:
 	VFMADD213PS  constants<>+896(SB), Y0, Y3
 	VFMADD213PS  Y0, Y2, Y3
 	VFMADD231PS  constants<>+928(SB), Y1, Y3
-	VXORPS       constants<>+1088(SB), Y3, Y0
+	VXORPS       constants<>+1120(SB), Y3, Y0
 	VPSUBD       constants<>+544(SB), Y0, Y1
 	VANDPS       constants<>+576(SB), Y1, Y1
 	VPSUBD       Y1, Y0, Y0
@@ -17829,7 +17501,7 @@ loop1:
 	VFMADD213PS  constants<>+896(SB), Y0, Y3
 	VFMADD213PS  Y0, Y2, Y3
 	VFMADD231PS  constants<>+928(SB), Y1, Y3
-	VXORPS       constants<>+1088(SB), Y3, Y0
+	VXORPS       constants<>+1120(SB), Y3, Y0
 	VMOVUPS      Y0, 224(BX)(CX*4)
 	ADDQ         $0x10, SI
 	ADDQ         $0x00000040, CX
@@ -17853,178 +17525,178 @@ tail2:
 	VXORPS       Y6, Y6, Y6
 	VBROADCASTSS 88(AX), Y7
 	VBROADCASTSS 92(AX), Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
 	VPSRLQ       $0x20, Y3, Y10
 	VXORPS       Y0, Y10, Y10
 	VXORPS       Y7, Y10, Y10
 	VXORPS       Y4, Y9, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y9
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y9, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y10, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y10, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y9, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y9, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
@@ -18062,7 +17734,7 @@ tail2:
 	VFMADD213PS  constants<>+896(SB), Y2, Y6
 	VFMADD213PS  Y2, Y5, Y6
 	VFMADD231PS  constants<>+928(SB), Y3, Y6
-	VXORPS       constants<>+1088(SB), Y6, Y2
+	VXORPS       constants<>+1120(SB), Y6, Y2
 	VPSUBD       constants<>+544(SB), Y2, Y3
 	VANDPS       constants<>+576(SB), Y3, Y3
 	VPSUBD       Y3, Y2, Y2
@@ -18082,7 +17754,7 @@ tail2:
 	VFMADD213PS  constants<>+896(SB), Y2, Y6
 	VFMADD213PS  Y2, Y5, Y6
 	VFMADD231PS  constants<>+928(SB), Y3, Y6
-	VXORPS       constants<>+1088(SB), Y6, Y2
+	VXORPS       constants<>+1120(SB), Y6, Y2
 	MOVQ         DX, DI
 	XORQ         R8, R8
 	CMPQ         DI, R8
@@ -18117,7 +17789,7 @@ tail2:
 	VFMADD213PS  constants<>+896(SB), Y2, Y5
 	VFMADD213PS  Y2, Y4, Y5
 	VFMADD231PS  constants<>+928(SB), Y3, Y5
-	VXORPS       constants<>+1088(SB), Y5, Y2
+	VXORPS       constants<>+1120(SB), Y5, Y2
 	VPSUBD       constants<>+544(SB), Y2, Y3
 	VANDPS       constants<>+576(SB), Y3, Y3
 	VPSUBD       Y3, Y2, Y2
@@ -18137,7 +17809,7 @@ tail2:
 	VFMADD213PS  constants<>+896(SB), Y2, Y5
 	VFMADD213PS  Y2, Y4, Y5
 	VFMADD231PS  constants<>+928(SB), Y3, Y5
-	VXORPS       constants<>+1088(SB), Y5, Y2
+	VXORPS       constants<>+1120(SB), Y5, Y2
 	MOVQ         DX, DI
 	SUBQ         $0x00000010, DI
 	XORQ         R8, R8
@@ -18173,7 +17845,7 @@ tail2:
 	VFMADD213PS  constants<>+896(SB), Y1, Y4
 	VFMADD213PS  Y1, Y3, Y4
 	VFMADD231PS  constants<>+928(SB), Y2, Y4
-	VXORPS       constants<>+1088(SB), Y4, Y1
+	VXORPS       constants<>+1120(SB), Y4, Y1
 	VPSUBD       constants<>+544(SB), Y1, Y2
 	VANDPS       constants<>+576(SB), Y2, Y2
 	VPSUBD       Y2, Y1, Y1
@@ -18193,7 +17865,7 @@ tail2:
 	VFMADD213PS  constants<>+896(SB), Y1, Y4
 	VFMADD213PS  Y1, Y3, Y4
 	VFMADD231PS  constants<>+928(SB), Y2, Y4
-	VXORPS       constants<>+1088(SB), Y4, Y1
+	VXORPS       constants<>+1120(SB), Y4, Y1
 	MOVQ         DX, DI
 	SUBQ         $0x00000020, DI
 	XORQ         R8, R8
@@ -18229,7 +17901,7 @@ tail2:
 	VFMADD213PS  constants<>+896(SB), Y0, Y3
 	VFMADD213PS  Y0, Y2, Y3
 	VFMADD231PS  constants<>+928(SB), Y1, Y3
-	VXORPS       constants<>+1088(SB), Y3, Y0
+	VXORPS       constants<>+1120(SB), Y3, Y0
 	VPSUBD       constants<>+544(SB), Y0, Y1
 	VANDPS       constants<>+576(SB), Y1, Y1
 	VPSUBD       Y1, Y0, Y0
@@ -18249,7 +17921,7 @@ tail2:
 	VFMADD213PS  constants<>+896(SB), Y0, Y3
 	VFMADD213PS  Y0, Y2, Y3
 	VFMADD231PS  constants<>+928(SB), Y1, Y3
-	VXORPS       constants<>+1088(SB), Y3, Y0
+	VXORPS       constants<>+1120(SB), Y3, Y0
 	MOVQ         DX, DI
 	SUBQ         $0x00000030, DI
 	XORQ         R8, R8
@@ -18276,178 +17948,178 @@ tail2:
 	VXORPS       Y6, Y6, Y6
 	VBROADCASTSS 88(AX), Y7
 	VBROADCASTSS 92(AX), Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
 	VPSRLQ       $0x20, Y3, Y10
 	VXORPS       Y0, Y10, Y10
 	VXORPS       Y7, Y10, Y10
 	VXORPS       Y4, Y9, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y9
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y9, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y10, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y10, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y9, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
 	VXORPS       Y7, Y5, Y5
 	VXORPS       Y1, Y10, Y1
 	VXORPS       Y8, Y1, Y1
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y3, Y3
-	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPMULUDQ     constants<>+2720(SB), Y2, Y2
 	VPSRLQ       $0x20, Y3, Y10
 	VPSRLQ       $0x20, Y2, Y11
 	VXORPS       Y4, Y11, Y4
 	VXORPS       Y7, Y4, Y4
 	VXORPS       Y9, Y10, Y9
 	VXORPS       Y8, Y9, Y9
-	VPMULUDQ     constants<>+2656(SB), Y5, Y5
-	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2720(SB), Y1, Y1
 	VPSRLQ       $0x20, Y5, Y10
 	VPSRLQ       $0x20, Y1, Y11
 	VXORPS       Y6, Y11, Y6
 	VXORPS       Y7, Y6, Y6
 	VXORPS       Y0, Y10, Y0
 	VXORPS       Y8, Y0, Y0
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y4, Y4
-	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPMULUDQ     constants<>+2720(SB), Y9, Y9
 	VPSRLQ       $0x20, Y4, Y10
 	VPSRLQ       $0x20, Y9, Y11
 	VXORPS       Y2, Y11, Y2
 	VXORPS       Y7, Y2, Y2
 	VXORPS       Y3, Y10, Y3
 	VXORPS       Y8, Y3, Y3
-	VPMULUDQ     constants<>+2656(SB), Y6, Y6
-	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2720(SB), Y0, Y0
 	VPSRLQ       $0x20, Y6, Y10
 	VPSRLQ       $0x20, Y0, Y11
 	VXORPS       Y1, Y11, Y1
 	VXORPS       Y7, Y1, Y1
 	VXORPS       Y5, Y10, Y5
 	VXORPS       Y8, Y5, Y5
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y2, Y2
-	VPMULUDQ     constants<>+2688(SB), Y3, Y3
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y2, Y2
+	VPMULUDQ     constants<>+2720(SB), Y3, Y3
 	VPSRLQ       $0x20, Y2, Y10
 	VPSRLQ       $0x20, Y3, Y11
 	VXORPS       Y9, Y11, Y9
 	VXORPS       Y7, Y9, Y9
 	VXORPS       Y4, Y10, Y4
 	VXORPS       Y8, Y4, Y4
-	VPMULUDQ     constants<>+2656(SB), Y1, Y1
-	VPMULUDQ     constants<>+2688(SB), Y5, Y5
+	VPMULUDQ     constants<>+2688(SB), Y1, Y1
+	VPMULUDQ     constants<>+2720(SB), Y5, Y5
 	VPSRLQ       $0x20, Y1, Y10
 	VPSRLQ       $0x20, Y5, Y11
 	VXORPS       Y0, Y11, Y0
 	VXORPS       Y7, Y0, Y0
 	VXORPS       Y6, Y10, Y6
 	VXORPS       Y8, Y6, Y6
-	VPADDD       constants<>+2720(SB), Y7, Y7
-	VPADDD       constants<>+2752(SB), Y8, Y8
-	VPMULUDQ     constants<>+2656(SB), Y9, Y9
-	VPMULUDQ     constants<>+2688(SB), Y4, Y4
+	VPADDD       constants<>+2752(SB), Y7, Y7
+	VPADDD       constants<>+2784(SB), Y8, Y8
+	VPMULUDQ     constants<>+2688(SB), Y9, Y9
+	VPMULUDQ     constants<>+2720(SB), Y4, Y4
 	VPSRLQ       $0x20, Y9, Y10
 	VPSRLQ       $0x20, Y4, Y11
 	VXORPS       Y3, Y11, Y3
 	VXORPS       Y7, Y3, Y3
 	VXORPS       Y2, Y10, Y2
 	VXORPS       Y8, Y2, Y2
-	VPMULUDQ     constants<>+2656(SB), Y0, Y0
-	VPMULUDQ     constants<>+2688(SB), Y6, Y6
+	VPMULUDQ     constants<>+2688(SB), Y0, Y0
+	VPMULUDQ     constants<>+2720(SB), Y6, Y6
 	VPSRLQ       $0x20, Y0, Y10
 	VPSRLQ       $0x20, Y6, Y11
 	VXORPS       Y5, Y11, Y5
@@ -18485,7 +18157,7 @@ tail2:
 	VFMADD213PS  constants<>+896(SB), Y2, Y6
 	VFMADD213PS  Y2, Y5, Y6
 	VFMADD231PS  constants<>+928(SB), Y3, Y6
-	VXORPS       constants<>+1088(SB), Y6, Y2
+	VXORPS       constants<>+1120(SB), Y6, Y2
 	VPSUBD       constants<>+544(SB), Y2, Y3
 	VANDPS       constants<>+576(SB), Y3, Y3
 	VPSUBD       Y3, Y2, Y2
@@ -18505,7 +18177,7 @@ tail2:
 	VFMADD213PS  constants<>+896(SB), Y2, Y6
 	VFMADD213PS  Y2, Y5, Y6
 	VFMADD231PS  constants<>+928(SB), Y3, Y6
-	VXORPS       constants<>+1088(SB), Y6, Y2
+	VXORPS       constants<>+1120(SB), Y6, Y2
 	MOVQ         DX, AX
 	SUBQ         $0x00000008, AX
 	XORQ         SI, SI
@@ -18541,7 +18213,7 @@ tail2:
 	VFMADD213PS  constants<>+896(SB), Y2, Y5
 	VFMADD213PS  Y2, Y4, Y5
 	VFMADD231PS  constants<>+928(SB), Y3, Y5
-	VXORPS       constants<>+1088(SB), Y5, Y2
+	VXORPS       constants<>+1120(SB), Y5, Y2
 	VPSUBD       constants<>+544(SB), Y2, Y3
 	VANDPS       constants<>+576(SB), Y3, Y3
 	VPSUBD       Y3, Y2, Y2
@@ -18561,7 +18233,7 @@ tail2:
 	VFMADD213PS  constants<>+896(SB), Y2, Y5
 	VFMADD213PS  Y2, Y4, Y5
 	VFMADD231PS  constants<>+928(SB), Y3, Y5
-	VXORPS       constants<>+1088(SB), Y5, Y2
+	VXORPS       constants<>+1120(SB), Y5, Y2
 	MOVQ         DX, AX
 	SUBQ         $0x00000018, AX
 	XORQ         SI, SI
@@ -18597,7 +18269,7 @@ tail2:
 	VFMADD213PS  constants<>+896(SB), Y1, Y4
 	VFMADD213PS  Y1, Y3, Y4
 	VFMADD231PS  constants<>+928(SB), Y2, Y4
-	VXORPS       constants<>+1088(SB), Y4, Y1
+	VXORPS       constants<>+1120(SB), Y4, Y1
 	VPSUBD       constants<>+544(SB), Y1, Y2
 	VANDPS       constants<>+576(SB), Y2, Y2
 	VPSUBD       Y2, Y1, Y1
@@ -18617,7 +18289,7 @@ tail2:
 	VFMADD213PS  constants<>+896(SB), Y1, Y4
 	VFMADD213PS  Y1, Y3, Y4
 	VFMADD231PS  constants<>+928(SB), Y2, Y4
-	VXORPS       constants<>+1088(SB), Y4, Y1
+	VXORPS       constants<>+1120(SB), Y4, Y1
 	MOVQ         DX, AX
 	SUBQ         $0x00000028, AX
 	XORQ         SI, SI
@@ -18653,7 +18325,7 @@ tail2:
 	VFMADD213PS  constants<>+896(SB), Y0, Y3
 	VFMADD213PS  Y0, Y2, Y3
 	VFMADD231PS  constants<>+928(SB), Y1, Y3
-	VXORPS       constants<>+1088(SB), Y3, Y0
+	VXORPS       constants<>+1120(SB), Y3, Y0
 	VPSUBD       constants<>+544(SB), Y0, Y1
 	VANDPS       constants<>+576(SB), Y1, Y1
 	VPSUBD       Y1, Y0, Y0
@@ -18673,7 +18345,7 @@ tail2:
 	VFMADD213PS  constants<>+896(SB), Y0, Y3
 	VFMADD213PS  Y0, Y2, Y3
 	VFMADD231PS  constants<>+928(SB), Y1, Y3
-	VXORPS       constants<>+1088(SB), Y3, Y0
+	VXORPS       constants<>+1120(SB), Y3, Y0
 	MOVQ         DX, AX
 	SUBQ         $0x00000038, AX
 	XORQ         DX, DX
@@ -18955,532 +18627,540 @@ DATA constants<>+1040(SB)/4, $0x40000000
 DATA constants<>+1044(SB)/4, $0x40000000
 DATA constants<>+1048(SB)/4, $0x40000000
 DATA constants<>+1052(SB)/4, $0x40000000
-DATA constants<>+1056(SB)/4, $0x7fffffff
-DATA constants<>+1060(SB)/4, $0x7fffffff
-DATA constants<>+1064(SB)/4, $0x7fffffff
-DATA constants<>+1068(SB)/4, $0x7fffffff
-DATA constants<>+1072(SB)/4, $0x7fffffff
-DATA constants<>+1076(SB)/4, $0x7fffffff
-DATA constants<>+1080(SB)/4, $0x7fffffff
-DATA constants<>+1084(SB)/4, $0x7fffffff
-DATA constants<>+1088(SB)/4, $0x80000000
-DATA constants<>+1092(SB)/4, $0x80000000
-DATA constants<>+1096(SB)/4, $0x80000000
-DATA constants<>+1100(SB)/4, $0x80000000
-DATA constants<>+1104(SB)/4, $0x80000000
-DATA constants<>+1108(SB)/4, $0x80000000
-DATA constants<>+1112(SB)/4, $0x80000000
-DATA constants<>+1116(SB)/4, $0x80000000
-DATA constants<>+1120(SB)/4, $0xbbbaf0ea
-DATA constants<>+1124(SB)/4, $0xbbbaf0ea
-DATA constants<>+1128(SB)/4, $0xbbbaf0ea
-DATA constants<>+1132(SB)/4, $0xbbbaf0ea
-DATA constants<>+1136(SB)/4, $0xbbbaf0ea
-DATA constants<>+1140(SB)/4, $0xbbbaf0ea
-DATA constants<>+1144(SB)/4, $0xbbbaf0ea
-DATA constants<>+1148(SB)/4, $0xbbbaf0ea
-DATA constants<>+1152(SB)/4, $0x3ca9134e
-DATA constants<>+1156(SB)/4, $0x3ca9134e
-DATA constants<>+1160(SB)/4, $0x3ca9134e
-DATA constants<>+1164(SB)/4, $0x3ca9134e
-DATA constants<>+1168(SB)/4, $0x3ca9134e
-DATA constants<>+1172(SB)/4, $0x3ca9134e
-DATA constants<>+1176(SB)/4, $0x3ca9134e
-DATA constants<>+1180(SB)/4, $0x3ca9134e
-DATA constants<>+1184(SB)/4, $0xbd5c1e2d
-DATA constants<>+1188(SB)/4, $0xbd5c1e2d
-DATA constants<>+1192(SB)/4, $0xbd5c1e2d
-DATA constants<>+1196(SB)/4, $0xbd5c1e2d
-DATA constants<>+1200(SB)/4, $0xbd5c1e2d
-DATA constants<>+1204(SB)/4, $0xbd5c1e2d
-DATA constants<>+1208(SB)/4, $0xbd5c1e2d
-DATA constants<>+1212(SB)/4, $0xbd5c1e2d
-DATA constants<>+1216(SB)/4, $0x3e088393
-DATA constants<>+1220(SB)/4, $0x3e088393
-DATA constants<>+1224(SB)/4, $0x3e088393
-DATA constants<>+1228(SB)/4, $0x3e088393
-DATA constants<>+1232(SB)/4, $0x3e088393
-DATA constants<>+1236(SB)/4, $0x3e088393
-DATA constants<>+1240(SB)/4, $0x3e088393
-DATA constants<>+1244(SB)/4, $0x3e088393
-DATA constants<>+1248(SB)/4, $0xbeaaaa99
-DATA constants<>+1252(SB)/4, $0xbeaaaa99
-DATA constants<>+1256(SB)/4, $0xbeaaaa99
-DATA constants<>+1260(SB)/4, $0xbeaaaa99
-DATA constants<>+1264(SB)/4, $0xbeaaaa99
-DATA constants<>+1268(SB)/4, $0xbeaaaa99
-DATA constants<>+1272(SB)/4, $0xbeaaaa99
-DATA constants<>+1276(SB)/4, $0xbeaaaa99
-DATA constants<>+1280(SB)/4, $0x3f200000
-DATA constants<>+1284(SB)/4, $0x3f200000
-DATA constants<>+1288(SB)/4, $0x3f200000
-DATA constants<>+1292(SB)/4, $0x3f200000
-DATA constants<>+1296(SB)/4, $0x3f200000
-DATA constants<>+1300(SB)/4, $0x3f200000
-DATA constants<>+1304(SB)/4, $0x3f200000
-DATA constants<>+1308(SB)/4, $0x3f200000
-DATA constants<>+1312(SB)/4, $0x3fcc422a
-DATA constants<>+1316(SB)/4, $0x3fcc422a
-DATA constants<>+1320(SB)/4, $0x3fcc422a
-DATA constants<>+1324(SB)/4, $0x3fcc422a
-DATA constants<>+1328(SB)/4, $0x3fcc422a
-DATA constants<>+1332(SB)/4, $0x3fcc422a
-DATA constants<>+1336(SB)/4, $0x3fcc422a
-DATA constants<>+1340(SB)/4, $0x3fcc422a
-DATA constants<>+1344(SB)/4, $0x3d922279
-DATA constants<>+1348(SB)/4, $0x3d922279
-DATA constants<>+1352(SB)/4, $0x3d922279
-DATA constants<>+1356(SB)/4, $0x3d922279
-DATA constants<>+1360(SB)/4, $0x3d922279
-DATA constants<>+1364(SB)/4, $0x3d922279
-DATA constants<>+1368(SB)/4, $0x3d922279
-DATA constants<>+1372(SB)/4, $0x3d922279
-DATA constants<>+1376(SB)/4, $0x3f3504f3
-DATA constants<>+1380(SB)/4, $0x3f3504f3
-DATA constants<>+1384(SB)/4, $0x3f3504f3
-DATA constants<>+1388(SB)/4, $0x3f3504f3
-DATA constants<>+1392(SB)/4, $0x3f3504f3
-DATA constants<>+1396(SB)/4, $0x3f3504f3
-DATA constants<>+1400(SB)/4, $0x3f3504f3
-DATA constants<>+1404(SB)/4, $0x3f3504f3
-DATA constants<>+1408(SB)/4, $0x40800000
-DATA constants<>+1412(SB)/4, $0x40800000
-DATA constants<>+1416(SB)/4, $0x40800000
-DATA constants<>+1420(SB)/4, $0x40800000
-DATA constants<>+1424(SB)/4, $0x40800000
-DATA constants<>+1428(SB)/4, $0x40800000
-DATA constants<>+1432(SB)/4, $0x40800000
-DATA constants<>+1436(SB)/4, $0x40800000
-DATA constants<>+1440(SB)/4, $0xc0800000
-DATA constants<>+1444(SB)/4, $0xc0800000
-DATA constants<>+1448(SB)/4, $0xc0800000
-DATA constants<>+1452(SB)/4, $0xc0800000
-DATA constants<>+1456(SB)/4, $0xc0800000
-DATA constants<>+1460(SB)/4, $0xc0800000
-DATA constants<>+1464(SB)/4, $0xc0800000
-DATA constants<>+1468(SB)/4, $0xc0800000
-DATA constants<>+1472(SB)/4, $0xaf95df0b
-DATA constants<>+1476(SB)/4, $0xaf95df0b
-DATA constants<>+1480(SB)/4, $0xaf95df0b
-DATA constants<>+1484(SB)/4, $0xaf95df0b
-DATA constants<>+1488(SB)/4, $0xaf95df0b
-DATA constants<>+1492(SB)/4, $0xaf95df0b
-DATA constants<>+1496(SB)/4, $0xaf95df0b
-DATA constants<>+1500(SB)/4, $0xaf95df0b
-DATA constants<>+1504(SB)/4, $0x32edffee
-DATA constants<>+1508(SB)/4, $0x32edffee
-DATA constants<>+1512(SB)/4, $0x32edffee
-DATA constants<>+1516(SB)/4, $0x32edffee
-DATA constants<>+1520(SB)/4, $0x32edffee
-DATA constants<>+1524(SB)/4, $0x32edffee
-DATA constants<>+1528(SB)/4, $0x32edffee
-DATA constants<>+1532(SB)/4, $0x32edffee
-DATA constants<>+1536(SB)/4, $0xb60cff51
-DATA constants<>+1540(SB)/4, $0xb60cff51
-DATA constants<>+1544(SB)/4, $0xb60cff51
-DATA constants<>+1548(SB)/4, $0xb60cff51
-DATA constants<>+1552(SB)/4, $0xb60cff51
-DATA constants<>+1556(SB)/4, $0xb60cff51
-DATA constants<>+1560(SB)/4, $0xb60cff51
-DATA constants<>+1564(SB)/4, $0xb60cff51
-DATA constants<>+1568(SB)/4, $0xb86ec2d2
-DATA constants<>+1572(SB)/4, $0xb86ec2d2
-DATA constants<>+1576(SB)/4, $0xb86ec2d2
-DATA constants<>+1580(SB)/4, $0xb86ec2d2
-DATA constants<>+1584(SB)/4, $0xb86ec2d2
-DATA constants<>+1588(SB)/4, $0xb86ec2d2
-DATA constants<>+1592(SB)/4, $0xb86ec2d2
-DATA constants<>+1596(SB)/4, $0xb86ec2d2
-DATA constants<>+1600(SB)/4, $0xba40ac63
-DATA constants<>+1604(SB)/4, $0xba40ac63
-DATA constants<>+1608(SB)/4, $0xba40ac63
-DATA constants<>+1612(SB)/4, $0xba40ac63
-DATA constants<>+1616(SB)/4, $0xba40ac63
-DATA constants<>+1620(SB)/4, $0xba40ac63
-DATA constants<>+1624(SB)/4, $0xba40ac63
-DATA constants<>+1628(SB)/4, $0xba40ac63
-DATA constants<>+1632(SB)/4, $0xbb41a1f6
-DATA constants<>+1636(SB)/4, $0xbb41a1f6
-DATA constants<>+1640(SB)/4, $0xbb41a1f6
-DATA constants<>+1644(SB)/4, $0xbb41a1f6
-DATA constants<>+1648(SB)/4, $0xbb41a1f6
-DATA constants<>+1652(SB)/4, $0xbb41a1f6
-DATA constants<>+1656(SB)/4, $0xbb41a1f6
-DATA constants<>+1660(SB)/4, $0xbb41a1f6
-DATA constants<>+1664(SB)/4, $0xbc83dbd4
-DATA constants<>+1668(SB)/4, $0xbc83dbd4
-DATA constants<>+1672(SB)/4, $0xbc83dbd4
-DATA constants<>+1676(SB)/4, $0xbc83dbd4
-DATA constants<>+1680(SB)/4, $0xbc83dbd4
-DATA constants<>+1684(SB)/4, $0xbc83dbd4
-DATA constants<>+1688(SB)/4, $0xbc83dbd4
-DATA constants<>+1692(SB)/4, $0xbc83dbd4
-DATA constants<>+1696(SB)/4, $0xb77460cd
-DATA constants<>+1700(SB)/4, $0xb77460cd
-DATA constants<>+1704(SB)/4, $0xb77460cd
-DATA constants<>+1708(SB)/4, $0xb77460cd
-DATA constants<>+1712(SB)/4, $0xb77460cd
-DATA constants<>+1716(SB)/4, $0xb77460cd
-DATA constants<>+1720(SB)/4, $0xb77460cd
-DATA constants<>+1724(SB)/4, $0xb77460cd
-DATA constants<>+1728(SB)/4, $0xb95fbd29
-DATA constants<>+1732(SB)/4, $0xb95fbd29
-DATA constants<>+1736(SB)/4, $0xb95fbd29
-DATA constants<>+1740(SB)/4, $0xb95fbd29
-DATA constants<>+1744(SB)/4, $0xb95fbd29
-DATA constants<>+1748(SB)/4, $0xb95fbd29
-DATA constants<>+1752(SB)/4, $0xb95fbd29
-DATA constants<>+1756(SB)/4, $0xb95fbd29
-DATA constants<>+1760(SB)/4, $0xbadc924e
-DATA constants<>+1764(SB)/4, $0xbadc924e
-DATA constants<>+1768(SB)/4, $0xbadc924e
-DATA constants<>+1772(SB)/4, $0xbadc924e
-DATA constants<>+1776(SB)/4, $0xbadc924e
-DATA constants<>+1780(SB)/4, $0xbadc924e
-DATA constants<>+1784(SB)/4, $0xbadc924e
-DATA constants<>+1788(SB)/4, $0xbadc924e
-DATA constants<>+1792(SB)/4, $0xbbf19bf8
-DATA constants<>+1796(SB)/4, $0xbbf19bf8
-DATA constants<>+1800(SB)/4, $0xbbf19bf8
-DATA constants<>+1804(SB)/4, $0xbbf19bf8
-DATA constants<>+1808(SB)/4, $0xbbf19bf8
-DATA constants<>+1812(SB)/4, $0xbbf19bf8
-DATA constants<>+1816(SB)/4, $0xbbf19bf8
-DATA constants<>+1820(SB)/4, $0xbbf19bf8
-DATA constants<>+1824(SB)/4, $0xbc69b6a7
-DATA constants<>+1828(SB)/4, $0xbc69b6a7
-DATA constants<>+1832(SB)/4, $0xbc69b6a7
-DATA constants<>+1836(SB)/4, $0xbc69b6a7
-DATA constants<>+1840(SB)/4, $0xbc69b6a7
-DATA constants<>+1844(SB)/4, $0xbc69b6a7
-DATA constants<>+1848(SB)/4, $0xbc69b6a7
-DATA constants<>+1852(SB)/4, $0xbc69b6a7
-DATA constants<>+1856(SB)/4, $0x3e088889
-DATA constants<>+1860(SB)/4, $0x3e088889
-DATA constants<>+1864(SB)/4, $0x3e088889
-DATA constants<>+1868(SB)/4, $0x3e088889
-DATA constants<>+1872(SB)/4, $0x3e088889
-DATA constants<>+1876(SB)/4, $0x3e088889
-DATA constants<>+1880(SB)/4, $0x3e088889
-DATA constants<>+1884(SB)/4, $0x3e088889
-DATA constants<>+1888(SB)/4, $0x3e1d89d9
-DATA constants<>+1892(SB)/4, $0x3e1d89d9
-DATA constants<>+1896(SB)/4, $0x3e1d89d9
-DATA constants<>+1900(SB)/4, $0x3e1d89d9
-DATA constants<>+1904(SB)/4, $0x3e1d89d9
-DATA constants<>+1908(SB)/4, $0x3e1d89d9
-DATA constants<>+1912(SB)/4, $0x3e1d89d9
-DATA constants<>+1916(SB)/4, $0x3e1d89d9
-DATA constants<>+1920(SB)/4, $0x3e3a2e8c
-DATA constants<>+1924(SB)/4, $0x3e3a2e8c
-DATA constants<>+1928(SB)/4, $0x3e3a2e8c
-DATA constants<>+1932(SB)/4, $0x3e3a2e8c
-DATA constants<>+1936(SB)/4, $0x3e3a2e8c
-DATA constants<>+1940(SB)/4, $0x3e3a2e8c
-DATA constants<>+1944(SB)/4, $0x3e3a2e8c
-DATA constants<>+1948(SB)/4, $0x3e3a2e8c
-DATA constants<>+1952(SB)/4, $0x3e638e39
-DATA constants<>+1956(SB)/4, $0x3e638e39
-DATA constants<>+1960(SB)/4, $0x3e638e39
-DATA constants<>+1964(SB)/4, $0x3e638e39
-DATA constants<>+1968(SB)/4, $0x3e638e39
-DATA constants<>+1972(SB)/4, $0x3e638e39
-DATA constants<>+1976(SB)/4, $0x3e638e39
-DATA constants<>+1980(SB)/4, $0x3e638e39
-DATA constants<>+1984(SB)/4, $0x3e924925
-DATA constants<>+1988(SB)/4, $0x3e924925
-DATA constants<>+1992(SB)/4, $0x3e924925
-DATA constants<>+1996(SB)/4, $0x3e924925
-DATA constants<>+2000(SB)/4, $0x3e924925
-DATA constants<>+2004(SB)/4, $0x3e924925
-DATA constants<>+2008(SB)/4, $0x3e924925
-DATA constants<>+2012(SB)/4, $0x3e924925
-DATA constants<>+2016(SB)/4, $0x3ecccccd
-DATA constants<>+2020(SB)/4, $0x3ecccccd
-DATA constants<>+2024(SB)/4, $0x3ecccccd
-DATA constants<>+2028(SB)/4, $0x3ecccccd
-DATA constants<>+2032(SB)/4, $0x3ecccccd
-DATA constants<>+2036(SB)/4, $0x3ecccccd
-DATA constants<>+2040(SB)/4, $0x3ecccccd
-DATA constants<>+2044(SB)/4, $0x3ecccccd
-DATA constants<>+2048(SB)/4, $0x39c8e7d9
-DATA constants<>+2052(SB)/4, $0x39c8e7d9
-DATA constants<>+2056(SB)/4, $0x39c8e7d9
-DATA constants<>+2060(SB)/4, $0x39c8e7d9
-DATA constants<>+2064(SB)/4, $0x39c8e7d9
-DATA constants<>+2068(SB)/4, $0x39c8e7d9
-DATA constants<>+2072(SB)/4, $0x39c8e7d9
-DATA constants<>+2076(SB)/4, $0x39c8e7d9
-DATA constants<>+2080(SB)/4, $0xb7910000
-DATA constants<>+2084(SB)/4, $0xb7910000
-DATA constants<>+2088(SB)/4, $0xb7910000
-DATA constants<>+2092(SB)/4, $0xb7910000
-DATA constants<>+2096(SB)/4, $0xb7910000
-DATA constants<>+2100(SB)/4, $0xb7910000
-DATA constants<>+2104(SB)/4, $0xb7910000
-DATA constants<>+2108(SB)/4, $0xb7910000
-DATA constants<>+2112(SB)/4, $0x3cc6b1a1
-DATA constants<>+2116(SB)/4, $0x3cc6b1a1
-DATA constants<>+2120(SB)/4, $0x3cc6b1a1
-DATA constants<>+2124(SB)/4, $0x3cc6b1a1
-DATA constants<>+2128(SB)/4, $0x3cc6b1a1
-DATA constants<>+2132(SB)/4, $0x3cc6b1a1
-DATA constants<>+2136(SB)/4, $0x3cc6b1a1
-DATA constants<>+2140(SB)/4, $0x3cc6b1a1
-DATA constants<>+2144(SB)/4, $0xbb7e8a1c
-DATA constants<>+2148(SB)/4, $0xbb7e8a1c
-DATA constants<>+2152(SB)/4, $0xbb7e8a1c
-DATA constants<>+2156(SB)/4, $0xbb7e8a1c
-DATA constants<>+2160(SB)/4, $0xbb7e8a1c
-DATA constants<>+2164(SB)/4, $0xbb7e8a1c
-DATA constants<>+2168(SB)/4, $0xbb7e8a1c
-DATA constants<>+2172(SB)/4, $0xbb7e8a1c
-DATA constants<>+2176(SB)/4, $0xbddaae5c
-DATA constants<>+2180(SB)/4, $0xbddaae5c
-DATA constants<>+2184(SB)/4, $0xbddaae5c
-DATA constants<>+2188(SB)/4, $0xbddaae5c
-DATA constants<>+2192(SB)/4, $0xbddaae5c
-DATA constants<>+2196(SB)/4, $0xbddaae5c
-DATA constants<>+2200(SB)/4, $0xbddaae5c
-DATA constants<>+2204(SB)/4, $0xbddaae5c
-DATA constants<>+2208(SB)/4, $0xbf228550
-DATA constants<>+2212(SB)/4, $0xbf228550
-DATA constants<>+2216(SB)/4, $0xbf228550
-DATA constants<>+2220(SB)/4, $0xbf228550
-DATA constants<>+2224(SB)/4, $0xbf228550
-DATA constants<>+2228(SB)/4, $0xbf228550
-DATA constants<>+2232(SB)/4, $0xbf228550
-DATA constants<>+2236(SB)/4, $0xbf228550
-DATA constants<>+2240(SB)/4, $0xbe03ce86
-DATA constants<>+2244(SB)/4, $0xbe03ce86
-DATA constants<>+2248(SB)/4, $0xbe03ce86
-DATA constants<>+2252(SB)/4, $0xbe03ce86
-DATA constants<>+2256(SB)/4, $0xbe03ce86
-DATA constants<>+2260(SB)/4, $0xbe03ce86
-DATA constants<>+2264(SB)/4, $0xbe03ce86
-DATA constants<>+2268(SB)/4, $0xbe03ce86
-DATA constants<>+2272(SB)/4, $0xba1c7000
-DATA constants<>+2276(SB)/4, $0xba1c7000
-DATA constants<>+2280(SB)/4, $0xba1c7000
-DATA constants<>+2284(SB)/4, $0xba1c7000
-DATA constants<>+2288(SB)/4, $0xba1c7000
-DATA constants<>+2292(SB)/4, $0xba1c7000
-DATA constants<>+2296(SB)/4, $0xba1c7000
-DATA constants<>+2300(SB)/4, $0xba1c7000
-DATA constants<>+2304(SB)/4, $0x3ba38d2c
-DATA constants<>+2308(SB)/4, $0x3ba38d2c
-DATA constants<>+2312(SB)/4, $0x3ba38d2c
-DATA constants<>+2316(SB)/4, $0x3ba38d2c
-DATA constants<>+2320(SB)/4, $0x3ba38d2c
-DATA constants<>+2324(SB)/4, $0x3ba38d2c
-DATA constants<>+2328(SB)/4, $0x3ba38d2c
-DATA constants<>+2332(SB)/4, $0x3ba38d2c
-DATA constants<>+2336(SB)/4, $0xbcdb48d9
-DATA constants<>+2340(SB)/4, $0xbcdb48d9
-DATA constants<>+2344(SB)/4, $0xbcdb48d9
-DATA constants<>+2348(SB)/4, $0xbcdb48d9
-DATA constants<>+2352(SB)/4, $0xbcdb48d9
-DATA constants<>+2356(SB)/4, $0xbcdb48d9
-DATA constants<>+2360(SB)/4, $0xbcdb48d9
-DATA constants<>+2364(SB)/4, $0xbcdb48d9
-DATA constants<>+2368(SB)/4, $0x3de70e22
-DATA constants<>+2372(SB)/4, $0x3de70e22
-DATA constants<>+2376(SB)/4, $0x3de70e22
-DATA constants<>+2380(SB)/4, $0x3de70e22
-DATA constants<>+2384(SB)/4, $0x3de70e22
-DATA constants<>+2388(SB)/4, $0x3de70e22
-DATA constants<>+2392(SB)/4, $0x3de70e22
-DATA constants<>+2396(SB)/4, $0x3de70e22
-DATA constants<>+2400(SB)/4, $0xbec09380
-DATA constants<>+2404(SB)/4, $0xbec09380
-DATA constants<>+2408(SB)/4, $0xbec09380
-DATA constants<>+2412(SB)/4, $0xbec09380
-DATA constants<>+2416(SB)/4, $0xbec09380
-DATA constants<>+2420(SB)/4, $0xbec09380
-DATA constants<>+2424(SB)/4, $0xbec09380
-DATA constants<>+2428(SB)/4, $0xbec09380
-DATA constants<>+2432(SB)/4, $0x3e0375d4
-DATA constants<>+2436(SB)/4, $0x3e0375d4
-DATA constants<>+2440(SB)/4, $0x3e0375d4
-DATA constants<>+2444(SB)/4, $0x3e0375d4
-DATA constants<>+2448(SB)/4, $0x3e0375d4
-DATA constants<>+2452(SB)/4, $0x3e0375d4
-DATA constants<>+2456(SB)/4, $0x3e0375d4
-DATA constants<>+2460(SB)/4, $0x3e0375d4
-DATA constants<>+2464(SB)/4, $0x3f6c0000
-DATA constants<>+2468(SB)/4, $0x3f6c0000
-DATA constants<>+2472(SB)/4, $0x3f6c0000
-DATA constants<>+2476(SB)/4, $0x3f6c0000
-DATA constants<>+2480(SB)/4, $0x3f6c0000
-DATA constants<>+2484(SB)/4, $0x3f6c0000
-DATA constants<>+2488(SB)/4, $0x3f6c0000
-DATA constants<>+2492(SB)/4, $0x3f6c0000
-DATA constants<>+2496(SB)/4, $0x3e5b33b6
-DATA constants<>+2500(SB)/4, $0x3e5b33b6
-DATA constants<>+2504(SB)/4, $0x3e5b33b6
-DATA constants<>+2508(SB)/4, $0x3e5b33b6
-DATA constants<>+2512(SB)/4, $0x3e5b33b6
-DATA constants<>+2516(SB)/4, $0x3e5b33b6
-DATA constants<>+2520(SB)/4, $0x3e5b33b6
-DATA constants<>+2524(SB)/4, $0x3e5b33b6
-DATA constants<>+2528(SB)/4, $0x3ecc422a
-DATA constants<>+2532(SB)/4, $0x3ecc422a
-DATA constants<>+2536(SB)/4, $0x3ecc422a
-DATA constants<>+2540(SB)/4, $0x3ecc422a
-DATA constants<>+2544(SB)/4, $0x3ecc422a
-DATA constants<>+2548(SB)/4, $0x3ecc422a
-DATA constants<>+2552(SB)/4, $0x3ecc422a
-DATA constants<>+2556(SB)/4, $0x3ecc422a
-DATA constants<>+2560(SB)/4, $0x3f906ebb
-DATA constants<>+2564(SB)/4, $0x3f906ebb
-DATA constants<>+2568(SB)/4, $0x3f906ebb
-DATA constants<>+2572(SB)/4, $0x3f906ebb
-DATA constants<>+2576(SB)/4, $0x3f906ebb
-DATA constants<>+2580(SB)/4, $0x3f906ebb
-DATA constants<>+2584(SB)/4, $0x3f906ebb
-DATA constants<>+2588(SB)/4, $0x3f906ebb
-DATA constants<>+2592(SB)/4, $0x7f000000
-DATA constants<>+2596(SB)/4, $0x7f000000
-DATA constants<>+2600(SB)/4, $0x7f000000
-DATA constants<>+2604(SB)/4, $0x7f000000
-DATA constants<>+2608(SB)/4, $0x7f000000
-DATA constants<>+2612(SB)/4, $0x7f000000
-DATA constants<>+2616(SB)/4, $0x7f000000
-DATA constants<>+2620(SB)/4, $0x7f000000
-DATA constants<>+2624(SB)/4, $0xbf800000
-DATA constants<>+2628(SB)/4, $0xbf800000
-DATA constants<>+2632(SB)/4, $0xbf800000
-DATA constants<>+2636(SB)/4, $0xbf800000
-DATA constants<>+2640(SB)/4, $0xbf800000
-DATA constants<>+2644(SB)/4, $0xbf800000
-DATA constants<>+2648(SB)/4, $0xbf800000
-DATA constants<>+2652(SB)/4, $0xbf800000
-DATA constants<>+2656(SB)/4, $0xd2511f53
-DATA constants<>+2660(SB)/4, $0xd2511f53
-DATA constants<>+2664(SB)/4, $0xd2511f53
-DATA constants<>+2668(SB)/4, $0xd2511f53
-DATA constants<>+2672(SB)/4, $0xd2511f53
-DATA constants<>+2676(SB)/4, $0xd2511f53
-DATA constants<>+2680(SB)/4, $0xd2511f53
-DATA constants<>+2684(SB)/4, $0xd2511f53
-DATA constants<>+2688(SB)/4, $0xcd9e8d57
-DATA constants<>+2692(SB)/4, $0xcd9e8d57
-DATA constants<>+2696(SB)/4, $0xcd9e8d57
-DATA constants<>+2700(SB)/4, $0xcd9e8d57
-DATA constants<>+2704(SB)/4, $0xcd9e8d57
-DATA constants<>+2708(SB)/4, $0xcd9e8d57
-DATA constants<>+2712(SB)/4, $0xcd9e8d57
-DATA constants<>+2716(SB)/4, $0xcd9e8d57
-DATA constants<>+2720(SB)/4, $0x9e3779b9
-DATA constants<>+2724(SB)/4, $0x9e3779b9
-DATA constants<>+2728(SB)/4, $0x9e3779b9
-DATA constants<>+2732(SB)/4, $0x9e3779b9
-DATA constants<>+2736(SB)/4, $0x9e3779b9
-DATA constants<>+2740(SB)/4, $0x9e3779b9
-DATA constants<>+2744(SB)/4, $0x9e3779b9
-DATA constants<>+2748(SB)/4, $0x9e3779b9
-DATA constants<>+2752(SB)/4, $0xbb67ae85
-DATA constants<>+2756(SB)/4, $0xbb67ae85
-DATA constants<>+2760(SB)/4, $0xbb67ae85
-DATA constants<>+2764(SB)/4, $0xbb67ae85
-DATA constants<>+2768(SB)/4, $0xbb67ae85
-DATA constants<>+2772(SB)/4, $0xbb67ae85
-DATA constants<>+2776(SB)/4, $0xbb67ae85
-DATA constants<>+2780(SB)/4, $0xbb67ae85
-DATA constants<>+2784(SB)/4, $0x33800000
-DATA constants<>+2788(SB)/4, $0x33800000
-DATA constants<>+2792(SB)/4, $0x33800000
-DATA constants<>+2796(SB)/4, $0x33800000
-DATA constants<>+2800(SB)/4, $0x33800000
-DATA constants<>+2804(SB)/4, $0x33800000
-DATA constants<>+2808(SB)/4, $0x33800000
-DATA constants<>+2812(SB)/4, $0x33800000
-DATA constants<>+2816(SB)/4, $0xc0000000
-DATA constants<>+2820(SB)/4, $0xc0000000
-DATA constants<>+2824(SB)/4, $0xc0000000
-DATA constants<>+2828(SB)/4, $0xc0000000
-DATA constants<>+2832(SB)/4, $0xc0000000
-DATA constants<>+2836(SB)/4, $0xc0000000
-DATA constants<>+2840(SB)/4, $0xc0000000
-DATA constants<>+2844(SB)/4, $0xc0000000
-DATA constants<>+2848(SB)/4, $0x3e800000
-DATA constants<>+2852(SB)/4, $0x3e800000
-DATA constants<>+2856(SB)/4, $0x3e800000
-DATA constants<>+2860(SB)/4, $0x3e800000
-DATA constants<>+2864(SB)/4, $0x3e800000
-DATA constants<>+2868(SB)/4, $0x3e800000
-DATA constants<>+2872(SB)/4, $0x3e800000
-DATA constants<>+2876(SB)/4, $0x3e800000
-DATA constants<>+2880(SB)/4, $0x40c90fdb
-DATA constants<>+2884(SB)/4, $0x40c90fdb
-DATA constants<>+2888(SB)/4, $0x40c90fdb
-DATA constants<>+2892(SB)/4, $0x40c90fdb
-DATA constants<>+2896(SB)/4, $0x40c90fdb
-DATA constants<>+2900(SB)/4, $0x40c90fdb
-DATA constants<>+2904(SB)/4, $0x40c90fdb
-DATA constants<>+2908(SB)/4, $0x40c90fdb
-DATA constants<>+2912(SB)/4, $0xb94ca1f9
-DATA constants<>+2916(SB)/4, $0xb94ca1f9
-DATA constants<>+2920(SB)/4, $0xb94ca1f9
-DATA constants<>+2924(SB)/4, $0xb94ca1f9
-DATA constants<>+2928(SB)/4, $0xb94ca1f9
-DATA constants<>+2932(SB)/4, $0xb94ca1f9
-DATA constants<>+2936(SB)/4, $0xb94ca1f9
-DATA constants<>+2940(SB)/4, $0xb94ca1f9
-DATA constants<>+2944(SB)/4, $0x3c08839e
-DATA constants<>+2948(SB)/4, $0x3c08839e
-DATA constants<>+2952(SB)/4, $0x3c08839e
-DATA constants<>+2956(SB)/4, $0x3c08839e
-DATA constants<>+2960(SB)/4, $0x3c08839e
-DATA constants<>+2964(SB)/4, $0x3c08839e
-DATA constants<>+2968(SB)/4, $0x3c08839e
-DATA constants<>+2972(SB)/4, $0x3c08839e
-DATA constants<>+2976(SB)/4, $0xbe2aaaa3
-DATA constants<>+2980(SB)/4, $0xbe2aaaa3
-DATA constants<>+2984(SB)/4, $0xbe2aaaa3
-DATA constants<>+2988(SB)/4, $0xbe2aaaa3
-DATA constants<>+2992(SB)/4, $0xbe2aaaa3
-DATA constants<>+2996(SB)/4, $0xbe2aaaa3
-DATA constants<>+3000(SB)/4, $0xbe2aaaa3
-DATA constants<>+3004(SB)/4, $0xbe2aaaa3
-DATA constants<>+3008(SB)/4, $0x37ccf5ce
-DATA constants<>+3012(SB)/4, $0x37ccf5ce
-DATA constants<>+3016(SB)/4, $0x37ccf5ce
-DATA constants<>+3020(SB)/4, $0x37ccf5ce
-DATA constants<>+3024(SB)/4, $0x37ccf5ce
-DATA constants<>+3028(SB)/4, $0x37ccf5ce
-DATA constants<>+3032(SB)/4, $0x37ccf5ce
-DATA constants<>+3036(SB)/4, $0x37ccf5ce
-DATA constants<>+3040(SB)/4, $0xbab6061a
-DATA constants<>+3044(SB)/4, $0xbab6061a
-DATA constants<>+3048(SB)/4, $0xbab6061a
-DATA constants<>+3052(SB)/4, $0xbab6061a
-DATA constants<>+3056(SB)/4, $0xbab6061a
-DATA constants<>+3060(SB)/4, $0xbab6061a
-DATA constants<>+3064(SB)/4, $0xbab6061a
-DATA constants<>+3068(SB)/4, $0xbab6061a
-DATA constants<>+3072(SB)/4, $0x3d2aaaa5
-DATA constants<>+3076(SB)/4, $0x3d2aaaa5
-DATA constants<>+3080(SB)/4, $0x3d2aaaa5
-DATA constants<>+3084(SB)/4, $0x3d2aaaa5
-DATA constants<>+3088(SB)/4, $0x3d2aaaa5
-DATA constants<>+3092(SB)/4, $0x3d2aaaa5
-DATA constants<>+3096(SB)/4, $0x3d2aaaa5
-DATA constants<>+3100(SB)/4, $0x3d2aaaa5
-DATA constants<>+3104(SB)/4, $0x00000001
-DATA constants<>+3108(SB)/4, $0x00000001
-DATA constants<>+3112(SB)/4, $0x00000001
-DATA constants<>+3116(SB)/4, $0x00000001
-DATA constants<>+3120(SB)/4, $0x00000001
-DATA constants<>+3124(SB)/4, $0x00000001
-DATA constants<>+3128(SB)/4, $0x00000001
-DATA constants<>+3132(SB)/4, $0x00000001
-DATA constants<>+3136(SB)/4, $0x0000007f
-DATA constants<>+3140(SB)/4, $0x0000007f
-DATA constants<>+3144(SB)/4, $0x0000007f
-DATA constants<>+3148(SB)/4, $0x0000007f
-DATA constants<>+3152(SB)/4, $0x0000007f
-DATA constants<>+3156(SB)/4, $0x0000007f
-DATA constants<>+3160(SB)/4, $0x0000007f
-DATA constants<>+3164(SB)/4, $0x0000007f
-GLOBL constants<>(SB), RODATA|NOPTR, $3168
+DATA constants<>+1056(SB)/4, $0x42ae0000
+DATA constants<>+1060(SB)/4, $0x42ae0000
+DATA constants<>+1064(SB)/4, $0x42ae0000
+DATA constants<>+1068(SB)/4, $0x42ae0000
+DATA constants<>+1072(SB)/4, $0x42ae0000
+DATA constants<>+1076(SB)/4, $0x42ae0000
+DATA constants<>+1080(SB)/4, $0x42ae0000
+DATA constants<>+1084(SB)/4, $0x42ae0000
+DATA constants<>+1088(SB)/4, $0x7fffffff
+DATA constants<>+1092(SB)/4, $0x7fffffff
+DATA constants<>+1096(SB)/4, $0x7fffffff
+DATA constants<>+1100(SB)/4, $0x7fffffff
+DATA constants<>+1104(SB)/4, $0x7fffffff
+DATA constants<>+1108(SB)/4, $0x7fffffff
+DATA constants<>+1112(SB)/4, $0x7fffffff
+DATA constants<>+1116(SB)/4, $0x7fffffff
+DATA constants<>+1120(SB)/4, $0x80000000
+DATA constants<>+1124(SB)/4, $0x80000000
+DATA constants<>+1128(SB)/4, $0x80000000
+DATA constants<>+1132(SB)/4, $0x80000000
+DATA constants<>+1136(SB)/4, $0x80000000
+DATA constants<>+1140(SB)/4, $0x80000000
+DATA constants<>+1144(SB)/4, $0x80000000
+DATA constants<>+1148(SB)/4, $0x80000000
+DATA constants<>+1152(SB)/4, $0xbbbaf0ea
+DATA constants<>+1156(SB)/4, $0xbbbaf0ea
+DATA constants<>+1160(SB)/4, $0xbbbaf0ea
+DATA constants<>+1164(SB)/4, $0xbbbaf0ea
+DATA constants<>+1168(SB)/4, $0xbbbaf0ea
+DATA constants<>+1172(SB)/4, $0xbbbaf0ea
+DATA constants<>+1176(SB)/4, $0xbbbaf0ea
+DATA constants<>+1180(SB)/4, $0xbbbaf0ea
+DATA constants<>+1184(SB)/4, $0x3ca9134e
+DATA constants<>+1188(SB)/4, $0x3ca9134e
+DATA constants<>+1192(SB)/4, $0x3ca9134e
+DATA constants<>+1196(SB)/4, $0x3ca9134e
+DATA constants<>+1200(SB)/4, $0x3ca9134e
+DATA constants<>+1204(SB)/4, $0x3ca9134e
+DATA constants<>+1208(SB)/4, $0x3ca9134e
+DATA constants<>+1212(SB)/4, $0x3ca9134e
+DATA constants<>+1216(SB)/4, $0xbd5c1e2d
+DATA constants<>+1220(SB)/4, $0xbd5c1e2d
+DATA constants<>+1224(SB)/4, $0xbd5c1e2d
+DATA constants<>+1228(SB)/4, $0xbd5c1e2d
+DATA constants<>+1232(SB)/4, $0xbd5c1e2d
+DATA constants<>+1236(SB)/4, $0xbd5c1e2d
+DATA constants<>+1240(SB)/4, $0xbd5c1e2d
+DATA constants<>+1244(SB)/4, $0xbd5c1e2d
+DATA constants<>+1248(SB)/4, $0x3e088393
+DATA constants<>+1252(SB)/4, $0x3e088393
+DATA constants<>+1256(SB)/4, $0x3e088393
+DATA constants<>+1260(SB)/4, $0x3e088393
+DATA constants<>+1264(SB)/4, $0x3e088393
+DATA constants<>+1268(SB)/4, $0x3e088393
+DATA constants<>+1272(SB)/4, $0x3e088393
+DATA constants<>+1276(SB)/4, $0x3e088393
+DATA constants<>+1280(SB)/4, $0xbeaaaa99
+DATA constants<>+1284(SB)/4, $0xbeaaaa99
+DATA constants<>+1288(SB)/4, $0xbeaaaa99
+DATA constants<>+1292(SB)/4, $0xbeaaaa99
+DATA constants<>+1296(SB)/4, $0xbeaaaa99
+DATA constants<>+1300(SB)/4, $0xbeaaaa99
+DATA constants<>+1304(SB)/4, $0xbeaaaa99
+DATA constants<>+1308(SB)/4, $0xbeaaaa99
+DATA constants<>+1312(SB)/4, $0x3f200000
+DATA constants<>+1316(SB)/4, $0x3f200000
+DATA constants<>+1320(SB)/4, $0x3f200000
+DATA constants<>+1324(SB)/4, $0x3f200000
+DATA constants<>+1328(SB)/4, $0x3f200000
+DATA constants<>+1332(SB)/4, $0x3f200000
+DATA constants<>+1336(SB)/4, $0x3f200000
+DATA constants<>+1340(SB)/4, $0x3f200000
+DATA constants<>+1344(SB)/4, $0x3fcc422a
+DATA constants<>+1348(SB)/4, $0x3fcc422a
+DATA constants<>+1352(SB)/4, $0x3fcc422a
+DATA constants<>+1356(SB)/4, $0x3fcc422a
+DATA constants<>+1360(SB)/4, $0x3fcc422a
+DATA constants<>+1364(SB)/4, $0x3fcc422a
+DATA constants<>+1368(SB)/4, $0x3fcc422a
+DATA constants<>+1372(SB)/4, $0x3fcc422a
+DATA constants<>+1376(SB)/4, $0x3d922279
+DATA constants<>+1380(SB)/4, $0x3d922279
+DATA constants<>+1384(SB)/4, $0x3d922279
+DATA constants<>+1388(SB)/4, $0x3d922279
+DATA constants<>+1392(SB)/4, $0x3d922279
+DATA constants<>+1396(SB)/4, $0x3d922279
+DATA constants<>+1400(SB)/4, $0x3d922279
+DATA constants<>+1404(SB)/4, $0x3d922279
+DATA constants<>+1408(SB)/4, $0x3f3504f3
+DATA constants<>+1412(SB)/4, $0x3f3504f3
+DATA constants<>+1416(SB)/4, $0x3f3504f3
+DATA constants<>+1420(SB)/4, $0x3f3504f3
+DATA constants<>+1424(SB)/4, $0x3f3504f3
+DATA constants<>+1428(SB)/4, $0x3f3504f3
+DATA constants<>+1432(SB)/4, $0x3f3504f3
+DATA constants<>+1436(SB)/4, $0x3f3504f3
+DATA constants<>+1440(SB)/4, $0x40800000
+DATA constants<>+1444(SB)/4, $0x40800000
+DATA constants<>+1448(SB)/4, $0x40800000
+DATA constants<>+1452(SB)/4, $0x40800000
+DATA constants<>+1456(SB)/4, $0x40800000
+DATA constants<>+1460(SB)/4, $0x40800000
+DATA constants<>+1464(SB)/4, $0x40800000
+DATA constants<>+1468(SB)/4, $0x40800000
+DATA constants<>+1472(SB)/4, $0xc0800000
+DATA constants<>+1476(SB)/4, $0xc0800000
+DATA constants<>+1480(SB)/4, $0xc0800000
+DATA constants<>+1484(SB)/4, $0xc0800000
+DATA constants<>+1488(SB)/4, $0xc0800000
+DATA constants<>+1492(SB)/4, $0xc0800000
+DATA constants<>+1496(SB)/4, $0xc0800000
+DATA constants<>+1500(SB)/4, $0xc0800000
+DATA constants<>+1504(SB)/4, $0xaf95df0b
+DATA constants<>+1508(SB)/4, $0xaf95df0b
+DATA constants<>+1512(SB)/4, $0xaf95df0b
+DATA constants<>+1516(SB)/4, $0xaf95df0b
+DATA constants<>+1520(SB)/4, $0xaf95df0b
+DATA constants<>+1524(SB)/4, $0xaf95df0b
+DATA constants<>+1528(SB)/4, $0xaf95df0b
+DATA constants<>+1532(SB)/4, $0xaf95df0b
+DATA constants<>+1536(SB)/4, $0x32edffee
+DATA constants<>+1540(SB)/4, $0x32edffee
+DATA constants<>+1544(SB)/4, $0x32edffee
+DATA constants<>+1548(SB)/4, $0x32edffee
+DATA constants<>+1552(SB)/4, $0x32edffee
+DATA constants<>+1556(SB)/4, $0x32edffee
+DATA constants<>+1560(SB)/4, $0x32edffee
+DATA constants<>+1564(SB)/4, $0x32edffee
+DATA constants<>+1568(SB)/4, $0xb60cff51
+DATA constants<>+1572(SB)/4, $0xb60cff51
+DATA constants<>+1576(SB)/4, $0xb60cff51
+DATA constants<>+1580(SB)/4, $0xb60cff51
+DATA constants<>+1584(SB)/4, $0xb60cff51
+DATA constants<>+1588(SB)/4, $0xb60cff51
+DATA constants<>+1592(SB)/4, $0xb60cff51
+DATA constants<>+1596(SB)/4, $0xb60cff51
+DATA constants<>+1600(SB)/4, $0xb86ec2d2
+DATA constants<>+1604(SB)/4, $0xb86ec2d2
+DATA constants<>+1608(SB)/4, $0xb86ec2d2
+DATA constants<>+1612(SB)/4, $0xb86ec2d2
+DATA constants<>+1616(SB)/4, $0xb86ec2d2
+DATA constants<>+1620(SB)/4, $0xb86ec2d2
+DATA constants<>+1624(SB)/4, $0xb86ec2d2
+DATA constants<>+1628(SB)/4, $0xb86ec2d2
+DATA constants<>+1632(SB)/4, $0xba40ac63
+DATA constants<>+1636(SB)/4, $0xba40ac63
+DATA constants<>+1640(SB)/4, $0xba40ac63
+DATA constants<>+1644(SB)/4, $0xba40ac63
+DATA constants<>+1648(SB)/4, $0xba40ac63
+DATA constants<>+1652(SB)/4, $0xba40ac63
+DATA constants<>+1656(SB)/4, $0xba40ac63
+DATA constants<>+1660(SB)/4, $0xba40ac63
+DATA constants<>+1664(SB)/4, $0xbb41a1f6
+DATA constants<>+1668(SB)/4, $0xbb41a1f6
+DATA constants<>+1672(SB)/4, $0xbb41a1f6
+DATA constants<>+1676(SB)/4, $0xbb41a1f6
+DATA constants<>+1680(SB)/4, $0xbb41a1f6
+DATA constants<>+1684(SB)/4, $0xbb41a1f6
+DATA constants<>+1688(SB)/4, $0xbb41a1f6
+DATA constants<>+1692(SB)/4, $0xbb41a1f6
+DATA constants<>+1696(SB)/4, $0xbc83dbd4
+DATA constants<>+1700(SB)/4, $0xbc83dbd4
+DATA constants<>+1704(SB)/4, $0xbc83dbd4
+DATA constants<>+1708(SB)/4, $0xbc83dbd4
+DATA constants<>+1712(SB)/4, $0xbc83dbd4
+DATA constants<>+1716(SB)/4, $0xbc83dbd4
+DATA constants<>+1720(SB)/4, $0xbc83dbd4
+DATA constants<>+1724(SB)/4, $0xbc83dbd4
+DATA constants<>+1728(SB)/4, $0xb77460cd
+DATA constants<>+1732(SB)/4, $0xb77460cd
+DATA constants<>+1736(SB)/4, $0xb77460cd
+DATA constants<>+1740(SB)/4, $0xb77460cd
+DATA constants<>+1744(SB)/4, $0xb77460cd
+DATA constants<>+1748(SB)/4, $0xb77460cd
+DATA constants<>+1752(SB)/4, $0xb77460cd
+DATA constants<>+1756(SB)/4, $0xb77460cd
+DATA constants<>+1760(SB)/4, $0xb95fbd29
+DATA constants<>+1764(SB)/4, $0xb95fbd29
+DATA constants<>+1768(SB)/4, $0xb95fbd29
+DATA constants<>+1772(SB)/4, $0xb95fbd29
+DATA constants<>+1776(SB)/4, $0xb95fbd29
+DATA constants<>+1780(SB)/4, $0xb95fbd29
+DATA constants<>+1784(SB)/4, $0xb95fbd29
+DATA constants<>+1788(SB)/4, $0xb95fbd29
+DATA constants<>+1792(SB)/4, $0xbadc924e
+DATA constants<>+1796(SB)/4, $0xbadc924e
+DATA constants<>+1800(SB)/4, $0xbadc924e
+DATA constants<>+1804(SB)/4, $0xbadc924e
+DATA constants<>+1808(SB)/4, $0xbadc924e
+DATA constants<>+1812(SB)/4, $0xbadc924e
+DATA constants<>+1816(SB)/4, $0xbadc924e
+DATA constants<>+1820(SB)/4, $0xbadc924e
+DATA constants<>+1824(SB)/4, $0xbbf19bf8
+DATA constants<>+1828(SB)/4, $0xbbf19bf8
+DATA constants<>+1832(SB)/4, $0xbbf19bf8
+DATA constants<>+1836(SB)/4, $0xbbf19bf8
+DATA constants<>+1840(SB)/4, $0xbbf19bf8
+DATA constants<>+1844(SB)/4, $0xbbf19bf8
+DATA constants<>+1848(SB)/4, $0xbbf19bf8
+DATA constants<>+1852(SB)/4, $0xbbf19bf8
+DATA constants<>+1856(SB)/4, $0xbc69b6a7
+DATA constants<>+1860(SB)/4, $0xbc69b6a7
+DATA constants<>+1864(SB)/4, $0xbc69b6a7
+DATA constants<>+1868(SB)/4, $0xbc69b6a7
+DATA constants<>+1872(SB)/4, $0xbc69b6a7
+DATA constants<>+1876(SB)/4, $0xbc69b6a7
+DATA constants<>+1880(SB)/4, $0xbc69b6a7
+DATA constants<>+1884(SB)/4, $0xbc69b6a7
+DATA constants<>+1888(SB)/4, $0x3e088889
+DATA constants<>+1892(SB)/4, $0x3e088889
+DATA constants<>+1896(SB)/4, $0x3e088889
+DATA constants<>+1900(SB)/4, $0x3e088889
+DATA constants<>+1904(SB)/4, $0x3e088889
+DATA constants<>+1908(SB)/4, $0x3e088889
+DATA constants<>+1912(SB)/4, $0x3e088889
+DATA constants<>+1916(SB)/4, $0x3e088889
+DATA constants<>+1920(SB)/4, $0x3e1d89d9
+DATA constants<>+1924(SB)/4, $0x3e1d89d9
+DATA constants<>+1928(SB)/4, $0x3e1d89d9
+DATA constants<>+1932(SB)/4, $0x3e1d89d9
+DATA constants<>+1936(SB)/4, $0x3e1d89d9
+DATA constants<>+1940(SB)/4, $0x3e1d89d9
+DATA constants<>+1944(SB)/4, $0x3e1d89d9
+DATA constants<>+1948(SB)/4, $0x3e1d89d9
+DATA constants<>+1952(SB)/4, $0x3e3a2e8c
+DATA constants<>+1956(SB)/4, $0x3e3a2e8c
+DATA constants<>+1960(SB)/4, $0x3e3a2e8c
+DATA constants<>+1964(SB)/4, $0x3e3a2e8c
+DATA constants<>+1968(SB)/4, $0x3e3a2e8c
+DATA constants<>+1972(SB)/4, $0x3e3a2e8c
+DATA constants<>+1976(SB)/4, $0x3e3a2e8c
+DATA constants<>+1980(SB)/4, $0x3e3a2e8c
+DATA constants<>+1984(SB)/4, $0x3e638e39
+DATA constants<>+1988(SB)/4, $0x3e638e39
+DATA constants<>+1992(SB)/4, $0x3e638e39
+DATA constants<>+1996(SB)/4, $0x3e638e39
+DATA constants<>+2000(SB)/4, $0x3e638e39
+DATA constants<>+2004(SB)/4, $0x3e638e39
+DATA constants<>+2008(SB)/4, $0x3e638e39
+DATA constants<>+2012(SB)/4, $0x3e638e39
+DATA constants<>+2016(SB)/4, $0x3e924925
+DATA constants<>+2020(SB)/4, $0x3e924925
+DATA constants<>+2024(SB)/4, $0x3e924925
+DATA constants<>+2028(SB)/4, $0x3e924925
+DATA constants<>+2032(SB)/4, $0x3e924925
+DATA constants<>+2036(SB)/4, $0x3e924925
+DATA constants<>+2040(SB)/4, $0x3e924925
+DATA constants<>+2044(SB)/4, $0x3e924925
+DATA constants<>+2048(SB)/4, $0x3ecccccd
+DATA constants<>+2052(SB)/4, $0x3ecccccd
+DATA constants<>+2056(SB)/4, $0x3ecccccd
+DATA constants<>+2060(SB)/4, $0x3ecccccd
+DATA constants<>+2064(SB)/4, $0x3ecccccd
+DATA constants<>+2068(SB)/4, $0x3ecccccd
+DATA constants<>+2072(SB)/4, $0x3ecccccd
+DATA constants<>+2076(SB)/4, $0x3ecccccd
+DATA constants<>+2080(SB)/4, $0x39c8e7d9
+DATA constants<>+2084(SB)/4, $0x39c8e7d9
+DATA constants<>+2088(SB)/4, $0x39c8e7d9
+DATA constants<>+2092(SB)/4, $0x39c8e7d9
+DATA constants<>+2096(SB)/4, $0x39c8e7d9
+DATA constants<>+2100(SB)/4, $0x39c8e7d9
+DATA constants<>+2104(SB)/4, $0x39c8e7d9
+DATA constants<>+2108(SB)/4, $0x39c8e7d9
+DATA constants<>+2112(SB)/4, $0xb7910000
+DATA constants<>+2116(SB)/4, $0xb7910000
+DATA constants<>+2120(SB)/4, $0xb7910000
+DATA constants<>+2124(SB)/4, $0xb7910000
+DATA constants<>+2128(SB)/4, $0xb7910000
+DATA constants<>+2132(SB)/4, $0xb7910000
+DATA constants<>+2136(SB)/4, $0xb7910000
+DATA constants<>+2140(SB)/4, $0xb7910000
+DATA constants<>+2144(SB)/4, $0x3cc6b1a1
+DATA constants<>+2148(SB)/4, $0x3cc6b1a1
+DATA constants<>+2152(SB)/4, $0x3cc6b1a1
+DATA constants<>+2156(SB)/4, $0x3cc6b1a1
+DATA constants<>+2160(SB)/4, $0x3cc6b1a1
+DATA constants<>+2164(SB)/4, $0x3cc6b1a1
+DATA constants<>+2168(SB)/4, $0x3cc6b1a1
+DATA constants<>+2172(SB)/4, $0x3cc6b1a1
+DATA constants<>+2176(SB)/4, $0xbb7e8a1c
+DATA constants<>+2180(SB)/4, $0xbb7e8a1c
+DATA constants<>+2184(SB)/4, $0xbb7e8a1c
+DATA constants<>+2188(SB)/4, $0xbb7e8a1c
+DATA constants<>+2192(SB)/4, $0xbb7e8a1c
+DATA constants<>+2196(SB)/4, $0xbb7e8a1c
+DATA constants<>+2200(SB)/4, $0xbb7e8a1c
+DATA constants<>+2204(SB)/4, $0xbb7e8a1c
+DATA constants<>+2208(SB)/4, $0xbddaae5c
+DATA constants<>+2212(SB)/4, $0xbddaae5c
+DATA constants<>+2216(SB)/4, $0xbddaae5c
+DATA constants<>+2220(SB)/4, $0xbddaae5c
+DATA constants<>+2224(SB)/4, $0xbddaae5c
+DATA constants<>+2228(SB)/4, $0xbddaae5c
+DATA constants<>+2232(SB)/4, $0xbddaae5c
+DATA constants<>+2236(SB)/4, $0xbddaae5c
+DATA constants<>+2240(SB)/4, $0xbf228550
+DATA constants<>+2244(SB)/4, $0xbf228550
+DATA constants<>+2248(SB)/4, $0xbf228550
+DATA constants<>+2252(SB)/4, $0xbf228550
+DATA constants<>+2256(SB)/4, $0xbf228550
+DATA constants<>+2260(SB)/4, $0xbf228550
+DATA constants<>+2264(SB)/4, $0xbf228550
+DATA constants<>+2268(SB)/4, $0xbf228550
+DATA constants<>+2272(SB)/4, $0xbe03ce86
+DATA constants<>+2276(SB)/4, $0xbe03ce86
+DATA constants<>+2280(SB)/4, $0xbe03ce86
+DATA constants<>+2284(SB)/4, $0xbe03ce86
+DATA constants<>+2288(SB)/4, $0xbe03ce86
+DATA constants<>+2292(SB)/4, $0xbe03ce86
+DATA constants<>+2296(SB)/4, $0xbe03ce86
+DATA constants<>+2300(SB)/4, $0xbe03ce86
+DATA constants<>+2304(SB)/4, $0xba1c7000
+DATA constants<>+2308(SB)/4, $0xba1c7000
+DATA constants<>+2312(SB)/4, $0xba1c7000
+DATA constants<>+2316(SB)/4, $0xba1c7000
+DATA constants<>+2320(SB)/4, $0xba1c7000
+DATA constants<>+2324(SB)/4, $0xba1c7000
+DATA constants<>+2328(SB)/4, $0xba1c7000
+DATA constants<>+2332(SB)/4, $0xba1c7000
+DATA constants<>+2336(SB)/4, $0x3ba38d2c
+DATA constants<>+2340(SB)/4, $0x3ba38d2c
+DATA constants<>+2344(SB)/4, $0x3ba38d2c
+DATA constants<>+2348(SB)/4, $0x3ba38d2c
+DATA constants<>+2352(SB)/4, $0x3ba38d2c
+DATA constants<>+2356(SB)/4, $0x3ba38d2c
+DATA constants<>+2360(SB)/4, $0x3ba38d2c
+DATA constants<>+2364(SB)/4, $0x3ba38d2c
+DATA constants<>+2368(SB)/4, $0xbcdb48d9
+DATA constants<>+2372(SB)/4, $0xbcdb48d9
+DATA constants<>+2376(SB)/4, $0xbcdb48d9
+DATA constants<>+2380(SB)/4, $0xbcdb48d9
+DATA constants<>+2384(SB)/4, $0xbcdb48d9
+DATA constants<>+2388(SB)/4, $0xbcdb48d9
+DATA constants<>+2392(SB)/4, $0xbcdb48d9
+DATA constants<>+2396(SB)/4, $0xbcdb48d9
+DATA constants<>+2400(SB)/4, $0x3de70e22
+DATA constants<>+2404(SB)/4, $0x3de70e22
+DATA constants<>+2408(SB)/4, $0x3de70e22
+DATA constants<>+2412(SB)/4, $0x3de70e22
+DATA constants<>+2416(SB)/4, $0x3de70e22
+DATA constants<>+2420(SB)/4, $0x3de70e22
+DATA constants<>+2424(SB)/4, $0x3de70e22
+DATA constants<>+2428(SB)/4, $0x3de70e22
+DATA constants<>+2432(SB)/4, $0xbec09380
+DATA constants<>+2436(SB)/4, $0xbec09380
+DATA constants<>+2440(SB)/4, $0xbec09380
+DATA constants<>+2444(SB)/4, $0xbec09380
+DATA constants<>+2448(SB)/4, $0xbec09380
+DATA constants<>+2452(SB)/4, $0xbec09380
+DATA constants<>+2456(SB)/4, $0xbec09380
+DATA constants<>+2460(SB)/4, $0xbec09380
+DATA constants<>+2464(SB)/4, $0x3e0375d4
+DATA constants<>+2468(SB)/4, $0x3e0375d4
+DATA constants<>+2472(SB)/4, $0x3e0375d4
+DATA constants<>+2476(SB)/4, $0x3e0375d4
+DATA constants<>+2480(SB)/4, $0x3e0375d4
+DATA constants<>+2484(SB)/4, $0x3e0375d4
+DATA constants<>+2488(SB)/4, $0x3e0375d4
+DATA constants<>+2492(SB)/4, $0x3e0375d4
+DATA constants<>+2496(SB)/4, $0x3f6c0000
+DATA constants<>+2500(SB)/4, $0x3f6c0000
+DATA constants<>+2504(SB)/4, $0x3f6c0000
+DATA constants<>+2508(SB)/4, $0x3f6c0000
+DATA constants<>+2512(SB)/4, $0x3f6c0000
+DATA constants<>+2516(SB)/4, $0x3f6c0000
+DATA constants<>+2520(SB)/4, $0x3f6c0000
+DATA constants<>+2524(SB)/4, $0x3f6c0000
+DATA constants<>+2528(SB)/4, $0x3e5b33b6
+DATA constants<>+2532(SB)/4, $0x3e5b33b6
+DATA constants<>+2536(SB)/4, $0x3e5b33b6
+DATA constants<>+2540(SB)/4, $0x3e5b33b6
+DATA constants<>+2544(SB)/4, $0x3e5b33b6
+DATA constants<>+2548(SB)/4, $0x3e5b33b6
+DATA constants<>+2552(SB)/4, $0x3e5b33b6
+DATA constants<>+2556(SB)/4, $0x3e5b33b6
+DATA constants<>+2560(SB)/4, $0x3ecc422a
+DATA constants<>+2564(SB)/4, $0x3ecc422a
+DATA constants<>+2568(SB)/4, $0x3ecc422a
+DATA constants<>+2572(SB)/4, $0x3ecc422a
+DATA constants<>+2576(SB)/4, $0x3ecc422a
+DATA constants<>+2580(SB)/4, $0x3ecc422a
+DATA constants<>+2584(SB)/4, $0x3ecc422a
+DATA constants<>+2588(SB)/4, $0x3ecc422a
+DATA constants<>+2592(SB)/4, $0x3f906ebb
+DATA constants<>+2596(SB)/4, $0x3f906ebb
+DATA constants<>+2600(SB)/4, $0x3f906ebb
+DATA constants<>+2604(SB)/4, $0x3f906ebb
+DATA constants<>+2608(SB)/4, $0x3f906ebb
+DATA constants<>+2612(SB)/4, $0x3f906ebb
+DATA constants<>+2616(SB)/4, $0x3f906ebb
+DATA constants<>+2620(SB)/4, $0x3f906ebb
+DATA constants<>+2624(SB)/4, $0x7f000000
+DATA constants<>+2628(SB)/4, $0x7f000000
+DATA constants<>+2632(SB)/4, $0x7f000000
+DATA constants<>+2636(SB)/4, $0x7f000000
+DATA constants<>+2640(SB)/4, $0x7f000000
+DATA constants<>+2644(SB)/4, $0x7f000000
+DATA constants<>+2648(SB)/4, $0x7f000000
+DATA constants<>+2652(SB)/4, $0x7f000000
+DATA constants<>+2656(SB)/4, $0xbf800000
+DATA constants<>+2660(SB)/4, $0xbf800000
+DATA constants<>+2664(SB)/4, $0xbf800000
+DATA constants<>+2668(SB)/4, $0xbf800000
+DATA constants<>+2672(SB)/4, $0xbf800000
+DATA constants<>+2676(SB)/4, $0xbf800000
+DATA constants<>+2680(SB)/4, $0xbf800000
+DATA constants<>+2684(SB)/4, $0xbf800000
+DATA constants<>+2688(SB)/4, $0xd2511f53
+DATA constants<>+2692(SB)/4, $0xd2511f53
+DATA constants<>+2696(SB)/4, $0xd2511f53
+DATA constants<>+2700(SB)/4, $0xd2511f53
+DATA constants<>+2704(SB)/4, $0xd2511f53
+DATA constants<>+2708(SB)/4, $0xd2511f53
+DATA constants<>+2712(SB)/4, $0xd2511f53
+DATA constants<>+2716(SB)/4, $0xd2511f53
+DATA constants<>+2720(SB)/4, $0xcd9e8d57
+DATA constants<>+2724(SB)/4, $0xcd9e8d57
+DATA constants<>+2728(SB)/4, $0xcd9e8d57
+DATA constants<>+2732(SB)/4, $0xcd9e8d57
+DATA constants<>+2736(SB)/4, $0xcd9e8d57
+DATA constants<>+2740(SB)/4, $0xcd9e8d57
+DATA constants<>+2744(SB)/4, $0xcd9e8d57
+DATA constants<>+2748(SB)/4, $0xcd9e8d57
+DATA constants<>+2752(SB)/4, $0x9e3779b9
+DATA constants<>+2756(SB)/4, $0x9e3779b9
+DATA constants<>+2760(SB)/4, $0x9e3779b9
+DATA constants<>+2764(SB)/4, $0x9e3779b9
+DATA constants<>+2768(SB)/4, $0x9e3779b9
+DATA constants<>+2772(SB)/4, $0x9e3779b9
+DATA constants<>+2776(SB)/4, $0x9e3779b9
+DATA constants<>+2780(SB)/4, $0x9e3779b9
+DATA constants<>+2784(SB)/4, $0xbb67ae85
+DATA constants<>+2788(SB)/4, $0xbb67ae85
+DATA constants<>+2792(SB)/4, $0xbb67ae85
+DATA constants<>+2796(SB)/4, $0xbb67ae85
+DATA constants<>+2800(SB)/4, $0xbb67ae85
+DATA constants<>+2804(SB)/4, $0xbb67ae85
+DATA constants<>+2808(SB)/4, $0xbb67ae85
+DATA constants<>+2812(SB)/4, $0xbb67ae85
+DATA constants<>+2816(SB)/4, $0x33800000
+DATA constants<>+2820(SB)/4, $0x33800000
+DATA constants<>+2824(SB)/4, $0x33800000
+DATA constants<>+2828(SB)/4, $0x33800000
+DATA constants<>+2832(SB)/4, $0x33800000
+DATA constants<>+2836(SB)/4, $0x33800000
+DATA constants<>+2840(SB)/4, $0x33800000
+DATA constants<>+2844(SB)/4, $0x33800000
+DATA constants<>+2848(SB)/4, $0xc0000000
+DATA constants<>+2852(SB)/4, $0xc0000000
+DATA constants<>+2856(SB)/4, $0xc0000000
+DATA constants<>+2860(SB)/4, $0xc0000000
+DATA constants<>+2864(SB)/4, $0xc0000000
+DATA constants<>+2868(SB)/4, $0xc0000000
+DATA constants<>+2872(SB)/4, $0xc0000000
+DATA constants<>+2876(SB)/4, $0xc0000000
+DATA constants<>+2880(SB)/4, $0x3e800000
+DATA constants<>+2884(SB)/4, $0x3e800000
+DATA constants<>+2888(SB)/4, $0x3e800000
+DATA constants<>+2892(SB)/4, $0x3e800000
+DATA constants<>+2896(SB)/4, $0x3e800000
+DATA constants<>+2900(SB)/4, $0x3e800000
+DATA constants<>+2904(SB)/4, $0x3e800000
+DATA constants<>+2908(SB)/4, $0x3e800000
+DATA constants<>+2912(SB)/4, $0x40c90fdb
+DATA constants<>+2916(SB)/4, $0x40c90fdb
+DATA constants<>+2920(SB)/4, $0x40c90fdb
+DATA constants<>+2924(SB)/4, $0x40c90fdb
+DATA constants<>+2928(SB)/4, $0x40c90fdb
+DATA constants<>+2932(SB)/4, $0x40c90fdb
+DATA constants<>+2936(SB)/4, $0x40c90fdb
+DATA constants<>+2940(SB)/4, $0x40c90fdb
+DATA constants<>+2944(SB)/4, $0xb94ca1f9
+DATA constants<>+2948(SB)/4, $0xb94ca1f9
+DATA constants<>+2952(SB)/4, $0xb94ca1f9
+DATA constants<>+2956(SB)/4, $0xb94ca1f9
+DATA constants<>+2960(SB)/4, $0xb94ca1f9
+DATA constants<>+2964(SB)/4, $0xb94ca1f9
+DATA constants<>+2968(SB)/4, $0xb94ca1f9
+DATA constants<>+2972(SB)/4, $0xb94ca1f9
+DATA constants<>+2976(SB)/4, $0x3c08839e
+DATA constants<>+2980(SB)/4, $0x3c08839e
+DATA constants<>+2984(SB)/4, $0x3c08839e
+DATA constants<>+2988(SB)/4, $0x3c08839e
+DATA constants<>+2992(SB)/4, $0x3c08839e
+DATA constants<>+2996(SB)/4, $0x3c08839e
+DATA constants<>+3000(SB)/4, $0x3c08839e
+DATA constants<>+3004(SB)/4, $0x3c08839e
+DATA constants<>+3008(SB)/4, $0xbe2aaaa3
+DATA constants<>+3012(SB)/4, $0xbe2aaaa3
+DATA constants<>+3016(SB)/4, $0xbe2aaaa3
+DATA constants<>+3020(SB)/4, $0xbe2aaaa3
+DATA constants<>+3024(SB)/4, $0xbe2aaaa3
+DATA constants<>+3028(SB)/4, $0xbe2aaaa3
+DATA constants<>+3032(SB)/4, $0xbe2aaaa3
+DATA constants<>+3036(SB)/4, $0xbe2aaaa3
+DATA constants<>+3040(SB)/4, $0x37ccf5ce
+DATA constants<>+3044(SB)/4, $0x37ccf5ce
+DATA constants<>+3048(SB)/4, $0x37ccf5ce
+DATA constants<>+3052(SB)/4, $0x37ccf5ce
+DATA constants<>+3056(SB)/4, $0x37ccf5ce
+DATA constants<>+3060(SB)/4, $0x37ccf5ce
+DATA constants<>+3064(SB)/4, $0x37ccf5ce
+DATA constants<>+3068(SB)/4, $0x37ccf5ce
+DATA constants<>+3072(SB)/4, $0xbab6061a
+DATA constants<>+3076(SB)/4, $0xbab6061a
+DATA constants<>+3080(SB)/4, $0xbab6061a
+DATA constants<>+3084(SB)/4, $0xbab6061a
+DATA constants<>+3088(SB)/4, $0xbab6061a
+DATA constants<>+3092(SB)/4, $0xbab6061a
+DATA constants<>+3096(SB)/4, $0xbab6061a
+DATA constants<>+3100(SB)/4, $0xbab6061a
+DATA constants<>+3104(SB)/4, $0x3d2aaaa5
+DATA constants<>+3108(SB)/4, $0x3d2aaaa5
+DATA constants<>+3112(SB)/4, $0x3d2aaaa5
+DATA constants<>+3116(SB)/4, $0x3d2aaaa5
+DATA constants<>+3120(SB)/4, $0x3d2aaaa5
+DATA constants<>+3124(SB)/4, $0x3d2aaaa5
+DATA constants<>+3128(SB)/4, $0x3d2aaaa5
+DATA constants<>+3132(SB)/4, $0x3d2aaaa5
+DATA constants<>+3136(SB)/4, $0x00000001
+DATA constants<>+3140(SB)/4, $0x00000001
+DATA constants<>+3144(SB)/4, $0x00000001
+DATA constants<>+3148(SB)/4, $0x00000001
+DATA constants<>+3152(SB)/4, $0x00000001
+DATA constants<>+3156(SB)/4, $0x00000001
+DATA constants<>+3160(SB)/4, $0x00000001
+DATA constants<>+3164(SB)/4, $0x00000001
+DATA constants<>+3168(SB)/4, $0x0000007f
+DATA constants<>+3172(SB)/4, $0x0000007f
+DATA constants<>+3176(SB)/4, $0x0000007f
+DATA constants<>+3180(SB)/4, $0x0000007f
+DATA constants<>+3184(SB)/4, $0x0000007f
+DATA constants<>+3188(SB)/4, $0x0000007f
+DATA constants<>+3192(SB)/4, $0x0000007f
+DATA constants<>+3196(SB)/4, $0x0000007f
+GLOBL constants<>(SB), RODATA|NOPTR, $3200

@@ -7,8 +7,8 @@ import (
 	"sync"
 
 	"github.com/gradsmith/gradsmith/runtime/cache"
+	"github.com/gradsmith/gradsmith/runtime/internal/hook"
 	"github.com/gradsmith/gradsmith/runtime/kernel"
-	"github.com/gradsmith/gradsmith/runtime/kernel/internal/hook"
 	"github.com/gradsmith/gradsmith/runtime/weights"
 )
 

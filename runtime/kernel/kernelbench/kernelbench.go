@@ -10,8 +10,8 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/gradsmith/gradsmith/runtime/internal/hook"
 	"github.com/gradsmith/gradsmith/runtime/kernel"
-	"github.com/gradsmith/gradsmith/runtime/kernel/internal/hook"
 	"github.com/gradsmith/gradsmith/runtime/parallel"
 )
 

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gradsmith/gradsmith/runtime/internal/hook"
 	"github.com/gradsmith/gradsmith/runtime/kernel"
-	"github.com/gradsmith/gradsmith/runtime/kernel/internal/hook"
 	"github.com/gradsmith/gradsmith/runtime/parallel"
 )
 

@@ -15,8 +15,8 @@ import (
 
 	"github.com/klauspost/cpuid/v2"
 
+	"github.com/gradsmith/gradsmith/runtime/internal/hook"
 	"github.com/gradsmith/gradsmith/runtime/kernel"
-	"github.com/gradsmith/gradsmith/runtime/kernel/internal/hook"
 	"github.com/gradsmith/gradsmith/runtime/parallel"
 )
 

@@ -1,5 +1,5 @@
-// Package hook lets the benchmark of the kernels choose the level that they run at, and see what they keep. It is not
-// for programs: a program has GRADSMITH_CPU.
+// Package hook lets benchmarks of kernels and tests of models choose the level that kernels run at, and see what they
+// keep. It is not for programs: a program has GRADSMITH_CPU.
 package hook
 
 // SetLevel makes kernels run at a level by its name, if the machine has it, and reports whether it does. It must not be
