@@ -32,6 +32,7 @@ var kernels = []struct {
 	emit func(*file)
 }{
 	{"gemm_tiles_amd64", ".", "kernel", emitGemm},
+	{"gemm_right_amd64", ".", "kernel", emitRight},
 	{"vec_amd64", ".", "kernel", emitVec},
 	{"reduce_amd64", ".", "kernel", emitReduce},
 	{"attention_amd64", ".", "kernel", emitAttention},
@@ -122,6 +123,7 @@ func (t *tile) run(rows, across int, leftT bool) {
 		}
 	}
 	dispatchRowTiles(&b)
+	dispatchRight(&b)
 	dispatchWeights(&b)
 	return b.Bytes()
 }

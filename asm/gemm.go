@@ -44,7 +44,6 @@ func emitGemm(ctx *file) {
 	for _, wide := range []bool{true, false} {
 		a := &asm{Context: ctx.Context, file: ctx, wide: wide}
 		a.packPanel()
-		a.packTranspose()
 		a.packRows()
 		a.addRows(8)
 		a.addRows(1)

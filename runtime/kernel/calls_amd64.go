@@ -564,6 +564,20 @@ func (t *rowTiles) runTAVX2(rows int) {
 	}
 }
 
+// runRight calls the kernel for rows rows of a and a transposed b.
+func (t *tile) runRight(rows int) {
+	switch rows {
+	case 1:
+		gemmRight1AVX2(t)
+	case 2:
+		gemmRight2AVX2(t)
+	case 3:
+		gemmRight3AVX2(t)
+	case 4:
+		gemmRight4AVX2(t)
+	}
+}
+
 func (t *panelTile) runF32AVX512(rows, across int) {
 	switch rows<<4 | across {
 	case 1<<4 | 4:

@@ -191,17 +191,18 @@ func packPanel(dst, b []float32, ldb, k, w int) {
 	}
 }
 
-func packPanelT(dst, b []float32, ldb, k, w int) {
+func packPanelT(dst, b []float32, ldb, k, w int) { packPanelTAhead(dst, b, ldb, k, w, 0) }
+
+// packPanelTNext is packPanelT, and fetches the next panel.
+func packPanelTNext(dst, b []float32, ldb, k, w int) {
+	packPanelTAhead(dst, b, ldb, k, w, PanelCols*ldb)
+}
+
+func packPanelTAhead(dst, b []float32, ldb, k, w, ahead int) {
 	c := 0
-	switch level {
-	case avx512:
-		for ; c+16 <= w; c += 16 {
-			packTransposeAVX512(&dst[c], &b[c*ldb], 4*ldb, k)
-		}
-	case avx2:
-		for ; c+8 <= w; c += 8 {
-			packTransposeAVX2(&dst[c], &b[c*ldb], 4*ldb, k)
-		}
+	if level != generic && w >= 8 {
+		packTransposeAVX2(&dst[0], &b[0], 4*ldb, k, w/8, 4*ahead)
+		c = w / 8 * 8
 	}
 	if c < PanelCols {
 		packPanelTGeneric(dst, b, ldb, k, c, w)

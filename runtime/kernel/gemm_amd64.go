@@ -66,6 +66,9 @@ var (
 	packLeftCols   = 128
 	farLd          = 1024
 
+	// So many tiles fetch the next panel of a transposed b on the way; before fewer, all of it is fetched at once.
+	fetchTiles = 8
+
 	// From so many rows on, b is packed as a whole before the product, in parts of so many elements.
 	packAllRows = 384
 	packAllMost = 1 << 21
@@ -75,6 +78,8 @@ var (
 type scratch struct {
 	b []float32 // two panels of stepsK steps
 	a []float32 // a block of a, its rows padded so that they do not fall on the same cache sets
+	// The columns of c and of b that are computed as rows.
+	narrow []float32
 }
 
 var scratches jobs[scratch]
@@ -194,6 +199,18 @@ func (p *product) block(r0, r1, c0, c1 int) {
 		p.row(r0, c0, c1)
 		return
 	}
+	if whole := (c1 - c0) / 8 * 8; p.right == rightT && rows <= rightRows && whole > 0 {
+		p.rightT(r0, r1, c0, c0+whole)
+		if c0 += whole; c0 == c1 {
+			return
+		}
+	}
+	if left := (c1 - c0) % PanelCols; 0 < left && left <= narrowCols && rows >= narrowRows && p.k >= narrowRows {
+		p.narrow(r0, r1, c1-left, c1)
+		if c1 -= left; c0 == c1 {
+			return
+		}
+	}
 	tiles := (rows + maxTileRows() - 1) / maxTileRows()
 	packB := p.right == rightT || p.right == rightN && tiles >= packRightTiles && p.ldb >= farLd
 	packA := rows >= packLeftRows && c1-c0 >= packLeftCols &&
@@ -239,7 +256,11 @@ func (p *product) block(r0, r1, c0, c1 int) {
 				b, t.ldb = unsafe.Pointer(&p.b[c*p.k+k0*PanelCols]), 4*PanelCols
 				t.panel = uintptr(4 * p.k * PanelCols)
 			case p.right == rightT:
-				s.packRight(p.b[c*p.ldb+k0:], p.ldb, kc, w, packPanelT, p.ldb)
+				pack := packPanelT
+				if tiles < fetchTiles {
+					pack = packPanelTNext
+				}
+				s.packRight(p.b[c*p.ldb+k0:], p.ldb, kc, w, pack, p.ldb)
 				b, t.ldb, t.panel = unsafe.Pointer(&s.b[0]), 4*PanelCols, 4*stepsK*PanelCols
 			case packB || w < PanelCols:
 				s.packRight(p.b[k0*p.ldb+c:], p.ldb, kc, w, packPanel, 1)
@@ -293,6 +314,118 @@ func (p *product) row(r, c0, c1 int) {
 	p.finish(r, r+1, c0, c1)
 }
 
+// rightRows is the most rows that are multiplied with a transposed b as it lies.
+const rightRows = 4
+
+// rightT computes columns c0 to c1, a multiple of eight of them, of up to rightRows rows with a transposed b.
+func (p *product) rightT(r0, r1, c0, c1 int) {
+	rows := r1 - r0
+	for r := r0; r < r1; r++ {
+		p.start(p.c[r*p.ldc+c0:r*p.ldc+c1], r, c0, c1)
+	}
+	t := tile{lda: uintptr(4 * p.lda), ldb: uintptr(4 * p.ldb), ldc: uintptr(4 * p.ldc)}
+	// The rows of b that a tile reads beside each other.
+	beside := 16
+	if rows == 1 {
+		beside = 32
+	}
+	// In one call, as the scheduler waits for it, a mebibyte; of rows that get into each other's way, a copy.
+	span, steps := max(1, 1<<18/p.k/beside)*beside, p.k
+	var s *scratch
+	if sameSets(p.ldb, beside) {
+		s = scratches.get()
+		s.room()
+		span, steps = beside, stepsK
+	}
+	const ld = stepsK + 16
+	for c := c0; c < c1; c += span {
+		w := min(span, c1-c)
+		for k := 0; k < p.k; k += steps {
+			t.k, t.cols = min(steps, p.k-k), w
+			t.a, t.b = unsafe.Pointer(&p.a[r0*p.lda+k]), unsafe.Pointer(&p.b[c*p.ldb+k])
+			t.c = unsafe.Pointer(&p.c[r0*p.ldc+c])
+			if s != nil {
+				for i := range w {
+					copy(s.b[i*ld:i*ld+t.k], p.b[(c+i)*p.ldb+k:])
+				}
+				t.b, t.ldb = unsafe.Pointer(&s.b[0]), 4*ld
+			}
+			t.runRight(rows)
+		}
+	}
+	if s != nil {
+		scratches.put(s)
+	}
+	p.finish(r0, r1, c0, c1)
+}
+
+// sameSets reports whether rows that are ld elements apart fall on so few sets of the first cache, of 4 KiB a way, that
+// a line of each of n rows finds no room.
+func sameSets(ld, n int) bool {
+	ways := 8
+	for places := 1024; places > 16 && ld%places != 0; places /= 2 {
+		ways *= 2
+	}
+	return n > ways
+}
+
+// Columns that are left beside whole panels fill a small part of a vector. From so many rows on, up to narrowCols of
+// them are computed the other way round: as the product of their columns of b, which become rows, with a.
+const (
+	narrowCols = 4
+	narrowRows = 32
+)
+
+// narrow computes a few columns, c0 to c1, of many rows.
+func (p *product) narrow(r0, r1, c0, c1 int) {
+	cols, rows := c1-c0, r1-r0
+	s := scratches.get()
+	if n := cols * (rows + p.k); len(s.narrow) < n {
+		s.narrow = make([]float32, n)
+	}
+	// Both operands trade places, and c is turned over before and after.
+	q := product{
+		c: s.narrow[:cols*rows], a: s.narrow[cols*rows : cols*(rows+p.k)], m: cols, n: rows, k: p.k,
+		ldc: rows, lda: p.k, ldb: p.lda, accumulate: true,
+	}
+	if p.leftT {
+		q.b = p.a[r0:]
+	} else {
+		q.b, q.right = p.a[r0*p.lda:], rightT
+	}
+	// Column c0 + i and step l of b is at from + i·col + l·step.
+	from, col, step := c0, 1, p.ldb
+	switch p.right {
+	case rightT:
+		from, col, step = c0*p.ldb, p.ldb, 1
+	case rightPacked:
+		from, step = c0/PanelCols*PanelCols*p.k+c0%PanelCols, PanelCols
+	}
+	for i := range cols {
+		x := p.b[from+i*col:]
+		row := q.a[i*p.k : (i+1)*p.k]
+		for l := range row {
+			row[l] = x[l*step]
+		}
+	}
+	for r := range rows {
+		c := p.c[(r0+r)*p.ldc+c0 : (r0+r)*p.ldc+c1]
+		p.start(c, r0+r, c0, c1)
+		for i, v := range c {
+			q.c[i*rows+r] = v
+		}
+	}
+	q.block(0, cols, 0, rows)
+	for r := range rows {
+		c := p.c[(r0+r)*p.ldc+c0 : (r0+r)*p.ldc+c1]
+		for i := range c {
+			c[i] = q.c[i*rows+r]
+		}
+	}
+	scratches.put(s)
+	p.finish(r0, r1, c0, c1)
+}
+
 // addRows adds n rows of b, 8 or 1 of them, times the elements of x to c.
 func addRows(n int, c []float32, x, b *float32, ld int) {
 	switch {
@@ -334,11 +467,16 @@ func across(cols, rows int) int {
 	return 2
 }
 
-// packRight packs kc steps of cols columns of b, one panel or two, whose columns are step elements apart.
-func (s *scratch) packRight(b []float32, ldb, kc, cols int, pack func(dst, b []float32, ldb, k, w int), step int) {
+// room makes room for parts of b.
+func (s *scratch) room() {
 	if s.b == nil {
 		s.b = make([]float32, 2*stepsK*PanelCols)
 	}
+}
+
+// packRight packs kc steps of cols columns of b, one panel or two, whose columns are step elements apart.
+func (s *scratch) packRight(b []float32, ldb, kc, cols int, pack func(dst, b []float32, ldb, k, w int), step int) {
+	s.room()
 	pack(s.b, b, ldb, kc, min(cols, PanelCols))
 	if cols > PanelCols {
 		pack(s.b[stepsK*PanelCols:], b[PanelCols*step:], ldb, kc, cols-PanelCols)
@@ -389,7 +527,7 @@ func (p *product) fetch(t *tile, r0, next, c, c1, h, span, i, tiles, k0, kc int)
 	k := i * (kc / 4)
 	switch {
 	case p.right == rightT:
-		if i < PanelCols && c+i < c1 {
+		if tiles >= fetchTiles && i < PanelCols && c+i < c1 {
 			t.fetch2, t.ldFetch2 = unsafe.Pointer(&p.b[(c+i)*p.ldb+k0]), 16
 		}
 	case k >= kc:

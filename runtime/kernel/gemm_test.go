@@ -169,6 +169,45 @@ func TestGemmBits(t *testing.T) {
 	}
 }
 
+// Few rows, and few columns beside a panel, in every remainder of rows, columns and steps, and with rows that share the
+// sets of a cache: the bits of the definition.
+func TestGemmFew(t *testing.T) {
+	r := rng(46)
+	sizes := [][3]int{{1, 33, 512}, {1, 70, 1024}, {2, 40, 1030}, {3, 17, 1024}, {4, 50, 1027}, {4, 24, 1536}}
+	for m := 1; m <= 9; m++ {
+		for n := 1; n <= 41; n++ {
+			sizes = append(sizes, [3]int{m, n, 1 + (7*m+n)%39})
+		}
+	}
+	for _, m := range []int{15, 30, 64, 70} {
+		for _, n := range []int{1, 2, 3, 5, 9, 33, 34, 37, 65, 66, 71, 97} {
+			sizes = append(sizes, [3]int{m, n, 20 + n%7})
+		}
+	}
+	sizes = append(sizes, [3]int{50, 33, 1024}, [3]int{20, 65, 530}, [3]int{400, 33, 300})
+	for _, s := range sizes {
+		m, n, k := s[0], s[1], s[2]
+		a, b := floats(r, m*k), floats(r, k*n)
+		bias, res, c0 := floats(r, n), floats(r, m*n), floats(r, m*n)
+		for e, ep := range [][]Epilogue{nil, {Accumulate(), Bias(bias), Residual(res), ThenGELU()}} {
+			want := append([]float32(nil), c0...)
+			g := product{c: want, a: a, b: b, m: m, n: n, k: k, ldc: n, lda: k, ldb: n}
+			g.epilogue("TestGemmFew", ep)
+			setLevel(t, generic)
+			g.blockGeneric(0, m, 0, n)
+			for _, l := range levels() {
+				setLevel(t, l)
+				for _, p := range products {
+					c := guardOf(c0, 5)
+					p.run(c.x, a, b, m, n, k, ep...)
+					diff(t, fmt.Sprintf("%s %s %d×%d×%d epilogue %d", levelNames[l], p.name, m, n, k, e), c.x, want)
+					c.check(t, p.name)
+				}
+			}
+		}
+	}
+}
+
 func TestGemmAllocations(t *testing.T) {
 	withThreads(t, 2)
 	r := rng(3)

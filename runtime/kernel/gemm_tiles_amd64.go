@@ -9,11 +9,6 @@ package kernel
 //go:noescape
 func packPanelAVX512(dst, src *float32, ld, k, cols int)
 
-// packTransposeAVX512 copies one vector of rows of k elements, ld bytes apart, into as many columns of a panel of 32.
-//
-//go:noescape
-func packTransposeAVX512(dst, src *float32, ld, k int)
-
 // packRowsAVX512 copies k rows of cols columns, ld bytes apart, to rows of one vector.
 //
 //go:noescape
@@ -343,11 +338,6 @@ func gemmT3x4AVX512(t *tile)
 //
 //go:noescape
 func packPanelAVX2(dst, src *float32, ld, k, cols int)
-
-// packTransposeAVX2 copies one vector of rows of k elements, ld bytes apart, into as many columns of a panel of 32.
-//
-//go:noescape
-func packTransposeAVX2(dst, src *float32, ld, k int)
 
 // packRowsAVX2 copies k rows of cols columns, ld bytes apart, to rows of one vector.
 //

@@ -161,17 +161,17 @@ func (b *benchmark) measure(levels []string, o Options) []Result {
 		if fma != nil && b.flops > 0 {
 			peak = t.add(func() { fma(rounds) })
 		}
-		// Memory is read, or copied, over as many bytes as the kernel touches.
+		// Memory is read, or copied where the kernel writes a part that counts, over as many bytes as it touches.
 		half := max(1024, int((b.read+b.write)/2)&^1023)
 		traffic := 0.0
 		if l != "generic" {
 			buf := buffer(2 * half)
-			if b.write > 0 {
+			if b.write > b.read/16 {
 				memory = t.add(func() { move(l, buf[:half], buf[half:]) })
 				traffic = (b.read + b.write + b.fresh) / float64(3*half)
 			} else {
 				memory = t.add(func() { read(l, buf) })
-				traffic = b.read / float64(2*half)
+				traffic = (b.read + b.write + b.fresh) / float64(2*half)
 			}
 		}
 		t.run(o.Rounds)

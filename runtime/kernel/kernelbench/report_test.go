@@ -21,6 +21,7 @@ import (
 )
 
 var report = flag.String("report", "", "measure all kernels and write the tables into this Markdown file")
+var section = flag.String("section", "", "the only table of -report to measure, such as products")
 
 // sections are the tables of the report, by the kernels in them; what none of them names is in the last.
 var sections = []struct {
@@ -61,9 +62,15 @@ func TestReport(t *testing.T) {
 	runtime.LockOSThread()
 	levels := []string{"avx2", "avx512"}
 	levels = slices.DeleteFunc(levels, func(l string) bool { return !hook.SetLevel(l) })
-	tables := map[string]*bytes.Buffer{"machine": machineTable(levels)}
+	tables := map[string]*bytes.Buffer{}
+	if *section == "" {
+		tables["machine"] = machineTable(levels)
+	}
 	for _, b := range benchmarks() {
 		name := sectionOf(b.kernel)
+		if *section != "" && name != *section {
+			continue
+		}
 		w := tables[name]
 		if w == nil {
 			w = new(bytes.Buffer)
