@@ -59,8 +59,9 @@ func blocksFor(l2 int) blocks {
 
 var (
 	// A matrix whose rows are farLd elements apart or more has every row on another page, and powers of two fall on
-	// the same sets of the cache. From packRightTiles tiles on it pays to copy a panel of such a b [k, n] first; from
-	// packLeftRows rows and packLeftCols columns on, a block of such an a.
+	// the same sets of the cache. From packRightTiles tiles on, two at AVX2, whose tiles take half a panel at a time,
+	// it pays to copy a panel of such a b [k, n] first; from packLeftRows rows and packLeftCols columns on, a block of
+	// such an a.
 	packRightTiles = 4
 	packLeftRows   = 48
 	packLeftCols   = 128
@@ -212,7 +213,8 @@ func (p *product) block(r0, r1, c0, c1 int) {
 		}
 	}
 	tiles := (rows + maxTileRows() - 1) / maxTileRows()
-	packB := p.right == rightT || p.right == rightN && tiles >= packRightTiles && p.ldb >= farLd
+	far := p.ldb >= farLd && (tiles >= packRightTiles || level == avx2 && tiles >= 2)
+	packB := p.right == rightT || p.right == rightN && far
 	packA := rows >= packLeftRows && c1-c0 >= packLeftCols &&
 		(p.lda >= farLd || p.leftT && level == avx2 && p.lda >= packLeftCols)
 	s := scratches.get()

@@ -184,7 +184,7 @@ func TestGemmFew(t *testing.T) {
 			sizes = append(sizes, [3]int{m, n, 20 + n%7})
 		}
 	}
-	sizes = append(sizes, [3]int{50, 33, 1024}, [3]int{20, 65, 530}, [3]int{400, 33, 300})
+	sizes = append(sizes, [3]int{50, 33, 1024}, [3]int{20, 65, 530}, [3]int{400, 33, 300}, [3]int{9, 1030, 20})
 	for _, s := range sizes {
 		m, n, k := s[0], s[1], s[2]
 		a, b := floats(r, m*k), floats(r, k*n)
