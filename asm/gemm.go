@@ -34,6 +34,8 @@ const (
 const (
 	maxRowsAVX512 = 14
 	maxRowsAVX2   = 6
+	// So few rows fetch every step of the next panel of b: no other tile will.
+	fetchAllRows = 4
 	// So few rows have four vectors across, or the latency of a sum would show.
 	maxRowsWideAVX512 = 3
 	maxRowsWideAVX2   = 2
@@ -276,8 +278,14 @@ func (a *asm) tile(rows, across int, leftT bool) {
 	a.Label(loop)
 	for i := range unroll {
 		step(i)
-		if i < 2 {
-			prefetch(i)
+		switch {
+		case i == 0:
+			prefetch(0)
+			if rows <= fetchAllRows {
+				prefetch(1)
+			}
+		case i == 1 || rows <= fetchAllRows:
+			prefetch(1)
 		}
 	}
 	advance(unroll)

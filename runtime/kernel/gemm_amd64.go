@@ -525,7 +525,7 @@ func (p *product) fetch(t *tile, r0, next, c, c1, h, span, i, tiles, k0, kc int)
 		return
 	}
 	c += span
-	// A tile fetches two lines for every four steps.
+	// A tile fetches two lines for every four steps, a single one of few rows for every step.
 	k := i * (kc / 4)
 	switch {
 	case p.right == rightT:
