@@ -32,8 +32,8 @@ type attentionWork struct {
 	lo, hi    []int32
 	mask      mask
 	maskBlock int // the block of keys of what follows from the mask; -1 for none
-	// Of the block of keys: the pieces that each tile of queries sees, those that any sees, and the columns that each row
-	// of scores is to have zeros in where it sees nothing.
+	// Of the block of keys: the pieces that each tile of queries sees, those that any sees, and the columns that each
+	// row of scores is to have zeros in where it sees nothing.
 	height           int // of the tiles
 	pieces           [][2][2]int
 	all              [2][2]int
