@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/gradsmith/gradsmith/runtime/cache"
+	"github.com/gradsmith/gradsmith/runtime/internal/hook"
 )
 
 // attentionCase is one call: sizes, options and operands.
@@ -757,5 +758,22 @@ func TestSwiGLU(t *testing.T) {
 			near(t, "y", y.x, wy, 1e-7, 1e-6)
 			near(t, "dx", dx.x, wx, 1e-6, 1e-6)
 		})
+	}
+}
+
+// TestAttentionMemory takes what attention works in from wherever it is kept.
+func TestAttentionMemory(t *testing.T) {
+	withThreads(t, 2)
+	h := Heads{Count: 4, KV: 4, Size: 16, LDQ: 64, LDK: 64, Causal: true, Scale: 0.25}
+	const steps, batch = 40, 3
+	x := floats(rng(5), steps*batch*64)
+	y, lse := make([]float32, len(x)), make([]float32, steps*batch*4)
+	hook.AttentionMemory()
+	Attention(y, lse, x, x, x, nil, steps, steps, batch, h)
+	if n := hook.AttentionMemory(); n < 4*steps*16 {
+		t.Errorf("attention works in %d bytes", n)
+	}
+	if n := hook.AttentionMemory(); n != 0 {
+		t.Errorf("%d bytes are kept after they were given up", n)
 	}
 }

@@ -68,24 +68,16 @@ var attentionWorks jobs[attentionWork]
 func init() {
 	hook.AttentionMemory = func() int {
 		n := 0
-		attentionWorks.mu.Lock()
-		for _, w := range attentionWorks.free {
+		attentionWorks.drain(func(w *attentionWork) {
 			for _, x := range [][]float32{
 				w.kT, w.vT, w.kN, w.vN, w.gather, w.wide, w.dK, w.dV, w.s, w.ds, w.row, w.q, w.dy, w.out, w.qN, w.dyN,
-				w.distances, w.drop, w.pad,
+				w.distances, w.drop, w.pad, w.partBias,
 			} {
 				n += 4 * cap(x)
 			}
 			n += 4 * (cap(w.at) + cap(w.count))
-		}
-		attentionWorks.free = nil
-		attentionWorks.mu.Unlock()
-		gradParts.mu.Lock()
-		for _, p := range gradParts.free {
-			n += 4 * (cap(p.dK) + cap(p.dV) + cap(p.dbias))
-		}
-		gradParts.free = nil
-		gradParts.mu.Unlock()
+		})
+		gradParts.drain(func(p *gradPart) { n += 4 * (cap(p.dK) + cap(p.dV) + cap(p.dbias)) })
 		return n
 	}
 }

@@ -67,9 +67,6 @@ var (
 	packLeftCols   = 128
 	farLd          = 1024
 
-	// So many tiles fetch the next panel of a transposed b on the way; before fewer, all of it is fetched at once.
-	fetchTiles = 8
-
 	// From so many rows on, b is packed as a whole before the product, in parts of so many elements.
 	packAllRows = 384
 	packAllMost = 1 << 21
@@ -259,7 +256,7 @@ func (p *product) block(r0, r1, c0, c1 int) {
 				t.panel = uintptr(4 * p.k * PanelCols)
 			case p.right == rightT:
 				pack := packPanelT
-				if tiles < fetchTiles {
+				if tiles < PanelCols { // of which each would fetch a row of the next panel
 					pack = packPanelTNext
 				}
 				s.packRight(p.b[c*p.ldb+k0:], p.ldb, kc, w, pack, p.ldb)
@@ -529,7 +526,7 @@ func (p *product) fetch(t *tile, r0, next, c, c1, h, span, i, tiles, k0, kc int)
 	k := i * (kc / 4)
 	switch {
 	case p.right == rightT:
-		if tiles >= fetchTiles && i < PanelCols && c+i < c1 {
+		if tiles >= PanelCols && i < PanelCols && c+i < c1 {
 			t.fetch2, t.ldFetch2 = unsafe.Pointer(&p.b[(c+i)*p.ldb+k0]), 16
 		}
 	case k >= kc:

@@ -128,3 +128,19 @@ func (l *jobs[T]) kept() int {
 	}
 	return n
 }
+
+// drain gives up the jobs that wait to be taken, and calls f with each.
+func (l *jobs[T]) drain(f func(*T)) {
+	l.mu.Lock()
+	free := l.free
+	l.free, l.least = nil, 0
+	l.mu.Unlock()
+	for i := range l.places {
+		if j := l.places[i].job.Swap(nil); j != nil {
+			free = append(free, j)
+		}
+	}
+	for _, j := range free {
+		f(j)
+	}
+}
