@@ -282,7 +282,7 @@ func (a *asm) rowTiles(rows int, leftT bool) {
 // multiple of 64 at or before the first one to clear: how many there are is the same for the rows of a tile, so that
 // branches are foreseen, and what a row does not see is masked.
 type scoreLoop struct {
-	*asm
+	a                *asm
 	t                reg.GPVirtual
 	zeroFrom, zeroTo reg.GPVirtual // of the row
 	first            reg.GPVirtual // column
@@ -294,72 +294,72 @@ type scoreLoop struct {
 
 func (a *asm) scoreRows(name, doc string) *scoreLoop {
 	a.function(name, "func(t *scoreRows)", name+a.suffix()+" is "+name+"Generic: "+doc)
-	l := &scoreLoop{asm: a, t: a.GP64()}
+	l := &scoreLoop{a: a, t: a.GP64()}
 	a.Load(a.Param("t"), l.t)
 	a.hoisted = map[konst]vector{}
 	if a.wide {
 		a.hoist(expKonsts...)
 	}
-	l.first, l.vectors, l.ld = l.GP64(), l.GP64(), l.field(rowsLd)
+	l.first, l.vectors, l.ld = l.a.GP64(), l.a.GP64(), l.field(rowsLd)
 	return l
 }
 
 // masks prepares for maskRow.
 func (l *scoreLoop) masks() {
-	l.numbers = l.vec()
-	l.VMOVUPS(l.columnNumbers.Offset(0), l.numbers)
+	l.numbers = l.a.vec()
+	l.a.VMOVUPS(l.a.columnNumbers.Offset(0), l.numbers)
 }
 
 // maskRow prepares for the masks of a row: lane i of vector v is column first + v·lanes + i, and seen if, from
 // subtracted, it is below to - from, unsigned.
 func (l *scoreLoop) maskRow(from, to reg.Register) {
-	x, f := l.XMM(), l.vec()
-	l.column, l.see = l.vec(), l.vec()
-	l.VPBROADCASTD(mem(from, 0), f)
-	l.VMOVQ(l.first, x)
-	l.VPBROADCASTD(x, l.column)
-	l.VPADDD(l.numbers, l.column, l.column)
-	l.VPSUBD(f, l.column, l.column)
-	l.VPBROADCASTD(mem(to, 0), l.see)
-	l.VPSUBD(f, l.see, l.see)
+	x, f := l.a.XMM(), l.a.vec()
+	l.column, l.see = l.a.vec(), l.a.vec()
+	l.a.VPBROADCASTD(mem(from, 0), f)
+	l.a.VMOVQ(l.first, x)
+	l.a.VPBROADCASTD(x, l.column)
+	l.a.VPADDD(l.numbers, l.column, l.column)
+	l.a.VPSUBD(f, l.column, l.column)
+	l.a.VPBROADCASTD(mem(to, 0), l.see)
+	l.a.VPSUBD(f, l.see, l.see)
 }
 
 // seen is the mask of the lanes that the row sees, of the next vector.
 func (l *scoreLoop) seen() reg.Register {
-	if l.wide {
-		k := l.K()
-		l.VPCMPUD(operand.Imm(1), l.see, l.column, k)
-		l.VPADDD_BCST(l.at(konst(16)), l.column, l.column)
+	if l.a.wide {
+		k := l.a.K()
+		l.a.VPCMPUD(operand.Imm(1), l.see, l.column, k)
+		l.a.VPADDD_BCST(l.a.at(konst(16)), l.column, l.column)
 		return k
 	}
-	before, m := l.vec(), l.vec()
-	l.VPSRAD(operand.Imm(31), l.column, before)
-	l.VPCMPGTD(l.column, l.see, m)
-	l.VPANDN(m, before, m)
-	l.VPADDD(l.at(konst(8)), l.column, l.column)
+	before, m := l.a.vec(), l.a.vec()
+	l.a.VPSRAD(operand.Imm(31), l.column, before)
+	l.a.VPCMPGTD(l.column, l.see, m)
+	l.a.VPANDN(m, before, m)
+	l.a.VPADDD(l.a.at(konst(8)), l.column, l.column)
 	return m
 }
 
 // each emits a loop over the rows: pointers move by their step from one to the next.
 func (l *scoreLoop) each(body func(), move func()) {
-	rows, again := l.field(rowsRows), l.label("row")
+	rows, again := l.field(rowsRows), l.a.label("row")
 	l.zeroFrom, l.zeroTo = l.field(rowsZeroFrom), l.field(rowsZeroTo)
-	l.Label(again)
-	l.MOVLQSX(mem(l.zeroFrom, 0), l.first)
-	l.MOVLQSX(mem(l.zeroTo, 0), l.vectors)
-	l.ANDQ(operand.I32(-64), l.first)
-	l.SUBQ(l.first, l.vectors)
+	l.a.Label(again)
+	l.a.MOVLQSX(mem(l.zeroFrom, 0), l.first)
+	l.a.MOVLQSX(mem(l.zeroTo, 0), l.vectors)
+	l.a.ANDQ(operand.I32(-64), l.first)
+	l.a.SUBQ(l.first, l.vectors)
 	body()
 	move()
-	l.ADDQ(operand.Imm(4), l.zeroFrom)
-	l.ADDQ(operand.Imm(4), l.zeroTo)
-	l.DECQ(rows)
-	l.JNZ(operand.LabelRef(again))
+	l.a.ADDQ(operand.Imm(4), l.zeroFrom)
+	l.a.ADDQ(operand.Imm(4), l.zeroTo)
+	l.a.DECQ(rows)
+	l.a.JNZ(operand.LabelRef(again))
 }
 
 func (l *scoreLoop) field(off int) reg.GPVirtual {
-	r := l.GP64()
-	l.MOVQ(mem(l.t, off), r)
+	r := l.a.GP64()
+	l.a.MOVQ(mem(l.t, off), r)
 	return r
 }
 
@@ -574,7 +574,7 @@ func (a *asm) dotRows() {
 	a.Label(row)
 	a.Load(a.Param("n"), n)
 	a.PREFETCHT1(memx(y, n, 4, 0))
-	r := &reduction{asm: a, ptrs: []reg.GPVirtual{a.GP64(), a.GP64()}}
+	r := &reduction{a: a, ptrs: []reg.GPVirtual{a.GP64(), a.GP64()}}
 	a.MOVQ(x, r.ptrs[0])
 	a.MOVQ(y, r.ptrs[1])
 	acc := make([]vector, groups)

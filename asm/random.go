@@ -98,7 +98,7 @@ func (a *asm) stream(name string, pointers, scalars int, body func(l *loop, word
 	a.named(name)
 	a.function("vec"+name, "func(v *vec, lo, hi int)",
 		"vec"+name+a.suffix()+" is op"+name+" on elements lo to hi; offset + lo is a multiple of 64.")
-	l := &loop{asm: a, args: a.GP64(), index: a.GP64()}
+	l := &loop{a: a, args: a.GP64(), index: a.GP64()}
 	n := a.GP64()
 	a.Load(a.Param("v"), l.args)
 	a.Load(a.Param("lo"), l.index)
@@ -175,54 +175,54 @@ func (a *asm) random() {
 	a.stream("Dropout", 2, 1, func(l *loop, words [4]vector, at func(int)) {
 		for i, w := range words {
 			at(i)
-			limit := l.vec()
-			l.VBROADCASTSS(mem(l.args, vecLimit), limit)
+			limit := l.a.vec()
+			l.a.VBROADCASTSS(mem(l.args, vecLimit), limit)
 			// Keep unless the limit is greater than the word.
-			x := l.mul(l.get(1), l.scalars[0])
-			if l.wide {
-				m := l.K()
-				l.VPCMPD(operand.Imm(2), shift(w, 8), limit, m) // limit ≤ word
-				l.put(0, l.orZero(m, x))
+			x := l.a.mul(l.get(1), l.scalars[0])
+			if l.a.wide {
+				m := l.a.K()
+				l.a.VPCMPD(operand.Imm(2), shift(w, 8), limit, m) // limit ≤ word
+				l.put(0, l.a.orZero(m, x))
 				continue
 			}
-			m, d := l.vec(), l.vec()
-			l.VPCMPGTD(shift(w, 8), limit, m)
-			l.VANDNPS(x, m, d)
+			m, d := l.a.vec(), l.a.vec()
+			l.a.VPCMPGTD(shift(w, 8), limit, m)
+			l.a.VANDNPS(x, m, d)
 			l.put(0, d)
 		}
 	})
 	a.stream("Normal", 1, 0, func(l *loop, words [4]vector, at func(int)) {
 		for i := 0; i < 4; i += 2 {
-			r := l.sqrt(l.mul(l.logNormal(l.sub(f32(1), unit(words[i]))), f32(-2)))
+			r := l.a.sqrt(l.a.mul(l.a.logNormal(l.a.sub(f32(1), unit(words[i]))), f32(-2)))
 			// sincosTurns; the quarter is in the low bits of t.
 			u := unit(words[i+1])
 			magic := f32(12582912)
-			t := l.fma(u, f32(4), magic)
-			x := l.mul(l.fnma(l.sub(t, magic), f32(0.25), u), f32(2*math.Pi))
-			z := l.mul(x, x)
-			s := l.horner(z, -1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1)
-			s = l.mul(s, z)
-			l.fma213(s, x, x)
-			c := l.horner(z, 2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2, -0.5, 1)
+			t := l.a.fma(u, f32(4), magic)
+			x := l.a.mul(l.a.fnma(l.a.sub(t, magic), f32(0.25), u), f32(2*math.Pi))
+			z := l.a.mul(x, x)
+			s := l.a.horner(z, -1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1)
+			s = l.a.mul(s, z)
+			l.a.fma213(s, x, x)
+			c := l.a.horner(z, 2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2, -0.5, 1)
 			var odd reg.Register = left(t, 31) // in the sign
-			if l.wide {
-				k := l.K()
-				l.VPMOVD2M(odd, k)
+			if l.a.wide {
+				k := l.a.K()
+				l.a.VPMOVD2M(odd, k)
 				odd = k
 			}
-			sin, cos := l.choose(odd, c, s), l.choose(odd, s, c)
-			sin = l.xor(sin, l.and(left(t, 30), signBit))
-			cos = l.xor(cos, l.and(left(l.padd(t, konst(1)), 30), signBit))
+			sin, cos := l.a.choose(odd, c, s), l.a.choose(odd, s, c)
+			sin = l.a.xor(sin, l.a.and(left(t, 30), signBit))
+			cos = l.a.xor(cos, l.a.and(left(l.a.padd(t, konst(1)), 30), signBit))
 			at(i)
-			l.put(0, l.mul(r, cos))
+			l.put(0, l.a.mul(r, cos))
 			at(i + 1)
-			l.put(0, l.mul(r, sin))
+			l.put(0, l.a.mul(r, sin))
 		}
 	})
 	a.stream("Gumbel", 1, 0, func(l *loop, words [4]vector, at func(int)) {
 		for i, w := range words {
-			u := l.mul(l.add(float(shift(w, 9)), f32(0.5)), f32(1.0/(1<<23)))
-			g := l.neg(l.logNormal(l.neg(l.logNormal(u))))
+			u := l.a.mul(l.a.add(float(shift(w, 9)), f32(0.5)), f32(1.0/(1<<23)))
+			g := l.a.neg(l.a.logNormal(l.a.neg(l.a.logNormal(u))))
 			at(i)
 			l.put(0, g)
 		}

@@ -22,18 +22,18 @@ func emitReduce(ctx *file) {
 // A reduction is a sum over a row while it is emitted: 64 virtual lanes, which are 4 registers at AVX-512 and 8 at
 // AVX2, each kernel with one or more sets of them.
 type reduction struct {
-	*asm
+	a    *asm
 	ptrs []reg.GPVirtual
 	disp int
 	mask reg.Register
 }
 
 func (r *reduction) get(i int) vector {
-	v := r.vec()
+	v := r.a.vec()
 	if r.mask != nil {
-		r.maskedLoad(mem(r.ptrs[i], r.disp), r.mask, v)
+		r.a.maskedLoad(mem(r.ptrs[i], r.disp), r.mask, v)
 	} else {
-		r.VMOVUPS(mem(r.ptrs[i], r.disp), v)
+		r.a.VMOVUPS(mem(r.ptrs[i], r.disp), v)
 	}
 	return v
 }
@@ -42,11 +42,11 @@ func (r *reduction) put(i int, v vector) {
 	to := mem(r.ptrs[i], r.disp)
 	switch {
 	case r.mask == nil:
-		r.VMOVUPS(v, to)
-	case r.wide:
-		r.VMOVUPS(v, r.mask, to)
+		r.a.VMOVUPS(v, to)
+	case r.a.wide:
+		r.a.VMOVUPS(v, r.mask, to)
 	default:
-		r.VMASKMOVPS(v, r.mask, to)
+		r.a.VMASKMOVPS(v, r.mask, to)
 	}
 }
 
@@ -55,7 +55,7 @@ func (r *reduction) put(i int, v vector) {
 func (a *asm) reduce(name, signature string, pointers, scalars []string, sets int, start konst, consts []konst,
 	step func(r *reduction, s []vector, acc []vector), finish func(acc [][]vector)) {
 	a.function(name, signature, name+a.suffix()+" is "+name+"Generic.")
-	r := &reduction{asm: a}
+	r := &reduction{a: a}
 	for _, p := range pointers {
 		g := a.GP64()
 		a.Load(a.Param(p), g)

@@ -15,7 +15,7 @@ const (
 
 // A loop is an elementwise kernel while it is emitted: body runs once for each vector.
 type loop struct {
-	*asm
+	a        *asm // not embedded, which would make two thousand methods more
 	args     reg.GPVirtual
 	pointers []reg.GPVirtual // of the first few; the others are loaded for each use
 	index    reg.GPVirtual
@@ -29,19 +29,19 @@ func (l *loop) addr(i int) operand.Mem {
 	if i < len(l.pointers) {
 		p = l.pointers[i]
 	} else {
-		p = l.GP64()
-		l.MOVQ(mem(l.args, 8*i), p)
+		p = l.a.GP64()
+		l.a.MOVQ(mem(l.args, 8*i), p)
 	}
 	return memx(p, l.index, 4, l.disp)
 }
 
 // get loads from pointer i; put stores to it.
 func (l *loop) get(i int) vector {
-	v := l.vec()
+	v := l.a.vec()
 	if l.mask != nil {
-		l.maskedLoad(l.addr(i), l.mask, v)
+		l.a.maskedLoad(l.addr(i), l.mask, v)
 	} else {
-		l.VMOVUPS(l.addr(i), v)
+		l.a.VMOVUPS(l.addr(i), v)
 	}
 	return v
 }
@@ -49,11 +49,11 @@ func (l *loop) get(i int) vector {
 func (l *loop) put(i int, v vector) {
 	switch {
 	case l.mask == nil:
-		l.VMOVUPS(v, l.addr(i))
-	case l.wide:
-		l.VMOVUPS(v, l.mask, l.addr(i))
+		l.a.VMOVUPS(v, l.addr(i))
+	case l.a.wide:
+		l.a.VMOVUPS(v, l.mask, l.addr(i))
 	default:
-		l.VMASKMOVPS(v, l.mask, l.addr(i))
+		l.a.VMASKMOVPS(v, l.mask, l.addr(i))
 	}
 }
 
@@ -67,7 +67,7 @@ func (l *loop) number(i int) arg { return l.scalars[i] }
 func (a *asm) elementwise(name string, pointers, scalars, unroll int, consts []konst, body func(l *loop)) {
 	a.named(name)
 	a.function("vec"+name, "func(v *vec, lo, hi int)", "vec"+name+a.suffix()+" is op"+name+" on elements lo to hi.")
-	l := &loop{asm: a, args: a.GP64(), index: a.GP64()}
+	l := &loop{a: a, args: a.GP64(), index: a.GP64()}
 	n := a.GP64()
 	a.Load(a.Param("v"), l.args)
 	a.Load(a.Param("lo"), l.index)
@@ -119,7 +119,7 @@ func emitVec(ctx *file) {
 	laneNumbers(ctx)
 	for _, wide := range []bool{true, false} {
 		a := &asm{Context: ctx.Context, file: ctx, wide: wide, hoisted: map[konst]vector{}}
-		a.elementwise("Clear", 1, 0, 4, nil, func(l *loop) { l.put(0, l.zeroVec()) })
+		a.elementwise("Clear", 1, 0, 4, nil, func(l *loop) { l.put(0, l.a.zeroVec()) })
 		a.elementwise("Fill", 1, 1, 4, nil, func(l *loop) { l.put(0, l.scalars[0]) })
 		for _, p := range pieces {
 			a.elementwise(p.name, 1+p.inputs, p.numbers, p.unroll, p.consts, func(l *loop) {
@@ -137,51 +137,51 @@ func emitVec(ctx *file) {
 
 // rows emits what the kernels over rows do to each element of a row.
 func (a *asm) rows() {
-	hat := func(l *loop, x vector) vector { return l.mul(l.sub(x, l.scalars[0]), l.scalars[1]) }
+	hat := func(l *loop, x vector) vector { return l.a.mul(l.a.sub(x, l.scalars[0]), l.scalars[1]) }
 	a.elementwise("Norm", 4, 2, 4, nil, func(l *loop) {
 		h := hat(l, l.get(1))
-		l.fma213(h, l.get(2), l.get(3))
+		l.a.fma213(h, l.get(2), l.get(3))
 		l.put(0, h)
 	})
-	a.elementwise("NormGain", 3, 2, 4, nil, func(l *loop) { l.put(0, l.mul(hat(l, l.get(1)), l.get(2))) })
+	a.elementwise("NormGain", 3, 2, 4, nil, func(l *loop) { l.put(0, l.a.mul(hat(l, l.get(1)), l.get(2))) })
 	a.elementwise("NormGrad", 4, 4, 2, nil, func(l *loop) {
 		h := hat(l, l.get(2))
-		t := l.sub(l.mul(l.get(1), l.get(3)), l.scalars[2])
-		l.fnma231(t, h, l.scalars[3])
-		l.put(0, l.mul(t, l.scalars[1]))
+		t := l.a.sub(l.a.mul(l.get(1), l.get(3)), l.scalars[2])
+		l.a.fnma231(t, h, l.scalars[3])
+		l.put(0, l.a.mul(t, l.scalars[1]))
 	})
 	a.elementwise("LogSoftmax", 2, 2, 4, nil, func(l *loop) {
-		l.put(0, l.sub(l.sub(l.get(1), l.scalars[0]), l.scalars[1]))
+		l.put(0, l.a.sub(l.a.sub(l.get(1), l.scalars[0]), l.scalars[1]))
 	})
 	a.elementwise("SoftmaxGrad", 3, 1, 4, nil, func(l *loop) {
 		y := l.get(1)
-		l.put(0, l.mul(y, l.sub(l.get(2), l.scalars[0])))
+		l.put(0, l.a.mul(y, l.a.sub(l.get(2), l.scalars[0])))
 	})
 	a.elementwise("LogSoftmaxGrad", 3, 1, 2, expKonsts, func(l *loop) {
-		e := l.exp(l.get(1))
-		l.put(0, l.fnma(e, l.scalars[0], l.get(2)))
+		e := l.a.exp(l.get(1))
+		l.put(0, l.a.fnma(e, l.scalars[0], l.get(2)))
 	})
 }
 
 // pairs emits the gated units and the rotation of positions.
 func (a *asm) pairs() {
-	a.elementwise("SwiGLU", 3, 0, 1, gateKonsts, func(l *loop) { l.put(0, l.mul(l.silu(l.get(1)), l.get(2))) })
+	a.elementwise("SwiGLU", 3, 0, 1, gateKonsts, func(l *loop) { l.put(0, l.a.mul(l.a.silu(l.get(1)), l.get(2))) })
 	a.elementwise("SwiGLUGrad", 5, 0, 1, gateKonsts, func(l *loop) {
 		g := l.get(2)
-		s := l.gate(g)
+		s := l.a.gate(g)
 		e := l.get(4)
-		d := l.mul(e, l.get(3))
-		t := l.fnma(s, g, g)
-		l.fma213(t, s, s)
-		up := l.mul(e, l.mul(g, s))
-		l.put(0, l.mul(d, t))
+		d := l.a.mul(e, l.get(3))
+		t := l.a.fnma(s, g, g)
+		l.a.fma213(t, s, s)
+		up := l.a.mul(e, l.a.mul(g, s))
+		l.put(0, l.a.mul(d, t))
 		l.put(1, up)
 	})
 	a.elementwise("Rotate", 6, 1, 2, nil, func(l *loop) {
-		p, q, cos, sin := l.get(2), l.get(3), l.get(4), l.mul(l.get(5), l.scalars[0])
-		x, y := l.mul(p, cos), l.mul(q, cos)
-		l.fnma231(x, q, sin)
-		l.fma231(y, p, sin)
+		p, q, cos, sin := l.get(2), l.get(3), l.get(4), l.a.mul(l.get(5), l.scalars[0])
+		x, y := l.a.mul(p, cos), l.a.mul(q, cos)
+		l.a.fnma231(x, q, sin)
+		l.a.fma231(y, p, sin)
 		l.put(0, x)
 		l.put(1, y)
 	})
@@ -191,14 +191,14 @@ func (a *asm) pairs() {
 func (a *asm) optimizers() {
 	// gradient is gscale·g + weightDecay·p.
 	gradient := func(l *loop, p, g vector) vector {
-		d := l.mul(g, l.scalars[2])
-		l.fma231(d, p, l.scalars[1])
+		d := l.a.mul(g, l.scalars[2])
+		l.a.fma231(d, p, l.scalars[1])
 		return d
 	}
 	a.elementwise("SGD", 2, 3, 2, nil, func(l *loop) {
 		p := l.get(0)
 		d := gradient(l, p, l.get(1))
-		l.fnma231(p, d, l.scalars[0])
+		l.a.fnma231(p, d, l.scalars[0])
 		l.put(0, p)
 	})
 	for _, nesterov := range []bool{false, true} {
@@ -209,32 +209,32 @@ func (a *asm) optimizers() {
 		a.elementwise(name, 3, 5, 2, nil, func(l *loop) {
 			p := l.get(0)
 			d := gradient(l, p, l.get(2))
-			b := l.mul(d, l.scalars[4])
-			l.fma231(b, l.get(1), l.scalars[3])
+			b := l.a.mul(d, l.scalars[4])
+			l.a.fma231(b, l.get(1), l.scalars[3])
 			l.put(1, b)
 			if nesterov {
-				l.fma213(b, l.scalars[3], d)
+				l.a.fma213(b, l.scalars[3], d)
 			}
-			l.fnma231(p, b, l.scalars[0])
+			l.a.fnma231(p, b, l.scalars[0])
 			l.put(0, p)
 		})
 	}
 	a.elementwise("RMSprop", 3, 6, 2, nil, func(l *loop) {
 		p := l.get(0)
 		d := gradient(l, p, l.get(2))
-		s := l.mul(l.mul(d, d), l.scalars[4])
-		l.fma231(s, l.get(1), l.scalars[3])
+		s := l.a.mul(l.a.mul(d, d), l.scalars[4])
+		l.a.fma231(s, l.get(1), l.scalars[3])
 		l.put(1, s)
-		l.fnma231(p, l.div(d, l.add(l.sqrt(s), l.scalars[5])), l.scalars[0])
+		l.a.fnma231(p, l.a.div(d, l.a.add(l.a.sqrt(s), l.scalars[5])), l.scalars[0])
 		l.put(0, p)
 	})
 	a.elementwise("Adagrad", 3, 4, 2, nil, func(l *loop) {
 		p := l.get(0)
 		d := gradient(l, p, l.get(2))
 		s := l.get(1)
-		l.fma231(s, d, d)
+		l.a.fma231(s, d, d)
 		l.put(1, s)
-		l.fnma231(p, l.div(d, l.add(l.sqrt(s), l.scalars[3])), l.scalars[0])
+		l.a.fnma231(p, l.a.div(d, l.a.add(l.a.sqrt(s), l.scalars[3])), l.scalars[0])
 		l.put(0, p)
 	})
 	for _, coupled := range []bool{false, true} {
@@ -244,21 +244,21 @@ func (a *asm) optimizers() {
 		}
 		a.elementwise(name, 4, 9, 1, nil, func(l *loop) {
 			p := l.get(0)
-			d := l.mul(l.get(3), l.scalars[2])
+			d := l.a.mul(l.get(3), l.scalars[2])
 			if coupled {
-				l.fma231(d, p, l.scalars[1])
+				l.a.fma231(d, p, l.scalars[1])
 			} else {
-				p = l.mul(p, l.scalars[1])
+				p = l.a.mul(p, l.scalars[1])
 			}
-			m := l.mul(d, l.scalars[4])
-			l.fma231(m, l.get(1), l.scalars[3])
-			s := l.mul(l.mul(d, d), l.scalars[6])
-			l.fma231(s, l.get(2), l.scalars[5])
+			m := l.a.mul(d, l.scalars[4])
+			l.a.fma231(m, l.get(1), l.scalars[3])
+			s := l.a.mul(l.a.mul(d, d), l.scalars[6])
+			l.a.fma231(s, l.get(2), l.scalars[5])
 			l.put(1, m)
 			l.put(2, s)
-			den := l.sqrt(s)
-			l.fma213(den, l.scalars[7], l.scalars[8])
-			l.fnma231(p, l.div(m, den), l.scalars[0])
+			den := l.a.sqrt(s)
+			l.a.fma213(den, l.scalars[7], l.scalars[8])
+			l.a.fnma231(p, l.a.div(m, den), l.scalars[0])
 			l.put(0, p)
 		})
 	}
@@ -268,16 +268,16 @@ func (a *asm) optimizers() {
 func (a *asm) lion() {
 	huge := f32(0x1p127) // twice, so that the smallest number becomes more than 1
 	a.elementwise("Lion", 3, 7, 2, []konst{huge, f32(1), f32(-1)}, func(l *loop) {
-		p := l.mul(l.get(0), l.scalars[1])
-		d := l.mul(l.get(2), l.scalars[2])
+		p := l.a.mul(l.get(0), l.scalars[1])
+		d := l.a.mul(l.get(2), l.scalars[2])
 		m := l.get(1)
-		u := l.mul(d, l.scalars[4])
-		l.fma231(u, m, l.scalars[3])
-		next := l.mul(d, l.scalars[6])
-		l.fma231(next, m, l.scalars[5])
+		u := l.a.mul(d, l.scalars[4])
+		l.a.fma231(u, m, l.scalars[3])
+		next := l.a.mul(d, l.scalars[6])
+		l.a.fma231(next, m, l.scalars[5])
 		l.put(1, next)
-		sign := l.max(f32(-1), l.min(f32(1), l.mul(l.mul(u, huge), huge)))
-		l.fnma231(p, sign, l.scalars[0])
+		sign := l.a.max(f32(-1), l.a.min(f32(1), l.a.mul(l.a.mul(u, huge), huge)))
+		l.a.fnma231(p, sign, l.scalars[0])
 		l.put(0, p)
 	})
 }
