@@ -126,7 +126,7 @@ plain: ## generate and build the recurrent translator without attention, as demo
 sentences: ## train four models on the sentences of DATA, side by side: a language model, and autoencoders that collapse or not; also VALID, TEST
 	cd bench && $(GO) run ./sentences --data "$(abspath $(DATA))" --valid "$(abspath $(VALID))" --test "$(abspath $(TEST))"
 
-oracle: ## the synthetic experiment of SeqGAN, three seeds and about an hour: ORACLE=FILE has the weights of the true distribution
+oracle: ## the synthetic experiment of SeqGAN, three seeds and an hour and a half of one core: ORACLE=FILE has the weights of the true distribution
 	@mkdir -p demo/oracle
 	cd bench && $(GO) run ./oracle --oracle "$(abspath $(ORACLE))" --points ../demo/oracle/plane.json && $(GO) run ./plane ../demo/oracle/plane.json -o ../demo/oracle/plane.svg
 

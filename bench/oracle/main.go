@@ -6,9 +6,13 @@
 //
 // NLL-oracle is the mean of −log p over the tokens of 10,000 lines of a model under the oracle: low where they are
 // good, and also where they are all alike. NLL-gen is the model's own mean of −log p over 10,000 new lines of the
-// oracle: low where it has all of what the oracle writes. Each model begins with the generator that maximum likelihood
-// left, whose temperature sweep is measured beside it, and that of the same model where its NLL-gen was lowest. The
-// JSON that --points writes can be drawn by bench/plane.
+// oracle: low where it has all of what the oracle writes. Each game begins with the generator that 60 passes of maximum
+// likelihood left. What is measured is the average of its parameters that its spec asks for, and its result is the
+// newest whose loss on 10,000 further lines is within the tolerance of its spec. Beside it are temperature sweeps of
+// the model of maximum likelihood, and of one that was averaged and stopped where that loss was lowest.
+//
+// What is measured is added to a file of the folder --keep, so that seeds and games can be run one by one. The JSON
+// that --points makes of all of it can be drawn by bench/plane.
 package main
 
 import (
@@ -16,6 +20,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"log"
 	"math"
@@ -32,6 +37,7 @@ import (
 	"github.com/gradsmith/gradsmith/runtime/kernel"
 	"github.com/gradsmith/gradsmith/runtime/model"
 	"github.com/gradsmith/gradsmith/runtime/policy"
+	"github.com/gradsmith/gradsmith/runtime/schedule"
 )
 
 const (
@@ -39,12 +45,18 @@ const (
 	steps = 20     // tokens of a line
 	batch = 64
 	vocab = 5000
+
+	// The model of maximum likelihood that is stopped early: decay of the average of its parameters, and passes in a
+	// row without a lower loss after which it ends.
+	earlyDecay    = 0.99
+	earlyPatience = 3
 )
 
 // networks are adversarial networks of text whose generator can also be trained by itself.
 type networks interface {
 	model.Imitators
 	StepOf(kind string, b *model.Batch, rate float64) (loss, norm float64, err error)
+	Training() *schedule.Training
 }
 
 // games are the ways to go on from maximum likelihood.
@@ -53,9 +65,9 @@ var games = []struct {
 	make        func(seed uint64) networks
 	every       int // training steps between two measurements
 }{
-	{"seqgan", "SeqGAN, rollouts", func(s uint64) networks { return seqgan.NewSeeded(s) }, 150},
+	{"seqgan", "SeqGAN, rollouts", func(s uint64) networks { return seqgan.NewSeeded(s) }, 225},
 	{"tokenwise", "SeqGAN, a reward a token", func(s uint64) networks { return tokenwise.NewSeeded(s) }, 400},
-	{"gumbelgan", "Gumbel-softmax", func(s uint64) networks { return gumbelgan.NewSeeded(s) }, 400},
+	{"gumbelgan", "Gumbel-softmax", func(s uint64) networks { return gumbelgan.NewSeeded(s) }, 300},
 }
 
 var (
@@ -64,10 +76,10 @@ var (
 	first = flag.Int("first", 1, "the first `SEED`")
 	only  = flag.String("run", "", "`GAMES` to play after maximum likelihood, with commas in between: seqgan, "+
 		"tokenwise, gumbelgan and ideal; none plays none (default: all)")
-	points = flag.String("points", "", "`FILE` for what was measured, as JSON that bench/plane draws")
+	points = flag.String("points", "", "`FILE` for a picture of all that was measured, as JSON that bench/plane draws")
 	folder = flag.String("keep", "../demo/oracle",
-		"`FOLDER` for the models that maximum likelihood left, which are used again")
-	sweep = flag.Bool("sweep", true, "measure the model of maximum likelihood at eight temperatures")
+		"`FOLDER` for the models that maximum likelihood left, which are used again, and for what was measured")
+	sweep = flag.Bool("sweep", true, "measure the models of maximum likelihood at eight temperatures")
 	most  = flag.Int("steps", 0, "training steps of a game, at the most; 0 as many as its spec has")
 )
 
@@ -103,7 +115,9 @@ type measured struct {
 type bench struct {
 	truth       *seqgan.Model
 	train, test []model.Batch
+	valid       []model.Batch // for when to stop
 	found       []measured
+	log         *os.File
 }
 
 func run() error {
@@ -115,7 +129,11 @@ func run() error {
 		return err
 	}
 	b := &bench{truth: truth}
-	b.train, b.test = b.draw(truth, 1, 1), b.draw(truth, 2, 1)
+	b.train, b.test, b.valid = b.draw(truth, 1, 1), b.draw(truth, 2, 1), b.draw(truth, 3, 1)
+	if err := b.open(); err != nil {
+		return err
+	}
+	defer b.log.Close()
 	fmt.Printf("the oracle on its own lines: %.3f nats a token\n", b.nll(truth, b.test))
 	for seed := *first; seed < *first+*seeds; seed++ {
 		if err := b.seed(seed); err != nil {
@@ -130,6 +148,29 @@ func run() error {
 		return err
 	}
 	return os.WriteFile(*points, append(data, '\n'), 0o644)
+}
+
+// open reads what earlier runs have measured.
+func (b *bench) open() error {
+	if err := os.MkdirAll(*folder, 0o755); err != nil {
+		return err
+	}
+	path := filepath.Join(*folder, "measured.jsonl")
+	var err error
+	if b.log, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644); err != nil {
+		return err
+	}
+	d := json.NewDecoder(b.log)
+	for {
+		var x measured
+		switch err := d.Decode(&x); {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return fmt.Errorf("%s: %w: remove it", path, err)
+		}
+		b.found = append(b.found, x)
+	}
 }
 
 // plane is a picture of the sweep of each seed and of where each game ended.
@@ -162,24 +203,36 @@ func (b *bench) plane() *plane {
 		}
 		of[name].Points = append(of[name].Points, point{x.Oracle, x.Gen, label})
 	}
+	seen := map[measured]bool{} // measured by several runs
 	for _, x := range b.found {
+		if seen[x] {
+			continue
+		}
+		seen[x] = true
 		name, ok := map[string]string{"sweep": "maximum likelihood to the end",
 			"early": "maximum likelihood, stopped early"}[x.Model]
-		if ok && x.Seed == *first { // the curves of other seeds lie on these
+		if ok && x.Seed == 1 { // the curves of other seeds lie on these
 			add(name+", temperatures", x, x.At)
 		}
 	}
 	for _, g := range games {
-		for seed := *first; seed < *first+*seeds; seed++ {
-			for i := len(b.found) - 1; i >= 0; i-- { // the last of each
-				if x := b.found[i]; x.Model == g.name && x.Seed == seed {
-					add(fmt.Sprintf("%s, seed %d", g.title, seed), x, "")
-					break
-				}
+		for seed := 1; seed <= 3; seed++ {
+			if i := b.last(g.name, seed); i >= 0 {
+				add(fmt.Sprintf("%s, seed %d", g.title, seed), b.found[i], "")
 			}
 		}
 	}
 	return p
+}
+
+// last is where the newest result of a game is; −1 for none.
+func (b *bench) last(game string, seed int) int {
+	for i, x := range slices.Backward(b.found) {
+		if x.Model == game && x.Seed == seed && strings.HasPrefix(x.At, best) {
+			return i
+		}
+	}
+	return -1
 }
 
 // draw is 10,000 lines of a model, as batches that a model learns from or is measured on.
@@ -222,7 +275,8 @@ func (b *bench) measure(seed int, name, at string, m networks, temperature float
 		x.Gen = b.cooled(m, temperature)
 	}
 	b.found = append(b.found, x)
-	fmt.Printf("seed %d  %-10s %8s  NLL-oracle %.3f  NLL-gen %.3f\n", seed, name, at, x.Oracle, x.Gen)
+	check(json.NewEncoder(b.log).Encode(x))
+	fmt.Printf("seed %d  %-10s %10s  NLL-oracle %.3f  NLL-gen %.3f\n", seed, name, at, x.Oracle, x.Gen)
 	return x
 }
 
@@ -265,40 +319,12 @@ func (w *windows) next() *model.Batch {
 func (b *bench) seed(seed int) error {
 	start := seqgan.NewSeeded(uint64(seed))
 	b.measure(seed, "random", "0", start, 1)
-	rate, info := start.Info().Training.Rate, start.Info().Adversary.Text
-	kept := filepath.Join(*folder, fmt.Sprintf("likelihood-%d.safetensors", seed))
-	early := filepath.Join(*folder, fmt.Sprintf("early-%d.safetensors", seed))
-	switch err := load(kept, start, info.Pretraining); {
-	case errors.Is(err, fs.ErrNotExist):
-		if err := os.MkdirAll(*folder, 0o755); err != nil {
-			return err
-		}
-		best := math.Inf(1)
-		w := &windows{set: b.train, seed: uint64(seed)}
-		began := time.Now()
-		for k := range info.Pretraining {
-			if _, _, err := start.TrainStep(w.next(), rate); err != nil {
-				return fmt.Errorf("step %d: %w", k, err)
-			}
-			if full := len(b.train) - 1; (k+1)%(10*full) == 0 {
-				log.Printf("%v", time.Since(began).Round(time.Second))
-				if x := b.measure(seed, "likelihood", fmt.Sprint((k+1)/full), start, 1); x.Gen < best {
-					best = x.Gen
-					if err := save(early, start); err != nil {
-						return err
-					}
-				}
-			}
-		}
-		if err := save(kept, start); err != nil {
-			return err
-		}
-	case err != nil:
+	if err := b.likelihood(seed, start); err != nil {
 		return err
 	}
 	if *sweep {
-		stopped := seqgan.NewSeeded(uint64(seed))
-		if err := load(early, stopped, 0); err != nil {
+		stopped, err := b.early(seed)
+		if err != nil {
 			return err
 		}
 		for _, t := range []float64{0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2} {
@@ -328,6 +354,56 @@ func (b *bench) seed(seed int) error {
 		}
 	}
 	return nil
+}
+
+// likelihood makes the steps of maximum likelihood, or takes what an earlier run has left of them.
+func (b *bench) likelihood(seed int, m *seqgan.Model) error {
+	rate, steps := m.Info().Training.Rate, m.Info().Adversary.Text.Pretraining
+	path := filepath.Join(*folder, fmt.Sprintf("likelihood-%d.safetensors", seed))
+	if err := load(path, m, steps); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	w := &windows{set: b.train, seed: uint64(seed)}
+	began, pass := time.Now(), len(b.train)-1
+	for k := range steps {
+		if _, _, err := m.TrainStep(w.next(), rate); err != nil {
+			return fmt.Errorf("step %d: %w", k, err)
+		}
+		if (k+1)%(10*pass) == 0 {
+			log.Printf("%v", time.Since(began).Round(time.Second))
+			b.measure(seed, "likelihood", fmt.Sprint((k+1)/pass), m, 1)
+		}
+	}
+	return save(path, m)
+}
+
+// early is the model of maximum likelihood again, averaged, where its loss on lines that it does not learn from was
+// lowest.
+func (b *bench) early(seed int) (*seqgan.Model, error) {
+	m, kept := seqgan.NewSeeded(uint64(seed)), seqgan.NewSeeded(uint64(seed))
+	rate, steps := m.Info().Training.Rate, m.Info().Adversary.Text.Pretraining
+	m.Training().Averaged(earlyDecay)
+	w := &windows{set: b.train, seed: uint64(seed)}
+	lowest, at, pass := math.Inf(1), 0, len(b.train)-1
+	for k := range steps {
+		if _, _, err := m.TrainStep(w.next(), rate); err != nil {
+			return nil, fmt.Errorf("step %d: %w", k, err)
+		}
+		if (k+1)%pass != 0 {
+			continue
+		}
+		m.Training().Swap()
+		if loss := b.nll(m, b.valid); loss < lowest {
+			lowest, at = loss, (k+1)/pass
+			check(adopt(kept, learnt(m)))
+		}
+		m.Training().Swap()
+		if (k+1)/pass == at+earlyPatience {
+			break
+		}
+	}
+	log.Printf("stopped after %d passes", at)
+	return kept, nil
 }
 
 // learnt is what maximum likelihood leaves of a model: the parameters of the generator, and the state of its optimizer.
@@ -414,24 +490,56 @@ func (b *bench) idealize(seed int, m *seqgan.Model) error {
 	return nil
 }
 
-// play trains networks against each other to the end of their spec.
+// best is before the steps of a game's result.
+const best = "best, "
+
+// play trains networks against each other to the end of their spec, or until the loss on lines that are not learnt from
+// has left the tolerance of the spec. It measures the average of the generator's parameters.
 func (b *bench) play(seed int, name string, every int, m networks) error {
 	w := &windows{set: b.train, seed: uint64(1000 + seed)}
-	rate, total := m.Info().Training.Rate, m.Info().Training.Steps-m.Step()
+	info, start := m.Info(), m.Step()+m.Info().Adversary.Text.HeadStart
+	limit := math.Inf(1)
+	if tolerance := info.Adversary.Text.Tolerance; tolerance > 0 {
+		limit = b.nll(m, b.valid) + tolerance
+	}
+	m.Training().Averaged(info.Training.Average)
+	total := info.Training.Steps - start
 	if *most > 0 {
 		total = min(total, *most)
 	}
-	began := time.Now()
-	for k := range total {
-		if _, _, err := m.TrainStep(w.next(), rate); err != nil {
+	var result []checkpoint.Tensor
+	at, began := 0, time.Now()
+	for k := 1 - info.Adversary.Text.HeadStart; k <= total; k++ {
+		if _, _, err := m.TrainStep(w.next(), info.Training.Rate); err != nil {
 			return fmt.Errorf("step %d: %w", k, err)
 		}
-		if (k+1)%every == 0 || k+1 == total {
-			d := m.Duel()
-			log.Printf("%v; discriminator's loss %.4f, %.1f %% right, generator's loss %.4f",
-				time.Since(began).Round(time.Second), d.Discriminator, 100*d.Accuracy, d.Generator)
-			b.measure(seed, name, fmt.Sprint(k+1), m, 1)
+		if k <= 0 || k%every != 0 && k != total {
+			continue
+		}
+		d := m.Duel()
+		log.Printf("%v; discriminator's loss %.4f, %.1f %% right, generator's loss %.4f",
+			time.Since(began).Round(time.Second), d.Discriminator, 100*d.Accuracy, d.Generator)
+		m.Training().Swap()
+		b.measure(seed, name, fmt.Sprint(k), m, 1)
+		within := b.nll(m, b.valid) <= limit
+		if within {
+			result, at = nil, k
+			for _, t := range learnt(m) {
+				t.Value = slices.Clone(t.Value)
+				result = append(result, t)
+			}
+		}
+		m.Training().Swap()
+		if !within {
+			break
 		}
 	}
+	if result == nil {
+		return fmt.Errorf("NLL-gen is beyond its limit of %.3f after %d steps", limit, every)
+	}
+	if err := adopt(m, result); err != nil {
+		return err
+	}
+	b.measure(seed, name, best+fmt.Sprint(at), m, 1)
 	return nil
 }
