@@ -48,20 +48,43 @@ func home() int {
 	return int(uint32(uintptr(unsafe.Pointer(&here))>>14) * odd >> 26)
 }
 
-func (l *jobs[T]) get() *T {
-	at := home()
-	for k := range jobsNear {
+func (l *jobs[T]) get() *T { return l.from(home()) }
+
+// from takes a job: one of the places at and behind it, or of the list, or, before it makes another one, of any place.
+// A goroutine whose stack is larger than what home tells apart, and who puts from a deeper call than it gets from, or
+// is moved in between, would else leave a job in each place that it comes by.
+func (l *jobs[T]) from(at int) *T {
+	if j := l.near(at, jobsNear); j != nil {
+		return j
+	}
+	if j := l.listed(); j != nil {
+		return j
+	}
+	if j := l.near(at+jobsNear, jobsMost-jobsNear); j != nil {
+		return j
+	}
+	return new(T)
+}
+
+// near takes the job of one of n places, or nil.
+func (l *jobs[T]) near(at, n int) *T {
+	for k := range n {
 		p := &l.places[(at+k)%jobsMost]
 		if j := p.job.Load(); j != nil && p.job.CompareAndSwap(j, nil) {
 			return j
 		}
 	}
+	return nil
+}
+
+// listed takes a job of the list, or nil.
+func (l *jobs[T]) listed() *T {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := len(l.free)
 	if n == 0 {
 		l.least = 0
-		return new(T)
+		return nil
 	}
 	j := l.free[n-1]
 	l.free[n-1] = nil
@@ -70,8 +93,10 @@ func (l *jobs[T]) get() *T {
 	return j
 }
 
-func (l *jobs[T]) put(j *T) {
-	at := home()
+func (l *jobs[T]) put(j *T) { l.to(home(), j) }
+
+// to gives a job back, to one of the places at and behind it or to the list.
+func (l *jobs[T]) to(at int, j *T) {
 	for k := range jobsNear {
 		p := &l.places[(at+k)%jobsMost]
 		if p.job.Load() == nil && p.job.CompareAndSwap(nil, j) {

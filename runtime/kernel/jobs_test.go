@@ -54,6 +54,21 @@ func TestJobsShrink(t *testing.T) {
 	}
 }
 
+// Calls one after the other use one job, wherever the stack is when they get it and when they put it back.
+func TestJobsAnywhere(t *testing.T) {
+	var l jobs[int]
+	at := 0
+	if n := testing.AllocsPerRun(10*jobsWatched, func() {
+		l.to(at/jobsMost, l.from(at))
+		at++
+	}); n != 0 {
+		t.Errorf("a call allocates %v times", n)
+	}
+	if n := l.kept(); n != 1 {
+		t.Errorf("%d jobs are kept", n)
+	}
+}
+
 // No two goroutines hold the same job, whatever places theirs are.
 func TestJobsAtOnce(t *testing.T) {
 	var l jobs[atomic.Int32]
