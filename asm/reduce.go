@@ -370,67 +370,123 @@ func (a *asm) columns() {
 	a.sumRows(8)
 	a.sumRows(1)
 
-	// The gradient of a norm: one vector of columns; two where AVX-512 has the registers does not pay, memory limits
-	// it.
-	a.function("colNorm", "func(dgain, dbias, dy, x, mean, rstd *float32, ld, rows, cols int)",
-		fmt.Sprintf("colNorm%s is colNormGeneric for up to %d columns of rows that are ld bytes apart; mean and "+
-			"dbias may be nil.", a.suffix(), 2*w))
-	dgain, dbias, dy, mean, rstd := a.GP64(), a.GP64(), a.GP64(), a.GP64(), a.GP64()
-	x, ld, rows, cols = a.GP64(), a.GP64(), a.GP64(), a.GP64()
-	a.Load(a.Param("dgain"), dgain)
-	a.Load(a.Param("dbias"), dbias)
-	a.Load(a.Param("dy"), dy)
-	a.Load(a.Param("x"), x)
-	a.Load(a.Param("mean"), mean)
-	a.Load(a.Param("rstd"), rstd)
-	a.Load(a.Param("ld"), ld)
-	a.Load(a.Param("rows"), rows)
-	a.Load(a.Param("cols"), cols)
-	masks := []reg.Register{a.mask(cols, 0), a.mask(cols, w)}
-	sg := []vector{a.vec(), a.vec()}
-	sb := []vector{a.zeroVec(), a.zeroVec()}
-	for i, m := range masks {
-		a.maskedLoad(mem(dgain, 4*w*i), m, sg[i])
+	// As many rows as there are registers for their four numbers.
+	if a.wide {
+		a.normGrad(4)
+	} else {
+		a.normGrad(2)
 	}
-	a.TESTQ(dbias, dbias)
-	a.JZ(operand.LabelRef("rows"))
-	for i, m := range masks {
-		a.maskedLoad(mem(dbias, 4*w*i), m, sb[i])
+	a.normGrad(1)
+}
+
+// normGrad emits the gradient of a norm of so many rows, which lie one behind the other. What is summed down the rows
+// is read and written once for all of them, and as many rows behind them are fetched meanwhile, in the order of their
+// addresses.
+func (a *asm) normGrad(rows int) {
+	w := a.lanes()
+	name := fmt.Sprintf("normGrad%d", rows)
+	a.function(name, "func(dx, dgain, dbias, dy, x, gain, of *float32, ld, n int)",
+		fmt.Sprintf("%s%s is normGradGeneric of %d rows of n elements, ld bytes apart.", name, a.suffix(), rows))
+	dx, dgain, dbias, dy, x, gain := a.GP64(), a.GP64(), a.GP64(), a.GP64(), a.GP64(), a.GP64()
+	of, ld, n := a.GP64(), a.GP64(), a.GP64()
+	for name, r := range map[string]reg.GPVirtual{"dx": dx, "dgain": dgain, "dbias": dbias, "dy": dy, "x": x,
+		"gain": gain, "of": of, "ld": ld, "n": n} {
+		a.Load(a.Param(name), r)
 	}
-	a.Label("rows")
-	mv, rv := a.zeroVec(), a.vec()
-	a.TESTQ(mean, mean)
-	a.JZ(operand.LabelRef("nomean"))
-	a.VBROADCASTSS(mem(mean, 0), mv)
-	a.ADDQ(operand.Imm(4), mean)
-	a.Label("nomean")
-	a.VBROADCASTSS(mem(rstd, 0), rv)
-	a.ADDQ(operand.Imm(4), rstd)
-	for i, m := range masks {
-		d, h := a.vec(), a.vec()
-		a.maskedLoad(mem(dy, 4*w*i), m, d)
-		a.maskedLoad(mem(x, 4*w*i), m, h)
-		a.fma231(sg[i], d, a.mul(a.sub(h, mv), rv))
-		a.VADDPS(d, sb[i], sb[i])
-	}
-	a.ADDQ(ld, dy)
-	a.ADDQ(ld, x)
-	a.DECQ(rows)
-	a.JNZ(operand.LabelRef("rows"))
-	store := func(to reg.GPVirtual, s []vector) {
-		for i, m := range masks {
-			if a.wide {
-				a.VMOVUPS(s[i], m, mem(to, 4*w*i))
-			} else {
-				a.VMASKMOVPS(s[i], m, mem(to, 4*w*i))
-			}
+	numbers := make([][]vector, rows) // of a row: mean, rstd, and the means over it
+	for r := range numbers {
+		for i := range 4 {
+			v := a.vec()
+			a.VBROADCASTSS(mem(of, 4*(4*r+i)), v)
+			numbers[r] = append(numbers[r], v)
 		}
 	}
-	store(dgain, sg)
-	a.TESTQ(dbias, dbias)
-	a.JZ(operand.LabelRef("nobias"))
-	store(dbias, sb)
-	a.Label("nobias")
+	ld3 := a.GP64()
+	if rows > 3 {
+		a.LEAQ(memx(ld, ld, 2, 0), ld3)
+	}
+	at := func(base reg.Register, r int) operand.Mem {
+		switch r {
+		case 0:
+			return mem(base, 0)
+		case 3:
+			return memx(base, ld3, 1, 0)
+		}
+		return memx(base, ld, uint8(r), 0)
+	}
+	// Rows that come next, of each matrix.
+	matrices := []reg.GPVirtual{dy, x, dx}
+	next := make([]reg.GPVirtual, len(matrices))
+	for i, base := range matrices {
+		next[i] = a.GP64()
+		a.LEAQ(memx(base, ld, uint8(rows), 0), next[i])
+	}
+	step := func(mask reg.Register) {
+		load := func(from operand.Mem) vector {
+			v := a.vec()
+			if mask == nil {
+				a.VMOVUPS(from, v)
+			} else {
+				a.maskedLoad(from, mask, v)
+			}
+			return v
+		}
+		store := func(v vector, to operand.Mem) {
+			switch {
+			case mask == nil:
+				a.VMOVUPS(v, to)
+			case a.wide:
+				a.VMOVUPS(v, mask, to)
+			default:
+				a.VMASKMOVPS(v, mask, to)
+			}
+		}
+		// Before dx, which may be dy.
+		noBias := a.label("noBias")
+		a.TESTQ(dbias, dbias)
+		a.JZ(operand.LabelRef(noBias))
+		sum := load(mem(dbias, 0))
+		for r := range rows {
+			a.VADDPS(load(at(dy, r)), sum, sum)
+		}
+		store(sum, mem(dbias, 0))
+		a.ADDQ(operand.Imm(uint64(4*w)), dbias)
+		a.Label(noBias)
+		if mask == nil {
+			for _, p := range next {
+				for line := 0; line < 4*w*rows; line += 64 {
+					a.PREFETCHT1(mem(p, line))
+				}
+			}
+		}
+		g, sum := load(mem(gain, 0)), load(mem(dgain, 0))
+		for r, of := range numbers {
+			d, h := load(at(dy, r)), a.mul(a.sub(load(at(x, r)), of[0]), of[1])
+			a.fma231(sum, d, h)
+			t := a.sub(a.mul(d, g), of[2])
+			a.fnma231(t, h, of[3])
+			store(a.mul(t, of[1]), at(dx, r))
+		}
+		store(sum, mem(dgain, 0))
+	}
+	loop, tail, done := a.label("loop"), a.label("tail"), a.label("done")
+	a.SUBQ(operand.Imm(uint64(w)), n)
+	a.JL(operand.LabelRef(tail))
+	a.Label(loop)
+	step(nil)
+	for _, p := range append(matrices, gain, dgain) {
+		a.ADDQ(operand.Imm(uint64(4*w)), p)
+	}
+	for _, p := range next {
+		a.ADDQ(operand.U32(uint32(4*w*rows)), p)
+	}
+	a.SUBQ(operand.Imm(uint64(w)), n)
+	a.JGE(operand.LabelRef(loop))
+	a.Label(tail)
+	a.ADDQ(operand.Imm(uint64(w)), n)
+	a.JZ(operand.LabelRef(done))
+	step(a.mask(n, 0))
+	a.Label(done)
 	a.ret()
 }
 

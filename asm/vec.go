@@ -144,12 +144,6 @@ func (a *asm) rows() {
 		l.put(0, h)
 	})
 	a.elementwise("NormGain", 3, 2, 4, nil, func(l *loop) { l.put(0, l.a.mul(hat(l, l.get(1)), l.get(2))) })
-	a.elementwise("NormGrad", 4, 4, 2, nil, func(l *loop) {
-		h := hat(l, l.get(2))
-		t := l.a.sub(l.a.mul(l.get(1), l.get(3)), l.scalars[2])
-		l.a.fnma231(t, h, l.scalars[3])
-		l.put(0, l.a.mul(t, l.scalars[1]))
-	})
 	a.elementwise("LogSoftmax", 2, 2, 4, nil, func(l *loop) {
 		l.put(0, l.a.sub(l.a.sub(l.get(1), l.scalars[0]), l.scalars[1]))
 	})

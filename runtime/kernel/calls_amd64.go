@@ -102,8 +102,6 @@ func vecAVX512(o op, v *vec, lo, hi int) {
 		vecNormAVX512(v, lo, hi)
 	case opNormGain:
 		vecNormGainAVX512(v, lo, hi)
-	case opNormGrad:
-		vecNormGradAVX512(v, lo, hi)
 	case opLogSoftmax:
 		vecLogSoftmaxAVX512(v, lo, hi)
 	case opSoftmaxGrad:
@@ -231,8 +229,6 @@ func vecAVX2(o op, v *vec, lo, hi int) {
 		vecNormAVX2(v, lo, hi)
 	case opNormGain:
 		vecNormGainAVX2(v, lo, hi)
-	case opNormGrad:
-		vecNormGradAVX2(v, lo, hi)
 	case opLogSoftmax:
 		vecLogSoftmaxAVX2(v, lo, hi)
 	case opSoftmaxGrad:

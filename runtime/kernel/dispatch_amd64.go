@@ -142,29 +142,36 @@ func sumRowsInto(n int, dst []float32, x *float32, ld int) {
 	}
 }
 
-func colNorm(dgain, dbias, dy, x, mean, rstd []float32, rows, cols, lo, hi int) {
-	if level == generic || rows == 0 {
-		colNormGeneric(dgain, dbias, dy, x, mean, rstd, rows, cols, lo, hi)
+// normGradHeight is how many rows normGradRows takes at a time, if not one.
+func normGradHeight() int {
+	switch level {
+	case avx512:
+		return 4
+	case avx2:
+		return 2
+	}
+	return 1
+}
+
+func normGradRows(dx, dgain, dbias, dy, x, gain []float32, of [][4]float32) {
+	if level == generic {
+		normGradGeneric(dx, dgain, dbias, dy, x, gain, of)
 		return
 	}
-	step := 16
-	if level == avx512 {
-		step = 32
+	n := len(gain)
+	var db *float32
+	if dbias != nil {
+		db = &dbias[0]
 	}
-	var db, m *float32
-	if mean != nil {
-		m = &mean[0]
-	}
-	for ; lo < hi; lo += step {
-		w := min(step, hi-lo)
-		if dbias != nil {
-			db = &dbias[lo]
-		}
-		if level == avx512 {
-			colNormAVX512(&dgain[lo], db, &dy[lo], &x[lo], m, &rstd[0], 4*cols, rows, w)
-		} else {
-			colNormAVX2(&dgain[lo], db, &dy[lo], &x[lo], m, &rstd[0], 4*cols, rows, w)
-		}
+	switch {
+	case level == avx512 && len(of) == 4:
+		normGrad4AVX512(&dx[0], &dgain[0], db, &dy[0], &x[0], &gain[0], &of[0][0], 4*n, n)
+	case level == avx512:
+		normGrad1AVX512(&dx[0], &dgain[0], db, &dy[0], &x[0], &gain[0], &of[0][0], 4*n, n)
+	case len(of) == 2:
+		normGrad2AVX2(&dx[0], &dgain[0], db, &dy[0], &x[0], &gain[0], &of[0][0], 4*n, n)
+	default:
+		normGrad1AVX2(&dx[0], &dgain[0], db, &dy[0], &x[0], &gain[0], &of[0][0], 4*n, n)
 	}
 }
 

@@ -16,8 +16,9 @@ func rowNormSums(dy, x, gain []float32, mean, rstd float32) (float32, float32) {
 func colSum(dst, x []float32, rows, cols, lo, hi int) { colSumGeneric(dst, x, rows, cols, lo, hi) }
 
 func colSumFar(dst, x []float32, rows, cols, lo, hi int) { colSumGeneric(dst, x, rows, cols, lo, hi) }
-func colNorm(dgain, dbias, dy, x, mean, rstd []float32, rows, cols, lo, hi int) {
-	colNormGeneric(dgain, dbias, dy, x, mean, rstd, rows, cols, lo, hi)
+func normGradHeight() int                                { return 1 }
+func normGradRows(dx, dgain, dbias, dy, x, gain []float32, of [][4]float32) {
+	normGradGeneric(dx, dgain, dbias, dy, x, gain, of)
 }
 func sumSquares(x []float32) float64 { return sumSquaresGeneric(x) }
 

@@ -110,45 +110,35 @@ type normGradJob struct {
 
 var normGradJobs jobs[normGradJob]
 
-// normGradPart is the number of elements of dy, and of x, that stay in the cache between the three things that are made
-// of them.
-const normGradPart = 1 << 13
+// maxNormGradHeight is the most that normGradHeight gives.
+const maxNormGradHeight = 4
 
 // block computes rows r0 to r1 of dx, and the sums down them for the gain and the bias.
 func (j *normGradJob) block(dgain, dbias []float32, r0, r1 int) {
 	clear(dgain)
 	clear(dbias)
-	var v vec
-	v.p[3] = ptr(j.gain)
-	var s1, s2 [sumRows]float32
+	var room [maxNormGradHeight][4]float32
 	n := float32(j.cols)
-	part := max(8, normGradPart/j.cols)
-	for lo := r0; lo < r1; lo += part {
-		hi := min(lo+part, r1)
-		var mean []float32
-		for r := lo; r < hi; r++ {
+	for height := normGradHeight(); r0 < r1; {
+		if r0+height > r1 {
+			height = 1
+		}
+		of := room[:height]
+		for i := range of {
+			r := r0 + i
 			a, b := r*j.cols, (r+1)*j.cols
-			var m float32
+			var mean float32
 			if j.mean != nil {
-				m = j.mean[r]
+				mean = j.mean[r]
 			}
-			s1[r-r0], s2[r-r0] = rowNormSums(j.dy[a:b], j.x[a:b], j.gain, m, j.rstd[r])
-		}
-		if j.mean != nil {
-			mean = j.mean[lo:hi]
-		}
-		// The columns before dx, which may be dy or x.
-		colNorm(dgain, dbias, j.dy[lo*j.cols:], j.x[lo*j.cols:], mean, j.rstd[lo:hi], hi-lo, j.cols, 0, j.cols)
-		for r := lo; r < hi; r++ {
-			a, b := r*j.cols, (r+1)*j.cols
-			var m float32
-			t := float32(0)
-			if j.mean != nil {
-				m, t = j.mean[r], s1[r-r0]
+			s1, s2 := rowNormSums(j.dy[a:b], j.x[a:b], j.gain, mean, j.rstd[r])
+			if j.mean == nil {
+				s1 = 0
 			}
-			v.p[0], v.p[1], v.p[2] = ptr(j.dx[a:b]), ptr(j.dy[a:b]), ptr(j.x[a:b])
-			v.s[0], v.s[1], v.s[2], v.s[3] = m, j.rstd[r], t/n, s2[r-r0]/n
-			vecRange(opNormGrad, &v, 0, j.cols)
+			of[i] = [4]float32{mean, j.rstd[r], s1 / n, s2 / n}
 		}
+		a, b := r0*j.cols, (r0+height)*j.cols
+		normGradRows(j.dx[a:b], dgain, dbias, j.dy[a:b], j.x[a:b], j.gain[:j.cols], of)
+		r0 += height
 	}
 }

@@ -59,10 +59,15 @@ func sumRows8AVX512(dst, x *float32, ld, n int)
 //go:noescape
 func sumRows1AVX512(dst, x *float32, ld, n int)
 
-// colNormAVX512 is colNormGeneric for up to 32 columns of rows that are ld bytes apart; mean and dbias may be nil.
+// normGrad4AVX512 is normGradGeneric of 4 rows of n elements, ld bytes apart.
 //
 //go:noescape
-func colNormAVX512(dgain, dbias, dy, x, mean, rstd *float32, ld, rows, cols int)
+func normGrad4AVX512(dx, dgain, dbias, dy, x, gain, of *float32, ld, n int)
+
+// normGrad1AVX512 is normGradGeneric of 1 rows of n elements, ld bytes apart.
+//
+//go:noescape
+func normGrad1AVX512(dx, dgain, dbias, dy, x, gain, of *float32, ld, n int)
 
 // rowMaxAVX2 is rowMaxGeneric.
 //
@@ -124,7 +129,12 @@ func sumRows8AVX2(dst, x *float32, ld, n int)
 //go:noescape
 func sumRows1AVX2(dst, x *float32, ld, n int)
 
-// colNormAVX2 is colNormGeneric for up to 16 columns of rows that are ld bytes apart; mean and dbias may be nil.
+// normGrad2AVX2 is normGradGeneric of 2 rows of n elements, ld bytes apart.
 //
 //go:noescape
-func colNormAVX2(dgain, dbias, dy, x, mean, rstd *float32, ld, rows, cols int)
+func normGrad2AVX2(dx, dgain, dbias, dy, x, gain, of *float32, ld, n int)
+
+// normGrad1AVX2 is normGradGeneric of 1 rows of n elements, ld bytes apart.
+//
+//go:noescape
+func normGrad1AVX2(dx, dgain, dbias, dy, x, gain, of *float32, ld, n int)

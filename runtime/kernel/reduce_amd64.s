@@ -1559,29 +1559,126 @@ done5:
 	VZEROUPPER
 	RET
 
-// func colNormAVX512(dgain *float32, dbias *float32, dy *float32, x *float32, mean *float32, rstd *float32, ld int, rows int, cols int)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·colNormAVX512(SB), NOSPLIT, $0-72
-	MOVQ      dgain+0(FP), AX
-	MOVQ      dbias+8(FP), CX
-	MOVQ      dy+16(FP), DX
-	MOVQ      x+24(FP), DI
-	MOVQ      mean+32(FP), BX
-	MOVQ      rstd+40(FP), SI
-	MOVQ      ld+48(FP), R8
-	MOVQ      rows+56(FP), R9
-	MOVQ      cols+64(FP), R10
-	MOVQ      R10, R11
-	XORQ      R12, R12
-	CMPQ      R11, R12
-	CMOVQLT   R12, R11
-	MOVQ      $0x00000010, R12
-	CMPQ      R11, R12
-	CMOVQGT   R12, R11
-	MOVQ      $-1, R12
-	BZHIQ     R11, R12, R12
-	KMOVW     R12, K1
-	SUBQ      $0x00000010, R10
+// func normGrad4AVX512(dx *float32, dgain *float32, dbias *float32, dy *float32, x *float32, gain *float32, of *float32, ld int, n int)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·normGrad4AVX512(SB), NOSPLIT, $0-72
+	MOVQ         dx+0(FP), AX
+	MOVQ         dbias+16(FP), DX
+	MOVQ         dy+24(FP), BX
+	MOVQ         gain+40(FP), DI
+	MOVQ         of+48(FP), R8
+	MOVQ         ld+56(FP), R9
+	MOVQ         dgain+8(FP), CX
+	MOVQ         x+32(FP), SI
+	MOVQ         n+64(FP), R10
+	VBROADCASTSS (R8), Z0
+	VBROADCASTSS 4(R8), Z1
+	VBROADCASTSS 8(R8), Z2
+	VBROADCASTSS 12(R8), Z3
+	VBROADCASTSS 16(R8), Z4
+	VBROADCASTSS 20(R8), Z5
+	VBROADCASTSS 24(R8), Z6
+	VBROADCASTSS 28(R8), Z7
+	VBROADCASTSS 32(R8), Z8
+	VBROADCASTSS 36(R8), Z9
+	VBROADCASTSS 40(R8), Z10
+	VBROADCASTSS 44(R8), Z11
+	VBROADCASTSS 48(R8), Z12
+	VBROADCASTSS 52(R8), Z13
+	VBROADCASTSS 56(R8), Z14
+	VBROADCASTSS 60(R8), Z15
+	LEAQ         (R9)(R9*2), R8
+	LEAQ         (BX)(R9*4), R11
+	LEAQ         (SI)(R9*4), R12
+	LEAQ         (AX)(R9*4), R13
+	SUBQ         $0x10, R10
+	JL           tail2
+
+loop1:
+	TESTQ   DX, DX
+	JZ      noBias4
+	VMOVUPS (DX), Z16
+	VMOVUPS (BX), Z17
+	VADDPS  Z17, Z16, Z16
+	VMOVUPS (BX)(R9*1), Z17
+	VADDPS  Z17, Z16, Z16
+	VMOVUPS (BX)(R9*2), Z17
+	VADDPS  Z17, Z16, Z16
+	VMOVUPS (BX)(R8*1), Z17
+	VADDPS  Z17, Z16, Z16
+	VMOVUPS Z16, (DX)
+	ADDQ    $0x40, DX
+
+noBias4:
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	PREFETCHT1   128(R11)
+	PREFETCHT1   192(R11)
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	PREFETCHT1   128(R12)
+	PREFETCHT1   192(R12)
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	PREFETCHT1   128(R13)
+	PREFETCHT1   192(R13)
+	VMOVUPS      (DI), Z16
+	VMOVUPS      (CX), Z17
+	VMOVUPS      (BX), Z18
+	VMOVUPS      (SI), Z19
+	VSUBPS       Z0, Z19, Z19
+	VMULPS       Z1, Z19, Z19
+	VFMADD231PS  Z19, Z18, Z17
+	VMULPS       Z16, Z18, Z18
+	VSUBPS       Z2, Z18, Z18
+	VFNMADD231PS Z3, Z19, Z18
+	VMULPS       Z1, Z18, Z18
+	VMOVUPS      Z18, (AX)
+	VMOVUPS      (BX)(R9*1), Z18
+	VMOVUPS      (SI)(R9*1), Z19
+	VSUBPS       Z4, Z19, Z19
+	VMULPS       Z5, Z19, Z19
+	VFMADD231PS  Z19, Z18, Z17
+	VMULPS       Z16, Z18, Z18
+	VSUBPS       Z6, Z18, Z18
+	VFNMADD231PS Z7, Z19, Z18
+	VMULPS       Z5, Z18, Z18
+	VMOVUPS      Z18, (AX)(R9*1)
+	VMOVUPS      (BX)(R9*2), Z18
+	VMOVUPS      (SI)(R9*2), Z19
+	VSUBPS       Z8, Z19, Z19
+	VMULPS       Z9, Z19, Z19
+	VFMADD231PS  Z19, Z18, Z17
+	VMULPS       Z16, Z18, Z18
+	VSUBPS       Z10, Z18, Z18
+	VFNMADD231PS Z11, Z19, Z18
+	VMULPS       Z9, Z18, Z18
+	VMOVUPS      Z18, (AX)(R9*2)
+	VMOVUPS      (BX)(R8*1), Z18
+	VMOVUPS      (SI)(R8*1), Z19
+	VSUBPS       Z12, Z19, Z19
+	VMULPS       Z13, Z19, Z19
+	VFMADD231PS  Z19, Z18, Z17
+	VMULPS       Z16, Z18, Z16
+	VSUBPS       Z14, Z16, Z16
+	VFNMADD231PS Z15, Z19, Z16
+	VMULPS       Z13, Z16, Z16
+	VMOVUPS      Z16, (AX)(R8*1)
+	VMOVUPS      Z17, (CX)
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, DI
+	ADDQ         $0x40, CX
+	ADDQ         $0x00000100, R11
+	ADDQ         $0x00000100, R12
+	ADDQ         $0x00000100, R13
+	SUBQ         $0x10, R10
+	JGE          loop1
+
+tail2:
+	ADDQ      $0x10, R10
+	JZ        done3
 	XORQ      R11, R11
 	CMPQ      R10, R11
 	CMOVQLT   R11, R10
@@ -1590,50 +1687,166 @@ TEXT ·colNormAVX512(SB), NOSPLIT, $0-72
 	CMOVQGT   R11, R10
 	MOVQ      $-1, R11
 	BZHIQ     R10, R11, R11
-	KMOVW     R11, K2
-	VXORPS    Z2, Z2, Z2
-	VXORPS    Z3, Z3, Z3
-	VMOVUPS.Z (AX), K1, Z0
-	VMOVUPS.Z 64(AX), K2, Z1
-	TESTQ     CX, CX
-	JZ        rows
-	VMOVUPS.Z (CX), K1, Z2
-	VMOVUPS.Z 64(CX), K2, Z3
+	KMOVW     R11, K1
+	TESTQ     DX, DX
+	JZ        noBias5
+	VMOVUPS.Z (DX), K1, Z16
+	VMOVUPS.Z (BX), K1, Z17
+	VADDPS    Z17, Z16, Z16
+	VMOVUPS.Z (BX)(R9*1), K1, Z17
+	VADDPS    Z17, Z16, Z16
+	VMOVUPS.Z (BX)(R9*2), K1, Z17
+	VADDPS    Z17, Z16, Z16
+	VMOVUPS.Z (BX)(R8*1), K1, Z17
+	VADDPS    Z17, Z16, Z16
+	VMOVUPS   Z16, K1, (DX)
+	ADDQ      $0x40, DX
 
-rows:
-	VXORPS       Z4, Z4, Z4
-	TESTQ        BX, BX
-	JZ           nomean
-	VBROADCASTSS (BX), Z4
-	ADDQ         $0x04, BX
-
-nomean:
-	VBROADCASTSS (SI), Z5
-	ADDQ         $0x04, SI
-	VMOVUPS.Z    (DX), K1, Z6
-	VMOVUPS.Z    (DI), K1, Z7
-	VSUBPS       Z4, Z7, Z7
-	VMULPS       Z5, Z7, Z7
-	VFMADD231PS  Z7, Z6, Z0
-	VADDPS       Z6, Z2, Z2
-	VMOVUPS.Z    64(DX), K2, Z6
-	VMOVUPS.Z    64(DI), K2, Z7
-	VSUBPS       Z4, Z7, Z4
-	VMULPS       Z5, Z4, Z4
-	VFMADD231PS  Z4, Z6, Z1
-	VADDPS       Z6, Z3, Z3
-	ADDQ         R8, DX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          rows
+noBias5:
+	VMOVUPS.Z    (DI), K1, Z16
+	VMOVUPS.Z    (CX), K1, Z17
+	VMOVUPS.Z    (BX), K1, Z18
+	VMOVUPS.Z    (SI), K1, Z19
+	VSUBPS       Z0, Z19, Z0
+	VMULPS       Z1, Z0, Z0
+	VFMADD231PS  Z0, Z18, Z17
+	VMULPS       Z16, Z18, Z18
+	VSUBPS       Z2, Z18, Z2
+	VFNMADD231PS Z3, Z0, Z2
+	VMULPS       Z1, Z2, Z0
 	VMOVUPS      Z0, K1, (AX)
-	VMOVUPS      Z1, K2, 64(AX)
-	TESTQ        CX, CX
-	JZ           nobias
-	VMOVUPS      Z2, K1, (CX)
-	VMOVUPS      Z3, K2, 64(CX)
+	VMOVUPS.Z    (BX)(R9*1), K1, Z0
+	VMOVUPS.Z    (SI)(R9*1), K1, Z1
+	VSUBPS       Z4, Z1, Z1
+	VMULPS       Z5, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	VMULPS       Z16, Z0, Z0
+	VSUBPS       Z6, Z0, Z0
+	VFNMADD231PS Z7, Z1, Z0
+	VMULPS       Z5, Z0, Z0
+	VMOVUPS      Z0, K1, (AX)(R9*1)
+	VMOVUPS.Z    (BX)(R9*2), K1, Z0
+	VMOVUPS.Z    (SI)(R9*2), K1, Z1
+	VSUBPS       Z8, Z1, Z1
+	VMULPS       Z9, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	VMULPS       Z16, Z0, Z0
+	VSUBPS       Z10, Z0, Z0
+	VFNMADD231PS Z11, Z1, Z0
+	VMULPS       Z9, Z0, Z0
+	VMOVUPS      Z0, K1, (AX)(R9*2)
+	VMOVUPS.Z    (BX)(R8*1), K1, Z0
+	VMOVUPS.Z    (SI)(R8*1), K1, Z1
+	VSUBPS       Z12, Z1, Z1
+	VMULPS       Z13, Z1, Z1
+	VFMADD231PS  Z1, Z0, Z17
+	VMULPS       Z16, Z0, Z0
+	VSUBPS       Z14, Z0, Z0
+	VFNMADD231PS Z15, Z1, Z0
+	VMULPS       Z13, Z0, Z0
+	VMOVUPS      Z0, K1, (AX)(R8*1)
+	VMOVUPS      Z17, K1, (CX)
 
-nobias:
+done3:
+	VZEROUPPER
+	RET
+
+// func normGrad1AVX512(dx *float32, dgain *float32, dbias *float32, dy *float32, x *float32, gain *float32, of *float32, ld int, n int)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·normGrad1AVX512(SB), NOSPLIT, $0-72
+	MOVQ         x+32(FP), SI
+	MOVQ         n+64(FP), R10
+	MOVQ         dx+0(FP), AX
+	MOVQ         dgain+8(FP), CX
+	MOVQ         gain+40(FP), DI
+	MOVQ         of+48(FP), R8
+	MOVQ         ld+56(FP), R9
+	MOVQ         dbias+16(FP), DX
+	MOVQ         dy+24(FP), BX
+	VBROADCASTSS (R8), Z0
+	VBROADCASTSS 4(R8), Z1
+	VBROADCASTSS 8(R8), Z2
+	VBROADCASTSS 12(R8), Z3
+	LEAQ         (BX)(R9*1), R8
+	LEAQ         (SI)(R9*1), R11
+	LEAQ         (AX)(R9*1), R9
+	SUBQ         $0x10, R10
+	JL           tail2
+
+loop1:
+	TESTQ   DX, DX
+	JZ      noBias4
+	VMOVUPS (DX), Z4
+	VMOVUPS (BX), Z5
+	VADDPS  Z5, Z4, Z4
+	VMOVUPS Z4, (DX)
+	ADDQ    $0x40, DX
+
+noBias4:
+	PREFETCHT1   (R8)
+	PREFETCHT1   (R11)
+	PREFETCHT1   (R9)
+	VMOVUPS      (DI), Z4
+	VMOVUPS      (CX), Z5
+	VMOVUPS      (BX), Z6
+	VMOVUPS      (SI), Z7
+	VSUBPS       Z0, Z7, Z7
+	VMULPS       Z1, Z7, Z7
+	VFMADD231PS  Z7, Z6, Z5
+	VMULPS       Z4, Z6, Z4
+	VSUBPS       Z2, Z4, Z4
+	VFNMADD231PS Z3, Z7, Z4
+	VMULPS       Z1, Z4, Z4
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, (CX)
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, DI
+	ADDQ         $0x40, CX
+	ADDQ         $0x00000040, R8
+	ADDQ         $0x00000040, R11
+	ADDQ         $0x00000040, R9
+	SUBQ         $0x10, R10
+	JGE          loop1
+
+tail2:
+	ADDQ      $0x10, R10
+	JZ        done3
+	MOVQ      R10, R8
+	XORQ      R9, R9
+	CMPQ      R8, R9
+	CMOVQLT   R9, R8
+	MOVQ      $0x00000010, R9
+	CMPQ      R8, R9
+	CMOVQGT   R9, R8
+	MOVQ      $-1, R9
+	BZHIQ     R8, R9, R9
+	KMOVW     R9, K1
+	TESTQ     DX, DX
+	JZ        noBias5
+	VMOVUPS.Z (DX), K1, Z4
+	VMOVUPS.Z (BX), K1, Z5
+	VADDPS    Z5, Z4, Z4
+	VMOVUPS   Z4, K1, (DX)
+	ADDQ      $0x40, DX
+
+noBias5:
+	VMOVUPS.Z    (DI), K1, Z4
+	VMOVUPS.Z    (CX), K1, Z5
+	VMOVUPS.Z    (BX), K1, Z6
+	VMOVUPS.Z    (SI), K1, Z7
+	VSUBPS       Z0, Z7, Z0
+	VMULPS       Z1, Z0, Z0
+	VFMADD231PS  Z0, Z6, Z5
+	VMULPS       Z4, Z6, Z4
+	VSUBPS       Z2, Z4, Z2
+	VFNMADD231PS Z3, Z0, Z2
+	VMULPS       Z1, Z2, Z0
+	VMOVUPS      Z0, K1, (AX)
+	VMOVUPS      Z5, K1, (CX)
+
+done3:
 	VZEROUPPER
 	RET
 
@@ -4674,81 +4887,229 @@ done5:
 	VZEROUPPER
 	RET
 
-// func colNormAVX2(dgain *float32, dbias *float32, dy *float32, x *float32, mean *float32, rstd *float32, ld int, rows int, cols int)
-// Requires: AVX, CMOV, FMA3
-TEXT ·colNormAVX2(SB), NOSPLIT, $0-72
-	MOVQ       dgain+0(FP), AX
-	MOVQ       dbias+8(FP), CX
-	MOVQ       dy+16(FP), DX
-	MOVQ       x+24(FP), DI
-	MOVQ       mean+32(FP), BX
-	MOVQ       rstd+40(FP), SI
-	MOVQ       ld+48(FP), R8
-	MOVQ       rows+56(FP), R9
-	MOVQ       cols+64(FP), R10
-	MOVQ       R10, R11
-	XORQ       R12, R12
-	CMPQ       R11, R12
-	CMOVQLT    R12, R11
-	MOVQ       $0x00000008, R12
-	CMPQ       R11, R12
-	CMOVQGT    R12, R11
-	LEAQ       laneMasks<>+32(SB), R12
-	NEGQ       R11
-	VMOVDQU    (R12)(R11*4), Y0
-	SUBQ       $0x00000008, R10
-	XORQ       R11, R11
-	CMPQ       R10, R11
-	CMOVQLT    R11, R10
-	MOVQ       $0x00000008, R11
-	CMPQ       R10, R11
-	CMOVQGT    R11, R10
-	LEAQ       laneMasks<>+32(SB), R11
-	NEGQ       R10
-	VMOVDQU    (R11)(R10*4), Y1
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	VMASKMOVPS (AX), Y0, Y2
-	VMASKMOVPS 32(AX), Y1, Y3
-	TESTQ      CX, CX
-	JZ         rows
-	VMASKMOVPS (CX), Y0, Y4
-	VMASKMOVPS 32(CX), Y1, Y5
+// func normGrad2AVX2(dx *float32, dgain *float32, dbias *float32, dy *float32, x *float32, gain *float32, of *float32, ld int, n int)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·normGrad2AVX2(SB), NOSPLIT, $0-72
+	MOVQ         dx+0(FP), AX
+	MOVQ         dbias+16(FP), DX
+	MOVQ         x+32(FP), SI
+	MOVQ         ld+56(FP), R9
+	MOVQ         n+64(FP), R10
+	MOVQ         dgain+8(FP), CX
+	MOVQ         dy+24(FP), BX
+	MOVQ         gain+40(FP), DI
+	MOVQ         of+48(FP), R8
+	VBROADCASTSS (R8), Y0
+	VBROADCASTSS 4(R8), Y1
+	VBROADCASTSS 8(R8), Y2
+	VBROADCASTSS 12(R8), Y3
+	VBROADCASTSS 16(R8), Y4
+	VBROADCASTSS 20(R8), Y5
+	VBROADCASTSS 24(R8), Y6
+	VBROADCASTSS 28(R8), Y7
+	LEAQ         (BX)(R9*2), R8
+	LEAQ         (SI)(R9*2), R11
+	LEAQ         (AX)(R9*2), R12
+	SUBQ         $0x08, R10
+	JL           tail2
 
-rows:
-	VXORPS       Y6, Y6, Y6
-	TESTQ        BX, BX
-	JZ           nomean
-	VBROADCASTSS (BX), Y6
-	ADDQ         $0x04, BX
+loop1:
+	TESTQ   DX, DX
+	JZ      noBias4
+	VMOVUPS (DX), Y8
+	VMOVUPS (BX), Y9
+	VADDPS  Y9, Y8, Y8
+	VMOVUPS (BX)(R9*1), Y9
+	VADDPS  Y9, Y8, Y8
+	VMOVUPS Y8, (DX)
+	ADDQ    $0x20, DX
 
-nomean:
-	VBROADCASTSS (SI), Y7
-	ADDQ         $0x04, SI
-	VMASKMOVPS   (DX), Y0, Y8
-	VMASKMOVPS   (DI), Y0, Y9
-	VSUBPS       Y6, Y9, Y9
-	VMULPS       Y7, Y9, Y9
-	VFMADD231PS  Y9, Y8, Y2
-	VADDPS       Y8, Y4, Y4
-	VMASKMOVPS   32(DX), Y1, Y8
-	VMASKMOVPS   32(DI), Y1, Y9
-	VSUBPS       Y6, Y9, Y6
-	VMULPS       Y7, Y6, Y6
-	VFMADD231PS  Y6, Y8, Y3
-	VADDPS       Y8, Y5, Y5
-	ADDQ         R8, DX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          rows
-	VMASKMOVPS   Y2, Y0, (AX)
-	VMASKMOVPS   Y3, Y1, 32(AX)
-	TESTQ        CX, CX
-	JZ           nobias
-	VMASKMOVPS   Y4, Y0, (CX)
-	VMASKMOVPS   Y5, Y1, 32(CX)
+noBias4:
+	PREFETCHT1   (R8)
+	PREFETCHT1   (R11)
+	PREFETCHT1   (R12)
+	VMOVUPS      (DI), Y8
+	VMOVUPS      (CX), Y9
+	VMOVUPS      (BX), Y10
+	VMOVUPS      (SI), Y11
+	VSUBPS       Y0, Y11, Y11
+	VMULPS       Y1, Y11, Y11
+	VFMADD231PS  Y11, Y10, Y9
+	VMULPS       Y8, Y10, Y10
+	VSUBPS       Y2, Y10, Y10
+	VFNMADD231PS Y3, Y11, Y10
+	VMULPS       Y1, Y10, Y10
+	VMOVUPS      Y10, (AX)
+	VMOVUPS      (BX)(R9*1), Y10
+	VMOVUPS      (SI)(R9*1), Y11
+	VSUBPS       Y4, Y11, Y11
+	VMULPS       Y5, Y11, Y11
+	VFMADD231PS  Y11, Y10, Y9
+	VMULPS       Y8, Y10, Y8
+	VSUBPS       Y6, Y8, Y8
+	VFNMADD231PS Y7, Y11, Y8
+	VMULPS       Y5, Y8, Y8
+	VMOVUPS      Y8, (AX)(R9*1)
+	VMOVUPS      Y9, (CX)
+	ADDQ         $0x20, BX
+	ADDQ         $0x20, SI
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, DI
+	ADDQ         $0x20, CX
+	ADDQ         $0x00000040, R8
+	ADDQ         $0x00000040, R11
+	ADDQ         $0x00000040, R12
+	SUBQ         $0x08, R10
+	JGE          loop1
 
-nobias:
+tail2:
+	ADDQ       $0x08, R10
+	JZ         done3
+	MOVQ       R10, R8
+	XORQ       R10, R10
+	CMPQ       R8, R10
+	CMOVQLT    R10, R8
+	MOVQ       $0x00000008, R10
+	CMPQ       R8, R10
+	CMOVQGT    R10, R8
+	LEAQ       laneMasks<>+32(SB), R10
+	NEGQ       R8
+	VMOVDQU    (R10)(R8*4), Y8
+	TESTQ      DX, DX
+	JZ         noBias5
+	VMASKMOVPS (DX), Y8, Y9
+	VMASKMOVPS (BX), Y8, Y10
+	VADDPS     Y10, Y9, Y9
+	VMASKMOVPS (BX)(R9*1), Y8, Y10
+	VADDPS     Y10, Y9, Y9
+	VMASKMOVPS Y9, Y8, (DX)
+	ADDQ       $0x20, DX
+
+noBias5:
+	VMASKMOVPS   (DI), Y8, Y9
+	VMASKMOVPS   (CX), Y8, Y10
+	VMASKMOVPS   (BX), Y8, Y11
+	VMASKMOVPS   (SI), Y8, Y12
+	VSUBPS       Y0, Y12, Y0
+	VMULPS       Y1, Y0, Y0
+	VFMADD231PS  Y0, Y11, Y10
+	VMULPS       Y9, Y11, Y11
+	VSUBPS       Y2, Y11, Y2
+	VFNMADD231PS Y3, Y0, Y2
+	VMULPS       Y1, Y2, Y0
+	VMASKMOVPS   Y0, Y8, (AX)
+	VMASKMOVPS   (BX)(R9*1), Y8, Y0
+	VMASKMOVPS   (SI)(R9*1), Y8, Y1
+	VSUBPS       Y4, Y1, Y1
+	VMULPS       Y5, Y1, Y1
+	VFMADD231PS  Y1, Y0, Y10
+	VMULPS       Y9, Y0, Y0
+	VSUBPS       Y6, Y0, Y0
+	VFNMADD231PS Y7, Y1, Y0
+	VMULPS       Y5, Y0, Y0
+	VMASKMOVPS   Y0, Y8, (AX)(R9*1)
+	VMASKMOVPS   Y10, Y8, (CX)
+
+done3:
+	VZEROUPPER
+	RET
+
+// func normGrad1AVX2(dx *float32, dgain *float32, dbias *float32, dy *float32, x *float32, gain *float32, of *float32, ld int, n int)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·normGrad1AVX2(SB), NOSPLIT, $0-72
+	MOVQ         dy+24(FP), BX
+	MOVQ         gain+40(FP), DI
+	MOVQ         n+64(FP), R10
+	MOVQ         dx+0(FP), AX
+	MOVQ         dbias+16(FP), DX
+	MOVQ         x+32(FP), SI
+	MOVQ         of+48(FP), R8
+	MOVQ         ld+56(FP), R9
+	MOVQ         dgain+8(FP), CX
+	VBROADCASTSS (R8), Y0
+	VBROADCASTSS 4(R8), Y1
+	VBROADCASTSS 8(R8), Y2
+	VBROADCASTSS 12(R8), Y3
+	LEAQ         (BX)(R9*1), R8
+	LEAQ         (SI)(R9*1), R11
+	LEAQ         (AX)(R9*1), R9
+	SUBQ         $0x08, R10
+	JL           tail2
+
+loop1:
+	TESTQ   DX, DX
+	JZ      noBias4
+	VMOVUPS (DX), Y4
+	VMOVUPS (BX), Y5
+	VADDPS  Y5, Y4, Y4
+	VMOVUPS Y4, (DX)
+	ADDQ    $0x20, DX
+
+noBias4:
+	PREFETCHT1   (R8)
+	PREFETCHT1   (R11)
+	PREFETCHT1   (R9)
+	VMOVUPS      (DI), Y4
+	VMOVUPS      (CX), Y5
+	VMOVUPS      (BX), Y6
+	VMOVUPS      (SI), Y7
+	VSUBPS       Y0, Y7, Y7
+	VMULPS       Y1, Y7, Y7
+	VFMADD231PS  Y7, Y6, Y5
+	VMULPS       Y4, Y6, Y4
+	VSUBPS       Y2, Y4, Y4
+	VFNMADD231PS Y3, Y7, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      Y5, (CX)
+	ADDQ         $0x20, BX
+	ADDQ         $0x20, SI
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, DI
+	ADDQ         $0x20, CX
+	ADDQ         $0x00000020, R8
+	ADDQ         $0x00000020, R11
+	ADDQ         $0x00000020, R9
+	SUBQ         $0x08, R10
+	JGE          loop1
+
+tail2:
+	ADDQ       $0x08, R10
+	JZ         done3
+	MOVQ       R10, R8
+	XORQ       R9, R9
+	CMPQ       R8, R9
+	CMOVQLT    R9, R8
+	MOVQ       $0x00000008, R9
+	CMPQ       R8, R9
+	CMOVQGT    R9, R8
+	LEAQ       laneMasks<>+32(SB), R9
+	NEGQ       R8
+	VMOVDQU    (R9)(R8*4), Y4
+	TESTQ      DX, DX
+	JZ         noBias5
+	VMASKMOVPS (DX), Y4, Y5
+	VMASKMOVPS (BX), Y4, Y6
+	VADDPS     Y6, Y5, Y5
+	VMASKMOVPS Y5, Y4, (DX)
+	ADDQ       $0x20, DX
+
+noBias5:
+	VMASKMOVPS   (DI), Y4, Y5
+	VMASKMOVPS   (CX), Y4, Y6
+	VMASKMOVPS   (BX), Y4, Y7
+	VMASKMOVPS   (SI), Y4, Y8
+	VSUBPS       Y0, Y8, Y0
+	VMULPS       Y1, Y0, Y0
+	VFMADD231PS  Y0, Y7, Y6
+	VMULPS       Y5, Y7, Y5
+	VSUBPS       Y2, Y5, Y2
+	VFNMADD231PS Y3, Y0, Y2
+	VMULPS       Y1, Y2, Y0
+	VMASKMOVPS   Y0, Y4, (AX)
+	VMASKMOVPS   Y6, Y4, (CX)
+
+done3:
 	VZEROUPPER
 	RET
 

@@ -103,20 +103,20 @@ func colSumGeneric(dst, x []float32, rows, cols, lo, hi int) {
 	}
 }
 
-// colNormGeneric adds Σ dy·x̂ to dgain and Σ dy to dbias, unless that is nil.
-func colNormGeneric(dgain, dbias, dy, x, mean, rstd []float32, rows, cols, lo, hi int) {
-	for r := range rows {
-		m := float32(0)
-		if mean != nil {
-			m = mean[r]
-		}
-		for c := lo; c < hi; c++ {
-			d := dy[r*cols+c]
-			h := float32((x[r*cols+c] - m) * rstd[r])
+// normGradGeneric is what is left of a norm's gradient when the sums over rows are known: dx, and what rows add to
+// dgain and dbias, which may be nil. of has for each row its mean, rstd, and the means of dy∘gain and of dy∘gain∘x̂.
+func normGradGeneric(dx, dgain, dbias, dy, x, gain []float32, of [][4]float32) {
+	cols := len(gain)
+	for r, of := range of {
+		for c := range cols {
+			i := r*cols + c
+			d := dy[i]
+			h := float32((x[i] - of[0]) * of[1])
 			dgain[c] = fma(d, h, dgain[c])
 			if dbias != nil {
 				dbias[c] += d
 			}
+			dx[i] = fma(-h, of[3], float32(d*gain[c])-of[2]) * of[1]
 		}
 	}
 }

@@ -62,7 +62,6 @@ const (
 	opLion           // p, m, g; lr, 1-lr·decay, gscale, beta1, 1-beta1, beta2, 1-beta2
 	opNorm           // y, x, gain, bias; mean, rstd
 	opNormGain       // y, x, gain; mean, rstd
-	opNormGrad       // dx, dy, x, gain; mean, rstd, mean of dy·gain, mean of dy·gain·x̂
 	opAxpb           // dst, x; a, b
 	opLogSoftmax     // dst, x; max, log of the sum
 	opSoftmaxGrad    // dx, y, dy; Σ y·dy

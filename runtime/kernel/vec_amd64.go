@@ -214,11 +214,6 @@ func vecNormAVX512(v *vec, lo, hi int)
 //go:noescape
 func vecNormGainAVX512(v *vec, lo, hi int)
 
-// vecNormGradAVX512 is opNormGrad on elements lo to hi.
-//
-//go:noescape
-func vecNormGradAVX512(v *vec, lo, hi int)
-
 // vecLogSoftmaxAVX512 is opLogSoftmax on elements lo to hi.
 //
 //go:noescape
@@ -518,11 +513,6 @@ func vecNormAVX2(v *vec, lo, hi int)
 //
 //go:noescape
 func vecNormGainAVX2(v *vec, lo, hi int)
-
-// vecNormGradAVX2 is opNormGrad on elements lo to hi.
-//
-//go:noescape
-func vecNormGradAVX2(v *vec, lo, hi int)
 
 // vecLogSoftmaxAVX2 is opLogSoftmax on elements lo to hi.
 //

@@ -212,13 +212,6 @@ func vecGeneric3(o op, v *vec, d, x []float32, lo, hi int) {
 		for i := range d {
 			d[i] = float32((x[i]-v.s[0])*v.s[1]) * y[i]
 		}
-	case opNormGrad:
-		gain := v.at(3, lo, hi)
-		for i := range d {
-			h := float32((y[i] - v.s[0]) * v.s[1])
-			t := float32(x[i]*gain[i]) - v.s[2]
-			d[i] = fma(-h, v.s[3], t) * v.s[1]
-		}
 	case opSoftmaxGrad:
 		for i := range d {
 			d[i] = x[i] * float32(y[i]-v.s[0])

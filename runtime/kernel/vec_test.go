@@ -36,7 +36,7 @@ var vecShapes = map[op]struct {
 	opAdamL2:   {3, 4, true, []float32{0.1, 0.01, 0.5, 0.9, 0.1, 0.99, 0.01, 1.3, 1e-8}},
 	opLion:     {2, 3, true, []float32{0.1, 0.99, 0.5, 0.9, 0.1, 0.99, 0.01}},
 	opNorm:     {1, 4, false, []float32{0.2, 1.1}}, opNormGain: {1, 3, false, []float32{0, 1.1}},
-	opNormGrad: {1, 4, false, []float32{0.2, 1.1, 0.3, -0.4}}, opAxpb: {1, 2, false, []float32{0.3, 0.5}},
+	opAxpb:       {1, 2, false, []float32{0.3, 0.5}},
 	opLogSoftmax: {1, 2, false, []float32{0.3, 0.5}}, opSoftmaxGrad: {1, 3, false, []float32{0.3}},
 	opLogSoftmaxGrad: {1, 3, false, []float32{0.3}},
 	opSwiGLU:         {1, 3, false, nil}, opSwiGLUGrad: {2, 5, false, nil}, opRotate: {2, 6, false, []float32{-1}},
