@@ -240,7 +240,11 @@ func (g *Group) Fail(err error) error {
 	g.closed.Store(true) // nobody needs to be woken
 	if l := (*Lost)(nil); errors.As(err, &l) {
 		if l.told {
+			g.watch.untilTold()
 			return ErrTold
+		}
+		if g.watch != nil {
+			<-g.watch.told // or the others would take the end of this process for a death
 		}
 		return err
 	}

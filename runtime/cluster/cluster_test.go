@@ -9,13 +9,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gradsmith/gradsmith/runtime/model"
 )
 
-// together runs f in n processes, which are goroutines here.
+// together runs f in n processes, which are goroutines here. Their connections break when they end.
 func together(t *testing.T, n int, watched bool, f func(g *Group) error) []error {
 	t.Helper()
 	errs := make([]error, n)
@@ -25,12 +26,24 @@ func together(t *testing.T, n int, watched bool, f func(g *Group) error) []error
 			g, err := New(l, watched)
 			if err == nil {
 				err = f(g)
+				if g.watch != nil {
+					hangUp(g)
+				}
 			}
 			errs[rank] = err
 		})
 	}
 	wait.Wait()
 	return errs
+}
+
+// hangUp breaks the connections of a process, as its end does.
+func hangUp(g *Group) {
+	for _, p := range g.watch.peers {
+		if p != nil {
+			p.conn.Close()
+		}
+	}
 }
 
 func all(t *testing.T, n int, f func(g *Group) error) {
@@ -326,11 +339,7 @@ func TestDeath(t *testing.T) {
 		errs := together(t, 3, true, func(g *Group) error {
 			if g.Rank() == dead {
 				g.closed.Store(true)
-				for _, p := range g.watch.peers {
-					if p != nil {
-						p.conn.Close()
-					}
-				}
+				hangUp(g)
 				return nil
 			}
 			return g.Fail(waiting(g))
@@ -367,6 +376,42 @@ func TestSilence(t *testing.T) {
 	if errs[0] == nil || !strings.Contains(errs[0].Error(), "process 2 of 3") ||
 		!strings.Contains(errs[0].Error(), "does not answer") || !errors.Is(errs[1], ErrTold) {
 		t.Errorf("process 2 is silent: %v and %v", errs[0], errs[1])
+	}
+}
+
+// A process that has nothing to say does not end before the one that speaks: a launcher ends that one then.
+func TestSpeaker(t *testing.T) {
+	defer func(was time.Duration) { farewell = was }(farewell)
+	farewell = time.Hour
+	for _, dead := range []int{1, 2} {
+		var spoken atomic.Bool
+		early := func(err error) error {
+			if errors.Is(err, ErrTold) && !spoken.Load() {
+				t.Error("a process has ended before the one that speaks")
+			}
+			return err
+		}
+		for rank, err := range together(t, 4, true, func(g *Group) error {
+			switch {
+			case g.Rank() == dead:
+				return early(g.Fail(errors.New("broken")))
+			case g.Rank() == 3:
+				ended := make(chan error, 1)
+				g.OnLost(func(err error, told bool) { ended <- err })
+				<-ended
+				return early(ErrTold)
+			}
+			err := g.Fail(waiting(g))
+			if g.Rank() == 0 {
+				time.Sleep(3 * unheard)
+				spoken.Store(true)
+			}
+			return early(err)
+		}) {
+			if (rank == 0) == errors.Is(err, ErrTold) {
+				t.Errorf("process %d says %v", rank, err)
+			}
+		}
 	}
 }
 

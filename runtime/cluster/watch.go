@@ -27,12 +27,15 @@ const (
 	reach    = 10 * time.Second       // in which the processes must have found each other
 	gathered = 30 * time.Millisecond  // a launcher ends all that are left soon after a death
 	unheard  = 500 * time.Millisecond // after which a process that does not notice its end is ended
-	farewell = 3 * time.Second        // in which others must have been told, and a launcher ends those that are left
 )
 
 // silence is for how long a process may be silent before it counts as gone. Tests shorten it: a watch keeps what it was
 // when it began.
 var silence = 6 * time.Second
+
+// farewell is for how long others wait until a process that ends has told the user why, or all have been told to end.
+// Tests lengthen it; a watch keeps it as well.
+var farewell = 3 * time.Second
 
 // watch is the connections of a process: those to all others of process 0, the one to process 0 of others.
 type watch struct {
@@ -40,6 +43,7 @@ type watch struct {
 	listen  net.Listener
 	token   []byte
 	silence time.Duration // for how long a process may be silent
+	wait    time.Duration // see farewell
 	peers   []*peer       // by rank; nil where there is no connection
 	end     atomic.Pointer[func(err error, told bool)]
 
@@ -47,6 +51,7 @@ type watch struct {
 	faults []fault // that have come up
 	judged bool    // what ends the group has been decided
 	told   chan struct{}
+	ended  chan struct{} // closed where process 0 is gone
 }
 
 // peer is a process at the other end of a connection.
@@ -83,7 +88,8 @@ type hello struct {
 
 // newWatch begins to listen in process 0.
 func newWatch(g *Group, watched bool) (*watch, hello) {
-	w := &watch{g: g, peers: make([]*peer, g.Size()), told: make(chan struct{}), silence: silence}
+	w := &watch{g: g, peers: make([]*peer, g.Size()), told: make(chan struct{}), ended: make(chan struct{}),
+		silence: silence, wait: farewell}
 	var h hello
 	if !watched || g.Rank() != 0 {
 		return w, h
@@ -238,6 +244,9 @@ const maxText = 1 << 20
 
 // read reads what a process says until it leaves or is gone.
 func (w *watch) read(p *peer) {
+	if p.rank == 0 {
+		defer close(w.ended)
+	}
 	r := bufio.NewReader(p.conn)
 	for {
 		var head [5]byte
@@ -266,7 +275,8 @@ func (w *watch) read(p *peer) {
 			w.blame(fault{p.rank, "ends: " + string(text)})
 			return
 		case head[0] == saysVerdict:
-			w.decide(&Lost{text: string(text), told: true})
+			go w.decide(&Lost{text: string(text), told: true})
+			io.Copy(io.Discard, r) // until process 0 has ended
 			return
 		}
 	}
@@ -365,6 +375,9 @@ func (w *watch) decide(l *Lost) {
 	}
 	close(w.told)
 	time.Sleep(unheard)
+	if l.told {
+		w.untilTold()
+	}
 	if end := w.end.Load(); end != nil && !w.g.closed.Load() {
 		(*end)(l, l.told)
 	}
@@ -406,11 +419,20 @@ func (w *watch) fail(err error) (told bool) {
 	if p.say(saysFailed, text) != nil {
 		return false // process 0 is gone
 	}
-	select { // until process 0 has said so, as the launcher ends it once this process has ended
-	case <-w.told:
-	case <-time.After(farewell):
-	}
+	w.untilTold()
 	return true
+}
+
+// untilTold waits until process 0 has ended, which tells the user what happened: a launcher ends it soon after it has
+// seen the first process end with an error.
+func (w *watch) untilTold() {
+	if w == nil {
+		return
+	}
+	select {
+	case <-w.ended:
+	case <-time.After(w.wait):
+	}
 }
 
 // leave says that this process ends in good order.
