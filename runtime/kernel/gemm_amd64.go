@@ -129,16 +129,21 @@ func (p *product) runPacked() {
 	packs.put(s)
 }
 
-// runTiles cuts the product into tasks.
+// runTiles runs the product in tasks.
 func (p *product) runTiles() {
+	p.cut(parallel.Threads())
+	parallel.Run((p.m+p.rowBlock-1)/p.rowBlock*p.colBlocks, p)
+}
+
+// cut cuts the product into tasks.
+func (p *product) cut(threads int) {
 	panels := (p.n + PanelCols - 1) / PanelCols
 	maxRows := max(1, blocking.left/min(p.k+1, p.blockK()))
 	p.rowBlock, p.colBlock = even(p.m, maxRows), panels*PanelCols
-	if threads := parallel.Threads(); threads > 1 && p.m*p.n*p.k >= 1<<17 {
+	if threads > 1 && p.m*p.n*p.k >= 1<<17 {
 		p.split(threads, panels, maxRows)
 	}
 	p.colBlocks = (p.n + p.colBlock - 1) / p.colBlock
-	parallel.Run((p.m+p.rowBlock-1)/p.rowBlock*p.colBlocks, p)
 }
 
 // blockK is the largest number of steps along k that are added at a time.
@@ -158,19 +163,41 @@ func even(n, limit int) int {
 
 // split chooses the blocks of c that are handed to threads: some more than threads, so that one that loses its
 // processor for a while does not hold up the others. Few rows are split over columns, so that each thread reads its
-// own part of b once; many rows over rows.
+// own part of b once; many rows over rows; and what does not come out even, over both.
 func (p *product) split(threads, panels, maxRows int) {
-	if p.m >= 8*maxTileRows()*threads || panels < threads {
-		// Tiles have any number of rows, so blocks need not be multiples of the tallest.
+	// Tiles have any number of rows, so blocks need not be multiples of the tallest.
+	least := 4 * maxTileRows()
+	if p.m >= 2*least*threads || panels < threads && p.m >= least*threads {
 		blocks := (p.m + maxRows - 1) / maxRows
 		blocks = (max(blocks, 2*threads) + threads - 1) / threads * threads
-		p.rowBlock = max(4*maxTileRows(), (p.m+blocks-1)/blocks)
+		if p.m < least*blocks {
+			blocks = p.m / least / threads * threads
+		}
+		p.rowBlock = (p.m + blocks - 1) / blocks
 		return
 	}
 	// A task of fewer multiply-adds than this is not worth handing over.
-	const least = 1 << 19
-	each := max((panels+4*threads-1)/(4*threads), least/(p.m*PanelCols*(p.k+1)), 1)
+	const worth = 1 << 19
+	each := max((panels+4*threads-1)/(4*threads), worth/(p.m*PanelCols*(p.k+1)), 1)
 	p.colBlock = min(each, (panels+threads-1)/threads) * PanelCols
+	whole, left := p.n/p.colBlock, p.n%p.colBlock
+	// Blocks of rows read b once more each: there are as few as leave the busiest thread nearly the least to do. What
+	// is left of the columns goes to the threads that have none of the last whole blocks, and then to all.
+	busiest := func(blocks int) int {
+		columns, parts := (whole*blocks+threads-1)/threads*p.colBlock, blocks
+		if last := whole * blocks % threads; last > 0 && left > 0 {
+			parts = max(0, parts-(threads-last)*(p.colBlock/left))
+		}
+		return (p.m + blocks - 1) / blocks * (columns + (parts+threads-1)/threads*left)
+	}
+	blocks := (p.m + maxRows - 1) / maxRows
+	most := min(4*threads, p.m/maxTileRows(), p.m*p.colBlock*(p.k+1)/(worth/2))
+	for b := blocks + 1; b <= most; b++ {
+		if 10*busiest(b) < 9*busiest(blocks) {
+			blocks = b
+			p.rowBlock = (p.m + b - 1) / b
+		}
+	}
 }
 
 func maxTileRows() int {
