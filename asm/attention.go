@@ -508,9 +508,9 @@ func (a *asm) scaleRows() {
 	a.Load(a.Param("rows"), rows)
 	a.Load(a.Param("cols"), cols)
 	w := a.lanes()
-	// The last vector of a row is a part of one, or a whole.
+	// The last vector of a row is a part of one, or there is none: a store under a mask takes several times as long.
 	last := a.GP64()
-	a.LEAQ(mem(cols, -1), last)
+	a.MOVQ(cols, last)
 	a.ANDQ(operand.I32(int32(-w)), last)
 	m := a.GP64()
 	a.MOVQ(cols, m)
@@ -521,6 +521,7 @@ func (a *asm) scaleRows() {
 	ahead, i := a.GP64(), a.GP64()
 	a.LEAQ(memx(cols, cols, 1, 0), ahead)
 	a.ADDQ(ahead, ahead)
+	a.SHLQ(operand.Imm(2), cols)
 	fetch := func() {
 		at := a.GP64()
 		a.LEAQ(memx(i, ahead, 1, 0), at)
@@ -540,6 +541,8 @@ func (a *asm) scaleRows() {
 	a.ADDQ(operand.U32(uint32(4*w)), i)
 	a.CMPQ(i, last)
 	a.JLT(operand.LabelRef("loop"))
+	a.CMPQ(i, cols)
+	a.JGE(operand.LabelRef("next"))
 	a.Label("tail")
 	fetch()
 	a.maskedLoad(memx(x, i, 1, 0), mask, y)
@@ -549,6 +552,7 @@ func (a *asm) scaleRows() {
 	} else {
 		a.VMASKMOVPS(y, mask, memx(dst, i, 1, 0))
 	}
+	a.Label("next")
 	a.ADDQ(ldd, dst)
 	a.ADDQ(ldx, x)
 	a.ADDQ(operand.Imm(4), f)

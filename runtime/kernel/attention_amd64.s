@@ -357,7 +357,7 @@ TEXT ·scaleRowsAVX512(SB), NOSPLIT, $0-56
 	MOVQ    ldx+32(FP), SI
 	MOVQ    rows+40(FP), DI
 	MOVQ    cols+48(FP), R8
-	LEAQ    -1(R8), R9
+	MOVQ    R8, R9
 	ANDQ    $-16, R9
 	MOVQ    R8, R10
 	SUBQ    R9, R10
@@ -371,37 +371,42 @@ TEXT ·scaleRowsAVX512(SB), NOSPLIT, $0-56
 	BZHIQ   R10, R11, R11
 	KMOVW   R11, K1
 	SHLQ    $0x02, R9
-	LEAQ    (R8)(R8*1), R8
-	ADDQ    R8, R8
+	LEAQ    (R8)(R8*1), R10
+	ADDQ    R10, R10
+	SHLQ    $0x02, R8
 
 row:
 	VBROADCASTSS (DX), Z0
-	XORQ         R10, R10
-	CMPQ         R10, R9
+	XORQ         R11, R11
+	CMPQ         R11, R9
 	JGE          tail
 
 loop:
-	LEAQ       (R10)(R8*1), R11
-	PREFETCHT1 (CX)(R11*1)
-	PREFETCHT1 (AX)(R11*1)
-	VMULPS     (CX)(R10*1), Z0, Z1
-	VMOVUPS    Z1, (AX)(R10*1)
-	ADDQ       $0x00000040, R10
-	CMPQ       R10, R9
+	LEAQ       (R11)(R10*1), R12
+	PREFETCHT1 (CX)(R12*1)
+	PREFETCHT1 (AX)(R12*1)
+	VMULPS     (CX)(R11*1), Z0, Z1
+	VMOVUPS    Z1, (AX)(R11*1)
+	ADDQ       $0x00000040, R11
+	CMPQ       R11, R9
 	JLT        loop
+	CMPQ       R11, R8
+	JGE        next
 
 tail:
-	LEAQ       (R10)(R8*1), R11
-	PREFETCHT1 (CX)(R11*1)
-	PREFETCHT1 (AX)(R11*1)
-	VMOVUPS.Z  (CX)(R10*1), K1, Z1
+	LEAQ       (R11)(R10*1), R12
+	PREFETCHT1 (CX)(R12*1)
+	PREFETCHT1 (AX)(R12*1)
+	VMOVUPS.Z  (CX)(R11*1), K1, Z1
 	VMULPS     Z1, Z0, Z1
-	VMOVUPS    Z1, K1, (AX)(R10*1)
-	ADDQ       BX, AX
-	ADDQ       SI, CX
-	ADDQ       $0x04, DX
-	DECQ       DI
-	JNZ        row
+	VMOVUPS    Z1, K1, (AX)(R11*1)
+
+next:
+	ADDQ BX, AX
+	ADDQ SI, CX
+	ADDQ $0x04, DX
+	DECQ DI
+	JNZ  row
 	VZEROUPPER
 	RET
 
@@ -7485,7 +7490,7 @@ TEXT ·scaleRowsAVX2(SB), NOSPLIT, $0-56
 	MOVQ    ldx+32(FP), SI
 	MOVQ    rows+40(FP), DI
 	MOVQ    cols+48(FP), R8
-	LEAQ    -1(R8), R9
+	MOVQ    R8, R9
 	ANDQ    $-8, R9
 	MOVQ    R8, R10
 	SUBQ    R9, R10
@@ -7499,37 +7504,42 @@ TEXT ·scaleRowsAVX2(SB), NOSPLIT, $0-56
 	NEGQ    R10
 	VMOVDQU (R11)(R10*4), Y0
 	SHLQ    $0x02, R9
-	LEAQ    (R8)(R8*1), R8
-	ADDQ    R8, R8
+	LEAQ    (R8)(R8*1), R10
+	ADDQ    R10, R10
+	SHLQ    $0x02, R8
 
 row:
 	VBROADCASTSS (DX), Y1
-	XORQ         R10, R10
-	CMPQ         R10, R9
+	XORQ         R11, R11
+	CMPQ         R11, R9
 	JGE          tail
 
 loop:
-	LEAQ       (R10)(R8*1), R11
-	PREFETCHT1 (CX)(R11*1)
-	PREFETCHT1 (AX)(R11*1)
-	VMULPS     (CX)(R10*1), Y1, Y2
-	VMOVUPS    Y2, (AX)(R10*1)
-	ADDQ       $0x00000020, R10
-	CMPQ       R10, R9
+	LEAQ       (R11)(R10*1), R12
+	PREFETCHT1 (CX)(R12*1)
+	PREFETCHT1 (AX)(R12*1)
+	VMULPS     (CX)(R11*1), Y1, Y2
+	VMOVUPS    Y2, (AX)(R11*1)
+	ADDQ       $0x00000020, R11
+	CMPQ       R11, R9
 	JLT        loop
+	CMPQ       R11, R8
+	JGE        next
 
 tail:
-	LEAQ       (R10)(R8*1), R11
-	PREFETCHT1 (CX)(R11*1)
-	PREFETCHT1 (AX)(R11*1)
-	VMASKMOVPS (CX)(R10*1), Y0, Y2
+	LEAQ       (R11)(R10*1), R12
+	PREFETCHT1 (CX)(R12*1)
+	PREFETCHT1 (AX)(R12*1)
+	VMASKMOVPS (CX)(R11*1), Y0, Y2
 	VMULPS     Y2, Y1, Y2
-	VMASKMOVPS Y2, Y0, (AX)(R10*1)
-	ADDQ       BX, AX
-	ADDQ       SI, CX
-	ADDQ       $0x04, DX
-	DECQ       DI
-	JNZ        row
+	VMASKMOVPS Y2, Y0, (AX)(R11*1)
+
+next:
+	ADDQ BX, AX
+	ADDQ SI, CX
+	ADDQ $0x04, DX
+	DECQ DI
+	JNZ  row
 	VZEROUPPER
 	RET
 
