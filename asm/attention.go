@@ -25,24 +25,34 @@ const (
 	rowsLanes
 )
 
-// Offsets into the Go structs rowTiles, whose first fields are slices, and rowTile.
+// Offsets into the Go structs rowTiles, whose first fields are slices, and rowTile, and the flags of the latter.
 const (
 	tilesA     = 0
 	tilesB     = 24
 	tilesC     = 48
-	tilesList  = 72
-	tilesLda   = 96
-	tilesLdc   = 104
-	tilesPanel = 112
-	tilesLeft  = 120
+	tilesMid   = 72
+	tilesF     = 96
+	tilesList  = 120
+	tilesLda   = 144
+	tilesLdb   = 152
+	tilesPanel = 160
+	tilesLdc   = 168
+	tilesLdm   = 176
+	tilesLdf   = 184
+	tilesLeft  = 192
 
-	rowTileA    = 0
-	rowTileB    = 8
-	rowTileC    = 16
-	rowTileK    = 24
-	rowTileCols = 32
-	rowTileMore = 40
-	rowTileSize = 48
+	rowTileA     = 0
+	rowTileB     = 8
+	rowTileRow   = 16
+	rowTileCol   = 24
+	rowTileK     = 32
+	rowTileCols  = 40
+	rowTileFlags = 48
+	rowTileSize  = 56
+
+	flagMore     = 1
+	flagMid      = 2
+	flagTriangle = 4
 )
 
 // maxAttendRows is the tallest tile of attention: lower than those of products, as what a causal mask hides of a tile
@@ -80,9 +90,9 @@ func (a *asm) maxAttendRows() int {
 	return maxAttendRowsAVX2
 }
 
-// rowTiles emits many products of rows rows of a with packed panels of b, in one call. Two vectors of columns are added
-// at a time, all in registers; the last one may be alone, or half of one at AVX-512. Everything is read and written in
-// whole or in half vectors.
+// rowTiles emits many products of rows rows of a with b, in one call. Two vectors of columns are added at a time, all in
+// registers; the last one may be alone, or half of one at AVX-512. Everything is read and written in whole or in half
+// vectors.
 func (a *asm) rowTiles(rows int, leftT bool) {
 	form := "N"
 	if leftT {
@@ -106,16 +116,25 @@ func (a *asm) rowTiles(rows int, leftT bool) {
 	a.Label(next)
 
 	// The column that is worked on, in c and in b.
-	pc, pb := load(t, tilesC), load(t, tilesB)
-	x := load(at, rowTileC)
-	a.LEAQ(memx(pc, x, 4, 0), pc)
-	x = load(at, rowTileB)
+	col, pb := load(at, rowTileCol), load(t, tilesB)
+	x := load(at, rowTileB)
 	a.LEAQ(memx(pb, x, 4, 0), pb)
 	cols := load(at, rowTileCols)
 	half := a.GP64() // of a panel at AVX2: 64 in the second one
 	if !a.wide {
 		a.XORQ(half, half)
 	}
+
+	// result is the place of the tile in c or in mid, and the distance of its rows.
+	result := func(place, distance int) (c, ld reg.GPVirtual) {
+		c, ld = load(t, place), load(t, distance)
+		row := load(at, rowTileRow)
+		a.IMULQ(ld, row)
+		a.ADDQ(col, row)
+		a.LEAQ(memx(c, row, 4, 0), c)
+		return c, ld
+	}
+	has := func(flag uint32) { a.TESTQ(operand.U32(flag), mem(at, rowTileFlags)) }
 
 	product := func(vec func() reg.VecVirtual, lanes, across int) {
 		acc := make([][]reg.VecVirtual, rows)
@@ -126,9 +145,7 @@ func (a *asm) rowTiles(rows int, leftT bool) {
 			}
 		}
 		start, sums := a.label("start"), a.label("sums")
-		c, ldc := a.GP64(), load(t, tilesLdc)
-		a.MOVQ(pc, c)
-		a.CMPQ(mem(at, rowTileMore), operand.Imm(0))
+		has(flagMore)
 		a.JNE(operand.LabelRef(start))
 		for r := range acc {
 			for _, v := range acc[r] {
@@ -137,6 +154,7 @@ func (a *asm) rowTiles(rows int, leftT bool) {
 		}
 		a.JMP(operand.LabelRef(sums))
 		a.Label(start)
+		c, ldc := result(tilesMid, tilesLdm)
 		for r := range acc {
 			for i, v := range acc[r] {
 				a.VMOVUPS(mem(c, 4*lanes*i), v)
@@ -174,17 +192,28 @@ func (a *asm) rowTiles(rows int, leftT bool) {
 			}
 			return memx(base[r/3], lda, uint8(r%3), 4*step)
 		}
-		right, b := a.GP64(), make([]reg.VecVirtual, across)
+		right, ldb, b := a.GP64(), load(t, tilesLdb), make([]reg.VecVirtual, across)
 		a.MOVQ(pb, right)
+		a.SHLQ(operand.Imm(2), ldb)
+		ldb3 := a.GP64()
+		a.LEAQ(memx(ldb, ldb, 2, 0), ldb3)
 		for i := range b {
 			b[i] = vec()
 		}
 		s := [2]reg.VecVirtual{vec(), vec()}
-		step := func(n int) {
+		// step is step n of the next four, for the rows from lo to hi-1.
+		step := func(n, lo, hi int) {
 			for i, v := range b {
-				a.VMOVUPS(mem(right, 128*n+4*lanes*i), v)
+				switch n {
+				case 0:
+					a.VMOVUPS(mem(right, 4*lanes*i), v)
+				case 3:
+					a.VMOVUPS(memx(right, ldb3, 1, 4*lanes*i), v)
+				default:
+					a.VMOVUPS(memx(right, ldb, uint8(n), 4*lanes*i), v)
+				}
 			}
-			for r := range acc {
+			for r := lo; r < hi; r++ {
 				a.VBROADCASTSS(addr(r, n), s[r%2])
 				for i, v := range b {
 					a.VFMADD231PS(v, s[r%2], acc[r][i])
@@ -192,7 +221,11 @@ func (a *asm) rowTiles(rows int, leftT bool) {
 			}
 		}
 		advance := func(n int) {
-			a.ADDQ(operand.U32(uint32(128*n)), right)
+			if n == 1 {
+				a.ADDQ(ldb, right)
+			} else {
+				a.LEAQ(memx(right, ldb, uint8(n), 0), right)
+			}
 			if leftT {
 				if n == 1 {
 					a.ADDQ(lda, pa)
@@ -206,6 +239,33 @@ func (a *asm) rowTiles(rows int, leftT bool) {
 			}
 		}
 		const unroll = 4
+		// triangle emits the steps in which one row more, or one less, takes part than in the one before.
+		triangle := func() {
+			if rows == 1 {
+				return
+			}
+			whole := a.label("whole")
+			has(flagTriangle)
+			a.JEQ(operand.LabelRef(whole))
+			for n := range rows - 1 {
+				if leftT {
+					step(n%unroll, 0, n+1)
+				} else {
+					step(n%unroll, n+1, rows)
+				}
+				if n%unroll == unroll-1 {
+					advance(unroll)
+				} else if n == rows-2 && leftT {
+					for range n%unroll + 1 {
+						advance(1)
+					}
+				}
+			}
+			a.Label(whole)
+		}
+		if leftT {
+			triangle()
+		}
 		k := load(at, rowTileK)
 		loop, tail, tailLoop, done := a.label("loop"), a.label("tail"), a.label("tailloop"), a.label("done")
 		a.SUBQ(operand.Imm(unroll), k)
@@ -213,7 +273,7 @@ func (a *asm) rowTiles(rows int, leftT bool) {
 		a.align(64)
 		a.Label(loop)
 		for i := range unroll {
-			step(i)
+			step(i, 0, rows)
 		}
 		advance(unroll)
 		a.SUBQ(operand.Imm(unroll), k)
@@ -222,21 +282,49 @@ func (a *asm) rowTiles(rows int, leftT bool) {
 		a.ADDQ(operand.Imm(unroll), k)
 		a.JZ(operand.LabelRef(done))
 		a.Label(tailLoop)
-		step(0)
+		step(0, 0, rows)
 		advance(1)
 		a.DECQ(k)
 		a.JNZ(operand.LabelRef(tailLoop))
 		a.Label(done)
-		c, ldc = a.GP64(), load(t, tilesLdc)
-		a.MOVQ(pc, c)
-		for r := range acc {
-			for i, v := range acc[r] {
-				a.VMOVUPS(v, mem(c, 4*lanes*i))
-			}
-			if r < rows-1 {
-				a.LEAQ(memx(c, ldc, 4, 0), c)
+		if !leftT {
+			triangle()
+		}
+
+		store := func(c, ld reg.Register) {
+			for r := range acc {
+				for i, v := range acc[r] {
+					a.VMOVUPS(v, mem(c, 4*lanes*i))
+				}
+				if r < rows-1 {
+					a.LEAQ(memx(c, ld, 4, 0), c)
+				}
 			}
 		}
+		middle, plain, stored := a.label("middle"), a.label("plain"), a.label("stored")
+		has(flagMid)
+		a.JNE(operand.LabelRef(middle))
+		f := load(t, tilesF)
+		a.TESTQ(f, f)
+		a.JEQ(operand.LabelRef(plain))
+		ldf, row := load(t, tilesLdf), load(at, rowTileRow)
+		a.IMULQ(ldf, row)
+		a.LEAQ(memx(f, row, 4, 0), f)
+		for r := range acc {
+			a.VBROADCASTSS(mem(f, 0), s[r%2])
+			for _, v := range acc[r] {
+				a.VMULPS(s[r%2], v, v)
+			}
+			if r < rows-1 {
+				a.LEAQ(memx(f, ldf, 4, 0), f)
+			}
+		}
+		a.Label(plain)
+		store(result(tilesC, tilesLdc))
+		a.JMP(operand.LabelRef(stored))
+		a.Label(middle)
+		store(result(tilesMid, tilesLdm))
+		a.Label(stored)
 	}
 
 	again, narrow, narrower, end := a.label("columns"), a.label("narrow"), a.label("narrower"), a.label("end")
@@ -244,7 +332,7 @@ func (a *asm) rowTiles(rows int, leftT bool) {
 	a.CMPQ(cols, operand.Imm(uint64(w)))
 	a.JLE(operand.LabelRef(narrow))
 	product(a.vec, w, 2)
-	a.ADDQ(operand.U32(uint32(8*w)), pc)
+	a.ADDQ(operand.U32(uint32(2*w)), col)
 	if a.wide {
 		panel := load(t, tilesPanel)
 		a.LEAQ(memx(pb, panel, 4, 0), pb)

@@ -238,5 +238,6 @@ func (j *attentionJob) Do(task int) {
 			w.forwardUnit(j, b, g, j.queries*part/j.parts, j.queries*(part+1)/j.parts)
 		}
 	}
+	w.tiles = rowTiles{}
 	attentionWorks.put(w)
 }

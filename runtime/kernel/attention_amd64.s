@@ -536,31 +536,33 @@ done4:
 // Requires: AVX, AVX512DQ, AVX512F, FMA3
 TEXT ·rowTilesN1AVX512(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ 96(AX), CX
+	MOVQ 144(AX), CX
 	SHLQ $0x02, CX
-	MOVQ 72(AX), CX
+	MOVQ 120(AX), CX
 
 tile1:
-	MOVQ 48(AX), DX
+	MOVQ 24(CX), DX
 	MOVQ 24(AX), BX
-	MOVQ 16(CX), SI
-	LEAQ (DX)(SI*4), DX
 	MOVQ 8(CX), SI
 	LEAQ (BX)(SI*4), BX
-	MOVQ 32(CX), SI
+	MOVQ 40(CX), SI
 
 columns2:
 	CMPQ   SI, $0x10
 	JLE    narrow3
-	MOVQ   104(AX), DI
-	MOVQ   DX, DI
-	CMPQ   40(CX), $0x00
+	TESTQ  $0x00000001, 48(CX)
 	JNE    start6
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	JMP    sums7
 
 start6:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(CX), R9
+	IMULQ   R8, R9
+	ADDQ    DX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Z0
 	VMOVUPS 64(DI), Z1
 
@@ -568,9 +570,12 @@ sums7:
 	MOVQ    (AX), DI
 	MOVQ    (CX), R8
 	LEAQ    (DI)(R8*4), DI
+	MOVQ    152(AX), R9
 	MOVQ    BX, R8
-	MOVQ    24(CX), R9
-	SUBQ    $0x04, R9
+	SHLQ    $0x02, R9
+	LEAQ    (R9)(R9*2), R10
+	MOVQ    32(CX), R11
+	SUBQ    $0x04, R11
 	JL      tail9
 	PCALIGN $0x40
 
@@ -580,28 +585,28 @@ loop8:
 	VBROADCASTSS (DI), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	VMOVUPS      128(R8), Z2
-	VMOVUPS      192(R8), Z3
+	VMOVUPS      (R8)(R9*1), Z2
+	VMOVUPS      64(R8)(R9*1), Z3
 	VBROADCASTSS 4(DI), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	VMOVUPS      256(R8), Z2
-	VMOVUPS      320(R8), Z3
+	VMOVUPS      (R8)(R9*2), Z2
+	VMOVUPS      64(R8)(R9*2), Z3
 	VBROADCASTSS 8(DI), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	VMOVUPS      384(R8), Z2
-	VMOVUPS      448(R8), Z3
+	VMOVUPS      (R8)(R10*1), Z2
+	VMOVUPS      64(R8)(R10*1), Z3
 	VBROADCASTSS 12(DI), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         $0x00000200, R8
+	LEAQ         (R8)(R9*4), R8
 	ADDQ         $0x10, DI
-	SUBQ         $0x04, R9
+	SUBQ         $0x04, R11
 	JGE          loop8
 
 tail9:
-	ADDQ $0x04, R9
+	ADDQ $0x04, R11
 	JZ   done11
 
 tailloop10:
@@ -610,139 +615,243 @@ tailloop10:
 	VBROADCASTSS (DI), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         $0x00000080, R8
+	ADDQ         R9, R8
 	ADDQ         $0x04, DI
-	DECQ         R9
+	DECQ         R11
 	JNZ          tailloop10
 
 done11:
-	MOVQ    104(AX), DI
-	MOVQ    DX, DI
+	TESTQ        $0x00000002, 48(CX)
+	JNE          middle12
+	MOVQ         96(AX), DI
+	TESTQ        DI, DI
+	JEQ          plain13
+	MOVQ         184(AX), R8
+	MOVQ         16(CX), R9
+	IMULQ        R8, R9
+	LEAQ         (DI)(R9*4), DI
+	VBROADCASTSS (DI), Z4
+	VMULPS       Z4, Z0, Z0
+	VMULPS       Z4, Z1, Z1
+
+plain13:
+	MOVQ    48(AX), DI
+	MOVQ    168(AX), R8
+	MOVQ    16(CX), R9
+	IMULQ   R8, R9
+	ADDQ    DX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, 64(DI)
-	ADDQ    $0x00000080, DX
-	MOVQ    112(AX), DI
-	LEAQ    (BX)(DI*4), BX
-	SUBQ    $0x20, SI
-	JG      columns2
-	JMP     end5
+	JMP     stored14
+
+middle12:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(CX), R9
+	IMULQ   R8, R9
+	ADDQ    DX, R9
+	LEAQ    (DI)(R9*4), DI
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+
+stored14:
+	ADDQ $0x00000020, DX
+	MOVQ 160(AX), DI
+	LEAQ (BX)(DI*4), BX
+	SUBQ $0x20, SI
+	JG   columns2
+	JMP  end5
 
 narrow3:
 	CMPQ   SI, $0x08
 	JLE    narrower4
-	MOVQ   104(AX), SI
-	MOVQ   DX, SI
-	CMPQ   40(CX), $0x00
-	JNE    start12
+	TESTQ  $0x00000001, 48(CX)
+	JNE    start15
 	VXORPS Z0, Z0, Z0
-	JMP    sums13
+	JMP    sums16
 
-start12:
+start15:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(CX), R8
+	IMULQ   DI, R8
+	ADDQ    DX, R8
+	LEAQ    (SI)(R8*4), SI
 	VMOVUPS (SI), Z0
 
-sums13:
+sums16:
 	MOVQ    (AX), SI
 	MOVQ    (CX), DI
 	LEAQ    (SI)(DI*4), SI
-	MOVQ    24(CX), DI
-	SUBQ    $0x04, DI
-	JL      tail15
+	MOVQ    152(AX), DI
+	SHLQ    $0x02, DI
+	LEAQ    (DI)(DI*2), R8
+	MOVQ    32(CX), R9
+	SUBQ    $0x04, R9
+	JL      tail18
 	PCALIGN $0x40
 
-loop14:
+loop17:
 	VMOVUPS      (BX), Z1
 	VBROADCASTSS (SI), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	VMOVUPS      128(BX), Z1
+	VMOVUPS      (BX)(DI*1), Z1
 	VBROADCASTSS 4(SI), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	VMOVUPS      256(BX), Z1
+	VMOVUPS      (BX)(DI*2), Z1
 	VBROADCASTSS 8(SI), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	VMOVUPS      384(BX), Z1
+	VMOVUPS      (BX)(R8*1), Z1
 	VBROADCASTSS 12(SI), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         $0x00000200, BX
+	LEAQ         (BX)(DI*4), BX
 	ADDQ         $0x10, SI
-	SUBQ         $0x04, DI
-	JGE          loop14
+	SUBQ         $0x04, R9
+	JGE          loop17
 
-tail15:
-	ADDQ $0x04, DI
-	JZ   done17
+tail18:
+	ADDQ $0x04, R9
+	JZ   done20
 
-tailloop16:
+tailloop19:
 	VMOVUPS      (BX), Z1
 	VBROADCASTSS (SI), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         $0x00000080, BX
+	ADDQ         DI, BX
 	ADDQ         $0x04, SI
-	DECQ         DI
-	JNZ          tailloop16
+	DECQ         R9
+	JNZ          tailloop19
 
-done17:
-	MOVQ    104(AX), BX
-	VMOVUPS Z0, (DX)
-	JMP     end5
+done20:
+	TESTQ        $0x00000002, 48(CX)
+	JNE          middle21
+	MOVQ         96(AX), BX
+	TESTQ        BX, BX
+	JEQ          plain22
+	MOVQ         184(AX), SI
+	MOVQ         16(CX), DI
+	IMULQ        SI, DI
+	LEAQ         (BX)(DI*4), BX
+	VBROADCASTSS (BX), Z2
+	VMULPS       Z2, Z0, Z0
+
+plain22:
+	MOVQ    48(AX), BX
+	MOVQ    168(AX), SI
+	MOVQ    16(CX), DI
+	IMULQ   SI, DI
+	ADDQ    DX, DI
+	LEAQ    (BX)(DI*4), BX
+	VMOVUPS Z0, (BX)
+	JMP     stored23
+
+middle21:
+	MOVQ    72(AX), BX
+	MOVQ    176(AX), SI
+	MOVQ    16(CX), DI
+	IMULQ   SI, DI
+	ADDQ    DX, DI
+	LEAQ    (BX)(DI*4), BX
+	VMOVUPS Z0, (BX)
+
+stored23:
+	JMP end5
 
 narrower4:
-	MOVQ   104(AX), SI
-	MOVQ   DX, SI
-	CMPQ   40(CX), $0x00
-	JNE    start18
+	TESTQ  $0x00000001, 48(CX)
+	JNE    start24
 	VXORPS Y0, Y0, Y0
-	JMP    sums19
+	JMP    sums25
 
-start18:
+start24:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(CX), R8
+	IMULQ   DI, R8
+	ADDQ    DX, R8
+	LEAQ    (SI)(R8*4), SI
 	VMOVUPS (SI), Y0
 
-sums19:
+sums25:
 	MOVQ    (AX), SI
 	MOVQ    (CX), DI
 	LEAQ    (SI)(DI*4), SI
-	MOVQ    24(CX), DI
-	SUBQ    $0x04, DI
-	JL      tail21
+	MOVQ    152(AX), DI
+	SHLQ    $0x02, DI
+	LEAQ    (DI)(DI*2), R8
+	MOVQ    32(CX), R9
+	SUBQ    $0x04, R9
+	JL      tail27
 	PCALIGN $0x40
 
-loop20:
+loop26:
 	VMOVUPS      (BX), Y1
 	VBROADCASTSS (SI), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	VMOVUPS      128(BX), Y1
+	VMOVUPS      (BX)(DI*1), Y1
 	VBROADCASTSS 4(SI), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	VMOVUPS      256(BX), Y1
+	VMOVUPS      (BX)(DI*2), Y1
 	VBROADCASTSS 8(SI), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	VMOVUPS      384(BX), Y1
+	VMOVUPS      (BX)(R8*1), Y1
 	VBROADCASTSS 12(SI), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         $0x00000200, BX
+	LEAQ         (BX)(DI*4), BX
 	ADDQ         $0x10, SI
-	SUBQ         $0x04, DI
-	JGE          loop20
+	SUBQ         $0x04, R9
+	JGE          loop26
 
-tail21:
-	ADDQ $0x04, DI
-	JZ   done23
+tail27:
+	ADDQ $0x04, R9
+	JZ   done29
 
-tailloop22:
+tailloop28:
 	VMOVUPS      (BX), Y1
 	VBROADCASTSS (SI), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         $0x00000080, BX
+	ADDQ         DI, BX
 	ADDQ         $0x04, SI
-	DECQ         DI
-	JNZ          tailloop22
+	DECQ         R9
+	JNZ          tailloop28
 
-done23:
-	MOVQ    104(AX), BX
-	VMOVUPS Y0, (DX)
+done29:
+	TESTQ        $0x00000002, 48(CX)
+	JNE          middle30
+	MOVQ         96(AX), BX
+	TESTQ        BX, BX
+	JEQ          plain31
+	MOVQ         184(AX), SI
+	MOVQ         16(CX), DI
+	IMULQ        SI, DI
+	LEAQ         (BX)(DI*4), BX
+	VBROADCASTSS (BX), Y2
+	VMULPS       Y2, Y0, Y0
 
+plain31:
+	MOVQ    48(AX), BX
+	MOVQ    168(AX), SI
+	MOVQ    16(CX), DI
+	IMULQ   SI, DI
+	ADDQ    DX, DI
+	LEAQ    (BX)(DI*4), BX
+	VMOVUPS Y0, (BX)
+	JMP     stored32
+
+middle30:
+	MOVQ    72(AX), BX
+	MOVQ    176(AX), SI
+	MOVQ    16(CX), DI
+	IMULQ   SI, DI
+	ADDQ    DX, DI
+	LEAQ    (BX)(DI*4), BX
+	VMOVUPS Y0, (BX)
+
+stored32:
 end5:
-	ADDQ $0x30, CX
-	DECQ 120(AX)
+	ADDQ $0x38, CX
+	DECQ 192(AX)
 	JNZ  tile1
 	VZEROUPPER
 	RET
@@ -751,31 +860,33 @@ end5:
 // Requires: AVX, AVX512DQ, AVX512F, FMA3
 TEXT ·rowTilesT1AVX512(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ 96(AX), CX
+	MOVQ 144(AX), CX
 	SHLQ $0x02, CX
-	MOVQ 72(AX), DX
+	MOVQ 120(AX), DX
 
 tile1:
-	MOVQ 48(AX), BX
+	MOVQ 24(DX), BX
 	MOVQ 24(AX), SI
-	MOVQ 16(DX), DI
-	LEAQ (BX)(DI*4), BX
 	MOVQ 8(DX), DI
 	LEAQ (SI)(DI*4), SI
-	MOVQ 32(DX), DI
+	MOVQ 40(DX), DI
 
 columns2:
 	CMPQ   DI, $0x10
 	JLE    narrow3
-	MOVQ   104(AX), R8
-	MOVQ   BX, R8
-	CMPQ   40(DX), $0x00
+	TESTQ  $0x00000001, 48(DX)
 	JNE    start6
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	JMP    sums7
 
 start6:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS (R8), Z0
 	VMOVUPS 64(R8), Z1
 
@@ -784,9 +895,12 @@ sums7:
 	MOVQ    (DX), R9
 	LEAQ    (R8)(R9*4), R8
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    152(AX), R11
 	MOVQ    SI, R10
-	MOVQ    24(DX), R11
-	SUBQ    $0x04, R11
+	SHLQ    $0x02, R11
+	LEAQ    (R11)(R11*2), R12
+	MOVQ    32(DX), R13
+	SUBQ    $0x04, R13
 	JL      tail9
 	PCALIGN $0x40
 
@@ -796,28 +910,28 @@ loop8:
 	VBROADCASTSS (R8), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	VMOVUPS      128(R10), Z2
-	VMOVUPS      192(R10), Z3
+	VMOVUPS      (R10)(R11*1), Z2
+	VMOVUPS      64(R10)(R11*1), Z3
 	VBROADCASTSS (R8)(CX*1), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	VMOVUPS      256(R10), Z2
-	VMOVUPS      320(R10), Z3
+	VMOVUPS      (R10)(R11*2), Z2
+	VMOVUPS      64(R10)(R11*2), Z3
 	VBROADCASTSS (R8)(CX*2), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	VMOVUPS      384(R10), Z2
-	VMOVUPS      448(R10), Z3
+	VMOVUPS      (R10)(R12*1), Z2
+	VMOVUPS      64(R10)(R12*1), Z3
 	VBROADCASTSS (R8)(R9*1), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         $0x00000200, R10
+	LEAQ         (R10)(R11*4), R10
 	LEAQ         (R8)(CX*4), R8
-	SUBQ         $0x04, R11
+	SUBQ         $0x04, R13
 	JGE          loop8
 
 tail9:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R13
 	JZ   done11
 
 tailloop10:
@@ -826,141 +940,245 @@ tailloop10:
 	VBROADCASTSS (R8), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         $0x00000080, R10
+	ADDQ         R11, R10
 	ADDQ         CX, R8
-	DECQ         R11
+	DECQ         R13
 	JNZ          tailloop10
 
 done11:
-	MOVQ    104(AX), R8
-	MOVQ    BX, R8
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle12
+	MOVQ         96(AX), R8
+	TESTQ        R8, R8
+	JEQ          plain13
+	MOVQ         184(AX), R9
+	MOVQ         16(DX), R10
+	IMULQ        R9, R10
+	LEAQ         (R8)(R10*4), R8
+	VBROADCASTSS (R8), Z4
+	VMULPS       Z4, Z0, Z0
+	VMULPS       Z4, Z1, Z1
+
+plain13:
+	MOVQ    48(AX), R8
+	MOVQ    168(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, 64(R8)
-	ADDQ    $0x00000080, BX
-	MOVQ    112(AX), R8
-	LEAQ    (SI)(R8*4), SI
-	SUBQ    $0x20, DI
-	JG      columns2
-	JMP     end5
+	JMP     stored14
+
+middle12:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+
+stored14:
+	ADDQ $0x00000020, BX
+	MOVQ 160(AX), R8
+	LEAQ (SI)(R8*4), SI
+	SUBQ $0x20, DI
+	JG   columns2
+	JMP  end5
 
 narrow3:
 	CMPQ   DI, $0x08
 	JLE    narrower4
-	MOVQ   104(AX), DI
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start12
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start15
 	VXORPS Z0, Z0, Z0
-	JMP    sums13
+	JMP    sums16
 
-start12:
+start15:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Z0
 
-sums13:
+sums16:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
 	LEAQ    (CX)(CX*2), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail15
+	MOVQ    152(AX), R9
+	SHLQ    $0x02, R9
+	LEAQ    (R9)(R9*2), R10
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail18
 	PCALIGN $0x40
 
-loop14:
+loop17:
 	VMOVUPS      (SI), Z1
 	VBROADCASTSS (DI), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	VMOVUPS      128(SI), Z1
+	VMOVUPS      (SI)(R9*1), Z1
 	VBROADCASTSS (DI)(CX*1), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	VMOVUPS      256(SI), Z1
+	VMOVUPS      (SI)(R9*2), Z1
 	VBROADCASTSS (DI)(CX*2), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	VMOVUPS      384(SI), Z1
+	VMOVUPS      (SI)(R10*1), Z1
 	VBROADCASTSS (DI)(R8*1), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
-	SUBQ         $0x04, R9
-	JGE          loop14
+	SUBQ         $0x04, R11
+	JGE          loop17
 
-tail15:
-	ADDQ $0x04, R9
-	JZ   done17
+tail18:
+	ADDQ $0x04, R11
+	JZ   done20
 
-tailloop16:
+tailloop19:
 	VMOVUPS      (SI), Z1
 	VBROADCASTSS (DI), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         CX, DI
-	DECQ         R9
-	JNZ          tailloop16
+	DECQ         R11
+	JNZ          tailloop19
 
-done17:
-	MOVQ    104(AX), SI
-	VMOVUPS Z0, (BX)
-	JMP     end5
+done20:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle21
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain22
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Z2
+	VMULPS       Z2, Z0, Z0
+
+plain22:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	JMP     stored23
+
+middle21:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+
+stored23:
+	JMP end5
 
 narrower4:
-	MOVQ   104(AX), DI
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start18
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start24
 	VXORPS Y0, Y0, Y0
-	JMP    sums19
+	JMP    sums25
 
-start18:
+start24:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Y0
 
-sums19:
+sums25:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
 	LEAQ    (CX)(CX*2), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail21
+	MOVQ    152(AX), R9
+	SHLQ    $0x02, R9
+	LEAQ    (R9)(R9*2), R10
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail27
 	PCALIGN $0x40
 
-loop20:
+loop26:
 	VMOVUPS      (SI), Y1
 	VBROADCASTSS (DI), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	VMOVUPS      128(SI), Y1
+	VMOVUPS      (SI)(R9*1), Y1
 	VBROADCASTSS (DI)(CX*1), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	VMOVUPS      256(SI), Y1
+	VMOVUPS      (SI)(R9*2), Y1
 	VBROADCASTSS (DI)(CX*2), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	VMOVUPS      384(SI), Y1
+	VMOVUPS      (SI)(R10*1), Y1
 	VBROADCASTSS (DI)(R8*1), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
-	SUBQ         $0x04, R9
-	JGE          loop20
+	SUBQ         $0x04, R11
+	JGE          loop26
 
-tail21:
-	ADDQ $0x04, R9
-	JZ   done23
+tail27:
+	ADDQ $0x04, R11
+	JZ   done29
 
-tailloop22:
+tailloop28:
 	VMOVUPS      (SI), Y1
 	VBROADCASTSS (DI), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         CX, DI
-	DECQ         R9
-	JNZ          tailloop22
+	DECQ         R11
+	JNZ          tailloop28
 
-done23:
-	MOVQ    104(AX), SI
-	VMOVUPS Y0, (BX)
+done29:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle30
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain31
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Y2
+	VMULPS       Y2, Y0, Y0
 
+plain31:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	JMP     stored32
+
+middle30:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+
+stored32:
 end5:
-	ADDQ $0x30, DX
-	DECQ 120(AX)
+	ADDQ $0x38, DX
+	DECQ 192(AX)
 	JNZ  tile1
 	VZEROUPPER
 	RET
@@ -969,25 +1187,21 @@ end5:
 // Requires: AVX, AVX512DQ, AVX512F, FMA3
 TEXT ·rowTilesN2AVX512(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ 96(AX), CX
+	MOVQ 144(AX), CX
 	SHLQ $0x02, CX
-	MOVQ 72(AX), DX
+	MOVQ 120(AX), DX
 
 tile1:
-	MOVQ 48(AX), BX
+	MOVQ 24(DX), BX
 	MOVQ 24(AX), SI
-	MOVQ 16(DX), DI
-	LEAQ (BX)(DI*4), BX
 	MOVQ 8(DX), DI
 	LEAQ (SI)(DI*4), SI
-	MOVQ 32(DX), DI
+	MOVQ 40(DX), DI
 
 columns2:
 	CMPQ   DI, $0x10
 	JLE    narrow3
-	MOVQ   104(AX), R9
-	MOVQ   BX, R8
-	CMPQ   40(DX), $0x00
+	TESTQ  $0x00000001, 48(DX)
 	JNE    start6
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -996,6 +1210,12 @@ columns2:
 	JMP    sums7
 
 start6:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS (R8), Z0
 	VMOVUPS 64(R8), Z1
 	LEAQ    (R8)(R9*4), R8
@@ -1006,9 +1226,12 @@ sums7:
 	MOVQ    (AX), R8
 	MOVQ    (DX), R9
 	LEAQ    (R8)(R9*4), R8
+	MOVQ    152(AX), R10
 	MOVQ    SI, R9
-	MOVQ    24(DX), R10
-	SUBQ    $0x04, R10
+	SHLQ    $0x02, R10
+	LEAQ    (R10)(R10*2), R11
+	MOVQ    32(DX), R12
+	SUBQ    $0x04, R12
 	JL      tail9
 	PCALIGN $0x40
 
@@ -1021,37 +1244,37 @@ loop8:
 	VBROADCASTSS (R8)(CX*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
-	VMOVUPS      128(R9), Z4
-	VMOVUPS      192(R9), Z5
+	VMOVUPS      (R9)(R10*1), Z4
+	VMOVUPS      64(R9)(R10*1), Z5
 	VBROADCASTSS 4(R8), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
 	VBROADCASTSS 4(R8)(CX*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
-	VMOVUPS      256(R9), Z4
-	VMOVUPS      320(R9), Z5
+	VMOVUPS      (R9)(R10*2), Z4
+	VMOVUPS      64(R9)(R10*2), Z5
 	VBROADCASTSS 8(R8), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
 	VBROADCASTSS 8(R8)(CX*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
-	VMOVUPS      384(R9), Z4
-	VMOVUPS      448(R9), Z5
+	VMOVUPS      (R9)(R11*1), Z4
+	VMOVUPS      64(R9)(R11*1), Z5
 	VBROADCASTSS 12(R8), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
 	VBROADCASTSS 12(R8)(CX*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
-	ADDQ         $0x00000200, R9
+	LEAQ         (R9)(R10*4), R9
 	ADDQ         $0x10, R8
-	SUBQ         $0x04, R10
+	SUBQ         $0x04, R12
 	JGE          loop8
 
 tail9:
-	ADDQ $0x04, R10
+	ADDQ $0x04, R12
 	JZ   done11
 
 tailloop10:
@@ -1063,172 +1286,316 @@ tailloop10:
 	VBROADCASTSS (R8)(CX*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
-	ADDQ         $0x00000080, R9
+	ADDQ         R10, R9
 	ADDQ         $0x04, R8
-	DECQ         R10
+	DECQ         R12
 	JNZ          tailloop10
 
 done11:
-	MOVQ    104(AX), R9
-	MOVQ    BX, R8
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole12
+	VMOVUPS      (R9), Z4
+	VMOVUPS      64(R9), Z5
+	VBROADCASTSS (R8)(CX*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+
+whole12:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle13
+	MOVQ         96(AX), R8
+	TESTQ        R8, R8
+	JEQ          plain14
+	MOVQ         184(AX), R9
+	MOVQ         16(DX), R10
+	IMULQ        R9, R10
+	LEAQ         (R8)(R10*4), R8
+	VBROADCASTSS (R8), Z6
+	VMULPS       Z6, Z0, Z0
+	VMULPS       Z6, Z1, Z1
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z6
+	VMULPS       Z6, Z2, Z2
+	VMULPS       Z6, Z3, Z3
+
+plain14:
+	MOVQ    48(AX), R8
+	MOVQ    168(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, 64(R8)
 	LEAQ    (R8)(R9*4), R8
 	VMOVUPS Z2, (R8)
 	VMOVUPS Z3, 64(R8)
-	ADDQ    $0x00000080, BX
-	MOVQ    112(AX), R8
-	LEAQ    (SI)(R8*4), SI
-	SUBQ    $0x20, DI
-	JG      columns2
-	JMP     end5
+	JMP     stored15
+
+middle13:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+
+stored15:
+	ADDQ $0x00000020, BX
+	MOVQ 160(AX), R8
+	LEAQ (SI)(R8*4), SI
+	SUBQ $0x20, DI
+	JG   columns2
+	JMP  end5
 
 narrow3:
 	CMPQ   DI, $0x08
 	JLE    narrower4
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start12
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start16
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
-	JMP    sums13
+	JMP    sums17
 
-start12:
+start16:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Z0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z1
 
-sums13:
+sums17:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
-	MOVQ    24(DX), R8
-	SUBQ    $0x04, R8
-	JL      tail15
+	MOVQ    152(AX), R8
+	SHLQ    $0x02, R8
+	LEAQ    (R8)(R8*2), R9
+	MOVQ    32(DX), R10
+	SUBQ    $0x04, R10
+	JL      tail19
 	PCALIGN $0x40
 
-loop14:
+loop18:
 	VMOVUPS      (SI), Z2
 	VBROADCASTSS (DI), Z3
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS (DI)(CX*1), Z3
 	VFMADD231PS  Z2, Z3, Z1
-	VMOVUPS      128(SI), Z2
+	VMOVUPS      (SI)(R8*1), Z2
 	VBROADCASTSS 4(DI), Z3
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS 4(DI)(CX*1), Z3
 	VFMADD231PS  Z2, Z3, Z1
-	VMOVUPS      256(SI), Z2
+	VMOVUPS      (SI)(R8*2), Z2
 	VBROADCASTSS 8(DI), Z3
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS 8(DI)(CX*1), Z3
 	VFMADD231PS  Z2, Z3, Z1
-	VMOVUPS      384(SI), Z2
+	VMOVUPS      (SI)(R9*1), Z2
 	VBROADCASTSS 12(DI), Z3
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS 12(DI)(CX*1), Z3
 	VFMADD231PS  Z2, Z3, Z1
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R8*4), SI
 	ADDQ         $0x10, DI
-	SUBQ         $0x04, R8
-	JGE          loop14
+	SUBQ         $0x04, R10
+	JGE          loop18
 
-tail15:
-	ADDQ $0x04, R8
-	JZ   done17
+tail19:
+	ADDQ $0x04, R10
+	JZ   done21
 
-tailloop16:
+tailloop20:
 	VMOVUPS      (SI), Z2
 	VBROADCASTSS (DI), Z3
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS (DI)(CX*1), Z3
 	VFMADD231PS  Z2, Z3, Z1
-	ADDQ         $0x00000080, SI
+	ADDQ         R8, SI
 	ADDQ         $0x04, DI
-	DECQ         R8
-	JNZ          tailloop16
+	DECQ         R10
+	JNZ          tailloop20
 
-done17:
-	MOVQ    104(AX), SI
-	VMOVUPS Z0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z1, (BX)
-	JMP     end5
+done21:
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole22
+	VMOVUPS      (SI), Z2
+	VBROADCASTSS (DI)(CX*1), Z3
+	VFMADD231PS  Z2, Z3, Z1
+
+whole22:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle23
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain24
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Z3
+	VMULPS       Z3, Z0, Z0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z3
+	VMULPS       Z3, Z1, Z1
+
+plain24:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z1, (SI)
+	JMP     stored25
+
+middle23:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z1, (SI)
+
+stored25:
+	JMP end5
 
 narrower4:
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start18
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start26
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	JMP    sums19
+	JMP    sums27
 
-start18:
+start26:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Y0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y1
 
-sums19:
+sums27:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
-	MOVQ    24(DX), R8
-	SUBQ    $0x04, R8
-	JL      tail21
+	MOVQ    152(AX), R8
+	SHLQ    $0x02, R8
+	LEAQ    (R8)(R8*2), R9
+	MOVQ    32(DX), R10
+	SUBQ    $0x04, R10
+	JL      tail29
 	PCALIGN $0x40
 
-loop20:
+loop28:
 	VMOVUPS      (SI), Y2
 	VBROADCASTSS (DI), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS (DI)(CX*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	VMOVUPS      128(SI), Y2
+	VMOVUPS      (SI)(R8*1), Y2
 	VBROADCASTSS 4(DI), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS 4(DI)(CX*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	VMOVUPS      256(SI), Y2
+	VMOVUPS      (SI)(R8*2), Y2
 	VBROADCASTSS 8(DI), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS 8(DI)(CX*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	VMOVUPS      384(SI), Y2
+	VMOVUPS      (SI)(R9*1), Y2
 	VBROADCASTSS 12(DI), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS 12(DI)(CX*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R8*4), SI
 	ADDQ         $0x10, DI
-	SUBQ         $0x04, R8
-	JGE          loop20
+	SUBQ         $0x04, R10
+	JGE          loop28
 
-tail21:
-	ADDQ $0x04, R8
-	JZ   done23
+tail29:
+	ADDQ $0x04, R10
+	JZ   done31
 
-tailloop22:
+tailloop30:
 	VMOVUPS      (SI), Y2
 	VBROADCASTSS (DI), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS (DI)(CX*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $0x00000080, SI
+	ADDQ         R8, SI
 	ADDQ         $0x04, DI
-	DECQ         R8
-	JNZ          tailloop22
+	DECQ         R10
+	JNZ          tailloop30
 
-done23:
-	MOVQ    104(AX), SI
-	VMOVUPS Y0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y1, (BX)
+done31:
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole32
+	VMOVUPS      (SI), Y2
+	VBROADCASTSS (DI)(CX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
 
+whole32:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle33
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain34
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Y3
+	VMULPS       Y3, Y0, Y0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y3
+	VMULPS       Y3, Y1, Y1
+
+plain34:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	JMP     stored35
+
+middle33:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+
+stored35:
 end5:
-	ADDQ $0x30, DX
-	DECQ 120(AX)
+	ADDQ $0x38, DX
+	DECQ 192(AX)
 	JNZ  tile1
 	VZEROUPPER
 	RET
@@ -1237,25 +1604,21 @@ end5:
 // Requires: AVX, AVX512DQ, AVX512F, FMA3
 TEXT ·rowTilesT2AVX512(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ 96(AX), CX
+	MOVQ 144(AX), CX
 	SHLQ $0x02, CX
-	MOVQ 72(AX), DX
+	MOVQ 120(AX), DX
 
 tile1:
-	MOVQ 48(AX), BX
+	MOVQ 24(DX), BX
 	MOVQ 24(AX), SI
-	MOVQ 16(DX), DI
-	LEAQ (BX)(DI*4), BX
 	MOVQ 8(DX), DI
 	LEAQ (SI)(DI*4), SI
-	MOVQ 32(DX), DI
+	MOVQ 40(DX), DI
 
 columns2:
 	CMPQ   DI, $0x10
 	JLE    narrow3
-	MOVQ   104(AX), R9
-	MOVQ   BX, R8
-	CMPQ   40(DX), $0x00
+	TESTQ  $0x00000001, 48(DX)
 	JNE    start6
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -1264,6 +1627,12 @@ columns2:
 	JMP    sums7
 
 start6:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS (R8), Z0
 	VMOVUPS 64(R8), Z1
 	LEAQ    (R8)(R9*4), R8
@@ -1271,17 +1640,31 @@ start6:
 	VMOVUPS 64(R8), Z3
 
 sums7:
-	MOVQ    (AX), R8
-	MOVQ    (DX), R9
-	LEAQ    (R8)(R9*4), R8
-	LEAQ    (CX)(CX*2), R9
-	MOVQ    SI, R10
-	MOVQ    24(DX), R11
-	SUBQ    $0x04, R11
-	JL      tail9
+	MOVQ         (AX), R8
+	MOVQ         (DX), R9
+	LEAQ         (R8)(R9*4), R8
+	LEAQ         (CX)(CX*2), R9
+	MOVQ         152(AX), R11
+	MOVQ         SI, R10
+	SHLQ         $0x02, R11
+	LEAQ         (R11)(R11*2), R12
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole8
+	VMOVUPS      (R10), Z4
+	VMOVUPS      64(R10), Z5
+	VBROADCASTSS (R8), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	ADDQ         R11, R10
+	ADDQ         CX, R8
+
+whole8:
+	MOVQ    32(DX), R13
+	SUBQ    $0x04, R13
+	JL      tail10
 	PCALIGN $0x40
 
-loop8:
+loop9:
 	VMOVUPS      (R10), Z4
 	VMOVUPS      64(R10), Z5
 	VBROADCASTSS (R8), Z6
@@ -1290,40 +1673,40 @@ loop8:
 	VBROADCASTSS 4(R8), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
-	VMOVUPS      128(R10), Z4
-	VMOVUPS      192(R10), Z5
+	VMOVUPS      (R10)(R11*1), Z4
+	VMOVUPS      64(R10)(R11*1), Z5
 	VBROADCASTSS (R8)(CX*1), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
 	VBROADCASTSS 4(R8)(CX*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
-	VMOVUPS      256(R10), Z4
-	VMOVUPS      320(R10), Z5
+	VMOVUPS      (R10)(R11*2), Z4
+	VMOVUPS      64(R10)(R11*2), Z5
 	VBROADCASTSS (R8)(CX*2), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
 	VBROADCASTSS 4(R8)(CX*2), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
-	VMOVUPS      384(R10), Z4
-	VMOVUPS      448(R10), Z5
+	VMOVUPS      (R10)(R12*1), Z4
+	VMOVUPS      64(R10)(R12*1), Z5
 	VBROADCASTSS (R8)(R9*1), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
 	VBROADCASTSS 4(R8)(R9*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
-	ADDQ         $0x00000200, R10
+	LEAQ         (R10)(R11*4), R10
 	LEAQ         (R8)(CX*4), R8
-	SUBQ         $0x04, R11
-	JGE          loop8
+	SUBQ         $0x04, R13
+	JGE          loop9
 
-tail9:
-	ADDQ $0x04, R11
-	JZ   done11
+tail10:
+	ADDQ $0x04, R13
+	JZ   done12
 
-tailloop10:
+tailloop11:
 	VMOVUPS      (R10), Z4
 	VMOVUPS      64(R10), Z5
 	VBROADCASTSS (R8), Z6
@@ -1332,174 +1715,313 @@ tailloop10:
 	VBROADCASTSS 4(R8), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
-	ADDQ         $0x00000080, R10
+	ADDQ         R11, R10
 	ADDQ         CX, R8
-	DECQ         R11
-	JNZ          tailloop10
+	DECQ         R13
+	JNZ          tailloop11
 
-done11:
-	MOVQ    104(AX), R9
-	MOVQ    BX, R8
+done12:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle13
+	MOVQ         96(AX), R8
+	TESTQ        R8, R8
+	JEQ          plain14
+	MOVQ         184(AX), R9
+	MOVQ         16(DX), R10
+	IMULQ        R9, R10
+	LEAQ         (R8)(R10*4), R8
+	VBROADCASTSS (R8), Z6
+	VMULPS       Z6, Z0, Z0
+	VMULPS       Z6, Z1, Z1
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z6
+	VMULPS       Z6, Z2, Z2
+	VMULPS       Z6, Z3, Z3
+
+plain14:
+	MOVQ    48(AX), R8
+	MOVQ    168(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, 64(R8)
 	LEAQ    (R8)(R9*4), R8
 	VMOVUPS Z2, (R8)
 	VMOVUPS Z3, 64(R8)
-	ADDQ    $0x00000080, BX
-	MOVQ    112(AX), R8
-	LEAQ    (SI)(R8*4), SI
-	SUBQ    $0x20, DI
-	JG      columns2
-	JMP     end5
+	JMP     stored15
+
+middle13:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+
+stored15:
+	ADDQ $0x00000020, BX
+	MOVQ 160(AX), R8
+	LEAQ (SI)(R8*4), SI
+	SUBQ $0x20, DI
+	JG   columns2
+	JMP  end5
 
 narrow3:
 	CMPQ   DI, $0x08
 	JLE    narrower4
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start12
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start16
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
-	JMP    sums13
+	JMP    sums17
 
-start12:
+start16:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Z0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z1
 
-sums13:
-	MOVQ    (AX), DI
-	MOVQ    (DX), R8
-	LEAQ    (DI)(R8*4), DI
-	LEAQ    (CX)(CX*2), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail15
+sums17:
+	MOVQ         (AX), DI
+	MOVQ         (DX), R8
+	LEAQ         (DI)(R8*4), DI
+	LEAQ         (CX)(CX*2), R8
+	MOVQ         152(AX), R9
+	SHLQ         $0x02, R9
+	LEAQ         (R9)(R9*2), R10
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole18
+	VMOVUPS      (SI), Z2
+	VBROADCASTSS (DI), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+
+whole18:
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail20
 	PCALIGN $0x40
 
-loop14:
+loop19:
 	VMOVUPS      (SI), Z2
 	VBROADCASTSS (DI), Z3
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS 4(DI), Z3
 	VFMADD231PS  Z2, Z3, Z1
-	VMOVUPS      128(SI), Z2
+	VMOVUPS      (SI)(R9*1), Z2
 	VBROADCASTSS (DI)(CX*1), Z3
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS 4(DI)(CX*1), Z3
 	VFMADD231PS  Z2, Z3, Z1
-	VMOVUPS      256(SI), Z2
+	VMOVUPS      (SI)(R9*2), Z2
 	VBROADCASTSS (DI)(CX*2), Z3
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS 4(DI)(CX*2), Z3
 	VFMADD231PS  Z2, Z3, Z1
-	VMOVUPS      384(SI), Z2
+	VMOVUPS      (SI)(R10*1), Z2
 	VBROADCASTSS (DI)(R8*1), Z3
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS 4(DI)(R8*1), Z3
 	VFMADD231PS  Z2, Z3, Z1
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
-	SUBQ         $0x04, R9
-	JGE          loop14
+	SUBQ         $0x04, R11
+	JGE          loop19
 
-tail15:
-	ADDQ $0x04, R9
-	JZ   done17
+tail20:
+	ADDQ $0x04, R11
+	JZ   done22
 
-tailloop16:
+tailloop21:
 	VMOVUPS      (SI), Z2
 	VBROADCASTSS (DI), Z3
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS 4(DI), Z3
 	VFMADD231PS  Z2, Z3, Z1
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         CX, DI
-	DECQ         R9
-	JNZ          tailloop16
+	DECQ         R11
+	JNZ          tailloop21
 
-done17:
-	MOVQ    104(AX), SI
-	VMOVUPS Z0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z1, (BX)
-	JMP     end5
+done22:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle23
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain24
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Z3
+	VMULPS       Z3, Z0, Z0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z3
+	VMULPS       Z3, Z1, Z1
+
+plain24:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z1, (SI)
+	JMP     stored25
+
+middle23:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z1, (SI)
+
+stored25:
+	JMP end5
 
 narrower4:
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start18
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start26
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	JMP    sums19
+	JMP    sums27
 
-start18:
+start26:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Y0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y1
 
-sums19:
-	MOVQ    (AX), DI
-	MOVQ    (DX), R8
-	LEAQ    (DI)(R8*4), DI
-	LEAQ    (CX)(CX*2), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail21
+sums27:
+	MOVQ         (AX), DI
+	MOVQ         (DX), R8
+	LEAQ         (DI)(R8*4), DI
+	LEAQ         (CX)(CX*2), R8
+	MOVQ         152(AX), R9
+	SHLQ         $0x02, R9
+	LEAQ         (R9)(R9*2), R10
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole28
+	VMOVUPS      (SI), Y2
+	VBROADCASTSS (DI), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+
+whole28:
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail30
 	PCALIGN $0x40
 
-loop20:
+loop29:
 	VMOVUPS      (SI), Y2
 	VBROADCASTSS (DI), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS 4(DI), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	VMOVUPS      128(SI), Y2
+	VMOVUPS      (SI)(R9*1), Y2
 	VBROADCASTSS (DI)(CX*1), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS 4(DI)(CX*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	VMOVUPS      256(SI), Y2
+	VMOVUPS      (SI)(R9*2), Y2
 	VBROADCASTSS (DI)(CX*2), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS 4(DI)(CX*2), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	VMOVUPS      384(SI), Y2
+	VMOVUPS      (SI)(R10*1), Y2
 	VBROADCASTSS (DI)(R8*1), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS 4(DI)(R8*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
-	SUBQ         $0x04, R9
-	JGE          loop20
+	SUBQ         $0x04, R11
+	JGE          loop29
 
-tail21:
-	ADDQ $0x04, R9
-	JZ   done23
+tail30:
+	ADDQ $0x04, R11
+	JZ   done32
 
-tailloop22:
+tailloop31:
 	VMOVUPS      (SI), Y2
 	VBROADCASTSS (DI), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS 4(DI), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         CX, DI
-	DECQ         R9
-	JNZ          tailloop22
+	DECQ         R11
+	JNZ          tailloop31
 
-done23:
-	MOVQ    104(AX), SI
-	VMOVUPS Y0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y1, (BX)
+done32:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle33
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain34
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Y3
+	VMULPS       Y3, Y0, Y0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y3
+	VMULPS       Y3, Y1, Y1
 
+plain34:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	JMP     stored35
+
+middle33:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+
+stored35:
 end5:
-	ADDQ $0x30, DX
-	DECQ 120(AX)
+	ADDQ $0x38, DX
+	DECQ 192(AX)
 	JNZ  tile1
 	VZEROUPPER
 	RET
@@ -1508,25 +2030,21 @@ end5:
 // Requires: AVX, AVX512DQ, AVX512F, FMA3
 TEXT ·rowTilesN3AVX512(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ 96(AX), CX
+	MOVQ 144(AX), CX
 	SHLQ $0x02, CX
-	MOVQ 72(AX), DX
+	MOVQ 120(AX), DX
 
 tile1:
-	MOVQ 48(AX), BX
+	MOVQ 24(DX), BX
 	MOVQ 24(AX), SI
-	MOVQ 16(DX), DI
-	LEAQ (BX)(DI*4), BX
 	MOVQ 8(DX), DI
 	LEAQ (SI)(DI*4), SI
-	MOVQ 32(DX), DI
+	MOVQ 40(DX), DI
 
 columns2:
 	CMPQ   DI, $0x10
 	JLE    narrow3
-	MOVQ   104(AX), R9
-	MOVQ   BX, R8
-	CMPQ   40(DX), $0x00
+	TESTQ  $0x00000001, 48(DX)
 	JNE    start6
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -1537,6 +2055,12 @@ columns2:
 	JMP    sums7
 
 start6:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS (R8), Z0
 	VMOVUPS 64(R8), Z1
 	LEAQ    (R8)(R9*4), R8
@@ -1550,9 +2074,12 @@ sums7:
 	MOVQ    (AX), R8
 	MOVQ    (DX), R9
 	LEAQ    (R8)(R9*4), R8
+	MOVQ    152(AX), R10
 	MOVQ    SI, R9
-	MOVQ    24(DX), R10
-	SUBQ    $0x04, R10
+	SHLQ    $0x02, R10
+	LEAQ    (R10)(R10*2), R11
+	MOVQ    32(DX), R12
+	SUBQ    $0x04, R12
 	JL      tail9
 	PCALIGN $0x40
 
@@ -1568,8 +2095,8 @@ loop8:
 	VBROADCASTSS (R8)(CX*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	VMOVUPS      128(R9), Z6
-	VMOVUPS      192(R9), Z7
+	VMOVUPS      (R9)(R10*1), Z6
+	VMOVUPS      64(R9)(R10*1), Z7
 	VBROADCASTSS 4(R8), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
@@ -1579,8 +2106,8 @@ loop8:
 	VBROADCASTSS 4(R8)(CX*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	VMOVUPS      256(R9), Z6
-	VMOVUPS      320(R9), Z7
+	VMOVUPS      (R9)(R10*2), Z6
+	VMOVUPS      64(R9)(R10*2), Z7
 	VBROADCASTSS 8(R8), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
@@ -1590,8 +2117,8 @@ loop8:
 	VBROADCASTSS 8(R8)(CX*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	VMOVUPS      384(R9), Z6
-	VMOVUPS      448(R9), Z7
+	VMOVUPS      (R9)(R11*1), Z6
+	VMOVUPS      64(R9)(R11*1), Z7
 	VBROADCASTSS 12(R8), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
@@ -1601,13 +2128,13 @@ loop8:
 	VBROADCASTSS 12(R8)(CX*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         $0x00000200, R9
+	LEAQ         (R9)(R10*4), R9
 	ADDQ         $0x10, R8
-	SUBQ         $0x04, R10
+	SUBQ         $0x04, R12
 	JGE          loop8
 
 tail9:
-	ADDQ $0x04, R10
+	ADDQ $0x04, R12
 	JZ   done11
 
 tailloop10:
@@ -1622,14 +2149,57 @@ tailloop10:
 	VBROADCASTSS (R8)(CX*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         $0x00000080, R9
+	ADDQ         R10, R9
 	ADDQ         $0x04, R8
-	DECQ         R10
+	DECQ         R12
 	JNZ          tailloop10
 
 done11:
-	MOVQ    104(AX), R9
-	MOVQ    BX, R8
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole12
+	VMOVUPS      (R9), Z6
+	VMOVUPS      64(R9), Z7
+	VBROADCASTSS (R8)(CX*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (R8)(CX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	VMOVUPS      (R9)(R10*1), Z6
+	VMOVUPS      64(R9)(R10*1), Z7
+	VBROADCASTSS 4(R8)(CX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+
+whole12:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle13
+	MOVQ         96(AX), R8
+	TESTQ        R8, R8
+	JEQ          plain14
+	MOVQ         184(AX), R9
+	MOVQ         16(DX), R10
+	IMULQ        R9, R10
+	LEAQ         (R8)(R10*4), R8
+	VBROADCASTSS (R8), Z8
+	VMULPS       Z8, Z0, Z0
+	VMULPS       Z8, Z1, Z1
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z8
+	VMULPS       Z8, Z2, Z2
+	VMULPS       Z8, Z3, Z3
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z8
+	VMULPS       Z8, Z4, Z4
+	VMULPS       Z8, Z5, Z5
+
+plain14:
+	MOVQ    48(AX), R8
+	MOVQ    168(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, 64(R8)
 	LEAQ    (R8)(R9*4), R8
@@ -1638,42 +2208,68 @@ done11:
 	LEAQ    (R8)(R9*4), R8
 	VMOVUPS Z4, (R8)
 	VMOVUPS Z5, 64(R8)
-	ADDQ    $0x00000080, BX
-	MOVQ    112(AX), R8
-	LEAQ    (SI)(R8*4), SI
-	SUBQ    $0x20, DI
-	JG      columns2
-	JMP     end5
+	JMP     stored15
+
+middle13:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+
+stored15:
+	ADDQ $0x00000020, BX
+	MOVQ 160(AX), R8
+	LEAQ (SI)(R8*4), SI
+	SUBQ $0x20, DI
+	JG   columns2
+	JMP  end5
 
 narrow3:
 	CMPQ   DI, $0x08
 	JLE    narrower4
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start12
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start16
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
-	JMP    sums13
+	JMP    sums17
 
-start12:
+start16:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Z0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z1
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z2
 
-sums13:
+sums17:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
-	MOVQ    24(DX), R8
-	SUBQ    $0x04, R8
-	JL      tail15
+	MOVQ    152(AX), R8
+	SHLQ    $0x02, R8
+	LEAQ    (R8)(R8*2), R9
+	MOVQ    32(DX), R10
+	SUBQ    $0x04, R10
+	JL      tail19
 	PCALIGN $0x40
 
-loop14:
+loop18:
 	VMOVUPS      (SI), Z3
 	VBROADCASTSS (DI), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -1681,37 +2277,37 @@ loop14:
 	VFMADD231PS  Z3, Z4, Z1
 	VBROADCASTSS (DI)(CX*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	VMOVUPS      128(SI), Z3
+	VMOVUPS      (SI)(R8*1), Z3
 	VBROADCASTSS 4(DI), Z4
 	VFMADD231PS  Z3, Z4, Z0
 	VBROADCASTSS 4(DI)(CX*1), Z4
 	VFMADD231PS  Z3, Z4, Z1
 	VBROADCASTSS 4(DI)(CX*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	VMOVUPS      256(SI), Z3
+	VMOVUPS      (SI)(R8*2), Z3
 	VBROADCASTSS 8(DI), Z4
 	VFMADD231PS  Z3, Z4, Z0
 	VBROADCASTSS 8(DI)(CX*1), Z4
 	VFMADD231PS  Z3, Z4, Z1
 	VBROADCASTSS 8(DI)(CX*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	VMOVUPS      384(SI), Z3
+	VMOVUPS      (SI)(R9*1), Z3
 	VBROADCASTSS 12(DI), Z4
 	VFMADD231PS  Z3, Z4, Z0
 	VBROADCASTSS 12(DI)(CX*1), Z4
 	VFMADD231PS  Z3, Z4, Z1
 	VBROADCASTSS 12(DI)(CX*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R8*4), SI
 	ADDQ         $0x10, DI
-	SUBQ         $0x04, R8
-	JGE          loop14
+	SUBQ         $0x04, R10
+	JGE          loop18
 
-tail15:
-	ADDQ $0x04, R8
-	JZ   done17
+tail19:
+	ADDQ $0x04, R10
+	JZ   done21
 
-tailloop16:
+tailloop20:
 	VMOVUPS      (SI), Z3
 	VBROADCASTSS (DI), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -1719,47 +2315,106 @@ tailloop16:
 	VFMADD231PS  Z3, Z4, Z1
 	VBROADCASTSS (DI)(CX*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         $0x00000080, SI
+	ADDQ         R8, SI
 	ADDQ         $0x04, DI
-	DECQ         R8
-	JNZ          tailloop16
+	DECQ         R10
+	JNZ          tailloop20
 
-done17:
-	MOVQ    104(AX), SI
-	VMOVUPS Z0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z2, (BX)
-	JMP     end5
+done21:
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole22
+	VMOVUPS      (SI), Z3
+	VBROADCASTSS (DI)(CX*1), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (DI)(CX*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	VMOVUPS      (SI)(R8*1), Z3
+	VBROADCASTSS 4(DI)(CX*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+
+whole22:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle23
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain24
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Z4
+	VMULPS       Z4, Z0, Z0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z4
+	VMULPS       Z4, Z1, Z1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z4
+	VMULPS       Z4, Z2, Z2
+
+plain24:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	JMP     stored25
+
+middle23:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+
+stored25:
+	JMP end5
 
 narrower4:
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start18
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start26
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    sums19
+	JMP    sums27
 
-start18:
+start26:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Y0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y1
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y2
 
-sums19:
+sums27:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
-	MOVQ    24(DX), R8
-	SUBQ    $0x04, R8
-	JL      tail21
+	MOVQ    152(AX), R8
+	SHLQ    $0x02, R8
+	LEAQ    (R8)(R8*2), R9
+	MOVQ    32(DX), R10
+	SUBQ    $0x04, R10
+	JL      tail29
 	PCALIGN $0x40
 
-loop20:
+loop28:
 	VMOVUPS      (SI), Y3
 	VBROADCASTSS (DI), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -1767,37 +2422,37 @@ loop20:
 	VFMADD231PS  Y3, Y4, Y1
 	VBROADCASTSS (DI)(CX*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	VMOVUPS      128(SI), Y3
+	VMOVUPS      (SI)(R8*1), Y3
 	VBROADCASTSS 4(DI), Y4
 	VFMADD231PS  Y3, Y4, Y0
 	VBROADCASTSS 4(DI)(CX*1), Y4
 	VFMADD231PS  Y3, Y4, Y1
 	VBROADCASTSS 4(DI)(CX*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	VMOVUPS      256(SI), Y3
+	VMOVUPS      (SI)(R8*2), Y3
 	VBROADCASTSS 8(DI), Y4
 	VFMADD231PS  Y3, Y4, Y0
 	VBROADCASTSS 8(DI)(CX*1), Y4
 	VFMADD231PS  Y3, Y4, Y1
 	VBROADCASTSS 8(DI)(CX*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	VMOVUPS      384(SI), Y3
+	VMOVUPS      (SI)(R9*1), Y3
 	VBROADCASTSS 12(DI), Y4
 	VFMADD231PS  Y3, Y4, Y0
 	VBROADCASTSS 12(DI)(CX*1), Y4
 	VFMADD231PS  Y3, Y4, Y1
 	VBROADCASTSS 12(DI)(CX*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R8*4), SI
 	ADDQ         $0x10, DI
-	SUBQ         $0x04, R8
-	JGE          loop20
+	SUBQ         $0x04, R10
+	JGE          loop28
 
-tail21:
-	ADDQ $0x04, R8
-	JZ   done23
+tail29:
+	ADDQ $0x04, R10
+	JZ   done31
 
-tailloop22:
+tailloop30:
 	VMOVUPS      (SI), Y3
 	VBROADCASTSS (DI), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -1805,22 +2460,73 @@ tailloop22:
 	VFMADD231PS  Y3, Y4, Y1
 	VBROADCASTSS (DI)(CX*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         $0x00000080, SI
+	ADDQ         R8, SI
 	ADDQ         $0x04, DI
-	DECQ         R8
-	JNZ          tailloop22
+	DECQ         R10
+	JNZ          tailloop30
 
-done23:
-	MOVQ    104(AX), SI
-	VMOVUPS Y0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y2, (BX)
+done31:
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole32
+	VMOVUPS      (SI), Y3
+	VBROADCASTSS (DI)(CX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (DI)(CX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      (SI)(R8*1), Y3
+	VBROADCASTSS 4(DI)(CX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
 
+whole32:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle33
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain34
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Y4
+	VMULPS       Y4, Y0, Y0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y4
+	VMULPS       Y4, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y4
+	VMULPS       Y4, Y2, Y2
+
+plain34:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	JMP     stored35
+
+middle33:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+
+stored35:
 end5:
-	ADDQ $0x30, DX
-	DECQ 120(AX)
+	ADDQ $0x38, DX
+	DECQ 192(AX)
 	JNZ  tile1
 	VZEROUPPER
 	RET
@@ -1829,25 +2535,21 @@ end5:
 // Requires: AVX, AVX512DQ, AVX512F, FMA3
 TEXT ·rowTilesT3AVX512(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ 96(AX), CX
+	MOVQ 144(AX), CX
 	SHLQ $0x02, CX
-	MOVQ 72(AX), DX
+	MOVQ 120(AX), DX
 
 tile1:
-	MOVQ 48(AX), BX
+	MOVQ 24(DX), BX
 	MOVQ 24(AX), SI
-	MOVQ 16(DX), DI
-	LEAQ (BX)(DI*4), BX
 	MOVQ 8(DX), DI
 	LEAQ (SI)(DI*4), SI
-	MOVQ 32(DX), DI
+	MOVQ 40(DX), DI
 
 columns2:
 	CMPQ   DI, $0x10
 	JLE    narrow3
-	MOVQ   104(AX), R9
-	MOVQ   BX, R8
-	CMPQ   40(DX), $0x00
+	TESTQ  $0x00000001, 48(DX)
 	JNE    start6
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -1858,6 +2560,12 @@ columns2:
 	JMP    sums7
 
 start6:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS (R8), Z0
 	VMOVUPS 64(R8), Z1
 	LEAQ    (R8)(R9*4), R8
@@ -1868,17 +2576,41 @@ start6:
 	VMOVUPS 64(R8), Z5
 
 sums7:
-	MOVQ    (AX), R8
-	MOVQ    (DX), R9
-	LEAQ    (R8)(R9*4), R8
-	LEAQ    (CX)(CX*2), R9
-	MOVQ    SI, R10
-	MOVQ    24(DX), R11
-	SUBQ    $0x04, R11
-	JL      tail9
+	MOVQ         (AX), R8
+	MOVQ         (DX), R9
+	LEAQ         (R8)(R9*4), R8
+	LEAQ         (CX)(CX*2), R9
+	MOVQ         152(AX), R11
+	MOVQ         SI, R10
+	SHLQ         $0x02, R11
+	LEAQ         (R11)(R11*2), R12
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole8
+	VMOVUPS      (R10), Z6
+	VMOVUPS      64(R10), Z7
+	VBROADCASTSS (R8), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VMOVUPS      (R10)(R11*1), Z6
+	VMOVUPS      64(R10)(R11*1), Z7
+	VBROADCASTSS (R8)(CX*1), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(R8)(CX*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	ADDQ         R11, R10
+	ADDQ         CX, R8
+	ADDQ         R11, R10
+	ADDQ         CX, R8
+
+whole8:
+	MOVQ    32(DX), R13
+	SUBQ    $0x04, R13
+	JL      tail10
 	PCALIGN $0x40
 
-loop8:
+loop9:
 	VMOVUPS      (R10), Z6
 	VMOVUPS      64(R10), Z7
 	VBROADCASTSS (R8), Z8
@@ -1890,8 +2622,8 @@ loop8:
 	VBROADCASTSS 8(R8), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	VMOVUPS      128(R10), Z6
-	VMOVUPS      192(R10), Z7
+	VMOVUPS      (R10)(R11*1), Z6
+	VMOVUPS      64(R10)(R11*1), Z7
 	VBROADCASTSS (R8)(CX*1), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
@@ -1901,8 +2633,8 @@ loop8:
 	VBROADCASTSS 8(R8)(CX*1), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	VMOVUPS      256(R10), Z6
-	VMOVUPS      320(R10), Z7
+	VMOVUPS      (R10)(R11*2), Z6
+	VMOVUPS      64(R10)(R11*2), Z7
 	VBROADCASTSS (R8)(CX*2), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
@@ -1912,8 +2644,8 @@ loop8:
 	VBROADCASTSS 8(R8)(CX*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	VMOVUPS      384(R10), Z6
-	VMOVUPS      448(R10), Z7
+	VMOVUPS      (R10)(R12*1), Z6
+	VMOVUPS      64(R10)(R12*1), Z7
 	VBROADCASTSS (R8)(R9*1), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
@@ -1923,16 +2655,16 @@ loop8:
 	VBROADCASTSS 8(R8)(R9*1), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         $0x00000200, R10
+	LEAQ         (R10)(R11*4), R10
 	LEAQ         (R8)(CX*4), R8
-	SUBQ         $0x04, R11
-	JGE          loop8
+	SUBQ         $0x04, R13
+	JGE          loop9
 
-tail9:
-	ADDQ $0x04, R11
-	JZ   done11
+tail10:
+	ADDQ $0x04, R13
+	JZ   done12
 
-tailloop10:
+tailloop11:
 	VMOVUPS      (R10), Z6
 	VMOVUPS      64(R10), Z7
 	VBROADCASTSS (R8), Z8
@@ -1944,14 +2676,40 @@ tailloop10:
 	VBROADCASTSS 8(R8), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         $0x00000080, R10
+	ADDQ         R11, R10
 	ADDQ         CX, R8
-	DECQ         R11
-	JNZ          tailloop10
+	DECQ         R13
+	JNZ          tailloop11
 
-done11:
-	MOVQ    104(AX), R9
-	MOVQ    BX, R8
+done12:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle13
+	MOVQ         96(AX), R8
+	TESTQ        R8, R8
+	JEQ          plain14
+	MOVQ         184(AX), R9
+	MOVQ         16(DX), R10
+	IMULQ        R9, R10
+	LEAQ         (R8)(R10*4), R8
+	VBROADCASTSS (R8), Z8
+	VMULPS       Z8, Z0, Z0
+	VMULPS       Z8, Z1, Z1
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z8
+	VMULPS       Z8, Z2, Z2
+	VMULPS       Z8, Z3, Z3
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z8
+	VMULPS       Z8, Z4, Z4
+	VMULPS       Z8, Z5, Z5
+
+plain14:
+	MOVQ    48(AX), R8
+	MOVQ    168(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, 64(R8)
 	LEAQ    (R8)(R9*4), R8
@@ -1960,43 +2718,85 @@ done11:
 	LEAQ    (R8)(R9*4), R8
 	VMOVUPS Z4, (R8)
 	VMOVUPS Z5, 64(R8)
-	ADDQ    $0x00000080, BX
-	MOVQ    112(AX), R8
-	LEAQ    (SI)(R8*4), SI
-	SUBQ    $0x20, DI
-	JG      columns2
-	JMP     end5
+	JMP     stored15
+
+middle13:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+
+stored15:
+	ADDQ $0x00000020, BX
+	MOVQ 160(AX), R8
+	LEAQ (SI)(R8*4), SI
+	SUBQ $0x20, DI
+	JG   columns2
+	JMP  end5
 
 narrow3:
 	CMPQ   DI, $0x08
 	JLE    narrower4
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start12
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start16
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
-	JMP    sums13
+	JMP    sums17
 
-start12:
+start16:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Z0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z1
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z2
 
-sums13:
-	MOVQ    (AX), DI
-	MOVQ    (DX), R8
-	LEAQ    (DI)(R8*4), DI
-	LEAQ    (CX)(CX*2), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail15
+sums17:
+	MOVQ         (AX), DI
+	MOVQ         (DX), R8
+	LEAQ         (DI)(R8*4), DI
+	LEAQ         (CX)(CX*2), R8
+	MOVQ         152(AX), R9
+	SHLQ         $0x02, R9
+	LEAQ         (R9)(R9*2), R10
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole18
+	VMOVUPS      (SI), Z3
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VMOVUPS      (SI)(R9*1), Z3
+	VBROADCASTSS (DI)(CX*1), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS 4(DI)(CX*1), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+
+whole18:
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail20
 	PCALIGN $0x40
 
-loop14:
+loop19:
 	VMOVUPS      (SI), Z3
 	VBROADCASTSS (DI), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -2004,37 +2804,37 @@ loop14:
 	VFMADD231PS  Z3, Z4, Z1
 	VBROADCASTSS 8(DI), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	VMOVUPS      128(SI), Z3
+	VMOVUPS      (SI)(R9*1), Z3
 	VBROADCASTSS (DI)(CX*1), Z4
 	VFMADD231PS  Z3, Z4, Z0
 	VBROADCASTSS 4(DI)(CX*1), Z4
 	VFMADD231PS  Z3, Z4, Z1
 	VBROADCASTSS 8(DI)(CX*1), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	VMOVUPS      256(SI), Z3
+	VMOVUPS      (SI)(R9*2), Z3
 	VBROADCASTSS (DI)(CX*2), Z4
 	VFMADD231PS  Z3, Z4, Z0
 	VBROADCASTSS 4(DI)(CX*2), Z4
 	VFMADD231PS  Z3, Z4, Z1
 	VBROADCASTSS 8(DI)(CX*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	VMOVUPS      384(SI), Z3
+	VMOVUPS      (SI)(R10*1), Z3
 	VBROADCASTSS (DI)(R8*1), Z4
 	VFMADD231PS  Z3, Z4, Z0
 	VBROADCASTSS 4(DI)(R8*1), Z4
 	VFMADD231PS  Z3, Z4, Z1
 	VBROADCASTSS 8(DI)(R8*1), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
-	SUBQ         $0x04, R9
-	JGE          loop14
+	SUBQ         $0x04, R11
+	JGE          loop19
 
-tail15:
-	ADDQ $0x04, R9
-	JZ   done17
+tail20:
+	ADDQ $0x04, R11
+	JZ   done22
 
-tailloop16:
+tailloop21:
 	VMOVUPS      (SI), Z3
 	VBROADCASTSS (DI), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -2042,48 +2842,111 @@ tailloop16:
 	VFMADD231PS  Z3, Z4, Z1
 	VBROADCASTSS 8(DI), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         CX, DI
-	DECQ         R9
-	JNZ          tailloop16
+	DECQ         R11
+	JNZ          tailloop21
 
-done17:
-	MOVQ    104(AX), SI
-	VMOVUPS Z0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z2, (BX)
-	JMP     end5
+done22:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle23
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain24
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Z4
+	VMULPS       Z4, Z0, Z0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z4
+	VMULPS       Z4, Z1, Z1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z4
+	VMULPS       Z4, Z2, Z2
+
+plain24:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	JMP     stored25
+
+middle23:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+
+stored25:
+	JMP end5
 
 narrower4:
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start18
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start26
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    sums19
+	JMP    sums27
 
-start18:
+start26:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Y0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y1
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y2
 
-sums19:
-	MOVQ    (AX), DI
-	MOVQ    (DX), R8
-	LEAQ    (DI)(R8*4), DI
-	LEAQ    (CX)(CX*2), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail21
+sums27:
+	MOVQ         (AX), DI
+	MOVQ         (DX), R8
+	LEAQ         (DI)(R8*4), DI
+	LEAQ         (CX)(CX*2), R8
+	MOVQ         152(AX), R9
+	SHLQ         $0x02, R9
+	LEAQ         (R9)(R9*2), R10
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole28
+	VMOVUPS      (SI), Y3
+	VBROADCASTSS (DI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VMOVUPS      (SI)(R9*1), Y3
+	VBROADCASTSS (DI)(CX*1), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+
+whole28:
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail30
 	PCALIGN $0x40
 
-loop20:
+loop29:
 	VMOVUPS      (SI), Y3
 	VBROADCASTSS (DI), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -2091,37 +2954,37 @@ loop20:
 	VFMADD231PS  Y3, Y4, Y1
 	VBROADCASTSS 8(DI), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	VMOVUPS      128(SI), Y3
+	VMOVUPS      (SI)(R9*1), Y3
 	VBROADCASTSS (DI)(CX*1), Y4
 	VFMADD231PS  Y3, Y4, Y0
 	VBROADCASTSS 4(DI)(CX*1), Y4
 	VFMADD231PS  Y3, Y4, Y1
 	VBROADCASTSS 8(DI)(CX*1), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	VMOVUPS      256(SI), Y3
+	VMOVUPS      (SI)(R9*2), Y3
 	VBROADCASTSS (DI)(CX*2), Y4
 	VFMADD231PS  Y3, Y4, Y0
 	VBROADCASTSS 4(DI)(CX*2), Y4
 	VFMADD231PS  Y3, Y4, Y1
 	VBROADCASTSS 8(DI)(CX*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	VMOVUPS      384(SI), Y3
+	VMOVUPS      (SI)(R10*1), Y3
 	VBROADCASTSS (DI)(R8*1), Y4
 	VFMADD231PS  Y3, Y4, Y0
 	VBROADCASTSS 4(DI)(R8*1), Y4
 	VFMADD231PS  Y3, Y4, Y1
 	VBROADCASTSS 8(DI)(R8*1), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
-	SUBQ         $0x04, R9
-	JGE          loop20
+	SUBQ         $0x04, R11
+	JGE          loop29
 
-tail21:
-	ADDQ $0x04, R9
-	JZ   done23
+tail30:
+	ADDQ $0x04, R11
+	JZ   done32
 
-tailloop22:
+tailloop31:
 	VMOVUPS      (SI), Y3
 	VBROADCASTSS (DI), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -2129,22 +2992,61 @@ tailloop22:
 	VFMADD231PS  Y3, Y4, Y1
 	VBROADCASTSS 8(DI), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         CX, DI
-	DECQ         R9
-	JNZ          tailloop22
+	DECQ         R11
+	JNZ          tailloop31
 
-done23:
-	MOVQ    104(AX), SI
-	VMOVUPS Y0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y2, (BX)
+done32:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle33
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain34
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Y4
+	VMULPS       Y4, Y0, Y0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y4
+	VMULPS       Y4, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y4
+	VMULPS       Y4, Y2, Y2
 
+plain34:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	JMP     stored35
+
+middle33:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+
+stored35:
 end5:
-	ADDQ $0x30, DX
-	DECQ 120(AX)
+	ADDQ $0x38, DX
+	DECQ 192(AX)
 	JNZ  tile1
 	VZEROUPPER
 	RET
@@ -2153,25 +3055,21 @@ end5:
 // Requires: AVX, AVX512DQ, AVX512F, FMA3
 TEXT ·rowTilesN4AVX512(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ 96(AX), CX
+	MOVQ 144(AX), CX
 	SHLQ $0x02, CX
-	MOVQ 72(AX), DX
+	MOVQ 120(AX), DX
 
 tile1:
-	MOVQ 48(AX), BX
+	MOVQ 24(DX), BX
 	MOVQ 24(AX), SI
-	MOVQ 16(DX), DI
-	LEAQ (BX)(DI*4), BX
 	MOVQ 8(DX), DI
 	LEAQ (SI)(DI*4), SI
-	MOVQ 32(DX), DI
+	MOVQ 40(DX), DI
 
 columns2:
 	CMPQ   DI, $0x10
 	JLE    narrow3
-	MOVQ   104(AX), R9
-	MOVQ   BX, R8
-	CMPQ   40(DX), $0x00
+	TESTQ  $0x00000001, 48(DX)
 	JNE    start6
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -2184,6 +3082,12 @@ columns2:
 	JMP    sums7
 
 start6:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS (R8), Z0
 	VMOVUPS 64(R8), Z1
 	LEAQ    (R8)(R9*4), R8
@@ -2202,9 +3106,12 @@ sums7:
 	LEAQ    (R8)(R9*4), R8
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (R8)(R9*1), R9
+	MOVQ    152(AX), R11
 	MOVQ    SI, R10
-	MOVQ    24(DX), R11
-	SUBQ    $0x04, R11
+	SHLQ    $0x02, R11
+	LEAQ    (R11)(R11*2), R12
+	MOVQ    32(DX), R13
+	SUBQ    $0x04, R13
 	JL      tail9
 	PCALIGN $0x40
 
@@ -2223,8 +3130,8 @@ loop8:
 	VBROADCASTSS (R9), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	VMOVUPS      128(R10), Z8
-	VMOVUPS      192(R10), Z9
+	VMOVUPS      (R10)(R11*1), Z8
+	VMOVUPS      64(R10)(R11*1), Z9
 	VBROADCASTSS 4(R8), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
@@ -2237,8 +3144,8 @@ loop8:
 	VBROADCASTSS 4(R9), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	VMOVUPS      256(R10), Z8
-	VMOVUPS      320(R10), Z9
+	VMOVUPS      (R10)(R11*2), Z8
+	VMOVUPS      64(R10)(R11*2), Z9
 	VBROADCASTSS 8(R8), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
@@ -2251,8 +3158,8 @@ loop8:
 	VBROADCASTSS 8(R9), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	VMOVUPS      384(R10), Z8
-	VMOVUPS      448(R10), Z9
+	VMOVUPS      (R10)(R12*1), Z8
+	VMOVUPS      64(R10)(R12*1), Z9
 	VBROADCASTSS 12(R8), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
@@ -2265,14 +3172,14 @@ loop8:
 	VBROADCASTSS 12(R9), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	ADDQ         $0x00000200, R10
+	LEAQ         (R10)(R11*4), R10
 	ADDQ         $0x10, R8
 	ADDQ         $0x10, R9
-	SUBQ         $0x04, R11
+	SUBQ         $0x04, R13
 	JGE          loop8
 
 tail9:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R13
 	JZ   done11
 
 tailloop10:
@@ -2290,15 +3197,73 @@ tailloop10:
 	VBROADCASTSS (R9), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	ADDQ         $0x00000080, R10
+	ADDQ         R11, R10
 	ADDQ         $0x04, R8
 	ADDQ         $0x04, R9
-	DECQ         R11
+	DECQ         R13
 	JNZ          tailloop10
 
 done11:
-	MOVQ    104(AX), R9
-	MOVQ    BX, R8
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole12
+	VMOVUPS      (R10), Z8
+	VMOVUPS      64(R10), Z9
+	VBROADCASTSS (R8)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS (R8)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (R9), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	VMOVUPS      (R10)(R11*1), Z8
+	VMOVUPS      64(R10)(R11*1), Z9
+	VBROADCASTSS 4(R8)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 4(R9), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	VMOVUPS      (R10)(R11*2), Z8
+	VMOVUPS      64(R10)(R11*2), Z9
+	VBROADCASTSS 8(R9), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+
+whole12:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle13
+	MOVQ         96(AX), R8
+	TESTQ        R8, R8
+	JEQ          plain14
+	MOVQ         184(AX), R9
+	MOVQ         16(DX), R10
+	IMULQ        R9, R10
+	LEAQ         (R8)(R10*4), R8
+	VBROADCASTSS (R8), Z10
+	VMULPS       Z10, Z0, Z0
+	VMULPS       Z10, Z1, Z1
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z10
+	VMULPS       Z10, Z2, Z2
+	VMULPS       Z10, Z3, Z3
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z10
+	VMULPS       Z10, Z4, Z4
+	VMULPS       Z10, Z5, Z5
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z10
+	VMULPS       Z10, Z6, Z6
+	VMULPS       Z10, Z7, Z7
+
+plain14:
+	MOVQ    48(AX), R8
+	MOVQ    168(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, 64(R8)
 	LEAQ    (R8)(R9*4), R8
@@ -2310,27 +3275,53 @@ done11:
 	LEAQ    (R8)(R9*4), R8
 	VMOVUPS Z6, (R8)
 	VMOVUPS Z7, 64(R8)
-	ADDQ    $0x00000080, BX
-	MOVQ    112(AX), R8
-	LEAQ    (SI)(R8*4), SI
-	SUBQ    $0x20, DI
-	JG      columns2
-	JMP     end5
+	JMP     stored15
+
+middle13:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+
+stored15:
+	ADDQ $0x00000020, BX
+	MOVQ 160(AX), R8
+	LEAQ (SI)(R8*4), SI
+	SUBQ $0x20, DI
+	JG   columns2
+	JMP  end5
 
 narrow3:
 	CMPQ   DI, $0x08
 	JLE    narrower4
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start12
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start16
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
-	JMP    sums13
+	JMP    sums17
 
-start12:
+start16:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Z0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z1
@@ -2339,18 +3330,21 @@ start12:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z3
 
-sums13:
+sums17:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
 	LEAQ    (CX)(CX*2), R8
 	LEAQ    (DI)(R8*1), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail15
+	MOVQ    152(AX), R9
+	SHLQ    $0x02, R9
+	LEAQ    (R9)(R9*2), R10
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail19
 	PCALIGN $0x40
 
-loop14:
+loop18:
 	VMOVUPS      (SI), Z4
 	VBROADCASTSS (DI), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -2360,7 +3354,7 @@ loop14:
 	VFMADD231PS  Z4, Z5, Z2
 	VBROADCASTSS (R8), Z5
 	VFMADD231PS  Z4, Z5, Z3
-	VMOVUPS      128(SI), Z4
+	VMOVUPS      (SI)(R9*1), Z4
 	VBROADCASTSS 4(DI), Z5
 	VFMADD231PS  Z4, Z5, Z0
 	VBROADCASTSS 4(DI)(CX*1), Z5
@@ -2369,7 +3363,7 @@ loop14:
 	VFMADD231PS  Z4, Z5, Z2
 	VBROADCASTSS 4(R8), Z5
 	VFMADD231PS  Z4, Z5, Z3
-	VMOVUPS      256(SI), Z4
+	VMOVUPS      (SI)(R9*2), Z4
 	VBROADCASTSS 8(DI), Z5
 	VFMADD231PS  Z4, Z5, Z0
 	VBROADCASTSS 8(DI)(CX*1), Z5
@@ -2378,7 +3372,7 @@ loop14:
 	VFMADD231PS  Z4, Z5, Z2
 	VBROADCASTSS 8(R8), Z5
 	VFMADD231PS  Z4, Z5, Z3
-	VMOVUPS      384(SI), Z4
+	VMOVUPS      (SI)(R10*1), Z4
 	VBROADCASTSS 12(DI), Z5
 	VFMADD231PS  Z4, Z5, Z0
 	VBROADCASTSS 12(DI)(CX*1), Z5
@@ -2387,17 +3381,17 @@ loop14:
 	VFMADD231PS  Z4, Z5, Z2
 	VBROADCASTSS 12(R8), Z5
 	VFMADD231PS  Z4, Z5, Z3
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
-	SUBQ         $0x04, R9
-	JGE          loop14
+	SUBQ         $0x04, R11
+	JGE          loop18
 
-tail15:
-	ADDQ $0x04, R9
-	JZ   done17
+tail19:
+	ADDQ $0x04, R11
+	JZ   done21
 
-tailloop16:
+tailloop20:
 	VMOVUPS      (SI), Z4
 	VBROADCASTSS (DI), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -2407,35 +3401,103 @@ tailloop16:
 	VFMADD231PS  Z4, Z5, Z2
 	VBROADCASTSS (R8), Z5
 	VFMADD231PS  Z4, Z5, Z3
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
-	DECQ         R9
-	JNZ          tailloop16
+	DECQ         R11
+	JNZ          tailloop20
 
-done17:
-	MOVQ    104(AX), SI
-	VMOVUPS Z0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z2, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z3, (BX)
-	JMP     end5
+done21:
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole22
+	VMOVUPS      (SI), Z4
+	VBROADCASTSS (DI)(CX*1), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS (DI)(CX*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS (R8), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	VMOVUPS      (SI)(R9*1), Z4
+	VBROADCASTSS 4(DI)(CX*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS 4(R8), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	VMOVUPS      (SI)(R9*2), Z4
+	VBROADCASTSS 8(R8), Z5
+	VFMADD231PS  Z4, Z5, Z3
+
+whole22:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle23
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain24
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Z5
+	VMULPS       Z5, Z0, Z0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z5
+	VMULPS       Z5, Z1, Z1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z5
+	VMULPS       Z5, Z2, Z2
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z5
+	VMULPS       Z5, Z3, Z3
+
+plain24:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z3, (SI)
+	JMP     stored25
+
+middle23:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z3, (SI)
+
+stored25:
+	JMP end5
 
 narrower4:
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start18
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start26
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	JMP    sums19
+	JMP    sums27
 
-start18:
+start26:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Y0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y1
@@ -2444,18 +3506,21 @@ start18:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y3
 
-sums19:
+sums27:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
 	LEAQ    (CX)(CX*2), R8
 	LEAQ    (DI)(R8*1), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail21
+	MOVQ    152(AX), R9
+	SHLQ    $0x02, R9
+	LEAQ    (R9)(R9*2), R10
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail29
 	PCALIGN $0x40
 
-loop20:
+loop28:
 	VMOVUPS      (SI), Y4
 	VBROADCASTSS (DI), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -2465,7 +3530,7 @@ loop20:
 	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS (R8), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      128(SI), Y4
+	VMOVUPS      (SI)(R9*1), Y4
 	VBROADCASTSS 4(DI), Y5
 	VFMADD231PS  Y4, Y5, Y0
 	VBROADCASTSS 4(DI)(CX*1), Y5
@@ -2474,7 +3539,7 @@ loop20:
 	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS 4(R8), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      256(SI), Y4
+	VMOVUPS      (SI)(R9*2), Y4
 	VBROADCASTSS 8(DI), Y5
 	VFMADD231PS  Y4, Y5, Y0
 	VBROADCASTSS 8(DI)(CX*1), Y5
@@ -2483,7 +3548,7 @@ loop20:
 	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS 8(R8), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      384(SI), Y4
+	VMOVUPS      (SI)(R10*1), Y4
 	VBROADCASTSS 12(DI), Y5
 	VFMADD231PS  Y4, Y5, Y0
 	VBROADCASTSS 12(DI)(CX*1), Y5
@@ -2492,17 +3557,17 @@ loop20:
 	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS 12(R8), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
-	SUBQ         $0x04, R9
-	JGE          loop20
+	SUBQ         $0x04, R11
+	JGE          loop28
 
-tail21:
-	ADDQ $0x04, R9
-	JZ   done23
+tail29:
+	ADDQ $0x04, R11
+	JZ   done31
 
-tailloop22:
+tailloop30:
 	VMOVUPS      (SI), Y4
 	VBROADCASTSS (DI), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -2512,25 +3577,88 @@ tailloop22:
 	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS (R8), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
-	DECQ         R9
-	JNZ          tailloop22
+	DECQ         R11
+	JNZ          tailloop30
 
-done23:
-	MOVQ    104(AX), SI
-	VMOVUPS Y0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y2, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y3, (BX)
+done31:
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole32
+	VMOVUPS      (SI), Y4
+	VBROADCASTSS (DI)(CX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS (DI)(CX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (R8), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      (SI)(R9*1), Y4
+	VBROADCASTSS 4(DI)(CX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 4(R8), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      (SI)(R9*2), Y4
+	VBROADCASTSS 8(R8), Y5
+	VFMADD231PS  Y4, Y5, Y3
 
+whole32:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle33
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain34
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Y5
+	VMULPS       Y5, Y0, Y0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y5
+	VMULPS       Y5, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y5
+	VMULPS       Y5, Y2, Y2
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y5
+	VMULPS       Y5, Y3, Y3
+
+plain34:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+	JMP     stored35
+
+middle33:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+
+stored35:
 end5:
-	ADDQ $0x30, DX
-	DECQ 120(AX)
+	ADDQ $0x38, DX
+	DECQ 192(AX)
 	JNZ  tile1
 	VZEROUPPER
 	RET
@@ -2539,25 +3667,21 @@ end5:
 // Requires: AVX, AVX512DQ, AVX512F, FMA3
 TEXT ·rowTilesT4AVX512(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ 96(AX), CX
+	MOVQ 144(AX), CX
 	SHLQ $0x02, CX
-	MOVQ 72(AX), DX
+	MOVQ 120(AX), DX
 
 tile1:
-	MOVQ 48(AX), BX
+	MOVQ 24(DX), BX
 	MOVQ 24(AX), SI
-	MOVQ 16(DX), DI
-	LEAQ (BX)(DI*4), BX
 	MOVQ 8(DX), DI
 	LEAQ (SI)(DI*4), SI
-	MOVQ 32(DX), DI
+	MOVQ 40(DX), DI
 
 columns2:
 	CMPQ   DI, $0x10
 	JLE    narrow3
-	MOVQ   104(AX), R9
-	MOVQ   BX, R8
-	CMPQ   40(DX), $0x00
+	TESTQ  $0x00000001, 48(DX)
 	JNE    start6
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -2570,6 +3694,12 @@ columns2:
 	JMP    sums7
 
 start6:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS (R8), Z0
 	VMOVUPS 64(R8), Z1
 	LEAQ    (R8)(R9*4), R8
@@ -2583,17 +3713,54 @@ start6:
 	VMOVUPS 64(R8), Z7
 
 sums7:
-	MOVQ    (AX), R8
-	MOVQ    (DX), R9
-	LEAQ    (R8)(R9*4), R8
-	LEAQ    (CX)(CX*2), R9
-	MOVQ    SI, R10
-	MOVQ    24(DX), R11
-	SUBQ    $0x04, R11
-	JL      tail9
+	MOVQ         (AX), R8
+	MOVQ         (DX), R9
+	LEAQ         (R8)(R9*4), R8
+	LEAQ         (CX)(CX*2), R9
+	MOVQ         152(AX), R11
+	MOVQ         SI, R10
+	SHLQ         $0x02, R11
+	LEAQ         (R11)(R11*2), R12
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole8
+	VMOVUPS      (R10), Z8
+	VMOVUPS      64(R10), Z9
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VMOVUPS      (R10)(R11*1), Z8
+	VMOVUPS      64(R10)(R11*1), Z9
+	VBROADCASTSS (R8)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(R8)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VMOVUPS      (R10)(R11*2), Z8
+	VMOVUPS      64(R10)(R11*2), Z9
+	VBROADCASTSS (R8)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(R8)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 8(R8)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	ADDQ         R11, R10
+	ADDQ         CX, R8
+	ADDQ         R11, R10
+	ADDQ         CX, R8
+	ADDQ         R11, R10
+	ADDQ         CX, R8
+
+whole8:
+	MOVQ    32(DX), R13
+	SUBQ    $0x04, R13
+	JL      tail10
 	PCALIGN $0x40
 
-loop8:
+loop9:
 	VMOVUPS      (R10), Z8
 	VMOVUPS      64(R10), Z9
 	VBROADCASTSS (R8), Z10
@@ -2608,8 +3775,8 @@ loop8:
 	VBROADCASTSS 12(R8), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	VMOVUPS      128(R10), Z8
-	VMOVUPS      192(R10), Z9
+	VMOVUPS      (R10)(R11*1), Z8
+	VMOVUPS      64(R10)(R11*1), Z9
 	VBROADCASTSS (R8)(CX*1), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
@@ -2622,8 +3789,8 @@ loop8:
 	VBROADCASTSS 12(R8)(CX*1), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	VMOVUPS      256(R10), Z8
-	VMOVUPS      320(R10), Z9
+	VMOVUPS      (R10)(R11*2), Z8
+	VMOVUPS      64(R10)(R11*2), Z9
 	VBROADCASTSS (R8)(CX*2), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
@@ -2636,8 +3803,8 @@ loop8:
 	VBROADCASTSS 12(R8)(CX*2), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	VMOVUPS      384(R10), Z8
-	VMOVUPS      448(R10), Z9
+	VMOVUPS      (R10)(R12*1), Z8
+	VMOVUPS      64(R10)(R12*1), Z9
 	VBROADCASTSS (R8)(R9*1), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
@@ -2650,16 +3817,16 @@ loop8:
 	VBROADCASTSS 12(R8)(R9*1), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	ADDQ         $0x00000200, R10
+	LEAQ         (R10)(R11*4), R10
 	LEAQ         (R8)(CX*4), R8
-	SUBQ         $0x04, R11
-	JGE          loop8
+	SUBQ         $0x04, R13
+	JGE          loop9
 
-tail9:
-	ADDQ $0x04, R11
-	JZ   done11
+tail10:
+	ADDQ $0x04, R13
+	JZ   done12
 
-tailloop10:
+tailloop11:
 	VMOVUPS      (R10), Z8
 	VMOVUPS      64(R10), Z9
 	VBROADCASTSS (R8), Z10
@@ -2674,14 +3841,44 @@ tailloop10:
 	VBROADCASTSS 12(R8), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	ADDQ         $0x00000080, R10
+	ADDQ         R11, R10
 	ADDQ         CX, R8
-	DECQ         R11
-	JNZ          tailloop10
+	DECQ         R13
+	JNZ          tailloop11
 
-done11:
-	MOVQ    104(AX), R9
-	MOVQ    BX, R8
+done12:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle13
+	MOVQ         96(AX), R8
+	TESTQ        R8, R8
+	JEQ          plain14
+	MOVQ         184(AX), R9
+	MOVQ         16(DX), R10
+	IMULQ        R9, R10
+	LEAQ         (R8)(R10*4), R8
+	VBROADCASTSS (R8), Z10
+	VMULPS       Z10, Z0, Z0
+	VMULPS       Z10, Z1, Z1
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z10
+	VMULPS       Z10, Z2, Z2
+	VMULPS       Z10, Z3, Z3
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z10
+	VMULPS       Z10, Z4, Z4
+	VMULPS       Z10, Z5, Z5
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z10
+	VMULPS       Z10, Z6, Z6
+	VMULPS       Z10, Z7, Z7
+
+plain14:
+	MOVQ    48(AX), R8
+	MOVQ    168(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, 64(R8)
 	LEAQ    (R8)(R9*4), R8
@@ -2693,27 +3890,53 @@ done11:
 	LEAQ    (R8)(R9*4), R8
 	VMOVUPS Z6, (R8)
 	VMOVUPS Z7, 64(R8)
-	ADDQ    $0x00000080, BX
-	MOVQ    112(AX), R8
-	LEAQ    (SI)(R8*4), SI
-	SUBQ    $0x20, DI
-	JG      columns2
-	JMP     end5
+	JMP     stored15
+
+middle13:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+
+stored15:
+	ADDQ $0x00000020, BX
+	MOVQ 160(AX), R8
+	LEAQ (SI)(R8*4), SI
+	SUBQ $0x20, DI
+	JG   columns2
+	JMP  end5
 
 narrow3:
 	CMPQ   DI, $0x08
 	JLE    narrower4
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start12
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start16
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
-	JMP    sums13
+	JMP    sums17
 
-start12:
+start16:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Z0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z1
@@ -2722,17 +3945,45 @@ start12:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z3
 
-sums13:
-	MOVQ    (AX), DI
-	MOVQ    (DX), R8
-	LEAQ    (DI)(R8*4), DI
-	LEAQ    (CX)(CX*2), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail15
+sums17:
+	MOVQ         (AX), DI
+	MOVQ         (DX), R8
+	LEAQ         (DI)(R8*4), DI
+	LEAQ         (CX)(CX*2), R8
+	MOVQ         152(AX), R9
+	SHLQ         $0x02, R9
+	LEAQ         (R9)(R9*2), R10
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole18
+	VMOVUPS      (SI), Z4
+	VBROADCASTSS (DI), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VMOVUPS      (SI)(R9*1), Z4
+	VBROADCASTSS (DI)(CX*1), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS 4(DI)(CX*1), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VMOVUPS      (SI)(R9*2), Z4
+	VBROADCASTSS (DI)(CX*2), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS 4(DI)(CX*2), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS 8(DI)(CX*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+
+whole18:
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail20
 	PCALIGN $0x40
 
-loop14:
+loop19:
 	VMOVUPS      (SI), Z4
 	VBROADCASTSS (DI), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -2742,7 +3993,7 @@ loop14:
 	VFMADD231PS  Z4, Z5, Z2
 	VBROADCASTSS 12(DI), Z5
 	VFMADD231PS  Z4, Z5, Z3
-	VMOVUPS      128(SI), Z4
+	VMOVUPS      (SI)(R9*1), Z4
 	VBROADCASTSS (DI)(CX*1), Z5
 	VFMADD231PS  Z4, Z5, Z0
 	VBROADCASTSS 4(DI)(CX*1), Z5
@@ -2751,7 +4002,7 @@ loop14:
 	VFMADD231PS  Z4, Z5, Z2
 	VBROADCASTSS 12(DI)(CX*1), Z5
 	VFMADD231PS  Z4, Z5, Z3
-	VMOVUPS      256(SI), Z4
+	VMOVUPS      (SI)(R9*2), Z4
 	VBROADCASTSS (DI)(CX*2), Z5
 	VFMADD231PS  Z4, Z5, Z0
 	VBROADCASTSS 4(DI)(CX*2), Z5
@@ -2760,7 +4011,7 @@ loop14:
 	VFMADD231PS  Z4, Z5, Z2
 	VBROADCASTSS 12(DI)(CX*2), Z5
 	VFMADD231PS  Z4, Z5, Z3
-	VMOVUPS      384(SI), Z4
+	VMOVUPS      (SI)(R10*1), Z4
 	VBROADCASTSS (DI)(R8*1), Z5
 	VFMADD231PS  Z4, Z5, Z0
 	VBROADCASTSS 4(DI)(R8*1), Z5
@@ -2769,16 +4020,16 @@ loop14:
 	VFMADD231PS  Z4, Z5, Z2
 	VBROADCASTSS 12(DI)(R8*1), Z5
 	VFMADD231PS  Z4, Z5, Z3
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
-	SUBQ         $0x04, R9
-	JGE          loop14
+	SUBQ         $0x04, R11
+	JGE          loop19
 
-tail15:
-	ADDQ $0x04, R9
-	JZ   done17
+tail20:
+	ADDQ $0x04, R11
+	JZ   done22
 
-tailloop16:
+tailloop21:
 	VMOVUPS      (SI), Z4
 	VBROADCASTSS (DI), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -2788,34 +4039,83 @@ tailloop16:
 	VFMADD231PS  Z4, Z5, Z2
 	VBROADCASTSS 12(DI), Z5
 	VFMADD231PS  Z4, Z5, Z3
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         CX, DI
-	DECQ         R9
-	JNZ          tailloop16
+	DECQ         R11
+	JNZ          tailloop21
 
-done17:
-	MOVQ    104(AX), SI
-	VMOVUPS Z0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z2, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z3, (BX)
-	JMP     end5
+done22:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle23
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain24
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Z5
+	VMULPS       Z5, Z0, Z0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z5
+	VMULPS       Z5, Z1, Z1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z5
+	VMULPS       Z5, Z2, Z2
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z5
+	VMULPS       Z5, Z3, Z3
+
+plain24:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z3, (SI)
+	JMP     stored25
+
+middle23:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z3, (SI)
+
+stored25:
+	JMP end5
 
 narrower4:
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start18
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start26
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	JMP    sums19
+	JMP    sums27
 
-start18:
+start26:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Y0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y1
@@ -2824,17 +4124,45 @@ start18:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y3
 
-sums19:
-	MOVQ    (AX), DI
-	MOVQ    (DX), R8
-	LEAQ    (DI)(R8*4), DI
-	LEAQ    (CX)(CX*2), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail21
+sums27:
+	MOVQ         (AX), DI
+	MOVQ         (DX), R8
+	LEAQ         (DI)(R8*4), DI
+	LEAQ         (CX)(CX*2), R8
+	MOVQ         152(AX), R9
+	SHLQ         $0x02, R9
+	LEAQ         (R9)(R9*2), R10
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole28
+	VMOVUPS      (SI), Y4
+	VBROADCASTSS (DI), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      (SI)(R9*1), Y4
+	VBROADCASTSS (DI)(CX*1), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      (SI)(R9*2), Y4
+	VBROADCASTSS (DI)(CX*2), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 4(DI)(CX*2), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 8(DI)(CX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+
+whole28:
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail30
 	PCALIGN $0x40
 
-loop20:
+loop29:
 	VMOVUPS      (SI), Y4
 	VBROADCASTSS (DI), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -2844,7 +4172,7 @@ loop20:
 	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS 12(DI), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      128(SI), Y4
+	VMOVUPS      (SI)(R9*1), Y4
 	VBROADCASTSS (DI)(CX*1), Y5
 	VFMADD231PS  Y4, Y5, Y0
 	VBROADCASTSS 4(DI)(CX*1), Y5
@@ -2853,7 +4181,7 @@ loop20:
 	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS 12(DI)(CX*1), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      256(SI), Y4
+	VMOVUPS      (SI)(R9*2), Y4
 	VBROADCASTSS (DI)(CX*2), Y5
 	VFMADD231PS  Y4, Y5, Y0
 	VBROADCASTSS 4(DI)(CX*2), Y5
@@ -2862,7 +4190,7 @@ loop20:
 	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS 12(DI)(CX*2), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      384(SI), Y4
+	VMOVUPS      (SI)(R10*1), Y4
 	VBROADCASTSS (DI)(R8*1), Y5
 	VFMADD231PS  Y4, Y5, Y0
 	VBROADCASTSS 4(DI)(R8*1), Y5
@@ -2871,16 +4199,16 @@ loop20:
 	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS 12(DI)(R8*1), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
-	SUBQ         $0x04, R9
-	JGE          loop20
+	SUBQ         $0x04, R11
+	JGE          loop29
 
-tail21:
-	ADDQ $0x04, R9
-	JZ   done23
+tail30:
+	ADDQ $0x04, R11
+	JZ   done32
 
-tailloop22:
+tailloop31:
 	VMOVUPS      (SI), Y4
 	VBROADCASTSS (DI), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -2890,24 +4218,68 @@ tailloop22:
 	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS 12(DI), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         CX, DI
-	DECQ         R9
-	JNZ          tailloop22
+	DECQ         R11
+	JNZ          tailloop31
 
-done23:
-	MOVQ    104(AX), SI
-	VMOVUPS Y0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y2, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y3, (BX)
+done32:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle33
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain34
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Y5
+	VMULPS       Y5, Y0, Y0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y5
+	VMULPS       Y5, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y5
+	VMULPS       Y5, Y2, Y2
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y5
+	VMULPS       Y5, Y3, Y3
 
+plain34:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+	JMP     stored35
+
+middle33:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+
+stored35:
 end5:
-	ADDQ $0x30, DX
-	DECQ 120(AX)
+	ADDQ $0x38, DX
+	DECQ 192(AX)
 	JNZ  tile1
 	VZEROUPPER
 	RET
@@ -2916,25 +4288,21 @@ end5:
 // Requires: AVX, AVX512DQ, AVX512F, FMA3
 TEXT ·rowTilesN5AVX512(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ 96(AX), CX
+	MOVQ 144(AX), CX
 	SHLQ $0x02, CX
-	MOVQ 72(AX), DX
+	MOVQ 120(AX), DX
 
 tile1:
-	MOVQ 48(AX), BX
+	MOVQ 24(DX), BX
 	MOVQ 24(AX), SI
-	MOVQ 16(DX), DI
-	LEAQ (BX)(DI*4), BX
 	MOVQ 8(DX), DI
 	LEAQ (SI)(DI*4), SI
-	MOVQ 32(DX), DI
+	MOVQ 40(DX), DI
 
 columns2:
 	CMPQ   DI, $0x10
 	JLE    narrow3
-	MOVQ   104(AX), R9
-	MOVQ   BX, R8
-	CMPQ   40(DX), $0x00
+	TESTQ  $0x00000001, 48(DX)
 	JNE    start6
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -2949,6 +4317,12 @@ columns2:
 	JMP    sums7
 
 start6:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS (R8), Z0
 	VMOVUPS 64(R8), Z1
 	LEAQ    (R8)(R9*4), R8
@@ -2970,9 +4344,12 @@ sums7:
 	LEAQ    (R8)(R9*4), R8
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (R8)(R9*1), R9
+	MOVQ    152(AX), R11
 	MOVQ    SI, R10
-	MOVQ    24(DX), R11
-	SUBQ    $0x04, R11
+	SHLQ    $0x02, R11
+	LEAQ    (R11)(R11*2), R12
+	MOVQ    32(DX), R13
+	SUBQ    $0x04, R13
 	JL      tail9
 	PCALIGN $0x40
 
@@ -2994,8 +4371,8 @@ loop8:
 	VBROADCASTSS (R9)(CX*1), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	VMOVUPS      128(R10), Z10
-	VMOVUPS      192(R10), Z11
+	VMOVUPS      (R10)(R11*1), Z10
+	VMOVUPS      64(R10)(R11*1), Z11
 	VBROADCASTSS 4(R8), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
@@ -3011,8 +4388,8 @@ loop8:
 	VBROADCASTSS 4(R9)(CX*1), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	VMOVUPS      256(R10), Z10
-	VMOVUPS      320(R10), Z11
+	VMOVUPS      (R10)(R11*2), Z10
+	VMOVUPS      64(R10)(R11*2), Z11
 	VBROADCASTSS 8(R8), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
@@ -3028,8 +4405,8 @@ loop8:
 	VBROADCASTSS 8(R9)(CX*1), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	VMOVUPS      384(R10), Z10
-	VMOVUPS      448(R10), Z11
+	VMOVUPS      (R10)(R12*1), Z10
+	VMOVUPS      64(R10)(R12*1), Z11
 	VBROADCASTSS 12(R8), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
@@ -3045,14 +4422,14 @@ loop8:
 	VBROADCASTSS 12(R9)(CX*1), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         $0x00000200, R10
+	LEAQ         (R10)(R11*4), R10
 	ADDQ         $0x10, R8
 	ADDQ         $0x10, R9
-	SUBQ         $0x04, R11
+	SUBQ         $0x04, R13
 	JGE          loop8
 
 tail9:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R13
 	JZ   done11
 
 tailloop10:
@@ -3073,15 +4450,94 @@ tailloop10:
 	VBROADCASTSS (R9)(CX*1), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         $0x00000080, R10
+	ADDQ         R11, R10
 	ADDQ         $0x04, R8
 	ADDQ         $0x04, R9
-	DECQ         R11
+	DECQ         R13
 	JNZ          tailloop10
 
 done11:
-	MOVQ    104(AX), R9
-	MOVQ    BX, R8
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole12
+	VMOVUPS      (R10), Z10
+	VMOVUPS      64(R10), Z11
+	VBROADCASTSS (R8)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS (R8)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (R9), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS (R9)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS      (R10)(R11*1), Z10
+	VMOVUPS      64(R10)(R11*1), Z11
+	VBROADCASTSS 4(R8)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 4(R9), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 4(R9)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS      (R10)(R11*2), Z10
+	VMOVUPS      64(R10)(R11*2), Z11
+	VBROADCASTSS 8(R9), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 8(R9)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS      (R10)(R12*1), Z10
+	VMOVUPS      64(R10)(R12*1), Z11
+	VBROADCASTSS 12(R9)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	LEAQ         (R10)(R11*4), R10
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+
+whole12:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle13
+	MOVQ         96(AX), R8
+	TESTQ        R8, R8
+	JEQ          plain14
+	MOVQ         184(AX), R9
+	MOVQ         16(DX), R10
+	IMULQ        R9, R10
+	LEAQ         (R8)(R10*4), R8
+	VBROADCASTSS (R8), Z12
+	VMULPS       Z12, Z0, Z0
+	VMULPS       Z12, Z1, Z1
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z12
+	VMULPS       Z12, Z2, Z2
+	VMULPS       Z12, Z3, Z3
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z12
+	VMULPS       Z12, Z4, Z4
+	VMULPS       Z12, Z5, Z5
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z12
+	VMULPS       Z12, Z6, Z6
+	VMULPS       Z12, Z7, Z7
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z12
+	VMULPS       Z12, Z8, Z8
+	VMULPS       Z12, Z9, Z9
+
+plain14:
+	MOVQ    48(AX), R8
+	MOVQ    168(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, 64(R8)
 	LEAQ    (R8)(R9*4), R8
@@ -3096,28 +4552,57 @@ done11:
 	LEAQ    (R8)(R9*4), R8
 	VMOVUPS Z8, (R8)
 	VMOVUPS Z9, 64(R8)
-	ADDQ    $0x00000080, BX
-	MOVQ    112(AX), R8
-	LEAQ    (SI)(R8*4), SI
-	SUBQ    $0x20, DI
-	JG      columns2
-	JMP     end5
+	JMP     stored15
+
+middle13:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+
+stored15:
+	ADDQ $0x00000020, BX
+	MOVQ 160(AX), R8
+	LEAQ (SI)(R8*4), SI
+	SUBQ $0x20, DI
+	JG   columns2
+	JMP  end5
 
 narrow3:
 	CMPQ   DI, $0x08
 	JLE    narrower4
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start12
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start16
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
-	JMP    sums13
+	JMP    sums17
 
-start12:
+start16:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Z0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z1
@@ -3128,18 +4613,21 @@ start12:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z4
 
-sums13:
+sums17:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
 	LEAQ    (CX)(CX*2), R8
 	LEAQ    (DI)(R8*1), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail15
+	MOVQ    152(AX), R9
+	SHLQ    $0x02, R9
+	LEAQ    (R9)(R9*2), R10
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail19
 	PCALIGN $0x40
 
-loop14:
+loop18:
 	VMOVUPS      (SI), Z5
 	VBROADCASTSS (DI), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -3151,7 +4639,7 @@ loop14:
 	VFMADD231PS  Z5, Z6, Z3
 	VBROADCASTSS (R8)(CX*1), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	VMOVUPS      128(SI), Z5
+	VMOVUPS      (SI)(R9*1), Z5
 	VBROADCASTSS 4(DI), Z6
 	VFMADD231PS  Z5, Z6, Z0
 	VBROADCASTSS 4(DI)(CX*1), Z6
@@ -3162,7 +4650,7 @@ loop14:
 	VFMADD231PS  Z5, Z6, Z3
 	VBROADCASTSS 4(R8)(CX*1), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	VMOVUPS      256(SI), Z5
+	VMOVUPS      (SI)(R9*2), Z5
 	VBROADCASTSS 8(DI), Z6
 	VFMADD231PS  Z5, Z6, Z0
 	VBROADCASTSS 8(DI)(CX*1), Z6
@@ -3173,7 +4661,7 @@ loop14:
 	VFMADD231PS  Z5, Z6, Z3
 	VBROADCASTSS 8(R8)(CX*1), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	VMOVUPS      384(SI), Z5
+	VMOVUPS      (SI)(R10*1), Z5
 	VBROADCASTSS 12(DI), Z6
 	VFMADD231PS  Z5, Z6, Z0
 	VBROADCASTSS 12(DI)(CX*1), Z6
@@ -3184,17 +4672,17 @@ loop14:
 	VFMADD231PS  Z5, Z6, Z3
 	VBROADCASTSS 12(R8)(CX*1), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
-	SUBQ         $0x04, R9
-	JGE          loop14
+	SUBQ         $0x04, R11
+	JGE          loop18
 
-tail15:
-	ADDQ $0x04, R9
-	JZ   done17
+tail19:
+	ADDQ $0x04, R11
+	JZ   done21
 
-tailloop16:
+tailloop20:
 	VMOVUPS      (SI), Z5
 	VBROADCASTSS (DI), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -3206,38 +4694,123 @@ tailloop16:
 	VFMADD231PS  Z5, Z6, Z3
 	VBROADCASTSS (R8)(CX*1), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
-	DECQ         R9
-	JNZ          tailloop16
+	DECQ         R11
+	JNZ          tailloop20
 
-done17:
-	MOVQ    104(AX), SI
-	VMOVUPS Z0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z2, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z3, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z4, (BX)
-	JMP     end5
+done21:
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole22
+	VMOVUPS      (SI), Z5
+	VBROADCASTSS (DI)(CX*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (DI)(CX*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS (R8), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS (R8)(CX*1), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	VMOVUPS      (SI)(R9*1), Z5
+	VBROADCASTSS 4(DI)(CX*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS 4(R8), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS 4(R8)(CX*1), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	VMOVUPS      (SI)(R9*2), Z5
+	VBROADCASTSS 8(R8), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS 8(R8)(CX*1), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	VMOVUPS      (SI)(R10*1), Z5
+	VBROADCASTSS 12(R8)(CX*1), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+
+whole22:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle23
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain24
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Z6
+	VMULPS       Z6, Z0, Z0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z6
+	VMULPS       Z6, Z1, Z1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z6
+	VMULPS       Z6, Z2, Z2
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z6
+	VMULPS       Z6, Z3, Z3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z6
+	VMULPS       Z6, Z4, Z4
+
+plain24:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	JMP     stored25
+
+middle23:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+
+stored25:
+	JMP end5
 
 narrower4:
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start18
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start26
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	JMP    sums19
+	JMP    sums27
 
-start18:
+start26:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Y0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y1
@@ -3248,18 +4821,21 @@ start18:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y4
 
-sums19:
+sums27:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
 	LEAQ    (CX)(CX*2), R8
 	LEAQ    (DI)(R8*1), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail21
+	MOVQ    152(AX), R9
+	SHLQ    $0x02, R9
+	LEAQ    (R9)(R9*2), R10
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail29
 	PCALIGN $0x40
 
-loop20:
+loop28:
 	VMOVUPS      (SI), Y5
 	VBROADCASTSS (DI), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -3271,7 +4847,7 @@ loop20:
 	VFMADD231PS  Y5, Y6, Y3
 	VBROADCASTSS (R8)(CX*1), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	VMOVUPS      128(SI), Y5
+	VMOVUPS      (SI)(R9*1), Y5
 	VBROADCASTSS 4(DI), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VBROADCASTSS 4(DI)(CX*1), Y6
@@ -3282,7 +4858,7 @@ loop20:
 	VFMADD231PS  Y5, Y6, Y3
 	VBROADCASTSS 4(R8)(CX*1), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	VMOVUPS      256(SI), Y5
+	VMOVUPS      (SI)(R9*2), Y5
 	VBROADCASTSS 8(DI), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VBROADCASTSS 8(DI)(CX*1), Y6
@@ -3293,7 +4869,7 @@ loop20:
 	VFMADD231PS  Y5, Y6, Y3
 	VBROADCASTSS 8(R8)(CX*1), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	VMOVUPS      384(SI), Y5
+	VMOVUPS      (SI)(R10*1), Y5
 	VBROADCASTSS 12(DI), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VBROADCASTSS 12(DI)(CX*1), Y6
@@ -3304,17 +4880,17 @@ loop20:
 	VFMADD231PS  Y5, Y6, Y3
 	VBROADCASTSS 12(R8)(CX*1), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
-	SUBQ         $0x04, R9
-	JGE          loop20
+	SUBQ         $0x04, R11
+	JGE          loop28
 
-tail21:
-	ADDQ $0x04, R9
-	JZ   done23
+tail29:
+	ADDQ $0x04, R11
+	JZ   done31
 
-tailloop22:
+tailloop30:
 	VMOVUPS      (SI), Y5
 	VBROADCASTSS (DI), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -3326,27 +4902,107 @@ tailloop22:
 	VFMADD231PS  Y5, Y6, Y3
 	VBROADCASTSS (R8)(CX*1), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
-	DECQ         R9
-	JNZ          tailloop22
+	DECQ         R11
+	JNZ          tailloop30
 
-done23:
-	MOVQ    104(AX), SI
-	VMOVUPS Y0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y2, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y3, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y4, (BX)
+done31:
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole32
+	VMOVUPS      (SI), Y5
+	VBROADCASTSS (DI)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (DI)(CX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (R8), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS (R8)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      (SI)(R9*1), Y5
+	VBROADCASTSS 4(DI)(CX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 4(R8), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 4(R8)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      (SI)(R9*2), Y5
+	VBROADCASTSS 8(R8), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 8(R8)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      (SI)(R10*1), Y5
+	VBROADCASTSS 12(R8)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
 
+whole32:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle33
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain34
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Y6
+	VMULPS       Y6, Y0, Y0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y6
+	VMULPS       Y6, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y6
+	VMULPS       Y6, Y2, Y2
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y6
+	VMULPS       Y6, Y3, Y3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y6
+	VMULPS       Y6, Y4, Y4
+
+plain34:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y4, (SI)
+	JMP     stored35
+
+middle33:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y4, (SI)
+
+stored35:
 end5:
-	ADDQ $0x30, DX
-	DECQ 120(AX)
+	ADDQ $0x38, DX
+	DECQ 192(AX)
 	JNZ  tile1
 	VZEROUPPER
 	RET
@@ -3355,25 +5011,21 @@ end5:
 // Requires: AVX, AVX512DQ, AVX512F, FMA3
 TEXT ·rowTilesT5AVX512(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ 96(AX), CX
+	MOVQ 144(AX), CX
 	SHLQ $0x02, CX
-	MOVQ 72(AX), DX
+	MOVQ 120(AX), DX
 
 tile1:
-	MOVQ 48(AX), BX
+	MOVQ 24(DX), BX
 	MOVQ 24(AX), SI
-	MOVQ 16(DX), DI
-	LEAQ (BX)(DI*4), BX
 	MOVQ 8(DX), DI
 	LEAQ (SI)(DI*4), SI
-	MOVQ 32(DX), DI
+	MOVQ 40(DX), DI
 
 columns2:
 	CMPQ   DI, $0x10
 	JLE    narrow3
-	MOVQ   104(AX), R9
-	MOVQ   BX, R8
-	CMPQ   40(DX), $0x00
+	TESTQ  $0x00000001, 48(DX)
 	JNE    start6
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -3388,6 +5040,12 @@ columns2:
 	JMP    sums7
 
 start6:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS (R8), Z0
 	VMOVUPS 64(R8), Z1
 	LEAQ    (R8)(R9*4), R8
@@ -3404,17 +5062,64 @@ start6:
 	VMOVUPS 64(R8), Z9
 
 sums7:
-	MOVQ    (AX), R8
-	MOVQ    (DX), R9
-	LEAQ    (R8)(R9*4), R8
-	LEAQ    (CX)(CX*2), R9
-	MOVQ    SI, R10
-	MOVQ    24(DX), R11
-	SUBQ    $0x04, R11
-	JL      tail9
+	MOVQ         (AX), R8
+	MOVQ         (DX), R9
+	LEAQ         (R8)(R9*4), R8
+	LEAQ         (CX)(CX*2), R9
+	MOVQ         152(AX), R11
+	MOVQ         SI, R10
+	SHLQ         $0x02, R11
+	LEAQ         (R11)(R11*2), R12
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole8
+	VMOVUPS      (R10), Z10
+	VMOVUPS      64(R10), Z11
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VMOVUPS      (R10)(R11*1), Z10
+	VMOVUPS      64(R10)(R11*1), Z11
+	VBROADCASTSS (R8)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(R8)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VMOVUPS      (R10)(R11*2), Z10
+	VMOVUPS      64(R10)(R11*2), Z11
+	VBROADCASTSS (R8)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(R8)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 8(R8)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VMOVUPS      (R10)(R12*1), Z10
+	VMOVUPS      64(R10)(R12*1), Z11
+	VBROADCASTSS (R8)(R9*1), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(R8)(R9*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 8(R8)(R9*1), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 12(R8)(R9*1), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	LEAQ         (R10)(R11*4), R10
+	LEAQ         (R8)(CX*4), R8
+
+whole8:
+	MOVQ    32(DX), R13
+	SUBQ    $0x04, R13
+	JL      tail10
 	PCALIGN $0x40
 
-loop8:
+loop9:
 	VMOVUPS      (R10), Z10
 	VMOVUPS      64(R10), Z11
 	VBROADCASTSS (R8), Z12
@@ -3432,8 +5137,8 @@ loop8:
 	VBROADCASTSS 16(R8), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	VMOVUPS      128(R10), Z10
-	VMOVUPS      192(R10), Z11
+	VMOVUPS      (R10)(R11*1), Z10
+	VMOVUPS      64(R10)(R11*1), Z11
 	VBROADCASTSS (R8)(CX*1), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
@@ -3449,8 +5154,8 @@ loop8:
 	VBROADCASTSS 16(R8)(CX*1), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	VMOVUPS      256(R10), Z10
-	VMOVUPS      320(R10), Z11
+	VMOVUPS      (R10)(R11*2), Z10
+	VMOVUPS      64(R10)(R11*2), Z11
 	VBROADCASTSS (R8)(CX*2), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
@@ -3466,8 +5171,8 @@ loop8:
 	VBROADCASTSS 16(R8)(CX*2), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	VMOVUPS      384(R10), Z10
-	VMOVUPS      448(R10), Z11
+	VMOVUPS      (R10)(R12*1), Z10
+	VMOVUPS      64(R10)(R12*1), Z11
 	VBROADCASTSS (R8)(R9*1), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
@@ -3483,16 +5188,16 @@ loop8:
 	VBROADCASTSS 16(R8)(R9*1), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         $0x00000200, R10
+	LEAQ         (R10)(R11*4), R10
 	LEAQ         (R8)(CX*4), R8
-	SUBQ         $0x04, R11
-	JGE          loop8
+	SUBQ         $0x04, R13
+	JGE          loop9
 
-tail9:
-	ADDQ $0x04, R11
-	JZ   done11
+tail10:
+	ADDQ $0x04, R13
+	JZ   done12
 
-tailloop10:
+tailloop11:
 	VMOVUPS      (R10), Z10
 	VMOVUPS      64(R10), Z11
 	VBROADCASTSS (R8), Z12
@@ -3510,14 +5215,48 @@ tailloop10:
 	VBROADCASTSS 16(R8), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         $0x00000080, R10
+	ADDQ         R11, R10
 	ADDQ         CX, R8
-	DECQ         R11
-	JNZ          tailloop10
+	DECQ         R13
+	JNZ          tailloop11
 
-done11:
-	MOVQ    104(AX), R9
-	MOVQ    BX, R8
+done12:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle13
+	MOVQ         96(AX), R8
+	TESTQ        R8, R8
+	JEQ          plain14
+	MOVQ         184(AX), R9
+	MOVQ         16(DX), R10
+	IMULQ        R9, R10
+	LEAQ         (R8)(R10*4), R8
+	VBROADCASTSS (R8), Z12
+	VMULPS       Z12, Z0, Z0
+	VMULPS       Z12, Z1, Z1
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z12
+	VMULPS       Z12, Z2, Z2
+	VMULPS       Z12, Z3, Z3
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z12
+	VMULPS       Z12, Z4, Z4
+	VMULPS       Z12, Z5, Z5
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z12
+	VMULPS       Z12, Z6, Z6
+	VMULPS       Z12, Z7, Z7
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z12
+	VMULPS       Z12, Z8, Z8
+	VMULPS       Z12, Z9, Z9
+
+plain14:
+	MOVQ    48(AX), R8
+	MOVQ    168(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, 64(R8)
 	LEAQ    (R8)(R9*4), R8
@@ -3532,28 +5271,57 @@ done11:
 	LEAQ    (R8)(R9*4), R8
 	VMOVUPS Z8, (R8)
 	VMOVUPS Z9, 64(R8)
-	ADDQ    $0x00000080, BX
-	MOVQ    112(AX), R8
-	LEAQ    (SI)(R8*4), SI
-	SUBQ    $0x20, DI
-	JG      columns2
-	JMP     end5
+	JMP     stored15
+
+middle13:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+
+stored15:
+	ADDQ $0x00000020, BX
+	MOVQ 160(AX), R8
+	LEAQ (SI)(R8*4), SI
+	SUBQ $0x20, DI
+	JG   columns2
+	JMP  end5
 
 narrow3:
 	CMPQ   DI, $0x08
 	JLE    narrower4
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start12
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start16
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
-	JMP    sums13
+	JMP    sums17
 
-start12:
+start16:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Z0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z1
@@ -3564,17 +5332,50 @@ start12:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z4
 
-sums13:
-	MOVQ    (AX), DI
-	MOVQ    (DX), R8
-	LEAQ    (DI)(R8*4), DI
-	LEAQ    (CX)(CX*2), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail15
+sums17:
+	MOVQ         (AX), DI
+	MOVQ         (DX), R8
+	LEAQ         (DI)(R8*4), DI
+	LEAQ         (CX)(CX*2), R8
+	MOVQ         152(AX), R9
+	SHLQ         $0x02, R9
+	LEAQ         (R9)(R9*2), R10
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole18
+	VMOVUPS      (SI), Z5
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VMOVUPS      (SI)(R9*1), Z5
+	VBROADCASTSS (DI)(CX*1), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS 4(DI)(CX*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VMOVUPS      (SI)(R9*2), Z5
+	VBROADCASTSS (DI)(CX*2), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS 4(DI)(CX*2), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 8(DI)(CX*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VMOVUPS      (SI)(R10*1), Z5
+	VBROADCASTSS (DI)(R8*1), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS 4(DI)(R8*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 8(DI)(R8*1), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS 12(DI)(R8*1), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(CX*4), DI
+
+whole18:
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail20
 	PCALIGN $0x40
 
-loop14:
+loop19:
 	VMOVUPS      (SI), Z5
 	VBROADCASTSS (DI), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -3586,7 +5387,7 @@ loop14:
 	VFMADD231PS  Z5, Z6, Z3
 	VBROADCASTSS 16(DI), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	VMOVUPS      128(SI), Z5
+	VMOVUPS      (SI)(R9*1), Z5
 	VBROADCASTSS (DI)(CX*1), Z6
 	VFMADD231PS  Z5, Z6, Z0
 	VBROADCASTSS 4(DI)(CX*1), Z6
@@ -3597,7 +5398,7 @@ loop14:
 	VFMADD231PS  Z5, Z6, Z3
 	VBROADCASTSS 16(DI)(CX*1), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	VMOVUPS      256(SI), Z5
+	VMOVUPS      (SI)(R9*2), Z5
 	VBROADCASTSS (DI)(CX*2), Z6
 	VFMADD231PS  Z5, Z6, Z0
 	VBROADCASTSS 4(DI)(CX*2), Z6
@@ -3608,7 +5409,7 @@ loop14:
 	VFMADD231PS  Z5, Z6, Z3
 	VBROADCASTSS 16(DI)(CX*2), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	VMOVUPS      384(SI), Z5
+	VMOVUPS      (SI)(R10*1), Z5
 	VBROADCASTSS (DI)(R8*1), Z6
 	VFMADD231PS  Z5, Z6, Z0
 	VBROADCASTSS 4(DI)(R8*1), Z6
@@ -3619,16 +5420,16 @@ loop14:
 	VFMADD231PS  Z5, Z6, Z3
 	VBROADCASTSS 16(DI)(R8*1), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
-	SUBQ         $0x04, R9
-	JGE          loop14
+	SUBQ         $0x04, R11
+	JGE          loop19
 
-tail15:
-	ADDQ $0x04, R9
-	JZ   done17
+tail20:
+	ADDQ $0x04, R11
+	JZ   done22
 
-tailloop16:
+tailloop21:
 	VMOVUPS      (SI), Z5
 	VBROADCASTSS (DI), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -3640,37 +5441,91 @@ tailloop16:
 	VFMADD231PS  Z5, Z6, Z3
 	VBROADCASTSS 16(DI), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         CX, DI
-	DECQ         R9
-	JNZ          tailloop16
+	DECQ         R11
+	JNZ          tailloop21
 
-done17:
-	MOVQ    104(AX), SI
-	VMOVUPS Z0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z2, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z3, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z4, (BX)
-	JMP     end5
+done22:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle23
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain24
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Z6
+	VMULPS       Z6, Z0, Z0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z6
+	VMULPS       Z6, Z1, Z1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z6
+	VMULPS       Z6, Z2, Z2
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z6
+	VMULPS       Z6, Z3, Z3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z6
+	VMULPS       Z6, Z4, Z4
+
+plain24:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	JMP     stored25
+
+middle23:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+
+stored25:
+	JMP end5
 
 narrower4:
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start18
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start26
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	JMP    sums19
+	JMP    sums27
 
-start18:
+start26:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Y0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y1
@@ -3681,17 +5536,50 @@ start18:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y4
 
-sums19:
-	MOVQ    (AX), DI
-	MOVQ    (DX), R8
-	LEAQ    (DI)(R8*4), DI
-	LEAQ    (CX)(CX*2), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail21
+sums27:
+	MOVQ         (AX), DI
+	MOVQ         (DX), R8
+	LEAQ         (DI)(R8*4), DI
+	LEAQ         (CX)(CX*2), R8
+	MOVQ         152(AX), R9
+	SHLQ         $0x02, R9
+	LEAQ         (R9)(R9*2), R10
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole28
+	VMOVUPS      (SI), Y5
+	VBROADCASTSS (DI), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VMOVUPS      (SI)(R9*1), Y5
+	VBROADCASTSS (DI)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VMOVUPS      (SI)(R9*2), Y5
+	VBROADCASTSS (DI)(CX*2), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(DI)(CX*2), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(DI)(CX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VMOVUPS      (SI)(R10*1), Y5
+	VBROADCASTSS (DI)(R8*1), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(DI)(R8*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(DI)(R8*1), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 12(DI)(R8*1), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(CX*4), DI
+
+whole28:
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail30
 	PCALIGN $0x40
 
-loop20:
+loop29:
 	VMOVUPS      (SI), Y5
 	VBROADCASTSS (DI), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -3703,7 +5591,7 @@ loop20:
 	VFMADD231PS  Y5, Y6, Y3
 	VBROADCASTSS 16(DI), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	VMOVUPS      128(SI), Y5
+	VMOVUPS      (SI)(R9*1), Y5
 	VBROADCASTSS (DI)(CX*1), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VBROADCASTSS 4(DI)(CX*1), Y6
@@ -3714,7 +5602,7 @@ loop20:
 	VFMADD231PS  Y5, Y6, Y3
 	VBROADCASTSS 16(DI)(CX*1), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	VMOVUPS      256(SI), Y5
+	VMOVUPS      (SI)(R9*2), Y5
 	VBROADCASTSS (DI)(CX*2), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VBROADCASTSS 4(DI)(CX*2), Y6
@@ -3725,7 +5613,7 @@ loop20:
 	VFMADD231PS  Y5, Y6, Y3
 	VBROADCASTSS 16(DI)(CX*2), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	VMOVUPS      384(SI), Y5
+	VMOVUPS      (SI)(R10*1), Y5
 	VBROADCASTSS (DI)(R8*1), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VBROADCASTSS 4(DI)(R8*1), Y6
@@ -3736,16 +5624,16 @@ loop20:
 	VFMADD231PS  Y5, Y6, Y3
 	VBROADCASTSS 16(DI)(R8*1), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
-	SUBQ         $0x04, R9
-	JGE          loop20
+	SUBQ         $0x04, R11
+	JGE          loop29
 
-tail21:
-	ADDQ $0x04, R9
-	JZ   done23
+tail30:
+	ADDQ $0x04, R11
+	JZ   done32
 
-tailloop22:
+tailloop31:
 	VMOVUPS      (SI), Y5
 	VBROADCASTSS (DI), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -3757,26 +5645,75 @@ tailloop22:
 	VFMADD231PS  Y5, Y6, Y3
 	VBROADCASTSS 16(DI), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         CX, DI
-	DECQ         R9
-	JNZ          tailloop22
+	DECQ         R11
+	JNZ          tailloop31
 
-done23:
-	MOVQ    104(AX), SI
-	VMOVUPS Y0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y2, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y3, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y4, (BX)
+done32:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle33
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain34
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Y6
+	VMULPS       Y6, Y0, Y0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y6
+	VMULPS       Y6, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y6
+	VMULPS       Y6, Y2, Y2
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y6
+	VMULPS       Y6, Y3, Y3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y6
+	VMULPS       Y6, Y4, Y4
 
+plain34:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y4, (SI)
+	JMP     stored35
+
+middle33:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y4, (SI)
+
+stored35:
 end5:
-	ADDQ $0x30, DX
-	DECQ 120(AX)
+	ADDQ $0x38, DX
+	DECQ 192(AX)
 	JNZ  tile1
 	VZEROUPPER
 	RET
@@ -3785,25 +5722,21 @@ end5:
 // Requires: AVX, AVX512DQ, AVX512F, FMA3
 TEXT ·rowTilesN6AVX512(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ 96(AX), CX
+	MOVQ 144(AX), CX
 	SHLQ $0x02, CX
-	MOVQ 72(AX), DX
+	MOVQ 120(AX), DX
 
 tile1:
-	MOVQ 48(AX), BX
+	MOVQ 24(DX), BX
 	MOVQ 24(AX), SI
-	MOVQ 16(DX), DI
-	LEAQ (BX)(DI*4), BX
 	MOVQ 8(DX), DI
 	LEAQ (SI)(DI*4), SI
-	MOVQ 32(DX), DI
+	MOVQ 40(DX), DI
 
 columns2:
 	CMPQ   DI, $0x10
 	JLE    narrow3
-	MOVQ   104(AX), R9
-	MOVQ   BX, R8
-	CMPQ   40(DX), $0x00
+	TESTQ  $0x00000001, 48(DX)
 	JNE    start6
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -3820,6 +5753,12 @@ columns2:
 	JMP    sums7
 
 start6:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS (R8), Z0
 	VMOVUPS 64(R8), Z1
 	LEAQ    (R8)(R9*4), R8
@@ -3844,9 +5783,12 @@ sums7:
 	LEAQ    (R8)(R9*4), R8
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (R8)(R9*1), R9
+	MOVQ    152(AX), R11
 	MOVQ    SI, R10
-	MOVQ    24(DX), R11
-	SUBQ    $0x04, R11
+	SHLQ    $0x02, R11
+	LEAQ    (R11)(R11*2), R12
+	MOVQ    32(DX), R13
+	SUBQ    $0x04, R13
 	JL      tail9
 	PCALIGN $0x40
 
@@ -3871,8 +5813,8 @@ loop8:
 	VBROADCASTSS (R9)(CX*2), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	VMOVUPS      128(R10), Z12
-	VMOVUPS      192(R10), Z13
+	VMOVUPS      (R10)(R11*1), Z12
+	VMOVUPS      64(R10)(R11*1), Z13
 	VBROADCASTSS 4(R8), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
@@ -3891,8 +5833,8 @@ loop8:
 	VBROADCASTSS 4(R9)(CX*2), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	VMOVUPS      256(R10), Z12
-	VMOVUPS      320(R10), Z13
+	VMOVUPS      (R10)(R11*2), Z12
+	VMOVUPS      64(R10)(R11*2), Z13
 	VBROADCASTSS 8(R8), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
@@ -3911,8 +5853,8 @@ loop8:
 	VBROADCASTSS 8(R9)(CX*2), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	VMOVUPS      384(R10), Z12
-	VMOVUPS      448(R10), Z13
+	VMOVUPS      (R10)(R12*1), Z12
+	VMOVUPS      64(R10)(R12*1), Z13
 	VBROADCASTSS 12(R8), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
@@ -3931,14 +5873,14 @@ loop8:
 	VBROADCASTSS 12(R9)(CX*2), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	ADDQ         $0x00000200, R10
+	LEAQ         (R10)(R11*4), R10
 	ADDQ         $0x10, R8
 	ADDQ         $0x10, R9
-	SUBQ         $0x04, R11
+	SUBQ         $0x04, R13
 	JGE          loop8
 
 tail9:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R13
 	JZ   done11
 
 tailloop10:
@@ -3962,15 +5904,115 @@ tailloop10:
 	VBROADCASTSS (R9)(CX*2), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	ADDQ         $0x00000080, R10
+	ADDQ         R11, R10
 	ADDQ         $0x04, R8
 	ADDQ         $0x04, R9
-	DECQ         R11
+	DECQ         R13
 	JNZ          tailloop10
 
 done11:
-	MOVQ    104(AX), R9
-	MOVQ    BX, R8
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole12
+	VMOVUPS      (R10), Z12
+	VMOVUPS      64(R10), Z13
+	VBROADCASTSS (R8)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS (R8)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS (R9), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS (R9)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS (R9)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	VMOVUPS      (R10)(R11*1), Z12
+	VMOVUPS      64(R10)(R11*1), Z13
+	VBROADCASTSS 4(R8)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 4(R9), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS 4(R9)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 4(R9)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	VMOVUPS      (R10)(R11*2), Z12
+	VMOVUPS      64(R10)(R11*2), Z13
+	VBROADCASTSS 8(R9), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS 8(R9)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 8(R9)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	VMOVUPS      (R10)(R12*1), Z12
+	VMOVUPS      64(R10)(R12*1), Z13
+	VBROADCASTSS 12(R9)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 12(R9)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	LEAQ         (R10)(R11*4), R10
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	VMOVUPS      (R10), Z12
+	VMOVUPS      64(R10), Z13
+	VBROADCASTSS (R9)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+
+whole12:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle13
+	MOVQ         96(AX), R8
+	TESTQ        R8, R8
+	JEQ          plain14
+	MOVQ         184(AX), R9
+	MOVQ         16(DX), R10
+	IMULQ        R9, R10
+	LEAQ         (R8)(R10*4), R8
+	VBROADCASTSS (R8), Z14
+	VMULPS       Z14, Z0, Z0
+	VMULPS       Z14, Z1, Z1
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z14
+	VMULPS       Z14, Z2, Z2
+	VMULPS       Z14, Z3, Z3
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z14
+	VMULPS       Z14, Z4, Z4
+	VMULPS       Z14, Z5, Z5
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z14
+	VMULPS       Z14, Z6, Z6
+	VMULPS       Z14, Z7, Z7
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z14
+	VMULPS       Z14, Z8, Z8
+	VMULPS       Z14, Z9, Z9
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z14
+	VMULPS       Z14, Z10, Z10
+	VMULPS       Z14, Z11, Z11
+
+plain14:
+	MOVQ    48(AX), R8
+	MOVQ    168(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, 64(R8)
 	LEAQ    (R8)(R9*4), R8
@@ -3988,29 +6030,61 @@ done11:
 	LEAQ    (R8)(R9*4), R8
 	VMOVUPS Z10, (R8)
 	VMOVUPS Z11, 64(R8)
-	ADDQ    $0x00000080, BX
-	MOVQ    112(AX), R8
-	LEAQ    (SI)(R8*4), SI
-	SUBQ    $0x20, DI
-	JG      columns2
-	JMP     end5
+	JMP     stored15
+
+middle13:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z10, (R8)
+	VMOVUPS Z11, 64(R8)
+
+stored15:
+	ADDQ $0x00000020, BX
+	MOVQ 160(AX), R8
+	LEAQ (SI)(R8*4), SI
+	SUBQ $0x20, DI
+	JG   columns2
+	JMP  end5
 
 narrow3:
 	CMPQ   DI, $0x08
 	JLE    narrower4
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start12
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start16
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
-	JMP    sums13
+	JMP    sums17
 
-start12:
+start16:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Z0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z1
@@ -4023,18 +6097,21 @@ start12:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z5
 
-sums13:
+sums17:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
 	LEAQ    (CX)(CX*2), R8
 	LEAQ    (DI)(R8*1), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail15
+	MOVQ    152(AX), R9
+	SHLQ    $0x02, R9
+	LEAQ    (R9)(R9*2), R10
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail19
 	PCALIGN $0x40
 
-loop14:
+loop18:
 	VMOVUPS      (SI), Z6
 	VBROADCASTSS (DI), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -4048,7 +6125,7 @@ loop14:
 	VFMADD231PS  Z6, Z7, Z4
 	VBROADCASTSS (R8)(CX*2), Z7
 	VFMADD231PS  Z6, Z7, Z5
-	VMOVUPS      128(SI), Z6
+	VMOVUPS      (SI)(R9*1), Z6
 	VBROADCASTSS 4(DI), Z7
 	VFMADD231PS  Z6, Z7, Z0
 	VBROADCASTSS 4(DI)(CX*1), Z7
@@ -4061,7 +6138,7 @@ loop14:
 	VFMADD231PS  Z6, Z7, Z4
 	VBROADCASTSS 4(R8)(CX*2), Z7
 	VFMADD231PS  Z6, Z7, Z5
-	VMOVUPS      256(SI), Z6
+	VMOVUPS      (SI)(R9*2), Z6
 	VBROADCASTSS 8(DI), Z7
 	VFMADD231PS  Z6, Z7, Z0
 	VBROADCASTSS 8(DI)(CX*1), Z7
@@ -4074,7 +6151,7 @@ loop14:
 	VFMADD231PS  Z6, Z7, Z4
 	VBROADCASTSS 8(R8)(CX*2), Z7
 	VFMADD231PS  Z6, Z7, Z5
-	VMOVUPS      384(SI), Z6
+	VMOVUPS      (SI)(R10*1), Z6
 	VBROADCASTSS 12(DI), Z7
 	VFMADD231PS  Z6, Z7, Z0
 	VBROADCASTSS 12(DI)(CX*1), Z7
@@ -4087,17 +6164,17 @@ loop14:
 	VFMADD231PS  Z6, Z7, Z4
 	VBROADCASTSS 12(R8)(CX*2), Z7
 	VFMADD231PS  Z6, Z7, Z5
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
-	SUBQ         $0x04, R9
-	JGE          loop14
+	SUBQ         $0x04, R11
+	JGE          loop18
 
-tail15:
-	ADDQ $0x04, R9
-	JZ   done17
+tail19:
+	ADDQ $0x04, R11
+	JZ   done21
 
-tailloop16:
+tailloop20:
 	VMOVUPS      (SI), Z6
 	VBROADCASTSS (DI), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -4111,41 +6188,142 @@ tailloop16:
 	VFMADD231PS  Z6, Z7, Z4
 	VBROADCASTSS (R8)(CX*2), Z7
 	VFMADD231PS  Z6, Z7, Z5
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
-	DECQ         R9
-	JNZ          tailloop16
+	DECQ         R11
+	JNZ          tailloop20
 
-done17:
-	MOVQ    104(AX), SI
-	VMOVUPS Z0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z2, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z3, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z4, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z5, (BX)
-	JMP     end5
+done21:
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole22
+	VMOVUPS      (SI), Z6
+	VBROADCASTSS (DI)(CX*1), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS (DI)(CX*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS (R8), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS (R8)(CX*1), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS (R8)(CX*2), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	VMOVUPS      (SI)(R9*1), Z6
+	VBROADCASTSS 4(DI)(CX*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS 4(R8), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS 4(R8)(CX*1), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS 4(R8)(CX*2), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	VMOVUPS      (SI)(R9*2), Z6
+	VBROADCASTSS 8(R8), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS 8(R8)(CX*1), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS 8(R8)(CX*2), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	VMOVUPS      (SI)(R10*1), Z6
+	VBROADCASTSS 12(R8)(CX*1), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS 12(R8)(CX*2), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	VMOVUPS      (SI), Z6
+	VBROADCASTSS (R8)(CX*2), Z7
+	VFMADD231PS  Z6, Z7, Z5
+
+whole22:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle23
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain24
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Z7
+	VMULPS       Z7, Z0, Z0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z7
+	VMULPS       Z7, Z1, Z1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z7
+	VMULPS       Z7, Z2, Z2
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z7
+	VMULPS       Z7, Z3, Z3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z7
+	VMULPS       Z7, Z4, Z4
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z7
+	VMULPS       Z7, Z5, Z5
+
+plain24:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z5, (SI)
+	JMP     stored25
+
+middle23:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z5, (SI)
+
+stored25:
+	JMP end5
 
 narrower4:
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start18
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start26
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	JMP    sums19
+	JMP    sums27
 
-start18:
+start26:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Y0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y1
@@ -4158,18 +6336,21 @@ start18:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y5
 
-sums19:
+sums27:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
 	LEAQ    (CX)(CX*2), R8
 	LEAQ    (DI)(R8*1), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail21
+	MOVQ    152(AX), R9
+	SHLQ    $0x02, R9
+	LEAQ    (R9)(R9*2), R10
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail29
 	PCALIGN $0x40
 
-loop20:
+loop28:
 	VMOVUPS      (SI), Y6
 	VBROADCASTSS (DI), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -4183,7 +6364,7 @@ loop20:
 	VFMADD231PS  Y6, Y7, Y4
 	VBROADCASTSS (R8)(CX*2), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	VMOVUPS      128(SI), Y6
+	VMOVUPS      (SI)(R9*1), Y6
 	VBROADCASTSS 4(DI), Y7
 	VFMADD231PS  Y6, Y7, Y0
 	VBROADCASTSS 4(DI)(CX*1), Y7
@@ -4196,7 +6377,7 @@ loop20:
 	VFMADD231PS  Y6, Y7, Y4
 	VBROADCASTSS 4(R8)(CX*2), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	VMOVUPS      256(SI), Y6
+	VMOVUPS      (SI)(R9*2), Y6
 	VBROADCASTSS 8(DI), Y7
 	VFMADD231PS  Y6, Y7, Y0
 	VBROADCASTSS 8(DI)(CX*1), Y7
@@ -4209,7 +6390,7 @@ loop20:
 	VFMADD231PS  Y6, Y7, Y4
 	VBROADCASTSS 8(R8)(CX*2), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	VMOVUPS      384(SI), Y6
+	VMOVUPS      (SI)(R10*1), Y6
 	VBROADCASTSS 12(DI), Y7
 	VFMADD231PS  Y6, Y7, Y0
 	VBROADCASTSS 12(DI)(CX*1), Y7
@@ -4222,17 +6403,17 @@ loop20:
 	VFMADD231PS  Y6, Y7, Y4
 	VBROADCASTSS 12(R8)(CX*2), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
-	SUBQ         $0x04, R9
-	JGE          loop20
+	SUBQ         $0x04, R11
+	JGE          loop28
 
-tail21:
-	ADDQ $0x04, R9
-	JZ   done23
+tail29:
+	ADDQ $0x04, R11
+	JZ   done31
 
-tailloop22:
+tailloop30:
 	VMOVUPS      (SI), Y6
 	VBROADCASTSS (DI), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -4246,29 +6427,125 @@ tailloop22:
 	VFMADD231PS  Y6, Y7, Y4
 	VBROADCASTSS (R8)(CX*2), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
-	DECQ         R9
-	JNZ          tailloop22
+	DECQ         R11
+	JNZ          tailloop30
 
-done23:
-	MOVQ    104(AX), SI
-	VMOVUPS Y0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y2, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y3, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y4, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y5, (BX)
+done31:
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole32
+	VMOVUPS      (SI), Y6
+	VBROADCASTSS (DI)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS (DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (R8), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS (R8)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (R8)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      (SI)(R9*1), Y6
+	VBROADCASTSS 4(DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 4(R8), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 4(R8)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 4(R8)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      (SI)(R9*2), Y6
+	VBROADCASTSS 8(R8), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 8(R8)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 8(R8)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      (SI)(R10*1), Y6
+	VBROADCASTSS 12(R8)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 12(R8)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	VMOVUPS      (SI), Y6
+	VBROADCASTSS (R8)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
 
+whole32:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle33
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain34
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Y7
+	VMULPS       Y7, Y0, Y0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y7
+	VMULPS       Y7, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y7
+	VMULPS       Y7, Y2, Y2
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y7
+	VMULPS       Y7, Y3, Y3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y7
+	VMULPS       Y7, Y4, Y4
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y7
+	VMULPS       Y7, Y5, Y5
+
+plain34:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y4, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y5, (SI)
+	JMP     stored35
+
+middle33:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y4, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y5, (SI)
+
+stored35:
 end5:
-	ADDQ $0x30, DX
-	DECQ 120(AX)
+	ADDQ $0x38, DX
+	DECQ 192(AX)
 	JNZ  tile1
 	VZEROUPPER
 	RET
@@ -4277,25 +6554,21 @@ end5:
 // Requires: AVX, AVX512DQ, AVX512F, FMA3
 TEXT ·rowTilesT6AVX512(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ 96(AX), CX
+	MOVQ 144(AX), CX
 	SHLQ $0x02, CX
-	MOVQ 72(AX), DX
+	MOVQ 120(AX), DX
 
 tile1:
-	MOVQ 48(AX), BX
+	MOVQ 24(DX), BX
 	MOVQ 24(AX), SI
-	MOVQ 16(DX), DI
-	LEAQ (BX)(DI*4), BX
 	MOVQ 8(DX), DI
 	LEAQ (SI)(DI*4), SI
-	MOVQ 32(DX), DI
+	MOVQ 40(DX), DI
 
 columns2:
 	CMPQ   DI, $0x10
 	JLE    narrow3
-	MOVQ   104(AX), R9
-	MOVQ   BX, R8
-	CMPQ   40(DX), $0x00
+	TESTQ  $0x00000001, 48(DX)
 	JNE    start6
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -4312,6 +6585,12 @@ columns2:
 	JMP    sums7
 
 start6:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS (R8), Z0
 	VMOVUPS 64(R8), Z1
 	LEAQ    (R8)(R9*4), R8
@@ -4331,17 +6610,83 @@ start6:
 	VMOVUPS 64(R8), Z11
 
 sums7:
-	MOVQ    (AX), R8
-	MOVQ    (DX), R9
-	LEAQ    (R8)(R9*4), R8
-	LEAQ    (CX)(CX*2), R9
-	MOVQ    SI, R10
-	MOVQ    24(DX), R11
-	SUBQ    $0x04, R11
-	JL      tail9
+	MOVQ         (AX), R8
+	MOVQ         (DX), R9
+	LEAQ         (R8)(R9*4), R8
+	LEAQ         (CX)(CX*2), R9
+	MOVQ         152(AX), R11
+	MOVQ         SI, R10
+	SHLQ         $0x02, R11
+	LEAQ         (R11)(R11*2), R12
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole8
+	VMOVUPS      (R10), Z12
+	VMOVUPS      64(R10), Z13
+	VBROADCASTSS (R8), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VMOVUPS      (R10)(R11*1), Z12
+	VMOVUPS      64(R10)(R11*1), Z13
+	VBROADCASTSS (R8)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 4(R8)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VMOVUPS      (R10)(R11*2), Z12
+	VMOVUPS      64(R10)(R11*2), Z13
+	VBROADCASTSS (R8)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 4(R8)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS 8(R8)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VMOVUPS      (R10)(R12*1), Z12
+	VMOVUPS      64(R10)(R12*1), Z13
+	VBROADCASTSS (R8)(R9*1), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 4(R8)(R9*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS 8(R8)(R9*1), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 12(R8)(R9*1), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	LEAQ         (R10)(R11*4), R10
+	LEAQ         (R8)(CX*4), R8
+	VMOVUPS      (R10), Z12
+	VMOVUPS      64(R10), Z13
+	VBROADCASTSS (R8), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 4(R8), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS 8(R8), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 12(R8), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS 16(R8), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	ADDQ         R11, R10
+	ADDQ         CX, R8
+
+whole8:
+	MOVQ    32(DX), R13
+	SUBQ    $0x04, R13
+	JL      tail10
 	PCALIGN $0x40
 
-loop8:
+loop9:
 	VMOVUPS      (R10), Z12
 	VMOVUPS      64(R10), Z13
 	VBROADCASTSS (R8), Z14
@@ -4362,8 +6707,8 @@ loop8:
 	VBROADCASTSS 20(R8), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	VMOVUPS      128(R10), Z12
-	VMOVUPS      192(R10), Z13
+	VMOVUPS      (R10)(R11*1), Z12
+	VMOVUPS      64(R10)(R11*1), Z13
 	VBROADCASTSS (R8)(CX*1), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
@@ -4382,8 +6727,8 @@ loop8:
 	VBROADCASTSS 20(R8)(CX*1), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	VMOVUPS      256(R10), Z12
-	VMOVUPS      320(R10), Z13
+	VMOVUPS      (R10)(R11*2), Z12
+	VMOVUPS      64(R10)(R11*2), Z13
 	VBROADCASTSS (R8)(CX*2), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
@@ -4402,8 +6747,8 @@ loop8:
 	VBROADCASTSS 20(R8)(CX*2), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	VMOVUPS      384(R10), Z12
-	VMOVUPS      448(R10), Z13
+	VMOVUPS      (R10)(R12*1), Z12
+	VMOVUPS      64(R10)(R12*1), Z13
 	VBROADCASTSS (R8)(R9*1), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
@@ -4422,16 +6767,16 @@ loop8:
 	VBROADCASTSS 20(R8)(R9*1), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	ADDQ         $0x00000200, R10
+	LEAQ         (R10)(R11*4), R10
 	LEAQ         (R8)(CX*4), R8
-	SUBQ         $0x04, R11
-	JGE          loop8
+	SUBQ         $0x04, R13
+	JGE          loop9
 
-tail9:
-	ADDQ $0x04, R11
-	JZ   done11
+tail10:
+	ADDQ $0x04, R13
+	JZ   done12
 
-tailloop10:
+tailloop11:
 	VMOVUPS      (R10), Z12
 	VMOVUPS      64(R10), Z13
 	VBROADCASTSS (R8), Z14
@@ -4452,14 +6797,52 @@ tailloop10:
 	VBROADCASTSS 20(R8), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	ADDQ         $0x00000080, R10
+	ADDQ         R11, R10
 	ADDQ         CX, R8
-	DECQ         R11
-	JNZ          tailloop10
+	DECQ         R13
+	JNZ          tailloop11
 
-done11:
-	MOVQ    104(AX), R9
-	MOVQ    BX, R8
+done12:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle13
+	MOVQ         96(AX), R8
+	TESTQ        R8, R8
+	JEQ          plain14
+	MOVQ         184(AX), R9
+	MOVQ         16(DX), R10
+	IMULQ        R9, R10
+	LEAQ         (R8)(R10*4), R8
+	VBROADCASTSS (R8), Z14
+	VMULPS       Z14, Z0, Z0
+	VMULPS       Z14, Z1, Z1
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z14
+	VMULPS       Z14, Z2, Z2
+	VMULPS       Z14, Z3, Z3
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z14
+	VMULPS       Z14, Z4, Z4
+	VMULPS       Z14, Z5, Z5
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z14
+	VMULPS       Z14, Z6, Z6
+	VMULPS       Z14, Z7, Z7
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z14
+	VMULPS       Z14, Z8, Z8
+	VMULPS       Z14, Z9, Z9
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z14
+	VMULPS       Z14, Z10, Z10
+	VMULPS       Z14, Z11, Z11
+
+plain14:
+	MOVQ    48(AX), R8
+	MOVQ    168(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, 64(R8)
 	LEAQ    (R8)(R9*4), R8
@@ -4477,29 +6860,61 @@ done11:
 	LEAQ    (R8)(R9*4), R8
 	VMOVUPS Z10, (R8)
 	VMOVUPS Z11, 64(R8)
-	ADDQ    $0x00000080, BX
-	MOVQ    112(AX), R8
-	LEAQ    (SI)(R8*4), SI
-	SUBQ    $0x20, DI
-	JG      columns2
-	JMP     end5
+	JMP     stored15
+
+middle13:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z10, (R8)
+	VMOVUPS Z11, 64(R8)
+
+stored15:
+	ADDQ $0x00000020, BX
+	MOVQ 160(AX), R8
+	LEAQ (SI)(R8*4), SI
+	SUBQ $0x20, DI
+	JG   columns2
+	JMP  end5
 
 narrow3:
 	CMPQ   DI, $0x08
 	JLE    narrower4
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start12
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start16
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
-	JMP    sums13
+	JMP    sums17
 
-start12:
+start16:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Z0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z1
@@ -4512,17 +6927,63 @@ start12:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z5
 
-sums13:
-	MOVQ    (AX), DI
-	MOVQ    (DX), R8
-	LEAQ    (DI)(R8*4), DI
-	LEAQ    (CX)(CX*2), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail15
+sums17:
+	MOVQ         (AX), DI
+	MOVQ         (DX), R8
+	LEAQ         (DI)(R8*4), DI
+	LEAQ         (CX)(CX*2), R8
+	MOVQ         152(AX), R9
+	SHLQ         $0x02, R9
+	LEAQ         (R9)(R9*2), R10
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole18
+	VMOVUPS      (SI), Z6
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VMOVUPS      (SI)(R9*1), Z6
+	VBROADCASTSS (DI)(CX*1), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS 4(DI)(CX*1), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VMOVUPS      (SI)(R9*2), Z6
+	VBROADCASTSS (DI)(CX*2), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS 4(DI)(CX*2), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS 8(DI)(CX*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VMOVUPS      (SI)(R10*1), Z6
+	VBROADCASTSS (DI)(R8*1), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS 4(DI)(R8*1), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS 8(DI)(R8*1), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS 12(DI)(R8*1), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(CX*4), DI
+	VMOVUPS      (SI), Z6
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS 4(DI), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS 8(DI), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS 12(DI), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS 16(DI), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+
+whole18:
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail20
 	PCALIGN $0x40
 
-loop14:
+loop19:
 	VMOVUPS      (SI), Z6
 	VBROADCASTSS (DI), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -4536,7 +6997,7 @@ loop14:
 	VFMADD231PS  Z6, Z7, Z4
 	VBROADCASTSS 20(DI), Z7
 	VFMADD231PS  Z6, Z7, Z5
-	VMOVUPS      128(SI), Z6
+	VMOVUPS      (SI)(R9*1), Z6
 	VBROADCASTSS (DI)(CX*1), Z7
 	VFMADD231PS  Z6, Z7, Z0
 	VBROADCASTSS 4(DI)(CX*1), Z7
@@ -4549,7 +7010,7 @@ loop14:
 	VFMADD231PS  Z6, Z7, Z4
 	VBROADCASTSS 20(DI)(CX*1), Z7
 	VFMADD231PS  Z6, Z7, Z5
-	VMOVUPS      256(SI), Z6
+	VMOVUPS      (SI)(R9*2), Z6
 	VBROADCASTSS (DI)(CX*2), Z7
 	VFMADD231PS  Z6, Z7, Z0
 	VBROADCASTSS 4(DI)(CX*2), Z7
@@ -4562,7 +7023,7 @@ loop14:
 	VFMADD231PS  Z6, Z7, Z4
 	VBROADCASTSS 20(DI)(CX*2), Z7
 	VFMADD231PS  Z6, Z7, Z5
-	VMOVUPS      384(SI), Z6
+	VMOVUPS      (SI)(R10*1), Z6
 	VBROADCASTSS (DI)(R8*1), Z7
 	VFMADD231PS  Z6, Z7, Z0
 	VBROADCASTSS 4(DI)(R8*1), Z7
@@ -4575,16 +7036,16 @@ loop14:
 	VFMADD231PS  Z6, Z7, Z4
 	VBROADCASTSS 20(DI)(R8*1), Z7
 	VFMADD231PS  Z6, Z7, Z5
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
-	SUBQ         $0x04, R9
-	JGE          loop14
+	SUBQ         $0x04, R11
+	JGE          loop19
 
-tail15:
-	ADDQ $0x04, R9
-	JZ   done17
+tail20:
+	ADDQ $0x04, R11
+	JZ   done22
 
-tailloop16:
+tailloop21:
 	VMOVUPS      (SI), Z6
 	VBROADCASTSS (DI), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -4598,40 +7059,99 @@ tailloop16:
 	VFMADD231PS  Z6, Z7, Z4
 	VBROADCASTSS 20(DI), Z7
 	VFMADD231PS  Z6, Z7, Z5
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         CX, DI
-	DECQ         R9
-	JNZ          tailloop16
+	DECQ         R11
+	JNZ          tailloop21
 
-done17:
-	MOVQ    104(AX), SI
-	VMOVUPS Z0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z2, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z3, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z4, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z5, (BX)
-	JMP     end5
+done22:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle23
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain24
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Z7
+	VMULPS       Z7, Z0, Z0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z7
+	VMULPS       Z7, Z1, Z1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z7
+	VMULPS       Z7, Z2, Z2
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z7
+	VMULPS       Z7, Z3, Z3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z7
+	VMULPS       Z7, Z4, Z4
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z7
+	VMULPS       Z7, Z5, Z5
+
+plain24:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z5, (SI)
+	JMP     stored25
+
+middle23:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z5, (SI)
+
+stored25:
+	JMP end5
 
 narrower4:
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start18
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start26
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	JMP    sums19
+	JMP    sums27
 
-start18:
+start26:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Y0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y1
@@ -4644,17 +7164,63 @@ start18:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y5
 
-sums19:
-	MOVQ    (AX), DI
-	MOVQ    (DX), R8
-	LEAQ    (DI)(R8*4), DI
-	LEAQ    (CX)(CX*2), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail21
+sums27:
+	MOVQ         (AX), DI
+	MOVQ         (DX), R8
+	LEAQ         (DI)(R8*4), DI
+	LEAQ         (CX)(CX*2), R8
+	MOVQ         152(AX), R9
+	SHLQ         $0x02, R9
+	LEAQ         (R9)(R9*2), R10
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole28
+	VMOVUPS      (SI), Y6
+	VBROADCASTSS (DI), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VMOVUPS      (SI)(R9*1), Y6
+	VBROADCASTSS (DI)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VMOVUPS      (SI)(R9*2), Y6
+	VBROADCASTSS (DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 8(DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VMOVUPS      (SI)(R10*1), Y6
+	VBROADCASTSS (DI)(R8*1), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(DI)(R8*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 8(DI)(R8*1), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 12(DI)(R8*1), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(CX*4), DI
+	VMOVUPS      (SI), Y6
+	VBROADCASTSS (DI), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(DI), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 8(DI), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 12(DI), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 16(DI), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+
+whole28:
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail30
 	PCALIGN $0x40
 
-loop20:
+loop29:
 	VMOVUPS      (SI), Y6
 	VBROADCASTSS (DI), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -4668,7 +7234,7 @@ loop20:
 	VFMADD231PS  Y6, Y7, Y4
 	VBROADCASTSS 20(DI), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	VMOVUPS      128(SI), Y6
+	VMOVUPS      (SI)(R9*1), Y6
 	VBROADCASTSS (DI)(CX*1), Y7
 	VFMADD231PS  Y6, Y7, Y0
 	VBROADCASTSS 4(DI)(CX*1), Y7
@@ -4681,7 +7247,7 @@ loop20:
 	VFMADD231PS  Y6, Y7, Y4
 	VBROADCASTSS 20(DI)(CX*1), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	VMOVUPS      256(SI), Y6
+	VMOVUPS      (SI)(R9*2), Y6
 	VBROADCASTSS (DI)(CX*2), Y7
 	VFMADD231PS  Y6, Y7, Y0
 	VBROADCASTSS 4(DI)(CX*2), Y7
@@ -4694,7 +7260,7 @@ loop20:
 	VFMADD231PS  Y6, Y7, Y4
 	VBROADCASTSS 20(DI)(CX*2), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	VMOVUPS      384(SI), Y6
+	VMOVUPS      (SI)(R10*1), Y6
 	VBROADCASTSS (DI)(R8*1), Y7
 	VFMADD231PS  Y6, Y7, Y0
 	VBROADCASTSS 4(DI)(R8*1), Y7
@@ -4707,16 +7273,16 @@ loop20:
 	VFMADD231PS  Y6, Y7, Y4
 	VBROADCASTSS 20(DI)(R8*1), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
-	SUBQ         $0x04, R9
-	JGE          loop20
+	SUBQ         $0x04, R11
+	JGE          loop29
 
-tail21:
-	ADDQ $0x04, R9
-	JZ   done23
+tail30:
+	ADDQ $0x04, R11
+	JZ   done32
 
-tailloop22:
+tailloop31:
 	VMOVUPS      (SI), Y6
 	VBROADCASTSS (DI), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -4730,28 +7296,82 @@ tailloop22:
 	VFMADD231PS  Y6, Y7, Y4
 	VBROADCASTSS 20(DI), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         CX, DI
-	DECQ         R9
-	JNZ          tailloop22
+	DECQ         R11
+	JNZ          tailloop31
 
-done23:
-	MOVQ    104(AX), SI
-	VMOVUPS Y0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y2, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y3, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y4, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y5, (BX)
+done32:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle33
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain34
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Y7
+	VMULPS       Y7, Y0, Y0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y7
+	VMULPS       Y7, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y7
+	VMULPS       Y7, Y2, Y2
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y7
+	VMULPS       Y7, Y3, Y3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y7
+	VMULPS       Y7, Y4, Y4
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y7
+	VMULPS       Y7, Y5, Y5
 
+plain34:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y4, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y5, (SI)
+	JMP     stored35
+
+middle33:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y4, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y5, (SI)
+
+stored35:
 end5:
-	ADDQ $0x30, DX
-	DECQ 120(AX)
+	ADDQ $0x38, DX
+	DECQ 192(AX)
 	JNZ  tile1
 	VZEROUPPER
 	RET
@@ -4760,25 +7380,21 @@ end5:
 // Requires: AVX, AVX512DQ, AVX512F, FMA3
 TEXT ·rowTilesN7AVX512(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ 96(AX), CX
+	MOVQ 144(AX), CX
 	SHLQ $0x02, CX
-	MOVQ 72(AX), DX
+	MOVQ 120(AX), DX
 
 tile1:
-	MOVQ 48(AX), BX
+	MOVQ 24(DX), BX
 	MOVQ 24(AX), SI
-	MOVQ 16(DX), DI
-	LEAQ (BX)(DI*4), BX
 	MOVQ 8(DX), DI
 	LEAQ (SI)(DI*4), SI
-	MOVQ 32(DX), DI
+	MOVQ 40(DX), DI
 
 columns2:
 	CMPQ   DI, $0x10
 	JLE    narrow3
-	MOVQ   104(AX), R9
-	MOVQ   BX, R8
-	CMPQ   40(DX), $0x00
+	TESTQ  $0x00000001, 48(DX)
 	JNE    start6
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -4797,6 +7413,12 @@ columns2:
 	JMP    sums7
 
 start6:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS (R8), Z0
 	VMOVUPS 64(R8), Z1
 	LEAQ    (R8)(R9*4), R8
@@ -4825,9 +7447,12 @@ sums7:
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (R8)(R9*1), R10
 	LEAQ    (R10)(R9*1), R9
+	MOVQ    152(AX), R12
 	MOVQ    SI, R11
-	MOVQ    24(DX), R12
-	SUBQ    $0x04, R12
+	SHLQ    $0x02, R12
+	LEAQ    (R12)(R12*2), R13
+	MOVQ    32(DX), R14
+	SUBQ    $0x04, R14
 	JL      tail9
 	PCALIGN $0x40
 
@@ -4855,8 +7480,8 @@ loop8:
 	VBROADCASTSS (R9), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	VMOVUPS      128(R11), Z14
-	VMOVUPS      192(R11), Z15
+	VMOVUPS      (R11)(R12*1), Z14
+	VMOVUPS      64(R11)(R12*1), Z15
 	VBROADCASTSS 4(R8), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
@@ -4878,8 +7503,8 @@ loop8:
 	VBROADCASTSS 4(R9), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	VMOVUPS      256(R11), Z14
-	VMOVUPS      320(R11), Z15
+	VMOVUPS      (R11)(R12*2), Z14
+	VMOVUPS      64(R11)(R12*2), Z15
 	VBROADCASTSS 8(R8), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
@@ -4901,8 +7526,8 @@ loop8:
 	VBROADCASTSS 8(R9), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	VMOVUPS      384(R11), Z14
-	VMOVUPS      448(R11), Z15
+	VMOVUPS      (R11)(R13*1), Z14
+	VMOVUPS      64(R11)(R13*1), Z15
 	VBROADCASTSS 12(R8), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
@@ -4924,15 +7549,15 @@ loop8:
 	VBROADCASTSS 12(R9), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         $0x00000200, R11
+	LEAQ         (R11)(R12*4), R11
 	ADDQ         $0x10, R8
 	ADDQ         $0x10, R10
 	ADDQ         $0x10, R9
-	SUBQ         $0x04, R12
+	SUBQ         $0x04, R14
 	JGE          loop8
 
 tail9:
-	ADDQ $0x04, R12
+	ADDQ $0x04, R14
 	JZ   done11
 
 tailloop10:
@@ -4959,16 +7584,141 @@ tailloop10:
 	VBROADCASTSS (R9), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         $0x00000080, R11
+	ADDQ         R12, R11
 	ADDQ         $0x04, R8
 	ADDQ         $0x04, R10
 	ADDQ         $0x04, R9
-	DECQ         R12
+	DECQ         R14
 	JNZ          tailloop10
 
 done11:
-	MOVQ    104(AX), R9
-	MOVQ    BX, R8
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole12
+	VMOVUPS      (R11), Z14
+	VMOVUPS      64(R11), Z15
+	VBROADCASTSS (R8)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS (R8)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (R10), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS (R10)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (R10)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS (R9), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS      (R11)(R12*1), Z14
+	VMOVUPS      64(R11)(R12*1), Z15
+	VBROADCASTSS 4(R8)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 4(R10), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 4(R10)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 4(R10)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS 4(R9), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS      (R11)(R12*2), Z14
+	VMOVUPS      64(R11)(R12*2), Z15
+	VBROADCASTSS 8(R10), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 8(R10)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 8(R10)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS 8(R9), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS      (R11)(R13*1), Z14
+	VMOVUPS      64(R11)(R13*1), Z15
+	VBROADCASTSS 12(R10)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 12(R10)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS 12(R9), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	LEAQ         (R11)(R12*4), R11
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R10
+	ADDQ         $0x10, R9
+	VMOVUPS      (R11), Z14
+	VMOVUPS      64(R11), Z15
+	VBROADCASTSS (R10)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS (R9), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS      (R11)(R12*1), Z14
+	VMOVUPS      64(R11)(R12*1), Z15
+	VBROADCASTSS 4(R9), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+
+whole12:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle13
+	MOVQ         96(AX), R8
+	TESTQ        R8, R8
+	JEQ          plain14
+	MOVQ         184(AX), R9
+	MOVQ         16(DX), R10
+	IMULQ        R9, R10
+	LEAQ         (R8)(R10*4), R8
+	VBROADCASTSS (R8), Z16
+	VMULPS       Z16, Z0, Z0
+	VMULPS       Z16, Z1, Z1
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z16
+	VMULPS       Z16, Z2, Z2
+	VMULPS       Z16, Z3, Z3
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z16
+	VMULPS       Z16, Z4, Z4
+	VMULPS       Z16, Z5, Z5
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z16
+	VMULPS       Z16, Z6, Z6
+	VMULPS       Z16, Z7, Z7
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z16
+	VMULPS       Z16, Z8, Z8
+	VMULPS       Z16, Z9, Z9
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z16
+	VMULPS       Z16, Z10, Z10
+	VMULPS       Z16, Z11, Z11
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z16
+	VMULPS       Z16, Z12, Z12
+	VMULPS       Z16, Z13, Z13
+
+plain14:
+	MOVQ    48(AX), R8
+	MOVQ    168(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, 64(R8)
 	LEAQ    (R8)(R9*4), R8
@@ -4989,20 +7739,49 @@ done11:
 	LEAQ    (R8)(R9*4), R8
 	VMOVUPS Z12, (R8)
 	VMOVUPS Z13, 64(R8)
-	ADDQ    $0x00000080, BX
-	MOVQ    112(AX), R8
-	LEAQ    (SI)(R8*4), SI
-	SUBQ    $0x20, DI
-	JG      columns2
-	JMP     end5
+	JMP     stored15
+
+middle13:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z10, (R8)
+	VMOVUPS Z11, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z12, (R8)
+	VMOVUPS Z13, 64(R8)
+
+stored15:
+	ADDQ $0x00000020, BX
+	MOVQ 160(AX), R8
+	LEAQ (SI)(R8*4), SI
+	SUBQ $0x20, DI
+	JG   columns2
+	JMP  end5
 
 narrow3:
 	CMPQ   DI, $0x08
 	JLE    narrower4
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start12
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start16
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -5010,9 +7789,15 @@ narrow3:
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
 	VXORPS Z6, Z6, Z6
-	JMP    sums13
+	JMP    sums17
 
-start12:
+start16:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Z0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z1
@@ -5027,19 +7812,22 @@ start12:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z6
 
-sums13:
+sums17:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
 	LEAQ    (CX)(CX*2), R8
 	LEAQ    (DI)(R8*1), R9
 	LEAQ    (R9)(R8*1), R8
-	MOVQ    24(DX), R10
-	SUBQ    $0x04, R10
-	JL      tail15
+	MOVQ    152(AX), R10
+	SHLQ    $0x02, R10
+	LEAQ    (R10)(R10*2), R11
+	MOVQ    32(DX), R12
+	SUBQ    $0x04, R12
+	JL      tail19
 	PCALIGN $0x40
 
-loop14:
+loop18:
 	VMOVUPS      (SI), Z7
 	VBROADCASTSS (DI), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -5055,7 +7843,7 @@ loop14:
 	VFMADD231PS  Z7, Z8, Z5
 	VBROADCASTSS (R8), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	VMOVUPS      128(SI), Z7
+	VMOVUPS      (SI)(R10*1), Z7
 	VBROADCASTSS 4(DI), Z8
 	VFMADD231PS  Z7, Z8, Z0
 	VBROADCASTSS 4(DI)(CX*1), Z8
@@ -5070,7 +7858,7 @@ loop14:
 	VFMADD231PS  Z7, Z8, Z5
 	VBROADCASTSS 4(R8), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	VMOVUPS      256(SI), Z7
+	VMOVUPS      (SI)(R10*2), Z7
 	VBROADCASTSS 8(DI), Z8
 	VFMADD231PS  Z7, Z8, Z0
 	VBROADCASTSS 8(DI)(CX*1), Z8
@@ -5085,7 +7873,7 @@ loop14:
 	VFMADD231PS  Z7, Z8, Z5
 	VBROADCASTSS 8(R8), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	VMOVUPS      384(SI), Z7
+	VMOVUPS      (SI)(R11*1), Z7
 	VBROADCASTSS 12(DI), Z8
 	VFMADD231PS  Z7, Z8, Z0
 	VBROADCASTSS 12(DI)(CX*1), Z8
@@ -5100,18 +7888,18 @@ loop14:
 	VFMADD231PS  Z7, Z8, Z5
 	VBROADCASTSS 12(R8), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R10*4), SI
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R9
 	ADDQ         $0x10, R8
-	SUBQ         $0x04, R10
-	JGE          loop14
+	SUBQ         $0x04, R12
+	JGE          loop18
 
-tail15:
-	ADDQ $0x04, R10
-	JZ   done17
+tail19:
+	ADDQ $0x04, R12
+	JZ   done21
 
-tailloop16:
+tailloop20:
 	VMOVUPS      (SI), Z7
 	VBROADCASTSS (DI), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -5127,35 +7915,149 @@ tailloop16:
 	VFMADD231PS  Z7, Z8, Z5
 	VBROADCASTSS (R8), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         $0x00000080, SI
+	ADDQ         R10, SI
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R9
 	ADDQ         $0x04, R8
-	DECQ         R10
-	JNZ          tailloop16
+	DECQ         R12
+	JNZ          tailloop20
 
-done17:
-	MOVQ    104(AX), SI
-	VMOVUPS Z0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z2, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z3, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z4, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z5, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z6, (BX)
-	JMP     end5
+done21:
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole22
+	VMOVUPS      (SI), Z7
+	VBROADCASTSS (DI)(CX*1), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (DI)(CX*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS (R9), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (R9)(CX*1), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS (R9)(CX*2), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS (R8), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	VMOVUPS      (SI)(R10*1), Z7
+	VBROADCASTSS 4(DI)(CX*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS 4(R9), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 4(R9)(CX*1), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS 4(R9)(CX*2), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS 4(R8), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	VMOVUPS      (SI)(R10*2), Z7
+	VBROADCASTSS 8(R9), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 8(R9)(CX*1), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS 8(R9)(CX*2), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS 8(R8), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	VMOVUPS      (SI)(R11*1), Z7
+	VBROADCASTSS 12(R9)(CX*1), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS 12(R9)(CX*2), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS 12(R8), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	LEAQ         (SI)(R10*4), SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R8
+	VMOVUPS      (SI), Z7
+	VBROADCASTSS (R9)(CX*2), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS (R8), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	VMOVUPS      (SI)(R10*1), Z7
+	VBROADCASTSS 4(R8), Z8
+	VFMADD231PS  Z7, Z8, Z6
+
+whole22:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle23
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain24
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Z8
+	VMULPS       Z8, Z0, Z0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z8
+	VMULPS       Z8, Z1, Z1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z8
+	VMULPS       Z8, Z2, Z2
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z8
+	VMULPS       Z8, Z3, Z3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z8
+	VMULPS       Z8, Z4, Z4
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z8
+	VMULPS       Z8, Z5, Z5
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z8
+	VMULPS       Z8, Z6, Z6
+
+plain24:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z5, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z6, (SI)
+	JMP     stored25
+
+middle23:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z5, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z6, (SI)
+
+stored25:
+	JMP end5
 
 narrower4:
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start18
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start26
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5163,9 +8065,15 @@ narrower4:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
-	JMP    sums19
+	JMP    sums27
 
-start18:
+start26:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Y0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y1
@@ -5180,19 +8088,22 @@ start18:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y6
 
-sums19:
+sums27:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
 	LEAQ    (CX)(CX*2), R8
 	LEAQ    (DI)(R8*1), R9
 	LEAQ    (R9)(R8*1), R8
-	MOVQ    24(DX), R10
-	SUBQ    $0x04, R10
-	JL      tail21
+	MOVQ    152(AX), R10
+	SHLQ    $0x02, R10
+	LEAQ    (R10)(R10*2), R11
+	MOVQ    32(DX), R12
+	SUBQ    $0x04, R12
+	JL      tail29
 	PCALIGN $0x40
 
-loop20:
+loop28:
 	VMOVUPS      (SI), Y7
 	VBROADCASTSS (DI), Y8
 	VFMADD231PS  Y7, Y8, Y0
@@ -5208,7 +8119,7 @@ loop20:
 	VFMADD231PS  Y7, Y8, Y5
 	VBROADCASTSS (R8), Y8
 	VFMADD231PS  Y7, Y8, Y6
-	VMOVUPS      128(SI), Y7
+	VMOVUPS      (SI)(R10*1), Y7
 	VBROADCASTSS 4(DI), Y8
 	VFMADD231PS  Y7, Y8, Y0
 	VBROADCASTSS 4(DI)(CX*1), Y8
@@ -5223,7 +8134,7 @@ loop20:
 	VFMADD231PS  Y7, Y8, Y5
 	VBROADCASTSS 4(R8), Y8
 	VFMADD231PS  Y7, Y8, Y6
-	VMOVUPS      256(SI), Y7
+	VMOVUPS      (SI)(R10*2), Y7
 	VBROADCASTSS 8(DI), Y8
 	VFMADD231PS  Y7, Y8, Y0
 	VBROADCASTSS 8(DI)(CX*1), Y8
@@ -5238,7 +8149,7 @@ loop20:
 	VFMADD231PS  Y7, Y8, Y5
 	VBROADCASTSS 8(R8), Y8
 	VFMADD231PS  Y7, Y8, Y6
-	VMOVUPS      384(SI), Y7
+	VMOVUPS      (SI)(R11*1), Y7
 	VBROADCASTSS 12(DI), Y8
 	VFMADD231PS  Y7, Y8, Y0
 	VBROADCASTSS 12(DI)(CX*1), Y8
@@ -5253,18 +8164,18 @@ loop20:
 	VFMADD231PS  Y7, Y8, Y5
 	VBROADCASTSS 12(R8), Y8
 	VFMADD231PS  Y7, Y8, Y6
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R10*4), SI
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R9
 	ADDQ         $0x10, R8
-	SUBQ         $0x04, R10
-	JGE          loop20
+	SUBQ         $0x04, R12
+	JGE          loop28
 
-tail21:
-	ADDQ $0x04, R10
-	JZ   done23
+tail29:
+	ADDQ $0x04, R12
+	JZ   done31
 
-tailloop22:
+tailloop30:
 	VMOVUPS      (SI), Y7
 	VBROADCASTSS (DI), Y8
 	VFMADD231PS  Y7, Y8, Y0
@@ -5280,32 +8191,147 @@ tailloop22:
 	VFMADD231PS  Y7, Y8, Y5
 	VBROADCASTSS (R8), Y8
 	VFMADD231PS  Y7, Y8, Y6
-	ADDQ         $0x00000080, SI
+	ADDQ         R10, SI
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R9
 	ADDQ         $0x04, R8
-	DECQ         R10
-	JNZ          tailloop22
+	DECQ         R12
+	JNZ          tailloop30
 
-done23:
-	MOVQ    104(AX), SI
-	VMOVUPS Y0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y2, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y3, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y4, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y5, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y6, (BX)
+done31:
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole32
+	VMOVUPS      (SI), Y7
+	VBROADCASTSS (DI)(CX*1), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (DI)(CX*2), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS (R9), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (R9)(CX*1), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS (R9)(CX*2), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS (R8), Y8
+	VFMADD231PS  Y7, Y8, Y6
+	VMOVUPS      (SI)(R10*1), Y7
+	VBROADCASTSS 4(DI)(CX*2), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS 4(R9), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 4(R9)(CX*1), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS 4(R9)(CX*2), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS 4(R8), Y8
+	VFMADD231PS  Y7, Y8, Y6
+	VMOVUPS      (SI)(R10*2), Y7
+	VBROADCASTSS 8(R9), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 8(R9)(CX*1), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS 8(R9)(CX*2), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS 8(R8), Y8
+	VFMADD231PS  Y7, Y8, Y6
+	VMOVUPS      (SI)(R11*1), Y7
+	VBROADCASTSS 12(R9)(CX*1), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS 12(R9)(CX*2), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS 12(R8), Y8
+	VFMADD231PS  Y7, Y8, Y6
+	LEAQ         (SI)(R10*4), SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R8
+	VMOVUPS      (SI), Y7
+	VBROADCASTSS (R9)(CX*2), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	VBROADCASTSS (R8), Y8
+	VFMADD231PS  Y7, Y8, Y6
+	VMOVUPS      (SI)(R10*1), Y7
+	VBROADCASTSS 4(R8), Y8
+	VFMADD231PS  Y7, Y8, Y6
 
+whole32:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle33
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain34
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Y8
+	VMULPS       Y8, Y0, Y0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y8
+	VMULPS       Y8, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y8
+	VMULPS       Y8, Y2, Y2
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y8
+	VMULPS       Y8, Y3, Y3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y8
+	VMULPS       Y8, Y4, Y4
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y8
+	VMULPS       Y8, Y5, Y5
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y8
+	VMULPS       Y8, Y6, Y6
+
+plain34:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y4, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y5, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y6, (SI)
+	JMP     stored35
+
+middle33:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y4, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y5, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y6, (SI)
+
+stored35:
 end5:
-	ADDQ $0x30, DX
-	DECQ 120(AX)
+	ADDQ $0x38, DX
+	DECQ 192(AX)
 	JNZ  tile1
 	VZEROUPPER
 	RET
@@ -5314,25 +8340,21 @@ end5:
 // Requires: AVX, AVX512DQ, AVX512F, FMA3
 TEXT ·rowTilesT7AVX512(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ 96(AX), CX
+	MOVQ 144(AX), CX
 	SHLQ $0x02, CX
-	MOVQ 72(AX), DX
+	MOVQ 120(AX), DX
 
 tile1:
-	MOVQ 48(AX), BX
+	MOVQ 24(DX), BX
 	MOVQ 24(AX), SI
-	MOVQ 16(DX), DI
-	LEAQ (BX)(DI*4), BX
 	MOVQ 8(DX), DI
 	LEAQ (SI)(DI*4), SI
-	MOVQ 32(DX), DI
+	MOVQ 40(DX), DI
 
 columns2:
 	CMPQ   DI, $0x10
 	JLE    narrow3
-	MOVQ   104(AX), R9
-	MOVQ   BX, R8
-	CMPQ   40(DX), $0x00
+	TESTQ  $0x00000001, 48(DX)
 	JNE    start6
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -5351,6 +8373,12 @@ columns2:
 	JMP    sums7
 
 start6:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS (R8), Z0
 	VMOVUPS 64(R8), Z1
 	LEAQ    (R8)(R9*4), R8
@@ -5373,17 +8401,105 @@ start6:
 	VMOVUPS 64(R8), Z13
 
 sums7:
-	MOVQ    (AX), R8
-	MOVQ    (DX), R9
-	LEAQ    (R8)(R9*4), R8
-	LEAQ    (CX)(CX*2), R9
-	MOVQ    SI, R10
-	MOVQ    24(DX), R11
-	SUBQ    $0x04, R11
-	JL      tail9
+	MOVQ         (AX), R8
+	MOVQ         (DX), R9
+	LEAQ         (R8)(R9*4), R8
+	LEAQ         (CX)(CX*2), R9
+	MOVQ         152(AX), R11
+	MOVQ         SI, R10
+	SHLQ         $0x02, R11
+	LEAQ         (R11)(R11*2), R12
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole8
+	VMOVUPS      (R10), Z14
+	VMOVUPS      64(R10), Z15
+	VBROADCASTSS (R8), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VMOVUPS      (R10)(R11*1), Z14
+	VMOVUPS      64(R10)(R11*1), Z15
+	VBROADCASTSS (R8)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(R8)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VMOVUPS      (R10)(R11*2), Z14
+	VMOVUPS      64(R10)(R11*2), Z15
+	VBROADCASTSS (R8)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(R8)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 8(R8)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VMOVUPS      (R10)(R12*1), Z14
+	VMOVUPS      64(R10)(R12*1), Z15
+	VBROADCASTSS (R8)(R9*1), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(R8)(R9*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 8(R8)(R9*1), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 12(R8)(R9*1), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	LEAQ         (R10)(R11*4), R10
+	LEAQ         (R8)(CX*4), R8
+	VMOVUPS      (R10), Z14
+	VMOVUPS      64(R10), Z15
+	VBROADCASTSS (R8), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(R8), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 8(R8), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 12(R8), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 16(R8), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VMOVUPS      (R10)(R11*1), Z14
+	VMOVUPS      64(R10)(R11*1), Z15
+	VBROADCASTSS (R8)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(R8)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 8(R8)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 16(R8)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 20(R8)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	ADDQ         R11, R10
+	ADDQ         CX, R8
+	ADDQ         R11, R10
+	ADDQ         CX, R8
+
+whole8:
+	MOVQ    32(DX), R13
+	SUBQ    $0x04, R13
+	JL      tail10
 	PCALIGN $0x40
 
-loop8:
+loop9:
 	VMOVUPS      (R10), Z14
 	VMOVUPS      64(R10), Z15
 	VBROADCASTSS (R8), Z16
@@ -5407,8 +8523,8 @@ loop8:
 	VBROADCASTSS 24(R8), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	VMOVUPS      128(R10), Z14
-	VMOVUPS      192(R10), Z15
+	VMOVUPS      (R10)(R11*1), Z14
+	VMOVUPS      64(R10)(R11*1), Z15
 	VBROADCASTSS (R8)(CX*1), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
@@ -5430,8 +8546,8 @@ loop8:
 	VBROADCASTSS 24(R8)(CX*1), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	VMOVUPS      256(R10), Z14
-	VMOVUPS      320(R10), Z15
+	VMOVUPS      (R10)(R11*2), Z14
+	VMOVUPS      64(R10)(R11*2), Z15
 	VBROADCASTSS (R8)(CX*2), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
@@ -5453,8 +8569,8 @@ loop8:
 	VBROADCASTSS 24(R8)(CX*2), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	VMOVUPS      384(R10), Z14
-	VMOVUPS      448(R10), Z15
+	VMOVUPS      (R10)(R12*1), Z14
+	VMOVUPS      64(R10)(R12*1), Z15
 	VBROADCASTSS (R8)(R9*1), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
@@ -5476,16 +8592,16 @@ loop8:
 	VBROADCASTSS 24(R8)(R9*1), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         $0x00000200, R10
+	LEAQ         (R10)(R11*4), R10
 	LEAQ         (R8)(CX*4), R8
-	SUBQ         $0x04, R11
-	JGE          loop8
+	SUBQ         $0x04, R13
+	JGE          loop9
 
-tail9:
-	ADDQ $0x04, R11
-	JZ   done11
+tail10:
+	ADDQ $0x04, R13
+	JZ   done12
 
-tailloop10:
+tailloop11:
 	VMOVUPS      (R10), Z14
 	VMOVUPS      64(R10), Z15
 	VBROADCASTSS (R8), Z16
@@ -5509,14 +8625,56 @@ tailloop10:
 	VBROADCASTSS 24(R8), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         $0x00000080, R10
+	ADDQ         R11, R10
 	ADDQ         CX, R8
-	DECQ         R11
-	JNZ          tailloop10
+	DECQ         R13
+	JNZ          tailloop11
 
-done11:
-	MOVQ    104(AX), R9
-	MOVQ    BX, R8
+done12:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle13
+	MOVQ         96(AX), R8
+	TESTQ        R8, R8
+	JEQ          plain14
+	MOVQ         184(AX), R9
+	MOVQ         16(DX), R10
+	IMULQ        R9, R10
+	LEAQ         (R8)(R10*4), R8
+	VBROADCASTSS (R8), Z16
+	VMULPS       Z16, Z0, Z0
+	VMULPS       Z16, Z1, Z1
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z16
+	VMULPS       Z16, Z2, Z2
+	VMULPS       Z16, Z3, Z3
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z16
+	VMULPS       Z16, Z4, Z4
+	VMULPS       Z16, Z5, Z5
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z16
+	VMULPS       Z16, Z6, Z6
+	VMULPS       Z16, Z7, Z7
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z16
+	VMULPS       Z16, Z8, Z8
+	VMULPS       Z16, Z9, Z9
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z16
+	VMULPS       Z16, Z10, Z10
+	VMULPS       Z16, Z11, Z11
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z16
+	VMULPS       Z16, Z12, Z12
+	VMULPS       Z16, Z13, Z13
+
+plain14:
+	MOVQ    48(AX), R8
+	MOVQ    168(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, 64(R8)
 	LEAQ    (R8)(R9*4), R8
@@ -5537,20 +8695,49 @@ done11:
 	LEAQ    (R8)(R9*4), R8
 	VMOVUPS Z12, (R8)
 	VMOVUPS Z13, 64(R8)
-	ADDQ    $0x00000080, BX
-	MOVQ    112(AX), R8
-	LEAQ    (SI)(R8*4), SI
-	SUBQ    $0x20, DI
-	JG      columns2
-	JMP     end5
+	JMP     stored15
+
+middle13:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z10, (R8)
+	VMOVUPS Z11, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z12, (R8)
+	VMOVUPS Z13, 64(R8)
+
+stored15:
+	ADDQ $0x00000020, BX
+	MOVQ 160(AX), R8
+	LEAQ (SI)(R8*4), SI
+	SUBQ $0x20, DI
+	JG   columns2
+	JMP  end5
 
 narrow3:
 	CMPQ   DI, $0x08
 	JLE    narrower4
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start12
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start16
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -5558,9 +8745,15 @@ narrow3:
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
 	VXORPS Z6, Z6, Z6
-	JMP    sums13
+	JMP    sums17
 
-start12:
+start16:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Z0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z1
@@ -5575,17 +8768,78 @@ start12:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z6
 
-sums13:
-	MOVQ    (AX), DI
-	MOVQ    (DX), R8
-	LEAQ    (DI)(R8*4), DI
-	LEAQ    (CX)(CX*2), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail15
+sums17:
+	MOVQ         (AX), DI
+	MOVQ         (DX), R8
+	LEAQ         (DI)(R8*4), DI
+	LEAQ         (CX)(CX*2), R8
+	MOVQ         152(AX), R9
+	SHLQ         $0x02, R9
+	LEAQ         (R9)(R9*2), R10
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole18
+	VMOVUPS      (SI), Z7
+	VBROADCASTSS (DI), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VMOVUPS      (SI)(R9*1), Z7
+	VBROADCASTSS (DI)(CX*1), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 4(DI)(CX*1), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VMOVUPS      (SI)(R9*2), Z7
+	VBROADCASTSS (DI)(CX*2), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 4(DI)(CX*2), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 8(DI)(CX*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VMOVUPS      (SI)(R10*1), Z7
+	VBROADCASTSS (DI)(R8*1), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 4(DI)(R8*1), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 8(DI)(R8*1), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS 12(DI)(R8*1), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(CX*4), DI
+	VMOVUPS      (SI), Z7
+	VBROADCASTSS (DI), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 4(DI), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 8(DI), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS 12(DI), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 16(DI), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VMOVUPS      (SI)(R9*1), Z7
+	VBROADCASTSS (DI)(CX*1), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 4(DI)(CX*1), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 8(DI)(CX*1), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS 12(DI)(CX*1), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 16(DI)(CX*1), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS 20(DI)(CX*1), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+
+whole18:
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail20
 	PCALIGN $0x40
 
-loop14:
+loop19:
 	VMOVUPS      (SI), Z7
 	VBROADCASTSS (DI), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -5601,7 +8855,7 @@ loop14:
 	VFMADD231PS  Z7, Z8, Z5
 	VBROADCASTSS 24(DI), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	VMOVUPS      128(SI), Z7
+	VMOVUPS      (SI)(R9*1), Z7
 	VBROADCASTSS (DI)(CX*1), Z8
 	VFMADD231PS  Z7, Z8, Z0
 	VBROADCASTSS 4(DI)(CX*1), Z8
@@ -5616,7 +8870,7 @@ loop14:
 	VFMADD231PS  Z7, Z8, Z5
 	VBROADCASTSS 24(DI)(CX*1), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	VMOVUPS      256(SI), Z7
+	VMOVUPS      (SI)(R9*2), Z7
 	VBROADCASTSS (DI)(CX*2), Z8
 	VFMADD231PS  Z7, Z8, Z0
 	VBROADCASTSS 4(DI)(CX*2), Z8
@@ -5631,7 +8885,7 @@ loop14:
 	VFMADD231PS  Z7, Z8, Z5
 	VBROADCASTSS 24(DI)(CX*2), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	VMOVUPS      384(SI), Z7
+	VMOVUPS      (SI)(R10*1), Z7
 	VBROADCASTSS (DI)(R8*1), Z8
 	VFMADD231PS  Z7, Z8, Z0
 	VBROADCASTSS 4(DI)(R8*1), Z8
@@ -5646,16 +8900,16 @@ loop14:
 	VFMADD231PS  Z7, Z8, Z5
 	VBROADCASTSS 24(DI)(R8*1), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
-	SUBQ         $0x04, R9
-	JGE          loop14
+	SUBQ         $0x04, R11
+	JGE          loop19
 
-tail15:
-	ADDQ $0x04, R9
-	JZ   done17
+tail20:
+	ADDQ $0x04, R11
+	JZ   done22
 
-tailloop16:
+tailloop21:
 	VMOVUPS      (SI), Z7
 	VBROADCASTSS (DI), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -5671,33 +8925,91 @@ tailloop16:
 	VFMADD231PS  Z7, Z8, Z5
 	VBROADCASTSS 24(DI), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         CX, DI
-	DECQ         R9
-	JNZ          tailloop16
+	DECQ         R11
+	JNZ          tailloop21
 
-done17:
-	MOVQ    104(AX), SI
-	VMOVUPS Z0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z2, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z3, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z4, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z5, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z6, (BX)
-	JMP     end5
+done22:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle23
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain24
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Z8
+	VMULPS       Z8, Z0, Z0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z8
+	VMULPS       Z8, Z1, Z1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z8
+	VMULPS       Z8, Z2, Z2
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z8
+	VMULPS       Z8, Z3, Z3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z8
+	VMULPS       Z8, Z4, Z4
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z8
+	VMULPS       Z8, Z5, Z5
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z8
+	VMULPS       Z8, Z6, Z6
+
+plain24:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z5, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z6, (SI)
+	JMP     stored25
+
+middle23:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z5, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z6, (SI)
+
+stored25:
+	JMP end5
 
 narrower4:
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start18
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start26
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5705,9 +9017,15 @@ narrower4:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
-	JMP    sums19
+	JMP    sums27
 
-start18:
+start26:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Y0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y1
@@ -5722,17 +9040,78 @@ start18:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y6
 
-sums19:
-	MOVQ    (AX), DI
-	MOVQ    (DX), R8
-	LEAQ    (DI)(R8*4), DI
-	LEAQ    (CX)(CX*2), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail21
+sums27:
+	MOVQ         (AX), DI
+	MOVQ         (DX), R8
+	LEAQ         (DI)(R8*4), DI
+	LEAQ         (CX)(CX*2), R8
+	MOVQ         152(AX), R9
+	SHLQ         $0x02, R9
+	LEAQ         (R9)(R9*2), R10
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole28
+	VMOVUPS      (SI), Y7
+	VBROADCASTSS (DI), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VMOVUPS      (SI)(R9*1), Y7
+	VBROADCASTSS (DI)(CX*1), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VMOVUPS      (SI)(R9*2), Y7
+	VBROADCASTSS (DI)(CX*2), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 4(DI)(CX*2), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 8(DI)(CX*2), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VMOVUPS      (SI)(R10*1), Y7
+	VBROADCASTSS (DI)(R8*1), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 4(DI)(R8*1), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 8(DI)(R8*1), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS 12(DI)(R8*1), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(CX*4), DI
+	VMOVUPS      (SI), Y7
+	VBROADCASTSS (DI), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 4(DI), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 8(DI), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS 12(DI), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 16(DI), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VMOVUPS      (SI)(R9*1), Y7
+	VBROADCASTSS (DI)(CX*1), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 8(DI)(CX*1), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS 12(DI)(CX*1), Y8
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 16(DI)(CX*1), Y8
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS 20(DI)(CX*1), Y8
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+
+whole28:
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail30
 	PCALIGN $0x40
 
-loop20:
+loop29:
 	VMOVUPS      (SI), Y7
 	VBROADCASTSS (DI), Y8
 	VFMADD231PS  Y7, Y8, Y0
@@ -5748,7 +9127,7 @@ loop20:
 	VFMADD231PS  Y7, Y8, Y5
 	VBROADCASTSS 24(DI), Y8
 	VFMADD231PS  Y7, Y8, Y6
-	VMOVUPS      128(SI), Y7
+	VMOVUPS      (SI)(R9*1), Y7
 	VBROADCASTSS (DI)(CX*1), Y8
 	VFMADD231PS  Y7, Y8, Y0
 	VBROADCASTSS 4(DI)(CX*1), Y8
@@ -5763,7 +9142,7 @@ loop20:
 	VFMADD231PS  Y7, Y8, Y5
 	VBROADCASTSS 24(DI)(CX*1), Y8
 	VFMADD231PS  Y7, Y8, Y6
-	VMOVUPS      256(SI), Y7
+	VMOVUPS      (SI)(R9*2), Y7
 	VBROADCASTSS (DI)(CX*2), Y8
 	VFMADD231PS  Y7, Y8, Y0
 	VBROADCASTSS 4(DI)(CX*2), Y8
@@ -5778,7 +9157,7 @@ loop20:
 	VFMADD231PS  Y7, Y8, Y5
 	VBROADCASTSS 24(DI)(CX*2), Y8
 	VFMADD231PS  Y7, Y8, Y6
-	VMOVUPS      384(SI), Y7
+	VMOVUPS      (SI)(R10*1), Y7
 	VBROADCASTSS (DI)(R8*1), Y8
 	VFMADD231PS  Y7, Y8, Y0
 	VBROADCASTSS 4(DI)(R8*1), Y8
@@ -5793,16 +9172,16 @@ loop20:
 	VFMADD231PS  Y7, Y8, Y5
 	VBROADCASTSS 24(DI)(R8*1), Y8
 	VFMADD231PS  Y7, Y8, Y6
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
-	SUBQ         $0x04, R9
-	JGE          loop20
+	SUBQ         $0x04, R11
+	JGE          loop29
 
-tail21:
-	ADDQ $0x04, R9
-	JZ   done23
+tail30:
+	ADDQ $0x04, R11
+	JZ   done32
 
-tailloop22:
+tailloop31:
 	VMOVUPS      (SI), Y7
 	VBROADCASTSS (DI), Y8
 	VFMADD231PS  Y7, Y8, Y0
@@ -5818,30 +9197,89 @@ tailloop22:
 	VFMADD231PS  Y7, Y8, Y5
 	VBROADCASTSS 24(DI), Y8
 	VFMADD231PS  Y7, Y8, Y6
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         CX, DI
-	DECQ         R9
-	JNZ          tailloop22
+	DECQ         R11
+	JNZ          tailloop31
 
-done23:
-	MOVQ    104(AX), SI
-	VMOVUPS Y0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y2, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y3, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y4, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y5, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y6, (BX)
+done32:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle33
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain34
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Y8
+	VMULPS       Y8, Y0, Y0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y8
+	VMULPS       Y8, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y8
+	VMULPS       Y8, Y2, Y2
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y8
+	VMULPS       Y8, Y3, Y3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y8
+	VMULPS       Y8, Y4, Y4
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y8
+	VMULPS       Y8, Y5, Y5
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y8
+	VMULPS       Y8, Y6, Y6
 
+plain34:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y4, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y5, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y6, (SI)
+	JMP     stored35
+
+middle33:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y4, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y5, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y6, (SI)
+
+stored35:
 end5:
-	ADDQ $0x30, DX
-	DECQ 120(AX)
+	ADDQ $0x38, DX
+	DECQ 192(AX)
 	JNZ  tile1
 	VZEROUPPER
 	RET
@@ -5850,25 +9288,21 @@ end5:
 // Requires: AVX, AVX512DQ, AVX512F, FMA3
 TEXT ·rowTilesN8AVX512(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ 96(AX), CX
+	MOVQ 144(AX), CX
 	SHLQ $0x02, CX
-	MOVQ 72(AX), DX
+	MOVQ 120(AX), DX
 
 tile1:
-	MOVQ 48(AX), BX
+	MOVQ 24(DX), BX
 	MOVQ 24(AX), SI
-	MOVQ 16(DX), DI
-	LEAQ (BX)(DI*4), BX
 	MOVQ 8(DX), DI
 	LEAQ (SI)(DI*4), SI
-	MOVQ 32(DX), DI
+	MOVQ 40(DX), DI
 
 columns2:
 	CMPQ   DI, $0x10
 	JLE    narrow3
-	MOVQ   104(AX), R9
-	MOVQ   BX, R8
-	CMPQ   40(DX), $0x00
+	TESTQ  $0x00000001, 48(DX)
 	JNE    start6
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -5889,6 +9323,12 @@ columns2:
 	JMP    sums7
 
 start6:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS (R8), Z0
 	VMOVUPS 64(R8), Z1
 	LEAQ    (R8)(R9*4), R8
@@ -5920,9 +9360,12 @@ sums7:
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (R8)(R9*1), R10
 	LEAQ    (R10)(R9*1), R9
+	MOVQ    152(AX), R12
 	MOVQ    SI, R11
-	MOVQ    24(DX), R12
-	SUBQ    $0x04, R12
+	SHLQ    $0x02, R12
+	LEAQ    (R12)(R12*2), R13
+	MOVQ    32(DX), R14
+	SUBQ    $0x04, R14
 	JL      tail9
 	PCALIGN $0x40
 
@@ -5953,8 +9396,8 @@ loop8:
 	VBROADCASTSS (R9)(CX*1), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	VMOVUPS      128(R11), Z16
-	VMOVUPS      192(R11), Z17
+	VMOVUPS      (R11)(R12*1), Z16
+	VMOVUPS      64(R11)(R12*1), Z17
 	VBROADCASTSS 4(R8), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
@@ -5979,8 +9422,8 @@ loop8:
 	VBROADCASTSS 4(R9)(CX*1), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	VMOVUPS      256(R11), Z16
-	VMOVUPS      320(R11), Z17
+	VMOVUPS      (R11)(R12*2), Z16
+	VMOVUPS      64(R11)(R12*2), Z17
 	VBROADCASTSS 8(R8), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
@@ -6005,8 +9448,8 @@ loop8:
 	VBROADCASTSS 8(R9)(CX*1), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	VMOVUPS      384(R11), Z16
-	VMOVUPS      448(R11), Z17
+	VMOVUPS      (R11)(R13*1), Z16
+	VMOVUPS      64(R11)(R13*1), Z17
 	VBROADCASTSS 12(R8), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
@@ -6031,15 +9474,15 @@ loop8:
 	VBROADCASTSS 12(R9)(CX*1), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	ADDQ         $0x00000200, R11
+	LEAQ         (R11)(R12*4), R11
 	ADDQ         $0x10, R8
 	ADDQ         $0x10, R10
 	ADDQ         $0x10, R9
-	SUBQ         $0x04, R12
+	SUBQ         $0x04, R14
 	JGE          loop8
 
 tail9:
-	ADDQ $0x04, R12
+	ADDQ $0x04, R14
 	JZ   done11
 
 tailloop10:
@@ -6069,16 +9512,168 @@ tailloop10:
 	VBROADCASTSS (R9)(CX*1), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	ADDQ         $0x00000080, R11
+	ADDQ         R12, R11
 	ADDQ         $0x04, R8
 	ADDQ         $0x04, R10
 	ADDQ         $0x04, R9
-	DECQ         R12
+	DECQ         R14
 	JNZ          tailloop10
 
 done11:
-	MOVQ    104(AX), R9
-	MOVQ    BX, R8
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole12
+	VMOVUPS      (R11), Z16
+	VMOVUPS      64(R11), Z17
+	VBROADCASTSS (R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS (R8)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS (R10)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (R10)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS (R9), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (R9)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      (R11)(R12*1), Z16
+	VMOVUPS      64(R11)(R12*1), Z17
+	VBROADCASTSS 4(R8)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 4(R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 4(R10)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 4(R10)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 4(R9), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 4(R9)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      (R11)(R12*2), Z16
+	VMOVUPS      64(R11)(R12*2), Z17
+	VBROADCASTSS 8(R10), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 8(R10)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 8(R10)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 8(R9), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 8(R9)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      (R11)(R13*1), Z16
+	VMOVUPS      64(R11)(R13*1), Z17
+	VBROADCASTSS 12(R10)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 12(R10)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 12(R9), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 12(R9)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	LEAQ         (R11)(R12*4), R11
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R10
+	ADDQ         $0x10, R9
+	VMOVUPS      (R11), Z16
+	VMOVUPS      64(R11), Z17
+	VBROADCASTSS (R10)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS (R9), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (R9)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      (R11)(R12*1), Z16
+	VMOVUPS      64(R11)(R12*1), Z17
+	VBROADCASTSS 4(R9), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 4(R9)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      (R11)(R12*2), Z16
+	VMOVUPS      64(R11)(R12*2), Z17
+	VBROADCASTSS 8(R9)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+
+whole12:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle13
+	MOVQ         96(AX), R8
+	TESTQ        R8, R8
+	JEQ          plain14
+	MOVQ         184(AX), R9
+	MOVQ         16(DX), R10
+	IMULQ        R9, R10
+	LEAQ         (R8)(R10*4), R8
+	VBROADCASTSS (R8), Z18
+	VMULPS       Z18, Z0, Z0
+	VMULPS       Z18, Z1, Z1
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z18
+	VMULPS       Z18, Z2, Z2
+	VMULPS       Z18, Z3, Z3
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z18
+	VMULPS       Z18, Z4, Z4
+	VMULPS       Z18, Z5, Z5
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z18
+	VMULPS       Z18, Z6, Z6
+	VMULPS       Z18, Z7, Z7
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z18
+	VMULPS       Z18, Z8, Z8
+	VMULPS       Z18, Z9, Z9
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z18
+	VMULPS       Z18, Z10, Z10
+	VMULPS       Z18, Z11, Z11
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z18
+	VMULPS       Z18, Z12, Z12
+	VMULPS       Z18, Z13, Z13
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z18
+	VMULPS       Z18, Z14, Z14
+	VMULPS       Z18, Z15, Z15
+
+plain14:
+	MOVQ    48(AX), R8
+	MOVQ    168(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, 64(R8)
 	LEAQ    (R8)(R9*4), R8
@@ -6102,20 +9697,52 @@ done11:
 	LEAQ    (R8)(R9*4), R8
 	VMOVUPS Z14, (R8)
 	VMOVUPS Z15, 64(R8)
-	ADDQ    $0x00000080, BX
-	MOVQ    112(AX), R8
-	LEAQ    (SI)(R8*4), SI
-	SUBQ    $0x20, DI
-	JG      columns2
-	JMP     end5
+	JMP     stored15
+
+middle13:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z10, (R8)
+	VMOVUPS Z11, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z12, (R8)
+	VMOVUPS Z13, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z14, (R8)
+	VMOVUPS Z15, 64(R8)
+
+stored15:
+	ADDQ $0x00000020, BX
+	MOVQ 160(AX), R8
+	LEAQ (SI)(R8*4), SI
+	SUBQ $0x20, DI
+	JG   columns2
+	JMP  end5
 
 narrow3:
 	CMPQ   DI, $0x08
 	JLE    narrower4
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start12
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start16
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -6124,9 +9751,15 @@ narrow3:
 	VXORPS Z5, Z5, Z5
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
-	JMP    sums13
+	JMP    sums17
 
-start12:
+start16:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Z0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z1
@@ -6143,19 +9776,22 @@ start12:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z7
 
-sums13:
+sums17:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
 	LEAQ    (CX)(CX*2), R8
 	LEAQ    (DI)(R8*1), R9
 	LEAQ    (R9)(R8*1), R8
-	MOVQ    24(DX), R10
-	SUBQ    $0x04, R10
-	JL      tail15
+	MOVQ    152(AX), R10
+	SHLQ    $0x02, R10
+	LEAQ    (R10)(R10*2), R11
+	MOVQ    32(DX), R12
+	SUBQ    $0x04, R12
+	JL      tail19
 	PCALIGN $0x40
 
-loop14:
+loop18:
 	VMOVUPS      (SI), Z8
 	VBROADCASTSS (DI), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -6173,7 +9809,7 @@ loop14:
 	VFMADD231PS  Z8, Z9, Z6
 	VBROADCASTSS (R8)(CX*1), Z9
 	VFMADD231PS  Z8, Z9, Z7
-	VMOVUPS      128(SI), Z8
+	VMOVUPS      (SI)(R10*1), Z8
 	VBROADCASTSS 4(DI), Z9
 	VFMADD231PS  Z8, Z9, Z0
 	VBROADCASTSS 4(DI)(CX*1), Z9
@@ -6190,7 +9826,7 @@ loop14:
 	VFMADD231PS  Z8, Z9, Z6
 	VBROADCASTSS 4(R8)(CX*1), Z9
 	VFMADD231PS  Z8, Z9, Z7
-	VMOVUPS      256(SI), Z8
+	VMOVUPS      (SI)(R10*2), Z8
 	VBROADCASTSS 8(DI), Z9
 	VFMADD231PS  Z8, Z9, Z0
 	VBROADCASTSS 8(DI)(CX*1), Z9
@@ -6207,7 +9843,7 @@ loop14:
 	VFMADD231PS  Z8, Z9, Z6
 	VBROADCASTSS 8(R8)(CX*1), Z9
 	VFMADD231PS  Z8, Z9, Z7
-	VMOVUPS      384(SI), Z8
+	VMOVUPS      (SI)(R11*1), Z8
 	VBROADCASTSS 12(DI), Z9
 	VFMADD231PS  Z8, Z9, Z0
 	VBROADCASTSS 12(DI)(CX*1), Z9
@@ -6224,18 +9860,18 @@ loop14:
 	VFMADD231PS  Z8, Z9, Z6
 	VBROADCASTSS 12(R8)(CX*1), Z9
 	VFMADD231PS  Z8, Z9, Z7
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R10*4), SI
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R9
 	ADDQ         $0x10, R8
-	SUBQ         $0x04, R10
-	JGE          loop14
+	SUBQ         $0x04, R12
+	JGE          loop18
 
-tail15:
-	ADDQ $0x04, R10
-	JZ   done17
+tail19:
+	ADDQ $0x04, R12
+	JZ   done21
 
-tailloop16:
+tailloop20:
 	VMOVUPS      (SI), Z8
 	VBROADCASTSS (DI), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -6253,37 +9889,171 @@ tailloop16:
 	VFMADD231PS  Z8, Z9, Z6
 	VBROADCASTSS (R8)(CX*1), Z9
 	VFMADD231PS  Z8, Z9, Z7
-	ADDQ         $0x00000080, SI
+	ADDQ         R10, SI
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R9
 	ADDQ         $0x04, R8
-	DECQ         R10
-	JNZ          tailloop16
+	DECQ         R12
+	JNZ          tailloop20
 
-done17:
-	MOVQ    104(AX), SI
-	VMOVUPS Z0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z2, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z3, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z4, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z5, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z6, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z7, (BX)
-	JMP     end5
+done21:
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole22
+	VMOVUPS      (SI), Z8
+	VBROADCASTSS (DI)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS (DI)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS (R9), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS (R9)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS (R9)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS (R8), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS (R8)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	VMOVUPS      (SI)(R10*1), Z8
+	VBROADCASTSS 4(DI)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS 4(R9), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 4(R9)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS 4(R9)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS 4(R8), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS 4(R8)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	VMOVUPS      (SI)(R10*2), Z8
+	VBROADCASTSS 8(R9), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 8(R9)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS 8(R9)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS 8(R8), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS 8(R8)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	VMOVUPS      (SI)(R11*1), Z8
+	VBROADCASTSS 12(R9)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS 12(R9)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS 12(R8), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS 12(R8)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	LEAQ         (SI)(R10*4), SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R8
+	VMOVUPS      (SI), Z8
+	VBROADCASTSS (R9)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS (R8), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS (R8)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	VMOVUPS      (SI)(R10*1), Z8
+	VBROADCASTSS 4(R8), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS 4(R8)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	VMOVUPS      (SI)(R10*2), Z8
+	VBROADCASTSS 8(R8)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z7
+
+whole22:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle23
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain24
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Z9
+	VMULPS       Z9, Z0, Z0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z9
+	VMULPS       Z9, Z1, Z1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z9
+	VMULPS       Z9, Z2, Z2
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z9
+	VMULPS       Z9, Z3, Z3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z9
+	VMULPS       Z9, Z4, Z4
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z9
+	VMULPS       Z9, Z5, Z5
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z9
+	VMULPS       Z9, Z6, Z6
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z9
+	VMULPS       Z9, Z7, Z7
+
+plain24:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z5, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z6, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z7, (SI)
+	JMP     stored25
+
+middle23:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z5, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z6, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z7, (SI)
+
+stored25:
+	JMP end5
 
 narrower4:
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start18
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start26
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6292,9 +10062,15 @@ narrower4:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	JMP    sums19
+	JMP    sums27
 
-start18:
+start26:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Y0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y1
@@ -6311,19 +10087,22 @@ start18:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y7
 
-sums19:
+sums27:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
 	LEAQ    (CX)(CX*2), R8
 	LEAQ    (DI)(R8*1), R9
 	LEAQ    (R9)(R8*1), R8
-	MOVQ    24(DX), R10
-	SUBQ    $0x04, R10
-	JL      tail21
+	MOVQ    152(AX), R10
+	SHLQ    $0x02, R10
+	LEAQ    (R10)(R10*2), R11
+	MOVQ    32(DX), R12
+	SUBQ    $0x04, R12
+	JL      tail29
 	PCALIGN $0x40
 
-loop20:
+loop28:
 	VMOVUPS      (SI), Y8
 	VBROADCASTSS (DI), Y9
 	VFMADD231PS  Y8, Y9, Y0
@@ -6341,7 +10120,7 @@ loop20:
 	VFMADD231PS  Y8, Y9, Y6
 	VBROADCASTSS (R8)(CX*1), Y9
 	VFMADD231PS  Y8, Y9, Y7
-	VMOVUPS      128(SI), Y8
+	VMOVUPS      (SI)(R10*1), Y8
 	VBROADCASTSS 4(DI), Y9
 	VFMADD231PS  Y8, Y9, Y0
 	VBROADCASTSS 4(DI)(CX*1), Y9
@@ -6358,7 +10137,7 @@ loop20:
 	VFMADD231PS  Y8, Y9, Y6
 	VBROADCASTSS 4(R8)(CX*1), Y9
 	VFMADD231PS  Y8, Y9, Y7
-	VMOVUPS      256(SI), Y8
+	VMOVUPS      (SI)(R10*2), Y8
 	VBROADCASTSS 8(DI), Y9
 	VFMADD231PS  Y8, Y9, Y0
 	VBROADCASTSS 8(DI)(CX*1), Y9
@@ -6375,7 +10154,7 @@ loop20:
 	VFMADD231PS  Y8, Y9, Y6
 	VBROADCASTSS 8(R8)(CX*1), Y9
 	VFMADD231PS  Y8, Y9, Y7
-	VMOVUPS      384(SI), Y8
+	VMOVUPS      (SI)(R11*1), Y8
 	VBROADCASTSS 12(DI), Y9
 	VFMADD231PS  Y8, Y9, Y0
 	VBROADCASTSS 12(DI)(CX*1), Y9
@@ -6392,18 +10171,18 @@ loop20:
 	VFMADD231PS  Y8, Y9, Y6
 	VBROADCASTSS 12(R8)(CX*1), Y9
 	VFMADD231PS  Y8, Y9, Y7
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R10*4), SI
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R9
 	ADDQ         $0x10, R8
-	SUBQ         $0x04, R10
-	JGE          loop20
+	SUBQ         $0x04, R12
+	JGE          loop28
 
-tail21:
-	ADDQ $0x04, R10
-	JZ   done23
+tail29:
+	ADDQ $0x04, R12
+	JZ   done31
 
-tailloop22:
+tailloop30:
 	VMOVUPS      (SI), Y8
 	VBROADCASTSS (DI), Y9
 	VFMADD231PS  Y8, Y9, Y0
@@ -6421,34 +10200,169 @@ tailloop22:
 	VFMADD231PS  Y8, Y9, Y6
 	VBROADCASTSS (R8)(CX*1), Y9
 	VFMADD231PS  Y8, Y9, Y7
-	ADDQ         $0x00000080, SI
+	ADDQ         R10, SI
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R9
 	ADDQ         $0x04, R8
-	DECQ         R10
-	JNZ          tailloop22
+	DECQ         R12
+	JNZ          tailloop30
 
-done23:
-	MOVQ    104(AX), SI
-	VMOVUPS Y0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y2, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y3, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y4, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y5, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y6, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y7, (BX)
+done31:
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole32
+	VMOVUPS      (SI), Y8
+	VBROADCASTSS (DI)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS (DI)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS (R9), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS (R9)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS (R9)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS (R8), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS (R8)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	VMOVUPS      (SI)(R10*1), Y8
+	VBROADCASTSS 4(DI)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS 4(R9), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 4(R9)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS 4(R9)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS 4(R8), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 4(R8)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	VMOVUPS      (SI)(R10*2), Y8
+	VBROADCASTSS 8(R9), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 8(R9)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS 8(R9)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS 8(R8), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 8(R8)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	VMOVUPS      (SI)(R11*1), Y8
+	VBROADCASTSS 12(R9)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS 12(R9)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS 12(R8), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 12(R8)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	LEAQ         (SI)(R10*4), SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R8
+	VMOVUPS      (SI), Y8
+	VBROADCASTSS (R9)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS (R8), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS (R8)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	VMOVUPS      (SI)(R10*1), Y8
+	VBROADCASTSS 4(R8), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS 4(R8)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	VMOVUPS      (SI)(R10*2), Y8
+	VBROADCASTSS 8(R8)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y7
 
+whole32:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle33
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain34
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Y9
+	VMULPS       Y9, Y0, Y0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y9
+	VMULPS       Y9, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y9
+	VMULPS       Y9, Y2, Y2
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y9
+	VMULPS       Y9, Y3, Y3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y9
+	VMULPS       Y9, Y4, Y4
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y9
+	VMULPS       Y9, Y5, Y5
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y9
+	VMULPS       Y9, Y6, Y6
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y9
+	VMULPS       Y9, Y7, Y7
+
+plain34:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y4, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y5, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y6, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y7, (SI)
+	JMP     stored35
+
+middle33:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y4, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y5, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y6, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y7, (SI)
+
+stored35:
 end5:
-	ADDQ $0x30, DX
-	DECQ 120(AX)
+	ADDQ $0x38, DX
+	DECQ 192(AX)
 	JNZ  tile1
 	VZEROUPPER
 	RET
@@ -6457,25 +10371,21 @@ end5:
 // Requires: AVX, AVX512DQ, AVX512F, FMA3
 TEXT ·rowTilesT8AVX512(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ 96(AX), CX
+	MOVQ 144(AX), CX
 	SHLQ $0x02, CX
-	MOVQ 72(AX), DX
+	MOVQ 120(AX), DX
 
 tile1:
-	MOVQ 48(AX), BX
+	MOVQ 24(DX), BX
 	MOVQ 24(AX), SI
-	MOVQ 16(DX), DI
-	LEAQ (BX)(DI*4), BX
 	MOVQ 8(DX), DI
 	LEAQ (SI)(DI*4), SI
-	MOVQ 32(DX), DI
+	MOVQ 40(DX), DI
 
 columns2:
 	CMPQ   DI, $0x10
 	JLE    narrow3
-	MOVQ   104(AX), R9
-	MOVQ   BX, R8
-	CMPQ   40(DX), $0x00
+	TESTQ  $0x00000001, 48(DX)
 	JNE    start6
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -6496,6 +10406,12 @@ columns2:
 	JMP    sums7
 
 start6:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS (R8), Z0
 	VMOVUPS 64(R8), Z1
 	LEAQ    (R8)(R9*4), R8
@@ -6521,17 +10437,130 @@ start6:
 	VMOVUPS 64(R8), Z15
 
 sums7:
-	MOVQ    (AX), R8
-	MOVQ    (DX), R9
-	LEAQ    (R8)(R9*4), R8
-	LEAQ    (CX)(CX*2), R9
-	MOVQ    SI, R10
-	MOVQ    24(DX), R11
-	SUBQ    $0x04, R11
-	JL      tail9
+	MOVQ         (AX), R8
+	MOVQ         (DX), R9
+	LEAQ         (R8)(R9*4), R8
+	LEAQ         (CX)(CX*2), R9
+	MOVQ         152(AX), R11
+	MOVQ         SI, R10
+	SHLQ         $0x02, R11
+	LEAQ         (R11)(R11*2), R12
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole8
+	VMOVUPS      (R10), Z16
+	VMOVUPS      64(R10), Z17
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VMOVUPS      (R10)(R11*1), Z16
+	VMOVUPS      64(R10)(R11*1), Z17
+	VBROADCASTSS (R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VMOVUPS      (R10)(R11*2), Z16
+	VMOVUPS      64(R10)(R11*2), Z17
+	VBROADCASTSS (R8)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(R8)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 8(R8)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VMOVUPS      (R10)(R12*1), Z16
+	VMOVUPS      64(R10)(R12*1), Z17
+	VBROADCASTSS (R8)(R9*1), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(R8)(R9*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 8(R8)(R9*1), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(R8)(R9*1), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	LEAQ         (R10)(R11*4), R10
+	LEAQ         (R8)(CX*4), R8
+	VMOVUPS      (R10), Z16
+	VMOVUPS      64(R10), Z17
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(R8), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 8(R8), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(R8), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 16(R8), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VMOVUPS      (R10)(R11*1), Z16
+	VMOVUPS      64(R10)(R11*1), Z17
+	VBROADCASTSS (R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 8(R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 16(R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 20(R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VMOVUPS      (R10)(R11*2), Z16
+	VMOVUPS      64(R10)(R11*2), Z17
+	VBROADCASTSS (R8)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(R8)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 8(R8)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(R8)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 16(R8)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 20(R8)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 24(R8)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	ADDQ         R11, R10
+	ADDQ         CX, R8
+	ADDQ         R11, R10
+	ADDQ         CX, R8
+	ADDQ         R11, R10
+	ADDQ         CX, R8
+
+whole8:
+	MOVQ    32(DX), R13
+	SUBQ    $0x04, R13
+	JL      tail10
 	PCALIGN $0x40
 
-loop8:
+loop9:
 	VMOVUPS      (R10), Z16
 	VMOVUPS      64(R10), Z17
 	VBROADCASTSS (R8), Z18
@@ -6558,8 +10587,8 @@ loop8:
 	VBROADCASTSS 28(R8), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	VMOVUPS      128(R10), Z16
-	VMOVUPS      192(R10), Z17
+	VMOVUPS      (R10)(R11*1), Z16
+	VMOVUPS      64(R10)(R11*1), Z17
 	VBROADCASTSS (R8)(CX*1), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
@@ -6584,8 +10613,8 @@ loop8:
 	VBROADCASTSS 28(R8)(CX*1), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	VMOVUPS      256(R10), Z16
-	VMOVUPS      320(R10), Z17
+	VMOVUPS      (R10)(R11*2), Z16
+	VMOVUPS      64(R10)(R11*2), Z17
 	VBROADCASTSS (R8)(CX*2), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
@@ -6610,8 +10639,8 @@ loop8:
 	VBROADCASTSS 28(R8)(CX*2), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	VMOVUPS      384(R10), Z16
-	VMOVUPS      448(R10), Z17
+	VMOVUPS      (R10)(R12*1), Z16
+	VMOVUPS      64(R10)(R12*1), Z17
 	VBROADCASTSS (R8)(R9*1), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
@@ -6636,16 +10665,16 @@ loop8:
 	VBROADCASTSS 28(R8)(R9*1), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	ADDQ         $0x00000200, R10
+	LEAQ         (R10)(R11*4), R10
 	LEAQ         (R8)(CX*4), R8
-	SUBQ         $0x04, R11
-	JGE          loop8
+	SUBQ         $0x04, R13
+	JGE          loop9
 
-tail9:
-	ADDQ $0x04, R11
-	JZ   done11
+tail10:
+	ADDQ $0x04, R13
+	JZ   done12
 
-tailloop10:
+tailloop11:
 	VMOVUPS      (R10), Z16
 	VMOVUPS      64(R10), Z17
 	VBROADCASTSS (R8), Z18
@@ -6672,14 +10701,60 @@ tailloop10:
 	VBROADCASTSS 28(R8), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	ADDQ         $0x00000080, R10
+	ADDQ         R11, R10
 	ADDQ         CX, R8
-	DECQ         R11
-	JNZ          tailloop10
+	DECQ         R13
+	JNZ          tailloop11
 
-done11:
-	MOVQ    104(AX), R9
-	MOVQ    BX, R8
+done12:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle13
+	MOVQ         96(AX), R8
+	TESTQ        R8, R8
+	JEQ          plain14
+	MOVQ         184(AX), R9
+	MOVQ         16(DX), R10
+	IMULQ        R9, R10
+	LEAQ         (R8)(R10*4), R8
+	VBROADCASTSS (R8), Z18
+	VMULPS       Z18, Z0, Z0
+	VMULPS       Z18, Z1, Z1
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z18
+	VMULPS       Z18, Z2, Z2
+	VMULPS       Z18, Z3, Z3
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z18
+	VMULPS       Z18, Z4, Z4
+	VMULPS       Z18, Z5, Z5
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z18
+	VMULPS       Z18, Z6, Z6
+	VMULPS       Z18, Z7, Z7
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z18
+	VMULPS       Z18, Z8, Z8
+	VMULPS       Z18, Z9, Z9
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z18
+	VMULPS       Z18, Z10, Z10
+	VMULPS       Z18, Z11, Z11
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z18
+	VMULPS       Z18, Z12, Z12
+	VMULPS       Z18, Z13, Z13
+	LEAQ         (R8)(R9*4), R8
+	VBROADCASTSS (R8), Z18
+	VMULPS       Z18, Z14, Z14
+	VMULPS       Z18, Z15, Z15
+
+plain14:
+	MOVQ    48(AX), R8
+	MOVQ    168(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, 64(R8)
 	LEAQ    (R8)(R9*4), R8
@@ -6703,20 +10778,52 @@ done11:
 	LEAQ    (R8)(R9*4), R8
 	VMOVUPS Z14, (R8)
 	VMOVUPS Z15, 64(R8)
-	ADDQ    $0x00000080, BX
-	MOVQ    112(AX), R8
-	LEAQ    (SI)(R8*4), SI
-	SUBQ    $0x20, DI
-	JG      columns2
-	JMP     end5
+	JMP     stored15
+
+middle13:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(DX), R10
+	IMULQ   R9, R10
+	ADDQ    BX, R10
+	LEAQ    (R8)(R10*4), R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z10, (R8)
+	VMOVUPS Z11, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z12, (R8)
+	VMOVUPS Z13, 64(R8)
+	LEAQ    (R8)(R9*4), R8
+	VMOVUPS Z14, (R8)
+	VMOVUPS Z15, 64(R8)
+
+stored15:
+	ADDQ $0x00000020, BX
+	MOVQ 160(AX), R8
+	LEAQ (SI)(R8*4), SI
+	SUBQ $0x20, DI
+	JG   columns2
+	JMP  end5
 
 narrow3:
 	CMPQ   DI, $0x08
 	JLE    narrower4
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start12
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start16
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -6725,9 +10832,15 @@ narrow3:
 	VXORPS Z5, Z5, Z5
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
-	JMP    sums13
+	JMP    sums17
 
-start12:
+start16:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Z0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z1
@@ -6744,17 +10857,95 @@ start12:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z7
 
-sums13:
-	MOVQ    (AX), DI
-	MOVQ    (DX), R8
-	LEAQ    (DI)(R8*4), DI
-	LEAQ    (CX)(CX*2), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail15
+sums17:
+	MOVQ         (AX), DI
+	MOVQ         (DX), R8
+	LEAQ         (DI)(R8*4), DI
+	LEAQ         (CX)(CX*2), R8
+	MOVQ         152(AX), R9
+	SHLQ         $0x02, R9
+	LEAQ         (R9)(R9*2), R10
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole18
+	VMOVUPS      (SI), Z8
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VMOVUPS      (SI)(R9*1), Z8
+	VBROADCASTSS (DI)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 4(DI)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VMOVUPS      (SI)(R9*2), Z8
+	VBROADCASTSS (DI)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 4(DI)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS 8(DI)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VMOVUPS      (SI)(R10*1), Z8
+	VBROADCASTSS (DI)(R8*1), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 4(DI)(R8*1), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS 8(DI)(R8*1), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS 12(DI)(R8*1), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(CX*4), DI
+	VMOVUPS      (SI), Z8
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS 8(DI), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS 12(DI), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 16(DI), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VMOVUPS      (SI)(R9*1), Z8
+	VBROADCASTSS (DI)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 4(DI)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS 8(DI)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS 12(DI)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 16(DI)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS 20(DI)(CX*1), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VMOVUPS      (SI)(R9*2), Z8
+	VBROADCASTSS (DI)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 4(DI)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS 8(DI)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS 12(DI)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 16(DI)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS 20(DI)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS 24(DI)(CX*2), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+
+whole18:
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail20
 	PCALIGN $0x40
 
-loop14:
+loop19:
 	VMOVUPS      (SI), Z8
 	VBROADCASTSS (DI), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -6772,7 +10963,7 @@ loop14:
 	VFMADD231PS  Z8, Z9, Z6
 	VBROADCASTSS 28(DI), Z9
 	VFMADD231PS  Z8, Z9, Z7
-	VMOVUPS      128(SI), Z8
+	VMOVUPS      (SI)(R9*1), Z8
 	VBROADCASTSS (DI)(CX*1), Z9
 	VFMADD231PS  Z8, Z9, Z0
 	VBROADCASTSS 4(DI)(CX*1), Z9
@@ -6789,7 +10980,7 @@ loop14:
 	VFMADD231PS  Z8, Z9, Z6
 	VBROADCASTSS 28(DI)(CX*1), Z9
 	VFMADD231PS  Z8, Z9, Z7
-	VMOVUPS      256(SI), Z8
+	VMOVUPS      (SI)(R9*2), Z8
 	VBROADCASTSS (DI)(CX*2), Z9
 	VFMADD231PS  Z8, Z9, Z0
 	VBROADCASTSS 4(DI)(CX*2), Z9
@@ -6806,7 +10997,7 @@ loop14:
 	VFMADD231PS  Z8, Z9, Z6
 	VBROADCASTSS 28(DI)(CX*2), Z9
 	VFMADD231PS  Z8, Z9, Z7
-	VMOVUPS      384(SI), Z8
+	VMOVUPS      (SI)(R10*1), Z8
 	VBROADCASTSS (DI)(R8*1), Z9
 	VFMADD231PS  Z8, Z9, Z0
 	VBROADCASTSS 4(DI)(R8*1), Z9
@@ -6823,16 +11014,16 @@ loop14:
 	VFMADD231PS  Z8, Z9, Z6
 	VBROADCASTSS 28(DI)(R8*1), Z9
 	VFMADD231PS  Z8, Z9, Z7
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
-	SUBQ         $0x04, R9
-	JGE          loop14
+	SUBQ         $0x04, R11
+	JGE          loop19
 
-tail15:
-	ADDQ $0x04, R9
-	JZ   done17
+tail20:
+	ADDQ $0x04, R11
+	JZ   done22
 
-tailloop16:
+tailloop21:
 	VMOVUPS      (SI), Z8
 	VBROADCASTSS (DI), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -6850,35 +11041,98 @@ tailloop16:
 	VFMADD231PS  Z8, Z9, Z6
 	VBROADCASTSS 28(DI), Z9
 	VFMADD231PS  Z8, Z9, Z7
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         CX, DI
-	DECQ         R9
-	JNZ          tailloop16
+	DECQ         R11
+	JNZ          tailloop21
 
-done17:
-	MOVQ    104(AX), SI
-	VMOVUPS Z0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z2, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z3, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z4, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z5, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z6, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Z7, (BX)
-	JMP     end5
+done22:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle23
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain24
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Z9
+	VMULPS       Z9, Z0, Z0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z9
+	VMULPS       Z9, Z1, Z1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z9
+	VMULPS       Z9, Z2, Z2
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z9
+	VMULPS       Z9, Z3, Z3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z9
+	VMULPS       Z9, Z4, Z4
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z9
+	VMULPS       Z9, Z5, Z5
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z9
+	VMULPS       Z9, Z6, Z6
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z9
+	VMULPS       Z9, Z7, Z7
+
+plain24:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z5, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z6, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z7, (SI)
+	JMP     stored25
+
+middle23:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z5, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z6, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z7, (SI)
+
+stored25:
+	JMP end5
 
 narrower4:
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start18
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start26
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6887,9 +11141,15 @@ narrower4:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	JMP    sums19
+	JMP    sums27
 
-start18:
+start26:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Y0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y1
@@ -6906,17 +11166,95 @@ start18:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y7
 
-sums19:
-	MOVQ    (AX), DI
-	MOVQ    (DX), R8
-	LEAQ    (DI)(R8*4), DI
-	LEAQ    (CX)(CX*2), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail21
+sums27:
+	MOVQ         (AX), DI
+	MOVQ         (DX), R8
+	LEAQ         (DI)(R8*4), DI
+	LEAQ         (CX)(CX*2), R8
+	MOVQ         152(AX), R9
+	SHLQ         $0x02, R9
+	LEAQ         (R9)(R9*2), R10
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole28
+	VMOVUPS      (SI), Y8
+	VBROADCASTSS (DI), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VMOVUPS      (SI)(R9*1), Y8
+	VBROADCASTSS (DI)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VMOVUPS      (SI)(R9*2), Y8
+	VBROADCASTSS (DI)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 4(DI)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS 8(DI)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VMOVUPS      (SI)(R10*1), Y8
+	VBROADCASTSS (DI)(R8*1), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 4(DI)(R8*1), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS 8(DI)(R8*1), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS 12(DI)(R8*1), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(CX*4), DI
+	VMOVUPS      (SI), Y8
+	VBROADCASTSS (DI), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 4(DI), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS 8(DI), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS 12(DI), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 16(DI), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VMOVUPS      (SI)(R9*1), Y8
+	VBROADCASTSS (DI)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS 8(DI)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS 12(DI)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 16(DI)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS 20(DI)(CX*1), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VMOVUPS      (SI)(R9*2), Y8
+	VBROADCASTSS (DI)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS 4(DI)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS 8(DI)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS 12(DI)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 16(DI)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS 20(DI)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS 24(DI)(CX*2), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+
+whole28:
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail30
 	PCALIGN $0x40
 
-loop20:
+loop29:
 	VMOVUPS      (SI), Y8
 	VBROADCASTSS (DI), Y9
 	VFMADD231PS  Y8, Y9, Y0
@@ -6934,7 +11272,7 @@ loop20:
 	VFMADD231PS  Y8, Y9, Y6
 	VBROADCASTSS 28(DI), Y9
 	VFMADD231PS  Y8, Y9, Y7
-	VMOVUPS      128(SI), Y8
+	VMOVUPS      (SI)(R9*1), Y8
 	VBROADCASTSS (DI)(CX*1), Y9
 	VFMADD231PS  Y8, Y9, Y0
 	VBROADCASTSS 4(DI)(CX*1), Y9
@@ -6951,7 +11289,7 @@ loop20:
 	VFMADD231PS  Y8, Y9, Y6
 	VBROADCASTSS 28(DI)(CX*1), Y9
 	VFMADD231PS  Y8, Y9, Y7
-	VMOVUPS      256(SI), Y8
+	VMOVUPS      (SI)(R9*2), Y8
 	VBROADCASTSS (DI)(CX*2), Y9
 	VFMADD231PS  Y8, Y9, Y0
 	VBROADCASTSS 4(DI)(CX*2), Y9
@@ -6968,7 +11306,7 @@ loop20:
 	VFMADD231PS  Y8, Y9, Y6
 	VBROADCASTSS 28(DI)(CX*2), Y9
 	VFMADD231PS  Y8, Y9, Y7
-	VMOVUPS      384(SI), Y8
+	VMOVUPS      (SI)(R10*1), Y8
 	VBROADCASTSS (DI)(R8*1), Y9
 	VFMADD231PS  Y8, Y9, Y0
 	VBROADCASTSS 4(DI)(R8*1), Y9
@@ -6985,16 +11323,16 @@ loop20:
 	VFMADD231PS  Y8, Y9, Y6
 	VBROADCASTSS 28(DI)(R8*1), Y9
 	VFMADD231PS  Y8, Y9, Y7
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
-	SUBQ         $0x04, R9
-	JGE          loop20
+	SUBQ         $0x04, R11
+	JGE          loop29
 
-tail21:
-	ADDQ $0x04, R9
-	JZ   done23
+tail30:
+	ADDQ $0x04, R11
+	JZ   done32
 
-tailloop22:
+tailloop31:
 	VMOVUPS      (SI), Y8
 	VBROADCASTSS (DI), Y9
 	VFMADD231PS  Y8, Y9, Y0
@@ -7012,32 +11350,96 @@ tailloop22:
 	VFMADD231PS  Y8, Y9, Y6
 	VBROADCASTSS 28(DI), Y9
 	VFMADD231PS  Y8, Y9, Y7
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         CX, DI
-	DECQ         R9
-	JNZ          tailloop22
+	DECQ         R11
+	JNZ          tailloop31
 
-done23:
-	MOVQ    104(AX), SI
-	VMOVUPS Y0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y2, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y3, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y4, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y5, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y6, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y7, (BX)
+done32:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle33
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain34
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Y9
+	VMULPS       Y9, Y0, Y0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y9
+	VMULPS       Y9, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y9
+	VMULPS       Y9, Y2, Y2
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y9
+	VMULPS       Y9, Y3, Y3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y9
+	VMULPS       Y9, Y4, Y4
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y9
+	VMULPS       Y9, Y5, Y5
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y9
+	VMULPS       Y9, Y6, Y6
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y9
+	VMULPS       Y9, Y7, Y7
 
+plain34:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y4, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y5, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y6, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y7, (SI)
+	JMP     stored35
+
+middle33:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y4, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y5, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y6, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y7, (SI)
+
+stored35:
 end5:
-	ADDQ $0x30, DX
-	DECQ 120(AX)
+	ADDQ $0x38, DX
+	DECQ 192(AX)
 	JNZ  tile1
 	VZEROUPPER
 	RET
@@ -7747,32 +12149,34 @@ done4:
 // Requires: AVX, FMA3
 TEXT ·rowTilesN1AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ 96(AX), CX
+	MOVQ 144(AX), CX
 	SHLQ $0x02, CX
-	MOVQ 72(AX), CX
+	MOVQ 120(AX), CX
 
 tile1:
-	MOVQ 48(AX), DX
+	MOVQ 24(CX), DX
 	MOVQ 24(AX), BX
-	MOVQ 16(CX), SI
-	LEAQ (DX)(SI*4), DX
 	MOVQ 8(CX), SI
 	LEAQ (BX)(SI*4), BX
-	MOVQ 32(CX), SI
+	MOVQ 40(CX), SI
 	XORQ DI, DI
 
 columns2:
 	CMPQ   SI, $0x08
 	JLE    narrow3
-	MOVQ   104(AX), R8
-	MOVQ   DX, R8
-	CMPQ   40(CX), $0x00
+	TESTQ  $0x00000001, 48(CX)
 	JNE    start6
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	JMP    sums7
 
 start6:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(CX), R10
+	IMULQ   R9, R10
+	ADDQ    DX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS (R8), Y0
 	VMOVUPS 32(R8), Y1
 
@@ -7780,9 +12184,12 @@ sums7:
 	MOVQ    (AX), R8
 	MOVQ    (CX), R9
 	LEAQ    (R8)(R9*4), R8
+	MOVQ    152(AX), R10
 	MOVQ    BX, R9
-	MOVQ    24(CX), R10
-	SUBQ    $0x04, R10
+	SHLQ    $0x02, R10
+	LEAQ    (R10)(R10*2), R11
+	MOVQ    32(CX), R12
+	SUBQ    $0x04, R12
 	JL      tail9
 	PCALIGN $0x40
 
@@ -7792,28 +12199,28 @@ loop8:
 	VBROADCASTSS (R8), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	VMOVUPS      128(R9), Y2
-	VMOVUPS      160(R9), Y3
+	VMOVUPS      (R9)(R10*1), Y2
+	VMOVUPS      32(R9)(R10*1), Y3
 	VBROADCASTSS 4(R8), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	VMOVUPS      256(R9), Y2
-	VMOVUPS      288(R9), Y3
+	VMOVUPS      (R9)(R10*2), Y2
+	VMOVUPS      32(R9)(R10*2), Y3
 	VBROADCASTSS 8(R8), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	VMOVUPS      384(R9), Y2
-	VMOVUPS      416(R9), Y3
+	VMOVUPS      (R9)(R11*1), Y2
+	VMOVUPS      32(R9)(R11*1), Y3
 	VBROADCASTSS 12(R8), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         $0x00000200, R9
+	LEAQ         (R9)(R10*4), R9
 	ADDQ         $0x10, R8
-	SUBQ         $0x04, R10
+	SUBQ         $0x04, R12
 	JGE          loop8
 
 tail9:
-	ADDQ $0x04, R10
+	ADDQ $0x04, R12
 	JZ   done11
 
 tailloop10:
@@ -7822,86 +12229,153 @@ tailloop10:
 	VBROADCASTSS (R8), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         $0x00000080, R9
+	ADDQ         R10, R9
 	ADDQ         $0x04, R8
-	DECQ         R10
+	DECQ         R12
 	JNZ          tailloop10
 
 done11:
-	MOVQ    104(AX), R8
-	MOVQ    DX, R8
+	TESTQ        $0x00000002, 48(CX)
+	JNE          middle12
+	MOVQ         96(AX), R8
+	TESTQ        R8, R8
+	JEQ          plain13
+	MOVQ         184(AX), R9
+	MOVQ         16(CX), R10
+	IMULQ        R9, R10
+	LEAQ         (R8)(R10*4), R8
+	VBROADCASTSS (R8), Y4
+	VMULPS       Y4, Y0, Y0
+	VMULPS       Y4, Y1, Y1
+
+plain13:
+	MOVQ    48(AX), R8
+	MOVQ    168(AX), R9
+	MOVQ    16(CX), R10
+	IMULQ   R9, R10
+	ADDQ    DX, R10
+	LEAQ    (R8)(R10*4), R8
 	VMOVUPS Y0, (R8)
 	VMOVUPS Y1, 32(R8)
-	ADDQ    $0x00000040, DX
-	ADDQ    $0x40, BX
-	XORQ    $0x40, DI
-	JNZ     second12
-	MOVQ    112(AX), R8
-	LEAQ    -128(BX)(R8*4), BX
+	JMP     stored14
 
-second12:
+middle12:
+	MOVQ    72(AX), R8
+	MOVQ    176(AX), R9
+	MOVQ    16(CX), R10
+	IMULQ   R9, R10
+	ADDQ    DX, R10
+	LEAQ    (R8)(R10*4), R8
+	VMOVUPS Y0, (R8)
+	VMOVUPS Y1, 32(R8)
+
+stored14:
+	ADDQ $0x00000010, DX
+	ADDQ $0x40, BX
+	XORQ $0x40, DI
+	JNZ  second15
+	MOVQ 160(AX), R8
+	LEAQ -128(BX)(R8*4), BX
+
+second15:
 	SUBQ $0x10, SI
 	JG   columns2
 	JMP  end5
 
 narrow3:
-	MOVQ   104(AX), SI
-	MOVQ   DX, SI
-	CMPQ   40(CX), $0x00
-	JNE    start13
+	TESTQ  $0x00000001, 48(CX)
+	JNE    start16
 	VXORPS Y0, Y0, Y0
-	JMP    sums14
+	JMP    sums17
 
-start13:
+start16:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(CX), R8
+	IMULQ   DI, R8
+	ADDQ    DX, R8
+	LEAQ    (SI)(R8*4), SI
 	VMOVUPS (SI), Y0
 
-sums14:
+sums17:
 	MOVQ    (AX), SI
 	MOVQ    (CX), DI
 	LEAQ    (SI)(DI*4), SI
-	MOVQ    24(CX), DI
-	SUBQ    $0x04, DI
-	JL      tail16
+	MOVQ    152(AX), DI
+	SHLQ    $0x02, DI
+	LEAQ    (DI)(DI*2), R8
+	MOVQ    32(CX), R9
+	SUBQ    $0x04, R9
+	JL      tail19
 	PCALIGN $0x40
 
-loop15:
+loop18:
 	VMOVUPS      (BX), Y1
 	VBROADCASTSS (SI), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	VMOVUPS      128(BX), Y1
+	VMOVUPS      (BX)(DI*1), Y1
 	VBROADCASTSS 4(SI), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	VMOVUPS      256(BX), Y1
+	VMOVUPS      (BX)(DI*2), Y1
 	VBROADCASTSS 8(SI), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	VMOVUPS      384(BX), Y1
+	VMOVUPS      (BX)(R8*1), Y1
 	VBROADCASTSS 12(SI), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         $0x00000200, BX
+	LEAQ         (BX)(DI*4), BX
 	ADDQ         $0x10, SI
-	SUBQ         $0x04, DI
-	JGE          loop15
+	SUBQ         $0x04, R9
+	JGE          loop18
 
-tail16:
-	ADDQ $0x04, DI
-	JZ   done18
+tail19:
+	ADDQ $0x04, R9
+	JZ   done21
 
-tailloop17:
+tailloop20:
 	VMOVUPS      (BX), Y1
 	VBROADCASTSS (SI), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         $0x00000080, BX
+	ADDQ         DI, BX
 	ADDQ         $0x04, SI
-	DECQ         DI
-	JNZ          tailloop17
+	DECQ         R9
+	JNZ          tailloop20
 
-done18:
-	MOVQ    104(AX), BX
-	VMOVUPS Y0, (DX)
+done21:
+	TESTQ        $0x00000002, 48(CX)
+	JNE          middle22
+	MOVQ         96(AX), BX
+	TESTQ        BX, BX
+	JEQ          plain23
+	MOVQ         184(AX), SI
+	MOVQ         16(CX), DI
+	IMULQ        SI, DI
+	LEAQ         (BX)(DI*4), BX
+	VBROADCASTSS (BX), Y2
+	VMULPS       Y2, Y0, Y0
 
+plain23:
+	MOVQ    48(AX), BX
+	MOVQ    168(AX), SI
+	MOVQ    16(CX), DI
+	IMULQ   SI, DI
+	ADDQ    DX, DI
+	LEAQ    (BX)(DI*4), BX
+	VMOVUPS Y0, (BX)
+	JMP     stored24
+
+middle22:
+	MOVQ    72(AX), BX
+	MOVQ    176(AX), SI
+	MOVQ    16(CX), DI
+	IMULQ   SI, DI
+	ADDQ    DX, DI
+	LEAQ    (BX)(DI*4), BX
+	VMOVUPS Y0, (BX)
+
+stored24:
 end5:
-	ADDQ $0x30, CX
-	DECQ 120(AX)
+	ADDQ $0x38, CX
+	DECQ 192(AX)
 	JNZ  tile1
 	VZEROUPPER
 	RET
@@ -7910,32 +12384,34 @@ end5:
 // Requires: AVX, FMA3
 TEXT ·rowTilesT1AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ 96(AX), CX
+	MOVQ 144(AX), CX
 	SHLQ $0x02, CX
-	MOVQ 72(AX), DX
+	MOVQ 120(AX), DX
 
 tile1:
-	MOVQ 48(AX), BX
+	MOVQ 24(DX), BX
 	MOVQ 24(AX), SI
-	MOVQ 16(DX), DI
-	LEAQ (BX)(DI*4), BX
 	MOVQ 8(DX), DI
 	LEAQ (SI)(DI*4), SI
-	MOVQ 32(DX), DI
+	MOVQ 40(DX), DI
 	XORQ R8, R8
 
 columns2:
 	CMPQ   DI, $0x08
 	JLE    narrow3
-	MOVQ   104(AX), R9
-	MOVQ   BX, R9
-	CMPQ   40(DX), $0x00
+	TESTQ  $0x00000001, 48(DX)
 	JNE    start6
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	JMP    sums7
 
 start6:
+	MOVQ    72(AX), R9
+	MOVQ    176(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
 	VMOVUPS (R9), Y0
 	VMOVUPS 32(R9), Y1
 
@@ -7944,9 +12420,12 @@ sums7:
 	MOVQ    (DX), R10
 	LEAQ    (R9)(R10*4), R9
 	LEAQ    (CX)(CX*2), R10
+	MOVQ    152(AX), R12
 	MOVQ    SI, R11
-	MOVQ    24(DX), R12
-	SUBQ    $0x04, R12
+	SHLQ    $0x02, R12
+	LEAQ    (R12)(R12*2), R13
+	MOVQ    32(DX), R14
+	SUBQ    $0x04, R14
 	JL      tail9
 	PCALIGN $0x40
 
@@ -7956,28 +12435,28 @@ loop8:
 	VBROADCASTSS (R9), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	VMOVUPS      128(R11), Y2
-	VMOVUPS      160(R11), Y3
+	VMOVUPS      (R11)(R12*1), Y2
+	VMOVUPS      32(R11)(R12*1), Y3
 	VBROADCASTSS (R9)(CX*1), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	VMOVUPS      256(R11), Y2
-	VMOVUPS      288(R11), Y3
+	VMOVUPS      (R11)(R12*2), Y2
+	VMOVUPS      32(R11)(R12*2), Y3
 	VBROADCASTSS (R9)(CX*2), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	VMOVUPS      384(R11), Y2
-	VMOVUPS      416(R11), Y3
+	VMOVUPS      (R11)(R13*1), Y2
+	VMOVUPS      32(R11)(R13*1), Y3
 	VBROADCASTSS (R9)(R10*1), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         $0x00000200, R11
+	LEAQ         (R11)(R12*4), R11
 	LEAQ         (R9)(CX*4), R9
-	SUBQ         $0x04, R12
+	SUBQ         $0x04, R14
 	JGE          loop8
 
 tail9:
-	ADDQ $0x04, R12
+	ADDQ $0x04, R14
 	JZ   done11
 
 tailloop10:
@@ -7986,87 +12465,154 @@ tailloop10:
 	VBROADCASTSS (R9), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         $0x00000080, R11
+	ADDQ         R12, R11
 	ADDQ         CX, R9
-	DECQ         R12
+	DECQ         R14
 	JNZ          tailloop10
 
 done11:
-	MOVQ    104(AX), R9
-	MOVQ    BX, R9
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle12
+	MOVQ         96(AX), R9
+	TESTQ        R9, R9
+	JEQ          plain13
+	MOVQ         184(AX), R10
+	MOVQ         16(DX), R11
+	IMULQ        R10, R11
+	LEAQ         (R9)(R11*4), R9
+	VBROADCASTSS (R9), Y4
+	VMULPS       Y4, Y0, Y0
+	VMULPS       Y4, Y1, Y1
+
+plain13:
+	MOVQ    48(AX), R9
+	MOVQ    168(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
 	VMOVUPS Y0, (R9)
 	VMOVUPS Y1, 32(R9)
-	ADDQ    $0x00000040, BX
-	ADDQ    $0x40, SI
-	XORQ    $0x40, R8
-	JNZ     second12
-	MOVQ    112(AX), R9
-	LEAQ    -128(SI)(R9*4), SI
+	JMP     stored14
 
-second12:
+middle12:
+	MOVQ    72(AX), R9
+	MOVQ    176(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+
+stored14:
+	ADDQ $0x00000010, BX
+	ADDQ $0x40, SI
+	XORQ $0x40, R8
+	JNZ  second15
+	MOVQ 160(AX), R9
+	LEAQ -128(SI)(R9*4), SI
+
+second15:
 	SUBQ $0x10, DI
 	JG   columns2
 	JMP  end5
 
 narrow3:
-	MOVQ   104(AX), DI
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start13
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start16
 	VXORPS Y0, Y0, Y0
-	JMP    sums14
+	JMP    sums17
 
-start13:
+start16:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Y0
 
-sums14:
+sums17:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
 	LEAQ    (CX)(CX*2), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail16
+	MOVQ    152(AX), R9
+	SHLQ    $0x02, R9
+	LEAQ    (R9)(R9*2), R10
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail19
 	PCALIGN $0x40
 
-loop15:
+loop18:
 	VMOVUPS      (SI), Y1
 	VBROADCASTSS (DI), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	VMOVUPS      128(SI), Y1
+	VMOVUPS      (SI)(R9*1), Y1
 	VBROADCASTSS (DI)(CX*1), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	VMOVUPS      256(SI), Y1
+	VMOVUPS      (SI)(R9*2), Y1
 	VBROADCASTSS (DI)(CX*2), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	VMOVUPS      384(SI), Y1
+	VMOVUPS      (SI)(R10*1), Y1
 	VBROADCASTSS (DI)(R8*1), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
-	SUBQ         $0x04, R9
-	JGE          loop15
+	SUBQ         $0x04, R11
+	JGE          loop18
 
-tail16:
-	ADDQ $0x04, R9
-	JZ   done18
+tail19:
+	ADDQ $0x04, R11
+	JZ   done21
 
-tailloop17:
+tailloop20:
 	VMOVUPS      (SI), Y1
 	VBROADCASTSS (DI), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         CX, DI
-	DECQ         R9
-	JNZ          tailloop17
+	DECQ         R11
+	JNZ          tailloop20
 
-done18:
-	MOVQ    104(AX), SI
-	VMOVUPS Y0, (BX)
+done21:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle22
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain23
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Y2
+	VMULPS       Y2, Y0, Y0
 
+plain23:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	JMP     stored24
+
+middle22:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+
+stored24:
 end5:
-	ADDQ $0x30, DX
-	DECQ 120(AX)
+	ADDQ $0x38, DX
+	DECQ 192(AX)
 	JNZ  tile1
 	VZEROUPPER
 	RET
@@ -8075,26 +12621,22 @@ end5:
 // Requires: AVX, FMA3
 TEXT ·rowTilesN2AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ 96(AX), CX
+	MOVQ 144(AX), CX
 	SHLQ $0x02, CX
-	MOVQ 72(AX), DX
+	MOVQ 120(AX), DX
 
 tile1:
-	MOVQ 48(AX), BX
+	MOVQ 24(DX), BX
 	MOVQ 24(AX), SI
-	MOVQ 16(DX), DI
-	LEAQ (BX)(DI*4), BX
 	MOVQ 8(DX), DI
 	LEAQ (SI)(DI*4), SI
-	MOVQ 32(DX), DI
+	MOVQ 40(DX), DI
 	XORQ R8, R8
 
 columns2:
 	CMPQ   DI, $0x08
 	JLE    narrow3
-	MOVQ   104(AX), R10
-	MOVQ   BX, R9
-	CMPQ   40(DX), $0x00
+	TESTQ  $0x00000001, 48(DX)
 	JNE    start6
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -8103,6 +12645,12 @@ columns2:
 	JMP    sums7
 
 start6:
+	MOVQ    72(AX), R9
+	MOVQ    176(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
 	VMOVUPS (R9), Y0
 	VMOVUPS 32(R9), Y1
 	LEAQ    (R9)(R10*4), R9
@@ -8113,9 +12661,12 @@ sums7:
 	MOVQ    (AX), R9
 	MOVQ    (DX), R10
 	LEAQ    (R9)(R10*4), R9
+	MOVQ    152(AX), R11
 	MOVQ    SI, R10
-	MOVQ    24(DX), R11
-	SUBQ    $0x04, R11
+	SHLQ    $0x02, R11
+	LEAQ    (R11)(R11*2), R12
+	MOVQ    32(DX), R13
+	SUBQ    $0x04, R13
 	JL      tail9
 	PCALIGN $0x40
 
@@ -8128,37 +12679,37 @@ loop8:
 	VBROADCASTSS (R9)(CX*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	VMOVUPS      128(R10), Y4
-	VMOVUPS      160(R10), Y5
+	VMOVUPS      (R10)(R11*1), Y4
+	VMOVUPS      32(R10)(R11*1), Y5
 	VBROADCASTSS 4(R9), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
 	VBROADCASTSS 4(R9)(CX*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	VMOVUPS      256(R10), Y4
-	VMOVUPS      288(R10), Y5
+	VMOVUPS      (R10)(R11*2), Y4
+	VMOVUPS      32(R10)(R11*2), Y5
 	VBROADCASTSS 8(R9), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
 	VBROADCASTSS 8(R9)(CX*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	VMOVUPS      384(R10), Y4
-	VMOVUPS      416(R10), Y5
+	VMOVUPS      (R10)(R12*1), Y4
+	VMOVUPS      32(R10)(R12*1), Y5
 	VBROADCASTSS 12(R9), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
 	VBROADCASTSS 12(R9)(CX*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         $0x00000200, R10
+	LEAQ         (R10)(R11*4), R10
 	ADDQ         $0x10, R9
-	SUBQ         $0x04, R11
+	SUBQ         $0x04, R13
 	JGE          loop8
 
 tail9:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R13
 	JZ   done11
 
 tailloop10:
@@ -8170,104 +12721,199 @@ tailloop10:
 	VBROADCASTSS (R9)(CX*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         $0x00000080, R10
+	ADDQ         R11, R10
 	ADDQ         $0x04, R9
-	DECQ         R11
+	DECQ         R13
 	JNZ          tailloop10
 
 done11:
-	MOVQ    104(AX), R10
-	MOVQ    BX, R9
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole12
+	VMOVUPS      (R10), Y4
+	VMOVUPS      32(R10), Y5
+	VBROADCASTSS (R9)(CX*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+
+whole12:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle13
+	MOVQ         96(AX), R9
+	TESTQ        R9, R9
+	JEQ          plain14
+	MOVQ         184(AX), R10
+	MOVQ         16(DX), R11
+	IMULQ        R10, R11
+	LEAQ         (R9)(R11*4), R9
+	VBROADCASTSS (R9), Y6
+	VMULPS       Y6, Y0, Y0
+	VMULPS       Y6, Y1, Y1
+	LEAQ         (R9)(R10*4), R9
+	VBROADCASTSS (R9), Y6
+	VMULPS       Y6, Y2, Y2
+	VMULPS       Y6, Y3, Y3
+
+plain14:
+	MOVQ    48(AX), R9
+	MOVQ    168(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
 	VMOVUPS Y0, (R9)
 	VMOVUPS Y1, 32(R9)
 	LEAQ    (R9)(R10*4), R9
 	VMOVUPS Y2, (R9)
 	VMOVUPS Y3, 32(R9)
-	ADDQ    $0x00000040, BX
-	ADDQ    $0x40, SI
-	XORQ    $0x40, R8
-	JNZ     second12
-	MOVQ    112(AX), R9
-	LEAQ    -128(SI)(R9*4), SI
+	JMP     stored15
 
-second12:
+middle13:
+	MOVQ    72(AX), R9
+	MOVQ    176(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
+
+stored15:
+	ADDQ $0x00000010, BX
+	ADDQ $0x40, SI
+	XORQ $0x40, R8
+	JNZ  second16
+	MOVQ 160(AX), R9
+	LEAQ -128(SI)(R9*4), SI
+
+second16:
 	SUBQ $0x10, DI
 	JG   columns2
 	JMP  end5
 
 narrow3:
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start13
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start17
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	JMP    sums14
+	JMP    sums18
 
-start13:
+start17:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Y0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y1
 
-sums14:
+sums18:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
-	MOVQ    24(DX), R8
-	SUBQ    $0x04, R8
-	JL      tail16
+	MOVQ    152(AX), R8
+	SHLQ    $0x02, R8
+	LEAQ    (R8)(R8*2), R9
+	MOVQ    32(DX), R10
+	SUBQ    $0x04, R10
+	JL      tail20
 	PCALIGN $0x40
 
-loop15:
+loop19:
 	VMOVUPS      (SI), Y2
 	VBROADCASTSS (DI), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS (DI)(CX*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	VMOVUPS      128(SI), Y2
+	VMOVUPS      (SI)(R8*1), Y2
 	VBROADCASTSS 4(DI), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS 4(DI)(CX*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	VMOVUPS      256(SI), Y2
+	VMOVUPS      (SI)(R8*2), Y2
 	VBROADCASTSS 8(DI), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS 8(DI)(CX*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	VMOVUPS      384(SI), Y2
+	VMOVUPS      (SI)(R9*1), Y2
 	VBROADCASTSS 12(DI), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS 12(DI)(CX*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R8*4), SI
 	ADDQ         $0x10, DI
-	SUBQ         $0x04, R8
-	JGE          loop15
+	SUBQ         $0x04, R10
+	JGE          loop19
 
-tail16:
-	ADDQ $0x04, R8
-	JZ   done18
+tail20:
+	ADDQ $0x04, R10
+	JZ   done22
 
-tailloop17:
+tailloop21:
 	VMOVUPS      (SI), Y2
 	VBROADCASTSS (DI), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS (DI)(CX*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $0x00000080, SI
+	ADDQ         R8, SI
 	ADDQ         $0x04, DI
-	DECQ         R8
-	JNZ          tailloop17
+	DECQ         R10
+	JNZ          tailloop21
 
-done18:
-	MOVQ    104(AX), SI
-	VMOVUPS Y0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y1, (BX)
+done22:
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole23
+	VMOVUPS      (SI), Y2
+	VBROADCASTSS (DI)(CX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
 
+whole23:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle24
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain25
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Y3
+	VMULPS       Y3, Y0, Y0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y3
+	VMULPS       Y3, Y1, Y1
+
+plain25:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	JMP     stored26
+
+middle24:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+
+stored26:
 end5:
-	ADDQ $0x30, DX
-	DECQ 120(AX)
+	ADDQ $0x38, DX
+	DECQ 192(AX)
 	JNZ  tile1
 	VZEROUPPER
 	RET
@@ -8276,26 +12922,22 @@ end5:
 // Requires: AVX, FMA3
 TEXT ·rowTilesT2AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ 96(AX), CX
+	MOVQ 144(AX), CX
 	SHLQ $0x02, CX
-	MOVQ 72(AX), DX
+	MOVQ 120(AX), DX
 
 tile1:
-	MOVQ 48(AX), BX
+	MOVQ 24(DX), BX
 	MOVQ 24(AX), SI
-	MOVQ 16(DX), DI
-	LEAQ (BX)(DI*4), BX
 	MOVQ 8(DX), DI
 	LEAQ (SI)(DI*4), SI
-	MOVQ 32(DX), DI
+	MOVQ 40(DX), DI
 	XORQ R8, R8
 
 columns2:
 	CMPQ   DI, $0x08
 	JLE    narrow3
-	MOVQ   104(AX), R10
-	MOVQ   BX, R9
-	CMPQ   40(DX), $0x00
+	TESTQ  $0x00000001, 48(DX)
 	JNE    start6
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -8304,6 +12946,12 @@ columns2:
 	JMP    sums7
 
 start6:
+	MOVQ    72(AX), R9
+	MOVQ    176(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
 	VMOVUPS (R9), Y0
 	VMOVUPS 32(R9), Y1
 	LEAQ    (R9)(R10*4), R9
@@ -8311,17 +12959,31 @@ start6:
 	VMOVUPS 32(R9), Y3
 
 sums7:
-	MOVQ    (AX), R9
-	MOVQ    (DX), R10
-	LEAQ    (R9)(R10*4), R9
-	LEAQ    (CX)(CX*2), R10
-	MOVQ    SI, R11
-	MOVQ    24(DX), R12
-	SUBQ    $0x04, R12
-	JL      tail9
+	MOVQ         (AX), R9
+	MOVQ         (DX), R10
+	LEAQ         (R9)(R10*4), R9
+	LEAQ         (CX)(CX*2), R10
+	MOVQ         152(AX), R12
+	MOVQ         SI, R11
+	SHLQ         $0x02, R12
+	LEAQ         (R12)(R12*2), R13
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole8
+	VMOVUPS      (R11), Y4
+	VMOVUPS      32(R11), Y5
+	VBROADCASTSS (R9), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	ADDQ         R12, R11
+	ADDQ         CX, R9
+
+whole8:
+	MOVQ    32(DX), R14
+	SUBQ    $0x04, R14
+	JL      tail10
 	PCALIGN $0x40
 
-loop8:
+loop9:
 	VMOVUPS      (R11), Y4
 	VMOVUPS      32(R11), Y5
 	VBROADCASTSS (R9), Y6
@@ -8330,40 +12992,40 @@ loop8:
 	VBROADCASTSS 4(R9), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	VMOVUPS      128(R11), Y4
-	VMOVUPS      160(R11), Y5
+	VMOVUPS      (R11)(R12*1), Y4
+	VMOVUPS      32(R11)(R12*1), Y5
 	VBROADCASTSS (R9)(CX*1), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
 	VBROADCASTSS 4(R9)(CX*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	VMOVUPS      256(R11), Y4
-	VMOVUPS      288(R11), Y5
+	VMOVUPS      (R11)(R12*2), Y4
+	VMOVUPS      32(R11)(R12*2), Y5
 	VBROADCASTSS (R9)(CX*2), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
 	VBROADCASTSS 4(R9)(CX*2), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	VMOVUPS      384(R11), Y4
-	VMOVUPS      416(R11), Y5
+	VMOVUPS      (R11)(R13*1), Y4
+	VMOVUPS      32(R11)(R13*1), Y5
 	VBROADCASTSS (R9)(R10*1), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
 	VBROADCASTSS 4(R9)(R10*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         $0x00000200, R11
+	LEAQ         (R11)(R12*4), R11
 	LEAQ         (R9)(CX*4), R9
-	SUBQ         $0x04, R12
-	JGE          loop8
+	SUBQ         $0x04, R14
+	JGE          loop9
 
-tail9:
-	ADDQ $0x04, R12
-	JZ   done11
+tail10:
+	ADDQ $0x04, R14
+	JZ   done12
 
-tailloop10:
+tailloop11:
 	VMOVUPS      (R11), Y4
 	VMOVUPS      32(R11), Y5
 	VBROADCASTSS (R9), Y6
@@ -8372,105 +13034,193 @@ tailloop10:
 	VBROADCASTSS 4(R9), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         $0x00000080, R11
+	ADDQ         R12, R11
 	ADDQ         CX, R9
-	DECQ         R12
-	JNZ          tailloop10
+	DECQ         R14
+	JNZ          tailloop11
 
-done11:
-	MOVQ    104(AX), R10
-	MOVQ    BX, R9
+done12:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle13
+	MOVQ         96(AX), R9
+	TESTQ        R9, R9
+	JEQ          plain14
+	MOVQ         184(AX), R10
+	MOVQ         16(DX), R11
+	IMULQ        R10, R11
+	LEAQ         (R9)(R11*4), R9
+	VBROADCASTSS (R9), Y6
+	VMULPS       Y6, Y0, Y0
+	VMULPS       Y6, Y1, Y1
+	LEAQ         (R9)(R10*4), R9
+	VBROADCASTSS (R9), Y6
+	VMULPS       Y6, Y2, Y2
+	VMULPS       Y6, Y3, Y3
+
+plain14:
+	MOVQ    48(AX), R9
+	MOVQ    168(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
 	VMOVUPS Y0, (R9)
 	VMOVUPS Y1, 32(R9)
 	LEAQ    (R9)(R10*4), R9
 	VMOVUPS Y2, (R9)
 	VMOVUPS Y3, 32(R9)
-	ADDQ    $0x00000040, BX
-	ADDQ    $0x40, SI
-	XORQ    $0x40, R8
-	JNZ     second12
-	MOVQ    112(AX), R9
-	LEAQ    -128(SI)(R9*4), SI
+	JMP     stored15
 
-second12:
+middle13:
+	MOVQ    72(AX), R9
+	MOVQ    176(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
+
+stored15:
+	ADDQ $0x00000010, BX
+	ADDQ $0x40, SI
+	XORQ $0x40, R8
+	JNZ  second16
+	MOVQ 160(AX), R9
+	LEAQ -128(SI)(R9*4), SI
+
+second16:
 	SUBQ $0x10, DI
 	JG   columns2
 	JMP  end5
 
 narrow3:
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start13
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start17
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	JMP    sums14
+	JMP    sums18
 
-start13:
+start17:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Y0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y1
 
-sums14:
-	MOVQ    (AX), DI
-	MOVQ    (DX), R8
-	LEAQ    (DI)(R8*4), DI
-	LEAQ    (CX)(CX*2), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail16
+sums18:
+	MOVQ         (AX), DI
+	MOVQ         (DX), R8
+	LEAQ         (DI)(R8*4), DI
+	LEAQ         (CX)(CX*2), R8
+	MOVQ         152(AX), R9
+	SHLQ         $0x02, R9
+	LEAQ         (R9)(R9*2), R10
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole19
+	VMOVUPS      (SI), Y2
+	VBROADCASTSS (DI), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+
+whole19:
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail21
 	PCALIGN $0x40
 
-loop15:
+loop20:
 	VMOVUPS      (SI), Y2
 	VBROADCASTSS (DI), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS 4(DI), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	VMOVUPS      128(SI), Y2
+	VMOVUPS      (SI)(R9*1), Y2
 	VBROADCASTSS (DI)(CX*1), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS 4(DI)(CX*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	VMOVUPS      256(SI), Y2
+	VMOVUPS      (SI)(R9*2), Y2
 	VBROADCASTSS (DI)(CX*2), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS 4(DI)(CX*2), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	VMOVUPS      384(SI), Y2
+	VMOVUPS      (SI)(R10*1), Y2
 	VBROADCASTSS (DI)(R8*1), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS 4(DI)(R8*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
-	SUBQ         $0x04, R9
-	JGE          loop15
+	SUBQ         $0x04, R11
+	JGE          loop20
 
-tail16:
-	ADDQ $0x04, R9
-	JZ   done18
+tail21:
+	ADDQ $0x04, R11
+	JZ   done23
 
-tailloop17:
+tailloop22:
 	VMOVUPS      (SI), Y2
 	VBROADCASTSS (DI), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS 4(DI), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         CX, DI
-	DECQ         R9
-	JNZ          tailloop17
+	DECQ         R11
+	JNZ          tailloop22
 
-done18:
-	MOVQ    104(AX), SI
-	VMOVUPS Y0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y1, (BX)
+done23:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle24
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain25
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Y3
+	VMULPS       Y3, Y0, Y0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y3
+	VMULPS       Y3, Y1, Y1
 
+plain25:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	JMP     stored26
+
+middle24:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+
+stored26:
 end5:
-	ADDQ $0x30, DX
-	DECQ 120(AX)
+	ADDQ $0x38, DX
+	DECQ 192(AX)
 	JNZ  tile1
 	VZEROUPPER
 	RET
@@ -8479,26 +13229,22 @@ end5:
 // Requires: AVX, FMA3
 TEXT ·rowTilesN3AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ 96(AX), CX
+	MOVQ 144(AX), CX
 	SHLQ $0x02, CX
-	MOVQ 72(AX), DX
+	MOVQ 120(AX), DX
 
 tile1:
-	MOVQ 48(AX), BX
+	MOVQ 24(DX), BX
 	MOVQ 24(AX), SI
-	MOVQ 16(DX), DI
-	LEAQ (BX)(DI*4), BX
 	MOVQ 8(DX), DI
 	LEAQ (SI)(DI*4), SI
-	MOVQ 32(DX), DI
+	MOVQ 40(DX), DI
 	XORQ R8, R8
 
 columns2:
 	CMPQ   DI, $0x08
 	JLE    narrow3
-	MOVQ   104(AX), R10
-	MOVQ   BX, R9
-	CMPQ   40(DX), $0x00
+	TESTQ  $0x00000001, 48(DX)
 	JNE    start6
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -8509,6 +13255,12 @@ columns2:
 	JMP    sums7
 
 start6:
+	MOVQ    72(AX), R9
+	MOVQ    176(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
 	VMOVUPS (R9), Y0
 	VMOVUPS 32(R9), Y1
 	LEAQ    (R9)(R10*4), R9
@@ -8522,9 +13274,12 @@ sums7:
 	MOVQ    (AX), R9
 	MOVQ    (DX), R10
 	LEAQ    (R9)(R10*4), R9
+	MOVQ    152(AX), R11
 	MOVQ    SI, R10
-	MOVQ    24(DX), R11
-	SUBQ    $0x04, R11
+	SHLQ    $0x02, R11
+	LEAQ    (R11)(R11*2), R12
+	MOVQ    32(DX), R13
+	SUBQ    $0x04, R13
 	JL      tail9
 	PCALIGN $0x40
 
@@ -8540,8 +13295,8 @@ loop8:
 	VBROADCASTSS (R9)(CX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      128(R10), Y6
-	VMOVUPS      160(R10), Y7
+	VMOVUPS      (R10)(R11*1), Y6
+	VMOVUPS      32(R10)(R11*1), Y7
 	VBROADCASTSS 4(R9), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
@@ -8551,8 +13306,8 @@ loop8:
 	VBROADCASTSS 4(R9)(CX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      256(R10), Y6
-	VMOVUPS      288(R10), Y7
+	VMOVUPS      (R10)(R11*2), Y6
+	VMOVUPS      32(R10)(R11*2), Y7
 	VBROADCASTSS 8(R9), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
@@ -8562,8 +13317,8 @@ loop8:
 	VBROADCASTSS 8(R9)(CX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      384(R10), Y6
-	VMOVUPS      416(R10), Y7
+	VMOVUPS      (R10)(R12*1), Y6
+	VMOVUPS      32(R10)(R12*1), Y7
 	VBROADCASTSS 12(R9), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
@@ -8573,13 +13328,13 @@ loop8:
 	VBROADCASTSS 12(R9)(CX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         $0x00000200, R10
+	LEAQ         (R10)(R11*4), R10
 	ADDQ         $0x10, R9
-	SUBQ         $0x04, R11
+	SUBQ         $0x04, R13
 	JGE          loop8
 
 tail9:
-	ADDQ $0x04, R11
+	ADDQ $0x04, R13
 	JZ   done11
 
 tailloop10:
@@ -8594,14 +13349,57 @@ tailloop10:
 	VBROADCASTSS (R9)(CX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         $0x00000080, R10
+	ADDQ         R11, R10
 	ADDQ         $0x04, R9
-	DECQ         R11
+	DECQ         R13
 	JNZ          tailloop10
 
 done11:
-	MOVQ    104(AX), R10
-	MOVQ    BX, R9
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole12
+	VMOVUPS      (R10), Y6
+	VMOVUPS      32(R10), Y7
+	VBROADCASTSS (R9)(CX*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (R9)(CX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      (R10)(R11*1), Y6
+	VMOVUPS      32(R10)(R11*1), Y7
+	VBROADCASTSS 4(R9)(CX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+
+whole12:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle13
+	MOVQ         96(AX), R9
+	TESTQ        R9, R9
+	JEQ          plain14
+	MOVQ         184(AX), R10
+	MOVQ         16(DX), R11
+	IMULQ        R10, R11
+	LEAQ         (R9)(R11*4), R9
+	VBROADCASTSS (R9), Y8
+	VMULPS       Y8, Y0, Y0
+	VMULPS       Y8, Y1, Y1
+	LEAQ         (R9)(R10*4), R9
+	VBROADCASTSS (R9), Y8
+	VMULPS       Y8, Y2, Y2
+	VMULPS       Y8, Y3, Y3
+	LEAQ         (R9)(R10*4), R9
+	VBROADCASTSS (R9), Y8
+	VMULPS       Y8, Y4, Y4
+	VMULPS       Y8, Y5, Y5
+
+plain14:
+	MOVQ    48(AX), R9
+	MOVQ    168(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
 	VMOVUPS Y0, (R9)
 	VMOVUPS Y1, 32(R9)
 	LEAQ    (R9)(R10*4), R9
@@ -8610,45 +13408,71 @@ done11:
 	LEAQ    (R9)(R10*4), R9
 	VMOVUPS Y4, (R9)
 	VMOVUPS Y5, 32(R9)
-	ADDQ    $0x00000040, BX
-	ADDQ    $0x40, SI
-	XORQ    $0x40, R8
-	JNZ     second12
-	MOVQ    112(AX), R9
-	LEAQ    -128(SI)(R9*4), SI
+	JMP     stored15
 
-second12:
+middle13:
+	MOVQ    72(AX), R9
+	MOVQ    176(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+
+stored15:
+	ADDQ $0x00000010, BX
+	ADDQ $0x40, SI
+	XORQ $0x40, R8
+	JNZ  second16
+	MOVQ 160(AX), R9
+	LEAQ -128(SI)(R9*4), SI
+
+second16:
 	SUBQ $0x10, DI
 	JG   columns2
 	JMP  end5
 
 narrow3:
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start13
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start17
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    sums14
+	JMP    sums18
 
-start13:
+start17:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Y0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y1
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y2
 
-sums14:
+sums18:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
-	MOVQ    24(DX), R8
-	SUBQ    $0x04, R8
-	JL      tail16
+	MOVQ    152(AX), R8
+	SHLQ    $0x02, R8
+	LEAQ    (R8)(R8*2), R9
+	MOVQ    32(DX), R10
+	SUBQ    $0x04, R10
+	JL      tail20
 	PCALIGN $0x40
 
-loop15:
+loop19:
 	VMOVUPS      (SI), Y3
 	VBROADCASTSS (DI), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -8656,37 +13480,37 @@ loop15:
 	VFMADD231PS  Y3, Y4, Y1
 	VBROADCASTSS (DI)(CX*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	VMOVUPS      128(SI), Y3
+	VMOVUPS      (SI)(R8*1), Y3
 	VBROADCASTSS 4(DI), Y4
 	VFMADD231PS  Y3, Y4, Y0
 	VBROADCASTSS 4(DI)(CX*1), Y4
 	VFMADD231PS  Y3, Y4, Y1
 	VBROADCASTSS 4(DI)(CX*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	VMOVUPS      256(SI), Y3
+	VMOVUPS      (SI)(R8*2), Y3
 	VBROADCASTSS 8(DI), Y4
 	VFMADD231PS  Y3, Y4, Y0
 	VBROADCASTSS 8(DI)(CX*1), Y4
 	VFMADD231PS  Y3, Y4, Y1
 	VBROADCASTSS 8(DI)(CX*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	VMOVUPS      384(SI), Y3
+	VMOVUPS      (SI)(R9*1), Y3
 	VBROADCASTSS 12(DI), Y4
 	VFMADD231PS  Y3, Y4, Y0
 	VBROADCASTSS 12(DI)(CX*1), Y4
 	VFMADD231PS  Y3, Y4, Y1
 	VBROADCASTSS 12(DI)(CX*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R8*4), SI
 	ADDQ         $0x10, DI
-	SUBQ         $0x04, R8
-	JGE          loop15
+	SUBQ         $0x04, R10
+	JGE          loop19
 
-tail16:
-	ADDQ $0x04, R8
-	JZ   done18
+tail20:
+	ADDQ $0x04, R10
+	JZ   done22
 
-tailloop17:
+tailloop21:
 	VMOVUPS      (SI), Y3
 	VBROADCASTSS (DI), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -8694,22 +13518,73 @@ tailloop17:
 	VFMADD231PS  Y3, Y4, Y1
 	VBROADCASTSS (DI)(CX*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         $0x00000080, SI
+	ADDQ         R8, SI
 	ADDQ         $0x04, DI
-	DECQ         R8
-	JNZ          tailloop17
+	DECQ         R10
+	JNZ          tailloop21
 
-done18:
-	MOVQ    104(AX), SI
-	VMOVUPS Y0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y2, (BX)
+done22:
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole23
+	VMOVUPS      (SI), Y3
+	VBROADCASTSS (DI)(CX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (DI)(CX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      (SI)(R8*1), Y3
+	VBROADCASTSS 4(DI)(CX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
 
+whole23:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle24
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain25
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Y4
+	VMULPS       Y4, Y0, Y0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y4
+	VMULPS       Y4, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y4
+	VMULPS       Y4, Y2, Y2
+
+plain25:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	JMP     stored26
+
+middle24:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+
+stored26:
 end5:
-	ADDQ $0x30, DX
-	DECQ 120(AX)
+	ADDQ $0x38, DX
+	DECQ 192(AX)
 	JNZ  tile1
 	VZEROUPPER
 	RET
@@ -8718,26 +13593,22 @@ end5:
 // Requires: AVX, FMA3
 TEXT ·rowTilesT3AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ 96(AX), CX
+	MOVQ 144(AX), CX
 	SHLQ $0x02, CX
-	MOVQ 72(AX), DX
+	MOVQ 120(AX), DX
 
 tile1:
-	MOVQ 48(AX), BX
+	MOVQ 24(DX), BX
 	MOVQ 24(AX), SI
-	MOVQ 16(DX), DI
-	LEAQ (BX)(DI*4), BX
 	MOVQ 8(DX), DI
 	LEAQ (SI)(DI*4), SI
-	MOVQ 32(DX), DI
+	MOVQ 40(DX), DI
 	XORQ R8, R8
 
 columns2:
 	CMPQ   DI, $0x08
 	JLE    narrow3
-	MOVQ   104(AX), R10
-	MOVQ   BX, R9
-	CMPQ   40(DX), $0x00
+	TESTQ  $0x00000001, 48(DX)
 	JNE    start6
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -8748,6 +13619,12 @@ columns2:
 	JMP    sums7
 
 start6:
+	MOVQ    72(AX), R9
+	MOVQ    176(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
 	VMOVUPS (R9), Y0
 	VMOVUPS 32(R9), Y1
 	LEAQ    (R9)(R10*4), R9
@@ -8758,17 +13635,41 @@ start6:
 	VMOVUPS 32(R9), Y5
 
 sums7:
-	MOVQ    (AX), R9
-	MOVQ    (DX), R10
-	LEAQ    (R9)(R10*4), R9
-	LEAQ    (CX)(CX*2), R10
-	MOVQ    SI, R11
-	MOVQ    24(DX), R12
-	SUBQ    $0x04, R12
-	JL      tail9
+	MOVQ         (AX), R9
+	MOVQ         (DX), R10
+	LEAQ         (R9)(R10*4), R9
+	LEAQ         (CX)(CX*2), R10
+	MOVQ         152(AX), R12
+	MOVQ         SI, R11
+	SHLQ         $0x02, R12
+	LEAQ         (R12)(R12*2), R13
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole8
+	VMOVUPS      (R11), Y6
+	VMOVUPS      32(R11), Y7
+	VBROADCASTSS (R9), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VMOVUPS      (R11)(R12*1), Y6
+	VMOVUPS      32(R11)(R12*1), Y7
+	VBROADCASTSS (R9)(CX*1), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(R9)(CX*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	ADDQ         R12, R11
+	ADDQ         CX, R9
+	ADDQ         R12, R11
+	ADDQ         CX, R9
+
+whole8:
+	MOVQ    32(DX), R14
+	SUBQ    $0x04, R14
+	JL      tail10
 	PCALIGN $0x40
 
-loop8:
+loop9:
 	VMOVUPS      (R11), Y6
 	VMOVUPS      32(R11), Y7
 	VBROADCASTSS (R9), Y8
@@ -8780,8 +13681,8 @@ loop8:
 	VBROADCASTSS 8(R9), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      128(R11), Y6
-	VMOVUPS      160(R11), Y7
+	VMOVUPS      (R11)(R12*1), Y6
+	VMOVUPS      32(R11)(R12*1), Y7
 	VBROADCASTSS (R9)(CX*1), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
@@ -8791,8 +13692,8 @@ loop8:
 	VBROADCASTSS 8(R9)(CX*1), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      256(R11), Y6
-	VMOVUPS      288(R11), Y7
+	VMOVUPS      (R11)(R12*2), Y6
+	VMOVUPS      32(R11)(R12*2), Y7
 	VBROADCASTSS (R9)(CX*2), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
@@ -8802,8 +13703,8 @@ loop8:
 	VBROADCASTSS 8(R9)(CX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	VMOVUPS      384(R11), Y6
-	VMOVUPS      416(R11), Y7
+	VMOVUPS      (R11)(R13*1), Y6
+	VMOVUPS      32(R11)(R13*1), Y7
 	VBROADCASTSS (R9)(R10*1), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
@@ -8813,16 +13714,16 @@ loop8:
 	VBROADCASTSS 8(R9)(R10*1), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         $0x00000200, R11
+	LEAQ         (R11)(R12*4), R11
 	LEAQ         (R9)(CX*4), R9
-	SUBQ         $0x04, R12
-	JGE          loop8
+	SUBQ         $0x04, R14
+	JGE          loop9
 
-tail9:
-	ADDQ $0x04, R12
-	JZ   done11
+tail10:
+	ADDQ $0x04, R14
+	JZ   done12
 
-tailloop10:
+tailloop11:
 	VMOVUPS      (R11), Y6
 	VMOVUPS      32(R11), Y7
 	VBROADCASTSS (R9), Y8
@@ -8834,14 +13735,40 @@ tailloop10:
 	VBROADCASTSS 8(R9), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         $0x00000080, R11
+	ADDQ         R12, R11
 	ADDQ         CX, R9
-	DECQ         R12
-	JNZ          tailloop10
+	DECQ         R14
+	JNZ          tailloop11
 
-done11:
-	MOVQ    104(AX), R10
-	MOVQ    BX, R9
+done12:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle13
+	MOVQ         96(AX), R9
+	TESTQ        R9, R9
+	JEQ          plain14
+	MOVQ         184(AX), R10
+	MOVQ         16(DX), R11
+	IMULQ        R10, R11
+	LEAQ         (R9)(R11*4), R9
+	VBROADCASTSS (R9), Y8
+	VMULPS       Y8, Y0, Y0
+	VMULPS       Y8, Y1, Y1
+	LEAQ         (R9)(R10*4), R9
+	VBROADCASTSS (R9), Y8
+	VMULPS       Y8, Y2, Y2
+	VMULPS       Y8, Y3, Y3
+	LEAQ         (R9)(R10*4), R9
+	VBROADCASTSS (R9), Y8
+	VMULPS       Y8, Y4, Y4
+	VMULPS       Y8, Y5, Y5
+
+plain14:
+	MOVQ    48(AX), R9
+	MOVQ    168(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
 	VMOVUPS Y0, (R9)
 	VMOVUPS Y1, 32(R9)
 	LEAQ    (R9)(R10*4), R9
@@ -8850,46 +13777,88 @@ done11:
 	LEAQ    (R9)(R10*4), R9
 	VMOVUPS Y4, (R9)
 	VMOVUPS Y5, 32(R9)
-	ADDQ    $0x00000040, BX
-	ADDQ    $0x40, SI
-	XORQ    $0x40, R8
-	JNZ     second12
-	MOVQ    112(AX), R9
-	LEAQ    -128(SI)(R9*4), SI
+	JMP     stored15
 
-second12:
+middle13:
+	MOVQ    72(AX), R9
+	MOVQ    176(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+
+stored15:
+	ADDQ $0x00000010, BX
+	ADDQ $0x40, SI
+	XORQ $0x40, R8
+	JNZ  second16
+	MOVQ 160(AX), R9
+	LEAQ -128(SI)(R9*4), SI
+
+second16:
 	SUBQ $0x10, DI
 	JG   columns2
 	JMP  end5
 
 narrow3:
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start13
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start17
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    sums14
+	JMP    sums18
 
-start13:
+start17:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Y0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y1
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y2
 
-sums14:
-	MOVQ    (AX), DI
-	MOVQ    (DX), R8
-	LEAQ    (DI)(R8*4), DI
-	LEAQ    (CX)(CX*2), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail16
+sums18:
+	MOVQ         (AX), DI
+	MOVQ         (DX), R8
+	LEAQ         (DI)(R8*4), DI
+	LEAQ         (CX)(CX*2), R8
+	MOVQ         152(AX), R9
+	SHLQ         $0x02, R9
+	LEAQ         (R9)(R9*2), R10
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole19
+	VMOVUPS      (SI), Y3
+	VBROADCASTSS (DI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VMOVUPS      (SI)(R9*1), Y3
+	VBROADCASTSS (DI)(CX*1), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+
+whole19:
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail21
 	PCALIGN $0x40
 
-loop15:
+loop20:
 	VMOVUPS      (SI), Y3
 	VBROADCASTSS (DI), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -8897,37 +13866,37 @@ loop15:
 	VFMADD231PS  Y3, Y4, Y1
 	VBROADCASTSS 8(DI), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	VMOVUPS      128(SI), Y3
+	VMOVUPS      (SI)(R9*1), Y3
 	VBROADCASTSS (DI)(CX*1), Y4
 	VFMADD231PS  Y3, Y4, Y0
 	VBROADCASTSS 4(DI)(CX*1), Y4
 	VFMADD231PS  Y3, Y4, Y1
 	VBROADCASTSS 8(DI)(CX*1), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	VMOVUPS      256(SI), Y3
+	VMOVUPS      (SI)(R9*2), Y3
 	VBROADCASTSS (DI)(CX*2), Y4
 	VFMADD231PS  Y3, Y4, Y0
 	VBROADCASTSS 4(DI)(CX*2), Y4
 	VFMADD231PS  Y3, Y4, Y1
 	VBROADCASTSS 8(DI)(CX*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	VMOVUPS      384(SI), Y3
+	VMOVUPS      (SI)(R10*1), Y3
 	VBROADCASTSS (DI)(R8*1), Y4
 	VFMADD231PS  Y3, Y4, Y0
 	VBROADCASTSS 4(DI)(R8*1), Y4
 	VFMADD231PS  Y3, Y4, Y1
 	VBROADCASTSS 8(DI)(R8*1), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
-	SUBQ         $0x04, R9
-	JGE          loop15
+	SUBQ         $0x04, R11
+	JGE          loop20
 
-tail16:
-	ADDQ $0x04, R9
-	JZ   done18
+tail21:
+	ADDQ $0x04, R11
+	JZ   done23
 
-tailloop17:
+tailloop22:
 	VMOVUPS      (SI), Y3
 	VBROADCASTSS (DI), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -8935,22 +13904,61 @@ tailloop17:
 	VFMADD231PS  Y3, Y4, Y1
 	VBROADCASTSS 8(DI), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         CX, DI
-	DECQ         R9
-	JNZ          tailloop17
+	DECQ         R11
+	JNZ          tailloop22
 
-done18:
-	MOVQ    104(AX), SI
-	VMOVUPS Y0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y2, (BX)
+done23:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle24
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain25
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Y4
+	VMULPS       Y4, Y0, Y0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y4
+	VMULPS       Y4, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y4
+	VMULPS       Y4, Y2, Y2
 
+plain25:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	JMP     stored26
+
+middle24:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+
+stored26:
 end5:
-	ADDQ $0x30, DX
-	DECQ 120(AX)
+	ADDQ $0x38, DX
+	DECQ 192(AX)
 	JNZ  tile1
 	VZEROUPPER
 	RET
@@ -8959,26 +13967,22 @@ end5:
 // Requires: AVX, FMA3
 TEXT ·rowTilesN4AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ 96(AX), CX
+	MOVQ 144(AX), CX
 	SHLQ $0x02, CX
-	MOVQ 72(AX), DX
+	MOVQ 120(AX), DX
 
 tile1:
-	MOVQ 48(AX), BX
+	MOVQ 24(DX), BX
 	MOVQ 24(AX), SI
-	MOVQ 16(DX), DI
-	LEAQ (BX)(DI*4), BX
 	MOVQ 8(DX), DI
 	LEAQ (SI)(DI*4), SI
-	MOVQ 32(DX), DI
+	MOVQ 40(DX), DI
 	XORQ R8, R8
 
 columns2:
 	CMPQ   DI, $0x08
 	JLE    narrow3
-	MOVQ   104(AX), R10
-	MOVQ   BX, R9
-	CMPQ   40(DX), $0x00
+	TESTQ  $0x00000001, 48(DX)
 	JNE    start6
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -8991,6 +13995,12 @@ columns2:
 	JMP    sums7
 
 start6:
+	MOVQ    72(AX), R9
+	MOVQ    176(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
 	VMOVUPS (R9), Y0
 	VMOVUPS 32(R9), Y1
 	LEAQ    (R9)(R10*4), R9
@@ -9009,9 +14019,12 @@ sums7:
 	LEAQ    (R9)(R10*4), R9
 	LEAQ    (CX)(CX*2), R10
 	LEAQ    (R9)(R10*1), R10
+	MOVQ    152(AX), R12
 	MOVQ    SI, R11
-	MOVQ    24(DX), R12
-	SUBQ    $0x04, R12
+	SHLQ    $0x02, R12
+	LEAQ    (R12)(R12*2), R13
+	MOVQ    32(DX), R14
+	SUBQ    $0x04, R14
 	JL      tail9
 	PCALIGN $0x40
 
@@ -9030,8 +14043,8 @@ loop8:
 	VBROADCASTSS (R10), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	VMOVUPS      128(R11), Y8
-	VMOVUPS      160(R11), Y9
+	VMOVUPS      (R11)(R12*1), Y8
+	VMOVUPS      32(R11)(R12*1), Y9
 	VBROADCASTSS 4(R9), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
@@ -9044,8 +14057,8 @@ loop8:
 	VBROADCASTSS 4(R10), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	VMOVUPS      256(R11), Y8
-	VMOVUPS      288(R11), Y9
+	VMOVUPS      (R11)(R12*2), Y8
+	VMOVUPS      32(R11)(R12*2), Y9
 	VBROADCASTSS 8(R9), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
@@ -9058,8 +14071,8 @@ loop8:
 	VBROADCASTSS 8(R10), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	VMOVUPS      384(R11), Y8
-	VMOVUPS      416(R11), Y9
+	VMOVUPS      (R11)(R13*1), Y8
+	VMOVUPS      32(R11)(R13*1), Y9
 	VBROADCASTSS 12(R9), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
@@ -9072,14 +14085,14 @@ loop8:
 	VBROADCASTSS 12(R10), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         $0x00000200, R11
+	LEAQ         (R11)(R12*4), R11
 	ADDQ         $0x10, R9
 	ADDQ         $0x10, R10
-	SUBQ         $0x04, R12
+	SUBQ         $0x04, R14
 	JGE          loop8
 
 tail9:
-	ADDQ $0x04, R12
+	ADDQ $0x04, R14
 	JZ   done11
 
 tailloop10:
@@ -9097,15 +14110,73 @@ tailloop10:
 	VBROADCASTSS (R10), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         $0x00000080, R11
+	ADDQ         R12, R11
 	ADDQ         $0x04, R9
 	ADDQ         $0x04, R10
-	DECQ         R12
+	DECQ         R14
 	JNZ          tailloop10
 
 done11:
-	MOVQ    104(AX), R10
-	MOVQ    BX, R9
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole12
+	VMOVUPS      (R11), Y8
+	VMOVUPS      32(R11), Y9
+	VBROADCASTSS (R9)(CX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (R9)(CX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R10), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      (R11)(R12*1), Y8
+	VMOVUPS      32(R11)(R12*1), Y9
+	VBROADCASTSS 4(R9)(CX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 4(R10), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      (R11)(R12*2), Y8
+	VMOVUPS      32(R11)(R12*2), Y9
+	VBROADCASTSS 8(R10), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+
+whole12:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle13
+	MOVQ         96(AX), R9
+	TESTQ        R9, R9
+	JEQ          plain14
+	MOVQ         184(AX), R10
+	MOVQ         16(DX), R11
+	IMULQ        R10, R11
+	LEAQ         (R9)(R11*4), R9
+	VBROADCASTSS (R9), Y10
+	VMULPS       Y10, Y0, Y0
+	VMULPS       Y10, Y1, Y1
+	LEAQ         (R9)(R10*4), R9
+	VBROADCASTSS (R9), Y10
+	VMULPS       Y10, Y2, Y2
+	VMULPS       Y10, Y3, Y3
+	LEAQ         (R9)(R10*4), R9
+	VBROADCASTSS (R9), Y10
+	VMULPS       Y10, Y4, Y4
+	VMULPS       Y10, Y5, Y5
+	LEAQ         (R9)(R10*4), R9
+	VBROADCASTSS (R9), Y10
+	VMULPS       Y10, Y6, Y6
+	VMULPS       Y10, Y7, Y7
+
+plain14:
+	MOVQ    48(AX), R9
+	MOVQ    168(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
 	VMOVUPS Y0, (R9)
 	VMOVUPS Y1, 32(R9)
 	LEAQ    (R9)(R10*4), R9
@@ -9117,30 +14188,56 @@ done11:
 	LEAQ    (R9)(R10*4), R9
 	VMOVUPS Y6, (R9)
 	VMOVUPS Y7, 32(R9)
-	ADDQ    $0x00000040, BX
-	ADDQ    $0x40, SI
-	XORQ    $0x40, R8
-	JNZ     second12
-	MOVQ    112(AX), R9
-	LEAQ    -128(SI)(R9*4), SI
+	JMP     stored15
 
-second12:
+middle13:
+	MOVQ    72(AX), R9
+	MOVQ    176(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y7, 32(R9)
+
+stored15:
+	ADDQ $0x00000010, BX
+	ADDQ $0x40, SI
+	XORQ $0x40, R8
+	JNZ  second16
+	MOVQ 160(AX), R9
+	LEAQ -128(SI)(R9*4), SI
+
+second16:
 	SUBQ $0x10, DI
 	JG   columns2
 	JMP  end5
 
 narrow3:
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start13
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start17
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	JMP    sums14
+	JMP    sums18
 
-start13:
+start17:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Y0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y1
@@ -9149,18 +14246,21 @@ start13:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y3
 
-sums14:
+sums18:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
 	LEAQ    (CX)(CX*2), R8
 	LEAQ    (DI)(R8*1), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail16
+	MOVQ    152(AX), R9
+	SHLQ    $0x02, R9
+	LEAQ    (R9)(R9*2), R10
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail20
 	PCALIGN $0x40
 
-loop15:
+loop19:
 	VMOVUPS      (SI), Y4
 	VBROADCASTSS (DI), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -9170,7 +14270,7 @@ loop15:
 	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS (R8), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      128(SI), Y4
+	VMOVUPS      (SI)(R9*1), Y4
 	VBROADCASTSS 4(DI), Y5
 	VFMADD231PS  Y4, Y5, Y0
 	VBROADCASTSS 4(DI)(CX*1), Y5
@@ -9179,7 +14279,7 @@ loop15:
 	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS 4(R8), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      256(SI), Y4
+	VMOVUPS      (SI)(R9*2), Y4
 	VBROADCASTSS 8(DI), Y5
 	VFMADD231PS  Y4, Y5, Y0
 	VBROADCASTSS 8(DI)(CX*1), Y5
@@ -9188,7 +14288,7 @@ loop15:
 	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS 8(R8), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      384(SI), Y4
+	VMOVUPS      (SI)(R10*1), Y4
 	VBROADCASTSS 12(DI), Y5
 	VFMADD231PS  Y4, Y5, Y0
 	VBROADCASTSS 12(DI)(CX*1), Y5
@@ -9197,17 +14297,17 @@ loop15:
 	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS 12(R8), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
-	SUBQ         $0x04, R9
-	JGE          loop15
+	SUBQ         $0x04, R11
+	JGE          loop19
 
-tail16:
-	ADDQ $0x04, R9
-	JZ   done18
+tail20:
+	ADDQ $0x04, R11
+	JZ   done22
 
-tailloop17:
+tailloop21:
 	VMOVUPS      (SI), Y4
 	VBROADCASTSS (DI), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -9217,25 +14317,88 @@ tailloop17:
 	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS (R8), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
-	DECQ         R9
-	JNZ          tailloop17
+	DECQ         R11
+	JNZ          tailloop21
 
-done18:
-	MOVQ    104(AX), SI
-	VMOVUPS Y0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y2, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y3, (BX)
+done22:
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole23
+	VMOVUPS      (SI), Y4
+	VBROADCASTSS (DI)(CX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS (DI)(CX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (R8), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      (SI)(R9*1), Y4
+	VBROADCASTSS 4(DI)(CX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 4(R8), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      (SI)(R9*2), Y4
+	VBROADCASTSS 8(R8), Y5
+	VFMADD231PS  Y4, Y5, Y3
 
+whole23:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle24
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain25
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Y5
+	VMULPS       Y5, Y0, Y0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y5
+	VMULPS       Y5, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y5
+	VMULPS       Y5, Y2, Y2
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y5
+	VMULPS       Y5, Y3, Y3
+
+plain25:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+	JMP     stored26
+
+middle24:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+
+stored26:
 end5:
-	ADDQ $0x30, DX
-	DECQ 120(AX)
+	ADDQ $0x38, DX
+	DECQ 192(AX)
 	JNZ  tile1
 	VZEROUPPER
 	RET
@@ -9244,26 +14407,22 @@ end5:
 // Requires: AVX, FMA3
 TEXT ·rowTilesT4AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ 96(AX), CX
+	MOVQ 144(AX), CX
 	SHLQ $0x02, CX
-	MOVQ 72(AX), DX
+	MOVQ 120(AX), DX
 
 tile1:
-	MOVQ 48(AX), BX
+	MOVQ 24(DX), BX
 	MOVQ 24(AX), SI
-	MOVQ 16(DX), DI
-	LEAQ (BX)(DI*4), BX
 	MOVQ 8(DX), DI
 	LEAQ (SI)(DI*4), SI
-	MOVQ 32(DX), DI
+	MOVQ 40(DX), DI
 	XORQ R8, R8
 
 columns2:
 	CMPQ   DI, $0x08
 	JLE    narrow3
-	MOVQ   104(AX), R10
-	MOVQ   BX, R9
-	CMPQ   40(DX), $0x00
+	TESTQ  $0x00000001, 48(DX)
 	JNE    start6
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -9276,6 +14435,12 @@ columns2:
 	JMP    sums7
 
 start6:
+	MOVQ    72(AX), R9
+	MOVQ    176(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
 	VMOVUPS (R9), Y0
 	VMOVUPS 32(R9), Y1
 	LEAQ    (R9)(R10*4), R9
@@ -9289,17 +14454,54 @@ start6:
 	VMOVUPS 32(R9), Y7
 
 sums7:
-	MOVQ    (AX), R9
-	MOVQ    (DX), R10
-	LEAQ    (R9)(R10*4), R9
-	LEAQ    (CX)(CX*2), R10
-	MOVQ    SI, R11
-	MOVQ    24(DX), R12
-	SUBQ    $0x04, R12
-	JL      tail9
+	MOVQ         (AX), R9
+	MOVQ         (DX), R10
+	LEAQ         (R9)(R10*4), R9
+	LEAQ         (CX)(CX*2), R10
+	MOVQ         152(AX), R12
+	MOVQ         SI, R11
+	SHLQ         $0x02, R12
+	LEAQ         (R12)(R12*2), R13
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole8
+	VMOVUPS      (R11), Y8
+	VMOVUPS      32(R11), Y9
+	VBROADCASTSS (R9), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VMOVUPS      (R11)(R12*1), Y8
+	VMOVUPS      32(R11)(R12*1), Y9
+	VBROADCASTSS (R9)(CX*1), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(R9)(CX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VMOVUPS      (R11)(R12*2), Y8
+	VMOVUPS      32(R11)(R12*2), Y9
+	VBROADCASTSS (R9)(CX*2), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(R9)(CX*2), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 8(R9)(CX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	ADDQ         R12, R11
+	ADDQ         CX, R9
+	ADDQ         R12, R11
+	ADDQ         CX, R9
+	ADDQ         R12, R11
+	ADDQ         CX, R9
+
+whole8:
+	MOVQ    32(DX), R14
+	SUBQ    $0x04, R14
+	JL      tail10
 	PCALIGN $0x40
 
-loop8:
+loop9:
 	VMOVUPS      (R11), Y8
 	VMOVUPS      32(R11), Y9
 	VBROADCASTSS (R9), Y10
@@ -9314,8 +14516,8 @@ loop8:
 	VBROADCASTSS 12(R9), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	VMOVUPS      128(R11), Y8
-	VMOVUPS      160(R11), Y9
+	VMOVUPS      (R11)(R12*1), Y8
+	VMOVUPS      32(R11)(R12*1), Y9
 	VBROADCASTSS (R9)(CX*1), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
@@ -9328,8 +14530,8 @@ loop8:
 	VBROADCASTSS 12(R9)(CX*1), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	VMOVUPS      256(R11), Y8
-	VMOVUPS      288(R11), Y9
+	VMOVUPS      (R11)(R12*2), Y8
+	VMOVUPS      32(R11)(R12*2), Y9
 	VBROADCASTSS (R9)(CX*2), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
@@ -9342,8 +14544,8 @@ loop8:
 	VBROADCASTSS 12(R9)(CX*2), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	VMOVUPS      384(R11), Y8
-	VMOVUPS      416(R11), Y9
+	VMOVUPS      (R11)(R13*1), Y8
+	VMOVUPS      32(R11)(R13*1), Y9
 	VBROADCASTSS (R9)(R10*1), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
@@ -9356,16 +14558,16 @@ loop8:
 	VBROADCASTSS 12(R9)(R10*1), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         $0x00000200, R11
+	LEAQ         (R11)(R12*4), R11
 	LEAQ         (R9)(CX*4), R9
-	SUBQ         $0x04, R12
-	JGE          loop8
+	SUBQ         $0x04, R14
+	JGE          loop9
 
-tail9:
-	ADDQ $0x04, R12
-	JZ   done11
+tail10:
+	ADDQ $0x04, R14
+	JZ   done12
 
-tailloop10:
+tailloop11:
 	VMOVUPS      (R11), Y8
 	VMOVUPS      32(R11), Y9
 	VBROADCASTSS (R9), Y10
@@ -9380,14 +14582,44 @@ tailloop10:
 	VBROADCASTSS 12(R9), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         $0x00000080, R11
+	ADDQ         R12, R11
 	ADDQ         CX, R9
-	DECQ         R12
-	JNZ          tailloop10
+	DECQ         R14
+	JNZ          tailloop11
 
-done11:
-	MOVQ    104(AX), R10
-	MOVQ    BX, R9
+done12:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle13
+	MOVQ         96(AX), R9
+	TESTQ        R9, R9
+	JEQ          plain14
+	MOVQ         184(AX), R10
+	MOVQ         16(DX), R11
+	IMULQ        R10, R11
+	LEAQ         (R9)(R11*4), R9
+	VBROADCASTSS (R9), Y10
+	VMULPS       Y10, Y0, Y0
+	VMULPS       Y10, Y1, Y1
+	LEAQ         (R9)(R10*4), R9
+	VBROADCASTSS (R9), Y10
+	VMULPS       Y10, Y2, Y2
+	VMULPS       Y10, Y3, Y3
+	LEAQ         (R9)(R10*4), R9
+	VBROADCASTSS (R9), Y10
+	VMULPS       Y10, Y4, Y4
+	VMULPS       Y10, Y5, Y5
+	LEAQ         (R9)(R10*4), R9
+	VBROADCASTSS (R9), Y10
+	VMULPS       Y10, Y6, Y6
+	VMULPS       Y10, Y7, Y7
+
+plain14:
+	MOVQ    48(AX), R9
+	MOVQ    168(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
 	VMOVUPS Y0, (R9)
 	VMOVUPS Y1, 32(R9)
 	LEAQ    (R9)(R10*4), R9
@@ -9399,30 +14631,56 @@ done11:
 	LEAQ    (R9)(R10*4), R9
 	VMOVUPS Y6, (R9)
 	VMOVUPS Y7, 32(R9)
-	ADDQ    $0x00000040, BX
-	ADDQ    $0x40, SI
-	XORQ    $0x40, R8
-	JNZ     second12
-	MOVQ    112(AX), R9
-	LEAQ    -128(SI)(R9*4), SI
+	JMP     stored15
 
-second12:
+middle13:
+	MOVQ    72(AX), R9
+	MOVQ    176(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y7, 32(R9)
+
+stored15:
+	ADDQ $0x00000010, BX
+	ADDQ $0x40, SI
+	XORQ $0x40, R8
+	JNZ  second16
+	MOVQ 160(AX), R9
+	LEAQ -128(SI)(R9*4), SI
+
+second16:
 	SUBQ $0x10, DI
 	JG   columns2
 	JMP  end5
 
 narrow3:
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start13
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start17
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	JMP    sums14
+	JMP    sums18
 
-start13:
+start17:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Y0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y1
@@ -9431,17 +14689,45 @@ start13:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y3
 
-sums14:
-	MOVQ    (AX), DI
-	MOVQ    (DX), R8
-	LEAQ    (DI)(R8*4), DI
-	LEAQ    (CX)(CX*2), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail16
+sums18:
+	MOVQ         (AX), DI
+	MOVQ         (DX), R8
+	LEAQ         (DI)(R8*4), DI
+	LEAQ         (CX)(CX*2), R8
+	MOVQ         152(AX), R9
+	SHLQ         $0x02, R9
+	LEAQ         (R9)(R9*2), R10
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole19
+	VMOVUPS      (SI), Y4
+	VBROADCASTSS (DI), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      (SI)(R9*1), Y4
+	VBROADCASTSS (DI)(CX*1), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      (SI)(R9*2), Y4
+	VBROADCASTSS (DI)(CX*2), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 4(DI)(CX*2), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 8(DI)(CX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+
+whole19:
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail21
 	PCALIGN $0x40
 
-loop15:
+loop20:
 	VMOVUPS      (SI), Y4
 	VBROADCASTSS (DI), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -9451,7 +14737,7 @@ loop15:
 	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS 12(DI), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      128(SI), Y4
+	VMOVUPS      (SI)(R9*1), Y4
 	VBROADCASTSS (DI)(CX*1), Y5
 	VFMADD231PS  Y4, Y5, Y0
 	VBROADCASTSS 4(DI)(CX*1), Y5
@@ -9460,7 +14746,7 @@ loop15:
 	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS 12(DI)(CX*1), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      256(SI), Y4
+	VMOVUPS      (SI)(R9*2), Y4
 	VBROADCASTSS (DI)(CX*2), Y5
 	VFMADD231PS  Y4, Y5, Y0
 	VBROADCASTSS 4(DI)(CX*2), Y5
@@ -9469,7 +14755,7 @@ loop15:
 	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS 12(DI)(CX*2), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	VMOVUPS      384(SI), Y4
+	VMOVUPS      (SI)(R10*1), Y4
 	VBROADCASTSS (DI)(R8*1), Y5
 	VFMADD231PS  Y4, Y5, Y0
 	VBROADCASTSS 4(DI)(R8*1), Y5
@@ -9478,16 +14764,16 @@ loop15:
 	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS 12(DI)(R8*1), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
-	SUBQ         $0x04, R9
-	JGE          loop15
+	SUBQ         $0x04, R11
+	JGE          loop20
 
-tail16:
-	ADDQ $0x04, R9
-	JZ   done18
+tail21:
+	ADDQ $0x04, R11
+	JZ   done23
 
-tailloop17:
+tailloop22:
 	VMOVUPS      (SI), Y4
 	VBROADCASTSS (DI), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -9497,24 +14783,68 @@ tailloop17:
 	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS 12(DI), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         CX, DI
-	DECQ         R9
-	JNZ          tailloop17
+	DECQ         R11
+	JNZ          tailloop22
 
-done18:
-	MOVQ    104(AX), SI
-	VMOVUPS Y0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y2, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y3, (BX)
+done23:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle24
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain25
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Y5
+	VMULPS       Y5, Y0, Y0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y5
+	VMULPS       Y5, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y5
+	VMULPS       Y5, Y2, Y2
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y5
+	VMULPS       Y5, Y3, Y3
 
+plain25:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+	JMP     stored26
+
+middle24:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+
+stored26:
 end5:
-	ADDQ $0x30, DX
-	DECQ 120(AX)
+	ADDQ $0x38, DX
+	DECQ 192(AX)
 	JNZ  tile1
 	VZEROUPPER
 	RET
@@ -9523,26 +14853,22 @@ end5:
 // Requires: AVX, FMA3
 TEXT ·rowTilesN5AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ 96(AX), CX
+	MOVQ 144(AX), CX
 	SHLQ $0x02, CX
-	MOVQ 72(AX), DX
+	MOVQ 120(AX), DX
 
 tile1:
-	MOVQ 48(AX), BX
+	MOVQ 24(DX), BX
 	MOVQ 24(AX), SI
-	MOVQ 16(DX), DI
-	LEAQ (BX)(DI*4), BX
 	MOVQ 8(DX), DI
 	LEAQ (SI)(DI*4), SI
-	MOVQ 32(DX), DI
+	MOVQ 40(DX), DI
 	XORQ R8, R8
 
 columns2:
 	CMPQ   DI, $0x08
 	JLE    narrow3
-	MOVQ   104(AX), R10
-	MOVQ   BX, R9
-	CMPQ   40(DX), $0x00
+	TESTQ  $0x00000001, 48(DX)
 	JNE    start6
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -9557,6 +14883,12 @@ columns2:
 	JMP    sums7
 
 start6:
+	MOVQ    72(AX), R9
+	MOVQ    176(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
 	VMOVUPS (R9), Y0
 	VMOVUPS 32(R9), Y1
 	LEAQ    (R9)(R10*4), R9
@@ -9578,9 +14910,12 @@ sums7:
 	LEAQ    (R9)(R10*4), R9
 	LEAQ    (CX)(CX*2), R10
 	LEAQ    (R9)(R10*1), R10
+	MOVQ    152(AX), R12
 	MOVQ    SI, R11
-	MOVQ    24(DX), R12
-	SUBQ    $0x04, R12
+	SHLQ    $0x02, R12
+	LEAQ    (R12)(R12*2), R13
+	MOVQ    32(DX), R14
+	SUBQ    $0x04, R14
 	JL      tail9
 	PCALIGN $0x40
 
@@ -9602,8 +14937,8 @@ loop8:
 	VBROADCASTSS (R10)(CX*1), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      128(R11), Y10
-	VMOVUPS      160(R11), Y11
+	VMOVUPS      (R11)(R12*1), Y10
+	VMOVUPS      32(R11)(R12*1), Y11
 	VBROADCASTSS 4(R9), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -9619,8 +14954,8 @@ loop8:
 	VBROADCASTSS 4(R10)(CX*1), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      256(R11), Y10
-	VMOVUPS      288(R11), Y11
+	VMOVUPS      (R11)(R12*2), Y10
+	VMOVUPS      32(R11)(R12*2), Y11
 	VBROADCASTSS 8(R9), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -9636,8 +14971,8 @@ loop8:
 	VBROADCASTSS 8(R10)(CX*1), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      384(R11), Y10
-	VMOVUPS      416(R11), Y11
+	VMOVUPS      (R11)(R13*1), Y10
+	VMOVUPS      32(R11)(R13*1), Y11
 	VBROADCASTSS 12(R9), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -9653,14 +14988,14 @@ loop8:
 	VBROADCASTSS 12(R10)(CX*1), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $0x00000200, R11
+	LEAQ         (R11)(R12*4), R11
 	ADDQ         $0x10, R9
 	ADDQ         $0x10, R10
-	SUBQ         $0x04, R12
+	SUBQ         $0x04, R14
 	JGE          loop8
 
 tail9:
-	ADDQ $0x04, R12
+	ADDQ $0x04, R14
 	JZ   done11
 
 tailloop10:
@@ -9681,15 +15016,94 @@ tailloop10:
 	VBROADCASTSS (R10)(CX*1), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $0x00000080, R11
+	ADDQ         R12, R11
 	ADDQ         $0x04, R9
 	ADDQ         $0x04, R10
-	DECQ         R12
+	DECQ         R14
 	JNZ          tailloop10
 
 done11:
-	MOVQ    104(AX), R10
-	MOVQ    BX, R9
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole12
+	VMOVUPS      (R11), Y10
+	VMOVUPS      32(R11), Y11
+	VBROADCASTSS (R9)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (R9)(CX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (R10), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R10)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      (R11)(R12*1), Y10
+	VMOVUPS      32(R11)(R12*1), Y11
+	VBROADCASTSS 4(R9)(CX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 4(R10), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 4(R10)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      (R11)(R12*2), Y10
+	VMOVUPS      32(R11)(R12*2), Y11
+	VBROADCASTSS 8(R10), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 8(R10)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      (R11)(R13*1), Y10
+	VMOVUPS      32(R11)(R13*1), Y11
+	VBROADCASTSS 12(R10)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	LEAQ         (R11)(R12*4), R11
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R10
+
+whole12:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle13
+	MOVQ         96(AX), R9
+	TESTQ        R9, R9
+	JEQ          plain14
+	MOVQ         184(AX), R10
+	MOVQ         16(DX), R11
+	IMULQ        R10, R11
+	LEAQ         (R9)(R11*4), R9
+	VBROADCASTSS (R9), Y12
+	VMULPS       Y12, Y0, Y0
+	VMULPS       Y12, Y1, Y1
+	LEAQ         (R9)(R10*4), R9
+	VBROADCASTSS (R9), Y12
+	VMULPS       Y12, Y2, Y2
+	VMULPS       Y12, Y3, Y3
+	LEAQ         (R9)(R10*4), R9
+	VBROADCASTSS (R9), Y12
+	VMULPS       Y12, Y4, Y4
+	VMULPS       Y12, Y5, Y5
+	LEAQ         (R9)(R10*4), R9
+	VBROADCASTSS (R9), Y12
+	VMULPS       Y12, Y6, Y6
+	VMULPS       Y12, Y7, Y7
+	LEAQ         (R9)(R10*4), R9
+	VBROADCASTSS (R9), Y12
+	VMULPS       Y12, Y8, Y8
+	VMULPS       Y12, Y9, Y9
+
+plain14:
+	MOVQ    48(AX), R9
+	MOVQ    168(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
 	VMOVUPS Y0, (R9)
 	VMOVUPS Y1, 32(R9)
 	LEAQ    (R9)(R10*4), R9
@@ -9704,31 +15118,60 @@ done11:
 	LEAQ    (R9)(R10*4), R9
 	VMOVUPS Y8, (R9)
 	VMOVUPS Y9, 32(R9)
-	ADDQ    $0x00000040, BX
-	ADDQ    $0x40, SI
-	XORQ    $0x40, R8
-	JNZ     second12
-	MOVQ    112(AX), R9
-	LEAQ    -128(SI)(R9*4), SI
+	JMP     stored15
 
-second12:
+middle13:
+	MOVQ    72(AX), R9
+	MOVQ    176(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y7, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y8, (R9)
+	VMOVUPS Y9, 32(R9)
+
+stored15:
+	ADDQ $0x00000010, BX
+	ADDQ $0x40, SI
+	XORQ $0x40, R8
+	JNZ  second16
+	MOVQ 160(AX), R9
+	LEAQ -128(SI)(R9*4), SI
+
+second16:
 	SUBQ $0x10, DI
 	JG   columns2
 	JMP  end5
 
 narrow3:
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start13
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start17
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	JMP    sums14
+	JMP    sums18
 
-start13:
+start17:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Y0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y1
@@ -9739,18 +15182,21 @@ start13:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y4
 
-sums14:
+sums18:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
 	LEAQ    (CX)(CX*2), R8
 	LEAQ    (DI)(R8*1), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail16
+	MOVQ    152(AX), R9
+	SHLQ    $0x02, R9
+	LEAQ    (R9)(R9*2), R10
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail20
 	PCALIGN $0x40
 
-loop15:
+loop19:
 	VMOVUPS      (SI), Y5
 	VBROADCASTSS (DI), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -9762,7 +15208,7 @@ loop15:
 	VFMADD231PS  Y5, Y6, Y3
 	VBROADCASTSS (R8)(CX*1), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	VMOVUPS      128(SI), Y5
+	VMOVUPS      (SI)(R9*1), Y5
 	VBROADCASTSS 4(DI), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VBROADCASTSS 4(DI)(CX*1), Y6
@@ -9773,7 +15219,7 @@ loop15:
 	VFMADD231PS  Y5, Y6, Y3
 	VBROADCASTSS 4(R8)(CX*1), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	VMOVUPS      256(SI), Y5
+	VMOVUPS      (SI)(R9*2), Y5
 	VBROADCASTSS 8(DI), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VBROADCASTSS 8(DI)(CX*1), Y6
@@ -9784,7 +15230,7 @@ loop15:
 	VFMADD231PS  Y5, Y6, Y3
 	VBROADCASTSS 8(R8)(CX*1), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	VMOVUPS      384(SI), Y5
+	VMOVUPS      (SI)(R10*1), Y5
 	VBROADCASTSS 12(DI), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VBROADCASTSS 12(DI)(CX*1), Y6
@@ -9795,17 +15241,17 @@ loop15:
 	VFMADD231PS  Y5, Y6, Y3
 	VBROADCASTSS 12(R8)(CX*1), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
-	SUBQ         $0x04, R9
-	JGE          loop15
+	SUBQ         $0x04, R11
+	JGE          loop19
 
-tail16:
-	ADDQ $0x04, R9
-	JZ   done18
+tail20:
+	ADDQ $0x04, R11
+	JZ   done22
 
-tailloop17:
+tailloop21:
 	VMOVUPS      (SI), Y5
 	VBROADCASTSS (DI), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -9817,27 +15263,107 @@ tailloop17:
 	VFMADD231PS  Y5, Y6, Y3
 	VBROADCASTSS (R8)(CX*1), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
-	DECQ         R9
-	JNZ          tailloop17
+	DECQ         R11
+	JNZ          tailloop21
 
-done18:
-	MOVQ    104(AX), SI
-	VMOVUPS Y0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y2, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y3, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y4, (BX)
+done22:
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole23
+	VMOVUPS      (SI), Y5
+	VBROADCASTSS (DI)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (DI)(CX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (R8), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS (R8)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      (SI)(R9*1), Y5
+	VBROADCASTSS 4(DI)(CX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 4(R8), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 4(R8)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      (SI)(R9*2), Y5
+	VBROADCASTSS 8(R8), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 8(R8)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      (SI)(R10*1), Y5
+	VBROADCASTSS 12(R8)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
 
+whole23:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle24
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain25
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Y6
+	VMULPS       Y6, Y0, Y0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y6
+	VMULPS       Y6, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y6
+	VMULPS       Y6, Y2, Y2
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y6
+	VMULPS       Y6, Y3, Y3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y6
+	VMULPS       Y6, Y4, Y4
+
+plain25:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y4, (SI)
+	JMP     stored26
+
+middle24:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y4, (SI)
+
+stored26:
 end5:
-	ADDQ $0x30, DX
-	DECQ 120(AX)
+	ADDQ $0x38, DX
+	DECQ 192(AX)
 	JNZ  tile1
 	VZEROUPPER
 	RET
@@ -9846,26 +15372,22 @@ end5:
 // Requires: AVX, FMA3
 TEXT ·rowTilesT5AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ 96(AX), CX
+	MOVQ 144(AX), CX
 	SHLQ $0x02, CX
-	MOVQ 72(AX), DX
+	MOVQ 120(AX), DX
 
 tile1:
-	MOVQ 48(AX), BX
+	MOVQ 24(DX), BX
 	MOVQ 24(AX), SI
-	MOVQ 16(DX), DI
-	LEAQ (BX)(DI*4), BX
 	MOVQ 8(DX), DI
 	LEAQ (SI)(DI*4), SI
-	MOVQ 32(DX), DI
+	MOVQ 40(DX), DI
 	XORQ R8, R8
 
 columns2:
 	CMPQ   DI, $0x08
 	JLE    narrow3
-	MOVQ   104(AX), R10
-	MOVQ   BX, R9
-	CMPQ   40(DX), $0x00
+	TESTQ  $0x00000001, 48(DX)
 	JNE    start6
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -9880,6 +15402,12 @@ columns2:
 	JMP    sums7
 
 start6:
+	MOVQ    72(AX), R9
+	MOVQ    176(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
 	VMOVUPS (R9), Y0
 	VMOVUPS 32(R9), Y1
 	LEAQ    (R9)(R10*4), R9
@@ -9896,17 +15424,64 @@ start6:
 	VMOVUPS 32(R9), Y9
 
 sums7:
-	MOVQ    (AX), R9
-	MOVQ    (DX), R10
-	LEAQ    (R9)(R10*4), R9
-	LEAQ    (CX)(CX*2), R10
-	MOVQ    SI, R11
-	MOVQ    24(DX), R12
-	SUBQ    $0x04, R12
-	JL      tail9
+	MOVQ         (AX), R9
+	MOVQ         (DX), R10
+	LEAQ         (R9)(R10*4), R9
+	LEAQ         (CX)(CX*2), R10
+	MOVQ         152(AX), R12
+	MOVQ         SI, R11
+	SHLQ         $0x02, R12
+	LEAQ         (R12)(R12*2), R13
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole8
+	VMOVUPS      (R11), Y10
+	VMOVUPS      32(R11), Y11
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VMOVUPS      (R11)(R12*1), Y10
+	VMOVUPS      32(R11)(R12*1), Y11
+	VBROADCASTSS (R9)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(R9)(CX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VMOVUPS      (R11)(R12*2), Y10
+	VMOVUPS      32(R11)(R12*2), Y11
+	VBROADCASTSS (R9)(CX*2), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(R9)(CX*2), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 8(R9)(CX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VMOVUPS      (R11)(R13*1), Y10
+	VMOVUPS      32(R11)(R13*1), Y11
+	VBROADCASTSS (R9)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(R9)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 8(R9)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(R9)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	LEAQ         (R11)(R12*4), R11
+	LEAQ         (R9)(CX*4), R9
+
+whole8:
+	MOVQ    32(DX), R14
+	SUBQ    $0x04, R14
+	JL      tail10
 	PCALIGN $0x40
 
-loop8:
+loop9:
 	VMOVUPS      (R11), Y10
 	VMOVUPS      32(R11), Y11
 	VBROADCASTSS (R9), Y12
@@ -9924,8 +15499,8 @@ loop8:
 	VBROADCASTSS 16(R9), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      128(R11), Y10
-	VMOVUPS      160(R11), Y11
+	VMOVUPS      (R11)(R12*1), Y10
+	VMOVUPS      32(R11)(R12*1), Y11
 	VBROADCASTSS (R9)(CX*1), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -9941,8 +15516,8 @@ loop8:
 	VBROADCASTSS 16(R9)(CX*1), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      256(R11), Y10
-	VMOVUPS      288(R11), Y11
+	VMOVUPS      (R11)(R12*2), Y10
+	VMOVUPS      32(R11)(R12*2), Y11
 	VBROADCASTSS (R9)(CX*2), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -9958,8 +15533,8 @@ loop8:
 	VBROADCASTSS 16(R9)(CX*2), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      384(R11), Y10
-	VMOVUPS      416(R11), Y11
+	VMOVUPS      (R11)(R13*1), Y10
+	VMOVUPS      32(R11)(R13*1), Y11
 	VBROADCASTSS (R9)(R10*1), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -9975,16 +15550,16 @@ loop8:
 	VBROADCASTSS 16(R9)(R10*1), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $0x00000200, R11
+	LEAQ         (R11)(R12*4), R11
 	LEAQ         (R9)(CX*4), R9
-	SUBQ         $0x04, R12
-	JGE          loop8
+	SUBQ         $0x04, R14
+	JGE          loop9
 
-tail9:
-	ADDQ $0x04, R12
-	JZ   done11
+tail10:
+	ADDQ $0x04, R14
+	JZ   done12
 
-tailloop10:
+tailloop11:
 	VMOVUPS      (R11), Y10
 	VMOVUPS      32(R11), Y11
 	VBROADCASTSS (R9), Y12
@@ -10002,14 +15577,48 @@ tailloop10:
 	VBROADCASTSS 16(R9), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $0x00000080, R11
+	ADDQ         R12, R11
 	ADDQ         CX, R9
-	DECQ         R12
-	JNZ          tailloop10
+	DECQ         R14
+	JNZ          tailloop11
 
-done11:
-	MOVQ    104(AX), R10
-	MOVQ    BX, R9
+done12:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle13
+	MOVQ         96(AX), R9
+	TESTQ        R9, R9
+	JEQ          plain14
+	MOVQ         184(AX), R10
+	MOVQ         16(DX), R11
+	IMULQ        R10, R11
+	LEAQ         (R9)(R11*4), R9
+	VBROADCASTSS (R9), Y12
+	VMULPS       Y12, Y0, Y0
+	VMULPS       Y12, Y1, Y1
+	LEAQ         (R9)(R10*4), R9
+	VBROADCASTSS (R9), Y12
+	VMULPS       Y12, Y2, Y2
+	VMULPS       Y12, Y3, Y3
+	LEAQ         (R9)(R10*4), R9
+	VBROADCASTSS (R9), Y12
+	VMULPS       Y12, Y4, Y4
+	VMULPS       Y12, Y5, Y5
+	LEAQ         (R9)(R10*4), R9
+	VBROADCASTSS (R9), Y12
+	VMULPS       Y12, Y6, Y6
+	VMULPS       Y12, Y7, Y7
+	LEAQ         (R9)(R10*4), R9
+	VBROADCASTSS (R9), Y12
+	VMULPS       Y12, Y8, Y8
+	VMULPS       Y12, Y9, Y9
+
+plain14:
+	MOVQ    48(AX), R9
+	MOVQ    168(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
 	VMOVUPS Y0, (R9)
 	VMOVUPS Y1, 32(R9)
 	LEAQ    (R9)(R10*4), R9
@@ -10024,31 +15633,60 @@ done11:
 	LEAQ    (R9)(R10*4), R9
 	VMOVUPS Y8, (R9)
 	VMOVUPS Y9, 32(R9)
-	ADDQ    $0x00000040, BX
-	ADDQ    $0x40, SI
-	XORQ    $0x40, R8
-	JNZ     second12
-	MOVQ    112(AX), R9
-	LEAQ    -128(SI)(R9*4), SI
+	JMP     stored15
 
-second12:
+middle13:
+	MOVQ    72(AX), R9
+	MOVQ    176(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y7, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y8, (R9)
+	VMOVUPS Y9, 32(R9)
+
+stored15:
+	ADDQ $0x00000010, BX
+	ADDQ $0x40, SI
+	XORQ $0x40, R8
+	JNZ  second16
+	MOVQ 160(AX), R9
+	LEAQ -128(SI)(R9*4), SI
+
+second16:
 	SUBQ $0x10, DI
 	JG   columns2
 	JMP  end5
 
 narrow3:
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start13
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start17
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	JMP    sums14
+	JMP    sums18
 
-start13:
+start17:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Y0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y1
@@ -10059,17 +15697,50 @@ start13:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y4
 
-sums14:
-	MOVQ    (AX), DI
-	MOVQ    (DX), R8
-	LEAQ    (DI)(R8*4), DI
-	LEAQ    (CX)(CX*2), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail16
+sums18:
+	MOVQ         (AX), DI
+	MOVQ         (DX), R8
+	LEAQ         (DI)(R8*4), DI
+	LEAQ         (CX)(CX*2), R8
+	MOVQ         152(AX), R9
+	SHLQ         $0x02, R9
+	LEAQ         (R9)(R9*2), R10
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole19
+	VMOVUPS      (SI), Y5
+	VBROADCASTSS (DI), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VMOVUPS      (SI)(R9*1), Y5
+	VBROADCASTSS (DI)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VMOVUPS      (SI)(R9*2), Y5
+	VBROADCASTSS (DI)(CX*2), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(DI)(CX*2), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(DI)(CX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VMOVUPS      (SI)(R10*1), Y5
+	VBROADCASTSS (DI)(R8*1), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(DI)(R8*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(DI)(R8*1), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 12(DI)(R8*1), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(CX*4), DI
+
+whole19:
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail21
 	PCALIGN $0x40
 
-loop15:
+loop20:
 	VMOVUPS      (SI), Y5
 	VBROADCASTSS (DI), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -10081,7 +15752,7 @@ loop15:
 	VFMADD231PS  Y5, Y6, Y3
 	VBROADCASTSS 16(DI), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	VMOVUPS      128(SI), Y5
+	VMOVUPS      (SI)(R9*1), Y5
 	VBROADCASTSS (DI)(CX*1), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VBROADCASTSS 4(DI)(CX*1), Y6
@@ -10092,7 +15763,7 @@ loop15:
 	VFMADD231PS  Y5, Y6, Y3
 	VBROADCASTSS 16(DI)(CX*1), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	VMOVUPS      256(SI), Y5
+	VMOVUPS      (SI)(R9*2), Y5
 	VBROADCASTSS (DI)(CX*2), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VBROADCASTSS 4(DI)(CX*2), Y6
@@ -10103,7 +15774,7 @@ loop15:
 	VFMADD231PS  Y5, Y6, Y3
 	VBROADCASTSS 16(DI)(CX*2), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	VMOVUPS      384(SI), Y5
+	VMOVUPS      (SI)(R10*1), Y5
 	VBROADCASTSS (DI)(R8*1), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VBROADCASTSS 4(DI)(R8*1), Y6
@@ -10114,16 +15785,16 @@ loop15:
 	VFMADD231PS  Y5, Y6, Y3
 	VBROADCASTSS 16(DI)(R8*1), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
-	SUBQ         $0x04, R9
-	JGE          loop15
+	SUBQ         $0x04, R11
+	JGE          loop20
 
-tail16:
-	ADDQ $0x04, R9
-	JZ   done18
+tail21:
+	ADDQ $0x04, R11
+	JZ   done23
 
-tailloop17:
+tailloop22:
 	VMOVUPS      (SI), Y5
 	VBROADCASTSS (DI), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -10135,26 +15806,75 @@ tailloop17:
 	VFMADD231PS  Y5, Y6, Y3
 	VBROADCASTSS 16(DI), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         CX, DI
-	DECQ         R9
-	JNZ          tailloop17
+	DECQ         R11
+	JNZ          tailloop22
 
-done18:
-	MOVQ    104(AX), SI
-	VMOVUPS Y0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y2, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y3, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y4, (BX)
+done23:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle24
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain25
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Y6
+	VMULPS       Y6, Y0, Y0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y6
+	VMULPS       Y6, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y6
+	VMULPS       Y6, Y2, Y2
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y6
+	VMULPS       Y6, Y3, Y3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y6
+	VMULPS       Y6, Y4, Y4
 
+plain25:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y4, (SI)
+	JMP     stored26
+
+middle24:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y4, (SI)
+
+stored26:
 end5:
-	ADDQ $0x30, DX
-	DECQ 120(AX)
+	ADDQ $0x38, DX
+	DECQ 192(AX)
 	JNZ  tile1
 	VZEROUPPER
 	RET
@@ -10163,26 +15883,22 @@ end5:
 // Requires: AVX, FMA3
 TEXT ·rowTilesN6AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ 96(AX), CX
+	MOVQ 144(AX), CX
 	SHLQ $0x02, CX
-	MOVQ 72(AX), DX
+	MOVQ 120(AX), DX
 
 tile1:
-	MOVQ 48(AX), BX
+	MOVQ 24(DX), BX
 	MOVQ 24(AX), SI
-	MOVQ 16(DX), DI
-	LEAQ (BX)(DI*4), BX
 	MOVQ 8(DX), DI
 	LEAQ (SI)(DI*4), SI
-	MOVQ 32(DX), DI
+	MOVQ 40(DX), DI
 	XORQ R8, R8
 
 columns2:
 	CMPQ   DI, $0x08
 	JLE    narrow3
-	MOVQ   104(AX), R10
-	MOVQ   BX, R9
-	CMPQ   40(DX), $0x00
+	TESTQ  $0x00000001, 48(DX)
 	JNE    start6
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -10199,6 +15915,12 @@ columns2:
 	JMP    sums7
 
 start6:
+	MOVQ    72(AX), R9
+	MOVQ    176(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
 	VMOVUPS (R9), Y0
 	VMOVUPS 32(R9), Y1
 	LEAQ    (R9)(R10*4), R9
@@ -10223,9 +15945,12 @@ sums7:
 	LEAQ    (R9)(R10*4), R9
 	LEAQ    (CX)(CX*2), R10
 	LEAQ    (R9)(R10*1), R10
+	MOVQ    152(AX), R12
 	MOVQ    SI, R11
-	MOVQ    24(DX), R12
-	SUBQ    $0x04, R12
+	SHLQ    $0x02, R12
+	LEAQ    (R12)(R12*2), R13
+	MOVQ    32(DX), R14
+	SUBQ    $0x04, R14
 	JL      tail9
 	PCALIGN $0x40
 
@@ -10250,8 +15975,8 @@ loop8:
 	VBROADCASTSS (R10)(CX*2), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      128(R11), Y12
-	VMOVUPS      160(R11), Y13
+	VMOVUPS      (R11)(R12*1), Y12
+	VMOVUPS      32(R11)(R12*1), Y13
 	VBROADCASTSS 4(R9), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -10270,8 +15995,8 @@ loop8:
 	VBROADCASTSS 4(R10)(CX*2), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      256(R11), Y12
-	VMOVUPS      288(R11), Y13
+	VMOVUPS      (R11)(R12*2), Y12
+	VMOVUPS      32(R11)(R12*2), Y13
 	VBROADCASTSS 8(R9), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -10290,8 +16015,8 @@ loop8:
 	VBROADCASTSS 8(R10)(CX*2), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      384(R11), Y12
-	VMOVUPS      416(R11), Y13
+	VMOVUPS      (R11)(R13*1), Y12
+	VMOVUPS      32(R11)(R13*1), Y13
 	VBROADCASTSS 12(R9), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -10310,14 +16035,14 @@ loop8:
 	VBROADCASTSS 12(R10)(CX*2), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         $0x00000200, R11
+	LEAQ         (R11)(R12*4), R11
 	ADDQ         $0x10, R9
 	ADDQ         $0x10, R10
-	SUBQ         $0x04, R12
+	SUBQ         $0x04, R14
 	JGE          loop8
 
 tail9:
-	ADDQ $0x04, R12
+	ADDQ $0x04, R14
 	JZ   done11
 
 tailloop10:
@@ -10341,15 +16066,115 @@ tailloop10:
 	VBROADCASTSS (R10)(CX*2), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         $0x00000080, R11
+	ADDQ         R12, R11
 	ADDQ         $0x04, R9
 	ADDQ         $0x04, R10
-	DECQ         R12
+	DECQ         R14
 	JNZ          tailloop10
 
 done11:
-	MOVQ    104(AX), R10
-	MOVQ    BX, R9
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole12
+	VMOVUPS      (R11), Y12
+	VMOVUPS      32(R11), Y13
+	VBROADCASTSS (R9)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (R9)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (R10), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (R10)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (R10)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      (R11)(R12*1), Y12
+	VMOVUPS      32(R11)(R12*1), Y13
+	VBROADCASTSS 4(R9)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 4(R10), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 4(R10)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 4(R10)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      (R11)(R12*2), Y12
+	VMOVUPS      32(R11)(R12*2), Y13
+	VBROADCASTSS 8(R10), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 8(R10)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 8(R10)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      (R11)(R13*1), Y12
+	VMOVUPS      32(R11)(R13*1), Y13
+	VBROADCASTSS 12(R10)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 12(R10)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	LEAQ         (R11)(R12*4), R11
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R10
+	VMOVUPS      (R11), Y12
+	VMOVUPS      32(R11), Y13
+	VBROADCASTSS (R10)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+
+whole12:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle13
+	MOVQ         96(AX), R9
+	TESTQ        R9, R9
+	JEQ          plain14
+	MOVQ         184(AX), R10
+	MOVQ         16(DX), R11
+	IMULQ        R10, R11
+	LEAQ         (R9)(R11*4), R9
+	VBROADCASTSS (R9), Y14
+	VMULPS       Y14, Y0, Y0
+	VMULPS       Y14, Y1, Y1
+	LEAQ         (R9)(R10*4), R9
+	VBROADCASTSS (R9), Y14
+	VMULPS       Y14, Y2, Y2
+	VMULPS       Y14, Y3, Y3
+	LEAQ         (R9)(R10*4), R9
+	VBROADCASTSS (R9), Y14
+	VMULPS       Y14, Y4, Y4
+	VMULPS       Y14, Y5, Y5
+	LEAQ         (R9)(R10*4), R9
+	VBROADCASTSS (R9), Y14
+	VMULPS       Y14, Y6, Y6
+	VMULPS       Y14, Y7, Y7
+	LEAQ         (R9)(R10*4), R9
+	VBROADCASTSS (R9), Y14
+	VMULPS       Y14, Y8, Y8
+	VMULPS       Y14, Y9, Y9
+	LEAQ         (R9)(R10*4), R9
+	VBROADCASTSS (R9), Y14
+	VMULPS       Y14, Y10, Y10
+	VMULPS       Y14, Y11, Y11
+
+plain14:
+	MOVQ    48(AX), R9
+	MOVQ    168(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
 	VMOVUPS Y0, (R9)
 	VMOVUPS Y1, 32(R9)
 	LEAQ    (R9)(R10*4), R9
@@ -10367,32 +16192,64 @@ done11:
 	LEAQ    (R9)(R10*4), R9
 	VMOVUPS Y10, (R9)
 	VMOVUPS Y11, 32(R9)
-	ADDQ    $0x00000040, BX
-	ADDQ    $0x40, SI
-	XORQ    $0x40, R8
-	JNZ     second12
-	MOVQ    112(AX), R9
-	LEAQ    -128(SI)(R9*4), SI
+	JMP     stored15
 
-second12:
+middle13:
+	MOVQ    72(AX), R9
+	MOVQ    176(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y7, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y8, (R9)
+	VMOVUPS Y9, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y10, (R9)
+	VMOVUPS Y11, 32(R9)
+
+stored15:
+	ADDQ $0x00000010, BX
+	ADDQ $0x40, SI
+	XORQ $0x40, R8
+	JNZ  second16
+	MOVQ 160(AX), R9
+	LEAQ -128(SI)(R9*4), SI
+
+second16:
 	SUBQ $0x10, DI
 	JG   columns2
 	JMP  end5
 
 narrow3:
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start13
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start17
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	JMP    sums14
+	JMP    sums18
 
-start13:
+start17:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Y0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y1
@@ -10405,18 +16262,21 @@ start13:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y5
 
-sums14:
+sums18:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
 	LEAQ    (CX)(CX*2), R8
 	LEAQ    (DI)(R8*1), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail16
+	MOVQ    152(AX), R9
+	SHLQ    $0x02, R9
+	LEAQ    (R9)(R9*2), R10
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail20
 	PCALIGN $0x40
 
-loop15:
+loop19:
 	VMOVUPS      (SI), Y6
 	VBROADCASTSS (DI), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -10430,7 +16290,7 @@ loop15:
 	VFMADD231PS  Y6, Y7, Y4
 	VBROADCASTSS (R8)(CX*2), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	VMOVUPS      128(SI), Y6
+	VMOVUPS      (SI)(R9*1), Y6
 	VBROADCASTSS 4(DI), Y7
 	VFMADD231PS  Y6, Y7, Y0
 	VBROADCASTSS 4(DI)(CX*1), Y7
@@ -10443,7 +16303,7 @@ loop15:
 	VFMADD231PS  Y6, Y7, Y4
 	VBROADCASTSS 4(R8)(CX*2), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	VMOVUPS      256(SI), Y6
+	VMOVUPS      (SI)(R9*2), Y6
 	VBROADCASTSS 8(DI), Y7
 	VFMADD231PS  Y6, Y7, Y0
 	VBROADCASTSS 8(DI)(CX*1), Y7
@@ -10456,7 +16316,7 @@ loop15:
 	VFMADD231PS  Y6, Y7, Y4
 	VBROADCASTSS 8(R8)(CX*2), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	VMOVUPS      384(SI), Y6
+	VMOVUPS      (SI)(R10*1), Y6
 	VBROADCASTSS 12(DI), Y7
 	VFMADD231PS  Y6, Y7, Y0
 	VBROADCASTSS 12(DI)(CX*1), Y7
@@ -10469,17 +16329,17 @@ loop15:
 	VFMADD231PS  Y6, Y7, Y4
 	VBROADCASTSS 12(R8)(CX*2), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
-	SUBQ         $0x04, R9
-	JGE          loop15
+	SUBQ         $0x04, R11
+	JGE          loop19
 
-tail16:
-	ADDQ $0x04, R9
-	JZ   done18
+tail20:
+	ADDQ $0x04, R11
+	JZ   done22
 
-tailloop17:
+tailloop21:
 	VMOVUPS      (SI), Y6
 	VBROADCASTSS (DI), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -10493,29 +16353,125 @@ tailloop17:
 	VFMADD231PS  Y6, Y7, Y4
 	VBROADCASTSS (R8)(CX*2), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
-	DECQ         R9
-	JNZ          tailloop17
+	DECQ         R11
+	JNZ          tailloop21
 
-done18:
-	MOVQ    104(AX), SI
-	VMOVUPS Y0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y2, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y3, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y4, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y5, (BX)
+done22:
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole23
+	VMOVUPS      (SI), Y6
+	VBROADCASTSS (DI)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS (DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (R8), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS (R8)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (R8)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      (SI)(R9*1), Y6
+	VBROADCASTSS 4(DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 4(R8), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 4(R8)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 4(R8)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      (SI)(R9*2), Y6
+	VBROADCASTSS 8(R8), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 8(R8)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 8(R8)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      (SI)(R10*1), Y6
+	VBROADCASTSS 12(R8)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 12(R8)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	VMOVUPS      (SI), Y6
+	VBROADCASTSS (R8)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y5
 
+whole23:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle24
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain25
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Y7
+	VMULPS       Y7, Y0, Y0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y7
+	VMULPS       Y7, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y7
+	VMULPS       Y7, Y2, Y2
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y7
+	VMULPS       Y7, Y3, Y3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y7
+	VMULPS       Y7, Y4, Y4
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y7
+	VMULPS       Y7, Y5, Y5
+
+plain25:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y4, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y5, (SI)
+	JMP     stored26
+
+middle24:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y4, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y5, (SI)
+
+stored26:
 end5:
-	ADDQ $0x30, DX
-	DECQ 120(AX)
+	ADDQ $0x38, DX
+	DECQ 192(AX)
 	JNZ  tile1
 	VZEROUPPER
 	RET
@@ -10524,26 +16480,22 @@ end5:
 // Requires: AVX, FMA3
 TEXT ·rowTilesT6AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
-	MOVQ 96(AX), CX
+	MOVQ 144(AX), CX
 	SHLQ $0x02, CX
-	MOVQ 72(AX), DX
+	MOVQ 120(AX), DX
 
 tile1:
-	MOVQ 48(AX), BX
+	MOVQ 24(DX), BX
 	MOVQ 24(AX), SI
-	MOVQ 16(DX), DI
-	LEAQ (BX)(DI*4), BX
 	MOVQ 8(DX), DI
 	LEAQ (SI)(DI*4), SI
-	MOVQ 32(DX), DI
+	MOVQ 40(DX), DI
 	XORQ R8, R8
 
 columns2:
 	CMPQ   DI, $0x08
 	JLE    narrow3
-	MOVQ   104(AX), R10
-	MOVQ   BX, R9
-	CMPQ   40(DX), $0x00
+	TESTQ  $0x00000001, 48(DX)
 	JNE    start6
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -10560,6 +16512,12 @@ columns2:
 	JMP    sums7
 
 start6:
+	MOVQ    72(AX), R9
+	MOVQ    176(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
 	VMOVUPS (R9), Y0
 	VMOVUPS 32(R9), Y1
 	LEAQ    (R9)(R10*4), R9
@@ -10579,17 +16537,83 @@ start6:
 	VMOVUPS 32(R9), Y11
 
 sums7:
-	MOVQ    (AX), R9
-	MOVQ    (DX), R10
-	LEAQ    (R9)(R10*4), R9
-	LEAQ    (CX)(CX*2), R10
-	MOVQ    SI, R11
-	MOVQ    24(DX), R12
-	SUBQ    $0x04, R12
-	JL      tail9
+	MOVQ         (AX), R9
+	MOVQ         (DX), R10
+	LEAQ         (R9)(R10*4), R9
+	LEAQ         (CX)(CX*2), R10
+	MOVQ         152(AX), R12
+	MOVQ         SI, R11
+	SHLQ         $0x02, R12
+	LEAQ         (R12)(R12*2), R13
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole8
+	VMOVUPS      (R11), Y12
+	VMOVUPS      32(R11), Y13
+	VBROADCASTSS (R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VMOVUPS      (R11)(R12*1), Y12
+	VMOVUPS      32(R11)(R12*1), Y13
+	VBROADCASTSS (R9)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(R9)(CX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VMOVUPS      (R11)(R12*2), Y12
+	VMOVUPS      32(R11)(R12*2), Y13
+	VBROADCASTSS (R9)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(R9)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(R9)(CX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VMOVUPS      (R11)(R13*1), Y12
+	VMOVUPS      32(R11)(R13*1), Y13
+	VBROADCASTSS (R9)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(R9)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(R9)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(R9)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	LEAQ         (R11)(R12*4), R11
+	LEAQ         (R9)(CX*4), R9
+	VMOVUPS      (R11), Y12
+	VMOVUPS      32(R11), Y13
+	VBROADCASTSS (R9), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(R9), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(R9), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(R9), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 16(R9), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	ADDQ         R12, R11
+	ADDQ         CX, R9
+
+whole8:
+	MOVQ    32(DX), R14
+	SUBQ    $0x04, R14
+	JL      tail10
 	PCALIGN $0x40
 
-loop8:
+loop9:
 	VMOVUPS      (R11), Y12
 	VMOVUPS      32(R11), Y13
 	VBROADCASTSS (R9), Y14
@@ -10610,8 +16634,8 @@ loop8:
 	VBROADCASTSS 20(R9), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      128(R11), Y12
-	VMOVUPS      160(R11), Y13
+	VMOVUPS      (R11)(R12*1), Y12
+	VMOVUPS      32(R11)(R12*1), Y13
 	VBROADCASTSS (R9)(CX*1), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -10630,8 +16654,8 @@ loop8:
 	VBROADCASTSS 20(R9)(CX*1), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      256(R11), Y12
-	VMOVUPS      288(R11), Y13
+	VMOVUPS      (R11)(R12*2), Y12
+	VMOVUPS      32(R11)(R12*2), Y13
 	VBROADCASTSS (R9)(CX*2), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -10650,8 +16674,8 @@ loop8:
 	VBROADCASTSS 20(R9)(CX*2), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      384(R11), Y12
-	VMOVUPS      416(R11), Y13
+	VMOVUPS      (R11)(R13*1), Y12
+	VMOVUPS      32(R11)(R13*1), Y13
 	VBROADCASTSS (R9)(R10*1), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -10670,16 +16694,16 @@ loop8:
 	VBROADCASTSS 20(R9)(R10*1), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         $0x00000200, R11
+	LEAQ         (R11)(R12*4), R11
 	LEAQ         (R9)(CX*4), R9
-	SUBQ         $0x04, R12
-	JGE          loop8
+	SUBQ         $0x04, R14
+	JGE          loop9
 
-tail9:
-	ADDQ $0x04, R12
-	JZ   done11
+tail10:
+	ADDQ $0x04, R14
+	JZ   done12
 
-tailloop10:
+tailloop11:
 	VMOVUPS      (R11), Y12
 	VMOVUPS      32(R11), Y13
 	VBROADCASTSS (R9), Y14
@@ -10700,14 +16724,52 @@ tailloop10:
 	VBROADCASTSS 20(R9), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         $0x00000080, R11
+	ADDQ         R12, R11
 	ADDQ         CX, R9
-	DECQ         R12
-	JNZ          tailloop10
+	DECQ         R14
+	JNZ          tailloop11
 
-done11:
-	MOVQ    104(AX), R10
-	MOVQ    BX, R9
+done12:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle13
+	MOVQ         96(AX), R9
+	TESTQ        R9, R9
+	JEQ          plain14
+	MOVQ         184(AX), R10
+	MOVQ         16(DX), R11
+	IMULQ        R10, R11
+	LEAQ         (R9)(R11*4), R9
+	VBROADCASTSS (R9), Y14
+	VMULPS       Y14, Y0, Y0
+	VMULPS       Y14, Y1, Y1
+	LEAQ         (R9)(R10*4), R9
+	VBROADCASTSS (R9), Y14
+	VMULPS       Y14, Y2, Y2
+	VMULPS       Y14, Y3, Y3
+	LEAQ         (R9)(R10*4), R9
+	VBROADCASTSS (R9), Y14
+	VMULPS       Y14, Y4, Y4
+	VMULPS       Y14, Y5, Y5
+	LEAQ         (R9)(R10*4), R9
+	VBROADCASTSS (R9), Y14
+	VMULPS       Y14, Y6, Y6
+	VMULPS       Y14, Y7, Y7
+	LEAQ         (R9)(R10*4), R9
+	VBROADCASTSS (R9), Y14
+	VMULPS       Y14, Y8, Y8
+	VMULPS       Y14, Y9, Y9
+	LEAQ         (R9)(R10*4), R9
+	VBROADCASTSS (R9), Y14
+	VMULPS       Y14, Y10, Y10
+	VMULPS       Y14, Y11, Y11
+
+plain14:
+	MOVQ    48(AX), R9
+	MOVQ    168(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
 	VMOVUPS Y0, (R9)
 	VMOVUPS Y1, 32(R9)
 	LEAQ    (R9)(R10*4), R9
@@ -10725,32 +16787,64 @@ done11:
 	LEAQ    (R9)(R10*4), R9
 	VMOVUPS Y10, (R9)
 	VMOVUPS Y11, 32(R9)
-	ADDQ    $0x00000040, BX
-	ADDQ    $0x40, SI
-	XORQ    $0x40, R8
-	JNZ     second12
-	MOVQ    112(AX), R9
-	LEAQ    -128(SI)(R9*4), SI
+	JMP     stored15
 
-second12:
+middle13:
+	MOVQ    72(AX), R9
+	MOVQ    176(AX), R10
+	MOVQ    16(DX), R11
+	IMULQ   R10, R11
+	ADDQ    BX, R11
+	LEAQ    (R9)(R11*4), R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y7, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y8, (R9)
+	VMOVUPS Y9, 32(R9)
+	LEAQ    (R9)(R10*4), R9
+	VMOVUPS Y10, (R9)
+	VMOVUPS Y11, 32(R9)
+
+stored15:
+	ADDQ $0x00000010, BX
+	ADDQ $0x40, SI
+	XORQ $0x40, R8
+	JNZ  second16
+	MOVQ 160(AX), R9
+	LEAQ -128(SI)(R9*4), SI
+
+second16:
 	SUBQ $0x10, DI
 	JG   columns2
 	JMP  end5
 
 narrow3:
-	MOVQ   104(AX), R8
-	MOVQ   BX, DI
-	CMPQ   40(DX), $0x00
-	JNE    start13
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start17
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	JMP    sums14
+	JMP    sums18
 
-start13:
+start17:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Y0
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y1
@@ -10763,17 +16857,63 @@ start13:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y5
 
-sums14:
-	MOVQ    (AX), DI
-	MOVQ    (DX), R8
-	LEAQ    (DI)(R8*4), DI
-	LEAQ    (CX)(CX*2), R8
-	MOVQ    24(DX), R9
-	SUBQ    $0x04, R9
-	JL      tail16
+sums18:
+	MOVQ         (AX), DI
+	MOVQ         (DX), R8
+	LEAQ         (DI)(R8*4), DI
+	LEAQ         (CX)(CX*2), R8
+	MOVQ         152(AX), R9
+	SHLQ         $0x02, R9
+	LEAQ         (R9)(R9*2), R10
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole19
+	VMOVUPS      (SI), Y6
+	VBROADCASTSS (DI), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VMOVUPS      (SI)(R9*1), Y6
+	VBROADCASTSS (DI)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(DI)(CX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VMOVUPS      (SI)(R9*2), Y6
+	VBROADCASTSS (DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 8(DI)(CX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VMOVUPS      (SI)(R10*1), Y6
+	VBROADCASTSS (DI)(R8*1), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(DI)(R8*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 8(DI)(R8*1), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 12(DI)(R8*1), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(CX*4), DI
+	VMOVUPS      (SI), Y6
+	VBROADCASTSS (DI), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(DI), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 8(DI), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 12(DI), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 16(DI), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+
+whole19:
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail21
 	PCALIGN $0x40
 
-loop15:
+loop20:
 	VMOVUPS      (SI), Y6
 	VBROADCASTSS (DI), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -10787,7 +16927,7 @@ loop15:
 	VFMADD231PS  Y6, Y7, Y4
 	VBROADCASTSS 20(DI), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	VMOVUPS      128(SI), Y6
+	VMOVUPS      (SI)(R9*1), Y6
 	VBROADCASTSS (DI)(CX*1), Y7
 	VFMADD231PS  Y6, Y7, Y0
 	VBROADCASTSS 4(DI)(CX*1), Y7
@@ -10800,7 +16940,7 @@ loop15:
 	VFMADD231PS  Y6, Y7, Y4
 	VBROADCASTSS 20(DI)(CX*1), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	VMOVUPS      256(SI), Y6
+	VMOVUPS      (SI)(R9*2), Y6
 	VBROADCASTSS (DI)(CX*2), Y7
 	VFMADD231PS  Y6, Y7, Y0
 	VBROADCASTSS 4(DI)(CX*2), Y7
@@ -10813,7 +16953,7 @@ loop15:
 	VFMADD231PS  Y6, Y7, Y4
 	VBROADCASTSS 20(DI)(CX*2), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	VMOVUPS      384(SI), Y6
+	VMOVUPS      (SI)(R10*1), Y6
 	VBROADCASTSS (DI)(R8*1), Y7
 	VFMADD231PS  Y6, Y7, Y0
 	VBROADCASTSS 4(DI)(R8*1), Y7
@@ -10826,16 +16966,16 @@ loop15:
 	VFMADD231PS  Y6, Y7, Y4
 	VBROADCASTSS 20(DI)(R8*1), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         $0x00000200, SI
+	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
-	SUBQ         $0x04, R9
-	JGE          loop15
+	SUBQ         $0x04, R11
+	JGE          loop20
 
-tail16:
-	ADDQ $0x04, R9
-	JZ   done18
+tail21:
+	ADDQ $0x04, R11
+	JZ   done23
 
-tailloop17:
+tailloop22:
 	VMOVUPS      (SI), Y6
 	VBROADCASTSS (DI), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -10849,28 +16989,82 @@ tailloop17:
 	VFMADD231PS  Y6, Y7, Y4
 	VBROADCASTSS 20(DI), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         $0x00000080, SI
+	ADDQ         R9, SI
 	ADDQ         CX, DI
-	DECQ         R9
-	JNZ          tailloop17
+	DECQ         R11
+	JNZ          tailloop22
 
-done18:
-	MOVQ    104(AX), SI
-	VMOVUPS Y0, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y1, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y2, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y3, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y4, (BX)
-	LEAQ    (BX)(SI*4), BX
-	VMOVUPS Y5, (BX)
+done23:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle24
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain25
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Y7
+	VMULPS       Y7, Y0, Y0
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y7
+	VMULPS       Y7, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y7
+	VMULPS       Y7, Y2, Y2
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y7
+	VMULPS       Y7, Y3, Y3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y7
+	VMULPS       Y7, Y4, Y4
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Y7
+	VMULPS       Y7, Y5, Y5
 
+plain25:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y4, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y5, (SI)
+	JMP     stored26
+
+middle24:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Y0, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y1, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y2, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y3, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y4, (SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Y5, (SI)
+
+stored26:
 end5:
-	ADDQ $0x30, DX
-	DECQ 120(AX)
+	ADDQ $0x38, DX
+	DECQ 192(AX)
 	JNZ  tile1
 	VZEROUPPER
 	RET

@@ -223,8 +223,8 @@ func (w *attentionWork) cachedUnit(j *attentionJob, b, g int) {
 		x, ld := w.unroll(keys, j.capacity)
 		w.kT = w.packT(w.kT, x, ld, w.n, j.Scale)
 		x, ld = w.unroll(values, j.capacity)
-		w.vN = w.packN(w.vN, x, ld, w.n, 1)
-		w.careful = !finite(w.vN)
+		w.vN = w.packN(w.vN, x, ld, w.n, w.ones)
+		w.careful = !finite(w.vN[:w.n*w.Size])
 	}
 	for t := 0; t < j.queries; {
 		p := int(j.positions[t*j.batch+b])

@@ -82,50 +82,102 @@ func dotRowsGeneric(dst, x, y []float32, ldx, ldy, rows, n int) {
 	}
 }
 
-// mulPanelsGeneric is c = a·b, or c += a·b: c [m, n] with rows ldc apart, a [m, k] or, if leftT, [k, m] with rows lda
-// apart, b packed in panels that are panel elements apart.
-func mulPanelsGeneric(c []float32, ldc int, a []float32, lda int, leftT bool, b []float32, panel, m, n, k int,
-	accumulate bool) {
-	row, step := lda, 1
-	if leftT {
-		row, step = 1, lda
-	}
-	if !accumulate {
-		for r := range m {
-			clear(c[r*ldc:][:n])
-		}
-	}
-	g := genericProduct{c: c, a: a, b: b, ldc: ldc, row: row, step: step, right: rightPacked, panel: panel, m: m, k: k}
-	g.add(0, n)
-}
-
-// rowTiles are products of rows of a [m, k], lda apart, or of columns of a [k, m], with b, which is packed in panels
-// that are panel elements apart, into rows of c, ldc apart. Each tile has as many rows as the others. Columns are
-// computed in whole vectors, so that c has room behind them. Assembly reads it at these offsets.
+// rowTiles are products of rows of a [m, k], lda apart, or of columns of a [k, m], with b, whose element (k, c) is
+// at k·ldb + c/32·panel + c%32, into rows of c, ldc apart. With f each row is multiplied by an element of it at the
+// end, which are ldf apart. Sums may start from what mid holds, rows ldm apart, or go there. Columns are computed in
+// whole vectors, or in half of one at AVX-512, so that b, c and mid have room behind them. Assembly reads it at these
+// offsets.
 type rowTiles struct {
-	a, b, c         []float32
-	list            []rowTile
-	lda, ldc, panel int
-	left            int // tiles that remain to be computed
+	a, b, c, mid, f                []float32
+	list                           []rowTile
+	lda, ldb, panel, ldc, ldm, ldf int
+	left                           int // tiles that remain to be computed
 }
 
-// rowTile is one of rowTiles: places in the slices, the steps along k and the columns, at least one.
+// rowTile is one of rowTiles: places in a and b, the first row and the first column in c, steps along k, columns, at
+// least one, and flags.
 type rowTile struct {
-	a, b, c, k, cols int
-	more             int // 1: what c holds is where the sums start, and not 0
+	a, b, row, col, k, cols, flags int
 }
 
-// run computes the tiles, of rows rows each, and empties the list.
-func (t *rowTiles) run(rows int, leftT bool) {
-	if t.left = len(t.list); t.left == 0 {
-		return
+const (
+	tileMore = 1 << iota // sums start from mid, and not from 0
+	tileMid              // they go to mid, without f
+	// As many steps more as there are rows, less one, in which not all rows take part. Of rows of a they come last, and
+	// each is without one more of the first rows; of columns of a they come first, and each is with one more of them.
+	// What is left out is zero.
+	tileTriangle
+)
+
+// tileList are tiles of as many rows, and then tiles of another number of rows.
+type tileList struct {
+	tiles        []rowTile
+	height, rest int
+	whole        int // of the first height
+}
+
+func (l *tileList) reset(height int) { *l = tileList{tiles: l.tiles[:0], height: height} }
+
+// add appends a tile; those of full height come first.
+func (l *tileList) add(rows int, x rowTile) {
+	l.tiles = append(l.tiles, x)
+	if rows == l.height {
+		l.whole = len(l.tiles)
+	} else {
+		l.rest = rows
 	}
-	t.call(rows, leftT)
-	t.list = t.list[:0]
+}
+
+// run computes the tiles of a list.
+func (t *rowTiles) run(l *tileList, leftT bool) {
+	t.some(l.tiles[:l.whole], l.height, leftT)
+	t.some(l.tiles[l.whole:], l.rest, leftT)
+}
+
+func (t *rowTiles) some(list []rowTile, rows int, leftT bool) {
+	if len(list) > 0 {
+		t.list, t.left = list, len(list)
+		t.call(rows, leftT)
+	}
 }
 
 func (t *rowTiles) runGeneric(rows int, leftT bool) {
+	row, step := t.lda, 1
+	if leftT {
+		row, step = 1, t.lda
+	}
+	right := rightPacked
+	if t.panel == PanelCols {
+		right = rightN
+	}
 	for _, x := range t.list {
-		mulPanelsGeneric(t.c[x.c:], t.ldc, t.a[x.a:], t.lda, leftT, t.b[x.b:], t.panel, rows, x.cols, x.k, x.more != 0)
+		to := func(c []float32, ld int) []float32 { return c[x.row*ld+x.col:] }
+		c, ldc := to(t.c, t.ldc), t.ldc
+		if x.flags&tileMid != 0 {
+			c, ldc = to(t.mid, t.ldm), t.ldm
+		}
+		for r := range rows {
+			if x.flags&tileMore != 0 {
+				copy(c[r*ldc:][:x.cols], to(t.mid, t.ldm)[r*t.ldm:])
+			} else {
+				clear(c[r*ldc:][:x.cols])
+			}
+		}
+		k := x.k
+		if x.flags&tileTriangle != 0 {
+			k += rows - 1
+		}
+		g := genericProduct{
+			c: c, a: t.a[x.a:], b: t.b[x.b:], ldc: ldc, row: row, step: step, ldb: t.ldb, right: right, panel: t.panel,
+			m: rows, k: k,
+		}
+		g.add(0, x.cols)
+		if t.f != nil && x.flags&tileMid == 0 {
+			for r := range rows {
+				for i := range c[r*ldc:][:x.cols] {
+					c[r*ldc+i] *= t.f[(x.row+r)*t.ldf]
+				}
+			}
+		}
 	}
 }

@@ -16,8 +16,8 @@ func (w *attentionWork) forwardUnit(j *attentionJob, b, g, q0, q1 int) {
 	x, ld := w.rows(j.k, j, b, g)
 	w.kT = w.packT(w.kT, x, ld, w.n, j.Scale)
 	x, ld = w.rows(j.v, j, b, g)
-	w.vN = w.packN(w.vN, x, ld, w.n, 1)
-	w.careful = !finite(w.vN)
+	w.vN = w.packN(w.vN, x, ld, w.n, w.ones)
+	w.careful = !finite(w.vN[:w.n*w.Size])
 	group := j.Count / j.KV
 	step := evenly(q1-q0, blockQueries)
 	if w.careful {
@@ -64,7 +64,7 @@ func (w *attentionWork) forward(y, q []float32, ldy, ldq, rows, head int, row ui
 	for k0 := 0; k0 < w.n || k0 == 0; k0 += blockKeys {
 		k1 := min(k0+blockKeys, w.n)
 		w.columns(rows, k0, k1, false)
-		w.scores(w.s, w.q, w.kT, rows, k0)
+		w.scores(w.s, w.q, w.kT)
 		w.adjust(head, rows, k0, false)
 		w.hide(w.s, negInf, rows, k0, k1)
 		if w.Slopes != nil {
@@ -92,15 +92,25 @@ func (w *attentionWork) forward(y, q []float32, ldy, ldq, rows, head int, row ui
 		if w.Rate > 0 {
 			w.dropout(w.s, rows, row, keys, k0)
 		}
-		w.add(w.out, w.s, w.vN, rows, k0)
+		if k1 < w.n {
+			w.add(w.out, w.ld, nil, w.s, w.vN)
+		}
 	}
 	// A sum is at least 1, the term of the largest, or 0 where nothing is seen, and then so is y.
 	v.p[0], v.p[1], v.s[0], v.s[1] = ptr(w.part), ptr(w.sum), 0.5, math.MaxFloat32
 	vecRange(opClamp, &v, 0, rows)
 	v.p[1], v.p[2] = ptr(w.ones), ptr(w.part)
 	vecRange(opDiv, &v, 0, rows)
+	if w.inPlace() {
+		w.add(y, ldy, w.part, w.s, w.vN)
+		return
+	}
+	w.add(w.out, w.ld, nil, w.s, w.vN)
 	scaleRows(y, w.out, w.part, ldy, w.ld, rows, w.Size)
 }
+
+// inPlace reports whether tiles can write rows of a head, which have no room behind them, where they belong.
+func (w *attentionWork) inPlace() bool { return w.Size%8 == 0 }
 
 // gradUnit computes the gradients of one head of the keys and values of sequence b, and of the queries that read it:
 // what a part of the queries gives.
@@ -118,8 +128,8 @@ func (w *attentionWork) gradUnit(j *attentionJob, b, g, part int) {
 	if j.parts == 1 || !held.hold(w.packed) {
 		w.take(j, b, limit)
 		x, ld := w.rows(j.k, j, b, g)
-		w.kT = w.packT(w.kT, x, ld, w.n, j.Scale)
-		w.kN = w.packN(w.kN, x, ld, w.n, j.Scale)
+		w.kN = w.packN(w.kN, x, ld, w.n, w.scales)
+		w.kT = w.packT(w.kT, w.kN, w.Size, w.n, 1)
 		x, ld = w.rows(j.v, j, b, g)
 		w.vT = w.packT(w.vT, x, ld, w.n, 1)
 	} else {
@@ -137,7 +147,8 @@ func (w *attentionWork) gradUnit(j *attentionJob, b, g, part int) {
 			clear(w.ofHeads(w.dbias, g*group, group))
 		}
 	}
-	bad := !finite(w.kN)
+	bad := !finite(w.kN[:w.n*w.Size])
+	done := false
 	ldq, ldy := j.batch*j.LDQ, j.batch*j.Count*j.Size
 	for h := g * group; h < (g+1)*group; h++ {
 		step := evenly(q1-q0, blockQueries)
@@ -156,18 +167,20 @@ func (w *attentionWork) gradUnit(j *attentionJob, b, g, part int) {
 				w.careful = w.careful || l != negInf && l-l+(d-d) != 0
 			}
 			if !w.careful {
-				w.grad(dq, q, dy, lse, ldq, ldy, i+off, rows, h, row, j.keys)
+				last := h == (g+1)*group-1 && i+rows == q1
+				done = w.grad(j, last && j.parts == 1, b, g, dq, q, dy, lse, ldq, ldy, i+off, rows, h, row)
 				continue
 			}
 			// One query at a time: its mask is then exact, and nothing multiplies what it hides by zero.
 			copy(w.part, w.sum[:rows])
 			for r := range rows {
 				w.sum[0] = w.part[r]
-				w.grad(dq[r*ldq:], q[r*ldq:], dy[r*ldy:], lse[r:r+1], ldq, ldy, i+off+r, 1, h, row+uint64(r), j.keys)
+				w.grad(j, false, b, g, dq[r*ldq:], q[r*ldq:], dy[r*ldy:], lse[r:r+1], ldq, ldy, i+off+r, 1, h,
+					row+uint64(r))
 			}
 		}
 	}
-	if j.parts == 1 || w.join(j, b, g, j.parts-1-part) {
+	if !done && (j.parts == 1 || w.join(j, b, g, j.parts-1-part)) {
 		w.finishGrad(j, b, g)
 	}
 }
@@ -202,22 +215,21 @@ func (w *attentionWork) finishGrad(j *attentionJob, b, g int) {
 //
 //	ds = p∘(dy·vᵀ - Σ dy∘y);  dq = ds·k;  dk += dsᵀ·q;  dv += pᵀ·dy
 //
-// and dropout acts on dy·vᵀ, and on p for dv. The sums Σ dy∘y are in w.sum.
-func (w *attentionWork) grad(dq, q, dy, lse []float32, ldq, ldy, p, rows, head int, row uint64, keys int) {
+// and dropout acts on dy·vᵀ, and on p for dv. The sums Σ dy∘y are in w.sum. If these are the last queries of the unit it
+// may write the gradients of the keys and values to where they belong, and reports whether it did.
+func (w *attentionWork) grad(j *attentionJob, last bool, b, g int, dq, q, dy, lse []float32, ldq, ldy, p, rows,
+	head int, row uint64) bool {
 	w.block(p, rows, true)
+	last = last && w.inPlace() && w.n == j.keys && !w.holes && w.covered(rows)
 	w.copyRows(w.q, q, w.ld, ldq, rows)
 	w.copyRows(w.dy, dy, w.ld, ldy, rows)
-	w.qN = w.packN(w.qN, w.q, w.ld, rows, 1)
-	w.dyN = w.packN(w.dyN, w.dy, w.ld, rows, 1)
 	blind := false
 	for r, l := range lse {
 		if l == negInf {
 			// It sees nothing, and nothing is known about what it holds.
 			blind = true
-			for c := r * PanelCols; c < len(w.qN); c += rows * PanelCols {
-				clear(w.qN[c : c+PanelCols])
-				clear(w.dyN[c : c+PanelCols])
-			}
+			clear(w.q[r*w.ld : (r+1)*w.ld])
+			clear(w.dy[r*w.ld : (r+1)*w.ld])
 		}
 	}
 	for k0 := 0; k0 < w.n || k0 == 0; k0 += blockKeys {
@@ -231,8 +243,8 @@ func (w *attentionWork) grad(dq, q, dy, lse []float32, ldq, ldy, p, rows, head i
 			}
 			w.maskBlock = -1
 		}
-		w.scores(w.s, w.q, w.kT, rows, k0)
-		w.scores(w.ds, w.dy, w.vT, rows, k0)
+		w.scores(w.s, w.q, w.kT)
+		w.scores(w.ds, w.dy, w.vT)
 		w.adjust(head, rows, k0, true)
 		w.hide(w.s, negInf, rows, k0, k1)
 		w.hide(w.ds, 0, rows, k0, k1)
@@ -240,26 +252,45 @@ func (w *attentionWork) grad(dq, q, dy, lse []float32, ldq, ldy, p, rows, head i
 			w.alibi(w.Slopes[head], rows, k0)
 		}
 		if w.Rate > 0 {
-			w.dropout(w.ds, rows, row, keys, k0)
+			w.dropout(w.ds, rows, row, j.keys, k0)
 		}
 		t := w.scoreRows(rows)
 		t.ds, t.m, t.sum = unsafe.Pointer(&w.ds[0]), unsafe.Pointer(&lse[0]), unsafe.Pointer(&w.sum[0])
 		attendGradRows(&t)
 		w.adjustGrad(head, rows, k0)
 		if w.Rate > 0 {
-			w.dropout(w.s, rows, row, keys, k0)
+			w.dropout(w.s, rows, row, j.keys, k0)
 		}
-		w.add(w.out, w.ds, w.kN, rows, k0)
+		if k1 < w.n || !w.inPlace() {
+			w.add(w.out, w.ld, nil, w.ds, w.kN)
+		} else {
+			w.add(dq, ldq, nil, w.ds, w.kN)
+		}
+		w.listKeyTiles(k0, rows)
+		if last {
+			at, ld := b*j.LDK+g*j.Size, j.batch*j.LDK
+			w.addT(j.dv[at:], ld, nil, w.dV, w.s, w.dy)
+			w.addT(j.dk[at:], ld, w.scales, w.dK, w.ds, w.q)
+		} else {
+			w.addT(w.dV, w.ldD, nil, w.dV, w.s, w.dy)
+			w.addT(w.dK, w.ldD, nil, w.dK, w.ds, w.q)
+		}
 		for _, p := range w.all {
 			if p[0] < p[1] {
-				w.reachTile(p)
-				w.addT(w.dV, w.s, w.dyN, k0, p, rows)
-				w.addT(w.dK, w.ds, w.qN, k0, p, rows)
 				w.fresh = max(w.fresh, p[1])
 			}
 		}
 	}
-	w.copyRows(dq, w.out, ldq, w.ld, rows)
+	if !w.inPlace() {
+		w.copyRows(dq, w.out, ldq, w.ld, rows)
+	}
+	return last
+}
+
+// covered reports whether the queries of the block see all keys.
+func (w *attentionWork) covered(rows int) bool {
+	p, all := w.seen(0, rows, 0, w.n), [2]int{0, w.n}
+	return p[1] == all || p[0] == all
 }
 
 // reach clears what dK and dV hold before key c, as far as there is nothing yet.
@@ -280,41 +311,55 @@ func (w *attentionWork) reachTile(p [2]int) {
 	}
 }
 
-// addT adds to d, gradients of the keys or values, for a piece of the keys sᵀ·x of the queries of the block.
-func (w *attentionWork) addT(d, s, x []float32, k0 int, p [2]int, rows int) {
+// addT adds sᵀ·x of the queries of the block to mid, the gradients of the keys or values. The result goes to rows of c,
+// ldc apart, times f[0] if there is one.
+func (w *attentionWork) addT(c []float32, ldc int, f, mid, s, x []float32) {
 	t := &w.tiles
-	t.a, t.b, t.c = s, x, d
-	t.lda, t.ldc, t.panel = ldS, w.ldD, rows*PanelCols
-	height := evenly(p[1]-p[0], attendHeight())
-	first, last := 0, 0
-	for c0 := p[0]; c0 < p[1]; c0 += height {
-		n := min(height, p[1]-c0)
-		if n < height {
-			t.run(height, true)
+	t.a, t.b, t.c, t.mid, t.f = s, x, c, mid, f
+	t.lda, t.ldb, t.panel, t.ldc, t.ldm, t.ldf = ldS, w.ld, PanelCols, ldc, w.ldD, 0
+	for i := range w.keyTiles {
+		t.run(&w.keyTiles[i], true)
+	}
+}
+
+// listKeyTiles lists the tiles of addT, for the block of keys from k0 on.
+func (w *attentionWork) listKeyTiles(k0, rows int) {
+	for _, p := range w.all {
+		if p[0] < p[1] {
+			w.reachTile(p)
 		}
-		// The queries that see any of these keys.
-		r0, r1 := 0, rows
-		if c0 >= w.prefix {
-			for first < rows && int(w.to[first]) <= c0 {
-				first++
+	}
+	if w.keysFresh == w.fresh {
+		return
+	}
+	w.keysFresh = w.fresh
+	for i, p := range w.all {
+		l := &w.keyTiles[i]
+		height := evenly(p[1]-p[0], attendHeight())
+		l.reset(height)
+		first, last := 0, 0
+		for c0 := p[0]; c0 < p[1]; c0 += height {
+			n := min(height, p[1]-c0)
+			// The queries that see any of these keys.
+			r0, r1 := 0, rows
+			if c0 >= w.prefix {
+				for first < rows && int(w.to[first]) <= c0 {
+					first++
+				}
+				for last < rows && int(w.from[last]) < c0+n {
+					last++
+				}
+				r0, r1 = first, max(first, last)
 			}
-			for last < rows && int(w.from[last]) < c0+n {
-				last++
-			}
-			r0, r1 = first, last
-		}
-		switch {
-		case r0 < r1:
-			x := rowTile{a: r0*ldS + c0 - k0, b: r0 * PanelCols, c: c0 * w.ldD, k: r1 - r0, cols: w.Size}
+			x := rowTile{a: r0*ldS + c0 - k0, b: r0 * w.ld, row: c0, k: r1 - r0, cols: w.Size}
 			if c0 < w.fresh {
-				x.more = 1
+				x.flags = tileMore
 			}
-			t.list = append(t.list, x)
-		case c0 >= w.fresh:
-			clear(d[c0*w.ldD : (c0+n)*w.ldD])
-		}
-		if c0+n == p[1] {
-			t.run(n, true)
+			if c0 >= w.prefix && x.k >= n && w.slopes(w.to, r0, n, c0+1) {
+				x.k -= n - 1
+				x.flags |= tileTriangle
+			}
+			l.add(n, x)
 		}
 	}
 }

@@ -19,11 +19,12 @@ type attentionWork struct {
 	prefix    int // keys before Prefix
 	careful   bool
 
-	kT, vT, kN, vN []float32 // scale·k transposed, v transposed, scale·k and v, all packed
-	gather, wide   []float32
-	dK, dV         []float32 // rows of whole vectors, ldD apart
-	ldD, fresh     int       // rows of dK and dV from fresh on hold nothing yet
-	packed         packedKeys
+	kT, vT       []float32 // scale·k and v transposed, packed
+	kN, vN       []float32 // scale·k and v, rows without gaps
+	gather, wide []float32
+	dK, dV       []float32 // rows of whole vectors, ldD apart
+	ldD, fresh   int       // rows of dK and dV from fresh on hold nothing yet
+	packed       packedKeys
 
 	// Of the block of queries: the first position, the keys that each sees from prefix on, and with the keys of a block
 	// as columns, the first and the last of all that each sees.
@@ -35,22 +36,25 @@ type attentionWork struct {
 	// Of the block of keys: the pieces that each tile of queries sees, those that any sees, and the columns that each
 	// row of scores is to have zeros in where it sees nothing.
 	height           int // of the tiles
-	pieces           [][2][2]int
 	all              [2][2]int
 	zeroFrom, zeroTo []int32
 	tiles            rowTiles
+	scoreTiles       tileList    // of scores
+	sumTiles         tileList    // of add
+	keyTiles         [2]tileList // of addT, for the pieces of all
+	keysFresh        int         // the value of fresh that keyTiles are for; -1 for none
 	s, ds            []float32
 	row              []float32 // scores of one query against a cache, a row for each head
 	q, dy            []float32 // rows of the block, ld apart
 	out              []float32 // what becomes rows of y or of dq
 	ld               int
-	qN, dyN          []float32
 	m, sum           []float32
 	was, part        []float32
 	lanes            [16 * blockQueries]float32
 	distances        []float32 // |d| for d from -far to far
 	far              int
 	ones, drop       []float32
+	scales           []float32 // Scale, many times
 	slope            []float32 // derivative of the cap at each score
 	dbias            []float32 // of the sequence, [Count, span]
 	partBias         []float32 // the same of a part of the queries
@@ -59,8 +63,8 @@ type attentionWork struct {
 
 // mask is what the keys follow from that the queries of a block see, if there are no holes.
 type mask struct {
-	p, rows, n, base, window, prefix, height int
-	causal, grad                             bool
+	p, rows, n, base, window, prefix, height, size int
+	causal, grad                                   bool
 }
 
 var attentionWorks jobs[attentionWork]
@@ -70,7 +74,7 @@ func init() {
 		n := 0
 		attentionWorks.drain(func(w *attentionWork) {
 			for _, x := range [][]float32{
-				w.kT, w.vT, w.kN, w.vN, w.gather, w.wide, w.dK, w.dV, w.s, w.ds, w.row, w.q, w.dy, w.out, w.qN, w.dyN,
+				w.kT, w.vT, w.kN, w.vN, w.gather, w.wide, w.dK, w.dV, w.s, w.ds, w.row, w.q, w.dy, w.out,
 				w.distances, w.drop, w.pad, w.partBias,
 			} {
 				n += 4 * cap(x)
@@ -108,7 +112,7 @@ func (w *attentionWork) begin(h *Heads, far int) {
 	}
 	if w.s == nil {
 		w.s = make([]float32, blockQueries*ldS+64)
-		for _, x := range []*[]float32{&w.m, &w.sum, &w.was, &w.part, &w.ones} {
+		for _, x := range []*[]float32{&w.m, &w.sum, &w.was, &w.part, &w.ones, &w.scales} {
 			*x = make([]float32, blockQueries)
 		}
 		for _, x := range []*[]int32{&w.from, &w.to, &w.lo, &w.hi, &w.zeroFrom, &w.zeroTo} {
@@ -117,6 +121,9 @@ func (w *attentionWork) begin(h *Heads, far int) {
 		for i := range w.ones {
 			w.ones[i] = 1
 		}
+	}
+	for i := 0; i < len(w.scales) && w.scales[i] != h.Scale; i++ {
+		w.scales[i] = h.Scale
 	}
 	w.ld = h.Size + 16
 	w.q, w.dy, w.out = grow(w.q, blockQueries*w.ld), grow(w.dy, blockQueries*w.ld), grow(w.out, blockQueries*w.ld)
@@ -175,13 +182,12 @@ func (w *attentionWork) rows(x []float32, j *attentionJob, b, g int) ([]float32,
 	return w.gather, j.Size
 }
 
-// packN packs n rows of Size elements, ld apart, times scale.
-func (w *attentionWork) packN(dst, x []float32, ld, n int, scale float32) []float32 {
-	dst = grow(dst, PackedLen(n, w.Size))
-	for c := 0; c < w.Size && n > 0; c += PanelCols {
-		packPanel(dst[c*n:], x[c:], ld, n, min(PanelCols, w.Size-c))
+// packN copies n rows of Size elements, ld apart, times an element of f, to rows without gaps.
+func (w *attentionWork) packN(dst, x []float32, ld, n int, f []float32) []float32 {
+	dst = grow(dst, n*w.Size+16)
+	for r := 0; r < n; r += len(f) {
+		scaleRows(dst[r*w.Size:], x[r*ld:], f, w.Size, ld, min(len(f), n-r), w.Size)
 	}
-	scaleAll(dst, scale)
 	return dst
 }
 
@@ -246,66 +252,74 @@ func (w *attentionWork) hull(r, k0, k1 int) (from, to int, gap [2]int) {
 	return p[0][0], p[1][1], [2]int{p[0][1], p[1][0]}
 }
 
-// scores computes q·kᵀ for the queries of the block and what they see of the keys from k0 on, which is column 0 of dst.
-func (w *attentionWork) scores(dst, q, kT []float32, rows, k0 int) {
+// scores computes q·kᵀ for the queries of the block and what they see of the block of keys, whose first is column 0 of
+// dst.
+func (w *attentionWork) scores(dst, q, kT []float32) {
 	t := &w.tiles
-	t.a, t.b, t.c = q, kT, dst
-	t.lda, t.ldc, t.panel = w.ld, ldS, PanelCols*w.Size
-	for i, p := range w.pieces {
-		r0 := i * w.height
-		for _, p := range p {
-			if p[0] < p[1] {
-				from := p[0] &^ (PanelCols - 1)
-				t.list = append(t.list, rowTile{
-					a: r0 * w.ld, b: from * w.Size, c: r0*ldS + from - k0, k: w.Size, cols: p[1] - from,
-				})
-			}
-		}
-		w.runTiles(i, rows, false)
-	}
+	t.a, t.b, t.c, t.f = q, kT, dst, nil
+	t.lda, t.ldb, t.panel, t.ldc = w.ld, PanelCols, PanelCols*w.Size, ldS
+	t.run(&w.scoreTiles, false)
 }
 
-// add computes out = s·x, or adds it, for the queries of the block and what they see of the keys from k0 on, x being
-// packed.
-func (w *attentionWork) add(out, s, x []float32, rows, k0 int) {
+// add computes s·x, plus what out holds after the first block of keys, for the queries of the block and what they see
+// of the block of keys. It goes to rows of c, ldc apart, each times an element of f if there is one.
+func (w *attentionWork) add(c []float32, ldc int, f, s, x []float32) {
 	t := &w.tiles
-	t.a, t.b, t.c = s, x, out
-	t.lda, t.ldc, t.panel = ldS, w.ld, w.n*PanelCols
-	for i, p := range w.pieces {
-		r0, more := i*w.height, 0
-		if k0 > 0 {
-			more = 1
-		}
-		for _, p := range p {
-			if p[0] < p[1] {
-				t.list = append(t.list, rowTile{
-					a: r0*ldS + p[0] - k0, b: p[0] * PanelCols, c: r0 * w.ld, k: p[1] - p[0], cols: w.Size, more: more,
-				})
-				more = 1
-			}
-		}
-		if more == 0 {
-			clear(out[r0*w.ld : min(r0+w.height, rows)*w.ld])
-		}
-		w.runTiles(i, rows, false)
-	}
+	t.a, t.b, t.c, t.mid, t.f = s, x, c, w.out, f
+	t.lda, t.ldb, t.panel, t.ldc, t.ldm, t.ldf = ldS, w.Size, PanelCols, ldc, w.ld, 1
+	t.run(&w.sumTiles, false)
 }
 
-// runTiles computes the tiles of the list when tile i of rows queries is the last, or the last of full height.
-func (w *attentionWork) runTiles(i, rows int, leftT bool) {
-	switch left := rows - i*w.height; {
-	case left <= w.height:
-		w.tiles.run(left, leftT)
-	case left < 2*w.height:
-		w.tiles.run(w.height, leftT)
+// queryTiles lists the tiles of scores and of add.
+func (w *attentionWork) queryTiles(i, rows, k0 int, pieces [2][2]int) {
+	r0 := i * w.height
+	if i == 0 {
+		w.scoreTiles.reset(w.height)
+		w.sumTiles.reset(w.height)
 	}
+	sum := rowTile{a: r0 * ldS, row: r0, cols: w.Size}
+	if k0 > 0 {
+		sum.flags = tileMore
+	}
+	for n, p := range pieces {
+		if p[0] == p[1] {
+			continue
+		}
+		from := p[0] &^ (PanelCols - 1)
+		w.scoreTiles.add(rows, rowTile{
+			a: r0 * w.ld, b: from * w.Size, row: r0, col: from - k0, k: w.Size, cols: p[1] - from,
+		})
+		sum.a, sum.b, sum.k = r0*ldS+p[0]-k0, p[0]*w.Size, p[1]-p[0]
+		if n == 0 && pieces[1][0] < pieces[1][1] {
+			sum.flags |= tileMid
+			w.sumTiles.add(rows, sum)
+			sum.flags = tileMore
+			sum.k = 0
+		}
+	}
+	if sum.k >= rows-1 && w.slopes(w.to, r0, rows, int(w.to[r0])) && int(w.to[r0+rows-1]) == pieces[1][1] &&
+		int(w.to[r0]) >= w.prefix {
+		sum.k -= rows - 1
+		sum.flags |= tileTriangle
+	}
+	w.sumTiles.add(rows, sum)
+}
+
+// slopes reports whether n elements of x from r on are first, first + 1, ....
+func (w *attentionWork) slopes(x []int32, r, n, first int) bool {
+	for i, v := range x[r : r+n] {
+		if int(v) != first+i {
+			return false
+		}
+	}
+	return true
 }
 
 // block sets w up for rows queries at positions p, p+1, ....
 func (w *attentionWork) block(p, rows int, grad bool) {
 	w.position = p
 	w.height = evenly(rows, attendHeight())
-	m := mask{p, rows, w.n, w.base, w.Window, w.prefix, w.height, w.Causal, grad}
+	m := mask{p, rows, w.n, w.base, w.Window, w.prefix, attendHeight(), w.Size, w.Causal, grad}
 	if m == w.mask && !w.holes {
 		return
 	}
@@ -330,14 +344,13 @@ func (w *attentionWork) columns(rows, k0, k1 int, grad bool) {
 	if w.maskBlock == k0 {
 		return
 	}
-	w.maskBlock = k0
+	w.maskBlock, w.keysFresh = k0, -1
 	from, to, lo, hi := w.from[:rows], w.to[:rows], w.lo[:rows], w.hi[:rows]
 	w.all = w.seen(0, rows, k0, k1)
-	w.pieces = w.pieces[:0]
 	for r0 := 0; r0 < rows; r0 += w.height {
 		r1 := min(r0+w.height, rows)
 		p := w.seen(r0, r1, k0, k1)
-		w.pieces = append(w.pieces, p)
+		w.queryTiles(r0/w.height, r1-r0, k0, p)
 		zeroFrom, zeroTo := ends(p, k0)
 		if grad {
 			zeroFrom, zeroTo = w.zeros(int(from[r0])-k0, int(to[r1-1])-k0, k0)
