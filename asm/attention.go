@@ -90,9 +90,9 @@ func (a *asm) maxAttendRows() int {
 	return maxAttendRowsAVX2
 }
 
-// rowTiles emits many products of rows rows of a with b, in one call. Two vectors of columns are added at a time, all in
-// registers; the last one may be alone, or half of one at AVX-512. Everything is read and written in whole or in half
-// vectors.
+// rowTiles emits many products of rows rows of a with b, in one call. Two vectors of columns are added at a time, all
+// in registers; the last one may be alone, or half of one at AVX-512. Everything is read and written in whole or in
+// half vectors.
 func (a *asm) rowTiles(rows int, leftT bool) {
 	form := "N"
 	if leftT {
@@ -462,13 +462,30 @@ func (a *asm) softmaxRows() {
 
 	// The largest, m included; what is not seen becomes -Inf.
 	row, from, to, m := l.field(rowsS), l.field(rowsFrom), l.field(rowsTo), l.field(rowsM)
-	mx, inf := a.vec(), a.load(f32(math.Inf(-1)))
+	mx, inf, skip, moved, whole := a.vec(), a.load(f32(math.Inf(-1))), a.XMM(), a.vec(), a.GP64()
 	l.each(func() {
 		l.maskRow(from, to)
 		a.VBROADCASTSS(mem(m, 0), mx)
 		a.LEAQ(memx(row, l.first, 4, 0), p)
 		a.MOVQ(l.vectors, n)
-		again := a.label("max")
+		// A row that begins with the first column sees all of its vectors but the last.
+		again, part := a.label("max"), a.label("part")
+		a.CMPL(mem(from, 0), l.first.As32())
+		a.JNE(operand.LabelRef(again))
+		a.MOVLQSX(mem(to, 0), whole)
+		a.SUBQ(l.first, whole)
+		a.DECQ(whole)
+		a.ANDQ(operand.I32(int32(-w)), whole)
+		a.JLE(operand.LabelRef(again))
+		a.SUBQ(whole, n)
+		a.VMOVD(whole.As32(), skip)
+		a.VPBROADCASTD(skip, moved)
+		a.VPADDD(moved, l.column, l.column)
+		a.Label(part)
+		a.VMAXPS(mem(p, 0), mx, mx)
+		a.ADDQ(operand.U32(uint32(4*w)), p)
+		a.SUBQ(operand.U32(uint32(w)), whole)
+		a.JG(operand.LabelRef(part))
 		a.Label(again)
 		k, x := l.seen(), a.vec()
 		if a.wide {

@@ -276,12 +276,14 @@ func (a *asm) expPair(x vector) (hi, lo vector) {
 
 // expParts is e**r - 1 and the multiplication by 2**n. Unless large, x is at most 87 or NaN.
 func (a *asm) expParts(x vector, large bool) (vector, func(vector) vector) {
-	// Results below the normal numbers are 0: subnormal ones take some machines thirty times as long.
+	// Results below the normal numbers are 0, whatever comes out for them: subnormal ones take some machines thirty
+	// times as long.
 	normal := a.cmp(notLessEq, x, f32(expLow))
 	if large {
 		x = a.min(f32(89), x)
+	} else {
+		x = a.own(x)
 	}
-	x = a.max(f32(expLow), x)
 	magic := f32(12582912)
 	t := a.own(magic)
 	a.fma231(t, x, f32(math.Log2E))
@@ -301,14 +303,13 @@ func (a *asm) expParts(x vector, large bool) (vector, func(vector) vector) {
 	}
 	i := a.psub(t, magic)
 	if !large {
-		p := a.orZero(normal, a.pow2(i))
-		return u, func(v vector) vector { return a.mul(v, p) }
+		p := a.pow2(i)
+		return u, func(v vector) vector { return a.orZero(normal, a.mul(v, p)) }
 	}
 	h := a.vec()
 	a.VPSRAD(operand.Imm(1), i, h)
 	p, q := a.pow2(h), a.pow2(a.psub(i, h))
-	q = a.orZero(normal, q)
-	return u, func(v vector) vector { return a.mul(a.mul(v, p), q) }
+	return u, func(v vector) vector { return a.orZero(normal, a.mul(a.mul(v, p), q)) }
 }
 
 func (a *asm) pow2(n vector) vector {

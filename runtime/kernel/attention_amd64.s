@@ -55,37 +55,54 @@ TEXT ·attendRowsAVX512(SB), NOSPLIT, $0-8
 	VBROADCASTSS constants<>+256(SB), Z8
 	MOVQ         16(AX), BX
 	VMOVUPS      columnNumbers<>+0(SB), Z9
-	MOVQ         (AX), SI
-	MOVQ         24(AX), DI
-	MOVQ         32(AX), R8
-	MOVQ         40(AX), R9
+	MOVQ         (AX), DI
+	MOVQ         24(AX), R8
+	MOVQ         32(AX), R9
+	MOVQ         40(AX), R10
 	VBROADCASTSS constants<>+288(SB), Z11
-	MOVQ         56(AX), R10
-	MOVQ         64(AX), R11
-	MOVQ         72(AX), R12
+	MOVQ         56(AX), R11
+	MOVQ         64(AX), R12
+	MOVQ         72(AX), R13
 
 row1:
-	MOVLQSX      (R11), CX
-	MOVLQSX      (R12), DX
+	MOVLQSX      (R12), CX
+	MOVLQSX      (R13), DX
 	ANDQ         $-64, CX
 	SUBQ         CX, DX
-	VPBROADCASTD (DI), Z10
+	VPBROADCASTD (R8), Z10
 	VMOVQ        CX, X12
-	VPBROADCASTD X12, Z12
-	VPADDD       Z9, Z12, Z12
-	VPSUBD       Z10, Z12, Z12
-	VPBROADCASTD (R8), Z13
+	VPBROADCASTD X12, Z13
+	VPADDD       Z9, Z13, Z13
 	VPSUBD       Z10, Z13, Z13
-	VBROADCASTSS (R9), Z10
-	LEAQ         (SI)(CX*4), CX
+	VPBROADCASTD (R9), Z14
+	VPSUBD       Z10, Z14, Z14
+	VBROADCASTSS (R10), Z10
+	LEAQ         (DI)(CX*4), SI
+	CMPL         (R8), CX
+	JNE          max2
+	MOVLQSX      (R9), R14
+	SUBQ         CX, R14
+	DECQ         R14
+	ANDQ         $-16, R14
+	JLE          max2
+	SUBQ         R14, DX
+	VMOVD        R14, X12
+	VPBROADCASTD X12, Z12
+	VPADDD       Z12, Z13, Z13
+
+part3:
+	VMAXPS (SI), Z10, Z10
+	ADDQ   $0x00000040, SI
+	SUBQ   $0x00000010, R14
+	JG     part3
 
 max2:
-	VPCMPUD       $0x01, Z13, Z12, K1
-	VPADDD.BCST   constants<>+320(SB), Z12, Z12
-	VBLENDMPS     (CX), Z11, K1, Z1
-	VMOVUPS       Z1, (CX)
+	VPCMPUD       $0x01, Z14, Z13, K1
+	VPADDD.BCST   constants<>+320(SB), Z13, Z13
+	VBLENDMPS     (SI), Z11, K1, Z1
+	VMOVUPS       Z1, (SI)
 	VMAXPS        Z1, Z10, Z10
-	ADDQ          $0x00000040, CX
+	ADDQ          $0x00000040, SI
 	SUBQ          $0x00000010, DX
 	JG            max2
 	VEXTRACTF32X8 $0x01, Z10, Y12
@@ -96,39 +113,39 @@ max2:
 	VMAXPS        X12, X10, X10
 	VMOVSHDUP     X10, X12
 	VMAXPS        X12, X10, X10
-	VMOVSS        X10, (R9)
-	ADDQ          BX, SI
-	ADDQ          $0x04, DI
+	VMOVSS        X10, (R10)
+	ADDQ          BX, DI
 	ADDQ          $0x04, R8
 	ADDQ          $0x04, R9
-	ADDQ          $0x04, R11
+	ADDQ          $0x04, R10
 	ADDQ          $0x04, R12
-	DECQ          R10
+	ADDQ          $0x04, R13
+	DECQ          R11
 	JNZ           row1
-	MOVQ          (AX), SI
-	MOVQ          40(AX), DI
-	MOVQ          80(AX), R8
-	MOVQ          56(AX), R9
-	MOVQ          64(AX), R10
-	MOVQ          72(AX), R11
+	MOVQ          (AX), DI
+	MOVQ          40(AX), R8
+	MOVQ          80(AX), R9
+	MOVQ          56(AX), R10
+	MOVQ          64(AX), R11
+	MOVQ          72(AX), R12
 
-row3:
-	MOVLQSX      (R10), CX
-	MOVLQSX      (R11), DX
+row4:
+	MOVLQSX      (R11), CX
+	MOVLQSX      (R12), DX
 	ANDQ         $-64, CX
 	SUBQ         CX, DX
-	VBROADCASTSS (DI), Z12
+	VBROADCASTSS (R8), Z12
 	VXORPS       Z1, Z1, Z1
 	VXORPS       Z9, Z9, Z9
 	VXORPS       Z10, Z10, Z10
 	VXORPS       Z11, Z11, Z11
-	LEAQ         (SI)(CX*4), CX
+	LEAQ         (DI)(CX*4), SI
 
-exp4:
-	VMOVUPS          (CX), Z13
+exp5:
+	VMOVUPS          (SI), Z13
 	VSUBPS           Z12, Z13, Z13
 	VCMPPS           $0x16, Z0, Z13, K1
-	VMAXPS           Z13, Z0, Z13
+	VMOVAPS          Z13, Z13
 	VMOVAPS          Z2, Z14
 	VFMADD231PS      Z3, Z13, Z14
 	VSUBPS           Z2, Z14, Z14
@@ -144,14 +161,14 @@ exp4:
 	VFMADD213PS      Z13, Z16, Z15
 	VADDPS           Z6, Z15, Z13
 	VSCALEFPS.Z      Z14, Z13, K1, Z13
-	VMOVUPS          Z13, (CX)
+	VMOVUPS          Z13, (SI)
 	VADDPS           Z13, Z1, Z1
 	SUBQ             $0x00000010, DX
-	JLE              sum5
-	VMOVUPS          64(CX), Z13
+	JLE              sum6
+	VMOVUPS          64(SI), Z13
 	VSUBPS           Z12, Z13, Z13
 	VCMPPS           $0x16, Z0, Z13, K1
-	VMAXPS           Z13, Z0, Z13
+	VMOVAPS          Z13, Z13
 	VMOVAPS          Z2, Z14
 	VFMADD231PS      Z3, Z13, Z14
 	VSUBPS           Z2, Z14, Z14
@@ -167,14 +184,14 @@ exp4:
 	VFMADD213PS      Z13, Z16, Z15
 	VADDPS           Z6, Z15, Z13
 	VSCALEFPS.Z      Z14, Z13, K1, Z13
-	VMOVUPS          Z13, 64(CX)
+	VMOVUPS          Z13, 64(SI)
 	VADDPS           Z13, Z9, Z9
 	SUBQ             $0x00000010, DX
-	JLE              sum5
-	VMOVUPS          128(CX), Z13
+	JLE              sum6
+	VMOVUPS          128(SI), Z13
 	VSUBPS           Z12, Z13, Z13
 	VCMPPS           $0x16, Z0, Z13, K1
-	VMAXPS           Z13, Z0, Z13
+	VMOVAPS          Z13, Z13
 	VMOVAPS          Z2, Z14
 	VFMADD231PS      Z3, Z13, Z14
 	VSUBPS           Z2, Z14, Z14
@@ -190,14 +207,14 @@ exp4:
 	VFMADD213PS      Z13, Z16, Z15
 	VADDPS           Z6, Z15, Z13
 	VSCALEFPS.Z      Z14, Z13, K1, Z13
-	VMOVUPS          Z13, 128(CX)
+	VMOVUPS          Z13, 128(SI)
 	VADDPS           Z13, Z10, Z10
 	SUBQ             $0x00000010, DX
-	JLE              sum5
-	VMOVUPS          192(CX), Z13
+	JLE              sum6
+	VMOVUPS          192(SI), Z13
 	VSUBPS           Z12, Z13, Z13
 	VCMPPS           $0x16, Z0, Z13, K1
-	VMAXPS           Z13, Z0, Z13
+	VMOVAPS          Z13, Z13
 	VMOVAPS          Z2, Z14
 	VFMADD231PS      Z3, Z13, Z14
 	VSUBPS           Z2, Z14, Z14
@@ -213,31 +230,31 @@ exp4:
 	VFMADD213PS      Z13, Z16, Z15
 	VADDPS           Z6, Z15, Z13
 	VSCALEFPS.Z      Z14, Z13, K1, Z13
-	VMOVUPS          Z13, 192(CX)
+	VMOVUPS          Z13, 192(SI)
 	VADDPS           Z13, Z11, Z11
 	SUBQ             $0x00000010, DX
-	LEAQ             256(CX), CX
-	JG               exp4
+	LEAQ             256(SI), SI
+	JG               exp5
 
-sum5:
+sum6:
 	VADDPS  Z9, Z1, Z1
 	VADDPS  Z11, Z10, Z9
 	VADDPS  Z9, Z1, Z1
-	VMOVUPS Z1, (R8)
-	ADDQ    BX, SI
-	ADDQ    $0x04, DI
-	ADDQ    $0x00000040, R8
-	ADDQ    $0x04, R10
+	VMOVUPS Z1, (R9)
+	ADDQ    BX, DI
+	ADDQ    $0x04, R8
+	ADDQ    $0x00000040, R9
 	ADDQ    $0x04, R11
-	DECQ    R9
-	JNZ     row3
+	ADDQ    $0x04, R12
+	DECQ    R10
+	JNZ     row4
 	MOVQ    80(AX), BX
 	MOVQ    48(AX), SI
 	MOVQ    56(AX), DI
 	MOVQ    64(AX), R8
 	MOVQ    72(AX), AX
 
-row6:
+row7:
 	MOVLQSX       (R8), CX
 	MOVLQSX       (AX), DX
 	ANDQ          $-64, CX
@@ -257,7 +274,7 @@ row6:
 	ADDQ          $0x04, R8
 	ADDQ          $0x04, AX
 	DECQ          DI
-	JNZ           row6
+	JNZ           row7
 	VZEROUPPER
 	RET
 
@@ -308,7 +325,7 @@ exp2:
 	VMOVUPS          (DX)(AX*1), Z13
 	VSUBPS           Z9, Z13, Z13
 	VCMPPS           $0x16, Z0, Z13, K2
-	VMAXPS           Z13, Z0, Z13
+	VMOVAPS          Z13, Z13
 	VMOVAPS          Z1, Z14
 	VFMADD231PS      Z2, Z13, Z14
 	VSUBPS           Z1, Z14, Z14
@@ -11450,40 +11467,57 @@ TEXT ·attendRowsAVX2(SB), NOSPLIT, $0-8
 	MOVQ    t+0(FP), AX
 	MOVQ    16(AX), BX
 	VMOVUPS columnNumbers<>+0(SB), Y0
-	MOVQ    (AX), SI
-	MOVQ    24(AX), DI
-	MOVQ    32(AX), R8
-	MOVQ    40(AX), R9
+	MOVQ    (AX), DI
+	MOVQ    24(AX), R8
+	MOVQ    32(AX), R9
+	MOVQ    40(AX), R10
 	VMOVUPS constants<>+288(SB), Y2
-	MOVQ    56(AX), R10
-	MOVQ    64(AX), R11
-	MOVQ    72(AX), R12
+	MOVQ    56(AX), R11
+	MOVQ    64(AX), R12
+	MOVQ    72(AX), R13
 
 row1:
-	MOVLQSX      (R11), CX
-	MOVLQSX      (R12), DX
+	MOVLQSX      (R12), CX
+	MOVLQSX      (R13), DX
 	ANDQ         $-64, CX
 	SUBQ         CX, DX
-	VPBROADCASTD (DI), Y1
+	VPBROADCASTD (R8), Y1
 	VMOVQ        CX, X3
-	VPBROADCASTD X3, Y3
-	VPADDD       Y0, Y3, Y3
-	VPSUBD       Y1, Y3, Y3
-	VPBROADCASTD (R8), Y4
+	VPBROADCASTD X3, Y4
+	VPADDD       Y0, Y4, Y4
 	VPSUBD       Y1, Y4, Y4
-	VBROADCASTSS (R9), Y1
-	LEAQ         (SI)(CX*4), CX
+	VPBROADCASTD (R9), Y5
+	VPSUBD       Y1, Y5, Y5
+	VBROADCASTSS (R10), Y1
+	LEAQ         (DI)(CX*4), SI
+	CMPL         (R8), CX
+	JNE          max2
+	MOVLQSX      (R9), R14
+	SUBQ         CX, R14
+	DECQ         R14
+	ANDQ         $-8, R14
+	JLE          max2
+	SUBQ         R14, DX
+	VMOVD        R14, X3
+	VPBROADCASTD X3, Y3
+	VPADDD       Y3, Y4, Y4
+
+part3:
+	VMAXPS (SI), Y1, Y1
+	ADDQ   $0x00000020, SI
+	SUBQ   $0x00000008, R14
+	JG     part3
 
 max2:
-	VPSRAD       $0x1f, Y3, Y5
-	VPCMPGTD     Y3, Y4, Y6
-	VPANDN       Y6, Y5, Y6
-	VPADDD       constants<>+480(SB), Y3, Y3
-	VMOVUPS      (CX), Y5
-	VBLENDVPS    Y6, Y5, Y2, Y5
-	VMOVUPS      Y5, (CX)
-	VMAXPS       Y5, Y1, Y1
-	ADDQ         $0x00000020, CX
+	VPSRAD       $0x1f, Y4, Y3
+	VPCMPGTD     Y4, Y5, Y6
+	VPANDN       Y6, Y3, Y6
+	VPADDD       constants<>+480(SB), Y4, Y4
+	VMOVUPS      (SI), Y3
+	VBLENDVPS    Y6, Y3, Y2, Y3
+	VMOVUPS      Y3, (SI)
+	VMAXPS       Y3, Y1, Y1
+	ADDQ         $0x00000020, SI
 	SUBQ         $0x00000008, DX
 	JG           max2
 	VMAXPS       Y1, Y1, Y1
@@ -11493,28 +11527,28 @@ max2:
 	VMAXPS       X3, X1, X1
 	VMOVSHDUP    X1, X3
 	VMAXPS       X3, X1, X1
-	VMOVSS       X1, (R9)
-	ADDQ         BX, SI
-	ADDQ         $0x04, DI
+	VMOVSS       X1, (R10)
+	ADDQ         BX, DI
 	ADDQ         $0x04, R8
 	ADDQ         $0x04, R9
-	ADDQ         $0x04, R11
+	ADDQ         $0x04, R10
 	ADDQ         $0x04, R12
-	DECQ         R10
+	ADDQ         $0x04, R13
+	DECQ         R11
 	JNZ          row1
-	MOVQ         (AX), SI
-	MOVQ         40(AX), DI
-	MOVQ         80(AX), R8
-	MOVQ         56(AX), R9
-	MOVQ         64(AX), R10
-	MOVQ         72(AX), R11
+	MOVQ         (AX), DI
+	MOVQ         40(AX), R8
+	MOVQ         80(AX), R9
+	MOVQ         56(AX), R10
+	MOVQ         64(AX), R11
+	MOVQ         72(AX), R12
 
-row3:
-	MOVLQSX      (R10), CX
-	MOVLQSX      (R11), DX
+row4:
+	MOVLQSX      (R11), CX
+	MOVLQSX      (R12), DX
 	ANDQ         $-64, CX
 	SUBQ         CX, DX
-	VBROADCASTSS (DI), Y8
+	VBROADCASTSS (R8), Y8
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
@@ -11523,14 +11557,13 @@ row3:
 	VXORPS       Y5, Y5, Y5
 	VXORPS       Y6, Y6, Y6
 	VXORPS       Y7, Y7, Y7
-	LEAQ         (SI)(CX*4), CX
+	LEAQ         (DI)(CX*4), SI
 
-exp4:
-	VMOVUPS     (CX), Y9
+exp5:
+	VMOVUPS     (SI), Y9
 	VSUBPS      Y8, Y9, Y9
 	VCMPPS      $0x16, constants<>+32(SB), Y9, Y10
-	VMOVUPS     constants<>+32(SB), Y11
-	VMAXPS      Y9, Y11, Y9
+	VMOVAPS     Y9, Y9
 	VMOVUPS     constants<>+64(SB), Y11
 	VFMADD231PS constants<>+96(SB), Y9, Y11
 	VSUBPS      constants<>+64(SB), Y11, Y12
@@ -11547,18 +11580,17 @@ exp4:
 	VPSUBD      constants<>+64(SB), Y11, Y9
 	VPADDD      constants<>+512(SB), Y9, Y9
 	VPSLLD      $0x17, Y9, Y9
+	VADDPS      constants<>+192(SB), Y12, Y11
+	VMULPS      Y9, Y11, Y9
 	VANDPS      Y10, Y9, Y9
-	VADDPS      constants<>+192(SB), Y12, Y10
-	VMULPS      Y9, Y10, Y9
-	VMOVUPS     Y9, (CX)
+	VMOVUPS     Y9, (SI)
 	VADDPS      Y9, Y0, Y0
 	SUBQ        $0x00000008, DX
-	JLE         sum5
-	VMOVUPS     32(CX), Y9
+	JLE         sum6
+	VMOVUPS     32(SI), Y9
 	VSUBPS      Y8, Y9, Y9
 	VCMPPS      $0x16, constants<>+32(SB), Y9, Y10
-	VMOVUPS     constants<>+32(SB), Y11
-	VMAXPS      Y9, Y11, Y9
+	VMOVAPS     Y9, Y9
 	VMOVUPS     constants<>+64(SB), Y11
 	VFMADD231PS constants<>+96(SB), Y9, Y11
 	VSUBPS      constants<>+64(SB), Y11, Y12
@@ -11575,18 +11607,17 @@ exp4:
 	VPSUBD      constants<>+64(SB), Y11, Y9
 	VPADDD      constants<>+512(SB), Y9, Y9
 	VPSLLD      $0x17, Y9, Y9
+	VADDPS      constants<>+192(SB), Y12, Y11
+	VMULPS      Y9, Y11, Y9
 	VANDPS      Y10, Y9, Y9
-	VADDPS      constants<>+192(SB), Y12, Y10
-	VMULPS      Y9, Y10, Y9
-	VMOVUPS     Y9, 32(CX)
+	VMOVUPS     Y9, 32(SI)
 	VADDPS      Y9, Y1, Y1
 	SUBQ        $0x00000008, DX
-	JLE         sum5
-	VMOVUPS     64(CX), Y9
+	JLE         sum6
+	VMOVUPS     64(SI), Y9
 	VSUBPS      Y8, Y9, Y9
 	VCMPPS      $0x16, constants<>+32(SB), Y9, Y10
-	VMOVUPS     constants<>+32(SB), Y11
-	VMAXPS      Y9, Y11, Y9
+	VMOVAPS     Y9, Y9
 	VMOVUPS     constants<>+64(SB), Y11
 	VFMADD231PS constants<>+96(SB), Y9, Y11
 	VSUBPS      constants<>+64(SB), Y11, Y12
@@ -11603,18 +11634,17 @@ exp4:
 	VPSUBD      constants<>+64(SB), Y11, Y9
 	VPADDD      constants<>+512(SB), Y9, Y9
 	VPSLLD      $0x17, Y9, Y9
+	VADDPS      constants<>+192(SB), Y12, Y11
+	VMULPS      Y9, Y11, Y9
 	VANDPS      Y10, Y9, Y9
-	VADDPS      constants<>+192(SB), Y12, Y10
-	VMULPS      Y9, Y10, Y9
-	VMOVUPS     Y9, 64(CX)
+	VMOVUPS     Y9, 64(SI)
 	VADDPS      Y9, Y2, Y2
 	SUBQ        $0x00000008, DX
-	JLE         sum5
-	VMOVUPS     96(CX), Y9
+	JLE         sum6
+	VMOVUPS     96(SI), Y9
 	VSUBPS      Y8, Y9, Y9
 	VCMPPS      $0x16, constants<>+32(SB), Y9, Y10
-	VMOVUPS     constants<>+32(SB), Y11
-	VMAXPS      Y9, Y11, Y9
+	VMOVAPS     Y9, Y9
 	VMOVUPS     constants<>+64(SB), Y11
 	VFMADD231PS constants<>+96(SB), Y9, Y11
 	VSUBPS      constants<>+64(SB), Y11, Y12
@@ -11631,18 +11661,17 @@ exp4:
 	VPSUBD      constants<>+64(SB), Y11, Y9
 	VPADDD      constants<>+512(SB), Y9, Y9
 	VPSLLD      $0x17, Y9, Y9
+	VADDPS      constants<>+192(SB), Y12, Y11
+	VMULPS      Y9, Y11, Y9
 	VANDPS      Y10, Y9, Y9
-	VADDPS      constants<>+192(SB), Y12, Y10
-	VMULPS      Y9, Y10, Y9
-	VMOVUPS     Y9, 96(CX)
+	VMOVUPS     Y9, 96(SI)
 	VADDPS      Y9, Y3, Y3
 	SUBQ        $0x00000008, DX
-	JLE         sum5
-	VMOVUPS     128(CX), Y9
+	JLE         sum6
+	VMOVUPS     128(SI), Y9
 	VSUBPS      Y8, Y9, Y9
 	VCMPPS      $0x16, constants<>+32(SB), Y9, Y10
-	VMOVUPS     constants<>+32(SB), Y11
-	VMAXPS      Y9, Y11, Y9
+	VMOVAPS     Y9, Y9
 	VMOVUPS     constants<>+64(SB), Y11
 	VFMADD231PS constants<>+96(SB), Y9, Y11
 	VSUBPS      constants<>+64(SB), Y11, Y12
@@ -11659,18 +11688,17 @@ exp4:
 	VPSUBD      constants<>+64(SB), Y11, Y9
 	VPADDD      constants<>+512(SB), Y9, Y9
 	VPSLLD      $0x17, Y9, Y9
+	VADDPS      constants<>+192(SB), Y12, Y11
+	VMULPS      Y9, Y11, Y9
 	VANDPS      Y10, Y9, Y9
-	VADDPS      constants<>+192(SB), Y12, Y10
-	VMULPS      Y9, Y10, Y9
-	VMOVUPS     Y9, 128(CX)
+	VMOVUPS     Y9, 128(SI)
 	VADDPS      Y9, Y4, Y4
 	SUBQ        $0x00000008, DX
-	JLE         sum5
-	VMOVUPS     160(CX), Y9
+	JLE         sum6
+	VMOVUPS     160(SI), Y9
 	VSUBPS      Y8, Y9, Y9
 	VCMPPS      $0x16, constants<>+32(SB), Y9, Y10
-	VMOVUPS     constants<>+32(SB), Y11
-	VMAXPS      Y9, Y11, Y9
+	VMOVAPS     Y9, Y9
 	VMOVUPS     constants<>+64(SB), Y11
 	VFMADD231PS constants<>+96(SB), Y9, Y11
 	VSUBPS      constants<>+64(SB), Y11, Y12
@@ -11687,18 +11715,17 @@ exp4:
 	VPSUBD      constants<>+64(SB), Y11, Y9
 	VPADDD      constants<>+512(SB), Y9, Y9
 	VPSLLD      $0x17, Y9, Y9
+	VADDPS      constants<>+192(SB), Y12, Y11
+	VMULPS      Y9, Y11, Y9
 	VANDPS      Y10, Y9, Y9
-	VADDPS      constants<>+192(SB), Y12, Y10
-	VMULPS      Y9, Y10, Y9
-	VMOVUPS     Y9, 160(CX)
+	VMOVUPS     Y9, 160(SI)
 	VADDPS      Y9, Y5, Y5
 	SUBQ        $0x00000008, DX
-	JLE         sum5
-	VMOVUPS     192(CX), Y9
+	JLE         sum6
+	VMOVUPS     192(SI), Y9
 	VSUBPS      Y8, Y9, Y9
 	VCMPPS      $0x16, constants<>+32(SB), Y9, Y10
-	VMOVUPS     constants<>+32(SB), Y11
-	VMAXPS      Y9, Y11, Y9
+	VMOVAPS     Y9, Y9
 	VMOVUPS     constants<>+64(SB), Y11
 	VFMADD231PS constants<>+96(SB), Y9, Y11
 	VSUBPS      constants<>+64(SB), Y11, Y12
@@ -11715,18 +11742,17 @@ exp4:
 	VPSUBD      constants<>+64(SB), Y11, Y9
 	VPADDD      constants<>+512(SB), Y9, Y9
 	VPSLLD      $0x17, Y9, Y9
+	VADDPS      constants<>+192(SB), Y12, Y11
+	VMULPS      Y9, Y11, Y9
 	VANDPS      Y10, Y9, Y9
-	VADDPS      constants<>+192(SB), Y12, Y10
-	VMULPS      Y9, Y10, Y9
-	VMOVUPS     Y9, 192(CX)
+	VMOVUPS     Y9, 192(SI)
 	VADDPS      Y9, Y6, Y6
 	SUBQ        $0x00000008, DX
-	JLE         sum5
-	VMOVUPS     224(CX), Y9
+	JLE         sum6
+	VMOVUPS     224(SI), Y9
 	VSUBPS      Y8, Y9, Y9
 	VCMPPS      $0x16, constants<>+32(SB), Y9, Y10
-	VMOVUPS     constants<>+32(SB), Y11
-	VMAXPS      Y9, Y11, Y9
+	VMOVAPS     Y9, Y9
 	VMOVUPS     constants<>+64(SB), Y11
 	VFMADD231PS constants<>+96(SB), Y9, Y11
 	VSUBPS      constants<>+64(SB), Y11, Y12
@@ -11743,38 +11769,38 @@ exp4:
 	VPSUBD      constants<>+64(SB), Y11, Y9
 	VPADDD      constants<>+512(SB), Y9, Y9
 	VPSLLD      $0x17, Y9, Y9
+	VADDPS      constants<>+192(SB), Y12, Y11
+	VMULPS      Y9, Y11, Y9
 	VANDPS      Y10, Y9, Y9
-	VADDPS      constants<>+192(SB), Y12, Y10
-	VMULPS      Y9, Y10, Y9
-	VMOVUPS     Y9, 224(CX)
+	VMOVUPS     Y9, 224(SI)
 	VADDPS      Y9, Y7, Y7
 	SUBQ        $0x00000008, DX
-	LEAQ        256(CX), CX
-	JG          exp4
+	LEAQ        256(SI), SI
+	JG          exp5
 
-sum5:
+sum6:
 	VADDPS  Y2, Y0, Y0
 	VADDPS  Y6, Y4, Y2
 	VADDPS  Y2, Y0, Y0
 	VADDPS  Y3, Y1, Y1
 	VADDPS  Y7, Y5, Y2
 	VADDPS  Y2, Y1, Y1
-	VMOVUPS Y0, (R8)
-	VMOVUPS Y1, 32(R8)
-	ADDQ    BX, SI
-	ADDQ    $0x04, DI
-	ADDQ    $0x00000040, R8
-	ADDQ    $0x04, R10
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	ADDQ    BX, DI
+	ADDQ    $0x04, R8
+	ADDQ    $0x00000040, R9
 	ADDQ    $0x04, R11
-	DECQ    R9
-	JNZ     row3
+	ADDQ    $0x04, R12
+	DECQ    R10
+	JNZ     row4
 	MOVQ    80(AX), BX
 	MOVQ    48(AX), SI
 	MOVQ    56(AX), DI
 	MOVQ    64(AX), R8
 	MOVQ    72(AX), AX
 
-row6:
+row7:
 	MOVLQSX      (R8), CX
 	MOVLQSX      (AX), DX
 	ANDQ         $-64, CX
@@ -11794,7 +11820,7 @@ row6:
 	ADDQ         $0x04, R8
 	ADDQ         $0x04, AX
 	DECQ         DI
-	JNZ          row6
+	JNZ          row7
 	VZEROUPPER
 	RET
 
@@ -11838,8 +11864,7 @@ exp2:
 	VMOVUPS     (DX)(AX*1), Y5
 	VSUBPS      Y1, Y5, Y5
 	VCMPPS      $0x16, constants<>+32(SB), Y5, Y7
-	VMOVUPS     constants<>+32(SB), Y8
-	VMAXPS      Y5, Y8, Y5
+	VMOVAPS     Y5, Y5
 	VMOVUPS     constants<>+64(SB), Y8
 	VFMADD231PS constants<>+96(SB), Y5, Y8
 	VSUBPS      constants<>+64(SB), Y8, Y9
@@ -11856,9 +11881,9 @@ exp2:
 	VPSUBD      constants<>+64(SB), Y8, Y5
 	VPADDD      constants<>+512(SB), Y5, Y5
 	VPSLLD      $0x17, Y5, Y5
+	VADDPS      constants<>+192(SB), Y9, Y8
+	VMULPS      Y5, Y8, Y5
 	VANDPS      Y7, Y5, Y5
-	VADDPS      constants<>+192(SB), Y9, Y7
-	VMULPS      Y5, Y7, Y5
 	VANDPS      Y6, Y5, Y7
 	VMOVUPS     Y7, (DX)(AX*1)
 	VMOVUPS     (BX)(AX*1), Y5

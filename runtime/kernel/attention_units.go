@@ -14,7 +14,8 @@ func (w *attentionWork) forwardUnit(j *attentionJob, b, g, q0, q1 int) {
 	}
 	w.take(j, b, limit)
 	x, ld := w.rows(j.k, j, b, g)
-	w.kT = w.packT(w.kT, x, ld, w.n, j.Scale)
+	w.kN = w.packN(w.kN, x, ld, w.n, w.scales)
+	w.kT = w.packT(w.kT, w.kN, w.Size, w.n, 1)
 	x, ld = w.rows(j.v, j, b, g)
 	w.vN = w.packN(w.vN, x, ld, w.n, w.ones)
 	w.careful = !finite(w.vN[:w.n*w.Size])
@@ -215,8 +216,8 @@ func (w *attentionWork) finishGrad(j *attentionJob, b, g int) {
 //
 //	ds = p∘(dy·vᵀ - Σ dy∘y);  dq = ds·k;  dk += dsᵀ·q;  dv += pᵀ·dy
 //
-// and dropout acts on dy·vᵀ, and on p for dv. The sums Σ dy∘y are in w.sum. If these are the last queries of the unit it
-// may write the gradients of the keys and values to where they belong, and reports whether it did.
+// and dropout acts on dy·vᵀ, and on p for dv. The sums Σ dy∘y are in w.sum. If these are the last queries of the unit
+// it may write the gradients of the keys and values to where they belong, and reports whether it did.
 func (w *attentionWork) grad(j *attentionJob, last bool, b, g int, dq, q, dy, lse []float32, ldq, ldy, p, rows,
 	head int, row uint64) bool {
 	w.block(p, rows, true)

@@ -223,7 +223,7 @@ func scaleAll(x []float32, scale float32) {
 
 // finite reports whether nothing in x is NaN or infinite. It may say no of very large numbers.
 func finite(x []float32) bool {
-	d := rowDot(x, x)
+	d := rowSquares(x, 0)
 	return d-d == 0
 }
 

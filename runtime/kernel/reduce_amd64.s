@@ -474,7 +474,6 @@ loop1:
 	VSUBPS           Z0, Z14, Z14
 	VCMPPS           $0x16, Z2, Z14, K1
 	VMINPS           Z14, Z1, Z14
-	VMAXPS           Z14, Z2, Z14
 	VMOVAPS          Z3, Z15
 	VFMADD231PS      Z4, Z14, Z15
 	VSUBPS           Z3, Z15, Z15
@@ -496,7 +495,6 @@ loop1:
 	VSUBPS           Z0, Z14, Z14
 	VCMPPS           $0x16, Z2, Z14, K1
 	VMINPS           Z14, Z1, Z14
-	VMAXPS           Z14, Z2, Z14
 	VMOVAPS          Z3, Z15
 	VFMADD231PS      Z4, Z14, Z15
 	VSUBPS           Z3, Z15, Z15
@@ -518,7 +516,6 @@ loop1:
 	VSUBPS           Z0, Z14, Z14
 	VCMPPS           $0x16, Z2, Z14, K1
 	VMINPS           Z14, Z1, Z14
-	VMAXPS           Z14, Z2, Z14
 	VMOVAPS          Z3, Z15
 	VFMADD231PS      Z4, Z14, Z15
 	VSUBPS           Z3, Z15, Z15
@@ -540,7 +537,6 @@ loop1:
 	VSUBPS           Z0, Z14, Z14
 	VCMPPS           $0x16, Z2, Z14, K1
 	VMINPS           Z14, Z1, Z14
-	VMAXPS           Z14, Z2, Z14
 	VMOVAPS          Z3, Z15
 	VFMADD231PS      Z4, Z14, Z15
 	VSUBPS           Z3, Z15, Z15
@@ -581,7 +577,6 @@ tail2:
 	VSUBPS           Z0, Z14, Z14
 	VCMPPS           $0x16, Z2, Z14, K2
 	VMINPS           Z14, Z1, Z14
-	VMAXPS           Z14, Z2, Z14
 	VMOVAPS          Z3, Z15
 	VFMADD231PS      Z4, Z14, Z15
 	VSUBPS           Z3, Z15, Z15
@@ -617,7 +612,6 @@ tail2:
 	VSUBPS           Z0, Z14, Z14
 	VCMPPS           $0x16, Z2, Z14, K2
 	VMINPS           Z14, Z1, Z14
-	VMAXPS           Z14, Z2, Z14
 	VMOVAPS          Z3, Z15
 	VFMADD231PS      Z4, Z14, Z15
 	VSUBPS           Z3, Z15, Z15
@@ -653,7 +647,6 @@ tail2:
 	VSUBPS           Z0, Z14, Z14
 	VCMPPS           $0x16, Z2, Z14, K2
 	VMINPS           Z14, Z1, Z14
-	VMAXPS           Z14, Z2, Z14
 	VMOVAPS          Z3, Z15
 	VFMADD231PS      Z4, Z14, Z15
 	VSUBPS           Z3, Z15, Z15
@@ -688,7 +681,6 @@ tail2:
 	VSUBPS           Z0, Z14, Z0
 	VCMPPS           $0x16, Z2, Z0, K2
 	VMINPS           Z0, Z1, Z0
-	VMAXPS           Z0, Z2, Z0
 	VMOVAPS          Z3, Z1
 	VFMADD231PS      Z4, Z0, Z1
 	VSUBPS           Z3, Z1, Z1
@@ -752,7 +744,6 @@ loop1:
 	VSUBPS           Z0, Z14, Z14
 	VCMPPS           $0x16, Z2, Z14, K1
 	VMINPS           Z14, Z1, Z14
-	VMAXPS           Z14, Z2, Z14
 	VMOVAPS          Z3, Z15
 	VFMADD231PS      Z4, Z14, Z15
 	VSUBPS           Z3, Z15, Z15
@@ -773,7 +764,6 @@ loop1:
 	VSUBPS           Z0, Z14, Z14
 	VCMPPS           $0x16, Z2, Z14, K1
 	VMINPS           Z14, Z1, Z14
-	VMAXPS           Z14, Z2, Z14
 	VMOVAPS          Z3, Z15
 	VFMADD231PS      Z4, Z14, Z15
 	VSUBPS           Z3, Z15, Z15
@@ -794,7 +784,6 @@ loop1:
 	VSUBPS           Z0, Z14, Z14
 	VCMPPS           $0x16, Z2, Z14, K1
 	VMINPS           Z14, Z1, Z14
-	VMAXPS           Z14, Z2, Z14
 	VMOVAPS          Z3, Z15
 	VFMADD231PS      Z4, Z14, Z15
 	VSUBPS           Z3, Z15, Z15
@@ -815,7 +804,6 @@ loop1:
 	VSUBPS           Z0, Z14, Z14
 	VCMPPS           $0x16, Z2, Z14, K1
 	VMINPS           Z14, Z1, Z14
-	VMAXPS           Z14, Z2, Z14
 	VMOVAPS          Z3, Z15
 	VFMADD231PS      Z4, Z14, Z15
 	VSUBPS           Z3, Z15, Z15
@@ -854,7 +842,6 @@ tail2:
 	VSUBPS           Z0, Z14, Z14
 	VCMPPS           $0x16, Z2, Z14, K2
 	VMINPS           Z14, Z1, Z14
-	VMAXPS           Z14, Z2, Z14
 	VMOVAPS          Z3, Z15
 	VFMADD231PS      Z4, Z14, Z15
 	VSUBPS           Z3, Z15, Z15
@@ -889,7 +876,6 @@ tail2:
 	VSUBPS           Z0, Z14, Z14
 	VCMPPS           $0x16, Z2, Z14, K2
 	VMINPS           Z14, Z1, Z14
-	VMAXPS           Z14, Z2, Z14
 	VMOVAPS          Z3, Z15
 	VFMADD231PS      Z4, Z14, Z15
 	VSUBPS           Z3, Z15, Z15
@@ -924,7 +910,6 @@ tail2:
 	VSUBPS           Z0, Z14, Z14
 	VCMPPS           $0x16, Z2, Z14, K2
 	VMINPS           Z14, Z1, Z14
-	VMAXPS           Z14, Z2, Z14
 	VMOVAPS          Z3, Z15
 	VFMADD231PS      Z4, Z14, Z15
 	VSUBPS           Z3, Z15, Z15
@@ -958,7 +943,6 @@ tail2:
 	VSUBPS           Z0, Z14, Z0
 	VCMPPS           $0x16, Z2, Z0, K2
 	VMINPS           Z0, Z1, Z0
-	VMAXPS           Z0, Z2, Z0
 	VMOVAPS          Z3, Z1
 	VFMADD231PS      Z4, Z0, Z1
 	VSUBPS           Z3, Z1, Z1
@@ -1562,15 +1546,15 @@ done5:
 // func normGrad4AVX512(dx *float32, dgain *float32, dbias *float32, dy *float32, x *float32, gain *float32, of *float32, ld int, n int)
 // Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·normGrad4AVX512(SB), NOSPLIT, $0-72
+	MOVQ         x+32(FP), SI
+	MOVQ         gain+40(FP), DI
+	MOVQ         ld+56(FP), R9
+	MOVQ         n+64(FP), R10
 	MOVQ         dx+0(FP), AX
+	MOVQ         dgain+8(FP), CX
 	MOVQ         dbias+16(FP), DX
 	MOVQ         dy+24(FP), BX
-	MOVQ         gain+40(FP), DI
 	MOVQ         of+48(FP), R8
-	MOVQ         ld+56(FP), R9
-	MOVQ         dgain+8(FP), CX
-	MOVQ         x+32(FP), SI
-	MOVQ         n+64(FP), R10
 	VBROADCASTSS (R8), Z0
 	VBROADCASTSS 4(R8), Z1
 	VBROADCASTSS 8(R8), Z2
@@ -1754,13 +1738,13 @@ done3:
 // func normGrad1AVX512(dx *float32, dgain *float32, dbias *float32, dy *float32, x *float32, gain *float32, of *float32, ld int, n int)
 // Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·normGrad1AVX512(SB), NOSPLIT, $0-72
+	MOVQ         of+48(FP), R8
+	MOVQ         dgain+8(FP), CX
 	MOVQ         x+32(FP), SI
+	MOVQ         gain+40(FP), DI
+	MOVQ         ld+56(FP), R9
 	MOVQ         n+64(FP), R10
 	MOVQ         dx+0(FP), AX
-	MOVQ         dgain+8(FP), CX
-	MOVQ         gain+40(FP), DI
-	MOVQ         of+48(FP), R8
-	MOVQ         ld+56(FP), R9
 	MOVQ         dbias+16(FP), DX
 	MOVQ         dy+24(FP), BX
 	VBROADCASTSS (R8), Z0
@@ -2618,8 +2602,6 @@ loop1:
 	VCMPPS      $0x16, constants<>+64(SB), Y9, Y10
 	VMOVUPS     constants<>+32(SB), Y11
 	VMINPS      Y9, Y11, Y9
-	VMOVUPS     constants<>+64(SB), Y11
-	VMAXPS      Y9, Y11, Y9
 	VMOVUPS     constants<>+96(SB), Y11
 	VFMADD231PS constants<>+128(SB), Y9, Y11
 	VSUBPS      constants<>+96(SB), Y11, Y12
@@ -2640,10 +2622,10 @@ loop1:
 	VPSUBD      Y11, Y9, Y9
 	VPADDD      constants<>+448(SB), Y9, Y9
 	VPSLLD      $0x17, Y9, Y9
+	VADDPS      constants<>+224(SB), Y12, Y11
+	VMULPS      Y13, Y11, Y11
+	VMULPS      Y9, Y11, Y9
 	VANDPS      Y10, Y9, Y9
-	VADDPS      constants<>+224(SB), Y12, Y10
-	VMULPS      Y13, Y10, Y10
-	VMULPS      Y9, Y10, Y9
 	VMOVUPS     Y9, (AX)
 	VADDPS      Y9, Y1, Y1
 	VMOVUPS     32(CX), Y9
@@ -2651,8 +2633,6 @@ loop1:
 	VCMPPS      $0x16, constants<>+64(SB), Y9, Y10
 	VMOVUPS     constants<>+32(SB), Y11
 	VMINPS      Y9, Y11, Y9
-	VMOVUPS     constants<>+64(SB), Y11
-	VMAXPS      Y9, Y11, Y9
 	VMOVUPS     constants<>+96(SB), Y11
 	VFMADD231PS constants<>+128(SB), Y9, Y11
 	VSUBPS      constants<>+96(SB), Y11, Y12
@@ -2673,10 +2653,10 @@ loop1:
 	VPSUBD      Y11, Y9, Y9
 	VPADDD      constants<>+448(SB), Y9, Y9
 	VPSLLD      $0x17, Y9, Y9
+	VADDPS      constants<>+224(SB), Y12, Y11
+	VMULPS      Y13, Y11, Y11
+	VMULPS      Y9, Y11, Y9
 	VANDPS      Y10, Y9, Y9
-	VADDPS      constants<>+224(SB), Y12, Y10
-	VMULPS      Y13, Y10, Y10
-	VMULPS      Y9, Y10, Y9
 	VMOVUPS     Y9, 32(AX)
 	VADDPS      Y9, Y2, Y2
 	VMOVUPS     64(CX), Y9
@@ -2684,8 +2664,6 @@ loop1:
 	VCMPPS      $0x16, constants<>+64(SB), Y9, Y10
 	VMOVUPS     constants<>+32(SB), Y11
 	VMINPS      Y9, Y11, Y9
-	VMOVUPS     constants<>+64(SB), Y11
-	VMAXPS      Y9, Y11, Y9
 	VMOVUPS     constants<>+96(SB), Y11
 	VFMADD231PS constants<>+128(SB), Y9, Y11
 	VSUBPS      constants<>+96(SB), Y11, Y12
@@ -2706,10 +2684,10 @@ loop1:
 	VPSUBD      Y11, Y9, Y9
 	VPADDD      constants<>+448(SB), Y9, Y9
 	VPSLLD      $0x17, Y9, Y9
+	VADDPS      constants<>+224(SB), Y12, Y11
+	VMULPS      Y13, Y11, Y11
+	VMULPS      Y9, Y11, Y9
 	VANDPS      Y10, Y9, Y9
-	VADDPS      constants<>+224(SB), Y12, Y10
-	VMULPS      Y13, Y10, Y10
-	VMULPS      Y9, Y10, Y9
 	VMOVUPS     Y9, 64(AX)
 	VADDPS      Y9, Y3, Y3
 	VMOVUPS     96(CX), Y9
@@ -2717,8 +2695,6 @@ loop1:
 	VCMPPS      $0x16, constants<>+64(SB), Y9, Y10
 	VMOVUPS     constants<>+32(SB), Y11
 	VMINPS      Y9, Y11, Y9
-	VMOVUPS     constants<>+64(SB), Y11
-	VMAXPS      Y9, Y11, Y9
 	VMOVUPS     constants<>+96(SB), Y11
 	VFMADD231PS constants<>+128(SB), Y9, Y11
 	VSUBPS      constants<>+96(SB), Y11, Y12
@@ -2739,10 +2715,10 @@ loop1:
 	VPSUBD      Y11, Y9, Y9
 	VPADDD      constants<>+448(SB), Y9, Y9
 	VPSLLD      $0x17, Y9, Y9
+	VADDPS      constants<>+224(SB), Y12, Y11
+	VMULPS      Y13, Y11, Y11
+	VMULPS      Y9, Y11, Y9
 	VANDPS      Y10, Y9, Y9
-	VADDPS      constants<>+224(SB), Y12, Y10
-	VMULPS      Y13, Y10, Y10
-	VMULPS      Y9, Y10, Y9
 	VMOVUPS     Y9, 96(AX)
 	VADDPS      Y9, Y4, Y4
 	VMOVUPS     128(CX), Y9
@@ -2750,8 +2726,6 @@ loop1:
 	VCMPPS      $0x16, constants<>+64(SB), Y9, Y10
 	VMOVUPS     constants<>+32(SB), Y11
 	VMINPS      Y9, Y11, Y9
-	VMOVUPS     constants<>+64(SB), Y11
-	VMAXPS      Y9, Y11, Y9
 	VMOVUPS     constants<>+96(SB), Y11
 	VFMADD231PS constants<>+128(SB), Y9, Y11
 	VSUBPS      constants<>+96(SB), Y11, Y12
@@ -2772,10 +2746,10 @@ loop1:
 	VPSUBD      Y11, Y9, Y9
 	VPADDD      constants<>+448(SB), Y9, Y9
 	VPSLLD      $0x17, Y9, Y9
+	VADDPS      constants<>+224(SB), Y12, Y11
+	VMULPS      Y13, Y11, Y11
+	VMULPS      Y9, Y11, Y9
 	VANDPS      Y10, Y9, Y9
-	VADDPS      constants<>+224(SB), Y12, Y10
-	VMULPS      Y13, Y10, Y10
-	VMULPS      Y9, Y10, Y9
 	VMOVUPS     Y9, 128(AX)
 	VADDPS      Y9, Y5, Y5
 	VMOVUPS     160(CX), Y9
@@ -2783,8 +2757,6 @@ loop1:
 	VCMPPS      $0x16, constants<>+64(SB), Y9, Y10
 	VMOVUPS     constants<>+32(SB), Y11
 	VMINPS      Y9, Y11, Y9
-	VMOVUPS     constants<>+64(SB), Y11
-	VMAXPS      Y9, Y11, Y9
 	VMOVUPS     constants<>+96(SB), Y11
 	VFMADD231PS constants<>+128(SB), Y9, Y11
 	VSUBPS      constants<>+96(SB), Y11, Y12
@@ -2805,10 +2777,10 @@ loop1:
 	VPSUBD      Y11, Y9, Y9
 	VPADDD      constants<>+448(SB), Y9, Y9
 	VPSLLD      $0x17, Y9, Y9
+	VADDPS      constants<>+224(SB), Y12, Y11
+	VMULPS      Y13, Y11, Y11
+	VMULPS      Y9, Y11, Y9
 	VANDPS      Y10, Y9, Y9
-	VADDPS      constants<>+224(SB), Y12, Y10
-	VMULPS      Y13, Y10, Y10
-	VMULPS      Y9, Y10, Y9
 	VMOVUPS     Y9, 160(AX)
 	VADDPS      Y9, Y6, Y6
 	VMOVUPS     192(CX), Y9
@@ -2816,8 +2788,6 @@ loop1:
 	VCMPPS      $0x16, constants<>+64(SB), Y9, Y10
 	VMOVUPS     constants<>+32(SB), Y11
 	VMINPS      Y9, Y11, Y9
-	VMOVUPS     constants<>+64(SB), Y11
-	VMAXPS      Y9, Y11, Y9
 	VMOVUPS     constants<>+96(SB), Y11
 	VFMADD231PS constants<>+128(SB), Y9, Y11
 	VSUBPS      constants<>+96(SB), Y11, Y12
@@ -2838,10 +2808,10 @@ loop1:
 	VPSUBD      Y11, Y9, Y9
 	VPADDD      constants<>+448(SB), Y9, Y9
 	VPSLLD      $0x17, Y9, Y9
+	VADDPS      constants<>+224(SB), Y12, Y11
+	VMULPS      Y13, Y11, Y11
+	VMULPS      Y9, Y11, Y9
 	VANDPS      Y10, Y9, Y9
-	VADDPS      constants<>+224(SB), Y12, Y10
-	VMULPS      Y13, Y10, Y10
-	VMULPS      Y9, Y10, Y9
 	VMOVUPS     Y9, 192(AX)
 	VADDPS      Y9, Y7, Y7
 	VMOVUPS     224(CX), Y9
@@ -2849,8 +2819,6 @@ loop1:
 	VCMPPS      $0x16, constants<>+64(SB), Y9, Y10
 	VMOVUPS     constants<>+32(SB), Y11
 	VMINPS      Y9, Y11, Y9
-	VMOVUPS     constants<>+64(SB), Y11
-	VMAXPS      Y9, Y11, Y9
 	VMOVUPS     constants<>+96(SB), Y11
 	VFMADD231PS constants<>+128(SB), Y9, Y11
 	VSUBPS      constants<>+96(SB), Y11, Y12
@@ -2871,10 +2839,10 @@ loop1:
 	VPSUBD      Y11, Y9, Y9
 	VPADDD      constants<>+448(SB), Y9, Y9
 	VPSLLD      $0x17, Y9, Y9
+	VADDPS      constants<>+224(SB), Y12, Y11
+	VMULPS      Y13, Y11, Y11
+	VMULPS      Y9, Y11, Y9
 	VANDPS      Y10, Y9, Y9
-	VADDPS      constants<>+224(SB), Y12, Y10
-	VMULPS      Y13, Y10, Y10
-	VMULPS      Y9, Y10, Y9
 	VMOVUPS     Y9, 224(AX)
 	VADDPS      Y9, Y8, Y8
 	ADDQ        $0x00000100, AX
@@ -2901,8 +2869,6 @@ tail2:
 	VCMPPS      $0x16, constants<>+64(SB), Y10, Y11
 	VMOVUPS     constants<>+32(SB), Y12
 	VMINPS      Y10, Y12, Y10
-	VMOVUPS     constants<>+64(SB), Y12
-	VMAXPS      Y10, Y12, Y10
 	VMOVUPS     constants<>+96(SB), Y12
 	VFMADD231PS constants<>+128(SB), Y10, Y12
 	VSUBPS      constants<>+96(SB), Y12, Y13
@@ -2923,10 +2889,10 @@ tail2:
 	VPSUBD      Y12, Y10, Y10
 	VPADDD      constants<>+448(SB), Y10, Y10
 	VPSLLD      $0x17, Y10, Y10
+	VADDPS      constants<>+224(SB), Y13, Y12
+	VMULPS      Y14, Y12, Y12
+	VMULPS      Y10, Y12, Y10
 	VANDPS      Y11, Y10, Y10
-	VADDPS      constants<>+224(SB), Y13, Y11
-	VMULPS      Y14, Y11, Y11
-	VMULPS      Y10, Y11, Y10
 	VMASKMOVPS  Y10, Y9, (AX)
 	VANDPS      Y9, Y10, Y9
 	VADDPS      Y9, Y1, Y1
@@ -2948,8 +2914,6 @@ tail2:
 	VCMPPS      $0x16, constants<>+64(SB), Y10, Y11
 	VMOVUPS     constants<>+32(SB), Y12
 	VMINPS      Y10, Y12, Y10
-	VMOVUPS     constants<>+64(SB), Y12
-	VMAXPS      Y10, Y12, Y10
 	VMOVUPS     constants<>+96(SB), Y12
 	VFMADD231PS constants<>+128(SB), Y10, Y12
 	VSUBPS      constants<>+96(SB), Y12, Y13
@@ -2970,10 +2934,10 @@ tail2:
 	VPSUBD      Y12, Y10, Y10
 	VPADDD      constants<>+448(SB), Y10, Y10
 	VPSLLD      $0x17, Y10, Y10
+	VADDPS      constants<>+224(SB), Y13, Y12
+	VMULPS      Y14, Y12, Y12
+	VMULPS      Y10, Y12, Y10
 	VANDPS      Y11, Y10, Y10
-	VADDPS      constants<>+224(SB), Y13, Y11
-	VMULPS      Y14, Y11, Y11
-	VMULPS      Y10, Y11, Y10
 	VMASKMOVPS  Y10, Y9, 32(AX)
 	VANDPS      Y9, Y10, Y9
 	VADDPS      Y9, Y2, Y2
@@ -2995,8 +2959,6 @@ tail2:
 	VCMPPS      $0x16, constants<>+64(SB), Y10, Y11
 	VMOVUPS     constants<>+32(SB), Y12
 	VMINPS      Y10, Y12, Y10
-	VMOVUPS     constants<>+64(SB), Y12
-	VMAXPS      Y10, Y12, Y10
 	VMOVUPS     constants<>+96(SB), Y12
 	VFMADD231PS constants<>+128(SB), Y10, Y12
 	VSUBPS      constants<>+96(SB), Y12, Y13
@@ -3017,10 +2979,10 @@ tail2:
 	VPSUBD      Y12, Y10, Y10
 	VPADDD      constants<>+448(SB), Y10, Y10
 	VPSLLD      $0x17, Y10, Y10
+	VADDPS      constants<>+224(SB), Y13, Y12
+	VMULPS      Y14, Y12, Y12
+	VMULPS      Y10, Y12, Y10
 	VANDPS      Y11, Y10, Y10
-	VADDPS      constants<>+224(SB), Y13, Y11
-	VMULPS      Y14, Y11, Y11
-	VMULPS      Y10, Y11, Y10
 	VMASKMOVPS  Y10, Y9, 64(AX)
 	VANDPS      Y9, Y10, Y9
 	VADDPS      Y9, Y3, Y3
@@ -3042,8 +3004,6 @@ tail2:
 	VCMPPS      $0x16, constants<>+64(SB), Y10, Y11
 	VMOVUPS     constants<>+32(SB), Y12
 	VMINPS      Y10, Y12, Y10
-	VMOVUPS     constants<>+64(SB), Y12
-	VMAXPS      Y10, Y12, Y10
 	VMOVUPS     constants<>+96(SB), Y12
 	VFMADD231PS constants<>+128(SB), Y10, Y12
 	VSUBPS      constants<>+96(SB), Y12, Y13
@@ -3064,10 +3024,10 @@ tail2:
 	VPSUBD      Y12, Y10, Y10
 	VPADDD      constants<>+448(SB), Y10, Y10
 	VPSLLD      $0x17, Y10, Y10
+	VADDPS      constants<>+224(SB), Y13, Y12
+	VMULPS      Y14, Y12, Y12
+	VMULPS      Y10, Y12, Y10
 	VANDPS      Y11, Y10, Y10
-	VADDPS      constants<>+224(SB), Y13, Y11
-	VMULPS      Y14, Y11, Y11
-	VMULPS      Y10, Y11, Y10
 	VMASKMOVPS  Y10, Y9, 96(AX)
 	VANDPS      Y9, Y10, Y9
 	VADDPS      Y9, Y4, Y4
@@ -3089,8 +3049,6 @@ tail2:
 	VCMPPS      $0x16, constants<>+64(SB), Y10, Y11
 	VMOVUPS     constants<>+32(SB), Y12
 	VMINPS      Y10, Y12, Y10
-	VMOVUPS     constants<>+64(SB), Y12
-	VMAXPS      Y10, Y12, Y10
 	VMOVUPS     constants<>+96(SB), Y12
 	VFMADD231PS constants<>+128(SB), Y10, Y12
 	VSUBPS      constants<>+96(SB), Y12, Y13
@@ -3111,10 +3069,10 @@ tail2:
 	VPSUBD      Y12, Y10, Y10
 	VPADDD      constants<>+448(SB), Y10, Y10
 	VPSLLD      $0x17, Y10, Y10
+	VADDPS      constants<>+224(SB), Y13, Y12
+	VMULPS      Y14, Y12, Y12
+	VMULPS      Y10, Y12, Y10
 	VANDPS      Y11, Y10, Y10
-	VADDPS      constants<>+224(SB), Y13, Y11
-	VMULPS      Y14, Y11, Y11
-	VMULPS      Y10, Y11, Y10
 	VMASKMOVPS  Y10, Y9, 128(AX)
 	VANDPS      Y9, Y10, Y9
 	VADDPS      Y9, Y5, Y5
@@ -3136,8 +3094,6 @@ tail2:
 	VCMPPS      $0x16, constants<>+64(SB), Y10, Y11
 	VMOVUPS     constants<>+32(SB), Y12
 	VMINPS      Y10, Y12, Y10
-	VMOVUPS     constants<>+64(SB), Y12
-	VMAXPS      Y10, Y12, Y10
 	VMOVUPS     constants<>+96(SB), Y12
 	VFMADD231PS constants<>+128(SB), Y10, Y12
 	VSUBPS      constants<>+96(SB), Y12, Y13
@@ -3158,10 +3114,10 @@ tail2:
 	VPSUBD      Y12, Y10, Y10
 	VPADDD      constants<>+448(SB), Y10, Y10
 	VPSLLD      $0x17, Y10, Y10
+	VADDPS      constants<>+224(SB), Y13, Y12
+	VMULPS      Y14, Y12, Y12
+	VMULPS      Y10, Y12, Y10
 	VANDPS      Y11, Y10, Y10
-	VADDPS      constants<>+224(SB), Y13, Y11
-	VMULPS      Y14, Y11, Y11
-	VMULPS      Y10, Y11, Y10
 	VMASKMOVPS  Y10, Y9, 160(AX)
 	VANDPS      Y9, Y10, Y9
 	VADDPS      Y9, Y6, Y6
@@ -3183,8 +3139,6 @@ tail2:
 	VCMPPS      $0x16, constants<>+64(SB), Y10, Y11
 	VMOVUPS     constants<>+32(SB), Y12
 	VMINPS      Y10, Y12, Y10
-	VMOVUPS     constants<>+64(SB), Y12
-	VMAXPS      Y10, Y12, Y10
 	VMOVUPS     constants<>+96(SB), Y12
 	VFMADD231PS constants<>+128(SB), Y10, Y12
 	VSUBPS      constants<>+96(SB), Y12, Y13
@@ -3205,10 +3159,10 @@ tail2:
 	VPSUBD      Y12, Y10, Y10
 	VPADDD      constants<>+448(SB), Y10, Y10
 	VPSLLD      $0x17, Y10, Y10
+	VADDPS      constants<>+224(SB), Y13, Y12
+	VMULPS      Y14, Y12, Y12
+	VMULPS      Y10, Y12, Y10
 	VANDPS      Y11, Y10, Y10
-	VADDPS      constants<>+224(SB), Y13, Y11
-	VMULPS      Y14, Y11, Y11
-	VMULPS      Y10, Y11, Y10
 	VMASKMOVPS  Y10, Y9, 192(AX)
 	VANDPS      Y9, Y10, Y9
 	VADDPS      Y9, Y7, Y7
@@ -3229,8 +3183,6 @@ tail2:
 	VCMPPS      $0x16, constants<>+64(SB), Y0, Y10
 	VMOVUPS     constants<>+32(SB), Y11
 	VMINPS      Y0, Y11, Y0
-	VMOVUPS     constants<>+64(SB), Y11
-	VMAXPS      Y0, Y11, Y0
 	VMOVUPS     constants<>+96(SB), Y11
 	VFMADD231PS constants<>+128(SB), Y0, Y11
 	VSUBPS      constants<>+96(SB), Y11, Y12
@@ -3251,10 +3203,10 @@ tail2:
 	VPSUBD      Y11, Y0, Y0
 	VPADDD      constants<>+448(SB), Y0, Y0
 	VPSLLD      $0x17, Y0, Y0
+	VADDPS      constants<>+224(SB), Y12, Y11
+	VMULPS      Y13, Y11, Y11
+	VMULPS      Y0, Y11, Y0
 	VANDPS      Y10, Y0, Y0
-	VADDPS      constants<>+224(SB), Y12, Y10
-	VMULPS      Y13, Y10, Y10
-	VMULPS      Y0, Y10, Y0
 	VMASKMOVPS  Y0, Y9, 224(AX)
 	VANDPS      Y9, Y0, Y0
 	VADDPS      Y0, Y8, Y8
@@ -3301,8 +3253,6 @@ loop1:
 	VCMPPS      $0x16, constants<>+64(SB), Y9, Y10
 	VMOVUPS     constants<>+32(SB), Y11
 	VMINPS      Y9, Y11, Y9
-	VMOVUPS     constants<>+64(SB), Y11
-	VMAXPS      Y9, Y11, Y9
 	VMOVUPS     constants<>+96(SB), Y11
 	VFMADD231PS constants<>+128(SB), Y9, Y11
 	VSUBPS      constants<>+96(SB), Y11, Y12
@@ -3323,18 +3273,16 @@ loop1:
 	VPSUBD      Y11, Y9, Y9
 	VPADDD      constants<>+448(SB), Y9, Y9
 	VPSLLD      $0x17, Y9, Y9
+	VADDPS      constants<>+224(SB), Y12, Y11
+	VMULPS      Y13, Y11, Y11
+	VMULPS      Y9, Y11, Y9
 	VANDPS      Y10, Y9, Y9
-	VADDPS      constants<>+224(SB), Y12, Y10
-	VMULPS      Y13, Y10, Y10
-	VMULPS      Y9, Y10, Y9
 	VADDPS      Y9, Y1, Y1
 	VMOVUPS     32(AX), Y9
 	VSUBPS      Y0, Y9, Y9
 	VCMPPS      $0x16, constants<>+64(SB), Y9, Y10
 	VMOVUPS     constants<>+32(SB), Y11
 	VMINPS      Y9, Y11, Y9
-	VMOVUPS     constants<>+64(SB), Y11
-	VMAXPS      Y9, Y11, Y9
 	VMOVUPS     constants<>+96(SB), Y11
 	VFMADD231PS constants<>+128(SB), Y9, Y11
 	VSUBPS      constants<>+96(SB), Y11, Y12
@@ -3355,18 +3303,16 @@ loop1:
 	VPSUBD      Y11, Y9, Y9
 	VPADDD      constants<>+448(SB), Y9, Y9
 	VPSLLD      $0x17, Y9, Y9
+	VADDPS      constants<>+224(SB), Y12, Y11
+	VMULPS      Y13, Y11, Y11
+	VMULPS      Y9, Y11, Y9
 	VANDPS      Y10, Y9, Y9
-	VADDPS      constants<>+224(SB), Y12, Y10
-	VMULPS      Y13, Y10, Y10
-	VMULPS      Y9, Y10, Y9
 	VADDPS      Y9, Y2, Y2
 	VMOVUPS     64(AX), Y9
 	VSUBPS      Y0, Y9, Y9
 	VCMPPS      $0x16, constants<>+64(SB), Y9, Y10
 	VMOVUPS     constants<>+32(SB), Y11
 	VMINPS      Y9, Y11, Y9
-	VMOVUPS     constants<>+64(SB), Y11
-	VMAXPS      Y9, Y11, Y9
 	VMOVUPS     constants<>+96(SB), Y11
 	VFMADD231PS constants<>+128(SB), Y9, Y11
 	VSUBPS      constants<>+96(SB), Y11, Y12
@@ -3387,18 +3333,16 @@ loop1:
 	VPSUBD      Y11, Y9, Y9
 	VPADDD      constants<>+448(SB), Y9, Y9
 	VPSLLD      $0x17, Y9, Y9
+	VADDPS      constants<>+224(SB), Y12, Y11
+	VMULPS      Y13, Y11, Y11
+	VMULPS      Y9, Y11, Y9
 	VANDPS      Y10, Y9, Y9
-	VADDPS      constants<>+224(SB), Y12, Y10
-	VMULPS      Y13, Y10, Y10
-	VMULPS      Y9, Y10, Y9
 	VADDPS      Y9, Y3, Y3
 	VMOVUPS     96(AX), Y9
 	VSUBPS      Y0, Y9, Y9
 	VCMPPS      $0x16, constants<>+64(SB), Y9, Y10
 	VMOVUPS     constants<>+32(SB), Y11
 	VMINPS      Y9, Y11, Y9
-	VMOVUPS     constants<>+64(SB), Y11
-	VMAXPS      Y9, Y11, Y9
 	VMOVUPS     constants<>+96(SB), Y11
 	VFMADD231PS constants<>+128(SB), Y9, Y11
 	VSUBPS      constants<>+96(SB), Y11, Y12
@@ -3419,18 +3363,16 @@ loop1:
 	VPSUBD      Y11, Y9, Y9
 	VPADDD      constants<>+448(SB), Y9, Y9
 	VPSLLD      $0x17, Y9, Y9
+	VADDPS      constants<>+224(SB), Y12, Y11
+	VMULPS      Y13, Y11, Y11
+	VMULPS      Y9, Y11, Y9
 	VANDPS      Y10, Y9, Y9
-	VADDPS      constants<>+224(SB), Y12, Y10
-	VMULPS      Y13, Y10, Y10
-	VMULPS      Y9, Y10, Y9
 	VADDPS      Y9, Y4, Y4
 	VMOVUPS     128(AX), Y9
 	VSUBPS      Y0, Y9, Y9
 	VCMPPS      $0x16, constants<>+64(SB), Y9, Y10
 	VMOVUPS     constants<>+32(SB), Y11
 	VMINPS      Y9, Y11, Y9
-	VMOVUPS     constants<>+64(SB), Y11
-	VMAXPS      Y9, Y11, Y9
 	VMOVUPS     constants<>+96(SB), Y11
 	VFMADD231PS constants<>+128(SB), Y9, Y11
 	VSUBPS      constants<>+96(SB), Y11, Y12
@@ -3451,18 +3393,16 @@ loop1:
 	VPSUBD      Y11, Y9, Y9
 	VPADDD      constants<>+448(SB), Y9, Y9
 	VPSLLD      $0x17, Y9, Y9
+	VADDPS      constants<>+224(SB), Y12, Y11
+	VMULPS      Y13, Y11, Y11
+	VMULPS      Y9, Y11, Y9
 	VANDPS      Y10, Y9, Y9
-	VADDPS      constants<>+224(SB), Y12, Y10
-	VMULPS      Y13, Y10, Y10
-	VMULPS      Y9, Y10, Y9
 	VADDPS      Y9, Y5, Y5
 	VMOVUPS     160(AX), Y9
 	VSUBPS      Y0, Y9, Y9
 	VCMPPS      $0x16, constants<>+64(SB), Y9, Y10
 	VMOVUPS     constants<>+32(SB), Y11
 	VMINPS      Y9, Y11, Y9
-	VMOVUPS     constants<>+64(SB), Y11
-	VMAXPS      Y9, Y11, Y9
 	VMOVUPS     constants<>+96(SB), Y11
 	VFMADD231PS constants<>+128(SB), Y9, Y11
 	VSUBPS      constants<>+96(SB), Y11, Y12
@@ -3483,18 +3423,16 @@ loop1:
 	VPSUBD      Y11, Y9, Y9
 	VPADDD      constants<>+448(SB), Y9, Y9
 	VPSLLD      $0x17, Y9, Y9
+	VADDPS      constants<>+224(SB), Y12, Y11
+	VMULPS      Y13, Y11, Y11
+	VMULPS      Y9, Y11, Y9
 	VANDPS      Y10, Y9, Y9
-	VADDPS      constants<>+224(SB), Y12, Y10
-	VMULPS      Y13, Y10, Y10
-	VMULPS      Y9, Y10, Y9
 	VADDPS      Y9, Y6, Y6
 	VMOVUPS     192(AX), Y9
 	VSUBPS      Y0, Y9, Y9
 	VCMPPS      $0x16, constants<>+64(SB), Y9, Y10
 	VMOVUPS     constants<>+32(SB), Y11
 	VMINPS      Y9, Y11, Y9
-	VMOVUPS     constants<>+64(SB), Y11
-	VMAXPS      Y9, Y11, Y9
 	VMOVUPS     constants<>+96(SB), Y11
 	VFMADD231PS constants<>+128(SB), Y9, Y11
 	VSUBPS      constants<>+96(SB), Y11, Y12
@@ -3515,18 +3453,16 @@ loop1:
 	VPSUBD      Y11, Y9, Y9
 	VPADDD      constants<>+448(SB), Y9, Y9
 	VPSLLD      $0x17, Y9, Y9
+	VADDPS      constants<>+224(SB), Y12, Y11
+	VMULPS      Y13, Y11, Y11
+	VMULPS      Y9, Y11, Y9
 	VANDPS      Y10, Y9, Y9
-	VADDPS      constants<>+224(SB), Y12, Y10
-	VMULPS      Y13, Y10, Y10
-	VMULPS      Y9, Y10, Y9
 	VADDPS      Y9, Y7, Y7
 	VMOVUPS     224(AX), Y9
 	VSUBPS      Y0, Y9, Y9
 	VCMPPS      $0x16, constants<>+64(SB), Y9, Y10
 	VMOVUPS     constants<>+32(SB), Y11
 	VMINPS      Y9, Y11, Y9
-	VMOVUPS     constants<>+64(SB), Y11
-	VMAXPS      Y9, Y11, Y9
 	VMOVUPS     constants<>+96(SB), Y11
 	VFMADD231PS constants<>+128(SB), Y9, Y11
 	VSUBPS      constants<>+96(SB), Y11, Y12
@@ -3547,10 +3483,10 @@ loop1:
 	VPSUBD      Y11, Y9, Y9
 	VPADDD      constants<>+448(SB), Y9, Y9
 	VPSLLD      $0x17, Y9, Y9
+	VADDPS      constants<>+224(SB), Y12, Y11
+	VMULPS      Y13, Y11, Y11
+	VMULPS      Y9, Y11, Y9
 	VANDPS      Y10, Y9, Y9
-	VADDPS      constants<>+224(SB), Y12, Y10
-	VMULPS      Y13, Y10, Y10
-	VMULPS      Y9, Y10, Y9
 	VADDPS      Y9, Y8, Y8
 	ADDQ        $0x00000100, AX
 	SUBQ        $0x00000040, CX
@@ -3575,8 +3511,6 @@ tail2:
 	VCMPPS      $0x16, constants<>+64(SB), Y10, Y11
 	VMOVUPS     constants<>+32(SB), Y12
 	VMINPS      Y10, Y12, Y10
-	VMOVUPS     constants<>+64(SB), Y12
-	VMAXPS      Y10, Y12, Y10
 	VMOVUPS     constants<>+96(SB), Y12
 	VFMADD231PS constants<>+128(SB), Y10, Y12
 	VSUBPS      constants<>+96(SB), Y12, Y13
@@ -3597,10 +3531,10 @@ tail2:
 	VPSUBD      Y12, Y10, Y10
 	VPADDD      constants<>+448(SB), Y10, Y10
 	VPSLLD      $0x17, Y10, Y10
+	VADDPS      constants<>+224(SB), Y13, Y12
+	VMULPS      Y14, Y12, Y12
+	VMULPS      Y10, Y12, Y10
 	VANDPS      Y11, Y10, Y10
-	VADDPS      constants<>+224(SB), Y13, Y11
-	VMULPS      Y14, Y11, Y11
-	VMULPS      Y10, Y11, Y10
 	VANDPS      Y9, Y10, Y9
 	VADDPS      Y9, Y1, Y1
 	CMPQ        CX, $0x00000008
@@ -3621,8 +3555,6 @@ tail2:
 	VCMPPS      $0x16, constants<>+64(SB), Y10, Y11
 	VMOVUPS     constants<>+32(SB), Y12
 	VMINPS      Y10, Y12, Y10
-	VMOVUPS     constants<>+64(SB), Y12
-	VMAXPS      Y10, Y12, Y10
 	VMOVUPS     constants<>+96(SB), Y12
 	VFMADD231PS constants<>+128(SB), Y10, Y12
 	VSUBPS      constants<>+96(SB), Y12, Y13
@@ -3643,10 +3575,10 @@ tail2:
 	VPSUBD      Y12, Y10, Y10
 	VPADDD      constants<>+448(SB), Y10, Y10
 	VPSLLD      $0x17, Y10, Y10
+	VADDPS      constants<>+224(SB), Y13, Y12
+	VMULPS      Y14, Y12, Y12
+	VMULPS      Y10, Y12, Y10
 	VANDPS      Y11, Y10, Y10
-	VADDPS      constants<>+224(SB), Y13, Y11
-	VMULPS      Y14, Y11, Y11
-	VMULPS      Y10, Y11, Y10
 	VANDPS      Y9, Y10, Y9
 	VADDPS      Y9, Y2, Y2
 	CMPQ        CX, $0x00000010
@@ -3667,8 +3599,6 @@ tail2:
 	VCMPPS      $0x16, constants<>+64(SB), Y10, Y11
 	VMOVUPS     constants<>+32(SB), Y12
 	VMINPS      Y10, Y12, Y10
-	VMOVUPS     constants<>+64(SB), Y12
-	VMAXPS      Y10, Y12, Y10
 	VMOVUPS     constants<>+96(SB), Y12
 	VFMADD231PS constants<>+128(SB), Y10, Y12
 	VSUBPS      constants<>+96(SB), Y12, Y13
@@ -3689,10 +3619,10 @@ tail2:
 	VPSUBD      Y12, Y10, Y10
 	VPADDD      constants<>+448(SB), Y10, Y10
 	VPSLLD      $0x17, Y10, Y10
+	VADDPS      constants<>+224(SB), Y13, Y12
+	VMULPS      Y14, Y12, Y12
+	VMULPS      Y10, Y12, Y10
 	VANDPS      Y11, Y10, Y10
-	VADDPS      constants<>+224(SB), Y13, Y11
-	VMULPS      Y14, Y11, Y11
-	VMULPS      Y10, Y11, Y10
 	VANDPS      Y9, Y10, Y9
 	VADDPS      Y9, Y3, Y3
 	CMPQ        CX, $0x00000018
@@ -3713,8 +3643,6 @@ tail2:
 	VCMPPS      $0x16, constants<>+64(SB), Y10, Y11
 	VMOVUPS     constants<>+32(SB), Y12
 	VMINPS      Y10, Y12, Y10
-	VMOVUPS     constants<>+64(SB), Y12
-	VMAXPS      Y10, Y12, Y10
 	VMOVUPS     constants<>+96(SB), Y12
 	VFMADD231PS constants<>+128(SB), Y10, Y12
 	VSUBPS      constants<>+96(SB), Y12, Y13
@@ -3735,10 +3663,10 @@ tail2:
 	VPSUBD      Y12, Y10, Y10
 	VPADDD      constants<>+448(SB), Y10, Y10
 	VPSLLD      $0x17, Y10, Y10
+	VADDPS      constants<>+224(SB), Y13, Y12
+	VMULPS      Y14, Y12, Y12
+	VMULPS      Y10, Y12, Y10
 	VANDPS      Y11, Y10, Y10
-	VADDPS      constants<>+224(SB), Y13, Y11
-	VMULPS      Y14, Y11, Y11
-	VMULPS      Y10, Y11, Y10
 	VANDPS      Y9, Y10, Y9
 	VADDPS      Y9, Y4, Y4
 	CMPQ        CX, $0x00000020
@@ -3759,8 +3687,6 @@ tail2:
 	VCMPPS      $0x16, constants<>+64(SB), Y10, Y11
 	VMOVUPS     constants<>+32(SB), Y12
 	VMINPS      Y10, Y12, Y10
-	VMOVUPS     constants<>+64(SB), Y12
-	VMAXPS      Y10, Y12, Y10
 	VMOVUPS     constants<>+96(SB), Y12
 	VFMADD231PS constants<>+128(SB), Y10, Y12
 	VSUBPS      constants<>+96(SB), Y12, Y13
@@ -3781,10 +3707,10 @@ tail2:
 	VPSUBD      Y12, Y10, Y10
 	VPADDD      constants<>+448(SB), Y10, Y10
 	VPSLLD      $0x17, Y10, Y10
+	VADDPS      constants<>+224(SB), Y13, Y12
+	VMULPS      Y14, Y12, Y12
+	VMULPS      Y10, Y12, Y10
 	VANDPS      Y11, Y10, Y10
-	VADDPS      constants<>+224(SB), Y13, Y11
-	VMULPS      Y14, Y11, Y11
-	VMULPS      Y10, Y11, Y10
 	VANDPS      Y9, Y10, Y9
 	VADDPS      Y9, Y5, Y5
 	CMPQ        CX, $0x00000028
@@ -3805,8 +3731,6 @@ tail2:
 	VCMPPS      $0x16, constants<>+64(SB), Y10, Y11
 	VMOVUPS     constants<>+32(SB), Y12
 	VMINPS      Y10, Y12, Y10
-	VMOVUPS     constants<>+64(SB), Y12
-	VMAXPS      Y10, Y12, Y10
 	VMOVUPS     constants<>+96(SB), Y12
 	VFMADD231PS constants<>+128(SB), Y10, Y12
 	VSUBPS      constants<>+96(SB), Y12, Y13
@@ -3827,10 +3751,10 @@ tail2:
 	VPSUBD      Y12, Y10, Y10
 	VPADDD      constants<>+448(SB), Y10, Y10
 	VPSLLD      $0x17, Y10, Y10
+	VADDPS      constants<>+224(SB), Y13, Y12
+	VMULPS      Y14, Y12, Y12
+	VMULPS      Y10, Y12, Y10
 	VANDPS      Y11, Y10, Y10
-	VADDPS      constants<>+224(SB), Y13, Y11
-	VMULPS      Y14, Y11, Y11
-	VMULPS      Y10, Y11, Y10
 	VANDPS      Y9, Y10, Y9
 	VADDPS      Y9, Y6, Y6
 	CMPQ        CX, $0x00000030
@@ -3851,8 +3775,6 @@ tail2:
 	VCMPPS      $0x16, constants<>+64(SB), Y10, Y11
 	VMOVUPS     constants<>+32(SB), Y12
 	VMINPS      Y10, Y12, Y10
-	VMOVUPS     constants<>+64(SB), Y12
-	VMAXPS      Y10, Y12, Y10
 	VMOVUPS     constants<>+96(SB), Y12
 	VFMADD231PS constants<>+128(SB), Y10, Y12
 	VSUBPS      constants<>+96(SB), Y12, Y13
@@ -3873,10 +3795,10 @@ tail2:
 	VPSUBD      Y12, Y10, Y10
 	VPADDD      constants<>+448(SB), Y10, Y10
 	VPSLLD      $0x17, Y10, Y10
+	VADDPS      constants<>+224(SB), Y13, Y12
+	VMULPS      Y14, Y12, Y12
+	VMULPS      Y10, Y12, Y10
 	VANDPS      Y11, Y10, Y10
-	VADDPS      constants<>+224(SB), Y13, Y11
-	VMULPS      Y14, Y11, Y11
-	VMULPS      Y10, Y11, Y10
 	VANDPS      Y9, Y10, Y9
 	VADDPS      Y9, Y7, Y7
 	CMPQ        CX, $0x00000038
@@ -3896,8 +3818,6 @@ tail2:
 	VCMPPS      $0x16, constants<>+64(SB), Y0, Y10
 	VMOVUPS     constants<>+32(SB), Y11
 	VMINPS      Y0, Y11, Y0
-	VMOVUPS     constants<>+64(SB), Y11
-	VMAXPS      Y0, Y11, Y0
 	VMOVUPS     constants<>+96(SB), Y11
 	VFMADD231PS constants<>+128(SB), Y0, Y11
 	VSUBPS      constants<>+96(SB), Y11, Y12
@@ -3918,10 +3838,10 @@ tail2:
 	VPSUBD      Y11, Y0, Y0
 	VPADDD      constants<>+448(SB), Y0, Y0
 	VPSLLD      $0x17, Y0, Y0
+	VADDPS      constants<>+224(SB), Y12, Y11
+	VMULPS      Y13, Y11, Y11
+	VMULPS      Y0, Y11, Y0
 	VANDPS      Y10, Y0, Y0
-	VADDPS      constants<>+224(SB), Y12, Y10
-	VMULPS      Y13, Y10, Y10
-	VMULPS      Y0, Y10, Y0
 	VANDPS      Y9, Y0, Y0
 	VADDPS      Y0, Y8, Y8
 
@@ -4890,15 +4810,15 @@ done5:
 // func normGrad2AVX2(dx *float32, dgain *float32, dbias *float32, dy *float32, x *float32, gain *float32, of *float32, ld int, n int)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·normGrad2AVX2(SB), NOSPLIT, $0-72
-	MOVQ         dx+0(FP), AX
-	MOVQ         dbias+16(FP), DX
-	MOVQ         x+32(FP), SI
-	MOVQ         ld+56(FP), R9
-	MOVQ         n+64(FP), R10
 	MOVQ         dgain+8(FP), CX
 	MOVQ         dy+24(FP), BX
-	MOVQ         gain+40(FP), DI
 	MOVQ         of+48(FP), R8
+	MOVQ         n+64(FP), R10
+	MOVQ         dbias+16(FP), DX
+	MOVQ         x+32(FP), SI
+	MOVQ         gain+40(FP), DI
+	MOVQ         ld+56(FP), R9
+	MOVQ         dx+0(FP), AX
 	VBROADCASTSS (R8), Y0
 	VBROADCASTSS 4(R8), Y1
 	VBROADCASTSS 8(R8), Y2
@@ -5018,14 +4938,14 @@ done3:
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·normGrad1AVX2(SB), NOSPLIT, $0-72
 	MOVQ         dy+24(FP), BX
-	MOVQ         gain+40(FP), DI
+	MOVQ         ld+56(FP), R9
 	MOVQ         n+64(FP), R10
 	MOVQ         dx+0(FP), AX
-	MOVQ         dbias+16(FP), DX
 	MOVQ         x+32(FP), SI
+	MOVQ         gain+40(FP), DI
 	MOVQ         of+48(FP), R8
-	MOVQ         ld+56(FP), R9
 	MOVQ         dgain+8(FP), CX
+	MOVQ         dbias+16(FP), DX
 	VBROADCASTSS (R8), Y0
 	VBROADCASTSS 4(R8), Y1
 	VBROADCASTSS 8(R8), Y2

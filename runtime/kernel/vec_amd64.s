@@ -1692,7 +1692,6 @@ loop1:
 	VMOVUPS          (AX)(CX*4), Z9
 	VCMPPS           $0x16, Z1, Z9, K1
 	VMINPS           Z9, Z0, Z9
-	VMAXPS           Z9, Z1, Z9
 	VMOVAPS          Z2, Z10
 	VFMADD231PS      Z3, Z9, Z10
 	VSUBPS           Z2, Z10, Z10
@@ -1712,7 +1711,6 @@ loop1:
 	VMOVUPS          64(AX)(CX*4), Z9
 	VCMPPS           $0x16, Z1, Z9, K1
 	VMINPS           Z9, Z0, Z9
-	VMAXPS           Z9, Z1, Z9
 	VMOVAPS          Z2, Z10
 	VFMADD231PS      Z3, Z9, Z10
 	VSUBPS           Z2, Z10, Z10
@@ -1751,7 +1749,6 @@ part3:
 	VMOVUPS.Z        (AX)(CX*4), K1, Z9
 	VCMPPS           $0x16, Z1, Z9, K2
 	VMINPS           Z9, Z0, Z9
-	VMAXPS           Z9, Z1, Z9
 	VMOVAPS          Z2, Z10
 	VFMADD231PS      Z3, Z9, Z10
 	VSUBPS           Z2, Z10, Z10
@@ -1942,7 +1939,7 @@ loop1:
 	VADDPS           Z11, Z11, Z12
 	VMINPS           Z12, Z1, Z12
 	VCMPPS           $0x16, Z2, Z12, K1
-	VMAXPS           Z12, Z2, Z12
+	VMOVAPS          Z12, Z12
 	VMOVAPS          Z3, Z16
 	VFMADD231PS      Z4, Z12, Z16
 	VSUBPS           Z3, Z16, Z16
@@ -1979,7 +1976,7 @@ loop1:
 	VADDPS           Z11, Z11, Z12
 	VMINPS           Z12, Z1, Z12
 	VCMPPS           $0x16, Z2, Z12, K1
-	VMAXPS           Z12, Z2, Z12
+	VMOVAPS          Z12, Z12
 	VMOVAPS          Z3, Z16
 	VFMADD231PS      Z4, Z12, Z16
 	VSUBPS           Z3, Z16, Z16
@@ -2035,7 +2032,7 @@ part3:
 	VADDPS           Z11, Z11, Z12
 	VMINPS           Z12, Z1, Z12
 	VCMPPS           $0x16, Z2, Z12, K2
-	VMAXPS           Z12, Z2, Z12
+	VMOVAPS          Z12, Z12
 	VMOVAPS          Z3, Z13
 	VFMADD231PS      Z4, Z12, Z13
 	VSUBPS           Z3, Z13, Z13
@@ -2101,7 +2098,7 @@ loop1:
 	VMOVUPS          (AX)(CX*4), Z9
 	VORPS.BCST       constants<>+1120(SB), Z9, Z10
 	VCMPPS           $0x16, Z1, Z10, K1
-	VMAXPS           Z10, Z1, Z10
+	VMOVAPS          Z10, Z10
 	VMOVAPS          Z2, Z14
 	VFMADD231PS      Z3, Z10, Z14
 	VSUBPS           Z2, Z14, Z14
@@ -2138,7 +2135,7 @@ loop1:
 	VMOVUPS          64(AX)(CX*4), Z9
 	VORPS.BCST       constants<>+1120(SB), Z9, Z10
 	VCMPPS           $0x16, Z1, Z10, K1
-	VMAXPS           Z10, Z1, Z10
+	VMOVAPS          Z10, Z10
 	VMOVAPS          Z2, Z14
 	VFMADD231PS      Z3, Z10, Z14
 	VSUBPS           Z2, Z14, Z14
@@ -2194,7 +2191,7 @@ part3:
 	VMOVUPS.Z        (AX)(CX*4), K1, Z9
 	VORPS.BCST       constants<>+1120(SB), Z9, Z10
 	VCMPPS           $0x16, Z1, Z10, K2
-	VMAXPS           Z10, Z1, Z10
+	VMOVAPS          Z10, Z10
 	VMOVAPS          Z2, Z11
 	VFMADD231PS      Z3, Z10, Z11
 	VSUBPS           Z2, Z11, Z11
@@ -2262,7 +2259,7 @@ loop1:
 	VMOVUPS          (AX)(CX*4), Z9
 	VORPS.BCST       constants<>+1120(SB), Z9, Z10
 	VCMPPS           $0x16, Z1, Z10, K1
-	VMAXPS           Z10, Z1, Z10
+	VMOVAPS          Z10, Z10
 	VMOVAPS          Z2, Z14
 	VFMADD231PS      Z3, Z10, Z14
 	VSUBPS           Z2, Z14, Z14
@@ -2286,7 +2283,7 @@ loop1:
 	VMOVUPS          64(AX)(CX*4), Z9
 	VORPS.BCST       constants<>+1120(SB), Z9, Z10
 	VCMPPS           $0x16, Z1, Z10, K1
-	VMAXPS           Z10, Z1, Z10
+	VMOVAPS          Z10, Z10
 	VMOVAPS          Z2, Z14
 	VFMADD231PS      Z3, Z10, Z14
 	VSUBPS           Z2, Z14, Z14
@@ -2329,7 +2326,7 @@ part3:
 	VMOVUPS.Z        (AX)(CX*4), K1, Z9
 	VORPS.BCST       constants<>+1120(SB), Z9, Z10
 	VCMPPS           $0x16, Z1, Z10, K2
-	VMAXPS           Z10, Z1, Z10
+	VMOVAPS          Z10, Z10
 	VMOVAPS          Z2, Z11
 	VFMADD231PS      Z3, Z10, Z11
 	VSUBPS           Z2, Z11, Z11
@@ -2388,7 +2385,7 @@ loop1:
 	VMULPS           Z11, Z9, Z10
 	VORPS.BCST       constants<>+1120(SB), Z10, Z11
 	VCMPPS           $0x16, Z1, Z11, K1
-	VMAXPS           Z11, Z1, Z11
+	VMOVAPS          Z11, Z11
 	VMOVAPS          Z2, Z15
 	VFMADD231PS      Z3, Z11, Z15
 	VSUBPS           Z2, Z15, Z15
@@ -2417,7 +2414,7 @@ loop1:
 	VMULPS           Z11, Z9, Z10
 	VORPS.BCST       constants<>+1120(SB), Z10, Z11
 	VCMPPS           $0x16, Z1, Z11, K1
-	VMAXPS           Z11, Z1, Z11
+	VMOVAPS          Z11, Z11
 	VMOVAPS          Z2, Z15
 	VFMADD231PS      Z3, Z11, Z15
 	VSUBPS           Z2, Z15, Z15
@@ -2465,7 +2462,7 @@ part3:
 	VMULPS           Z11, Z9, Z10
 	VORPS.BCST       constants<>+1120(SB), Z10, Z11
 	VCMPPS           $0x16, Z1, Z11, K2
-	VMAXPS           Z11, Z1, Z11
+	VMOVAPS          Z11, Z11
 	VMOVAPS          Z2, Z12
 	VFMADD231PS      Z3, Z11, Z12
 	VSUBPS           Z2, Z12, Z12
@@ -2642,7 +2639,7 @@ loop1:
 	VMOVUPS          (AX)(CX*4), Z9
 	VORPS.BCST       constants<>+1120(SB), Z9, Z10
 	VCMPPS           $0x16, Z1, Z10, K1
-	VMAXPS           Z10, Z1, Z10
+	VMOVAPS          Z10, Z10
 	VMOVAPS          Z2, Z14
 	VFMADD231PS      Z3, Z10, Z14
 	VSUBPS           Z2, Z14, Z14
@@ -2667,7 +2664,7 @@ loop1:
 	VMOVUPS          64(AX)(CX*4), Z9
 	VORPS.BCST       constants<>+1120(SB), Z9, Z10
 	VCMPPS           $0x16, Z1, Z10, K1
-	VMAXPS           Z10, Z1, Z10
+	VMOVAPS          Z10, Z10
 	VMOVAPS          Z2, Z14
 	VFMADD231PS      Z3, Z10, Z14
 	VSUBPS           Z2, Z14, Z14
@@ -2711,7 +2708,7 @@ part3:
 	VMOVUPS.Z        (AX)(CX*4), K1, Z9
 	VORPS.BCST       constants<>+1120(SB), Z9, Z10
 	VCMPPS           $0x16, Z1, Z10, K2
-	VMAXPS           Z10, Z1, Z10
+	VMOVAPS          Z10, Z10
 	VMOVAPS          Z2, Z11
 	VFMADD231PS      Z3, Z10, Z11
 	VSUBPS           Z2, Z11, Z11
@@ -2766,7 +2763,7 @@ loop1:
 	VMOVUPS          (AX)(CX*4), Z8
 	VORPS.BCST       constants<>+1120(SB), Z8, Z9
 	VCMPPS           $0x16, Z0, Z9, K1
-	VMAXPS           Z9, Z0, Z9
+	VMOVAPS          Z9, Z9
 	VMOVAPS          Z1, Z10
 	VFMADD231PS      Z2, Z9, Z10
 	VSUBPS           Z1, Z10, Z10
@@ -2802,7 +2799,7 @@ loop1:
 	VMOVUPS          64(AX)(CX*4), Z8
 	VORPS.BCST       constants<>+1120(SB), Z8, Z9
 	VCMPPS           $0x16, Z0, Z9, K1
-	VMAXPS           Z9, Z0, Z9
+	VMOVAPS          Z9, Z9
 	VMOVAPS          Z1, Z10
 	VFMADD231PS      Z2, Z9, Z10
 	VSUBPS           Z1, Z10, Z10
@@ -2857,7 +2854,7 @@ part3:
 	VMOVUPS.Z        (AX)(CX*4), K1, Z8
 	VORPS.BCST       constants<>+1120(SB), Z8, Z9
 	VCMPPS           $0x16, Z0, Z9, K2
-	VMAXPS           Z9, Z0, Z9
+	VMOVAPS          Z9, Z9
 	VMOVAPS          Z1, Z10
 	VFMADD231PS      Z2, Z9, Z10
 	VSUBPS           Z1, Z10, Z10
@@ -2936,7 +2933,7 @@ loop1:
 	VXORPS.BCST      constants<>+1120(SB), Z10, Z11
 	VFMADD231PS      Z10, Z12, Z11
 	VCMPPS           $0x16, Z0, Z11, K1
-	VMAXPS           Z11, Z0, Z10
+	VMOVAPS          Z11, Z10
 	VMOVAPS          Z1, Z11
 	VFMADD231PS      Z2, Z10, Z11
 	VSUBPS           Z1, Z11, Z11
@@ -2982,7 +2979,7 @@ loop1:
 	VXORPS.BCST      constants<>+1120(SB), Z10, Z11
 	VFMADD231PS      Z10, Z12, Z11
 	VCMPPS           $0x16, Z0, Z11, K1
-	VMAXPS           Z11, Z0, Z10
+	VMOVAPS          Z11, Z10
 	VMOVAPS          Z1, Z11
 	VFMADD231PS      Z2, Z10, Z11
 	VSUBPS           Z1, Z11, Z11
@@ -3047,7 +3044,7 @@ part3:
 	VXORPS.BCST      constants<>+1120(SB), Z10, Z11
 	VFMADD231PS      Z10, Z12, Z11
 	VCMPPS           $0x16, Z0, Z11, K2
-	VMAXPS           Z11, Z0, Z10
+	VMOVAPS          Z11, Z10
 	VMOVAPS          Z1, Z11
 	VFMADD231PS      Z2, Z10, Z11
 	VSUBPS           Z1, Z11, Z11
@@ -3115,7 +3112,7 @@ loop1:
 	VMULPS           Z10, Z8, Z9
 	VORPS.BCST       constants<>+1120(SB), Z9, Z10
 	VCMPPS           $0x16, Z0, Z10, K1
-	VMAXPS           Z10, Z0, Z10
+	VMOVAPS          Z10, Z10
 	VMOVAPS          Z1, Z14
 	VFMADD231PS      Z2, Z10, Z14
 	VSUBPS           Z1, Z14, Z14
@@ -3152,7 +3149,7 @@ loop1:
 	VMULPS           Z10, Z8, Z9
 	VORPS.BCST       constants<>+1120(SB), Z9, Z10
 	VCMPPS           $0x16, Z0, Z10, K1
-	VMAXPS           Z10, Z0, Z10
+	VMOVAPS          Z10, Z10
 	VMOVAPS          Z1, Z14
 	VFMADD231PS      Z2, Z10, Z14
 	VSUBPS           Z1, Z14, Z14
@@ -3208,7 +3205,7 @@ part3:
 	VMULPS           Z10, Z8, Z9
 	VORPS.BCST       constants<>+1120(SB), Z9, Z10
 	VCMPPS           $0x16, Z0, Z10, K2
-	VMAXPS           Z10, Z0, Z10
+	VMOVAPS          Z10, Z10
 	VMOVAPS          Z1, Z11
 	VFMADD231PS      Z2, Z10, Z11
 	VSUBPS           Z1, Z11, Z11
@@ -3295,7 +3292,7 @@ loop1:
 	VMULPS           Z8, Z8, Z9
 	VMULPS.BCST      constants<>+896(SB), Z9, Z9
 	VCMPPS           $0x16, Z0, Z9, K1
-	VMAXPS           Z9, Z0, Z9
+	VMOVAPS          Z9, Z9
 	VMOVAPS          Z1, Z11
 	VFMADD231PS      Z2, Z9, Z11
 	VSUBPS           Z1, Z11, Z11
@@ -3342,7 +3339,7 @@ loop1:
 	VMULPS           Z8, Z8, Z9
 	VMULPS.BCST      constants<>+896(SB), Z9, Z9
 	VCMPPS           $0x16, Z0, Z9, K1
-	VMAXPS           Z9, Z0, Z9
+	VMOVAPS          Z9, Z9
 	VMOVAPS          Z1, Z11
 	VFMADD231PS      Z2, Z9, Z11
 	VSUBPS           Z1, Z11, Z11
@@ -3408,7 +3405,7 @@ part3:
 	VMULPS           Z8, Z8, Z9
 	VMULPS.BCST      constants<>+896(SB), Z9, Z9
 	VCMPPS           $0x16, Z0, Z9, K2
-	VMAXPS           Z9, Z0, Z9
+	VMOVAPS          Z9, Z9
 	VMOVAPS          Z1, Z11
 	VFMADD231PS      Z2, Z9, Z11
 	VSUBPS           Z1, Z11, Z11
@@ -3463,7 +3460,7 @@ loop1:
 	VMOVUPS          (SI)(CX*4), Z8
 	VORPS.BCST       constants<>+1120(SB), Z8, Z9
 	VCMPPS           $0x16, Z0, Z9, K1
-	VMAXPS           Z9, Z0, Z9
+	VMOVAPS          Z9, Z9
 	VMOVAPS          Z1, Z13
 	VFMADD231PS      Z2, Z9, Z13
 	VSUBPS           Z1, Z13, Z13
@@ -3492,7 +3489,7 @@ loop1:
 	VMOVUPS          64(SI)(CX*4), Z8
 	VORPS.BCST       constants<>+1120(SB), Z8, Z9
 	VCMPPS           $0x16, Z0, Z9, K1
-	VMAXPS           Z9, Z0, Z9
+	VMOVAPS          Z9, Z9
 	VMOVAPS          Z1, Z13
 	VFMADD231PS      Z2, Z9, Z13
 	VSUBPS           Z1, Z13, Z13
@@ -3540,7 +3537,7 @@ part3:
 	VMOVUPS.Z        (SI)(CX*4), K1, Z8
 	VORPS.BCST       constants<>+1120(SB), Z8, Z9
 	VCMPPS           $0x16, Z0, Z9, K2
-	VMAXPS           Z9, Z0, Z9
+	VMOVAPS          Z9, Z9
 	VMOVAPS          Z1, Z10
 	VFMADD231PS      Z2, Z9, Z10
 	VSUBPS           Z1, Z10, Z10
@@ -3600,7 +3597,7 @@ loop1:
 	VMOVUPS          (SI)(CX*4), Z8
 	VORPS.BCST       constants<>+1120(SB), Z8, Z9
 	VCMPPS           $0x16, Z0, Z9, K1
-	VMAXPS           Z9, Z0, Z9
+	VMOVAPS          Z9, Z9
 	VMOVAPS          Z1, Z13
 	VFMADD231PS      Z2, Z9, Z13
 	VSUBPS           Z1, Z13, Z13
@@ -3626,7 +3623,7 @@ loop1:
 	VMOVUPS          64(SI)(CX*4), Z8
 	VORPS.BCST       constants<>+1120(SB), Z8, Z9
 	VCMPPS           $0x16, Z0, Z9, K1
-	VMAXPS           Z9, Z0, Z9
+	VMOVAPS          Z9, Z9
 	VMOVAPS          Z1, Z13
 	VFMADD231PS      Z2, Z9, Z13
 	VSUBPS           Z1, Z13, Z13
@@ -3671,7 +3668,7 @@ part3:
 	VMOVUPS.Z        (SI)(CX*4), K1, Z8
 	VORPS.BCST       constants<>+1120(SB), Z8, Z9
 	VCMPPS           $0x16, Z0, Z9, K2
-	VMAXPS           Z9, Z0, Z9
+	VMOVAPS          Z9, Z9
 	VMOVAPS          Z1, Z10
 	VFMADD231PS      Z2, Z9, Z10
 	VSUBPS           Z1, Z10, Z10
@@ -3729,7 +3726,7 @@ loop1:
 	VMULPS           Z8, Z8, Z8
 	VXORPS.BCST      constants<>+1120(SB), Z8, Z8
 	VCMPPS           $0x16, Z0, Z8, K1
-	VMAXPS           Z8, Z0, Z8
+	VMOVAPS          Z8, Z8
 	VMOVAPS          Z1, Z9
 	VFMADD231PS      Z2, Z8, Z9
 	VSUBPS           Z1, Z9, Z9
@@ -3753,7 +3750,7 @@ loop1:
 	VMULPS           Z8, Z8, Z8
 	VXORPS.BCST      constants<>+1120(SB), Z8, Z8
 	VCMPPS           $0x16, Z0, Z8, K1
-	VMAXPS           Z8, Z0, Z8
+	VMOVAPS          Z8, Z8
 	VMOVAPS          Z1, Z9
 	VFMADD231PS      Z2, Z8, Z9
 	VSUBPS           Z1, Z9, Z9
@@ -3796,7 +3793,7 @@ part3:
 	VMULPS           Z8, Z8, Z8
 	VXORPS.BCST      constants<>+1120(SB), Z8, Z8
 	VCMPPS           $0x16, Z0, Z8, K2
-	VMAXPS           Z8, Z0, Z8
+	VMOVAPS          Z8, Z8
 	VMOVAPS          Z1, Z9
 	VFMADD231PS      Z2, Z8, Z9
 	VSUBPS           Z1, Z9, Z9
@@ -4137,7 +4134,6 @@ loop1:
 	VMOVUPS          (SI)(CX*4), Z10
 	VCMPPS           $0x16, Z2, Z10, K1
 	VMINPS           Z10, Z1, Z10
-	VMAXPS           Z10, Z2, Z10
 	VMOVAPS          Z3, Z11
 	VFMADD231PS      Z4, Z10, Z11
 	VSUBPS           Z3, Z11, Z11
@@ -4160,7 +4156,6 @@ loop1:
 	VMOVUPS          64(SI)(CX*4), Z10
 	VCMPPS           $0x16, Z2, Z10, K1
 	VMINPS           Z10, Z1, Z10
-	VMAXPS           Z10, Z2, Z10
 	VMOVAPS          Z3, Z11
 	VFMADD231PS      Z4, Z10, Z11
 	VSUBPS           Z3, Z11, Z11
@@ -4202,7 +4197,6 @@ part3:
 	VMOVUPS.Z        (SI)(CX*4), K1, Z10
 	VCMPPS           $0x16, Z2, Z10, K2
 	VMINPS           Z10, Z1, Z10
-	VMAXPS           Z10, Z2, Z10
 	VMOVAPS          Z3, Z11
 	VFMADD231PS      Z4, Z10, Z11
 	VSUBPS           Z3, Z11, Z11
@@ -4257,7 +4251,7 @@ loop1:
 	VMOVUPS          (SI)(CX*4), Z9
 	VORPS.BCST       constants<>+1120(SB), Z9, Z10
 	VCMPPS           $0x16, Z1, Z10, K1
-	VMAXPS           Z10, Z1, Z10
+	VMOVAPS          Z10, Z10
 	VMOVAPS          Z2, Z13
 	VFMADD231PS      Z3, Z10, Z13
 	VSUBPS           Z2, Z13, Z13
@@ -4303,7 +4297,7 @@ part3:
 	VMOVUPS.Z        (SI)(CX*4), K1, Z9
 	VORPS.BCST       constants<>+1120(SB), Z9, Z10
 	VCMPPS           $0x16, Z1, Z10, K2
-	VMAXPS           Z10, Z1, Z10
+	VMOVAPS          Z10, Z10
 	VMOVAPS          Z2, Z11
 	VFMADD231PS      Z3, Z10, Z11
 	VSUBPS           Z2, Z11, Z11
@@ -4364,7 +4358,7 @@ loop1:
 	VMOVUPS          (DI)(CX*4), Z9
 	VORPS.BCST       constants<>+1120(SB), Z9, Z10
 	VCMPPS           $0x16, Z1, Z10, K1
-	VMAXPS           Z10, Z1, Z10
+	VMOVAPS          Z10, Z10
 	VMOVAPS          Z2, Z13
 	VFMADD231PS      Z3, Z10, Z13
 	VSUBPS           Z2, Z13, Z13
@@ -4417,7 +4411,7 @@ part3:
 	VMOVUPS.Z        (DI)(CX*4), K1, Z9
 	VORPS.BCST       constants<>+1120(SB), Z9, Z10
 	VCMPPS           $0x16, Z1, Z10, K2
-	VMAXPS           Z10, Z1, Z10
+	VMOVAPS          Z10, Z10
 	VMOVAPS          Z2, Z11
 	VFMADD231PS      Z3, Z10, Z11
 	VSUBPS           Z2, Z11, Z11
@@ -9485,8 +9479,6 @@ loop1:
 	VCMPPS      $0x16, constants<>+96(SB), Y0, Y1
 	VMOVUPS     constants<>+64(SB), Y2
 	VMINPS      Y0, Y2, Y0
-	VMOVUPS     constants<>+96(SB), Y2
-	VMAXPS      Y0, Y2, Y0
 	VMOVUPS     constants<>+128(SB), Y2
 	VFMADD231PS constants<>+160(SB), Y0, Y2
 	VSUBPS      constants<>+128(SB), Y2, Y3
@@ -9507,17 +9499,15 @@ loop1:
 	VPSUBD      Y2, Y0, Y0
 	VPADDD      constants<>+3168(SB), Y0, Y0
 	VPSLLD      $0x17, Y0, Y0
+	VADDPS      constants<>+32(SB), Y3, Y2
+	VMULPS      Y4, Y2, Y2
+	VMULPS      Y0, Y2, Y0
 	VANDPS      Y1, Y0, Y0
-	VADDPS      constants<>+32(SB), Y3, Y1
-	VMULPS      Y4, Y1, Y1
-	VMULPS      Y0, Y1, Y0
 	VMOVUPS     Y0, (BX)(CX*4)
 	VMOVUPS     32(AX)(CX*4), Y0
 	VCMPPS      $0x16, constants<>+96(SB), Y0, Y1
 	VMOVUPS     constants<>+64(SB), Y2
 	VMINPS      Y0, Y2, Y0
-	VMOVUPS     constants<>+96(SB), Y2
-	VMAXPS      Y0, Y2, Y0
 	VMOVUPS     constants<>+128(SB), Y2
 	VFMADD231PS constants<>+160(SB), Y0, Y2
 	VSUBPS      constants<>+128(SB), Y2, Y3
@@ -9538,10 +9528,10 @@ loop1:
 	VPSUBD      Y2, Y0, Y0
 	VPADDD      constants<>+3168(SB), Y0, Y0
 	VPSLLD      $0x17, Y0, Y0
+	VADDPS      constants<>+32(SB), Y3, Y2
+	VMULPS      Y4, Y2, Y2
+	VMULPS      Y0, Y2, Y0
 	VANDPS      Y1, Y0, Y0
-	VADDPS      constants<>+32(SB), Y3, Y1
-	VMULPS      Y4, Y1, Y1
-	VMULPS      Y0, Y1, Y0
 	VMOVUPS     Y0, 32(BX)(CX*4)
 	ADDQ        $0x00000010, CX
 	SUBQ        $0x00000010, DX
@@ -9566,8 +9556,6 @@ part3:
 	VCMPPS      $0x16, constants<>+96(SB), Y1, Y2
 	VMOVUPS     constants<>+64(SB), Y3
 	VMINPS      Y1, Y3, Y1
-	VMOVUPS     constants<>+96(SB), Y3
-	VMAXPS      Y1, Y3, Y1
 	VMOVUPS     constants<>+128(SB), Y3
 	VFMADD231PS constants<>+160(SB), Y1, Y3
 	VSUBPS      constants<>+128(SB), Y3, Y4
@@ -9588,10 +9576,10 @@ part3:
 	VPSUBD      Y3, Y1, Y1
 	VPADDD      constants<>+3168(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
+	VADDPS      constants<>+32(SB), Y4, Y3
+	VMULPS      Y5, Y3, Y3
+	VMULPS      Y1, Y3, Y1
 	VANDPS      Y2, Y1, Y1
-	VADDPS      constants<>+32(SB), Y4, Y2
-	VMULPS      Y5, Y2, Y2
-	VMULPS      Y1, Y2, Y1
 	VMASKMOVPS  Y1, Y0, (BX)(CX*4)
 	ADDQ        $0x00000008, CX
 	SUBQ        $0x00000008, DX
@@ -9764,8 +9752,7 @@ loop1:
 	VMOVUPS     constants<>+1056(SB), Y3
 	VMINPS      Y2, Y3, Y2
 	VCMPPS      $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS     constants<>+96(SB), Y4
-	VMAXPS      Y2, Y4, Y2
+	VMOVAPS     Y2, Y2
 	VMOVUPS     constants<>+128(SB), Y4
 	VFMADD231PS constants<>+160(SB), Y2, Y4
 	VSUBPS      constants<>+128(SB), Y4, Y5
@@ -9782,9 +9769,9 @@ loop1:
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPADDD      constants<>+3168(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
+	VADDPS      constants<>+32(SB), Y5, Y4
+	VMULPS      Y2, Y4, Y2
 	VANDPS      Y3, Y2, Y2
-	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y2, Y3, Y2
 	VADDPS      constants<>+32(SB), Y2, Y2
 	VMOVUPS     constants<>+1024(SB), Y3
 	VDIVPS      Y2, Y3, Y2
@@ -9809,8 +9796,7 @@ loop1:
 	VMOVUPS     constants<>+1056(SB), Y3
 	VMINPS      Y2, Y3, Y2
 	VCMPPS      $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS     constants<>+96(SB), Y4
-	VMAXPS      Y2, Y4, Y2
+	VMOVAPS     Y2, Y2
 	VMOVUPS     constants<>+128(SB), Y4
 	VFMADD231PS constants<>+160(SB), Y2, Y4
 	VSUBPS      constants<>+128(SB), Y4, Y5
@@ -9827,9 +9813,9 @@ loop1:
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPADDD      constants<>+3168(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
+	VADDPS      constants<>+32(SB), Y5, Y4
+	VMULPS      Y2, Y4, Y2
 	VANDPS      Y3, Y2, Y2
-	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y2, Y3, Y2
 	VADDPS      constants<>+32(SB), Y2, Y2
 	VMOVUPS     constants<>+1024(SB), Y3
 	VDIVPS      Y2, Y3, Y2
@@ -9873,8 +9859,7 @@ part3:
 	VMOVUPS     constants<>+1056(SB), Y4
 	VMINPS      Y3, Y4, Y3
 	VCMPPS      $0x16, constants<>+96(SB), Y3, Y4
-	VMOVUPS     constants<>+96(SB), Y5
-	VMAXPS      Y3, Y5, Y3
+	VMOVAPS     Y3, Y3
 	VMOVUPS     constants<>+128(SB), Y5
 	VFMADD231PS constants<>+160(SB), Y3, Y5
 	VSUBPS      constants<>+128(SB), Y5, Y6
@@ -9891,9 +9876,9 @@ part3:
 	VPSUBD      constants<>+128(SB), Y5, Y3
 	VPADDD      constants<>+3168(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
+	VADDPS      constants<>+32(SB), Y6, Y5
+	VMULPS      Y3, Y5, Y3
 	VANDPS      Y4, Y3, Y3
-	VADDPS      constants<>+32(SB), Y6, Y4
-	VMULPS      Y3, Y4, Y3
 	VADDPS      constants<>+32(SB), Y3, Y3
 	VMOVUPS     constants<>+1024(SB), Y4
 	VDIVPS      Y3, Y4, Y3
@@ -9937,8 +9922,7 @@ loop1:
 	VMOVUPS      (AX)(CX*4), Y0
 	VORPS        constants<>+1120(SB), Y0, Y1
 	VCMPPS       $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS      constants<>+96(SB), Y3
-	VMAXPS       Y1, Y3, Y1
+	VMOVAPS      Y1, Y1
 	VMOVUPS      constants<>+128(SB), Y3
 	VFMADD231PS  constants<>+160(SB), Y1, Y3
 	VSUBPS       constants<>+128(SB), Y3, Y4
@@ -9955,34 +9939,34 @@ loop1:
 	VPSUBD       constants<>+128(SB), Y3, Y1
 	VPADDD       constants<>+3168(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
+	VADDPS       constants<>+32(SB), Y4, Y3
+	VSUBPS       constants<>+32(SB), Y3, Y5
+	VSUBPS       Y5, Y4, Y4
+	VMULPS       Y1, Y3, Y3
+	VANDPS       Y2, Y3, Y3
+	VMULPS       Y1, Y4, Y1
 	VANDPS       Y2, Y1, Y1
-	VADDPS       constants<>+32(SB), Y4, Y2
-	VSUBPS       constants<>+32(SB), Y2, Y3
-	VSUBPS       Y3, Y4, Y3
-	VMULPS       Y1, Y2, Y2
-	VMULPS       Y1, Y3, Y1
-	VADDPS       constants<>+32(SB), Y2, Y3
-	VSUBPS       constants<>+32(SB), Y3, Y4
-	VSUBPS       Y4, Y2, Y4
+	VADDPS       constants<>+32(SB), Y3, Y2
+	VSUBPS       constants<>+32(SB), Y2, Y4
+	VSUBPS       Y4, Y3, Y4
 	VADDPS       Y1, Y4, Y4
 	VCMPPS       $0x11, constants<>+0(SB), Y0, Y0
 	VMOVUPS      constants<>+32(SB), Y5
-	VBLENDVPS    Y0, Y2, Y5, Y2
+	VBLENDVPS    Y0, Y3, Y5, Y3
 	VMOVUPS      constants<>+32(SB), Y5
-	VDIVPS       Y3, Y5, Y5
-	VMULPS       Y5, Y2, Y6
-	VMOVAPS      Y2, Y2
-	VFNMADD231PS Y3, Y6, Y2
+	VDIVPS       Y2, Y5, Y5
+	VMULPS       Y5, Y3, Y6
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS Y2, Y6, Y3
 	VANDPS       Y0, Y1, Y0
-	VADDPS       Y0, Y2, Y0
+	VADDPS       Y0, Y3, Y0
 	VFNMADD231PS Y4, Y6, Y0
 	VFMADD231PS  Y5, Y0, Y6
 	VMOVUPS      Y6, (BX)(CX*4)
 	VMOVUPS      32(AX)(CX*4), Y0
 	VORPS        constants<>+1120(SB), Y0, Y1
 	VCMPPS       $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS      constants<>+96(SB), Y3
-	VMAXPS       Y1, Y3, Y1
+	VMOVAPS      Y1, Y1
 	VMOVUPS      constants<>+128(SB), Y3
 	VFMADD231PS  constants<>+160(SB), Y1, Y3
 	VSUBPS       constants<>+128(SB), Y3, Y4
@@ -9999,26 +9983,27 @@ loop1:
 	VPSUBD       constants<>+128(SB), Y3, Y1
 	VPADDD       constants<>+3168(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
+	VADDPS       constants<>+32(SB), Y4, Y3
+	VSUBPS       constants<>+32(SB), Y3, Y5
+	VSUBPS       Y5, Y4, Y4
+	VMULPS       Y1, Y3, Y3
+	VANDPS       Y2, Y3, Y3
+	VMULPS       Y1, Y4, Y1
 	VANDPS       Y2, Y1, Y1
-	VADDPS       constants<>+32(SB), Y4, Y2
-	VSUBPS       constants<>+32(SB), Y2, Y3
-	VSUBPS       Y3, Y4, Y3
-	VMULPS       Y1, Y2, Y2
-	VMULPS       Y1, Y3, Y1
-	VADDPS       constants<>+32(SB), Y2, Y3
-	VSUBPS       constants<>+32(SB), Y3, Y4
-	VSUBPS       Y4, Y2, Y4
+	VADDPS       constants<>+32(SB), Y3, Y2
+	VSUBPS       constants<>+32(SB), Y2, Y4
+	VSUBPS       Y4, Y3, Y4
 	VADDPS       Y1, Y4, Y4
 	VCMPPS       $0x11, constants<>+0(SB), Y0, Y0
 	VMOVUPS      constants<>+32(SB), Y5
-	VBLENDVPS    Y0, Y2, Y5, Y2
+	VBLENDVPS    Y0, Y3, Y5, Y3
 	VMOVUPS      constants<>+32(SB), Y5
-	VDIVPS       Y3, Y5, Y5
-	VMULPS       Y5, Y2, Y6
-	VMOVAPS      Y2, Y2
-	VFNMADD231PS Y3, Y6, Y2
+	VDIVPS       Y2, Y5, Y5
+	VMULPS       Y5, Y3, Y6
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS Y2, Y6, Y3
 	VANDPS       Y0, Y1, Y0
-	VADDPS       Y0, Y2, Y0
+	VADDPS       Y0, Y3, Y0
 	VFNMADD231PS Y4, Y6, Y0
 	VFMADD231PS  Y5, Y0, Y6
 	VMOVUPS      Y6, 32(BX)(CX*4)
@@ -10044,8 +10029,7 @@ part3:
 	VMASKMOVPS   (AX)(CX*4), Y0, Y1
 	VORPS        constants<>+1120(SB), Y1, Y2
 	VCMPPS       $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS      constants<>+96(SB), Y4
-	VMAXPS       Y2, Y4, Y2
+	VMOVAPS      Y2, Y2
 	VMOVUPS      constants<>+128(SB), Y4
 	VFMADD231PS  constants<>+160(SB), Y2, Y4
 	VSUBPS       constants<>+128(SB), Y4, Y5
@@ -10062,26 +10046,27 @@ part3:
 	VPSUBD       constants<>+128(SB), Y4, Y2
 	VPADDD       constants<>+3168(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
+	VADDPS       constants<>+32(SB), Y5, Y4
+	VSUBPS       constants<>+32(SB), Y4, Y6
+	VSUBPS       Y6, Y5, Y5
+	VMULPS       Y2, Y4, Y4
+	VANDPS       Y3, Y4, Y4
+	VMULPS       Y2, Y5, Y2
 	VANDPS       Y3, Y2, Y2
-	VADDPS       constants<>+32(SB), Y5, Y3
-	VSUBPS       constants<>+32(SB), Y3, Y4
-	VSUBPS       Y4, Y5, Y4
-	VMULPS       Y2, Y3, Y3
-	VMULPS       Y2, Y4, Y2
-	VADDPS       constants<>+32(SB), Y3, Y4
-	VSUBPS       constants<>+32(SB), Y4, Y5
-	VSUBPS       Y5, Y3, Y5
+	VADDPS       constants<>+32(SB), Y4, Y3
+	VSUBPS       constants<>+32(SB), Y3, Y5
+	VSUBPS       Y5, Y4, Y5
 	VADDPS       Y2, Y5, Y5
 	VCMPPS       $0x11, constants<>+0(SB), Y1, Y1
 	VMOVUPS      constants<>+32(SB), Y6
-	VBLENDVPS    Y1, Y3, Y6, Y3
+	VBLENDVPS    Y1, Y4, Y6, Y4
 	VMOVUPS      constants<>+32(SB), Y6
-	VDIVPS       Y4, Y6, Y6
-	VMULPS       Y6, Y3, Y7
-	VMOVAPS      Y3, Y3
-	VFNMADD231PS Y4, Y7, Y3
+	VDIVPS       Y3, Y6, Y6
+	VMULPS       Y6, Y4, Y7
+	VMOVAPS      Y4, Y4
+	VFNMADD231PS Y3, Y7, Y4
 	VANDPS       Y1, Y2, Y1
-	VADDPS       Y1, Y3, Y1
+	VADDPS       Y1, Y4, Y1
 	VFNMADD231PS Y5, Y7, Y1
 	VFMADD231PS  Y6, Y1, Y7
 	VMASKMOVPS   Y7, Y0, (BX)(CX*4)
@@ -10110,8 +10095,7 @@ loop1:
 	VMOVUPS     (AX)(CX*4), Y0
 	VORPS       constants<>+1120(SB), Y0, Y1
 	VCMPPS      $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS     constants<>+96(SB), Y3
-	VMAXPS      Y1, Y3, Y1
+	VMOVAPS     Y1, Y1
 	VMOVUPS     constants<>+128(SB), Y3
 	VFMADD231PS constants<>+160(SB), Y1, Y3
 	VSUBPS      constants<>+128(SB), Y3, Y4
@@ -10128,9 +10112,9 @@ loop1:
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPADDD      constants<>+3168(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
+	VADDPS      constants<>+32(SB), Y4, Y3
+	VMULPS      Y1, Y3, Y1
 	VANDPS      Y2, Y1, Y1
-	VADDPS      constants<>+32(SB), Y4, Y2
-	VMULPS      Y1, Y2, Y1
 	VCMPPS      $0x11, constants<>+0(SB), Y0, Y0
 	VMOVUPS     constants<>+32(SB), Y2
 	VBLENDVPS   Y0, Y1, Y2, Y0
@@ -10140,8 +10124,7 @@ loop1:
 	VMOVUPS     32(AX)(CX*4), Y0
 	VORPS       constants<>+1120(SB), Y0, Y1
 	VCMPPS      $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS     constants<>+96(SB), Y3
-	VMAXPS      Y1, Y3, Y1
+	VMOVAPS     Y1, Y1
 	VMOVUPS     constants<>+128(SB), Y3
 	VFMADD231PS constants<>+160(SB), Y1, Y3
 	VSUBPS      constants<>+128(SB), Y3, Y4
@@ -10158,9 +10141,9 @@ loop1:
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPADDD      constants<>+3168(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
+	VADDPS      constants<>+32(SB), Y4, Y3
+	VMULPS      Y1, Y3, Y1
 	VANDPS      Y2, Y1, Y1
-	VADDPS      constants<>+32(SB), Y4, Y2
-	VMULPS      Y1, Y2, Y1
 	VCMPPS      $0x11, constants<>+0(SB), Y0, Y0
 	VMOVUPS     constants<>+32(SB), Y2
 	VBLENDVPS   Y0, Y1, Y2, Y0
@@ -10189,8 +10172,7 @@ part3:
 	VMASKMOVPS  (AX)(CX*4), Y0, Y1
 	VORPS       constants<>+1120(SB), Y1, Y2
 	VCMPPS      $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS     constants<>+96(SB), Y4
-	VMAXPS      Y2, Y4, Y2
+	VMOVAPS     Y2, Y2
 	VMOVUPS     constants<>+128(SB), Y4
 	VFMADD231PS constants<>+160(SB), Y2, Y4
 	VSUBPS      constants<>+128(SB), Y4, Y5
@@ -10207,9 +10189,9 @@ part3:
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPADDD      constants<>+3168(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
+	VADDPS      constants<>+32(SB), Y5, Y4
+	VMULPS      Y2, Y4, Y2
 	VANDPS      Y3, Y2, Y2
-	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y2, Y3, Y2
 	VCMPPS      $0x11, constants<>+0(SB), Y1, Y1
 	VMOVUPS     constants<>+32(SB), Y3
 	VBLENDVPS   Y1, Y2, Y3, Y1
@@ -10245,8 +10227,7 @@ loop1:
 	VMULPS      Y2, Y0, Y1
 	VORPS       constants<>+1120(SB), Y1, Y2
 	VCMPPS      $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS     constants<>+96(SB), Y4
-	VMAXPS      Y2, Y4, Y2
+	VMOVAPS     Y2, Y2
 	VMOVUPS     constants<>+128(SB), Y4
 	VFMADD231PS constants<>+160(SB), Y2, Y4
 	VSUBPS      constants<>+128(SB), Y4, Y5
@@ -10263,9 +10244,9 @@ loop1:
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPADDD      constants<>+3168(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
+	VADDPS      constants<>+32(SB), Y5, Y4
+	VMULPS      Y2, Y4, Y2
 	VANDPS      Y3, Y2, Y2
-	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y2, Y3, Y2
 	VCMPPS      $0x11, constants<>+0(SB), Y1, Y1
 	VMOVUPS     constants<>+32(SB), Y3
 	VBLENDVPS   Y1, Y2, Y3, Y1
@@ -10280,8 +10261,7 @@ loop1:
 	VMULPS      Y2, Y0, Y1
 	VORPS       constants<>+1120(SB), Y1, Y2
 	VCMPPS      $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS     constants<>+96(SB), Y4
-	VMAXPS      Y2, Y4, Y2
+	VMOVAPS     Y2, Y2
 	VMOVUPS     constants<>+128(SB), Y4
 	VFMADD231PS constants<>+160(SB), Y2, Y4
 	VSUBPS      constants<>+128(SB), Y4, Y5
@@ -10298,9 +10278,9 @@ loop1:
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPADDD      constants<>+3168(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
+	VADDPS      constants<>+32(SB), Y5, Y4
+	VMULPS      Y2, Y4, Y2
 	VANDPS      Y3, Y2, Y2
-	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y2, Y3, Y2
 	VCMPPS      $0x11, constants<>+0(SB), Y1, Y1
 	VMOVUPS     constants<>+32(SB), Y3
 	VBLENDVPS   Y1, Y2, Y3, Y1
@@ -10334,8 +10314,7 @@ part3:
 	VMULPS      Y3, Y1, Y2
 	VORPS       constants<>+1120(SB), Y2, Y3
 	VCMPPS      $0x16, constants<>+96(SB), Y3, Y4
-	VMOVUPS     constants<>+96(SB), Y5
-	VMAXPS      Y3, Y5, Y3
+	VMOVAPS     Y3, Y3
 	VMOVUPS     constants<>+128(SB), Y5
 	VFMADD231PS constants<>+160(SB), Y3, Y5
 	VSUBPS      constants<>+128(SB), Y5, Y6
@@ -10352,9 +10331,9 @@ part3:
 	VPSUBD      constants<>+128(SB), Y5, Y3
 	VPADDD      constants<>+3168(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
+	VADDPS      constants<>+32(SB), Y6, Y5
+	VMULPS      Y3, Y5, Y3
 	VANDPS      Y4, Y3, Y3
-	VADDPS      constants<>+32(SB), Y6, Y4
-	VMULPS      Y3, Y4, Y3
 	VCMPPS      $0x11, constants<>+0(SB), Y2, Y2
 	VMOVUPS     constants<>+32(SB), Y4
 	VBLENDVPS   Y2, Y3, Y4, Y2
@@ -10500,8 +10479,7 @@ loop1:
 	VMOVUPS     (AX)(CX*4), Y0
 	VORPS       constants<>+1120(SB), Y0, Y1
 	VCMPPS      $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS     constants<>+96(SB), Y3
-	VMAXPS      Y1, Y3, Y1
+	VMOVAPS     Y1, Y1
 	VMOVUPS     constants<>+128(SB), Y3
 	VFMADD231PS constants<>+160(SB), Y1, Y3
 	VSUBPS      constants<>+128(SB), Y3, Y4
@@ -10518,9 +10496,9 @@ loop1:
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPADDD      constants<>+3168(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
+	VADDPS      constants<>+32(SB), Y4, Y3
+	VMULPS      Y1, Y3, Y1
 	VANDPS      Y2, Y1, Y1
-	VADDPS      constants<>+32(SB), Y4, Y2
-	VMULPS      Y1, Y2, Y1
 	VCMPPS      $0x11, constants<>+0(SB), Y0, Y2
 	VMOVUPS     constants<>+32(SB), Y3
 	VBLENDVPS   Y2, Y1, Y3, Y2
@@ -10531,8 +10509,7 @@ loop1:
 	VMOVUPS     32(AX)(CX*4), Y0
 	VORPS       constants<>+1120(SB), Y0, Y1
 	VCMPPS      $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS     constants<>+96(SB), Y3
-	VMAXPS      Y1, Y3, Y1
+	VMOVAPS     Y1, Y1
 	VMOVUPS     constants<>+128(SB), Y3
 	VFMADD231PS constants<>+160(SB), Y1, Y3
 	VSUBPS      constants<>+128(SB), Y3, Y4
@@ -10549,9 +10526,9 @@ loop1:
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPADDD      constants<>+3168(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
+	VADDPS      constants<>+32(SB), Y4, Y3
+	VMULPS      Y1, Y3, Y1
 	VANDPS      Y2, Y1, Y1
-	VADDPS      constants<>+32(SB), Y4, Y2
-	VMULPS      Y1, Y2, Y1
 	VCMPPS      $0x11, constants<>+0(SB), Y0, Y2
 	VMOVUPS     constants<>+32(SB), Y3
 	VBLENDVPS   Y2, Y1, Y3, Y2
@@ -10581,8 +10558,7 @@ part3:
 	VMASKMOVPS  (AX)(CX*4), Y0, Y1
 	VORPS       constants<>+1120(SB), Y1, Y2
 	VCMPPS      $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS     constants<>+96(SB), Y4
-	VMAXPS      Y2, Y4, Y2
+	VMOVAPS     Y2, Y2
 	VMOVUPS     constants<>+128(SB), Y4
 	VFMADD231PS constants<>+160(SB), Y2, Y4
 	VSUBPS      constants<>+128(SB), Y4, Y5
@@ -10599,9 +10575,9 @@ part3:
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPADDD      constants<>+3168(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
+	VADDPS      constants<>+32(SB), Y5, Y4
+	VMULPS      Y2, Y4, Y2
 	VANDPS      Y3, Y2, Y2
-	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y2, Y3, Y2
 	VCMPPS      $0x11, constants<>+0(SB), Y1, Y3
 	VMOVUPS     constants<>+32(SB), Y4
 	VBLENDVPS   Y3, Y2, Y4, Y3
@@ -10634,8 +10610,7 @@ loop1:
 	VMOVUPS     (AX)(CX*4), Y0
 	VORPS       constants<>+1120(SB), Y0, Y1
 	VCMPPS      $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS     constants<>+96(SB), Y3
-	VMAXPS      Y1, Y3, Y1
+	VMOVAPS     Y1, Y1
 	VMOVUPS     constants<>+128(SB), Y3
 	VFMADD231PS constants<>+160(SB), Y1, Y3
 	VSUBPS      constants<>+128(SB), Y3, Y4
@@ -10652,9 +10627,9 @@ loop1:
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPADDD      constants<>+3168(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
+	VADDPS      constants<>+32(SB), Y4, Y3
+	VMULPS      Y1, Y3, Y1
 	VANDPS      Y2, Y1, Y1
-	VADDPS      constants<>+32(SB), Y4, Y2
-	VMULPS      Y1, Y2, Y1
 	VADDPS      constants<>+1024(SB), Y1, Y2
 	VDIVPS      Y2, Y1, Y1
 	VMULPS      Y1, Y1, Y2
@@ -10675,8 +10650,7 @@ loop1:
 	VMOVUPS     32(AX)(CX*4), Y0
 	VORPS       constants<>+1120(SB), Y0, Y1
 	VCMPPS      $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS     constants<>+96(SB), Y3
-	VMAXPS      Y1, Y3, Y1
+	VMOVAPS     Y1, Y1
 	VMOVUPS     constants<>+128(SB), Y3
 	VFMADD231PS constants<>+160(SB), Y1, Y3
 	VSUBPS      constants<>+128(SB), Y3, Y4
@@ -10693,9 +10667,9 @@ loop1:
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPADDD      constants<>+3168(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
+	VADDPS      constants<>+32(SB), Y4, Y3
+	VMULPS      Y1, Y3, Y1
 	VANDPS      Y2, Y1, Y1
-	VADDPS      constants<>+32(SB), Y4, Y2
-	VMULPS      Y1, Y2, Y1
 	VADDPS      constants<>+1024(SB), Y1, Y2
 	VDIVPS      Y2, Y1, Y1
 	VMULPS      Y1, Y1, Y2
@@ -10735,8 +10709,7 @@ part3:
 	VMASKMOVPS  (AX)(CX*4), Y0, Y1
 	VORPS       constants<>+1120(SB), Y1, Y2
 	VCMPPS      $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS     constants<>+96(SB), Y4
-	VMAXPS      Y2, Y4, Y2
+	VMOVAPS     Y2, Y2
 	VMOVUPS     constants<>+128(SB), Y4
 	VFMADD231PS constants<>+160(SB), Y2, Y4
 	VSUBPS      constants<>+128(SB), Y4, Y5
@@ -10753,9 +10726,9 @@ part3:
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPADDD      constants<>+3168(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
+	VADDPS      constants<>+32(SB), Y5, Y4
+	VMULPS      Y2, Y4, Y2
 	VANDPS      Y3, Y2, Y2
-	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y2, Y3, Y2
 	VADDPS      constants<>+1024(SB), Y2, Y3
 	VDIVPS      Y3, Y2, Y2
 	VMULPS      Y2, Y2, Y3
@@ -10811,8 +10784,7 @@ loop1:
 	VXORPS      constants<>+1120(SB), Y2, Y3
 	VFMADD231PS Y2, Y4, Y3
 	VCMPPS      $0x16, constants<>+96(SB), Y3, Y2
-	VMOVUPS     constants<>+96(SB), Y4
-	VMAXPS      Y3, Y4, Y3
+	VMOVAPS     Y3, Y3
 	VMOVUPS     constants<>+128(SB), Y4
 	VFMADD231PS constants<>+160(SB), Y3, Y4
 	VSUBPS      constants<>+128(SB), Y4, Y5
@@ -10829,9 +10801,9 @@ loop1:
 	VPSUBD      constants<>+128(SB), Y4, Y3
 	VPADDD      constants<>+3168(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
+	VADDPS      constants<>+32(SB), Y5, Y4
+	VMULPS      Y3, Y4, Y3
 	VANDPS      Y2, Y3, Y2
-	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y2, Y3, Y2
 	VMOVUPS     constants<>+32(SB), Y3
 	VSUBPS      Y2, Y3, Y2
 	VANDPS      constants<>+1120(SB), Y0, Y3
@@ -10863,8 +10835,7 @@ loop1:
 	VXORPS      constants<>+1120(SB), Y2, Y3
 	VFMADD231PS Y2, Y4, Y3
 	VCMPPS      $0x16, constants<>+96(SB), Y3, Y2
-	VMOVUPS     constants<>+96(SB), Y4
-	VMAXPS      Y3, Y4, Y3
+	VMOVAPS     Y3, Y3
 	VMOVUPS     constants<>+128(SB), Y4
 	VFMADD231PS constants<>+160(SB), Y3, Y4
 	VSUBPS      constants<>+128(SB), Y4, Y5
@@ -10881,9 +10852,9 @@ loop1:
 	VPSUBD      constants<>+128(SB), Y4, Y3
 	VPADDD      constants<>+3168(SB), Y3, Y3
 	VPSLLD      $0x17, Y3, Y3
+	VADDPS      constants<>+32(SB), Y5, Y4
+	VMULPS      Y3, Y4, Y3
 	VANDPS      Y2, Y3, Y2
-	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y2, Y3, Y2
 	VMOVUPS     constants<>+32(SB), Y3
 	VSUBPS      Y2, Y3, Y2
 	VANDPS      constants<>+1120(SB), Y0, Y3
@@ -10934,8 +10905,7 @@ part3:
 	VXORPS      constants<>+1120(SB), Y3, Y4
 	VFMADD231PS Y3, Y5, Y4
 	VCMPPS      $0x16, constants<>+96(SB), Y4, Y3
-	VMOVUPS     constants<>+96(SB), Y5
-	VMAXPS      Y4, Y5, Y4
+	VMOVAPS     Y4, Y4
 	VMOVUPS     constants<>+128(SB), Y5
 	VFMADD231PS constants<>+160(SB), Y4, Y5
 	VSUBPS      constants<>+128(SB), Y5, Y6
@@ -10952,9 +10922,9 @@ part3:
 	VPSUBD      constants<>+128(SB), Y5, Y4
 	VPADDD      constants<>+3168(SB), Y4, Y4
 	VPSLLD      $0x17, Y4, Y4
+	VADDPS      constants<>+32(SB), Y6, Y5
+	VMULPS      Y4, Y5, Y4
 	VANDPS      Y3, Y4, Y3
-	VADDPS      constants<>+32(SB), Y6, Y4
-	VMULPS      Y3, Y4, Y3
 	VMOVUPS     constants<>+32(SB), Y4
 	VSUBPS      Y3, Y4, Y3
 	VANDPS      constants<>+1120(SB), Y1, Y4
@@ -11000,8 +10970,7 @@ loop1:
 	VMULPS       Y2, Y0, Y1
 	VORPS        constants<>+1120(SB), Y1, Y2
 	VCMPPS       $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS      constants<>+96(SB), Y4
-	VMAXPS       Y2, Y4, Y2
+	VMOVAPS      Y2, Y2
 	VMOVUPS      constants<>+128(SB), Y4
 	VFMADD231PS  constants<>+160(SB), Y2, Y4
 	VSUBPS       constants<>+128(SB), Y4, Y5
@@ -11018,9 +10987,9 @@ loop1:
 	VPSUBD       constants<>+128(SB), Y4, Y2
 	VPADDD       constants<>+3168(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
+	VADDPS       constants<>+32(SB), Y5, Y4
+	VMULPS       Y2, Y4, Y2
 	VANDPS       Y3, Y2, Y2
-	VADDPS       constants<>+32(SB), Y5, Y3
-	VMULPS       Y2, Y3, Y2
 	VCMPPS       $0x11, constants<>+0(SB), Y1, Y1
 	VMOVUPS      constants<>+32(SB), Y3
 	VBLENDVPS    Y1, Y2, Y3, Y1
@@ -11043,8 +11012,7 @@ loop1:
 	VMULPS       Y2, Y0, Y1
 	VORPS        constants<>+1120(SB), Y1, Y2
 	VCMPPS       $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS      constants<>+96(SB), Y4
-	VMAXPS       Y2, Y4, Y2
+	VMOVAPS      Y2, Y2
 	VMOVUPS      constants<>+128(SB), Y4
 	VFMADD231PS  constants<>+160(SB), Y2, Y4
 	VSUBPS       constants<>+128(SB), Y4, Y5
@@ -11061,9 +11029,9 @@ loop1:
 	VPSUBD       constants<>+128(SB), Y4, Y2
 	VPADDD       constants<>+3168(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
+	VADDPS       constants<>+32(SB), Y5, Y4
+	VMULPS       Y2, Y4, Y2
 	VANDPS       Y3, Y2, Y2
-	VADDPS       constants<>+32(SB), Y5, Y3
-	VMULPS       Y2, Y3, Y2
 	VCMPPS       $0x11, constants<>+0(SB), Y1, Y1
 	VMOVUPS      constants<>+32(SB), Y3
 	VBLENDVPS    Y1, Y2, Y3, Y1
@@ -11105,8 +11073,7 @@ part3:
 	VMULPS       Y3, Y1, Y2
 	VORPS        constants<>+1120(SB), Y2, Y3
 	VCMPPS       $0x16, constants<>+96(SB), Y3, Y4
-	VMOVUPS      constants<>+96(SB), Y5
-	VMAXPS       Y3, Y5, Y3
+	VMOVAPS      Y3, Y3
 	VMOVUPS      constants<>+128(SB), Y5
 	VFMADD231PS  constants<>+160(SB), Y3, Y5
 	VSUBPS       constants<>+128(SB), Y5, Y6
@@ -11123,9 +11090,9 @@ part3:
 	VPSUBD       constants<>+128(SB), Y5, Y3
 	VPADDD       constants<>+3168(SB), Y3, Y3
 	VPSLLD       $0x17, Y3, Y3
+	VADDPS       constants<>+32(SB), Y6, Y5
+	VMULPS       Y3, Y5, Y3
 	VANDPS       Y4, Y3, Y3
-	VADDPS       constants<>+32(SB), Y6, Y4
-	VMULPS       Y3, Y4, Y3
 	VCMPPS       $0x11, constants<>+0(SB), Y2, Y2
 	VMOVUPS      constants<>+32(SB), Y4
 	VBLENDVPS    Y2, Y3, Y4, Y2
@@ -11190,8 +11157,7 @@ loop1:
 	VMULPS      Y0, Y0, Y1
 	VMULPS      constants<>+896(SB), Y1, Y1
 	VCMPPS      $0x16, constants<>+96(SB), Y1, Y3
-	VMOVUPS     constants<>+96(SB), Y4
-	VMAXPS      Y1, Y4, Y1
+	VMOVAPS     Y1, Y1
 	VMOVUPS     constants<>+128(SB), Y4
 	VFMADD231PS constants<>+160(SB), Y1, Y4
 	VSUBPS      constants<>+128(SB), Y4, Y5
@@ -11208,9 +11174,9 @@ loop1:
 	VPSUBD      constants<>+128(SB), Y4, Y1
 	VPADDD      constants<>+3168(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
+	VADDPS      constants<>+32(SB), Y5, Y4
+	VMULPS      Y1, Y4, Y1
 	VANDPS      Y3, Y1, Y1
-	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y1, Y3, Y1
 	VMULPS      constants<>+2560(SB), Y1, Y1
 	VFMADD231PS Y1, Y0, Y2
 	VMOVUPS     (AX)(CX*4), Y0
@@ -11242,8 +11208,7 @@ loop1:
 	VMULPS      Y0, Y0, Y1
 	VMULPS      constants<>+896(SB), Y1, Y1
 	VCMPPS      $0x16, constants<>+96(SB), Y1, Y3
-	VMOVUPS     constants<>+96(SB), Y4
-	VMAXPS      Y1, Y4, Y1
+	VMOVAPS     Y1, Y1
 	VMOVUPS     constants<>+128(SB), Y4
 	VFMADD231PS constants<>+160(SB), Y1, Y4
 	VSUBPS      constants<>+128(SB), Y4, Y5
@@ -11260,9 +11225,9 @@ loop1:
 	VPSUBD      constants<>+128(SB), Y4, Y1
 	VPADDD      constants<>+3168(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
+	VADDPS      constants<>+32(SB), Y5, Y4
+	VMULPS      Y1, Y4, Y1
 	VANDPS      Y3, Y1, Y1
-	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y1, Y3, Y1
 	VMULPS      constants<>+2560(SB), Y1, Y1
 	VFMADD231PS Y1, Y0, Y2
 	VMOVUPS     32(AX)(CX*4), Y0
@@ -11313,8 +11278,7 @@ part3:
 	VMULPS      Y1, Y1, Y2
 	VMULPS      constants<>+896(SB), Y2, Y2
 	VCMPPS      $0x16, constants<>+96(SB), Y2, Y4
-	VMOVUPS     constants<>+96(SB), Y5
-	VMAXPS      Y2, Y5, Y2
+	VMOVAPS     Y2, Y2
 	VMOVUPS     constants<>+128(SB), Y5
 	VFMADD231PS constants<>+160(SB), Y2, Y5
 	VSUBPS      constants<>+128(SB), Y5, Y6
@@ -11331,9 +11295,9 @@ part3:
 	VPSUBD      constants<>+128(SB), Y5, Y2
 	VPADDD      constants<>+3168(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
+	VADDPS      constants<>+32(SB), Y6, Y5
+	VMULPS      Y2, Y5, Y2
 	VANDPS      Y4, Y2, Y2
-	VADDPS      constants<>+32(SB), Y6, Y4
-	VMULPS      Y2, Y4, Y2
 	VMULPS      constants<>+2560(SB), Y2, Y2
 	VFMADD231PS Y2, Y1, Y3
 	VMASKMOVPS  (AX)(CX*4), Y0, Y1
@@ -11365,8 +11329,7 @@ loop1:
 	VMOVUPS      (SI)(CX*4), Y0
 	VORPS        constants<>+1120(SB), Y0, Y1
 	VCMPPS       $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS      constants<>+96(SB), Y3
-	VMAXPS       Y1, Y3, Y1
+	VMOVAPS      Y1, Y1
 	VMOVUPS      constants<>+128(SB), Y3
 	VFMADD231PS  constants<>+160(SB), Y1, Y3
 	VSUBPS       constants<>+128(SB), Y3, Y4
@@ -11383,9 +11346,9 @@ loop1:
 	VPSUBD       constants<>+128(SB), Y3, Y1
 	VPADDD       constants<>+3168(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
+	VADDPS       constants<>+32(SB), Y4, Y3
+	VMULPS       Y1, Y3, Y1
 	VANDPS       Y2, Y1, Y1
-	VADDPS       constants<>+32(SB), Y4, Y2
-	VMULPS       Y1, Y2, Y1
 	VCMPPS       $0x11, constants<>+0(SB), Y0, Y2
 	VMOVUPS      constants<>+32(SB), Y3
 	VBLENDVPS    Y2, Y1, Y3, Y2
@@ -11400,8 +11363,7 @@ loop1:
 	VMOVUPS      32(SI)(CX*4), Y0
 	VORPS        constants<>+1120(SB), Y0, Y1
 	VCMPPS       $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS      constants<>+96(SB), Y3
-	VMAXPS       Y1, Y3, Y1
+	VMOVAPS      Y1, Y1
 	VMOVUPS      constants<>+128(SB), Y3
 	VFMADD231PS  constants<>+160(SB), Y1, Y3
 	VSUBPS       constants<>+128(SB), Y3, Y4
@@ -11418,9 +11380,9 @@ loop1:
 	VPSUBD       constants<>+128(SB), Y3, Y1
 	VPADDD       constants<>+3168(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
+	VADDPS       constants<>+32(SB), Y4, Y3
+	VMULPS       Y1, Y3, Y1
 	VANDPS       Y2, Y1, Y1
-	VADDPS       constants<>+32(SB), Y4, Y2
-	VMULPS       Y1, Y2, Y1
 	VCMPPS       $0x11, constants<>+0(SB), Y0, Y2
 	VMOVUPS      constants<>+32(SB), Y3
 	VBLENDVPS    Y2, Y1, Y3, Y2
@@ -11454,8 +11416,7 @@ part3:
 	VMASKMOVPS   (SI)(CX*4), Y0, Y1
 	VORPS        constants<>+1120(SB), Y1, Y2
 	VCMPPS       $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS      constants<>+96(SB), Y4
-	VMAXPS       Y2, Y4, Y2
+	VMOVAPS      Y2, Y2
 	VMOVUPS      constants<>+128(SB), Y4
 	VFMADD231PS  constants<>+160(SB), Y2, Y4
 	VSUBPS       constants<>+128(SB), Y4, Y5
@@ -11472,9 +11433,9 @@ part3:
 	VPSUBD       constants<>+128(SB), Y4, Y2
 	VPADDD       constants<>+3168(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
+	VADDPS       constants<>+32(SB), Y5, Y4
+	VMULPS       Y2, Y4, Y2
 	VANDPS       Y3, Y2, Y2
-	VADDPS       constants<>+32(SB), Y5, Y3
-	VMULPS       Y2, Y3, Y2
 	VCMPPS       $0x11, constants<>+0(SB), Y1, Y3
 	VMOVUPS      constants<>+32(SB), Y4
 	VBLENDVPS    Y3, Y2, Y4, Y3
@@ -11512,8 +11473,7 @@ loop1:
 	VMOVUPS     (SI)(CX*4), Y0
 	VORPS       constants<>+1120(SB), Y0, Y1
 	VCMPPS      $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS     constants<>+96(SB), Y3
-	VMAXPS      Y1, Y3, Y1
+	VMOVAPS     Y1, Y1
 	VMOVUPS     constants<>+128(SB), Y3
 	VFMADD231PS constants<>+160(SB), Y1, Y3
 	VSUBPS      constants<>+128(SB), Y3, Y4
@@ -11530,9 +11490,9 @@ loop1:
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPADDD      constants<>+3168(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
+	VADDPS      constants<>+32(SB), Y4, Y3
+	VMULPS      Y1, Y3, Y1
 	VANDPS      Y2, Y1, Y1
-	VADDPS      constants<>+32(SB), Y4, Y2
-	VMULPS      Y1, Y2, Y1
 	VCMPPS      $0x11, constants<>+0(SB), Y0, Y0
 	VMOVUPS     constants<>+32(SB), Y2
 	VBLENDVPS   Y0, Y1, Y2, Y0
@@ -11544,8 +11504,7 @@ loop1:
 	VMOVUPS     32(SI)(CX*4), Y0
 	VORPS       constants<>+1120(SB), Y0, Y1
 	VCMPPS      $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS     constants<>+96(SB), Y3
-	VMAXPS      Y1, Y3, Y1
+	VMOVAPS     Y1, Y1
 	VMOVUPS     constants<>+128(SB), Y3
 	VFMADD231PS constants<>+160(SB), Y1, Y3
 	VSUBPS      constants<>+128(SB), Y3, Y4
@@ -11562,9 +11521,9 @@ loop1:
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPADDD      constants<>+3168(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
+	VADDPS      constants<>+32(SB), Y4, Y3
+	VMULPS      Y1, Y3, Y1
 	VANDPS      Y2, Y1, Y1
-	VADDPS      constants<>+32(SB), Y4, Y2
-	VMULPS      Y1, Y2, Y1
 	VCMPPS      $0x11, constants<>+0(SB), Y0, Y0
 	VMOVUPS     constants<>+32(SB), Y2
 	VBLENDVPS   Y0, Y1, Y2, Y0
@@ -11595,8 +11554,7 @@ part3:
 	VMASKMOVPS  (SI)(CX*4), Y0, Y1
 	VORPS       constants<>+1120(SB), Y1, Y2
 	VCMPPS      $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS     constants<>+96(SB), Y4
-	VMAXPS      Y2, Y4, Y2
+	VMOVAPS     Y2, Y2
 	VMOVUPS     constants<>+128(SB), Y4
 	VFMADD231PS constants<>+160(SB), Y2, Y4
 	VSUBPS      constants<>+128(SB), Y4, Y5
@@ -11613,9 +11571,9 @@ part3:
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPADDD      constants<>+3168(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
+	VADDPS      constants<>+32(SB), Y5, Y4
+	VMULPS      Y2, Y4, Y2
 	VANDPS      Y3, Y2, Y2
-	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y2, Y3, Y2
 	VCMPPS      $0x11, constants<>+0(SB), Y1, Y1
 	VMOVUPS     constants<>+32(SB), Y3
 	VBLENDVPS   Y1, Y2, Y3, Y1
@@ -11651,8 +11609,7 @@ loop1:
 	VMULPS      Y0, Y0, Y0
 	VXORPS      constants<>+1120(SB), Y0, Y0
 	VCMPPS      $0x16, constants<>+96(SB), Y0, Y1
-	VMOVUPS     constants<>+96(SB), Y2
-	VMAXPS      Y0, Y2, Y0
+	VMOVAPS     Y0, Y0
 	VMOVUPS     constants<>+128(SB), Y2
 	VFMADD231PS constants<>+160(SB), Y0, Y2
 	VSUBPS      constants<>+128(SB), Y2, Y3
@@ -11669,9 +11626,9 @@ loop1:
 	VPSUBD      constants<>+128(SB), Y2, Y0
 	VPADDD      constants<>+3168(SB), Y0, Y0
 	VPSLLD      $0x17, Y0, Y0
+	VADDPS      constants<>+32(SB), Y3, Y2
+	VMULPS      Y0, Y2, Y0
 	VANDPS      Y1, Y0, Y0
-	VADDPS      constants<>+32(SB), Y3, Y1
-	VMULPS      Y0, Y1, Y0
 	VMULPS      constants<>+2592(SB), Y0, Y0
 	VMOVUPS     (AX)(CX*4), Y1
 	VMULPS      Y0, Y1, Y0
@@ -11680,8 +11637,7 @@ loop1:
 	VMULPS      Y0, Y0, Y0
 	VXORPS      constants<>+1120(SB), Y0, Y0
 	VCMPPS      $0x16, constants<>+96(SB), Y0, Y1
-	VMOVUPS     constants<>+96(SB), Y2
-	VMAXPS      Y0, Y2, Y0
+	VMOVAPS     Y0, Y0
 	VMOVUPS     constants<>+128(SB), Y2
 	VFMADD231PS constants<>+160(SB), Y0, Y2
 	VSUBPS      constants<>+128(SB), Y2, Y3
@@ -11698,9 +11654,9 @@ loop1:
 	VPSUBD      constants<>+128(SB), Y2, Y0
 	VPADDD      constants<>+3168(SB), Y0, Y0
 	VPSLLD      $0x17, Y0, Y0
+	VADDPS      constants<>+32(SB), Y3, Y2
+	VMULPS      Y0, Y2, Y0
 	VANDPS      Y1, Y0, Y0
-	VADDPS      constants<>+32(SB), Y3, Y1
-	VMULPS      Y0, Y1, Y0
 	VMULPS      constants<>+2592(SB), Y0, Y0
 	VMOVUPS     32(AX)(CX*4), Y1
 	VMULPS      Y0, Y1, Y0
@@ -11728,8 +11684,7 @@ part3:
 	VMULPS      Y1, Y1, Y1
 	VXORPS      constants<>+1120(SB), Y1, Y1
 	VCMPPS      $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS     constants<>+96(SB), Y3
-	VMAXPS      Y1, Y3, Y1
+	VMOVAPS     Y1, Y1
 	VMOVUPS     constants<>+128(SB), Y3
 	VFMADD231PS constants<>+160(SB), Y1, Y3
 	VSUBPS      constants<>+128(SB), Y3, Y4
@@ -11746,9 +11701,9 @@ part3:
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPADDD      constants<>+3168(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
+	VADDPS      constants<>+32(SB), Y4, Y3
+	VMULPS      Y1, Y3, Y1
 	VANDPS      Y2, Y1, Y1
-	VADDPS      constants<>+32(SB), Y4, Y2
-	VMULPS      Y1, Y2, Y1
 	VMULPS      constants<>+2592(SB), Y1, Y1
 	VMASKMOVPS  (AX)(CX*4), Y0, Y2
 	VMULPS      Y1, Y2, Y1
@@ -12066,8 +12021,6 @@ loop1:
 	VCMPPS       $0x16, constants<>+96(SB), Y1, Y2
 	VMOVUPS      constants<>+64(SB), Y3
 	VMINPS       Y1, Y3, Y1
-	VMOVUPS      constants<>+96(SB), Y3
-	VMAXPS       Y1, Y3, Y1
 	VMOVUPS      constants<>+128(SB), Y3
 	VFMADD231PS  constants<>+160(SB), Y1, Y3
 	VSUBPS       constants<>+128(SB), Y3, Y4
@@ -12088,10 +12041,10 @@ loop1:
 	VPSUBD       Y3, Y1, Y1
 	VPADDD       constants<>+3168(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
+	VADDPS       constants<>+32(SB), Y4, Y3
+	VMULPS       Y5, Y3, Y3
+	VMULPS       Y1, Y3, Y1
 	VANDPS       Y2, Y1, Y1
-	VADDPS       constants<>+32(SB), Y4, Y2
-	VMULPS       Y5, Y2, Y2
-	VMULPS       Y1, Y2, Y1
 	VMOVUPS      (DI)(CX*4), Y2
 	VMOVAPS      Y2, Y2
 	VFNMADD231PS Y0, Y1, Y2
@@ -12100,8 +12053,6 @@ loop1:
 	VCMPPS       $0x16, constants<>+96(SB), Y1, Y2
 	VMOVUPS      constants<>+64(SB), Y3
 	VMINPS       Y1, Y3, Y1
-	VMOVUPS      constants<>+96(SB), Y3
-	VMAXPS       Y1, Y3, Y1
 	VMOVUPS      constants<>+128(SB), Y3
 	VFMADD231PS  constants<>+160(SB), Y1, Y3
 	VSUBPS       constants<>+128(SB), Y3, Y4
@@ -12122,10 +12073,10 @@ loop1:
 	VPSUBD       Y3, Y1, Y1
 	VPADDD       constants<>+3168(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
+	VADDPS       constants<>+32(SB), Y4, Y3
+	VMULPS       Y5, Y3, Y3
+	VMULPS       Y1, Y3, Y1
 	VANDPS       Y2, Y1, Y1
-	VADDPS       constants<>+32(SB), Y4, Y2
-	VMULPS       Y5, Y2, Y2
-	VMULPS       Y1, Y2, Y1
 	VMOVUPS      32(DI)(CX*4), Y2
 	VMOVAPS      Y2, Y2
 	VFNMADD231PS Y0, Y1, Y2
@@ -12153,8 +12104,6 @@ part3:
 	VCMPPS       $0x16, constants<>+96(SB), Y2, Y3
 	VMOVUPS      constants<>+64(SB), Y4
 	VMINPS       Y2, Y4, Y2
-	VMOVUPS      constants<>+96(SB), Y4
-	VMAXPS       Y2, Y4, Y2
 	VMOVUPS      constants<>+128(SB), Y4
 	VFMADD231PS  constants<>+160(SB), Y2, Y4
 	VSUBPS       constants<>+128(SB), Y4, Y5
@@ -12175,10 +12124,10 @@ part3:
 	VPSUBD       Y4, Y2, Y2
 	VPADDD       constants<>+3168(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
+	VADDPS       constants<>+32(SB), Y5, Y4
+	VMULPS       Y6, Y4, Y4
+	VMULPS       Y2, Y4, Y2
 	VANDPS       Y3, Y2, Y2
-	VADDPS       constants<>+32(SB), Y5, Y3
-	VMULPS       Y6, Y3, Y3
-	VMULPS       Y2, Y3, Y2
 	VMASKMOVPS   (DI)(CX*4), Y1, Y3
 	VMOVAPS      Y3, Y3
 	VFNMADD231PS Y0, Y2, Y3
@@ -12209,8 +12158,7 @@ loop1:
 	VMOVUPS     (SI)(CX*4), Y0
 	VORPS       constants<>+1120(SB), Y0, Y1
 	VCMPPS      $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS     constants<>+96(SB), Y3
-	VMAXPS      Y1, Y3, Y1
+	VMOVAPS     Y1, Y1
 	VMOVUPS     constants<>+128(SB), Y3
 	VFMADD231PS constants<>+160(SB), Y1, Y3
 	VSUBPS      constants<>+128(SB), Y3, Y4
@@ -12227,9 +12175,9 @@ loop1:
 	VPSUBD      constants<>+128(SB), Y3, Y1
 	VPADDD      constants<>+3168(SB), Y1, Y1
 	VPSLLD      $0x17, Y1, Y1
+	VADDPS      constants<>+32(SB), Y4, Y3
+	VMULPS      Y1, Y3, Y1
 	VANDPS      Y2, Y1, Y1
-	VADDPS      constants<>+32(SB), Y4, Y2
-	VMULPS      Y1, Y2, Y1
 	VCMPPS      $0x11, constants<>+0(SB), Y0, Y2
 	VMOVUPS     constants<>+32(SB), Y3
 	VBLENDVPS   Y2, Y1, Y3, Y2
@@ -12261,8 +12209,7 @@ part3:
 	VMASKMOVPS  (SI)(CX*4), Y0, Y1
 	VORPS       constants<>+1120(SB), Y1, Y2
 	VCMPPS      $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS     constants<>+96(SB), Y4
-	VMAXPS      Y2, Y4, Y2
+	VMOVAPS     Y2, Y2
 	VMOVUPS     constants<>+128(SB), Y4
 	VFMADD231PS constants<>+160(SB), Y2, Y4
 	VSUBPS      constants<>+128(SB), Y4, Y5
@@ -12279,9 +12226,9 @@ part3:
 	VPSUBD      constants<>+128(SB), Y4, Y2
 	VPADDD      constants<>+3168(SB), Y2, Y2
 	VPSLLD      $0x17, Y2, Y2
+	VADDPS      constants<>+32(SB), Y5, Y4
+	VMULPS      Y2, Y4, Y2
 	VANDPS      Y3, Y2, Y2
-	VADDPS      constants<>+32(SB), Y5, Y3
-	VMULPS      Y2, Y3, Y2
 	VCMPPS      $0x11, constants<>+0(SB), Y1, Y3
 	VMOVUPS     constants<>+32(SB), Y4
 	VBLENDVPS   Y3, Y2, Y4, Y3
@@ -12319,8 +12266,7 @@ loop1:
 	VMOVUPS      (DI)(CX*4), Y0
 	VORPS        constants<>+1120(SB), Y0, Y1
 	VCMPPS       $0x16, constants<>+96(SB), Y1, Y2
-	VMOVUPS      constants<>+96(SB), Y3
-	VMAXPS       Y1, Y3, Y1
+	VMOVAPS      Y1, Y1
 	VMOVUPS      constants<>+128(SB), Y3
 	VFMADD231PS  constants<>+160(SB), Y1, Y3
 	VSUBPS       constants<>+128(SB), Y3, Y4
@@ -12337,9 +12283,9 @@ loop1:
 	VPSUBD       constants<>+128(SB), Y3, Y1
 	VPADDD       constants<>+3168(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
+	VADDPS       constants<>+32(SB), Y4, Y3
+	VMULPS       Y1, Y3, Y1
 	VANDPS       Y2, Y1, Y1
-	VADDPS       constants<>+32(SB), Y4, Y2
-	VMULPS       Y1, Y2, Y1
 	VCMPPS       $0x11, constants<>+0(SB), Y0, Y2
 	VMOVUPS      constants<>+32(SB), Y3
 	VBLENDVPS    Y2, Y1, Y3, Y2
@@ -12378,8 +12324,7 @@ part3:
 	VMASKMOVPS   (DI)(CX*4), Y0, Y1
 	VORPS        constants<>+1120(SB), Y1, Y2
 	VCMPPS       $0x16, constants<>+96(SB), Y2, Y3
-	VMOVUPS      constants<>+96(SB), Y4
-	VMAXPS       Y2, Y4, Y2
+	VMOVAPS      Y2, Y2
 	VMOVUPS      constants<>+128(SB), Y4
 	VFMADD231PS  constants<>+160(SB), Y2, Y4
 	VSUBPS       constants<>+128(SB), Y4, Y5
@@ -12396,9 +12341,9 @@ part3:
 	VPSUBD       constants<>+128(SB), Y4, Y2
 	VPADDD       constants<>+3168(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
+	VADDPS       constants<>+32(SB), Y5, Y4
+	VMULPS       Y2, Y4, Y2
 	VANDPS       Y3, Y2, Y2
-	VADDPS       constants<>+32(SB), Y5, Y3
-	VMULPS       Y2, Y3, Y2
 	VCMPPS       $0x11, constants<>+0(SB), Y1, Y3
 	VMOVUPS      constants<>+32(SB), Y4
 	VBLENDVPS    Y3, Y2, Y4, Y3
