@@ -136,13 +136,23 @@ func (a *asm) rowTiles(rows int, leftT bool) {
 	}
 	has := func(flag uint32) { a.TESTQ(operand.U32(flag), mem(at, rowTileFlags)) }
 
-	product := func(vec func() reg.VecVirtual, lanes, across int) {
+	// product emits the sums of some columns: vectors of so many lanes beside each other, the widest first.
+	product := func(lanes ...int) {
+		vec := func(lanes int) reg.VecVirtual {
+			if lanes < w {
+				return a.YMM()
+			}
+			return a.vec()
+		}
+		across := func() (list []reg.VecVirtual) {
+			for _, n := range lanes {
+				list = append(list, vec(n))
+			}
+			return list
+		}
 		acc := make([][]reg.VecVirtual, rows)
 		for r := range acc {
-			acc[r] = make([]reg.VecVirtual, across)
-			for i := range acc[r] {
-				acc[r][i] = vec()
-			}
+			acc[r] = across()
 		}
 		start, sums := a.label("start"), a.label("sums")
 		has(flagMore)
@@ -157,7 +167,7 @@ func (a *asm) rowTiles(rows int, leftT bool) {
 		c, ldc := result(tilesMid, tilesLdm)
 		for r := range acc {
 			for i, v := range acc[r] {
-				a.VMOVUPS(mem(c, 4*lanes*i), v)
+				a.VMOVUPS(mem(c, 4*w*i), v)
 			}
 			if r < rows-1 {
 				a.LEAQ(memx(c, ldc, 4, 0), c)
@@ -192,31 +202,35 @@ func (a *asm) rowTiles(rows int, leftT bool) {
 			}
 			return memx(base[r/3], lda, uint8(r%3), 4*step)
 		}
-		right, ldb, b := a.GP64(), load(t, tilesLdb), make([]reg.VecVirtual, across)
+		right, ldb, b := a.GP64(), load(t, tilesLdb), across()
 		a.MOVQ(pb, right)
 		a.SHLQ(operand.Imm(2), ldb)
 		ldb3 := a.GP64()
 		a.LEAQ(memx(ldb, ldb, 2, 0), ldb3)
-		for i := range b {
-			b[i] = vec()
+		s := [2]reg.VecVirtual{vec(lanes[0]), vec(lanes[0])}
+		// like is a number of which there are as many as v has lanes.
+		like := func(v, s reg.VecVirtual) reg.Register {
+			if v.Size() < s.Size() {
+				return s.AsY()
+			}
+			return s
 		}
-		s := [2]reg.VecVirtual{vec(), vec()}
 		// step is step n of the next four, for the rows from lo to hi-1.
 		step := func(n, lo, hi int) {
 			for i, v := range b {
 				switch n {
 				case 0:
-					a.VMOVUPS(mem(right, 4*lanes*i), v)
+					a.VMOVUPS(mem(right, 4*w*i), v)
 				case 3:
-					a.VMOVUPS(memx(right, ldb3, 1, 4*lanes*i), v)
+					a.VMOVUPS(memx(right, ldb3, 1, 4*w*i), v)
 				default:
-					a.VMOVUPS(memx(right, ldb, uint8(n), 4*lanes*i), v)
+					a.VMOVUPS(memx(right, ldb, uint8(n), 4*w*i), v)
 				}
 			}
 			for r := lo; r < hi; r++ {
 				a.VBROADCASTSS(addr(r, n), s[r%2])
 				for i, v := range b {
-					a.VFMADD231PS(v, s[r%2], acc[r][i])
+					a.VFMADD231PS(v, like(v, s[r%2]), acc[r][i])
 				}
 			}
 		}
@@ -294,7 +308,7 @@ func (a *asm) rowTiles(rows int, leftT bool) {
 		store := func(c, ld reg.Register) {
 			for r := range acc {
 				for i, v := range acc[r] {
-					a.VMOVUPS(v, mem(c, 4*lanes*i))
+					a.VMOVUPS(v, mem(c, 4*w*i))
 				}
 				if r < rows-1 {
 					a.LEAQ(memx(c, ld, 4, 0), c)
@@ -313,7 +327,7 @@ func (a *asm) rowTiles(rows int, leftT bool) {
 		for r := range acc {
 			a.VBROADCASTSS(mem(f, 0), s[r%2])
 			for _, v := range acc[r] {
-				a.VMULPS(s[r%2], v, v)
+				a.VMULPS(like(v, s[r%2]), v, v)
 			}
 			if r < rows-1 {
 				a.LEAQ(memx(f, ldf, 4, 0), f)
@@ -331,7 +345,15 @@ func (a *asm) rowTiles(rows int, leftT bool) {
 	a.Label(again)
 	a.CMPQ(cols, operand.Imm(uint64(w)))
 	a.JLE(operand.LabelRef(narrow))
-	product(a.vec, w, 2)
+	if a.wide {
+		both := a.label("both")
+		a.CMPQ(cols, operand.Imm(uint64(w+w/2)))
+		a.JG(operand.LabelRef(both))
+		product(w, w/2)
+		a.JMP(operand.LabelRef(end))
+		a.Label(both)
+	}
+	product(w, w)
 	a.ADDQ(operand.U32(uint32(2*w)), col)
 	if a.wide {
 		panel := load(t, tilesPanel)
@@ -353,11 +375,11 @@ func (a *asm) rowTiles(rows int, leftT bool) {
 		a.CMPQ(cols, operand.Imm(uint64(w/2)))
 		a.JLE(operand.LabelRef(narrower))
 	}
-	product(a.vec, w, 1)
+	product(w)
 	if a.wide {
 		a.JMP(operand.LabelRef(end))
 		a.Label(narrower)
-		product(a.YMM, w/2, 1)
+		product(w / 2)
 	}
 	a.Label(end)
 	a.ADDQ(operand.Imm(rowTileSize), at)
@@ -547,17 +569,17 @@ func (a *asm) softmaxRows() {
 	})
 
 	lanes = l.field(rowsLanes)
-	sum := l.field(rowsSum)
-	l.each(func() {
-		q := a.vecs(16 / w)
-		for i, v := range q {
-			a.VMOVUPS(mem(lanes, 4*w*i), v)
-		}
-		a.VMOVSS(a.combine16(q, a.VADDPS), mem(sum, 0))
-	}, func() {
-		a.ADDQ(operand.U32(64), lanes)
-		a.ADDQ(four, sum)
-	})
+	sum, rows, last := l.field(rowsSum), l.field(rowsRows), a.label("last")
+	a.Label(last)
+	q := a.vecs(16 / w)
+	for i, v := range q {
+		a.VMOVUPS(mem(lanes, 4*w*i), v)
+	}
+	a.VMOVSS(a.combine16(q, a.VADDPS), mem(sum, 0))
+	a.ADDQ(operand.U32(64), lanes)
+	a.ADDQ(four, sum)
+	a.DECQ(rows)
+	a.JNZ(operand.LabelRef(last))
 	a.ret()
 }
 
@@ -631,7 +653,6 @@ func (a *asm) scaleRows() {
 		at := a.GP64()
 		a.LEAQ(memx(i, ahead, 1, 0), at)
 		a.PREFETCHT1(memx(x, at, 1, 0))
-		a.PREFETCHT1(memx(dst, at, 1, 0))
 	}
 	a.Label("row")
 	v, y := a.vec(), a.vec()

@@ -248,18 +248,12 @@ sum6:
 	ADDQ    $0x04, R12
 	DECQ    R10
 	JNZ     row4
-	MOVQ    80(AX), BX
-	MOVQ    48(AX), SI
-	MOVQ    56(AX), DI
-	MOVQ    64(AX), R8
-	MOVQ    72(AX), AX
+	MOVQ    80(AX), CX
+	MOVQ    48(AX), DX
+	MOVQ    56(AX), AX
 
-row7:
-	MOVLQSX       (R8), CX
-	MOVLQSX       (AX), DX
-	ANDQ          $-64, CX
-	SUBQ          CX, DX
-	VMOVUPS       (BX), Z0
+last7:
+	VMOVUPS       (CX), Z0
 	VEXTRACTF32X8 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF128  $0x01, Y0, X1
@@ -268,13 +262,11 @@ row7:
 	VADDPS        X1, X0, X0
 	VMOVSHDUP     X0, X1
 	VADDPS        X1, X0, X0
-	VMOVSS        X0, (SI)
-	ADDQ          $0x00000040, BX
-	ADDQ          $0x04, SI
-	ADDQ          $0x04, R8
-	ADDQ          $0x04, AX
-	DECQ          DI
-	JNZ           row7
+	VMOVSS        X0, (DX)
+	ADDQ          $0x00000040, CX
+	ADDQ          $0x04, DX
+	DECQ          AX
+	JNZ           last7
 	VZEROUPPER
 	RET
 
@@ -401,7 +393,6 @@ row:
 loop:
 	LEAQ       (R11)(R10*1), R12
 	PREFETCHT1 (CX)(R12*1)
-	PREFETCHT1 (AX)(R12*1)
 	VMULPS     (CX)(R11*1), Z0, Z1
 	VMOVUPS    Z1, (AX)(R11*1)
 	ADDQ       $0x00000040, R11
@@ -413,7 +404,6 @@ loop:
 tail:
 	LEAQ       (R11)(R10*1), R12
 	PREFETCHT1 (CX)(R12*1)
-	PREFETCHT1 (AX)(R12*1)
 	VMOVUPS.Z  (CX)(R11*1), K1, Z1
 	VMULPS     Z1, Z0, Z1
 	VMOVUPS    Z1, K1, (AX)(R11*1)
@@ -567,13 +557,123 @@ tile1:
 columns2:
 	CMPQ   SI, $0x10
 	JLE    narrow3
+	CMPQ   SI, $0x18
+	JG     both6
 	TESTQ  $0x00000001, 48(CX)
-	JNE    start6
+	JNE    start7
+	VXORPS Z0, Z0, Z0
+	VXORPS Y1, Y1, Y1
+	JMP    sums8
+
+start7:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(CX), R8
+	IMULQ   DI, R8
+	ADDQ    DX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS (SI), Z0
+	VMOVUPS 64(SI), Y1
+
+sums8:
+	MOVQ    (AX), SI
+	MOVQ    (CX), DI
+	LEAQ    (SI)(DI*4), SI
+	MOVQ    152(AX), DI
+	SHLQ    $0x02, DI
+	LEAQ    (DI)(DI*2), R8
+	MOVQ    32(CX), R9
+	SUBQ    $0x04, R9
+	JL      tail10
+	PCALIGN $0x40
+
+loop9:
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(BX), Y3
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      (BX)(DI*1), Z2
+	VMOVUPS      64(BX)(DI*1), Y3
+	VBROADCASTSS 4(SI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      (BX)(DI*2), Z2
+	VMOVUPS      64(BX)(DI*2), Y3
+	VBROADCASTSS 8(SI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      (BX)(R8*1), Z2
+	VMOVUPS      64(BX)(R8*1), Y3
+	VBROADCASTSS 12(SI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Y3, Y4, Y1
+	LEAQ         (BX)(DI*4), BX
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, R9
+	JGE          loop9
+
+tail10:
+	ADDQ $0x04, R9
+	JZ   done12
+
+tailloop11:
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(BX), Y3
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         DI, BX
+	ADDQ         $0x04, SI
+	DECQ         R9
+	JNZ          tailloop11
+
+done12:
+	TESTQ        $0x00000002, 48(CX)
+	JNE          middle13
+	MOVQ         96(AX), BX
+	TESTQ        BX, BX
+	JEQ          plain14
+	MOVQ         184(AX), SI
+	MOVQ         16(CX), DI
+	IMULQ        SI, DI
+	LEAQ         (BX)(DI*4), BX
+	VBROADCASTSS (BX), Z4
+	VMULPS       Z4, Z0, Z0
+	VMULPS       Y4, Y1, Y1
+
+plain14:
+	MOVQ    48(AX), BX
+	MOVQ    168(AX), SI
+	MOVQ    16(CX), DI
+	IMULQ   SI, DI
+	ADDQ    DX, DI
+	LEAQ    (BX)(DI*4), BX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Y1, 64(BX)
+	JMP     stored15
+
+middle13:
+	MOVQ    72(AX), BX
+	MOVQ    176(AX), SI
+	MOVQ    16(CX), DI
+	IMULQ   SI, DI
+	ADDQ    DX, DI
+	LEAQ    (BX)(DI*4), BX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Y1, 64(BX)
+
+stored15:
+	JMP end5
+
+both6:
+	TESTQ  $0x00000001, 48(CX)
+	JNE    start16
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
-	JMP    sums7
+	JMP    sums17
 
-start6:
+start16:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(CX), R9
@@ -583,7 +683,7 @@ start6:
 	VMOVUPS (DI), Z0
 	VMOVUPS 64(DI), Z1
 
-sums7:
+sums17:
 	MOVQ    (AX), DI
 	MOVQ    (CX), R8
 	LEAQ    (DI)(R8*4), DI
@@ -593,10 +693,10 @@ sums7:
 	LEAQ    (R9)(R9*2), R10
 	MOVQ    32(CX), R11
 	SUBQ    $0x04, R11
-	JL      tail9
+	JL      tail19
 	PCALIGN $0x40
 
-loop8:
+loop18:
 	VMOVUPS      (R8), Z2
 	VMOVUPS      64(R8), Z3
 	VBROADCASTSS (DI), Z4
@@ -620,13 +720,13 @@ loop8:
 	LEAQ         (R8)(R9*4), R8
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, R11
-	JGE          loop8
+	JGE          loop18
 
-tail9:
+tail19:
 	ADDQ $0x04, R11
-	JZ   done11
+	JZ   done21
 
-tailloop10:
+tailloop20:
 	VMOVUPS      (R8), Z2
 	VMOVUPS      64(R8), Z3
 	VBROADCASTSS (DI), Z4
@@ -635,14 +735,14 @@ tailloop10:
 	ADDQ         R9, R8
 	ADDQ         $0x04, DI
 	DECQ         R11
-	JNZ          tailloop10
+	JNZ          tailloop20
 
-done11:
+done21:
 	TESTQ        $0x00000002, 48(CX)
-	JNE          middle12
+	JNE          middle22
 	MOVQ         96(AX), DI
 	TESTQ        DI, DI
-	JEQ          plain13
+	JEQ          plain23
 	MOVQ         184(AX), R8
 	MOVQ         16(CX), R9
 	IMULQ        R8, R9
@@ -651,7 +751,7 @@ done11:
 	VMULPS       Z4, Z0, Z0
 	VMULPS       Z4, Z1, Z1
 
-plain13:
+plain23:
 	MOVQ    48(AX), DI
 	MOVQ    168(AX), R8
 	MOVQ    16(CX), R9
@@ -660,9 +760,9 @@ plain13:
 	LEAQ    (DI)(R9*4), DI
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, 64(DI)
-	JMP     stored14
+	JMP     stored24
 
-middle12:
+middle22:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(CX), R9
@@ -672,7 +772,7 @@ middle12:
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, 64(DI)
 
-stored14:
+stored24:
 	ADDQ $0x00000020, DX
 	MOVQ 160(AX), DI
 	LEAQ (BX)(DI*4), BX
@@ -684,11 +784,11 @@ narrow3:
 	CMPQ   SI, $0x08
 	JLE    narrower4
 	TESTQ  $0x00000001, 48(CX)
-	JNE    start15
+	JNE    start25
 	VXORPS Z0, Z0, Z0
-	JMP    sums16
+	JMP    sums26
 
-start15:
+start25:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(CX), R8
@@ -697,7 +797,7 @@ start15:
 	LEAQ    (SI)(R8*4), SI
 	VMOVUPS (SI), Z0
 
-sums16:
+sums26:
 	MOVQ    (AX), SI
 	MOVQ    (CX), DI
 	LEAQ    (SI)(DI*4), SI
@@ -706,10 +806,10 @@ sums16:
 	LEAQ    (DI)(DI*2), R8
 	MOVQ    32(CX), R9
 	SUBQ    $0x04, R9
-	JL      tail18
+	JL      tail28
 	PCALIGN $0x40
 
-loop17:
+loop27:
 	VMOVUPS      (BX), Z1
 	VBROADCASTSS (SI), Z2
 	VFMADD231PS  Z1, Z2, Z0
@@ -725,27 +825,27 @@ loop17:
 	LEAQ         (BX)(DI*4), BX
 	ADDQ         $0x10, SI
 	SUBQ         $0x04, R9
-	JGE          loop17
+	JGE          loop27
 
-tail18:
+tail28:
 	ADDQ $0x04, R9
-	JZ   done20
+	JZ   done30
 
-tailloop19:
+tailloop29:
 	VMOVUPS      (BX), Z1
 	VBROADCASTSS (SI), Z2
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         DI, BX
 	ADDQ         $0x04, SI
 	DECQ         R9
-	JNZ          tailloop19
+	JNZ          tailloop29
 
-done20:
+done30:
 	TESTQ        $0x00000002, 48(CX)
-	JNE          middle21
+	JNE          middle31
 	MOVQ         96(AX), BX
 	TESTQ        BX, BX
-	JEQ          plain22
+	JEQ          plain32
 	MOVQ         184(AX), SI
 	MOVQ         16(CX), DI
 	IMULQ        SI, DI
@@ -753,7 +853,7 @@ done20:
 	VBROADCASTSS (BX), Z2
 	VMULPS       Z2, Z0, Z0
 
-plain22:
+plain32:
 	MOVQ    48(AX), BX
 	MOVQ    168(AX), SI
 	MOVQ    16(CX), DI
@@ -761,9 +861,9 @@ plain22:
 	ADDQ    DX, DI
 	LEAQ    (BX)(DI*4), BX
 	VMOVUPS Z0, (BX)
-	JMP     stored23
+	JMP     stored33
 
-middle21:
+middle31:
 	MOVQ    72(AX), BX
 	MOVQ    176(AX), SI
 	MOVQ    16(CX), DI
@@ -772,16 +872,16 @@ middle21:
 	LEAQ    (BX)(DI*4), BX
 	VMOVUPS Z0, (BX)
 
-stored23:
+stored33:
 	JMP end5
 
 narrower4:
 	TESTQ  $0x00000001, 48(CX)
-	JNE    start24
+	JNE    start34
 	VXORPS Y0, Y0, Y0
-	JMP    sums25
+	JMP    sums35
 
-start24:
+start34:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(CX), R8
@@ -790,7 +890,7 @@ start24:
 	LEAQ    (SI)(R8*4), SI
 	VMOVUPS (SI), Y0
 
-sums25:
+sums35:
 	MOVQ    (AX), SI
 	MOVQ    (CX), DI
 	LEAQ    (SI)(DI*4), SI
@@ -799,10 +899,10 @@ sums25:
 	LEAQ    (DI)(DI*2), R8
 	MOVQ    32(CX), R9
 	SUBQ    $0x04, R9
-	JL      tail27
+	JL      tail37
 	PCALIGN $0x40
 
-loop26:
+loop36:
 	VMOVUPS      (BX), Y1
 	VBROADCASTSS (SI), Y2
 	VFMADD231PS  Y1, Y2, Y0
@@ -818,27 +918,27 @@ loop26:
 	LEAQ         (BX)(DI*4), BX
 	ADDQ         $0x10, SI
 	SUBQ         $0x04, R9
-	JGE          loop26
+	JGE          loop36
 
-tail27:
+tail37:
 	ADDQ $0x04, R9
-	JZ   done29
+	JZ   done39
 
-tailloop28:
+tailloop38:
 	VMOVUPS      (BX), Y1
 	VBROADCASTSS (SI), Y2
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         DI, BX
 	ADDQ         $0x04, SI
 	DECQ         R9
-	JNZ          tailloop28
+	JNZ          tailloop38
 
-done29:
+done39:
 	TESTQ        $0x00000002, 48(CX)
-	JNE          middle30
+	JNE          middle40
 	MOVQ         96(AX), BX
 	TESTQ        BX, BX
-	JEQ          plain31
+	JEQ          plain41
 	MOVQ         184(AX), SI
 	MOVQ         16(CX), DI
 	IMULQ        SI, DI
@@ -846,7 +946,7 @@ done29:
 	VBROADCASTSS (BX), Y2
 	VMULPS       Y2, Y0, Y0
 
-plain31:
+plain41:
 	MOVQ    48(AX), BX
 	MOVQ    168(AX), SI
 	MOVQ    16(CX), DI
@@ -854,9 +954,9 @@ plain31:
 	ADDQ    DX, DI
 	LEAQ    (BX)(DI*4), BX
 	VMOVUPS Y0, (BX)
-	JMP     stored32
+	JMP     stored42
 
-middle30:
+middle40:
 	MOVQ    72(AX), BX
 	MOVQ    176(AX), SI
 	MOVQ    16(CX), DI
@@ -865,7 +965,7 @@ middle30:
 	LEAQ    (BX)(DI*4), BX
 	VMOVUPS Y0, (BX)
 
-stored32:
+stored42:
 end5:
 	ADDQ $0x38, CX
 	DECQ 192(AX)
@@ -891,13 +991,124 @@ tile1:
 columns2:
 	CMPQ   DI, $0x10
 	JLE    narrow3
+	CMPQ   DI, $0x18
+	JG     both6
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start6
+	JNE    start7
+	VXORPS Z0, Z0, Z0
+	VXORPS Y1, Y1, Y1
+	JMP    sums8
+
+start7:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Y1
+
+sums8:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	MOVQ    152(AX), R9
+	SHLQ    $0x02, R9
+	LEAQ    (R9)(R9*2), R10
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail10
+	PCALIGN $0x40
+
+loop9:
+	VMOVUPS      (SI), Z2
+	VMOVUPS      64(SI), Y3
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      (SI)(R9*1), Z2
+	VMOVUPS      64(SI)(R9*1), Y3
+	VBROADCASTSS (DI)(CX*1), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      (SI)(R9*2), Z2
+	VMOVUPS      64(SI)(R9*2), Y3
+	VBROADCASTSS (DI)(CX*2), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      (SI)(R10*1), Z2
+	VMOVUPS      64(SI)(R10*1), Y3
+	VBROADCASTSS (DI)(R8*1), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Y3, Y4, Y1
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(CX*4), DI
+	SUBQ         $0x04, R11
+	JGE          loop9
+
+tail10:
+	ADDQ $0x04, R11
+	JZ   done12
+
+tailloop11:
+	VMOVUPS      (SI), Z2
+	VMOVUPS      64(SI), Y3
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+	DECQ         R11
+	JNZ          tailloop11
+
+done12:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle13
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain14
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Z4
+	VMULPS       Z4, Z0, Z0
+	VMULPS       Y4, Y1, Y1
+
+plain14:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Y1, 64(SI)
+	JMP     stored15
+
+middle13:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Y1, 64(SI)
+
+stored15:
+	JMP end5
+
+both6:
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start16
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
-	JMP    sums7
+	JMP    sums17
 
-start6:
+start16:
 	MOVQ    72(AX), R8
 	MOVQ    176(AX), R9
 	MOVQ    16(DX), R10
@@ -907,7 +1118,7 @@ start6:
 	VMOVUPS (R8), Z0
 	VMOVUPS 64(R8), Z1
 
-sums7:
+sums17:
 	MOVQ    (AX), R8
 	MOVQ    (DX), R9
 	LEAQ    (R8)(R9*4), R8
@@ -918,10 +1129,10 @@ sums7:
 	LEAQ    (R11)(R11*2), R12
 	MOVQ    32(DX), R13
 	SUBQ    $0x04, R13
-	JL      tail9
+	JL      tail19
 	PCALIGN $0x40
 
-loop8:
+loop18:
 	VMOVUPS      (R10), Z2
 	VMOVUPS      64(R10), Z3
 	VBROADCASTSS (R8), Z4
@@ -945,13 +1156,13 @@ loop8:
 	LEAQ         (R10)(R11*4), R10
 	LEAQ         (R8)(CX*4), R8
 	SUBQ         $0x04, R13
-	JGE          loop8
+	JGE          loop18
 
-tail9:
+tail19:
 	ADDQ $0x04, R13
-	JZ   done11
+	JZ   done21
 
-tailloop10:
+tailloop20:
 	VMOVUPS      (R10), Z2
 	VMOVUPS      64(R10), Z3
 	VBROADCASTSS (R8), Z4
@@ -960,14 +1171,14 @@ tailloop10:
 	ADDQ         R11, R10
 	ADDQ         CX, R8
 	DECQ         R13
-	JNZ          tailloop10
+	JNZ          tailloop20
 
-done11:
+done21:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle12
+	JNE          middle22
 	MOVQ         96(AX), R8
 	TESTQ        R8, R8
-	JEQ          plain13
+	JEQ          plain23
 	MOVQ         184(AX), R9
 	MOVQ         16(DX), R10
 	IMULQ        R9, R10
@@ -976,7 +1187,7 @@ done11:
 	VMULPS       Z4, Z0, Z0
 	VMULPS       Z4, Z1, Z1
 
-plain13:
+plain23:
 	MOVQ    48(AX), R8
 	MOVQ    168(AX), R9
 	MOVQ    16(DX), R10
@@ -985,9 +1196,9 @@ plain13:
 	LEAQ    (R8)(R10*4), R8
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, 64(R8)
-	JMP     stored14
+	JMP     stored24
 
-middle12:
+middle22:
 	MOVQ    72(AX), R8
 	MOVQ    176(AX), R9
 	MOVQ    16(DX), R10
@@ -997,7 +1208,7 @@ middle12:
 	VMOVUPS Z0, (R8)
 	VMOVUPS Z1, 64(R8)
 
-stored14:
+stored24:
 	ADDQ $0x00000020, BX
 	MOVQ 160(AX), R8
 	LEAQ (SI)(R8*4), SI
@@ -1009,11 +1220,11 @@ narrow3:
 	CMPQ   DI, $0x08
 	JLE    narrower4
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start15
+	JNE    start25
 	VXORPS Z0, Z0, Z0
-	JMP    sums16
+	JMP    sums26
 
-start15:
+start25:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(DX), R9
@@ -1022,7 +1233,7 @@ start15:
 	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Z0
 
-sums16:
+sums26:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
@@ -1032,10 +1243,10 @@ sums16:
 	LEAQ    (R9)(R9*2), R10
 	MOVQ    32(DX), R11
 	SUBQ    $0x04, R11
-	JL      tail18
+	JL      tail28
 	PCALIGN $0x40
 
-loop17:
+loop27:
 	VMOVUPS      (SI), Z1
 	VBROADCASTSS (DI), Z2
 	VFMADD231PS  Z1, Z2, Z0
@@ -1051,27 +1262,27 @@ loop17:
 	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
 	SUBQ         $0x04, R11
-	JGE          loop17
+	JGE          loop27
 
-tail18:
+tail28:
 	ADDQ $0x04, R11
-	JZ   done20
+	JZ   done30
 
-tailloop19:
+tailloop29:
 	VMOVUPS      (SI), Z1
 	VBROADCASTSS (DI), Z2
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         R9, SI
 	ADDQ         CX, DI
 	DECQ         R11
-	JNZ          tailloop19
+	JNZ          tailloop29
 
-done20:
+done30:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle21
+	JNE          middle31
 	MOVQ         96(AX), SI
 	TESTQ        SI, SI
-	JEQ          plain22
+	JEQ          plain32
 	MOVQ         184(AX), DI
 	MOVQ         16(DX), R8
 	IMULQ        DI, R8
@@ -1079,7 +1290,7 @@ done20:
 	VBROADCASTSS (SI), Z2
 	VMULPS       Z2, Z0, Z0
 
-plain22:
+plain32:
 	MOVQ    48(AX), SI
 	MOVQ    168(AX), DI
 	MOVQ    16(DX), R8
@@ -1087,9 +1298,9 @@ plain22:
 	ADDQ    BX, R8
 	LEAQ    (SI)(R8*4), SI
 	VMOVUPS Z0, (SI)
-	JMP     stored23
+	JMP     stored33
 
-middle21:
+middle31:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(DX), R8
@@ -1098,16 +1309,16 @@ middle21:
 	LEAQ    (SI)(R8*4), SI
 	VMOVUPS Z0, (SI)
 
-stored23:
+stored33:
 	JMP end5
 
 narrower4:
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start24
+	JNE    start34
 	VXORPS Y0, Y0, Y0
-	JMP    sums25
+	JMP    sums35
 
-start24:
+start34:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(DX), R9
@@ -1116,7 +1327,7 @@ start24:
 	LEAQ    (DI)(R9*4), DI
 	VMOVUPS (DI), Y0
 
-sums25:
+sums35:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
@@ -1126,10 +1337,10 @@ sums25:
 	LEAQ    (R9)(R9*2), R10
 	MOVQ    32(DX), R11
 	SUBQ    $0x04, R11
-	JL      tail27
+	JL      tail37
 	PCALIGN $0x40
 
-loop26:
+loop36:
 	VMOVUPS      (SI), Y1
 	VBROADCASTSS (DI), Y2
 	VFMADD231PS  Y1, Y2, Y0
@@ -1145,27 +1356,27 @@ loop26:
 	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
 	SUBQ         $0x04, R11
-	JGE          loop26
+	JGE          loop36
 
-tail27:
+tail37:
 	ADDQ $0x04, R11
-	JZ   done29
+	JZ   done39
 
-tailloop28:
+tailloop38:
 	VMOVUPS      (SI), Y1
 	VBROADCASTSS (DI), Y2
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         R9, SI
 	ADDQ         CX, DI
 	DECQ         R11
-	JNZ          tailloop28
+	JNZ          tailloop38
 
-done29:
+done39:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle30
+	JNE          middle40
 	MOVQ         96(AX), SI
 	TESTQ        SI, SI
-	JEQ          plain31
+	JEQ          plain41
 	MOVQ         184(AX), DI
 	MOVQ         16(DX), R8
 	IMULQ        DI, R8
@@ -1173,7 +1384,7 @@ done29:
 	VBROADCASTSS (SI), Y2
 	VMULPS       Y2, Y0, Y0
 
-plain31:
+plain41:
 	MOVQ    48(AX), SI
 	MOVQ    168(AX), DI
 	MOVQ    16(DX), R8
@@ -1181,9 +1392,9 @@ plain31:
 	ADDQ    BX, R8
 	LEAQ    (SI)(R8*4), SI
 	VMOVUPS Y0, (SI)
-	JMP     stored32
+	JMP     stored42
 
-middle30:
+middle40:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(DX), R8
@@ -1192,7 +1403,7 @@ middle30:
 	LEAQ    (SI)(R8*4), SI
 	VMOVUPS Y0, (SI)
 
-stored32:
+stored42:
 end5:
 	ADDQ $0x38, DX
 	DECQ 192(AX)
@@ -1218,15 +1429,164 @@ tile1:
 columns2:
 	CMPQ   DI, $0x10
 	JLE    narrow3
+	CMPQ   DI, $0x18
+	JG     both6
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start6
+	JNE    start7
+	VXORPS Z0, Z0, Z0
+	VXORPS Y1, Y1, Y1
+	VXORPS Z2, Z2, Z2
+	VXORPS Y3, Y3, Y3
+	JMP    sums8
+
+start7:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z2
+	VMOVUPS 64(DI), Y3
+
+sums8:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	MOVQ    152(AX), R8
+	SHLQ    $0x02, R8
+	LEAQ    (R8)(R8*2), R9
+	MOVQ    32(DX), R10
+	SUBQ    $0x04, R10
+	JL      tail10
+	PCALIGN $0x40
+
+loop9:
+	VMOVUPS      (SI), Z4
+	VMOVUPS      64(SI), Y5
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (DI)(CX*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      (SI)(R8*1), Z4
+	VMOVUPS      64(SI)(R8*1), Y5
+	VBROADCASTSS 4(DI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(DI)(CX*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      (SI)(R8*2), Z4
+	VMOVUPS      64(SI)(R8*2), Y5
+	VBROADCASTSS 8(DI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(DI)(CX*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      (SI)(R9*1), Z4
+	VMOVUPS      64(SI)(R9*1), Y5
+	VBROADCASTSS 12(DI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 12(DI)(CX*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Y5, Y6, Y3
+	LEAQ         (SI)(R8*4), SI
+	ADDQ         $0x10, DI
+	SUBQ         $0x04, R10
+	JGE          loop9
+
+tail10:
+	ADDQ $0x04, R10
+	JZ   done12
+
+tailloop11:
+	VMOVUPS      (SI), Z4
+	VMOVUPS      64(SI), Y5
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (DI)(CX*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         R8, SI
+	ADDQ         $0x04, DI
+	DECQ         R10
+	JNZ          tailloop11
+
+done12:
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole13
+	VMOVUPS      (SI), Z4
+	VMOVUPS      64(SI), Y5
+	VBROADCASTSS (DI)(CX*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Y5, Y6, Y3
+
+whole13:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle14
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain15
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Z6
+	VMULPS       Z6, Z0, Z0
+	VMULPS       Y6, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z6
+	VMULPS       Z6, Z2, Z2
+	VMULPS       Y6, Y3, Y3
+
+plain15:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Y1, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	VMOVUPS Y3, 64(SI)
+	JMP     stored16
+
+middle14:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Y1, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	VMOVUPS Y3, 64(SI)
+
+stored16:
+	JMP end5
+
+both6:
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start17
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
-	JMP    sums7
+	JMP    sums18
 
-start6:
+start17:
 	MOVQ    72(AX), R8
 	MOVQ    176(AX), R9
 	MOVQ    16(DX), R10
@@ -1239,7 +1599,7 @@ start6:
 	VMOVUPS (R8), Z2
 	VMOVUPS 64(R8), Z3
 
-sums7:
+sums18:
 	MOVQ    (AX), R8
 	MOVQ    (DX), R9
 	LEAQ    (R8)(R9*4), R8
@@ -1249,10 +1609,10 @@ sums7:
 	LEAQ    (R10)(R10*2), R11
 	MOVQ    32(DX), R12
 	SUBQ    $0x04, R12
-	JL      tail9
+	JL      tail20
 	PCALIGN $0x40
 
-loop8:
+loop19:
 	VMOVUPS      (R9), Z4
 	VMOVUPS      64(R9), Z5
 	VBROADCASTSS (R8), Z6
@@ -1288,13 +1648,13 @@ loop8:
 	LEAQ         (R9)(R10*4), R9
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, R12
-	JGE          loop8
+	JGE          loop19
 
-tail9:
+tail20:
 	ADDQ $0x04, R12
-	JZ   done11
+	JZ   done22
 
-tailloop10:
+tailloop21:
 	VMOVUPS      (R9), Z4
 	VMOVUPS      64(R9), Z5
 	VBROADCASTSS (R8), Z6
@@ -1306,23 +1666,23 @@ tailloop10:
 	ADDQ         R10, R9
 	ADDQ         $0x04, R8
 	DECQ         R12
-	JNZ          tailloop10
+	JNZ          tailloop21
 
-done11:
+done22:
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole12
+	JEQ          whole23
 	VMOVUPS      (R9), Z4
 	VMOVUPS      64(R9), Z5
 	VBROADCASTSS (R8)(CX*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
 
-whole12:
+whole23:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle13
+	JNE          middle24
 	MOVQ         96(AX), R8
 	TESTQ        R8, R8
-	JEQ          plain14
+	JEQ          plain25
 	MOVQ         184(AX), R9
 	MOVQ         16(DX), R10
 	IMULQ        R9, R10
@@ -1335,7 +1695,7 @@ whole12:
 	VMULPS       Z6, Z2, Z2
 	VMULPS       Z6, Z3, Z3
 
-plain14:
+plain25:
 	MOVQ    48(AX), R8
 	MOVQ    168(AX), R9
 	MOVQ    16(DX), R10
@@ -1347,9 +1707,9 @@ plain14:
 	LEAQ    (R8)(R9*4), R8
 	VMOVUPS Z2, (R8)
 	VMOVUPS Z3, 64(R8)
-	JMP     stored15
+	JMP     stored26
 
-middle13:
+middle24:
 	MOVQ    72(AX), R8
 	MOVQ    176(AX), R9
 	MOVQ    16(DX), R10
@@ -1362,7 +1722,7 @@ middle13:
 	VMOVUPS Z2, (R8)
 	VMOVUPS Z3, 64(R8)
 
-stored15:
+stored26:
 	ADDQ $0x00000020, BX
 	MOVQ 160(AX), R8
 	LEAQ (SI)(R8*4), SI
@@ -1374,12 +1734,12 @@ narrow3:
 	CMPQ   DI, $0x08
 	JLE    narrower4
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start16
+	JNE    start27
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
-	JMP    sums17
+	JMP    sums28
 
-start16:
+start27:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(DX), R9
@@ -1390,7 +1750,7 @@ start16:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z1
 
-sums17:
+sums28:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
@@ -1399,10 +1759,10 @@ sums17:
 	LEAQ    (R8)(R8*2), R9
 	MOVQ    32(DX), R10
 	SUBQ    $0x04, R10
-	JL      tail19
+	JL      tail30
 	PCALIGN $0x40
 
-loop18:
+loop29:
 	VMOVUPS      (SI), Z2
 	VBROADCASTSS (DI), Z3
 	VFMADD231PS  Z2, Z3, Z0
@@ -1426,13 +1786,13 @@ loop18:
 	LEAQ         (SI)(R8*4), SI
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, R10
-	JGE          loop18
+	JGE          loop29
 
-tail19:
+tail30:
 	ADDQ $0x04, R10
-	JZ   done21
+	JZ   done32
 
-tailloop20:
+tailloop31:
 	VMOVUPS      (SI), Z2
 	VBROADCASTSS (DI), Z3
 	VFMADD231PS  Z2, Z3, Z0
@@ -1441,21 +1801,21 @@ tailloop20:
 	ADDQ         R8, SI
 	ADDQ         $0x04, DI
 	DECQ         R10
-	JNZ          tailloop20
+	JNZ          tailloop31
 
-done21:
+done32:
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole22
+	JEQ          whole33
 	VMOVUPS      (SI), Z2
 	VBROADCASTSS (DI)(CX*1), Z3
 	VFMADD231PS  Z2, Z3, Z1
 
-whole22:
+whole33:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle23
+	JNE          middle34
 	MOVQ         96(AX), SI
 	TESTQ        SI, SI
-	JEQ          plain24
+	JEQ          plain35
 	MOVQ         184(AX), DI
 	MOVQ         16(DX), R8
 	IMULQ        DI, R8
@@ -1466,7 +1826,7 @@ whole22:
 	VBROADCASTSS (SI), Z3
 	VMULPS       Z3, Z1, Z1
 
-plain24:
+plain35:
 	MOVQ    48(AX), SI
 	MOVQ    168(AX), DI
 	MOVQ    16(DX), R8
@@ -1476,9 +1836,9 @@ plain24:
 	VMOVUPS Z0, (SI)
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Z1, (SI)
-	JMP     stored25
+	JMP     stored36
 
-middle23:
+middle34:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(DX), R8
@@ -1489,17 +1849,17 @@ middle23:
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Z1, (SI)
 
-stored25:
+stored36:
 	JMP end5
 
 narrower4:
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start26
+	JNE    start37
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	JMP    sums27
+	JMP    sums38
 
-start26:
+start37:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(DX), R9
@@ -1510,7 +1870,7 @@ start26:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y1
 
-sums27:
+sums38:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
@@ -1519,10 +1879,10 @@ sums27:
 	LEAQ    (R8)(R8*2), R9
 	MOVQ    32(DX), R10
 	SUBQ    $0x04, R10
-	JL      tail29
+	JL      tail40
 	PCALIGN $0x40
 
-loop28:
+loop39:
 	VMOVUPS      (SI), Y2
 	VBROADCASTSS (DI), Y3
 	VFMADD231PS  Y2, Y3, Y0
@@ -1546,13 +1906,13 @@ loop28:
 	LEAQ         (SI)(R8*4), SI
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, R10
-	JGE          loop28
+	JGE          loop39
 
-tail29:
+tail40:
 	ADDQ $0x04, R10
-	JZ   done31
+	JZ   done42
 
-tailloop30:
+tailloop41:
 	VMOVUPS      (SI), Y2
 	VBROADCASTSS (DI), Y3
 	VFMADD231PS  Y2, Y3, Y0
@@ -1561,21 +1921,21 @@ tailloop30:
 	ADDQ         R8, SI
 	ADDQ         $0x04, DI
 	DECQ         R10
-	JNZ          tailloop30
+	JNZ          tailloop41
 
-done31:
+done42:
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole32
+	JEQ          whole43
 	VMOVUPS      (SI), Y2
 	VBROADCASTSS (DI)(CX*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
 
-whole32:
+whole43:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle33
+	JNE          middle44
 	MOVQ         96(AX), SI
 	TESTQ        SI, SI
-	JEQ          plain34
+	JEQ          plain45
 	MOVQ         184(AX), DI
 	MOVQ         16(DX), R8
 	IMULQ        DI, R8
@@ -1586,7 +1946,7 @@ whole32:
 	VBROADCASTSS (SI), Y3
 	VMULPS       Y3, Y1, Y1
 
-plain34:
+plain45:
 	MOVQ    48(AX), SI
 	MOVQ    168(AX), DI
 	MOVQ    16(DX), R8
@@ -1596,9 +1956,9 @@ plain34:
 	VMOVUPS Y0, (SI)
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Y1, (SI)
-	JMP     stored35
+	JMP     stored46
 
-middle33:
+middle44:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(DX), R8
@@ -1609,7 +1969,7 @@ middle33:
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Y1, (SI)
 
-stored35:
+stored46:
 end5:
 	ADDQ $0x38, DX
 	DECQ 192(AX)
@@ -1635,15 +1995,167 @@ tile1:
 columns2:
 	CMPQ   DI, $0x10
 	JLE    narrow3
+	CMPQ   DI, $0x18
+	JG     both6
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start6
+	JNE    start7
+	VXORPS Z0, Z0, Z0
+	VXORPS Y1, Y1, Y1
+	VXORPS Z2, Z2, Z2
+	VXORPS Y3, Y3, Y3
+	JMP    sums8
+
+start7:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z2
+	VMOVUPS 64(DI), Y3
+
+sums8:
+	MOVQ         (AX), DI
+	MOVQ         (DX), R8
+	LEAQ         (DI)(R8*4), DI
+	LEAQ         (CX)(CX*2), R8
+	MOVQ         152(AX), R9
+	SHLQ         $0x02, R9
+	LEAQ         (R9)(R9*2), R10
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole9
+	VMOVUPS      (SI), Z4
+	VMOVUPS      64(SI), Y5
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Y5, Y6, Y1
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+
+whole9:
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail11
+	PCALIGN $0x40
+
+loop10:
+	VMOVUPS      (SI), Z4
+	VMOVUPS      64(SI), Y5
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(DI), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      (SI)(R9*1), Z4
+	VMOVUPS      64(SI)(R9*1), Y5
+	VBROADCASTSS (DI)(CX*1), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(DI)(CX*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      (SI)(R9*2), Z4
+	VMOVUPS      64(SI)(R9*2), Y5
+	VBROADCASTSS (DI)(CX*2), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(DI)(CX*2), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      (SI)(R10*1), Z4
+	VMOVUPS      64(SI)(R10*1), Y5
+	VBROADCASTSS (DI)(R8*1), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(DI)(R8*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Y5, Y6, Y3
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(CX*4), DI
+	SUBQ         $0x04, R11
+	JGE          loop10
+
+tail11:
+	ADDQ $0x04, R11
+	JZ   done13
+
+tailloop12:
+	VMOVUPS      (SI), Z4
+	VMOVUPS      64(SI), Y5
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(DI), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Y5, Y6, Y3
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+	DECQ         R11
+	JNZ          tailloop12
+
+done13:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle14
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain15
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Z6
+	VMULPS       Z6, Z0, Z0
+	VMULPS       Y6, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z6
+	VMULPS       Z6, Z2, Z2
+	VMULPS       Y6, Y3, Y3
+
+plain15:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Y1, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	VMOVUPS Y3, 64(SI)
+	JMP     stored16
+
+middle14:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Y1, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	VMOVUPS Y3, 64(SI)
+
+stored16:
+	JMP end5
+
+both6:
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start17
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
-	JMP    sums7
+	JMP    sums18
 
-start6:
+start17:
 	MOVQ    72(AX), R8
 	MOVQ    176(AX), R9
 	MOVQ    16(DX), R10
@@ -1656,7 +2168,7 @@ start6:
 	VMOVUPS (R8), Z2
 	VMOVUPS 64(R8), Z3
 
-sums7:
+sums18:
 	MOVQ         (AX), R8
 	MOVQ         (DX), R9
 	LEAQ         (R8)(R9*4), R8
@@ -1666,7 +2178,7 @@ sums7:
 	SHLQ         $0x02, R11
 	LEAQ         (R11)(R11*2), R12
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole8
+	JEQ          whole19
 	VMOVUPS      (R10), Z4
 	VMOVUPS      64(R10), Z5
 	VBROADCASTSS (R8), Z6
@@ -1675,13 +2187,13 @@ sums7:
 	ADDQ         R11, R10
 	ADDQ         CX, R8
 
-whole8:
+whole19:
 	MOVQ    32(DX), R13
 	SUBQ    $0x04, R13
-	JL      tail10
+	JL      tail21
 	PCALIGN $0x40
 
-loop9:
+loop20:
 	VMOVUPS      (R10), Z4
 	VMOVUPS      64(R10), Z5
 	VBROADCASTSS (R8), Z6
@@ -1717,13 +2229,13 @@ loop9:
 	LEAQ         (R10)(R11*4), R10
 	LEAQ         (R8)(CX*4), R8
 	SUBQ         $0x04, R13
-	JGE          loop9
+	JGE          loop20
 
-tail10:
+tail21:
 	ADDQ $0x04, R13
-	JZ   done12
+	JZ   done23
 
-tailloop11:
+tailloop22:
 	VMOVUPS      (R10), Z4
 	VMOVUPS      64(R10), Z5
 	VBROADCASTSS (R8), Z6
@@ -1735,14 +2247,14 @@ tailloop11:
 	ADDQ         R11, R10
 	ADDQ         CX, R8
 	DECQ         R13
-	JNZ          tailloop11
+	JNZ          tailloop22
 
-done12:
+done23:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle13
+	JNE          middle24
 	MOVQ         96(AX), R8
 	TESTQ        R8, R8
-	JEQ          plain14
+	JEQ          plain25
 	MOVQ         184(AX), R9
 	MOVQ         16(DX), R10
 	IMULQ        R9, R10
@@ -1755,7 +2267,7 @@ done12:
 	VMULPS       Z6, Z2, Z2
 	VMULPS       Z6, Z3, Z3
 
-plain14:
+plain25:
 	MOVQ    48(AX), R8
 	MOVQ    168(AX), R9
 	MOVQ    16(DX), R10
@@ -1767,9 +2279,9 @@ plain14:
 	LEAQ    (R8)(R9*4), R8
 	VMOVUPS Z2, (R8)
 	VMOVUPS Z3, 64(R8)
-	JMP     stored15
+	JMP     stored26
 
-middle13:
+middle24:
 	MOVQ    72(AX), R8
 	MOVQ    176(AX), R9
 	MOVQ    16(DX), R10
@@ -1782,7 +2294,7 @@ middle13:
 	VMOVUPS Z2, (R8)
 	VMOVUPS Z3, 64(R8)
 
-stored15:
+stored26:
 	ADDQ $0x00000020, BX
 	MOVQ 160(AX), R8
 	LEAQ (SI)(R8*4), SI
@@ -1794,12 +2306,12 @@ narrow3:
 	CMPQ   DI, $0x08
 	JLE    narrower4
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start16
+	JNE    start27
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
-	JMP    sums17
+	JMP    sums28
 
-start16:
+start27:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(DX), R9
@@ -1810,7 +2322,7 @@ start16:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z1
 
-sums17:
+sums28:
 	MOVQ         (AX), DI
 	MOVQ         (DX), R8
 	LEAQ         (DI)(R8*4), DI
@@ -1819,20 +2331,20 @@ sums17:
 	SHLQ         $0x02, R9
 	LEAQ         (R9)(R9*2), R10
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole18
+	JEQ          whole29
 	VMOVUPS      (SI), Z2
 	VBROADCASTSS (DI), Z3
 	VFMADD231PS  Z2, Z3, Z0
 	ADDQ         R9, SI
 	ADDQ         CX, DI
 
-whole18:
+whole29:
 	MOVQ    32(DX), R11
 	SUBQ    $0x04, R11
-	JL      tail20
+	JL      tail31
 	PCALIGN $0x40
 
-loop19:
+loop30:
 	VMOVUPS      (SI), Z2
 	VBROADCASTSS (DI), Z3
 	VFMADD231PS  Z2, Z3, Z0
@@ -1856,13 +2368,13 @@ loop19:
 	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
 	SUBQ         $0x04, R11
-	JGE          loop19
+	JGE          loop30
 
-tail20:
+tail31:
 	ADDQ $0x04, R11
-	JZ   done22
+	JZ   done33
 
-tailloop21:
+tailloop32:
 	VMOVUPS      (SI), Z2
 	VBROADCASTSS (DI), Z3
 	VFMADD231PS  Z2, Z3, Z0
@@ -1871,14 +2383,14 @@ tailloop21:
 	ADDQ         R9, SI
 	ADDQ         CX, DI
 	DECQ         R11
-	JNZ          tailloop21
+	JNZ          tailloop32
 
-done22:
+done33:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle23
+	JNE          middle34
 	MOVQ         96(AX), SI
 	TESTQ        SI, SI
-	JEQ          plain24
+	JEQ          plain35
 	MOVQ         184(AX), DI
 	MOVQ         16(DX), R8
 	IMULQ        DI, R8
@@ -1889,7 +2401,7 @@ done22:
 	VBROADCASTSS (SI), Z3
 	VMULPS       Z3, Z1, Z1
 
-plain24:
+plain35:
 	MOVQ    48(AX), SI
 	MOVQ    168(AX), DI
 	MOVQ    16(DX), R8
@@ -1899,9 +2411,9 @@ plain24:
 	VMOVUPS Z0, (SI)
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Z1, (SI)
-	JMP     stored25
+	JMP     stored36
 
-middle23:
+middle34:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(DX), R8
@@ -1912,17 +2424,17 @@ middle23:
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Z1, (SI)
 
-stored25:
+stored36:
 	JMP end5
 
 narrower4:
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start26
+	JNE    start37
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	JMP    sums27
+	JMP    sums38
 
-start26:
+start37:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(DX), R9
@@ -1933,7 +2445,7 @@ start26:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y1
 
-sums27:
+sums38:
 	MOVQ         (AX), DI
 	MOVQ         (DX), R8
 	LEAQ         (DI)(R8*4), DI
@@ -1942,20 +2454,20 @@ sums27:
 	SHLQ         $0x02, R9
 	LEAQ         (R9)(R9*2), R10
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole28
+	JEQ          whole39
 	VMOVUPS      (SI), Y2
 	VBROADCASTSS (DI), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	ADDQ         R9, SI
 	ADDQ         CX, DI
 
-whole28:
+whole39:
 	MOVQ    32(DX), R11
 	SUBQ    $0x04, R11
-	JL      tail30
+	JL      tail41
 	PCALIGN $0x40
 
-loop29:
+loop40:
 	VMOVUPS      (SI), Y2
 	VBROADCASTSS (DI), Y3
 	VFMADD231PS  Y2, Y3, Y0
@@ -1979,13 +2491,13 @@ loop29:
 	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
 	SUBQ         $0x04, R11
-	JGE          loop29
+	JGE          loop40
 
-tail30:
+tail41:
 	ADDQ $0x04, R11
-	JZ   done32
+	JZ   done43
 
-tailloop31:
+tailloop42:
 	VMOVUPS      (SI), Y2
 	VBROADCASTSS (DI), Y3
 	VFMADD231PS  Y2, Y3, Y0
@@ -1994,14 +2506,14 @@ tailloop31:
 	ADDQ         R9, SI
 	ADDQ         CX, DI
 	DECQ         R11
-	JNZ          tailloop31
+	JNZ          tailloop42
 
-done32:
+done43:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle33
+	JNE          middle44
 	MOVQ         96(AX), SI
 	TESTQ        SI, SI
-	JEQ          plain34
+	JEQ          plain45
 	MOVQ         184(AX), DI
 	MOVQ         16(DX), R8
 	IMULQ        DI, R8
@@ -2012,7 +2524,7 @@ done32:
 	VBROADCASTSS (SI), Y3
 	VMULPS       Y3, Y1, Y1
 
-plain34:
+plain45:
 	MOVQ    48(AX), SI
 	MOVQ    168(AX), DI
 	MOVQ    16(DX), R8
@@ -2022,9 +2534,9 @@ plain34:
 	VMOVUPS Y0, (SI)
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Y1, (SI)
-	JMP     stored35
+	JMP     stored46
 
-middle33:
+middle44:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(DX), R8
@@ -2035,7 +2547,7 @@ middle33:
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Y1, (SI)
 
-stored35:
+stored46:
 end5:
 	ADDQ $0x38, DX
 	DECQ 192(AX)
@@ -2061,17 +2573,204 @@ tile1:
 columns2:
 	CMPQ   DI, $0x10
 	JLE    narrow3
+	CMPQ   DI, $0x18
+	JG     both6
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start6
+	JNE    start7
+	VXORPS Z0, Z0, Z0
+	VXORPS Y1, Y1, Y1
+	VXORPS Z2, Z2, Z2
+	VXORPS Y3, Y3, Y3
+	VXORPS Z4, Z4, Z4
+	VXORPS Y5, Y5, Y5
+	JMP    sums8
+
+start7:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z2
+	VMOVUPS 64(DI), Y3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z4
+	VMOVUPS 64(DI), Y5
+
+sums8:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	MOVQ    152(AX), R8
+	SHLQ    $0x02, R8
+	LEAQ    (R8)(R8*2), R9
+	MOVQ    32(DX), R10
+	SUBQ    $0x04, R10
+	JL      tail10
+	PCALIGN $0x40
+
+loop9:
+	VMOVUPS      (SI), Z6
+	VMOVUPS      64(SI), Y7
+	VBROADCASTSS (DI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (DI)(CX*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (DI)(CX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      (SI)(R8*1), Z6
+	VMOVUPS      64(SI)(R8*1), Y7
+	VBROADCASTSS 4(DI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(DI)(CX*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 4(DI)(CX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      (SI)(R8*2), Z6
+	VMOVUPS      64(SI)(R8*2), Y7
+	VBROADCASTSS 8(DI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 8(DI)(CX*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 8(DI)(CX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      (SI)(R9*1), Z6
+	VMOVUPS      64(SI)(R9*1), Y7
+	VBROADCASTSS 12(DI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 12(DI)(CX*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 12(DI)(CX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Y7, Y8, Y5
+	LEAQ         (SI)(R8*4), SI
+	ADDQ         $0x10, DI
+	SUBQ         $0x04, R10
+	JGE          loop9
+
+tail10:
+	ADDQ $0x04, R10
+	JZ   done12
+
+tailloop11:
+	VMOVUPS      (SI), Z6
+	VMOVUPS      64(SI), Y7
+	VBROADCASTSS (DI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (DI)(CX*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (DI)(CX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         R8, SI
+	ADDQ         $0x04, DI
+	DECQ         R10
+	JNZ          tailloop11
+
+done12:
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole13
+	VMOVUPS      (SI), Z6
+	VMOVUPS      64(SI), Y7
+	VBROADCASTSS (DI)(CX*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (DI)(CX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      (SI)(R8*1), Z6
+	VMOVUPS      64(SI)(R8*1), Y7
+	VBROADCASTSS 4(DI)(CX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Y7, Y8, Y5
+
+whole13:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle14
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain15
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Z8
+	VMULPS       Z8, Z0, Z0
+	VMULPS       Y8, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z8
+	VMULPS       Z8, Z2, Z2
+	VMULPS       Y8, Y3, Y3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z8
+	VMULPS       Z8, Z4, Z4
+	VMULPS       Y8, Y5, Y5
+
+plain15:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Y1, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	VMOVUPS Y3, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Y5, 64(SI)
+	JMP     stored16
+
+middle14:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Y1, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	VMOVUPS Y3, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Y5, 64(SI)
+
+stored16:
+	JMP end5
+
+both6:
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start17
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
-	JMP    sums7
+	JMP    sums18
 
-start6:
+start17:
 	MOVQ    72(AX), R8
 	MOVQ    176(AX), R9
 	MOVQ    16(DX), R10
@@ -2087,7 +2786,7 @@ start6:
 	VMOVUPS (R8), Z4
 	VMOVUPS 64(R8), Z5
 
-sums7:
+sums18:
 	MOVQ    (AX), R8
 	MOVQ    (DX), R9
 	LEAQ    (R8)(R9*4), R8
@@ -2097,10 +2796,10 @@ sums7:
 	LEAQ    (R10)(R10*2), R11
 	MOVQ    32(DX), R12
 	SUBQ    $0x04, R12
-	JL      tail9
+	JL      tail20
 	PCALIGN $0x40
 
-loop8:
+loop19:
 	VMOVUPS      (R9), Z6
 	VMOVUPS      64(R9), Z7
 	VBROADCASTSS (R8), Z8
@@ -2148,13 +2847,13 @@ loop8:
 	LEAQ         (R9)(R10*4), R9
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, R12
-	JGE          loop8
+	JGE          loop19
 
-tail9:
+tail20:
 	ADDQ $0x04, R12
-	JZ   done11
+	JZ   done22
 
-tailloop10:
+tailloop21:
 	VMOVUPS      (R9), Z6
 	VMOVUPS      64(R9), Z7
 	VBROADCASTSS (R8), Z8
@@ -2169,11 +2868,11 @@ tailloop10:
 	ADDQ         R10, R9
 	ADDQ         $0x04, R8
 	DECQ         R12
-	JNZ          tailloop10
+	JNZ          tailloop21
 
-done11:
+done22:
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole12
+	JEQ          whole23
 	VMOVUPS      (R9), Z6
 	VMOVUPS      64(R9), Z7
 	VBROADCASTSS (R8)(CX*1), Z8
@@ -2188,12 +2887,12 @@ done11:
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
 
-whole12:
+whole23:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle13
+	JNE          middle24
 	MOVQ         96(AX), R8
 	TESTQ        R8, R8
-	JEQ          plain14
+	JEQ          plain25
 	MOVQ         184(AX), R9
 	MOVQ         16(DX), R10
 	IMULQ        R9, R10
@@ -2210,7 +2909,7 @@ whole12:
 	VMULPS       Z8, Z4, Z4
 	VMULPS       Z8, Z5, Z5
 
-plain14:
+plain25:
 	MOVQ    48(AX), R8
 	MOVQ    168(AX), R9
 	MOVQ    16(DX), R10
@@ -2225,9 +2924,9 @@ plain14:
 	LEAQ    (R8)(R9*4), R8
 	VMOVUPS Z4, (R8)
 	VMOVUPS Z5, 64(R8)
-	JMP     stored15
+	JMP     stored26
 
-middle13:
+middle24:
 	MOVQ    72(AX), R8
 	MOVQ    176(AX), R9
 	MOVQ    16(DX), R10
@@ -2243,7 +2942,7 @@ middle13:
 	VMOVUPS Z4, (R8)
 	VMOVUPS Z5, 64(R8)
 
-stored15:
+stored26:
 	ADDQ $0x00000020, BX
 	MOVQ 160(AX), R8
 	LEAQ (SI)(R8*4), SI
@@ -2255,13 +2954,13 @@ narrow3:
 	CMPQ   DI, $0x08
 	JLE    narrower4
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start16
+	JNE    start27
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
-	JMP    sums17
+	JMP    sums28
 
-start16:
+start27:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(DX), R9
@@ -2274,7 +2973,7 @@ start16:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z2
 
-sums17:
+sums28:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
@@ -2283,10 +2982,10 @@ sums17:
 	LEAQ    (R8)(R8*2), R9
 	MOVQ    32(DX), R10
 	SUBQ    $0x04, R10
-	JL      tail19
+	JL      tail30
 	PCALIGN $0x40
 
-loop18:
+loop29:
 	VMOVUPS      (SI), Z3
 	VBROADCASTSS (DI), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -2318,13 +3017,13 @@ loop18:
 	LEAQ         (SI)(R8*4), SI
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, R10
-	JGE          loop18
+	JGE          loop29
 
-tail19:
+tail30:
 	ADDQ $0x04, R10
-	JZ   done21
+	JZ   done32
 
-tailloop20:
+tailloop31:
 	VMOVUPS      (SI), Z3
 	VBROADCASTSS (DI), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -2335,11 +3034,11 @@ tailloop20:
 	ADDQ         R8, SI
 	ADDQ         $0x04, DI
 	DECQ         R10
-	JNZ          tailloop20
+	JNZ          tailloop31
 
-done21:
+done32:
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole22
+	JEQ          whole33
 	VMOVUPS      (SI), Z3
 	VBROADCASTSS (DI)(CX*1), Z4
 	VFMADD231PS  Z3, Z4, Z1
@@ -2349,12 +3048,12 @@ done21:
 	VBROADCASTSS 4(DI)(CX*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
 
-whole22:
+whole33:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle23
+	JNE          middle34
 	MOVQ         96(AX), SI
 	TESTQ        SI, SI
-	JEQ          plain24
+	JEQ          plain35
 	MOVQ         184(AX), DI
 	MOVQ         16(DX), R8
 	IMULQ        DI, R8
@@ -2368,7 +3067,7 @@ whole22:
 	VBROADCASTSS (SI), Z4
 	VMULPS       Z4, Z2, Z2
 
-plain24:
+plain35:
 	MOVQ    48(AX), SI
 	MOVQ    168(AX), DI
 	MOVQ    16(DX), R8
@@ -2380,9 +3079,9 @@ plain24:
 	VMOVUPS Z1, (SI)
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Z2, (SI)
-	JMP     stored25
+	JMP     stored36
 
-middle23:
+middle34:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(DX), R8
@@ -2395,18 +3094,18 @@ middle23:
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Z2, (SI)
 
-stored25:
+stored36:
 	JMP end5
 
 narrower4:
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start26
+	JNE    start37
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    sums27
+	JMP    sums38
 
-start26:
+start37:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(DX), R9
@@ -2419,7 +3118,7 @@ start26:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y2
 
-sums27:
+sums38:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
@@ -2428,10 +3127,10 @@ sums27:
 	LEAQ    (R8)(R8*2), R9
 	MOVQ    32(DX), R10
 	SUBQ    $0x04, R10
-	JL      tail29
+	JL      tail40
 	PCALIGN $0x40
 
-loop28:
+loop39:
 	VMOVUPS      (SI), Y3
 	VBROADCASTSS (DI), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -2463,13 +3162,13 @@ loop28:
 	LEAQ         (SI)(R8*4), SI
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, R10
-	JGE          loop28
+	JGE          loop39
 
-tail29:
+tail40:
 	ADDQ $0x04, R10
-	JZ   done31
+	JZ   done42
 
-tailloop30:
+tailloop41:
 	VMOVUPS      (SI), Y3
 	VBROADCASTSS (DI), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -2480,11 +3179,11 @@ tailloop30:
 	ADDQ         R8, SI
 	ADDQ         $0x04, DI
 	DECQ         R10
-	JNZ          tailloop30
+	JNZ          tailloop41
 
-done31:
+done42:
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole32
+	JEQ          whole43
 	VMOVUPS      (SI), Y3
 	VBROADCASTSS (DI)(CX*1), Y4
 	VFMADD231PS  Y3, Y4, Y1
@@ -2494,12 +3193,12 @@ done31:
 	VBROADCASTSS 4(DI)(CX*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
 
-whole32:
+whole43:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle33
+	JNE          middle44
 	MOVQ         96(AX), SI
 	TESTQ        SI, SI
-	JEQ          plain34
+	JEQ          plain45
 	MOVQ         184(AX), DI
 	MOVQ         16(DX), R8
 	IMULQ        DI, R8
@@ -2513,7 +3212,7 @@ whole32:
 	VBROADCASTSS (SI), Y4
 	VMULPS       Y4, Y2, Y2
 
-plain34:
+plain45:
 	MOVQ    48(AX), SI
 	MOVQ    168(AX), DI
 	MOVQ    16(DX), R8
@@ -2525,9 +3224,9 @@ plain34:
 	VMOVUPS Y1, (SI)
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Y2, (SI)
-	JMP     stored35
+	JMP     stored46
 
-middle33:
+middle44:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(DX), R8
@@ -2540,7 +3239,7 @@ middle33:
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Y2, (SI)
 
-stored35:
+stored46:
 end5:
 	ADDQ $0x38, DX
 	DECQ 192(AX)
@@ -2566,17 +3265,209 @@ tile1:
 columns2:
 	CMPQ   DI, $0x10
 	JLE    narrow3
+	CMPQ   DI, $0x18
+	JG     both6
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start6
+	JNE    start7
+	VXORPS Z0, Z0, Z0
+	VXORPS Y1, Y1, Y1
+	VXORPS Z2, Z2, Z2
+	VXORPS Y3, Y3, Y3
+	VXORPS Z4, Z4, Z4
+	VXORPS Y5, Y5, Y5
+	JMP    sums8
+
+start7:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z2
+	VMOVUPS 64(DI), Y3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z4
+	VMOVUPS 64(DI), Y5
+
+sums8:
+	MOVQ         (AX), DI
+	MOVQ         (DX), R8
+	LEAQ         (DI)(R8*4), DI
+	LEAQ         (CX)(CX*2), R8
+	MOVQ         152(AX), R9
+	SHLQ         $0x02, R9
+	LEAQ         (R9)(R9*2), R10
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole9
+	VMOVUPS      (SI), Z6
+	VMOVUPS      64(SI), Y7
+	VBROADCASTSS (DI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Y7, Y8, Y1
+	VMOVUPS      (SI)(R9*1), Z6
+	VMOVUPS      64(SI)(R9*1), Y7
+	VBROADCASTSS (DI)(CX*1), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(DI)(CX*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Y7, Y8, Y3
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+
+whole9:
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail11
+	PCALIGN $0x40
+
+loop10:
+	VMOVUPS      (SI), Z6
+	VMOVUPS      64(SI), Y7
+	VBROADCASTSS (DI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(DI), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 8(DI), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      (SI)(R9*1), Z6
+	VMOVUPS      64(SI)(R9*1), Y7
+	VBROADCASTSS (DI)(CX*1), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(DI)(CX*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 8(DI)(CX*1), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      (SI)(R9*2), Z6
+	VMOVUPS      64(SI)(R9*2), Y7
+	VBROADCASTSS (DI)(CX*2), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(DI)(CX*2), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 8(DI)(CX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      (SI)(R10*1), Z6
+	VMOVUPS      64(SI)(R10*1), Y7
+	VBROADCASTSS (DI)(R8*1), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(DI)(R8*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 8(DI)(R8*1), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Y7, Y8, Y5
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(CX*4), DI
+	SUBQ         $0x04, R11
+	JGE          loop10
+
+tail11:
+	ADDQ $0x04, R11
+	JZ   done13
+
+tailloop12:
+	VMOVUPS      (SI), Z6
+	VMOVUPS      64(SI), Y7
+	VBROADCASTSS (DI), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(DI), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 8(DI), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+	DECQ         R11
+	JNZ          tailloop12
+
+done13:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle14
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain15
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Z8
+	VMULPS       Z8, Z0, Z0
+	VMULPS       Y8, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z8
+	VMULPS       Z8, Z2, Z2
+	VMULPS       Y8, Y3, Y3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z8
+	VMULPS       Z8, Z4, Z4
+	VMULPS       Y8, Y5, Y5
+
+plain15:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Y1, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	VMOVUPS Y3, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Y5, 64(SI)
+	JMP     stored16
+
+middle14:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Y1, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	VMOVUPS Y3, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Y5, 64(SI)
+
+stored16:
+	JMP end5
+
+both6:
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start17
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
-	JMP    sums7
+	JMP    sums18
 
-start6:
+start17:
 	MOVQ    72(AX), R8
 	MOVQ    176(AX), R9
 	MOVQ    16(DX), R10
@@ -2592,7 +3483,7 @@ start6:
 	VMOVUPS (R8), Z4
 	VMOVUPS 64(R8), Z5
 
-sums7:
+sums18:
 	MOVQ         (AX), R8
 	MOVQ         (DX), R9
 	LEAQ         (R8)(R9*4), R8
@@ -2602,7 +3493,7 @@ sums7:
 	SHLQ         $0x02, R11
 	LEAQ         (R11)(R11*2), R12
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole8
+	JEQ          whole19
 	VMOVUPS      (R10), Z6
 	VMOVUPS      64(R10), Z7
 	VBROADCASTSS (R8), Z8
@@ -2621,13 +3512,13 @@ sums7:
 	ADDQ         R11, R10
 	ADDQ         CX, R8
 
-whole8:
+whole19:
 	MOVQ    32(DX), R13
 	SUBQ    $0x04, R13
-	JL      tail10
+	JL      tail21
 	PCALIGN $0x40
 
-loop9:
+loop20:
 	VMOVUPS      (R10), Z6
 	VMOVUPS      64(R10), Z7
 	VBROADCASTSS (R8), Z8
@@ -2675,13 +3566,13 @@ loop9:
 	LEAQ         (R10)(R11*4), R10
 	LEAQ         (R8)(CX*4), R8
 	SUBQ         $0x04, R13
-	JGE          loop9
+	JGE          loop20
 
-tail10:
+tail21:
 	ADDQ $0x04, R13
-	JZ   done12
+	JZ   done23
 
-tailloop11:
+tailloop22:
 	VMOVUPS      (R10), Z6
 	VMOVUPS      64(R10), Z7
 	VBROADCASTSS (R8), Z8
@@ -2696,14 +3587,14 @@ tailloop11:
 	ADDQ         R11, R10
 	ADDQ         CX, R8
 	DECQ         R13
-	JNZ          tailloop11
+	JNZ          tailloop22
 
-done12:
+done23:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle13
+	JNE          middle24
 	MOVQ         96(AX), R8
 	TESTQ        R8, R8
-	JEQ          plain14
+	JEQ          plain25
 	MOVQ         184(AX), R9
 	MOVQ         16(DX), R10
 	IMULQ        R9, R10
@@ -2720,7 +3611,7 @@ done12:
 	VMULPS       Z8, Z4, Z4
 	VMULPS       Z8, Z5, Z5
 
-plain14:
+plain25:
 	MOVQ    48(AX), R8
 	MOVQ    168(AX), R9
 	MOVQ    16(DX), R10
@@ -2735,9 +3626,9 @@ plain14:
 	LEAQ    (R8)(R9*4), R8
 	VMOVUPS Z4, (R8)
 	VMOVUPS Z5, 64(R8)
-	JMP     stored15
+	JMP     stored26
 
-middle13:
+middle24:
 	MOVQ    72(AX), R8
 	MOVQ    176(AX), R9
 	MOVQ    16(DX), R10
@@ -2753,7 +3644,7 @@ middle13:
 	VMOVUPS Z4, (R8)
 	VMOVUPS Z5, 64(R8)
 
-stored15:
+stored26:
 	ADDQ $0x00000020, BX
 	MOVQ 160(AX), R8
 	LEAQ (SI)(R8*4), SI
@@ -2765,13 +3656,13 @@ narrow3:
 	CMPQ   DI, $0x08
 	JLE    narrower4
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start16
+	JNE    start27
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
-	JMP    sums17
+	JMP    sums28
 
-start16:
+start27:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(DX), R9
@@ -2784,7 +3675,7 @@ start16:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z2
 
-sums17:
+sums28:
 	MOVQ         (AX), DI
 	MOVQ         (DX), R8
 	LEAQ         (DI)(R8*4), DI
@@ -2793,7 +3684,7 @@ sums17:
 	SHLQ         $0x02, R9
 	LEAQ         (R9)(R9*2), R10
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole18
+	JEQ          whole29
 	VMOVUPS      (SI), Z3
 	VBROADCASTSS (DI), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -2807,13 +3698,13 @@ sums17:
 	ADDQ         R9, SI
 	ADDQ         CX, DI
 
-whole18:
+whole29:
 	MOVQ    32(DX), R11
 	SUBQ    $0x04, R11
-	JL      tail20
+	JL      tail31
 	PCALIGN $0x40
 
-loop19:
+loop30:
 	VMOVUPS      (SI), Z3
 	VBROADCASTSS (DI), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -2845,13 +3736,13 @@ loop19:
 	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
 	SUBQ         $0x04, R11
-	JGE          loop19
+	JGE          loop30
 
-tail20:
+tail31:
 	ADDQ $0x04, R11
-	JZ   done22
+	JZ   done33
 
-tailloop21:
+tailloop32:
 	VMOVUPS      (SI), Z3
 	VBROADCASTSS (DI), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -2862,14 +3753,14 @@ tailloop21:
 	ADDQ         R9, SI
 	ADDQ         CX, DI
 	DECQ         R11
-	JNZ          tailloop21
+	JNZ          tailloop32
 
-done22:
+done33:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle23
+	JNE          middle34
 	MOVQ         96(AX), SI
 	TESTQ        SI, SI
-	JEQ          plain24
+	JEQ          plain35
 	MOVQ         184(AX), DI
 	MOVQ         16(DX), R8
 	IMULQ        DI, R8
@@ -2883,7 +3774,7 @@ done22:
 	VBROADCASTSS (SI), Z4
 	VMULPS       Z4, Z2, Z2
 
-plain24:
+plain35:
 	MOVQ    48(AX), SI
 	MOVQ    168(AX), DI
 	MOVQ    16(DX), R8
@@ -2895,9 +3786,9 @@ plain24:
 	VMOVUPS Z1, (SI)
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Z2, (SI)
-	JMP     stored25
+	JMP     stored36
 
-middle23:
+middle34:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(DX), R8
@@ -2910,18 +3801,18 @@ middle23:
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Z2, (SI)
 
-stored25:
+stored36:
 	JMP end5
 
 narrower4:
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start26
+	JNE    start37
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    sums27
+	JMP    sums38
 
-start26:
+start37:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(DX), R9
@@ -2934,7 +3825,7 @@ start26:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y2
 
-sums27:
+sums38:
 	MOVQ         (AX), DI
 	MOVQ         (DX), R8
 	LEAQ         (DI)(R8*4), DI
@@ -2943,7 +3834,7 @@ sums27:
 	SHLQ         $0x02, R9
 	LEAQ         (R9)(R9*2), R10
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole28
+	JEQ          whole39
 	VMOVUPS      (SI), Y3
 	VBROADCASTSS (DI), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -2957,13 +3848,13 @@ sums27:
 	ADDQ         R9, SI
 	ADDQ         CX, DI
 
-whole28:
+whole39:
 	MOVQ    32(DX), R11
 	SUBQ    $0x04, R11
-	JL      tail30
+	JL      tail41
 	PCALIGN $0x40
 
-loop29:
+loop40:
 	VMOVUPS      (SI), Y3
 	VBROADCASTSS (DI), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -2995,13 +3886,13 @@ loop29:
 	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
 	SUBQ         $0x04, R11
-	JGE          loop29
+	JGE          loop40
 
-tail30:
+tail41:
 	ADDQ $0x04, R11
-	JZ   done32
+	JZ   done43
 
-tailloop31:
+tailloop42:
 	VMOVUPS      (SI), Y3
 	VBROADCASTSS (DI), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -3012,14 +3903,14 @@ tailloop31:
 	ADDQ         R9, SI
 	ADDQ         CX, DI
 	DECQ         R11
-	JNZ          tailloop31
+	JNZ          tailloop42
 
-done32:
+done43:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle33
+	JNE          middle44
 	MOVQ         96(AX), SI
 	TESTQ        SI, SI
-	JEQ          plain34
+	JEQ          plain45
 	MOVQ         184(AX), DI
 	MOVQ         16(DX), R8
 	IMULQ        DI, R8
@@ -3033,7 +3924,7 @@ done32:
 	VBROADCASTSS (SI), Y4
 	VMULPS       Y4, Y2, Y2
 
-plain34:
+plain45:
 	MOVQ    48(AX), SI
 	MOVQ    168(AX), DI
 	MOVQ    16(DX), R8
@@ -3045,9 +3936,9 @@ plain34:
 	VMOVUPS Y1, (SI)
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Y2, (SI)
-	JMP     stored35
+	JMP     stored46
 
-middle33:
+middle44:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(DX), R8
@@ -3060,7 +3951,7 @@ middle33:
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Y2, (SI)
 
-stored35:
+stored46:
 end5:
 	ADDQ $0x38, DX
 	DECQ 192(AX)
@@ -3086,8 +3977,240 @@ tile1:
 columns2:
 	CMPQ   DI, $0x10
 	JLE    narrow3
+	CMPQ   DI, $0x18
+	JG     both6
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start6
+	JNE    start7
+	VXORPS Z0, Z0, Z0
+	VXORPS Y1, Y1, Y1
+	VXORPS Z2, Z2, Z2
+	VXORPS Y3, Y3, Y3
+	VXORPS Z4, Z4, Z4
+	VXORPS Y5, Y5, Y5
+	VXORPS Z6, Z6, Z6
+	VXORPS Y7, Y7, Y7
+	JMP    sums8
+
+start7:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z2
+	VMOVUPS 64(DI), Y3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z4
+	VMOVUPS 64(DI), Y5
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z6
+	VMOVUPS 64(DI), Y7
+
+sums8:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (DI)(R8*1), R8
+	MOVQ    152(AX), R9
+	SHLQ    $0x02, R9
+	LEAQ    (R9)(R9*2), R10
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail10
+	PCALIGN $0x40
+
+loop9:
+	VMOVUPS      (SI), Z8
+	VMOVUPS      64(SI), Y9
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (DI)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (DI)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      (SI)(R9*1), Z8
+	VMOVUPS      64(SI)(R9*1), Y9
+	VBROADCASTSS 4(DI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(DI)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 4(DI)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 4(R8), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      (SI)(R9*2), Z8
+	VMOVUPS      64(SI)(R9*2), Y9
+	VBROADCASTSS 8(DI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 8(DI)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 8(DI)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 8(R8), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      (SI)(R10*1), Z8
+	VMOVUPS      64(SI)(R10*1), Y9
+	VBROADCASTSS 12(DI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 12(DI)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 12(DI)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(R8), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Y9, Y10, Y7
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R11
+	JGE          loop9
+
+tail10:
+	ADDQ $0x04, R11
+	JZ   done12
+
+tailloop11:
+	VMOVUPS      (SI), Z8
+	VMOVUPS      64(SI), Y9
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (DI)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (DI)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         R9, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R11
+	JNZ          tailloop11
+
+done12:
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole13
+	VMOVUPS      (SI), Z8
+	VMOVUPS      64(SI), Y9
+	VBROADCASTSS (DI)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (DI)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      (SI)(R9*1), Z8
+	VMOVUPS      64(SI)(R9*1), Y9
+	VBROADCASTSS 4(DI)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 4(R8), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      (SI)(R9*2), Z8
+	VMOVUPS      64(SI)(R9*2), Y9
+	VBROADCASTSS 8(R8), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Y9, Y10, Y7
+
+whole13:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle14
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain15
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Z10
+	VMULPS       Z10, Z0, Z0
+	VMULPS       Y10, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z10
+	VMULPS       Z10, Z2, Z2
+	VMULPS       Y10, Y3, Y3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z10
+	VMULPS       Z10, Z4, Z4
+	VMULPS       Y10, Y5, Y5
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z10
+	VMULPS       Z10, Z6, Z6
+	VMULPS       Y10, Y7, Y7
+
+plain15:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Y1, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	VMOVUPS Y3, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Y5, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Y7, 64(SI)
+	JMP     stored16
+
+middle14:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Y1, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	VMOVUPS Y3, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Y5, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Y7, 64(SI)
+
+stored16:
+	JMP end5
+
+both6:
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start17
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -3096,9 +4219,9 @@ columns2:
 	VXORPS Z5, Z5, Z5
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
-	JMP    sums7
+	JMP    sums18
 
-start6:
+start17:
 	MOVQ    72(AX), R8
 	MOVQ    176(AX), R9
 	MOVQ    16(DX), R10
@@ -3117,7 +4240,7 @@ start6:
 	VMOVUPS (R8), Z6
 	VMOVUPS 64(R8), Z7
 
-sums7:
+sums18:
 	MOVQ    (AX), R8
 	MOVQ    (DX), R9
 	LEAQ    (R8)(R9*4), R8
@@ -3129,10 +4252,10 @@ sums7:
 	LEAQ    (R11)(R11*2), R12
 	MOVQ    32(DX), R13
 	SUBQ    $0x04, R13
-	JL      tail9
+	JL      tail20
 	PCALIGN $0x40
 
-loop8:
+loop19:
 	VMOVUPS      (R10), Z8
 	VMOVUPS      64(R10), Z9
 	VBROADCASTSS (R8), Z10
@@ -3193,13 +4316,13 @@ loop8:
 	ADDQ         $0x10, R8
 	ADDQ         $0x10, R9
 	SUBQ         $0x04, R13
-	JGE          loop8
+	JGE          loop19
 
-tail9:
+tail20:
 	ADDQ $0x04, R13
-	JZ   done11
+	JZ   done22
 
-tailloop10:
+tailloop21:
 	VMOVUPS      (R10), Z8
 	VMOVUPS      64(R10), Z9
 	VBROADCASTSS (R8), Z10
@@ -3218,11 +4341,11 @@ tailloop10:
 	ADDQ         $0x04, R8
 	ADDQ         $0x04, R9
 	DECQ         R13
-	JNZ          tailloop10
+	JNZ          tailloop21
 
-done11:
+done22:
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole12
+	JEQ          whole23
 	VMOVUPS      (R10), Z8
 	VMOVUPS      64(R10), Z9
 	VBROADCASTSS (R8)(CX*1), Z10
@@ -3248,12 +4371,12 @@ done11:
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
 
-whole12:
+whole23:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle13
+	JNE          middle24
 	MOVQ         96(AX), R8
 	TESTQ        R8, R8
-	JEQ          plain14
+	JEQ          plain25
 	MOVQ         184(AX), R9
 	MOVQ         16(DX), R10
 	IMULQ        R9, R10
@@ -3274,7 +4397,7 @@ whole12:
 	VMULPS       Z10, Z6, Z6
 	VMULPS       Z10, Z7, Z7
 
-plain14:
+plain25:
 	MOVQ    48(AX), R8
 	MOVQ    168(AX), R9
 	MOVQ    16(DX), R10
@@ -3292,9 +4415,9 @@ plain14:
 	LEAQ    (R8)(R9*4), R8
 	VMOVUPS Z6, (R8)
 	VMOVUPS Z7, 64(R8)
-	JMP     stored15
+	JMP     stored26
 
-middle13:
+middle24:
 	MOVQ    72(AX), R8
 	MOVQ    176(AX), R9
 	MOVQ    16(DX), R10
@@ -3313,7 +4436,7 @@ middle13:
 	VMOVUPS Z6, (R8)
 	VMOVUPS Z7, 64(R8)
 
-stored15:
+stored26:
 	ADDQ $0x00000020, BX
 	MOVQ 160(AX), R8
 	LEAQ (SI)(R8*4), SI
@@ -3325,14 +4448,14 @@ narrow3:
 	CMPQ   DI, $0x08
 	JLE    narrower4
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start16
+	JNE    start27
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
-	JMP    sums17
+	JMP    sums28
 
-start16:
+start27:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(DX), R9
@@ -3347,7 +4470,7 @@ start16:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z3
 
-sums17:
+sums28:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
@@ -3358,10 +4481,10 @@ sums17:
 	LEAQ    (R9)(R9*2), R10
 	MOVQ    32(DX), R11
 	SUBQ    $0x04, R11
-	JL      tail19
+	JL      tail30
 	PCALIGN $0x40
 
-loop18:
+loop29:
 	VMOVUPS      (SI), Z4
 	VBROADCASTSS (DI), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -3402,13 +4525,13 @@ loop18:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, R11
-	JGE          loop18
+	JGE          loop29
 
-tail19:
+tail30:
 	ADDQ $0x04, R11
-	JZ   done21
+	JZ   done32
 
-tailloop20:
+tailloop31:
 	VMOVUPS      (SI), Z4
 	VBROADCASTSS (DI), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -3422,11 +4545,11 @@ tailloop20:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         R11
-	JNZ          tailloop20
+	JNZ          tailloop31
 
-done21:
+done32:
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole22
+	JEQ          whole33
 	VMOVUPS      (SI), Z4
 	VBROADCASTSS (DI)(CX*1), Z5
 	VFMADD231PS  Z4, Z5, Z1
@@ -3443,12 +4566,12 @@ done21:
 	VBROADCASTSS 8(R8), Z5
 	VFMADD231PS  Z4, Z5, Z3
 
-whole22:
+whole33:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle23
+	JNE          middle34
 	MOVQ         96(AX), SI
 	TESTQ        SI, SI
-	JEQ          plain24
+	JEQ          plain35
 	MOVQ         184(AX), DI
 	MOVQ         16(DX), R8
 	IMULQ        DI, R8
@@ -3465,7 +4588,7 @@ whole22:
 	VBROADCASTSS (SI), Z5
 	VMULPS       Z5, Z3, Z3
 
-plain24:
+plain35:
 	MOVQ    48(AX), SI
 	MOVQ    168(AX), DI
 	MOVQ    16(DX), R8
@@ -3479,9 +4602,9 @@ plain24:
 	VMOVUPS Z2, (SI)
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Z3, (SI)
-	JMP     stored25
+	JMP     stored36
 
-middle23:
+middle34:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(DX), R8
@@ -3496,19 +4619,19 @@ middle23:
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Z3, (SI)
 
-stored25:
+stored36:
 	JMP end5
 
 narrower4:
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start26
+	JNE    start37
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	JMP    sums27
+	JMP    sums38
 
-start26:
+start37:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(DX), R9
@@ -3523,7 +4646,7 @@ start26:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y3
 
-sums27:
+sums38:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
@@ -3534,10 +4657,10 @@ sums27:
 	LEAQ    (R9)(R9*2), R10
 	MOVQ    32(DX), R11
 	SUBQ    $0x04, R11
-	JL      tail29
+	JL      tail40
 	PCALIGN $0x40
 
-loop28:
+loop39:
 	VMOVUPS      (SI), Y4
 	VBROADCASTSS (DI), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -3578,13 +4701,13 @@ loop28:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, R11
-	JGE          loop28
+	JGE          loop39
 
-tail29:
+tail40:
 	ADDQ $0x04, R11
-	JZ   done31
+	JZ   done42
 
-tailloop30:
+tailloop41:
 	VMOVUPS      (SI), Y4
 	VBROADCASTSS (DI), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -3598,11 +4721,11 @@ tailloop30:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         R11
-	JNZ          tailloop30
+	JNZ          tailloop41
 
-done31:
+done42:
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole32
+	JEQ          whole43
 	VMOVUPS      (SI), Y4
 	VBROADCASTSS (DI)(CX*1), Y5
 	VFMADD231PS  Y4, Y5, Y1
@@ -3619,12 +4742,12 @@ done31:
 	VBROADCASTSS 8(R8), Y5
 	VFMADD231PS  Y4, Y5, Y3
 
-whole32:
+whole43:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle33
+	JNE          middle44
 	MOVQ         96(AX), SI
 	TESTQ        SI, SI
-	JEQ          plain34
+	JEQ          plain45
 	MOVQ         184(AX), DI
 	MOVQ         16(DX), R8
 	IMULQ        DI, R8
@@ -3641,7 +4764,7 @@ whole32:
 	VBROADCASTSS (SI), Y5
 	VMULPS       Y5, Y3, Y3
 
-plain34:
+plain45:
 	MOVQ    48(AX), SI
 	MOVQ    168(AX), DI
 	MOVQ    16(DX), R8
@@ -3655,9 +4778,9 @@ plain34:
 	VMOVUPS Y2, (SI)
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Y3, (SI)
-	JMP     stored35
+	JMP     stored46
 
-middle33:
+middle44:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(DX), R8
@@ -3672,7 +4795,7 @@ middle33:
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Y3, (SI)
 
-stored35:
+stored46:
 end5:
 	ADDQ $0x38, DX
 	DECQ 192(AX)
@@ -3698,8 +4821,243 @@ tile1:
 columns2:
 	CMPQ   DI, $0x10
 	JLE    narrow3
+	CMPQ   DI, $0x18
+	JG     both6
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start6
+	JNE    start7
+	VXORPS Z0, Z0, Z0
+	VXORPS Y1, Y1, Y1
+	VXORPS Z2, Z2, Z2
+	VXORPS Y3, Y3, Y3
+	VXORPS Z4, Z4, Z4
+	VXORPS Y5, Y5, Y5
+	VXORPS Z6, Z6, Z6
+	VXORPS Y7, Y7, Y7
+	JMP    sums8
+
+start7:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z2
+	VMOVUPS 64(DI), Y3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z4
+	VMOVUPS 64(DI), Y5
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z6
+	VMOVUPS 64(DI), Y7
+
+sums8:
+	MOVQ         (AX), DI
+	MOVQ         (DX), R8
+	LEAQ         (DI)(R8*4), DI
+	LEAQ         (CX)(CX*2), R8
+	MOVQ         152(AX), R9
+	SHLQ         $0x02, R9
+	LEAQ         (R9)(R9*2), R10
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole9
+	VMOVUPS      (SI), Z8
+	VMOVUPS      64(SI), Y9
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Y9, Y10, Y1
+	VMOVUPS      (SI)(R9*1), Z8
+	VMOVUPS      64(SI)(R9*1), Y9
+	VBROADCASTSS (DI)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(DI)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Y9, Y10, Y3
+	VMOVUPS      (SI)(R9*2), Z8
+	VMOVUPS      64(SI)(R9*2), Y9
+	VBROADCASTSS (DI)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(DI)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 8(DI)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Y9, Y10, Y5
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+
+whole9:
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail11
+	PCALIGN $0x40
+
+loop10:
+	VMOVUPS      (SI), Z8
+	VMOVUPS      64(SI), Y9
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(DI), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 8(DI), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(DI), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      (SI)(R9*1), Z8
+	VMOVUPS      64(SI)(R9*1), Y9
+	VBROADCASTSS (DI)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(DI)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 8(DI)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(DI)(CX*1), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      (SI)(R9*2), Z8
+	VMOVUPS      64(SI)(R9*2), Y9
+	VBROADCASTSS (DI)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(DI)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 8(DI)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(DI)(CX*2), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      (SI)(R10*1), Z8
+	VMOVUPS      64(SI)(R10*1), Y9
+	VBROADCASTSS (DI)(R8*1), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(DI)(R8*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 8(DI)(R8*1), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(DI)(R8*1), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Y9, Y10, Y7
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(CX*4), DI
+	SUBQ         $0x04, R11
+	JGE          loop10
+
+tail11:
+	ADDQ $0x04, R11
+	JZ   done13
+
+tailloop12:
+	VMOVUPS      (SI), Z8
+	VMOVUPS      64(SI), Y9
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(DI), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 8(DI), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(DI), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+	DECQ         R11
+	JNZ          tailloop12
+
+done13:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle14
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain15
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Z10
+	VMULPS       Z10, Z0, Z0
+	VMULPS       Y10, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z10
+	VMULPS       Z10, Z2, Z2
+	VMULPS       Y10, Y3, Y3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z10
+	VMULPS       Z10, Z4, Z4
+	VMULPS       Y10, Y5, Y5
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z10
+	VMULPS       Z10, Z6, Z6
+	VMULPS       Y10, Y7, Y7
+
+plain15:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Y1, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	VMOVUPS Y3, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Y5, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Y7, 64(SI)
+	JMP     stored16
+
+middle14:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Y1, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	VMOVUPS Y3, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Y5, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Y7, 64(SI)
+
+stored16:
+	JMP end5
+
+both6:
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start17
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -3708,9 +5066,9 @@ columns2:
 	VXORPS Z5, Z5, Z5
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
-	JMP    sums7
+	JMP    sums18
 
-start6:
+start17:
 	MOVQ    72(AX), R8
 	MOVQ    176(AX), R9
 	MOVQ    16(DX), R10
@@ -3729,7 +5087,7 @@ start6:
 	VMOVUPS (R8), Z6
 	VMOVUPS 64(R8), Z7
 
-sums7:
+sums18:
 	MOVQ         (AX), R8
 	MOVQ         (DX), R9
 	LEAQ         (R8)(R9*4), R8
@@ -3739,7 +5097,7 @@ sums7:
 	SHLQ         $0x02, R11
 	LEAQ         (R11)(R11*2), R12
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole8
+	JEQ          whole19
 	VMOVUPS      (R10), Z8
 	VMOVUPS      64(R10), Z9
 	VBROADCASTSS (R8), Z10
@@ -3771,13 +5129,13 @@ sums7:
 	ADDQ         R11, R10
 	ADDQ         CX, R8
 
-whole8:
+whole19:
 	MOVQ    32(DX), R13
 	SUBQ    $0x04, R13
-	JL      tail10
+	JL      tail21
 	PCALIGN $0x40
 
-loop9:
+loop20:
 	VMOVUPS      (R10), Z8
 	VMOVUPS      64(R10), Z9
 	VBROADCASTSS (R8), Z10
@@ -3837,13 +5195,13 @@ loop9:
 	LEAQ         (R10)(R11*4), R10
 	LEAQ         (R8)(CX*4), R8
 	SUBQ         $0x04, R13
-	JGE          loop9
+	JGE          loop20
 
-tail10:
+tail21:
 	ADDQ $0x04, R13
-	JZ   done12
+	JZ   done23
 
-tailloop11:
+tailloop22:
 	VMOVUPS      (R10), Z8
 	VMOVUPS      64(R10), Z9
 	VBROADCASTSS (R8), Z10
@@ -3861,14 +5219,14 @@ tailloop11:
 	ADDQ         R11, R10
 	ADDQ         CX, R8
 	DECQ         R13
-	JNZ          tailloop11
+	JNZ          tailloop22
 
-done12:
+done23:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle13
+	JNE          middle24
 	MOVQ         96(AX), R8
 	TESTQ        R8, R8
-	JEQ          plain14
+	JEQ          plain25
 	MOVQ         184(AX), R9
 	MOVQ         16(DX), R10
 	IMULQ        R9, R10
@@ -3889,7 +5247,7 @@ done12:
 	VMULPS       Z10, Z6, Z6
 	VMULPS       Z10, Z7, Z7
 
-plain14:
+plain25:
 	MOVQ    48(AX), R8
 	MOVQ    168(AX), R9
 	MOVQ    16(DX), R10
@@ -3907,9 +5265,9 @@ plain14:
 	LEAQ    (R8)(R9*4), R8
 	VMOVUPS Z6, (R8)
 	VMOVUPS Z7, 64(R8)
-	JMP     stored15
+	JMP     stored26
 
-middle13:
+middle24:
 	MOVQ    72(AX), R8
 	MOVQ    176(AX), R9
 	MOVQ    16(DX), R10
@@ -3928,7 +5286,7 @@ middle13:
 	VMOVUPS Z6, (R8)
 	VMOVUPS Z7, 64(R8)
 
-stored15:
+stored26:
 	ADDQ $0x00000020, BX
 	MOVQ 160(AX), R8
 	LEAQ (SI)(R8*4), SI
@@ -3940,14 +5298,14 @@ narrow3:
 	CMPQ   DI, $0x08
 	JLE    narrower4
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start16
+	JNE    start27
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
-	JMP    sums17
+	JMP    sums28
 
-start16:
+start27:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(DX), R9
@@ -3962,7 +5320,7 @@ start16:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z3
 
-sums17:
+sums28:
 	MOVQ         (AX), DI
 	MOVQ         (DX), R8
 	LEAQ         (DI)(R8*4), DI
@@ -3971,7 +5329,7 @@ sums17:
 	SHLQ         $0x02, R9
 	LEAQ         (R9)(R9*2), R10
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole18
+	JEQ          whole29
 	VMOVUPS      (SI), Z4
 	VBROADCASTSS (DI), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -3994,13 +5352,13 @@ sums17:
 	ADDQ         R9, SI
 	ADDQ         CX, DI
 
-whole18:
+whole29:
 	MOVQ    32(DX), R11
 	SUBQ    $0x04, R11
-	JL      tail20
+	JL      tail31
 	PCALIGN $0x40
 
-loop19:
+loop30:
 	VMOVUPS      (SI), Z4
 	VBROADCASTSS (DI), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -4040,13 +5398,13 @@ loop19:
 	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
 	SUBQ         $0x04, R11
-	JGE          loop19
+	JGE          loop30
 
-tail20:
+tail31:
 	ADDQ $0x04, R11
-	JZ   done22
+	JZ   done33
 
-tailloop21:
+tailloop32:
 	VMOVUPS      (SI), Z4
 	VBROADCASTSS (DI), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -4059,14 +5417,14 @@ tailloop21:
 	ADDQ         R9, SI
 	ADDQ         CX, DI
 	DECQ         R11
-	JNZ          tailloop21
+	JNZ          tailloop32
 
-done22:
+done33:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle23
+	JNE          middle34
 	MOVQ         96(AX), SI
 	TESTQ        SI, SI
-	JEQ          plain24
+	JEQ          plain35
 	MOVQ         184(AX), DI
 	MOVQ         16(DX), R8
 	IMULQ        DI, R8
@@ -4083,7 +5441,7 @@ done22:
 	VBROADCASTSS (SI), Z5
 	VMULPS       Z5, Z3, Z3
 
-plain24:
+plain35:
 	MOVQ    48(AX), SI
 	MOVQ    168(AX), DI
 	MOVQ    16(DX), R8
@@ -4097,9 +5455,9 @@ plain24:
 	VMOVUPS Z2, (SI)
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Z3, (SI)
-	JMP     stored25
+	JMP     stored36
 
-middle23:
+middle34:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(DX), R8
@@ -4114,19 +5472,19 @@ middle23:
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Z3, (SI)
 
-stored25:
+stored36:
 	JMP end5
 
 narrower4:
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start26
+	JNE    start37
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	JMP    sums27
+	JMP    sums38
 
-start26:
+start37:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(DX), R9
@@ -4141,7 +5499,7 @@ start26:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y3
 
-sums27:
+sums38:
 	MOVQ         (AX), DI
 	MOVQ         (DX), R8
 	LEAQ         (DI)(R8*4), DI
@@ -4150,7 +5508,7 @@ sums27:
 	SHLQ         $0x02, R9
 	LEAQ         (R9)(R9*2), R10
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole28
+	JEQ          whole39
 	VMOVUPS      (SI), Y4
 	VBROADCASTSS (DI), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -4173,13 +5531,13 @@ sums27:
 	ADDQ         R9, SI
 	ADDQ         CX, DI
 
-whole28:
+whole39:
 	MOVQ    32(DX), R11
 	SUBQ    $0x04, R11
-	JL      tail30
+	JL      tail41
 	PCALIGN $0x40
 
-loop29:
+loop40:
 	VMOVUPS      (SI), Y4
 	VBROADCASTSS (DI), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -4219,13 +5577,13 @@ loop29:
 	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
 	SUBQ         $0x04, R11
-	JGE          loop29
+	JGE          loop40
 
-tail30:
+tail41:
 	ADDQ $0x04, R11
-	JZ   done32
+	JZ   done43
 
-tailloop31:
+tailloop42:
 	VMOVUPS      (SI), Y4
 	VBROADCASTSS (DI), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -4238,14 +5596,14 @@ tailloop31:
 	ADDQ         R9, SI
 	ADDQ         CX, DI
 	DECQ         R11
-	JNZ          tailloop31
+	JNZ          tailloop42
 
-done32:
+done43:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle33
+	JNE          middle44
 	MOVQ         96(AX), SI
 	TESTQ        SI, SI
-	JEQ          plain34
+	JEQ          plain45
 	MOVQ         184(AX), DI
 	MOVQ         16(DX), R8
 	IMULQ        DI, R8
@@ -4262,7 +5620,7 @@ done32:
 	VBROADCASTSS (SI), Y5
 	VMULPS       Y5, Y3, Y3
 
-plain34:
+plain45:
 	MOVQ    48(AX), SI
 	MOVQ    168(AX), DI
 	MOVQ    16(DX), R8
@@ -4276,9 +5634,9 @@ plain34:
 	VMOVUPS Y2, (SI)
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Y3, (SI)
-	JMP     stored35
+	JMP     stored46
 
-middle33:
+middle44:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(DX), R8
@@ -4293,7 +5651,7 @@ middle33:
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Y3, (SI)
 
-stored35:
+stored46:
 end5:
 	ADDQ $0x38, DX
 	DECQ 192(AX)
@@ -4319,8 +5677,287 @@ tile1:
 columns2:
 	CMPQ   DI, $0x10
 	JLE    narrow3
+	CMPQ   DI, $0x18
+	JG     both6
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start6
+	JNE    start7
+	VXORPS Z0, Z0, Z0
+	VXORPS Y1, Y1, Y1
+	VXORPS Z2, Z2, Z2
+	VXORPS Y3, Y3, Y3
+	VXORPS Z4, Z4, Z4
+	VXORPS Y5, Y5, Y5
+	VXORPS Z6, Z6, Z6
+	VXORPS Y7, Y7, Y7
+	VXORPS Z8, Z8, Z8
+	VXORPS Y9, Y9, Y9
+	JMP    sums8
+
+start7:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z2
+	VMOVUPS 64(DI), Y3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z4
+	VMOVUPS 64(DI), Y5
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z6
+	VMOVUPS 64(DI), Y7
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z8
+	VMOVUPS 64(DI), Y9
+
+sums8:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (DI)(R8*1), R8
+	MOVQ    152(AX), R9
+	SHLQ    $0x02, R9
+	LEAQ    (R9)(R9*2), R10
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail10
+	PCALIGN $0x40
+
+loop9:
+	VMOVUPS      (SI), Z10
+	VMOVUPS      64(SI), Y11
+	VBROADCASTSS (DI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (DI)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (DI)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R8)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      (SI)(R9*1), Z10
+	VMOVUPS      64(SI)(R9*1), Y11
+	VBROADCASTSS 4(DI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(DI)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 4(DI)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 4(R8), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 4(R8)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      (SI)(R9*2), Z10
+	VMOVUPS      64(SI)(R9*2), Y11
+	VBROADCASTSS 8(DI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 8(DI)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 8(DI)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 8(R8), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 8(R8)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      (SI)(R10*1), Z10
+	VMOVUPS      64(SI)(R10*1), Y11
+	VBROADCASTSS 12(DI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 12(DI)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 12(DI)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(R8), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 12(R8)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Y11, Y12, Y9
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R11
+	JGE          loop9
+
+tail10:
+	ADDQ $0x04, R11
+	JZ   done12
+
+tailloop11:
+	VMOVUPS      (SI), Z10
+	VMOVUPS      64(SI), Y11
+	VBROADCASTSS (DI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (DI)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (DI)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R8)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         R9, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R11
+	JNZ          tailloop11
+
+done12:
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole13
+	VMOVUPS      (SI), Z10
+	VMOVUPS      64(SI), Y11
+	VBROADCASTSS (DI)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (DI)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R8)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      (SI)(R9*1), Z10
+	VMOVUPS      64(SI)(R9*1), Y11
+	VBROADCASTSS 4(DI)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 4(R8), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 4(R8)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      (SI)(R9*2), Z10
+	VMOVUPS      64(SI)(R9*2), Y11
+	VBROADCASTSS 8(R8), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 8(R8)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      (SI)(R10*1), Z10
+	VMOVUPS      64(SI)(R10*1), Y11
+	VBROADCASTSS 12(R8)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Y11, Y12, Y9
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+
+whole13:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle14
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain15
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Z12
+	VMULPS       Z12, Z0, Z0
+	VMULPS       Y12, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z12
+	VMULPS       Z12, Z2, Z2
+	VMULPS       Y12, Y3, Y3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z12
+	VMULPS       Z12, Z4, Z4
+	VMULPS       Y12, Y5, Y5
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z12
+	VMULPS       Z12, Z6, Z6
+	VMULPS       Y12, Y7, Y7
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z12
+	VMULPS       Z12, Z8, Z8
+	VMULPS       Y12, Y9, Y9
+
+plain15:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Y1, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	VMOVUPS Y3, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Y5, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Y7, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Y9, 64(SI)
+	JMP     stored16
+
+middle14:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Y1, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	VMOVUPS Y3, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Y5, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Y7, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Y9, 64(SI)
+
+stored16:
+	JMP end5
+
+both6:
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start17
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4331,9 +5968,9 @@ columns2:
 	VXORPS Z7, Z7, Z7
 	VXORPS Z8, Z8, Z8
 	VXORPS Z9, Z9, Z9
-	JMP    sums7
+	JMP    sums18
 
-start6:
+start17:
 	MOVQ    72(AX), R8
 	MOVQ    176(AX), R9
 	MOVQ    16(DX), R10
@@ -4355,7 +5992,7 @@ start6:
 	VMOVUPS (R8), Z8
 	VMOVUPS 64(R8), Z9
 
-sums7:
+sums18:
 	MOVQ    (AX), R8
 	MOVQ    (DX), R9
 	LEAQ    (R8)(R9*4), R8
@@ -4367,10 +6004,10 @@ sums7:
 	LEAQ    (R11)(R11*2), R12
 	MOVQ    32(DX), R13
 	SUBQ    $0x04, R13
-	JL      tail9
+	JL      tail20
 	PCALIGN $0x40
 
-loop8:
+loop19:
 	VMOVUPS      (R10), Z10
 	VMOVUPS      64(R10), Z11
 	VBROADCASTSS (R8), Z12
@@ -4443,13 +6080,13 @@ loop8:
 	ADDQ         $0x10, R8
 	ADDQ         $0x10, R9
 	SUBQ         $0x04, R13
-	JGE          loop8
+	JGE          loop19
 
-tail9:
+tail20:
 	ADDQ $0x04, R13
-	JZ   done11
+	JZ   done22
 
-tailloop10:
+tailloop21:
 	VMOVUPS      (R10), Z10
 	VMOVUPS      64(R10), Z11
 	VBROADCASTSS (R8), Z12
@@ -4471,11 +6108,11 @@ tailloop10:
 	ADDQ         $0x04, R8
 	ADDQ         $0x04, R9
 	DECQ         R13
-	JNZ          tailloop10
+	JNZ          tailloop21
 
-done11:
+done22:
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole12
+	JEQ          whole23
 	VMOVUPS      (R10), Z10
 	VMOVUPS      64(R10), Z11
 	VBROADCASTSS (R8)(CX*1), Z12
@@ -4518,12 +6155,12 @@ done11:
 	ADDQ         $0x10, R8
 	ADDQ         $0x10, R9
 
-whole12:
+whole23:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle13
+	JNE          middle24
 	MOVQ         96(AX), R8
 	TESTQ        R8, R8
-	JEQ          plain14
+	JEQ          plain25
 	MOVQ         184(AX), R9
 	MOVQ         16(DX), R10
 	IMULQ        R9, R10
@@ -4548,7 +6185,7 @@ whole12:
 	VMULPS       Z12, Z8, Z8
 	VMULPS       Z12, Z9, Z9
 
-plain14:
+plain25:
 	MOVQ    48(AX), R8
 	MOVQ    168(AX), R9
 	MOVQ    16(DX), R10
@@ -4569,9 +6206,9 @@ plain14:
 	LEAQ    (R8)(R9*4), R8
 	VMOVUPS Z8, (R8)
 	VMOVUPS Z9, 64(R8)
-	JMP     stored15
+	JMP     stored26
 
-middle13:
+middle24:
 	MOVQ    72(AX), R8
 	MOVQ    176(AX), R9
 	MOVQ    16(DX), R10
@@ -4593,7 +6230,7 @@ middle13:
 	VMOVUPS Z8, (R8)
 	VMOVUPS Z9, 64(R8)
 
-stored15:
+stored26:
 	ADDQ $0x00000020, BX
 	MOVQ 160(AX), R8
 	LEAQ (SI)(R8*4), SI
@@ -4605,15 +6242,15 @@ narrow3:
 	CMPQ   DI, $0x08
 	JLE    narrower4
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start16
+	JNE    start27
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
-	JMP    sums17
+	JMP    sums28
 
-start16:
+start27:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(DX), R9
@@ -4630,7 +6267,7 @@ start16:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z4
 
-sums17:
+sums28:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
@@ -4641,10 +6278,10 @@ sums17:
 	LEAQ    (R9)(R9*2), R10
 	MOVQ    32(DX), R11
 	SUBQ    $0x04, R11
-	JL      tail19
+	JL      tail30
 	PCALIGN $0x40
 
-loop18:
+loop29:
 	VMOVUPS      (SI), Z5
 	VBROADCASTSS (DI), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -4693,13 +6330,13 @@ loop18:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, R11
-	JGE          loop18
+	JGE          loop29
 
-tail19:
+tail30:
 	ADDQ $0x04, R11
-	JZ   done21
+	JZ   done32
 
-tailloop20:
+tailloop31:
 	VMOVUPS      (SI), Z5
 	VBROADCASTSS (DI), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -4715,11 +6352,11 @@ tailloop20:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         R11
-	JNZ          tailloop20
+	JNZ          tailloop31
 
-done21:
+done32:
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole22
+	JEQ          whole33
 	VMOVUPS      (SI), Z5
 	VBROADCASTSS (DI)(CX*1), Z6
 	VFMADD231PS  Z5, Z6, Z1
@@ -4748,12 +6385,12 @@ done21:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 
-whole22:
+whole33:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle23
+	JNE          middle34
 	MOVQ         96(AX), SI
 	TESTQ        SI, SI
-	JEQ          plain24
+	JEQ          plain35
 	MOVQ         184(AX), DI
 	MOVQ         16(DX), R8
 	IMULQ        DI, R8
@@ -4773,7 +6410,7 @@ whole22:
 	VBROADCASTSS (SI), Z6
 	VMULPS       Z6, Z4, Z4
 
-plain24:
+plain35:
 	MOVQ    48(AX), SI
 	MOVQ    168(AX), DI
 	MOVQ    16(DX), R8
@@ -4789,9 +6426,9 @@ plain24:
 	VMOVUPS Z3, (SI)
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Z4, (SI)
-	JMP     stored25
+	JMP     stored36
 
-middle23:
+middle34:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(DX), R8
@@ -4808,20 +6445,20 @@ middle23:
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Z4, (SI)
 
-stored25:
+stored36:
 	JMP end5
 
 narrower4:
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start26
+	JNE    start37
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	JMP    sums27
+	JMP    sums38
 
-start26:
+start37:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(DX), R9
@@ -4838,7 +6475,7 @@ start26:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y4
 
-sums27:
+sums38:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
@@ -4849,10 +6486,10 @@ sums27:
 	LEAQ    (R9)(R9*2), R10
 	MOVQ    32(DX), R11
 	SUBQ    $0x04, R11
-	JL      tail29
+	JL      tail40
 	PCALIGN $0x40
 
-loop28:
+loop39:
 	VMOVUPS      (SI), Y5
 	VBROADCASTSS (DI), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -4901,13 +6538,13 @@ loop28:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, R11
-	JGE          loop28
+	JGE          loop39
 
-tail29:
+tail40:
 	ADDQ $0x04, R11
-	JZ   done31
+	JZ   done42
 
-tailloop30:
+tailloop41:
 	VMOVUPS      (SI), Y5
 	VBROADCASTSS (DI), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -4923,11 +6560,11 @@ tailloop30:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         R11
-	JNZ          tailloop30
+	JNZ          tailloop41
 
-done31:
+done42:
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole32
+	JEQ          whole43
 	VMOVUPS      (SI), Y5
 	VBROADCASTSS (DI)(CX*1), Y6
 	VFMADD231PS  Y5, Y6, Y1
@@ -4956,12 +6593,12 @@ done31:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 
-whole32:
+whole43:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle33
+	JNE          middle44
 	MOVQ         96(AX), SI
 	TESTQ        SI, SI
-	JEQ          plain34
+	JEQ          plain45
 	MOVQ         184(AX), DI
 	MOVQ         16(DX), R8
 	IMULQ        DI, R8
@@ -4981,7 +6618,7 @@ whole32:
 	VBROADCASTSS (SI), Y6
 	VMULPS       Y6, Y4, Y4
 
-plain34:
+plain45:
 	MOVQ    48(AX), SI
 	MOVQ    168(AX), DI
 	MOVQ    16(DX), R8
@@ -4997,9 +6634,9 @@ plain34:
 	VMOVUPS Y3, (SI)
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Y4, (SI)
-	JMP     stored35
+	JMP     stored46
 
-middle33:
+middle44:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(DX), R8
@@ -5016,7 +6653,7 @@ middle33:
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Y4, (SI)
 
-stored35:
+stored46:
 end5:
 	ADDQ $0x38, DX
 	DECQ 192(AX)
@@ -5042,8 +6679,283 @@ tile1:
 columns2:
 	CMPQ   DI, $0x10
 	JLE    narrow3
+	CMPQ   DI, $0x18
+	JG     both6
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start6
+	JNE    start7
+	VXORPS Z0, Z0, Z0
+	VXORPS Y1, Y1, Y1
+	VXORPS Z2, Z2, Z2
+	VXORPS Y3, Y3, Y3
+	VXORPS Z4, Z4, Z4
+	VXORPS Y5, Y5, Y5
+	VXORPS Z6, Z6, Z6
+	VXORPS Y7, Y7, Y7
+	VXORPS Z8, Z8, Z8
+	VXORPS Y9, Y9, Y9
+	JMP    sums8
+
+start7:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z2
+	VMOVUPS 64(DI), Y3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z4
+	VMOVUPS 64(DI), Y5
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z6
+	VMOVUPS 64(DI), Y7
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z8
+	VMOVUPS 64(DI), Y9
+
+sums8:
+	MOVQ         (AX), DI
+	MOVQ         (DX), R8
+	LEAQ         (DI)(R8*4), DI
+	LEAQ         (CX)(CX*2), R8
+	MOVQ         152(AX), R9
+	SHLQ         $0x02, R9
+	LEAQ         (R9)(R9*2), R10
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole9
+	VMOVUPS      (SI), Z10
+	VMOVUPS      64(SI), Y11
+	VBROADCASTSS (DI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Y11, Y12, Y1
+	VMOVUPS      (SI)(R9*1), Z10
+	VMOVUPS      64(SI)(R9*1), Y11
+	VBROADCASTSS (DI)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(DI)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Y11, Y12, Y3
+	VMOVUPS      (SI)(R9*2), Z10
+	VMOVUPS      64(SI)(R9*2), Y11
+	VBROADCASTSS (DI)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(DI)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 8(DI)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Y11, Y12, Y5
+	VMOVUPS      (SI)(R10*1), Z10
+	VMOVUPS      64(SI)(R10*1), Y11
+	VBROADCASTSS (DI)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(DI)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 8(DI)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(DI)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Y11, Y12, Y7
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(CX*4), DI
+
+whole9:
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail11
+	PCALIGN $0x40
+
+loop10:
+	VMOVUPS      (SI), Z10
+	VMOVUPS      64(SI), Y11
+	VBROADCASTSS (DI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(DI), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 8(DI), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(DI), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 16(DI), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      (SI)(R9*1), Z10
+	VMOVUPS      64(SI)(R9*1), Y11
+	VBROADCASTSS (DI)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(DI)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 8(DI)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(DI)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 16(DI)(CX*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      (SI)(R9*2), Z10
+	VMOVUPS      64(SI)(R9*2), Y11
+	VBROADCASTSS (DI)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(DI)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 8(DI)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(DI)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 16(DI)(CX*2), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      (SI)(R10*1), Z10
+	VMOVUPS      64(SI)(R10*1), Y11
+	VBROADCASTSS (DI)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(DI)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 8(DI)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(DI)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 16(DI)(R8*1), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Y11, Y12, Y9
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(CX*4), DI
+	SUBQ         $0x04, R11
+	JGE          loop10
+
+tail11:
+	ADDQ $0x04, R11
+	JZ   done13
+
+tailloop12:
+	VMOVUPS      (SI), Z10
+	VMOVUPS      64(SI), Y11
+	VBROADCASTSS (DI), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(DI), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 8(DI), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(DI), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 16(DI), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Y11, Y12, Y9
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+	DECQ         R11
+	JNZ          tailloop12
+
+done13:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle14
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain15
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Z12
+	VMULPS       Z12, Z0, Z0
+	VMULPS       Y12, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z12
+	VMULPS       Z12, Z2, Z2
+	VMULPS       Y12, Y3, Y3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z12
+	VMULPS       Z12, Z4, Z4
+	VMULPS       Y12, Y5, Y5
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z12
+	VMULPS       Z12, Z6, Z6
+	VMULPS       Y12, Y7, Y7
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z12
+	VMULPS       Z12, Z8, Z8
+	VMULPS       Y12, Y9, Y9
+
+plain15:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Y1, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	VMOVUPS Y3, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Y5, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Y7, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Y9, 64(SI)
+	JMP     stored16
+
+middle14:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Y1, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	VMOVUPS Y3, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Y5, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Y7, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Y9, 64(SI)
+
+stored16:
+	JMP end5
+
+both6:
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start17
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -5054,9 +6966,9 @@ columns2:
 	VXORPS Z7, Z7, Z7
 	VXORPS Z8, Z8, Z8
 	VXORPS Z9, Z9, Z9
-	JMP    sums7
+	JMP    sums18
 
-start6:
+start17:
 	MOVQ    72(AX), R8
 	MOVQ    176(AX), R9
 	MOVQ    16(DX), R10
@@ -5078,7 +6990,7 @@ start6:
 	VMOVUPS (R8), Z8
 	VMOVUPS 64(R8), Z9
 
-sums7:
+sums18:
 	MOVQ         (AX), R8
 	MOVQ         (DX), R9
 	LEAQ         (R8)(R9*4), R8
@@ -5088,7 +7000,7 @@ sums7:
 	SHLQ         $0x02, R11
 	LEAQ         (R11)(R11*2), R12
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole8
+	JEQ          whole19
 	VMOVUPS      (R10), Z10
 	VMOVUPS      64(R10), Z11
 	VBROADCASTSS (R8), Z12
@@ -5130,13 +7042,13 @@ sums7:
 	LEAQ         (R10)(R11*4), R10
 	LEAQ         (R8)(CX*4), R8
 
-whole8:
+whole19:
 	MOVQ    32(DX), R13
 	SUBQ    $0x04, R13
-	JL      tail10
+	JL      tail21
 	PCALIGN $0x40
 
-loop9:
+loop20:
 	VMOVUPS      (R10), Z10
 	VMOVUPS      64(R10), Z11
 	VBROADCASTSS (R8), Z12
@@ -5208,13 +7120,13 @@ loop9:
 	LEAQ         (R10)(R11*4), R10
 	LEAQ         (R8)(CX*4), R8
 	SUBQ         $0x04, R13
-	JGE          loop9
+	JGE          loop20
 
-tail10:
+tail21:
 	ADDQ $0x04, R13
-	JZ   done12
+	JZ   done23
 
-tailloop11:
+tailloop22:
 	VMOVUPS      (R10), Z10
 	VMOVUPS      64(R10), Z11
 	VBROADCASTSS (R8), Z12
@@ -5235,14 +7147,14 @@ tailloop11:
 	ADDQ         R11, R10
 	ADDQ         CX, R8
 	DECQ         R13
-	JNZ          tailloop11
+	JNZ          tailloop22
 
-done12:
+done23:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle13
+	JNE          middle24
 	MOVQ         96(AX), R8
 	TESTQ        R8, R8
-	JEQ          plain14
+	JEQ          plain25
 	MOVQ         184(AX), R9
 	MOVQ         16(DX), R10
 	IMULQ        R9, R10
@@ -5267,7 +7179,7 @@ done12:
 	VMULPS       Z12, Z8, Z8
 	VMULPS       Z12, Z9, Z9
 
-plain14:
+plain25:
 	MOVQ    48(AX), R8
 	MOVQ    168(AX), R9
 	MOVQ    16(DX), R10
@@ -5288,9 +7200,9 @@ plain14:
 	LEAQ    (R8)(R9*4), R8
 	VMOVUPS Z8, (R8)
 	VMOVUPS Z9, 64(R8)
-	JMP     stored15
+	JMP     stored26
 
-middle13:
+middle24:
 	MOVQ    72(AX), R8
 	MOVQ    176(AX), R9
 	MOVQ    16(DX), R10
@@ -5312,7 +7224,7 @@ middle13:
 	VMOVUPS Z8, (R8)
 	VMOVUPS Z9, 64(R8)
 
-stored15:
+stored26:
 	ADDQ $0x00000020, BX
 	MOVQ 160(AX), R8
 	LEAQ (SI)(R8*4), SI
@@ -5324,15 +7236,15 @@ narrow3:
 	CMPQ   DI, $0x08
 	JLE    narrower4
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start16
+	JNE    start27
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
-	JMP    sums17
+	JMP    sums28
 
-start16:
+start27:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(DX), R9
@@ -5349,7 +7261,7 @@ start16:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z4
 
-sums17:
+sums28:
 	MOVQ         (AX), DI
 	MOVQ         (DX), R8
 	LEAQ         (DI)(R8*4), DI
@@ -5358,7 +7270,7 @@ sums17:
 	SHLQ         $0x02, R9
 	LEAQ         (R9)(R9*2), R10
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole18
+	JEQ          whole29
 	VMOVUPS      (SI), Z5
 	VBROADCASTSS (DI), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -5386,13 +7298,13 @@ sums17:
 	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
 
-whole18:
+whole29:
 	MOVQ    32(DX), R11
 	SUBQ    $0x04, R11
-	JL      tail20
+	JL      tail31
 	PCALIGN $0x40
 
-loop19:
+loop30:
 	VMOVUPS      (SI), Z5
 	VBROADCASTSS (DI), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -5440,13 +7352,13 @@ loop19:
 	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
 	SUBQ         $0x04, R11
-	JGE          loop19
+	JGE          loop30
 
-tail20:
+tail31:
 	ADDQ $0x04, R11
-	JZ   done22
+	JZ   done33
 
-tailloop21:
+tailloop32:
 	VMOVUPS      (SI), Z5
 	VBROADCASTSS (DI), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -5461,14 +7373,14 @@ tailloop21:
 	ADDQ         R9, SI
 	ADDQ         CX, DI
 	DECQ         R11
-	JNZ          tailloop21
+	JNZ          tailloop32
 
-done22:
+done33:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle23
+	JNE          middle34
 	MOVQ         96(AX), SI
 	TESTQ        SI, SI
-	JEQ          plain24
+	JEQ          plain35
 	MOVQ         184(AX), DI
 	MOVQ         16(DX), R8
 	IMULQ        DI, R8
@@ -5488,7 +7400,7 @@ done22:
 	VBROADCASTSS (SI), Z6
 	VMULPS       Z6, Z4, Z4
 
-plain24:
+plain35:
 	MOVQ    48(AX), SI
 	MOVQ    168(AX), DI
 	MOVQ    16(DX), R8
@@ -5504,9 +7416,9 @@ plain24:
 	VMOVUPS Z3, (SI)
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Z4, (SI)
-	JMP     stored25
+	JMP     stored36
 
-middle23:
+middle34:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(DX), R8
@@ -5523,20 +7435,20 @@ middle23:
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Z4, (SI)
 
-stored25:
+stored36:
 	JMP end5
 
 narrower4:
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start26
+	JNE    start37
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	JMP    sums27
+	JMP    sums38
 
-start26:
+start37:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(DX), R9
@@ -5553,7 +7465,7 @@ start26:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y4
 
-sums27:
+sums38:
 	MOVQ         (AX), DI
 	MOVQ         (DX), R8
 	LEAQ         (DI)(R8*4), DI
@@ -5562,7 +7474,7 @@ sums27:
 	SHLQ         $0x02, R9
 	LEAQ         (R9)(R9*2), R10
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole28
+	JEQ          whole39
 	VMOVUPS      (SI), Y5
 	VBROADCASTSS (DI), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -5590,13 +7502,13 @@ sums27:
 	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
 
-whole28:
+whole39:
 	MOVQ    32(DX), R11
 	SUBQ    $0x04, R11
-	JL      tail30
+	JL      tail41
 	PCALIGN $0x40
 
-loop29:
+loop40:
 	VMOVUPS      (SI), Y5
 	VBROADCASTSS (DI), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -5644,13 +7556,13 @@ loop29:
 	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
 	SUBQ         $0x04, R11
-	JGE          loop29
+	JGE          loop40
 
-tail30:
+tail41:
 	ADDQ $0x04, R11
-	JZ   done32
+	JZ   done43
 
-tailloop31:
+tailloop42:
 	VMOVUPS      (SI), Y5
 	VBROADCASTSS (DI), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -5665,14 +7577,14 @@ tailloop31:
 	ADDQ         R9, SI
 	ADDQ         CX, DI
 	DECQ         R11
-	JNZ          tailloop31
+	JNZ          tailloop42
 
-done32:
+done43:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle33
+	JNE          middle44
 	MOVQ         96(AX), SI
 	TESTQ        SI, SI
-	JEQ          plain34
+	JEQ          plain45
 	MOVQ         184(AX), DI
 	MOVQ         16(DX), R8
 	IMULQ        DI, R8
@@ -5692,7 +7604,7 @@ done32:
 	VBROADCASTSS (SI), Y6
 	VMULPS       Y6, Y4, Y4
 
-plain34:
+plain45:
 	MOVQ    48(AX), SI
 	MOVQ    168(AX), DI
 	MOVQ    16(DX), R8
@@ -5708,9 +7620,9 @@ plain34:
 	VMOVUPS Y3, (SI)
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Y4, (SI)
-	JMP     stored35
+	JMP     stored46
 
-middle33:
+middle44:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(DX), R8
@@ -5727,7 +7639,7 @@ middle33:
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Y4, (SI)
 
-stored35:
+stored46:
 end5:
 	ADDQ $0x38, DX
 	DECQ 192(AX)
@@ -5753,8 +7665,334 @@ tile1:
 columns2:
 	CMPQ   DI, $0x10
 	JLE    narrow3
+	CMPQ   DI, $0x18
+	JG     both6
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start6
+	JNE    start7
+	VXORPS Z0, Z0, Z0
+	VXORPS Y1, Y1, Y1
+	VXORPS Z2, Z2, Z2
+	VXORPS Y3, Y3, Y3
+	VXORPS Z4, Z4, Z4
+	VXORPS Y5, Y5, Y5
+	VXORPS Z6, Z6, Z6
+	VXORPS Y7, Y7, Y7
+	VXORPS Z8, Z8, Z8
+	VXORPS Y9, Y9, Y9
+	VXORPS Z10, Z10, Z10
+	VXORPS Y11, Y11, Y11
+	JMP    sums8
+
+start7:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z2
+	VMOVUPS 64(DI), Y3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z4
+	VMOVUPS 64(DI), Y5
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z6
+	VMOVUPS 64(DI), Y7
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z8
+	VMOVUPS 64(DI), Y9
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z10
+	VMOVUPS 64(DI), Y11
+
+sums8:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (DI)(R8*1), R8
+	MOVQ    152(AX), R9
+	SHLQ    $0x02, R9
+	LEAQ    (R9)(R9*2), R10
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail10
+	PCALIGN $0x40
+
+loop9:
+	VMOVUPS      (SI), Z12
+	VMOVUPS      64(SI), Y13
+	VBROADCASTSS (DI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (DI)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (DI)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (R8), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (R8)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (R8)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      (SI)(R9*1), Z12
+	VMOVUPS      64(SI)(R9*1), Y13
+	VBROADCASTSS 4(DI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(DI)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 4(DI)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 4(R8), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 4(R8)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 4(R8)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      (SI)(R9*2), Z12
+	VMOVUPS      64(SI)(R9*2), Y13
+	VBROADCASTSS 8(DI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 8(DI)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(DI)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 8(R8), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 8(R8)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 8(R8)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      (SI)(R10*1), Z12
+	VMOVUPS      64(SI)(R10*1), Y13
+	VBROADCASTSS 12(DI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 12(DI)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 12(DI)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(R8), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 12(R8)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 12(R8)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Y13, Y14, Y11
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R11
+	JGE          loop9
+
+tail10:
+	ADDQ $0x04, R11
+	JZ   done12
+
+tailloop11:
+	VMOVUPS      (SI), Z12
+	VMOVUPS      64(SI), Y13
+	VBROADCASTSS (DI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (DI)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (DI)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (R8), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (R8)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (R8)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         R9, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R11
+	JNZ          tailloop11
+
+done12:
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole13
+	VMOVUPS      (SI), Z12
+	VMOVUPS      64(SI), Y13
+	VBROADCASTSS (DI)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (DI)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (R8), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (R8)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (R8)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      (SI)(R9*1), Z12
+	VMOVUPS      64(SI)(R9*1), Y13
+	VBROADCASTSS 4(DI)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 4(R8), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 4(R8)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 4(R8)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      (SI)(R9*2), Z12
+	VMOVUPS      64(SI)(R9*2), Y13
+	VBROADCASTSS 8(R8), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 8(R8)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 8(R8)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      (SI)(R10*1), Z12
+	VMOVUPS      64(SI)(R10*1), Y13
+	VBROADCASTSS 12(R8)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 12(R8)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Y13, Y14, Y11
+	LEAQ         (SI)(R9*4), SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	VMOVUPS      (SI), Z12
+	VMOVUPS      64(SI), Y13
+	VBROADCASTSS (R8)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Y13, Y14, Y11
+
+whole13:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle14
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain15
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Z14
+	VMULPS       Z14, Z0, Z0
+	VMULPS       Y14, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z14
+	VMULPS       Z14, Z2, Z2
+	VMULPS       Y14, Y3, Y3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z14
+	VMULPS       Z14, Z4, Z4
+	VMULPS       Y14, Y5, Y5
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z14
+	VMULPS       Z14, Z6, Z6
+	VMULPS       Y14, Y7, Y7
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z14
+	VMULPS       Z14, Z8, Z8
+	VMULPS       Y14, Y9, Y9
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z14
+	VMULPS       Z14, Z10, Z10
+	VMULPS       Y14, Y11, Y11
+
+plain15:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Y1, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	VMOVUPS Y3, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Y5, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Y7, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Y9, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Y11, 64(SI)
+	JMP     stored16
+
+middle14:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Y1, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	VMOVUPS Y3, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Y5, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Y7, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Y9, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Y11, 64(SI)
+
+stored16:
+	JMP end5
+
+both6:
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start17
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -5767,9 +8005,9 @@ columns2:
 	VXORPS Z9, Z9, Z9
 	VXORPS Z10, Z10, Z10
 	VXORPS Z11, Z11, Z11
-	JMP    sums7
+	JMP    sums18
 
-start6:
+start17:
 	MOVQ    72(AX), R8
 	MOVQ    176(AX), R9
 	MOVQ    16(DX), R10
@@ -5794,7 +8032,7 @@ start6:
 	VMOVUPS (R8), Z10
 	VMOVUPS 64(R8), Z11
 
-sums7:
+sums18:
 	MOVQ    (AX), R8
 	MOVQ    (DX), R9
 	LEAQ    (R8)(R9*4), R8
@@ -5806,10 +8044,10 @@ sums7:
 	LEAQ    (R11)(R11*2), R12
 	MOVQ    32(DX), R13
 	SUBQ    $0x04, R13
-	JL      tail9
+	JL      tail20
 	PCALIGN $0x40
 
-loop8:
+loop19:
 	VMOVUPS      (R10), Z12
 	VMOVUPS      64(R10), Z13
 	VBROADCASTSS (R8), Z14
@@ -5894,13 +8132,13 @@ loop8:
 	ADDQ         $0x10, R8
 	ADDQ         $0x10, R9
 	SUBQ         $0x04, R13
-	JGE          loop8
+	JGE          loop19
 
-tail9:
+tail20:
 	ADDQ $0x04, R13
-	JZ   done11
+	JZ   done22
 
-tailloop10:
+tailloop21:
 	VMOVUPS      (R10), Z12
 	VMOVUPS      64(R10), Z13
 	VBROADCASTSS (R8), Z14
@@ -5925,11 +8163,11 @@ tailloop10:
 	ADDQ         $0x04, R8
 	ADDQ         $0x04, R9
 	DECQ         R13
-	JNZ          tailloop10
+	JNZ          tailloop21
 
-done11:
+done22:
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole12
+	JEQ          whole23
 	VMOVUPS      (R10), Z12
 	VMOVUPS      64(R10), Z13
 	VBROADCASTSS (R8)(CX*1), Z14
@@ -5989,12 +8227,12 @@ done11:
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
 
-whole12:
+whole23:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle13
+	JNE          middle24
 	MOVQ         96(AX), R8
 	TESTQ        R8, R8
-	JEQ          plain14
+	JEQ          plain25
 	MOVQ         184(AX), R9
 	MOVQ         16(DX), R10
 	IMULQ        R9, R10
@@ -6023,7 +8261,7 @@ whole12:
 	VMULPS       Z14, Z10, Z10
 	VMULPS       Z14, Z11, Z11
 
-plain14:
+plain25:
 	MOVQ    48(AX), R8
 	MOVQ    168(AX), R9
 	MOVQ    16(DX), R10
@@ -6047,9 +8285,9 @@ plain14:
 	LEAQ    (R8)(R9*4), R8
 	VMOVUPS Z10, (R8)
 	VMOVUPS Z11, 64(R8)
-	JMP     stored15
+	JMP     stored26
 
-middle13:
+middle24:
 	MOVQ    72(AX), R8
 	MOVQ    176(AX), R9
 	MOVQ    16(DX), R10
@@ -6074,7 +8312,7 @@ middle13:
 	VMOVUPS Z10, (R8)
 	VMOVUPS Z11, 64(R8)
 
-stored15:
+stored26:
 	ADDQ $0x00000020, BX
 	MOVQ 160(AX), R8
 	LEAQ (SI)(R8*4), SI
@@ -6086,16 +8324,16 @@ narrow3:
 	CMPQ   DI, $0x08
 	JLE    narrower4
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start16
+	JNE    start27
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
-	JMP    sums17
+	JMP    sums28
 
-start16:
+start27:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(DX), R9
@@ -6114,7 +8352,7 @@ start16:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z5
 
-sums17:
+sums28:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
@@ -6125,10 +8363,10 @@ sums17:
 	LEAQ    (R9)(R9*2), R10
 	MOVQ    32(DX), R11
 	SUBQ    $0x04, R11
-	JL      tail19
+	JL      tail30
 	PCALIGN $0x40
 
-loop18:
+loop29:
 	VMOVUPS      (SI), Z6
 	VBROADCASTSS (DI), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -6185,13 +8423,13 @@ loop18:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, R11
-	JGE          loop18
+	JGE          loop29
 
-tail19:
+tail30:
 	ADDQ $0x04, R11
-	JZ   done21
+	JZ   done32
 
-tailloop20:
+tailloop31:
 	VMOVUPS      (SI), Z6
 	VBROADCASTSS (DI), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -6209,11 +8447,11 @@ tailloop20:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         R11
-	JNZ          tailloop20
+	JNZ          tailloop31
 
-done21:
+done32:
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole22
+	JEQ          whole33
 	VMOVUPS      (SI), Z6
 	VBROADCASTSS (DI)(CX*1), Z7
 	VFMADD231PS  Z6, Z7, Z1
@@ -6253,12 +8491,12 @@ done21:
 	VBROADCASTSS (R8)(CX*2), Z7
 	VFMADD231PS  Z6, Z7, Z5
 
-whole22:
+whole33:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle23
+	JNE          middle34
 	MOVQ         96(AX), SI
 	TESTQ        SI, SI
-	JEQ          plain24
+	JEQ          plain35
 	MOVQ         184(AX), DI
 	MOVQ         16(DX), R8
 	IMULQ        DI, R8
@@ -6281,7 +8519,7 @@ whole22:
 	VBROADCASTSS (SI), Z7
 	VMULPS       Z7, Z5, Z5
 
-plain24:
+plain35:
 	MOVQ    48(AX), SI
 	MOVQ    168(AX), DI
 	MOVQ    16(DX), R8
@@ -6299,9 +8537,9 @@ plain24:
 	VMOVUPS Z4, (SI)
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Z5, (SI)
-	JMP     stored25
+	JMP     stored36
 
-middle23:
+middle34:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(DX), R8
@@ -6320,21 +8558,21 @@ middle23:
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Z5, (SI)
 
-stored25:
+stored36:
 	JMP end5
 
 narrower4:
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start26
+	JNE    start37
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	JMP    sums27
+	JMP    sums38
 
-start26:
+start37:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(DX), R9
@@ -6353,7 +8591,7 @@ start26:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y5
 
-sums27:
+sums38:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
@@ -6364,10 +8602,10 @@ sums27:
 	LEAQ    (R9)(R9*2), R10
 	MOVQ    32(DX), R11
 	SUBQ    $0x04, R11
-	JL      tail29
+	JL      tail40
 	PCALIGN $0x40
 
-loop28:
+loop39:
 	VMOVUPS      (SI), Y6
 	VBROADCASTSS (DI), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -6424,13 +8662,13 @@ loop28:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, R11
-	JGE          loop28
+	JGE          loop39
 
-tail29:
+tail40:
 	ADDQ $0x04, R11
-	JZ   done31
+	JZ   done42
 
-tailloop30:
+tailloop41:
 	VMOVUPS      (SI), Y6
 	VBROADCASTSS (DI), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -6448,11 +8686,11 @@ tailloop30:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         R11
-	JNZ          tailloop30
+	JNZ          tailloop41
 
-done31:
+done42:
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole32
+	JEQ          whole43
 	VMOVUPS      (SI), Y6
 	VBROADCASTSS (DI)(CX*1), Y7
 	VFMADD231PS  Y6, Y7, Y1
@@ -6492,12 +8730,12 @@ done31:
 	VBROADCASTSS (R8)(CX*2), Y7
 	VFMADD231PS  Y6, Y7, Y5
 
-whole32:
+whole43:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle33
+	JNE          middle44
 	MOVQ         96(AX), SI
 	TESTQ        SI, SI
-	JEQ          plain34
+	JEQ          plain45
 	MOVQ         184(AX), DI
 	MOVQ         16(DX), R8
 	IMULQ        DI, R8
@@ -6520,7 +8758,7 @@ whole32:
 	VBROADCASTSS (SI), Y7
 	VMULPS       Y7, Y5, Y5
 
-plain34:
+plain45:
 	MOVQ    48(AX), SI
 	MOVQ    168(AX), DI
 	MOVQ    16(DX), R8
@@ -6538,9 +8776,9 @@ plain34:
 	VMOVUPS Y4, (SI)
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Y5, (SI)
-	JMP     stored35
+	JMP     stored46
 
-middle33:
+middle44:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(DX), R8
@@ -6559,7 +8797,7 @@ middle33:
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Y5, (SI)
 
-stored35:
+stored46:
 end5:
 	ADDQ $0x38, DX
 	DECQ 192(AX)
@@ -6585,8 +8823,332 @@ tile1:
 columns2:
 	CMPQ   DI, $0x10
 	JLE    narrow3
+	CMPQ   DI, $0x18
+	JG     both6
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start6
+	JNE    start7
+	VXORPS Z0, Z0, Z0
+	VXORPS Y1, Y1, Y1
+	VXORPS Z2, Z2, Z2
+	VXORPS Y3, Y3, Y3
+	VXORPS Z4, Z4, Z4
+	VXORPS Y5, Y5, Y5
+	VXORPS Z6, Z6, Z6
+	VXORPS Y7, Y7, Y7
+	VXORPS Z8, Z8, Z8
+	VXORPS Y9, Y9, Y9
+	VXORPS Z10, Z10, Z10
+	VXORPS Y11, Y11, Y11
+	JMP    sums8
+
+start7:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z2
+	VMOVUPS 64(DI), Y3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z4
+	VMOVUPS 64(DI), Y5
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z6
+	VMOVUPS 64(DI), Y7
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z8
+	VMOVUPS 64(DI), Y9
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z10
+	VMOVUPS 64(DI), Y11
+
+sums8:
+	MOVQ         (AX), DI
+	MOVQ         (DX), R8
+	LEAQ         (DI)(R8*4), DI
+	LEAQ         (CX)(CX*2), R8
+	MOVQ         152(AX), R9
+	SHLQ         $0x02, R9
+	LEAQ         (R9)(R9*2), R10
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole9
+	VMOVUPS      (SI), Z12
+	VMOVUPS      64(SI), Y13
+	VBROADCASTSS (DI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Y13, Y14, Y1
+	VMOVUPS      (SI)(R9*1), Z12
+	VMOVUPS      64(SI)(R9*1), Y13
+	VBROADCASTSS (DI)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(DI)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Y13, Y14, Y3
+	VMOVUPS      (SI)(R9*2), Z12
+	VMOVUPS      64(SI)(R9*2), Y13
+	VBROADCASTSS (DI)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(DI)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(DI)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Y13, Y14, Y5
+	VMOVUPS      (SI)(R10*1), Z12
+	VMOVUPS      64(SI)(R10*1), Y13
+	VBROADCASTSS (DI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(DI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(DI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(DI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Y13, Y14, Y7
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(CX*4), DI
+	VMOVUPS      (SI), Z12
+	VMOVUPS      64(SI), Y13
+	VBROADCASTSS (DI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(DI), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(DI), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(DI), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 16(DI), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Y13, Y14, Y9
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+
+whole9:
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail11
+	PCALIGN $0x40
+
+loop10:
+	VMOVUPS      (SI), Z12
+	VMOVUPS      64(SI), Y13
+	VBROADCASTSS (DI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(DI), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(DI), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(DI), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 16(DI), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(DI), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      (SI)(R9*1), Z12
+	VMOVUPS      64(SI)(R9*1), Y13
+	VBROADCASTSS (DI)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(DI)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(DI)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(DI)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 16(DI)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(DI)(CX*1), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      (SI)(R9*2), Z12
+	VMOVUPS      64(SI)(R9*2), Y13
+	VBROADCASTSS (DI)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(DI)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(DI)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(DI)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 16(DI)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(DI)(CX*2), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      (SI)(R10*1), Z12
+	VMOVUPS      64(SI)(R10*1), Y13
+	VBROADCASTSS (DI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(DI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(DI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(DI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 16(DI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(DI)(R8*1), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Y13, Y14, Y11
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(CX*4), DI
+	SUBQ         $0x04, R11
+	JGE          loop10
+
+tail11:
+	ADDQ $0x04, R11
+	JZ   done13
+
+tailloop12:
+	VMOVUPS      (SI), Z12
+	VMOVUPS      64(SI), Y13
+	VBROADCASTSS (DI), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(DI), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(DI), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(DI), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 16(DI), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(DI), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+	DECQ         R11
+	JNZ          tailloop12
+
+done13:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle14
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain15
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Z14
+	VMULPS       Z14, Z0, Z0
+	VMULPS       Y14, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z14
+	VMULPS       Z14, Z2, Z2
+	VMULPS       Y14, Y3, Y3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z14
+	VMULPS       Z14, Z4, Z4
+	VMULPS       Y14, Y5, Y5
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z14
+	VMULPS       Z14, Z6, Z6
+	VMULPS       Y14, Y7, Y7
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z14
+	VMULPS       Z14, Z8, Z8
+	VMULPS       Y14, Y9, Y9
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z14
+	VMULPS       Z14, Z10, Z10
+	VMULPS       Y14, Y11, Y11
+
+plain15:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Y1, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	VMOVUPS Y3, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Y5, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Y7, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Y9, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Y11, 64(SI)
+	JMP     stored16
+
+middle14:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Y1, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	VMOVUPS Y3, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Y5, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Y7, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Y9, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Y11, 64(SI)
+
+stored16:
+	JMP end5
+
+both6:
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start17
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -6599,9 +9161,9 @@ columns2:
 	VXORPS Z9, Z9, Z9
 	VXORPS Z10, Z10, Z10
 	VXORPS Z11, Z11, Z11
-	JMP    sums7
+	JMP    sums18
 
-start6:
+start17:
 	MOVQ    72(AX), R8
 	MOVQ    176(AX), R9
 	MOVQ    16(DX), R10
@@ -6626,7 +9188,7 @@ start6:
 	VMOVUPS (R8), Z10
 	VMOVUPS 64(R8), Z11
 
-sums7:
+sums18:
 	MOVQ         (AX), R8
 	MOVQ         (DX), R9
 	LEAQ         (R8)(R9*4), R8
@@ -6636,7 +9198,7 @@ sums7:
 	SHLQ         $0x02, R11
 	LEAQ         (R11)(R11*2), R12
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole8
+	JEQ          whole19
 	VMOVUPS      (R10), Z12
 	VMOVUPS      64(R10), Z13
 	VBROADCASTSS (R8), Z14
@@ -6697,13 +9259,13 @@ sums7:
 	ADDQ         R11, R10
 	ADDQ         CX, R8
 
-whole8:
+whole19:
 	MOVQ    32(DX), R13
 	SUBQ    $0x04, R13
-	JL      tail10
+	JL      tail21
 	PCALIGN $0x40
 
-loop9:
+loop20:
 	VMOVUPS      (R10), Z12
 	VMOVUPS      64(R10), Z13
 	VBROADCASTSS (R8), Z14
@@ -6787,13 +9349,13 @@ loop9:
 	LEAQ         (R10)(R11*4), R10
 	LEAQ         (R8)(CX*4), R8
 	SUBQ         $0x04, R13
-	JGE          loop9
+	JGE          loop20
 
-tail10:
+tail21:
 	ADDQ $0x04, R13
-	JZ   done12
+	JZ   done23
 
-tailloop11:
+tailloop22:
 	VMOVUPS      (R10), Z12
 	VMOVUPS      64(R10), Z13
 	VBROADCASTSS (R8), Z14
@@ -6817,14 +9379,14 @@ tailloop11:
 	ADDQ         R11, R10
 	ADDQ         CX, R8
 	DECQ         R13
-	JNZ          tailloop11
+	JNZ          tailloop22
 
-done12:
+done23:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle13
+	JNE          middle24
 	MOVQ         96(AX), R8
 	TESTQ        R8, R8
-	JEQ          plain14
+	JEQ          plain25
 	MOVQ         184(AX), R9
 	MOVQ         16(DX), R10
 	IMULQ        R9, R10
@@ -6853,7 +9415,7 @@ done12:
 	VMULPS       Z14, Z10, Z10
 	VMULPS       Z14, Z11, Z11
 
-plain14:
+plain25:
 	MOVQ    48(AX), R8
 	MOVQ    168(AX), R9
 	MOVQ    16(DX), R10
@@ -6877,9 +9439,9 @@ plain14:
 	LEAQ    (R8)(R9*4), R8
 	VMOVUPS Z10, (R8)
 	VMOVUPS Z11, 64(R8)
-	JMP     stored15
+	JMP     stored26
 
-middle13:
+middle24:
 	MOVQ    72(AX), R8
 	MOVQ    176(AX), R9
 	MOVQ    16(DX), R10
@@ -6904,7 +9466,7 @@ middle13:
 	VMOVUPS Z10, (R8)
 	VMOVUPS Z11, 64(R8)
 
-stored15:
+stored26:
 	ADDQ $0x00000020, BX
 	MOVQ 160(AX), R8
 	LEAQ (SI)(R8*4), SI
@@ -6916,16 +9478,16 @@ narrow3:
 	CMPQ   DI, $0x08
 	JLE    narrower4
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start16
+	JNE    start27
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
-	JMP    sums17
+	JMP    sums28
 
-start16:
+start27:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(DX), R9
@@ -6944,7 +9506,7 @@ start16:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z5
 
-sums17:
+sums28:
 	MOVQ         (AX), DI
 	MOVQ         (DX), R8
 	LEAQ         (DI)(R8*4), DI
@@ -6953,7 +9515,7 @@ sums17:
 	SHLQ         $0x02, R9
 	LEAQ         (R9)(R9*2), R10
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole18
+	JEQ          whole29
 	VMOVUPS      (SI), Z6
 	VBROADCASTSS (DI), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -6994,13 +9556,13 @@ sums17:
 	ADDQ         R9, SI
 	ADDQ         CX, DI
 
-whole18:
+whole29:
 	MOVQ    32(DX), R11
 	SUBQ    $0x04, R11
-	JL      tail20
+	JL      tail31
 	PCALIGN $0x40
 
-loop19:
+loop30:
 	VMOVUPS      (SI), Z6
 	VBROADCASTSS (DI), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -7056,13 +9618,13 @@ loop19:
 	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
 	SUBQ         $0x04, R11
-	JGE          loop19
+	JGE          loop30
 
-tail20:
+tail31:
 	ADDQ $0x04, R11
-	JZ   done22
+	JZ   done33
 
-tailloop21:
+tailloop32:
 	VMOVUPS      (SI), Z6
 	VBROADCASTSS (DI), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -7079,14 +9641,14 @@ tailloop21:
 	ADDQ         R9, SI
 	ADDQ         CX, DI
 	DECQ         R11
-	JNZ          tailloop21
+	JNZ          tailloop32
 
-done22:
+done33:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle23
+	JNE          middle34
 	MOVQ         96(AX), SI
 	TESTQ        SI, SI
-	JEQ          plain24
+	JEQ          plain35
 	MOVQ         184(AX), DI
 	MOVQ         16(DX), R8
 	IMULQ        DI, R8
@@ -7109,7 +9671,7 @@ done22:
 	VBROADCASTSS (SI), Z7
 	VMULPS       Z7, Z5, Z5
 
-plain24:
+plain35:
 	MOVQ    48(AX), SI
 	MOVQ    168(AX), DI
 	MOVQ    16(DX), R8
@@ -7127,9 +9689,9 @@ plain24:
 	VMOVUPS Z4, (SI)
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Z5, (SI)
-	JMP     stored25
+	JMP     stored36
 
-middle23:
+middle34:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(DX), R8
@@ -7148,21 +9710,21 @@ middle23:
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Z5, (SI)
 
-stored25:
+stored36:
 	JMP end5
 
 narrower4:
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start26
+	JNE    start37
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	JMP    sums27
+	JMP    sums38
 
-start26:
+start37:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(DX), R9
@@ -7181,7 +9743,7 @@ start26:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y5
 
-sums27:
+sums38:
 	MOVQ         (AX), DI
 	MOVQ         (DX), R8
 	LEAQ         (DI)(R8*4), DI
@@ -7190,7 +9752,7 @@ sums27:
 	SHLQ         $0x02, R9
 	LEAQ         (R9)(R9*2), R10
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole28
+	JEQ          whole39
 	VMOVUPS      (SI), Y6
 	VBROADCASTSS (DI), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -7231,13 +9793,13 @@ sums27:
 	ADDQ         R9, SI
 	ADDQ         CX, DI
 
-whole28:
+whole39:
 	MOVQ    32(DX), R11
 	SUBQ    $0x04, R11
-	JL      tail30
+	JL      tail41
 	PCALIGN $0x40
 
-loop29:
+loop40:
 	VMOVUPS      (SI), Y6
 	VBROADCASTSS (DI), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -7293,13 +9855,13 @@ loop29:
 	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
 	SUBQ         $0x04, R11
-	JGE          loop29
+	JGE          loop40
 
-tail30:
+tail41:
 	ADDQ $0x04, R11
-	JZ   done32
+	JZ   done43
 
-tailloop31:
+tailloop42:
 	VMOVUPS      (SI), Y6
 	VBROADCASTSS (DI), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -7316,14 +9878,14 @@ tailloop31:
 	ADDQ         R9, SI
 	ADDQ         CX, DI
 	DECQ         R11
-	JNZ          tailloop31
+	JNZ          tailloop42
 
-done32:
+done43:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle33
+	JNE          middle44
 	MOVQ         96(AX), SI
 	TESTQ        SI, SI
-	JEQ          plain34
+	JEQ          plain45
 	MOVQ         184(AX), DI
 	MOVQ         16(DX), R8
 	IMULQ        DI, R8
@@ -7346,7 +9908,7 @@ done32:
 	VBROADCASTSS (SI), Y7
 	VMULPS       Y7, Y5, Y5
 
-plain34:
+plain45:
 	MOVQ    48(AX), SI
 	MOVQ    168(AX), DI
 	MOVQ    16(DX), R8
@@ -7364,9 +9926,9 @@ plain34:
 	VMOVUPS Y4, (SI)
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Y5, (SI)
-	JMP     stored35
+	JMP     stored46
 
-middle33:
+middle44:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(DX), R8
@@ -7385,7 +9947,7 @@ middle33:
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Y5, (SI)
 
-stored35:
+stored46:
 end5:
 	ADDQ $0x38, DX
 	DECQ 192(AX)
@@ -7411,8 +9973,388 @@ tile1:
 columns2:
 	CMPQ   DI, $0x10
 	JLE    narrow3
+	CMPQ   DI, $0x18
+	JG     both6
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start6
+	JNE    start7
+	VXORPS Z0, Z0, Z0
+	VXORPS Y1, Y1, Y1
+	VXORPS Z2, Z2, Z2
+	VXORPS Y3, Y3, Y3
+	VXORPS Z4, Z4, Z4
+	VXORPS Y5, Y5, Y5
+	VXORPS Z6, Z6, Z6
+	VXORPS Y7, Y7, Y7
+	VXORPS Z8, Z8, Z8
+	VXORPS Y9, Y9, Y9
+	VXORPS Z10, Z10, Z10
+	VXORPS Y11, Y11, Y11
+	VXORPS Z12, Z12, Z12
+	VXORPS Y13, Y13, Y13
+	JMP    sums8
+
+start7:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z2
+	VMOVUPS 64(DI), Y3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z4
+	VMOVUPS 64(DI), Y5
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z6
+	VMOVUPS 64(DI), Y7
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z8
+	VMOVUPS 64(DI), Y9
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z10
+	VMOVUPS 64(DI), Y11
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z12
+	VMOVUPS 64(DI), Y13
+
+sums8:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (DI)(R8*1), R9
+	LEAQ    (R9)(R8*1), R8
+	MOVQ    152(AX), R10
+	SHLQ    $0x02, R10
+	LEAQ    (R10)(R10*2), R11
+	MOVQ    32(DX), R12
+	SUBQ    $0x04, R12
+	JL      tail10
+	PCALIGN $0x40
+
+loop9:
+	VMOVUPS      (SI), Z14
+	VMOVUPS      64(SI), Y15
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Y15, Y16, Y1
+	VBROADCASTSS (DI)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Y15, Y16, Y3
+	VBROADCASTSS (DI)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Y15, Y16, Y5
+	VBROADCASTSS (R9), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Y15, Y16, Y7
+	VBROADCASTSS (R9)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Y15, Y16, Y9
+	VBROADCASTSS (R9)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Y15, Y16, Y11
+	VBROADCASTSS (R8), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Y15, Y16, Y13
+	VMOVUPS      (SI)(R10*1), Z14
+	VMOVUPS      64(SI)(R10*1), Y15
+	VBROADCASTSS 4(DI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Y15, Y16, Y1
+	VBROADCASTSS 4(DI)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Y15, Y16, Y3
+	VBROADCASTSS 4(DI)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Y15, Y16, Y5
+	VBROADCASTSS 4(R9), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Y15, Y16, Y7
+	VBROADCASTSS 4(R9)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Y15, Y16, Y9
+	VBROADCASTSS 4(R9)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Y15, Y16, Y11
+	VBROADCASTSS 4(R8), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Y15, Y16, Y13
+	VMOVUPS      (SI)(R10*2), Z14
+	VMOVUPS      64(SI)(R10*2), Y15
+	VBROADCASTSS 8(DI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Y15, Y16, Y1
+	VBROADCASTSS 8(DI)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Y15, Y16, Y3
+	VBROADCASTSS 8(DI)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Y15, Y16, Y5
+	VBROADCASTSS 8(R9), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Y15, Y16, Y7
+	VBROADCASTSS 8(R9)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Y15, Y16, Y9
+	VBROADCASTSS 8(R9)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Y15, Y16, Y11
+	VBROADCASTSS 8(R8), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Y15, Y16, Y13
+	VMOVUPS      (SI)(R11*1), Z14
+	VMOVUPS      64(SI)(R11*1), Y15
+	VBROADCASTSS 12(DI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Y15, Y16, Y1
+	VBROADCASTSS 12(DI)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Y15, Y16, Y3
+	VBROADCASTSS 12(DI)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Y15, Y16, Y5
+	VBROADCASTSS 12(R9), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Y15, Y16, Y7
+	VBROADCASTSS 12(R9)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Y15, Y16, Y9
+	VBROADCASTSS 12(R9)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Y15, Y16, Y11
+	VBROADCASTSS 12(R8), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Y15, Y16, Y13
+	LEAQ         (SI)(R10*4), SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R12
+	JGE          loop9
+
+tail10:
+	ADDQ $0x04, R12
+	JZ   done12
+
+tailloop11:
+	VMOVUPS      (SI), Z14
+	VMOVUPS      64(SI), Y15
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Y15, Y16, Y1
+	VBROADCASTSS (DI)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Y15, Y16, Y3
+	VBROADCASTSS (DI)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Y15, Y16, Y5
+	VBROADCASTSS (R9), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Y15, Y16, Y7
+	VBROADCASTSS (R9)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Y15, Y16, Y9
+	VBROADCASTSS (R9)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Y15, Y16, Y11
+	VBROADCASTSS (R8), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Y15, Y16, Y13
+	ADDQ         R10, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, R8
+	DECQ         R12
+	JNZ          tailloop11
+
+done12:
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole13
+	VMOVUPS      (SI), Z14
+	VMOVUPS      64(SI), Y15
+	VBROADCASTSS (DI)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Y15, Y16, Y3
+	VBROADCASTSS (DI)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Y15, Y16, Y5
+	VBROADCASTSS (R9), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Y15, Y16, Y7
+	VBROADCASTSS (R9)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Y15, Y16, Y9
+	VBROADCASTSS (R9)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Y15, Y16, Y11
+	VBROADCASTSS (R8), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Y15, Y16, Y13
+	VMOVUPS      (SI)(R10*1), Z14
+	VMOVUPS      64(SI)(R10*1), Y15
+	VBROADCASTSS 4(DI)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Y15, Y16, Y5
+	VBROADCASTSS 4(R9), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Y15, Y16, Y7
+	VBROADCASTSS 4(R9)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Y15, Y16, Y9
+	VBROADCASTSS 4(R9)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Y15, Y16, Y11
+	VBROADCASTSS 4(R8), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Y15, Y16, Y13
+	VMOVUPS      (SI)(R10*2), Z14
+	VMOVUPS      64(SI)(R10*2), Y15
+	VBROADCASTSS 8(R9), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Y15, Y16, Y7
+	VBROADCASTSS 8(R9)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Y15, Y16, Y9
+	VBROADCASTSS 8(R9)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Y15, Y16, Y11
+	VBROADCASTSS 8(R8), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Y15, Y16, Y13
+	VMOVUPS      (SI)(R11*1), Z14
+	VMOVUPS      64(SI)(R11*1), Y15
+	VBROADCASTSS 12(R9)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Y15, Y16, Y9
+	VBROADCASTSS 12(R9)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Y15, Y16, Y11
+	VBROADCASTSS 12(R8), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Y15, Y16, Y13
+	LEAQ         (SI)(R10*4), SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R8
+	VMOVUPS      (SI), Z14
+	VMOVUPS      64(SI), Y15
+	VBROADCASTSS (R9)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Y15, Y16, Y11
+	VBROADCASTSS (R8), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Y15, Y16, Y13
+	VMOVUPS      (SI)(R10*1), Z14
+	VMOVUPS      64(SI)(R10*1), Y15
+	VBROADCASTSS 4(R8), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Y15, Y16, Y13
+
+whole13:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle14
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain15
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Z16
+	VMULPS       Z16, Z0, Z0
+	VMULPS       Y16, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z16
+	VMULPS       Z16, Z2, Z2
+	VMULPS       Y16, Y3, Y3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z16
+	VMULPS       Z16, Z4, Z4
+	VMULPS       Y16, Y5, Y5
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z16
+	VMULPS       Z16, Z6, Z6
+	VMULPS       Y16, Y7, Y7
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z16
+	VMULPS       Z16, Z8, Z8
+	VMULPS       Y16, Y9, Y9
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z16
+	VMULPS       Z16, Z10, Z10
+	VMULPS       Y16, Y11, Y11
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z16
+	VMULPS       Z16, Z12, Z12
+	VMULPS       Y16, Y13, Y13
+
+plain15:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Y1, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	VMOVUPS Y3, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Y5, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Y7, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Y9, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Y11, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Y13, 64(SI)
+	JMP     stored16
+
+middle14:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Y1, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	VMOVUPS Y3, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Y5, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Y7, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Y9, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Y11, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Y13, 64(SI)
+
+stored16:
+	JMP end5
+
+both6:
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start17
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -7427,9 +10369,9 @@ columns2:
 	VXORPS Z11, Z11, Z11
 	VXORPS Z12, Z12, Z12
 	VXORPS Z13, Z13, Z13
-	JMP    sums7
+	JMP    sums18
 
-start6:
+start17:
 	MOVQ    72(AX), R8
 	MOVQ    176(AX), R9
 	MOVQ    16(DX), R10
@@ -7457,7 +10399,7 @@ start6:
 	VMOVUPS (R8), Z12
 	VMOVUPS 64(R8), Z13
 
-sums7:
+sums18:
 	MOVQ    (AX), R8
 	MOVQ    (DX), R9
 	LEAQ    (R8)(R9*4), R8
@@ -7470,10 +10412,10 @@ sums7:
 	LEAQ    (R12)(R12*2), R13
 	MOVQ    32(DX), R14
 	SUBQ    $0x04, R14
-	JL      tail9
+	JL      tail20
 	PCALIGN $0x40
 
-loop8:
+loop19:
 	VMOVUPS      (R11), Z14
 	VMOVUPS      64(R11), Z15
 	VBROADCASTSS (R8), Z16
@@ -7571,13 +10513,13 @@ loop8:
 	ADDQ         $0x10, R10
 	ADDQ         $0x10, R9
 	SUBQ         $0x04, R14
-	JGE          loop8
+	JGE          loop19
 
-tail9:
+tail20:
 	ADDQ $0x04, R14
-	JZ   done11
+	JZ   done22
 
-tailloop10:
+tailloop21:
 	VMOVUPS      (R11), Z14
 	VMOVUPS      64(R11), Z15
 	VBROADCASTSS (R8), Z16
@@ -7606,11 +10548,11 @@ tailloop10:
 	ADDQ         $0x04, R10
 	ADDQ         $0x04, R9
 	DECQ         R14
-	JNZ          tailloop10
+	JNZ          tailloop21
 
-done11:
+done22:
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole12
+	JEQ          whole23
 	VMOVUPS      (R11), Z14
 	VMOVUPS      64(R11), Z15
 	VBROADCASTSS (R8)(CX*1), Z16
@@ -7691,12 +10633,12 @@ done11:
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
 
-whole12:
+whole23:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle13
+	JNE          middle24
 	MOVQ         96(AX), R8
 	TESTQ        R8, R8
-	JEQ          plain14
+	JEQ          plain25
 	MOVQ         184(AX), R9
 	MOVQ         16(DX), R10
 	IMULQ        R9, R10
@@ -7729,7 +10671,7 @@ whole12:
 	VMULPS       Z16, Z12, Z12
 	VMULPS       Z16, Z13, Z13
 
-plain14:
+plain25:
 	MOVQ    48(AX), R8
 	MOVQ    168(AX), R9
 	MOVQ    16(DX), R10
@@ -7756,9 +10698,9 @@ plain14:
 	LEAQ    (R8)(R9*4), R8
 	VMOVUPS Z12, (R8)
 	VMOVUPS Z13, 64(R8)
-	JMP     stored15
+	JMP     stored26
 
-middle13:
+middle24:
 	MOVQ    72(AX), R8
 	MOVQ    176(AX), R9
 	MOVQ    16(DX), R10
@@ -7786,7 +10728,7 @@ middle13:
 	VMOVUPS Z12, (R8)
 	VMOVUPS Z13, 64(R8)
 
-stored15:
+stored26:
 	ADDQ $0x00000020, BX
 	MOVQ 160(AX), R8
 	LEAQ (SI)(R8*4), SI
@@ -7798,7 +10740,7 @@ narrow3:
 	CMPQ   DI, $0x08
 	JLE    narrower4
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start16
+	JNE    start27
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -7806,9 +10748,9 @@ narrow3:
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
 	VXORPS Z6, Z6, Z6
-	JMP    sums17
+	JMP    sums28
 
-start16:
+start27:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(DX), R9
@@ -7829,7 +10771,7 @@ start16:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z6
 
-sums17:
+sums28:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
@@ -7841,10 +10783,10 @@ sums17:
 	LEAQ    (R10)(R10*2), R11
 	MOVQ    32(DX), R12
 	SUBQ    $0x04, R12
-	JL      tail19
+	JL      tail30
 	PCALIGN $0x40
 
-loop18:
+loop29:
 	VMOVUPS      (SI), Z7
 	VBROADCASTSS (DI), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -7910,13 +10852,13 @@ loop18:
 	ADDQ         $0x10, R9
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, R12
-	JGE          loop18
+	JGE          loop29
 
-tail19:
+tail30:
 	ADDQ $0x04, R12
-	JZ   done21
+	JZ   done32
 
-tailloop20:
+tailloop31:
 	VMOVUPS      (SI), Z7
 	VBROADCASTSS (DI), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -7937,11 +10879,11 @@ tailloop20:
 	ADDQ         $0x04, R9
 	ADDQ         $0x04, R8
 	DECQ         R12
-	JNZ          tailloop20
+	JNZ          tailloop31
 
-done21:
+done32:
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole22
+	JEQ          whole33
 	VMOVUPS      (SI), Z7
 	VBROADCASTSS (DI)(CX*1), Z8
 	VFMADD231PS  Z7, Z8, Z1
@@ -7995,12 +10937,12 @@ done21:
 	VBROADCASTSS 4(R8), Z8
 	VFMADD231PS  Z7, Z8, Z6
 
-whole22:
+whole33:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle23
+	JNE          middle34
 	MOVQ         96(AX), SI
 	TESTQ        SI, SI
-	JEQ          plain24
+	JEQ          plain35
 	MOVQ         184(AX), DI
 	MOVQ         16(DX), R8
 	IMULQ        DI, R8
@@ -8026,7 +10968,7 @@ whole22:
 	VBROADCASTSS (SI), Z8
 	VMULPS       Z8, Z6, Z6
 
-plain24:
+plain35:
 	MOVQ    48(AX), SI
 	MOVQ    168(AX), DI
 	MOVQ    16(DX), R8
@@ -8046,9 +10988,9 @@ plain24:
 	VMOVUPS Z5, (SI)
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Z6, (SI)
-	JMP     stored25
+	JMP     stored36
 
-middle23:
+middle34:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(DX), R8
@@ -8069,12 +11011,12 @@ middle23:
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Z6, (SI)
 
-stored25:
+stored36:
 	JMP end5
 
 narrower4:
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start26
+	JNE    start37
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -8082,9 +11024,9 @@ narrower4:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
-	JMP    sums27
+	JMP    sums38
 
-start26:
+start37:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(DX), R9
@@ -8105,7 +11047,7 @@ start26:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y6
 
-sums27:
+sums38:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
@@ -8117,10 +11059,10 @@ sums27:
 	LEAQ    (R10)(R10*2), R11
 	MOVQ    32(DX), R12
 	SUBQ    $0x04, R12
-	JL      tail29
+	JL      tail40
 	PCALIGN $0x40
 
-loop28:
+loop39:
 	VMOVUPS      (SI), Y7
 	VBROADCASTSS (DI), Y8
 	VFMADD231PS  Y7, Y8, Y0
@@ -8186,13 +11128,13 @@ loop28:
 	ADDQ         $0x10, R9
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, R12
-	JGE          loop28
+	JGE          loop39
 
-tail29:
+tail40:
 	ADDQ $0x04, R12
-	JZ   done31
+	JZ   done42
 
-tailloop30:
+tailloop41:
 	VMOVUPS      (SI), Y7
 	VBROADCASTSS (DI), Y8
 	VFMADD231PS  Y7, Y8, Y0
@@ -8213,11 +11155,11 @@ tailloop30:
 	ADDQ         $0x04, R9
 	ADDQ         $0x04, R8
 	DECQ         R12
-	JNZ          tailloop30
+	JNZ          tailloop41
 
-done31:
+done42:
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole32
+	JEQ          whole43
 	VMOVUPS      (SI), Y7
 	VBROADCASTSS (DI)(CX*1), Y8
 	VFMADD231PS  Y7, Y8, Y1
@@ -8271,12 +11213,12 @@ done31:
 	VBROADCASTSS 4(R8), Y8
 	VFMADD231PS  Y7, Y8, Y6
 
-whole32:
+whole43:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle33
+	JNE          middle44
 	MOVQ         96(AX), SI
 	TESTQ        SI, SI
-	JEQ          plain34
+	JEQ          plain45
 	MOVQ         184(AX), DI
 	MOVQ         16(DX), R8
 	IMULQ        DI, R8
@@ -8302,7 +11244,7 @@ whole32:
 	VBROADCASTSS (SI), Y8
 	VMULPS       Y8, Y6, Y6
 
-plain34:
+plain45:
 	MOVQ    48(AX), SI
 	MOVQ    168(AX), DI
 	MOVQ    16(DX), R8
@@ -8322,9 +11264,9 @@ plain34:
 	VMOVUPS Y5, (SI)
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Y6, (SI)
-	JMP     stored35
+	JMP     stored46
 
-middle33:
+middle44:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(DX), R8
@@ -8345,7 +11287,7 @@ middle33:
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Y6, (SI)
 
-stored35:
+stored46:
 end5:
 	ADDQ $0x38, DX
 	DECQ 192(AX)
@@ -8371,8 +11313,384 @@ tile1:
 columns2:
 	CMPQ   DI, $0x10
 	JLE    narrow3
+	CMPQ   DI, $0x18
+	JG     both6
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start6
+	JNE    start7
+	VXORPS Z0, Z0, Z0
+	VXORPS Y1, Y1, Y1
+	VXORPS Z2, Z2, Z2
+	VXORPS Y3, Y3, Y3
+	VXORPS Z4, Z4, Z4
+	VXORPS Y5, Y5, Y5
+	VXORPS Z6, Z6, Z6
+	VXORPS Y7, Y7, Y7
+	VXORPS Z8, Z8, Z8
+	VXORPS Y9, Y9, Y9
+	VXORPS Z10, Z10, Z10
+	VXORPS Y11, Y11, Y11
+	VXORPS Z12, Z12, Z12
+	VXORPS Y13, Y13, Y13
+	JMP    sums8
+
+start7:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z2
+	VMOVUPS 64(DI), Y3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z4
+	VMOVUPS 64(DI), Y5
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z6
+	VMOVUPS 64(DI), Y7
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z8
+	VMOVUPS 64(DI), Y9
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z10
+	VMOVUPS 64(DI), Y11
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z12
+	VMOVUPS 64(DI), Y13
+
+sums8:
+	MOVQ         (AX), DI
+	MOVQ         (DX), R8
+	LEAQ         (DI)(R8*4), DI
+	LEAQ         (CX)(CX*2), R8
+	MOVQ         152(AX), R9
+	SHLQ         $0x02, R9
+	LEAQ         (R9)(R9*2), R10
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole9
+	VMOVUPS      (SI), Z14
+	VMOVUPS      64(SI), Y15
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Y15, Y16, Y1
+	VMOVUPS      (SI)(R9*1), Z14
+	VMOVUPS      64(SI)(R9*1), Y15
+	VBROADCASTSS (DI)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Y15, Y16, Y1
+	VBROADCASTSS 4(DI)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Y15, Y16, Y3
+	VMOVUPS      (SI)(R9*2), Z14
+	VMOVUPS      64(SI)(R9*2), Y15
+	VBROADCASTSS (DI)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Y15, Y16, Y1
+	VBROADCASTSS 4(DI)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Y15, Y16, Y3
+	VBROADCASTSS 8(DI)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Y15, Y16, Y5
+	VMOVUPS      (SI)(R10*1), Z14
+	VMOVUPS      64(SI)(R10*1), Y15
+	VBROADCASTSS (DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Y15, Y16, Y1
+	VBROADCASTSS 4(DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Y15, Y16, Y3
+	VBROADCASTSS 8(DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Y15, Y16, Y5
+	VBROADCASTSS 12(DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Y15, Y16, Y7
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(CX*4), DI
+	VMOVUPS      (SI), Z14
+	VMOVUPS      64(SI), Y15
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Y15, Y16, Y1
+	VBROADCASTSS 4(DI), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Y15, Y16, Y3
+	VBROADCASTSS 8(DI), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Y15, Y16, Y5
+	VBROADCASTSS 12(DI), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Y15, Y16, Y7
+	VBROADCASTSS 16(DI), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Y15, Y16, Y9
+	VMOVUPS      (SI)(R9*1), Z14
+	VMOVUPS      64(SI)(R9*1), Y15
+	VBROADCASTSS (DI)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Y15, Y16, Y1
+	VBROADCASTSS 4(DI)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Y15, Y16, Y3
+	VBROADCASTSS 8(DI)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Y15, Y16, Y5
+	VBROADCASTSS 12(DI)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Y15, Y16, Y7
+	VBROADCASTSS 16(DI)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Y15, Y16, Y9
+	VBROADCASTSS 20(DI)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Y15, Y16, Y11
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+
+whole9:
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail11
+	PCALIGN $0x40
+
+loop10:
+	VMOVUPS      (SI), Z14
+	VMOVUPS      64(SI), Y15
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Y15, Y16, Y1
+	VBROADCASTSS 4(DI), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Y15, Y16, Y3
+	VBROADCASTSS 8(DI), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Y15, Y16, Y5
+	VBROADCASTSS 12(DI), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Y15, Y16, Y7
+	VBROADCASTSS 16(DI), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Y15, Y16, Y9
+	VBROADCASTSS 20(DI), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Y15, Y16, Y11
+	VBROADCASTSS 24(DI), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Y15, Y16, Y13
+	VMOVUPS      (SI)(R9*1), Z14
+	VMOVUPS      64(SI)(R9*1), Y15
+	VBROADCASTSS (DI)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Y15, Y16, Y1
+	VBROADCASTSS 4(DI)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Y15, Y16, Y3
+	VBROADCASTSS 8(DI)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Y15, Y16, Y5
+	VBROADCASTSS 12(DI)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Y15, Y16, Y7
+	VBROADCASTSS 16(DI)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Y15, Y16, Y9
+	VBROADCASTSS 20(DI)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Y15, Y16, Y11
+	VBROADCASTSS 24(DI)(CX*1), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Y15, Y16, Y13
+	VMOVUPS      (SI)(R9*2), Z14
+	VMOVUPS      64(SI)(R9*2), Y15
+	VBROADCASTSS (DI)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Y15, Y16, Y1
+	VBROADCASTSS 4(DI)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Y15, Y16, Y3
+	VBROADCASTSS 8(DI)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Y15, Y16, Y5
+	VBROADCASTSS 12(DI)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Y15, Y16, Y7
+	VBROADCASTSS 16(DI)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Y15, Y16, Y9
+	VBROADCASTSS 20(DI)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Y15, Y16, Y11
+	VBROADCASTSS 24(DI)(CX*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Y15, Y16, Y13
+	VMOVUPS      (SI)(R10*1), Z14
+	VMOVUPS      64(SI)(R10*1), Y15
+	VBROADCASTSS (DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Y15, Y16, Y1
+	VBROADCASTSS 4(DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Y15, Y16, Y3
+	VBROADCASTSS 8(DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Y15, Y16, Y5
+	VBROADCASTSS 12(DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Y15, Y16, Y7
+	VBROADCASTSS 16(DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Y15, Y16, Y9
+	VBROADCASTSS 20(DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Y15, Y16, Y11
+	VBROADCASTSS 24(DI)(R8*1), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Y15, Y16, Y13
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(CX*4), DI
+	SUBQ         $0x04, R11
+	JGE          loop10
+
+tail11:
+	ADDQ $0x04, R11
+	JZ   done13
+
+tailloop12:
+	VMOVUPS      (SI), Z14
+	VMOVUPS      64(SI), Y15
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Y15, Y16, Y1
+	VBROADCASTSS 4(DI), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Y15, Y16, Y3
+	VBROADCASTSS 8(DI), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Y15, Y16, Y5
+	VBROADCASTSS 12(DI), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Y15, Y16, Y7
+	VBROADCASTSS 16(DI), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Y15, Y16, Y9
+	VBROADCASTSS 20(DI), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Y15, Y16, Y11
+	VBROADCASTSS 24(DI), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Y15, Y16, Y13
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+	DECQ         R11
+	JNZ          tailloop12
+
+done13:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle14
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain15
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Z16
+	VMULPS       Z16, Z0, Z0
+	VMULPS       Y16, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z16
+	VMULPS       Z16, Z2, Z2
+	VMULPS       Y16, Y3, Y3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z16
+	VMULPS       Z16, Z4, Z4
+	VMULPS       Y16, Y5, Y5
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z16
+	VMULPS       Z16, Z6, Z6
+	VMULPS       Y16, Y7, Y7
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z16
+	VMULPS       Z16, Z8, Z8
+	VMULPS       Y16, Y9, Y9
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z16
+	VMULPS       Z16, Z10, Z10
+	VMULPS       Y16, Y11, Y11
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z16
+	VMULPS       Z16, Z12, Z12
+	VMULPS       Y16, Y13, Y13
+
+plain15:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Y1, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	VMOVUPS Y3, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Y5, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Y7, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Y9, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Y11, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Y13, 64(SI)
+	JMP     stored16
+
+middle14:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Y1, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	VMOVUPS Y3, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Y5, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Y7, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Y9, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Y11, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Y13, 64(SI)
+
+stored16:
+	JMP end5
+
+both6:
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start17
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -8387,9 +11705,9 @@ columns2:
 	VXORPS Z11, Z11, Z11
 	VXORPS Z12, Z12, Z12
 	VXORPS Z13, Z13, Z13
-	JMP    sums7
+	JMP    sums18
 
-start6:
+start17:
 	MOVQ    72(AX), R8
 	MOVQ    176(AX), R9
 	MOVQ    16(DX), R10
@@ -8417,7 +11735,7 @@ start6:
 	VMOVUPS (R8), Z12
 	VMOVUPS 64(R8), Z13
 
-sums7:
+sums18:
 	MOVQ         (AX), R8
 	MOVQ         (DX), R9
 	LEAQ         (R8)(R9*4), R8
@@ -8427,7 +11745,7 @@ sums7:
 	SHLQ         $0x02, R11
 	LEAQ         (R11)(R11*2), R12
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole8
+	JEQ          whole19
 	VMOVUPS      (R10), Z14
 	VMOVUPS      64(R10), Z15
 	VBROADCASTSS (R8), Z16
@@ -8510,13 +11828,13 @@ sums7:
 	ADDQ         R11, R10
 	ADDQ         CX, R8
 
-whole8:
+whole19:
 	MOVQ    32(DX), R13
 	SUBQ    $0x04, R13
-	JL      tail10
+	JL      tail21
 	PCALIGN $0x40
 
-loop9:
+loop20:
 	VMOVUPS      (R10), Z14
 	VMOVUPS      64(R10), Z15
 	VBROADCASTSS (R8), Z16
@@ -8612,13 +11930,13 @@ loop9:
 	LEAQ         (R10)(R11*4), R10
 	LEAQ         (R8)(CX*4), R8
 	SUBQ         $0x04, R13
-	JGE          loop9
+	JGE          loop20
 
-tail10:
+tail21:
 	ADDQ $0x04, R13
-	JZ   done12
+	JZ   done23
 
-tailloop11:
+tailloop22:
 	VMOVUPS      (R10), Z14
 	VMOVUPS      64(R10), Z15
 	VBROADCASTSS (R8), Z16
@@ -8645,14 +11963,14 @@ tailloop11:
 	ADDQ         R11, R10
 	ADDQ         CX, R8
 	DECQ         R13
-	JNZ          tailloop11
+	JNZ          tailloop22
 
-done12:
+done23:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle13
+	JNE          middle24
 	MOVQ         96(AX), R8
 	TESTQ        R8, R8
-	JEQ          plain14
+	JEQ          plain25
 	MOVQ         184(AX), R9
 	MOVQ         16(DX), R10
 	IMULQ        R9, R10
@@ -8685,7 +12003,7 @@ done12:
 	VMULPS       Z16, Z12, Z12
 	VMULPS       Z16, Z13, Z13
 
-plain14:
+plain25:
 	MOVQ    48(AX), R8
 	MOVQ    168(AX), R9
 	MOVQ    16(DX), R10
@@ -8712,9 +12030,9 @@ plain14:
 	LEAQ    (R8)(R9*4), R8
 	VMOVUPS Z12, (R8)
 	VMOVUPS Z13, 64(R8)
-	JMP     stored15
+	JMP     stored26
 
-middle13:
+middle24:
 	MOVQ    72(AX), R8
 	MOVQ    176(AX), R9
 	MOVQ    16(DX), R10
@@ -8742,7 +12060,7 @@ middle13:
 	VMOVUPS Z12, (R8)
 	VMOVUPS Z13, 64(R8)
 
-stored15:
+stored26:
 	ADDQ $0x00000020, BX
 	MOVQ 160(AX), R8
 	LEAQ (SI)(R8*4), SI
@@ -8754,7 +12072,7 @@ narrow3:
 	CMPQ   DI, $0x08
 	JLE    narrower4
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start16
+	JNE    start27
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -8762,9 +12080,9 @@ narrow3:
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
 	VXORPS Z6, Z6, Z6
-	JMP    sums17
+	JMP    sums28
 
-start16:
+start27:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(DX), R9
@@ -8785,7 +12103,7 @@ start16:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z6
 
-sums17:
+sums28:
 	MOVQ         (AX), DI
 	MOVQ         (DX), R8
 	LEAQ         (DI)(R8*4), DI
@@ -8794,7 +12112,7 @@ sums17:
 	SHLQ         $0x02, R9
 	LEAQ         (R9)(R9*2), R10
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole18
+	JEQ          whole29
 	VMOVUPS      (SI), Z7
 	VBROADCASTSS (DI), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -8850,13 +12168,13 @@ sums17:
 	ADDQ         R9, SI
 	ADDQ         CX, DI
 
-whole18:
+whole29:
 	MOVQ    32(DX), R11
 	SUBQ    $0x04, R11
-	JL      tail20
+	JL      tail31
 	PCALIGN $0x40
 
-loop19:
+loop30:
 	VMOVUPS      (SI), Z7
 	VBROADCASTSS (DI), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -8920,13 +12238,13 @@ loop19:
 	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
 	SUBQ         $0x04, R11
-	JGE          loop19
+	JGE          loop30
 
-tail20:
+tail31:
 	ADDQ $0x04, R11
-	JZ   done22
+	JZ   done33
 
-tailloop21:
+tailloop32:
 	VMOVUPS      (SI), Z7
 	VBROADCASTSS (DI), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -8945,14 +12263,14 @@ tailloop21:
 	ADDQ         R9, SI
 	ADDQ         CX, DI
 	DECQ         R11
-	JNZ          tailloop21
+	JNZ          tailloop32
 
-done22:
+done33:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle23
+	JNE          middle34
 	MOVQ         96(AX), SI
 	TESTQ        SI, SI
-	JEQ          plain24
+	JEQ          plain35
 	MOVQ         184(AX), DI
 	MOVQ         16(DX), R8
 	IMULQ        DI, R8
@@ -8978,7 +12296,7 @@ done22:
 	VBROADCASTSS (SI), Z8
 	VMULPS       Z8, Z6, Z6
 
-plain24:
+plain35:
 	MOVQ    48(AX), SI
 	MOVQ    168(AX), DI
 	MOVQ    16(DX), R8
@@ -8998,9 +12316,9 @@ plain24:
 	VMOVUPS Z5, (SI)
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Z6, (SI)
-	JMP     stored25
+	JMP     stored36
 
-middle23:
+middle34:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(DX), R8
@@ -9021,12 +12339,12 @@ middle23:
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Z6, (SI)
 
-stored25:
+stored36:
 	JMP end5
 
 narrower4:
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start26
+	JNE    start37
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -9034,9 +12352,9 @@ narrower4:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
-	JMP    sums27
+	JMP    sums38
 
-start26:
+start37:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(DX), R9
@@ -9057,7 +12375,7 @@ start26:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y6
 
-sums27:
+sums38:
 	MOVQ         (AX), DI
 	MOVQ         (DX), R8
 	LEAQ         (DI)(R8*4), DI
@@ -9066,7 +12384,7 @@ sums27:
 	SHLQ         $0x02, R9
 	LEAQ         (R9)(R9*2), R10
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole28
+	JEQ          whole39
 	VMOVUPS      (SI), Y7
 	VBROADCASTSS (DI), Y8
 	VFMADD231PS  Y7, Y8, Y0
@@ -9122,13 +12440,13 @@ sums27:
 	ADDQ         R9, SI
 	ADDQ         CX, DI
 
-whole28:
+whole39:
 	MOVQ    32(DX), R11
 	SUBQ    $0x04, R11
-	JL      tail30
+	JL      tail41
 	PCALIGN $0x40
 
-loop29:
+loop40:
 	VMOVUPS      (SI), Y7
 	VBROADCASTSS (DI), Y8
 	VFMADD231PS  Y7, Y8, Y0
@@ -9192,13 +12510,13 @@ loop29:
 	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
 	SUBQ         $0x04, R11
-	JGE          loop29
+	JGE          loop40
 
-tail30:
+tail41:
 	ADDQ $0x04, R11
-	JZ   done32
+	JZ   done43
 
-tailloop31:
+tailloop42:
 	VMOVUPS      (SI), Y7
 	VBROADCASTSS (DI), Y8
 	VFMADD231PS  Y7, Y8, Y0
@@ -9217,14 +12535,14 @@ tailloop31:
 	ADDQ         R9, SI
 	ADDQ         CX, DI
 	DECQ         R11
-	JNZ          tailloop31
+	JNZ          tailloop42
 
-done32:
+done43:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle33
+	JNE          middle44
 	MOVQ         96(AX), SI
 	TESTQ        SI, SI
-	JEQ          plain34
+	JEQ          plain45
 	MOVQ         184(AX), DI
 	MOVQ         16(DX), R8
 	IMULQ        DI, R8
@@ -9250,7 +12568,7 @@ done32:
 	VBROADCASTSS (SI), Y8
 	VMULPS       Y8, Y6, Y6
 
-plain34:
+plain45:
 	MOVQ    48(AX), SI
 	MOVQ    168(AX), DI
 	MOVQ    16(DX), R8
@@ -9270,9 +12588,9 @@ plain34:
 	VMOVUPS Y5, (SI)
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Y6, (SI)
-	JMP     stored35
+	JMP     stored46
 
-middle33:
+middle44:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(DX), R8
@@ -9293,7 +12611,7 @@ middle33:
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Y6, (SI)
 
-stored35:
+stored46:
 end5:
 	ADDQ $0x38, DX
 	DECQ 192(AX)
@@ -9319,8 +12637,441 @@ tile1:
 columns2:
 	CMPQ   DI, $0x10
 	JLE    narrow3
+	CMPQ   DI, $0x18
+	JG     both6
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start6
+	JNE    start7
+	VXORPS Z0, Z0, Z0
+	VXORPS Y1, Y1, Y1
+	VXORPS Z2, Z2, Z2
+	VXORPS Y3, Y3, Y3
+	VXORPS Z4, Z4, Z4
+	VXORPS Y5, Y5, Y5
+	VXORPS Z6, Z6, Z6
+	VXORPS Y7, Y7, Y7
+	VXORPS Z8, Z8, Z8
+	VXORPS Y9, Y9, Y9
+	VXORPS Z10, Z10, Z10
+	VXORPS Y11, Y11, Y11
+	VXORPS Z12, Z12, Z12
+	VXORPS Y13, Y13, Y13
+	VXORPS Z14, Z14, Z14
+	VXORPS Y15, Y15, Y15
+	JMP    sums8
+
+start7:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z2
+	VMOVUPS 64(DI), Y3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z4
+	VMOVUPS 64(DI), Y5
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z6
+	VMOVUPS 64(DI), Y7
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z8
+	VMOVUPS 64(DI), Y9
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z10
+	VMOVUPS 64(DI), Y11
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z12
+	VMOVUPS 64(DI), Y13
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z14
+	VMOVUPS 64(DI), Y15
+
+sums8:
+	MOVQ    (AX), DI
+	MOVQ    (DX), R8
+	LEAQ    (DI)(R8*4), DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (DI)(R8*1), R9
+	LEAQ    (R9)(R8*1), R8
+	MOVQ    152(AX), R10
+	SHLQ    $0x02, R10
+	LEAQ    (R10)(R10*2), R11
+	MOVQ    32(DX), R12
+	SUBQ    $0x04, R12
+	JL      tail10
+	PCALIGN $0x40
+
+loop9:
+	VMOVUPS      (SI), Z16
+	VMOVUPS      64(SI), Y17
+	VBROADCASTSS (DI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Y17, Y18, Y1
+	VBROADCASTSS (DI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Y17, Y18, Y3
+	VBROADCASTSS (DI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS (R9), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Y17, Y18, Y7
+	VBROADCASTSS (R9)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Y17, Y18, Y9
+	VBROADCASTSS (R9)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Y17, Y18, Y13
+	VBROADCASTSS (R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Y17, Y18, Y15
+	VMOVUPS      (SI)(R10*1), Z16
+	VMOVUPS      64(SI)(R10*1), Y17
+	VBROADCASTSS 4(DI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Y17, Y18, Y1
+	VBROADCASTSS 4(DI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Y17, Y18, Y3
+	VBROADCASTSS 4(DI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS 4(R9), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Y17, Y18, Y7
+	VBROADCASTSS 4(R9)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Y17, Y18, Y9
+	VBROADCASTSS 4(R9)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS 4(R8), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Y17, Y18, Y13
+	VBROADCASTSS 4(R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Y17, Y18, Y15
+	VMOVUPS      (SI)(R10*2), Z16
+	VMOVUPS      64(SI)(R10*2), Y17
+	VBROADCASTSS 8(DI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Y17, Y18, Y1
+	VBROADCASTSS 8(DI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Y17, Y18, Y3
+	VBROADCASTSS 8(DI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS 8(R9), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Y17, Y18, Y7
+	VBROADCASTSS 8(R9)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Y17, Y18, Y9
+	VBROADCASTSS 8(R9)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS 8(R8), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Y17, Y18, Y13
+	VBROADCASTSS 8(R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Y17, Y18, Y15
+	VMOVUPS      (SI)(R11*1), Z16
+	VMOVUPS      64(SI)(R11*1), Y17
+	VBROADCASTSS 12(DI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Y17, Y18, Y1
+	VBROADCASTSS 12(DI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Y17, Y18, Y3
+	VBROADCASTSS 12(DI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS 12(R9), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Y17, Y18, Y7
+	VBROADCASTSS 12(R9)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Y17, Y18, Y9
+	VBROADCASTSS 12(R9)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS 12(R8), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Y17, Y18, Y13
+	VBROADCASTSS 12(R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Y17, Y18, Y15
+	LEAQ         (SI)(R10*4), SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R12
+	JGE          loop9
+
+tail10:
+	ADDQ $0x04, R12
+	JZ   done12
+
+tailloop11:
+	VMOVUPS      (SI), Z16
+	VMOVUPS      64(SI), Y17
+	VBROADCASTSS (DI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Y17, Y18, Y1
+	VBROADCASTSS (DI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Y17, Y18, Y3
+	VBROADCASTSS (DI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS (R9), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Y17, Y18, Y7
+	VBROADCASTSS (R9)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Y17, Y18, Y9
+	VBROADCASTSS (R9)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Y17, Y18, Y13
+	VBROADCASTSS (R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Y17, Y18, Y15
+	ADDQ         R10, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, R8
+	DECQ         R12
+	JNZ          tailloop11
+
+done12:
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole13
+	VMOVUPS      (SI), Z16
+	VMOVUPS      64(SI), Y17
+	VBROADCASTSS (DI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Y17, Y18, Y3
+	VBROADCASTSS (DI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS (R9), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Y17, Y18, Y7
+	VBROADCASTSS (R9)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Y17, Y18, Y9
+	VBROADCASTSS (R9)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Y17, Y18, Y13
+	VBROADCASTSS (R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Y17, Y18, Y15
+	VMOVUPS      (SI)(R10*1), Z16
+	VMOVUPS      64(SI)(R10*1), Y17
+	VBROADCASTSS 4(DI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS 4(R9), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Y17, Y18, Y7
+	VBROADCASTSS 4(R9)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Y17, Y18, Y9
+	VBROADCASTSS 4(R9)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS 4(R8), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Y17, Y18, Y13
+	VBROADCASTSS 4(R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Y17, Y18, Y15
+	VMOVUPS      (SI)(R10*2), Z16
+	VMOVUPS      64(SI)(R10*2), Y17
+	VBROADCASTSS 8(R9), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Y17, Y18, Y7
+	VBROADCASTSS 8(R9)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Y17, Y18, Y9
+	VBROADCASTSS 8(R9)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS 8(R8), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Y17, Y18, Y13
+	VBROADCASTSS 8(R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Y17, Y18, Y15
+	VMOVUPS      (SI)(R11*1), Z16
+	VMOVUPS      64(SI)(R11*1), Y17
+	VBROADCASTSS 12(R9)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Y17, Y18, Y9
+	VBROADCASTSS 12(R9)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS 12(R8), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Y17, Y18, Y13
+	VBROADCASTSS 12(R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Y17, Y18, Y15
+	LEAQ         (SI)(R10*4), SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R8
+	VMOVUPS      (SI), Z16
+	VMOVUPS      64(SI), Y17
+	VBROADCASTSS (R9)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Y17, Y18, Y13
+	VBROADCASTSS (R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Y17, Y18, Y15
+	VMOVUPS      (SI)(R10*1), Z16
+	VMOVUPS      64(SI)(R10*1), Y17
+	VBROADCASTSS 4(R8), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Y17, Y18, Y13
+	VBROADCASTSS 4(R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Y17, Y18, Y15
+	VMOVUPS      (SI)(R10*2), Z16
+	VMOVUPS      64(SI)(R10*2), Y17
+	VBROADCASTSS 8(R8)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Y17, Y18, Y15
+
+whole13:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle14
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain15
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Z18
+	VMULPS       Z18, Z0, Z0
+	VMULPS       Y18, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z18
+	VMULPS       Z18, Z2, Z2
+	VMULPS       Y18, Y3, Y3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z18
+	VMULPS       Z18, Z4, Z4
+	VMULPS       Y18, Y5, Y5
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z18
+	VMULPS       Z18, Z6, Z6
+	VMULPS       Y18, Y7, Y7
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z18
+	VMULPS       Z18, Z8, Z8
+	VMULPS       Y18, Y9, Y9
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z18
+	VMULPS       Z18, Z10, Z10
+	VMULPS       Y18, Y11, Y11
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z18
+	VMULPS       Z18, Z12, Z12
+	VMULPS       Y18, Y13, Y13
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z18
+	VMULPS       Z18, Z14, Z14
+	VMULPS       Y18, Y15, Y15
+
+plain15:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Y1, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	VMOVUPS Y3, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Y5, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Y7, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Y9, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Y11, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Y13, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Y15, 64(SI)
+	JMP     stored16
+
+middle14:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Y1, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	VMOVUPS Y3, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Y5, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Y7, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Y9, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Y11, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Y13, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Y15, 64(SI)
+
+stored16:
+	JMP end5
+
+both6:
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start17
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -9337,9 +13088,9 @@ columns2:
 	VXORPS Z13, Z13, Z13
 	VXORPS Z14, Z14, Z14
 	VXORPS Z15, Z15, Z15
-	JMP    sums7
+	JMP    sums18
 
-start6:
+start17:
 	MOVQ    72(AX), R8
 	MOVQ    176(AX), R9
 	MOVQ    16(DX), R10
@@ -9370,7 +13121,7 @@ start6:
 	VMOVUPS (R8), Z14
 	VMOVUPS 64(R8), Z15
 
-sums7:
+sums18:
 	MOVQ    (AX), R8
 	MOVQ    (DX), R9
 	LEAQ    (R8)(R9*4), R8
@@ -9383,10 +13134,10 @@ sums7:
 	LEAQ    (R12)(R12*2), R13
 	MOVQ    32(DX), R14
 	SUBQ    $0x04, R14
-	JL      tail9
+	JL      tail20
 	PCALIGN $0x40
 
-loop8:
+loop19:
 	VMOVUPS      (R11), Z16
 	VMOVUPS      64(R11), Z17
 	VBROADCASTSS (R8), Z18
@@ -9496,13 +13247,13 @@ loop8:
 	ADDQ         $0x10, R10
 	ADDQ         $0x10, R9
 	SUBQ         $0x04, R14
-	JGE          loop8
+	JGE          loop19
 
-tail9:
+tail20:
 	ADDQ $0x04, R14
-	JZ   done11
+	JZ   done22
 
-tailloop10:
+tailloop21:
 	VMOVUPS      (R11), Z16
 	VMOVUPS      64(R11), Z17
 	VBROADCASTSS (R8), Z18
@@ -9534,11 +13285,11 @@ tailloop10:
 	ADDQ         $0x04, R10
 	ADDQ         $0x04, R9
 	DECQ         R14
-	JNZ          tailloop10
+	JNZ          tailloop21
 
-done11:
+done22:
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole12
+	JEQ          whole23
 	VMOVUPS      (R11), Z16
 	VMOVUPS      64(R11), Z17
 	VBROADCASTSS (R8)(CX*1), Z18
@@ -9642,12 +13393,12 @@ done11:
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
 
-whole12:
+whole23:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle13
+	JNE          middle24
 	MOVQ         96(AX), R8
 	TESTQ        R8, R8
-	JEQ          plain14
+	JEQ          plain25
 	MOVQ         184(AX), R9
 	MOVQ         16(DX), R10
 	IMULQ        R9, R10
@@ -9684,7 +13435,7 @@ whole12:
 	VMULPS       Z18, Z14, Z14
 	VMULPS       Z18, Z15, Z15
 
-plain14:
+plain25:
 	MOVQ    48(AX), R8
 	MOVQ    168(AX), R9
 	MOVQ    16(DX), R10
@@ -9714,9 +13465,9 @@ plain14:
 	LEAQ    (R8)(R9*4), R8
 	VMOVUPS Z14, (R8)
 	VMOVUPS Z15, 64(R8)
-	JMP     stored15
+	JMP     stored26
 
-middle13:
+middle24:
 	MOVQ    72(AX), R8
 	MOVQ    176(AX), R9
 	MOVQ    16(DX), R10
@@ -9747,7 +13498,7 @@ middle13:
 	VMOVUPS Z14, (R8)
 	VMOVUPS Z15, 64(R8)
 
-stored15:
+stored26:
 	ADDQ $0x00000020, BX
 	MOVQ 160(AX), R8
 	LEAQ (SI)(R8*4), SI
@@ -9759,7 +13510,7 @@ narrow3:
 	CMPQ   DI, $0x08
 	JLE    narrower4
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start16
+	JNE    start27
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -9768,9 +13519,9 @@ narrow3:
 	VXORPS Z5, Z5, Z5
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
-	JMP    sums17
+	JMP    sums28
 
-start16:
+start27:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(DX), R9
@@ -9793,7 +13544,7 @@ start16:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z7
 
-sums17:
+sums28:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
@@ -9805,10 +13556,10 @@ sums17:
 	LEAQ    (R10)(R10*2), R11
 	MOVQ    32(DX), R12
 	SUBQ    $0x04, R12
-	JL      tail19
+	JL      tail30
 	PCALIGN $0x40
 
-loop18:
+loop29:
 	VMOVUPS      (SI), Z8
 	VBROADCASTSS (DI), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -9882,13 +13633,13 @@ loop18:
 	ADDQ         $0x10, R9
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, R12
-	JGE          loop18
+	JGE          loop29
 
-tail19:
+tail30:
 	ADDQ $0x04, R12
-	JZ   done21
+	JZ   done32
 
-tailloop20:
+tailloop31:
 	VMOVUPS      (SI), Z8
 	VBROADCASTSS (DI), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -9911,11 +13662,11 @@ tailloop20:
 	ADDQ         $0x04, R9
 	ADDQ         $0x04, R8
 	DECQ         R12
-	JNZ          tailloop20
+	JNZ          tailloop31
 
-done21:
+done32:
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole22
+	JEQ          whole33
 	VMOVUPS      (SI), Z8
 	VBROADCASTSS (DI)(CX*1), Z9
 	VFMADD231PS  Z8, Z9, Z1
@@ -9984,12 +13735,12 @@ done21:
 	VBROADCASTSS 8(R8)(CX*1), Z9
 	VFMADD231PS  Z8, Z9, Z7
 
-whole22:
+whole33:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle23
+	JNE          middle34
 	MOVQ         96(AX), SI
 	TESTQ        SI, SI
-	JEQ          plain24
+	JEQ          plain35
 	MOVQ         184(AX), DI
 	MOVQ         16(DX), R8
 	IMULQ        DI, R8
@@ -10018,7 +13769,7 @@ whole22:
 	VBROADCASTSS (SI), Z9
 	VMULPS       Z9, Z7, Z7
 
-plain24:
+plain35:
 	MOVQ    48(AX), SI
 	MOVQ    168(AX), DI
 	MOVQ    16(DX), R8
@@ -10040,9 +13791,9 @@ plain24:
 	VMOVUPS Z6, (SI)
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Z7, (SI)
-	JMP     stored25
+	JMP     stored36
 
-middle23:
+middle34:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(DX), R8
@@ -10065,12 +13816,12 @@ middle23:
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Z7, (SI)
 
-stored25:
+stored36:
 	JMP end5
 
 narrower4:
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start26
+	JNE    start37
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -10079,9 +13830,9 @@ narrower4:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	JMP    sums27
+	JMP    sums38
 
-start26:
+start37:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(DX), R9
@@ -10104,7 +13855,7 @@ start26:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y7
 
-sums27:
+sums38:
 	MOVQ    (AX), DI
 	MOVQ    (DX), R8
 	LEAQ    (DI)(R8*4), DI
@@ -10116,10 +13867,10 @@ sums27:
 	LEAQ    (R10)(R10*2), R11
 	MOVQ    32(DX), R12
 	SUBQ    $0x04, R12
-	JL      tail29
+	JL      tail40
 	PCALIGN $0x40
 
-loop28:
+loop39:
 	VMOVUPS      (SI), Y8
 	VBROADCASTSS (DI), Y9
 	VFMADD231PS  Y8, Y9, Y0
@@ -10193,13 +13944,13 @@ loop28:
 	ADDQ         $0x10, R9
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, R12
-	JGE          loop28
+	JGE          loop39
 
-tail29:
+tail40:
 	ADDQ $0x04, R12
-	JZ   done31
+	JZ   done42
 
-tailloop30:
+tailloop41:
 	VMOVUPS      (SI), Y8
 	VBROADCASTSS (DI), Y9
 	VFMADD231PS  Y8, Y9, Y0
@@ -10222,11 +13973,11 @@ tailloop30:
 	ADDQ         $0x04, R9
 	ADDQ         $0x04, R8
 	DECQ         R12
-	JNZ          tailloop30
+	JNZ          tailloop41
 
-done31:
+done42:
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole32
+	JEQ          whole43
 	VMOVUPS      (SI), Y8
 	VBROADCASTSS (DI)(CX*1), Y9
 	VFMADD231PS  Y8, Y9, Y1
@@ -10295,12 +14046,12 @@ done31:
 	VBROADCASTSS 8(R8)(CX*1), Y9
 	VFMADD231PS  Y8, Y9, Y7
 
-whole32:
+whole43:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle33
+	JNE          middle44
 	MOVQ         96(AX), SI
 	TESTQ        SI, SI
-	JEQ          plain34
+	JEQ          plain45
 	MOVQ         184(AX), DI
 	MOVQ         16(DX), R8
 	IMULQ        DI, R8
@@ -10329,7 +14080,7 @@ whole32:
 	VBROADCASTSS (SI), Y9
 	VMULPS       Y9, Y7, Y7
 
-plain34:
+plain45:
 	MOVQ    48(AX), SI
 	MOVQ    168(AX), DI
 	MOVQ    16(DX), R8
@@ -10351,9 +14102,9 @@ plain34:
 	VMOVUPS Y6, (SI)
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Y7, (SI)
-	JMP     stored35
+	JMP     stored46
 
-middle33:
+middle44:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(DX), R8
@@ -10376,7 +14127,7 @@ middle33:
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Y7, (SI)
 
-stored35:
+stored46:
 end5:
 	ADDQ $0x38, DX
 	DECQ 192(AX)
@@ -10402,8 +14153,439 @@ tile1:
 columns2:
 	CMPQ   DI, $0x10
 	JLE    narrow3
+	CMPQ   DI, $0x18
+	JG     both6
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start6
+	JNE    start7
+	VXORPS Z0, Z0, Z0
+	VXORPS Y1, Y1, Y1
+	VXORPS Z2, Z2, Z2
+	VXORPS Y3, Y3, Y3
+	VXORPS Z4, Z4, Z4
+	VXORPS Y5, Y5, Y5
+	VXORPS Z6, Z6, Z6
+	VXORPS Y7, Y7, Y7
+	VXORPS Z8, Z8, Z8
+	VXORPS Y9, Y9, Y9
+	VXORPS Z10, Z10, Z10
+	VXORPS Y11, Y11, Y11
+	VXORPS Z12, Z12, Z12
+	VXORPS Y13, Y13, Y13
+	VXORPS Z14, Z14, Z14
+	VXORPS Y15, Y15, Y15
+	JMP    sums8
+
+start7:
+	MOVQ    72(AX), DI
+	MOVQ    176(AX), R8
+	MOVQ    16(DX), R9
+	IMULQ   R8, R9
+	ADDQ    BX, R9
+	LEAQ    (DI)(R9*4), DI
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Y1
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z2
+	VMOVUPS 64(DI), Y3
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z4
+	VMOVUPS 64(DI), Y5
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z6
+	VMOVUPS 64(DI), Y7
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z8
+	VMOVUPS 64(DI), Y9
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z10
+	VMOVUPS 64(DI), Y11
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z12
+	VMOVUPS 64(DI), Y13
+	LEAQ    (DI)(R8*4), DI
+	VMOVUPS (DI), Z14
+	VMOVUPS 64(DI), Y15
+
+sums8:
+	MOVQ         (AX), DI
+	MOVQ         (DX), R8
+	LEAQ         (DI)(R8*4), DI
+	LEAQ         (CX)(CX*2), R8
+	MOVQ         152(AX), R9
+	SHLQ         $0x02, R9
+	LEAQ         (R9)(R9*2), R10
+	TESTQ        $0x00000004, 48(DX)
+	JEQ          whole9
+	VMOVUPS      (SI), Z16
+	VMOVUPS      64(SI), Y17
+	VBROADCASTSS (DI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Y17, Y18, Y1
+	VMOVUPS      (SI)(R9*1), Z16
+	VMOVUPS      64(SI)(R9*1), Y17
+	VBROADCASTSS (DI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Y17, Y18, Y1
+	VBROADCASTSS 4(DI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Y17, Y18, Y3
+	VMOVUPS      (SI)(R9*2), Z16
+	VMOVUPS      64(SI)(R9*2), Y17
+	VBROADCASTSS (DI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Y17, Y18, Y1
+	VBROADCASTSS 4(DI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Y17, Y18, Y3
+	VBROADCASTSS 8(DI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VMOVUPS      (SI)(R10*1), Z16
+	VMOVUPS      64(SI)(R10*1), Y17
+	VBROADCASTSS (DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Y17, Y18, Y1
+	VBROADCASTSS 4(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Y17, Y18, Y3
+	VBROADCASTSS 8(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS 12(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Y17, Y18, Y7
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(CX*4), DI
+	VMOVUPS      (SI), Z16
+	VMOVUPS      64(SI), Y17
+	VBROADCASTSS (DI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Y17, Y18, Y1
+	VBROADCASTSS 4(DI), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Y17, Y18, Y3
+	VBROADCASTSS 8(DI), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS 12(DI), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Y17, Y18, Y7
+	VBROADCASTSS 16(DI), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Y17, Y18, Y9
+	VMOVUPS      (SI)(R9*1), Z16
+	VMOVUPS      64(SI)(R9*1), Y17
+	VBROADCASTSS (DI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Y17, Y18, Y1
+	VBROADCASTSS 4(DI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Y17, Y18, Y3
+	VBROADCASTSS 8(DI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS 12(DI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Y17, Y18, Y7
+	VBROADCASTSS 16(DI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Y17, Y18, Y9
+	VBROADCASTSS 20(DI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VMOVUPS      (SI)(R9*2), Z16
+	VMOVUPS      64(SI)(R9*2), Y17
+	VBROADCASTSS (DI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Y17, Y18, Y1
+	VBROADCASTSS 4(DI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Y17, Y18, Y3
+	VBROADCASTSS 8(DI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS 12(DI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Y17, Y18, Y7
+	VBROADCASTSS 16(DI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Y17, Y18, Y9
+	VBROADCASTSS 20(DI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS 24(DI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Y17, Y18, Y13
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+
+whole9:
+	MOVQ    32(DX), R11
+	SUBQ    $0x04, R11
+	JL      tail11
+	PCALIGN $0x40
+
+loop10:
+	VMOVUPS      (SI), Z16
+	VMOVUPS      64(SI), Y17
+	VBROADCASTSS (DI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Y17, Y18, Y1
+	VBROADCASTSS 4(DI), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Y17, Y18, Y3
+	VBROADCASTSS 8(DI), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS 12(DI), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Y17, Y18, Y7
+	VBROADCASTSS 16(DI), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Y17, Y18, Y9
+	VBROADCASTSS 20(DI), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS 24(DI), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Y17, Y18, Y13
+	VBROADCASTSS 28(DI), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Y17, Y18, Y15
+	VMOVUPS      (SI)(R9*1), Z16
+	VMOVUPS      64(SI)(R9*1), Y17
+	VBROADCASTSS (DI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Y17, Y18, Y1
+	VBROADCASTSS 4(DI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Y17, Y18, Y3
+	VBROADCASTSS 8(DI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS 12(DI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Y17, Y18, Y7
+	VBROADCASTSS 16(DI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Y17, Y18, Y9
+	VBROADCASTSS 20(DI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS 24(DI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Y17, Y18, Y13
+	VBROADCASTSS 28(DI)(CX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Y17, Y18, Y15
+	VMOVUPS      (SI)(R9*2), Z16
+	VMOVUPS      64(SI)(R9*2), Y17
+	VBROADCASTSS (DI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Y17, Y18, Y1
+	VBROADCASTSS 4(DI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Y17, Y18, Y3
+	VBROADCASTSS 8(DI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS 12(DI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Y17, Y18, Y7
+	VBROADCASTSS 16(DI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Y17, Y18, Y9
+	VBROADCASTSS 20(DI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS 24(DI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Y17, Y18, Y13
+	VBROADCASTSS 28(DI)(CX*2), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Y17, Y18, Y15
+	VMOVUPS      (SI)(R10*1), Z16
+	VMOVUPS      64(SI)(R10*1), Y17
+	VBROADCASTSS (DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Y17, Y18, Y1
+	VBROADCASTSS 4(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Y17, Y18, Y3
+	VBROADCASTSS 8(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS 12(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Y17, Y18, Y7
+	VBROADCASTSS 16(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Y17, Y18, Y9
+	VBROADCASTSS 20(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS 24(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Y17, Y18, Y13
+	VBROADCASTSS 28(DI)(R8*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Y17, Y18, Y15
+	LEAQ         (SI)(R9*4), SI
+	LEAQ         (DI)(CX*4), DI
+	SUBQ         $0x04, R11
+	JGE          loop10
+
+tail11:
+	ADDQ $0x04, R11
+	JZ   done13
+
+tailloop12:
+	VMOVUPS      (SI), Z16
+	VMOVUPS      64(SI), Y17
+	VBROADCASTSS (DI), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Y17, Y18, Y1
+	VBROADCASTSS 4(DI), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Y17, Y18, Y3
+	VBROADCASTSS 8(DI), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Y17, Y18, Y5
+	VBROADCASTSS 12(DI), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Y17, Y18, Y7
+	VBROADCASTSS 16(DI), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Y17, Y18, Y9
+	VBROADCASTSS 20(DI), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Y17, Y18, Y11
+	VBROADCASTSS 24(DI), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Y17, Y18, Y13
+	VBROADCASTSS 28(DI), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Y17, Y18, Y15
+	ADDQ         R9, SI
+	ADDQ         CX, DI
+	DECQ         R11
+	JNZ          tailloop12
+
+done13:
+	TESTQ        $0x00000002, 48(DX)
+	JNE          middle14
+	MOVQ         96(AX), SI
+	TESTQ        SI, SI
+	JEQ          plain15
+	MOVQ         184(AX), DI
+	MOVQ         16(DX), R8
+	IMULQ        DI, R8
+	LEAQ         (SI)(R8*4), SI
+	VBROADCASTSS (SI), Z18
+	VMULPS       Z18, Z0, Z0
+	VMULPS       Y18, Y1, Y1
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z18
+	VMULPS       Z18, Z2, Z2
+	VMULPS       Y18, Y3, Y3
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z18
+	VMULPS       Z18, Z4, Z4
+	VMULPS       Y18, Y5, Y5
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z18
+	VMULPS       Z18, Z6, Z6
+	VMULPS       Y18, Y7, Y7
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z18
+	VMULPS       Z18, Z8, Z8
+	VMULPS       Y18, Y9, Y9
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z18
+	VMULPS       Z18, Z10, Z10
+	VMULPS       Y18, Y11, Y11
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z18
+	VMULPS       Z18, Z12, Z12
+	VMULPS       Y18, Y13, Y13
+	LEAQ         (SI)(DI*4), SI
+	VBROADCASTSS (SI), Z18
+	VMULPS       Z18, Z14, Z14
+	VMULPS       Y18, Y15, Y15
+
+plain15:
+	MOVQ    48(AX), SI
+	MOVQ    168(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Y1, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	VMOVUPS Y3, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Y5, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Y7, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Y9, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Y11, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Y13, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Y15, 64(SI)
+	JMP     stored16
+
+middle14:
+	MOVQ    72(AX), SI
+	MOVQ    176(AX), DI
+	MOVQ    16(DX), R8
+	IMULQ   DI, R8
+	ADDQ    BX, R8
+	LEAQ    (SI)(R8*4), SI
+	VMOVUPS Z0, (SI)
+	VMOVUPS Y1, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z2, (SI)
+	VMOVUPS Y3, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z4, (SI)
+	VMOVUPS Y5, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z6, (SI)
+	VMOVUPS Y7, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z8, (SI)
+	VMOVUPS Y9, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z10, (SI)
+	VMOVUPS Y11, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z12, (SI)
+	VMOVUPS Y13, 64(SI)
+	LEAQ    (SI)(DI*4), SI
+	VMOVUPS Z14, (SI)
+	VMOVUPS Y15, 64(SI)
+
+stored16:
+	JMP end5
+
+both6:
+	TESTQ  $0x00000001, 48(DX)
+	JNE    start17
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -10420,9 +14602,9 @@ columns2:
 	VXORPS Z13, Z13, Z13
 	VXORPS Z14, Z14, Z14
 	VXORPS Z15, Z15, Z15
-	JMP    sums7
+	JMP    sums18
 
-start6:
+start17:
 	MOVQ    72(AX), R8
 	MOVQ    176(AX), R9
 	MOVQ    16(DX), R10
@@ -10453,7 +14635,7 @@ start6:
 	VMOVUPS (R8), Z14
 	VMOVUPS 64(R8), Z15
 
-sums7:
+sums18:
 	MOVQ         (AX), R8
 	MOVQ         (DX), R9
 	LEAQ         (R8)(R9*4), R8
@@ -10463,7 +14645,7 @@ sums7:
 	SHLQ         $0x02, R11
 	LEAQ         (R11)(R11*2), R12
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole8
+	JEQ          whole19
 	VMOVUPS      (R10), Z16
 	VMOVUPS      64(R10), Z17
 	VBROADCASTSS (R8), Z18
@@ -10571,13 +14753,13 @@ sums7:
 	ADDQ         R11, R10
 	ADDQ         CX, R8
 
-whole8:
+whole19:
 	MOVQ    32(DX), R13
 	SUBQ    $0x04, R13
-	JL      tail10
+	JL      tail21
 	PCALIGN $0x40
 
-loop9:
+loop20:
 	VMOVUPS      (R10), Z16
 	VMOVUPS      64(R10), Z17
 	VBROADCASTSS (R8), Z18
@@ -10685,13 +14867,13 @@ loop9:
 	LEAQ         (R10)(R11*4), R10
 	LEAQ         (R8)(CX*4), R8
 	SUBQ         $0x04, R13
-	JGE          loop9
+	JGE          loop20
 
-tail10:
+tail21:
 	ADDQ $0x04, R13
-	JZ   done12
+	JZ   done23
 
-tailloop11:
+tailloop22:
 	VMOVUPS      (R10), Z16
 	VMOVUPS      64(R10), Z17
 	VBROADCASTSS (R8), Z18
@@ -10721,14 +14903,14 @@ tailloop11:
 	ADDQ         R11, R10
 	ADDQ         CX, R8
 	DECQ         R13
-	JNZ          tailloop11
+	JNZ          tailloop22
 
-done12:
+done23:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle13
+	JNE          middle24
 	MOVQ         96(AX), R8
 	TESTQ        R8, R8
-	JEQ          plain14
+	JEQ          plain25
 	MOVQ         184(AX), R9
 	MOVQ         16(DX), R10
 	IMULQ        R9, R10
@@ -10765,7 +14947,7 @@ done12:
 	VMULPS       Z18, Z14, Z14
 	VMULPS       Z18, Z15, Z15
 
-plain14:
+plain25:
 	MOVQ    48(AX), R8
 	MOVQ    168(AX), R9
 	MOVQ    16(DX), R10
@@ -10795,9 +14977,9 @@ plain14:
 	LEAQ    (R8)(R9*4), R8
 	VMOVUPS Z14, (R8)
 	VMOVUPS Z15, 64(R8)
-	JMP     stored15
+	JMP     stored26
 
-middle13:
+middle24:
 	MOVQ    72(AX), R8
 	MOVQ    176(AX), R9
 	MOVQ    16(DX), R10
@@ -10828,7 +15010,7 @@ middle13:
 	VMOVUPS Z14, (R8)
 	VMOVUPS Z15, 64(R8)
 
-stored15:
+stored26:
 	ADDQ $0x00000020, BX
 	MOVQ 160(AX), R8
 	LEAQ (SI)(R8*4), SI
@@ -10840,7 +15022,7 @@ narrow3:
 	CMPQ   DI, $0x08
 	JLE    narrower4
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start16
+	JNE    start27
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -10849,9 +15031,9 @@ narrow3:
 	VXORPS Z5, Z5, Z5
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
-	JMP    sums17
+	JMP    sums28
 
-start16:
+start27:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(DX), R9
@@ -10874,7 +15056,7 @@ start16:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Z7
 
-sums17:
+sums28:
 	MOVQ         (AX), DI
 	MOVQ         (DX), R8
 	LEAQ         (DI)(R8*4), DI
@@ -10883,7 +15065,7 @@ sums17:
 	SHLQ         $0x02, R9
 	LEAQ         (R9)(R9*2), R10
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole18
+	JEQ          whole29
 	VMOVUPS      (SI), Z8
 	VBROADCASTSS (DI), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -10956,13 +15138,13 @@ sums17:
 	ADDQ         R9, SI
 	ADDQ         CX, DI
 
-whole18:
+whole29:
 	MOVQ    32(DX), R11
 	SUBQ    $0x04, R11
-	JL      tail20
+	JL      tail31
 	PCALIGN $0x40
 
-loop19:
+loop30:
 	VMOVUPS      (SI), Z8
 	VBROADCASTSS (DI), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -11034,13 +15216,13 @@ loop19:
 	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
 	SUBQ         $0x04, R11
-	JGE          loop19
+	JGE          loop30
 
-tail20:
+tail31:
 	ADDQ $0x04, R11
-	JZ   done22
+	JZ   done33
 
-tailloop21:
+tailloop32:
 	VMOVUPS      (SI), Z8
 	VBROADCASTSS (DI), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -11061,14 +15243,14 @@ tailloop21:
 	ADDQ         R9, SI
 	ADDQ         CX, DI
 	DECQ         R11
-	JNZ          tailloop21
+	JNZ          tailloop32
 
-done22:
+done33:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle23
+	JNE          middle34
 	MOVQ         96(AX), SI
 	TESTQ        SI, SI
-	JEQ          plain24
+	JEQ          plain35
 	MOVQ         184(AX), DI
 	MOVQ         16(DX), R8
 	IMULQ        DI, R8
@@ -11097,7 +15279,7 @@ done22:
 	VBROADCASTSS (SI), Z9
 	VMULPS       Z9, Z7, Z7
 
-plain24:
+plain35:
 	MOVQ    48(AX), SI
 	MOVQ    168(AX), DI
 	MOVQ    16(DX), R8
@@ -11119,9 +15301,9 @@ plain24:
 	VMOVUPS Z6, (SI)
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Z7, (SI)
-	JMP     stored25
+	JMP     stored36
 
-middle23:
+middle34:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(DX), R8
@@ -11144,12 +15326,12 @@ middle23:
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Z7, (SI)
 
-stored25:
+stored36:
 	JMP end5
 
 narrower4:
 	TESTQ  $0x00000001, 48(DX)
-	JNE    start26
+	JNE    start37
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -11158,9 +15340,9 @@ narrower4:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	JMP    sums27
+	JMP    sums38
 
-start26:
+start37:
 	MOVQ    72(AX), DI
 	MOVQ    176(AX), R8
 	MOVQ    16(DX), R9
@@ -11183,7 +15365,7 @@ start26:
 	LEAQ    (DI)(R8*4), DI
 	VMOVUPS (DI), Y7
 
-sums27:
+sums38:
 	MOVQ         (AX), DI
 	MOVQ         (DX), R8
 	LEAQ         (DI)(R8*4), DI
@@ -11192,7 +15374,7 @@ sums27:
 	SHLQ         $0x02, R9
 	LEAQ         (R9)(R9*2), R10
 	TESTQ        $0x00000004, 48(DX)
-	JEQ          whole28
+	JEQ          whole39
 	VMOVUPS      (SI), Y8
 	VBROADCASTSS (DI), Y9
 	VFMADD231PS  Y8, Y9, Y0
@@ -11265,13 +15447,13 @@ sums27:
 	ADDQ         R9, SI
 	ADDQ         CX, DI
 
-whole28:
+whole39:
 	MOVQ    32(DX), R11
 	SUBQ    $0x04, R11
-	JL      tail30
+	JL      tail41
 	PCALIGN $0x40
 
-loop29:
+loop40:
 	VMOVUPS      (SI), Y8
 	VBROADCASTSS (DI), Y9
 	VFMADD231PS  Y8, Y9, Y0
@@ -11343,13 +15525,13 @@ loop29:
 	LEAQ         (SI)(R9*4), SI
 	LEAQ         (DI)(CX*4), DI
 	SUBQ         $0x04, R11
-	JGE          loop29
+	JGE          loop40
 
-tail30:
+tail41:
 	ADDQ $0x04, R11
-	JZ   done32
+	JZ   done43
 
-tailloop31:
+tailloop42:
 	VMOVUPS      (SI), Y8
 	VBROADCASTSS (DI), Y9
 	VFMADD231PS  Y8, Y9, Y0
@@ -11370,14 +15552,14 @@ tailloop31:
 	ADDQ         R9, SI
 	ADDQ         CX, DI
 	DECQ         R11
-	JNZ          tailloop31
+	JNZ          tailloop42
 
-done32:
+done43:
 	TESTQ        $0x00000002, 48(DX)
-	JNE          middle33
+	JNE          middle44
 	MOVQ         96(AX), SI
 	TESTQ        SI, SI
-	JEQ          plain34
+	JEQ          plain45
 	MOVQ         184(AX), DI
 	MOVQ         16(DX), R8
 	IMULQ        DI, R8
@@ -11406,7 +15588,7 @@ done32:
 	VBROADCASTSS (SI), Y9
 	VMULPS       Y9, Y7, Y7
 
-plain34:
+plain45:
 	MOVQ    48(AX), SI
 	MOVQ    168(AX), DI
 	MOVQ    16(DX), R8
@@ -11428,9 +15610,9 @@ plain34:
 	VMOVUPS Y6, (SI)
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Y7, (SI)
-	JMP     stored35
+	JMP     stored46
 
-middle33:
+middle44:
 	MOVQ    72(AX), SI
 	MOVQ    176(AX), DI
 	MOVQ    16(DX), R8
@@ -11453,7 +15635,7 @@ middle33:
 	LEAQ    (SI)(DI*4), SI
 	VMOVUPS Y7, (SI)
 
-stored35:
+stored46:
 end5:
 	ADDQ $0x38, DX
 	DECQ 192(AX)
@@ -11794,19 +15976,13 @@ sum6:
 	ADDQ    $0x04, R12
 	DECQ    R10
 	JNZ     row4
-	MOVQ    80(AX), BX
-	MOVQ    48(AX), SI
-	MOVQ    56(AX), DI
-	MOVQ    64(AX), R8
-	MOVQ    72(AX), AX
+	MOVQ    80(AX), CX
+	MOVQ    48(AX), DX
+	MOVQ    56(AX), AX
 
-row7:
-	MOVLQSX      (R8), CX
-	MOVLQSX      (AX), DX
-	ANDQ         $-64, CX
-	SUBQ         CX, DX
-	VMOVUPS      (BX), Y0
-	VMOVUPS      32(BX), Y1
+last7:
+	VMOVUPS      (CX), Y0
+	VMOVUPS      32(CX), Y1
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -11814,13 +15990,11 @@ row7:
 	VADDPS       X1, X0, X0
 	VMOVSHDUP    X0, X1
 	VADDPS       X1, X0, X0
-	VMOVSS       X0, (SI)
-	ADDQ         $0x00000040, BX
-	ADDQ         $0x04, SI
-	ADDQ         $0x04, R8
-	ADDQ         $0x04, AX
-	DECQ         DI
-	JNZ          row7
+	VMOVSS       X0, (DX)
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x04, DX
+	DECQ         AX
+	JNZ          last7
 	VZEROUPPER
 	RET
 
@@ -11944,7 +16118,6 @@ row:
 loop:
 	LEAQ       (R11)(R10*1), R12
 	PREFETCHT1 (CX)(R12*1)
-	PREFETCHT1 (AX)(R12*1)
 	VMULPS     (CX)(R11*1), Y1, Y2
 	VMOVUPS    Y2, (AX)(R11*1)
 	ADDQ       $0x00000020, R11
@@ -11956,7 +16129,6 @@ loop:
 tail:
 	LEAQ       (R11)(R10*1), R12
 	PREFETCHT1 (CX)(R12*1)
-	PREFETCHT1 (AX)(R12*1)
 	VMASKMOVPS (CX)(R11*1), Y0, Y2
 	VMULPS     Y2, Y1, Y2
 	VMASKMOVPS Y2, Y0, (AX)(R11*1)
