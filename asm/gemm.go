@@ -22,11 +22,24 @@ const (
 	tileLdInit2
 	tileK
 	tileCols
-	tileFetch1
-	tileLdFetch1
-	tileFetch2
-	tileLdFetch2
+	tileFetch
+	tileLdFetch
 	tilePanel
+	tileTiles
+	tileStepA
+	tileColumns
+	tileNextA
+	tileNextB
+	tileNextC
+	tileNextInit
+	tileNextInit2
+	// Where a call is.
+	tileAtA
+	tileAtB
+	tileAtC
+	tileAtInit
+	tileAtInit2
+	tileLeft
 )
 
 // maxRows is the tallest tile at each width: with two vectors across, 28 of 32 registers hold sums at AVX-512, 12 of
@@ -120,6 +133,19 @@ func (a *asm) tile(rows, across int, leftT bool) {
 	for r := range acc {
 		acc[r] = a.vecs(across)
 	}
+	begin := func(to, from int) {
+		x := load(from)
+		a.MOVQ(x, mem(t, to))
+	}
+	for i := range 5 {
+		begin(tileAtA+8*i, tileA+8*i)
+	}
+	begin(tileLeft, tileTiles)
+	next, walk := a.label("tile"), a.label("walk")
+	a.Label(next)
+	// There are too few registers to keep t in one.
+	t = a.GP64()
+	a.Load(a.Param("t"), t)
 
 	avxMasks := func() {
 		n := load(tileCols)
@@ -130,7 +156,7 @@ func (a *asm) tile(rows, across int, leftT bool) {
 
 	// Start from zero, from init, or from init + init2.
 	start, sums := a.label("start"), a.label("sums")
-	init := load(tileInit)
+	init := load(tileAtInit)
 	a.TESTQ(init, init)
 	a.JNZ(operand.LabelRef(start))
 	for r := range acc {
@@ -148,11 +174,10 @@ func (a *asm) tile(rows, across int, leftT bool) {
 		for i, v := range acc[r] {
 			a.maskedLoad(mem(init, 4*w*i), m[i], v)
 		}
-		if r < rows-1 {
-			a.ADDQ(ld, init)
-		}
+		a.ADDQ(ld, init)
 	}
-	init2 := load(tileInit2)
+	a.MOVQ(init, mem(t, tileAtInit))
+	init2 := load(tileAtInit2)
 	a.TESTQ(init2, init2)
 	a.JZ(operand.LabelRef(sums))
 	ld2 := load(tileLdInit2)
@@ -162,14 +187,13 @@ func (a *asm) tile(rows, across int, leftT bool) {
 			a.maskedLoad(mem(init2, 4*w*i), m[i], tmp)
 			a.VADDPS(tmp, v, v)
 		}
-		if r < rows-1 {
-			a.ADDQ(ld2, init2)
-		}
+		a.ADDQ(ld2, init2)
 	}
+	a.MOVQ(init2, mem(t, tileAtInit2))
 	a.Label(sums)
 
 	// The addresses of a: for a [m, k], rows in threes from one pointer each; for a [k, m], one pointer.
-	pa, lda := load(tileA), load(tileLda)
+	pa, lda := load(tileAtA), load(tileLda)
 	var base []reg.Register
 	if !leftT {
 		for r := 0; r < rows; r += 3 {
@@ -183,9 +207,9 @@ func (a *asm) tile(rows, across int, leftT bool) {
 			base = append(base, p)
 		}
 	}
-	// walk is p + step·ld, for the four steps of a round: pointers move once a round, because every scalar addition may
-	// take a multiplication's place on its port.
-	walk := func(p, ld, ld3 reg.Register, step, disp int) operand.Mem {
+	// after is p + step·ld, for the four steps of a round: pointers move once a round, because every scalar addition
+	// may take a multiplication's place on its port.
+	after := func(p, ld, ld3 reg.Register, step, disp int) operand.Mem {
 		switch step {
 		case 0:
 			return mem(p, disp)
@@ -205,7 +229,7 @@ func (a *asm) tile(rows, across int, leftT bool) {
 	}
 	addr := func(r, step int) operand.Mem {
 		if leftT {
-			return walk(pa, lda, lda3, step, 4*r)
+			return after(pa, lda, lda3, step, 4*r)
 		}
 		switch r % 3 {
 		case 1:
@@ -215,7 +239,7 @@ func (a *asm) tile(rows, across int, leftT bool) {
 		}
 		return mem(base[r/3], 4*step)
 	}
-	pb, ldb := load(tileB), load(tileLdb)
+	pb, ldb := load(tileAtB), load(tileLdb)
 	ldb3 := triple(ldb)
 	pb2 := pb
 	if a.wide && across == 4 {
@@ -227,9 +251,9 @@ func (a *asm) tile(rows, across int, leftT bool) {
 	step := func(i int) {
 		for n, v := range b {
 			if a.wide && n >= 2 {
-				a.VMOVUPS(walk(pb2, ldb, ldb3, i, 4*w*(n-2)), v)
+				a.VMOVUPS(after(pb2, ldb, ldb3, i, 4*w*(n-2)), v)
 			} else {
-				a.VMOVUPS(walk(pb, ldb, ldb3, i, 4*w*n), v)
+				a.VMOVUPS(after(pb, ldb, ldb3, i, 4*w*n), v)
 			}
 		}
 		for r := range acc {
@@ -240,14 +264,20 @@ func (a *asm) tile(rows, across int, leftT bool) {
 			}
 		}
 	}
-	// What the next tiles will want is fetched on the way, two lines of each stream a round: c, whose rows lie far
-	// apart, and the next panel of b.
-	fetch := [2]reg.GPVirtual{load(tileFetch1), load(tileFetch2)}
-	ldFetch := [2]reg.GPVirtual{load(tileLdFetch1), load(tileLdFetch2)}
-	prefetch := func(i int) {
-		a.PREFETCHT1(mem(fetch[i], 0))
-		a.PREFETCHT1(mem(fetch[i], 64))
-		a.ADDQ(ldFetch[i], fetch[i])
+	// What the next tiles will want is fetched on the way, two lines of each stream a round: c of the tile below, whose
+	// rows lie far apart, and the next panel of b.
+	below, ldBelow, left := load(tileAtC), load(tileLdc), a.GP64()
+	{
+		x := a.GP64()
+		a.IMUL3Q(operand.Imm(uint64(rows)), ldBelow, x)
+		a.ADDQ(x, below)
+		a.MOVQ(operand.U32(uint32(rows-1)), left)
+	}
+	fetch, ldFetch := load(tileFetch), load(tileLdFetch)
+	prefetch := func(p, ld reg.Register) {
+		a.PREFETCHT1(mem(p, 0))
+		a.PREFETCHT1(mem(p, 64))
+		a.ADDQ(ld, p)
 	}
 	advance := func(n int) {
 		forward := func(p, ld reg.Register) {
@@ -278,14 +308,13 @@ func (a *asm) tile(rows, across int, leftT bool) {
 	a.Label(loop)
 	for i := range unroll {
 		step(i)
-		switch {
-		case i == 0:
-			prefetch(0)
-			if rows <= fetchAllRows {
-				prefetch(1)
-			}
-		case i == 1 || rows <= fetchAllRows:
-			prefetch(1)
+		if i == 0 {
+			prefetch(below, ldBelow)
+			a.SUBQ(operand.Imm(1), left)
+			a.CMOVQCS(a.laneMasks.Offset(32), ldBelow)
+		}
+		if i == 1 || rows <= fetchAllRows {
+			prefetch(fetch, ldFetch)
 		}
 	}
 	advance(unroll)
@@ -304,37 +333,47 @@ func (a *asm) tile(rows, across int, leftT bool) {
 	// The registers above are all that there are: t is read again.
 	t = a.GP64()
 	a.Load(a.Param("t"), t)
-	pc, ldc := load(tileC), load(tileLdc)
+	a.MOVQ(fetch, mem(t, tileFetch))
+	pc, ldc := load(tileAtC), load(tileLdc)
 	store := func(f func(v reg.VecVirtual, i int)) {
 		for r := range acc {
 			for i, v := range acc[r] {
 				f(v, i)
 			}
-			if r < rows-1 {
-				a.ADDQ(ldc, pc)
-			}
+			a.ADDQ(ldc, pc)
 		}
-		a.ret()
 	}
 	if a.wide {
 		store(func(v reg.VecVirtual, i int) { a.VMOVUPS(v, m[i], mem(pc, 4*w*i)) })
-		return
+	} else {
+		a.CMPQ(mem(t, tileCols), operand.Imm(uint64(across*w)))
+		a.JGE(operand.LabelRef(full))
+		avxMasks()
+		store(func(v reg.VecVirtual, i int) { a.VMASKMOVPS(v, m[i], mem(pc, 4*w*i)) })
+		a.JMP(operand.LabelRef(walk))
+		a.Label(full)
+		store(func(v reg.VecVirtual, i int) { a.VMOVUPS(v, mem(pc, 4*w*i)) })
 	}
-	a.CMPQ(mem(t, tileCols), operand.Imm(uint64(across*w)))
-	a.JGE(operand.LabelRef(full))
-	avxMasks()
-	pc2 := pc
-	for r := range acc {
-		for i, v := range acc[r] {
-			a.VMASKMOVPS(v, m[i], mem(pc2, 4*w*i))
-		}
-		if r < rows-1 {
-			a.ADDQ(ldc, pc2)
-		}
+
+	// Down the rows, and then on to the next columns.
+	a.Label(walk)
+	a.MOVQ(pc, mem(t, tileAtC))
+	move := func(to, by int) {
+		x := load(by)
+		a.ADDQ(x, mem(t, to))
 	}
+	move(tileAtA, tileStepA)
+	a.DECQ(mem(t, tileLeft))
+	a.JNZ(operand.LabelRef(next))
+	begin(tileLeft, tileTiles)
+	move(tileAtA, tileNextA)
+	move(tileAtB, tileNextB)
+	move(tileAtC, tileNextC)
+	move(tileAtInit, tileNextInit)
+	move(tileAtInit2, tileNextInit2)
+	a.DECQ(mem(t, tileColumns))
+	a.JNZ(operand.LabelRef(next))
 	a.ret()
-	a.Label(full)
-	store(func(v reg.VecVirtual, i int) { a.VMOVUPS(v, mem(pc, 4*w*i)) })
 }
 
 // maskedLoad loads the lanes of mask and zeros the others; memory outside of the mask is not touched.

@@ -20,12 +20,19 @@ type tile struct {
 	ldInit, ldInit2 uintptr // 0 repeats one row
 	k               int
 	cols            int // columns of c to read and write: at least 1; b is read whole
-	// Two streams to fetch into the second cache on the way, two lines every four steps of k.
-	fetch1   unsafe.Pointer
-	ldFetch1 uintptr
-	fetch2   unsafe.Pointer
-	ldFetch2 uintptr
-	panel    uintptr // from a panel of b to the next, for tiles four vectors across at AVX-512
+	// A stream to fetch into the second cache on the way, two lines every four steps of k, or every step.
+	fetch   uintptr
+	ldFetch uintptr
+	panel   uintptr // from a panel of b to the next, for tiles four vectors across at AVX-512
+
+	// One call computes tiles below each other, whose a is stepA apart, and as many in each of columns columns of them.
+	tiles   int
+	stepA   uintptr
+	columns int
+	// From the end of a column to the start of the next.
+	nextA, nextB, nextC, nextInit, nextInit2 uintptr
+	// Where the assembly is, which counts columns down as well. Pointers may not lie outside of what they point into.
+	_ [6]uintptr
 }
 
 // blocks are the sizes that products are cut into, by the second cache of the machine. They do not show in the result:
@@ -236,7 +243,8 @@ func (p *product) block(r0, r1, c0, c1 int) {
 			return
 		}
 	}
-	tiles := (rows + maxTileRows() - 1) / maxTileRows()
+	heights := tilesOf(rows)
+	tiles := heights.tiles
 	far := p.ldb >= farLd && (tiles >= packRightTiles || level == avx2 && tiles >= 2)
 	packB := p.right == rightT || p.right == rightN && far
 	packA := rows >= packLeftRows && c1-c0 >= packLeftCols &&
@@ -253,15 +261,15 @@ func (p *product) block(r0, r1, c0, c1 int) {
 	for kb, k0 := 0, 0; kb < blocks; kb++ {
 		kc := p.k*(kb+1)/blocks - k0
 		t.k = kc
-		// left is the element of a in row r0 and step k0; row is the distance from one row to the next.
+		// from is a from row r0 and step k0 on; row is the distance from one row to the next.
 		at, row := r0*p.lda+k0, p.lda
 		if p.leftT {
 			at, row = k0*p.lda+r0, 1
 		}
-		left := p.a[at:]
+		from := p.a[at:]
 		t.lda = uintptr(4 * p.lda)
 		if packA {
-			left, row = s.packLeft(left, p.lda, rows, tiles, kc, p.leftT)
+			from, row = s.packLeft(from, p.lda, rows, heights, kc, p.leftT)
 			t.lda = uintptr(4 * row)
 			if p.leftT {
 				t.lda = uintptr(4 * leftLanes())
@@ -282,11 +290,7 @@ func (p *product) block(r0, r1, c0, c1 int) {
 				b, t.ldb = unsafe.Pointer(&p.b[c*p.k+k0*PanelCols]), 4*PanelCols
 				t.panel = uintptr(4 * p.k * PanelCols)
 			case p.right == rightT:
-				pack := packPanelT
-				if tiles < PanelCols { // of which each would fetch a row of the next panel
-					pack = packPanelTNext
-				}
-				s.packRight(p.b[c*p.ldb+k0:], p.ldb, kc, w, pack, p.ldb)
+				s.packRight(p.b[c*p.ldb+k0:], p.ldb, kc, w, packPanelTNext, p.ldb)
 				b, t.ldb, t.panel = unsafe.Pointer(&s.b[0]), 4*PanelCols, 4*stepsK*PanelCols
 			case packB || w < PanelCols:
 				s.packRight(p.b[k0*p.ldb+c:], p.ldb, kc, w, packPanel, 1)
@@ -294,24 +298,37 @@ func (p *product) block(r0, r1, c0, c1 int) {
 			default:
 				b, t.ldb = unsafe.Pointer(&p.b[k0*p.ldb+c]), uintptr(4*p.ldb)
 			}
-			for i, r := 0, 0; i < tiles; i++ {
-				next := rows * (i + 1) / tiles
+			left := p.fetch(&t, c+span, c1, k0, kc)
+			for i, r := 0, 0; i < tiles; {
+				n, height := heights.next(i)
+				if left > 0 {
+					// A call of their own for the tiles that fetch the next panel.
+					rounds := w / leftLanes() / across(w, height) * (kc / 4)
+					if height <= fetchAllRows {
+						rounds *= 4
+					}
+					n = min(n, max(1, left/max(1, rounds)))
+					left -= n * rounds
+				} else {
+					t.ldFetch = 0
+				}
 				at := r * row
+				t.stepA = uintptr(4 * height * row)
 				if packA && p.leftT {
 					at = i * kc * leftLanes()
+					t.stepA = uintptr(4 * kc * leftLanes())
 				}
-				t.a = unsafe.Pointer(&left[at])
+				t.tiles = n
 				for h := 0; h < w; {
-					across := across(w-h, next-r)
+					across := across(w-h, height)
 					t.cols = min(across*leftLanes(), w-h)
-					t.b = unsafe.Add(b, 4*h)
-					t.c = unsafe.Pointer(&p.c[(r0+r)*p.ldc+c+h])
-					p.fetch(&t, r0, r0+next, c, c1, h, span, i, tiles, k0, kc)
-					p.tileStart(&t, r0+r, c+h, k0, next-r)
-					t.run(next-r, across, p.leftT)
-					h += t.cols
+					columns := (w - h) / t.cols
+					t.columns = columns
+					t.a, t.b = unsafe.Pointer(&from[at]), unsafe.Add(b, 4*h)
+					p.call(&t, r0+r, c+h, k0, height, across)
+					h += columns * t.cols
 				}
-				r = next
+				i, r = i+n, r+n*height
 			}
 		}
 		k0 += kc
@@ -466,6 +483,22 @@ func addRows(n int, c []float32, x, b *float32, ld int) {
 	}
 }
 
+// A heights is how rows are cut into tiles, as evenly as they can be: the first tall of them one row higher.
+type heights struct{ tiles, tall, low int }
+
+func tilesOf(rows int) heights {
+	n := (rows + maxTileRows() - 1) / maxTileRows()
+	return heights{tiles: n, tall: rows % n, low: rows / n}
+}
+
+// next is the height of tile i and how many of this height there are from there on.
+func (h heights) next(i int) (n, height int) {
+	if i < h.tall {
+		return h.tall - i, h.low + 1
+	}
+	return h.tiles - i, h.low
+}
+
 // leftLanes is the width of the rows that a [k, m] is packed into.
 func leftLanes() int {
 	if level == avx512 {
@@ -481,6 +514,9 @@ func wideRows() int {
 	}
 	return 2
 }
+
+// So few rows fetch all of the next panel of b in one tile, others a quarter of it.
+const fetchAllRows = 4
 
 // across is the number of vectors across of the next tile, for cols columns that are left and a number of rows.
 func across(cols, rows int) int {
@@ -511,8 +547,8 @@ func (s *scratch) packRight(b []float32, ldb, kc, cols int, pack func(dst, b []f
 
 // packLeft copies a block of a, kc steps of rows rows, to where tiles follow each other. It returns the copy and the
 // distance between its rows.
-func (s *scratch) packLeft(left []float32, lda, rows, tiles, kc int, leftT bool) ([]float32, int) {
-	if n := max(rows*(kc+16), tiles*kc*leftLanes()); len(s.a) < n {
+func (s *scratch) packLeft(left []float32, lda, rows int, h heights, kc int, leftT bool) ([]float32, int) {
+	if n := max(rows*(kc+16), h.tiles*kc*leftLanes()); len(s.a) < n {
 		s.a = make([]float32, n)
 	}
 	if !leftT {
@@ -522,50 +558,54 @@ func (s *scratch) packLeft(left []float32, lda, rows, tiles, kc int, leftT bool)
 		}
 		return s.a, ld
 	}
-	for i, r := 0, 0; i < tiles; i++ {
-		next := rows * (i + 1) / tiles
+	for i, r := 0, 0; i < h.tiles; i++ {
+		_, height := h.next(i)
 		to, from := &s.a[i*kc*leftLanes()], &left[r]
 		if level == avx512 {
-			packRowsAVX512(to, from, 4*lda, kc, next-r)
+			packRowsAVX512(to, from, 4*lda, kc, height)
 		} else {
-			packRowsAVX2(to, from, 4*lda, kc, next-r)
+			packRowsAVX2(to, from, 4*lda, kc, height)
 		}
-		r = next
+		r += height
 	}
 	return s.a, 0
 }
 
-// fetch sets what tile i of a panel fetches: c of the tile that follows, in row next or at the top of the next panel,
-// and a part of the next panel of b.
-func (p *product) fetch(t *tile, r0, next, c, c1, h, span, i, tiles, k0, kc int) {
-	t.fetch1, t.ldFetch1, t.fetch2, t.ldFetch2 = t.c, 0, t.c, 0
-	last := c+span >= c1
-	if i+1 < tiles {
-		t.fetch1, t.ldFetch1 = unsafe.Pointer(&p.c[next*p.ldc+c+h]), t.ldc
-	} else if !last {
-		t.fetch1, t.ldFetch1 = unsafe.Pointer(&p.c[r0*p.ldc+c+span]), t.ldc
-	}
-	if last {
-		return
-	}
-	c += span
-	// A tile fetches two lines for every four steps, a single one of few rows for every step.
-	k := i * (kc / 4)
+// fetch begins to fetch the panel of b at column c, if that is before c1, from step k0 on.
+func (p *product) fetch(t *tile, c, c1, k0, kc int) int {
+	t.fetch, t.ldFetch = uintptr(unsafe.Pointer(&p.c[0])), 0
 	switch {
-	case p.right == rightT:
-		if tiles >= PanelCols && i < PanelCols && c+i < c1 {
-			t.fetch2, t.ldFetch2 = unsafe.Pointer(&p.b[(c+i)*p.ldb+k0]), 16
-		}
-	case k >= kc:
+	case c >= c1 || p.right == rightT:
+		return 0
 	case p.right == rightPacked:
-		t.fetch2, t.ldFetch2 = unsafe.Pointer(&p.b[c*p.k+(k0+k)*PanelCols]), 4*PanelCols
+		t.fetch, t.ldFetch = uintptr(unsafe.Pointer(&p.b[c*p.k+k0*PanelCols])), 4*PanelCols
 	default:
-		t.fetch2, t.ldFetch2 = unsafe.Pointer(&p.b[(k0+k)*p.ldb+c]), uintptr(4*p.ldb)
+		t.fetch, t.ldFetch = uintptr(unsafe.Pointer(&p.b[k0*p.ldb+c])), uintptr(4*p.ldb)
 	}
+	return kc
+}
+
+// call computes t.tiles tiles of height rows from row r on, and across vectors from column c on.
+func (p *product) call(t *tile, r, c, k0, height, across int) {
+	rows := t.tiles * height
+	t.c = unsafe.Pointer(&p.c[r*p.ldc+c])
+	p.tileStart(t, r, c, k0, rows, t.cols*t.columns)
+	// On to the next columns, from below the last tile.
+	width := uintptr(4 * across * leftLanes())
+	t.nextA, t.nextB = -uintptr(t.tiles)*t.stepA, width
+	t.nextC = width - uintptr(rows)*t.ldc
+	t.nextInit, t.nextInit2 = width-uintptr(rows)*t.ldInit, width-uintptr(rows)*t.ldInit2
+	if t.init == nil {
+		t.nextInit = 0
+	}
+	if t.init2 == nil {
+		t.nextInit2 = 0
+	}
+	t.run(height, across, p.leftT)
 }
 
 // tileStart sets what the sums of a tile at row r and column c start from.
-func (p *product) tileStart(t *tile, r, c, k0, rows int) {
+func (p *product) tileStart(t *tile, r, c, k0, rows, cols int) {
 	t.init, t.init2, t.ldInit, t.ldInit2 = nil, nil, 0, 0
 	if k0 > 0 {
 		t.init, t.ldInit = t.c, t.ldc
@@ -589,7 +629,7 @@ func (p *product) tileStart(t *tile, r, c, k0, rows int) {
 		if t.init2 != nil {
 			// Three: the first two are added into c.
 			for i := range rows {
-				row := p.c[(r+i)*p.ldc+c:][:t.cols]
+				row := p.c[(r+i)*p.ldc+c:][:cols]
 				for j := range row {
 					row[j] += p.bias[c+j]
 				}

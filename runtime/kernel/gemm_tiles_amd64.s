@@ -300,144 +300,211 @@ done5:
 	RET
 
 // func gemmN1x1AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmN1x1AVX512(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	MOVQ   24(AX), CX
-	TESTQ  CX, CX
-	JNZ    start1
-	VXORPS Z0, Z0, Z0
-	JMP    sums2
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
 
-start1:
+tile1:
+	MOVQ   t+0(FP), AX
+	MOVQ   208(AX), CX
+	TESTQ  CX, CX
+	JNZ    start3
+	VXORPS Z0, Z0, Z0
+	JMP    sums4
+
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z1
 	VADDPS    Z1, Z0, Z0
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    8(AX), DX
+	MOVQ    192(AX), DX
 	MOVQ    48(AX), BX
 	LEAQ    (BX)(BX*2), SI
-	MOVQ    96(AX), DI
-	MOVQ    112(AX), R8
-	MOVQ    104(AX), R9
-	MOVQ    120(AX), R10
+	MOVQ    200(AX), DI
+	MOVQ    56(AX), R8
+	IMUL3Q  $0x01, R8, R9
+	ADDQ    R9, DI
+	MOVQ    $0x00000000, R9
+	MOVQ    96(AX), R10
+	MOVQ    104(AX), R11
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (DX), Z1
 	VBROADCASTSS (CX), Z2
 	VFMADD231PS  Z1, Z2, Z0
 	PREFETCHT1   (DI)
 	PREFETCHT1   64(DI)
-	ADDQ         R9, DI
-	PREFETCHT1   (R8)
-	PREFETCHT1   64(R8)
-	ADDQ         R10, R8
+	ADDQ         R8, DI
+	SUBQ         $0x01, R9
+	CMOVQCS      laneMasks<>+32(SB), R8
+	PREFETCHT1   (R10)
+	PREFETCHT1   64(R10)
+	ADDQ         R11, R10
 	VMOVUPS      (DX)(BX*1), Z1
 	VBROADCASTSS 4(CX), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	PREFETCHT1   (R8)
-	PREFETCHT1   64(R8)
-	ADDQ         R10, R8
+	PREFETCHT1   (R10)
+	PREFETCHT1   64(R10)
+	ADDQ         R11, R10
 	VMOVUPS      (DX)(BX*2), Z1
 	VBROADCASTSS 8(CX), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	PREFETCHT1   (R8)
-	PREFETCHT1   64(R8)
-	ADDQ         R10, R8
+	PREFETCHT1   (R10)
+	PREFETCHT1   64(R10)
+	ADDQ         R11, R10
 	VMOVUPS      (DX)(SI*1), Z1
 	VBROADCASTSS 12(CX), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	PREFETCHT1   (R8)
-	PREFETCHT1   64(R8)
-	ADDQ         R10, R8
+	PREFETCHT1   (R10)
+	PREFETCHT1   64(R10)
+	ADDQ         R11, R10
 	LEAQ         (DX)(BX*4), DX
 	ADDQ         $0x10, CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (DX), Z1
 	VBROADCASTSS (CX), Z2
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         BX, DX
 	ADDQ         $0x04, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R10, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmN1x2AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmN1x2AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z2
 	VADDPS    Z2, Z0, Z0
 	VMOVUPS.Z 64(CX), K2, Z2
 	VADDPS    Z2, Z1, Z1
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    8(AX), DX
+	MOVQ    192(AX), DX
 	MOVQ    48(AX), BX
 	LEAQ    (BX)(BX*2), SI
-	MOVQ    96(AX), DI
-	MOVQ    112(AX), R8
-	MOVQ    104(AX), R9
-	MOVQ    120(AX), R10
+	MOVQ    200(AX), DI
+	MOVQ    56(AX), R8
+	IMUL3Q  $0x01, R8, R9
+	ADDQ    R9, DI
+	MOVQ    $0x00000000, R9
+	MOVQ    96(AX), R10
+	MOVQ    104(AX), R11
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (DX), Z2
 	VMOVUPS      64(DX), Z3
 	VBROADCASTSS (CX), Z4
@@ -445,44 +512,46 @@ loop3:
 	VFMADD231PS  Z3, Z4, Z1
 	PREFETCHT1   (DI)
 	PREFETCHT1   64(DI)
-	ADDQ         R9, DI
-	PREFETCHT1   (R8)
-	PREFETCHT1   64(R8)
-	ADDQ         R10, R8
+	ADDQ         R8, DI
+	SUBQ         $0x01, R9
+	CMOVQCS      laneMasks<>+32(SB), R8
+	PREFETCHT1   (R10)
+	PREFETCHT1   64(R10)
+	ADDQ         R11, R10
 	VMOVUPS      (DX)(BX*1), Z2
 	VMOVUPS      64(DX)(BX*1), Z3
 	VBROADCASTSS 4(CX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	PREFETCHT1   (R8)
-	PREFETCHT1   64(R8)
-	ADDQ         R10, R8
+	PREFETCHT1   (R10)
+	PREFETCHT1   64(R10)
+	ADDQ         R11, R10
 	VMOVUPS      (DX)(BX*2), Z2
 	VMOVUPS      64(DX)(BX*2), Z3
 	VBROADCASTSS 8(CX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	PREFETCHT1   (R8)
-	PREFETCHT1   64(R8)
-	ADDQ         R10, R8
+	PREFETCHT1   (R10)
+	PREFETCHT1   64(R10)
+	ADDQ         R11, R10
 	VMOVUPS      (DX)(SI*1), Z2
 	VMOVUPS      64(DX)(SI*1), Z3
 	VBROADCASTSS 12(CX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	PREFETCHT1   (R8)
-	PREFETCHT1   64(R8)
-	ADDQ         R10, R8
+	PREFETCHT1   (R10)
+	PREFETCHT1   64(R10)
+	ADDQ         R11, R10
 	LEAQ         (DX)(BX*4), DX
 	ADDQ         $0x10, CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (DX), Z2
 	VMOVUPS      64(DX), Z3
 	VBROADCASTSS (CX), Z4
@@ -491,63 +560,106 @@ tailloop5:
 	ADDQ         BX, DX
 	ADDQ         $0x04, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R10, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmN2x1AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmN2x1AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z1
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z2
 	VADDPS    Z2, Z0, Z0
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z2
 	VADDPS    Z2, Z1, Z1
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    8(AX), BX
+	MOVQ    192(AX), BX
 	MOVQ    48(AX), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    96(AX), R8
-	MOVQ    112(AX), R9
-	MOVQ    104(AX), R10
-	MOVQ    120(AX), R11
+	MOVQ    200(AX), R8
+	MOVQ    56(AX), R9
+	IMUL3Q  $0x02, R9, R10
+	ADDQ    R10, R8
+	MOVQ    $0x00000001, R10
+	MOVQ    96(AX), R11
+	MOVQ    104(AX), R12
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (BX), Z2
 	VBROADCASTSS (CX), Z3
 	VFMADD231PS  Z2, Z3, Z0
@@ -555,44 +667,46 @@ loop3:
 	VFMADD231PS  Z2, Z3, Z1
 	PREFETCHT1   (R8)
 	PREFETCHT1   64(R8)
-	ADDQ         R10, R8
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R9, R8
+	SUBQ         $0x01, R10
+	CMOVQCS      laneMasks<>+32(SB), R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	VMOVUPS      (BX)(SI*1), Z2
 	VBROADCASTSS 4(CX), Z3
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS 4(CX)(DX*1), Z3
 	VFMADD231PS  Z2, Z3, Z1
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	VMOVUPS      (BX)(SI*2), Z2
 	VBROADCASTSS 8(CX), Z3
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS 8(CX)(DX*1), Z3
 	VFMADD231PS  Z2, Z3, Z1
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	VMOVUPS      (BX)(DI*1), Z2
 	VBROADCASTSS 12(CX), Z3
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS 12(CX)(DX*1), Z3
 	VFMADD231PS  Z2, Z3, Z1
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	LEAQ         (BX)(SI*4), BX
 	ADDQ         $0x10, CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (BX), Z2
 	VBROADCASTSS (CX), Z3
 	VFMADD231PS  Z2, Z3, Z0
@@ -601,47 +715,85 @@ tailloop5:
 	ADDQ         SI, BX
 	ADDQ         $0x04, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R11, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmN2x2AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmN2x2AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z2
 	VMOVUPS.Z 64(CX), K2, Z3
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z4
 	VADDPS    Z4, Z0, Z0
@@ -652,23 +804,28 @@ start1:
 	VADDPS    Z4, Z2, Z2
 	VMOVUPS.Z 64(CX), K2, Z4
 	VADDPS    Z4, Z3, Z3
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    8(AX), BX
+	MOVQ    192(AX), BX
 	MOVQ    48(AX), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    96(AX), R8
-	MOVQ    112(AX), R9
-	MOVQ    104(AX), R10
-	MOVQ    120(AX), R11
+	MOVQ    200(AX), R8
+	MOVQ    56(AX), R9
+	IMUL3Q  $0x02, R9, R10
+	ADDQ    R10, R8
+	MOVQ    $0x00000001, R10
+	MOVQ    96(AX), R11
+	MOVQ    104(AX), R12
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (BX), Z4
 	VMOVUPS      64(BX), Z5
 	VBROADCASTSS (CX), Z6
@@ -679,10 +836,12 @@ loop3:
 	VFMADD231PS  Z5, Z6, Z3
 	PREFETCHT1   (R8)
 	PREFETCHT1   64(R8)
-	ADDQ         R10, R8
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R9, R8
+	SUBQ         $0x01, R10
+	CMOVQCS      laneMasks<>+32(SB), R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	VMOVUPS      (BX)(SI*1), Z4
 	VMOVUPS      64(BX)(SI*1), Z5
 	VBROADCASTSS 4(CX), Z6
@@ -691,9 +850,9 @@ loop3:
 	VBROADCASTSS 4(CX)(DX*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	VMOVUPS      (BX)(SI*2), Z4
 	VMOVUPS      64(BX)(SI*2), Z5
 	VBROADCASTSS 8(CX), Z6
@@ -702,9 +861,9 @@ loop3:
 	VBROADCASTSS 8(CX)(DX*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	VMOVUPS      (BX)(DI*1), Z4
 	VMOVUPS      64(BX)(DI*1), Z5
 	VBROADCASTSS 12(CX), Z6
@@ -713,19 +872,19 @@ loop3:
 	VBROADCASTSS 12(CX)(DX*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	LEAQ         (BX)(SI*4), BX
 	ADDQ         $0x10, CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (BX), Z4
 	VMOVUPS      64(BX), Z5
 	VBROADCASTSS (CX), Z6
@@ -737,46 +896,84 @@ tailloop5:
 	ADDQ         SI, BX
 	ADDQ         $0x04, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R11, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
 	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmN3x1AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmN3x1AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z1
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z2
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z3
 	VADDPS    Z3, Z0, Z0
@@ -786,23 +983,28 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z3
 	VADDPS    Z3, Z2, Z2
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    8(AX), BX
+	MOVQ    192(AX), BX
 	MOVQ    48(AX), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    96(AX), R8
-	MOVQ    112(AX), R9
-	MOVQ    104(AX), R10
-	MOVQ    120(AX), R11
+	MOVQ    200(AX), R8
+	MOVQ    56(AX), R9
+	IMUL3Q  $0x03, R9, R10
+	ADDQ    R10, R8
+	MOVQ    $0x00000002, R10
+	MOVQ    96(AX), R11
+	MOVQ    104(AX), R12
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (BX), Z3
 	VBROADCASTSS (CX), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -812,10 +1014,12 @@ loop3:
 	VFMADD231PS  Z3, Z4, Z2
 	PREFETCHT1   (R8)
 	PREFETCHT1   64(R8)
-	ADDQ         R10, R8
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R9, R8
+	SUBQ         $0x01, R10
+	CMOVQCS      laneMasks<>+32(SB), R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	VMOVUPS      (BX)(SI*1), Z3
 	VBROADCASTSS 4(CX), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -823,9 +1027,9 @@ loop3:
 	VFMADD231PS  Z3, Z4, Z1
 	VBROADCASTSS 4(CX)(DX*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	VMOVUPS      (BX)(SI*2), Z3
 	VBROADCASTSS 8(CX), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -833,9 +1037,9 @@ loop3:
 	VFMADD231PS  Z3, Z4, Z1
 	VBROADCASTSS 8(CX)(DX*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	VMOVUPS      (BX)(DI*1), Z3
 	VBROADCASTSS 12(CX), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -843,19 +1047,19 @@ loop3:
 	VFMADD231PS  Z3, Z4, Z1
 	VBROADCASTSS 12(CX)(DX*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	LEAQ         (BX)(SI*4), BX
 	ADDQ         $0x10, CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (BX), Z3
 	VBROADCASTSS (CX), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -866,42 +1070,78 @@ tailloop5:
 	ADDQ         SI, BX
 	ADDQ         $0x04, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R11, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmN3x2AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmN3x2AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
@@ -911,9 +1151,11 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z4
 	VMOVUPS.Z 64(CX), K2, Z5
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z6
 	VADDPS    Z6, Z0, Z0
@@ -929,23 +1171,28 @@ start1:
 	VADDPS    Z6, Z4, Z4
 	VMOVUPS.Z 64(CX), K2, Z6
 	VADDPS    Z6, Z5, Z5
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    8(AX), BX
+	MOVQ    192(AX), BX
 	MOVQ    48(AX), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    96(AX), R8
-	MOVQ    112(AX), R9
-	MOVQ    104(AX), R10
-	MOVQ    120(AX), R11
+	MOVQ    200(AX), R8
+	MOVQ    56(AX), R9
+	IMUL3Q  $0x03, R9, R10
+	ADDQ    R10, R8
+	MOVQ    $0x00000002, R10
+	MOVQ    96(AX), R11
+	MOVQ    104(AX), R12
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (BX), Z6
 	VMOVUPS      64(BX), Z7
 	VBROADCASTSS (CX), Z8
@@ -959,10 +1206,12 @@ loop3:
 	VFMADD231PS  Z7, Z8, Z5
 	PREFETCHT1   (R8)
 	PREFETCHT1   64(R8)
-	ADDQ         R10, R8
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R9, R8
+	SUBQ         $0x01, R10
+	CMOVQCS      laneMasks<>+32(SB), R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	VMOVUPS      (BX)(SI*1), Z6
 	VMOVUPS      64(BX)(SI*1), Z7
 	VBROADCASTSS 4(CX), Z8
@@ -974,9 +1223,9 @@ loop3:
 	VBROADCASTSS 4(CX)(DX*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	VMOVUPS      (BX)(SI*2), Z6
 	VMOVUPS      64(BX)(SI*2), Z7
 	VBROADCASTSS 8(CX), Z8
@@ -988,9 +1237,9 @@ loop3:
 	VBROADCASTSS 8(CX)(DX*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	VMOVUPS      (BX)(DI*1), Z6
 	VMOVUPS      64(BX)(DI*1), Z7
 	VBROADCASTSS 12(CX), Z8
@@ -1002,19 +1251,19 @@ loop3:
 	VBROADCASTSS 12(CX)(DX*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	LEAQ         (BX)(SI*4), BX
 	ADDQ         $0x10, CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (BX), Z6
 	VMOVUPS      64(BX), Z7
 	VBROADCASTSS (CX), Z8
@@ -1029,41 +1278,77 @@ tailloop5:
 	ADDQ         SI, BX
 	ADDQ         $0x04, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R11, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
 	VMOVUPS Z3, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
 	VMOVUPS Z5, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmN4x1AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmN4x1AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      DX, CX
@@ -1072,9 +1357,11 @@ start1:
 	VMOVUPS.Z (CX), K1, Z2
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z3
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z4
 	VADDPS    Z4, Z0, Z0
@@ -1087,25 +1374,30 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z4
 	VADDPS    Z4, Z3, Z3
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x04, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000003, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z4
 	VBROADCASTSS (CX), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -1117,10 +1409,12 @@ loop3:
 	VFMADD231PS  Z4, Z5, Z3
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*1), Z4
 	VBROADCASTSS 4(CX), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -1130,9 +1424,9 @@ loop3:
 	VFMADD231PS  Z4, Z5, Z2
 	VBROADCASTSS 4(BX), Z5
 	VFMADD231PS  Z4, Z5, Z3
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z4
 	VBROADCASTSS 8(CX), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -1142,9 +1436,9 @@ loop3:
 	VFMADD231PS  Z4, Z5, Z2
 	VBROADCASTSS 8(BX), Z5
 	VFMADD231PS  Z4, Z5, Z3
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(R8*1), Z4
 	VBROADCASTSS 12(CX), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -1154,20 +1448,20 @@ loop3:
 	VFMADD231PS  Z4, Z5, Z2
 	VBROADCASTSS 12(BX), Z5
 	VFMADD231PS  Z4, Z5, Z3
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	LEAQ         (SI)(DI*4), SI
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, BX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z4
 	VBROADCASTSS (CX), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -1181,35 +1475,71 @@ tailloop5:
 	ADDQ         $0x04, CX
 	ADDQ         $0x04, BX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmN4x2AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmN4x2AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -1218,9 +1548,9 @@ TEXT ·gemmN4x2AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z5, Z5, Z5
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
@@ -1233,9 +1563,11 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z6
 	VMOVUPS.Z 64(CX), K2, Z7
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z8
 	VADDPS    Z8, Z0, Z0
@@ -1256,25 +1588,30 @@ start1:
 	VADDPS    Z8, Z6, Z6
 	VMOVUPS.Z 64(CX), K2, Z8
 	VADDPS    Z8, Z7, Z7
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x04, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000003, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z8
 	VMOVUPS      64(SI), Z9
 	VBROADCASTSS (CX), Z10
@@ -1291,10 +1628,12 @@ loop3:
 	VFMADD231PS  Z9, Z10, Z7
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*1), Z8
 	VMOVUPS      64(SI)(DI*1), Z9
 	VBROADCASTSS 4(CX), Z10
@@ -1309,9 +1648,9 @@ loop3:
 	VBROADCASTSS 4(BX), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z8
 	VMOVUPS      64(SI)(DI*2), Z9
 	VBROADCASTSS 8(CX), Z10
@@ -1326,9 +1665,9 @@ loop3:
 	VBROADCASTSS 8(BX), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(R8*1), Z8
 	VMOVUPS      64(SI)(R8*1), Z9
 	VBROADCASTSS 12(CX), Z10
@@ -1343,20 +1682,20 @@ loop3:
 	VBROADCASTSS 12(BX), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	LEAQ         (SI)(DI*4), SI
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, BX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z8
 	VMOVUPS      64(SI), Z9
 	VBROADCASTSS (CX), Z10
@@ -1375,45 +1714,81 @@ tailloop5:
 	ADDQ         $0x04, CX
 	ADDQ         $0x04, BX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
 	VMOVUPS Z3, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
 	VMOVUPS Z5, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmN5x1AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmN5x1AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      DX, CX
@@ -1424,9 +1799,11 @@ start1:
 	VMOVUPS.Z (CX), K1, Z3
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z4
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z5
 	VADDPS    Z5, Z0, Z0
@@ -1442,25 +1819,30 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z5
 	VADDPS    Z5, Z4, Z4
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x05, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000004, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z5
 	VBROADCASTSS (CX), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -1474,7 +1856,9 @@ loop3:
 	VFMADD231PS  Z5, Z6, Z4
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Z5
 	VBROADCASTSS 4(CX), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -1486,9 +1870,9 @@ loop3:
 	VFMADD231PS  Z5, Z6, Z3
 	VBROADCASTSS 4(BX)(DX*1), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z5
 	VBROADCASTSS 8(CX), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -1515,13 +1899,13 @@ loop3:
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, BX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z5
 	VBROADCASTSS (CX), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -1537,37 +1921,73 @@ tailloop5:
 	ADDQ         $0x04, CX
 	ADDQ         $0x04, BX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmN5x2AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmN5x2AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -1578,9 +1998,9 @@ TEXT ·gemmN5x2AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z7, Z7, Z7
 	VXORPS Z8, Z8, Z8
 	VXORPS Z9, Z9, Z9
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
@@ -1596,9 +2016,11 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z8
 	VMOVUPS.Z 64(CX), K2, Z9
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z10
 	VADDPS    Z10, Z0, Z0
@@ -1624,25 +2046,30 @@ start1:
 	VADDPS    Z10, Z8, Z8
 	VMOVUPS.Z 64(CX), K2, Z10
 	VADDPS    Z10, Z9, Z9
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x05, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000004, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z10
 	VMOVUPS      64(SI), Z11
 	VBROADCASTSS (CX), Z12
@@ -1662,7 +2089,9 @@ loop3:
 	VFMADD231PS  Z11, Z12, Z9
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Z10
 	VMOVUPS      64(SI)(DI*1), Z11
 	VBROADCASTSS 4(CX), Z12
@@ -1680,9 +2109,9 @@ loop3:
 	VBROADCASTSS 4(BX)(DX*1), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z10
 	VMOVUPS      64(SI)(DI*2), Z11
 	VBROADCASTSS 8(CX), Z12
@@ -1721,13 +2150,13 @@ loop3:
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, BX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z10
 	VMOVUPS      64(SI), Z11
 	VBROADCASTSS (CX), Z12
@@ -1749,49 +2178,85 @@ tailloop5:
 	ADDQ         $0x04, CX
 	ADDQ         $0x04, BX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
 	VMOVUPS Z3, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
 	VMOVUPS Z5, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
 	VMOVUPS Z9, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmN6x1AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmN6x1AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      DX, CX
@@ -1804,9 +2269,11 @@ start1:
 	VMOVUPS.Z (CX), K1, Z4
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z5
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z6
 	VADDPS    Z6, Z0, Z0
@@ -1825,25 +2292,30 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z6
 	VADDPS    Z6, Z5, Z5
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x06, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000005, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z6
 	VBROADCASTSS (CX), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -1859,7 +2331,9 @@ loop3:
 	VFMADD231PS  Z6, Z7, Z5
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Z6
 	VBROADCASTSS 4(CX), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -1873,9 +2347,9 @@ loop3:
 	VFMADD231PS  Z6, Z7, Z4
 	VBROADCASTSS 4(BX)(DX*2), Z7
 	VFMADD231PS  Z6, Z7, Z5
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z6
 	VBROADCASTSS 8(CX), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -1906,13 +2380,13 @@ loop3:
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, BX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z6
 	VBROADCASTSS (CX), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -1930,39 +2404,75 @@ tailloop5:
 	ADDQ         $0x04, CX
 	ADDQ         $0x04, BX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, K1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmN6x2AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmN6x2AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -1975,9 +2485,9 @@ TEXT ·gemmN6x2AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z9, Z9, Z9
 	VXORPS Z10, Z10, Z10
 	VXORPS Z11, Z11, Z11
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
@@ -1996,9 +2506,11 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z10
 	VMOVUPS.Z 64(CX), K2, Z11
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z12
 	VADDPS    Z12, Z0, Z0
@@ -2029,25 +2541,30 @@ start1:
 	VADDPS    Z12, Z10, Z10
 	VMOVUPS.Z 64(CX), K2, Z12
 	VADDPS    Z12, Z11, Z11
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x06, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000005, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z12
 	VMOVUPS      64(SI), Z13
 	VBROADCASTSS (CX), Z14
@@ -2070,7 +2587,9 @@ loop3:
 	VFMADD231PS  Z13, Z14, Z11
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Z12
 	VMOVUPS      64(SI)(DI*1), Z13
 	VBROADCASTSS 4(CX), Z14
@@ -2091,9 +2610,9 @@ loop3:
 	VBROADCASTSS 4(BX)(DX*2), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z12
 	VMOVUPS      64(SI)(DI*2), Z13
 	VBROADCASTSS 8(CX), Z14
@@ -2138,13 +2657,13 @@ loop3:
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, BX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z12
 	VMOVUPS      64(SI), Z13
 	VBROADCASTSS (CX), Z14
@@ -2169,43 +2688,79 @@ tailloop5:
 	ADDQ         $0x04, CX
 	ADDQ         $0x04, BX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
 	VMOVUPS Z3, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
 	VMOVUPS Z5, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
 	VMOVUPS Z9, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
 	VMOVUPS Z11, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmN7x1AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmN7x1AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -2213,9 +2768,9 @@ TEXT ·gemmN7x1AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
 	VXORPS Z6, Z6, Z6
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      DX, CX
@@ -2230,9 +2785,11 @@ start1:
 	VMOVUPS.Z (CX), K1, Z5
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z6
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z7
 	VADDPS    Z7, Z0, Z0
@@ -2254,27 +2811,32 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z7
 	VADDPS    Z7, Z6, Z6
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
 	LEAQ    (BX)(DX*2), SI
 	ADDQ    DX, SI
-	MOVQ    8(AX), DI
+	MOVQ    192(AX), DI
 	MOVQ    48(AX), R8
 	LEAQ    (R8)(R8*2), R9
-	MOVQ    96(AX), R10
-	MOVQ    112(AX), R11
-	MOVQ    104(AX), R12
-	MOVQ    120(AX), R13
+	MOVQ    200(AX), R10
+	MOVQ    56(AX), R11
+	IMUL3Q  $0x07, R11, R12
+	ADDQ    R12, R10
+	MOVQ    $0x00000006, R12
+	MOVQ    96(AX), R13
+	MOVQ    104(AX), R14
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (DI), Z7
 	VBROADCASTSS (CX), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -2292,7 +2854,9 @@ loop3:
 	VFMADD231PS  Z7, Z8, Z6
 	PREFETCHT1   (R10)
 	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	ADDQ         R11, R10
+	SUBQ         $0x01, R12
+	CMOVQCS      laneMasks<>+32(SB), R11
 	VMOVUPS      (DI)(R8*1), Z7
 	VBROADCASTSS 4(CX), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -2308,9 +2872,9 @@ loop3:
 	VFMADD231PS  Z7, Z8, Z5
 	VBROADCASTSS 4(SI), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	PREFETCHT1   (R11)
-	PREFETCHT1   64(R11)
-	ADDQ         R13, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R14, R13
 	VMOVUPS      (DI)(R8*2), Z7
 	VBROADCASTSS 8(CX), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -2346,13 +2910,13 @@ loop3:
 	ADDQ         $0x10, BX
 	ADDQ         $0x10, SI
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (DI), Z7
 	VBROADCASTSS (CX), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -2373,41 +2937,77 @@ tailloop5:
 	ADDQ         $0x04, BX
 	ADDQ         $0x04, SI
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R13, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmN7x2AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmN7x2AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -2422,9 +3022,9 @@ TEXT ·gemmN7x2AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z11, Z11, Z11
 	VXORPS Z12, Z12, Z12
 	VXORPS Z13, Z13, Z13
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
@@ -2446,9 +3046,11 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z12
 	VMOVUPS.Z 64(CX), K2, Z13
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z14
 	VADDPS    Z14, Z0, Z0
@@ -2484,27 +3086,32 @@ start1:
 	VADDPS    Z14, Z12, Z12
 	VMOVUPS.Z 64(CX), K2, Z14
 	VADDPS    Z14, Z13, Z13
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
 	LEAQ    (BX)(DX*2), SI
 	ADDQ    DX, SI
-	MOVQ    8(AX), DI
+	MOVQ    192(AX), DI
 	MOVQ    48(AX), R8
 	LEAQ    (R8)(R8*2), R9
-	MOVQ    96(AX), R10
-	MOVQ    112(AX), R11
-	MOVQ    104(AX), R12
-	MOVQ    120(AX), R13
+	MOVQ    200(AX), R10
+	MOVQ    56(AX), R11
+	IMUL3Q  $0x07, R11, R12
+	ADDQ    R12, R10
+	MOVQ    $0x00000006, R12
+	MOVQ    96(AX), R13
+	MOVQ    104(AX), R14
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (DI), Z14
 	VMOVUPS      64(DI), Z15
 	VBROADCASTSS (CX), Z16
@@ -2530,7 +3137,9 @@ loop3:
 	VFMADD231PS  Z15, Z16, Z13
 	PREFETCHT1   (R10)
 	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	ADDQ         R11, R10
+	SUBQ         $0x01, R12
+	CMOVQCS      laneMasks<>+32(SB), R11
 	VMOVUPS      (DI)(R8*1), Z14
 	VMOVUPS      64(DI)(R8*1), Z15
 	VBROADCASTSS 4(CX), Z16
@@ -2554,9 +3163,9 @@ loop3:
 	VBROADCASTSS 4(SI), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	PREFETCHT1   (R11)
-	PREFETCHT1   64(R11)
-	ADDQ         R13, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R14, R13
 	VMOVUPS      (DI)(R8*2), Z14
 	VMOVUPS      64(DI)(R8*2), Z15
 	VBROADCASTSS 8(CX), Z16
@@ -2608,13 +3217,13 @@ loop3:
 	ADDQ         $0x10, BX
 	ADDQ         $0x10, SI
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (DI), Z14
 	VMOVUPS      64(DI), Z15
 	VBROADCASTSS (CX), Z16
@@ -2643,46 +3252,82 @@ tailloop5:
 	ADDQ         $0x04, BX
 	ADDQ         $0x04, SI
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R13, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
 	VMOVUPS Z3, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
 	VMOVUPS Z5, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
 	VMOVUPS Z9, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
 	VMOVUPS Z11, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, K1, (CX)
 	VMOVUPS Z13, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmN8x1AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmN8x1AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -2691,9 +3336,9 @@ TEXT ·gemmN8x1AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z5, Z5, Z5
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      DX, CX
@@ -2710,9 +3355,11 @@ start1:
 	VMOVUPS.Z (CX), K1, Z6
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z7
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z8
 	VADDPS    Z8, Z0, Z0
@@ -2737,27 +3384,32 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z8
 	VADDPS    Z8, Z7, Z7
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
 	LEAQ    (BX)(DX*2), SI
 	ADDQ    DX, SI
-	MOVQ    8(AX), DI
+	MOVQ    192(AX), DI
 	MOVQ    48(AX), R8
 	LEAQ    (R8)(R8*2), R9
-	MOVQ    96(AX), R10
-	MOVQ    112(AX), R11
-	MOVQ    104(AX), R12
-	MOVQ    120(AX), R13
+	MOVQ    200(AX), R10
+	MOVQ    56(AX), R11
+	IMUL3Q  $0x08, R11, R12
+	ADDQ    R12, R10
+	MOVQ    $0x00000007, R12
+	MOVQ    96(AX), R13
+	MOVQ    104(AX), R14
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (DI), Z8
 	VBROADCASTSS (CX), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -2777,7 +3429,9 @@ loop3:
 	VFMADD231PS  Z8, Z9, Z7
 	PREFETCHT1   (R10)
 	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	ADDQ         R11, R10
+	SUBQ         $0x01, R12
+	CMOVQCS      laneMasks<>+32(SB), R11
 	VMOVUPS      (DI)(R8*1), Z8
 	VBROADCASTSS 4(CX), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -2795,9 +3449,9 @@ loop3:
 	VFMADD231PS  Z8, Z9, Z6
 	VBROADCASTSS 4(SI)(DX*1), Z9
 	VFMADD231PS  Z8, Z9, Z7
-	PREFETCHT1   (R11)
-	PREFETCHT1   64(R11)
-	ADDQ         R13, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R14, R13
 	VMOVUPS      (DI)(R8*2), Z8
 	VBROADCASTSS 8(CX), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -2837,13 +3491,13 @@ loop3:
 	ADDQ         $0x10, BX
 	ADDQ         $0x10, SI
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (DI), Z8
 	VBROADCASTSS (CX), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -2866,43 +3520,79 @@ tailloop5:
 	ADDQ         $0x04, BX
 	ADDQ         $0x04, SI
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R13, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z7, K1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmN8x2AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmN8x2AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -2919,9 +3609,9 @@ TEXT ·gemmN8x2AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z13, Z13, Z13
 	VXORPS Z14, Z14, Z14
 	VXORPS Z15, Z15, Z15
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
@@ -2946,9 +3636,11 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z14
 	VMOVUPS.Z 64(CX), K2, Z15
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z16
 	VADDPS    Z16, Z0, Z0
@@ -2989,27 +3681,32 @@ start1:
 	VADDPS    Z16, Z14, Z14
 	VMOVUPS.Z 64(CX), K2, Z16
 	VADDPS    Z16, Z15, Z15
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
 	LEAQ    (BX)(DX*2), SI
 	ADDQ    DX, SI
-	MOVQ    8(AX), DI
+	MOVQ    192(AX), DI
 	MOVQ    48(AX), R8
 	LEAQ    (R8)(R8*2), R9
-	MOVQ    96(AX), R10
-	MOVQ    112(AX), R11
-	MOVQ    104(AX), R12
-	MOVQ    120(AX), R13
+	MOVQ    200(AX), R10
+	MOVQ    56(AX), R11
+	IMUL3Q  $0x08, R11, R12
+	ADDQ    R12, R10
+	MOVQ    $0x00000007, R12
+	MOVQ    96(AX), R13
+	MOVQ    104(AX), R14
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (DI), Z16
 	VMOVUPS      64(DI), Z17
 	VBROADCASTSS (CX), Z18
@@ -3038,7 +3735,9 @@ loop3:
 	VFMADD231PS  Z17, Z18, Z15
 	PREFETCHT1   (R10)
 	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	ADDQ         R11, R10
+	SUBQ         $0x01, R12
+	CMOVQCS      laneMasks<>+32(SB), R11
 	VMOVUPS      (DI)(R8*1), Z16
 	VMOVUPS      64(DI)(R8*1), Z17
 	VBROADCASTSS 4(CX), Z18
@@ -3065,9 +3764,9 @@ loop3:
 	VBROADCASTSS 4(SI)(DX*1), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	PREFETCHT1   (R11)
-	PREFETCHT1   64(R11)
-	ADDQ         R13, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R14, R13
 	VMOVUPS      (DI)(R8*2), Z16
 	VMOVUPS      64(DI)(R8*2), Z17
 	VBROADCASTSS 8(CX), Z18
@@ -3125,13 +3824,13 @@ loop3:
 	ADDQ         $0x10, BX
 	ADDQ         $0x10, SI
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (DI), Z16
 	VMOVUPS      64(DI), Z17
 	VBROADCASTSS (CX), Z18
@@ -3163,49 +3862,85 @@ tailloop5:
 	ADDQ         $0x04, BX
 	ADDQ         $0x04, SI
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R13, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
 	VMOVUPS Z3, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
 	VMOVUPS Z5, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
 	VMOVUPS Z9, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
 	VMOVUPS Z11, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, K1, (CX)
 	VMOVUPS Z13, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z14, K1, (CX)
 	VMOVUPS Z15, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmN9x1AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmN9x1AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -3215,9 +3950,9 @@ TEXT ·gemmN9x1AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
 	VXORPS Z8, Z8, Z8
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      DX, CX
@@ -3236,9 +3971,11 @@ start1:
 	VMOVUPS.Z (CX), K1, Z7
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z8
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z9
 	VADDPS    Z9, Z0, Z0
@@ -3266,27 +4003,32 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z9
 	VADDPS    Z9, Z8, Z8
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
 	LEAQ    (BX)(DX*2), SI
 	ADDQ    DX, SI
-	MOVQ    8(AX), DI
+	MOVQ    192(AX), DI
 	MOVQ    48(AX), R8
 	LEAQ    (R8)(R8*2), R9
-	MOVQ    96(AX), R10
-	MOVQ    112(AX), R11
-	MOVQ    104(AX), R12
-	MOVQ    120(AX), R13
+	MOVQ    200(AX), R10
+	MOVQ    56(AX), R11
+	IMUL3Q  $0x09, R11, R12
+	ADDQ    R12, R10
+	MOVQ    $0x00000008, R12
+	MOVQ    96(AX), R13
+	MOVQ    104(AX), R14
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (DI), Z9
 	VBROADCASTSS (CX), Z10
 	VFMADD231PS  Z9, Z10, Z0
@@ -3308,7 +4050,9 @@ loop3:
 	VFMADD231PS  Z9, Z10, Z8
 	PREFETCHT1   (R10)
 	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	ADDQ         R11, R10
+	SUBQ         $0x01, R12
+	CMOVQCS      laneMasks<>+32(SB), R11
 	VMOVUPS      (DI)(R8*1), Z9
 	VBROADCASTSS 4(CX), Z10
 	VFMADD231PS  Z9, Z10, Z0
@@ -3328,9 +4072,9 @@ loop3:
 	VFMADD231PS  Z9, Z10, Z7
 	VBROADCASTSS 4(SI)(DX*2), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	PREFETCHT1   (R11)
-	PREFETCHT1   64(R11)
-	ADDQ         R13, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R14, R13
 	VMOVUPS      (DI)(R8*2), Z9
 	VBROADCASTSS 8(CX), Z10
 	VFMADD231PS  Z9, Z10, Z0
@@ -3374,13 +4118,13 @@ loop3:
 	ADDQ         $0x10, BX
 	ADDQ         $0x10, SI
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (DI), Z9
 	VBROADCASTSS (CX), Z10
 	VFMADD231PS  Z9, Z10, Z0
@@ -3405,45 +4149,81 @@ tailloop5:
 	ADDQ         $0x04, BX
 	ADDQ         $0x04, SI
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R13, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z7, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmN9x2AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmN9x2AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -3462,9 +4242,9 @@ TEXT ·gemmN9x2AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z15, Z15, Z15
 	VXORPS Z16, Z16, Z16
 	VXORPS Z17, Z17, Z17
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
@@ -3492,9 +4272,11 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z16
 	VMOVUPS.Z 64(CX), K2, Z17
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z18
 	VADDPS    Z18, Z0, Z0
@@ -3540,27 +4322,32 @@ start1:
 	VADDPS    Z18, Z16, Z16
 	VMOVUPS.Z 64(CX), K2, Z18
 	VADDPS    Z18, Z17, Z17
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
 	LEAQ    (BX)(DX*2), SI
 	ADDQ    DX, SI
-	MOVQ    8(AX), DI
+	MOVQ    192(AX), DI
 	MOVQ    48(AX), R8
 	LEAQ    (R8)(R8*2), R9
-	MOVQ    96(AX), R10
-	MOVQ    112(AX), R11
-	MOVQ    104(AX), R12
-	MOVQ    120(AX), R13
+	MOVQ    200(AX), R10
+	MOVQ    56(AX), R11
+	IMUL3Q  $0x09, R11, R12
+	ADDQ    R12, R10
+	MOVQ    $0x00000008, R12
+	MOVQ    96(AX), R13
+	MOVQ    104(AX), R14
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (DI), Z18
 	VMOVUPS      64(DI), Z19
 	VBROADCASTSS (CX), Z20
@@ -3592,7 +4379,9 @@ loop3:
 	VFMADD231PS  Z19, Z20, Z17
 	PREFETCHT1   (R10)
 	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	ADDQ         R11, R10
+	SUBQ         $0x01, R12
+	CMOVQCS      laneMasks<>+32(SB), R11
 	VMOVUPS      (DI)(R8*1), Z18
 	VMOVUPS      64(DI)(R8*1), Z19
 	VBROADCASTSS 4(CX), Z20
@@ -3622,9 +4411,9 @@ loop3:
 	VBROADCASTSS 4(SI)(DX*2), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	PREFETCHT1   (R11)
-	PREFETCHT1   64(R11)
-	ADDQ         R13, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R14, R13
 	VMOVUPS      (DI)(R8*2), Z18
 	VMOVUPS      64(DI)(R8*2), Z19
 	VBROADCASTSS 8(CX), Z20
@@ -3688,13 +4477,13 @@ loop3:
 	ADDQ         $0x10, BX
 	ADDQ         $0x10, SI
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (DI), Z18
 	VMOVUPS      64(DI), Z19
 	VBROADCASTSS (CX), Z20
@@ -3729,52 +4518,88 @@ tailloop5:
 	ADDQ         $0x04, BX
 	ADDQ         $0x04, SI
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R13, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
 	VMOVUPS Z3, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
 	VMOVUPS Z5, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
 	VMOVUPS Z9, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
 	VMOVUPS Z11, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, K1, (CX)
 	VMOVUPS Z13, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z14, K1, (CX)
 	VMOVUPS Z15, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z16, K1, (CX)
 	VMOVUPS Z17, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmN10x1AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmN10x1AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -3785,9 +4610,9 @@ TEXT ·gemmN10x1AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z7, Z7, Z7
 	VXORPS Z8, Z8, Z8
 	VXORPS Z9, Z9, Z9
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      DX, CX
@@ -3808,9 +4633,11 @@ start1:
 	VMOVUPS.Z (CX), K1, Z8
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z9
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z10
 	VADDPS    Z10, Z0, Z0
@@ -3841,9 +4668,11 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z10
 	VADDPS    Z10, Z9, Z9
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
@@ -3851,19 +4680,22 @@ sums2:
 	ADDQ    DX, SI
 	LEAQ    (SI)(DX*2), DI
 	ADDQ    DX, DI
-	MOVQ    8(AX), R8
+	MOVQ    192(AX), R8
 	MOVQ    48(AX), R9
 	LEAQ    (R9)(R9*2), R10
-	MOVQ    96(AX), R11
-	MOVQ    112(AX), R12
-	MOVQ    104(AX), R13
-	MOVQ    120(AX), R14
+	MOVQ    200(AX), R11
+	MOVQ    56(AX), R12
+	IMUL3Q  $0x0a, R12, R13
+	ADDQ    R13, R11
+	MOVQ    $0x00000009, R13
+	MOVQ    96(AX), R14
+	MOVQ    104(AX), R15
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (R8), Z10
 	VBROADCASTSS (CX), Z11
 	VFMADD231PS  Z10, Z11, Z0
@@ -3887,7 +4719,9 @@ loop3:
 	VFMADD231PS  Z10, Z11, Z9
 	PREFETCHT1   (R11)
 	PREFETCHT1   64(R11)
-	ADDQ         R13, R11
+	ADDQ         R12, R11
+	SUBQ         $0x01, R13
+	CMOVQCS      laneMasks<>+32(SB), R12
 	VMOVUPS      (R8)(R9*1), Z10
 	VBROADCASTSS 4(CX), Z11
 	VFMADD231PS  Z10, Z11, Z0
@@ -3909,9 +4743,9 @@ loop3:
 	VFMADD231PS  Z10, Z11, Z8
 	VBROADCASTSS 4(DI), Z11
 	VFMADD231PS  Z10, Z11, Z9
-	PREFETCHT1   (R12)
-	PREFETCHT1   64(R12)
-	ADDQ         R14, R12
+	PREFETCHT1   (R14)
+	PREFETCHT1   64(R14)
+	ADDQ         R15, R14
 	VMOVUPS      (R8)(R9*2), Z10
 	VBROADCASTSS 8(CX), Z11
 	VFMADD231PS  Z10, Z11, Z0
@@ -3960,13 +4794,13 @@ loop3:
 	ADDQ         $0x10, SI
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (R8), Z10
 	VBROADCASTSS (CX), Z11
 	VFMADD231PS  Z10, Z11, Z0
@@ -3994,47 +4828,83 @@ tailloop5:
 	ADDQ         $0x04, SI
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R14, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z7, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z9, K1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmN10x2AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmN10x2AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4055,9 +4925,9 @@ TEXT ·gemmN10x2AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z17, Z17, Z17
 	VXORPS Z18, Z18, Z18
 	VXORPS Z19, Z19, Z19
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
@@ -4088,9 +4958,11 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z18
 	VMOVUPS.Z 64(CX), K2, Z19
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z20
 	VADDPS    Z20, Z0, Z0
@@ -4141,9 +5013,11 @@ start1:
 	VADDPS    Z20, Z18, Z18
 	VMOVUPS.Z 64(CX), K2, Z20
 	VADDPS    Z20, Z19, Z19
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
@@ -4151,19 +5025,22 @@ sums2:
 	ADDQ    DX, SI
 	LEAQ    (SI)(DX*2), DI
 	ADDQ    DX, DI
-	MOVQ    8(AX), R8
+	MOVQ    192(AX), R8
 	MOVQ    48(AX), R9
 	LEAQ    (R9)(R9*2), R10
-	MOVQ    96(AX), R11
-	MOVQ    112(AX), R12
-	MOVQ    104(AX), R13
-	MOVQ    120(AX), R14
+	MOVQ    200(AX), R11
+	MOVQ    56(AX), R12
+	IMUL3Q  $0x0a, R12, R13
+	ADDQ    R13, R11
+	MOVQ    $0x00000009, R13
+	MOVQ    96(AX), R14
+	MOVQ    104(AX), R15
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (R8), Z20
 	VMOVUPS      64(R8), Z21
 	VBROADCASTSS (CX), Z22
@@ -4198,7 +5075,9 @@ loop3:
 	VFMADD231PS  Z21, Z22, Z19
 	PREFETCHT1   (R11)
 	PREFETCHT1   64(R11)
-	ADDQ         R13, R11
+	ADDQ         R12, R11
+	SUBQ         $0x01, R13
+	CMOVQCS      laneMasks<>+32(SB), R12
 	VMOVUPS      (R8)(R9*1), Z20
 	VMOVUPS      64(R8)(R9*1), Z21
 	VBROADCASTSS 4(CX), Z22
@@ -4231,9 +5110,9 @@ loop3:
 	VBROADCASTSS 4(DI), Z22
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
-	PREFETCHT1   (R12)
-	PREFETCHT1   64(R12)
-	ADDQ         R14, R12
+	PREFETCHT1   (R14)
+	PREFETCHT1   64(R14)
+	ADDQ         R15, R14
 	VMOVUPS      (R8)(R9*2), Z20
 	VMOVUPS      64(R8)(R9*2), Z21
 	VBROADCASTSS 8(CX), Z22
@@ -4304,13 +5183,13 @@ loop3:
 	ADDQ         $0x10, SI
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (R8), Z20
 	VMOVUPS      64(R8), Z21
 	VBROADCASTSS (CX), Z22
@@ -4349,55 +5228,91 @@ tailloop5:
 	ADDQ         $0x04, SI
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R14, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
 	VMOVUPS Z3, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
 	VMOVUPS Z5, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
 	VMOVUPS Z9, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
 	VMOVUPS Z11, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, K1, (CX)
 	VMOVUPS Z13, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z14, K1, (CX)
 	VMOVUPS Z15, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z16, K1, (CX)
 	VMOVUPS Z17, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z18, K1, (CX)
 	VMOVUPS Z19, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmN11x1AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmN11x1AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4409,9 +5324,9 @@ TEXT ·gemmN11x1AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z8, Z8, Z8
 	VXORPS Z9, Z9, Z9
 	VXORPS Z10, Z10, Z10
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      DX, CX
@@ -4434,9 +5349,11 @@ start1:
 	VMOVUPS.Z (CX), K1, Z9
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z10
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z11
 	VADDPS    Z11, Z0, Z0
@@ -4470,9 +5387,11 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z11
 	VADDPS    Z11, Z10, Z10
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
@@ -4480,19 +5399,22 @@ sums2:
 	ADDQ    DX, SI
 	LEAQ    (SI)(DX*2), DI
 	ADDQ    DX, DI
-	MOVQ    8(AX), R8
+	MOVQ    192(AX), R8
 	MOVQ    48(AX), R9
 	LEAQ    (R9)(R9*2), R10
-	MOVQ    96(AX), R11
-	MOVQ    112(AX), R12
-	MOVQ    104(AX), R13
-	MOVQ    120(AX), R14
+	MOVQ    200(AX), R11
+	MOVQ    56(AX), R12
+	IMUL3Q  $0x0b, R12, R13
+	ADDQ    R13, R11
+	MOVQ    $0x0000000a, R13
+	MOVQ    96(AX), R14
+	MOVQ    104(AX), R15
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (R8), Z11
 	VBROADCASTSS (CX), Z12
 	VFMADD231PS  Z11, Z12, Z0
@@ -4518,7 +5440,9 @@ loop3:
 	VFMADD231PS  Z11, Z12, Z10
 	PREFETCHT1   (R11)
 	PREFETCHT1   64(R11)
-	ADDQ         R13, R11
+	ADDQ         R12, R11
+	SUBQ         $0x01, R13
+	CMOVQCS      laneMasks<>+32(SB), R12
 	VMOVUPS      (R8)(R9*1), Z11
 	VBROADCASTSS 4(CX), Z12
 	VFMADD231PS  Z11, Z12, Z0
@@ -4542,9 +5466,9 @@ loop3:
 	VFMADD231PS  Z11, Z12, Z9
 	VBROADCASTSS 4(DI)(DX*1), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	PREFETCHT1   (R12)
-	PREFETCHT1   64(R12)
-	ADDQ         R14, R12
+	PREFETCHT1   (R14)
+	PREFETCHT1   64(R14)
+	ADDQ         R15, R14
 	VMOVUPS      (R8)(R9*2), Z11
 	VBROADCASTSS 8(CX), Z12
 	VFMADD231PS  Z11, Z12, Z0
@@ -4597,13 +5521,13 @@ loop3:
 	ADDQ         $0x10, SI
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (R8), Z11
 	VBROADCASTSS (CX), Z12
 	VFMADD231PS  Z11, Z12, Z0
@@ -4633,49 +5557,85 @@ tailloop5:
 	ADDQ         $0x04, SI
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R14, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z7, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z9, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmN11x2AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmN11x2AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -4698,9 +5658,9 @@ TEXT ·gemmN11x2AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z19, Z19, Z19
 	VXORPS Z20, Z20, Z20
 	VXORPS Z21, Z21, Z21
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
@@ -4734,9 +5694,11 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z20
 	VMOVUPS.Z 64(CX), K2, Z21
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z22
 	VADDPS    Z22, Z0, Z0
@@ -4792,9 +5754,11 @@ start1:
 	VADDPS    Z22, Z20, Z20
 	VMOVUPS.Z 64(CX), K2, Z22
 	VADDPS    Z22, Z21, Z21
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
@@ -4802,19 +5766,22 @@ sums2:
 	ADDQ    DX, SI
 	LEAQ    (SI)(DX*2), DI
 	ADDQ    DX, DI
-	MOVQ    8(AX), R8
+	MOVQ    192(AX), R8
 	MOVQ    48(AX), R9
 	LEAQ    (R9)(R9*2), R10
-	MOVQ    96(AX), R11
-	MOVQ    112(AX), R12
-	MOVQ    104(AX), R13
-	MOVQ    120(AX), R14
+	MOVQ    200(AX), R11
+	MOVQ    56(AX), R12
+	IMUL3Q  $0x0b, R12, R13
+	ADDQ    R13, R11
+	MOVQ    $0x0000000a, R13
+	MOVQ    96(AX), R14
+	MOVQ    104(AX), R15
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (R8), Z22
 	VMOVUPS      64(R8), Z23
 	VBROADCASTSS (CX), Z24
@@ -4852,7 +5819,9 @@ loop3:
 	VFMADD231PS  Z23, Z24, Z21
 	PREFETCHT1   (R11)
 	PREFETCHT1   64(R11)
-	ADDQ         R13, R11
+	ADDQ         R12, R11
+	SUBQ         $0x01, R13
+	CMOVQCS      laneMasks<>+32(SB), R12
 	VMOVUPS      (R8)(R9*1), Z22
 	VMOVUPS      64(R8)(R9*1), Z23
 	VBROADCASTSS 4(CX), Z24
@@ -4888,9 +5857,9 @@ loop3:
 	VBROADCASTSS 4(DI)(DX*1), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	PREFETCHT1   (R12)
-	PREFETCHT1   64(R12)
-	ADDQ         R14, R12
+	PREFETCHT1   (R14)
+	PREFETCHT1   64(R14)
+	ADDQ         R15, R14
 	VMOVUPS      (R8)(R9*2), Z22
 	VMOVUPS      64(R8)(R9*2), Z23
 	VBROADCASTSS 8(CX), Z24
@@ -4967,13 +5936,13 @@ loop3:
 	ADDQ         $0x10, SI
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (R8), Z22
 	VMOVUPS      64(R8), Z23
 	VBROADCASTSS (CX), Z24
@@ -5015,58 +5984,94 @@ tailloop5:
 	ADDQ         $0x04, SI
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R14, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
 	VMOVUPS Z3, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
 	VMOVUPS Z5, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
 	VMOVUPS Z9, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
 	VMOVUPS Z11, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, K1, (CX)
 	VMOVUPS Z13, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z14, K1, (CX)
 	VMOVUPS Z15, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z16, K1, (CX)
 	VMOVUPS Z17, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z18, K1, (CX)
 	VMOVUPS Z19, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z20, K1, (CX)
 	VMOVUPS Z21, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmN12x1AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmN12x1AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -5079,9 +6084,9 @@ TEXT ·gemmN12x1AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z9, Z9, Z9
 	VXORPS Z10, Z10, Z10
 	VXORPS Z11, Z11, Z11
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      DX, CX
@@ -5106,9 +6111,11 @@ start1:
 	VMOVUPS.Z (CX), K1, Z10
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z11
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z12
 	VADDPS    Z12, Z0, Z0
@@ -5145,9 +6152,11 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z12
 	VADDPS    Z12, Z11, Z11
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
@@ -5155,19 +6164,22 @@ sums2:
 	ADDQ    DX, SI
 	LEAQ    (SI)(DX*2), DI
 	ADDQ    DX, DI
-	MOVQ    8(AX), R8
+	MOVQ    192(AX), R8
 	MOVQ    48(AX), R9
 	LEAQ    (R9)(R9*2), R10
-	MOVQ    96(AX), R11
-	MOVQ    112(AX), R12
-	MOVQ    104(AX), R13
-	MOVQ    120(AX), R14
+	MOVQ    200(AX), R11
+	MOVQ    56(AX), R12
+	IMUL3Q  $0x0c, R12, R13
+	ADDQ    R13, R11
+	MOVQ    $0x0000000b, R13
+	MOVQ    96(AX), R14
+	MOVQ    104(AX), R15
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (R8), Z12
 	VBROADCASTSS (CX), Z13
 	VFMADD231PS  Z12, Z13, Z0
@@ -5195,7 +6207,9 @@ loop3:
 	VFMADD231PS  Z12, Z13, Z11
 	PREFETCHT1   (R11)
 	PREFETCHT1   64(R11)
-	ADDQ         R13, R11
+	ADDQ         R12, R11
+	SUBQ         $0x01, R13
+	CMOVQCS      laneMasks<>+32(SB), R12
 	VMOVUPS      (R8)(R9*1), Z12
 	VBROADCASTSS 4(CX), Z13
 	VFMADD231PS  Z12, Z13, Z0
@@ -5221,9 +6235,9 @@ loop3:
 	VFMADD231PS  Z12, Z13, Z10
 	VBROADCASTSS 4(DI)(DX*2), Z13
 	VFMADD231PS  Z12, Z13, Z11
-	PREFETCHT1   (R12)
-	PREFETCHT1   64(R12)
-	ADDQ         R14, R12
+	PREFETCHT1   (R14)
+	PREFETCHT1   64(R14)
+	ADDQ         R15, R14
 	VMOVUPS      (R8)(R9*2), Z12
 	VBROADCASTSS 8(CX), Z13
 	VFMADD231PS  Z12, Z13, Z0
@@ -5280,13 +6294,13 @@ loop3:
 	ADDQ         $0x10, SI
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (R8), Z12
 	VBROADCASTSS (CX), Z13
 	VFMADD231PS  Z12, Z13, Z0
@@ -5318,51 +6332,87 @@ tailloop5:
 	ADDQ         $0x04, SI
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R14, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z7, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z9, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z11, K1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmN12x2AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmN12x2AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -5387,9 +6437,9 @@ TEXT ·gemmN12x2AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z21, Z21, Z21
 	VXORPS Z22, Z22, Z22
 	VXORPS Z23, Z23, Z23
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
@@ -5426,9 +6476,11 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z22
 	VMOVUPS.Z 64(CX), K2, Z23
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z24
 	VADDPS    Z24, Z0, Z0
@@ -5489,9 +6541,11 @@ start1:
 	VADDPS    Z24, Z22, Z22
 	VMOVUPS.Z 64(CX), K2, Z24
 	VADDPS    Z24, Z23, Z23
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
@@ -5499,19 +6553,22 @@ sums2:
 	ADDQ    DX, SI
 	LEAQ    (SI)(DX*2), DI
 	ADDQ    DX, DI
-	MOVQ    8(AX), R8
+	MOVQ    192(AX), R8
 	MOVQ    48(AX), R9
 	LEAQ    (R9)(R9*2), R10
-	MOVQ    96(AX), R11
-	MOVQ    112(AX), R12
-	MOVQ    104(AX), R13
-	MOVQ    120(AX), R14
+	MOVQ    200(AX), R11
+	MOVQ    56(AX), R12
+	IMUL3Q  $0x0c, R12, R13
+	ADDQ    R13, R11
+	MOVQ    $0x0000000b, R13
+	MOVQ    96(AX), R14
+	MOVQ    104(AX), R15
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (R8), Z24
 	VMOVUPS      64(R8), Z25
 	VBROADCASTSS (CX), Z26
@@ -5552,7 +6609,9 @@ loop3:
 	VFMADD231PS  Z25, Z26, Z23
 	PREFETCHT1   (R11)
 	PREFETCHT1   64(R11)
-	ADDQ         R13, R11
+	ADDQ         R12, R11
+	SUBQ         $0x01, R13
+	CMOVQCS      laneMasks<>+32(SB), R12
 	VMOVUPS      (R8)(R9*1), Z24
 	VMOVUPS      64(R8)(R9*1), Z25
 	VBROADCASTSS 4(CX), Z26
@@ -5591,9 +6650,9 @@ loop3:
 	VBROADCASTSS 4(DI)(DX*2), Z26
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
-	PREFETCHT1   (R12)
-	PREFETCHT1   64(R12)
-	ADDQ         R14, R12
+	PREFETCHT1   (R14)
+	PREFETCHT1   64(R14)
+	ADDQ         R15, R14
 	VMOVUPS      (R8)(R9*2), Z24
 	VMOVUPS      64(R8)(R9*2), Z25
 	VBROADCASTSS 8(CX), Z26
@@ -5676,13 +6735,13 @@ loop3:
 	ADDQ         $0x10, SI
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (R8), Z24
 	VMOVUPS      64(R8), Z25
 	VBROADCASTSS (CX), Z26
@@ -5727,61 +6786,97 @@ tailloop5:
 	ADDQ         $0x04, SI
 	ADDQ         $0x04, DI
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R14, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
 	VMOVUPS Z3, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
 	VMOVUPS Z5, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
 	VMOVUPS Z9, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
 	VMOVUPS Z11, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, K1, (CX)
 	VMOVUPS Z13, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z14, K1, (CX)
 	VMOVUPS Z15, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z16, K1, (CX)
 	VMOVUPS Z17, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z18, K1, (CX)
 	VMOVUPS Z19, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z20, K1, (CX)
 	VMOVUPS Z21, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z22, K1, (CX)
 	VMOVUPS Z23, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmN13x1AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·gemmN13x1AVX512(SB), NOSPLIT, $0-8
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
+TEXT ·gemmN13x1AVX512(SB), NOSPLIT, $8-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -5795,9 +6890,9 @@ TEXT ·gemmN13x1AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z10, Z10, Z10
 	VXORPS Z11, Z11, Z11
 	VXORPS Z12, Z12, Z12
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      DX, CX
@@ -5824,9 +6919,11 @@ start1:
 	VMOVUPS.Z (CX), K1, Z11
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z12
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z13
 	VADDPS    Z13, Z0, Z0
@@ -5866,9 +6963,11 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z13
 	VADDPS    Z13, Z12, Z12
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
@@ -5878,19 +6977,22 @@ sums2:
 	ADDQ    DX, DI
 	LEAQ    (DI)(DX*2), R8
 	ADDQ    DX, R8
-	MOVQ    8(AX), R9
+	MOVQ    192(AX), R9
 	MOVQ    48(AX), R10
 	LEAQ    (R10)(R10*2), R11
-	MOVQ    96(AX), R12
-	MOVQ    112(AX), R13
-	MOVQ    104(AX), R14
-	MOVQ    120(AX), R15
+	MOVQ    200(AX), R12
+	MOVQ    56(AX), R13
+	IMUL3Q  $0x0d, R13, R14
+	ADDQ    R14, R12
+	MOVQ    $0x0000000c, R14
+	MOVQ    96(AX), R15
+	MOVQ    104(AX), BP
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (R9), Z13
 	VBROADCASTSS (CX), Z14
 	VFMADD231PS  Z13, Z14, Z0
@@ -5920,7 +7022,9 @@ loop3:
 	VFMADD231PS  Z13, Z14, Z12
 	PREFETCHT1   (R12)
 	PREFETCHT1   64(R12)
-	ADDQ         R14, R12
+	ADDQ         R13, R12
+	SUBQ         $0x01, R14
+	CMOVQCS      laneMasks<>+32(SB), R13
 	VMOVUPS      (R9)(R10*1), Z13
 	VBROADCASTSS 4(CX), Z14
 	VFMADD231PS  Z13, Z14, Z0
@@ -5948,9 +7052,9 @@ loop3:
 	VFMADD231PS  Z13, Z14, Z11
 	VBROADCASTSS 4(R8), Z14
 	VFMADD231PS  Z13, Z14, Z12
-	PREFETCHT1   (R13)
-	PREFETCHT1   64(R13)
-	ADDQ         R15, R13
+	PREFETCHT1   (R15)
+	PREFETCHT1   64(R15)
+	ADDQ         BP, R15
 	VMOVUPS      (R9)(R10*2), Z13
 	VBROADCASTSS 8(CX), Z14
 	VFMADD231PS  Z13, Z14, Z0
@@ -6012,13 +7116,13 @@ loop3:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (R9), Z13
 	VBROADCASTSS (CX), Z14
 	VFMADD231PS  Z13, Z14, Z0
@@ -6053,53 +7157,89 @@ tailloop5:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R15, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z7, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z9, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z11, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, K1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmN13x2AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·gemmN13x2AVX512(SB), NOSPLIT, $0-8
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
+TEXT ·gemmN13x2AVX512(SB), NOSPLIT, $8-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -6126,9 +7266,9 @@ TEXT ·gemmN13x2AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z23, Z23, Z23
 	VXORPS Z24, Z24, Z24
 	VXORPS Z25, Z25, Z25
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
@@ -6168,9 +7308,11 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z24
 	VMOVUPS.Z 64(CX), K2, Z25
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -6236,9 +7378,11 @@ start1:
 	VADDPS    Z26, Z24, Z24
 	VMOVUPS.Z 64(CX), K2, Z26
 	VADDPS    Z26, Z25, Z25
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
@@ -6248,19 +7392,22 @@ sums2:
 	ADDQ    DX, DI
 	LEAQ    (DI)(DX*2), R8
 	ADDQ    DX, R8
-	MOVQ    8(AX), R9
+	MOVQ    192(AX), R9
 	MOVQ    48(AX), R10
 	LEAQ    (R10)(R10*2), R11
-	MOVQ    96(AX), R12
-	MOVQ    112(AX), R13
-	MOVQ    104(AX), R14
-	MOVQ    120(AX), R15
+	MOVQ    200(AX), R12
+	MOVQ    56(AX), R13
+	IMUL3Q  $0x0d, R13, R14
+	ADDQ    R14, R12
+	MOVQ    $0x0000000c, R14
+	MOVQ    96(AX), R15
+	MOVQ    104(AX), BP
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (R9), Z26
 	VMOVUPS      64(R9), Z27
 	VBROADCASTSS (CX), Z28
@@ -6304,7 +7451,9 @@ loop3:
 	VFMADD231PS  Z27, Z28, Z25
 	PREFETCHT1   (R12)
 	PREFETCHT1   64(R12)
-	ADDQ         R14, R12
+	ADDQ         R13, R12
+	SUBQ         $0x01, R14
+	CMOVQCS      laneMasks<>+32(SB), R13
 	VMOVUPS      (R9)(R10*1), Z26
 	VMOVUPS      64(R9)(R10*1), Z27
 	VBROADCASTSS 4(CX), Z28
@@ -6346,9 +7495,9 @@ loop3:
 	VBROADCASTSS 4(R8), Z28
 	VFMADD231PS  Z26, Z28, Z24
 	VFMADD231PS  Z27, Z28, Z25
-	PREFETCHT1   (R13)
-	PREFETCHT1   64(R13)
-	ADDQ         R15, R13
+	PREFETCHT1   (R15)
+	PREFETCHT1   64(R15)
+	ADDQ         BP, R15
 	VMOVUPS      (R9)(R10*2), Z26
 	VMOVUPS      64(R9)(R10*2), Z27
 	VBROADCASTSS 8(CX), Z28
@@ -6438,13 +7587,13 @@ loop3:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (R9), Z26
 	VMOVUPS      64(R9), Z27
 	VBROADCASTSS (CX), Z28
@@ -6493,64 +7642,100 @@ tailloop5:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R15, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
 	VMOVUPS Z3, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
 	VMOVUPS Z5, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
 	VMOVUPS Z9, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
 	VMOVUPS Z11, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, K1, (CX)
 	VMOVUPS Z13, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z14, K1, (CX)
 	VMOVUPS Z15, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z16, K1, (CX)
 	VMOVUPS Z17, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z18, K1, (CX)
 	VMOVUPS Z19, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z20, K1, (CX)
 	VMOVUPS Z21, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z22, K1, (CX)
 	VMOVUPS Z23, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z24, K1, (CX)
 	VMOVUPS Z25, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmN14x1AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·gemmN14x1AVX512(SB), NOSPLIT, $0-8
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
+TEXT ·gemmN14x1AVX512(SB), NOSPLIT, $8-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -6565,9 +7750,9 @@ TEXT ·gemmN14x1AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z11, Z11, Z11
 	VXORPS Z12, Z12, Z12
 	VXORPS Z13, Z13, Z13
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      DX, CX
@@ -6596,9 +7781,11 @@ start1:
 	VMOVUPS.Z (CX), K1, Z12
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z13
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z14
 	VADDPS    Z14, Z0, Z0
@@ -6641,9 +7828,11 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z14
 	VADDPS    Z14, Z13, Z13
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
@@ -6653,19 +7842,22 @@ sums2:
 	ADDQ    DX, DI
 	LEAQ    (DI)(DX*2), R8
 	ADDQ    DX, R8
-	MOVQ    8(AX), R9
+	MOVQ    192(AX), R9
 	MOVQ    48(AX), R10
 	LEAQ    (R10)(R10*2), R11
-	MOVQ    96(AX), R12
-	MOVQ    112(AX), R13
-	MOVQ    104(AX), R14
-	MOVQ    120(AX), R15
+	MOVQ    200(AX), R12
+	MOVQ    56(AX), R13
+	IMUL3Q  $0x0e, R13, R14
+	ADDQ    R14, R12
+	MOVQ    $0x0000000d, R14
+	MOVQ    96(AX), R15
+	MOVQ    104(AX), BP
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (R9), Z14
 	VBROADCASTSS (CX), Z15
 	VFMADD231PS  Z14, Z15, Z0
@@ -6697,7 +7889,9 @@ loop3:
 	VFMADD231PS  Z14, Z15, Z13
 	PREFETCHT1   (R12)
 	PREFETCHT1   64(R12)
-	ADDQ         R14, R12
+	ADDQ         R13, R12
+	SUBQ         $0x01, R14
+	CMOVQCS      laneMasks<>+32(SB), R13
 	VMOVUPS      (R9)(R10*1), Z14
 	VBROADCASTSS 4(CX), Z15
 	VFMADD231PS  Z14, Z15, Z0
@@ -6727,9 +7921,9 @@ loop3:
 	VFMADD231PS  Z14, Z15, Z12
 	VBROADCASTSS 4(R8)(DX*1), Z15
 	VFMADD231PS  Z14, Z15, Z13
-	PREFETCHT1   (R13)
-	PREFETCHT1   64(R13)
-	ADDQ         R15, R13
+	PREFETCHT1   (R15)
+	PREFETCHT1   64(R15)
+	ADDQ         BP, R15
 	VMOVUPS      (R9)(R10*2), Z14
 	VBROADCASTSS 8(CX), Z15
 	VFMADD231PS  Z14, Z15, Z0
@@ -6795,13 +7989,13 @@ loop3:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (R9), Z14
 	VBROADCASTSS (CX), Z15
 	VFMADD231PS  Z14, Z15, Z0
@@ -6838,55 +8032,91 @@ tailloop5:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R15, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z7, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z9, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z11, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z13, K1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmN14x2AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·gemmN14x2AVX512(SB), NOSPLIT, $0-8
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
+TEXT ·gemmN14x2AVX512(SB), NOSPLIT, $8-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -6915,9 +8145,9 @@ TEXT ·gemmN14x2AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z25, Z25, Z25
 	VXORPS Z26, Z26, Z26
 	VXORPS Z27, Z27, Z27
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
@@ -6960,9 +8190,11 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z26
 	VMOVUPS.Z 64(CX), K2, Z27
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z28
 	VADDPS    Z28, Z0, Z0
@@ -7033,9 +8265,11 @@ start1:
 	VADDPS    Z28, Z26, Z26
 	VMOVUPS.Z 64(CX), K2, Z28
 	VADDPS    Z28, Z27, Z27
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
@@ -7045,19 +8279,22 @@ sums2:
 	ADDQ    DX, DI
 	LEAQ    (DI)(DX*2), R8
 	ADDQ    DX, R8
-	MOVQ    8(AX), R9
+	MOVQ    192(AX), R9
 	MOVQ    48(AX), R10
 	LEAQ    (R10)(R10*2), R11
-	MOVQ    96(AX), R12
-	MOVQ    112(AX), R13
-	MOVQ    104(AX), R14
-	MOVQ    120(AX), R15
+	MOVQ    200(AX), R12
+	MOVQ    56(AX), R13
+	IMUL3Q  $0x0e, R13, R14
+	ADDQ    R14, R12
+	MOVQ    $0x0000000d, R14
+	MOVQ    96(AX), R15
+	MOVQ    104(AX), BP
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (R9), Z28
 	VMOVUPS      64(R9), Z29
 	VBROADCASTSS (CX), Z30
@@ -7104,7 +8341,9 @@ loop3:
 	VFMADD231PS  Z29, Z30, Z27
 	PREFETCHT1   (R12)
 	PREFETCHT1   64(R12)
-	ADDQ         R14, R12
+	ADDQ         R13, R12
+	SUBQ         $0x01, R14
+	CMOVQCS      laneMasks<>+32(SB), R13
 	VMOVUPS      (R9)(R10*1), Z28
 	VMOVUPS      64(R9)(R10*1), Z29
 	VBROADCASTSS 4(CX), Z30
@@ -7149,9 +8388,9 @@ loop3:
 	VBROADCASTSS 4(R8)(DX*1), Z30
 	VFMADD231PS  Z28, Z30, Z26
 	VFMADD231PS  Z29, Z30, Z27
-	PREFETCHT1   (R13)
-	PREFETCHT1   64(R13)
-	ADDQ         R15, R13
+	PREFETCHT1   (R15)
+	PREFETCHT1   64(R15)
+	ADDQ         BP, R15
 	VMOVUPS      (R9)(R10*2), Z28
 	VMOVUPS      64(R9)(R10*2), Z29
 	VBROADCASTSS 8(CX), Z30
@@ -7247,13 +8486,13 @@ loop3:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (R9), Z28
 	VMOVUPS      64(R9), Z29
 	VBROADCASTSS (CX), Z30
@@ -7305,88 +8544,126 @@ tailloop5:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R15, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
 	VMOVUPS Z3, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
 	VMOVUPS Z5, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
 	VMOVUPS Z9, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
 	VMOVUPS Z11, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, K1, (CX)
 	VMOVUPS Z13, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z14, K1, (CX)
 	VMOVUPS Z15, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z16, K1, (CX)
 	VMOVUPS Z17, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z18, K1, (CX)
 	VMOVUPS Z19, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z20, K1, (CX)
 	VMOVUPS Z21, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z22, K1, (CX)
 	VMOVUPS Z23, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z24, K1, (CX)
 	VMOVUPS Z25, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z26, K1, (CX)
 	VMOVUPS Z27, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmN1x4AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmN1x4AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	SHRQ  $0x10, CX
+	KMOVW CX, K3
+	SHRQ  $0x10, CX
+	KMOVW CX, K4
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	SHRQ   $0x10, CX
-	KMOVW  CX, K3
-	SHRQ   $0x10, CX
-	KMOVW  CX, K4
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVUPS.Z 128(CX), K3, Z2
 	VMOVUPS.Z 192(CX), K4, Z3
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z4
 	VADDPS    Z4, Z0, Z0
@@ -7396,25 +8673,30 @@ start1:
 	VADDPS    Z4, Z2, Z2
 	VMOVUPS.Z 192(CX), K4, Z4
 	VADDPS    Z4, Z3, Z3
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    8(AX), DX
+	MOVQ    192(AX), DX
 	MOVQ    48(AX), BX
 	LEAQ    (BX)(BX*2), SI
-	MOVQ    128(AX), DI
+	MOVQ    112(AX), DI
 	ADDQ    DX, DI
-	MOVQ    96(AX), R8
-	MOVQ    112(AX), R9
-	MOVQ    104(AX), R10
-	MOVQ    120(AX), R11
+	MOVQ    200(AX), R8
+	MOVQ    56(AX), R9
+	IMUL3Q  $0x01, R9, R10
+	ADDQ    R10, R8
+	MOVQ    $0x00000000, R10
+	MOVQ    96(AX), R11
+	MOVQ    104(AX), R12
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (DX), Z4
 	VMOVUPS      64(DX), Z5
 	VMOVUPS      (DI), Z6
@@ -7426,10 +8708,12 @@ loop3:
 	VFMADD231PS  Z7, Z8, Z3
 	PREFETCHT1   (R8)
 	PREFETCHT1   64(R8)
-	ADDQ         R10, R8
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R9, R8
+	SUBQ         $0x01, R10
+	CMOVQCS      laneMasks<>+32(SB), R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	VMOVUPS      (DX)(BX*1), Z4
 	VMOVUPS      64(DX)(BX*1), Z5
 	VMOVUPS      (DI)(BX*1), Z6
@@ -7439,9 +8723,9 @@ loop3:
 	VFMADD231PS  Z5, Z8, Z1
 	VFMADD231PS  Z6, Z8, Z2
 	VFMADD231PS  Z7, Z8, Z3
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	VMOVUPS      (DX)(BX*2), Z4
 	VMOVUPS      64(DX)(BX*2), Z5
 	VMOVUPS      (DI)(BX*2), Z6
@@ -7451,9 +8735,9 @@ loop3:
 	VFMADD231PS  Z5, Z8, Z1
 	VFMADD231PS  Z6, Z8, Z2
 	VFMADD231PS  Z7, Z8, Z3
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	VMOVUPS      (DX)(SI*1), Z4
 	VMOVUPS      64(DX)(SI*1), Z5
 	VMOVUPS      (DI)(SI*1), Z6
@@ -7463,20 +8747,20 @@ loop3:
 	VFMADD231PS  Z5, Z8, Z1
 	VFMADD231PS  Z6, Z8, Z2
 	VFMADD231PS  Z7, Z8, Z3
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	LEAQ         (DX)(BX*4), DX
 	LEAQ         (DI)(BX*4), DI
 	ADDQ         $0x10, CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (DX), Z4
 	VMOVUPS      64(DX), Z5
 	VMOVUPS      (DI), Z6
@@ -7490,36 +8774,72 @@ tailloop5:
 	ADDQ         BX, DI
 	ADDQ         $0x04, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R11, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
 	VMOVUPS Z2, K3, 128(CX)
 	VMOVUPS Z3, K4, 192(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmN2x4AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmN2x4AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	SHRQ  $0x10, CX
+	KMOVW CX, K3
+	SHRQ  $0x10, CX
+	KMOVW CX, K4
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	SHRQ   $0x10, CX
-	KMOVW  CX, K3
-	SHRQ   $0x10, CX
-	KMOVW  CX, K4
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -7528,9 +8848,9 @@ TEXT ·gemmN2x4AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z5, Z5, Z5
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
@@ -7541,9 +8861,11 @@ start1:
 	VMOVUPS.Z 64(CX), K2, Z5
 	VMOVUPS.Z 128(CX), K3, Z6
 	VMOVUPS.Z 192(CX), K4, Z7
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z8
 	VADDPS    Z8, Z0, Z0
@@ -7562,25 +8884,30 @@ start1:
 	VADDPS    Z8, Z6, Z6
 	VMOVUPS.Z 192(CX), K4, Z8
 	VADDPS    Z8, Z7, Z7
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    8(AX), BX
+	MOVQ    192(AX), BX
 	MOVQ    48(AX), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    128(AX), R8
+	MOVQ    112(AX), R8
 	ADDQ    BX, R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x02, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000001, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (BX), Z8
 	VMOVUPS      64(BX), Z9
 	VMOVUPS      (R8), Z10
@@ -7597,10 +8924,12 @@ loop3:
 	VFMADD231PS  Z11, Z12, Z7
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (BX)(SI*1), Z8
 	VMOVUPS      64(BX)(SI*1), Z9
 	VMOVUPS      (R8)(SI*1), Z10
@@ -7615,9 +8944,9 @@ loop3:
 	VFMADD231PS  Z9, Z12, Z5
 	VFMADD231PS  Z10, Z12, Z6
 	VFMADD231PS  Z11, Z12, Z7
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (BX)(SI*2), Z8
 	VMOVUPS      64(BX)(SI*2), Z9
 	VMOVUPS      (R8)(SI*2), Z10
@@ -7632,9 +8961,9 @@ loop3:
 	VFMADD231PS  Z9, Z12, Z5
 	VFMADD231PS  Z10, Z12, Z6
 	VFMADD231PS  Z11, Z12, Z7
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (BX)(DI*1), Z8
 	VMOVUPS      64(BX)(DI*1), Z9
 	VMOVUPS      (R8)(DI*1), Z10
@@ -7649,20 +8978,20 @@ loop3:
 	VFMADD231PS  Z9, Z12, Z5
 	VFMADD231PS  Z10, Z12, Z6
 	VFMADD231PS  Z11, Z12, Z7
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	LEAQ         (BX)(SI*4), BX
 	LEAQ         (R8)(SI*4), R8
 	ADDQ         $0x10, CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (BX), Z8
 	VMOVUPS      64(BX), Z9
 	VMOVUPS      (R8), Z10
@@ -7681,41 +9010,77 @@ tailloop5:
 	ADDQ         SI, R8
 	ADDQ         $0x04, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
 	VMOVUPS Z2, K3, 128(CX)
 	VMOVUPS Z3, K4, 192(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
 	VMOVUPS Z5, K2, 64(CX)
 	VMOVUPS Z6, K3, 128(CX)
 	VMOVUPS Z7, K4, 192(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmN3x4AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmN3x4AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	SHRQ  $0x10, CX
+	KMOVW CX, K3
+	SHRQ  $0x10, CX
+	KMOVW CX, K4
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	SHRQ   $0x10, CX
-	KMOVW  CX, K3
-	SHRQ   $0x10, CX
-	KMOVW  CX, K4
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -7728,9 +9093,9 @@ TEXT ·gemmN3x4AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z9, Z9, Z9
 	VXORPS Z10, Z10, Z10
 	VXORPS Z11, Z11, Z11
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
@@ -7746,9 +9111,11 @@ start1:
 	VMOVUPS.Z 64(CX), K2, Z9
 	VMOVUPS.Z 128(CX), K3, Z10
 	VMOVUPS.Z 192(CX), K4, Z11
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z12
 	VADDPS    Z12, Z0, Z0
@@ -7776,25 +9143,30 @@ start1:
 	VADDPS    Z12, Z10, Z10
 	VMOVUPS.Z 192(CX), K4, Z12
 	VADDPS    Z12, Z11, Z11
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    8(AX), BX
+	MOVQ    192(AX), BX
 	MOVQ    48(AX), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    128(AX), R8
+	MOVQ    112(AX), R8
 	ADDQ    BX, R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x03, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000002, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (BX), Z12
 	VMOVUPS      64(BX), Z13
 	VMOVUPS      (R8), Z14
@@ -7816,10 +9188,12 @@ loop3:
 	VFMADD231PS  Z15, Z16, Z11
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (BX)(SI*1), Z12
 	VMOVUPS      64(BX)(SI*1), Z13
 	VMOVUPS      (R8)(SI*1), Z14
@@ -7839,9 +9213,9 @@ loop3:
 	VFMADD231PS  Z13, Z16, Z9
 	VFMADD231PS  Z14, Z16, Z10
 	VFMADD231PS  Z15, Z16, Z11
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (BX)(SI*2), Z12
 	VMOVUPS      64(BX)(SI*2), Z13
 	VMOVUPS      (R8)(SI*2), Z14
@@ -7861,9 +9235,9 @@ loop3:
 	VFMADD231PS  Z13, Z16, Z9
 	VFMADD231PS  Z14, Z16, Z10
 	VFMADD231PS  Z15, Z16, Z11
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (BX)(DI*1), Z12
 	VMOVUPS      64(BX)(DI*1), Z13
 	VMOVUPS      (R8)(DI*1), Z14
@@ -7883,20 +9257,20 @@ loop3:
 	VFMADD231PS  Z13, Z16, Z9
 	VFMADD231PS  Z14, Z16, Z10
 	VFMADD231PS  Z15, Z16, Z11
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	LEAQ         (BX)(SI*4), BX
 	LEAQ         (R8)(SI*4), R8
 	ADDQ         $0x10, CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (BX), Z12
 	VMOVUPS      64(BX), Z13
 	VMOVUPS      (R8), Z14
@@ -7920,170 +9294,258 @@ tailloop5:
 	ADDQ         SI, R8
 	ADDQ         $0x04, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
 	VMOVUPS Z2, K3, 128(CX)
 	VMOVUPS Z3, K4, 192(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
 	VMOVUPS Z5, K2, 64(CX)
 	VMOVUPS Z6, K3, 128(CX)
 	VMOVUPS Z7, K4, 192(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
 	VMOVUPS Z9, K2, 64(CX)
 	VMOVUPS Z10, K3, 128(CX)
 	VMOVUPS Z11, K4, 192(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT1x1AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT1x1AVX512(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	MOVQ   24(AX), CX
-	TESTQ  CX, CX
-	JNZ    start1
-	VXORPS Z0, Z0, Z0
-	JMP    sums2
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
 
-start1:
+tile1:
+	MOVQ   t+0(FP), AX
+	MOVQ   208(AX), CX
+	TESTQ  CX, CX
+	JNZ    start3
+	VXORPS Z0, Z0, Z0
+	JMP    sums4
+
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z1
 	VADDPS    Z1, Z0, Z0
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x01, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000000, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z1
 	VBROADCASTSS (CX), Z2
 	VFMADD231PS  Z1, Z2, Z0
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*1), Z1
 	VBROADCASTSS (CX)(DX*1), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z1
 	VBROADCASTSS (CX)(DX*2), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(R8*1), Z1
 	VBROADCASTSS (CX)(BX*1), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z1
 	VBROADCASTSS (CX), Z2
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT1x2AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT1x2AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z2
 	VADDPS    Z2, Z0, Z0
 	VMOVUPS.Z 64(CX), K2, Z2
 	VADDPS    Z2, Z1, Z1
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x01, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000000, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z2
 	VMOVUPS      64(SI), Z3
 	VBROADCASTSS (CX), Z4
@@ -8091,44 +9553,46 @@ loop3:
 	VFMADD231PS  Z3, Z4, Z1
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*1), Z2
 	VMOVUPS      64(SI)(DI*1), Z3
 	VBROADCASTSS (CX)(DX*1), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z2
 	VMOVUPS      64(SI)(DI*2), Z3
 	VBROADCASTSS (CX)(DX*2), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(R8*1), Z2
 	VMOVUPS      64(SI)(R8*1), Z3
 	VBROADCASTSS (CX)(BX*1), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z2
 	VMOVUPS      64(SI), Z3
 	VBROADCASTSS (CX), Z4
@@ -8137,64 +9601,107 @@ tailloop5:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT2x1AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT2x1AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z1
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z2
 	VADDPS    Z2, Z0, Z0
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z2
 	VADDPS    Z2, Z1, Z1
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x02, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000001, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z2
 	VBROADCASTSS (CX), Z3
 	VFMADD231PS  Z2, Z3, Z0
@@ -8202,44 +9709,46 @@ loop3:
 	VFMADD231PS  Z2, Z3, Z1
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*1), Z2
 	VBROADCASTSS (CX)(DX*1), Z3
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS 4(CX)(DX*1), Z3
 	VFMADD231PS  Z2, Z3, Z1
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z2
 	VBROADCASTSS (CX)(DX*2), Z3
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS 4(CX)(DX*2), Z3
 	VFMADD231PS  Z2, Z3, Z1
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(R8*1), Z2
 	VBROADCASTSS (CX)(BX*1), Z3
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS 4(CX)(BX*1), Z3
 	VFMADD231PS  Z2, Z3, Z1
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z2
 	VBROADCASTSS (CX), Z3
 	VFMADD231PS  Z2, Z3, Z0
@@ -8248,47 +9757,85 @@ tailloop5:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT2x2AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT2x2AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z2
 	VMOVUPS.Z 64(CX), K2, Z3
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z4
 	VADDPS    Z4, Z0, Z0
@@ -8299,24 +9846,29 @@ start1:
 	VADDPS    Z4, Z2, Z2
 	VMOVUPS.Z 64(CX), K2, Z4
 	VADDPS    Z4, Z3, Z3
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x02, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000001, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z4
 	VMOVUPS      64(SI), Z5
 	VBROADCASTSS (CX), Z6
@@ -8327,10 +9879,12 @@ loop3:
 	VFMADD231PS  Z5, Z6, Z3
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*1), Z4
 	VMOVUPS      64(SI)(DI*1), Z5
 	VBROADCASTSS (CX)(DX*1), Z6
@@ -8339,9 +9893,9 @@ loop3:
 	VBROADCASTSS 4(CX)(DX*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z4
 	VMOVUPS      64(SI)(DI*2), Z5
 	VBROADCASTSS (CX)(DX*2), Z6
@@ -8350,9 +9904,9 @@ loop3:
 	VBROADCASTSS 4(CX)(DX*2), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(R8*1), Z4
 	VMOVUPS      64(SI)(R8*1), Z5
 	VBROADCASTSS (CX)(BX*1), Z6
@@ -8361,19 +9915,19 @@ loop3:
 	VBROADCASTSS 4(CX)(BX*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z4
 	VMOVUPS      64(SI), Z5
 	VBROADCASTSS (CX), Z6
@@ -8385,46 +9939,84 @@ tailloop5:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
 	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT3x1AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT3x1AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z1
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z2
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z3
 	VADDPS    Z3, Z0, Z0
@@ -8434,24 +10026,29 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z3
 	VADDPS    Z3, Z2, Z2
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x03, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000002, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z3
 	VBROADCASTSS (CX), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -8461,10 +10058,12 @@ loop3:
 	VFMADD231PS  Z3, Z4, Z2
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*1), Z3
 	VBROADCASTSS (CX)(DX*1), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -8472,9 +10071,9 @@ loop3:
 	VFMADD231PS  Z3, Z4, Z1
 	VBROADCASTSS 8(CX)(DX*1), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z3
 	VBROADCASTSS (CX)(DX*2), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -8482,9 +10081,9 @@ loop3:
 	VFMADD231PS  Z3, Z4, Z1
 	VBROADCASTSS 8(CX)(DX*2), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(R8*1), Z3
 	VBROADCASTSS (CX)(BX*1), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -8492,19 +10091,19 @@ loop3:
 	VFMADD231PS  Z3, Z4, Z1
 	VBROADCASTSS 8(CX)(BX*1), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z3
 	VBROADCASTSS (CX), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -8515,42 +10114,78 @@ tailloop5:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT3x2AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT3x2AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
@@ -8560,9 +10195,11 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z4
 	VMOVUPS.Z 64(CX), K2, Z5
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z6
 	VADDPS    Z6, Z0, Z0
@@ -8578,24 +10215,29 @@ start1:
 	VADDPS    Z6, Z4, Z4
 	VMOVUPS.Z 64(CX), K2, Z6
 	VADDPS    Z6, Z5, Z5
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x03, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000002, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z6
 	VMOVUPS      64(SI), Z7
 	VBROADCASTSS (CX), Z8
@@ -8609,10 +10251,12 @@ loop3:
 	VFMADD231PS  Z7, Z8, Z5
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*1), Z6
 	VMOVUPS      64(SI)(DI*1), Z7
 	VBROADCASTSS (CX)(DX*1), Z8
@@ -8624,9 +10268,9 @@ loop3:
 	VBROADCASTSS 8(CX)(DX*1), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z6
 	VMOVUPS      64(SI)(DI*2), Z7
 	VBROADCASTSS (CX)(DX*2), Z8
@@ -8638,9 +10282,9 @@ loop3:
 	VBROADCASTSS 8(CX)(DX*2), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(R8*1), Z6
 	VMOVUPS      64(SI)(R8*1), Z7
 	VBROADCASTSS (CX)(BX*1), Z8
@@ -8652,19 +10296,19 @@ loop3:
 	VBROADCASTSS 8(CX)(BX*1), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z6
 	VMOVUPS      64(SI), Z7
 	VBROADCASTSS (CX), Z8
@@ -8679,41 +10323,77 @@ tailloop5:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
 	VMOVUPS Z3, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
 	VMOVUPS Z5, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT4x1AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT4x1AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      DX, CX
@@ -8722,9 +10402,11 @@ start1:
 	VMOVUPS.Z (CX), K1, Z2
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z3
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z4
 	VADDPS    Z4, Z0, Z0
@@ -8737,24 +10419,29 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z4
 	VADDPS    Z4, Z3, Z3
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x04, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000003, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z4
 	VBROADCASTSS (CX), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -8766,10 +10453,12 @@ loop3:
 	VFMADD231PS  Z4, Z5, Z3
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*1), Z4
 	VBROADCASTSS (CX)(DX*1), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -8779,9 +10468,9 @@ loop3:
 	VFMADD231PS  Z4, Z5, Z2
 	VBROADCASTSS 12(CX)(DX*1), Z5
 	VFMADD231PS  Z4, Z5, Z3
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z4
 	VBROADCASTSS (CX)(DX*2), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -8791,9 +10480,9 @@ loop3:
 	VFMADD231PS  Z4, Z5, Z2
 	VBROADCASTSS 12(CX)(DX*2), Z5
 	VFMADD231PS  Z4, Z5, Z3
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(R8*1), Z4
 	VBROADCASTSS (CX)(BX*1), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -8803,19 +10492,19 @@ loop3:
 	VFMADD231PS  Z4, Z5, Z2
 	VBROADCASTSS 12(CX)(BX*1), Z5
 	VFMADD231PS  Z4, Z5, Z3
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z4
 	VBROADCASTSS (CX), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -8828,35 +10517,71 @@ tailloop5:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT4x2AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT4x2AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -8865,9 +10590,9 @@ TEXT ·gemmT4x2AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z5, Z5, Z5
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
@@ -8880,9 +10605,11 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z6
 	VMOVUPS.Z 64(CX), K2, Z7
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z8
 	VADDPS    Z8, Z0, Z0
@@ -8903,24 +10630,29 @@ start1:
 	VADDPS    Z8, Z6, Z6
 	VMOVUPS.Z 64(CX), K2, Z8
 	VADDPS    Z8, Z7, Z7
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x04, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000003, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z8
 	VMOVUPS      64(SI), Z9
 	VBROADCASTSS (CX), Z10
@@ -8937,10 +10669,12 @@ loop3:
 	VFMADD231PS  Z9, Z10, Z7
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*1), Z8
 	VMOVUPS      64(SI)(DI*1), Z9
 	VBROADCASTSS (CX)(DX*1), Z10
@@ -8955,9 +10689,9 @@ loop3:
 	VBROADCASTSS 12(CX)(DX*1), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z8
 	VMOVUPS      64(SI)(DI*2), Z9
 	VBROADCASTSS (CX)(DX*2), Z10
@@ -8972,9 +10706,9 @@ loop3:
 	VBROADCASTSS 12(CX)(DX*2), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(R8*1), Z8
 	VMOVUPS      64(SI)(R8*1), Z9
 	VBROADCASTSS (CX)(BX*1), Z10
@@ -8989,19 +10723,19 @@ loop3:
 	VBROADCASTSS 12(CX)(BX*1), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z8
 	VMOVUPS      64(SI), Z9
 	VBROADCASTSS (CX), Z10
@@ -9019,45 +10753,81 @@ tailloop5:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
 	VMOVUPS Z3, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
 	VMOVUPS Z5, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT5x1AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT5x1AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      DX, CX
@@ -9068,9 +10838,11 @@ start1:
 	VMOVUPS.Z (CX), K1, Z3
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z4
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z5
 	VADDPS    Z5, Z0, Z0
@@ -9086,24 +10858,29 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z5
 	VADDPS    Z5, Z4, Z4
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x05, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000004, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z5
 	VBROADCASTSS (CX), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -9117,7 +10894,9 @@ loop3:
 	VFMADD231PS  Z5, Z6, Z4
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Z5
 	VBROADCASTSS (CX)(DX*1), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -9129,9 +10908,9 @@ loop3:
 	VFMADD231PS  Z5, Z6, Z3
 	VBROADCASTSS 16(CX)(DX*1), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z5
 	VBROADCASTSS (CX)(DX*2), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -9157,13 +10936,13 @@ loop3:
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z5
 	VBROADCASTSS (CX), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -9178,37 +10957,73 @@ tailloop5:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT5x2AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT5x2AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -9219,9 +11034,9 @@ TEXT ·gemmT5x2AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z7, Z7, Z7
 	VXORPS Z8, Z8, Z8
 	VXORPS Z9, Z9, Z9
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
@@ -9237,9 +11052,11 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z8
 	VMOVUPS.Z 64(CX), K2, Z9
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z10
 	VADDPS    Z10, Z0, Z0
@@ -9265,24 +11082,29 @@ start1:
 	VADDPS    Z10, Z8, Z8
 	VMOVUPS.Z 64(CX), K2, Z10
 	VADDPS    Z10, Z9, Z9
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x05, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000004, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z10
 	VMOVUPS      64(SI), Z11
 	VBROADCASTSS (CX), Z12
@@ -9302,7 +11124,9 @@ loop3:
 	VFMADD231PS  Z11, Z12, Z9
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Z10
 	VMOVUPS      64(SI)(DI*1), Z11
 	VBROADCASTSS (CX)(DX*1), Z12
@@ -9320,9 +11144,9 @@ loop3:
 	VBROADCASTSS 16(CX)(DX*1), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z10
 	VMOVUPS      64(SI)(DI*2), Z11
 	VBROADCASTSS (CX)(DX*2), Z12
@@ -9360,13 +11184,13 @@ loop3:
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z10
 	VMOVUPS      64(SI), Z11
 	VBROADCASTSS (CX), Z12
@@ -9387,49 +11211,85 @@ tailloop5:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
 	VMOVUPS Z3, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
 	VMOVUPS Z5, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
 	VMOVUPS Z9, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT6x1AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT6x1AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      DX, CX
@@ -9442,9 +11302,11 @@ start1:
 	VMOVUPS.Z (CX), K1, Z4
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z5
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z6
 	VADDPS    Z6, Z0, Z0
@@ -9463,24 +11325,29 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z6
 	VADDPS    Z6, Z5, Z5
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x06, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000005, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z6
 	VBROADCASTSS (CX), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -9496,7 +11363,9 @@ loop3:
 	VFMADD231PS  Z6, Z7, Z5
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Z6
 	VBROADCASTSS (CX)(DX*1), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -9510,9 +11379,9 @@ loop3:
 	VFMADD231PS  Z6, Z7, Z4
 	VBROADCASTSS 20(CX)(DX*1), Z7
 	VFMADD231PS  Z6, Z7, Z5
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z6
 	VBROADCASTSS (CX)(DX*2), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -9542,13 +11411,13 @@ loop3:
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z6
 	VBROADCASTSS (CX), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -9565,39 +11434,75 @@ tailloop5:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, K1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT6x2AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT6x2AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -9610,9 +11515,9 @@ TEXT ·gemmT6x2AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z9, Z9, Z9
 	VXORPS Z10, Z10, Z10
 	VXORPS Z11, Z11, Z11
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
@@ -9631,9 +11536,11 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z10
 	VMOVUPS.Z 64(CX), K2, Z11
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z12
 	VADDPS    Z12, Z0, Z0
@@ -9664,24 +11571,29 @@ start1:
 	VADDPS    Z12, Z10, Z10
 	VMOVUPS.Z 64(CX), K2, Z12
 	VADDPS    Z12, Z11, Z11
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x06, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000005, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z12
 	VMOVUPS      64(SI), Z13
 	VBROADCASTSS (CX), Z14
@@ -9704,7 +11616,9 @@ loop3:
 	VFMADD231PS  Z13, Z14, Z11
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Z12
 	VMOVUPS      64(SI)(DI*1), Z13
 	VBROADCASTSS (CX)(DX*1), Z14
@@ -9725,9 +11639,9 @@ loop3:
 	VBROADCASTSS 20(CX)(DX*1), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z12
 	VMOVUPS      64(SI)(DI*2), Z13
 	VBROADCASTSS (CX)(DX*2), Z14
@@ -9771,13 +11685,13 @@ loop3:
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z12
 	VMOVUPS      64(SI), Z13
 	VBROADCASTSS (CX), Z14
@@ -9801,43 +11715,79 @@ tailloop5:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
 	VMOVUPS Z3, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
 	VMOVUPS Z5, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
 	VMOVUPS Z9, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
 	VMOVUPS Z11, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT7x1AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT7x1AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -9845,9 +11795,9 @@ TEXT ·gemmT7x1AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
 	VXORPS Z6, Z6, Z6
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      DX, CX
@@ -9862,9 +11812,11 @@ start1:
 	VMOVUPS.Z (CX), K1, Z5
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z6
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z7
 	VADDPS    Z7, Z0, Z0
@@ -9886,24 +11838,29 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z7
 	VADDPS    Z7, Z6, Z6
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x07, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000006, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z7
 	VBROADCASTSS (CX), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -9921,7 +11878,9 @@ loop3:
 	VFMADD231PS  Z7, Z8, Z6
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Z7
 	VBROADCASTSS (CX)(DX*1), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -9937,9 +11896,9 @@ loop3:
 	VFMADD231PS  Z7, Z8, Z5
 	VBROADCASTSS 24(CX)(DX*1), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z7
 	VBROADCASTSS (CX)(DX*2), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -9973,13 +11932,13 @@ loop3:
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z7
 	VBROADCASTSS (CX), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -9998,41 +11957,77 @@ tailloop5:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT7x2AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT7x2AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -10047,9 +12042,9 @@ TEXT ·gemmT7x2AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z11, Z11, Z11
 	VXORPS Z12, Z12, Z12
 	VXORPS Z13, Z13, Z13
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
@@ -10071,9 +12066,11 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z12
 	VMOVUPS.Z 64(CX), K2, Z13
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z14
 	VADDPS    Z14, Z0, Z0
@@ -10109,24 +12106,29 @@ start1:
 	VADDPS    Z14, Z12, Z12
 	VMOVUPS.Z 64(CX), K2, Z14
 	VADDPS    Z14, Z13, Z13
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x07, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000006, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z14
 	VMOVUPS      64(SI), Z15
 	VBROADCASTSS (CX), Z16
@@ -10152,7 +12154,9 @@ loop3:
 	VFMADD231PS  Z15, Z16, Z13
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Z14
 	VMOVUPS      64(SI)(DI*1), Z15
 	VBROADCASTSS (CX)(DX*1), Z16
@@ -10176,9 +12180,9 @@ loop3:
 	VBROADCASTSS 24(CX)(DX*1), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z14
 	VMOVUPS      64(SI)(DI*2), Z15
 	VBROADCASTSS (CX)(DX*2), Z16
@@ -10228,13 +12232,13 @@ loop3:
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z14
 	VMOVUPS      64(SI), Z15
 	VBROADCASTSS (CX), Z16
@@ -10261,46 +12265,82 @@ tailloop5:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
 	VMOVUPS Z3, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
 	VMOVUPS Z5, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
 	VMOVUPS Z9, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
 	VMOVUPS Z11, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, K1, (CX)
 	VMOVUPS Z13, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT8x1AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT8x1AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -10309,9 +12349,9 @@ TEXT ·gemmT8x1AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z5, Z5, Z5
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      DX, CX
@@ -10328,9 +12368,11 @@ start1:
 	VMOVUPS.Z (CX), K1, Z6
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z7
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z8
 	VADDPS    Z8, Z0, Z0
@@ -10355,24 +12397,29 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z8
 	VADDPS    Z8, Z7, Z7
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x08, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000007, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z8
 	VBROADCASTSS (CX), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -10392,7 +12439,9 @@ loop3:
 	VFMADD231PS  Z8, Z9, Z7
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -10410,9 +12459,9 @@ loop3:
 	VFMADD231PS  Z8, Z9, Z6
 	VBROADCASTSS 28(CX)(DX*1), Z9
 	VFMADD231PS  Z8, Z9, Z7
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z8
 	VBROADCASTSS (CX)(DX*2), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -10450,13 +12499,13 @@ loop3:
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z8
 	VBROADCASTSS (CX), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -10477,43 +12526,79 @@ tailloop5:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z7, K1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT8x2AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT8x2AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -10530,9 +12615,9 @@ TEXT ·gemmT8x2AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z13, Z13, Z13
 	VXORPS Z14, Z14, Z14
 	VXORPS Z15, Z15, Z15
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
@@ -10557,9 +12642,11 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z14
 	VMOVUPS.Z 64(CX), K2, Z15
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z16
 	VADDPS    Z16, Z0, Z0
@@ -10600,24 +12687,29 @@ start1:
 	VADDPS    Z16, Z14, Z14
 	VMOVUPS.Z 64(CX), K2, Z16
 	VADDPS    Z16, Z15, Z15
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x08, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000007, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z16
 	VMOVUPS      64(SI), Z17
 	VBROADCASTSS (CX), Z18
@@ -10646,7 +12738,9 @@ loop3:
 	VFMADD231PS  Z17, Z18, Z15
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Z16
 	VMOVUPS      64(SI)(DI*1), Z17
 	VBROADCASTSS (CX)(DX*1), Z18
@@ -10673,9 +12767,9 @@ loop3:
 	VBROADCASTSS 28(CX)(DX*1), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z16
 	VMOVUPS      64(SI)(DI*2), Z17
 	VBROADCASTSS (CX)(DX*2), Z18
@@ -10731,13 +12825,13 @@ loop3:
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z16
 	VMOVUPS      64(SI), Z17
 	VBROADCASTSS (CX), Z18
@@ -10767,49 +12861,85 @@ tailloop5:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
 	VMOVUPS Z3, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
 	VMOVUPS Z5, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
 	VMOVUPS Z9, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
 	VMOVUPS Z11, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, K1, (CX)
 	VMOVUPS Z13, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z14, K1, (CX)
 	VMOVUPS Z15, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT9x1AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT9x1AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -10819,9 +12949,9 @@ TEXT ·gemmT9x1AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
 	VXORPS Z8, Z8, Z8
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      DX, CX
@@ -10840,9 +12970,11 @@ start1:
 	VMOVUPS.Z (CX), K1, Z7
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z8
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z9
 	VADDPS    Z9, Z0, Z0
@@ -10870,24 +13002,29 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z9
 	VADDPS    Z9, Z8, Z8
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x09, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000008, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z9
 	VBROADCASTSS (CX), Z10
 	VFMADD231PS  Z9, Z10, Z0
@@ -10909,7 +13046,9 @@ loop3:
 	VFMADD231PS  Z9, Z10, Z8
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Z9
 	VBROADCASTSS (CX)(DX*1), Z10
 	VFMADD231PS  Z9, Z10, Z0
@@ -10929,9 +13068,9 @@ loop3:
 	VFMADD231PS  Z9, Z10, Z7
 	VBROADCASTSS 32(CX)(DX*1), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z9
 	VBROADCASTSS (CX)(DX*2), Z10
 	VFMADD231PS  Z9, Z10, Z0
@@ -10973,13 +13112,13 @@ loop3:
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z9
 	VBROADCASTSS (CX), Z10
 	VFMADD231PS  Z9, Z10, Z0
@@ -11002,45 +13141,81 @@ tailloop5:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z7, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT9x2AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT9x2AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -11059,9 +13234,9 @@ TEXT ·gemmT9x2AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z15, Z15, Z15
 	VXORPS Z16, Z16, Z16
 	VXORPS Z17, Z17, Z17
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
@@ -11089,9 +13264,11 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z16
 	VMOVUPS.Z 64(CX), K2, Z17
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z18
 	VADDPS    Z18, Z0, Z0
@@ -11137,24 +13314,29 @@ start1:
 	VADDPS    Z18, Z16, Z16
 	VMOVUPS.Z 64(CX), K2, Z18
 	VADDPS    Z18, Z17, Z17
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x09, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000008, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z18
 	VMOVUPS      64(SI), Z19
 	VBROADCASTSS (CX), Z20
@@ -11186,7 +13368,9 @@ loop3:
 	VFMADD231PS  Z19, Z20, Z17
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Z18
 	VMOVUPS      64(SI)(DI*1), Z19
 	VBROADCASTSS (CX)(DX*1), Z20
@@ -11216,9 +13400,9 @@ loop3:
 	VBROADCASTSS 32(CX)(DX*1), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z18
 	VMOVUPS      64(SI)(DI*2), Z19
 	VBROADCASTSS (CX)(DX*2), Z20
@@ -11280,13 +13464,13 @@ loop3:
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z18
 	VMOVUPS      64(SI), Z19
 	VBROADCASTSS (CX), Z20
@@ -11319,52 +13503,88 @@ tailloop5:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
 	VMOVUPS Z3, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
 	VMOVUPS Z5, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
 	VMOVUPS Z9, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
 	VMOVUPS Z11, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, K1, (CX)
 	VMOVUPS Z13, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z14, K1, (CX)
 	VMOVUPS Z15, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z16, K1, (CX)
 	VMOVUPS Z17, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT10x1AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT10x1AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -11375,9 +13595,9 @@ TEXT ·gemmT10x1AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z7, Z7, Z7
 	VXORPS Z8, Z8, Z8
 	VXORPS Z9, Z9, Z9
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      DX, CX
@@ -11398,9 +13618,11 @@ start1:
 	VMOVUPS.Z (CX), K1, Z8
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z9
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z10
 	VADDPS    Z10, Z0, Z0
@@ -11431,24 +13653,29 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z10
 	VADDPS    Z10, Z9, Z9
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x0a, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000009, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z10
 	VBROADCASTSS (CX), Z11
 	VFMADD231PS  Z10, Z11, Z0
@@ -11472,7 +13699,9 @@ loop3:
 	VFMADD231PS  Z10, Z11, Z9
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Z10
 	VBROADCASTSS (CX)(DX*1), Z11
 	VFMADD231PS  Z10, Z11, Z0
@@ -11494,9 +13723,9 @@ loop3:
 	VFMADD231PS  Z10, Z11, Z8
 	VBROADCASTSS 36(CX)(DX*1), Z11
 	VFMADD231PS  Z10, Z11, Z9
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z10
 	VBROADCASTSS (CX)(DX*2), Z11
 	VFMADD231PS  Z10, Z11, Z0
@@ -11542,13 +13771,13 @@ loop3:
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z10
 	VBROADCASTSS (CX), Z11
 	VFMADD231PS  Z10, Z11, Z0
@@ -11573,47 +13802,83 @@ tailloop5:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z7, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z9, K1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT10x2AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT10x2AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -11634,9 +13899,9 @@ TEXT ·gemmT10x2AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z17, Z17, Z17
 	VXORPS Z18, Z18, Z18
 	VXORPS Z19, Z19, Z19
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
@@ -11667,9 +13932,11 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z18
 	VMOVUPS.Z 64(CX), K2, Z19
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z20
 	VADDPS    Z20, Z0, Z0
@@ -11720,24 +13987,29 @@ start1:
 	VADDPS    Z20, Z18, Z18
 	VMOVUPS.Z 64(CX), K2, Z20
 	VADDPS    Z20, Z19, Z19
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x0a, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000009, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z20
 	VMOVUPS      64(SI), Z21
 	VBROADCASTSS (CX), Z22
@@ -11772,7 +14044,9 @@ loop3:
 	VFMADD231PS  Z21, Z22, Z19
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Z20
 	VMOVUPS      64(SI)(DI*1), Z21
 	VBROADCASTSS (CX)(DX*1), Z22
@@ -11805,9 +14079,9 @@ loop3:
 	VBROADCASTSS 36(CX)(DX*1), Z22
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z20
 	VMOVUPS      64(SI)(DI*2), Z21
 	VBROADCASTSS (CX)(DX*2), Z22
@@ -11875,13 +14149,13 @@ loop3:
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z20
 	VMOVUPS      64(SI), Z21
 	VBROADCASTSS (CX), Z22
@@ -11917,55 +14191,91 @@ tailloop5:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
 	VMOVUPS Z3, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
 	VMOVUPS Z5, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
 	VMOVUPS Z9, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
 	VMOVUPS Z11, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, K1, (CX)
 	VMOVUPS Z13, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z14, K1, (CX)
 	VMOVUPS Z15, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z16, K1, (CX)
 	VMOVUPS Z17, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z18, K1, (CX)
 	VMOVUPS Z19, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT11x1AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT11x1AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -11977,9 +14287,9 @@ TEXT ·gemmT11x1AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z8, Z8, Z8
 	VXORPS Z9, Z9, Z9
 	VXORPS Z10, Z10, Z10
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      DX, CX
@@ -12002,9 +14312,11 @@ start1:
 	VMOVUPS.Z (CX), K1, Z9
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z10
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z11
 	VADDPS    Z11, Z0, Z0
@@ -12038,24 +14350,29 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z11
 	VADDPS    Z11, Z10, Z10
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x0b, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x0000000a, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z11
 	VBROADCASTSS (CX), Z12
 	VFMADD231PS  Z11, Z12, Z0
@@ -12081,7 +14398,9 @@ loop3:
 	VFMADD231PS  Z11, Z12, Z10
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Z11
 	VBROADCASTSS (CX)(DX*1), Z12
 	VFMADD231PS  Z11, Z12, Z0
@@ -12105,9 +14424,9 @@ loop3:
 	VFMADD231PS  Z11, Z12, Z9
 	VBROADCASTSS 40(CX)(DX*1), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z11
 	VBROADCASTSS (CX)(DX*2), Z12
 	VFMADD231PS  Z11, Z12, Z0
@@ -12157,13 +14476,13 @@ loop3:
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z11
 	VBROADCASTSS (CX), Z12
 	VFMADD231PS  Z11, Z12, Z0
@@ -12190,49 +14509,85 @@ tailloop5:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z7, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z9, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT11x2AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT11x2AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -12255,9 +14610,9 @@ TEXT ·gemmT11x2AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z19, Z19, Z19
 	VXORPS Z20, Z20, Z20
 	VXORPS Z21, Z21, Z21
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
@@ -12291,9 +14646,11 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z20
 	VMOVUPS.Z 64(CX), K2, Z21
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z22
 	VADDPS    Z22, Z0, Z0
@@ -12349,24 +14706,29 @@ start1:
 	VADDPS    Z22, Z20, Z20
 	VMOVUPS.Z 64(CX), K2, Z22
 	VADDPS    Z22, Z21, Z21
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x0b, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x0000000a, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z22
 	VMOVUPS      64(SI), Z23
 	VBROADCASTSS (CX), Z24
@@ -12404,7 +14766,9 @@ loop3:
 	VFMADD231PS  Z23, Z24, Z21
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Z22
 	VMOVUPS      64(SI)(DI*1), Z23
 	VBROADCASTSS (CX)(DX*1), Z24
@@ -12440,9 +14804,9 @@ loop3:
 	VBROADCASTSS 40(CX)(DX*1), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z22
 	VMOVUPS      64(SI)(DI*2), Z23
 	VBROADCASTSS (CX)(DX*2), Z24
@@ -12516,13 +14880,13 @@ loop3:
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z22
 	VMOVUPS      64(SI), Z23
 	VBROADCASTSS (CX), Z24
@@ -12561,58 +14925,94 @@ tailloop5:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
 	VMOVUPS Z3, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
 	VMOVUPS Z5, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
 	VMOVUPS Z9, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
 	VMOVUPS Z11, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, K1, (CX)
 	VMOVUPS Z13, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z14, K1, (CX)
 	VMOVUPS Z15, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z16, K1, (CX)
 	VMOVUPS Z17, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z18, K1, (CX)
 	VMOVUPS Z19, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z20, K1, (CX)
 	VMOVUPS Z21, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT12x1AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT12x1AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -12625,9 +15025,9 @@ TEXT ·gemmT12x1AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z9, Z9, Z9
 	VXORPS Z10, Z10, Z10
 	VXORPS Z11, Z11, Z11
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      DX, CX
@@ -12652,9 +15052,11 @@ start1:
 	VMOVUPS.Z (CX), K1, Z10
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z11
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z12
 	VADDPS    Z12, Z0, Z0
@@ -12691,24 +15093,29 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z12
 	VADDPS    Z12, Z11, Z11
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x0c, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x0000000b, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z12
 	VBROADCASTSS (CX), Z13
 	VFMADD231PS  Z12, Z13, Z0
@@ -12736,7 +15143,9 @@ loop3:
 	VFMADD231PS  Z12, Z13, Z11
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VFMADD231PS  Z12, Z13, Z0
@@ -12762,9 +15171,9 @@ loop3:
 	VFMADD231PS  Z12, Z13, Z10
 	VBROADCASTSS 44(CX)(DX*1), Z13
 	VFMADD231PS  Z12, Z13, Z11
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z12
 	VBROADCASTSS (CX)(DX*2), Z13
 	VFMADD231PS  Z12, Z13, Z0
@@ -12818,13 +15227,13 @@ loop3:
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z12
 	VBROADCASTSS (CX), Z13
 	VFMADD231PS  Z12, Z13, Z0
@@ -12853,51 +15262,87 @@ tailloop5:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z7, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z9, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z11, K1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT12x2AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT12x2AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -12922,9 +15367,9 @@ TEXT ·gemmT12x2AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z21, Z21, Z21
 	VXORPS Z22, Z22, Z22
 	VXORPS Z23, Z23, Z23
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
@@ -12961,9 +15406,11 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z22
 	VMOVUPS.Z 64(CX), K2, Z23
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z24
 	VADDPS    Z24, Z0, Z0
@@ -13024,24 +15471,29 @@ start1:
 	VADDPS    Z24, Z22, Z22
 	VMOVUPS.Z 64(CX), K2, Z24
 	VADDPS    Z24, Z23, Z23
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x0c, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x0000000b, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z24
 	VMOVUPS      64(SI), Z25
 	VBROADCASTSS (CX), Z26
@@ -13082,7 +15534,9 @@ loop3:
 	VFMADD231PS  Z25, Z26, Z23
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Z24
 	VMOVUPS      64(SI)(DI*1), Z25
 	VBROADCASTSS (CX)(DX*1), Z26
@@ -13121,9 +15575,9 @@ loop3:
 	VBROADCASTSS 44(CX)(DX*1), Z26
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z24
 	VMOVUPS      64(SI)(DI*2), Z25
 	VBROADCASTSS (CX)(DX*2), Z26
@@ -13203,13 +15657,13 @@ loop3:
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z24
 	VMOVUPS      64(SI), Z25
 	VBROADCASTSS (CX), Z26
@@ -13251,61 +15705,97 @@ tailloop5:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
 	VMOVUPS Z3, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
 	VMOVUPS Z5, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
 	VMOVUPS Z9, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
 	VMOVUPS Z11, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, K1, (CX)
 	VMOVUPS Z13, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z14, K1, (CX)
 	VMOVUPS Z15, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z16, K1, (CX)
 	VMOVUPS Z17, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z18, K1, (CX)
 	VMOVUPS Z19, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z20, K1, (CX)
 	VMOVUPS Z21, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z22, K1, (CX)
 	VMOVUPS Z23, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT13x1AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT13x1AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -13319,9 +15809,9 @@ TEXT ·gemmT13x1AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z10, Z10, Z10
 	VXORPS Z11, Z11, Z11
 	VXORPS Z12, Z12, Z12
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      DX, CX
@@ -13348,9 +15838,11 @@ start1:
 	VMOVUPS.Z (CX), K1, Z11
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z12
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z13
 	VADDPS    Z13, Z0, Z0
@@ -13390,24 +15882,29 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z13
 	VADDPS    Z13, Z12, Z12
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x0d, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x0000000c, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z13
 	VBROADCASTSS (CX), Z14
 	VFMADD231PS  Z13, Z14, Z0
@@ -13437,7 +15934,9 @@ loop3:
 	VFMADD231PS  Z13, Z14, Z12
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Z13
 	VBROADCASTSS (CX)(DX*1), Z14
 	VFMADD231PS  Z13, Z14, Z0
@@ -13465,9 +15964,9 @@ loop3:
 	VFMADD231PS  Z13, Z14, Z11
 	VBROADCASTSS 48(CX)(DX*1), Z14
 	VFMADD231PS  Z13, Z14, Z12
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z13
 	VBROADCASTSS (CX)(DX*2), Z14
 	VFMADD231PS  Z13, Z14, Z0
@@ -13525,13 +16024,13 @@ loop3:
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z13
 	VBROADCASTSS (CX), Z14
 	VFMADD231PS  Z13, Z14, Z0
@@ -13562,53 +16061,89 @@ tailloop5:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z7, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z9, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z11, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, K1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT13x2AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT13x2AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -13635,9 +16170,9 @@ TEXT ·gemmT13x2AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z23, Z23, Z23
 	VXORPS Z24, Z24, Z24
 	VXORPS Z25, Z25, Z25
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
@@ -13677,9 +16212,11 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z24
 	VMOVUPS.Z 64(CX), K2, Z25
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z26
 	VADDPS    Z26, Z0, Z0
@@ -13745,24 +16282,29 @@ start1:
 	VADDPS    Z26, Z24, Z24
 	VMOVUPS.Z 64(CX), K2, Z26
 	VADDPS    Z26, Z25, Z25
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x0d, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x0000000c, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z26
 	VMOVUPS      64(SI), Z27
 	VBROADCASTSS (CX), Z28
@@ -13806,7 +16348,9 @@ loop3:
 	VFMADD231PS  Z27, Z28, Z25
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Z26
 	VMOVUPS      64(SI)(DI*1), Z27
 	VBROADCASTSS (CX)(DX*1), Z28
@@ -13848,9 +16392,9 @@ loop3:
 	VBROADCASTSS 48(CX)(DX*1), Z28
 	VFMADD231PS  Z26, Z28, Z24
 	VFMADD231PS  Z27, Z28, Z25
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z26
 	VMOVUPS      64(SI)(DI*2), Z27
 	VBROADCASTSS (CX)(DX*2), Z28
@@ -13936,13 +16480,13 @@ loop3:
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z26
 	VMOVUPS      64(SI), Z27
 	VBROADCASTSS (CX), Z28
@@ -13987,64 +16531,100 @@ tailloop5:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
 	VMOVUPS Z3, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
 	VMOVUPS Z5, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
 	VMOVUPS Z9, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
 	VMOVUPS Z11, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, K1, (CX)
 	VMOVUPS Z13, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z14, K1, (CX)
 	VMOVUPS Z15, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z16, K1, (CX)
 	VMOVUPS Z17, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z18, K1, (CX)
 	VMOVUPS Z19, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z20, K1, (CX)
 	VMOVUPS Z21, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z22, K1, (CX)
 	VMOVUPS Z23, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z24, K1, (CX)
 	VMOVUPS Z25, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT14x1AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT14x1AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -14059,9 +16639,9 @@ TEXT ·gemmT14x1AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z11, Z11, Z11
 	VXORPS Z12, Z12, Z12
 	VXORPS Z13, Z13, Z13
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      DX, CX
@@ -14090,9 +16670,11 @@ start1:
 	VMOVUPS.Z (CX), K1, Z12
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z13
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z14
 	VADDPS    Z14, Z0, Z0
@@ -14135,24 +16717,29 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z14
 	VADDPS    Z14, Z13, Z13
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x0e, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x0000000d, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z14
 	VBROADCASTSS (CX), Z15
 	VFMADD231PS  Z14, Z15, Z0
@@ -14184,7 +16771,9 @@ loop3:
 	VFMADD231PS  Z14, Z15, Z13
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Z14
 	VBROADCASTSS (CX)(DX*1), Z15
 	VFMADD231PS  Z14, Z15, Z0
@@ -14214,9 +16803,9 @@ loop3:
 	VFMADD231PS  Z14, Z15, Z12
 	VBROADCASTSS 52(CX)(DX*1), Z15
 	VFMADD231PS  Z14, Z15, Z13
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z14
 	VBROADCASTSS (CX)(DX*2), Z15
 	VFMADD231PS  Z14, Z15, Z0
@@ -14278,13 +16867,13 @@ loop3:
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z14
 	VBROADCASTSS (CX), Z15
 	VFMADD231PS  Z14, Z15, Z0
@@ -14317,55 +16906,91 @@ tailloop5:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z7, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z9, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z11, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z13, K1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT14x2AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT14x2AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -14394,9 +17019,9 @@ TEXT ·gemmT14x2AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z25, Z25, Z25
 	VXORPS Z26, Z26, Z26
 	VXORPS Z27, Z27, Z27
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
@@ -14439,9 +17064,11 @@ start1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z26
 	VMOVUPS.Z 64(CX), K2, Z27
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z28
 	VADDPS    Z28, Z0, Z0
@@ -14512,24 +17139,29 @@ start1:
 	VADDPS    Z28, Z26, Z26
 	VMOVUPS.Z 64(CX), K2, Z28
 	VADDPS    Z28, Z27, Z27
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x0e, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x0000000d, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z28
 	VMOVUPS      64(SI), Z29
 	VBROADCASTSS (CX), Z30
@@ -14576,7 +17208,9 @@ loop3:
 	VFMADD231PS  Z29, Z30, Z27
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Z28
 	VMOVUPS      64(SI)(DI*1), Z29
 	VBROADCASTSS (CX)(DX*1), Z30
@@ -14621,9 +17255,9 @@ loop3:
 	VBROADCASTSS 52(CX)(DX*1), Z30
 	VFMADD231PS  Z28, Z30, Z26
 	VFMADD231PS  Z29, Z30, Z27
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Z28
 	VMOVUPS      64(SI)(DI*2), Z29
 	VBROADCASTSS (CX)(DX*2), Z30
@@ -14715,13 +17349,13 @@ loop3:
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z28
 	VMOVUPS      64(SI), Z29
 	VBROADCASTSS (CX), Z30
@@ -14769,88 +17403,126 @@ tailloop5:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
 	VMOVUPS Z3, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
 	VMOVUPS Z5, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
 	VMOVUPS Z9, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
 	VMOVUPS Z11, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, K1, (CX)
 	VMOVUPS Z13, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z14, K1, (CX)
 	VMOVUPS Z15, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z16, K1, (CX)
 	VMOVUPS Z17, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z18, K1, (CX)
 	VMOVUPS Z19, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z20, K1, (CX)
 	VMOVUPS Z21, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z22, K1, (CX)
 	VMOVUPS Z23, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z24, K1, (CX)
 	VMOVUPS Z25, K2, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z26, K1, (CX)
 	VMOVUPS Z27, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT1x4AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT1x4AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	SHRQ  $0x10, CX
+	KMOVW CX, K3
+	SHRQ  $0x10, CX
+	KMOVW CX, K4
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	SHRQ   $0x10, CX
-	KMOVW  CX, K3
-	SHRQ   $0x10, CX
-	KMOVW  CX, K4
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	VMOVUPS.Z 128(CX), K3, Z2
 	VMOVUPS.Z 192(CX), K4, Z3
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z4
 	VADDPS    Z4, Z0, Z0
@@ -14860,26 +17532,31 @@ start1:
 	VADDPS    Z4, Z2, Z2
 	VMOVUPS.Z 192(CX), K4, Z4
 	VADDPS    Z4, Z3, Z3
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    128(AX), R9
+	MOVQ    112(AX), R9
 	ADDQ    SI, R9
-	MOVQ    96(AX), R10
-	MOVQ    112(AX), R11
-	MOVQ    104(AX), R12
-	MOVQ    120(AX), R13
+	MOVQ    200(AX), R10
+	MOVQ    56(AX), R11
+	IMUL3Q  $0x01, R11, R12
+	ADDQ    R12, R10
+	MOVQ    $0x00000000, R12
+	MOVQ    96(AX), R13
+	MOVQ    104(AX), R14
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z4
 	VMOVUPS      64(SI), Z5
 	VMOVUPS      (R9), Z6
@@ -14891,10 +17568,12 @@ loop3:
 	VFMADD231PS  Z7, Z8, Z3
 	PREFETCHT1   (R10)
 	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
-	PREFETCHT1   (R11)
-	PREFETCHT1   64(R11)
-	ADDQ         R13, R11
+	ADDQ         R11, R10
+	SUBQ         $0x01, R12
+	CMOVQCS      laneMasks<>+32(SB), R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R14, R13
 	VMOVUPS      (SI)(DI*1), Z4
 	VMOVUPS      64(SI)(DI*1), Z5
 	VMOVUPS      (R9)(DI*1), Z6
@@ -14904,9 +17583,9 @@ loop3:
 	VFMADD231PS  Z5, Z8, Z1
 	VFMADD231PS  Z6, Z8, Z2
 	VFMADD231PS  Z7, Z8, Z3
-	PREFETCHT1   (R11)
-	PREFETCHT1   64(R11)
-	ADDQ         R13, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R14, R13
 	VMOVUPS      (SI)(DI*2), Z4
 	VMOVUPS      64(SI)(DI*2), Z5
 	VMOVUPS      (R9)(DI*2), Z6
@@ -14916,9 +17595,9 @@ loop3:
 	VFMADD231PS  Z5, Z8, Z1
 	VFMADD231PS  Z6, Z8, Z2
 	VFMADD231PS  Z7, Z8, Z3
-	PREFETCHT1   (R11)
-	PREFETCHT1   64(R11)
-	ADDQ         R13, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R14, R13
 	VMOVUPS      (SI)(R8*1), Z4
 	VMOVUPS      64(SI)(R8*1), Z5
 	VMOVUPS      (R9)(R8*1), Z6
@@ -14928,20 +17607,20 @@ loop3:
 	VFMADD231PS  Z5, Z8, Z1
 	VFMADD231PS  Z6, Z8, Z2
 	VFMADD231PS  Z7, Z8, Z3
-	PREFETCHT1   (R11)
-	PREFETCHT1   64(R11)
-	ADDQ         R13, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R14, R13
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (R9)(DI*4), R9
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z4
 	VMOVUPS      64(SI), Z5
 	VMOVUPS      (R9), Z6
@@ -14955,36 +17634,72 @@ tailloop5:
 	ADDQ         DI, R9
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R13, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
 	VMOVUPS Z2, K3, 128(CX)
 	VMOVUPS Z3, K4, 192(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT2x4AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT2x4AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	SHRQ  $0x10, CX
+	KMOVW CX, K3
+	SHRQ  $0x10, CX
+	KMOVW CX, K4
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	SHRQ   $0x10, CX
-	KMOVW  CX, K3
-	SHRQ   $0x10, CX
-	KMOVW  CX, K4
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -14993,9 +17708,9 @@ TEXT ·gemmT2x4AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z5, Z5, Z5
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
@@ -15006,9 +17721,11 @@ start1:
 	VMOVUPS.Z 64(CX), K2, Z5
 	VMOVUPS.Z 128(CX), K3, Z6
 	VMOVUPS.Z 192(CX), K4, Z7
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z8
 	VADDPS    Z8, Z0, Z0
@@ -15027,26 +17744,31 @@ start1:
 	VADDPS    Z8, Z6, Z6
 	VMOVUPS.Z 192(CX), K4, Z8
 	VADDPS    Z8, Z7, Z7
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    128(AX), R9
+	MOVQ    112(AX), R9
 	ADDQ    SI, R9
-	MOVQ    96(AX), R10
-	MOVQ    112(AX), R11
-	MOVQ    104(AX), R12
-	MOVQ    120(AX), R13
+	MOVQ    200(AX), R10
+	MOVQ    56(AX), R11
+	IMUL3Q  $0x02, R11, R12
+	ADDQ    R12, R10
+	MOVQ    $0x00000001, R12
+	MOVQ    96(AX), R13
+	MOVQ    104(AX), R14
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z8
 	VMOVUPS      64(SI), Z9
 	VMOVUPS      (R9), Z10
@@ -15063,10 +17785,12 @@ loop3:
 	VFMADD231PS  Z11, Z12, Z7
 	PREFETCHT1   (R10)
 	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
-	PREFETCHT1   (R11)
-	PREFETCHT1   64(R11)
-	ADDQ         R13, R11
+	ADDQ         R11, R10
+	SUBQ         $0x01, R12
+	CMOVQCS      laneMasks<>+32(SB), R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R14, R13
 	VMOVUPS      (SI)(DI*1), Z8
 	VMOVUPS      64(SI)(DI*1), Z9
 	VMOVUPS      (R9)(DI*1), Z10
@@ -15081,9 +17805,9 @@ loop3:
 	VFMADD231PS  Z9, Z12, Z5
 	VFMADD231PS  Z10, Z12, Z6
 	VFMADD231PS  Z11, Z12, Z7
-	PREFETCHT1   (R11)
-	PREFETCHT1   64(R11)
-	ADDQ         R13, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R14, R13
 	VMOVUPS      (SI)(DI*2), Z8
 	VMOVUPS      64(SI)(DI*2), Z9
 	VMOVUPS      (R9)(DI*2), Z10
@@ -15098,9 +17822,9 @@ loop3:
 	VFMADD231PS  Z9, Z12, Z5
 	VFMADD231PS  Z10, Z12, Z6
 	VFMADD231PS  Z11, Z12, Z7
-	PREFETCHT1   (R11)
-	PREFETCHT1   64(R11)
-	ADDQ         R13, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R14, R13
 	VMOVUPS      (SI)(R8*1), Z8
 	VMOVUPS      64(SI)(R8*1), Z9
 	VMOVUPS      (R9)(R8*1), Z10
@@ -15115,20 +17839,20 @@ loop3:
 	VFMADD231PS  Z9, Z12, Z5
 	VFMADD231PS  Z10, Z12, Z6
 	VFMADD231PS  Z11, Z12, Z7
-	PREFETCHT1   (R11)
-	PREFETCHT1   64(R11)
-	ADDQ         R13, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R14, R13
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (R9)(DI*4), R9
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z8
 	VMOVUPS      64(SI), Z9
 	VMOVUPS      (R9), Z10
@@ -15147,41 +17871,77 @@ tailloop5:
 	ADDQ         DI, R9
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R13, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
 	VMOVUPS Z2, K3, 128(CX)
 	VMOVUPS Z3, K4, 192(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
 	VMOVUPS Z5, K2, 64(CX)
 	VMOVUPS Z6, K3, 128(CX)
 	VMOVUPS Z7, K4, 192(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
 // func gemmT3x4AVX512(t *byte)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmT3x4AVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	SHRQ  $0x10, CX
+	KMOVW CX, K3
+	SHRQ  $0x10, CX
+	KMOVW CX, K4
+	MOVQ  (AX), CX
+	MOVQ  CX, 184(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 224(AX)
+
+tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   88(AX), CX
-	MOVQ   $-1, DX
-	BZHIQ  CX, DX, CX
-	KMOVW  CX, K1
-	SHRQ   $0x10, CX
-	KMOVW  CX, K2
-	SHRQ   $0x10, CX
-	KMOVW  CX, K3
-	SHRQ   $0x10, CX
-	KMOVW  CX, K4
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start1
+	JNZ    start3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -15194,9 +17954,9 @@ TEXT ·gemmT3x4AVX512(SB), NOSPLIT, $0-8
 	VXORPS Z9, Z9, Z9
 	VXORPS Z10, Z10, Z10
 	VXORPS Z11, Z11, Z11
-	JMP    sums2
+	JMP    sums4
 
-start1:
+start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
@@ -15212,9 +17972,11 @@ start1:
 	VMOVUPS.Z 64(CX), K2, Z9
 	VMOVUPS.Z 128(CX), K3, Z10
 	VMOVUPS.Z 192(CX), K4, Z11
-	MOVQ      32(AX), CX
+	ADDQ      DX, CX
+	MOVQ      CX, 208(AX)
+	MOVQ      216(AX), CX
 	TESTQ     CX, CX
-	JZ        sums2
+	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z12
 	VADDPS    Z12, Z0, Z0
@@ -15242,26 +18004,31 @@ start1:
 	VADDPS    Z12, Z10, Z10
 	VMOVUPS.Z 192(CX), K4, Z12
 	VADDPS    Z12, Z11, Z11
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
 
-sums2:
-	MOVQ    (AX), CX
+sums4:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    128(AX), R9
+	MOVQ    112(AX), R9
 	ADDQ    SI, R9
-	MOVQ    96(AX), R10
-	MOVQ    112(AX), R11
-	MOVQ    104(AX), R12
-	MOVQ    120(AX), R13
+	MOVQ    200(AX), R10
+	MOVQ    56(AX), R11
+	IMUL3Q  $0x03, R11, R12
+	ADDQ    R12, R10
+	MOVQ    $0x00000002, R12
+	MOVQ    96(AX), R13
+	MOVQ    104(AX), R14
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail4
+	JL      tail6
 	PCALIGN $0x40
 
-loop3:
+loop5:
 	VMOVUPS      (SI), Z12
 	VMOVUPS      64(SI), Z13
 	VMOVUPS      (R9), Z14
@@ -15283,10 +18050,12 @@ loop3:
 	VFMADD231PS  Z15, Z16, Z11
 	PREFETCHT1   (R10)
 	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
-	PREFETCHT1   (R11)
-	PREFETCHT1   64(R11)
-	ADDQ         R13, R11
+	ADDQ         R11, R10
+	SUBQ         $0x01, R12
+	CMOVQCS      laneMasks<>+32(SB), R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R14, R13
 	VMOVUPS      (SI)(DI*1), Z12
 	VMOVUPS      64(SI)(DI*1), Z13
 	VMOVUPS      (R9)(DI*1), Z14
@@ -15306,9 +18075,9 @@ loop3:
 	VFMADD231PS  Z13, Z16, Z9
 	VFMADD231PS  Z14, Z16, Z10
 	VFMADD231PS  Z15, Z16, Z11
-	PREFETCHT1   (R11)
-	PREFETCHT1   64(R11)
-	ADDQ         R13, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R14, R13
 	VMOVUPS      (SI)(DI*2), Z12
 	VMOVUPS      64(SI)(DI*2), Z13
 	VMOVUPS      (R9)(DI*2), Z14
@@ -15328,9 +18097,9 @@ loop3:
 	VFMADD231PS  Z13, Z16, Z9
 	VFMADD231PS  Z14, Z16, Z10
 	VFMADD231PS  Z15, Z16, Z11
-	PREFETCHT1   (R11)
-	PREFETCHT1   64(R11)
-	ADDQ         R13, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R14, R13
 	VMOVUPS      (SI)(R8*1), Z12
 	VMOVUPS      64(SI)(R8*1), Z13
 	VMOVUPS      (R9)(R8*1), Z14
@@ -15350,20 +18119,20 @@ loop3:
 	VFMADD231PS  Z13, Z16, Z9
 	VFMADD231PS  Z14, Z16, Z10
 	VFMADD231PS  Z15, Z16, Z11
-	PREFETCHT1   (R11)
-	PREFETCHT1   64(R11)
-	ADDQ         R13, R11
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R14, R13
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (R9)(DI*4), R9
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop3
+	JGE          loop5
 
-tail4:
+tail6:
 	ADDQ $0x04, AX
-	JZ   done6
+	JZ   done8
 
-tailloop5:
+tailloop7:
 	VMOVUPS      (SI), Z12
 	VMOVUPS      64(SI), Z13
 	VMOVUPS      (R9), Z14
@@ -15387,26 +18156,47 @@ tailloop5:
 	ADDQ         DI, R9
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop5
+	JNZ          tailloop7
 
-done6:
+done8:
 	MOVQ    t+0(FP), AX
-	MOVQ    16(AX), CX
-	MOVQ    56(AX), AX
+	MOVQ    R13, 96(AX)
+	MOVQ    200(AX), CX
+	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
 	VMOVUPS Z2, K3, 128(CX)
 	VMOVUPS Z3, K4, 192(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
 	VMOVUPS Z5, K2, 64(CX)
 	VMOVUPS Z6, K3, 128(CX)
 	VMOVUPS Z7, K4, 192(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
 	VMOVUPS Z9, K2, 64(CX)
 	VMOVUPS Z10, K3, 128(CX)
 	VMOVUPS Z11, K4, 192(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 200(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 184(AX)
+	DECQ    224(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 224(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 184(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 216(AX)
+	DECQ    136(AX)
+	JNZ     tile1
 	VZEROUPPER
 	RET
 
@@ -15720,14 +18510,29 @@ done5:
 // func gemmN1x1AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmN1x1AVX2(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVQ   24(AX), CX
-	TESTQ  CX, CX
-	JNZ    start2
-	VXORPS Y0, Y0, Y0
-	JMP    sums3
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 184(AX)
+	MOVQ 8(AX), CX
+	MOVQ CX, 192(AX)
+	MOVQ 16(AX), CX
+	MOVQ CX, 200(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 208(AX)
+	MOVQ 32(AX), CX
+	MOVQ CX, 216(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
 
-start2:
+tile2:
+	MOVQ   t+0(FP), AX
+	MOVQ   208(AX), CX
+	TESTQ  CX, CX
+	JNZ    start4
+	VXORPS Y0, Y0, Y0
+	JMP    sums5
+
+start4:
 	MOVQ       88(AX), DX
 	XORQ       BX, BX
 	CMPQ       DX, BX
@@ -15740,111 +18545,158 @@ start2:
 	VMOVDQU    (BX)(DX*4), Y1
 	MOVQ       64(AX), DX
 	VMASKMOVPS (CX), Y1, Y0
-	MOVQ       32(AX), CX
+	ADDQ       DX, CX
+	MOVQ       CX, 208(AX)
+	MOVQ       216(AX), CX
 	TESTQ      CX, CX
-	JZ         sums3
+	JZ         sums5
 	MOVQ       72(AX), DX
 	VMASKMOVPS (CX), Y1, Y1
 	VADDPS     Y1, Y0, Y0
+	ADDQ       DX, CX
+	MOVQ       CX, 216(AX)
 
-sums3:
-	MOVQ    (AX), CX
+sums5:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    8(AX), DX
+	MOVQ    192(AX), DX
 	MOVQ    48(AX), BX
 	LEAQ    (BX)(BX*2), SI
-	MOVQ    96(AX), DI
-	MOVQ    112(AX), R8
-	MOVQ    104(AX), R9
-	MOVQ    120(AX), R10
+	MOVQ    200(AX), DI
+	MOVQ    56(AX), R8
+	IMUL3Q  $0x01, R8, R9
+	ADDQ    R9, DI
+	MOVQ    $0x00000000, R9
+	MOVQ    96(AX), R10
+	MOVQ    104(AX), R11
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail5
+	JL      tail7
 	PCALIGN $0x40
 
-loop4:
+loop6:
 	VMOVUPS      (DX), Y1
 	VBROADCASTSS (CX), Y2
 	VFMADD231PS  Y1, Y2, Y0
 	PREFETCHT1   (DI)
 	PREFETCHT1   64(DI)
-	ADDQ         R9, DI
-	PREFETCHT1   (R8)
-	PREFETCHT1   64(R8)
-	ADDQ         R10, R8
+	ADDQ         R8, DI
+	SUBQ         $0x01, R9
+	CMOVQCS      laneMasks<>+32(SB), R8
+	PREFETCHT1   (R10)
+	PREFETCHT1   64(R10)
+	ADDQ         R11, R10
 	VMOVUPS      (DX)(BX*1), Y1
 	VBROADCASTSS 4(CX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	PREFETCHT1   (R8)
-	PREFETCHT1   64(R8)
-	ADDQ         R10, R8
+	PREFETCHT1   (R10)
+	PREFETCHT1   64(R10)
+	ADDQ         R11, R10
 	VMOVUPS      (DX)(BX*2), Y1
 	VBROADCASTSS 8(CX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	PREFETCHT1   (R8)
-	PREFETCHT1   64(R8)
-	ADDQ         R10, R8
+	PREFETCHT1   (R10)
+	PREFETCHT1   64(R10)
+	ADDQ         R11, R10
 	VMOVUPS      (DX)(SI*1), Y1
 	VBROADCASTSS 12(CX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	PREFETCHT1   (R8)
-	PREFETCHT1   64(R8)
-	ADDQ         R10, R8
+	PREFETCHT1   (R10)
+	PREFETCHT1   64(R10)
+	ADDQ         R11, R10
 	LEAQ         (DX)(BX*4), DX
 	ADDQ         $0x10, CX
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop6
 
-tail5:
+tail7:
 	ADDQ $0x04, AX
-	JZ   done7
+	JZ   done9
 
-tailloop6:
+tailloop8:
 	VMOVUPS      (DX), Y1
 	VBROADCASTSS (CX), Y2
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         BX, DX
 	ADDQ         $0x04, CX
 	DECQ         AX
-	JNZ          tailloop6
+	JNZ          tailloop8
 
-done7:
+done9:
 	MOVQ       t+0(FP), AX
-	MOVQ       16(AX), CX
+	MOVQ       R10, 96(AX)
+	MOVQ       200(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x08
 	JGE        full1
-	MOVQ       88(AX), AX
-	XORQ       DX, DX
-	CMPQ       AX, DX
-	CMOVQLT    DX, AX
-	MOVQ       $0x00000008, DX
-	CMPQ       AX, DX
-	CMOVQGT    DX, AX
-	LEAQ       laneMasks<>+32(SB), DX
-	NEGQ       AX
-	VMOVDQU    (DX)(AX*4), Y1
+	MOVQ       88(AX), BX
+	XORQ       SI, SI
+	CMPQ       BX, SI
+	CMOVQLT    SI, BX
+	MOVQ       $0x00000008, SI
+	CMPQ       BX, SI
+	CMOVQGT    SI, BX
+	LEAQ       laneMasks<>+32(SB), SI
+	NEGQ       BX
+	VMOVDQU    (SI)(BX*4), Y1
 	VMASKMOVPS Y0, Y1, (CX)
-	VZEROUPPER
-	RET
+	ADDQ       DX, CX
+	JMP        walk3
 
 full1:
 	VMOVUPS Y0, (CX)
+	ADDQ    DX, CX
+
+walk3:
+	MOVQ CX, 200(AX)
+	MOVQ 128(AX), CX
+	ADDQ CX, 184(AX)
+	DECQ 224(AX)
+	JNZ  tile2
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+	MOVQ 144(AX), CX
+	ADDQ CX, 184(AX)
+	MOVQ 152(AX), CX
+	ADDQ CX, 192(AX)
+	MOVQ 160(AX), CX
+	ADDQ CX, 200(AX)
+	MOVQ 168(AX), CX
+	ADDQ CX, 208(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 216(AX)
+	DECQ 136(AX)
+	JNZ  tile2
 	VZEROUPPER
 	RET
 
 // func gemmN1x2AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmN1x2AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 184(AX)
+	MOVQ 8(AX), CX
+	MOVQ CX, 192(AX)
+	MOVQ 16(AX), CX
+	MOVQ CX, 200(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 208(AX)
+	MOVQ 32(AX), CX
+	MOVQ CX, 216(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+
+tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start2
+	JNZ    start4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	JMP    sums3
+	JMP    sums5
 
-start2:
+start4:
 	MOVQ       88(AX), DX
 	MOVQ       DX, BX
 	XORQ       SI, SI
@@ -15869,31 +18721,38 @@ start2:
 	MOVQ       64(AX), DX
 	VMASKMOVPS (CX), Y2, Y0
 	VMASKMOVPS 32(CX), Y3, Y1
-	MOVQ       32(AX), CX
+	ADDQ       DX, CX
+	MOVQ       CX, 208(AX)
+	MOVQ       216(AX), CX
 	TESTQ      CX, CX
-	JZ         sums3
+	JZ         sums5
 	MOVQ       72(AX), DX
 	VMASKMOVPS (CX), Y2, Y2
 	VADDPS     Y2, Y0, Y0
 	VMASKMOVPS 32(CX), Y3, Y2
 	VADDPS     Y2, Y1, Y1
+	ADDQ       DX, CX
+	MOVQ       CX, 216(AX)
 
-sums3:
-	MOVQ    (AX), CX
+sums5:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    8(AX), DX
+	MOVQ    192(AX), DX
 	MOVQ    48(AX), BX
 	LEAQ    (BX)(BX*2), SI
-	MOVQ    96(AX), DI
-	MOVQ    112(AX), R8
-	MOVQ    104(AX), R9
-	MOVQ    120(AX), R10
+	MOVQ    200(AX), DI
+	MOVQ    56(AX), R8
+	IMUL3Q  $0x01, R8, R9
+	ADDQ    R9, DI
+	MOVQ    $0x00000000, R9
+	MOVQ    96(AX), R10
+	MOVQ    104(AX), R11
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail5
+	JL      tail7
 	PCALIGN $0x40
 
-loop4:
+loop6:
 	VMOVUPS      (DX), Y2
 	VMOVUPS      32(DX), Y3
 	VBROADCASTSS (CX), Y4
@@ -15901,44 +18760,46 @@ loop4:
 	VFMADD231PS  Y3, Y4, Y1
 	PREFETCHT1   (DI)
 	PREFETCHT1   64(DI)
-	ADDQ         R9, DI
-	PREFETCHT1   (R8)
-	PREFETCHT1   64(R8)
-	ADDQ         R10, R8
+	ADDQ         R8, DI
+	SUBQ         $0x01, R9
+	CMOVQCS      laneMasks<>+32(SB), R8
+	PREFETCHT1   (R10)
+	PREFETCHT1   64(R10)
+	ADDQ         R11, R10
 	VMOVUPS      (DX)(BX*1), Y2
 	VMOVUPS      32(DX)(BX*1), Y3
 	VBROADCASTSS 4(CX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	PREFETCHT1   (R8)
-	PREFETCHT1   64(R8)
-	ADDQ         R10, R8
+	PREFETCHT1   (R10)
+	PREFETCHT1   64(R10)
+	ADDQ         R11, R10
 	VMOVUPS      (DX)(BX*2), Y2
 	VMOVUPS      32(DX)(BX*2), Y3
 	VBROADCASTSS 8(CX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	PREFETCHT1   (R8)
-	PREFETCHT1   64(R8)
-	ADDQ         R10, R8
+	PREFETCHT1   (R10)
+	PREFETCHT1   64(R10)
+	ADDQ         R11, R10
 	VMOVUPS      (DX)(SI*1), Y2
 	VMOVUPS      32(DX)(SI*1), Y3
 	VBROADCASTSS 12(CX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	PREFETCHT1   (R8)
-	PREFETCHT1   64(R8)
-	ADDQ         R10, R8
+	PREFETCHT1   (R10)
+	PREFETCHT1   64(R10)
+	ADDQ         R11, R10
 	LEAQ         (DX)(BX*4), DX
 	ADDQ         $0x10, CX
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop6
 
-tail5:
+tail7:
 	ADDQ $0x04, AX
-	JZ   done7
+	JZ   done9
 
-tailloop6:
+tailloop8:
 	VMOVUPS      (DX), Y2
 	VMOVUPS      32(DX), Y3
 	VBROADCASTSS (CX), Y4
@@ -15947,58 +18808,96 @@ tailloop6:
 	ADDQ         BX, DX
 	ADDQ         $0x04, CX
 	DECQ         AX
-	JNZ          tailloop6
+	JNZ          tailloop8
 
-done7:
+done9:
 	MOVQ       t+0(FP), AX
-	MOVQ       16(AX), CX
+	MOVQ       R10, 96(AX)
+	MOVQ       200(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x10
 	JGE        full1
-	MOVQ       88(AX), AX
-	MOVQ       AX, DX
-	XORQ       BX, BX
-	CMPQ       DX, BX
-	CMOVQLT    BX, DX
-	MOVQ       $0x00000008, BX
-	CMPQ       DX, BX
-	CMOVQGT    BX, DX
-	LEAQ       laneMasks<>+32(SB), BX
-	NEGQ       DX
-	VMOVDQU    (BX)(DX*4), Y2
-	SUBQ       $0x00000008, AX
-	XORQ       DX, DX
-	CMPQ       AX, DX
-	CMOVQLT    DX, AX
-	MOVQ       $0x00000008, DX
-	CMPQ       AX, DX
-	CMOVQGT    DX, AX
-	LEAQ       laneMasks<>+32(SB), DX
-	NEGQ       AX
-	VMOVDQU    (DX)(AX*4), Y3
+	MOVQ       88(AX), BX
+	MOVQ       BX, SI
+	XORQ       DI, DI
+	CMPQ       SI, DI
+	CMOVQLT    DI, SI
+	MOVQ       $0x00000008, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       laneMasks<>+32(SB), DI
+	NEGQ       SI
+	VMOVDQU    (DI)(SI*4), Y2
+	SUBQ       $0x00000008, BX
+	XORQ       SI, SI
+	CMPQ       BX, SI
+	CMOVQLT    SI, BX
+	MOVQ       $0x00000008, SI
+	CMPQ       BX, SI
+	CMOVQGT    SI, BX
+	LEAQ       laneMasks<>+32(SB), SI
+	NEGQ       BX
+	VMOVDQU    (SI)(BX*4), Y3
 	VMASKMOVPS Y0, Y2, (CX)
 	VMASKMOVPS Y1, Y3, 32(CX)
-	VZEROUPPER
-	RET
+	ADDQ       DX, CX
+	JMP        walk3
 
 full1:
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+
+walk3:
+	MOVQ CX, 200(AX)
+	MOVQ 128(AX), CX
+	ADDQ CX, 184(AX)
+	DECQ 224(AX)
+	JNZ  tile2
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+	MOVQ 144(AX), CX
+	ADDQ CX, 184(AX)
+	MOVQ 152(AX), CX
+	ADDQ CX, 192(AX)
+	MOVQ 160(AX), CX
+	ADDQ CX, 200(AX)
+	MOVQ 168(AX), CX
+	ADDQ CX, 208(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 216(AX)
+	DECQ 136(AX)
+	JNZ  tile2
 	VZEROUPPER
 	RET
 
 // func gemmN2x1AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmN2x1AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 184(AX)
+	MOVQ 8(AX), CX
+	MOVQ CX, 192(AX)
+	MOVQ 16(AX), CX
+	MOVQ CX, 200(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 208(AX)
+	MOVQ 32(AX), CX
+	MOVQ CX, 216(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+
+tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start2
+	JNZ    start4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	JMP    sums3
+	JMP    sums5
 
-start2:
+start4:
 	MOVQ       88(AX), DX
 	XORQ       BX, BX
 	CMPQ       DX, BX
@@ -16013,32 +18912,39 @@ start2:
 	VMASKMOVPS (CX), Y2, Y0
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y2, Y1
-	MOVQ       32(AX), CX
+	ADDQ       DX, CX
+	MOVQ       CX, 208(AX)
+	MOVQ       216(AX), CX
 	TESTQ      CX, CX
-	JZ         sums3
+	JZ         sums5
 	MOVQ       72(AX), DX
 	VMASKMOVPS (CX), Y2, Y3
 	VADDPS     Y3, Y0, Y0
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y2, Y3
 	VADDPS     Y3, Y1, Y1
+	ADDQ       DX, CX
+	MOVQ       CX, 216(AX)
 
-sums3:
-	MOVQ    (AX), CX
+sums5:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    8(AX), BX
+	MOVQ    192(AX), BX
 	MOVQ    48(AX), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    96(AX), R8
-	MOVQ    112(AX), R9
-	MOVQ    104(AX), R10
-	MOVQ    120(AX), R11
+	MOVQ    200(AX), R8
+	MOVQ    56(AX), R9
+	IMUL3Q  $0x02, R9, R10
+	ADDQ    R10, R8
+	MOVQ    $0x00000001, R10
+	MOVQ    96(AX), R11
+	MOVQ    104(AX), R12
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail5
+	JL      tail7
 	PCALIGN $0x40
 
-loop4:
+loop6:
 	VMOVUPS      (BX), Y2
 	VBROADCASTSS (CX), Y3
 	VFMADD231PS  Y2, Y3, Y0
@@ -16046,44 +18952,46 @@ loop4:
 	VFMADD231PS  Y2, Y3, Y1
 	PREFETCHT1   (R8)
 	PREFETCHT1   64(R8)
-	ADDQ         R10, R8
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R9, R8
+	SUBQ         $0x01, R10
+	CMOVQCS      laneMasks<>+32(SB), R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	VMOVUPS      (BX)(SI*1), Y2
 	VBROADCASTSS 4(CX), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS 4(CX)(DX*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	VMOVUPS      (BX)(SI*2), Y2
 	VBROADCASTSS 8(CX), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS 8(CX)(DX*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	VMOVUPS      (BX)(DI*1), Y2
 	VBROADCASTSS 12(CX), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS 12(CX)(DX*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	LEAQ         (BX)(SI*4), BX
 	ADDQ         $0x10, CX
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop6
 
-tail5:
+tail7:
 	ADDQ $0x04, AX
-	JZ   done7
+	JZ   done9
 
-tailloop6:
+tailloop8:
 	VMOVUPS      (BX), Y2
 	VBROADCASTSS (CX), Y3
 	VFMADD231PS  Y2, Y3, Y0
@@ -16092,51 +19000,89 @@ tailloop6:
 	ADDQ         SI, BX
 	ADDQ         $0x04, CX
 	DECQ         AX
-	JNZ          tailloop6
+	JNZ          tailloop8
 
-done7:
+done9:
 	MOVQ       t+0(FP), AX
-	MOVQ       16(AX), CX
+	MOVQ       R11, 96(AX)
+	MOVQ       200(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x08
 	JGE        full1
-	MOVQ       88(AX), AX
-	XORQ       BX, BX
-	CMPQ       AX, BX
-	CMOVQLT    BX, AX
-	MOVQ       $0x00000008, BX
-	CMPQ       AX, BX
-	CMOVQGT    BX, AX
-	LEAQ       laneMasks<>+32(SB), BX
-	NEGQ       AX
-	VMOVDQU    (BX)(AX*4), Y2
+	MOVQ       88(AX), BX
+	XORQ       SI, SI
+	CMPQ       BX, SI
+	CMOVQLT    SI, BX
+	MOVQ       $0x00000008, SI
+	CMPQ       BX, SI
+	CMOVQGT    SI, BX
+	LEAQ       laneMasks<>+32(SB), SI
+	NEGQ       BX
+	VMOVDQU    (SI)(BX*4), Y2
 	VMASKMOVPS Y0, Y2, (CX)
 	ADDQ       DX, CX
 	VMASKMOVPS Y1, Y2, (CX)
-	VZEROUPPER
-	RET
+	ADDQ       DX, CX
+	JMP        walk3
 
 full1:
 	VMOVUPS Y0, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Y1, (CX)
+	ADDQ    DX, CX
+
+walk3:
+	MOVQ CX, 200(AX)
+	MOVQ 128(AX), CX
+	ADDQ CX, 184(AX)
+	DECQ 224(AX)
+	JNZ  tile2
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+	MOVQ 144(AX), CX
+	ADDQ CX, 184(AX)
+	MOVQ 152(AX), CX
+	ADDQ CX, 192(AX)
+	MOVQ 160(AX), CX
+	ADDQ CX, 200(AX)
+	MOVQ 168(AX), CX
+	ADDQ CX, 208(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 216(AX)
+	DECQ 136(AX)
+	JNZ  tile2
 	VZEROUPPER
 	RET
 
 // func gemmN2x2AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmN2x2AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 184(AX)
+	MOVQ 8(AX), CX
+	MOVQ CX, 192(AX)
+	MOVQ 16(AX), CX
+	MOVQ CX, 200(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 208(AX)
+	MOVQ 32(AX), CX
+	MOVQ CX, 216(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+
+tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start2
+	JNZ    start4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	JMP    sums3
+	JMP    sums5
 
-start2:
+start4:
 	MOVQ       88(AX), DX
 	MOVQ       DX, BX
 	XORQ       SI, SI
@@ -16164,9 +19110,11 @@ start2:
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y4, Y2
 	VMASKMOVPS 32(CX), Y5, Y3
-	MOVQ       32(AX), CX
+	ADDQ       DX, CX
+	MOVQ       CX, 208(AX)
+	MOVQ       216(AX), CX
 	TESTQ      CX, CX
-	JZ         sums3
+	JZ         sums5
 	MOVQ       72(AX), DX
 	VMASKMOVPS (CX), Y4, Y6
 	VADDPS     Y6, Y0, Y0
@@ -16177,23 +19125,28 @@ start2:
 	VADDPS     Y6, Y2, Y2
 	VMASKMOVPS 32(CX), Y5, Y6
 	VADDPS     Y6, Y3, Y3
+	ADDQ       DX, CX
+	MOVQ       CX, 216(AX)
 
-sums3:
-	MOVQ    (AX), CX
+sums5:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    8(AX), BX
+	MOVQ    192(AX), BX
 	MOVQ    48(AX), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    96(AX), R8
-	MOVQ    112(AX), R9
-	MOVQ    104(AX), R10
-	MOVQ    120(AX), R11
+	MOVQ    200(AX), R8
+	MOVQ    56(AX), R9
+	IMUL3Q  $0x02, R9, R10
+	ADDQ    R10, R8
+	MOVQ    $0x00000001, R10
+	MOVQ    96(AX), R11
+	MOVQ    104(AX), R12
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail5
+	JL      tail7
 	PCALIGN $0x40
 
-loop4:
+loop6:
 	VMOVUPS      (BX), Y4
 	VMOVUPS      32(BX), Y5
 	VBROADCASTSS (CX), Y6
@@ -16204,10 +19157,12 @@ loop4:
 	VFMADD231PS  Y5, Y6, Y3
 	PREFETCHT1   (R8)
 	PREFETCHT1   64(R8)
-	ADDQ         R10, R8
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R9, R8
+	SUBQ         $0x01, R10
+	CMOVQCS      laneMasks<>+32(SB), R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	VMOVUPS      (BX)(SI*1), Y4
 	VMOVUPS      32(BX)(SI*1), Y5
 	VBROADCASTSS 4(CX), Y6
@@ -16216,9 +19171,9 @@ loop4:
 	VBROADCASTSS 4(CX)(DX*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	VMOVUPS      (BX)(SI*2), Y4
 	VMOVUPS      32(BX)(SI*2), Y5
 	VBROADCASTSS 8(CX), Y6
@@ -16227,9 +19182,9 @@ loop4:
 	VBROADCASTSS 8(CX)(DX*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	VMOVUPS      (BX)(DI*1), Y4
 	VMOVUPS      32(BX)(DI*1), Y5
 	VBROADCASTSS 12(CX), Y6
@@ -16238,19 +19193,19 @@ loop4:
 	VBROADCASTSS 12(CX)(DX*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	LEAQ         (BX)(SI*4), BX
 	ADDQ         $0x10, CX
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop6
 
-tail5:
+tail7:
 	ADDQ $0x04, AX
-	JZ   done7
+	JZ   done9
 
-tailloop6:
+tailloop8:
 	VMOVUPS      (BX), Y4
 	VMOVUPS      32(BX), Y5
 	VBROADCASTSS (CX), Y6
@@ -16262,16 +19217,27 @@ tailloop6:
 	ADDQ         SI, BX
 	ADDQ         $0x04, CX
 	DECQ         AX
-	JNZ          tailloop6
+	JNZ          tailloop8
 
-done7:
+done9:
 	MOVQ       t+0(FP), AX
-	MOVQ       16(AX), CX
+	MOVQ       R11, 96(AX)
+	MOVQ       200(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x10
 	JGE        full1
-	MOVQ       88(AX), AX
-	MOVQ       AX, BX
+	MOVQ       88(AX), BX
+	MOVQ       BX, SI
+	XORQ       DI, DI
+	CMPQ       SI, DI
+	CMOVQLT    DI, SI
+	MOVQ       $0x00000008, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       laneMasks<>+32(SB), DI
+	NEGQ       SI
+	VMOVDQU    (DI)(SI*4), Y4
+	SUBQ       $0x00000008, BX
 	XORQ       SI, SI
 	CMPQ       BX, SI
 	CMOVQLT    SI, BX
@@ -16280,24 +19246,14 @@ done7:
 	CMOVQGT    SI, BX
 	LEAQ       laneMasks<>+32(SB), SI
 	NEGQ       BX
-	VMOVDQU    (SI)(BX*4), Y4
-	SUBQ       $0x00000008, AX
-	XORQ       BX, BX
-	CMPQ       AX, BX
-	CMOVQLT    BX, AX
-	MOVQ       $0x00000008, BX
-	CMPQ       AX, BX
-	CMOVQGT    BX, AX
-	LEAQ       laneMasks<>+32(SB), BX
-	NEGQ       AX
-	VMOVDQU    (BX)(AX*4), Y5
+	VMOVDQU    (SI)(BX*4), Y5
 	VMASKMOVPS Y0, Y4, (CX)
 	VMASKMOVPS Y1, Y5, 32(CX)
 	ADDQ       DX, CX
 	VMASKMOVPS Y2, Y4, (CX)
 	VMASKMOVPS Y3, Y5, 32(CX)
-	VZEROUPPER
-	RET
+	ADDQ       DX, CX
+	JMP        walk3
 
 full1:
 	VMOVUPS Y0, (CX)
@@ -16305,22 +19261,59 @@ full1:
 	ADDQ    DX, CX
 	VMOVUPS Y2, (CX)
 	VMOVUPS Y3, 32(CX)
+	ADDQ    DX, CX
+
+walk3:
+	MOVQ CX, 200(AX)
+	MOVQ 128(AX), CX
+	ADDQ CX, 184(AX)
+	DECQ 224(AX)
+	JNZ  tile2
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+	MOVQ 144(AX), CX
+	ADDQ CX, 184(AX)
+	MOVQ 152(AX), CX
+	ADDQ CX, 192(AX)
+	MOVQ 160(AX), CX
+	ADDQ CX, 200(AX)
+	MOVQ 168(AX), CX
+	ADDQ CX, 208(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 216(AX)
+	DECQ 136(AX)
+	JNZ  tile2
 	VZEROUPPER
 	RET
 
 // func gemmN3x1AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmN3x1AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 184(AX)
+	MOVQ 8(AX), CX
+	MOVQ CX, 192(AX)
+	MOVQ 16(AX), CX
+	MOVQ CX, 200(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 208(AX)
+	MOVQ 32(AX), CX
+	MOVQ CX, 216(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+
+tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start2
+	JNZ    start4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    sums3
+	JMP    sums5
 
-start2:
+start4:
 	MOVQ       88(AX), DX
 	XORQ       BX, BX
 	CMPQ       DX, BX
@@ -16337,9 +19330,11 @@ start2:
 	VMASKMOVPS (CX), Y3, Y1
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y3, Y2
-	MOVQ       32(AX), CX
+	ADDQ       DX, CX
+	MOVQ       CX, 208(AX)
+	MOVQ       216(AX), CX
 	TESTQ      CX, CX
-	JZ         sums3
+	JZ         sums5
 	MOVQ       72(AX), DX
 	VMASKMOVPS (CX), Y3, Y4
 	VADDPS     Y4, Y0, Y0
@@ -16349,23 +19344,28 @@ start2:
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y3, Y4
 	VADDPS     Y4, Y2, Y2
+	ADDQ       DX, CX
+	MOVQ       CX, 216(AX)
 
-sums3:
-	MOVQ    (AX), CX
+sums5:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    8(AX), BX
+	MOVQ    192(AX), BX
 	MOVQ    48(AX), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    96(AX), R8
-	MOVQ    112(AX), R9
-	MOVQ    104(AX), R10
-	MOVQ    120(AX), R11
+	MOVQ    200(AX), R8
+	MOVQ    56(AX), R9
+	IMUL3Q  $0x03, R9, R10
+	ADDQ    R10, R8
+	MOVQ    $0x00000002, R10
+	MOVQ    96(AX), R11
+	MOVQ    104(AX), R12
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail5
+	JL      tail7
 	PCALIGN $0x40
 
-loop4:
+loop6:
 	VMOVUPS      (BX), Y3
 	VBROADCASTSS (CX), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -16375,10 +19375,12 @@ loop4:
 	VFMADD231PS  Y3, Y4, Y2
 	PREFETCHT1   (R8)
 	PREFETCHT1   64(R8)
-	ADDQ         R10, R8
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R9, R8
+	SUBQ         $0x01, R10
+	CMOVQCS      laneMasks<>+32(SB), R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	VMOVUPS      (BX)(SI*1), Y3
 	VBROADCASTSS 4(CX), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -16386,9 +19388,9 @@ loop4:
 	VFMADD231PS  Y3, Y4, Y1
 	VBROADCASTSS 4(CX)(DX*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	VMOVUPS      (BX)(SI*2), Y3
 	VBROADCASTSS 8(CX), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -16396,9 +19398,9 @@ loop4:
 	VFMADD231PS  Y3, Y4, Y1
 	VBROADCASTSS 8(CX)(DX*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	VMOVUPS      (BX)(DI*1), Y3
 	VBROADCASTSS 12(CX), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -16406,19 +19408,19 @@ loop4:
 	VFMADD231PS  Y3, Y4, Y1
 	VBROADCASTSS 12(CX)(DX*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	LEAQ         (BX)(SI*4), BX
 	ADDQ         $0x10, CX
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop6
 
-tail5:
+tail7:
 	ADDQ $0x04, AX
-	JZ   done7
+	JZ   done9
 
-tailloop6:
+tailloop8:
 	VMOVUPS      (BX), Y3
 	VBROADCASTSS (CX), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -16429,31 +19431,32 @@ tailloop6:
 	ADDQ         SI, BX
 	ADDQ         $0x04, CX
 	DECQ         AX
-	JNZ          tailloop6
+	JNZ          tailloop8
 
-done7:
+done9:
 	MOVQ       t+0(FP), AX
-	MOVQ       16(AX), CX
+	MOVQ       R11, 96(AX)
+	MOVQ       200(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x08
 	JGE        full1
-	MOVQ       88(AX), AX
-	XORQ       BX, BX
-	CMPQ       AX, BX
-	CMOVQLT    BX, AX
-	MOVQ       $0x00000008, BX
-	CMPQ       AX, BX
-	CMOVQGT    BX, AX
-	LEAQ       laneMasks<>+32(SB), BX
-	NEGQ       AX
-	VMOVDQU    (BX)(AX*4), Y3
+	MOVQ       88(AX), BX
+	XORQ       SI, SI
+	CMPQ       BX, SI
+	CMOVQLT    SI, BX
+	MOVQ       $0x00000008, SI
+	CMPQ       BX, SI
+	CMOVQGT    SI, BX
+	LEAQ       laneMasks<>+32(SB), SI
+	NEGQ       BX
+	VMOVDQU    (SI)(BX*4), Y3
 	VMASKMOVPS Y0, Y3, (CX)
 	ADDQ       DX, CX
 	VMASKMOVPS Y1, Y3, (CX)
 	ADDQ       DX, CX
 	VMASKMOVPS Y2, Y3, (CX)
-	VZEROUPPER
-	RET
+	ADDQ       DX, CX
+	JMP        walk3
 
 full1:
 	VMOVUPS Y0, (CX)
@@ -16461,25 +19464,62 @@ full1:
 	VMOVUPS Y1, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Y2, (CX)
+	ADDQ    DX, CX
+
+walk3:
+	MOVQ CX, 200(AX)
+	MOVQ 128(AX), CX
+	ADDQ CX, 184(AX)
+	DECQ 224(AX)
+	JNZ  tile2
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+	MOVQ 144(AX), CX
+	ADDQ CX, 184(AX)
+	MOVQ 152(AX), CX
+	ADDQ CX, 192(AX)
+	MOVQ 160(AX), CX
+	ADDQ CX, 200(AX)
+	MOVQ 168(AX), CX
+	ADDQ CX, 208(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 216(AX)
+	DECQ 136(AX)
+	JNZ  tile2
 	VZEROUPPER
 	RET
 
 // func gemmN3x2AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmN3x2AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 184(AX)
+	MOVQ 8(AX), CX
+	MOVQ CX, 192(AX)
+	MOVQ 16(AX), CX
+	MOVQ CX, 200(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 208(AX)
+	MOVQ 32(AX), CX
+	MOVQ CX, 216(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+
+tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start2
+	JNZ    start4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	JMP    sums3
+	JMP    sums5
 
-start2:
+start4:
 	MOVQ       88(AX), DX
 	MOVQ       DX, BX
 	XORQ       SI, SI
@@ -16510,9 +19550,11 @@ start2:
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y6, Y4
 	VMASKMOVPS 32(CX), Y7, Y5
-	MOVQ       32(AX), CX
+	ADDQ       DX, CX
+	MOVQ       CX, 208(AX)
+	MOVQ       216(AX), CX
 	TESTQ      CX, CX
-	JZ         sums3
+	JZ         sums5
 	MOVQ       72(AX), DX
 	VMASKMOVPS (CX), Y6, Y8
 	VADDPS     Y8, Y0, Y0
@@ -16528,23 +19570,28 @@ start2:
 	VADDPS     Y8, Y4, Y4
 	VMASKMOVPS 32(CX), Y7, Y8
 	VADDPS     Y8, Y5, Y5
+	ADDQ       DX, CX
+	MOVQ       CX, 216(AX)
 
-sums3:
-	MOVQ    (AX), CX
+sums5:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    8(AX), BX
+	MOVQ    192(AX), BX
 	MOVQ    48(AX), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    96(AX), R8
-	MOVQ    112(AX), R9
-	MOVQ    104(AX), R10
-	MOVQ    120(AX), R11
+	MOVQ    200(AX), R8
+	MOVQ    56(AX), R9
+	IMUL3Q  $0x03, R9, R10
+	ADDQ    R10, R8
+	MOVQ    $0x00000002, R10
+	MOVQ    96(AX), R11
+	MOVQ    104(AX), R12
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail5
+	JL      tail7
 	PCALIGN $0x40
 
-loop4:
+loop6:
 	VMOVUPS      (BX), Y6
 	VMOVUPS      32(BX), Y7
 	VBROADCASTSS (CX), Y8
@@ -16558,10 +19605,12 @@ loop4:
 	VFMADD231PS  Y7, Y8, Y5
 	PREFETCHT1   (R8)
 	PREFETCHT1   64(R8)
-	ADDQ         R10, R8
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R9, R8
+	SUBQ         $0x01, R10
+	CMOVQCS      laneMasks<>+32(SB), R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	VMOVUPS      (BX)(SI*1), Y6
 	VMOVUPS      32(BX)(SI*1), Y7
 	VBROADCASTSS 4(CX), Y8
@@ -16573,9 +19622,9 @@ loop4:
 	VBROADCASTSS 4(CX)(DX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	VMOVUPS      (BX)(SI*2), Y6
 	VMOVUPS      32(BX)(SI*2), Y7
 	VBROADCASTSS 8(CX), Y8
@@ -16587,9 +19636,9 @@ loop4:
 	VBROADCASTSS 8(CX)(DX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	VMOVUPS      (BX)(DI*1), Y6
 	VMOVUPS      32(BX)(DI*1), Y7
 	VBROADCASTSS 12(CX), Y8
@@ -16601,19 +19650,19 @@ loop4:
 	VBROADCASTSS 12(CX)(DX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	LEAQ         (BX)(SI*4), BX
 	ADDQ         $0x10, CX
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop6
 
-tail5:
+tail7:
 	ADDQ $0x04, AX
-	JZ   done7
+	JZ   done9
 
-tailloop6:
+tailloop8:
 	VMOVUPS      (BX), Y6
 	VMOVUPS      32(BX), Y7
 	VBROADCASTSS (CX), Y8
@@ -16628,16 +19677,27 @@ tailloop6:
 	ADDQ         SI, BX
 	ADDQ         $0x04, CX
 	DECQ         AX
-	JNZ          tailloop6
+	JNZ          tailloop8
 
-done7:
+done9:
 	MOVQ       t+0(FP), AX
-	MOVQ       16(AX), CX
+	MOVQ       R11, 96(AX)
+	MOVQ       200(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x10
 	JGE        full1
-	MOVQ       88(AX), AX
-	MOVQ       AX, BX
+	MOVQ       88(AX), BX
+	MOVQ       BX, SI
+	XORQ       DI, DI
+	CMPQ       SI, DI
+	CMOVQLT    DI, SI
+	MOVQ       $0x00000008, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       laneMasks<>+32(SB), DI
+	NEGQ       SI
+	VMOVDQU    (DI)(SI*4), Y6
+	SUBQ       $0x00000008, BX
 	XORQ       SI, SI
 	CMPQ       BX, SI
 	CMOVQLT    SI, BX
@@ -16646,17 +19706,7 @@ done7:
 	CMOVQGT    SI, BX
 	LEAQ       laneMasks<>+32(SB), SI
 	NEGQ       BX
-	VMOVDQU    (SI)(BX*4), Y6
-	SUBQ       $0x00000008, AX
-	XORQ       BX, BX
-	CMPQ       AX, BX
-	CMOVQLT    BX, AX
-	MOVQ       $0x00000008, BX
-	CMPQ       AX, BX
-	CMOVQGT    BX, AX
-	LEAQ       laneMasks<>+32(SB), BX
-	NEGQ       AX
-	VMOVDQU    (BX)(AX*4), Y7
+	VMOVDQU    (SI)(BX*4), Y7
 	VMASKMOVPS Y0, Y6, (CX)
 	VMASKMOVPS Y1, Y7, 32(CX)
 	ADDQ       DX, CX
@@ -16665,8 +19715,8 @@ done7:
 	ADDQ       DX, CX
 	VMASKMOVPS Y4, Y6, (CX)
 	VMASKMOVPS Y5, Y7, 32(CX)
-	VZEROUPPER
-	RET
+	ADDQ       DX, CX
+	JMP        walk3
 
 full1:
 	VMOVUPS Y0, (CX)
@@ -16677,23 +19727,60 @@ full1:
 	ADDQ    DX, CX
 	VMOVUPS Y4, (CX)
 	VMOVUPS Y5, 32(CX)
+	ADDQ    DX, CX
+
+walk3:
+	MOVQ CX, 200(AX)
+	MOVQ 128(AX), CX
+	ADDQ CX, 184(AX)
+	DECQ 224(AX)
+	JNZ  tile2
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+	MOVQ 144(AX), CX
+	ADDQ CX, 184(AX)
+	MOVQ 152(AX), CX
+	ADDQ CX, 192(AX)
+	MOVQ 160(AX), CX
+	ADDQ CX, 200(AX)
+	MOVQ 168(AX), CX
+	ADDQ CX, 208(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 216(AX)
+	DECQ 136(AX)
+	JNZ  tile2
 	VZEROUPPER
 	RET
 
 // func gemmN4x1AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmN4x1AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 184(AX)
+	MOVQ 8(AX), CX
+	MOVQ CX, 192(AX)
+	MOVQ 16(AX), CX
+	MOVQ CX, 200(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 208(AX)
+	MOVQ 32(AX), CX
+	MOVQ CX, 216(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+
+tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start2
+	JNZ    start4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	JMP    sums3
+	JMP    sums5
 
-start2:
+start4:
 	MOVQ       88(AX), DX
 	XORQ       BX, BX
 	CMPQ       DX, BX
@@ -16712,9 +19799,11 @@ start2:
 	VMASKMOVPS (CX), Y4, Y2
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y4, Y3
-	MOVQ       32(AX), CX
+	ADDQ       DX, CX
+	MOVQ       CX, 208(AX)
+	MOVQ       216(AX), CX
 	TESTQ      CX, CX
-	JZ         sums3
+	JZ         sums5
 	MOVQ       72(AX), DX
 	VMASKMOVPS (CX), Y4, Y5
 	VADDPS     Y5, Y0, Y0
@@ -16727,25 +19816,30 @@ start2:
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y4, Y5
 	VADDPS     Y5, Y3, Y3
+	ADDQ       DX, CX
+	MOVQ       CX, 216(AX)
 
-sums3:
-	MOVQ    (AX), CX
+sums5:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x04, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000003, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail5
+	JL      tail7
 	PCALIGN $0x40
 
-loop4:
+loop6:
 	VMOVUPS      (SI), Y4
 	VBROADCASTSS (CX), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -16757,10 +19851,12 @@ loop4:
 	VFMADD231PS  Y4, Y5, Y3
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*1), Y4
 	VBROADCASTSS 4(CX), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -16770,9 +19866,9 @@ loop4:
 	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS 4(BX), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Y4
 	VBROADCASTSS 8(CX), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -16782,9 +19878,9 @@ loop4:
 	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS 8(BX), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(R8*1), Y4
 	VBROADCASTSS 12(CX), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -16794,20 +19890,20 @@ loop4:
 	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS 12(BX), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	LEAQ         (SI)(DI*4), SI
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, BX
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop6
 
-tail5:
+tail7:
 	ADDQ $0x04, AX
-	JZ   done7
+	JZ   done9
 
-tailloop6:
+tailloop8:
 	VMOVUPS      (SI), Y4
 	VBROADCASTSS (CX), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -16821,24 +19917,25 @@ tailloop6:
 	ADDQ         $0x04, CX
 	ADDQ         $0x04, BX
 	DECQ         AX
-	JNZ          tailloop6
+	JNZ          tailloop8
 
-done7:
+done9:
 	MOVQ       t+0(FP), AX
-	MOVQ       16(AX), CX
+	MOVQ       R12, 96(AX)
+	MOVQ       200(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x08
 	JGE        full1
-	MOVQ       88(AX), AX
-	XORQ       BX, BX
-	CMPQ       AX, BX
-	CMOVQLT    BX, AX
-	MOVQ       $0x00000008, BX
-	CMPQ       AX, BX
-	CMOVQGT    BX, AX
-	LEAQ       laneMasks<>+32(SB), BX
-	NEGQ       AX
-	VMOVDQU    (BX)(AX*4), Y4
+	MOVQ       88(AX), BX
+	XORQ       SI, SI
+	CMPQ       BX, SI
+	CMOVQLT    SI, BX
+	MOVQ       $0x00000008, SI
+	CMPQ       BX, SI
+	CMOVQGT    SI, BX
+	LEAQ       laneMasks<>+32(SB), SI
+	NEGQ       BX
+	VMOVDQU    (SI)(BX*4), Y4
 	VMASKMOVPS Y0, Y4, (CX)
 	ADDQ       DX, CX
 	VMASKMOVPS Y1, Y4, (CX)
@@ -16846,8 +19943,8 @@ done7:
 	VMASKMOVPS Y2, Y4, (CX)
 	ADDQ       DX, CX
 	VMASKMOVPS Y3, Y4, (CX)
-	VZEROUPPER
-	RET
+	ADDQ       DX, CX
+	JMP        walk3
 
 full1:
 	VMOVUPS Y0, (CX)
@@ -16857,16 +19954,53 @@ full1:
 	VMOVUPS Y2, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Y3, (CX)
+	ADDQ    DX, CX
+
+walk3:
+	MOVQ CX, 200(AX)
+	MOVQ 128(AX), CX
+	ADDQ CX, 184(AX)
+	DECQ 224(AX)
+	JNZ  tile2
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+	MOVQ 144(AX), CX
+	ADDQ CX, 184(AX)
+	MOVQ 152(AX), CX
+	ADDQ CX, 192(AX)
+	MOVQ 160(AX), CX
+	ADDQ CX, 200(AX)
+	MOVQ 168(AX), CX
+	ADDQ CX, 208(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 216(AX)
+	DECQ 136(AX)
+	JNZ  tile2
 	VZEROUPPER
 	RET
 
 // func gemmN4x2AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmN4x2AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 184(AX)
+	MOVQ 8(AX), CX
+	MOVQ CX, 192(AX)
+	MOVQ 16(AX), CX
+	MOVQ CX, 200(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 208(AX)
+	MOVQ 32(AX), CX
+	MOVQ CX, 216(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+
+tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start2
+	JNZ    start4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -16875,9 +20009,9 @@ TEXT ·gemmN4x2AVX2(SB), NOSPLIT, $0-8
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	JMP    sums3
+	JMP    sums5
 
-start2:
+start4:
 	MOVQ       88(AX), DX
 	MOVQ       DX, BX
 	XORQ       SI, SI
@@ -16911,9 +20045,11 @@ start2:
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y8, Y6
 	VMASKMOVPS 32(CX), Y9, Y7
-	MOVQ       32(AX), CX
+	ADDQ       DX, CX
+	MOVQ       CX, 208(AX)
+	MOVQ       216(AX), CX
 	TESTQ      CX, CX
-	JZ         sums3
+	JZ         sums5
 	MOVQ       72(AX), DX
 	VMASKMOVPS (CX), Y8, Y10
 	VADDPS     Y10, Y0, Y0
@@ -16934,25 +20070,30 @@ start2:
 	VADDPS     Y10, Y6, Y6
 	VMASKMOVPS 32(CX), Y9, Y10
 	VADDPS     Y10, Y7, Y7
+	ADDQ       DX, CX
+	MOVQ       CX, 216(AX)
 
-sums3:
-	MOVQ    (AX), CX
+sums5:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x04, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000003, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail5
+	JL      tail7
 	PCALIGN $0x40
 
-loop4:
+loop6:
 	VMOVUPS      (SI), Y8
 	VMOVUPS      32(SI), Y9
 	VBROADCASTSS (CX), Y10
@@ -16969,10 +20110,12 @@ loop4:
 	VFMADD231PS  Y9, Y10, Y7
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*1), Y8
 	VMOVUPS      32(SI)(DI*1), Y9
 	VBROADCASTSS 4(CX), Y10
@@ -16987,9 +20130,9 @@ loop4:
 	VBROADCASTSS 4(BX), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Y8
 	VMOVUPS      32(SI)(DI*2), Y9
 	VBROADCASTSS 8(CX), Y10
@@ -17004,9 +20147,9 @@ loop4:
 	VBROADCASTSS 8(BX), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(R8*1), Y8
 	VMOVUPS      32(SI)(R8*1), Y9
 	VBROADCASTSS 12(CX), Y10
@@ -17021,20 +20164,20 @@ loop4:
 	VBROADCASTSS 12(BX), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	LEAQ         (SI)(DI*4), SI
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, BX
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop6
 
-tail5:
+tail7:
 	ADDQ $0x04, AX
-	JZ   done7
+	JZ   done9
 
-tailloop6:
+tailloop8:
 	VMOVUPS      (SI), Y8
 	VMOVUPS      32(SI), Y9
 	VBROADCASTSS (CX), Y10
@@ -17053,16 +20196,27 @@ tailloop6:
 	ADDQ         $0x04, CX
 	ADDQ         $0x04, BX
 	DECQ         AX
-	JNZ          tailloop6
+	JNZ          tailloop8
 
-done7:
+done9:
 	MOVQ       t+0(FP), AX
-	MOVQ       16(AX), CX
+	MOVQ       R12, 96(AX)
+	MOVQ       200(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x10
 	JGE        full1
-	MOVQ       88(AX), AX
-	MOVQ       AX, BX
+	MOVQ       88(AX), BX
+	MOVQ       BX, SI
+	XORQ       DI, DI
+	CMPQ       SI, DI
+	CMOVQLT    DI, SI
+	MOVQ       $0x00000008, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       laneMasks<>+32(SB), DI
+	NEGQ       SI
+	VMOVDQU    (DI)(SI*4), Y8
+	SUBQ       $0x00000008, BX
 	XORQ       SI, SI
 	CMPQ       BX, SI
 	CMOVQLT    SI, BX
@@ -17071,17 +20225,7 @@ done7:
 	CMOVQGT    SI, BX
 	LEAQ       laneMasks<>+32(SB), SI
 	NEGQ       BX
-	VMOVDQU    (SI)(BX*4), Y8
-	SUBQ       $0x00000008, AX
-	XORQ       BX, BX
-	CMPQ       AX, BX
-	CMOVQLT    BX, AX
-	MOVQ       $0x00000008, BX
-	CMPQ       AX, BX
-	CMOVQGT    BX, AX
-	LEAQ       laneMasks<>+32(SB), BX
-	NEGQ       AX
-	VMOVDQU    (BX)(AX*4), Y9
+	VMOVDQU    (SI)(BX*4), Y9
 	VMASKMOVPS Y0, Y8, (CX)
 	VMASKMOVPS Y1, Y9, 32(CX)
 	ADDQ       DX, CX
@@ -17093,8 +20237,8 @@ done7:
 	ADDQ       DX, CX
 	VMASKMOVPS Y6, Y8, (CX)
 	VMASKMOVPS Y7, Y9, 32(CX)
-	VZEROUPPER
-	RET
+	ADDQ       DX, CX
+	JMP        walk3
 
 full1:
 	VMOVUPS Y0, (CX)
@@ -17108,24 +20252,61 @@ full1:
 	ADDQ    DX, CX
 	VMOVUPS Y6, (CX)
 	VMOVUPS Y7, 32(CX)
+	ADDQ    DX, CX
+
+walk3:
+	MOVQ CX, 200(AX)
+	MOVQ 128(AX), CX
+	ADDQ CX, 184(AX)
+	DECQ 224(AX)
+	JNZ  tile2
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+	MOVQ 144(AX), CX
+	ADDQ CX, 184(AX)
+	MOVQ 152(AX), CX
+	ADDQ CX, 192(AX)
+	MOVQ 160(AX), CX
+	ADDQ CX, 200(AX)
+	MOVQ 168(AX), CX
+	ADDQ CX, 208(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 216(AX)
+	DECQ 136(AX)
+	JNZ  tile2
 	VZEROUPPER
 	RET
 
 // func gemmN5x1AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmN5x1AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 184(AX)
+	MOVQ 8(AX), CX
+	MOVQ CX, 192(AX)
+	MOVQ 16(AX), CX
+	MOVQ CX, 200(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 208(AX)
+	MOVQ 32(AX), CX
+	MOVQ CX, 216(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+
+tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start2
+	JNZ    start4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	JMP    sums3
+	JMP    sums5
 
-start2:
+start4:
 	MOVQ       88(AX), DX
 	XORQ       BX, BX
 	CMPQ       DX, BX
@@ -17146,9 +20327,11 @@ start2:
 	VMASKMOVPS (CX), Y5, Y3
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y5, Y4
-	MOVQ       32(AX), CX
+	ADDQ       DX, CX
+	MOVQ       CX, 208(AX)
+	MOVQ       216(AX), CX
 	TESTQ      CX, CX
-	JZ         sums3
+	JZ         sums5
 	MOVQ       72(AX), DX
 	VMASKMOVPS (CX), Y5, Y6
 	VADDPS     Y6, Y0, Y0
@@ -17164,25 +20347,30 @@ start2:
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y5, Y6
 	VADDPS     Y6, Y4, Y4
+	ADDQ       DX, CX
+	MOVQ       CX, 216(AX)
 
-sums3:
-	MOVQ    (AX), CX
+sums5:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x05, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000004, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail5
+	JL      tail7
 	PCALIGN $0x40
 
-loop4:
+loop6:
 	VMOVUPS      (SI), Y5
 	VBROADCASTSS (CX), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -17196,7 +20384,9 @@ loop4:
 	VFMADD231PS  Y5, Y6, Y4
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Y5
 	VBROADCASTSS 4(CX), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -17208,9 +20398,9 @@ loop4:
 	VFMADD231PS  Y5, Y6, Y3
 	VBROADCASTSS 4(BX)(DX*1), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Y5
 	VBROADCASTSS 8(CX), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -17237,13 +20427,13 @@ loop4:
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, BX
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop6
 
-tail5:
+tail7:
 	ADDQ $0x04, AX
-	JZ   done7
+	JZ   done9
 
-tailloop6:
+tailloop8:
 	VMOVUPS      (SI), Y5
 	VBROADCASTSS (CX), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -17259,24 +20449,25 @@ tailloop6:
 	ADDQ         $0x04, CX
 	ADDQ         $0x04, BX
 	DECQ         AX
-	JNZ          tailloop6
+	JNZ          tailloop8
 
-done7:
+done9:
 	MOVQ       t+0(FP), AX
-	MOVQ       16(AX), CX
+	MOVQ       R12, 96(AX)
+	MOVQ       200(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x08
 	JGE        full1
-	MOVQ       88(AX), AX
-	XORQ       BX, BX
-	CMPQ       AX, BX
-	CMOVQLT    BX, AX
-	MOVQ       $0x00000008, BX
-	CMPQ       AX, BX
-	CMOVQGT    BX, AX
-	LEAQ       laneMasks<>+32(SB), BX
-	NEGQ       AX
-	VMOVDQU    (BX)(AX*4), Y5
+	MOVQ       88(AX), BX
+	XORQ       SI, SI
+	CMPQ       BX, SI
+	CMOVQLT    SI, BX
+	MOVQ       $0x00000008, SI
+	CMPQ       BX, SI
+	CMOVQGT    SI, BX
+	LEAQ       laneMasks<>+32(SB), SI
+	NEGQ       BX
+	VMOVDQU    (SI)(BX*4), Y5
 	VMASKMOVPS Y0, Y5, (CX)
 	ADDQ       DX, CX
 	VMASKMOVPS Y1, Y5, (CX)
@@ -17286,8 +20477,8 @@ done7:
 	VMASKMOVPS Y3, Y5, (CX)
 	ADDQ       DX, CX
 	VMASKMOVPS Y4, Y5, (CX)
-	VZEROUPPER
-	RET
+	ADDQ       DX, CX
+	JMP        walk3
 
 full1:
 	VMOVUPS Y0, (CX)
@@ -17299,16 +20490,53 @@ full1:
 	VMOVUPS Y3, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Y4, (CX)
+	ADDQ    DX, CX
+
+walk3:
+	MOVQ CX, 200(AX)
+	MOVQ 128(AX), CX
+	ADDQ CX, 184(AX)
+	DECQ 224(AX)
+	JNZ  tile2
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+	MOVQ 144(AX), CX
+	ADDQ CX, 184(AX)
+	MOVQ 152(AX), CX
+	ADDQ CX, 192(AX)
+	MOVQ 160(AX), CX
+	ADDQ CX, 200(AX)
+	MOVQ 168(AX), CX
+	ADDQ CX, 208(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 216(AX)
+	DECQ 136(AX)
+	JNZ  tile2
 	VZEROUPPER
 	RET
 
 // func gemmN5x2AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmN5x2AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 184(AX)
+	MOVQ 8(AX), CX
+	MOVQ CX, 192(AX)
+	MOVQ 16(AX), CX
+	MOVQ CX, 200(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 208(AX)
+	MOVQ 32(AX), CX
+	MOVQ CX, 216(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+
+tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start2
+	JNZ    start4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -17319,9 +20547,9 @@ TEXT ·gemmN5x2AVX2(SB), NOSPLIT, $0-8
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
-	JMP    sums3
+	JMP    sums5
 
-start2:
+start4:
 	MOVQ       88(AX), DX
 	MOVQ       DX, BX
 	XORQ       SI, SI
@@ -17358,9 +20586,11 @@ start2:
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y10, Y8
 	VMASKMOVPS 32(CX), Y11, Y9
-	MOVQ       32(AX), CX
+	ADDQ       DX, CX
+	MOVQ       CX, 208(AX)
+	MOVQ       216(AX), CX
 	TESTQ      CX, CX
-	JZ         sums3
+	JZ         sums5
 	MOVQ       72(AX), DX
 	VMASKMOVPS (CX), Y10, Y12
 	VADDPS     Y12, Y0, Y0
@@ -17386,25 +20616,30 @@ start2:
 	VADDPS     Y12, Y8, Y8
 	VMASKMOVPS 32(CX), Y11, Y12
 	VADDPS     Y12, Y9, Y9
+	ADDQ       DX, CX
+	MOVQ       CX, 216(AX)
 
-sums3:
-	MOVQ    (AX), CX
+sums5:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x05, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000004, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail5
+	JL      tail7
 	PCALIGN $0x40
 
-loop4:
+loop6:
 	VMOVUPS      (SI), Y10
 	VMOVUPS      32(SI), Y11
 	VBROADCASTSS (CX), Y12
@@ -17424,7 +20659,9 @@ loop4:
 	VFMADD231PS  Y11, Y12, Y9
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Y10
 	VMOVUPS      32(SI)(DI*1), Y11
 	VBROADCASTSS 4(CX), Y12
@@ -17442,9 +20679,9 @@ loop4:
 	VBROADCASTSS 4(BX)(DX*1), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Y10
 	VMOVUPS      32(SI)(DI*2), Y11
 	VBROADCASTSS 8(CX), Y12
@@ -17483,13 +20720,13 @@ loop4:
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, BX
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop6
 
-tail5:
+tail7:
 	ADDQ $0x04, AX
-	JZ   done7
+	JZ   done9
 
-tailloop6:
+tailloop8:
 	VMOVUPS      (SI), Y10
 	VMOVUPS      32(SI), Y11
 	VBROADCASTSS (CX), Y12
@@ -17511,16 +20748,27 @@ tailloop6:
 	ADDQ         $0x04, CX
 	ADDQ         $0x04, BX
 	DECQ         AX
-	JNZ          tailloop6
+	JNZ          tailloop8
 
-done7:
+done9:
 	MOVQ       t+0(FP), AX
-	MOVQ       16(AX), CX
+	MOVQ       R12, 96(AX)
+	MOVQ       200(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x10
 	JGE        full1
-	MOVQ       88(AX), AX
-	MOVQ       AX, BX
+	MOVQ       88(AX), BX
+	MOVQ       BX, SI
+	XORQ       DI, DI
+	CMPQ       SI, DI
+	CMOVQLT    DI, SI
+	MOVQ       $0x00000008, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       laneMasks<>+32(SB), DI
+	NEGQ       SI
+	VMOVDQU    (DI)(SI*4), Y10
+	SUBQ       $0x00000008, BX
 	XORQ       SI, SI
 	CMPQ       BX, SI
 	CMOVQLT    SI, BX
@@ -17529,17 +20777,7 @@ done7:
 	CMOVQGT    SI, BX
 	LEAQ       laneMasks<>+32(SB), SI
 	NEGQ       BX
-	VMOVDQU    (SI)(BX*4), Y10
-	SUBQ       $0x00000008, AX
-	XORQ       BX, BX
-	CMPQ       AX, BX
-	CMOVQLT    BX, AX
-	MOVQ       $0x00000008, BX
-	CMPQ       AX, BX
-	CMOVQGT    BX, AX
-	LEAQ       laneMasks<>+32(SB), BX
-	NEGQ       AX
-	VMOVDQU    (BX)(AX*4), Y11
+	VMOVDQU    (SI)(BX*4), Y11
 	VMASKMOVPS Y0, Y10, (CX)
 	VMASKMOVPS Y1, Y11, 32(CX)
 	ADDQ       DX, CX
@@ -17554,8 +20792,8 @@ done7:
 	ADDQ       DX, CX
 	VMASKMOVPS Y8, Y10, (CX)
 	VMASKMOVPS Y9, Y11, 32(CX)
-	VZEROUPPER
-	RET
+	ADDQ       DX, CX
+	JMP        walk3
 
 full1:
 	VMOVUPS Y0, (CX)
@@ -17572,25 +20810,62 @@ full1:
 	ADDQ    DX, CX
 	VMOVUPS Y8, (CX)
 	VMOVUPS Y9, 32(CX)
+	ADDQ    DX, CX
+
+walk3:
+	MOVQ CX, 200(AX)
+	MOVQ 128(AX), CX
+	ADDQ CX, 184(AX)
+	DECQ 224(AX)
+	JNZ  tile2
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+	MOVQ 144(AX), CX
+	ADDQ CX, 184(AX)
+	MOVQ 152(AX), CX
+	ADDQ CX, 192(AX)
+	MOVQ 160(AX), CX
+	ADDQ CX, 200(AX)
+	MOVQ 168(AX), CX
+	ADDQ CX, 208(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 216(AX)
+	DECQ 136(AX)
+	JNZ  tile2
 	VZEROUPPER
 	RET
 
 // func gemmN6x1AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmN6x1AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 184(AX)
+	MOVQ 8(AX), CX
+	MOVQ CX, 192(AX)
+	MOVQ 16(AX), CX
+	MOVQ CX, 200(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 208(AX)
+	MOVQ 32(AX), CX
+	MOVQ CX, 216(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+
+tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start2
+	JNZ    start4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	JMP    sums3
+	JMP    sums5
 
-start2:
+start4:
 	MOVQ       88(AX), DX
 	XORQ       BX, BX
 	CMPQ       DX, BX
@@ -17613,9 +20888,11 @@ start2:
 	VMASKMOVPS (CX), Y6, Y4
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y6, Y5
-	MOVQ       32(AX), CX
+	ADDQ       DX, CX
+	MOVQ       CX, 208(AX)
+	MOVQ       216(AX), CX
 	TESTQ      CX, CX
-	JZ         sums3
+	JZ         sums5
 	MOVQ       72(AX), DX
 	VMASKMOVPS (CX), Y6, Y7
 	VADDPS     Y7, Y0, Y0
@@ -17634,25 +20911,30 @@ start2:
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y6, Y7
 	VADDPS     Y7, Y5, Y5
+	ADDQ       DX, CX
+	MOVQ       CX, 216(AX)
 
-sums3:
-	MOVQ    (AX), CX
+sums5:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x06, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000005, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail5
+	JL      tail7
 	PCALIGN $0x40
 
-loop4:
+loop6:
 	VMOVUPS      (SI), Y6
 	VBROADCASTSS (CX), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -17668,7 +20950,9 @@ loop4:
 	VFMADD231PS  Y6, Y7, Y5
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Y6
 	VBROADCASTSS 4(CX), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -17682,9 +20966,9 @@ loop4:
 	VFMADD231PS  Y6, Y7, Y4
 	VBROADCASTSS 4(BX)(DX*2), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Y6
 	VBROADCASTSS 8(CX), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -17715,13 +20999,13 @@ loop4:
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, BX
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop6
 
-tail5:
+tail7:
 	ADDQ $0x04, AX
-	JZ   done7
+	JZ   done9
 
-tailloop6:
+tailloop8:
 	VMOVUPS      (SI), Y6
 	VBROADCASTSS (CX), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -17739,24 +21023,25 @@ tailloop6:
 	ADDQ         $0x04, CX
 	ADDQ         $0x04, BX
 	DECQ         AX
-	JNZ          tailloop6
+	JNZ          tailloop8
 
-done7:
+done9:
 	MOVQ       t+0(FP), AX
-	MOVQ       16(AX), CX
+	MOVQ       R12, 96(AX)
+	MOVQ       200(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x08
 	JGE        full1
-	MOVQ       88(AX), AX
-	XORQ       BX, BX
-	CMPQ       AX, BX
-	CMOVQLT    BX, AX
-	MOVQ       $0x00000008, BX
-	CMPQ       AX, BX
-	CMOVQGT    BX, AX
-	LEAQ       laneMasks<>+32(SB), BX
-	NEGQ       AX
-	VMOVDQU    (BX)(AX*4), Y6
+	MOVQ       88(AX), BX
+	XORQ       SI, SI
+	CMPQ       BX, SI
+	CMOVQLT    SI, BX
+	MOVQ       $0x00000008, SI
+	CMPQ       BX, SI
+	CMOVQGT    SI, BX
+	LEAQ       laneMasks<>+32(SB), SI
+	NEGQ       BX
+	VMOVDQU    (SI)(BX*4), Y6
 	VMASKMOVPS Y0, Y6, (CX)
 	ADDQ       DX, CX
 	VMASKMOVPS Y1, Y6, (CX)
@@ -17768,8 +21053,8 @@ done7:
 	VMASKMOVPS Y4, Y6, (CX)
 	ADDQ       DX, CX
 	VMASKMOVPS Y5, Y6, (CX)
-	VZEROUPPER
-	RET
+	ADDQ       DX, CX
+	JMP        walk3
 
 full1:
 	VMOVUPS Y0, (CX)
@@ -17783,16 +21068,53 @@ full1:
 	VMOVUPS Y4, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Y5, (CX)
+	ADDQ    DX, CX
+
+walk3:
+	MOVQ CX, 200(AX)
+	MOVQ 128(AX), CX
+	ADDQ CX, 184(AX)
+	DECQ 224(AX)
+	JNZ  tile2
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+	MOVQ 144(AX), CX
+	ADDQ CX, 184(AX)
+	MOVQ 152(AX), CX
+	ADDQ CX, 192(AX)
+	MOVQ 160(AX), CX
+	ADDQ CX, 200(AX)
+	MOVQ 168(AX), CX
+	ADDQ CX, 208(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 216(AX)
+	DECQ 136(AX)
+	JNZ  tile2
 	VZEROUPPER
 	RET
 
 // func gemmN6x2AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmN6x2AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 184(AX)
+	MOVQ 8(AX), CX
+	MOVQ CX, 192(AX)
+	MOVQ 16(AX), CX
+	MOVQ CX, 200(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 208(AX)
+	MOVQ 32(AX), CX
+	MOVQ CX, 216(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+
+tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start2
+	JNZ    start4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -17805,9 +21127,9 @@ TEXT ·gemmN6x2AVX2(SB), NOSPLIT, $0-8
 	VXORPS Y9, Y9, Y9
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
-	JMP    sums3
+	JMP    sums5
 
-start2:
+start4:
 	MOVQ       88(AX), DX
 	MOVQ       DX, BX
 	XORQ       SI, SI
@@ -17847,9 +21169,11 @@ start2:
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y12, Y10
 	VMASKMOVPS 32(CX), Y13, Y11
-	MOVQ       32(AX), CX
+	ADDQ       DX, CX
+	MOVQ       CX, 208(AX)
+	MOVQ       216(AX), CX
 	TESTQ      CX, CX
-	JZ         sums3
+	JZ         sums5
 	MOVQ       72(AX), DX
 	VMASKMOVPS (CX), Y12, Y14
 	VADDPS     Y14, Y0, Y0
@@ -17880,25 +21204,30 @@ start2:
 	VADDPS     Y14, Y10, Y10
 	VMASKMOVPS 32(CX), Y13, Y14
 	VADDPS     Y14, Y11, Y11
+	ADDQ       DX, CX
+	MOVQ       CX, 216(AX)
 
-sums3:
-	MOVQ    (AX), CX
+sums5:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x06, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000005, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail5
+	JL      tail7
 	PCALIGN $0x40
 
-loop4:
+loop6:
 	VMOVUPS      (SI), Y12
 	VMOVUPS      32(SI), Y13
 	VBROADCASTSS (CX), Y14
@@ -17921,7 +21250,9 @@ loop4:
 	VFMADD231PS  Y13, Y14, Y11
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Y12
 	VMOVUPS      32(SI)(DI*1), Y13
 	VBROADCASTSS 4(CX), Y14
@@ -17942,9 +21273,9 @@ loop4:
 	VBROADCASTSS 4(BX)(DX*2), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Y12
 	VMOVUPS      32(SI)(DI*2), Y13
 	VBROADCASTSS 8(CX), Y14
@@ -17989,13 +21320,13 @@ loop4:
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, BX
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop6
 
-tail5:
+tail7:
 	ADDQ $0x04, AX
-	JZ   done7
+	JZ   done9
 
-tailloop6:
+tailloop8:
 	VMOVUPS      (SI), Y12
 	VMOVUPS      32(SI), Y13
 	VBROADCASTSS (CX), Y14
@@ -18020,16 +21351,27 @@ tailloop6:
 	ADDQ         $0x04, CX
 	ADDQ         $0x04, BX
 	DECQ         AX
-	JNZ          tailloop6
+	JNZ          tailloop8
 
-done7:
+done9:
 	MOVQ       t+0(FP), AX
-	MOVQ       16(AX), CX
+	MOVQ       R12, 96(AX)
+	MOVQ       200(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x10
 	JGE        full1
-	MOVQ       88(AX), AX
-	MOVQ       AX, BX
+	MOVQ       88(AX), BX
+	MOVQ       BX, SI
+	XORQ       DI, DI
+	CMPQ       SI, DI
+	CMOVQLT    DI, SI
+	MOVQ       $0x00000008, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       laneMasks<>+32(SB), DI
+	NEGQ       SI
+	VMOVDQU    (DI)(SI*4), Y12
+	SUBQ       $0x00000008, BX
 	XORQ       SI, SI
 	CMPQ       BX, SI
 	CMOVQLT    SI, BX
@@ -18038,17 +21380,7 @@ done7:
 	CMOVQGT    SI, BX
 	LEAQ       laneMasks<>+32(SB), SI
 	NEGQ       BX
-	VMOVDQU    (SI)(BX*4), Y12
-	SUBQ       $0x00000008, AX
-	XORQ       BX, BX
-	CMPQ       AX, BX
-	CMOVQLT    BX, AX
-	MOVQ       $0x00000008, BX
-	CMPQ       AX, BX
-	CMOVQGT    BX, AX
-	LEAQ       laneMasks<>+32(SB), BX
-	NEGQ       AX
-	VMOVDQU    (BX)(AX*4), Y13
+	VMOVDQU    (SI)(BX*4), Y13
 	VMASKMOVPS Y0, Y12, (CX)
 	VMASKMOVPS Y1, Y13, 32(CX)
 	ADDQ       DX, CX
@@ -18066,8 +21398,8 @@ done7:
 	ADDQ       DX, CX
 	VMASKMOVPS Y10, Y12, (CX)
 	VMASKMOVPS Y11, Y13, 32(CX)
-	VZEROUPPER
-	RET
+	ADDQ       DX, CX
+	JMP        walk3
 
 full1:
 	VMOVUPS Y0, (CX)
@@ -18087,23 +21419,60 @@ full1:
 	ADDQ    DX, CX
 	VMOVUPS Y10, (CX)
 	VMOVUPS Y11, 32(CX)
+	ADDQ    DX, CX
+
+walk3:
+	MOVQ CX, 200(AX)
+	MOVQ 128(AX), CX
+	ADDQ CX, 184(AX)
+	DECQ 224(AX)
+	JNZ  tile2
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+	MOVQ 144(AX), CX
+	ADDQ CX, 184(AX)
+	MOVQ 152(AX), CX
+	ADDQ CX, 192(AX)
+	MOVQ 160(AX), CX
+	ADDQ CX, 200(AX)
+	MOVQ 168(AX), CX
+	ADDQ CX, 208(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 216(AX)
+	DECQ 136(AX)
+	JNZ  tile2
 	VZEROUPPER
 	RET
 
 // func gemmN1x4AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmN1x4AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 184(AX)
+	MOVQ 8(AX), CX
+	MOVQ CX, 192(AX)
+	MOVQ 16(AX), CX
+	MOVQ CX, 200(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 208(AX)
+	MOVQ 32(AX), CX
+	MOVQ CX, 216(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+
+tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start2
+	JNZ    start4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	JMP    sums3
+	JMP    sums5
 
-start2:
+start4:
 	MOVQ       88(AX), DX
 	MOVQ       DX, BX
 	XORQ       SI, SI
@@ -18152,9 +21521,11 @@ start2:
 	VMASKMOVPS 32(CX), Y5, Y1
 	VMASKMOVPS 64(CX), Y6, Y2
 	VMASKMOVPS 96(CX), Y7, Y3
-	MOVQ       32(AX), CX
+	ADDQ       DX, CX
+	MOVQ       CX, 208(AX)
+	MOVQ       216(AX), CX
 	TESTQ      CX, CX
-	JZ         sums3
+	JZ         sums5
 	MOVQ       72(AX), DX
 	VMASKMOVPS (CX), Y4, Y4
 	VADDPS     Y4, Y0, Y0
@@ -18164,23 +21535,28 @@ start2:
 	VADDPS     Y4, Y2, Y2
 	VMASKMOVPS 96(CX), Y7, Y4
 	VADDPS     Y4, Y3, Y3
+	ADDQ       DX, CX
+	MOVQ       CX, 216(AX)
 
-sums3:
-	MOVQ    (AX), CX
+sums5:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    8(AX), DX
+	MOVQ    192(AX), DX
 	MOVQ    48(AX), BX
 	LEAQ    (BX)(BX*2), SI
-	MOVQ    96(AX), DI
-	MOVQ    112(AX), R8
-	MOVQ    104(AX), R9
-	MOVQ    120(AX), R10
+	MOVQ    200(AX), DI
+	MOVQ    56(AX), R8
+	IMUL3Q  $0x01, R8, R9
+	ADDQ    R9, DI
+	MOVQ    $0x00000000, R9
+	MOVQ    96(AX), R10
+	MOVQ    104(AX), R11
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail5
+	JL      tail7
 	PCALIGN $0x40
 
-loop4:
+loop6:
 	VMOVUPS      (DX), Y4
 	VMOVUPS      32(DX), Y5
 	VMOVUPS      64(DX), Y6
@@ -18192,10 +21568,12 @@ loop4:
 	VFMADD231PS  Y7, Y8, Y3
 	PREFETCHT1   (DI)
 	PREFETCHT1   64(DI)
-	ADDQ         R9, DI
-	PREFETCHT1   (R8)
-	PREFETCHT1   64(R8)
-	ADDQ         R10, R8
+	ADDQ         R8, DI
+	SUBQ         $0x01, R9
+	CMOVQCS      laneMasks<>+32(SB), R8
+	PREFETCHT1   (R10)
+	PREFETCHT1   64(R10)
+	ADDQ         R11, R10
 	VMOVUPS      (DX)(BX*1), Y4
 	VMOVUPS      32(DX)(BX*1), Y5
 	VMOVUPS      64(DX)(BX*1), Y6
@@ -18205,9 +21583,9 @@ loop4:
 	VFMADD231PS  Y5, Y8, Y1
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	PREFETCHT1   (R8)
-	PREFETCHT1   64(R8)
-	ADDQ         R10, R8
+	PREFETCHT1   (R10)
+	PREFETCHT1   64(R10)
+	ADDQ         R11, R10
 	VMOVUPS      (DX)(BX*2), Y4
 	VMOVUPS      32(DX)(BX*2), Y5
 	VMOVUPS      64(DX)(BX*2), Y6
@@ -18217,9 +21595,9 @@ loop4:
 	VFMADD231PS  Y5, Y8, Y1
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	PREFETCHT1   (R8)
-	PREFETCHT1   64(R8)
-	ADDQ         R10, R8
+	PREFETCHT1   (R10)
+	PREFETCHT1   64(R10)
+	ADDQ         R11, R10
 	VMOVUPS      (DX)(SI*1), Y4
 	VMOVUPS      32(DX)(SI*1), Y5
 	VMOVUPS      64(DX)(SI*1), Y6
@@ -18229,19 +21607,19 @@ loop4:
 	VFMADD231PS  Y5, Y8, Y1
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	PREFETCHT1   (R8)
-	PREFETCHT1   64(R8)
-	ADDQ         R10, R8
+	PREFETCHT1   (R10)
+	PREFETCHT1   64(R10)
+	ADDQ         R11, R10
 	LEAQ         (DX)(BX*4), DX
 	ADDQ         $0x10, CX
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop6
 
-tail5:
+tail7:
 	ADDQ $0x04, AX
-	JZ   done7
+	JZ   done9
 
-tailloop6:
+tailloop8:
 	VMOVUPS      (DX), Y4
 	VMOVUPS      32(DX), Y5
 	VMOVUPS      64(DX), Y6
@@ -18254,79 +21632,117 @@ tailloop6:
 	ADDQ         BX, DX
 	ADDQ         $0x04, CX
 	DECQ         AX
-	JNZ          tailloop6
+	JNZ          tailloop8
 
-done7:
+done9:
 	MOVQ       t+0(FP), AX
-	MOVQ       16(AX), CX
+	MOVQ       R10, 96(AX)
+	MOVQ       200(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x20
 	JGE        full1
-	MOVQ       88(AX), AX
-	MOVQ       AX, DX
-	XORQ       BX, BX
-	CMPQ       DX, BX
-	CMOVQLT    BX, DX
-	MOVQ       $0x00000008, BX
-	CMPQ       DX, BX
-	CMOVQGT    BX, DX
-	LEAQ       laneMasks<>+32(SB), BX
-	NEGQ       DX
-	VMOVDQU    (BX)(DX*4), Y4
-	MOVQ       AX, DX
-	SUBQ       $0x00000008, DX
-	XORQ       BX, BX
-	CMPQ       DX, BX
-	CMOVQLT    BX, DX
-	MOVQ       $0x00000008, BX
-	CMPQ       DX, BX
-	CMOVQGT    BX, DX
-	LEAQ       laneMasks<>+32(SB), BX
-	NEGQ       DX
-	VMOVDQU    (BX)(DX*4), Y5
-	MOVQ       AX, DX
-	SUBQ       $0x00000010, DX
-	XORQ       BX, BX
-	CMPQ       DX, BX
-	CMOVQLT    BX, DX
-	MOVQ       $0x00000008, BX
-	CMPQ       DX, BX
-	CMOVQGT    BX, DX
-	LEAQ       laneMasks<>+32(SB), BX
-	NEGQ       DX
-	VMOVDQU    (BX)(DX*4), Y6
-	SUBQ       $0x00000018, AX
-	XORQ       DX, DX
-	CMPQ       AX, DX
-	CMOVQLT    DX, AX
-	MOVQ       $0x00000008, DX
-	CMPQ       AX, DX
-	CMOVQGT    DX, AX
-	LEAQ       laneMasks<>+32(SB), DX
-	NEGQ       AX
-	VMOVDQU    (DX)(AX*4), Y7
+	MOVQ       88(AX), BX
+	MOVQ       BX, SI
+	XORQ       DI, DI
+	CMPQ       SI, DI
+	CMOVQLT    DI, SI
+	MOVQ       $0x00000008, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       laneMasks<>+32(SB), DI
+	NEGQ       SI
+	VMOVDQU    (DI)(SI*4), Y4
+	MOVQ       BX, SI
+	SUBQ       $0x00000008, SI
+	XORQ       DI, DI
+	CMPQ       SI, DI
+	CMOVQLT    DI, SI
+	MOVQ       $0x00000008, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       laneMasks<>+32(SB), DI
+	NEGQ       SI
+	VMOVDQU    (DI)(SI*4), Y5
+	MOVQ       BX, SI
+	SUBQ       $0x00000010, SI
+	XORQ       DI, DI
+	CMPQ       SI, DI
+	CMOVQLT    DI, SI
+	MOVQ       $0x00000008, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       laneMasks<>+32(SB), DI
+	NEGQ       SI
+	VMOVDQU    (DI)(SI*4), Y6
+	SUBQ       $0x00000018, BX
+	XORQ       SI, SI
+	CMPQ       BX, SI
+	CMOVQLT    SI, BX
+	MOVQ       $0x00000008, SI
+	CMPQ       BX, SI
+	CMOVQGT    SI, BX
+	LEAQ       laneMasks<>+32(SB), SI
+	NEGQ       BX
+	VMOVDQU    (SI)(BX*4), Y7
 	VMASKMOVPS Y0, Y4, (CX)
 	VMASKMOVPS Y1, Y5, 32(CX)
 	VMASKMOVPS Y2, Y6, 64(CX)
 	VMASKMOVPS Y3, Y7, 96(CX)
-	VZEROUPPER
-	RET
+	ADDQ       DX, CX
+	JMP        walk3
 
 full1:
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 	VMOVUPS Y2, 64(CX)
 	VMOVUPS Y3, 96(CX)
+	ADDQ    DX, CX
+
+walk3:
+	MOVQ CX, 200(AX)
+	MOVQ 128(AX), CX
+	ADDQ CX, 184(AX)
+	DECQ 224(AX)
+	JNZ  tile2
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+	MOVQ 144(AX), CX
+	ADDQ CX, 184(AX)
+	MOVQ 152(AX), CX
+	ADDQ CX, 192(AX)
+	MOVQ 160(AX), CX
+	ADDQ CX, 200(AX)
+	MOVQ 168(AX), CX
+	ADDQ CX, 208(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 216(AX)
+	DECQ 136(AX)
+	JNZ  tile2
 	VZEROUPPER
 	RET
 
 // func gemmN2x4AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmN2x4AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 184(AX)
+	MOVQ 8(AX), CX
+	MOVQ CX, 192(AX)
+	MOVQ 16(AX), CX
+	MOVQ CX, 200(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 208(AX)
+	MOVQ 32(AX), CX
+	MOVQ CX, 216(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+
+tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start2
+	JNZ    start4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -18335,9 +21751,9 @@ TEXT ·gemmN2x4AVX2(SB), NOSPLIT, $0-8
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	JMP    sums3
+	JMP    sums5
 
-start2:
+start4:
 	MOVQ       88(AX), DX
 	MOVQ       DX, BX
 	XORQ       SI, SI
@@ -18391,9 +21807,11 @@ start2:
 	VMASKMOVPS 32(CX), Y9, Y5
 	VMASKMOVPS 64(CX), Y10, Y6
 	VMASKMOVPS 96(CX), Y11, Y7
-	MOVQ       32(AX), CX
+	ADDQ       DX, CX
+	MOVQ       CX, 208(AX)
+	MOVQ       216(AX), CX
 	TESTQ      CX, CX
-	JZ         sums3
+	JZ         sums5
 	MOVQ       72(AX), DX
 	VMASKMOVPS (CX), Y8, Y12
 	VADDPS     Y12, Y0, Y0
@@ -18412,23 +21830,28 @@ start2:
 	VADDPS     Y12, Y6, Y6
 	VMASKMOVPS 96(CX), Y11, Y12
 	VADDPS     Y12, Y7, Y7
+	ADDQ       DX, CX
+	MOVQ       CX, 216(AX)
 
-sums3:
-	MOVQ    (AX), CX
+sums5:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    8(AX), BX
+	MOVQ    192(AX), BX
 	MOVQ    48(AX), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    96(AX), R8
-	MOVQ    112(AX), R9
-	MOVQ    104(AX), R10
-	MOVQ    120(AX), R11
+	MOVQ    200(AX), R8
+	MOVQ    56(AX), R9
+	IMUL3Q  $0x02, R9, R10
+	ADDQ    R10, R8
+	MOVQ    $0x00000001, R10
+	MOVQ    96(AX), R11
+	MOVQ    104(AX), R12
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail5
+	JL      tail7
 	PCALIGN $0x40
 
-loop4:
+loop6:
 	VMOVUPS      (BX), Y8
 	VMOVUPS      32(BX), Y9
 	VMOVUPS      64(BX), Y10
@@ -18445,10 +21868,12 @@ loop4:
 	VFMADD231PS  Y11, Y12, Y7
 	PREFETCHT1   (R8)
 	PREFETCHT1   64(R8)
-	ADDQ         R10, R8
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R9, R8
+	SUBQ         $0x01, R10
+	CMOVQCS      laneMasks<>+32(SB), R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	VMOVUPS      (BX)(SI*1), Y8
 	VMOVUPS      32(BX)(SI*1), Y9
 	VMOVUPS      64(BX)(SI*1), Y10
@@ -18463,9 +21888,9 @@ loop4:
 	VFMADD231PS  Y9, Y12, Y5
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	VMOVUPS      (BX)(SI*2), Y8
 	VMOVUPS      32(BX)(SI*2), Y9
 	VMOVUPS      64(BX)(SI*2), Y10
@@ -18480,9 +21905,9 @@ loop4:
 	VFMADD231PS  Y9, Y12, Y5
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	VMOVUPS      (BX)(DI*1), Y8
 	VMOVUPS      32(BX)(DI*1), Y9
 	VMOVUPS      64(BX)(DI*1), Y10
@@ -18497,19 +21922,19 @@ loop4:
 	VFMADD231PS  Y9, Y12, Y5
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	PREFETCHT1   (R9)
-	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	PREFETCHT1   (R11)
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
 	LEAQ         (BX)(SI*4), BX
 	ADDQ         $0x10, CX
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop6
 
-tail5:
+tail7:
 	ADDQ $0x04, AX
-	JZ   done7
+	JZ   done9
 
-tailloop6:
+tailloop8:
 	VMOVUPS      (BX), Y8
 	VMOVUPS      32(BX), Y9
 	VMOVUPS      64(BX), Y10
@@ -18527,16 +21952,49 @@ tailloop6:
 	ADDQ         SI, BX
 	ADDQ         $0x04, CX
 	DECQ         AX
-	JNZ          tailloop6
+	JNZ          tailloop8
 
-done7:
+done9:
 	MOVQ       t+0(FP), AX
-	MOVQ       16(AX), CX
+	MOVQ       R11, 96(AX)
+	MOVQ       200(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x20
 	JGE        full1
-	MOVQ       88(AX), AX
-	MOVQ       AX, BX
+	MOVQ       88(AX), BX
+	MOVQ       BX, SI
+	XORQ       DI, DI
+	CMPQ       SI, DI
+	CMOVQLT    DI, SI
+	MOVQ       $0x00000008, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       laneMasks<>+32(SB), DI
+	NEGQ       SI
+	VMOVDQU    (DI)(SI*4), Y8
+	MOVQ       BX, SI
+	SUBQ       $0x00000008, SI
+	XORQ       DI, DI
+	CMPQ       SI, DI
+	CMOVQLT    DI, SI
+	MOVQ       $0x00000008, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       laneMasks<>+32(SB), DI
+	NEGQ       SI
+	VMOVDQU    (DI)(SI*4), Y9
+	MOVQ       BX, SI
+	SUBQ       $0x00000010, SI
+	XORQ       DI, DI
+	CMPQ       SI, DI
+	CMOVQLT    DI, SI
+	MOVQ       $0x00000008, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       laneMasks<>+32(SB), DI
+	NEGQ       SI
+	VMOVDQU    (DI)(SI*4), Y10
+	SUBQ       $0x00000018, BX
 	XORQ       SI, SI
 	CMPQ       BX, SI
 	CMOVQLT    SI, BX
@@ -18545,39 +22003,7 @@ done7:
 	CMOVQGT    SI, BX
 	LEAQ       laneMasks<>+32(SB), SI
 	NEGQ       BX
-	VMOVDQU    (SI)(BX*4), Y8
-	MOVQ       AX, BX
-	SUBQ       $0x00000008, BX
-	XORQ       SI, SI
-	CMPQ       BX, SI
-	CMOVQLT    SI, BX
-	MOVQ       $0x00000008, SI
-	CMPQ       BX, SI
-	CMOVQGT    SI, BX
-	LEAQ       laneMasks<>+32(SB), SI
-	NEGQ       BX
-	VMOVDQU    (SI)(BX*4), Y9
-	MOVQ       AX, BX
-	SUBQ       $0x00000010, BX
-	XORQ       SI, SI
-	CMPQ       BX, SI
-	CMOVQLT    SI, BX
-	MOVQ       $0x00000008, SI
-	CMPQ       BX, SI
-	CMOVQGT    SI, BX
-	LEAQ       laneMasks<>+32(SB), SI
-	NEGQ       BX
-	VMOVDQU    (SI)(BX*4), Y10
-	SUBQ       $0x00000018, AX
-	XORQ       BX, BX
-	CMPQ       AX, BX
-	CMOVQLT    BX, AX
-	MOVQ       $0x00000008, BX
-	CMPQ       AX, BX
-	CMOVQGT    BX, AX
-	LEAQ       laneMasks<>+32(SB), BX
-	NEGQ       AX
-	VMOVDQU    (BX)(AX*4), Y11
+	VMOVDQU    (SI)(BX*4), Y11
 	VMASKMOVPS Y0, Y8, (CX)
 	VMASKMOVPS Y1, Y9, 32(CX)
 	VMASKMOVPS Y2, Y10, 64(CX)
@@ -18587,8 +22013,8 @@ done7:
 	VMASKMOVPS Y5, Y9, 32(CX)
 	VMASKMOVPS Y6, Y10, 64(CX)
 	VMASKMOVPS Y7, Y11, 96(CX)
-	VZEROUPPER
-	RET
+	ADDQ       DX, CX
+	JMP        walk3
 
 full1:
 	VMOVUPS Y0, (CX)
@@ -18600,20 +22026,57 @@ full1:
 	VMOVUPS Y5, 32(CX)
 	VMOVUPS Y6, 64(CX)
 	VMOVUPS Y7, 96(CX)
+	ADDQ    DX, CX
+
+walk3:
+	MOVQ CX, 200(AX)
+	MOVQ 128(AX), CX
+	ADDQ CX, 184(AX)
+	DECQ 224(AX)
+	JNZ  tile2
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+	MOVQ 144(AX), CX
+	ADDQ CX, 184(AX)
+	MOVQ 152(AX), CX
+	ADDQ CX, 192(AX)
+	MOVQ 160(AX), CX
+	ADDQ CX, 200(AX)
+	MOVQ 168(AX), CX
+	ADDQ CX, 208(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 216(AX)
+	DECQ 136(AX)
+	JNZ  tile2
 	VZEROUPPER
 	RET
 
 // func gemmT1x1AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmT1x1AVX2(SB), NOSPLIT, $0-8
-	MOVQ   t+0(FP), AX
-	MOVQ   24(AX), CX
-	TESTQ  CX, CX
-	JNZ    start2
-	VXORPS Y0, Y0, Y0
-	JMP    sums3
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 184(AX)
+	MOVQ 8(AX), CX
+	MOVQ CX, 192(AX)
+	MOVQ 16(AX), CX
+	MOVQ CX, 200(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 208(AX)
+	MOVQ 32(AX), CX
+	MOVQ CX, 216(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
 
-start2:
+tile2:
+	MOVQ   t+0(FP), AX
+	MOVQ   208(AX), CX
+	TESTQ  CX, CX
+	JNZ    start4
+	VXORPS Y0, Y0, Y0
+	JMP    sums5
+
+start4:
 	MOVQ       88(AX), DX
 	XORQ       BX, BX
 	CMPQ       DX, BX
@@ -18626,112 +22089,159 @@ start2:
 	VMOVDQU    (BX)(DX*4), Y1
 	MOVQ       64(AX), DX
 	VMASKMOVPS (CX), Y1, Y0
-	MOVQ       32(AX), CX
+	ADDQ       DX, CX
+	MOVQ       CX, 208(AX)
+	MOVQ       216(AX), CX
 	TESTQ      CX, CX
-	JZ         sums3
+	JZ         sums5
 	MOVQ       72(AX), DX
 	VMASKMOVPS (CX), Y1, Y1
 	VADDPS     Y1, Y0, Y0
+	ADDQ       DX, CX
+	MOVQ       CX, 216(AX)
 
-sums3:
-	MOVQ    (AX), CX
+sums5:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x01, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000000, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail5
+	JL      tail7
 	PCALIGN $0x40
 
-loop4:
+loop6:
 	VMOVUPS      (SI), Y1
 	VBROADCASTSS (CX), Y2
 	VFMADD231PS  Y1, Y2, Y0
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*1), Y1
 	VBROADCASTSS (CX)(DX*1), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Y1
 	VBROADCASTSS (CX)(DX*2), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(R8*1), Y1
 	VBROADCASTSS (CX)(BX*1), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop6
 
-tail5:
+tail7:
 	ADDQ $0x04, AX
-	JZ   done7
+	JZ   done9
 
-tailloop6:
+tailloop8:
 	VMOVUPS      (SI), Y1
 	VBROADCASTSS (CX), Y2
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop6
+	JNZ          tailloop8
 
-done7:
+done9:
 	MOVQ       t+0(FP), AX
-	MOVQ       16(AX), CX
+	MOVQ       R12, 96(AX)
+	MOVQ       200(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x08
 	JGE        full1
-	MOVQ       88(AX), AX
-	XORQ       DX, DX
-	CMPQ       AX, DX
-	CMOVQLT    DX, AX
-	MOVQ       $0x00000008, DX
-	CMPQ       AX, DX
-	CMOVQGT    DX, AX
-	LEAQ       laneMasks<>+32(SB), DX
-	NEGQ       AX
-	VMOVDQU    (DX)(AX*4), Y1
+	MOVQ       88(AX), BX
+	XORQ       SI, SI
+	CMPQ       BX, SI
+	CMOVQLT    SI, BX
+	MOVQ       $0x00000008, SI
+	CMPQ       BX, SI
+	CMOVQGT    SI, BX
+	LEAQ       laneMasks<>+32(SB), SI
+	NEGQ       BX
+	VMOVDQU    (SI)(BX*4), Y1
 	VMASKMOVPS Y0, Y1, (CX)
-	VZEROUPPER
-	RET
+	ADDQ       DX, CX
+	JMP        walk3
 
 full1:
 	VMOVUPS Y0, (CX)
+	ADDQ    DX, CX
+
+walk3:
+	MOVQ CX, 200(AX)
+	MOVQ 128(AX), CX
+	ADDQ CX, 184(AX)
+	DECQ 224(AX)
+	JNZ  tile2
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+	MOVQ 144(AX), CX
+	ADDQ CX, 184(AX)
+	MOVQ 152(AX), CX
+	ADDQ CX, 192(AX)
+	MOVQ 160(AX), CX
+	ADDQ CX, 200(AX)
+	MOVQ 168(AX), CX
+	ADDQ CX, 208(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 216(AX)
+	DECQ 136(AX)
+	JNZ  tile2
 	VZEROUPPER
 	RET
 
 // func gemmT1x2AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmT1x2AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 184(AX)
+	MOVQ 8(AX), CX
+	MOVQ CX, 192(AX)
+	MOVQ 16(AX), CX
+	MOVQ CX, 200(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 208(AX)
+	MOVQ 32(AX), CX
+	MOVQ CX, 216(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+
+tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start2
+	JNZ    start4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	JMP    sums3
+	JMP    sums5
 
-start2:
+start4:
 	MOVQ       88(AX), DX
 	MOVQ       DX, BX
 	XORQ       SI, SI
@@ -18756,32 +22266,39 @@ start2:
 	MOVQ       64(AX), DX
 	VMASKMOVPS (CX), Y2, Y0
 	VMASKMOVPS 32(CX), Y3, Y1
-	MOVQ       32(AX), CX
+	ADDQ       DX, CX
+	MOVQ       CX, 208(AX)
+	MOVQ       216(AX), CX
 	TESTQ      CX, CX
-	JZ         sums3
+	JZ         sums5
 	MOVQ       72(AX), DX
 	VMASKMOVPS (CX), Y2, Y2
 	VADDPS     Y2, Y0, Y0
 	VMASKMOVPS 32(CX), Y3, Y2
 	VADDPS     Y2, Y1, Y1
+	ADDQ       DX, CX
+	MOVQ       CX, 216(AX)
 
-sums3:
-	MOVQ    (AX), CX
+sums5:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x01, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000000, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail5
+	JL      tail7
 	PCALIGN $0x40
 
-loop4:
+loop6:
 	VMOVUPS      (SI), Y2
 	VMOVUPS      32(SI), Y3
 	VBROADCASTSS (CX), Y4
@@ -18789,44 +22306,46 @@ loop4:
 	VFMADD231PS  Y3, Y4, Y1
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*1), Y2
 	VMOVUPS      32(SI)(DI*1), Y3
 	VBROADCASTSS (CX)(DX*1), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Y2
 	VMOVUPS      32(SI)(DI*2), Y3
 	VBROADCASTSS (CX)(DX*2), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(R8*1), Y2
 	VMOVUPS      32(SI)(R8*1), Y3
 	VBROADCASTSS (CX)(BX*1), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop6
 
-tail5:
+tail7:
 	ADDQ $0x04, AX
-	JZ   done7
+	JZ   done9
 
-tailloop6:
+tailloop8:
 	VMOVUPS      (SI), Y2
 	VMOVUPS      32(SI), Y3
 	VBROADCASTSS (CX), Y4
@@ -18835,58 +22354,96 @@ tailloop6:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop6
+	JNZ          tailloop8
 
-done7:
+done9:
 	MOVQ       t+0(FP), AX
-	MOVQ       16(AX), CX
+	MOVQ       R12, 96(AX)
+	MOVQ       200(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x10
 	JGE        full1
-	MOVQ       88(AX), AX
-	MOVQ       AX, DX
-	XORQ       BX, BX
-	CMPQ       DX, BX
-	CMOVQLT    BX, DX
-	MOVQ       $0x00000008, BX
-	CMPQ       DX, BX
-	CMOVQGT    BX, DX
-	LEAQ       laneMasks<>+32(SB), BX
-	NEGQ       DX
-	VMOVDQU    (BX)(DX*4), Y2
-	SUBQ       $0x00000008, AX
-	XORQ       DX, DX
-	CMPQ       AX, DX
-	CMOVQLT    DX, AX
-	MOVQ       $0x00000008, DX
-	CMPQ       AX, DX
-	CMOVQGT    DX, AX
-	LEAQ       laneMasks<>+32(SB), DX
-	NEGQ       AX
-	VMOVDQU    (DX)(AX*4), Y3
+	MOVQ       88(AX), BX
+	MOVQ       BX, SI
+	XORQ       DI, DI
+	CMPQ       SI, DI
+	CMOVQLT    DI, SI
+	MOVQ       $0x00000008, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       laneMasks<>+32(SB), DI
+	NEGQ       SI
+	VMOVDQU    (DI)(SI*4), Y2
+	SUBQ       $0x00000008, BX
+	XORQ       SI, SI
+	CMPQ       BX, SI
+	CMOVQLT    SI, BX
+	MOVQ       $0x00000008, SI
+	CMPQ       BX, SI
+	CMOVQGT    SI, BX
+	LEAQ       laneMasks<>+32(SB), SI
+	NEGQ       BX
+	VMOVDQU    (SI)(BX*4), Y3
 	VMASKMOVPS Y0, Y2, (CX)
 	VMASKMOVPS Y1, Y3, 32(CX)
-	VZEROUPPER
-	RET
+	ADDQ       DX, CX
+	JMP        walk3
 
 full1:
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+
+walk3:
+	MOVQ CX, 200(AX)
+	MOVQ 128(AX), CX
+	ADDQ CX, 184(AX)
+	DECQ 224(AX)
+	JNZ  tile2
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+	MOVQ 144(AX), CX
+	ADDQ CX, 184(AX)
+	MOVQ 152(AX), CX
+	ADDQ CX, 192(AX)
+	MOVQ 160(AX), CX
+	ADDQ CX, 200(AX)
+	MOVQ 168(AX), CX
+	ADDQ CX, 208(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 216(AX)
+	DECQ 136(AX)
+	JNZ  tile2
 	VZEROUPPER
 	RET
 
 // func gemmT2x1AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmT2x1AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 184(AX)
+	MOVQ 8(AX), CX
+	MOVQ CX, 192(AX)
+	MOVQ 16(AX), CX
+	MOVQ CX, 200(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 208(AX)
+	MOVQ 32(AX), CX
+	MOVQ CX, 216(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+
+tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start2
+	JNZ    start4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	JMP    sums3
+	JMP    sums5
 
-start2:
+start4:
 	MOVQ       88(AX), DX
 	XORQ       BX, BX
 	CMPQ       DX, BX
@@ -18901,33 +22458,40 @@ start2:
 	VMASKMOVPS (CX), Y2, Y0
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y2, Y1
-	MOVQ       32(AX), CX
+	ADDQ       DX, CX
+	MOVQ       CX, 208(AX)
+	MOVQ       216(AX), CX
 	TESTQ      CX, CX
-	JZ         sums3
+	JZ         sums5
 	MOVQ       72(AX), DX
 	VMASKMOVPS (CX), Y2, Y3
 	VADDPS     Y3, Y0, Y0
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y2, Y3
 	VADDPS     Y3, Y1, Y1
+	ADDQ       DX, CX
+	MOVQ       CX, 216(AX)
 
-sums3:
-	MOVQ    (AX), CX
+sums5:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x02, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000001, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail5
+	JL      tail7
 	PCALIGN $0x40
 
-loop4:
+loop6:
 	VMOVUPS      (SI), Y2
 	VBROADCASTSS (CX), Y3
 	VFMADD231PS  Y2, Y3, Y0
@@ -18935,44 +22499,46 @@ loop4:
 	VFMADD231PS  Y2, Y3, Y1
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*1), Y2
 	VBROADCASTSS (CX)(DX*1), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS 4(CX)(DX*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Y2
 	VBROADCASTSS (CX)(DX*2), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS 4(CX)(DX*2), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(R8*1), Y2
 	VBROADCASTSS (CX)(BX*1), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS 4(CX)(BX*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop6
 
-tail5:
+tail7:
 	ADDQ $0x04, AX
-	JZ   done7
+	JZ   done9
 
-tailloop6:
+tailloop8:
 	VMOVUPS      (SI), Y2
 	VBROADCASTSS (CX), Y3
 	VFMADD231PS  Y2, Y3, Y0
@@ -18981,51 +22547,89 @@ tailloop6:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop6
+	JNZ          tailloop8
 
-done7:
+done9:
 	MOVQ       t+0(FP), AX
-	MOVQ       16(AX), CX
+	MOVQ       R12, 96(AX)
+	MOVQ       200(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x08
 	JGE        full1
-	MOVQ       88(AX), AX
-	XORQ       BX, BX
-	CMPQ       AX, BX
-	CMOVQLT    BX, AX
-	MOVQ       $0x00000008, BX
-	CMPQ       AX, BX
-	CMOVQGT    BX, AX
-	LEAQ       laneMasks<>+32(SB), BX
-	NEGQ       AX
-	VMOVDQU    (BX)(AX*4), Y2
+	MOVQ       88(AX), BX
+	XORQ       SI, SI
+	CMPQ       BX, SI
+	CMOVQLT    SI, BX
+	MOVQ       $0x00000008, SI
+	CMPQ       BX, SI
+	CMOVQGT    SI, BX
+	LEAQ       laneMasks<>+32(SB), SI
+	NEGQ       BX
+	VMOVDQU    (SI)(BX*4), Y2
 	VMASKMOVPS Y0, Y2, (CX)
 	ADDQ       DX, CX
 	VMASKMOVPS Y1, Y2, (CX)
-	VZEROUPPER
-	RET
+	ADDQ       DX, CX
+	JMP        walk3
 
 full1:
 	VMOVUPS Y0, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Y1, (CX)
+	ADDQ    DX, CX
+
+walk3:
+	MOVQ CX, 200(AX)
+	MOVQ 128(AX), CX
+	ADDQ CX, 184(AX)
+	DECQ 224(AX)
+	JNZ  tile2
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+	MOVQ 144(AX), CX
+	ADDQ CX, 184(AX)
+	MOVQ 152(AX), CX
+	ADDQ CX, 192(AX)
+	MOVQ 160(AX), CX
+	ADDQ CX, 200(AX)
+	MOVQ 168(AX), CX
+	ADDQ CX, 208(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 216(AX)
+	DECQ 136(AX)
+	JNZ  tile2
 	VZEROUPPER
 	RET
 
 // func gemmT2x2AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmT2x2AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 184(AX)
+	MOVQ 8(AX), CX
+	MOVQ CX, 192(AX)
+	MOVQ 16(AX), CX
+	MOVQ CX, 200(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 208(AX)
+	MOVQ 32(AX), CX
+	MOVQ CX, 216(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+
+tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start2
+	JNZ    start4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	JMP    sums3
+	JMP    sums5
 
-start2:
+start4:
 	MOVQ       88(AX), DX
 	MOVQ       DX, BX
 	XORQ       SI, SI
@@ -19053,9 +22657,11 @@ start2:
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y4, Y2
 	VMASKMOVPS 32(CX), Y5, Y3
-	MOVQ       32(AX), CX
+	ADDQ       DX, CX
+	MOVQ       CX, 208(AX)
+	MOVQ       216(AX), CX
 	TESTQ      CX, CX
-	JZ         sums3
+	JZ         sums5
 	MOVQ       72(AX), DX
 	VMASKMOVPS (CX), Y4, Y6
 	VADDPS     Y6, Y0, Y0
@@ -19066,24 +22672,29 @@ start2:
 	VADDPS     Y6, Y2, Y2
 	VMASKMOVPS 32(CX), Y5, Y6
 	VADDPS     Y6, Y3, Y3
+	ADDQ       DX, CX
+	MOVQ       CX, 216(AX)
 
-sums3:
-	MOVQ    (AX), CX
+sums5:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x02, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000001, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail5
+	JL      tail7
 	PCALIGN $0x40
 
-loop4:
+loop6:
 	VMOVUPS      (SI), Y4
 	VMOVUPS      32(SI), Y5
 	VBROADCASTSS (CX), Y6
@@ -19094,10 +22705,12 @@ loop4:
 	VFMADD231PS  Y5, Y6, Y3
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*1), Y4
 	VMOVUPS      32(SI)(DI*1), Y5
 	VBROADCASTSS (CX)(DX*1), Y6
@@ -19106,9 +22719,9 @@ loop4:
 	VBROADCASTSS 4(CX)(DX*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Y4
 	VMOVUPS      32(SI)(DI*2), Y5
 	VBROADCASTSS (CX)(DX*2), Y6
@@ -19117,9 +22730,9 @@ loop4:
 	VBROADCASTSS 4(CX)(DX*2), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(R8*1), Y4
 	VMOVUPS      32(SI)(R8*1), Y5
 	VBROADCASTSS (CX)(BX*1), Y6
@@ -19128,19 +22741,19 @@ loop4:
 	VBROADCASTSS 4(CX)(BX*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop6
 
-tail5:
+tail7:
 	ADDQ $0x04, AX
-	JZ   done7
+	JZ   done9
 
-tailloop6:
+tailloop8:
 	VMOVUPS      (SI), Y4
 	VMOVUPS      32(SI), Y5
 	VBROADCASTSS (CX), Y6
@@ -19152,16 +22765,27 @@ tailloop6:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop6
+	JNZ          tailloop8
 
-done7:
+done9:
 	MOVQ       t+0(FP), AX
-	MOVQ       16(AX), CX
+	MOVQ       R12, 96(AX)
+	MOVQ       200(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x10
 	JGE        full1
-	MOVQ       88(AX), AX
-	MOVQ       AX, BX
+	MOVQ       88(AX), BX
+	MOVQ       BX, SI
+	XORQ       DI, DI
+	CMPQ       SI, DI
+	CMOVQLT    DI, SI
+	MOVQ       $0x00000008, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       laneMasks<>+32(SB), DI
+	NEGQ       SI
+	VMOVDQU    (DI)(SI*4), Y4
+	SUBQ       $0x00000008, BX
 	XORQ       SI, SI
 	CMPQ       BX, SI
 	CMOVQLT    SI, BX
@@ -19170,24 +22794,14 @@ done7:
 	CMOVQGT    SI, BX
 	LEAQ       laneMasks<>+32(SB), SI
 	NEGQ       BX
-	VMOVDQU    (SI)(BX*4), Y4
-	SUBQ       $0x00000008, AX
-	XORQ       BX, BX
-	CMPQ       AX, BX
-	CMOVQLT    BX, AX
-	MOVQ       $0x00000008, BX
-	CMPQ       AX, BX
-	CMOVQGT    BX, AX
-	LEAQ       laneMasks<>+32(SB), BX
-	NEGQ       AX
-	VMOVDQU    (BX)(AX*4), Y5
+	VMOVDQU    (SI)(BX*4), Y5
 	VMASKMOVPS Y0, Y4, (CX)
 	VMASKMOVPS Y1, Y5, 32(CX)
 	ADDQ       DX, CX
 	VMASKMOVPS Y2, Y4, (CX)
 	VMASKMOVPS Y3, Y5, 32(CX)
-	VZEROUPPER
-	RET
+	ADDQ       DX, CX
+	JMP        walk3
 
 full1:
 	VMOVUPS Y0, (CX)
@@ -19195,22 +22809,59 @@ full1:
 	ADDQ    DX, CX
 	VMOVUPS Y2, (CX)
 	VMOVUPS Y3, 32(CX)
+	ADDQ    DX, CX
+
+walk3:
+	MOVQ CX, 200(AX)
+	MOVQ 128(AX), CX
+	ADDQ CX, 184(AX)
+	DECQ 224(AX)
+	JNZ  tile2
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+	MOVQ 144(AX), CX
+	ADDQ CX, 184(AX)
+	MOVQ 152(AX), CX
+	ADDQ CX, 192(AX)
+	MOVQ 160(AX), CX
+	ADDQ CX, 200(AX)
+	MOVQ 168(AX), CX
+	ADDQ CX, 208(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 216(AX)
+	DECQ 136(AX)
+	JNZ  tile2
 	VZEROUPPER
 	RET
 
 // func gemmT3x1AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmT3x1AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 184(AX)
+	MOVQ 8(AX), CX
+	MOVQ CX, 192(AX)
+	MOVQ 16(AX), CX
+	MOVQ CX, 200(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 208(AX)
+	MOVQ 32(AX), CX
+	MOVQ CX, 216(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+
+tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start2
+	JNZ    start4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    sums3
+	JMP    sums5
 
-start2:
+start4:
 	MOVQ       88(AX), DX
 	XORQ       BX, BX
 	CMPQ       DX, BX
@@ -19227,9 +22878,11 @@ start2:
 	VMASKMOVPS (CX), Y3, Y1
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y3, Y2
-	MOVQ       32(AX), CX
+	ADDQ       DX, CX
+	MOVQ       CX, 208(AX)
+	MOVQ       216(AX), CX
 	TESTQ      CX, CX
-	JZ         sums3
+	JZ         sums5
 	MOVQ       72(AX), DX
 	VMASKMOVPS (CX), Y3, Y4
 	VADDPS     Y4, Y0, Y0
@@ -19239,24 +22892,29 @@ start2:
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y3, Y4
 	VADDPS     Y4, Y2, Y2
+	ADDQ       DX, CX
+	MOVQ       CX, 216(AX)
 
-sums3:
-	MOVQ    (AX), CX
+sums5:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x03, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000002, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail5
+	JL      tail7
 	PCALIGN $0x40
 
-loop4:
+loop6:
 	VMOVUPS      (SI), Y3
 	VBROADCASTSS (CX), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -19266,10 +22924,12 @@ loop4:
 	VFMADD231PS  Y3, Y4, Y2
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*1), Y3
 	VBROADCASTSS (CX)(DX*1), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -19277,9 +22937,9 @@ loop4:
 	VFMADD231PS  Y3, Y4, Y1
 	VBROADCASTSS 8(CX)(DX*1), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Y3
 	VBROADCASTSS (CX)(DX*2), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -19287,9 +22947,9 @@ loop4:
 	VFMADD231PS  Y3, Y4, Y1
 	VBROADCASTSS 8(CX)(DX*2), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(R8*1), Y3
 	VBROADCASTSS (CX)(BX*1), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -19297,19 +22957,19 @@ loop4:
 	VFMADD231PS  Y3, Y4, Y1
 	VBROADCASTSS 8(CX)(BX*1), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop6
 
-tail5:
+tail7:
 	ADDQ $0x04, AX
-	JZ   done7
+	JZ   done9
 
-tailloop6:
+tailloop8:
 	VMOVUPS      (SI), Y3
 	VBROADCASTSS (CX), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -19320,31 +22980,32 @@ tailloop6:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop6
+	JNZ          tailloop8
 
-done7:
+done9:
 	MOVQ       t+0(FP), AX
-	MOVQ       16(AX), CX
+	MOVQ       R12, 96(AX)
+	MOVQ       200(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x08
 	JGE        full1
-	MOVQ       88(AX), AX
-	XORQ       BX, BX
-	CMPQ       AX, BX
-	CMOVQLT    BX, AX
-	MOVQ       $0x00000008, BX
-	CMPQ       AX, BX
-	CMOVQGT    BX, AX
-	LEAQ       laneMasks<>+32(SB), BX
-	NEGQ       AX
-	VMOVDQU    (BX)(AX*4), Y3
+	MOVQ       88(AX), BX
+	XORQ       SI, SI
+	CMPQ       BX, SI
+	CMOVQLT    SI, BX
+	MOVQ       $0x00000008, SI
+	CMPQ       BX, SI
+	CMOVQGT    SI, BX
+	LEAQ       laneMasks<>+32(SB), SI
+	NEGQ       BX
+	VMOVDQU    (SI)(BX*4), Y3
 	VMASKMOVPS Y0, Y3, (CX)
 	ADDQ       DX, CX
 	VMASKMOVPS Y1, Y3, (CX)
 	ADDQ       DX, CX
 	VMASKMOVPS Y2, Y3, (CX)
-	VZEROUPPER
-	RET
+	ADDQ       DX, CX
+	JMP        walk3
 
 full1:
 	VMOVUPS Y0, (CX)
@@ -19352,25 +23013,62 @@ full1:
 	VMOVUPS Y1, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Y2, (CX)
+	ADDQ    DX, CX
+
+walk3:
+	MOVQ CX, 200(AX)
+	MOVQ 128(AX), CX
+	ADDQ CX, 184(AX)
+	DECQ 224(AX)
+	JNZ  tile2
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+	MOVQ 144(AX), CX
+	ADDQ CX, 184(AX)
+	MOVQ 152(AX), CX
+	ADDQ CX, 192(AX)
+	MOVQ 160(AX), CX
+	ADDQ CX, 200(AX)
+	MOVQ 168(AX), CX
+	ADDQ CX, 208(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 216(AX)
+	DECQ 136(AX)
+	JNZ  tile2
 	VZEROUPPER
 	RET
 
 // func gemmT3x2AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmT3x2AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 184(AX)
+	MOVQ 8(AX), CX
+	MOVQ CX, 192(AX)
+	MOVQ 16(AX), CX
+	MOVQ CX, 200(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 208(AX)
+	MOVQ 32(AX), CX
+	MOVQ CX, 216(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+
+tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start2
+	JNZ    start4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	JMP    sums3
+	JMP    sums5
 
-start2:
+start4:
 	MOVQ       88(AX), DX
 	MOVQ       DX, BX
 	XORQ       SI, SI
@@ -19401,9 +23099,11 @@ start2:
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y6, Y4
 	VMASKMOVPS 32(CX), Y7, Y5
-	MOVQ       32(AX), CX
+	ADDQ       DX, CX
+	MOVQ       CX, 208(AX)
+	MOVQ       216(AX), CX
 	TESTQ      CX, CX
-	JZ         sums3
+	JZ         sums5
 	MOVQ       72(AX), DX
 	VMASKMOVPS (CX), Y6, Y8
 	VADDPS     Y8, Y0, Y0
@@ -19419,24 +23119,29 @@ start2:
 	VADDPS     Y8, Y4, Y4
 	VMASKMOVPS 32(CX), Y7, Y8
 	VADDPS     Y8, Y5, Y5
+	ADDQ       DX, CX
+	MOVQ       CX, 216(AX)
 
-sums3:
-	MOVQ    (AX), CX
+sums5:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x03, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000002, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail5
+	JL      tail7
 	PCALIGN $0x40
 
-loop4:
+loop6:
 	VMOVUPS      (SI), Y6
 	VMOVUPS      32(SI), Y7
 	VBROADCASTSS (CX), Y8
@@ -19450,10 +23155,12 @@ loop4:
 	VFMADD231PS  Y7, Y8, Y5
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*1), Y6
 	VMOVUPS      32(SI)(DI*1), Y7
 	VBROADCASTSS (CX)(DX*1), Y8
@@ -19465,9 +23172,9 @@ loop4:
 	VBROADCASTSS 8(CX)(DX*1), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Y6
 	VMOVUPS      32(SI)(DI*2), Y7
 	VBROADCASTSS (CX)(DX*2), Y8
@@ -19479,9 +23186,9 @@ loop4:
 	VBROADCASTSS 8(CX)(DX*2), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(R8*1), Y6
 	VMOVUPS      32(SI)(R8*1), Y7
 	VBROADCASTSS (CX)(BX*1), Y8
@@ -19493,19 +23200,19 @@ loop4:
 	VBROADCASTSS 8(CX)(BX*1), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop6
 
-tail5:
+tail7:
 	ADDQ $0x04, AX
-	JZ   done7
+	JZ   done9
 
-tailloop6:
+tailloop8:
 	VMOVUPS      (SI), Y6
 	VMOVUPS      32(SI), Y7
 	VBROADCASTSS (CX), Y8
@@ -19520,16 +23227,27 @@ tailloop6:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop6
+	JNZ          tailloop8
 
-done7:
+done9:
 	MOVQ       t+0(FP), AX
-	MOVQ       16(AX), CX
+	MOVQ       R12, 96(AX)
+	MOVQ       200(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x10
 	JGE        full1
-	MOVQ       88(AX), AX
-	MOVQ       AX, BX
+	MOVQ       88(AX), BX
+	MOVQ       BX, SI
+	XORQ       DI, DI
+	CMPQ       SI, DI
+	CMOVQLT    DI, SI
+	MOVQ       $0x00000008, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       laneMasks<>+32(SB), DI
+	NEGQ       SI
+	VMOVDQU    (DI)(SI*4), Y6
+	SUBQ       $0x00000008, BX
 	XORQ       SI, SI
 	CMPQ       BX, SI
 	CMOVQLT    SI, BX
@@ -19538,17 +23256,7 @@ done7:
 	CMOVQGT    SI, BX
 	LEAQ       laneMasks<>+32(SB), SI
 	NEGQ       BX
-	VMOVDQU    (SI)(BX*4), Y6
-	SUBQ       $0x00000008, AX
-	XORQ       BX, BX
-	CMPQ       AX, BX
-	CMOVQLT    BX, AX
-	MOVQ       $0x00000008, BX
-	CMPQ       AX, BX
-	CMOVQGT    BX, AX
-	LEAQ       laneMasks<>+32(SB), BX
-	NEGQ       AX
-	VMOVDQU    (BX)(AX*4), Y7
+	VMOVDQU    (SI)(BX*4), Y7
 	VMASKMOVPS Y0, Y6, (CX)
 	VMASKMOVPS Y1, Y7, 32(CX)
 	ADDQ       DX, CX
@@ -19557,8 +23265,8 @@ done7:
 	ADDQ       DX, CX
 	VMASKMOVPS Y4, Y6, (CX)
 	VMASKMOVPS Y5, Y7, 32(CX)
-	VZEROUPPER
-	RET
+	ADDQ       DX, CX
+	JMP        walk3
 
 full1:
 	VMOVUPS Y0, (CX)
@@ -19569,23 +23277,60 @@ full1:
 	ADDQ    DX, CX
 	VMOVUPS Y4, (CX)
 	VMOVUPS Y5, 32(CX)
+	ADDQ    DX, CX
+
+walk3:
+	MOVQ CX, 200(AX)
+	MOVQ 128(AX), CX
+	ADDQ CX, 184(AX)
+	DECQ 224(AX)
+	JNZ  tile2
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+	MOVQ 144(AX), CX
+	ADDQ CX, 184(AX)
+	MOVQ 152(AX), CX
+	ADDQ CX, 192(AX)
+	MOVQ 160(AX), CX
+	ADDQ CX, 200(AX)
+	MOVQ 168(AX), CX
+	ADDQ CX, 208(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 216(AX)
+	DECQ 136(AX)
+	JNZ  tile2
 	VZEROUPPER
 	RET
 
 // func gemmT4x1AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmT4x1AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 184(AX)
+	MOVQ 8(AX), CX
+	MOVQ CX, 192(AX)
+	MOVQ 16(AX), CX
+	MOVQ CX, 200(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 208(AX)
+	MOVQ 32(AX), CX
+	MOVQ CX, 216(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+
+tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start2
+	JNZ    start4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	JMP    sums3
+	JMP    sums5
 
-start2:
+start4:
 	MOVQ       88(AX), DX
 	XORQ       BX, BX
 	CMPQ       DX, BX
@@ -19604,9 +23349,11 @@ start2:
 	VMASKMOVPS (CX), Y4, Y2
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y4, Y3
-	MOVQ       32(AX), CX
+	ADDQ       DX, CX
+	MOVQ       CX, 208(AX)
+	MOVQ       216(AX), CX
 	TESTQ      CX, CX
-	JZ         sums3
+	JZ         sums5
 	MOVQ       72(AX), DX
 	VMASKMOVPS (CX), Y4, Y5
 	VADDPS     Y5, Y0, Y0
@@ -19619,24 +23366,29 @@ start2:
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y4, Y5
 	VADDPS     Y5, Y3, Y3
+	ADDQ       DX, CX
+	MOVQ       CX, 216(AX)
 
-sums3:
-	MOVQ    (AX), CX
+sums5:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x04, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000003, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail5
+	JL      tail7
 	PCALIGN $0x40
 
-loop4:
+loop6:
 	VMOVUPS      (SI), Y4
 	VBROADCASTSS (CX), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -19648,10 +23400,12 @@ loop4:
 	VFMADD231PS  Y4, Y5, Y3
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*1), Y4
 	VBROADCASTSS (CX)(DX*1), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -19661,9 +23415,9 @@ loop4:
 	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS 12(CX)(DX*1), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Y4
 	VBROADCASTSS (CX)(DX*2), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -19673,9 +23427,9 @@ loop4:
 	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS 12(CX)(DX*2), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(R8*1), Y4
 	VBROADCASTSS (CX)(BX*1), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -19685,19 +23439,19 @@ loop4:
 	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS 12(CX)(BX*1), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop6
 
-tail5:
+tail7:
 	ADDQ $0x04, AX
-	JZ   done7
+	JZ   done9
 
-tailloop6:
+tailloop8:
 	VMOVUPS      (SI), Y4
 	VBROADCASTSS (CX), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -19710,24 +23464,25 @@ tailloop6:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop6
+	JNZ          tailloop8
 
-done7:
+done9:
 	MOVQ       t+0(FP), AX
-	MOVQ       16(AX), CX
+	MOVQ       R12, 96(AX)
+	MOVQ       200(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x08
 	JGE        full1
-	MOVQ       88(AX), AX
-	XORQ       BX, BX
-	CMPQ       AX, BX
-	CMOVQLT    BX, AX
-	MOVQ       $0x00000008, BX
-	CMPQ       AX, BX
-	CMOVQGT    BX, AX
-	LEAQ       laneMasks<>+32(SB), BX
-	NEGQ       AX
-	VMOVDQU    (BX)(AX*4), Y4
+	MOVQ       88(AX), BX
+	XORQ       SI, SI
+	CMPQ       BX, SI
+	CMOVQLT    SI, BX
+	MOVQ       $0x00000008, SI
+	CMPQ       BX, SI
+	CMOVQGT    SI, BX
+	LEAQ       laneMasks<>+32(SB), SI
+	NEGQ       BX
+	VMOVDQU    (SI)(BX*4), Y4
 	VMASKMOVPS Y0, Y4, (CX)
 	ADDQ       DX, CX
 	VMASKMOVPS Y1, Y4, (CX)
@@ -19735,8 +23490,8 @@ done7:
 	VMASKMOVPS Y2, Y4, (CX)
 	ADDQ       DX, CX
 	VMASKMOVPS Y3, Y4, (CX)
-	VZEROUPPER
-	RET
+	ADDQ       DX, CX
+	JMP        walk3
 
 full1:
 	VMOVUPS Y0, (CX)
@@ -19746,16 +23501,53 @@ full1:
 	VMOVUPS Y2, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Y3, (CX)
+	ADDQ    DX, CX
+
+walk3:
+	MOVQ CX, 200(AX)
+	MOVQ 128(AX), CX
+	ADDQ CX, 184(AX)
+	DECQ 224(AX)
+	JNZ  tile2
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+	MOVQ 144(AX), CX
+	ADDQ CX, 184(AX)
+	MOVQ 152(AX), CX
+	ADDQ CX, 192(AX)
+	MOVQ 160(AX), CX
+	ADDQ CX, 200(AX)
+	MOVQ 168(AX), CX
+	ADDQ CX, 208(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 216(AX)
+	DECQ 136(AX)
+	JNZ  tile2
 	VZEROUPPER
 	RET
 
 // func gemmT4x2AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmT4x2AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 184(AX)
+	MOVQ 8(AX), CX
+	MOVQ CX, 192(AX)
+	MOVQ 16(AX), CX
+	MOVQ CX, 200(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 208(AX)
+	MOVQ 32(AX), CX
+	MOVQ CX, 216(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+
+tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start2
+	JNZ    start4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -19764,9 +23556,9 @@ TEXT ·gemmT4x2AVX2(SB), NOSPLIT, $0-8
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	JMP    sums3
+	JMP    sums5
 
-start2:
+start4:
 	MOVQ       88(AX), DX
 	MOVQ       DX, BX
 	XORQ       SI, SI
@@ -19800,9 +23592,11 @@ start2:
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y8, Y6
 	VMASKMOVPS 32(CX), Y9, Y7
-	MOVQ       32(AX), CX
+	ADDQ       DX, CX
+	MOVQ       CX, 208(AX)
+	MOVQ       216(AX), CX
 	TESTQ      CX, CX
-	JZ         sums3
+	JZ         sums5
 	MOVQ       72(AX), DX
 	VMASKMOVPS (CX), Y8, Y10
 	VADDPS     Y10, Y0, Y0
@@ -19823,24 +23617,29 @@ start2:
 	VADDPS     Y10, Y6, Y6
 	VMASKMOVPS 32(CX), Y9, Y10
 	VADDPS     Y10, Y7, Y7
+	ADDQ       DX, CX
+	MOVQ       CX, 216(AX)
 
-sums3:
-	MOVQ    (AX), CX
+sums5:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x04, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000003, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail5
+	JL      tail7
 	PCALIGN $0x40
 
-loop4:
+loop6:
 	VMOVUPS      (SI), Y8
 	VMOVUPS      32(SI), Y9
 	VBROADCASTSS (CX), Y10
@@ -19857,10 +23656,12 @@ loop4:
 	VFMADD231PS  Y9, Y10, Y7
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*1), Y8
 	VMOVUPS      32(SI)(DI*1), Y9
 	VBROADCASTSS (CX)(DX*1), Y10
@@ -19875,9 +23676,9 @@ loop4:
 	VBROADCASTSS 12(CX)(DX*1), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Y8
 	VMOVUPS      32(SI)(DI*2), Y9
 	VBROADCASTSS (CX)(DX*2), Y10
@@ -19892,9 +23693,9 @@ loop4:
 	VBROADCASTSS 12(CX)(DX*2), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(R8*1), Y8
 	VMOVUPS      32(SI)(R8*1), Y9
 	VBROADCASTSS (CX)(BX*1), Y10
@@ -19909,19 +23710,19 @@ loop4:
 	VBROADCASTSS 12(CX)(BX*1), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop6
 
-tail5:
+tail7:
 	ADDQ $0x04, AX
-	JZ   done7
+	JZ   done9
 
-tailloop6:
+tailloop8:
 	VMOVUPS      (SI), Y8
 	VMOVUPS      32(SI), Y9
 	VBROADCASTSS (CX), Y10
@@ -19939,16 +23740,27 @@ tailloop6:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop6
+	JNZ          tailloop8
 
-done7:
+done9:
 	MOVQ       t+0(FP), AX
-	MOVQ       16(AX), CX
+	MOVQ       R12, 96(AX)
+	MOVQ       200(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x10
 	JGE        full1
-	MOVQ       88(AX), AX
-	MOVQ       AX, BX
+	MOVQ       88(AX), BX
+	MOVQ       BX, SI
+	XORQ       DI, DI
+	CMPQ       SI, DI
+	CMOVQLT    DI, SI
+	MOVQ       $0x00000008, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       laneMasks<>+32(SB), DI
+	NEGQ       SI
+	VMOVDQU    (DI)(SI*4), Y8
+	SUBQ       $0x00000008, BX
 	XORQ       SI, SI
 	CMPQ       BX, SI
 	CMOVQLT    SI, BX
@@ -19957,17 +23769,7 @@ done7:
 	CMOVQGT    SI, BX
 	LEAQ       laneMasks<>+32(SB), SI
 	NEGQ       BX
-	VMOVDQU    (SI)(BX*4), Y8
-	SUBQ       $0x00000008, AX
-	XORQ       BX, BX
-	CMPQ       AX, BX
-	CMOVQLT    BX, AX
-	MOVQ       $0x00000008, BX
-	CMPQ       AX, BX
-	CMOVQGT    BX, AX
-	LEAQ       laneMasks<>+32(SB), BX
-	NEGQ       AX
-	VMOVDQU    (BX)(AX*4), Y9
+	VMOVDQU    (SI)(BX*4), Y9
 	VMASKMOVPS Y0, Y8, (CX)
 	VMASKMOVPS Y1, Y9, 32(CX)
 	ADDQ       DX, CX
@@ -19979,8 +23781,8 @@ done7:
 	ADDQ       DX, CX
 	VMASKMOVPS Y6, Y8, (CX)
 	VMASKMOVPS Y7, Y9, 32(CX)
-	VZEROUPPER
-	RET
+	ADDQ       DX, CX
+	JMP        walk3
 
 full1:
 	VMOVUPS Y0, (CX)
@@ -19994,24 +23796,61 @@ full1:
 	ADDQ    DX, CX
 	VMOVUPS Y6, (CX)
 	VMOVUPS Y7, 32(CX)
+	ADDQ    DX, CX
+
+walk3:
+	MOVQ CX, 200(AX)
+	MOVQ 128(AX), CX
+	ADDQ CX, 184(AX)
+	DECQ 224(AX)
+	JNZ  tile2
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+	MOVQ 144(AX), CX
+	ADDQ CX, 184(AX)
+	MOVQ 152(AX), CX
+	ADDQ CX, 192(AX)
+	MOVQ 160(AX), CX
+	ADDQ CX, 200(AX)
+	MOVQ 168(AX), CX
+	ADDQ CX, 208(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 216(AX)
+	DECQ 136(AX)
+	JNZ  tile2
 	VZEROUPPER
 	RET
 
 // func gemmT5x1AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmT5x1AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 184(AX)
+	MOVQ 8(AX), CX
+	MOVQ CX, 192(AX)
+	MOVQ 16(AX), CX
+	MOVQ CX, 200(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 208(AX)
+	MOVQ 32(AX), CX
+	MOVQ CX, 216(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+
+tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start2
+	JNZ    start4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	JMP    sums3
+	JMP    sums5
 
-start2:
+start4:
 	MOVQ       88(AX), DX
 	XORQ       BX, BX
 	CMPQ       DX, BX
@@ -20032,9 +23871,11 @@ start2:
 	VMASKMOVPS (CX), Y5, Y3
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y5, Y4
-	MOVQ       32(AX), CX
+	ADDQ       DX, CX
+	MOVQ       CX, 208(AX)
+	MOVQ       216(AX), CX
 	TESTQ      CX, CX
-	JZ         sums3
+	JZ         sums5
 	MOVQ       72(AX), DX
 	VMASKMOVPS (CX), Y5, Y6
 	VADDPS     Y6, Y0, Y0
@@ -20050,24 +23891,29 @@ start2:
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y5, Y6
 	VADDPS     Y6, Y4, Y4
+	ADDQ       DX, CX
+	MOVQ       CX, 216(AX)
 
-sums3:
-	MOVQ    (AX), CX
+sums5:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x05, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000004, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail5
+	JL      tail7
 	PCALIGN $0x40
 
-loop4:
+loop6:
 	VMOVUPS      (SI), Y5
 	VBROADCASTSS (CX), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -20081,7 +23927,9 @@ loop4:
 	VFMADD231PS  Y5, Y6, Y4
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Y5
 	VBROADCASTSS (CX)(DX*1), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -20093,9 +23941,9 @@ loop4:
 	VFMADD231PS  Y5, Y6, Y3
 	VBROADCASTSS 16(CX)(DX*1), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Y5
 	VBROADCASTSS (CX)(DX*2), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -20121,13 +23969,13 @@ loop4:
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop6
 
-tail5:
+tail7:
 	ADDQ $0x04, AX
-	JZ   done7
+	JZ   done9
 
-tailloop6:
+tailloop8:
 	VMOVUPS      (SI), Y5
 	VBROADCASTSS (CX), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -20142,24 +23990,25 @@ tailloop6:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop6
+	JNZ          tailloop8
 
-done7:
+done9:
 	MOVQ       t+0(FP), AX
-	MOVQ       16(AX), CX
+	MOVQ       R12, 96(AX)
+	MOVQ       200(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x08
 	JGE        full1
-	MOVQ       88(AX), AX
-	XORQ       BX, BX
-	CMPQ       AX, BX
-	CMOVQLT    BX, AX
-	MOVQ       $0x00000008, BX
-	CMPQ       AX, BX
-	CMOVQGT    BX, AX
-	LEAQ       laneMasks<>+32(SB), BX
-	NEGQ       AX
-	VMOVDQU    (BX)(AX*4), Y5
+	MOVQ       88(AX), BX
+	XORQ       SI, SI
+	CMPQ       BX, SI
+	CMOVQLT    SI, BX
+	MOVQ       $0x00000008, SI
+	CMPQ       BX, SI
+	CMOVQGT    SI, BX
+	LEAQ       laneMasks<>+32(SB), SI
+	NEGQ       BX
+	VMOVDQU    (SI)(BX*4), Y5
 	VMASKMOVPS Y0, Y5, (CX)
 	ADDQ       DX, CX
 	VMASKMOVPS Y1, Y5, (CX)
@@ -20169,8 +24018,8 @@ done7:
 	VMASKMOVPS Y3, Y5, (CX)
 	ADDQ       DX, CX
 	VMASKMOVPS Y4, Y5, (CX)
-	VZEROUPPER
-	RET
+	ADDQ       DX, CX
+	JMP        walk3
 
 full1:
 	VMOVUPS Y0, (CX)
@@ -20182,16 +24031,53 @@ full1:
 	VMOVUPS Y3, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Y4, (CX)
+	ADDQ    DX, CX
+
+walk3:
+	MOVQ CX, 200(AX)
+	MOVQ 128(AX), CX
+	ADDQ CX, 184(AX)
+	DECQ 224(AX)
+	JNZ  tile2
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+	MOVQ 144(AX), CX
+	ADDQ CX, 184(AX)
+	MOVQ 152(AX), CX
+	ADDQ CX, 192(AX)
+	MOVQ 160(AX), CX
+	ADDQ CX, 200(AX)
+	MOVQ 168(AX), CX
+	ADDQ CX, 208(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 216(AX)
+	DECQ 136(AX)
+	JNZ  tile2
 	VZEROUPPER
 	RET
 
 // func gemmT5x2AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmT5x2AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 184(AX)
+	MOVQ 8(AX), CX
+	MOVQ CX, 192(AX)
+	MOVQ 16(AX), CX
+	MOVQ CX, 200(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 208(AX)
+	MOVQ 32(AX), CX
+	MOVQ CX, 216(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+
+tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start2
+	JNZ    start4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -20202,9 +24088,9 @@ TEXT ·gemmT5x2AVX2(SB), NOSPLIT, $0-8
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
-	JMP    sums3
+	JMP    sums5
 
-start2:
+start4:
 	MOVQ       88(AX), DX
 	MOVQ       DX, BX
 	XORQ       SI, SI
@@ -20241,9 +24127,11 @@ start2:
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y10, Y8
 	VMASKMOVPS 32(CX), Y11, Y9
-	MOVQ       32(AX), CX
+	ADDQ       DX, CX
+	MOVQ       CX, 208(AX)
+	MOVQ       216(AX), CX
 	TESTQ      CX, CX
-	JZ         sums3
+	JZ         sums5
 	MOVQ       72(AX), DX
 	VMASKMOVPS (CX), Y10, Y12
 	VADDPS     Y12, Y0, Y0
@@ -20269,24 +24157,29 @@ start2:
 	VADDPS     Y12, Y8, Y8
 	VMASKMOVPS 32(CX), Y11, Y12
 	VADDPS     Y12, Y9, Y9
+	ADDQ       DX, CX
+	MOVQ       CX, 216(AX)
 
-sums3:
-	MOVQ    (AX), CX
+sums5:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x05, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000004, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail5
+	JL      tail7
 	PCALIGN $0x40
 
-loop4:
+loop6:
 	VMOVUPS      (SI), Y10
 	VMOVUPS      32(SI), Y11
 	VBROADCASTSS (CX), Y12
@@ -20306,7 +24199,9 @@ loop4:
 	VFMADD231PS  Y11, Y12, Y9
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Y10
 	VMOVUPS      32(SI)(DI*1), Y11
 	VBROADCASTSS (CX)(DX*1), Y12
@@ -20324,9 +24219,9 @@ loop4:
 	VBROADCASTSS 16(CX)(DX*1), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Y10
 	VMOVUPS      32(SI)(DI*2), Y11
 	VBROADCASTSS (CX)(DX*2), Y12
@@ -20364,13 +24259,13 @@ loop4:
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop6
 
-tail5:
+tail7:
 	ADDQ $0x04, AX
-	JZ   done7
+	JZ   done9
 
-tailloop6:
+tailloop8:
 	VMOVUPS      (SI), Y10
 	VMOVUPS      32(SI), Y11
 	VBROADCASTSS (CX), Y12
@@ -20391,16 +24286,27 @@ tailloop6:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop6
+	JNZ          tailloop8
 
-done7:
+done9:
 	MOVQ       t+0(FP), AX
-	MOVQ       16(AX), CX
+	MOVQ       R12, 96(AX)
+	MOVQ       200(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x10
 	JGE        full1
-	MOVQ       88(AX), AX
-	MOVQ       AX, BX
+	MOVQ       88(AX), BX
+	MOVQ       BX, SI
+	XORQ       DI, DI
+	CMPQ       SI, DI
+	CMOVQLT    DI, SI
+	MOVQ       $0x00000008, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       laneMasks<>+32(SB), DI
+	NEGQ       SI
+	VMOVDQU    (DI)(SI*4), Y10
+	SUBQ       $0x00000008, BX
 	XORQ       SI, SI
 	CMPQ       BX, SI
 	CMOVQLT    SI, BX
@@ -20409,17 +24315,7 @@ done7:
 	CMOVQGT    SI, BX
 	LEAQ       laneMasks<>+32(SB), SI
 	NEGQ       BX
-	VMOVDQU    (SI)(BX*4), Y10
-	SUBQ       $0x00000008, AX
-	XORQ       BX, BX
-	CMPQ       AX, BX
-	CMOVQLT    BX, AX
-	MOVQ       $0x00000008, BX
-	CMPQ       AX, BX
-	CMOVQGT    BX, AX
-	LEAQ       laneMasks<>+32(SB), BX
-	NEGQ       AX
-	VMOVDQU    (BX)(AX*4), Y11
+	VMOVDQU    (SI)(BX*4), Y11
 	VMASKMOVPS Y0, Y10, (CX)
 	VMASKMOVPS Y1, Y11, 32(CX)
 	ADDQ       DX, CX
@@ -20434,8 +24330,8 @@ done7:
 	ADDQ       DX, CX
 	VMASKMOVPS Y8, Y10, (CX)
 	VMASKMOVPS Y9, Y11, 32(CX)
-	VZEROUPPER
-	RET
+	ADDQ       DX, CX
+	JMP        walk3
 
 full1:
 	VMOVUPS Y0, (CX)
@@ -20452,25 +24348,62 @@ full1:
 	ADDQ    DX, CX
 	VMOVUPS Y8, (CX)
 	VMOVUPS Y9, 32(CX)
+	ADDQ    DX, CX
+
+walk3:
+	MOVQ CX, 200(AX)
+	MOVQ 128(AX), CX
+	ADDQ CX, 184(AX)
+	DECQ 224(AX)
+	JNZ  tile2
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+	MOVQ 144(AX), CX
+	ADDQ CX, 184(AX)
+	MOVQ 152(AX), CX
+	ADDQ CX, 192(AX)
+	MOVQ 160(AX), CX
+	ADDQ CX, 200(AX)
+	MOVQ 168(AX), CX
+	ADDQ CX, 208(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 216(AX)
+	DECQ 136(AX)
+	JNZ  tile2
 	VZEROUPPER
 	RET
 
 // func gemmT6x1AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmT6x1AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 184(AX)
+	MOVQ 8(AX), CX
+	MOVQ CX, 192(AX)
+	MOVQ 16(AX), CX
+	MOVQ CX, 200(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 208(AX)
+	MOVQ 32(AX), CX
+	MOVQ CX, 216(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+
+tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start2
+	JNZ    start4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	JMP    sums3
+	JMP    sums5
 
-start2:
+start4:
 	MOVQ       88(AX), DX
 	XORQ       BX, BX
 	CMPQ       DX, BX
@@ -20493,9 +24426,11 @@ start2:
 	VMASKMOVPS (CX), Y6, Y4
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y6, Y5
-	MOVQ       32(AX), CX
+	ADDQ       DX, CX
+	MOVQ       CX, 208(AX)
+	MOVQ       216(AX), CX
 	TESTQ      CX, CX
-	JZ         sums3
+	JZ         sums5
 	MOVQ       72(AX), DX
 	VMASKMOVPS (CX), Y6, Y7
 	VADDPS     Y7, Y0, Y0
@@ -20514,24 +24449,29 @@ start2:
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y6, Y7
 	VADDPS     Y7, Y5, Y5
+	ADDQ       DX, CX
+	MOVQ       CX, 216(AX)
 
-sums3:
-	MOVQ    (AX), CX
+sums5:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x06, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000005, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail5
+	JL      tail7
 	PCALIGN $0x40
 
-loop4:
+loop6:
 	VMOVUPS      (SI), Y6
 	VBROADCASTSS (CX), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -20547,7 +24487,9 @@ loop4:
 	VFMADD231PS  Y6, Y7, Y5
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Y6
 	VBROADCASTSS (CX)(DX*1), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -20561,9 +24503,9 @@ loop4:
 	VFMADD231PS  Y6, Y7, Y4
 	VBROADCASTSS 20(CX)(DX*1), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Y6
 	VBROADCASTSS (CX)(DX*2), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -20593,13 +24535,13 @@ loop4:
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop6
 
-tail5:
+tail7:
 	ADDQ $0x04, AX
-	JZ   done7
+	JZ   done9
 
-tailloop6:
+tailloop8:
 	VMOVUPS      (SI), Y6
 	VBROADCASTSS (CX), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -20616,24 +24558,25 @@ tailloop6:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop6
+	JNZ          tailloop8
 
-done7:
+done9:
 	MOVQ       t+0(FP), AX
-	MOVQ       16(AX), CX
+	MOVQ       R12, 96(AX)
+	MOVQ       200(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x08
 	JGE        full1
-	MOVQ       88(AX), AX
-	XORQ       BX, BX
-	CMPQ       AX, BX
-	CMOVQLT    BX, AX
-	MOVQ       $0x00000008, BX
-	CMPQ       AX, BX
-	CMOVQGT    BX, AX
-	LEAQ       laneMasks<>+32(SB), BX
-	NEGQ       AX
-	VMOVDQU    (BX)(AX*4), Y6
+	MOVQ       88(AX), BX
+	XORQ       SI, SI
+	CMPQ       BX, SI
+	CMOVQLT    SI, BX
+	MOVQ       $0x00000008, SI
+	CMPQ       BX, SI
+	CMOVQGT    SI, BX
+	LEAQ       laneMasks<>+32(SB), SI
+	NEGQ       BX
+	VMOVDQU    (SI)(BX*4), Y6
 	VMASKMOVPS Y0, Y6, (CX)
 	ADDQ       DX, CX
 	VMASKMOVPS Y1, Y6, (CX)
@@ -20645,8 +24588,8 @@ done7:
 	VMASKMOVPS Y4, Y6, (CX)
 	ADDQ       DX, CX
 	VMASKMOVPS Y5, Y6, (CX)
-	VZEROUPPER
-	RET
+	ADDQ       DX, CX
+	JMP        walk3
 
 full1:
 	VMOVUPS Y0, (CX)
@@ -20660,16 +24603,53 @@ full1:
 	VMOVUPS Y4, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Y5, (CX)
+	ADDQ    DX, CX
+
+walk3:
+	MOVQ CX, 200(AX)
+	MOVQ 128(AX), CX
+	ADDQ CX, 184(AX)
+	DECQ 224(AX)
+	JNZ  tile2
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+	MOVQ 144(AX), CX
+	ADDQ CX, 184(AX)
+	MOVQ 152(AX), CX
+	ADDQ CX, 192(AX)
+	MOVQ 160(AX), CX
+	ADDQ CX, 200(AX)
+	MOVQ 168(AX), CX
+	ADDQ CX, 208(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 216(AX)
+	DECQ 136(AX)
+	JNZ  tile2
 	VZEROUPPER
 	RET
 
 // func gemmT6x2AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmT6x2AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 184(AX)
+	MOVQ 8(AX), CX
+	MOVQ CX, 192(AX)
+	MOVQ 16(AX), CX
+	MOVQ CX, 200(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 208(AX)
+	MOVQ 32(AX), CX
+	MOVQ CX, 216(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+
+tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start2
+	JNZ    start4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -20682,9 +24662,9 @@ TEXT ·gemmT6x2AVX2(SB), NOSPLIT, $0-8
 	VXORPS Y9, Y9, Y9
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
-	JMP    sums3
+	JMP    sums5
 
-start2:
+start4:
 	MOVQ       88(AX), DX
 	MOVQ       DX, BX
 	XORQ       SI, SI
@@ -20724,9 +24704,11 @@ start2:
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y12, Y10
 	VMASKMOVPS 32(CX), Y13, Y11
-	MOVQ       32(AX), CX
+	ADDQ       DX, CX
+	MOVQ       CX, 208(AX)
+	MOVQ       216(AX), CX
 	TESTQ      CX, CX
-	JZ         sums3
+	JZ         sums5
 	MOVQ       72(AX), DX
 	VMASKMOVPS (CX), Y12, Y14
 	VADDPS     Y14, Y0, Y0
@@ -20757,24 +24739,29 @@ start2:
 	VADDPS     Y14, Y10, Y10
 	VMASKMOVPS 32(CX), Y13, Y14
 	VADDPS     Y14, Y11, Y11
+	ADDQ       DX, CX
+	MOVQ       CX, 216(AX)
 
-sums3:
-	MOVQ    (AX), CX
+sums5:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x06, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000005, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail5
+	JL      tail7
 	PCALIGN $0x40
 
-loop4:
+loop6:
 	VMOVUPS      (SI), Y12
 	VMOVUPS      32(SI), Y13
 	VBROADCASTSS (CX), Y14
@@ -20797,7 +24784,9 @@ loop4:
 	VFMADD231PS  Y13, Y14, Y11
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
 	VMOVUPS      (SI)(DI*1), Y12
 	VMOVUPS      32(SI)(DI*1), Y13
 	VBROADCASTSS (CX)(DX*1), Y14
@@ -20818,9 +24807,9 @@ loop4:
 	VBROADCASTSS 20(CX)(DX*1), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Y12
 	VMOVUPS      32(SI)(DI*2), Y13
 	VBROADCASTSS (CX)(DX*2), Y14
@@ -20864,13 +24853,13 @@ loop4:
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop6
 
-tail5:
+tail7:
 	ADDQ $0x04, AX
-	JZ   done7
+	JZ   done9
 
-tailloop6:
+tailloop8:
 	VMOVUPS      (SI), Y12
 	VMOVUPS      32(SI), Y13
 	VBROADCASTSS (CX), Y14
@@ -20894,16 +24883,27 @@ tailloop6:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop6
+	JNZ          tailloop8
 
-done7:
+done9:
 	MOVQ       t+0(FP), AX
-	MOVQ       16(AX), CX
+	MOVQ       R12, 96(AX)
+	MOVQ       200(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x10
 	JGE        full1
-	MOVQ       88(AX), AX
-	MOVQ       AX, BX
+	MOVQ       88(AX), BX
+	MOVQ       BX, SI
+	XORQ       DI, DI
+	CMPQ       SI, DI
+	CMOVQLT    DI, SI
+	MOVQ       $0x00000008, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       laneMasks<>+32(SB), DI
+	NEGQ       SI
+	VMOVDQU    (DI)(SI*4), Y12
+	SUBQ       $0x00000008, BX
 	XORQ       SI, SI
 	CMPQ       BX, SI
 	CMOVQLT    SI, BX
@@ -20912,17 +24912,7 @@ done7:
 	CMOVQGT    SI, BX
 	LEAQ       laneMasks<>+32(SB), SI
 	NEGQ       BX
-	VMOVDQU    (SI)(BX*4), Y12
-	SUBQ       $0x00000008, AX
-	XORQ       BX, BX
-	CMPQ       AX, BX
-	CMOVQLT    BX, AX
-	MOVQ       $0x00000008, BX
-	CMPQ       AX, BX
-	CMOVQGT    BX, AX
-	LEAQ       laneMasks<>+32(SB), BX
-	NEGQ       AX
-	VMOVDQU    (BX)(AX*4), Y13
+	VMOVDQU    (SI)(BX*4), Y13
 	VMASKMOVPS Y0, Y12, (CX)
 	VMASKMOVPS Y1, Y13, 32(CX)
 	ADDQ       DX, CX
@@ -20940,8 +24930,8 @@ done7:
 	ADDQ       DX, CX
 	VMASKMOVPS Y10, Y12, (CX)
 	VMASKMOVPS Y11, Y13, 32(CX)
-	VZEROUPPER
-	RET
+	ADDQ       DX, CX
+	JMP        walk3
 
 full1:
 	VMOVUPS Y0, (CX)
@@ -20961,23 +24951,60 @@ full1:
 	ADDQ    DX, CX
 	VMOVUPS Y10, (CX)
 	VMOVUPS Y11, 32(CX)
+	ADDQ    DX, CX
+
+walk3:
+	MOVQ CX, 200(AX)
+	MOVQ 128(AX), CX
+	ADDQ CX, 184(AX)
+	DECQ 224(AX)
+	JNZ  tile2
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+	MOVQ 144(AX), CX
+	ADDQ CX, 184(AX)
+	MOVQ 152(AX), CX
+	ADDQ CX, 192(AX)
+	MOVQ 160(AX), CX
+	ADDQ CX, 200(AX)
+	MOVQ 168(AX), CX
+	ADDQ CX, 208(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 216(AX)
+	DECQ 136(AX)
+	JNZ  tile2
 	VZEROUPPER
 	RET
 
 // func gemmT1x4AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmT1x4AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 184(AX)
+	MOVQ 8(AX), CX
+	MOVQ CX, 192(AX)
+	MOVQ 16(AX), CX
+	MOVQ CX, 200(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 208(AX)
+	MOVQ 32(AX), CX
+	MOVQ CX, 216(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+
+tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start2
+	JNZ    start4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	JMP    sums3
+	JMP    sums5
 
-start2:
+start4:
 	MOVQ       88(AX), DX
 	MOVQ       DX, BX
 	XORQ       SI, SI
@@ -21026,9 +25053,11 @@ start2:
 	VMASKMOVPS 32(CX), Y5, Y1
 	VMASKMOVPS 64(CX), Y6, Y2
 	VMASKMOVPS 96(CX), Y7, Y3
-	MOVQ       32(AX), CX
+	ADDQ       DX, CX
+	MOVQ       CX, 208(AX)
+	MOVQ       216(AX), CX
 	TESTQ      CX, CX
-	JZ         sums3
+	JZ         sums5
 	MOVQ       72(AX), DX
 	VMASKMOVPS (CX), Y4, Y4
 	VADDPS     Y4, Y0, Y0
@@ -21038,24 +25067,29 @@ start2:
 	VADDPS     Y4, Y2, Y2
 	VMASKMOVPS 96(CX), Y7, Y4
 	VADDPS     Y4, Y3, Y3
+	ADDQ       DX, CX
+	MOVQ       CX, 216(AX)
 
-sums3:
-	MOVQ    (AX), CX
+sums5:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x01, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000000, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail5
+	JL      tail7
 	PCALIGN $0x40
 
-loop4:
+loop6:
 	VMOVUPS      (SI), Y4
 	VMOVUPS      32(SI), Y5
 	VMOVUPS      64(SI), Y6
@@ -21067,10 +25101,12 @@ loop4:
 	VFMADD231PS  Y7, Y8, Y3
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*1), Y4
 	VMOVUPS      32(SI)(DI*1), Y5
 	VMOVUPS      64(SI)(DI*1), Y6
@@ -21080,9 +25116,9 @@ loop4:
 	VFMADD231PS  Y5, Y8, Y1
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Y4
 	VMOVUPS      32(SI)(DI*2), Y5
 	VMOVUPS      64(SI)(DI*2), Y6
@@ -21092,9 +25128,9 @@ loop4:
 	VFMADD231PS  Y5, Y8, Y1
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(R8*1), Y4
 	VMOVUPS      32(SI)(R8*1), Y5
 	VMOVUPS      64(SI)(R8*1), Y6
@@ -21104,19 +25140,19 @@ loop4:
 	VFMADD231PS  Y5, Y8, Y1
 	VFMADD231PS  Y6, Y8, Y2
 	VFMADD231PS  Y7, Y8, Y3
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop6
 
-tail5:
+tail7:
 	ADDQ $0x04, AX
-	JZ   done7
+	JZ   done9
 
-tailloop6:
+tailloop8:
 	VMOVUPS      (SI), Y4
 	VMOVUPS      32(SI), Y5
 	VMOVUPS      64(SI), Y6
@@ -21129,79 +25165,117 @@ tailloop6:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop6
+	JNZ          tailloop8
 
-done7:
+done9:
 	MOVQ       t+0(FP), AX
-	MOVQ       16(AX), CX
+	MOVQ       R12, 96(AX)
+	MOVQ       200(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x20
 	JGE        full1
-	MOVQ       88(AX), AX
-	MOVQ       AX, DX
-	XORQ       BX, BX
-	CMPQ       DX, BX
-	CMOVQLT    BX, DX
-	MOVQ       $0x00000008, BX
-	CMPQ       DX, BX
-	CMOVQGT    BX, DX
-	LEAQ       laneMasks<>+32(SB), BX
-	NEGQ       DX
-	VMOVDQU    (BX)(DX*4), Y4
-	MOVQ       AX, DX
-	SUBQ       $0x00000008, DX
-	XORQ       BX, BX
-	CMPQ       DX, BX
-	CMOVQLT    BX, DX
-	MOVQ       $0x00000008, BX
-	CMPQ       DX, BX
-	CMOVQGT    BX, DX
-	LEAQ       laneMasks<>+32(SB), BX
-	NEGQ       DX
-	VMOVDQU    (BX)(DX*4), Y5
-	MOVQ       AX, DX
-	SUBQ       $0x00000010, DX
-	XORQ       BX, BX
-	CMPQ       DX, BX
-	CMOVQLT    BX, DX
-	MOVQ       $0x00000008, BX
-	CMPQ       DX, BX
-	CMOVQGT    BX, DX
-	LEAQ       laneMasks<>+32(SB), BX
-	NEGQ       DX
-	VMOVDQU    (BX)(DX*4), Y6
-	SUBQ       $0x00000018, AX
-	XORQ       DX, DX
-	CMPQ       AX, DX
-	CMOVQLT    DX, AX
-	MOVQ       $0x00000008, DX
-	CMPQ       AX, DX
-	CMOVQGT    DX, AX
-	LEAQ       laneMasks<>+32(SB), DX
-	NEGQ       AX
-	VMOVDQU    (DX)(AX*4), Y7
+	MOVQ       88(AX), BX
+	MOVQ       BX, SI
+	XORQ       DI, DI
+	CMPQ       SI, DI
+	CMOVQLT    DI, SI
+	MOVQ       $0x00000008, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       laneMasks<>+32(SB), DI
+	NEGQ       SI
+	VMOVDQU    (DI)(SI*4), Y4
+	MOVQ       BX, SI
+	SUBQ       $0x00000008, SI
+	XORQ       DI, DI
+	CMPQ       SI, DI
+	CMOVQLT    DI, SI
+	MOVQ       $0x00000008, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       laneMasks<>+32(SB), DI
+	NEGQ       SI
+	VMOVDQU    (DI)(SI*4), Y5
+	MOVQ       BX, SI
+	SUBQ       $0x00000010, SI
+	XORQ       DI, DI
+	CMPQ       SI, DI
+	CMOVQLT    DI, SI
+	MOVQ       $0x00000008, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       laneMasks<>+32(SB), DI
+	NEGQ       SI
+	VMOVDQU    (DI)(SI*4), Y6
+	SUBQ       $0x00000018, BX
+	XORQ       SI, SI
+	CMPQ       BX, SI
+	CMOVQLT    SI, BX
+	MOVQ       $0x00000008, SI
+	CMPQ       BX, SI
+	CMOVQGT    SI, BX
+	LEAQ       laneMasks<>+32(SB), SI
+	NEGQ       BX
+	VMOVDQU    (SI)(BX*4), Y7
 	VMASKMOVPS Y0, Y4, (CX)
 	VMASKMOVPS Y1, Y5, 32(CX)
 	VMASKMOVPS Y2, Y6, 64(CX)
 	VMASKMOVPS Y3, Y7, 96(CX)
-	VZEROUPPER
-	RET
+	ADDQ       DX, CX
+	JMP        walk3
 
 full1:
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 	VMOVUPS Y2, 64(CX)
 	VMOVUPS Y3, 96(CX)
+	ADDQ    DX, CX
+
+walk3:
+	MOVQ CX, 200(AX)
+	MOVQ 128(AX), CX
+	ADDQ CX, 184(AX)
+	DECQ 224(AX)
+	JNZ  tile2
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+	MOVQ 144(AX), CX
+	ADDQ CX, 184(AX)
+	MOVQ 152(AX), CX
+	ADDQ CX, 192(AX)
+	MOVQ 160(AX), CX
+	ADDQ CX, 200(AX)
+	MOVQ 168(AX), CX
+	ADDQ CX, 208(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 216(AX)
+	DECQ 136(AX)
+	JNZ  tile2
 	VZEROUPPER
 	RET
 
 // func gemmT2x4AVX2(t *byte)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·gemmT2x4AVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 184(AX)
+	MOVQ 8(AX), CX
+	MOVQ CX, 192(AX)
+	MOVQ 16(AX), CX
+	MOVQ CX, 200(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 208(AX)
+	MOVQ 32(AX), CX
+	MOVQ CX, 216(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+
+tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   24(AX), CX
+	MOVQ   208(AX), CX
 	TESTQ  CX, CX
-	JNZ    start2
+	JNZ    start4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -21210,9 +25284,9 @@ TEXT ·gemmT2x4AVX2(SB), NOSPLIT, $0-8
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	JMP    sums3
+	JMP    sums5
 
-start2:
+start4:
 	MOVQ       88(AX), DX
 	MOVQ       DX, BX
 	XORQ       SI, SI
@@ -21266,9 +25340,11 @@ start2:
 	VMASKMOVPS 32(CX), Y9, Y5
 	VMASKMOVPS 64(CX), Y10, Y6
 	VMASKMOVPS 96(CX), Y11, Y7
-	MOVQ       32(AX), CX
+	ADDQ       DX, CX
+	MOVQ       CX, 208(AX)
+	MOVQ       216(AX), CX
 	TESTQ      CX, CX
-	JZ         sums3
+	JZ         sums5
 	MOVQ       72(AX), DX
 	VMASKMOVPS (CX), Y8, Y12
 	VADDPS     Y12, Y0, Y0
@@ -21287,24 +25363,29 @@ start2:
 	VADDPS     Y12, Y6, Y6
 	VMASKMOVPS 96(CX), Y11, Y12
 	VADDPS     Y12, Y7, Y7
+	ADDQ       DX, CX
+	MOVQ       CX, 216(AX)
 
-sums3:
-	MOVQ    (AX), CX
+sums5:
+	MOVQ    184(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    8(AX), SI
+	MOVQ    192(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    96(AX), R9
-	MOVQ    112(AX), R10
-	MOVQ    104(AX), R11
-	MOVQ    120(AX), R12
+	MOVQ    200(AX), R9
+	MOVQ    56(AX), R10
+	IMUL3Q  $0x02, R10, R11
+	ADDQ    R11, R9
+	MOVQ    $0x00000001, R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
 	MOVQ    80(AX), AX
 	SUBQ    $0x04, AX
-	JL      tail5
+	JL      tail7
 	PCALIGN $0x40
 
-loop4:
+loop6:
 	VMOVUPS      (SI), Y8
 	VMOVUPS      32(SI), Y9
 	VMOVUPS      64(SI), Y10
@@ -21321,10 +25402,12 @@ loop4:
 	VFMADD231PS  Y11, Y12, Y7
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
-	ADDQ         R11, R9
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	ADDQ         R10, R9
+	SUBQ         $0x01, R11
+	CMOVQCS      laneMasks<>+32(SB), R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*1), Y8
 	VMOVUPS      32(SI)(DI*1), Y9
 	VMOVUPS      64(SI)(DI*1), Y10
@@ -21339,9 +25422,9 @@ loop4:
 	VFMADD231PS  Y9, Y12, Y5
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(DI*2), Y8
 	VMOVUPS      32(SI)(DI*2), Y9
 	VMOVUPS      64(SI)(DI*2), Y10
@@ -21356,9 +25439,9 @@ loop4:
 	VFMADD231PS  Y9, Y12, Y5
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (SI)(R8*1), Y8
 	VMOVUPS      32(SI)(R8*1), Y9
 	VMOVUPS      64(SI)(R8*1), Y10
@@ -21373,19 +25456,19 @@ loop4:
 	VFMADD231PS  Y9, Y12, Y5
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	PREFETCHT1   (R10)
-	PREFETCHT1   64(R10)
-	ADDQ         R12, R10
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop6
 
-tail5:
+tail7:
 	ADDQ $0x04, AX
-	JZ   done7
+	JZ   done9
 
-tailloop6:
+tailloop8:
 	VMOVUPS      (SI), Y8
 	VMOVUPS      32(SI), Y9
 	VMOVUPS      64(SI), Y10
@@ -21403,16 +25486,49 @@ tailloop6:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	DECQ         AX
-	JNZ          tailloop6
+	JNZ          tailloop8
 
-done7:
+done9:
 	MOVQ       t+0(FP), AX
-	MOVQ       16(AX), CX
+	MOVQ       R12, 96(AX)
+	MOVQ       200(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x20
 	JGE        full1
-	MOVQ       88(AX), AX
-	MOVQ       AX, BX
+	MOVQ       88(AX), BX
+	MOVQ       BX, SI
+	XORQ       DI, DI
+	CMPQ       SI, DI
+	CMOVQLT    DI, SI
+	MOVQ       $0x00000008, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       laneMasks<>+32(SB), DI
+	NEGQ       SI
+	VMOVDQU    (DI)(SI*4), Y8
+	MOVQ       BX, SI
+	SUBQ       $0x00000008, SI
+	XORQ       DI, DI
+	CMPQ       SI, DI
+	CMOVQLT    DI, SI
+	MOVQ       $0x00000008, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       laneMasks<>+32(SB), DI
+	NEGQ       SI
+	VMOVDQU    (DI)(SI*4), Y9
+	MOVQ       BX, SI
+	SUBQ       $0x00000010, SI
+	XORQ       DI, DI
+	CMPQ       SI, DI
+	CMOVQLT    DI, SI
+	MOVQ       $0x00000008, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       laneMasks<>+32(SB), DI
+	NEGQ       SI
+	VMOVDQU    (DI)(SI*4), Y10
+	SUBQ       $0x00000018, BX
 	XORQ       SI, SI
 	CMPQ       BX, SI
 	CMOVQLT    SI, BX
@@ -21421,39 +25537,7 @@ done7:
 	CMOVQGT    SI, BX
 	LEAQ       laneMasks<>+32(SB), SI
 	NEGQ       BX
-	VMOVDQU    (SI)(BX*4), Y8
-	MOVQ       AX, BX
-	SUBQ       $0x00000008, BX
-	XORQ       SI, SI
-	CMPQ       BX, SI
-	CMOVQLT    SI, BX
-	MOVQ       $0x00000008, SI
-	CMPQ       BX, SI
-	CMOVQGT    SI, BX
-	LEAQ       laneMasks<>+32(SB), SI
-	NEGQ       BX
-	VMOVDQU    (SI)(BX*4), Y9
-	MOVQ       AX, BX
-	SUBQ       $0x00000010, BX
-	XORQ       SI, SI
-	CMPQ       BX, SI
-	CMOVQLT    SI, BX
-	MOVQ       $0x00000008, SI
-	CMPQ       BX, SI
-	CMOVQGT    SI, BX
-	LEAQ       laneMasks<>+32(SB), SI
-	NEGQ       BX
-	VMOVDQU    (SI)(BX*4), Y10
-	SUBQ       $0x00000018, AX
-	XORQ       BX, BX
-	CMPQ       AX, BX
-	CMOVQLT    BX, AX
-	MOVQ       $0x00000008, BX
-	CMPQ       AX, BX
-	CMOVQGT    BX, AX
-	LEAQ       laneMasks<>+32(SB), BX
-	NEGQ       AX
-	VMOVDQU    (BX)(AX*4), Y11
+	VMOVDQU    (SI)(BX*4), Y11
 	VMASKMOVPS Y0, Y8, (CX)
 	VMASKMOVPS Y1, Y9, 32(CX)
 	VMASKMOVPS Y2, Y10, 64(CX)
@@ -21463,8 +25547,8 @@ done7:
 	VMASKMOVPS Y5, Y9, 32(CX)
 	VMASKMOVPS Y6, Y10, 64(CX)
 	VMASKMOVPS Y7, Y11, 96(CX)
-	VZEROUPPER
-	RET
+	ADDQ       DX, CX
+	JMP        walk3
 
 full1:
 	VMOVUPS Y0, (CX)
@@ -21476,5 +25560,27 @@ full1:
 	VMOVUPS Y5, 32(CX)
 	VMOVUPS Y6, 64(CX)
 	VMOVUPS Y7, 96(CX)
+	ADDQ    DX, CX
+
+walk3:
+	MOVQ CX, 200(AX)
+	MOVQ 128(AX), CX
+	ADDQ CX, 184(AX)
+	DECQ 224(AX)
+	JNZ  tile2
+	MOVQ 120(AX), CX
+	MOVQ CX, 224(AX)
+	MOVQ 144(AX), CX
+	ADDQ CX, 184(AX)
+	MOVQ 152(AX), CX
+	ADDQ CX, 192(AX)
+	MOVQ 160(AX), CX
+	ADDQ CX, 200(AX)
+	MOVQ 168(AX), CX
+	ADDQ CX, 208(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 216(AX)
+	DECQ 136(AX)
+	JNZ  tile2
 	VZEROUPPER
 	RET
