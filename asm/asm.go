@@ -122,6 +122,7 @@ func (t *tile) run(rows, across int, leftT bool) {
 			b.WriteString("\t}\n}\n")
 		}
 	}
+	dispatchAddRows(&b)
 	dispatchRowTiles(&b)
 	dispatchRight(&b)
 	dispatchWeights(&b)

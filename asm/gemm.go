@@ -2,6 +2,7 @@ package asm
 
 import (
 	"fmt"
+	"io"
 
 	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/operand"
@@ -52,6 +53,9 @@ const (
 	// So few rows have four vectors across, or the latency of a sum would show.
 	maxRowsWideAVX512 = 3
 	maxRowsWideAVX2   = 2
+	// The rows of c and of b that products of few rows add up at a time: as many streams as the machine fetches ahead.
+	maxRowsAdd = 4
+	stepsAdd   = 8
 )
 
 func emitGemm(ctx *file) {
@@ -60,8 +64,10 @@ func emitGemm(ctx *file) {
 		a := &asm{Context: ctx.Context, file: ctx, wide: wide}
 		a.packPanel()
 		a.packRows()
-		a.addRows(8)
-		a.addRows(1)
+		for m := 1; m <= maxRowsAdd; m++ {
+			a.addRows(m, stepsAdd)
+			a.addRows(m, 1)
+		}
 		rows, rowsWide := maxRowsAVX2, maxRowsWideAVX2
 		if wide {
 			rows, rowsWide = maxRowsAVX512, maxRowsWideAVX512
@@ -385,70 +391,115 @@ func (a *asm) maskedLoad(from operand.Mem, mask reg.Register, to reg.VecVirtual)
 	}
 }
 
-// addRows emits the product of a row x of rows elements with as many rows of b, added to c. Every row of b is a stream
-// that the machine fetches ahead, and c is read and written once for all of them.
-func (a *asm) addRows(rows int) {
+// addRows emits the product of m rows of a, steps steps of it, with as many rows of b, added to c. Every row of b is a
+// stream that the machine fetches ahead, and c is read and written once for all of them.
+func (a *asm) addRows(m, steps int) {
 	w := a.lanes()
-	name := fmt.Sprintf("addRows%d", rows)
-	a.function(name, "func(c, x, b *float32, ld, n int)",
-		fmt.Sprintf("%s%s adds x[0]·b[0] to x[%d]·b[%d], in this order, to c. Rows of b have n elements and are ld "+
-			"bytes apart.", name, a.suffix(), rows-1, rows-1))
-	c, x, b, ld, n := a.GP64(), a.GP64(), a.GP64(), a.GP64(), a.GP64()
-	a.Load(a.Param("c"), c)
-	a.Load(a.Param("x"), x)
-	a.Load(a.Param("b"), b)
-	a.Load(a.Param("ld"), ld)
-	a.Load(a.Param("n"), n)
-	xs, row := a.vecs(rows), []reg.GPVirtual{b}
-	for i := range xs {
-		a.VBROADCASTSS(mem(x, 4*i), xs[i])
-		if i > 0 {
-			p := a.GP64()
-			a.LEAQ(memx(row[i-1], ld, 1, 0), p)
-			row = append(row, p)
-		}
+	name := fmt.Sprintf("addRows%dx%d", m, steps)
+	a.function(name, "func(c, x, b *float32, ldc, ldx, ldb, n int)",
+		fmt.Sprintf("%s%s adds to %d rows of c, of n elements, as many rows of x, of %d elements, times rows of b, in",
+			name, a.suffix(), m, steps),
+		"order. Rows are ldc, ldx and ldb bytes apart.")
+	param := func(name string) reg.GPVirtual {
+		r := a.GP64()
+		a.Load(a.Param(name), r)
+		return r
 	}
-	at := a.GP64() // bytes from the start of the rows
-	a.XORQ(at, at)
-	const unroll = 4
-	for _, vectors := range []int{unroll, 1} {
-		loop, end := a.label("loop"), a.label("end")
-		a.SUBQ(operand.Imm(uint64(vectors*w)), n)
-		a.JL(operand.LabelRef(end))
-		a.Label(loop)
-		sums := a.vecs(vectors)
-		for j, s := range sums {
-			a.VMOVUPS(memx(c, at, 1, 4*w*j), s)
-		}
-		for i := range xs {
-			for j, s := range sums {
-				a.VFMADD231PS(memx(row[i], at, 1, 4*w*j), xs[i], s)
+	c, x, b := param("c"), param("x"), param("b")
+	rowsC, rowsX, rowsB := a.rowsAt(param("ldc"), m), a.rowsAt(param("ldx"), m), a.rowsAt(param("ldb"), steps)
+	n := param("n")
+	unroll, registers := 4, 16
+	if m > 2 {
+		unroll = 2
+	}
+	if a.wide {
+		registers = 32
+	}
+	// x stays in registers if there is room for it beside the sums.
+	var xs [][]reg.VecVirtual
+	if m*(steps+unroll)+unroll <= registers {
+		for r := range m {
+			xs = append(xs, a.vecs(steps))
+			for i, v := range xs[r] {
+				a.VBROADCASTSS(rowsX.mem(x, r, 4*i), v)
 			}
 		}
-		for j, s := range sums {
-			a.VMOVUPS(s, memx(c, at, 1, 4*w*j))
+	}
+	// add does count vectors, by load and store.
+	add := func(count int, load, store func(at operand.Mem, v reg.VecVirtual)) {
+		sums := make([][]reg.VecVirtual, m)
+		for r := range sums {
+			sums[r] = a.vecs(count)
+			for j, s := range sums[r] {
+				load(rowsC.mem(c, r, 4*w*j), s)
+			}
 		}
-		a.ADDQ(operand.U32(uint32(4*w*vectors)), at)
-		a.SUBQ(operand.Imm(uint64(vectors*w)), n)
+		v := a.vecs(count)
+		for i := range steps {
+			for j := range v {
+				load(rowsB.mem(b, i, 4*w*j), v[j])
+			}
+			for r := range sums {
+				var f reg.VecVirtual
+				if xs != nil {
+					f = xs[r][i]
+				} else {
+					f = a.vec()
+					a.VBROADCASTSS(rowsX.mem(x, r, 4*i), f)
+				}
+				for j, s := range sums[r] {
+					a.VFMADD231PS(v[j], f, s)
+				}
+			}
+		}
+		for r := range sums {
+			for j, s := range sums[r] {
+				store(rowsC.mem(c, r, 4*w*j), s)
+			}
+		}
+	}
+	for _, count := range []int{unroll, 1} {
+		loop, end := a.label("loop"), a.label("end")
+		a.SUBQ(operand.Imm(uint64(count*w)), n)
+		a.JL(operand.LabelRef(end))
+		a.align(64)
+		a.Label(loop)
+		add(count, func(at operand.Mem, v reg.VecVirtual) { a.VMOVUPS(at, v) },
+			func(at operand.Mem, v reg.VecVirtual) { a.VMOVUPS(v, at) })
+		a.ADDQ(operand.U32(uint32(4*w*count)), b)
+		a.ADDQ(operand.U32(uint32(4*w*count)), c)
+		a.SUBQ(operand.Imm(uint64(count*w)), n)
 		a.JGE(operand.LabelRef(loop))
 		a.Label(end)
-		a.ADDQ(operand.Imm(uint64(vectors*w)), n)
+		a.ADDQ(operand.Imm(uint64(count*w)), n)
 	}
 	done := a.label("done")
 	a.TESTQ(n, n)
 	a.JZ(operand.LabelRef(done))
-	m := a.mask(n, 0)
-	s, v := a.vec(), a.vec()
-	a.maskedLoad(memx(c, at, 1, 0), m, s)
-	for i := range xs {
-		a.maskedLoad(memx(row[i], at, 1, 0), m, v)
-		a.VFMADD231PS(v, xs[i], s)
-	}
-	if a.wide {
-		a.VMOVUPS(s, m, memx(c, at, 1, 0))
-	} else {
-		a.VMASKMOVPS(s, m, memx(c, at, 1, 0))
-	}
+	mask := a.mask(n, 0)
+	add(1, func(at operand.Mem, v reg.VecVirtual) { a.maskedLoad(at, mask, v) },
+		func(at operand.Mem, v reg.VecVirtual) {
+			if a.wide {
+				a.VMOVUPS(v, mask, at)
+			} else {
+				a.VMASKMOVPS(v, mask, at)
+			}
+		})
 	a.Label(done)
 	a.ret()
+}
+
+// dispatchAddRows writes the choice of addRows by rows and steps.
+func dispatchAddRows(b io.Writer) {
+	for _, suffix := range []string{"AVX512", "AVX2"} {
+		fmt.Fprintf(b, "\nfunc addRows%s(m, steps int, c, x, b *float32, ldc, ldx, ldb, n int) {\n\tswitch m<<4 | steps {\n",
+			suffix)
+		for m := 1; m <= maxRowsAdd; m++ {
+			for _, steps := range []int{stepsAdd, 1} {
+				fmt.Fprintf(b, "\tcase %d<<4 | %d:\n\t\taddRows%dx%d%s(c, x, b, ldc, ldx, ldb, n)\n", m, steps, m, steps,
+					suffix)
+			}
+		}
+		fmt.Fprint(b, "\t}\n}\n")
+	}
 }

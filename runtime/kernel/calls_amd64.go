@@ -484,6 +484,48 @@ func (t *tile) runTAVX2(shape int) {
 	}
 }
 
+func addRowsAVX512(m, steps int, c, x, b *float32, ldc, ldx, ldb, n int) {
+	switch m<<4 | steps {
+	case 1<<4 | 8:
+		addRows1x8AVX512(c, x, b, ldc, ldx, ldb, n)
+	case 1<<4 | 1:
+		addRows1x1AVX512(c, x, b, ldc, ldx, ldb, n)
+	case 2<<4 | 8:
+		addRows2x8AVX512(c, x, b, ldc, ldx, ldb, n)
+	case 2<<4 | 1:
+		addRows2x1AVX512(c, x, b, ldc, ldx, ldb, n)
+	case 3<<4 | 8:
+		addRows3x8AVX512(c, x, b, ldc, ldx, ldb, n)
+	case 3<<4 | 1:
+		addRows3x1AVX512(c, x, b, ldc, ldx, ldb, n)
+	case 4<<4 | 8:
+		addRows4x8AVX512(c, x, b, ldc, ldx, ldb, n)
+	case 4<<4 | 1:
+		addRows4x1AVX512(c, x, b, ldc, ldx, ldb, n)
+	}
+}
+
+func addRowsAVX2(m, steps int, c, x, b *float32, ldc, ldx, ldb, n int) {
+	switch m<<4 | steps {
+	case 1<<4 | 8:
+		addRows1x8AVX2(c, x, b, ldc, ldx, ldb, n)
+	case 1<<4 | 1:
+		addRows1x1AVX2(c, x, b, ldc, ldx, ldb, n)
+	case 2<<4 | 8:
+		addRows2x8AVX2(c, x, b, ldc, ldx, ldb, n)
+	case 2<<4 | 1:
+		addRows2x1AVX2(c, x, b, ldc, ldx, ldb, n)
+	case 3<<4 | 8:
+		addRows3x8AVX2(c, x, b, ldc, ldx, ldb, n)
+	case 3<<4 | 1:
+		addRows3x1AVX2(c, x, b, ldc, ldx, ldb, n)
+	case 4<<4 | 8:
+		addRows4x8AVX2(c, x, b, ldc, ldx, ldb, n)
+	case 4<<4 | 1:
+		addRows4x1AVX2(c, x, b, ldc, ldx, ldb, n)
+	}
+}
+
 func (t *rowTiles) runNAVX512(rows int) {
 	switch rows {
 	case 1:

@@ -227,8 +227,8 @@ func (p *product) block(r0, r1, c0, c1 int) {
 		return
 	}
 	rows := r1 - r0
-	if rows == 1 && p.right == rightN && (!p.leftT || p.lda == 1) {
-		p.row(r0, c0, c1)
+	if p.fewRows(rows, c1-c0) {
+		p.few(r0, r1, c0, c1)
 		return
 	}
 	if whole := (c1 - c0) / 8 * 8; p.right == rightT && rows <= rightRows && whole > 0 {
@@ -253,10 +253,6 @@ func (p *product) block(r0, r1, c0, c1 int) {
 	var t tile
 	t.ldc = uintptr(4 * p.ldc)
 	steps := p.blockK()
-	if rows <= wideRows() && p.right == rightN && p.k*p.n >= blocking.right {
-		// Too little work to hide memory behind: read few rows of b from end to end, as the machine fetches ahead best.
-		steps = 16
-	}
 	blocks := (p.k + steps - 1) / steps
 	for kb, k0 := 0, 0; kb < blocks; kb++ {
 		kc := p.k*(kb+1)/blocks - k0
@@ -337,24 +333,79 @@ func (p *product) block(r0, r1, c0, c1 int) {
 	p.finish(r0, r1, c0, c1)
 }
 
-// row computes columns c0 to c1 of row r, from b [k, n]: eight rows of b at a time, each a stream from end to end.
-func (p *product) row(r, c0, c1 int) {
-	const columns = 2048 // of c, which stay in the first cache
-	x := p.a[r*p.lda:]
+// fewRows reports whether rows of b [k, n] are better read from end to end than by tiles: where rows of a are so few
+// that reading is what takes the time, or where rows of b lie so that the lines of a tile share the sets of the caches.
+func (p *product) fewRows(rows, columns int) bool {
+	switch {
+	case p.right != rightN:
+		return false
+	case rows == 1:
+		return true
+	case columns < 256:
+		return false
+	case level == avx512:
+		return rows <= 4 && p.ldb >= farLd || rows <= wideRows() && p.k*p.n >= blocking.right
+	}
+	return rows <= 8 || rows <= 16 && p.ldb >= farLd
+}
+
+// few computes columns c0 to c1 of few rows, from b [k, n]: eight rows of b at a time, each a stream from end to end.
+func (p *product) few(r0, r1, c0, c1 int) {
+	const most, steps = 4, 8 // of rows and of steps at a time
+	rows := r1 - r0
+	columns := 2048
+	var s *scratch
+	if rows > 1 {
+		s = scratches.get()
+		s.room()
+		columns = min(1024, (len(s.b)-1024)/rows-16) / PanelCols * PanelCols
+	}
+	var x [most * steps]float32
 	for lo := c0; lo < c1; lo += columns {
 		hi := min(lo+columns, c1)
-		c := p.c[r*p.ldc+lo : r*p.ldc+hi]
-		p.start(c, r, lo, hi)
-		for k := 0; k < p.k; {
-			n := 1
-			if k+8 <= p.k {
-				n = 8
+		for r := r0; r < r1; r++ {
+			p.start(p.c[r*p.ldc+lo:r*p.ldc+hi], r, lo, hi)
+		}
+		sums, ld := p.c[r0*p.ldc+lo:], p.ldc
+		if rows > 1 {
+			// Rows of c and of b that are a page apart, and begin at the same place of a page, would share the sets of
+			// the first cache: the sums are kept elsewhere, half a page away from their columns of b.
+			at := (uintptr(unsafe.Pointer(&p.b[lo])) - uintptr(unsafe.Pointer(&s.b[0])) + 2048) % 4096 / 4
+			sums, ld = s.b[at:], hi-lo+16
+			for r := range rows {
+				copy(sums[r*ld:], p.c[(r0+r)*p.ldc+lo:(r0+r)*p.ldc+hi])
 			}
-			addRows(n, c, &x[k], &p.b[k*p.ldb+lo], 4*p.ldb)
-			k += n
+		}
+		for k, n := 0, 0; k < p.k; k += n {
+			n = 1
+			if k+steps <= p.k {
+				n = steps
+			}
+			for r, m := 0, 0; r < rows; r += m {
+				// As even as can be.
+				left := (rows - r + most - 1) / most
+				m = (rows - r + left - 1) / left
+				a, lda := x[:], steps
+				if p.leftT {
+					for l := range n {
+						for i, v := range p.a[(k+l)*p.lda+r0+r:][:m] {
+							x[i*steps+l] = v
+						}
+					}
+				} else {
+					a, lda = p.a[(r0+r)*p.lda+k:], p.lda
+				}
+				addRows(m, n, sums[r*ld:], a, p.b[k*p.ldb+lo:], ld, lda, p.ldb, hi-lo)
+			}
+		}
+		for r := 0; rows > 1 && r < rows; r++ {
+			copy(p.c[(r0+r)*p.ldc+lo:(r0+r)*p.ldc+hi], sums[r*ld:])
 		}
 	}
-	p.finish(r, r+1, c0, c1)
+	if s != nil {
+		scratches.put(s)
+	}
+	p.finish(r0, r1, c0, c1)
 }
 
 // rightRows is the most rows that are multiplied with a transposed b as it lies.
@@ -469,17 +520,12 @@ func (p *product) narrow(r0, r1, c0, c1 int) {
 	p.finish(r0, r1, c0, c1)
 }
 
-// addRows adds n rows of b, 8 or 1 of them, times the elements of x to c.
-func addRows(n int, c []float32, x, b *float32, ld int) {
-	switch {
-	case level == avx512 && n == 8:
-		addRows8AVX512(&c[0], x, b, ld, len(c))
-	case level == avx512:
-		addRows1AVX512(&c[0], x, b, ld, len(c))
-	case n == 8:
-		addRows8AVX2(&c[0], x, b, ld, len(c))
-	default:
-		addRows1AVX2(&c[0], x, b, ld, len(c))
+// addRows adds the product of m rows of x, of steps elements, and as many rows of b to m rows of c.
+func addRows(m, steps int, c, x, b []float32, ldc, ldx, ldb, n int) {
+	if level == avx512 {
+		addRowsAVX512(m, steps, &c[0], &x[0], &b[0], 4*ldc, 4*ldx, 4*ldb, n)
+	} else {
+		addRowsAVX2(m, steps, &c[0], &x[0], &b[0], 4*ldc, 4*ldx, 4*ldb, n)
 	}
 }
 

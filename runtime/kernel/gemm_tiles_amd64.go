@@ -14,15 +14,53 @@ func packPanelAVX512(dst, src *float32, ld, k, cols int)
 //go:noescape
 func packRowsAVX512(dst, src *float32, ld, k, cols int)
 
-// addRows8AVX512 adds x[0]·b[0] to x[7]·b[7], in this order, to c. Rows of b have n elements and are ld bytes apart.
+// addRows1x8AVX512 adds to 1 rows of c, of n elements, as many rows of x, of 8 elements, times rows of b, in
+// order. Rows are ldc, ldx and ldb bytes apart.
 //
 //go:noescape
-func addRows8AVX512(c, x, b *float32, ld, n int)
+func addRows1x8AVX512(c, x, b *float32, ldc, ldx, ldb, n int)
 
-// addRows1AVX512 adds x[0]·b[0] to x[0]·b[0], in this order, to c. Rows of b have n elements and are ld bytes apart.
+// addRows1x1AVX512 adds to 1 rows of c, of n elements, as many rows of x, of 1 elements, times rows of b, in
+// order. Rows are ldc, ldx and ldb bytes apart.
 //
 //go:noescape
-func addRows1AVX512(c, x, b *float32, ld, n int)
+func addRows1x1AVX512(c, x, b *float32, ldc, ldx, ldb, n int)
+
+// addRows2x8AVX512 adds to 2 rows of c, of n elements, as many rows of x, of 8 elements, times rows of b, in
+// order. Rows are ldc, ldx and ldb bytes apart.
+//
+//go:noescape
+func addRows2x8AVX512(c, x, b *float32, ldc, ldx, ldb, n int)
+
+// addRows2x1AVX512 adds to 2 rows of c, of n elements, as many rows of x, of 1 elements, times rows of b, in
+// order. Rows are ldc, ldx and ldb bytes apart.
+//
+//go:noescape
+func addRows2x1AVX512(c, x, b *float32, ldc, ldx, ldb, n int)
+
+// addRows3x8AVX512 adds to 3 rows of c, of n elements, as many rows of x, of 8 elements, times rows of b, in
+// order. Rows are ldc, ldx and ldb bytes apart.
+//
+//go:noescape
+func addRows3x8AVX512(c, x, b *float32, ldc, ldx, ldb, n int)
+
+// addRows3x1AVX512 adds to 3 rows of c, of n elements, as many rows of x, of 1 elements, times rows of b, in
+// order. Rows are ldc, ldx and ldb bytes apart.
+//
+//go:noescape
+func addRows3x1AVX512(c, x, b *float32, ldc, ldx, ldb, n int)
+
+// addRows4x8AVX512 adds to 4 rows of c, of n elements, as many rows of x, of 8 elements, times rows of b, in
+// order. Rows are ldc, ldx and ldb bytes apart.
+//
+//go:noescape
+func addRows4x8AVX512(c, x, b *float32, ldc, ldx, ldb, n int)
+
+// addRows4x1AVX512 adds to 4 rows of c, of n elements, as many rows of x, of 1 elements, times rows of b, in
+// order. Rows are ldc, ldx and ldb bytes apart.
+//
+//go:noescape
+func addRows4x1AVX512(c, x, b *float32, ldc, ldx, ldb, n int)
 
 // gemmN1x1AVX512 computes a tile of 1 rows and up to 16 columns, see tile.
 //
@@ -344,15 +382,53 @@ func packPanelAVX2(dst, src *float32, ld, k, cols int)
 //go:noescape
 func packRowsAVX2(dst, src *float32, ld, k, cols int)
 
-// addRows8AVX2 adds x[0]·b[0] to x[7]·b[7], in this order, to c. Rows of b have n elements and are ld bytes apart.
+// addRows1x8AVX2 adds to 1 rows of c, of n elements, as many rows of x, of 8 elements, times rows of b, in
+// order. Rows are ldc, ldx and ldb bytes apart.
 //
 //go:noescape
-func addRows8AVX2(c, x, b *float32, ld, n int)
+func addRows1x8AVX2(c, x, b *float32, ldc, ldx, ldb, n int)
 
-// addRows1AVX2 adds x[0]·b[0] to x[0]·b[0], in this order, to c. Rows of b have n elements and are ld bytes apart.
+// addRows1x1AVX2 adds to 1 rows of c, of n elements, as many rows of x, of 1 elements, times rows of b, in
+// order. Rows are ldc, ldx and ldb bytes apart.
 //
 //go:noescape
-func addRows1AVX2(c, x, b *float32, ld, n int)
+func addRows1x1AVX2(c, x, b *float32, ldc, ldx, ldb, n int)
+
+// addRows2x8AVX2 adds to 2 rows of c, of n elements, as many rows of x, of 8 elements, times rows of b, in
+// order. Rows are ldc, ldx and ldb bytes apart.
+//
+//go:noescape
+func addRows2x8AVX2(c, x, b *float32, ldc, ldx, ldb, n int)
+
+// addRows2x1AVX2 adds to 2 rows of c, of n elements, as many rows of x, of 1 elements, times rows of b, in
+// order. Rows are ldc, ldx and ldb bytes apart.
+//
+//go:noescape
+func addRows2x1AVX2(c, x, b *float32, ldc, ldx, ldb, n int)
+
+// addRows3x8AVX2 adds to 3 rows of c, of n elements, as many rows of x, of 8 elements, times rows of b, in
+// order. Rows are ldc, ldx and ldb bytes apart.
+//
+//go:noescape
+func addRows3x8AVX2(c, x, b *float32, ldc, ldx, ldb, n int)
+
+// addRows3x1AVX2 adds to 3 rows of c, of n elements, as many rows of x, of 1 elements, times rows of b, in
+// order. Rows are ldc, ldx and ldb bytes apart.
+//
+//go:noescape
+func addRows3x1AVX2(c, x, b *float32, ldc, ldx, ldb, n int)
+
+// addRows4x8AVX2 adds to 4 rows of c, of n elements, as many rows of x, of 8 elements, times rows of b, in
+// order. Rows are ldc, ldx and ldb bytes apart.
+//
+//go:noescape
+func addRows4x8AVX2(c, x, b *float32, ldc, ldx, ldb, n int)
+
+// addRows4x1AVX2 adds to 4 rows of c, of n elements, as many rows of x, of 1 elements, times rows of b, in
+// order. Rows are ldc, ldx and ldb bytes apart.
+//
+//go:noescape
+func addRows4x1AVX2(c, x, b *float32, ldc, ldx, ldb, n int)
 
 // gemmN1x1AVX2 computes a tile of 1 rows and up to 8 columns, see tile.
 //
