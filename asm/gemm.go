@@ -63,7 +63,7 @@ func emitGemm(ctx *file) {
 	for _, wide := range []bool{true, false} {
 		a := &asm{Context: ctx.Context, file: ctx, wide: wide}
 		a.packPanel()
-		a.packRows()
+		a.packTiles()
 		for m := 1; m <= maxRowsAdd; m++ {
 			a.addRows(m, stepsAdd)
 			a.addRows(m, 1)

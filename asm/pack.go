@@ -51,25 +51,48 @@ func (a *asm) packPanel() {
 	a.ret()
 }
 
-// packRows emits the copy of up to a vector of columns of k rows.
-func (a *asm) packRows() {
-	a.function("packRows", "func(dst, src *float32, ld, k, cols int)",
-		"packRows"+a.suffix()+" copies k rows of cols columns, ld bytes apart, to rows of one vector.")
-	dst, src, ld, k, cols := a.GP64(), a.GP64(), a.GP64(), a.GP64(), a.GP64()
-	a.Load(a.Param("dst"), dst)
-	a.Load(a.Param("src"), src)
-	a.Load(a.Param("ld"), ld)
-	a.Load(a.Param("k"), k)
-	a.Load(a.Param("cols"), cols)
-	m := a.mask(cols, 0)
-	a.Label("loop")
-	v := a.vec()
-	a.maskedLoad(mem(src, 0), m, v)
-	a.VMOVUPS(v, mem(dst, 0))
-	a.ADDQ(ld, src)
-	a.ADDQ(operand.U32(uint32(4*a.lanes())), dst)
-	a.DECQ(k)
-	a.JNZ(operand.LabelRef("loop"))
+// packTiles emits the copy of columns for tiles of a height: some rows of all tiles at a time, so that rows are read
+// from end to end.
+func (a *asm) packTiles() {
+	a.function("packTiles", "func(dst, src *float32, ld, k, tiles, height, apart int)",
+		"packTiles"+a.suffix()+" copies k rows, ld bytes apart, of tiles times height columns: those of a tile to",
+		"rows of one vector, those of the next tile apart bytes behind.")
+	param := func(name string) reg.GPVirtual {
+		r := a.GP64()
+		a.Load(a.Param(name), r)
+		return r
+	}
+	dst, src, rows := param("dst"), param("src"), a.rowsAt(param("ld"), 4)
+	k, height, apart := param("k"), param("height"), param("apart")
+	m := a.mask(height, 0)
+	for _, n := range []int{4, 1} {
+		loop, end := a.label("rows"), a.label("end")
+		a.SUBQ(operand.Imm(uint64(n)), k)
+		a.JL(operand.LabelRef(end))
+		a.Label(loop)
+		from, to, left, tile := a.GP64(), a.GP64(), param("tiles"), a.label("tiles")
+		a.MOVQ(src, from)
+		a.MOVQ(dst, to)
+		a.Label(tile)
+		for i, v := range a.vecs(n) {
+			a.maskedLoad(rows.mem(from, i, 0), m, v)
+			a.VMOVUPS(v, mem(to, 4*a.lanes()*i))
+		}
+		a.LEAQ(memx(from, height, 4, 0), from)
+		a.ADDQ(apart, to)
+		a.DECQ(left)
+		a.JNZ(operand.LabelRef(tile))
+		if n == 1 {
+			a.ADDQ(rows[1], src)
+		} else {
+			a.LEAQ(memx(src, rows[1], uint8(n), 0), src)
+		}
+		a.ADDQ(operand.U32(uint32(4*a.lanes()*n)), dst)
+		a.SUBQ(operand.Imm(uint64(n)), k)
+		a.JGE(operand.LabelRef(loop))
+		a.Label(end)
+		a.ADDQ(operand.Imm(uint64(n)), k)
+	}
 	a.ret()
 }
 

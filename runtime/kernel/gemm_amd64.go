@@ -311,8 +311,8 @@ func (p *product) block(r0, r1, c0, c1 int) {
 				at := r * row
 				t.stepA = uintptr(4 * height * row)
 				if packA && p.leftT {
-					at = i * kc * leftLanes()
-					t.stepA = uintptr(4 * kc * leftLanes())
+					at = i * packedTile(kc)
+					t.stepA = uintptr(4 * packedTile(kc))
 				}
 				t.tiles = n
 				for h := 0; h < w; {
@@ -529,18 +529,24 @@ func addRows(m, steps int, c, x, b []float32, ldc, ldx, ldb, n int) {
 	}
 }
 
-// A heights is how rows are cut into tiles, as evenly as they can be: the first tall of them one row higher.
-type heights struct{ tiles, tall, low int }
+// A heights is how rows are cut into tiles: the first tall ones of height high, the others of height low.
+type heights struct{ tiles, tall, high, low int }
 
+// tilesOf cuts rows into tiles: as evenly as they can be at AVX-512; at AVX2, where only the tallest have enough sums
+// for their latency not to show, and those of one and two rows, which are wider, into the tallest and what is left.
 func tilesOf(rows int) heights {
-	n := (rows + maxTileRows() - 1) / maxTileRows()
-	return heights{tiles: n, tall: rows % n, low: rows / n}
+	most := maxTileRows()
+	n := (rows + most - 1) / most
+	if level == avx2 {
+		return heights{tiles: n, tall: rows / most, high: most, low: rows % most}
+	}
+	return heights{tiles: n, tall: rows % n, high: rows/n + 1, low: rows / n}
 }
 
 // next is the height of tile i and how many of this height there are from there on.
 func (h heights) next(i int) (n, height int) {
 	if i < h.tall {
-		return h.tall - i, h.low + 1
+		return h.tall - i, h.high
 	}
 	return h.tiles - i, h.low
 }
@@ -591,10 +597,13 @@ func (s *scratch) packRight(b []float32, ldb, kc, cols int, pack func(dst, b []f
 	}
 }
 
+// packedTile is how far apart the tiles of an a [k, m] lie that was copied: not so that they share sets of the cache.
+func packedTile(kc int) int { return kc*leftLanes() + 16 }
+
 // packLeft copies a block of a, kc steps of rows rows, to where tiles follow each other. It returns the copy and the
 // distance between its rows.
 func (s *scratch) packLeft(left []float32, lda, rows int, h heights, kc int, leftT bool) ([]float32, int) {
-	if n := max(rows*(kc+16), h.tiles*kc*leftLanes()); len(s.a) < n {
+	if n := max(rows*(kc+16), h.tiles*packedTile(kc)); len(s.a) < n {
 		s.a = make([]float32, n)
 	}
 	if !leftT {
@@ -604,15 +613,15 @@ func (s *scratch) packLeft(left []float32, lda, rows int, h heights, kc int, lef
 		}
 		return s.a, ld
 	}
-	for i, r := 0, 0; i < h.tiles; i++ {
-		_, height := h.next(i)
-		to, from := &s.a[i*kc*leftLanes()], &left[r]
+	for i, r := 0, 0; i < h.tiles; {
+		n, height := h.next(i)
+		to, from := &s.a[i*packedTile(kc)], &left[r]
 		if level == avx512 {
-			packRowsAVX512(to, from, 4*lda, kc, height)
+			packTilesAVX512(to, from, 4*lda, kc, n, height, 4*packedTile(kc))
 		} else {
-			packRowsAVX2(to, from, 4*lda, kc, height)
+			packTilesAVX2(to, from, 4*lda, kc, n, height, 4*packedTile(kc))
 		}
-		r += height
+		i, r = i+n, r+n*height
 	}
 	return s.a, 0
 }

@@ -9,10 +9,11 @@ package kernel
 //go:noescape
 func packPanelAVX512(dst, src *float32, ld, k, cols int)
 
-// packRowsAVX512 copies k rows of cols columns, ld bytes apart, to rows of one vector.
+// packTilesAVX512 copies k rows, ld bytes apart, of tiles times height columns: those of a tile to
+// rows of one vector, those of the next tile apart bytes behind.
 //
 //go:noescape
-func packRowsAVX512(dst, src *float32, ld, k, cols int)
+func packTilesAVX512(dst, src *float32, ld, k, tiles, height, apart int)
 
 // addRows1x8AVX512 adds to 1 rows of c, of n elements, as many rows of x, of 8 elements, times rows of b, in
 // order. Rows are ldc, ldx and ldb bytes apart.
@@ -377,10 +378,11 @@ func gemmT3x4AVX512(t *tile)
 //go:noescape
 func packPanelAVX2(dst, src *float32, ld, k, cols int)
 
-// packRowsAVX2 copies k rows of cols columns, ld bytes apart, to rows of one vector.
+// packTilesAVX2 copies k rows, ld bytes apart, of tiles times height columns: those of a tile to
+// rows of one vector, those of the next tile apart bytes behind.
 //
 //go:noescape
-func packRowsAVX2(dst, src *float32, ld, k, cols int)
+func packTilesAVX2(dst, src *float32, ld, k, tiles, height, apart int)
 
 // addRows1x8AVX2 adds to 1 rows of c, of n elements, as many rows of x, of 8 elements, times rows of b, in
 // order. Rows are ldc, ldx and ldb bytes apart.

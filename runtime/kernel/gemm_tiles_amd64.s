@@ -78,31 +78,76 @@ part:
 	VZEROUPPER
 	RET
 
-// func packRowsAVX512(dst *float32, src *float32, ld int, k int, cols int)
+// func packTilesAVX512(dst *float32, src *float32, ld int, k int, tiles int, height int, apart int)
 // Requires: AVX, AVX512F, BMI2, CMOV
-TEXT ·packRowsAVX512(SB), NOSPLIT, $0-40
+TEXT ·packTilesAVX512(SB), NOSPLIT, $0-56
 	MOVQ    dst+0(FP), AX
 	MOVQ    src+8(FP), CX
 	MOVQ    ld+16(FP), DX
-	MOVQ    k+24(FP), BX
-	MOVQ    cols+32(FP), SI
-	XORQ    DI, DI
-	CMPQ    SI, DI
-	CMOVQLT DI, SI
-	MOVQ    $0x00000010, DI
-	CMPQ    SI, DI
-	CMOVQGT DI, SI
-	MOVQ    $-1, DI
-	BZHIQ   SI, DI, DI
-	KMOVW   DI, K1
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    k+24(FP), SI
+	MOVQ    height+40(FP), DI
+	MOVQ    apart+48(FP), R8
+	MOVQ    DI, R9
+	XORQ    R10, R10
+	CMPQ    R9, R10
+	CMOVQLT R10, R9
+	MOVQ    $0x00000010, R10
+	CMPQ    R9, R10
+	CMOVQGT R10, R9
+	MOVQ    $-1, R10
+	BZHIQ   R9, R10, R10
+	KMOVW   R10, K1
+	SUBQ    $0x04, SI
+	JL      end2
 
-loop:
-	VMOVUPS.Z (CX), K1, Z0
-	VMOVUPS   Z0, (AX)
+rows1:
+	MOVQ tiles+32(FP), R11
+	MOVQ CX, R9
+	MOVQ AX, R10
+
+tiles3:
+	VMOVUPS.Z (R9), K1, Z0
+	VMOVUPS   Z0, (R10)
+	VMOVUPS.Z (R9)(DX*1), K1, Z0
+	VMOVUPS   Z0, 64(R10)
+	VMOVUPS.Z (R9)(DX*2), K1, Z0
+	VMOVUPS   Z0, 128(R10)
+	VMOVUPS.Z (R9)(BX*1), K1, Z0
+	VMOVUPS   Z0, 192(R10)
+	LEAQ      (R9)(DI*4), R9
+	ADDQ      R8, R10
+	DECQ      R11
+	JNZ       tiles3
+	LEAQ      (CX)(DX*4), CX
+	ADDQ      $0x00000100, AX
+	SUBQ      $0x04, SI
+	JGE       rows1
+
+end2:
+	ADDQ $0x04, SI
+	SUBQ $0x01, SI
+	JL   end5
+
+rows4:
+	MOVQ tiles+32(FP), R10
+	MOVQ CX, BX
+	MOVQ AX, R9
+
+tiles6:
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS   Z0, (R9)
+	LEAQ      (BX)(DI*4), BX
+	ADDQ      R8, R9
+	DECQ      R10
+	JNZ       tiles6
 	ADDQ      DX, CX
 	ADDQ      $0x00000040, AX
-	DECQ      BX
-	JNZ       loop
+	SUBQ      $0x01, SI
+	JGE       rows4
+
+end5:
+	ADDQ $0x01, SI
 	VZEROUPPER
 	RET
 
@@ -19448,31 +19493,76 @@ part:
 	VZEROUPPER
 	RET
 
-// func packRowsAVX2(dst *float32, src *float32, ld int, k int, cols int)
+// func packTilesAVX2(dst *float32, src *float32, ld int, k int, tiles int, height int, apart int)
 // Requires: AVX, CMOV
-TEXT ·packRowsAVX2(SB), NOSPLIT, $0-40
+TEXT ·packTilesAVX2(SB), NOSPLIT, $0-56
 	MOVQ    dst+0(FP), AX
 	MOVQ    src+8(FP), CX
 	MOVQ    ld+16(FP), DX
-	MOVQ    k+24(FP), BX
-	MOVQ    cols+32(FP), SI
-	XORQ    DI, DI
-	CMPQ    SI, DI
-	CMOVQLT DI, SI
-	MOVQ    $0x00000008, DI
-	CMPQ    SI, DI
-	CMOVQGT DI, SI
-	LEAQ    laneMasks<>+32(SB), DI
-	NEGQ    SI
-	VMOVDQU (DI)(SI*4), Y0
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    k+24(FP), SI
+	MOVQ    height+40(FP), DI
+	MOVQ    apart+48(FP), R8
+	MOVQ    DI, R9
+	XORQ    R10, R10
+	CMPQ    R9, R10
+	CMOVQLT R10, R9
+	MOVQ    $0x00000008, R10
+	CMPQ    R9, R10
+	CMOVQGT R10, R9
+	LEAQ    laneMasks<>+32(SB), R10
+	NEGQ    R9
+	VMOVDQU (R10)(R9*4), Y0
+	SUBQ    $0x04, SI
+	JL      end2
 
-loop:
-	VMASKMOVPS (CX), Y0, Y1
-	VMOVUPS    Y1, (AX)
+rows1:
+	MOVQ tiles+32(FP), R11
+	MOVQ CX, R9
+	MOVQ AX, R10
+
+tiles3:
+	VMASKMOVPS (R9), Y0, Y1
+	VMOVUPS    Y1, (R10)
+	VMASKMOVPS (R9)(DX*1), Y0, Y1
+	VMOVUPS    Y1, 32(R10)
+	VMASKMOVPS (R9)(DX*2), Y0, Y1
+	VMOVUPS    Y1, 64(R10)
+	VMASKMOVPS (R9)(BX*1), Y0, Y1
+	VMOVUPS    Y1, 96(R10)
+	LEAQ       (R9)(DI*4), R9
+	ADDQ       R8, R10
+	DECQ       R11
+	JNZ        tiles3
+	LEAQ       (CX)(DX*4), CX
+	ADDQ       $0x00000080, AX
+	SUBQ       $0x04, SI
+	JGE        rows1
+
+end2:
+	ADDQ $0x04, SI
+	SUBQ $0x01, SI
+	JL   end5
+
+rows4:
+	MOVQ tiles+32(FP), R10
+	MOVQ CX, BX
+	MOVQ AX, R9
+
+tiles6:
+	VMASKMOVPS (BX), Y0, Y1
+	VMOVUPS    Y1, (R9)
+	LEAQ       (BX)(DI*4), BX
+	ADDQ       R8, R9
+	DECQ       R10
+	JNZ        tiles6
 	ADDQ       DX, CX
 	ADDQ       $0x00000020, AX
-	DECQ       BX
-	JNZ        loop
+	SUBQ       $0x01, SI
+	JGE        rows4
+
+end5:
+	ADDQ $0x01, SI
 	VZEROUPPER
 	RET
 
