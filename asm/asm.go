@@ -90,6 +90,9 @@ func vecRange(o op, v *vec, lo, hi int) {
 		b.WriteString("\tdefault:\n\t\tpanic(\"kernel: no such elementwise kernel\")\n\t}\n}\n")
 	}
 	b.WriteString(`
+// keep, in place of a number of vectors, is two that are copied to a panel on the way.
+const keep = 3
+
 // run calls the kernel for rows rows and across vectors of columns.
 func (t *tile) run(rows, across int, leftT bool) {
 	switch {
@@ -117,6 +120,9 @@ func (t *tile) run(rows, across int, leftT bool) {
 						fmt.Fprintf(&b, "\tcase %d<<3 | %d:\n\t\tgemm%s%dx%d%s(t)\n", r, across, form, r, across,
 							suffix)
 					}
+				}
+				if r >= minRowsKeep(rows) {
+					fmt.Fprintf(&b, "\tcase %d<<3 | keep:\n\t\tgemm%s%dx2Keep%s(t)\n", r, form, r, suffix)
 				}
 			}
 			b.WriteString("\t}\n}\n")

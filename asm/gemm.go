@@ -34,6 +34,7 @@ const (
 	tileNextC
 	tileNextInit
 	tileNextInit2
+	tileKeep
 	// Where a call is.
 	tileAtA
 	tileAtB
@@ -58,6 +59,15 @@ const (
 	stepsAdd   = 8
 )
 
+// minRowsKeep is the number of rows of the lowest tile that keeps the panel of b that it reads, where the tallest has
+// most rows: the first of four tiles or more at AVX-512, of two or more at AVX2.
+func minRowsKeep(most int) int {
+	if most == maxRowsAVX512 {
+		return 11
+	}
+	return most
+}
+
 func emitGemm(ctx *file) {
 	maskTable(ctx)
 	for _, wide := range []bool{true, false} {
@@ -74,11 +84,14 @@ func emitGemm(ctx *file) {
 		}
 		for _, leftT := range []bool{false, true} {
 			for r := 1; r <= rows; r++ {
-				a.tile(r, 1, leftT)
-				a.tile(r, 2, leftT)
+				a.tile(r, 1, leftT, false)
+				a.tile(r, 2, leftT, false)
 			}
 			for r := 1; r <= rowsWide; r++ {
-				a.tile(r, 4, leftT)
+				a.tile(r, 4, leftT, false)
+			}
+			for r := minRowsKeep(rows); r <= rows; r++ {
+				a.tile(r, 2, leftT, true)
 			}
 		}
 	}
@@ -98,17 +111,19 @@ func maskTable(ctx *file) {
 }
 
 // tile emits a product of rows rows of a and across vectors of columns of b. The sums stay in registers from start to
-// end. The third and fourth vector at AVX-512 lie in the next panel of b.
-func (a *asm) tile(rows, across int, leftT bool) {
+// end. The third and fourth vector at AVX-512 lie in the next panel of b. With keep, b is copied to a panel on the way.
+func (a *asm) tile(rows, across int, leftT, keep bool) {
 	form := "N"
 	if leftT {
 		form = "T"
 	}
 	w := a.lanes()
-	name := fmt.Sprintf("gemm%s%dx%d", form, rows, across)
+	name, what := fmt.Sprintf("gemm%s%dx%d", form, rows, across), "computes tiles"
+	if keep {
+		name, what = name+"Keep", "copies b to a panel, and computes a tile"
+	}
 	a.function(name, "func(t *tile)",
-		fmt.Sprintf("%s%s computes a tile of %d rows and up to %d columns, see tile.", name, a.suffix(), rows,
-			across*w))
+		fmt.Sprintf("%s%s %s of %d rows and up to %d columns, see tile.", name, a.suffix(), what, rows, across*w))
 	t := a.GP64()
 	a.Load(a.Param("t"), t)
 	load := func(off int) reg.GPVirtual {
@@ -252,6 +267,10 @@ func (a *asm) tile(rows, across int, leftT bool) {
 		pb2 = load(tilePanel)
 		a.ADDQ(pb, pb2)
 	}
+	var kept reg.GPVirtual
+	if keep {
+		kept = load(tileKeep)
+	}
 	b := a.vecs(across)
 	s := [2]reg.VecVirtual{a.vec(), a.vec()}
 	step := func(i int) {
@@ -260,6 +279,9 @@ func (a *asm) tile(rows, across int, leftT bool) {
 				a.VMOVUPS(after(pb2, ldb, ldb3, i, 4*w*(n-2)), v)
 			} else {
 				a.VMOVUPS(after(pb, ldb, ldb3, i, 4*w*n), v)
+			}
+			if keep {
+				a.VMOVUPS(v, mem(kept, 128*i+4*w*n))
 			}
 		}
 		for r := range acc {
@@ -272,8 +294,9 @@ func (a *asm) tile(rows, across int, leftT bool) {
 	}
 	// What the next tiles will want is fetched on the way, two lines of each stream a round: c of the tile below, whose
 	// rows lie far apart, and the next panel of b.
-	below, ldBelow, left := load(tileAtC), load(tileLdc), a.GP64()
-	{
+	var below, ldBelow, left reg.GPVirtual
+	if !keep { // which has too few registers
+		below, ldBelow, left = load(tileAtC), load(tileLdc), a.GP64()
 		x := a.GP64()
 		a.IMUL3Q(operand.Imm(uint64(rows)), ldBelow, x)
 		a.ADDQ(x, below)
@@ -286,6 +309,9 @@ func (a *asm) tile(rows, across int, leftT bool) {
 		a.ADDQ(ld, p)
 	}
 	advance := func(n int) {
+		if keep {
+			a.ADDQ(operand.U32(uint32(128*n)), kept)
+		}
 		forward := func(p, ld reg.Register) {
 			if n == 1 {
 				a.ADDQ(ld, p)
@@ -314,7 +340,7 @@ func (a *asm) tile(rows, across int, leftT bool) {
 	a.Label(loop)
 	for i := range unroll {
 		step(i)
-		if i == 0 {
+		if i == 0 && !keep {
 			prefetch(below, ldBelow)
 			a.SUBQ(operand.Imm(1), left)
 			a.CMOVQCS(a.laneMasks.Offset(32), ldBelow)
@@ -377,6 +403,9 @@ func (a *asm) tile(rows, across int, leftT bool) {
 	move(tileAtC, tileNextC)
 	move(tileAtInit, tileNextInit)
 	move(tileAtInit2, tileNextInit2)
+	if keep {
+		a.ADDQ(operand.U32(uint32(4*across*w)), mem(t, tileKeep))
+	}
 	a.DECQ(mem(t, tileColumns))
 	a.JNZ(operand.LabelRef(next))
 	a.ret()

@@ -270,6 +270,9 @@ func vecAVX2(o op, v *vec, lo, hi int) {
 	}
 }
 
+// keep, in place of a number of vectors, is two that are copied to a panel on the way.
+const keep = 3
+
 // run calls the kernel for rows rows and across vectors of columns.
 func (t *tile) run(rows, across int, leftT bool) {
 	switch {
@@ -336,18 +339,26 @@ func (t *tile) runNAVX512(shape int) {
 		gemmN11x1AVX512(t)
 	case 11<<3 | 2:
 		gemmN11x2AVX512(t)
+	case 11<<3 | keep:
+		gemmN11x2KeepAVX512(t)
 	case 12<<3 | 1:
 		gemmN12x1AVX512(t)
 	case 12<<3 | 2:
 		gemmN12x2AVX512(t)
+	case 12<<3 | keep:
+		gemmN12x2KeepAVX512(t)
 	case 13<<3 | 1:
 		gemmN13x1AVX512(t)
 	case 13<<3 | 2:
 		gemmN13x2AVX512(t)
+	case 13<<3 | keep:
+		gemmN13x2KeepAVX512(t)
 	case 14<<3 | 1:
 		gemmN14x1AVX512(t)
 	case 14<<3 | 2:
 		gemmN14x2AVX512(t)
+	case 14<<3 | keep:
+		gemmN14x2KeepAVX512(t)
 	}
 }
 
@@ -403,18 +414,26 @@ func (t *tile) runTAVX512(shape int) {
 		gemmT11x1AVX512(t)
 	case 11<<3 | 2:
 		gemmT11x2AVX512(t)
+	case 11<<3 | keep:
+		gemmT11x2KeepAVX512(t)
 	case 12<<3 | 1:
 		gemmT12x1AVX512(t)
 	case 12<<3 | 2:
 		gemmT12x2AVX512(t)
+	case 12<<3 | keep:
+		gemmT12x2KeepAVX512(t)
 	case 13<<3 | 1:
 		gemmT13x1AVX512(t)
 	case 13<<3 | 2:
 		gemmT13x2AVX512(t)
+	case 13<<3 | keep:
+		gemmT13x2KeepAVX512(t)
 	case 14<<3 | 1:
 		gemmT14x1AVX512(t)
 	case 14<<3 | 2:
 		gemmT14x2AVX512(t)
+	case 14<<3 | keep:
+		gemmT14x2KeepAVX512(t)
 	}
 }
 
@@ -448,6 +467,8 @@ func (t *tile) runNAVX2(shape int) {
 		gemmN6x1AVX2(t)
 	case 6<<3 | 2:
 		gemmN6x2AVX2(t)
+	case 6<<3 | keep:
+		gemmN6x2KeepAVX2(t)
 	}
 }
 
@@ -481,6 +502,8 @@ func (t *tile) runTAVX2(shape int) {
 		gemmT6x1AVX2(t)
 	case 6<<3 | 2:
 		gemmT6x2AVX2(t)
+	case 6<<3 | keep:
+		gemmT6x2KeepAVX2(t)
 	}
 }
 

@@ -31,6 +31,7 @@ type tile struct {
 	columns int
 	// From the end of a column to the start of the next.
 	nextA, nextB, nextC, nextInit, nextInit2 uintptr
+	keep                                     unsafe.Pointer // the panel that b is copied to by a tile that does
 	// Where the assembly is, which counts columns down as well. Pointers may not lie outside of what they point into.
 	_ [6]uintptr
 }
@@ -44,8 +45,9 @@ type blocks struct {
 	right int // a b with fewer elements than this is in the second cache, or nearly
 }
 
-// Steps along k of a block. A matrix that comes packed streams well from the second cache, and twice the steps halve
-// the traffic to c; twice as many again, where rows are so many that they are cut anyway.
+// Steps along k of a block. A matrix that comes packed, or that a tile packs for many others, streams well from the
+// second cache, and twice the steps halve the traffic to c; twice as many again, where rows are so many that they are
+// cut anyway.
 const (
 	stepsK          = 256
 	stepsPacked     = 512
@@ -67,22 +69,22 @@ func blocksFor(l2 int) blocks {
 
 var (
 	// A matrix whose rows are farLd elements apart or more has every row on another page, and powers of two fall on
-	// the same sets of the cache. From packRightTiles tiles on, two at AVX2, whose tiles take half a panel at a time,
-	// it pays to copy a panel of such a b [k, n] first; from packLeftRows rows and packLeftCols columns on, a block of
-	// such an a.
-	packRightTiles = 4
-	packLeftRows   = 48
-	packLeftCols   = 128
-	farLd          = 1024
+	// the same sets of the cache. From packLeftRows rows and packLeftCols columns on it pays to copy a block of such an
+	// a. See also keepsPanel.
+	packLeftRows = 48
+	packLeftCols = 128
+	farLd        = 1024
 
-	// From so many rows on, b is packed as a whole before the product, in parts of so many elements.
-	packAllRows = 384
-	packAllMost = 1 << 21
+	// From packAllRows rows on, a b that is transposed or has more than packAllSteps steps is packed as a whole before
+	// the product, in parts of packAllMost elements.
+	packAllRows  = 384
+	packAllSteps = stepsPacked
+	packAllMost  = 1 << 21
 )
 
 // scratch is where a task copies parts of its operands that lie badly in memory.
 type scratch struct {
-	b []float32 // two panels of stepsK steps
+	b []float32 // two panels of stepsK steps, or one of stepsPacked
 	a []float32 // a block of a, its rows padded so that they do not fall on the same cache sets
 	// The columns of c and of b that are computed as rows.
 	narrow []float32
@@ -94,7 +96,8 @@ func (p *product) run() {
 	switch {
 	case level == generic:
 		p.runGeneric()
-	case p.right != rightPacked && p.m >= packAllRows && p.n >= PanelCols && 0 < p.k && p.k <= packAllMost/PanelCols:
+	case p.m >= packAllRows && (p.right == rightT || p.right == rightN && p.k > packAllSteps) &&
+		p.n >= PanelCols && 0 < p.k && p.k <= packAllMost/PanelCols:
 		p.runPacked()
 	default:
 		p.runTiles()
@@ -157,6 +160,8 @@ func (p *product) cut(threads int) {
 // blockK is the largest number of steps along k that are added at a time.
 func (p *product) blockK() int {
 	switch {
+	case p.right == rightN && p.m >= packAllRows:
+		return stepsPacked
 	case p.right != rightPacked:
 		return stepsK
 	case p.m > blocking.left/stepsPacked:
@@ -249,10 +254,8 @@ func (p *product) block(r0, r1, c0, c1 int) {
 	}
 	heights := tilesOf(rows)
 	tiles := heights.tiles
-	far := p.ldb >= farLd && (tiles >= packRightTiles || level == avx2 && tiles >= 2)
-	packB := p.right == rightT || p.right == rightN && far
-	packA := rows >= packLeftRows && c1-c0 >= packLeftCols &&
-		(p.lda >= farLd || p.leftT && level == avx2 && p.lda >= packLeftCols)
+	keeps := p.keepsPanel(tiles)
+	packA := p.packsLeft(rows, c1-c0)
 	s := scratches.get()
 	var t tile
 	t.ldc = uintptr(4 * p.ldc)
@@ -292,15 +295,22 @@ func (p *product) block(r0, r1, c0, c1 int) {
 			case p.right == rightT:
 				s.packRight(p.b[c*p.ldb+k0:], p.ldb, kc, w, packPanelTNext, p.ldb)
 				b, t.ldb, t.panel = unsafe.Pointer(&s.b[0]), 4*PanelCols, 4*stepsK*PanelCols
-			case packB || w < PanelCols:
+			case w < PanelCols:
 				s.packRight(p.b[k0*p.ldb+c:], p.ldb, kc, w, packPanel, 1)
 				b, t.ldb, t.panel = unsafe.Pointer(&s.b[0]), 4*PanelCols, 4*stepsK*PanelCols
 			default:
 				b, t.ldb = unsafe.Pointer(&p.b[k0*p.ldb+c]), uintptr(4*p.ldb)
 			}
+			keeps := keeps && w == PanelCols // for the first tile
+			if keeps {
+				s.room()
+			}
 			left := p.fetch(&t, c+span, c1, k0, kc)
 			for i, r := 0, 0; i < tiles; {
 				n, height := heights.next(i)
+				if keeps {
+					n = 1
+				}
 				if left > 0 {
 					// A call of their own for the tiles that fetch the next panel.
 					rounds := w / leftLanes() / across(w, height) * (kc / 4)
@@ -325,8 +335,15 @@ func (p *product) block(r0, r1, c0, c1 int) {
 					columns := (w - h) / t.cols
 					t.columns = columns
 					t.a, t.b = unsafe.Pointer(&from[at]), unsafe.Add(b, 4*h)
+					if keeps {
+						t.keep = unsafe.Pointer(&s.b[h])
+						across = keep
+					}
 					p.call(&t, r0+r, c+h, k0, height, across)
 					h += columns * t.cols
+				}
+				if keeps {
+					b, t.ldb, keeps = unsafe.Pointer(&s.b[0]), 4*PanelCols, false
 				}
 				i, r = i+n, r+n*height
 			}
@@ -547,6 +564,27 @@ func tilesOf(rows int) heights {
 	return heights{tiles: n, tall: rows % n, high: rows/n + 1, low: rows / n}
 }
 
+// packsLeft reports whether so many rows of a are copied first, for so many columns of c.
+func (p *product) packsLeft(rows, cols int) bool {
+	if p.leftT && level == avx2 {
+		return rows > 6 && cols >= packLeftCols && p.lda >= 24
+	}
+	return rows >= packLeftRows && cols >= packLeftCols && p.lda >= farLd
+}
+
+// keepsPanel reports whether the first of tiles tiles copies the panel of b [k, n] that it reads, for the others to
+// read it there: where they are many enough for that to pay, and b lies so that its rows share sets of the cache. The
+// first tile is then one that can, see minRowsKeep in package asm.
+func (p *product) keepsPanel(tiles int) bool {
+	switch {
+	case p.right != rightN:
+		return false
+	case level == avx512:
+		return tiles >= 4 && (p.ldb >= farLd || p.m >= packAllRows)
+	}
+	return tiles >= 2 && p.ldb >= 128
+}
+
 // next is the height of tile i and how many of this height there are from there on.
 func (h heights) next(i int) (n, height int) {
 	if i < h.tall {
@@ -650,7 +688,7 @@ func (p *product) call(t *tile, r, c, k0, height, across int) {
 	t.c = unsafe.Pointer(&p.c[r*p.ldc+c])
 	p.tileStart(t, r, c, k0, rows, t.cols*t.columns)
 	// On to the next columns, from below the last tile.
-	width := uintptr(4 * across * leftLanes())
+	width := uintptr(4 * t.cols) // of whole vectors, if there are more than one of columns
 	t.nextA, t.nextB = -uintptr(t.tiles)*t.stepA, width
 	t.nextC = width - uintptr(rows)*t.ldc
 	t.nextInit, t.nextInit2 = width-uintptr(rows)*t.ldInit, width-uintptr(rows)*t.ldInit2

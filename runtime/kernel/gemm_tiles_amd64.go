@@ -63,315 +63,355 @@ func addRows4x8AVX512(c, x, b *float32, ldc, ldx, ldb, n int)
 //go:noescape
 func addRows4x1AVX512(c, x, b *float32, ldc, ldx, ldb, n int)
 
-// gemmN1x1AVX512 computes a tile of 1 rows and up to 16 columns, see tile.
+// gemmN1x1AVX512 computes tiles of 1 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmN1x1AVX512(t *tile)
 
-// gemmN1x2AVX512 computes a tile of 1 rows and up to 32 columns, see tile.
+// gemmN1x2AVX512 computes tiles of 1 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmN1x2AVX512(t *tile)
 
-// gemmN2x1AVX512 computes a tile of 2 rows and up to 16 columns, see tile.
+// gemmN2x1AVX512 computes tiles of 2 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmN2x1AVX512(t *tile)
 
-// gemmN2x2AVX512 computes a tile of 2 rows and up to 32 columns, see tile.
+// gemmN2x2AVX512 computes tiles of 2 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmN2x2AVX512(t *tile)
 
-// gemmN3x1AVX512 computes a tile of 3 rows and up to 16 columns, see tile.
+// gemmN3x1AVX512 computes tiles of 3 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmN3x1AVX512(t *tile)
 
-// gemmN3x2AVX512 computes a tile of 3 rows and up to 32 columns, see tile.
+// gemmN3x2AVX512 computes tiles of 3 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmN3x2AVX512(t *tile)
 
-// gemmN4x1AVX512 computes a tile of 4 rows and up to 16 columns, see tile.
+// gemmN4x1AVX512 computes tiles of 4 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmN4x1AVX512(t *tile)
 
-// gemmN4x2AVX512 computes a tile of 4 rows and up to 32 columns, see tile.
+// gemmN4x2AVX512 computes tiles of 4 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmN4x2AVX512(t *tile)
 
-// gemmN5x1AVX512 computes a tile of 5 rows and up to 16 columns, see tile.
+// gemmN5x1AVX512 computes tiles of 5 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmN5x1AVX512(t *tile)
 
-// gemmN5x2AVX512 computes a tile of 5 rows and up to 32 columns, see tile.
+// gemmN5x2AVX512 computes tiles of 5 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmN5x2AVX512(t *tile)
 
-// gemmN6x1AVX512 computes a tile of 6 rows and up to 16 columns, see tile.
+// gemmN6x1AVX512 computes tiles of 6 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmN6x1AVX512(t *tile)
 
-// gemmN6x2AVX512 computes a tile of 6 rows and up to 32 columns, see tile.
+// gemmN6x2AVX512 computes tiles of 6 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmN6x2AVX512(t *tile)
 
-// gemmN7x1AVX512 computes a tile of 7 rows and up to 16 columns, see tile.
+// gemmN7x1AVX512 computes tiles of 7 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmN7x1AVX512(t *tile)
 
-// gemmN7x2AVX512 computes a tile of 7 rows and up to 32 columns, see tile.
+// gemmN7x2AVX512 computes tiles of 7 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmN7x2AVX512(t *tile)
 
-// gemmN8x1AVX512 computes a tile of 8 rows and up to 16 columns, see tile.
+// gemmN8x1AVX512 computes tiles of 8 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmN8x1AVX512(t *tile)
 
-// gemmN8x2AVX512 computes a tile of 8 rows and up to 32 columns, see tile.
+// gemmN8x2AVX512 computes tiles of 8 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmN8x2AVX512(t *tile)
 
-// gemmN9x1AVX512 computes a tile of 9 rows and up to 16 columns, see tile.
+// gemmN9x1AVX512 computes tiles of 9 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmN9x1AVX512(t *tile)
 
-// gemmN9x2AVX512 computes a tile of 9 rows and up to 32 columns, see tile.
+// gemmN9x2AVX512 computes tiles of 9 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmN9x2AVX512(t *tile)
 
-// gemmN10x1AVX512 computes a tile of 10 rows and up to 16 columns, see tile.
+// gemmN10x1AVX512 computes tiles of 10 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmN10x1AVX512(t *tile)
 
-// gemmN10x2AVX512 computes a tile of 10 rows and up to 32 columns, see tile.
+// gemmN10x2AVX512 computes tiles of 10 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmN10x2AVX512(t *tile)
 
-// gemmN11x1AVX512 computes a tile of 11 rows and up to 16 columns, see tile.
+// gemmN11x1AVX512 computes tiles of 11 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmN11x1AVX512(t *tile)
 
-// gemmN11x2AVX512 computes a tile of 11 rows and up to 32 columns, see tile.
+// gemmN11x2AVX512 computes tiles of 11 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmN11x2AVX512(t *tile)
 
-// gemmN12x1AVX512 computes a tile of 12 rows and up to 16 columns, see tile.
+// gemmN12x1AVX512 computes tiles of 12 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmN12x1AVX512(t *tile)
 
-// gemmN12x2AVX512 computes a tile of 12 rows and up to 32 columns, see tile.
+// gemmN12x2AVX512 computes tiles of 12 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmN12x2AVX512(t *tile)
 
-// gemmN13x1AVX512 computes a tile of 13 rows and up to 16 columns, see tile.
+// gemmN13x1AVX512 computes tiles of 13 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmN13x1AVX512(t *tile)
 
-// gemmN13x2AVX512 computes a tile of 13 rows and up to 32 columns, see tile.
+// gemmN13x2AVX512 computes tiles of 13 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmN13x2AVX512(t *tile)
 
-// gemmN14x1AVX512 computes a tile of 14 rows and up to 16 columns, see tile.
+// gemmN14x1AVX512 computes tiles of 14 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmN14x1AVX512(t *tile)
 
-// gemmN14x2AVX512 computes a tile of 14 rows and up to 32 columns, see tile.
+// gemmN14x2AVX512 computes tiles of 14 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmN14x2AVX512(t *tile)
 
-// gemmN1x4AVX512 computes a tile of 1 rows and up to 64 columns, see tile.
+// gemmN1x4AVX512 computes tiles of 1 rows and up to 64 columns, see tile.
 //
 //go:noescape
 func gemmN1x4AVX512(t *tile)
 
-// gemmN2x4AVX512 computes a tile of 2 rows and up to 64 columns, see tile.
+// gemmN2x4AVX512 computes tiles of 2 rows and up to 64 columns, see tile.
 //
 //go:noescape
 func gemmN2x4AVX512(t *tile)
 
-// gemmN3x4AVX512 computes a tile of 3 rows and up to 64 columns, see tile.
+// gemmN3x4AVX512 computes tiles of 3 rows and up to 64 columns, see tile.
 //
 //go:noescape
 func gemmN3x4AVX512(t *tile)
 
-// gemmT1x1AVX512 computes a tile of 1 rows and up to 16 columns, see tile.
+// gemmN11x2KeepAVX512 copies b to a panel, and computes a tile of 11 rows and up to 32 columns, see tile.
+//
+//go:noescape
+func gemmN11x2KeepAVX512(t *tile)
+
+// gemmN12x2KeepAVX512 copies b to a panel, and computes a tile of 12 rows and up to 32 columns, see tile.
+//
+//go:noescape
+func gemmN12x2KeepAVX512(t *tile)
+
+// gemmN13x2KeepAVX512 copies b to a panel, and computes a tile of 13 rows and up to 32 columns, see tile.
+//
+//go:noescape
+func gemmN13x2KeepAVX512(t *tile)
+
+// gemmN14x2KeepAVX512 copies b to a panel, and computes a tile of 14 rows and up to 32 columns, see tile.
+//
+//go:noescape
+func gemmN14x2KeepAVX512(t *tile)
+
+// gemmT1x1AVX512 computes tiles of 1 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmT1x1AVX512(t *tile)
 
-// gemmT1x2AVX512 computes a tile of 1 rows and up to 32 columns, see tile.
+// gemmT1x2AVX512 computes tiles of 1 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmT1x2AVX512(t *tile)
 
-// gemmT2x1AVX512 computes a tile of 2 rows and up to 16 columns, see tile.
+// gemmT2x1AVX512 computes tiles of 2 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmT2x1AVX512(t *tile)
 
-// gemmT2x2AVX512 computes a tile of 2 rows and up to 32 columns, see tile.
+// gemmT2x2AVX512 computes tiles of 2 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmT2x2AVX512(t *tile)
 
-// gemmT3x1AVX512 computes a tile of 3 rows and up to 16 columns, see tile.
+// gemmT3x1AVX512 computes tiles of 3 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmT3x1AVX512(t *tile)
 
-// gemmT3x2AVX512 computes a tile of 3 rows and up to 32 columns, see tile.
+// gemmT3x2AVX512 computes tiles of 3 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmT3x2AVX512(t *tile)
 
-// gemmT4x1AVX512 computes a tile of 4 rows and up to 16 columns, see tile.
+// gemmT4x1AVX512 computes tiles of 4 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmT4x1AVX512(t *tile)
 
-// gemmT4x2AVX512 computes a tile of 4 rows and up to 32 columns, see tile.
+// gemmT4x2AVX512 computes tiles of 4 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmT4x2AVX512(t *tile)
 
-// gemmT5x1AVX512 computes a tile of 5 rows and up to 16 columns, see tile.
+// gemmT5x1AVX512 computes tiles of 5 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmT5x1AVX512(t *tile)
 
-// gemmT5x2AVX512 computes a tile of 5 rows and up to 32 columns, see tile.
+// gemmT5x2AVX512 computes tiles of 5 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmT5x2AVX512(t *tile)
 
-// gemmT6x1AVX512 computes a tile of 6 rows and up to 16 columns, see tile.
+// gemmT6x1AVX512 computes tiles of 6 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmT6x1AVX512(t *tile)
 
-// gemmT6x2AVX512 computes a tile of 6 rows and up to 32 columns, see tile.
+// gemmT6x2AVX512 computes tiles of 6 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmT6x2AVX512(t *tile)
 
-// gemmT7x1AVX512 computes a tile of 7 rows and up to 16 columns, see tile.
+// gemmT7x1AVX512 computes tiles of 7 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmT7x1AVX512(t *tile)
 
-// gemmT7x2AVX512 computes a tile of 7 rows and up to 32 columns, see tile.
+// gemmT7x2AVX512 computes tiles of 7 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmT7x2AVX512(t *tile)
 
-// gemmT8x1AVX512 computes a tile of 8 rows and up to 16 columns, see tile.
+// gemmT8x1AVX512 computes tiles of 8 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmT8x1AVX512(t *tile)
 
-// gemmT8x2AVX512 computes a tile of 8 rows and up to 32 columns, see tile.
+// gemmT8x2AVX512 computes tiles of 8 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmT8x2AVX512(t *tile)
 
-// gemmT9x1AVX512 computes a tile of 9 rows and up to 16 columns, see tile.
+// gemmT9x1AVX512 computes tiles of 9 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmT9x1AVX512(t *tile)
 
-// gemmT9x2AVX512 computes a tile of 9 rows and up to 32 columns, see tile.
+// gemmT9x2AVX512 computes tiles of 9 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmT9x2AVX512(t *tile)
 
-// gemmT10x1AVX512 computes a tile of 10 rows and up to 16 columns, see tile.
+// gemmT10x1AVX512 computes tiles of 10 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmT10x1AVX512(t *tile)
 
-// gemmT10x2AVX512 computes a tile of 10 rows and up to 32 columns, see tile.
+// gemmT10x2AVX512 computes tiles of 10 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmT10x2AVX512(t *tile)
 
-// gemmT11x1AVX512 computes a tile of 11 rows and up to 16 columns, see tile.
+// gemmT11x1AVX512 computes tiles of 11 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmT11x1AVX512(t *tile)
 
-// gemmT11x2AVX512 computes a tile of 11 rows and up to 32 columns, see tile.
+// gemmT11x2AVX512 computes tiles of 11 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmT11x2AVX512(t *tile)
 
-// gemmT12x1AVX512 computes a tile of 12 rows and up to 16 columns, see tile.
+// gemmT12x1AVX512 computes tiles of 12 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmT12x1AVX512(t *tile)
 
-// gemmT12x2AVX512 computes a tile of 12 rows and up to 32 columns, see tile.
+// gemmT12x2AVX512 computes tiles of 12 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmT12x2AVX512(t *tile)
 
-// gemmT13x1AVX512 computes a tile of 13 rows and up to 16 columns, see tile.
+// gemmT13x1AVX512 computes tiles of 13 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmT13x1AVX512(t *tile)
 
-// gemmT13x2AVX512 computes a tile of 13 rows and up to 32 columns, see tile.
+// gemmT13x2AVX512 computes tiles of 13 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmT13x2AVX512(t *tile)
 
-// gemmT14x1AVX512 computes a tile of 14 rows and up to 16 columns, see tile.
+// gemmT14x1AVX512 computes tiles of 14 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmT14x1AVX512(t *tile)
 
-// gemmT14x2AVX512 computes a tile of 14 rows and up to 32 columns, see tile.
+// gemmT14x2AVX512 computes tiles of 14 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmT14x2AVX512(t *tile)
 
-// gemmT1x4AVX512 computes a tile of 1 rows and up to 64 columns, see tile.
+// gemmT1x4AVX512 computes tiles of 1 rows and up to 64 columns, see tile.
 //
 //go:noescape
 func gemmT1x4AVX512(t *tile)
 
-// gemmT2x4AVX512 computes a tile of 2 rows and up to 64 columns, see tile.
+// gemmT2x4AVX512 computes tiles of 2 rows and up to 64 columns, see tile.
 //
 //go:noescape
 func gemmT2x4AVX512(t *tile)
 
-// gemmT3x4AVX512 computes a tile of 3 rows and up to 64 columns, see tile.
+// gemmT3x4AVX512 computes tiles of 3 rows and up to 64 columns, see tile.
 //
 //go:noescape
 func gemmT3x4AVX512(t *tile)
+
+// gemmT11x2KeepAVX512 copies b to a panel, and computes a tile of 11 rows and up to 32 columns, see tile.
+//
+//go:noescape
+func gemmT11x2KeepAVX512(t *tile)
+
+// gemmT12x2KeepAVX512 copies b to a panel, and computes a tile of 12 rows and up to 32 columns, see tile.
+//
+//go:noescape
+func gemmT12x2KeepAVX512(t *tile)
+
+// gemmT13x2KeepAVX512 copies b to a panel, and computes a tile of 13 rows and up to 32 columns, see tile.
+//
+//go:noescape
+func gemmT13x2KeepAVX512(t *tile)
+
+// gemmT14x2KeepAVX512 copies b to a panel, and computes a tile of 14 rows and up to 32 columns, see tile.
+//
+//go:noescape
+func gemmT14x2KeepAVX512(t *tile)
 
 // packPanelAVX2 copies k rows of cols columns, ld bytes apart, into a panel of 32 columns, with zeros beyond cols.
 //
@@ -432,142 +472,152 @@ func addRows4x8AVX2(c, x, b *float32, ldc, ldx, ldb, n int)
 //go:noescape
 func addRows4x1AVX2(c, x, b *float32, ldc, ldx, ldb, n int)
 
-// gemmN1x1AVX2 computes a tile of 1 rows and up to 8 columns, see tile.
+// gemmN1x1AVX2 computes tiles of 1 rows and up to 8 columns, see tile.
 //
 //go:noescape
 func gemmN1x1AVX2(t *tile)
 
-// gemmN1x2AVX2 computes a tile of 1 rows and up to 16 columns, see tile.
+// gemmN1x2AVX2 computes tiles of 1 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmN1x2AVX2(t *tile)
 
-// gemmN2x1AVX2 computes a tile of 2 rows and up to 8 columns, see tile.
+// gemmN2x1AVX2 computes tiles of 2 rows and up to 8 columns, see tile.
 //
 //go:noescape
 func gemmN2x1AVX2(t *tile)
 
-// gemmN2x2AVX2 computes a tile of 2 rows and up to 16 columns, see tile.
+// gemmN2x2AVX2 computes tiles of 2 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmN2x2AVX2(t *tile)
 
-// gemmN3x1AVX2 computes a tile of 3 rows and up to 8 columns, see tile.
+// gemmN3x1AVX2 computes tiles of 3 rows and up to 8 columns, see tile.
 //
 //go:noescape
 func gemmN3x1AVX2(t *tile)
 
-// gemmN3x2AVX2 computes a tile of 3 rows and up to 16 columns, see tile.
+// gemmN3x2AVX2 computes tiles of 3 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmN3x2AVX2(t *tile)
 
-// gemmN4x1AVX2 computes a tile of 4 rows and up to 8 columns, see tile.
+// gemmN4x1AVX2 computes tiles of 4 rows and up to 8 columns, see tile.
 //
 //go:noescape
 func gemmN4x1AVX2(t *tile)
 
-// gemmN4x2AVX2 computes a tile of 4 rows and up to 16 columns, see tile.
+// gemmN4x2AVX2 computes tiles of 4 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmN4x2AVX2(t *tile)
 
-// gemmN5x1AVX2 computes a tile of 5 rows and up to 8 columns, see tile.
+// gemmN5x1AVX2 computes tiles of 5 rows and up to 8 columns, see tile.
 //
 //go:noescape
 func gemmN5x1AVX2(t *tile)
 
-// gemmN5x2AVX2 computes a tile of 5 rows and up to 16 columns, see tile.
+// gemmN5x2AVX2 computes tiles of 5 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmN5x2AVX2(t *tile)
 
-// gemmN6x1AVX2 computes a tile of 6 rows and up to 8 columns, see tile.
+// gemmN6x1AVX2 computes tiles of 6 rows and up to 8 columns, see tile.
 //
 //go:noescape
 func gemmN6x1AVX2(t *tile)
 
-// gemmN6x2AVX2 computes a tile of 6 rows and up to 16 columns, see tile.
+// gemmN6x2AVX2 computes tiles of 6 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmN6x2AVX2(t *tile)
 
-// gemmN1x4AVX2 computes a tile of 1 rows and up to 32 columns, see tile.
+// gemmN1x4AVX2 computes tiles of 1 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmN1x4AVX2(t *tile)
 
-// gemmN2x4AVX2 computes a tile of 2 rows and up to 32 columns, see tile.
+// gemmN2x4AVX2 computes tiles of 2 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmN2x4AVX2(t *tile)
 
-// gemmT1x1AVX2 computes a tile of 1 rows and up to 8 columns, see tile.
+// gemmN6x2KeepAVX2 copies b to a panel, and computes a tile of 6 rows and up to 16 columns, see tile.
+//
+//go:noescape
+func gemmN6x2KeepAVX2(t *tile)
+
+// gemmT1x1AVX2 computes tiles of 1 rows and up to 8 columns, see tile.
 //
 //go:noescape
 func gemmT1x1AVX2(t *tile)
 
-// gemmT1x2AVX2 computes a tile of 1 rows and up to 16 columns, see tile.
+// gemmT1x2AVX2 computes tiles of 1 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmT1x2AVX2(t *tile)
 
-// gemmT2x1AVX2 computes a tile of 2 rows and up to 8 columns, see tile.
+// gemmT2x1AVX2 computes tiles of 2 rows and up to 8 columns, see tile.
 //
 //go:noescape
 func gemmT2x1AVX2(t *tile)
 
-// gemmT2x2AVX2 computes a tile of 2 rows and up to 16 columns, see tile.
+// gemmT2x2AVX2 computes tiles of 2 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmT2x2AVX2(t *tile)
 
-// gemmT3x1AVX2 computes a tile of 3 rows and up to 8 columns, see tile.
+// gemmT3x1AVX2 computes tiles of 3 rows and up to 8 columns, see tile.
 //
 //go:noescape
 func gemmT3x1AVX2(t *tile)
 
-// gemmT3x2AVX2 computes a tile of 3 rows and up to 16 columns, see tile.
+// gemmT3x2AVX2 computes tiles of 3 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmT3x2AVX2(t *tile)
 
-// gemmT4x1AVX2 computes a tile of 4 rows and up to 8 columns, see tile.
+// gemmT4x1AVX2 computes tiles of 4 rows and up to 8 columns, see tile.
 //
 //go:noescape
 func gemmT4x1AVX2(t *tile)
 
-// gemmT4x2AVX2 computes a tile of 4 rows and up to 16 columns, see tile.
+// gemmT4x2AVX2 computes tiles of 4 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmT4x2AVX2(t *tile)
 
-// gemmT5x1AVX2 computes a tile of 5 rows and up to 8 columns, see tile.
+// gemmT5x1AVX2 computes tiles of 5 rows and up to 8 columns, see tile.
 //
 //go:noescape
 func gemmT5x1AVX2(t *tile)
 
-// gemmT5x2AVX2 computes a tile of 5 rows and up to 16 columns, see tile.
+// gemmT5x2AVX2 computes tiles of 5 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmT5x2AVX2(t *tile)
 
-// gemmT6x1AVX2 computes a tile of 6 rows and up to 8 columns, see tile.
+// gemmT6x1AVX2 computes tiles of 6 rows and up to 8 columns, see tile.
 //
 //go:noescape
 func gemmT6x1AVX2(t *tile)
 
-// gemmT6x2AVX2 computes a tile of 6 rows and up to 16 columns, see tile.
+// gemmT6x2AVX2 computes tiles of 6 rows and up to 16 columns, see tile.
 //
 //go:noescape
 func gemmT6x2AVX2(t *tile)
 
-// gemmT1x4AVX2 computes a tile of 1 rows and up to 32 columns, see tile.
+// gemmT1x4AVX2 computes tiles of 1 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmT1x4AVX2(t *tile)
 
-// gemmT2x4AVX2 computes a tile of 2 rows and up to 32 columns, see tile.
+// gemmT2x4AVX2 computes tiles of 2 rows and up to 32 columns, see tile.
 //
 //go:noescape
 func gemmT2x4AVX2(t *tile)
+
+// gemmT6x2KeepAVX2 copies b to a panel, and computes a tile of 6 rows and up to 16 columns, see tile.
+//
+//go:noescape
+func gemmT6x2KeepAVX2(t *tile)

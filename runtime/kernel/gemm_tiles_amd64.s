@@ -1515,21 +1515,21 @@ TEXT ·gemmN1x1AVX512(SB), NOSPLIT, $0-8
 	BZHIQ CX, DX, CX
 	KMOVW CX, K1
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -1539,23 +1539,23 @@ start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z1
 	VADDPS    Z1, Z0, Z0
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    192(AX), DX
+	MOVQ    200(AX), DX
 	MOVQ    48(AX), BX
 	LEAQ    (BX)(BX*2), SI
-	MOVQ    200(AX), DI
+	MOVQ    208(AX), DI
 	MOVQ    56(AX), R8
 	IMUL3Q  $0x01, R8, R9
 	ADDQ    R9, DI
@@ -1618,27 +1618,27 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R10, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -1655,21 +1655,21 @@ TEXT ·gemmN1x2AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K2
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -1681,8 +1681,8 @@ start3:
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -1691,15 +1691,15 @@ start3:
 	VMOVUPS.Z 64(CX), K2, Z2
 	VADDPS    Z2, Z1, Z1
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    192(AX), DX
+	MOVQ    200(AX), DX
 	MOVQ    48(AX), BX
 	LEAQ    (BX)(BX*2), SI
-	MOVQ    200(AX), DI
+	MOVQ    208(AX), DI
 	MOVQ    56(AX), R8
 	IMUL3Q  $0x01, R8, R9
 	ADDQ    R9, DI
@@ -1772,28 +1772,28 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R10, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -1808,21 +1808,21 @@ TEXT ·gemmN2x1AVX512(SB), NOSPLIT, $0-8
 	BZHIQ CX, DX, CX
 	KMOVW CX, K1
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -1835,8 +1835,8 @@ start3:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z1
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -1846,15 +1846,15 @@ start3:
 	VMOVUPS.Z (CX), K1, Z2
 	VADDPS    Z2, Z1, Z1
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    192(AX), BX
+	MOVQ    200(AX), BX
 	MOVQ    48(AX), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    200(AX), R8
+	MOVQ    208(AX), R8
 	MOVQ    56(AX), R9
 	IMUL3Q  $0x02, R9, R10
 	ADDQ    R10, R8
@@ -1927,29 +1927,29 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R11, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -1966,21 +1966,21 @@ TEXT ·gemmN2x2AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K2
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -1997,8 +1997,8 @@ start3:
 	VMOVUPS.Z (CX), K1, Z2
 	VMOVUPS.Z 64(CX), K2, Z3
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -2012,15 +2012,15 @@ start3:
 	VMOVUPS.Z 64(CX), K2, Z4
 	VADDPS    Z4, Z3, Z3
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    192(AX), BX
+	MOVQ    200(AX), BX
 	MOVQ    48(AX), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    200(AX), R8
+	MOVQ    208(AX), R8
 	MOVQ    56(AX), R9
 	IMUL3Q  $0x02, R9, R10
 	ADDQ    R10, R8
@@ -2108,7 +2108,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R11, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
@@ -2116,23 +2116,23 @@ done8:
 	VMOVUPS Z2, K1, (CX)
 	VMOVUPS Z3, K2, 64(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -2147,21 +2147,21 @@ TEXT ·gemmN3x1AVX512(SB), NOSPLIT, $0-8
 	BZHIQ CX, DX, CX
 	KMOVW CX, K1
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -2177,8 +2177,8 @@ start3:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z2
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -2191,15 +2191,15 @@ start3:
 	VMOVUPS.Z (CX), K1, Z3
 	VADDPS    Z3, Z2, Z2
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    192(AX), BX
+	MOVQ    200(AX), BX
 	MOVQ    48(AX), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    200(AX), R8
+	MOVQ    208(AX), R8
 	MOVQ    56(AX), R9
 	IMUL3Q  $0x03, R9, R10
 	ADDQ    R10, R8
@@ -2282,7 +2282,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R11, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -2290,23 +2290,23 @@ done8:
 	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -2323,21 +2323,21 @@ TEXT ·gemmN3x2AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K2
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -2359,8 +2359,8 @@ start3:
 	VMOVUPS.Z (CX), K1, Z4
 	VMOVUPS.Z 64(CX), K2, Z5
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -2379,15 +2379,15 @@ start3:
 	VMOVUPS.Z 64(CX), K2, Z6
 	VADDPS    Z6, Z5, Z5
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    192(AX), BX
+	MOVQ    200(AX), BX
 	MOVQ    48(AX), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    200(AX), R8
+	MOVQ    208(AX), R8
 	MOVQ    56(AX), R9
 	IMUL3Q  $0x03, R9, R10
 	ADDQ    R10, R8
@@ -2490,7 +2490,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R11, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
@@ -2501,23 +2501,23 @@ done8:
 	VMOVUPS Z4, K1, (CX)
 	VMOVUPS Z5, K2, 64(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -2532,21 +2532,21 @@ TEXT ·gemmN4x1AVX512(SB), NOSPLIT, $0-8
 	BZHIQ CX, DX, CX
 	KMOVW CX, K1
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -2565,8 +2565,8 @@ start3:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z3
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -2582,17 +2582,17 @@ start3:
 	VMOVUPS.Z (CX), K1, Z4
 	VADDPS    Z4, Z3, Z3
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x04, R10, R11
 	ADDQ    R11, R9
@@ -2687,7 +2687,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -2697,23 +2697,23 @@ done8:
 	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -2730,21 +2730,21 @@ TEXT ·gemmN4x2AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K2
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -2771,8 +2771,8 @@ start3:
 	VMOVUPS.Z (CX), K1, Z6
 	VMOVUPS.Z 64(CX), K2, Z7
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -2796,17 +2796,17 @@ start3:
 	VMOVUPS.Z 64(CX), K2, Z8
 	VADDPS    Z8, Z7, Z7
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x04, R10, R11
 	ADDQ    R11, R9
@@ -2926,7 +2926,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
@@ -2940,23 +2940,23 @@ done8:
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -2971,21 +2971,21 @@ TEXT ·gemmN5x1AVX512(SB), NOSPLIT, $0-8
 	BZHIQ CX, DX, CX
 	KMOVW CX, K1
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -3007,8 +3007,8 @@ start3:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z4
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -3027,17 +3027,17 @@ start3:
 	VMOVUPS.Z (CX), K1, Z5
 	VADDPS    Z5, Z4, Z4
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x05, R10, R11
 	ADDQ    R11, R9
@@ -3133,7 +3133,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -3145,23 +3145,23 @@ done8:
 	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -3178,21 +3178,21 @@ TEXT ·gemmN5x2AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K2
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -3224,8 +3224,8 @@ start3:
 	VMOVUPS.Z (CX), K1, Z8
 	VMOVUPS.Z 64(CX), K2, Z9
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -3254,17 +3254,17 @@ start3:
 	VMOVUPS.Z 64(CX), K2, Z10
 	VADDPS    Z10, Z9, Z9
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x05, R10, R11
 	ADDQ    R11, R9
@@ -3390,7 +3390,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
@@ -3407,23 +3407,23 @@ done8:
 	VMOVUPS Z8, K1, (CX)
 	VMOVUPS Z9, K2, 64(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -3438,21 +3438,21 @@ TEXT ·gemmN6x1AVX512(SB), NOSPLIT, $0-8
 	BZHIQ CX, DX, CX
 	KMOVW CX, K1
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -3477,8 +3477,8 @@ start3:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z5
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -3500,17 +3500,17 @@ start3:
 	VMOVUPS.Z (CX), K1, Z6
 	VADDPS    Z6, Z5, Z5
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x06, R10, R11
 	ADDQ    R11, R9
@@ -3616,7 +3616,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -3630,23 +3630,23 @@ done8:
 	ADDQ    DX, CX
 	VMOVUPS Z5, K1, (CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -3663,21 +3663,21 @@ TEXT ·gemmN6x2AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K2
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -3714,8 +3714,8 @@ start3:
 	VMOVUPS.Z (CX), K1, Z10
 	VMOVUPS.Z 64(CX), K2, Z11
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -3749,17 +3749,17 @@ start3:
 	VMOVUPS.Z 64(CX), K2, Z12
 	VADDPS    Z12, Z11, Z11
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x06, R10, R11
 	ADDQ    R11, R9
@@ -3900,7 +3900,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
@@ -3920,23 +3920,23 @@ done8:
 	VMOVUPS Z10, K1, (CX)
 	VMOVUPS Z11, K2, 64(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -3951,21 +3951,21 @@ TEXT ·gemmN7x1AVX512(SB), NOSPLIT, $0-8
 	BZHIQ CX, DX, CX
 	KMOVW CX, K1
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -3993,8 +3993,8 @@ start3:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z6
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -4019,19 +4019,19 @@ start3:
 	VMOVUPS.Z (CX), K1, Z7
 	VADDPS    Z7, Z6, Z6
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
 	LEAQ    (BX)(DX*2), SI
 	ADDQ    DX, SI
-	MOVQ    192(AX), DI
+	MOVQ    200(AX), DI
 	MOVQ    48(AX), R8
 	LEAQ    (R8)(R8*2), R9
-	MOVQ    200(AX), R10
+	MOVQ    208(AX), R10
 	MOVQ    56(AX), R11
 	IMUL3Q  $0x07, R11, R12
 	ADDQ    R12, R10
@@ -4149,7 +4149,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R13, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -4165,23 +4165,23 @@ done8:
 	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -4198,21 +4198,21 @@ TEXT ·gemmN7x2AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K2
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -4254,8 +4254,8 @@ start3:
 	VMOVUPS.Z (CX), K1, Z12
 	VMOVUPS.Z 64(CX), K2, Z13
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -4294,19 +4294,19 @@ start3:
 	VMOVUPS.Z 64(CX), K2, Z14
 	VADDPS    Z14, Z13, Z13
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
 	LEAQ    (BX)(DX*2), SI
 	ADDQ    DX, SI
-	MOVQ    192(AX), DI
+	MOVQ    200(AX), DI
 	MOVQ    48(AX), R8
 	LEAQ    (R8)(R8*2), R9
-	MOVQ    200(AX), R10
+	MOVQ    208(AX), R10
 	MOVQ    56(AX), R11
 	IMUL3Q  $0x07, R11, R12
 	ADDQ    R12, R10
@@ -4464,7 +4464,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R13, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
@@ -4487,23 +4487,23 @@ done8:
 	VMOVUPS Z12, K1, (CX)
 	VMOVUPS Z13, K2, 64(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -4518,21 +4518,21 @@ TEXT ·gemmN8x1AVX512(SB), NOSPLIT, $0-8
 	BZHIQ CX, DX, CX
 	KMOVW CX, K1
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -4563,8 +4563,8 @@ start3:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z7
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -4592,19 +4592,19 @@ start3:
 	VMOVUPS.Z (CX), K1, Z8
 	VADDPS    Z8, Z7, Z7
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
 	LEAQ    (BX)(DX*2), SI
 	ADDQ    DX, SI
-	MOVQ    192(AX), DI
+	MOVQ    200(AX), DI
 	MOVQ    48(AX), R8
 	LEAQ    (R8)(R8*2), R9
-	MOVQ    200(AX), R10
+	MOVQ    208(AX), R10
 	MOVQ    56(AX), R11
 	IMUL3Q  $0x08, R11, R12
 	ADDQ    R12, R10
@@ -4732,7 +4732,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R13, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -4750,23 +4750,23 @@ done8:
 	ADDQ    DX, CX
 	VMOVUPS Z7, K1, (CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -4783,21 +4783,21 @@ TEXT ·gemmN8x2AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K2
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -4844,8 +4844,8 @@ start3:
 	VMOVUPS.Z (CX), K1, Z14
 	VMOVUPS.Z 64(CX), K2, Z15
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -4889,19 +4889,19 @@ start3:
 	VMOVUPS.Z 64(CX), K2, Z16
 	VADDPS    Z16, Z15, Z15
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
 	LEAQ    (BX)(DX*2), SI
 	ADDQ    DX, SI
-	MOVQ    192(AX), DI
+	MOVQ    200(AX), DI
 	MOVQ    48(AX), R8
 	LEAQ    (R8)(R8*2), R9
-	MOVQ    200(AX), R10
+	MOVQ    208(AX), R10
 	MOVQ    56(AX), R11
 	IMUL3Q  $0x08, R11, R12
 	ADDQ    R12, R10
@@ -5074,7 +5074,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R13, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
@@ -5100,23 +5100,23 @@ done8:
 	VMOVUPS Z14, K1, (CX)
 	VMOVUPS Z15, K2, 64(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -5131,21 +5131,21 @@ TEXT ·gemmN9x1AVX512(SB), NOSPLIT, $0-8
 	BZHIQ CX, DX, CX
 	KMOVW CX, K1
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -5179,8 +5179,8 @@ start3:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z8
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -5211,19 +5211,19 @@ start3:
 	VMOVUPS.Z (CX), K1, Z9
 	VADDPS    Z9, Z8, Z8
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
 	LEAQ    (BX)(DX*2), SI
 	ADDQ    DX, SI
-	MOVQ    192(AX), DI
+	MOVQ    200(AX), DI
 	MOVQ    48(AX), R8
 	LEAQ    (R8)(R8*2), R9
-	MOVQ    200(AX), R10
+	MOVQ    208(AX), R10
 	MOVQ    56(AX), R11
 	IMUL3Q  $0x09, R11, R12
 	ADDQ    R12, R10
@@ -5361,7 +5361,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R13, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -5381,23 +5381,23 @@ done8:
 	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -5414,21 +5414,21 @@ TEXT ·gemmN9x2AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K2
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -5480,8 +5480,8 @@ start3:
 	VMOVUPS.Z (CX), K1, Z16
 	VMOVUPS.Z 64(CX), K2, Z17
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -5530,19 +5530,19 @@ start3:
 	VMOVUPS.Z 64(CX), K2, Z18
 	VADDPS    Z18, Z17, Z17
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
 	LEAQ    (BX)(DX*2), SI
 	ADDQ    DX, SI
-	MOVQ    192(AX), DI
+	MOVQ    200(AX), DI
 	MOVQ    48(AX), R8
 	LEAQ    (R8)(R8*2), R9
-	MOVQ    200(AX), R10
+	MOVQ    208(AX), R10
 	MOVQ    56(AX), R11
 	IMUL3Q  $0x09, R11, R12
 	ADDQ    R12, R10
@@ -5730,7 +5730,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R13, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
@@ -5759,23 +5759,23 @@ done8:
 	VMOVUPS Z16, K1, (CX)
 	VMOVUPS Z17, K2, 64(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -5790,21 +5790,21 @@ TEXT ·gemmN10x1AVX512(SB), NOSPLIT, $0-8
 	BZHIQ CX, DX, CX
 	KMOVW CX, K1
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -5841,8 +5841,8 @@ start3:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z9
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -5876,10 +5876,10 @@ start3:
 	VMOVUPS.Z (CX), K1, Z10
 	VADDPS    Z10, Z9, Z9
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
@@ -5887,10 +5887,10 @@ sums4:
 	ADDQ    DX, SI
 	LEAQ    (SI)(DX*2), DI
 	ADDQ    DX, DI
-	MOVQ    192(AX), R8
+	MOVQ    200(AX), R8
 	MOVQ    48(AX), R9
 	LEAQ    (R9)(R9*2), R10
-	MOVQ    200(AX), R11
+	MOVQ    208(AX), R11
 	MOVQ    56(AX), R12
 	IMUL3Q  $0x0a, R12, R13
 	ADDQ    R13, R11
@@ -6040,7 +6040,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R14, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -6062,23 +6062,23 @@ done8:
 	ADDQ    DX, CX
 	VMOVUPS Z9, K1, (CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -6095,21 +6095,21 @@ TEXT ·gemmN10x2AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K2
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -6166,8 +6166,8 @@ start3:
 	VMOVUPS.Z (CX), K1, Z18
 	VMOVUPS.Z 64(CX), K2, Z19
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -6221,10 +6221,10 @@ start3:
 	VMOVUPS.Z 64(CX), K2, Z20
 	VADDPS    Z20, Z19, Z19
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
@@ -6232,10 +6232,10 @@ sums4:
 	ADDQ    DX, SI
 	LEAQ    (SI)(DX*2), DI
 	ADDQ    DX, DI
-	MOVQ    192(AX), R8
+	MOVQ    200(AX), R8
 	MOVQ    48(AX), R9
 	LEAQ    (R9)(R9*2), R10
-	MOVQ    200(AX), R11
+	MOVQ    208(AX), R11
 	MOVQ    56(AX), R12
 	IMUL3Q  $0x0a, R12, R13
 	ADDQ    R13, R11
@@ -6440,7 +6440,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R14, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
@@ -6472,23 +6472,23 @@ done8:
 	VMOVUPS Z18, K1, (CX)
 	VMOVUPS Z19, K2, 64(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -6503,21 +6503,21 @@ TEXT ·gemmN11x1AVX512(SB), NOSPLIT, $0-8
 	BZHIQ CX, DX, CX
 	KMOVW CX, K1
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -6557,8 +6557,8 @@ start3:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z10
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -6595,10 +6595,10 @@ start3:
 	VMOVUPS.Z (CX), K1, Z11
 	VADDPS    Z11, Z10, Z10
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
@@ -6606,10 +6606,10 @@ sums4:
 	ADDQ    DX, SI
 	LEAQ    (SI)(DX*2), DI
 	ADDQ    DX, DI
-	MOVQ    192(AX), R8
+	MOVQ    200(AX), R8
 	MOVQ    48(AX), R9
 	LEAQ    (R9)(R9*2), R10
-	MOVQ    200(AX), R11
+	MOVQ    208(AX), R11
 	MOVQ    56(AX), R12
 	IMUL3Q  $0x0b, R12, R13
 	ADDQ    R13, R11
@@ -6769,7 +6769,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R14, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -6793,23 +6793,23 @@ done8:
 	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -6826,21 +6826,21 @@ TEXT ·gemmN11x2AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K2
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -6902,8 +6902,8 @@ start3:
 	VMOVUPS.Z (CX), K1, Z20
 	VMOVUPS.Z 64(CX), K2, Z21
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -6962,10 +6962,10 @@ start3:
 	VMOVUPS.Z 64(CX), K2, Z22
 	VADDPS    Z22, Z21, Z21
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
@@ -6973,10 +6973,10 @@ sums4:
 	ADDQ    DX, SI
 	LEAQ    (SI)(DX*2), DI
 	ADDQ    DX, DI
-	MOVQ    192(AX), R8
+	MOVQ    200(AX), R8
 	MOVQ    48(AX), R9
 	LEAQ    (R9)(R9*2), R10
-	MOVQ    200(AX), R11
+	MOVQ    208(AX), R11
 	MOVQ    56(AX), R12
 	IMUL3Q  $0x0b, R12, R13
 	ADDQ    R13, R11
@@ -7196,7 +7196,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R14, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
@@ -7231,23 +7231,23 @@ done8:
 	VMOVUPS Z20, K1, (CX)
 	VMOVUPS Z21, K2, 64(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -7262,21 +7262,21 @@ TEXT ·gemmN12x1AVX512(SB), NOSPLIT, $0-8
 	BZHIQ CX, DX, CX
 	KMOVW CX, K1
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -7319,8 +7319,8 @@ start3:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z11
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -7360,10 +7360,10 @@ start3:
 	VMOVUPS.Z (CX), K1, Z12
 	VADDPS    Z12, Z11, Z11
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
@@ -7371,10 +7371,10 @@ sums4:
 	ADDQ    DX, SI
 	LEAQ    (SI)(DX*2), DI
 	ADDQ    DX, DI
-	MOVQ    192(AX), R8
+	MOVQ    200(AX), R8
 	MOVQ    48(AX), R9
 	LEAQ    (R9)(R9*2), R10
-	MOVQ    200(AX), R11
+	MOVQ    208(AX), R11
 	MOVQ    56(AX), R12
 	IMUL3Q  $0x0c, R12, R13
 	ADDQ    R13, R11
@@ -7544,7 +7544,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R14, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -7570,23 +7570,23 @@ done8:
 	ADDQ    DX, CX
 	VMOVUPS Z11, K1, (CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -7603,21 +7603,21 @@ TEXT ·gemmN12x2AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K2
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -7684,8 +7684,8 @@ start3:
 	VMOVUPS.Z (CX), K1, Z22
 	VMOVUPS.Z 64(CX), K2, Z23
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -7749,10 +7749,10 @@ start3:
 	VMOVUPS.Z 64(CX), K2, Z24
 	VADDPS    Z24, Z23, Z23
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
@@ -7760,10 +7760,10 @@ sums4:
 	ADDQ    DX, SI
 	LEAQ    (SI)(DX*2), DI
 	ADDQ    DX, DI
-	MOVQ    192(AX), R8
+	MOVQ    200(AX), R8
 	MOVQ    48(AX), R9
 	LEAQ    (R9)(R9*2), R10
-	MOVQ    200(AX), R11
+	MOVQ    208(AX), R11
 	MOVQ    56(AX), R12
 	IMUL3Q  $0x0c, R12, R13
 	ADDQ    R13, R11
@@ -7998,7 +7998,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R14, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
@@ -8036,23 +8036,23 @@ done8:
 	VMOVUPS Z22, K1, (CX)
 	VMOVUPS Z23, K2, 64(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -8067,21 +8067,21 @@ TEXT ·gemmN13x1AVX512(SB), NOSPLIT, $8-8
 	BZHIQ CX, DX, CX
 	KMOVW CX, K1
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -8127,8 +8127,8 @@ start3:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z12
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -8171,10 +8171,10 @@ start3:
 	VMOVUPS.Z (CX), K1, Z13
 	VADDPS    Z13, Z12, Z12
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
@@ -8184,10 +8184,10 @@ sums4:
 	ADDQ    DX, DI
 	LEAQ    (DI)(DX*2), R8
 	ADDQ    DX, R8
-	MOVQ    192(AX), R9
+	MOVQ    200(AX), R9
 	MOVQ    48(AX), R10
 	LEAQ    (R10)(R10*2), R11
-	MOVQ    200(AX), R12
+	MOVQ    208(AX), R12
 	MOVQ    56(AX), R13
 	IMUL3Q  $0x0d, R13, R14
 	ADDQ    R14, R12
@@ -8369,7 +8369,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R15, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -8397,23 +8397,23 @@ done8:
 	ADDQ    DX, CX
 	VMOVUPS Z12, K1, (CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -8430,21 +8430,21 @@ TEXT ·gemmN13x2AVX512(SB), NOSPLIT, $8-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K2
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -8516,8 +8516,8 @@ start3:
 	VMOVUPS.Z (CX), K1, Z24
 	VMOVUPS.Z 64(CX), K2, Z25
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -8586,10 +8586,10 @@ start3:
 	VMOVUPS.Z 64(CX), K2, Z26
 	VADDPS    Z26, Z25, Z25
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
@@ -8599,10 +8599,10 @@ sums4:
 	ADDQ    DX, DI
 	LEAQ    (DI)(DX*2), R8
 	ADDQ    DX, R8
-	MOVQ    192(AX), R9
+	MOVQ    200(AX), R9
 	MOVQ    48(AX), R10
 	LEAQ    (R10)(R10*2), R11
-	MOVQ    200(AX), R12
+	MOVQ    208(AX), R12
 	MOVQ    56(AX), R13
 	IMUL3Q  $0x0d, R13, R14
 	ADDQ    R14, R12
@@ -8854,7 +8854,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R15, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
@@ -8895,23 +8895,23 @@ done8:
 	VMOVUPS Z24, K1, (CX)
 	VMOVUPS Z25, K2, 64(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -8926,21 +8926,21 @@ TEXT ·gemmN14x1AVX512(SB), NOSPLIT, $8-8
 	BZHIQ CX, DX, CX
 	KMOVW CX, K1
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -8989,8 +8989,8 @@ start3:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z13
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -9036,10 +9036,10 @@ start3:
 	VMOVUPS.Z (CX), K1, Z14
 	VADDPS    Z14, Z13, Z13
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
@@ -9049,10 +9049,10 @@ sums4:
 	ADDQ    DX, DI
 	LEAQ    (DI)(DX*2), R8
 	ADDQ    DX, R8
-	MOVQ    192(AX), R9
+	MOVQ    200(AX), R9
 	MOVQ    48(AX), R10
 	LEAQ    (R10)(R10*2), R11
-	MOVQ    200(AX), R12
+	MOVQ    208(AX), R12
 	MOVQ    56(AX), R13
 	IMUL3Q  $0x0e, R13, R14
 	ADDQ    R14, R12
@@ -9244,7 +9244,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R15, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -9274,23 +9274,23 @@ done8:
 	ADDQ    DX, CX
 	VMOVUPS Z13, K1, (CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -9307,21 +9307,21 @@ TEXT ·gemmN14x2AVX512(SB), NOSPLIT, $8-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K2
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -9398,8 +9398,8 @@ start3:
 	VMOVUPS.Z (CX), K1, Z26
 	VMOVUPS.Z 64(CX), K2, Z27
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -9473,10 +9473,10 @@ start3:
 	VMOVUPS.Z 64(CX), K2, Z28
 	VADDPS    Z28, Z27, Z27
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
@@ -9486,10 +9486,10 @@ sums4:
 	ADDQ    DX, DI
 	LEAQ    (DI)(DX*2), R8
 	ADDQ    DX, R8
-	MOVQ    192(AX), R9
+	MOVQ    200(AX), R9
 	MOVQ    48(AX), R10
 	LEAQ    (R10)(R10*2), R11
-	MOVQ    200(AX), R12
+	MOVQ    208(AX), R12
 	MOVQ    56(AX), R13
 	IMUL3Q  $0x0e, R13, R14
 	ADDQ    R14, R12
@@ -9756,7 +9756,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R15, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
@@ -9800,23 +9800,23 @@ done8:
 	VMOVUPS Z26, K1, (CX)
 	VMOVUPS Z27, K2, 64(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -9837,21 +9837,21 @@ TEXT ·gemmN1x4AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K4
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -9867,8 +9867,8 @@ start3:
 	VMOVUPS.Z 128(CX), K3, Z2
 	VMOVUPS.Z 192(CX), K4, Z3
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -9881,17 +9881,17 @@ start3:
 	VMOVUPS.Z 192(CX), K4, Z4
 	VADDPS    Z4, Z3, Z3
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    192(AX), DX
+	MOVQ    200(AX), DX
 	MOVQ    48(AX), BX
 	LEAQ    (BX)(BX*2), SI
 	MOVQ    112(AX), DI
 	ADDQ    DX, DI
-	MOVQ    200(AX), R8
+	MOVQ    208(AX), R8
 	MOVQ    56(AX), R9
 	IMUL3Q  $0x01, R9, R10
 	ADDQ    R10, R8
@@ -9986,30 +9986,30 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R11, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
 	VMOVUPS Z2, K3, 128(CX)
 	VMOVUPS Z3, K4, 192(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -10030,21 +10030,21 @@ TEXT ·gemmN2x4AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K4
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -10069,8 +10069,8 @@ start3:
 	VMOVUPS.Z 128(CX), K3, Z6
 	VMOVUPS.Z 192(CX), K4, Z7
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -10092,17 +10092,17 @@ start3:
 	VMOVUPS.Z 192(CX), K4, Z8
 	VADDPS    Z8, Z7, Z7
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    192(AX), BX
+	MOVQ    200(AX), BX
 	MOVQ    48(AX), SI
 	LEAQ    (SI)(SI*2), DI
 	MOVQ    112(AX), R8
 	ADDQ    BX, R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x02, R10, R11
 	ADDQ    R11, R9
@@ -10222,7 +10222,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
@@ -10234,23 +10234,23 @@ done8:
 	VMOVUPS Z6, K3, 128(CX)
 	VMOVUPS Z7, K4, 192(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -10271,21 +10271,21 @@ TEXT ·gemmN3x4AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K4
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -10319,8 +10319,8 @@ start3:
 	VMOVUPS.Z 128(CX), K3, Z10
 	VMOVUPS.Z 192(CX), K4, Z11
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -10351,17 +10351,17 @@ start3:
 	VMOVUPS.Z 192(CX), K4, Z12
 	VADDPS    Z12, Z11, Z11
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    192(AX), BX
+	MOVQ    200(AX), BX
 	MOVQ    48(AX), SI
 	LEAQ    (SI)(SI*2), DI
 	MOVQ    112(AX), R8
 	ADDQ    BX, R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x03, R10, R11
 	ADDQ    R11, R9
@@ -10506,7 +10506,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
@@ -10523,23 +10523,1967 @@ done8:
 	VMOVUPS Z10, K3, 128(CX)
 	VMOVUPS Z11, K4, 192(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
+	DECQ    136(AX)
+	JNZ     tile1
+	VZEROUPPER
+	RET
+
+// func gemmN11x2KeepAVX512(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+TEXT ·gemmN11x2KeepAVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
+
+tile1:
+	MOVQ   t+0(FP), AX
+	MOVQ   216(AX), CX
+	TESTQ  CX, CX
+	JNZ    start3
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	VXORPS Z16, Z16, Z16
+	VXORPS Z17, Z17, Z17
+	VXORPS Z18, Z18, Z18
+	VXORPS Z19, Z19, Z19
+	VXORPS Z20, Z20, Z20
+	VXORPS Z21, Z21, Z21
+	JMP    sums4
+
+start3:
+	MOVQ      64(AX), DX
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z 64(CX), K2, Z1
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z2
+	VMOVUPS.Z 64(CX), K2, Z3
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z4
+	VMOVUPS.Z 64(CX), K2, Z5
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z6
+	VMOVUPS.Z 64(CX), K2, Z7
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z8
+	VMOVUPS.Z 64(CX), K2, Z9
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z10
+	VMOVUPS.Z 64(CX), K2, Z11
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z12
+	VMOVUPS.Z 64(CX), K2, Z13
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z14
+	VMOVUPS.Z 64(CX), K2, Z15
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z16
+	VMOVUPS.Z 64(CX), K2, Z17
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z18
+	VMOVUPS.Z 64(CX), K2, Z19
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z20
+	VMOVUPS.Z 64(CX), K2, Z21
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
+	TESTQ     CX, CX
+	JZ        sums4
+	MOVQ      72(AX), DX
+	VMOVUPS.Z (CX), K1, Z22
+	VADDPS    Z22, Z0, Z0
+	VMOVUPS.Z 64(CX), K2, Z22
+	VADDPS    Z22, Z1, Z1
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z22
+	VADDPS    Z22, Z2, Z2
+	VMOVUPS.Z 64(CX), K2, Z22
+	VADDPS    Z22, Z3, Z3
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z22
+	VADDPS    Z22, Z4, Z4
+	VMOVUPS.Z 64(CX), K2, Z22
+	VADDPS    Z22, Z5, Z5
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z22
+	VADDPS    Z22, Z6, Z6
+	VMOVUPS.Z 64(CX), K2, Z22
+	VADDPS    Z22, Z7, Z7
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z22
+	VADDPS    Z22, Z8, Z8
+	VMOVUPS.Z 64(CX), K2, Z22
+	VADDPS    Z22, Z9, Z9
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z22
+	VADDPS    Z22, Z10, Z10
+	VMOVUPS.Z 64(CX), K2, Z22
+	VADDPS    Z22, Z11, Z11
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z22
+	VADDPS    Z22, Z12, Z12
+	VMOVUPS.Z 64(CX), K2, Z22
+	VADDPS    Z22, Z13, Z13
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z22
+	VADDPS    Z22, Z14, Z14
+	VMOVUPS.Z 64(CX), K2, Z22
+	VADDPS    Z22, Z15, Z15
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z22
+	VADDPS    Z22, Z16, Z16
+	VMOVUPS.Z 64(CX), K2, Z22
+	VADDPS    Z22, Z17, Z17
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z22
+	VADDPS    Z22, Z18, Z18
+	VMOVUPS.Z 64(CX), K2, Z22
+	VADDPS    Z22, Z19, Z19
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z22
+	VADDPS    Z22, Z20, Z20
+	VMOVUPS.Z 64(CX), K2, Z22
+	VADDPS    Z22, Z21, Z21
+	ADDQ      DX, CX
+	MOVQ      CX, 224(AX)
+
+sums4:
+	MOVQ    192(AX), CX
+	MOVQ    40(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	LEAQ    (BX)(DX*2), SI
+	ADDQ    DX, SI
+	LEAQ    (SI)(DX*2), DI
+	ADDQ    DX, DI
+	MOVQ    200(AX), R8
+	MOVQ    48(AX), R9
+	LEAQ    (R9)(R9*2), R10
+	MOVQ    184(AX), R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
+	MOVQ    80(AX), AX
+	SUBQ    $0x04, AX
+	JL      tail6
+	PCALIGN $0x40
+
+loop5:
+	VMOVUPS      (R8), Z22
+	VMOVUPS      Z22, (R11)
+	VMOVUPS      64(R8), Z23
+	VMOVUPS      Z23, 64(R11)
+	VBROADCASTSS (CX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (CX)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS (CX)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (BX), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS (BX)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (BX)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (SI), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (SI)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS (SI)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (DI), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS (DI)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	VMOVUPS      (R8)(R9*1), Z22
+	VMOVUPS      Z22, 128(R11)
+	VMOVUPS      64(R8)(R9*1), Z23
+	VMOVUPS      Z23, 192(R11)
+	VBROADCASTSS 4(CX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 4(CX)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 4(CX)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 4(BX), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 4(BX)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 4(BX)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 4(SI), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 4(SI)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 4(SI)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 4(DI), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS 4(DI)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
+	VMOVUPS      (R8)(R9*2), Z22
+	VMOVUPS      Z22, 256(R11)
+	VMOVUPS      64(R8)(R9*2), Z23
+	VMOVUPS      Z23, 320(R11)
+	VBROADCASTSS 8(CX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 8(CX)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 8(CX)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 8(BX), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 8(BX)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 8(BX)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 8(SI), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 8(SI)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 8(SI)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 8(DI), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS 8(DI)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	VMOVUPS      (R8)(R10*1), Z22
+	VMOVUPS      Z22, 384(R11)
+	VMOVUPS      64(R8)(R10*1), Z23
+	VMOVUPS      Z23, 448(R11)
+	VBROADCASTSS 12(CX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 12(CX)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 12(CX)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 12(BX), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 12(BX)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 12(BX)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 12(SI), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 12(SI)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 12(SI)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 12(DI), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS 12(DI)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         $0x00000200, R11
+	LEAQ         (R8)(R9*4), R8
+	ADDQ         $0x10, CX
+	ADDQ         $0x10, BX
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, DI
+	SUBQ         $0x04, AX
+	JGE          loop5
+
+tail6:
+	ADDQ $0x04, AX
+	JZ   done8
+
+tailloop7:
+	VMOVUPS      (R8), Z22
+	VMOVUPS      Z22, (R11)
+	VMOVUPS      64(R8), Z23
+	VMOVUPS      Z23, 64(R11)
+	VBROADCASTSS (CX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (CX)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS (CX)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (BX), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS (BX)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (BX)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (SI), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (SI)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS (SI)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (DI), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS (DI)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         $0x00000080, R11
+	ADDQ         R9, R8
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	DECQ         AX
+	JNZ          tailloop7
+
+done8:
+	MOVQ    t+0(FP), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    208(AX), CX
+	MOVQ    56(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	VMOVUPS Z9, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, K1, (CX)
+	VMOVUPS Z11, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, K1, (CX)
+	VMOVUPS Z13, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, K1, (CX)
+	VMOVUPS Z15, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z16, K1, (CX)
+	VMOVUPS Z17, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z18, K1, (CX)
+	VMOVUPS Z19, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z20, K1, (CX)
+	VMOVUPS Z21, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 208(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 232(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
+	ADDQ    $0x00000080, 184(AX)
+	DECQ    136(AX)
+	JNZ     tile1
+	VZEROUPPER
+	RET
+
+// func gemmN12x2KeepAVX512(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+TEXT ·gemmN12x2KeepAVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
+
+tile1:
+	MOVQ   t+0(FP), AX
+	MOVQ   216(AX), CX
+	TESTQ  CX, CX
+	JNZ    start3
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	VXORPS Z16, Z16, Z16
+	VXORPS Z17, Z17, Z17
+	VXORPS Z18, Z18, Z18
+	VXORPS Z19, Z19, Z19
+	VXORPS Z20, Z20, Z20
+	VXORPS Z21, Z21, Z21
+	VXORPS Z22, Z22, Z22
+	VXORPS Z23, Z23, Z23
+	JMP    sums4
+
+start3:
+	MOVQ      64(AX), DX
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z 64(CX), K2, Z1
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z2
+	VMOVUPS.Z 64(CX), K2, Z3
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z4
+	VMOVUPS.Z 64(CX), K2, Z5
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z6
+	VMOVUPS.Z 64(CX), K2, Z7
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z8
+	VMOVUPS.Z 64(CX), K2, Z9
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z10
+	VMOVUPS.Z 64(CX), K2, Z11
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z12
+	VMOVUPS.Z 64(CX), K2, Z13
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z14
+	VMOVUPS.Z 64(CX), K2, Z15
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z16
+	VMOVUPS.Z 64(CX), K2, Z17
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z18
+	VMOVUPS.Z 64(CX), K2, Z19
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z20
+	VMOVUPS.Z 64(CX), K2, Z21
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z22
+	VMOVUPS.Z 64(CX), K2, Z23
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
+	TESTQ     CX, CX
+	JZ        sums4
+	MOVQ      72(AX), DX
+	VMOVUPS.Z (CX), K1, Z24
+	VADDPS    Z24, Z0, Z0
+	VMOVUPS.Z 64(CX), K2, Z24
+	VADDPS    Z24, Z1, Z1
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z24
+	VADDPS    Z24, Z2, Z2
+	VMOVUPS.Z 64(CX), K2, Z24
+	VADDPS    Z24, Z3, Z3
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z24
+	VADDPS    Z24, Z4, Z4
+	VMOVUPS.Z 64(CX), K2, Z24
+	VADDPS    Z24, Z5, Z5
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z24
+	VADDPS    Z24, Z6, Z6
+	VMOVUPS.Z 64(CX), K2, Z24
+	VADDPS    Z24, Z7, Z7
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z24
+	VADDPS    Z24, Z8, Z8
+	VMOVUPS.Z 64(CX), K2, Z24
+	VADDPS    Z24, Z9, Z9
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z24
+	VADDPS    Z24, Z10, Z10
+	VMOVUPS.Z 64(CX), K2, Z24
+	VADDPS    Z24, Z11, Z11
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z24
+	VADDPS    Z24, Z12, Z12
+	VMOVUPS.Z 64(CX), K2, Z24
+	VADDPS    Z24, Z13, Z13
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z24
+	VADDPS    Z24, Z14, Z14
+	VMOVUPS.Z 64(CX), K2, Z24
+	VADDPS    Z24, Z15, Z15
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z24
+	VADDPS    Z24, Z16, Z16
+	VMOVUPS.Z 64(CX), K2, Z24
+	VADDPS    Z24, Z17, Z17
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z24
+	VADDPS    Z24, Z18, Z18
+	VMOVUPS.Z 64(CX), K2, Z24
+	VADDPS    Z24, Z19, Z19
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z24
+	VADDPS    Z24, Z20, Z20
+	VMOVUPS.Z 64(CX), K2, Z24
+	VADDPS    Z24, Z21, Z21
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z24
+	VADDPS    Z24, Z22, Z22
+	VMOVUPS.Z 64(CX), K2, Z24
+	VADDPS    Z24, Z23, Z23
+	ADDQ      DX, CX
+	MOVQ      CX, 224(AX)
+
+sums4:
+	MOVQ    192(AX), CX
+	MOVQ    40(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	LEAQ    (BX)(DX*2), SI
+	ADDQ    DX, SI
+	LEAQ    (SI)(DX*2), DI
+	ADDQ    DX, DI
+	MOVQ    200(AX), R8
+	MOVQ    48(AX), R9
+	LEAQ    (R9)(R9*2), R10
+	MOVQ    184(AX), R11
+	MOVQ    96(AX), R12
+	MOVQ    104(AX), R13
+	MOVQ    80(AX), AX
+	SUBQ    $0x04, AX
+	JL      tail6
+	PCALIGN $0x40
+
+loop5:
+	VMOVUPS      (R8), Z24
+	VMOVUPS      Z24, (R11)
+	VMOVUPS      64(R8), Z25
+	VMOVUPS      Z25, 64(R11)
+	VBROADCASTSS (CX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (CX)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS (CX)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (BX), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS (BX)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (BX)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (SI)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS (SI)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (DI), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS (DI)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (DI)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	VMOVUPS      (R8)(R9*1), Z24
+	VMOVUPS      Z24, 128(R11)
+	VMOVUPS      64(R8)(R9*1), Z25
+	VMOVUPS      Z25, 192(R11)
+	VBROADCASTSS 4(CX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 4(CX)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS 4(CX)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 4(BX), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS 4(BX)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 4(BX)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS 4(SI), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 4(SI)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS 4(SI)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 4(DI), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS 4(DI)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 4(DI)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	PREFETCHT1   (R12)
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
+	VMOVUPS      (R8)(R9*2), Z24
+	VMOVUPS      Z24, 256(R11)
+	VMOVUPS      64(R8)(R9*2), Z25
+	VMOVUPS      Z25, 320(R11)
+	VBROADCASTSS 8(CX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 8(CX)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS 8(CX)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 8(BX), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS 8(BX)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 8(BX)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS 8(SI), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 8(SI)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS 8(SI)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 8(DI), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS 8(DI)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 8(DI)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	VMOVUPS      (R8)(R10*1), Z24
+	VMOVUPS      Z24, 384(R11)
+	VMOVUPS      64(R8)(R10*1), Z25
+	VMOVUPS      Z25, 448(R11)
+	VBROADCASTSS 12(CX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 12(CX)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS 12(CX)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 12(BX), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS 12(BX)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 12(BX)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS 12(SI), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 12(SI)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS 12(SI)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 12(DI), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS 12(DI)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 12(DI)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	ADDQ         $0x00000200, R11
+	LEAQ         (R8)(R9*4), R8
+	ADDQ         $0x10, CX
+	ADDQ         $0x10, BX
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, DI
+	SUBQ         $0x04, AX
+	JGE          loop5
+
+tail6:
+	ADDQ $0x04, AX
+	JZ   done8
+
+tailloop7:
+	VMOVUPS      (R8), Z24
+	VMOVUPS      Z24, (R11)
+	VMOVUPS      64(R8), Z25
+	VMOVUPS      Z25, 64(R11)
+	VBROADCASTSS (CX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (CX)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS (CX)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (BX), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS (BX)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (BX)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (SI)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS (SI)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (DI), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS (DI)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (DI)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	ADDQ         $0x00000080, R11
+	ADDQ         R9, R8
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	DECQ         AX
+	JNZ          tailloop7
+
+done8:
+	MOVQ    t+0(FP), AX
+	MOVQ    R12, 96(AX)
+	MOVQ    208(AX), CX
+	MOVQ    56(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	VMOVUPS Z9, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, K1, (CX)
+	VMOVUPS Z11, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, K1, (CX)
+	VMOVUPS Z13, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, K1, (CX)
+	VMOVUPS Z15, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z16, K1, (CX)
+	VMOVUPS Z17, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z18, K1, (CX)
+	VMOVUPS Z19, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z20, K1, (CX)
+	VMOVUPS Z21, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z22, K1, (CX)
+	VMOVUPS Z23, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 208(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 232(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
+	ADDQ    $0x00000080, 184(AX)
+	DECQ    136(AX)
+	JNZ     tile1
+	VZEROUPPER
+	RET
+
+// func gemmN13x2KeepAVX512(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+TEXT ·gemmN13x2KeepAVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
+
+tile1:
+	MOVQ   t+0(FP), AX
+	MOVQ   216(AX), CX
+	TESTQ  CX, CX
+	JNZ    start3
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	VXORPS Z16, Z16, Z16
+	VXORPS Z17, Z17, Z17
+	VXORPS Z18, Z18, Z18
+	VXORPS Z19, Z19, Z19
+	VXORPS Z20, Z20, Z20
+	VXORPS Z21, Z21, Z21
+	VXORPS Z22, Z22, Z22
+	VXORPS Z23, Z23, Z23
+	VXORPS Z24, Z24, Z24
+	VXORPS Z25, Z25, Z25
+	JMP    sums4
+
+start3:
+	MOVQ      64(AX), DX
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z 64(CX), K2, Z1
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z2
+	VMOVUPS.Z 64(CX), K2, Z3
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z4
+	VMOVUPS.Z 64(CX), K2, Z5
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z6
+	VMOVUPS.Z 64(CX), K2, Z7
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z8
+	VMOVUPS.Z 64(CX), K2, Z9
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z10
+	VMOVUPS.Z 64(CX), K2, Z11
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z12
+	VMOVUPS.Z 64(CX), K2, Z13
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z14
+	VMOVUPS.Z 64(CX), K2, Z15
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z16
+	VMOVUPS.Z 64(CX), K2, Z17
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z18
+	VMOVUPS.Z 64(CX), K2, Z19
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z20
+	VMOVUPS.Z 64(CX), K2, Z21
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z22
+	VMOVUPS.Z 64(CX), K2, Z23
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z24
+	VMOVUPS.Z 64(CX), K2, Z25
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
+	TESTQ     CX, CX
+	JZ        sums4
+	MOVQ      72(AX), DX
+	VMOVUPS.Z (CX), K1, Z26
+	VADDPS    Z26, Z0, Z0
+	VMOVUPS.Z 64(CX), K2, Z26
+	VADDPS    Z26, Z1, Z1
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z26
+	VADDPS    Z26, Z2, Z2
+	VMOVUPS.Z 64(CX), K2, Z26
+	VADDPS    Z26, Z3, Z3
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z26
+	VADDPS    Z26, Z4, Z4
+	VMOVUPS.Z 64(CX), K2, Z26
+	VADDPS    Z26, Z5, Z5
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z26
+	VADDPS    Z26, Z6, Z6
+	VMOVUPS.Z 64(CX), K2, Z26
+	VADDPS    Z26, Z7, Z7
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z26
+	VADDPS    Z26, Z8, Z8
+	VMOVUPS.Z 64(CX), K2, Z26
+	VADDPS    Z26, Z9, Z9
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z26
+	VADDPS    Z26, Z10, Z10
+	VMOVUPS.Z 64(CX), K2, Z26
+	VADDPS    Z26, Z11, Z11
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z26
+	VADDPS    Z26, Z12, Z12
+	VMOVUPS.Z 64(CX), K2, Z26
+	VADDPS    Z26, Z13, Z13
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z26
+	VADDPS    Z26, Z14, Z14
+	VMOVUPS.Z 64(CX), K2, Z26
+	VADDPS    Z26, Z15, Z15
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z26
+	VADDPS    Z26, Z16, Z16
+	VMOVUPS.Z 64(CX), K2, Z26
+	VADDPS    Z26, Z17, Z17
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z26
+	VADDPS    Z26, Z18, Z18
+	VMOVUPS.Z 64(CX), K2, Z26
+	VADDPS    Z26, Z19, Z19
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z26
+	VADDPS    Z26, Z20, Z20
+	VMOVUPS.Z 64(CX), K2, Z26
+	VADDPS    Z26, Z21, Z21
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z26
+	VADDPS    Z26, Z22, Z22
+	VMOVUPS.Z 64(CX), K2, Z26
+	VADDPS    Z26, Z23, Z23
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z26
+	VADDPS    Z26, Z24, Z24
+	VMOVUPS.Z 64(CX), K2, Z26
+	VADDPS    Z26, Z25, Z25
+	ADDQ      DX, CX
+	MOVQ      CX, 224(AX)
+
+sums4:
+	MOVQ    192(AX), CX
+	MOVQ    40(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	LEAQ    (BX)(DX*2), SI
+	ADDQ    DX, SI
+	LEAQ    (SI)(DX*2), DI
+	ADDQ    DX, DI
+	LEAQ    (DI)(DX*2), R8
+	ADDQ    DX, R8
+	MOVQ    200(AX), R9
+	MOVQ    48(AX), R10
+	LEAQ    (R10)(R10*2), R11
+	MOVQ    184(AX), R12
+	MOVQ    96(AX), R13
+	MOVQ    104(AX), R14
+	MOVQ    80(AX), AX
+	SUBQ    $0x04, AX
+	JL      tail6
+	PCALIGN $0x40
+
+loop5:
+	VMOVUPS      (R9), Z26
+	VMOVUPS      Z26, (R12)
+	VMOVUPS      64(R9), Z27
+	VMOVUPS      Z27, 64(R12)
+	VBROADCASTSS (CX), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS (CX)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z2
+	VFMADD231PS  Z27, Z28, Z3
+	VBROADCASTSS (CX)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS (BX), Z28
+	VFMADD231PS  Z26, Z28, Z6
+	VFMADD231PS  Z27, Z28, Z7
+	VBROADCASTSS (BX)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS (BX)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z10
+	VFMADD231PS  Z27, Z28, Z11
+	VBROADCASTSS (SI), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS (SI)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z14
+	VFMADD231PS  Z27, Z28, Z15
+	VBROADCASTSS (SI)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS (DI), Z28
+	VFMADD231PS  Z26, Z28, Z18
+	VFMADD231PS  Z27, Z28, Z19
+	VBROADCASTSS (DI)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z20
+	VFMADD231PS  Z27, Z28, Z21
+	VBROADCASTSS (DI)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z22
+	VFMADD231PS  Z27, Z28, Z23
+	VBROADCASTSS (R8), Z28
+	VFMADD231PS  Z26, Z28, Z24
+	VFMADD231PS  Z27, Z28, Z25
+	VMOVUPS      (R9)(R10*1), Z26
+	VMOVUPS      Z26, 128(R12)
+	VMOVUPS      64(R9)(R10*1), Z27
+	VMOVUPS      Z27, 192(R12)
+	VBROADCASTSS 4(CX), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS 4(CX)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z2
+	VFMADD231PS  Z27, Z28, Z3
+	VBROADCASTSS 4(CX)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS 4(BX), Z28
+	VFMADD231PS  Z26, Z28, Z6
+	VFMADD231PS  Z27, Z28, Z7
+	VBROADCASTSS 4(BX)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS 4(BX)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z10
+	VFMADD231PS  Z27, Z28, Z11
+	VBROADCASTSS 4(SI), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS 4(SI)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z14
+	VFMADD231PS  Z27, Z28, Z15
+	VBROADCASTSS 4(SI)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS 4(DI), Z28
+	VFMADD231PS  Z26, Z28, Z18
+	VFMADD231PS  Z27, Z28, Z19
+	VBROADCASTSS 4(DI)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z20
+	VFMADD231PS  Z27, Z28, Z21
+	VBROADCASTSS 4(DI)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z22
+	VFMADD231PS  Z27, Z28, Z23
+	VBROADCASTSS 4(R8), Z28
+	VFMADD231PS  Z26, Z28, Z24
+	VFMADD231PS  Z27, Z28, Z25
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R14, R13
+	VMOVUPS      (R9)(R10*2), Z26
+	VMOVUPS      Z26, 256(R12)
+	VMOVUPS      64(R9)(R10*2), Z27
+	VMOVUPS      Z27, 320(R12)
+	VBROADCASTSS 8(CX), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS 8(CX)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z2
+	VFMADD231PS  Z27, Z28, Z3
+	VBROADCASTSS 8(CX)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS 8(BX), Z28
+	VFMADD231PS  Z26, Z28, Z6
+	VFMADD231PS  Z27, Z28, Z7
+	VBROADCASTSS 8(BX)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS 8(BX)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z10
+	VFMADD231PS  Z27, Z28, Z11
+	VBROADCASTSS 8(SI), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS 8(SI)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z14
+	VFMADD231PS  Z27, Z28, Z15
+	VBROADCASTSS 8(SI)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS 8(DI), Z28
+	VFMADD231PS  Z26, Z28, Z18
+	VFMADD231PS  Z27, Z28, Z19
+	VBROADCASTSS 8(DI)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z20
+	VFMADD231PS  Z27, Z28, Z21
+	VBROADCASTSS 8(DI)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z22
+	VFMADD231PS  Z27, Z28, Z23
+	VBROADCASTSS 8(R8), Z28
+	VFMADD231PS  Z26, Z28, Z24
+	VFMADD231PS  Z27, Z28, Z25
+	VMOVUPS      (R9)(R11*1), Z26
+	VMOVUPS      Z26, 384(R12)
+	VMOVUPS      64(R9)(R11*1), Z27
+	VMOVUPS      Z27, 448(R12)
+	VBROADCASTSS 12(CX), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS 12(CX)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z2
+	VFMADD231PS  Z27, Z28, Z3
+	VBROADCASTSS 12(CX)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS 12(BX), Z28
+	VFMADD231PS  Z26, Z28, Z6
+	VFMADD231PS  Z27, Z28, Z7
+	VBROADCASTSS 12(BX)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS 12(BX)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z10
+	VFMADD231PS  Z27, Z28, Z11
+	VBROADCASTSS 12(SI), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS 12(SI)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z14
+	VFMADD231PS  Z27, Z28, Z15
+	VBROADCASTSS 12(SI)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS 12(DI), Z28
+	VFMADD231PS  Z26, Z28, Z18
+	VFMADD231PS  Z27, Z28, Z19
+	VBROADCASTSS 12(DI)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z20
+	VFMADD231PS  Z27, Z28, Z21
+	VBROADCASTSS 12(DI)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z22
+	VFMADD231PS  Z27, Z28, Z23
+	VBROADCASTSS 12(R8), Z28
+	VFMADD231PS  Z26, Z28, Z24
+	VFMADD231PS  Z27, Z28, Z25
+	ADDQ         $0x00000200, R12
+	LEAQ         (R9)(R10*4), R9
+	ADDQ         $0x10, CX
+	ADDQ         $0x10, BX
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          loop5
+
+tail6:
+	ADDQ $0x04, AX
+	JZ   done8
+
+tailloop7:
+	VMOVUPS      (R9), Z26
+	VMOVUPS      Z26, (R12)
+	VMOVUPS      64(R9), Z27
+	VMOVUPS      Z27, 64(R12)
+	VBROADCASTSS (CX), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS (CX)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z2
+	VFMADD231PS  Z27, Z28, Z3
+	VBROADCASTSS (CX)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS (BX), Z28
+	VFMADD231PS  Z26, Z28, Z6
+	VFMADD231PS  Z27, Z28, Z7
+	VBROADCASTSS (BX)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS (BX)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z10
+	VFMADD231PS  Z27, Z28, Z11
+	VBROADCASTSS (SI), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS (SI)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z14
+	VFMADD231PS  Z27, Z28, Z15
+	VBROADCASTSS (SI)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS (DI), Z28
+	VFMADD231PS  Z26, Z28, Z18
+	VFMADD231PS  Z27, Z28, Z19
+	VBROADCASTSS (DI)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z20
+	VFMADD231PS  Z27, Z28, Z21
+	VBROADCASTSS (DI)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z22
+	VFMADD231PS  Z27, Z28, Z23
+	VBROADCASTSS (R8), Z28
+	VFMADD231PS  Z26, Z28, Z24
+	VFMADD231PS  Z27, Z28, Z25
+	ADDQ         $0x00000080, R12
+	ADDQ         R10, R9
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         AX
+	JNZ          tailloop7
+
+done8:
+	MOVQ    t+0(FP), AX
+	MOVQ    R13, 96(AX)
+	MOVQ    208(AX), CX
+	MOVQ    56(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	VMOVUPS Z9, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, K1, (CX)
+	VMOVUPS Z11, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, K1, (CX)
+	VMOVUPS Z13, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, K1, (CX)
+	VMOVUPS Z15, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z16, K1, (CX)
+	VMOVUPS Z17, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z18, K1, (CX)
+	VMOVUPS Z19, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z20, K1, (CX)
+	VMOVUPS Z21, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z22, K1, (CX)
+	VMOVUPS Z23, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z24, K1, (CX)
+	VMOVUPS Z25, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 208(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 232(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
+	ADDQ    $0x00000080, 184(AX)
+	DECQ    136(AX)
+	JNZ     tile1
+	VZEROUPPER
+	RET
+
+// func gemmN14x2KeepAVX512(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+TEXT ·gemmN14x2KeepAVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
+
+tile1:
+	MOVQ   t+0(FP), AX
+	MOVQ   216(AX), CX
+	TESTQ  CX, CX
+	JNZ    start3
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	VXORPS Z16, Z16, Z16
+	VXORPS Z17, Z17, Z17
+	VXORPS Z18, Z18, Z18
+	VXORPS Z19, Z19, Z19
+	VXORPS Z20, Z20, Z20
+	VXORPS Z21, Z21, Z21
+	VXORPS Z22, Z22, Z22
+	VXORPS Z23, Z23, Z23
+	VXORPS Z24, Z24, Z24
+	VXORPS Z25, Z25, Z25
+	VXORPS Z26, Z26, Z26
+	VXORPS Z27, Z27, Z27
+	JMP    sums4
+
+start3:
+	MOVQ      64(AX), DX
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z 64(CX), K2, Z1
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z2
+	VMOVUPS.Z 64(CX), K2, Z3
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z4
+	VMOVUPS.Z 64(CX), K2, Z5
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z6
+	VMOVUPS.Z 64(CX), K2, Z7
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z8
+	VMOVUPS.Z 64(CX), K2, Z9
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z10
+	VMOVUPS.Z 64(CX), K2, Z11
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z12
+	VMOVUPS.Z 64(CX), K2, Z13
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z14
+	VMOVUPS.Z 64(CX), K2, Z15
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z16
+	VMOVUPS.Z 64(CX), K2, Z17
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z18
+	VMOVUPS.Z 64(CX), K2, Z19
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z20
+	VMOVUPS.Z 64(CX), K2, Z21
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z22
+	VMOVUPS.Z 64(CX), K2, Z23
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z24
+	VMOVUPS.Z 64(CX), K2, Z25
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z26
+	VMOVUPS.Z 64(CX), K2, Z27
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
+	TESTQ     CX, CX
+	JZ        sums4
+	MOVQ      72(AX), DX
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z0, Z0
+	VMOVUPS.Z 64(CX), K2, Z28
+	VADDPS    Z28, Z1, Z1
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z2, Z2
+	VMOVUPS.Z 64(CX), K2, Z28
+	VADDPS    Z28, Z3, Z3
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z4, Z4
+	VMOVUPS.Z 64(CX), K2, Z28
+	VADDPS    Z28, Z5, Z5
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z6, Z6
+	VMOVUPS.Z 64(CX), K2, Z28
+	VADDPS    Z28, Z7, Z7
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z8, Z8
+	VMOVUPS.Z 64(CX), K2, Z28
+	VADDPS    Z28, Z9, Z9
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z10, Z10
+	VMOVUPS.Z 64(CX), K2, Z28
+	VADDPS    Z28, Z11, Z11
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z12, Z12
+	VMOVUPS.Z 64(CX), K2, Z28
+	VADDPS    Z28, Z13, Z13
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z14, Z14
+	VMOVUPS.Z 64(CX), K2, Z28
+	VADDPS    Z28, Z15, Z15
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z16, Z16
+	VMOVUPS.Z 64(CX), K2, Z28
+	VADDPS    Z28, Z17, Z17
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z18, Z18
+	VMOVUPS.Z 64(CX), K2, Z28
+	VADDPS    Z28, Z19, Z19
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z20, Z20
+	VMOVUPS.Z 64(CX), K2, Z28
+	VADDPS    Z28, Z21, Z21
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z22, Z22
+	VMOVUPS.Z 64(CX), K2, Z28
+	VADDPS    Z28, Z23, Z23
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z24, Z24
+	VMOVUPS.Z 64(CX), K2, Z28
+	VADDPS    Z28, Z25, Z25
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z26, Z26
+	VMOVUPS.Z 64(CX), K2, Z28
+	VADDPS    Z28, Z27, Z27
+	ADDQ      DX, CX
+	MOVQ      CX, 224(AX)
+
+sums4:
+	MOVQ    192(AX), CX
+	MOVQ    40(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	LEAQ    (BX)(DX*2), SI
+	ADDQ    DX, SI
+	LEAQ    (SI)(DX*2), DI
+	ADDQ    DX, DI
+	LEAQ    (DI)(DX*2), R8
+	ADDQ    DX, R8
+	MOVQ    200(AX), R9
+	MOVQ    48(AX), R10
+	LEAQ    (R10)(R10*2), R11
+	MOVQ    184(AX), R12
+	MOVQ    96(AX), R13
+	MOVQ    104(AX), R14
+	MOVQ    80(AX), AX
+	SUBQ    $0x04, AX
+	JL      tail6
+	PCALIGN $0x40
+
+loop5:
+	VMOVUPS      (R9), Z28
+	VMOVUPS      Z28, (R12)
+	VMOVUPS      64(R9), Z29
+	VMOVUPS      Z29, 64(R12)
+	VBROADCASTSS (CX), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS (CX)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z2
+	VFMADD231PS  Z29, Z30, Z3
+	VBROADCASTSS (CX)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS (BX), Z30
+	VFMADD231PS  Z28, Z30, Z6
+	VFMADD231PS  Z29, Z30, Z7
+	VBROADCASTSS (BX)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS (BX)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z10
+	VFMADD231PS  Z29, Z30, Z11
+	VBROADCASTSS (SI), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS (SI)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z14
+	VFMADD231PS  Z29, Z30, Z15
+	VBROADCASTSS (SI)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS (DI), Z30
+	VFMADD231PS  Z28, Z30, Z18
+	VFMADD231PS  Z29, Z30, Z19
+	VBROADCASTSS (DI)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS (DI)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z22
+	VFMADD231PS  Z29, Z30, Z23
+	VBROADCASTSS (R8), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VBROADCASTSS (R8)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z26
+	VFMADD231PS  Z29, Z30, Z27
+	VMOVUPS      (R9)(R10*1), Z28
+	VMOVUPS      Z28, 128(R12)
+	VMOVUPS      64(R9)(R10*1), Z29
+	VMOVUPS      Z29, 192(R12)
+	VBROADCASTSS 4(CX), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS 4(CX)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z2
+	VFMADD231PS  Z29, Z30, Z3
+	VBROADCASTSS 4(CX)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS 4(BX), Z30
+	VFMADD231PS  Z28, Z30, Z6
+	VFMADD231PS  Z29, Z30, Z7
+	VBROADCASTSS 4(BX)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS 4(BX)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z10
+	VFMADD231PS  Z29, Z30, Z11
+	VBROADCASTSS 4(SI), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS 4(SI)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z14
+	VFMADD231PS  Z29, Z30, Z15
+	VBROADCASTSS 4(SI)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS 4(DI), Z30
+	VFMADD231PS  Z28, Z30, Z18
+	VFMADD231PS  Z29, Z30, Z19
+	VBROADCASTSS 4(DI)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS 4(DI)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z22
+	VFMADD231PS  Z29, Z30, Z23
+	VBROADCASTSS 4(R8), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VBROADCASTSS 4(R8)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z26
+	VFMADD231PS  Z29, Z30, Z27
+	PREFETCHT1   (R13)
+	PREFETCHT1   64(R13)
+	ADDQ         R14, R13
+	VMOVUPS      (R9)(R10*2), Z28
+	VMOVUPS      Z28, 256(R12)
+	VMOVUPS      64(R9)(R10*2), Z29
+	VMOVUPS      Z29, 320(R12)
+	VBROADCASTSS 8(CX), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS 8(CX)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z2
+	VFMADD231PS  Z29, Z30, Z3
+	VBROADCASTSS 8(CX)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS 8(BX), Z30
+	VFMADD231PS  Z28, Z30, Z6
+	VFMADD231PS  Z29, Z30, Z7
+	VBROADCASTSS 8(BX)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS 8(BX)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z10
+	VFMADD231PS  Z29, Z30, Z11
+	VBROADCASTSS 8(SI), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS 8(SI)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z14
+	VFMADD231PS  Z29, Z30, Z15
+	VBROADCASTSS 8(SI)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS 8(DI), Z30
+	VFMADD231PS  Z28, Z30, Z18
+	VFMADD231PS  Z29, Z30, Z19
+	VBROADCASTSS 8(DI)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS 8(DI)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z22
+	VFMADD231PS  Z29, Z30, Z23
+	VBROADCASTSS 8(R8), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VBROADCASTSS 8(R8)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z26
+	VFMADD231PS  Z29, Z30, Z27
+	VMOVUPS      (R9)(R11*1), Z28
+	VMOVUPS      Z28, 384(R12)
+	VMOVUPS      64(R9)(R11*1), Z29
+	VMOVUPS      Z29, 448(R12)
+	VBROADCASTSS 12(CX), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS 12(CX)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z2
+	VFMADD231PS  Z29, Z30, Z3
+	VBROADCASTSS 12(CX)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS 12(BX), Z30
+	VFMADD231PS  Z28, Z30, Z6
+	VFMADD231PS  Z29, Z30, Z7
+	VBROADCASTSS 12(BX)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS 12(BX)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z10
+	VFMADD231PS  Z29, Z30, Z11
+	VBROADCASTSS 12(SI), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS 12(SI)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z14
+	VFMADD231PS  Z29, Z30, Z15
+	VBROADCASTSS 12(SI)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS 12(DI), Z30
+	VFMADD231PS  Z28, Z30, Z18
+	VFMADD231PS  Z29, Z30, Z19
+	VBROADCASTSS 12(DI)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS 12(DI)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z22
+	VFMADD231PS  Z29, Z30, Z23
+	VBROADCASTSS 12(R8), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VBROADCASTSS 12(R8)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z26
+	VFMADD231PS  Z29, Z30, Z27
+	ADDQ         $0x00000200, R12
+	LEAQ         (R9)(R10*4), R9
+	ADDQ         $0x10, CX
+	ADDQ         $0x10, BX
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          loop5
+
+tail6:
+	ADDQ $0x04, AX
+	JZ   done8
+
+tailloop7:
+	VMOVUPS      (R9), Z28
+	VMOVUPS      Z28, (R12)
+	VMOVUPS      64(R9), Z29
+	VMOVUPS      Z29, 64(R12)
+	VBROADCASTSS (CX), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS (CX)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z2
+	VFMADD231PS  Z29, Z30, Z3
+	VBROADCASTSS (CX)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS (BX), Z30
+	VFMADD231PS  Z28, Z30, Z6
+	VFMADD231PS  Z29, Z30, Z7
+	VBROADCASTSS (BX)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS (BX)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z10
+	VFMADD231PS  Z29, Z30, Z11
+	VBROADCASTSS (SI), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS (SI)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z14
+	VFMADD231PS  Z29, Z30, Z15
+	VBROADCASTSS (SI)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS (DI), Z30
+	VFMADD231PS  Z28, Z30, Z18
+	VFMADD231PS  Z29, Z30, Z19
+	VBROADCASTSS (DI)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS (DI)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z22
+	VFMADD231PS  Z29, Z30, Z23
+	VBROADCASTSS (R8), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VBROADCASTSS (R8)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z26
+	VFMADD231PS  Z29, Z30, Z27
+	ADDQ         $0x00000080, R12
+	ADDQ         R10, R9
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         AX
+	JNZ          tailloop7
+
+done8:
+	MOVQ    t+0(FP), AX
+	MOVQ    R13, 96(AX)
+	MOVQ    208(AX), CX
+	MOVQ    56(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	VMOVUPS Z9, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, K1, (CX)
+	VMOVUPS Z11, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, K1, (CX)
+	VMOVUPS Z13, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, K1, (CX)
+	VMOVUPS Z15, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z16, K1, (CX)
+	VMOVUPS Z17, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z18, K1, (CX)
+	VMOVUPS Z19, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z20, K1, (CX)
+	VMOVUPS Z21, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z22, K1, (CX)
+	VMOVUPS Z23, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z24, K1, (CX)
+	VMOVUPS Z25, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z26, K1, (CX)
+	VMOVUPS Z27, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 208(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 232(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
+	ADDQ    $0x00000080, 184(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -10554,21 +12498,21 @@ TEXT ·gemmT1x1AVX512(SB), NOSPLIT, $0-8
 	BZHIQ CX, DX, CX
 	KMOVW CX, K1
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -10578,24 +12522,24 @@ start3:
 	MOVQ      64(AX), DX
 	VMOVUPS.Z (CX), K1, Z0
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
 	VMOVUPS.Z (CX), K1, Z1
 	VADDPS    Z1, Z0, Z0
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x01, R10, R11
 	ADDQ    R11, R9
@@ -10658,27 +12602,27 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -10695,21 +12639,21 @@ TEXT ·gemmT1x2AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K2
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -10721,8 +12665,8 @@ start3:
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z 64(CX), K2, Z1
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -10731,16 +12675,16 @@ start3:
 	VMOVUPS.Z 64(CX), K2, Z2
 	VADDPS    Z2, Z1, Z1
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x01, R10, R11
 	ADDQ    R11, R9
@@ -10813,28 +12757,28 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -10849,21 +12793,21 @@ TEXT ·gemmT2x1AVX512(SB), NOSPLIT, $0-8
 	BZHIQ CX, DX, CX
 	KMOVW CX, K1
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -10876,8 +12820,8 @@ start3:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z1
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -10887,16 +12831,16 @@ start3:
 	VMOVUPS.Z (CX), K1, Z2
 	VADDPS    Z2, Z1, Z1
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x02, R10, R11
 	ADDQ    R11, R9
@@ -10969,29 +12913,29 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -11008,21 +12952,21 @@ TEXT ·gemmT2x2AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K2
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -11039,8 +12983,8 @@ start3:
 	VMOVUPS.Z (CX), K1, Z2
 	VMOVUPS.Z 64(CX), K2, Z3
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -11054,16 +12998,16 @@ start3:
 	VMOVUPS.Z 64(CX), K2, Z4
 	VADDPS    Z4, Z3, Z3
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x02, R10, R11
 	ADDQ    R11, R9
@@ -11151,7 +13095,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
@@ -11159,23 +13103,23 @@ done8:
 	VMOVUPS Z2, K1, (CX)
 	VMOVUPS Z3, K2, 64(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -11190,21 +13134,21 @@ TEXT ·gemmT3x1AVX512(SB), NOSPLIT, $0-8
 	BZHIQ CX, DX, CX
 	KMOVW CX, K1
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -11220,8 +13164,8 @@ start3:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z2
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -11234,16 +13178,16 @@ start3:
 	VMOVUPS.Z (CX), K1, Z3
 	VADDPS    Z3, Z2, Z2
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x03, R10, R11
 	ADDQ    R11, R9
@@ -11326,7 +13270,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -11334,23 +13278,23 @@ done8:
 	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -11367,21 +13311,21 @@ TEXT ·gemmT3x2AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K2
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -11403,8 +13347,8 @@ start3:
 	VMOVUPS.Z (CX), K1, Z4
 	VMOVUPS.Z 64(CX), K2, Z5
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -11423,16 +13367,16 @@ start3:
 	VMOVUPS.Z 64(CX), K2, Z6
 	VADDPS    Z6, Z5, Z5
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x03, R10, R11
 	ADDQ    R11, R9
@@ -11535,7 +13479,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
@@ -11546,23 +13490,23 @@ done8:
 	VMOVUPS Z4, K1, (CX)
 	VMOVUPS Z5, K2, 64(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -11577,21 +13521,21 @@ TEXT ·gemmT4x1AVX512(SB), NOSPLIT, $0-8
 	BZHIQ CX, DX, CX
 	KMOVW CX, K1
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -11610,8 +13554,8 @@ start3:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z3
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -11627,16 +13571,16 @@ start3:
 	VMOVUPS.Z (CX), K1, Z4
 	VADDPS    Z4, Z3, Z3
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x04, R10, R11
 	ADDQ    R11, R9
@@ -11729,7 +13673,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -11739,23 +13683,23 @@ done8:
 	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -11772,21 +13716,21 @@ TEXT ·gemmT4x2AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K2
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -11813,8 +13757,8 @@ start3:
 	VMOVUPS.Z (CX), K1, Z6
 	VMOVUPS.Z 64(CX), K2, Z7
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -11838,16 +13782,16 @@ start3:
 	VMOVUPS.Z 64(CX), K2, Z8
 	VADDPS    Z8, Z7, Z7
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x04, R10, R11
 	ADDQ    R11, R9
@@ -11965,7 +13909,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
@@ -11979,23 +13923,23 @@ done8:
 	VMOVUPS Z6, K1, (CX)
 	VMOVUPS Z7, K2, 64(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -12010,21 +13954,21 @@ TEXT ·gemmT5x1AVX512(SB), NOSPLIT, $0-8
 	BZHIQ CX, DX, CX
 	KMOVW CX, K1
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -12046,8 +13990,8 @@ start3:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z4
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -12066,16 +14010,16 @@ start3:
 	VMOVUPS.Z (CX), K1, Z5
 	VADDPS    Z5, Z4, Z4
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x05, R10, R11
 	ADDQ    R11, R9
@@ -12169,7 +14113,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -12181,23 +14125,23 @@ done8:
 	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -12214,21 +14158,21 @@ TEXT ·gemmT5x2AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K2
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -12260,8 +14204,8 @@ start3:
 	VMOVUPS.Z (CX), K1, Z8
 	VMOVUPS.Z 64(CX), K2, Z9
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -12290,16 +14234,16 @@ start3:
 	VMOVUPS.Z 64(CX), K2, Z10
 	VADDPS    Z10, Z9, Z9
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x05, R10, R11
 	ADDQ    R11, R9
@@ -12423,7 +14367,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
@@ -12440,23 +14384,23 @@ done8:
 	VMOVUPS Z8, K1, (CX)
 	VMOVUPS Z9, K2, 64(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -12471,21 +14415,21 @@ TEXT ·gemmT6x1AVX512(SB), NOSPLIT, $0-8
 	BZHIQ CX, DX, CX
 	KMOVW CX, K1
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -12510,8 +14454,8 @@ start3:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z5
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -12533,16 +14477,16 @@ start3:
 	VMOVUPS.Z (CX), K1, Z6
 	VADDPS    Z6, Z5, Z5
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x06, R10, R11
 	ADDQ    R11, R9
@@ -12646,7 +14590,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -12660,23 +14604,23 @@ done8:
 	ADDQ    DX, CX
 	VMOVUPS Z5, K1, (CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -12693,21 +14637,21 @@ TEXT ·gemmT6x2AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K2
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -12744,8 +14688,8 @@ start3:
 	VMOVUPS.Z (CX), K1, Z10
 	VMOVUPS.Z 64(CX), K2, Z11
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -12779,16 +14723,16 @@ start3:
 	VMOVUPS.Z 64(CX), K2, Z12
 	VADDPS    Z12, Z11, Z11
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x06, R10, R11
 	ADDQ    R11, R9
@@ -12927,7 +14871,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
@@ -12947,23 +14891,23 @@ done8:
 	VMOVUPS Z10, K1, (CX)
 	VMOVUPS Z11, K2, 64(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -12978,21 +14922,21 @@ TEXT ·gemmT7x1AVX512(SB), NOSPLIT, $0-8
 	BZHIQ CX, DX, CX
 	KMOVW CX, K1
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -13020,8 +14964,8 @@ start3:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z6
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -13046,16 +14990,16 @@ start3:
 	VMOVUPS.Z (CX), K1, Z7
 	VADDPS    Z7, Z6, Z6
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x07, R10, R11
 	ADDQ    R11, R9
@@ -13169,7 +15113,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -13185,23 +15129,23 @@ done8:
 	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -13218,21 +15162,21 @@ TEXT ·gemmT7x2AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K2
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -13274,8 +15218,8 @@ start3:
 	VMOVUPS.Z (CX), K1, Z12
 	VMOVUPS.Z 64(CX), K2, Z13
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -13314,16 +15258,16 @@ start3:
 	VMOVUPS.Z 64(CX), K2, Z14
 	VADDPS    Z14, Z13, Z13
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x07, R10, R11
 	ADDQ    R11, R9
@@ -13477,7 +15421,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
@@ -13500,23 +15444,23 @@ done8:
 	VMOVUPS Z12, K1, (CX)
 	VMOVUPS Z13, K2, 64(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -13531,21 +15475,21 @@ TEXT ·gemmT8x1AVX512(SB), NOSPLIT, $0-8
 	BZHIQ CX, DX, CX
 	KMOVW CX, K1
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -13576,8 +15520,8 @@ start3:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z7
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -13605,16 +15549,16 @@ start3:
 	VMOVUPS.Z (CX), K1, Z8
 	VADDPS    Z8, Z7, Z7
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x08, R10, R11
 	ADDQ    R11, R9
@@ -13738,7 +15682,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -13756,23 +15700,23 @@ done8:
 	ADDQ    DX, CX
 	VMOVUPS Z7, K1, (CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -13789,21 +15733,21 @@ TEXT ·gemmT8x2AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K2
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -13850,8 +15794,8 @@ start3:
 	VMOVUPS.Z (CX), K1, Z14
 	VMOVUPS.Z 64(CX), K2, Z15
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -13895,16 +15839,16 @@ start3:
 	VMOVUPS.Z 64(CX), K2, Z16
 	VADDPS    Z16, Z15, Z15
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x08, R10, R11
 	ADDQ    R11, R9
@@ -14073,7 +16017,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
@@ -14099,23 +16043,23 @@ done8:
 	VMOVUPS Z14, K1, (CX)
 	VMOVUPS Z15, K2, 64(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -14130,21 +16074,21 @@ TEXT ·gemmT9x1AVX512(SB), NOSPLIT, $0-8
 	BZHIQ CX, DX, CX
 	KMOVW CX, K1
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -14178,8 +16122,8 @@ start3:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z8
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -14210,16 +16154,16 @@ start3:
 	VMOVUPS.Z (CX), K1, Z9
 	VADDPS    Z9, Z8, Z8
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x09, R10, R11
 	ADDQ    R11, R9
@@ -14353,7 +16297,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -14373,23 +16317,23 @@ done8:
 	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -14406,21 +16350,21 @@ TEXT ·gemmT9x2AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K2
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -14472,8 +16416,8 @@ start3:
 	VMOVUPS.Z (CX), K1, Z16
 	VMOVUPS.Z 64(CX), K2, Z17
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -14522,16 +16466,16 @@ start3:
 	VMOVUPS.Z 64(CX), K2, Z18
 	VADDPS    Z18, Z17, Z17
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x09, R10, R11
 	ADDQ    R11, R9
@@ -14715,7 +16659,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
@@ -14744,23 +16688,23 @@ done8:
 	VMOVUPS Z16, K1, (CX)
 	VMOVUPS Z17, K2, 64(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -14775,21 +16719,21 @@ TEXT ·gemmT10x1AVX512(SB), NOSPLIT, $0-8
 	BZHIQ CX, DX, CX
 	KMOVW CX, K1
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -14826,8 +16770,8 @@ start3:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z9
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -14861,16 +16805,16 @@ start3:
 	VMOVUPS.Z (CX), K1, Z10
 	VADDPS    Z10, Z9, Z9
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x0a, R10, R11
 	ADDQ    R11, R9
@@ -15014,7 +16958,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -15036,23 +16980,23 @@ done8:
 	ADDQ    DX, CX
 	VMOVUPS Z9, K1, (CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -15069,21 +17013,21 @@ TEXT ·gemmT10x2AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K2
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -15140,8 +17084,8 @@ start3:
 	VMOVUPS.Z (CX), K1, Z18
 	VMOVUPS.Z 64(CX), K2, Z19
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -15195,16 +17139,16 @@ start3:
 	VMOVUPS.Z 64(CX), K2, Z20
 	VADDPS    Z20, Z19, Z19
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x0a, R10, R11
 	ADDQ    R11, R9
@@ -15403,7 +17347,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
@@ -15435,23 +17379,23 @@ done8:
 	VMOVUPS Z18, K1, (CX)
 	VMOVUPS Z19, K2, 64(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -15466,21 +17410,21 @@ TEXT ·gemmT11x1AVX512(SB), NOSPLIT, $0-8
 	BZHIQ CX, DX, CX
 	KMOVW CX, K1
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -15520,8 +17464,8 @@ start3:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z10
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -15558,16 +17502,16 @@ start3:
 	VMOVUPS.Z (CX), K1, Z11
 	VADDPS    Z11, Z10, Z10
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x0b, R10, R11
 	ADDQ    R11, R9
@@ -15721,7 +17665,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -15745,23 +17689,23 @@ done8:
 	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -15778,21 +17722,21 @@ TEXT ·gemmT11x2AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K2
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -15854,8 +17798,8 @@ start3:
 	VMOVUPS.Z (CX), K1, Z20
 	VMOVUPS.Z 64(CX), K2, Z21
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -15914,16 +17858,16 @@ start3:
 	VMOVUPS.Z 64(CX), K2, Z22
 	VADDPS    Z22, Z21, Z21
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x0b, R10, R11
 	ADDQ    R11, R9
@@ -16137,7 +18081,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
@@ -16172,23 +18116,23 @@ done8:
 	VMOVUPS Z20, K1, (CX)
 	VMOVUPS Z21, K2, 64(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -16203,21 +18147,21 @@ TEXT ·gemmT12x1AVX512(SB), NOSPLIT, $0-8
 	BZHIQ CX, DX, CX
 	KMOVW CX, K1
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -16260,8 +18204,8 @@ start3:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z11
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -16301,16 +18245,16 @@ start3:
 	VMOVUPS.Z (CX), K1, Z12
 	VADDPS    Z12, Z11, Z11
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x0c, R10, R11
 	ADDQ    R11, R9
@@ -16474,7 +18418,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -16500,23 +18444,23 @@ done8:
 	ADDQ    DX, CX
 	VMOVUPS Z11, K1, (CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -16533,21 +18477,21 @@ TEXT ·gemmT12x2AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K2
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -16614,8 +18558,8 @@ start3:
 	VMOVUPS.Z (CX), K1, Z22
 	VMOVUPS.Z 64(CX), K2, Z23
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -16679,16 +18623,16 @@ start3:
 	VMOVUPS.Z 64(CX), K2, Z24
 	VADDPS    Z24, Z23, Z23
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x0c, R10, R11
 	ADDQ    R11, R9
@@ -16917,7 +18861,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
@@ -16955,23 +18899,23 @@ done8:
 	VMOVUPS Z22, K1, (CX)
 	VMOVUPS Z23, K2, 64(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -16986,21 +18930,21 @@ TEXT ·gemmT13x1AVX512(SB), NOSPLIT, $0-8
 	BZHIQ CX, DX, CX
 	KMOVW CX, K1
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -17046,8 +18990,8 @@ start3:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z12
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -17090,16 +19034,16 @@ start3:
 	VMOVUPS.Z (CX), K1, Z13
 	VADDPS    Z13, Z12, Z12
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x0d, R10, R11
 	ADDQ    R11, R9
@@ -17273,7 +19217,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -17301,23 +19245,23 @@ done8:
 	ADDQ    DX, CX
 	VMOVUPS Z12, K1, (CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -17334,21 +19278,21 @@ TEXT ·gemmT13x2AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K2
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -17420,8 +19364,8 @@ start3:
 	VMOVUPS.Z (CX), K1, Z24
 	VMOVUPS.Z 64(CX), K2, Z25
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -17490,16 +19434,16 @@ start3:
 	VMOVUPS.Z 64(CX), K2, Z26
 	VADDPS    Z26, Z25, Z25
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x0d, R10, R11
 	ADDQ    R11, R9
@@ -17743,7 +19687,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
@@ -17784,23 +19728,23 @@ done8:
 	VMOVUPS Z24, K1, (CX)
 	VMOVUPS Z25, K2, 64(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -17815,21 +19759,21 @@ TEXT ·gemmT14x1AVX512(SB), NOSPLIT, $0-8
 	BZHIQ CX, DX, CX
 	KMOVW CX, K1
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -17878,8 +19822,8 @@ start3:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z13
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -17925,16 +19869,16 @@ start3:
 	VMOVUPS.Z (CX), K1, Z14
 	VADDPS    Z14, Z13, Z13
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x0e, R10, R11
 	ADDQ    R11, R9
@@ -18118,7 +20062,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    DX, CX
@@ -18148,23 +20092,23 @@ done8:
 	ADDQ    DX, CX
 	VMOVUPS Z13, K1, (CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -18181,21 +20125,21 @@ TEXT ·gemmT14x2AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K2
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -18272,8 +20216,8 @@ start3:
 	VMOVUPS.Z (CX), K1, Z26
 	VMOVUPS.Z 64(CX), K2, Z27
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -18347,16 +20291,16 @@ start3:
 	VMOVUPS.Z 64(CX), K2, Z28
 	VADDPS    Z28, Z27, Z27
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x0e, R10, R11
 	ADDQ    R11, R9
@@ -18615,7 +20559,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R12, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
@@ -18659,23 +20603,23 @@ done8:
 	VMOVUPS Z26, K1, (CX)
 	VMOVUPS Z27, K2, 64(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -18696,21 +20640,21 @@ TEXT ·gemmT1x4AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K4
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -18726,8 +20670,8 @@ start3:
 	VMOVUPS.Z 128(CX), K3, Z2
 	VMOVUPS.Z 192(CX), K4, Z3
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -18740,18 +20684,18 @@ start3:
 	VMOVUPS.Z 192(CX), K4, Z4
 	VADDPS    Z4, Z3, Z3
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
 	MOVQ    112(AX), R9
 	ADDQ    SI, R9
-	MOVQ    200(AX), R10
+	MOVQ    208(AX), R10
 	MOVQ    56(AX), R11
 	IMUL3Q  $0x01, R11, R12
 	ADDQ    R12, R10
@@ -18846,30 +20790,30 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R13, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
 	VMOVUPS Z2, K3, 128(CX)
 	VMOVUPS Z3, K4, 192(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -18890,21 +20834,21 @@ TEXT ·gemmT2x4AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K4
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -18929,8 +20873,8 @@ start3:
 	VMOVUPS.Z 128(CX), K3, Z6
 	VMOVUPS.Z 192(CX), K4, Z7
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -18952,18 +20896,18 @@ start3:
 	VMOVUPS.Z 192(CX), K4, Z8
 	VADDPS    Z8, Z7, Z7
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
 	MOVQ    112(AX), R9
 	ADDQ    SI, R9
-	MOVQ    200(AX), R10
+	MOVQ    208(AX), R10
 	MOVQ    56(AX), R11
 	IMUL3Q  $0x02, R11, R12
 	ADDQ    R12, R10
@@ -19083,7 +21027,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R13, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
@@ -19095,23 +21039,23 @@ done8:
 	VMOVUPS Z6, K3, 128(CX)
 	VMOVUPS Z7, K4, 192(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -19132,21 +21076,21 @@ TEXT ·gemmT3x4AVX512(SB), NOSPLIT, $0-8
 	SHRQ  $0x10, CX
 	KMOVW CX, K4
 	MOVQ  (AX), CX
-	MOVQ  CX, 184(AX)
-	MOVQ  8(AX), CX
 	MOVQ  CX, 192(AX)
-	MOVQ  16(AX), CX
+	MOVQ  8(AX), CX
 	MOVQ  CX, 200(AX)
-	MOVQ  24(AX), CX
+	MOVQ  16(AX), CX
 	MOVQ  CX, 208(AX)
-	MOVQ  32(AX), CX
+	MOVQ  24(AX), CX
 	MOVQ  CX, 216(AX)
-	MOVQ  120(AX), CX
+	MOVQ  32(AX), CX
 	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
 
 tile1:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start3
 	VXORPS Z0, Z0, Z0
@@ -19180,8 +21124,8 @@ start3:
 	VMOVUPS.Z 128(CX), K3, Z10
 	VMOVUPS.Z 192(CX), K4, Z11
 	ADDQ      DX, CX
-	MOVQ      CX, 208(AX)
-	MOVQ      216(AX), CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
 	TESTQ     CX, CX
 	JZ        sums4
 	MOVQ      72(AX), DX
@@ -19212,18 +21156,18 @@ start3:
 	VMOVUPS.Z 192(CX), K4, Z12
 	VADDPS    Z12, Z11, Z11
 	ADDQ      DX, CX
-	MOVQ      CX, 216(AX)
+	MOVQ      CX, 224(AX)
 
 sums4:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
 	MOVQ    112(AX), R9
 	ADDQ    SI, R9
-	MOVQ    200(AX), R10
+	MOVQ    208(AX), R10
 	MOVQ    56(AX), R11
 	IMUL3Q  $0x03, R11, R12
 	ADDQ    R12, R10
@@ -19368,7 +21312,7 @@ tailloop7:
 done8:
 	MOVQ    t+0(FP), AX
 	MOVQ    R13, 96(AX)
-	MOVQ    200(AX), CX
+	MOVQ    208(AX), CX
 	MOVQ    56(AX), DX
 	VMOVUPS Z0, K1, (CX)
 	VMOVUPS Z1, K2, 64(CX)
@@ -19385,23 +21329,1915 @@ done8:
 	VMOVUPS Z10, K3, 128(CX)
 	VMOVUPS Z11, K4, 192(CX)
 	ADDQ    DX, CX
-	MOVQ    CX, 200(AX)
+	MOVQ    CX, 208(AX)
 	MOVQ    128(AX), CX
-	ADDQ    CX, 184(AX)
-	DECQ    224(AX)
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
 	JNZ     tile1
 	MOVQ    120(AX), CX
-	MOVQ    CX, 224(AX)
+	MOVQ    CX, 232(AX)
 	MOVQ    144(AX), CX
-	ADDQ    CX, 184(AX)
-	MOVQ    152(AX), CX
 	ADDQ    CX, 192(AX)
-	MOVQ    160(AX), CX
+	MOVQ    152(AX), CX
 	ADDQ    CX, 200(AX)
-	MOVQ    168(AX), CX
+	MOVQ    160(AX), CX
 	ADDQ    CX, 208(AX)
-	MOVQ    176(AX), CX
+	MOVQ    168(AX), CX
 	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
+	DECQ    136(AX)
+	JNZ     tile1
+	VZEROUPPER
+	RET
+
+// func gemmT11x2KeepAVX512(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+TEXT ·gemmT11x2KeepAVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
+
+tile1:
+	MOVQ   t+0(FP), AX
+	MOVQ   216(AX), CX
+	TESTQ  CX, CX
+	JNZ    start3
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	VXORPS Z16, Z16, Z16
+	VXORPS Z17, Z17, Z17
+	VXORPS Z18, Z18, Z18
+	VXORPS Z19, Z19, Z19
+	VXORPS Z20, Z20, Z20
+	VXORPS Z21, Z21, Z21
+	JMP    sums4
+
+start3:
+	MOVQ      64(AX), DX
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z 64(CX), K2, Z1
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z2
+	VMOVUPS.Z 64(CX), K2, Z3
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z4
+	VMOVUPS.Z 64(CX), K2, Z5
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z6
+	VMOVUPS.Z 64(CX), K2, Z7
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z8
+	VMOVUPS.Z 64(CX), K2, Z9
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z10
+	VMOVUPS.Z 64(CX), K2, Z11
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z12
+	VMOVUPS.Z 64(CX), K2, Z13
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z14
+	VMOVUPS.Z 64(CX), K2, Z15
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z16
+	VMOVUPS.Z 64(CX), K2, Z17
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z18
+	VMOVUPS.Z 64(CX), K2, Z19
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z20
+	VMOVUPS.Z 64(CX), K2, Z21
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
+	TESTQ     CX, CX
+	JZ        sums4
+	MOVQ      72(AX), DX
+	VMOVUPS.Z (CX), K1, Z22
+	VADDPS    Z22, Z0, Z0
+	VMOVUPS.Z 64(CX), K2, Z22
+	VADDPS    Z22, Z1, Z1
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z22
+	VADDPS    Z22, Z2, Z2
+	VMOVUPS.Z 64(CX), K2, Z22
+	VADDPS    Z22, Z3, Z3
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z22
+	VADDPS    Z22, Z4, Z4
+	VMOVUPS.Z 64(CX), K2, Z22
+	VADDPS    Z22, Z5, Z5
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z22
+	VADDPS    Z22, Z6, Z6
+	VMOVUPS.Z 64(CX), K2, Z22
+	VADDPS    Z22, Z7, Z7
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z22
+	VADDPS    Z22, Z8, Z8
+	VMOVUPS.Z 64(CX), K2, Z22
+	VADDPS    Z22, Z9, Z9
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z22
+	VADDPS    Z22, Z10, Z10
+	VMOVUPS.Z 64(CX), K2, Z22
+	VADDPS    Z22, Z11, Z11
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z22
+	VADDPS    Z22, Z12, Z12
+	VMOVUPS.Z 64(CX), K2, Z22
+	VADDPS    Z22, Z13, Z13
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z22
+	VADDPS    Z22, Z14, Z14
+	VMOVUPS.Z 64(CX), K2, Z22
+	VADDPS    Z22, Z15, Z15
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z22
+	VADDPS    Z22, Z16, Z16
+	VMOVUPS.Z 64(CX), K2, Z22
+	VADDPS    Z22, Z17, Z17
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z22
+	VADDPS    Z22, Z18, Z18
+	VMOVUPS.Z 64(CX), K2, Z22
+	VADDPS    Z22, Z19, Z19
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z22
+	VADDPS    Z22, Z20, Z20
+	VMOVUPS.Z 64(CX), K2, Z22
+	VADDPS    Z22, Z21, Z21
+	ADDQ      DX, CX
+	MOVQ      CX, 224(AX)
+
+sums4:
+	MOVQ    192(AX), CX
+	MOVQ    40(AX), DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    200(AX), SI
+	MOVQ    48(AX), DI
+	LEAQ    (DI)(DI*2), R8
+	MOVQ    184(AX), R9
+	MOVQ    96(AX), R10
+	MOVQ    104(AX), R11
+	MOVQ    80(AX), AX
+	SUBQ    $0x04, AX
+	JL      tail6
+	PCALIGN $0x40
+
+loop5:
+	VMOVUPS      (SI), Z22
+	VMOVUPS      Z22, (R9)
+	VMOVUPS      64(SI), Z23
+	VMOVUPS      Z23, 64(R9)
+	VBROADCASTSS (CX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 4(CX), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 8(CX), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 12(CX), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 16(CX), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 20(CX), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 24(CX), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 28(CX), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 32(CX), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 36(CX), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS 40(CX), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	VMOVUPS      (SI)(DI*1), Z22
+	VMOVUPS      Z22, 128(R9)
+	VMOVUPS      64(SI)(DI*1), Z23
+	VMOVUPS      Z23, 192(R9)
+	VBROADCASTSS (CX)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 4(CX)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 8(CX)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 12(CX)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 16(CX)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 20(CX)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 24(CX)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 28(CX)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 32(CX)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 36(CX)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS 40(CX)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	PREFETCHT1   (R10)
+	PREFETCHT1   64(R10)
+	ADDQ         R11, R10
+	VMOVUPS      (SI)(DI*2), Z22
+	VMOVUPS      Z22, 256(R9)
+	VMOVUPS      64(SI)(DI*2), Z23
+	VMOVUPS      Z23, 320(R9)
+	VBROADCASTSS (CX)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 4(CX)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 8(CX)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 12(CX)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 16(CX)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 20(CX)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 24(CX)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 28(CX)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 32(CX)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 36(CX)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS 40(CX)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	VMOVUPS      (SI)(R8*1), Z22
+	VMOVUPS      Z22, 384(R9)
+	VMOVUPS      64(SI)(R8*1), Z23
+	VMOVUPS      Z23, 448(R9)
+	VBROADCASTSS (CX)(BX*1), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 4(CX)(BX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 8(CX)(BX*1), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 12(CX)(BX*1), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 16(CX)(BX*1), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 20(CX)(BX*1), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 24(CX)(BX*1), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 28(CX)(BX*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 32(CX)(BX*1), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 36(CX)(BX*1), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS 40(CX)(BX*1), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         $0x00000200, R9
+	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
+	SUBQ         $0x04, AX
+	JGE          loop5
+
+tail6:
+	ADDQ $0x04, AX
+	JZ   done8
+
+tailloop7:
+	VMOVUPS      (SI), Z22
+	VMOVUPS      Z22, (R9)
+	VMOVUPS      64(SI), Z23
+	VMOVUPS      Z23, 64(R9)
+	VBROADCASTSS (CX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 4(CX), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 8(CX), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 12(CX), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 16(CX), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 20(CX), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 24(CX), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 28(CX), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 32(CX), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 36(CX), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS 40(CX), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	ADDQ         $0x00000080, R9
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	DECQ         AX
+	JNZ          tailloop7
+
+done8:
+	MOVQ    t+0(FP), AX
+	MOVQ    R10, 96(AX)
+	MOVQ    208(AX), CX
+	MOVQ    56(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	VMOVUPS Z9, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, K1, (CX)
+	VMOVUPS Z11, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, K1, (CX)
+	VMOVUPS Z13, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, K1, (CX)
+	VMOVUPS Z15, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z16, K1, (CX)
+	VMOVUPS Z17, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z18, K1, (CX)
+	VMOVUPS Z19, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z20, K1, (CX)
+	VMOVUPS Z21, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 208(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 232(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
+	ADDQ    $0x00000080, 184(AX)
+	DECQ    136(AX)
+	JNZ     tile1
+	VZEROUPPER
+	RET
+
+// func gemmT12x2KeepAVX512(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+TEXT ·gemmT12x2KeepAVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
+
+tile1:
+	MOVQ   t+0(FP), AX
+	MOVQ   216(AX), CX
+	TESTQ  CX, CX
+	JNZ    start3
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	VXORPS Z16, Z16, Z16
+	VXORPS Z17, Z17, Z17
+	VXORPS Z18, Z18, Z18
+	VXORPS Z19, Z19, Z19
+	VXORPS Z20, Z20, Z20
+	VXORPS Z21, Z21, Z21
+	VXORPS Z22, Z22, Z22
+	VXORPS Z23, Z23, Z23
+	JMP    sums4
+
+start3:
+	MOVQ      64(AX), DX
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z 64(CX), K2, Z1
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z2
+	VMOVUPS.Z 64(CX), K2, Z3
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z4
+	VMOVUPS.Z 64(CX), K2, Z5
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z6
+	VMOVUPS.Z 64(CX), K2, Z7
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z8
+	VMOVUPS.Z 64(CX), K2, Z9
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z10
+	VMOVUPS.Z 64(CX), K2, Z11
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z12
+	VMOVUPS.Z 64(CX), K2, Z13
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z14
+	VMOVUPS.Z 64(CX), K2, Z15
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z16
+	VMOVUPS.Z 64(CX), K2, Z17
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z18
+	VMOVUPS.Z 64(CX), K2, Z19
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z20
+	VMOVUPS.Z 64(CX), K2, Z21
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z22
+	VMOVUPS.Z 64(CX), K2, Z23
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
+	TESTQ     CX, CX
+	JZ        sums4
+	MOVQ      72(AX), DX
+	VMOVUPS.Z (CX), K1, Z24
+	VADDPS    Z24, Z0, Z0
+	VMOVUPS.Z 64(CX), K2, Z24
+	VADDPS    Z24, Z1, Z1
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z24
+	VADDPS    Z24, Z2, Z2
+	VMOVUPS.Z 64(CX), K2, Z24
+	VADDPS    Z24, Z3, Z3
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z24
+	VADDPS    Z24, Z4, Z4
+	VMOVUPS.Z 64(CX), K2, Z24
+	VADDPS    Z24, Z5, Z5
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z24
+	VADDPS    Z24, Z6, Z6
+	VMOVUPS.Z 64(CX), K2, Z24
+	VADDPS    Z24, Z7, Z7
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z24
+	VADDPS    Z24, Z8, Z8
+	VMOVUPS.Z 64(CX), K2, Z24
+	VADDPS    Z24, Z9, Z9
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z24
+	VADDPS    Z24, Z10, Z10
+	VMOVUPS.Z 64(CX), K2, Z24
+	VADDPS    Z24, Z11, Z11
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z24
+	VADDPS    Z24, Z12, Z12
+	VMOVUPS.Z 64(CX), K2, Z24
+	VADDPS    Z24, Z13, Z13
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z24
+	VADDPS    Z24, Z14, Z14
+	VMOVUPS.Z 64(CX), K2, Z24
+	VADDPS    Z24, Z15, Z15
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z24
+	VADDPS    Z24, Z16, Z16
+	VMOVUPS.Z 64(CX), K2, Z24
+	VADDPS    Z24, Z17, Z17
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z24
+	VADDPS    Z24, Z18, Z18
+	VMOVUPS.Z 64(CX), K2, Z24
+	VADDPS    Z24, Z19, Z19
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z24
+	VADDPS    Z24, Z20, Z20
+	VMOVUPS.Z 64(CX), K2, Z24
+	VADDPS    Z24, Z21, Z21
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z24
+	VADDPS    Z24, Z22, Z22
+	VMOVUPS.Z 64(CX), K2, Z24
+	VADDPS    Z24, Z23, Z23
+	ADDQ      DX, CX
+	MOVQ      CX, 224(AX)
+
+sums4:
+	MOVQ    192(AX), CX
+	MOVQ    40(AX), DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    200(AX), SI
+	MOVQ    48(AX), DI
+	LEAQ    (DI)(DI*2), R8
+	MOVQ    184(AX), R9
+	MOVQ    96(AX), R10
+	MOVQ    104(AX), R11
+	MOVQ    80(AX), AX
+	SUBQ    $0x04, AX
+	JL      tail6
+	PCALIGN $0x40
+
+loop5:
+	VMOVUPS      (SI), Z24
+	VMOVUPS      Z24, (R9)
+	VMOVUPS      64(SI), Z25
+	VMOVUPS      Z25, 64(R9)
+	VBROADCASTSS (CX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 4(CX), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS 8(CX), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 12(CX), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS 16(CX), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 20(CX), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS 24(CX), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 28(CX), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS 32(CX), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 36(CX), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS 40(CX), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 44(CX), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	VMOVUPS      (SI)(DI*1), Z24
+	VMOVUPS      Z24, 128(R9)
+	VMOVUPS      64(SI)(DI*1), Z25
+	VMOVUPS      Z25, 192(R9)
+	VBROADCASTSS (CX)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 4(CX)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS 8(CX)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 12(CX)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS 16(CX)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 20(CX)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS 24(CX)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 28(CX)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS 32(CX)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 36(CX)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS 40(CX)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 44(CX)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	PREFETCHT1   (R10)
+	PREFETCHT1   64(R10)
+	ADDQ         R11, R10
+	VMOVUPS      (SI)(DI*2), Z24
+	VMOVUPS      Z24, 256(R9)
+	VMOVUPS      64(SI)(DI*2), Z25
+	VMOVUPS      Z25, 320(R9)
+	VBROADCASTSS (CX)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 4(CX)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS 8(CX)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 12(CX)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS 16(CX)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 20(CX)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS 24(CX)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 28(CX)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS 32(CX)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 36(CX)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS 40(CX)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 44(CX)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	VMOVUPS      (SI)(R8*1), Z24
+	VMOVUPS      Z24, 384(R9)
+	VMOVUPS      64(SI)(R8*1), Z25
+	VMOVUPS      Z25, 448(R9)
+	VBROADCASTSS (CX)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 4(CX)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS 8(CX)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 12(CX)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS 16(CX)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 20(CX)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS 24(CX)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 28(CX)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS 32(CX)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 36(CX)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS 40(CX)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 44(CX)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	ADDQ         $0x00000200, R9
+	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
+	SUBQ         $0x04, AX
+	JGE          loop5
+
+tail6:
+	ADDQ $0x04, AX
+	JZ   done8
+
+tailloop7:
+	VMOVUPS      (SI), Z24
+	VMOVUPS      Z24, (R9)
+	VMOVUPS      64(SI), Z25
+	VMOVUPS      Z25, 64(R9)
+	VBROADCASTSS (CX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 4(CX), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS 8(CX), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 12(CX), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS 16(CX), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 20(CX), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS 24(CX), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 28(CX), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS 32(CX), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 36(CX), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS 40(CX), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 44(CX), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	ADDQ         $0x00000080, R9
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	DECQ         AX
+	JNZ          tailloop7
+
+done8:
+	MOVQ    t+0(FP), AX
+	MOVQ    R10, 96(AX)
+	MOVQ    208(AX), CX
+	MOVQ    56(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	VMOVUPS Z9, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, K1, (CX)
+	VMOVUPS Z11, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, K1, (CX)
+	VMOVUPS Z13, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, K1, (CX)
+	VMOVUPS Z15, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z16, K1, (CX)
+	VMOVUPS Z17, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z18, K1, (CX)
+	VMOVUPS Z19, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z20, K1, (CX)
+	VMOVUPS Z21, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z22, K1, (CX)
+	VMOVUPS Z23, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 208(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 232(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
+	ADDQ    $0x00000080, 184(AX)
+	DECQ    136(AX)
+	JNZ     tile1
+	VZEROUPPER
+	RET
+
+// func gemmT13x2KeepAVX512(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+TEXT ·gemmT13x2KeepAVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
+
+tile1:
+	MOVQ   t+0(FP), AX
+	MOVQ   216(AX), CX
+	TESTQ  CX, CX
+	JNZ    start3
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	VXORPS Z16, Z16, Z16
+	VXORPS Z17, Z17, Z17
+	VXORPS Z18, Z18, Z18
+	VXORPS Z19, Z19, Z19
+	VXORPS Z20, Z20, Z20
+	VXORPS Z21, Z21, Z21
+	VXORPS Z22, Z22, Z22
+	VXORPS Z23, Z23, Z23
+	VXORPS Z24, Z24, Z24
+	VXORPS Z25, Z25, Z25
+	JMP    sums4
+
+start3:
+	MOVQ      64(AX), DX
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z 64(CX), K2, Z1
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z2
+	VMOVUPS.Z 64(CX), K2, Z3
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z4
+	VMOVUPS.Z 64(CX), K2, Z5
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z6
+	VMOVUPS.Z 64(CX), K2, Z7
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z8
+	VMOVUPS.Z 64(CX), K2, Z9
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z10
+	VMOVUPS.Z 64(CX), K2, Z11
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z12
+	VMOVUPS.Z 64(CX), K2, Z13
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z14
+	VMOVUPS.Z 64(CX), K2, Z15
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z16
+	VMOVUPS.Z 64(CX), K2, Z17
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z18
+	VMOVUPS.Z 64(CX), K2, Z19
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z20
+	VMOVUPS.Z 64(CX), K2, Z21
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z22
+	VMOVUPS.Z 64(CX), K2, Z23
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z24
+	VMOVUPS.Z 64(CX), K2, Z25
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
+	TESTQ     CX, CX
+	JZ        sums4
+	MOVQ      72(AX), DX
+	VMOVUPS.Z (CX), K1, Z26
+	VADDPS    Z26, Z0, Z0
+	VMOVUPS.Z 64(CX), K2, Z26
+	VADDPS    Z26, Z1, Z1
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z26
+	VADDPS    Z26, Z2, Z2
+	VMOVUPS.Z 64(CX), K2, Z26
+	VADDPS    Z26, Z3, Z3
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z26
+	VADDPS    Z26, Z4, Z4
+	VMOVUPS.Z 64(CX), K2, Z26
+	VADDPS    Z26, Z5, Z5
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z26
+	VADDPS    Z26, Z6, Z6
+	VMOVUPS.Z 64(CX), K2, Z26
+	VADDPS    Z26, Z7, Z7
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z26
+	VADDPS    Z26, Z8, Z8
+	VMOVUPS.Z 64(CX), K2, Z26
+	VADDPS    Z26, Z9, Z9
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z26
+	VADDPS    Z26, Z10, Z10
+	VMOVUPS.Z 64(CX), K2, Z26
+	VADDPS    Z26, Z11, Z11
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z26
+	VADDPS    Z26, Z12, Z12
+	VMOVUPS.Z 64(CX), K2, Z26
+	VADDPS    Z26, Z13, Z13
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z26
+	VADDPS    Z26, Z14, Z14
+	VMOVUPS.Z 64(CX), K2, Z26
+	VADDPS    Z26, Z15, Z15
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z26
+	VADDPS    Z26, Z16, Z16
+	VMOVUPS.Z 64(CX), K2, Z26
+	VADDPS    Z26, Z17, Z17
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z26
+	VADDPS    Z26, Z18, Z18
+	VMOVUPS.Z 64(CX), K2, Z26
+	VADDPS    Z26, Z19, Z19
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z26
+	VADDPS    Z26, Z20, Z20
+	VMOVUPS.Z 64(CX), K2, Z26
+	VADDPS    Z26, Z21, Z21
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z26
+	VADDPS    Z26, Z22, Z22
+	VMOVUPS.Z 64(CX), K2, Z26
+	VADDPS    Z26, Z23, Z23
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z26
+	VADDPS    Z26, Z24, Z24
+	VMOVUPS.Z 64(CX), K2, Z26
+	VADDPS    Z26, Z25, Z25
+	ADDQ      DX, CX
+	MOVQ      CX, 224(AX)
+
+sums4:
+	MOVQ    192(AX), CX
+	MOVQ    40(AX), DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    200(AX), SI
+	MOVQ    48(AX), DI
+	LEAQ    (DI)(DI*2), R8
+	MOVQ    184(AX), R9
+	MOVQ    96(AX), R10
+	MOVQ    104(AX), R11
+	MOVQ    80(AX), AX
+	SUBQ    $0x04, AX
+	JL      tail6
+	PCALIGN $0x40
+
+loop5:
+	VMOVUPS      (SI), Z26
+	VMOVUPS      Z26, (R9)
+	VMOVUPS      64(SI), Z27
+	VMOVUPS      Z27, 64(R9)
+	VBROADCASTSS (CX), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS 4(CX), Z28
+	VFMADD231PS  Z26, Z28, Z2
+	VFMADD231PS  Z27, Z28, Z3
+	VBROADCASTSS 8(CX), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS 12(CX), Z28
+	VFMADD231PS  Z26, Z28, Z6
+	VFMADD231PS  Z27, Z28, Z7
+	VBROADCASTSS 16(CX), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS 20(CX), Z28
+	VFMADD231PS  Z26, Z28, Z10
+	VFMADD231PS  Z27, Z28, Z11
+	VBROADCASTSS 24(CX), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS 28(CX), Z28
+	VFMADD231PS  Z26, Z28, Z14
+	VFMADD231PS  Z27, Z28, Z15
+	VBROADCASTSS 32(CX), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS 36(CX), Z28
+	VFMADD231PS  Z26, Z28, Z18
+	VFMADD231PS  Z27, Z28, Z19
+	VBROADCASTSS 40(CX), Z28
+	VFMADD231PS  Z26, Z28, Z20
+	VFMADD231PS  Z27, Z28, Z21
+	VBROADCASTSS 44(CX), Z28
+	VFMADD231PS  Z26, Z28, Z22
+	VFMADD231PS  Z27, Z28, Z23
+	VBROADCASTSS 48(CX), Z28
+	VFMADD231PS  Z26, Z28, Z24
+	VFMADD231PS  Z27, Z28, Z25
+	VMOVUPS      (SI)(DI*1), Z26
+	VMOVUPS      Z26, 128(R9)
+	VMOVUPS      64(SI)(DI*1), Z27
+	VMOVUPS      Z27, 192(R9)
+	VBROADCASTSS (CX)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS 4(CX)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z2
+	VFMADD231PS  Z27, Z28, Z3
+	VBROADCASTSS 8(CX)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS 12(CX)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z6
+	VFMADD231PS  Z27, Z28, Z7
+	VBROADCASTSS 16(CX)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS 20(CX)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z10
+	VFMADD231PS  Z27, Z28, Z11
+	VBROADCASTSS 24(CX)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS 28(CX)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z14
+	VFMADD231PS  Z27, Z28, Z15
+	VBROADCASTSS 32(CX)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS 36(CX)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z18
+	VFMADD231PS  Z27, Z28, Z19
+	VBROADCASTSS 40(CX)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z20
+	VFMADD231PS  Z27, Z28, Z21
+	VBROADCASTSS 44(CX)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z22
+	VFMADD231PS  Z27, Z28, Z23
+	VBROADCASTSS 48(CX)(DX*1), Z28
+	VFMADD231PS  Z26, Z28, Z24
+	VFMADD231PS  Z27, Z28, Z25
+	PREFETCHT1   (R10)
+	PREFETCHT1   64(R10)
+	ADDQ         R11, R10
+	VMOVUPS      (SI)(DI*2), Z26
+	VMOVUPS      Z26, 256(R9)
+	VMOVUPS      64(SI)(DI*2), Z27
+	VMOVUPS      Z27, 320(R9)
+	VBROADCASTSS (CX)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS 4(CX)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z2
+	VFMADD231PS  Z27, Z28, Z3
+	VBROADCASTSS 8(CX)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS 12(CX)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z6
+	VFMADD231PS  Z27, Z28, Z7
+	VBROADCASTSS 16(CX)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS 20(CX)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z10
+	VFMADD231PS  Z27, Z28, Z11
+	VBROADCASTSS 24(CX)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS 28(CX)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z14
+	VFMADD231PS  Z27, Z28, Z15
+	VBROADCASTSS 32(CX)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS 36(CX)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z18
+	VFMADD231PS  Z27, Z28, Z19
+	VBROADCASTSS 40(CX)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z20
+	VFMADD231PS  Z27, Z28, Z21
+	VBROADCASTSS 44(CX)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z22
+	VFMADD231PS  Z27, Z28, Z23
+	VBROADCASTSS 48(CX)(DX*2), Z28
+	VFMADD231PS  Z26, Z28, Z24
+	VFMADD231PS  Z27, Z28, Z25
+	VMOVUPS      (SI)(R8*1), Z26
+	VMOVUPS      Z26, 384(R9)
+	VMOVUPS      64(SI)(R8*1), Z27
+	VMOVUPS      Z27, 448(R9)
+	VBROADCASTSS (CX)(BX*1), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS 4(CX)(BX*1), Z28
+	VFMADD231PS  Z26, Z28, Z2
+	VFMADD231PS  Z27, Z28, Z3
+	VBROADCASTSS 8(CX)(BX*1), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS 12(CX)(BX*1), Z28
+	VFMADD231PS  Z26, Z28, Z6
+	VFMADD231PS  Z27, Z28, Z7
+	VBROADCASTSS 16(CX)(BX*1), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS 20(CX)(BX*1), Z28
+	VFMADD231PS  Z26, Z28, Z10
+	VFMADD231PS  Z27, Z28, Z11
+	VBROADCASTSS 24(CX)(BX*1), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS 28(CX)(BX*1), Z28
+	VFMADD231PS  Z26, Z28, Z14
+	VFMADD231PS  Z27, Z28, Z15
+	VBROADCASTSS 32(CX)(BX*1), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS 36(CX)(BX*1), Z28
+	VFMADD231PS  Z26, Z28, Z18
+	VFMADD231PS  Z27, Z28, Z19
+	VBROADCASTSS 40(CX)(BX*1), Z28
+	VFMADD231PS  Z26, Z28, Z20
+	VFMADD231PS  Z27, Z28, Z21
+	VBROADCASTSS 44(CX)(BX*1), Z28
+	VFMADD231PS  Z26, Z28, Z22
+	VFMADD231PS  Z27, Z28, Z23
+	VBROADCASTSS 48(CX)(BX*1), Z28
+	VFMADD231PS  Z26, Z28, Z24
+	VFMADD231PS  Z27, Z28, Z25
+	ADDQ         $0x00000200, R9
+	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
+	SUBQ         $0x04, AX
+	JGE          loop5
+
+tail6:
+	ADDQ $0x04, AX
+	JZ   done8
+
+tailloop7:
+	VMOVUPS      (SI), Z26
+	VMOVUPS      Z26, (R9)
+	VMOVUPS      64(SI), Z27
+	VMOVUPS      Z27, 64(R9)
+	VBROADCASTSS (CX), Z28
+	VFMADD231PS  Z26, Z28, Z0
+	VFMADD231PS  Z27, Z28, Z1
+	VBROADCASTSS 4(CX), Z28
+	VFMADD231PS  Z26, Z28, Z2
+	VFMADD231PS  Z27, Z28, Z3
+	VBROADCASTSS 8(CX), Z28
+	VFMADD231PS  Z26, Z28, Z4
+	VFMADD231PS  Z27, Z28, Z5
+	VBROADCASTSS 12(CX), Z28
+	VFMADD231PS  Z26, Z28, Z6
+	VFMADD231PS  Z27, Z28, Z7
+	VBROADCASTSS 16(CX), Z28
+	VFMADD231PS  Z26, Z28, Z8
+	VFMADD231PS  Z27, Z28, Z9
+	VBROADCASTSS 20(CX), Z28
+	VFMADD231PS  Z26, Z28, Z10
+	VFMADD231PS  Z27, Z28, Z11
+	VBROADCASTSS 24(CX), Z28
+	VFMADD231PS  Z26, Z28, Z12
+	VFMADD231PS  Z27, Z28, Z13
+	VBROADCASTSS 28(CX), Z28
+	VFMADD231PS  Z26, Z28, Z14
+	VFMADD231PS  Z27, Z28, Z15
+	VBROADCASTSS 32(CX), Z28
+	VFMADD231PS  Z26, Z28, Z16
+	VFMADD231PS  Z27, Z28, Z17
+	VBROADCASTSS 36(CX), Z28
+	VFMADD231PS  Z26, Z28, Z18
+	VFMADD231PS  Z27, Z28, Z19
+	VBROADCASTSS 40(CX), Z28
+	VFMADD231PS  Z26, Z28, Z20
+	VFMADD231PS  Z27, Z28, Z21
+	VBROADCASTSS 44(CX), Z28
+	VFMADD231PS  Z26, Z28, Z22
+	VFMADD231PS  Z27, Z28, Z23
+	VBROADCASTSS 48(CX), Z28
+	VFMADD231PS  Z26, Z28, Z24
+	VFMADD231PS  Z27, Z28, Z25
+	ADDQ         $0x00000080, R9
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	DECQ         AX
+	JNZ          tailloop7
+
+done8:
+	MOVQ    t+0(FP), AX
+	MOVQ    R10, 96(AX)
+	MOVQ    208(AX), CX
+	MOVQ    56(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	VMOVUPS Z9, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, K1, (CX)
+	VMOVUPS Z11, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, K1, (CX)
+	VMOVUPS Z13, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, K1, (CX)
+	VMOVUPS Z15, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z16, K1, (CX)
+	VMOVUPS Z17, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z18, K1, (CX)
+	VMOVUPS Z19, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z20, K1, (CX)
+	VMOVUPS Z21, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z22, K1, (CX)
+	VMOVUPS Z23, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z24, K1, (CX)
+	VMOVUPS Z25, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 208(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 232(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
+	ADDQ    $0x00000080, 184(AX)
+	DECQ    136(AX)
+	JNZ     tile1
+	VZEROUPPER
+	RET
+
+// func gemmT14x2KeepAVX512(t *byte)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+TEXT ·gemmT14x2KeepAVX512(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  88(AX), CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, CX
+	KMOVW CX, K1
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+	MOVQ  (AX), CX
+	MOVQ  CX, 192(AX)
+	MOVQ  8(AX), CX
+	MOVQ  CX, 200(AX)
+	MOVQ  16(AX), CX
+	MOVQ  CX, 208(AX)
+	MOVQ  24(AX), CX
+	MOVQ  CX, 216(AX)
+	MOVQ  32(AX), CX
+	MOVQ  CX, 224(AX)
+	MOVQ  120(AX), CX
+	MOVQ  CX, 232(AX)
+
+tile1:
+	MOVQ   t+0(FP), AX
+	MOVQ   216(AX), CX
+	TESTQ  CX, CX
+	JNZ    start3
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	VXORPS Z16, Z16, Z16
+	VXORPS Z17, Z17, Z17
+	VXORPS Z18, Z18, Z18
+	VXORPS Z19, Z19, Z19
+	VXORPS Z20, Z20, Z20
+	VXORPS Z21, Z21, Z21
+	VXORPS Z22, Z22, Z22
+	VXORPS Z23, Z23, Z23
+	VXORPS Z24, Z24, Z24
+	VXORPS Z25, Z25, Z25
+	VXORPS Z26, Z26, Z26
+	VXORPS Z27, Z27, Z27
+	JMP    sums4
+
+start3:
+	MOVQ      64(AX), DX
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z 64(CX), K2, Z1
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z2
+	VMOVUPS.Z 64(CX), K2, Z3
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z4
+	VMOVUPS.Z 64(CX), K2, Z5
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z6
+	VMOVUPS.Z 64(CX), K2, Z7
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z8
+	VMOVUPS.Z 64(CX), K2, Z9
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z10
+	VMOVUPS.Z 64(CX), K2, Z11
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z12
+	VMOVUPS.Z 64(CX), K2, Z13
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z14
+	VMOVUPS.Z 64(CX), K2, Z15
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z16
+	VMOVUPS.Z 64(CX), K2, Z17
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z18
+	VMOVUPS.Z 64(CX), K2, Z19
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z20
+	VMOVUPS.Z 64(CX), K2, Z21
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z22
+	VMOVUPS.Z 64(CX), K2, Z23
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z24
+	VMOVUPS.Z 64(CX), K2, Z25
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z26
+	VMOVUPS.Z 64(CX), K2, Z27
+	ADDQ      DX, CX
+	MOVQ      CX, 216(AX)
+	MOVQ      224(AX), CX
+	TESTQ     CX, CX
+	JZ        sums4
+	MOVQ      72(AX), DX
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z0, Z0
+	VMOVUPS.Z 64(CX), K2, Z28
+	VADDPS    Z28, Z1, Z1
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z2, Z2
+	VMOVUPS.Z 64(CX), K2, Z28
+	VADDPS    Z28, Z3, Z3
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z4, Z4
+	VMOVUPS.Z 64(CX), K2, Z28
+	VADDPS    Z28, Z5, Z5
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z6, Z6
+	VMOVUPS.Z 64(CX), K2, Z28
+	VADDPS    Z28, Z7, Z7
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z8, Z8
+	VMOVUPS.Z 64(CX), K2, Z28
+	VADDPS    Z28, Z9, Z9
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z10, Z10
+	VMOVUPS.Z 64(CX), K2, Z28
+	VADDPS    Z28, Z11, Z11
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z12, Z12
+	VMOVUPS.Z 64(CX), K2, Z28
+	VADDPS    Z28, Z13, Z13
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z14, Z14
+	VMOVUPS.Z 64(CX), K2, Z28
+	VADDPS    Z28, Z15, Z15
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z16, Z16
+	VMOVUPS.Z 64(CX), K2, Z28
+	VADDPS    Z28, Z17, Z17
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z18, Z18
+	VMOVUPS.Z 64(CX), K2, Z28
+	VADDPS    Z28, Z19, Z19
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z20, Z20
+	VMOVUPS.Z 64(CX), K2, Z28
+	VADDPS    Z28, Z21, Z21
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z22, Z22
+	VMOVUPS.Z 64(CX), K2, Z28
+	VADDPS    Z28, Z23, Z23
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z24, Z24
+	VMOVUPS.Z 64(CX), K2, Z28
+	VADDPS    Z28, Z25, Z25
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z28
+	VADDPS    Z28, Z26, Z26
+	VMOVUPS.Z 64(CX), K2, Z28
+	VADDPS    Z28, Z27, Z27
+	ADDQ      DX, CX
+	MOVQ      CX, 224(AX)
+
+sums4:
+	MOVQ    192(AX), CX
+	MOVQ    40(AX), DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    200(AX), SI
+	MOVQ    48(AX), DI
+	LEAQ    (DI)(DI*2), R8
+	MOVQ    184(AX), R9
+	MOVQ    96(AX), R10
+	MOVQ    104(AX), R11
+	MOVQ    80(AX), AX
+	SUBQ    $0x04, AX
+	JL      tail6
+	PCALIGN $0x40
+
+loop5:
+	VMOVUPS      (SI), Z28
+	VMOVUPS      Z28, (R9)
+	VMOVUPS      64(SI), Z29
+	VMOVUPS      Z29, 64(R9)
+	VBROADCASTSS (CX), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS 4(CX), Z30
+	VFMADD231PS  Z28, Z30, Z2
+	VFMADD231PS  Z29, Z30, Z3
+	VBROADCASTSS 8(CX), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS 12(CX), Z30
+	VFMADD231PS  Z28, Z30, Z6
+	VFMADD231PS  Z29, Z30, Z7
+	VBROADCASTSS 16(CX), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS 20(CX), Z30
+	VFMADD231PS  Z28, Z30, Z10
+	VFMADD231PS  Z29, Z30, Z11
+	VBROADCASTSS 24(CX), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS 28(CX), Z30
+	VFMADD231PS  Z28, Z30, Z14
+	VFMADD231PS  Z29, Z30, Z15
+	VBROADCASTSS 32(CX), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS 36(CX), Z30
+	VFMADD231PS  Z28, Z30, Z18
+	VFMADD231PS  Z29, Z30, Z19
+	VBROADCASTSS 40(CX), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS 44(CX), Z30
+	VFMADD231PS  Z28, Z30, Z22
+	VFMADD231PS  Z29, Z30, Z23
+	VBROADCASTSS 48(CX), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VBROADCASTSS 52(CX), Z30
+	VFMADD231PS  Z28, Z30, Z26
+	VFMADD231PS  Z29, Z30, Z27
+	VMOVUPS      (SI)(DI*1), Z28
+	VMOVUPS      Z28, 128(R9)
+	VMOVUPS      64(SI)(DI*1), Z29
+	VMOVUPS      Z29, 192(R9)
+	VBROADCASTSS (CX)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS 4(CX)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z2
+	VFMADD231PS  Z29, Z30, Z3
+	VBROADCASTSS 8(CX)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS 12(CX)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z6
+	VFMADD231PS  Z29, Z30, Z7
+	VBROADCASTSS 16(CX)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS 20(CX)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z10
+	VFMADD231PS  Z29, Z30, Z11
+	VBROADCASTSS 24(CX)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS 28(CX)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z14
+	VFMADD231PS  Z29, Z30, Z15
+	VBROADCASTSS 32(CX)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS 36(CX)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z18
+	VFMADD231PS  Z29, Z30, Z19
+	VBROADCASTSS 40(CX)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS 44(CX)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z22
+	VFMADD231PS  Z29, Z30, Z23
+	VBROADCASTSS 48(CX)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VBROADCASTSS 52(CX)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z26
+	VFMADD231PS  Z29, Z30, Z27
+	PREFETCHT1   (R10)
+	PREFETCHT1   64(R10)
+	ADDQ         R11, R10
+	VMOVUPS      (SI)(DI*2), Z28
+	VMOVUPS      Z28, 256(R9)
+	VMOVUPS      64(SI)(DI*2), Z29
+	VMOVUPS      Z29, 320(R9)
+	VBROADCASTSS (CX)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS 4(CX)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z2
+	VFMADD231PS  Z29, Z30, Z3
+	VBROADCASTSS 8(CX)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS 12(CX)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z6
+	VFMADD231PS  Z29, Z30, Z7
+	VBROADCASTSS 16(CX)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS 20(CX)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z10
+	VFMADD231PS  Z29, Z30, Z11
+	VBROADCASTSS 24(CX)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS 28(CX)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z14
+	VFMADD231PS  Z29, Z30, Z15
+	VBROADCASTSS 32(CX)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS 36(CX)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z18
+	VFMADD231PS  Z29, Z30, Z19
+	VBROADCASTSS 40(CX)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS 44(CX)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z22
+	VFMADD231PS  Z29, Z30, Z23
+	VBROADCASTSS 48(CX)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VBROADCASTSS 52(CX)(DX*2), Z30
+	VFMADD231PS  Z28, Z30, Z26
+	VFMADD231PS  Z29, Z30, Z27
+	VMOVUPS      (SI)(R8*1), Z28
+	VMOVUPS      Z28, 384(R9)
+	VMOVUPS      64(SI)(R8*1), Z29
+	VMOVUPS      Z29, 448(R9)
+	VBROADCASTSS (CX)(BX*1), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS 4(CX)(BX*1), Z30
+	VFMADD231PS  Z28, Z30, Z2
+	VFMADD231PS  Z29, Z30, Z3
+	VBROADCASTSS 8(CX)(BX*1), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS 12(CX)(BX*1), Z30
+	VFMADD231PS  Z28, Z30, Z6
+	VFMADD231PS  Z29, Z30, Z7
+	VBROADCASTSS 16(CX)(BX*1), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS 20(CX)(BX*1), Z30
+	VFMADD231PS  Z28, Z30, Z10
+	VFMADD231PS  Z29, Z30, Z11
+	VBROADCASTSS 24(CX)(BX*1), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS 28(CX)(BX*1), Z30
+	VFMADD231PS  Z28, Z30, Z14
+	VFMADD231PS  Z29, Z30, Z15
+	VBROADCASTSS 32(CX)(BX*1), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS 36(CX)(BX*1), Z30
+	VFMADD231PS  Z28, Z30, Z18
+	VFMADD231PS  Z29, Z30, Z19
+	VBROADCASTSS 40(CX)(BX*1), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS 44(CX)(BX*1), Z30
+	VFMADD231PS  Z28, Z30, Z22
+	VFMADD231PS  Z29, Z30, Z23
+	VBROADCASTSS 48(CX)(BX*1), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VBROADCASTSS 52(CX)(BX*1), Z30
+	VFMADD231PS  Z28, Z30, Z26
+	VFMADD231PS  Z29, Z30, Z27
+	ADDQ         $0x00000200, R9
+	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
+	SUBQ         $0x04, AX
+	JGE          loop5
+
+tail6:
+	ADDQ $0x04, AX
+	JZ   done8
+
+tailloop7:
+	VMOVUPS      (SI), Z28
+	VMOVUPS      Z28, (R9)
+	VMOVUPS      64(SI), Z29
+	VMOVUPS      Z29, 64(R9)
+	VBROADCASTSS (CX), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS 4(CX), Z30
+	VFMADD231PS  Z28, Z30, Z2
+	VFMADD231PS  Z29, Z30, Z3
+	VBROADCASTSS 8(CX), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS 12(CX), Z30
+	VFMADD231PS  Z28, Z30, Z6
+	VFMADD231PS  Z29, Z30, Z7
+	VBROADCASTSS 16(CX), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS 20(CX), Z30
+	VFMADD231PS  Z28, Z30, Z10
+	VFMADD231PS  Z29, Z30, Z11
+	VBROADCASTSS 24(CX), Z30
+	VFMADD231PS  Z28, Z30, Z12
+	VFMADD231PS  Z29, Z30, Z13
+	VBROADCASTSS 28(CX), Z30
+	VFMADD231PS  Z28, Z30, Z14
+	VFMADD231PS  Z29, Z30, Z15
+	VBROADCASTSS 32(CX), Z30
+	VFMADD231PS  Z28, Z30, Z16
+	VFMADD231PS  Z29, Z30, Z17
+	VBROADCASTSS 36(CX), Z30
+	VFMADD231PS  Z28, Z30, Z18
+	VFMADD231PS  Z29, Z30, Z19
+	VBROADCASTSS 40(CX), Z30
+	VFMADD231PS  Z28, Z30, Z20
+	VFMADD231PS  Z29, Z30, Z21
+	VBROADCASTSS 44(CX), Z30
+	VFMADD231PS  Z28, Z30, Z22
+	VFMADD231PS  Z29, Z30, Z23
+	VBROADCASTSS 48(CX), Z30
+	VFMADD231PS  Z28, Z30, Z24
+	VFMADD231PS  Z29, Z30, Z25
+	VBROADCASTSS 52(CX), Z30
+	VFMADD231PS  Z28, Z30, Z26
+	VFMADD231PS  Z29, Z30, Z27
+	ADDQ         $0x00000080, R9
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	DECQ         AX
+	JNZ          tailloop7
+
+done8:
+	MOVQ    t+0(FP), AX
+	MOVQ    R10, 96(AX)
+	MOVQ    208(AX), CX
+	MOVQ    56(AX), DX
+	VMOVUPS Z0, K1, (CX)
+	VMOVUPS Z1, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	VMOVUPS Z3, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	VMOVUPS Z5, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	VMOVUPS Z7, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	VMOVUPS Z9, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, K1, (CX)
+	VMOVUPS Z11, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, K1, (CX)
+	VMOVUPS Z13, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, K1, (CX)
+	VMOVUPS Z15, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z16, K1, (CX)
+	VMOVUPS Z17, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z18, K1, (CX)
+	VMOVUPS Z19, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z20, K1, (CX)
+	VMOVUPS Z21, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z22, K1, (CX)
+	VMOVUPS Z23, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z24, K1, (CX)
+	VMOVUPS Z25, K2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z26, K1, (CX)
+	VMOVUPS Z27, K2, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 208(AX)
+	MOVQ    128(AX), CX
+	ADDQ    CX, 192(AX)
+	DECQ    232(AX)
+	JNZ     tile1
+	MOVQ    120(AX), CX
+	MOVQ    CX, 232(AX)
+	MOVQ    144(AX), CX
+	ADDQ    CX, 192(AX)
+	MOVQ    152(AX), CX
+	ADDQ    CX, 200(AX)
+	MOVQ    160(AX), CX
+	ADDQ    CX, 208(AX)
+	MOVQ    168(AX), CX
+	ADDQ    CX, 216(AX)
+	MOVQ    176(AX), CX
+	ADDQ    CX, 224(AX)
+	ADDQ    $0x00000080, 184(AX)
 	DECQ    136(AX)
 	JNZ     tile1
 	VZEROUPPER
@@ -21004,21 +24840,21 @@ done5:
 TEXT ·gemmN1x1AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ CX, 184(AX)
-	MOVQ 8(AX), CX
 	MOVQ CX, 192(AX)
-	MOVQ 16(AX), CX
+	MOVQ 8(AX), CX
 	MOVQ CX, 200(AX)
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 208(AX)
-	MOVQ 32(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 216(AX)
-	MOVQ 120(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 224(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
 
 tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start4
 	VXORPS Y0, Y0, Y0
@@ -21038,23 +24874,23 @@ start4:
 	MOVQ       64(AX), DX
 	VMASKMOVPS (CX), Y1, Y0
 	ADDQ       DX, CX
-	MOVQ       CX, 208(AX)
-	MOVQ       216(AX), CX
+	MOVQ       CX, 216(AX)
+	MOVQ       224(AX), CX
 	TESTQ      CX, CX
 	JZ         sums5
 	MOVQ       72(AX), DX
 	VMASKMOVPS (CX), Y1, Y1
 	VADDPS     Y1, Y0, Y0
 	ADDQ       DX, CX
-	MOVQ       CX, 216(AX)
+	MOVQ       CX, 224(AX)
 
 sums5:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    192(AX), DX
+	MOVQ    200(AX), DX
 	MOVQ    48(AX), BX
 	LEAQ    (BX)(BX*2), SI
-	MOVQ    200(AX), DI
+	MOVQ    208(AX), DI
 	MOVQ    56(AX), R8
 	IMUL3Q  $0x01, R8, R9
 	ADDQ    R9, DI
@@ -21117,7 +24953,7 @@ tailloop8:
 done9:
 	MOVQ       t+0(FP), AX
 	MOVQ       R10, 96(AX)
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x08
 	JGE        full1
@@ -21140,23 +24976,23 @@ full1:
 	ADDQ    DX, CX
 
 walk3:
-	MOVQ CX, 200(AX)
+	MOVQ CX, 208(AX)
 	MOVQ 128(AX), CX
-	ADDQ CX, 184(AX)
-	DECQ 224(AX)
+	ADDQ CX, 192(AX)
+	DECQ 232(AX)
 	JNZ  tile2
 	MOVQ 120(AX), CX
-	MOVQ CX, 224(AX)
+	MOVQ CX, 232(AX)
 	MOVQ 144(AX), CX
-	ADDQ CX, 184(AX)
-	MOVQ 152(AX), CX
 	ADDQ CX, 192(AX)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	ADDQ CX, 200(AX)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	ADDQ CX, 208(AX)
-	MOVQ 176(AX), CX
+	MOVQ 168(AX), CX
 	ADDQ CX, 216(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 224(AX)
 	DECQ 136(AX)
 	JNZ  tile2
 	VZEROUPPER
@@ -21167,21 +25003,21 @@ walk3:
 TEXT ·gemmN1x2AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ CX, 184(AX)
-	MOVQ 8(AX), CX
 	MOVQ CX, 192(AX)
-	MOVQ 16(AX), CX
+	MOVQ 8(AX), CX
 	MOVQ CX, 200(AX)
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 208(AX)
-	MOVQ 32(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 216(AX)
-	MOVQ 120(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 224(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
 
 tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start4
 	VXORPS Y0, Y0, Y0
@@ -21214,8 +25050,8 @@ start4:
 	VMASKMOVPS (CX), Y2, Y0
 	VMASKMOVPS 32(CX), Y3, Y1
 	ADDQ       DX, CX
-	MOVQ       CX, 208(AX)
-	MOVQ       216(AX), CX
+	MOVQ       CX, 216(AX)
+	MOVQ       224(AX), CX
 	TESTQ      CX, CX
 	JZ         sums5
 	MOVQ       72(AX), DX
@@ -21224,15 +25060,15 @@ start4:
 	VMASKMOVPS 32(CX), Y3, Y2
 	VADDPS     Y2, Y1, Y1
 	ADDQ       DX, CX
-	MOVQ       CX, 216(AX)
+	MOVQ       CX, 224(AX)
 
 sums5:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    192(AX), DX
+	MOVQ    200(AX), DX
 	MOVQ    48(AX), BX
 	LEAQ    (BX)(BX*2), SI
-	MOVQ    200(AX), DI
+	MOVQ    208(AX), DI
 	MOVQ    56(AX), R8
 	IMUL3Q  $0x01, R8, R9
 	ADDQ    R9, DI
@@ -21305,7 +25141,7 @@ tailloop8:
 done9:
 	MOVQ       t+0(FP), AX
 	MOVQ       R10, 96(AX)
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x10
 	JGE        full1
@@ -21341,23 +25177,23 @@ full1:
 	ADDQ    DX, CX
 
 walk3:
-	MOVQ CX, 200(AX)
+	MOVQ CX, 208(AX)
 	MOVQ 128(AX), CX
-	ADDQ CX, 184(AX)
-	DECQ 224(AX)
+	ADDQ CX, 192(AX)
+	DECQ 232(AX)
 	JNZ  tile2
 	MOVQ 120(AX), CX
-	MOVQ CX, 224(AX)
+	MOVQ CX, 232(AX)
 	MOVQ 144(AX), CX
-	ADDQ CX, 184(AX)
-	MOVQ 152(AX), CX
 	ADDQ CX, 192(AX)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	ADDQ CX, 200(AX)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	ADDQ CX, 208(AX)
-	MOVQ 176(AX), CX
+	MOVQ 168(AX), CX
 	ADDQ CX, 216(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 224(AX)
 	DECQ 136(AX)
 	JNZ  tile2
 	VZEROUPPER
@@ -21368,21 +25204,21 @@ walk3:
 TEXT ·gemmN2x1AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ CX, 184(AX)
-	MOVQ 8(AX), CX
 	MOVQ CX, 192(AX)
-	MOVQ 16(AX), CX
+	MOVQ 8(AX), CX
 	MOVQ CX, 200(AX)
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 208(AX)
-	MOVQ 32(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 216(AX)
-	MOVQ 120(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 224(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
 
 tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start4
 	VXORPS Y0, Y0, Y0
@@ -21405,8 +25241,8 @@ start4:
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y2, Y1
 	ADDQ       DX, CX
-	MOVQ       CX, 208(AX)
-	MOVQ       216(AX), CX
+	MOVQ       CX, 216(AX)
+	MOVQ       224(AX), CX
 	TESTQ      CX, CX
 	JZ         sums5
 	MOVQ       72(AX), DX
@@ -21416,15 +25252,15 @@ start4:
 	VMASKMOVPS (CX), Y2, Y3
 	VADDPS     Y3, Y1, Y1
 	ADDQ       DX, CX
-	MOVQ       CX, 216(AX)
+	MOVQ       CX, 224(AX)
 
 sums5:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    192(AX), BX
+	MOVQ    200(AX), BX
 	MOVQ    48(AX), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    200(AX), R8
+	MOVQ    208(AX), R8
 	MOVQ    56(AX), R9
 	IMUL3Q  $0x02, R9, R10
 	ADDQ    R10, R8
@@ -21497,7 +25333,7 @@ tailloop8:
 done9:
 	MOVQ       t+0(FP), AX
 	MOVQ       R11, 96(AX)
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x08
 	JGE        full1
@@ -21524,23 +25360,23 @@ full1:
 	ADDQ    DX, CX
 
 walk3:
-	MOVQ CX, 200(AX)
+	MOVQ CX, 208(AX)
 	MOVQ 128(AX), CX
-	ADDQ CX, 184(AX)
-	DECQ 224(AX)
+	ADDQ CX, 192(AX)
+	DECQ 232(AX)
 	JNZ  tile2
 	MOVQ 120(AX), CX
-	MOVQ CX, 224(AX)
+	MOVQ CX, 232(AX)
 	MOVQ 144(AX), CX
-	ADDQ CX, 184(AX)
-	MOVQ 152(AX), CX
 	ADDQ CX, 192(AX)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	ADDQ CX, 200(AX)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	ADDQ CX, 208(AX)
-	MOVQ 176(AX), CX
+	MOVQ 168(AX), CX
 	ADDQ CX, 216(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 224(AX)
 	DECQ 136(AX)
 	JNZ  tile2
 	VZEROUPPER
@@ -21551,21 +25387,21 @@ walk3:
 TEXT ·gemmN2x2AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ CX, 184(AX)
-	MOVQ 8(AX), CX
 	MOVQ CX, 192(AX)
-	MOVQ 16(AX), CX
+	MOVQ 8(AX), CX
 	MOVQ CX, 200(AX)
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 208(AX)
-	MOVQ 32(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 216(AX)
-	MOVQ 120(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 224(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
 
 tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start4
 	VXORPS Y0, Y0, Y0
@@ -21603,8 +25439,8 @@ start4:
 	VMASKMOVPS (CX), Y4, Y2
 	VMASKMOVPS 32(CX), Y5, Y3
 	ADDQ       DX, CX
-	MOVQ       CX, 208(AX)
-	MOVQ       216(AX), CX
+	MOVQ       CX, 216(AX)
+	MOVQ       224(AX), CX
 	TESTQ      CX, CX
 	JZ         sums5
 	MOVQ       72(AX), DX
@@ -21618,15 +25454,15 @@ start4:
 	VMASKMOVPS 32(CX), Y5, Y6
 	VADDPS     Y6, Y3, Y3
 	ADDQ       DX, CX
-	MOVQ       CX, 216(AX)
+	MOVQ       CX, 224(AX)
 
 sums5:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    192(AX), BX
+	MOVQ    200(AX), BX
 	MOVQ    48(AX), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    200(AX), R8
+	MOVQ    208(AX), R8
 	MOVQ    56(AX), R9
 	IMUL3Q  $0x02, R9, R10
 	ADDQ    R10, R8
@@ -21714,7 +25550,7 @@ tailloop8:
 done9:
 	MOVQ       t+0(FP), AX
 	MOVQ       R11, 96(AX)
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x10
 	JGE        full1
@@ -21756,23 +25592,23 @@ full1:
 	ADDQ    DX, CX
 
 walk3:
-	MOVQ CX, 200(AX)
+	MOVQ CX, 208(AX)
 	MOVQ 128(AX), CX
-	ADDQ CX, 184(AX)
-	DECQ 224(AX)
+	ADDQ CX, 192(AX)
+	DECQ 232(AX)
 	JNZ  tile2
 	MOVQ 120(AX), CX
-	MOVQ CX, 224(AX)
+	MOVQ CX, 232(AX)
 	MOVQ 144(AX), CX
-	ADDQ CX, 184(AX)
-	MOVQ 152(AX), CX
 	ADDQ CX, 192(AX)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	ADDQ CX, 200(AX)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	ADDQ CX, 208(AX)
-	MOVQ 176(AX), CX
+	MOVQ 168(AX), CX
 	ADDQ CX, 216(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 224(AX)
 	DECQ 136(AX)
 	JNZ  tile2
 	VZEROUPPER
@@ -21783,21 +25619,21 @@ walk3:
 TEXT ·gemmN3x1AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ CX, 184(AX)
-	MOVQ 8(AX), CX
 	MOVQ CX, 192(AX)
-	MOVQ 16(AX), CX
+	MOVQ 8(AX), CX
 	MOVQ CX, 200(AX)
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 208(AX)
-	MOVQ 32(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 216(AX)
-	MOVQ 120(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 224(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
 
 tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start4
 	VXORPS Y0, Y0, Y0
@@ -21823,8 +25659,8 @@ start4:
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y3, Y2
 	ADDQ       DX, CX
-	MOVQ       CX, 208(AX)
-	MOVQ       216(AX), CX
+	MOVQ       CX, 216(AX)
+	MOVQ       224(AX), CX
 	TESTQ      CX, CX
 	JZ         sums5
 	MOVQ       72(AX), DX
@@ -21837,15 +25673,15 @@ start4:
 	VMASKMOVPS (CX), Y3, Y4
 	VADDPS     Y4, Y2, Y2
 	ADDQ       DX, CX
-	MOVQ       CX, 216(AX)
+	MOVQ       CX, 224(AX)
 
 sums5:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    192(AX), BX
+	MOVQ    200(AX), BX
 	MOVQ    48(AX), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    200(AX), R8
+	MOVQ    208(AX), R8
 	MOVQ    56(AX), R9
 	IMUL3Q  $0x03, R9, R10
 	ADDQ    R10, R8
@@ -21928,7 +25764,7 @@ tailloop8:
 done9:
 	MOVQ       t+0(FP), AX
 	MOVQ       R11, 96(AX)
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x08
 	JGE        full1
@@ -21959,23 +25795,23 @@ full1:
 	ADDQ    DX, CX
 
 walk3:
-	MOVQ CX, 200(AX)
+	MOVQ CX, 208(AX)
 	MOVQ 128(AX), CX
-	ADDQ CX, 184(AX)
-	DECQ 224(AX)
+	ADDQ CX, 192(AX)
+	DECQ 232(AX)
 	JNZ  tile2
 	MOVQ 120(AX), CX
-	MOVQ CX, 224(AX)
+	MOVQ CX, 232(AX)
 	MOVQ 144(AX), CX
-	ADDQ CX, 184(AX)
-	MOVQ 152(AX), CX
 	ADDQ CX, 192(AX)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	ADDQ CX, 200(AX)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	ADDQ CX, 208(AX)
-	MOVQ 176(AX), CX
+	MOVQ 168(AX), CX
 	ADDQ CX, 216(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 224(AX)
 	DECQ 136(AX)
 	JNZ  tile2
 	VZEROUPPER
@@ -21986,21 +25822,21 @@ walk3:
 TEXT ·gemmN3x2AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ CX, 184(AX)
-	MOVQ 8(AX), CX
 	MOVQ CX, 192(AX)
-	MOVQ 16(AX), CX
+	MOVQ 8(AX), CX
 	MOVQ CX, 200(AX)
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 208(AX)
-	MOVQ 32(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 216(AX)
-	MOVQ 120(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 224(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
 
 tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start4
 	VXORPS Y0, Y0, Y0
@@ -22043,8 +25879,8 @@ start4:
 	VMASKMOVPS (CX), Y6, Y4
 	VMASKMOVPS 32(CX), Y7, Y5
 	ADDQ       DX, CX
-	MOVQ       CX, 208(AX)
-	MOVQ       216(AX), CX
+	MOVQ       CX, 216(AX)
+	MOVQ       224(AX), CX
 	TESTQ      CX, CX
 	JZ         sums5
 	MOVQ       72(AX), DX
@@ -22063,15 +25899,15 @@ start4:
 	VMASKMOVPS 32(CX), Y7, Y8
 	VADDPS     Y8, Y5, Y5
 	ADDQ       DX, CX
-	MOVQ       CX, 216(AX)
+	MOVQ       CX, 224(AX)
 
 sums5:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    192(AX), BX
+	MOVQ    200(AX), BX
 	MOVQ    48(AX), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    200(AX), R8
+	MOVQ    208(AX), R8
 	MOVQ    56(AX), R9
 	IMUL3Q  $0x03, R9, R10
 	ADDQ    R10, R8
@@ -22174,7 +26010,7 @@ tailloop8:
 done9:
 	MOVQ       t+0(FP), AX
 	MOVQ       R11, 96(AX)
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x10
 	JGE        full1
@@ -22222,23 +26058,23 @@ full1:
 	ADDQ    DX, CX
 
 walk3:
-	MOVQ CX, 200(AX)
+	MOVQ CX, 208(AX)
 	MOVQ 128(AX), CX
-	ADDQ CX, 184(AX)
-	DECQ 224(AX)
+	ADDQ CX, 192(AX)
+	DECQ 232(AX)
 	JNZ  tile2
 	MOVQ 120(AX), CX
-	MOVQ CX, 224(AX)
+	MOVQ CX, 232(AX)
 	MOVQ 144(AX), CX
-	ADDQ CX, 184(AX)
-	MOVQ 152(AX), CX
 	ADDQ CX, 192(AX)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	ADDQ CX, 200(AX)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	ADDQ CX, 208(AX)
-	MOVQ 176(AX), CX
+	MOVQ 168(AX), CX
 	ADDQ CX, 216(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 224(AX)
 	DECQ 136(AX)
 	JNZ  tile2
 	VZEROUPPER
@@ -22249,21 +26085,21 @@ walk3:
 TEXT ·gemmN4x1AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ CX, 184(AX)
-	MOVQ 8(AX), CX
 	MOVQ CX, 192(AX)
-	MOVQ 16(AX), CX
+	MOVQ 8(AX), CX
 	MOVQ CX, 200(AX)
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 208(AX)
-	MOVQ 32(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 216(AX)
-	MOVQ 120(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 224(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
 
 tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start4
 	VXORPS Y0, Y0, Y0
@@ -22292,8 +26128,8 @@ start4:
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y4, Y3
 	ADDQ       DX, CX
-	MOVQ       CX, 208(AX)
-	MOVQ       216(AX), CX
+	MOVQ       CX, 216(AX)
+	MOVQ       224(AX), CX
 	TESTQ      CX, CX
 	JZ         sums5
 	MOVQ       72(AX), DX
@@ -22309,17 +26145,17 @@ start4:
 	VMASKMOVPS (CX), Y4, Y5
 	VADDPS     Y5, Y3, Y3
 	ADDQ       DX, CX
-	MOVQ       CX, 216(AX)
+	MOVQ       CX, 224(AX)
 
 sums5:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x04, R10, R11
 	ADDQ    R11, R9
@@ -22414,7 +26250,7 @@ tailloop8:
 done9:
 	MOVQ       t+0(FP), AX
 	MOVQ       R12, 96(AX)
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x08
 	JGE        full1
@@ -22449,23 +26285,23 @@ full1:
 	ADDQ    DX, CX
 
 walk3:
-	MOVQ CX, 200(AX)
+	MOVQ CX, 208(AX)
 	MOVQ 128(AX), CX
-	ADDQ CX, 184(AX)
-	DECQ 224(AX)
+	ADDQ CX, 192(AX)
+	DECQ 232(AX)
 	JNZ  tile2
 	MOVQ 120(AX), CX
-	MOVQ CX, 224(AX)
+	MOVQ CX, 232(AX)
 	MOVQ 144(AX), CX
-	ADDQ CX, 184(AX)
-	MOVQ 152(AX), CX
 	ADDQ CX, 192(AX)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	ADDQ CX, 200(AX)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	ADDQ CX, 208(AX)
-	MOVQ 176(AX), CX
+	MOVQ 168(AX), CX
 	ADDQ CX, 216(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 224(AX)
 	DECQ 136(AX)
 	JNZ  tile2
 	VZEROUPPER
@@ -22476,21 +26312,21 @@ walk3:
 TEXT ·gemmN4x2AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ CX, 184(AX)
-	MOVQ 8(AX), CX
 	MOVQ CX, 192(AX)
-	MOVQ 16(AX), CX
+	MOVQ 8(AX), CX
 	MOVQ CX, 200(AX)
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 208(AX)
-	MOVQ 32(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 216(AX)
-	MOVQ 120(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 224(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
 
 tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start4
 	VXORPS Y0, Y0, Y0
@@ -22538,8 +26374,8 @@ start4:
 	VMASKMOVPS (CX), Y8, Y6
 	VMASKMOVPS 32(CX), Y9, Y7
 	ADDQ       DX, CX
-	MOVQ       CX, 208(AX)
-	MOVQ       216(AX), CX
+	MOVQ       CX, 216(AX)
+	MOVQ       224(AX), CX
 	TESTQ      CX, CX
 	JZ         sums5
 	MOVQ       72(AX), DX
@@ -22563,17 +26399,17 @@ start4:
 	VMASKMOVPS 32(CX), Y9, Y10
 	VADDPS     Y10, Y7, Y7
 	ADDQ       DX, CX
-	MOVQ       CX, 216(AX)
+	MOVQ       CX, 224(AX)
 
 sums5:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x04, R10, R11
 	ADDQ    R11, R9
@@ -22693,7 +26529,7 @@ tailloop8:
 done9:
 	MOVQ       t+0(FP), AX
 	MOVQ       R12, 96(AX)
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x10
 	JGE        full1
@@ -22747,23 +26583,23 @@ full1:
 	ADDQ    DX, CX
 
 walk3:
-	MOVQ CX, 200(AX)
+	MOVQ CX, 208(AX)
 	MOVQ 128(AX), CX
-	ADDQ CX, 184(AX)
-	DECQ 224(AX)
+	ADDQ CX, 192(AX)
+	DECQ 232(AX)
 	JNZ  tile2
 	MOVQ 120(AX), CX
-	MOVQ CX, 224(AX)
+	MOVQ CX, 232(AX)
 	MOVQ 144(AX), CX
-	ADDQ CX, 184(AX)
-	MOVQ 152(AX), CX
 	ADDQ CX, 192(AX)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	ADDQ CX, 200(AX)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	ADDQ CX, 208(AX)
-	MOVQ 176(AX), CX
+	MOVQ 168(AX), CX
 	ADDQ CX, 216(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 224(AX)
 	DECQ 136(AX)
 	JNZ  tile2
 	VZEROUPPER
@@ -22774,21 +26610,21 @@ walk3:
 TEXT ·gemmN5x1AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ CX, 184(AX)
-	MOVQ 8(AX), CX
 	MOVQ CX, 192(AX)
-	MOVQ 16(AX), CX
+	MOVQ 8(AX), CX
 	MOVQ CX, 200(AX)
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 208(AX)
-	MOVQ 32(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 216(AX)
-	MOVQ 120(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 224(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
 
 tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start4
 	VXORPS Y0, Y0, Y0
@@ -22820,8 +26656,8 @@ start4:
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y5, Y4
 	ADDQ       DX, CX
-	MOVQ       CX, 208(AX)
-	MOVQ       216(AX), CX
+	MOVQ       CX, 216(AX)
+	MOVQ       224(AX), CX
 	TESTQ      CX, CX
 	JZ         sums5
 	MOVQ       72(AX), DX
@@ -22840,17 +26676,17 @@ start4:
 	VMASKMOVPS (CX), Y5, Y6
 	VADDPS     Y6, Y4, Y4
 	ADDQ       DX, CX
-	MOVQ       CX, 216(AX)
+	MOVQ       CX, 224(AX)
 
 sums5:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x05, R10, R11
 	ADDQ    R11, R9
@@ -22946,7 +26782,7 @@ tailloop8:
 done9:
 	MOVQ       t+0(FP), AX
 	MOVQ       R12, 96(AX)
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x08
 	JGE        full1
@@ -22985,23 +26821,23 @@ full1:
 	ADDQ    DX, CX
 
 walk3:
-	MOVQ CX, 200(AX)
+	MOVQ CX, 208(AX)
 	MOVQ 128(AX), CX
-	ADDQ CX, 184(AX)
-	DECQ 224(AX)
+	ADDQ CX, 192(AX)
+	DECQ 232(AX)
 	JNZ  tile2
 	MOVQ 120(AX), CX
-	MOVQ CX, 224(AX)
+	MOVQ CX, 232(AX)
 	MOVQ 144(AX), CX
-	ADDQ CX, 184(AX)
-	MOVQ 152(AX), CX
 	ADDQ CX, 192(AX)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	ADDQ CX, 200(AX)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	ADDQ CX, 208(AX)
-	MOVQ 176(AX), CX
+	MOVQ 168(AX), CX
 	ADDQ CX, 216(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 224(AX)
 	DECQ 136(AX)
 	JNZ  tile2
 	VZEROUPPER
@@ -23012,21 +26848,21 @@ walk3:
 TEXT ·gemmN5x2AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ CX, 184(AX)
-	MOVQ 8(AX), CX
 	MOVQ CX, 192(AX)
-	MOVQ 16(AX), CX
+	MOVQ 8(AX), CX
 	MOVQ CX, 200(AX)
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 208(AX)
-	MOVQ 32(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 216(AX)
-	MOVQ 120(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 224(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
 
 tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start4
 	VXORPS Y0, Y0, Y0
@@ -23079,8 +26915,8 @@ start4:
 	VMASKMOVPS (CX), Y10, Y8
 	VMASKMOVPS 32(CX), Y11, Y9
 	ADDQ       DX, CX
-	MOVQ       CX, 208(AX)
-	MOVQ       216(AX), CX
+	MOVQ       CX, 216(AX)
+	MOVQ       224(AX), CX
 	TESTQ      CX, CX
 	JZ         sums5
 	MOVQ       72(AX), DX
@@ -23109,17 +26945,17 @@ start4:
 	VMASKMOVPS 32(CX), Y11, Y12
 	VADDPS     Y12, Y9, Y9
 	ADDQ       DX, CX
-	MOVQ       CX, 216(AX)
+	MOVQ       CX, 224(AX)
 
 sums5:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x05, R10, R11
 	ADDQ    R11, R9
@@ -23245,7 +27081,7 @@ tailloop8:
 done9:
 	MOVQ       t+0(FP), AX
 	MOVQ       R12, 96(AX)
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x10
 	JGE        full1
@@ -23305,23 +27141,23 @@ full1:
 	ADDQ    DX, CX
 
 walk3:
-	MOVQ CX, 200(AX)
+	MOVQ CX, 208(AX)
 	MOVQ 128(AX), CX
-	ADDQ CX, 184(AX)
-	DECQ 224(AX)
+	ADDQ CX, 192(AX)
+	DECQ 232(AX)
 	JNZ  tile2
 	MOVQ 120(AX), CX
-	MOVQ CX, 224(AX)
+	MOVQ CX, 232(AX)
 	MOVQ 144(AX), CX
-	ADDQ CX, 184(AX)
-	MOVQ 152(AX), CX
 	ADDQ CX, 192(AX)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	ADDQ CX, 200(AX)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	ADDQ CX, 208(AX)
-	MOVQ 176(AX), CX
+	MOVQ 168(AX), CX
 	ADDQ CX, 216(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 224(AX)
 	DECQ 136(AX)
 	JNZ  tile2
 	VZEROUPPER
@@ -23332,21 +27168,21 @@ walk3:
 TEXT ·gemmN6x1AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ CX, 184(AX)
-	MOVQ 8(AX), CX
 	MOVQ CX, 192(AX)
-	MOVQ 16(AX), CX
+	MOVQ 8(AX), CX
 	MOVQ CX, 200(AX)
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 208(AX)
-	MOVQ 32(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 216(AX)
-	MOVQ 120(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 224(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
 
 tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start4
 	VXORPS Y0, Y0, Y0
@@ -23381,8 +27217,8 @@ start4:
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y6, Y5
 	ADDQ       DX, CX
-	MOVQ       CX, 208(AX)
-	MOVQ       216(AX), CX
+	MOVQ       CX, 216(AX)
+	MOVQ       224(AX), CX
 	TESTQ      CX, CX
 	JZ         sums5
 	MOVQ       72(AX), DX
@@ -23404,17 +27240,17 @@ start4:
 	VMASKMOVPS (CX), Y6, Y7
 	VADDPS     Y7, Y5, Y5
 	ADDQ       DX, CX
-	MOVQ       CX, 216(AX)
+	MOVQ       CX, 224(AX)
 
 sums5:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x06, R10, R11
 	ADDQ    R11, R9
@@ -23520,7 +27356,7 @@ tailloop8:
 done9:
 	MOVQ       t+0(FP), AX
 	MOVQ       R12, 96(AX)
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x08
 	JGE        full1
@@ -23563,23 +27399,23 @@ full1:
 	ADDQ    DX, CX
 
 walk3:
-	MOVQ CX, 200(AX)
+	MOVQ CX, 208(AX)
 	MOVQ 128(AX), CX
-	ADDQ CX, 184(AX)
-	DECQ 224(AX)
+	ADDQ CX, 192(AX)
+	DECQ 232(AX)
 	JNZ  tile2
 	MOVQ 120(AX), CX
-	MOVQ CX, 224(AX)
+	MOVQ CX, 232(AX)
 	MOVQ 144(AX), CX
-	ADDQ CX, 184(AX)
-	MOVQ 152(AX), CX
 	ADDQ CX, 192(AX)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	ADDQ CX, 200(AX)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	ADDQ CX, 208(AX)
-	MOVQ 176(AX), CX
+	MOVQ 168(AX), CX
 	ADDQ CX, 216(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 224(AX)
 	DECQ 136(AX)
 	JNZ  tile2
 	VZEROUPPER
@@ -23590,21 +27426,21 @@ walk3:
 TEXT ·gemmN6x2AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ CX, 184(AX)
-	MOVQ 8(AX), CX
 	MOVQ CX, 192(AX)
-	MOVQ 16(AX), CX
+	MOVQ 8(AX), CX
 	MOVQ CX, 200(AX)
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 208(AX)
-	MOVQ 32(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 216(AX)
-	MOVQ 120(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 224(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
 
 tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start4
 	VXORPS Y0, Y0, Y0
@@ -23662,8 +27498,8 @@ start4:
 	VMASKMOVPS (CX), Y12, Y10
 	VMASKMOVPS 32(CX), Y13, Y11
 	ADDQ       DX, CX
-	MOVQ       CX, 208(AX)
-	MOVQ       216(AX), CX
+	MOVQ       CX, 216(AX)
+	MOVQ       224(AX), CX
 	TESTQ      CX, CX
 	JZ         sums5
 	MOVQ       72(AX), DX
@@ -23697,17 +27533,17 @@ start4:
 	VMASKMOVPS 32(CX), Y13, Y14
 	VADDPS     Y14, Y11, Y11
 	ADDQ       DX, CX
-	MOVQ       CX, 216(AX)
+	MOVQ       CX, 224(AX)
 
 sums5:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (CX)(DX*2), BX
 	ADDQ    DX, BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x06, R10, R11
 	ADDQ    R11, R9
@@ -23848,7 +27684,7 @@ tailloop8:
 done9:
 	MOVQ       t+0(FP), AX
 	MOVQ       R12, 96(AX)
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x10
 	JGE        full1
@@ -23914,23 +27750,23 @@ full1:
 	ADDQ    DX, CX
 
 walk3:
-	MOVQ CX, 200(AX)
+	MOVQ CX, 208(AX)
 	MOVQ 128(AX), CX
-	ADDQ CX, 184(AX)
-	DECQ 224(AX)
+	ADDQ CX, 192(AX)
+	DECQ 232(AX)
 	JNZ  tile2
 	MOVQ 120(AX), CX
-	MOVQ CX, 224(AX)
+	MOVQ CX, 232(AX)
 	MOVQ 144(AX), CX
-	ADDQ CX, 184(AX)
-	MOVQ 152(AX), CX
 	ADDQ CX, 192(AX)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	ADDQ CX, 200(AX)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	ADDQ CX, 208(AX)
-	MOVQ 176(AX), CX
+	MOVQ 168(AX), CX
 	ADDQ CX, 216(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 224(AX)
 	DECQ 136(AX)
 	JNZ  tile2
 	VZEROUPPER
@@ -23941,21 +27777,21 @@ walk3:
 TEXT ·gemmN1x4AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ CX, 184(AX)
-	MOVQ 8(AX), CX
 	MOVQ CX, 192(AX)
-	MOVQ 16(AX), CX
+	MOVQ 8(AX), CX
 	MOVQ CX, 200(AX)
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 208(AX)
-	MOVQ 32(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 216(AX)
-	MOVQ 120(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 224(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
 
 tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start4
 	VXORPS Y0, Y0, Y0
@@ -24014,8 +27850,8 @@ start4:
 	VMASKMOVPS 64(CX), Y6, Y2
 	VMASKMOVPS 96(CX), Y7, Y3
 	ADDQ       DX, CX
-	MOVQ       CX, 208(AX)
-	MOVQ       216(AX), CX
+	MOVQ       CX, 216(AX)
+	MOVQ       224(AX), CX
 	TESTQ      CX, CX
 	JZ         sums5
 	MOVQ       72(AX), DX
@@ -24028,15 +27864,15 @@ start4:
 	VMASKMOVPS 96(CX), Y7, Y4
 	VADDPS     Y4, Y3, Y3
 	ADDQ       DX, CX
-	MOVQ       CX, 216(AX)
+	MOVQ       CX, 224(AX)
 
 sums5:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    192(AX), DX
+	MOVQ    200(AX), DX
 	MOVQ    48(AX), BX
 	LEAQ    (BX)(BX*2), SI
-	MOVQ    200(AX), DI
+	MOVQ    208(AX), DI
 	MOVQ    56(AX), R8
 	IMUL3Q  $0x01, R8, R9
 	ADDQ    R9, DI
@@ -24129,7 +27965,7 @@ tailloop8:
 done9:
 	MOVQ       t+0(FP), AX
 	MOVQ       R10, 96(AX)
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x20
 	JGE        full1
@@ -24191,23 +28027,23 @@ full1:
 	ADDQ    DX, CX
 
 walk3:
-	MOVQ CX, 200(AX)
+	MOVQ CX, 208(AX)
 	MOVQ 128(AX), CX
-	ADDQ CX, 184(AX)
-	DECQ 224(AX)
+	ADDQ CX, 192(AX)
+	DECQ 232(AX)
 	JNZ  tile2
 	MOVQ 120(AX), CX
-	MOVQ CX, 224(AX)
+	MOVQ CX, 232(AX)
 	MOVQ 144(AX), CX
-	ADDQ CX, 184(AX)
-	MOVQ 152(AX), CX
 	ADDQ CX, 192(AX)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	ADDQ CX, 200(AX)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	ADDQ CX, 208(AX)
-	MOVQ 176(AX), CX
+	MOVQ 168(AX), CX
 	ADDQ CX, 216(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 224(AX)
 	DECQ 136(AX)
 	JNZ  tile2
 	VZEROUPPER
@@ -24218,21 +28054,21 @@ walk3:
 TEXT ·gemmN2x4AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ CX, 184(AX)
-	MOVQ 8(AX), CX
 	MOVQ CX, 192(AX)
-	MOVQ 16(AX), CX
+	MOVQ 8(AX), CX
 	MOVQ CX, 200(AX)
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 208(AX)
-	MOVQ 32(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 216(AX)
-	MOVQ 120(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 224(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
 
 tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start4
 	VXORPS Y0, Y0, Y0
@@ -24300,8 +28136,8 @@ start4:
 	VMASKMOVPS 64(CX), Y10, Y6
 	VMASKMOVPS 96(CX), Y11, Y7
 	ADDQ       DX, CX
-	MOVQ       CX, 208(AX)
-	MOVQ       216(AX), CX
+	MOVQ       CX, 216(AX)
+	MOVQ       224(AX), CX
 	TESTQ      CX, CX
 	JZ         sums5
 	MOVQ       72(AX), DX
@@ -24323,15 +28159,15 @@ start4:
 	VMASKMOVPS 96(CX), Y11, Y12
 	VADDPS     Y12, Y7, Y7
 	ADDQ       DX, CX
-	MOVQ       CX, 216(AX)
+	MOVQ       CX, 224(AX)
 
 sums5:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
-	MOVQ    192(AX), BX
+	MOVQ    200(AX), BX
 	MOVQ    48(AX), SI
 	LEAQ    (SI)(SI*2), DI
-	MOVQ    200(AX), R8
+	MOVQ    208(AX), R8
 	MOVQ    56(AX), R9
 	IMUL3Q  $0x02, R9, R10
 	ADDQ    R10, R8
@@ -24449,7 +28285,7 @@ tailloop8:
 done9:
 	MOVQ       t+0(FP), AX
 	MOVQ       R11, 96(AX)
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x20
 	JGE        full1
@@ -24521,23 +28357,378 @@ full1:
 	ADDQ    DX, CX
 
 walk3:
-	MOVQ CX, 200(AX)
+	MOVQ CX, 208(AX)
 	MOVQ 128(AX), CX
-	ADDQ CX, 184(AX)
-	DECQ 224(AX)
+	ADDQ CX, 192(AX)
+	DECQ 232(AX)
 	JNZ  tile2
 	MOVQ 120(AX), CX
-	MOVQ CX, 224(AX)
+	MOVQ CX, 232(AX)
 	MOVQ 144(AX), CX
-	ADDQ CX, 184(AX)
-	MOVQ 152(AX), CX
 	ADDQ CX, 192(AX)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	ADDQ CX, 200(AX)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	ADDQ CX, 208(AX)
-	MOVQ 176(AX), CX
+	MOVQ 168(AX), CX
 	ADDQ CX, 216(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 224(AX)
+	DECQ 136(AX)
+	JNZ  tile2
+	VZEROUPPER
+	RET
+
+// func gemmN6x2KeepAVX2(t *byte)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·gemmN6x2KeepAVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 192(AX)
+	MOVQ 8(AX), CX
+	MOVQ CX, 200(AX)
+	MOVQ 16(AX), CX
+	MOVQ CX, 208(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 216(AX)
+	MOVQ 32(AX), CX
+	MOVQ CX, 224(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
+
+tile2:
+	MOVQ   t+0(FP), AX
+	MOVQ   216(AX), CX
+	TESTQ  CX, CX
+	JNZ    start4
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	JMP    sums5
+
+start4:
+	MOVQ       88(AX), DX
+	MOVQ       DX, BX
+	XORQ       SI, SI
+	CMPQ       BX, SI
+	CMOVQLT    SI, BX
+	MOVQ       $0x00000008, SI
+	CMPQ       BX, SI
+	CMOVQGT    SI, BX
+	LEAQ       laneMasks<>+32(SB), SI
+	NEGQ       BX
+	VMOVDQU    (SI)(BX*4), Y12
+	SUBQ       $0x00000008, DX
+	XORQ       BX, BX
+	CMPQ       DX, BX
+	CMOVQLT    BX, DX
+	MOVQ       $0x00000008, BX
+	CMPQ       DX, BX
+	CMOVQGT    BX, DX
+	LEAQ       laneMasks<>+32(SB), BX
+	NEGQ       DX
+	VMOVDQU    (BX)(DX*4), Y13
+	MOVQ       64(AX), DX
+	VMASKMOVPS (CX), Y12, Y0
+	VMASKMOVPS 32(CX), Y13, Y1
+	ADDQ       DX, CX
+	VMASKMOVPS (CX), Y12, Y2
+	VMASKMOVPS 32(CX), Y13, Y3
+	ADDQ       DX, CX
+	VMASKMOVPS (CX), Y12, Y4
+	VMASKMOVPS 32(CX), Y13, Y5
+	ADDQ       DX, CX
+	VMASKMOVPS (CX), Y12, Y6
+	VMASKMOVPS 32(CX), Y13, Y7
+	ADDQ       DX, CX
+	VMASKMOVPS (CX), Y12, Y8
+	VMASKMOVPS 32(CX), Y13, Y9
+	ADDQ       DX, CX
+	VMASKMOVPS (CX), Y12, Y10
+	VMASKMOVPS 32(CX), Y13, Y11
+	ADDQ       DX, CX
+	MOVQ       CX, 216(AX)
+	MOVQ       224(AX), CX
+	TESTQ      CX, CX
+	JZ         sums5
+	MOVQ       72(AX), DX
+	VMASKMOVPS (CX), Y12, Y14
+	VADDPS     Y14, Y0, Y0
+	VMASKMOVPS 32(CX), Y13, Y14
+	VADDPS     Y14, Y1, Y1
+	ADDQ       DX, CX
+	VMASKMOVPS (CX), Y12, Y14
+	VADDPS     Y14, Y2, Y2
+	VMASKMOVPS 32(CX), Y13, Y14
+	VADDPS     Y14, Y3, Y3
+	ADDQ       DX, CX
+	VMASKMOVPS (CX), Y12, Y14
+	VADDPS     Y14, Y4, Y4
+	VMASKMOVPS 32(CX), Y13, Y14
+	VADDPS     Y14, Y5, Y5
+	ADDQ       DX, CX
+	VMASKMOVPS (CX), Y12, Y14
+	VADDPS     Y14, Y6, Y6
+	VMASKMOVPS 32(CX), Y13, Y14
+	VADDPS     Y14, Y7, Y7
+	ADDQ       DX, CX
+	VMASKMOVPS (CX), Y12, Y14
+	VADDPS     Y14, Y8, Y8
+	VMASKMOVPS 32(CX), Y13, Y14
+	VADDPS     Y14, Y9, Y9
+	ADDQ       DX, CX
+	VMASKMOVPS (CX), Y12, Y14
+	VADDPS     Y14, Y10, Y10
+	VMASKMOVPS 32(CX), Y13, Y14
+	VADDPS     Y14, Y11, Y11
+	ADDQ       DX, CX
+	MOVQ       CX, 224(AX)
+
+sums5:
+	MOVQ    192(AX), CX
+	MOVQ    40(AX), DX
+	LEAQ    (CX)(DX*2), BX
+	ADDQ    DX, BX
+	MOVQ    200(AX), SI
+	MOVQ    48(AX), DI
+	LEAQ    (DI)(DI*2), R8
+	MOVQ    184(AX), R9
+	MOVQ    96(AX), R10
+	MOVQ    104(AX), R11
+	MOVQ    80(AX), AX
+	SUBQ    $0x04, AX
+	JL      tail7
+	PCALIGN $0x40
+
+loop6:
+	VMOVUPS      (SI), Y12
+	VMOVUPS      Y12, (R9)
+	VMOVUPS      32(SI), Y13
+	VMOVUPS      Y13, 32(R9)
+	VBROADCASTSS (CX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (CX)(DX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (CX)(DX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (BX), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (BX)(DX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (BX)(DX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      (SI)(DI*1), Y12
+	VMOVUPS      Y12, 128(R9)
+	VMOVUPS      32(SI)(DI*1), Y13
+	VMOVUPS      Y13, 160(R9)
+	VBROADCASTSS 4(CX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(CX)(DX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 4(CX)(DX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 4(BX), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 4(BX)(DX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 4(BX)(DX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	PREFETCHT1   (R10)
+	PREFETCHT1   64(R10)
+	ADDQ         R11, R10
+	VMOVUPS      (SI)(DI*2), Y12
+	VMOVUPS      Y12, 256(R9)
+	VMOVUPS      32(SI)(DI*2), Y13
+	VMOVUPS      Y13, 288(R9)
+	VBROADCASTSS 8(CX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 8(CX)(DX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(CX)(DX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 8(BX), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 8(BX)(DX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 8(BX)(DX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      (SI)(R8*1), Y12
+	VMOVUPS      Y12, 384(R9)
+	VMOVUPS      32(SI)(R8*1), Y13
+	VMOVUPS      Y13, 416(R9)
+	VBROADCASTSS 12(CX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 12(CX)(DX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 12(CX)(DX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(BX), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 12(BX)(DX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 12(BX)(DX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x00000200, R9
+	LEAQ         (SI)(DI*4), SI
+	ADDQ         $0x10, CX
+	ADDQ         $0x10, BX
+	SUBQ         $0x04, AX
+	JGE          loop6
+
+tail7:
+	ADDQ $0x04, AX
+	JZ   done9
+
+tailloop8:
+	VMOVUPS      (SI), Y12
+	VMOVUPS      Y12, (R9)
+	VMOVUPS      32(SI), Y13
+	VMOVUPS      Y13, 32(R9)
+	VBROADCASTSS (CX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (CX)(DX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (CX)(DX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (BX), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (BX)(DX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (BX)(DX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x00000080, R9
+	ADDQ         DI, SI
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, BX
+	DECQ         AX
+	JNZ          tailloop8
+
+done9:
+	MOVQ       t+0(FP), AX
+	MOVQ       R10, 96(AX)
+	MOVQ       208(AX), CX
+	MOVQ       56(AX), DX
+	CMPQ       88(AX), $0x10
+	JGE        full1
+	MOVQ       88(AX), BX
+	MOVQ       BX, SI
+	XORQ       DI, DI
+	CMPQ       SI, DI
+	CMOVQLT    DI, SI
+	MOVQ       $0x00000008, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       laneMasks<>+32(SB), DI
+	NEGQ       SI
+	VMOVDQU    (DI)(SI*4), Y12
+	SUBQ       $0x00000008, BX
+	XORQ       SI, SI
+	CMPQ       BX, SI
+	CMOVQLT    SI, BX
+	MOVQ       $0x00000008, SI
+	CMPQ       BX, SI
+	CMOVQGT    SI, BX
+	LEAQ       laneMasks<>+32(SB), SI
+	NEGQ       BX
+	VMOVDQU    (SI)(BX*4), Y13
+	VMASKMOVPS Y0, Y12, (CX)
+	VMASKMOVPS Y1, Y13, 32(CX)
+	ADDQ       DX, CX
+	VMASKMOVPS Y2, Y12, (CX)
+	VMASKMOVPS Y3, Y13, 32(CX)
+	ADDQ       DX, CX
+	VMASKMOVPS Y4, Y12, (CX)
+	VMASKMOVPS Y5, Y13, 32(CX)
+	ADDQ       DX, CX
+	VMASKMOVPS Y6, Y12, (CX)
+	VMASKMOVPS Y7, Y13, 32(CX)
+	ADDQ       DX, CX
+	VMASKMOVPS Y8, Y12, (CX)
+	VMASKMOVPS Y9, Y13, 32(CX)
+	ADDQ       DX, CX
+	VMASKMOVPS Y10, Y12, (CX)
+	VMASKMOVPS Y11, Y13, 32(CX)
+	ADDQ       DX, CX
+	JMP        walk3
+
+full1:
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y6, (CX)
+	VMOVUPS Y7, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y8, (CX)
+	VMOVUPS Y9, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y10, (CX)
+	VMOVUPS Y11, 32(CX)
+	ADDQ    DX, CX
+
+walk3:
+	MOVQ CX, 208(AX)
+	MOVQ 128(AX), CX
+	ADDQ CX, 192(AX)
+	DECQ 232(AX)
+	JNZ  tile2
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
+	MOVQ 144(AX), CX
+	ADDQ CX, 192(AX)
+	MOVQ 152(AX), CX
+	ADDQ CX, 200(AX)
+	MOVQ 160(AX), CX
+	ADDQ CX, 208(AX)
+	MOVQ 168(AX), CX
+	ADDQ CX, 216(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 224(AX)
+	ADDQ $0x00000040, 184(AX)
 	DECQ 136(AX)
 	JNZ  tile2
 	VZEROUPPER
@@ -24548,21 +28739,21 @@ walk3:
 TEXT ·gemmT1x1AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ CX, 184(AX)
-	MOVQ 8(AX), CX
 	MOVQ CX, 192(AX)
-	MOVQ 16(AX), CX
+	MOVQ 8(AX), CX
 	MOVQ CX, 200(AX)
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 208(AX)
-	MOVQ 32(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 216(AX)
-	MOVQ 120(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 224(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
 
 tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start4
 	VXORPS Y0, Y0, Y0
@@ -24582,24 +28773,24 @@ start4:
 	MOVQ       64(AX), DX
 	VMASKMOVPS (CX), Y1, Y0
 	ADDQ       DX, CX
-	MOVQ       CX, 208(AX)
-	MOVQ       216(AX), CX
+	MOVQ       CX, 216(AX)
+	MOVQ       224(AX), CX
 	TESTQ      CX, CX
 	JZ         sums5
 	MOVQ       72(AX), DX
 	VMASKMOVPS (CX), Y1, Y1
 	VADDPS     Y1, Y0, Y0
 	ADDQ       DX, CX
-	MOVQ       CX, 216(AX)
+	MOVQ       CX, 224(AX)
 
 sums5:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x01, R10, R11
 	ADDQ    R11, R9
@@ -24662,7 +28853,7 @@ tailloop8:
 done9:
 	MOVQ       t+0(FP), AX
 	MOVQ       R12, 96(AX)
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x08
 	JGE        full1
@@ -24685,23 +28876,23 @@ full1:
 	ADDQ    DX, CX
 
 walk3:
-	MOVQ CX, 200(AX)
+	MOVQ CX, 208(AX)
 	MOVQ 128(AX), CX
-	ADDQ CX, 184(AX)
-	DECQ 224(AX)
+	ADDQ CX, 192(AX)
+	DECQ 232(AX)
 	JNZ  tile2
 	MOVQ 120(AX), CX
-	MOVQ CX, 224(AX)
+	MOVQ CX, 232(AX)
 	MOVQ 144(AX), CX
-	ADDQ CX, 184(AX)
-	MOVQ 152(AX), CX
 	ADDQ CX, 192(AX)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	ADDQ CX, 200(AX)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	ADDQ CX, 208(AX)
-	MOVQ 176(AX), CX
+	MOVQ 168(AX), CX
 	ADDQ CX, 216(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 224(AX)
 	DECQ 136(AX)
 	JNZ  tile2
 	VZEROUPPER
@@ -24712,21 +28903,21 @@ walk3:
 TEXT ·gemmT1x2AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ CX, 184(AX)
-	MOVQ 8(AX), CX
 	MOVQ CX, 192(AX)
-	MOVQ 16(AX), CX
+	MOVQ 8(AX), CX
 	MOVQ CX, 200(AX)
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 208(AX)
-	MOVQ 32(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 216(AX)
-	MOVQ 120(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 224(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
 
 tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start4
 	VXORPS Y0, Y0, Y0
@@ -24759,8 +28950,8 @@ start4:
 	VMASKMOVPS (CX), Y2, Y0
 	VMASKMOVPS 32(CX), Y3, Y1
 	ADDQ       DX, CX
-	MOVQ       CX, 208(AX)
-	MOVQ       216(AX), CX
+	MOVQ       CX, 216(AX)
+	MOVQ       224(AX), CX
 	TESTQ      CX, CX
 	JZ         sums5
 	MOVQ       72(AX), DX
@@ -24769,16 +28960,16 @@ start4:
 	VMASKMOVPS 32(CX), Y3, Y2
 	VADDPS     Y2, Y1, Y1
 	ADDQ       DX, CX
-	MOVQ       CX, 216(AX)
+	MOVQ       CX, 224(AX)
 
 sums5:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x01, R10, R11
 	ADDQ    R11, R9
@@ -24851,7 +29042,7 @@ tailloop8:
 done9:
 	MOVQ       t+0(FP), AX
 	MOVQ       R12, 96(AX)
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x10
 	JGE        full1
@@ -24887,23 +29078,23 @@ full1:
 	ADDQ    DX, CX
 
 walk3:
-	MOVQ CX, 200(AX)
+	MOVQ CX, 208(AX)
 	MOVQ 128(AX), CX
-	ADDQ CX, 184(AX)
-	DECQ 224(AX)
+	ADDQ CX, 192(AX)
+	DECQ 232(AX)
 	JNZ  tile2
 	MOVQ 120(AX), CX
-	MOVQ CX, 224(AX)
+	MOVQ CX, 232(AX)
 	MOVQ 144(AX), CX
-	ADDQ CX, 184(AX)
-	MOVQ 152(AX), CX
 	ADDQ CX, 192(AX)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	ADDQ CX, 200(AX)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	ADDQ CX, 208(AX)
-	MOVQ 176(AX), CX
+	MOVQ 168(AX), CX
 	ADDQ CX, 216(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 224(AX)
 	DECQ 136(AX)
 	JNZ  tile2
 	VZEROUPPER
@@ -24914,21 +29105,21 @@ walk3:
 TEXT ·gemmT2x1AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ CX, 184(AX)
-	MOVQ 8(AX), CX
 	MOVQ CX, 192(AX)
-	MOVQ 16(AX), CX
+	MOVQ 8(AX), CX
 	MOVQ CX, 200(AX)
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 208(AX)
-	MOVQ 32(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 216(AX)
-	MOVQ 120(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 224(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
 
 tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start4
 	VXORPS Y0, Y0, Y0
@@ -24951,8 +29142,8 @@ start4:
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y2, Y1
 	ADDQ       DX, CX
-	MOVQ       CX, 208(AX)
-	MOVQ       216(AX), CX
+	MOVQ       CX, 216(AX)
+	MOVQ       224(AX), CX
 	TESTQ      CX, CX
 	JZ         sums5
 	MOVQ       72(AX), DX
@@ -24962,16 +29153,16 @@ start4:
 	VMASKMOVPS (CX), Y2, Y3
 	VADDPS     Y3, Y1, Y1
 	ADDQ       DX, CX
-	MOVQ       CX, 216(AX)
+	MOVQ       CX, 224(AX)
 
 sums5:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x02, R10, R11
 	ADDQ    R11, R9
@@ -25044,7 +29235,7 @@ tailloop8:
 done9:
 	MOVQ       t+0(FP), AX
 	MOVQ       R12, 96(AX)
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x08
 	JGE        full1
@@ -25071,23 +29262,23 @@ full1:
 	ADDQ    DX, CX
 
 walk3:
-	MOVQ CX, 200(AX)
+	MOVQ CX, 208(AX)
 	MOVQ 128(AX), CX
-	ADDQ CX, 184(AX)
-	DECQ 224(AX)
+	ADDQ CX, 192(AX)
+	DECQ 232(AX)
 	JNZ  tile2
 	MOVQ 120(AX), CX
-	MOVQ CX, 224(AX)
+	MOVQ CX, 232(AX)
 	MOVQ 144(AX), CX
-	ADDQ CX, 184(AX)
-	MOVQ 152(AX), CX
 	ADDQ CX, 192(AX)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	ADDQ CX, 200(AX)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	ADDQ CX, 208(AX)
-	MOVQ 176(AX), CX
+	MOVQ 168(AX), CX
 	ADDQ CX, 216(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 224(AX)
 	DECQ 136(AX)
 	JNZ  tile2
 	VZEROUPPER
@@ -25098,21 +29289,21 @@ walk3:
 TEXT ·gemmT2x2AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ CX, 184(AX)
-	MOVQ 8(AX), CX
 	MOVQ CX, 192(AX)
-	MOVQ 16(AX), CX
+	MOVQ 8(AX), CX
 	MOVQ CX, 200(AX)
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 208(AX)
-	MOVQ 32(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 216(AX)
-	MOVQ 120(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 224(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
 
 tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start4
 	VXORPS Y0, Y0, Y0
@@ -25150,8 +29341,8 @@ start4:
 	VMASKMOVPS (CX), Y4, Y2
 	VMASKMOVPS 32(CX), Y5, Y3
 	ADDQ       DX, CX
-	MOVQ       CX, 208(AX)
-	MOVQ       216(AX), CX
+	MOVQ       CX, 216(AX)
+	MOVQ       224(AX), CX
 	TESTQ      CX, CX
 	JZ         sums5
 	MOVQ       72(AX), DX
@@ -25165,16 +29356,16 @@ start4:
 	VMASKMOVPS 32(CX), Y5, Y6
 	VADDPS     Y6, Y3, Y3
 	ADDQ       DX, CX
-	MOVQ       CX, 216(AX)
+	MOVQ       CX, 224(AX)
 
 sums5:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x02, R10, R11
 	ADDQ    R11, R9
@@ -25262,7 +29453,7 @@ tailloop8:
 done9:
 	MOVQ       t+0(FP), AX
 	MOVQ       R12, 96(AX)
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x10
 	JGE        full1
@@ -25304,23 +29495,23 @@ full1:
 	ADDQ    DX, CX
 
 walk3:
-	MOVQ CX, 200(AX)
+	MOVQ CX, 208(AX)
 	MOVQ 128(AX), CX
-	ADDQ CX, 184(AX)
-	DECQ 224(AX)
+	ADDQ CX, 192(AX)
+	DECQ 232(AX)
 	JNZ  tile2
 	MOVQ 120(AX), CX
-	MOVQ CX, 224(AX)
+	MOVQ CX, 232(AX)
 	MOVQ 144(AX), CX
-	ADDQ CX, 184(AX)
-	MOVQ 152(AX), CX
 	ADDQ CX, 192(AX)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	ADDQ CX, 200(AX)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	ADDQ CX, 208(AX)
-	MOVQ 176(AX), CX
+	MOVQ 168(AX), CX
 	ADDQ CX, 216(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 224(AX)
 	DECQ 136(AX)
 	JNZ  tile2
 	VZEROUPPER
@@ -25331,21 +29522,21 @@ walk3:
 TEXT ·gemmT3x1AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ CX, 184(AX)
-	MOVQ 8(AX), CX
 	MOVQ CX, 192(AX)
-	MOVQ 16(AX), CX
+	MOVQ 8(AX), CX
 	MOVQ CX, 200(AX)
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 208(AX)
-	MOVQ 32(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 216(AX)
-	MOVQ 120(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 224(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
 
 tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start4
 	VXORPS Y0, Y0, Y0
@@ -25371,8 +29562,8 @@ start4:
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y3, Y2
 	ADDQ       DX, CX
-	MOVQ       CX, 208(AX)
-	MOVQ       216(AX), CX
+	MOVQ       CX, 216(AX)
+	MOVQ       224(AX), CX
 	TESTQ      CX, CX
 	JZ         sums5
 	MOVQ       72(AX), DX
@@ -25385,16 +29576,16 @@ start4:
 	VMASKMOVPS (CX), Y3, Y4
 	VADDPS     Y4, Y2, Y2
 	ADDQ       DX, CX
-	MOVQ       CX, 216(AX)
+	MOVQ       CX, 224(AX)
 
 sums5:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x03, R10, R11
 	ADDQ    R11, R9
@@ -25477,7 +29668,7 @@ tailloop8:
 done9:
 	MOVQ       t+0(FP), AX
 	MOVQ       R12, 96(AX)
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x08
 	JGE        full1
@@ -25508,23 +29699,23 @@ full1:
 	ADDQ    DX, CX
 
 walk3:
-	MOVQ CX, 200(AX)
+	MOVQ CX, 208(AX)
 	MOVQ 128(AX), CX
-	ADDQ CX, 184(AX)
-	DECQ 224(AX)
+	ADDQ CX, 192(AX)
+	DECQ 232(AX)
 	JNZ  tile2
 	MOVQ 120(AX), CX
-	MOVQ CX, 224(AX)
+	MOVQ CX, 232(AX)
 	MOVQ 144(AX), CX
-	ADDQ CX, 184(AX)
-	MOVQ 152(AX), CX
 	ADDQ CX, 192(AX)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	ADDQ CX, 200(AX)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	ADDQ CX, 208(AX)
-	MOVQ 176(AX), CX
+	MOVQ 168(AX), CX
 	ADDQ CX, 216(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 224(AX)
 	DECQ 136(AX)
 	JNZ  tile2
 	VZEROUPPER
@@ -25535,21 +29726,21 @@ walk3:
 TEXT ·gemmT3x2AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ CX, 184(AX)
-	MOVQ 8(AX), CX
 	MOVQ CX, 192(AX)
-	MOVQ 16(AX), CX
+	MOVQ 8(AX), CX
 	MOVQ CX, 200(AX)
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 208(AX)
-	MOVQ 32(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 216(AX)
-	MOVQ 120(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 224(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
 
 tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start4
 	VXORPS Y0, Y0, Y0
@@ -25592,8 +29783,8 @@ start4:
 	VMASKMOVPS (CX), Y6, Y4
 	VMASKMOVPS 32(CX), Y7, Y5
 	ADDQ       DX, CX
-	MOVQ       CX, 208(AX)
-	MOVQ       216(AX), CX
+	MOVQ       CX, 216(AX)
+	MOVQ       224(AX), CX
 	TESTQ      CX, CX
 	JZ         sums5
 	MOVQ       72(AX), DX
@@ -25612,16 +29803,16 @@ start4:
 	VMASKMOVPS 32(CX), Y7, Y8
 	VADDPS     Y8, Y5, Y5
 	ADDQ       DX, CX
-	MOVQ       CX, 216(AX)
+	MOVQ       CX, 224(AX)
 
 sums5:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x03, R10, R11
 	ADDQ    R11, R9
@@ -25724,7 +29915,7 @@ tailloop8:
 done9:
 	MOVQ       t+0(FP), AX
 	MOVQ       R12, 96(AX)
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x10
 	JGE        full1
@@ -25772,23 +29963,23 @@ full1:
 	ADDQ    DX, CX
 
 walk3:
-	MOVQ CX, 200(AX)
+	MOVQ CX, 208(AX)
 	MOVQ 128(AX), CX
-	ADDQ CX, 184(AX)
-	DECQ 224(AX)
+	ADDQ CX, 192(AX)
+	DECQ 232(AX)
 	JNZ  tile2
 	MOVQ 120(AX), CX
-	MOVQ CX, 224(AX)
+	MOVQ CX, 232(AX)
 	MOVQ 144(AX), CX
-	ADDQ CX, 184(AX)
-	MOVQ 152(AX), CX
 	ADDQ CX, 192(AX)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	ADDQ CX, 200(AX)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	ADDQ CX, 208(AX)
-	MOVQ 176(AX), CX
+	MOVQ 168(AX), CX
 	ADDQ CX, 216(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 224(AX)
 	DECQ 136(AX)
 	JNZ  tile2
 	VZEROUPPER
@@ -25799,21 +29990,21 @@ walk3:
 TEXT ·gemmT4x1AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ CX, 184(AX)
-	MOVQ 8(AX), CX
 	MOVQ CX, 192(AX)
-	MOVQ 16(AX), CX
+	MOVQ 8(AX), CX
 	MOVQ CX, 200(AX)
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 208(AX)
-	MOVQ 32(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 216(AX)
-	MOVQ 120(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 224(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
 
 tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start4
 	VXORPS Y0, Y0, Y0
@@ -25842,8 +30033,8 @@ start4:
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y4, Y3
 	ADDQ       DX, CX
-	MOVQ       CX, 208(AX)
-	MOVQ       216(AX), CX
+	MOVQ       CX, 216(AX)
+	MOVQ       224(AX), CX
 	TESTQ      CX, CX
 	JZ         sums5
 	MOVQ       72(AX), DX
@@ -25859,16 +30050,16 @@ start4:
 	VMASKMOVPS (CX), Y4, Y5
 	VADDPS     Y5, Y3, Y3
 	ADDQ       DX, CX
-	MOVQ       CX, 216(AX)
+	MOVQ       CX, 224(AX)
 
 sums5:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x04, R10, R11
 	ADDQ    R11, R9
@@ -25961,7 +30152,7 @@ tailloop8:
 done9:
 	MOVQ       t+0(FP), AX
 	MOVQ       R12, 96(AX)
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x08
 	JGE        full1
@@ -25996,23 +30187,23 @@ full1:
 	ADDQ    DX, CX
 
 walk3:
-	MOVQ CX, 200(AX)
+	MOVQ CX, 208(AX)
 	MOVQ 128(AX), CX
-	ADDQ CX, 184(AX)
-	DECQ 224(AX)
+	ADDQ CX, 192(AX)
+	DECQ 232(AX)
 	JNZ  tile2
 	MOVQ 120(AX), CX
-	MOVQ CX, 224(AX)
+	MOVQ CX, 232(AX)
 	MOVQ 144(AX), CX
-	ADDQ CX, 184(AX)
-	MOVQ 152(AX), CX
 	ADDQ CX, 192(AX)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	ADDQ CX, 200(AX)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	ADDQ CX, 208(AX)
-	MOVQ 176(AX), CX
+	MOVQ 168(AX), CX
 	ADDQ CX, 216(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 224(AX)
 	DECQ 136(AX)
 	JNZ  tile2
 	VZEROUPPER
@@ -26023,21 +30214,21 @@ walk3:
 TEXT ·gemmT4x2AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ CX, 184(AX)
-	MOVQ 8(AX), CX
 	MOVQ CX, 192(AX)
-	MOVQ 16(AX), CX
+	MOVQ 8(AX), CX
 	MOVQ CX, 200(AX)
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 208(AX)
-	MOVQ 32(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 216(AX)
-	MOVQ 120(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 224(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
 
 tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start4
 	VXORPS Y0, Y0, Y0
@@ -26085,8 +30276,8 @@ start4:
 	VMASKMOVPS (CX), Y8, Y6
 	VMASKMOVPS 32(CX), Y9, Y7
 	ADDQ       DX, CX
-	MOVQ       CX, 208(AX)
-	MOVQ       216(AX), CX
+	MOVQ       CX, 216(AX)
+	MOVQ       224(AX), CX
 	TESTQ      CX, CX
 	JZ         sums5
 	MOVQ       72(AX), DX
@@ -26110,16 +30301,16 @@ start4:
 	VMASKMOVPS 32(CX), Y9, Y10
 	VADDPS     Y10, Y7, Y7
 	ADDQ       DX, CX
-	MOVQ       CX, 216(AX)
+	MOVQ       CX, 224(AX)
 
 sums5:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x04, R10, R11
 	ADDQ    R11, R9
@@ -26237,7 +30428,7 @@ tailloop8:
 done9:
 	MOVQ       t+0(FP), AX
 	MOVQ       R12, 96(AX)
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x10
 	JGE        full1
@@ -26291,23 +30482,23 @@ full1:
 	ADDQ    DX, CX
 
 walk3:
-	MOVQ CX, 200(AX)
+	MOVQ CX, 208(AX)
 	MOVQ 128(AX), CX
-	ADDQ CX, 184(AX)
-	DECQ 224(AX)
+	ADDQ CX, 192(AX)
+	DECQ 232(AX)
 	JNZ  tile2
 	MOVQ 120(AX), CX
-	MOVQ CX, 224(AX)
+	MOVQ CX, 232(AX)
 	MOVQ 144(AX), CX
-	ADDQ CX, 184(AX)
-	MOVQ 152(AX), CX
 	ADDQ CX, 192(AX)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	ADDQ CX, 200(AX)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	ADDQ CX, 208(AX)
-	MOVQ 176(AX), CX
+	MOVQ 168(AX), CX
 	ADDQ CX, 216(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 224(AX)
 	DECQ 136(AX)
 	JNZ  tile2
 	VZEROUPPER
@@ -26318,21 +30509,21 @@ walk3:
 TEXT ·gemmT5x1AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ CX, 184(AX)
-	MOVQ 8(AX), CX
 	MOVQ CX, 192(AX)
-	MOVQ 16(AX), CX
+	MOVQ 8(AX), CX
 	MOVQ CX, 200(AX)
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 208(AX)
-	MOVQ 32(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 216(AX)
-	MOVQ 120(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 224(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
 
 tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start4
 	VXORPS Y0, Y0, Y0
@@ -26364,8 +30555,8 @@ start4:
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y5, Y4
 	ADDQ       DX, CX
-	MOVQ       CX, 208(AX)
-	MOVQ       216(AX), CX
+	MOVQ       CX, 216(AX)
+	MOVQ       224(AX), CX
 	TESTQ      CX, CX
 	JZ         sums5
 	MOVQ       72(AX), DX
@@ -26384,16 +30575,16 @@ start4:
 	VMASKMOVPS (CX), Y5, Y6
 	VADDPS     Y6, Y4, Y4
 	ADDQ       DX, CX
-	MOVQ       CX, 216(AX)
+	MOVQ       CX, 224(AX)
 
 sums5:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x05, R10, R11
 	ADDQ    R11, R9
@@ -26487,7 +30678,7 @@ tailloop8:
 done9:
 	MOVQ       t+0(FP), AX
 	MOVQ       R12, 96(AX)
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x08
 	JGE        full1
@@ -26526,23 +30717,23 @@ full1:
 	ADDQ    DX, CX
 
 walk3:
-	MOVQ CX, 200(AX)
+	MOVQ CX, 208(AX)
 	MOVQ 128(AX), CX
-	ADDQ CX, 184(AX)
-	DECQ 224(AX)
+	ADDQ CX, 192(AX)
+	DECQ 232(AX)
 	JNZ  tile2
 	MOVQ 120(AX), CX
-	MOVQ CX, 224(AX)
+	MOVQ CX, 232(AX)
 	MOVQ 144(AX), CX
-	ADDQ CX, 184(AX)
-	MOVQ 152(AX), CX
 	ADDQ CX, 192(AX)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	ADDQ CX, 200(AX)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	ADDQ CX, 208(AX)
-	MOVQ 176(AX), CX
+	MOVQ 168(AX), CX
 	ADDQ CX, 216(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 224(AX)
 	DECQ 136(AX)
 	JNZ  tile2
 	VZEROUPPER
@@ -26553,21 +30744,21 @@ walk3:
 TEXT ·gemmT5x2AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ CX, 184(AX)
-	MOVQ 8(AX), CX
 	MOVQ CX, 192(AX)
-	MOVQ 16(AX), CX
+	MOVQ 8(AX), CX
 	MOVQ CX, 200(AX)
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 208(AX)
-	MOVQ 32(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 216(AX)
-	MOVQ 120(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 224(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
 
 tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start4
 	VXORPS Y0, Y0, Y0
@@ -26620,8 +30811,8 @@ start4:
 	VMASKMOVPS (CX), Y10, Y8
 	VMASKMOVPS 32(CX), Y11, Y9
 	ADDQ       DX, CX
-	MOVQ       CX, 208(AX)
-	MOVQ       216(AX), CX
+	MOVQ       CX, 216(AX)
+	MOVQ       224(AX), CX
 	TESTQ      CX, CX
 	JZ         sums5
 	MOVQ       72(AX), DX
@@ -26650,16 +30841,16 @@ start4:
 	VMASKMOVPS 32(CX), Y11, Y12
 	VADDPS     Y12, Y9, Y9
 	ADDQ       DX, CX
-	MOVQ       CX, 216(AX)
+	MOVQ       CX, 224(AX)
 
 sums5:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x05, R10, R11
 	ADDQ    R11, R9
@@ -26783,7 +30974,7 @@ tailloop8:
 done9:
 	MOVQ       t+0(FP), AX
 	MOVQ       R12, 96(AX)
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x10
 	JGE        full1
@@ -26843,23 +31034,23 @@ full1:
 	ADDQ    DX, CX
 
 walk3:
-	MOVQ CX, 200(AX)
+	MOVQ CX, 208(AX)
 	MOVQ 128(AX), CX
-	ADDQ CX, 184(AX)
-	DECQ 224(AX)
+	ADDQ CX, 192(AX)
+	DECQ 232(AX)
 	JNZ  tile2
 	MOVQ 120(AX), CX
-	MOVQ CX, 224(AX)
+	MOVQ CX, 232(AX)
 	MOVQ 144(AX), CX
-	ADDQ CX, 184(AX)
-	MOVQ 152(AX), CX
 	ADDQ CX, 192(AX)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	ADDQ CX, 200(AX)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	ADDQ CX, 208(AX)
-	MOVQ 176(AX), CX
+	MOVQ 168(AX), CX
 	ADDQ CX, 216(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 224(AX)
 	DECQ 136(AX)
 	JNZ  tile2
 	VZEROUPPER
@@ -26870,21 +31061,21 @@ walk3:
 TEXT ·gemmT6x1AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ CX, 184(AX)
-	MOVQ 8(AX), CX
 	MOVQ CX, 192(AX)
-	MOVQ 16(AX), CX
+	MOVQ 8(AX), CX
 	MOVQ CX, 200(AX)
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 208(AX)
-	MOVQ 32(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 216(AX)
-	MOVQ 120(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 224(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
 
 tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start4
 	VXORPS Y0, Y0, Y0
@@ -26919,8 +31110,8 @@ start4:
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y6, Y5
 	ADDQ       DX, CX
-	MOVQ       CX, 208(AX)
-	MOVQ       216(AX), CX
+	MOVQ       CX, 216(AX)
+	MOVQ       224(AX), CX
 	TESTQ      CX, CX
 	JZ         sums5
 	MOVQ       72(AX), DX
@@ -26942,16 +31133,16 @@ start4:
 	VMASKMOVPS (CX), Y6, Y7
 	VADDPS     Y7, Y5, Y5
 	ADDQ       DX, CX
-	MOVQ       CX, 216(AX)
+	MOVQ       CX, 224(AX)
 
 sums5:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x06, R10, R11
 	ADDQ    R11, R9
@@ -27055,7 +31246,7 @@ tailloop8:
 done9:
 	MOVQ       t+0(FP), AX
 	MOVQ       R12, 96(AX)
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x08
 	JGE        full1
@@ -27098,23 +31289,23 @@ full1:
 	ADDQ    DX, CX
 
 walk3:
-	MOVQ CX, 200(AX)
+	MOVQ CX, 208(AX)
 	MOVQ 128(AX), CX
-	ADDQ CX, 184(AX)
-	DECQ 224(AX)
+	ADDQ CX, 192(AX)
+	DECQ 232(AX)
 	JNZ  tile2
 	MOVQ 120(AX), CX
-	MOVQ CX, 224(AX)
+	MOVQ CX, 232(AX)
 	MOVQ 144(AX), CX
-	ADDQ CX, 184(AX)
-	MOVQ 152(AX), CX
 	ADDQ CX, 192(AX)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	ADDQ CX, 200(AX)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	ADDQ CX, 208(AX)
-	MOVQ 176(AX), CX
+	MOVQ 168(AX), CX
 	ADDQ CX, 216(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 224(AX)
 	DECQ 136(AX)
 	JNZ  tile2
 	VZEROUPPER
@@ -27125,21 +31316,21 @@ walk3:
 TEXT ·gemmT6x2AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ CX, 184(AX)
-	MOVQ 8(AX), CX
 	MOVQ CX, 192(AX)
-	MOVQ 16(AX), CX
+	MOVQ 8(AX), CX
 	MOVQ CX, 200(AX)
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 208(AX)
-	MOVQ 32(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 216(AX)
-	MOVQ 120(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 224(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
 
 tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start4
 	VXORPS Y0, Y0, Y0
@@ -27197,8 +31388,8 @@ start4:
 	VMASKMOVPS (CX), Y12, Y10
 	VMASKMOVPS 32(CX), Y13, Y11
 	ADDQ       DX, CX
-	MOVQ       CX, 208(AX)
-	MOVQ       216(AX), CX
+	MOVQ       CX, 216(AX)
+	MOVQ       224(AX), CX
 	TESTQ      CX, CX
 	JZ         sums5
 	MOVQ       72(AX), DX
@@ -27232,16 +31423,16 @@ start4:
 	VMASKMOVPS 32(CX), Y13, Y14
 	VADDPS     Y14, Y11, Y11
 	ADDQ       DX, CX
-	MOVQ       CX, 216(AX)
+	MOVQ       CX, 224(AX)
 
 sums5:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x06, R10, R11
 	ADDQ    R11, R9
@@ -27380,7 +31571,7 @@ tailloop8:
 done9:
 	MOVQ       t+0(FP), AX
 	MOVQ       R12, 96(AX)
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x10
 	JGE        full1
@@ -27446,23 +31637,23 @@ full1:
 	ADDQ    DX, CX
 
 walk3:
-	MOVQ CX, 200(AX)
+	MOVQ CX, 208(AX)
 	MOVQ 128(AX), CX
-	ADDQ CX, 184(AX)
-	DECQ 224(AX)
+	ADDQ CX, 192(AX)
+	DECQ 232(AX)
 	JNZ  tile2
 	MOVQ 120(AX), CX
-	MOVQ CX, 224(AX)
+	MOVQ CX, 232(AX)
 	MOVQ 144(AX), CX
-	ADDQ CX, 184(AX)
-	MOVQ 152(AX), CX
 	ADDQ CX, 192(AX)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	ADDQ CX, 200(AX)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	ADDQ CX, 208(AX)
-	MOVQ 176(AX), CX
+	MOVQ 168(AX), CX
 	ADDQ CX, 216(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 224(AX)
 	DECQ 136(AX)
 	JNZ  tile2
 	VZEROUPPER
@@ -27473,21 +31664,21 @@ walk3:
 TEXT ·gemmT1x4AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ CX, 184(AX)
-	MOVQ 8(AX), CX
 	MOVQ CX, 192(AX)
-	MOVQ 16(AX), CX
+	MOVQ 8(AX), CX
 	MOVQ CX, 200(AX)
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 208(AX)
-	MOVQ 32(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 216(AX)
-	MOVQ 120(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 224(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
 
 tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start4
 	VXORPS Y0, Y0, Y0
@@ -27546,8 +31737,8 @@ start4:
 	VMASKMOVPS 64(CX), Y6, Y2
 	VMASKMOVPS 96(CX), Y7, Y3
 	ADDQ       DX, CX
-	MOVQ       CX, 208(AX)
-	MOVQ       216(AX), CX
+	MOVQ       CX, 216(AX)
+	MOVQ       224(AX), CX
 	TESTQ      CX, CX
 	JZ         sums5
 	MOVQ       72(AX), DX
@@ -27560,16 +31751,16 @@ start4:
 	VMASKMOVPS 96(CX), Y7, Y4
 	VADDPS     Y4, Y3, Y3
 	ADDQ       DX, CX
-	MOVQ       CX, 216(AX)
+	MOVQ       CX, 224(AX)
 
 sums5:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x01, R10, R11
 	ADDQ    R11, R9
@@ -27662,7 +31853,7 @@ tailloop8:
 done9:
 	MOVQ       t+0(FP), AX
 	MOVQ       R12, 96(AX)
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x20
 	JGE        full1
@@ -27724,23 +31915,23 @@ full1:
 	ADDQ    DX, CX
 
 walk3:
-	MOVQ CX, 200(AX)
+	MOVQ CX, 208(AX)
 	MOVQ 128(AX), CX
-	ADDQ CX, 184(AX)
-	DECQ 224(AX)
+	ADDQ CX, 192(AX)
+	DECQ 232(AX)
 	JNZ  tile2
 	MOVQ 120(AX), CX
-	MOVQ CX, 224(AX)
+	MOVQ CX, 232(AX)
 	MOVQ 144(AX), CX
-	ADDQ CX, 184(AX)
-	MOVQ 152(AX), CX
 	ADDQ CX, 192(AX)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	ADDQ CX, 200(AX)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	ADDQ CX, 208(AX)
-	MOVQ 176(AX), CX
+	MOVQ 168(AX), CX
 	ADDQ CX, 216(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 224(AX)
 	DECQ 136(AX)
 	JNZ  tile2
 	VZEROUPPER
@@ -27751,21 +31942,21 @@ walk3:
 TEXT ·gemmT2x4AVX2(SB), NOSPLIT, $0-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
-	MOVQ CX, 184(AX)
-	MOVQ 8(AX), CX
 	MOVQ CX, 192(AX)
-	MOVQ 16(AX), CX
+	MOVQ 8(AX), CX
 	MOVQ CX, 200(AX)
-	MOVQ 24(AX), CX
+	MOVQ 16(AX), CX
 	MOVQ CX, 208(AX)
-	MOVQ 32(AX), CX
+	MOVQ 24(AX), CX
 	MOVQ CX, 216(AX)
-	MOVQ 120(AX), CX
+	MOVQ 32(AX), CX
 	MOVQ CX, 224(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
 
 tile2:
 	MOVQ   t+0(FP), AX
-	MOVQ   208(AX), CX
+	MOVQ   216(AX), CX
 	TESTQ  CX, CX
 	JNZ    start4
 	VXORPS Y0, Y0, Y0
@@ -27833,8 +32024,8 @@ start4:
 	VMASKMOVPS 64(CX), Y10, Y6
 	VMASKMOVPS 96(CX), Y11, Y7
 	ADDQ       DX, CX
-	MOVQ       CX, 208(AX)
-	MOVQ       216(AX), CX
+	MOVQ       CX, 216(AX)
+	MOVQ       224(AX), CX
 	TESTQ      CX, CX
 	JZ         sums5
 	MOVQ       72(AX), DX
@@ -27856,16 +32047,16 @@ start4:
 	VMASKMOVPS 96(CX), Y11, Y12
 	VADDPS     Y12, Y7, Y7
 	ADDQ       DX, CX
-	MOVQ       CX, 216(AX)
+	MOVQ       CX, 224(AX)
 
 sums5:
-	MOVQ    184(AX), CX
+	MOVQ    192(AX), CX
 	MOVQ    40(AX), DX
 	LEAQ    (DX)(DX*2), BX
-	MOVQ    192(AX), SI
+	MOVQ    200(AX), SI
 	MOVQ    48(AX), DI
 	LEAQ    (DI)(DI*2), R8
-	MOVQ    200(AX), R9
+	MOVQ    208(AX), R9
 	MOVQ    56(AX), R10
 	IMUL3Q  $0x02, R10, R11
 	ADDQ    R11, R9
@@ -27983,7 +32174,7 @@ tailloop8:
 done9:
 	MOVQ       t+0(FP), AX
 	MOVQ       R12, 96(AX)
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	MOVQ       56(AX), DX
 	CMPQ       88(AX), $0x20
 	JGE        full1
@@ -28055,23 +32246,375 @@ full1:
 	ADDQ    DX, CX
 
 walk3:
-	MOVQ CX, 200(AX)
+	MOVQ CX, 208(AX)
 	MOVQ 128(AX), CX
-	ADDQ CX, 184(AX)
-	DECQ 224(AX)
+	ADDQ CX, 192(AX)
+	DECQ 232(AX)
 	JNZ  tile2
 	MOVQ 120(AX), CX
-	MOVQ CX, 224(AX)
+	MOVQ CX, 232(AX)
 	MOVQ 144(AX), CX
-	ADDQ CX, 184(AX)
-	MOVQ 152(AX), CX
 	ADDQ CX, 192(AX)
-	MOVQ 160(AX), CX
+	MOVQ 152(AX), CX
 	ADDQ CX, 200(AX)
-	MOVQ 168(AX), CX
+	MOVQ 160(AX), CX
 	ADDQ CX, 208(AX)
-	MOVQ 176(AX), CX
+	MOVQ 168(AX), CX
 	ADDQ CX, 216(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 224(AX)
+	DECQ 136(AX)
+	JNZ  tile2
+	VZEROUPPER
+	RET
+
+// func gemmT6x2KeepAVX2(t *byte)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·gemmT6x2KeepAVX2(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, 192(AX)
+	MOVQ 8(AX), CX
+	MOVQ CX, 200(AX)
+	MOVQ 16(AX), CX
+	MOVQ CX, 208(AX)
+	MOVQ 24(AX), CX
+	MOVQ CX, 216(AX)
+	MOVQ 32(AX), CX
+	MOVQ CX, 224(AX)
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
+
+tile2:
+	MOVQ   t+0(FP), AX
+	MOVQ   216(AX), CX
+	TESTQ  CX, CX
+	JNZ    start4
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	JMP    sums5
+
+start4:
+	MOVQ       88(AX), DX
+	MOVQ       DX, BX
+	XORQ       SI, SI
+	CMPQ       BX, SI
+	CMOVQLT    SI, BX
+	MOVQ       $0x00000008, SI
+	CMPQ       BX, SI
+	CMOVQGT    SI, BX
+	LEAQ       laneMasks<>+32(SB), SI
+	NEGQ       BX
+	VMOVDQU    (SI)(BX*4), Y12
+	SUBQ       $0x00000008, DX
+	XORQ       BX, BX
+	CMPQ       DX, BX
+	CMOVQLT    BX, DX
+	MOVQ       $0x00000008, BX
+	CMPQ       DX, BX
+	CMOVQGT    BX, DX
+	LEAQ       laneMasks<>+32(SB), BX
+	NEGQ       DX
+	VMOVDQU    (BX)(DX*4), Y13
+	MOVQ       64(AX), DX
+	VMASKMOVPS (CX), Y12, Y0
+	VMASKMOVPS 32(CX), Y13, Y1
+	ADDQ       DX, CX
+	VMASKMOVPS (CX), Y12, Y2
+	VMASKMOVPS 32(CX), Y13, Y3
+	ADDQ       DX, CX
+	VMASKMOVPS (CX), Y12, Y4
+	VMASKMOVPS 32(CX), Y13, Y5
+	ADDQ       DX, CX
+	VMASKMOVPS (CX), Y12, Y6
+	VMASKMOVPS 32(CX), Y13, Y7
+	ADDQ       DX, CX
+	VMASKMOVPS (CX), Y12, Y8
+	VMASKMOVPS 32(CX), Y13, Y9
+	ADDQ       DX, CX
+	VMASKMOVPS (CX), Y12, Y10
+	VMASKMOVPS 32(CX), Y13, Y11
+	ADDQ       DX, CX
+	MOVQ       CX, 216(AX)
+	MOVQ       224(AX), CX
+	TESTQ      CX, CX
+	JZ         sums5
+	MOVQ       72(AX), DX
+	VMASKMOVPS (CX), Y12, Y14
+	VADDPS     Y14, Y0, Y0
+	VMASKMOVPS 32(CX), Y13, Y14
+	VADDPS     Y14, Y1, Y1
+	ADDQ       DX, CX
+	VMASKMOVPS (CX), Y12, Y14
+	VADDPS     Y14, Y2, Y2
+	VMASKMOVPS 32(CX), Y13, Y14
+	VADDPS     Y14, Y3, Y3
+	ADDQ       DX, CX
+	VMASKMOVPS (CX), Y12, Y14
+	VADDPS     Y14, Y4, Y4
+	VMASKMOVPS 32(CX), Y13, Y14
+	VADDPS     Y14, Y5, Y5
+	ADDQ       DX, CX
+	VMASKMOVPS (CX), Y12, Y14
+	VADDPS     Y14, Y6, Y6
+	VMASKMOVPS 32(CX), Y13, Y14
+	VADDPS     Y14, Y7, Y7
+	ADDQ       DX, CX
+	VMASKMOVPS (CX), Y12, Y14
+	VADDPS     Y14, Y8, Y8
+	VMASKMOVPS 32(CX), Y13, Y14
+	VADDPS     Y14, Y9, Y9
+	ADDQ       DX, CX
+	VMASKMOVPS (CX), Y12, Y14
+	VADDPS     Y14, Y10, Y10
+	VMASKMOVPS 32(CX), Y13, Y14
+	VADDPS     Y14, Y11, Y11
+	ADDQ       DX, CX
+	MOVQ       CX, 224(AX)
+
+sums5:
+	MOVQ    192(AX), CX
+	MOVQ    40(AX), DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    200(AX), SI
+	MOVQ    48(AX), DI
+	LEAQ    (DI)(DI*2), R8
+	MOVQ    184(AX), R9
+	MOVQ    96(AX), R10
+	MOVQ    104(AX), R11
+	MOVQ    80(AX), AX
+	SUBQ    $0x04, AX
+	JL      tail7
+	PCALIGN $0x40
+
+loop6:
+	VMOVUPS      (SI), Y12
+	VMOVUPS      Y12, (R9)
+	VMOVUPS      32(SI), Y13
+	VMOVUPS      Y13, 32(R9)
+	VBROADCASTSS (CX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(CX), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(CX), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(CX), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 16(CX), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(CX), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      (SI)(DI*1), Y12
+	VMOVUPS      Y12, 128(R9)
+	VMOVUPS      32(SI)(DI*1), Y13
+	VMOVUPS      Y13, 160(R9)
+	VBROADCASTSS (CX)(DX*1), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(CX)(DX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(CX)(DX*1), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(CX)(DX*1), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 16(CX)(DX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(CX)(DX*1), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	PREFETCHT1   (R10)
+	PREFETCHT1   64(R10)
+	ADDQ         R11, R10
+	VMOVUPS      (SI)(DI*2), Y12
+	VMOVUPS      Y12, 256(R9)
+	VMOVUPS      32(SI)(DI*2), Y13
+	VMOVUPS      Y13, 288(R9)
+	VBROADCASTSS (CX)(DX*2), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(CX)(DX*2), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(CX)(DX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(CX)(DX*2), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 16(CX)(DX*2), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(CX)(DX*2), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      (SI)(R8*1), Y12
+	VMOVUPS      Y12, 384(R9)
+	VMOVUPS      32(SI)(R8*1), Y13
+	VMOVUPS      Y13, 416(R9)
+	VBROADCASTSS (CX)(BX*1), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(CX)(BX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(CX)(BX*1), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(CX)(BX*1), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 16(CX)(BX*1), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(CX)(BX*1), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x00000200, R9
+	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
+	SUBQ         $0x04, AX
+	JGE          loop6
+
+tail7:
+	ADDQ $0x04, AX
+	JZ   done9
+
+tailloop8:
+	VMOVUPS      (SI), Y12
+	VMOVUPS      Y12, (R9)
+	VMOVUPS      32(SI), Y13
+	VMOVUPS      Y13, 32(R9)
+	VBROADCASTSS (CX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(CX), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(CX), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(CX), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 16(CX), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 20(CX), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	ADDQ         $0x00000080, R9
+	ADDQ         DI, SI
+	ADDQ         DX, CX
+	DECQ         AX
+	JNZ          tailloop8
+
+done9:
+	MOVQ       t+0(FP), AX
+	MOVQ       R10, 96(AX)
+	MOVQ       208(AX), CX
+	MOVQ       56(AX), DX
+	CMPQ       88(AX), $0x10
+	JGE        full1
+	MOVQ       88(AX), BX
+	MOVQ       BX, SI
+	XORQ       DI, DI
+	CMPQ       SI, DI
+	CMOVQLT    DI, SI
+	MOVQ       $0x00000008, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	LEAQ       laneMasks<>+32(SB), DI
+	NEGQ       SI
+	VMOVDQU    (DI)(SI*4), Y12
+	SUBQ       $0x00000008, BX
+	XORQ       SI, SI
+	CMPQ       BX, SI
+	CMOVQLT    SI, BX
+	MOVQ       $0x00000008, SI
+	CMPQ       BX, SI
+	CMOVQGT    SI, BX
+	LEAQ       laneMasks<>+32(SB), SI
+	NEGQ       BX
+	VMOVDQU    (SI)(BX*4), Y13
+	VMASKMOVPS Y0, Y12, (CX)
+	VMASKMOVPS Y1, Y13, 32(CX)
+	ADDQ       DX, CX
+	VMASKMOVPS Y2, Y12, (CX)
+	VMASKMOVPS Y3, Y13, 32(CX)
+	ADDQ       DX, CX
+	VMASKMOVPS Y4, Y12, (CX)
+	VMASKMOVPS Y5, Y13, 32(CX)
+	ADDQ       DX, CX
+	VMASKMOVPS Y6, Y12, (CX)
+	VMASKMOVPS Y7, Y13, 32(CX)
+	ADDQ       DX, CX
+	VMASKMOVPS Y8, Y12, (CX)
+	VMASKMOVPS Y9, Y13, 32(CX)
+	ADDQ       DX, CX
+	VMASKMOVPS Y10, Y12, (CX)
+	VMASKMOVPS Y11, Y13, 32(CX)
+	ADDQ       DX, CX
+	JMP        walk3
+
+full1:
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y6, (CX)
+	VMOVUPS Y7, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y8, (CX)
+	VMOVUPS Y9, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y10, (CX)
+	VMOVUPS Y11, 32(CX)
+	ADDQ    DX, CX
+
+walk3:
+	MOVQ CX, 208(AX)
+	MOVQ 128(AX), CX
+	ADDQ CX, 192(AX)
+	DECQ 232(AX)
+	JNZ  tile2
+	MOVQ 120(AX), CX
+	MOVQ CX, 232(AX)
+	MOVQ 144(AX), CX
+	ADDQ CX, 192(AX)
+	MOVQ 152(AX), CX
+	ADDQ CX, 200(AX)
+	MOVQ 160(AX), CX
+	ADDQ CX, 208(AX)
+	MOVQ 168(AX), CX
+	ADDQ CX, 216(AX)
+	MOVQ 176(AX), CX
+	ADDQ CX, 224(AX)
+	ADDQ $0x00000040, 184(AX)
 	DECQ 136(AX)
 	JNZ  tile2
 	VZEROUPPER
