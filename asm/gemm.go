@@ -454,8 +454,8 @@ func (a *asm) addRows(m, steps int) {
 			}
 		}
 	}
-	// add does count vectors, by load and store.
-	add := func(count int, load, store func(at operand.Mem, v reg.VecVirtual)) {
+	// add does count vectors, by load and store; direct if b needs no mask.
+	add := func(count int, direct bool, load, store func(at operand.Mem, v reg.VecVirtual)) {
 		sums := make([][]reg.VecVirtual, m)
 		for r := range sums {
 			sums[r] = a.vecs(count)
@@ -465,6 +465,13 @@ func (a *asm) addRows(m, steps int) {
 		}
 		v := a.vecs(count)
 		for i := range steps {
+			if m == 1 && direct && xs != nil {
+				// Fewer instructions: more of them, and of what they load, are under way.
+				for j, s := range sums[0] {
+					a.VFMADD231PS(rowsB.mem(b, i, 4*w*j), xs[0][i], s)
+				}
+				continue
+			}
 			for j := range v {
 				load(rowsB.mem(b, i, 4*w*j), v[j])
 			}
@@ -493,7 +500,7 @@ func (a *asm) addRows(m, steps int) {
 		a.JL(operand.LabelRef(end))
 		a.align(64)
 		a.Label(loop)
-		add(count, func(at operand.Mem, v reg.VecVirtual) { a.VMOVUPS(at, v) },
+		add(count, true, func(at operand.Mem, v reg.VecVirtual) { a.VMOVUPS(at, v) },
 			func(at operand.Mem, v reg.VecVirtual) { a.VMOVUPS(v, at) })
 		a.ADDQ(operand.U32(uint32(4*w*count)), b)
 		a.ADDQ(operand.U32(uint32(4*w*count)), c)
@@ -506,7 +513,7 @@ func (a *asm) addRows(m, steps int) {
 	a.TESTQ(n, n)
 	a.JZ(operand.LabelRef(done))
 	mask := a.mask(n, 0)
-	add(1, func(at operand.Mem, v reg.VecVirtual) { a.maskedLoad(at, mask, v) },
+	add(1, false, func(at operand.Mem, v reg.VecVirtual) { a.maskedLoad(at, mask, v) },
 		func(at operand.Mem, v reg.VecVirtual) {
 			if a.wide {
 				a.VMOVUPS(v, mask, at)

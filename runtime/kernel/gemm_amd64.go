@@ -69,11 +69,8 @@ func blocksFor(l2 int) blocks {
 
 var (
 	// A matrix whose rows are farLd elements apart or more has every row on another page, and powers of two fall on
-	// the same sets of the cache. From packLeftRows rows and packLeftCols columns on it pays to copy a block of such an
-	// a. See also keepsPanel.
-	packLeftRows = 48
-	packLeftCols = 128
-	farLd        = 1024
+	// the same sets of the cache. See packsLeft and keepsPanel.
+	farLd = 1024
 
 	// From packAllRows rows on, a b that is transposed or has more than packAllSteps steps is packed as a whole before
 	// the product, in parts of packAllMost elements.
@@ -407,13 +404,16 @@ func (p *product) few(r0, r1, c0, c1 int) {
 				left := (rows - r + most - 1) / most
 				m = (rows - r + left - 1) / left
 				a, lda := x[:], steps
-				if p.leftT {
+				switch {
+				case p.leftT && p.lda == 1:
+					a = p.a[k:]
+				case p.leftT:
 					for l := range n {
 						for i, v := range p.a[(k+l)*p.lda+r0+r:][:m] {
 							x[i*steps+l] = v
 						}
 					}
-				} else {
+				default:
 					a, lda = p.a[(r0+r)*p.lda+k:], p.lda
 				}
 				addRows(m, n, sums[r*ld:], a, p.b[k*p.ldb+lo:], ld, lda, p.ldb, hi-lo)
@@ -564,12 +564,16 @@ func tilesOf(rows int) heights {
 	return heights{tiles: n, tall: rows % n, high: rows/n + 1, low: rows / n}
 }
 
-// packsLeft reports whether so many rows of a are copied first, for so many columns of c.
+// packsLeft reports whether so many rows of a are copied first, for so many columns of c: where rows of a lie so that
+// they share sets of the cache. At AVX2 that is sooner so for an a [k, m], of whose lines six rows use a third.
 func (p *product) packsLeft(rows, cols int) bool {
-	if p.leftT && level == avx2 {
-		return rows > 6 && cols >= packLeftCols && p.lda >= 24
+	switch {
+	case rows < 48:
+		return false
+	case p.leftT && level == avx2:
+		return p.lda >= 128 && cols >= 128 || p.lda >= 256 && cols >= 64
 	}
-	return rows >= packLeftRows && cols >= packLeftCols && p.lda >= farLd
+	return p.lda >= farLd && cols >= 128
 }
 
 // keepsPanel reports whether the first of tiles tiles copies the panel of b [k, n] that it reads, for the others to
@@ -582,7 +586,7 @@ func (p *product) keepsPanel(tiles int) bool {
 	case level == avx512:
 		return tiles >= 4 && (p.ldb >= farLd || p.m >= packAllRows)
 	}
-	return tiles >= 2 && p.ldb >= 128
+	return tiles >= 2 && (p.ldb >= 128 || p.m >= packAllRows)
 }
 
 // next is the height of tile i and how many of this height there are from there on.
