@@ -408,7 +408,9 @@ func (a *asm) scoreRows(name, doc string) *scoreLoop {
 	a.Load(a.Param("t"), l.t)
 	a.hoisted = map[konst]vector{}
 	if a.wide {
-		a.hoist(expKonsts...)
+		a.hoist(smallKonsts...)
+	} else {
+		a.hoist(copiedKonsts...)
 	}
 	l.first, l.vectors, l.ld = l.a.GP64(), l.a.GP64(), l.field(rowsLd)
 	return l

@@ -301,12 +301,14 @@ func (a *asm) expParts(x vector, large bool) (vector, func(vector) vector) {
 			return d
 		}
 	}
-	i := a.psub(t, magic)
 	if !large {
-		p := a.pow2(i)
+		// The lowest bits of t are those of n, and of the others none is left.
+		p := a.vec()
+		a.VPSLLD(operand.Imm(23), t, p)
+		p = a.padd(p, f32(1))
 		return u, func(v vector) vector { return a.orZero(normal, a.mul(v, p)) }
 	}
-	h := a.vec()
+	i, h := a.psub(t, magic), a.vec()
 	a.VPSRAD(operand.Imm(1), i, h)
 	p, q := a.pow2(h), a.pow2(a.psub(i, h))
 	return u, func(v vector) vector { return a.orZero(normal, a.mul(a.mul(v, p), q)) }

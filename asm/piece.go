@@ -35,6 +35,8 @@ var (
 	expKonsts  = append([]konst{f32(89)}, smallKonsts...)
 	tanhKonsts = append([]konst{f32(2), f32(87)}, smallKonsts...)
 	gateKonsts = append([]konst{0}, smallKonsts...)
+	// copiedKonsts are those that expSmall copies, which costs nothing from a register.
+	copiedKonsts = []konst{f32(12582912), f32(0.000198527617612853646)}
 )
 
 // unary is the piece f of one argument.

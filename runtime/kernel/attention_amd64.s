@@ -45,21 +45,20 @@ GLOBL columnNumbers<>(SB), RODATA|NOPTR, $64
 TEXT ·attendRowsAVX512(SB), NOSPLIT, $0-8
 	MOVQ         t+0(FP), AX
 	VBROADCASTSS constants<>+0(SB), Z0
-	VBROADCASTSS constants<>+32(SB), Z0
+	VBROADCASTSS constants<>+32(SB), Z1
 	VBROADCASTSS constants<>+64(SB), Z2
 	VBROADCASTSS constants<>+96(SB), Z3
 	VBROADCASTSS constants<>+128(SB), Z4
 	VBROADCASTSS constants<>+160(SB), Z5
 	VBROADCASTSS constants<>+192(SB), Z6
 	VBROADCASTSS constants<>+224(SB), Z7
-	VBROADCASTSS constants<>+256(SB), Z8
 	MOVQ         16(AX), BX
-	VMOVUPS      columnNumbers<>+0(SB), Z9
+	VMOVUPS      columnNumbers<>+0(SB), Z8
 	MOVQ         (AX), DI
 	MOVQ         24(AX), R8
 	MOVQ         32(AX), R9
 	MOVQ         40(AX), R10
-	VBROADCASTSS constants<>+288(SB), Z11
+	VBROADCASTSS constants<>+256(SB), Z10
 	MOVQ         56(AX), R11
 	MOVQ         64(AX), R12
 	MOVQ         72(AX), R13
@@ -69,14 +68,14 @@ row1:
 	MOVLQSX      (R13), DX
 	ANDQ         $-64, CX
 	SUBQ         CX, DX
-	VPBROADCASTD (R8), Z10
-	VMOVQ        CX, X12
-	VPBROADCASTD X12, Z13
-	VPADDD       Z9, Z13, Z13
-	VPSUBD       Z10, Z13, Z13
-	VPBROADCASTD (R9), Z14
-	VPSUBD       Z10, Z14, Z14
-	VBROADCASTSS (R10), Z10
+	VPBROADCASTD (R8), Z9
+	VMOVQ        CX, X11
+	VPBROADCASTD X11, Z12
+	VPADDD       Z8, Z12, Z12
+	VPSUBD       Z9, Z12, Z12
+	VPBROADCASTD (R9), Z13
+	VPSUBD       Z9, Z13, Z13
+	VBROADCASTSS (R10), Z9
 	LEAQ         (DI)(CX*4), SI
 	CMPL         (R8), CX
 	JNE          max2
@@ -86,34 +85,34 @@ row1:
 	ANDQ         $-16, R14
 	JLE          max2
 	SUBQ         R14, DX
-	VMOVD        R14, X12
-	VPBROADCASTD X12, Z12
-	VPADDD       Z12, Z13, Z13
+	VMOVD        R14, X11
+	VPBROADCASTD X11, Z11
+	VPADDD       Z11, Z12, Z12
 
 part3:
-	VMAXPS (SI), Z10, Z10
+	VMAXPS (SI), Z9, Z9
 	ADDQ   $0x00000040, SI
 	SUBQ   $0x00000010, R14
 	JG     part3
 
 max2:
-	VPCMPUD       $0x01, Z14, Z13, K1
-	VPADDD.BCST   constants<>+320(SB), Z13, Z13
-	VBLENDMPS     (SI), Z11, K1, Z1
-	VMOVUPS       Z1, (SI)
-	VMAXPS        Z1, Z10, Z10
+	VPCMPUD       $0x01, Z13, Z12, K1
+	VPADDD.BCST   constants<>+288(SB), Z12, Z12
+	VBLENDMPS     (SI), Z10, K1, Z14
+	VMOVUPS       Z14, (SI)
+	VMAXPS        Z14, Z9, Z9
 	ADDQ          $0x00000040, SI
 	SUBQ          $0x00000010, DX
 	JG            max2
-	VEXTRACTF32X8 $0x01, Z10, Y12
-	VMAXPS        Y12, Y10, Y10
-	VEXTRACTF128  $0x01, Y10, X12
-	VMAXPS        X12, X10, X10
-	VMOVHLPS      X10, X10, X12
-	VMAXPS        X12, X10, X10
-	VMOVSHDUP     X10, X12
-	VMAXPS        X12, X10, X10
-	VMOVSS        X10, (R10)
+	VEXTRACTF32X8 $0x01, Z9, Y11
+	VMAXPS        Y11, Y9, Y9
+	VEXTRACTF128  $0x01, Y9, X11
+	VMAXPS        X11, X9, X9
+	VMOVHLPS      X9, X9, X11
+	VMAXPS        X11, X9, X9
+	VMOVSHDUP     X9, X11
+	VMAXPS        X11, X9, X9
+	VMOVSS        X9, (R10)
 	ADDQ          BX, DI
 	ADDQ          $0x04, R8
 	ADDQ          $0x04, R9
@@ -135,7 +134,7 @@ row4:
 	ANDQ         $-64, CX
 	SUBQ         CX, DX
 	VBROADCASTSS (R8), Z12
-	VXORPS       Z1, Z1, Z1
+	VXORPS       Z8, Z8, Z8
 	VXORPS       Z9, Z9, Z9
 	VXORPS       Z10, Z10, Z10
 	VXORPS       Z11, Z11, Z11
@@ -146,43 +145,43 @@ exp5:
 	VSUBPS           Z12, Z13, Z13
 	VCMPPS           $0x16, Z0, Z13, K1
 	VMOVAPS          Z13, Z13
-	VMOVAPS          Z2, Z14
-	VFMADD231PS      Z3, Z13, Z14
-	VSUBPS           Z2, Z14, Z14
+	VMOVAPS          Z1, Z14
+	VFMADD231PS      Z2, Z13, Z14
+	VSUBPS           Z1, Z14, Z14
+	VFMADD231PS      Z3, Z14, Z13
 	VFMADD231PS      Z4, Z14, Z13
-	VFMADD231PS      Z5, Z14, Z13
-	VMOVAPS          Z7, Z15
+	VMOVAPS          Z6, Z15
+	VFMADD213PS.BCST constants<>+320(SB), Z13, Z15
 	VFMADD213PS.BCST constants<>+352(SB), Z13, Z15
 	VFMADD213PS.BCST constants<>+384(SB), Z13, Z15
 	VFMADD213PS.BCST constants<>+416(SB), Z13, Z15
-	VFMADD213PS.BCST constants<>+448(SB), Z13, Z15
-	VFMADD213PS      Z8, Z13, Z15
+	VFMADD213PS      Z7, Z13, Z15
 	VMULPS           Z13, Z13, Z16
 	VFMADD213PS      Z13, Z16, Z15
-	VADDPS           Z6, Z15, Z13
+	VADDPS           Z5, Z15, Z13
 	VSCALEFPS.Z      Z14, Z13, K1, Z13
 	VMOVUPS          Z13, (SI)
-	VADDPS           Z13, Z1, Z1
+	VADDPS           Z13, Z8, Z8
 	SUBQ             $0x00000010, DX
 	JLE              sum6
 	VMOVUPS          64(SI), Z13
 	VSUBPS           Z12, Z13, Z13
 	VCMPPS           $0x16, Z0, Z13, K1
 	VMOVAPS          Z13, Z13
-	VMOVAPS          Z2, Z14
-	VFMADD231PS      Z3, Z13, Z14
-	VSUBPS           Z2, Z14, Z14
+	VMOVAPS          Z1, Z14
+	VFMADD231PS      Z2, Z13, Z14
+	VSUBPS           Z1, Z14, Z14
+	VFMADD231PS      Z3, Z14, Z13
 	VFMADD231PS      Z4, Z14, Z13
-	VFMADD231PS      Z5, Z14, Z13
-	VMOVAPS          Z7, Z15
+	VMOVAPS          Z6, Z15
+	VFMADD213PS.BCST constants<>+320(SB), Z13, Z15
 	VFMADD213PS.BCST constants<>+352(SB), Z13, Z15
 	VFMADD213PS.BCST constants<>+384(SB), Z13, Z15
 	VFMADD213PS.BCST constants<>+416(SB), Z13, Z15
-	VFMADD213PS.BCST constants<>+448(SB), Z13, Z15
-	VFMADD213PS      Z8, Z13, Z15
+	VFMADD213PS      Z7, Z13, Z15
 	VMULPS           Z13, Z13, Z16
 	VFMADD213PS      Z13, Z16, Z15
-	VADDPS           Z6, Z15, Z13
+	VADDPS           Z5, Z15, Z13
 	VSCALEFPS.Z      Z14, Z13, K1, Z13
 	VMOVUPS          Z13, 64(SI)
 	VADDPS           Z13, Z9, Z9
@@ -192,20 +191,20 @@ exp5:
 	VSUBPS           Z12, Z13, Z13
 	VCMPPS           $0x16, Z0, Z13, K1
 	VMOVAPS          Z13, Z13
-	VMOVAPS          Z2, Z14
-	VFMADD231PS      Z3, Z13, Z14
-	VSUBPS           Z2, Z14, Z14
+	VMOVAPS          Z1, Z14
+	VFMADD231PS      Z2, Z13, Z14
+	VSUBPS           Z1, Z14, Z14
+	VFMADD231PS      Z3, Z14, Z13
 	VFMADD231PS      Z4, Z14, Z13
-	VFMADD231PS      Z5, Z14, Z13
-	VMOVAPS          Z7, Z15
+	VMOVAPS          Z6, Z15
+	VFMADD213PS.BCST constants<>+320(SB), Z13, Z15
 	VFMADD213PS.BCST constants<>+352(SB), Z13, Z15
 	VFMADD213PS.BCST constants<>+384(SB), Z13, Z15
 	VFMADD213PS.BCST constants<>+416(SB), Z13, Z15
-	VFMADD213PS.BCST constants<>+448(SB), Z13, Z15
-	VFMADD213PS      Z8, Z13, Z15
+	VFMADD213PS      Z7, Z13, Z15
 	VMULPS           Z13, Z13, Z16
 	VFMADD213PS      Z13, Z16, Z15
-	VADDPS           Z6, Z15, Z13
+	VADDPS           Z5, Z15, Z13
 	VSCALEFPS.Z      Z14, Z13, K1, Z13
 	VMOVUPS          Z13, 128(SI)
 	VADDPS           Z13, Z10, Z10
@@ -215,20 +214,20 @@ exp5:
 	VSUBPS           Z12, Z13, Z13
 	VCMPPS           $0x16, Z0, Z13, K1
 	VMOVAPS          Z13, Z13
-	VMOVAPS          Z2, Z14
-	VFMADD231PS      Z3, Z13, Z14
-	VSUBPS           Z2, Z14, Z14
+	VMOVAPS          Z1, Z14
+	VFMADD231PS      Z2, Z13, Z14
+	VSUBPS           Z1, Z14, Z14
+	VFMADD231PS      Z3, Z14, Z13
 	VFMADD231PS      Z4, Z14, Z13
-	VFMADD231PS      Z5, Z14, Z13
-	VMOVAPS          Z7, Z15
+	VMOVAPS          Z6, Z15
+	VFMADD213PS.BCST constants<>+320(SB), Z13, Z15
 	VFMADD213PS.BCST constants<>+352(SB), Z13, Z15
 	VFMADD213PS.BCST constants<>+384(SB), Z13, Z15
 	VFMADD213PS.BCST constants<>+416(SB), Z13, Z15
-	VFMADD213PS.BCST constants<>+448(SB), Z13, Z15
-	VFMADD213PS      Z8, Z13, Z15
+	VFMADD213PS      Z7, Z13, Z15
 	VMULPS           Z13, Z13, Z16
 	VFMADD213PS      Z13, Z16, Z15
-	VADDPS           Z6, Z15, Z13
+	VADDPS           Z5, Z15, Z13
 	VSCALEFPS.Z      Z14, Z13, K1, Z13
 	VMOVUPS          Z13, 192(SI)
 	VADDPS           Z13, Z11, Z11
@@ -237,10 +236,10 @@ exp5:
 	JG               exp5
 
 sum6:
-	VADDPS  Z9, Z1, Z1
+	VADDPS  Z9, Z8, Z8
 	VADDPS  Z11, Z10, Z9
-	VADDPS  Z9, Z1, Z1
-	VMOVUPS Z1, (R9)
+	VADDPS  Z9, Z8, Z8
+	VMOVUPS Z8, (R9)
 	ADDQ    BX, DI
 	ADDQ    $0x04, R8
 	ADDQ    $0x00000040, R9
@@ -275,14 +274,13 @@ last7:
 TEXT ·attendGradRowsAVX512(SB), NOSPLIT, $0-8
 	MOVQ         t+0(FP), AX
 	VBROADCASTSS constants<>+0(SB), Z0
-	VBROADCASTSS constants<>+32(SB), Z0
-	VBROADCASTSS constants<>+64(SB), Z1
-	VBROADCASTSS constants<>+96(SB), Z2
-	VBROADCASTSS constants<>+128(SB), Z3
-	VBROADCASTSS constants<>+160(SB), Z4
-	VBROADCASTSS constants<>+192(SB), Z5
-	VBROADCASTSS constants<>+224(SB), Z6
-	VBROADCASTSS constants<>+256(SB), Z7
+	VBROADCASTSS constants<>+32(SB), Z1
+	VBROADCASTSS constants<>+64(SB), Z2
+	VBROADCASTSS constants<>+96(SB), Z3
+	VBROADCASTSS constants<>+128(SB), Z4
+	VBROADCASTSS constants<>+160(SB), Z5
+	VBROADCASTSS constants<>+192(SB), Z6
+	VBROADCASTSS constants<>+224(SB), Z7
 	MOVQ         16(AX), CX
 	VMOVUPS      columnNumbers<>+0(SB), Z8
 	MOVQ         (AX), DX
@@ -313,7 +311,7 @@ row1:
 
 exp2:
 	VPCMPUD          $0x01, Z12, Z11, K1
-	VPADDD.BCST      constants<>+320(SB), Z11, Z11
+	VPADDD.BCST      constants<>+288(SB), Z11, Z11
 	VMOVUPS          (DX)(AX*1), Z13
 	VSUBPS           Z9, Z13, Z13
 	VCMPPS           $0x16, Z0, Z13, K2
@@ -324,10 +322,10 @@ exp2:
 	VFMADD231PS      Z3, Z14, Z13
 	VFMADD231PS      Z4, Z14, Z13
 	VMOVAPS          Z6, Z15
+	VFMADD213PS.BCST constants<>+320(SB), Z13, Z15
 	VFMADD213PS.BCST constants<>+352(SB), Z13, Z15
 	VFMADD213PS.BCST constants<>+384(SB), Z13, Z15
 	VFMADD213PS.BCST constants<>+416(SB), Z13, Z15
-	VFMADD213PS.BCST constants<>+448(SB), Z13, Z15
 	VFMADD213PS      Z7, Z13, Z15
 	VMULPS           Z13, Z13, Z16
 	VFMADD213PS      Z13, Z16, Z15
@@ -15647,13 +15645,15 @@ end5:
 // Requires: AVX, AVX2, FMA3
 TEXT ·attendRowsAVX2(SB), NOSPLIT, $0-8
 	MOVQ    t+0(FP), AX
+	VMOVUPS constants<>+32(SB), Y0
+	VMOVUPS constants<>+192(SB), Y1
 	MOVQ    16(AX), BX
-	VMOVUPS columnNumbers<>+0(SB), Y0
+	VMOVUPS columnNumbers<>+0(SB), Y2
 	MOVQ    (AX), DI
 	MOVQ    24(AX), R8
 	MOVQ    32(AX), R9
 	MOVQ    40(AX), R10
-	VMOVUPS constants<>+288(SB), Y2
+	VMOVUPS constants<>+256(SB), Y4
 	MOVQ    56(AX), R11
 	MOVQ    64(AX), R12
 	MOVQ    72(AX), R13
@@ -15663,14 +15663,14 @@ row1:
 	MOVLQSX      (R13), DX
 	ANDQ         $-64, CX
 	SUBQ         CX, DX
-	VPBROADCASTD (R8), Y1
-	VMOVQ        CX, X3
-	VPBROADCASTD X3, Y4
-	VPADDD       Y0, Y4, Y4
-	VPSUBD       Y1, Y4, Y4
-	VPBROADCASTD (R9), Y5
-	VPSUBD       Y1, Y5, Y5
-	VBROADCASTSS (R10), Y1
+	VPBROADCASTD (R8), Y3
+	VMOVQ        CX, X5
+	VPBROADCASTD X5, Y6
+	VPADDD       Y2, Y6, Y6
+	VPSUBD       Y3, Y6, Y6
+	VPBROADCASTD (R9), Y7
+	VPSUBD       Y3, Y7, Y7
+	VBROADCASTSS (R10), Y3
 	LEAQ         (DI)(CX*4), SI
 	CMPL         (R8), CX
 	JNE          max2
@@ -15680,36 +15680,36 @@ row1:
 	ANDQ         $-8, R14
 	JLE          max2
 	SUBQ         R14, DX
-	VMOVD        R14, X3
-	VPBROADCASTD X3, Y3
-	VPADDD       Y3, Y4, Y4
+	VMOVD        R14, X5
+	VPBROADCASTD X5, Y5
+	VPADDD       Y5, Y6, Y6
 
 part3:
-	VMAXPS (SI), Y1, Y1
+	VMAXPS (SI), Y3, Y3
 	ADDQ   $0x00000020, SI
 	SUBQ   $0x00000008, R14
 	JG     part3
 
 max2:
-	VPSRAD       $0x1f, Y4, Y3
-	VPCMPGTD     Y4, Y5, Y6
-	VPANDN       Y6, Y3, Y6
-	VPADDD       constants<>+480(SB), Y4, Y4
-	VMOVUPS      (SI), Y3
-	VBLENDVPS    Y6, Y3, Y2, Y3
-	VMOVUPS      Y3, (SI)
-	VMAXPS       Y3, Y1, Y1
+	VPSRAD       $0x1f, Y6, Y5
+	VPCMPGTD     Y6, Y7, Y8
+	VPANDN       Y8, Y5, Y8
+	VPADDD       constants<>+448(SB), Y6, Y6
+	VMOVUPS      (SI), Y5
+	VBLENDVPS    Y8, Y5, Y4, Y5
+	VMOVUPS      Y5, (SI)
+	VMAXPS       Y5, Y3, Y3
 	ADDQ         $0x00000020, SI
 	SUBQ         $0x00000008, DX
 	JG           max2
-	VMAXPS       Y1, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X3
-	VMAXPS       X3, X1, X1
-	VMOVHLPS     X1, X1, X3
-	VMAXPS       X3, X1, X1
-	VMOVSHDUP    X1, X3
-	VMAXPS       X3, X1, X1
-	VMOVSS       X1, (R10)
+	VMAXPS       Y3, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X5
+	VMAXPS       X5, X3, X3
+	VMOVHLPS     X3, X3, X5
+	VMAXPS       X5, X3, X3
+	VMOVSHDUP    X3, X5
+	VMAXPS       X5, X3, X3
+	VMOVSS       X3, (R10)
 	ADDQ         BX, DI
 	ADDQ         $0x04, R8
 	ADDQ         $0x04, R9
@@ -15730,245 +15730,237 @@ row4:
 	MOVLQSX      (R12), DX
 	ANDQ         $-64, CX
 	SUBQ         CX, DX
-	VBROADCASTSS (R8), Y8
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
+	VBROADCASTSS (R8), Y10
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
 	VXORPS       Y5, Y5, Y5
 	VXORPS       Y6, Y6, Y6
 	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
 	LEAQ         (DI)(CX*4), SI
 
 exp5:
-	VMOVUPS     (SI), Y9
-	VSUBPS      Y8, Y9, Y9
-	VCMPPS      $0x16, constants<>+32(SB), Y9, Y10
-	VMOVAPS     Y9, Y9
-	VMOVUPS     constants<>+64(SB), Y11
-	VFMADD231PS constants<>+96(SB), Y9, Y11
-	VSUBPS      constants<>+64(SB), Y11, Y12
-	VFMADD231PS constants<>+128(SB), Y12, Y9
-	VFMADD231PS constants<>+160(SB), Y12, Y9
-	VMOVUPS     constants<>+224(SB), Y12
-	VFMADD213PS constants<>+352(SB), Y9, Y12
-	VFMADD213PS constants<>+384(SB), Y9, Y12
-	VFMADD213PS constants<>+416(SB), Y9, Y12
-	VFMADD213PS constants<>+448(SB), Y9, Y12
-	VFMADD213PS constants<>+256(SB), Y9, Y12
-	VMULPS      Y9, Y9, Y13
-	VFMADD213PS Y9, Y13, Y12
-	VPSUBD      constants<>+64(SB), Y11, Y9
-	VPADDD      constants<>+512(SB), Y9, Y9
-	VPSLLD      $0x17, Y9, Y9
-	VADDPS      constants<>+192(SB), Y12, Y11
-	VMULPS      Y9, Y11, Y9
-	VANDPS      Y10, Y9, Y9
-	VMOVUPS     Y9, (SI)
-	VADDPS      Y9, Y0, Y0
+	VMOVUPS     (SI), Y11
+	VSUBPS      Y10, Y11, Y11
+	VCMPPS      $0x16, constants<>+0(SB), Y11, Y12
+	VMOVAPS     Y11, Y11
+	VMOVAPS     Y0, Y13
+	VFMADD231PS constants<>+64(SB), Y11, Y13
+	VSUBPS      Y0, Y13, Y14
+	VFMADD231PS constants<>+96(SB), Y14, Y11
+	VFMADD231PS constants<>+128(SB), Y14, Y11
+	VMOVAPS     Y1, Y14
+	VFMADD213PS constants<>+320(SB), Y11, Y14
+	VFMADD213PS constants<>+352(SB), Y11, Y14
+	VFMADD213PS constants<>+384(SB), Y11, Y14
+	VFMADD213PS constants<>+416(SB), Y11, Y14
+	VFMADD213PS constants<>+224(SB), Y11, Y14
+	VMULPS      Y11, Y11, Y15
+	VFMADD213PS Y11, Y15, Y14
+	VPSLLD      $0x17, Y13, Y11
+	VPADDD      constants<>+160(SB), Y11, Y11
+	VADDPS      constants<>+160(SB), Y14, Y13
+	VMULPS      Y11, Y13, Y11
+	VANDPS      Y12, Y11, Y11
+	VMOVUPS     Y11, (SI)
+	VADDPS      Y11, Y2, Y2
 	SUBQ        $0x00000008, DX
 	JLE         sum6
-	VMOVUPS     32(SI), Y9
-	VSUBPS      Y8, Y9, Y9
-	VCMPPS      $0x16, constants<>+32(SB), Y9, Y10
-	VMOVAPS     Y9, Y9
-	VMOVUPS     constants<>+64(SB), Y11
-	VFMADD231PS constants<>+96(SB), Y9, Y11
-	VSUBPS      constants<>+64(SB), Y11, Y12
-	VFMADD231PS constants<>+128(SB), Y12, Y9
-	VFMADD231PS constants<>+160(SB), Y12, Y9
-	VMOVUPS     constants<>+224(SB), Y12
-	VFMADD213PS constants<>+352(SB), Y9, Y12
-	VFMADD213PS constants<>+384(SB), Y9, Y12
-	VFMADD213PS constants<>+416(SB), Y9, Y12
-	VFMADD213PS constants<>+448(SB), Y9, Y12
-	VFMADD213PS constants<>+256(SB), Y9, Y12
-	VMULPS      Y9, Y9, Y13
-	VFMADD213PS Y9, Y13, Y12
-	VPSUBD      constants<>+64(SB), Y11, Y9
-	VPADDD      constants<>+512(SB), Y9, Y9
-	VPSLLD      $0x17, Y9, Y9
-	VADDPS      constants<>+192(SB), Y12, Y11
-	VMULPS      Y9, Y11, Y9
-	VANDPS      Y10, Y9, Y9
-	VMOVUPS     Y9, 32(SI)
-	VADDPS      Y9, Y1, Y1
+	VMOVUPS     32(SI), Y11
+	VSUBPS      Y10, Y11, Y11
+	VCMPPS      $0x16, constants<>+0(SB), Y11, Y12
+	VMOVAPS     Y11, Y11
+	VMOVAPS     Y0, Y13
+	VFMADD231PS constants<>+64(SB), Y11, Y13
+	VSUBPS      Y0, Y13, Y14
+	VFMADD231PS constants<>+96(SB), Y14, Y11
+	VFMADD231PS constants<>+128(SB), Y14, Y11
+	VMOVAPS     Y1, Y14
+	VFMADD213PS constants<>+320(SB), Y11, Y14
+	VFMADD213PS constants<>+352(SB), Y11, Y14
+	VFMADD213PS constants<>+384(SB), Y11, Y14
+	VFMADD213PS constants<>+416(SB), Y11, Y14
+	VFMADD213PS constants<>+224(SB), Y11, Y14
+	VMULPS      Y11, Y11, Y15
+	VFMADD213PS Y11, Y15, Y14
+	VPSLLD      $0x17, Y13, Y11
+	VPADDD      constants<>+160(SB), Y11, Y11
+	VADDPS      constants<>+160(SB), Y14, Y13
+	VMULPS      Y11, Y13, Y11
+	VANDPS      Y12, Y11, Y11
+	VMOVUPS     Y11, 32(SI)
+	VADDPS      Y11, Y3, Y3
 	SUBQ        $0x00000008, DX
 	JLE         sum6
-	VMOVUPS     64(SI), Y9
-	VSUBPS      Y8, Y9, Y9
-	VCMPPS      $0x16, constants<>+32(SB), Y9, Y10
-	VMOVAPS     Y9, Y9
-	VMOVUPS     constants<>+64(SB), Y11
-	VFMADD231PS constants<>+96(SB), Y9, Y11
-	VSUBPS      constants<>+64(SB), Y11, Y12
-	VFMADD231PS constants<>+128(SB), Y12, Y9
-	VFMADD231PS constants<>+160(SB), Y12, Y9
-	VMOVUPS     constants<>+224(SB), Y12
-	VFMADD213PS constants<>+352(SB), Y9, Y12
-	VFMADD213PS constants<>+384(SB), Y9, Y12
-	VFMADD213PS constants<>+416(SB), Y9, Y12
-	VFMADD213PS constants<>+448(SB), Y9, Y12
-	VFMADD213PS constants<>+256(SB), Y9, Y12
-	VMULPS      Y9, Y9, Y13
-	VFMADD213PS Y9, Y13, Y12
-	VPSUBD      constants<>+64(SB), Y11, Y9
-	VPADDD      constants<>+512(SB), Y9, Y9
-	VPSLLD      $0x17, Y9, Y9
-	VADDPS      constants<>+192(SB), Y12, Y11
-	VMULPS      Y9, Y11, Y9
-	VANDPS      Y10, Y9, Y9
-	VMOVUPS     Y9, 64(SI)
-	VADDPS      Y9, Y2, Y2
+	VMOVUPS     64(SI), Y11
+	VSUBPS      Y10, Y11, Y11
+	VCMPPS      $0x16, constants<>+0(SB), Y11, Y12
+	VMOVAPS     Y11, Y11
+	VMOVAPS     Y0, Y13
+	VFMADD231PS constants<>+64(SB), Y11, Y13
+	VSUBPS      Y0, Y13, Y14
+	VFMADD231PS constants<>+96(SB), Y14, Y11
+	VFMADD231PS constants<>+128(SB), Y14, Y11
+	VMOVAPS     Y1, Y14
+	VFMADD213PS constants<>+320(SB), Y11, Y14
+	VFMADD213PS constants<>+352(SB), Y11, Y14
+	VFMADD213PS constants<>+384(SB), Y11, Y14
+	VFMADD213PS constants<>+416(SB), Y11, Y14
+	VFMADD213PS constants<>+224(SB), Y11, Y14
+	VMULPS      Y11, Y11, Y15
+	VFMADD213PS Y11, Y15, Y14
+	VPSLLD      $0x17, Y13, Y11
+	VPADDD      constants<>+160(SB), Y11, Y11
+	VADDPS      constants<>+160(SB), Y14, Y13
+	VMULPS      Y11, Y13, Y11
+	VANDPS      Y12, Y11, Y11
+	VMOVUPS     Y11, 64(SI)
+	VADDPS      Y11, Y4, Y4
 	SUBQ        $0x00000008, DX
 	JLE         sum6
-	VMOVUPS     96(SI), Y9
-	VSUBPS      Y8, Y9, Y9
-	VCMPPS      $0x16, constants<>+32(SB), Y9, Y10
-	VMOVAPS     Y9, Y9
-	VMOVUPS     constants<>+64(SB), Y11
-	VFMADD231PS constants<>+96(SB), Y9, Y11
-	VSUBPS      constants<>+64(SB), Y11, Y12
-	VFMADD231PS constants<>+128(SB), Y12, Y9
-	VFMADD231PS constants<>+160(SB), Y12, Y9
-	VMOVUPS     constants<>+224(SB), Y12
-	VFMADD213PS constants<>+352(SB), Y9, Y12
-	VFMADD213PS constants<>+384(SB), Y9, Y12
-	VFMADD213PS constants<>+416(SB), Y9, Y12
-	VFMADD213PS constants<>+448(SB), Y9, Y12
-	VFMADD213PS constants<>+256(SB), Y9, Y12
-	VMULPS      Y9, Y9, Y13
-	VFMADD213PS Y9, Y13, Y12
-	VPSUBD      constants<>+64(SB), Y11, Y9
-	VPADDD      constants<>+512(SB), Y9, Y9
-	VPSLLD      $0x17, Y9, Y9
-	VADDPS      constants<>+192(SB), Y12, Y11
-	VMULPS      Y9, Y11, Y9
-	VANDPS      Y10, Y9, Y9
-	VMOVUPS     Y9, 96(SI)
-	VADDPS      Y9, Y3, Y3
+	VMOVUPS     96(SI), Y11
+	VSUBPS      Y10, Y11, Y11
+	VCMPPS      $0x16, constants<>+0(SB), Y11, Y12
+	VMOVAPS     Y11, Y11
+	VMOVAPS     Y0, Y13
+	VFMADD231PS constants<>+64(SB), Y11, Y13
+	VSUBPS      Y0, Y13, Y14
+	VFMADD231PS constants<>+96(SB), Y14, Y11
+	VFMADD231PS constants<>+128(SB), Y14, Y11
+	VMOVAPS     Y1, Y14
+	VFMADD213PS constants<>+320(SB), Y11, Y14
+	VFMADD213PS constants<>+352(SB), Y11, Y14
+	VFMADD213PS constants<>+384(SB), Y11, Y14
+	VFMADD213PS constants<>+416(SB), Y11, Y14
+	VFMADD213PS constants<>+224(SB), Y11, Y14
+	VMULPS      Y11, Y11, Y15
+	VFMADD213PS Y11, Y15, Y14
+	VPSLLD      $0x17, Y13, Y11
+	VPADDD      constants<>+160(SB), Y11, Y11
+	VADDPS      constants<>+160(SB), Y14, Y13
+	VMULPS      Y11, Y13, Y11
+	VANDPS      Y12, Y11, Y11
+	VMOVUPS     Y11, 96(SI)
+	VADDPS      Y11, Y5, Y5
 	SUBQ        $0x00000008, DX
 	JLE         sum6
-	VMOVUPS     128(SI), Y9
-	VSUBPS      Y8, Y9, Y9
-	VCMPPS      $0x16, constants<>+32(SB), Y9, Y10
-	VMOVAPS     Y9, Y9
-	VMOVUPS     constants<>+64(SB), Y11
-	VFMADD231PS constants<>+96(SB), Y9, Y11
-	VSUBPS      constants<>+64(SB), Y11, Y12
-	VFMADD231PS constants<>+128(SB), Y12, Y9
-	VFMADD231PS constants<>+160(SB), Y12, Y9
-	VMOVUPS     constants<>+224(SB), Y12
-	VFMADD213PS constants<>+352(SB), Y9, Y12
-	VFMADD213PS constants<>+384(SB), Y9, Y12
-	VFMADD213PS constants<>+416(SB), Y9, Y12
-	VFMADD213PS constants<>+448(SB), Y9, Y12
-	VFMADD213PS constants<>+256(SB), Y9, Y12
-	VMULPS      Y9, Y9, Y13
-	VFMADD213PS Y9, Y13, Y12
-	VPSUBD      constants<>+64(SB), Y11, Y9
-	VPADDD      constants<>+512(SB), Y9, Y9
-	VPSLLD      $0x17, Y9, Y9
-	VADDPS      constants<>+192(SB), Y12, Y11
-	VMULPS      Y9, Y11, Y9
-	VANDPS      Y10, Y9, Y9
-	VMOVUPS     Y9, 128(SI)
-	VADDPS      Y9, Y4, Y4
+	VMOVUPS     128(SI), Y11
+	VSUBPS      Y10, Y11, Y11
+	VCMPPS      $0x16, constants<>+0(SB), Y11, Y12
+	VMOVAPS     Y11, Y11
+	VMOVAPS     Y0, Y13
+	VFMADD231PS constants<>+64(SB), Y11, Y13
+	VSUBPS      Y0, Y13, Y14
+	VFMADD231PS constants<>+96(SB), Y14, Y11
+	VFMADD231PS constants<>+128(SB), Y14, Y11
+	VMOVAPS     Y1, Y14
+	VFMADD213PS constants<>+320(SB), Y11, Y14
+	VFMADD213PS constants<>+352(SB), Y11, Y14
+	VFMADD213PS constants<>+384(SB), Y11, Y14
+	VFMADD213PS constants<>+416(SB), Y11, Y14
+	VFMADD213PS constants<>+224(SB), Y11, Y14
+	VMULPS      Y11, Y11, Y15
+	VFMADD213PS Y11, Y15, Y14
+	VPSLLD      $0x17, Y13, Y11
+	VPADDD      constants<>+160(SB), Y11, Y11
+	VADDPS      constants<>+160(SB), Y14, Y13
+	VMULPS      Y11, Y13, Y11
+	VANDPS      Y12, Y11, Y11
+	VMOVUPS     Y11, 128(SI)
+	VADDPS      Y11, Y6, Y6
 	SUBQ        $0x00000008, DX
 	JLE         sum6
-	VMOVUPS     160(SI), Y9
-	VSUBPS      Y8, Y9, Y9
-	VCMPPS      $0x16, constants<>+32(SB), Y9, Y10
-	VMOVAPS     Y9, Y9
-	VMOVUPS     constants<>+64(SB), Y11
-	VFMADD231PS constants<>+96(SB), Y9, Y11
-	VSUBPS      constants<>+64(SB), Y11, Y12
-	VFMADD231PS constants<>+128(SB), Y12, Y9
-	VFMADD231PS constants<>+160(SB), Y12, Y9
-	VMOVUPS     constants<>+224(SB), Y12
-	VFMADD213PS constants<>+352(SB), Y9, Y12
-	VFMADD213PS constants<>+384(SB), Y9, Y12
-	VFMADD213PS constants<>+416(SB), Y9, Y12
-	VFMADD213PS constants<>+448(SB), Y9, Y12
-	VFMADD213PS constants<>+256(SB), Y9, Y12
-	VMULPS      Y9, Y9, Y13
-	VFMADD213PS Y9, Y13, Y12
-	VPSUBD      constants<>+64(SB), Y11, Y9
-	VPADDD      constants<>+512(SB), Y9, Y9
-	VPSLLD      $0x17, Y9, Y9
-	VADDPS      constants<>+192(SB), Y12, Y11
-	VMULPS      Y9, Y11, Y9
-	VANDPS      Y10, Y9, Y9
-	VMOVUPS     Y9, 160(SI)
-	VADDPS      Y9, Y5, Y5
+	VMOVUPS     160(SI), Y11
+	VSUBPS      Y10, Y11, Y11
+	VCMPPS      $0x16, constants<>+0(SB), Y11, Y12
+	VMOVAPS     Y11, Y11
+	VMOVAPS     Y0, Y13
+	VFMADD231PS constants<>+64(SB), Y11, Y13
+	VSUBPS      Y0, Y13, Y14
+	VFMADD231PS constants<>+96(SB), Y14, Y11
+	VFMADD231PS constants<>+128(SB), Y14, Y11
+	VMOVAPS     Y1, Y14
+	VFMADD213PS constants<>+320(SB), Y11, Y14
+	VFMADD213PS constants<>+352(SB), Y11, Y14
+	VFMADD213PS constants<>+384(SB), Y11, Y14
+	VFMADD213PS constants<>+416(SB), Y11, Y14
+	VFMADD213PS constants<>+224(SB), Y11, Y14
+	VMULPS      Y11, Y11, Y15
+	VFMADD213PS Y11, Y15, Y14
+	VPSLLD      $0x17, Y13, Y11
+	VPADDD      constants<>+160(SB), Y11, Y11
+	VADDPS      constants<>+160(SB), Y14, Y13
+	VMULPS      Y11, Y13, Y11
+	VANDPS      Y12, Y11, Y11
+	VMOVUPS     Y11, 160(SI)
+	VADDPS      Y11, Y7, Y7
 	SUBQ        $0x00000008, DX
 	JLE         sum6
-	VMOVUPS     192(SI), Y9
-	VSUBPS      Y8, Y9, Y9
-	VCMPPS      $0x16, constants<>+32(SB), Y9, Y10
-	VMOVAPS     Y9, Y9
-	VMOVUPS     constants<>+64(SB), Y11
-	VFMADD231PS constants<>+96(SB), Y9, Y11
-	VSUBPS      constants<>+64(SB), Y11, Y12
-	VFMADD231PS constants<>+128(SB), Y12, Y9
-	VFMADD231PS constants<>+160(SB), Y12, Y9
-	VMOVUPS     constants<>+224(SB), Y12
-	VFMADD213PS constants<>+352(SB), Y9, Y12
-	VFMADD213PS constants<>+384(SB), Y9, Y12
-	VFMADD213PS constants<>+416(SB), Y9, Y12
-	VFMADD213PS constants<>+448(SB), Y9, Y12
-	VFMADD213PS constants<>+256(SB), Y9, Y12
-	VMULPS      Y9, Y9, Y13
-	VFMADD213PS Y9, Y13, Y12
-	VPSUBD      constants<>+64(SB), Y11, Y9
-	VPADDD      constants<>+512(SB), Y9, Y9
-	VPSLLD      $0x17, Y9, Y9
-	VADDPS      constants<>+192(SB), Y12, Y11
-	VMULPS      Y9, Y11, Y9
-	VANDPS      Y10, Y9, Y9
-	VMOVUPS     Y9, 192(SI)
-	VADDPS      Y9, Y6, Y6
+	VMOVUPS     192(SI), Y11
+	VSUBPS      Y10, Y11, Y11
+	VCMPPS      $0x16, constants<>+0(SB), Y11, Y12
+	VMOVAPS     Y11, Y11
+	VMOVAPS     Y0, Y13
+	VFMADD231PS constants<>+64(SB), Y11, Y13
+	VSUBPS      Y0, Y13, Y14
+	VFMADD231PS constants<>+96(SB), Y14, Y11
+	VFMADD231PS constants<>+128(SB), Y14, Y11
+	VMOVAPS     Y1, Y14
+	VFMADD213PS constants<>+320(SB), Y11, Y14
+	VFMADD213PS constants<>+352(SB), Y11, Y14
+	VFMADD213PS constants<>+384(SB), Y11, Y14
+	VFMADD213PS constants<>+416(SB), Y11, Y14
+	VFMADD213PS constants<>+224(SB), Y11, Y14
+	VMULPS      Y11, Y11, Y15
+	VFMADD213PS Y11, Y15, Y14
+	VPSLLD      $0x17, Y13, Y11
+	VPADDD      constants<>+160(SB), Y11, Y11
+	VADDPS      constants<>+160(SB), Y14, Y13
+	VMULPS      Y11, Y13, Y11
+	VANDPS      Y12, Y11, Y11
+	VMOVUPS     Y11, 192(SI)
+	VADDPS      Y11, Y8, Y8
 	SUBQ        $0x00000008, DX
 	JLE         sum6
-	VMOVUPS     224(SI), Y9
-	VSUBPS      Y8, Y9, Y9
-	VCMPPS      $0x16, constants<>+32(SB), Y9, Y10
-	VMOVAPS     Y9, Y9
-	VMOVUPS     constants<>+64(SB), Y11
-	VFMADD231PS constants<>+96(SB), Y9, Y11
-	VSUBPS      constants<>+64(SB), Y11, Y12
-	VFMADD231PS constants<>+128(SB), Y12, Y9
-	VFMADD231PS constants<>+160(SB), Y12, Y9
-	VMOVUPS     constants<>+224(SB), Y12
-	VFMADD213PS constants<>+352(SB), Y9, Y12
-	VFMADD213PS constants<>+384(SB), Y9, Y12
-	VFMADD213PS constants<>+416(SB), Y9, Y12
-	VFMADD213PS constants<>+448(SB), Y9, Y12
-	VFMADD213PS constants<>+256(SB), Y9, Y12
-	VMULPS      Y9, Y9, Y13
-	VFMADD213PS Y9, Y13, Y12
-	VPSUBD      constants<>+64(SB), Y11, Y9
-	VPADDD      constants<>+512(SB), Y9, Y9
-	VPSLLD      $0x17, Y9, Y9
-	VADDPS      constants<>+192(SB), Y12, Y11
-	VMULPS      Y9, Y11, Y9
-	VANDPS      Y10, Y9, Y9
-	VMOVUPS     Y9, 224(SI)
-	VADDPS      Y9, Y7, Y7
+	VMOVUPS     224(SI), Y11
+	VSUBPS      Y10, Y11, Y11
+	VCMPPS      $0x16, constants<>+0(SB), Y11, Y12
+	VMOVAPS     Y11, Y11
+	VMOVAPS     Y0, Y13
+	VFMADD231PS constants<>+64(SB), Y11, Y13
+	VSUBPS      Y0, Y13, Y14
+	VFMADD231PS constants<>+96(SB), Y14, Y11
+	VFMADD231PS constants<>+128(SB), Y14, Y11
+	VMOVAPS     Y1, Y14
+	VFMADD213PS constants<>+320(SB), Y11, Y14
+	VFMADD213PS constants<>+352(SB), Y11, Y14
+	VFMADD213PS constants<>+384(SB), Y11, Y14
+	VFMADD213PS constants<>+416(SB), Y11, Y14
+	VFMADD213PS constants<>+224(SB), Y11, Y14
+	VMULPS      Y11, Y11, Y15
+	VFMADD213PS Y11, Y15, Y14
+	VPSLLD      $0x17, Y13, Y11
+	VPADDD      constants<>+160(SB), Y11, Y11
+	VADDPS      constants<>+160(SB), Y14, Y13
+	VMULPS      Y11, Y13, Y11
+	VANDPS      Y12, Y11, Y11
+	VMOVUPS     Y11, 224(SI)
+	VADDPS      Y11, Y9, Y9
 	SUBQ        $0x00000008, DX
 	LEAQ        256(SI), SI
 	JG          exp5
 
 sum6:
-	VADDPS  Y2, Y0, Y0
-	VADDPS  Y6, Y4, Y2
-	VADDPS  Y2, Y0, Y0
-	VADDPS  Y3, Y1, Y1
-	VADDPS  Y7, Y5, Y2
-	VADDPS  Y2, Y1, Y1
-	VMOVUPS Y0, (R9)
-	VMOVUPS Y1, 32(R9)
+	VADDPS  Y4, Y2, Y2
+	VADDPS  Y8, Y6, Y4
+	VADDPS  Y4, Y2, Y2
+	VADDPS  Y5, Y3, Y3
+	VADDPS  Y9, Y7, Y4
+	VADDPS  Y4, Y3, Y3
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
 	ADDQ    BX, DI
 	ADDQ    $0x04, R8
 	ADDQ    $0x00000040, R9
@@ -16002,8 +15994,10 @@ last7:
 // Requires: AVX, AVX2, FMA3
 TEXT ·attendGradRowsAVX2(SB), NOSPLIT, $0-8
 	MOVQ    t+0(FP), AX
+	VMOVUPS constants<>+32(SB), Y0
+	VMOVUPS constants<>+192(SB), Y1
 	MOVQ    16(AX), CX
-	VMOVUPS columnNumbers<>+0(SB), Y0
+	VMOVUPS columnNumbers<>+0(SB), Y2
 	MOVQ    (AX), DX
 	MOVQ    8(AX), BX
 	MOVQ    24(AX), SI
@@ -16019,52 +16013,51 @@ row1:
 	MOVLQSX      (R13), R12
 	ANDQ         $-64, AX
 	SUBQ         AX, R12
-	VPBROADCASTD (SI), Y1
-	VMOVQ        AX, X2
-	VPBROADCASTD X2, Y3
-	VPADDD       Y0, Y3, Y3
-	VPSUBD       Y1, Y3, Y3
-	VPBROADCASTD (DI), Y4
-	VPSUBD       Y1, Y4, Y4
-	VBROADCASTSS (R8), Y1
-	VBROADCASTSS (R9), Y2
+	VPBROADCASTD (SI), Y3
+	VMOVQ        AX, X4
+	VPBROADCASTD X4, Y5
+	VPADDD       Y2, Y5, Y5
+	VPSUBD       Y3, Y5, Y5
+	VPBROADCASTD (DI), Y6
+	VPSUBD       Y3, Y6, Y6
+	VBROADCASTSS (R8), Y3
+	VBROADCASTSS (R9), Y4
 	SHLQ         $0x02, AX
 
 exp2:
-	VPSRAD      $0x1f, Y3, Y5
-	VPCMPGTD    Y3, Y4, Y6
-	VPANDN      Y6, Y5, Y6
-	VPADDD      constants<>+480(SB), Y3, Y3
-	VMOVUPS     (DX)(AX*1), Y5
-	VSUBPS      Y1, Y5, Y5
-	VCMPPS      $0x16, constants<>+32(SB), Y5, Y7
-	VMOVAPS     Y5, Y5
-	VMOVUPS     constants<>+64(SB), Y8
-	VFMADD231PS constants<>+96(SB), Y5, Y8
-	VSUBPS      constants<>+64(SB), Y8, Y9
-	VFMADD231PS constants<>+128(SB), Y9, Y5
-	VFMADD231PS constants<>+160(SB), Y9, Y5
-	VMOVUPS     constants<>+224(SB), Y9
-	VFMADD213PS constants<>+352(SB), Y5, Y9
-	VFMADD213PS constants<>+384(SB), Y5, Y9
-	VFMADD213PS constants<>+416(SB), Y5, Y9
-	VFMADD213PS constants<>+448(SB), Y5, Y9
-	VFMADD213PS constants<>+256(SB), Y5, Y9
-	VMULPS      Y5, Y5, Y10
-	VFMADD213PS Y5, Y10, Y9
-	VPSUBD      constants<>+64(SB), Y8, Y5
-	VPADDD      constants<>+512(SB), Y5, Y5
-	VPSLLD      $0x17, Y5, Y5
-	VADDPS      constants<>+192(SB), Y9, Y8
-	VMULPS      Y5, Y8, Y5
-	VANDPS      Y7, Y5, Y5
-	VANDPS      Y6, Y5, Y7
-	VMOVUPS     Y7, (DX)(AX*1)
-	VMOVUPS     (BX)(AX*1), Y5
-	VSUBPS      Y2, Y5, Y5
-	VMULPS      Y5, Y7, Y5
-	VANDPS      Y6, Y5, Y5
-	VMOVUPS     Y5, (BX)(AX*1)
+	VPSRAD      $0x1f, Y5, Y7
+	VPCMPGTD    Y5, Y6, Y8
+	VPANDN      Y8, Y7, Y8
+	VPADDD      constants<>+448(SB), Y5, Y5
+	VMOVUPS     (DX)(AX*1), Y7
+	VSUBPS      Y3, Y7, Y7
+	VCMPPS      $0x16, constants<>+0(SB), Y7, Y9
+	VMOVAPS     Y7, Y7
+	VMOVAPS     Y0, Y10
+	VFMADD231PS constants<>+64(SB), Y7, Y10
+	VSUBPS      Y0, Y10, Y11
+	VFMADD231PS constants<>+96(SB), Y11, Y7
+	VFMADD231PS constants<>+128(SB), Y11, Y7
+	VMOVAPS     Y1, Y11
+	VFMADD213PS constants<>+320(SB), Y7, Y11
+	VFMADD213PS constants<>+352(SB), Y7, Y11
+	VFMADD213PS constants<>+384(SB), Y7, Y11
+	VFMADD213PS constants<>+416(SB), Y7, Y11
+	VFMADD213PS constants<>+224(SB), Y7, Y11
+	VMULPS      Y7, Y7, Y12
+	VFMADD213PS Y7, Y12, Y11
+	VPSLLD      $0x17, Y10, Y7
+	VPADDD      constants<>+160(SB), Y7, Y7
+	VADDPS      constants<>+160(SB), Y11, Y10
+	VMULPS      Y7, Y10, Y7
+	VANDPS      Y9, Y7, Y7
+	VANDPS      Y8, Y7, Y9
+	VMOVUPS     Y9, (DX)(AX*1)
+	VMOVUPS     (BX)(AX*1), Y7
+	VSUBPS      Y4, Y7, Y7
+	VMULPS      Y7, Y9, Y7
+	VANDPS      Y8, Y7, Y7
+	VMOVUPS     Y7, (BX)(AX*1)
 	ADDQ        $0x00000020, AX
 	SUBQ        $0x00000008, R12
 	JG          exp2
@@ -21266,140 +21259,124 @@ end5:
 	VZEROUPPER
 	RET
 
-DATA constants<>+0(SB)/4, $0x42b20000
-DATA constants<>+4(SB)/4, $0x42b20000
-DATA constants<>+8(SB)/4, $0x42b20000
-DATA constants<>+12(SB)/4, $0x42b20000
-DATA constants<>+16(SB)/4, $0x42b20000
-DATA constants<>+20(SB)/4, $0x42b20000
-DATA constants<>+24(SB)/4, $0x42b20000
-DATA constants<>+28(SB)/4, $0x42b20000
-DATA constants<>+32(SB)/4, $0xc2aeac50
-DATA constants<>+36(SB)/4, $0xc2aeac50
-DATA constants<>+40(SB)/4, $0xc2aeac50
-DATA constants<>+44(SB)/4, $0xc2aeac50
-DATA constants<>+48(SB)/4, $0xc2aeac50
-DATA constants<>+52(SB)/4, $0xc2aeac50
-DATA constants<>+56(SB)/4, $0xc2aeac50
-DATA constants<>+60(SB)/4, $0xc2aeac50
-DATA constants<>+64(SB)/4, $0x4b400000
-DATA constants<>+68(SB)/4, $0x4b400000
-DATA constants<>+72(SB)/4, $0x4b400000
-DATA constants<>+76(SB)/4, $0x4b400000
-DATA constants<>+80(SB)/4, $0x4b400000
-DATA constants<>+84(SB)/4, $0x4b400000
-DATA constants<>+88(SB)/4, $0x4b400000
-DATA constants<>+92(SB)/4, $0x4b400000
-DATA constants<>+96(SB)/4, $0x3fb8aa3b
-DATA constants<>+100(SB)/4, $0x3fb8aa3b
-DATA constants<>+104(SB)/4, $0x3fb8aa3b
-DATA constants<>+108(SB)/4, $0x3fb8aa3b
-DATA constants<>+112(SB)/4, $0x3fb8aa3b
-DATA constants<>+116(SB)/4, $0x3fb8aa3b
-DATA constants<>+120(SB)/4, $0x3fb8aa3b
-DATA constants<>+124(SB)/4, $0x3fb8aa3b
-DATA constants<>+128(SB)/4, $0xbf317200
-DATA constants<>+132(SB)/4, $0xbf317200
-DATA constants<>+136(SB)/4, $0xbf317200
-DATA constants<>+140(SB)/4, $0xbf317200
-DATA constants<>+144(SB)/4, $0xbf317200
-DATA constants<>+148(SB)/4, $0xbf317200
-DATA constants<>+152(SB)/4, $0xbf317200
-DATA constants<>+156(SB)/4, $0xbf317200
-DATA constants<>+160(SB)/4, $0xb5bfbe8e
-DATA constants<>+164(SB)/4, $0xb5bfbe8e
-DATA constants<>+168(SB)/4, $0xb5bfbe8e
-DATA constants<>+172(SB)/4, $0xb5bfbe8e
-DATA constants<>+176(SB)/4, $0xb5bfbe8e
-DATA constants<>+180(SB)/4, $0xb5bfbe8e
-DATA constants<>+184(SB)/4, $0xb5bfbe8e
-DATA constants<>+188(SB)/4, $0xb5bfbe8e
-DATA constants<>+192(SB)/4, $0x3f800000
-DATA constants<>+196(SB)/4, $0x3f800000
-DATA constants<>+200(SB)/4, $0x3f800000
-DATA constants<>+204(SB)/4, $0x3f800000
-DATA constants<>+208(SB)/4, $0x3f800000
-DATA constants<>+212(SB)/4, $0x3f800000
-DATA constants<>+216(SB)/4, $0x3f800000
-DATA constants<>+220(SB)/4, $0x3f800000
-DATA constants<>+224(SB)/4, $0x39502bda
-DATA constants<>+228(SB)/4, $0x39502bda
-DATA constants<>+232(SB)/4, $0x39502bda
-DATA constants<>+236(SB)/4, $0x39502bda
-DATA constants<>+240(SB)/4, $0x39502bda
-DATA constants<>+244(SB)/4, $0x39502bda
-DATA constants<>+248(SB)/4, $0x39502bda
-DATA constants<>+252(SB)/4, $0x39502bda
-DATA constants<>+256(SB)/4, $0x3f000000
-DATA constants<>+260(SB)/4, $0x3f000000
-DATA constants<>+264(SB)/4, $0x3f000000
-DATA constants<>+268(SB)/4, $0x3f000000
-DATA constants<>+272(SB)/4, $0x3f000000
-DATA constants<>+276(SB)/4, $0x3f000000
-DATA constants<>+280(SB)/4, $0x3f000000
-DATA constants<>+284(SB)/4, $0x3f000000
-DATA constants<>+288(SB)/4, $0xff800000
-DATA constants<>+292(SB)/4, $0xff800000
-DATA constants<>+296(SB)/4, $0xff800000
-DATA constants<>+300(SB)/4, $0xff800000
-DATA constants<>+304(SB)/4, $0xff800000
-DATA constants<>+308(SB)/4, $0xff800000
-DATA constants<>+312(SB)/4, $0xff800000
-DATA constants<>+316(SB)/4, $0xff800000
-DATA constants<>+320(SB)/4, $0x00000010
-DATA constants<>+324(SB)/4, $0x00000010
-DATA constants<>+328(SB)/4, $0x00000010
-DATA constants<>+332(SB)/4, $0x00000010
-DATA constants<>+336(SB)/4, $0x00000010
-DATA constants<>+340(SB)/4, $0x00000010
-DATA constants<>+344(SB)/4, $0x00000010
-DATA constants<>+348(SB)/4, $0x00000010
-DATA constants<>+352(SB)/4, $0x3ab696c9
-DATA constants<>+356(SB)/4, $0x3ab696c9
-DATA constants<>+360(SB)/4, $0x3ab696c9
-DATA constants<>+364(SB)/4, $0x3ab696c9
-DATA constants<>+368(SB)/4, $0x3ab696c9
-DATA constants<>+372(SB)/4, $0x3ab696c9
-DATA constants<>+376(SB)/4, $0x3ab696c9
-DATA constants<>+380(SB)/4, $0x3ab696c9
-DATA constants<>+384(SB)/4, $0x3c0888a6
-DATA constants<>+388(SB)/4, $0x3c0888a6
-DATA constants<>+392(SB)/4, $0x3c0888a6
-DATA constants<>+396(SB)/4, $0x3c0888a6
-DATA constants<>+400(SB)/4, $0x3c0888a6
-DATA constants<>+404(SB)/4, $0x3c0888a6
-DATA constants<>+408(SB)/4, $0x3c0888a6
-DATA constants<>+412(SB)/4, $0x3c0888a6
-DATA constants<>+416(SB)/4, $0x3d2aaa7a
-DATA constants<>+420(SB)/4, $0x3d2aaa7a
-DATA constants<>+424(SB)/4, $0x3d2aaa7a
-DATA constants<>+428(SB)/4, $0x3d2aaa7a
-DATA constants<>+432(SB)/4, $0x3d2aaa7a
-DATA constants<>+436(SB)/4, $0x3d2aaa7a
-DATA constants<>+440(SB)/4, $0x3d2aaa7a
-DATA constants<>+444(SB)/4, $0x3d2aaa7a
-DATA constants<>+448(SB)/4, $0x3e2aaaab
-DATA constants<>+452(SB)/4, $0x3e2aaaab
-DATA constants<>+456(SB)/4, $0x3e2aaaab
-DATA constants<>+460(SB)/4, $0x3e2aaaab
-DATA constants<>+464(SB)/4, $0x3e2aaaab
-DATA constants<>+468(SB)/4, $0x3e2aaaab
-DATA constants<>+472(SB)/4, $0x3e2aaaab
-DATA constants<>+476(SB)/4, $0x3e2aaaab
-DATA constants<>+480(SB)/4, $0x00000008
-DATA constants<>+484(SB)/4, $0x00000008
-DATA constants<>+488(SB)/4, $0x00000008
-DATA constants<>+492(SB)/4, $0x00000008
-DATA constants<>+496(SB)/4, $0x00000008
-DATA constants<>+500(SB)/4, $0x00000008
-DATA constants<>+504(SB)/4, $0x00000008
-DATA constants<>+508(SB)/4, $0x00000008
-DATA constants<>+512(SB)/4, $0x0000007f
-DATA constants<>+516(SB)/4, $0x0000007f
-DATA constants<>+520(SB)/4, $0x0000007f
-DATA constants<>+524(SB)/4, $0x0000007f
-DATA constants<>+528(SB)/4, $0x0000007f
-DATA constants<>+532(SB)/4, $0x0000007f
-DATA constants<>+536(SB)/4, $0x0000007f
-DATA constants<>+540(SB)/4, $0x0000007f
-GLOBL constants<>(SB), RODATA|NOPTR, $544
+DATA constants<>+0(SB)/4, $0xc2aeac50
+DATA constants<>+4(SB)/4, $0xc2aeac50
+DATA constants<>+8(SB)/4, $0xc2aeac50
+DATA constants<>+12(SB)/4, $0xc2aeac50
+DATA constants<>+16(SB)/4, $0xc2aeac50
+DATA constants<>+20(SB)/4, $0xc2aeac50
+DATA constants<>+24(SB)/4, $0xc2aeac50
+DATA constants<>+28(SB)/4, $0xc2aeac50
+DATA constants<>+32(SB)/4, $0x4b400000
+DATA constants<>+36(SB)/4, $0x4b400000
+DATA constants<>+40(SB)/4, $0x4b400000
+DATA constants<>+44(SB)/4, $0x4b400000
+DATA constants<>+48(SB)/4, $0x4b400000
+DATA constants<>+52(SB)/4, $0x4b400000
+DATA constants<>+56(SB)/4, $0x4b400000
+DATA constants<>+60(SB)/4, $0x4b400000
+DATA constants<>+64(SB)/4, $0x3fb8aa3b
+DATA constants<>+68(SB)/4, $0x3fb8aa3b
+DATA constants<>+72(SB)/4, $0x3fb8aa3b
+DATA constants<>+76(SB)/4, $0x3fb8aa3b
+DATA constants<>+80(SB)/4, $0x3fb8aa3b
+DATA constants<>+84(SB)/4, $0x3fb8aa3b
+DATA constants<>+88(SB)/4, $0x3fb8aa3b
+DATA constants<>+92(SB)/4, $0x3fb8aa3b
+DATA constants<>+96(SB)/4, $0xbf317200
+DATA constants<>+100(SB)/4, $0xbf317200
+DATA constants<>+104(SB)/4, $0xbf317200
+DATA constants<>+108(SB)/4, $0xbf317200
+DATA constants<>+112(SB)/4, $0xbf317200
+DATA constants<>+116(SB)/4, $0xbf317200
+DATA constants<>+120(SB)/4, $0xbf317200
+DATA constants<>+124(SB)/4, $0xbf317200
+DATA constants<>+128(SB)/4, $0xb5bfbe8e
+DATA constants<>+132(SB)/4, $0xb5bfbe8e
+DATA constants<>+136(SB)/4, $0xb5bfbe8e
+DATA constants<>+140(SB)/4, $0xb5bfbe8e
+DATA constants<>+144(SB)/4, $0xb5bfbe8e
+DATA constants<>+148(SB)/4, $0xb5bfbe8e
+DATA constants<>+152(SB)/4, $0xb5bfbe8e
+DATA constants<>+156(SB)/4, $0xb5bfbe8e
+DATA constants<>+160(SB)/4, $0x3f800000
+DATA constants<>+164(SB)/4, $0x3f800000
+DATA constants<>+168(SB)/4, $0x3f800000
+DATA constants<>+172(SB)/4, $0x3f800000
+DATA constants<>+176(SB)/4, $0x3f800000
+DATA constants<>+180(SB)/4, $0x3f800000
+DATA constants<>+184(SB)/4, $0x3f800000
+DATA constants<>+188(SB)/4, $0x3f800000
+DATA constants<>+192(SB)/4, $0x39502bda
+DATA constants<>+196(SB)/4, $0x39502bda
+DATA constants<>+200(SB)/4, $0x39502bda
+DATA constants<>+204(SB)/4, $0x39502bda
+DATA constants<>+208(SB)/4, $0x39502bda
+DATA constants<>+212(SB)/4, $0x39502bda
+DATA constants<>+216(SB)/4, $0x39502bda
+DATA constants<>+220(SB)/4, $0x39502bda
+DATA constants<>+224(SB)/4, $0x3f000000
+DATA constants<>+228(SB)/4, $0x3f000000
+DATA constants<>+232(SB)/4, $0x3f000000
+DATA constants<>+236(SB)/4, $0x3f000000
+DATA constants<>+240(SB)/4, $0x3f000000
+DATA constants<>+244(SB)/4, $0x3f000000
+DATA constants<>+248(SB)/4, $0x3f000000
+DATA constants<>+252(SB)/4, $0x3f000000
+DATA constants<>+256(SB)/4, $0xff800000
+DATA constants<>+260(SB)/4, $0xff800000
+DATA constants<>+264(SB)/4, $0xff800000
+DATA constants<>+268(SB)/4, $0xff800000
+DATA constants<>+272(SB)/4, $0xff800000
+DATA constants<>+276(SB)/4, $0xff800000
+DATA constants<>+280(SB)/4, $0xff800000
+DATA constants<>+284(SB)/4, $0xff800000
+DATA constants<>+288(SB)/4, $0x00000010
+DATA constants<>+292(SB)/4, $0x00000010
+DATA constants<>+296(SB)/4, $0x00000010
+DATA constants<>+300(SB)/4, $0x00000010
+DATA constants<>+304(SB)/4, $0x00000010
+DATA constants<>+308(SB)/4, $0x00000010
+DATA constants<>+312(SB)/4, $0x00000010
+DATA constants<>+316(SB)/4, $0x00000010
+DATA constants<>+320(SB)/4, $0x3ab696c9
+DATA constants<>+324(SB)/4, $0x3ab696c9
+DATA constants<>+328(SB)/4, $0x3ab696c9
+DATA constants<>+332(SB)/4, $0x3ab696c9
+DATA constants<>+336(SB)/4, $0x3ab696c9
+DATA constants<>+340(SB)/4, $0x3ab696c9
+DATA constants<>+344(SB)/4, $0x3ab696c9
+DATA constants<>+348(SB)/4, $0x3ab696c9
+DATA constants<>+352(SB)/4, $0x3c0888a6
+DATA constants<>+356(SB)/4, $0x3c0888a6
+DATA constants<>+360(SB)/4, $0x3c0888a6
+DATA constants<>+364(SB)/4, $0x3c0888a6
+DATA constants<>+368(SB)/4, $0x3c0888a6
+DATA constants<>+372(SB)/4, $0x3c0888a6
+DATA constants<>+376(SB)/4, $0x3c0888a6
+DATA constants<>+380(SB)/4, $0x3c0888a6
+DATA constants<>+384(SB)/4, $0x3d2aaa7a
+DATA constants<>+388(SB)/4, $0x3d2aaa7a
+DATA constants<>+392(SB)/4, $0x3d2aaa7a
+DATA constants<>+396(SB)/4, $0x3d2aaa7a
+DATA constants<>+400(SB)/4, $0x3d2aaa7a
+DATA constants<>+404(SB)/4, $0x3d2aaa7a
+DATA constants<>+408(SB)/4, $0x3d2aaa7a
+DATA constants<>+412(SB)/4, $0x3d2aaa7a
+DATA constants<>+416(SB)/4, $0x3e2aaaab
+DATA constants<>+420(SB)/4, $0x3e2aaaab
+DATA constants<>+424(SB)/4, $0x3e2aaaab
+DATA constants<>+428(SB)/4, $0x3e2aaaab
+DATA constants<>+432(SB)/4, $0x3e2aaaab
+DATA constants<>+436(SB)/4, $0x3e2aaaab
+DATA constants<>+440(SB)/4, $0x3e2aaaab
+DATA constants<>+444(SB)/4, $0x3e2aaaab
+DATA constants<>+448(SB)/4, $0x00000008
+DATA constants<>+452(SB)/4, $0x00000008
+DATA constants<>+456(SB)/4, $0x00000008
+DATA constants<>+460(SB)/4, $0x00000008
+DATA constants<>+464(SB)/4, $0x00000008
+DATA constants<>+468(SB)/4, $0x00000008
+DATA constants<>+472(SB)/4, $0x00000008
+DATA constants<>+476(SB)/4, $0x00000008
+GLOBL constants<>(SB), RODATA|NOPTR, $480

@@ -9766,9 +9766,8 @@ loop1:
 	VFMADD213PS constants<>+288(SB), Y2, Y5
 	VMULPS      Y2, Y2, Y6
 	VFMADD213PS Y2, Y6, Y5
-	VPSUBD      constants<>+128(SB), Y4, Y2
-	VPADDD      constants<>+3168(SB), Y2, Y2
-	VPSLLD      $0x17, Y2, Y2
+	VPSLLD      $0x17, Y4, Y2
+	VPADDD      constants<>+32(SB), Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y4
 	VMULPS      Y2, Y4, Y2
 	VANDPS      Y3, Y2, Y2
@@ -9810,9 +9809,8 @@ loop1:
 	VFMADD213PS constants<>+288(SB), Y2, Y5
 	VMULPS      Y2, Y2, Y6
 	VFMADD213PS Y2, Y6, Y5
-	VPSUBD      constants<>+128(SB), Y4, Y2
-	VPADDD      constants<>+3168(SB), Y2, Y2
-	VPSLLD      $0x17, Y2, Y2
+	VPSLLD      $0x17, Y4, Y2
+	VPADDD      constants<>+32(SB), Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y4
 	VMULPS      Y2, Y4, Y2
 	VANDPS      Y3, Y2, Y2
@@ -9873,9 +9871,8 @@ part3:
 	VFMADD213PS constants<>+288(SB), Y3, Y6
 	VMULPS      Y3, Y3, Y7
 	VFMADD213PS Y3, Y7, Y6
-	VPSUBD      constants<>+128(SB), Y5, Y3
-	VPADDD      constants<>+3168(SB), Y3, Y3
-	VPSLLD      $0x17, Y3, Y3
+	VPSLLD      $0x17, Y5, Y3
+	VPADDD      constants<>+32(SB), Y3, Y3
 	VADDPS      constants<>+32(SB), Y6, Y5
 	VMULPS      Y3, Y5, Y3
 	VANDPS      Y4, Y3, Y3
@@ -9936,9 +9933,8 @@ loop1:
 	VFMADD213PS  constants<>+288(SB), Y1, Y4
 	VMULPS       Y1, Y1, Y5
 	VFMADD213PS  Y1, Y5, Y4
-	VPSUBD       constants<>+128(SB), Y3, Y1
-	VPADDD       constants<>+3168(SB), Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
+	VPSLLD       $0x17, Y3, Y1
+	VPADDD       constants<>+32(SB), Y1, Y1
 	VADDPS       constants<>+32(SB), Y4, Y3
 	VSUBPS       constants<>+32(SB), Y3, Y5
 	VSUBPS       Y5, Y4, Y4
@@ -9980,9 +9976,8 @@ loop1:
 	VFMADD213PS  constants<>+288(SB), Y1, Y4
 	VMULPS       Y1, Y1, Y5
 	VFMADD213PS  Y1, Y5, Y4
-	VPSUBD       constants<>+128(SB), Y3, Y1
-	VPADDD       constants<>+3168(SB), Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
+	VPSLLD       $0x17, Y3, Y1
+	VPADDD       constants<>+32(SB), Y1, Y1
 	VADDPS       constants<>+32(SB), Y4, Y3
 	VSUBPS       constants<>+32(SB), Y3, Y5
 	VSUBPS       Y5, Y4, Y4
@@ -10043,9 +10038,8 @@ part3:
 	VFMADD213PS  constants<>+288(SB), Y2, Y5
 	VMULPS       Y2, Y2, Y6
 	VFMADD213PS  Y2, Y6, Y5
-	VPSUBD       constants<>+128(SB), Y4, Y2
-	VPADDD       constants<>+3168(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
+	VPSLLD       $0x17, Y4, Y2
+	VPADDD       constants<>+32(SB), Y2, Y2
 	VADDPS       constants<>+32(SB), Y5, Y4
 	VSUBPS       constants<>+32(SB), Y4, Y6
 	VSUBPS       Y6, Y5, Y5
@@ -10109,9 +10103,8 @@ loop1:
 	VFMADD213PS constants<>+288(SB), Y1, Y4
 	VMULPS      Y1, Y1, Y5
 	VFMADD213PS Y1, Y5, Y4
-	VPSUBD      constants<>+128(SB), Y3, Y1
-	VPADDD      constants<>+3168(SB), Y1, Y1
-	VPSLLD      $0x17, Y1, Y1
+	VPSLLD      $0x17, Y3, Y1
+	VPADDD      constants<>+32(SB), Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y3
 	VMULPS      Y1, Y3, Y1
 	VANDPS      Y2, Y1, Y1
@@ -10138,9 +10131,8 @@ loop1:
 	VFMADD213PS constants<>+288(SB), Y1, Y4
 	VMULPS      Y1, Y1, Y5
 	VFMADD213PS Y1, Y5, Y4
-	VPSUBD      constants<>+128(SB), Y3, Y1
-	VPADDD      constants<>+3168(SB), Y1, Y1
-	VPSLLD      $0x17, Y1, Y1
+	VPSLLD      $0x17, Y3, Y1
+	VPADDD      constants<>+32(SB), Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y3
 	VMULPS      Y1, Y3, Y1
 	VANDPS      Y2, Y1, Y1
@@ -10186,9 +10178,8 @@ part3:
 	VFMADD213PS constants<>+288(SB), Y2, Y5
 	VMULPS      Y2, Y2, Y6
 	VFMADD213PS Y2, Y6, Y5
-	VPSUBD      constants<>+128(SB), Y4, Y2
-	VPADDD      constants<>+3168(SB), Y2, Y2
-	VPSLLD      $0x17, Y2, Y2
+	VPSLLD      $0x17, Y4, Y2
+	VPADDD      constants<>+32(SB), Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y4
 	VMULPS      Y2, Y4, Y2
 	VANDPS      Y3, Y2, Y2
@@ -10241,9 +10232,8 @@ loop1:
 	VFMADD213PS constants<>+288(SB), Y2, Y5
 	VMULPS      Y2, Y2, Y6
 	VFMADD213PS Y2, Y6, Y5
-	VPSUBD      constants<>+128(SB), Y4, Y2
-	VPADDD      constants<>+3168(SB), Y2, Y2
-	VPSLLD      $0x17, Y2, Y2
+	VPSLLD      $0x17, Y4, Y2
+	VPADDD      constants<>+32(SB), Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y4
 	VMULPS      Y2, Y4, Y2
 	VANDPS      Y3, Y2, Y2
@@ -10275,9 +10265,8 @@ loop1:
 	VFMADD213PS constants<>+288(SB), Y2, Y5
 	VMULPS      Y2, Y2, Y6
 	VFMADD213PS Y2, Y6, Y5
-	VPSUBD      constants<>+128(SB), Y4, Y2
-	VPADDD      constants<>+3168(SB), Y2, Y2
-	VPSLLD      $0x17, Y2, Y2
+	VPSLLD      $0x17, Y4, Y2
+	VPADDD      constants<>+32(SB), Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y4
 	VMULPS      Y2, Y4, Y2
 	VANDPS      Y3, Y2, Y2
@@ -10328,9 +10317,8 @@ part3:
 	VFMADD213PS constants<>+288(SB), Y3, Y6
 	VMULPS      Y3, Y3, Y7
 	VFMADD213PS Y3, Y7, Y6
-	VPSUBD      constants<>+128(SB), Y5, Y3
-	VPADDD      constants<>+3168(SB), Y3, Y3
-	VPSLLD      $0x17, Y3, Y3
+	VPSLLD      $0x17, Y5, Y3
+	VPADDD      constants<>+32(SB), Y3, Y3
 	VADDPS      constants<>+32(SB), Y6, Y5
 	VMULPS      Y3, Y5, Y3
 	VANDPS      Y4, Y3, Y3
@@ -10493,9 +10481,8 @@ loop1:
 	VFMADD213PS constants<>+288(SB), Y1, Y4
 	VMULPS      Y1, Y1, Y5
 	VFMADD213PS Y1, Y5, Y4
-	VPSUBD      constants<>+128(SB), Y3, Y1
-	VPADDD      constants<>+3168(SB), Y1, Y1
-	VPSLLD      $0x17, Y1, Y1
+	VPSLLD      $0x17, Y3, Y1
+	VPADDD      constants<>+32(SB), Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y3
 	VMULPS      Y1, Y3, Y1
 	VANDPS      Y2, Y1, Y1
@@ -10523,9 +10510,8 @@ loop1:
 	VFMADD213PS constants<>+288(SB), Y1, Y4
 	VMULPS      Y1, Y1, Y5
 	VFMADD213PS Y1, Y5, Y4
-	VPSUBD      constants<>+128(SB), Y3, Y1
-	VPADDD      constants<>+3168(SB), Y1, Y1
-	VPSLLD      $0x17, Y1, Y1
+	VPSLLD      $0x17, Y3, Y1
+	VPADDD      constants<>+32(SB), Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y3
 	VMULPS      Y1, Y3, Y1
 	VANDPS      Y2, Y1, Y1
@@ -10572,9 +10558,8 @@ part3:
 	VFMADD213PS constants<>+288(SB), Y2, Y5
 	VMULPS      Y2, Y2, Y6
 	VFMADD213PS Y2, Y6, Y5
-	VPSUBD      constants<>+128(SB), Y4, Y2
-	VPADDD      constants<>+3168(SB), Y2, Y2
-	VPSLLD      $0x17, Y2, Y2
+	VPSLLD      $0x17, Y4, Y2
+	VPADDD      constants<>+32(SB), Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y4
 	VMULPS      Y2, Y4, Y2
 	VANDPS      Y3, Y2, Y2
@@ -10624,9 +10609,8 @@ loop1:
 	VFMADD213PS constants<>+288(SB), Y1, Y4
 	VMULPS      Y1, Y1, Y5
 	VFMADD213PS Y1, Y5, Y4
-	VPSUBD      constants<>+128(SB), Y3, Y1
-	VPADDD      constants<>+3168(SB), Y1, Y1
-	VPSLLD      $0x17, Y1, Y1
+	VPSLLD      $0x17, Y3, Y1
+	VPADDD      constants<>+32(SB), Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y3
 	VMULPS      Y1, Y3, Y1
 	VANDPS      Y2, Y1, Y1
@@ -10664,9 +10648,8 @@ loop1:
 	VFMADD213PS constants<>+288(SB), Y1, Y4
 	VMULPS      Y1, Y1, Y5
 	VFMADD213PS Y1, Y5, Y4
-	VPSUBD      constants<>+128(SB), Y3, Y1
-	VPADDD      constants<>+3168(SB), Y1, Y1
-	VPSLLD      $0x17, Y1, Y1
+	VPSLLD      $0x17, Y3, Y1
+	VPADDD      constants<>+32(SB), Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y3
 	VMULPS      Y1, Y3, Y1
 	VANDPS      Y2, Y1, Y1
@@ -10723,9 +10706,8 @@ part3:
 	VFMADD213PS constants<>+288(SB), Y2, Y5
 	VMULPS      Y2, Y2, Y6
 	VFMADD213PS Y2, Y6, Y5
-	VPSUBD      constants<>+128(SB), Y4, Y2
-	VPADDD      constants<>+3168(SB), Y2, Y2
-	VPSLLD      $0x17, Y2, Y2
+	VPSLLD      $0x17, Y4, Y2
+	VPADDD      constants<>+32(SB), Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y4
 	VMULPS      Y2, Y4, Y2
 	VANDPS      Y3, Y2, Y2
@@ -10798,9 +10780,8 @@ loop1:
 	VFMADD213PS constants<>+288(SB), Y3, Y5
 	VMULPS      Y3, Y3, Y6
 	VFMADD213PS Y3, Y6, Y5
-	VPSUBD      constants<>+128(SB), Y4, Y3
-	VPADDD      constants<>+3168(SB), Y3, Y3
-	VPSLLD      $0x17, Y3, Y3
+	VPSLLD      $0x17, Y4, Y3
+	VPADDD      constants<>+32(SB), Y3, Y3
 	VADDPS      constants<>+32(SB), Y5, Y4
 	VMULPS      Y3, Y4, Y3
 	VANDPS      Y2, Y3, Y2
@@ -10849,9 +10830,8 @@ loop1:
 	VFMADD213PS constants<>+288(SB), Y3, Y5
 	VMULPS      Y3, Y3, Y6
 	VFMADD213PS Y3, Y6, Y5
-	VPSUBD      constants<>+128(SB), Y4, Y3
-	VPADDD      constants<>+3168(SB), Y3, Y3
-	VPSLLD      $0x17, Y3, Y3
+	VPSLLD      $0x17, Y4, Y3
+	VPADDD      constants<>+32(SB), Y3, Y3
 	VADDPS      constants<>+32(SB), Y5, Y4
 	VMULPS      Y3, Y4, Y3
 	VANDPS      Y2, Y3, Y2
@@ -10919,9 +10899,8 @@ part3:
 	VFMADD213PS constants<>+288(SB), Y4, Y6
 	VMULPS      Y4, Y4, Y7
 	VFMADD213PS Y4, Y7, Y6
-	VPSUBD      constants<>+128(SB), Y5, Y4
-	VPADDD      constants<>+3168(SB), Y4, Y4
-	VPSLLD      $0x17, Y4, Y4
+	VPSLLD      $0x17, Y5, Y4
+	VPADDD      constants<>+32(SB), Y4, Y4
 	VADDPS      constants<>+32(SB), Y6, Y5
 	VMULPS      Y4, Y5, Y4
 	VANDPS      Y3, Y4, Y3
@@ -10984,9 +10963,8 @@ loop1:
 	VFMADD213PS  constants<>+288(SB), Y2, Y5
 	VMULPS       Y2, Y2, Y6
 	VFMADD213PS  Y2, Y6, Y5
-	VPSUBD       constants<>+128(SB), Y4, Y2
-	VPADDD       constants<>+3168(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
+	VPSLLD       $0x17, Y4, Y2
+	VPADDD       constants<>+32(SB), Y2, Y2
 	VADDPS       constants<>+32(SB), Y5, Y4
 	VMULPS       Y2, Y4, Y2
 	VANDPS       Y3, Y2, Y2
@@ -11026,9 +11004,8 @@ loop1:
 	VFMADD213PS  constants<>+288(SB), Y2, Y5
 	VMULPS       Y2, Y2, Y6
 	VFMADD213PS  Y2, Y6, Y5
-	VPSUBD       constants<>+128(SB), Y4, Y2
-	VPADDD       constants<>+3168(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
+	VPSLLD       $0x17, Y4, Y2
+	VPADDD       constants<>+32(SB), Y2, Y2
 	VADDPS       constants<>+32(SB), Y5, Y4
 	VMULPS       Y2, Y4, Y2
 	VANDPS       Y3, Y2, Y2
@@ -11087,9 +11064,8 @@ part3:
 	VFMADD213PS  constants<>+288(SB), Y3, Y6
 	VMULPS       Y3, Y3, Y7
 	VFMADD213PS  Y3, Y7, Y6
-	VPSUBD       constants<>+128(SB), Y5, Y3
-	VPADDD       constants<>+3168(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
+	VPSLLD       $0x17, Y5, Y3
+	VPADDD       constants<>+32(SB), Y3, Y3
 	VADDPS       constants<>+32(SB), Y6, Y5
 	VMULPS       Y3, Y5, Y3
 	VANDPS       Y4, Y3, Y3
@@ -11171,9 +11147,8 @@ loop1:
 	VFMADD213PS constants<>+288(SB), Y1, Y5
 	VMULPS      Y1, Y1, Y6
 	VFMADD213PS Y1, Y6, Y5
-	VPSUBD      constants<>+128(SB), Y4, Y1
-	VPADDD      constants<>+3168(SB), Y1, Y1
-	VPSLLD      $0x17, Y1, Y1
+	VPSLLD      $0x17, Y4, Y1
+	VPADDD      constants<>+32(SB), Y1, Y1
 	VADDPS      constants<>+32(SB), Y5, Y4
 	VMULPS      Y1, Y4, Y1
 	VANDPS      Y3, Y1, Y1
@@ -11222,9 +11197,8 @@ loop1:
 	VFMADD213PS constants<>+288(SB), Y1, Y5
 	VMULPS      Y1, Y1, Y6
 	VFMADD213PS Y1, Y6, Y5
-	VPSUBD      constants<>+128(SB), Y4, Y1
-	VPADDD      constants<>+3168(SB), Y1, Y1
-	VPSLLD      $0x17, Y1, Y1
+	VPSLLD      $0x17, Y4, Y1
+	VPADDD      constants<>+32(SB), Y1, Y1
 	VADDPS      constants<>+32(SB), Y5, Y4
 	VMULPS      Y1, Y4, Y1
 	VANDPS      Y3, Y1, Y1
@@ -11292,9 +11266,8 @@ part3:
 	VFMADD213PS constants<>+288(SB), Y2, Y6
 	VMULPS      Y2, Y2, Y7
 	VFMADD213PS Y2, Y7, Y6
-	VPSUBD      constants<>+128(SB), Y5, Y2
-	VPADDD      constants<>+3168(SB), Y2, Y2
-	VPSLLD      $0x17, Y2, Y2
+	VPSLLD      $0x17, Y5, Y2
+	VPADDD      constants<>+32(SB), Y2, Y2
 	VADDPS      constants<>+32(SB), Y6, Y5
 	VMULPS      Y2, Y5, Y2
 	VANDPS      Y4, Y2, Y2
@@ -11343,9 +11316,8 @@ loop1:
 	VFMADD213PS  constants<>+288(SB), Y1, Y4
 	VMULPS       Y1, Y1, Y5
 	VFMADD213PS  Y1, Y5, Y4
-	VPSUBD       constants<>+128(SB), Y3, Y1
-	VPADDD       constants<>+3168(SB), Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
+	VPSLLD       $0x17, Y3, Y1
+	VPADDD       constants<>+32(SB), Y1, Y1
 	VADDPS       constants<>+32(SB), Y4, Y3
 	VMULPS       Y1, Y3, Y1
 	VANDPS       Y2, Y1, Y1
@@ -11377,9 +11349,8 @@ loop1:
 	VFMADD213PS  constants<>+288(SB), Y1, Y4
 	VMULPS       Y1, Y1, Y5
 	VFMADD213PS  Y1, Y5, Y4
-	VPSUBD       constants<>+128(SB), Y3, Y1
-	VPADDD       constants<>+3168(SB), Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
+	VPSLLD       $0x17, Y3, Y1
+	VPADDD       constants<>+32(SB), Y1, Y1
 	VADDPS       constants<>+32(SB), Y4, Y3
 	VMULPS       Y1, Y3, Y1
 	VANDPS       Y2, Y1, Y1
@@ -11430,9 +11401,8 @@ part3:
 	VFMADD213PS  constants<>+288(SB), Y2, Y5
 	VMULPS       Y2, Y2, Y6
 	VFMADD213PS  Y2, Y6, Y5
-	VPSUBD       constants<>+128(SB), Y4, Y2
-	VPADDD       constants<>+3168(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
+	VPSLLD       $0x17, Y4, Y2
+	VPADDD       constants<>+32(SB), Y2, Y2
 	VADDPS       constants<>+32(SB), Y5, Y4
 	VMULPS       Y2, Y4, Y2
 	VANDPS       Y3, Y2, Y2
@@ -11487,9 +11457,8 @@ loop1:
 	VFMADD213PS constants<>+288(SB), Y1, Y4
 	VMULPS      Y1, Y1, Y5
 	VFMADD213PS Y1, Y5, Y4
-	VPSUBD      constants<>+128(SB), Y3, Y1
-	VPADDD      constants<>+3168(SB), Y1, Y1
-	VPSLLD      $0x17, Y1, Y1
+	VPSLLD      $0x17, Y3, Y1
+	VPADDD      constants<>+32(SB), Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y3
 	VMULPS      Y1, Y3, Y1
 	VANDPS      Y2, Y1, Y1
@@ -11518,9 +11487,8 @@ loop1:
 	VFMADD213PS constants<>+288(SB), Y1, Y4
 	VMULPS      Y1, Y1, Y5
 	VFMADD213PS Y1, Y5, Y4
-	VPSUBD      constants<>+128(SB), Y3, Y1
-	VPADDD      constants<>+3168(SB), Y1, Y1
-	VPSLLD      $0x17, Y1, Y1
+	VPSLLD      $0x17, Y3, Y1
+	VPADDD      constants<>+32(SB), Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y3
 	VMULPS      Y1, Y3, Y1
 	VANDPS      Y2, Y1, Y1
@@ -11568,9 +11536,8 @@ part3:
 	VFMADD213PS constants<>+288(SB), Y2, Y5
 	VMULPS      Y2, Y2, Y6
 	VFMADD213PS Y2, Y6, Y5
-	VPSUBD      constants<>+128(SB), Y4, Y2
-	VPADDD      constants<>+3168(SB), Y2, Y2
-	VPSLLD      $0x17, Y2, Y2
+	VPSLLD      $0x17, Y4, Y2
+	VPADDD      constants<>+32(SB), Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y4
 	VMULPS      Y2, Y4, Y2
 	VANDPS      Y3, Y2, Y2
@@ -11623,9 +11590,8 @@ loop1:
 	VFMADD213PS constants<>+288(SB), Y0, Y3
 	VMULPS      Y0, Y0, Y4
 	VFMADD213PS Y0, Y4, Y3
-	VPSUBD      constants<>+128(SB), Y2, Y0
-	VPADDD      constants<>+3168(SB), Y0, Y0
-	VPSLLD      $0x17, Y0, Y0
+	VPSLLD      $0x17, Y2, Y0
+	VPADDD      constants<>+32(SB), Y0, Y0
 	VADDPS      constants<>+32(SB), Y3, Y2
 	VMULPS      Y0, Y2, Y0
 	VANDPS      Y1, Y0, Y0
@@ -11651,9 +11617,8 @@ loop1:
 	VFMADD213PS constants<>+288(SB), Y0, Y3
 	VMULPS      Y0, Y0, Y4
 	VFMADD213PS Y0, Y4, Y3
-	VPSUBD      constants<>+128(SB), Y2, Y0
-	VPADDD      constants<>+3168(SB), Y0, Y0
-	VPSLLD      $0x17, Y0, Y0
+	VPSLLD      $0x17, Y2, Y0
+	VPADDD      constants<>+32(SB), Y0, Y0
 	VADDPS      constants<>+32(SB), Y3, Y2
 	VMULPS      Y0, Y2, Y0
 	VANDPS      Y1, Y0, Y0
@@ -11698,9 +11663,8 @@ part3:
 	VFMADD213PS constants<>+288(SB), Y1, Y4
 	VMULPS      Y1, Y1, Y5
 	VFMADD213PS Y1, Y5, Y4
-	VPSUBD      constants<>+128(SB), Y3, Y1
-	VPADDD      constants<>+3168(SB), Y1, Y1
-	VPSLLD      $0x17, Y1, Y1
+	VPSLLD      $0x17, Y3, Y1
+	VPADDD      constants<>+32(SB), Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y3
 	VMULPS      Y1, Y3, Y1
 	VANDPS      Y2, Y1, Y1
@@ -12172,9 +12136,8 @@ loop1:
 	VFMADD213PS constants<>+288(SB), Y1, Y4
 	VMULPS      Y1, Y1, Y5
 	VFMADD213PS Y1, Y5, Y4
-	VPSUBD      constants<>+128(SB), Y3, Y1
-	VPADDD      constants<>+3168(SB), Y1, Y1
-	VPSLLD      $0x17, Y1, Y1
+	VPSLLD      $0x17, Y3, Y1
+	VPADDD      constants<>+32(SB), Y1, Y1
 	VADDPS      constants<>+32(SB), Y4, Y3
 	VMULPS      Y1, Y3, Y1
 	VANDPS      Y2, Y1, Y1
@@ -12223,9 +12186,8 @@ part3:
 	VFMADD213PS constants<>+288(SB), Y2, Y5
 	VMULPS      Y2, Y2, Y6
 	VFMADD213PS Y2, Y6, Y5
-	VPSUBD      constants<>+128(SB), Y4, Y2
-	VPADDD      constants<>+3168(SB), Y2, Y2
-	VPSLLD      $0x17, Y2, Y2
+	VPSLLD      $0x17, Y4, Y2
+	VPADDD      constants<>+32(SB), Y2, Y2
 	VADDPS      constants<>+32(SB), Y5, Y4
 	VMULPS      Y2, Y4, Y2
 	VANDPS      Y3, Y2, Y2
@@ -12280,9 +12242,8 @@ loop1:
 	VFMADD213PS  constants<>+288(SB), Y1, Y4
 	VMULPS       Y1, Y1, Y5
 	VFMADD213PS  Y1, Y5, Y4
-	VPSUBD       constants<>+128(SB), Y3, Y1
-	VPADDD       constants<>+3168(SB), Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
+	VPSLLD       $0x17, Y3, Y1
+	VPADDD       constants<>+32(SB), Y1, Y1
 	VADDPS       constants<>+32(SB), Y4, Y3
 	VMULPS       Y1, Y3, Y1
 	VANDPS       Y2, Y1, Y1
@@ -12338,9 +12299,8 @@ part3:
 	VFMADD213PS  constants<>+288(SB), Y2, Y5
 	VMULPS       Y2, Y2, Y6
 	VFMADD213PS  Y2, Y6, Y5
-	VPSUBD       constants<>+128(SB), Y4, Y2
-	VPADDD       constants<>+3168(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
+	VPSLLD       $0x17, Y4, Y2
+	VPADDD       constants<>+32(SB), Y2, Y2
 	VADDPS       constants<>+32(SB), Y5, Y4
 	VMULPS       Y2, Y4, Y2
 	VANDPS       Y3, Y2, Y2
