@@ -389,10 +389,15 @@ func (a *asm) normGrad(rows int) {
 		fmt.Sprintf("%s%s is normGradGeneric of %d rows of n elements, ld bytes apart.", name, a.suffix(), rows))
 	dx, dgain, dbias, dy, x, gain := a.GP64(), a.GP64(), a.GP64(), a.GP64(), a.GP64(), a.GP64()
 	of, ld, n := a.GP64(), a.GP64(), a.GP64()
-	for name, r := range map[string]reg.GPVirtual{"dx": dx, "dgain": dgain, "dbias": dbias, "dy": dy, "x": x,
-		"gain": gain, "of": of, "ld": ld, "n": n} {
-		a.Load(a.Param(name), r)
-	}
+	a.Load(a.Param("dx"), dx)
+	a.Load(a.Param("dgain"), dgain)
+	a.Load(a.Param("dbias"), dbias)
+	a.Load(a.Param("dy"), dy)
+	a.Load(a.Param("x"), x)
+	a.Load(a.Param("gain"), gain)
+	a.Load(a.Param("of"), of)
+	a.Load(a.Param("ld"), ld)
+	a.Load(a.Param("n"), n)
 	numbers := make([][]vector, rows) // of a row: mean, rstd, and the means over it
 	for r := range numbers {
 		for i := range 4 {

@@ -1546,15 +1546,15 @@ done5:
 // func normGrad4AVX512(dx *float32, dgain *float32, dbias *float32, dy *float32, x *float32, gain *float32, of *float32, ld int, n int)
 // Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·normGrad4AVX512(SB), NOSPLIT, $0-72
+	MOVQ         dx+0(FP), AX
+	MOVQ         dgain+8(FP), CX
+	MOVQ         dbias+16(FP), DX
 	MOVQ         dy+24(FP), BX
+	MOVQ         x+32(FP), SI
 	MOVQ         gain+40(FP), DI
 	MOVQ         of+48(FP), R8
-	MOVQ         dgain+8(FP), CX
-	MOVQ         x+32(FP), SI
 	MOVQ         ld+56(FP), R9
 	MOVQ         n+64(FP), R10
-	MOVQ         dx+0(FP), AX
-	MOVQ         dbias+16(FP), DX
 	VBROADCASTSS (R8), Z0
 	VBROADCASTSS 4(R8), Z1
 	VBROADCASTSS 8(R8), Z2
@@ -1739,13 +1739,13 @@ done3:
 // Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·normGrad1AVX512(SB), NOSPLIT, $0-72
 	MOVQ         dx+0(FP), AX
+	MOVQ         dgain+8(FP), CX
 	MOVQ         dbias+16(FP), DX
 	MOVQ         dy+24(FP), BX
 	MOVQ         x+32(FP), SI
 	MOVQ         gain+40(FP), DI
 	MOVQ         of+48(FP), R8
 	MOVQ         ld+56(FP), R9
-	MOVQ         dgain+8(FP), CX
 	MOVQ         n+64(FP), R10
 	VBROADCASTSS (R8), Z0
 	VBROADCASTSS 4(R8), Z1
@@ -4811,13 +4811,13 @@ done5:
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·normGrad2AVX2(SB), NOSPLIT, $0-72
 	MOVQ         dx+0(FP), AX
-	MOVQ         gain+40(FP), DI
-	MOVQ         of+48(FP), R8
-	MOVQ         ld+56(FP), R9
 	MOVQ         dgain+8(FP), CX
 	MOVQ         dbias+16(FP), DX
 	MOVQ         dy+24(FP), BX
 	MOVQ         x+32(FP), SI
+	MOVQ         gain+40(FP), DI
+	MOVQ         of+48(FP), R8
+	MOVQ         ld+56(FP), R9
 	MOVQ         n+64(FP), R10
 	VBROADCASTSS (R8), Y0
 	VBROADCASTSS 4(R8), Y1
@@ -4937,15 +4937,15 @@ done3:
 // func normGrad1AVX2(dx *float32, dgain *float32, dbias *float32, dy *float32, x *float32, gain *float32, of *float32, ld int, n int)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·normGrad1AVX2(SB), NOSPLIT, $0-72
-	MOVQ         dbias+16(FP), DX
-	MOVQ         x+32(FP), SI
-	MOVQ         gain+40(FP), DI
-	MOVQ         n+64(FP), R10
 	MOVQ         dx+0(FP), AX
 	MOVQ         dgain+8(FP), CX
+	MOVQ         dbias+16(FP), DX
 	MOVQ         dy+24(FP), BX
+	MOVQ         x+32(FP), SI
+	MOVQ         gain+40(FP), DI
 	MOVQ         of+48(FP), R8
 	MOVQ         ld+56(FP), R9
+	MOVQ         n+64(FP), R10
 	VBROADCASTSS (R8), Y0
 	VBROADCASTSS 4(R8), Y1
 	VBROADCASTSS 8(R8), Y2
