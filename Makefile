@@ -276,10 +276,10 @@ cross:
 	$(GO) build -tags purego ./...
 
 # The same tests without assembly and with each level of it below the machine's best, at which `make test` runs them,
-# but for those of commands and of the server, which do not depend on it. The level is read before the tests begin,
-# where their cache does not see it. Without assembly and at the level generic the same code runs, slowly, so the second
-# of them tests the choice only.
-levels: LEVELLED = $(shell $(GO) list ./runtime/... ./generated/... | grep -vE "/runtime/(app|serve)$$")
+# but for those of commands, the server, processes and files, which do not depend on it. The level is read before the
+# tests begin, where their cache does not see it. Without assembly and at the level generic the same code runs, slowly,
+# so the second of them tests the choice only.
+levels: LEVELLED = $(shell $(GO) list ./runtime/... ./generated/... | grep -vE "/(app|serve|mpi|cluster|files|kills)$$")
 levels:
 	$(GO) test -tags purego $(LEVELLED)
 	GRADSMITH_CPU=generic $(GO) test -count=1 ./runtime/kernel/...
