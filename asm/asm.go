@@ -284,6 +284,13 @@ func (a *asm) named(name string) {
 	}
 }
 
+// param is a parameter of the function, in a register.
+func (a *asm) param(name string) reg.GPVirtual {
+	r := a.GP64()
+	a.Load(a.Param(name), r)
+	return r
+}
+
 // label is a new label.
 func (a *asm) label(what string) string {
 	a.labels++

@@ -675,11 +675,7 @@ func (a *asm) scaleRows() {
 	fetch()
 	a.maskedLoad(memx(x, i, 1, 0), mask, y)
 	a.VMULPS(y, v, y)
-	if a.wide {
-		a.VMOVUPS(y, mask, memx(dst, i, 1, 0))
-	} else {
-		a.VMASKMOVPS(y, mask, memx(dst, i, 1, 0))
-	}
+	a.maskedStore(y, mask, memx(dst, i, 1, 0))
 	a.Label("next")
 	a.ADDQ(ldd, dst)
 	a.ADDQ(ldx, x)

@@ -420,6 +420,15 @@ func (a *asm) maskedLoad(from operand.Mem, mask reg.Register, to reg.VecVirtual)
 	}
 }
 
+// maskedStore writes the lanes of a mask.
+func (a *asm) maskedStore(from reg.Register, mask reg.Register, to operand.Mem) {
+	if a.wide {
+		a.VMOVUPS(from, mask, to)
+	} else {
+		a.VMASKMOVPS(from, mask, to)
+	}
+}
+
 // addRows emits the product of m rows of a, steps steps of it, with as many rows of b, added to c. Every row of b is a
 // stream that the machine fetches ahead, and c is read and written once for all of them.
 func (a *asm) addRows(m, steps int) {
@@ -429,14 +438,9 @@ func (a *asm) addRows(m, steps int) {
 		fmt.Sprintf("%s%s adds to %d rows of c, of n elements, as many rows of x, of %d elements, times rows of b, in",
 			name, a.suffix(), m, steps),
 		"order. Rows are ldc, ldx and ldb bytes apart.")
-	param := func(name string) reg.GPVirtual {
-		r := a.GP64()
-		a.Load(a.Param(name), r)
-		return r
-	}
-	c, x, b := param("c"), param("x"), param("b")
-	rowsC, rowsX, rowsB := a.rowsAt(param("ldc"), m), a.rowsAt(param("ldx"), m), a.rowsAt(param("ldb"), steps)
-	n := param("n")
+	c, x, b := a.param("c"), a.param("x"), a.param("b")
+	rowsC, rowsX, rowsB := a.rowsAt(a.param("ldc"), m), a.rowsAt(a.param("ldx"), m), a.rowsAt(a.param("ldb"), steps)
+	n := a.param("n")
 	unroll, registers := 4, 16
 	if m > 2 {
 		unroll = 2
@@ -514,13 +518,7 @@ func (a *asm) addRows(m, steps int) {
 	a.JZ(operand.LabelRef(done))
 	mask := a.mask(n, 0)
 	add(1, false, func(at operand.Mem, v reg.VecVirtual) { a.maskedLoad(at, mask, v) },
-		func(at operand.Mem, v reg.VecVirtual) {
-			if a.wide {
-				a.VMOVUPS(v, mask, at)
-			} else {
-				a.VMASKMOVPS(v, mask, at)
-			}
-		})
+		func(at operand.Mem, v reg.VecVirtual) { a.maskedStore(v, mask, at) })
 	a.Label(done)
 	a.ret()
 }

@@ -257,15 +257,10 @@ func (a *asm) packTranspose() {
 	a.function("packTranspose", "func(dst, src *float32, ld, k, groups, ahead int)",
 		"packTranspose"+a.suffix()+" copies groups times 8 rows of k elements, ld bytes apart, into as many columns",
 		"of a panel of 32. It fetches what lies ahead bytes behind what it reads.")
-	param := func(name string) reg.GPVirtual {
-		r := a.GP64()
-		a.Load(a.Param(name), r)
-		return r
-	}
-	dst, src := param("dst"), param("src")
-	rows := a.rowsAt(param("ld"), 8)
-	ahead := param("ahead")
-	a.inSteps(param("k"), func(n int) {
+	dst, src := a.param("dst"), a.param("src")
+	rows := a.rowsAt(a.param("ld"), 8)
+	ahead := a.param("ahead")
+	a.inSteps(a.param("k"), func(n int) {
 		from, to, left, loop := a.GP64(), a.GP64(), a.GP64(), a.label("groups")
 		a.MOVQ(src, from)
 		a.MOVQ(dst, to)

@@ -57,20 +57,15 @@ func (a *asm) packTiles() {
 	a.function("packTiles", "func(dst, src *float32, ld, k, tiles, height, apart int)",
 		"packTiles"+a.suffix()+" copies k rows, ld bytes apart, of tiles times height columns: those of a tile to",
 		"rows of one vector, those of the next tile apart bytes behind.")
-	param := func(name string) reg.GPVirtual {
-		r := a.GP64()
-		a.Load(a.Param(name), r)
-		return r
-	}
-	dst, src, rows := param("dst"), param("src"), a.rowsAt(param("ld"), 4)
-	k, height, apart := param("k"), param("height"), param("apart")
+	dst, src, rows := a.param("dst"), a.param("src"), a.rowsAt(a.param("ld"), 4)
+	k, height, apart := a.param("k"), a.param("height"), a.param("apart")
 	m := a.mask(height, 0)
 	for _, n := range []int{4, 1} {
 		loop, end := a.label("rows"), a.label("end")
 		a.SUBQ(operand.Imm(uint64(n)), k)
 		a.JL(operand.LabelRef(end))
 		a.Label(loop)
-		from, to, left, tile := a.GP64(), a.GP64(), param("tiles"), a.label("tiles")
+		from, to, left, tile := a.GP64(), a.GP64(), a.param("tiles"), a.label("tiles")
 		a.MOVQ(src, from)
 		a.MOVQ(dst, to)
 		a.Label(tile)

@@ -40,13 +40,10 @@ func (r *reduction) get(i int) vector {
 
 func (r *reduction) put(i int, v vector) {
 	to := mem(r.ptrs[i], r.disp)
-	switch {
-	case r.mask == nil:
+	if r.mask == nil {
 		r.a.VMOVUPS(v, to)
-	case r.a.wide:
-		r.a.VMOVUPS(v, r.mask, to)
-	default:
-		r.a.VMASKMOVPS(v, r.mask, to)
+	} else {
+		r.a.maskedStore(v, r.mask, to)
 	}
 }
 
@@ -356,11 +353,7 @@ func (a *asm) columns() {
 	a.ADDQ(ld, p)
 	a.DECQ(r)
 	a.JNZ(operand.LabelRef("partRows"))
-	if a.wide {
-		a.VMOVUPS(s, m, mem(dst, 0))
-	} else {
-		a.VMASKMOVPS(s, m, mem(dst, 0))
-	}
+	a.maskedStore(s, m, mem(dst, 0))
 	a.ADDQ(operand.U32(uint32(4*w)), x)
 	a.ADDQ(operand.U32(uint32(4*w)), dst)
 	a.SUBQ(operand.U32(uint32(w)), cols)
@@ -387,17 +380,9 @@ func (a *asm) normGrad(rows int) {
 	name := fmt.Sprintf("normGrad%d", rows)
 	a.function(name, "func(dx, dgain, dbias, dy, x, gain, of *float32, ld, n int)",
 		fmt.Sprintf("%s%s is normGradGeneric of %d rows of n elements, ld bytes apart.", name, a.suffix(), rows))
-	dx, dgain, dbias, dy, x, gain := a.GP64(), a.GP64(), a.GP64(), a.GP64(), a.GP64(), a.GP64()
-	of, ld, n := a.GP64(), a.GP64(), a.GP64()
-	a.Load(a.Param("dx"), dx)
-	a.Load(a.Param("dgain"), dgain)
-	a.Load(a.Param("dbias"), dbias)
-	a.Load(a.Param("dy"), dy)
-	a.Load(a.Param("x"), x)
-	a.Load(a.Param("gain"), gain)
-	a.Load(a.Param("of"), of)
-	a.Load(a.Param("ld"), ld)
-	a.Load(a.Param("n"), n)
+	dx, dgain, dbias, dy, x, gain := a.param("dx"), a.param("dgain"), a.param("dbias"), a.param("dy"), a.param("x"),
+		a.param("gain")
+	of, ld, n := a.param("of"), a.param("ld"), a.param("n")
 	numbers := make([][]vector, rows) // of a row: mean, rstd, and the means over it
 	for r := range numbers {
 		for i := range 4 {
@@ -406,19 +391,7 @@ func (a *asm) normGrad(rows int) {
 			numbers[r] = append(numbers[r], v)
 		}
 	}
-	ld3 := a.GP64()
-	if rows > 3 {
-		a.LEAQ(memx(ld, ld, 2, 0), ld3)
-	}
-	at := func(base reg.Register, r int) operand.Mem {
-		switch r {
-		case 0:
-			return mem(base, 0)
-		case 3:
-			return memx(base, ld3, 1, 0)
-		}
-		return memx(base, ld, uint8(r), 0)
-	}
+	row := a.rowsAt(ld, rows)
 	// Rows that come next, of each matrix.
 	matrices := []reg.GPVirtual{dy, x, dx}
 	next := make([]reg.GPVirtual, len(matrices))
@@ -437,13 +410,10 @@ func (a *asm) normGrad(rows int) {
 			return v
 		}
 		store := func(v vector, to operand.Mem) {
-			switch {
-			case mask == nil:
+			if mask == nil {
 				a.VMOVUPS(v, to)
-			case a.wide:
-				a.VMOVUPS(v, mask, to)
-			default:
-				a.VMASKMOVPS(v, mask, to)
+			} else {
+				a.maskedStore(v, mask, to)
 			}
 		}
 		// Before dx, which may be dy.
@@ -452,7 +422,7 @@ func (a *asm) normGrad(rows int) {
 		a.JZ(operand.LabelRef(noBias))
 		sum := load(mem(dbias, 0))
 		for r := range rows {
-			a.VADDPS(load(at(dy, r)), sum, sum)
+			a.VADDPS(load(row.mem(dy, r, 0)), sum, sum)
 		}
 		store(sum, mem(dbias, 0))
 		a.ADDQ(operand.Imm(uint64(4*w)), dbias)
@@ -466,11 +436,11 @@ func (a *asm) normGrad(rows int) {
 		}
 		g, sum := load(mem(gain, 0)), load(mem(dgain, 0))
 		for r, of := range numbers {
-			d, h := load(at(dy, r)), a.mul(a.sub(load(at(x, r)), of[0]), of[1])
+			d, h := load(row.mem(dy, r, 0)), a.mul(a.sub(load(row.mem(x, r, 0)), of[0]), of[1])
 			a.fma231(sum, d, h)
 			t := a.sub(a.mul(d, g), of[2])
 			a.fnma231(t, h, of[3])
-			store(a.mul(t, of[1]), at(dx, r))
+			store(a.mul(t, of[1]), row.mem(dx, r, 0))
 		}
 		store(sum, mem(dgain, 0))
 	}
@@ -555,11 +525,7 @@ func (a *asm) sumRows(rows int) {
 		a.maskedLoad(memx(r, at, 1, 0), m, v)
 		a.VADDPS(v, s, s)
 	}
-	if a.wide {
-		a.VMOVUPS(s, m, memx(dst, at, 1, 0))
-	} else {
-		a.VMASKMOVPS(s, m, memx(dst, at, 1, 0))
-	}
+	a.maskedStore(s, m, memx(dst, at, 1, 0))
 	a.Label(done)
 	a.ret()
 }

@@ -47,13 +47,10 @@ func (l *loop) get(i int) vector {
 }
 
 func (l *loop) put(i int, v vector) {
-	switch {
-	case l.mask == nil:
+	if l.mask == nil {
 		l.a.VMOVUPS(v, l.addr(i))
-	case l.a.wide:
-		l.a.VMOVUPS(v, l.mask, l.addr(i))
-	default:
-		l.a.VMASKMOVPS(v, l.mask, l.addr(i))
+	} else {
+		l.a.maskedStore(v, l.mask, l.addr(i))
 	}
 }
 
